@@ -1,0 +1,109 @@
+# hallmark: one non-recursive Makefile. A variant is another BUILD folder and CFLAGS.
+#   make all | demo | test | asan | tsan | tidy | fuzz | crash | soak | bench | install | clean | deps | deps-test
+MAKEFLAGS += -r --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. $(WARN) -fno-strict-aliasing -ffp-contract=off -fstack-protector-strong \
+          -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS)
+LIBS    := -lmicrohttpd -larchive -lsqlite3 -lpcre2-8 -ljansson -lutf8proc -lsodium -lssl -lcrypto -lm -lpthread
+
+# Lower rooms first; a room may use only those before it (the law proper is .ci/layers.txt).
+ROOMS   := base kernels engine forks filters policy signing audit registry flow server cli
+obj      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+lib      = $(BUILD)/lib/lib$(1).a
+upto     = $(foreach r,$(ROOMS),$(if $(done),,$(call lib,$(r)))$(if $(filter $(1),$(r)),$(eval done := y)))$(eval done :=)
+ARCHIVES := $(foreach r,$(ROOMS),$(call lib,$(r)))
+TESTED  := $(patsubst tests/%/,%,$(dir $(wildcard tests/*/test_*.c)))
+TESTED  := $(sort $(TESTED))
+TEST_BINS := $(TESTED:%=$(BUILD)/test/%)
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all demo test asan tsan tidy fuzz crash soak bench install clean deps deps-test check tests-built
+all: $(BUILD)/hallmark
+
+$(BUILD)/stamp/deps: .ci/packages.txt .ci/deps
+	@mkdir -p $(@D) && .ci/deps .ci/packages.txt && touch $@
+deps: $(BUILD)/stamp/deps
+deps-test: $(BUILD)/stamp/deps
+	@.ci/deps-test $(BUILD)
+
+# A change of compiler or flags rebuilds everything.
+$(BUILD)/stamp/flags: FORCE | $(BUILD)/stamp/deps
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+FORCE:
+
+# Instruction sets are chosen by file.
+%_avx2.o:   SIMD := -mavx2 -mfma -mf16c
+%_avx512.o: SIMD := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+%_vnni.o:   SIMD := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma -mf16c
+$(BUILD)/obj/%.o: %.c $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SIMD) -MMD -MP -c $< -o $@
+
+define room_rule
+$(call lib,$(1)): $(call obj,$(1))
+	@mkdir -p $$(@D); rm -f $$@; ar rcsD $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
+
+$(BUILD)/hallmark: $(ARCHIVES)
+	$(CC) $(ALL_CFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(LIBS)
+
+define test_rule
+$(BUILD)/test/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(call upto,$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -lcriterion $$(LIBS)
+endef
+$(foreach r,$(TESTED),$(eval $(call test_rule,$(r))))
+tests-built: $(TEST_BINS) $(BUILD)/hallmark
+
+test: tests-built deps-test check
+	@tests/run $(BUILD) $(TESTED)
+asan:
+	@$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" tests-built
+	@SANITIZER=asan tests/run build/asan $(TESTED)
+tsan:
+	@$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fsanitize=thread" tests-built
+	@SANITIZER=tsan tests/run build/tsan $(TESTED)
+check:
+	@.ci/check
+tidy: check
+	@$(MAKE) BUILD=build/clang CC=clang CFLAGS="-O1 -g" all
+	@.ci/tidy
+
+# libFuzzer, ASan and UBSan; one binary per parser of untrusted bytes. FUZZ_SECONDS=60 make fuzz
+fuzz:
+	@$(MAKE) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzz-built
+	@.ci/fuzz build/fuzz $(FUZZERS)
+fuzz-built: $(FUZZERS:%=$(BUILD)/fuzz/%)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+
+demo: $(BUILD)/hallmark
+	@demo/run $(BUILD)
+crash: $(BUILD)/hallmark
+	@tests/crash/run $(BUILD) all
+bench: $(BENCHES)
+	@for b in $^; do $$b || exit 1; done
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+soak:
+	@echo "not available in this version: soak"; exit 1
+install: $(BUILD)/hallmark
+	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/hallmark
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,72 @@
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Only the first chunk of the list has room to give. A large allocation gets a chunk of its own, behind the
+ * first, so that the room of the first is not lost. */
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t used, room;
+	alignas(max_align_t) unsigned char bytes[];
+};
+
+#define CHUNK_BYTES ((size_t)64 << 10)
+#define LARGE_BYTES (CHUNK_BYTES / 4)
+#define ALIGNMENT alignof(max_align_t)
+
+static struct arena_chunk *chunk_add(struct arena *a, size_t size)
+{
+	size_t room = size > LARGE_BYTES ? size : CHUNK_BYTES;
+	struct arena_chunk *c = calloc(1, sizeof *c + room);
+	if (!c)
+		return NULL;
+	c->room = room;
+	struct arena_chunk **at = size > LARGE_BYTES && a->chunks ? &a->chunks->next : &a->chunks;
+	c->next = *at;
+	*at = c;
+	return c;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size_t rounded = size ? (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
+	if (a->bytes_max && (a->used_bytes > a->bytes_max || rounded > a->bytes_max - a->used_bytes))
+		return NULL;
+	struct arena_chunk *c = a->chunks;
+	if (!c || rounded > c->room - c->used)
+		c = chunk_add(a, rounded);
+	if (!c)
+		return NULL;
+	void *p = c->bytes + c->used;
+	c->used += rounded;
+	a->used_bytes += rounded;
+	return p;
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+	size_t bytes;
+	return __builtin_mul_overflow(count, size, &bytes) ? NULL : arena_alloc(a, bytes);
+}
+
+char *arena_copy(struct arena *a, const void *bytes, size_t len)
+{
+	char *p = len < SIZE_MAX ? arena_alloc(a, len + 1) : NULL;
+	if (p && len)
+		memcpy(p, bytes, len);
+	return p;
+}
+
+void arena_free(struct arena *a)
+{
+	for (struct arena_chunk *c = a->chunks, *next; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	*a = (struct arena){.bytes_max = a->bytes_max};
+}

@@ -1,0 +1,50 @@
+/* What a program takes from outside, injected, so that a failing run can be repeated from its seed. */
+#ifndef BASE_ENV_H
+#define BASE_ENV_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct clock {
+	int64_t (*now_us)(void *ctx); /* microseconds since 1970, UTC */
+	void *ctx;
+};
+
+struct random {
+	void (*fill)(void *ctx, void *out, size_t len); /* cannot fail: aborts if the system has no randomness */
+	void *ctx;
+};
+
+/* A flow announces each step by name ("publish.commit"); a crash test stops it there. Never NULL. */
+struct steps {
+	void (*at)(void *ctx, const char *step);
+	void *ctx;
+};
+
+struct env {
+	struct clock clock;
+	struct random random;
+	struct steps steps;
+};
+
+/* The system's clock and random generator; steps do nothing, unless HALLMARK_CRASH_AT=NAME[:K] is set:
+ * then the K-th (default first) arrival at that step kills the process with SIGKILL. */
+struct env env_system(void);
+
+/* A clock that stands still at *time_us (borrowed; the test advances it). */
+struct clock clock_fixed(int64_t *time_us);
+
+/* A seeded generator: the same seed gives the same bytes (ChaCha20). state is caller-owned. */
+struct random_seeded {
+	uint8_t seed[32];
+	uint64_t counter;
+};
+struct random random_seeded(struct random_seeded *state);
+
+static inline int64_t env_now_us(const struct env *env) { return env->clock.now_us(env->clock.ctx); }
+static inline void env_random(const struct env *env, void *out, size_t len) { env->random.fill(env->random.ctx, out, len); }
+static inline void env_step(const struct env *env, const char *step) { env->steps.at(env->steps.ctx, step); }
+
+#endif

@@ -1,0 +1,116 @@
+#include "base/err.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The sentence may quote input: no control characters reach a terminal or a log line, and what is printed
+ * is UTF-8 even where a quotation was cut in the middle of a character. */
+static void make_printable(char *text)
+{
+	size_t len = strlen(text), i = 0;
+	while (i < len) {
+		uint32_t cp = 0;
+		int n = text_utf8_decode(text + i, len - i, &cp);
+		if (n == 0) {
+			text[i] = '\0';
+			return;
+		}
+		bool unprintable = n < 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
+		size_t used = (size_t)(n < 0 ? -n : n);
+		if (unprintable)
+			memset(text + i, '?', used);
+		i += used;
+	}
+}
+
+int err_set(struct err *e, int code, const char *fmt, ...)
+{
+	if (!e)
+		return code;
+	char text[sizeof e->text]; /* the arguments may point into e->text */
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	e->code = code;
+	memcpy(e->text, text, sizeof text);
+	make_printable(e->text);
+	return code;
+}
+
+static int code_of_errno(int number)
+{
+	if (number == ENOENT)
+		return ERR_NOTFOUND;
+	return number == ENOMEM ? ERR_NOMEM : ERR_IO;
+}
+
+int err_errno(struct err *e, const char *fmt, ...)
+{
+	int number = errno, code = code_of_errno(number);
+	if (!e)
+		return code;
+	char context[400], reason[100];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(context, sizeof context, fmt, args);
+	va_end(args);
+	return err_set(e, code, "%s: %s", context, strerror_r(number, reason, sizeof reason));
+}
+
+int err_prefix(struct err *e, const char *fmt, ...)
+{
+	if (!e)
+		return ERR_IO;
+	if (e->code == 0)
+		err_set(e, ERR_IO, "%s", err_name(ERR_IO));
+	char context[sizeof e->text], rest[sizeof e->text];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(context, sizeof context, fmt, args);
+	va_end(args);
+	memcpy(rest, e->text, sizeof rest);
+	return err_set(e, e->code, "%s: %s", context, rest);
+}
+
+const char *err_name(int code)
+{
+	static const char *const names[] = {
+		"no error",
+		"malformed input",
+		"wrong usage",
+		"verification failed",
+		"denied by policy",
+		"not found",
+		"conflict with what exists",
+		"unavailable, try again",
+		"not supported",
+		"input or output error",
+		"out of memory",
+	};
+	int i = code >= 0 ? 0 : -code;
+	return i < (int)(sizeof names / sizeof *names) ? names[i] : "unknown error";
+}
+
+int err_exit_status(int code)
+{
+	switch (code) {
+	case ERR_USAGE:
+		return 2;
+	case ERR_VERIFY:
+		return 3;
+	case ERR_DENIED:
+		return 4;
+	case ERR_NOTFOUND:
+		return 5;
+	case ERR_CONFLICT:
+		return 6;
+	case ERR_UNAVAILABLE:
+		return 7;
+	default:
+		return code < 0 ? 1 : 0;
+	}
+}

@@ -1,0 +1,54 @@
+/* Errors: a negative code for the program, a sentence for the person.
+ *
+ * A fallible function returns 0 (or a non-negative result) or one of these codes. Where a sentence helps,
+ * its last parameter is a caller-owned `struct err *`, which may be NULL. Outcomes (denied, blocked, does
+ * not match) are results, not errors; ERR_VERIFY and ERR_DENIED exist for the command line's exit status. */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+
+enum err_code {
+	ERR_INPUT = -1,       /* malformed or contradictory input */
+	ERR_USAGE = -2,       /* the command line was wrong */
+	ERR_VERIFY = -3,      /* checked, and wrong */
+	ERR_DENIED = -4,      /* policy says no */
+	ERR_NOTFOUND = -5,    /* no such thing */
+	ERR_CONFLICT = -6,    /* exists already, or changed under us */
+	ERR_UNAVAILABLE = -7, /* busy, full, or shutting down: try again */
+	ERR_UNSUPPORTED = -8, /* understood, and refused by name */
+	ERR_IO = -9,          /* the system failed us */
+	ERR_NOMEM = -10,      /* out of memory, or over a memory limit */
+};
+
+struct err {
+	int code;       /* enum err_code, 0 when unset */
+	char text[600]; /* one sentence, UTF-8, no newline: what was expected, what was found, what to do */
+};
+
+/* Record code and sentence in e (may be NULL); returns code, so `return err_set(...)` is one line. */
+int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* As err_set, with strerror(errno) appended; ENOENT gives ERR_NOTFOUND, ENOMEM ERR_NOMEM, others ERR_IO. */
+int err_errno(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Put "context: " before the sentence in e and return its code (ERR_IO if e is NULL or unset). */
+int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The sentence for a code without one ("out of memory"). Static storage. */
+const char *err_name(int code);
+
+/* Exit status of product.md for a result: 0 ok, 1 error, 2 usage, 3 verify, 4 denied, 5 not found,
+ * 6 conflict, 7 unavailable. Non-negative results give 0. */
+int err_exit_status(int code);
+
+/* The only control-flow macro: leave the function with a negative result. */
+#define TRY(call)                                                                                       \
+	do {                                                                                            \
+		int try_result_ = (call);                                                               \
+		if (try_result_ < 0)                                                                    \
+			return try_result_;                                                             \
+	} while (0)
+
+#endif

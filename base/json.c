@@ -1,0 +1,120 @@
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* jansson's parser recurses, so the depth is counted first, by brackets outside strings. Text that is not
+ * JSON may be counted wrongly here; the parser refuses it at the point where the count went wrong. */
+static int check_depth(const char *text, size_t len, int depth_max, struct err *e)
+{
+	bool in_string = false;
+	int depth = 0, line = 1;
+	size_t line_begin = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (c == '\n' && ++line)
+			line_begin = i + 1;
+		else if (!in_string && (c == '{' || c == '['))
+			depth++;
+		else if (!in_string && (c == '}' || c == ']'))
+			depth--;
+		if (depth > depth_max)
+			return err_set(e, ERR_INPUT, "line %d, column %zu: nested deeper than %d levels", line,
+			               i - line_begin + 1, depth_max);
+	}
+	return 0;
+}
+
+int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max, struct err *e)
+{
+	if (len > bytes_max)
+		return err_set(e, ERR_INPUT, "JSON of %zu bytes, the limit is %zu", len, bytes_max);
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		return err_set(e, ERR_INPUT, "line 1, column 1: a byte-order mark before the JSON");
+	TRY(check_depth(text, len, depth_max, e));
+	json_error_t error;
+	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (!value && json_error_code(&error) == json_error_out_of_memory)
+		return err_set(e, ERR_NOMEM, "out of memory for JSON");
+	if (!value)
+		return err_set(e, ERR_INPUT, "line %d, column %d: %s", error.line, error.column, error.text);
+	*out = value;
+	return 0;
+}
+
+/* jansson gives no name to a missing key or kind; these do. */
+static const char *kind_name(const json_t *v)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+		[JSON_INTEGER] = "an integer", [JSON_REAL] = "a real number", [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false", [JSON_NULL] = "null",
+	};
+	return v ? names[json_typeof(v)] : "nothing";
+}
+
+static int unexpected(const json_t *v, const char *key, const char *wanted, const char *what, struct err *e)
+{
+	return err_set(e, ERR_INPUT, "%s: \"%s\": expected %s, found %s", what, key, wanted, kind_name(v));
+}
+
+int json_get_string(const json_t *o, const char *key, const char **out, const char *what, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!json_is_string(v))
+		return unexpected(v, key, "a string", what, e);
+	*out = json_string_value(v);
+	return 0;
+}
+
+int json_get_u64(const json_t *o, const char *key, uint64_t *out, const char *what, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!json_is_integer(v))
+		return unexpected(v, key, "a non-negative integer", what, e);
+	if (json_integer_value(v) < 0)
+		return err_set(e, ERR_INPUT, "%s: \"%s\": expected a non-negative integer, found %lld", what, key,
+		               (long long)json_integer_value(v));
+	*out = (uint64_t)json_integer_value(v);
+	return 0;
+}
+
+int json_get_object(const json_t *o, const char *key, json_t **out, const char *what, struct err *e)
+{
+	json_t *v = json_object_get(o, key);
+	if (!json_is_object(v))
+		return unexpected(v, key, "an object", what, e);
+	*out = v;
+	return 0;
+}
+
+int json_get_array(const json_t *o, const char *key, json_t **out, const char *what, struct err *e)
+{
+	json_t *v = json_object_get(o, key);
+	if (!json_is_array(v))
+		return unexpected(v, key, "an array", what, e);
+	*out = v;
+	return 0;
+}
+
+int json_only_keys(const json_t *o, const char *const *keys, const char *what, struct err *e)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)o, key, value) {
+		size_t i = 0;
+		while (keys[i] && strcmp(keys[i], key) != 0)
+			i++;
+		if (!keys[i])
+			return err_set(e, ERR_INPUT, "%s: unknown member \"%.100s\"", what, key);
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* Every input has a cap; one line of reason each. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stddef.h>
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+#define LIMIT_PATH_BYTES 4096               /* PATH_MAX of Linux */
+#define LIMIT_NAME_BYTES 255                /* one path component, one tensor or rule name component */
+#define LIMIT_JSON_DEPTH 32                 /* no format of ours nests deeper than 12 */
+#define LIMIT_JSON_BYTES MIB(64)            /* the largest tokenizer.json in the field is 33 MB */
+#define LIMIT_SAFETENSORS_HEADER 100000000u /* the format's own limit */
+#define LIMIT_SAFETENSORS_DEPTH 4           /* header, tensor, shape: the format needs 3 */
+#define LIMIT_TENSORS 1000000u              /* 61 layers x 384 experts x 6 tensors is 140,544 */
+#define LIMIT_TOML_BYTES MIB(16)            /* a literal bank of 100,000 terms */
+#define LIMIT_TOML_DEPTH 64                 /* nested arrays and inline tables */
+#define LIMIT_REQUEST_BYTES MIB(8)          /* a long context as JSON */
+#define LIMIT_ENTRY_BYTES 65535u            /* u16 length in an entry bundle */
+#define LIMIT_MANIFEST_BYTES MIB(128)       /* cosign's own limit for what it signs */
+#define LIMIT_FILES 100000u                 /* files in one release */
+#define LIMIT_TEMPLATE_BYTES MIB(1)         /* the largest chat template in the field is 20 KB */
+#define LIMIT_CONTEXT_TOKENS 1048576u       /* positions of one sequence */
+#define LIMIT_THREADS 256u                  /* workers of one engine */
+
+#endif

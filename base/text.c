@@ -1,0 +1,281 @@
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Unicode 15, table 3-7: the lead byte says how many bytes follow and narrows the range of the second. */
+struct utf8_lead {
+	int follow; /* -1: no lead byte */
+	unsigned char low, high;
+};
+
+static struct utf8_lead utf8_lead(unsigned char c)
+{
+	if (c >= 0xc2 && c <= 0xdf)
+		return (struct utf8_lead){1, 0x80, 0xbf};
+	if (c >= 0xe0 && c <= 0xef)
+		return (struct utf8_lead){2, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf};
+	if (c >= 0xf0 && c <= 0xf4)
+		return (struct utf8_lead){3, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf};
+	return (struct utf8_lead){-1, 0, 0};
+}
+
+int text_utf8_decode(const void *s, size_t len, uint32_t *cp)
+{
+	const unsigned char *p = s;
+	if (p[0] < 0x80) {
+		*cp = p[0];
+		return 1;
+	}
+	struct utf8_lead lead = utf8_lead(p[0]);
+	if (lead.follow < 0)
+		return -1;
+	uint32_t value = p[0] & (0x3fu >> lead.follow);
+	for (int i = 1; i <= lead.follow; i++) {
+		if ((size_t)i == len)
+			return 0;
+		if (p[i] < (i == 1 ? lead.low : 0x80) || p[i] > (i == 1 ? lead.high : 0xbf))
+			return -i;
+		value = value << 6 | (p[i] & 0x3fu);
+	}
+	*cp = value;
+	return lead.follow + 1;
+}
+
+int text_utf8_encode(uint32_t cp, char out[4])
+{
+	if (cp < 0x80) {
+		out[0] = (char)cp;
+		return 1;
+	}
+	int follow = cp < 0x800 ? 1 : cp < 0x10000 ? 2 : 3;
+	static const unsigned char mark[] = {0, 0xc0, 0xe0, 0xf0};
+	out[0] = (char)(mark[follow] | cp >> (6 * follow));
+	for (int i = 1; i <= follow; i++)
+		out[i] = (char)(0x80 | (cp >> (6 * (follow - i)) & 0x3f));
+	return follow + 1;
+}
+
+bool text_utf8_valid(const void *s, size_t len)
+{
+	const char *p = s;
+	uint32_t cp;
+	for (size_t i = 0; i < len;) {
+		int n = text_utf8_decode(p + i, len - i, &cp);
+		if (n <= 0)
+			return false;
+		i += (size_t)n;
+	}
+	return true;
+}
+
+size_t text_utf8_unfinished(const void *s, size_t len)
+{
+	const unsigned char *p = s;
+	uint32_t cp;
+	for (size_t back = 1; back <= 3 && back <= len; back++) {
+		unsigned char c = p[len - back];
+		if (c >= 0x80 && c < 0xc0)
+			continue;
+		return c >= 0xc0 && text_utf8_decode(p + len - back, back, &cp) == 0 ? back : 0;
+	}
+	return 0;
+}
+
+void text_hex(const void *bytes, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = bytes;
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[p[i] >> 4];
+		out[2 * i + 1] = digits[p[i] & 15];
+	}
+	out[2 * len] = '\0';
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int text_unhex(const char *s, size_t n, void *bytes, size_t len)
+{
+	unsigned char *out = bytes;
+	if (n % 2 || n / 2 != len)
+		return ERR_INPUT;
+	for (size_t i = 0; i < len; i++) {
+		int high = hex_value(s[2 * i]), low = hex_value(s[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return ERR_INPUT;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return 0;
+}
+
+static const char base64_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void base64_add(struct buf *out, const unsigned char *p, size_t len, const char *alphabet, bool pad)
+{
+	for (size_t i = 0; i < len; i += 3) {
+		size_t have = len - i < 3 ? len - i : 3;
+		uint32_t v = (uint32_t)p[i] << 16;
+		v |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
+		v |= have > 2 ? p[i + 2] : 0;
+		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
+		memset(quad + have + 1, '=', 3 - have);
+		buf_add(out, quad, pad ? 4 : have + 1);
+	}
+}
+
+void text_base64(struct buf *out, const void *bytes, size_t len)
+{
+	base64_add(out, bytes, len, base64_standard, true);
+}
+
+void text_base64_url(struct buf *out, const void *bytes, size_t len)
+{
+	base64_add(out, bytes, len, base64_url, false);
+}
+
+static int base64_value(char c, const char *alphabet)
+{
+	const char *at = c ? strchr(alphabet, c) : NULL;
+	return at ? (int)(at - alphabet) : -1;
+}
+
+/* n digits without padding. A digit alone, or set bits below the last whole byte, is a second spelling. */
+static int base64_read(struct buf *out, const char *s, size_t n, const char *alphabet)
+{
+	if (n % 4 == 1)
+		return ERR_INPUT;
+	size_t begin = out->len;
+	uint32_t bits = 0;
+	int held = 0;
+	for (size_t i = 0; i < n; i++) {
+		int v = base64_value(s[i], alphabet);
+		if (v < 0)
+			goto bad;
+		bits = (bits << 6 | (uint32_t)v) & 0xffff;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			buf_add_byte(out, (unsigned char)(bits >> held));
+			bits &= (1u << held) - 1;
+		}
+	}
+	if (bits)
+		goto bad;
+	return out->failed ? ERR_NOMEM : 0;
+bad:
+	out->len = begin;
+	if (out->bytes)
+		out->bytes[begin] = '\0';
+	return ERR_INPUT;
+}
+
+int text_unbase64(struct buf *out, const char *s, size_t n)
+{
+	if (n % 4)
+		return ERR_INPUT;
+	if (n && s[n - 1] == '=')
+		n -= s[n - 2] == '=' ? 2 : 1;
+	return base64_read(out, s, n, base64_standard);
+}
+
+int text_unbase64_url(struct buf *out, const char *s, size_t n)
+{
+	return base64_read(out, s, n, base64_url);
+}
+
+int text_parse_u64(const char *s, size_t n, uint64_t *out)
+{
+	uint64_t v = 0;
+	if (n == 0 || (n > 1 && s[0] == '0'))
+		return ERR_INPUT;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return ERR_INPUT;
+		if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+			return ERR_INPUT;
+	}
+	*out = v;
+	return 0;
+}
+
+int text_parse_double(const char *s, double *out)
+{
+	/* strtod alone would also take spaces, hexadecimal, "inf" and "nan". */
+	if (!*s || s[strspn(s, "0123456789+-.eE")])
+		return ERR_INPUT;
+	char *end;
+	double v = strtod(s, &end);
+	if (*end || !isfinite(v))
+		return ERR_INPUT;
+	*out = v;
+	return 0;
+}
+
+static void json_escape(struct buf *out, unsigned char c)
+{
+	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *at = c ? strchr(plain, c) : NULL;
+	if (at)
+		buf_printf(out, "\\%c", letter[at - plain]);
+	else
+		buf_printf(out, "\\u%04x", c);
+}
+
+void text_json_string(struct buf *out, const void *s, size_t len)
+{
+	const unsigned char *p = s;
+	size_t i = 0, plain = 0; /* p[plain..i) is copied as it stands */
+	buf_add_byte(out, '"');
+	while (i < len) {
+		uint32_t cp = 0;
+		int n = text_utf8_decode(p + i, len - i, &cp);
+		size_t used = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : len - i;
+		if (n <= 0 || cp < 0x20 || cp == '"' || cp == '\\') {
+			buf_add(out, p + plain, i - plain);
+			plain = i + used;
+			if (n <= 0)
+				buf_add_text(out, "\xef\xbf\xbd");
+			else
+				json_escape(out, (unsigned char)cp);
+		}
+		i += used;
+	}
+	buf_add(out, p + plain, i - plain);
+	buf_add_byte(out, '"');
+}
+
+void text_time_rfc3339(int64_t time_us, char out[32])
+{
+	int64_t seconds = time_us / 1000000 - (time_us % 1000000 < 0);
+	int64_t days = seconds / 86400 - (seconds % 86400 < 0);
+	unsigned second = (unsigned)(seconds - days * 86400) % 86400;
+	/* Civil date from days, counted in 400-year eras of years that begin in March (a leap day comes last). */
+	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153, month = mp < 10 ? mp + 3 : mp - 9;
+	int64_t year = yoe + era * 400 + (month <= 2), day = doy - (153 * mp + 2) / 5 + 1;
+	snprintf(out, 32, "%04d-%02u-%02uT%02u:%02u:%02uZ", (int)year, (unsigned)month % 13, (unsigned)day % 32,
+	         second / 3600, second / 60 % 60, second % 60);
+}
+
+bool text_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool text_ends(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+	return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
