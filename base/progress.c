@@ -1,0 +1,65 @@
+#include "base/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REDRAW_US 100000
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static bool wanted(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	return isatty(STDERR_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static void draw(struct progress *p, int64_t at_us)
+{
+	enum { CELLS = 24 };
+	static const char full[] = "########################", none[] = "........................";
+	double part = p->total ? (double)p->done / (double)p->total : 1;
+	int cells = part >= 1 ? CELLS : (int)(part * CELLS);
+	double seconds = (double)(at_us - p->started_us) / 1e6;
+	double rate = seconds > 0 ? (double)p->done / 1e9 / seconds : 0;
+	fprintf(stderr, "\r%s [%.*s%.*s] %3d%%  %.2f of %.2f GB, %.2f GB/s\033[K", p->label, cells, full,
+	        CELLS - cells, none, part >= 1 ? 100 : (int)(part * 100), (double)p->done / 1e9,
+	        (double)p->total / 1e9, rate);
+	fflush(stderr);
+	p->shown_us = at_us;
+}
+
+void progress_start(struct progress *p, const char *label, uint64_t total, bool quiet)
+{
+	*p = (struct progress){.label = label, .total = total, .on = !quiet && wanted()};
+	if (!p->on)
+		return;
+	p->started_us = now_us();
+	draw(p, p->started_us);
+}
+
+void progress_add(struct progress *p, uint64_t bytes)
+{
+	p->done += bytes;
+	if (!p->on)
+		return;
+	int64_t at_us = now_us();
+	if (at_us - p->shown_us >= REDRAW_US)
+		draw(p, at_us);
+}
+
+void progress_end(struct progress *p)
+{
+	if (!p->on)
+		return;
+	draw(p, now_us());
+	fputc('\n', stderr);
+	p->on = false;
+}
