@@ -62,7 +62,7 @@ static void write_real(struct writer *w, double v)
 {
 	char digits[20];
 	int exponent = 0;
-	if (v < 0)
+	if (v < 0 || (signbit(v) && !w->canonical))
 		buf_add_byte(w->out, '-');
 	int k = v == 0 ? 1 : shortest_digits(fabs(v), digits, &exponent);
 	int n = exponent + 1; /* digits before the point */

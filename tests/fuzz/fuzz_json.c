@@ -1,0 +1,32 @@
+/* What the reader accepts, the writers can write, and it reads back as the same value. */
+#include "base/check.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	json_t *value = NULL, *again = NULL;
+	struct err e = {0};
+	if (json_read(&value, bytes, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, &e) < 0)
+		return 0;
+	struct buf out = {0}, canonical = {0}, twice = {0};
+	check(json_write(value, 0, &out, &e) == 0);
+	check(json_read(&again, out.bytes, out.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, &e) == 0);
+	check(json_equal(value, again));
+	if (json_write_canonical(value, &canonical, &e) == 0) {
+		check(json_write_canonical(again, &twice, &e) == 0);
+		check(canonical.len == twice.len && memcmp(canonical.bytes, twice.bytes, twice.len) == 0);
+	}
+	json_decref(value);
+	json_decref(again);
+	buf_free(&out);
+	buf_free(&canonical);
+	buf_free(&twice);
+	return 0;
+}
