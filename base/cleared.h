@@ -1,7 +1,7 @@
 /* A cleared slice: bytes that passed the output filter. The only model text that a socket accepts.
  *
  * Only filters/ fills one in (filter_stream_push, filter_stream_end); everyone else passes it on. The
- * server's writer takes this type and no bare bytes, so that text which bypassed the filter does not compile. */
+ * server's writer takes this type and no bare bytes: text that bypassed the filter does not compile. */
 #ifndef BASE_CLEARED_H
 #define BASE_CLEARED_H
 

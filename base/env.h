@@ -44,7 +44,10 @@ struct random_seeded {
 struct random random_seeded(struct random_seeded *state);
 
 static inline int64_t env_now_us(const struct env *env) { return env->clock.now_us(env->clock.ctx); }
-static inline void env_random(const struct env *env, void *out, size_t len) { env->random.fill(env->random.ctx, out, len); }
+static inline void env_random(const struct env *env, void *out, size_t len)
+{
+	env->random.fill(env->random.ctx, out, len);
+}
 static inline void env_step(const struct env *env, const char *step) { env->steps.at(env->steps.ctx, step); }
 
 #endif

@@ -105,7 +105,8 @@ static int sync_parent(const char *path, struct err *e)
 }
 
 /* A synced temporary file beside path; its name goes to temp. */
-static int write_temp(const char *path, const void *bytes, size_t len, unsigned mode, char *temp, struct err *e)
+static int write_temp(const char *path, const void *bytes, size_t len, unsigned mode, char *temp,
+                      struct err *e)
 {
 	unsigned char salt[8];
 	char hex[17];

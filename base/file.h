@@ -12,11 +12,13 @@
 int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e) MUST_USE;
 
 /* Temporary file beside path, write, fsync, rename, fsync the directory. mode as for open(2). */
-int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode, struct err *e) MUST_USE;
+int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode,
+                       struct err *e) MUST_USE;
 
 /* As file_write_durable, but an existing file with the same content is left alone, and other content is
  * ERR_CONFLICT: for immutable tiles. */
-int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode, struct err *e) MUST_USE;
+int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode,
+                          struct err *e) MUST_USE;
 
 /* rename(2), then fsync of both directories. */
 int file_rename_durable(const char *from, const char *to, struct err *e) MUST_USE;

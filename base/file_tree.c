@@ -89,7 +89,8 @@ static int list_entry(int fd, const char *dir, const char *name, struct file_lis
 		return list_add(files, dir, name, e);
 	if (S_ISDIR(st.st_mode))
 		return list_add(dirs, dir, name, e);
-	return err_set(e, ERR_INPUT, "%s%s%s: %s; only regular files and folders are taken", dir, *dir ? "/" : "", name,
+	return err_set(e, ERR_INPUT, "%s%s%s: %s; only regular files and folders are taken", dir,
+	               *dir ? "/" : "", name,
 	               S_ISLNK(st.st_mode) ? "is a symbolic link" : "is a device, socket or FIFO");
 }
 

@@ -72,7 +72,8 @@ static int folder_size(struct source *s, const char *name, uint64_t *bytes, stru
 	return 0;
 }
 
-static int folder_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len, struct err *e)
+static int folder_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+                       struct err *e)
 {
 	int fd = folder_fd((struct folder *)s, name, e);
 	if (fd < 0)

@@ -30,10 +30,12 @@ struct source {
 int source_open_folder(struct source **out, const char *dir, struct err *e) MUST_USE;
 
 /* Append one whole file, with a cap. */
-int source_read_file(struct source *s, const char *name, size_t bytes_max, struct buf *out, struct err *e) MUST_USE;
+int source_read_file(struct source *s, const char *name, size_t bytes_max, struct buf *out,
+                     struct err *e) MUST_USE;
 
 int source_size(struct source *s, const char *name, uint64_t *bytes, struct err *e) MUST_USE;
-int source_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len, struct err *e) MUST_USE;
+int source_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+                struct err *e) MUST_USE;
 const char *source_name(struct source *s, size_t i);
 void source_close(struct source *s); /* NULL is fine */
 

@@ -86,8 +86,8 @@ static int run(struct store *s, const char *sql, const char *what, struct err *e
 	return code == SQLITE_OK ? 0 : fail(s, code, what, e);
 }
 
-/* The file is made by us, so that it is never readable by others. Only when new: closing a second descriptor of
- * an open database would drop this process's locks on it. */
+/* The file is made by us, so that it is never readable by others. Only when new: closing a second descriptor
+ * of an open database would drop this process's locks on it. */
 static int create_private(const char *path, struct err *e)
 {
 	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);

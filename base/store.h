@@ -14,7 +14,8 @@
 struct store;
 struct store_stmt;
 
-/* url: "sqlite:///absolute/path" ("sqlite://:memory:" for tests). "postgresql://..." is ERR_UNSUPPORTED by name. */
+/* url: "sqlite:///absolute/path" ("sqlite://:memory:" for tests). "postgresql://..." is ERR_UNSUPPORTED by
+ * name. */
 int store_open(struct store **out, const char *url, struct err *e) MUST_USE;
 void store_close(struct store *s);
 

@@ -217,10 +217,12 @@ Test(base_json, canonical_form_gives_the_examples_of_rfc_8785)
 	                 "\"literals\": [null, true, false]}",
 	                 "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
 	                 "\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
-	expect_canonical("{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}",
+	expect_canonical("{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,"
+	                 "\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}",
 	                 "{\"\\r\":2,\"1\":4,\"\xc2\x80\":6,\"\xc3\xb6\":7,\"\xe2\x82\xac\":1,"
 	                 "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}");
-	expect_canonical("{\"ab\":1,\"a\":{\"b\":[],\"a\":{}},\"\":-0}", "{\"\":0,\"a\":{\"a\":{},\"b\":[]},\"ab\":1}");
+	expect_canonical("{\"ab\":1,\"a\":{\"b\":[],\"a\":{}},\"\":-0}",
+	                 "{\"\":0,\"a\":{\"a\":{},\"b\":[]},\"ab\":1}");
 	expect_canonical("{\"\\ud83d\\ude01\":1,\"\\ud83d\\ude00\":2,\"\\uffff\":3}",
 	                 "{\"\xf0\x9f\x98\x80\":2,\"\xf0\x9f\x98\x81\":1,\"\xef\xbf\xbf\":3}");
 }

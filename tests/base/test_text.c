@@ -88,7 +88,8 @@ Test(base_text, hex_round_trips_and_refuses_other_spellings)
 	cr_expect_str_eq(hex, "009fa0ff");
 	cr_expect_eq(text_unhex(hex, 8, bytes, 4), 0);
 	cr_expect_arr_eq(bytes, "\x00\x9f\xa0\xff", 4);
-	static const char *const bad[] = {"", "009fa0f", "009fa0fff", "009FA0FF", "009fa0fg", "009fa0f ", "0x9fa0ff"};
+	static const char *const bad[] = {"", "009fa0f", "009fa0fff", "009FA0FF",
+	                                  "009fa0fg", "009fa0f ", "0x9fa0ff"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_unhex(bad[i], strlen(bad[i]), bytes, 4), ERR_INPUT, "%s", bad[i]);
 }
@@ -145,7 +146,8 @@ Test(base_text, numbers_have_one_spelling)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_parse_u64(bad[i], strlen(bad[i]), &v), ERR_INPUT, "%s", bad[i]);
 	cr_expect(text_parse_double("-1.5e3", &d) == 0 && d == -1500.0);
-	static const char *const bad_double[] = {"", " 1", "1 ", "inf", "nan", "0x10", "1e999", "1.2.3", "e5", "--1"};
+	static const char *const bad_double[] = {"", " 1", "1 ", "inf", "nan", "0x10", "1e999",
+	                                         "1.2.3", "e5", "--1"};
 	for (size_t i = 0; i < sizeof bad_double / sizeof *bad_double; i++)
 		cr_expect_eq(text_parse_double(bad_double[i], &d), ERR_INPUT, "%s", bad_double[i]);
 }
@@ -154,7 +156,8 @@ Test(base_text, json_string_escapes_and_substitutes)
 {
 	struct buf out = {0};
 	text_json_string(&out, "a\"b\\c\b\f\n\r\t\x01\x1f\x7f\xe2\x82\xac\xff\xe2\x82z\0y\xf0\x9f", 24);
-	cr_expect_str_eq(out.bytes, "\"a\\\"b\\\\c\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd"
+	cr_expect_str_eq(out.bytes, "\"a\\\"b\\\\c\\b\\f\\n\\r\\t\\u0001\\u001f\x7f"
+	                            "\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd"
 	                            "z\\u0000y\xef\xbf\xbd\"");
 	buf_free(&out);
 }
