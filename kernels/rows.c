@@ -1,0 +1,75 @@
+/* Row operations: canonical forms. */
+#include "kernels/number.h"
+#include "kernels/ops.h"
+
+#include <math.h>
+
+/* Lane l adds x[l], x[l+16], ...; then the tree of v16_sum. */
+static float sum_of_squares(const float *x, uint32_t n)
+{
+	float lane[16] = { 0 };
+	for (uint32_t i = 0; i < n; i++)
+		lane[i % 16] = fmaf(x[i], x[i], lane[i % 16]);
+	for (int width = 8; width >= 1; width /= 2) {
+		for (int i = 0; i < width; i++)
+			lane[i] += lane[i + width];
+	}
+	return lane[0];
+}
+
+void rmsnorm_plain(const float *x, const float *gain, uint32_t n, float eps, float *out)
+{
+	float scale = 1.0f / sqrtf(sum_of_squares(x, n) / (float)n + eps);
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = x[i] * scale * gain[i];
+}
+
+void silu_mul_plain(float *gate, const float *up, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		gate[i] = gate[i] / (1.0f + number_exp(0.0f - gate[i])) * up[i];
+}
+
+void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine)
+{
+	for (uint32_t i = 0; i < n / 2; i++) {
+		float a = x[2 * i], b = x[2 * i + 1];
+		x[2 * i] = a * cosine[i] - b * sine[i];
+		x[2 * i + 1] = a * sine[i] + b * cosine[i];
+	}
+}
+
+void rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sine)
+{
+	for (uint32_t i = 0; i < n / 2; i++) {
+		float a = x[i], b = x[i + n / 2];
+		x[i] = a * cosine[i] - b * sine[i];
+		x[i + n / 2] = a * sine[i] + b * cosine[i];
+	}
+}
+
+void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n, float *out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = weight[0] * row[0][i];
+	for (uint32_t r = 1; r < count; r++) {
+		for (uint32_t i = 0; i < n; i++)
+			out[i] += weight[r] * row[r][i];
+	}
+}
+
+void add_plain(float *x, const float *y, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		x[i] += y[i];
+}
+
+uint32_t argmax_plain(const float *x, uint32_t n)
+{
+	uint32_t best = 0;
+	for (uint32_t i = 1; i < n; i++) {
+		if (x[i] > x[best])
+			best = i;
+	}
+	return best;
+}

@@ -1,0 +1,1 @@
+#include "kernels/rows_body.h"

@@ -1,0 +1,205 @@
+/* Private: sixteen f32 lanes, one AVX-512 register or two of AVX2. Twins are written once over this vocabulary and compiled
+ * twice; each operation is the same IEEE operation on each lane, so both give the same bits. */
+#ifndef KERNELS_SIMD_H
+#define KERNELS_SIMD_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#endif
+
+#ifdef __AVX512F__
+
+#define SIMD_NAME(op) op##_avx512
+#define SIMD_TOKENS 12 /* rows of the widest matmul tile */
+
+typedef __m512 v16;
+
+INLINE v16 v16_zero(void) { return _mm512_setzero_ps(); }
+INLINE v16 v16_set1(float x) { return _mm512_set1_ps(x); }
+INLINE v16 v16_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void v16_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
+INLINE v16 v16_fma(v16 a, v16 b, v16 c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE v16 v16_add(v16 a, v16 b) { return _mm512_add_ps(a, b); }
+INLINE v16 v16_sub(v16 a, v16 b) { return _mm512_sub_ps(a, b); }
+INLINE v16 v16_mul(v16 a, v16 b) { return _mm512_mul_ps(a, b); }
+INLINE v16 v16_div(v16 a, v16 b) { return _mm512_div_ps(a, b); }
+INLINE v16 v16_max(v16 a, v16 b) { return _mm512_max_ps(a, b); }
+INLINE v16 v16_min(v16 a, v16 b) { return _mm512_min_ps(a, b); }
+
+/* The first n <= 16 lanes; the others are zero, and stay untouched in memory. */
+INLINE v16 v16_load_n(const float *p, uint32_t n)
+{
+	return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+INLINE void v16_store_n(float *p, v16 a, uint32_t n)
+{
+	_mm512_mask_storeu_ps(p, n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1), a);
+}
+
+INLINE v16 v16_round(v16 a)
+{
+	return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* p * 2^k by adding to the exponent; k holds integers. */
+INLINE v16 v16_scale2(v16 p, v16 k)
+{
+	return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_cvtps_epi32(k), 23)));
+}
+
+/* a where x >= y, else 0 */
+INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
+{
+	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), a);
+}
+
+/* Lanes 0..7 plus lanes 8..15. */
+INLINE __m256 v16_fold(v16 a)
+{
+	return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+}
+
+/* Low and high halves of 16 pairs of bf16. */
+INLINE v16 v16_bf16_even(const void *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
+INLINE v16 v16_bf16_odd(const void *p)
+{
+	return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000u)));
+}
+
+/* Sixteen E4M3 in units of 2^-8: as f16 with the same exponent field, whose bias is 8 larger. */
+INLINE v16 v16_e4m3(const void *p)
+{
+	__m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128(p));
+	__m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
+	__m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
+	return _mm512_cvtph_ps(_mm256_or_si256(sign, rest));
+}
+
+#else
+
+#define SIMD_NAME(op) op##_avx2
+#define SIMD_TOKENS 6
+
+typedef struct { __m256 lo, hi; } v16;
+
+INLINE v16 v16_of(__m256 lo, __m256 hi) { return (v16){ lo, hi }; }
+INLINE v16 v16_zero(void) { return v16_of(_mm256_setzero_ps(), _mm256_setzero_ps()); }
+INLINE v16 v16_set1(float x) { return v16_of(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
+INLINE v16 v16_load(const float *p) { return v16_of(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+INLINE v16 v16_fma(v16 a, v16 b, v16 c)
+{
+	return v16_of(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi));
+}
+INLINE v16 v16_add(v16 a, v16 b) { return v16_of(_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)); }
+INLINE v16 v16_sub(v16 a, v16 b) { return v16_of(_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)); }
+INLINE v16 v16_mul(v16 a, v16 b) { return v16_of(_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)); }
+INLINE v16 v16_div(v16 a, v16 b) { return v16_of(_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)); }
+INLINE v16 v16_max(v16 a, v16 b) { return v16_of(_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)); }
+INLINE v16 v16_min(v16 a, v16 b) { return v16_of(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)); }
+
+INLINE void v16_store(float *p, v16 a)
+{
+	_mm256_storeu_ps(p, a.lo);
+	_mm256_storeu_ps(p + 8, a.hi);
+}
+
+INLINE __m256i v16_lanes(uint32_t n)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE v16 v16_load_n(const float *p, uint32_t n)
+{
+	return v16_of(_mm256_maskload_ps(p, v16_lanes(n)), n > 8 ? _mm256_maskload_ps(p + 8, v16_lanes(n - 8)) :
+	                                                           _mm256_setzero_ps());
+}
+
+INLINE void v16_store_n(float *p, v16 a, uint32_t n)
+{
+	_mm256_maskstore_ps(p, v16_lanes(n), a.lo);
+	if (n > 8)
+		_mm256_maskstore_ps(p + 8, v16_lanes(n - 8), a.hi);
+}
+
+INLINE v16 v16_round(v16 a)
+{
+	return v16_of(_mm256_round_ps(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+	              _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+INLINE __m256 v8_scale2(__m256 p, __m256 k)
+{
+	return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_cvtps_epi32(k), 23)));
+}
+
+INLINE v16 v16_scale2(v16 p, v16 k) { return v16_of(v8_scale2(p.lo, k.lo), v8_scale2(p.hi, k.hi)); }
+
+INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
+{
+	return v16_of(_mm256_and_ps(_mm256_cmp_ps(x.lo, y.lo, _CMP_GE_OQ), a.lo),
+	              _mm256_and_ps(_mm256_cmp_ps(x.hi, y.hi, _CMP_GE_OQ), a.hi));
+}
+
+INLINE __m256 v16_fold(v16 a) { return _mm256_add_ps(a.lo, a.hi); }
+
+INLINE __m256 v8_bf16_even(const void *p)
+{
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(p), 16));
+}
+
+INLINE __m256 v8_bf16_odd(const void *p)
+{
+	return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p), _mm256_set1_epi32((int)0xffff0000u)));
+}
+
+INLINE v16 v16_bf16_even(const void *p) { return v16_of(v8_bf16_even(p), v8_bf16_even((const char *)p + 32)); }
+INLINE v16 v16_bf16_odd(const void *p) { return v16_of(v8_bf16_odd(p), v8_bf16_odd((const char *)p + 32)); }
+
+INLINE v16 v16_e4m3(const void *p)
+{
+	__m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128(p));
+	__m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
+	__m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
+	__m256i half = _mm256_or_si256(sign, rest);
+	return v16_of(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)));
+}
+
+#endif
+
+/* The fixed tree of every horizontal sum: lanes i and i+8, then i and i+4, i and i+2, i and i+1. */
+INLINE float v16_sum(v16 a)
+{
+	__m256 eight = v16_fold(a);
+	__m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+	__m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain form does. */
+INLINE v16 v16_exp(v16 x)
+{
+	x = v16_min(v16_max(x, v16_set1(-88.3f)), v16_set1(88.0f));
+	v16 k = v16_round(v16_mul(x, v16_set1(0x1.715476p+0f)));
+	v16 r = v16_fma(k, v16_set1(-0x1.62e400p-1f), x);
+	r = v16_fma(k, v16_set1(-0x1.7f7d1cp-20f), r);
+	v16 p = v16_set1(0x1.a01a02p-13f);
+	p = v16_fma(p, r, v16_set1(0x1.6c16c2p-10f));
+	p = v16_fma(p, r, v16_set1(0x1.111112p-7f));
+	p = v16_fma(p, r, v16_set1(0x1.555556p-5f));
+	p = v16_fma(p, r, v16_set1(0x1.555556p-3f));
+	p = v16_fma(p, r, v16_set1(0.5f));
+	p = v16_fma(p, r, v16_set1(1.0f));
+	p = v16_fma(p, r, v16_set1(1.0f));
+	return v16_where_ge(x, v16_set1(-87.3f), v16_scale2(p, k));
+}
+
+#endif

@@ -1,0 +1,77 @@
+#include "kernels/truth.h"
+
+#include <math.h>
+
+void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out)
+{
+	for (uint32_t i = 0; i < x->count; i++) {
+		const float *v = x->value + (x->pick ? x->pick[i] : i) * x->stride;
+		for (uint32_t row = 0; row < w->rows; row++) {
+			double sum = 0;
+			for (uint32_t k = 0; k < w->columns; k++)
+				sum += (double)kernel_matrix_at(w, row, k) * (double)v[k];
+			out[(size_t)i * w->rows + row] = sum;
+		}
+	}
+}
+
+void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out)
+{
+	double sum = 0;
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)x[i] * (double)x[i];
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = (double)x[i] / sqrt(sum / n + eps) * (double)gain[i];
+}
+
+void truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = (double)gate[i] / (1 + exp(-(double)gate[i])) * (double)up[i];
+}
+
+static const float *cache_row(const struct kernel_mla *a, uint32_t j)
+{
+	return a->page[j / KERNEL_PAGE] + (size_t)(j % KERNEL_PAGE) * (a->latent + a->rope);
+}
+
+static double mla_score(const struct kernel_mla *a, uint32_t head, uint32_t j)
+{
+	const float *c = cache_row(a, j);
+	double sum = 0;
+	for (uint32_t k = 0; k < a->latent; k++)
+		sum += (double)a->query[head * a->query_stride + k] * (double)c[k];
+	for (uint32_t k = 0; k < a->rope; k++)
+		sum += (double)a->query_rope[head * a->query_rope_stride + k] * (double)c[a->latent + k];
+	return sum * (double)a->scale;
+}
+
+void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out)
+{
+	for (uint32_t h = 0; h < heads; h++) {
+		double largest = -INFINITY, total = 0;
+		for (uint32_t j = 0; j < a->positions; j++)
+			largest = fmax(largest, mla_score(a, h, j));
+		for (uint32_t d = 0; d < a->latent; d++)
+			out[h * a->latent + d] = 0;
+		for (uint32_t j = 0; j < a->positions; j++) {
+			double p = exp(mla_score(a, h, j) - largest);
+			total += p;
+			for (uint32_t d = 0; d < a->latent; d++)
+				out[h * a->latent + d] += p * (double)cache_row(a, j)[d];
+		}
+		for (uint32_t d = 0; d < a->latent; d++)
+			out[h * a->latent + d] /= total;
+	}
+}
+
+void truth_softmax(const float *score, uint32_t n, double *p)
+{
+	double largest = -INFINITY, sum = 0;
+	for (uint32_t i = 0; i < n; i++)
+		largest = fmax(largest, (double)score[i]);
+	for (uint32_t i = 0; i < n; i++)
+		sum += p[i] = exp((double)score[i] - largest);
+	for (uint32_t i = 0; i < n; i++)
+		p[i] /= sum;
+}

@@ -1,0 +1,16 @@
+/* The same operations in double with plain loops: what tolerance tests and device parity programs compare with. */
+#ifndef KERNELS_TRUTH_H
+#define KERNELS_TRUTH_H
+
+#include "kernels/kernels.h"
+
+/* Arguments and shapes as in struct kernels. */
+void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out);
+void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out);
+void truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
+/* out [heads][latent] */
+void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out);
+/* p [experts] */
+void truth_softmax(const float *score, uint32_t n, double *p);
+
+#endif

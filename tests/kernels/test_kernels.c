@@ -1,0 +1,301 @@
+#include "kernels/kernels.h"
+#include "kernels/number.h"
+#include "kernels/truth.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t state = 1;
+
+static float noise(void) /* in [-1, 1) */
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (float)(int32_t)(state >> 32) * 0x1p-31f;
+}
+
+static void fill(float *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		v[i] = noise();
+}
+
+static struct kernel_matrix random_matrix(enum kernel_format f, uint32_t rows, uint32_t columns)
+{
+	struct kernel_matrix w;
+	struct err e = { 0 };
+	unsigned char row[4 * 2048];
+	cr_assert_eq(kernel_matrix_alloc(&w, f, rows, columns, &e), 0);
+	for (uint32_t r = 0; r < rows; r++) {
+		for (uint32_t k = 0; k < columns; k++) {
+			float v = noise();
+			uint16_t half = (uint16_t)(number_bits(v) >> 16);
+			if (f == KERNEL_F32)
+				memcpy(row + 4 * k, &v, 4);
+			else if (f == KERNEL_BF16)
+				memcpy(row + 2 * k, &half, 2);
+			else
+				row[k] = (unsigned char)((number_bits(v) >> 3) % 0x7f | (v < 0 ? 0x80u : 0));
+		}
+		kernel_matrix_put(&w, r, row);
+	}
+	size_t blocks = (size_t)((rows + 127) / 128) * ((columns + 127) / 128);
+	for (size_t i = 0; f == KERNEL_FP8 && i < blocks; i++)
+		w.scale[i] = 0.01f * (1.5f + noise());
+	return w;
+}
+
+static const struct { uint32_t rows, columns; } shapes[] = {
+	{ 1, 1 }, { 16, 16 }, { 17, 33 }, { 40, 129 }, { 300, 257 }, { 64, 512 }, { 130, 128 },
+};
+static const uint32_t counts[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 31 };
+#define MOST 31
+
+/* All rows, one panel range after the other; what lies outside must stay NaN. */
+static void product(const struct kernels *k, const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t step,
+                    float *out, size_t stride)
+{
+	for (size_t i = 0; i < x->count * stride; i++)
+		out[i] = NAN;
+	for (uint32_t p = 0; p < kernel_panels(w); p += step) {
+		uint32_t n = kernel_panels(w) - p < step ? kernel_panels(w) - p : step;
+		k->matmul[w->format](w, p, n, x, out, stride);
+	}
+	for (size_t i = 0; i < x->count * stride; i++)
+		cr_assert_eq(isnan(out[i]) != 0, i % stride >= w->rows, "%s: element %zu of stride %zu", k->name, i, stride);
+}
+
+Test(kernels, matmul_sets_agree_bitwise_for_any_batch_and_partition)
+{
+	static float x[MOST * 600], want[MOST * 320], got[MOST * 320];
+	static double truth[MOST * 320];
+	fill(x, sizeof x / sizeof x[0]);
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+			struct kernel_matrix w = random_matrix((enum kernel_format)f, shapes[s].rows, shapes[s].columns);
+			struct kernel_rows all = { x, 600, MOST, NULL };
+			size_t stride = w.rows + 3;
+			product(kernels_at(0), &w, &all, 100, want, stride);
+			truth_matmul(&w, &all, truth);
+			for (size_t i = 0; i < MOST * (size_t)w.rows; i++) {
+				double bound = 2e-7 * (w.columns + 1) * (f == KERNEL_FP8 ? 10 : 1);
+				cr_assert_lt(fabs((double)want[i / w.rows * stride + i % w.rows] - truth[i]), bound);
+			}
+			for (size_t k = 0; kernels_at(k) != NULL; k++) {
+				for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+					struct kernel_rows some = { x, 600, counts[c], NULL };
+					product(kernels_at(k), &w, &some, 1 + (uint32_t)c % 5, got, stride);
+					for (size_t i = 0; i < counts[c]; i++)
+						cr_assert_eq(memcmp(got + i * stride, want + i * stride, 4 * (size_t)w.rows), 0,
+						             "%s format %d shape %zu batch %u row %zu", kernels_at(k)->name, f, s,
+						             counts[c], i);
+				}
+			}
+			kernel_matrix_free(&w);
+		}
+	}
+}
+
+Test(kernels, matmul_picks_rows)
+{
+	static float x[8 * 64], want[8 * 48], got[8 * 48];
+	const uint32_t pick[5] = { 7, 0, 3, 3, 1 };
+	struct kernel_matrix w = random_matrix(KERNEL_BF16, 48, 64);
+	fill(x, 8 * 64);
+	for (size_t k = 0; kernels_at(k) != NULL; k++) {
+		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 8, NULL }, want, 48);
+		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 5, pick }, got, 48);
+		for (size_t i = 0; i < 5; i++)
+			cr_assert_eq(memcmp(got + i * 48, want + pick[i] * 48, 48 * 4), 0);
+	}
+	kernel_matrix_free(&w);
+}
+
+Test(kernels, fp8_decodes_all_codes)
+{
+	unsigned char codes[256];
+	float one = 1, out[16];
+	for (int c = 0; c < 256; c++) {
+		struct kernel_matrix w;
+		struct err e = { 0 };
+		if ((c & 0x7f) == 0x7f) {
+			cr_assert(isnan(number_from_e4m3((uint8_t)c)));
+			continue;
+		}
+		codes[0] = (unsigned char)c;
+		cr_assert_eq(kernel_matrix_alloc(&w, KERNEL_FP8, 1, 1, &e), 0);
+		kernel_matrix_put(&w, 0, codes);
+		w.scale[0] = 2;
+		int exponent = (c >> 3 & 15), mantissa = c & 7;
+		double want = exponent ? ldexp(8 + mantissa, exponent - 10) : ldexp(mantissa, -9);
+		want *= c & 0x80 ? -2 : 2;
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			kernels_at(k)->matmul[KERNEL_FP8](&w, 0, 1, &(struct kernel_rows){ &one, 1, 1, NULL }, out, 1);
+			cr_assert_eq((double)out[0], want, "%s: code %d", kernels_at(k)->name, c);
+		}
+		kernel_matrix_free(&w);
+	}
+}
+
+Test(kernels, rmsnorm_and_silu_sets_agree_bitwise_and_with_truth)
+{
+	static float x[400], gain[400], want[400], got[400];
+	static double truth[400];
+	for (uint32_t n = 1; n <= 400; n += n < 40 ? 1 : 37) {
+		fill(x, n);
+		fill(gain, n);
+		kernels_at(0)->rmsnorm(x, gain, n, 1e-6f, want);
+		truth_rmsnorm(x, gain, n, 1e-6, truth);
+		for (uint32_t i = 0; i < n; i++)
+			cr_assert_lt(fabs((double)want[i] - truth[i]), 2e-6);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			got[n] = 7;
+			kernels_at(k)->rmsnorm(x, gain, n, 1e-6f, got);
+			cr_assert_eq(memcmp(want, got, 4 * n), 0, "rmsnorm %s %u", kernels_at(k)->name, n);
+			cr_assert(n == 400 || got[n] == 7);
+		}
+		for (uint32_t i = 0; i < n; i++)
+			x[i] *= 100;
+		truth_silu_mul(x, gain, n, truth);
+		memcpy(want, x, sizeof x);
+		kernels_at(0)->silu_mul(want, gain, n);
+		for (uint32_t i = 0; i < n; i++)
+			cr_assert_lt(fabs((double)want[i] - truth[i]), 3e-7 * fabs(truth[i]) + 1e-30);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			memcpy(got, x, sizeof x);
+			kernels_at(k)->silu_mul(got, gain, n);
+			cr_assert_eq(memcmp(want, got, 4 * n), 0, "silu %s %u", kernels_at(k)->name, n);
+		}
+	}
+}
+
+static const struct { uint32_t heads, latent, rope, positions; } latent_cases[] = {
+	{ 1, 16, 2, 1 }, { 3, 32, 24, 24 }, { 4, 36, 24, 65 }, { 4, 64, 16, 256 }, { 16, 512, 64, 257 },
+	{ 13, 100, 6, 700 }, { 7, 80, 10, 63 },
+};
+
+Test(kernels, attn_mla_sets_agree_bitwise_and_with_truth)
+{
+	for (size_t c = 0; c < sizeof latent_cases / sizeof latent_cases[0]; c++) {
+		uint32_t heads = latent_cases[c].heads, latent = latent_cases[c].latent, rope = latent_cases[c].rope;
+		uint32_t positions = latent_cases[c].positions, pages = (positions + 63) / 64;
+		size_t width = latent + rope, room = kernel_mla_scratch(latent, rope);
+		float *cache = malloc(4 * width * 64 * pages), *q = malloc(4 * heads * width), *scratch = malloc(4 * room);
+		float *out = malloc(2 * 4 * heads * latent);
+		double *truth = malloc(8 * heads * latent);
+		const float *page[16];
+		fill(cache, width * positions);
+		for (size_t i = width * positions; i < width * 64 * pages; i++)
+			cache[i] = NAN; /* not yet written */
+		fill(q, heads * width);
+		for (uint32_t i = 0; i < pages; i++)
+			page[i] = cache + i * 64 * width;
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = out + (k > 0 ? heads * latent : 0);
+			struct kernel_mla a = { latent, rope, q, q + heads * latent, latent, rope, latent, page, positions, 0.7f,
+				                to, scratch };
+			for (size_t i = 0; i < room; i++)
+				scratch[i] = NAN;
+			kernels_at(k)->attn_mla(&a, heads);
+			truth_attn_mla(&a, heads, truth);
+			for (size_t i = 0; i < heads * latent; i++)
+				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu", kernels_at(k)->name, c);
+			cr_assert_eq(memcmp(to, out, 4 * heads * latent), 0, "%s case %zu", kernels_at(k)->name, c);
+		}
+		free(cache), free(q), free(scratch), free(out), free(truth);
+	}
+}
+
+Test(kernels, exp_is_close_and_total)
+{
+	for (float x = -87.2f; x < 88; x += 0.0173f)
+		cr_assert_lt(fabs((double)number_exp(x) / exp((double)x) - 1), 2.5e-7, "%g", (double)x);
+	cr_assert(number_exp(0) == 1 && number_exp(-100) == 0 && number_exp(-INFINITY) == 0 && number_exp(NAN) == 0);
+	cr_assert(number_is_finite(number_exp(1000)) && number_is_finite(number_exp(INFINITY)));
+}
+
+Test(kernels, double_functions_are_close)
+{
+	for (double x = 0.001; x < 1e6; x *= 1.0371) {
+		cr_assert_lt(fabs(number_log(x) - log(x)), 1e-15 * (2 + fabs(log(x))));
+		cr_assert_lt(fabs(number_sin(x) - sin(x)), 4e-16, "sin %g", x);
+		cr_assert_lt(fabs(number_cos(x) - cos(x)), 4e-16, "cos %g", x);
+		cr_assert_lt(fabs(number_exp_double(log(x)) / x - 1), 4e-15);
+	}
+	cr_assert(number_sin(0) == 0 && number_cos(0) == 1 && number_log(1) == 0 && number_exp_double(0) == 1);
+}
+
+Test(kernels, rope_layouts_rotate_their_pairs)
+{
+	const float c[2] = { 0.6f, 0 }, s[2] = { 0.8f, 1 };
+	float a[4] = { 1, 2, 3, 4 }, b[4] = { 1, 3, 2, 4 };
+	kernels_at(0)->rope_interleaved(a, 4, c, s);
+	kernels_at(0)->rope_half(b, 4, c, s);
+	cr_assert_float_eq(a[0], 0.6f - 1.6f, 1e-6);
+	cr_assert_float_eq(a[1], 0.8f + 1.2f, 1e-6);
+	cr_assert(a[2] == -4 && a[3] == 3);
+	cr_assert(b[0] == a[0] && b[2] == a[1] && b[1] == a[2] && b[3] == a[3]);
+}
+
+static const struct { const char *row; struct kernel_gate g; float score[8]; uint16_t expert[3]; } gates[] = {
+	{ "greedy", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .scaling = 1 }, { 1, 5, 2, 4, 3, 0, -1, 0 },
+	  { 1, 3, 4 } },
+	{ "ties to the lower id", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .scaling = 1 },
+	  { 1, 2, 2, 2, 2, 0, 0, 0 }, { 1, 2, 3 } },
+	{ "best groups by maximum", { .experts = 8, .top_k = 3, .groups = 4, .groups_kept = 2, .scaling = 16 },
+	  { 4, -9, 3.5f, 3.4f, 5, -8, 0, 0 }, { 4, 0, 5 } },
+	{ "tied groups", { .experts = 8, .top_k = 3, .groups = 4, .groups_kept = 2, .scaling = 1 },
+	  { 0, 1, 2, 3, 3, 0, 3, 1 }, { 3, 4, 2 } },
+	{ "normalised", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .normalise = true, .scaling = 5 },
+	  { 1, 5, 2, 4, 3, 0, -1, 0 }, { 1, 3, 4 } },
+};
+
+Test(kernels, moe_gate_chooses_and_weighs)
+{
+	for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++) {
+		const struct kernel_gate *g = &gates[i].g;
+		uint16_t expert[3];
+		float weight[3];
+		double p[8], sum = 0;
+		kernels_at(0)->moe_gate(g, gates[i].score, 1, expert, weight);
+		cr_assert_eq(memcmp(expert, gates[i].expert, sizeof expert), 0, "%s: %u %u %u", gates[i].row, expert[0],
+		             expert[1], expert[2]);
+		truth_softmax(gates[i].score, 8, p);
+		for (int j = 0; j < 3; j++)
+			sum += p[expert[j]];
+		for (int j = 0; j < 3; j++) {
+			double want = g->normalise ? p[expert[j]] / sum : p[expert[j]] * (double)g->scaling;
+			cr_assert_lt(fabs((double)weight[j] - want), 1e-6 * want, "%s", gates[i].row);
+		}
+	}
+}
+
+Test(kernels, argmax_prefers_the_lowest_index)
+{
+	const float x[6] = { -1, 3, 2, 3, -7, 3 };
+	cr_assert_eq(kernels_at(0)->argmax(x, 6), 1);
+	cr_assert_eq(kernels_at(0)->argmax(x, 1), 0);
+}
+
+Test(kernels, pick_obeys_the_name_and_refuses_others)
+{
+	const struct kernels *k;
+	struct err e = { 0 };
+	cr_assert_eq(kernels_pick(&k, "plain", &e), 0);
+	cr_assert_str_eq(k->name, "plain");
+	cr_assert_eq(kernels_pick(&k, "sse9", &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "sse9"));
+	setenv("HALLMARK_KERNELS", "plain", 1);
+	cr_assert_eq(kernels_pick(&k, NULL, &e), 0);
+	cr_assert_str_eq(k->name, "plain");
+	setenv("HALLMARK_KERNELS", "quick", 1);
+	cr_assert_eq(kernels_pick(&k, NULL, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "HALLMARK_KERNELS=quick"));
+	unsetenv("HALLMARK_KERNELS");
+	size_t last = 0;
+	while (kernels_at(last + 1) != NULL)
+		last++;
+	cr_assert_eq(kernels_pick(&k, NULL, &e), 0);
+	cr_assert_eq(k, kernels_at(last));
+}
