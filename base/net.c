@@ -97,12 +97,29 @@ static ssize_t system_send(void *ctx, int fd, const void *bytes, size_t len, int
 	return n < 0 ? -errno : n;
 }
 
+static int poll_one(int fd, short events, int timeout_ms)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	int n = poll(&p, 1, timeout_ms);
+	return n < 0 ? -errno : n > 0;
+}
+
 static int system_poll_in(void *ctx, int fd, int timeout_ms)
 {
 	(void)ctx;
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int n = poll(&p, 1, timeout_ms);
-	return n < 0 ? -errno : n > 0;
+	return poll_one(fd, POLLIN, timeout_ms);
+}
+
+static int system_poll_out(void *ctx, int fd, int timeout_ms)
+{
+	(void)ctx;
+	return poll_one(fd, POLLOUT, timeout_ms);
+}
+
+static void system_finish(void *ctx, int fd)
+{
+	(void)ctx;
+	shutdown(fd, SHUT_WR);
 }
 
 static void system_close(void *ctx, int fd)
@@ -119,6 +136,8 @@ struct net net_system(void)
 		.recv = system_recv,
 		.send = system_send,
 		.poll_in = system_poll_in,
+		.poll_out = system_poll_out,
+		.finish = system_finish,
 		.close = system_close,
 	};
 }

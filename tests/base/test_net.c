@@ -37,8 +37,10 @@ Test(base_net, bytes_travel_over_loopback)
 	cr_expect_eq(net.poll_in(net.ctx, peer, 1000), 1);
 	cr_expect_eq(net.recv(net.ctx, peer, out, sizeof out, 0), 4);
 	cr_expect_str_eq(out, "ping");
+	cr_expect_eq(net.poll_out(net.ctx, peer, 1000), 1);
+	net.finish(net.ctx, peer);
+	cr_expect_eq(net.recv(net.ctx, client, out, sizeof out, 0), 0, "finished by the peer");
 	net.close(net.ctx, peer);
-	cr_expect_eq(net.recv(net.ctx, client, out, sizeof out, 0), 0, "closed by the peer");
 	net.close(net.ctx, client);
 	net.close(net.ctx, fd);
 	cr_expect_eq(net.accept(net.ctx, fd), -EBADF);
