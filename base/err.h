@@ -33,6 +33,11 @@ int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* As err_set, with strerror(errno) appended; ENOENT gives ERR_NOTFOUND, ENOMEM ERR_NOMEM, others ERR_IO. */
 int err_errno(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+#ifdef __clang_analyzer__ /* sees one file at a time: tell it that these never return 0 */
+#define err_set(e, code, ...) ((err_set)(e, code, __VA_ARGS__), (code))
+#define err_errno(e, ...) ((err_errno)(e, __VA_ARGS__), ERR_IO)
+#endif
+
 /* Put "context: " before the sentence in e and return its code (ERR_IO if e is NULL or unset). */
 int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -143,7 +143,7 @@ static int same_content(const char *path, const void *bytes, size_t len, struct 
 	struct buf old = {0};
 	int result = file_read(path, len, &old, e);
 	/* A larger file is other content; a link or a device is a conflict as well. */
-	if (result == ERR_INPUT || (result == 0 && (old.len != len || memcmp(old.bytes, bytes, len) != 0)))
+	if (result == ERR_INPUT || (result == 0 && (old.len != len || (len && memcmp(old.bytes, bytes, len) != 0))))
 		result = err_set(e, ERR_CONFLICT, "%s: exists with other content", path);
 	buf_free(&old);
 	return result;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct folder {
 	struct file_list list;
 	char *label;
 	int dir_fd;
-	int *fds; /* [list.count], -1: not opened yet */
+	int *fds; /* [list.count], descriptor + 1; 0: not opened yet */
 	pthread_mutex_t lock;
 };
 
@@ -48,11 +49,11 @@ static int folder_fd(struct folder *f, const char *name, struct err *e)
 		return err_set(e, ERR_NOTFOUND, "%s: no file %s", f->label, name);
 	int *fd = &f->fds[at - f->list.names];
 	pthread_mutex_lock(&f->lock);
-	int result = *fd;
+	int result = *fd - 1;
 	if (result < 0) {
 		result = open_file(f, name, e);
 		if (result >= 0)
-			*fd = result;
+			*fd = result + 1;
 		else
 			err_prefix(e, "%s", f->label);
 	}
@@ -87,8 +88,8 @@ static int folder_read(struct source *s, const char *name, uint64_t offset, void
 		if (n < 0)
 			return err_errno(e, "read %s/%s", s->label, name);
 		if (n == 0)
-			return err_set(e, ERR_INPUT, "%s/%s: ends before byte %llu", s->label, name,
-			               (unsigned long long)(offset + len));
+			return err_set(e, ERR_INPUT, "%s/%s: ends before byte %" PRIu64, s->label, name,
+			               offset + len);
 		done += (size_t)n;
 	}
 	return 0;
@@ -104,8 +105,8 @@ static void folder_close(struct source *s)
 {
 	struct folder *f = (struct folder *)s;
 	for (size_t i = 0; f->fds && i < f->list.count; i++)
-		if (f->fds[i] >= 0)
-			close(f->fds[i]);
+		if (f->fds[i] > 0)
+			close(f->fds[i] - 1);
 	if (f->dir_fd >= 0)
 		close(f->dir_fd);
 	file_list_free(&f->list);
@@ -123,12 +124,10 @@ static int folder_fill(struct folder *f, const char *dir, struct err *e)
 	if (f->dir_fd < 0)
 		return err_errno(e, "open folder %s", dir);
 	TRY(file_list(dir, &f->list, e));
-	f->fds = malloc((f->list.count + 1) * sizeof *f->fds);
+	f->fds = calloc(f->list.count + 1, sizeof *f->fds);
 	f->label = strdup(dir);
 	if (!f->fds || !f->label)
 		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
-	for (size_t i = 0; i < f->list.count; i++)
-		f->fds[i] = -1;
 	f->source = (struct source){.ops = &folder_ops, .label = f->label};
 	return 0;
 }

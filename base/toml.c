@@ -66,7 +66,7 @@ void toml_locate(struct toml_reader *r, const char *at, int *line, int *column)
 	*column = r->column;
 }
 
-int toml_fail(struct toml_reader *r, const char *at, const char *fmt, ...)
+int (toml_fail)(struct toml_reader *r, const char *at, const char *fmt, ...)
 {
 	char what[256];
 	int line, column;

@@ -29,6 +29,9 @@ bool toml_ahead(const struct toml_reader *r, const char *bytes);
 
 /* ERR_INPUT "line L, column C: ..." for the byte `at`. */
 int toml_fail(struct toml_reader *r, const char *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#ifdef __clang_analyzer__
+#define toml_fail(r, at, ...) ((toml_fail)(r, at, __VA_ARGS__), ERR_INPUT)
+#endif
 
 /* Line and column (in code points, both from 1) of `at`; cheap while `at` only grows. */
 void toml_locate(struct toml_reader *r, const char *at, int *line, int *column);

@@ -28,7 +28,7 @@ fresh; accepts layers "a lawful tree"; accepts limits "a small tree"; accepts wo
 
 echo '#include "flow/flow.h"' >base/up.c; refuses layers "base uses flow" "base may not use flow"
 fresh; echo '#include "audit/tree.h"' >flow/flow.c; refuses layers "a private header" "private to audit"
-fresh; echo '#include "base/text_table.h"' >flow/flow.c; refuses layers "a private header of base" "private to base"
+fresh; echo '#include "base/text_table.h"' >flow/flow.c; refuses layers "a private header" "private to base"
 fresh; echo '#include "tree.h"' >audit/tree.c; refuses layers "a relative path" "ROOM/NAME.h"
 fresh; echo '#include "base/err.h"' >base/text.h; refuses layers "a circle" "circle"
 fresh; mkdir attic; touch attic/x.c; refuses layers "a folder that is no room" "in no room"
