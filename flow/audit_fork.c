@@ -1,0 +1,289 @@
+/* Audit a fork: untrusted folder or package -> candidates from the registry -> lineage statistics -> contradictions with what its card
+ * declares -> log -> registry edge -> report. Holm over the candidates bounds the chance of one false accusation. */
+#include "base/file.h"
+#include "flow/fork_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALPHA 1e-3
+
+struct candidate {
+	struct flow_fork_model model;
+	struct registry_release release;
+	char name[330];
+	struct fork_comparison result;
+	bool compared;
+};
+
+struct audit {
+	struct flow *flow;
+	struct flow_fork_model suspect;
+	struct candidate *candidate;
+	size_t count;
+	const struct candidate *best; /* the parent found, or NULL */
+	struct audit_receipt receipt;
+};
+
+static int add_candidate(struct audit *a, const struct registry_release *r, struct err *e)
+{
+	struct candidate *grown = realloc(a->candidate, (a->count + 1) * sizeof *grown);
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	a->candidate = grown;
+	struct candidate *c = &grown[a->count++];
+	*c = (struct candidate){ .release = *r };
+	snprintf(c->name, sizeof c->name, "%s@%s", r->model, r->version);
+	return 0;
+}
+
+static int find_candidates(struct audit *a, const char *parent, struct err *e)
+{
+	struct registry_release r;
+	if (parent) {
+		TRY(registry_find(a->flow->registry, parent, &r, e));
+		return add_candidate(a, &r, e);
+	}
+	int rc;
+	for (uint64_t i = 0; (rc = registry_release_at(a->flow->registry, i, &r, e)) == 1; i++)
+		if (r.location[0])
+			TRY(add_candidate(a, &r, e));
+	if (rc == 0 && a->count == 0)
+		rc = err_set(e, ERR_NOTFOUND, "no registered release lies on this machine: publish or add the possible parents first");
+	return rc;
+}
+
+static int compare_all(struct audit *a, uint64_t seed, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct candidate *c = &a->candidate[i];
+		TRY(flow_fork_model_open(a->flow, c->release.location, &c->model, e));
+		int rc = fork_compare(&c->model.model, &a->suspect.model, ALPHA / (double)a->count, seed, NULL, &c->result, e);
+		if (rc < 0)
+			return err_prefix(e, "compare with %s", c->name);
+		c->compared = true;
+	}
+	return 0;
+}
+
+static bool derived(const struct candidate *c)
+{
+	return c->result.verdict == FORK_IDENTICAL || c->result.verdict == FORK_DEPENDENT;
+}
+
+/* Holm takes back what does not survive the correction; among the rest the nearest in weights is the parent. */
+static int choose_parent(struct audit *a, struct err *e)
+{
+	double *p = calloc(a->count, sizeof *p);
+	bool *reject = calloc(a->count, sizeof *reject);
+	if (!p || !reject) {
+		free(p);
+		free(reject);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < a->count; i++)
+		p[i] = a->candidate[i].result.p_value;
+	fork_holm(p, a->count, a->count, ALPHA, reject);
+	for (size_t i = 0; i < a->count; i++) {
+		struct candidate *c = &a->candidate[i];
+		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
+			c->result.verdict = FORK_INCONCLUSIVE;
+		if (derived(c) && (!a->best || c->result.relative_l2 < a->best->result.relative_l2))
+			a->best = c;
+	}
+	free(p);
+	free(reject);
+	return 0;
+}
+
+/* The candidate that the report is about: the parent found, else the declared one, else the first. */
+static const struct candidate *subject_of(const struct audit *a)
+{
+	if (a->best)
+		return a->best;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->candidate[i].release.model, a->suspect.base) == 0)
+			return &a->candidate[i];
+	return &a->candidate[0];
+}
+
+static int report_of(struct audit *a, json_t **out, struct err *e)
+{
+	const struct candidate *c = subject_of(a);
+	TRY(fork_comparison_json(&c->result, false, out, e));
+	json_t *findings = json_array(), *candidates = json_array();
+	json_object_set_new(*out, "parent", a->best ? json_string(c->name) : json_null());
+	json_object_set_new(*out, "declared", json_pack("{s:s?,s:s?,s:s?}", "base_model", a->suspect.base[0] ? a->suspect.base : NULL,
+	                                                "relation", a->suspect.relation[0] ? a->suspect.relation : NULL, "license",
+	                                                a->suspect.license[0] ? a->suspect.license : NULL));
+	for (size_t i = 0; i < a->count; i++) {
+		const struct fork_comparison *r = &a->candidate[i].result;
+		json_array_append_new(candidates, json_pack("{s:s,s:s,s:f,s:f,s:f}", "name", a->candidate[i].name, "verdict",
+		                                            fork_verdict_name(r->verdict), "p_value", r->p_value, "effect", r->effect,
+		                                            "relative_l2", r->relative_l2));
+	}
+	json_object_set_new(*out, "candidates", candidates);
+	json_object_set_new(*out, "alpha", json_real(ALPHA));
+	json_object_set_new(*out, "findings", findings);
+	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
+}
+
+/* What identifies the suspect: a Merkle root over the digests of its files by name, signed or not. */
+static int suspect_digest(const char *folder, struct digest *out, struct err *e)
+{
+	struct file_list l;
+	struct merkle m = { 0 };
+	struct sha256 *h = NULL;
+	struct source *s = NULL;
+	char *block = malloc(MIB(1));
+	TRY(file_list(folder, &l, e));
+	int rc = block ? sha256_open(&h, e) : err_set(e, ERR_NOMEM, "out of memory");
+	if (rc == 0)
+		rc = source_open_folder(&s, folder, e);
+	for (size_t i = 0; rc == 0 && i < l.count; i++) {
+		uint64_t bytes = 0;
+		rc = source_size(s, l.names[i], &bytes, e);
+		for (uint64_t at = 0; rc == 0 && at < bytes; at += MIB(1)) {
+			size_t n = bytes - at < MIB(1) ? (size_t)(bytes - at) : MIB(1);
+			rc = source_read(s, l.names[i], at, block, n, e);
+			if (rc == 0)
+				sha256_add(h, block, n);
+		}
+		if (rc == 0) {
+			struct digest d = sha256_take(h);
+			struct digest leaf = digest_tagged(0, l.names[i], strlen(l.names[i]) + 1, d.bytes, sizeof d.bytes);
+			merkle_add(&m, &leaf);
+		}
+	}
+	*out = merkle_root(&m);
+	source_close(s);
+	if (h)
+		sha256_close(h);
+	free(block);
+	file_list_free(&l);
+	return rc;
+}
+
+static int log_it(struct audit *a, json_t *report, struct err *e)
+{
+	const struct candidate *c = subject_of(a);
+	struct digest subject, digest;
+	struct buf text = { 0 };
+	const char *name = strrchr(a->suspect.ref.folder, '/');
+	TRY(suspect_digest(a->suspect.ref.folder, &subject, e));
+	int rc = json_write_canonical(report, &text, e);
+	digest = digest_of(text.bytes, text.len);
+	buf_free(&text);
+	TRY(rc);
+	json_t *body = json_pack("{s:o,s:s,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject", flow_json_digest(&subject), "subject_name",
+	                         name ? name + 1 : a->suspect.ref.folder, "parent", flow_json_digest(&c->release.root), "parent_name",
+	                         c->name, "declared", a->suspect.base[0] ? a->suspect.base : NULL, "relation",
+	                         a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict", fork_verdict_name(c->result.verdict),
+	                         "p_value", c->result.p_value, "effect", c->result.effect, "findings",
+	                         json_object_get(report, "findings"), "report", flow_json_digest(&digest));
+	TRY(flow_json_ok(body, e));
+	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false, &a->receipt, e);
+	json_decref(body);
+	return rc;
+}
+
+static int add_receipt(struct audit *a, json_t *report, struct err *e)
+{
+	struct buf entry = { 0 }, proof = { 0 };
+	int rc = audit_log_entry(a->flow->log, a->receipt.index, &entry, e);
+	if (rc == 0)
+		rc = audit_log_proof(a->flow->log, a->receipt.index, entry.bytes, entry.len, &proof, e);
+	if (rc == 0) {
+		json_object_set_new(report, "index", json_integer((json_int_t)a->receipt.index));
+		json_object_set_new(report, "receipt", json_stringn(proof.bytes, proof.len));
+	}
+	buf_free(&entry);
+	buf_free(&proof);
+	return rc;
+}
+
+int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed, json_t **report, struct err *e)
+{
+	struct audit a = { .flow = f };
+	*report = NULL;
+	int rc = flow_fork_model_open(f, suspect, &a.suspect, e);
+	if (rc == 0)
+		rc = find_candidates(&a, parent, e);
+	if (rc == 0)
+		rc = compare_all(&a, seed, e);
+	if (rc == 0)
+		rc = choose_parent(&a, e);
+	if (rc == 0)
+		rc = report_of(&a, report, e);
+	if (rc == 0)
+		rc = log_it(&a, *report, e);
+	if (rc == 0)
+		rc = add_receipt(&a, *report, e);
+	for (size_t i = 0; i < a.count; i++) {
+		if (a.candidate[i].compared)
+			fork_comparison_free(&a.candidate[i].result);
+		flow_fork_model_close(&a.candidate[i].model);
+	}
+	free(a.candidate);
+	flow_fork_model_close(&a.suspect);
+	if (rc < 0 && *report) {
+		json_decref(*report);
+		*report = NULL;
+	}
+	return rc;
+}
+
+int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks, json_t **report, struct err *e)
+{
+	struct flow_fork_model left, right = { 0 };
+	struct fork_comparison c = { 0 };
+	bool compared = false;
+	*report = NULL;
+	TRY(flow_fork_model_open(f, a, &left, e));
+	int rc = flow_fork_model_open(f, b, &right, e);
+	if (rc == 0) {
+		rc = fork_compare(&left.model, &right.model, ALPHA, seed, NULL, &c, e);
+		compared = rc == 0;
+	}
+	if (rc == 0)
+		rc = fork_comparison_json(&c, blocks, report, e);
+	if (rc == 0) {
+		json_t *findings = json_array();
+		bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
+		json_object_set_new(*report, "parent", found ? json_string(a) : json_null());
+		json_object_set_new(*report, "findings", findings);
+		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a, &right, &c, findings, e);
+	}
+	if (compared)
+		fork_comparison_free(&c);
+	flow_fork_model_close(&left);
+	flow_fork_model_close(&right);
+	return rc;
+}
+
+int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report, struct err *e)
+{
+	struct flow_fork_model m;
+	struct fork_calibration c = { 0 };
+	TRY(flow_fork_model_open(f, ref, &m, e));
+	int rc = fork_calibrate(&m.model, seed, &c, e);
+	flow_fork_model_close(&m);
+	TRY(rc);
+	*report = json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs", (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05",
+	                    c.below_05, "below_005", c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
+	return flow_json_ok(*report, e);
+}
+
+int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *all = NULL;
+	int rc = registry_export(f->registry, &text, e);
+	if (rc == 0)
+		rc = json_read(&all, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
+	buf_free(&text);
+	TRY(rc);
+	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks", json_object_get(all, "forks"));
+	json_decref(all);
+	return flow_json_ok(*report, e);
+}

@@ -1,0 +1,166 @@
+/* What a fork declares (its card and files) beside what its weights say; contradictions become findings.
+ * Source of the finding names: docs/formats.md, "findings". */
+#include "base/file.h"
+#include "base/text.h"
+#include "flow/fork_model.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The value of `key:` in the front matter; a list gives its first item. */
+static void front_matter(const char *card, const char *key, char *out, size_t room)
+{
+	out[0] = 0;
+	if (!text_starts(card, "---"))
+		return;
+	const char *end = strstr(card + 3, "\n---");
+	for (const char *at = strchr(card, '\n'); at && end && at < end; at = strchr(at + 1, '\n')) {
+		size_t n = strlen(key);
+		if (strncmp(at + 1, key, n) != 0 || at[1 + n] != ':')
+			continue;
+		at += 2 + n;
+		at += strspn(at, " \t\"'");
+		if (*at == '\n') {
+			at += 1 + strspn(at + 1, " \t");
+			at = *at == '-' ? at + 1 + strspn(at + 1, " \t\"'") : "";
+		}
+		size_t len = strcspn(at, "\"'\r\n");
+		if (len > 0 && at[0] != '[')
+			snprintf(out, room, "%.*s", (int)(len < room ? len : room - 1), at);
+		return;
+	}
+}
+
+static void read_card(struct flow_fork_model *m)
+{
+	struct buf card = { 0 };
+	struct err none;
+	if (source_read_file(m->source, "README.md", MIB(4), &card, &none) == 0 && card.len) {
+		front_matter(card.bytes, "base_model", m->base, sizeof m->base);
+		front_matter(card.bytes, "base_model_relation", m->relation, sizeof m->relation);
+		front_matter(card.bytes, "license", m->license, sizeof m->license);
+	}
+	buf_free(&card);
+}
+
+static void read_texts(struct flow_fork_model *m)
+{
+	struct buf b = { 0 };
+	struct err none;
+	json_t *config = NULL;
+	if (source_read_file(m->source, "tokenizer.json", LIMIT_JSON_BYTES, &b, &none) == 0)
+		m->tokenizer = digest_of(b.bytes, b.len);
+	buf_clear(&b);
+	if (source_read_file(m->source, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, &none) == 0) {
+		m->chat_template = digest_of(b.bytes, b.len);
+	} else if (source_read_file(m->source, "tokenizer_config.json", MIB(8), &b, &none) == 0 &&
+	           json_read(&config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
+		const char *text = json_string_value(json_object_get(config, "chat_template"));
+		if (text)
+			m->chat_template = digest_of(text, strlen(text));
+	}
+	json_decref(config);
+	buf_free(&b);
+}
+
+static int open_parts(struct flow_fork_model *m, struct err *e)
+{
+	struct buf b = { 0 };
+	TRY(source_open_folder(&m->source, m->ref.folder, e));
+	TRY(engine_tensors_open(&m->tensors, m->source, e));
+	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
+	if (rc == 0)
+		rc = json_read(&m->config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
+	buf_free(&b);
+	if (rc < 0)
+		return err_prefix(e, "%s/config.json", m->ref.folder);
+	m->model = (struct fork_model){ m->tensors, m->source, m->config };
+	read_card(m);
+	read_texts(m);
+	return 0;
+}
+
+int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out, struct err *e)
+{
+	*out = (struct flow_fork_model){ 0 };
+	TRY(flow_ref_open(f, ref, &out->ref, e));
+	int rc = open_parts(out, e);
+	if (rc < 0)
+		flow_fork_model_close(out);
+	return rc;
+}
+
+void flow_fork_model_close(struct flow_fork_model *m)
+{
+	json_decref(m->config);
+	engine_tensors_close(m->tensors);
+	source_close(m->source);
+	flow_ref_free(&m->ref);
+	*m = (struct flow_fork_model){ 0 };
+}
+
+static void add(json_t *findings, const char *kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void add(json_t *findings, const char *kind, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	json_array_append_new(findings, json_pack("{s:s,s:s}", "kind", kind, "detail", text));
+}
+
+/* Keys whose change alters what the model computes, whatever the weights are. */
+static void config_findings(const json_t *a, const json_t *b, json_t *findings)
+{
+	static const char *const keys[] = {
+		"rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps", "eos_token_id", "bos_token_id",
+		"routed_scaling_factor", "num_experts_per_tok", "norm_topk_prob", "max_position_embeddings",
+	};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
+		if (x == y || (x && y && json_equal(x, y)))
+			continue;
+		char *from = x ? json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+		char *to = y ? json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+		add(findings, "F-CONFIG", "%s is %.100s in the parent and %.100s here", keys[i], from ? from : "absent",
+		    to ? to : "absent");
+		free(from);
+		free(to);
+	}
+}
+
+static bool declares(const struct flow_fork_model *m, const char *parent_name)
+{
+	size_t n = strcspn(parent_name, "@");
+	return strlen(m->base) == n && strncmp(m->base, parent_name, n) == 0;
+}
+
+int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name, const struct flow_fork_model *suspect,
+                       const struct fork_comparison *c, json_t *findings, struct err *e)
+{
+	bool derived = c->verdict == FORK_IDENTICAL || c->verdict == FORK_DEPENDENT;
+	if (derived && !suspect->base[0])
+		add(findings, "F-PARENT-MISSING", "the card declares no base model; the weights depend on %s (p %.3g, effect %.3f)",
+		    parent_name, c->p_value, c->effect);
+	else if (derived && !declares(suspect, parent_name))
+		add(findings, "F-PARENT-WRONG", "the card declares %s; the weights depend on %s (p %.3g, effect %.3f)", suspect->base,
+		    parent_name, c->p_value, c->effect);
+	else if (c->verdict == FORK_NO_EVIDENCE && declares(suspect, parent_name))
+		add(findings, "F-PARENT-WRONG", "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
+		    "%zu blocks)", parent_name, c->p_value, c->effect, c->blocks);
+	if (derived) {
+		config_findings(parent->config, suspect->config, findings);
+		if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
+			add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", parent_name);
+		if (!digest_equal(&parent->chat_template, &suspect->chat_template))
+			add(findings, "F-TEMPLATE", "the chat template differs from that of %s", parent_name);
+		if (strcmp(suspect->relation, "finetune") == 0 && c->changed > 0 && c->rounding > 0.99)
+			add(findings, "F-RELATION", "declared as finetune; every changed matrix fits rounding to 8 bits");
+		if (c->same > 0 && c->changed > 0)
+			add(findings, "F-FROZEN", "%llu of %llu tensors are identical to those of %s",
+			    (unsigned long long)c->same, (unsigned long long)(c->same + c->changed), parent_name);
+	}
+	return flow_json_ok(findings, e);
+}

@@ -1,0 +1,265 @@
+/* The state folder: opened, created, closed.
+ *
+ *   HOME/keys/NAME.key NAME.pub   identities; "log" signs the log
+ *   HOME/trust.toml, trust/       other publishers' key documents
+ *   HOME/log/                     the published transparency log
+ *   HOME/state.db                 head, entries, vault, index, pending publications
+ *   HOME/keys.db                  wrapped subject keys
+ *   HOME/policy/HEX.bundle        compiled policies that were served, by digest
+ *   HOME/cache/                   may be deleted at any time */
+#include "base/file.h"
+#include "base/text.h"
+#include "flow/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int flow_json_ok(const json_t *v, struct err *e)
+{
+	return v ? 0 : err_set(e, ERR_NOMEM, "out of memory while building a document");
+}
+
+json_t *flow_json_digest(const struct digest *d)
+{
+	char text[DIGEST_TEXT_ROOM];
+	digest_text(d, text);
+	return json_string(text);
+}
+
+int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
+{
+	return file_join(out, f->home, name, e);
+}
+
+static int find_home(const char *given, char out[LIMIT_PATH_BYTES], struct err *e)
+{
+	const char *base = given ? given : getenv("HALLMARK_HOME");
+	if (base && *base)
+		return file_join(out, base, "", e);
+	base = getenv("XDG_DATA_HOME");
+	if (base && *base)
+		return file_join(out, base, "hallmark", e);
+	base = getenv("HOME");
+	if (base && *base)
+		return file_join(out, base, ".local/share/hallmark", e);
+	return err_set(e, ERR_USAGE, "no state folder: set HALLMARK_HOME or give --home DIR");
+}
+
+static void trim_slashes(char *path)
+{
+	size_t n = strlen(path);
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = 0;
+}
+
+static int make_folders(struct flow *f, struct err *e)
+{
+	static const char *const parts[] = { "keys", "trust", "log", "policy", "cache" };
+	char path[LIMIT_PATH_BYTES];
+	TRY(file_make_dirs(f->home, 0700, e));
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		TRY(flow_path(f, parts[i], path, e));
+		TRY(file_make_dirs(path, 0700, e));
+	}
+	return 0;
+}
+
+static int open_store(struct flow *f, struct store **out, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES], url[LIMIT_PATH_BYTES + 16], *full;
+	TRY(flow_path(f, "state.db", path, e));
+	if (path[0] == '/') {
+		snprintf(url, sizeof url, "sqlite://%s", path);
+		return store_open(out, url, e);
+	}
+	full = realpath(f->home, NULL);
+	if (!full)
+		return err_errno(e, "state folder %s", f->home);
+	snprintf(url, sizeof url, "sqlite://%.4000s/state.db", full);
+	free(full);
+	return store_open(out, url, e);
+}
+
+/* The log's key is made with the log; its origin is derived from the key, so a copied folder keeps its name. */
+static int open_log_key(struct flow *f, struct err *e)
+{
+	char dir[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, "keys", dir, e));
+	int rc = signing_identity_open(&f->log_key, dir, FLOW_LOG_KEY, NULL, e);
+	if (rc == ERR_NOTFOUND && !f->read_only) {
+		TRY(signing_identity_create(dir, FLOW_LOG_KEY, NULL, f->env, e));
+		rc = signing_identity_open(&f->log_key, dir, FLOW_LOG_KEY, NULL, e);
+	}
+	TRY(rc);
+	const struct signing_public *pub = signing_identity_public(f->log_key);
+	struct digest d = digest_of(pub->ed25519, sizeof pub->ed25519);
+	char hex[17];
+	text_hex(d.bytes, 8, hex);
+	snprintf(f->origin, sizeof f->origin, "hallmark.local/%s", hex);
+	struct buf vkey = { 0 };
+	rc = signing_public_export(pub, SIGNING_VKEY, f->origin, &vkey, e);
+	if (rc == 0 && vkey.len < sizeof f->vkey)
+		snprintf(f->vkey, sizeof f->vkey, "%.*s", (int)strcspn(vkey.bytes, "\n"), vkey.bytes);
+	buf_free(&vkey);
+	return rc;
+}
+
+static int open_log(struct flow *f, struct err *e)
+{
+	struct audit_options o = {
+		.home = f->home,
+		.store = f->log_store,
+		.key = f->log_key,
+		.origin = f->origin,
+		.hook = { registry_apply, f->registry },
+		.env = f->env,
+		.read_only = f->read_only,
+	};
+	return audit_log_open(&f->log, &o, e);
+}
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS flow_pending("
+	" dir TEXT PRIMARY KEY, root TEXT, package TEXT NOT NULL) STRICT;";
+
+int flow_home_stores(struct flow *f, struct err *e)
+{
+	TRY(open_store(f, &f->store, e));
+	TRY(open_store(f, &f->log_store, e));
+	if (!f->read_only)
+		TRY(store_exec(f->store, schema, e));
+	TRY(registry_open(&f->registry, f->store, e));
+	return open_log_key(f, e);
+}
+
+static int open_parts(struct flow *f, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, "state.db", path, e));
+	bool there = file_exists(path);
+	if (f->read_only && !there)
+		return err_set(e, ERR_NOTFOUND, "no state in %s: publish or serve first, or run "
+		               "`hallmark registry rebuild` when only the log is left", f->home);
+	TRY(flow_path(f, "log/checkpoint", path, e));
+	if (!there && file_exists(path))
+		return err_set(e, ERR_NOTFOUND, "%s has a log but no state.db: run `hallmark registry rebuild`", f->home);
+	if (!f->read_only)
+		TRY(make_folders(f, e));
+	TRY(flow_home_stores(f, e));
+	TRY(open_log(f, e));
+	f->recovered = json_pack("{s:[],s:[]}", "completed", "undone");
+	TRY(flow_json_ok(f->recovered, e));
+	return f->read_only ? 0 : flow_recover(f, e);
+}
+
+int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e)
+{
+	struct flow *f = calloc(1, sizeof *f);
+	*out = NULL;
+	if (!f)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	f->env = o->env;
+	f->read_only = o->read_only;
+	f->quiet = o->quiet;
+	int rc = find_home(o->home, f->home, e);
+	trim_slashes(f->home);
+	if (rc == 0 && o->passphrase && !(f->passphrase = strdup(o->passphrase)))
+		rc = err_set(e, ERR_NOMEM, "out of memory");
+	if (rc < 0) {
+		flow_close(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+int flow_open(struct flow **out, const struct flow_options *o, struct err *e)
+{
+	struct flow *f;
+	*out = NULL;
+	TRY(flow_home_alloc(&f, o, e));
+	int rc = open_parts(f, e);
+	if (rc < 0) {
+		flow_close(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+int flow_start(struct flow *f, struct err *e)
+{
+	if (f->started)
+		return 0;
+	json_t *body = json_pack("{s:s,s:s}", "build", FLOW_BUILD_ID, "worker", audit_log_worker(f->log));
+	TRY(flow_json_ok(body, e));
+	struct audit_record r = { .type = "start", .n = audit_log_reserve(f->log), .body = body };
+	struct audit_receipt receipt;
+	int rc = audit_log_append(f->log, &r, &receipt, e);
+	json_decref(body);
+	f->started = rc == 0;
+	return rc;
+}
+
+int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out, struct err *e)
+{
+	if (f->read_only)
+		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
+	TRY(flow_start(f, e));
+	if (!reserved)
+		r->n = audit_log_reserve(f->log);
+	return audit_log_append(f->log, r, out, e);
+}
+
+/* The stop record closes this worker's numbering; without it a verifier must assume records are missing. */
+static void append_stop(struct flow *f)
+{
+	uint64_t n = audit_log_reserve(f->log);
+	json_t *body = json_pack("{s:I}", "last", (json_int_t)n);
+	struct audit_record r = { .type = "stop", .n = n, .body = body };
+	struct audit_receipt receipt;
+	struct err ignored;
+	if (body && audit_log_append(f->log, &r, &receipt, &ignored) < 0)
+		f->started = false; /* the next opening finds the gap and says so */
+	json_decref(body);
+}
+
+void flow_close(struct flow *f)
+{
+	if (!f)
+		return;
+	if (f->log && f->started)
+		append_stop(f);
+	if (f->log)
+		audit_log_close(f->log);
+	if (f->registry)
+		registry_close(f->registry);
+	if (f->log_store)
+		store_close(f->log_store);
+	if (f->store)
+		store_close(f->store);
+	if (f->log_key)
+		signing_identity_close(f->log_key);
+	if (f->passphrase) {
+		explicit_bzero(f->passphrase, strlen(f->passphrase));
+		free(f->passphrase);
+	}
+	json_decref(f->recovered);
+	free(f);
+}
+
+int flow_identity(struct flow *f, const char *name, struct signing_identity **out, struct err *e)
+{
+	char dir[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, "keys", dir, e));
+	int rc = signing_identity_open(out, dir, name, f->passphrase, e);
+	if (rc == ERR_NOTFOUND)
+		return err_set(e, rc, "no key named %s in %s: make one with `hallmark key new --name %s`", name,
+		               dir, name);
+	return rc;
+}
+
+const json_t *flow_recovered(const struct flow *f)
+{
+	return f->recovered;
+}

@@ -1,0 +1,98 @@
+/* Private to flow/: the open state folder and what its files share. */
+#ifndef FLOW_HOME_H
+#define FLOW_HOME_H
+
+#include "audit/audit.h"
+#include "base/limits.h"
+#include "base/store.h"
+#include "flow/flow.h"
+#include "registry/registry.h"
+#include "signing/signing.h"
+
+#define FLOW_BUILD_ID "hallmark-0.1.0"
+#define FLOW_LOG_KEY "log"
+#define FLOW_FOLDER_SUFFIX ".hallmark"       /* beside the model: manifest, signatures, receipt */
+#define FLOW_STAGING_SUFFIX ".hallmark.part" /* the same, before its release is in the log */
+
+struct flow {
+	char home[LIMIT_PATH_BYTES];
+	const struct env *env;
+	bool read_only, quiet;
+	char *passphrase;
+	struct store *store;     /* for reading, and for rows of flow's own */
+	struct store *log_store; /* the log's connection to the same database */
+	struct registry *registry;
+	struct signing_identity *log_key;
+	struct audit_log *log;   /* NULL until the first look at it when read-only and there is no log */
+	char origin[128];
+	char vkey[512];
+	bool started;            /* this process has a start record */
+	json_t *recovered;
+};
+
+/* HOME/name into out[LIMIT_PATH_BYTES]. */
+int flow_path(const struct flow *f, const char *name, char *out, struct err *e) MUST_USE;
+
+/* The first two steps of flow_open, for rebuilding: the structure with its folder, then stores, index and log key. */
+int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
+int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
+
+/* Append a record with this process's next number; the first is preceded by a start record. body or fields as in audit.h; r->n is set here,
+ * unless reserved says that it was before. */
+int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out, struct err *e) MUST_USE;
+int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
+
+/* Opens an identity of HOME/keys by name. */
+int flow_identity(struct flow *f, const char *name, struct signing_identity **out, struct err *e) MUST_USE;
+
+/* ---- trust.c ---- */
+
+/* Public keys that may sign releases: the file `key` alone, or own keys and trust.toml. f may be NULL with key. */
+struct flow_trust {
+	struct signing_public *key;
+	size_t count;
+};
+int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, struct err *e) MUST_USE;
+void flow_trust_free(struct flow_trust *t);
+
+/* ---- ref.c ---- */
+
+/* A release or checkpoint as a folder. package files are unpacked to a temporary folder, removed by flow_ref_free. */
+struct flow_ref {
+	char folder[LIMIT_PATH_BYTES];
+	char temporary[64]; /* removed by flow_ref_free, or "" */
+	bool registered;
+	struct registry_release release; /* when registered */
+};
+int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e) MUST_USE;
+void flow_ref_free(struct flow_ref *r);
+/* "org/model": two name parts of [A-Za-z0-9._-]. */
+bool flow_name_ok(const char *name);
+
+/* ---- release.c ---- */
+
+/* The bundle of a folder, checked against trusted keys. *signer is the index of the key in t. ERR_NOTFOUND: unsigned;
+ * ERR_VERIFY: no trusted key fits. */
+int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m, size_t *signer,
+                     struct err *e) MUST_USE;
+
+/* ---- publish.c, recover.c ---- */
+
+/* A publication under way, as recorded in flow_pending. */
+struct flow_pending {
+	char dir[LIMIT_PATH_BYTES], package[LIMIT_PATH_BYTES];
+	struct digest root;
+	bool has_root;
+};
+/* Move what was staged to its final place: idempotent. */
+int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
+int flow_recover(struct flow *f, struct err *e) MUST_USE;
+
+/* ---- small helpers ---- */
+
+/* A string member that is a digest ("sha256:..."). */
+json_t *flow_json_digest(const struct digest *d);
+/* json_pack and friends return NULL without memory: turn that into an error. */
+int flow_json_ok(const json_t *v, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,209 @@
+/* The log's verbs: verify, list, show, prove, check offline, erase. */
+#include "base/file.h"
+#include "base/text.h"
+#include "flow/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report, struct err *e)
+{
+	char own[LIMIT_PATH_BYTES];
+	if (!f && (!path || !vkey))
+		return err_set(e, ERR_USAGE, "give a log folder and its verifier key, or a state folder");
+	if (!path) {
+		TRY(flow_path(f, "log", own, e));
+		path = own;
+	}
+	struct audit_verdict *v = calloc(1, sizeof *v);
+	if (!v)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int rc = audit_verify(path, vkey ? vkey : f->vkey, path == own ? f->store : NULL, v, e);
+	if (rc == 0) {
+		json_t *list = json_array();
+		for (size_t i = 0; i < v->problems && i < sizeof v->problem / sizeof *v->problem; i++)
+			json_array_append_new(list, json_pack("{s:s,s:s}", "kind", v->problem[i].kind, "detail", v->problem[i].text));
+		*report = json_pack("{s:b,s:I,s:o,s:s,s:o,s:I}", "ok", v->ok, "size", (json_int_t)v->size, "root",
+		                    flow_json_digest(&v->root), "origin", v->origin, "problems", list, "problem_count",
+		                    (json_int_t)v->problems);
+		rc = flow_json_ok(*report, e);
+	}
+	free(v);
+	return rc;
+}
+
+static int read_entry(struct flow *f, uint64_t index, struct buf *text, json_t **entry, struct err *e)
+{
+	TRY(audit_log_entry(f->log, index, text, e));
+	return json_read(entry, text->bytes, text->len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+}
+
+int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **report, struct err *e)
+{
+	uint64_t size = audit_log_size(f->log);
+	json_t *list = json_array();
+	int rc = 0;
+	for (uint64_t i = first; rc == 0 && i < size && i - first < count; i++) {
+		struct buf text = { 0 };
+		json_t *entry = NULL;
+		rc = read_entry(f, i, &text, &entry, e);
+		if (rc == 0)
+			json_array_append_new(list, json_pack("{s:I,s:O}", "index", (json_int_t)i, "entry", entry));
+		json_decref(entry);
+		buf_free(&text);
+	}
+	*report = json_pack("{s:I,s:o}", "size", (json_int_t)size, "entries", list);
+	return rc < 0 ? rc : flow_json_ok(*report, e);
+}
+
+int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *entry = NULL, *vault = NULL;
+	int rc = read_entry(f, index, &text, &entry, e);
+	if (rc == 0 && disclose)
+		rc = audit_vault_read(f->log, index, &vault, e);
+	if (rc == 0) {
+		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
+		*report = json_pack("{s:I,s:o,s:O,s:O*}", "index", (json_int_t)index, "leaf", flow_json_digest(&leaf), "entry", entry,
+		                    "disclosed", vault);
+		rc = flow_json_ok(*report, e);
+	}
+	json_decref(entry);
+	json_decref(vault);
+	buf_free(&text);
+	return rc;
+}
+
+/* `extra` of a receipt: {"entry": canonical text, "fields": [...]}. It is not authenticated by the proof: the entry counts because its hash
+ * is the proven leaf, the fields because their commitments give the entry's root. */
+static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *entry = NULL, *vault = NULL, *extra = NULL;
+	int rc = read_entry(f, index, &text, &entry, e);
+	if (rc == 0 && disclose && json_object_get(entry, "fields"))
+		rc = audit_vault_read(f->log, index, &vault, e);
+	if (rc == ERR_NOTFOUND)
+		rc = 0; /* erased: the proof stands, nothing can be disclosed */
+	if (rc == 0) {
+		extra = json_pack("{s:s%,s:O*}", "entry", text.bytes, text.len, "fields", json_object_get(vault, "fields"));
+		rc = flow_json_ok(extra, e);
+	}
+	if (rc == 0)
+		rc = json_write_canonical(extra, out, e);
+	json_decref(extra);
+	json_decref(entry);
+	json_decref(vault);
+	buf_free(&text);
+	return rc;
+}
+
+int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e)
+{
+	struct buf extra = { 0 };
+	int rc = make_extra(f, index, disclose, &extra, e);
+	if (rc == 0)
+		rc = audit_log_proof(f->log, index, extra.bytes, extra.len, out, e);
+	buf_free(&extra);
+	return rc;
+}
+
+static int check_fields(const struct buf *entry, json_t *fields, json_t *report, struct err *e)
+{
+	if (!fields)
+		return 0;
+	TRY(audit_fields_check(entry->bytes, entry->len, fields, e));
+	json_t *shown = json_object(), *item;
+	size_t i;
+	json_array_foreach(fields, i, item) {
+		const char *name = json_string_value(json_object_get(item, "name"));
+		if (name)
+			json_object_set(shown, name, json_object_get(item, "value"));
+	}
+	json_object_set_new(report, "fields", shown);
+	return 0;
+}
+
+/* The entry that a receipt carries: as extra's JSON member, or as the whole extra (the short form of response headers). */
+static int entry_of(const struct buf *extra, struct buf *entry, json_t **fields, struct err *e)
+{
+	json_t *o = NULL;
+	TRY(json_read(&o, extra->bytes, extra->len, MIB(16), LIMIT_JSON_DEPTH, e));
+	const json_t *inner = json_object_get(o, "entry");
+	if (json_is_string(inner)) {
+		buf_add(entry, json_string_value(inner), json_string_length(inner));
+		*fields = json_incref(json_object_get(o, "fields"));
+	} else {
+		buf_add(entry, extra->bytes, extra->len);
+	}
+	json_decref(o);
+	return buf_done(entry, e);
+}
+
+static int check_receipt(const struct buf *proof, const char *vkey, json_t *report, struct err *e)
+{
+	struct buf extra = { 0 }, entry = { 0 };
+	json_t *fields = NULL, *parsed = NULL;
+	uint64_t index = 0;
+	int rc = audit_proof_extra(proof->bytes, proof->len, &extra, e);
+	if (rc == 0)
+		rc = entry_of(&extra, &entry, &fields, e);
+	if (rc == 0)
+		rc = audit_proof_check(proof->bytes, proof->len, entry.bytes, entry.len, vkey, &index, e);
+	if (rc == 0)
+		rc = json_read(&parsed, entry.bytes, entry.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+	if (rc == 0) {
+		json_object_set_new(report, "index", json_integer((json_int_t)index));
+		json_object_set(report, "type", json_object_get(parsed, "type"));
+		json_object_set(report, "entry", parsed);
+		rc = check_fields(&entry, fields, report, e);
+	}
+	json_decref(fields);
+	json_decref(parsed);
+	buf_free(&extra);
+	buf_free(&entry);
+	return rc;
+}
+
+/* A response header's value is the same file in base64. */
+static int read_receipt(const char *path, struct buf *out, struct err *e)
+{
+	struct buf raw = { 0 };
+	TRY(file_read(path, MIB(16), &raw, e));
+	while (raw.len && strchr(" \r\n", raw.bytes[raw.len - 1]))
+		raw.len--;
+	bool coded = raw.len && !text_starts(raw.bytes, "c2sp.org/");
+	int rc = 0;
+	if (coded && text_unbase64(out, raw.bytes, raw.len) < 0)
+		rc = err_set(e, ERR_INPUT, "%s is neither a .tlog-proof nor one in base64", path);
+	buf_free(&raw);
+	return coded || rc < 0 ? rc : file_read(path, MIB(16), out, e);
+}
+
+int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report, struct err *e)
+{
+	struct buf proof = { 0 };
+	TRY(read_receipt(receipt_path, &proof, e));
+	*report = json_pack("{s:b}", "ok", true);
+	int rc = flow_json_ok(*report, e);
+	if (rc == 0)
+		rc = check_receipt(&proof, vkey, *report, e);
+	if (*report && (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND)) {
+		json_object_clear(*report);
+		json_object_set_new(*report, "ok", json_false());
+		json_object_set_new(*report, "detail", json_string(e ? e->text : err_name(rc)));
+		rc = 0;
+	}
+	buf_free(&proof);
+	return rc;
+}
+
+int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor, json_t **report, struct err *e)
+{
+	struct audit_receipt receipt;
+	TRY(flow_start(f, e));
+	TRY(audit_vault_erase(f->log, NULL, index, ground, actor, &receipt, e));
+	*report = json_pack("{s:I,s:I}", "erased", (json_int_t)index, "index", (json_int_t)receipt.index);
+	return flow_json_ok(*report, e);
+}

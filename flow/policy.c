@@ -1,0 +1,211 @@
+/* The policy verbs: check, test, compile, scan. The policy room is pure; files are read here. */
+#include "base/file.h"
+#include "base/limits.h"
+#include "flow/home.h"
+#include "flow/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUNDLE_MAGIC "HMPOLICY1\n"
+
+/* Other policy files named in extends, relative to the one that names them. */
+struct near {
+	char dir[LIMIT_PATH_BYTES];
+};
+
+static int read_pack(void *ctx, const char *name, struct buf *out, struct err *e)
+{
+	const struct near *n = ctx;
+	char path[LIMIT_PATH_BYTES + 300];
+	if (strstr(name, "..") || name[0] == '/' || strlen(name) > 200)
+		return err_set(e, ERR_INPUT, "pack name \"%.200s\": expected packs/NAME", name);
+	snprintf(path, sizeof path, "%s/%s.toml", n->dir, name);
+	return file_read(path, LIMIT_TOML_BYTES, out, e);
+}
+
+static int parse_file(const char *path, struct policy **out, struct policy_problems *problems, struct err *e)
+{
+	struct buf text = { 0 };
+	struct near n;
+	const char *slash = strrchr(path, '/');
+	snprintf(n.dir, sizeof n.dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	TRY(file_read(path, LIMIT_TOML_BYTES, &text, e));
+	int rc = policy_parse(out, text.bytes ? text.bytes : "", text.len, &(struct policy_packs){ read_pack, &n }, problems, e);
+	buf_free(&text);
+	return rc;
+}
+
+static json_t *list_problems(const struct policy_problems *p)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < p->count; i++)
+		json_array_append_new(list, json_pack("{s:i,s:i,s:s}", "line", p->item[i].line, "column", p->item[i].column, "text",
+		                                      p->item[i].text));
+	return list;
+}
+
+int flow_policy_check(const char *path, json_t **report, struct err *e)
+{
+	struct policy *p = NULL;
+	struct policy_problems problems = { 0 };
+	int rc = parse_file(path, &p, &problems, e);
+	policy_free(p);
+	if (rc == ERR_INPUT && problems.count)
+		rc = 0;
+	if (rc == 0) {
+		*report = json_pack("{s:b,s:o}", "ok", problems.count == 0, "problems", list_problems(&problems));
+		rc = flow_json_ok(*report, e);
+	}
+	policy_problems_free(&problems);
+	return rc;
+}
+
+/* As parse_file, with the first problem in the error. */
+static int parse_or_say(const char *path, struct policy **out, struct err *e)
+{
+	struct policy_problems problems = { 0 };
+	int rc = parse_file(path, out, &problems, e);
+	if (rc == ERR_INPUT && problems.count)
+		rc = err_set(e, ERR_INPUT, "%s line %d: %s%s", path, problems.item[0].line, problems.item[0].text,
+		             problems.count > 1 ? " (and more: see `hallmark policy check`)" : "");
+	policy_problems_free(&problems);
+	return rc;
+}
+
+int flow_policy_test(const char *path, json_t **report, struct err *e)
+{
+	struct policy *p = NULL;
+	json_t *failures = NULL;
+	uint64_t passed = 0;
+	TRY(parse_or_say(path, &p, e));
+	int rc = policy_test(p, &passed, &failures, e);
+	policy_free(p);
+	TRY(rc);
+	*report = json_pack("{s:b,s:I,s:o}", "ok", json_array_size(failures) == 0, "passed", (json_int_t)passed, "failures", failures);
+	return flow_json_ok(*report, e);
+}
+
+int flow_policy_compile(const char *path, struct buf *bundle, struct err *e)
+{
+	struct policy *p = NULL;
+	TRY(parse_or_say(path, &p, e));
+	int rc = policy_compile(p, bundle, e);
+	policy_free(p);
+	return rc;
+}
+
+int flow_policy_packs(json_t **report, struct err *e)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; policy_pack_name(i); i++)
+		json_array_append_new(list, json_string(policy_pack_name(i)));
+	*report = json_pack("{s:o}", "packs", list);
+	return flow_json_ok(*report, e);
+}
+
+int flow_profile_load(const char *path, struct policy_profile **out, struct buf *bundle, struct err *e)
+{
+	int rc = file_read(path, LIMIT_TOML_BYTES, bundle, e);
+	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC || memcmp(bundle->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) != 0)) {
+		buf_clear(bundle);
+		rc = flow_policy_compile(path, bundle, e);
+	}
+	return rc < 0 ? rc : policy_load(out, bundle->bytes, bundle->len, e);
+}
+
+json_t *flow_findings_json(const struct filter_record *r)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < r->findings; i++) {
+		const struct filter_finding *x = &r->finding[i];
+		json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:s}", "rule", x->rules, "detector", x->detector, "start",
+		                                      (json_int_t)x->start, "end", (json_int_t)x->end, "action",
+		                                      filter_action_name(x->action)));
+	}
+	return list;
+}
+
+/* ---- policy scan ---- */
+
+struct flow_scanner {
+	struct policy_profile *profile;
+	struct filter_set *none; /* when the policy has no output rule */
+};
+
+int flow_scanner_open(struct flow_scanner **out, const char *policy_path, struct err *e)
+{
+	struct buf bundle = { 0 };
+	struct flow_scanner *s = calloc(1, sizeof *s);
+	*out = NULL;
+	if (!s)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int rc = flow_profile_load(policy_path, &s->profile, &bundle, e);
+	if (rc == 0)
+		rc = filter_set_build(&s->none, NULL, 0, e);
+	buf_free(&bundle);
+	if (rc < 0) {
+		flow_scanner_close(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+static const char *strongest(const struct filter_record *r)
+{
+	int best = -1;
+	for (size_t i = 0; i < r->findings; i++)
+		if ((int)r->finding[i].action > best)
+			best = (int)r->finding[i].action;
+	return best < 0 ? "none" : filter_action_name((enum filter_action)best);
+}
+
+static int feed(struct filter_stream *f, const char *text, size_t len, const uint32_t *pieces, size_t count, struct buf *out,
+                struct err *e)
+{
+	struct cleared c;
+	int rc = FILTER_OPEN;
+	for (size_t at = 0, i = 0; at < len && rc == FILTER_OPEN; i++) {
+		size_t n = pieces ? pieces[i % count] : len;
+		n = n < len - at ? n : len - at;
+		rc = filter_stream_push(f, text + at, n, &c, e);
+		if (rc >= 0)
+			buf_add(out, c.bytes, c.len);
+		at += n;
+	}
+	if (rc == FILTER_OPEN) {
+		rc = filter_stream_end(f, &c, e);
+		if (rc >= 0)
+			buf_add(out, c.bytes, c.len);
+	}
+	return rc < 0 ? rc : buf_done(out, e);
+}
+
+int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces, size_t count, json_t **report,
+                      struct err *e)
+{
+	struct filter_set *set = s->profile->set[POLICY_OUTPUT];
+	struct filter_stream *f = NULL;
+	struct buf out = { 0 };
+	TRY(filter_stream_open(&f, set ? set : s->none, s->profile->mode == POLICY_SHADOW, e));
+	int rc = feed(f, text, len, pieces, count, &out, e);
+	if (rc == 0) {
+		const struct filter_record *r = filter_stream_record(f);
+		*report = json_pack("{s:s,s:o,s:s%,s:I}", "action", strongest(r), "findings", flow_findings_json(r), "output",
+		                    out.bytes ? out.bytes : "", out.len, "held_max", (json_int_t)filter_stream_held_max(f));
+		rc = flow_json_ok(*report, e);
+	}
+	filter_stream_close(f);
+	buf_free(&out);
+	return rc;
+}
+
+void flow_scanner_close(struct flow_scanner *s)
+{
+	if (!s)
+		return;
+	policy_profile_free(s->profile);
+	filter_set_free(s->none);
+	free(s);
+}

@@ -1,0 +1,378 @@
+/* Publish: folder -> tensor directory -> manifest -> signatures, staged beside the model -> log append and registry row in one
+ * transaction (the commit point) -> renames -> receipt. Before the append nothing is visible; after it, recovery completes.
+ *
+ *   DIR/                      the model; gets model.sig, hallmark.chunks, hallmark.tensors
+ *   DIR.hallmark/             manifest.json, manifest.json.minisig, provenance.json, publisher.pub, receipt.tlog-proof
+ *   DIR.hallmark.part/        all of it while staged; its existence means "not finished" */
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "flow/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MANIFEST "manifest.json"
+#define PROVENANCE "provenance.json"
+#define RECEIPT "receipt.tlog-proof"
+
+struct job {
+	struct flow *flow;
+	const struct flow_publish *want;
+	struct flow_pending pending;
+	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
+	struct signing_identity *key;
+	struct signing_manifest manifest;
+	struct audit_receipt receipt;
+	char license[64];
+};
+
+static int beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES], struct err *e)
+{
+	int n = snprintf(out, LIMIT_PATH_BYTES, "%s%s", dir, suffix);
+	return n > 0 && n < LIMIT_PATH_BYTES ? 0 : err_set(e, ERR_INPUT, "path too long: %s", dir);
+}
+
+/* ---- the pending row: what recovery needs to complete or undo ---- */
+
+static int pending_write(struct flow *f, const struct flow_pending *p, struct err *e)
+{
+	struct store_stmt *st;
+	char root[DIGEST_TEXT_ROOM];
+	TRY(store_prepare(f->store, "INSERT INTO flow_pending(dir, root, package) VALUES($1, $2, $3) "
+	                  "ON CONFLICT(dir) DO UPDATE SET root = excluded.root, package = excluded.package", &st, e));
+	digest_text(&p->root, root);
+	store_bind_text(st, 1, p->dir);
+	store_bind_text(st, 2, p->has_root ? root : NULL);
+	store_bind_text(st, 3, p->package);
+	int rc = store_step(st, e);
+	store_finish(st);
+	return rc < 0 ? rc : 0;
+}
+
+static int pending_delete(struct flow *f, const char *dir, struct err *e)
+{
+	struct store_stmt *st;
+	TRY(store_prepare(f->store, "DELETE FROM flow_pending WHERE dir = $1", &st, e));
+	store_bind_text(st, 1, dir);
+	int rc = store_step(st, e);
+	store_finish(st);
+	return rc < 0 ? rc : 0;
+}
+
+/* ---- staging ---- */
+
+static int stage(struct job *j, const char *name, const void *bytes, size_t len, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	TRY(file_join(path, j->staging, name, e));
+	return file_write_durable(path, bytes, len, 0644, e);
+}
+
+static int stage_buf(struct job *j, const char *name, int made, struct buf *b, struct err *e)
+{
+	int rc = made;
+	if (rc == 0)
+		rc = buf_done(b, e);
+	if (rc == 0)
+		rc = stage(j, name, b->bytes, b->len, e);
+	buf_free(b);
+	return rc;
+}
+
+/* The engine knows which byte ranges are tensors; signing digests them by name. */
+static int hash_folder(struct job *j, struct err *e)
+{
+	struct source *src = NULL;
+	struct engine_tensors *t = NULL;
+	struct signing_range *range = NULL;
+	int rc = source_open_folder(&src, j->pending.dir, e);
+	if (rc == 0)
+		rc = engine_tensors_open(&t, src, e);
+	size_t count = rc == 0 ? engine_tensors_count(t) : 0;
+	if (rc == 0 && !(range = calloc(count + 1, sizeof *range)))
+		rc = err_set(e, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		const struct engine_tensor *w = engine_tensors_at(t, i);
+		range[i] = (struct signing_range){ w->name, engine_dtype_name(w->dtype), w->shape, w->rank,
+			                           w->file, w->begin, w->bytes };
+	}
+	if (rc == 0)
+		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet, &j->manifest, e);
+	free(range);
+	engine_tensors_close(t);
+	source_close(src);
+	return rc;
+}
+
+static int parent_of(struct job *j, struct registry_release *release, struct signing_parent *out, struct err *e)
+{
+	TRY(registry_find(j->flow->registry, j->want->parent, release, e));
+	*out = (struct signing_parent){ release->model, j->want->kind ? j->want->kind : "train", release->license,
+		                        release->root };
+	return 0;
+}
+
+static int sign_staged(struct job *j, struct err *e)
+{
+	struct buf b = { 0 };
+	const struct signing_manifest *m = &j->manifest;
+	struct registry_release release;
+	struct signing_parent parent;
+	size_t parents = j->want->parent ? 1 : 0;
+	if (parents)
+		TRY(parent_of(j, &release, &parent, e));
+	TRY(stage_buf(j, SIGNING_BUNDLE, signing_bundle_make(j->key, m, &b, e), &b, e));
+	TRY(stage(j, MANIFEST, m->payload.bytes, m->payload.len, e));
+	char comment[400];
+	snprintf(comment, sizeof comment, "model:%s version:%s", j->want->name, j->want->version);
+	TRY(stage_buf(j, MANIFEST ".minisig",
+	              signing_minisign(j->key, m->payload.bytes, m->payload.len, comment, &b, e), &b, e));
+	TRY(stage_buf(j, PROVENANCE,
+	              signing_provenance(j->key, m, j->want->kind ? j->want->kind : "train", &parent, parents,
+	                                 env_now_us(j->flow->env), &b, e), &b, e));
+	return stage_buf(j, "publisher.pub",
+	                 signing_public_export(signing_identity_public(j->key), SIGNING_DOCUMENT, NULL, &b, e), &b, e);
+}
+
+/* ---- the commit point ---- */
+
+static int release_body(struct job *j, json_t **out, struct err *e)
+{
+	const struct signing_public *pub = signing_identity_public(j->key);
+	struct digest manifest = digest_of(j->manifest.payload.bytes, j->manifest.payload.len);
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < j->manifest.file_count; i++)
+		bytes += j->manifest.file[i].bytes;
+	json_t *parents = json_array();
+	struct registry_release release;
+	if (j->want->parent) {
+		TRY(registry_find(j->flow->registry, j->want->parent, &release, e));
+		json_array_append_new(parents, json_pack("{s:s,s:o,s:s}", "name", release.model, "root",
+		                                         flow_json_digest(&release.root), "relation",
+		                                         j->want->kind ? j->want->kind : "train"));
+	}
+	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:I,s:I}", "model", j->want->name, "version",
+	                 j->want->version, "root", flow_json_digest(&j->manifest.root), "manifest",
+	                 flow_json_digest(&manifest), "publisher", pub->name, "keyid", pub->p256_keyid, "license",
+	                 j->license, "parents", parents, "files", (json_int_t)j->manifest.file_count, "bytes",
+	                 (json_int_t)bytes);
+	return flow_json_ok(*out, e);
+}
+
+static int commit(struct job *j, struct err *e)
+{
+	json_t *body = NULL;
+	TRY(release_body(j, &body, e));
+	struct audit_record r = { .type = "release", .body = body };
+	int rc = flow_append(j->flow, &r, false, &j->receipt, e);
+	json_decref(body);
+	return rc;
+}
+
+/* ---- after it ---- */
+
+static int move_if_there(const char *staging, const char *dir, const char *name, struct err *e)
+{
+	char from[LIMIT_PATH_BYTES], to[LIMIT_PATH_BYTES];
+	TRY(file_join(from, staging, name, e));
+	TRY(file_join(to, dir, name, e));
+	return file_exists(from) ? file_rename_durable(from, to, e) : 0;
+}
+
+static int write_receipt(struct flow *f, const char *staging, const struct digest *root, struct err *e)
+{
+	char ref[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
+	struct registry_release release;
+	struct buf proof = { 0 };
+	digest_text(root, ref);
+	TRY(registry_find(f->registry, ref, &release, e));
+	TRY(file_join(path, staging, RECEIPT, e));
+	int rc = audit_log_entry(f->log, release.log_index, &proof, e);
+	struct buf entry = proof;
+	proof = (struct buf){ 0 };
+	if (rc == 0)
+		rc = audit_log_proof(f->log, release.log_index, entry.bytes, entry.len, &proof, e);
+	if (rc == 0)
+		rc = file_write_durable(path, proof.bytes, proof.len, 0644, e);
+	buf_free(&entry);
+	buf_free(&proof);
+	return rc;
+}
+
+static int write_package(const struct flow_pending *p, const char *final, struct err *e)
+{
+	struct buf bundle = { 0 };
+	struct signing_manifest m = { 0 };
+	char path[LIMIT_PATH_BYTES], part[LIMIT_PATH_BYTES];
+	TRY(file_join(path, p->dir, SIGNING_BUNDLE, e));
+	TRY(beside(p->package, ".part", part, e));
+	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
+	if (rc == 0)
+		rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e);
+	if (rc == 0)
+		rc = signing_package_write(part, p->dir, &m, final, e);
+	if (rc == 0)
+		rc = file_rename_durable(part, p->package, e);
+	signing_manifest_free(&m);
+	buf_free(&bundle);
+	return rc;
+}
+
+int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err *e)
+{
+	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
+	TRY(beside(p->dir, FLOW_STAGING_SUFFIX, staging, e));
+	TRY(beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
+	if (file_is_dir(staging)) {
+		TRY(move_if_there(staging, p->dir, SIGNING_CHUNKS, e));
+		TRY(move_if_there(staging, p->dir, SIGNING_TENSORS, e));
+		env_step(f->env, "publish.moved");
+		TRY(move_if_there(staging, p->dir, SIGNING_BUNDLE, e));
+		TRY(write_receipt(f, staging, &p->root, e));
+		env_step(f->env, "publish.receipt");
+		TRY(file_remove_tree(final, e)); /* the folder of an earlier release of the same directory */
+		TRY(file_rename_durable(staging, final, e));
+	}
+	env_step(f->env, "publish.renamed");
+	if (p->package[0])
+		TRY(write_package(p, final, e));
+	env_step(f->env, "publish.packaged");
+	TRY(registry_locate(f->registry, &p->root, p->dir, e));
+	return pending_delete(f, p->dir, e);
+}
+
+/* ---- from the top ---- */
+
+static int full_path(const char *path, char out[LIMIT_PATH_BYTES], struct err *e)
+{
+	char *full = realpath(path, NULL);
+	if (!full)
+		return err_errno(e, "open %s", path);
+	int rc = beside(full, "", out, e);
+	free(full);
+	return rc;
+}
+
+/* The licence that the model card states, as an SPDX id or as written. */
+static void read_license(const char *dir, char out[64])
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf card = { 0 };
+	struct err ignored;
+	snprintf(out, 64, "unknown");
+	if (file_join(path, dir, "README.md", &ignored) == 0 && file_read(path, MIB(4), &card, &ignored) == 0) {
+		const char *at = card.len ? strstr(card.bytes, "\nlicense:") : NULL;
+		if (at) {
+			at += strlen("\nlicense:");
+			at += strspn(at, " \t\"'");
+			snprintf(out, 64, "%.*s", (int)strcspn(at, "\"' \r\n"), at);
+		}
+	}
+	buf_free(&card);
+}
+
+static int check_wanted(struct job *j, struct err *e)
+{
+	const struct flow_publish *p = j->want;
+	static const char *const kinds[] = { "train", "fine-tune", "merge", "quantize", "convert", "prune" };
+	if (!flow_name_ok(p->name))
+		return err_set(e, ERR_USAGE, "name %s: expected ORG/MODEL of letters, digits, '.', '_' and '-'", p->name);
+	if (!p->version[0] || strlen(p->version) > 60 || strpbrk(p->version, "/@ \t\n"))
+		return err_set(e, ERR_USAGE, "version \"%s\": expected something like 1.2.0", p->version);
+	bool known = !p->kind;
+	for (size_t i = 0; !known && i < sizeof kinds / sizeof *kinds; i++)
+		known = strcmp(p->kind, kinds[i]) == 0;
+	if (!known)
+		return err_set(e, ERR_USAGE, "kind %s: train, fine-tune, merge, quantize, convert or prune", p->kind);
+	if (!file_is_dir(p->dir))
+		return err_set(e, ERR_NOTFOUND, "%s is not a folder", p->dir);
+	TRY(full_path(p->dir, j->pending.dir, e));
+	if (p->package && p->package[0] == '/')
+		TRY(beside(p->package, "", j->pending.package, e));
+	else if (p->package) {
+		char here[LIMIT_PATH_BYTES];
+		TRY(full_path(".", here, e));
+		TRY(file_join(j->pending.package, here, p->package, e));
+	}
+	TRY(beside(j->pending.dir, FLOW_STAGING_SUFFIX, j->staging, e));
+	return beside(j->pending.dir, FLOW_FOLDER_SUFFIX, j->final, e);
+}
+
+/* The same name and version may be published again only with the same content. */
+static int check_version(struct job *j, struct err *e)
+{
+	char ref[300];
+	struct registry_release there;
+	struct err none;
+	snprintf(ref, sizeof ref, "%s@%s", j->want->name, j->want->version);
+	int rc = registry_find(j->flow->registry, ref, &there, &none);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0)
+		return err_set(e, rc, "%s", none.text);
+	if (digest_equal(&there.root, &j->manifest.root))
+		return err_set(e, ERR_CONFLICT, "%s is published already, with this very content", ref);
+	return err_set(e, ERR_CONFLICT, "%s is published already with other content: choose a new version", ref);
+}
+
+static int run(struct job *j, struct err *e)
+{
+	struct flow *f = j->flow;
+	TRY(check_wanted(j, e));
+	TRY(flow_identity(f, j->want->key, &j->key, e));
+	read_license(j->pending.dir, j->license);
+	TRY(pending_write(f, &j->pending, e));
+	env_step(f->env, "publish.begun");
+	TRY(file_remove_tree(j->staging, e));
+	TRY(file_make_dirs(j->staging, 0755, e));
+	TRY(hash_folder(j, e));
+	TRY(check_version(j, e));
+	env_step(f->env, "publish.hashed");
+	TRY(sign_staged(j, e));
+	j->pending.root = j->manifest.root;
+	j->pending.has_root = true;
+	TRY(pending_write(f, &j->pending, e));
+	env_step(f->env, "publish.staged");
+	if (j->want->dry_run)
+		return 0;
+	TRY(commit(j, e));
+	env_step(f->env, "publish.committed");
+	return flow_publish_finish(f, &j->pending, e);
+}
+
+static int describe(struct job *j, json_t **report, struct err *e)
+{
+	char bundle[LIMIT_PATH_BYTES], receipt[LIMIT_PATH_BYTES];
+	json_t *body = NULL;
+	TRY(file_join(bundle, j->pending.dir, SIGNING_BUNDLE, e));
+	TRY(file_join(receipt, j->final, RECEIPT, e));
+	TRY(release_body(j, &body, e));
+	*report = json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:s,s:s,s:s*,s:b}", "root", json_object_get(body, "root"),
+	                    "manifest", json_object_get(body, "manifest"), "name", j->want->name, "version",
+	                    j->want->version, "files", json_object_get(body, "files"), "bytes",
+	                    json_object_get(body, "bytes"), "index", (json_int_t)j->receipt.index, "receipt", receipt,
+	                    "bundle", bundle, "package", j->pending.package[0] ? j->pending.package : NULL, "dry_run",
+	                    j->want->dry_run);
+	json_decref(body);
+	return flow_json_ok(*report, e);
+}
+
+int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report, struct err *e)
+{
+	struct job j = { .flow = f, .want = p };
+	*report = NULL;
+	int rc = run(&j, e);
+	if (rc == 0)
+		rc = describe(&j, report, e);
+	if ((rc < 0 || p->dry_run) && j.pending.dir[0] && j.receipt.leaf.bytes[0] == 0 && j.receipt.index == 0) {
+		/* Nothing was committed: take the staging back. What fails here, the next recovery does. */
+		struct err ignored;
+		if (j.staging[0] && file_remove_tree(j.staging, &ignored) == 0)
+			(void)!pending_delete(f, j.pending.dir, &ignored);
+	}
+	signing_manifest_free(&j.manifest);
+	if (j.key)
+		signing_identity_close(j.key);
+	return rc;
+}

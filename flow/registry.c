@@ -1,0 +1,60 @@
+/* The registry's verbs. Every change is a log entry; the registry's rows follow from it in the same transaction. */
+#include "base/file.h"
+#include "flow/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int flow_registry_export(struct flow *f, struct buf *out, struct err *e)
+{
+	return registry_export(f->registry, out, e);
+}
+
+static json_t *describe(const struct registry_release *r)
+{
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:s}", "model", r->model, "version", r->version, "root",
+	                 flow_json_digest(&r->root), "publisher", r->publisher, "license", r->license, "index",
+	                 (json_int_t)r->log_index, "location", r->location);
+}
+
+int flow_registry_list(struct flow *f, json_t **report, struct err *e)
+{
+	struct registry_release r;
+	json_t *list = json_array();
+	int rc = 0;
+	for (uint64_t i = 0; (rc = registry_release_at(f->registry, i, &r, e)) == 1; i++)
+		json_array_append_new(list, describe(&r));
+	if (rc < 0) {
+		json_decref(list);
+		return rc;
+	}
+	*report = json_pack("{s:o}", "releases", list);
+	return flow_json_ok(*report, e);
+}
+
+int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report, struct err *e)
+{
+	struct registry_release r;
+	struct audit_receipt receipt;
+	if (!alias[0] || strlen(alias) > 60 || strspn(alias, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(alias))
+		return err_set(e, ERR_USAGE, "alias \"%s\": expected lower-case letters, digits, '-' and '_'", alias);
+	TRY(registry_find(f->registry, ref, &r, e));
+	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root", flow_json_digest(&r.root));
+	TRY(flow_json_ok(body, e));
+	int rc = flow_append(f, &(struct audit_record){ .type = "registry", .body = body }, false, &receipt, e);
+	if (rc == 0)
+		*report = json_pack("{s:s,s:s,s:o,s:I}", "model", r.model, "alias", alias, "root",
+		                    flow_json_digest(&r.root), "index", (json_int_t)receipt.index);
+	json_decref(body);
+	return rc < 0 ? rc : flow_json_ok(*report, e);
+}
+
+int flow_registry_affected(struct flow *f, const char *ref, json_t **report, struct err *e)
+{
+	struct registry_release r;
+	json_t *list = NULL;
+	TRY(registry_find(f->registry, ref, &r, e));
+	TRY(registry_affected(f->registry, &r.root, &list, e));
+	*report = json_pack("{s:s,s:o,s:o}", "model", r.model, "root", flow_json_digest(&r.root), "affected", list);
+	return flow_json_ok(*report, e);
+}

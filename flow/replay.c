@@ -1,0 +1,151 @@
+/* Replay: run a recorded request again and compare the two records field by field. In canonical numerics every token, every emitted byte
+ * and the digest of the last logits must come out the same; what differs is named. */
+#include "base/text.h"
+#include "flow/service.h"
+
+#include <string.h>
+
+struct replay {
+	struct flow *flow;
+	uint64_t index;
+	json_t *entry, *vault;
+	struct flow_service *service;
+	struct flow_chat *chat;
+};
+
+/* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
+static bool compared(enum flow_decision_field f)
+{
+	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING && f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
+}
+
+static int load_record(struct replay *r, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = audit_log_entry(r->flow->log, r->index, &text, e);
+	if (rc == 0)
+		rc = json_read(&r->entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+	if (rc == 0) {
+		const char *type = json_string_value(json_object_get(r->entry, "type"));
+		if (!type || strcmp(type, "decision") != 0)
+			rc = err_set(e, ERR_INPUT, "entry %llu is of type %s: only a decision can be replayed",
+			             (unsigned long long)r->index, type ? type : "?");
+	}
+	if (rc == 0)
+		rc = audit_vault_read(r->flow->log, r->index, &r->vault, e);
+	if (rc == 0)
+		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"), e);
+	buf_free(&text);
+	return rc;
+}
+
+/* The recorded value of a field: canonical text. */
+static const char *recorded(const struct replay *r, enum flow_decision_field f)
+{
+	const json_t *item = json_array_get(json_object_get(r->vault, "fields"), f);
+	const char *value = json_string_value(json_object_get(item, "value"));
+	return value ? value : "null";
+}
+
+/* A field whose value is one JSON string, without its quotes; "" for null. */
+static void plain(const char *value, char *out, size_t room)
+{
+	size_t n = strlen(value);
+	snprintf(out, room, "%.*s", value[0] == '"' && n > 2 ? (int)(n - 2) : 0, value + 1);
+}
+
+static int open_service(struct replay *r, const struct flow_replay *o, struct err *e)
+{
+	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], name[96], path[LIMIT_PATH_BYTES];
+	plain(recorded(r, FIELD_MODEL_ROOT), root, sizeof root);
+	plain(recorded(r, FIELD_POLICY_BUNDLE), bundle, sizeof bundle);
+	if (bundle[0]) {
+		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
+		TRY(flow_path(r->flow, name, path, e));
+	}
+	return flow_service_open_replay(&r->service, r->flow, o->ref ? o->ref : root, o->unsigned_ok, bundle[0] ? path : NULL, e);
+}
+
+static int run(struct replay *r, const struct flow_replay *o, struct err *e)
+{
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const json_t *request = json_object_get(kept, "request");
+	const char *seed = json_string_value(json_object_get(kept, "seed"));
+	struct flow_chat_given given = { .given = true, .seed = o->seed };
+	if (!json_is_string(request) || !seed)
+		return err_set(e, ERR_NOTFOUND, "entry %llu: the request was not retained", (unsigned long long)r->index);
+	given.created_us = (int64_t)json_integer_value(json_object_get(kept, "created_us"));
+	if (!o->has_seed)
+		TRY(text_parse_u64(seed, strlen(seed), &given.seed));
+	TRY(flow_chat_open_given(&r->chat, r->service, json_string_value(request), json_string_length(request), NULL, &given, e));
+	struct cleared text;
+	int rc;
+	do
+		rc = flow_chat_next(r->chat, &text, e);
+	while (rc == FLOW_TEXT);
+	return rc < 0 ? rc : 0;
+}
+
+static json_t *differences(const struct replay *r)
+{
+	json_t *list = json_array();
+	for (int f = 0; f < FLOW_DECISION_FIELDS; f++) {
+		const char *was = recorded(r, (enum flow_decision_field)f);
+		const char *now = r->chat->field[f].value ? r->chat->field[f].value : "null";
+		if (compared((enum flow_decision_field)f) && strcmp(was, now) != 0)
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", flow_decision_names[f], "recorded", was, "found",
+			                                      now));
+	}
+	return list;
+}
+
+/* The first generated token that differs, or -1. */
+static json_int_t first_token(const struct replay *r)
+{
+	const json_t *was = json_object_get(json_object_get(r->vault, "retained"), "output_ids");
+	size_t count = 0;
+	const uint32_t *id = r->chat->session ? engine_session_ids(r->chat->session, &count) : NULL;
+	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
+	for (size_t i = 0; i < most; i++)
+		if (i >= count || i >= json_array_size(was) || json_integer_value(json_array_get(was, i)) != (json_int_t)id[i])
+			return (json_int_t)i;
+	return -1;
+}
+
+static int describe(struct replay *r, json_t **report, struct err *e)
+{
+	json_t *list = differences(r);
+	json_t *first = json_object_get(json_array_get(list, 0), "field");
+	char set[32];
+	plain(recorded(r, FIELD_KERNEL_SET), set, sizeof set);
+	const char *finish = r->chat->finish_reason;
+	*report = json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0, "first_difference",
+	                    first ? first : json_null(), "regime", "canonical", "kernels_recorded", set, "kernels_here",
+	                    engine_info(r->service->engine)->kernel_set, "tokens",
+	                    (json_int_t)json_array_size(json_object_get(json_object_get(r->vault, "retained"), "output_ids")),
+	                    "first_token", first_token(r), "finish_reason", finish ? finish : "");
+	if (*report)
+		json_object_set(*report, "differences", list);
+	json_decref(list);
+	return flow_json_ok(*report, e);
+}
+
+int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report, struct err *e)
+{
+	struct replay r = { .flow = f, .index = index };
+	struct err ignored;
+	*report = NULL;
+	int rc = load_record(&r, e);
+	if (rc == 0)
+		rc = open_service(&r, o, e);
+	if (rc == 0)
+		rc = run(&r, o, e);
+	if (rc == 0)
+		rc = describe(&r, report, e);
+	flow_chat_close(r.chat);
+	if (r.service && flow_service_close(r.service, &ignored) < 0 && rc == 0)
+		rc = err_set(e, ERR_IO, "%s", ignored.text);
+	json_decref(r.entry);
+	json_decref(r.vault);
+	return rc;
+}

@@ -1,0 +1,233 @@
+/* Serve: a verified model, a compiled policy and the log, ready to answer. Bytes are verified before they are used: the engine reads
+ * through a source that hands out only what the signed manifest lists. */
+#include "base/file.h"
+#include "base/text.h"
+#include "flow/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compute_root(struct flow_service *s, struct err *e)
+{
+	char staging[] = "/tmp/hallmark.XXXXXX";
+	struct signing_manifest m = { 0 };
+	if (!mkdtemp(staging))
+		return err_errno(e, "make a temporary folder in /tmp");
+	int rc = signing_manifest_make(s->ref.folder, staging, NULL, 0, true, &m, e);
+	s->root = m.root;
+	signing_manifest_free(&m);
+	struct err ignored;
+	if (file_remove_tree(staging, &ignored) < 0 && rc == 0)
+		rc = err_set(e, ERR_IO, "%s", ignored.text);
+	return rc;
+}
+
+/* Signed: every byte read is checked. Unsigned, and allowed: the folder as it is, its root computed for the record. */
+static int open_source(struct flow_service *s, const char *key, bool unsigned_ok, struct err *e)
+{
+	struct flow_trust t = { 0 };
+	size_t signer = 0;
+	int rc = flow_trust_load(s->flow, key, &t, e);
+	if (rc == 0)
+		rc = flow_bundle_open(s->ref.folder, &t, &s->manifest, &signer, e);
+	if (rc == 0) {
+		const struct signing_public *p = &t.key[signer];
+		snprintf(s->signer, sizeof s->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
+		s->root = s->manifest.root;
+		rc = signing_source_open(&s->source, &s->manifest, s->ref.folder, e);
+	} else if (unsigned_ok) {
+		signing_manifest_free(&s->manifest);
+		s->manifest = (struct signing_manifest){ 0 };
+		rc = compute_root(s, e);
+		if (rc == 0)
+			rc = source_open_folder(&s->source, s->ref.folder, e);
+	} else {
+		err_prefix(e, "%s cannot be served (sign it, import its publisher's key, or give --unsigned)", s->ref.folder);
+	}
+	flow_trust_free(&t);
+	return rc;
+}
+
+/* Every served policy is kept by digest, so that a replay finds it. */
+static int keep_bundle(struct flow_service *s, const struct buf *bundle, struct err *e)
+{
+	char hex[65], name[96], path[LIMIT_PATH_BYTES];
+	digest_hex(&s->profile->bundle, hex);
+	snprintf(name, sizeof name, "policy/%s.bundle", hex);
+	TRY(flow_path(s->flow, name, path, e));
+	return file_create_immutable(path, bundle->bytes, bundle->len, 0644, e);
+}
+
+static int open_policy(struct flow_service *s, const char *path, bool keep, struct err *e)
+{
+	struct buf bundle = { 0 };
+	TRY(filter_set_build(&s->none, NULL, 0, e));
+	if (!path)
+		return 0;
+	int rc = flow_profile_load(path, &s->profile, &bundle, e);
+	if (rc == 0 && keep)
+		rc = keep_bundle(s, &bundle, e);
+	buf_free(&bundle);
+	return rc;
+}
+
+static int open_engine(struct flow_service *s, unsigned threads, uint32_t context_max, struct err *e)
+{
+	TRY(engine_open(&s->engine, s->source, &(struct engine_options){ .threads = threads, .quiet = s->flow->quiet }, e));
+	uint32_t most = engine_info(s->engine)->context_max;
+	if (context_max > most)
+		return err_set(e, ERR_INPUT, "context of %u tokens asked for; the model takes %u", context_max, most);
+	s->context_max = context_max ? context_max : most;
+	return 0;
+}
+
+static int append_bundle(struct flow_service *s, struct err *e)
+{
+	if (!s->profile)
+		return 0;
+	const struct policy_profile *p = s->profile;
+	json_t *body = json_pack("{s:s,s:o,s:s,s:I,s:s,s:s}", "event", "load", "digest", flow_json_digest(&p->bundle), "name", p->name,
+	                         "version", (json_int_t)p->version, "mode", policy_mode_name(p->mode), "tables",
+	                         filter_tables_version());
+	struct audit_receipt receipt;
+	TRY(flow_json_ok(body, e));
+	int rc = flow_append(s->flow, &(struct audit_record){ .type = "bundle", .body = body }, false, &receipt, e);
+	json_decref(body);
+	return rc;
+}
+
+/* What is being served, from now on. */
+static int append_config(struct flow_service *s, struct err *e)
+{
+	const struct engine_facts *facts = engine_info(s->engine);
+	json_t *body = json_pack("{s:s,s:s,s:o,s:s?,s:s,s:s,s:I}", "event", "serve", "model", s->model_name, "root",
+	                         flow_json_digest(&s->root), "signer", s->signer[0] ? s->signer : NULL, "weights", facts->weights,
+	                         "kernels", facts->kernel_set, "context_max", (json_int_t)s->context_max);
+	struct audit_receipt receipt;
+	TRY(flow_json_ok(body, e));
+	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body }, false, &receipt, e);
+	json_decref(body);
+	return rc;
+}
+
+static void service_free(struct flow_service *s)
+{
+	if (s->engine)
+		engine_close(s->engine);
+	source_close(s->source);
+	signing_manifest_free(&s->manifest);
+	policy_profile_free(s->profile);
+	filter_set_free(s->none);
+	flow_ref_free(&s->ref);
+	free(s);
+}
+
+static int service_new(struct flow_service **out, struct flow *f, const char *ref, const char *name, struct err *e)
+{
+	struct flow_service *s = calloc(1, sizeof *s);
+	*out = NULL;
+	if (!s)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	s->flow = f;
+	s->created_us = env_now_us(f->env);
+	snprintf(s->model_name, sizeof s->model_name, "%s", name ? name : ref);
+	int rc = flow_ref_open(f, ref, &s->ref, e);
+	if (rc < 0) {
+		service_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int flow_service_open(struct flow_service **out, struct flow *f, const struct flow_serve *o, struct err *e)
+{
+	struct flow_service *s;
+	*out = NULL;
+	if (f->read_only)
+		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
+	TRY(service_new(&s, f, o->ref, o->model_name, e));
+	s->recording = true;
+	int rc = open_policy(s, o->policy, true, e);
+	if (rc == 0)
+		rc = open_source(s, o->key, o->unsigned_ok, e);
+	if (rc == 0)
+		rc = open_engine(s, o->threads, o->context_max, e);
+	if (rc == 0)
+		rc = flow_start(f, e);
+	if (rc == 0)
+		rc = append_bundle(s, e);
+	if (rc == 0)
+		rc = append_config(s, e);
+	if (rc < 0) {
+		service_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int flow_service_open_replay(struct flow_service **out, struct flow *f, const char *ref, bool unsigned_ok, const char *bundle,
+                             struct err *e)
+{
+	struct flow_service *s;
+	*out = NULL;
+	TRY(service_new(&s, f, ref, NULL, e));
+	int rc = open_policy(s, bundle, false, e);
+	if (rc == 0)
+		rc = open_source(s, NULL, unsigned_ok, e);
+	if (rc == 0)
+		rc = open_engine(s, 0, 0, e);
+	if (rc < 0) {
+		service_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void flow_service_drain(struct flow_service *s)
+{
+	atomic_store(&s->draining, true);
+}
+
+int flow_service_close(struct flow_service *s, struct err *e)
+{
+	(void)e; /* the stop record is the state folder's, written when it closes */
+	if (s)
+		service_free(s);
+	return 0;
+}
+
+const char *flow_service_model(const struct flow_service *s)
+{
+	return s->model_name;
+}
+
+int64_t flow_service_created(const struct flow_service *s)
+{
+	return s->created_us / 1000000;
+}
+
+/* "chatcmpl-WORKER-N" or "WORKER/N" into its parts. */
+static int split_id(const char *id, char worker[80], uint64_t *n)
+{
+	if (text_starts(id, "chatcmpl-"))
+		id += strlen("chatcmpl-");
+	size_t len = strcspn(id, "-/");
+	if (len == 0 || len >= 80 || !id[len])
+		return ERR_NOTFOUND;
+	memcpy(worker, id, len);
+	worker[len] = 0;
+	return text_parse_u64(id + len + 1, strlen(id + len + 1), n) < 0 ? ERR_NOTFOUND : 0;
+}
+
+int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out, struct err *e)
+{
+	char worker[80];
+	uint64_t n, index;
+	if (split_id(id, worker, &n) < 0)
+		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N", id);
+	TRY(audit_log_find(s->flow->log, worker, n, &index, e));
+	return flow_audit_proof(s->flow, index, true, out, e);
+}

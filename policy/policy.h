@@ -1,0 +1,72 @@
+/* Policy: what the rules are, decided once at start. Pure: no I/O after load; filters act.
+ *
+ * A policy is TOML (docs/formats.md). Checking reports every error with its line. Compiling gives one immutable
+ * bundle with deterministic bytes, whose digest stands in every log record; loading a bundle gives a serve profile. */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "filters/filters.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum policy_phase {
+	POLICY_INPUT, POLICY_OUTPUT, POLICY_REASONING, POLICY_TOOL_ARGUMENTS, POLICY_TOOL_RESULTS, POLICY_METADATA,
+	POLICY_PHASES,
+};
+const char *policy_phase_name(enum policy_phase p);
+
+enum policy_mode { POLICY_OFF, POLICY_SHADOW, POLICY_CANARY, POLICY_ENFORCE };
+const char *policy_mode_name(enum policy_mode m);
+
+struct policy_problem {
+	int line, column;
+	char text[240]; /* what was expected, what was found */
+};
+/* All problems of one file; free with policy_problems_free. */
+struct policy_problems {
+	struct policy_problem *item;
+	size_t count;
+};
+void policy_problems_free(struct policy_problems *p);
+
+struct policy; /* parsed and checked */
+
+/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow; built-in packs come with
+ * the program. */
+struct policy_packs {
+	int (*read)(void *ctx, const char *name, struct buf *out, struct err *e);
+	void *ctx;
+};
+
+/* Parse and check; problems lists all errors (ERR_INPUT then, *out NULL). packs may be NULL: only built-in packs. */
+int policy_parse(struct policy **out, const char *text, size_t len, const struct policy_packs *packs,
+                 struct policy_problems *problems, struct err *e) MUST_USE;
+void policy_free(struct policy *p);
+
+/* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to failures (a new array). */
+int policy_test(const struct policy *p, uint64_t *passed, json_t **failures, struct err *e) MUST_USE;
+
+/* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic. */
+int policy_compile(const struct policy *p, struct buf *bundle, struct err *e) MUST_USE;
+
+/* What serving needs; immutable, shared by threads. */
+struct policy_profile {
+	char name[128];
+	uint64_t version;
+	enum policy_mode mode;
+	struct digest bundle;                       /* of the bundle's bytes */
+	uint32_t retention_days;
+	struct filter_set *set[POLICY_PHASES];      /* NULL: no rule for that phase */
+};
+/* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: built for other tables. */
+int policy_load(struct policy_profile **out, const void *bundle, size_t len, struct err *e) MUST_USE;
+void policy_profile_free(struct policy_profile *p);
+
+/* The names of the built-in packs: the i-th or NULL. */
+const char *policy_pack_name(size_t i);
+
+#endif
