@@ -1,0 +1,254 @@
+/* tokenizer.json as a whole: open, encode, decode. */
+#include "engine/tokenizer.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void engine_ids_free(struct engine_ids *ids)
+{
+	free(ids->id);
+	*ids = (struct engine_ids){ 0 };
+}
+
+int ids_add(struct engine_ids *ids, uint32_t id, struct err *e)
+{
+	if (ids->count == ids->room) {
+		size_t room = ids->room ? ids->room * 2 : 64;
+		uint32_t *grown = realloc(ids->id, room * sizeof *grown);
+		if (!grown)
+			return err_set(e, ERR_NOMEM, "out of memory for token ids");
+		ids->id = grown;
+		ids->room = room;
+	}
+	ids->id[ids->count++] = id;
+	return 0;
+}
+
+/* ---- opening ------------------------------------------------------------------------------------- */
+
+static bool empty_or_null(const json_t *v)
+{
+	return !v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0);
+}
+
+static int refuse(const char *what, const char *value, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s", what, value);
+}
+
+static void find_byte_tokens(struct engine_tokenizer *t)
+{
+	for (unsigned b = 0; b < 256; b++) {
+		char name[8];
+		snprintf(name, sizeof name, "<0x%02X>", b);
+		t->byte_id[b] = vocab_find(&t->vocab, name, 6);
+	}
+}
+
+static int check_model(const json_t *m, struct err *e)
+{
+	const char *type = json_string_value(json_object_get(m, "type"));
+	const json_t *dropout = json_object_get(m, "dropout");
+	if (!json_is_object(m))
+		return err_set(e, ERR_INPUT, "tokenizer.json: no model");
+	if (type ? strcmp(type, "BPE") != 0 : !json_is_array(json_object_get(m, "merges")))
+		return refuse("model", type ? type : "without a type", e);
+	if (dropout && !json_is_null(dropout))
+		return refuse("model with", "dropout", e);
+	if (!empty_or_null(json_object_get(m, "continuing_subword_prefix")))
+		return refuse("model with", "continuing_subword_prefix", e);
+	if (!empty_or_null(json_object_get(m, "end_of_word_suffix")))
+		return refuse("model with", "end_of_word_suffix", e);
+	if (!json_is_object(json_object_get(m, "vocab")) || !json_is_array(json_object_get(m, "merges")))
+		return err_set(e, ERR_INPUT, "tokenizer.json: the model has no vocab or no merges");
+	return 0;
+}
+
+static int open_model(struct engine_tokenizer *t, const json_t *j, struct err *e)
+{
+	const json_t *m = json_object_get(j, "model"), *added = json_object_get(j, "added_tokens");
+	const json_t *unk = json_object_get(m, "unk_token");
+	TRY(check_model(m, e));
+	TRY(vocab_open(&t->vocab, json_object_get(m, "vocab"), added, &t->arena, e));
+	TRY(merges_open(&t->merges, json_object_get(m, "merges"), &t->vocab, &t->arena, e));
+	t->byte_fallback = json_is_true(json_object_get(m, "byte_fallback"));
+	t->fuse_unk = json_is_true(json_object_get(m, "fuse_unk"));
+	t->ignore_merges = json_is_true(json_object_get(m, "ignore_merges"));
+	t->unk = TOKENIZER_NONE;
+	if (json_is_string(unk)) {
+		t->unk = vocab_find(&t->vocab, json_string_value(unk), json_string_length(unk));
+		if (t->unk == TOKENIZER_NONE)
+			return err_set(e, ERR_INPUT, "tokenizer.json: unk_token is not in the vocabulary");
+	}
+	find_byte_tokens(t);
+	return added_open(t, added, e);
+}
+
+static int open_all(struct engine_tokenizer *t, const json_t *j, struct err *e)
+{
+	TRY(open_model(t, j, e));
+	TRY(steps_load_normalizer(t, json_object_get(j, "normalizer"), e));
+	TRY(steps_load_pre(t, json_object_get(j, "pre_tokenizer"), e));
+	TRY(steps_load_decoder(t, json_object_get(j, "decoder"), e));
+	TRY(steps_load_post(t, json_object_get(j, "post_processor"), e));
+	return added_index(t, e);
+}
+
+int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len, struct err *e)
+{
+	json_t *j = NULL;
+	int rc = json_read(&j, json, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
+	*out = NULL;
+	if (rc < 0)
+		return err_prefix(e, "tokenizer.json");
+	struct engine_tokenizer *t = calloc(1, sizeof *t);
+	rc = t ? open_all(t, j, e) : err_set(e, ERR_NOMEM, "out of memory for the tokenizer");
+	json_decref(j);
+	if (rc < 0) {
+		engine_tokenizer_close(t);
+		return rc;
+	}
+	*out = t;
+	return 0;
+}
+
+void engine_tokenizer_close(struct engine_tokenizer *t)
+{
+	if (!t)
+		return;
+	added_close(t);
+	steps_close(&t->normalizers);
+	steps_close(&t->pre);
+	steps_close(&t->decoders);
+	engine_ids_free(&t->before);
+	engine_ids_free(&t->after);
+	arena_free(&t->arena);
+	free(t);
+}
+
+/* ---- encoding ------------------------------------------------------------------------------------ */
+
+struct encoder {
+	const struct engine_tokenizer *t;
+	struct onig_scratch scratch;
+	struct bpe_scratch bpe;
+	struct engine_ids *out;
+	struct err *e;
+};
+
+/* Text without added tokens. */
+static int encode_plain(struct encoder *c, const char *text, size_t len, bool first)
+{
+	struct pieces p = { 0 };
+	buf_add(&p.text, text, len);
+	int rc = buf_done(&p.text, c->e);
+	if (rc == 0)
+		rc = pieces_add(&p, 0, len, first, c->e);
+	if (rc == 0)
+		rc = pre_tokenize(&c->t->pre, &c->scratch, &p, c->e);
+	for (size_t i = 0; i < p.count && rc == 0; i++)
+		rc = bpe_encode(c->t, &c->bpe, p.text.bytes + p.at[i].begin, p.at[i].end - p.at[i].begin, c->out, c->e);
+	pieces_free(&p);
+	return rc;
+}
+
+/* Text between added tokens that are found before normalisation. */
+static int encode_gap(struct encoder *c, const char *text, const char *origin, size_t len, bool first)
+{
+	struct marked m = { 0 };
+	struct found_list found = { 0 };
+	size_t at = 0;
+	if (!len)
+		return 0;
+	buf_add(&m.text, text, len);
+	if (origin)
+		buf_add(&m.origin, origin, len);
+	int rc = m.text.failed || m.origin.failed ? err_set(c->e, ERR_NOMEM, "out of memory for a text") : 0;
+	if (rc == 0)
+		rc = normalize(&c->t->normalizers, &c->scratch, &m, c->e);
+	if (rc == 0)
+		rc = added_find(c->t, c->t->normal, m.text.bytes, m.origin.bytes, m.text.len, &found, c->e);
+	for (size_t i = 0; i < found.count && rc == 0; i++) {
+		rc = encode_plain(c, m.text.bytes + at, found.at[i].begin - at, first && at == 0);
+		if (rc == 0)
+			rc = ids_add(c->out, found.at[i].id, c->e);
+		at = found.at[i].end;
+	}
+	if (rc == 0 && at < m.text.len)
+		rc = encode_plain(c, m.text.bytes + at, m.text.len - at, first && at == 0);
+	free(found.at);
+	marked_free(&m);
+	return rc;
+}
+
+static int encode_text(struct encoder *c, const char *text, const char *origin, size_t len)
+{
+	struct found_list found = { 0 };
+	size_t at = 0;
+	int rc = added_find(c->t, c->t->raw, text, origin, len, &found, c->e);
+	for (size_t i = 0; i < found.count && rc == 0; i++) {
+		rc = encode_gap(c, text + at, origin ? origin + at : NULL, found.at[i].begin - at, at == 0);
+		if (rc == 0)
+			rc = ids_add(c->out, found.at[i].id, c->e);
+		at = found.at[i].end;
+	}
+	if (rc == 0)
+		rc = encode_gap(c, text + at, origin ? origin + at : NULL, len - at, at == 0);
+	free(found.at);
+	return rc;
+}
+
+static int add_all(struct engine_ids *out, const struct engine_ids *ids, struct err *e)
+{
+	for (size_t i = 0; i < ids->count; i++)
+		TRY(ids_add(out, ids->id[i], e));
+	return 0;
+}
+
+int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin, size_t len,
+                            bool post, struct engine_ids *out, struct err *e)
+{
+	struct encoder c = { .t = t, .out = out, .e = e };
+	int rc = 0;
+	if (len > TOKENIZER_TEXT_BYTES)
+		return err_set(e, ERR_INPUT, "a text of %zu bytes is longer than %zu", len, TOKENIZER_TEXT_BYTES);
+	if (!text_utf8_valid(text, len))
+		return err_set(e, ERR_INPUT, "the text to encode is not UTF-8");
+	if (post)
+		rc = add_all(out, &t->before, e);
+	if (rc == 0 && len)
+		rc = encode_text(&c, text, origin, len);
+	if (rc == 0 && post)
+		rc = add_all(out, &t->after, e);
+	onig_scratch_free(&c.scratch);
+	bpe_scratch_free(&c.bpe);
+	return rc;
+}
+
+int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special, bool post,
+                            struct engine_ids *out, struct err *e)
+{
+	char *data = NULL;
+	if (!special) { /* every byte is data: no control token is seen in it */
+		data = malloc(len + 1);
+		if (!data)
+			return err_set(e, ERR_NOMEM, "out of memory for a text");
+		memset(data, 1, len + 1);
+	}
+	int rc = tokenizer_encode_marked(t, text, data, len, post, out, e);
+	free(data);
+	return rc;
+}
+
+int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count, bool skip_special,
+                            struct buf *out, struct err *e)
+{
+	struct decode_state s = { 0 };
+	for (size_t i = 0; i < count; i++)
+		TRY(decode_token(t, &s, id[i], skip_special, out, e));
+	return 0;
+}

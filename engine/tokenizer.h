@@ -1,0 +1,167 @@
+/* The interpreter of tokenizer.json: one struct, one file for each stage. Private to engine/. Source: the components of
+ * the Hugging Face tokenizers library, whose observable behaviour this follows.
+ *
+ *   text -> added tokens (normalized: false) -> normalizers on the gaps -> added tokens (normalized: true)
+ *        -> pre-tokenizers -> BPE -> post-processor -> ids        ids -> decoders -> bytes
+ *
+ * A struct engine_tokenizer is read-only once open. */
+#ifndef ENGINE_TOKENIZER_H
+#define ENGINE_TOKENIZER_H
+
+#include "engine/engine.h"
+#include "engine/onig.h"
+
+#include "base/limits.h"
+
+#define TOKENIZER_IDS_MAX (1u << 22)     /* the largest vocabulary in the field is 262,144 */
+#define TOKENIZER_STEPS_MAX 64           /* components of one kind */
+#define TOKENIZER_TEXT_BYTES MIB(64)     /* one text to encode: offsets fit 32 bits */
+#define TOKENIZER_NONE UINT32_MAX
+
+struct span {
+	const char *bytes;
+	size_t len;
+};
+
+/* Text with an origin for each byte (1 data, 0 template); origin.bytes is NULL when all is template. */
+struct marked {
+	struct buf text, origin;
+};
+
+/* ---- vocabulary and merges: tokenizer_vocab.c ---------------------------------------------------- */
+
+struct vocab {
+	struct span *token;   /* [ids], bytes NULL: no such id */
+	uint32_t ids;         /* highest id + 1 */
+	uint32_t *slot;       /* [slots] id or TOKENIZER_NONE, open addressing on the bytes */
+	uint32_t slots, used;
+};
+struct merge { uint32_t left, right, rank, made; };
+struct merges {
+	struct merge *slot;   /* [slots], made TOKENIZER_NONE: free */
+	uint32_t slots;
+};
+int vocab_open(struct vocab *v, const json_t *vocab, const json_t *added, struct arena *a, struct err *e) MUST_USE;
+int vocab_add(struct vocab *v, struct span token, uint32_t id, struct err *e) MUST_USE;
+uint32_t vocab_find(const struct vocab *v, const char *bytes, size_t len); /* or TOKENIZER_NONE */
+int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a, struct err *e) MUST_USE;
+const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right); /* or NULL */
+
+/* ---- added tokens: tokenizer_added.c ------------------------------------------------------------- */
+
+struct added {
+	struct span content;
+	uint32_t id;
+	bool special, normalized, lstrip, rstrip, single_word;
+	bool blank;           /* only white space and not special: no control token, found in data too */
+};
+struct trie;                  /* leftmost-longest over the contents of one kind */
+struct found { size_t begin, end; uint32_t id; };
+struct found_list { struct found *at; size_t count, room; };
+
+/* ---- components ---------------------------------------------------------------------------------- */
+
+enum step_kind {
+	/* normalizers */
+	STEP_NFC, STEP_NFD, STEP_NFKC, STEP_NFKD, STEP_LOWERCASE, STEP_STRIP, STEP_PREPEND, STEP_REPLACE,
+	/* pre-tokenizers */
+	STEP_SPLIT, STEP_BYTE_LEVEL, STEP_DIGITS, STEP_METASPACE, STEP_PUNCTUATION, STEP_WHITESPACE,
+	STEP_WHITESPACE_SPLIT,
+	/* decoders, beside BYTE_LEVEL, METASPACE, REPLACE */
+	STEP_BYTE_FALLBACK, STEP_FUSE, STEP_STRIP_EDGES,
+};
+enum behaviour { KEEP_ISOLATED, KEEP_REMOVED, KEEP_WITH_PREVIOUS, KEEP_WITH_NEXT, KEEP_CONTIGUOUS };
+enum prepend { PREPEND_ALWAYS, PREPEND_NEVER, PREPEND_FIRST };
+
+struct step {
+	enum step_kind kind;
+	struct onig *pattern;            /* REPLACE, SPLIT, BYTE_LEVEL with use_regex */
+	struct span text;                /* PREPEND, REPLACE: what is put there; METASPACE: the replacement */
+	enum behaviour behaviour;
+	enum prepend prepend;            /* METASPACE */
+	bool invert, prefix_space, split, left, right;
+	uint32_t start, stop;            /* STRIP_EDGES: most characters taken from each end */
+};
+struct steps_list { struct step at[TOKENIZER_STEPS_MAX]; size_t count; };
+
+struct engine_tokenizer {
+	struct arena arena;
+	struct vocab vocab;
+	struct merges merges;
+	struct added *added;             /* [added_count] */
+	size_t added_count;
+	uint32_t *added_of;              /* [ids] index into added, or TOKENIZER_NONE */
+	struct trie *raw, *normal;       /* added tokens with normalized false and true */
+	struct steps_list normalizers, pre, decoders;
+	struct engine_ids before, after; /* post-processor: ids around the text */
+	uint32_t byte_id[256];           /* of <0xNN>, or TOKENIZER_NONE */
+	uint32_t unk;                    /* or TOKENIZER_NONE */
+	bool byte_fallback, fuse_unk, ignore_merges;
+	size_t fused;                    /* decoders from this index on see the joined text */
+	bool spaced;                     /* no decoder at all: tokens are joined by spaces */
+};
+
+/* tokenizer_added.c */
+int added_open(struct engine_tokenizer *t, const json_t *list, struct err *e) MUST_USE;
+int added_index(struct engine_tokenizer *t, struct err *e) MUST_USE; /* after the normalizers are known */
+void added_close(struct engine_tokenizer *t);
+/* Occurrences in text[0..len), leftmost-longest, each wholly outside data unless blank. origin may be NULL. */
+int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text, const char *origin,
+               size_t len, struct found_list *out, struct err *e) MUST_USE;
+/* A control token: ordinary text must not become it. */
+bool added_is_control(const struct engine_tokenizer *t, uint32_t id);
+
+/* tokenizer_load.c: the components from JSON; unknown ones are refused by name. */
+int steps_load_normalizer(struct engine_tokenizer *t, const json_t *j, struct err *e) MUST_USE;
+int steps_load_pre(struct engine_tokenizer *t, const json_t *j, struct err *e) MUST_USE;
+int steps_load_decoder(struct engine_tokenizer *t, const json_t *j, struct err *e) MUST_USE;
+int steps_load_post(struct engine_tokenizer *t, const json_t *j, struct err *e) MUST_USE;
+void steps_close(struct steps_list *l);
+
+/* tokenizer_normal.c: all normalizers on one gap, origins carried along. */
+int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked *text, struct err *e) MUST_USE;
+void marked_free(struct marked *m);
+
+/* tokenizer_pre.c: text -> pieces. */
+struct piece { uint32_t begin, end; bool first; }; /* first: stands at the start of the whole input */
+struct pieces {
+	struct buf text;
+	struct piece *at;
+	size_t count, room;
+};
+int pieces_add(struct pieces *p, size_t begin, size_t end, bool first, struct err *e) MUST_USE;
+void pieces_free(struct pieces *p);
+/* p holds one piece on entry. */
+int pre_tokenize(const struct steps_list *l, struct onig_scratch *s, struct pieces *p, struct err *e) MUST_USE;
+/* The byte-level alphabet: byte -> code point and back (TOKENIZER_NONE: not of the alphabet). */
+uint32_t byte_to_level(unsigned char byte);
+uint32_t level_to_byte(uint32_t cp);
+
+/* tokenizer_bpe.c */
+struct bpe_symbol { uint32_t id; int32_t prev, next; bool gone; };
+struct bpe_merge { uint32_t rank, at, made; };
+struct bpe_scratch {
+	struct bpe_symbol *symbol;
+	struct bpe_merge *heap;
+	size_t symbol_room, heap_room, heap_count;
+};
+int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text, size_t len,
+               struct engine_ids *out, struct err *e) MUST_USE;
+void bpe_scratch_free(struct bpe_scratch *s);
+
+/* tokenizer.c */
+int ids_add(struct engine_ids *ids, uint32_t id, struct err *e) MUST_USE;
+/* As engine_tokenizer_encode with special, and an origin for each byte (NULL: all template). */
+int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin, size_t len,
+                            bool post, struct engine_ids *out, struct err *e) MUST_USE;
+
+/* tokenizer_decode.c: one token after another; the state is zero at the start of a text. */
+struct decode_state {
+	size_t tokens;           /* decoded so far */
+	uint32_t stripped;       /* characters taken from the start of the joined text */
+	bool open;               /* the joined text has begun: nothing more to take */
+};
+int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id, bool skip_special,
+                 struct buf *out, struct err *e) MUST_USE;
+
+#endif

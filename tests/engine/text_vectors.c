@@ -1,0 +1,74 @@
+#include "tests/engine/text_vectors.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <criterion/criterion.h>
+#include <string.h>
+
+static void decompress(const char *path, struct buf *out)
+{
+	struct archive *a = archive_read_new();
+	struct archive_entry *entry;
+	char chunk[65536];
+	la_ssize_t n = -1;
+	archive_read_support_filter_xz(a);
+	archive_read_support_format_raw(a);
+	if (archive_read_open_filename(a, path, sizeof chunk) == ARCHIVE_OK && archive_read_next_header(a, &entry) == ARCHIVE_OK)
+		while ((n = archive_read_data(a, chunk, sizeof chunk)) > 0)
+			buf_add(out, chunk, (size_t)n);
+	archive_read_free(a);
+	cr_assert_eq(n, 0, "cannot decompress %s", path);
+}
+
+struct buf vector_read(const char *path)
+{
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	if (text_ends(path, ".xz"))
+		decompress(path, &b);
+	else
+		cr_assert_eq(file_read(path, MIB(64), &b, &e), 0, "%s", e.text);
+	return b;
+}
+
+json_t *vector_json(const char *text, size_t len)
+{
+	json_error_t error;
+	json_t *j = json_loadb(text, len, JSON_ALLOW_NUL, &error);
+	cr_assert_not_null(j, "%s", error.text);
+	return j;
+}
+
+struct engine_tokenizer *vector_tokenizer(const char *path)
+{
+	struct engine_tokenizer *t = NULL;
+	struct err e = { 0 };
+	struct buf b = vector_read(path);
+	cr_assert_eq(engine_tokenizer_open(&t, b.bytes, b.len, &e), 0, "%s", e.text);
+	buf_free(&b);
+	return t;
+}
+
+int tokenizer_of(struct engine_tokenizer **out, const char *quoted, struct err *e)
+{
+	struct buf b = { 0 };
+	for (const char *p = quoted; *p; p++)
+		buf_add_byte(&b, *p == '\'' ? '"' : (unsigned char)*p);
+	int rc = engine_tokenizer_open(out, b.bytes, b.len, e);
+	buf_free(&b);
+	return rc;
+}
+
+bool ids_equal(const struct engine_ids *ids, const json_t *expected)
+{
+	if (ids->count != json_array_size(expected))
+		return false;
+	for (size_t i = 0; i < ids->count; i++)
+		if ((json_int_t)ids->id[i] != json_integer_value(json_array_get(expected, i)))
+			return false;
+	return true;
+}

@@ -1,0 +1,16 @@
+/* Files for the tests of tokenizer and templates. */
+#ifndef TESTS_ENGINE_TEXT_VECTORS_H
+#define TESTS_ENGINE_TEXT_VECTORS_H
+
+#include "engine/engine.h"
+
+/* A whole file, decompressed when its name ends in .xz; the test fails when it is missing. */
+struct buf vector_read(const char *path);
+/* One JSON value, NUL in strings allowed. New reference. */
+json_t *vector_json(const char *text, size_t len);
+struct engine_tokenizer *vector_tokenizer(const char *path);
+/* A tokenizer from JSON text written with ' for ". */
+int tokenizer_of(struct engine_tokenizer **out, const char *quoted, struct err *e);
+bool ids_equal(const struct engine_ids *ids, const json_t *expected);
+
+#endif
