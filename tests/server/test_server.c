@@ -1,0 +1,544 @@
+#include "base/digest.h"
+#include "base/text.h"
+#include "server/server.h"
+#include "tests/server/fake_flow.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct running {
+	struct server *s;
+	pthread_t thread;
+	uint16_t port;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void *serve(void *arg)
+{
+	struct err e = {0};
+	int r = server_run(arg, &e);
+	cr_expect_eq(r, 0, "%s", e.text);
+	return NULL;
+}
+
+static struct running start(struct server_options o)
+{
+	struct running r = {0};
+	struct err e = {0};
+	o.address = "127.0.0.1:0";
+	cr_assert_eq(server_open(&r.s, NULL, &o, &e), 0, "%s", e.text);
+	const char *colon = strrchr(server_address(r.s), ':');
+	r.port = (uint16_t)atoi(colon + 1);
+	cr_assert_neq(r.port, 0);
+	cr_assert_eq(pthread_create(&r.thread, NULL, serve, r.s), 0);
+	return r;
+}
+
+static void stop(struct running *r)
+{
+	server_stop(r->s);
+	pthread_join(r->thread, NULL);
+	server_close(r->s);
+}
+
+static int dial(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	return fd;
+}
+
+static void put(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return;
+		bytes += n;
+		len -= (size_t)n;
+	}
+}
+
+/* Everything until the end of the stream, or 20 seconds. */
+static void get_all(int fd, struct buf *out)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char part[4096];
+	ssize_t n = 1;
+	while (n > 0 && poll(&p, 1, 20000) == 1) {
+		n = recv(fd, part, sizeof part, 0);
+		if (n > 0)
+			buf_add(out, part, (size_t)n);
+	}
+	cr_expect_leq(n, 0, "the server did not close");
+	buf_add(out, "", 0);
+	if (!out->bytes)
+		buf_add_text(out, "");
+}
+
+enum { SHUT = 1 };
+
+static struct buf talk(uint16_t port, const char *raw, size_t len, int flags)
+{
+	struct buf out = {0};
+	int fd = dial(port);
+	put(fd, raw, len);
+	if (flags & SHUT)
+		shutdown(fd, SHUT_WR);
+	get_all(fd, &out);
+	close(fd);
+	buf_add_byte(&out, 0);
+	return out;
+}
+
+static struct buf ask(uint16_t port, const char *line, const char *fields, const char *body)
+{
+	struct buf raw = {0};
+	buf_printf(&raw, "%s HTTP/1.1\r\nHost: a.test\r\n%s", line, fields);
+	if (body)
+		buf_printf(&raw, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+	buf_printf(&raw, "\r\n%s", body ? body : "");
+	struct buf out = talk(port, raw.bytes, raw.len, 0);
+	buf_free(&raw);
+	return out;
+}
+
+static struct buf chat(uint16_t port, const char *body)
+{
+	return ask(port, "POST /v1/chat/completions", "", body);
+}
+
+static int status(const struct buf *b)
+{
+	return b->len > 12 && memcmp(b->bytes, "HTTP/1.", 7) == 0 ? atoi(b->bytes + 9) : 0;
+}
+
+static int count(const struct buf *b, const char *what)
+{
+	int n = 0;
+	for (const char *s = b->bytes; (s = strstr(s, what)) != NULL; s++)
+		n++;
+	return n;
+}
+
+#define expect_status(answer, wanted)                                                                  \
+	do {                                                                                           \
+		struct buf b_ = answer;                                                                \
+		cr_expect_eq(status(&b_), wanted, "%s: %s", #answer, b_.bytes);                        \
+		cr_expect_eq(count(&b_, "HTTP/1."), 1);                                                \
+		cr_expect_eq(count(&b_, "Connection: close"), 1);                                      \
+		buf_free(&b_);                                                                         \
+	} while (0)
+
+static void wait_for(atomic_int *counter, int value, int ms)
+{
+	for (int64_t end = now_ms() + ms; atomic_load(counter) < value && now_ms() < end;)
+		usleep(2000);
+	cr_expect_eq(atomic_load(counter), value, "expected %d, found %d", value, atomic_load(counter));
+}
+
+#define MESSAGE(words) "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"" words "\"}]}"
+#define SAY(words) "{" MESSAGE(words)
+#define STREAM(words) "{\"stream\":true," MESSAGE(words)
+#define POST "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+Test(server, only_loopback_is_listened_on)
+{
+	static const struct {
+		const char *address;
+		int code;
+	} rows[] = {
+		{"0.0.0.0:0", ERR_UNSUPPORTED}, {"[::]:0", ERR_UNSUPPORTED}, {"192.168.1.1:0", ERR_UNSUPPORTED},
+		{"example.org:0", ERR_UNSUPPORTED}, {"127.0.0.1", ERR_INPUT}, {"127.0.0.1:65536", ERR_INPUT},
+		{"127.0.0.1:x", ERR_INPUT}, {":80", ERR_INPUT}, {"[::1]", ERR_INPUT}, {"[::1", ERR_INPUT}, {"", ERR_INPUT},
+		{"localhost:0", 0}, {"127.9.9.9:0", 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct server *s = NULL;
+		struct err e = {0};
+		struct server_options o = {.address = rows[i].address};
+		int r = server_open(&s, NULL, &o, &e);
+		cr_expect_eq(r, rows[i].code, "%s: %d %s", rows[i].address, r, e.text);
+		if (r == ERR_UNSUPPORTED)
+			cr_expect(text_starts(e.text, "not available in this version: a non-loopback listener"));
+		server_close(s);
+	}
+}
+
+Test(server, the_route_table_is_all_there_is)
+{
+	struct running r = start((struct server_options){0});
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	expect_status(ask(r.port, "HEAD /health", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models?limit=2", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-7", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/receipts/w%2F7", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-8", "", NULL), 404);
+	expect_status(ask(r.port, "GET /v1/receipts/a%20b", "", NULL), 404);
+	expect_status(ask(r.port, "GET /v1/receipts/", "", NULL), 404);
+	expect_status(ask(r.port, "GET /", "", NULL), 404);
+	expect_status(ask(r.port, "GET /canary", "", NULL), 404);
+	expect_status(ask(r.port, "GET /v1/models/", "", NULL), 404);
+	expect_status(ask(r.port, "GET /v1/chat/completions", "", NULL), 405);
+	expect_status(ask(r.port, "OPTIONS /v1/chat/completions", "", NULL), 405);
+	expect_status(ask(r.port, "DELETE /v1/models", "", NULL), 405);
+	expect_status(ask(r.port, "POST /v1/models", "", "{}"), 405);
+	expect_status(ask(r.port, "POST /nothing", "", "{}"), 404);
+	expect_status(ask(r.port, "POST /v1/chat/completions", "Content-Length: 2\r\n", NULL), 415);
+	expect_status(ask(r.port, "PUT /v1/models", "", NULL), 405);
+	stop(&r);
+}
+
+Test(server, a_plain_answer_carries_text_record_and_receipt)
+{
+	struct running r = start((struct server_options){0});
+	struct buf b = chat(r.port, SAY("hi"));
+	cr_expect_eq(status(&b), 200);
+	cr_expect_eq(count(&b, "Hallmark-Record: w/7\r\n"), 1, "%s", b.bytes);
+	cr_expect_eq(count(&b, "Hallmark-Receipt: YzJzcC5vcmcvdGxvZy1wcm9vZkB2MQppbmRleCAzCg==\r\n"), 1);
+	static const char text[] = "\"content\":\"p0 \\\"\xc3\xa4\\np1 \\\"\xc3\xa4\\np2 \\\"\xc3\xa4\\n\"";
+	cr_expect_eq(count(&b, text), 1, "%s", b.bytes);
+	cr_expect_eq(count(&b, "\"finish_reason\":\"stop\""), 1);
+	cr_expect_eq(count(&b, "\"total_tokens\":8"), 1);
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, a_stream_has_chunks_a_finish_with_the_receipt_and_done)
+{
+	struct running r = start((struct server_options){0});
+	struct buf b = chat(r.port, "{\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":[]}");
+	cr_expect_eq(status(&b), 200);
+	cr_expect_eq(count(&b, "Hallmark-Record: w/7\r\n"), 1);
+	cr_expect_eq(count(&b, "Content-Type: text/event-stream"), 1);
+	cr_expect_eq(count(&b, "data: {"), 1 + 3 + 1 + 1, "%s", b.bytes);
+	cr_expect_eq(count(&b, "\"usage\":null"), 5);
+	cr_expect_eq(count(&b, "\"choices\":[],\"usage\":{\"prompt_tokens\":5"), 1);
+	const char *finish = strstr(b.bytes, "\"finish_reason\":\"stop\"");
+	cr_assert(finish != NULL);
+	const char *hallmark = strstr(finish, "\"hallmark\":{\"record\":\"w/7\"");
+	cr_expect(hallmark && hallmark < strchr(finish, '\n'), "%s", b.bytes);
+	cr_expect_eq(count(&b, "data: [DONE]\n\n"), 1);
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, errors_have_their_status_and_hide_what_is_ours)
+{
+	struct running r = start((struct server_options){0});
+	expect_status(chat(r.port, "{}"), 400);
+	expect_status(chat(r.port, ""), 400);
+	expect_status(chat(r.port, SAY("tools")), 400);
+	expect_status(chat(r.port, "{\"model\":\"other\",\"messages\":[]}"), 404);
+	expect_status(chat(r.port, SAY("broken")), 500);
+	expect_status(chat(r.port, SAY("fail=1")), 500);
+	struct buf b = chat(r.port, SAY("busy"));
+	cr_expect_eq(status(&b), 503);
+	cr_expect_eq(count(&b, "Retry-After: 1\r\n"), 1);
+	buf_free(&b);
+	b = chat(r.port, STREAM("fail=1"));
+	cr_expect_eq(status(&b), 200);
+	cr_expect_eq(count(&b, "data: {\"error\":{"), 1, "%s", b.bytes);
+	cr_expect_eq(count(&b, "secret") + count(&b, "[DONE]"), 0);
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, tokens_guard_every_route_but_health)
+{
+	struct digest d = digest_of("sesame", 6);
+	char hex[65];
+	digest_hex(&d, hex);
+	const char *tokens[] = {"0000000000000000000000000000000000000000000000000000000000000000", hex, NULL};
+	struct running r = start((struct server_options){.token_sha256 = tokens});
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
+	static const struct {
+		const char *line, *body;
+		int good;
+	} rows[] = {
+		{"GET /v1/models", NULL, 200},
+		{"GET /v1/receipts/chatcmpl-w-7", NULL, 200},
+		{"POST /v1/chat/completions", SAY("hi"), 200},
+		{"DELETE /v1/models", NULL, 405},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		expect_status(ask(r.port, rows[i].line, "", rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer \r\n", rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesam\r\n", rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesame2\r\n", rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Basic sesame\r\n", rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n", rows[i].body), rows[i].good);
+	}
+	stop(&r);
+}
+
+Test(server, a_malformed_token_digest_is_refused)
+{
+	const char *tokens[] = {"00", NULL};
+	struct server *s = NULL;
+	struct server_options o = {.address = "127.0.0.1:0", .token_sha256 = tokens};
+	cr_expect_eq(server_open(&s, NULL, &o, NULL), ERR_INPUT);
+}
+
+Test(server, what_follows_a_request_is_never_answered)
+{
+	struct running r = start((struct server_options){0});
+	static const char *const raw[] = {
+		"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
+		(POST "Content-Length: 15\r\n\r\n{\"messages\":[]}GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"),
+		"GET / HTTP/9.9\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
+	};
+	for (size_t i = 0; i < sizeof raw / sizeof *raw; i++)
+		for (int flags = 0; flags <= SHUT; flags++) {
+			struct buf b = talk(r.port, raw[i], strlen(raw[i]), flags);
+			cr_expect_eq(count(&b, "HTTP/1."), 1, "%zu: %s", i, b.bytes);
+			cr_expect_eq(count(&b, "no such route"), 0, "%zu", i);
+			buf_free(&b);
+		}
+	stop(&r);
+}
+
+/* A client may shut its sending side and still read: also while the answer takes long. */
+Test(server, a_half_closed_client_gets_one_whole_answer)
+{
+	struct running r = start((struct server_options){0});
+	const char *body = SAY("pieces=3 first=1200");
+	char raw[400];
+	int n = snprintf(raw, sizeof raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	expect_status(talk(r.port, raw, (size_t)n, SHUT), 200);
+	stop(&r);
+}
+
+static void leave_early(uint16_t port, const char *body)
+{
+	struct buf raw = {0};
+	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	int fd = dial(port);
+	int before = atomic_load(&fake_counts.opened);
+	put(fd, raw.bytes, raw.len);
+	wait_for(&fake_counts.opened, before + 1, 2000);
+	close(fd);
+	buf_free(&raw);
+}
+
+Test(server, a_reader_that_leaves_ends_its_chat)
+{
+	struct running r = start((struct server_options){0});
+	int64_t begin = now_ms();
+	leave_early(r.port, SAY("pieces=10000 pause=10"));
+	wait_for(&fake_counts.aborted, 1, 3000);
+	leave_early(r.port, STREAM("pieces=10000 pause=10"));
+	wait_for(&fake_counts.aborted, 2, 3000);
+	cr_expect_lt(now_ms() - begin, 3000);
+	stop(&r);
+}
+
+Test(server, a_silent_stream_is_pinged_between_events)
+{
+	struct running r = start((struct server_options){.ping_ms = 50});
+	struct buf b = chat(r.port, STREAM("pieces=2 first=400 pause=300"));
+	cr_expect_geq(count(&b, ": ping\n\n"), 6, "%s", b.bytes);
+	cr_expect_eq(count(&b, "data: [DONE]\n\n"), 1);
+	for (const char *s = b.bytes; (s = strstr(s, ": ping")) != NULL; s++)
+		cr_expect(s[-1] == '\n', "a ping inside an event");
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, slow_heads_and_bodies_meet_a_deadline)
+{
+	struct running r = start((struct server_options){.head_timeout_ms = 300, .body_timeout_ms = 300});
+	static const char head[] = "GET /health HTTP/1.1\r\nHo";
+	expect_status(talk(r.port, head, sizeof head - 1, 0), 408);
+	static const char body[] = POST "Content-Length: 100\r\n\r\n{";
+	expect_status(talk(r.port, body, sizeof body - 1, 0), 408);
+	expect_status(talk(r.port, body, sizeof body - 1, SHUT), 400);
+	struct buf b = talk(r.port, "", 0, 0);
+	cr_expect_eq(b.len, 1, "a silent connection is closed without a word");
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
+{
+	struct running r = start((struct server_options){.head_timeout_ms = 600});
+	static const char raw[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct buf b = {0};
+	int fd = dial(r.port);
+	for (size_t i = 0; i < sizeof raw - 1; i++) {
+		put(fd, raw + i, 1);
+		usleep(1000);
+	}
+	get_all(fd, &b);
+	cr_expect_eq(status(&b), 200);
+	close(fd);
+	buf_free(&b);
+	int64_t begin = now_ms();
+	fd = dial(r.port);
+	for (int i = 0; i < 30; i++) {
+		put(fd, "G", 1);
+		usleep(50000);
+	}
+	get_all(fd, &b);
+	cr_expect_eq(status(&b), 408, "%s", b.bytes);
+	cr_expect_lt(now_ms() - begin, 4000);
+	close(fd);
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, expect_continue_is_answered_once_and_only_when_waited_for)
+{
+	struct running r = start((struct server_options){0});
+	static const char head[] = POST "Expect: 100-continue\r\nContent-Length: 15\r\n\r\n";
+	static const char body[] = "{\"messages\":[]}";
+	struct buf b = {0};
+	char first[64] = {0};
+	int fd = dial(r.port);
+	put(fd, head, sizeof head - 1);
+	cr_expect_eq(recv(fd, first, 25, MSG_WAITALL), 25);
+	cr_expect_str_eq(first, "HTTP/1.1 100 Continue\r\n\r\n");
+	put(fd, body, sizeof body - 1);
+	get_all(fd, &b);
+	cr_expect_eq(status(&b), 200, "%s", b.bytes);
+	close(fd);
+	buf_free(&b);
+	stop(&r);
+}
+
+Test(server, a_large_body_passes_and_a_larger_one_is_413)
+{
+	struct running r = start((struct server_options){0});
+	struct buf body = {0};
+	buf_add_text(&body, "{\"messages\":\"");
+	while (body.len < (8u << 20) - 2)
+		buf_add_byte(&body, 'x');
+	buf_add_text(&body, "\"}");
+	expect_status(chat(r.port, body.bytes), 200);
+	buf_add_byte(&body, ' ');
+	expect_status(chat(r.port, body.bytes), 413);
+	buf_free(&body);
+	stop(&r);
+}
+
+Test(server, connections_beyond_the_limit_get_503)
+{
+	struct running r = start((struct server_options){.connections_max = 2});
+	int held[2] = {dial(r.port), dial(r.port)};
+	put(held[0], "G", 1);
+	put(held[1], "G", 1);
+	usleep(400000);
+	struct buf b = ask(r.port, "GET /health", "", NULL);
+	cr_expect_eq(status(&b), 503, "%s", b.bytes);
+	cr_expect_eq(count(&b, "Retry-After: 1"), 1);
+	buf_free(&b);
+	close(held[0]);
+	close(held[1]);
+	usleep(400000);
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	stop(&r);
+}
+
+static void *talk_many(void *arg)
+{
+	struct running *r = arg;
+	for (int i = 0; i < 12; i++) {
+		struct buf b = chat(r->port, i % 2 ? SAY("pieces=20 pause=1") : STREAM("pieces=20 pause=1"));
+		cr_expect_eq(status(&b), 200, "%s", b.bytes);
+		cr_expect_eq(count(&b, "p19"), 1);
+		buf_free(&b);
+	}
+	return NULL;
+}
+
+Test(server, many_chats_at_once_do_not_mix)
+{
+	struct running r = start((struct server_options){0});
+	pthread_t t[8];
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(pthread_create(&t[i], NULL, talk_many, &r), 0);
+	for (int i = 0; i < 8; i++)
+		pthread_join(t[i], NULL);
+	stop(&r);
+	cr_expect_eq(atomic_load(&fake_counts.ended), 96);
+	cr_expect_eq(atomic_load(&fake_counts.aborted), 0);
+}
+
+static void *read_stream(void *arg)
+{
+	struct running *r = arg;
+	struct buf *b = malloc(sizeof *b);
+	*b = chat(r->port, STREAM("pieces=10 pause=100"));
+	return b;
+}
+
+Test(server, a_stop_lets_running_answers_end)
+{
+	struct running r = start((struct server_options){0});
+	pthread_t t;
+	void *out;
+	pthread_create(&t, NULL, read_stream, &r);
+	wait_for(&fake_counts.opened, 1, 2000);
+	int idle = dial(r.port); /* a connection that never speaks does not hold the stop up */
+	stop(&r);
+	pthread_join(t, &out);
+	struct buf *b = out;
+	cr_expect_eq(count(b, "data: [DONE]"), 1, "%s", b->bytes);
+	cr_expect_eq(atomic_load(&fake_counts.drained), 1);
+	close(idle);
+	buf_free(b);
+	free(b);
+}
+
+Test(server, a_stop_cuts_off_what_does_not_end)
+{
+	struct running r = start((struct server_options){.drain_ms = 300});
+	pthread_t t;
+	void *out;
+	int64_t begin = now_ms();
+	leave_early(r.port, SAY("pieces=100 pause=1"));
+	pthread_create(&t, NULL, read_stream, &r);
+	wait_for(&fake_counts.opened, 2, 2000);
+	stop(&r);
+	cr_expect_lt(now_ms() - begin, 3000);
+	pthread_join(t, &out);
+	struct buf *b = out;
+	cr_expect_eq(count(b, "data: [DONE]"), 0);
+	buf_free(b);
+	free(b);
+}
+
+/* A client that takes nothing: the worker stops at the buffer's cap and the connection falls at the stall
+ * limit. */
+Test(server, a_reader_that_stalls_is_dropped)
+{
+	struct running r = start((struct server_options){.stall_timeout_ms = 300});
+	struct buf raw = {0};
+	const char *body = STREAM("pieces=1000000");
+	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	int fd = dial(r.port);
+	put(fd, raw.bytes, raw.len);
+	wait_for(&fake_counts.aborted, 1, 15000);
+	close(fd);
+	buf_free(&raw);
+	stop(&r);
+}
