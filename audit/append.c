@@ -1,0 +1,329 @@
+/* Appending with group commit.
+ *
+ * Threads queue; one of them leads: it takes up to 64 of the queue, commits them in one transaction (the
+ * commit point), makes the tiles and the checkpoint durable and wakes the others. What queues meanwhile is
+ * the next batch, so a batch waits for nothing but the one before it. A record that the hook refuses is
+ * undone alone, by its savepoint. After a failed write or fsync nothing more is taken: the log must be
+ * opened anew. */
+#include "audit/log_in.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one record, inside the transaction ---- */
+
+int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(s,
+	                  "INSERT INTO log_entry(idx, leaf, type, worker, n, entry) VALUES($1, $2, $3, $4, $5, $6)",
+	                  &st, e));
+	store_bind_i64(st, 1, (int64_t)row->index);
+	store_bind_blob(st, 2, row->leaf.bytes, 32);
+	store_bind_text(st, 3, row->type);
+	store_bind_text(st, 4, row->worker);
+	store_bind_i64(st, 5, (int64_t)row->n);
+	store_bind_blob(st, 6, row->bytes, row->len);
+	rc = store_step(st, e);
+	store_finish(st);
+	if (rc == ERR_CONFLICT)
+		return err_set(e, rc, "record %llu of worker %s is in the log already", (unsigned long long)row->n,
+		               row->worker);
+	return rc;
+}
+
+static int run_hook(struct audit_log *log, uint64_t index, const struct buf *entry, struct err *e)
+{
+	json_t *parsed;
+	int rc;
+
+	if (!log->hook.apply)
+		return 0;
+	TRY(json_read(&parsed, entry->bytes, entry->len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
+	rc = log->hook.apply(log->hook.ctx, log->store, index, parsed, e);
+	json_decref(parsed);
+	return rc < 0 ? rc : 0;
+}
+
+static int insert_parts(struct audit_log *log, struct pending *p, uint64_t index, struct err *e)
+{
+	const char *worker = p->worker ? p->worker : log->worker;
+	struct digest cipher;
+	bool sealed;
+	int64_t now = env_now_us(log->env);
+
+	if (p->erase)
+		TRY(vault_erase_rows(log, p, e));
+	sealed = p->record.committed;
+	if (sealed)
+		TRY(vault_put(log, index, p, &cipher, e));
+	now = now > log->last_time_us ? now : log->last_time_us;
+	TRY(record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL, &p->entry, e));
+	p->receipt = (struct audit_receipt){index, p->record.from->n, tree_leaf(p->entry.bytes, p->entry.len)};
+	struct entry_row row = {index, p->receipt.leaf, p->record.from->type, worker, p->receipt.n, p->entry.bytes,
+	                        p->entry.len};
+	TRY(log_entry_insert(log->store, &row, e));
+	TRY(run_hook(log, index, &p->entry, e));
+	log->last_time_us = now;
+	return 0;
+}
+
+static int insert_one(struct audit_log *log, struct pending *p, uint64_t index, struct err *e)
+{
+	TRY(store_exec(log->store, "SAVEPOINT record", e));
+	p->rc = insert_parts(log, p, index, &p->err);
+	if (p->rc < 0)
+		TRY(store_exec(log->store, "ROLLBACK TO record", e));
+	return store_exec(log->store, "RELEASE record", e);
+}
+
+/* ---- one batch ---- */
+
+static int head_update(struct audit_log *log, uint64_t size, const struct digest *root, uint64_t old,
+                       struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(log->store,
+	                  "UPDATE log_head SET size = $1, root = $2, checkpoint = $3 WHERE id = 1 AND size = $4",
+	       &st, e));
+	store_bind_i64(st, 1, (int64_t)size);
+	store_bind_blob(st, 2, root->bytes, 32);
+	store_bind_text(st, 3, log->checkpoint.len ? log->checkpoint.bytes : NULL);
+	store_bind_i64(st, 4, (int64_t)old);
+	rc = store_step(st, e);
+	store_finish(st);
+	if (rc == 0 && store_changes(log->store) != 1)
+		return err_set(e, ERR_IO, "the log's head was changed by someone else; open the log anew");
+	return rc;
+}
+
+static int fill_transaction(struct audit_log *log, struct pending *const *batch, size_t count,
+                            struct merkle *merkle, struct err *e)
+{
+	uint64_t size, old = log->edge->size;
+	struct digest root;
+
+	TRY(log_head_read(log->store, &size, &root, e));
+	if (size != old)
+		return err_set(e, ERR_IO, "the database's head is at %llu, ours at %llu; open the log anew",
+		               (unsigned long long)size, (unsigned long long)old);
+	for (size_t i = 0; i < count; i++) {
+		TRY(insert_one(log, batch[i], size, e));
+		if (batch[i]->rc == 0) {
+			merkle_add(merkle, &batch[i]->receipt.leaf);
+			size++;
+		}
+	}
+	root = merkle_root(merkle);
+	return size == old ? 0 : head_update(log, size, &root, old, e);
+}
+
+/* Under `storage`. */
+static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
+{
+	struct merkle merkle = log->merkle;
+	int64_t time_us = log->last_time_us;
+	int rc;
+
+	TRY(vault_keys_get(log, batch, count, e));
+	TRY(store_begin(log->store, e));
+	rc = fill_transaction(log, batch, count, &merkle, e);
+	if (rc == 0)
+		rc = store_commit(log->store, e);
+	if (rc < 0) {
+		store_rollback(log->store);
+		log->last_time_us = time_us;
+		return rc;
+	}
+	log->merkle = merkle;
+	env_step(log->env, "audit.committed");
+	return 0;
+}
+
+/* Whether the log can go on after this: a busy database or a record that is refused changes nothing. */
+static bool is_fatal(const struct audit_log *log, int rc)
+{
+	return rc == ERR_IO || rc == ERR_VERIFY || store_poisoned(log->store) || store_poisoned(log->keys);
+}
+
+static int publish_batch(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
+{
+	uint64_t old = log->edge->size;
+
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->rc == 0)
+			TRY(edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes, batch[i]->entry.len, e));
+	if (log->edge->size == old)
+		return 0;
+	return log_publish(log, e);
+}
+
+static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count, bool *fatal,
+                        struct err *e)
+{
+	int rc, erased = 0;
+
+	pthread_mutex_lock(&log->storage);
+	rc = commit_batch(log, batch, count, e);
+	vault_keys_drop(batch, count);
+	*fatal = is_fatal(log, rc);
+	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
+		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
+	pthread_mutex_unlock(&log->storage);
+	TRY(rc);
+	/* From here on the database is ahead of the folder: only a reopening may repair a failure. */
+	rc = publish_batch(log, batch, count, e);
+	*fatal = rc < 0 || is_fatal(log, erased);
+	if (rc == 0 && erased < 0)
+		batch[0]->rc = erased;
+	return rc;
+}
+
+/* ---- the queue ---- */
+
+/* An erasure is a batch of its own: it destroys keys that a neighbour would be sealed with. */
+static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
+{
+	size_t count = 0;
+
+	while (log->first && count < LOG_BATCH_MAX && !(count && log->first->erase)) {
+		struct pending *p = log->first;
+		log->first = p->next;
+		batch[count++] = p;
+		log->queued--;
+		if (p->erase)
+			break;
+	}
+	if (!log->first)
+		log->last = NULL;
+	return count;
+}
+
+static void finish(struct pending *const *batch, size_t count, int rc, const struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (rc < 0 && batch[i]->rc == 0) {
+			batch[i]->rc = rc;
+			batch[i]->err = *err;
+		}
+		batch[i]->done = true;
+	}
+}
+
+/* Called and left with `lock` held. */
+static void lead(struct audit_log *log)
+{
+	struct pending *batch[LOG_BATCH_MAX];
+	struct err err = {0};
+	bool fatal = false;
+	size_t count = take(log, batch);
+	int rc;
+
+	if (log->failed) {
+		rc = err_set(&err, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
+	} else {
+		log->leading = true;
+		pthread_mutex_unlock(&log->lock);
+		rc = make_durable(log, batch, count, &fatal, &err);
+		pthread_mutex_lock(&log->lock);
+		log->leading = false;
+	}
+	log->failed = log->failed || fatal;
+	finish(batch, count, rc, &err);
+	pthread_cond_broadcast(&log->moved);
+}
+
+static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
+{
+	if (log->failed)
+		return err_set(e, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
+	if (log->queued >= LOG_QUEUE_MAX)
+		return err_set(e, ERR_UNAVAILABLE, "the log's queue is full; try again");
+	if (log->last)
+		log->last->next = p;
+	else
+		log->first = p;
+	log->last = p;
+	log->queued++;
+	return 0;
+}
+
+static int append_and_wait(struct audit_log *log, struct pending *p, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&log->lock);
+	rc = enqueue(log, p, e);
+	while (rc == 0 && !p->done) {
+		if (log->leading)
+			pthread_cond_wait(&log->moved, &log->lock);
+		else
+			lead(log);
+	}
+	pthread_mutex_unlock(&log->lock);
+	if (rc == 0 && p->rc < 0)
+		rc = err_set(e, p->rc, "%s", p->err.text);
+	return rc;
+}
+
+/* The refused record's number must not become a gap: it is given back, or a `lost` entry takes its place. */
+static void return_number(struct audit_log *log, const struct audit_record *refused)
+{
+	bool given_back;
+
+	pthread_mutex_lock(&log->lock);
+	bool reserved = refused->n < log->next_n && !log->failed;
+	given_back = reserved && refused->n + 1 == log->next_n;
+	if (given_back)
+		log->next_n--;
+	pthread_mutex_unlock(&log->lock);
+	if (given_back || !reserved)
+		return;
+	json_t *body = json_pack("{s:s}", "refused", refused->type);
+	struct audit_record r = {.type = "lost", .n = refused->n, .body = body};
+	struct pending p = {.rc = 0};
+	struct err ignored;
+	/* Where this fails too, the gap stays, and audit_verify reports it. */
+	int rc = body ? record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
+	if (rc == 0)
+		rc = append_and_wait(log, &p, &ignored);
+	buf_free(&p.entry);
+	json_decref(body);
+}
+
+int log_append(struct audit_log *log, struct pending *p, struct err *e)
+{
+	const struct audit_record *from = p->record.from;
+	uint64_t there;
+	int rc = append_and_wait(log, p, e);
+
+	/* A number that is in the log already is not free. */
+	if (rc < 0 && rc != ERR_IO && !p->worker &&
+	    audit_log_find(log, log->worker, from->n, &there, NULL) == ERR_NOTFOUND)
+		return_number(log, from);
+	record_free(&p->record);
+	buf_free(&p->entry);
+	return rc;
+}
+
+int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
+                     struct err *e)
+{
+	struct pending p = {.rc = 0};
+	int rc;
+
+	if (log->read_only)
+		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
+	rc = record_prepare(r, log->env, &p.record, e);
+	if (rc < 0) {
+		return_number(log, r);
+		return rc;
+	}
+	TRY(log_append(log, &p, e));
+	*out = p.receipt;
+	return 0;
+}

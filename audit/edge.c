@@ -1,0 +1,90 @@
+/* From entries to tiles: only the 256 newest hashes of each level are in memory. */
+#include "audit/edge.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+
+#include <string.h>
+
+static struct digest fold_full(const struct digest hash[TILE_FULL])
+{
+	struct tree_range r = {.count = 0};
+
+	for (size_t i = 0; i < TILE_FULL; i++)
+		tree_range_add(&r, 0, &hash[i]);
+	return tree_range_root(&r);
+}
+
+static int write_bundle(struct edge *edge, const char *dir, const struct env *env, uint64_t n, unsigned width,
+                        struct err *e)
+{
+	struct tile t = {TILE_ENTRIES, n, width};
+
+	TRY(tile_write(dir, &t, edge->bundle.bytes, edge->bundle.len, e));
+	env_step(env, "audit.bundle");
+	return 0;
+}
+
+static int write_tile(struct edge *edge, const char *dir, const struct env *env, const struct tile *t,
+                      struct err *e)
+{
+	TRY(tile_write(dir, t, edge->hash[t->level], t->width * 32, e));
+	env_step(env, "audit.tile");
+	return 0;
+}
+
+int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry, size_t len,
+             struct err *e)
+{
+	uint64_t n = edge->size;
+	struct digest up = tree_leaf(entry, len);
+
+	check(len <= LIMIT_ENTRY_BYTES);
+	buf_add_u16be(&edge->bundle, (uint16_t)len);
+	buf_add(&edge->bundle, entry, len);
+	TRY(buf_done(&edge->bundle, e));
+	edge->size++;
+	if (edge->size % TILE_FULL == 0) {
+		TRY(write_bundle(edge, dir, env, n / TILE_FULL, TILE_FULL, e));
+		buf_clear(&edge->bundle);
+	}
+	for (int level = 0; level < TILE_LEVELS; level++) {
+		edge->hash[level][n % TILE_FULL] = up;
+		if (n % TILE_FULL != TILE_FULL - 1)
+			break;
+		struct tile t = {level, n / TILE_FULL, TILE_FULL};
+		TRY(write_tile(edge, dir, env, &t, e));
+		up = fold_full(edge->hash[level]);
+		n /= TILE_FULL;
+	}
+	return 0;
+}
+
+int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e)
+{
+	uint64_t n = edge->size;
+
+	if (n % TILE_FULL)
+		TRY(write_bundle(edge, dir, env, n / TILE_FULL, (unsigned)(n % TILE_FULL), e));
+	for (int level = 0; level < TILE_LEVELS && n; level++, n /= TILE_FULL) {
+		struct tile t = {level, n / TILE_FULL, (unsigned)(n % TILE_FULL)};
+		if (t.width)
+			TRY(write_tile(edge, dir, env, &t, e));
+	}
+	return 0;
+}
+
+struct digest edge_root(const struct edge *edge)
+{
+	struct tree_range r = {.count = 0};
+
+	for (int level = TILE_LEVELS - 1; level >= 0; level--)
+		for (unsigned i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
+			tree_range_add(&r, 8 * level, &edge->hash[level][i]);
+	return tree_range_root(&r);
+}
+
+void edge_close(struct edge *edge)
+{
+	buf_free(&edge->bundle);
+}

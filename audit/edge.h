@@ -1,0 +1,22 @@
+/* Private to audit/: the right edge in memory, which turns entries into tiles. */
+#ifndef AUDIT_EDGE_H
+#define AUDIT_EDGE_H
+
+#include "audit/tile.h"
+#include "base/env.h"
+
+struct edge {
+	uint64_t size;
+	struct digest hash[TILE_LEVELS][TILE_FULL]; /* of the unfinished tile at each level */
+	struct buf bundle;                          /* the unfinished entry bundle */
+};
+
+/* Take the next entry; tiles that it completes are written, from the bundle up. */
+int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry, size_t len,
+             struct err *e) MUST_USE;
+/* Write the partial tiles of the present size. */
+int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e) MUST_USE;
+struct digest edge_root(const struct edge *edge);
+void edge_close(struct edge *edge);
+
+#endif

@@ -1,0 +1,230 @@
+/* The log: opened, asked, closed. */
+#include "audit/log_in.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
+                        struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+
+	TRY(file_join(path, dir, "checkpoint", e));
+	TRY(file_read(path, LIMIT_ENTRY_BYTES, note, e));
+	return checkpoint_open(note->bytes, note->len, vkey, out, e);
+}
+
+/* ---- opening ---- */
+
+static int take_options(struct audit_log *log, const struct audit_options *o, struct err *e)
+{
+	const struct signing_public *pub = signing_identity_public(o->key);
+	char *home = realpath(o->home, NULL);
+	int rc = 0;
+
+	if (!home)
+		return err_errno(e, "state folder %s", o->home);
+	if (strlen(home) >= sizeof(log->home) - 8)
+		rc = err_set(e, ERR_INPUT, "state folder: the path is too long");
+	else
+		snprintf(log->home, sizeof(log->home), "%s", home);
+	free(home);
+	TRY(rc);
+	TRY(file_join(log->dir, log->home, "log", e));
+	if (!note_name_valid(o->origin, strlen(o->origin)) || !pub->has_ed25519)
+		return err_set(e, ERR_INPUT, "the log's origin is no key name, or its key has no Ed25519 half");
+	snprintf(log->origin, sizeof(log->origin), "%s", o->origin);
+	note_key_text(log->origin, pub->ed25519, &log->vkey);
+	log->store = o->store;
+	log->key = o->key;
+	log->hook = o->hook;
+	log->env = o->env;
+	log->read_only = o->read_only;
+	return buf_done(&log->vkey, e);
+}
+
+static void choose_worker(struct audit_log *log)
+{
+	uint8_t id[8];
+
+	do
+		env_random(log->env, id, sizeof(id));
+	while (sodium_is_zero(id, sizeof(id)));
+	text_hex(id, sizeof(id), log->worker);
+}
+
+static int open_reading(struct audit_log *log, struct err *e)
+{
+	struct checkpoint c;
+	int rc = log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, &c, e);
+
+	if (rc == ERR_NOTFOUND)
+		return err_set(e, rc, "there is no log in %.300s", log->dir);
+	TRY(rc);
+	log->size = c.size;
+	log->root = c.root;
+	return vault_open(log, e);
+}
+
+static int open_writing(struct audit_log *log, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+
+	TRY(file_make_dirs(log->dir, 0755, e));
+	TRY(file_join(path, log->dir, "lock", e));
+	TRY(file_lock(path, &log->lock_fd, e));
+	TRY(log_schema(log->store, e));
+	TRY(vault_open(log, e));
+	return log_recover(log, e);
+}
+
+static int make_parts(struct audit_log **out, struct err *e)
+{
+	struct audit_log *log = calloc(1, sizeof(*log));
+
+	if (log)
+		log->edge = calloc(1, sizeof(*log->edge));
+	if (!log || !log->edge || sodium_init() < 0) {
+		if (log)
+			free(log->edge);
+		free(log);
+		return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	log->lock_fd = -1;
+	pthread_mutex_init(&log->storage, NULL);
+	pthread_mutex_init(&log->lock, NULL);
+	pthread_cond_init(&log->moved, NULL);
+	*out = log;
+	return 0;
+}
+
+int audit_log_open(struct audit_log **out, const struct audit_options *o, struct err *e)
+{
+	struct audit_log *log = NULL;
+	int rc;
+
+	*out = NULL;
+	TRY(make_parts(&log, e));
+	rc = take_options(log, o, e);
+	if (rc == 0) {
+		choose_worker(log);
+		rc = log->read_only ? open_reading(log, e) : open_writing(log, e);
+	}
+	if (rc < 0)
+		audit_log_close(log);
+	else
+		*out = log;
+	return rc;
+}
+
+void audit_log_close(struct audit_log *log)
+{
+	if (!log)
+		return;
+	vault_close(log);
+	if (log->lock_fd >= 0)
+		file_unlock(log->lock_fd);
+	edge_close(log->edge);
+	free(log->edge);
+	buf_free(&log->checkpoint);
+	buf_free(&log->vkey);
+	pthread_cond_destroy(&log->moved);
+	pthread_mutex_destroy(&log->lock);
+	pthread_mutex_destroy(&log->storage);
+	free(log);
+}
+
+/* ---- asking ---- */
+
+const char *audit_log_worker(const struct audit_log *log)
+{
+	return log->worker;
+}
+
+const char *audit_log_origin(const struct audit_log *log)
+{
+	return log->origin;
+}
+
+uint64_t audit_log_reserve(struct audit_log *log)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&log->lock);
+	n = log->next_n++;
+	pthread_mutex_unlock(&log->lock);
+	return n;
+}
+
+uint64_t audit_log_size(const struct audit_log *log)
+{
+	struct audit_log *l = (struct audit_log *)(uintptr_t)log; /* the lock is not part of its value */
+	uint64_t size;
+
+	pthread_mutex_lock(&l->lock);
+	size = l->size;
+	pthread_mutex_unlock(&l->lock);
+	return size;
+}
+
+int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e)
+{
+	buf_add(out, log->vkey.bytes, log->vkey.len);
+	return buf_done(out, e);
+}
+
+int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e)
+{
+	struct store_stmt *st = NULL;
+	int rc;
+
+	if (index >= audit_log_size(log))
+		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu", (unsigned long long)index);
+	pthread_mutex_lock(&log->storage);
+	rc = store_prepare(log->store, "SELECT entry FROM log_entry WHERE idx = $1", &st, e);
+	if (rc == 0) {
+		store_bind_i64(st, 1, (int64_t)index);
+		rc = store_step(st, e);
+	}
+	if (rc == 1) {
+		size_t len;
+		const void *bytes = store_blob(st, 0, &len);
+		buf_add(out, bytes, len);
+		rc = buf_done(out, e);
+	} else if (rc == 0) {
+		rc = err_set(e, ERR_VERIFY, "entry %llu is missing from the database", (unsigned long long)index);
+	}
+	store_finish(st);
+	pthread_mutex_unlock(&log->storage);
+	return rc;
+}
+
+int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index, struct err *e)
+{
+	struct store_stmt *st = NULL;
+	int rc;
+
+	pthread_mutex_lock(&log->storage);
+	rc = n > INT64_MAX ? err_set(e, ERR_NOTFOUND, "no such record") :
+	                     store_prepare(log->store, "SELECT idx FROM log_entry WHERE worker = $1 AND n = $2",
+	                                   &st, e);
+	if (rc == 0) {
+		store_bind_text(st, 1, worker);
+		store_bind_i64(st, 2, (int64_t)n);
+		rc = store_step(st, e);
+		if (rc == 0)
+			rc = err_set(e, ERR_NOTFOUND, "worker %.40s has no record %llu", worker, (unsigned long long)n);
+	}
+	if (rc == 1) {
+		*index = (uint64_t)store_i64(st, 0);
+		rc = 0;
+	}
+	store_finish(st);
+	pthread_mutex_unlock(&log->storage);
+	return rc;
+}

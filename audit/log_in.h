@@ -1,0 +1,116 @@
+/* Private to audit/: the open log, shared by log.c, append.c, publish.c, recover.c and vault.c. */
+#ifndef AUDIT_LOG_IN_H
+#define AUDIT_LOG_IN_H
+
+#include "audit/audit.h"
+#include "audit/edge.h"
+#include "audit/note.h"
+#include "audit/record.h"
+#include "base/limits.h"
+
+#include <pthread.h>
+
+#define LOG_BATCH_MAX 64
+#define LOG_QUEUE_MAX 1024
+#define LOG_ITSELF "0000000000000000" /* worker of genesis and lost entries */
+
+/* What an erasing append also does in its transaction. */
+struct vault_erase {
+	const char *subject; /* or NULL: */
+	uint64_t index;
+	json_t *key_ids;     /* of the rows removed, for the keys to destroy */
+};
+
+/* One waiting append. */
+struct pending {
+	struct record record;
+	const char *worker;          /* LOG_ITSELF, or NULL for the log's own worker id */
+	struct vault_erase *erase;   /* or NULL */
+	struct vault_key *key;       /* while its batch is committed, or NULL */
+	struct buf entry;
+	struct audit_receipt receipt;
+	struct err err;
+	int rc;
+	bool done;
+	struct pending *next;
+};
+
+struct audit_log {
+	char home[LIMIT_PATH_BYTES], dir[LIMIT_PATH_BYTES]; /* dir is home/log */
+	char origin[NOTE_NAME_ROOM], worker[17];
+	struct store *store, *keys;  /* used under `storage` */
+	const struct signing_identity *key;
+	struct audit_hook hook;
+	const struct env *env;
+	bool read_only;
+	int lock_fd;
+	uint8_t *kek;                /* guarded memory, [32] */
+	struct buf vkey;
+
+	pthread_mutex_t storage;     /* taken before `lock` when both are needed */
+	pthread_mutex_t lock;        /* all below */
+	pthread_cond_t moved;
+	struct pending *first, *last;
+	size_t queued;
+	bool leading;                /* a thread is making a batch durable */
+	bool failed;                 /* fail-stop: nothing is taken until the log is opened anew */
+	uint64_t next_n;
+	uint64_t size;               /* the published checkpoint */
+	struct digest root;
+	struct buf checkpoint;
+
+	/* The leader's alone: what the database holds. */
+	struct edge *edge;
+	struct merkle merkle;
+	int64_t last_time_us;
+};
+
+/* append.c: erase may be NULL; worker LOG_ITSELF or NULL. */
+int log_append(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
+
+/* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
+int log_publish(struct audit_log *log, struct err *e) MUST_USE;
+/* Remove partial tiles that full ones replaced, for tiles filled since size old. */
+int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_USE;
+
+/* recover.c: bring the folder up to the database, or refuse. */
+int log_recover(struct audit_log *log, struct err *e) MUST_USE;
+int log_schema(struct store *s, struct err *e) MUST_USE;
+int log_head_read(struct store *s, uint64_t *size, struct digest *root,
+                  struct err *e) MUST_USE; /* ERR_NOTFOUND */
+/* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
+int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
+                        struct err *e) MUST_USE;
+/* append.c: one row of log_entry, inside a transaction. */
+struct entry_row {
+	uint64_t index;
+	struct digest leaf;
+	const char *type, *worker;
+	uint64_t n;
+	const void *bytes;
+	size_t len;
+};
+int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e) MUST_USE;
+
+/* vault.c */
+struct vault_key {
+	char id[300];
+	uint8_t key[32];
+};
+int vault_open(struct audit_log *log, struct err *e) MUST_USE;
+void vault_close(struct audit_log *log);
+int vault_schema(struct store *s, struct err *e) MUST_USE;
+/* Keys for all sealed records of a batch, made where needed, durable in keys.db. Call under `storage`. */
+int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e) MUST_USE;
+void vault_keys_drop(struct pending *const *batch, size_t count);
+/* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
+int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, struct digest *cipher,
+              struct err *e) MUST_USE;
+/* Remove rows inside the transaction and make the erasure's record. */
+int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
+/* After the commit: destroy keys that no row uses, and cut the write-ahead logs. */
+int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct err *e) MUST_USE;
+/* At opening: keys without rows remain of a crash. */
+int vault_recover(struct audit_log *log, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,38 @@
+/* Private to audit/: from a record to the bytes of its entry. */
+#ifndef AUDIT_RECORD_H
+#define AUDIT_RECORD_H
+
+#include "audit/audit.h"
+
+/* A record made ready outside the log's locks. */
+struct record {
+	const struct audit_record *from; /* borrowed */
+	bool committed;                  /* type with commitments */
+	json_t *plain;                   /* what the vault seals; NULL for clear types */
+	struct digest root;              /* over the field commitments */
+};
+
+/* Check the type and its parts, canonicalise values, draw salts. */
+int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
+                   struct err *e) MUST_USE;
+void record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
+
+/* Append the canonical entry. cipher may be NULL. ERR_INPUT over LIMIT_ENTRY_BYTES. */
+int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
+                 const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
+
+/* Types. */
+bool record_type_known(const char *type);
+bool record_type_committed(const char *type);
+
+/* Parse and check the members of an entry's canonical JSON. */
+struct record_head {
+	json_t *entry;      /* owned */
+	const char *type, *worker;
+	uint64_t n;
+	int64_t time_us;
+	bool committed, sealed; /* sealed: cipher is not null */
+};
+int record_parse(const void *entry, size_t len, struct record_head *out, struct err *e) MUST_USE;
+
+#endif

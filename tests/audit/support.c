@@ -1,0 +1,141 @@
+#include "support.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void no_step(void *ctx, const char *step)
+{
+	(void)ctx;
+	(void)step;
+}
+
+void place_make(struct place *p)
+{
+	struct err e = {0};
+
+	memset(p, 0, sizeof(*p));
+	snprintf(p->home, sizeof(p->home), "/tmp/test-audit-XXXXXX");
+	cr_assert(mkdtemp(p->home));
+	snprintf(p->log, sizeof(p->log), "%s/log", p->home);
+	p->time_us = 1795312345000000;
+	p->env = env_system();
+	p->env.clock = clock_fixed(&p->time_us);
+	p->env.steps = (struct steps){no_step, NULL};
+	cr_assert_eq(signing_identity_create(p->home, "log", NULL, &p->env, &e), 0, "%s", e.text);
+	cr_assert_eq(signing_identity_open(&p->key, p->home, "log", NULL, &e), 0, "%s", e.text);
+}
+
+int place_try_open(struct place *p, struct err *e)
+{
+	char url[128];
+	struct audit_options o = {.home = p->home, .key = p->key, .origin = PLACE_ORIGIN, .env = &p->env,
+	                          .hook = p->hook};
+	int rc;
+
+	snprintf(url, sizeof(url), "sqlite://%s/state.db", p->home);
+	TRY(store_open(&p->store, url, e));
+	o.store = p->store;
+	rc = audit_log_open(&p->log_open, &o, e);
+	if (rc < 0) {
+		store_close(p->store);
+		p->store = NULL;
+		return rc;
+	}
+	buf_clear(&p->vkey);
+	return audit_log_vkey(p->log_open, &p->vkey, e);
+}
+
+void place_open(struct place *p)
+{
+	struct err e = {0};
+	cr_assert_eq(place_try_open(p, &e), 0, "%s", e.text);
+}
+
+void place_close(struct place *p)
+{
+	audit_log_close(p->log_open);
+	store_close(p->store);
+	p->log_open = NULL;
+	p->store = NULL;
+}
+
+void place_remove(struct place *p)
+{
+	place_close(p);
+	signing_identity_close(p->key);
+	buf_free(&p->vkey);
+	cr_assert_eq(file_remove_tree(p->home, NULL), 0);
+}
+
+uint64_t place_note(struct place *p, const char *text)
+{
+	json_t *body = json_pack("{s:s}", "text", text);
+	struct audit_record r = {.type = "registry", .n = audit_log_reserve(p->log_open), .body = body};
+	struct audit_receipt receipt;
+	struct err e = {0};
+
+	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
+	json_decref(body);
+	return receipt.index;
+}
+
+uint64_t place_decision(struct place *p, const char *subject, const char *text)
+{
+	struct buf value = {0};
+	json_t *s = json_string(text);
+	struct err e = {0};
+	struct audit_receipt receipt;
+
+	cr_assert_eq(json_write_canonical(s, &value, &e), 0);
+	struct audit_field field[] = {{"subject", NULL}, {"text", value.bytes}, {"count", "7"}};
+	struct audit_record r = {.type = "decision", .n = audit_log_reserve(p->log_open), .field = field,
+	                         .field_count = 3,
+	                         .outcome = "completed", .subject = subject, .retained = "{\"more\":\"kept\"}"};
+	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
+	json_decref(s);
+	buf_free(&value);
+	return receipt.index;
+}
+
+struct audit_verdict *place_verify(struct place *p, bool with_store)
+{
+	static struct audit_verdict v;
+	struct err e = {0};
+
+	cr_assert_eq(audit_verify(p->log, p->vkey.bytes, with_store ? p->store : NULL, &v, &e), 0, "%s", e.text);
+	return &v;
+}
+
+void place_expect_clean(struct place *p)
+{
+	struct audit_verdict *v = place_verify(p, p->store != NULL);
+	cr_assert(v->ok, "%s: %s", v->problem[0].kind, v->problem[0].text);
+}
+
+static void path_of(const struct place *p, const char *name, char out[256])
+{
+	snprintf(out, 256, "%s/%s", p->home, name);
+}
+
+void place_read(const struct place *p, const char *name, struct buf *out)
+{
+	char path[256];
+	struct err e = {0};
+
+	path_of(p, name, path);
+	cr_assert_eq(file_read(path, MIB(64), out, &e), 0, "%s", e.text);
+}
+
+void place_write(const struct place *p, const char *name, const void *bytes, size_t len)
+{
+	char path[256];
+	struct err e = {0};
+
+	path_of(p, name, path);
+	cr_assert_eq(file_write_durable(path, bytes, len, 0644, &e), 0, "%s", e.text);
+}
