@@ -1,5 +1,6 @@
-/* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value: independent initialisation.
- * Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace statistic over hidden units of MLPs and experts. */
+/* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value: independent
+ * initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace statistic over
+ * hidden units of MLPs and experts. */
 #ifndef FORKS_FORKS_H
 #define FORKS_FORKS_H
 
@@ -28,14 +29,15 @@ struct fork_calibration {
 	bool passed;             /* >= 300 pairs, ks_p > 0.01, shares within their intervals */
 	uint64_t seed;
 };
-int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e) MUST_USE;
+int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+                   struct err *e) MUST_USE;
 
 /* One tensor of the comparison. */
 enum fork_change { FORK_SAME, FORK_CHANGED, FORK_ADDED, FORK_REMOVED, FORK_RESHAPED };
 struct fork_tensor {
 	const char *name;       /* borrowed from the models' directories */
 	enum fork_change change;
-	double relative_l2, cosine; /* FORK_CHANGED only */
+	double relative_l2, cosine; /* FORK_CHANGED with float values; else NaN */
 };
 
 /* One block's S1. */
@@ -48,11 +50,13 @@ struct fork_block {
 
 struct fork_comparison {
 	enum fork_verdict verdict;
-	double p_value;          /* twice the smaller of Fisher over blocks and Bonferroni of the smallest; 1 if no block */
+	/* Twice the smaller of Fisher over blocks and Bonferroni of the smallest. 1 where nothing could be
+	 * tested; 0 for identical models, which need no test: fork_holm takes the field as it is. */
+	double p_value;
 	double fisher, smallest, stouffer; /* smallest: Bonferroni-corrected */
 	double effect;           /* mean aligned cosine over blocks */
 	double relative_l2;      /* ||B - A|| / ||A|| over matrices of equal shape */
-	double rounding;         /* share of changed matrices whose difference fits rounding to 8 bits by row */
+	double rounding;         /* share of changed matrices that are a's rounded to int8 by row or to FP8 blocks */
 	uint64_t same, changed, added, removed, reshaped, skipped_blocks, seed, draws;
 	struct fork_tensor *tensor;
 	size_t tensors;
@@ -61,16 +65,19 @@ struct fork_comparison {
 	struct fork_calibration calibration; /* of model a, computed here unless given */
 };
 
-/* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not pass, no p-value is stated
- * (verdict inconclusive, effect only). alpha: familywise level already divided for this comparison, e.g. 1e-3. */
+/* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not pass, no
+ * p-value is stated (verdict inconclusive, effect only). alpha: familywise level already divided for this
+ * comparison, e.g. 1e-3. Everything drawn follows from seed. ERR_INPUT names a tensor with non-finite
+ * values. When 0 was returned the caller frees out. */
 int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha, uint64_t seed,
                  const struct fork_calibration *calibration, struct fork_comparison *out, struct err *e) MUST_USE;
 void fork_comparison_free(struct fork_comparison *c);
-/* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect", "statistics":{"s1":{...},"s2":null,...},
- * "tensors", "calibration", ...). */
+/* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect",
+ * "statistics":{"s1":{...},"s2":null,...}, "tensors", "calibration", ...). */
 int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out, struct err *e) MUST_USE;
 
-/* Holm over m candidates: p[] sorted by the caller in any order; reject[i] set where rejected at alpha. */
+/* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay unrejected.
+ * reject[i] is set where p[i] is rejected at the familywise level alpha. */
 void fork_holm(const double *p, size_t count, uint64_t hypotheses, double alpha, bool *reject);
 
 #endif

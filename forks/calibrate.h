@@ -1,0 +1,13 @@
+/* Null pairs of S1 within one model. Private to forks/. */
+#ifndef FORKS_CALIBRATE_H
+#define FORKS_CALIBRATE_H
+
+#include "forks/forks.h"
+
+#define CALIBRATION_PAIRS_MIN 300
+#define CALIBRATION_PAIRS 480 /* aimed at; a layer's share is rounded up */
+
+/* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
+void calibration_judge(double *p, size_t count, struct fork_calibration *out);
+
+#endif

@@ -1,0 +1,255 @@
+/* The ladder: digests, tensor values, S1. The first rung that decides ends it. */
+#include "forks/diff.h"
+#include "forks/s1.h"
+#include "forks/special.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define DRAWS_MAX (1u << 22) /* of the one block whose resolution is raised: some seconds */
+
+const char *fork_verdict_name(enum fork_verdict v)
+{
+	switch (v) {
+	case FORK_IDENTICAL:
+		return "identical";
+	case FORK_DEPENDENT:
+		return "dependent-initialisation";
+	case FORK_INCONCLUSIVE:
+		return "inconclusive";
+	case FORK_NO_EVIDENCE:
+		return "no-evidence";
+	}
+	return "unknown";
+}
+
+/* The blocks of both models side by side. */
+struct scan {
+	const struct fork_model *ma, *mb;
+	struct sites a, b;
+	struct fork_comparison *out;
+	const struct site **in_a, **in_b; /* [blocks] */
+	uint64_t *exceed;                 /* [blocks] */
+	bool draw;                        /* the calibration passed: p-values may be stated */
+};
+
+static int scan_open(struct scan *s, struct err *e)
+{
+	size_t room;
+
+	TRY(sites_find(s->ma->tensors, &s->a, e));
+	TRY(sites_find(s->mb->tensors, &s->b, e));
+	room = (s->a.count < s->b.count ? s->a.count : s->b.count) + 1;
+	s->in_a = calloc(room, sizeof(*s->in_a));
+	s->in_b = calloc(room, sizeof(*s->in_b));
+	s->exceed = calloc(room, sizeof(*s->exceed));
+	s->out->block = calloc(room, sizeof(*s->out->block));
+	if (!s->in_a || !s->in_b || !s->exceed || !s->out->block)
+		return err_set(e, ERR_NOMEM, "out of memory for %zu blocks", room);
+	return 0;
+}
+
+static void scan_close(struct scan *s)
+{
+	free(s->in_a);
+	free(s->in_b);
+	free(s->exceed);
+	sites_free(&s->a);
+	sites_free(&s->b);
+}
+
+static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, struct err *e)
+{
+	struct features fa = {0}, fb = {0};
+	int r;
+
+	TRY(features_load(s->ma, s->in_a[i], &fa, e));
+	r = features_load(s->mb, s->in_b[i], &fb, e);
+	if (r == 0)
+		r = s1_matrix_open(m, &fa, &fb, e);
+	features_free(&fa);
+	features_free(&fb);
+	return r;
+}
+
+/* Draws [block->draws, draws) more. They need not depend on earlier draws: p stays super-uniform for any
+ * choice of blocks that are continued only while no draw has exceeded, since p <= t then implies that the
+ * block's longer or shorter test alone says so. */
+static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint32_t draws)
+{
+	struct fork_block *block = &s->out->block[i];
+
+	s->exceed[i] += s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i, (uint32_t)block->draws, draws);
+	s->out->draws += draws - block->draws;
+	block->draws = draws;
+	block->p = s1_p(s->exceed[i], draws);
+}
+
+/* Score the block whose sites are in_a[blocks], in_b[blocks]; a constant one is skipped. */
+static int block_score(struct scan *s, struct err *e)
+{
+	struct fork_comparison *out = s->out;
+	const struct site *site = s->in_a[out->blocks];
+	struct s1_matrix matrix = {0};
+	struct s1_moments m;
+
+	TRY(block_matrix(s, out->blocks, &matrix, e));
+	m = s1_moments(&matrix);
+	if (m.constant) {
+		out->skipped_blocks++;
+	} else {
+		out->block[out->blocks] = (struct fork_block){.layer = site->layer, .expert = site->expert,
+			.shared = site->shared, .trace = m.trace, .expectation = m.expectation, .variance = m.variance,
+			.z = m.z, .p = 1, .cosine = m.trace / (3.0 * matrix.units)};
+		if (s->draw)
+			block_draw(s, out->blocks, &matrix, S1_DRAWS);
+		out->blocks++;
+	}
+	s1_matrix_free(&matrix);
+	return 0;
+}
+
+/* Walk both lists; blocks are paired by name and must have one shape. */
+static int scan_blocks(struct scan *s, struct err *e)
+{
+	size_t i = 0, j = 0;
+
+	while (i < s->a.count || j < s->b.count) {
+		const struct site *a = i < s->a.count ? &s->a.at[i] : NULL, *b = j < s->b.count ? &s->b.at[j] : NULL;
+		int order = !a ? 1 : !b ? -1 : site_order(a, b);
+
+		i += order <= 0;
+		j += order >= 0;
+		if (order != 0 || !site_usable(a) || a->units != b->units || a->hidden != b->hidden) {
+			s->out->skipped_blocks++;
+			continue;
+		}
+		s->in_a[s->out->blocks] = a;
+		s->in_b[s->out->blocks] = b;
+		TRY(block_score(s, e));
+	}
+	return 0;
+}
+
+/* p-values below the smallest normal double are stated as that: still an upper bound. */
+static double p_of_log(double log_p)
+{
+	return fmin(fmax(exp(log_p), DBL_MIN), 1);
+}
+
+static void combine(struct fork_comparison *out)
+{
+	double log_sum = 0, z = 0, smallest = 1, n = (double)out->blocks;
+
+	for (size_t i = 0; i < out->blocks; i++) {
+		log_sum += log(out->block[i].p);
+		z += out->block[i].z;
+		smallest = fmin(smallest, out->block[i].p);
+	}
+	out->stouffer = z / sqrt(n);
+	out->fisher = p_of_log(special_chi_square_log_tail(-2 * log_sum, 2 * n));
+	out->smallest = fmin(1, n * smallest);
+	out->p_value = fmin(1, 2 * fmin(out->fisher, out->smallest));
+}
+
+/* Dependence in few blocks drowns in Fisher's sum, and Bonferroni's bound cannot fall below blocks / (1 +
+ * draws): draw more for the block with the largest z, until a rejection at alpha is possible. */
+static int raise_draws(struct scan *s, double alpha, struct err *e)
+{
+	struct fork_comparison *out = s->out;
+	double wanted = ceil(2 * (double)out->blocks / alpha);
+	uint32_t draws = wanted < DRAWS_MAX ? (uint32_t)wanted : DRAWS_MAX;
+	struct s1_matrix matrix = {0};
+	size_t best = 0;
+
+	for (size_t i = 1; i < out->blocks; i++)
+		if (out->block[i].z > out->block[best].z)
+			best = i;
+	if (out->p_value <= alpha || s->exceed[best] > 0 || draws <= out->block[best].draws)
+		return 0;
+	TRY(block_matrix(s, best, &matrix, e));
+	block_draw(s, best, &matrix, draws);
+	s1_matrix_free(&matrix);
+	combine(out);
+	return 0;
+}
+
+static int compare_blocks(const struct fork_model *a, const struct fork_model *b, double alpha,
+                          struct fork_comparison *out,
+                          struct err *e)
+{
+	struct scan s = {.ma = a, .mb = b, .out = out, .draw = out->calibration.passed};
+	int r = scan_open(&s, e);
+
+	if (r == 0)
+		r = scan_blocks(&s, e);
+	for (size_t i = 0; r == 0 && i < out->blocks; i++)
+		out->effect += out->block[i].cosine / (double)out->blocks;
+	if (r == 0 && s.draw && out->blocks > 0) {
+		combine(out);
+		r = raise_draws(&s, alpha, e);
+	}
+	scan_close(&s);
+	return r;
+}
+
+static void take_diff(struct fork_comparison *out, const struct diff *d)
+{
+	out->tensor = d->tensor;
+	out->tensors = d->count;
+	out->same = d->same;
+	out->changed = d->changed;
+	out->added = d->added;
+	out->removed = d->removed;
+	out->reshaped = d->reshaped;
+	out->relative_l2 = d->norm > 0 ? sqrt(d->difference / d->norm) : 0;
+	out->rounding = d->changed_matrices > 0 ? (double)d->rounded / (double)d->changed_matrices : 0;
+}
+
+static void conclude(struct fork_comparison *out, double alpha)
+{
+	if (out->blocks == 0 || !out->calibration.passed)
+		out->verdict = FORK_INCONCLUSIVE;
+	else
+		out->verdict = out->p_value <= alpha ? FORK_DEPENDENT : FORK_NO_EVIDENCE;
+}
+
+int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha, uint64_t seed,
+                 const struct fork_calibration *calibration, struct fork_comparison *out, struct err *e)
+{
+	struct diff d;
+	int r = 0;
+
+	*out = (struct fork_comparison){.p_value = 1, .fisher = 1, .smallest = 1, .seed = seed};
+	if (!(alpha > 0 && alpha < 1))
+		return err_set(e, ERR_INPUT, "alpha must lie between 0 and 1, not %g", alpha);
+	TRY(diff_models(a, b, &d, e));
+	take_diff(out, &d);
+	if (calibration)
+		out->calibration = *calibration;
+	if (out->tensors > 0 && out->same == out->tensors) {
+		out->verdict = FORK_IDENTICAL;
+		out->p_value = 0;
+		out->effect = 1;
+		return 0;
+	}
+	if (!calibration)
+		r = fork_calibrate(a, seed, &out->calibration, e);
+	if (r == 0)
+		r = compare_blocks(a, b, alpha, out, e);
+	if (r < 0)
+		fork_comparison_free(out);
+	else
+		conclude(out, alpha);
+	return r;
+}
+
+void fork_comparison_free(struct fork_comparison *c)
+{
+	free(c->tensor);
+	free(c->block);
+	c->tensor = NULL;
+	c->block = NULL;
+	c->tensors = c->blocks = 0;
+}
