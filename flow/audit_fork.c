@@ -1,5 +1,6 @@
-/* Audit a fork: untrusted folder or package -> candidates from the registry -> lineage statistics -> contradictions with what its card
- * declares -> log -> registry edge -> report. Holm over the candidates bounds the chance of one false accusation. */
+/* Audit a fork: untrusted folder or package -> candidates from the registry -> lineage statistics
+ * -> contradictions with what its card declares -> log -> registry edge -> report. Holm over the
+ * candidates bounds the chance of one false accusation. */
 #include "base/file.h"
 #include "flow/fork_model.h"
 
@@ -49,7 +50,9 @@ static int find_candidates(struct audit *a, const char *parent, struct err *e)
 		if (r.location[0])
 			TRY(add_candidate(a, &r, e));
 	if (rc == 0 && a->count == 0)
-		rc = err_set(e, ERR_NOTFOUND, "no registered release lies on this machine: publish or add the possible parents first");
+		rc = err_set(
+			e, ERR_NOTFOUND,
+			"no registered release lies on this machine: publish or add the possible parents first");
 	return rc;
 }
 
@@ -58,7 +61,8 @@ static int compare_all(struct audit *a, uint64_t seed, struct err *e)
 	for (size_t i = 0; i < a->count; i++) {
 		struct candidate *c = &a->candidate[i];
 		TRY(flow_fork_model_open(a->flow, c->release.location, &c->model, e));
-		int rc = fork_compare(&c->model.model, &a->suspect.model, ALPHA / (double)a->count, seed, NULL, &c->result, e);
+		int rc = fork_compare(&c->model.model, &a->suspect.model, ALPHA / (double)a->count,
+				      seed, NULL, &c->result, e);
 		if (rc < 0)
 			return err_prefix(e, "compare with %s", c->name);
 		c->compared = true;
@@ -71,7 +75,8 @@ static bool derived(const struct candidate *c)
 	return c->result.verdict == FORK_IDENTICAL || c->result.verdict == FORK_DEPENDENT;
 }
 
-/* Holm takes back what does not survive the correction; among the rest the nearest in weights is the parent. */
+/* Holm takes back what does not survive the correction; among the rest the nearest in weights is
+ * the parent. */
 static int choose_parent(struct audit *a, struct err *e)
 {
 	double *p = calloc(a->count, sizeof *p);
@@ -96,7 +101,8 @@ static int choose_parent(struct audit *a, struct err *e)
 	return 0;
 }
 
-/* The candidate that the report is about: the parent found, else the declared one, else the first. */
+/* The candidate that the report is about: the parent found, else the declared one, else the first.
+ */
 static const struct candidate *subject_of(const struct audit *a)
 {
 	if (a->best)
@@ -113,14 +119,20 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	TRY(fork_comparison_json(&c->result, false, out, e));
 	json_t *findings = json_array(), *candidates = json_array();
 	json_object_set_new(*out, "parent", a->best ? json_string(c->name) : json_null());
-	json_object_set_new(*out, "declared", json_pack("{s:s?,s:s?,s:s?}", "base_model", a->suspect.base[0] ? a->suspect.base : NULL,
-	                                                "relation", a->suspect.relation[0] ? a->suspect.relation : NULL, "license",
-	                                                a->suspect.license[0] ? a->suspect.license : NULL));
+	json_object_set_new(*out, "declared",
+			    json_pack("{s:s?,s:s?,s:s?}", "base_model",
+				      a->suspect.base[0] ? a->suspect.base : NULL, "relation",
+				      a->suspect.relation[0] ? a->suspect.relation : NULL,
+				      "license",
+				      a->suspect.license[0] ? a->suspect.license : NULL));
 	for (size_t i = 0; i < a->count; i++) {
 		const struct fork_comparison *r = &a->candidate[i].result;
-		json_array_append_new(candidates, json_pack("{s:s,s:s,s:f,s:f,s:f}", "name", a->candidate[i].name, "verdict",
-		                                            fork_verdict_name(r->verdict), "p_value", r->p_value, "effect", r->effect,
-		                                            "relative_l2", r->relative_l2));
+		json_array_append_new(candidates,
+				      json_pack("{s:s,s:s,s:f,s:f,s:f}", "name",
+						a->candidate[i].name, "verdict",
+						fork_verdict_name(r->verdict), "p_value",
+						r->p_value, "effect", r->effect, "relative_l2",
+						r->relative_l2));
 	}
 	json_object_set_new(*out, "candidates", candidates);
 	json_object_set_new(*out, "alpha", json_real(ALPHA));
@@ -128,7 +140,8 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
 }
 
-/* What identifies the suspect: a Merkle root over the digests of its files by name, signed or not. */
+/* What identifies the suspect: a Merkle root over the digests of its files by name, signed or not.
+ */
 static int suspect_digest(const char *folder, struct digest *out, struct err *e)
 {
 	struct file_list l;
@@ -151,7 +164,8 @@ static int suspect_digest(const char *folder, struct digest *out, struct err *e)
 		}
 		if (rc == 0) {
 			struct digest d = sha256_take(h);
-			struct digest leaf = digest_tagged(0, l.names[i], strlen(l.names[i]) + 1, d.bytes, sizeof d.bytes);
+			struct digest leaf = digest_tagged(0, l.names[i], strlen(l.names[i]) + 1,
+							   d.bytes, sizeof d.bytes);
 			merkle_add(&m, &leaf);
 		}
 	}
@@ -175,14 +189,19 @@ static int log_it(struct audit *a, json_t *report, struct err *e)
 	digest = digest_of(text.bytes, text.len);
 	buf_free(&text);
 	TRY(rc);
-	json_t *body = json_pack("{s:o,s:s,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject", flow_json_digest(&subject), "subject_name",
-	                         name ? name + 1 : a->suspect.ref.folder, "parent", flow_json_digest(&c->release.root), "parent_name",
-	                         c->name, "declared", a->suspect.base[0] ? a->suspect.base : NULL, "relation",
-	                         a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict", fork_verdict_name(c->result.verdict),
-	                         "p_value", c->result.p_value, "effect", c->result.effect, "findings",
-	                         json_object_get(report, "findings"), "report", flow_json_digest(&digest));
+	json_t *body =
+		json_pack("{s:o,s:s,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
+			  flow_json_digest(&subject), "subject_name",
+			  name ? name + 1 : a->suspect.ref.folder, "parent",
+			  flow_json_digest(&c->release.root), "parent_name", c->name, "declared",
+			  a->suspect.base[0] ? a->suspect.base : NULL, "relation",
+			  a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict",
+			  fork_verdict_name(c->result.verdict), "p_value", c->result.p_value,
+			  "effect", c->result.effect, "findings",
+			  json_object_get(report, "findings"), "report", flow_json_digest(&digest));
 	TRY(flow_json_ok(body, e));
-	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false, &a->receipt, e);
+	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false,
+			 &a->receipt, e);
 	json_decref(body);
 	return rc;
 }
@@ -192,7 +211,8 @@ static int add_receipt(struct audit *a, json_t *report, struct err *e)
 	struct buf entry = { 0 }, proof = { 0 };
 	int rc = audit_log_entry(a->flow->log, a->receipt.index, &entry, e);
 	if (rc == 0)
-		rc = audit_log_proof(a->flow->log, a->receipt.index, entry.bytes, entry.len, &proof, e);
+		rc = audit_log_proof(a->flow->log, a->receipt.index, entry.bytes, entry.len, &proof,
+				     e);
 	if (rc == 0) {
 		json_object_set_new(report, "index", json_integer((json_int_t)a->receipt.index));
 		json_object_set_new(report, "receipt", json_stringn(proof.bytes, proof.len));
@@ -202,7 +222,8 @@ static int add_receipt(struct audit *a, json_t *report, struct err *e)
 	return rc;
 }
 
-int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed, json_t **report, struct err *e)
+int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
+		    json_t **report, struct err *e)
 {
 	struct audit a = { .flow = f };
 	*report = NULL;
@@ -233,7 +254,8 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 	return rc;
 }
 
-int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks, json_t **report, struct err *e)
+int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
+		      json_t **report, struct err *e)
 {
 	struct flow_fork_model left, right = { 0 };
 	struct fork_comparison c = { 0 };
@@ -252,7 +274,8 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 		bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
 		json_object_set_new(*report, "parent", found ? json_string(a) : json_null());
 		json_object_set_new(*report, "findings", findings);
-		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a, &right, &c, findings, e);
+		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a,
+					&right, &c, findings, e);
 	}
 	if (compared)
 		fork_comparison_free(&c);
@@ -261,7 +284,8 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 	return rc;
 }
 
-int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report, struct err *e)
+int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
+			struct err *e)
 {
 	struct flow_fork_model m;
 	struct fork_calibration c = { 0 };
@@ -269,8 +293,10 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 	int rc = fork_calibrate(&m.model, seed, &c, e);
 	flow_fork_model_close(&m);
 	TRY(rc);
-	*report = json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs", (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05",
-	                    c.below_05, "below_005", c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
+	*report =
+		json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs",
+			  (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05", c.below_05, "below_005",
+			  c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
 	return flow_json_ok(*report, e);
 }
 
@@ -283,7 +309,8 @@ int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
 		rc = json_read(&all, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
 	buf_free(&text);
 	TRY(rc);
-	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks", json_object_get(all, "forks"));
+	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks",
+			    json_object_get(all, "forks"));
 	json_decref(all);
 	return flow_json_ok(*report, e);
 }

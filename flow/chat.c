@@ -1,5 +1,6 @@
-/* One request: inbound scan -> prompt -> tokens -> streaming scan -> cleared text; then one record that holds commitments, rule ids,
- * counts and digests, never the text in the clear. The record is durable before the final event is handed out. */
+/* One request: inbound scan -> prompt -> tokens -> streaming scan -> cleared text; then one record
+ * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
+ * durable before the final event is handed out. */
 #include "base/text.h"
 #include "flow/service.h"
 
@@ -17,14 +18,16 @@ static bool shadowed(const struct flow_service *s)
 	return s->profile && s->profile->mode == POLICY_SHADOW;
 }
 
-static void add_interventions(struct flow_chat *c, const char *phase, size_t index, const struct filter_record *r)
+static void add_interventions(struct flow_chat *c, const char *phase, size_t index,
+			      const struct filter_record *r)
 {
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
 		json_array_append_new(c->interventions,
-		                      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule", x->rules, "phase", phase, "index",
-		                                (json_int_t)index, "start", (json_int_t)x->start, "end", (json_int_t)x->end,
-		                                "action", filter_action_name(x->action)));
+				      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule", x->rules,
+						"phase", phase, "index", (json_int_t)index, "start",
+						(json_int_t)x->start, "end", (json_int_t)x->end,
+						"action", filter_action_name(x->action)));
 		if (!c->outcome && !shadowed(c->service) && x->action > FILTER_NOTICE)
 			c->outcome = "redacted";
 	}
@@ -32,8 +35,10 @@ static void add_interventions(struct flow_chat *c, const char *phase, size_t ind
 
 /* ---- input ---- */
 
-/* One message's text through the input rules; *clean is what the model may see. FILTER_BLOCKED ends the request. */
-static int scan_message(struct flow_chat *c, size_t index, const char *text, size_t len, struct buf *clean, struct err *e)
+/* One message's text through the input rules; *clean is what the model may see. FILTER_BLOCKED ends
+ * the request. */
+static int scan_message(struct flow_chat *c, size_t index, const char *text, size_t len,
+			struct buf *clean, struct err *e)
 {
 	struct filter_stream *f;
 	struct cleared out;
@@ -62,13 +67,17 @@ static int scan_input(struct flow_chat *c, struct err *e)
 {
 	size_t i;
 	json_t *message;
-	json_array_foreach(c->request.messages, i, message) {
+	json_array_foreach(c->request.messages, i, message)
+	{
 		const json_t *content = json_object_get(message, "content");
 		struct buf clean = { 0 };
-		int rc = scan_message(c, i, json_string_value(content), json_string_length(content), &clean, e);
+		int rc = scan_message(c, i, json_string_value(content), json_string_length(content),
+				      &clean, e);
 		json_t *copy = rc == FILTER_COMPLETE ? json_copy(message) : NULL;
 		if (copy) {
-			json_object_set_new(copy, "content", json_stringn(clean.bytes ? clean.bytes : "", clean.len));
+			json_object_set_new(copy, "content",
+					    json_stringn(clean.bytes ? clean.bytes : "",
+							 clean.len));
 			json_array_append_new(c->messages, copy);
 		}
 		buf_free(&clean);
@@ -88,18 +97,27 @@ static int open_session(struct flow_chat *c, struct err *e)
 {
 	const struct flow_service *s = c->service;
 	const struct flow_request *q = &c->request;
-	struct engine_chat chat = { .messages = c->messages, .generation_prompt = true, .now_us = c->created_us };
+	struct engine_chat chat = { .messages = c->messages,
+				    .generation_prompt = true,
+				    .now_us = c->created_us };
 	TRY(engine_chat_encode(s->engine, &chat, NULL, &c->prompt, e));
 	if (c->prompt.count >= s->context_max)
-		return err_set(e, ERR_INPUT, "the prompt has %zu tokens; the context of this model is %u", c->prompt.count,
-		               s->context_max);
+		return err_set(e, ERR_INPUT,
+			       "the prompt has %zu tokens; the context of this model is %u",
+			       c->prompt.count, s->context_max);
 	uint32_t room = s->context_max - (uint32_t)c->prompt.count;
 	struct engine_sampling sampling = {
-		.temperature = (float)q->temperature, .top_p = (float)q->top_p, .min_p = (float)q->min_p, .top_k = q->top_k,
-		.seed = c->seed, .tokens_max = q->tokens_max && q->tokens_max < room ? q->tokens_max : room,
-		.stop = q->stop, .stop_count = q->stop_count,
+		.temperature = (float)q->temperature,
+		.top_p = (float)q->top_p,
+		.min_p = (float)q->min_p,
+		.top_k = q->top_k,
+		.seed = c->seed,
+		.tokens_max = q->tokens_max && q->tokens_max < room ? q->tokens_max : room,
+		.stop = q->stop,
+		.stop_count = q->stop_count,
 	};
-	return engine_session_open(&c->session, s->engine, c->prompt.id, c->prompt.count, &sampling, e);
+	return engine_session_open(&c->session, s->engine, c->prompt.id, c->prompt.count, &sampling,
+				   e);
 }
 
 static int name_chat(struct flow_chat *c, const struct flow_chat_given *given, struct err *e)
@@ -130,12 +148,13 @@ static int parse(struct flow_chat *c, const void *body, size_t len, struct err *
 	c->body_digest = digest_of(body, len);
 	TRY(flow_request_parse(body, len, &c->request, e));
 	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
-		return err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has \"%s\"", c->request.model,
-		               c->service->model_name);
+		return err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has \"%s\"",
+			       c->request.model, c->service->model_name);
 	c->messages = json_array();
 	c->scans = json_array();
 	c->interventions = json_array();
-	return c->messages && c->scans && c->interventions ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	return c->messages && c->scans && c->interventions ? 0
+							   : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 /* From admission on every way out leaves a record. */
@@ -151,7 +170,8 @@ static int begin(struct flow_chat *c, struct err *e)
 		return 0;
 	}
 	TRY(open_session(c, e));
-	return filter_stream_open(&c->filter, rules_of(c->service, POLICY_OUTPUT), shadowed(c->service), e);
+	return filter_stream_open(&c->filter, rules_of(c->service, POLICY_OUTPUT),
+				  shadowed(c->service), e);
 }
 
 static void abandon(struct flow_chat *c, const char *outcome, const char *finish)
@@ -164,7 +184,8 @@ static void abandon(struct flow_chat *c, const char *outcome, const char *finish
 	if (c->filter)
 		filter_stream_abort(c->filter);
 	if (c->record[0] && flow_decision_append(c, &ignored) < 0)
-		c->recorded = false; /* the log refuses: it says so itself, and admits nothing more */
+		c->recorded =
+			false; /* the log refuses: it says so itself, and admits nothing more */
 }
 
 static void chat_free(struct flow_chat *c)
@@ -185,8 +206,9 @@ static void chat_free(struct flow_chat *c)
 	free(c);
 }
 
-int flow_chat_open_given(struct flow_chat **out, struct flow_service *s, const void *body, size_t len, const char *client,
-                         const struct flow_chat_given *given, struct err *e)
+int flow_chat_open_given(struct flow_chat **out, struct flow_service *s, const void *body,
+			 size_t len, const char *client, const struct flow_chat_given *given,
+			 struct err *e)
 {
 	struct flow_chat *c = calloc(1, sizeof *c);
 	*out = NULL;
@@ -211,8 +233,8 @@ int flow_chat_open_given(struct flow_chat **out, struct flow_service *s, const v
 	return 0;
 }
 
-int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *body, size_t len, const char *client,
-                   struct err *e)
+int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *body, size_t len,
+		   const char *client, struct err *e)
 {
 	return flow_chat_open_given(out, s, body, len, client, &(struct flow_chat_given){ 0 }, e);
 }

@@ -1,5 +1,6 @@
-/* The decision record: 29 fields in fixed order, each committed under its own salt. Values are canonical JSON; absent is null. The table of
- * fields is frozen in docs/formats.md; a replay recomputes them and compares. */
+/* The decision record: 29 fields in fixed order, each committed under its own salt. Values are
+ * canonical JSON; absent is null. The table of fields is frozen in docs/formats.md; a replay
+ * recomputes them and compares. */
 #include "base/text.h"
 #include "flow/service.h"
 
@@ -40,7 +41,8 @@ const char *const flow_decision_names[FLOW_DECISION_FIELDS] = {
 
 static const char *end_name(enum filter_end end)
 {
-	static const char *const names[] = { "open", "complete", "blocked", "engine_limit", "disconnected" };
+	static const char *const names[] = { "open", "complete", "blocked", "engine_limit",
+					     "disconnected" };
 	return names[end];
 }
 
@@ -69,26 +71,33 @@ static json_t *withheld_ranges(const struct filter_record *r)
 	json_t *list = json_array();
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
-		json_array_append_new(list, json_pack("{s:I,s:I,s:s,s:s,s:I}", "start", (json_int_t)x->start, "end", (json_int_t)x->end,
-		                                      "rules", x->rules, "action", filter_action_name(x->action), "replacement",
-		                                      (json_int_t)x->replacement_len));
+		json_array_append_new(list,
+				      json_pack("{s:I,s:I,s:s,s:s,s:I}", "start",
+						(json_int_t)x->start, "end", (json_int_t)x->end,
+						"rules", x->rules, "action",
+						filter_action_name(x->action), "replacement",
+						(json_int_t)x->replacement_len));
 	}
 	return list;
 }
 
 json_t *flow_scan_json(const char *phase, size_t index, const struct filter_record *r)
 {
-	json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "phase", phase, "index", (json_int_t)index, "seen", (json_int_t)r->seen,
-	                      "seen_digest", flow_json_digest(&r->seen_digest), "scanned", json_array(), "emitted",
-	                      emitted_ranges(r, false), "emitted_bytes", (json_int_t)r->emitted_bytes, "emitted_digest",
-	                      flow_json_digest(&r->emitted_digest), "withheld", withheld_ranges(r));
+	json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "phase", phase, "index",
+			      (json_int_t)index, "seen", (json_int_t)r->seen, "seen_digest",
+			      flow_json_digest(&r->seen_digest), "scanned", json_array(), "emitted",
+			      emitted_ranges(r, false), "emitted_bytes",
+			      (json_int_t)r->emitted_bytes, "emitted_digest",
+			      flow_json_digest(&r->emitted_digest), "withheld", withheld_ranges(r));
 	if (!o)
 		return NULL;
 	json_array_append_new(json_object_get(o, "scanned"), range(0, r->scanned));
 	json_object_set_new(o, "hold_bound", json_integer((json_int_t)r->hold_bound));
 	json_object_set_new(o, "ill_formed", json_integer((json_int_t)r->ill_formed));
 	json_object_set_new(o, "end", json_string(end_name(r->end)));
-	json_object_set_new(o, "offset", json_integer((json_int_t)(r->end == FILTER_BLOCKED ? r->end_offset : r->released)));
+	json_object_set_new(o, "offset",
+			    json_integer((json_int_t)(r->end == FILTER_BLOCKED ? r->end_offset
+									       : r->released)));
 	return o;
 }
 
@@ -97,7 +106,8 @@ json_t *flow_scan_json(const char *phase, size_t index, const struct filter_reco
 static int set(struct flow_chat *c, enum flow_decision_field f, json_t *value, struct err *e)
 {
 	struct buf b = { 0 };
-	int rc = value ? json_write_canonical(value, &b, e) : err_set(e, ERR_NOMEM, "out of memory");
+	int rc =
+		value ? json_write_canonical(value, &b, e) : err_set(e, ERR_NOMEM, "out of memory");
 	json_decref(value);
 	if (rc == 0 && !(c->field[f].value = arena_copy(&c->values, b.bytes, b.len)))
 		rc = err_set(e, ERR_NOMEM, "out of memory");
@@ -132,7 +142,8 @@ static int model_fields(struct flow_chat *c, struct err *e)
 	TRY(set(c, FIELD_KERNEL_REGIMES, json_pack("[s]", "canonical"), e));
 	if (s->profile)
 		TRY(set(c, FIELD_POLICY_BUNDLE, flow_json_digest(&s->profile->bundle), e));
-	return set(c, FIELD_POLICY_MODE, json_string(s->profile ? policy_mode_name(s->profile->mode) : "off"), e);
+	return set(c, FIELD_POLICY_MODE,
+		   json_string(s->profile ? policy_mode_name(s->profile->mode) : "off"), e);
 }
 
 static int request_fields(struct flow_chat *c, struct err *e)
@@ -150,9 +161,11 @@ static int request_fields(struct flow_chat *c, struct err *e)
 	for (size_t i = 0; i < q->stop_count; i++)
 		json_array_append_new(stop, json_string(q->stop[i]));
 	TRY(set(c, FIELD_SAMPLING,
-	        json_pack("{s:f,s:f,s:f,s:I,s:I,s:s,s:o,s:n}", "temperature", q->temperature, "top_p", q->top_p, "min_p", q->min_p,
-	                  "top_k", (json_int_t)q->top_k, "max_tokens", (json_int_t)q->tokens_max, "seed", seed, "stop", stop,
-	                  "watermark"), e));
+		json_pack("{s:f,s:f,s:f,s:I,s:I,s:s,s:o,s:n}", "temperature", q->temperature,
+			  "top_p", q->top_p, "min_p", q->min_p, "top_k", (json_int_t)q->top_k,
+			  "max_tokens", (json_int_t)q->tokens_max, "seed", seed, "stop", stop,
+			  "watermark"),
+		e));
 	return set(c, FIELD_PARAMETERS_WITHOUT_EFFECT, json_deep_copy(q->without_effect), e);
 }
 
@@ -166,10 +179,12 @@ static int answer_fields(struct flow_chat *c, struct err *e)
 		json_array_append_new(c->scans, flow_scan_json("output", 0, r));
 		for (size_t i = 0; i < r->findings; i++)
 			json_array_append_new(c->interventions,
-			                      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule", r->finding[i].rules, "phase", "output",
-			                                "index", (json_int_t)0, "start", (json_int_t)r->finding[i].start, "end",
-			                                (json_int_t)r->finding[i].end, "action",
-			                                filter_action_name(r->finding[i].action)));
+					      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule",
+							r->finding[i].rules, "phase", "output",
+							"index", (json_int_t)0, "start",
+							(json_int_t)r->finding[i].start, "end",
+							(json_int_t)r->finding[i].end, "action",
+							filter_action_name(r->finding[i].action)));
 		if (!c->outcome && r->findings)
 			c->outcome = "redacted";
 	}
@@ -181,12 +196,15 @@ static int answer_fields(struct flow_chat *c, struct err *e)
 	TRY(set(c, FIELD_FINISH_REASON, json_string(c->finish_reason), e));
 	TRY(set(c, FIELD_INTERVENTIONS, json_incref(c->interventions), e));
 	if (count) {
-		d = digest_of(engine_session_logits(c->session), sizeof(float) * engine_info(c->service->engine)->vocab);
+		d = digest_of(engine_session_logits(c->session),
+			      sizeof(float) * engine_info(c->service->engine)->vocab);
 		TRY(set(c, FIELD_LOGITS, flow_json_digest(&d), e));
 	}
 	TRY(set(c, FIELD_BACKEND, json_string("engine"), e));
-	return set(c, FIELD_TIMING, json_pack("{s:I,s:I}", "admitted_us", (json_int_t)c->created_us, "ended_us",
-	                                      (json_int_t)c->ended_us), e);
+	return set(c, FIELD_TIMING,
+		   json_pack("{s:I,s:I}", "admitted_us", (json_int_t)c->created_us, "ended_us",
+			     (json_int_t)c->ended_us),
+		   e);
 }
 
 int flow_decision_fields(struct flow_chat *c, struct err *e)
@@ -216,10 +234,11 @@ int flow_decision_retained(const struct flow_chat *c, struct buf *out, struct er
 	const uint32_t *id = c->session ? engine_session_ids(c->session, &count) : NULL;
 	char seed[32];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed);
-	json_t *o = json_pack("{s:s%,s:s%,s:o,s:o,s:s,s:I}", "request", c->body.bytes, c->body.len, "output",
-	                      c->emitted.bytes ? c->emitted.bytes : "", c->emitted.len, "prompt_ids",
-	                      id_list(c->prompt.id, c->prompt.count), "output_ids", id_list(id, count), "seed", seed, "created_us",
-	                      (json_int_t)c->created_us);
+	json_t *o = json_pack("{s:s%,s:s%,s:o,s:o,s:s,s:I}", "request", c->body.bytes, c->body.len,
+			      "output", c->emitted.bytes ? c->emitted.bytes : "", c->emitted.len,
+			      "prompt_ids", id_list(c->prompt.id, c->prompt.count), "output_ids",
+			      id_list(id, count), "seed", seed, "created_us",
+			      (json_int_t)c->created_us);
 	int rc = flow_json_ok(o, e);
 	if (rc == 0)
 		rc = json_write_canonical(o, out, e);
@@ -236,13 +255,17 @@ static int make_result(struct flow_chat *c, struct err *e)
 		engine_session_ids(c->session, &count);
 	int rc = audit_log_entry(c->service->flow->log, c->receipt.index, &entry, e);
 	if (rc == 0)
-		rc = audit_log_proof(c->service->flow->log, c->receipt.index, entry.bytes, entry.len, &proof, e);
+		rc = audit_log_proof(c->service->flow->log, c->receipt.index, entry.bytes,
+				     entry.len, &proof, e);
 	if (rc == 0) {
 		text_base64(&coded, proof.bytes, proof.len);
-		c->result = json_pack("{s:s,s:I,s:I,s:I,s:{s:s,s:I,s:o,s:s}}", "finish_reason", c->finish_reason, "prompt_tokens",
-		                      (json_int_t)c->prompt.count, "completion_tokens", (json_int_t)count, "seed",
-		                      (json_int_t)c->seed, "hallmark", "record", c->record, "index", (json_int_t)c->receipt.index,
-		                      "leaf", flow_json_digest(&c->receipt.leaf), "receipt", coded.bytes ? coded.bytes : "");
+		c->result = json_pack("{s:s,s:I,s:I,s:I,s:{s:s,s:I,s:o,s:s}}", "finish_reason",
+				      c->finish_reason, "prompt_tokens",
+				      (json_int_t)c->prompt.count, "completion_tokens",
+				      (json_int_t)count, "seed", (json_int_t)c->seed, "hallmark",
+				      "record", c->record, "index", (json_int_t)c->receipt.index,
+				      "leaf", flow_json_digest(&c->receipt.leaf), "receipt",
+				      coded.bytes ? coded.bytes : "");
 		rc = flow_json_ok(c->result, e);
 	}
 	buf_free(&entry);
@@ -264,8 +287,13 @@ int flow_decision_append(struct flow_chat *c, struct err *e)
 	int rc = flow_decision_retained(c, &retained, e);
 	if (rc == 0) {
 		struct audit_record r = {
-			.type = "decision", .n = c->n, .field = c->field, .field_count = FLOW_DECISION_FIELDS,
-			.bundle = c->service->profile ? bundle : NULL, .outcome = c->outcome, .retained = retained.bytes,
+			.type = "decision",
+			.n = c->n,
+			.field = c->field,
+			.field_count = FLOW_DECISION_FIELDS,
+			.bundle = c->service->profile ? bundle : NULL,
+			.outcome = c->outcome,
+			.retained = retained.bytes,
 		};
 		rc = flow_append(c->service->flow, &r, true, &c->receipt, e);
 	}

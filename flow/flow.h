@@ -1,6 +1,7 @@
-/* Flow: the meeting place. Each use of the product is one page of code here: publish.c, audit_fork.c, serve.c, replay.c,
- * recover.c. Results that a person or a script reads are JSON documents (new references, json_decref by the caller) with the
- * fields of docs/formats.md; the command line prints them as they are, or as text. */
+/* Flow: the meeting place. Each use of the product is one page of code here: publish.c,
+ * audit_fork.c, serve.c, replay.c, recover.c. Results that a person or a script reads are JSON
+ * documents (new references, json_decref by the caller) with the fields of docs/formats.md; the
+ * command line prints them as they are, or as text. */
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
@@ -12,74 +13,94 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- the state folder ------------------------------------------------------------------------------ */
+/* ---- the state folder
+ * ------------------------------------------------------------------------------ */
 
 struct flow; /* an open state folder: database, log, registry, trust */
 
 struct flow_options {
-	const char *home;       /* NULL: $HALLMARK_HOME, $XDG_DATA_HOME/hallmark, ~/.local/share/hallmark */
-	const struct env *env;  /* borrowed */
-	bool read_only;         /* look only: no lock, nothing created; ERR_NOTFOUND when there is no state */
-	bool quiet;             /* no progress bars */
+	const char
+		*home; /* NULL: $HALLMARK_HOME, $XDG_DATA_HOME/hallmark, ~/.local/share/hallmark */
+	const struct env *env; /* borrowed */
+	bool read_only; /* look only: no lock, nothing created; ERR_NOTFOUND when there is no state
+			 */
+	bool quiet;     /* no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 };
-/* Opens, creating what is missing (a log key and a log on the first use), and completes or undoes what a crash left behind. ERR_CONFLICT:
- * another process writes here. */
+/* Opens, creating what is missing (a log key and a log on the first use), and completes or undoes
+ * what a crash left behind. ERR_CONFLICT: another process writes here. */
 int flow_open(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 void flow_close(struct flow *f);
 
-/* ---- keys ------------------------------------------------------------------------------------------- */
+/* ---- keys
+ * ------------------------------------------------------------------------------------------- */
 
 int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *e) MUST_USE;
 int flow_key_list(struct flow *f, json_t **report, struct err *e) MUST_USE;
 /* name NULL: the log's key. form: "pem", "ssh", "minisign", "vkey", "document". Appended to out. */
-int flow_key_export(struct flow *f, const char *name, const char *form, struct buf *out, struct err *e) MUST_USE;
+int flow_key_export(struct flow *f, const char *name, const char *form, struct buf *out,
+		    struct err *e) MUST_USE;
 /* Trust another publisher's key document (into HOME/trust.toml). */
 int flow_key_import(struct flow *f, const char *path, json_t **report, struct err *e) MUST_USE;
 
-/* ---- releases ---------------------------------------------------------------------------------------- */
+/* ---- releases
+ * ---------------------------------------------------------------------------------------- */
 
 struct flow_publish {
-	const char *dir;       /* checkpoint folder */
-	const char *name;      /* "org/model" */
-	const char *version;   /* semantic version */
-	const char *key;       /* identity in HOME/keys */
-	const char *package;   /* write one .tar here too; NULL: none */
-	const char *kind;      /* train, fine-tune, merge, quantize, convert, prune; NULL: train */
-	const char *parent;    /* REF of a registered release; NULL: none */
-	bool dry_run;          /* check and hash, write nothing */
+	const char *dir;     /* checkpoint folder */
+	const char *name;    /* "org/model" */
+	const char *version; /* semantic version */
+	const char *key;     /* identity in HOME/keys */
+	const char *package; /* write one .tar here too; NULL: none */
+	const char *kind;    /* train, fine-tune, merge, quantize, convert, prune; NULL: train */
+	const char *parent;  /* REF of a registered release; NULL: none */
+	bool dry_run;        /* check and hash, write nothing */
 };
-/* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package}. The commit point is the log append;
- * before it nothing is visible, after it recovery completes. ERR_CONFLICT: name and version exist with another root. */
-int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report, struct err *e) MUST_USE;
+/* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package}. The
+ * commit point is the log append; before it nothing is visible, after it recovery completes.
+ * ERR_CONFLICT: name and version exist with another root. */
+int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
+		 struct err *e) MUST_USE;
 
-/* ref: folder, package file, or registered REF. key: path of a public key or NULL (trust.toml and own keys). f may be NULL when key is
- * given. Report: {ok, signer, root, checks:[{name, ok, detail}], failures:[{path, tensor, expected, found}]}. 0 also when ok is false. */
-int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, bool quiet, json_t **report,
-                        struct err *e) MUST_USE;
+/* ref: folder, package file, or registered REF. key: path of a public key or NULL (trust.toml and
+ * own keys). f may be NULL when key is given. Report: {ok, signer, root, checks:[{name, ok,
+ * detail}], failures:[{path, tensor, expected, found}]}. 0 also when ok is false. */
+int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
+			bool quiet, json_t **report, struct err *e) MUST_USE;
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
 
-/* ---- registry ------------------------------------------------------------------------------------------ */
+/* ---- registry
+ * ------------------------------------------------------------------------------------------ */
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e) MUST_USE;
-int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report, struct err *e) MUST_USE;
-int flow_registry_affected(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
+int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
+int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report,
+			struct err *e) MUST_USE;
+int flow_registry_affected(struct flow *f, const char *ref, json_t **report,
+			   struct err *e) MUST_USE;
 int flow_registry_export(struct flow *f, struct buf *out, struct err *e) MUST_USE;
-/* Recreate head, entries and index of a missing state.db from log/. Called instead of flow_open. Report: {size, root, releases, forks,
- * undisclosable}. */
+/* Recreate head, entries and index of a missing state.db from log/. Called instead of flow_open.
+ * Report: {size, root, releases, forks, undisclosable}. */
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e) MUST_USE;
 
-/* ---- forks ---------------------------------------------------------------------------------------------- */
+/* ---- forks
+ * ---------------------------------------------------------------------------------------------- */
 
-/* Two folders or REFs; f may be NULL for folders. Report: {verdict, p_value, effect, parent, findings, statistics, tensors, calibration, ...}. */
-int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks, json_t **report, struct err *e) MUST_USE;
-/* Against every registered release (or one); logs the finding and adds the lineage edge. Report as above plus {declared, index, receipt,
- * candidates}. */
-int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed, json_t **report, struct err *e) MUST_USE;
-int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report, struct err *e) MUST_USE;
+/* Two folders or REFs; f may be NULL for folders. Report: {verdict, p_value, effect, parent,
+ * findings, statistics, tensors, calibration, ...}. */
+int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
+		      json_t **report, struct err *e) MUST_USE;
+/* Against every registered release (or one); logs the finding and adds the lineage edge. Report as
+ * above plus {declared, index, receipt, candidates}. */
+int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
+		    json_t **report, struct err *e) MUST_USE;
+int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
+			struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;
 
-/* ---- policy ------------------------------------------------------------------------------------------------ */
+/* ---- policy
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Report: {ok, problems:[{line, column, text}]}. */
 int flow_policy_check(const char *path, json_t **report, struct err *e) MUST_USE;
@@ -87,27 +108,32 @@ int flow_policy_check(const char *path, json_t **report, struct err *e) MUST_USE
 int flow_policy_test(const char *path, json_t **report, struct err *e) MUST_USE;
 int flow_policy_compile(const char *path, struct buf *bundle, struct err *e) MUST_USE;
 int flow_policy_packs(json_t **report, struct err *e) MUST_USE;
-/* One text through the output rules. pieces [count]: cut sizes used in turn; NULL: whole. Report: {action, findings, output, held_max}. */
+/* One text through the output rules. pieces [count]: cut sizes used in turn; NULL: whole. Report:
+ * {action, findings, output, held_max}. */
 struct flow_scanner;
 int flow_scanner_open(struct flow_scanner **out, const char *policy_path, struct err *e) MUST_USE;
-int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces, size_t count,
-                      json_t **report, struct err *e) MUST_USE;
+int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces,
+		      size_t count, json_t **report, struct err *e) MUST_USE;
 void flow_scanner_close(struct flow_scanner *s);
 
-/* ---- serving ------------------------------------------------------------------------------------------------- */
+/* ---- serving
+ * -------------------------------------------------------------------------------------------------
+ */
 
-struct flow_service; /* a verified model, a policy profile and the log, ready to answer; used by many threads */
+struct flow_service; /* a verified model, a policy profile and the log, ready to answer; used by
+			many threads */
 
 struct flow_serve {
-	const char *ref;          /* release folder or registered REF */
-	const char *model_name;   /* what clients call it */
-	const char *policy;       /* TOML file or compiled bundle; NULL: no rules, recorded as mode off */
-	bool unsigned_ok;         /* serve a folder without a valid signature; recorded */
-	const char *key;          /* trusted public key file; NULL: trust.toml and own keys */
+	const char *ref;        /* release folder or registered REF */
+	const char *model_name; /* what clients call it */
+	const char *policy; /* TOML file or compiled bundle; NULL: no rules, recorded as mode off */
+	bool unsigned_ok;   /* serve a folder without a valid signature; recorded */
+	const char *key;    /* trusted public key file; NULL: trust.toml and own keys */
 	unsigned threads;
-	uint32_t context_max;     /* 0: the model's */
+	uint32_t context_max; /* 0: the model's */
 };
-int flow_service_open(struct flow_service **out, struct flow *f, const struct flow_serve *o, struct err *e) MUST_USE;
+int flow_service_open(struct flow_service **out, struct flow *f, const struct flow_serve *o,
+		      struct err *e) MUST_USE;
 /* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
 void flow_service_drain(struct flow_service *s);
 /* All chats must be closed. Appends the stop record. */
@@ -117,60 +143,79 @@ int64_t flow_service_created(const struct flow_service *s); /* seconds since 197
 
 struct flow_chat; /* one request; one thread */
 
-/* Parse an OpenAI chat completion request, scan it, admit it. ERR_INPUT: 400 (nothing logged), ERR_NOTFOUND: unknown model,
- * ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503. client: printable handle of the caller, or NULL. */
-int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *body, size_t len, const char *client,
-                   struct err *e) MUST_USE;
-const char *flow_chat_id(const struct flow_chat *c);      /* "chatcmpl-WORKER-N" */
-const char *flow_chat_record(const struct flow_chat *c);  /* "WORKER/N": known from admission on */
-bool flow_chat_streams(const struct flow_chat *c);        /* "stream": true */
+/* Parse an OpenAI chat completion request, scan it, admit it. ERR_INPUT: 400 (nothing logged),
+ * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503.
+ * client: printable handle of the caller, or NULL. */
+int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *body, size_t len,
+		   const char *client, struct err *e) MUST_USE;
+const char *flow_chat_id(const struct flow_chat *c);     /* "chatcmpl-WORKER-N" */
+const char *flow_chat_record(const struct flow_chat *c); /* "WORKER/N": known from admission on */
+bool flow_chat_streams(const struct flow_chat *c);       /* "stream": true */
 bool flow_chat_wants_usage(const struct flow_chat *c);
 int64_t flow_chat_created(const struct flow_chat *c);
 
 enum flow_event { FLOW_TEXT, FLOW_END };
-/* Next piece of cleared text, or FLOW_END when the answer is complete and its record durable. An error has been recorded
- * as well as it could be; no more text follows. */
+/* Next piece of cleared text, or FLOW_END when the answer is complete and its record durable. An
+ * error has been recorded as well as it could be; no more text follows. */
 int flow_chat_next(struct flow_chat *c, struct cleared *text, struct err *e) MUST_USE;
-/* After FLOW_END: {finish_reason, prompt_tokens, completion_tokens, seed, hallmark:{record, index, leaf, receipt}}. Borrowed. */
+/* After FLOW_END: {finish_reason, prompt_tokens, completion_tokens, seed, hallmark:{record, index,
+ * leaf, receipt}}. Borrowed. */
 const json_t *flow_chat_result(const struct flow_chat *c);
-/* Ends it: before FLOW_END the reader is gone, and an "aborted" record is appended. NULL is fine. */
+/* Ends it: before FLOW_END the reader is gone, and an "aborted" record is appended. NULL is fine.
+ */
 void flow_chat_close(struct flow_chat *c);
 
-/* The receipt of an earlier answer as a .tlog-proof whose extra holds entry and disclosed fields. id: a chat id or "WORKER/N". ERR_NOTFOUND. */
-int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out, struct err *e) MUST_USE;
+/* The receipt of an earlier answer as a .tlog-proof whose extra holds entry and disclosed fields.
+ * id: a chat id or "WORKER/N". ERR_NOTFOUND. */
+int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out,
+			 struct err *e) MUST_USE;
 
-/* ---- the log ---------------------------------------------------------------------------------------------------- */
+/* ---- the log
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-/* path: a log folder or NULL (of the state folder). vkey NULL: the state folder's own. f may be NULL when both are given. Report: {ok, size,
- * root, origin, problems}. */
-int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report, struct err *e) MUST_USE;
-int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **report, struct err *e) MUST_USE;
+/* path: a log folder or NULL (of the state folder). vkey NULL: the state folder's own. f may be
+ * NULL when both are given. Report: {ok, size, root, origin, problems}. */
+int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report,
+		      struct err *e) MUST_USE;
+int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **report,
+		    struct err *e) MUST_USE;
 /* disclose: fields of the vault too. */
-int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report, struct err *e) MUST_USE;
-int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e) MUST_USE;
-/* A receipt file, checked with nothing but a verifier key. Report: {ok, index, type, entry, fields, detail}. */
-int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report, struct err *e) MUST_USE;
-int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor, json_t **report, struct err *e) MUST_USE;
+int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report,
+		    struct err *e) MUST_USE;
+int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out,
+		     struct err *e) MUST_USE;
+/* A receipt file, checked with nothing but a verifier key. Report: {ok, index, type, entry, fields,
+ * detail}. */
+int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report,
+		     struct err *e) MUST_USE;
+int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor,
+		     json_t **report, struct err *e) MUST_USE;
 
 struct flow_replay {
-	const char *ref;        /* another folder to compute with; NULL: the release of the record */
+	const char *ref; /* another folder to compute with; NULL: the release of the record */
 	bool has_seed;
-	uint64_t seed;          /* instead of the recorded one */
+	uint64_t seed; /* instead of the recorded one */
 	bool unsigned_ok;
 };
-/* Run the recorded request again. Report: {equal, first_difference, differences:[{field, recorded, found}], regime, tokens}. */
-int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report, struct err *e) MUST_USE;
+/* Run the recorded request again. Report: {equal, first_difference, differences:[{field, recorded,
+ * found}], regime, tokens}. */
+int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report,
+		      struct err *e) MUST_USE;
 
 /* What recovery found and did at flow_open: {completed:[...], undone:[...]}. Borrowed. */
 const json_t *flow_recovered(const struct flow *f);
 
-/* ---- selftest ------------------------------------------------------------------------------------------------------ */
+/* ---- selftest
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct flow_selftest {
 	const char *oracles, *tokenizer, *cases, *templates, *dump; /* paths; NULL: not asked */
 	unsigned threads;
 };
-/* All NULL: embedded fixtures and the segmentation property. Report: {cases:[{name, ok, max_error, tolerance}], passed, failed}. */
+/* All NULL: embedded fixtures and the segmentation property. Report: {cases:[{name, ok, max_error,
+ * tolerance}], passed, failed}. */
 int flow_selftest(const struct flow_selftest *t, json_t **report, struct err *e) MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
-/* What a fork declares (its card and files) beside what its weights say; contradictions become findings.
- * Source of the finding names: docs/formats.md, "findings". */
+/* What a fork declares (its card and files) beside what its weights say; contradictions become
+ * findings. Source of the finding names: docs/formats.md, "findings". */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/fork_model.h"
@@ -15,7 +15,8 @@ static void front_matter(const char *card, const char *key, char *out, size_t ro
 	if (!text_starts(card, "---"))
 		return;
 	const char *end = strstr(card + 3, "\n---");
-	for (const char *at = strchr(card, '\n'); at && end && at < end; at = strchr(at + 1, '\n')) {
+	for (const char *at = strchr(card, '\n'); at && end && at < end;
+	     at = strchr(at + 1, '\n')) {
 		size_t n = strlen(key);
 		if (strncmp(at + 1, key, n) != 0 || at[1 + n] != ':')
 			continue;
@@ -52,10 +53,11 @@ static void read_texts(struct flow_fork_model *m)
 	if (source_read_file(m->source, "tokenizer.json", LIMIT_JSON_BYTES, &b, &none) == 0)
 		m->tokenizer = digest_of(b.bytes, b.len);
 	buf_clear(&b);
-	if (source_read_file(m->source, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, &none) == 0) {
+	if (source_read_file(m->source, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, &none) ==
+	    0) {
 		m->chat_template = digest_of(b.bytes, b.len);
 	} else if (source_read_file(m->source, "tokenizer_config.json", MIB(8), &b, &none) == 0 &&
-	           json_read(&config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
+		   json_read(&config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
 		const char *text = json_string_value(json_object_get(config, "chat_template"));
 		if (text)
 			m->chat_template = digest_of(text, strlen(text));
@@ -81,7 +83,8 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	return 0;
 }
 
-int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out, struct err *e)
+int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,
+			 struct err *e)
 {
 	*out = (struct flow_fork_model){ 0 };
 	TRY(flow_ref_open(f, ref, &out->ref, e));
@@ -115,8 +118,16 @@ static void add(json_t *findings, const char *kind, const char *fmt, ...)
 static void config_findings(const json_t *a, const json_t *b, json_t *findings)
 {
 	static const char *const keys[] = {
-		"rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps", "eos_token_id", "bos_token_id",
-		"routed_scaling_factor", "num_experts_per_tok", "norm_topk_prob", "max_position_embeddings",
+		"rope_theta",
+		"rope_scaling",
+		"rope_parameters",
+		"rms_norm_eps",
+		"eos_token_id",
+		"bos_token_id",
+		"routed_scaling_factor",
+		"num_experts_per_tok",
+		"norm_topk_prob",
+		"max_position_embeddings",
 	};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
@@ -124,8 +135,8 @@ static void config_findings(const json_t *a, const json_t *b, json_t *findings)
 			continue;
 		char *from = x ? json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 		char *to = y ? json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-		add(findings, "F-CONFIG", "%s is %.100s in the parent and %.100s here", keys[i], from ? from : "absent",
-		    to ? to : "absent");
+		add(findings, "F-CONFIG", "%s is %.100s in the parent and %.100s here", keys[i],
+		    from ? from : "absent", to ? to : "absent");
 		free(from);
 		free(to);
 	}
@@ -137,30 +148,41 @@ static bool declares(const struct flow_fork_model *m, const char *parent_name)
 	return strlen(m->base) == n && strncmp(m->base, parent_name, n) == 0;
 }
 
-int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name, const struct flow_fork_model *suspect,
-                       const struct fork_comparison *c, json_t *findings, struct err *e)
+int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name,
+		       const struct flow_fork_model *suspect, const struct fork_comparison *c,
+		       json_t *findings, struct err *e)
 {
 	bool derived = c->verdict == FORK_IDENTICAL || c->verdict == FORK_DEPENDENT;
 	if (derived && !suspect->base[0])
-		add(findings, "F-PARENT-MISSING", "the card declares no base model; the weights depend on %s (p %.3g, effect %.3f)",
+		add(findings, "F-PARENT-MISSING",
+		    "the card declares no base model; the weights depend on %s (p %.3g, effect %.3f)",
 		    parent_name, c->p_value, c->effect);
 	else if (derived && !declares(suspect, parent_name))
-		add(findings, "F-PARENT-WRONG", "the card declares %s; the weights depend on %s (p %.3g, effect %.3f)", suspect->base,
-		    parent_name, c->p_value, c->effect);
+		add(findings, "F-PARENT-WRONG",
+		    "the card declares %s; the weights depend on %s (p %.3g, effect %.3f)",
+		    suspect->base, parent_name, c->p_value, c->effect);
 	else if (c->verdict == FORK_NO_EVIDENCE && declares(suspect, parent_name))
-		add(findings, "F-PARENT-WRONG", "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
-		    "%zu blocks)", parent_name, c->p_value, c->effect, c->blocks);
+		add(findings, "F-PARENT-WRONG",
+		    "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
+		    "%zu blocks)",
+		    parent_name, c->p_value, c->effect, c->blocks);
 	if (derived) {
 		config_findings(parent->config, suspect->config, findings);
 		if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
-			add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", parent_name);
+			add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s",
+			    parent_name);
 		if (!digest_equal(&parent->chat_template, &suspect->chat_template))
-			add(findings, "F-TEMPLATE", "the chat template differs from that of %s", parent_name);
-		if (strcmp(suspect->relation, "finetune") == 0 && c->changed > 0 && c->rounding > 0.99)
-			add(findings, "F-RELATION", "declared as finetune; every changed matrix fits rounding to 8 bits");
+			add(findings, "F-TEMPLATE", "the chat template differs from that of %s",
+			    parent_name);
+		if (strcmp(suspect->relation, "finetune") == 0 && c->changed > 0 &&
+		    c->rounding > 0.99)
+			add(findings, "F-RELATION",
+			    "declared as finetune; every changed matrix fits rounding to 8 bits");
 		if (c->same > 0 && c->changed > 0)
-			add(findings, "F-FROZEN", "%llu of %llu tensors are identical to those of %s",
-			    (unsigned long long)c->same, (unsigned long long)(c->same + c->changed), parent_name);
+			add(findings, "F-FROZEN",
+			    "%llu of %llu tensors are identical to those of %s",
+			    (unsigned long long)c->same, (unsigned long long)(c->same + c->changed),
+			    parent_name);
 	}
 	return flow_json_ok(findings, e);
 }

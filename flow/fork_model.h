@@ -11,18 +11,22 @@ struct flow_fork_model {
 	struct source *source;
 	struct engine_tensors *tensors;
 	json_t *config;
-	struct fork_model model;       /* views of the above */
-	char base[256], relation[64];  /* declared in README.md's front matter; "" when not */
+	struct fork_model model;      /* views of the above */
+	char base[256], relation[64]; /* declared in README.md's front matter; "" when not */
 	char license[64];
-	struct digest tokenizer, chat_template; /* of tokenizer.json; of the template text; zero when absent */
+	struct digest tokenizer,
+		chat_template; /* of tokenizer.json; of the template text; zero when absent */
 };
 
-int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out, struct err *e) MUST_USE;
+int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,
+			 struct err *e) MUST_USE;
 void flow_fork_model_close(struct flow_fork_model *m);
 
-/* Contradictions between what the suspect's card declares and what was measured against one candidate, appended to findings as {kind, detail}.
- * parent_name: the candidate's registered name or folder. */
-int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name, const struct flow_fork_model *suspect,
-                       const struct fork_comparison *c, json_t *findings, struct err *e) MUST_USE;
+/* Contradictions between what the suspect's card declares and what was measured against one
+ * candidate, appended to findings as {kind, detail}. parent_name: the candidate's registered name
+ * or folder. */
+int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name,
+		       const struct flow_fork_model *suspect, const struct fork_comparison *c,
+		       json_t *findings, struct err *e) MUST_USE;
 
 #endif

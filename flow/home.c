@@ -80,7 +80,8 @@ static int open_store(struct flow *f, struct store **out, struct err *e)
 	return store_open(out, url, e);
 }
 
-/* The log's key is made with the log; its origin is derived from the key, so a copied folder keeps its name. */
+/* The log's key is made with the log; its origin is derived from the key, so a copied folder keeps
+ * its name. */
 static int open_log_key(struct flow *f, struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES];
@@ -99,7 +100,8 @@ static int open_log_key(struct flow *f, struct err *e)
 	struct buf vkey = { 0 };
 	rc = signing_public_export(pub, SIGNING_VKEY, f->origin, &vkey, e);
 	if (rc == 0 && vkey.len < sizeof f->vkey)
-		snprintf(f->vkey, sizeof f->vkey, "%.*s", (int)strcspn(vkey.bytes, "\n"), vkey.bytes);
+		snprintf(f->vkey, sizeof f->vkey, "%.*s", (int)strcspn(vkey.bytes, "\n"),
+			 vkey.bytes);
 	buf_free(&vkey);
 	return rc;
 }
@@ -118,9 +120,8 @@ static int open_log(struct flow *f, struct err *e)
 	return audit_log_open(&f->log, &o, e);
 }
 
-static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS flow_pending("
-	" dir TEXT PRIMARY KEY, root TEXT, package TEXT NOT NULL) STRICT;";
+static const char schema[] = "CREATE TABLE IF NOT EXISTS flow_pending("
+			     " dir TEXT PRIMARY KEY, root TEXT, package TEXT NOT NULL) STRICT;";
 
 int flow_home_stores(struct flow *f, struct err *e)
 {
@@ -138,11 +139,15 @@ static int open_parts(struct flow *f, struct err *e)
 	TRY(flow_path(f, "state.db", path, e));
 	bool there = file_exists(path);
 	if (f->read_only && !there)
-		return err_set(e, ERR_NOTFOUND, "no state in %s: publish or serve first, or run "
-		               "`hallmark registry rebuild` when only the log is left", f->home);
+		return err_set(e, ERR_NOTFOUND,
+			       "no state in %s: publish or serve first, or run "
+			       "`hallmark registry rebuild` when only the log is left",
+			       f->home);
 	TRY(flow_path(f, "log/checkpoint", path, e));
 	if (!there && file_exists(path))
-		return err_set(e, ERR_NOTFOUND, "%s has a log but no state.db: run `hallmark registry rebuild`", f->home);
+		return err_set(e, ERR_NOTFOUND,
+			       "%s has a log but no state.db: run `hallmark registry rebuild`",
+			       f->home);
 	if (!f->read_only)
 		TRY(make_folders(f, e));
 	TRY(flow_home_stores(f, e));
@@ -191,7 +196,8 @@ int flow_start(struct flow *f, struct err *e)
 {
 	if (f->started)
 		return 0;
-	json_t *body = json_pack("{s:s,s:s}", "build", FLOW_BUILD_ID, "worker", audit_log_worker(f->log));
+	json_t *body =
+		json_pack("{s:s,s:s}", "build", FLOW_BUILD_ID, "worker", audit_log_worker(f->log));
 	TRY(flow_json_ok(body, e));
 	struct audit_record r = { .type = "start", .n = audit_log_reserve(f->log), .body = body };
 	struct audit_receipt receipt;
@@ -201,7 +207,8 @@ int flow_start(struct flow *f, struct err *e)
 	return rc;
 }
 
-int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out, struct err *e)
+int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
+		struct err *e)
 {
 	if (f->read_only)
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
@@ -211,7 +218,8 @@ int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct au
 	return audit_log_append(f->log, r, out, e);
 }
 
-/* The stop record closes this worker's numbering; without it a verifier must assume records are missing. */
+/* The stop record closes this worker's numbering; without it a verifier must assume records are
+ * missing. */
 static void append_stop(struct flow *f)
 {
 	uint64_t n = audit_log_reserve(f->log);
@@ -254,12 +262,10 @@ int flow_identity(struct flow *f, const char *name, struct signing_identity **ou
 	TRY(flow_path(f, "keys", dir, e));
 	int rc = signing_identity_open(out, dir, name, f->passphrase, e);
 	if (rc == ERR_NOTFOUND)
-		return err_set(e, rc, "no key named %s in %s: make one with `hallmark key new --name %s`", name,
-		               dir, name);
+		return err_set(e, rc,
+			       "no key named %s in %s: make one with `hallmark key new --name %s`",
+			       name, dir, name);
 	return rc;
 }
 
-const json_t *flow_recovered(const struct flow *f)
-{
-	return f->recovered;
-}
+const json_t *flow_recovered(const struct flow *f) { return f->recovered; }

@@ -23,41 +23,48 @@ struct flow {
 	struct store *log_store; /* the log's connection to the same database */
 	struct registry *registry;
 	struct signing_identity *log_key;
-	struct audit_log *log;   /* NULL until the first look at it when read-only and there is no log */
+	struct audit_log
+		*log; /* NULL until the first look at it when read-only and there is no log */
 	char origin[128];
 	char vkey[512];
-	bool started;            /* this process has a start record */
+	bool started; /* this process has a start record */
 	json_t *recovered;
 };
 
 /* HOME/name into out[LIMIT_PATH_BYTES]. */
 int flow_path(const struct flow *f, const char *name, char *out, struct err *e) MUST_USE;
 
-/* The first two steps of flow_open, for rebuilding: the structure with its folder, then stores, index and log key. */
+/* The first two steps of flow_open, for rebuilding: the structure with its folder, then stores,
+ * index and log key. */
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
 
-/* Append a record with this process's next number; the first is preceded by a start record. body or fields as in audit.h; r->n is set here,
- * unless reserved says that it was before. */
-int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out, struct err *e) MUST_USE;
+/* Append a record with this process's next number; the first is preceded by a start record. body or
+ * fields as in audit.h; r->n is set here, unless reserved says that it was before. */
+int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
+		struct err *e) MUST_USE;
 int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
 
 /* Opens an identity of HOME/keys by name. */
-int flow_identity(struct flow *f, const char *name, struct signing_identity **out, struct err *e) MUST_USE;
+int flow_identity(struct flow *f, const char *name, struct signing_identity **out,
+		  struct err *e) MUST_USE;
 
 /* ---- trust.c ---- */
 
-/* Public keys that may sign releases: the file `key` alone, or own keys and trust.toml. f may be NULL with key. */
+/* Public keys that may sign releases: the file `key` alone, or own keys and trust.toml. f may be
+ * NULL with key. */
 struct flow_trust {
 	struct signing_public *key;
 	size_t count;
 };
-int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, struct err *e) MUST_USE;
+int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out,
+		    struct err *e) MUST_USE;
 void flow_trust_free(struct flow_trust *t);
 
 /* ---- ref.c ---- */
 
-/* A release or checkpoint as a folder. package files are unpacked to a temporary folder, removed by flow_ref_free. */
+/* A release or checkpoint as a folder. package files are unpacked to a temporary folder, removed by
+ * flow_ref_free. */
 struct flow_ref {
 	char folder[LIMIT_PATH_BYTES];
 	char temporary[64]; /* removed by flow_ref_free, or "" */
@@ -71,10 +78,10 @@ bool flow_name_ok(const char *name);
 
 /* ---- release.c ---- */
 
-/* The bundle of a folder, checked against trusted keys. *signer is the index of the key in t. ERR_NOTFOUND: unsigned;
- * ERR_VERIFY: no trusted key fits. */
-int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m, size_t *signer,
-                     struct err *e) MUST_USE;
+/* The bundle of a folder, checked against trusted keys. *signer is the index of the key in t.
+ * ERR_NOTFOUND: unsigned; ERR_VERIFY: no trusted key fits. */
+int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m,
+		     size_t *signer, struct err *e) MUST_USE;
 
 /* ---- publish.c, recover.c ---- */
 

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report, struct err *e)
+int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report,
+		      struct err *e)
 {
 	char own[LIMIT_PATH_BYTES];
 	if (!f && (!path || !vkey))
-		return err_set(e, ERR_USAGE, "give a log folder and its verifier key, or a state folder");
+		return err_set(e, ERR_USAGE,
+			       "give a log folder and its verifier key, or a state folder");
 	if (!path) {
 		TRY(flow_path(f, "log", own, e));
 		path = own;
@@ -21,18 +23,23 @@ int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t
 	int rc = audit_verify(path, vkey ? vkey : f->vkey, path == own ? f->store : NULL, v, e);
 	if (rc == 0) {
 		json_t *list = json_array();
-		for (size_t i = 0; i < v->problems && i < sizeof v->problem / sizeof *v->problem; i++)
-			json_array_append_new(list, json_pack("{s:s,s:s}", "kind", v->problem[i].kind, "detail", v->problem[i].text));
-		*report = json_pack("{s:b,s:I,s:o,s:s,s:o,s:I}", "ok", v->ok, "size", (json_int_t)v->size, "root",
-		                    flow_json_digest(&v->root), "origin", v->origin, "problems", list, "problem_count",
-		                    (json_int_t)v->problems);
+		for (size_t i = 0; i < v->problems && i < sizeof v->problem / sizeof *v->problem;
+		     i++)
+			json_array_append_new(list,
+					      json_pack("{s:s,s:s}", "kind", v->problem[i].kind,
+							"detail", v->problem[i].text));
+		*report = json_pack("{s:b,s:I,s:o,s:s,s:o,s:I}", "ok", v->ok, "size",
+				    (json_int_t)v->size, "root", flow_json_digest(&v->root),
+				    "origin", v->origin, "problems", list, "problem_count",
+				    (json_int_t)v->problems);
 		rc = flow_json_ok(*report, e);
 	}
 	free(v);
 	return rc;
 }
 
-static int read_entry(struct flow *f, uint64_t index, struct buf *text, json_t **entry, struct err *e)
+static int read_entry(struct flow *f, uint64_t index, struct buf *text, json_t **entry,
+		      struct err *e)
 {
 	TRY(audit_log_entry(f->log, index, text, e));
 	return json_read(entry, text->bytes, text->len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
@@ -48,7 +55,8 @@ int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **rep
 		json_t *entry = NULL;
 		rc = read_entry(f, i, &text, &entry, e);
 		if (rc == 0)
-			json_array_append_new(list, json_pack("{s:I,s:O}", "index", (json_int_t)i, "entry", entry));
+			json_array_append_new(list, json_pack("{s:I,s:O}", "index", (json_int_t)i,
+							      "entry", entry));
 		json_decref(entry);
 		buf_free(&text);
 	}
@@ -65,8 +73,8 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 		rc = audit_vault_read(f->log, index, &vault, e);
 	if (rc == 0) {
 		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
-		*report = json_pack("{s:I,s:o,s:O,s:O*}", "index", (json_int_t)index, "leaf", flow_json_digest(&leaf), "entry", entry,
-		                    "disclosed", vault);
+		*report = json_pack("{s:I,s:o,s:O,s:O*}", "index", (json_int_t)index, "leaf",
+				    flow_json_digest(&leaf), "entry", entry, "disclosed", vault);
 		rc = flow_json_ok(*report, e);
 	}
 	json_decref(entry);
@@ -75,8 +83,9 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 	return rc;
 }
 
-/* `extra` of a receipt: {"entry": canonical text, "fields": [...]}. It is not authenticated by the proof: the entry counts because its hash
- * is the proven leaf, the fields because their commitments give the entry's root. */
+/* `extra` of a receipt: {"entry": canonical text, "fields": [...]}. It is not authenticated by the
+ * proof: the entry counts because its hash is the proven leaf, the fields because their commitments
+ * give the entry's root. */
 static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e)
 {
 	struct buf text = { 0 };
@@ -87,7 +96,8 @@ static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf 
 	if (rc == ERR_NOTFOUND)
 		rc = 0; /* erased: the proof stands, nothing can be disclosed */
 	if (rc == 0) {
-		extra = json_pack("{s:s%,s:O*}", "entry", text.bytes, text.len, "fields", json_object_get(vault, "fields"));
+		extra = json_pack("{s:s%,s:O*}", "entry", text.bytes, text.len, "fields",
+				  json_object_get(vault, "fields"));
 		rc = flow_json_ok(extra, e);
 	}
 	if (rc == 0)
@@ -116,7 +126,8 @@ static int check_fields(const struct buf *entry, json_t *fields, json_t *report,
 	TRY(audit_fields_check(entry->bytes, entry->len, fields, e));
 	json_t *shown = json_object(), *item;
 	size_t i;
-	json_array_foreach(fields, i, item) {
+	json_array_foreach(fields, i, item)
+	{
 		const char *name = json_string_value(json_object_get(item, "name"));
 		if (name)
 			json_object_set(shown, name, json_object_get(item, "value"));
@@ -125,7 +136,8 @@ static int check_fields(const struct buf *entry, json_t *fields, json_t *report,
 	return 0;
 }
 
-/* The entry that a receipt carries: as extra's JSON member, or as the whole extra (the short form of response headers). */
+/* The entry that a receipt carries: as extra's JSON member, or as the whole extra (the short form
+ * of response headers). */
 static int entry_of(const struct buf *extra, struct buf *entry, json_t **fields, struct err *e)
 {
 	json_t *o = NULL;
@@ -150,9 +162,11 @@ static int check_receipt(const struct buf *proof, const char *vkey, json_t *repo
 	if (rc == 0)
 		rc = entry_of(&extra, &entry, &fields, e);
 	if (rc == 0)
-		rc = audit_proof_check(proof->bytes, proof->len, entry.bytes, entry.len, vkey, &index, e);
+		rc = audit_proof_check(proof->bytes, proof->len, entry.bytes, entry.len, vkey,
+				       &index, e);
 	if (rc == 0)
-		rc = json_read(&parsed, entry.bytes, entry.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+		rc = json_read(&parsed, entry.bytes, entry.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+			       e);
 	if (rc == 0) {
 		json_object_set_new(report, "index", json_integer((json_int_t)index));
 		json_object_set(report, "type", json_object_get(parsed, "type"));
@@ -199,11 +213,13 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 	return rc;
 }
 
-int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor, json_t **report, struct err *e)
+int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor,
+		     json_t **report, struct err *e)
 {
 	struct audit_receipt receipt;
 	TRY(flow_start(f, e));
 	TRY(audit_vault_erase(f->log, NULL, index, ground, actor, &receipt, e));
-	*report = json_pack("{s:I,s:I}", "erased", (json_int_t)index, "index", (json_int_t)receipt.index);
+	*report = json_pack("{s:I,s:I}", "erased", (json_int_t)index, "index",
+			    (json_int_t)receipt.index);
 	return flow_json_ok(*report, e);
 }

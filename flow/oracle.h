@@ -4,8 +4,10 @@
 
 #include "base/json.h"
 
-/* Load DIR/CASE as a model, compute what its expected.safetensors holds, compare. Appends {name, ok, max_error, tolerance, detail} to cases;
- * with dump, writes DUMP/CASE/computed.safetensors. An error is for the selftest itself (the dump cannot be written). */
-int flow_oracle_run(const char *dir, const char *name, unsigned threads, const char *dump, json_t *cases, struct err *e) MUST_USE;
+/* Load DIR/CASE as a model, compute what its expected.safetensors holds, compare. Appends {name,
+ * ok, max_error, tolerance, detail} to cases; with dump, writes DUMP/CASE/computed.safetensors. An
+ * error is for the selftest itself (the dump cannot be written). */
+int flow_oracle_run(const char *dir, const char *name, unsigned threads, const char *dump,
+		    json_t *cases, struct err *e) MUST_USE;
 
 #endif

@@ -24,14 +24,16 @@ static int read_pack(void *ctx, const char *name, struct buf *out, struct err *e
 	return file_read(path, LIMIT_TOML_BYTES, out, e);
 }
 
-static int parse_file(const char *path, struct policy **out, struct policy_problems *problems, struct err *e)
+static int parse_file(const char *path, struct policy **out, struct policy_problems *problems,
+		      struct err *e)
 {
 	struct buf text = { 0 };
 	struct near n;
 	const char *slash = strrchr(path, '/');
 	snprintf(n.dir, sizeof n.dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 	TRY(file_read(path, LIMIT_TOML_BYTES, &text, e));
-	int rc = policy_parse(out, text.bytes ? text.bytes : "", text.len, &(struct policy_packs){ read_pack, &n }, problems, e);
+	int rc = policy_parse(out, text.bytes ? text.bytes : "", text.len,
+			      &(struct policy_packs){ read_pack, &n }, problems, e);
 	buf_free(&text);
 	return rc;
 }
@@ -40,8 +42,9 @@ static json_t *list_problems(const struct policy_problems *p)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < p->count; i++)
-		json_array_append_new(list, json_pack("{s:i,s:i,s:s}", "line", p->item[i].line, "column", p->item[i].column, "text",
-		                                      p->item[i].text));
+		json_array_append_new(list,
+				      json_pack("{s:i,s:i,s:s}", "line", p->item[i].line, "column",
+						p->item[i].column, "text", p->item[i].text));
 	return list;
 }
 
@@ -54,7 +57,8 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 	if (rc == ERR_INPUT && problems.count)
 		rc = 0;
 	if (rc == 0) {
-		*report = json_pack("{s:b,s:o}", "ok", problems.count == 0, "problems", list_problems(&problems));
+		*report = json_pack("{s:b,s:o}", "ok", problems.count == 0, "problems",
+				    list_problems(&problems));
 		rc = flow_json_ok(*report, e);
 	}
 	policy_problems_free(&problems);
@@ -67,8 +71,9 @@ static int parse_or_say(const char *path, struct policy **out, struct err *e)
 	struct policy_problems problems = { 0 };
 	int rc = parse_file(path, out, &problems, e);
 	if (rc == ERR_INPUT && problems.count)
-		rc = err_set(e, ERR_INPUT, "%s line %d: %s%s", path, problems.item[0].line, problems.item[0].text,
-		             problems.count > 1 ? " (and more: see `hallmark policy check`)" : "");
+		rc = err_set(e, ERR_INPUT, "%s line %d: %s%s", path, problems.item[0].line,
+			     problems.item[0].text,
+			     problems.count > 1 ? " (and more: see `hallmark policy check`)" : "");
 	policy_problems_free(&problems);
 	return rc;
 }
@@ -82,7 +87,8 @@ int flow_policy_test(const char *path, json_t **report, struct err *e)
 	int rc = policy_test(p, &passed, &failures, e);
 	policy_free(p);
 	TRY(rc);
-	*report = json_pack("{s:b,s:I,s:o}", "ok", json_array_size(failures) == 0, "passed", (json_int_t)passed, "failures", failures);
+	*report = json_pack("{s:b,s:I,s:o}", "ok", json_array_size(failures) == 0, "passed",
+			    (json_int_t)passed, "failures", failures);
 	return flow_json_ok(*report, e);
 }
 
@@ -104,10 +110,12 @@ int flow_policy_packs(json_t **report, struct err *e)
 	return flow_json_ok(*report, e);
 }
 
-int flow_profile_load(const char *path, struct policy_profile **out, struct buf *bundle, struct err *e)
+int flow_profile_load(const char *path, struct policy_profile **out, struct buf *bundle,
+		      struct err *e)
 {
 	int rc = file_read(path, LIMIT_TOML_BYTES, bundle, e);
-	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC || memcmp(bundle->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) != 0)) {
+	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC ||
+			memcmp(bundle->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) != 0)) {
 		buf_clear(bundle);
 		rc = flow_policy_compile(path, bundle, e);
 	}
@@ -119,9 +127,11 @@ json_t *flow_findings_json(const struct filter_record *r)
 	json_t *list = json_array();
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
-		json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:s}", "rule", x->rules, "detector", x->detector, "start",
-		                                      (json_int_t)x->start, "end", (json_int_t)x->end, "action",
-		                                      filter_action_name(x->action)));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:s,s:I,s:I,s:s}", "rule", x->rules,
+						"detector", x->detector, "start",
+						(json_int_t)x->start, "end", (json_int_t)x->end,
+						"action", filter_action_name(x->action)));
 	}
 	return list;
 }
@@ -161,8 +171,8 @@ static const char *strongest(const struct filter_record *r)
 	return best < 0 ? "none" : filter_action_name((enum filter_action)best);
 }
 
-static int feed(struct filter_stream *f, const char *text, size_t len, const uint32_t *pieces, size_t count, struct buf *out,
-                struct err *e)
+static int feed(struct filter_stream *f, const char *text, size_t len, const uint32_t *pieces,
+		size_t count, struct buf *out, struct err *e)
 {
 	struct cleared c;
 	int rc = FILTER_OPEN;
@@ -182,8 +192,8 @@ static int feed(struct filter_stream *f, const char *text, size_t len, const uin
 	return rc < 0 ? rc : buf_done(out, e);
 }
 
-int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces, size_t count, json_t **report,
-                      struct err *e)
+int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces,
+		      size_t count, json_t **report, struct err *e)
 {
 	struct filter_set *set = s->profile->set[POLICY_OUTPUT];
 	struct filter_stream *f = NULL;
@@ -192,8 +202,9 @@ int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, cons
 	int rc = feed(f, text, len, pieces, count, &out, e);
 	if (rc == 0) {
 		const struct filter_record *r = filter_stream_record(f);
-		*report = json_pack("{s:s,s:o,s:s%,s:I}", "action", strongest(r), "findings", flow_findings_json(r), "output",
-		                    out.bytes ? out.bytes : "", out.len, "held_max", (json_int_t)filter_stream_held_max(f));
+		*report = json_pack("{s:s,s:o,s:s%,s:I}", "action", strongest(r), "findings",
+				    flow_findings_json(r), "output", out.bytes ? out.bytes : "",
+				    out.len, "held_max", (json_int_t)filter_stream_held_max(f));
 		rc = flow_json_ok(*report, e);
 	}
 	filter_stream_close(f);

@@ -1,9 +1,11 @@
-/* Publish: folder -> tensor directory -> manifest -> signatures, staged beside the model -> log append and registry row in one
- * transaction (the commit point) -> renames -> receipt. Before the append nothing is visible; after it, recovery completes.
+/* Publish: folder -> tensor directory -> manifest -> signatures, staged beside the model -> log
+ * append and registry row in one transaction (the commit point) -> renames -> receipt. Before the
+ * append nothing is visible; after it, recovery completes.
  *
  *   DIR/                      the model; gets model.sig, hallmark.chunks, hallmark.tensors
- *   DIR.hallmark/             manifest.json, manifest.json.minisig, provenance.json, publisher.pub, receipt.tlog-proof
- *   DIR.hallmark.part/        all of it while staged; its existence means "not finished" */
+ *   DIR.hallmark/             manifest.json, manifest.json.minisig, provenance.json, publisher.pub,
+ * receipt.tlog-proof DIR.hallmark.part/        all of it while staged; its existence means "not
+ * finished" */
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/engine.h"
@@ -39,8 +41,11 @@ static int pending_write(struct flow *f, const struct flow_pending *p, struct er
 {
 	struct store_stmt *st;
 	char root[DIGEST_TEXT_ROOM];
-	TRY(store_prepare(f->store, "INSERT INTO flow_pending(dir, root, package) VALUES($1, $2, $3) "
-	                  "ON CONFLICT(dir) DO UPDATE SET root = excluded.root, package = excluded.package", &st, e));
+	TRY(store_prepare(
+		f->store,
+		"INSERT INTO flow_pending(dir, root, package) VALUES($1, $2, $3) "
+		"ON CONFLICT(dir) DO UPDATE SET root = excluded.root, package = excluded.package",
+		&st, e));
 	digest_text(&p->root, root);
 	store_bind_text(st, 1, p->dir);
 	store_bind_text(st, 2, p->has_root ? root : NULL);
@@ -94,22 +99,26 @@ static int hash_folder(struct job *j, struct err *e)
 		rc = err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		const struct engine_tensor *w = engine_tensors_at(t, i);
-		range[i] = (struct signing_range){ w->name, engine_dtype_name(w->dtype), w->shape, w->rank,
-			                           w->file, w->begin, w->bytes };
+		range[i] = (struct signing_range){ w->name,  engine_dtype_name(w->dtype),
+						   w->shape, w->rank,
+						   w->file,  w->begin,
+						   w->bytes };
 	}
 	if (rc == 0)
-		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet, &j->manifest, e);
+		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet,
+					   &j->manifest, e);
 	free(range);
 	engine_tensors_close(t);
 	source_close(src);
 	return rc;
 }
 
-static int parent_of(struct job *j, struct registry_release *release, struct signing_parent *out, struct err *e)
+static int parent_of(struct job *j, struct registry_release *release, struct signing_parent *out,
+		     struct err *e)
 {
 	TRY(registry_find(j->flow->registry, j->want->parent, release, e));
-	*out = (struct signing_parent){ release->model, j->want->kind ? j->want->kind : "train", release->license,
-		                        release->root };
+	*out = (struct signing_parent){ release->model, j->want->kind ? j->want->kind : "train",
+					release->license, release->root };
 	return 0;
 }
 
@@ -127,12 +136,16 @@ static int sign_staged(struct job *j, struct err *e)
 	char comment[400];
 	snprintf(comment, sizeof comment, "model:%s version:%s", j->want->name, j->want->version);
 	TRY(stage_buf(j, MANIFEST ".minisig",
-	              signing_minisign(j->key, m->payload.bytes, m->payload.len, comment, &b, e), &b, e));
+		      signing_minisign(j->key, m->payload.bytes, m->payload.len, comment, &b, e),
+		      &b, e));
 	TRY(stage_buf(j, PROVENANCE,
-	              signing_provenance(j->key, m, j->want->kind ? j->want->kind : "train", &parent, parents,
-	                                 env_now_us(j->flow->env), &b, e), &b, e));
+		      signing_provenance(j->key, m, j->want->kind ? j->want->kind : "train",
+					 &parent, parents, env_now_us(j->flow->env), &b, e),
+		      &b, e));
 	return stage_buf(j, "publisher.pub",
-	                 signing_public_export(signing_identity_public(j->key), SIGNING_DOCUMENT, NULL, &b, e), &b, e);
+			 signing_public_export(signing_identity_public(j->key), SIGNING_DOCUMENT,
+					       NULL, &b, e),
+			 &b, e);
 }
 
 /* ---- the commit point ---- */
@@ -148,15 +161,16 @@ static int release_body(struct job *j, json_t **out, struct err *e)
 	struct registry_release release;
 	if (j->want->parent) {
 		TRY(registry_find(j->flow->registry, j->want->parent, &release, e));
-		json_array_append_new(parents, json_pack("{s:s,s:o,s:s}", "name", release.model, "root",
-		                                         flow_json_digest(&release.root), "relation",
-		                                         j->want->kind ? j->want->kind : "train"));
+		json_array_append_new(parents,
+				      json_pack("{s:s,s:o,s:s}", "name", release.model, "root",
+						flow_json_digest(&release.root), "relation",
+						j->want->kind ? j->want->kind : "train"));
 	}
-	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:I,s:I}", "model", j->want->name, "version",
-	                 j->want->version, "root", flow_json_digest(&j->manifest.root), "manifest",
-	                 flow_json_digest(&manifest), "publisher", pub->name, "keyid", pub->p256_keyid, "license",
-	                 j->license, "parents", parents, "files", (json_int_t)j->manifest.file_count, "bytes",
-	                 (json_int_t)bytes);
+	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:I,s:I}", "model", j->want->name,
+			 "version", j->want->version, "root", flow_json_digest(&j->manifest.root),
+			 "manifest", flow_json_digest(&manifest), "publisher", pub->name, "keyid",
+			 pub->p256_keyid, "license", j->license, "parents", parents, "files",
+			 (json_int_t)j->manifest.file_count, "bytes", (json_int_t)bytes);
 	return flow_json_ok(*out, e);
 }
 
@@ -180,7 +194,8 @@ static int move_if_there(const char *staging, const char *dir, const char *name,
 	return file_exists(from) ? file_rename_durable(from, to, e) : 0;
 }
 
-static int write_receipt(struct flow *f, const char *staging, const struct digest *root, struct err *e)
+static int write_receipt(struct flow *f, const char *staging, const struct digest *root,
+			 struct err *e)
 {
 	char ref[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
 	struct registry_release release;
@@ -231,7 +246,8 @@ int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err
 		TRY(move_if_there(staging, p->dir, SIGNING_BUNDLE, e));
 		TRY(write_receipt(f, staging, &p->root, e));
 		env_step(f->env, "publish.receipt");
-		TRY(file_remove_tree(final, e)); /* the folder of an earlier release of the same directory */
+		TRY(file_remove_tree(
+			final, e)); /* the folder of an earlier release of the same directory */
 		TRY(file_rename_durable(staging, final, e));
 	}
 	env_step(f->env, "publish.renamed");
@@ -261,7 +277,8 @@ static void read_license(const char *dir, char out[64])
 	struct buf card = { 0 };
 	struct err ignored;
 	snprintf(out, 64, "unknown");
-	if (file_join(path, dir, "README.md", &ignored) == 0 && file_read(path, MIB(4), &card, &ignored) == 0) {
+	if (file_join(path, dir, "README.md", &ignored) == 0 &&
+	    file_read(path, MIB(4), &card, &ignored) == 0) {
 		const char *at = card.len ? strstr(card.bytes, "\nlicense:") : NULL;
 		if (at) {
 			at += strlen("\nlicense:");
@@ -275,16 +292,22 @@ static void read_license(const char *dir, char out[64])
 static int check_wanted(struct job *j, struct err *e)
 {
 	const struct flow_publish *p = j->want;
-	static const char *const kinds[] = { "train", "fine-tune", "merge", "quantize", "convert", "prune" };
+	static const char *const kinds[] = { "train",    "fine-tune", "merge",
+					     "quantize", "convert",   "prune" };
 	if (!flow_name_ok(p->name))
-		return err_set(e, ERR_USAGE, "name %s: expected ORG/MODEL of letters, digits, '.', '_' and '-'", p->name);
+		return err_set(e, ERR_USAGE,
+			       "name %s: expected ORG/MODEL of letters, digits, '.', '_' and '-'",
+			       p->name);
 	if (!p->version[0] || strlen(p->version) > 60 || strpbrk(p->version, "/@ \t\n"))
-		return err_set(e, ERR_USAGE, "version \"%s\": expected something like 1.2.0", p->version);
+		return err_set(e, ERR_USAGE, "version \"%s\": expected something like 1.2.0",
+			       p->version);
 	bool known = !p->kind;
 	for (size_t i = 0; !known && i < sizeof kinds / sizeof *kinds; i++)
 		known = strcmp(p->kind, kinds[i]) == 0;
 	if (!known)
-		return err_set(e, ERR_USAGE, "kind %s: train, fine-tune, merge, quantize, convert or prune", p->kind);
+		return err_set(e, ERR_USAGE,
+			       "kind %s: train, fine-tune, merge, quantize, convert or prune",
+			       p->kind);
 	if (!file_is_dir(p->dir))
 		return err_set(e, ERR_NOTFOUND, "%s is not a folder", p->dir);
 	TRY(full_path(p->dir, j->pending.dir, e));
@@ -312,8 +335,10 @@ static int check_version(struct job *j, struct err *e)
 	if (rc < 0)
 		return err_set(e, rc, "%s", none.text);
 	if (digest_equal(&there.root, &j->manifest.root))
-		return err_set(e, ERR_CONFLICT, "%s is published already, with this very content", ref);
-	return err_set(e, ERR_CONFLICT, "%s is published already with other content: choose a new version", ref);
+		return err_set(e, ERR_CONFLICT, "%s is published already, with this very content",
+			       ref);
+	return err_set(e, ERR_CONFLICT,
+		       "%s is published already with other content: choose a new version", ref);
 }
 
 static int run(struct job *j, struct err *e)
@@ -348,12 +373,14 @@ static int describe(struct job *j, json_t **report, struct err *e)
 	TRY(file_join(bundle, j->pending.dir, SIGNING_BUNDLE, e));
 	TRY(file_join(receipt, j->final, RECEIPT, e));
 	TRY(release_body(j, &body, e));
-	*report = json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:s,s:s,s:s*,s:b}", "root", json_object_get(body, "root"),
-	                    "manifest", json_object_get(body, "manifest"), "name", j->want->name, "version",
-	                    j->want->version, "files", json_object_get(body, "files"), "bytes",
-	                    json_object_get(body, "bytes"), "index", (json_int_t)j->receipt.index, "receipt", receipt,
-	                    "bundle", bundle, "package", j->pending.package[0] ? j->pending.package : NULL, "dry_run",
-	                    j->want->dry_run);
+	*report = json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:s,s:s,s:s*,s:b}", "root",
+			    json_object_get(body, "root"), "manifest",
+			    json_object_get(body, "manifest"), "name", j->want->name, "version",
+			    j->want->version, "files", json_object_get(body, "files"), "bytes",
+			    json_object_get(body, "bytes"), "index", (json_int_t)j->receipt.index,
+			    "receipt", receipt, "bundle", bundle, "package",
+			    j->pending.package[0] ? j->pending.package : NULL, "dry_run",
+			    j->want->dry_run);
 	json_decref(body);
 	return flow_json_ok(*report, e);
 }
@@ -365,8 +392,10 @@ int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report, 
 	int rc = run(&j, e);
 	if (rc == 0)
 		rc = describe(&j, report, e);
-	if ((rc < 0 || p->dry_run) && j.pending.dir[0] && j.receipt.leaf.bytes[0] == 0 && j.receipt.index == 0) {
-		/* Nothing was committed: take the staging back. What fails here, the next recovery does. */
+	if ((rc < 0 || p->dry_run) && j.pending.dir[0] && j.receipt.leaf.bytes[0] == 0 &&
+	    j.receipt.index == 0) {
+		/* Nothing was committed: take the staging back. What fails here, the next recovery
+		 * does. */
 		struct err ignored;
 		if (j.staging[0] && file_remove_tree(j.staging, &ignored) == 0)
 			(void)!pending_delete(f, j.pending.dir, &ignored);

@@ -1,5 +1,6 @@
-/* Registry rebuild: the log is the truth. Recreates a missing state.db from the published log folder; what the vault held is gone and is
- * listed as no longer disclosable. Runs where flow_open cannot: there is no head to open. */
+/* Registry rebuild: the log is the truth. Recreates a missing state.db from the published log
+ * folder; what the vault held is gone and is listed as no longer disclosable. Runs where flow_open
+ * cannot: there is no head to open. */
 #include "base/file.h"
 #include "flow/home.h"
 
@@ -25,12 +26,14 @@ static int describe(struct flow *f, uint64_t lost, json_t **report, struct err *
 	TRY(count_rows(f->store, "SELECT count(*) FROM log_entry", &entries, e));
 	int rc = registry_export(f->registry, &text, e);
 	if (rc == 0)
-		rc = json_read(&exported, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
+		rc = json_read(&exported, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH,
+			       e);
 	if (rc == 0) {
 		list = json_pack("{s:I,s:I,s:I,s:I}", "size", entries, "releases",
-		                 (json_int_t)json_array_size(json_object_get(exported, "releases")), "forks",
-		                 (json_int_t)json_array_size(json_object_get(exported, "forks")), "undisclosable",
-		                 (json_int_t)lost);
+				 (json_int_t)json_array_size(json_object_get(exported, "releases")),
+				 "forks",
+				 (json_int_t)json_array_size(json_object_get(exported, "forks")),
+				 "undisclosable", (json_int_t)lost);
 		rc = flow_json_ok(list, e);
 	}
 	json_decref(exported);
@@ -44,8 +47,12 @@ static int rebuild(struct flow *f, json_t **report, struct err *e)
 	uint64_t lost = 0;
 	TRY(flow_home_stores(f, e));
 	struct audit_options o = {
-		.home = f->home, .store = f->log_store, .key = f->log_key, .origin = f->origin,
-		.hook = { registry_apply, f->registry }, .env = f->env,
+		.home = f->home,
+		.store = f->log_store,
+		.key = f->log_key,
+		.origin = f->origin,
+		.hook = { registry_apply, f->registry },
+		.env = f->env,
 	};
 	TRY(audit_rebuild(&o, f->vkey, &lost, e));
 	return describe(f, lost, report, e);
@@ -63,7 +70,8 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 	if (rc == 0)
 		rc = flow_path(f, "state.db", path, e);
 	if (rc == 0 && file_exists(path))
-		rc = err_set(e, ERR_CONFLICT, "%s exists: move it away first; rebuild makes a new one", path);
+		rc = err_set(e, ERR_CONFLICT,
+			     "%s exists: move it away first; rebuild makes a new one", path);
 	if (rc == 0)
 		rc = rebuild(f, report, e);
 	flow_close(f);

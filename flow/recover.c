@@ -1,7 +1,7 @@
 /* Recover: complete or undo what a crash left. Run at every opening for writing; idempotent.
  *
- * The log repairs itself when it opens (audit_log_open). Here: publications whose release is in the log are completed, others
- * are undone. */
+ * The log repairs itself when it opens (audit_log_open). Here: publications whose release is in the
+ * log are completed, others are undone. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
@@ -11,9 +11,11 @@
 static int read_pending(struct store_stmt *st, struct flow_pending *p, struct err *e)
 {
 	*p = (struct flow_pending){ 0 };
-	const char *dir = store_text(st, 0), *root = store_text(st, 1), *package = store_text(st, 2);
+	const char *dir = store_text(st, 0), *root = store_text(st, 1),
+		   *package = store_text(st, 2);
 	if (!dir || strlen(dir) >= sizeof p->dir || strlen(package) >= sizeof p->package)
-		return err_set(e, ERR_INPUT, "state.db: a pending publication has no usable folder");
+		return err_set(e, ERR_INPUT,
+			       "state.db: a pending publication has no usable folder");
 	strcpy(p->dir, dir);
 	strcpy(p->package, package);
 	p->has_root = root != NULL;
@@ -24,7 +26,9 @@ static int read_pending(struct store_stmt *st, struct flow_pending *p, struct er
 static int next_pending(struct flow *f, struct flow_pending *p, struct err *e)
 {
 	struct store_stmt *st;
-	TRY(store_prepare(f->store, "SELECT dir, root, package FROM flow_pending ORDER BY dir LIMIT 1", &st, e));
+	TRY(store_prepare(f->store,
+			  "SELECT dir, root, package FROM flow_pending ORDER BY dir LIMIT 1", &st,
+			  e));
 	int rc = store_step(st, e);
 	if (rc == 1) {
 		int read = read_pending(st, p, e);
@@ -53,7 +57,8 @@ static int recover_one(struct flow *f, const struct flow_pending *p, struct err 
 	int found = p->has_root ? registry_find(f->registry, ref, &release, &none) : ERR_NOTFOUND;
 	if (found == 0) {
 		TRY(flow_publish_finish(f, p, e));
-		json_array_append_new(json_object_get(f->recovered, "completed"), json_string(p->dir));
+		json_array_append_new(json_object_get(f->recovered, "completed"),
+				      json_string(p->dir));
 		return 0;
 	}
 	if (found != ERR_NOTFOUND)

@@ -9,11 +9,14 @@
 
 bool flow_name_ok(const char *name)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *slash = strchr(name, '/');
-	if (!slash || slash == name || !slash[1] || strlen(name) > 200 || name[0] == '.' || slash[1] == '.')
+	if (!slash || slash == name || !slash[1] || strlen(name) > 200 || name[0] == '.' ||
+	    slash[1] == '.')
 		return false;
-	return strspn(name, allowed) == (size_t)(slash - name) && slash[1 + strspn(slash + 1, allowed)] == 0;
+	return strspn(name, allowed) == (size_t)(slash - name) &&
+	       slash[1 + strspn(slash + 1, allowed)] == 0;
 }
 
 static int resolve_folder(const char *path, struct flow_ref *out, struct err *e)
@@ -21,7 +24,9 @@ static int resolve_folder(const char *path, struct flow_ref *out, struct err *e)
 	char *full = realpath(path, NULL);
 	if (!full)
 		return err_errno(e, "open %s", path);
-	int rc = strlen(full) < sizeof out->folder ? 0 : err_set(e, ERR_INPUT, "path too long: %s", path);
+	int rc = strlen(full) < sizeof out->folder
+			 ? 0
+			 : err_set(e, ERR_INPUT, "path too long: %s", path);
 	if (rc == 0)
 		strcpy(out->folder, full);
 	free(full);
@@ -51,7 +56,8 @@ int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct 
 	*out = (struct flow_ref){ 0 };
 	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
 		if (text_starts(ref, remote[i]))
-			return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s references", remote[i]);
+			return err_set(e, ERR_UNSUPPORTED,
+				       "not available in this version: %s references", remote[i]);
 	if (file_is_dir(ref))
 		return resolve_folder(ref, out, e);
 	if (file_exists(ref))
@@ -60,7 +66,8 @@ int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct 
 		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a package file", ref);
 	TRY(registry_find(f->registry, ref, &out->release, e));
 	if (!out->release.location[0])
-		return err_set(e, ERR_NOTFOUND, "%s is registered, but its files are not on this machine", ref);
+		return err_set(e, ERR_NOTFOUND,
+			       "%s is registered, but its files are not on this machine", ref);
 	out->registered = true;
 	return resolve_folder(out->release.location, out, e);
 }

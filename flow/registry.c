@@ -1,4 +1,5 @@
-/* The registry's verbs. Every change is a log entry; the registry's rows follow from it in the same transaction. */
+/* The registry's verbs. Every change is a log entry; the registry's rows follow from it in the same
+ * transaction. */
 #include "base/file.h"
 #include "flow/home.h"
 
@@ -12,9 +13,9 @@ int flow_registry_export(struct flow *f, struct buf *out, struct err *e)
 
 static json_t *describe(const struct registry_release *r)
 {
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:s}", "model", r->model, "version", r->version, "root",
-	                 flow_json_digest(&r->root), "publisher", r->publisher, "license", r->license, "index",
-	                 (json_int_t)r->log_index, "location", r->location);
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:s}", "model", r->model, "version", r->version,
+			 "root", flow_json_digest(&r->root), "publisher", r->publisher, "license",
+			 r->license, "index", (json_int_t)r->log_index, "location", r->location);
 }
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e)
@@ -32,19 +33,33 @@ int flow_registry_list(struct flow *f, json_t **report, struct err *e)
 	return flow_json_ok(*report, e);
 }
 
-int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report, struct err *e)
+int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct err *e)
+{
+	struct registry_release r;
+	TRY(registry_find(f->registry, ref, &r, e));
+	*report = describe(&r);
+	return flow_json_ok(*report, e);
+}
+
+int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report,
+			struct err *e)
 {
 	struct registry_release r;
 	struct audit_receipt receipt;
-	if (!alias[0] || strlen(alias) > 60 || strspn(alias, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(alias))
-		return err_set(e, ERR_USAGE, "alias \"%s\": expected lower-case letters, digits, '-' and '_'", alias);
+	if (!alias[0] || strlen(alias) > 60 ||
+	    strspn(alias, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(alias))
+		return err_set(e, ERR_USAGE,
+			       "alias \"%s\": expected lower-case letters, digits, '-' and '_'",
+			       alias);
 	TRY(registry_find(f->registry, ref, &r, e));
-	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root", flow_json_digest(&r.root));
+	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root",
+				 flow_json_digest(&r.root));
 	TRY(flow_json_ok(body, e));
-	int rc = flow_append(f, &(struct audit_record){ .type = "registry", .body = body }, false, &receipt, e);
+	int rc = flow_append(f, &(struct audit_record){ .type = "registry", .body = body }, false,
+			     &receipt, e);
 	if (rc == 0)
 		*report = json_pack("{s:s,s:s,s:o,s:I}", "model", r.model, "alias", alias, "root",
-		                    flow_json_digest(&r.root), "index", (json_int_t)receipt.index);
+				    flow_json_digest(&r.root), "index", (json_int_t)receipt.index);
 	json_decref(body);
 	return rc < 0 ? rc : flow_json_ok(*report, e);
 }
@@ -55,6 +70,7 @@ int flow_registry_affected(struct flow *f, const char *ref, json_t **report, str
 	json_t *list = NULL;
 	TRY(registry_find(f->registry, ref, &r, e));
 	TRY(registry_affected(f->registry, &r.root, &list, e));
-	*report = json_pack("{s:s,s:o,s:o}", "model", r.model, "root", flow_json_digest(&r.root), "affected", list);
+	*report = json_pack("{s:s,s:o,s:o}", "model", r.model, "root", flow_json_digest(&r.root),
+			    "affected", list);
 	return flow_json_ok(*report, e);
 }

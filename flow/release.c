@@ -1,19 +1,21 @@
-/* Releases read back: verified and shown. A failed verification is a report with ok false, not an error. */
+/* Releases read back: verified and shown. A failed verification is a report with ok false, not an
+ * error. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
 
 #include <string.h>
 
-int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m, size_t *signer,
-                     struct err *e)
+int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m,
+		     size_t *signer, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	struct buf bundle = { 0 };
 	TRY(file_join(path, folder, SIGNING_BUNDLE, e));
 	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
 	if (rc == ERR_NOTFOUND)
-		rc = err_set(e, ERR_NOTFOUND, "%s has no " SIGNING_BUNDLE ": it is not a signed release", folder);
+		rc = err_set(e, ERR_NOTFOUND,
+			     "%s has no " SIGNING_BUNDLE ": it is not a signed release", folder);
 	else if (rc == 0)
 		rc = ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
@@ -21,7 +23,8 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 		*signer = i;
 	}
 	if (rc == ERR_VERIFY && t->count != 1)
-		rc = err_set(e, ERR_VERIFY, "%s: none of the %zu trusted keys made this signature", path, t->count);
+		rc = err_set(e, ERR_VERIFY, "%s: none of the %zu trusted keys made this signature",
+			     path, t->count);
 	buf_free(&bundle);
 	return rc;
 }
@@ -29,7 +32,7 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 static void add_check(json_t *report, const char *name, bool ok, const char *detail)
 {
 	json_array_append_new(json_object_get(report, "checks"),
-	                      json_pack("{s:s,s:b,s:s}", "name", name, "ok", ok, "detail", detail));
+			      json_pack("{s:s,s:b,s:s}", "name", name, "ok", ok, "detail", detail));
 	if (!ok)
 		json_object_set_new(report, "ok", json_false());
 }
@@ -38,14 +41,17 @@ static void add_failures(json_t *report, const struct signing_report *r)
 {
 	for (size_t i = 0; i < r->count; i++)
 		json_array_append_new(json_object_get(report, "failures"),
-		                      json_pack("{s:s,s:s?,s:s?,s:s?}", "path", r->difference[i].path, "tensor",
-		                                r->difference[i].tensor, "expected", r->difference[i].expected, "found",
-		                                r->difference[i].found));
+				      json_pack("{s:s,s:s?,s:s?,s:s?}", "path",
+						r->difference[i].path, "tensor",
+						r->difference[i].tensor, "expected",
+						r->difference[i].expected, "found",
+						r->difference[i].found));
 }
 
-/* The minisign signature beside the folder, when it is there: the same manifest, signed with Ed25519. */
-static int check_minisign(const char *folder, const struct signing_public *key, const struct signing_manifest *m,
-                          json_t *report, struct err *e)
+/* The minisign signature beside the folder, when it is there: the same manifest, signed with
+ * Ed25519. */
+static int check_minisign(const char *folder, const struct signing_public *key,
+			  const struct signing_manifest *m, json_t *report, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES + 64];
 	struct buf sig = { 0 };
@@ -55,15 +61,17 @@ static int check_minisign(const char *folder, const struct signing_public *key, 
 	int rc = file_read(path, MIB(1), &sig, e);
 	if (rc == 0) {
 		struct err why = { 0 };
-		int ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len, sig.bytes, sig.len, &why);
-		add_check(report, "minisign", ok == 0, ok == 0 ? "Ed25519 signature of the manifest is good" : why.text);
+		int ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len,
+						sig.bytes, sig.len, &why);
+		add_check(report, "minisign", ok == 0,
+			  ok == 0 ? "Ed25519 signature of the manifest is good" : why.text);
 	}
 	buf_free(&sig);
 	return rc;
 }
 
-static int verify_folder(const char *folder, const struct flow_trust *t, bool ignore_unsigned, bool quiet, json_t *report,
-                         struct err *e)
+static int verify_folder(const char *folder, const struct flow_trust *t, bool ignore_unsigned,
+			 bool quiet, json_t *report, struct err *e)
 {
 	struct signing_manifest m = { 0 };
 	struct signing_report r = { 0 };
@@ -77,16 +85,18 @@ static int verify_folder(const char *folder, const struct flow_trust *t, bool ig
 	}
 	TRY(rc);
 	const struct signing_public *key = &t->key[signer];
-	json_object_set_new(report, "signer", json_string(key->name[0] ? key->name : key->p256_keyid));
+	json_object_set_new(report, "signer",
+			    json_string(key->name[0] ? key->name : key->p256_keyid));
 	json_object_set_new(report, "root", flow_json_digest(&m.root));
 	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
 	rc = signing_manifest_check(&m, folder, ignore_unsigned, quiet, &r, e);
 	if (rc == 0) {
 		if (r.ok)
-			snprintf(detail, sizeof detail, "%zu files, %zu tensors, %llu bytes hashed", m.file_count,
-			         m.tensor_count, (unsigned long long)r.bytes);
+			snprintf(detail, sizeof detail, "%zu files, %zu tensors, %llu bytes hashed",
+				 m.file_count, m.tensor_count, (unsigned long long)r.bytes);
 		else
-			snprintf(detail, sizeof detail, "%zu differences from the signed manifest", r.count);
+			snprintf(detail, sizeof detail, "%zu differences from the signed manifest",
+				 r.count);
 		add_check(report, "files", r.ok, detail);
 		add_failures(report, &r);
 		rc = check_minisign(folder, key, &m, report, e);
@@ -96,22 +106,25 @@ static int verify_folder(const char *folder, const struct flow_trust *t, bool ig
 	return rc;
 }
 
-int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, bool quiet, json_t **report,
-                        struct err *e)
+int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
+			bool quiet, json_t **report, struct err *e)
 {
 	struct flow_ref r;
 	struct flow_trust t = { 0 };
 	*report = NULL;
 	int rc = flow_ref_open(f, ref, &r, e);
-	if (rc == ERR_INPUT || rc == ERR_VERIFY) { /* a package that must not be unpacked is a failed verification */
-		*report = json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer", "root", "checks",
-		                    "name", "package", "ok", false, "detail", e->text, "failures");
+	if (rc == ERR_INPUT ||
+	    rc == ERR_VERIFY) { /* a package that must not be unpacked is a failed verification */
+		*report = json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer",
+				    "root", "checks", "name", "package", "ok", false, "detail",
+				    e->text, "failures");
 		return flow_json_ok(*report, e);
 	}
 	TRY(rc);
 	rc = flow_trust_load(f, key, &t, e);
 	if (rc == 0) {
-		*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root", "checks", "failures");
+		*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root",
+				    "checks", "failures");
 		rc = flow_json_ok(*report, e);
 	}
 	if (rc == 0)
@@ -140,11 +153,13 @@ int flow_release_show(struct flow *f, const char *ref, json_t **report, struct e
 	if (rc == 0) {
 		json_t *files = json_array();
 		for (size_t i = 0; i < m.file_count; i++)
-			json_array_append_new(files, json_pack("{s:s,s:I,s:o}", "name", m.file[i].name, "bytes",
-			                                       (json_int_t)m.file[i].bytes, "digest",
-			                                       flow_json_digest(&m.file[i].digest)));
-		*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root", flow_json_digest(&m.root),
-		                    "verified", false, "files", files);
+			json_array_append_new(files,
+					      json_pack("{s:s,s:I,s:o}", "name", m.file[i].name,
+							"bytes", (json_int_t)m.file[i].bytes,
+							"digest",
+							flow_json_digest(&m.file[i].digest)));
+		*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root",
+				    flow_json_digest(&m.root), "verified", false, "files", files);
 		rc = flow_json_ok(*report, e);
 	}
 	signing_manifest_free(&m);

@@ -1,5 +1,6 @@
-/* Replay: run a recorded request again and compare the two records field by field. In canonical numerics every token, every emitted byte
- * and the digest of the last logits must come out the same; what differs is named. */
+/* Replay: run a recorded request again and compare the two records field by field. In canonical
+ * numerics every token, every emitted byte and the digest of the last logits must come out the
+ * same; what differs is named. */
 #include "base/text.h"
 #include "flow/service.h"
 
@@ -16,7 +17,8 @@ struct replay {
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
 static bool compared(enum flow_decision_field f)
 {
-	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING && f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
+	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING &&
+	       f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
 }
 
 static int load_record(struct replay *r, struct err *e)
@@ -24,17 +26,20 @@ static int load_record(struct replay *r, struct err *e)
 	struct buf text = { 0 };
 	int rc = audit_log_entry(r->flow->log, r->index, &text, e);
 	if (rc == 0)
-		rc = json_read(&r->entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+		rc = json_read(&r->entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+			       e);
 	if (rc == 0) {
 		const char *type = json_string_value(json_object_get(r->entry, "type"));
 		if (!type || strcmp(type, "decision") != 0)
-			rc = err_set(e, ERR_INPUT, "entry %llu is of type %s: only a decision can be replayed",
-			             (unsigned long long)r->index, type ? type : "?");
+			rc = err_set(e, ERR_INPUT,
+				     "entry %llu is of type %s: only a decision can be replayed",
+				     (unsigned long long)r->index, type ? type : "?");
 	}
 	if (rc == 0)
 		rc = audit_vault_read(r->flow->log, r->index, &r->vault, e);
 	if (rc == 0)
-		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"), e);
+		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
+					e);
 	buf_free(&text);
 	return rc;
 }
@@ -63,7 +68,8 @@ static int open_service(struct replay *r, const struct flow_replay *o, struct er
 		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
 		TRY(flow_path(r->flow, name, path, e));
 	}
-	return flow_service_open_replay(&r->service, r->flow, o->ref ? o->ref : root, o->unsigned_ok, bundle[0] ? path : NULL, e);
+	return flow_service_open_replay(&r->service, r->flow, o->ref ? o->ref : root,
+					o->unsigned_ok, bundle[0] ? path : NULL, e);
 }
 
 static int run(struct replay *r, const struct flow_replay *o, struct err *e)
@@ -73,11 +79,13 @@ static int run(struct replay *r, const struct flow_replay *o, struct err *e)
 	const char *seed = json_string_value(json_object_get(kept, "seed"));
 	struct flow_chat_given given = { .given = true, .seed = o->seed };
 	if (!json_is_string(request) || !seed)
-		return err_set(e, ERR_NOTFOUND, "entry %llu: the request was not retained", (unsigned long long)r->index);
+		return err_set(e, ERR_NOTFOUND, "entry %llu: the request was not retained",
+			       (unsigned long long)r->index);
 	given.created_us = (int64_t)json_integer_value(json_object_get(kept, "created_us"));
 	if (!o->has_seed)
 		TRY(text_parse_u64(seed, strlen(seed), &given.seed));
-	TRY(flow_chat_open_given(&r->chat, r->service, json_string_value(request), json_string_length(request), NULL, &given, e));
+	TRY(flow_chat_open_given(&r->chat, r->service, json_string_value(request),
+				 json_string_length(request), NULL, &given, e));
 	struct cleared text;
 	int rc;
 	do
@@ -93,8 +101,9 @@ static json_t *differences(const struct replay *r)
 		const char *was = recorded(r, (enum flow_decision_field)f);
 		const char *now = r->chat->field[f].value ? r->chat->field[f].value : "null";
 		if (compared((enum flow_decision_field)f) && strcmp(was, now) != 0)
-			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", flow_decision_names[f], "recorded", was, "found",
-			                                      now));
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field",
+							      flow_decision_names[f], "recorded",
+							      was, "found", now));
 	}
 	return list;
 }
@@ -107,7 +116,8 @@ static json_int_t first_token(const struct replay *r)
 	const uint32_t *id = r->chat->session ? engine_session_ids(r->chat->session, &count) : NULL;
 	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
 	for (size_t i = 0; i < most; i++)
-		if (i >= count || i >= json_array_size(was) || json_integer_value(json_array_get(was, i)) != (json_int_t)id[i])
+		if (i >= count || i >= json_array_size(was) ||
+		    json_integer_value(json_array_get(was, i)) != (json_int_t)id[i])
 			return (json_int_t)i;
 	return -1;
 }
@@ -119,18 +129,23 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 	char set[32];
 	plain(recorded(r, FIELD_KERNEL_SET), set, sizeof set);
 	const char *finish = r->chat->finish_reason;
-	*report = json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0, "first_difference",
-	                    first ? first : json_null(), "regime", "canonical", "kernels_recorded", set, "kernels_here",
-	                    engine_info(r->service->engine)->kernel_set, "tokens",
-	                    (json_int_t)json_array_size(json_object_get(json_object_get(r->vault, "retained"), "output_ids")),
-	                    "first_token", first_token(r), "finish_reason", finish ? finish : "");
+	*report =
+		json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0,
+			  "first_difference", first ? first : json_null(), "regime", "canonical",
+			  "kernels_recorded", set, "kernels_here",
+			  engine_info(r->service->engine)->kernel_set, "tokens",
+			  (json_int_t)json_array_size(
+				  json_object_get(json_object_get(r->vault, "retained"),
+						  "output_ids")),
+			  "first_token", first_token(r), "finish_reason", finish ? finish : "");
 	if (*report)
 		json_object_set(*report, "differences", list);
 	json_decref(list);
 	return flow_json_ok(*report, e);
 }
 
-int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report, struct err *e)
+int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report,
+		      struct err *e)
 {
 	struct replay r = { .flow = f, .index = index };
 	struct err ignored;

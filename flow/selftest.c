@@ -1,5 +1,6 @@
-/* Selftest: proves on the user's own machine that the engine computes, the tokenizer splits and the template renders what independent
- * implementations do. Without arguments: the segmentation property of the filters on built-in rules. */
+/* Selftest: proves on the user's own machine that the engine computes, the tokenizer splits and the
+ * template renders what independent implementations do. Without arguments: the segmentation
+ * property of the filters on built-in rules. */
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -30,7 +31,8 @@ static int list_cases(const char *dir, char ***out, size_t *count, struct err *e
 		return err_errno(e, "open %s", dir);
 	while ((x = readdir(d))) {
 		snprintf(path, sizeof path, "%s/%s/expected.safetensors", dir, x->d_name);
-		char **grown = file_exists(path) ? realloc(*out, (*count + 1) * sizeof *grown) : NULL;
+		char **grown =
+			file_exists(path) ? realloc(*out, (*count + 1) * sizeof *grown) : NULL;
 		if (grown) {
 			*out = grown;
 			grown[(*count)++] = strdup(x->d_name);
@@ -38,7 +40,8 @@ static int list_cases(const char *dir, char ***out, size_t *count, struct err *e
 	}
 	closedir(d);
 	if (*count == 0)
-		return err_set(e, ERR_NOTFOUND, "%s holds no oracle case (folders with expected.safetensors)", dir);
+		return err_set(e, ERR_NOTFOUND,
+			       "%s holds no oracle case (folders with expected.safetensors)", dir);
 	qsort(*out, *count, sizeof **out, by_name);
 	return 0;
 }
@@ -57,7 +60,8 @@ static int run_oracles(const struct flow_selftest *t, json_t *cases, struct err 
 	return rc;
 }
 
-static int write_dump(const struct flow_selftest *t, const char *name, struct buf *text, struct err *e)
+static int write_dump(const struct flow_selftest *t, const char *name, struct buf *text,
+		      struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	int rc = buf_done(text, e);
@@ -66,7 +70,8 @@ static int write_dump(const struct flow_selftest *t, const char *name, struct bu
 		if (rc == 0)
 			rc = file_join(path, t->dump, name, e);
 		if (rc == 0)
-			rc = file_write_durable(path, text->bytes ? text->bytes : "", text->len, 0644, e);
+			rc = file_write_durable(path, text->bytes ? text->bytes : "", text->len,
+						0644, e);
 	}
 	buf_free(text);
 	return rc;
@@ -74,8 +79,9 @@ static int write_dump(const struct flow_selftest *t, const char *name, struct bu
 
 static void add_case(json_t *cases, const char *name, bool ok, const char *detail)
 {
-	json_array_append_new(cases, json_pack("{s:s,s:b,s:f,s:f,s:s}", "name", name, "ok", ok, "max_error", ok ? 0.0 : 1.0,
-	                                       "tolerance", 0.0, "detail", detail));
+	json_array_append_new(cases, json_pack("{s:s,s:b,s:f,s:f,s:s}", "name", name, "ok", ok,
+					       "max_error", ok ? 0.0 : 1.0, "tolerance", 0.0,
+					       "detail", detail));
 }
 
 static bool same_ids(const json_t *want, const struct engine_ids *got)
@@ -90,20 +96,23 @@ static bool same_ids(const json_t *want, const struct engine_ids *got)
 
 /* ---- tokenizer ---- */
 
-static int tokenizer_line(const struct engine_tokenizer *tok, const json_t *want, size_t line, json_t *cases, struct buf *dump,
-                          struct err *e)
+static int tokenizer_line(const struct engine_tokenizer *tok, const json_t *want, size_t line,
+			  json_t *cases, struct buf *dump, struct err *e)
 {
 	const json_t *text = json_object_get(want, "text");
 	struct engine_ids ids = { 0 };
 	struct buf decoded = { 0 };
 	struct err why = { 0 };
 	char name[32];
-	int rc = engine_tokenizer_encode(tok, json_string_value(text), json_string_length(text), true, false, &ids, &why);
+	int rc = engine_tokenizer_encode(tok, json_string_value(text), json_string_length(text),
+					 true, false, &ids, &why);
 	if (rc == 0)
 		rc = engine_tokenizer_decode(tok, ids.id, ids.count, false, &decoded, &why);
 	const json_t *back = json_object_get(want, "decoded");
-	bool ok = rc == 0 && same_ids(json_object_get(want, "ids"), &ids) && json_string_length(back) == decoded.len &&
-	          memcmp(json_string_value(back), decoded.len ? decoded.bytes : "", decoded.len) == 0;
+	bool ok =
+		rc == 0 && same_ids(json_object_get(want, "ids"), &ids) &&
+		json_string_length(back) == decoded.len &&
+		memcmp(json_string_value(back), decoded.len ? decoded.bytes : "", decoded.len) == 0;
 	snprintf(name, sizeof name, "line %zu", line);
 	add_case(cases, name, ok, why.text);
 	buf_add_text(dump, "{\"ids\":[");
@@ -158,7 +167,8 @@ static int run_tokenizer(const struct flow_selftest *t, json_t *cases, struct er
 static int64_t parse_now(const char *now)
 {
 	struct tm tm = { 0 };
-	if (!now || sscanf(now, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+	if (!now || sscanf(now, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+			   &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
 		return 0;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
@@ -181,16 +191,19 @@ static json_t *template_vars(const json_t *want)
 
 static int template_case(const json_t *want, json_t *cases, struct buf *dump, struct err *e)
 {
-	const json_t *text = json_object_get(want, "template"), *expected = json_object_get(want, "expected");
+	const json_t *text = json_object_get(want, "template"),
+		     *expected = json_object_get(want, "expected");
 	const char *name = json_string_value(json_object_get(want, "name"));
 	struct buf out = { 0 };
 	struct err why = { 0 };
 	json_t *vars = template_vars(want);
 	int rc = engine_template_render(json_string_value(text), json_string_length(text), vars,
-	                                parse_now(json_string_value(json_object_get(want, "now"))), &out, NULL, &why);
+					parse_now(json_string_value(json_object_get(want, "now"))),
+					&out, NULL, &why);
 	bool ok = json_is_string(expected) ? rc == 0 && json_string_length(expected) == out.len &&
-	                                             memcmp(json_string_value(expected), out.len ? out.bytes : "", out.len) == 0
-	                                   : rc < 0;
+						     memcmp(json_string_value(expected),
+							    out.len ? out.bytes : "", out.len) == 0
+					   : rc < 0;
 	add_case(cases, name ? name : "?", ok, rc < 0 ? why.text : "");
 	buf_add_text(dump, rc < 0 ? "{\"error\":" : "{\"text\":");
 	if (rc < 0)
@@ -214,7 +227,8 @@ static int run_templates(const struct flow_selftest *t, json_t *cases, struct er
 	if (rc == 0 && !json_is_array(list))
 		rc = err_set(e, ERR_INPUT, "%s: expected a list of cases", t->templates);
 	if (rc == 0) {
-		json_array_foreach(list, i, want) {
+		json_array_foreach(list, i, want)
+		{
 			rc = template_case(want, cases, &dump, e);
 			if (rc < 0)
 				break;
@@ -231,7 +245,8 @@ static int run_templates(const struct flow_selftest *t, json_t *cases, struct er
 /* ---- segmentation ---- */
 
 /* Feed text in two pieces cut at `cut`; append output and findings as text. */
-static int scan_cut(const struct filter_set *set, const char *text, size_t cut, struct buf *out, struct err *e)
+static int scan_cut(const struct filter_set *set, const char *text, size_t cut, struct buf *out,
+		    struct err *e)
 {
 	struct filter_stream *f;
 	struct cleared c;
@@ -250,8 +265,9 @@ static int scan_cut(const struct filter_set *set, const char *text, size_t cut, 
 		const struct filter_record *r = filter_stream_record(f);
 		buf_add(out, c.bytes, c.len);
 		for (size_t i = 0; i < r->findings; i++)
-			buf_printf(out, "|%s %llu %llu", r->finding[i].rules, (unsigned long long)r->finding[i].start,
-			           (unsigned long long)r->finding[i].end);
+			buf_printf(out, "|%s %llu %llu", r->finding[i].rules,
+				   (unsigned long long)r->finding[i].start,
+				   (unsigned long long)r->finding[i].end);
 	}
 	filter_stream_close(f);
 	return rc < 0 ? rc : buf_done(out, e);
@@ -263,10 +279,18 @@ static int run_segmentation(json_t *cases, struct err *e)
 	static const struct filter_rule rules[] = {
 		{ .id = "card", .action = FILTER_MASK, .detector = "pan" },
 		{ .id = "mail", .action = FILTER_REDACT, .detector = "email" },
-		{ .id = "name", .action = FILTER_REDACT, .literal = words, .literal_count = 1, .fold = FILTER_FOLD_STRICT },
+		{ .id = "name",
+		  .action = FILTER_REDACT,
+		  .literal = words,
+		  .literal_count = 1,
+		  .fold = FILTER_FOLD_STRICT },
 	};
 	static const char *const texts[] = {
-		"card 4111 1111 1111 1111, mail a.b@example.com.", "Proj\xc3\xa9" "ct project l\xe2\x80\x8b" "arkspur!", "\xf0\x9f\x98\x80 4111-1111",
+		"card 4111 1111 1111 1111, mail a.b@example.com.",
+		"Proj\xc3\xa9"
+		"ct project l\xe2\x80\x8b"
+		"arkspur!",
+		"\xf0\x9f\x98\x80 4111-1111",
 	};
 	struct filter_set *set;
 	TRY(filter_set_build(&set, rules, sizeof rules / sizeof *rules, e));
@@ -278,7 +302,8 @@ static int run_segmentation(json_t *cases, struct err *e)
 		for (size_t cut = 1; rc == 0 && cut <= strlen(texts[t]); cut++) {
 			struct buf cutted = { 0 };
 			rc = scan_cut(set, texts[t], cut, &cutted, e);
-			same = same && cutted.len == whole.len && memcmp(cutted.bytes, whole.bytes, whole.len) == 0;
+			same = same && cutted.len == whole.len &&
+			       memcmp(cutted.bytes, whole.bytes, whole.len) == 0;
 			buf_free(&cutted);
 		}
 		add_case(cases, "segmentation", same, same ? "" : texts[t]);
@@ -302,10 +327,10 @@ int flow_selftest(const struct flow_selftest *t, json_t **report, struct err *e)
 		rc = run_templates(t, cases, e);
 	if (rc == 0 && !t->oracles && !t->tokenizer && !t->templates)
 		rc = run_segmentation(cases, e);
-	json_array_foreach(cases, i, item)
-		passed += json_is_true(json_object_get(item, "ok"));
+	json_array_foreach(cases, i, item) passed += json_is_true(json_object_get(item, "ok"));
 	*report = rc == 0 ? json_pack("{s:O,s:I,s:I}", "cases", cases, "passed", passed, "failed",
-	                              (json_int_t)json_array_size(cases) - passed) : NULL;
+				      (json_int_t)json_array_size(cases) - passed)
+			  : NULL;
 	json_decref(cases);
 	return rc < 0 ? rc : flow_json_ok(*report, e);
 }

@@ -1,5 +1,6 @@
-/* Serve: a verified model, a compiled policy and the log, ready to answer. Bytes are verified before they are used: the engine reads
- * through a source that hands out only what the signed manifest lists. */
+/* Serve: a verified model, a compiled policy and the log, ready to answer. Bytes are verified
+ * before they are used: the engine reads through a source that hands out only what the signed
+ * manifest lists. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/service.h"
@@ -22,7 +23,8 @@ static int compute_root(struct flow_service *s, struct err *e)
 	return rc;
 }
 
-/* Signed: every byte read is checked. Unsigned, and allowed: the folder as it is, its root computed for the record. */
+/* Signed: every byte read is checked. Unsigned, and allowed: the folder as it is, its root computed
+ * for the record. */
 static int open_source(struct flow_service *s, const char *key, bool unsigned_ok, struct err *e)
 {
 	struct flow_trust t = { 0 };
@@ -42,7 +44,10 @@ static int open_source(struct flow_service *s, const char *key, bool unsigned_ok
 		if (rc == 0)
 			rc = source_open_folder(&s->source, s->ref.folder, e);
 	} else {
-		err_prefix(e, "%s cannot be served (sign it, import its publisher's key, or give --unsigned)", s->ref.folder);
+		err_prefix(
+			e,
+			"%s cannot be served (sign it, import its publisher's key, or give --unsigned)",
+			s->ref.folder);
 	}
 	flow_trust_free(&t);
 	return rc;
@@ -71,12 +76,16 @@ static int open_policy(struct flow_service *s, const char *path, bool keep, stru
 	return rc;
 }
 
-static int open_engine(struct flow_service *s, unsigned threads, uint32_t context_max, struct err *e)
+static int open_engine(struct flow_service *s, unsigned threads, uint32_t context_max,
+		       struct err *e)
 {
-	TRY(engine_open(&s->engine, s->source, &(struct engine_options){ .threads = threads, .quiet = s->flow->quiet }, e));
+	TRY(engine_open(&s->engine, s->source,
+			&(struct engine_options){ .threads = threads, .quiet = s->flow->quiet },
+			e));
 	uint32_t most = engine_info(s->engine)->context_max;
 	if (context_max > most)
-		return err_set(e, ERR_INPUT, "context of %u tokens asked for; the model takes %u", context_max, most);
+		return err_set(e, ERR_INPUT, "context of %u tokens asked for; the model takes %u",
+			       context_max, most);
 	s->context_max = context_max ? context_max : most;
 	return 0;
 }
@@ -86,12 +95,14 @@ static int append_bundle(struct flow_service *s, struct err *e)
 	if (!s->profile)
 		return 0;
 	const struct policy_profile *p = s->profile;
-	json_t *body = json_pack("{s:s,s:o,s:s,s:I,s:s,s:s}", "event", "load", "digest", flow_json_digest(&p->bundle), "name", p->name,
-	                         "version", (json_int_t)p->version, "mode", policy_mode_name(p->mode), "tables",
-	                         filter_tables_version());
+	json_t *body = json_pack("{s:s,s:o,s:s,s:I,s:s,s:s}", "event", "load", "digest",
+				 flow_json_digest(&p->bundle), "name", p->name, "version",
+				 (json_int_t)p->version, "mode", policy_mode_name(p->mode),
+				 "tables", filter_tables_version());
 	struct audit_receipt receipt;
 	TRY(flow_json_ok(body, e));
-	int rc = flow_append(s->flow, &(struct audit_record){ .type = "bundle", .body = body }, false, &receipt, e);
+	int rc = flow_append(s->flow, &(struct audit_record){ .type = "bundle", .body = body },
+			     false, &receipt, e);
 	json_decref(body);
 	return rc;
 }
@@ -100,12 +111,15 @@ static int append_bundle(struct flow_service *s, struct err *e)
 static int append_config(struct flow_service *s, struct err *e)
 {
 	const struct engine_facts *facts = engine_info(s->engine);
-	json_t *body = json_pack("{s:s,s:s,s:o,s:s?,s:s,s:s,s:I}", "event", "serve", "model", s->model_name, "root",
-	                         flow_json_digest(&s->root), "signer", s->signer[0] ? s->signer : NULL, "weights", facts->weights,
-	                         "kernels", facts->kernel_set, "context_max", (json_int_t)s->context_max);
+	json_t *body =
+		json_pack("{s:s,s:s,s:o,s:s?,s:s,s:s,s:I}", "event", "serve", "model",
+			  s->model_name, "root", flow_json_digest(&s->root), "signer",
+			  s->signer[0] ? s->signer : NULL, "weights", facts->weights, "kernels",
+			  facts->kernel_set, "context_max", (json_int_t)s->context_max);
 	struct audit_receipt receipt;
 	TRY(flow_json_ok(body, e));
-	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body }, false, &receipt, e);
+	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body },
+			     false, &receipt, e);
 	json_decref(body);
 	return rc;
 }
@@ -122,7 +136,8 @@ static void service_free(struct flow_service *s)
 	free(s);
 }
 
-static int service_new(struct flow_service **out, struct flow *f, const char *ref, const char *name, struct err *e)
+static int service_new(struct flow_service **out, struct flow *f, const char *ref, const char *name,
+		       struct err *e)
 {
 	struct flow_service *s = calloc(1, sizeof *s);
 	*out = NULL;
@@ -140,7 +155,8 @@ static int service_new(struct flow_service **out, struct flow *f, const char *re
 	return 0;
 }
 
-int flow_service_open(struct flow_service **out, struct flow *f, const struct flow_serve *o, struct err *e)
+int flow_service_open(struct flow_service **out, struct flow *f, const struct flow_serve *o,
+		      struct err *e)
 {
 	struct flow_service *s;
 	*out = NULL;
@@ -167,8 +183,8 @@ int flow_service_open(struct flow_service **out, struct flow *f, const struct fl
 	return 0;
 }
 
-int flow_service_open_replay(struct flow_service **out, struct flow *f, const char *ref, bool unsigned_ok, const char *bundle,
-                             struct err *e)
+int flow_service_open_replay(struct flow_service **out, struct flow *f, const char *ref,
+			     bool unsigned_ok, const char *bundle, struct err *e)
 {
 	struct flow_service *s;
 	*out = NULL;
@@ -186,10 +202,7 @@ int flow_service_open_replay(struct flow_service **out, struct flow *f, const ch
 	return 0;
 }
 
-void flow_service_drain(struct flow_service *s)
-{
-	atomic_store(&s->draining, true);
-}
+void flow_service_drain(struct flow_service *s) { atomic_store(&s->draining, true); }
 
 int flow_service_close(struct flow_service *s, struct err *e)
 {
@@ -199,15 +212,9 @@ int flow_service_close(struct flow_service *s, struct err *e)
 	return 0;
 }
 
-const char *flow_service_model(const struct flow_service *s)
-{
-	return s->model_name;
-}
+const char *flow_service_model(const struct flow_service *s) { return s->model_name; }
 
-int64_t flow_service_created(const struct flow_service *s)
-{
-	return s->created_us / 1000000;
-}
+int64_t flow_service_created(const struct flow_service *s) { return s->created_us / 1000000; }
 
 /* "chatcmpl-WORKER-N" or "WORKER/N" into its parts. */
 static int split_id(const char *id, char worker[80], uint64_t *n)
@@ -227,7 +234,8 @@ int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out
 	char worker[80];
 	uint64_t n, index;
 	if (split_id(id, worker, &n) < 0)
-		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N", id);
+		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N",
+			       id);
 	TRY(audit_log_find(s->flow->log, worker, n, &index, e));
 	return flow_audit_proof(s->flow, index, true, out, e);
 }

@@ -1,8 +1,10 @@
-/* Keys: made, listed, exported; and whose signatures count. Keys in HOME/keys and in trust.toml are the only roots.
+/* Keys: made, listed, exported; and whose signatures count. Keys in HOME/keys and in trust.toml are
+ * the only roots.
  *
  * trust.toml:   [[publisher]]
  *               name = "acme"
- *               document = "trust/acme.pub"     # relative to HOME: key document, PEM or minisign public key */
+ *               document = "trust/acme.pub"     # relative to HOME: key document, PEM or minisign
+ * public key */
 #include "base/file.h"
 #include "base/text.h"
 #include "base/toml.h"
@@ -47,11 +49,14 @@ static int add_own_keys(struct flow *f, struct flow_trust *t, struct err *e)
 	return rc;
 }
 
-static int add_publisher(struct flow *f, const struct toml *entry, struct flow_trust *t, struct err *e)
+static int add_publisher(struct flow *f, const struct toml *entry, struct flow_trust *t,
+			 struct err *e)
 {
 	const struct toml *name = toml_get(entry, "name"), *document = toml_get(entry, "document");
 	if (!name || name->kind != TOML_STRING || !document || document->kind != TOML_STRING)
-		return err_set(e, ERR_INPUT, "trust.toml line %d: a publisher needs name and document", entry->line);
+		return err_set(e, ERR_INPUT,
+			       "trust.toml line %d: a publisher needs name and document",
+			       entry->line);
 	char path[LIMIT_PATH_BYTES];
 	if (document->text[0] == '/')
 		TRY(file_join(path, "", document->text + 1, e));
@@ -91,14 +96,18 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 	if (key) {
 		rc = add_key(out, key, e);
 	} else if (!f) {
-		rc = err_set(e, ERR_USAGE, "no trusted key: give --key FILE, or import one with `hallmark key import FILE`");
+		rc = err_set(
+			e, ERR_USAGE,
+			"no trusted key: give --key FILE, or import one with `hallmark key import FILE`");
 	} else {
 		rc = add_own_keys(f, out, e);
 		if (rc == 0)
 			rc = add_trusted(f, out, e);
 		if (rc == 0 && out->count == 0)
-			rc = err_set(e, ERR_USAGE, "no trusted key in %s: give --key FILE, or import one with "
-			             "`hallmark key import FILE`", f->home);
+			rc = err_set(e, ERR_USAGE,
+				     "no trusted key in %s: give --key FILE, or import one with "
+				     "`hallmark key import FILE`",
+				     f->home);
 	}
 	if (rc < 0)
 		flow_trust_free(out);
@@ -108,27 +117,31 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 static json_t *describe(const struct signing_public *p, const char *origin)
 {
 	return json_pack("{s:s,s:s,s:s*,s:s*}", "name", p->name, "origin", origin, "ed25519",
-	                 p->has_ed25519 ? p->ed25519_keyid : NULL, "p256", p->has_p256 ? p->p256_keyid : NULL);
+			 p->has_ed25519 ? p->ed25519_keyid : NULL, "p256",
+			 p->has_p256 ? p->p256_keyid : NULL);
 }
 
 int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES];
 	if (strcmp(name, FLOW_LOG_KEY) == 0)
-		return err_set(e, ERR_CONFLICT, "the name \"%s\" belongs to the log's own key: choose another", name);
+		return err_set(e, ERR_CONFLICT,
+			       "the name \"%s\" belongs to the log's own key: choose another",
+			       name);
 	TRY(flow_path(f, "keys", dir, e));
 	TRY(signing_identity_create(dir, name, f->passphrase, f->env, e));
 	struct signing_identity *id;
 	TRY(flow_identity(f, name, &id, e));
 	const struct signing_public *pub = signing_identity_public(id);
-	json_t *body = json_pack("{s:s,s:s,s:s,s:s}", "event", "new", "name", name, "ed25519", pub->ed25519_keyid,
-	                         "p256", pub->p256_keyid);
+	json_t *body = json_pack("{s:s,s:s,s:s,s:s}", "event", "new", "name", name, "ed25519",
+				 pub->ed25519_keyid, "p256", pub->p256_keyid);
 	*report = describe(pub, "own");
 	signing_identity_close(id);
 	int rc = flow_json_ok(body, e) < 0 || flow_json_ok(*report, e) < 0 ? ERR_NOMEM : 0;
 	struct audit_receipt receipt;
 	if (rc == 0)
-		rc = flow_append(f, &(struct audit_record){ .type = "key", .body = body }, false, &receipt, e);
+		rc = flow_append(f, &(struct audit_record){ .type = "key", .body = body }, false,
+				 &receipt, e);
 	json_decref(body);
 	return rc;
 }
@@ -155,24 +168,31 @@ int flow_key_list(struct flow *f, json_t **report, struct err *e)
 
 static int parse_form(const char *form, enum signing_form *out, struct err *e)
 {
-	static const struct { const char *name; enum signing_form form; } forms[] = {
-		{ "pem", SIGNING_PEM }, { "ssh", SIGNING_SSH }, { "minisign", SIGNING_MINISIGN },
-		{ "vkey", SIGNING_VKEY }, { "document", SIGNING_DOCUMENT },
+	static const struct {
+		const char *name;
+		enum signing_form form;
+	} forms[] = {
+		{ "pem", SIGNING_PEM },           { "ssh", SIGNING_SSH },
+		{ "minisign", SIGNING_MINISIGN }, { "vkey", SIGNING_VKEY },
+		{ "document", SIGNING_DOCUMENT },
 	};
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
 		if (strcmp(form, forms[i].name) == 0) {
 			*out = forms[i].form;
 			return 0;
 		}
-	return err_set(e, ERR_USAGE, "unknown key format %s: pem, ssh, minisign, vkey or document", form);
+	return err_set(e, ERR_USAGE, "unknown key format %s: pem, ssh, minisign, vkey or document",
+		       form);
 }
 
-int flow_key_export(struct flow *f, const char *name, const char *form, struct buf *out, struct err *e)
+int flow_key_export(struct flow *f, const char *name, const char *form, struct buf *out,
+		    struct err *e)
 {
 	enum signing_form kind = SIGNING_PEM;
 	TRY(parse_form(form, &kind, e));
 	if (!name)
-		return signing_public_export(signing_identity_public(f->log_key), kind, f->origin, out, e);
+		return signing_public_export(signing_identity_public(f->log_key), kind, f->origin,
+					     out, e);
 	char path[LIMIT_PATH_BYTES], file[96];
 	snprintf(file, sizeof file, "keys/%.63s.pub", name);
 	TRY(flow_path(f, file, path, e));
@@ -189,7 +209,9 @@ int flow_key_import(struct flow *f, const char *path, json_t **report, struct er
 	struct signing_public pub;
 	TRY(signing_public_read(path, &pub, e));
 	char name[100], to[LIMIT_PATH_BYTES], list[LIMIT_PATH_BYTES];
-	const char *label = pub.name[0] ? pub.name : pub.has_p256 ? pub.p256_keyid : pub.ed25519_keyid;
+	const char *label = pub.name[0]    ? pub.name
+			    : pub.has_p256 ? pub.p256_keyid
+					   : pub.ed25519_keyid;
 	snprintf(name, sizeof name, "trust/%.63s.pub", label);
 	TRY(flow_path(f, name, to, e));
 	TRY(flow_path(f, "trust.toml", list, e));

@@ -1,0 +1,101 @@
+/* Command line: `hallmark NOUN VERB [operands] [options]`. main.c is a table; one cmd_*.c per noun.
+ * Data goes to stdout, everything else to stderr. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "flow/flow.h"
+
+#include <stdio.h>
+
+struct cli_option {
+	const char *name;  /* without the dashes */
+	const char *value; /* what it takes, in capitals; NULL: a flag */
+	const char *help;
+};
+
+#define CLI_OPTIONS_MAX 10
+#define CLI_OPERANDS_MAX 4
+
+struct cli;
+
+struct cli_command {
+	const char *noun, *verb; /* verb NULL: the noun stands alone */
+	const char *operands;    /* "DIR", "A B", "[REF]", or "" */
+	const char *summary;
+	struct cli_option option[CLI_OPTIONS_MAX];
+	const char *example[2];
+	int (*run)(struct cli *c); /* NULL: not available in this version */
+};
+
+/* One invocation. */
+struct cli {
+	const struct cli_command *command;
+	const char *operand[CLI_OPERANDS_MAX];
+	int operands;
+	const char *value[CLI_OPTIONS_MAX]; /* by the command's option; "" for a given flag, NULL
+					       when absent */
+	bool json, quiet, no_input, dry_run, yes, help;
+	const char *home, *passphrase_file;
+	char passphrase[1024];
+	struct env env;
+	struct err err;
+};
+
+/* Value of an option, NULL when not given. */
+const char *cli_value(const struct cli *c, const char *name);
+bool cli_has(const struct cli *c, const char *name);
+/* A required option or operand: ERR_USAGE with the command's usage line when absent. */
+int cli_need(struct cli *c, const char *name, const char **out) MUST_USE;
+int cli_operands(struct cli *c, int least, int most) MUST_USE;
+/* A decimal option value; absent leaves *out. */
+int cli_number(struct cli *c, const char *name, uint64_t *out) MUST_USE;
+
+/* Open the state folder as the options say. */
+int cli_open(struct cli *c, bool read_only, struct flow **out) MUST_USE;
+
+/* Print a report: one JSON document with --json, text otherwise. Takes the reference. Write errors
+ * are ERR_IO. */
+int cli_print(struct cli *c, json_t *report) MUST_USE;
+int cli_write(struct cli *c, const void *bytes, size_t len) MUST_USE;
+
+/* A verifier key given as text or as the name of a file that holds one. */
+int cli_vkey(struct cli *c, const char *given, char *out, size_t room) MUST_USE;
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+
+int cmd_key_new(struct cli *c);
+int cmd_key_list(struct cli *c);
+int cmd_key_show(struct cli *c);
+int cmd_key_export(struct cli *c);
+int cmd_key_import(struct cli *c);
+int cmd_release_create(struct cli *c);
+int cmd_release_verify(struct cli *c);
+int cmd_release_show(struct cli *c);
+int cmd_registry_init(struct cli *c);
+int cmd_registry_list(struct cli *c);
+int cmd_registry_show(struct cli *c);
+int cmd_registry_alias(struct cli *c);
+int cmd_registry_affected(struct cli *c);
+int cmd_registry_rebuild(struct cli *c);
+int cmd_registry_export(struct cli *c);
+int cmd_fork_audit(struct cli *c);
+int cmd_fork_compare(struct cli *c);
+int cmd_fork_tree(struct cli *c);
+int cmd_fork_calibrate(struct cli *c);
+int cmd_policy_check(struct cli *c);
+int cmd_policy_test(struct cli *c);
+int cmd_policy_compile(struct cli *c);
+int cmd_policy_scan(struct cli *c);
+int cmd_policy_packs(struct cli *c);
+int cmd_serve(struct cli *c);
+int cmd_run(struct cli *c);
+int cmd_audit_list(struct cli *c);
+int cmd_audit_show(struct cli *c);
+int cmd_audit_verify(struct cli *c);
+int cmd_audit_proof(struct cli *c);
+int cmd_audit_replay(struct cli *c);
+int cmd_audit_erase(struct cli *c);
+int cmd_selftest(struct cli *c);
+
+#endif

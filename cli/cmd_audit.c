@@ -1,0 +1,160 @@
+/* hallmark audit */
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <string.h>
+
+static int index_operand(struct cli *c, uint64_t *out)
+{
+	TRY(cli_operands(c, 1, 1));
+	if (text_parse_u64(c->operand[0], strlen(c->operand[0]), out) < 0)
+		return err_set(&c->err, ERR_USAGE, "%s: expected the index of a log entry",
+			       c->operand[0]);
+	return 0;
+}
+
+int cmd_audit_list(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	uint64_t first = 0, count = 100;
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_number(c, "first", &first));
+	TRY(cli_number(c, "count", &count));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_audit_list(f, first, count, &report, &c->err);
+	flow_close(f);
+	if (rc < 0 || c->json)
+		return rc < 0 ? rc : cli_print(c, report);
+	size_t i;
+	json_t *item;
+	json_array_foreach(json_object_get(report, "entries"), i, item)
+	{
+		const json_t *entry = json_object_get(item, "entry"),
+			     *outcome = json_object_get(entry, "outcome");
+		printf("%6lld  %-10s %s\n",
+		       (long long)json_integer_value(json_object_get(item, "index")),
+		       json_string_value(json_object_get(entry, "type")),
+		       json_is_string(outcome) ? json_string_value(outcome) : "");
+	}
+	json_decref(report);
+	return 0;
+}
+
+int cmd_audit_show(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	uint64_t index;
+	TRY(index_operand(c, &index));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_audit_show(f, index, cli_has(c, "disclose"), &report, &c->err);
+	flow_close(f);
+	if (rc < 0 || c->json)
+		return rc < 0 ? rc : cli_print(c, report);
+	struct buf out = { 0 };
+	rc = json_write(report, 2, &out, &c->err);
+	buf_add_text(&out, "\n");
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	json_decref(report);
+	return rc;
+}
+
+static int verify_receipt(struct cli *c, const char *receipt, const char *vkey, json_t **report)
+{
+	char key[1024];
+	struct flow *f = NULL;
+	if (!vkey) {
+		struct buf own = { 0 };
+		TRY(cli_open(c, true, &f));
+		int rc = flow_key_export(f, NULL, "vkey", &own, &c->err);
+		if (rc == 0)
+			snprintf(key, sizeof key, "%.*s", (int)strcspn(own.bytes, "\n"), own.bytes);
+		buf_free(&own);
+		flow_close(f);
+		TRY(rc);
+	} else {
+		TRY(cli_vkey(c, vkey, key, sizeof key));
+	}
+	return flow_audit_check(receipt, key, report, &c->err);
+}
+
+int cmd_audit_verify(struct cli *c)
+{
+	const char *receipt = cli_value(c, "receipt"), *vkey = cli_value(c, "vkey");
+	char key[1024];
+	struct flow *f = NULL;
+	json_t *report = NULL;
+	int rc;
+	TRY(cli_operands(c, 0, receipt ? 0 : 1));
+	if (receipt) {
+		rc = verify_receipt(c, receipt, vkey, &report);
+	} else {
+		if (vkey)
+			TRY(cli_vkey(c, vkey, key, sizeof key));
+		if (!vkey || !c->operands)
+			TRY(cli_open(c, true, &f));
+		rc = flow_audit_verify(f, c->operands ? c->operand[0] : NULL, vkey ? key : NULL,
+				       &report, &c->err);
+		flow_close(f);
+	}
+	TRY(rc);
+	bool ok = json_is_true(json_object_get(report, "ok"));
+	TRY(cli_print(c, report));
+	return ok ? 0
+		  : err_set(&c->err, ERR_VERIFY,
+			    receipt ? "the receipt does not verify" : "the log does not verify");
+}
+
+int cmd_audit_proof(struct cli *c)
+{
+	struct flow *f;
+	struct buf out = { 0 };
+	uint64_t index;
+	TRY(index_operand(c, &index));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_audit_proof(f, index, cli_has(c, "disclose"), &out, &c->err);
+	flow_close(f);
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	return rc;
+}
+
+int cmd_audit_replay(struct cli *c)
+{
+	struct flow_replay o = { .ref = cli_value(c, "model"),
+				 .has_seed = cli_has(c, "seed"),
+				 .unsigned_ok = cli_has(c, "unsigned") };
+	struct flow *f;
+	json_t *report = NULL;
+	uint64_t index;
+	TRY(index_operand(c, &index));
+	TRY(cli_number(c, "seed", &o.seed));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_audit_replay(f, index, &o, &report, &c->err);
+	flow_close(f);
+	TRY(rc);
+	bool equal = json_is_true(json_object_get(report, "equal"));
+	TRY(cli_print(c, report));
+	return equal ? 0 : err_set(&c->err, ERR_VERIFY, "the replay differs from the record");
+}
+
+int cmd_audit_erase(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	const char *ground, *actor;
+	uint64_t index;
+	TRY(index_operand(c, &index));
+	TRY(cli_need(c, "ground", &ground));
+	TRY(cli_need(c, "actor", &actor));
+	if (!c->yes)
+		return err_set(&c->err, ERR_USAGE, "erasing cannot be undone: add --yes");
+	TRY(cli_open(c, false, &f));
+	int rc = flow_audit_erase(f, index, ground, actor, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}

@@ -1,0 +1,67 @@
+/* hallmark key */
+#include "cli/cli.h"
+
+int cmd_key_new(struct cli *c)
+{
+	const char *name;
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_need(c, "name", &name));
+	TRY(cli_open(c, false, &f));
+	if (!c->passphrase[0] && !c->quiet)
+		fputs("hallmark: no passphrase given: the secret key is stored unwrapped, readable by this user alone\n",
+		      stderr);
+	int rc = flow_key_new(f, name, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_key_list(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_key_list(f, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+static int export(struct cli *c, const char *name, const char *form)
+{
+	struct flow *f;
+	struct buf out = { 0 };
+	TRY(cli_open(c, true, &f));
+	int rc = flow_key_export(f, name, form, &out, &c->err);
+	flow_close(f);
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	return rc;
+}
+
+int cmd_key_show(struct cli *c)
+{
+	TRY(cli_operands(c, 1, 1));
+	return export(c, c->operand[0], "document");
+}
+
+int cmd_key_export(struct cli *c)
+{
+	const char *form = cli_value(c, "format");
+	bool log = cli_has(c, "log");
+	TRY(cli_operands(c, log ? 0 : 1, log ? 0 : 1));
+	return export(c, log ? NULL : c->operand[0], form ? form : log ? "vkey" : "pem");
+}
+
+int cmd_key_import(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(cli_open(c, false, &f));
+	int rc = flow_key_import(f, c->operand[0], &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}

@@ -1,0 +1,86 @@
+/* hallmark registry */
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <string.h>
+
+int cmd_registry_init(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_open(c, false, &f));
+	int rc = flow_audit_verify(f, NULL, NULL, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_registry_list(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_registry_list(f, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_registry_show(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_registry_show(f, c->operand[0], &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_registry_alias(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 2, 2));
+	TRY(cli_open(c, false, &f));
+	int rc = flow_registry_alias(f, c->operand[0], c->operand[1], &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_registry_affected(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_registry_affected(f, c->operand[0], &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_registry_rebuild(struct cli *c)
+{
+	struct flow_options o = { .home = c->home, .env = &c->env, .quiet = c->quiet };
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	TRY(flow_registry_rebuild(&o, &report, &c->err));
+	return cli_print(c, report);
+}
+
+int cmd_registry_export(struct cli *c)
+{
+	struct flow *f;
+	struct buf out = { 0 };
+	TRY(cli_operands(c, 0, 0));
+	TRY(cli_open(c, true, &f));
+	int rc = flow_registry_export(f, &out, &c->err);
+	flow_close(f);
+	buf_add_text(&out, "\n");
+	if (rc == 0)
+		rc = buf_done(&out, &c->err);
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	return rc;
+}

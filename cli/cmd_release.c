@@ -1,0 +1,63 @@
+/* hallmark release */
+#include "cli/cli.h"
+
+int cmd_release_create(struct cli *c)
+{
+	struct flow_publish p = { .package = cli_value(c, "package"),
+				  .kind = cli_value(c, "kind"),
+				  .parent = cli_value(c, "parent"),
+				  .dry_run = c->dry_run };
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(cli_need(c, "name", &p.name));
+	TRY(cli_need(c, "version", &p.version));
+	TRY(cli_need(c, "key", &p.key));
+	p.dir = c->operand[0];
+	TRY(cli_open(c, false, &f));
+	int rc = flow_publish(f, &p, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+/* Without --key the state folder says whom to trust; with it, none is needed (but a registered REF
+ * is). */
+static int open_for_verify(struct cli *c, const char *key, struct flow **f)
+{
+	*f = NULL;
+	if (!key)
+		return cli_open(c, true, f);
+	struct cli quiet = *c;
+	if (cli_open(&quiet, true, f) < 0)
+		*f = NULL;
+	return 0;
+}
+
+int cmd_release_verify(struct cli *c)
+{
+	const char *key = cli_value(c, "key");
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(open_for_verify(c, key, &f));
+	int rc = flow_release_verify(f, c->operand[0], key, cli_has(c, "ignore-unsigned-files"),
+				     c->quiet, &report, &c->err);
+	flow_close(f);
+	TRY(rc);
+	bool ok = json_is_true(json_object_get(report, "ok"));
+	TRY(cli_print(c, report));
+	return ok ? 0 : err_set(&c->err, ERR_VERIFY, "%s does not verify", c->operand[0]);
+}
+
+int cmd_release_show(struct cli *c)
+{
+	struct flow *f = NULL;
+	json_t *report = NULL;
+	struct cli quiet = *c;
+	TRY(cli_operands(c, 1, 1));
+	if (cli_open(&quiet, true, &f) < 0)
+		f = NULL; /* a folder can be shown without any state */
+	int rc = flow_release_show(f, c->operand[0], &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}

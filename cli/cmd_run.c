@@ -1,0 +1,133 @@
+/* hallmark run: a prompt, or a chat, through the same filters and log as the server. */
+#include "base/limits.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int request_body(struct cli *c, const json_t *messages, struct buf *out)
+{
+	uint64_t tokens = 0, seed = 0;
+	double temperature = 0;
+	const char *t = cli_value(c, "temperature");
+	TRY(cli_number(c, "max-tokens", &tokens));
+	TRY(cli_number(c, "seed", &seed));
+	if (t && text_parse_double(t, &temperature) < 0)
+		return err_set(&c->err, ERR_USAGE,
+			       "--temperature %s: expected a number from 0 to 2", t);
+	json_t *q = json_pack("{s:s,s:O,s:b,s:f}", "model", "local", "messages", messages, "stream",
+			      true, "temperature", temperature);
+	if (q && tokens)
+		json_object_set_new(q, "max_tokens", json_integer((json_int_t)tokens));
+	if (q && cli_has(c, "seed"))
+		json_object_set_new(q, "seed", json_integer((json_int_t)seed));
+	int rc = q ? json_write(q, 0, out, &c->err) : err_set(&c->err, ERR_NOMEM, "out of memory");
+	json_decref(q);
+	return rc;
+}
+
+/* Print the answer as it comes; answer collects it for the next turn. */
+static int ask(struct cli *c, struct flow_service *s, const json_t *messages, struct buf *answer)
+{
+	struct buf body = { 0 };
+	struct flow_chat *chat = NULL;
+	struct cleared text;
+	int rc = request_body(c, messages, &body);
+	if (rc == 0)
+		rc = flow_chat_open(&chat, s, body.bytes, body.len, NULL, &c->err);
+	while (rc == 0 && (rc = flow_chat_next(chat, &text, &c->err)) == FLOW_TEXT) {
+		buf_add(answer, text.bytes, text.len);
+		rc = c->json ? 0 : cli_write(c, text.bytes, text.len);
+		fflush(stdout);
+	}
+	if (rc == FLOW_END) {
+		const json_t *result = flow_chat_result(chat);
+		const json_t *mark = json_object_get(result, "hallmark");
+		rc = 0;
+		if (c->json) {
+			json_t *report = json_deep_copy(result);
+			json_object_set_new(report, "text",
+					    json_stringn(answer->bytes ? answer->bytes : "",
+							 answer->len));
+			rc = cli_print(c, report);
+		} else if (!c->quiet) {
+			fprintf(stderr, "\n[%s; log entry %lld, record %s]\n",
+				json_string_value(json_object_get(result, "finish_reason")),
+				(long long)json_integer_value(json_object_get(mark, "index")),
+				json_string_value(json_object_get(mark, "record")));
+		}
+	}
+	flow_chat_close(chat);
+	buf_free(&body);
+	return rc;
+}
+
+static void add_turn(json_t *messages, const char *role, const char *text, size_t len)
+{
+	json_array_append_new(messages,
+			      json_pack("{s:s,s:s%}", "role", role, "content", text, len));
+}
+
+static int chat_loop(struct cli *c, struct flow_service *s, json_t *messages)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	int rc = 0;
+	bool terminal = isatty(STDIN_FILENO) && !c->no_input;
+	while (rc == 0) {
+		if (terminal)
+			fputs("> ", stderr);
+		if ((n = getline(&line, &room, stdin)) <= 0)
+			break;
+		size_t len = (size_t)n - (line[n - 1] == '\n');
+		struct buf answer = { 0 };
+		add_turn(messages, "user", line, len);
+		rc = len ? ask(c, s, messages, &answer) : 0;
+		if (rc == 0 && answer.len)
+			add_turn(messages, "assistant", answer.bytes, answer.len);
+		buf_free(&answer);
+		if (!c->json && len)
+			puts("");
+	}
+	free(line);
+	return rc;
+}
+
+int cmd_run(struct cli *c)
+{
+	struct flow_serve o = { .model_name = "local",
+				.policy = cli_value(c, "policy"),
+				.key = cli_value(c, "key"),
+				.unsigned_ok = cli_has(c, "unsigned") };
+	uint64_t threads = 0;
+	struct flow *f;
+	struct flow_service *s;
+	TRY(cli_operands(c, 1, 2));
+	TRY(cli_number(c, "threads", &threads));
+	o.ref = c->operand[0];
+	o.threads = (unsigned)(threads > 256 ? 256 : threads);
+	TRY(cli_open(c, false, &f));
+	int rc = flow_service_open(&s, f, &o, &c->err);
+	if (rc == 0) {
+		json_t *messages = json_array();
+		struct buf answer = { 0 };
+		if (c->operands == 2) {
+			add_turn(messages, "user", c->operand[1], strlen(c->operand[1]));
+			rc = ask(c, s, messages, &answer);
+			if (rc == 0 && !c->json)
+				puts("");
+		} else {
+			rc = chat_loop(c, s, messages);
+		}
+		buf_free(&answer);
+		json_decref(messages);
+		struct err closing;
+		if (flow_service_close(s, &closing) < 0 && rc == 0)
+			rc = err_set(&c->err, closing.code, "%s", closing.text);
+	}
+	flow_close(f);
+	return rc;
+}

@@ -1,0 +1,208 @@
+/* What the commands share: options, the state folder, printing. */
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_value(const struct cli *c, const char *name)
+{
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && c->command->option[i].name; i++)
+		if (strcmp(c->command->option[i].name, name) == 0)
+			return c->value[i];
+	return NULL;
+}
+
+bool cli_has(const struct cli *c, const char *name) { return cli_value(c, name) != NULL; }
+
+static int usage(struct cli *c, const char *what)
+{
+	const struct cli_command *k = c->command;
+	return err_set(&c->err, ERR_USAGE, "%s: usage: hallmark %s%s%s %s [options]%s%s", what,
+		       k->noun, k->verb ? " " : "", k->verb ? k->verb : "", k->operands,
+		       k->example[0] ? ", for example: " : "", k->example[0] ? k->example[0] : "");
+}
+
+int cli_need(struct cli *c, const char *name, const char **out)
+{
+	char what[80];
+	*out = cli_value(c, name);
+	if (*out && **out)
+		return 0;
+	snprintf(what, sizeof what, "--%s is required", name);
+	return usage(c, what);
+}
+
+int cli_operands(struct cli *c, int least, int most)
+{
+	if (c->operands < least)
+		return usage(c, "an operand is missing");
+	return c->operands > most ? usage(c, "too many operands") : 0;
+}
+
+int cli_number(struct cli *c, const char *name, uint64_t *out)
+{
+	const char *v = cli_value(c, name);
+	if (v && text_parse_u64(v, strlen(v), out) < 0)
+		return err_set(&c->err, ERR_USAGE, "--%s %s: expected a number", name, v);
+	return 0;
+}
+
+/* A passphrase comes by file or environment, never as an argument. */
+static int read_passphrase(struct cli *c, const char **out)
+{
+	const char *given = getenv("HALLMARK_PASSPHRASE");
+	struct buf b = { 0 };
+	*out = NULL;
+	if (c->passphrase_file) {
+		buf_reserve(&b, sizeof c->passphrase);
+		TRY(file_read(c->passphrase_file, sizeof c->passphrase - 1, &b, &c->err));
+		memcpy(c->passphrase, b.bytes, b.len);
+		c->passphrase[b.len] = 0;
+		c->passphrase[strcspn(c->passphrase, "\r\n")] = 0;
+		buf_wipe(&b);
+	} else if (given) {
+		if (strlen(given) >= sizeof c->passphrase)
+			return err_set(&c->err, ERR_USAGE,
+				       "HALLMARK_PASSPHRASE is longer than %zu bytes",
+				       sizeof c->passphrase - 1);
+		strcpy(c->passphrase, given);
+	} else {
+		return 0;
+	}
+	if (!c->passphrase[0])
+		return err_set(&c->err, ERR_USAGE, "the passphrase is empty");
+	*out = c->passphrase;
+	return 0;
+}
+
+int cli_open(struct cli *c, bool read_only, struct flow **out)
+{
+	struct flow_options o = {
+		.home = c->home, .env = &c->env, .read_only = read_only, .quiet = c->quiet
+	};
+	*out = NULL;
+	TRY(read_passphrase(c, &o.passphrase));
+	TRY(flow_open(out, &o, &c->err));
+	const json_t *r = flow_recovered(*out), *list;
+	const char *key;
+	size_t i;
+	json_t *item;
+	json_object_foreach((json_t *)(uintptr_t)r, key, item)
+	{
+		list = item;
+		for (i = 0; i < json_array_size(list) && !c->quiet; i++)
+			fprintf(stderr, "hallmark: recovery %s the publication of %s\n", key,
+				json_string_value(json_array_get(list, i)));
+	}
+	return 0;
+}
+
+int cli_write(struct cli *c, const void *bytes, size_t len)
+{
+	if (fwrite(bytes, 1, len, stdout) == len || errno == EPIPE)
+		return 0;
+	return err_set(&c->err, ERR_IO, "write to stdout: %s", strerror(errno));
+}
+
+/* ---- text form of a report: one line per member, lists indented ---- */
+
+static void scalar(struct buf *out, const json_t *v)
+{
+	if (json_is_string(v))
+		buf_add(out, json_string_value(v), json_string_length(v));
+	else if (json_is_real(v))
+		buf_printf(out, "%.6g", json_real_value(v));
+	else if (json_is_integer(v))
+		buf_printf(out, "%lld", (long long)json_integer_value(v));
+	else
+		buf_add_text(out, json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
+}
+
+/* An object on one line: its values in order. */
+static void one_line(struct buf *out, const json_t *o)
+{
+	const char *key;
+	json_t *v;
+	bool first = true;
+	if (!json_is_object(o)) {
+		scalar(out, o);
+		return;
+	}
+	json_object_foreach((json_t *)(uintptr_t)o, key, v)
+	{
+		if (json_is_object(v) || json_is_array(v) || json_is_null(v))
+			continue;
+		buf_printf(out, "%s%s ", first ? "" : "  ", key);
+		scalar(out, v);
+		first = false;
+	}
+}
+
+static void text_form(struct buf *out, const json_t *report)
+{
+	const char *key;
+	json_t *v, *item;
+	size_t i;
+	json_object_foreach((json_t *)(uintptr_t)report, key, v)
+	{
+		buf_printf(out, "%-16s ", key);
+		if (json_is_array(v)) {
+			buf_printf(out, "%zu\n", json_array_size(v));
+			json_array_foreach(v, i, item)
+			{
+				buf_add_text(out, "  ");
+				one_line(out, item);
+				buf_add_text(out, "\n");
+			}
+			continue;
+		}
+		one_line(out, v);
+		buf_add_text(out, "\n");
+	}
+}
+
+int cli_print(struct cli *c, json_t *report)
+{
+	struct buf out = { 0 };
+	int rc = 0;
+	if (c->json) {
+		json_object_set_new(report, "schema", json_integer(1));
+		rc = json_write(report, 0, &out, &c->err);
+		buf_add_text(&out, "\n");
+	} else {
+		text_form(&out, report);
+	}
+	if (rc == 0)
+		rc = buf_done(&out, &c->err);
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	json_decref(report);
+	return rc;
+}
+
+int cli_vkey(struct cli *c, const char *given, char *out, size_t room)
+{
+	struct buf b = { 0 };
+	if (!file_exists(given)) {
+		if (!strchr(given, '+'))
+			return err_set(&c->err, ERR_USAGE,
+				       "%s is neither a file nor a verifier key (NAME+ID+KEY)",
+				       given);
+		buf_add_text(&b, given);
+	} else {
+		TRY(file_read(given, KIB(4), &b, &c->err));
+	}
+	int rc = buf_done(&b, &c->err);
+	size_t len = rc == 0 ? strcspn(b.bytes, "\r\n") : 0;
+	if (rc == 0 && len >= room)
+		rc = err_set(&c->err, ERR_INPUT, "the verifier key is too long");
+	if (rc == 0)
+		snprintf(out, room, "%.*s", (int)len, b.bytes);
+	buf_free(&b);
+	return rc;
+}

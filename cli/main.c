@@ -1,0 +1,197 @@
+/* hallmark: is this release what its publisher made, what is this fork, can we run it under our
+ * rules and prove what happened? Parses the command line by the table in commands.c, runs one
+ * command, prints the error, exits with the status of product terms: 0 ok, 1 error, 2 usage, 3
+ * verification failed, 4 denied, 5 not found, 6 conflict, 7 unavailable. */
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "0.1.0"
+
+static const struct cli_option global[] = {
+	{ "json", NULL, "one JSON document on stdout" },
+	{ "quiet", NULL, "no progress, no remarks" },
+	{ "no-input", NULL, "never ask" },
+	{ "dry-run", NULL, "check, write nothing" },
+	{ "yes", NULL, "do not ask for confirmation" },
+	{ "help", NULL, "this text" },
+	{ "home", "DIR", "state folder (default: $HALLMARK_HOME, else $XDG_DATA_HOME/hallmark)" },
+	{ "passphrase-file", "FILE", "passphrase of the key (or in $HALLMARK_PASSPHRASE)" },
+};
+
+static void print_overview(FILE *to)
+{
+	fprintf(to,
+		"hallmark %s: publish verified releases, audit forks, serve under a policy with a receipt for each answer\n\n"
+		"usage: hallmark NOUN VERB [operands] [options]\n\n",
+		VERSION);
+	for (size_t i = 0; i < cli_command_count; i++) {
+		const struct cli_command *k = &cli_commands[i];
+		if (k->run)
+			fprintf(to, "  %-9s%-10s%-16s%s\n", k->noun, k->verb ? k->verb : "",
+				k->operands, k->summary);
+	}
+	fputs("\n`hallmark NOUN VERB --help` shows options and examples.\n", to);
+}
+
+static void print_help(const struct cli_command *k)
+{
+	printf("usage: hallmark %s%s%s %s [options]\n\n%s\n\n", k->noun, k->verb ? " " : "",
+	       k->verb ? k->verb : "", k->operands, k->summary);
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && k->option[i].name; i++)
+		printf("  --%-14s %-10s %s\n", k->option[i].name,
+		       k->option[i].value ? k->option[i].value : "", k->option[i].help);
+	for (size_t i = 0; i < sizeof global / sizeof *global; i++)
+		printf("  --%-14s %-10s %s\n", global[i].name,
+		       global[i].value ? global[i].value : "", global[i].help);
+	if (k->example[0])
+		printf("\nexamples:\n  %s\n  %s\n", k->example[0], k->example[1]);
+	if (!k->run)
+		puts("\nnot available in this version");
+}
+
+/* The command named by the first words; *used is how many. A noun with verbs of its own ("serve
+ * stop") goes before the bare noun. */
+static const struct cli_command *find_command(int argc, char **argv, int *used)
+{
+	const struct cli_command *alone = NULL;
+	for (size_t i = 0; argc > 0 && i < cli_command_count; i++) {
+		const struct cli_command *k = &cli_commands[i];
+		if (strcmp(k->noun, argv[0]) != 0)
+			continue;
+		if (!k->verb)
+			alone = k;
+		else if (argc > 1 && strcmp(k->verb, argv[1]) == 0) {
+			*used = 2;
+			return k;
+		}
+	}
+	*used = 1;
+	return alone;
+}
+
+static bool known_noun(const char *noun)
+{
+	for (size_t i = 0; i < cli_command_count; i++)
+		if (strcmp(cli_commands[i].noun, noun) == 0)
+			return true;
+	return false;
+}
+
+static int set_global(struct cli *c, size_t i, const char *value)
+{
+	bool *const flags[] = { &c->json, &c->quiet, &c->no_input, &c->dry_run, &c->yes, &c->help };
+	if (i < sizeof flags / sizeof *flags)
+		*flags[i] = true;
+	else if (strcmp(global[i].name, "home") == 0)
+		c->home = value;
+	else
+		c->passphrase_file = value;
+	return 0;
+}
+
+/* One --option; *next is the following word, consumed when the option takes a value. Returns words
+ * consumed. */
+static int take_option(struct cli *c, const char *word, const char *next)
+{
+	size_t len = strcspn(word, "=");
+	const char *inline_value = word[len] == '=' ? word + len + 1 : NULL;
+	for (size_t pass = 0; pass < 2; pass++) {
+		const struct cli_option *list = pass ? global : c->command->option;
+		size_t count = pass ? sizeof global / sizeof *global : CLI_OPTIONS_MAX;
+		for (size_t i = 0; i < count && list[i].name; i++) {
+			if (strlen(list[i].name) != len || strncmp(list[i].name, word, len) != 0)
+				continue;
+			if (!list[i].value && inline_value)
+				return err_set(&c->err, ERR_USAGE, "--%s takes no value",
+					       list[i].name);
+			if (list[i].value && !inline_value && !next)
+				return err_set(&c->err, ERR_USAGE, "--%s needs a value: %s",
+					       list[i].name, list[i].value);
+			const char *value =
+				list[i].value ? (inline_value ? inline_value : next) : "";
+			if (pass)
+				TRY(set_global(c, i, value));
+			else
+				c->value[i] = value;
+			return list[i].value && !inline_value ? 2 : 1;
+		}
+	}
+	return err_set(&c->err, ERR_USAGE, "unknown option --%.*s: see `hallmark %s%s%s --help`",
+		       (int)len, word, c->command->noun, c->command->verb ? " " : "",
+		       c->command->verb ? c->command->verb : "");
+}
+
+static int parse(struct cli *c, int argc, char **argv)
+{
+	bool options = true;
+	for (int i = 0; i < argc;) {
+		if (options && strcmp(argv[i], "--") == 0) {
+			options = false;
+			i++;
+		} else if (options && text_starts(argv[i], "--")) {
+			int used = take_option(c, argv[i] + 2, i + 1 < argc ? argv[i + 1] : NULL);
+			TRY(used);
+			i += used;
+		} else if (c->operands < CLI_OPERANDS_MAX) {
+			c->operand[c->operands++] = argv[i++];
+		} else {
+			return err_set(&c->err, ERR_USAGE, "too many operands: %s", argv[i]);
+		}
+	}
+	return 0;
+}
+
+static int run(struct cli *c)
+{
+	const struct cli_command *k = c->command;
+	if (c->help) {
+		print_help(k);
+		return 0;
+	}
+	if (!k->run)
+		return err_set(&c->err, ERR_UNSUPPORTED, "not available in this version: %s%s%s",
+			       k->noun, k->verb ? " " : "", k->verb ? k->verb : "");
+	return k->run(c);
+}
+
+static int start(struct cli *c, int argc, char **argv)
+{
+	int used = 0;
+	if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
+		print_overview(stdout);
+		return argc < 1 ? err_set(&c->err, ERR_USAGE,
+					  "nothing to do: give a noun and a verb")
+				: 0;
+	}
+	if (strcmp(argv[0], "--version") == 0) {
+		puts("hallmark " VERSION);
+		return 0;
+	}
+	c->command = find_command(argc, argv, &used);
+	if (!c->command)
+		return err_set(&c->err, ERR_USAGE,
+			       known_noun(argv[0]) ? "unknown verb for %s: see `hallmark --help`"
+						   : "unknown noun %s: see `hallmark --help`",
+			       argv[0]);
+	TRY(parse(c, argc - used, argv + used));
+	return run(c);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = { .env = env_system() };
+	signal(SIGPIPE, SIG_IGN);
+	int rc = start(&c, argc - 1, argv + 1);
+	if (rc == 0 && fflush(stdout) != 0 && errno != EPIPE)
+		rc = err_set(&c.err, ERR_IO, "write to stdout: %s", strerror(errno));
+	if (rc < 0)
+		fprintf(stderr, "hallmark: %s\n", c.err.text[0] ? c.err.text : err_name(rc));
+	explicit_bzero(c.passphrase, sizeof c.passphrase);
+	return err_exit_status(rc);
+}

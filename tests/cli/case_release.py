@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""A release verifies as it was made, every change is caught with exit 3 and named, and a conflict or a bad word has its own exit code."""
+import json, os, shutil, sys
+sys.path.insert(0, os.path.dirname(__file__))
+from client import Home, flip
+
+with Home() as h:
+    model = h.model()
+    made = h.publish(model)
+    assert made["name"] == "hallmark/fernbank-demo" and made["root"].startswith("sha256:"), made
+    assert (h.dir / "model.hallmark/receipt.tlog-proof").exists()
+    assert not (h.dir / "model.hallmark.part").exists()
+    good = h.json("release", "verify", model)
+    assert good["ok"] and good["signer"] == "k" and good["root"] == made["root"] and not good["failures"], good
+    assert {c["name"] for c in good["checks"]} == {"signature", "files", "minisign"}, good
+    assert h.json("release", "verify", "hallmark/fernbank-demo")["ok"]
+    assert h.json("release", "verify", made["root"])["ok"]
+
+    # The same version again: the same content and other content are both refused, and nothing is harmed.
+    h.run("release", "create", model, "--name", "hallmark/fernbank-demo", "--version", "1.0.0", "--key", "k", status=6)
+    assert h.json("release", "verify", model)["ok"]
+
+    pem = h.dir / "k.pem"
+    pem.write_bytes(h.run("key", "export", "k", "--format", "pem").stdout)
+    changed = [("weight", lambda d: flip(d / "model.safetensors", 9000000), "model.safetensors"),
+               ("readme", lambda d: flip(d / "README.md", 10), "README.md"),
+               ("missing", lambda d: (d / "README.md").unlink(), "README.md"),
+               ("renamed", lambda d: (d / "README.md").rename(d / "README.txt"), "README.md"),
+               ("extra", lambda d: (d / "extra").write_text("x"), "extra"),
+               ("truncated", lambda d: os.truncate(d / "model.safetensors", 1000000), "model.safetensors")]
+    for what, change, path in changed:
+        copy = h.dir / what
+        shutil.copytree(model, copy)
+        change(copy)
+        bad = h.json("release", "verify", copy, "--key", pem, status=3)
+        assert not bad["ok"] and path in [f["path"] for f in bad["failures"]], (what, bad)
+    weight = h.json("release", "verify", h.dir / "weight", status=3)["failures"][0]
+    assert weight["tensor"] and weight["tensor"].startswith("model."), weight
+    assert h.json("release", "verify", h.dir / "extra", "--ignore-unsigned-files")["ok"]
+
+    flip(h.dir / "readme/model.sig", 900)
+    assert not h.json("release", "verify", h.dir / "readme", status=3)["ok"]
+    shutil.copytree(model, h.dir / "unsigned", ignore=shutil.ignore_patterns("model.sig"))
+    h.run("release", "verify", h.dir / "unsigned", status=3)
+    h.run("release", "verify", h.dir / "nothing-here", status=5)
+    h.run("release", "create", model, "--name", "no-slash", "--version", "1", "--key", "k", status=2)
+    h.run("release", "create", model, "--name", "a/b", "--version", "1", "--key", "other", status=5)
+    h.run("release", "create", model, status=2)
+
+    # A second publisher is not trusted until imported.
+    with Home() as other:
+        theirs = other.model()
+        other.publish(theirs, "acme/x")
+        h.run("release", "verify", theirs, status=3)
+        (h.dir / "acme.pub").write_bytes(other.run("key", "show", "k").stdout)
+        h.run("release", "verify", theirs, "--key", h.dir / "acme.pub")
+
+    # The package is the same release; a tampered one is not.
+    tar = h.dir / "p.tar"
+    h.run("release", "create", model, "--name", "hallmark/fernbank-demo", "--version", "1.0.1", "--key", "k", "--package", tar, "--quiet")
+    assert h.json("release", "verify", tar)["ok"]
+    flip(tar, 9000000)
+    assert not h.json("release", "verify", tar, status=3)["ok"]
+    assert h.json("audit", "verify")["ok"]

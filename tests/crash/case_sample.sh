@@ -1,0 +1,3 @@
+#!/bin/sh
+# A sample of the crash states; `make crash` runs them all.
+exec tests/crash/run "$BUILD" sample
