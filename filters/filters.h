@@ -1,8 +1,8 @@
 /* Filters: streaming detection and redaction whose result does not depend on how the text was cut.
  *
- * For every way of cutting a text into pieces, output, findings and record are equal. Bytes are held back only as
- * long as some rule may still match them, never longer than the rule's width (proved when the set is built).
- * No pre-scan, no flush: a limit or an error ends the stream as blocked. */
+ * For every way of cutting a text into pieces, output, findings and record are equal. Bytes are held back
+ * only as long as some rule may still match them, never longer than the rule's width (proved when the set
+ * is built). No pre-scan, no flush: a limit or an error ends the stream as blocked. */
 #ifndef FILTERS_FILTERS_H
 #define FILTERS_FILTERS_H
 
@@ -16,14 +16,22 @@
 
 /* By strength: for each byte the strongest action wins. */
 enum filter_action {
-	FILTER_FLAG, FILTER_NOTICE, FILTER_REPLACE, FILTER_MASK, FILTER_REDACT, FILTER_QUEUE, FILTER_STOP, FILTER_BLOCK,
+	FILTER_FLAG,
+	FILTER_NOTICE,
+	FILTER_REPLACE,
+	FILTER_MASK,
+	FILTER_REDACT,
+	FILTER_QUEUE,
+	FILTER_STOP,
+	FILTER_BLOCK,
 };
 const char *filter_action_name(enum filter_action a);
 int filter_action_parse(const char *name, enum filter_action *out) MUST_USE; /* ERR_INPUT */
 
 enum filter_fold { FILTER_FOLD_NONE, FILTER_FOLD_CASE, FILTER_FOLD_STRICT };
 
-/* One rule; exactly one of literal, regex, detector is given. Strings are borrowed during filter_set_build only. */
+/* One rule; exactly one of literal, regex, detector is given. Strings are borrowed during filter_set_build
+ * only. */
 struct filter_rule {
 	const char *id;
 	enum filter_action action;
@@ -39,8 +47,10 @@ struct filter_rule {
 
 struct filter_set; /* compiled rules: immutable, shared by threads */
 
-/* Compile. ERR_INPUT names the rule and what is wrong with it (regex position, unbounded width, empty match). */
-int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count, struct err *e) MUST_USE;
+/* Compile. ERR_INPUT names the rule and what is wrong with it (regex position, unbounded width, empty
+ * match). */
+int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,
+                     struct err *e) MUST_USE;
 void filter_set_free(struct filter_set *s);
 /* Greatest number of source bytes that may be held at any time, over all rules. */
 size_t filter_set_width(const struct filter_set *s);
@@ -81,10 +91,12 @@ struct filter_record {
 struct filter_stream; /* one text; not for several threads */
 
 /* shadow: record findings, change no byte. The set must outlive the stream. */
-int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow, struct err *e) MUST_USE;
-/* Take a piece; *out is what may go out now (possibly empty, borrowed until the next call). Returns an enum filter_end:
- * FILTER_OPEN, or FILTER_BLOCKED / FILTER_LIMIT after which nothing more comes out. */
-int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out, struct err *e) MUST_USE;
+int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow,
+                       struct err *e) MUST_USE;
+/* Take a piece; *out is what may go out now (possibly empty, borrowed until the next call). Returns an enum
+ * filter_end: FILTER_OPEN, or FILTER_BLOCKED / FILTER_LIMIT after which nothing more comes out. */
+int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out,
+                       struct err *e) MUST_USE;
 /* End of text: release what is held. FILTER_COMPLETE, FILTER_BLOCKED or FILTER_LIMIT. */
 int filter_stream_end(struct filter_stream *f, struct cleared *out, struct err *e) MUST_USE;
 /* The reader is gone: nothing more is released. */

@@ -1,0 +1,211 @@
+/* Checks of general detectors, and the arithmetic that national ones share. */
+#include "filters/detect.h"
+
+#include "base/text.h"
+#include "filters/view.h"
+
+#include <string.h>
+
+bool detect_luhn(const char *v, size_t n)
+{
+	int sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		int d = v[n - 1 - i] - '0';
+		d = i % 2 ? 2 * d : d;
+		sum += d > 9 ? d - 9 : d;
+	}
+	return sum % 10 == 0;
+}
+
+int detect_weighted(const char *v, const char *weights)
+{
+	int sum = 0;
+	for (size_t i = 0; weights[i]; i++)
+		sum += (v[i] - '0') * (weights[i] - '0');
+	return sum;
+}
+
+bool detect_same(const char *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (v[i] != v[0])
+			return false;
+	return true;
+}
+
+bool detect_date(int year, int month, int day)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	if (month < 1 || month > 12 || day < 1)
+		return false;
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+	return day <= days[month - 1] + (month == 2 && leap);
+}
+
+int detect_base36(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'Z' ? c - 'A' + 10 : -1;
+}
+
+int detect_number(const char *v, size_t n)
+{
+	int r = 0;
+	for (size_t i = 0; i < n; i++)
+		r = r * 10 + (v[i] - '0');
+	return r;
+}
+
+/* ---- payment cards. Issuer ranges: ISO/IEC 7812, as the networks publish them. */
+
+struct issuer {
+	uint32_t first, last; /* of the first six digits */
+	uint8_t least, most;  /* length */
+};
+
+static const struct issuer issuers[] = {
+	{220000, 220499, 16, 19}, /* Mir */
+	{222100, 272099, 16, 16}, /* Mastercard */
+	{300000, 305999, 14, 19}, {309500, 309599, 14, 19}, {360000, 369999, 14, 19},
+	{380000, 399999, 14, 19},                                                     /* Diners */
+	{340000, 349999, 15, 15}, {370000, 379999, 15, 15},                           /* American Express */
+	{352800, 358999, 16, 19},                                                     /* JCB */
+	{400000, 499999, 13, 13}, {400000, 499999, 16, 16}, {400000, 499999, 19, 19}, /* Visa */
+	{500000, 509999, 13, 19}, {560000, 589999, 13, 19}, {630000, 639999, 13, 19},
+	{670000, 679999, 13, 19},                                                     /* Maestro */
+	{510000, 559999, 16, 16},                                                     /* Mastercard */
+	{601100, 601199, 16, 19}, {622126, 622925, 16, 19}, {644000, 659999, 16, 19}, /* Discover, RuPay */
+	{620000, 629999, 16, 19}, {810000, 817199, 16, 19},                           /* UnionPay */
+	{817200, 829999, 16, 16}, {606900, 608999, 16, 16},                           /* RuPay */
+};
+
+static bool issued(const char *v, size_t n)
+{
+	uint32_t six = (uint32_t)detect_number(v, 6);
+	for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++)
+		if (six >= issuers[i].first && six <= issuers[i].last && n >= issuers[i].least && n <= issuers[i].most)
+			return true;
+	return false;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The longest prefix that ends with a group and passes; a card may be followed by other numbers. */
+enum detect_verdict detect_pan(struct detect_hit *h)
+{
+	size_t at[20], n = 0;
+	for (size_t i = h->start; i < h->end && n < 19; i++)
+		if (is_digit(h->text[i]))
+			at[n++] = i;
+	for (size_t k = n; k >= 13; k--) {
+		size_t end = at[k - 1] + 1;
+		if ((end < h->len && is_digit(h->text[end])) || !issued(h->value, k) || !detect_luhn(h->value, k))
+			continue;
+		h->end = end;
+		h->head = at[5] + 1;
+		h->tail = at[k - 4];
+		return DETECT_YES;
+	}
+	return DETECT_NO;
+}
+
+/* ISO 13616: the first four move to the end, letters count from 10, mod 97 is 1. The regex has checked the
+ * length. */
+enum detect_verdict detect_iban(struct detect_hit *h)
+{
+	uint32_t r = 0;
+	for (size_t i = 0; i < h->n; i++) {
+		int d = detect_base36(h->value[(i + 4) % h->n]);
+		r = (r * (d > 9 ? 100u : 10u) + (uint32_t)d) % 97;
+	}
+	return r == 1 ? DETECT_YES : DETECT_NO;
+}
+
+/* The ending is not that of a file: image@2x.png is no address. */
+enum detect_verdict detect_email(struct detect_hit *h)
+{
+	static const char *const file[] = {"png",  "jpg",  "jpeg", "gif",  "svg",  "webp", "ico",
+	                                   "bmp",  "css",  "js",   "json", "html", "txt",  "pdf",
+	                                   "tiff", "heic", "mp4",  "log",  "xml",  "yaml", "yml"};
+	size_t dot = h->end;
+	while (dot > h->start && h->text[dot - 1] != '.')
+		dot--;
+	size_t n = h->end - dot;
+	for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+		if (strlen(file[i]) == n && strncasecmp(h->text + dot, file[i], n) == 0)
+			return DETECT_SKIP;
+	return DETECT_YES;
+}
+
+/* Seven to fifteen digits, E.164. */
+enum detect_verdict detect_phone(struct detect_hit *h)
+{
+	size_t n = 0;
+	for (size_t i = h->start; i < h->end; i++)
+		n += is_digit(h->text[i]);
+	return n >= 7 && n <= 15 && !detect_same(h->value, h->n) ? DETECT_YES : DETECT_NO;
+}
+
+/* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a version. */
+enum detect_verdict detect_ip(struct detect_hit *h)
+{
+	int part[4] = {0}, k = 0;
+	for (size_t i = h->start; i < h->end; i++) {
+		if (h->text[i] == '.')
+			k++;
+		else
+			part[k] = part[k] * 10 + (h->text[i] - '0');
+	}
+	for (int i = 0; i < 4; i++)
+		if (part[i] > 255)
+			return DETECT_SKIP;
+	int a = part[0], b = part[1], c = part[2];
+	bool reserved = a == 0 || a == 10 || a == 127 || a >= 224 || (a == 172 && b >= 16 && b < 32) ||
+	                (a == 192 && b == 168) || (a == 169 && b == 254) || (a == 100 && b >= 64 && b < 128) ||
+	                (a == 192 && b == 0 && (c == 2 || c == 0)) || (a == 198 && (b == 18 || b == 19)) ||
+	                (a == 198 && b == 51 && c == 100) || (a == 203 && b == 0 && c == 113);
+	bool version = a < 20 && b < 20 && c < 20 && part[3] < 20;
+	return reserved || version ? DETECT_SKIP : DETECT_YES;
+}
+
+/* ---- invisible text, on the raw view */
+
+static uint32_t first_cp(const struct detect_hit *h, size_t at)
+{
+	uint32_t cp = 0;
+	text_utf8_decode(h->text + at, h->len - at, &cp);
+	return cp;
+}
+
+/* Tag characters are honest in the flags of England, Scotland and Wales: after U+1F3F4, closed by U+E007F. */
+enum detect_verdict detect_tags(struct detect_hit *h)
+{
+	if (first_cp(h, h->start) != 0x1F3F4)
+		return DETECT_YES;
+	return first_cp(h, h->end - 4) == 0xE007F && h->end - h->start > 8 ? DETECT_SKIP : DETECT_NO;
+}
+
+/* Two selectors in a row are never honest: the regex says it all. */
+enum detect_verdict detect_selectors(struct detect_hit *h)
+{
+	return h->end > h->start ? DETECT_YES : DETECT_NO;
+}
+
+/* An override is honest inside right-to-left text: the nearest letter before it decides. */
+enum detect_verdict detect_bidi(struct detect_hit *h)
+{
+	size_t at = h->start;
+	for (int left = DETECT_BEFORE; at > 0 && left > 0; left--) {
+		do
+			at--;
+		while (at > 0 && ((unsigned char)h->text[at] & 0xC0) == 0x80);
+		uint32_t cp = first_cp(h, at);
+		if (view_rtl(cp))
+			return DETECT_SKIP;
+		if (view_alnum(cp) || cp == '\n')
+			break;
+	}
+	return DETECT_YES;
+}

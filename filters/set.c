@@ -1,0 +1,300 @@
+/* Building a set: rules in order of their ids, so that no result depends on the order in which they were
+ * written. */
+#include "filters/set.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const action_name[] = {"flag",   "notice", "replace", "mask",
+                                          "redact", "queue",  "stop",    "block"};
+
+const char *filter_action_name(enum filter_action a)
+{
+	return action_name[a];
+}
+
+int filter_action_parse(const char *name, enum filter_action *out)
+{
+	for (int i = 0; i <= FILTER_BLOCK; i++)
+		if (strcmp(name, action_name[i]) == 0) {
+			*out = (enum filter_action)i;
+			return 0;
+		}
+	return ERR_INPUT;
+}
+
+size_t filter_set_width(const struct filter_set *s)
+{
+	return s->width;
+}
+
+void filter_set_free(struct filter_set *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->probes; i++)
+		regex_free(&s->probe[i].regex);
+	for (size_t i = 0; i < s->groups; i++) {
+		automaton_free(s->group[i].a);
+		automaton_free(s->group[i].b);
+		automaton_free(s->group[i].a_reversed);
+		automaton_free(s->group[i].b_reversed);
+	}
+	arena_free(&s->arena);
+	free(s);
+}
+
+/* ---- rules */
+
+static int nomem(struct err *e)
+{
+	return err_set(e, ERR_NOMEM, "out of memory for the rules");
+}
+
+static int rule_check(const struct filter_rule *r, struct err *e)
+{
+	if (!r->id || !*r->id || strpbrk(r->id, ",\n"))
+		return err_set(e, ERR_INPUT, "a rule's id is text without comma and newline");
+	if ((r->literal_count > 0) + (r->regex != NULL) + (r->detector != NULL) != 1)
+		return err_set(e, ERR_INPUT, "rule %s: exactly one of literals, regex and detector is needed", r->id);
+	if (r->action == FILTER_NOTICE || r->action == FILTER_QUEUE || r->action == FILTER_STOP)
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: action %s (rule %s)",
+		               filter_action_name(r->action), r->id);
+	if (r->detector && !filter_detector_known(r->detector))
+		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id, r->detector);
+	if (r->gap_max > GAP_MAX)
+		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
+	if (r->replacement && !text_utf8_valid(r->replacement, strlen(r->replacement)))
+		return err_set(e, ERR_INPUT, "rule %s: the replacement is not UTF-8", r->id);
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp((*(const struct filter_rule *const *)a)->id, (*(const struct filter_rule *const *)b)->id);
+}
+
+static int rules_sort(const struct filter_rule **sorted, const struct filter_rule *rule, size_t count,
+                      struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		TRY(rule_check(&rule[i], e));
+		sorted[i] = &rule[i];
+	}
+	qsort(sorted, count, sizeof *sorted, by_id);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(sorted[i]->id, sorted[i - 1]->id) == 0)
+			return err_set(e, ERR_INPUT, "two rules have the id %s", sorted[i]->id);
+	return 0;
+}
+
+static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_rule *from, struct err *e)
+{
+	const char *text = from->replacement ? from->replacement : "[redacted]";
+	to->action = from->action;
+	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
+	to->replacement = arena_copy(&s->arena, text, strlen(text));
+	to->replacement_len = (uint32_t)strlen(text);
+	to->detector = from->detector ? arena_copy(&s->arena, from->detector, strlen(from->detector)) : "";
+	return to->id && to->replacement && to->detector ? 0 : nomem(e);
+}
+
+static void widen(struct filter_set *s, size_t bytes)
+{
+	if (bytes > s->width)
+		s->width = bytes;
+}
+
+/* ---- regexes and detectors */
+
+static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_max, const struct detector *d,
+                     uint32_t rule, struct err *e)
+{
+	struct probe *p = &s->probe[s->probes];
+	int r = regex_compile(&p->regex, regex, repeat_max, d == NULL, e);
+	if (r < 0)
+		return err_prefix(e, "rule %s", s->rule[rule].id);
+	s->probes++;
+	p->detector = d;
+	p->rule = rule;
+	p->raw = d && d->raw;
+	s->raw |= p->raw;
+	s->plain |= !p->raw;
+	if (p->regex.behind + 1 > s->behind)
+		s->behind = p->regex.behind + 1;
+	/* In the plain view every kept character may stand behind VIEW_NOISE_MAX dropped ones. */
+	widen(s, (size_t)p->regex.width * 4 * (p->raw ? 1 : 1 + VIEW_NOISE_MAX));
+	return 0;
+}
+
+static int probes_build(struct filter_set *s, const struct filter_rule **rule, struct err *e)
+{
+	size_t rows = 0;
+	while (detector_at(rows))
+		rows++;
+	s->probe = arena_array(&s->arena, s->rules * rows + 1, sizeof *s->probe);
+	if (!s->probe)
+		return nomem(e);
+	s->behind = DETECT_BEFORE + 1;
+	for (uint32_t i = 0; i < s->rules; i++) {
+		if (rule[i]->regex)
+			TRY(probe_add(s, rule[i]->regex, rule[i]->repeat_max, NULL, i, e));
+		for (size_t k = 0; rule[i]->detector && k < rows; k++) {
+			const struct detector *d = detector_at(k);
+			if (strcmp(d->name, rule[i]->detector) == 0)
+				TRY(probe_add(s, d->regex, 0, d, i, e));
+		}
+	}
+	return 0;
+}
+
+/* ---- literals */
+
+struct folded {
+	struct automaton_literal *item;
+	size_t count;
+};
+
+static int fold_literal(struct filter_set *s, enum view v, const char *text, struct automaton_literal *out,
+                        struct err *e)
+{
+	size_t len = strlen(text);
+	uint32_t *cp = arena_array(&s->scratch, len * 18 + 1,
+	                           sizeof *cp); /* a code point of 3 bytes gives 18 at most, in NFKC */
+	if (!cp)
+		return nomem(e);
+	out->n = 0;
+	for (size_t at = 0; at < len;) {
+		uint32_t c;
+		int n = text_utf8_decode(text + at, len - at, &c);
+		if (n <= 0)
+			return err_set(e, ERR_INPUT, "a literal is not UTF-8");
+		at += (size_t)n;
+		struct fold f;
+		view_fold(v, c, &f);
+		for (int i = 0; i < f.n && out->n < len * 18; i++)
+			cp[out->n++] = f.cp[i];
+	}
+	out->cp = cp;
+	if (out->n == 0)
+		return err_set(e, ERR_INPUT, "the literal \"%.60s\" is empty after folding", text);
+	return 0;
+}
+
+static bool in_group(const struct group *g, const struct filter_rule *r)
+{
+	return r->literal_count > 0 && r->fold == g->fold &&
+	       (r->fold != FILTER_FOLD_STRICT || r->gap_max == g->gap_max);
+}
+
+/* All literals of a group in one view, with their greatest number of characters. */
+static int fold_group(struct filter_set *s, const struct group *g, const struct filter_rule **rule,
+                      enum view v, struct folded *out, struct err *e)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < s->rules; i++)
+		total += in_group(g, rule[i]) ? rule[i]->literal_count : 0;
+	out->item = arena_array(&s->scratch, total, sizeof *out->item);
+	out->count = 0;
+	if (!out->item)
+		return nomem(e);
+	for (uint32_t i = 0; i < s->rules; i++)
+		for (size_t k = 0; in_group(g, rule[i]) && k < rule[i]->literal_count; k++) {
+			struct automaton_literal *l = &out->item[out->count++];
+			if (fold_literal(s, v, rule[i]->literal[k], l, e) < 0)
+				return err_prefix(e, "rule %s", rule[i]->id);
+			l->rule = i;
+		}
+	return 0;
+}
+
+/* What may stand for one kept character: see the stream's feeds. */
+static size_t bytes_per_char(const struct group *g)
+{
+	switch (g->fold) {
+	case FILTER_FOLD_NONE:
+		return 4;
+	case FILTER_FOLD_CASE:
+		return 4 * (1 + VIEW_NOISE_MAX);
+	case FILTER_FOLD_STRICT:
+		break;
+	}
+	return (size_t)ESCAPE_MAX * (1 + VIEW_NOISE_MAX + g->gap_max);
+}
+
+static int group_build(struct filter_set *s, struct group *g, const struct filter_rule **rule, struct err *e)
+{
+	bool strict = g->fold == FILTER_FOLD_STRICT;
+	struct folded f;
+	enum view v = strict ? VIEW_STRICT_A : g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW;
+	TRY(fold_group(s, g, rule, v, &f, e));
+	TRY(automaton_build(&g->a, f.item, f.count, 0, e));
+	size_t longest = automaton_longest(g->a);
+	if (strict) {
+		s->strict = true;
+		TRY(automaton_build(&g->a_reversed, f.item, f.count, 1, e));
+		TRY(fold_group(s, g, rule, VIEW_STRICT_B, &f, e));
+		TRY(automaton_build(&g->b, f.item, f.count, 0, e));
+		TRY(automaton_build(&g->b_reversed, f.item, f.count, 1, e));
+		if (automaton_longest(g->b) > longest)
+			longest = automaton_longest(g->b);
+	}
+	widen(s, longest * bytes_per_char(g) + ESCAPE_MAX);
+	return 0;
+}
+
+static int groups_build(struct filter_set *s, const struct filter_rule **rule, struct err *e)
+{
+	s->group = arena_array(&s->arena, s->rules + 1, sizeof *s->group);
+	if (!s->group)
+		return nomem(e);
+	for (size_t i = 0; i < s->rules; i++) {
+		bool known = rule[i]->literal_count == 0;
+		for (size_t k = 0; k < s->groups && !known; k++)
+			known = in_group(&s->group[k], rule[i]);
+		if (known)
+			continue;
+		struct group *g = &s->group[s->groups++];
+		g->fold = rule[i]->fold;
+		g->gap_max = rule[i]->gap_max;
+		TRY(group_build(s, g, rule, e));
+	}
+	return 0;
+}
+
+/* ---- the whole */
+
+static int build(struct filter_set *s, const struct filter_rule *rule, size_t count, struct err *e)
+{
+	const struct filter_rule **sorted = arena_array(&s->arena, count + 1, sizeof *sorted);
+	s->rule = arena_array(&s->arena, count + 1, sizeof *s->rule);
+	if (!sorted || !s->rule)
+		return nomem(e);
+	TRY(rules_sort(sorted, rule, count, e));
+	s->rules = count;
+	s->width = 3; /* an unfinished character */
+	for (size_t i = 0; i < count; i++)
+		TRY(rule_copy(s, &s->rule[i], sorted[i], e));
+	TRY(probes_build(s, sorted, e));
+	return groups_build(s, sorted, e);
+}
+
+int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count, struct err *e)
+{
+	*out = NULL;
+	struct filter_set *s = calloc(1, sizeof *s);
+	if (!s)
+		return nomem(e);
+	int r = build(s, rule, count, e);
+	arena_free(&s->scratch);
+	if (r < 0) {
+		filter_set_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}

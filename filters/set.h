@@ -1,0 +1,51 @@
+/* Compiled rules, shared by streams. Private to the room. */
+#ifndef FILTERS_SET_H
+#define FILTERS_SET_H
+
+#include "base/arena.h"
+#include "filters/automaton.h"
+#include "filters/detect.h"
+#include "filters/filters.h"
+#include "filters/regex.h"
+#include "filters/view.h"
+
+#define GAP_MAX 64 /* dropped separators that a rule may ask for */
+
+/* Escapes are at most this long; an unfinished one holds so many bytes at most. */
+#define ESCAPE_MAX 16
+
+struct rule {
+	const char *id, *replacement, *detector;
+	uint32_t replacement_len;
+	enum filter_action action;
+};
+
+/* A regex at work for a rule. */
+struct probe {
+	struct regex regex;
+	const struct detector *detector; /* or NULL */
+	uint32_t rule;
+	bool raw;
+};
+
+/* Literals that are folded alike. strict: a and b of both directions; else only one automaton. */
+struct group {
+	enum filter_fold fold;
+	uint32_t gap_max;
+	struct automaton *a, *b, *a_reversed, *b_reversed;
+};
+
+struct filter_set {
+	struct arena arena, scratch; /* scratch: only while it is built */
+	struct rule *rule; /* sorted by id */
+	size_t rules;
+	struct probe *probe;
+	size_t probes;
+	struct group *group;
+	size_t groups;
+	size_t width;        /* bytes */
+	uint32_t behind;     /* code points that a window keeps before the earliest cursor */
+	bool raw, plain, strict;
+};
+
+#endif

@@ -1,0 +1,220 @@
+#include "filters/stream.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 1024 /* bytes between two steps of a long piece: bounds memory, changes no result */
+
+static int open_all(struct filter_stream *f, struct err *e)
+{
+	TRY(sha256_open(&f->seen_hash, e));
+	TRY(sha256_open(&f->emitted_hash, e));
+	f->probe = calloc(f->set->probes + 1, sizeof *f->probe);
+	f->match_data = pcre2_match_data_create(1, NULL);
+	f->match_context = regex_context();
+	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
+	if (!f->probe || !f->match_data || !f->match_context || !f->jit_stack || feeds_open(f) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
+	pcre2_jit_stack_assign(f->match_context, NULL, f->jit_stack);
+	for (size_t i = 0; i < f->set->probes; i++)
+		f->probe[i].live = NOWHERE;
+	return 0;
+}
+
+int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow, struct err *e)
+{
+	*out = NULL;
+	struct filter_stream *f = calloc(1, sizeof *f);
+	if (!f)
+		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
+	f->set = s;
+	f->shadow = shadow;
+	f->record.hold_bound = s->width;
+	int r = open_all(f, e);
+	if (r < 0) {
+		filter_stream_close(f);
+		return r;
+	}
+	*out = f;
+	return 0;
+}
+
+void filter_stream_close(struct filter_stream *f)
+{
+	if (!f)
+		return;
+	feeds_close(f);
+	windows_close(f);
+	findings_close(f);
+	free(f->probe);
+	pcre2_match_data_free(f->match_data);
+	pcre2_match_context_free(f->match_context);
+	pcre2_jit_stack_free(f->jit_stack);
+	if (f->seen_hash)
+		sha256_close(f->seen_hash);
+	if (f->emitted_hash)
+		sha256_close(f->emitted_hash);
+	buf_free(&f->raw);
+	buf_free(&f->out);
+	arena_free(&f->record_arena);
+	free(f);
+}
+
+size_t filter_stream_held(const struct filter_stream *f)
+{
+	return f->record.end == FILTER_OPEN ? f->raw.len : 0;
+}
+
+size_t filter_stream_held_max(const struct filter_stream *f)
+{
+	return f->held_max;
+}
+
+/* ---- a step */
+
+/* All complete code points to all views. final: an unfinished one is ill-formed. */
+static void feed_text(struct filter_stream *f, bool final)
+{
+	while (f->fed < f->raw.len) {
+		struct place p = {.start = f->base + f->fed};
+		int n = text_utf8_decode(f->raw.bytes + f->fed, f->raw.len - f->fed, &p.cp);
+		if (n == 0 && !final)
+			return;
+		if (n <= 0) {
+			p.cp = 0xFFFD;
+			n = n < 0 ? -n : (int)(f->raw.len - f->fed);
+			f->record.ill_formed += (uint64_t)n;
+			f->ill_end = p.start + (uint64_t)n;
+		}
+		p.end = p.start + (uint64_t)n;
+		windows_put(f, &p);
+		feeds_put(f, &p);
+		f->fed += (size_t)n;
+	}
+	if (final)
+		feeds_finish(f);
+}
+
+/* Ill-formed bytes among raw[from, fed). */
+static uint64_t ill_formed(const struct filter_stream *f, size_t from)
+{
+	uint64_t sum = 0;
+	while (from < f->fed) {
+		uint32_t cp;
+		int n = text_utf8_decode(f->raw.bytes + from, f->fed - from, &cp);
+		size_t used = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : f->fed - from;
+		sum += n > 0 ? 0 : used;
+		from += used;
+	}
+	return sum;
+}
+
+static void finish(struct filter_stream *f, enum filter_end end)
+{
+	f->record.end = end;
+	f->record.released = f->base;
+	f->record.seen_digest = sha256_take(f->seen_hash);
+	f->record.emitted_digest = sha256_take(f->emitted_hash);
+}
+
+/* A block decides on the text up to the end of its span; what came after is not part of the record, for how
+ * much that is depends on the cuts. */
+static void finish_block(struct filter_stream *f)
+{
+	uint64_t end = f->found[f->founds - 1].pub.end;
+	size_t n = (size_t)(end - f->base);
+	f->record.ill_formed -= ill_formed(f, n);
+	sha256_add(f->seen_hash, f->raw.bytes, n);
+	f->record.seen = f->record.scanned = end;
+	finish(f, FILTER_BLOCKED);
+}
+
+/* A limit or a defect: nothing more is released. */
+static void finish_closed(struct filter_stream *f, enum filter_end end)
+{
+	f->record.seen = f->base + f->raw.len;
+	f->record.scanned = f->base;
+	f->record.end_offset = f->base;
+	sha256_add(f->seen_hash, f->raw.bytes, f->raw.len);
+	finish(f, end);
+}
+
+static void step(struct filter_stream *f, bool final)
+{
+	feed_text(f, final);
+	if (windows_scan(f, final) < 0 || f->nomem) {
+		finish_closed(f, FILTER_LIMIT);
+		return;
+	}
+	uint64_t limit = f->base + f->fed, a = feeds_hold(f), b = windows_hold(f);
+	if (!final && a < limit)
+		limit = a;
+	if (!final && b < limit)
+		limit = b;
+	size_t before = f->out.len;
+	emit_until(f, limit);
+	sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
+	f->record.emitted_bytes += f->out.len - before;
+	if (f->nomem || f->out.failed || f->raw.len > f->set->width)
+		finish_closed(f, FILTER_LIMIT);
+	else if (f->record.end == FILTER_BLOCKED)
+		finish_block(f);
+}
+
+static void give(struct filter_stream *f, uint64_t begin, struct cleared *out)
+{
+	if (f->record.end == FILTER_OPEN && f->raw.len > f->held_max)
+		f->held_max = f->raw.len;
+	*out = (struct cleared){f->out.bytes ? f->out.bytes : "", f->out.len, begin, f->base};
+}
+
+int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out,
+                       struct err *e)
+{
+	uint64_t begin = f->base;
+	(void)e;
+	buf_clear(&f->out);
+	for (size_t at = 0; at < len && f->record.end == FILTER_OPEN;) {
+		size_t n = len - at < CHUNK ? len - at : CHUNK;
+		buf_add(&f->raw, (const char *)bytes + at, n);
+		f->nomem |= f->raw.failed;
+		at += n;
+		step(f, false);
+	}
+	give(f, begin, out);
+	return (int)f->record.end;
+}
+
+int filter_stream_end(struct filter_stream *f, struct cleared *out, struct err *e)
+{
+	uint64_t begin = f->base;
+	(void)e;
+	buf_clear(&f->out);
+	if (f->record.end == FILTER_OPEN)
+		step(f, true);
+	if (f->record.end == FILTER_OPEN) {
+		f->record.seen = f->record.scanned = f->record.end_offset = f->base;
+		finish(f, FILTER_COMPLETE);
+	}
+	give(f, begin, out);
+	return (int)f->record.end;
+}
+
+void filter_stream_abort(struct filter_stream *f)
+{
+	buf_clear(&f->out);
+	if (f->record.end == FILTER_OPEN)
+		finish_closed(f, FILTER_ABORTED);
+}
+
+const struct filter_record *filter_stream_record(struct filter_stream *f)
+{
+	if (f->record.end == FILTER_OPEN) {
+		f->record.seen = f->base + f->raw.len;
+		f->record.scanned = f->record.released = f->base;
+	}
+	record_fill(f);
+	return &f->record;
+}

@@ -1,0 +1,134 @@
+/* One stream at work. Private to the room.
+ *
+ * Bytes enter a window [base, ...) of raw text. Every complete code point goes to the views: text windows
+ * for regexes, feeds for the literal automata. What a view may still match holds the window; the rest is
+ * released in order, and by then every match that touches it is known. So each byte's fate is a function of
+ * the text alone. */
+#ifndef FILTERS_STREAM_H
+#define FILTERS_STREAM_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "filters/set.h"
+
+#define NOWHERE UINT64_MAX
+
+/* Where the characters of a feed come from. */
+enum source { SOURCE_DIRECT, SOURCE_ESCAPED, SOURCE_HIDDEN, SOURCE_REVERSED, SOURCES };
+
+/* One automaton at work on one source. */
+struct feed {
+	const struct automaton *automaton;
+	enum view view;
+	uint32_t gap_max, state, separators, noise;
+	uint64_t *start; /* [ring] raw starts of the last kept characters */
+	uint64_t count;  /* kept characters so far */
+	uint32_t ring;   /* power of two, at least the longest literal */
+};
+
+/* A code point and the raw bytes it stands for. */
+struct place {
+	uint32_t cp;
+	uint64_t start, end;
+};
+
+/* Escapes: what may still become one. */
+struct escape {
+	struct place wait[ESCAPE_MAX + 1];
+	int n;
+};
+
+/* Bytes hidden in variation selectors, and the lead of an override. */
+struct hidden {
+	char utf8[4];
+	int n;
+	uint64_t start;
+	bool reversed; /* inside U+202E */
+	uint64_t lead; /* raw start of the override, until its first character */
+	uint32_t lead_noise;
+};
+
+/* Text of a view, with the raw place of each byte. */
+struct window {
+	struct buf text;
+	uint64_t *start, *end; /* [room] by byte of text */
+	size_t room;
+	uint64_t base;         /* view offset of text.bytes[0] */
+	uint32_t noise;
+};
+
+struct probe_state {
+	uint64_t cursor; /* view offset from where to try */
+	uint64_t live;   /* view offset of a match that is still open, or NOWHERE */
+};
+
+struct match {
+	uint64_t start, end, head, tail; /* [start, head) and [tail, end) stay under a mask */
+	uint32_t rule;
+};
+
+struct found {
+	struct filter_finding pub;
+	uint32_t *rule; /* sorted */
+	uint32_t rules, room;
+};
+
+struct filter_stream {
+	const struct filter_set *set;
+	bool shadow;
+	struct buf raw, out;
+	uint64_t base;     /* raw offset of raw.bytes[0] */
+	size_t fed;        /* bytes of raw that the views have seen */
+	uint64_t ill_end;  /* raw offset behind the last ill-formed byte */
+	size_t held_max;
+
+	struct window plain, rawtext;
+	struct probe_state *probe;
+	struct feed *feed[SOURCES];
+	size_t feeds; /* of each source but SOURCE_DIRECT */
+	size_t direct_feeds;
+	struct escape escape;
+	struct hidden hidden;
+	pcre2_match_data *match_data;
+	pcre2_match_context *match_context;
+	pcre2_jit_stack *jit_stack;
+
+	struct match *match; /* sorted by start; [match_first, matches) are not over */
+	size_t match_first, matches, match_room;
+	struct found *found;
+	size_t founds, found_room;
+	bool open, swallow; /* the last finding may go on; a mark after it is withheld */
+
+	struct sha256 *seen_hash, *emitted_hash;
+	struct filter_record record;
+	struct arena record_arena;
+	bool nomem;
+};
+
+/* feed.c */
+int feeds_open(struct filter_stream *f) MUST_USE;
+void feeds_close(struct filter_stream *f);
+void feeds_put(struct filter_stream *f, const struct place *p);
+void feeds_finish(struct filter_stream *f);
+uint64_t feeds_hold(const struct filter_stream *f);
+void source_put(struct filter_stream *f, enum source s, const struct place *p);
+void source_reset(struct filter_stream *f, enum source s);
+
+/* hidden.c */
+void escape_put(struct filter_stream *f, const struct place *p);
+void escape_finish(struct filter_stream *f);
+void hidden_put(struct filter_stream *f, const struct place *p);
+
+/* window.c */
+void windows_put(struct filter_stream *f, const struct place *p);
+int windows_scan(struct filter_stream *f, bool final) MUST_USE; /* 0, or ERR_UNAVAILABLE: a work limit */
+uint64_t windows_hold(const struct filter_stream *f);
+void windows_close(struct filter_stream *f);
+
+/* emit.c */
+void match_add(struct filter_stream *f, const struct match *m);
+void emit_until(struct filter_stream *f, uint64_t limit); /* sets record.end when a block begins */
+void findings_close(struct filter_stream *f);
+void record_fill(struct filter_stream *f);
+
+#endif
