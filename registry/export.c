@@ -1,0 +1,106 @@
+/* What the registry can say as documents: everything, and who is affected by a root. */
+#include "base/limits.h"
+#include "registry/rows.h"
+
+#include <string.h>
+
+/* Rows (idx, body) as an array of bodies with their "index". */
+static int export_bodies(struct store *s, const char *sql, json_t *out, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(s, sql, &st, e));
+	while ((rc = store_step(st, e)) == 1) {
+		const char *text = store_text(st, 1);
+		json_t *body;
+		rc = json_read(&body, text, strlen(text), LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
+		if (rc < 0)
+			break;
+		json_object_set_new(body, "index", json_integer(store_i64(st, 0)));
+		if (json_array_append_new(out, body) != 0) {
+			rc = err_set(e, ERR_NOMEM, "out of memory");
+			break;
+		}
+	}
+	store_finish(st);
+	return rc;
+}
+
+static int export_aliases(struct store *s, json_t *out, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(s, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st, e));
+	while ((rc = store_step(st, e)) == 1)
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "model", store_text(st, 0), "alias",
+		                                     store_text(st, 1), "root", store_text(st, 2), "index",
+		                                     (json_int_t)store_i64(st, 3)));
+	store_finish(st);
+	return rc;
+}
+
+int registry_export(struct registry *r, struct buf *out, struct err *e)
+{
+	json_t *releases = json_array(), *forks = json_array(), *aliases = json_array();
+	json_t *all = json_pack("{s:o,s:o,s:o}", "releases", releases, "forks", forks, "aliases", aliases);
+	int rc = all ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	if (rc == 0)
+		rc = export_bodies(r->store, "SELECT idx, body FROM registry_release ORDER BY idx", releases, e);
+	if (rc == 0)
+		rc = export_bodies(r->store, "SELECT idx, body FROM registry_fork ORDER BY idx", forks, e);
+	if (rc == 0)
+		rc = export_aliases(r->store, aliases, e);
+	if (rc == 0)
+		rc = json_write_canonical(all, out, e);
+	json_decref(all);
+	return rc;
+}
+
+/* ---- descendants ---- */
+
+/* Children of one root that were not seen yet, with their depth; breadth first, in log order. */
+static int add_children(struct store *s, const char *root, json_int_t depth, json_t *seen, json_t *out,
+                        struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(s,
+	                  "SELECT child, name, relation FROM registry_edge WHERE parent = $1 ORDER BY idx, pos", &st,
+	                  e));
+	store_bind_text(st, 1, root);
+	while ((rc = store_step(st, e)) == 1) {
+		const char *child = store_text(st, 0);
+		if (json_object_get(seen, child))
+			continue;
+		json_object_set_new(seen, child, json_true());
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "name", store_text(st, 1), "root", child,
+		                                     "relation", store_text(st, 2), "depth", depth));
+	}
+	store_finish(st);
+	return rc;
+}
+
+int registry_affected(struct registry *r, const struct digest *root, json_t **out, struct err *e)
+{
+	json_t *list = json_array(), *seen = json_object();
+	char text[DIGEST_TEXT_ROOM];
+	int rc;
+
+	digest_text(root, text);
+	json_object_set_new(seen, text, json_true()); /* an identical copy is no descendant of itself */
+	rc = add_children(r->store, text, 1, seen, list, e);
+	for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+		rc = add_children(r->store, json_string_value(json_object_get(item, "root")),
+		                  json_integer_value(json_object_get(item, "depth")) + 1, seen, list, e);
+	}
+	json_decref(seen);
+	if (rc < 0)
+		json_decref(list);
+	*out = rc < 0 ? NULL : list;
+	return rc;
+}
