@@ -66,10 +66,18 @@ static unsigned char *place(const struct kernel_matrix *w, uint32_t row, uint32_
 void kernel_matrix_put(struct kernel_matrix *w, uint32_t row, const void *values)
 {
 	const unsigned char *v = values;
-	size_t bytes = element_bytes(w->format);
+	unsigned char *to = place(w, row, 0);
 	check(row < w->rows);
-	for (uint32_t k = 0; k < w->columns; k++)
-		memcpy(place(w, row, k), v + k * bytes, bytes);
+	if (w->format == KERNEL_F32) {
+		for (size_t k = 0; k < w->columns; k++)
+			memcpy(to + 64 * k, v + 4 * k, 4);
+	} else if (w->format == KERNEL_BF16) {
+		for (size_t k = 0; k < w->columns; k++)
+			memcpy(to + 64 * (k / 2) + 2 * (k % 2), v + 2 * k, 2);
+	} else {
+		for (size_t k = 0; k < w->columns; k++)
+			to[KERNEL_PANEL * k] = v[k];
+	}
 }
 
 float kernel_matrix_at(const struct kernel_matrix *w, uint32_t row, uint32_t column)

@@ -1,0 +1,148 @@
+/* Latent attention, absorbed for every query, prefill included: the cache holds only the normalised latent and the rotated
+ * shared key. Source: DeepSeek-V2 report, section 2.1. */
+#include "engine/model.h"
+
+#include <string.h>
+
+/* q_a_layernorm and kv_a_layernorm keep this eps whatever rms_norm_eps says: the reference class never passes it on. */
+#define LATENT_EPS 1e-6f
+
+struct shared {
+	struct engine *m;
+	uint32_t layer;
+};
+
+static struct kernel_rows plain_rows(const float *v, size_t stride, uint32_t n)
+{
+	return (struct kernel_rows){ .value = v, .stride = stride, .count = n };
+}
+
+static void bias_add(struct engine *m, float *v, const float *bias, uint32_t n)
+{
+	if (bias == NULL)
+		return;
+	for (uint32_t i = 0; i < m->n; i++)
+		m->kernels->add(v + (size_t)i * n, bias, n);
+}
+
+static void latent_norm(struct engine *m, const struct mla_weights *w)
+{
+	struct room *r = &m->room;
+	for (uint32_t i = 0; i < m->n; i++) {
+		float *q = r->q_latent + (size_t)i * m->config.q_rank;
+		m->kernels->rmsnorm(q, w->q_norm, m->config.q_rank, LATENT_EPS, q);
+	}
+}
+
+/* Queries and the new cache rows, before rotation. */
+static void project(struct engine *m, const struct mla_weights *w)
+{
+	const struct model_config *c = &m->config;
+	struct room *r = &m->room;
+	uint32_t kv = c->kv_rank + c->rope_head, q = c->heads * (c->nope + c->rope_head);
+	struct kernel_rows in = plain_rows(r->normed, c->hidden, m->n);
+	struct job job[2] = { { .w = &w->kv_a, .x = in, .out = r->kv, .stride = kv } };
+	if (c->q_rank == 0) {
+		job[1] = (struct job){ .w = &w->q, .x = in, .out = r->q, .stride = q };
+		jobs_run(m, job, 2);
+	} else {
+		job[1] = (struct job){ .w = &w->q_a, .x = in, .out = r->q_latent, .stride = c->q_rank };
+		jobs_run(m, job, 2);
+		bias_add(m, r->q_latent, w->q_bias, c->q_rank);
+		latent_norm(m, w);
+		in = plain_rows(r->q_latent, c->q_rank, m->n);
+		job[0] = (struct job){ .w = &w->q, .x = in, .out = r->q, .stride = q };
+		jobs_run(m, job, 1);
+	}
+	bias_add(m, r->kv, w->kv_bias, kv);
+}
+
+static void rotate(const struct engine *m, float *v, const float *cosine, const float *sine)
+{
+	if (m->config.rope.interleaved)
+		m->kernels->rope_interleaved(v, m->config.rope_head, cosine, sine);
+	else
+		m->kernels->rope_half(v, m->config.rope_head, cosine, sine);
+}
+
+/* Row i: rotate the queries, and write its cache row. */
+static void place_row(struct engine *m, uint32_t layer, uint32_t i)
+{
+	const struct model_config *c = &m->config;
+	const struct row *row = &m->room.row[i];
+	const float *cosine = m->rope.cosine + (size_t)row->position * m->rope.half;
+	const float *sine = m->rope.sine + (size_t)row->position * m->rope.half;
+	uint32_t width = c->kv_rank + c->rope_head, head = c->nope + c->rope_head;
+	const struct engine_sequence *s = row->sequence;
+	float *page = (float *)(uintptr_t)s->page[(size_t)layer * s->pages + row->position / KERNEL_PAGE];
+	float *to = page + (size_t)(row->position % KERNEL_PAGE) * width, *kv = m->room.kv + (size_t)i * width;
+	m->kernels->rmsnorm(kv, m->weights.layer[layer].mla.kv_norm, c->kv_rank, LATENT_EPS, to);
+	memcpy(to + c->kv_rank, kv + c->kv_rank, c->rope_head * sizeof *to);
+	rotate(m, to + c->kv_rank, cosine, sine);
+	for (uint32_t h = 0; h < c->heads; h++)
+		rotate(m, m->room.q + ((size_t)i * c->heads + h) * head + c->nope, cosine, sine);
+}
+
+/* W_UK^T q_nope of every head, or W_UV of what it attended. */
+static void per_head(struct engine *m, const struct kernel_matrix *w, const float *in, uint32_t in_head, float *out,
+                     uint32_t out_head)
+{
+	uint32_t heads = m->config.heads;
+	for (uint32_t h = 0; h < heads; h++)
+		m->room.job[h] = (struct job){ .w = &w[h], .x = plain_rows(in + (size_t)h * in_head, (size_t)heads * in_head, m->n),
+			.out = out + (size_t)h * out_head, .stride = (size_t)heads * out_head };
+	jobs_run(m, m->room.job, heads);
+}
+
+/* Heads [first, first+16) of row i. */
+static void attend(const struct shared *s, uint32_t i, uint32_t first, float *scratch)
+{
+	const struct engine *m = s->m;
+	const struct model_config *c = &m->config;
+	const struct row *row = &m->room.row[i];
+	size_t head = c->nope + c->rope_head, at = (size_t)i * c->heads + first;
+	struct kernel_mla a = {
+		.latent = c->kv_rank, .rope = c->rope_head, .query = m->room.q_up + at * c->kv_rank,
+		.query_rope = m->room.q + at * head + c->nope, .query_stride = c->kv_rank, .query_rope_stride = head,
+		.out_stride = c->kv_rank, .page = row->sequence->page + (size_t)s->layer * row->sequence->pages,
+		.positions = row->position + 1, .scale = m->attention_scale,
+		.out = m->room.attended + at * c->kv_rank, .scratch = scratch,
+	};
+	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
+}
+
+static void attend_share(void *ctx, unsigned worker, unsigned threads)
+{
+	const struct shared *s = ctx;
+	uint32_t groups = (s->m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS, items = s->m->n * groups;
+	float *scratch = s->m->room.scratch + worker * s->m->room.scratch_floats;
+	for (uint32_t i = worker; i < items; i += threads)
+		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
+}
+
+static void place_share(void *ctx, unsigned worker, unsigned threads)
+{
+	const struct shared *s = ctx;
+	for (uint32_t i = worker; i < s->m->n; i += threads)
+		place_row(s->m, s->layer, i);
+}
+
+void attn_mla_run(struct engine *m, uint32_t layer)
+{
+	const struct model_config *c = &m->config;
+	const struct mla_weights *w = &m->weights.layer[layer].mla;
+	struct room *r = &m->room;
+	struct shared s = { m, layer };
+	project(m, w);
+	if (m->n < 4)
+		place_share(&s, 0, 1);
+	else
+		pool_run(m->pool, place_share, &s);
+	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
+	pool_run(m->pool, attend_share, &s);
+	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
+	struct job out = { .w = &w->o, .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n), .out = r->delta,
+		.stride = c->hidden };
+	jobs_run(m, &out, 1);
+	bias_add(m, r->delta, w->o_bias, c->hidden);
+}

@@ -1,0 +1,190 @@
+#include "engine/config_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct config_reader config_inside(struct config_reader *r, const char *key, const json_t *o)
+{
+	struct config_reader in = { .o = o, .file = r->file, .code = r->code, .e = r->e };
+	snprintf(in.within, sizeof in.within, "%s.", key);
+	if (!json_is_object(o))
+		in.code = config_refuse(r, ERR_INPUT, key, "not an object");
+	return in;
+}
+
+const json_t *config_get(struct config_reader *r, const char *key)
+{
+	return json_object_get(r->o, key);
+}
+
+int config_refuse(struct config_reader *r, int code, const char *key, const char *why)
+{
+	const json_t *v = json_object_get(r->o, key);
+	char *text = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+	if (r->code == 0)
+		r->code = err_set(r->e, code, "%s: %s%s %.120s%s%s", r->file, r->within, key, text == NULL ? "" : text,
+		                  text == NULL ? "" : ": ", why);
+	free(text);
+	return r->code;
+}
+
+static bool absent(struct config_reader *r, const char *key)
+{
+	const json_t *v = json_object_get(r->o, key);
+	return v == NULL || json_is_null(v);
+}
+
+uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint32_t max)
+{
+	const json_t *v = config_get(r, key);
+	if (v == NULL)
+		config_refuse(r, ERR_INPUT, key, "missing");
+	else if (!json_is_integer(v))
+		config_refuse(r, ERR_INPUT, key, "not an integer");
+	else if (json_integer_value(v) < (json_int_t)min || json_integer_value(v) > (json_int_t)max)
+		config_refuse(r, ERR_INPUT, key, "out of range");
+	else
+		return (uint32_t)json_integer_value(v);
+	return 0;
+}
+
+uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min, uint32_t max)
+{
+	return absent(r, key) ? fallback : config_u32(r, key, min, max);
+}
+
+double config_number(struct config_reader *r, const char *key, double min, double max)
+{
+	const json_t *v = config_get(r, key);
+	double x = json_number_value(v);
+	if (v == NULL)
+		config_refuse(r, ERR_INPUT, key, "missing");
+	else if (!json_is_number(v))
+		config_refuse(r, ERR_INPUT, key, "not a number");
+	else if (!(x >= min && x <= max))
+		config_refuse(r, ERR_INPUT, key, "out of range");
+	else
+		return x;
+	return 0;
+}
+
+double config_number_or(struct config_reader *r, const char *key, double fallback, double min, double max)
+{
+	return absent(r, key) ? fallback : config_number(r, key, min, max);
+}
+
+bool config_bool_or(struct config_reader *r, const char *key, bool fallback)
+{
+	if (absent(r, key))
+		return fallback;
+	if (!json_is_boolean(config_get(r, key)))
+		config_refuse(r, ERR_INPUT, key, "not true or false");
+	return json_is_true(config_get(r, key));
+}
+
+const char *config_text(struct config_reader *r, const char *key)
+{
+	const json_t *v = config_get(r, key);
+	if (v == NULL)
+		config_refuse(r, ERR_INPUT, key, "missing");
+	else if (!json_is_string(v))
+		config_refuse(r, ERR_INPUT, key, "not a string");
+	else
+		return json_string_value(v);
+	return "";
+}
+
+const char *config_choice(struct config_reader *r, const char *key, const char *fallback, const char *const *values)
+{
+	const char *text = fallback != NULL && absent(r, key) ? fallback : config_text(r, key);
+	for (; *values != NULL; values++) {
+		if (strcmp(text, *values) == 0)
+			return *values;
+	}
+	config_refuse(r, ERR_UNSUPPORTED, key, "not available in this version");
+	return "";
+}
+
+void config_text_only(struct config_reader *r, const char *key, const char *fallback, const char *value)
+{
+	const char *const values[] = { value, NULL };
+	config_choice(r, key, fallback, values);
+}
+
+/* ---- rotary position ------------------------------------------------------------------------------------ */
+
+static const char *const rope_kinds[] = {
+	[MODEL_ROPE_DEFAULT] = "default", [MODEL_ROPE_LINEAR] = "linear", [MODEL_ROPE_LLAMA3] = "llama3",
+	[MODEL_ROPE_YARN] = "yarn", NULL,
+};
+
+static enum model_rope_kind rope_kind(struct config_reader *in)
+{
+	const char *key = config_get(in, "rope_type") != NULL ? "rope_type" : "type";
+	const char *kind = config_choice(in, key, "default", rope_kinds);
+	for (int i = 0; rope_kinds[i] != NULL; i++) {
+		if (strcmp(kind, rope_kinds[i]) == 0)
+			return (enum model_rope_kind)i;
+	}
+	return MODEL_ROPE_DEFAULT;
+}
+
+static void rope_keys_check(struct config_reader *in)
+{
+	static const char *const known[] = {
+		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
+		"original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+		"attention_factor", "truncate",
+	};
+	const char *key;
+	json_t *v;
+	json_object_foreach((json_t *)(uintptr_t)in->o, key, v) {
+		bool found = false;
+		for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++)
+			found = strcmp(key, known[i]) == 0;
+		if (!found)
+			config_refuse(in, ERR_UNSUPPORTED, key, "unknown");
+	}
+}
+
+static void rope_scaling(struct config_reader *in, struct model_rope *p)
+{
+	rope_keys_check(in);
+	p->kind = rope_kind(in);
+	p->theta = config_number_or(in, "rope_theta", p->theta, 1, 1e12);
+	if (!absent(in, "partial_rotary_factor") && config_number(in, "partial_rotary_factor", 0, 1) < 1)
+		config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor", "not available in this version");
+	if (p->kind == MODEL_ROPE_DEFAULT)
+		return;
+	p->factor = config_number(in, "factor", 1e-3, 1e6);
+	if (p->kind == MODEL_ROPE_LINEAR)
+		return;
+	p->context_original = config_u32(in, "original_max_position_embeddings", 1, 1u << 30);
+	if (p->kind == MODEL_ROPE_LLAMA3) {
+		p->low_freq_factor = config_number(in, "low_freq_factor", 1e-3, 1e6);
+		p->high_freq_factor = config_number(in, "high_freq_factor", 1e-3, 1e6);
+		return;
+	}
+	p->beta_fast = config_number_or(in, "beta_fast", 32, 1e-3, 1e6);
+	p->beta_slow = config_number_or(in, "beta_slow", 1, 1e-3, 1e6);
+	p->mscale = config_number_or(in, "mscale", 0, 0, 100);
+	p->mscale_all_dim = config_number_or(in, "mscale_all_dim", 0, 0, 100);
+	p->attention_factor = config_number_or(in, "attention_factor", 0, 0, 100);
+	p->truncate = config_bool_or(in, "truncate", true);
+}
+
+void config_rope(struct config_reader *r, struct model_config *c)
+{
+	const json_t *old = config_get(r, "rope_scaling"), *now = config_get(r, "rope_parameters");
+	c->rope.theta = config_number_or(r, "rope_theta", 10000, 1, 1e12);
+	c->rope.factor = 1;
+	if (c->rope.size % 2 != 0)
+		config_refuse(r, ERR_UNSUPPORTED, "qk_rope_head_dim", "odd");
+	if (now != NULL && !json_is_null(now))
+		old = now;
+	if (old == NULL || json_is_null(old))
+		return;
+	struct config_reader in = config_inside(r, old == now ? "rope_parameters" : "rope_scaling", old);
+	rope_scaling(&in, &c->rope);
+	r->code = in.code;
+}

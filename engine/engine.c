@@ -1,0 +1,139 @@
+/* Opening and closing a model, and the public functions that only hand on to the text half. */
+#include "engine/model.h"
+
+#include "base/limits.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned core_count(void)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 1)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
+/* scale = (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2 under YaRN. */
+static float mla_scale(const struct model_config *c)
+{
+	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
+	if (c->rope.kind == MODEL_ROPE_YARN && c->rope.mscale_all_dim > 0) {
+		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
+		scale *= m * m;
+	}
+	return (float)scale;
+}
+
+static const char *weights_name(unsigned formats)
+{
+	return formats & 1u << KERNEL_FP8 ? "fp8" : formats & 1u << KERNEL_BF16 ? "bf16" : "f32";
+}
+
+static void text_facts(struct engine_facts *f, const struct engine_text_facts *t, const struct model_config *c)
+{
+	f->tokenizer = t->tokenizer;
+	f->chat_template = t->chat_template;
+	f->tokens_real = t->tokens_real < c->vocab ? t->tokens_real : c->vocab;
+	if (f->eos_count == 0 && t->eos_id < c->vocab) {
+		f->eos[0] = t->eos_id;
+		f->eos_count = 1;
+	}
+	if (f->bos == UINT32_MAX)
+		f->bos = t->bos_id;
+}
+
+static void facts_set(struct engine *m)
+{
+	const struct model_config *c = &m->config;
+	m->facts = (struct engine_facts){
+		.model_type = c->model_type, .vocab = c->vocab, .tokens_real = c->vocab, .layers = c->layers,
+		.hidden = c->hidden, .context_max = c->context_max, .eos_count = c->eos_count, .bos = c->bos,
+		.weights = weights_name(m->weights.formats), .kernel_set = m->kernels->name, .config = c->digest,
+		.weight_bytes = m->weights.bytes, .moe_layers = model_moe_layers(c), .experts = c->gate.experts,
+		.experts_per_token = c->gate.top_k,
+	};
+	memcpy(m->facts.eos, c->eos, sizeof c->eos);
+	if (m->text != NULL)
+		text_facts(&m->facts, engine_text_info(m->text), c);
+}
+
+static int parts_open(struct engine *m, struct source *src, const struct engine_options *o, struct err *e)
+{
+	unsigned threads = o->threads > 0 ? o->threads : core_count();
+	TRY(kernels_pick(&m->kernels, o->kernels, e));
+	TRY(model_config_read(&m->config, src, e));
+	TRY(engine_text_open(&m->text, src, e));
+	TRY(rope_table_open(&m->rope, &m->config.rope, e));
+	TRY(pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, e));
+	TRY(model_weights_load(&m->weights, &m->config, src, o->quiet, e));
+	m->attention_scale = mla_scale(&m->config);
+	facts_set(m);
+	return 0;
+}
+
+int engine_open(struct engine **out, struct source *src, const struct engine_options *o, struct err *e)
+{
+	*out = NULL;
+	struct engine *m = calloc(1, sizeof *m);
+	if (m == NULL)
+		return err_set(e, ERR_NOMEM, "model");
+	pthread_mutex_init(&m->lock, NULL);
+	step_open(&m->step);
+	int r = parts_open(m, src, o, e);
+	if (r < 0) {
+		engine_close(m);
+		return src->label == NULL ? r : err_prefix(e, "%s", src->label);
+	}
+	*out = m;
+	return 0;
+}
+
+void engine_close(struct engine *m)
+{
+	if (m == NULL)
+		return;
+	pool_close(m->pool);
+	room_free(&m->room);
+	model_weights_free(&m->weights, &m->config);
+	rope_table_close(&m->rope);
+	engine_text_close(m->text);
+	step_close(&m->step);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+const struct engine_facts *engine_info(const struct engine *m)
+{
+	return &m->facts;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------- */
+
+static int text_needed(const struct engine *m, struct err *e)
+{
+	return m->text != NULL ? 0 : err_set(e, ERR_UNSUPPORTED, "the model's folder has no tokenizer.json");
+}
+
+int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post, struct engine_ids *out,
+                  struct err *e)
+{
+	TRY(text_needed(m, e));
+	return engine_text_encode(m->text, text, len, special, post, out, e);
+}
+
+int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special, struct buf *out,
+                  struct err *e)
+{
+	TRY(text_needed(m, e));
+	return engine_text_decode(m->text, id, count, skip_special, out, e);
+}
+
+int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text, struct engine_ids *ids,
+                       struct err *e)
+{
+	TRY(text_needed(m, e));
+	return engine_text_chat(m->text, c, text, ids, e);
+}

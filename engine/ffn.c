@@ -1,0 +1,127 @@
+/* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose them. A row's slots are summed
+ * in rank order, then the shared expert is added. */
+#include "engine/model.h"
+
+#include <string.h>
+
+static void dense_jobs(struct engine *m, const struct ffn_weights *w, struct job *job)
+{
+	const struct room *r = &m->room;
+	*job = (struct job){ .w = &w->gate, .up = &w->up,
+		.x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
+		.out = r->wide_gate, .out_up = r->wide_up, .stride = w->gate.rows };
+}
+
+static void down_job(struct engine *m, const struct ffn_weights *w, float *out, struct job *job)
+{
+	*job = (struct job){ .w = &w->down, .x = { .value = m->room.wide_gate, .stride = w->gate.rows, .count = m->n },
+		.out = out, .stride = m->config.hidden };
+}
+
+static void dense_run(struct engine *m, const struct ffn_weights *w)
+{
+	dense_jobs(m, w, m->room.job);
+	jobs_run(m, m->room.job, 1);
+	down_job(m, w, m->room.delta, m->room.job);
+	jobs_run(m, m->room.job, 1);
+}
+
+/* Counting sort of slots by expert, stable: begin[e] .. begin[e+1] are its places, pick[place] the row. */
+static void sort_slots(struct engine *m)
+{
+	struct room *r = &m->room;
+	uint32_t experts = m->config.gate.experts, k = m->config.gate.top_k, slots = m->n * k;
+	memset(r->begin, 0, (experts + 1) * sizeof *r->begin);
+	for (uint32_t i = 0; i < slots; i++)
+		r->begin[r->expert[i] + 1]++;
+	for (uint32_t e = 0; e < experts; e++)
+		r->begin[e + 1] += r->begin[e];
+	for (uint32_t i = 0; i < slots; i++) {
+		r->place[i] = r->begin[r->expert[i]]++;
+		r->pick[r->place[i]] = i / k;
+	}
+	memmove(r->begin + 1, r->begin, experts * sizeof *r->begin);
+	r->begin[0] = 0;
+}
+
+/* Gate and up of every chosen expert and of the shared one; returns the number of jobs. */
+static uint32_t up_jobs(struct engine *m, const struct layer_weights *w)
+{
+	struct room *r = &m->room;
+	uint32_t count = 0;
+	for (uint32_t e = 0; e < m->config.gate.experts; e++) {
+		uint32_t n = r->begin[e + 1] - r->begin[e];
+		size_t at = (size_t)r->begin[e] * m->config.expert_width;
+		if (n == 0)
+			continue;
+		r->job[count++] = (struct job){ .w = &w->expert[e].gate, .up = &w->expert[e].up,
+			.x = { .value = r->normed, .stride = m->config.hidden, .count = n, .pick = r->pick + r->begin[e] },
+			.out = r->gate + at, .out_up = r->up + at, .stride = m->config.expert_width };
+	}
+	if (m->config.shared_width > 0)
+		dense_jobs(m, &w->ffn, &r->job[count++]);
+	return count;
+}
+
+static uint32_t down_jobs(struct engine *m, const struct layer_weights *w)
+{
+	struct room *r = &m->room;
+	uint32_t count = 0;
+	for (uint32_t e = 0; e < m->config.gate.experts; e++) {
+		uint32_t n = r->begin[e + 1] - r->begin[e];
+		if (n == 0)
+			continue;
+		r->job[count++] = (struct job){ .w = &w->expert[e].down,
+			.x = { .value = r->gate + (size_t)r->begin[e] * m->config.expert_width,
+			       .stride = m->config.expert_width, .count = n },
+			.out = r->down + (size_t)r->begin[e] * m->config.hidden, .stride = m->config.hidden };
+	}
+	if (m->config.shared_width > 0)
+		down_job(m, &w->ffn, r->delta, &r->job[count++]);
+	return count;
+}
+
+/* delta = slots in rank order + shared (which lies in delta). */
+static void sum_row(struct engine *m, uint32_t i)
+{
+	struct room *r = &m->room;
+	uint32_t k = m->config.gate.top_k, n = m->config.hidden;
+	const float *slot[KERNEL_TOP_K];
+	float *delta = r->delta + (size_t)i * n, *sum = r->normed + (size_t)i * n; /* normed is spent */
+	for (uint32_t j = 0; j < k; j++)
+		slot[j] = r->down + (size_t)r->place[i * k + j] * n;
+	m->kernels->weighted_sum(slot, r->weight + (size_t)i * k, k, n, sum);
+	if (m->config.shared_width > 0)
+		m->kernels->add(sum, delta, n);
+	memcpy(delta, sum, n * sizeof *delta);
+}
+
+static void report_experts(struct engine *m, uint32_t moe_layer)
+{
+	uint32_t k = m->config.gate.top_k;
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct row *row = &m->room.row[i];
+		if (row->feed->expert != NULL)
+			memcpy(row->feed->expert + ((size_t)moe_layer * row->feed->count + row->index) * k,
+			       m->room.expert + (size_t)i * k, k * sizeof *m->room.expert);
+	}
+}
+
+void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer)
+{
+	const struct layer_weights *w = &m->weights.layer[layer];
+	struct room *r = &m->room;
+	if (w->expert == NULL) {
+		dense_run(m, &w->ffn);
+		return;
+	}
+	r->job[0] = (struct job){ .w = &w->router, .x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
+		.out = r->score, .stride = m->config.gate.experts };
+	jobs_run(m, r->job, 1);
+	m->kernels->moe_gate(&m->config.gate, r->score, m->n, r->expert, r->weight);
+	report_experts(m, moe_layer);
+	sort_slots(m);
+	jobs_run(m, r->job, up_jobs(m, w));
+	jobs_run(m, r->job, down_jobs(m, w));
+	rows_run(m, sum_row);
+}

@@ -1,0 +1,134 @@
+/* Private: the loaded model and the room that a forward pass works in. */
+#ifndef ENGINE_MODEL_H
+#define ENGINE_MODEL_H
+
+#include "engine/config.h"
+#include "engine/pool.h"
+#include "engine/rope.h"
+#include "engine/step.h"
+#include "engine/text.h"
+
+#include <pthread.h>
+
+#define ROWS_MAX 256       /* rows of one pass; longer feeds take several */
+#define LOGIT_ROWS_MAX 32  /* rows of logits at a time */
+
+/* ---- weights ---------------------------------------------------------------------------------------- */
+
+/* Latent attention. Norm gains are f32 vectors; biases NULL without. */
+struct mla_weights {
+	struct kernel_matrix q_a;      /* [q_rank, hidden]; unused without query latent */
+	struct kernel_matrix q;        /* [heads*(nope+rope), q_rank or hidden] */
+	struct kernel_matrix kv_a;     /* [latent+rope, hidden] */
+	struct kernel_matrix o;        /* [hidden, heads*value] */
+	struct kernel_matrix *key_up;  /* [heads] of [latent, nope]: transposed, for the absorbed form */
+	struct kernel_matrix *value_up;/* [heads] of [value, latent] */
+	float *q_norm, *kv_norm;       /* [q_rank], [latent] */
+	float *q_bias, *kv_bias, *o_bias;
+};
+
+struct ffn_weights {
+	struct kernel_matrix gate, up, down; /* [width, hidden] twice, [hidden, width] */
+};
+
+struct layer_weights {
+	float *attn_norm, *ffn_norm;   /* [hidden] */
+	struct mla_weights mla;
+	struct ffn_weights ffn;        /* of a dense layer, or the shared expert (width 0: none) */
+	struct kernel_matrix router;   /* [experts, hidden] */
+	struct ffn_weights *expert;    /* [experts]; NULL: dense layer */
+};
+
+struct model_weights {
+	struct kernel_matrix embed;    /* [vocab, hidden]; unused when tied */
+	struct kernel_matrix head;     /* [vocab, hidden] */
+	float *norm;                   /* [hidden] */
+	struct layer_weights *layer;   /* [layers] */
+	uint64_t bytes;
+	unsigned formats;              /* bit for each kernel_format that matrices use */
+};
+
+/* ---- work ------------------------------------------------------------------------------------------------ */
+
+/* One matrix product of a stage. With `up` set: out = silu(w x) * (up x), the second product going through out_up. */
+struct job {
+	const struct kernel_matrix *w, *up;
+	struct kernel_rows x;
+	float *out, *out_up;
+	size_t stride;                 /* of out and out_up, floats */
+};
+
+/* One row of a pass. */
+struct row {
+	struct engine_sequence *sequence;
+	const struct engine_feed *feed;
+	uint32_t token, position, index; /* index in the feed */
+	bool logits;
+};
+
+/* Buffers of a pass, for `rows` rows. */
+struct room {
+	uint32_t rows;
+	struct row *row;
+	float *x, *normed, *delta;     /* [rows][hidden] */
+	float *q_latent;               /* [rows][q_rank] */
+	float *q;                      /* [rows][heads*(nope+rope)] */
+	float *kv;                     /* [rows][latent+rope] */
+	float *q_up, *attended;        /* [rows][heads*latent] */
+	float *value;                  /* [rows][heads*value] */
+	float *score;                  /* [rows][experts] */
+	uint16_t *expert;              /* [rows][top_k] */
+	float *weight;                 /* [rows][top_k] */
+	uint32_t *pick, *place;        /* [rows*top_k]: row of a sorted slot; sorted position of a slot */
+	uint32_t *begin;               /* [experts+1] */
+	float *gate, *up, *down;       /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
+	float *wide_gate, *wide_up;    /* [rows][widest dense or shared ffn] */
+	struct job *job;               /* [experts + heads + 2] */
+	uint32_t *want;                /* [rows]: rows whose logits are wanted */
+	float *logits;                 /* [LOGIT_ROWS_MAX][vocab] */
+	float *scratch;                /* [threads][scratch_floats] */
+	size_t scratch_floats;
+};
+
+struct engine_sequence {
+	struct engine *engine;
+	uint32_t length, room;         /* tokens held; tokens_max */
+	uint32_t pages;                /* of each layer */
+	const float **page;            /* [layers][pages] */
+	float *block;                  /* the pages themselves */
+	const struct engine_feed *fed; /* guards against the same sequence twice in a call */
+};
+
+struct engine {
+	struct model_config config;
+	struct model_weights weights;
+	struct engine_facts facts;
+	const struct kernels *kernels;
+	struct pool *pool;
+	struct engine_text *text;      /* NULL: no tokenizer */
+	struct rope_table rope;
+	float attention_scale;
+	struct room room;
+	uint32_t n;                    /* rows of the pass at work */
+	pthread_mutex_t lock;          /* one pass at a time; rope and room are its */
+	struct step step;
+};
+
+/* weights.c: load everything from the source. */
+int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src, bool quiet,
+                       struct err *e) MUST_USE;
+void model_weights_free(struct model_weights *w, const struct model_config *c);
+
+/* room.c */
+int room_grow(struct engine *m, uint32_t rows, struct err *e) MUST_USE;
+void room_free(struct room *r);
+
+/* jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light work: share by rows. */
+void jobs_run(struct engine *m, const struct job *job, uint32_t count);
+void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row));
+
+/* Attention kinds: room.normed -> room.delta, cache rows appended. ffn.c: the same for the feed-forward half. */
+void attn_mla_run(struct engine *m, uint32_t layer);
+void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer);
+
+#endif

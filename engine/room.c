@@ -1,0 +1,86 @@
+/* Buffers of a pass. They grow to the largest batch seen and stay: steady state allocates nothing. */
+#include "engine/model.h"
+
+#include <stdlib.h>
+
+/* Aligned for vectors, a cache line longer so that whole-vector reads at an end stay inside. */
+static int room_array(void **p, size_t count, size_t size, struct err *e)
+{
+	size_t bytes;
+	free(*p);
+	*p = NULL;
+	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+		return err_set(e, ERR_NOMEM, "buffers of a pass");
+	*p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+	return *p == NULL ? err_set(e, ERR_NOMEM, "buffers of a pass: %zu bytes", bytes) : 0;
+}
+
+#define ROOM(field, count) TRY(room_array((void **)&r->field, (size_t)(count), sizeof *r->field, e))
+
+static uint32_t at_least_one(uint32_t n)
+{
+	return n > 0 ? n : 1;
+}
+
+static int room_attention(struct room *r, const struct model_config *c, size_t n, struct err *e)
+{
+	ROOM(q_latent, n * at_least_one(c->q_rank));
+	ROOM(q, n * c->heads * (c->nope + c->rope_head));
+	ROOM(kv, n * (c->kv_rank + c->rope_head));
+	ROOM(q_up, n * c->heads * c->kv_rank);
+	ROOM(attended, n * c->heads * c->kv_rank);
+	ROOM(value, n * c->heads * c->value);
+	return 0;
+}
+
+static int room_ffn(struct room *r, const struct model_config *c, size_t n, struct err *e)
+{
+	size_t slots = n * at_least_one(c->gate.top_k), wide = c->ffn > c->shared_width ? c->ffn : c->shared_width;
+	ROOM(score, n * at_least_one(c->gate.experts));
+	ROOM(expert, slots);
+	ROOM(weight, slots);
+	ROOM(pick, slots);
+	ROOM(place, slots);
+	ROOM(begin, c->gate.experts + 1);
+	ROOM(gate, slots * at_least_one(c->expert_width));
+	ROOM(up, slots * at_least_one(c->expert_width));
+	ROOM(down, slots * c->hidden);
+	ROOM(wide_gate, n * wide);
+	ROOM(wide_up, n * wide);
+	return 0;
+}
+
+int room_grow(struct engine *m, uint32_t rows, struct err *e)
+{
+	struct room *r = &m->room;
+	const struct model_config *c = &m->config;
+	uint32_t n = 1;
+	if (rows <= r->rows)
+		return 0;
+	while (n < rows)
+		n *= 2;
+	r->rows = 0;
+	ROOM(row, n);
+	ROOM(x, (size_t)n * c->hidden);
+	ROOM(normed, (size_t)n * c->hidden);
+	ROOM(delta, (size_t)n * c->hidden);
+	TRY(room_attention(r, c, n, e));
+	TRY(room_ffn(r, c, n, e));
+	ROOM(job, c->gate.experts + c->heads + 2);
+	ROOM(want, n);
+	ROOM(logits, (size_t)(n < LOGIT_ROWS_MAX ? n : LOGIT_ROWS_MAX) * c->vocab);
+	r->scratch_floats = (kernel_mla_scratch(c->kv_rank, c->rope_head) + 15) / 16 * 16;
+	ROOM(scratch, r->scratch_floats * pool_threads(m->pool));
+	r->rows = n;
+	return 0;
+}
+
+void room_free(struct room *r)
+{
+	void *all[] = { r->row, r->x, r->normed, r->delta, r->q_latent, r->q, r->kv, r->q_up, r->attended, r->value,
+		r->score, r->expert, r->weight, r->pick, r->place, r->begin, r->gate, r->up, r->down, r->wide_gate,
+		r->wide_up, r->job, r->want, r->logits, r->scratch };
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		free(all[i]);
+	*r = (struct room){ 0 };
+}

@@ -1,0 +1,244 @@
+#include "counting.h"
+#include "support.h"
+
+#include "kernels/kernels.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bitwise levels D0 to D3 of engine.md: logits depend on nothing but the tokens before them. */
+
+static const char *const models[] = { "demo/model", "demo/fork-travel-fp8", "tests/vectors/oracles/deepseek_v2",
+	"tests/vectors/oracles/deepseek_v2_lite_bf16" };
+#define MODELS (sizeof models / sizeof models[0])
+
+static uint32_t state = 7;
+
+static uint32_t random_below(uint32_t n)
+{
+	state = state * 1664525u + 1013904223u;
+	return (uint32_t)((uint64_t)(state >> 8) * n >> 24);
+}
+
+static void random_tokens(const struct engine *m, uint32_t *token, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		token[i] = random_below(engine_info(m)->tokens_real);
+}
+
+/* Logits of all n tokens, in chunks of at most `most` (0: at once). */
+static float *logits_of(struct engine *m, const uint32_t *token, uint32_t n, uint32_t most)
+{
+	uint32_t vocab = engine_info(m)->vocab;
+	float *out = malloc((size_t)n * vocab * sizeof *out);
+	struct engine_sequence *s;
+	struct err e = { 0 };
+	cr_assert_eq(engine_sequence_open(&s, m, n, &e), 0, "%s", e.text);
+	for (uint32_t at = 0; at < n;) {
+		uint32_t count = most == 0 ? n : 1 + random_below(most);
+		count = count < n - at ? count : n - at;
+		struct engine_feed f = { .sequence = s, .token = token + at, .count = count,
+			.logits = out + (size_t)at * vocab, .all = true };
+		cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);
+		at += count;
+	}
+	cr_assert_eq(engine_sequence_length(s), n);
+	engine_sequence_close(s);
+	return out;
+}
+
+static void check_same(const struct engine *m, const float *want, const float *got, uint32_t n, const char *what)
+{
+	uint32_t vocab = engine_info(m)->vocab;
+	for (uint32_t i = 0; i < n; i++)
+		cr_assert_eq(memcmp(want + (size_t)i * vocab, got + (size_t)i * vocab, vocab * sizeof *want), 0,
+		             "%s: row %u differs", what, i);
+}
+
+Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
+{
+	enum { N = 30 };
+	uint32_t token[N];
+	char what[200];
+	for (size_t i = 0; i < MODELS; i++) {
+		struct engine *m = open_model(models[i], "plain", 1);
+		random_tokens(m, token, N);
+		float *want = logits_of(m, token, N, 0);
+		engine_close(m);
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			for (unsigned threads = 1; threads <= 3; threads++) {
+				m = open_model(models[i], kernels_at(k)->name, threads);
+				for (uint32_t most = 0; most < 12; most += k == 0 ? 6 : 3) {
+					snprintf(what, sizeof what, "%s with %s, %u threads, chunks up to %u", models[i],
+					         kernels_at(k)->name, threads, most);
+					float *got = logits_of(m, token, N, most);
+					check_same(m, want, got, N, what);
+					free(got);
+				}
+				engine_close(m);
+			}
+		}
+		free(want);
+	}
+}
+
+Test(engine_forward, long_prompts_across_passes_and_splits_give_the_same_bits)
+{
+	enum { N = 600 }; /* more than two attention splits, more than two passes */
+	static uint32_t token[N];
+	if (kernels_at(1) == NULL)
+		cr_skip_test("plain kernels only: too slow for this length");
+	struct engine *m = open_model("demo/model", kernels_at(1)->name, 1);
+	random_tokens(m, token, N);
+	float *want = logits_of(m, token, N, 0);
+	for (size_t k = 1; kernels_at(k) != NULL; k++) {
+		struct engine *other = open_model("demo/model", kernels_at(k)->name, 2);
+		float *got = logits_of(other, token, N, 100);
+		check_same(m, want, got, N, kernels_at(k)->name);
+		free(got);
+		engine_close(other);
+	}
+	free(want);
+	engine_close(m);
+}
+
+/* Random schedules: in each pass some of seven sequences take some tokens. */
+static void check_schedule(struct engine *m, const char *what)
+{
+	enum { SEQUENCES = 7, N = 24 };
+	uint32_t token[SEQUENCES][N], at[SEQUENCES] = { 0 }, left = SEQUENCES, vocab = engine_info(m)->vocab;
+	float *want[SEQUENCES], *got[SEQUENCES];
+	struct engine_sequence *s[SEQUENCES];
+	struct err e = { 0 };
+	for (int i = 0; i < SEQUENCES; i++) {
+		random_tokens(m, token[i], N);
+		want[i] = logits_of(m, token[i], N, 0);
+		got[i] = malloc((size_t)N * vocab * sizeof(float));
+		cr_assert_eq(engine_sequence_open(&s[i], m, N, &e), 0, "%s", e.text);
+	}
+	while (left > 0) {
+		struct engine_feed f[SEQUENCES];
+		size_t n = 0;
+		for (int i = 0; i < SEQUENCES; i++) {
+			uint32_t count = random_below(3) == 0 ? 0 : 1 + random_below(5);
+			count = count < N - at[i] ? count : N - at[i];
+			if (count == 0)
+				continue;
+			f[n++] = (struct engine_feed){ .sequence = s[i], .token = token[i] + at[i], .count = count,
+				.logits = got[i] + (size_t)at[i] * vocab, .all = true };
+			at[i] += count;
+			left -= at[i] == N;
+		}
+		cr_assert_eq(engine_forward(m, f, n, &e), 0, "%s", e.text);
+	}
+	for (int i = 0; i < SEQUENCES; i++) {
+		check_same(m, want[i], got[i], N, what);
+		engine_sequence_close(s[i]);
+		free(want[i]), free(got[i]);
+	}
+}
+
+Test(engine_forward, neighbours_in_the_batch_change_no_bit)
+{
+	for (size_t i = 0; i < MODELS; i++) {
+		struct engine *m = open_model(models[i], NULL, 2);
+		for (int round = 0; round < 3; round++)
+			check_schedule(m, models[i]);
+		engine_close(m);
+	}
+}
+
+Test(engine_forward, fresh_memory_is_never_read)
+{
+	enum { N = 70 };
+	uint32_t token[N];
+	if (!COUNTING)
+		cr_skip_test("the sanitizer's malloc");
+	for (size_t i = 0; i < MODELS; i++) {
+		struct engine *m = open_model(models[i], NULL, 2);
+		random_tokens(m, token, N);
+		float *want = logits_of(m, token, N, 5);
+		engine_close(m);
+		counting_poison(true);
+		m = open_model(models[i], NULL, 2);
+		float *got = logits_of(m, token, N, 9);
+		counting_poison(false);
+		check_same(m, want, got, N, models[i]);
+		free(want), free(got);
+		engine_close(m);
+	}
+}
+
+Test(engine_forward, decoding_allocates_nothing)
+{
+	if (!COUNTING)
+		cr_skip_test("the sanitizer's malloc");
+	struct engine *m = open_model("demo/model", NULL, 2);
+	struct engine_sequence *s[2];
+	float *logits = malloc(2 * sizeof *logits * engine_info(m)->vocab);
+	struct err e = { 0 };
+	const uint32_t token = 300;
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(engine_sequence_open(&s[i], m, 400, &e), 0, "%s", e.text);
+	struct engine_feed f[2] = { { .sequence = s[0], .token = &token, .count = 1, .logits = logits },
+		{ .sequence = s[1], .token = &token, .count = 1, .logits = logits + engine_info(m)->vocab } };
+	cr_assert_eq(engine_forward(m, f, 2, &e), 0, "%s", e.text);
+	size_t before = counting_calls();
+	for (int i = 0; i < 300; i++)
+		cr_assert_eq(engine_forward(m, f, 1 + (size_t)i % 2, &e), 0, "%s", e.text);
+	cr_assert_eq(counting_calls() - before, 0, "%zu allocations in 300 passes", counting_calls() - before);
+	engine_sequence_close(s[0]), engine_sequence_close(s[1]);
+	free(logits);
+	engine_close(m);
+}
+
+Test(engine_forward, truncated_sequence_continues_with_the_same_bits)
+{
+	enum { N = 20 };
+	uint32_t token[N];
+	struct engine *m = open_model("tests/vectors/oracles/deepseek_v2", NULL, 1);
+	struct engine_sequence *s;
+	struct err e = { 0 };
+	random_tokens(m, token, N);
+	float *want = logits_of(m, token, N, 0), *got = malloc(sizeof *got * N * engine_info(m)->vocab);
+	cr_assert_eq(engine_sequence_open(&s, m, N, &e), 0);
+	struct engine_feed f = { .sequence = s, .token = token, .count = N, .logits = got, .all = true };
+	cr_assert_eq(engine_forward(m, &f, 1, &e), 0);
+	cr_assert_eq(engine_sequence_truncate(s, N + 1, &e), ERR_INPUT);
+	cr_assert_eq(engine_sequence_truncate(s, 7, &e), 0);
+	f.token += 7, f.count -= 7, f.logits += 7 * engine_info(m)->vocab;
+	memset(f.logits, 0, sizeof *got * f.count * engine_info(m)->vocab);
+	cr_assert_eq(engine_forward(m, &f, 1, &e), 0);
+	check_same(m, want, got, N, "after truncation");
+	engine_sequence_close(s);
+	free(want), free(got);
+	engine_close(m);
+}
+
+Test(engine_forward, bad_feeds_are_refused_and_append_nothing)
+{
+	struct engine *m = open_model("tests/vectors/oracles/deepseek_v2", NULL, 1);
+	struct engine *other = open_model("tests/vectors/oracles/deepseek_v2", NULL, 1);
+	struct engine_sequence *s, *foreign, *unused;
+	struct err e = { 0 };
+	const uint32_t good[3] = { 1, 2, 3 }, bad[2] = { 1, 180 };
+	cr_assert_eq(engine_sequence_open(&s, m, 4, &e), 0);
+	cr_assert_eq(engine_sequence_open(&foreign, other, 4, &e), 0);
+	cr_assert_eq(engine_sequence_open(&unused, m, 641, &e), ERR_INPUT);
+	cr_assert_eq(engine_sequence_open(&unused, m, 0, &e), ERR_INPUT);
+	struct engine_feed twice[2] = { { .sequence = s, .token = good, .count = 1 }, { .sequence = s, .token = good, .count = 1 } };
+	cr_assert_eq(engine_forward(m, twice, 2, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "twice"), "%s", e.text);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = bad, .count = 2 }, 1, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "180"), "%s", e.text);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = foreign, .token = good, .count = 1 }, 1, &e),
+	             ERR_INPUT);
+	cr_assert_eq(engine_sequence_length(s), 0);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 3 }, 1, &e), 0);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 2 }, 1, &e), ERR_INPUT);
+	cr_assert_eq(engine_sequence_length(s), 3);
+	cr_assert_eq(engine_forward(m, NULL, 0, &e), 0);
+	engine_sequence_close(s), engine_sequence_close(foreign);
+	engine_close(m), engine_close(other);
+}
