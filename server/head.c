@@ -230,7 +230,7 @@ static enum head_result check_whole(struct head *h)
 	if (!f[HEAD_HOST].bytes && !h->http10)
 		return refuse(h, 400, "Host is missing");
 	if (f[HEAD_TRANSFER].bytes && (h->has_length || h->http10))
-		return refuse(h, 400, "Transfer-Encoding with Content-Length or in HTTP/1.0");
+		return refuse(h, 400, "Transfer-Encoding beside Content-Length, or from an old client");
 	if (f[HEAD_TRANSFER].bytes)
 		return slice_is(f[HEAD_TRANSFER], "chunked")
 			? refuse(h, 411, "not available in this version: Transfer-Encoding (send Content-Length)")

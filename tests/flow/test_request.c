@@ -177,7 +177,8 @@ Test(flow_request, fields_arrive_as_sent)
 {
 	static const char body[] =
 		"{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"be \\u00e4\"},"
-		"{\"role\":\"user\",\"name\":\"x\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}],\"stream\":true,"
+		"{\"role\":\"user\",\"name\":\"x\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+		"{\"type\":\"text\",\"text\":\"b\"}]}],\"stream\":true,"
 		"\"stream_options\":{\"include_usage\":true},\"temperature\":0.5,\"top_p\":0.25,\"min_p\":0.125,"
 		"\"top_k\":7,\"seed\":42,\"max_completion_tokens\":2000000,\"stop\":[\"a\",\"b\"],"
 		"\"user\":\"u\",\"store\":true,\"user\\u0000\":1}";

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -541,4 +542,48 @@ Test(server, a_reader_that_stalls_is_dropped)
 	close(fd);
 	buf_free(&raw);
 	stop(&r);
+}
+
+/* Sockets that fail at one call, counted over recv and send. */
+struct faulty {
+	struct net real;
+	atomic_int calls, fail_at;
+};
+
+static ssize_t faulty_recv(void *ctx, int fd, void *out, size_t len, int flags)
+{
+	struct faulty *f = ctx;
+	bool fails = atomic_fetch_add(&f->calls, 1) == atomic_load(&f->fail_at);
+	return fails ? -EIO : f->real.recv(f->real.ctx, fd, out, len, flags);
+}
+
+static ssize_t faulty_send(void *ctx, int fd, const void *bytes, size_t len, int flags)
+{
+	struct faulty *f = ctx;
+	bool fails = atomic_fetch_add(&f->calls, 1) == atomic_load(&f->fail_at);
+	return fails ? -EIO : f->real.send(f->real.ctx, fd, bytes, len, flags);
+}
+
+Test(server, a_failing_socket_call_ends_only_its_connection)
+{
+	struct faulty f = {.real = net_system()};
+	struct net net = f.real;
+	net.ctx = &f;
+	net.recv = faulty_recv;
+	net.send = faulty_send;
+	struct running r = start((struct server_options){.net = &net});
+	int cut = 0;
+	for (int at = 0; at < 6; at++) {
+		atomic_store(&f.fail_at, at);
+		atomic_store(&f.calls, 0);
+		struct buf b = chat(r.port, STREAM("pieces=4 pause=20"));
+		cut += count(&b, "data: [DONE]") == 0;
+		buf_free(&b);
+		atomic_store(&f.calls, 1000);
+		expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	}
+	cr_expect_geq(cut, 3);
+	stop(&r);
+	cr_expect_eq(atomic_load(&fake_counts.opened),
+	             atomic_load(&fake_counts.ended) + atomic_load(&fake_counts.aborted));
 }
