@@ -48,7 +48,8 @@ int vault_open(struct audit_log *log, struct err *e)
 		return 0;
 	return store_exec(log->keys,
 	                  "CREATE TABLE IF NOT EXISTS subject_key(id TEXT PRIMARY KEY, wrapped BLOB NOT NULL)"
-	                  " STRICT, WITHOUT ROWID",
+	                  " STRICT, WITHOUT ROWID;"
+	                  "CREATE TABLE IF NOT EXISTS scrub(pending INTEGER NOT NULL) STRICT",
 	                  e);
 }
 
@@ -424,6 +425,39 @@ static int key_delete(struct audit_log *log, const char *id, struct err *e)
 	return rc;
 }
 
+/* Of these ids, remove the keys that no row uses; *removed says whether any was. The mark in `scrub` stays
+ * until
+ * their bytes are gone from the files too, so that a crash between does not leave them. */
+static int remove_unused(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
+{
+	const char *id;
+	json_t *value;
+
+	*removed = false;
+	json_object_foreach((json_t *)(uintptr_t)ids, id, value) {
+		bool used;
+		TRY(key_used(log, id, &used, e));
+		if (used)
+			continue;
+		TRY(key_delete(log, id, e));
+		*removed = true;
+	}
+	return *removed ? store_exec(log->keys, "INSERT INTO scrub(pending) VALUES(1)", e) : 0;
+}
+
+static int destroy_keys(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
+{
+	int rc;
+
+	TRY(store_begin(log->keys, e));
+	rc = remove_unused(log, ids, removed, e);
+	if (rc == 0)
+		rc = store_commit(log->keys, e);
+	if (rc < 0)
+		store_rollback(log->keys);
+	return rc;
+}
+
 /* VACUUM, because cells that moved between pages can leave copies behind that secure_delete does not
  * reach. */
 static int scrub(struct audit_log *log, struct err *e)
@@ -431,50 +465,49 @@ static int scrub(struct audit_log *log, struct err *e)
 	TRY(store_exec(log->keys, "VACUUM", e));
 	TRY(store_scrub(log->keys, e));
 	TRY(store_scrub(log->store, e));
+	TRY(store_exec(log->keys, "DELETE FROM scrub", e));
 	env_step(log->env, "audit.erase.scrubbed");
 	return 0;
 }
 
 int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct err *e)
 {
-	const char *id;
-	json_t *value;
+	bool removed;
 
-	json_object_foreach(x->key_ids, id, value) {
-		bool used;
-		TRY(key_used(log, id, &used, e));
-		if (!used)
-			TRY(key_delete(log, id, e));
-	}
+	TRY(destroy_keys(log, x->key_ids, &removed, e));
 	env_step(log->env, "audit.erase.keys");
-	return scrub(log, e);
+	return removed ? scrub(log, e) : store_scrub(log->store, e);
+}
+
+/* Every key's id as a member of ids; *pending says whether an earlier erasure was cut short. */
+static int list_keys(struct audit_log *log, json_t *ids, bool *pending, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	*pending = false;
+	TRY(store_prepare(log->keys, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub", &st, e));
+	while ((rc = store_step(st, e)) == 1) {
+		if (store_is_null(st, 0))
+			*pending = true;
+		else
+			json_object_set_new(ids, store_text(st, 0), json_true());
+	}
+	store_finish(st);
+	return rc;
 }
 
 int vault_recover(struct audit_log *log, struct err *e)
 {
-	json_t *ids = json_object(), *value;
-	struct store_stmt *st;
-	const char *id;
-	size_t removed = 0;
-	int rc = store_prepare(log->keys, "SELECT id FROM subject_key", &st, e);
+	json_t *ids = json_object();
+	bool pending = false, removed = false;
+	int rc = list_keys(log, ids, &pending, e);
 
-	if (rc == 0) {
-		while ((rc = store_step(st, e)) == 1)
-			json_object_set_new(ids, store_text(st, 0), json_true());
-		store_finish(st);
-	}
-	json_object_foreach(ids, id, value) {
-		bool used = true;
-		if (rc == 0)
-			rc = key_used(log, id, &used, e);
-		if (rc == 0 && !used) {
-			rc = key_delete(log, id, e);
-			removed++;
-		}
-	}
+	if (rc == 0)
+		rc = destroy_keys(log, ids, &removed, e);
 	json_decref(ids);
 	if (rc == 0)
-		rc = removed ? scrub(log, e) : store_scrub(log->store, e);
+		rc = removed || pending ? scrub(log, e) : store_scrub(log->store, e);
 	return rc == ERR_UNAVAILABLE ? 0 : rc; /* a reader is at work; the next opening tries again */
 }
 

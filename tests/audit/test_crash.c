@@ -1,0 +1,255 @@
+/* The process dies at a named step; what was acknowledged before must be there after, and the log must
+ * verify. */
+#include "support.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct place at;
+
+static void set_up(void)
+{
+	place_make(&at);
+}
+
+static void tear_down(void)
+{
+	place_remove(&at);
+}
+
+TestSuite(audit_crash, .init = set_up, .fini = tear_down, .timeout = 300);
+
+static const char *fatal_step;
+static int arrivals_left, arrivals;
+
+static void die_at(void *ctx, const char *step)
+{
+	(void)ctx;
+	if (fatal_step ? strcmp(step, fatal_step) == 0 : true) {
+		arrivals++;
+		if (--arrivals_left == 0)
+			_exit(99);
+	}
+}
+
+/* In the child: work, and write each acknowledged index with its n to fd. */
+static void work(int fd, int records)
+{
+	for (int i = 0; i < records; i++) {
+		uint64_t ack[2] = {i % 3 == 2 ? place_decision(&at, "someone", "x") : place_note(&at, "text"), 0};
+		ack[1] = (uint64_t)i;
+		if (write(fd, ack, sizeof(ack)) != sizeof(ack))
+			_exit(98);
+	}
+}
+
+/* Open, append, die at the arrivals-th arrival at step (NULL: any). Returns what was acknowledged, as
+ * indexes, and
+ * whether it died. */
+static size_t run_child(const char *step, int which, int records, uint64_t *acked, bool *died)
+{
+	int pipe_fd[2], status;
+	size_t count = 0;
+	uint64_t ack[2];
+
+	cr_assert_eq(pipe(pipe_fd), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		close(pipe_fd[0]);
+		fatal_step = step;
+		arrivals_left = which;
+		at.env.steps = (struct steps){die_at, NULL};
+		struct err e;
+		if (place_try_open(&at, &e) < 0)
+			_exit(97);
+		work(pipe_fd[1], records);
+		_exit(0);
+	}
+	close(pipe_fd[1]);
+	while (read(pipe_fd[0], ack, sizeof(ack)) == sizeof(ack))
+		acked[count++] = ack[0];
+	close(pipe_fd[0]);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 0), "%s: status %x",
+	          step ? step : "any", (unsigned)status);
+	*died = WEXITSTATUS(status) == 99;
+	return count;
+}
+
+static void check_acknowledged(const char *step, int which, const uint64_t *acked, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct buf entry = {0}, proof = {0};
+		struct err e = {0};
+		json_t *plain;
+		cr_assert_eq(audit_log_entry(at.log_open, acked[i], &entry, &e), 0, "%s:%d lost %llu", step, which,
+		             (unsigned long long)acked[i]);
+		cr_expect(strstr(entry.bytes, i % 3 == 2 ? "\"decision\"" : "\"registry\""), "%s:%d", step, which);
+		cr_assert_eq(audit_log_proof(at.log_open, acked[i], NULL, 0, &proof, &e), 0, "%s", e.text);
+		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len, at.vkey.bytes, NULL, &e), 0);
+		if (i % 3 == 2) {
+			cr_assert_eq(audit_vault_read(at.log_open, acked[i], &plain, &e), 0, "%s:%d: %s", step, which, e.text);
+			json_decref(plain);
+		}
+		buf_free(&entry);
+		buf_free(&proof);
+	}
+}
+
+/* The checkpoint's size, or 0 without one. */
+static uint64_t signed_size(void)
+{
+	struct buf b = {0};
+	char path[128];
+	uint64_t size = 0;
+
+	snprintf(path, sizeof(path), "%s/checkpoint", at.log);
+	if (file_read(path, MIB(1), &b, NULL) == 0)
+		size = strtoull(strchr(b.bytes, '\n') + 1, NULL, 10);
+	buf_free(&b);
+	return size;
+}
+
+static void crash_and_check(const char *step, int which, int records)
+{
+	uint64_t acked[16], before = signed_size();
+	bool died;
+	size_t count = run_child(step, which, records, acked, &died);
+
+	cr_expect(died, "%s:%d was not reached", step, which);
+	place_open(&at);
+	cr_expect_geq(audit_log_size(at.log_open), before);
+	if (count)
+		cr_expect_gt(audit_log_size(at.log_open), acked[count - 1]);
+	place_expect_clean(&at);
+	check_acknowledged(step, which, acked, count);
+	place_close(&at);
+}
+
+static const char *const steps[] = {"audit.keys", "audit.committed", "audit.bundle", "audit.tile",
+                                    "audit.verified",
+                                    "audit.checkpoint.staged", "audit.checkpoint"};
+#define STEPS (sizeof(steps) / sizeof(*steps))
+
+Test(audit_crash, every_step_of_appending_loses_nothing_acknowledged)
+{
+	for (size_t i = 0; i < STEPS; i++)
+		for (int which = 1; which <= 2; which++)
+			crash_and_check(steps[i], which, 6);
+}
+
+Test(audit_crash, every_step_around_a_tile_border_loses_nothing_acknowledged)
+{
+	char command[256];
+
+	place_open(&at);
+	for (int i = 0; i < 252; i++)
+		place_note(&at, "fill");
+	place_close(&at);
+	for (int which = 1; which <= 46; which += 3) {
+		snprintf(command, sizeof(command), "rm -rf %s.kept; cp -a %s %s.kept", at.home, at.home, at.home);
+		cr_assert_eq(system(command), 0);
+		crash_and_check(NULL, which, 7);
+		snprintf(command, sizeof(command), "rm -rf %s; mv %s.kept %s", at.home, at.home, at.home);
+		cr_assert_eq(system(command), 0);
+	}
+}
+
+Test(audit_crash, recovery_itself_may_crash_at_any_step_and_is_idempotent)
+{
+	uint64_t acked[16];
+	bool died = true;
+	size_t count = run_child("audit.committed", 4, 6, acked, &died); /* left behind: committed, not published */
+
+	cr_assert(died);
+	cr_assert_eq(count, 2);
+	for (int which = 1; died && which < 40; which++)
+		run_child(NULL, which, 0, acked + 8, &died);
+	cr_expect_not(died, "recovery never came to its end");
+	struct buf one = {0}, two = {0};
+	place_read(&at, "log/checkpoint", &one);
+	place_open(&at);
+	check_acknowledged("recovery", 0, acked, count);
+	place_expect_clean(&at);
+	cr_expect_eq(audit_log_size(at.log_open), 4); /* genesis, two acknowledged, one committed */
+	place_close(&at);
+	place_read(&at, "log/checkpoint", &two);
+	cr_expect(one.len == two.len && memcmp(one.bytes, two.bytes, one.len) == 0);
+	buf_free(&one);
+	buf_free(&two);
+}
+
+/* ---- workers that died ---- */
+
+static void append_start(uint64_t n)
+{
+	json_t *body = json_pack("{s:s}", "build", "test");
+	struct audit_record r = {.type = "start", .n = n, .body = body};
+	struct audit_receipt receipt;
+	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, NULL), 0);
+	json_decref(body);
+}
+
+Test(audit_crash, worker_that_died_is_closed_by_a_lost_entry_that_names_its_missing_numbers)
+{
+	struct buf entry = {0};
+	char worker[32];
+
+	place_open(&at);
+	append_start(audit_log_reserve(at.log_open));
+	audit_log_reserve(at.log_open); /* admitted, never recorded */
+	place_note(&at, "served");
+	snprintf(worker, sizeof(worker), "%s", audit_log_worker(at.log_open));
+	place_expect_clean(&at); /* running */
+	place_close(&at);
+	struct audit_verdict *v = place_verify(&at, false);
+	cr_expect_not(v->ok);
+	cr_expect_eq(v->problems, 2);
+	cr_expect_str_eq(v->problem[0].kind, "gap");
+	cr_expect_str_eq(v->problem[1].kind, "stop");
+	place_open(&at);
+	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &entry, NULL), 0);
+	cr_expect(strstr(entry.bytes, "\"type\":\"lost\"") && strstr(entry.bytes, worker) &&
+	                  strstr(entry.bytes, "\"last\":2,\"missing\":[1]"),
+	          "%s", entry.bytes);
+	place_close(&at);
+	place_expect_clean(&at);
+	place_open(&at); /* once is enough */
+	cr_expect_eq(audit_log_size(at.log_open), 4);
+	buf_free(&entry);
+}
+
+/* ---- storage that fails ---- */
+
+Test(audit_crash, failed_write_stops_the_log_until_it_is_opened_anew)
+{
+	json_t *body = json_pack("{s:s}", "text", "unlucky");
+	struct audit_receipt receipt;
+	struct err e = {0};
+	char command[256];
+
+	place_open(&at);
+	place_note(&at, "good");
+	snprintf(command, sizeof(command), "cd %s/tile && mv 0 0.kept && touch 0", at.log);
+	cr_assert_eq(system(command), 0);
+	struct audit_record r = {.type = "registry", .n = audit_log_reserve(at.log_open), .body = body};
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_IO, "%s", e.text);
+	r.n = audit_log_reserve(at.log_open);
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_UNAVAILABLE);
+	cr_expect_eq(audit_log_size(at.log_open), 2);
+	place_close(&at);
+	cr_expect_lt(place_try_open(&at, &e), 0);
+	snprintf(command, sizeof(command), "cd %s/tile && rm 0 && mv 0.kept 0", at.log);
+	cr_assert_eq(system(command), 0);
+	place_open(&at);
+	cr_expect_eq(audit_log_size(at.log_open), 3); /* committed, though never acknowledged */
+	place_expect_clean(&at);
+	json_decref(body);
+}
