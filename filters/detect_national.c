@@ -278,14 +278,15 @@ enum detect_verdict detect_th_id(struct detect_hit *h)
 	           digit(h->value[12]) == (11 - detect_weighted(h->value, "=<;:98765432") % 11) % 10);
 }
 
-/* Numbers issued since October 2020 carry no check: date, century and sex decide, in the dashed form. */
+/* Numbers issued since October 2020 carry no check: for births since then date, century and sex decide. */
 enum detect_verdict detect_kr_rrn(struct detect_hit *h)
 {
 	const char *v = h->value;
 	if (!detect_date(0, detect_number(v + 2, 2), detect_number(v + 4, 2)) || v[6] == '0' || v[6] == '9')
 		return DETECT_NO;
 	bool checked = digit(v[12]) == (11 - detect_weighted(v, "234567892345") % 11) % 10;
-	return yes(checked || (!h->bare && detect_number(v, 2) >= 20 && v[6] >= '3' && v[6] <= '8'));
+	bool recent = detect_number(v, 2) >= 20 && detect_number(v, 2) < 50 && strchr("3478", v[6]);
+	return yes(checked || (!h->bare && recent));
 }
 
 enum detect_verdict detect_kr_brn(struct detect_hit *h)

@@ -1,7 +1,8 @@
 /* Policy: what the rules are, decided once at start. Pure: no I/O after load; filters act.
  *
- * A policy is TOML (docs/formats.md). Checking reports every error with its line. Compiling gives one immutable
- * bundle with deterministic bytes, whose digest stands in every log record; loading a bundle gives a serve profile. */
+ * A policy is TOML (docs/formats.md). Checking reports every error with its line. Compiling gives one
+ * immutable bundle with deterministic bytes, whose digest stands in every log record; loading a bundle
+ * gives a serve profile. */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
@@ -35,19 +36,21 @@ void policy_problems_free(struct policy_problems *p);
 
 struct policy; /* parsed and checked */
 
-/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow; built-in packs come with
- * the program. */
+/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow; built-in
+ * packs come with the program. */
 struct policy_packs {
 	int (*read)(void *ctx, const char *name, struct buf *out, struct err *e);
 	void *ctx;
 };
 
-/* Parse and check; problems lists all errors (ERR_INPUT then, *out NULL). packs may be NULL: only built-in packs. */
+/* Parse and check; problems lists all errors (ERR_INPUT then, *out NULL). packs may be NULL: only built-in
+ * packs. */
 int policy_parse(struct policy **out, const char *text, size_t len, const struct policy_packs *packs,
                  struct policy_problems *problems, struct err *e) MUST_USE;
 void policy_free(struct policy *p);
 
-/* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to failures (a new array). */
+/* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to failures (a
+ * new array). */
 int policy_test(const struct policy *p, uint64_t *passed, json_t **failures, struct err *e) MUST_USE;
 
 /* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic. */

@@ -1,0 +1,355 @@
+/* The bundle: what a policy becomes, and what serving loads.
+ *
+ *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
+ *   {"extends":[{"digest":"sha256:..","name":".."}],    packs by name, with the digest of their text
+ *    "format":1, "tables":"..",                         filter_tables_version(): other tables, other
+ * results "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
+ *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
+ *              "severity":".."}]}
+ * Rules are sorted by id; replace and severity may be absent. match is one of
+ *   {"fold":"..","gap_max":n,"literals":[..]}   {"regex":"..","repeat_max":n}   {"detector":".."}
+ * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule compiles. */
+#include "base/json.h"
+#include "policy/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER "HMPOLICY1\n"
+#define BUNDLE_BYTES_MAX ((size_t)64 << 20)
+
+/* ---- writing */
+
+static json_t *list_json(const struct strings *s)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < s->count; i++)
+		json_array_append_new(a, json_string(s->item[i]));
+	return a;
+}
+
+static json_t *match_json(const struct policy_rule *x)
+{
+	if (x->literals.count)
+		return json_pack("{s:s,s:i,s:o}", "fold", fold_names[x->fold], "gap_max", (int)x->gap_max, "literals",
+		                 list_json(&x->literals));
+	if (x->regex)
+		return json_pack("{s:s,s:i}", "regex", x->regex, "repeat_max", (int)x->repeat_max);
+	return json_pack("{s:s}", "detector", x->detector);
+}
+
+static json_t *rule_json(const struct policy_rule *x)
+{
+	json_t *phases = json_array();
+	for (int i = 0; i < POLICY_PHASES; i++)
+		if (x->phase[i])
+			json_array_append_new(phases, json_string(policy_phase_name((enum policy_phase)i)));
+	json_t *o = json_pack("{s:s,s:o,s:s,s:o,s:o}", "action", filter_action_name(x->action), "controls",
+	                      list_json(&x->controls), "id", x->id, "match", match_json(x), "phase", phases);
+	if (o && x->replace)
+		json_object_set_new(o, "replace", json_string(x->replace));
+	if (o && x->severity)
+		json_object_set_new(o, "severity", json_string(x->severity));
+	return o;
+}
+
+static json_t *bundle_json(const struct policy *p)
+{
+	json_t *packs = json_array(), *rules = json_array();
+	for (size_t i = 0; i < p->packs; i++) {
+		char digest[DIGEST_TEXT_ROOM];
+		digest_text(&p->pack[i].digest, digest);
+		json_array_append_new(packs, json_pack("{s:s,s:s}", "digest", digest, "name", p->pack[i].name));
+	}
+	for (size_t i = 0; i < p->rules; i++)
+		json_array_append_new(rules, rule_json(&p->rule[i]));
+	json_t *head = json_pack("{s:o,s:s,s:s,s:I,s:I}", "jurisdiction", list_json(&p->jurisdiction),
+	                         "mode", policy_mode_name(p->mode), "name", p->name, "retention_days",
+	                         (json_int_t)p->retention_days, "version", (json_int_t)p->version);
+	return json_pack("{s:o,s:i,s:o,s:o,s:s}", "extends", packs, "format", 1, "policy", head, "rules",
+	                 rules, "tables", filter_tables_version());
+}
+
+int policy_compile(const struct policy *p, struct buf *bundle, struct err *e)
+{
+	json_t *o = bundle_json(p);
+	if (!o || json_array_size(json_object_get(o, "rules")) != p->rules) {
+		json_decref(o);
+		return err_set(e, ERR_NOMEM, "out of memory for a bundle");
+	}
+	buf_add_text(bundle, HEADER);
+	int r = json_write_canonical(o, bundle, e);
+	json_decref(o);
+	return r < 0 ? r : buf_done(bundle, e);
+}
+
+/* ---- reading */
+
+static const char what[] = "policy bundle";
+
+static int wrong(struct err *e, const char *key)
+{
+	return err_set(e, ERR_INPUT, "%s: %s is not as expected", what, key);
+}
+
+static int find(const char *const *names, const char *s, size_t *out)
+{
+	for (*out = 0; names[*out]; (*out)++)
+		if (strcmp(names[*out], s) == 0)
+			return 0;
+	return ERR_INPUT;
+}
+
+/* An array of strings into the policy's arena. */
+static int load_strings(struct policy *p, const json_t *o, const char *key, struct strings *out,
+                        struct err *e)
+{
+	json_t *a;
+	TRY(json_get_array(o, key, &a, what, e));
+	out->count = json_array_size(a);
+	out->item = arena_array(&p->arena, out->count + 1, sizeof *out->item);
+	if (!out->item)
+		return err_set(e, ERR_NOMEM, "out of memory for a bundle");
+	for (size_t i = 0; i < out->count; i++) {
+		out->item[i] = json_string_value(json_array_get(a, i));
+		if (!out->item[i])
+			return wrong(e, key);
+	}
+	return 0;
+}
+
+static int load_u32(const json_t *o, const char *key, uint64_t most, uint32_t *out, struct err *e)
+{
+	uint64_t v;
+	TRY(json_get_u64(o, key, &v, what, e));
+	if (v > most)
+		return wrong(e, key);
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, struct err *e)
+{
+	static const char *const literal_keys[] = {"fold", "gap_max", "literals", NULL};
+	static const char *const regex_keys[] = {"regex", "repeat_max", NULL}, *const detector_keys[] = {
+										       "detector", NULL};
+	const char *fold;
+	size_t f;
+	if (json_object_get(m, "literals")) {
+		TRY(json_only_keys(m, literal_keys, what, e));
+		TRY(load_strings(p, m, "literals", &x->literals, e));
+		TRY(json_get_string(m, "fold", &fold, what, e));
+		TRY(load_u32(m, "gap_max", 64, &x->gap_max, e));
+		if (find(fold_names, fold, &f) < 0)
+			return wrong(e, "fold");
+		x->fold = (enum filter_fold)f;
+		return 0;
+	}
+	if (json_object_get(m, "regex")) {
+		TRY(json_only_keys(m, regex_keys, what, e));
+		TRY(load_u32(m, "repeat_max", 1024, &x->repeat_max, e));
+		return json_get_string(m, "regex", &x->regex, what, e);
+	}
+	TRY(json_only_keys(m, detector_keys, what, e));
+	return json_get_string(m, "detector", &x->detector, what, e);
+}
+
+static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
+{
+	json_t *a;
+	TRY(json_get_array(o, "phase", &a, what, e));
+	for (size_t i = 0; i < json_array_size(a); i++) {
+		const char *s = json_string_value(json_array_get(a, i));
+		int phase = 0;
+		while (s && phase < POLICY_PHASES && strcmp(s, policy_phase_name((enum policy_phase)phase)) != 0)
+			phase++;
+		if (!s || phase == POLICY_PHASES || x->phase[phase])
+			return wrong(e, "phase");
+		x->phase[phase] = true;
+	}
+	return json_array_size(a) ? 0 : wrong(e, "phase");
+}
+
+static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, struct err *e)
+{
+	static const char *const keys[] = {"action", "controls", "id",       "match",
+	                                   "phase",  "replace",  "severity", NULL};
+	const char *action;
+	size_t severity;
+	json_t *m;
+	if (!json_is_object(o))
+		return wrong(e, "rules");
+	TRY(json_only_keys(o, keys, what, e));
+	TRY(json_get_string(o, "id", &x->id, what, e));
+	TRY(json_get_string(o, "action", &action, what, e));
+	if (filter_action_parse(action, &x->action) < 0)
+		return wrong(e, "action");
+	if (json_object_get(o, "replace"))
+		TRY(json_get_string(o, "replace", &x->replace, what, e));
+	if (json_object_get(o, "severity")) {
+		TRY(json_get_string(o, "severity", &x->severity, what, e));
+		if (find(severity_names, x->severity, &severity) < 0)
+			return wrong(e, "severity");
+	}
+	TRY(load_strings(p, o, "controls", &x->controls, e));
+	TRY(load_phases(o, x, e));
+	TRY(json_get_object(o, "match", &m, what, e));
+	return load_match(p, m, x, e);
+}
+
+static int load_rules(struct policy *p, const json_t *o, struct err *e)
+{
+	json_t *a;
+	TRY(json_get_array(o, "rules", &a, what, e));
+	size_t n = json_array_size(a);
+	p->rule = calloc(n + 1, sizeof *p->rule);
+	if (!p->rule)
+		return err_set(e, ERR_NOMEM, "out of memory for a bundle");
+	for (; p->rules < n; p->rules++) {
+		TRY(load_rule(p, json_array_get(a, p->rules), &p->rule[p->rules], e));
+		if (p->rules && strcmp(p->rule[p->rules - 1].id, p->rule[p->rules].id) >= 0)
+			return wrong(e, "the order of rules");
+	}
+	return 0;
+}
+
+static int load_head(struct policy *p, const json_t *o, struct err *e)
+{
+	static const char *const keys[] = {"jurisdiction", "mode", "name", "retention_days", "version", NULL};
+	json_t *h;
+	const char *mode;
+	TRY(json_get_object(o, "policy", &h, what, e));
+	TRY(json_only_keys(h, keys, what, e));
+	TRY(json_get_string(h, "name", &p->name, what, e));
+	TRY(json_get_u64(h, "version", &p->version, what, e));
+	TRY(load_u32(h, "retention_days", 36500, &p->retention_days, e));
+	TRY(load_strings(p, h, "jurisdiction", &p->jurisdiction, e));
+	TRY(json_get_string(h, "mode", &mode, what, e));
+	if (strlen(p->name) > 127 || strlen(p->name) == 0)
+		return wrong(e, "name");
+	for (int m = POLICY_OFF; m <= POLICY_ENFORCE; m++)
+		if (m != POLICY_CANARY && strcmp(mode, policy_mode_name((enum policy_mode)m)) == 0) {
+			p->mode = (enum policy_mode)m;
+			return 0;
+		}
+	return wrong(e, "mode");
+}
+
+static int load_packs(const json_t *o, struct err *e)
+{
+	static const char *const keys[] = {"digest", "name", NULL};
+	json_t *a;
+	TRY(json_get_array(o, "extends", &a, what, e));
+	for (size_t i = 0; i < json_array_size(a); i++) {
+		const json_t *x = json_array_get(a, i);
+		const char *name, *text;
+		struct digest d;
+		if (!json_is_object(x))
+			return wrong(e, "extends");
+		TRY(json_only_keys(x, keys, what, e));
+		TRY(json_get_string(x, "name", &name, what, e));
+		TRY(json_get_string(x, "digest", &text, what, e));
+		TRY(digest_parse(text, &d, e));
+	}
+	return 0;
+}
+
+static int load_document(struct policy *p, const json_t *o, struct err *e)
+{
+	static const char *const keys[] = {"extends", "format", "policy", "rules", "tables", NULL};
+	uint64_t format;
+	const char *tables;
+	TRY(json_only_keys(o, keys, what, e));
+	TRY(json_get_u64(o, "format", &format, what, e));
+	if (format != 1)
+		return err_set(e, ERR_UNSUPPORTED,
+		               "not available in this version: policy bundle format %ju",
+		               (uintmax_t)format);
+	TRY(json_get_string(o, "tables", &tables, what, e));
+	if (strcmp(tables, filter_tables_version()) != 0)
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"the bundle was built for \"%.150s\", this program has \"%s\": compile it again",
+			tables, filter_tables_version());
+	TRY(load_packs(o, e));
+	TRY(load_head(p, o, e));
+	return load_rules(p, o, e);
+}
+
+/* ---- the profile */
+
+static int build_phase(const struct policy *p, enum policy_phase phase, struct filter_set **out,
+                       struct err *e)
+{
+	struct filter_rule *rule = calloc(p->rules + 1, sizeof *rule);
+	size_t n = 0;
+	if (!rule)
+		return err_set(e, ERR_NOMEM, "out of memory for a policy");
+	for (size_t i = 0; i < p->rules; i++)
+		if (p->rule[i].phase[phase])
+			rule[n++] = rule_filter(&p->rule[i]);
+	int r = n ? filter_set_build(out, rule, n, e) : 0;
+	free(rule);
+	return r;
+}
+
+static int build_profile(const struct policy *p, struct policy_profile *x, struct err *e)
+{
+	memcpy(x->name, p->name, strlen(p->name) + 1);
+	x->version = p->version;
+	x->mode = p->mode;
+	x->retention_days = p->retention_days;
+	for (int i = 0; i < POLICY_PHASES; i++)
+		TRY(build_phase(p, (enum policy_phase)i, &x->set[i], e));
+	return 0;
+}
+
+static int canonical(const json_t *o, const char *text, size_t len, struct err *e)
+{
+	struct buf again = {0};
+	int r = json_write_canonical(o, &again, e);
+	if (r == 0)
+		r = buf_done(&again, e);
+	if (r == 0 && (again.len != len || memcmp(again.bytes, text, len) != 0))
+		r = err_set(e, ERR_INPUT, "%s: its bytes are not canonical", what);
+	buf_free(&again);
+	return r;
+}
+
+void policy_profile_free(struct policy_profile *x)
+{
+	if (!x)
+		return;
+	for (int i = 0; i < POLICY_PHASES; i++)
+		filter_set_free(x->set[i]);
+	free(x);
+}
+
+int policy_load(struct policy_profile **out, const void *bundle, size_t len, struct err *e)
+{
+	size_t head = sizeof HEADER - 1;
+	json_t *o = NULL;
+	*out = NULL;
+	if (len < head || memcmp(bundle, HEADER, head) != 0)
+		return err_set(e, ERR_INPUT, "%s: expected the header HMPOLICY1", what);
+	const char *text = (const char *)bundle + head;
+	TRY(json_read(&o, text, len - head, BUNDLE_BYTES_MAX, 8, e));
+	struct policy *p = calloc(1, sizeof *p);
+	struct policy_profile *x = calloc(1, sizeof *x);
+	int r = p && x ? 0 : err_set(e, ERR_NOMEM, "out of memory for a policy");
+	if (r == 0)
+		r = json_is_object(o) ? canonical(o, text, len - head, e) : wrong(e, "the document");
+	if (r == 0)
+		r = load_document(p, o, e);
+	if (r == 0)
+		r = build_profile(p, x, e);
+	if (r == 0) {
+		x->bundle = digest_of(bundle, len);
+		*out = x;
+		x = NULL;
+	}
+	policy_profile_free(x);
+	policy_free(p);
+	json_decref(o);
+	return r;
+}

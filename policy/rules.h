@@ -1,0 +1,80 @@
+/* A parsed policy. Private to the room. */
+#ifndef POLICY_RULES_H
+#define POLICY_RULES_H
+
+#include "base/arena.h"
+#include "base/toml.h"
+#include "policy/policy.h"
+
+#define TESTS_LEAST 3 /* hits, and misses, of every rule of an enforced policy */
+
+struct strings {
+	const char **item;
+	size_t count;
+};
+
+struct policy_rule {
+	const char *id, *severity, *replace; /* severity, replace: may be NULL */
+	const char *pack;                    /* NULL: written in the policy itself */
+	bool phase[POLICY_PHASES];
+	enum filter_action action;
+	struct strings literals, controls, hits, misses;
+	enum filter_fold fold;
+	uint32_t gap_max, repeat_max;
+	const char *regex, *detector;
+	int line;
+};
+
+struct pack {
+	const char *name;
+	struct digest digest; /* of its text */
+};
+
+struct policy {
+	struct arena arena;
+	const char *name;
+	uint64_t version;
+	enum policy_mode mode;
+	uint32_t retention_days;
+	struct strings jurisdiction, extends;
+	int *extends_line;
+	struct policy_rule *rule; /* sorted by id once parsed */
+	size_t rules, rule_room;
+	struct pack *pack;
+	size_t packs;
+};
+
+/* A file being read: where its problems go. */
+struct reader {
+	struct policy *policy;
+	struct policy_problems *problems;
+	const char *pack; /* its name, or NULL for the policy itself */
+	int pack_line;    /* where extends names it */
+	bool nomem;
+};
+
+/* read.c: values of the strict schema. Each returns false after adding a problem. */
+void problem_at(struct reader *r, int line, int column, const char *fmt, ...) PRINTF_LIKE(4, 5);
+bool read_string(struct reader *r, const struct toml *v, const char *what, const char **out);
+bool read_strings(struct reader *r, const struct toml *v, const char *what, struct strings *out);
+bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least, int64_t most,
+                  int64_t *out);
+bool read_choice(struct reader *r, const struct toml *v, const char *what, const char *const *names,
+                 size_t *out);
+/* Every key must be known; those of `later` are part of the schema and not built. Both NULL-terminated. */
+void read_keys(struct reader *r, const struct toml *table, const char *what, const char *const *known,
+               const char *const *later);
+
+/* read_rule.c */
+void read_rule(struct reader *r, const struct toml *t);
+/* The rule as filters take it; borrows. */
+struct filter_rule rule_filter(const struct policy_rule *rule);
+
+/* packs.c: append the text of a built-in pack, or false; later: named by the product, not built. */
+bool pack_text(const char *name, struct buf *out);
+bool pack_later(const char *name);
+
+extern const char *const fold_names[];     /* by enum filter_fold, NULL-terminated */
+extern const char *const severity_names[]; /* NULL-terminated */
+
+#endif
