@@ -108,11 +108,14 @@ int cli_write(struct cli *c, const void *bytes, size_t len)
 	return err_set(&c->err, ERR_IO, "write to stdout: %s", strerror(errno));
 }
 
-/* ---- text form of a report: one line per member, lists indented ---- */
+/* ---- text form of a report: a line for each member; members of members are dotted, lists indented
+ * ---- */
 
 static void scalar(struct buf *out, const json_t *v)
 {
-	if (json_is_string(v))
+	if (json_is_string(v) && strchr(json_string_value(v), '\n'))
+		buf_printf(out, "(%zu bytes: see --json)", json_string_length(v));
+	else if (json_is_string(v))
 		buf_add(out, json_string_value(v), json_string_length(v));
 	else if (json_is_real(v))
 		buf_printf(out, "%.6g", json_real_value(v));
@@ -122,8 +125,8 @@ static void scalar(struct buf *out, const json_t *v)
 		buf_add_text(out, json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
 }
 
-/* An object on one line: its values in order. */
-static void one_line(struct buf *out, const json_t *o)
+/* An item of a list on one line: its scalar members in order. */
+static void one_line(struct buf *out, json_t *o)
 {
 	const char *key;
 	json_t *v;
@@ -132,7 +135,7 @@ static void one_line(struct buf *out, const json_t *o)
 		scalar(out, o);
 		return;
 	}
-	json_object_foreach((json_t *)(uintptr_t)o, key, v)
+	json_object_foreach(o, key, v)
 	{
 		if (json_is_object(v) || json_is_array(v) || json_is_null(v))
 			continue;
@@ -142,26 +145,37 @@ static void one_line(struct buf *out, const json_t *o)
 	}
 }
 
-static void text_form(struct buf *out, const json_t *report)
+static void list_form(struct buf *out, const char *name, json_t *list)
 {
-	const char *key;
-	json_t *v, *item;
+	json_t *item;
 	size_t i;
-	json_object_foreach((json_t *)(uintptr_t)report, key, v)
+	buf_printf(out, "%-24s %zu\n", name, json_array_size(list));
+	json_array_foreach(list, i, item)
 	{
-		buf_printf(out, "%-16s ", key);
-		if (json_is_array(v)) {
-			buf_printf(out, "%zu\n", json_array_size(v));
-			json_array_foreach(v, i, item)
-			{
-				buf_add_text(out, "  ");
-				one_line(out, item);
-				buf_add_text(out, "\n");
-			}
-			continue;
-		}
-		one_line(out, v);
+		buf_add_text(out, "  ");
+		one_line(out, item);
 		buf_add_text(out, "\n");
+	}
+}
+
+/* Reports nest at most three deep; what is deeper is for --json. */
+static void text_form(struct buf *out, const char *prefix, json_t *report, int depth)
+{
+	char name[200];
+	const char *key;
+	json_t *v;
+	json_object_foreach(report, key, v)
+	{
+		snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
+		if (json_is_object(v) && depth < 3) {
+			text_form(out, name, v, depth + 1);
+		} else if (json_is_array(v)) {
+			list_form(out, name, v);
+		} else {
+			buf_printf(out, "%-24s ", name);
+			scalar(out, v);
+			buf_add_text(out, "\n");
+		}
 	}
 }
 
@@ -174,7 +188,7 @@ int cli_print(struct cli *c, json_t *report)
 		rc = json_write(report, 0, &out, &c->err);
 		buf_add_text(&out, "\n");
 	} else {
-		text_form(&out, report);
+		text_form(&out, "", report, 0);
 	}
 	if (rc == 0)
 		rc = buf_done(&out, &c->err);

@@ -92,8 +92,8 @@ static int verify_folder(const char *folder, const struct flow_trust *t, bool ig
 	rc = signing_manifest_check(&m, folder, ignore_unsigned, quiet, &r, e);
 	if (rc == 0) {
 		if (r.ok)
-			snprintf(detail, sizeof detail, "%zu files, %zu tensors, %llu bytes hashed",
-				 m.file_count, m.tensor_count, (unsigned long long)r.bytes);
+			snprintf(detail, sizeof detail, "%zu files, %llu bytes hashed",
+				 m.file_count, (unsigned long long)r.bytes);
 		else
 			snprintf(detail, sizeof detail, "%zu differences from the signed manifest",
 				 r.count);
