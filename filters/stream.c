@@ -155,7 +155,8 @@ static void step(struct filter_stream *f, bool final)
 		limit = b;
 	size_t before = f->out.len;
 	emit_until(f, limit);
-	sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
+	if (f->out.len > before)
+		sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
 	f->record.emitted_bytes += f->out.len - before;
 	if (f->nomem || f->out.failed || f->raw.len > f->set->width)
 		finish_closed(f, FILTER_LIMIT);
