@@ -31,7 +31,8 @@ static int compile(struct onig **out, const char *pattern, size_t len, uint32_t 
 		if (code)
 			pcre2_get_error_message(code, text, sizeof text);
 		onig_close(r);
-		return err_set(e, ERR_INPUT, "a tokenizer's expression does not compile: %s (at byte %zu)", (const char *)text, at);
+		return err_set(e, ERR_INPUT, "a tokenizer's expression does not compile: %s (at byte %zu)",
+		               (const char *)text, at);
 	}
 	(void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without a JIT the interpreter matches */
 	*out = r;
@@ -93,7 +94,8 @@ static size_t next_character(const char *text, size_t len, size_t at)
 	return at;
 }
 
-int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, size_t len, size_t from, size_t *begin,
+int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, size_t len, size_t from,
+              size_t *begin,
               size_t *end, struct err *e)
 {
 	TRY(prepare(s, e));

@@ -1,9 +1,10 @@
-/* The text half of one model folder: tokenizer and chat template together. Private to engine/. Read-only once open, so
- * several threads may use it at the same time. */
+/* The text half of one model folder: tokenizer and chat template together. Private to engine/.
+ * Read-only once open, so several threads may use it at the same time. */
 #ifndef ENGINE_TEXT_H
 #define ENGINE_TEXT_H
 
 #include "engine/engine.h"
+#include "engine/tokenizer.h"
 
 struct engine_text;
 
@@ -12,13 +13,15 @@ struct engine_text_facts {
 	struct digest chat_template; /* of the template's text; all zero without one */
 	bool has_template;
 	uint32_t tokens_real;        /* highest id + 1 */
-	const char *bos, *eos;       /* token strings of tokenizer_config.json or special_tokens_map.json; NULL: none */
+	char unicode[24];            /* version of the matcher's character tables, "14.0.0" */
+	const char *bos, *eos;       /* token strings of tokenizer_config.json; NULL: none */
 	uint32_t bos_id, eos_id;     /* their ids, UINT32_MAX: none */
 	const char *note;            /* what a person should know ("two templates that differ"), or NULL */
 };
 
-/* Read tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, as far as they exist. A
- * folder without tokenizer.json gives *out NULL and 0. The source is borrowed for the call. */
+/* Read tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, as far
+ * as they exist. A folder without tokenizer.json gives *out NULL and 0. The source is borrowed for the
+ * call. */
 int engine_text_open(struct engine_text **out, struct source *src, struct err *e) MUST_USE;
 void engine_text_close(struct engine_text *t); /* NULL is fine */
 const struct engine_text_facts *engine_text_info(const struct engine_text *t);
@@ -34,19 +37,23 @@ int engine_text_encode(const struct engine_text *t, const char *text, size_t len
 int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t count, bool skip_special,
                        struct buf *out, struct err *e) MUST_USE;
 
-/* As engine_chat_encode. ERR_UNSUPPORTED without a template; ERR_INPUT for a template that refuses the messages. */
+/* As engine_chat_encode. ERR_UNSUPPORTED without a template; ERR_INPUT for a template that refuses the
+ * messages. */
 int engine_text_chat(const struct engine_text *t, const struct engine_chat *c, struct buf *text,
                      struct engine_ids *ids, struct err *e) MUST_USE;
 
-/* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete now and keeps the rest.
- * The pieces together are the decode of all ids, save that ill-formed bytes become U+FFFD and an end in the middle of a
- * sequence gives one U+FFFD. Zero-initialise with the text set; free with engine_text_stream_free. */
+/* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete now
+ * and keeps the rest. The pieces together are the decode of all ids, save that ill-formed bytes become
+ * U+FFFD and an end in the middle of a sequence gives one U+FFFD. Zero-initialise with the text set;
+ * free with engine_text_stream_free. */
 struct engine_text_stream {
 	const struct engine_text *text;
-	bool skip_special, started;
+	bool skip_special;
+	struct decode_state state;
 	struct buf held;             /* bytes decoded and not yet released */
 };
-int engine_text_stream_push(struct engine_text_stream *s, uint32_t id, struct buf *out, struct err *e) MUST_USE;
+int engine_text_stream_push(struct engine_text_stream *s, uint32_t id, struct buf *out,
+                            struct err *e) MUST_USE;
 int engine_text_stream_end(struct engine_text_stream *s, struct buf *out, struct err *e) MUST_USE;
 void engine_text_stream_free(struct engine_text_stream *s);
 

@@ -209,7 +209,8 @@ static int add_all(struct engine_ids *out, const struct engine_ids *ids, struct 
 	return 0;
 }
 
-int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin, size_t len,
+int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin,
+                            size_t len,
                             bool post, struct engine_ids *out, struct err *e)
 {
 	struct encoder c = { .t = t, .out = out, .e = e };
@@ -229,7 +230,8 @@ int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, 
 	return rc;
 }
 
-int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special, bool post,
+int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special,
+                            bool post,
                             struct engine_ids *out, struct err *e)
 {
 	char *data = NULL;
@@ -244,7 +246,8 @@ int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, 
 	return rc;
 }
 
-int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count, bool skip_special,
+int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count,
+                            bool skip_special,
                             struct buf *out, struct err *e)
 {
 	struct decode_state s = { 0 };

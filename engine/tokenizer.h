@@ -1,5 +1,5 @@
-/* The interpreter of tokenizer.json: one struct, one file for each stage. Private to engine/. Source: the components of
- * the Hugging Face tokenizers library, whose observable behaviour this follows.
+/* The interpreter of tokenizer.json: one struct, one file for each stage. Private to engine/. Source:
+ * the components of the Hugging Face tokenizers library, whose observable behaviour this follows.
  *
  *   text -> added tokens (normalized: false) -> normalizers on the gaps -> added tokens (normalized: true)
  *        -> pre-tokenizers -> BPE -> post-processor -> ids        ids -> decoders -> bytes
@@ -41,10 +41,12 @@ struct merges {
 	struct merge *slot;   /* [slots], made TOKENIZER_NONE: free */
 	uint32_t slots;
 };
-int vocab_open(struct vocab *v, const json_t *vocab, const json_t *added, struct arena *a, struct err *e) MUST_USE;
+int vocab_open(struct vocab *v, const json_t *vocab, const json_t *added, struct arena *a,
+               struct err *e) MUST_USE;
 int vocab_add(struct vocab *v, struct span token, uint32_t id, struct err *e) MUST_USE;
 uint32_t vocab_find(const struct vocab *v, const char *bytes, size_t len); /* or TOKENIZER_NONE */
-int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a, struct err *e) MUST_USE;
+int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a,
+                struct err *e) MUST_USE;
 const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right); /* or NULL */
 
 /* ---- added tokens: tokenizer_added.c ------------------------------------------------------------- */
@@ -105,8 +107,10 @@ struct engine_tokenizer {
 int added_open(struct engine_tokenizer *t, const json_t *list, struct err *e) MUST_USE;
 int added_index(struct engine_tokenizer *t, struct err *e) MUST_USE; /* after the normalizers are known */
 void added_close(struct engine_tokenizer *t);
-/* Occurrences in text[0..len), leftmost-longest, each wholly outside data unless blank. origin may be NULL. */
-int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text, const char *origin,
+/* Occurrences in text[0..len), leftmost-longest, each wholly outside data unless blank. origin may be
+ * NULL. */
+int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
+               const char *origin,
                size_t len, struct found_list *out, struct err *e) MUST_USE;
 /* A control token: ordinary text must not become it. */
 bool added_is_control(const struct engine_tokenizer *t, uint32_t id);
@@ -119,7 +123,8 @@ int steps_load_post(struct engine_tokenizer *t, const json_t *j, struct err *e) 
 void steps_close(struct steps_list *l);
 
 /* tokenizer_normal.c: all normalizers on one gap, origins carried along. */
-int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked *text, struct err *e) MUST_USE;
+int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked *text,
+              struct err *e) MUST_USE;
 void marked_free(struct marked *m);
 
 /* tokenizer_pre.c: text -> pieces. */
@@ -132,7 +137,8 @@ struct pieces {
 int pieces_add(struct pieces *p, size_t begin, size_t end, bool first, struct err *e) MUST_USE;
 void pieces_free(struct pieces *p);
 /* p holds one piece on entry. */
-int pre_tokenize(const struct steps_list *l, struct onig_scratch *s, struct pieces *p, struct err *e) MUST_USE;
+int pre_tokenize(const struct steps_list *l, struct onig_scratch *s, struct pieces *p,
+                 struct err *e) MUST_USE;
 /* The byte-level alphabet: byte -> code point and back (TOKENIZER_NONE: not of the alphabet). */
 uint32_t byte_to_level(unsigned char byte);
 uint32_t level_to_byte(uint32_t cp);
@@ -152,7 +158,8 @@ void bpe_scratch_free(struct bpe_scratch *s);
 /* tokenizer.c */
 int ids_add(struct engine_ids *ids, uint32_t id, struct err *e) MUST_USE;
 /* As engine_tokenizer_encode with special, and an origin for each byte (NULL: all template). */
-int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin, size_t len,
+int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin,
+                            size_t len,
                             bool post, struct engine_ids *out, struct err *e) MUST_USE;
 
 /* tokenizer_decode.c: one token after another; the state is zero at the start of a text. */

@@ -1,5 +1,5 @@
-/* Added tokens: a trie over their contents, searched leftmost-longest. A control token is recognised only where all its
- * bytes are template text, so that a message cannot forge one. */
+/* Added tokens: a trie over their contents, searched leftmost-longest. A control token is recognised
+ * only where all its bytes are template text, so that a message cannot forge one. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"
@@ -162,7 +162,8 @@ bool added_is_control(const struct engine_tokenizer *t, uint32_t id)
 }
 
 /* The longest token at text[at..len), or NULL. */
-static const struct added *longest(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
+static const struct added *longest(const struct engine_tokenizer *t, const struct trie *trie,
+                                   const char *text,
                                    const char *origin, size_t len, size_t at, size_t *end)
 {
 	const struct added *best = NULL;
@@ -194,17 +195,20 @@ static int add_found(struct found_list *l, struct found f, struct err *e)
 	return 0;
 }
 
-int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text, const char *origin,
+int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
+               const char *origin,
                size_t len, struct found_list *out, struct err *e)
 {
 	size_t from = 0; /* end of the last one, white space that it took included */
 	for (size_t i = 0; i < len && trie->count;) {
 		size_t begin = i, end = i;
-		const struct added *a = trie->root[(unsigned char)text[i]] ? longest(t, trie, text, origin, len, i, &end) : NULL;
+		const struct added *a = trie->root[(unsigned char)text[i]] ?
+		    longest(t, trie, text, origin, len, i, &end) : NULL;
 		i = a ? end : i + 1;
 		if (!a)
 			continue;
-		if (a->single_word && (unicode_ends_with_word(text, begin) || unicode_starts_with_word(text + end, len - end)))
+		if (a->single_word && (unicode_ends_with_word(text, begin) ||
+		                       unicode_starts_with_word(text + end, len - end)))
 			continue;
 		if (a->lstrip)
 			begin -= unicode_spaces_at_end(text, begin);

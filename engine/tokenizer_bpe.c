@@ -1,5 +1,5 @@
-/* Byte-pair merging with a heap: n log n also where one piece is the whole text. The pair with the lowest rank goes first,
- * the leftmost of equal ones before others. */
+/* Byte-pair merging with a heap: n log n also where one piece is the whole text. The pair with the
+ * lowest rank goes first, the leftmost of equal ones before others. */
 #include "engine/tokenizer.h"
 
 #include <stdio.h>

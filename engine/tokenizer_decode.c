@@ -97,7 +97,8 @@ static int replace_all(const struct step *s, struct buf *token, struct err *e)
 	return rc;
 }
 
-static int decode_step(const struct step *s, const struct decode_state *state, struct buf *token, struct err *e)
+static int decode_step(const struct step *s, const struct decode_state *state, struct buf *token,
+                       struct err *e)
 {
 	switch (s->kind) {
 	case STEP_BYTE_LEVEL: return from_levels(token);

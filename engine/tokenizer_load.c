@@ -1,5 +1,5 @@
-/* The components of tokenizer.json. A component, or a setting of one, that is not understood is refused by name: a tokenizer
- * that is nearly right ruins a model silently. */
+/* The components of tokenizer.json. A component, or a setting of one, that is not understood is
+ * refused by name: a tokenizer that is nearly right ruins a model silently. */
 #include "engine/tokenizer.h"
 
 #include <string.h>
@@ -21,7 +21,8 @@ struct component {
 
 static int refuse(struct loader *l, const char *name)
 {
-	return err_set(l->e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s", l->what, name);
+	return err_set(l->e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s", l->what,
+	               name);
 }
 
 static bool flag(const json_t *j, const char *name, bool otherwise)
@@ -54,7 +55,8 @@ static int load_pattern(struct loader *l, const json_t *j, struct step *s)
 
 static int load_behaviour(struct loader *l, const json_t *j, struct step *s)
 {
-	static const char *const names[] = { "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous" };
+	static const char *const names[] = { "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
+		"Contiguous" };
 	const char *name = json_string_value(json_object_get(j, "behavior"));
 	for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
 		if (strcmp(name, names[i]) == 0) {
@@ -92,7 +94,8 @@ static int load_split(struct loader *l, const json_t *j, struct step *s)
 
 static int load_byte_level(struct loader *l, const json_t *j, struct step *s)
 {
-	static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+	static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d|"
+		" ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 	s->prefix_space = flag(j, "add_prefix_space", true);
 	if (flag(j, "use_regex", true) && l->out == &l->t->pre)
 		return onig_open(&s->pattern, gpt2, sizeof gpt2 - 1, l->e);
@@ -136,7 +139,8 @@ static int load_removed(struct loader *l, const json_t *j, struct step *s)
 
 static int load_edges(struct loader *l, const json_t *j, struct step *s)
 {
-	json_int_t start = json_integer_value(json_object_get(j, "start")), stop = json_integer_value(json_object_get(j, "stop"));
+	json_int_t start = json_integer_value(json_object_get(j, "start"));
+	json_int_t stop = json_integer_value(json_object_get(j, "stop"));
 	TRY(text_of(l, j, "content", &s->text));
 	if (start < 0 || stop < 0 || start > 1000 || stop > 1000 || !s->text.len)
 		return err_set(l->e, ERR_INPUT, "tokenizer.json: a Strip decoder is out of range");
@@ -146,7 +150,8 @@ static int load_edges(struct loader *l, const json_t *j, struct step *s)
 }
 
 static const struct component normalizers[] = {
-	{ "NFC", STEP_NFC, NULL }, { "NFD", STEP_NFD, NULL }, { "NFKC", STEP_NFKC, NULL }, { "NFKD", STEP_NFKD, NULL },
+	{ "NFC", STEP_NFC, NULL }, { "NFD", STEP_NFD, NULL }, { "NFKC", STEP_NFKC, NULL },
+	{ "NFKD", STEP_NFKD, NULL },
 	{ "Lowercase", STEP_LOWERCASE, NULL }, { "Strip", STEP_STRIP, load_strip },
 	{ "Prepend", STEP_PREPEND, load_prepend }, { "Replace", STEP_REPLACE, load_replace }, { 0 },
 };
@@ -248,7 +253,8 @@ void steps_close(struct steps_list *l)
 
 static int add_special(struct loader *l, const json_t *template, const char *name, struct engine_ids *out)
 {
-	const json_t *ids = json_object_get(json_object_get(json_object_get(template, "special_tokens"), name), "ids");
+	const json_t *ids = json_object_get(json_object_get(json_object_get(template, "special_tokens"), name),
+	                                    "ids");
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		json_int_t id = json_integer_value(json_array_get(ids, i));
 		if (!json_is_integer(json_array_get(ids, i)) || id < 0 || id >= (json_int_t)l->t->vocab.ids)
@@ -271,7 +277,8 @@ static int load_template(struct loader *l, const json_t *j)
 	for (size_t i = 0; i < json_array_size(single) && rc == 0; i++) {
 		const json_t *part = json_array_get(single, i), *token = json_object_get(part, "SpecialToken");
 		if (token)
-			rc = add_special(l, j, json_string_value(json_object_get(token, "id")), text_seen ? &l->t->after : &before);
+			rc = add_special(l, j, json_string_value(json_object_get(token, "id")), text_seen ? &l->t->after :
+			                 &before);
 		else if (json_object_get(part, "Sequence") && !text_seen)
 			text_seen = true;
 		else

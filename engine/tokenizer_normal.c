@@ -1,4 +1,5 @@
-/* Normalizers. Each rewrites the text and carries the origins along: a byte made from any data byte is data. */
+/* Normalizers. Each rewrites the text and carries the origins along: a byte made from any data byte is
+ * data. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"
@@ -74,11 +75,13 @@ static size_t segment_end(const char *s, size_t len, size_t at, utf8proc_option_
 	return end;
 }
 
-static int put_form(struct marked *out, const struct marked *in, size_t begin, size_t end, utf8proc_option_t options,
+static int put_form(struct marked *out, const struct marked *in, size_t begin, size_t end,
+                    utf8proc_option_t options,
                     struct err *e)
 {
 	utf8proc_uint8_t *made = NULL;
-	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)in->text.bytes + begin, (utf8proc_ssize_t)(end - begin),
+	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)in->text.bytes + begin,
+	                                  (utf8proc_ssize_t)(end - begin),
 	                                  &made, options);
 	if (n < 0)
 		return err_set(e, ERR_INPUT, "Unicode normalisation: %s", utf8proc_errmsg(n));
@@ -135,7 +138,8 @@ static int prepend(const struct step *s, const struct marked *in, struct marked 
 	return 0;
 }
 
-static int replace(const struct step *s, struct onig_scratch *scratch, const struct marked *in, struct marked *out,
+static int replace(const struct step *s, struct onig_scratch *scratch, const struct marked *in,
+                   struct marked *out,
                    struct err *e)
 {
 	size_t at = 0, begin, end;
@@ -151,7 +155,8 @@ static int replace(const struct step *s, struct onig_scratch *scratch, const str
 	return rc;
 }
 
-static int one_step(const struct step *s, struct onig_scratch *scratch, const struct marked *in, struct marked *out,
+static int one_step(const struct step *s, struct onig_scratch *scratch, const struct marked *in,
+                    struct marked *out,
                     struct err *e)
 {
 	switch (s->kind) {

@@ -1,4 +1,5 @@
-/* Pre-tokenizers: each cuts the pieces of the one before it, which it sees one at a time, as texts of their own. */
+/* Pre-tokenizers: each cuts the pieces of the one before it, which it sees one at a time, as texts of
+ * their own. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"

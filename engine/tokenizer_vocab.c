@@ -1,4 +1,5 @@
-/* Vocabulary (bytes -> id -> bytes) and merges (pair of ids -> rank and product), both open addressing. */
+/* Vocabulary (bytes -> id -> bytes) and merges (pair of ids -> rank and product), both open
+ * addressing. */
 #include "engine/tokenizer.h"
 
 #include "base/check.h"
@@ -140,7 +141,8 @@ static int add_merge(struct merges *m, const json_t *j, size_t rank, const struc
 	uint32_t l = vocab_find(v, left.bytes, left.len), r = vocab_find(v, right.bytes, right.len);
 	uint32_t made = whole->len ? vocab_find(v, whole->bytes, whole->len) : TOKENIZER_NONE;
 	if (l == TOKENIZER_NONE || r == TOKENIZER_NONE || made == TOKENIZER_NONE)
-		return err_set(e, ERR_INPUT, "tokenizer.json: merge %zu has a part or a product outside the vocabulary", rank);
+		return err_set(e, ERR_INPUT, "tokenizer.json: merge %zu has a part or a product outside the vocabulary",
+		               rank);
 	*merge_slot(m, l, r) = (struct merge){ l, r, (uint32_t)rank, made }; /* the last of equal pairs wins */
 	return 0;
 }

@@ -17,7 +17,8 @@ static void decompress(const char *path, struct buf *out)
 	la_ssize_t n = -1;
 	archive_read_support_filter_xz(a);
 	archive_read_support_format_raw(a);
-	if (archive_read_open_filename(a, path, sizeof chunk) == ARCHIVE_OK && archive_read_next_header(a, &entry) == ARCHIVE_OK)
+	if (archive_read_open_filename(a, path, sizeof chunk) == ARCHIVE_OK &&
+	    archive_read_next_header(a, &entry) == ARCHIVE_OK)
 		while ((n = archive_read_data(a, chunk, sizeof chunk)) > 0)
 			buf_add(out, chunk, (size_t)n);
 	archive_read_free(a);
