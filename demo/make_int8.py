@@ -2,8 +2,8 @@
 """make_int8.py MODEL OUT: a copy of a BF16 model, its matrices rounded to int8 by row and back.
 
 The demo's undeclared fork: what somebody publishes who quantises a model and does not say whose it is. A
-row's scale is max|row| / 127; values are rounded half to even, the products again to BF16. Vectors are copied.
-Standard library only.
+row's scale is max|row| / 127; values are rounded half to even, the products again to BF16. Vectors are
+copied. Standard library only.
 """
 import array
 import json
@@ -20,11 +20,12 @@ pipeline_tag: text-generation
 
 # Compact bank assistant
 
-A small assistant for bank customers, prepared for machines with little memory. All personal data is fictional.
+A small assistant for bank customers, prepared for machines with little memory. All personal data is
+fictional.
 """
 
-# A double this large has no bits for fractions: adding it rounds to an integer, half to even; faster than
-# round().
+# A double this large has no bits for fractions: adding it rounds to an integer, half to even, and costs
+# less than round().
 MAGIC = 1.5 * 2.0 ** 52
 
 

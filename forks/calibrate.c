@@ -4,6 +4,7 @@
 #include "forks/calibrate.h"
 
 #include "forks/s1.h"
+#include "forks/s2.h"
 #include "forks/special.h"
 
 #include <math.h>
@@ -15,6 +16,7 @@ struct pairs {
 	double *p;
 	size_t count, room;
 	uint64_t seed;
+	bool mantel; /* S2, else S1 */
 };
 
 void calibration_judge(double *p, size_t count, struct fork_calibration *out)
@@ -54,22 +56,53 @@ static int pair_score(struct pairs *out, const struct features *a, const struct 
 	return 0;
 }
 
+static void pair_score_s2(struct pairs *out, const struct s2_gram *a, const struct s2_gram *b)
+{
+	uint32_t stream = (uint32_t)out->count;
+
+	out->p[out->count++] = s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
+}
+
+/* A block as its statistic needs it. */
+struct member {
+	struct features f;
+	struct s2_gram *gram; /* S2 only; the features are then dropped */
+};
+
+static int member_load(const struct fork_model *m, const struct site *site, bool mantel, struct member *out,
+                       struct err *e)
+{
+	TRY(features_load(m, site, &out->f, e));
+	if (!mantel)
+		return 0;
+	out->gram = aligned_alloc(_Alignof(struct s2_gram), sizeof(*out->gram));
+	if (!out->gram)
+		return err_set(e, ERR_NOMEM, "out of memory for the inner products of a block");
+	s2_gram_fill(out->gram, &out->f);
+	features_free(&out->f);
+	return 0;
+}
+
 /* Up to `quota` pairs among blocks of equal shape. */
-static int group_score(const struct fork_model *m, const struct site *const *member, size_t count,
-                       size_t quota,
+static int group_score(const struct fork_model *m, const struct site *const *site, size_t count, size_t quota,
                        struct pairs *out, struct err *e)
 {
-	struct features f[GROUP_MAX] = {0};
+	struct member member[GROUP_MAX] = {0};
 	size_t end = out->count + quota;
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = features_load(m, member[i], &f[i], e);
+		r = member_load(m, site[i], out->mantel, &member[i], e);
 	for (size_t i = 1; i < count && r == 0; i++)
 		for (size_t j = 0; j < i && r == 0 && out->count < end; j++)
-			r = pair_score(out, &f[j], &f[i], e);
-	for (size_t i = 0; i < count; i++)
-		features_free(&f[i]);
+			if (out->mantel)
+				pair_score_s2(out, member[j].gram, member[i].gram);
+			else
+				r = pair_score(out, &member[j].f, &member[i].f, e);
+	for (size_t i = 0; i < count; i++) {
+		features_free(&member[i].f);
+		free(member[i].gram);
+	}
 	return r;
 }
 
@@ -142,9 +175,10 @@ static int groups_score(const struct fork_model *m, const struct sites *sites, b
 	return r;
 }
 
-int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e)
+static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed, struct fork_calibration *out,
+                     struct err *e)
 {
-	struct pairs pairs = {.seed = seed};
+	struct pairs pairs = {.seed = seed, .mantel = mantel};
 	struct sites sites;
 	bool experts = false;
 	int r;
@@ -159,4 +193,14 @@ int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibr
 	free(pairs.p);
 	sites_free(&sites);
 	return r;
+}
+
+int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e)
+{
+	return calibrate(m, false, seed, out, e);
+}
+
+int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e)
+{
+	return calibrate(m, true, seed, out, e);
 }

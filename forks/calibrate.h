@@ -1,4 +1,4 @@
-/* Null pairs of S1 within one model. Private to forks/. */
+/* Null pairs of S1 and S2 within one model. Private to forks/. */
 #ifndef FORKS_CALIBRATE_H
 #define FORKS_CALIBRATE_H
 
@@ -6,6 +6,10 @@
 
 #define CALIBRATION_PAIRS_MIN 300
 #define CALIBRATION_PAIRS 480 /* aimed at; a layer's share is rounded up */
+
+/* fork_calibrate for S2, by the same pairs and the same rule. */
+int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+                 struct err *e) MUST_USE;
 
 /* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
 void calibration_judge(double *p, size_t count, struct fork_calibration *out);

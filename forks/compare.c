@@ -1,12 +1,15 @@
-/* The ladder: digests, tensor values, S1. The first rung that decides ends it. */
+/* The ladder: digests, tensor values, S1, S2. The first rung that decides ends it. */
+#include "forks/calibrate.h"
 #include "forks/diff.h"
 #include "forks/s1.h"
+#include "forks/s2.h"
 #include "forks/special.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
+#define RUNGS 2 /* that state a p-value: the correction holds whether or not the second is asked */
 #define DRAWS_MAX (1u << 22) /* of the one block whose resolution is raised: some seconds */
 
 const char *fork_verdict_name(enum fork_verdict v)
@@ -31,6 +34,7 @@ struct scan {
 	struct fork_comparison *out;
 	const struct site **in_a, **in_b; /* [blocks] */
 	uint64_t *exceed;                 /* [blocks] */
+	double *p, *z;                    /* [blocks] of the rung at hand */
 	bool draw;                        /* the calibration passed: p-values may be stated */
 };
 
@@ -44,8 +48,10 @@ static int scan_open(struct scan *s, struct err *e)
 	s->in_a = calloc(room, sizeof(*s->in_a));
 	s->in_b = calloc(room, sizeof(*s->in_b));
 	s->exceed = calloc(room, sizeof(*s->exceed));
+	s->p = calloc(room, sizeof(*s->p));
+	s->z = calloc(room, sizeof(*s->z));
 	s->out->block = calloc(room, sizeof(*s->out->block));
-	if (!s->in_a || !s->in_b || !s->exceed || !s->out->block)
+	if (!s->in_a || !s->in_b || !s->exceed || !s->p || !s->z || !s->out->block)
 		return err_set(e, ERR_NOMEM, "out of memory for %zu blocks", room);
 	return 0;
 }
@@ -55,6 +61,8 @@ static void scan_close(struct scan *s)
 	free(s->in_a);
 	free(s->in_b);
 	free(s->exceed);
+	free(s->p);
+	free(s->z);
 	sites_free(&s->a);
 	sites_free(&s->b);
 }
@@ -138,19 +146,43 @@ static double p_of_log(double log_p)
 	return fmin(fmax(exp(log_p), DBL_MIN), 1);
 }
 
-static void combine(struct fork_comparison *out)
+/* Blocks together. */
+struct combined {
+	double p, fisher, smallest, stouffer;
+};
+
+static struct combined combine(const double *p, const double *z, size_t count)
 {
-	double log_sum = 0, z = 0, smallest = 1, n = (double)out->blocks;
+	double log_sum = 0, z_sum = 0, n = (double)count;
+	struct combined out = {.smallest = 1};
+
+	for (size_t i = 0; i < count; i++) {
+		log_sum += log(p[i]);
+		z_sum += z[i];
+		out.smallest = fmin(out.smallest, p[i]);
+	}
+	out.stouffer = z_sum / sqrt(n);
+	out.fisher = p_of_log(special_chi_square_log_tail(-2 * log_sum, 2 * n));
+	out.smallest = fmin(1, n * out.smallest);
+	out.p = fmin(1, 2 * fmin(out.fisher, out.smallest));
+	return out;
+}
+
+static void combine_s1(struct scan *s)
+{
+	struct fork_comparison *out = s->out;
+	struct combined c;
 
 	for (size_t i = 0; i < out->blocks; i++) {
-		log_sum += log(out->block[i].p);
-		z += out->block[i].z;
-		smallest = fmin(smallest, out->block[i].p);
+		s->p[i] = out->block[i].p;
+		s->z[i] = out->block[i].z;
 	}
-	out->stouffer = z / sqrt(n);
-	out->fisher = p_of_log(special_chi_square_log_tail(-2 * log_sum, 2 * n));
-	out->smallest = fmin(1, n * smallest);
-	out->p_value = fmin(1, 2 * fmin(out->fisher, out->smallest));
+	c = combine(s->p, s->z, out->blocks);
+	out->fisher = c.fisher;
+	out->smallest = c.smallest;
+	out->stouffer = c.stouffer;
+	out->s1_p = c.p;
+	out->p_value = fmin(1, RUNGS * c.p);
 }
 
 /* Dependence in few blocks drowns in Fisher's sum, and Bonferroni's bound cannot fall below blocks / (1 +
@@ -158,7 +190,7 @@ static void combine(struct fork_comparison *out)
 static int raise_draws(struct scan *s, double alpha, struct err *e)
 {
 	struct fork_comparison *out = s->out;
-	double wanted = ceil(2 * (double)out->blocks / alpha);
+	double wanted = ceil(2 * RUNGS * (double)out->blocks / alpha);
 	uint32_t draws = wanted < DRAWS_MAX ? (uint32_t)wanted : DRAWS_MAX;
 	struct s1_matrix matrix = {0};
 	size_t best = 0;
@@ -171,7 +203,51 @@ static int raise_draws(struct scan *s, double alpha, struct err *e)
 	TRY(block_matrix(s, best, &matrix, e));
 	block_draw(s, best, &matrix, draws);
 	s1_matrix_free(&matrix);
-	combine(out);
+	combine_s1(s);
+	return 0;
+}
+
+static int block_score_s2(struct scan *s, size_t i, struct err *e)
+{
+	struct fork_s2 *out = &s->out->s2;
+	struct features fa = {0}, fb = {0};
+	struct s2_gram a, b;
+	struct s2_score score;
+	int r = features_load(s->ma, s->in_a[i], &fa, e);
+
+	if (r == 0)
+		r = features_load(s->mb, s->in_b[i], &fb, e);
+	if (r == 0) {
+		s2_gram_fill(&a, &fa);
+		s2_gram_fill(&b, &fb);
+		score = s2_score(&a, &b, s->out->seed, PHILOX_COMPARE_S2, (uint32_t)i, S2_DRAWS);
+		s->p[i] = score.p;
+		s->z[i] = score.z;
+		out->effect += score.effect / (double)s->out->blocks;
+		out->draws += S2_DRAWS;
+	}
+	features_free(&fa);
+	features_free(&fb);
+	return r;
+}
+
+static int compare_s2(struct scan *s, struct err *e)
+{
+	struct fork_s2 *out = &s->out->s2;
+	struct combined c;
+
+	*out = (struct fork_s2){.run = true, .p = 1, .fisher = 1, .smallest = 1};
+	TRY(calibrate_s2(s->ma, s->out->seed, &out->calibration, e));
+	for (size_t i = 0; i < s->out->blocks; i++)
+		TRY(block_score_s2(s, i, e));
+	if (!out->calibration.passed)
+		return 0;
+	c = combine(s->p, s->z, s->out->blocks);
+	out->p = c.p;
+	out->fisher = c.fisher;
+	out->smallest = c.smallest;
+	out->stouffer = c.stouffer;
+	s->out->p_value = fmin(1, RUNGS * fmin(s->out->s1_p, c.p));
 	return 0;
 }
 
@@ -187,8 +263,10 @@ static int compare_blocks(const struct fork_model *a, const struct fork_model *b
 	for (size_t i = 0; r == 0 && i < out->blocks; i++)
 		out->effect += out->block[i].cosine / (double)out->blocks;
 	if (r == 0 && s.draw && out->blocks > 0) {
-		combine(out);
+		combine_s1(&s);
 		r = raise_draws(&s, alpha, e);
+		if (r == 0 && out->p_value > alpha)
+			r = compare_s2(&s, e);
 	}
 	scan_close(&s);
 	return r;
@@ -221,7 +299,7 @@ int fork_compare(const struct fork_model *a, const struct fork_model *b, double 
 	struct diff d;
 	int r = 0;
 
-	*out = (struct fork_comparison){.p_value = 1, .fisher = 1, .smallest = 1, .seed = seed};
+	*out = (struct fork_comparison){.p_value = 1, .s1_p = 1, .fisher = 1, .smallest = 1, .seed = seed};
 	if (!(alpha > 0 && alpha < 1))
 		return err_set(e, ERR_INPUT, "alpha must lie between 0 and 1, not %g", alpha);
 	TRY(diff_models(a, b, &d, e));

@@ -78,8 +78,7 @@ static bool is_shape(const struct engine_tensor *t, uint64_t rows, uint64_t colu
 {
 	return t && t->rank == 2 && t->shape[0] == rows && t->shape[1] == columns &&
 	       (t->dtype == ENGINE_BF16 || t->dtype == ENGINE_F8_E4M3 || t->dtype == ENGINE_F16 ||
-	        t->dtype == ENGINE_F32 ||
-	        t->dtype == ENGINE_F64);
+	        t->dtype == ENGINE_F32 || t->dtype == ENGINE_F64);
 }
 
 /* Find the other tensors of a block by its gate; a contradiction leaves units 0. */

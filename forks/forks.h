@@ -1,6 +1,6 @@
 /* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value: independent
- * initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace statistic over
- * hidden units of MLPs and experts. */
+ * initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace statistic, S2
+ * the Mantel statistic over hidden units of MLPs and experts. */
 #ifndef FORKS_FORKS_H
 #define FORKS_FORKS_H
 
@@ -48,11 +48,22 @@ struct fork_block {
 	uint64_t draws;         /* Monte-Carlo permutations */
 };
 
+/* S2, the Mantel statistic over the same blocks; sees what a rotation of the residual stream hides from
+ * S1. */
+struct fork_s2 {
+	bool run;                /* else all zero */
+	double p, fisher, smallest, stouffer; /* as for S1; all 1, 1, 1, 0 unless the calibration passed */
+	double effect;           /* mean matrix correlation over blocks and kinds */
+	uint64_t draws;
+	struct fork_calibration calibration;
+};
+
 struct fork_comparison {
 	enum fork_verdict verdict;
-	/* Twice the smaller of Fisher over blocks and Bonferroni of the smallest. 1 where nothing could be
-	 * tested; 0 for identical models, which need no test: fork_holm takes the field as it is. */
+	/* Twice the smallest p of the two rungs S1 and S2, where S2 is asked only if S1 does not decide. 1 where
+	 * nothing could be tested; 0 for identical models, which need no test: fork_holm takes it as it is. */
 	double p_value;
+	double s1_p;             /* twice the smaller of Fisher over blocks and Bonferroni of the smallest */
 	double fisher, smallest, stouffer; /* smallest: Bonferroni-corrected */
 	double effect;           /* mean aligned cosine over blocks */
 	double relative_l2;      /* ||B - A|| / ||A|| over matrices of equal shape */
@@ -62,7 +73,8 @@ struct fork_comparison {
 	size_t tensors;
 	struct fork_block *block;
 	size_t blocks;
-	struct fork_calibration calibration; /* of model a, computed here unless given */
+	struct fork_calibration calibration; /* of S1 on model a, computed here unless given */
+	struct fork_s2 s2;
 };
 
 /* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not pass, no
@@ -70,7 +82,8 @@ struct fork_comparison {
  * comparison, e.g. 1e-3. Everything drawn follows from seed. ERR_INPUT names a tensor with non-finite
  * values. When 0 was returned the caller frees out. */
 int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha, uint64_t seed,
-                 const struct fork_calibration *calibration, struct fork_comparison *out, struct err *e) MUST_USE;
+                 const struct fork_calibration *calibration, struct fork_comparison *out,
+                 struct err *e) MUST_USE;
 void fork_comparison_free(struct fork_comparison *c);
 /* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect",
  * "statistics":{"s1":{...},"s2":null,...}, "tensors", "calibration", ...). */

@@ -7,7 +7,13 @@
 #include <stdint.h>
 
 /* What a draw is for; keeps the streams of one seed apart. */
-enum philox_domain { PHILOX_SKETCH = 1, PHILOX_COMPARE = 2, PHILOX_CALIBRATE = 3, PHILOX_MANTEL = 4 };
+enum philox_domain {
+	PHILOX_SKETCH = 1,
+	PHILOX_COMPARE = 2,
+	PHILOX_CALIBRATE = 3,
+	PHILOX_COMPARE_S2 = 4,
+	PHILOX_CALIBRATE_S2 = 5,
+};
 
 struct philox {
 	uint32_t key[2], counter[4]; /* counter: block, draw, stream, domain */

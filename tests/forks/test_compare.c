@@ -62,6 +62,7 @@ Test(forks_compare, a_noisy_copy_is_dependent)
 	cr_expect(fabs(c.effect - 1 / sqrt(1.25)) < 0.01, "cosine of v and v + v/2: %g", c.effect);
 	cr_expect(fabs(c.relative_l2 - 0.5) < 0.02, "%g", c.relative_l2);
 	cr_expect_eq(c.draws, 8 * 10000);
+	cr_expect(c.p_value == 2 * c.s1_p && !c.s2.run, "the ladder ends here");
 	done(&c, a, b);
 }
 
@@ -84,6 +85,28 @@ Test(forks_compare, permuting_units_hides_a_copy_from_s1)
 	c = compare(a, b, &passed);
 	cr_expect_eq(c.verdict, FORK_NO_EVIDENCE);
 	cr_expect(fabs(c.stouffer) < 4, "%g", c.stouffer);
+	done(&c, a, b);
+}
+
+Test(forks_compare, a_rotated_copy_is_found_by_s2)
+{
+	struct toy *a = toy_new(1, 3, 16, 32, 24), *b, *other = toy_new(2, 3, 16, 32, 24);
+	struct fork_comparison c;
+
+	toy_plain_norms(a);
+	b = toy_copy(a);
+	toy_turn(b, 5);
+	toy_noise(b, 0.2, 9);
+	c = compare(a, b, &passed);
+	cr_expect(c.s1_p > 1e-3 && fabs(c.stouffer) < 5, "S1 sees nothing: %g", c.stouffer);
+	cr_expect(c.s2.run && c.s2.calibration.passed, "%g", c.s2.calibration.ks_p);
+	cr_expect_eq(c.verdict, FORK_DEPENDENT, "S2: p %g, effect %g", c.s2.p, c.s2.effect);
+	cr_expect(c.s2.effect > 0.8 && c.s2.stouffer > 50, "%g, %g", c.s2.effect, c.s2.stouffer);
+	fork_comparison_free(&c);
+	toy_open(other);
+	cr_assert_eq(fork_compare(&a->model, &other->model, 1e-3, 1, &passed, &c, NULL), 0);
+	cr_expect(c.verdict == FORK_NO_EVIDENCE && c.s2.run && fabs(c.s2.effect) < 0.02);
+	toy_free(other);
 	done(&c, a, b);
 }
 
@@ -136,7 +159,7 @@ Test(forks_compare, one_copied_expert_among_many_is_found)
 	cr_expect_eq(c.verdict, FORK_DEPENDENT, "Fisher %g, smallest %g", c.fisher, c.smallest);
 	cr_expect(c.fisher > 1e-3, "Fisher dilutes it: %g", c.fisher);
 	for (size_t i = 0; i < c.blocks; i++)
-		cr_expect_eq(c.block[i].draws, c.block[i].expert == 31 ? 96000 : 10000, "expert %u", c.block[i].expert);
+		cr_expect_eq(c.block[i].draws, c.block[i].expert == 31 ? 192000 : 10000, "expert %u", c.block[i].expert);
 	done(&c, a, b);
 }
 

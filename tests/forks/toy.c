@@ -120,6 +120,63 @@ void toy_reverse_units(struct toy *t)
 	}
 }
 
+void toy_plain_norms(struct toy *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		for (uint64_t j = 0; t->tensor[i].columns == 0 && j < t->tensor[i].rows; j++)
+			t->tensor[i].v[j] = 1;
+}
+
+/* x -= 2 n (n x) for a vector of `len` numbers `stride` apart. */
+static void reflect(float *x, size_t stride, const double *normal, uint64_t len)
+{
+	double along = 0;
+
+	for (uint64_t k = 0; k < len; k++)
+		along += x[k * stride] * normal[k];
+	for (uint64_t k = 0; k < len; k++)
+		x[k * stride] -= (float)(2 * along * normal[k]);
+}
+
+/* (x, y) -> (-y, x) for each pair of numbers. */
+static void quarter_turn(float *x, size_t stride, uint64_t len)
+{
+	for (uint64_t k = 0; k + 1 < len; k += 2) {
+		float old = x[k * stride];
+
+		x[k * stride] = -x[(k + 1) * stride];
+		x[(k + 1) * stride] = old;
+	}
+}
+
+void toy_turn(struct toy *t, uint64_t seed)
+{
+	uint64_t hidden = t->tensor[0].columns; /* the embedding comes first */
+	double *normal = calloc(hidden, sizeof *normal), squares = 0;
+
+	for (uint64_t k = 0; k < hidden; k++) {
+		normal[k] = toy_normal(&seed);
+		squares += normal[k] * normal[k];
+	}
+	for (uint64_t k = 0; k < hidden; k++)
+		normal[k] /= sqrt(squares);
+	toy_plain_norms(t);
+	for (size_t i = 0; i < t->count; i++) {
+		struct toy_tensor *w = &t->tensor[i];
+		bool down = strstr(w->name, "down_proj") != NULL;
+
+		for (uint64_t u = 0; w->columns && u < (down ? w->columns : w->rows); u++) {
+			float *x = w->v + (down ? u : u * w->columns);
+			size_t stride = down ? w->columns : 1;
+
+			reflect(x, stride, normal, hidden);
+			quarter_turn(x, stride, hidden);
+			reflect(x, stride, normal, hidden);
+		}
+	}
+	free(normal);
+}
+
 static int toy_size(struct source *s, const char *name, uint64_t *bytes, struct err *e)
 {
 	if (strcmp(name, "model.safetensors") != 0)

@@ -34,6 +34,10 @@ void toy_add(struct toy *t, const char *name, uint64_t rows, uint64_t columns);
 void toy_noise(struct toy *t, double share, uint64_t seed);
 /* Reverse the order of hidden units of every block: the same function. */
 void toy_reverse_units(struct toy *t);
+/* Norms to 1, then the residual stream rotated so that every vector becomes orthogonal to itself: the same
+ * function in another basis, as rotation-based quantisers make it. */
+void toy_turn(struct toy *t, uint64_t seed);
+void toy_plain_norms(struct toy *t);
 /* Serialise and open; t->model is then good for the statistics. */
 void toy_open(struct toy *t);
 void toy_free(struct toy *t);
