@@ -60,5 +60,6 @@ detect_check detect_in_aadhaar, detect_in_gstin, detect_pl_pesel, detect_fi_hetu
 detect_check detect_se_person, detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id, detect_kr_rrn,
 	detect_kr_brn;
 detect_check detect_sg_nric, detect_au_abn, detect_au_acn, detect_au_tfn, detect_au_medicare;
+detect_check detect_mac, detect_base58, detect_bech32, detect_ng_nin, detect_sg_uen;
 
 #endif

@@ -170,6 +170,12 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 	return reserved || version ? DETECT_SKIP : DETECT_YES;
 }
 
+/* Not the broadcast address, not zeros. */
+enum detect_verdict detect_mac(struct detect_hit *h)
+{
+	return detect_same(h->value, h->n) ? DETECT_NO : DETECT_YES;
+}
+
 /* ---- invisible text, on the raw view */
 
 static uint32_t first_cp(const struct detect_hit *h, size_t at)

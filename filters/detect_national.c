@@ -171,21 +171,29 @@ enum detect_verdict detect_br_cnpj(struct detect_hit *h)
 	           digit(v[13]) == (b < 2 ? 0 : 11 - b));
 }
 
-/* Verhoeff. */
-enum detect_verdict detect_in_aadhaar(struct detect_hit *h)
+static bool verhoeff(const char *v, size_t n)
 {
 	static const char times[10][11] = {"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
 	                                   "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"};
 	static const char turn[8][11] = {"0123456789", "1576283094", "5803796142", "8916043527",
 	                                 "9453126870", "4286573901", "2793806415", "7046913258"};
-	const char *v = h->value;
 	int c = 0;
+	for (size_t i = 0; i < n; i++)
+		c = digit(times[c][digit(turn[i % 8][digit(v[n - 1 - i])])]);
+	return c == 0;
+}
+
+enum detect_verdict detect_in_aadhaar(struct detect_hit *h)
+{
 	bool palindrome = true;
-	for (int i = 0; i < 12; i++) {
-		c = digit(times[c][digit(turn[i % 8][digit(v[11 - i])])]);
-		palindrome &= v[i] == v[11 - i];
-	}
-	return yes(c == 0 && !palindrome);
+	for (int i = 0; i < 12; i++)
+		palindrome &= h->value[i] == h->value[11 - i];
+	return yes(!palindrome && verhoeff(h->value, 12));
+}
+
+enum detect_verdict detect_ng_nin(struct detect_hit *h)
+{
+	return yes(!detect_same(h->value, 11) && verhoeff(h->value, 11));
 }
 
 enum detect_verdict detect_in_gstin(struct detect_hit *h)
@@ -301,6 +309,26 @@ enum detect_verdict detect_sg_nric(struct detect_hit *h)
 	int sum = detect_weighted(v + 1, "2765432") + (v[0] == 'T' || v[0] == 'G' ? 4 : v[0] == 'M' ? 3 : 0);
 	const char *table = v[0] == 'S' || v[0] == 'T' ? "JZIHGFEDCBA" : v[0] == 'M' ? "KLJNPQRTUWX" : "XWUTRQPNMLK";
 	return yes(v[8] == table[v[0] == 'M' ? 10 - sum % 11 : sum % 11]);
+}
+
+/* Three forms: businesses, local companies, and others (which begin with T, S or R and the year). */
+enum detect_verdict detect_sg_uen(struct detect_hit *h)
+{
+	static const char alphabet[] = "ABCDEFGHJKLMNPQRSTUVWX0123456789";
+	static const int weight[] = {4, 3, 5, 3, 10, 2, 2, 5, 7};
+	const char *v = h->value;
+	if (h->n == 9)
+		return yes(v[8] == "XMKECAWLJDB"[detect_weighted(v, ":4938271") % 11]);
+	if (v[0] >= '0' && v[0] <= '9')
+		return yes(v[9] == "ZKCMDNERGWH"[detect_weighted(v, ":86497531") % 11]);
+	int sum = -5;
+	for (int i = 0; i < 9; i++) {
+		const char *p = strchr(alphabet, v[i]);
+		if (!p)
+			return DETECT_NO;
+		sum += (int)(p - alphabet) * weight[i];
+	}
+	return yes(v[9] == alphabet[sum % 11]);
 }
 
 enum detect_verdict detect_au_abn(struct detect_hit *h)

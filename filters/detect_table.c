@@ -45,6 +45,18 @@ static const char *const words_passport[] = {"passport", "passnummer",    "reise
 static const char *const words_acn[] = {"acn", "company", NULL};
 static const char *const words_brn[] = {"business", "registration", "\uc0ac\uc5c5\uc790", NULL};
 
+static const char *const words_in_pan[] = {"pan", "permanent account", "income tax", NULL};
+
+/* The host has a dot, so that scheme://host in a manual is none; the rest ends at a space, a quote or a
+ * bracket. */
+static const char url[] =
+	"(?<![A-Za-z0-9_])(?i)https?://(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,5}[\\p{L}0-9-]{2,24}"
+	"(?::[0-9]{1,5})?(?:[/?#][^\\s\"'<>()\\[\\]{}]{0,256})?";
+
+/* Prefixes that are not given out: D F I Q U V at the front, O second, and BG GB NK KN TN NT ZZ. */
+static const char nino[] =
+	L "(?i)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]" R;
+
 #define SHAPE(name, regex, check) {name, regex, check, NULL, false, false}
 static const struct detector table[] = {
 	{"pan", "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
@@ -56,16 +68,23 @@ static const struct detector table[] = {
 	SHAPE("ip", "(?<![0-9A-Za-z_.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?![0-9A-Za-z_-])(?!\\.[0-9A-Za-z])",
               detect_ip),
 	SHAPE("mac",
-              "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}([:-])(?:[0-9A-F]{2}[:-]){4}[0-9A-F]{2}(?![0-9A-Z_:-])",
-              NULL),
+	      "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}(?:(?::[0-9A-F]{2}){5}|(?:-[0-9A-F]{2}){5})(?![0-9A-Z_:-])",
+	      detect_mac),
+	SHAPE("mac", "(?<![0-9A-Za-z_.])(?i)(?:[0-9A-F]{4}\\.){2}[0-9A-F]{4}(?![0-9A-Z_]|\\.[0-9A-Z])", detect_mac),
+	SHAPE("url", url, NULL),
+	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])", detect_base58),
+	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])", detect_bech32),
 	SHAPE("cn.resident_id", L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
 	SHAPE("cn.uscc", L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R, detect_cn_uscc),
 	{"us.ssn", L "(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{9})" R, detect_us_ssn,
          words_ssn, true, false},
 	{"us.aba", L "[0-9]{4}-?[0-9]{4}-?[0-9]" R, detect_us_aba, words_aba, false, false},
 	{"us.npi", L "[12][0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_us_npi, words_npi, true, false},
+	SHAPE("us.itin", L "9[0-9]{2}([- ])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])[- ][0-9]{4}" R, NULL),
 	SHAPE("us.dea", L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
 	SHAPE("uk.nhs", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
+	SHAPE("uk.nino", nino, NULL),
+	SHAPE("uk.vehicle", L "(?i)[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}" R, NULL),
 	SHAPE("de.tax_id", L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
 	SHAPE("de.vat_id", L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
 	SHAPE("de.pension", L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
@@ -78,6 +97,8 @@ static const struct detector table[] = {
 	SHAPE("br.cnpj", L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R, detect_br_cnpj),
 	SHAPE("in.aadhaar", L "[2-9][0-9]{3}(?:[ :-]?)[0-9]{4}(?:[ :-]?)[0-9]{4}" R, detect_in_aadhaar),
 	SHAPE("in.gstin", L "[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]" R, detect_in_gstin),
+	{"in.pan", L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false, false},
+	SHAPE("ng.nin", L "[0-9]{11}" R, detect_ng_nin),
 	SHAPE("pl.pesel", L "[0-9]{11}" R, detect_pl_pesel),
 	SHAPE("fi.hetu", L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R, detect_fi_hetu),
 	SHAPE("es.nif", L "[0-9]{7,8}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
@@ -95,6 +116,7 @@ static const struct detector table[] = {
 	SHAPE("kr.rrn", L "[0-9]{6}-?[0-9]{7}" R, detect_kr_rrn),
 	{"kr.brn", L "[0-9]{3}-?[0-9]{2}-?[0-9]{5}" R, detect_kr_brn, words_brn, false, false},
 	SHAPE("sg.nric", L "[STFGM][0-9]{7}[A-Z]" R, detect_sg_nric),
+	SHAPE("sg.uen", L "(?:[0-9]{8}|(?:19|20)[0-9]{7}|[TSR][0-9]{2}[A-Z]{2}[0-9]{4})[A-Z]" R, detect_sg_uen),
 	SHAPE("au.abn", L "[1-9][0-9] ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}" R, detect_au_abn),
 	{"au.acn", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_au_acn, words_acn, true, false},
 	SHAPE("au.tfn", L "[0-9]{3}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_au_tfn),

@@ -47,8 +47,8 @@ struct filter_rule {
 
 struct filter_set; /* compiled rules: immutable, shared by threads */
 
-/* Compile. ERR_INPUT names the rule and what is wrong with it (regex position, unbounded width, empty
- * match). */
+/* Compile; the order of rules does not matter, ids are distinct and without comma. ERR_INPUT names the rule
+ * and what is wrong with it (regex position, unbounded width, empty match). */
 int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,
                      struct err *e) MUST_USE;
 void filter_set_free(struct filter_set *s);
@@ -72,7 +72,10 @@ struct filter_finding {
 
 enum filter_end { FILTER_OPEN, FILTER_COMPLETE, FILTER_BLOCKED, FILTER_LIMIT, FILTER_ABORTED };
 
-/* The truthful scan record of one stream. Ranges are of the source, in bytes, half-open. */
+/* The truthful scan record of one stream. Ranges are of the source, in bytes, half-open. After a block,
+ * seen and scanned end where the blocking span ends: how much more had arrived depends on the cuts, and
+ * nobody looked at it. Ill-formed bytes go out as U+FFFD, one for each maximal subpart, in shadow too:
+ * output is always UTF-8. */
 struct filter_record {
 	uint64_t seen;              /* bytes received */
 	struct digest seen_digest;

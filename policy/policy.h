@@ -49,6 +49,10 @@ int policy_parse(struct policy **out, const char *text, size_t len, const struct
                  struct policy_problems *problems, struct err *e) MUST_USE;
 void policy_free(struct policy *p);
 
+/* Defaults: retention_days 183; match.fold "case", gap_max 4 (with fold "strict"); replace "[redacted]". An
+ * enforced policy has at least three tests.hit and three tests.miss in every rule. A pack is such a file
+ * too: [policy] with name and version only, and rules, whose ids share one space with the policy's. */
+
 /* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to failures (a
  * new array). */
 int policy_test(const struct policy *p, uint64_t *passed, json_t **failures, struct err *e) MUST_USE;

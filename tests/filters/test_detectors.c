@@ -101,6 +101,22 @@ static const struct row rows[] = {
 	{"au.medicare", "2123 45670 1", "[redacted]"},
 	{"ip", "from 142.250.74.46 to 91.198.174.192:80", "from [redacted] to [redacted]:80"},
 	{"ip", "127.0.0.1 192.168.1.1 203.0.113.9 4.3.2.1 0.0.0.0 255.255.255.0 256.1.1.1", NULL},
+	{"url", "see https://bank.example.org/a?b=1 now", "see [redacted] now"},
+	{"url", "scheme://host http://localhost", NULL},
+	{"crypto.btc", "to 16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ.", "to [redacted]."},
+	{"crypto.btc", "to 16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyY.", NULL},
+	{"crypto.btc", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "[redacted]"},
+	{"crypto.btc", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp", NULL},
+	{"us.itin", "911-70-1234", "[redacted]"},
+	{"uk.nino", "nino: PR 123612C", "nino: [redacted]"},
+	{"uk.nino", "GB 12 34 56 A", NULL},
+	{"uk.vehicle", "reg AB51 ABC and", "reg [redacted] and"},
+	{"in.pan", "PAN number is ABBPM4567S", "PAN number is [redacted]"},
+	{"ng.nin", "12345678902", "[redacted]"},
+	{"sg.uen", "53125226D 201434292D T16RF0037C", "[redacted] [redacted] [redacted]"},
+	{"sg.uen", "53125226E 201434292E T16RF0037D", NULL},
+	{"mac", "FF:FF:FF:FF:FF:FF 00:1A-2b:3c-4D:5E", NULL},
+	{"mac", "0012.3456.789A", "[redacted]"},
 	{"mac", "00:1A:2b:3c:4D:5e", "[redacted]"},
 	{"unicode.tags", "a\xF3\xA0\x81\xB7\xF3\xA0\x81\xA9z", "a[redacted]z"},
 	{"unicode.selectors", "a\xF0\x9F\x99\x82\xF3\xA0\x85\x9F\xF3\xA0\x85\xA2z \xE2\x9D\xA4\xEF\xB8\x8F",
@@ -146,6 +162,8 @@ static const struct {
 	{"fi_personal_identity_code", "fi.hetu"},
 	{"email", "email"},
 	{"mac", "mac"},
+	{"url", "url"}, {"crypto", "crypto.btc"}, {"us_itin", "us.itin"}, {"uk_nino", "uk.nino"},
+	{"uk_vehicle_registration", "uk.vehicle"}, {"ng_nin", "ng.nin"}, {"sg_uen", "sg.uen"},
 };
 
 static const char *detector_of(const char *recognizer)
@@ -221,18 +239,13 @@ Test(filters_detectors, most_published_texts_agree)
 }
 
 static const char *const everything[] = {
-	"pan",          "iban",        "email",          "phone",
-	"ip",           "mac",         "cn.resident_id", "cn.uscc",
-	"us.ssn",       "us.aba",      "us.npi",         "us.dea",
-	"uk.nhs",       "de.tax_id",   "de.vat_id",      "de.pension",
-	"de.health",    "de.passport", "de.id_card",     "br.cpf",
-	"br.cnpj",      "in.aadhaar",  "in.gstin",       "pl.pesel",
-	"fi.hetu",      "es.nif",      "es.nie",         "it.fiscal",
-	"it.vat",       "se.person",   "se.org",         "za.id",
-	"ca.sin",       "tr.id",       "th.id",          "kr.rrn",
-	"kr.brn",       "sg.nric",     "au.abn",         "au.acn",
-	"au.tfn",       "au.medicare", "unicode.tags",   "unicode.selectors",
-	"unicode.bidi",
+	"pan", "iban", "email", "phone", "ip", "mac", "url", "crypto.btc", "cn.resident_id", "cn.uscc",
+	"us.ssn", "us.itin", "us.aba", "us.npi", "us.dea", "uk.nhs", "uk.nino", "uk.vehicle",
+	"de.tax_id", "de.vat_id", "de.pension", "de.health", "de.passport", "de.id_card", "br.cpf",
+	"br.cnpj", "in.aadhaar", "in.pan", "in.gstin", "ng.nin", "pl.pesel", "fi.hetu", "es.nif",
+	"es.nie", "it.fiscal", "it.vat", "se.person", "se.org", "za.id", "ca.sin", "tr.id", "th.id",
+	"kr.rrn", "kr.brn", "sg.nric", "sg.uen", "au.abn", "au.acn", "au.tfn", "au.medicare",
+	"unicode.tags", "unicode.selectors", "unicode.bidi",
 };
 #define EVERYTHING (sizeof everything / sizeof *everything)
 
@@ -251,6 +264,33 @@ Test(filters_detectors, nothing_fires_in_benign_text)
 		struct scan s = scan_whole(set, text, strlen(text));
 		cr_expect(s.findings == 0, "%s\n%s", text, s.trace.bytes);
 		scan_free(&s);
+	}
+	json_decref(cases);
+	filter_set_free(set);
+}
+
+Test(filters_detectors, pieces_change_nothing_with_all_of_them_on)
+{
+	static const size_t pieces[] = {1, 5};
+	struct filter_rule rule[EVERYTHING];
+	for (size_t i = 0; i < EVERYTHING; i++)
+		rule[i] = (struct filter_rule){.id = everything[i], .action = i % 2 ? FILTER_REDACT : FILTER_MASK,
+		                               .detector = everything[i]};
+	struct filter_set *set;
+	cr_assert(filter_set_build(&set, rule, EVERYTHING, NULL) == 0);
+	json_t *cases = scan_vectors("pii_presidio.jsonl");
+	cr_assert(cases);
+	for (size_t i = 0; i < json_array_size(cases); i++) {
+		const char *text = scan_string(json_array_get(cases, i), "text");
+		struct scan whole = scan_whole(set, text, strlen(text));
+		for (size_t k = 0; k < 2; k++) {
+			size_t n = pieces[k];
+			struct scan cut = scan_text(set, false, text, strlen(text), scan_bytes, &n);
+			cr_expect(scan_equal(&whole, &cut), "%s in pieces of %zu\n%s\n%s", text, n, whole.trace.bytes,
+			          cut.trace.bytes);
+			scan_free(&cut);
+		}
+		scan_free(&whole);
 	}
 	json_decref(cases);
 	filter_set_free(set);

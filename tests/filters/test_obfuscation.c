@@ -1,6 +1,7 @@
 #include "tests/filters/scan.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 
 /* A set of the phrases to ban, folded strictly, with the detectors of invisible text beside them. */
 static struct filter_set *phrases_set(enum filter_action action, bool detectors)
@@ -114,6 +115,64 @@ Test(filters_obfuscation, the_words_themselves_do_not_fire_in_benign_text)
 		cr_expect_eq(s.findings, 0, "%s", text);
 		scan_free(&s);
 	}
+	json_decref(cases);
+	filter_set_free(set);
+}
+
+Test(filters_obfuscation, pieces_change_nothing_in_any_case)
+{
+	static const size_t pieces[] = {1, 3, 17};
+	struct filter_set *set = phrases_set(FILTER_BLOCK, true);
+	json_t *cases = scan_vectors("obfuscation.jsonl");
+	cr_assert(cases);
+	for (size_t i = 0; i < json_array_size(cases); i++) {
+		const char *text = scan_string(json_array_get(cases, i), "text");
+		struct scan whole = scan_whole(set, text, strlen(text));
+		for (size_t k = 0; k < 3; k++) {
+			size_t n = pieces[k];
+			struct scan cut = scan_text(set, false, text, strlen(text), scan_bytes, &n);
+			cr_expect(scan_equal(&whole, &cut), "%s in pieces of %zu\n%s\n%s", text, n, whole.trace.bytes,
+			          cut.trace.bytes);
+			scan_free(&cut);
+		}
+		scan_free(&whole);
+	}
+	json_decref(cases);
+	filter_set_free(set);
+}
+
+/* ---- one set, several threads */
+
+struct worker {
+	const struct filter_set *set;
+	const json_t *cases;
+	int hits;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	for (size_t i = 0; i < json_array_size(w->cases); i += 3) {
+		const char *text = scan_string(json_array_get(w->cases, i), "text");
+		struct scan s = scan_whole(w->set, text, strlen(text));
+		w->hits += s.findings > 0;
+		scan_free(&s);
+	}
+	return NULL;
+}
+
+Test(filters_obfuscation, threads_share_a_set)
+{
+	struct filter_set *set = phrases_set(FILTER_REDACT, true);
+	json_t *cases = scan_vectors("obfuscation.jsonl");
+	cr_assert(cases);
+	struct worker w[3] = {{set, cases, 0}, {set, cases, 0}, {set, cases, 0}};
+	pthread_t thread[3];
+	for (int i = 0; i < 3; i++)
+		cr_assert(pthread_create(&thread[i], NULL, work, &w[i]) == 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	cr_expect(w[0].hits > 300 && w[0].hits == w[1].hits && w[1].hits == w[2].hits);
 	json_decref(cases);
 	filter_set_free(set);
 }
