@@ -1,8 +1,9 @@
 /* Runs each test in a child of a process without threads, as Criterion does:
  *     TEST [-jN] [--filter SUITE/NAME] [--short-filename]
- * A test passes if it came to its end, no assertion failed in it, and its process then exits with 0 (so a report
- * of a sanitizer at exit fails it); or if it died by the signal that it named. The verdict is kept in memory
- * shared with the children, so that neither exit(0) in the middle nor a thread's failure can look like success. */
+ * A test passes if it came to its end, no assertion failed in it, and its process then exits with 0 (so a
+ * report of a sanitizer at exit fails it); or if it died by the signal that it named. The verdict is kept in
+ * memory shared with the children, so that neither exit(0) in the middle nor a failure in another thread can
+ * look like success. */
 #include <criterion/criterion.h>
 
 #include <fnmatch.h>
@@ -155,9 +156,11 @@ static void judge(const struct job *j, int status, struct totals *n)
 	}
 	n->failing++;
 	n->crashing += died && !ended;
-	fprintf(stderr, "[FAIL] %s:%d: %s::%s: %d assertions failed, %s %d%s%s\n", t->file, t->options.line, t->suite,
-	        t->name, atomic_load(&j->verdict->failed), died ? "signal" : "exit", died ? WTERMSIG(status) : WEXITSTATUS(status),
-	        died && WTERMSIG(status) == SIGALRM ? " (timed out)" : "", wanted && !died ? " in place of a signal" : "");
+	fprintf(stderr, "[FAIL] %s:%d: %s::%s: %d assertions failed, %s %d%s%s\n", t->file, t->options.line,
+	        t->suite, t->name, atomic_load(&j->verdict->failed), died ? "signal" : "exit",
+	        died ? WTERMSIG(status) : WEXITSTATUS(status),
+	        died && WTERMSIG(status) == SIGALRM ? " (timed out)" : "",
+	        wanted && !died ? " in place of a signal" : "");
 }
 
 static void wait_for_one(struct job *jobs, struct totals *n)
@@ -231,13 +234,14 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	verdicts = mmap(NULL, JOBS_MAX * sizeof *verdicts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	verdicts = mmap(NULL, JOBS_MAX * sizeof *verdicts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	                -1, 0);
 	if (verdicts == MAP_FAILED) {
 		perror("mmap");
 		return 2;
 	}
 	struct totals n = run_all(filter, jobs);
-	fprintf(stderr, "[====] Synthesis: Tested: %d | Passing: %d | Failing: %d | Crashing: %d | Skipped: %d\n", n.tested,
-	        n.passing, n.failing, n.crashing, n.skipped);
+	fprintf(stderr, "[====] Synthesis: Tested: %d | Passing: %d | Failing: %d | Crashing: %d | Skipped: %d\n",
+	        n.tested, n.passing, n.failing, n.crashing, n.skipped);
 	return n.failing != 0 || n.tested == 0;
 }

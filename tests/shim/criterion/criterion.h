@@ -1,6 +1,6 @@
-/* A stand-in for the part of Criterion that these tests use, for builds under which Criterion itself cannot run:
- * version 2.4.1 crashes at start under ThreadSanitizer. The Makefile puts it before the system's header and
- * links criterion.o in place of -lcriterion; a test cannot tell. What is not here does not compile. */
+/* A stand-in for the part of Criterion that these tests use, for builds under which Criterion itself cannot
+ * run: version 2.4.1 crashes at start under ThreadSanitizer. The Makefile puts it before the system's header
+ * and links criterion.o in place of -lcriterion; a test cannot tell. What is not here does not compile. */
 #ifndef TESTS_SHIM_CRITERION_H
 #define TESTS_SHIM_CRITERION_H
 #pragma GCC system_header /* so that its macros warn as little as the original's */
@@ -31,8 +31,8 @@ struct shim_test {
 
 void shim_add(struct shim_test *t);
 /* Report a failed assertion; fatal: end the test. */
-__attribute__((format(printf, 5, 6))) void shim_failed(int fatal, const char *what, const char *file, int line,
-                                                       const char *format, ...);
+__attribute__((format(printf, 5, 6))) void shim_failed(int fatal, const char *what, const char *file,
+                                                       int line, const char *format, ...);
 __attribute__((format(printf, 1, 2), noreturn)) void shim_skip(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void shim_log(const char *format, ...);
 
