@@ -111,20 +111,27 @@ static void attend(const struct shared *s, uint32_t i, uint32_t first, float *sc
 	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
 }
 
-static void attend_share(void *ctx, unsigned worker, unsigned threads)
+static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
 	uint32_t groups = (s->m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS, items = s->m->n * groups;
-	float *scratch = s->m->room.scratch + worker * s->m->room.scratch_floats;
-	for (uint32_t i = worker; i < items; i += threads)
+	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
+	for (uint32_t i = part.index; i < items; i += part.count)
 		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
 }
 
-static void place_share(void *ctx, unsigned worker, unsigned threads)
+static void place_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	for (uint32_t i = worker; i < s->m->n; i += threads)
+	for (uint32_t i = part.index; i < s->m->n; i += part.count)
 		place_row(s->m, s->layer, i);
+}
+
+/* One item a part, as far as that balances causal lengths. */
+static uint32_t attend_parts(const struct engine *m)
+{
+	uint32_t items = m->n * ((m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS), most = 8 * pool_threads(m->pool);
+	return items < most ? items : most;
 }
 
 void attn_mla_run(struct engine *m, uint32_t layer)
@@ -134,12 +141,9 @@ void attn_mla_run(struct engine *m, uint32_t layer)
 	struct room *r = &m->room;
 	struct shared s = { m, layer };
 	project(m, w);
-	if (m->n < 4)
-		place_share(&s, 0, 1);
-	else
-		pool_run(m->pool, place_share, &s);
+	pool_run(m->pool, rows_parts(m), place_share, &s);
 	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
-	pool_run(m->pool, attend_share, &s);
+	pool_run(m->pool, attend_parts(m), attend_share, &s);
 	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	struct job out = { .w = &w->o, .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n), .out = r->delta,
 		.stride = c->hidden };

@@ -1,6 +1,9 @@
-/* A stage of a pass: matrix products whose panels are shared out among the threads by a fixed rule. Which thread computes a
- * panel never changes its bits, so the shares may follow the cost. */
+/* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which thread computes a panel never
+ * changes its bits. */
 #include "engine/model.h"
+
+#define ALONE_COST 40000 /* below it (some microseconds of work) waking the others costs more than it saves */
+#define PARTS 4          /* for each thread, so that one that comes late leaves its work to the others */
 
 struct stage {
 	struct engine *m;
@@ -40,11 +43,11 @@ static void job_run(const struct engine *m, const struct job *j, uint32_t panel,
 		m->kernels->silu_mul(j->out + i * j->stride + first, j->out_up + i * j->stride + first, end - first);
 }
 
-static void jobs_share(void *ctx, unsigned worker, unsigned threads)
+static void jobs_share(void *ctx, struct part part)
 {
 	const struct stage *s = ctx;
-	uint64_t begin = 0, from = s->cost / threads * worker;
-	uint64_t to = worker + 1 == threads ? s->cost : s->cost / threads * (worker + 1);
+	uint64_t begin = 0, from = s->cost / part.count * part.index;
+	uint64_t to = part.index + 1 == part.count ? s->cost : s->cost / part.count * (part.index + 1);
 	for (uint32_t i = 0; i < s->count; i++) {
 		const struct job *j = &s->job[i];
 		uint32_t first = first_panel(j, begin, from), end = first_panel(j, begin, to);
@@ -59,21 +62,23 @@ void jobs_run(struct engine *m, const struct job *job, uint32_t count)
 	struct stage s = { .m = m, .job = job, .count = count };
 	for (uint32_t i = 0; i < count; i++)
 		s.cost += panel_cost(&job[i]) * kernel_panels(job[i].w);
-	pool_run(m->pool, jobs_share, &s);
+	pool_run(m->pool, s.cost < ALONE_COST ? 1 : PARTS * pool_threads(m->pool), jobs_share, &s);
 }
 
-static void rows_share(void *ctx, unsigned worker, unsigned threads)
+static void rows_share(void *ctx, struct part part)
 {
 	const struct stage *s = ctx;
-	for (uint32_t i = worker; i < s->m->n; i += threads)
+	for (uint32_t i = part.index; i < s->m->n; i += part.count)
 		s->work(s->m, i);
 }
 
 void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row))
 {
 	struct stage s = { .m = m, .work = work };
-	if (m->n < 4)
-		rows_share(&s, 0, 1); /* shorter than waking anyone */
-	else
-		pool_run(m->pool, rows_share, &s);
+	pool_run(m->pool, rows_parts(m), rows_share, &s);
+}
+
+uint32_t rows_parts(const struct engine *m)
+{
+	return m->n < 4 ? 1 : PARTS * pool_threads(m->pool);
 }

@@ -111,7 +111,7 @@ struct engine {
 	struct room room;
 	uint32_t n;                    /* rows of the pass at work */
 	pthread_mutex_t lock;          /* one pass at a time; rope and room are its */
-	struct step step;
+	struct stepper step;
 };
 
 /* weights.c: load everything from the source. */
@@ -126,6 +126,7 @@ void room_free(struct room *r);
 /* jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light work: share by rows. */
 void jobs_run(struct engine *m, const struct job *job, uint32_t count);
 void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row));
+uint32_t rows_parts(const struct engine *m); /* parts for light work on each row */
 
 /* Attention kinds: room.normed -> room.delta, cache rows appended. ffn.c: the same for the feed-forward half. */
 void attn_mla_run(struct engine *m, uint32_t layer);

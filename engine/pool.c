@@ -10,77 +10,115 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define SPINS 4000 /* about 100 us: longer than the pause between two stages of a pass */
+#define CLOSED UINT32_MAX /* low half of a ticket between two calls */
+#define SPINS 2000 /* some 100 us: longer than the pause between two stages of a pass */
 
+/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a part with a compare and
+ * swap knows that the call is still going on, and so that work, ctx and parts are those of this call. */
 struct pool {
 	unsigned threads, started;
-	void (*work)(void *ctx, unsigned worker, unsigned threads);
-	void *ctx;
-	atomic_uint call;     /* counts pool_run calls; workers wait for the next */
-	atomic_uint left;     /* workers still in this call */
+	_Atomic(void (*)(void *ctx, struct part part)) work;
+	_Atomic(void *) ctx;
+	atomic_uint parts;
+	_Atomic uint64_t ticket;
+	atomic_uint done;     /* parts finished in this call */
 	atomic_bool ending;
 	pthread_mutex_t lock; /* for sleeping only */
-	pthread_cond_t wake, done;
+	pthread_cond_t wake, finished;
 	pthread_t thread[LIMIT_THREADS];
 	struct seat { struct pool *pool; unsigned worker; } seat[LIMIT_THREADS];
 };
 
-/* Returns false when the pool ends. */
-static bool next_call(struct pool *p, unsigned *seen)
+static uint32_t call_of(uint64_t ticket)
 {
-	for (int i = 0; i < SPINS && atomic_load_explicit(&p->call, memory_order_acquire) == *seen; i++)
-		_mm_pause();
-	if (atomic_load_explicit(&p->call, memory_order_acquire) == *seen) {
-		pthread_mutex_lock(&p->lock);
-		while (atomic_load_explicit(&p->call, memory_order_acquire) == *seen)
-			pthread_cond_wait(&p->wake, &p->lock);
-		pthread_mutex_unlock(&p->lock);
+	return (uint32_t)(ticket >> 32);
+}
+
+/* Work off parts of call `call` until none is left to take. */
+static void take_parts(struct pool *p, uint32_t call, unsigned worker)
+{
+	uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+	for (;;) {
+		uint32_t index = (uint32_t)ticket, parts = atomic_load_explicit(&p->parts, memory_order_relaxed);
+		void (*work)(void *, struct part) = atomic_load_explicit(&p->work, memory_order_relaxed);
+		void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
+		if (call_of(ticket) != call || index >= parts)
+			return;
+		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel,
+		                                           memory_order_acquire))
+			continue;
+		work(ctx, (struct part){ index, parts, worker });
+		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts && worker != 0) {
+			pthread_mutex_lock(&p->lock);
+			pthread_cond_signal(&p->finished);
+			pthread_mutex_unlock(&p->lock);
+		}
+		ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
 	}
-	++*seen;
-	return !atomic_load(&p->ending);
+}
+
+static uint32_t next_call(struct pool *p, uint32_t seen)
+{
+	uint32_t call = seen;
+	for (int i = 0; i < SPINS && call == seen; i++) {
+		_mm_pause();
+		call = call_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+	}
+	if (call != seen)
+		return call;
+	pthread_mutex_lock(&p->lock);
+	while ((call = call_of(atomic_load_explicit(&p->ticket, memory_order_acquire))) == seen)
+		pthread_cond_wait(&p->wake, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	return call;
 }
 
 static void *worker_main(void *arg)
 {
 	struct seat *seat = arg;
 	struct pool *p = seat->pool;
-	unsigned seen = 0;
+	uint32_t call = 0;
 	number_mode_enter();
-	while (next_call(p, &seen)) {
-		p->work(p->ctx, seat->worker, p->threads);
-		if (atomic_fetch_sub_explicit(&p->left, 1, memory_order_acq_rel) == 1) {
-			pthread_mutex_lock(&p->lock);
-			pthread_cond_signal(&p->done);
-			pthread_mutex_unlock(&p->lock);
-		}
+	for (;;) {
+		call = next_call(p, call);
+		if (atomic_load(&p->ending))
+			return NULL;
+		take_parts(p, call, seat->worker);
 	}
-	return NULL;
 }
 
-static void announce(struct pool *p)
+static uint32_t announce(struct pool *p)
 {
 	pthread_mutex_lock(&p->lock);
-	atomic_fetch_add_explicit(&p->call, 1, memory_order_release);
+	uint32_t call = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
+	atomic_store_explicit(&p->ticket, (uint64_t)call << 32, memory_order_release);
 	pthread_cond_broadcast(&p->wake);
 	pthread_mutex_unlock(&p->lock);
+	return call;
 }
 
-void pool_run(struct pool *p, void (*work)(void *ctx, unsigned worker, unsigned threads), void *ctx)
+void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx)
 {
-	p->work = work;
-	p->ctx = ctx;
-	if (p->threads > 1) {
-		atomic_store_explicit(&p->left, p->threads - 1, memory_order_relaxed);
-		announce(p);
+	if (p->threads == 1 || parts <= 1) {
+		for (uint32_t i = 0; i < parts; i++)
+			work(ctx, (struct part){ i, parts, 0 });
+		return;
 	}
-	work(ctx, 0, p->threads);
-	for (int i = 0; i < SPINS && atomic_load_explicit(&p->left, memory_order_acquire) != 0; i++)
+	/* A late worker may still mix these with the old ticket: closing that first makes its compare and swap fail. */
+	uint32_t former = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed));
+	atomic_exchange_explicit(&p->ticket, (uint64_t)former << 32 | CLOSED, memory_order_acq_rel);
+	atomic_store_explicit(&p->done, 0, memory_order_relaxed);
+	atomic_store_explicit(&p->work, work, memory_order_relaxed);
+	atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
+	atomic_store_explicit(&p->parts, parts, memory_order_relaxed);
+	take_parts(p, announce(p), 0);
+	for (int i = 0; i < SPINS && atomic_load_explicit(&p->done, memory_order_acquire) != parts; i++)
 		_mm_pause();
-	if (atomic_load_explicit(&p->left, memory_order_acquire) == 0)
+	if (atomic_load_explicit(&p->done, memory_order_acquire) == parts)
 		return;
 	pthread_mutex_lock(&p->lock);
-	while (atomic_load_explicit(&p->left, memory_order_acquire) != 0)
-		pthread_cond_wait(&p->done, &p->lock);
+	while (atomic_load_explicit(&p->done, memory_order_acquire) != parts)
+		pthread_cond_wait(&p->finished, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -94,7 +132,7 @@ int pool_open(struct pool **out, unsigned threads, struct err *e)
 	p->threads = threads;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
-	pthread_cond_init(&p->done, NULL);
+	pthread_cond_init(&p->finished, NULL);
 	for (unsigned i = 1; i < threads; i++) {
 		p->seat[i] = (struct seat){ p, i };
 		if (pthread_create(&p->thread[i], NULL, worker_main, &p->seat[i]) != 0) {
@@ -112,11 +150,12 @@ void pool_close(struct pool *p)
 	if (p == NULL)
 		return;
 	atomic_store(&p->ending, true);
+	atomic_store(&p->parts, 0); /* nothing to take */
 	announce(p);
 	for (unsigned i = 1; i <= p->started; i++)
 		pthread_join(p->thread[i], NULL);
 	pthread_cond_destroy(&p->wake);
-	pthread_cond_destroy(&p->done);
+	pthread_cond_destroy(&p->finished);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

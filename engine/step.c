@@ -11,7 +11,7 @@ struct step_request {
 	bool done;
 };
 
-void step_open(struct step *s)
+void step_open(struct stepper *s)
 {
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
@@ -20,14 +20,14 @@ void step_open(struct step *s)
 	s->leading = false;
 }
 
-void step_close(struct step *s)
+void step_close(struct stepper *s)
 {
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 }
 
 /* One pass for the waiting requests; the lock is held on entry and exit, not in between. */
-static void lead(struct engine *m, struct step *s)
+static void lead(struct engine *m, struct stepper *s)
 {
 	struct step_request *taken[STEP_FEEDS];
 	struct engine_feed feed[STEP_FEEDS];
@@ -56,7 +56,7 @@ static void lead(struct engine *m, struct step *s)
 
 int step_forward(struct engine *m, const struct engine_feed *feed, struct err *e)
 {
-	struct step *s = &m->step;
+	struct stepper *s = &m->step;
 	struct step_request mine = { .feed = *feed };
 	pthread_mutex_lock(&s->lock);
 	*s->last = &mine;

@@ -8,15 +8,15 @@
 
 struct step_request;
 
-struct step {
+struct stepper {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct step_request *first, **last; /* waiting */
 	bool leading;                       /* a thread is running a pass for others */
 };
 
-void step_open(struct step *s);
-void step_close(struct step *s);
+void step_open(struct stepper *s);
+void step_close(struct stepper *s);
 
 /* As engine_forward of one feed, together with whoever else is waiting: the first to come leads, the others
  * wait for it. Logits are the same as alone (level D1). */

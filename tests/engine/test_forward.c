@@ -58,7 +58,7 @@ static void check_same(const struct engine *m, const float *want, const float *g
 
 Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 {
-	enum { N = 30 };
+	enum { N = 20 };
 	uint32_t token[N];
 	char what[200];
 	for (size_t i = 0; i < MODELS; i++) {
@@ -67,9 +67,9 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 		float *want = logits_of(m, token, N, 0);
 		engine_close(m);
 		for (size_t k = 0; kernels_at(k) != NULL; k++) {
-			for (unsigned threads = 1; threads <= 3; threads++) {
+			for (unsigned threads = k == 0 ? 2 : 1; threads <= 2; threads++) {
 				m = open_model(models[i], kernels_at(k)->name, threads);
-				for (uint32_t most = 0; most < 12; most += k == 0 ? 6 : 3) {
+				for (uint32_t most = k == 0 ? 6 : 0; most < 12; most += 6) {
 					snprintf(what, sizeof what, "%s with %s, %u threads, chunks up to %u", models[i],
 					         kernels_at(k)->name, threads, most);
 					float *got = logits_of(m, token, N, most);
@@ -85,7 +85,7 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 
 Test(engine_forward, long_prompts_across_passes_and_splits_give_the_same_bits)
 {
-	enum { N = 600 }; /* more than two attention splits, more than two passes */
+	enum { N = 530 }; /* more than two attention splits and passes */
 	static uint32_t token[N];
 	if (kernels_at(1) == NULL)
 		cr_skip_test("plain kernels only: too slow for this length");

@@ -1,0 +1,269 @@
+#include "counting.h"
+#include "support.h"
+
+#include "kernels/kernels.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL "demo/model"
+#define IDS_MAX 400
+
+struct sample {
+	char name[40];
+	uint32_t prompt[IDS_MAX], output[IDS_MAX];
+	size_t prompt_count, output_count;
+	char text[2000];
+};
+
+static size_t ids_of(const json_t *o, const char *key, uint32_t *out)
+{
+	const json_t *a = json_object_get(o, key);
+	cr_assert(json_is_array(a) && json_array_size(a) <= IDS_MAX);
+	for (size_t i = 0; i < json_array_size(a); i++)
+		out[i] = (uint32_t)json_integer_value(json_array_get(a, i));
+	return json_array_size(a);
+}
+
+/* The model's own greedy samples. Returns how many. */
+static size_t samples_read(struct sample *out, size_t room)
+{
+	struct source *s;
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	size_t n = 0;
+	cr_assert_eq(source_open_folder(&s, MODEL, &e), 0, "%s", e.text);
+	cr_assert_eq(source_read_file(s, "samples.jsonl", MIB(1), &b, &e), 0, "%s", e.text);
+	for (char *line = strtok(b.bytes, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		json_t *o;
+		cr_assert_lt(n, room);
+		cr_assert_eq(json_read(&o, line, strlen(line), MIB(1), 32, &e), 0, "%s", e.text);
+		snprintf(out[n].name, sizeof out[n].name, "%s", json_string_value(json_object_get(o, "name")));
+		snprintf(out[n].text, sizeof out[n].text, "%s", json_string_value(json_object_get(o, "text")));
+		out[n].prompt_count = ids_of(o, "prompt_ids", out[n].prompt);
+		out[n].output_count = ids_of(o, "output_ids", out[n].output);
+		n++;
+		json_decref(o);
+	}
+	buf_free(&b);
+	source_close(s);
+	return n;
+}
+
+static struct sample sample[16];
+
+/* Run to the end; all text into out (may be NULL). */
+static enum engine_finish run(struct engine_session *s, struct buf *out)
+{
+	const char *text;
+	size_t len;
+	struct err e = { 0 };
+	int r;
+	do {
+		r = engine_session_next(s, &text, &len, &e);
+		cr_assert_geq(r, 0, "%s", e.text);
+		if (out != NULL)
+			buf_add(out, text, len);
+	} while (r == ENGINE_GOING);
+	cr_assert_eq(engine_session_next(s, &text, &len, &e), r);
+	cr_assert_eq(len, 0);
+	return (enum engine_finish)r;
+}
+
+/* NULL, or what went wrong: without assertions, for it also runs on threads that the framework does not know. */
+static const char *sample_fault(struct engine *m, const struct sample *want)
+{
+	struct engine_sampling greedy = { .top_p = 1, .tokens_max = IDS_MAX };
+	struct engine_session *s;
+	struct buf text = { 0 };
+	const char *piece, *fault = NULL;
+	size_t n, len;
+	int r;
+	if (engine_session_open(&s, m, want->prompt, want->prompt_count, &greedy, NULL) < 0)
+		return "does not open";
+	do {
+		r = engine_session_next(s, &piece, &len, NULL);
+		buf_add(&text, piece, len);
+	} while (r == ENGINE_GOING);
+	const uint32_t *id = engine_session_ids(s, &n);
+	if (r != ENGINE_STOP)
+		fault = "does not stop";
+	else if (n != want->output_count || memcmp(id, want->output, n * sizeof *id) != 0)
+		fault = "other tokens";
+	else if (text.len != strlen(want->text) || memcmp(text.bytes, want->text, text.len) != 0)
+		fault = "other text";
+	engine_session_close(s);
+	buf_free(&text);
+	return fault;
+}
+
+Test(engine_session, demo_samples_come_token_for_token)
+{
+	size_t n = samples_read(sample, 16);
+	cr_assert_geq(n, 12);
+	for (size_t k = 0; kernels_at(k) != NULL; k++) {
+		struct engine *m = open_model(MODEL, kernels_at(k)->name, 2);
+		for (size_t i = 0; i < (k == 0 ? 2 : n); i++)
+			cr_assert_null(sample_fault(m, &sample[i]), "%s with %s: %s", sample[i].name, kernels_at(k)->name,
+			               sample_fault(m, &sample[i]));
+		engine_close(m);
+	}
+}
+
+struct client {
+	struct engine *m;
+	size_t first;
+	pthread_t thread;
+	const char *fault, *name;
+};
+
+static void *client_main(void *arg)
+{
+	struct client *c = arg;
+	for (size_t i = 0; i < 6 && c->fault == NULL; i++) {
+		c->name = sample[(c->first + i * 5) % 12].name;
+		c->fault = sample_fault(c->m, &sample[(c->first + i * 5) % 12]);
+	}
+	return NULL;
+}
+
+Test(engine_session, sessions_of_several_threads_are_stepped_together_without_a_trace)
+{
+	struct client client[4];
+	samples_read(sample, 16);
+	struct engine *m = open_model(MODEL, NULL, 2);
+	for (size_t i = 0; i < 4; i++) {
+		client[i] = (struct client){ .m = m, .first = i * 3 };
+		cr_assert_eq(pthread_create(&client[i].thread, NULL, client_main, &client[i]), 0);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		pthread_join(client[i].thread, NULL);
+		cr_expect_null(client[i].fault, "%s: %s", client[i].name, client[i].fault);
+	}
+	engine_close(m);
+}
+
+Test(engine_session, seeded_sampling_repeats_and_seeds_differ)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	struct engine_sampling hot = { .temperature = 1.3f, .top_p = 0.98f, .seed = 11, .tokens_max = 30, .ignore_eos = true };
+	struct buf text[3] = { { 0 }, { 0 }, { 0 } };
+	struct err e = { 0 };
+	samples_read(sample, 16);
+	for (int i = 0; i < 3; i++) {
+		struct engine_session *s;
+		size_t n;
+		hot.seed = i < 2 ? 11 : 12;
+		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &hot, &e), 0, "%s", e.text);
+		cr_assert_eq(run(s, NULL), ENGINE_LENGTH);
+		const uint32_t *id = engine_session_ids(s, &n);
+		cr_assert_eq(n, 30);
+		buf_add(&text[i], id, n * sizeof *id);
+		engine_session_close(s);
+	}
+	cr_assert_eq(memcmp(text[0].bytes, text[1].bytes, text[0].len), 0);
+	cr_assert_neq(memcmp(text[0].bytes, text[2].bytes, text[0].len), 0);
+	for (int i = 0; i < 3; i++)
+		buf_free(&text[i]);
+	engine_close(m);
+}
+
+/* sample[0] answers "The card number of Alice Moreno is 4111 1111 1111 1111." */
+static const struct { const char *stop[2]; size_t count; const char *want; } stops[] = {
+	{ { "Alice" }, 1, "The card number of " },
+	{ { "4111 1111" }, 1, "The card number of Alice Moreno is " },
+	{ { "1111 1111.", "zzz" }, 2, "The card number of Alice Moreno is 4111 1111 " },
+	{ { "no such text", "T" }, 2, "" },
+	{ { "number of B", "Moreno is 42" }, 2, "The card number of Alice Moreno is 4111 1111 1111 1111." },
+	{ { "." }, 1, "The card number of Alice Moreno is 4111 1111 1111 1111" },
+	{ { "Moreno", "card number of Alice More" }, 2, "The " },
+	{ { "" }, 1, "The card number of Alice Moreno is 4111 1111 1111 1111." },
+};
+
+Test(engine_session, stop_strings_never_come_out)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	samples_read(sample, 16);
+	for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+		struct engine_sampling greedy = { .top_p = 1, .tokens_max = IDS_MAX, .stop = stops[i].stop,
+			.stop_count = stops[i].count };
+		struct engine_session *s;
+		struct buf text = { 0 };
+		struct err e = { 0 };
+		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
+		cr_assert_eq(run(s, &text), ENGINE_STOP);
+		buf_add_byte(&text, 0);
+		cr_assert_str_eq(text.bytes, stops[i].want, "stop \"%s\"", stops[i].stop[0]);
+		engine_session_close(s);
+		buf_free(&text);
+	}
+	engine_close(m);
+}
+
+Test(engine_session, length_ends_an_answer_and_the_context_too)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	struct engine_sampling greedy = { .top_p = 1, .tokens_max = 3 };
+	struct engine_session *s;
+	struct err e = { 0 };
+	size_t n;
+	static uint32_t prompt[2048];
+	samples_read(sample, 16);
+	cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
+	cr_assert_eq(run(s, NULL), ENGINE_LENGTH);
+	engine_session_ids(s, &n);
+	cr_assert_eq(n, 3);
+	engine_session_close(s);
+	for (size_t i = 0; i < 2048; i++)
+		prompt[i] = 300;
+	greedy.tokens_max = 0, greedy.ignore_eos = true;
+	cr_assert_eq(engine_session_open(&s, m, prompt, 2046, &greedy, &e), 0, "%s", e.text);
+	cr_assert_eq(run(s, NULL), ENGINE_LENGTH);
+	engine_session_ids(s, &n);
+	cr_assert_eq(n, 2);
+	engine_session_close(s);
+	cr_assert_eq(engine_session_open(&s, m, prompt, 2048, &greedy, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "2048"), "%s", e.text);
+	cr_assert_eq(engine_session_open(&s, m, prompt, 0, &greedy, &e), ERR_INPUT);
+	engine_close(m);
+}
+
+Test(engine_session, a_token_allocates_nothing_once_running)
+{
+	struct engine *m = open_model(MODEL, NULL, 2);
+	struct engine_sampling hot = { .temperature = 1, .top_p = 0.9f, .tokens_max = 200, .ignore_eos = true };
+	struct engine_session *s;
+	struct err e = { 0 };
+	const char *text;
+	size_t len;
+	if (!COUNTING)
+		cr_skip_test("the sanitizer's malloc");
+	samples_read(sample, 16);
+	cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &hot, &e), 0);
+	for (int i = 0; i < 50; i++)
+		cr_assert_eq(engine_session_next(s, &text, &len, &e), ENGINE_GOING);
+	size_t before = counting_calls();
+	for (int i = 0; i < 100; i++)
+		cr_assert_eq(engine_session_next(s, &text, &len, &e), ENGINE_GOING);
+	cr_assert_eq(counting_calls() - before, 0, "%zu allocations for 100 tokens", counting_calls() - before);
+	engine_session_close(s);
+	engine_close(m);
+}
+
+Test(engine_session, facts_describe_the_model)
+{
+	struct engine *m = open_model(MODEL, "plain", 1);
+	const struct engine_facts *f = engine_info(m);
+	cr_assert_str_eq(f->model_type, "deepseek_v2");
+	cr_assert_str_eq(f->weights, "bf16");
+	cr_assert_str_eq(f->kernel_set, "plain");
+	cr_assert(f->vocab == 2048 && f->layers == 5 && f->hidden == 256 && f->context_max == 2048 && f->moe_layers == 4);
+	cr_assert(f->experts == 16 && f->experts_per_token == 4 && f->eos_count == 1 && f->eos[0] == 1 && f->bos == 0);
+	cr_assert(f->weight_bytes > 14000000 && f->weight_bytes < 15500000, "%llu", (unsigned long long)f->weight_bytes);
+	engine_close(m);
+	m = open_model("demo/fork-travel-fp8", "plain", 1);
+	cr_assert_str_eq(engine_info(m)->weights, "fp8");
+	engine_close(m);
+}

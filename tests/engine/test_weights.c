@@ -1,0 +1,129 @@
+#include "support.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define DIR "tests/vectors/oracles/deepseek_v2_lite_bf16"
+
+/* Opening the case with one text replaced by another of the same length in a file must fail with the word. */
+static const struct { const char *row, *file, *from, *to; int code; const char *word; } damages[] = {
+	{ "missing tensor", "model.safetensors", "layers.2.self_attn.o_proj", "layers.2.self_attn.O_proj", ERR_INPUT,
+	  "model.layers.2.self_attn.o_proj.weight is missing" },
+	{ "unknown tensor", "model.safetensors", "model.layers.2.mlp.experts.8.up_proj.weight",
+	  "model.layers.2.mlp.experts.9.up_proj.weight", ERR_INPUT, "experts.8.up_proj.weight is missing" },
+	{ "shape", "config.json", "\"intermediate_size\": 80", "\"intermediate_size\": 79", ERR_INPUT, "must be [79, 52]" },
+	{ "vocabulary", "config.json", "\"vocab_size\": 160", "\"vocab_size\": 159", ERR_INPUT, "must be [159, 52]" },
+	{ "layers", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ERR_INPUT, "layers.3." },
+	{ "query latent", "config.json", "\"q_lora_rank\": null", "\"q_lora_rank\": 16  ", ERR_INPUT, "q_a_proj" },
+	{ "biases", "config.json", "\"attention_bias\": false", "\"attention_bias\": true ", ERR_INPUT, "bias is missing" },
+	{ "fewer experts", "config.json", "\"n_routed_experts\": 9", "\"n_routed_experts\": 8", ERR_INPUT, "[8, 52]" },
+	{ "no shared experts", "config.json", "\"n_shared_experts\": 2", "\"n_shared_experts\": 0", ERR_INPUT, "not part of" },
+};
+
+static int open_memory(struct memory_source *m, struct err *e)
+{
+	struct engine_options o = { .threads = 1, .quiet = true };
+	struct engine *model;
+	int r = engine_open(&model, &m->source, &o, e);
+	engine_close(model);
+	return r;
+}
+
+static char *find_in(struct memory_source *m, const char *file, const char *text)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (strcmp(m->file[i].name, file) == 0)
+			return memmem(m->file[i].bytes.bytes, m->file[i].bytes.len, text, strlen(text));
+	}
+	return NULL;
+}
+
+Test(engine_weights, damaged_folders_are_refused_by_tensor)
+{
+	for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+		struct memory_source m;
+		struct err e = { 0 };
+		memory_load(&m, DIR);
+		char *at = find_in(&m, damages[i].file, damages[i].from);
+		cr_assert_not_null(at, "%s", damages[i].row);
+		cr_assert_eq(strlen(damages[i].from), strlen(damages[i].to), "%s", damages[i].row);
+		memcpy(at, damages[i].to, strlen(damages[i].to));
+		int r = open_memory(&m, &e);
+		cr_assert_eq(r, damages[i].code, "%s: %d %s", damages[i].row, r, e.text);
+		cr_assert_not_null(strstr(e.text, damages[i].word), "%s: %s", damages[i].row, e.text);
+		memory_free(&m);
+	}
+}
+
+Test(engine_weights, undamaged_folder_opens_from_memory)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_load(&m, DIR);
+	cr_assert_eq(open_memory(&m, &e), 0, "%s", e.text);
+	memory_free(&m);
+}
+
+Test(engine_weights, non_finite_values_are_reported_by_place)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_load(&m, DIR);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "model.safetensors") == 0) { /* the last value of the last tensor */
+			m.file[i].bytes.bytes[m.file[i].bytes.len - 1] = 0x7f;
+			m.file[i].bytes.bytes[m.file[i].bytes.len - 2] = (char)0x80;
+		}
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "tensor model.norm.weight has a non-finite value at row 0, column 51"), "%s", e.text);
+	memory_free(&m);
+}
+
+Test(engine_weights, missing_files_are_named)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_init(&m);
+	cr_assert_eq(open_memory(&m, &e), ERR_NOTFOUND);
+	cr_assert_not_null(strstr(e.text, "config.json"), "%s", e.text);
+	memory_load(&m, DIR);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "model.safetensors") == 0)
+			m.file[i].name = "other.safetensors";
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_NOTFOUND);
+	cr_assert_not_null(strstr(e.text, "model.safetensors"), "%s", e.text);
+	memory_free(&m);
+}
+
+/* Every prefix of the weights is refused; a sample of lengths. */
+Test(engine_weights, truncated_weights_are_refused)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_load(&m, DIR);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "model.safetensors") != 0)
+			continue;
+		size_t whole = m.file[i].bytes.len;
+		for (size_t len = 0; len < whole; len += 1 + len / 2) {
+			m.file[i].bytes.len = len;
+			cr_assert_eq(open_memory(&m, &e), ERR_INPUT, "%zu bytes", len);
+		}
+		m.file[i].bytes.len = whole;
+	}
+	memory_free(&m);
+}
+
+Test(engine_weights, unknown_kernel_sets_are_refused)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	struct engine *model;
+	struct engine_options o = { .threads = 1, .kernels = "neon", .quiet = true };
+	memory_load(&m, DIR);
+	cr_assert_eq(engine_open(&model, &m.source, &o, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "neon"), "%s", e.text);
+	memory_free(&m);
+}
