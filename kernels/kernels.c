@@ -1,6 +1,7 @@
 #include "kernels/kernels.h"
 #include "kernels/ops.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +20,17 @@ static const struct kernels sets[] = { SET(plain), SET(avx2), SET(avx512) };
 
 #define SETS (sizeof sets / sizeof sets[0])
 
+/* clang 14 does not know "f16c" in __builtin_cpu_supports. */
+static bool has_f16c(void)
+{
+	unsigned a = 0, b = 0, c = 0, d = 0;
+	return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 /* CPUID, and that the system saves the registers (XCR0). */
 static bool runs_here(size_t i)
 {
-	bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+	bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 	if (i == 1)
 		return avx2;
 	if (i == 2)
