@@ -123,6 +123,28 @@ static void strip_joined(const struct engine_tokenizer *t, struct decode_state *
 	s->open = token->len > 0 || s->stripped == strip->start;
 }
 
+/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token allocates nothing. False: not all
+ * characters are of the byte-level alphabet, and out is as it was. */
+static bool levels_straight(const struct engine_tokenizer *t, uint32_t id, struct buf *out)
+{
+	const char *token = t->vocab.token[id].bytes;
+	size_t len = t->vocab.token[id].len, before = out->len;
+	uint32_t cp;
+	if (t->decoders.count != 1 || t->decoders.at[0].kind != STEP_BYTE_LEVEL)
+		return false;
+	for (size_t i = 0; i < len;) {
+		int n = text_utf8_decode(token + i, len - i, &cp);
+		uint32_t byte = n > 0 ? level_to_byte(cp) : TOKENIZER_NONE;
+		if (byte == TOKENIZER_NONE) {
+			out->len = before;
+			return false;
+		}
+		buf_add_byte(out, (unsigned char)byte);
+		i += (size_t)n;
+	}
+	return true;
+}
+
 int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id, bool skip_special,
                  struct buf *out, struct err *e)
 {
@@ -132,6 +154,10 @@ int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint3
 		return err_set(e, ERR_INPUT, "token id %u is not of this tokenizer", id);
 	if (skip_special && t->added_of[id] != TOKENIZER_NONE && t->added[t->added_of[id]].special)
 		return 0;
+	if (levels_straight(t, id, out)) {
+		s->tokens++;
+		return buf_done(out, e);
+	}
 	if (t->spaced && s->tokens)
 		buf_add_byte(out, ' ');
 	buf_add(&token, t->vocab.token[id].bytes, t->vocab.token[id].len);
