@@ -198,12 +198,14 @@ static int read_receipt(const char *path, struct buf *out, struct err *e)
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report, struct err *e)
 {
 	struct buf proof = { 0 };
-	TRY(read_receipt(receipt_path, &proof, e));
+	if (!file_exists(receipt_path))
+		return err_set(e, ERR_NOTFOUND, "%s: no such file", receipt_path);
 	*report = json_pack("{s:b}", "ok", true);
-	int rc = flow_json_ok(*report, e);
+	TRY(flow_json_ok(*report, e));
+	int rc = read_receipt(receipt_path, &proof, e);
 	if (rc == 0)
 		rc = check_receipt(&proof, vkey, *report, e);
-	if (*report && (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND)) {
+	if (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND) {
 		json_object_clear(*report);
 		json_object_set_new(*report, "ok", json_false());
 		json_object_set_new(*report, "detail", json_string(e ? e->text : err_name(rc)));

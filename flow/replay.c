@@ -12,6 +12,8 @@ struct replay {
 	json_t *entry, *vault;
 	struct flow_service *service;
 	struct flow_chat *chat;
+	const char *was[FLOW_DECISION_FIELDS]; /* recorded values */
+	struct arena values;
 };
 
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
@@ -19,6 +21,25 @@ static bool compared(enum flow_decision_field f)
 {
 	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING &&
 	       f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
+}
+
+/* The disclosed values as canonical text, which is what a run computes too. */
+static int read_values(struct replay *r, struct err *e)
+{
+	const json_t *fields = json_object_get(r->vault, "fields");
+	for (size_t f = 0; f < FLOW_DECISION_FIELDS; f++) {
+		const json_t *value = json_object_get(json_array_get(fields, f), "value");
+		struct buf text = { 0 };
+		if (!value)
+			return err_set(e, ERR_INPUT, "entry %llu has no field %s",
+				       (unsigned long long)r->index, flow_decision_names[f]);
+		int rc = json_write_canonical(value, &text, e);
+		if (rc == 0 && !(r->was[f] = arena_copy(&r->values, text.bytes, text.len)))
+			rc = err_set(e, ERR_NOMEM, "out of memory");
+		buf_free(&text);
+		TRY(rc);
+	}
+	return 0;
 }
 
 static int load_record(struct replay *r, struct err *e)
@@ -41,15 +62,7 @@ static int load_record(struct replay *r, struct err *e)
 		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
 					e);
 	buf_free(&text);
-	return rc;
-}
-
-/* The recorded value of a field: canonical text. */
-static const char *recorded(const struct replay *r, enum flow_decision_field f)
-{
-	const json_t *item = json_array_get(json_object_get(r->vault, "fields"), f);
-	const char *value = json_string_value(json_object_get(item, "value"));
-	return value ? value : "null";
+	return rc < 0 ? rc : read_values(r, e);
 }
 
 /* A field whose value is one JSON string, without its quotes; "" for null. */
@@ -62,8 +75,8 @@ static void plain(const char *value, char *out, size_t room)
 static int open_service(struct replay *r, const struct flow_replay *o, struct err *e)
 {
 	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], name[96], path[LIMIT_PATH_BYTES];
-	plain(recorded(r, FIELD_MODEL_ROOT), root, sizeof root);
-	plain(recorded(r, FIELD_POLICY_BUNDLE), bundle, sizeof bundle);
+	plain(r->was[FIELD_MODEL_ROOT], root, sizeof root);
+	plain(r->was[FIELD_POLICY_BUNDLE], bundle, sizeof bundle);
 	if (bundle[0]) {
 		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
 		TRY(flow_path(r->flow, name, path, e));
@@ -98,7 +111,7 @@ static json_t *differences(const struct replay *r)
 {
 	json_t *list = json_array();
 	for (int f = 0; f < FLOW_DECISION_FIELDS; f++) {
-		const char *was = recorded(r, (enum flow_decision_field)f);
+		const char *was = r->was[f];
 		const char *now = r->chat->field[f].value ? r->chat->field[f].value : "null";
 		if (compared((enum flow_decision_field)f) && strcmp(was, now) != 0)
 			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field",
@@ -127,7 +140,7 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 	json_t *list = differences(r);
 	json_t *first = json_object_get(json_array_get(list, 0), "field");
 	char set[32];
-	plain(recorded(r, FIELD_KERNEL_SET), set, sizeof set);
+	plain(r->was[FIELD_KERNEL_SET], set, sizeof set);
 	const char *finish = r->chat->finish_reason;
 	*report =
 		json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0,
@@ -162,5 +175,6 @@ int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *
 		rc = err_set(e, ERR_IO, "%s", ignored.text);
 	json_decref(r.entry);
 	json_decref(r.vault);
+	arena_free(&r.values);
 	return rc;
 }

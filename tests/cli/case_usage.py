@@ -5,7 +5,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, POLICY, TOP
 
 table = (TOP / "cli/commands.c").read_text()
-commands = re.findall(r'\{\s*"([a-z]+)",\s*(?:"([a-z]+)"|NULL),', table)
+commands = re.findall(r'^\t\{ "([a-z]+)",\s*(?:"([a-z]+)"|NULL),', table, re.M)
 assert len(commands) > 60, len(commands)
 with Home() as h:
     overview = h.run("--help").stdout.decode()
