@@ -89,6 +89,7 @@ struct filter_record {
 	uint64_t end_offset;        /* where a block began */
 	const struct filter_finding *finding; /* sorted by start, disjoint */
 	size_t findings;
+	bool shadow; /* findings are what would have been done: every byte was emitted */
 };
 
 struct filter_stream; /* one text; not for several threads */

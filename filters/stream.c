@@ -32,6 +32,7 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, b
 	f->set = s;
 	f->shadow = shadow;
 	f->record.hold_bound = s->width;
+	f->record.shadow = shadow;
 	int r = open_all(f, e);
 	if (r < 0) {
 		filter_stream_close(f);

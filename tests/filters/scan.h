@@ -34,6 +34,8 @@ static inline void scan_record(struct scan *s, const struct filter_record *r)
 		   (uintmax_t)r->seen, seen, (uintmax_t)r->scanned, (uintmax_t)r->released,
 		   (uintmax_t)r->emitted_bytes, emitted, (uintmax_t)r->ill_formed, r->hold_bound, (int)r->end,
 		   (uintmax_t)r->end_offset);
+	if (r->shadow)
+		buf_add_text(&s->trace, "shadow\n");
 	s->findings = r->findings;
 	s->first_start = r->findings ? r->finding[0].start : 0;
 	for (size_t i = 0; i < r->findings; i++) {

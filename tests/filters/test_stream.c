@@ -325,7 +325,8 @@ Test(filters_stream, shadow_records_findings_and_changes_no_byte)
 	struct scan s = scan_text(set, true, text, strlen(text), NULL, NULL);
 	cr_assert_eq(s.end, FILTER_COMPLETE);
 	cr_assert_str_eq(s.output.bytes, text);
-	cr_assert(strstr(s.trace.bytes, "[3,6) block b,r") && strstr(s.trace.bytes, "[1,3) redact r"), "%s",
+	cr_assert(strstr(s.trace.bytes, "[3,6) block b,r") && strstr(s.trace.bytes, "[1,3) redact r") &&
+			  strstr(s.trace.bytes, "shadow"), "%s",
 		  s.trace.bytes);
 	scan_free(&s);
 	filter_set_free(set);
