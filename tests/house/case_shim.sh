@@ -99,7 +99,10 @@ expect '(timed out)'
 [ "$(grep -c '^\[FAIL\] .*bad::' "$tree/out")" = 20 ] || { cat "$tree/out"; exit 1; }
 "$tree/build/test/small" --filter 'good/*' >"$tree/out" 2>&1 || { cat "$tree/out"; exit 1; }
 expect 'Tested: 3 | Passing: 3 | Failing: 0'
-if "$tree/build/test/small" --filter 'none/*' >"$tree/out" 2>&1; then echo "nothing tested is success"; exit 1; fi
+if "$tree/build/test/small" --filter 'none/*' >"$tree/out" 2>&1; then
+	echo "nothing tested is success"
+	exit 1
+fi
 
 (cd "$tree" && ! "$top/tests/run" build small) >"$tree/out" 2>&1 || { echo "tests/run passed"; exit 1; }
 expect 'room small: 5 passed, 21 failed'
