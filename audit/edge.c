@@ -62,15 +62,16 @@ int edge_add(struct edge *edge, const char *dir, const struct env *env, const vo
 
 int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e)
 {
-	uint64_t n = edge->size;
+	uint64_t n = edge->size, old = edge->flushed;
 
-	if (n % TILE_FULL)
+	if (n % TILE_FULL && n != old)
 		TRY(write_bundle(edge, dir, env, n / TILE_FULL, (unsigned)(n % TILE_FULL), e));
-	for (int level = 0; level < TILE_LEVELS && n; level++, n /= TILE_FULL) {
+	for (int level = 0; level < TILE_LEVELS && n != old; level++, n /= TILE_FULL, old /= TILE_FULL) {
 		struct tile t = {level, n / TILE_FULL, (unsigned)(n % TILE_FULL)};
 		if (t.width)
 			TRY(write_tile(edge, dir, env, &t, e));
 	}
+	edge->flushed = edge->size;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #include "base/env.h"
 
 struct edge {
-	uint64_t size;
+	uint64_t size, flushed; /* now, and when partial tiles were last written */
 	struct digest hash[TILE_LEVELS][TILE_FULL]; /* of the unfinished tile at each level */
 	struct buf bundle;                          /* the unfinished entry bundle */
 };

@@ -110,8 +110,10 @@ Test(audit_tamper, removed_truncated_and_swapped_files_are_found)
 		struct buf b = {0};
 		snprintf(path, sizeof(path), "%s/%s", at.log, list.names[i]);
 		cr_assert_eq(file_read(path, MIB(1), &b, NULL), 0);
-		if (b.len == 0)
-			continue; /* the lock */
+		if (b.len == 0) { /* the lock */
+			buf_free(&b);
+			continue;
+		}
 		b.len--;
 		put(path, &b);
 		cr_expect_not(place_verify(&at, false)->ok, "%s truncated", list.names[i]);
