@@ -315,9 +315,9 @@ int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *na
                     struct jinja_value *out) MUST_USE;
 int jinja_subscript(struct jinja *j, const struct jinja_value *v, const struct jinja_value *key,
                     struct jinja_value *out) MUST_USE;
-/* "a.b.0" as map(attribute=) reads it. */
+/* "a.b.0" as map(attribute=) reads it; otherwise (may be NULL) stands in for what is missing. */
 int jinja_path(struct jinja *j, const struct jinja_value *v, const struct jinja_text *path,
-               struct jinja_value *out) MUST_USE;
+               const struct jinja_value *otherwise, struct jinja_value *out) MUST_USE;
 
 /* Arguments of a filter, test, method or function, bound to its parameters. */
 struct jinja_arguments {
@@ -329,7 +329,7 @@ struct jinja_arguments {
 typedef int jinja_function(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out);
 struct jinja_callable {
 	const char *name;
-	jinja_function *call;                     /* NULL: it would change its object, or is not available */
+	jinja_function *call;                     /* NULL: refused */
 	const char *parameter[JINJA_SLOTS];       /* in order */
 	bool rest;                                /* takes any */
 };

@@ -28,7 +28,7 @@ int jinja_apply(struct jinja *j, const struct jinja_callable *c, const struct ji
 	struct jinja_arguments a = { .in = *in, .more = positional, .named = named };
 	struct jinja_value made;
 	if (!c->call)
-		return jinja_refuse(j, "%s, which would change its object", c->name);
+		return jinja_refuse(j, "the method %s", c->name);
 	if (!c->rest) {
 		for (size_t i = 0; i < positional->count; i++) {
 			if (i >= JINJA_SLOTS || !c->parameter[i])
@@ -189,7 +189,8 @@ static const struct { const char *name; enum test test; } tests[] = {
 	{ "gt", IS_GT },
 	{ "greaterthan", IS_GT }, { "ge", IS_GE }, { "in", IS_IN }, { "callable", IS_CALLABLE },
 	{ "lower", IS_LOWER },
-	{ "upper", IS_UPPER },
+	{ "upper", IS_UPPER }, { "==", IS_EQ }, { "!=", IS_NE }, { "<", IS_LT }, { "<=", IS_LE }, { ">", IS_GT },
+	{ ">=", IS_GE },
 };
 
 static bool is_kind(enum test t, const struct jinja_value *v)

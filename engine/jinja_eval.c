@@ -337,7 +337,7 @@ int jinja_subscript(struct jinja *j, const struct jinja_value *v, const struct j
 }
 
 int jinja_path(struct jinja *j, const struct jinja_value *v, const struct jinja_text *path,
-               struct jinja_value *out)
+               const struct jinja_value *otherwise, struct jinja_value *out)
 {
 	struct jinja_value at = *v, key;
 	for (size_t begin = 0, end; begin <= path->len; begin = end + 1) {
@@ -354,6 +354,8 @@ int jinja_path(struct jinja *j, const struct jinja_value *v, const struct jinja_
 		else
 			TRY(jinja_slice(j, path, begin, end, &key));
 		TRY(jinja_subscript(j, &at, &key, &at));
+		if (otherwise && at.kind == J_UNDEFINED)
+			at = *otherwise;
 	}
 	*out = at;
 	return 0;

@@ -4,19 +4,23 @@
 #include <string.h>
 
 /* The item, or what the attribute path of slot i finds in it. */
-static int pick(struct jinja *j, const struct jinja_value *attribute, const struct jinja_value *item,
-                struct jinja_value *out)
+static int pick(struct jinja *j, const struct jinja_value *attribute, const struct jinja_value *otherwise,
+                const struct jinja_value *item, struct jinja_value *out)
 {
 	*out = *item;
 	if (!attribute || attribute->kind == J_NONE)
 		return 0;
-	if (attribute->kind == J_INT)
-		return jinja_subscript(j, item, attribute, out);
+	if (attribute->kind == J_INT) {
+		TRY(jinja_subscript(j, item, attribute, out));
+		if (otherwise && out->kind == J_UNDEFINED)
+			*out = *otherwise;
+		return 0;
+	}
 	if (attribute->kind != J_STR)
 		return jinja_fail(j, "an attribute is a string or a number");
 	if (memchr(attribute->text->bytes, ',', attribute->text->len))
 		return jinja_refuse(j, "several attributes");
-	return jinja_path(j, item, attribute->text, out);
+	return jinja_path(j, item, attribute->text, otherwise, out);
 }
 
 /* What sorting and comparing look at: strings in lower case unless case counts. */
@@ -24,7 +28,7 @@ static int key_of(struct jinja *j, const struct jinja_value *attribute, bool exa
                   const struct jinja_value *item,
                   struct jinja_value *out)
 {
-	TRY(pick(j, attribute, item, out));
+	TRY(pick(j, attribute, NULL, item, out));
 	if (out->kind == J_STR && !exact)
 		return jinja_recase(j, out->text, JINJA_LOWER, out);
 	return 0;
@@ -64,7 +68,7 @@ static int filter_join(struct jinja *j, const struct jinja_arguments *a, struct 
 	TRY(jinja_str(j, "", 0, false, out));
 	for (size_t i = 0; i < l->count; i++) {
 		struct jinja_value v, sum = *out;
-		TRY(pick(j, a->slot[1], &l->at[i], &v));
+		TRY(pick(j, a->slot[1], NULL, &l->at[i], &v));
 		TRY(jinja_charge(j, 1));
 		if (i && between)
 			TRY(jinja_concat(j, sum.text, between, &sum));
@@ -235,7 +239,7 @@ static int filter_sum(struct jinja *j, const struct jinja_arguments *a, struct j
 	*out = a->slot[1] ? *a->slot[1] : jinja_int(0, false);
 	for (size_t i = 0; i < l->count; i++) {
 		struct jinja_value v, sum = *out;
-		TRY(pick(j, a->slot[0], &l->at[i], &v));
+		TRY(pick(j, a->slot[0], NULL, &l->at[i], &v));
 		TRY(jinja_charge(j, 1));
 		TRY(jinja_binary(j, OP_ADD, &sum, &v, out));
 	}
@@ -274,11 +278,9 @@ static int filter_map(struct jinja *j, const struct jinja_arguments *a, struct j
 		struct jinja_value v;
 		TRY(jinja_charge(j, 1));
 		if (by)
-			TRY(pick(j, &attribute, &l->at[i], &v));
+			TRY(pick(j, &attribute, has ? &otherwise : NULL, &l->at[i], &v));
 		else
 			TRY(jinja_apply_filter(j, name, &l->at[i], &rest, a->named, &v));
-		if (by && has && v.kind == J_UNDEFINED)
-			v = otherwise;
 		TRY(jinja_list_add(j, out->list, v));
 	}
 	return 0;
@@ -299,7 +301,7 @@ static int choose(struct jinja *j, const struct jinja_arguments *a, bool attribu
 	for (size_t i = 0; i < l->count; i++) {
 		struct jinja_value v;
 		TRY(jinja_charge(j, 1));
-		TRY(pick(j, attribute ? &a->more->at[0] : NULL, &l->at[i], &v));
+		TRY(pick(j, attribute ? &a->more->at[0] : NULL, NULL, &l->at[i], &v));
 		bool holds = jinja_truth(&v);
 		if (name)
 			TRY(jinja_apply_test(j, name, &v, &rest, a->named, &holds));

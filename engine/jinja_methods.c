@@ -389,6 +389,18 @@ static const struct jinja_callable string_methods[] = {
 	{ "count", str_count, { "sub" }, false }, { "join", str_join, { "iterable" }, false },
 	{ "splitlines", str_splitlines, { "keepends" }, false }, { "format", str_format, { 0 }, true }, { 0 },
 };
+/* Known to Python and not here: refused by name rather than taken for undefined. */
+static const struct jinja_callable string_refused[] = {
+	{ "casefold", NULL, { 0 }, true }, { "center", NULL, { 0 }, true }, { "encode", NULL, { 0 }, true },
+	{ "expandtabs", NULL, { 0 }, true }, { "format_map", NULL, { 0 }, true }, { "index", NULL, { 0 }, true },
+	{ "isalnum", NULL, { 0 }, true }, { "isalpha", NULL, { 0 }, true }, { "isascii", NULL, { 0 }, true },
+	{ "isdecimal", NULL, { 0 }, true }, { "isdigit", NULL, { 0 }, true }, { "islower", NULL, { 0 }, true },
+	{ "isnumeric", NULL, { 0 }, true }, { "isspace", NULL, { 0 }, true }, { "istitle", NULL, { 0 }, true },
+	{ "isupper", NULL, { 0 }, true }, { "ljust", NULL, { 0 }, true }, { "partition", NULL, { 0 }, true },
+	{ "removeprefix", NULL, { 0 }, true }, { "removesuffix", NULL, { 0 }, true }, { "rfind", NULL, { 0 }, true },
+	{ "rindex", NULL, { 0 }, true }, { "rjust", NULL, { 0 }, true }, { "rpartition", NULL, { 0 }, true },
+	{ "swapcase", NULL, { 0 }, true }, { "translate", NULL, { 0 }, true }, { "zfill", NULL, { 0 }, true }, { 0 },
+};
 static const struct jinja_callable list_methods[] = {
 	{ "count", list_count, { "value" }, false }, { "index", list_index, { "value" }, false },
 	{ "copy", value_copy, { 0 }, false }, { "append", NULL, { 0 }, true }, { "extend", NULL, { 0 }, true },
@@ -408,6 +420,9 @@ const struct jinja_callable *jinja_method_find(const struct jinja_value *v, cons
 	const struct jinja_callable *c = v->kind == J_STR ? string_methods : v->kind == J_DICT ? dict_methods :
 	                                 v->kind == J_LIST || v->kind == J_TUPLE ? list_methods : NULL;
 	for (; c && c->name; c++)
+		if (strcmp(name, c->name) == 0)
+			return c;
+	for (c = string_refused; v->kind == J_STR && c->name; c++)
 		if (strcmp(name, c->name) == 0)
 			return c;
 	return NULL;

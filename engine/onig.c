@@ -22,7 +22,7 @@ static int compile(struct onig **out, const char *pattern, size_t len, uint32_t 
 	if (r && context) {
 		pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 		pcre2_set_parens_nest_limit(context, 50);
-		r->code = pcre2_compile((PCRE2_SPTR)pattern, len, options | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at,
+		r->code = pcre2_compile((PCRE2_SPTR)pattern, len, options | PCRE2_UTF, &code, &at,
 		                        context);
 	}
 	pcre2_compile_context_free(context);
@@ -44,7 +44,7 @@ int onig_open(struct onig **out, const char *pattern, size_t len, struct err *e)
 	struct buf here = { 0 };
 	int rc = onig_translate(pattern, len, &here, e);
 	if (rc == 0)
-		rc = compile(out, here.bytes ? here.bytes : "", here.len, PCRE2_UCP | PCRE2_MULTILINE, e);
+		rc = compile(out, here.bytes ? here.bytes : "", here.len, PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, e);
 	buf_free(&here);
 	return rc;
 }
