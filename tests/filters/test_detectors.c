@@ -295,3 +295,20 @@ Test(filters_detectors, pieces_change_nothing_with_all_of_them_on)
 	json_decref(cases);
 	filter_set_free(set);
 }
+
+Test(filters_detectors, context_reaches_back_across_every_place_of_the_window)
+{
+	static char text[4400];
+	struct filter_set *set = one("phone", FILTER_REDACT);
+	for (size_t shift = 0; shift < 120; shift++) {
+		size_t len = 4040 + shift, n = 1;
+		memset(text, 'y', len);
+		len += (size_t)snprintf(text + len, sizeof text - len, " phone number of the shop: 4155550170.");
+		struct scan whole = scan_whole(set, text, len), cut = scan_text(set, false, text, len, scan_bytes, &n);
+		cr_expect_eq(whole.findings, 1, "shift %zu", shift);
+		cr_expect(scan_equal(&whole, &cut), "shift %zu", shift);
+		scan_free(&whole);
+		scan_free(&cut);
+	}
+	filter_set_free(set);
+}
