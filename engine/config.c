@@ -1,5 +1,5 @@
-/* config.json and generation_config.json. One reader per architecture family fills the one struct; keys that would
- * change the computation and are not understood are refused by name, never skipped. */
+/* config.json and generation_config.json. One reader per architecture family fills the one struct; keys
+ * that would change the computation and are not understood are refused by name, never skipped. */
 #include "engine/config.h"
 #include "engine/config_reader.h"
 
@@ -9,13 +9,14 @@
 #include <string.h>
 
 #define CONFIG_BYTES MIB(4)
-#define WIDTH_MAX (1u << 20)  /* of any vector of a model; products of two stay in 64 bits, of width and head in 32 */
+#define WIDTH_MAX (1u << 20)  /* of any vector of a model; products of two stay in 64 bits */
 #define LAYERS_MAX 1024u
 #define VOCAB_MAX (1u << 22)
 
 /* Architectures of the engine's plan that this version does not compute. */
 static const char *const later[] = {
-	"deepseek_v3", "kimi_k2", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "gpt_oss", "glm4_moe", "llama",
+	"deepseek_v3", "kimi_k2", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "gpt_oss", "glm4_moe",
+	"llama",
 	"mistral", "qwen2", "qwen3",
 };
 
@@ -51,11 +52,12 @@ static void read_eos(struct config_reader *r, struct model_config *c)
 	}
 	for (size_t i = 0; i < n; i++) {
 		const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
-		if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= VOCAB_MAX) {
+		json_int_t value = json_integer_value(id);
+		if (!json_is_integer(id) || value < 0 || value >= VOCAB_MAX) {
 			config_refuse(r, ERR_INPUT, "eos_token_id", "not a token id");
 			return;
 		}
-		c->eos[i] = (uint32_t)json_integer_value(id);
+		c->eos[i] = (uint32_t)value;
 	}
 	c->eos_count = (uint32_t)n;
 }
@@ -88,14 +90,16 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	config_text_only(&in, "quant_method", NULL, "fp8");
 	config_text_only(&in, "fmt", "e4m3", "e4m3");
 	block = config_get(&in, "weight_block_size");
-	if (in.code == 0 && (json_array_size(block) != 2 || json_integer_value(json_array_get(block, 0)) != KERNEL_FP8_BLOCK ||
-	                     json_integer_value(json_array_get(block, 1)) != KERNEL_FP8_BLOCK))
+	bool square = json_array_size(block) == 2;
+	for (size_t i = 0; i < 2; i++)
+		square = square && json_integer_value(json_array_get(block, i)) == KERNEL_FP8_BLOCK;
+	if (!square)
 		config_refuse(&in, ERR_UNSUPPORTED, "weight_block_size", "only [128, 128]");
 	r->code = in.code;
 	c->quantisation = MODEL_QUANT_FP8;
 }
 
-/* ---- DeepSeek-V2 ------------------------------------------------------------------------------------------ */
+/* ---- DeepSeek-V2 ------------------------------------------------------------------------------------- */
 
 static void read_mla(struct config_reader *r, struct model_config *c)
 {
@@ -132,7 +136,8 @@ static void read_groups(struct config_reader *r, struct model_config *c)
 	else if (g->groups_kept > g->groups)
 		config_refuse(r, ERR_INPUT, "topk_group", "more than n_group");
 	else if ((uint64_t)g->groups_kept * (g->experts / g->groups) < g->top_k)
-		config_refuse(r, ERR_INPUT, "topk_group", "the kept groups hold fewer than num_experts_per_tok experts");
+		config_refuse(r, ERR_INPUT, "topk_group",
+		              "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
 static void read_experts(struct config_reader *r, struct model_config *c)
@@ -167,9 +172,12 @@ static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 	read_quantisation(r, c);
 }
 
-/* ---- whole ------------------------------------------------------------------------------------------------- */
+/* ---- whole ------------------------------------------------------------------------------------------- */
 
-static const struct { const char *type; void (*read)(struct config_reader *, struct model_config *); } families[] = {
+static const struct {
+	const char *type;
+	void (*read)(struct config_reader *, struct model_config *);
+} families[] = {
 	{ "deepseek_v2", read_deepseek_v2 },
 };
 
@@ -187,7 +195,8 @@ static int family_read(struct config_reader *r, struct model_config *c)
 	}
 	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
 		if (strcmp(type, later[i]) == 0)
-			return err_set(r->e, ERR_UNSUPPORTED, "not available in this version: model_type %s", type);
+			return err_set(r->e, ERR_UNSUPPORTED,
+			               "not available in this version: model_type %s", type);
 	}
 	return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"", type);
 }
@@ -196,7 +205,8 @@ static int eos_check(const struct model_config *c, struct err *e)
 {
 	for (uint32_t i = 0; i < c->eos_count; i++) {
 		if (c->eos[i] >= c->vocab)
-			return err_set(e, ERR_INPUT, "eos_token_id %u is outside the vocabulary of %u", c->eos[i], c->vocab);
+			return err_set(e, ERR_INPUT, "eos_token_id %u is outside the vocabulary of %u",
+			               c->eos[i], c->vocab);
 	}
 	return 0;
 }
@@ -241,7 +251,8 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 	if (r == 0 && has)
 		r = source_read_file(src, "generation_config.json", CONFIG_BYTES, &generation, e);
 	if (r == 0)
-		r = model_config_parse(c, config.bytes, config.len, has ? generation.bytes : NULL, generation.len, e);
+		r = model_config_parse(c, config.bytes, config.len, has ? generation.bytes : NULL,
+		                       generation.len, e);
 	buf_free(&config);
 	buf_free(&generation);
 	return r;

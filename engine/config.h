@@ -52,8 +52,8 @@ struct model_config {
 	struct digest digest;              /* of config.json's bytes */
 };
 
-/* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what this version lacks,
- * ERR_INPUT for what contradicts itself. */
+/* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what this
+ * version lacks, ERR_INPUT for what contradicts itself. */
 int model_config_read(struct model_config *c, struct source *src, struct err *e) MUST_USE;
 
 /* From the texts; generation may be NULL. */

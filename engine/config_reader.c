@@ -22,7 +22,8 @@ int config_refuse(struct config_reader *r, int code, const char *key, const char
 	const json_t *v = json_object_get(r->o, key);
 	char *text = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
 	if (r->code == 0)
-		r->code = err_set(r->e, code, "%s: %s%s %.120s%s%s", r->file, r->within, key, text == NULL ? "" : text,
+		r->code = err_set(r->e, code, "%s: %s%s %.120s%s%s", r->file, r->within, key, text ==
+		                  NULL ? "" : text,
 		                  text == NULL ? "" : ": ", why);
 	free(text);
 	return r->code;
@@ -48,7 +49,8 @@ uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint
 	return 0;
 }
 
-uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min, uint32_t max)
+uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min,
+                       uint32_t max)
 {
 	return absent(r, key) ? fallback : config_u32(r, key, min, max);
 }
@@ -94,7 +96,8 @@ const char *config_text(struct config_reader *r, const char *key)
 	return "";
 }
 
-const char *config_choice(struct config_reader *r, const char *key, const char *fallback, const char *const *values)
+const char *config_choice(struct config_reader *r, const char *key, const char *fallback,
+                          const char *const *values)
 {
 	const char *text = fallback != NULL && absent(r, key) ? fallback : config_text(r, key);
 	for (; *values != NULL; values++) {
@@ -111,7 +114,7 @@ void config_text_only(struct config_reader *r, const char *key, const char *fall
 	config_choice(r, key, fallback, values);
 }
 
-/* ---- rotary position ------------------------------------------------------------------------------------ */
+/* ---- rotary position --------------------------------------------------------------------------------- */
 
 static const char *const rope_kinds[] = {
 	[MODEL_ROPE_DEFAULT] = "default", [MODEL_ROPE_LINEAR] = "linear", [MODEL_ROPE_LLAMA3] = "llama3",
@@ -132,7 +135,8 @@ static enum model_rope_kind rope_kind(struct config_reader *in)
 static void rope_keys_check(struct config_reader *in)
 {
 	static const char *const known[] = {
-		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
+		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor",
+			"high_freq_factor",
 		"original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
 		"attention_factor", "truncate",
 	};

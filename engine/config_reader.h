@@ -1,4 +1,5 @@
-/* Private: typed members of a config object with a sticky first error, so that a reader is a list of lines. */
+/* Private: typed members of a config object with a sticky first error, so that a reader is a list of lines.
+ * */
 #ifndef ENGINE_CONFIG_READER_H
 #define ENGINE_CONFIG_READER_H
 
@@ -24,11 +25,13 @@ uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint
 const char *config_text(struct config_reader *r, const char *key); /* "" after an error */
 double config_number(struct config_reader *r, const char *key, double min, double max);
 /* Optional; null counts as absent. */
-uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min, uint32_t max);
+uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min,
+                       uint32_t max);
 double config_number_or(struct config_reader *r, const char *key, double fallback, double min, double max);
 bool config_bool_or(struct config_reader *r, const char *key, bool fallback);
 /* One of the NULL-terminated values; fallback NULL: required. Others refuse as ERR_UNSUPPORTED. */
-const char *config_choice(struct config_reader *r, const char *key, const char *fallback, const char *const *values);
+const char *config_choice(struct config_reader *r, const char *key, const char *fallback,
+                          const char *const *values);
 void config_text_only(struct config_reader *r, const char *key, const char *fallback, const char *value);
 
 /* rope_theta and rope_scaling, or rope_parameters, into c->rope (size and layout are set by the caller). */

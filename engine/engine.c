@@ -32,7 +32,8 @@ static const char *weights_name(unsigned formats)
 	return formats & 1u << KERNEL_FP8 ? "fp8" : formats & 1u << KERNEL_BF16 ? "bf16" : "f32";
 }
 
-static void text_facts(struct engine_facts *f, const struct engine_text_facts *t, const struct model_config *c)
+static void text_facts(struct engine_facts *f, const struct engine_text_facts *t,
+                       const struct model_config *c)
 {
 	f->tokenizer = t->tokenizer;
 	f->chat_template = t->chat_template;
@@ -51,8 +52,10 @@ static void facts_set(struct engine *m)
 	m->facts = (struct engine_facts){
 		.model_type = c->model_type, .vocab = c->vocab, .tokens_real = c->vocab, .layers = c->layers,
 		.hidden = c->hidden, .context_max = c->context_max, .eos_count = c->eos_count, .bos = c->bos,
-		.weights = weights_name(m->weights.formats), .kernel_set = m->kernels->name, .config = c->digest,
-		.weight_bytes = m->weights.bytes, .moe_layers = model_moe_layers(c), .experts = c->gate.experts,
+		.weights = weights_name(m->weights.formats), .kernel_set = m->kernels->name, .config =
+			c->digest,
+		.weight_bytes = m->weights.bytes, .moe_layers = model_moe_layers(c), .experts =
+			c->gate.experts,
 		.experts_per_token = c->gate.top_k,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
@@ -110,28 +113,31 @@ const struct engine_facts *engine_info(const struct engine *m)
 	return &m->facts;
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------- */
 
 static int text_needed(const struct engine *m, struct err *e)
 {
 	return m->text != NULL ? 0 : err_set(e, ERR_UNSUPPORTED, "the model's folder has no tokenizer.json");
 }
 
-int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post, struct engine_ids *out,
+int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
+                  struct engine_ids *out,
                   struct err *e)
 {
 	TRY(text_needed(m, e));
 	return engine_text_encode(m->text, text, len, special, post, out, e);
 }
 
-int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special, struct buf *out,
+int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
+                  struct buf *out,
                   struct err *e)
 {
 	TRY(text_needed(m, e));
 	return engine_text_decode(m->text, id, count, skip_special, out, e);
 }
 
-int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text, struct engine_ids *ids,
+int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
+                       struct engine_ids *ids,
                        struct err *e)
 {
 	TRY(text_needed(m, e));

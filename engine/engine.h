@@ -1,5 +1,6 @@
-/* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only through the table of
- * kernels/. Batch-invariant: logits of a row do not depend on its neighbours, on chunking or on threads. */
+/* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only through the
+ * table of kernels/. Batch-invariant: logits of a row do not depend on its neighbours, on chunking or on
+ * threads. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -15,8 +16,9 @@
 /* ---- tensor directory (safetensors) --------------------------------------------------------------- */
 
 enum engine_dtype {
-	ENGINE_BOOL, ENGINE_U8, ENGINE_I8, ENGINE_U16, ENGINE_I16, ENGINE_U32, ENGINE_I32, ENGINE_U64, ENGINE_I64,
-	ENGINE_F16, ENGINE_BF16, ENGINE_F32, ENGINE_F64, ENGINE_F8_E4M3, ENGINE_F8_E5M2, ENGINE_F8_E8M0, ENGINE_F4,
+	ENGINE_BOOL, ENGINE_U8, ENGINE_I8, ENGINE_U16, ENGINE_I16, ENGINE_U32, ENGINE_I32, ENGINE_U64,
+	ENGINE_I64, ENGINE_F16, ENGINE_BF16, ENGINE_F32, ENGINE_F64, ENGINE_F8_E4M3, ENGINE_F8_E5M2,
+	ENGINE_F8_E8M0, ENGINE_F4,
 };
 
 /* One tensor. begin is absolute in the file. Strings belong to the directory. */
@@ -30,19 +32,22 @@ struct engine_tensor {
 
 struct engine_tensors;
 
-/* model.safetensors, or the shards of model.safetensors.index.json. Strict: engine.md section 1. The source is borrowed. */
+/* model.safetensors, or the shards of model.safetensors.index.json. Strict: engine.md section 1. The source
+ * is borrowed. */
 int engine_tensors_open(struct engine_tensors **out, struct source *src, struct err *e) MUST_USE;
-/* The header of one file in memory (length prefix included): for fuzzing and for headers from elsewhere. file_bytes is
- * the size of the whole file. */
+/* The header of one file in memory (length prefix included): for fuzzing and for headers from elsewhere.
+ * file_bytes is the size of the whole file. */
 int engine_tensors_parse(struct engine_tensors **out, const char *file, const void *head, size_t len,
                          uint64_t file_bytes, struct err *e) MUST_USE;
 void engine_tensors_close(struct engine_tensors *t);
 size_t engine_tensors_count(const struct engine_tensors *t);
 const struct engine_tensor *engine_tensors_at(const struct engine_tensors *t, size_t i); /* sorted by name */
-const struct engine_tensor *engine_tensors_find(const struct engine_tensors *t, const char *name); /* or NULL */
+/* or NULL */
+const struct engine_tensor *engine_tensors_find(const struct engine_tensors *t, const char *name);
 const char *engine_dtype_name(enum engine_dtype d); /* as in the file: "BF16" */
-/* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out, [rows][columns]; FP8 blocks
- * are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for integer types; ERR_INPUT for non-finite values. */
+/* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out,
+ * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for integer types;
+ * ERR_INPUT for non-finite values. */
 int engine_tensors_read(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row, uint64_t rows,
                         float *out, struct err *e) MUST_USE;
 
@@ -52,13 +57,15 @@ struct engine;
 
 struct engine_options {
 	unsigned threads;      /* 0: one for each core */
-	const char *kernels;   /* NULL: HALLMARK_KERNELS, else the best this machine has; "plain", "avx2", "avx512" */
+	/* NULL: HALLMARK_KERNELS, else the best this machine has; "plain", "avx2", "avx512" */
+	const char *kernels;
 	bool quiet;            /* no progress bar */
 };
 
 struct engine_facts {
 	const char *model_type;
-	uint32_t vocab, tokens_real, layers, hidden, context_max;  /* tokens_real: ids that the tokenizer knows */
+	/* tokens_real: ids that the tokenizer knows */
+	uint32_t vocab, tokens_real, layers, hidden, context_max;
 	uint32_t eos[8], eos_count, bos;                           /* bos UINT32_MAX: none */
 	const char *weights;      /* "bf16", "f32", "fp8": storage of the matrices as packed */
 	const char *kernel_set;   /* "plain", "avx2", "avx512" */
@@ -67,17 +74,20 @@ struct engine_facts {
 	uint32_t moe_layers, experts, experts_per_token;
 };
 
-/* Load config, weights, tokenizer and template from the source (closed by the caller after this returns). A folder without tokenizer
- * loads; text functions then answer ERR_UNSUPPORTED. Refusals name file, key or tensor and value. */
-int engine_open(struct engine **out, struct source *src, const struct engine_options *o, struct err *e) MUST_USE;
+/* Load config, weights, tokenizer and template from the source (closed by the caller after this returns). A
+ * folder without tokenizer loads; text functions then answer ERR_UNSUPPORTED. Refusals name file, key or
+ * tensor and value. */
+int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
+                struct err *e) MUST_USE;
 void engine_close(struct engine *m);
 const struct engine_facts *engine_info(const struct engine *m);
 
-/* ---- sequences: the numeric interface ------------------------------------------------------------------- */
+/* ---- sequences: the numeric interface ---------------------------------------------------------------- */
 
 /* One timeline: tokens and their cache. Not for several threads at once. */
 struct engine_sequence;
-int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max, struct err *e) MUST_USE;
+int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
+                         struct err *e) MUST_USE;
 void engine_sequence_close(struct engine_sequence *s);
 uint32_t engine_sequence_length(const struct engine_sequence *s);
 int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
@@ -87,49 +97,53 @@ struct engine_feed {
 	struct engine_sequence *sequence;
 	const uint32_t *token;  /* [count], borrowed */
 	uint32_t count;
-	float *logits;          /* out: [count][vocab] when all, [1][vocab] of the last otherwise; NULL: none wanted */
+	/* out: [count][vocab] when all, [1][vocab] of the last otherwise; NULL: none wanted */
+	float *logits;
 	bool all;
 	uint16_t *expert;       /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
 };
-/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was appended). Allocates
- * nothing once the engine has seen a batch of this size. Thread-safe: passes are serialised. */
+/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was appended).
+ * Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes are serialised. */
 int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count, struct err *e) MUST_USE;
 
-/* ---- text ---------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------- */
 
-/* Encode. special: added tokens in the text are recognised (template text); else they are ordinary text. bos: run the post-processor. */
+/* Encode. special: added tokens in the text are recognised (template text); else they are ordinary text.
+ * bos: run the post-processor. */
 struct engine_ids { uint32_t *id; size_t count, room; }; /* zero-initialise, free with engine_ids_free */
-int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post, struct engine_ids *out,
-                  struct err *e) MUST_USE;
+int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
+                  struct engine_ids *out, struct err *e) MUST_USE;
 void engine_ids_free(struct engine_ids *ids);
 /* Decode, appended; incomplete UTF-8 is kept as it is. skip_special drops special tokens. */
-int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special, struct buf *out,
-                  struct err *e) MUST_USE;
+int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
+                  struct buf *out, struct err *e) MUST_USE;
 
-/* Render messages (and tools, may be NULL) with the model's template, then encode with origin marking: text from messages can never
- * become a special token. kwargs: allow-listed scalars or NULL. text and ids may be NULL. */
+/* Render messages (and tools, may be NULL) with the model's template, then encode with origin marking: text
+ * from messages can never become a special token. kwargs: allow-listed scalars or NULL. text and ids may be
+ * NULL. */
 struct engine_chat {
 	const json_t *messages, *tools, *kwargs;
 	bool generation_prompt;
 	int64_t now_us; /* for strftime_now */
 };
-int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text, struct engine_ids *ids,
-                       struct err *e) MUST_USE;
+int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
+                       struct engine_ids *ids, struct err *e) MUST_USE;
 
 /* Stand-alone pieces, for selftest and fuzzing: a tokenizer from its file, a template from its text. */
 struct engine_tokenizer;
-int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len, struct err *e) MUST_USE;
+int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len,
+                          struct err *e) MUST_USE;
 void engine_tokenizer_close(struct engine_tokenizer *t);
-int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special, bool post,
-                            struct engine_ids *out, struct err *e) MUST_USE;
-int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count, bool skip_special,
-                            struct buf *out, struct err *e) MUST_USE;
-/* vars: top-level variables, an object. origin: out, one byte for each output byte, 1 data, 0 template; may be NULL. A raise_exception
- * is ERR_INPUT with its message. */
+int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special,
+                            bool post, struct engine_ids *out, struct err *e) MUST_USE;
+int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count,
+                            bool skip_special, struct buf *out, struct err *e) MUST_USE;
+/* vars: top-level variables, an object. origin: out, one byte for each output byte, 1 data, 0 template; may
+ * be NULL. A raise_exception is ERR_INPUT with its message. */
 int engine_template_render(const char *text, size_t len, const json_t *vars, int64_t now_us, struct buf *out,
                            struct buf *origin, struct err *e) MUST_USE;
 
-/* ---- generation ------------------------------------------------------------------------------------------------ */
+/* ---- generation -------------------------------------------------------------------------------------- */
 
 /* Sampling order: docs/formats.md. Draw: Philox4x32-10 keyed by seed, counter (position, choice). */
 struct engine_sampling {
@@ -146,17 +160,20 @@ struct engine_sampling {
 
 enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_LENGTH };
 
-/* Pure function of its arguments: the id drawn at this position. logits [vocab]; ids >= tokens_real are never drawn.
- * scratch holds vocab entries of 8 bytes. */
-uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real, const struct engine_sampling *s,
+/* Pure function of its arguments: the id drawn at this position. logits [vocab]; ids >= tokens_real are
+ * never drawn. scratch holds vocab entries of 8 bytes. */
+uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
+                       const struct engine_sampling *s,
                        uint32_t position, void *scratch);
 
-/* One answer being made. Sessions of one engine that wait in engine_session_next at the same time are stepped together. */
+/* One answer being made. Sessions of one engine that wait in engine_session_next at the same time are
+ * stepped together. */
 struct engine_session;
 int engine_session_open(struct engine_session **out, struct engine *m, const uint32_t *prompt, size_t count,
                         const struct engine_sampling *s, struct err *e) MUST_USE;
-/* Next piece of text: whole UTF-8 sequences, stop strings held back and never emitted. *text is borrowed until the next call and may be
- * empty. Returns an enum engine_finish: ENGINE_GOING, or how it ended (the last text comes with it). */
+/* Next piece of text: whole UTF-8 sequences, stop strings held back and never emitted. *text is borrowed
+ * until the next call and may be empty. Returns an enum engine_finish: ENGINE_GOING, or how it ended (the
+ * last text comes with it). */
 int engine_session_next(struct engine_session *s, const char **text, size_t *len, struct err *e) MUST_USE;
 /* Generated ids so far, the eos included when drawn. Borrowed. */
 const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);

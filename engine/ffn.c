@@ -1,5 +1,5 @@
-/* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose them. A row's slots are summed
- * in rank order, then the shared expert is added. */
+/* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose them. A
+ * row's slots are summed in rank order, then the shared expert is added. */
 #include "engine/model.h"
 
 #include <string.h>
@@ -14,7 +14,8 @@ static void dense_jobs(struct engine *m, const struct ffn_weights *w, struct job
 
 static void down_job(struct engine *m, const struct ffn_weights *w, float *out, struct job *job)
 {
-	*job = (struct job){ .w = &w->down, .x = { .value = m->room.wide_gate, .stride = w->gate.rows, .count = m->n },
+	*job = (struct job){ .w = &w->down, .x = { .value = m->room.wide_gate, .stride = w->gate.rows,
+		.count = m->n },
 		.out = out, .stride = m->config.hidden };
 }
 
@@ -55,7 +56,8 @@ static uint32_t up_jobs(struct engine *m, const struct layer_weights *w)
 		if (n == 0)
 			continue;
 		r->job[count++] = (struct job){ .w = &w->expert[e].gate, .up = &w->expert[e].up,
-			.x = { .value = r->normed, .stride = m->config.hidden, .count = n, .pick = r->pick + r->begin[e] },
+			.x = { .value = r->normed, .stride = m->config.hidden, .count = n, .pick =
+				r->pick + r->begin[e] },
 			.out = r->gate + at, .out_up = r->up + at, .stride = m->config.expert_width };
 	}
 	if (m->config.shared_width > 0)
@@ -115,7 +117,8 @@ void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer)
 		dense_run(m, &w->ffn);
 		return;
 	}
-	r->job[0] = (struct job){ .w = &w->router, .x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
+	r->job[0] = (struct job){ .w = &w->router, .x = { .value = r->normed, .stride = m->config.hidden,
+		.count = m->n },
 		.out = r->score, .stride = m->config.gate.experts };
 	jobs_run(m, r->job, 1);
 	m->kernels->moe_gate(&m->config.gate, r->score, m->n, r->expert, r->weight);

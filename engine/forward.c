@@ -1,5 +1,5 @@
-/* One forward pass: the rows of all feeds are one batch through the matrices. Nothing of a row's arithmetic depends on the
- * other rows. */
+/* One forward pass: the rows of all feeds are one batch through the matrices. Nothing of a row's arithmetic
+ * depends on the other rows. */
 #include "engine/model.h"
 
 #include "kernels/number.h"
@@ -17,13 +17,15 @@ static void embed_row(struct engine *m, uint32_t i)
 static void norm_rows(struct engine *m, const float *gain)
 {
 	for (uint32_t i = 0; i < m->n; i++)
-		m->kernels->rmsnorm(m->room.x + (size_t)i * m->config.hidden, gain, m->config.hidden, m->config.norm_eps,
+		m->kernels->rmsnorm(m->room.x + (size_t)i * m->config.hidden, gain, m->config.hidden,
+		                    m->config.norm_eps,
 		                    m->room.normed + (size_t)i * m->config.hidden);
 }
 
 static void residual_row(struct engine *m, uint32_t i)
 {
-	m->kernels->add(m->room.x + (size_t)i * m->config.hidden, m->room.delta + (size_t)i * m->config.hidden,
+	m->kernels->add(m->room.x + (size_t)i * m->config.hidden, m->room.delta + (size_t)i *
+	                m->config.hidden,
 	                m->config.hidden);
 }
 
@@ -39,7 +41,8 @@ static void logits_run(struct engine *m)
 		step = r->rows < LOGIT_ROWS_MAX ? r->rows : LOGIT_ROWS_MAX;
 		step = wanted - at < step ? wanted - at : step;
 		struct job job = { .w = &m->weights.head,
-			.x = { .value = r->normed, .stride = m->config.hidden, .count = step, .pick = r->want + at },
+			.x = { .value = r->normed, .stride = m->config.hidden, .count = step, .pick =
+				r->want + at },
 			.out = r->logits, .stride = vocab };
 		jobs_run(m, &job, 1);
 		for (uint32_t i = 0; i < step; i++) {
@@ -78,10 +81,12 @@ static int feed_check(struct engine *m, const struct engine_feed *f, struct err 
 	if (s->fed != NULL)
 		return err_set(e, ERR_INPUT, "the same sequence twice in one pass");
 	if (f->count > s->room - s->length)
-		return err_set(e, ERR_INPUT, "%u tokens after %u: the sequence has room for %u", f->count, s->length, s->room);
+		return err_set(e, ERR_INPUT, "%u tokens after %u: the sequence has room for %u", f->count,
+		               s->length, s->room);
 	for (uint32_t i = 0; i < f->count; i++) {
 		if (f->token[i] >= m->config.vocab)
-			return err_set(e, ERR_INPUT, "token id %u is outside the vocabulary of %u", f->token[i],
+			return err_set(e, ERR_INPUT, "token id %u is outside the vocabulary of %u",
+			               f->token[i],
 			               m->config.vocab);
 	}
 	s->fed = f;
@@ -102,7 +107,8 @@ static int feeds_check(struct engine *m, const struct engine_feed *feed, size_t 
 }
 
 /* Fill the pass with rows from (*at, *index) on; returns false when no row is left. */
-static bool rows_take(struct engine *m, const struct engine_feed *feed, size_t count, size_t *at, uint32_t *index)
+static bool rows_take(struct engine *m, const struct engine_feed *feed, size_t count, size_t *at,
+                      uint32_t *index)
 {
 	m->n = 0;
 	while (*at < count && m->n < ROWS_MAX) {
@@ -112,7 +118,8 @@ static bool rows_take(struct engine *m, const struct engine_feed *feed, size_t c
 			*index = 0;
 			continue;
 		}
-		m->room.row[m->n++] = (struct row){ .sequence = f->sequence, .feed = f, .token = f->token[*index],
+		m->room.row[m->n++] = (struct row){ .sequence = f->sequence, .feed = f, .token =
+			f->token[*index],
 			.position = f->sequence->length++, .index = *index,
 			.logits = f->logits != NULL && (f->all || *index + 1 == f->count) };
 		++*index;

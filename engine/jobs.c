@@ -1,5 +1,5 @@
-/* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which thread computes a panel never
- * changes its bits. */
+/* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which thread
+ * computes a panel never changes its bits. */
 #include "engine/model.h"
 
 #define ALONE_COST 40000 /* below it (some microseconds of work) waking the others costs more than it saves */
@@ -19,7 +19,8 @@ static uint64_t panel_cost(const struct job *j)
 	return (uint64_t)j->w->columns * (4 + j->x.count);
 }
 
-/* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share begins at `share`. */
+/* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share begins
+ * at `share`. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);
@@ -40,7 +41,8 @@ static void job_run(const struct engine *m, const struct job *j, uint32_t panel,
 	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
 	end = end < j->w->rows ? end : j->w->rows;
 	for (uint32_t i = 0; i < j->x.count; i++)
-		m->kernels->silu_mul(j->out + i * j->stride + first, j->out_up + i * j->stride + first, end - first);
+		m->kernels->silu_mul(j->out + i * j->stride + first, j->out_up + i * j->stride + first,
+		                     end - first);
 }
 
 static void jobs_share(void *ctx, struct part part)

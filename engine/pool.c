@@ -13,8 +13,9 @@
 #define CLOSED UINT32_MAX /* low half of a ticket between two calls */
 #define SPINS 2000 /* some 100 us: longer than the pause between two stages of a pass */
 
-/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a part with a compare and
- * swap knows that the call is still going on, and so that work, ctx and parts are those of this call. */
+/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a part with a
+ * compare and swap knows that the call is still going on, and so that work, ctx and parts are those of this
+ * call. */
 struct pool {
 	unsigned threads, started;
 	_Atomic(void (*)(void *ctx, struct part part)) work;
@@ -39,16 +40,19 @@ static void take_parts(struct pool *p, uint32_t call, unsigned worker)
 {
 	uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
 	for (;;) {
-		uint32_t index = (uint32_t)ticket, parts = atomic_load_explicit(&p->parts, memory_order_relaxed);
+		uint32_t index = (uint32_t)ticket, parts = atomic_load_explicit(&p->parts,
+		                                                                memory_order_relaxed);
 		void (*work)(void *, struct part) = atomic_load_explicit(&p->work, memory_order_relaxed);
 		void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
 		if (call_of(ticket) != call || index >= parts)
 			return;
-		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel,
+		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
+		                                           memory_order_acq_rel,
 		                                           memory_order_acquire))
 			continue;
 		work(ctx, (struct part){ index, parts, worker });
-		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts && worker != 0) {
+		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts && worker !=
+		    0) {
 			pthread_mutex_lock(&p->lock);
 			pthread_cond_signal(&p->finished);
 			pthread_mutex_unlock(&p->lock);
@@ -104,7 +108,8 @@ void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct par
 			work(ctx, (struct part){ i, parts, 0 });
 		return;
 	}
-	/* A late worker may still mix these with the old ticket: closing that first makes its compare and swap fail. */
+	/* A late worker may still mix these with the old ticket: closing that first makes its compare and
+	 * swap fail. */
 	uint32_t former = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed));
 	atomic_exchange_explicit(&p->ticket, (uint64_t)former << 32 | CLOSED, memory_order_acq_rel);
 	atomic_store_explicit(&p->done, 0, memory_order_relaxed);

@@ -1,5 +1,5 @@
-/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; angle = the f32 product inv*t; its
- * sine and cosine in double, rounded to f32. */
+/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; angle = the f32
+ * product inv*t; its sine and cosine in double, rounded to f32. */
 #include "engine/rope.h"
 
 #include "kernels/number.h"
@@ -50,7 +50,8 @@ static double llama3(const struct model_rope *p, double inv)
 		return inv / p->factor;
 	if (wave < p->context_original / p->high_freq_factor)
 		return inv;
-	double s = (p->context_original / wave - p->low_freq_factor) / (p->high_freq_factor - p->low_freq_factor);
+	double s = (p->context_original / wave - p->low_freq_factor) / (p->high_freq_factor -
+	                                                                p->low_freq_factor);
 	return inv * ((1 - s) / p->factor + s);
 }
 

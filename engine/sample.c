@@ -1,8 +1,9 @@
 /* Drawing a token: a pure function of logits, parameters and position.
  *
- * Order: padding ids are out; temperature; top_k; top_p; min_p; then the inverse of the cumulative distribution over the
- * kept ids in the order (probability descending, id ascending), at u = (w0 * 2^21 + w1 / 2^11) / 2^53 where w are the
- * words of Philox4x32-10 with key = seed (low, high) and counter = (position, choice, 0, 0). */
+ * Order: padding ids are out; temperature; top_k; top_p; min_p; then the inverse of the cumulative
+ * distribution over the kept ids in the order (probability descending, id ascending), at u = (w0 * 2^21 +
+ * w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with key = seed (low, high) and counter =
+ * (position, choice, 0, 0). */
 #include "engine/engine.h"
 #include "engine/philox.h"
 
@@ -15,7 +16,8 @@ void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 	uint32_t c[4] = { counter[0], counter[1], counter[2], counter[3] }, k[2] = { key[0], key[1] };
 	for (int round = 0; round < 10; round++) {
 		uint64_t a = (uint64_t)c[0] * 0xD2511F53u, b = (uint64_t)c[2] * 0xCD9E8D57u;
-		uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k[0], (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k[1],
+		uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k[0], (uint32_t)b,
+			(uint32_t)(a >> 32) ^ c[3] ^ k[1],
 			(uint32_t)a };
 		for (int i = 0; i < 4; i++)
 			c[i] = next[i];
@@ -31,7 +33,8 @@ struct candidate {
 	uint32_t id;
 };
 
-/* A heap of those not yet ranked, entry[0..left); the ranked ones follow, best last: rank i is entry[count-1-i]. */
+/* A heap of those not yet ranked, entry[0..left); the ranked ones follow, best last: rank i is
+ * entry[count-1-i]. */
 struct ranking {
 	struct candidate *entry;
 	uint32_t count, left;
@@ -118,7 +121,8 @@ static uint32_t keep(struct ranking *r, const struct engine_sampling *s, double 
 	return i;
 }
 
-uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real, const struct engine_sampling *s,
+uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
+                       const struct engine_sampling *s,
                        uint32_t position, void *scratch)
 {
 	uint32_t n = tokens_real > 0 && tokens_real < vocab ? tokens_real : vocab, best = 0;

@@ -1,5 +1,5 @@
-/* A timeline's cache: for each layer, pages of 64 positions. All pages are made at open, so that decoding allocates nothing;
- * the system backs them when they are first written. */
+/* A timeline's cache: for each layer, pages of 64 positions. All pages are made at open, so that decoding
+ * allocates nothing; the system backs them when they are first written. */
 #include "engine/model.h"
 
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static int pages_make(struct engine_sequence *s, const struct model_config *c, s
 	s->page = malloc(count * sizeof *s->page);
 	s->block = aligned_alloc(64, floats * sizeof *s->block); /* 64 positions: a multiple of 64 bytes */
 	if (s->page == NULL || s->block == NULL)
-		return err_set(e, ERR_NOMEM, "cache of %u tokens: %zu bytes", s->room, floats * sizeof *s->block);
+		return err_set(e, ERR_NOMEM, "cache of %u tokens: %zu bytes", s->room, floats *
+		               sizeof *s->block);
 	for (size_t i = 0; i < count; i++)
 		s->page[i] = s->block + i * page_floats;
 	return 0;

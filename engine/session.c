@@ -1,4 +1,5 @@
-/* One answer: prompt in chunks, then token by token; text is held back while it may still become a stop string. */
+/* One answer: prompt in chunks, then token by token; text is held back while it may still become a stop
+ * string. */
 #include "engine/model.h"
 
 #include "kernels/number.h"
@@ -28,7 +29,8 @@ static int limits_check(struct engine *m, size_t count, const struct engine_samp
 	if (count == 0)
 		return err_set(e, ERR_INPUT, "the prompt is empty");
 	if (count >= m->config.context_max)
-		return err_set(e, ERR_INPUT, "the prompt has %zu tokens, the model's context %u", count, m->config.context_max);
+		return err_set(e, ERR_INPUT, "the prompt has %zu tokens, the model's context %u", count,
+		               m->config.context_max);
 	if (!number_is_finite(s->temperature) || !number_is_finite(s->top_p) || !number_is_finite(s->min_p) ||
 	    s->temperature < 0)
 		return err_set(e, ERR_INPUT, "sampling parameters must be finite, temperature at least 0");
@@ -148,7 +150,7 @@ static int text_take(struct engine_session *s, bool eos, struct err *e)
 	return 0;
 }
 
-/* ---- tokens ----------------------------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------------------------------------ */
 
 static int feed(struct engine_session *s, const uint32_t *token, uint32_t count, bool logits, struct err *e)
 {
@@ -184,10 +186,12 @@ static int draw(struct engine_session *s, uint32_t *id, struct err *e)
 		TRY(prompt_feed(s, e));
 	else
 		TRY(feed(s, &s->id[s->id_count - 1], 1, true, e));
-	*id = engine_sample(s->logits, f->vocab, f->tokens_real, &s->sampling, s->prompt_count + (uint32_t)s->id_count,
+	*id = engine_sample(s->logits, f->vocab, f->tokens_real, &s->sampling, s->prompt_count +
+	                    (uint32_t)s->id_count,
 	                    s->scratch);
 	if (!number_is_finite(s->logits[*id]))
-		return err_set(e, ERR_INPUT, "the model's logits are not finite after %zu tokens", s->id_count);
+		return err_set(e, ERR_INPUT, "the model's logits are not finite after %zu tokens",
+		               s->id_count);
 	return 0;
 }
 

@@ -4,10 +4,10 @@
  *
  * The JSON maps a name to {dtype, shape, data_offsets: [begin, end]}, offsets from the buffer's start;
  * "__metadata__" maps strings to strings. Valid when: N <= 100,000,000 and 8+N <= file size; the JSON starts
- * with '{', may end in spaces, nests at most 4 deep, repeats no key; names have no control bytes; integers are at
- * most 2^48; product of shape and element bits is whole bytes and equals end-begin; and in the order of begin the
- * ranges start at 0, each where the last one ended, and the last ends with the file. So there is no hole, no
- * overlap and nothing behind. Several files (shards) never repeat a name, and their index
+ * with '{', may end in spaces, nests at most 4 deep, repeats no key; names have no control bytes; integers
+ * are at most 2^48; product of shape and element bits is whole bytes and equals end-begin; and in the order
+ * of begin the ranges start at 0, each where the last one ended, and the last ends with the file. So there
+ * is no hole, no overlap and nothing behind. Several files (shards) never repeat a name, and their index
  * {metadata, weight_map: {name: file}} says exactly what their headers say. */
 #include "engine/tensors.h"
 
@@ -26,7 +26,8 @@ static const struct { const char *name; unsigned bits; } dtypes[] = {
 	[ENGINE_U16] = { "U16", 16 }, [ENGINE_I16] = { "I16", 16 }, [ENGINE_U32] = { "U32", 32 },
 	[ENGINE_I32] = { "I32", 32 }, [ENGINE_U64] = { "U64", 64 }, [ENGINE_I64] = { "I64", 64 },
 	[ENGINE_F16] = { "F16", 16 }, [ENGINE_BF16] = { "BF16", 16 }, [ENGINE_F32] = { "F32", 32 },
-	[ENGINE_F64] = { "F64", 64 }, [ENGINE_F8_E4M3] = { "F8_E4M3", 8 }, [ENGINE_F8_E5M2] = { "F8_E5M2", 8 },
+	[ENGINE_F64] = { "F64", 64 }, [ENGINE_F8_E4M3] = { "F8_E4M3", 8 }, [ENGINE_F8_E5M2] =
+		{ "F8_E5M2", 8 },
 	[ENGINE_F8_E8M0] = { "F8_E8M0", 8 }, [ENGINE_F4] = { "F4", 4 },
 };
 
@@ -57,7 +58,8 @@ static int integer_read(const json_t *v, const char *where, const char *key, uin
 		return err_set(e, ERR_INPUT, "%s: %s must hold non-negative integers", where, key);
 	*out = (uint64_t)json_integer_value(v);
 	if (*out > INTEGER_MAX)
-		return err_set(e, ERR_INPUT, "%s: %s holds %llu, over 2^48", where, key, (unsigned long long)*out);
+		return err_set(e, ERR_INPUT, "%s: %s holds %llu, over 2^48", where, key,
+		               (unsigned long long)*out);
 	return 0;
 }
 
@@ -70,10 +72,13 @@ static int size_check(const struct engine_tensor *t, const char *where, struct e
 			return err_set(e, ERR_INPUT, "%s: size of shape overflows", where);
 	}
 	if (bits % 8 != 0)
-		return err_set(e, ERR_INPUT, "%s: %llu bits are not whole bytes", where, (unsigned long long)bits);
+		return err_set(e, ERR_INPUT, "%s: %llu bits are not whole bytes", where,
+		               (unsigned long long)bits);
 	if (bits / 8 != t->bytes)
-		return err_set(e, ERR_INPUT, "%s: dtype %s and shape need %llu bytes, data_offsets span %llu", where,
-		               dtypes[t->dtype].name, (unsigned long long)(bits / 8), (unsigned long long)t->bytes);
+		return err_set(e, ERR_INPUT,
+		               "%s: dtype %s and shape need %llu bytes, data_offsets span %llu", where,
+		               dtypes[t->dtype].name, (unsigned long long)(bits / 8),
+		               (unsigned long long)t->bytes);
 	return 0;
 }
 
@@ -120,7 +125,8 @@ static int metadata_check(const json_t *o, const char *file, struct err *e)
 		return err_set(e, ERR_INPUT, "%s: __metadata__ is not an object", file);
 	json_object_foreach((json_t *)(uintptr_t)o, key, v) {
 		if (!json_is_string(v))
-			return err_set(e, ERR_INPUT, "%s: __metadata__ key \"%.80s\" is not a string", file, key);
+			return err_set(e, ERR_INPUT, "%s: __metadata__ key \"%.80s\" is not a string",
+			               file, key);
 	}
 	return 0;
 }
@@ -128,10 +134,12 @@ static int metadata_check(const json_t *o, const char *file, struct err *e)
 static int name_check(const char *name, const char *file, struct err *e)
 {
 	if (*name == '\0' || strlen(name) > LIMIT_NAME_BYTES)
-		return err_set(e, ERR_INPUT, "%s: a tensor name is empty or over %d bytes", file, LIMIT_NAME_BYTES);
+		return err_set(e, ERR_INPUT, "%s: a tensor name is empty or over %d bytes", file,
+		               LIMIT_NAME_BYTES);
 	for (const char *c = name; *c != '\0'; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return err_set(e, ERR_INPUT, "%s: a tensor name has a control byte 0x%02x", file, (unsigned char)*c);
+			return err_set(e, ERR_INPUT, "%s: a tensor name has a control byte 0x%02x", file,
+			               (unsigned char)*c);
 	}
 	return 0;
 }
@@ -145,7 +153,8 @@ static int by_begin(const void *a, const void *b)
 }
 
 /* Ranges tile the buffer; begin becomes absolute. t[count] are the tensors of one file. */
-static int ranges_check(struct engine_tensor *t, size_t count, uint64_t buffer, uint64_t file_bytes, const char *file,
+static int ranges_check(struct engine_tensor *t, size_t count, uint64_t buffer, uint64_t file_bytes,
+                        const char *file,
                         struct err *e)
 {
 	uint64_t at = 0;
@@ -206,7 +215,8 @@ static int header_add(struct engine_tensors *d, const json_t *root, const char *
 }
 
 /* The JSON part: head[0..n). */
-static int json_add(struct engine_tensors *d, const char *file, const char *json, size_t n, uint64_t file_bytes,
+static int json_add(struct engine_tensors *d, const char *file, const char *json, size_t n,
+                    uint64_t file_bytes,
                     struct err *e)
 {
 	json_t *root = NULL;
@@ -231,11 +241,13 @@ static uint64_t u64_le(const unsigned char *p)
 	return v;
 }
 
-static int length_check(const unsigned char head[8], const char *file, uint64_t file_bytes, uint64_t *n, struct err *e)
+static int length_check(const unsigned char head[8], const char *file, uint64_t file_bytes, uint64_t *n,
+                        struct err *e)
 {
 	*n = u64_le(head);
 	if (*n > LIMIT_SAFETENSORS_HEADER)
-		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, at most %u", file, (unsigned long long)*n,
+		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, at most %u", file,
+		               (unsigned long long)*n,
 		               LIMIT_SAFETENSORS_HEADER);
 	if (*n + 8 > file_bytes)
 		return err_set(e, ERR_INPUT, "%s: header of %llu bytes in a file of %llu: truncated", file,
@@ -291,7 +303,8 @@ static int shard_name_check(const char *file, struct err *e)
 {
 	if (*file == '\0' || strlen(file) > LIMIT_NAME_BYTES || strchr(file, '/') != NULL || file[0] == '.' ||
 	    !text_ends(file, ".safetensors"))
-		return err_set(e, ERR_INPUT, INDEX_FILE ": \"%.80s\" is not the name of a shard beside it", file);
+		return err_set(e, ERR_INPUT, INDEX_FILE ": \"%.80s\" is not the name of a shard beside it",
+		               file);
 	return 0;
 }
 
@@ -306,7 +319,8 @@ static int shards_add(struct engine_tensors *d, json_t *map, struct err *e)
 		return err_set(e, ERR_NOMEM, INDEX_FILE);
 	json_object_foreach(map, key, v) {
 		if (!json_is_string(v)) {
-			r = err_set(e, ERR_INPUT, INDEX_FILE ": weight_map of %.200s is not a file name", key);
+			r = err_set(e, ERR_INPUT, INDEX_FILE ": weight_map of %.200s is not a file name",
+			            key);
 			break;
 		}
 		file[i++] = json_string_value(v);
@@ -330,16 +344,19 @@ static int map_check(const struct engine_tensors *d, json_t *map, struct err *e)
 	json_t *v;
 	for (size_t i = 0; i < d->count; i++) {
 		if (json_object_get(map, d->tensor[i].name) == NULL)
-			return err_set(e, ERR_INPUT, "tensor %s in %s is not in " INDEX_FILE, d->tensor[i].name,
+			return err_set(e, ERR_INPUT, "tensor %s in %s is not in " INDEX_FILE,
+			               d->tensor[i].name,
 			               d->tensor[i].file);
 	}
 	json_object_foreach(map, key, v) {
 		const struct engine_tensor *t = engine_tensors_find(d, key);
 		if (t == NULL)
-			return err_set(e, ERR_INPUT, INDEX_FILE " puts tensor %.200s into %s, which lacks it", key,
+			return err_set(e, ERR_INPUT,
+			               INDEX_FILE " puts tensor %.200s into %s, which lacks it", key,
 			               json_string_value(v));
 		if (strcmp(t->file, json_string_value(v)) != 0)
-			return err_set(e, ERR_INPUT, INDEX_FILE " puts tensor %.200s into %s, but it is in %s", key,
+			return err_set(e, ERR_INPUT,
+			               INDEX_FILE " puts tensor %.200s into %s, but it is in %s", key,
 			               json_string_value(v), t->file);
 	}
 	return 0;
@@ -357,7 +374,8 @@ static int index_read(struct engine_tensors *d, json_t *root, struct err *e)
 	TRY(map_check(d, map, e));
 	if (source_size(d->source, SINGLE_FILE, &unused, NULL) == 0 &&
 	    (d->count == 0 || strcmp(d->tensor[0].file, SINGLE_FILE) != 0))
-		return err_set(e, ERR_INPUT, "both " SINGLE_FILE " and shards are present: which one is meant?");
+		return err_set(e, ERR_INPUT,
+		               "both " SINGLE_FILE " and shards are present: which one is meant?");
 	return 0;
 }
 
@@ -385,7 +403,8 @@ int engine_tensors_open(struct engine_tensors **out, struct source *src, struct 
 	if (d == NULL)
 		return err_set(e, ERR_NOMEM, "tensor directory");
 	d->source = src;
-	int r = source_size(src, INDEX_FILE, &unused, NULL) == 0 ? sharded_read(d, e) : file_add(d, SINGLE_FILE, e);
+	int r = source_size(src, INDEX_FILE, &unused, NULL) == 0 ? sharded_read(d, e) :
+		file_add(d, SINGLE_FILE, e);
 	if (r == 0)
 		r = finish(d, e);
 	if (r < 0) {
@@ -407,7 +426,8 @@ int engine_tensors_parse(struct engine_tensors **out, const char *file, const vo
 		return err_set(e, ERR_INPUT, "%s: %zu bytes are no safetensors header: truncated", file, len);
 	TRY(length_check(head, file, file_bytes, &n, e));
 	if (n > len - 8)
-		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, %zu given", file, (unsigned long long)n, len - 8);
+		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, %zu given", file,
+		               (unsigned long long)n, len - 8);
 	d = calloc(1, sizeof *d);
 	if (d == NULL)
 		return err_set(e, ERR_NOMEM, "tensor directory");

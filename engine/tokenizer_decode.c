@@ -33,7 +33,8 @@ static void from_fallback(struct buf *token)
 	if (token->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>')
 		return;
 	for (int i = 3; i < 5; i++) {
-		int c = s[i] | 32, v = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+		int c = s[i] | 32, v = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : c >= 'a' && c <= 'f' ? c -
+			'a' + 10 : -1;
 		if (v < 0)
 			return;
 		value = value << 4 | (unsigned)v;
@@ -46,7 +47,8 @@ static void from_metaspace(const struct step *s, bool first, struct buf *token)
 {
 	struct buf out = { 0 };
 	for (size_t i = 0; i < token->len;) {
-		bool here = token->len - i >= s->text.len && memcmp(token->bytes + i, s->text.bytes, s->text.len) == 0;
+		bool here = token->len - i >= s->text.len && memcmp(token->bytes + i, s->text.bytes,
+		                                                    s->text.len) == 0;
 		if (!here)
 			buf_add_byte(&out, (unsigned char)token->bytes[i]);
 		else if (!first || s->prepend == PREPEND_NEVER)
@@ -123,8 +125,8 @@ static void strip_joined(const struct engine_tokenizer *t, struct decode_state *
 	s->open = token->len > 0 || s->stripped == strip->start;
 }
 
-/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token allocates nothing. False: not all
- * characters are of the byte-level alphabet, and out is as it was. */
+/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token allocates nothing.
+ * False: not all characters are of the byte-level alphabet, and out is as it was. */
 static bool levels_straight(const struct engine_tokenizer *t, uint32_t id, struct buf *out)
 {
 	const char *token = t->vocab.token[id].bytes;

@@ -1,5 +1,5 @@
-/* From tensors to packed panels. Every tensor of the folder is used exactly once or is on the short list of known
- * extras; every name and shape is checked before any computation. */
+/* From tensors to packed panels. Every tensor of the folder is used exactly once or is on the short list of
+ * known extras; every name and shape is checked before any computation. */
 #include "engine/model.h"
 #include "engine/tensors.h"
 
@@ -40,9 +40,11 @@ static int expect(struct loader *l, uint32_t rows, uint32_t columns, const struc
 	if (t == NULL)
 		return err_set(l->e, ERR_INPUT, "tensor %s is missing", l->name);
 	if (rows == 0 && (t->rank != 1 || t->shape[0] != columns))
-		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u] by the config", t->file, t->name, columns);
+		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u] by the config", t->file,
+		               t->name, columns);
 	if (rows != 0 && (t->rank != 2 || t->shape[0] != rows || t->shape[1] != columns))
-		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u, %u] by the config", t->file, t->name, rows,
+		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u, %u] by the config", t->file,
+		               t->name, rows,
 		               columns);
 	return 0;
 }
@@ -72,7 +74,8 @@ static size_t element_bytes(enum kernel_format f)
 static bool is_finite_at(enum kernel_format f, const unsigned char *v, size_t i)
 {
 	if (f == KERNEL_F32)
-		return (v[4 * i + 3] & 0x7f) != 0x7f || (v[4 * i + 2] & 0x80) == 0; /* exponent bits, little-endian */
+		/* exponent bits, little-endian */
+		return (v[4 * i + 3] & 0x7f) != 0x7f || (v[4 * i + 2] & 0x80) == 0;
 	if (f == KERNEL_BF16)
 		return (v[2 * i + 1] & 0x7f) != 0x7f || (v[2 * i] & 0x80) == 0;
 	return (v[i] & 0x7f) != 0x7f;
@@ -87,12 +90,14 @@ static int finite_check(const struct engine_tensor *t, enum kernel_format f, con
 	if (i == n)
 		return 0;
 	uint64_t columns = engine_tensor_columns(t), at = first * columns + i;
-	return err_set(e, ERR_INPUT, "%s: tensor %s has a non-finite value at row %llu, column %llu", t->file, t->name,
+	return err_set(e, ERR_INPUT, "%s: tensor %s has a non-finite value at row %llu, column %llu",
+	               t->file, t->name,
 	               (unsigned long long)(at / columns), (unsigned long long)(at % columns));
 }
 
 /* Rows in the form that is packed: stored bytes where the format keeps them, else f32. */
-static int read_rows(struct loader *l, const struct engine_tensor *t, enum kernel_format f, uint64_t row, uint64_t rows,
+static int read_rows(struct loader *l, const struct engine_tensor *t, enum kernel_format f, uint64_t row,
+                     uint64_t rows,
                      void *out)
 {
 	progress_add(&l->progress, t->bytes / engine_tensor_rows(t) * rows);
@@ -117,7 +122,8 @@ static int load_scales(struct loader *l, const struct engine_tensor *t, struct k
 static int supported(struct loader *l, const struct engine_tensor *t)
 {
 	if (t->dtype == ENGINE_F8_E4M3 && l->c->quantisation != MODEL_QUANT_FP8)
-		return err_set(l->e, ERR_INPUT, "%s: tensor %s is F8_E4M3 without quantization_config in config.json",
+		return err_set(l->e, ERR_INPUT,
+		               "%s: tensor %s is F8_E4M3 without quantization_config in config.json",
 		               t->file, t->name);
 	return 0;
 }
@@ -180,8 +186,8 @@ static int layer_matrix(struct loader *l, uint32_t layer, const char *part, uint
 
 /* ---- latent attention --------------------------------------------------------------------------------- */
 
-/* kv_b rows of one head: `nope` key rows, which are transposed, then `value` rows. FP8 blocks run across heads, so there
- * the values are scaled once and kept as f32. */
+/* kv_b rows of one head: `nope` key rows, which are transposed, then `value` rows. FP8 blocks run across
+ * heads, so there the values are scaled once and kept as f32. */
 static int split_head(struct loader *l, const struct engine_tensor *t, uint32_t head, struct mla_weights *w,
                       unsigned char *rows, unsigned char *column)
 {
@@ -218,7 +224,8 @@ static int load_kv_b(struct loader *l, uint32_t layer, struct mla_weights *w)
 	(void)lookup(l, scale);
 	w->key_up = calloc(c->heads, sizeof *w->key_up);
 	w->value_up = calloc(c->heads, sizeof *w->value_up);
-	unsigned char *rows = malloc((size_t)(c->nope + c->value) * c->kv_rank * 4), *column = malloc(c->nope * (size_t)4);
+	unsigned char *rows = malloc((size_t)(c->nope + c->value) * c->kv_rank * 4), *column =
+		malloc(c->nope * (size_t)4);
 	if (w->key_up == NULL || w->value_up == NULL || rows == NULL || column == NULL)
 		r = err_set(l->e, ERR_NOMEM, "tensor %s", t->name);
 	for (uint32_t h = 0; r == 0 && h < c->heads; h++)
@@ -251,7 +258,7 @@ static int load_mla(struct loader *l, uint32_t layer, struct mla_weights *w)
 	return c->bias_o ? layer_vector(l, layer, "self_attn.o_proj.bias", c->hidden, &w->o_bias) : 0;
 }
 
-/* ---- feed-forward ------------------------------------------------------------------------------------------ */
+/* ---- feed-forward ------------------------------------------------------------------------------------ */
 
 static int load_ffn(struct loader *l, uint32_t layer, const char *part, uint32_t width, struct ffn_weights *w)
 {
@@ -284,10 +291,11 @@ static int load_layer(struct loader *l, uint32_t layer, struct layer_weights *w)
 	TRY(layer_vector(l, layer, "input_layernorm.weight", l->c->hidden, &w->attn_norm));
 	TRY(layer_vector(l, layer, "post_attention_layernorm.weight", l->c->hidden, &w->ffn_norm));
 	TRY(load_mla(l, layer, &w->mla));
-	return model_layer_is_moe(l->c, layer) ? load_moe(l, layer, w) : load_ffn(l, layer, "mlp", l->c->ffn, &w->ffn);
+	return model_layer_is_moe(l->c, layer) ? load_moe(l, layer, w) :
+		load_ffn(l, layer, "mlp", l->c->ffn, &w->ffn);
 }
 
-/* ---- whole -------------------------------------------------------------------------------------------------- */
+/* ---- whole ------------------------------------------------------------------------------------------- */
 
 /* With tied embeddings a stored head must repeat them byte for byte. */
 static int check_tied(struct loader *l)
@@ -309,7 +317,8 @@ static int check_tied(struct loader *l)
 	}
 	free(a);
 	free(b);
-	return r == 0 && !same ? err_set(l->e, ERR_INPUT, "lm_head.weight differs from the embeddings it is tied to") : r;
+	return r == 0 && !same ?
+		err_set(l->e, ERR_INPUT, "lm_head.weight differs from the embeddings it is tied to") : r;
 }
 
 /* Stale buffers and layers of next-token prediction are no part of the model. */
@@ -329,7 +338,8 @@ static int check_unused(struct loader *l)
 	for (size_t i = 0; i < engine_tensors_count(l->tensors); i++) {
 		const struct engine_tensor *t = engine_tensors_at(l->tensors, i);
 		if (!l->used[i] && !known_extra(l->c, t->name))
-			return err_set(l->e, ERR_INPUT, "%s: tensor %s is not part of %s by the config", t->file, t->name,
+			return err_set(l->e, ERR_INPUT, "%s: tensor %s is not part of %s by the config",
+			               t->file, t->name,
 			               l->c->model_type);
 	}
 	return 0;

@@ -1,6 +1,6 @@
 /* Latent attention: canonical form. For each head and each split of 256 positions, in position order:
- *   s_j = scale * sum_k q_k row_j_k (latent, then rope, k ascending);  m = max s;  p_j = exp(s_j - m);  l = sum p;
- *   o = sum_j p_j row_j[0..latent)
+ *   s_j = scale * sum_k q_k row_j_k (latent, then rope, k ascending);  m = max s;  p_j = exp(s_j - m);  l =
+ *   sum p; o = sum_j p_j row_j[0..latent)
  * and the running result (M, L, O) takes each in: with N = max(M, m), a = exp(M - N), b = exp(m - N),
  * L = fma(l, b, L*a), O = fma(o, b, O*a). The answer is O / L. */
 #include "kernels/number.h"
@@ -32,7 +32,8 @@ static float score(const struct kernel_mla *a, uint32_t head, uint32_t j)
 }
 
 /* p_j for the n positions from `first`; returns their sum. */
-static float soften(const struct kernel_mla *a, uint32_t head, uint32_t first, uint32_t n, float *p, float *largest)
+static float soften(const struct kernel_mla *a, uint32_t head, uint32_t first, uint32_t n, float *p,
+                    float *largest)
 {
 	float sum = 0;
 	for (uint32_t j = 0; j < n; j++) {

@@ -16,7 +16,8 @@ static float weight_f32(const unsigned char *panel, uint32_t k, uint32_t lane)
 
 static float weight_bf16(const unsigned char *panel, uint32_t k, uint32_t lane)
 {
-	return number_from_bf16(((const uint16_t *)(const void *)panel)[32 * (size_t)(k / 2) + 2 * lane + k % 2]);
+	return number_from_bf16(((const uint16_t *)(const void *)panel)[32 * (size_t)(k / 2) + 2 * lane +
+		k % 2]);
 }
 
 /* In units of 2^-8, as the vector forms decode. */
@@ -25,7 +26,8 @@ static float weight_fp8(const unsigned char *panel, uint32_t k, uint32_t lane)
 	return number_from_e4m3(panel[16 * (size_t)k + lane]) * 0x1p-8f;
 }
 
-static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x, float *out,
+static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                const struct kernel_rows *x, float *out,
                 size_t out_stride, float (*weight)(const unsigned char *, uint32_t, uint32_t))
 {
 	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL : w->rows;
@@ -41,13 +43,15 @@ static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, 
 	}
 }
 
-void matmul_f32_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void matmul_f32_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                      const struct kernel_rows *x,
                       float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_f32);
 }
 
-void matmul_bf16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void matmul_bf16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                       const struct kernel_rows *x,
                        float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_bf16);
@@ -69,7 +73,8 @@ static float row_fp8(const struct kernel_matrix *w, uint32_t row, const float *v
 	return total;
 }
 
-void matmul_fp8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void matmul_fp8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                      const struct kernel_rows *x,
                       float *out, size_t out_stride)
 {
 	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL : w->rows;

@@ -1,6 +1,7 @@
-/* Private: matmul over sixteen lanes; matmul_avx2.c and matmul_avx512.c compile it. matmul.c is the canonical form.
- * Bound: memory for few rows (each panel byte is read once for up to SIMD_TOKENS rows), then multiply-add.
- * A tile of P panels and T rows keeps its P*T sums in registers: enough independent chains to hide the fma's latency. */
+/* Private: matmul over sixteen lanes; matmul_avx2.c and matmul_avx512.c compile it. matmul.c is the
+ * canonical form. Bound: memory for few rows (each panel byte is read once for up to SIMD_TOKENS rows),
+ * then multiply-add. A tile of P panels and T rows keeps its P*T sums in registers: enough independent
+ * chains to hide the fma's latency. */
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 
@@ -16,7 +17,8 @@ INLINE void tile_f32(const struct tile *a, v16 *sum, const int P, const int T)
 {
 	for (uint32_t k = 0; k < a->columns; k++) {
 		UNROLL for (int p = 0; p < P; p++) {
-			v16 w = v16_load((const float *)(const void *)(a->panel + (size_t)p * a->panel_bytes) + 16 * (size_t)k);
+			v16 w = v16_load((const float *)(const void *)(a->panel + (size_t)p *
+			                                               a->panel_bytes) + 16 * (size_t)k);
 			UNROLL for (int t = 0; t < T; t++)
 				sum[p * T + t] = v16_fma(w, v16_set1(a->x[t][k]), sum[p * T + t]);
 		}
@@ -68,7 +70,8 @@ INLINE void tile_fp8(const struct tile *a, v16 *total, const int P, const int T)
 INLINE void tile_run(const enum kernel_format format, const int P, const int T, const struct kernel_matrix *w,
                      uint32_t panel, const struct kernel_rows *x, uint32_t row, float *out, size_t out_stride)
 {
-	struct tile a = { w->panel + (size_t)panel * w->panel_bytes, w->panel_bytes, { 0 }, w->columns, NULL };
+	struct tile a = { w->panel + (size_t)panel * w->panel_bytes, w->panel_bytes, { 0 }, w->columns,
+		NULL };
 	v16 sum[SIMD_TOKENS * 4];
 	UNROLL for (int t = 0; t < T; t++) {
 		uint32_t i = row + (uint32_t)t;
@@ -88,7 +91,8 @@ INLINE void tile_run(const enum kernel_format format, const int P, const int T, 
 	UNROLL for (int p = 0; p < P; p++) {
 		uint32_t first = (panel + (uint32_t)p) * KERNEL_PANEL;
 		UNROLL for (int t = 0; t < T; t++)
-			v16_store_n(out + (row + (uint32_t)t) * out_stride + first, sum[p * T + t], w->rows - first);
+			v16_store_n(out + (row + (uint32_t)t) * out_stride + first, sum[p * T + t],
+			            w->rows - first);
 	}
 }
 
@@ -100,7 +104,8 @@ INLINE uint32_t tile_rows(uint32_t left)
 }
 
 /* All rows for P panels that share a scale row; P is 4 only for at most 4 rows. */
-INLINE void tile_column(const enum kernel_format format, const int P, const struct kernel_matrix *w, uint32_t panel,
+INLINE void tile_column(const enum kernel_format format, const int P, const struct kernel_matrix *w,
+                        uint32_t panel,
                         const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	for (uint32_t row = 0; row < x->count;) {
@@ -131,7 +136,8 @@ INLINE uint32_t tile_panels(uint32_t rows)
 	return rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 
-INLINE void matmul_run(const enum kernel_format format, const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+INLINE void matmul_run(const enum kernel_format format, const struct kernel_matrix *w, uint32_t panel,
+                       uint32_t panels,
                        const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	uint32_t end = panel + panels, group = tile_panels(x->count);
@@ -147,19 +153,22 @@ INLINE void matmul_run(const enum kernel_format format, const struct kernel_matr
 	}
 }
 
-void SIMD_NAME(matmul_f32)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void SIMD_NAME(matmul_f32)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                           const struct kernel_rows *x,
                            float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_F32, w, panel, panels, x, out, out_stride);
 }
 
-void SIMD_NAME(matmul_bf16)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void SIMD_NAME(matmul_bf16)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                            const struct kernel_rows *x,
                             float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_BF16, w, panel, panels, x, out, out_stride);
 }
 
-void SIMD_NAME(matmul_fp8)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, const struct kernel_rows *x,
+void SIMD_NAME(matmul_fp8)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+                           const struct kernel_rows *x,
                            float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_FP8, w, panel, panels, x, out, out_stride);

@@ -20,7 +20,8 @@ static size_t scale_count(const struct kernel_matrix *w)
 	       ((w->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK);
 }
 
-int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows, uint32_t columns, struct err *e)
+int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
+                        uint32_t columns, struct err *e)
 {
 	size_t k = format == KERNEL_BF16 ? (size_t)columns + (columns & 1) : columns, align = 64;
 	*w = (struct kernel_matrix){ .format = format, .rows = rows, .columns = columns };
@@ -50,7 +51,8 @@ void kernel_matrix_free(struct kernel_matrix *w)
 
 uint64_t kernel_matrix_bytes(const struct kernel_matrix *w)
 {
-	return (uint64_t)kernel_panels(w) * w->panel_bytes + (w->format == KERNEL_FP8 ? scale_count(w) * 4 : 0);
+	return (uint64_t)kernel_panels(w) * w->panel_bytes + (w->format == KERNEL_FP8 ? scale_count(w) *
+	                                                      4 : 0);
 }
 
 /* Where value (row, k) lies. */

@@ -54,7 +54,8 @@ static void weigh(const struct kernel_gate *g, const float *p, const uint16_t *i
 		weight[i] = normalise ? p[id[i]] / (sum + 1e-20f) : p[id[i]] * factor;
 }
 
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens, uint16_t *expert, float *weight)
+void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens, uint16_t *expert,
+                    float *weight)
 {
 	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS];
 	check(g->kind == KERNEL_GATE_SOFTMAX && g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);

@@ -1,5 +1,5 @@
-/* The polynomials are Taylor series on ranges that are small enough for the stated error; nothing is fused unless it
- * says fma. */
+/* The polynomials are Taylor series on ranges that are small enough for the stated error; nothing is fused
+ * unless it says fma. */
 #include "kernels/number.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* Private: row operations over sixteen lanes; rows_avx2.c and rows_avx512.c compile it. rows.c is the canonical form. */
+/* Private: row operations over sixteen lanes; rows_avx2.c and rows_avx512.c compile it. rows.c is the
+ * canonical form. */
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 
@@ -13,7 +14,9 @@ void SIMD_NAME(rmsnorm)(const float *x, const float *gain, uint32_t n, float eps
 	}
 	v16 scale = v16_set1(1.0f / sqrtf(v16_sum(sum) / (float)n + eps));
 	for (uint32_t i = 0; i < n; i += 16)
-		v16_store_n(out + i, v16_mul(v16_mul(v16_load_n(x + i, n - i), scale), v16_load_n(gain + i, n - i)), n - i);
+		v16_store_n(out + i, v16_mul(v16_mul(v16_load_n(x + i, n - i), scale), v16_load_n(gain + i,
+		                                                                                  n - i)),
+		                                                                                  n - i);
 }
 
 void SIMD_NAME(silu_mul)(float *gate, const float *up, uint32_t n)

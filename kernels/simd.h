@@ -1,5 +1,6 @@
-/* Private: sixteen f32 lanes, one AVX-512 register or two of AVX2. Twins are written once over this vocabulary and compiled
- * twice; each operation is the same IEEE operation on each lane, so both give the same bits. */
+/* Private: sixteen f32 lanes, one AVX-512 register or two of AVX2. Twins are written once over this
+ * vocabulary and compiled twice; each operation is the same IEEE operation on each lane, so both give the
+ * same bits. */
 #ifndef KERNELS_SIMD_H
 #define KERNELS_SIMD_H
 
@@ -53,7 +54,8 @@ INLINE v16 v16_round(v16 a)
 /* p * 2^k by adding to the exponent; k holds integers. */
 INLINE v16 v16_scale2(v16 p, v16 k)
 {
-	return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_cvtps_epi32(k), 23)));
+	return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p),
+	                                            _mm512_slli_epi32(_mm512_cvtps_epi32(k), 23)));
 }
 
 /* a where x >= y, else 0 */
@@ -69,10 +71,15 @@ INLINE __m256 v16_fold(v16 a)
 }
 
 /* Low and high halves of 16 pairs of bf16. */
-INLINE v16 v16_bf16_even(const void *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
+INLINE v16 v16_bf16_even(const void *p)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+
 INLINE v16 v16_bf16_odd(const void *p)
 {
-	return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000u)));
+	return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p),
+	                                            _mm512_set1_epi32((int)0xffff0000u)));
 }
 
 /* Sixteen E4M3 in units of 2^-8: as f16 with the same exponent field, whose bias is 8 larger. */
@@ -119,8 +126,8 @@ INLINE __m256i v16_lanes(uint32_t n)
 
 INLINE v16 v16_load_n(const float *p, uint32_t n)
 {
-	return v16_of(_mm256_maskload_ps(p, v16_lanes(n)), n > 8 ? _mm256_maskload_ps(p + 8, v16_lanes(n - 8)) :
-	                                                           _mm256_setzero_ps());
+	__m256 hi = n > 8 ? _mm256_maskload_ps(p + 8, v16_lanes(n - 8)) : _mm256_setzero_ps();
+	return v16_of(_mm256_maskload_ps(p, v16_lanes(n)), hi);
 }
 
 INLINE void v16_store_n(float *p, v16 a, uint32_t n)
@@ -138,7 +145,8 @@ INLINE v16 v16_round(v16 a)
 
 INLINE __m256 v8_scale2(__m256 p, __m256 k)
 {
-	return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_cvtps_epi32(k), 23)));
+	return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p),
+	                                            _mm256_slli_epi32(_mm256_cvtps_epi32(k), 23)));
 }
 
 INLINE v16 v16_scale2(v16 p, v16 k) { return v16_of(v8_scale2(p.lo, k.lo), v8_scale2(p.hi, k.hi)); }
@@ -158,10 +166,15 @@ INLINE __m256 v8_bf16_even(const void *p)
 
 INLINE __m256 v8_bf16_odd(const void *p)
 {
-	return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p), _mm256_set1_epi32((int)0xffff0000u)));
+	return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p),
+	                                            _mm256_set1_epi32((int)0xffff0000u)));
 }
 
-INLINE v16 v16_bf16_even(const void *p) { return v16_of(v8_bf16_even(p), v8_bf16_even((const char *)p + 32)); }
+INLINE v16 v16_bf16_even(const void *p)
+{
+	return v16_of(v8_bf16_even(p), v8_bf16_even((const char *)p + 32));
+}
+
 INLINE v16 v16_bf16_odd(const void *p) { return v16_of(v8_bf16_odd(p), v8_bf16_odd((const char *)p + 32)); }
 
 INLINE v16 v16_e4m3(const void *p)
@@ -170,7 +183,8 @@ INLINE v16 v16_e4m3(const void *p)
 	__m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
 	__m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
 	__m256i half = _mm256_or_si256(sign, rest);
-	return v16_of(_mm256_cvtph_ps(_mm256_castsi256_si128(half)), _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)));
+	return v16_of(_mm256_cvtph_ps(_mm256_castsi256_si128(half)),
+	              _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)));
 }
 
 #endif
@@ -184,7 +198,8 @@ INLINE float v16_sum(v16 a)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain form does. */
+/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain form
+ * does. */
 INLINE v16 v16_exp(v16 x)
 {
 	x = v16_min(v16_max(x, v16_set1(-88.3f)), v16_set1(88.0f));

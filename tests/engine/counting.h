@@ -1,4 +1,5 @@
-/* The test binary's own malloc: counts calls and can fill fresh memory with NaN. Not under sanitizers, which bring theirs. */
+/* The test binary's own malloc: counts calls and can fill fresh memory with NaN. Not under sanitizers,
+ * which bring theirs. */
 #ifndef TESTS_ENGINE_COUNTING_H
 #define TESTS_ENGINE_COUNTING_H
 

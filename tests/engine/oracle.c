@@ -39,7 +39,8 @@ static void experts_open(struct oracle *o, struct source *s, struct engine_tenso
 	o->moe_layers = (uint32_t)json_array_size(layers);
 	for (uint32_t i = 0; i < o->moe_layers; i++) {
 		char name[64];
-		snprintf(name, sizeof name, "moe.%d.expert_ids", (int)json_integer_value(json_array_get(layers, i)));
+		snprintf(name, sizeof name, "moe.%d.expert_ids",
+		         (int)json_integer_value(json_array_get(layers, i)));
 		int32_t *ids = bytes_of(s, t, name, ENGINE_I32);
 		size_t n = engine_tensors_find(t, name)->bytes;
 		o->top_k = (uint32_t)engine_tensors_find(t, name)->shape[2];
@@ -63,7 +64,9 @@ void oracle_open(struct oracle *o, const char *name)
 	o->batch = number(j, "batch"), o->length = number(j, "seq_len"), o->vocab = number(j, "vocab_size");
 	o->prefix = number(j, "prefix_len"), o->greedy_count = number(j, "greedy_len");
 	memory_init(&m);
-	cr_assert_eq(source_read_file(s, "expected.safetensors", MIB(64), memory_add(&m, "model.safetensors"), &e), 0);
+	cr_assert_eq(source_read_file(s, "expected.safetensors", MIB(64), memory_add(&m,
+	                                                                             "model.safetensors"),
+	                                                                             &e), 0);
 	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
 	o->input = bytes_of(&m.source, t, "input_ids", ENGINE_I32);
 	o->logits = bytes_of(&m.source, t, "logits", ENGINE_F64);

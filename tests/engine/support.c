@@ -26,7 +26,8 @@ static int memory_size(struct source *s, const char *name, uint64_t *bytes, stru
 	return 0;
 }
 
-static int memory_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len, struct err *e)
+static int memory_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+                       struct err *e)
 {
 	const struct buf *b = find(s, name);
 	if (b == NULL)
@@ -79,7 +80,8 @@ void memory_load(struct memory_source *m, const char *dir)
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (source_size(s, names[i], &unused, NULL) == 0)
-			cr_assert_eq(source_read_file(s, names[i], MIB(64), memory_add(m, names[i]), &e), 0, "%s", e.text);
+			cr_assert_eq(source_read_file(s, names[i], MIB(64), memory_add(m, names[i]), &e),
+			             0, "%s", e.text);
 	}
 	source_close(s);
 }

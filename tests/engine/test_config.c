@@ -42,22 +42,29 @@ static int parse_with(const char *changes, const char *drop, struct model_config
 #define I ERR_INPUT
 
 static const struct { const char *changes, *drop; int code; const char *word; } refusals[] = {
-	{ "{\"model_type\":\"deepseek_v3\"}", NULL, U, "not available in this version: model_type deepseek_v3" },
+	{ "{\"model_type\":\"deepseek_v3\"}", NULL, U,
+	  "not available in this version: model_type deepseek_v3" },
 	{ "{\"model_type\":\"llama\"}", NULL, U, "not available in this version: model_type llama" },
 	{ "{\"model_type\":\"rwkv\"}", NULL, U, "unknown model_type \"rwkv\"" },
 	{ "{\"model_type\":7}", NULL, I, "model_type" },
 	{ "{}", "model_type", I, "model_type" },
 	{ "{\"hidden_act\":\"gelu\"}", NULL, U, "hidden_act \"gelu\"" },
-	{ "{\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4}}", NULL, U, "rope_scaling.type \"longrope\"" },
-	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}}", NULL, I, "original_max_position_embeddings" },
-	{ "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"short_factor\":[1]}}", NULL, U, "short_factor" },
+	{ "{\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4}}", NULL, U,
+	  "rope_scaling.type \"longrope\"" },
+	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}}", NULL, I,
+	  "original_max_position_embeddings" },
+	{ "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"short_factor\":[1]}}", NULL, U,
+	  "short_factor" },
 	{ "{\"rope_scaling\":\"yarn\"}", NULL, I, "rope_scaling" },
-	{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}", NULL, U, "quant_method \"gptq\"" },
+	{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}", NULL, U,
+	  "quant_method \"gptq\"" },
 	{ "{\"quantization_config\":{\"quant_method\":\"awq\"}}", NULL, U, "awq" },
 	{ "{\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", NULL, U, "mxfp4" },
-	{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64,128]}}", NULL, U, "weight_block_size" },
+	{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64,128]}}", NULL, U,
+	  "weight_block_size" },
 	{ "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", NULL, U, "weight_block_size" },
-	{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e5m2\",\"weight_block_size\":[128,128]}}", NULL, U, "e5m2" },
+	{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e5m2\",\"weight_block_size\":[128,128]}}",
+	  NULL, U, "e5m2" },
 	{ "{\"index_topk\":2048}", NULL, U, "index_topk 2048" },
 	{ "{\"vision_config\":{}}", NULL, U, "vision_config" },
 	{ "{\"attn_logit_softcapping\":50}", NULL, U, "attn_logit_softcapping" },
@@ -102,11 +109,13 @@ Test(engine_config, refuses_by_key_and_value)
 
 Test(engine_config, malformed_files_are_refused)
 {
-	static const char *const texts[] = { "", "[]", "{", "{\"model_type\":\"deepseek_v2\",\"model_type\":\"x\"}", "null" };
+	static const char *const texts[] =
+		{ "", "[]", "{", "{\"model_type\":\"deepseek_v2\",\"model_type\":\"x\"}", "null" };
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct model_config c;
 		struct err e = { 0 };
-		cr_assert_eq(model_config_parse(&c, texts[i], strlen(texts[i]), NULL, 0, &e), ERR_INPUT, "%s", texts[i]);
+		cr_assert_eq(model_config_parse(&c, texts[i], strlen(texts[i]), NULL, 0, &e), ERR_INPUT,
+		             "%s", texts[i]);
 		cr_assert_not_null(strstr(e.text, "config.json"), "%s", e.text);
 	}
 }
@@ -116,12 +125,15 @@ Test(engine_config, old_and_new_rope_spelling_agree)
 	struct model_config a, b;
 	struct err e = { 0 };
 	cr_assert_eq(parse_with("{}", NULL, &a, &e), 0, "%s", e.text);
-	cr_assert_eq(parse_with("{\"rope_theta\":null,\"rope_scaling\":null,\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":40,"
-	                        "\"rope_theta\":10000,\"mscale\":0.707,\"mscale_all_dim\":0.707,\"beta_fast\":32,\"beta_slow\":1,"
-	                        "\"original_max_position_embeddings\":16}}", NULL, &b, &e), 0, "%s", e.text);
-	cr_assert(a.rope.kind == MODEL_ROPE_YARN && b.rope.kind == a.rope.kind && b.rope.theta == a.rope.theta);
+	const char *now = "{\"rope_theta\":null,\"rope_scaling\":null,\"rope_parameters\":{\"rope_type\":\"yarn\","
+	                  "\"factor\":40,\"rope_theta\":10000,\"mscale\":0.707,\"mscale_all_dim\":0.707,"
+	                  "\"beta_fast\":32,\"beta_slow\":1,\"original_max_position_embeddings\":16}}";
+	cr_assert_eq(parse_with(now, NULL, &b, &e), 0, "%s", e.text);
+	cr_assert(a.rope.kind == MODEL_ROPE_YARN && b.rope.kind == a.rope.kind && b.rope.theta ==
+	          a.rope.theta);
 	cr_assert(b.rope.factor == a.rope.factor && b.rope.mscale_all_dim == a.rope.mscale_all_dim);
-	cr_assert(a.norm_eps == 1e-5f && a.q_rank == 28 && a.gate.groups == 4 && a.gate.groups_kept == 2 && a.gate.scaling == 16);
+	cr_assert(a.norm_eps == 1e-5f && a.q_rank == 28 && a.gate.groups == 4 && a.gate.groups_kept == 2 &&
+	          a.gate.scaling == 16);
 	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);
 }
 
@@ -133,7 +145,8 @@ Test(engine_config, generation_config_overrides_eos)
 	struct buf b = { 0 };
 	const char *generation = "{\"eos_token_id\":[5,7],\"temperature\":0.6}";
 	cr_assert_eq(json_write(o, 0, &b, &e), 0);
-	cr_assert_eq(model_config_parse(&c, b.bytes, b.len, generation, strlen(generation), &e), 0, "%s", e.text);
+	cr_assert_eq(model_config_parse(&c, b.bytes, b.len, generation, strlen(generation), &e), 0, "%s",
+	             e.text);
 	cr_assert(c.eos_count == 2 && c.eos[0] == 5 && c.eos[1] == 7 && c.bos == 0);
 	cr_assert_eq(model_config_parse(&c, b.bytes, b.len, "{", 1, &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "generation_config.json"), "%s", e.text);
@@ -144,7 +157,8 @@ Test(engine_config, generation_config_overrides_eos)
 /* Published check values. */
 Test(engine_rope, yarn_bounds_and_factors)
 {
-	struct model_rope p = { .kind = MODEL_ROPE_YARN, .size = 64, .theta = 1e4, .factor = 40, .beta_fast = 32,
+	struct model_rope p = { .kind = MODEL_ROPE_YARN, .size = 64, .theta = 1e4, .factor = 40,
+		.beta_fast = 32,
 		.beta_slow = 1, .context_original = 4096 };
 	double low, high;
 	rope_yarn_bounds(&p, &low, &high);

@@ -9,7 +9,8 @@
 
 /* Bitwise levels D0 to D3 of engine.md: logits depend on nothing but the tokens before them. */
 
-static const char *const models[] = { "demo/model", "demo/fork-travel-fp8", "tests/vectors/oracles/deepseek_v2",
+static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
+	"tests/vectors/oracles/deepseek_v2",
 	"tests/vectors/oracles/deepseek_v2_lite_bf16" };
 #define MODELS (sizeof models / sizeof models[0])
 
@@ -48,11 +49,13 @@ static float *logits_of(struct engine *m, const uint32_t *token, uint32_t n, uin
 	return out;
 }
 
-static void check_same(const struct engine *m, const float *want, const float *got, uint32_t n, const char *what)
+static void check_same(const struct engine *m, const float *want, const float *got, uint32_t n,
+                       const char *what)
 {
 	uint32_t vocab = engine_info(m)->vocab;
 	for (uint32_t i = 0; i < n; i++)
-		cr_assert_eq(memcmp(want + (size_t)i * vocab, got + (size_t)i * vocab, vocab * sizeof *want), 0,
+		cr_assert_eq(memcmp(want + (size_t)i * vocab, got + (size_t)i * vocab, vocab *
+		                    sizeof *want), 0,
 		             "%s: row %u differs", what, i);
 }
 
@@ -70,7 +73,8 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 			for (unsigned threads = k == 0 ? 2 : 1; threads <= 2; threads++) {
 				m = open_model(models[i], kernels_at(k)->name, threads);
 				for (uint32_t most = k == 0 ? 6 : 0; most < 12; most += 6) {
-					snprintf(what, sizeof what, "%s with %s, %u threads, chunks up to %u", models[i],
+					snprintf(what, sizeof what,
+					         "%s with %s, %u threads, chunks up to %u", models[i],
 					         kernels_at(k)->name, threads, most);
 					float *got = logits_of(m, token, N, most);
 					check_same(m, want, got, N, what);
@@ -125,7 +129,8 @@ static void check_schedule(struct engine *m, const char *what)
 			count = count < N - at[i] ? count : N - at[i];
 			if (count == 0)
 				continue;
-			f[n++] = (struct engine_feed){ .sequence = s[i], .token = token[i] + at[i], .count = count,
+			f[n++] = (struct engine_feed){ .sequence = s[i], .token = token[i] + at[i],
+				.count = count,
 				.logits = got[i] + (size_t)at[i] * vocab, .all = true };
 			at[i] += count;
 			left -= at[i] == N;
@@ -187,7 +192,8 @@ Test(engine_forward, decoding_allocates_nothing)
 	size_t before = counting_calls();
 	for (int i = 0; i < 300; i++)
 		cr_assert_eq(engine_forward(m, f, 1 + (size_t)i % 2, &e), 0, "%s", e.text);
-	cr_assert_eq(counting_calls() - before, 0, "%zu allocations in 300 passes", counting_calls() - before);
+	cr_assert_eq(counting_calls() - before, 0, "%zu allocations in 300 passes", counting_calls() -
+	             before);
 	engine_sequence_close(s[0]), engine_sequence_close(s[1]);
 	free(logits);
 	engine_close(m);
@@ -227,16 +233,21 @@ Test(engine_forward, bad_feeds_are_refused_and_append_nothing)
 	cr_assert_eq(engine_sequence_open(&foreign, other, 4, &e), 0);
 	cr_assert_eq(engine_sequence_open(&unused, m, 641, &e), ERR_INPUT);
 	cr_assert_eq(engine_sequence_open(&unused, m, 0, &e), ERR_INPUT);
-	struct engine_feed twice[2] = { { .sequence = s, .token = good, .count = 1 }, { .sequence = s, .token = good, .count = 1 } };
+	struct engine_feed twice[2] = { { .sequence = s, .token = good, .count = 1 },
+		{ .sequence = s, .token = good, .count = 1 } };
 	cr_assert_eq(engine_forward(m, twice, 2, &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "twice"), "%s", e.text);
-	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = bad, .count = 2 }, 1, &e), ERR_INPUT);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = bad, .count = 2 }, 1,
+	                            &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "180"), "%s", e.text);
-	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = foreign, .token = good, .count = 1 }, 1, &e),
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = foreign, .token = good, .count =
+		1 }, 1, &e),
 	             ERR_INPUT);
 	cr_assert_eq(engine_sequence_length(s), 0);
-	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 3 }, 1, &e), 0);
-	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 2 }, 1, &e), ERR_INPUT);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 3 },
+	                            1, &e), 0);
+	cr_assert_eq(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = good, .count = 2 },
+	                            1, &e), ERR_INPUT);
 	cr_assert_eq(engine_sequence_length(s), 3);
 	cr_assert_eq(engine_forward(m, NULL, 0, &e), 0);
 	engine_sequence_close(s), engine_sequence_close(foreign);

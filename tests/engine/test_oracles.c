@@ -21,19 +21,24 @@ static void check_row(struct engine *m, const struct oracle *o, uint32_t b, cons
 	struct engine_sequence *s;
 	struct err e = { 0 };
 	double worst = 0;
-	cr_assert(o->length * o->vocab <= LOGITS_MOST && o->moe_layers * o->length * o->top_k <= EXPERTS_MOST);
+	cr_assert(o->length * o->vocab <= LOGITS_MOST && o->moe_layers * o->length * o->top_k <=
+	          EXPERTS_MOST);
 	cr_assert_eq(engine_sequence_open(&s, m, o->length, &e), 0, "%s", e.text);
-	struct engine_feed f = { .sequence = s, .token = (const uint32_t *)(o->input + b * o->length), .count = o->length,
+	struct engine_feed f = { .sequence = s, .token = (const uint32_t *)(o->input + b * o->length),
+		.count = o->length,
 		.logits = logits, .all = true, .expert = expert };
 	cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);
 	for (uint32_t i = 0; i < o->length * o->vocab; i++)
-		worst = fmax(worst, fabs((double)logits[i] - o->logits[(size_t)b * o->length * o->vocab + i]));
-	cr_assert_leq(worst, 1e-4 * o->logit_std, "%s: off by %g of the logits' deviation", what, worst / o->logit_std);
+		worst = fmax(worst, fabs((double)logits[i] - o->logits[(size_t)b * o->length * o->vocab +
+			i]));
+	cr_assert_leq(worst, 1e-4 * o->logit_std, "%s: off by %g of the logits' deviation", what,
+	              worst / o->logit_std);
 	for (uint32_t l = 0; l < o->moe_layers; l++) {
 		for (uint32_t i = 0; i < o->length * o->top_k; i++)
 			cr_assert_eq(expert[l * o->length * o->top_k + i],
 			             o->expert[((size_t)l * o->batch + b) * o->length * o->top_k + i],
-			             "%s: MoE layer %u, token %u, rank %u", what, l, i / o->top_k, i % o->top_k);
+			             "%s: MoE layer %u, token %u, rank %u", what, l, i / o->top_k,
+			             i % o->top_k);
 	}
 	engine_sequence_close(s);
 }
@@ -46,7 +51,8 @@ static void check_greedy(struct engine *m, const struct oracle *o, uint32_t b, c
 	struct engine_sampling greedy = { .top_p = 1 };
 	uint32_t id;
 	cr_assert_eq(engine_sequence_open(&s, m, o->prefix + o->greedy_count, &e), 0, "%s", e.text);
-	struct engine_feed f = { .sequence = s, .token = (const uint32_t *)(o->input + b * o->length), .count = o->prefix,
+	struct engine_feed f = { .sequence = s, .token = (const uint32_t *)(o->input + b * o->length),
+		.count = o->prefix,
 		.logits = logits };
 	for (uint32_t i = 0; i < o->greedy_count; i++) {
 		cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);

@@ -41,7 +41,8 @@ static const struct { const char *row; struct engine_sampling s; unsigned kept; 
 	{ "top_k 3", { .temperature = 1, .top_p = 1, .top_k = 3 }, 1u << 1 | 1u << 3 | 1u << 2 },
 	{ "top_p below the first", { .temperature = 1, .top_p = 0.01f }, 1u << 1 },
 	{ "top_p crosses in the second", { .temperature = 1, .top_p = 0.5f }, 1u << 1 | 1u << 3 },
-	{ "min_p at a third of the best", { .temperature = 1, .top_p = 1, .min_p = 0.33f }, 1u << 1 | 1u << 3 | 1u << 2 },
+	{ "min_p at a third of the best", { .temperature = 1, .top_p = 1, .min_p = 0.33f }, 1u << 1 |
+	  1u << 3 | 1u << 2 },
 	{ "min_p above all keeps one", { .temperature = 1, .top_p = 1, .min_p = 2 }, 1u << 1 },
 	{ "cold", { .temperature = 0.01f, .top_p = 1 }, 1u << 1 | 1u << 3 },
 	{ "top_k then top_p of the rest", { .temperature = 1, .top_p = 0.5f, .top_k = 2 }, 1u << 1 },
@@ -55,7 +56,8 @@ Test(engine_sample, filters_keep_what_they_should_and_padding_never_comes)
 		histogram(&filters[i].s, 6, count, 3000);
 		for (uint32_t id = 0; id < VOCAB; id++)
 			seen |= (count[id] > 0 ? 1u : 0u) << id;
-		cr_assert_eq(seen, filters[i].kept, "%s: ids %x, expected %x", filters[i].row, seen, filters[i].kept);
+		cr_assert_eq(seen, filters[i].kept, "%s: ids %x, expected %x", filters[i].row, seen,
+		             filters[i].kept);
 	}
 }
 

@@ -40,8 +40,10 @@ static size_t samples_read(struct sample *out, size_t room)
 		json_t *o;
 		cr_assert_lt(n, room);
 		cr_assert_eq(json_read(&o, line, strlen(line), MIB(1), 32, &e), 0, "%s", e.text);
-		snprintf(out[n].name, sizeof out[n].name, "%s", json_string_value(json_object_get(o, "name")));
-		snprintf(out[n].text, sizeof out[n].text, "%s", json_string_value(json_object_get(o, "text")));
+		snprintf(out[n].name, sizeof out[n].name, "%s",
+		         json_string_value(json_object_get(o, "name")));
+		snprintf(out[n].text, sizeof out[n].text, "%s",
+		         json_string_value(json_object_get(o, "text")));
 		out[n].prompt_count = ids_of(o, "prompt_ids", out[n].prompt);
 		out[n].output_count = ids_of(o, "output_ids", out[n].output);
 		n++;
@@ -72,7 +74,8 @@ static enum engine_finish run(struct engine_session *s, struct buf *out)
 	return (enum engine_finish)r;
 }
 
-/* NULL, or what went wrong: without assertions, for it also runs on threads that the framework does not know. */
+/* NULL, or what went wrong: without assertions, for it also runs on threads that the framework does not
+ * know. */
 static const char *sample_fault(struct engine *m, const struct sample *want)
 {
 	struct engine_sampling greedy = { .top_p = 1, .tokens_max = IDS_MAX };
@@ -106,7 +109,8 @@ Test(engine_session, demo_samples_come_token_for_token)
 	for (size_t k = 0; kernels_at(k) != NULL; k++) {
 		struct engine *m = open_model(MODEL, kernels_at(k)->name, 2);
 		for (size_t i = 0; i < (k == 0 ? 2 : n); i++)
-			cr_assert_null(sample_fault(m, &sample[i]), "%s with %s: %s", sample[i].name, kernels_at(k)->name,
+			cr_assert_null(sample_fault(m, &sample[i]), "%s with %s: %s", sample[i].name,
+			               kernels_at(k)->name,
 			               sample_fault(m, &sample[i]));
 		engine_close(m);
 	}
@@ -148,7 +152,8 @@ Test(engine_session, sessions_of_several_threads_are_stepped_together_without_a_
 Test(engine_session, seeded_sampling_repeats_and_seeds_differ)
 {
 	struct engine *m = open_model(MODEL, NULL, 1);
-	struct engine_sampling hot = { .temperature = 1.3f, .top_p = 0.98f, .seed = 11, .tokens_max = 30, .ignore_eos = true };
+	struct engine_sampling hot = { .temperature = 1.3f, .top_p = 0.98f, .seed = 11, .tokens_max = 30,
+		.ignore_eos = true };
 	struct buf text[3] = { { 0 }, { 0 }, { 0 } };
 	struct err e = { 0 };
 	samples_read(sample, 16);
@@ -156,7 +161,8 @@ Test(engine_session, seeded_sampling_repeats_and_seeds_differ)
 		struct engine_session *s;
 		size_t n;
 		hot.seed = i < 2 ? 11 : 12;
-		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &hot, &e), 0, "%s", e.text);
+		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &hot,
+		                                 &e), 0, "%s", e.text);
 		cr_assert_eq(run(s, NULL), ENGINE_LENGTH);
 		const uint32_t *id = engine_session_ids(s, &n);
 		cr_assert_eq(n, 30);
@@ -192,7 +198,8 @@ Test(engine_session, stop_strings_never_come_out)
 		struct engine_session *s;
 		struct buf text = { 0 };
 		struct err e = { 0 };
-		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
+		cr_assert_eq(engine_session_open(&s, m, sample[0].prompt, sample[0].prompt_count, &greedy,
+		                                 &e), 0);
 		cr_assert_eq(run(s, &text), ENGINE_STOP);
 		buf_add_byte(&text, 0);
 		cr_assert_str_eq(text.bytes, stops[i].want, "stop \"%s\"", stops[i].stop[0]);
@@ -233,7 +240,8 @@ Test(engine_session, length_ends_an_answer_and_the_context_too)
 Test(engine_session, a_token_allocates_nothing_once_running)
 {
 	struct engine *m = open_model(MODEL, NULL, 2);
-	struct engine_sampling hot = { .temperature = 1, .top_p = 0.9f, .tokens_max = 200, .ignore_eos = true };
+	struct engine_sampling hot = { .temperature = 1, .top_p = 0.9f, .tokens_max = 200, .ignore_eos =
+		true };
 	struct engine_session *s;
 	struct err e = { 0 };
 	const char *text;
@@ -247,7 +255,8 @@ Test(engine_session, a_token_allocates_nothing_once_running)
 	size_t before = counting_calls();
 	for (int i = 0; i < 100; i++)
 		cr_assert_eq(engine_session_next(s, &text, &len, &e), ENGINE_GOING);
-	cr_assert_eq(counting_calls() - before, 0, "%zu allocations for 100 tokens", counting_calls() - before);
+	cr_assert_eq(counting_calls() - before, 0, "%zu allocations for 100 tokens", counting_calls() -
+	             before);
 	engine_session_close(s);
 	engine_close(m);
 }
@@ -259,9 +268,12 @@ Test(engine_session, facts_describe_the_model)
 	cr_assert_str_eq(f->model_type, "deepseek_v2");
 	cr_assert_str_eq(f->weights, "bf16");
 	cr_assert_str_eq(f->kernel_set, "plain");
-	cr_assert(f->vocab == 2048 && f->layers == 5 && f->hidden == 256 && f->context_max == 2048 && f->moe_layers == 4);
-	cr_assert(f->experts == 16 && f->experts_per_token == 4 && f->eos_count == 1 && f->eos[0] == 1 && f->bos == 0);
-	cr_assert(f->weight_bytes > 14000000 && f->weight_bytes < 15500000, "%llu", (unsigned long long)f->weight_bytes);
+	cr_assert(f->vocab == 2048 && f->layers == 5 && f->hidden == 256 && f->context_max == 2048 &&
+	          f->moe_layers == 4);
+	cr_assert(f->experts == 16 && f->experts_per_token == 4 && f->eos_count == 1 && f->eos[0] == 1 &&
+	          f->bos == 0);
+	cr_assert(f->weight_bytes > 14000000 && f->weight_bytes < 15500000, "%llu",
+	          (unsigned long long)f->weight_bytes);
 	engine_close(m);
 	m = open_model("demo/fork-travel-fp8", "plain", 1);
 	cr_assert_str_eq(engine_info(m)->weights, "fp8");

@@ -6,36 +6,54 @@
 
 static const struct { const char *row, *header; size_t data; int code; const char *word; } files[] = {
 	{ "good", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, 0, "" },
-	{ "padded with spaces", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}   ", 8, 0, "" },
-	{ "metadata", "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}", 3, 0, "" },
+	{ "padded with spaces", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}   ", 8,
+	  0, "" },
+	{ "metadata",
+	  "{\"__metadata__\":{\"format\":\"pt\"},"
+	  "\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}", 3, 0, "" },
 	{ "rank 0 and empty", "{\"a\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[0,2]},"
 	  "\"b\":{\"dtype\":\"F32\",\"shape\":[0,7],\"data_offsets\":[2,2]}}", 2, 0, "" },
 	{ "no tensor", "{}", 0, 0, "" },
-	{ "truncated", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, ERR_INPUT, "truncated" },
-	{ "trailing", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, ERR_INPUT, "trailing" },
+	{ "truncated", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, ERR_INPUT,
+	  "truncated" },
+	{ "trailing", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, ERR_INPUT,
+	  "trailing" },
 	{ "hole", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
 	  "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[3,5]}}", 5, ERR_INPUT, "hole" },
-	{ "hole at the start", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3, ERR_INPUT, "hole" },
+	{ "hole at the start", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3,
+	  ERR_INPUT, "hole" },
 	{ "overlap", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
 	  "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3, ERR_INPUT, "inside" },
 	{ "same bytes twice", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
 	  "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, ERR_INPUT, "inside" },
-	{ "wrong size", "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, ERR_INPUT, "need 12" },
+	{ "wrong size", "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, ERR_INPUT,
+	  "need 12" },
 	{ "duplicate name", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
 	  "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, ERR_INPUT, "" },
-	{ "duplicate field", "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "" },
-	{ "unknown field", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1, ERR_INPUT, "x" },
+	{ "duplicate field",
+	  "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT,
+	  "" },
+	{ "unknown field", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1,
+	  ERR_INPUT, "x" },
 	{ "missing field", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, ERR_INPUT, "data_offsets" },
-	{ "unknown dtype", "{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_UNSUPPORTED, "Q4" },
-	{ "overflow", "{\"a\":{\"dtype\":\"F32\",\"shape\":[281474976710656,281474976710656],\"data_offsets\":[0,8]}}", 8,
+	{ "unknown dtype", "{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+	  ERR_UNSUPPORTED, "Q4" },
+	{ "overflow",
+	  "{\"a\":{\"dtype\":\"F32\",\"shape\":[281474976710656,281474976710656],\"data_offsets\":[0,8]}}", 8,
 	  ERR_INPUT, "overflow" },
-	{ "huge integer", "{\"a\":{\"dtype\":\"U8\",\"shape\":[281474976710657],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "2^48" },
-	{ "negative", "{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "shape" },
-	{ "real", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "shape" },
-	{ "half bytes", "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, ERR_INPUT, "whole bytes" },
+	{ "huge integer", "{\"a\":{\"dtype\":\"U8\",\"shape\":[281474976710657],\"data_offsets\":[0,1]}}",
+	  1, ERR_INPUT, "2^48" },
+	{ "negative", "{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT,
+	  "shape" },
+	{ "real", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, ERR_INPUT,
+	  "shape" },
+	{ "half bytes", "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, ERR_INPUT,
+	  "whole bytes" },
 	{ "deep", "{\"a\":{\"dtype\":\"U8\",\"shape\":[[[[1]]]],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "" },
-	{ "backwards", "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[1,0]}}", 0, ERR_INPUT, "end before" },
-	{ "control byte", "{\"a\\u0001\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "control" },
+	{ "backwards", "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[1,0]}}", 0, ERR_INPUT,
+	  "end before" },
+	{ "control byte", "{\"a\\u0001\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+	  ERR_INPUT, "control" },
 	{ "nul", "{\"a\\u0000\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_INPUT, "" },
 	{ "leading space", " {}", 0, ERR_INPUT, "'{'" },
 	{ "metadata of numbers", "{\"__metadata__\":{\"n\":1}}", 0, ERR_INPUT, "n" },
@@ -82,12 +100,16 @@ Test(engine_tensors, length_prefix_is_checked)
 #define S2 "s2.safetensors"
 
 static const struct { const char *row, *index, *one, *two; int code; const char *word; } shards[] = {
-	{ "good", "{\"metadata\":{\"total_size\":2},\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S2 "\"}}", A, B, 0, "" },
-	{ "swapped", "{\"weight_map\":{\"a\":\"" S2 "\",\"b\":\"" S1 "\"}}", A, B, ERR_INPUT, "but it is in" },
+	{ "good", "{\"metadata\":{\"total_size\":2},\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S2 "\"}}",
+	  A, B, 0, "" },
+	{ "swapped", "{\"weight_map\":{\"a\":\"" S2 "\",\"b\":\"" S1 "\"}}", A, B, ERR_INPUT,
+	  "but it is in" },
 	{ "map lacks one", "{\"weight_map\":{\"a\":\"" S1 "\"}}",
-	  "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+	  "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
+	  "\"c\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
 	  B, ERR_INPUT, "tensor c" },
-	{ "shard lacks one", "{\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S2 "\",\"c\":\"" S2 "\"}}", A, B, ERR_INPUT, "lacks" },
+	{ "shard lacks one", "{\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S2 "\",\"c\":\"" S2 "\"}}", A, B,
+	  ERR_INPUT, "lacks" },
 	{ "name twice", "{\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S2 "\"}}", A, A, ERR_INPUT, "again" },
 	{ "path", "{\"weight_map\":{\"a\":\"../" S1 "\"}}", A, B, ERR_INPUT, "not the name" },
 	{ "folder", "{\"weight_map\":{\"a\":\"x/" S1 "\"}}", A, B, ERR_INPUT, "not the name" },
@@ -145,14 +167,18 @@ Test(engine_tensors, values_decode)
 	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[0,8]}}",
 	                      "\0\0\0\0\0\0\xf0\x3f", 8, 0, v, &e), 0, "%s", e.text);
 	cr_assert(v[0] == 1);
-	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "\1", 1, 0, v, &e),
+	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "\1", 1,
+	                      0, v, &e),
 	             ERR_UNSUPPORTED);
-	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", "\0\0\xc0\x7f", 4, 0, v, &e),
+	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+	                      "\0\0\xc0\x7f", 4, 0, v, &e),
 	             ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "column 1"), "%s", e.text);
-	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", "\0\0\0\0", 4, 1, v, &e),
+	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+	                      "\0\0\0\0", 4, 1, v, &e),
 	             ERR_INPUT);
-	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[1,1],\"data_offsets\":[0,1]}}", "\1", 1, 0, v, &e),
+	cr_assert_eq(read_one("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[1,1],\"data_offsets\":[0,1]}}",
+	                      "\1", 1, 0, v, &e),
 	             ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "w_scale_inv"), "%s", e.text);
 }
@@ -172,8 +198,10 @@ Test(engine_tensors, fp8_blocks_are_scaled_with_ragged_edges)
 	data[2] = 0xb8;
 	memcpy(data + ROWS * COLUMNS, scale, 16);
 	memory_init(&m);
-	blob_add(memory_add(&m, "model.safetensors"), "{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[129,130],\"data_offsets\":[0,16770]},"
-	         "\"w_scale_inv\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16770,16786]}}", data, sizeof data);
+	blob_add(memory_add(&m, "model.safetensors"),
+	         "{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[129,130],\"data_offsets\":[0,16770]},"
+	         "\"w_scale_inv\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16770,16786]}}",
+	         data, sizeof data);
 	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
 	cr_assert_eq(engine_tensors_read(t, engine_tensors_find(t, "w"), 0, ROWS, v, &e), 0, "%s", e.text);
 	cr_assert(v[0] == 0x1p-9f && v[1] == 448 && v[2] == -1);

@@ -7,17 +7,25 @@
 
 /* Opening the case with one text replaced by another of the same length in a file must fail with the word. */
 static const struct { const char *row, *file, *from, *to; int code; const char *word; } damages[] = {
-	{ "missing tensor", "model.safetensors", "layers.2.self_attn.o_proj", "layers.2.self_attn.O_proj", ERR_INPUT,
+	{ "missing tensor", "model.safetensors", "layers.2.self_attn.o_proj", "layers.2.self_attn.O_proj",
+	  ERR_INPUT,
 	  "model.layers.2.self_attn.o_proj.weight is missing" },
 	{ "unknown tensor", "model.safetensors", "model.layers.2.mlp.experts.8.up_proj.weight",
 	  "model.layers.2.mlp.experts.9.up_proj.weight", ERR_INPUT, "experts.8.up_proj.weight is missing" },
-	{ "shape", "config.json", "\"intermediate_size\": 80", "\"intermediate_size\": 79", ERR_INPUT, "must be [79, 52]" },
-	{ "vocabulary", "config.json", "\"vocab_size\": 160", "\"vocab_size\": 159", ERR_INPUT, "must be [159, 52]" },
-	{ "layers", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ERR_INPUT, "layers.3." },
-	{ "query latent", "config.json", "\"q_lora_rank\": null", "\"q_lora_rank\": 16  ", ERR_INPUT, "q_a_proj" },
-	{ "biases", "config.json", "\"attention_bias\": false", "\"attention_bias\": true ", ERR_INPUT, "bias is missing" },
-	{ "fewer experts", "config.json", "\"n_routed_experts\": 9", "\"n_routed_experts\": 8", ERR_INPUT, "[8, 52]" },
-	{ "no shared experts", "config.json", "\"n_shared_experts\": 2", "\"n_shared_experts\": 0", ERR_INPUT, "not part of" },
+	{ "shape", "config.json", "\"intermediate_size\": 80", "\"intermediate_size\": 79", ERR_INPUT,
+	  "must be [79, 52]" },
+	{ "vocabulary", "config.json", "\"vocab_size\": 160", "\"vocab_size\": 159", ERR_INPUT,
+	  "must be [159, 52]" },
+	{ "layers", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ERR_INPUT,
+	  "layers.3." },
+	{ "query latent", "config.json", "\"q_lora_rank\": null", "\"q_lora_rank\": 16  ", ERR_INPUT,
+	  "q_a_proj" },
+	{ "biases", "config.json", "\"attention_bias\": false", "\"attention_bias\": true ", ERR_INPUT,
+	  "bias is missing" },
+	{ "fewer experts", "config.json", "\"n_routed_experts\": 9", "\"n_routed_experts\": 8", ERR_INPUT,
+	  "[8, 52]" },
+	{ "no shared experts", "config.json", "\"n_shared_experts\": 2", "\"n_shared_experts\": 0",
+	  ERR_INPUT, "not part of" },
 };
 
 static int open_memory(struct memory_source *m, struct err *e)
@@ -70,13 +78,16 @@ Test(engine_weights, non_finite_values_are_reported_by_place)
 	struct err e = { 0 };
 	memory_load(&m, DIR);
 	for (size_t i = 0; i < m.count; i++) {
-		if (strcmp(m.file[i].name, "model.safetensors") == 0) { /* the last value of the last tensor */
+		/* the last value of the last tensor */
+		if (strcmp(m.file[i].name, "model.safetensors") == 0) {
 			m.file[i].bytes.bytes[m.file[i].bytes.len - 1] = 0x7f;
 			m.file[i].bytes.bytes[m.file[i].bytes.len - 2] = (char)0x80;
 		}
 	}
 	cr_assert_eq(open_memory(&m, &e), ERR_INPUT);
-	cr_assert_not_null(strstr(e.text, "tensor model.norm.weight has a non-finite value at row 0, column 51"), "%s", e.text);
+	cr_assert_not_null(strstr(e.text,
+	                          "tensor model.norm.weight has a non-finite value at row 0, column 51"),
+	                          "%s", e.text);
 	memory_free(&m);
 }
 

@@ -53,7 +53,8 @@ static const uint32_t counts[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 31 };
 #define MOST 31
 
 /* All rows, one panel range after the other; what lies outside must stay NaN. */
-static void product(const struct kernels *k, const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t step,
+static void product(const struct kernels *k, const struct kernel_matrix *w, const struct kernel_rows *x,
+                    uint32_t step,
                     float *out, size_t stride)
 {
 	for (size_t i = 0; i < x->count * stride; i++)
@@ -63,7 +64,8 @@ static void product(const struct kernels *k, const struct kernel_matrix *w, cons
 		k->matmul[w->format](w, p, n, x, out, stride);
 	}
 	for (size_t i = 0; i < x->count * stride; i++)
-		cr_assert_eq(isnan(out[i]) != 0, i % stride >= w->rows, "%s: element %zu of stride %zu", k->name, i, stride);
+		cr_assert_eq(isnan(out[i]) != 0, i % stride >= w->rows, "%s: element %zu of stride %zu",
+		             k->name, i, stride);
 }
 
 Test(kernels, matmul_sets_agree_bitwise_for_any_batch_and_partition)
@@ -73,22 +75,26 @@ Test(kernels, matmul_sets_agree_bitwise_for_any_batch_and_partition)
 	fill(x, sizeof x / sizeof x[0]);
 	for (int f = 0; f < KERNEL_FORMATS; f++) {
 		for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-			struct kernel_matrix w = random_matrix((enum kernel_format)f, shapes[s].rows, shapes[s].columns);
+			struct kernel_matrix w = random_matrix((enum kernel_format)f, shapes[s].rows,
+			                                       shapes[s].columns);
 			struct kernel_rows all = { x, 600, MOST, NULL };
 			size_t stride = w.rows + 3;
 			product(kernels_at(0), &w, &all, 100, want, stride);
 			truth_matmul(&w, &all, truth);
 			for (size_t i = 0; i < MOST * (size_t)w.rows; i++) {
 				double bound = 2e-7 * (w.columns + 1) * (f == KERNEL_FP8 ? 10 : 1);
-				cr_assert_lt(fabs((double)want[i / w.rows * stride + i % w.rows] - truth[i]), bound);
+				cr_assert_lt(fabs((double)want[i / w.rows * stride + i % w.rows] -
+				                  truth[i]), bound);
 			}
 			for (size_t k = 0; kernels_at(k) != NULL; k++) {
 				for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
 					struct kernel_rows some = { x, 600, counts[c], NULL };
 					product(kernels_at(k), &w, &some, 1 + (uint32_t)c % 5, got, stride);
 					for (size_t i = 0; i < counts[c]; i++)
-						cr_assert_eq(memcmp(got + i * stride, want + i * stride, 4 * (size_t)w.rows), 0,
-						             "%s format %d shape %zu batch %u row %zu", kernels_at(k)->name, f, s,
+						cr_assert_eq(memcmp(got + i * stride, want + i * stride,
+						                    4 * (size_t)w.rows), 0,
+						             "%s format %d shape %zu batch %u row %zu",
+						             kernels_at(k)->name, f, s,
 						             counts[c], i);
 				}
 			}
@@ -104,8 +110,10 @@ Test(kernels, matmul_picks_rows)
 	struct kernel_matrix w = random_matrix(KERNEL_BF16, 48, 64);
 	fill(x, 8 * 64);
 	for (size_t k = 0; kernels_at(k) != NULL; k++) {
-		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 8, NULL }, want, 48);
-		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 5, pick }, got, 48);
+		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 8, NULL }, want,
+		                                   48);
+		kernels_at(k)->matmul[KERNEL_BF16](&w, 0, 3, &(struct kernel_rows){ x, 64, 5, pick }, got,
+		                                   48);
 		for (size_t i = 0; i < 5; i++)
 			cr_assert_eq(memcmp(got + i * 48, want + pick[i] * 48, 48 * 4), 0);
 	}
@@ -131,7 +139,8 @@ Test(kernels, fp8_decodes_all_codes)
 		double want = exponent ? ldexp(8 + mantissa, exponent - 10) : ldexp(mantissa, -9);
 		want *= c & 0x80 ? -2 : 2;
 		for (size_t k = 0; kernels_at(k) != NULL; k++) {
-			kernels_at(k)->matmul[KERNEL_FP8](&w, 0, 1, &(struct kernel_rows){ &one, 1, 1, NULL }, out, 1);
+			kernels_at(k)->matmul[KERNEL_FP8](&w, 0, 1,
+			                                  &(struct kernel_rows){ &one, 1, 1, NULL }, out, 1);
 			cr_assert_eq((double)out[0], want, "%s: code %d", kernels_at(k)->name, c);
 		}
 		kernel_matrix_free(&w);
@@ -178,10 +187,12 @@ static const struct { uint32_t heads, latent, rope, positions; } latent_cases[] 
 Test(kernels, attn_mla_sets_agree_bitwise_and_with_truth)
 {
 	for (size_t c = 0; c < sizeof latent_cases / sizeof latent_cases[0]; c++) {
-		uint32_t heads = latent_cases[c].heads, latent = latent_cases[c].latent, rope = latent_cases[c].rope;
+		uint32_t heads = latent_cases[c].heads, latent = latent_cases[c].latent, rope =
+			latent_cases[c].rope;
 		uint32_t positions = latent_cases[c].positions, pages = (positions + 63) / 64;
 		size_t width = latent + rope, room = kernel_mla_scratch(latent, rope);
-		float *cache = malloc(4 * width * 64 * pages), *q = malloc(4 * heads * width), *scratch = malloc(4 * room);
+		float *cache = malloc(4 * width * 64 * pages), *q = malloc(4 * heads * width), *scratch =
+			malloc(4 * room);
 		float *out = malloc(2 * 4 * heads * latent);
 		double *truth = malloc(8 * heads * latent);
 		const float *page[16];
@@ -193,15 +204,18 @@ Test(kernels, attn_mla_sets_agree_bitwise_and_with_truth)
 			page[i] = cache + i * 64 * width;
 		for (size_t k = 0; kernels_at(k) != NULL; k++) {
 			float *to = out + (k > 0 ? heads * latent : 0);
-			struct kernel_mla a = { latent, rope, q, q + heads * latent, latent, rope, latent, page, positions, 0.7f,
+			struct kernel_mla a = { latent, rope, q, q + heads * latent, latent, rope, latent,
+				page, positions, 0.7f,
 				                to, scratch };
 			for (size_t i = 0; i < room; i++)
 				scratch[i] = NAN;
 			kernels_at(k)->attn_mla(&a, heads);
 			truth_attn_mla(&a, heads, truth);
 			for (size_t i = 0; i < heads * latent; i++)
-				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu", kernels_at(k)->name, c);
-			cr_assert_eq(memcmp(to, out, 4 * heads * latent), 0, "%s case %zu", kernels_at(k)->name, c);
+				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu",
+				             kernels_at(k)->name, c);
+			cr_assert_eq(memcmp(to, out, 4 * heads * latent), 0, "%s case %zu",
+			             kernels_at(k)->name, c);
 		}
 		free(cache), free(q), free(scratch), free(out), free(truth);
 	}
@@ -211,7 +225,8 @@ Test(kernels, exp_is_close_and_total)
 {
 	for (float x = -87.2f; x < 88; x += 0.0173f)
 		cr_assert_lt(fabs((double)number_exp(x) / exp((double)x) - 1), 2.5e-7, "%g", (double)x);
-	cr_assert(number_exp(0) == 1 && number_exp(-100) == 0 && number_exp(-INFINITY) == 0 && number_exp(NAN) == 0);
+	cr_assert(number_exp(0) == 1 && number_exp(-100) == 0 && number_exp(-INFINITY) == 0 &&
+	          number_exp(NAN) == 0);
 	cr_assert(number_is_finite(number_exp(1000)) && number_is_finite(number_exp(INFINITY)));
 }
 
@@ -223,7 +238,8 @@ Test(kernels, double_functions_are_close)
 		cr_assert_lt(fabs(number_cos(x) - cos(x)), 4e-16, "cos %g", x);
 		cr_assert_lt(fabs(number_exp_double(log(x)) / x - 1), 4e-15);
 	}
-	cr_assert(number_sin(0) == 0 && number_cos(0) == 1 && number_log(1) == 0 && number_exp_double(0) == 1);
+	cr_assert(number_sin(0) == 0 && number_cos(0) == 1 && number_log(1) == 0 && number_exp_double(0) ==
+	          1);
 }
 
 Test(kernels, rope_layouts_rotate_their_pairs)
@@ -239,15 +255,18 @@ Test(kernels, rope_layouts_rotate_their_pairs)
 }
 
 static const struct { const char *row; struct kernel_gate g; float score[8]; uint16_t expert[3]; } gates[] = {
-	{ "greedy", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .scaling = 1 }, { 1, 5, 2, 4, 3, 0, -1, 0 },
+	{ "greedy", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .scaling = 1 },
+	  { 1, 5, 2, 4, 3, 0, -1, 0 },
 	  { 1, 3, 4 } },
 	{ "ties to the lower id", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .scaling = 1 },
 	  { 1, 2, 2, 2, 2, 0, 0, 0 }, { 1, 2, 3 } },
-	{ "best groups by maximum", { .experts = 8, .top_k = 3, .groups = 4, .groups_kept = 2, .scaling = 16 },
+	{ "best groups by maximum", { .experts = 8, .top_k = 3, .groups = 4, .groups_kept = 2, .scaling =
+	  16 },
 	  { 4, -9, 3.5f, 3.4f, 5, -8, 0, 0 }, { 4, 0, 5 } },
 	{ "tied groups", { .experts = 8, .top_k = 3, .groups = 4, .groups_kept = 2, .scaling = 1 },
 	  { 0, 1, 2, 3, 3, 0, 3, 1 }, { 3, 4, 2 } },
-	{ "normalised", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .normalise = true, .scaling = 5 },
+	{ "normalised", { .experts = 8, .top_k = 3, .groups = 1, .groups_kept = 1, .normalise = true,
+	  .scaling = 5 },
 	  { 1, 5, 2, 4, 3, 0, -1, 0 }, { 1, 3, 4 } },
 };
 
@@ -259,7 +278,8 @@ Test(kernels, moe_gate_chooses_and_weighs)
 		float weight[3];
 		double p[8], sum = 0;
 		kernels_at(0)->moe_gate(g, gates[i].score, 1, expert, weight);
-		cr_assert_eq(memcmp(expert, gates[i].expert, sizeof expert), 0, "%s: %u %u %u", gates[i].row, expert[0],
+		cr_assert_eq(memcmp(expert, gates[i].expert, sizeof expert), 0, "%s: %u %u %u",
+		             gates[i].row, expert[0],
 		             expert[1], expert[2]);
 		truth_softmax(gates[i].score, 8, p);
 		for (int j = 0; j < 3; j++)
