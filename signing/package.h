@@ -1,0 +1,21 @@
+/* What both halves of a package agree on: see package.c for the format. */
+#ifndef SIGNING_PACKAGE_H
+#define SIGNING_PACKAGE_H
+
+#include "base/err.h"
+
+#include <archive.h>
+#include <locale.h>
+
+/* libarchive converts names by the thread's locale; UTF-8 is asked for while it works, so that names come out
+ * as they went in, whatever the program's locale is. */
+struct package_locale {
+	locale_t utf8, before;
+};
+int package_locale_enter(struct package_locale *l, struct err *e) MUST_USE;
+void package_locale_leave(struct package_locale *l);
+
+/* libarchive's last error as one of ours; what is "read" or "write". */
+int package_error(struct archive *a, const char *what, struct err *e) MUST_USE;
+
+#endif

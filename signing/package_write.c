@@ -1,0 +1,207 @@
+/* Writing a package: the same content gives the same bytes. See package.c for the format. */
+#include "base/file.h"
+#include "base/limits.h"
+#include "signing/folder.h"
+#include "signing/names.h"
+#include "signing/package.h"
+#include "signing/signing.h"
+
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK_BYTES MIB(1)
+
+/* One file to pack. */
+struct item {
+	char *name;                  /* in the package */
+	const char *below;           /* below its folder, pointing into name */
+	int dir_fd;                  /* borrowed */
+	const struct digest *signed_digest; /* or NULL */
+};
+
+struct packing {
+	struct archive *a;
+	struct item *item;
+	size_t count;
+	struct names *names;
+	struct sha256 *sha256;
+	char *block; /* [BLOCK_BYTES] */
+	int dir_fd;
+	struct folder extra;
+};
+
+static int add_item(struct packing *p, const char *prefix, const char *name, int dir_fd,
+                    const struct digest *d, struct err *e)
+{
+	if (p->count % 256 == 0) {
+		struct item *item = realloc(p->item, (p->count + 256) * sizeof *item);
+		if (!item)
+			return err_set(e, ERR_NOMEM, "out of memory for a package");
+		p->item = item;
+	}
+	char *full = NULL;
+	if (asprintf(&full, "%s%s", prefix, name) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory for a package");
+	p->item[p->count++] = (struct item){full, full + strlen(prefix), dir_fd, d};
+	return names_add(p->names, full, false, e);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct item *)a)->name, ((const struct item *)b)->name);
+}
+
+static int collect(struct packing *p, const struct signing_manifest *m, struct err *e)
+{
+	for (size_t i = 0; i < m->file_count; i++)
+		TRY(add_item(p, "", m->file[i].name, p->dir_fd, &m->file[i].digest, e));
+	TRY(add_item(p, "", SIGNING_BUNDLE, p->dir_fd, NULL, e));
+	for (size_t i = 0; i < p->extra.count; i++) {
+		const struct folder_entry *f = &p->extra.entry[i];
+		if (f->kind != FOLDER_FILE)
+			return err_set(e, ERR_INPUT, "%s: %s cannot be packed", f->name, folder_kind_name(f->kind));
+		TRY(add_item(p, SIGNING_EXTRAS "/", f->name, p->extra.fd, NULL, e));
+	}
+	qsort(p->item, p->count, sizeof *p->item, by_name);
+	return 0;
+}
+
+static int write_header(struct packing *p, const char *name, uint64_t bytes, struct err *e)
+{
+	struct archive_entry *entry = archive_entry_new();
+	if (!entry)
+		return err_set(e, ERR_NOMEM, "out of memory for a package");
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_size(entry, (la_int64_t)bytes);
+	archive_entry_set_mtime(entry, 0, 0);
+	int rc = archive_write_header(p->a, entry);
+	archive_entry_free(entry);
+	return rc == ARCHIVE_OK ? 0 : package_error(p->a, "write", e);
+}
+
+static int write_contents(struct packing *p, const struct item *x, int fd, uint64_t bytes, struct err *e)
+{
+	TRY(write_header(p, x->name, bytes, e));
+	for (uint64_t done = 0; done < bytes;) {
+		size_t len = bytes - done < BLOCK_BYTES ? (size_t)(bytes - done) : BLOCK_BYTES;
+		TRY(folder_read(fd, x->name, done, p->block, len, e));
+		sha256_add(p->sha256, p->block, len);
+		if (archive_write_data(p->a, p->block, len) != (la_ssize_t)len)
+			return package_error(p->a, "write", e);
+		done += len;
+	}
+	struct digest found = sha256_take(p->sha256);
+	if (x->signed_digest && !digest_equal(&found, x->signed_digest))
+		return err_set(e, ERR_VERIFY, "%s: not the bytes that were signed", x->name);
+	return 0;
+}
+
+static int write_item(struct packing *p, const struct item *x, struct err *e)
+{
+	int fd = -1;
+	uint64_t bytes = 0;
+	TRY(folder_file(x->dir_fd, x->below, &fd, &bytes, e));
+	int result = write_contents(p, x, fd, bytes, e);
+	close(fd);
+	return result;
+}
+
+static int write_archive(struct packing *p, int fd, struct err *e)
+{
+	p->a = archive_write_new();
+	if (!p->a)
+		return err_set(e, ERR_NOMEM, "out of memory for a package");
+	if (archive_write_set_format_pax_restricted(p->a) != ARCHIVE_OK ||
+	    archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
+	    archive_write_open_fd(p->a, fd) != ARCHIVE_OK)
+		return package_error(p->a, "write", e);
+	for (size_t i = 0; i < p->count; i++)
+		TRY(write_item(p, &p->item[i], e));
+	return archive_write_close(p->a) == ARCHIVE_OK ? 0 : package_error(p->a, "write", e);
+}
+
+/* Write to PATH.new, which only becomes PATH when it is whole and on disk. */
+static int write_file(struct packing *p, const char *path, struct err *e)
+{
+	struct package_locale locale = {.before = (locale_t)0};
+	char part[LIMIT_PATH_BYTES];
+	if (snprintf(part, sizeof part, "%s.new", path) >= (int)sizeof part)
+		return err_set(e, ERR_INPUT, "path too long: %.200s...", path);
+	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_errno(e, "create %s", part);
+	int result = package_locale_enter(&locale, e);
+	if (result == 0) {
+		result = write_archive(p, fd, e);
+		archive_write_free(p->a);
+		package_locale_leave(&locale);
+	}
+	if (result == 0 && fsync(fd) < 0)
+		result = err_errno(e, "write %s to disk", part);
+	if (close(fd) < 0 && result == 0)
+		result = err_errno(e, "write %s", part);
+	if (result == 0)
+		result = file_rename_durable(part, path, e);
+	if (result < 0)
+		unlink(part);
+	return result;
+}
+
+/* The bundle in the folder must be the one whose manifest is packed. */
+static int check_bundle(const char *dir, const struct signing_manifest *m, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf text = {0};
+	struct signing_manifest own = {.file = NULL};
+	TRY(file_join(path, dir, SIGNING_BUNDLE, e));
+	int result = file_read(path, LIMIT_MANIFEST_BYTES, &text, e);
+	if (result == 0)
+		result = signing_bundle_open(text.bytes, text.len, NULL, &own, e);
+	if (result == 0 && (own.payload.len != m->payload.len ||
+	                    memcmp(own.payload.bytes, m->payload.bytes, own.payload.len) != 0))
+		result = err_set(e, ERR_VERIFY, "%s: signs another manifest", path);
+	signing_manifest_free(&own);
+	buf_free(&text);
+	return result;
+}
+
+static int prepare(struct packing *p, const char *dir, const char *extra_dir, struct err *e)
+{
+	TRY(names_open(&p->names, e));
+	TRY(sha256_open(&p->sha256, e));
+	p->block = malloc(BLOCK_BYTES);
+	if (!p->block)
+		return err_set(e, ERR_NOMEM, "out of memory for a package");
+	p->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir_fd < 0)
+		return err_errno(e, "open folder %s", dir);
+	return extra_dir ? folder_open(&p->extra, extra_dir, NULL, 0, e) : 0;
+}
+
+int signing_package_write(const char *path, const char *dir, const struct signing_manifest *m,
+                          const char *extra_dir, struct err *e)
+{
+	struct packing p = {.dir_fd = -1, .extra = {.fd = -1}};
+	TRY(check_bundle(dir, m, e));
+	int result = prepare(&p, dir, extra_dir, e);
+	if (result == 0)
+		result = collect(&p, m, e);
+	if (result == 0)
+		result = write_file(&p, path, e);
+	for (size_t i = 0; i < p.count; i++)
+		free(p.item[i].name);
+	free(p.item);
+	free(p.block);
+	folder_close(&p.extra);
+	if (p.dir_fd >= 0)
+		close(p.dir_fd);
+	sha256_close(p.sha256);
+	names_close(p.names);
+	return result < 0 ? err_prefix(e, "package %s", path) : 0;
+}

@@ -1,0 +1,287 @@
+/* The verified source. Small files are read whole, compared and kept. Large ones are verified chunk by
+ * chunk against the signed tree, or, in a release without one, against leaves taken while the whole file
+ * was compared at its first use. Bytes are hashed where they will be used from: in the caller's memory, or
+ * in the copy that is handed out. */
+#include "base/source.h"
+#include "signing/folder.h"
+#include "signing/hash.h"
+#include "signing/load.h"
+#include "signing/statement.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLOTS 4 /* chunks kept: readers at the borders of neighbouring ranges want the same one */
+
+/* What is known of one file after its first use. */
+struct opened {
+	bool ready;
+	int fd;          /* of a large file, kept open */
+	uint64_t bytes;
+	uint8_t *whole;  /* a small file's verified bytes */
+};
+
+struct slot {
+	uint8_t *bytes; /* NULL: empty */
+	size_t file, len;
+	uint64_t chunk, used;
+};
+
+struct verified {
+	struct source source;
+	const struct signing_manifest *m;
+	struct signing_manifest shadow; /* holds the leaves */
+	int dir_fd;
+	char *label;
+	struct opened *opened; /* [m->file_count] */
+	struct slot slot[SLOTS];
+	uint64_t uses;
+	pthread_mutex_t lock;  /* opened, shadow leaves, slots */
+};
+
+static int mismatch(const struct verified *v, size_t file, uint64_t chunk, struct err *e)
+{
+	return err_set(e, ERR_VERIFY, "%s/%s: chunk %llu (bytes from %llu) is not what was signed", v->label,
+	               v->m->file[file].name, (unsigned long long)chunk,
+	               (unsigned long long)(chunk * SIGNING_CHUNK_BYTES));
+}
+
+static int open_small(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+{
+	const struct signing_file *f = &v->m->file[file];
+	uint8_t *whole = malloc((size_t)bytes + 1);
+	if (!whole)
+		return err_set(e, ERR_NOMEM, "out of memory for %s", f->name);
+	int result = folder_read(fd, f->name, 0, whole, (size_t)bytes, e);
+	struct digest found = digest_of(whole, result == 0 ? (size_t)bytes : 0);
+	if (result == 0 && !digest_equal(&found, &f->digest))
+		result = err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+	if (result < 0) {
+		free(whole);
+		return result;
+	}
+	v->opened[file].whole = whole;
+	return 0;
+}
+
+/* A large file without a signed tree: compare it whole once and keep its leaves. */
+static int take_leaves(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+{
+	struct signing_file *f = &v->shadow.file[file];
+	struct hash_job job = {.fd = fd, .name = f->name, .bytes = bytes, .want_leaves = true};
+	TRY(hash_file(&job, e));
+	f->leaf = job.leaf;
+	f->chunk_count = job.leaves;
+	if (digest_equal(&job.digest, &f->digest))
+		return 0;
+	return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+}
+
+static int open_large(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+{
+	const struct signing_file *f = &v->shadow.file[file];
+	if (f->has_bytes && bytes != f->bytes)
+		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed", v->label, f->name,
+		               (unsigned long long)bytes, (unsigned long long)f->bytes);
+	if (!f->leaf)
+		TRY(take_leaves(v, file, fd, bytes, e));
+	return 0;
+}
+
+/* Called with the lock held. A failed file stays not ready and is tried again at its next use. */
+static int open_file(struct verified *v, size_t file, struct err *e)
+{
+	struct opened *o = &v->opened[file];
+	const char *name = v->m->file[file].name;
+	uint64_t bytes = 0;
+	int fd = -1;
+	if (o->ready)
+		return 0;
+	int result = folder_file(v->dir_fd, name, &fd, &bytes, e);
+	if (result < 0)
+		return result == ERR_IO || result == ERR_NOMEM
+			? result : err_set(e, ERR_VERIFY, "%s/%s: missing or not a regular file", v->label, name);
+	bool small = bytes < SIGNING_CHUNK_BYTES;
+	if (v->m->file[file].has_chunks || !small)
+		result = open_large(v, file, fd, bytes, e);
+	else
+		result = open_small(v, file, fd, bytes, e);
+	if (result < 0 || small)
+		close(fd);
+	if (result < 0)
+		return result;
+	o->fd = small ? -1 : fd;
+	o->bytes = bytes;
+	o->ready = true;
+	return 0;
+}
+
+static int find(struct verified *v, const char *name, size_t *file, struct err *e)
+{
+	ptrdiff_t at = statement_find(v->m, name);
+	if (at < 0)
+		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest", v->label, name);
+	*file = (size_t)at;
+	pthread_mutex_lock(&v->lock);
+	int result = open_file(v, *file, e);
+	pthread_mutex_unlock(&v->lock);
+	return result;
+}
+
+static int read_chunk(struct verified *v, size_t file, uint64_t chunk, uint8_t *out, size_t len,
+                      struct err *e)
+{
+	const struct opened *o = &v->opened[file];
+	TRY(folder_read(o->fd, v->m->file[file].name, chunk * SIGNING_CHUNK_BYTES, out, len, e));
+	struct digest leaf = digest_tagged(0, out, len, NULL, 0);
+	return digest_equal(&leaf, &v->shadow.file[file].leaf[chunk]) ? 0 : mismatch(v, file, chunk, e);
+}
+
+/* The slot that holds the chunk, filled if need be; called with the lock held. NULL with e and *result
+ * set. */
+static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, size_t len, int *result,
+                               struct err *e)
+{
+	struct slot *oldest = &v->slot[0];
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *s = &v->slot[i];
+		if (s->bytes && s->used && s->file == file && s->chunk == chunk) {
+			s->used = ++v->uses;
+			return s;
+		}
+		if (s->used < oldest->used)
+			oldest = s;
+	}
+	if (!oldest->bytes)
+		oldest->bytes = malloc(SIGNING_CHUNK_BYTES);
+	oldest->used = 0;
+	*result = oldest->bytes ? read_chunk(v, file, chunk, oldest->bytes, len, e)
+	                        : err_set(e, ERR_NOMEM, "out of memory for a chunk");
+	if (*result < 0)
+		return NULL;
+	oldest->file = file;
+	oldest->chunk = chunk;
+	oldest->len = len;
+	oldest->used = ++v->uses;
+	return oldest;
+}
+
+static int copy_part(struct verified *v, size_t file, uint64_t chunk, size_t chunk_len, size_t from,
+                     uint8_t *out,
+                     size_t len, struct err *e)
+{
+	int result = 0;
+	pthread_mutex_lock(&v->lock);
+	const struct slot *s = hold(v, file, chunk, chunk_len, &result, e);
+	if (s)
+		memcpy(out, s->bytes + from, len);
+	pthread_mutex_unlock(&v->lock);
+	return result;
+}
+
+static int read_large(struct verified *v, size_t file, uint64_t offset, uint8_t *out, size_t len,
+                      struct err *e)
+{
+	uint64_t bytes = v->opened[file].bytes;
+	while (len) {
+		uint64_t chunk = offset / SIGNING_CHUNK_BYTES, begin = chunk * SIGNING_CHUNK_BYTES;
+		size_t chunk_len = bytes - begin < SIGNING_CHUNK_BYTES ? (size_t)(bytes - begin) : SIGNING_CHUNK_BYTES;
+		size_t from = (size_t)(offset - begin), part = chunk_len - from < len ? chunk_len - from : len;
+		if (part == chunk_len)
+			TRY(read_chunk(v, file, chunk, out, chunk_len, e));
+		else
+			TRY(copy_part(v, file, chunk, chunk_len, from, out, part, e));
+		offset += part;
+		out += part;
+		len -= part;
+	}
+	return 0;
+}
+
+static int verified_size(struct source *s, const char *name, uint64_t *bytes, struct err *e)
+{
+	struct verified *v = (struct verified *)s;
+	size_t file;
+	TRY(find(v, name, &file, e));
+	*bytes = v->opened[file].bytes;
+	return 0;
+}
+
+static int verified_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+                         struct err *e)
+{
+	struct verified *v = (struct verified *)s;
+	size_t file;
+	TRY(find(v, name, &file, e));
+	const struct opened *o = &v->opened[file];
+	if (offset > o->bytes || len > o->bytes - offset)
+		return err_set(e, ERR_INPUT, "%s/%s: ends before byte %llu", v->label, name,
+		               (unsigned long long)offset + len);
+	if (!o->whole)
+		return read_large(v, file, offset, out, len, e);
+	if (len)
+		memcpy(out, o->whole + offset, len);
+	return 0;
+}
+
+static const char *verified_name(struct source *s, size_t i)
+{
+	const struct verified *v = (struct verified *)s;
+	return i < v->m->file_count ? v->m->file[i].name : NULL;
+}
+
+static void verified_close(struct source *s)
+{
+	struct verified *v = (struct verified *)s;
+	for (size_t i = 0; v->opened && i < v->m->file_count; i++) {
+		free(v->opened[i].whole);
+		if (v->opened[i].ready && v->opened[i].fd >= 0)
+			close(v->opened[i].fd);
+	}
+	for (size_t i = 0; i < SLOTS; i++)
+		free(v->slot[i].bytes);
+	if (v->dir_fd >= 0)
+		close(v->dir_fd);
+	manifest_shadow_free(&v->shadow);
+	pthread_mutex_destroy(&v->lock);
+	free(v->opened);
+	free(v->label);
+	free(v);
+}
+
+static const struct source_ops verified_ops = {verified_size, verified_read, verified_name, verified_close};
+
+static int fill(struct verified *v, const char *dir, struct err *e)
+{
+	v->label = strdup(dir);
+	v->opened = calloc(v->m->file_count + 1, sizeof *v->opened);
+	if (!v->label || !v->opened)
+		return err_set(e, ERR_NOMEM, "out of memory for a source");
+	v->source = (struct source){&verified_ops, v->label, true};
+	v->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (v->dir_fd < 0)
+		return err_errno(e, "open folder %s", dir);
+	TRY(manifest_shadow(&v->shadow, v->m, e));
+	int result = manifest_load_chunks(&v->shadow, v->dir_fd, e);
+	return result < 0 ? err_prefix(e, "%s", dir) : 0;
+}
+
+int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir, struct err *e)
+{
+	struct verified *v = calloc(1, sizeof *v);
+	if (!v)
+		return err_set(e, ERR_NOMEM, "out of memory for a source");
+	v->m = m;
+	v->dir_fd = -1;
+	pthread_mutex_init(&v->lock, NULL);
+	int result = fill(v, dir, e);
+	if (result < 0) {
+		verified_close(&v->source);
+		return result;
+	}
+	*out = &v->source;
+	return 0;
+}
