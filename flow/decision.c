@@ -52,11 +52,11 @@ static json_t *range(uint64_t from, uint64_t to)
 }
 
 /* Ranges of [0, released) that were handed out as they were: what the findings leave. */
-static json_t *emitted_ranges(const struct filter_record *r, bool shadow)
+static json_t *emitted_ranges(const struct filter_record *r)
 {
 	json_t *list = json_array();
 	uint64_t at = 0;
-	for (size_t i = 0; i < r->findings && !shadow; i++) {
+	for (size_t i = 0; i < r->findings && !r->shadow; i++) {
 		if (r->finding[i].action <= FILTER_NOTICE)
 			continue;
 		json_array_append_new(list, range(at, r->finding[i].start));
@@ -86,7 +86,7 @@ json_t *flow_scan_json(const char *phase, size_t index, const struct filter_reco
 	json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "phase", phase, "index",
 			      (json_int_t)index, "seen", (json_int_t)r->seen, "seen_digest",
 			      flow_json_digest(&r->seen_digest), "scanned", json_array(), "emitted",
-			      emitted_ranges(r, false), "emitted_bytes",
+			      emitted_ranges(r), "emitted_bytes",
 			      (json_int_t)r->emitted_bytes, "emitted_digest",
 			      flow_json_digest(&r->emitted_digest), "withheld", withheld_ranges(r));
 	if (!o)
