@@ -17,7 +17,7 @@
 #define JINJA_NODES_MAX 100000u       /* of one template */
 #define JINJA_STEPS_MAX 10000000u     /* of one rendering */
 #define JINJA_STRING_BYTES MIB(16)    /* one string, and the output */
-#define JINJA_MEMORY_BYTES MIB(512)   /* all values of one rendering */
+#define JINJA_MEMORY_BYTES MIB(256)   /* all values of one rendering */
 #define JINJA_TREE_DEPTH 200          /* a node above its deepest leaf */
 #define JINJA_NESTING 100             /* brackets and blocks while parsing */
 #define JINJA_EVAL_DEPTH 1500         /* nodes being evaluated, macros included */
@@ -262,6 +262,7 @@ struct jinja_variable {
 struct jinja_frame {
 	struct jinja_frame *outer;
 	struct jinja_variable *first;
+	bool captured; /* a macro was defined here or further in: it may be needed later */
 };
 struct jinja_loop {
 	struct jinja_list *items;
@@ -285,6 +286,7 @@ struct jinja {
 	int64_t now_us;
 	struct jinja_out *out;
 	struct jinja_frame *frame;
+	struct jinja_variable *unused; /* of frames that are gone, to use again */
 	enum jinja_flow flow;
 };
 

@@ -91,6 +91,10 @@ static int make_range(struct jinja *j, const struct jinja_arguments *a, struct j
 		return 0;
 	if (__builtin_sub_overflow(second, first, &span) || span / step >= JINJA_RANGE_MAX)
 		return jinja_fail(j, "range is longer than %d", JINJA_RANGE_MAX);
+	out->list->room = (size_t)(span / step) + 1;
+	out->list->at = jinja_alloc(j, out->list->room, sizeof *out->list->at);
+	if (!out->list->at)
+		return jinja_no_memory(j);
 	for (int64_t i = first; step > 0 ? i < second : i > second;) {
 		TRY(jinja_charge(j, 1));
 		TRY(jinja_list_add(j, out->list, jinja_int(i, false)));

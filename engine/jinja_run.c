@@ -65,6 +65,19 @@ static int push_frame(struct jinja *j, struct jinja_frame *outer)
 	return 0;
 }
 
+/* Leave the innermost frame. Loops make one for each turn, so its memory is used again. */
+static void pop_frame(struct jinja *j, struct jinja_frame *outer)
+{
+	struct jinja_frame *f = j->frame;
+	while (f->first && !f->captured) {
+		struct jinja_variable *x = f->first;
+		f->first = x->next;
+		x->next = j->unused;
+		j->unused = x;
+	}
+	j->frame = outer;
+}
+
 int jinja_set(struct jinja *j, const char *name, struct jinja_value v)
 {
 	uint64_t steps = 0;
@@ -73,8 +86,10 @@ int jinja_set(struct jinja *j, const char *name, struct jinja_value v)
 		steps++;
 	TRY(jinja_charge(j, steps / 8));
 	if (!x) {
-		x = jinja_alloc(j, 1, sizeof *x);
-		if (!x)
+		x = j->unused;
+		if (x)
+			j->unused = x->next;
+		else if (!(x = jinja_alloc(j, 1, sizeof *x)))
 			return jinja_no_memory(j);
 		x->name = name;
 		x->next = j->frame->first;
@@ -182,19 +197,28 @@ static int select_items(struct jinja *j, const struct jinja_node *n, struct jinj
 	return 0;
 }
 
-static int run_turn(struct jinja *j, const struct jinja_node *n, struct jinja_loop *loop)
+static int run_turn(struct jinja *j, const struct jinja_node *n, struct jinja_loop *loop,
+                    struct jinja_frame **frame)
 {
-	TRY(push_frame(j, j->frame));
+	struct jinja_frame *outer = j->frame;
+	TRY(jinja_charge(j, 1));
+	if (*frame && !(*frame)->captured)
+		j->frame = *frame;
+	else
+		TRY(push_frame(j, outer));
+	*frame = j->frame;
 	TRY(jinja_set(j, "loop", (struct jinja_value){ .kind = J_LOOP, .loop = loop }));
 	TRY(jinja_assign(j, n->a, &loop->items->at[loop->index]));
-	return jinja_run(j, n->list);
+	TRY(jinja_run(j, n->list));
+	pop_frame(j, outer);
+	return 0;
 }
 
 static int run_for(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value over;
 	struct jinja_list *items;
-	struct jinja_frame *outer = j->frame;
+	struct jinja_frame *outer = j->frame, *turn = NULL;
 	TRY(jinja_eval(j, n->b, &over));
 	TRY(jinja_items(j, &over, &items));
 	TRY(select_items(j, n, &items));
@@ -203,8 +227,7 @@ static int run_for(struct jinja *j, const struct jinja_node *n)
 		return jinja_no_memory(j);
 	loop->items = items;
 	for (; loop->index < items->count && j->flow != JINJA_BREAK; loop->index++) {
-		TRY(run_turn(j, n, loop));
-		j->frame = outer;
+		TRY(run_turn(j, n, loop, &turn));
 		if (j->flow == JINJA_CONTINUE)
 			j->flow = JINJA_ON;
 	}
@@ -282,6 +305,8 @@ static int make_macro(struct jinja *j, const struct jinja_node *n, const char *n
 	if (!m)
 		return jinja_no_memory(j);
 	*m = (struct jinja_macro){ name, n->list, n->list2, j->frame };
+	for (struct jinja_frame *f = j->frame; f && !f->captured; f = f->outer)
+		f->captured = true;
 	*out = (struct jinja_value){ .kind = J_MACRO, .macro = m };
 	return 0;
 }

@@ -318,6 +318,8 @@ static int parse_body(struct jinja_parser *p, const char *const *ends, struct ji
 		return jinja_fail(p->j, "the template nests deeper than %d", JINJA_NESTING);
 	for (;; last = &(*last)->next) {
 		if (jinja_now(p)->kind == T_END) {
+			while (ends && ends[1]) /* the last one closes the statement */
+				ends++;
 			if (ends)
 				return jinja_parse_fail(p, *ends);
 			break;

@@ -44,7 +44,8 @@ int onig_open(struct onig **out, const char *pattern, size_t len, struct err *e)
 	struct buf here = { 0 };
 	int rc = onig_translate(pattern, len, &here, e);
 	if (rc == 0)
-		rc = compile(out, here.bytes ? here.bytes : "", here.len, PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, e);
+		rc = compile(out, here.bytes ? here.bytes : "", here.len,
+		             PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, e);
 	buf_free(&here);
 	return rc;
 }

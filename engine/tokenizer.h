@@ -55,7 +55,8 @@ struct added {
 	struct span content;
 	uint32_t id;
 	bool special, normalized, lstrip, rstrip, single_word;
-	bool blank;           /* only white space and not special: no control token, found in data too */
+	bool blank;   /* only white space and not special: found in data too */
+	bool control; /* merging never makes it: special, or longer than a character and not blank */
 };
 struct trie;                  /* leftmost-longest over the contents of one kind */
 struct found { size_t begin, end; uint32_t id; };

@@ -78,6 +78,12 @@ static bool blank(const char *s, size_t len)
 	return len > 0;
 }
 
+static bool one_character(const char *s, size_t len)
+{
+	uint32_t cp;
+	return text_utf8_decode(s, len, &cp) == (int)len;
+}
+
 static bool flag(const json_t *j, const char *name, bool otherwise)
 {
 	const json_t *v = json_object_get(j, name);
@@ -108,6 +114,7 @@ int added_open(struct engine_tokenizer *t, const json_t *list, struct err *e)
 		if (!a->content.bytes)
 			return err_set(e, ERR_NOMEM, "out of memory for the added tokens");
 		a->blank = !a->special && blank(content, a->content.len);
+		a->control = a->special || (!a->blank && !one_character(content, a->content.len));
 		TRY(vocab_add(&t->vocab, a->content, a->id, e));
 		t->added_of[a->id] = (uint32_t)t->added_count++;
 	}
@@ -158,7 +165,7 @@ void added_close(struct engine_tokenizer *t)
 
 bool added_is_control(const struct engine_tokenizer *t, uint32_t id)
 {
-	return id < t->vocab.ids && t->added_of[id] != TOKENIZER_NONE && !t->added[t->added_of[id]].blank;
+	return id < t->vocab.ids && t->added_of[id] != TOKENIZER_NONE && t->added[t->added_of[id]].control;
 }
 
 /* The longest token at text[at..len), or NULL. */

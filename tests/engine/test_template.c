@@ -49,3 +49,192 @@ Test(template, conversations_render_exactly)
 	json_decref(cases);
 	buf_free(&b);
 }
+
+/* ---- a table of templates ------------------------------------------------------------------------- */
+
+static const char variables[] =
+	"{\"m\":[{\"role\":\"user\",\"content\":\"Hi <there>\\n\"},"
+	"{\"role\":\"assistant\",\"content\":null,\"n\":1.5}],"
+	"\"s\":\"Hello, Wörld!\",\"n\":7,\"f\":0.1,\"neg\":-3,\"big\":1e20,\"t\":true,\"no\":null,\"l\":[3,1,2],"
+	"\"w\":[\"b\",\"A\",\"c\",\"a\"],\"d\":{\"b\":1,\"a\":[1,{\"k\":\"v\"}],\"items\":5},\"bos_token\":\"<s>\"}";
+
+static int render(const char *template, struct buf *out, struct buf *origin, struct err *e)
+{
+	json_t *vars = vector_json(variables, sizeof variables - 1);
+	int rc = engine_template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
+	json_decref(vars);
+	return rc;
+}
+
+/* Expected texts are those of Jinja2 3.1. */
+Test(template, expressions_and_statements_print_what_jinja_prints)
+{
+	static const struct { const char *template, *expected; } rows[] = {
+		{ "{{ neg // 2 }} {{ neg % 5 }} {{ neg % -2 }} {{ 2 ** 10 }} {{ -2 ** 2 }} {{ 7 / 2 }}",
+		  "-2 2 -1 1024 4 3.5" },
+		{ "{{ f }} {{ big }} {{ 1e16 }} {{ 0.0001 }} {{ 1e-5 }} {{ 0.1 + 0.2 }}",
+		  "0.1 1e+20 1e+16 0.0001 1e-05 0.30000000000000004" },
+		{ "{{ t }} {{ no }} {{ nothing }}|{{ m[5] }}|{{ d.zz }}|", "True None |||" },
+		{ "{{ d['items'] }} {{ d.items() | length }} {{ d.get('x', 2) }}", "5 3 2" },
+		{ "{{ s[0] }}{{ s[-1] }} {{ s[7:9] }} {{ s[::-1] }} {{ l[::-1] }} {{ l[1:] }}",
+		  "H! Wö !dlröW ,olleH [2, 1, 3] [1, 2]" },
+		{ "{{ w | sort }} {{ w | sort(case_sensitive=true) | join('-') }} {{ w | sort(reverse=true) }}",
+		  "['A', 'a', 'b', 'c'] A-a-b-c ['c', 'b', 'A', 'a']" },
+		{ "{{ d | tojson }} {{ d | tojson(indent=2) }}",
+		  "{\"b\": 1, \"a\": [1, {\"k\": \"v\"}], \"items\": 5} {\n  \"b\": 1,\n  \"a\": [\n    1,\n    {\n"
+		  "      \"k\": \"v\"\n    }\n  ],\n  \"items\": 5\n}" },
+		{ "{{ ['it\\'s', \"a\\\"b'\", 'x\\n', 1.0, none, true, ('a',), {}] }}",
+		  "[\"it's\", 'a\"b\\'', 'x\\n', 1.0, None, True, ('a',), {}]" },
+		{ "{{ 1 < 2 < 3 }} {{ 1 == 1.0 }} {{ 'x' not in d }} {{ 'b' in d }} {{ not t or n }}",
+		  "True True True True 7" },
+		{ "{{ 'a' if no else 'b' }} {{ 'a' if no }}| {{ '1' ~ 2 ~ none }} {{ 'ab' * 2 }}", "b | 12None abab" },
+		{ "{{ '{} {1}'.format(1, 2) if false else '{a}-{b}'.format(a=1, b='x') }} {{ '{{}}{}'.format(3) }}",
+		  "1-x {}3" },
+		{ "{{ m | selectattr('content') | map(attribute='role') | list }} {{ l | select('gt', 1) | list }}",
+		  "['user'] [3, 2]" },
+		{ "{{ 'a\\nb\\n\\nc' | indent(2, true) }}|{{ ' x ' | trim }}|{{ '<a>' | e }}",
+		  "  a\n  b\n\n  c|x|&lt;a&gt;" },
+		{ "{{ '3.7' | int }} {{ 'x' | int(5) }} {{ 2.5 | round }} {{ 2.567 | round(2) }} {{ -1 | abs }}",
+		  "3 5 2.0 2.57 1" },
+		{ "{% for x in l if x > 1 %}{{ loop.index }}{{ x }}{{ ',' if not loop.last }}{% else %}E{% endfor %}",
+		  "13,22" },
+		{ "{% for i in range(9) %}{% if i == 2 %}{% continue %}"
+		  "{% elif i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}",
+		  "013" },
+		{ "{% set x = 1 %}{% for i in l %}{{ x }}{% set x = i %}{% endfor %}{{ x }}", "1111" },
+		{ "{% set ns = namespace(c=0) %}{% for i in l %}{% set ns.c = ns.c + i %}{% endfor %}{{ ns.c }}", "6" },
+		{ "{% macro f(a, b=2, c=a) %}[{{ a }}{{ b }}{{ c }}]{% endmacro %}{{ f(1) }}{{ f(1, c=5) }}{{ f() }}",
+		  "[121][125][2]" },
+		{ "{% macro f(a) %}<{{ caller(a) }}>{% endmacro %}{% call(x) f(3) %}b{{ x }}{% endcall %}", "<b3>" },
+		{ "{% filter upper %}a{{ s }}{% endfilter %}{% set x | upper %}abc{% endset %}{{ x }}",
+		  "AHELLO, WÖRLD!ABC" },
+		{ "x\n  {% if t %}\n  y\n  {% endif %}\nz\n", "x\n  y\nz" },
+		{ "x  {%- if t -%}  y  {%- endif -%}  z {{- n -}} w", "xyz7w" },
+		{ "a {# c #}\nb {%- raw -%} {{ x }} {%- endraw -%} c\n", "a b{{ x }}c" },
+		{ "{% generation %}g{% endgeneration %}{% with a = 1 %}{{ a }}{% endwith %}{{ a }}", "g1" },
+		{ "{{ strftime_now('%d %b %Y %H:%M') }}", "22 Nov 2026 13:05" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf out = { 0 };
+		struct err e = { 0 };
+		cr_expect_eq(render(rows[i].template, &out, NULL, &e), 0, "%s: %s", rows[i].template, e.text);
+		cr_expect_str_eq(out.bytes ? out.bytes : "", rows[i].expected, "%s", rows[i].template);
+		buf_free(&out);
+	}
+}
+
+Test(template, wrong_templates_name_what_is_wrong)
+{
+	static const struct { const char *template; int code; const char *says; } rows[] = {
+		{ "{{ raise_exception('no ' ~ n) }}", ERR_INPUT, "no 7" },
+		{ "a\n{{ nothing.x }}", ERR_INPUT, "line 2: 'nothing' is undefined" },
+		{ "{{ 1 + 'a' }}", ERR_INPUT, "'int' and 'str'" },
+		{ "{{ 1 // 0 }}", ERR_INPUT, "division by zero" },
+		{ "{{ 9223372036854775807 + 1 }}", ERR_INPUT, "64 bits" },
+		{ "{{ (-9223372036854775807 - 1) // -1 }}", ERR_INPUT, "64 bits" },
+		{ "{{ nothing | tojson }}", ERR_INPUT, "undefined" },
+		{ "{% if t %}x", ERR_INPUT, "endif" },
+		{ "{{ n", ERR_INPUT, "without an end" },
+		{ "{{ 'n }}", ERR_INPUT, "string without an end" },
+		{ "{{ (n] }}", ERR_INPUT, "closing bracket" },
+		{ "{% for x in 5 %}{% endfor %}", ERR_INPUT, "not iterable" },
+		{ "{% break %}", ERR_INPUT, "outside a loop" },
+		{ "{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", ERR_INPUT, "not more than 1" },
+		{ "{{ foo() }}", ERR_INPUT, "'foo' is undefined" },
+		{ "{% include 'x' %}", ERR_UNSUPPORTED, "include" },
+		{ "{% extends 'x' %}", ERR_UNSUPPORTED, "extends" },
+		{ "{% import 'x' as y %}", ERR_UNSUPPORTED, "import" },
+		{ "{{ s.__class__ }}", ERR_UNSUPPORTED, "__class__" },
+		{ "{{ m | map(attribute='__class__') | list }}", ERR_UNSUPPORTED, "_" },
+		{ "{{ l.append(1) }}", ERR_UNSUPPORTED, "append" },
+		{ "{{ d.update({}) }}", ERR_UNSUPPORTED, "update" },
+		{ "{{ l | groupby('x') }}", ERR_UNSUPPORTED, "groupby" },
+		{ "{{ n is sameas 7 }}", ERR_UNSUPPORTED, "sameas" },
+		{ "{{ '%s' % n }}", ERR_UNSUPPORTED, "%" },
+		{ "{{ '{0.x}'.format(d) }}", ERR_UNSUPPORTED, "{0.x}" },
+		{ "{{ s.zfill(3) }}", ERR_UNSUPPORTED, "zfill" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct err e = { 0 };
+		struct buf out = { 0 };
+		cr_expect_eq(render(rows[i].template, &out, NULL, &e), rows[i].code, "%s: %s", rows[i].template, e.text);
+		cr_expect(strstr(e.text, rows[i].says), "%s: %s", rows[i].template, e.text);
+		buf_free(&out);
+	}
+}
+
+static void check_limit(const char *template, const char *says)
+{
+	struct err e = { 0 };
+	struct buf out = { 0 };
+	cr_expect_eq(render(template, &out, NULL, &e), ERR_INPUT, "%.60s", template);
+	cr_expect(strstr(e.text, says), "%.60s: %s", template, e.text);
+	buf_free(&out);
+}
+
+Test(template, hostile_templates_end_with_a_sentence)
+{
+	struct buf deep = { 0 }, nest = { 0 }, sum = { 0 }, many = { 0 }, pipes = { 0 };
+	for (int i = 0; i < 5000; i++) {
+		buf_add_text(&deep, i ? "(" : "{{ (");
+		buf_add_text(&nest, "{% if t %}");
+		buf_add_text(&sum, i ? "+1" : "{{ 1");
+		buf_add_text(&pipes, i ? "|trim" : "{{ s");
+	}
+	buf_add_text(&sum, " }}");
+	buf_add_text(&pipes, " }}");
+	for (int i = 0; i < 60000; i++)
+		buf_add_text(&many, "{{n}}");
+	check_limit(deep.bytes, "deep");
+	check_limit(nest.bytes, "deep");
+	check_limit(sum.bytes, "deeper");
+	check_limit(pipes.bytes, "deeper");
+	check_limit(many.bytes, "nodes");
+	check_limit("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps");
+	check_limit("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "macros call each other deeper than 64");
+	check_limit("{% set ns = namespace(s='x') %}{% for i in range(99) %}"
+	            "{% set ns.s = ns.s + ns.s %}{% endfor %}", "longer");
+	check_limit("{{ 'x' * 99999999 }}", "longer");
+	check_limit("{% set x = 'x' * 9999 %}{% for i in range(9999) %}{{ x }}{% endfor %}", "longer");
+	check_limit("{% set ns = namespace(l=[]) %}{% for i in range(999) %}"
+	            "{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+	            "deeper");
+	check_limit("{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}"
+	            "{{ ns.l == [ns.l] }}", "deeper");
+	check_limit("{{ range(100001) }}", "range");
+	check_limit("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}"
+	            "{% set ns.l = ns.l + ns.l %}{% endfor %}", "");
+	buf_free(&deep);
+	buf_free(&nest);
+	buf_free(&sum);
+	buf_free(&many);
+	buf_free(&pipes);
+}
+
+Test(template, every_byte_knows_where_it_comes_from)
+{
+	static const struct { const char *template, *text, *origin; } rows[] = {
+		{ "a{{ n }}b", "a7b", "010" },
+		{ "{{ bos_token }}{{ 'x' + w[0] + 'y' }}", "<s>xby", "000010" },
+		{ "{{ w[0] ~ 1 ~ n }}", "b17", "101" },
+		{ "{{ (n + 1) ~ (l | length) }}", "83", "10" },
+		{ "{{ ('[' ~ w[0] ~ ']') | upper }}", "[B]", "111" },
+		{ "{{ ('[' ~ w[0] ~ ']') | trim }}{{ ('[' ~ w[0])[1:] }}", "[b]b", "0101" },
+		{ "{{ 'a-b' | replace('-', w[2]) }}", "acb", "010" },
+		{ "{{ w | join('-') }}", "b-A-c-a", "1010101" },
+		{ "{{ ['x', 1] }}{{ [n] }}", "['x', 1][7]", "00000000111" },
+		{ "{% set x %}[{{ w[0] }}]{% endset %}{{ x }}", "[b]", "010" },
+		{ "{{ '{}!'.format(w[0]) }}", "b!", "10" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf out = { 0 }, origin = { 0 };
+		struct err e = { 0 };
+		cr_assert_eq(render(rows[i].template, &out, &origin, &e), 0, "%s: %s", rows[i].template, e.text);
+		for (size_t k = 0; k < origin.len; k++)
+			origin.bytes[k] = (char)(origin.bytes[k] + '0');
+		cr_expect_str_eq(out.bytes, rows[i].text);
+		cr_expect_str_eq(origin.bytes, rows[i].origin, "%s", rows[i].template);
+		buf_free(&out);
+		buf_free(&origin);
+	}
+}

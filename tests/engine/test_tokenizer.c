@@ -78,3 +78,172 @@ Test(tokenizer, prompts_and_answers_of_the_demo_model_are_exact)
 	cr_assert_eq(each_line("demo/model/samples.jsonl", check_sample, t), 12);
 	engine_tokenizer_close(t);
 }
+
+/* A small byte-level tokenizer with holes to fill in. */
+static int open_with(struct engine_tokenizer **t, const char *normalizer, const char *pre, const char *model,
+                     const char *decoder, struct err *e)
+{
+	struct buf b = { 0 };
+	buf_printf(&b, "{'added_tokens':[{'id':9,'content':'<x>','special':true,'normalized':false}],"
+	           "'normalizer':%s,"
+	           "'pre_tokenizer':%s,'post_processor':null,'decoder':%s,'model':{'type':'BPE',%s"
+	           "'vocab':{'a':0,'b':1,'ab':2,'c':3,'<':4,'x':5,'>':6,'abc':7},'merges':['a b',['ab','c']]}}",
+	           normalizer, pre, decoder, model);
+	int rc = tokenizer_of(t, b.bytes, e);
+	buf_free(&b);
+	return rc;
+}
+
+Test(tokenizer, components_that_are_not_understood_are_named)
+{
+	static const struct { const char *normalizer, *pre, *model, *decoder, *says; } rows[] = {
+		{ "{'type':'BertNormalizer'}", "null", "", "null", "BertNormalizer" },
+		{ "{'type':'Sequence','normalizers':[{'type':'Precompiled'}]}", "null", "", "null", "Precompiled" },
+		{ "null", "{'type':'BertPreTokenizer'}", "", "null", "BertPreTokenizer" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'x'},'behavior':'Sideways'}", "", "null", "Sideways" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'(?x) a'},'behavior':'Removed'}", "", "null", "group" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'[a&&b]'},'behavior':'Removed'}", "", "null",
+		  "intersection" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'a\\\\Kb'},'behavior':'Removed'}", "", "null", "escape" },
+		{ "null", "null", "'dropout':0.1,", "null", "dropout" },
+		{ "null", "null", "'end_of_word_suffix':'</w>',", "null", "end_of_word_suffix" },
+		{ "null", "null", "'continuing_subword_prefix':'##',", "null", "continuing_subword_prefix" },
+		{ "null", "null", "", "{'type':'WordPiece'}", "WordPiece" },
+		{ "null", "null", "", "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'ByteFallback'}]}",
+		  "joined" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		cr_expect_eq(open_with(&t, rows[i].normalizer, rows[i].pre, rows[i].model, rows[i].decoder, &e),
+		             ERR_UNSUPPORTED, "%s: %s", rows[i].says, e.text);
+		cr_expect(strstr(e.text, rows[i].says), "%s: %s", rows[i].says, e.text);
+		cr_expect_null(t);
+	}
+}
+
+Test(tokenizer, contradictory_files_are_refused)
+{
+	static const char *const files[] = {
+		"{}", "[]", "{'model':{'type':'Unigram','vocab':[]}}",
+		    "{'model':{'type':'BPE','vocab':{},'merges':['a b']}}",
+		"{'model':{'type':'BPE','vocab':{'a':0,'b':0},'merges':[]}}",
+		"{'model':{'type':'BPE','vocab':{'a':-1},'merges':[]}}",
+		"{'model':{'type':'BPE','vocab':{'a':99999999},'merges':[]}}",
+		"{'model':{'type':'BPE','vocab':{'a':0,' ':1},'merges':['a   ']}}",
+		"{'added_tokens':[{'id':0,'content':'x'}],'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
+		"{'added_tokens':[{'content':'x'}],'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
+		"{'model':{'type':'BPE','unk_token':'u','vocab':{'a':0},'merges':[]}}",
+	};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		cr_expect_lt(tokenizer_of(&t, files[i], &e), 0, "%s", files[i]);
+		cr_expect_gt(strlen(e.text), 10, "%s", files[i]);
+		cr_expect_null(t);
+	}
+}
+
+static void check_ids(const struct engine_tokenizer *t, const char *text, bool special, const char *expected)
+{
+	struct engine_ids ids = { 0 };
+	struct err e = { 0 };
+	json_t *want = vector_json(expected, strlen(expected));
+	cr_assert_eq(engine_tokenizer_encode(t, text, strlen(text), special, false, &ids, &e), 0, "%s", e.text);
+	cr_expect(ids_equal(&ids, want), "%s: want %s", text, expected);
+	json_decref(want);
+	engine_ids_free(&ids);
+}
+
+Test(tokenizer, components_do_what_their_names_say)
+{
+	static const struct { const char *normalizer, *pre, *model, *text, *ids; } rows[] = {
+		{ "null", "null", "", "abcab", "[7,2]" },
+		{ "{'type':'Lowercase'}", "null", "", "ABC", "[7]" },
+		{ "{'type':'Replace','pattern':{'String':'-'},'content':'b'}", "null", "", "a-c", "[7]" },
+		{ "{'type':'Prepend','prepend':'a'}", "null", "", "bc", "[7]" },
+		{ "{'type':'Strip','strip_left':true,'strip_right':true}", "null", "", "  ab ", "[2]" },
+		{ "null", "{'type':'Split','pattern':{'String':'b'},'behavior':'Isolated'}", "", "abc", "[0,1,3]" },
+		{ "null", "{'type':'Split','pattern':{'String':'b'},'behavior':'Removed'}", "", "abc", "[0,3]" },
+		{ "null", "{'type':'Split','pattern':{'String':'b'},'behavior':'MergedWithPrevious'}", "", "abc", "[2,3]" },
+		{ "null", "{'type':'Split','pattern':{'String':'b'},'behavior':'MergedWithNext'}", "", "abcab",
+		  "[0,1,3,0,1]" },
+		{ "null", "{'type':'Split','pattern':{'String':'b'},'behavior':'Removed','invert':true}", "", "abc",
+		  "[1]" },
+		{ "null", "{'type':'WhitespaceSplit'}", "", "ab\u3000abc", "[2,7]" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'[a-c&&[^b]]'},'behavior':'Removed'}", "", "abc", "[1]" },
+		{ "null", "null", "'ignore_merges':true,", "abc", "[7]" },
+		{ "null", "null", "'unk_token':'x',", "a??b", "[0,5,5,1]" },
+		{ "null", "null", "'unk_token':'x','fuse_unk':true,", "a??b", "[0,5,1]" },
+		{ "null", "null", "", "a??b", "[2]" },
+		{ "null", "null", "", "a<x>b", "[0,9,1]" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		cr_assert_eq(open_with(&t, rows[i].normalizer, rows[i].pre, rows[i].model, "null", &e), 0, "%s", e.text);
+		check_ids(t, rows[i].text, true, rows[i].ids);
+		engine_tokenizer_close(t);
+	}
+}
+
+Test(tokenizer, spelling_of_a_special_token_stays_text_unless_asked)
+{
+	struct engine_tokenizer *t = NULL;
+	struct err e = { 0 };
+	cr_assert_eq(open_with(&t, "null", "null", "", "{'type':'Fuse'}", &e), 0, "%s", e.text);
+	check_ids(t, "<x>", true, "[9]");
+	check_ids(t, "<x>", false, "[4,5,6]");
+	struct engine_ids ids = { 0 };
+	cr_expect_eq(engine_tokenizer_encode(t, "\xff", 1, true, false, &ids, &e), ERR_INPUT);
+	struct buf text = { 0 };
+	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 8 }, 1, false, &text, &e), ERR_INPUT, "no such id");
+	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 77 }, 1, false, &text, &e), ERR_INPUT);
+	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 2, 9, 3 }, 3, true, &text, &e), 0);
+	cr_expect_str_eq(text.bytes, "abc");
+	buf_free(&text);
+	engine_ids_free(&ids);
+	engine_tokenizer_close(t);
+}
+
+/* Pieces of text that meet every branch, strung together by a small generator. */
+Test(tokenizer, decoding_what_was_encoded_gives_the_text_back)
+{
+	static const char *const parts[] = { "a", " ", "\n", "你", "é", "e\xcc\x81", "😀", "<｜User｜>", "123456",
+	    "'s", "\t",
+		"\r\n", "ﬁ", "...", "\xe3\x80\x80", "x=1;", "<｜", "\xc2\xa0" };
+	struct engine_tokenizer *t = vector_tokenizer("demo/model/tokenizer.json");
+	uint32_t seed = 7;
+	for (int row = 0; row < 500; row++) {
+		struct buf text = { 0 }, back = { 0 };
+		struct engine_ids ids = { 0 };
+		struct err e = { 0 };
+		for (int i = 0; i < 12; i++) {
+			seed = seed * 1664525 + 1013904223;
+			buf_add_text(&text, parts[(seed >> 16) % (sizeof parts / sizeof *parts)]);
+		}
+		cr_assert_eq(engine_tokenizer_encode(t, text.bytes, text.len, row % 2, false, &ids, &e), 0);
+		cr_assert_eq(engine_tokenizer_decode(t, ids.id, ids.count, false, &back, &e), 0);
+		cr_expect_str_eq(back.bytes, text.bytes);
+		engine_ids_free(&ids);
+		buf_free(&text);
+		buf_free(&back);
+	}
+	engine_tokenizer_close(t);
+}
+
+Test(tokenizer, a_megabyte_in_one_piece_merges_in_time)
+{
+	struct engine_tokenizer *t = NULL;
+	struct err e = { 0 };
+	struct buf text = { 0 };
+	struct engine_ids ids = { 0 };
+	cr_assert_eq(open_with(&t, "null", "null", "", "null", &e), 0, "%s", e.text);
+	for (int i = 0; i < 1 << 18; i++)
+		buf_add_text(&text, "abca");
+	cr_assert_eq(engine_tokenizer_encode(t, text.bytes, text.len, true, false, &ids, &e), 0);
+	cr_expect_eq(ids.count, 1u << 19);
+	engine_ids_free(&ids);
+	buf_free(&text);
+	engine_tokenizer_close(t);
+}
