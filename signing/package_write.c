@@ -112,13 +112,23 @@ static int write_item(struct packing *p, const struct item *x, struct err *e)
 	return result;
 }
 
+/* The option that keeps names as raw bytes puts a pax record before every entry: only where it is needed. */
+static bool all_ascii(const struct packing *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		for (const char *s = p->item[i].name; *s; s++)
+			if ((unsigned char)*s > 0x7e)
+				return false;
+	return true;
+}
+
 static int write_archive(struct packing *p, int fd, struct err *e)
 {
 	p->a = archive_write_new();
 	if (!p->a)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");
 	if (archive_write_set_format_pax_restricted(p->a) != ARCHIVE_OK ||
-	    archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
+	    (!all_ascii(p) && archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK) ||
 	    archive_write_open_fd(p->a, fd) != ARCHIVE_OK)
 		return package_error(p->a, "write", e);
 	for (size_t i = 0; i < p->count; i++)
