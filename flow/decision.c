@@ -69,8 +69,10 @@ static json_t *emitted_ranges(const struct filter_record *r)
 static json_t *withheld_ranges(const struct filter_record *r)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < r->findings; i++) {
+	for (size_t i = 0; i < r->findings && !r->shadow; i++) {
 		const struct filter_finding *x = &r->finding[i];
+		if (x->action <= FILTER_NOTICE)
+			continue;
 		json_array_append_new(list,
 				      json_pack("{s:I,s:I,s:s,s:s,s:I}", "start",
 						(json_int_t)x->start, "end", (json_int_t)x->end,
@@ -86,9 +88,9 @@ json_t *flow_scan_json(const char *phase, size_t index, const struct filter_reco
 	json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "phase", phase, "index",
 			      (json_int_t)index, "seen", (json_int_t)r->seen, "seen_digest",
 			      flow_json_digest(&r->seen_digest), "scanned", json_array(), "emitted",
-			      emitted_ranges(r), "emitted_bytes",
-			      (json_int_t)r->emitted_bytes, "emitted_digest",
-			      flow_json_digest(&r->emitted_digest), "withheld", withheld_ranges(r));
+			      emitted_ranges(r), "emitted_bytes", (json_int_t)r->emitted_bytes,
+			      "emitted_digest", flow_json_digest(&r->emitted_digest), "withheld",
+			      withheld_ranges(r));
 	if (!o)
 		return NULL;
 	json_array_append_new(json_object_get(o, "scanned"), range(0, r->scanned));

@@ -99,10 +99,15 @@ static int hash_folder(struct job *j, struct err *e)
 		rc = err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		const struct engine_tensor *w = engine_tensors_at(t, i);
-		range[i] = (struct signing_range){ w->name,  engine_dtype_name(w->dtype),
-						   w->shape, w->rank,
-						   w->file,  w->begin,
-						   w->bytes };
+		range[i] = (struct signing_range){
+			.name = w->name,
+			.dtype = engine_dtype_name(w->dtype),
+			.shape = w->shape,
+			.rank = w->rank,
+			.file = w->file,
+			.begin = w->begin,
+			.bytes = w->bytes,
+		};
 	}
 	if (rc == 0)
 		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet,
@@ -117,8 +122,12 @@ static int parent_of(struct job *j, struct registry_release *release, struct sig
 		     struct err *e)
 {
 	TRY(registry_find(j->flow->registry, j->want->parent, release, e));
-	*out = (struct signing_parent){ release->model, j->want->kind ? j->want->kind : "train",
-					release->license, release->root };
+	*out = (struct signing_parent){
+		.name = release->model,
+		.relation = j->want->kind ? j->want->kind : "train",
+		.license = release->license,
+		.root = release->root,
+	};
 	return 0;
 }
 
