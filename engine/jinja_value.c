@@ -392,7 +392,8 @@ int jinja_items(struct jinja *j, const struct jinja_value *v, struct jinja_list 
 		**out = (struct jinja_list){ v->dict->key, v->dict->count, v->dict->count, 0 };
 	if (v->kind == J_ITER) {
 		size_t left = v->list->count - v->list->next;
-		**out = (struct jinja_list){ v->list->at + v->list->next, left, left, 0 };
+		if (left)
+			**out = (struct jinja_list){ v->list->at + v->list->next, left, left, 0 };
 		v->list->next = v->list->count;
 	}
 	return 0;

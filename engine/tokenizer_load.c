@@ -257,7 +257,8 @@ static int add_special(struct loader *l, const json_t *template, const char *nam
 	                                    "ids");
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		json_int_t id = json_integer_value(json_array_get(ids, i));
-		if (!json_is_integer(json_array_get(ids, i)) || id < 0 || id >= (json_int_t)l->t->vocab.ids)
+		if (!json_is_integer(json_array_get(ids, i)) || id < 0 ||
+		    id >= (json_int_t)l->t->vocab.ids || !l->t->vocab.token[id].bytes)
 			return err_set(l->e, ERR_INPUT, "tokenizer.json: post_processor: token %.60s has a bad id", name);
 		TRY(ids_add(out, (uint32_t)id, l->e));
 	}
