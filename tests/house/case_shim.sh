@@ -1,11 +1,13 @@
 #!/bin/bash
-# The stand-in for Criterion fails what must fail: one small test of each kind, and the count for tests/run.
+# The stand-in for Criterion fails what must fail: one small test of each kind, and the count.
 set -eu
+unset SHIM_SKIP
 top=$PWD
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 cc=${CC:-gcc}
-flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread -DSHIM_PATIENCE=1 -I$top/tests/shim"
+flags="-std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread -DSHIM_PATIENCE=1"
+flags="$flags -I$top/tests/shim"
 
 cat >"$tree/small.c" <<'END'
 #include <criterion/criterion.h>
@@ -49,7 +51,8 @@ Test(good, values)
 	cr_expect(1); cr_expect_not(0); cr_expect_lt(1, 2); cr_expect_leq(2, 2); cr_expect_gt(2, 1);
 	cr_expect_geq(2, 2); cr_expect_neq(1, 2); cr_expect_null(NULL); cr_expect_not_null("");
 	cr_expect_str_eq("a", "a"); cr_expect_str_neq("a", "b");
-	cr_expect_arr_eq("ab", "ac", 1); cr_expect_arr_neq("ab", "ac", 2); cr_expect_float_eq(1.0, 1.1, 0.2);
+	cr_expect_arr_eq("ab", "ac", 1); cr_expect_arr_neq("ab", "ac", 2);
+	cr_expect_float_eq(1.0, 1.1, 0.2);
 }
 Test(good, signal, .signal = SIGABRT) { abort(); }
 Test(good, race)
@@ -86,29 +89,34 @@ build() { # shellcheck disable=SC2086
 	$cc $flags "$@" -o "$tree/build/test/small" "$tree/small.c" \
 		"$top/tests/shim/criterion/criterion.c" -lm
 }
-expect() { grep -qF -- "$1" "$tree/out" || { cat "$tree/out"; echo "missing: $1"; exit 1; }; }
+stop() { cat "$tree/out"; echo "$1"; exit 1; }
+expect() { grep -qF -- "$1" "$tree/out" || stop "missing: $1"; }
+small() { "$tree/build/test/small" "$@" >"$tree/out" 2>&1; }
 mkdir -p "$tree/build/test"
 build
 
-"$tree/build/test/small" -j4 >"$tree/out" 2>&1 && { echo "failures exited with 0"; exit 1; }
+if small -j4; then stop "failures exited with 0"; fi
 expect 'Tested: 27 | Passing: 5 | Failing: 21 | Crashing: 3 | Skipped: 1'
 expect 'small.c:34: assertion failed: at == 7: at 9'
 expect 'fini after 9'
 expect 'skipped: for a reason'
 expect '(timed out)'
-[ "$(grep -c '^\[FAIL\] .*bad::' "$tree/out")" = 20 ] || { cat "$tree/out"; exit 1; }
-"$tree/build/test/small" --filter 'good/*' >"$tree/out" 2>&1 || { cat "$tree/out"; exit 1; }
+[ "$(grep -c '^\[FAIL\] .*bad::' "$tree/out")" = 20 ] || stop "not 20 of bad"
+small --filter 'good/*' || stop "a good test failed"
 expect 'Tested: 3 | Passing: 3 | Failing: 0'
-if "$tree/build/test/small" --filter 'none/*' >"$tree/out" 2>&1; then
-	echo "nothing tested is success"
-	exit 1
-fi
+SHIM_SKIP="race signal" small --filter 'good/*' || stop "a good test failed"
+expect '[SKIP] good::race: named in SHIM_SKIP'
+expect 'Tested: 1 | Passing: 1 | Failing: 0 | Crashing: 0 | Skipped: 2'
+if small --filter 'none/*'; then stop "nothing tested is success"; fi
 
-(cd "$tree" && ! "$top/tests/run" build small) >"$tree/out" 2>&1 || { echo "tests/run passed"; exit 1; }
+if (cd "$tree" && env -u SANITIZER -u CASES "$top/tests/run" build small) >"$tree/out" 2>&1; then
+	stop "tests/run passed"
+fi
 expect 'room small: 5 passed, 21 failed'
 
 # Under the sanitizer the same good test has a data race, which must fail it.
+unset TSAN_OPTIONS
 build -fsanitize=thread
-if "$tree/build/test/small" --filter 'good/*' >"$tree/out" 2>&1; then echo "a data race passed"; exit 1; fi
+if small --filter 'good/*'; then stop "a data race passed"; fi
 expect 'data race'
 expect 'Tested: 3 | Passing: 2 | Failing: 1'

@@ -1,6 +1,7 @@
-/* A stand-in for the part of Criterion that these tests use, for builds under which Criterion itself cannot
- * run: version 2.4.1 crashes at start under ThreadSanitizer. The Makefile puts it before the system's header
- * and links criterion.o in place of -lcriterion; a test cannot tell. What is not here does not compile. */
+/* A stand-in for the part of Criterion that these tests use, for builds under which Criterion
+ * itself cannot run: version 2.4.1 crashes at start under ThreadSanitizer. The Makefile puts it
+ * before the system's header and links criterion.o in place of -lcriterion; a test cannot tell.
+ * What is not here does not compile. */
 #ifndef TESTS_SHIM_CRITERION_H
 #define TESTS_SHIM_CRITERION_H
 #pragma GCC system_header /* so that its macros warn as little as the original's */
@@ -31,45 +32,46 @@ struct shim_test {
 
 void shim_add(struct shim_test *t);
 /* Report a failed assertion; fatal: end the test. */
-__attribute__((format(printf, 5, 6))) void shim_failed(int fatal, const char *what, const char *file,
-                                                       int line, const char *format, ...);
+__attribute__((format(printf, 5, 6))) void shim_failed(int fatal, const char *what,
+						       const char *file, int line,
+						       const char *format, ...);
 __attribute__((format(printf, 1, 2), noreturn)) void shim_skip(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void shim_log(const char *format, ...);
 
-#define SHIM_ADD(Id, Suite, Name, Body, ...)                                                            \
-	static struct shim_test Id = {                                                                  \
-	    .file = __FILE__, .suite = Suite, .name = Name, .body = Body,                               \
-	    .options = {.line = __LINE__, __VA_ARGS__}};                                                \
-	__attribute__((constructor)) static void Id##_add(void)                                         \
-	{                                                                                               \
-		shim_add(&Id);                                                                          \
-	}
+#define SHIM_ADD(Id, Suite, Name, Body, ...)                                           \
+	static struct shim_test Id = { .file = __FILE__,                               \
+				       .suite = Suite,                                 \
+				       .name = Name,                                   \
+				       .body = Body,                                   \
+				       .options = { .line = __LINE__, __VA_ARGS__ } }; \
+	__attribute__((constructor)) static void Id##_add(void) { shim_add(&Id); }
 
-#define Test(Suite, Name, ...)                                                                          \
-	static void Suite##_##Name##_body(void);                                                        \
-	SHIM_ADD(Suite##_##Name##_test, #Suite, #Name, Suite##_##Name##_body, __VA_ARGS__)              \
+#define Test(Suite, Name, ...)                                                             \
+	static void Suite##_##Name##_body(void);                                           \
+	SHIM_ADD(Suite##_##Name##_test, #Suite, #Name, Suite##_##Name##_body, __VA_ARGS__) \
 	static void Suite##_##Name##_body(void)
 
-#define TestSuite(Suite, ...)                                                                           \
-	SHIM_ADD(Suite##_suite, #Suite, NULL, NULL, __VA_ARGS__)                                        \
+#define TestSuite(Suite, ...)                                    \
+	SHIM_ADD(Suite##_suite, #Suite, NULL, NULL, __VA_ARGS__) \
 	struct shim_test /* takes the semicolon */
 
 /* The arguments of the message are evaluated after the condition, and only if it is false. */
-#define SHIM(Fatal, Condition, What, ...)                                                               \
+#define SHIM(Fatal, Condition, What, ...) \
 	((Condition) ? (void)0 : shim_failed(Fatal, What, __FILE__, __LINE__, " " __VA_ARGS__))
 #define SHIM_OP(Fatal, A, Op, B, ...) SHIM(Fatal, (A)Op(B), #A " " #Op " " #B, __VA_ARGS__)
-#define SHIM_MEM(Fatal, A, Op, B, Size, ...)                                                            \
+#define SHIM_MEM(Fatal, A, Op, B, Size, ...) \
 	SHIM(Fatal, memcmp((A), (B), (Size)) Op 0, "bytes of " #A " " #Op " " #B, __VA_ARGS__)
-#define SHIM_STR(Fatal, A, Op, B, ...)                                                                  \
-	do {                                                                                            \
-		const char *shim_a = (A), *shim_b = (B);                                                \
-		if (!(strcmp(shim_a, shim_b) Op 0)) {                                                   \
-			shim_log("\"%s\", \"%s\"", shim_a, shim_b);                                     \
-			SHIM(Fatal, 0, "text of " #A " " #Op " " #B, __VA_ARGS__);                      \
-		}                                                                                       \
+#define SHIM_STR(Fatal, A, Op, B, ...)                                             \
+	do {                                                                       \
+		const char *shim_a = (A), *shim_b = (B);                           \
+		if (!(strcmp(shim_a, shim_b) Op 0)) {                              \
+			shim_log("\"%s\", \"%s\"", shim_a, shim_b);                \
+			SHIM(Fatal, 0, "text of " #A " " #Op " " #B, __VA_ARGS__); \
+		}                                                                  \
 	} while (0)
-#define SHIM_NEAR(Fatal, A, B, Epsilon, ...)                                                            \
-	SHIM(Fatal, fabs((double)(A) - (double)(B)) <= (double)(Epsilon), #A " is near " #B, __VA_ARGS__)
+#define SHIM_NEAR(Fatal, A, B, Epsilon, ...)                                                 \
+	SHIM(Fatal, fabs((double)(A) - (double)(B)) <= (double)(Epsilon), #A " is near " #B, \
+	     __VA_ARGS__)
 
 #define cr_assert(Condition, ...) SHIM(1, Condition, #Condition, __VA_ARGS__)
 #define cr_expect(Condition, ...) SHIM(0, Condition, #Condition, __VA_ARGS__)
