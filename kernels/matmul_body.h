@@ -131,6 +131,8 @@ INLINE void tile_column(const enum kernel_format format, const int P, const stru
 /* Panels side by side: sixteen sums of AVX-512, half as many of AVX2, fit beside the operands. */
 INLINE uint32_t tile_panels(uint32_t rows)
 {
+	if (SIMD_LEAN)
+		return 1;
 	if (SIMD_TOKENS == 12)
 		return rows <= 4 ? 4 : 2;
 	return rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
@@ -143,9 +145,9 @@ INLINE void matmul_run(const enum kernel_format format, const struct kernel_matr
 	uint32_t end = panel + panels, group = tile_panels(x->count);
 	while (panel < end) {
 		uint32_t p = panel % group != 0 || end - panel < group ? 1 : group;
-		if (p == 4)
+		if (!SIMD_LEAN && p == 4)
 			tile_column(format, 4, w, panel, x, out, out_stride);
-		else if (p == 2)
+		else if (!SIMD_LEAN && p == 2)
 			tile_column(format, 2, w, panel, x, out, out_stride);
 		else
 			tile_column(format, 1, w, panel, x, out, out_stride);

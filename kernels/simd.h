@@ -10,7 +10,21 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#ifdef __clang__
+/* Instrumented builds would take minutes to compile what only speed needs: unrolling, panels side by side. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIMD_LEAN 1
+#elif defined(__clang__)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SIMD_LEAN 1
+#endif
+#endif
+#ifndef SIMD_LEAN
+#define SIMD_LEAN 0
+#endif
+
+#if SIMD_LEAN
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 24")

@@ -1,0 +1,21 @@
+/* config.json: any bytes are refused or give a config whose sizes are within their bounds. */
+#include "base/check.h"
+#include "engine/engine.h"
+
+/* Private header of the room: the reader has no public entry of its own. */
+#include "engine/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct model_config c;
+	if (model_config_parse(&c, (const char *)data, len, NULL, 0, NULL) < 0)
+		return 0;
+	check(c.hidden > 0 && c.layers > 0 && c.vocab > 0 && c.heads > 0 && c.kv_rank > 0);
+	check(c.gate.experts <= KERNEL_EXPERTS && c.gate.top_k <= KERNEL_TOP_K && c.gate.top_k <= c.gate.experts);
+	check(c.gate.experts == 0 || c.gate.experts % c.gate.groups == 0);
+	for (uint32_t i = 0; i < c.eos_count; i++)
+		check(c.eos[i] < c.vocab);
+	return 0;
+}
