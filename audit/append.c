@@ -1,10 +1,10 @@
 /* Appending with group commit.
  *
- * Threads queue; one of them leads: it takes up to 64 of the queue, commits them in one transaction (the
- * commit point), makes the tiles and the checkpoint durable and wakes the others. What queues meanwhile is
- * the next batch, so a batch waits for nothing but the one before it. A record that the hook refuses is
- * undone alone, by its savepoint. After a failed write or fsync nothing more is taken: the log must be
- * opened anew. */
+ * Threads queue; one of them leads: it takes up to 64 of the queue, commits them in one transaction
+ * (the commit point), makes the tiles and the checkpoint durable and wakes the others. What queues
+ * meanwhile is the next batch, so a batch waits for nothing but the one before it. A record that
+ * the hook refuses is undone alone, by its savepoint. After a failed write or fsync nothing more is
+ * taken: the log must be opened anew. */
 #include "audit/log_in.h"
 
 #include <stdlib.h>
@@ -17,9 +17,10 @@ int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s,
-	                  "INSERT INTO log_entry(idx, leaf, type, worker, n, entry) VALUES($1, $2, $3, $4, $5, $6)",
-	                  &st, e));
+	TRY(store_prepare(
+		s,
+		"INSERT INTO log_entry(idx, leaf, type, worker, n, entry) VALUES($1, $2, $3, $4, $5, $6)",
+		&st, e));
 	store_bind_i64(st, 1, (int64_t)row->index);
 	store_bind_blob(st, 2, row->leaf.bytes, 32);
 	store_bind_text(st, 3, row->type);
@@ -29,8 +30,8 @@ int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e
 	rc = store_step(st, e);
 	store_finish(st);
 	if (rc == ERR_CONFLICT)
-		return err_set(e, rc, "record %llu of worker %s is in the log already", (unsigned long long)row->n,
-		               row->worker);
+		return err_set(e, rc, "record %llu of worker %s is in the log already",
+			       (unsigned long long)row->n, row->worker);
 	return rc;
 }
 
@@ -60,10 +61,12 @@ static int insert_parts(struct audit_log *log, struct pending *p, uint64_t index
 	if (sealed)
 		TRY(vault_put(log, index, p, &cipher, e));
 	now = now > log->last_time_us ? now : log->last_time_us;
-	TRY(record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL, &p->entry, e));
-	p->receipt = (struct audit_receipt){index, p->record.from->n, tree_leaf(p->entry.bytes, p->entry.len)};
-	struct entry_row row = {index, p->receipt.leaf, p->record.from->type, worker, p->receipt.n, p->entry.bytes,
-	                        p->entry.len};
+	TRY(record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL,
+			 &p->entry, e));
+	p->receipt = (struct audit_receipt){ index, p->record.from->n,
+					     tree_leaf(p->entry.bytes, p->entry.len) };
+	struct entry_row row = { index,        p->receipt.leaf, p->record.from->type, worker,
+				 p->receipt.n, p->entry.bytes,  p->entry.len };
 	TRY(log_entry_insert(log->store, &row, e));
 	TRY(run_hook(log, index, &p->entry, e));
 	log->last_time_us = now;
@@ -81,15 +84,16 @@ static int insert_one(struct audit_log *log, struct pending *p, uint64_t index, 
 
 /* ---- one batch ---- */
 
-static int head_update(struct audit_log *log, uint64_t size, const struct digest *root, uint64_t old,
-                       struct err *e)
+static int head_update(struct audit_log *log, uint64_t size, const struct digest *root,
+		       uint64_t old, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(log->store,
-	                  "UPDATE log_head SET size = $1, root = $2, checkpoint = $3 WHERE id = 1 AND size = $4",
-	       &st, e));
+	TRY(store_prepare(
+		log->store,
+		"UPDATE log_head SET size = $1, root = $2, checkpoint = $3 WHERE id = 1 AND size = $4",
+		&st, e));
 	store_bind_i64(st, 1, (int64_t)size);
 	store_bind_blob(st, 2, root->bytes, 32);
 	store_bind_text(st, 3, log->checkpoint.len ? log->checkpoint.bytes : NULL);
@@ -97,20 +101,22 @@ static int head_update(struct audit_log *log, uint64_t size, const struct digest
 	rc = store_step(st, e);
 	store_finish(st);
 	if (rc == 0 && store_changes(log->store) != 1)
-		return err_set(e, ERR_IO, "the log's head was changed by someone else; open the log anew");
+		return err_set(e, ERR_IO,
+			       "the log's head was changed by someone else; open the log anew");
 	return rc;
 }
 
 static int fill_transaction(struct audit_log *log, struct pending *const *batch, size_t count,
-                            struct merkle *merkle, struct err *e)
+			    struct merkle *merkle, struct err *e)
 {
 	uint64_t size, old = log->edge->size;
 	struct digest root;
 
 	TRY(log_head_read(log->store, &size, &root, e));
 	if (size != old)
-		return err_set(e, ERR_IO, "the database's head is at %llu, ours at %llu; open the log anew",
-		               (unsigned long long)size, (unsigned long long)old);
+		return err_set(e, ERR_IO,
+			       "the database's head is at %llu, ours at %llu; open the log anew",
+			       (unsigned long long)size, (unsigned long long)old);
 	for (size_t i = 0; i < count; i++) {
 		TRY(insert_one(log, batch[i], size, e));
 		if (batch[i]->rc == 0) {
@@ -123,7 +129,8 @@ static int fill_transaction(struct audit_log *log, struct pending *const *batch,
 }
 
 /* Under `storage`. */
-static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
+static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
+			struct err *e)
 {
 	struct merkle merkle = log->merkle;
 	int64_t time_us = log->last_time_us;
@@ -144,26 +151,30 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 	return 0;
 }
 
-/* Whether the log can go on after this: a busy database or a record that is refused changes nothing. */
+/* Whether the log can go on after this: a busy database or a record that is refused changes
+ * nothing. */
 static bool is_fatal(const struct audit_log *log, int rc)
 {
-	return rc == ERR_IO || rc == ERR_VERIFY || store_poisoned(log->store) || store_poisoned(log->keys);
+	return rc == ERR_IO || rc == ERR_VERIFY || store_poisoned(log->store) ||
+	       store_poisoned(log->keys);
 }
 
-static int publish_batch(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
+static int publish_batch(struct audit_log *log, struct pending *const *batch, size_t count,
+			 struct err *e)
 {
 	uint64_t old = log->edge->size;
 
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->rc == 0)
-			TRY(edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes, batch[i]->entry.len, e));
+			TRY(edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes,
+				     batch[i]->entry.len, e));
 	if (log->edge->size == old)
 		return 0;
 	return log_publish(log, e);
 }
 
-static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count, bool *fatal,
-                        struct err *e)
+static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
+			bool *fatal, struct err *e)
 {
 	int rc, erased = 0;
 
@@ -175,7 +186,8 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
 	pthread_mutex_unlock(&log->storage);
 	TRY(rc);
-	/* From here on the database is ahead of the folder: only a reopening may repair a failure. */
+	/* From here on the database is ahead of the folder: only a reopening may repair a failure.
+	 */
 	rc = publish_batch(log, batch, count, e);
 	*fatal = rc < 0 || is_fatal(log, erased);
 	if (rc == 0 && erased < 0)
@@ -218,13 +230,14 @@ static void finish(struct pending *const *batch, size_t count, int rc, const str
 static void lead(struct audit_log *log)
 {
 	struct pending *batch[LOG_BATCH_MAX];
-	struct err err = {0};
+	struct err err = { 0 };
 	bool fatal = false;
 	size_t count = take(log, batch);
 	int rc;
 
 	if (log->failed) {
-		rc = err_set(&err, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
+		rc = err_set(&err, ERR_UNAVAILABLE,
+			     "the log stopped after a storage failure; open it anew");
 	} else {
 		log->leading = true;
 		pthread_mutex_unlock(&log->lock);
@@ -240,7 +253,8 @@ static void lead(struct audit_log *log)
 static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
 {
 	if (log->failed)
-		return err_set(e, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
+		return err_set(e, ERR_UNAVAILABLE,
+			       "the log stopped after a storage failure; open it anew");
 	if (log->queued >= LOG_QUEUE_MAX)
 		return err_set(e, ERR_UNAVAILABLE, "the log's queue is full; try again");
 	if (log->last)
@@ -270,7 +284,8 @@ static int append_and_wait(struct audit_log *log, struct pending *p, struct err 
 	return rc;
 }
 
-/* The refused record's number must not become a gap: it is given back, or a `lost` entry takes its place. */
+/* The refused record's number must not become a gap: it is given back, or a `lost` entry takes its
+ * place. */
 static void return_number(struct audit_log *log, const struct audit_record *refused)
 {
 	bool given_back;
@@ -284,8 +299,8 @@ static void return_number(struct audit_log *log, const struct audit_record *refu
 	if (given_back || !reserved)
 		return;
 	json_t *body = json_pack("{s:s}", "refused", refused->type);
-	struct audit_record r = {.type = "lost", .n = refused->n, .body = body};
-	struct pending p = {.rc = 0};
+	struct audit_record r = { .type = "lost", .n = refused->n, .body = body };
+	struct pending p = { .rc = 0 };
 	struct err ignored;
 	/* Where this fails too, the gap stays, and audit_verify reports it. */
 	int rc = body ? record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
@@ -311,9 +326,9 @@ int log_append(struct audit_log *log, struct pending *p, struct err *e)
 }
 
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
-                     struct err *e)
+		     struct err *e)
 {
-	struct pending p = {.rc = 0};
+	struct pending p = { .rc = 0 };
 	int rc;
 
 	if (log->read_only)

@@ -1,13 +1,13 @@
-/* Audit: the transparency log. RFC 6962 tree, C2SP tiles and checkpoint, salted commitments, erasable vault.
+/* Audit: the transparency log. RFC 6962 tree, C2SP tiles and checkpoint, salted commitments,
+ * erasable vault.
  *
- *   HOME/log/       checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]: published, for others' tools
- *   HOME/state.db   log_head, log_entry, vault (ciphertext), and the registry's index: one transaction
- *                   covers them
- *   HOME/keys.db    wrapped subject keys, apart, never in a backup
+ *   HOME/log/       checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]: published, for
+ * others' tools HOME/state.db   log_head, log_entry, vault (ciphertext), and the registry's index:
+ * one transaction covers them HOME/keys.db    wrapped subject keys, apart, never in a backup
  *
- * A record is acknowledged only after its checkpoint is durable. Order of durability: design of section 5 in
- * docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note, tlog-checkpoint, tlog-tiles,
- * tlog-proof. */
+ * A record is acknowledged only after its checkpoint is durable. Order of durability: design of
+ * section 5 in docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note,
+ * tlog-checkpoint, tlog-tiles, tlog-proof. */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
 
@@ -21,7 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------------------
+ */
 
 /* One committed field: value is canonical JSON text; NULL means absent (commits to `null`). */
 struct audit_field {
@@ -29,66 +30,72 @@ struct audit_field {
 	const char *value;
 };
 
-/* What to append. Clear types (genesis, start, stop, config, bundle, release, registry, fork, gate, key,
- * ...) carry `body`; committed types (decision, incident, operator, erasure) carry `field` in the type's
- * fixed order. */
+/* What to append. Clear types (genesis, start, stop, config, bundle, release, registry, fork, gate,
+ * key,
+ * ...) carry `body`; committed types (decision, incident, operator, erasure) carry `field` in the
+ * type's fixed order. */
 struct audit_record {
 	const char *type;
-	uint64_t n;               /* worker's running number, from audit_log_reserve */
-	json_t *body;             /* borrowed; object, or NULL for committed types */
+	uint64_t n;   /* worker's running number, from audit_log_reserve */
+	json_t *body; /* borrowed; object, or NULL for committed types */
 	const struct audit_field *field;
 	size_t field_count;
-	const char *bundle;       /* policy bundle digest text, or NULL */
-	const char *outcome;      /* "completed", "redacted", "blocked", "aborted", ...; NULL for clear types */
-	const char *subject;      /* keyed handle whose key seals the vault row; NULL: a key of its own */
-	const char *retained;     /* canonical JSON kept in the vault beside the fields (for replay), or NULL */
+	const char *bundle;  /* policy bundle digest text, or NULL */
+	const char *outcome; /* "completed", "redacted", "blocked", "aborted", ...; NULL for clear
+				types */
+	const char
+		*subject; /* keyed handle whose key seals the vault row; NULL: a key of its own */
+	const char *retained; /* canonical JSON kept in the vault beside the fields (for replay), or
+				 NULL */
 };
 
 /* The result of an acknowledged append. */
 struct audit_receipt {
-	uint64_t index;       /* in the log */
+	uint64_t index; /* in the log */
 	uint64_t n;
-	struct digest leaf;   /* leaf hash of the entry */
+	struct digest leaf; /* leaf hash of the entry */
 };
 
-/* Runs inside the append's transaction, after the entry is inserted, for rows that must share its fate.
- * entry is the parsed canonical JSON. The log is the only caller order: the same function run over all
- * entries rebuilds the rows. */
+/* Runs inside the append's transaction, after the entry is inserted, for rows that must share its
+ * fate. entry is the parsed canonical JSON. The log is the only caller order: the same function run
+ * over all entries rebuilds the rows. */
 struct audit_hook {
-	int (*apply)(void *ctx, struct store *tx, uint64_t index, const json_t *entry, struct err *e);
+	int (*apply)(void *ctx, struct store *tx, uint64_t index, const json_t *entry,
+		     struct err *e);
 	void *ctx;
 };
 
-/* ---- the log --------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 struct audit_log;
 
 struct audit_options {
-	const char *home;                     /* state folder */
-	struct store *store;                  /* state.db, borrowed; the log serialises its own use of it */
-	const struct signing_identity *key;   /* log key; its name is the origin's last part; borrowed */
-	const char *origin;                   /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
-	struct audit_hook hook;               /* may be {0} */
-	const struct env *env;                /* borrowed */
-	bool read_only;                       /* no lock, no recovery, no append */
+	const char *home;    /* state folder */
+	struct store *store; /* state.db, borrowed; the log serialises its own use of it */
+	const struct signing_identity
+		*key;           /* log key; its name is the origin's last part; borrowed */
+	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
+	struct audit_hook hook; /* may be {0} */
+	const struct env *env;  /* borrowed */
+	bool read_only;         /* no lock, no recovery, no append */
 };
 
-/* Open or create; takes the lock HOME/log/lock (held: ERR_CONFLICT); recovers from a crash at any step; a
- * new log starts with a genesis entry. ERR_VERIFY: stored state contradicts itself (says where); nothing
- * is signed then. */
+/* Open or create; takes the lock HOME/log/lock (held: ERR_CONFLICT); recovers from a crash at any
+ * step; a new log starts with a genesis entry. ERR_VERIFY: stored state contradicts itself (says
+ * where); nothing is signed then. */
 int audit_log_open(struct audit_log **out, const struct audit_options *o, struct err *e) MUST_USE;
 void audit_log_close(struct audit_log *log);
 
-/* This process's worker id (random hex, in every entry) and its next number, without gaps from 0 (the
- * start record). */
+/* This process's worker id (random hex, in every entry) and its next number, without gaps from 0
+ * (the start record). */
 const char *audit_log_worker(const struct audit_log *log);
 uint64_t audit_log_reserve(struct audit_log *log);
 
-/* Append and wait until the checkpoint that covers it is durable. Many threads may call it at once: they
- * share commits (up to 64 entries or 5 ms). ERR_UNAVAILABLE: queue full or fail-stop; ERR_IO: storage
- * failed, nothing was acknowledged. */
+/* Append and wait until the checkpoint that covers it is durable. Many threads may call it at once:
+ * they share commits (up to 64 entries or 5 ms). ERR_UNAVAILABLE: queue full or fail-stop; ERR_IO:
+ * storage failed, nothing was acknowledged. */
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
-                     struct err *e) MUST_USE;
+		     struct err *e) MUST_USE;
 
 uint64_t audit_log_size(const struct audit_log *log);
 const char *audit_log_origin(const struct audit_log *log);
@@ -98,31 +105,34 @@ int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e) 
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e) MUST_USE;
 /* The newest record of this type and n of a worker; ERR_NOTFOUND. */
 int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
-                   struct err *e) MUST_USE;
+		   struct err *e) MUST_USE;
 
 /* The .tlog-proof of an entry at the current checkpoint, appended to out. extra may be NULL. */
 int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, size_t extra_len,
-                    struct buf *out, struct err *e) MUST_USE;
+		    struct buf *out, struct err *e) MUST_USE;
 
-/* ---- vault ---------------------------------------------------------------------------------------- */
+/* ---- vault ---- */
 
 /* Fields with salts, and what was retained, of a committed record:
  * {"fields":[{"name","salt","value"}...],"retained":...}. ERR_NOTFOUND: erased or lost. */
 int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct err *e) MUST_USE;
 
-/* Erase ciphertext, salts and subject keys of a subject (or of one index when subject is NULL), scrub the
- * databases, and append an erasure entry with ground and actor. ERR_NOTFOUND: the vault holds nothing of it.
- * ERR_UNAVAILABLE: erased and logged, but a reader held old pages; the next opening without one cuts them. */
-int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index, const char *ground,
-                      const char *actor, struct audit_receipt *out, struct err *e) MUST_USE;
+/* Erase ciphertext, salts and subject keys of a subject (or of one index when subject is NULL),
+ * scrub the databases, and append an erasure entry with ground and actor. ERR_NOTFOUND: the vault
+ * holds nothing of it. ERR_UNAVAILABLE: erased and logged, but a reader held old pages; the next
+ * opening without one cuts them. */
+int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,
+		      const char *ground, const char *actor, struct audit_receipt *out,
+		      struct err *e) MUST_USE;
 
-/* Recompute an entry's field root from disclosed fields. 0, or ERR_VERIFY. entry: canonical bytes. */
+/* Recompute an entry's field root from disclosed fields. 0, or ERR_VERIFY. entry: canonical bytes.
+ */
 int audit_fields_check(const void *entry, size_t len, const json_t *fields, struct err *e) MUST_USE;
 
-/* ---- verifying: with nothing but a verifier key ----------------------------------------------------- */
+/* ---- verifying: with nothing but a verifier key ---- */
 
 struct audit_problem {
-	char kind[32];  /* "checkpoint", "tile", "entry", "gap", "stop", "time", "head", "record" */
+	char kind[32]; /* "checkpoint", "tile", "entry", "gap", "stop", "time", "head", "record" */
 	char text[256];
 };
 struct audit_verdict {
@@ -134,33 +144,41 @@ struct audit_verdict {
 	size_t problems;                  /* all */
 };
 
-/* Check the published folder: note, every tile and entry bundle, canonical entries, worker numbering,
- * times. store may be NULL; with it, head and entries of the database are compared too. */
-int audit_verify(const char *log_dir, const char *vkey, struct store *store, struct audit_verdict *out,
-                 struct err *e) MUST_USE;
+/* Check the published folder: note, every tile and entry bundle, canonical entries, worker
+ * numbering, times. store may be NULL; with it, head and entries of the database are compared too.
+ */
+int audit_verify(const char *log_dir, const char *vkey, struct store *store,
+		 struct audit_verdict *out, struct err *e) MUST_USE;
 
-/* Check a .tlog-proof of entry bytes offline. 0, ERR_INPUT (malformed) or ERR_VERIFY. index may be NULL. */
-int audit_proof_check(const void *proof, size_t len, const void *entry, size_t entry_len, const char *vkey,
-                      uint64_t *index, struct err *e) MUST_USE;
+/* Check a .tlog-proof of entry bytes offline. 0, ERR_INPUT (malformed) or ERR_VERIFY. index may be
+ * NULL. */
+int audit_proof_check(const void *proof, size_t len, const void *entry, size_t entry_len,
+		      const char *vkey, uint64_t *index, struct err *e) MUST_USE;
 
 /* The `extra` bytes of a .tlog-proof (unauthenticated), appended. ERR_NOTFOUND without one. */
 int audit_proof_extra(const void *proof, size_t len, struct buf *out, struct err *e) MUST_USE;
 
 /* RFC 6962 inclusion and consistency, for others' trees. path [count]. 0 or ERR_VERIFY. */
-int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *leaf, const struct digest *path,
-                          size_t count, const struct digest *root) MUST_USE;
+int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *leaf,
+			  const struct digest *path, size_t count,
+			  const struct digest *root) MUST_USE;
 int audit_consistency_check(uint64_t old_size, uint64_t size, const struct digest *old_root,
-                            const struct digest *root, const struct digest *path, size_t count) MUST_USE;
+			    const struct digest *root, const struct digest *path,
+			    size_t count) MUST_USE;
 
-/* Signed note: sign text with the identity under name; check one with a vkey and append its text. */
-int audit_note_sign(const struct signing_identity *id, const char *name, const char *text, size_t len,
-                    struct buf *out, struct err *e) MUST_USE;
-int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *text, struct err *e) MUST_USE;
+/* Signed note: sign text with the identity under name; check one with a vkey and append its text.
+ */
+int audit_note_sign(const struct signing_identity *id, const char *name, const char *text,
+		    size_t len, struct buf *out, struct err *e) MUST_USE;
+int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *text,
+		    struct err *e) MUST_USE;
 
-/* ---- rebuilding ------------------------------------------------------------------------------------- */
+/* ---- rebuilding ---- */
 
-/* Restore log_head and log_entry of an empty state.db from the published folder, running the hook over every
- * entry in order. *lost counts committed entries whose vault row is gone. The folder must verify. */
-int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *lost, struct err *e) MUST_USE;
+/* Restore log_head and log_entry of an empty state.db from the published folder, running the hook
+ * over every entry in order. *lost counts committed entries whose vault row is gone. The folder
+ * must verify. */
+int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *lost,
+		  struct err *e) MUST_USE;
 
 #endif

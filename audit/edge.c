@@ -8,33 +8,33 @@
 
 static struct digest fold_full(const struct digest hash[TILE_FULL])
 {
-	struct tree_range r = {.count = 0};
+	struct tree_range r = { .count = 0 };
 
 	for (size_t i = 0; i < TILE_FULL; i++)
 		tree_range_add(&r, 0, &hash[i]);
 	return tree_range_root(&r);
 }
 
-static int write_bundle(struct edge *edge, const char *dir, const struct env *env, uint64_t n, unsigned width,
-                        struct err *e)
+static int write_bundle(struct edge *edge, const char *dir, const struct env *env, uint64_t n,
+			unsigned width, struct err *e)
 {
-	struct tile t = {TILE_ENTRIES, n, width};
+	struct tile t = { TILE_ENTRIES, n, width };
 
 	TRY(tile_write(dir, &t, edge->bundle.bytes, edge->bundle.len, e));
 	env_step(env, "audit.bundle");
 	return 0;
 }
 
-static int write_tile(struct edge *edge, const char *dir, const struct env *env, const struct tile *t,
-                      struct err *e)
+static int write_tile(struct edge *edge, const char *dir, const struct env *env,
+		      const struct tile *t, struct err *e)
 {
 	TRY(tile_write(dir, t, edge->hash[t->level], t->width * 32, e));
 	env_step(env, "audit.tile");
 	return 0;
 }
 
-int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry, size_t len,
-             struct err *e)
+int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
+	     size_t len, struct err *e)
 {
 	uint64_t n = edge->size;
 	struct digest up = tree_leaf(entry, len);
@@ -52,7 +52,7 @@ int edge_add(struct edge *edge, const char *dir, const struct env *env, const vo
 		edge->hash[level][n % TILE_FULL] = up;
 		if (n % TILE_FULL != TILE_FULL - 1)
 			break;
-		struct tile t = {level, n / TILE_FULL, TILE_FULL};
+		struct tile t = { level, n / TILE_FULL, TILE_FULL };
 		TRY(write_tile(edge, dir, env, &t, e));
 		up = fold_full(edge->hash[level]);
 		n /= TILE_FULL;
@@ -66,8 +66,9 @@ int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct
 
 	if (n % TILE_FULL && n != old)
 		TRY(write_bundle(edge, dir, env, n / TILE_FULL, (unsigned)(n % TILE_FULL), e));
-	for (int level = 0; level < TILE_LEVELS && n != old; level++, n /= TILE_FULL, old /= TILE_FULL) {
-		struct tile t = {level, n / TILE_FULL, (unsigned)(n % TILE_FULL)};
+	for (int level = 0; level < TILE_LEVELS && n != old;
+	     level++, n /= TILE_FULL, old /= TILE_FULL) {
+		struct tile t = { level, n / TILE_FULL, (unsigned)(n % TILE_FULL) };
 		if (t.width)
 			TRY(write_tile(edge, dir, env, &t, e));
 	}
@@ -77,7 +78,7 @@ int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct
 
 struct digest edge_root(const struct edge *edge)
 {
-	struct tree_range r = {.count = 0};
+	struct tree_range r = { .count = 0 };
 
 	for (int level = TILE_LEVELS - 1; level >= 0; level--)
 		for (unsigned i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
@@ -85,7 +86,4 @@ struct digest edge_root(const struct edge *edge)
 	return tree_range_root(&r);
 }
 
-void edge_close(struct edge *edge)
-{
-	buf_free(&edge->bundle);
-}
+void edge_close(struct edge *edge) { buf_free(&edge->bundle); }

@@ -12,8 +12,8 @@ struct edge {
 };
 
 /* Take the next entry; tiles that it completes are written, from the bundle up. */
-int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry, size_t len,
-             struct err *e) MUST_USE;
+int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
+	     size_t len, struct err *e) MUST_USE;
 /* Write the partial tiles of the present size. */
 int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e) MUST_USE;
 struct digest edge_root(const struct edge *edge);

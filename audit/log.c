@@ -10,7 +10,7 @@
 #include <string.h>
 
 int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
-                        struct err *e)
+			struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 
@@ -37,7 +37,8 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	TRY(rc);
 	TRY(file_join(log->dir, log->home, "log", e));
 	if (!note_name_valid(o->origin, strlen(o->origin)) || !pub->has_ed25519)
-		return err_set(e, ERR_INPUT, "the log's origin is no key name, or its key has no Ed25519 half");
+		return err_set(e, ERR_INPUT,
+			       "the log's origin is no key name, or its key has no Ed25519 half");
 	snprintf(log->origin, sizeof(log->origin), "%s", o->origin);
 	note_key_text(log->origin, pub->ed25519, &log->vkey);
 	log->store = o->store;
@@ -141,15 +142,9 @@ void audit_log_close(struct audit_log *log)
 
 /* ---- asking ---- */
 
-const char *audit_log_worker(const struct audit_log *log)
-{
-	return log->worker;
-}
+const char *audit_log_worker(const struct audit_log *log) { return log->worker; }
 
-const char *audit_log_origin(const struct audit_log *log)
-{
-	return log->origin;
-}
+const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
 
 uint64_t audit_log_reserve(struct audit_log *log)
 {
@@ -163,7 +158,8 @@ uint64_t audit_log_reserve(struct audit_log *log)
 
 uint64_t audit_log_size(const struct audit_log *log)
 {
-	struct audit_log *l = (struct audit_log *)(uintptr_t)log; /* the lock is not part of its value */
+	struct audit_log *l =
+		(struct audit_log *)(uintptr_t)log; /* the lock is not part of its value */
 	uint64_t size;
 
 	pthread_mutex_lock(&l->lock);
@@ -184,7 +180,8 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 	int rc;
 
 	if (index >= audit_log_size(log))
-		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu", (unsigned long long)index);
+		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
+			       (unsigned long long)index);
 	pthread_mutex_lock(&log->storage);
 	rc = store_prepare(log->store, "SELECT entry FROM log_entry WHERE idx = $1", &st, e);
 	if (rc == 0) {
@@ -197,28 +194,32 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 		buf_add(out, bytes, len);
 		rc = buf_done(out, e);
 	} else if (rc == 0) {
-		rc = err_set(e, ERR_VERIFY, "entry %llu is missing from the database", (unsigned long long)index);
+		rc = err_set(e, ERR_VERIFY, "entry %llu is missing from the database",
+			     (unsigned long long)index);
 	}
 	store_finish(st);
 	pthread_mutex_unlock(&log->storage);
 	return rc;
 }
 
-int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index, struct err *e)
+int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
+		   struct err *e)
 {
 	struct store_stmt *st = NULL;
 	int rc;
 
 	pthread_mutex_lock(&log->storage);
-	rc = n > INT64_MAX ? err_set(e, ERR_NOTFOUND, "no such record") :
-	                     store_prepare(log->store, "SELECT idx FROM log_entry WHERE worker = $1 AND n = $2",
-	                                   &st, e);
+	rc = n > INT64_MAX ? err_set(e, ERR_NOTFOUND, "no such record")
+			   : store_prepare(log->store,
+					   "SELECT idx FROM log_entry WHERE worker = $1 AND n = $2",
+					   &st, e);
 	if (rc == 0) {
 		store_bind_text(st, 1, worker);
 		store_bind_i64(st, 2, (int64_t)n);
 		rc = store_step(st, e);
 		if (rc == 0)
-			rc = err_set(e, ERR_NOTFOUND, "worker %.40s has no record %llu", worker, (unsigned long long)n);
+			rc = err_set(e, ERR_NOTFOUND, "worker %.40s has no record %llu", worker,
+				     (unsigned long long)n);
 	}
 	if (rc == 1) {
 		*index = (uint64_t)store_i64(st, 0);

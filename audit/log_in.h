@@ -18,15 +18,15 @@
 struct vault_erase {
 	const char *subject; /* or NULL: */
 	uint64_t index;
-	json_t *key_ids;     /* of the rows removed, for the keys to destroy */
+	json_t *key_ids; /* of the rows removed, for the keys to destroy */
 };
 
 /* One waiting append. */
 struct pending {
 	struct record record;
-	const char *worker;          /* LOG_ITSELF, or NULL for the log's own worker id */
-	struct vault_erase *erase;   /* or NULL */
-	struct vault_key *key;       /* while its batch is committed, or NULL */
+	const char *worker;        /* LOG_ITSELF, or NULL for the log's own worker id */
+	struct vault_erase *erase; /* or NULL */
+	struct vault_key *key;     /* while its batch is committed, or NULL */
 	struct buf entry;
 	struct audit_receipt receipt;
 	struct err err;
@@ -38,24 +38,24 @@ struct pending {
 struct audit_log {
 	char home[LIMIT_PATH_BYTES], dir[LIMIT_PATH_BYTES]; /* dir is home/log */
 	char origin[NOTE_NAME_ROOM], worker[17];
-	struct store *store, *keys;  /* used under `storage` */
+	struct store *store, *keys; /* used under `storage` */
 	const struct signing_identity *key;
 	struct audit_hook hook;
 	const struct env *env;
 	bool read_only;
 	int lock_fd;
-	uint8_t *kek;                /* guarded memory, [32] */
+	uint8_t *kek; /* guarded memory, [32] */
 	struct buf vkey;
 
-	pthread_mutex_t storage;     /* taken before `lock` when both are needed */
-	pthread_mutex_t lock;        /* all below */
+	pthread_mutex_t storage; /* taken before `lock` when both are needed */
+	pthread_mutex_t lock;    /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued;
-	bool leading;                /* a thread is making a batch durable */
-	bool failed;                 /* fail-stop: nothing is taken until the log is opened anew */
+	bool leading; /* a thread is making a batch durable */
+	bool failed;  /* fail-stop: nothing is taken until the log is opened anew */
 	uint64_t next_n;
-	uint64_t size;               /* the published checkpoint */
+	uint64_t size; /* the published checkpoint */
 	struct digest root;
 	struct buf checkpoint;
 
@@ -77,10 +77,10 @@ int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_U
 int log_recover(struct audit_log *log, struct err *e) MUST_USE;
 int log_schema(struct store *s, struct err *e) MUST_USE;
 int log_head_read(struct store *s, uint64_t *size, struct digest *root,
-                  struct err *e) MUST_USE; /* ERR_NOTFOUND */
+		  struct err *e) MUST_USE; /* ERR_NOTFOUND */
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
 int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
-                        struct err *e) MUST_USE;
+			struct err *e) MUST_USE;
 /* append.c: one row of log_entry, inside a transaction. */
 struct entry_row {
 	uint64_t index;
@@ -100,12 +100,14 @@ struct vault_key {
 int vault_open(struct audit_log *log, struct err *e) MUST_USE;
 void vault_close(struct audit_log *log);
 int vault_schema(struct store *s, struct err *e) MUST_USE;
-/* Keys for all sealed records of a batch, made where needed, durable in keys.db. Call under `storage`. */
-int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e) MUST_USE;
+/* Keys for all sealed records of a batch, made where needed, durable in keys.db. Call under
+ * `storage`. */
+int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
+		   struct err *e) MUST_USE;
 void vault_keys_drop(struct pending *const *batch, size_t count);
 /* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
 int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, struct digest *cipher,
-              struct err *e) MUST_USE;
+	      struct err *e) MUST_USE;
 /* Remove rows inside the transaction and make the erasure's record. */
 int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
 /* After the commit: destroy keys that no row uses, and cut the write-ahead logs. */

@@ -1,13 +1,13 @@
 /* Signed note (C2SP signed-note) and the checkpoint in it (C2SP tlog-checkpoint).
  *
  *   note        text, one blank line, then 1..100 lines "— name base64(keyid[4] || signature)\n"
- *   text        UTF-8, ends in a newline, no byte below 0x20 but newline; split at the last blank line
- *   keyid       first 4 bytes of SHA-256(name || 0x0A || alg || public key)
- *   vkey        name "+" hex8(keyid) "+" base64(alg || public key)
- *   checkpoint  origin, decimal size, base64 root of 32 bytes, one a line, then optional extension lines
+ *   text        UTF-8, ends in a newline, no byte below 0x20 but newline; split at the last blank
+ * line keyid       first 4 bytes of SHA-256(name || 0x0A || alg || public key) vkey        name "+"
+ * hex8(keyid) "+" base64(alg || public key) checkpoint  origin, decimal size, base64 root of 32
+ * bytes, one a line, then optional extension lines
  *
- * A line by an unknown (name, keyid) is passed over; one by the known key that fails refuses the note. Only
- * alg 01 (Ed25519) is read; the table of algorithms is the switch in note_key_parse. */
+ * A line by an unknown (name, keyid) is passed over; one by the known key that fails refuses the
+ * note. Only alg 01 (Ed25519) is read; the table of algorithms is the switch in note_key_parse. */
 #include "audit/note.h"
 
 #include "audit/audit.h"
@@ -23,9 +23,9 @@ static const char dash[] = "\xe2\x80\x94 ";
 
 static bool is_space(uint32_t cp)
 {
-	return cp <= 0x20 || cp == 0x7f || (cp >= 0x80 && cp <= 0xa0) || cp == 0x1680 || (cp >= 0x2000 &&
-	                                                                                  cp <= 0x200a) ||
-	       cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000;
+	return cp <= 0x20 || cp == 0x7f || (cp >= 0x80 && cp <= 0xa0) || cp == 0x1680 ||
+	       (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f ||
+	       cp == 0x205f || cp == 0x3000;
 }
 
 bool note_name_valid(const char *name, size_t len)
@@ -58,7 +58,7 @@ static void key_id(const char *name, const uint8_t public_key[32], uint8_t id[4]
 
 void note_key_text(const char *name, const uint8_t public_key[32], struct buf *out)
 {
-	uint8_t id[4], key[33] = {ALG_ED25519};
+	uint8_t id[4], key[33] = { ALG_ED25519 };
 	char hex[9];
 
 	key_id(name, public_key, id);
@@ -84,8 +84,9 @@ static int parse_key_bytes(const struct buf *key, struct note_key *out, struct e
 		memcpy(out->public_key, key->bytes + 1, 32);
 		return 0;
 	default:
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: verifier key algorithm %02x",
-		               (unsigned char)key->bytes[0]);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: verifier key algorithm %02x",
+			       (unsigned char)key->bytes[0]);
 	}
 }
 
@@ -93,7 +94,7 @@ int note_key_parse(const char *vkey, struct note_key *out, struct err *e)
 {
 	size_t len = strcspn(vkey, "\n");
 	const char *plus = memchr(vkey, '+', len), *second;
-	struct buf key = {0};
+	struct buf key = { 0 };
 	uint8_t id[4];
 	int rc;
 
@@ -111,17 +112,20 @@ int note_key_parse(const char *vkey, struct note_key *out, struct err *e)
 	buf_free(&key);
 	TRY(rc);
 	key_id(out->name, out->public_key, id);
-	return memcmp(id, out->id, 4) == 0 ? 0 : bad_key(e, "the key id does not belong to the key");
+	return memcmp(id, out->id, 4) == 0 ? 0
+					   : bad_key(e, "the key id does not belong to the key");
 }
 
-int audit_note_sign(const struct signing_identity *id, const char *name, const char *text, size_t len,
-                    struct buf *out, struct err *e)
+int audit_note_sign(const struct signing_identity *id, const char *name, const char *text,
+		    size_t len, struct buf *out, struct err *e)
 {
 	const struct signing_public *pub = signing_identity_public(id);
 	uint8_t signature[4 + 64];
 
 	if (!pub->has_ed25519 || !note_name_valid(name, strlen(name)))
-		return err_set(e, ERR_INPUT, "cannot sign a note as \"%.100s\": bad name, or no Ed25519 key", name);
+		return err_set(e, ERR_INPUT,
+			       "cannot sign a note as \"%.100s\": bad name, or no Ed25519 key",
+			       name);
 	if (len == 0 || text[len - 1] != '\n')
 		return err_set(e, ERR_INPUT, "the text of a note ends in a newline");
 	key_id(name, pub->ed25519, signature);
@@ -165,9 +169,9 @@ static bool find_split(const char *note, size_t len, size_t *split)
 
 /* One signature line without its newline. 1 when it is by the key and right, 0 when by another. */
 static int check_line(const char *line, size_t len, const struct note_key *key, const char *text,
-                      size_t text_len, struct err *e)
+		      size_t text_len, struct err *e)
 {
-	struct buf raw = {0};
+	struct buf raw = { 0 };
 	const char *space;
 	int rc = 0;
 
@@ -182,9 +186,11 @@ static int check_line(const char *line, size_t len, const struct note_key *key, 
 	if (text_unbase64(&raw, space + 1, len - name_len - 1) < 0 || raw.len < 5) {
 		rc = bad_note(e, "malformed signature");
 	} else if (name_len == strlen(key->name) && memcmp(line, key->name, name_len) == 0 &&
-	           memcmp(raw.bytes, key->id, 4) == 0) {
-		if (raw.len != 68 || signing_ed25519_check(key->public_key, text, text_len, (uint8_t *)raw.bytes + 4) < 0)
-			rc = err_set(e, ERR_VERIFY, "the signature of %s does not fit the note", key->name);
+		   memcmp(raw.bytes, key->id, 4) == 0) {
+		if (raw.len != 68 || signing_ed25519_check(key->public_key, text, text_len,
+							   (uint8_t *)raw.bytes + 4) < 0)
+			rc = err_set(e, ERR_VERIFY, "the signature of %s does not fit the note",
+				     key->name);
 		else
 			rc = 1;
 	}
@@ -193,12 +199,13 @@ static int check_line(const char *line, size_t len, const struct note_key *key, 
 }
 
 static int check_lines(const char *lines, size_t len, const struct note_key *key, const char *text,
-                       size_t text_len, struct err *e)
+		       size_t text_len, struct err *e)
 {
 	int found = 0, count = 0;
 
 	for (size_t at = 0; at < len;) {
-		size_t n = (size_t)((const char *)memchr(lines + at, '\n', len - at) - (lines + at));
+		size_t n =
+			(size_t)((const char *)memchr(lines + at, '\n', len - at) - (lines + at));
 		if (++count > NOTE_LINES_MAX)
 			return bad_note(e, "more than 100 signatures");
 		int rc = check_line(lines + at, n, key, text, text_len, e);
@@ -251,7 +258,7 @@ int checkpoint_parse(const char *text, size_t len, struct checkpoint *out, struc
 {
 	size_t at = 0, n;
 	const char *line = next_line(text, len, &at, &n);
-	struct buf root = {0};
+	struct buf root = { 0 };
 	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -275,9 +282,10 @@ int checkpoint_parse(const char *text, size_t len, struct checkpoint *out, struc
 	return rc;
 }
 
-int checkpoint_open(const void *note, size_t len, const char *vkey, struct checkpoint *out, struct err *e)
+int checkpoint_open(const void *note, size_t len, const char *vkey, struct checkpoint *out,
+		    struct err *e)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	struct note_key key;
 	int rc = note_key_parse(vkey, &key, e);
 
@@ -286,8 +294,9 @@ int checkpoint_open(const void *note, size_t len, const char *vkey, struct check
 	if (rc == 0)
 		rc = checkpoint_parse(text.bytes, text.len, out, e);
 	if (rc == 0 && strcmp(out->origin, key.name) != 0)
-		rc = err_set(e, ERR_VERIFY, "the checkpoint is of \"%.100s\", the key of \"%.100s\"", out->origin,
-		             key.name);
+		rc = err_set(e, ERR_VERIFY,
+			     "the checkpoint is of \"%.100s\", the key of \"%.100s\"", out->origin,
+			     key.name);
 	buf_free(&text);
 	return rc;
 }

@@ -36,6 +36,6 @@ void checkpoint_text(const char *origin, uint64_t size, const struct digest *roo
 
 /* A signed checkpoint under this key, whose name must be its origin. */
 int checkpoint_open(const void *note, size_t len, const char *vkey, struct checkpoint *out,
-                    struct err *e) MUST_USE;
+		    struct err *e) MUST_USE;
 
 #endif

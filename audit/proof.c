@@ -19,12 +19,12 @@ static const char magic[] = "c2sp.org/tlog-proof@v1";
 /* ---- making ---- */
 
 int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, size_t extra_len,
-                    struct buf *out, struct err *e)
+		    struct buf *out, struct err *e)
 {
 	struct digest path[TREE_PATH_MAX];
-	struct tile_nodes nodes = {.dir = log->dir};
+	struct tile_nodes nodes = { .dir = log->dir };
 	struct tree_reader reader = tile_nodes_reader(&nodes);
-	struct buf note = {0};
+	struct buf note = { 0 };
 	size_t count;
 	int rc = 0;
 
@@ -33,7 +33,8 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 	buf_add(&note, log->checkpoint.bytes, log->checkpoint.len);
 	pthread_mutex_unlock(&log->lock);
 	if (index >= nodes.size)
-		rc = err_set(e, ERR_NOTFOUND, "the log has no entry %llu", (unsigned long long)index);
+		rc = err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
+			     (unsigned long long)index);
 	if (rc == 0)
 		rc = tree_inclusion_path(&reader, index, nodes.size, path, &count, e);
 	if (rc == 0) {
@@ -78,7 +79,8 @@ static int bad_proof(struct err *e, const char *why)
 
 static const char *take_line(const char **at, const char *end, size_t *len)
 {
-	const char *line = *at, *newline = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+	const char *line = *at,
+		   *newline = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
 
 	if (!newline)
 		return NULL;
@@ -95,7 +97,7 @@ static bool line_is(const char *line, size_t len, const char *prefix)
 static int parse_path(struct proof *p, const char **at, const char *end, struct err *e)
 {
 	for (;;) {
-		struct buf hash = {0};
+		struct buf hash = { 0 };
 		size_t len;
 		const char *line = take_line(at, end, &len);
 		if (!line)
@@ -137,10 +139,10 @@ static int parse_proof(const char *text, size_t text_len, struct proof *p, struc
 	return 0;
 }
 
-int audit_proof_check(const void *proof, size_t len, const void *entry, size_t entry_len, const char *vkey,
-                      uint64_t *index, struct err *e)
+int audit_proof_check(const void *proof, size_t len, const void *entry, size_t entry_len,
+		      const char *vkey, uint64_t *index, struct err *e)
 {
-	struct proof p = {.has_extra = false};
+	struct proof p = { .has_extra = false };
 	struct digest leaf = tree_leaf(entry, entry_len);
 	struct checkpoint c;
 	int rc = parse_proof(proof, len, &p, e);
@@ -149,7 +151,8 @@ int audit_proof_check(const void *proof, size_t len, const void *entry, size_t e
 	TRY(rc);
 	TRY(checkpoint_open(p.checkpoint, p.checkpoint_len, vkey, &c, e));
 	if (audit_inclusion_check(p.index, c.size, &leaf, p.path, p.count, &c.root) < 0)
-		return err_set(e, ERR_VERIFY, "the entry is not entry %llu of the signed log", (unsigned long long)p.index);
+		return err_set(e, ERR_VERIFY, "the entry is not entry %llu of the signed log",
+			       (unsigned long long)p.index);
 	if (index)
 		*index = p.index;
 	return 0;
@@ -157,7 +160,7 @@ int audit_proof_check(const void *proof, size_t len, const void *entry, size_t e
 
 int audit_proof_extra(const void *proof, size_t len, struct buf *out, struct err *e)
 {
-	struct proof p = {.has_extra = false};
+	struct proof p = { .has_extra = false };
 	int rc = parse_proof(proof, len, &p, e);
 
 	if (rc == 0 && !p.has_extra)

@@ -5,8 +5,8 @@
  *   checkpoint staged beside the log     audit.checkpoint.staged
  *   renamed into place, folders synced   audit.checkpoint
  *
- * Nothing is signed that was not read back: a flipped bit between memory and disk stops the log, not its
- * readers. */
+ * Nothing is signed that was not read back: a flipped bit between memory and disk stops the log,
+ * not its readers. */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -34,7 +34,9 @@ static int verify_stored(struct audit_log *log, struct digest *root, struct err 
 	TRY(check_stored(log, log->size, size, e));
 	TRY(tile_edge_root(log->dir, size, root, e));
 	if (!digest_equal(root, &in_memory))
-		return err_set(e, ERR_VERIFY, "the stored tiles do not have the root of the entries; nothing is signed");
+		return err_set(
+			e, ERR_VERIFY,
+			"the stored tiles do not have the root of the entries; nothing is signed");
 	env_step(log->env, "audit.verified");
 	return 0;
 }
@@ -44,15 +46,17 @@ static int verify_growth(struct audit_log *log, const struct digest *root, struc
 {
 	struct digest path[TREE_PATH_MAX];
 	size_t count;
-	struct tile_nodes nodes = {.dir = log->dir, .size = log->edge->size};
+	struct tile_nodes nodes = { .dir = log->dir, .size = log->edge->size };
 	struct tree_reader reader = tile_nodes_reader(&nodes);
 	int rc;
 
 	if (log->size == 0)
 		return 0;
 	rc = tree_consistency_path(&reader, log->size, nodes.size, path, &count, e);
-	if (rc == 0 && audit_consistency_check(log->size, nodes.size, &log->root, root, path, count) < 0)
-		rc = err_set(e, ERR_VERIFY, "the log is not a continuation of the last signed checkpoint");
+	if (rc == 0 &&
+	    audit_consistency_check(log->size, nodes.size, &log->root, root, path, count) < 0)
+		rc = err_set(e, ERR_VERIFY,
+			     "the log is not a continuation of the last signed checkpoint");
 	tile_nodes_close(&nodes);
 	return rc;
 }
@@ -60,7 +64,7 @@ static int verify_growth(struct audit_log *log, const struct digest *root, struc
 static int sign(struct audit_log *log, const struct digest *root, struct buf *note, struct err *e)
 {
 	struct checkpoint again;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	int rc;
 
 	checkpoint_text(log->origin, log->edge->size, root, &text);
@@ -98,7 +102,7 @@ int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e)
 
 int log_publish(struct audit_log *log, struct err *e)
 {
-	struct buf note = {0};
+	struct buf note = { 0 };
 	struct digest root;
 	uint64_t old = log->size;
 	int rc = edge_flush(log->edge, log->dir, log->env, e);

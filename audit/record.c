@@ -2,12 +2,12 @@
  *
  *   clear types       {"v":1,"type","worker","n","time_us","body":{...}}                       and
  *                     "bundle" if given
- *   committed types   {"v":1,"type","worker","n","time_us","bundle","outcome","fields","root","cipher"}
- *   worker            16 lower-case hex digits; all zero is the log itself
- *   commitment        c = SHA-256(0x02 || salt[32] || u16be name length || name || u32be value length ||
- *                     value)
- *   root              RFC 6962 tree hash with the c's as entries, in the order of the type's fields
- *   cipher            SHA-256 of the vault row's bytes, or null
+ *   committed types
+ * {"v":1,"type","worker","n","time_us","bundle","outcome","fields","root","cipher"} worker 16
+ * lower-case hex digits; all zero is the log itself commitment        c = SHA-256(0x02 || salt[32]
+ * || u16be name length || name || u32be value length || value) root              RFC 6962 tree hash
+ * with the c's as entries, in the order of the type's fields cipher            SHA-256 of the vault
+ * row's bytes, or null
  *
  * Values are canonical JSON; an absent field commits to null, so that presence is hidden. */
 #include "audit/record.h"
@@ -20,10 +20,11 @@
 
 #define FIELDS_MAX 256
 
-static const char *const clear_types[] = {"genesis", "start", "stop", "config", "bundle", "release",
-                                          "revocation", "registry", "fork", "gate", "key", "witness",
-                                          "migration", "lost", NULL};
-static const char *const committed_types[] = {"decision", "incident", "operator", "erasure", NULL};
+static const char *const clear_types[] = { "genesis", "start",      "stop",      "config", "bundle",
+					   "release", "revocation", "registry",  "fork",   "gate",
+					   "key",     "witness",    "migration", "lost",   NULL };
+static const char *const committed_types[] = { "decision", "incident", "operator", "erasure",
+					       NULL };
 
 static bool in_list(const char *const *list, const char *type)
 {
@@ -33,10 +34,7 @@ static bool in_list(const char *const *list, const char *type)
 	return false;
 }
 
-bool record_type_committed(const char *type)
-{
-	return in_list(committed_types, type);
-}
+bool record_type_committed(const char *type) { return in_list(committed_types, type); }
 
 bool record_type_known(const char *type)
 {
@@ -45,10 +43,10 @@ bool record_type_known(const char *type)
 
 /* ---- commitments ---- */
 
-static int commitment(const uint8_t salt[32], const char *name, const json_t *value, struct digest *out,
-                      struct err *e)
+static int commitment(const uint8_t salt[32], const char *name, const json_t *value,
+		      struct digest *out, struct err *e)
 {
-	struct buf b = {0}, text = {0};
+	struct buf b = { 0 }, text = { 0 };
 	size_t name_len = strlen(name);
 	int rc = json_write_canonical(value, &text, e);
 
@@ -77,8 +75,8 @@ static void add_commitment(struct merkle *m, const struct digest *c)
 }
 
 /* One field: salt drawn, value parsed (or null), commitment added, member appended to `fields`. */
-static int add_field(const struct audit_field *f, const struct env *env, json_t *fields, struct merkle *m,
-                     struct err *e)
+static int add_field(const struct audit_field *f, const struct env *env, json_t *fields,
+		     struct merkle *m, struct err *e)
 {
 	const char *text = f->value ? f->value : "null";
 	json_t *value = NULL;
@@ -96,7 +94,8 @@ static int add_field(const struct audit_field *f, const struct env *env, json_t 
 	rc = commitment(salt, f->name, value, &c, e);
 	if (rc == 0) {
 		add_commitment(m, &c);
-		json_t *member = json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
+		json_t *member =
+			json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
 		if (json_array_append_new(fields, member) != 0)
 			rc = err_set(e, ERR_NOMEM, "out of memory");
 	} else {
@@ -113,20 +112,24 @@ static int add_retained(const struct audit_record *from, json_t *plain, struct e
 
 	if (!from->retained)
 		return 0;
-	TRY(json_read(&retained, from->retained, strlen(from->retained), LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e));
-	return json_object_set_new(plain, "retained", retained) == 0 ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	TRY(json_read(&retained, from->retained, strlen(from->retained), LIMIT_JSON_BYTES,
+		      LIMIT_JSON_DEPTH, e));
+	return json_object_set_new(plain, "retained", retained) == 0
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory");
 }
 
-static int prepare_committed(const struct audit_record *from, const struct env *env, struct record *out,
-                             struct err *e)
+static int prepare_committed(const struct audit_record *from, const struct env *env,
+			     struct record *out, struct err *e)
 {
-	struct merkle m = {.count = 0};
+	struct merkle m = { .count = 0 };
 	json_t *fields = json_array();
 
 	if (from->body || from->field_count == 0 || from->field_count > FIELDS_MAX) {
 		json_decref(fields);
-		return err_set(e, ERR_INPUT, "a record of type %s carries 1 to %d fields and no body", from->type,
-		               FIELDS_MAX);
+		return err_set(e, ERR_INPUT,
+			       "a record of type %s carries 1 to %d fields and no body", from->type,
+			       FIELDS_MAX);
 	}
 	out->plain = json_pack("{s:o,s:n}", "fields", fields, "retained");
 	if (!out->plain)
@@ -137,11 +140,13 @@ static int prepare_committed(const struct audit_record *from, const struct env *
 	return add_retained(from, out->plain, e);
 }
 
-int record_prepare(const struct audit_record *from, const struct env *env, struct record *out, struct err *e)
+int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
+		   struct err *e)
 {
-	*out = (struct record){.from = from};
+	*out = (struct record){ .from = from };
 	if (!from->type || !record_type_known(from->type))
-		return err_set(e, ERR_INPUT, "unknown record type \"%.40s\"", from->type ? from->type : "");
+		return err_set(e, ERR_INPUT, "unknown record type \"%.40s\"",
+			       from->type ? from->type : "");
 	out->committed = record_type_committed(from->type);
 	if (out->committed) {
 		int rc = prepare_committed(from, env, out, e);
@@ -149,8 +154,10 @@ int record_prepare(const struct audit_record *from, const struct env *env, struc
 			record_free(out);
 		return rc;
 	}
-	if (!json_is_object(from->body) || from->field_count || from->outcome || from->retained || from->subject)
-		return err_set(e, ERR_INPUT, "a record of type %s carries a body and nothing else", from->type);
+	if (!json_is_object(from->body) || from->field_count || from->outcome || from->retained ||
+	    from->subject)
+		return err_set(e, ERR_INPUT, "a record of type %s carries a body and nothing else",
+			       from->type);
 	return 0;
 }
 
@@ -173,19 +180,23 @@ static json_t *digest_json(const struct digest *d)
 }
 
 int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
-                 const struct digest *cipher, struct buf *out, struct err *e)
+		 const struct digest *cipher, struct buf *out, struct err *e)
 {
 	const struct audit_record *from = r->from;
 	size_t begin = out->len;
-	json_t *o = json_pack("{s:i,s:s,s:s,s:I,s:I}", "v", 1, "type", from->type, "worker", worker, "n",
-	                      (json_int_t)n,
-	                      "time_us", (json_int_t)time_us);
+	json_t *o = json_pack("{s:i,s:s,s:s,s:I,s:I}", "v", 1, "type", from->type, "worker", worker,
+			      "n", (json_int_t)n, "time_us", (json_int_t)time_us);
 	int failed = 0, rc;
 
 	if (r->committed) {
-		failed |= json_object_set_new(o, "bundle", from->bundle ? json_string(from->bundle) : json_null());
-		failed |= json_object_set_new(o, "outcome", from->outcome ? json_string(from->outcome) : json_null());
-		failed |= json_object_set_new(o, "fields", json_integer((json_int_t)from->field_count));
+		failed |=
+			json_object_set_new(o, "bundle",
+					    from->bundle ? json_string(from->bundle) : json_null());
+		failed |= json_object_set_new(o, "outcome",
+					      from->outcome ? json_string(from->outcome)
+							    : json_null());
+		failed |= json_object_set_new(o, "fields",
+					      json_integer((json_int_t)from->field_count));
 		failed |= json_object_set_new(o, "root", digest_json(&r->root));
 		failed |= json_object_set_new(o, "cipher", digest_json(cipher));
 	} else {
@@ -193,12 +204,13 @@ int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t
 		if (from->bundle)
 			failed |= json_object_set_new(o, "bundle", json_string(from->bundle));
 	}
-	rc = failed ? err_set(e, ERR_INPUT, "record of type %s: not UTF-8, or out of memory", from->type) :
-	              json_write_canonical(o, out, e);
+	rc = failed ? err_set(e, ERR_INPUT, "record of type %s: not UTF-8, or out of memory",
+			      from->type)
+		    : json_write_canonical(o, out, e);
 	json_decref(o);
 	if (rc == 0 && out->len - begin > LIMIT_ENTRY_BYTES)
-		rc = err_set(e, ERR_INPUT, "record of type %s: %zu bytes, an entry holds %u", from->type,
-		             out->len - begin, LIMIT_ENTRY_BYTES);
+		rc = err_set(e, ERR_INPUT, "record of type %s: %zu bytes, an entry holds %u",
+			     from->type, out->len - begin, LIMIT_ENTRY_BYTES);
 	return rc;
 }
 
@@ -213,9 +225,9 @@ static int check_worker(const char *worker, struct err *e)
 
 static int check_committed(const json_t *o, struct record_head *out, struct err *e)
 {
-	static const char *const keys[] = {"v", "type", "worker", "n", "time_us", "bundle", "outcome", "fields",
-	                                   "root",
-	                                   "cipher", NULL};
+	static const char *const keys[] = { "v",       "type",   "worker",  "n",
+					    "time_us", "bundle", "outcome", "fields",
+					    "root",    "cipher", NULL };
 	const json_t *cipher = json_object_get(o, "cipher");
 	struct digest d;
 	const char *text;
@@ -237,14 +249,16 @@ static int check_committed(const json_t *o, struct record_head *out, struct err 
 
 static int check_head(const json_t *o, struct record_head *out, struct err *e)
 {
-	static const char *const keys[] = {"v", "type", "worker", "n", "time_us", "body", "bundle", NULL};
+	static const char *const keys[] = { "v",       "type", "worker", "n",
+					    "time_us", "body", "bundle", NULL };
 	uint64_t version, time_us;
 	json_t *body;
 
 	TRY(json_get_u64(o, "v", &version, "entry", e));
 	if (version != 1)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: log entries of version %llu",
-		               (unsigned long long)version);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: log entries of version %llu",
+			       (unsigned long long)version);
 	TRY(json_get_string(o, "type", &out->type, "entry", e));
 	TRY(json_get_string(o, "worker", &out->worker, "entry", e));
 	TRY(check_worker(out->worker, e));
@@ -262,13 +276,13 @@ static int check_head(const json_t *o, struct record_head *out, struct err *e)
 
 int record_parse(const void *entry, size_t len, struct record_head *out, struct err *e)
 {
-	struct buf again = {0};
+	struct buf again = { 0 };
 	int rc;
 
-	*out = (struct record_head){0};
+	*out = (struct record_head){ 0 };
 	TRY(json_read(&out->entry, entry, len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
-	rc = json_is_object(out->entry) ? check_head(out->entry, out, e) : err_set(e, ERR_INPUT,
-	                                                                           "entry: not an object");
+	rc = json_is_object(out->entry) ? check_head(out->entry, out, e)
+					: err_set(e, ERR_INPUT, "entry: not an object");
 	if (rc == 0)
 		rc = json_write_canonical(out->entry, &again, e);
 	if (rc == 0 && (again.len != len || memcmp(again.bytes, entry, len) != 0))
@@ -286,8 +300,8 @@ int record_parse(const void *entry, size_t len, struct record_head *out, struct 
 /* {"name","salt","value"}, or {"commitment"} for a field that stays closed. */
 static int disclosed(const json_t *f, struct digest *c, struct err *e)
 {
-	static const char *const open_keys[] = {"name", "salt", "value", NULL},
-	       *const closed_keys[] = {"commitment", NULL};
+	static const char *const open_keys[] = { "name", "salt", "value", NULL },
+				 *const closed_keys[] = { "commitment", NULL };
 	const char *name, *salt, *hex;
 	const json_t *value = json_object_get(f, "value");
 	uint8_t bytes[32];
@@ -301,14 +315,16 @@ static int disclosed(const json_t *f, struct digest *c, struct err *e)
 	TRY(json_get_string(f, "name", &name, "field", e));
 	TRY(json_get_string(f, "salt", &salt, "field", e));
 	if (!value || text_unhex(salt, strlen(salt), bytes, sizeof(bytes)) < 0)
-		return err_set(e, ERR_INPUT, "field \"%.60s\": no value, or a salt that is not 32 bytes in hex", name);
+		return err_set(e, ERR_INPUT,
+			       "field \"%.60s\": no value, or a salt that is not 32 bytes in hex",
+			       name);
 	return commitment(bytes, name, value, c, e);
 }
 
 int audit_fields_check(const void *entry, size_t len, const json_t *fields, struct err *e)
 {
 	struct record_head head;
-	struct merkle m = {.count = 0};
+	struct merkle m = { .count = 0 };
 	struct digest stated, computed;
 	const json_t *f;
 	size_t i;
@@ -317,21 +333,26 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
 	if (!json_is_array(fields))
 		return err_set(e, ERR_INPUT, "disclosed fields: expected an array");
 	TRY(record_parse(entry, len, &head, e));
-	rc = head.committed ? 0 : err_set(e, ERR_INPUT, "entry of type %s holds no commitments", head.type);
+	rc = head.committed
+		     ? 0
+		     : err_set(e, ERR_INPUT, "entry of type %s holds no commitments", head.type);
 	if (rc == 0)
-		rc = digest_parse(json_string_value(json_object_get(head.entry, "root")), &stated, e);
+		rc = digest_parse(json_string_value(json_object_get(head.entry, "root")), &stated,
+				  e);
 	json_int_t count = json_integer_value(json_object_get(head.entry, "fields"));
 	if (rc == 0 && json_array_size(fields) != (size_t)count)
-		rc = err_set(e, ERR_VERIFY, "%zu fields were disclosed, the entry commits to %lld", json_array_size(fields),
-		             (long long)count);
+		rc = err_set(e, ERR_VERIFY, "%zu fields were disclosed, the entry commits to %lld",
+			     json_array_size(fields), (long long)count);
 	json_decref(head.entry);
 	TRY(rc);
-	json_array_foreach(fields, i, f) {
+	json_array_foreach(fields, i, f)
+	{
 		struct digest c;
 		TRY(disclosed(f, &c, e));
 		add_commitment(&m, &c);
 	}
 	computed = merkle_root(&m);
-	return digest_equal(&computed, &stated) ? 0 : err_set(e, ERR_VERIFY,
-	                                                      "the fields do not fit the commitments");
+	return digest_equal(&computed, &stated)
+		       ? 0
+		       : err_set(e, ERR_VERIFY, "the fields do not fit the commitments");
 }

@@ -14,12 +14,12 @@ struct record {
 
 /* Check the type and its parts, canonicalise values, draw salts. */
 int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
-                   struct err *e) MUST_USE;
+		   struct err *e) MUST_USE;
 void record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
 
 /* Append the canonical entry. cipher may be NULL. ERR_INPUT over LIMIT_ENTRY_BYTES. */
 int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
-                 const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
+		 const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
 
 /* Types. */
 bool record_type_known(const char *type);
@@ -27,7 +27,7 @@ bool record_type_committed(const char *type);
 
 /* Parse and check the members of an entry's canonical JSON. */
 struct record_head {
-	json_t *entry;      /* owned */
+	json_t *entry; /* owned */
 	const char *type, *worker;
 	uint64_t n;
 	int64_t time_us;

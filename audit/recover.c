@@ -1,9 +1,9 @@
 /* Recovery at opening, and rebuilding a lost database.
  *
- * The database is ahead of the folder by what a crash left between commit point and checkpoint, never
- * behind it. So every entry is read again: its hash, the head's root, the last signed root and every
- * published tile must agree; what is missing in the folder is written; then the head is signed. Any
- * difference stops the log with nothing signed. Running it twice changes nothing. */
+ * The database is ahead of the folder by what a crash left between commit point and checkpoint,
+ * never behind it. So every entry is read again: its hash, the head's root, the last signed root
+ * and every published tile must agree; what is missing in the folder is written; then the head is
+ * signed. Any difference stops the log with nothing signed. Running it twice changes nothing. */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -14,14 +14,15 @@
 
 int log_schema(struct store *s, struct err *e)
 {
-	TRY(store_exec(s,
-	               "CREATE TABLE IF NOT EXISTS log_head(id INTEGER PRIMARY KEY CHECK(id = 1),"
-	               " version INTEGER NOT NULL, size INTEGER NOT NULL,"
-	               " root BLOB NOT NULL, checkpoint TEXT) STRICT;"
-	               "CREATE TABLE IF NOT EXISTS log_entry(idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL,"
-	               " type TEXT NOT NULL, worker TEXT NOT NULL, n INTEGER NOT NULL,"
-	               " entry BLOB NOT NULL, UNIQUE(worker, n)) STRICT",
-	               e));
+	TRY(store_exec(
+		s,
+		"CREATE TABLE IF NOT EXISTS log_head(id INTEGER PRIMARY KEY CHECK(id = 1),"
+		" version INTEGER NOT NULL, size INTEGER NOT NULL,"
+		" root BLOB NOT NULL, checkpoint TEXT) STRICT;"
+		"CREATE TABLE IF NOT EXISTS log_entry(idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL,"
+		" type TEXT NOT NULL, worker TEXT NOT NULL, n INTEGER NOT NULL,"
+		" entry BLOB NOT NULL, UNIQUE(worker, n)) STRICT",
+		e));
 	return vault_schema(s, e);
 }
 
@@ -37,8 +38,10 @@ int log_head_read(struct store *s, uint64_t *size, struct digest *root, struct e
 	if (rc == 1) {
 		size_t len;
 		const void *bytes = store_blob(st, 2, &len);
-		rc = store_i64(st, 0) == 1 ? 0 : err_set(e, ERR_UNSUPPORTED,
-		                                         "not available in this version: this log_head");
+		rc = store_i64(st, 0) == 1
+			     ? 0
+			     : err_set(e, ERR_UNSUPPORTED,
+				       "not available in this version: this log_head");
 		if (rc == 0 && (len != 32 || store_i64(st, 1) < 0))
 			rc = err_set(e, ERR_VERIFY, "log_head is malformed");
 		if (rc == 0) {
@@ -55,7 +58,8 @@ static int head_insert(struct store *s, uint64_t size, const struct digest *root
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s, "INSERT INTO log_head(id, version, size, root) VALUES(1, 1, $1, $2)", &st, e));
+	TRY(store_prepare(s, "INSERT INTO log_head(id, version, size, root) VALUES(1, 1, $1, $2)",
+			  &st, e));
 	store_bind_i64(st, 1, (int64_t)size);
 	store_bind_blob(st, 2, root->bytes, 32);
 	rc = store_step(st, e);
@@ -72,14 +76,17 @@ struct expected {
 	const char *what;
 };
 
-static int compare_root(struct audit_log *log, const struct expected *x, size_t count, struct err *e)
+static int compare_root(struct audit_log *log, const struct expected *x, size_t count,
+			struct err *e)
 {
 	struct digest root = merkle_root(&log->merkle);
 
 	for (size_t i = 0; i < count; i++)
 		if (x[i].size == log->merkle.count && !digest_equal(&x[i].root, &root))
-			return err_set(e, ERR_VERIFY, "the entries in the database do not have the root of %s at size %llu",
-			               x[i].what, (unsigned long long)x[i].size);
+			return err_set(
+				e, ERR_VERIFY,
+				"the entries in the database do not have the root of %s at size %llu",
+				x[i].what, (unsigned long long)x[i].size);
 	return 0;
 }
 
@@ -94,7 +101,8 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 	if ((uint64_t)store_i64(st, 0) != log->merkle.count)
 		return err_set(e, ERR_VERIFY, "entry %llu is missing from the database", index);
 	if (len > LIMIT_ENTRY_BYTES || leaf_len != 32 || memcmp(stored, leaf.bytes, 32) != 0)
-		return err_set(e, ERR_VERIFY, "entry %llu in the database does not have its hash", index);
+		return err_set(e, ERR_VERIFY, "entry %llu in the database does not have its hash",
+			       index);
 	if (record_parse(entry, len, &head, e) < 0)
 		return err_set(e, ERR_VERIFY, "entry %llu in the database is malformed", index);
 	log->last_time_us = head.time_us;
@@ -109,7 +117,8 @@ static int replay(struct audit_log *log, const struct expected *x, size_t count,
 	int rc;
 
 	TRY(compare_root(log, x, count, e));
-	TRY(store_prepare(log->store, "SELECT idx, leaf, entry FROM log_entry ORDER BY idx", &st, e));
+	TRY(store_prepare(log->store, "SELECT idx, leaf, entry FROM log_entry ORDER BY idx", &st,
+			  e));
 	while ((rc = store_step(st, e)) == 1) {
 		rc = replay_row(log, st, e);
 		if (rc == 0)
@@ -130,16 +139,20 @@ static int first_opening(struct audit_log *log, struct err *e)
 
 	TRY(file_join(path, log->dir, "checkpoint", e));
 	if (file_exists(path))
-		return err_set(e, ERR_VERIFY, "%s is signed, but the database has no log: run `hallmark registry rebuild`",
-		               path);
+		return err_set(
+			e, ERR_VERIFY,
+			"%s is signed, but the database has no log: run `hallmark registry rebuild`",
+			path);
 	return head_insert(log->store, 0, &root, e);
 }
 
-static int append_as_log(struct audit_log *log, const char *type, uint64_t n, json_t *body, struct err *e)
+static int append_as_log(struct audit_log *log, const char *type, uint64_t n, json_t *body,
+			 struct err *e)
 {
-	struct audit_record r = {.type = type, .n = n, .body = body};
-	struct pending p = {.worker = LOG_ITSELF};
-	int rc = body ? record_prepare(&r, log->env, &p.record, e) : err_set(e, ERR_NOMEM, "out of memory");
+	struct audit_record r = { .type = type, .n = n, .body = body };
+	struct pending p = { .worker = LOG_ITSELF };
+	int rc = body ? record_prepare(&r, log->env, &p.record, e)
+		      : err_set(e, ERR_NOMEM, "out of memory");
 
 	if (rc == 0)
 		rc = log_append(log, &p, e);
@@ -175,10 +188,11 @@ static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(log->store,
-	                  "SELECT worker, n, type, entry FROM log_entry WHERE type IN ('start', 'stop', 'lost')"
-	                  " ORDER BY idx",
-	                  &st, e));
+	TRY(store_prepare(
+		log->store,
+		"SELECT worker, n, type, entry FROM log_entry WHERE type IN ('start', 'stop', 'lost')"
+		" ORDER BY idx",
+		&st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		const char *worker = store_text(st, 0), *type = store_text(st, 2);
 		struct record_head head;
@@ -187,7 +201,8 @@ static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct
 		rc = record_parse(entry, len, &head, e);
 		if (rc < 0)
 			break;
-		const json_t *closed = json_object_get(json_object_get(head.entry, "body"), "worker");
+		const json_t *closed =
+			json_object_get(json_object_get(head.entry, "body"), "worker");
 		if (strcmp(worker, LOG_ITSELF) == 0) {
 			*next = head.n + 1;
 			json_object_del(dead, json_string_value(closed));
@@ -211,18 +226,21 @@ static int lost_body(struct audit_log *log, const char *worker, json_t **out, st
 	int rc;
 
 	*out = NULL;
-	rc = store_prepare(log->store, "SELECT n FROM log_entry WHERE worker = $1 ORDER BY n", &st, e);
+	rc = store_prepare(log->store, "SELECT n FROM log_entry WHERE worker = $1 ORDER BY n", &st,
+			   e);
 	if (rc == 0) {
 		store_bind_text(st, 1, worker);
 		while ((rc = store_step(st, e)) == 1) {
-			for (; expected < store_i64(st, 0) && json_array_size(missing) < 4096; expected++)
+			for (; expected < store_i64(st, 0) && json_array_size(missing) < 4096;
+			     expected++)
 				json_array_append_new(missing, json_integer(expected));
 			expected = store_i64(st, 0) + 1;
 		}
 		store_finish(st);
 	}
 	if (rc == 0)
-		*out = json_pack("{s:s,s:I,s:O}", "worker", worker, "last", (json_int_t)(expected - 1), "missing", missing);
+		*out = json_pack("{s:s,s:I,s:O}", "worker", worker, "last",
+				 (json_int_t)(expected - 1), "missing", missing);
 	json_decref(missing);
 	return rc;
 }
@@ -234,7 +252,8 @@ static int close_dead_workers(struct audit_log *log, struct err *e)
 	const char *worker;
 	int rc = find_dead(log, dead, &next, e);
 
-	json_object_foreach(dead, worker, value) {
+	json_object_foreach(dead, worker, value)
+	{
 		json_t *body = NULL;
 		if (rc == 0)
 			rc = lost_body(log, worker, &body, e);
@@ -250,7 +269,7 @@ static int open_checkpoint(struct audit_log *log, struct checkpoint *c, struct e
 	int rc = log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, e);
 
 	if (rc == ERR_NOTFOUND) {
-		*c = (struct checkpoint){.root = digest_of("", 0)};
+		*c = (struct checkpoint){ .root = digest_of("", 0) };
 		return 0;
 	}
 	return rc == ERR_INPUT ? err_set(e, ERR_VERIFY, "%s/checkpoint is damaged", log->dir) : rc;
@@ -262,16 +281,18 @@ static int bring_up(struct audit_log *log, uint64_t size, const struct digest *r
 
 	TRY(open_checkpoint(log, &c, e));
 	if (c.size > size)
-		return err_set(e, ERR_VERIFY,
-		               "the signed checkpoint covers %llu entries, the database has %llu: it is an old copy; "
-		               "run `hallmark registry rebuild` with an empty one",
-		               (unsigned long long)c.size, (unsigned long long)size);
-	struct expected x[2] = {{size, *root, "its head"}, {c.size, c.root, "the signed checkpoint"}};
+		return err_set(
+			e, ERR_VERIFY,
+			"the signed checkpoint covers %llu entries, the database has %llu: it is an old copy; "
+			"run `hallmark registry rebuild` with an empty one",
+			(unsigned long long)c.size, (unsigned long long)size);
+	struct expected x[2] = { { size, *root, "its head" },
+				 { c.size, c.root, "the signed checkpoint" } };
 	TRY(remove_temporaries(log, e));
 	TRY(replay(log, x, 2, e));
 	if (log->edge->size != size)
 		return err_set(e, ERR_VERIFY, "the database has %llu entries, its head says %llu",
-		               (unsigned long long)log->edge->size, (unsigned long long)size);
+			       (unsigned long long)log->edge->size, (unsigned long long)size);
 	log->size = c.size;
 	log->root = c.root;
 	if (size > c.size)
@@ -295,7 +316,9 @@ int log_recover(struct audit_log *log, struct err *e)
 	TRY(vault_recover(log, e));
 	if (size == 0)
 		return append_as_log(log, "genesis", 0,
-		                     json_pack("{s:s,s:s}", "origin", log->origin, "vkey", log->vkey.bytes), e);
+				     json_pack("{s:s,s:s}", "origin", log->origin, "vkey",
+					       log->vkey.bytes),
+				     e);
 	return close_dead_workers(log, e);
 }
 
@@ -316,7 +339,7 @@ static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struc
 	int rc;
 
 	TRY(record_parse(bytes, len, &head, e));
-	struct entry_row row = {index, leaf, head.type, head.worker, head.n, bytes, len};
+	struct entry_row row = { index, leaf, head.type, head.worker, head.n, bytes, len };
 	rc = log_entry_insert(r->o->store, &row, e);
 	if (rc == 0 && r->o->hook.apply)
 		rc = r->o->hook.apply(r->o->hook.ctx, r->o->store, index, head.entry, e);
@@ -329,8 +352,8 @@ static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struc
 static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 {
 	for (uint64_t n = 0; n * TILE_FULL < size; n++) {
-		struct tile t = {TILE_ENTRIES, n, tile_width(size, 0, n)};
-		struct buf bundle = {0};
+		struct tile t = { TILE_ENTRIES, n, tile_width(size, 0, n) };
+		struct buf bundle = { 0 };
 		const void *entry;
 		size_t at = 0, len;
 		int rc = tile_read(r->dir, &t, &bundle, e);
@@ -342,7 +365,8 @@ static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 	return 0;
 }
 
-/* Tiles beyond the checkpoint are of entries that were lost with the database; the next ones will differ. */
+/* Tiles beyond the checkpoint are of entries that were lost with the database; the next ones will
+ * differ. */
 static int drop_beyond(const char *dir, uint64_t size, struct err *e)
 {
 	char tiles[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES], name[LIMIT_PATH_BYTES];
@@ -354,7 +378,8 @@ static int drop_beyond(const char *dir, uint64_t size, struct err *e)
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
 		struct tile t;
 		rc = file_join(name, "tile", list.names[i], e);
-		if (rc < 0 || !tile_path_parse(name, &t) || tile_width(size, t.level, t.n) >= t.width)
+		if (rc < 0 || !tile_path_parse(name, &t) ||
+		    tile_width(size, t.level, t.n) >= t.width)
 			continue;
 		rc = file_join(path, dir, name, e);
 		if (rc == 0)
@@ -386,15 +411,18 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct e
 static int rebuild_locked(struct rebuild *r, const char *vkey, struct err *e)
 {
 	struct audit_verdict *v = calloc(1, sizeof(*v));
-	struct buf note = {0};
-	struct checkpoint c = {.size = 0};
-	int rc = v ? audit_verify(r->dir, vkey, NULL, v, e) : err_set(e, ERR_NOMEM, "out of memory");
+	struct buf note = { 0 };
+	struct checkpoint c = { .size = 0 };
+	int rc =
+		v ? audit_verify(r->dir, vkey, NULL, v, e) : err_set(e, ERR_NOMEM, "out of memory");
 
 	/* Numbering is the past's affair; hashes and signature decide what can be rebuilt. */
 	for (size_t i = 0; rc == 0 && i < v->problems && i < 64; i++) {
 		const char *kind = v->problem[i].kind;
-		if (strcmp(kind, "gap") != 0 && strcmp(kind, "stop") != 0 && strcmp(kind, "time") != 0)
-			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s", kind, v->problem[i].text);
+		if (strcmp(kind, "gap") != 0 && strcmp(kind, "stop") != 0 &&
+		    strcmp(kind, "time") != 0)
+			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
+				     kind, v->problem[i].text);
 	}
 	if (rc == 0)
 		rc = log_checkpoint_read(r->dir, vkey, &note, &c, e);
@@ -410,7 +438,7 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, struct err *e)
 int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *lost, struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
-	struct rebuild r = {.o = o, .dir = dir};
+	struct rebuild r = { .o = o, .dir = dir };
 	struct digest root;
 	uint64_t size;
 	int fd, rc;
@@ -422,7 +450,9 @@ int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *los
 	if (rc == 0) {
 		rc = log_head_read(o->store, &size, &root, e);
 		if (rc == 0)
-			rc = err_set(e, ERR_CONFLICT, "the database holds a log already; rebuild works on an empty one");
+			rc = err_set(
+				e, ERR_CONFLICT,
+				"the database holds a log already; rebuild works on an empty one");
 		else if (rc == ERR_NOTFOUND)
 			rc = rebuild_locked(&r, vkey, e);
 	}

@@ -5,8 +5,8 @@
  *   <N>                         groups of three digits, all but the last with an 'x': 1234067 is
  *                               x001/x234/067
  *
- * A tile is immutable. Partial tiles of every published size stay until the full tile exists. A tile is right
- * when its subtree's root is the hash above it, and so on up to the signed root. */
+ * A tile is immutable. Partial tiles of every published size stay until the full tile exists. A
+ * tile is right when its subtree's root is the hash above it, and so on up to the signed root. */
 #include "audit/tile.h"
 
 #include "base/check.h"
@@ -42,7 +42,8 @@ void tile_path(const struct tile *t, char out[TILE_PATH_ROOM])
 	for (uint64_t rest = t->n / 1000; rest; rest /= 1000, groups++)
 		top *= 1000;
 	for (; groups > 1; groups--, top /= 1000)
-		at += snprintf(out + at, (size_t)(TILE_PATH_ROOM - at), "x%03u/", (unsigned)(t->n / top % 1000));
+		at += snprintf(out + at, (size_t)(TILE_PATH_ROOM - at), "x%03u/",
+			       (unsigned)(t->n / top % 1000));
 	at += snprintf(out + at, (size_t)(TILE_PATH_ROOM - at), "%03u", (unsigned)(t->n % 1000));
 	if (t->width < TILE_FULL)
 		snprintf(out + at, (size_t)(TILE_PATH_ROOM - at), ".p/%u", t->width);
@@ -77,12 +78,13 @@ bool tile_path_parse(const char *path, struct tile *out)
 {
 	char again[TILE_PATH_ROOM];
 
-	*out = (struct tile){.level = TILE_ENTRIES};
+	*out = (struct tile){ .level = TILE_ENTRIES };
 	if (strlen(path) >= TILE_PATH_ROOM)
 		return false;
 	if (text_starts(path, "tile/entries/")) {
 		path += strlen("tile/entries/");
-	} else if (text_starts(path, "tile/") && path[5] >= '0' && path[5] < '0' + TILE_LEVELS && path[6] == '/') {
+	} else if (text_starts(path, "tile/") && path[5] >= '0' && path[5] < '0' + TILE_LEVELS &&
+		   path[6] == '/') {
 		out->level = path[5] - '0';
 		path += 7;
 	} else {
@@ -108,7 +110,8 @@ static int read_form(const char *dir, const struct tile *t, struct buf *out, str
 /* Cut out->bytes[begin..] to width items; ERR_VERIFY unless it holds exactly `stored` of them. */
 static int cut(struct buf *out, size_t begin, const struct tile *t, unsigned stored, struct err *e)
 {
-	struct buf part = {.bytes = out->bytes ? out->bytes + begin : NULL, .len = out->len - begin};
+	struct buf part = { .bytes = out->bytes ? out->bytes + begin : NULL,
+			    .len = out->len - begin };
 	char name[TILE_PATH_ROOM];
 	size_t at = 0, keep = 0;
 	unsigned count = 0;
@@ -119,14 +122,16 @@ static int cut(struct buf *out, size_t begin, const struct tile *t, unsigned sto
 	tile_path(t, name);
 	if (t->level != TILE_ENTRIES) {
 		if (part.len != stored * 32)
-			return err_set(e, ERR_VERIFY, "%s: expected %u hashes, found %zu bytes", name, stored, part.len);
+			return err_set(e, ERR_VERIFY, "%s: expected %u hashes, found %zu bytes",
+				       name, stored, part.len);
 		out->len = begin + t->width * 32;
 		return 0;
 	}
 	while ((rc = bundle_next(&part, &at, &entry, &len, e)) == 1)
 		keep = ++count == t->width ? at : keep;
 	if (rc < 0 || count != stored)
-		return err_set(e, ERR_VERIFY, "%s: expected %u whole entries, found %u", name, stored, count);
+		return err_set(e, ERR_VERIFY, "%s: expected %u whole entries, found %u", name,
+			       stored, count);
 	out->len = begin + keep;
 	return 0;
 }
@@ -176,13 +181,15 @@ int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t 
 	TRY(file_join(path, dir, name, e));
 	rc = file_create_immutable(path, bytes, len, 0644, e);
 	if (rc == ERR_CONFLICT)
-		return err_set(e, ERR_VERIFY, "%s: the published file differs from the entries in the database", name);
+		return err_set(e, ERR_VERIFY,
+			       "%s: the published file differs from the entries in the database",
+			       name);
 	return rc;
 }
 
 int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)
 {
-	struct tile t = {.level = level, .n = n, .width = 1};
+	struct tile t = { .level = level, .n = n, .width = 1 };
 	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
 
 	tile_path(&t, name);
@@ -191,7 +198,8 @@ int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)
 	return file_exists(path) ? file_remove_tree(path, e) : 0;
 }
 
-int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len, struct err *e)
+int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
+		struct err *e)
 {
 	const unsigned char *p = (const unsigned char *)bundle->bytes + *at;
 	size_t left = bundle->len - *at;
@@ -217,7 +225,7 @@ static struct digest hash_at(const struct buf *tile, size_t i)
 
 static struct digest fold(const struct buf *tile, size_t begin, size_t count)
 {
-	struct tree_range r = {.count = 0};
+	struct tree_range r = { .count = 0 };
 
 	for (size_t i = 0; i < count; i++) {
 		struct digest d = hash_at(tile, begin + i);
@@ -231,7 +239,8 @@ static int node(void *ctx, int height, uint64_t index, struct digest *out, struc
 	struct tile_nodes *t = ctx;
 	int level = height / 8, inner = height % 8;
 	uint64_t first = index << inner;
-	struct tile want = {level, first / TILE_FULL, tile_width(t->size, level, first / TILE_FULL)};
+	struct tile want = { level, first / TILE_FULL,
+			     tile_width(t->size, level, first / TILE_FULL) };
 
 	check(want.width >= first % TILE_FULL + (1u << inner));
 	if (t->bytes.len == 0 || want.level != t->last.level || want.n != t->last.n) {
@@ -245,17 +254,15 @@ static int node(void *ctx, int height, uint64_t index, struct digest *out, struc
 
 struct tree_reader tile_nodes_reader(struct tile_nodes *t)
 {
-	return (struct tree_reader){node, t};
+	return (struct tree_reader){ node, t };
 }
 
-void tile_nodes_close(struct tile_nodes *t)
-{
-	buf_free(&t->bytes);
-}
+void tile_nodes_close(struct tile_nodes *t) { buf_free(&t->bytes); }
 
 /* ---- checks of what is stored ---- */
 
-static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint64_t first, struct err *e)
+static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint64_t first,
+			  struct err *e)
 {
 	const void *entry;
 	size_t at = 0, len, i = 0;
@@ -264,8 +271,9 @@ static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint
 	while ((rc = bundle_next(bundle, &at, &entry, &len, e)) == 1) {
 		struct digest leaf = tree_leaf(entry, len), stored = hash_at(tile, i);
 		if (!digest_equal(&leaf, &stored))
-			return err_set(e, ERR_VERIFY, "entry %llu does not have the hash in its tile",
-			               (unsigned long long)(first + i));
+			return err_set(e, ERR_VERIFY,
+				       "entry %llu does not have the hash in its tile",
+				       (unsigned long long)(first + i));
 		i++;
 	}
 	return rc;
@@ -273,8 +281,8 @@ static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint
 
 int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e)
 {
-	struct tile t = {0, n, tile_width(size, 0, n)}, b = {TILE_ENTRIES, n, t.width};
-	struct buf tile = {0}, bundle = {0};
+	struct tile t = { 0, n, tile_width(size, 0, n) }, b = { TILE_ENTRIES, n, t.width };
+	struct buf tile = { 0 }, bundle = { 0 };
 	int rc = tile_read(dir, &t, &tile, e);
 
 	if (rc == 0)
@@ -289,17 +297,20 @@ int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e)
 int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, struct err *e)
 {
 	uint64_t up = n / TILE_FULL;
-	struct tile t = {level, n, TILE_FULL}, p = {level + 1, up, tile_width(size, level + 1, up)};
-	struct buf tile = {0}, above = {0};
+	struct tile t = { level, n, TILE_FULL },
+		    p = { level + 1, up, tile_width(size, level + 1, up) };
+	struct buf tile = { 0 }, above = { 0 };
 	int rc = tile_read(dir, &t, &tile, e);
 
 	if (rc == 0)
 		rc = tile_read(dir, &p, &above, e);
 	if (rc == 0) {
-		struct digest root = fold(&tile, 0, TILE_FULL), stored = hash_at(&above, n % TILE_FULL);
+		struct digest root = fold(&tile, 0, TILE_FULL),
+			      stored = hash_at(&above, n % TILE_FULL);
 		if (!digest_equal(&root, &stored))
-			rc = err_set(e, ERR_VERIFY, "tile %llu of level %d does not have the hash above it",
-			             (unsigned long long)n, level);
+			rc = err_set(e, ERR_VERIFY,
+				     "tile %llu of level %d does not have the hash above it",
+				     (unsigned long long)n, level);
 	}
 	buf_free(&tile);
 	buf_free(&above);
@@ -308,12 +319,12 @@ int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, str
 
 int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e)
 {
-	struct tree_range range = {.count = 0};
+	struct tree_range range = { .count = 0 };
 
 	for (int level = TILE_LEVELS - 1; level >= 0; level--) {
 		uint64_t hashes = size >> 8 * level;
-		struct tile t = {level, hashes / TILE_FULL, (unsigned)(hashes % TILE_FULL)};
-		struct buf bytes = {0};
+		struct tile t = { level, hashes / TILE_FULL, (unsigned)(hashes % TILE_FULL) };
+		struct buf bytes = { 0 };
 		if (t.width == 0)
 			continue;
 		int rc = tile_read(dir, &t, &bytes, e);

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TILE_ENTRIES (-1)     /* the level of entry bundles */
-#define TILE_LEVELS 8         /* 256^8 leaves are more than a size can say */
+#define TILE_ENTRIES (-1) /* the level of entry bundles */
+#define TILE_LEVELS 8     /* 256^8 leaves are more than a size can say */
 #define TILE_FULL 256u
 #define TILE_PATH_ROOM 96
 #define TILE_BUNDLE_MAX (TILE_FULL * (2u + 65535u))
 
 struct tile {
-	int level;      /* TILE_ENTRIES, or 0..TILE_LEVELS-1 */
+	int level; /* TILE_ENTRIES, or 0..TILE_LEVELS-1 */
 	uint64_t n;
 	unsigned width; /* 1..256 */
 };
@@ -28,20 +28,20 @@ void tile_path(const struct tile *t, char out[TILE_PATH_ROOM]);
 /* Strict inverse. */
 bool tile_path_parse(const char *path, struct tile *out);
 
-/* Append the tile's bytes, exactly width hashes or entries. A partial tile that was replaced by its full
- * one is
- * taken from there. ERR_NOTFOUND; ERR_VERIFY for a file of another length. */
+/* Append the tile's bytes, exactly width hashes or entries. A partial tile that was replaced by its
+ * full one is taken from there. ERR_NOTFOUND; ERR_VERIFY for a file of another length. */
 int tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e) MUST_USE;
 
 /* Durable, with its folders. The same bytes again are fine; others are ERR_VERIFY. */
-int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len, struct err *e) MUST_USE;
+int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
+	       struct err *e) MUST_USE;
 
 /* Remove the partial forms of tile n of a level, which is full. */
 int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e) MUST_USE;
 
 /* The next entry of a bundle, from *at on: 1, 0 at the end, ERR_VERIFY when cut short. */
 int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
-                struct err *e) MUST_USE;
+		struct err *e) MUST_USE;
 
 /* Subtree hashes from the tiles of a tree of this size; keeps the last tile read. */
 struct tile_nodes {
@@ -53,10 +53,11 @@ struct tile_nodes {
 struct tree_reader tile_nodes_reader(struct tile_nodes *t);
 void tile_nodes_close(struct tile_nodes *t);
 
-/* Check bundle n against its level-0 tile, and a full tile of any level against the hash above it (in a
- * tree of this size). */
+/* Check bundle n against its level-0 tile, and a full tile of any level against the hash above it
+ * (in a tree of this size). */
 int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e) MUST_USE;
-int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, struct err *e) MUST_USE;
+int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n,
+		      struct err *e) MUST_USE;
 
 /* The root from the right edge's tiles alone, as stored. */
 int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e) MUST_USE;

@@ -45,9 +45,9 @@ struct digest tree_range_root(const struct tree_range *r)
 
 /* MTH(D[begin:end]); begin is a multiple of a power of two that is at least end - begin. */
 static int range_root(const struct tree_reader *r, uint64_t begin, uint64_t end, struct digest *out,
-                      struct err *e)
+		      struct err *e)
 {
-	struct tree_range range = {.count = 0};
+	struct tree_range range = { .count = 0 };
 
 	while (begin < end) {
 		struct digest d;
@@ -66,10 +66,7 @@ int tree_root(const struct tree_reader *r, uint64_t size, struct digest *out, st
 }
 
 /* The largest power of two below n; n > 1. */
-static uint64_t split(uint64_t n)
-{
-	return (uint64_t)1 << (63 - __builtin_clzll(n - 1));
-}
+static uint64_t split(uint64_t n) { return (uint64_t)1 << (63 - __builtin_clzll(n - 1)); }
 
 static void reverse(struct digest *path, size_t count)
 {
@@ -81,7 +78,7 @@ static void reverse(struct digest *path, size_t count)
 }
 
 int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
-                        struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
+			struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
 {
 	uint64_t begin = 0, end = size;
 
@@ -91,7 +88,8 @@ int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t si
 		uint64_t middle = begin + split(end - begin);
 		bool left = index < middle;
 		check(*count < TREE_PATH_MAX);
-		TRY(range_root(r, left ? middle : begin, left ? end : middle, &path[(*count)++], e));
+		TRY(range_root(r, left ? middle : begin, left ? end : middle, &path[(*count)++],
+			       e));
 		begin = left ? begin : middle;
 		end = left ? middle : end;
 	}
@@ -100,7 +98,7 @@ int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t si
 }
 
 int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
-                          struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
+			  struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
 {
 	uint64_t begin = 0, end = size;
 	bool known = true; /* the verifier has the root of [begin, end) */
@@ -111,7 +109,8 @@ int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64
 		uint64_t middle = begin + split(end - begin);
 		bool left = old_size <= middle;
 		check(*count < TREE_PATH_MAX);
-		TRY(range_root(r, left ? middle : begin, left ? end : middle, &path[(*count)++], e));
+		TRY(range_root(r, left ? middle : begin, left ? end : middle, &path[(*count)++],
+			       e));
 		begin = left ? begin : middle;
 		end = left ? middle : end;
 		known = known && left;
@@ -126,8 +125,8 @@ int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64
 
 /* ---- checking ---- */
 
-int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *leaf, const struct digest *path,
-                          size_t count, const struct digest *root)
+int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *leaf,
+			  const struct digest *path, size_t count, const struct digest *root)
 {
 	uint64_t f = index, s = size - 1;
 	struct digest r = *leaf;
@@ -154,7 +153,7 @@ int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *le
 
 /* 0 < m < n, after the first hash was taken: RFC 9162 section 2.1.4.2. */
 static int walk_consistency(uint64_t f, uint64_t s, struct digest first, const struct digest *path,
-                            size_t count, const struct digest *old_root, const struct digest *root)
+			    size_t count, const struct digest *old_root, const struct digest *root)
 {
 	struct digest a = first, b = first;
 
@@ -178,7 +177,7 @@ static int walk_consistency(uint64_t f, uint64_t s, struct digest first, const s
 }
 
 int audit_consistency_check(uint64_t old_size, uint64_t size, const struct digest *old_root,
-                            const struct digest *root, const struct digest *path, size_t count)
+			    const struct digest *root, const struct digest *path, size_t count)
 {
 	uint64_t f = old_size - 1, s = size - 1;
 

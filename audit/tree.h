@@ -1,4 +1,5 @@
-/* Private to audit/: RFC 6962 tree arithmetic over whatever can give the hash of a complete subtree. */
+/* Private to audit/: RFC 6962 tree arithmetic over whatever can give the hash of a complete
+ * subtree. */
 #ifndef AUDIT_TREE_H
 #define AUDIT_TREE_H
 
@@ -13,7 +14,8 @@
 struct digest tree_leaf(const void *entry, size_t len);
 struct digest tree_node(const struct digest *left, const struct digest *right);
 
-/* Complete subtrees from left to right, each lower than the one before: the right edge of a tree. */
+/* Complete subtrees from left to right, each lower than the one before: the right edge of a tree.
+ */
 struct tree_range {
 	struct digest node[64];
 	int height[64];
@@ -29,12 +31,13 @@ struct tree_reader {
 	void *ctx;
 };
 
-int tree_root(const struct tree_reader *r, uint64_t size, struct digest *out, struct err *e) MUST_USE;
+int tree_root(const struct tree_reader *r, uint64_t size, struct digest *out,
+	      struct err *e) MUST_USE;
 /* index < size. From the leaf's sibling to the root's child. */
 int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
-                        struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
+			struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
 /* 0 < old_size <= size. RFC 6962 section 2.1.2. */
 int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
-                          struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
+			  struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
 
 #endif

@@ -1,14 +1,14 @@
 /* The erasable vault.
  *
- *   state.db  vault(idx, key_id, cipher)          cipher = nonce[24] || XChaCha20-Poly1305(key, plain, ad)
- *             plain = {"fields":[{"name","salt","value"}...],"retained":...} as canonical JSON
- *             ad = origin || 0x0A || u64be index || type
- *   keys.db   subject_key(id, wrapped)            wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad =
- *             id)
- *             id = "s:" || subject, or "r:" || 32 random hex digits for a record with a key of its own
+ *   state.db  vault(idx, key_id, cipher)          cipher = nonce[24] || XChaCha20-Poly1305(key,
+ * plain, ad) plain = {"fields":[{"name","salt","value"}...],"retained":...} as canonical JSON ad =
+ * origin || 0x0A || u64be index || type keys.db   subject_key(id, wrapped)            wrapped =
+ * nonce[24] || XChaCha20-Poly1305(kek, key, ad = id) id = "s:" || subject, or "r:" || 32 random hex
+ * digits for a record with a key of its own
  *
- * The kek is derived from the log's key and never stored. Erasing removes the rows and, once no row uses a
- * key, the key; a key without rows (a crash between the two databases) is removed at the next opening. */
+ * The kek is derived from the log's key and never stored. Erasing removes the rows and, once no row
+ * uses a key, the key; a key without rows (a crash between the two databases) is removed at the
+ * next opening. */
 #include "audit/log_in.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -24,11 +24,12 @@
 
 int vault_schema(struct store *s, struct err *e)
 {
-	return store_exec(s,
-	                  "CREATE TABLE IF NOT EXISTS vault(idx INTEGER PRIMARY KEY, key_id TEXT NOT NULL,"
-	                  " cipher BLOB NOT NULL) STRICT;"
-	                  "CREATE INDEX IF NOT EXISTS vault_key ON vault(key_id)",
-	                  e);
+	return store_exec(
+		s,
+		"CREATE TABLE IF NOT EXISTS vault(idx INTEGER PRIMARY KEY, key_id TEXT NOT NULL,"
+		" cipher BLOB NOT NULL) STRICT;"
+		"CREATE INDEX IF NOT EXISTS vault_key ON vault(key_id)",
+		e);
 }
 
 int vault_open(struct audit_log *log, struct err *e)
@@ -46,11 +47,12 @@ int vault_open(struct audit_log *log, struct err *e)
 	TRY(store_open(&log->keys, url, e));
 	if (log->read_only)
 		return 0;
-	return store_exec(log->keys,
-	                  "CREATE TABLE IF NOT EXISTS subject_key(id TEXT PRIMARY KEY, wrapped BLOB NOT NULL)"
-	                  " STRICT, WITHOUT ROWID;"
-	                  "CREATE TABLE IF NOT EXISTS scrub(pending INTEGER NOT NULL) STRICT",
-	                  e);
+	return store_exec(
+		log->keys,
+		"CREATE TABLE IF NOT EXISTS subject_key(id TEXT PRIMARY KEY, wrapped BLOB NOT NULL)"
+		" STRICT, WITHOUT ROWID;"
+		"CREATE TABLE IF NOT EXISTS scrub(pending INTEGER NOT NULL) STRICT",
+		e);
 }
 
 void vault_close(struct audit_log *log)
@@ -65,33 +67,33 @@ void vault_close(struct audit_log *log)
 /* ---- sealing ---- */
 
 static int seal(const struct env *env, const uint8_t key[32], const void *ad, size_t ad_len,
-                const void *plain, size_t len, struct buf *out, struct err *e)
+		const void *plain, size_t len, struct buf *out, struct err *e)
 {
 	char *to = buf_reserve(out, NONCE + len + TAG);
 
 	if (!to)
 		return buf_done(out, e);
 	env_random(env, to, NONCE);
-	crypto_aead_xchacha20poly1305_ietf_encrypt((uint8_t *)to + NONCE, NULL, plain, len, ad, ad_len, NULL,
-	                                           (uint8_t *)to, key);
+	crypto_aead_xchacha20poly1305_ietf_encrypt((uint8_t *)to + NONCE, NULL, plain, len, ad,
+						   ad_len, NULL, (uint8_t *)to, key);
 	out->len += NONCE + len + TAG;
 	return 0;
 }
 
 /* out has room for len - NONCE - TAG bytes. */
-static int unseal(const uint8_t key[32], const void *ad, size_t ad_len, const uint8_t *sealed, size_t len,
-                  uint8_t *out)
+static int unseal(const uint8_t key[32], const void *ad, size_t ad_len, const uint8_t *sealed,
+		  size_t len, uint8_t *out)
 {
 	if (len < NONCE + TAG)
 		return ERR_VERIFY;
-	return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed + NONCE, len - NONCE, ad, ad_len,
-	                                                  sealed, key) == 0 ?
-	               0 :
-	               ERR_VERIFY;
+	return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed + NONCE,
+							  len - NONCE, ad, ad_len, sealed, key) == 0
+		       ? 0
+		       : ERR_VERIFY;
 }
 
 static int record_ad(const struct audit_log *log, uint64_t index, const char *type, struct buf *out,
-                     struct err *e)
+		     struct err *e)
 {
 	buf_add_text(out, log->origin);
 	buf_add_byte(out, '\n');
@@ -119,9 +121,11 @@ static int key_load(struct audit_log *log, const char *id, uint8_t key[32], stru
 		rc = err_set(e, ERR_NOTFOUND, "the key of this record was erased");
 	if (rc == 1) {
 		const uint8_t *wrapped = store_blob(st, 0, &len);
-		rc = len == NONCE + 32 + TAG ? unseal(log->kek, id, strlen(id), wrapped, len, key) : ERR_VERIFY;
+		rc = len == NONCE + 32 + TAG ? unseal(log->kek, id, strlen(id), wrapped, len, key)
+					     : ERR_VERIFY;
 		if (rc < 0)
-			err_set(e, rc, "keys.db: a subject key does not unwrap with this log's key");
+			err_set(e, rc,
+				"keys.db: a subject key does not unwrap with this log's key");
 	}
 	store_finish(st);
 	return rc;
@@ -130,13 +134,14 @@ static int key_load(struct audit_log *log, const char *id, uint8_t key[32], stru
 static int key_create(struct audit_log *log, struct vault_key *k, struct err *e)
 {
 	struct store_stmt *st = NULL;
-	struct buf wrapped = {0};
+	struct buf wrapped = { 0 };
 	int rc;
 
 	env_random(log->env, k->key, sizeof(k->key));
 	rc = seal(log->env, log->kek, k->id, strlen(k->id), k->key, sizeof(k->key), &wrapped, e);
 	if (rc == 0)
-		rc = store_prepare(log->keys, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)", &st, e);
+		rc = store_prepare(log->keys, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)",
+				   &st, e);
 	if (rc == 0) {
 		store_bind_text(st, 1, k->id);
 		store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
@@ -157,7 +162,8 @@ static int key_for(struct audit_log *log, const char *subject, struct vault_key 
 		return key_create(log, k, e);
 	}
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
-		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes", sizeof(k->id) - 3);
+		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
+			       sizeof(k->id) - 3);
 	int rc = key_load(log, k->id, k->key, e);
 	return rc == ERR_NOTFOUND ? key_create(log, k, e) : rc;
 }
@@ -177,8 +183,8 @@ int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t c
 		if (!p->record.committed && !p->erase)
 			continue;
 		p->key = sodium_malloc(sizeof(*p->key));
-		rc = p->key ? key_for(log, p->record.from->subject, p->key, e) :
-		              err_set(e, ERR_NOMEM, "out of guarded memory");
+		rc = p->key ? key_for(log, p->record.from->subject, p->key, e)
+			    : err_set(e, ERR_NOMEM, "out of guarded memory");
 		if (rc < 0) {
 			store_rollback(log->keys);
 			return rc;
@@ -199,13 +205,14 @@ void vault_keys_drop(struct pending *const *batch, size_t count)
 
 /* ---- rows ---- */
 
-static int insert_row(struct audit_log *log, uint64_t index, const char *key_id, const struct buf *cipher,
-                      struct err *e)
+static int insert_row(struct audit_log *log, uint64_t index, const char *key_id,
+		      const struct buf *cipher, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(log->store, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)", &st, e));
+	TRY(store_prepare(log->store, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)",
+			  &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
 	store_bind_text(st, 2, key_id);
 	store_bind_blob(st, 3, cipher->bytes, cipher->len);
@@ -215,15 +222,16 @@ static int insert_row(struct audit_log *log, uint64_t index, const char *key_id,
 }
 
 int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, struct digest *cipher,
-              struct err *e)
+	      struct err *e)
 {
-	struct buf plain = {0}, ad = {0}, sealed = {0};
+	struct buf plain = { 0 }, ad = { 0 }, sealed = { 0 };
 	int rc = json_write_canonical(p->record.plain, &plain, e);
 
 	if (rc == 0)
 		rc = record_ad(log, index, p->record.from->type, &ad, e);
 	if (rc == 0)
-		rc = seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed, e);
+		rc = seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed,
+			  e);
 	if (rc == 0) {
 		*cipher = digest_of(sealed.bytes, sealed.len);
 		rc = insert_row(log, index, p->key->id, &sealed, e);
@@ -235,8 +243,8 @@ int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, st
 }
 
 /* The row's ciphertext (appended) and key. */
-static int read_row(struct audit_log *log, uint64_t index, char *key_id, size_t room, struct buf *cipher,
-                    struct err *e)
+static int read_row(struct audit_log *log, uint64_t index, char *key_id, size_t room,
+		    struct buf *cipher, struct err *e)
 {
 	struct store_stmt *st;
 	const void *bytes;
@@ -247,8 +255,9 @@ static int read_row(struct audit_log *log, uint64_t index, char *key_id, size_t 
 	store_bind_i64(st, 1, (int64_t)index);
 	rc = store_step(st, e);
 	if (rc == 0)
-		rc = err_set(e, ERR_NOTFOUND, "record %llu: nothing to disclose: erased, lost, or public",
-		             (unsigned long long)index);
+		rc = err_set(e, ERR_NOTFOUND,
+			     "record %llu: nothing to disclose: erased, lost, or public",
+			     (unsigned long long)index);
 	if (rc == 1) {
 		snprintf(key_id, room, "%s", store_text(st, 0));
 		bytes = store_blob(st, 1, &len);
@@ -265,26 +274,31 @@ static int check_cipher(const struct record_head *head, const struct buf *cipher
 	struct digest stated, found = digest_of(cipher->bytes, cipher->len);
 
 	if (!head->sealed)
-		return err_set(e, ERR_VERIFY, "the vault holds a row for an entry that states none");
+		return err_set(e, ERR_VERIFY,
+			       "the vault holds a row for an entry that states none");
 	TRY(digest_parse(json_string_value(json_object_get(head->entry, "cipher")), &stated, e));
-	return digest_equal(&stated, &found) ? 0 : err_set(e, ERR_VERIFY,
-	                                                   "the vault row is not the one that was logged");
+	return digest_equal(&stated, &found)
+		       ? 0
+		       : err_set(e, ERR_VERIFY, "the vault row is not the one that was logged");
 }
 
 static int open_row(struct audit_log *log, uint64_t index, const struct record_head *head,
-                    const struct buf *cipher, const uint8_t key[32], json_t **out, struct err *e)
+		    const struct buf *cipher, const uint8_t key[32], json_t **out, struct err *e)
 {
-	struct buf ad = {0}, plain = {0};
+	struct buf ad = { 0 }, plain = { 0 };
 	int rc = record_ad(log, index, head->type, &ad, e);
 	char *to = rc == 0 ? buf_reserve(&plain, cipher->len) : NULL;
 
 	if (rc == 0 && !to)
 		rc = buf_done(&plain, e);
-	if (rc == 0 && unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len, (uint8_t *)to) < 0)
-		rc = err_set(e, ERR_VERIFY, "record %llu: the vault row does not open", (unsigned long long)index);
+	if (rc == 0 &&
+	    unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len, (uint8_t *)to) < 0)
+		rc = err_set(e, ERR_VERIFY, "record %llu: the vault row does not open",
+			     (unsigned long long)index);
 	if (rc == 0) {
 		plain.len = cipher->len - NONCE - TAG;
-		rc = json_read(out, plain.bytes, plain.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH + 4, e);
+		rc = json_read(out, plain.bytes, plain.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH + 4,
+			       e);
 	}
 	buf_free(&ad);
 	buf_wipe(&plain);
@@ -293,8 +307,8 @@ static int open_row(struct audit_log *log, uint64_t index, const struct record_h
 
 int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct err *e)
 {
-	struct buf entry = {0}, cipher = {0};
-	struct record_head head = {0};
+	struct buf entry = { 0 }, cipher = { 0 };
+	struct record_head head = { 0 };
 	uint8_t key[32];
 	char key_id[300];
 	int rc = audit_log_entry(log, index, &entry, e);
@@ -328,11 +342,12 @@ static void add_range(json_t *ranges, uint64_t index)
 	if (last && json_integer_value(json_array_get(last, 1)) + 1 == (json_int_t)index)
 		json_array_set_new(last, 1, json_integer((json_int_t)index));
 	else
-		json_array_append_new(ranges, json_pack("[II]", (json_int_t)index, (json_int_t)index));
+		json_array_append_new(ranges,
+				      json_pack("[II]", (json_int_t)index, (json_int_t)index));
 }
 
-static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ranges, uint64_t *count,
-                       struct err *e)
+static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ranges,
+		       uint64_t *count, struct err *e)
 {
 	char key_id[300];
 	struct store_stmt *st;
@@ -340,9 +355,10 @@ static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ran
 
 	snprintf(key_id, sizeof(key_id), "s:%s", x->subject ? x->subject : "");
 	TRY(store_prepare(log->store,
-	                  x->subject ? "SELECT idx, key_id FROM vault WHERE key_id = $1 ORDER BY idx" :
-	                               "SELECT idx, key_id FROM vault WHERE idx = $1",
-	                  &st, e));
+			  x->subject
+				  ? "SELECT idx, key_id FROM vault WHERE key_id = $1 ORDER BY idx"
+				  : "SELECT idx, key_id FROM vault WHERE idx = $1",
+			  &st, e));
 	if (x->subject)
 		store_bind_text(st, 1, key_id);
 	else
@@ -356,8 +372,9 @@ static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ran
 	if (*count == 0)
 		return err_set(e, ERR_NOTFOUND, "the vault holds nothing of that to erase");
 	TRY(store_prepare(log->store,
-	                  x->subject ? "DELETE FROM vault WHERE key_id = $1" : "DELETE FROM vault WHERE idx = $1",
-	       &st, e));
+			  x->subject ? "DELETE FROM vault WHERE key_id = $1"
+				     : "DELETE FROM vault WHERE idx = $1",
+			  &st, e));
 	if (x->subject)
 		store_bind_text(st, 1, key_id);
 	else
@@ -367,15 +384,17 @@ static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ran
 	return rc;
 }
 
-/* Fields of an erasure: ranges of indexes, how many records, ground, actor (the last two wait in retained
- * order). */
+/* Fields of an erasure: ranges of indexes, how many records, ground, actor (the last two wait in
+ * retained order). */
 int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e)
 {
 	const struct audit_field *given = p->record.from->field;
-	struct audit_field field[4] = {{"ranges", NULL}, {"records", NULL}, given[2], given[3]};
+	struct audit_field field[4] = {
+		{ "ranges", NULL }, { "records", NULL }, given[2], given[3]
+	};
 	struct audit_record full = *p->record.from;
 	json_t *ranges = json_array();
-	struct buf text = {0};
+	struct buf text = { 0 };
 	char number[24];
 	uint64_t count;
 	struct record made;
@@ -425,16 +444,17 @@ static int key_delete(struct audit_log *log, const char *id, struct err *e)
 	return rc;
 }
 
-/* Of these ids, remove the keys that no row uses; *removed says whether any was. The mark in `scrub` stays
- * until
- * their bytes are gone from the files too, so that a crash between does not leave them. */
+/* Of these ids, remove the keys that no row uses; *removed says whether any was. The mark in
+ * `scrub` stays until their bytes are gone from the files too, so that a crash between does not
+ * leave them. */
 static int remove_unused(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
 {
 	const char *id;
 	json_t *value;
 
 	*removed = false;
-	json_object_foreach((json_t *)(uintptr_t)ids, id, value) {
+	json_object_foreach((json_t *)(uintptr_t)ids, id, value)
+	{
 		bool used;
 		TRY(key_used(log, id, &used, e));
 		if (used)
@@ -458,8 +478,8 @@ static int destroy_keys(struct audit_log *log, const json_t *ids, bool *removed,
 	return rc;
 }
 
-/* VACUUM, because cells that moved between pages can leave copies behind that secure_delete does not
- * reach. */
+/* VACUUM, because cells that moved between pages can leave copies behind that secure_delete does
+ * not reach. */
 static int scrub(struct audit_log *log, struct err *e)
 {
 	TRY(store_exec(log->keys, "VACUUM", e));
@@ -486,7 +506,8 @@ static int list_keys(struct audit_log *log, json_t *ids, bool *pending, struct e
 	int rc;
 
 	*pending = false;
-	TRY(store_prepare(log->keys, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub", &st, e));
+	TRY(store_prepare(log->keys, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub",
+			  &st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		if (store_is_null(st, 0))
 			*pending = true;
@@ -508,14 +529,16 @@ int vault_recover(struct audit_log *log, struct err *e)
 	json_decref(ids);
 	if (rc == 0)
 		rc = removed || pending ? scrub(log, e) : store_scrub(log->store, e);
-	return rc == ERR_UNAVAILABLE ? 0 : rc; /* a reader is at work; the next opening tries again */
+	return rc == ERR_UNAVAILABLE ? 0
+				     : rc; /* a reader is at work; the next opening tries again */
 }
 
-int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index, const char *ground,
-                      const char *actor, struct audit_receipt *out, struct err *e)
+int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,
+		      const char *ground, const char *actor, struct audit_receipt *out,
+		      struct err *e)
 {
-	struct vault_erase x = {.subject = subject, .index = index};
-	struct buf text = {0};
+	struct vault_erase x = { .subject = subject, .index = index };
+	struct buf text = { 0 };
 	size_t actor_at;
 	int rc;
 
@@ -528,10 +551,14 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 	actor_at = text.len;
 	text_json_string(&text, actor, strlen(actor));
 	TRY(buf_done(&text, e));
-	struct audit_field field[4] = {{"ranges", NULL}, {"records", NULL}, {"ground", text.bytes},
-	                               {"actor", text.bytes + actor_at}};
-	struct audit_record r = {.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4};
-	struct pending p = {.erase = &x};
+	struct audit_field field[4] = { { "ranges", NULL },
+					{ "records", NULL },
+					{ "ground", text.bytes },
+					{ "actor", text.bytes + actor_at } };
+	struct audit_record r = {
+		.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4
+	};
+	struct pending p = { .erase = &x };
 	x.key_ids = json_object();
 	rc = record_prepare(&r, log->env, &p.record, e);
 	if (rc == 0)

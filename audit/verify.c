@@ -1,10 +1,12 @@
-/* Checking a log as its readers would, with a verifier key and the published folder; with the database
- * too, where there is one. Nothing here stops at the first problem: the verdict names them.
+/* Checking a log as its readers would, with a verifier key and the published folder; with the
+ * database too, where there is one. Nothing here stops at the first problem: the verdict names
+ * them.
  *
- *   checkpoint  signature, origin, form       tile    missing, wrong length, hashes that do not meet the root
- *   entry       hash, canonical form          gap     a worker's number is missing, or twice
- *   stop        a started worker never ended  time    an entry is earlier than the one before it
- *   head        database and folder differ    record  an entry is not a record that this version can read */
+ *   checkpoint  signature, origin, form       tile    missing, wrong length, hashes that do not
+ * meet the root entry       hash, canonical form          gap     a worker's number is missing, or
+ * twice stop        a started worker never ended  time    an entry is earlier than the one before
+ * it head        database and folder differ    record  an entry is not a record that this version
+ * can read */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -19,14 +21,14 @@ struct worker {
 	uint8_t *seen;      /* bit n */
 	uint64_t room, max; /* bits; highest number seen */
 	bool started, ended;
-	size_t order;       /* the running number of its start */
+	size_t order; /* the running number of its start */
 };
 
 struct check {
 	const char *dir;
 	struct audit_verdict *v;
 	struct checkpoint c;
-	json_t *index;          /* worker id -> position in worker[] */
+	json_t *index; /* worker id -> position in worker[] */
 	struct worker *worker;
 	size_t workers, starts;
 	int64_t time_us;
@@ -52,7 +54,8 @@ static void problem(struct check *k, const char *kind, const char *fmt, ...)
 	v->problems++;
 }
 
-/* Wrong is a problem of the log; not being able to look is an error of ours. A missing file is wrong. */
+/* Wrong is a problem of the log; not being able to look is an error of ours. A missing file is
+ * wrong. */
 static int judge(struct check *k, const char *kind, int rc, const struct err *why)
 {
 	if (rc == ERR_VERIFY || rc == ERR_NOTFOUND || rc == ERR_INPUT || rc == ERR_UNSUPPORTED) {
@@ -77,12 +80,13 @@ static struct worker *worker_find(struct check *k, const char *id)
 	if (!grown)
 		return NULL;
 	k->worker = grown;
-	k->worker[k->workers] = (struct worker){.seen = NULL};
+	k->worker[k->workers] = (struct worker){ .seen = NULL };
 	json_object_set_new(k->index, id, json_integer((json_int_t)k->workers));
 	return &k->worker[k->workers++];
 }
 
-/* Mark number n; false when it was marked before, ERR_NOMEM without memory. n is below the log's size. */
+/* Mark number n; false when it was marked before, ERR_NOMEM without memory. n is below the log's
+ * size. */
 static int mark(struct worker *w, uint64_t n)
 {
 	if (n >= w->room) {
@@ -90,7 +94,8 @@ static int mark(struct worker *w, uint64_t n)
 		uint8_t *grown = realloc(w->seen, room / 8 + 1);
 		if (!grown)
 			return ERR_NOMEM;
-		memset(grown + (w->room ? w->room / 8 + 1 : 0), 0, room / 8 + 1 - (w->room ? w->room / 8 + 1 : 0));
+		memset(grown + (w->room ? w->room / 8 + 1 : 0), 0,
+		       room / 8 + 1 - (w->room ? w->room / 8 + 1 : 0));
 		w->seen = grown;
 		w->room = room;
 	}
@@ -109,8 +114,8 @@ static int take_number(struct check *k, const char *id, uint64_t n)
 	if (!w)
 		return err_set(k->e, ERR_NOMEM, "out of memory");
 	if (n >= k->c.size) {
-		problem(k, "gap", "worker %s: number %llu in a log of %llu entries", id, (unsigned long long)n,
-		        (unsigned long long)k->c.size);
+		problem(k, "gap", "worker %s: number %llu in a log of %llu entries", id,
+			(unsigned long long)n, (unsigned long long)k->c.size);
 		return 0;
 	}
 	fresh = mark(w, n);
@@ -124,17 +129,19 @@ static int take_number(struct check *k, const char *id, uint64_t n)
 /* The log's own word that a worker died: its missing numbers were never acknowledged. */
 static int take_lost(struct check *k, const json_t *body)
 {
-	const json_t *id = json_object_get(body, "worker"), *missing = json_object_get(body, "missing"), *n;
+	const json_t *id = json_object_get(body, "worker"),
+		     *missing = json_object_get(body, "missing"), *n;
 	struct worker *w = json_is_string(id) ? worker_find(k, json_string_value(id)) : NULL;
 	size_t i;
 
 	if (!w)
 		return 0;
 	w->ended = true;
-	json_array_foreach(missing, i, n)
-		if (json_is_integer(n) && json_integer_value(n) >= 0 && (uint64_t)json_integer_value(n) < k->c.size &&
-		    mark(w, (uint64_t)json_integer_value(n)) < 0)
-			return err_set(k->e, ERR_NOMEM, "out of memory");
+	json_array_foreach(missing, i, n) if (json_is_integer(n) && json_integer_value(n) >= 0 &&
+					      (uint64_t)json_integer_value(n) < k->c.size &&
+					      mark(w, (uint64_t)json_integer_value(n)) <
+						      0) return err_set(k->e, ERR_NOMEM,
+									"out of memory");
 	return 0;
 }
 
@@ -144,7 +151,8 @@ static int take_record(struct check *k, uint64_t index, const struct record_head
 	const json_t *body = json_object_get(head->entry, "body");
 
 	if (head->time_us < k->time_us)
-		problem(k, "time", "entry %llu is earlier than the one before it", (unsigned long long)index);
+		problem(k, "time", "entry %llu is earlier than the one before it",
+			(unsigned long long)index);
 	k->time_us = head->time_us;
 	TRY(take_number(k, head->worker, head->n));
 	if (strcmp(head->type, "lost") == 0 && strcmp(head->worker, LOG_ITSELF) == 0)
@@ -153,7 +161,8 @@ static int take_record(struct check *k, uint64_t index, const struct record_head
 	if (!w)
 		return err_set(k->e, ERR_NOMEM, "out of memory");
 	if (w->ended)
-		problem(k, "stop", "worker %s: entry %llu after its end", head->worker, (unsigned long long)index);
+		problem(k, "stop", "worker %s: entry %llu after its end", head->worker,
+			(unsigned long long)index);
 	if (strcmp(head->type, "start") == 0) {
 		w->started = true;
 		w->order = ++k->starts;
@@ -191,14 +200,17 @@ static void check_workers(struct check *k)
 	const char *id;
 	json_t *at;
 
-	json_object_foreach(k->index, id, at) {
+	json_object_foreach(k->index, id, at)
+	{
 		const struct worker *w = &k->worker[json_integer_value(at)];
 		uint64_t missing = w->seen ? first_missing(w) : 1;
 		bool running = open && w->order == k->starts;
 		if (w->seen && missing <= w->max && !running)
-			problem(k, "gap", "worker %s: number %llu is missing", id, (unsigned long long)missing);
+			problem(k, "gap", "worker %s: number %llu is missing", id,
+				(unsigned long long)missing);
 		if (w->started && !w->ended && !running)
-			problem(k, "stop", "worker %s has no stop record: later records may be missing", id);
+			problem(k, "stop",
+				"worker %s has no stop record: later records may be missing", id);
 	}
 }
 
@@ -206,7 +218,7 @@ static void check_workers(struct check *k)
 
 static int compare_row(struct check *k, uint64_t index, const void *entry, size_t len)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	size_t row_len;
 	const void *row;
 	int rc;
@@ -217,20 +229,22 @@ static int compare_row(struct check *k, uint64_t index, const void *entry, size_
 	if (rc < 0)
 		return err_set(k->e, rc, "%s", e.text);
 	if (rc == 0 || (uint64_t)store_i64(k->rows, 0) != index) {
-		problem(k, "head", "entry %llu is missing from the database", (unsigned long long)index);
+		problem(k, "head", "entry %llu is missing from the database",
+			(unsigned long long)index);
 		k->rows = NULL; /* the rest would all be out of step */
 		return 0;
 	}
 	row = store_blob(k->rows, 1, &row_len);
 	if (row_len != len || memcmp(row, entry, len) != 0)
-		problem(k, "head", "entry %llu in the database differs from the published one", (unsigned long long)index);
+		problem(k, "head", "entry %llu in the database differs from the published one",
+			(unsigned long long)index);
 	return 0;
 }
 
 static int check_entry(struct check *k, uint64_t index, const void *entry, size_t len)
 {
 	struct record_head head;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc = record_parse(entry, len, &head, &e);
 
 	if (rc < 0) {
@@ -248,9 +262,9 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 
 static int check_bundle(struct check *k, uint64_t n)
 {
-	struct tile t = {TILE_ENTRIES, n, tile_width(k->c.size, 0, n)};
-	struct buf bundle = {0};
-	struct err e = {0};
+	struct tile t = { TILE_ENTRIES, n, tile_width(k->c.size, 0, n) };
+	struct buf bundle = { 0 };
+	struct err e = { 0 };
 	const void *entry;
 	size_t at = 0, len;
 	uint64_t index = n * TILE_FULL;
@@ -265,13 +279,14 @@ static int check_bundle(struct check *k, uint64_t n)
 
 static int check_tiles(struct check *k)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct digest root;
 	int rc;
 
 	for (int level = 0; level + 1 < TILE_LEVELS; level++)
 		for (uint64_t n = 0; n < k->c.size >> 8 * (level + 1); n++)
-			TRY(judge(k, "tile", tile_check_parent(k->dir, k->c.size, level, n, &e), &e));
+			TRY(judge(k, "tile", tile_check_parent(k->dir, k->c.size, level, n, &e),
+				  &e));
 	rc = tile_edge_root(k->dir, k->c.size, &root, &e);
 	if (rc == 0 && !digest_equal(&root, &k->c.root))
 		problem(k, "tile", "the tiles do not have the signed root");
@@ -280,14 +295,14 @@ static int check_tiles(struct check *k)
 
 static int check_head(struct check *k, struct store *store)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct digest root;
 	uint64_t size = 0;
 	int rc = log_head_read(store, &size, &root, &e);
 
 	if (rc == 0 && size < k->c.size)
-		problem(k, "head", "the database has %llu entries, the signed checkpoint %llu", (unsigned long long)size,
-		        (unsigned long long)k->c.size);
+		problem(k, "head", "the database has %llu entries, the signed checkpoint %llu",
+			(unsigned long long)size, (unsigned long long)k->c.size);
 	if (rc == 0 && size == k->c.size && !digest_equal(&root, &k->c.root))
 		problem(k, "head", "the database's root is not the signed one");
 	return judge(k, "head", rc, &e);
@@ -302,7 +317,8 @@ static int check_all(struct check *k, struct store *store)
 
 	if (store) {
 		TRY(check_head(k, store));
-		TRY(store_prepare(store, "SELECT idx, entry FROM log_entry ORDER BY idx", &rows, k->e));
+		TRY(store_prepare(store, "SELECT idx, entry FROM log_entry ORDER BY idx", &rows,
+				  k->e));
 		k->rows = rows;
 	}
 	for (uint64_t n = 0; rc == 0 && n * TILE_FULL < k->c.size; n++)
@@ -315,16 +331,16 @@ static int check_all(struct check *k, struct store *store)
 	return rc;
 }
 
-int audit_verify(const char *log_dir, const char *vkey, struct store *store, struct audit_verdict *out,
-                 struct err *e)
+int audit_verify(const char *log_dir, const char *vkey, struct store *store,
+		 struct audit_verdict *out, struct err *e)
 {
-	struct check k = {.dir = log_dir, .v = out, .e = e};
-	struct buf note = {0};
-	struct err why = {0};
+	struct check k = { .dir = log_dir, .v = out, .e = e };
+	struct buf note = { 0 };
+	struct err why = { 0 };
 	struct note_key key;
 	int rc;
 
-	*out = (struct audit_verdict){.ok = true};
+	*out = (struct audit_verdict){ .ok = true };
 	TRY(note_key_parse(vkey, &key, e));
 	if (!file_is_dir(log_dir))
 		return err_set(e, ERR_NOTFOUND, "%s: there is no log", log_dir);

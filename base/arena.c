@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Only the first chunk of the list has room to give. A large allocation gets a chunk of its own, behind the
- * first, so that the room of the first is not lost. */
+/* Only the first chunk of the list has room to give. A large allocation gets a chunk of its own,
+ * behind the first, so that the room of the first is not lost. */
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t used, room;
@@ -35,7 +35,8 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (size > SIZE_MAX / 2)
 		return NULL;
 	size_t rounded = size ? (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
-	if (a->bytes_max && (a->used_bytes > a->bytes_max || rounded > a->bytes_max - a->used_bytes))
+	if (a->bytes_max &&
+	    (a->used_bytes > a->bytes_max || rounded > a->bytes_max - a->used_bytes))
 		return NULL;
 	struct arena_chunk *c = a->chunks;
 	if (!c || rounded > c->room - c->used)
@@ -68,5 +69,5 @@ void arena_free(struct arena *a)
 		next = c->next;
 		free(c);
 	}
-	*a = (struct arena){.bytes_max = a->bytes_max};
+	*a = (struct arena){ .bytes_max = a->bytes_max };
 }

@@ -12,8 +12,8 @@ struct arena {
 	size_t used_bytes, bytes_max;
 };
 
-/* Zeroed memory aligned for any object, or NULL when memory or the cap is exhausted. size 0 gives a unique
- * address. */
+/* Zeroed memory aligned for any object, or NULL when memory or the cap is exhausted. size 0 gives a
+ * unique address. */
 void *arena_alloc(struct arena *a, size_t size);
 
 /* count * size with overflow check. */

@@ -38,15 +38,9 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
 	b->bytes[b->len] = '\0';
 }
 
-void buf_add_text(struct buf *b, const char *text)
-{
-	buf_add(b, text, strlen(text));
-}
+void buf_add_text(struct buf *b, const char *text) { buf_add(b, text, strlen(text)); }
 
-void buf_add_byte(struct buf *b, unsigned char c)
-{
-	buf_add(b, &c, 1);
-}
+void buf_add_byte(struct buf *b, unsigned char c) { buf_add(b, &c, 1); }
 
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
@@ -66,7 +60,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 void buf_add_u16be(struct buf *b, uint16_t v)
 {
-	buf_add(b, (unsigned char[]){(unsigned char)(v >> 8), (unsigned char)v}, 2);
+	buf_add(b, (unsigned char[]){ (unsigned char)(v >> 8), (unsigned char)v }, 2);
 }
 
 void buf_add_u32be(struct buf *b, uint32_t v)
@@ -77,7 +71,7 @@ void buf_add_u32be(struct buf *b, uint32_t v)
 
 void buf_add_u16le(struct buf *b, uint16_t v)
 {
-	buf_add(b, (unsigned char[]){(unsigned char)v, (unsigned char)(v >> 8)}, 2);
+	buf_add(b, (unsigned char[]){ (unsigned char)v, (unsigned char)(v >> 8) }, 2);
 }
 
 void buf_add_u32le(struct buf *b, uint32_t v)
@@ -127,7 +121,7 @@ void buf_clear(struct buf *b)
 void buf_free(struct buf *b)
 {
 	free(b->bytes);
-	*b = (struct buf){0};
+	*b = (struct buf){ 0 };
 }
 
 void buf_wipe(struct buf *b)

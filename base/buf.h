@@ -1,4 +1,5 @@
-/* Growable byte buffer. A failed append makes it sticky-failed, so that a writer checks once, at the end. */
+/* Growable byte buffer. A failed append makes it sticky-failed, so that a writer checks once, at
+ * the end. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -42,8 +43,8 @@ void buf_clear(struct buf *b);
 /* Free and return to the zero state. */
 void buf_free(struct buf *b);
 
-/* As buf_free, after overwriting the whole allocation: for secrets. Appends to a secret buffer must not
- * reallocate: reserve first. */
+/* As buf_free, after overwriting the whole allocation: for secrets. Appends to a secret buffer must
+ * not reallocate: reserve first. */
 void buf_wipe(struct buf *b);
 
 #endif

@@ -69,7 +69,8 @@ struct digest digest_of(const void *bytes, size_t len)
 	return d;
 }
 
-struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const void *b, size_t b_len)
+struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const void *b,
+			    size_t b_len)
 {
 	struct digest d;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -86,10 +87,7 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-void digest_hex(const struct digest *d, char out[65])
-{
-	text_hex(d->bytes, sizeof d->bytes, out);
-}
+void digest_hex(const struct digest *d, char out[65]) { text_hex(d->bytes, sizeof d->bytes, out); }
 
 void digest_text(const struct digest *d, char out[DIGEST_TEXT_ROOM])
 {
@@ -100,14 +98,17 @@ void digest_text(const struct digest *d, char out[DIGEST_TEXT_ROOM])
 int digest_parse(const char *text, struct digest *out, struct err *e)
 {
 	if (!text_starts(text, "sha256:"))
-		return err_set(e, ERR_INPUT, "expected a digest \"sha256:<64 hex digits>\", found \"%.80s\"", text);
+		return err_set(e, ERR_INPUT,
+			       "expected a digest \"sha256:<64 hex digits>\", found \"%.80s\"",
+			       text);
 	return digest_parse_hex(text + 7, out, e);
 }
 
 int digest_parse_hex(const char *hex, struct digest *out, struct err *e)
 {
 	if (text_unhex(hex, strlen(hex), out->bytes, sizeof out->bytes) < 0)
-		return err_set(e, ERR_INPUT, "expected 64 lower-case hex digits, found \"%.80s\"", hex);
+		return err_set(e, ERR_INPUT, "expected 64 lower-case hex digits, found \"%.80s\"",
+			       hex);
 	return 0;
 }
 

@@ -25,14 +25,16 @@ void sha256_close(struct sha256 *h);
 struct digest digest_of(const void *bytes, size_t len);
 
 /* H(prefix || a || b): leaf and node hashes of RFC 6962 and 9162. b may be NULL with len 0. */
-struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const void *b, size_t b_len);
+struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const void *b,
+			    size_t b_len);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 
 void digest_hex(const struct digest *d, char out[65]);
 void digest_text(const struct digest *d, char out[DIGEST_TEXT_ROOM]);
-int digest_parse(const char *text, struct digest *out, struct err *e) MUST_USE;     /* "sha256:..." */
-int digest_parse_hex(const char *hex, struct digest *out, struct err *e) MUST_USE;  /* 64 hex digits */
+int digest_parse(const char *text, struct digest *out, struct err *e) MUST_USE; /* "sha256:..." */
+int digest_parse_hex(const char *hex, struct digest *out,
+		     struct err *e) MUST_USE; /* 64 hex digits */
 
 /* The Merkle tree hash of RFC 6962 over leaf hashes that are fed in order, in O(log n) memory. */
 struct merkle {

@@ -36,7 +36,8 @@ static void step_nothing(void *ctx, const char *step)
 	(void)step;
 }
 
-/* Arrivals at the step of HALLMARK_CRASH_AT, counted over the process: every env_system() shares them. */
+/* Arrivals at the step of HALLMARK_CRASH_AT, counted over the process: every env_system() shares
+ * them. */
 static atomic_ullong arrivals;
 
 static void step_crash(void *ctx, const char *step)
@@ -56,21 +57,15 @@ struct env env_system(void)
 {
 	char *crash_at = getenv("HALLMARK_CRASH_AT");
 	return (struct env){
-		.clock = {system_now_us, NULL},
-		.random = {system_fill, NULL},
-		.steps = {crash_at && *crash_at ? step_crash : step_nothing, crash_at},
+		.clock = { system_now_us, NULL },
+		.random = { system_fill, NULL },
+		.steps = { crash_at && *crash_at ? step_crash : step_nothing, crash_at },
 	};
 }
 
-static int64_t fixed_now_us(void *ctx)
-{
-	return *(int64_t *)ctx;
-}
+static int64_t fixed_now_us(void *ctx) { return *(int64_t *)ctx; }
 
-struct clock clock_fixed(int64_t *time_us)
-{
-	return (struct clock){fixed_now_us, time_us};
-}
+struct clock clock_fixed(int64_t *time_us) { return (struct clock){ fixed_now_us, time_us }; }
 
 /* counter is the offset in the key stream in bytes: how calls cut the stream does not change it. */
 static void seeded_fill(void *ctx, void *out, size_t len)
@@ -79,10 +74,11 @@ static void seeded_fill(void *ctx, void *out, size_t len)
 	struct random_seeded *s = ctx;
 	unsigned char *p = out;
 	while (len > 0) {
-		uint8_t block[64] = {0};
+		uint8_t block[64] = { 0 };
 		size_t skip = s->counter % sizeof block, n = sizeof block - skip;
 		n = n < len ? n : len;
-		crypto_stream_chacha20_xor_ic(block, block, sizeof block, nonce, s->counter / sizeof block, s->seed);
+		crypto_stream_chacha20_xor_ic(block, block, sizeof block, nonce,
+					      s->counter / sizeof block, s->seed);
 		memcpy(p, block + skip, n);
 		p += n;
 		len -= n;
@@ -92,5 +88,5 @@ static void seeded_fill(void *ctx, void *out, size_t len)
 
 struct random random_seeded(struct random_seeded *state)
 {
-	return (struct random){seeded_fill, state};
+	return (struct random){ seeded_fill, state };
 }

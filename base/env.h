@@ -1,4 +1,5 @@
-/* What a program takes from outside, injected, so that a failing run can be repeated from its seed. */
+/* What a program takes from outside, injected, so that a failing run can be repeated from its seed.
+ */
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 
@@ -13,11 +14,13 @@ struct clock {
 };
 
 struct random {
-	void (*fill)(void *ctx, void *out, size_t len); /* cannot fail: aborts if the system has no randomness */
+	void (*fill)(void *ctx, void *out,
+		     size_t len); /* cannot fail: aborts if the system has no randomness */
 	void *ctx;
 };
 
-/* A flow announces each step by name ("publish.commit"); a crash test stops it there. Never NULL. */
+/* A flow announces each step by name ("publish.commit"); a crash test stops it there. Never NULL.
+ */
 struct steps {
 	void (*at)(void *ctx, const char *step);
 	void *ctx;
@@ -29,8 +32,8 @@ struct env {
 	struct steps steps;
 };
 
-/* The system's clock and random generator; steps do nothing, unless HALLMARK_CRASH_AT=NAME[:K] is set:
- * then the K-th (default first) arrival at that step kills the process with SIGKILL. */
+/* The system's clock and random generator; steps do nothing, unless HALLMARK_CRASH_AT=NAME[:K] is
+ * set: then the K-th (default first) arrival at that step kills the process with SIGKILL. */
 struct env env_system(void);
 
 /* A clock that stands still at *time_us (borrowed; the test advances it). */
@@ -43,11 +46,17 @@ struct random_seeded {
 };
 struct random random_seeded(struct random_seeded *state);
 
-static inline int64_t env_now_us(const struct env *env) { return env->clock.now_us(env->clock.ctx); }
+static inline int64_t env_now_us(const struct env *env)
+{
+	return env->clock.now_us(env->clock.ctx);
+}
 static inline void env_random(const struct env *env, void *out, size_t len)
 {
 	env->random.fill(env->random.ctx, out, len);
 }
-static inline void env_step(const struct env *env, const char *step) { env->steps.at(env->steps.ctx, step); }
+static inline void env_step(const struct env *env, const char *step)
+{
+	env->steps.at(env->steps.ctx, step);
+}
 
 #endif

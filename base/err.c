@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The sentence may quote input: no control characters reach a terminal or a log line, and what is printed
- * is UTF-8 even where a quotation was cut in the middle of a character. */
+/* The sentence may quote input: no control characters reach a terminal or a log line, and what is
+ * printed is UTF-8 even where a quotation was cut in the middle of a character. */
 static void make_printable(char *text)
 {
 	size_t len = strlen(text), i = 0;
@@ -26,7 +26,7 @@ static void make_printable(char *text)
 	}
 }
 
-int (err_set)(struct err *e, int code, const char *fmt, ...)
+int(err_set)(struct err *e, int code, const char *fmt, ...)
 {
 	if (!e)
 		return code;
@@ -48,7 +48,7 @@ static int code_of_errno(int number)
 	return number == ENOMEM ? ERR_NOMEM : ERR_IO;
 }
 
-int (err_errno)(struct err *e, const char *fmt, ...)
+int(err_errno)(struct err *e, const char *fmt, ...)
 {
 	int number = errno, code = code_of_errno(number);
 	if (!e)

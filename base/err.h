@@ -1,8 +1,9 @@
 /* Errors: a negative code for the program, a sentence for the person.
  *
- * A fallible function returns 0 (or a non-negative result) or one of these codes. Where a sentence helps,
- * its last parameter is a caller-owned `struct err *`, which may be NULL. Outcomes (denied, blocked, does
- * not match) are results, not errors; ERR_VERIFY and ERR_DENIED exist for the command line's exit status. */
+ * A fallible function returns 0 (or a non-negative result) or one of these codes. Where a sentence
+ * helps, its last parameter is a caller-owned `struct err *`, which may be NULL. Outcomes (denied,
+ * blocked, does not match) are results, not errors; ERR_VERIFY and ERR_DENIED exist for the command
+ * line's exit status. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
@@ -24,13 +25,16 @@ enum err_code {
 
 struct err {
 	int code;       /* enum err_code, 0 when unset */
-	char text[600]; /* one sentence, UTF-8, no newline: what was expected, what was found, what to do */
+	char text[600]; /* one sentence, UTF-8, no newline: what was expected, what was found, what
+			   to do */
 };
 
-/* Record code and sentence in e (may be NULL); returns code, so `return err_set(...)` is one line. */
+/* Record code and sentence in e (may be NULL); returns code, so `return err_set(...)` is one line.
+ */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* As err_set, with strerror(errno) appended; ENOENT gives ERR_NOTFOUND, ENOMEM ERR_NOMEM, others ERR_IO. */
+/* As err_set, with strerror(errno) appended; ENOENT gives ERR_NOTFOUND, ENOMEM ERR_NOMEM, others
+ * ERR_IO. */
 int err_errno(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #ifdef __clang_analyzer__ /* sees one file at a time: tell it that these never return 0 */
@@ -49,11 +53,11 @@ const char *err_name(int code);
 int err_exit_status(int code);
 
 /* The only control-flow macro: leave the function with a negative result. */
-#define TRY(call)                                                                                       \
-	do {                                                                                            \
-		int try_result_ = (call);                                                               \
-		if (try_result_ < 0)                                                                    \
-			return try_result_;                                                             \
+#define TRY(call)                           \
+	do {                                \
+		int try_result_ = (call);   \
+		if (try_result_ < 0)        \
+			return try_result_; \
 	} while (0)
 
 #endif

@@ -12,12 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opened for reading, without waiting for a FIFO's writer; a final link and other kinds are refused. */
+/* Opened for reading, without waiting for a FIFO's writer; a final link and other kinds are
+ * refused. */
 static int open_regular(const char *path, struct stat *st, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ELOOP)
-		return err_set(e, ERR_INPUT, "%s: is a symbolic link; a regular file is needed", path);
+		return err_set(e, ERR_INPUT, "%s: is a symbolic link; a regular file is needed",
+			       path);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
 	int result = fd;
@@ -30,7 +32,8 @@ static int open_regular(const char *path, struct stat *st, struct err *e)
 	return result;
 }
 
-static int read_all(int fd, const char *path, size_t want, size_t bytes_max, struct buf *out, struct err *e)
+static int read_all(int fd, const char *path, size_t want, size_t bytes_max, struct buf *out,
+		    struct err *e)
 {
 	size_t begin = out->len;
 	for (;;) {
@@ -48,7 +51,8 @@ static int read_all(int fd, const char *path, size_t want, size_t bytes_max, str
 			return 0;
 		out->len += (size_t)n;
 		if (out->len - begin > bytes_max)
-			return err_set(e, ERR_INPUT, "%s: larger than the limit of %zu bytes", path, bytes_max);
+			return err_set(e, ERR_INPUT, "%s: larger than the limit of %zu bytes", path,
+				       bytes_max);
 	}
 }
 
@@ -61,7 +65,8 @@ int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e
 		return fd;
 	int result;
 	if ((uint64_t)st.st_size > bytes_max)
-		result = err_set(e, ERR_INPUT, "%s: %lld bytes, the limit is %zu", path, (long long)st.st_size, bytes_max);
+		result = err_set(e, ERR_INPUT, "%s: %lld bytes, the limit is %zu", path,
+				 (long long)st.st_size, bytes_max);
 	else
 		result = read_all(fd, path, (size_t)st.st_size + 1, bytes_max, out, e);
 	if (result < 0 && out->bytes) {
@@ -106,7 +111,7 @@ static int sync_parent(const char *path, struct err *e)
 
 /* A synced temporary file beside path; its name goes to temp. */
 static int write_temp(const char *path, const void *bytes, size_t len, unsigned mode, char *temp,
-                      struct err *e)
+		      struct err *e)
 {
 	unsigned char salt[8];
 	char hex[17];
@@ -126,7 +131,8 @@ static int write_temp(const char *path, const void *bytes, size_t len, unsigned 
 	return result;
 }
 
-int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode, struct err *e)
+int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode,
+		       struct err *e)
 {
 	char temp[LIMIT_PATH_BYTES];
 	TRY(write_temp(path, bytes, len, mode, temp, e));
@@ -140,16 +146,18 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 
 static int same_content(const char *path, const void *bytes, size_t len, struct err *e)
 {
-	struct buf old = {0};
+	struct buf old = { 0 };
 	int result = file_read(path, len, &old, e);
 	/* A larger file is other content; a link or a device is a conflict as well. */
-	if (result == ERR_INPUT || (result == 0 && (old.len != len || (len && memcmp(old.bytes, bytes, len) != 0))))
+	if (result == ERR_INPUT ||
+	    (result == 0 && (old.len != len || (len && memcmp(old.bytes, bytes, len) != 0))))
 		result = err_set(e, ERR_CONFLICT, "%s: exists with other content", path);
 	buf_free(&old);
 	return result;
 }
 
-int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode, struct err *e)
+int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode,
+			  struct err *e)
 {
 	char temp[LIMIT_PATH_BYTES];
 	int result = same_content(path, bytes, len, e);
@@ -162,7 +170,8 @@ int file_create_immutable(const char *path, const void *bytes, size_t len, unsig
 	if (link(temp, path) == 0)
 		result = 0;
 	else
-		result = errno == EEXIST ? same_content(path, bytes, len, e) : err_errno(e, "link %s", path);
+		result = errno == EEXIST ? same_content(path, bytes, len, e)
+					 : err_errno(e, "link %s", path);
 	unlink(temp);
 	TRY(result);
 	return sync_parent(path, e);
@@ -241,9 +250,9 @@ int file_lock(const char *path, int *fd, struct err *e)
 	if (held < 0)
 		return err_errno(e, "open %s", path);
 	if (flock(held, LOCK_EX | LOCK_NB) < 0) {
-		int result = errno == EWOULDBLOCK
-			? err_set(e, ERR_CONFLICT, "%s: locked by another process", path)
-			: err_errno(e, "lock %s", path);
+		int result = errno == EWOULDBLOCK ? err_set(e, ERR_CONFLICT,
+							    "%s: locked by another process", path)
+						  : err_errno(e, "lock %s", path);
 		close(held);
 		return result;
 	}
@@ -251,7 +260,4 @@ int file_lock(const char *path, int *fd, struct err *e)
 	return 0;
 }
 
-void file_unlock(int fd)
-{
-	close(fd);
-}
+void file_unlock(int fd) { close(fd); }

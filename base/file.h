@@ -8,17 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Append the whole file to out; regular files only, final symlink refused; ERR_INPUT over bytes_max. */
+/* Append the whole file to out; regular files only, final symlink refused; ERR_INPUT over
+ * bytes_max. */
 int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e) MUST_USE;
 
 /* Temporary file beside path, write, fsync, rename, fsync the directory. mode as for open(2). */
 int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode,
-                       struct err *e) MUST_USE;
+		       struct err *e) MUST_USE;
 
-/* As file_write_durable, but an existing file with the same content is left alone, and other content is
- * ERR_CONFLICT: for immutable tiles. */
+/* As file_write_durable, but an existing file with the same content is left alone, and other
+ * content is ERR_CONFLICT: for immutable tiles. */
 int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode,
-                          struct err *e) MUST_USE;
+			  struct err *e) MUST_USE;
 
 /* rename(2), then fsync of both directories. */
 int file_rename_durable(const char *from, const char *to, struct err *e) MUST_USE;
@@ -31,9 +32,9 @@ int file_make_dirs(const char *path, unsigned mode, struct err *e) MUST_USE;
 /* Remove a file or a whole tree without following links; a missing path is fine. */
 int file_remove_tree(const char *path, struct err *e) MUST_USE;
 
-/* Open the relative name below dir_fd with open(2) flags (no O_CREAT), following no link in any component and
- * never blocking on a FIFO. "", "." and ".." components and absolute names are ERR_INPUT, so is a link.
- * *fd is the caller's; its kind is not checked. */
+/* Open the relative name below dir_fd with open(2) flags (no O_CREAT), following no link in any
+ * component and never blocking on a FIFO. "", "." and ".." components and absolute names are
+ * ERR_INPUT, so is a link. *fd is the caller's; its kind is not checked. */
 int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err *e) MUST_USE;
 
 bool file_exists(const char *path);
@@ -43,7 +44,8 @@ int file_size(const char *path, uint64_t *bytes, struct err *e) MUST_USE;
 /* dir + "/" + name into out[LIMIT_PATH_BYTES]; ERR_INPUT if too long. */
 int file_join(char *out, const char *dir, const char *name, struct err *e) MUST_USE;
 
-/* Exclusive advisory lock on path (created if needed); *fd is closed by file_unlock. Held: ERR_CONFLICT. */
+/* Exclusive advisory lock on path (created if needed); *fd is closed by file_unlock. Held:
+ * ERR_CONFLICT. */
 int file_lock(const char *path, int *fd, struct err *e) MUST_USE;
 void file_unlock(int fd);
 

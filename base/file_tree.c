@@ -1,5 +1,5 @@
-/* Walks of folder trees. Every component is opened from its parent's descriptor with O_NOFOLLOW, so that a
- * link put in place during the walk cannot lead it out of the tree. */
+/* Walks of folder trees. Every component is opened from its parent's descriptor with O_NOFOLLOW, so
+ * that a link put in place during the walk cannot lead it out of the tree. */
 #include "base/file.h"
 #include "base/limits.h"
 
@@ -36,11 +36,14 @@ int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err
 		if (result < 0)
 			err_set(e, result, "%s: not a plain relative name", name);
 		else
-			next = openat(at, part, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+			next = openat(at, part,
+				      (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW |
+					      O_NONBLOCK | O_CLOEXEC);
 		if (result == 0 && next < 0)
 			result = errno == ELOOP || (errno == ENOTDIR && !last)
-				? err_set(e, ERR_INPUT, "%s: a component is a link or no folder", name)
-				: err_errno(e, "open %s", name);
+					 ? err_set(e, ERR_INPUT,
+						   "%s: a component is a link or no folder", name)
+					 : err_errno(e, "open %s", name);
 		if (at != dir_fd)
 			close(at);
 		if (result < 0)
@@ -78,7 +81,7 @@ static int list_add(struct file_list *l, const char *dir, const char *name, stru
 }
 
 static int list_entry(int fd, const char *dir, const char *name, struct file_list *files,
-                      struct file_list *dirs, struct err *e)
+		      struct file_list *dirs, struct err *e)
 {
 	struct stat st;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -90,11 +93,12 @@ static int list_entry(int fd, const char *dir, const char *name, struct file_lis
 	if (S_ISDIR(st.st_mode))
 		return list_add(dirs, dir, name, e);
 	return err_set(e, ERR_INPUT, "%s%s%s: %s; only regular files and folders are taken", dir,
-	               *dir ? "/" : "", name,
-	               S_ISLNK(st.st_mode) ? "is a symbolic link" : "is a device, socket or FIFO");
+		       *dir ? "/" : "", name,
+		       S_ISLNK(st.st_mode) ? "is a symbolic link" : "is a device, socket or FIFO");
 }
 
-static int list_dir(int root, const char *dir, struct file_list *files, struct file_list *dirs, struct err *e)
+static int list_dir(int root, const char *dir, struct file_list *files, struct file_list *dirs,
+		    struct err *e)
 {
 	int fd = -1, result = 0;
 	if (*dir)
@@ -128,7 +132,7 @@ static int by_bytes(const void *a, const void *b)
 
 int file_list(const char *dir, struct file_list *out, struct err *e)
 {
-	struct file_list files = {0}, dirs = {0};
+	struct file_list files = { 0 }, dirs = { 0 };
 	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_errno(e, "open folder %s", dir);
@@ -153,7 +157,7 @@ void file_list_free(struct file_list *l)
 	for (size_t i = 0; i < l->count; i++)
 		free(l->names[i]);
 	free(l->names);
-	*l = (struct file_list){0};
+	*l = (struct file_list){ 0 };
 }
 
 /* One folder on the way down; name is its entry in the folder above. */
@@ -162,9 +166,11 @@ struct level {
 	char name[LIMIT_NAME_BYTES + 1];
 };
 
-#define LEVELS_MAX 64 /* deeper trees than any of ours; a limit because each level holds a descriptor */
+#define LEVELS_MAX \
+	64 /* deeper trees than any of ours; a limit because each level holds a descriptor */
 
-static int level_push(struct level *levels, int *depth, int parent_fd, const char *name, struct err *e)
+static int level_push(struct level *levels, int *depth, int parent_fd, const char *name,
+		      struct err *e)
 {
 	if (*depth == LEVELS_MAX)
 		return err_set(e, ERR_INPUT, "%s: more than %d folders deep", name, LEVELS_MAX);
@@ -194,7 +200,8 @@ static int remove_step(struct level *levels, int *depth, struct err *e)
 	if (!entry) {
 		closedir(top->d);
 		(*depth)--;
-		if (*depth > 0 && unlinkat(dirfd(levels[*depth - 1].d), top->name, AT_REMOVEDIR) < 0)
+		if (*depth > 0 &&
+		    unlinkat(dirfd(levels[*depth - 1].d), top->name, AT_REMOVEDIR) < 0)
 			return err_errno(e, "remove folder %s", top->name);
 		return 0;
 	}

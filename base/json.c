@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson's parser recurses, so the depth is counted first, by brackets outside strings. Text that is not
- * JSON may be counted wrongly here; the parser refuses it at the point where the count went wrong. */
+/* jansson's parser recurses, so the depth is counted first, by brackets outside strings. Text that
+ * is not JSON may be counted wrongly here; the parser refuses it at the point where the count went
+ * wrong. */
 static int check_depth(const char *text, size_t len, int depth_max, struct err *e)
 {
 	bool in_string = false;
@@ -27,13 +28,15 @@ static int check_depth(const char *text, size_t len, int depth_max, struct err *
 		else if (!in_string && (c == '}' || c == ']'))
 			depth--;
 		if (depth > depth_max)
-			return err_set(e, ERR_INPUT, "line %d, column %zu: nested deeper than %d levels", line,
-			               i - line_begin + 1, depth_max);
+			return err_set(e, ERR_INPUT,
+				       "line %d, column %zu: nested deeper than %d levels", line,
+				       i - line_begin + 1, depth_max);
 	}
 	return 0;
 }
 
-int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max, struct err *e)
+int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+	      struct err *e)
 {
 	if (len > bytes_max)
 		return err_set(e, ERR_INPUT, "JSON of %zu bytes, the limit is %zu", len, bytes_max);
@@ -45,7 +48,8 @@ int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int 
 	if (!value && json_error_code(&error) == json_error_out_of_memory)
 		return err_set(e, ERR_NOMEM, "out of memory for JSON");
 	if (!value)
-		return err_set(e, ERR_INPUT, "line %d, column %d: %s", error.line, error.column, error.text);
+		return err_set(e, ERR_INPUT, "line %d, column %d: %s", error.line, error.column,
+			       error.text);
 	*out = value;
 	return 0;
 }
@@ -54,19 +58,23 @@ int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int 
 static const char *kind_name(const json_t *v)
 {
 	static const char *const names[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-		[JSON_INTEGER] = "an integer", [JSON_REAL] = "a real number", [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false", [JSON_NULL] = "null",
+		[JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",    [JSON_INTEGER] = "an integer",
+		[JSON_REAL] = "a real number", [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",        [JSON_NULL] = "null",
 	};
 	return v ? names[json_typeof(v)] : "nothing";
 }
 
-static int unexpected(const json_t *v, const char *key, const char *wanted, const char *what, struct err *e)
+static int unexpected(const json_t *v, const char *key, const char *wanted, const char *what,
+		      struct err *e)
 {
-	return err_set(e, ERR_INPUT, "%s: \"%s\": expected %s, found %s", what, key, wanted, kind_name(v));
+	return err_set(e, ERR_INPUT, "%s: \"%s\": expected %s, found %s", what, key, wanted,
+		       kind_name(v));
 }
 
-int json_get_string(const json_t *o, const char *key, const char **out, const char *what, struct err *e)
+int json_get_string(const json_t *o, const char *key, const char **out, const char *what,
+		    struct err *e)
 {
 	const json_t *v = json_object_get(o, key);
 	if (!json_is_string(v))
@@ -81,8 +89,9 @@ int json_get_u64(const json_t *o, const char *key, uint64_t *out, const char *wh
 	if (!json_is_integer(v))
 		return unexpected(v, key, "a non-negative integer", what, e);
 	if (json_integer_value(v) < 0)
-		return err_set(e, ERR_INPUT, "%s: \"%s\": expected a non-negative integer, found %lld", what, key,
-		               (long long)json_integer_value(v));
+		return err_set(e, ERR_INPUT,
+			       "%s: \"%s\": expected a non-negative integer, found %lld", what, key,
+			       (long long)json_integer_value(v));
 	*out = (uint64_t)json_integer_value(v);
 	return 0;
 }
@@ -109,7 +118,8 @@ int json_only_keys(const json_t *o, const char *const *keys, const char *what, s
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)o, key, value) {
+	json_object_foreach((json_t *)o, key, value)
+	{
 		size_t i = 0;
 		while (keys[i] && strcmp(keys[i], key) != 0)
 			i++;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 128        /* of values to be written: four times what the reader gives */
+#define DEPTH_MAX 128           /* of values to be written: four times what the reader gives */
 #define INTEGER_MAX (1LL << 53) /* beyond it doubles, and so ECMAScript, skip integers */
 
 struct writer {
@@ -18,7 +18,8 @@ struct writer {
 	struct err *e;
 };
 
-/* Add one unit in the last digit; false if that needs another digit (the caller then uses more digits). */
+/* Add one unit in the last digit; false if that needs another digit (the caller then uses more
+ * digits). */
 static bool digits_increment(char *digits, int count)
 {
 	for (int i = count - 1; i >= 0; i--) {
@@ -38,9 +39,10 @@ static bool digits_give(const char *digits, int count, int exponent, double v)
 	return strtod(text, NULL) == v;
 }
 
-/* The shortest decimal digits that read back as v > 0, and among those the nearest to v. The correctly
- * rounded decimal of some length can miss v where its neighbour above does not: below a power of two the
- * doubles lie closer (2^-44 is 5.684341886080802e-14). Returns the count; *exponent is the first digit's. */
+/* The shortest decimal digits that read back as v > 0, and among those the nearest to v. The
+ * correctly rounded decimal of some length can miss v where its neighbour above does not: below a
+ * power of two the doubles lie closer (2^-44 is 5.684341886080802e-14). Returns the count;
+ * *exponent is the first digit's. */
 static int shortest_digits(double v, char digits[20], int *exponent)
 {
 	for (int count = 1; count <= 17; count++) {
@@ -52,7 +54,8 @@ static int shortest_digits(double v, char digits[20], int *exponent)
 		digits[count] = '\0';
 		if (digits_give(digits, count, *exponent, v))
 			return count;
-		if (count < 17 && digits_increment(digits, count) && digits_give(digits, count, *exponent, v))
+		if (count < 17 && digits_increment(digits, count) &&
+		    digits_give(digits, count, *exponent, v))
 			return count;
 	}
 	return 17;
@@ -69,7 +72,8 @@ static void write_real(struct writer *w, double v)
 	if (v == 0)
 		buf_add_text(w->out, "0");
 	else if (n > 21 || n < -5)
-		buf_printf(w->out, "%c%s%.*se%+d", digits[0], k > 1 ? "." : "", k - 1, digits + 1, exponent);
+		buf_printf(w->out, "%c%s%.*se%+d", digits[0], k > 1 ? "." : "", k - 1, digits + 1,
+			   exponent);
 	else if (n <= 0)
 		buf_printf(w->out, "0.%.*s%s", -n, "00000", digits);
 	else if (n < k)
@@ -91,7 +95,8 @@ static int write_number(struct writer *w, const json_t *v)
 	}
 	long long i = json_integer_value(v);
 	if (w->canonical && (i > INTEGER_MAX || i < -INTEGER_MAX))
-		return err_set(w->e, ERR_INPUT, "integer %lld is beyond 2^53: no canonical form", i);
+		return err_set(w->e, ERR_INPUT, "integer %lld is beyond 2^53: no canonical form",
+			       i);
 	buf_printf(w->out, "%lld", i);
 	return 0;
 }
@@ -134,7 +139,8 @@ static void new_line(struct writer *w, int depth)
 		buf_printf(w->out, "\n%*s", depth * w->indent, "");
 }
 
-static int write_member(struct writer *w, const char *key, const json_t *value, bool first, int depth)
+static int write_member(struct writer *w, const char *key, const json_t *value, bool first,
+			int depth)
 {
 	if (!first)
 		buf_add_byte(w->out, ',');
@@ -153,8 +159,7 @@ static int write_object(struct writer *w, const json_t *o, int depth)
 	json_t *value;
 	if (!keys)
 		return err_set(w->e, ERR_NOMEM, "out of memory for JSON keys");
-	json_object_foreach((json_t *)o, key, value)
-		keys[i++] = key;
+	json_object_foreach((json_t *)o, key, value) keys[i++] = key;
 	if (w->canonical && count)
 		qsort(keys, count, sizeof *keys, by_utf16);
 	buf_add_byte(w->out, '{');
@@ -210,14 +215,14 @@ static int write_value(struct writer *w, const json_t *v, int depth)
 
 int json_write_canonical(const json_t *value, struct buf *out, struct err *e)
 {
-	struct writer w = {.out = out, .canonical = true, .e = e};
+	struct writer w = { .out = out, .canonical = true, .e = e };
 	TRY(write_value(&w, value, 0));
 	return buf_done(out, e);
 }
 
 int json_write(const json_t *value, int indent, struct buf *out, struct err *e)
 {
-	struct writer w = {.out = out, .indent = indent, .e = e};
+	struct writer w = { .out = out, .indent = indent, .e = e };
 	TRY(write_value(&w, value, 0));
 	return buf_done(out, e);
 }

@@ -7,10 +7,10 @@
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
 
-#define LIMIT_PATH_BYTES 4096               /* PATH_MAX of Linux */
-#define LIMIT_NAME_BYTES 255                /* one path component, one tensor or rule name component */
-#define LIMIT_JSON_DEPTH 32                 /* no format of ours nests deeper than 12 */
-#define LIMIT_JSON_BYTES MIB(64)            /* the largest tokenizer.json in the field is 33 MB */
+#define LIMIT_PATH_BYTES 4096    /* PATH_MAX of Linux */
+#define LIMIT_NAME_BYTES 255     /* one path component, one tensor or rule name component */
+#define LIMIT_JSON_DEPTH 32      /* no format of ours nests deeper than 12 */
+#define LIMIT_JSON_BYTES MIB(64) /* the largest tokenizer.json in the field is 33 MB */
 #define LIMIT_SAFETENSORS_HEADER 100000000u /* the format's own limit */
 #define LIMIT_SAFETENSORS_DEPTH 4           /* header, tensor, shape: the format needs 3 */
 #define LIMIT_TENSORS 1000000u              /* 61 layers x 384 experts x 6 tensors is 140,544 */

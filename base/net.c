@@ -17,7 +17,8 @@ union address {
 };
 
 /* Loopback only: what may talk to the outside terminates TLS in front of us. */
-static int parse_address(const char *text, uint16_t port, union address *out, socklen_t *len, struct err *e)
+static int parse_address(const char *text, uint16_t port, union address *out, socklen_t *len,
+			 struct err *e)
 {
 	memset(out, 0, sizeof *out);
 	if (strcmp(text, "localhost") == 0)
@@ -35,15 +36,18 @@ static int parse_address(const char *text, uint16_t port, union address *out, so
 		if (IN6_IS_ADDR_LOOPBACK(&out->v6.sin6_addr))
 			return 0;
 	} else {
-		return err_set(e, ERR_INPUT, "listen address: expected 127.0.0.1 or ::1, found \"%.100s\"", text);
+		return err_set(e, ERR_INPUT,
+			       "listen address: expected 127.0.0.1 or ::1, found \"%.100s\"", text);
 	}
-	return err_set(e, ERR_UNSUPPORTED, "not available in this version: listening on %s (loopback only)", text);
+	return err_set(e, ERR_UNSUPPORTED,
+		       "not available in this version: listening on %s (loopback only)", text);
 }
 
 static int bind_and_listen(int fd, union address *a, socklen_t len)
 {
 	int on = 1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, &a->any, len) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    bind(fd, &a->any, len) < 0)
 		return -1;
 	if (listen(fd, SOMAXCONN) < 0)
 		return -1;
@@ -60,9 +64,12 @@ static int system_listen(void *ctx, const char *address, uint16_t *port, struct 
 	if (fd < 0)
 		return err_errno(e, "socket");
 	if (bind_and_listen(fd, &a, len) < 0) {
-		int result = errno == EADDRINUSE
-			? err_set(e, ERR_CONFLICT, "listen on %s port %u: the port is in use", address, (unsigned)*port)
-			: err_errno(e, "listen on %s port %u", address, (unsigned)*port);
+		int result =
+			errno == EADDRINUSE
+				? err_set(e, ERR_CONFLICT,
+					  "listen on %s port %u: the port is in use", address,
+					  (unsigned)*port)
+				: err_errno(e, "listen on %s port %u", address, (unsigned)*port);
 		close(fd);
 		return result;
 	}
@@ -99,7 +106,7 @@ static ssize_t system_send(void *ctx, int fd, const void *bytes, size_t len, int
 
 static int poll_one(int fd, short events, int timeout_ms)
 {
-	struct pollfd p = {.fd = fd, .events = events};
+	struct pollfd p = { .fd = fd, .events = events };
 	int n = poll(&p, 1, timeout_ms);
 	return n < 0 ? -errno : n > 0;
 }

@@ -18,7 +18,8 @@ static int64_t now_us(void)
 static bool wanted(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-	return isatty(STDERR_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+	return isatty(STDERR_FILENO) && !(no_color && *no_color) &&
+	       !(term && strcmp(term, "dumb") == 0);
 }
 
 static void draw(struct progress *p, int64_t at_us)
@@ -29,16 +30,16 @@ static void draw(struct progress *p, int64_t at_us)
 	int cells = part >= 1 ? CELLS : (int)(part * CELLS);
 	double seconds = (double)(at_us - p->started_us) / 1e6;
 	double rate = seconds > 0 ? (double)p->done / 1e9 / seconds : 0;
-	fprintf(stderr, "\r%s [%.*s%.*s] %3d%%  %.2f of %.2f GB, %.2f GB/s\033[K", p->label, cells, full,
-	        CELLS - cells, none, part >= 1 ? 100 : (int)(part * 100), (double)p->done / 1e9,
-	        (double)p->total / 1e9, rate);
+	fprintf(stderr, "\r%s [%.*s%.*s] %3d%%  %.2f of %.2f GB, %.2f GB/s\033[K", p->label, cells,
+		full, CELLS - cells, none, part >= 1 ? 100 : (int)(part * 100),
+		(double)p->done / 1e9, (double)p->total / 1e9, rate);
 	fflush(stderr);
 	p->shown_us = at_us;
 }
 
 void progress_start(struct progress *p, const char *label, uint64_t total, bool quiet)
 {
-	*p = (struct progress){.label = label, .total = total, .on = !quiet && wanted()};
+	*p = (struct progress){ .label = label, .total = total, .on = !quiet && wanted() };
 	if (!p->on)
 		return;
 	p->started_us = now_us();

@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder's names are fixed when it is opened; each file is opened at its first use and kept open, so that
- * what was checked once and what is read later are the same file even if the name is moved meanwhile. */
+/* A folder's names are fixed when it is opened; each file is opened at its first use and kept open,
+ * so that what was checked once and what is read later are the same file even if the name is moved
+ * meanwhile. */
 struct folder {
 	struct source source;
 	struct file_list list;
@@ -74,7 +75,7 @@ static int folder_size(struct source *s, const char *name, uint64_t *bytes, stru
 }
 
 static int folder_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
-                       struct err *e)
+		       struct err *e)
 {
 	int fd = folder_fd((struct folder *)s, name, e);
 	if (fd < 0)
@@ -88,8 +89,8 @@ static int folder_read(struct source *s, const char *name, uint64_t offset, void
 		if (n < 0)
 			return err_errno(e, "read %s/%s", s->label, name);
 		if (n == 0)
-			return err_set(e, ERR_INPUT, "%s/%s: ends before byte %" PRIu64, s->label, name,
-			               offset + len);
+			return err_set(e, ERR_INPUT, "%s/%s: ends before byte %" PRIu64, s->label,
+				       name, offset + len);
 		done += (size_t)n;
 	}
 	return 0;
@@ -116,7 +117,7 @@ static void folder_close(struct source *s)
 	free(f);
 }
 
-static const struct source_ops folder_ops = {folder_size, folder_read, folder_name, folder_close};
+static const struct source_ops folder_ops = { folder_size, folder_read, folder_name, folder_close };
 
 static int folder_fill(struct folder *f, const char *dir, struct err *e)
 {
@@ -128,7 +129,7 @@ static int folder_fill(struct folder *f, const char *dir, struct err *e)
 	f->label = strdup(dir);
 	if (!f->fds || !f->label)
 		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
-	f->source = (struct source){.ops = &folder_ops, .label = f->label};
+	f->source = (struct source){ .ops = &folder_ops, .label = f->label };
 	return 0;
 }
 
@@ -148,13 +149,14 @@ int source_open_folder(struct source **out, const char *dir, struct err *e)
 	return 0;
 }
 
-int source_read_file(struct source *s, const char *name, size_t bytes_max, struct buf *out, struct err *e)
+int source_read_file(struct source *s, const char *name, size_t bytes_max, struct buf *out,
+		     struct err *e)
 {
 	uint64_t bytes = 0;
 	TRY(source_size(s, name, &bytes, e));
 	if (bytes > bytes_max)
 		return err_set(e, ERR_INPUT, "%s/%s: %llu bytes, the limit is %zu", s->label, name,
-		               (unsigned long long)bytes, bytes_max);
+			       (unsigned long long)bytes, bytes_max);
 	char *to = buf_reserve(out, (size_t)bytes);
 	if (!to)
 		return buf_done(out, e);
@@ -168,15 +170,13 @@ int source_size(struct source *s, const char *name, uint64_t *bytes, struct err 
 	return s->ops->size(s, name, bytes, e);
 }
 
-int source_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len, struct err *e)
+int source_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+		struct err *e)
 {
 	return s->ops->read(s, name, offset, out, len, e);
 }
 
-const char *source_name(struct source *s, size_t i)
-{
-	return s->ops->name(s, i);
-}
+const char *source_name(struct source *s, size_t i) { return s->ops->name(s, i); }
 
 void source_close(struct source *s)
 {

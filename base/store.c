@@ -2,11 +2,12 @@
  *
  *   BUSY, LOCKED                  ERR_UNAVAILABLE   try again
  *   CONSTRAINT                    ERR_CONFLICT
- *   IOERR, FULL, CORRUPT, ...     ERR_IO, and the store is poisoned: after a failed fsync the kernel may mark
- *                                 pages clean, so that the next commit would succeed over a hole; only a
- *                                 reopen reads the truth
+ *   IOERR, FULL, CORRUPT, ...     ERR_IO, and the store is poisoned: after a failed fsync the
+ * kernel may mark pages clean, so that the next commit would succeed over a hole; only a reopen
+ * reads the truth
  *
- * SQLite numbers "$2" by first appearance, PostgreSQL by its digits: parameters are bound by name. */
+ * SQLite numbers "$2" by first appearance, PostgreSQL by its digits: parameters are bound by name.
+ */
 #include "base/store.h"
 
 #include "base/check.h"
@@ -76,7 +77,8 @@ static int refuse_poisoned(const struct store *s, struct err *e)
 {
 	if (!s->poisoned)
 		return 0;
-	return err_set(e, ERR_IO, "database: an earlier storage failure left it in doubt; reopen it");
+	return err_set(e, ERR_IO,
+		       "database: an earlier storage failure left it in doubt; reopen it");
 }
 
 static int run(struct store *s, const char *sql, const char *what, struct err *e)
@@ -86,8 +88,8 @@ static int run(struct store *s, const char *sql, const char *what, struct err *e
 	return code == SQLITE_OK ? 0 : fail(s, code, what, e);
 }
 
-/* The file is made by us, so that it is never readable by others. Only when new: closing a second descriptor
- * of an open database would drop this process's locks on it. */
+/* The file is made by us, so that it is never readable by others. Only when new: closing a second
+ * descriptor of an open database would drop this process's locks on it. */
 static int create_private(const char *path, struct err *e)
 {
 	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -106,10 +108,10 @@ static int configure(struct store *s, struct err *e)
 	if (sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK)
 		return err_set(e, ERR_IO, "database: this SQLite has no defensive mode");
 	return run(s,
-	           "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
-	           "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-	           "PRAGMA foreign_keys=ON",
-	           "set up", e);
+		   "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
+		   "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+		   "PRAGMA foreign_keys=ON",
+		   "set up", e);
 }
 
 int store_open(struct store **out, const char *url, struct err *e)
@@ -120,9 +122,11 @@ int store_open(struct store **out, const char *url, struct err *e)
 
 	*out = NULL;
 	if (text_starts(url, "postgresql://") || text_starts(url, "postgres://"))
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: postgresql storage");
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: postgresql storage");
 	if (!text_starts(url, "sqlite://"))
-		return err_set(e, ERR_INPUT, "storage \"%.200s\": expected sqlite:///absolute/path", url);
+		return err_set(e, ERR_INPUT, "storage \"%.200s\": expected sqlite:///absolute/path",
+			       url);
 	bool memory = strcmp(path, ":memory:") == 0;
 	if (path[0] != '/' && !memory)
 		return err_set(e, ERR_INPUT, "storage \"%.200s\": the path must be absolute", url);
@@ -131,7 +135,9 @@ int store_open(struct store **out, const char *url, struct err *e)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	code = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	code = sqlite3_open_v2(path, &s->db,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			       NULL);
 	rc = code == SQLITE_OK ? configure(s, e) : fail(s, code, path, e);
 	if (rc < 0)
 		store_close(s);
@@ -177,10 +183,7 @@ void store_rollback(struct store *s)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-bool store_poisoned(const struct store *s)
-{
-	return s->poisoned;
-}
+bool store_poisoned(const struct store *s) { return s->poisoned; }
 
 int store_prepare(struct store *s, const char *sql, struct store_stmt **out, struct err *e)
 {
@@ -196,7 +199,8 @@ int store_prepare(struct store *s, const char *sql, struct store_stmt **out, str
 	code = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->st, NULL);
 	if (code != SQLITE_OK || !st->st) {
 		free(st);
-		return code == SQLITE_OK ? err_set(e, ERR_INPUT, "database: empty statement") : fail(s, code, "prepare", e);
+		return code == SQLITE_OK ? err_set(e, ERR_INPUT, "database: empty statement")
+					 : fail(s, code, "prepare", e);
 	}
 	*out = st;
 	return 0;
@@ -228,14 +232,15 @@ void store_bind_i64(struct store_stmt *st, int i, int64_t v)
 
 void store_bind_text(struct store_stmt *st, int i, const char *text)
 {
-	bound(st, sqlite3_bind_text64(st->st, parameter(st, i), text, text ? strlen(text) : 0, SQLITE_TRANSIENT,
-	                              SQLITE_UTF8));
+	bound(st, sqlite3_bind_text64(st->st, parameter(st, i), text, text ? strlen(text) : 0,
+				      SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 void store_bind_blob(struct store_stmt *st, int i, const void *bytes, size_t len)
 {
 	/* A NULL pointer would bind NULL. */
-	bound(st, sqlite3_bind_blob64(st->st, parameter(st, i), len ? bytes : "", len, SQLITE_TRANSIENT));
+	bound(st, sqlite3_bind_blob64(st->st, parameter(st, i), len ? bytes : "", len,
+				      SQLITE_TRANSIENT));
 }
 
 void store_bind_null(struct store_stmt *st, int i)
@@ -251,7 +256,8 @@ int store_step(struct store_stmt *st, struct err *e)
 
 	TRY(refuse_poisoned(st->store, e));
 	if (st->bind_error != SQLITE_OK)
-		return err_set(e, class_of(st->bind_error), "database: bind: %s", sqlite3_errstr(st->bind_error));
+		return err_set(e, class_of(st->bind_error), "database: bind: %s",
+			       sqlite3_errstr(st->bind_error));
 	code = sqlite3_step(st->st);
 	if (code == SQLITE_ROW)
 		return 1;
@@ -300,12 +306,10 @@ void store_finish(struct store_stmt *st)
 	free(st);
 }
 
-int64_t store_changes(struct store *s)
-{
-	return sqlite3_changes64(s->db);
-}
+int64_t store_changes(struct store *s) { return sqlite3_changes64(s->db); }
 
-/* secure_delete has zeroed freed cells in the pages; the log still holds their old images until it is cut. */
+/* secure_delete has zeroed freed cells in the pages; the log still holds their old images until it
+ * is cut. */
 int store_scrub(struct store *s, struct err *e)
 {
 	struct store_stmt *st;
@@ -314,7 +318,8 @@ int store_scrub(struct store *s, struct err *e)
 	TRY(store_prepare(s, "PRAGMA wal_checkpoint(TRUNCATE)", &st, e));
 	rc = store_step(st, e);
 	if (rc == 1 && store_i64(st, 0) != 0)
-		rc = err_set(e, ERR_UNAVAILABLE, "database: a reader holds the write-ahead log with erased content");
+		rc = err_set(e, ERR_UNAVAILABLE,
+			     "database: a reader holds the write-ahead log with erased content");
 	store_finish(st);
 	return rc < 0 ? rc : 0;
 }

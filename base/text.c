@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Unicode 15, table 3-7: the lead byte says how many bytes follow and narrows the range of the second. */
+/* Unicode 15, table 3-7: the lead byte says how many bytes follow and narrows the range of the
+ * second. */
 struct utf8_lead {
 	int follow; /* -1: no lead byte */
 	unsigned char low, high;
@@ -14,12 +15,12 @@ struct utf8_lead {
 static struct utf8_lead utf8_lead(unsigned char c)
 {
 	if (c >= 0xc2 && c <= 0xdf)
-		return (struct utf8_lead){1, 0x80, 0xbf};
+		return (struct utf8_lead){ 1, 0x80, 0xbf };
 	if (c >= 0xe0 && c <= 0xef)
-		return (struct utf8_lead){2, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf};
+		return (struct utf8_lead){ 2, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf };
 	if (c >= 0xf0 && c <= 0xf4)
-		return (struct utf8_lead){3, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf};
-	return (struct utf8_lead){-1, 0, 0};
+		return (struct utf8_lead){ 3, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf };
+	return (struct utf8_lead){ -1, 0, 0 };
 }
 
 int text_utf8_decode(const void *s, size_t len, uint32_t *cp)
@@ -51,7 +52,7 @@ int text_utf8_encode(uint32_t cp, char out[4])
 		return 1;
 	}
 	int follow = cp < 0x800 ? 1 : cp < 0x10000 ? 2 : 3;
-	static const unsigned char mark[] = {0, 0xc0, 0xe0, 0xf0};
+	static const unsigned char mark[] = { 0, 0xc0, 0xe0, 0xf0 };
 	out[0] = (char)(mark[follow] | cp >> (6 * follow));
 	for (int i = 1; i <= follow; i++)
 		out[i] = (char)(0x80 | (cp >> (6 * (follow - i)) & 0x3f));
@@ -116,17 +117,20 @@ int text_unhex(const char *s, size_t n, void *bytes, size_t len)
 	return 0;
 }
 
-static const char base64_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_standard[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static void base64_add(struct buf *out, const unsigned char *p, size_t len, const char *alphabet, bool pad)
+static void base64_add(struct buf *out, const unsigned char *p, size_t len, const char *alphabet,
+		       bool pad)
 {
 	for (size_t i = 0; i < len; i += 3) {
 		size_t have = len - i < 3 ? len - i : 3;
 		uint32_t v = (uint32_t)p[i] << 16;
 		v |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
 		v |= have > 2 ? p[i + 2] : 0;
-		char quad[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
+		char quad[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63],
+				 alphabet[v & 63] };
 		memset(quad + have + 1, '=', 3 - have);
 		buf_add(out, quad, pad ? 4 : have + 1);
 	}
@@ -148,7 +152,8 @@ static int base64_value(char c, const char *alphabet)
 	return at ? (int)(at - alphabet) : -1;
 }
 
-/* n digits without padding. A digit alone, or set bits below the last whole byte, is a second spelling. */
+/* n digits without padding. A digit alone, or set bits below the last whole byte, is a second
+ * spelling. */
 static int base64_read(struct buf *out, const char *s, size_t n, const char *alphabet)
 {
 	if (n % 4 == 1)
@@ -200,7 +205,8 @@ int text_parse_u64(const char *s, size_t n, uint64_t *out)
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] < '0' || s[i] > '9')
 			return ERR_INPUT;
-		if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+		if (__builtin_mul_overflow(v, 10u, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
 			return ERR_INPUT;
 	}
 	*out = v;
@@ -258,15 +264,16 @@ void text_time_rfc3339(int64_t time_us, char out[32])
 	int64_t seconds = time_us / 1000000 - (time_us % 1000000 < 0);
 	int64_t days = seconds / 86400 - (seconds % 86400 < 0);
 	unsigned second = (unsigned)(seconds - days * 86400) % 86400;
-	/* Civil date from days, counted in 400-year eras of years that begin in March (a leap day comes last). */
+	/* Civil date from days, counted in 400-year eras of years that begin in March (a leap day
+	 * comes last). */
 	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t doe = z - era * 146097;
 	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	int64_t mp = (5 * doy + 2) / 153, month = mp < 10 ? mp + 3 : mp - 9;
 	int64_t year = yoe + era * 400 + (month <= 2), day = doy - (153 * mp + 2) / 5 + 1;
-	snprintf(out, 32, "%04d-%02u-%02uT%02u:%02u:%02uZ", (int)year, (unsigned)month % 13, (unsigned)day % 32,
-	         second / 3600, second / 60 % 60, second % 60);
+	snprintf(out, 32, "%04d-%02u-%02uT%02u:%02u:%02uZ", (int)year, (unsigned)month % 13,
+		 (unsigned)day % 32, second / 3600, second / 60 % 60, second % 60);
 }
 
 bool text_starts(const char *s, const char *prefix)

@@ -10,8 +10,8 @@
 
 /* Decode one code point of s[0..len).
  *   returns the bytes used (1..4) and sets *cp; 0 if s is a proper prefix of a well-formed sequence
- *   (need more); -n if the first n bytes are one maximal ill-formed subpart (Unicode 15, section 3.9, U+FFFD
- *   substitution of maximal subparts). len >= 1. */
+ *   (need more); -n if the first n bytes are one maximal ill-formed subpart (Unicode 15,
+ * section 3.9, U+FFFD substitution of maximal subparts). len >= 1. */
 int text_utf8_decode(const void *s, size_t len, uint32_t *cp);
 
 /* Encode cp (a scalar value) into out[4]; returns 1..4. */
@@ -36,7 +36,8 @@ void text_base64_url(struct buf *out, const void *bytes, size_t len);
 int text_unbase64(struct buf *out, const char *s, size_t n) MUST_USE;
 int text_unbase64_url(struct buf *out, const char *s, size_t n) MUST_USE; /* unpadded */
 
-/* Decimal without sign, spaces or leading zero ("0" itself is fine); whole string. ERR_INPUT otherwise. */
+/* Decimal without sign, spaces or leading zero ("0" itself is fine); whole string. ERR_INPUT
+ * otherwise. */
 int text_parse_u64(const char *s, size_t n, uint64_t *out) MUST_USE;
 
 /* A whole NUL-terminated string as a finite double. */

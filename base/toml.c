@@ -3,9 +3,10 @@
  *   expression   key = value | [key] | [[key]]      each on its own line, '#' starts a comment
  *   key          part ('.' part)*                   part: A-Za-z0-9_- or a one-line string
  *
- * A table is opened by one header, or by dotted keys, or inline, and by only one of these; a header may pass
- * through (and later open) tables that exist only because a longer header named them. Inline tables and
- * arrays written as values are closed for good. Depth is counted over all of it (LIMIT_TOML_DEPTH). */
+ * A table is opened by one header, or by dotted keys, or inline, and by only one of these; a header
+ * may pass through (and later open) tables that exist only because a longer header named them.
+ * Inline tables and arrays written as values are closed for good. Depth is counted over all of it
+ * (LIMIT_TOML_DEPTH). */
 #include "base/limits.h"
 #include "base/text.h"
 #include "base/toml_reader.h"
@@ -66,7 +67,7 @@ void toml_locate(struct toml_reader *r, const char *at, int *line, int *column)
 	*column = r->column;
 }
 
-int (toml_fail)(struct toml_reader *r, const char *at, const char *fmt, ...)
+int(toml_fail)(struct toml_reader *r, const char *at, const char *fmt, ...)
 {
 	char what[256];
 	int line, column;
@@ -91,8 +92,8 @@ static size_t slot_hash(const struct node *table, const char *key, size_t len)
 }
 
 /* The slot that holds the member, or the free one where it belongs. */
-static struct toml_slot *find_slot(const struct toml_reader *r, const struct node *table, const char *key,
-                                   size_t len)
+static struct toml_slot *find_slot(const struct toml_reader *r, const struct node *table,
+				   const char *key, size_t len)
 {
 	size_t i = slot_hash(table, key, len) & (r->slots_room - 1);
 
@@ -100,12 +101,14 @@ static struct toml_slot *find_slot(const struct toml_reader *r, const struct nod
 		struct toml_slot *s = &r->slots[i];
 		if (!s->member)
 			return s;
-		if (s->table == table && s->member->v.key_len == len && memcmp(s->member->v.key, key, len) == 0)
+		if (s->table == table && s->member->v.key_len == len &&
+		    memcmp(s->member->v.key, key, len) == 0)
 			return s;
 	}
 }
 
-static struct node *find(const struct toml_reader *r, const struct node *table, const struct key_part *k)
+static struct node *find(const struct toml_reader *r, const struct node *table,
+			 const struct key_part *k)
 {
 	return r->slots_room ? find_slot(r, table, k->text, k->len)->member : NULL;
 }
@@ -123,14 +126,15 @@ static int grow_slots(struct toml_reader *r)
 	r->slots_room = room;
 	for (size_t i = 0; i < old_room; i++)
 		if (old[i].member)
-			*find_slot(r, old[i].table, old[i].member->v.key, old[i].member->v.key_len) = old[i];
+			*find_slot(r, old[i].table, old[i].member->v.key,
+				   old[i].member->v.key_len) = old[i];
 	free(old);
 	return 0;
 }
 
 /* A new last child of a table (k set, not there yet) or an array (k NULL), read at `at`. */
-static int add_child(struct toml_reader *r, struct node *parent, const struct key_part *k, const char *at,
-                     struct node **out)
+static int add_child(struct toml_reader *r, struct node *parent, const struct key_part *k,
+		     const char *at, struct node **out)
 {
 	struct node *n;
 
@@ -146,7 +150,7 @@ static int add_child(struct toml_reader *r, struct node *parent, const struct ke
 			TRY(grow_slots(r));
 		n->v.key = k->text;
 		n->v.key_len = k->len;
-		*find_slot(r, parent, k->text, k->len) = (struct toml_slot){parent, n};
+		*find_slot(r, parent, k->text, k->len) = (struct toml_slot){ parent, n };
 		r->slots_used++;
 	}
 	if (parent->last)
@@ -159,8 +163,8 @@ static int add_child(struct toml_reader *r, struct node *parent, const struct ke
 	return 0;
 }
 
-static int add_table(struct toml_reader *r, struct node *parent, const struct key_part *k, unsigned flags,
-                     struct node **out)
+static int add_table(struct toml_reader *r, struct node *parent, const struct key_part *k,
+		     unsigned flags, struct node **out)
 {
 	TRY(add_child(r, parent, k, k->at, out));
 	(*out)->v.kind = TOML_TABLE;
@@ -192,7 +196,8 @@ static int skip_comment(struct toml_reader *r)
 		if (c == '\n' || (c == '\r' && toml_ahead(r, "\r\n")))
 			break;
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return toml_fail(r, r->at, "control character U+%04X in comment", (unsigned)c);
+			return toml_fail(r, r->at, "control character U+%04X in comment",
+					 (unsigned)c);
 	}
 	return 0;
 }
@@ -208,7 +213,8 @@ static int skip_lines(struct toml_reader *r)
 
 static bool is_bare(int c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
 }
 
 static int read_key_part(struct toml_reader *r, struct key_part *part)
@@ -246,7 +252,8 @@ static int read_key(struct toml_reader *r, struct key *key)
 static int read_value(struct toml_reader *r, struct node *n);
 
 /* The table in which a dotted key's last part lies, made if needed. */
-static int walk_dotted(struct toml_reader *r, struct node *table, const struct key *key, struct node **out)
+static int walk_dotted(struct toml_reader *r, struct node *table, const struct key *key,
+		       struct node **out)
 {
 	for (int i = 0; i + 1 < key->count; i++) {
 		const struct key_part *k = &key->parts[i];
@@ -254,7 +261,10 @@ static int walk_dotted(struct toml_reader *r, struct node *table, const struct k
 		if (!next)
 			TRY(add_table(r, table, k, DOTTED, &next));
 		else if (next->v.kind != TOML_TABLE || next->flags & (OPENED | INLINE))
-			return toml_fail(r, k->at, "\"%.80s\" is defined already, a dotted key cannot extend it", k->text);
+			return toml_fail(
+				r, k->at,
+				"\"%.80s\" is defined already, a dotted key cannot extend it",
+				k->text);
 		next->flags |= DOTTED;
 		table = next;
 	}
@@ -316,7 +326,8 @@ static int read_inline_table(struct toml_reader *r, struct node *table)
 		if (toml_peek(r) == '}')
 			break;
 		if (toml_peek(r) != ',')
-			return toml_fail(r, r->at, "expected ',' or '}' on the line of the inline table");
+			return toml_fail(r, r->at,
+					 "expected ',' or '}' on the line of the inline table");
 		r->at++;
 	}
 	r->at++;
@@ -344,7 +355,8 @@ static int read_value(struct toml_reader *r, struct node *n)
 /* ---- headers ---- */
 
 /* From the root to the table that holds a header's last part. */
-static int walk_header(struct toml_reader *r, struct node *root, const struct key *key, struct node **out)
+static int walk_header(struct toml_reader *r, struct node *root, const struct key *key,
+		       struct node **out)
 {
 	struct node *table = root;
 
@@ -356,14 +368,16 @@ static int walk_header(struct toml_reader *r, struct node *root, const struct ke
 		if (next->flags & TABLES)
 			next = next->last;
 		if (next->v.kind != TOML_TABLE || next->flags & INLINE)
-			return toml_fail(r, k->at, "\"%.80s\" is a closed value, not a table", k->text);
+			return toml_fail(r, k->at, "\"%.80s\" is a closed value, not a table",
+					 k->text);
 		table = next;
 	}
 	*out = table;
 	return 0;
 }
 
-static int open_table(struct toml_reader *r, struct node *parent, const struct key_part *k, struct node **out)
+static int open_table(struct toml_reader *r, struct node *parent, const struct key_part *k,
+		      struct node **out)
 {
 	*out = find(r, parent, k);
 	if (!*out)
@@ -376,7 +390,7 @@ static int open_table(struct toml_reader *r, struct node *parent, const struct k
 }
 
 static int open_array_table(struct toml_reader *r, struct node *parent, const struct key_part *k,
-                            struct node **out)
+			    struct node **out)
 {
 	struct node *array = find(r, parent, k);
 
@@ -386,7 +400,8 @@ static int open_array_table(struct toml_reader *r, struct node *parent, const st
 		array->flags = TABLES;
 	}
 	if (!(array->flags & TABLES))
-		return toml_fail(r, k->at, "\"%.80s\" is defined already and is no array of tables", k->text);
+		return toml_fail(r, k->at, "\"%.80s\" is defined already and is no array of tables",
+				 k->text);
 	TRY(add_child(r, array, NULL, k->at, out));
 	(*out)->v.kind = TOML_TABLE;
 	(*out)->flags = OPENED;
@@ -402,7 +417,8 @@ static int read_header(struct toml_reader *r, struct node *root, struct node **t
 	r->at += array ? 2 : 1;
 	TRY(read_key(r, &key));
 	if (!toml_ahead(r, array ? "]]" : "]"))
-		return toml_fail(r, r->at, "expected '%s' after the table's name", array ? "]]" : "]");
+		return toml_fail(r, r->at, "expected '%s' after the table's name",
+				 array ? "]]" : "]");
 	r->at += array ? 2 : 1;
 	TRY(walk_header(r, root, &key, &parent));
 	return (array ? open_array_table : open_table)(r, parent, &key.parts[key.count - 1], table);
@@ -443,14 +459,21 @@ static int check_utf8(struct toml_reader *r)
 
 int toml_parse(const char *text, size_t len, struct arena *a, struct toml **root, struct err *e)
 {
-	struct toml_reader r = {.begin = text, .at = text, .end = text + len, .arena = a, .e = e,
-	                        .seen = text, .line = 1, .column = 1};
+	struct toml_reader r = { .begin = text,
+				 .at = text,
+				 .end = text + len,
+				 .arena = a,
+				 .e = e,
+				 .seen = text,
+				 .line = 1,
+				 .column = 1 };
 	struct node *n;
 	int rc;
 
 	*root = NULL;
 	if (len > LIMIT_TOML_BYTES)
-		return err_set(e, ERR_INPUT, "the TOML text has %zu bytes, more than %zu", len, LIMIT_TOML_BYTES);
+		return err_set(e, ERR_INPUT, "the TOML text has %zu bytes, more than %zu", len,
+			       LIMIT_TOML_BYTES);
 	n = arena_alloc(a, sizeof(*n));
 	if (!n)
 		return err_set(e, ERR_NOMEM, "out of memory while reading TOML");

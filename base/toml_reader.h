@@ -11,10 +11,10 @@ struct toml_reader {
 	const char *begin, *at, *end; /* the text and the next byte to read */
 	struct arena *arena;
 	struct err *e;
-	struct buf scratch;           /* the string or number being read */
-	const char *seen;             /* line and column below belong to this byte */
+	struct buf scratch; /* the string or number being read */
+	const char *seen;   /* line and column below belong to this byte */
 	int line, column;
-	struct toml_slot *slots;      /* (table, key) -> member; open addressing, power of two */
+	struct toml_slot *slots; /* (table, key) -> member; open addressing, power of two */
 	size_t slots_room, slots_used;
 };
 
@@ -36,7 +36,8 @@ int toml_fail(struct toml_reader *r, const char *at, const char *fmt, ...) PRINT
 /* Line and column (in code points, both from 1) of `at`; cheap while `at` only grows. */
 void toml_locate(struct toml_reader *r, const char *at, int *line, int *column);
 
-/* A quoted string of any of the four kinds, or of the two one-line kinds; the bytes live in the arena. */
+/* A quoted string of any of the four kinds, or of the two one-line kinds; the bytes live in the
+ * arena. */
 int toml_read_string(struct toml_reader *r, bool one_line, const char **text, size_t *len) MUST_USE;
 
 /* Boolean, number or date-time into v. */

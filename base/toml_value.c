@@ -1,10 +1,10 @@
 /* The values of TOML 1.0 that hold no other values.
  *
- *   string     "basic" 'literal' and the three-quote forms; the first newline of the latter is dropped
- *   integer    [+-]digits without leading zero, 0x 0o 0b without sign; '_' only between digits; 64 bits
- *   float      integer part, then fraction and/or exponent; [+-]inf, [+-]nan
- *   date-time  RFC 3339 with 'T', 't' or one space; the offset, or the date, or the time may be missing;
- *              given out with 'T', 'Z' and, where it has a fraction, at least milliseconds
+ *   string     "basic" 'literal' and the three-quote forms; the first newline of the latter is
+ * dropped integer    [+-]digits without leading zero, 0x 0o 0b without sign; '_' only between
+ * digits; 64 bits float      integer part, then fraction and/or exponent; [+-]inf, [+-]nan
+ *   date-time  RFC 3339 with 'T', 't' or one space; the offset, or the date, or the time may be
+ * missing; given out with 'T', 'Z' and, where it has a fraction, at least milliseconds
  *
  * Anything else is refused where it stands. A float that no double can hold is refused. */
 #include "base/limits.h"
@@ -24,10 +24,7 @@ static bool digit_of(int c, int base, int *value)
 	return *value < base;
 }
 
-static bool is_control(int c)
-{
-	return (c < 0x20 && c != '\t') || c == 0x7f;
-}
+static bool is_control(int c) { return (c < 0x20 && c != '\t') || c == 0x7f; }
 
 /* ---- strings ---- */
 
@@ -49,10 +46,7 @@ static int read_unicode(struct toml_reader *r, int digits)
 	return 0;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 
 /* A backslash at the end of a line eats all white space up to the next other character. */
 static bool eat_line_end(struct toml_reader *r)
@@ -90,7 +84,8 @@ static int read_escape(struct toml_reader *r, bool multi)
 	return 0;
 }
 
-/* Inside a string: true when its end has been read. Up to two quotes may stand before the closing three. */
+/* Inside a string: true when its end has been read. Up to two quotes may stand before the closing
+ * three. */
 static bool read_close(struct toml_reader *r, int quote, bool multi)
 {
 	size_t run = 0;
@@ -166,7 +161,8 @@ static int take_digits(struct toml_reader *r, const char *s, size_t n, size_t *i
 
 	for (; *i < n; (*i)++) {
 		if (s[*i] == '_') {
-			if (count == 0 || *i + 1 >= n || s[*i - 1] == '_' || !digit_of(s[*i + 1], base, &v))
+			if (count == 0 || *i + 1 >= n || s[*i - 1] == '_' ||
+			    !digit_of(s[*i + 1], base, &v))
 				return -1;
 			continue;
 		}
@@ -184,7 +180,8 @@ static int to_integer(struct toml_reader *r, const char *s, int base, bool negat
 
 	for (size_t i = 0; i < r->scratch.len; i++) {
 		int d;
-		if (!digit_of(r->scratch.bytes[i], base, &d) || value > (most - (uint64_t)d) / (uint64_t)base)
+		if (!digit_of(r->scratch.bytes[i], base, &d) ||
+		    value > (most - (uint64_t)d) / (uint64_t)base)
 			return toml_fail(r, s, "the integer does not fit in 64 bits");
 		value = value * (uint64_t)base + (uint64_t)d;
 	}
@@ -236,7 +233,8 @@ static bool take_fraction(struct toml_reader *r, const char *s, size_t n, size_t
 
 static int read_number(struct toml_reader *r, const char *token, size_t n, struct toml *v)
 {
-	bool sign = n > 0 && (token[0] == '+' || token[0] == '-'), negative = sign && token[0] == '-';
+	bool sign = n > 0 && (token[0] == '+' || token[0] == '-'),
+	     negative = sign && token[0] == '-';
 	const char *s = token + sign;
 	size_t i = 0;
 	int whole;
@@ -291,7 +289,7 @@ static bool take_char(const char *s, size_t n, size_t *i, char c)
 
 static bool take_date(const char *s, size_t n, size_t *i)
 {
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	int year = take_fixed(s, n, i, 4), month, day;
 
 	if (year < 0 || !take_char(s, n, i, '-'))
@@ -371,7 +369,9 @@ static void normalise_date_time(struct toml_reader *r, const char *s, size_t n)
 		bool letter = s[i] == 't' || s[i] == ' ' || s[i] == 'z';
 		if (dot && s + i > dot && !digit_of(s[i], 10, &v))
 			break;
-		buf_add_byte(&r->scratch, (unsigned char)(!letter ? s[i] : s[i] == 'z' ? 'Z' : 'T'));
+		buf_add_byte(&r->scratch, (unsigned char)(!letter       ? s[i]
+							  : s[i] == 'z' ? 'Z'
+									: 'T'));
 		digits += dot && s + i > dot;
 	}
 	for (; dot && digits < 3; digits++)
@@ -414,7 +414,8 @@ static size_t token_len(const struct toml_reader *r)
 
 	while (p < r->end && in_token((unsigned char)*p))
 		p++;
-	if (p - r->at == 10 && r->at[4] == '-' && r->end - p > 1 && *p == ' ' && digit_of(p[1], 10, &v)) {
+	if (p - r->at == 10 && r->at[4] == '-' && r->end - p > 1 && *p == ' ' &&
+	    digit_of(p[1], 10, &v)) {
 		p++;
 		while (p < r->end && in_token((unsigned char)*p))
 			p++;
@@ -435,7 +436,8 @@ int toml_read_scalar(struct toml_reader *r, struct toml *v)
 		v->boolean = n == 4;
 		return 0;
 	}
-	if ((n > 4 && s[4] == '-' && s[0] >= '0' && s[0] <= '9' && !memchr(s, 'e', 4) && !memchr(s, 'E', 4)) ||
+	if ((n > 4 && s[4] == '-' && s[0] >= '0' && s[0] <= '9' && !memchr(s, 'e', 4) &&
+	     !memchr(s, 'E', 4)) ||
 	    (n > 2 && s[2] == ':'))
 		return read_date_time(r, s, n, v);
 	return read_number(r, s, n, v);

@@ -206,8 +206,8 @@ static void bench_decode(double read)
 		must(engine_forward(m, &(struct engine_feed){ s, &token, 1, logits, false, NULL },
 				    1, &why));
 	t = now() - t;
-	printf("engine   decode, demo model       %8.0f tok/s  %s kernels, all %.1f MB of weights would be %.2f of the read rate (%.1f GB/s; "
-	       "this model fits the cache)\n",
+	printf("engine   decode, demo model       %8.0f tok/s  %s kernels; %.1f MB of weights for each would be "
+	       "%.2f of the read rate (%.1f GB/s), but they fit the cache\n",
 	       steps / t, facts->kernel_set, (double)facts->weight_bytes / 1e6,
 	       (double)facts->weight_bytes * steps / t / read, read / 1e9);
 	free(logits);

@@ -10,7 +10,7 @@ int cmd_key_new(struct cli *c)
 	TRY(cli_need(c, "name", &name));
 	TRY(cli_open(c, false, &f));
 	if (!c->passphrase[0] && !c->quiet)
-		fputs("hallmark: no passphrase given: the secret key is stored unwrapped, readable by this user alone\n",
+		fputs("hallmark: no passphrase: the secret key is stored unwrapped (mode 0600)\n",
 		      stderr);
 	int rc = flow_key_new(f, name, &report, &c->err);
 	flow_close(f);

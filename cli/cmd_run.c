@@ -124,9 +124,7 @@ int cmd_run(struct cli *c)
 		}
 		buf_free(&answer);
 		json_decref(messages);
-		struct err closing;
-		if (flow_service_close(s, &closing) < 0 && rc == 0)
-			rc = err_set(&c->err, closing.code, "%s", closing.text);
+		flow_service_close(s);
 	}
 	flow_close(f);
 	return rc;

@@ -1,14 +1,13 @@
 /* The table of commands. What is not built yet stands here too, and is refused by name. */
 #include "cli/cli.h"
 
-#define KEY_OPTION                                                                                    \
-	{                                                                                             \
-		"key", "FILE",                                                                        \
-			"trust this public key (key document, PEM or minisign) instead of trust.toml" \
+#define KEY_OPTION                                                           \
+	{                                                                    \
+		"key", "FILE", "trust this public key instead of trust.toml" \
 	}
-#define SEED_OPTION                                                            \
-	{                                                                      \
-		"seed", "N", "seed of the permutations (stated in the report)" \
+#define SEED_OPTION                                     \
+	{                                               \
+		"seed", "N", "seed of the permutations" \
 	}
 
 const struct cli_command cli_commands[] = {
@@ -63,7 +62,7 @@ const struct cli_command cli_commands[] = {
 	    { "kind", "KIND", "train, fine-tune, merge, quantize, convert or prune" },
 	    { "parent", "REF", "registered release it derives from" } },
 	  { "hallmark release create ./model --name acme/bank --version 1.0.0 --key acme",
-	    "hallmark release create ./tuned --name acme/bank-de --version 1.0.0 --key acme --kind fine-tune --parent acme/bank" },
+	    "hallmark release create ./tuned --name acme/de --version 1 --key acme --parent acme/bank" },
 	  cmd_release_create },
 	{ "release",
 	  "verify",
@@ -161,7 +160,7 @@ const struct cli_command cli_commands[] = {
 	{ "fork",
 	  "audit",
 	  "FOLDER|PACKAGE",
-	  "find a fork's parent from its weights and compare with what its card says (logged)",
+	  "find a fork's parent from its weights, compare with its card (logged)",
 	  { { "parent", "REF", "only this candidate" }, SEED_OPTION },
 	  { "hallmark fork audit ./download",
 	    "hallmark fork audit ./download --parent acme/bank --json" },
@@ -334,7 +333,7 @@ const struct cli_command cli_commands[] = {
 	{ "selftest",
 	  NULL,
 	  "",
-	  "prove on this machine that filters, engine, tokenizer and templates do what independent implementations do",
+	  "prove on this machine that filters, engine, tokenizer and templates are right",
 	  { { "oracles", "DIR", "reference models" },
 	    { "tokenizer", "FILE", "a tokenizer.json" },
 	    { "cases", "FILE", "its cases" },

@@ -27,7 +27,7 @@ static const struct cli_option global[] = {
 static void print_overview(FILE *to)
 {
 	fprintf(to,
-		"hallmark %s: publish verified releases, audit forks, serve under a policy with a receipt for each answer\n\n"
+		"hallmark %s: publish verified releases, audit forks, serve under a policy, prove it\n\n"
 		"usage: hallmark NOUN VERB [operands] [options]\n\n",
 		VERSION);
 	for (size_t i = 0; i < cli_command_count; i++) {

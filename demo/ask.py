@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
-"""Ask a running server one question and print the streamed answer as it arrives.   ask.py ADDRESS MODEL QUESTION [OUT] [KEY=VALUE...]
+"""Ask a running server one question and print the streamed answer as it arrives.
+
+ask.py ADDRESS MODEL QUESTION [OUT] [KEY=VALUE...]
 
 OUT receives the finishing chunk's `hallmark` object. Standard library only."""
+
 import http.client, json, sys
 
 address, model, question = sys.argv[1:4]
 out = sys.argv[4] if len(sys.argv) > 4 else None
-body = {"model": model, "messages": [{"role": "user", "content": question}], "stream": True, "temperature": 0}
+body = {
+    "model": model,
+    "messages": [{"role": "user", "content": question}],
+    "stream": True,
+    "temperature": 0,
+}
 for extra in sys.argv[5:]:
     key, value = extra.split("=", 1)
     body[key] = json.loads(value)

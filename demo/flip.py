@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Change one byte of a file.   flip.py FILE OFFSET | flip.py FILE TEXT (the first occurrence of TEXT)"""
+
 import sys
 
 path, where = sys.argv[1:3]

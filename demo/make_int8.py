@@ -5,6 +5,7 @@ The demo's undeclared fork: what somebody publishes who quantises a model and do
 row's scale is max|row| / 127; values are rounded half to even, the products again to BF16. Vectors are
 copied. Standard library only.
 """
+
 import array
 import json
 import os
@@ -26,7 +27,7 @@ fictional.
 
 # A double this large has no bits for fractions: adding it rounds to an integer, half to even, and costs
 # less than round().
-MAGIC = 1.5 * 2.0 ** 52
+MAGIC = 1.5 * 2.0**52
 
 
 def from_bf16(words):
@@ -55,7 +56,7 @@ def round_row(row):
 def round_matrix(data, columns):
     values = from_bf16(array.array("H", bytes(data)))
     for at in range(0, len(values), columns):
-        values[at:at + columns] = round_row(values[at:at + columns])
+        values[at : at + columns] = round_row(values[at : at + columns])
     return to_bf16(values).tobytes()
 
 
@@ -63,7 +64,7 @@ def round_file(source, target):
     with open(source, "rb") as f:
         data = bytearray(f.read())
     (length,) = struct.unpack_from("<Q", data)
-    for name, tensor in json.loads(data[8:8 + length]).items():
+    for name, tensor in json.loads(data[8 : 8 + length]).items():
         if name == "__metadata__" or len(tensor["shape"]) != 2:
             continue
         if tensor["dtype"] != "BF16":
@@ -79,8 +80,13 @@ def main():
         sys.exit("usage: make_int8.py MODEL OUT (on a little-endian machine)")
     model, out = sys.argv[1:]
     os.makedirs(out, exist_ok=True)
-    for name in ("config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json",
-                 "tokenizer_config.json"):
+    for name in (
+        "config.json",
+        "generation_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ):
         if os.path.exists(os.path.join(model, name)):
             shutil.copyfile(os.path.join(model, name), os.path.join(out, name))
     round_file(os.path.join(model, "model.safetensors"), os.path.join(out, "model.safetensors"))

@@ -20,7 +20,7 @@ struct automaton {
 	uint32_t *next;        /* [nodes][classes] */
 	uint32_t *fail, *dict; /* longest proper suffix; nearest suffix that accepts */
 	uint32_t *depth, *live;
-	uint32_t *accept_of;   /* accept + 1, or 0 */
+	uint32_t *accept_of; /* accept + 1, or 0 */
 	struct accept *accept;
 	uint32_t accepts;
 };
@@ -58,7 +58,8 @@ static size_t measure(struct automaton *a, const struct automaton_literal *l, si
 static int room(struct automaton *a, size_t nodes, size_t accepts, struct err *e)
 {
 	if (nodes > CELLS_MAX / a->classes)
-		return err_set(e, ERR_INPUT, "too many literals: %zu states of %u classes", nodes, a->classes);
+		return err_set(e, ERR_INPUT, "too many literals: %zu states of %u classes", nodes,
+			       a->classes);
 	a->room = (uint32_t)nodes;
 	a->next = calloc(nodes * a->classes, sizeof *a->next);
 	a->fail = calloc(nodes, sizeof *a->fail);
@@ -67,7 +68,8 @@ static int room(struct automaton *a, size_t nodes, size_t accepts, struct err *e
 	a->live = calloc(nodes, sizeof *a->live);
 	a->accept_of = calloc(nodes, sizeof *a->accept_of);
 	a->accept = calloc(accepts + 1, sizeof *a->accept);
-	if (!a->next || !a->fail || !a->dict || !a->depth || !a->live || !a->accept_of || !a->accept)
+	if (!a->next || !a->fail || !a->dict || !a->depth || !a->live || !a->accept_of ||
+	    !a->accept)
 		return err_set(e, ERR_NOMEM, "out of memory for %zu states", nodes);
 	a->nodes = 1;
 	return 0;
@@ -80,7 +82,8 @@ static void insert(struct automaton *a, const struct automaton_literal *l, int r
 	for (size_t k = 0; k < l->n; k++) {
 		int n = text_utf8_encode(l->cp[reversed ? l->n - 1 - k : k], u);
 		for (int b = 0; b < n; b++) {
-			uint32_t *cell = &a->next[(size_t)node * a->classes + a->class_of[(uint8_t)u[b]]];
+			uint32_t *cell =
+				&a->next[(size_t)node * a->classes + a->class_of[(uint8_t)u[b]]];
 			if (!*cell) {
 				check(a->nodes < a->room);
 				a->depth[a->nodes] = (uint32_t)k + 1;
@@ -89,13 +92,14 @@ static void insert(struct automaton *a, const struct automaton_literal *l, int r
 			node = *cell;
 		}
 	}
-	a->accept[a->accepts] = (struct accept){l->rule, (uint32_t)l->n, a->accept_of[node]};
+	a->accept[a->accepts] = (struct accept){ l->rule, (uint32_t)l->n, a->accept_of[node] };
 	a->accept_of[node] = ++a->accepts;
 	if (l->n > a->longest)
 		a->longest = (uint32_t)l->n;
 }
 
-/* One node of the breadth-first pass: its children get their links, its missing edges those of its suffix. */
+/* One node of the breadth-first pass: its children get their links, its missing edges those of its
+ * suffix. */
 static void link_node(struct automaton *a, uint32_t node, uint32_t *queue, uint32_t *tail)
 {
 	uint32_t *row = &a->next[(size_t)node * a->classes];
@@ -129,8 +133,8 @@ static int link_all(struct automaton *a, struct err *e)
 	return 0;
 }
 
-int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count, int reversed,
-                    struct err *e)
+int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
+		    int reversed, struct err *e)
 {
 	struct automaton *a = calloc(1, sizeof *a);
 	*out = NULL;
@@ -161,23 +165,18 @@ uint32_t automaton_step(const struct automaton *a, uint32_t state, uint32_t cp)
 	return state;
 }
 
-uint32_t automaton_live(const struct automaton *a, uint32_t state)
-{
-	return a->live[state];
-}
+uint32_t automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }
 
-uint32_t automaton_longest(const struct automaton *a)
-{
-	return a->longest;
-}
+uint32_t automaton_longest(const struct automaton *a) { return a->longest; }
 
-/* *it counts the answers given; the chain is walked anew each time, for it is as short as literals end
- * together. */
+/* *it counts the answers given; the chain is walked anew each time, for it is as short as literals
+ * end together. */
 int automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it, uint32_t *rule,
-                         uint32_t *chars)
+			 uint32_t *chars)
 {
 	uint32_t want = *it, seen = 0;
-	for (uint32_t node = a->accept_of[state] ? state : a->dict[state]; node; node = a->dict[node])
+	for (uint32_t node = a->accept_of[state] ? state : a->dict[state]; node;
+	     node = a->dict[node])
 		for (uint32_t k = a->accept_of[node]; k; k = a->accept[k - 1].next)
 			if (seen++ == want) {
 				*rule = a->accept[k - 1].rule;

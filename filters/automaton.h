@@ -1,5 +1,5 @@
-/* Aho-Corasick over byte classes of folded UTF-8, dense rows. UTF-8 is self-synchronising, so a suffix that
- * is a prefix of a literal begins at a character. Immutable after build. */
+/* Aho-Corasick over byte classes of folded UTF-8, dense rows. UTF-8 is self-synchronising, so a
+ * suffix that is a prefix of a literal begins at a character. Immutable after build. */
 #ifndef FILTERS_AUTOMATON_H
 #define FILTERS_AUTOMATON_H
 
@@ -17,8 +17,8 @@ struct automaton_literal {
 };
 
 /* reversed: the literals are read from their last character. ERR_INPUT: too many. */
-int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count, int reversed,
-                    struct err *e) MUST_USE;
+int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
+		    int reversed, struct err *e) MUST_USE;
 void automaton_free(struct automaton *a);
 
 /* The state after one more character; 0 is the start. */
@@ -30,6 +30,6 @@ uint32_t automaton_longest(const struct automaton *a);
 
 /* The literals that end in this state: *it starts at 0; 0 when there are no more. */
 int automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it, uint32_t *rule,
-                         uint32_t *chars);
+			 uint32_t *chars);
 
 #endif

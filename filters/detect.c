@@ -18,7 +18,8 @@ static void value(struct detect_hit *h)
 	h->value[h->n] = 0;
 }
 
-/* Where the context of a match begins: five words or DETECT_BEFORE code points back, in one line. */
+/* Where the context of a match begins: five words or DETECT_BEFORE code points back, in one line.
+ */
 static size_t context_start(const struct detect_hit *h)
 {
 	size_t at = h->start;
@@ -30,7 +31,8 @@ static size_t context_start(const struct detect_hit *h)
 			before--;
 		while (before > 0 && ((unsigned char)h->text[before] & 0xC0) == 0x80);
 		bool space = h->text[before] == ' ';
-		if (h->text[before] == '\n' || (space && at < h->start && h->text[at] != ' ' && ++words >= 5))
+		if (h->text[before] == '\n' ||
+		    (space && at < h->start && h->text[at] != ' ' && ++words >= 5))
 			break;
 		at = before;
 	}
@@ -44,7 +46,8 @@ static bool word_at(const struct detect_hit *h, size_t at, const char *word, siz
 	if ((unsigned char)word[0] >= 0x80)
 		return true;
 	bool left = at == 0 || !isalnum((unsigned char)h->text[at - 1]);
-	bool right = at + n >= h->start || !isalpha((unsigned char)h->text[at + n]) || h->text[at + n] == 's';
+	bool right = at + n >= h->start || !isalpha((unsigned char)h->text[at + n]) ||
+		     h->text[at + n] == 's';
 	return left && right;
 }
 

@@ -1,4 +1,5 @@
-/* Built-in detectors: a regex on the plain (or raw) view proposes, a check in C decides before the action. */
+/* Built-in detectors: a regex on the plain (or raw) view proposes, a check in C decides before the
+ * action. */
 #ifndef FILTERS_DETECT_H
 #define FILTERS_DETECT_H
 
@@ -15,28 +16,30 @@ enum detect_verdict {
 	DETECT_YES,
 };
 
-/* A proposed match in a window of view text. The check may shorten it, and says what a mask shows. */
+/* A proposed match in a window of view text. The check may shorten it, and says what a mask shows.
+ */
 struct detect_hit {
 	const char *text;
-	size_t len;             /* of the window */
-	size_t start, end;      /* bytes; end: in, out */
-	size_t head, tail;      /* out: [start, head) and [tail, end) stay under a mask */
+	size_t len;                       /* of the window */
+	size_t start, end;                /* bytes; end: in, out */
+	size_t head, tail;                /* out: [start, head) and [tail, end) stay under a mask */
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
-	size_t n;               /* of value; longer matches are cut off */
-	bool bare;              /* nothing but letters and digits */
+	size_t n;                         /* of value; longer matches are cut off */
+	bool bare;                        /* nothing but letters and digits */
 };
 
 typedef enum detect_verdict detect_check(struct detect_hit *h);
 
 struct detector {
 	const char *name, *regex;
-	detect_check *check;          /* NULL: the shape decides */
-	const char *const *context;   /* NULL-terminated; NULL: none */
-	bool context_bare;            /* a context word is needed for bare values only */
-	bool raw;                     /* on the raw view */
+	detect_check *check;        /* NULL: the shape decides */
+	const char *const *context; /* NULL-terminated; NULL: none */
+	bool context_bare;          /* a context word is needed for bare values only */
+	bool raw;                   /* on the raw view */
 };
 
-const struct detector *detector_at(size_t i); /* a row of the table, or NULL; rows of one name act together */
+const struct detector *detector_at(
+	size_t i); /* a row of the table, or NULL; rows of one name act together */
 /* Fill value, n and bare, then context and check. */
 enum detect_verdict detector_judge(const struct detector *d, struct detect_hit *h);
 
@@ -44,21 +47,22 @@ enum detect_verdict detector_judge(const struct detector *d, struct detect_hit *
 bool detect_luhn(const char *v, size_t n);
 /* Sum of digit times weight; weights are letters from '0', ':' is 10. */
 int detect_weighted(const char *v, const char *weights);
-bool detect_same(const char *v, size_t n);               /* all characters equal */
-bool detect_date(int year, int month, int day); /* of the Gregorian calendar; year 0: any leap year */
-int detect_base36(char c);                               /* 0..35, -1 */
-int detect_number(const char *v, size_t n);              /* up to nine digits */
+bool detect_same(const char *v, size_t n); /* all characters equal */
+bool detect_date(int year, int month,
+		 int day);                  /* of the Gregorian calendar; year 0: any leap year */
+int detect_base36(char c);                  /* 0..35, -1 */
+int detect_number(const char *v, size_t n); /* up to nine digits */
 
-detect_check detect_pan, detect_iban, detect_email, detect_tags, detect_selectors, detect_bidi, detect_ip,
-	detect_phone;
-detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi, detect_us_dea,
-	detect_uk_nhs;
-detect_check detect_de_tax, detect_de_vat, detect_de_pension, detect_de_health, detect_icao, detect_br_cpf,
-	detect_br_cnpj;
+detect_check detect_pan, detect_iban, detect_email, detect_tags, detect_selectors, detect_bidi,
+	detect_ip, detect_phone;
+detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi,
+	detect_us_dea, detect_uk_nhs;
+detect_check detect_de_tax, detect_de_vat, detect_de_pension, detect_de_health, detect_icao,
+	detect_br_cpf, detect_br_cnpj;
 detect_check detect_in_aadhaar, detect_in_gstin, detect_pl_pesel, detect_fi_hetu, detect_es_nif,
 	detect_it_fiscal, detect_it_vat;
-detect_check detect_se_person, detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id, detect_kr_rrn,
-	detect_kr_brn;
+detect_check detect_se_person, detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id,
+	detect_kr_rrn, detect_kr_brn;
 detect_check detect_sg_nric, detect_au_abn, detect_au_acn, detect_au_tfn, detect_au_medicare;
 detect_check detect_mac, detect_base58, detect_bech32, detect_ng_nin, detect_sg_uen;
 

@@ -35,7 +35,7 @@ bool detect_same(const char *v, size_t n)
 
 bool detect_date(int year, int month, int day)
 {
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	if (month < 1 || month > 12 || day < 1)
 		return false;
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -63,34 +63,34 @@ struct issuer {
 };
 
 static const struct issuer issuers[] = {
-	{220000, 220499, 16, 19}, /* Mir */
-	{222100, 272099, 16, 16}, /* Mastercard */
-	{300000, 305999, 14, 19}, {309500, 309599, 14, 19}, {360000, 369999, 14, 19},
-	{380000, 399999, 14, 19},                                                     /* Diners */
-	{340000, 349999, 15, 15}, {370000, 379999, 15, 15},                           /* American Express */
-	{352800, 358999, 16, 19},                                                     /* JCB */
-	{400000, 499999, 13, 13}, {400000, 499999, 16, 16}, {400000, 499999, 19, 19}, /* Visa */
-	{500000, 509999, 13, 19}, {560000, 589999, 13, 19}, {630000, 639999, 13, 19},
-	{670000, 679999, 13, 19},                                                     /* Maestro */
-	{510000, 559999, 16, 16},                                                     /* Mastercard */
-	{601100, 601199, 16, 19}, {622126, 622925, 16, 19}, {644000, 659999, 16, 19}, /* Discover, RuPay */
-	{620000, 629999, 16, 19}, {810000, 817199, 16, 19},                           /* UnionPay */
-	{817200, 829999, 16, 16}, {606900, 608999, 16, 16},                           /* RuPay */
+	{ 220000, 220499, 16, 19 }, /* Mir */
+	{ 222100, 272099, 16, 16 }, /* Mastercard */
+	{ 300000, 305999, 14, 19 }, { 309500, 309599, 14, 19 },
+	{ 360000, 369999, 14, 19 }, { 380000, 399999, 14, 19 }, /* Diners */
+	{ 340000, 349999, 15, 15 }, { 370000, 379999, 15, 15 }, /* American Express */
+	{ 352800, 358999, 16, 19 },                             /* JCB */
+	{ 400000, 499999, 13, 13 }, { 400000, 499999, 16, 16 },
+	{ 400000, 499999, 19, 19 }, /* Visa */
+	{ 500000, 509999, 13, 19 }, { 560000, 589999, 13, 19 },
+	{ 630000, 639999, 13, 19 }, { 670000, 679999, 13, 19 }, /* Maestro */
+	{ 510000, 559999, 16, 16 },                             /* Mastercard */
+	{ 601100, 601199, 16, 19 }, { 622126, 622925, 16, 19 },
+	{ 644000, 659999, 16, 19 },                             /* Discover, RuPay */
+	{ 620000, 629999, 16, 19 }, { 810000, 817199, 16, 19 }, /* UnionPay */
+	{ 817200, 829999, 16, 16 }, { 606900, 608999, 16, 16 }, /* RuPay */
 };
 
 static bool issued(const char *v, size_t n)
 {
 	uint32_t six = (uint32_t)detect_number(v, 6);
 	for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++)
-		if (six >= issuers[i].first && six <= issuers[i].last && n >= issuers[i].least && n <= issuers[i].most)
+		if (six >= issuers[i].first && six <= issuers[i].last && n >= issuers[i].least &&
+		    n <= issuers[i].most)
 			return true;
 	return false;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* The longest prefix that ends with a group and passes; a card may be followed by other numbers. */
 enum detect_verdict detect_pan(struct detect_hit *h)
@@ -101,7 +101,8 @@ enum detect_verdict detect_pan(struct detect_hit *h)
 			at[n++] = i;
 	for (size_t k = n; k >= 13; k--) {
 		size_t end = at[k - 1] + 1;
-		if ((end < h->len && is_digit(h->text[end])) || !issued(h->value, k) || !detect_luhn(h->value, k))
+		if ((end < h->len && is_digit(h->text[end])) || !issued(h->value, k) ||
+		    !detect_luhn(h->value, k))
 			continue;
 		h->end = end;
 		h->head = at[5] + 1;
@@ -111,8 +112,8 @@ enum detect_verdict detect_pan(struct detect_hit *h)
 	return DETECT_NO;
 }
 
-/* ISO 13616: the first four move to the end, letters count from 10, mod 97 is 1. The regex has checked the
- * length. */
+/* ISO 13616: the first four move to the end, letters count from 10, mod 97 is 1. The regex has
+ * checked the length. */
 enum detect_verdict detect_iban(struct detect_hit *h)
 {
 	uint32_t r = 0;
@@ -126,9 +127,9 @@ enum detect_verdict detect_iban(struct detect_hit *h)
 /* The ending is not that of a file: image@2x.png is no address. */
 enum detect_verdict detect_email(struct detect_hit *h)
 {
-	static const char *const file[] = {"png",  "jpg",  "jpeg", "gif",  "svg",  "webp", "ico",
-	                                   "bmp",  "css",  "js",   "json", "html", "txt",  "pdf",
-	                                   "tiff", "heic", "mp4",  "log",  "xml",  "yaml", "yml"};
+	static const char *const file[] = { "png",  "jpg",  "jpeg", "gif",  "svg",  "webp", "ico",
+					    "bmp",  "css",  "js",   "json", "html", "txt",  "pdf",
+					    "tiff", "heic", "mp4",  "log",  "xml",  "yaml", "yml" };
 	size_t dot = h->end;
 	while (dot > h->start && h->text[dot - 1] != '.')
 		dot--;
@@ -148,10 +149,11 @@ enum detect_verdict detect_phone(struct detect_hit *h)
 	return n >= 7 && n <= 15 && !detect_same(h->value, h->n) ? DETECT_YES : DETECT_NO;
 }
 
-/* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a version. */
+/* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a
+ * version. */
 enum detect_verdict detect_ip(struct detect_hit *h)
 {
-	int part[4] = {0}, k = 0;
+	int part[4] = { 0 }, k = 0;
 	for (size_t i = h->start; i < h->end; i++) {
 		if (h->text[i] == '.')
 			k++;
@@ -162,10 +164,12 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 		if (part[i] > 255)
 			return DETECT_SKIP;
 	int a = part[0], b = part[1], c = part[2];
-	bool reserved = a == 0 || a == 10 || a == 127 || a >= 224 || (a == 172 && b >= 16 && b < 32) ||
-	                (a == 192 && b == 168) || (a == 169 && b == 254) || (a == 100 && b >= 64 && b < 128) ||
-	                (a == 192 && b == 0 && (c == 2 || c == 0)) || (a == 198 && (b == 18 || b == 19)) ||
-	                (a == 198 && b == 51 && c == 100) || (a == 203 && b == 0 && c == 113);
+	bool reserved = a == 0 || a == 10 || a == 127 || a >= 224 ||
+			(a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
+			(a == 169 && b == 254) || (a == 100 && b >= 64 && b < 128) ||
+			(a == 192 && b == 0 && (c == 2 || c == 0)) ||
+			(a == 198 && (b == 18 || b == 19)) || (a == 198 && b == 51 && c == 100) ||
+			(a == 203 && b == 0 && c == 113);
 	bool version = a < 20 && b < 20 && c < 20 && part[3] < 20;
 	return reserved || version ? DETECT_SKIP : DETECT_YES;
 }
@@ -185,12 +189,14 @@ static uint32_t first_cp(const struct detect_hit *h, size_t at)
 	return cp;
 }
 
-/* Tag characters are honest in the flags of England, Scotland and Wales: after U+1F3F4, closed by U+E007F. */
+/* Tag characters are honest in the flags of England, Scotland and Wales: after U+1F3F4, closed by
+ * U+E007F. */
 enum detect_verdict detect_tags(struct detect_hit *h)
 {
 	if (first_cp(h, h->start) != 0x1F3F4)
 		return DETECT_YES;
-	return first_cp(h, h->end - 4) == 0xE007F && h->end - h->start > 8 ? DETECT_SKIP : DETECT_NO;
+	return first_cp(h, h->end - 4) == 0xE007F && h->end - h->start > 8 ? DETECT_SKIP
+									   : DETECT_NO;
 }
 
 /* Two selectors in a row are never honest: the regex says it all. */

@@ -8,7 +8,7 @@
 enum detect_verdict detect_base58(struct detect_hit *h)
 {
 	static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-	uint8_t raw[25] = {0};
+	uint8_t raw[25] = { 0 };
 	for (size_t i = h->start; i < h->end; i++) {
 		const char *p = strchr(alphabet, h->text[i]);
 		if (!p)
@@ -29,7 +29,8 @@ enum detect_verdict detect_base58(struct detect_hit *h)
 
 static uint32_t polymod(uint32_t c, uint32_t v)
 {
-	static const uint32_t generator[5] = {0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
+	static const uint32_t generator[5] = { 0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd,
+					       0x2a1462b3 };
 	uint32_t high = c >> 25;
 	c = (c & 0x1ffffff) << 5 ^ v;
 	for (int i = 0; i < 5; i++)
@@ -41,7 +42,7 @@ static uint32_t polymod(uint32_t c, uint32_t v)
 enum detect_verdict detect_bech32(struct detect_hit *h)
 {
 	static const char alphabet[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-	static const uint32_t bc[] = {3, 3, 0, 2, 3};
+	static const uint32_t bc[] = { 3, 3, 0, 2, 3 };
 	uint32_t c = 1;
 	for (int i = 0; i < 5; i++)
 		c = polymod(c, bc[i]);

@@ -1,24 +1,19 @@
-/* Check digits of national identifiers. v is the value without separators, upper case; the regex has fixed
- * its form. */
+/* Check digits of national identifiers. v is the value without separators, upper case; the regex
+ * has fixed its form. */
 #include "filters/detect.h"
 
 #include <string.h>
 
-static enum detect_verdict yes(bool b)
-{
-	return b ? DETECT_YES : DETECT_NO;
-}
+static enum detect_verdict yes(bool b) { return b ? DETECT_YES : DETECT_NO; }
 
-static int digit(char c)
-{
-	return c - '0';
-}
+static int digit(char c) { return c - '0'; }
 
 /* GB 11643. */
 enum detect_verdict detect_cn_id(struct detect_hit *h)
 {
 	const char *v = h->value;
-	if (!detect_date(detect_number(v + 6, 4), detect_number(v + 10, 2), detect_number(v + 12, 2)))
+	if (!detect_date(detect_number(v + 6, 4), detect_number(v + 10, 2),
+			 detect_number(v + 12, 2)))
 		return DETECT_NO;
 	return yes(v[17] == "10X98765432"[detect_weighted(v, "79:584216379:5842") % 11]);
 }
@@ -27,7 +22,9 @@ enum detect_verdict detect_cn_id(struct detect_hit *h)
 enum detect_verdict detect_cn_uscc(struct detect_hit *h)
 {
 	static const char alphabet[] = "0123456789ABCDEFGHJKLMNPQRTUWXY";
-	static const int weight[] = {1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28};
+	static const int weight[] = {
+		1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28
+	};
 	int sum = 0;
 	for (int i = 0; i < 17; i++) {
 		const char *p = strchr(alphabet, h->value[i]);
@@ -41,10 +38,11 @@ enum detect_verdict detect_cn_uscc(struct detect_hit *h)
 /* No check digit: what was never issued, and the numbers of advertisements. */
 enum detect_verdict detect_us_ssn(struct detect_hit *h)
 {
-	static const char *const known[] = {"078051120", "123456789", "219099999", "457555462"};
+	static const char *const known[] = { "078051120", "123456789", "219099999", "457555462" };
 	const char *v = h->value;
 	int area = detect_number(v, 3);
-	if (area == 0 || area == 666 || area >= 900 || detect_number(v + 3, 2) == 0 || detect_number(v + 5, 4) == 0)
+	if (area == 0 || area == 666 || area >= 900 || detect_number(v + 3, 2) == 0 ||
+	    detect_number(v + 5, 4) == 0)
 		return DETECT_NO;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(v, known[i]) == 0)
@@ -55,8 +53,10 @@ enum detect_verdict detect_us_ssn(struct detect_hit *h)
 enum detect_verdict detect_us_aba(struct detect_hit *h)
 {
 	int two = detect_number(h->value, 2);
-	bool district = two <= 12 || (two >= 21 && two <= 32) || (two >= 61 && two <= 72) || two == 80;
-	return yes(district && !detect_same(h->value, 9) && detect_weighted(h->value, "371371371") % 10 == 0);
+	bool district =
+		two <= 12 || (two >= 21 && two <= 32) || (two >= 61 && two <= 72) || two == 80;
+	return yes(district && !detect_same(h->value, 9) &&
+		   detect_weighted(h->value, "371371371") % 10 == 0);
 }
 
 enum detect_verdict detect_us_npi(struct detect_hit *h)
@@ -88,12 +88,13 @@ static bool mod_11_10(const char *v, size_t n)
 	return digit(v[n - 1]) == (11 - p) % 10;
 }
 
-/* No digit three times in a row; among the first ten one digit two or three times, the others at most once.
+/* No digit three times in a row; among the first ten one digit two or three times, the others at
+ * most once.
  */
 enum detect_verdict detect_de_tax(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int count[10] = {0}, repeated = 0;
+	int count[10] = { 0 }, repeated = 0;
 	for (int i = 0; i < 10; i++) {
 		count[digit(v[i])]++;
 		if (i >= 2 && v[i] == v[i - 1] && v[i] == v[i - 2])
@@ -159,24 +160,27 @@ enum detect_verdict detect_icao(struct detect_hit *h)
 enum detect_verdict detect_br_cpf(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int a = 10 * detect_weighted(v, ":98765432") % 11 % 10, b = 10 * detect_weighted(v, ";:98765432") % 11 % 10;
+	int a = 10 * detect_weighted(v, ":98765432") % 11 % 10,
+	    b = 10 * detect_weighted(v, ";:98765432") % 11 % 10;
 	return yes(!detect_same(v, 11) && digit(v[9]) == a && digit(v[10]) == b);
 }
 
 enum detect_verdict detect_br_cnpj(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int a = detect_weighted(v, "543298765432") % 11, b = detect_weighted(v, "6543298765432") % 11;
+	int a = detect_weighted(v, "543298765432") % 11,
+	    b = detect_weighted(v, "6543298765432") % 11;
 	return yes(!detect_same(v, 14) && digit(v[12]) == (a < 2 ? 0 : 11 - a) &&
-	           digit(v[13]) == (b < 2 ? 0 : 11 - b));
+		   digit(v[13]) == (b < 2 ? 0 : 11 - b));
 }
 
 static bool verhoeff(const char *v, size_t n)
 {
-	static const char times[10][11] = {"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
-	                                   "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"};
-	static const char turn[8][11] = {"0123456789", "1576283094", "5803796142", "8916043527",
-	                                 "9453126870", "4286573901", "2793806415", "7046913258"};
+	static const char times[10][11] = { "0123456789", "1234067895", "2340178956", "3401289567",
+					    "4012395678", "5987604321", "6598710432", "7659821043",
+					    "8765932104", "9876543210" };
+	static const char turn[8][11] = { "0123456789", "1576283094", "5803796142", "8916043527",
+					  "9453126870", "4286573901", "2793806415", "7046913258" };
 	int c = 0;
 	for (size_t i = 0; i < n; i++)
 		c = digit(times[c][digit(turn[i % 8][digit(v[n - 1 - i])])]);
@@ -203,15 +207,17 @@ enum detect_verdict detect_in_gstin(struct detect_hit *h)
 		int p = detect_base36(h->value[i]) * (i % 2 ? 2 : 1);
 		sum += p / 36 + p % 36;
 	}
-	return yes(state >= 1 && state <= 38 && detect_base36(h->value[14]) == (36 - sum % 36) % 36);
+	return yes(state >= 1 && state <= 38 &&
+		   detect_base36(h->value[14]) == (36 - sum % 36) % 36);
 }
 
 enum detect_verdict detect_pl_pesel(struct detect_hit *h)
 {
-	static const int century[] = {1900, 2000, 2100, 2200, 1800};
-	int month = detect_number(h->value + 2, 2), year = century[month / 20] + detect_number(h->value, 2);
+	static const int century[] = { 1900, 2000, 2100, 2200, 1800 };
+	int month = detect_number(h->value + 2, 2),
+	    year = century[month / 20] + detect_number(h->value, 2);
 	return yes(detect_date(year, month % 20, detect_number(h->value + 4, 2)) &&
-	           (10 - detect_weighted(h->value, "1379137913") % 10) % 10 == digit(h->value[10]));
+		   (10 - detect_weighted(h->value, "1379137913") % 10) % 10 == digit(h->value[10]));
 }
 
 /* value has no century sign when that was a dash or plus. */
@@ -221,7 +227,8 @@ enum detect_verdict detect_fi_hetu(struct detect_hit *h)
 	if (h->n < 10 || !detect_date(0, detect_number(v + 2, 2), detect_number(v, 2)))
 		return DETECT_NO;
 	int n = detect_number(v, 6) * 1000 % 31 + detect_number(rest, 3) % 31;
-	return yes(detect_number(rest, 3) >= 2 && rest[3] == "0123456789ABCDEFHJKLMNPRSTUVWXY"[n % 31]);
+	return yes(detect_number(rest, 3) >= 2 &&
+		   rest[3] == "0123456789ABCDEFHJKLMNPRSTUVWXY"[n % 31]);
 }
 
 enum detect_verdict detect_es_nif(struct detect_hit *h)
@@ -231,13 +238,14 @@ enum detect_verdict detect_es_nif(struct detect_hit *h)
 	if (v[0] >= 'X')
 		v[0] = (char)('0' + v[0] - 'X');
 	size_t n = h->n - 1;
-	return yes(!detect_same(v, n) && h->value[n] == "TRWAGMYFPDXBNJZSQVHLCKE"[detect_number(v, n) % 23]);
+	return yes(!detect_same(v, n) &&
+		   h->value[n] == "TRWAGMYFPDXBNJZSQVHLCKE"[detect_number(v, n) % 23]);
 }
 
 enum detect_verdict detect_it_fiscal(struct detect_hit *h)
 {
-	static const int odd[] = {1,  0,  5,  7,  9,  13, 15, 17, 19, 21, 2,  4,  18, 20, 11, 3,  6,  8,
-	                          12, 14, 16, 10, 22, 25, 24, 23};
+	static const int odd[] = { 1,  0,  5, 7, 9, 13, 15, 17, 19, 21, 2,  4,  18,
+				   20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23 };
 	int sum = 0;
 	for (int i = 0; i < 15; i++) {
 		int k = detect_base36(h->value[i]);
@@ -258,13 +266,14 @@ enum detect_verdict detect_se_person(struct detect_hit *h)
 {
 	const char *v = h->value + h->n - 10;
 	int day = detect_number(v + 4, 2);
-	return yes(detect_date(0, detect_number(v + 2, 2), day > 60 ? day - 60 : day) && detect_luhn(v, 10));
+	return yes(detect_date(0, detect_number(v + 2, 2), day > 60 ? day - 60 : day) &&
+		   detect_luhn(v, 10));
 }
 
 enum detect_verdict detect_za_id(struct detect_hit *h)
 {
 	return yes(detect_date(0, detect_number(h->value + 2, 2), detect_number(h->value + 4, 2)) &&
-	           h->value[10] <= '1' && detect_luhn(h->value, 13));
+		   h->value[10] <= '1' && detect_luhn(h->value, 13));
 }
 
 enum detect_verdict detect_luhn_whole(struct detect_hit *h)
@@ -283,14 +292,17 @@ enum detect_verdict detect_tr_id(struct detect_hit *h)
 enum detect_verdict detect_th_id(struct detect_hit *h)
 {
 	return yes(!detect_same(h->value, 12) &&
-	           digit(h->value[12]) == (11 - detect_weighted(h->value, "=<;:98765432") % 11) % 10);
+		   digit(h->value[12]) ==
+			   (11 - detect_weighted(h->value, "=<;:98765432") % 11) % 10);
 }
 
-/* Numbers issued since October 2020 carry no check: for births since then date, century and sex decide. */
+/* Numbers issued since October 2020 carry no check: for births since then date, century and sex
+ * decide. */
 enum detect_verdict detect_kr_rrn(struct detect_hit *h)
 {
 	const char *v = h->value;
-	if (!detect_date(0, detect_number(v + 2, 2), detect_number(v + 4, 2)) || v[6] == '0' || v[6] == '9')
+	if (!detect_date(0, detect_number(v + 2, 2), detect_number(v + 4, 2)) || v[6] == '0' ||
+	    v[6] == '9')
 		return DETECT_NO;
 	bool checked = digit(v[12]) == (11 - detect_weighted(v, "234567892345") % 11) % 10;
 	bool recent = detect_number(v, 2) >= 20 && detect_number(v, 2) < 50 && strchr("3478", v[6]);
@@ -306,16 +318,21 @@ enum detect_verdict detect_kr_brn(struct detect_hit *h)
 enum detect_verdict detect_sg_nric(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int sum = detect_weighted(v + 1, "2765432") + (v[0] == 'T' || v[0] == 'G' ? 4 : v[0] == 'M' ? 3 : 0);
-	const char *table = v[0] == 'S' || v[0] == 'T' ? "JZIHGFEDCBA" : v[0] == 'M' ? "KLJNPQRTUWX" : "XWUTRQPNMLK";
+	int sum = detect_weighted(v + 1, "2765432") + (v[0] == 'T' || v[0] == 'G' ? 4
+						       : v[0] == 'M'              ? 3
+										  : 0);
+	const char *table = v[0] == 'S' || v[0] == 'T' ? "JZIHGFEDCBA"
+			    : v[0] == 'M'              ? "KLJNPQRTUWX"
+						       : "XWUTRQPNMLK";
 	return yes(v[8] == table[v[0] == 'M' ? 10 - sum % 11 : sum % 11]);
 }
 
-/* Three forms: businesses, local companies, and others (which begin with T, S or R and the year). */
+/* Three forms: businesses, local companies, and others (which begin with T, S or R and the year).
+ */
 enum detect_verdict detect_sg_uen(struct detect_hit *h)
 {
 	static const char alphabet[] = "ABCDEFGHJKLMNPQRSTUVWX0123456789";
-	static const int weight[] = {4, 3, 5, 3, 10, 2, 2, 5, 7};
+	static const int weight[] = { 4, 3, 5, 3, 10, 2, 2, 5, 7 };
 	const char *v = h->value;
 	if (h->n == 9)
 		return yes(v[8] == "XMKECAWLJDB"[detect_weighted(v, ":4938271") % 11]);
@@ -339,7 +356,7 @@ enum detect_verdict detect_au_abn(struct detect_hit *h)
 enum detect_verdict detect_au_acn(struct detect_hit *h)
 {
 	return yes(!detect_same(h->value, 9) &&
-	           (10 - detect_weighted(h->value, "87654321") % 10) % 10 == digit(h->value[8]));
+		   (10 - detect_weighted(h->value, "87654321") % 10) % 10 == digit(h->value[8]));
 }
 
 enum detect_verdict detect_au_tfn(struct detect_hit *h)

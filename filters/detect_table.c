@@ -11,101 +11,143 @@
 #define S "[ -]?"
 #define IBAN(countries, n) "(?:" countries ")[0-9]{2}(?:[ -]?[0-9A-Z]){" n "}|"
 
-static const char iban[] = "(?i)" L "(?:"
-	IBAN("NO", "11") IBAN("BE", "12") IBAN("DK|FI|FK|FO|GL|NL|SD", "14") IBAN("MK|SI", "15")
-	IBAN("AT|BA|EE|KZ|LT|LU|MN|XK", "16") IBAN("CH|CR|HR|LI|LV", "17") IBAN("BG|BH|DE|GB|GE|IE|ME|RS|VA", "18")
-	IBAN("AE|GI|IL|IQ|OM|SO|TL", "19") IBAN("AD|CZ|ES|MD|PK|RO|SA|SE|SK|TN|VG", "20") IBAN("LY|PT|ST", "21")
-	IBAN("IS|TR", "22") IBAN("BI|DJ|FR|GR|IT|MC|MR|SM", "23") IBAN("AL|AZ|BY|CY|DO|GT|HU|LB|NI|PL|SV", "24")
-	IBAN("BR|EG|PS|QA|UA", "25") IBAN("JO|KW|MU|YE", "26") "(?:MT|SC)[0-9]{2}(?:[ -]?[0-9A-Z]){27}|"
-	"(?:LC)[0-9]{2}(?:[ -]?[0-9A-Z]){28}|(?:RU)[0-9]{2}(?:[ -]?[0-9A-Z]){29})(?![0-9A-Za-z])";
+static const char iban[] = "(?i)" L "(?:" IBAN("NO", "11") IBAN("BE", "12") IBAN(
+	"DK|FI|FK|FO|GL|NL|SD", "14") IBAN("MK|SI", "15") IBAN("AT|BA|EE|KZ|LT|LU|MN|XK",
+							       "16") IBAN("CH|CR|HR|LI|LV", "17")
+	IBAN("BG|BH|DE|GB|GE|IE|ME|RS|VA", "18") IBAN("AE|GI|IL|IQ|OM|SO|TL", "19") IBAN(
+		"AD|CZ|ES|MD|PK|RO|SA|SE|SK|TN|VG",
+		"20") IBAN("LY|PT|ST",
+			   "21") IBAN("IS|TR",
+				      "22") IBAN("BI|DJ|FR|GR|IT|MC|MR|SM",
+						 "23") IBAN("AL|AZ|BY|CY|DO|GT|HU|LB|NI|PL|SV",
+							    "24") IBAN("BR|EG|PS|QA|UA", "25")
+		IBAN("JO|KW|MU|YE",
+		     "26") "(?:MT|SC)[0-9]{2}(?:[ -]?[0-9A-Z]){27}|"
+			   "(?:LC)[0-9]{2}(?:[ -]?[0-9A-Z]){28}|(?:RU)[0-9]{2}(?:[ -]?[0-9A-Z]){29})(?![0-9A-Za-z])";
 
 static const char email[] =
 	"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9_%+-])?@"
-	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,4}(?:xn--[A-Za-z0-9-]{1,59}|[A-Za-z]{2,24}|"
-        "[^\\x00-\\x7f\\P{L}]{2,12})"
+	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,4}"
+	"(?:xn--[A-Za-z0-9-]{1,59}|[A-Za-z]{2,24}|"
+	"[^\\x00-\\x7f\\P{L}]{2,12})"
 	"(?![A-Za-z0-9-])";
 
-/* +CC and groups; (NPA) NXX-XXXX; three groups of the North American form; bare forms only after a word. */
+/* +CC and groups; (NPA) NXX-XXXX; three groups of the North American form; bare forms only after a
+ * word. */
 static const char phone[] =
 	"(?<![0-9A-Za-z_.+-])(?:\\+[1-9][0-9]{0,2}(?:[ .-]?\\(?[0-9]{1,5}\\)?){1,6}(?<=[0-9])"
 	"|\\([2-9][0-9]{2}\\)[ -]?[2-9][0-9]{2}[ -][0-9]{4}"
 	"|(?:1[ -])?[2-9][0-9]{2}([ .-])[2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z_])(?![.-][0-9])";
-static const char phone_bare[] =
-	L "(?:0[1-9][0-9]{0,4}[ /-]?[0-9]{3,8}(?:[ -][0-9]{2,5}){0,3}|1[3-9][0-9]{9}|[2-9][0-9]{9})" R;
+static const char phone_bare[] = L
+	"(?:0[1-9][0-9]{0,4}[ /-]?[0-9]{3,8}(?:[ -][0-9]{2,5}){0,3}|1[3-9][0-9]{9}|[2-9][0-9]{9})" R;
 
 static const char *const words_phone[] = {
-	"phone", "tel", "telephone", "mobile", "cell", "call", "fax", "telefon", "handy", "telefono",
-	"\u7535\u8bdd", "\u624b\u673a", "\u8054\u7cfb\u65b9\u5f0f", NULL,
+	"phone",
+	"tel",
+	"telephone",
+	"mobile",
+	"cell",
+	"call",
+	"fax",
+	"telefon",
+	"handy",
+	"telefono",
+	"\u7535\u8bdd",
+	"\u624b\u673a",
+	"\u8054\u7cfb\u65b9\u5f0f",
+	NULL,
 };
-static const char *const words_ssn[] = {"ssn", "social security", "ss#", "ssns", NULL};
-static const char *const words_aba[] = {"aba", "routing", "rtn", "transit", NULL};
-static const char *const words_npi[] = {"npi", "provider", "practitioner", NULL};
-static const char *const words_passport[] = {"passport", "passnummer",    "reisepass",
-                                             "ausweis",  "identity card", NULL};
-static const char *const words_acn[] = {"acn", "company", NULL};
-static const char *const words_brn[] = {"business", "registration", "\uc0ac\uc5c5\uc790", NULL};
+static const char *const words_ssn[] = { "ssn", "social security", "ss#", "ssns", NULL };
+static const char *const words_aba[] = { "aba", "routing", "rtn", "transit", NULL };
+static const char *const words_npi[] = { "npi", "provider", "practitioner", NULL };
+static const char *const words_passport[] = { "passport", "passnummer",    "reisepass",
+					      "ausweis",  "identity card", NULL };
+static const char *const words_acn[] = { "acn", "company", NULL };
+static const char *const words_brn[] = { "business", "registration", "\uc0ac\uc5c5\uc790", NULL };
 
-static const char *const words_in_pan[] = {"pan", "permanent account", "income tax", NULL};
+static const char *const words_in_pan[] = { "pan", "permanent account", "income tax", NULL };
 
-/* The host has a dot, so that scheme://host in a manual is none; the rest ends at a space, a quote or a
- * bracket. */
+/* The host has a dot, so that scheme://host in a manual is none; the rest ends at a space, a quote
+ * or a bracket. */
 static const char url[] =
-	"(?<![A-Za-z0-9_])(?i)https?://(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,5}[\\p{L}0-9-]{2,24}"
+	"(?<![A-Za-z0-9_])(?i)https?://"
+	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,5}[\\p{L}0-9-]{2,24}"
 	"(?::[0-9]{1,5})?(?:[/?#][^\\s\"'<>()\\[\\]{}]{0,256})?";
 
 /* Prefixes that are not given out: D F I Q U V at the front, O second, and BG GB NK KN TN NT ZZ. */
-static const char nino[] =
-	L "(?i)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]" R;
+static const char nino[] = L
+	"(?i)(?!BG|GB|NK|KN|TN|NT|ZZ)"
+	"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]" R;
 
-#define SHAPE(name, regex, check) {name, regex, check, NULL, false, false}
+#define SHAPE(name, regex, check)                      \
+	{                                              \
+		name, regex, check, NULL, false, false \
+	}
 static const struct detector table[] = {
-	{"pan", "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
-         detect_pan, NULL, false, false},
+	{ "pan",
+	  "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
+	  detect_pan, NULL, false, false },
 	SHAPE("iban", iban, detect_iban),
 	SHAPE("email", email, detect_email),
 	SHAPE("phone", phone, detect_phone),
-	{"phone", phone_bare, detect_phone, words_phone, false, false},
-	SHAPE("ip", "(?<![0-9A-Za-z_.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?![0-9A-Za-z_-])(?!\\.[0-9A-Za-z])",
-              detect_ip),
+	{ "phone", phone_bare, detect_phone, words_phone, false, false },
+	SHAPE("ip",
+	      "(?<![0-9A-Za-z_.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?![0-9A-Za-z_-])(?!\\.[0-9A-Za-z])",
+	      detect_ip),
 	SHAPE("mac",
-	      "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}(?:(?::[0-9A-F]{2}){5}|(?:-[0-9A-F]{2}){5})(?![0-9A-Z_:-])",
+	      "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}"
+	      "(?:(?::[0-9A-F]{2}){5}|(?:-[0-9A-F]{2}){5})(?![0-9A-Z_:-])",
 	      detect_mac),
-	SHAPE("mac", "(?<![0-9A-Za-z_.])(?i)(?:[0-9A-F]{4}\\.){2}[0-9A-F]{4}(?![0-9A-Z_]|\\.[0-9A-Z])", detect_mac),
+	SHAPE("mac",
+	      "(?<![0-9A-Za-z_.])(?i)(?:[0-9A-F]{4}\\.){2}[0-9A-F]{4}(?![0-9A-Z_]|\\.[0-9A-Z])",
+	      detect_mac),
 	SHAPE("url", url, NULL),
-	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])", detect_base58),
-	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])", detect_bech32),
+	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])",
+	      detect_base58),
+	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])",
+	      detect_bech32),
 	SHAPE("cn.resident_id", L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
-	SHAPE("cn.uscc", L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R, detect_cn_uscc),
-	{"us.ssn", L "(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{9})" R, detect_us_ssn,
-         words_ssn, true, false},
-	{"us.aba", L "[0-9]{4}-?[0-9]{4}-?[0-9]" R, detect_us_aba, words_aba, false, false},
-	{"us.npi", L "[12][0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_us_npi, words_npi, true, false},
-	SHAPE("us.itin", L "9[0-9]{2}([- ])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])[- ][0-9]{4}" R, NULL),
+	SHAPE("cn.uscc", L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R,
+	      detect_cn_uscc),
+	{ "us.ssn", L "(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{9})" R,
+	  detect_us_ssn, words_ssn, true, false },
+	{ "us.aba", L "[0-9]{4}-?[0-9]{4}-?[0-9]" R, detect_us_aba, words_aba, false, false },
+	{ "us.npi", L "[12][0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_us_npi, words_npi, true,
+	  false },
+	SHAPE("us.itin", L "9[0-9]{2}([- ])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])[- ][0-9]{4}" R,
+	      NULL),
 	SHAPE("us.dea", L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
 	SHAPE("uk.nhs", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
 	SHAPE("uk.nino", nino, NULL),
-	SHAPE("uk.vehicle", L "(?i)[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}" R, NULL),
+	SHAPE("uk.vehicle",
+	      L "(?i)[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}" R,
+	      NULL),
 	SHAPE("de.tax_id", L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
 	SHAPE("de.vat_id", L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
 	SHAPE("de.pension", L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
 	SHAPE("de.health", L "[A-Z][0-9]{9}" R, detect_de_health),
-	{"de.passport", L "[CFGHJK][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao, words_passport, false,
-         false},
-	{"de.id_card", L "[LMNPRTVWXY][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao, words_passport, false,
-         false},
+	{ "de.passport", L "[CFGHJK][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao, words_passport,
+	  false, false },
+	{ "de.id_card", L "[LMNPRTVWXY][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
+	  words_passport, false, false },
 	SHAPE("br.cpf", L "[0-9]{3}\\.?[0-9]{3}\\.?[0-9]{3}-?[0-9]{2}" R, detect_br_cpf),
-	SHAPE("br.cnpj", L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R, detect_br_cnpj),
-	SHAPE("in.aadhaar", L "[2-9][0-9]{3}(?:[ :-]?)[0-9]{4}(?:[ :-]?)[0-9]{4}" R, detect_in_aadhaar),
+	SHAPE("br.cnpj", L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R,
+	      detect_br_cnpj),
+	SHAPE("in.aadhaar", L "[2-9][0-9]{3}(?:[ :-]?)[0-9]{4}(?:[ :-]?)[0-9]{4}" R,
+	      detect_in_aadhaar),
 	SHAPE("in.gstin", L "[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]" R, detect_in_gstin),
-	{"in.pan", L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false, false},
+	{ "in.pan", L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false,
+	  false },
 	SHAPE("ng.nin", L "[0-9]{11}" R, detect_ng_nin),
 	SHAPE("pl.pesel", L "[0-9]{11}" R, detect_pl_pesel),
-	SHAPE("fi.hetu", L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R, detect_fi_hetu),
+	SHAPE("fi.hetu", L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R,
+	      detect_fi_hetu),
 	SHAPE("es.nif", L "[0-9]{7,8}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
 	SHAPE("es.nie", L "[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
 	SHAPE("it.fiscal",
-              L "[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]" R,
-              detect_it_fiscal),
+	      L
+	      "[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]" R,
+	      detect_it_fiscal),
 	SHAPE("it.vat", L "(?:IT ?)?[0-9]{11}" R, detect_it_vat),
 	SHAPE("se.person", L "(?:[0-9]{2})?[0-9]{6}[-+]?[0-9]{4}" R, detect_se_person),
 	SHAPE("se.org", L "[125-9][0-9][2-9][0-9]{3}-[0-9]{4}" R, detect_luhn_whole),
@@ -114,22 +156,24 @@ static const struct detector table[] = {
 	SHAPE("tr.id", L "[1-9][0-9]{10}" R, detect_tr_id),
 	SHAPE("th.id", L "[1-8]" S "[0-9]{4}" S "[0-9]{5}" S "[0-9]{2}" S "[0-9]" R, detect_th_id),
 	SHAPE("kr.rrn", L "[0-9]{6}-?[0-9]{7}" R, detect_kr_rrn),
-	{"kr.brn", L "[0-9]{3}-?[0-9]{2}-?[0-9]{5}" R, detect_kr_brn, words_brn, false, false},
+	{ "kr.brn", L "[0-9]{3}-?[0-9]{2}-?[0-9]{5}" R, detect_kr_brn, words_brn, false, false },
 	SHAPE("sg.nric", L "[STFGM][0-9]{7}[A-Z]" R, detect_sg_nric),
-	SHAPE("sg.uen", L "(?:[0-9]{8}|(?:19|20)[0-9]{7}|[TSR][0-9]{2}[A-Z]{2}[0-9]{4})[A-Z]" R, detect_sg_uen),
+	SHAPE("sg.uen", L "(?:[0-9]{8}|(?:19|20)[0-9]{7}|[TSR][0-9]{2}[A-Z]{2}[0-9]{4})[A-Z]" R,
+	      detect_sg_uen),
 	SHAPE("au.abn", L "[1-9][0-9] ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}" R, detect_au_abn),
-	{"au.acn", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_au_acn, words_acn, true, false},
+	{ "au.acn", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_au_acn, words_acn, true,
+	  false },
 	SHAPE("au.tfn", L "[0-9]{3}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_au_tfn),
 	SHAPE("au.medicare", L "[2-6][0-9]{3}" S "[0-9]{5}" S "[0-9]" R, detect_au_medicare),
-	{"unicode.tags",
-         "\\x{1F3F4}[\\x{E0020}-\\x{E007E}]{0,8}\\x{E007F}?|[\\x{E0001}\\x{E0020}-\\x{E007F}]{1,64}",
-         detect_tags, NULL, false, true},
-	{"unicode.selectors",
-         "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]{2,64}"
-         "|(?<=[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}])[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]",
-         detect_selectors, NULL, false, true},
-	{"unicode.bidi", "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?", detect_bidi, NULL, false,
-         true},
+	{ "unicode.tags",
+	  "\\x{1F3F4}[\\x{E0020}-\\x{E007E}]{0,8}\\x{E007F}?|[\\x{E0001}\\x{E0020}-\\x{E007F}]{1,64}",
+	  detect_tags, NULL, false, true },
+	{ "unicode.selectors",
+	  "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]{2,64}"
+	  "|(?<=[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}])[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]",
+	  detect_selectors, NULL, false, true },
+	{ "unicode.bidi", "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?", detect_bidi, NULL,
+	  false, true },
 };
 
 const struct detector *detector_at(size_t i)

@@ -1,5 +1,5 @@
-/* Release: by the time a byte is released, every match that covers it is known, so its fate is read off it
- * alone. */
+/* Release: by the time a byte is released, every match that covers it is known, so its fate is read
+ * off it alone. */
 #include "base/check.h"
 #include "base/text.h"
 #include "filters/stream.h"
@@ -53,10 +53,7 @@ static const struct rule *rule_of(const struct filter_stream *f, const struct ma
 	return &f->set->rule[m->rule];
 }
 
-static bool covers(const struct match *m, uint64_t at)
-{
-	return m->start <= at && at < m->end;
-}
+static bool covers(const struct match *m, uint64_t at) { return m->start <= at && at < m->end; }
 
 /* The strongest match over a byte; among equals the first id, for rules are sorted by id. */
 static const struct match *strongest(const struct filter_stream *f, uint64_t at)
@@ -96,7 +93,7 @@ static struct found *finding_new(struct filter_stream *f)
 		f->found = p;
 		f->found_room = bigger;
 	}
-	f->found[f->founds] = (struct found){0};
+	f->found[f->founds] = (struct found){ 0 };
 	return &f->found[f->founds++];
 }
 
@@ -150,7 +147,7 @@ struct step {
 
 static struct step look(const struct filter_stream *f, size_t gone)
 {
-	struct step s = {.at = f->base, .bytes = f->raw.bytes + gone};
+	struct step s = { .at = f->base, .bytes = f->raw.bytes + gone };
 	int n = text_utf8_decode(s.bytes, f->raw.len - gone, &s.cp);
 	if (n <= 0)
 		s.cp = 0xFFFD;
@@ -160,14 +157,16 @@ static struct step look(const struct filter_stream *f, size_t gone)
 	return s;
 }
 
-/* A mask shows what every match over the byte agrees to show, and what is neither letter nor digit. */
+/* A mask shows what every match over the byte agrees to show, and what is neither letter nor digit.
+ */
 static bool shown(const struct filter_stream *f, const struct step *s)
 {
 	if (!view_alnum(s->cp) && s->cp != 0xFFFD)
 		return true;
 	for (size_t i = f->match_first; i < f->matches && f->match[i].start <= s->at; i++) {
 		const struct match *m = &f->match[i];
-		if (covers(m, s->at) && rule_of(f, m)->action == FILTER_MASK && s->at >= m->head && s->at < m->tail)
+		if (covers(m, s->at) && rule_of(f, m)->action == FILTER_MASK && s->at >= m->head &&
+		    s->at < m->tail)
 			return false;
 	}
 	return true;
@@ -184,7 +183,8 @@ static struct found *segment(struct filter_stream *f, const struct step *s, cons
 {
 	const struct rule *r = rule_of(f, m);
 	struct found *last = f->founds ? &f->found[f->founds - 1] : NULL;
-	if (f->open && last->pub.action == r->action && last->pub.end == s->at && joined(f, s->at, r->action))
+	if (f->open && last->pub.action == r->action && last->pub.end == s->at &&
+	    joined(f, s->at, r->action))
 		return last;
 	struct found *x = finding_new(f);
 	if (!x)
@@ -234,11 +234,14 @@ static void block(struct filter_stream *f, const struct step *s, const struct ma
 	struct found *x = finding_new(f);
 	if (!x)
 		return;
-	x->pub = (struct filter_finding){
-		.start = s->at, .end = m->end, .action = FILTER_BLOCK, .detector = rule_of(f, m)->detector};
+	x->pub = (struct filter_finding){ .start = s->at,
+					  .end = m->end,
+					  .action = FILTER_BLOCK,
+					  .detector = rule_of(f, m)->detector };
 	for (size_t i = f->match_first; i < f->matches && f->match[i].start <= s->at; i++) {
 		const struct match *k = &f->match[i];
-		if (covers(k, s->at) && rule_of(f, k)->action == FILTER_BLOCK && k->end > x->pub.end)
+		if (covers(k, s->at) && rule_of(f, k)->action == FILTER_BLOCK &&
+		    k->end > x->pub.end)
 			x->pub.end = k->end;
 	}
 	finding_rules(f, x, s->at);
@@ -299,12 +302,13 @@ void emit_until(struct filter_stream *f, uint64_t limit)
 
 static const char *rules_text(struct filter_stream *f, const struct found *x)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	for (uint32_t i = 0; i < x->rules; i++) {
 		buf_add_text(&b, i ? "," : "");
 		buf_add_text(&b, f->set->rule[x->rule[i]].id);
 	}
-	const char *text = b.failed ? NULL : arena_copy(&f->record_arena, b.bytes ? b.bytes : "", b.len);
+	const char *text =
+		b.failed ? NULL : arena_copy(&f->record_arena, b.bytes ? b.bytes : "", b.len);
 	buf_free(&b);
 	return text ? text : "";
 }

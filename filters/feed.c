@@ -18,7 +18,7 @@ static int group_feeds(struct filter_stream *f, const struct group *g)
 {
 	if (g->fold != FILTER_FOLD_STRICT)
 		return feed_open(&f->feed[SOURCE_DIRECT][f->direct_feeds++], g->a,
-		                 g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW, 0);
+				 g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW, 0);
 	for (int s = 0; s < SOURCES; s++) {
 		size_t at = s == SOURCE_DIRECT ? f->direct_feeds : f->feeds;
 		const struct automaton *a = s == SOURCE_REVERSED ? g->a_reversed : g->a;
@@ -63,7 +63,7 @@ static void accept(struct filter_stream *f, const struct feed *feed, uint64_t en
 	uint32_t it = 0, rule, chars;
 	while (automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
 		uint64_t start = feed->start[(feed->count - chars) & (feed->ring - 1)];
-		match_add(f, &(struct match){start, end, start, end, rule});
+		match_add(f, &(struct match){ start, end, start, end, rule });
 	}
 }
 
@@ -89,7 +89,7 @@ static void drop(struct feed *feed, bool noise)
 }
 
 static void feed_put(struct filter_stream *f, struct feed *feed, const struct fold *fold,
-                     const struct place *p, bool backwards)
+		     const struct place *p, bool backwards)
 {
 	if (fold->n == 0) {
 		if (feed->state)
@@ -103,7 +103,7 @@ static void feed_put(struct filter_stream *f, struct feed *feed, const struct fo
 void source_put(struct filter_stream *f, enum source s, const struct place *p)
 {
 	struct fold fold[VIEWS];
-	bool have[VIEWS] = {false};
+	bool have[VIEWS] = { false };
 	for (size_t i = 0; i < feeds_of(f, s); i++) {
 		struct feed *feed = &f->feed[s][i];
 		if (!have[feed->view])
@@ -134,10 +134,7 @@ void feeds_finish(struct filter_stream *f)
 		escape_finish(f);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t feeds_hold(const struct filter_stream *f)
 {
@@ -147,7 +144,8 @@ uint64_t feeds_hold(const struct filter_stream *f)
 			const struct feed *feed = &f->feed[s][i];
 			uint32_t live = automaton_live(feed->automaton, feed->state);
 			if (live)
-				hold = least(hold, feed->start[(feed->count - live) & (feed->ring - 1)]);
+				hold = least(hold,
+					     feed->start[(feed->count - live) & (feed->ring - 1)]);
 		}
 	if (f->escape.n)
 		hold = least(hold, f->escape.wait[0].start);

@@ -1,8 +1,9 @@
 /* Filters: streaming detection and redaction whose result does not depend on how the text was cut.
  *
- * For every way of cutting a text into pieces, output, findings and record are equal. Bytes are held back
- * only as long as some rule may still match them, never longer than the rule's width (proved when the set
- * is built). No pre-scan, no flush: a limit or an error ends the stream as blocked. */
+ * For every way of cutting a text into pieces, output, findings and record are equal. Bytes are
+ * held back only as long as some rule may still match them, never longer than the rule's width
+ * (proved when the set is built). No pre-scan, no flush: a limit or an error ends the stream as
+ * blocked. */
 #ifndef FILTERS_FILTERS_H
 #define FILTERS_FILTERS_H
 
@@ -30,63 +31,65 @@ int filter_action_parse(const char *name, enum filter_action *out) MUST_USE; /* 
 
 enum filter_fold { FILTER_FOLD_NONE, FILTER_FOLD_CASE, FILTER_FOLD_STRICT };
 
-/* One rule; exactly one of literal, regex, detector is given. Strings are borrowed during filter_set_build
- * only. */
+/* One rule; exactly one of literal, regex, detector is given. Strings are borrowed during
+ * filter_set_build only. */
 struct filter_rule {
 	const char *id;
 	enum filter_action action;
-	const char *replacement;         /* for redact and replace; NULL: "[redacted]" */
-	const char *const *literal;      /* [literal_count] */
+	const char *replacement;    /* for redact and replace; NULL: "[redacted]" */
+	const char *const *literal; /* [literal_count] */
 	size_t literal_count;
-	enum filter_fold fold;           /* view of the literals */
-	uint32_t gap_max;                /* strict: dropped separators allowed between two kept characters */
-	const char *regex;               /* PCRE2 subset with finite width, on the plain view */
-	uint32_t repeat_max;             /* what *, + and {n,} mean; 0: they are refused */
-	const char *detector;            /* "pan", "email", ...: filter_detector_known */
+	enum filter_fold fold; /* view of the literals */
+	uint32_t gap_max;      /* strict: dropped separators allowed between two kept characters */
+	const char *regex;     /* PCRE2 subset with finite width, on the plain view */
+	uint32_t repeat_max;   /* what *, + and {n,} mean; 0: they are refused */
+	const char *detector;  /* "pan", "email", ...: filter_detector_known */
 };
 
 struct filter_set; /* compiled rules: immutable, shared by threads */
 
-/* Compile; the order of rules does not matter, ids are distinct and without comma. ERR_INPUT names the rule
- * and what is wrong with it (regex position, unbounded width, empty match). */
+/* Compile; the order of rules does not matter, ids are distinct and without comma. ERR_INPUT names
+ * the rule and what is wrong with it (regex position, unbounded width, empty match). */
 int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,
-                     struct err *e) MUST_USE;
+		     struct err *e) MUST_USE;
 void filter_set_free(struct filter_set *s);
 /* Greatest number of source bytes that may be held at any time, over all rules. */
 size_t filter_set_width(const struct filter_set *s);
 bool filter_detector_known(const char *name);
 /* Check one regex alone: its greatest width in code points, or ERR_INPUT with the reason. */
-int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width, struct err *e) MUST_USE;
+int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width,
+		       struct err *e) MUST_USE;
 
-/* Versions that a bundle records: Unicode, confusables, PCRE2, and of these tables. Static storage. */
+/* Versions that a bundle records: Unicode, confusables, PCRE2, and of these tables. Static storage.
+ */
 const char *filter_tables_version(void);
 
 /* A decided span of the source text. rules: the ids that cover it, sorted, joined by ','. */
 struct filter_finding {
-	uint64_t start, end;        /* raw bytes of the source */
+	uint64_t start, end; /* raw bytes of the source */
 	enum filter_action action;
 	const char *rules;
-	const char *detector;       /* of the strongest rule, or "" */
-	uint32_t replacement_len;   /* bytes emitted in its place */
+	const char *detector;     /* of the strongest rule, or "" */
+	uint32_t replacement_len; /* bytes emitted in its place */
 };
 
 enum filter_end { FILTER_OPEN, FILTER_COMPLETE, FILTER_BLOCKED, FILTER_LIMIT, FILTER_ABORTED };
 
-/* The truthful scan record of one stream. Ranges are of the source, in bytes, half-open. After a block,
- * seen and scanned end where the blocking span ends: how much more had arrived depends on the cuts, and
- * nobody looked at it. Ill-formed bytes go out as U+FFFD, one for each maximal subpart, in shadow too:
- * output is always UTF-8. */
+/* The truthful scan record of one stream. Ranges are of the source, in bytes, half-open. After a
+ * block, seen and scanned end where the blocking span ends: how much more had arrived depends on
+ * the cuts, and nobody looked at it. Ill-formed bytes go out as U+FFFD, one for each maximal
+ * subpart, in shadow too: output is always UTF-8. */
 struct filter_record {
-	uint64_t seen;              /* bytes received */
+	uint64_t seen; /* bytes received */
 	struct digest seen_digest;
-	uint64_t scanned;           /* [0, scanned) passed through all views and rules */
-	uint64_t released;          /* [0, released) was decided: emitted or withheld */
-	uint64_t emitted_bytes;     /* handed out, replacements included */
+	uint64_t scanned;       /* [0, scanned) passed through all views and rules */
+	uint64_t released;      /* [0, released) was decided: emitted or withheld */
+	uint64_t emitted_bytes; /* handed out, replacements included */
 	struct digest emitted_digest;
-	uint64_t ill_formed;        /* bytes that became U+FFFD */
+	uint64_t ill_formed; /* bytes that became U+FFFD */
 	size_t hold_bound;
 	enum filter_end end;
-	uint64_t end_offset;        /* where a block began */
+	uint64_t end_offset;                  /* where a block began */
 	const struct filter_finding *finding; /* sorted by start, disjoint */
 	size_t findings;
 	bool shadow; /* findings are what would have been done: every byte was emitted */
@@ -96,17 +99,19 @@ struct filter_stream; /* one text; not for several threads */
 
 /* shadow: record findings, change no byte. The set must outlive the stream. */
 int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow,
-                       struct err *e) MUST_USE;
-/* Take a piece; *out is what may go out now (possibly empty, borrowed until the next call). Returns an enum
- * filter_end: FILTER_OPEN, or FILTER_BLOCKED / FILTER_LIMIT after which nothing more comes out. */
+		       struct err *e) MUST_USE;
+/* Take a piece; *out is what may go out now (possibly empty, borrowed until the next call). Returns
+ * an enum filter_end: FILTER_OPEN, or FILTER_BLOCKED / FILTER_LIMIT after which nothing more comes
+ * out. */
 int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out,
-                       struct err *e) MUST_USE;
+		       struct err *e) MUST_USE;
 /* End of text: release what is held. FILTER_COMPLETE, FILTER_BLOCKED or FILTER_LIMIT. */
 int filter_stream_end(struct filter_stream *f, struct cleared *out, struct err *e) MUST_USE;
 /* The reader is gone: nothing more is released. */
 void filter_stream_abort(struct filter_stream *f);
-size_t filter_stream_held(const struct filter_stream *f);     /* source bytes held now */
-size_t filter_stream_held_max(const struct filter_stream *f); /* longest so far: depends on the cuts */
+size_t filter_stream_held(const struct filter_stream *f); /* source bytes held now */
+size_t filter_stream_held_max(
+	const struct filter_stream *f); /* longest so far: depends on the cuts */
 /* Valid until close; complete after end, block or abort. */
 const struct filter_record *filter_stream_record(struct filter_stream *f);
 void filter_stream_close(struct filter_stream *f);

@@ -1,7 +1,9 @@
-/* Sources beside the text as it stands: escapes, tag characters, variation-selector bytes, overrides.
+/* Sources beside the text as it stands: escapes, tag characters, variation-selector bytes,
+ * overrides.
  *
  *   &#DDD; &#xHHH; &name;   %XX   \uXXXX (pairs of surrogates too)   \u{H..}   \xXX
- * Bytes of %XX and \xXX are joined to UTF-8. One layer; an escape is at most ESCAPE_MAX code points long. */
+ * Bytes of %XX and \xXX are joined to UTF-8. One layer; an escape is at most ESCAPE_MAX code points
+ * long. */
 #include "base/text.h"
 #include "filters/stream.h"
 
@@ -22,7 +24,9 @@ static int digits(const struct escape *x, int *i, int most, int base, uint32_t *
 	*v = 0;
 	while (n < most && *i < x->n) {
 		char c = ascii(x, *i);
-		int d = c >= '0' && c <= '9' ? c - '0' : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10 : 99;
+		int d = c >= '0' && c <= '9'         ? c - '0'
+			: isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
+						     : 99;
 		if (d >= base)
 			break;
 		*v = *v * (uint32_t)base + (uint32_t)d;
@@ -106,16 +110,18 @@ static const struct {
 	const char *name;
 	uint32_t cp;
 } entity[] = {
-	{"amp", '&'},      {"lt", '<'},      {"gt", '>'},      {"quot", '"'},    {"apos", '\''},
-	{"nbsp", 0xA0},    {"shy", 0xAD},    {"ensp", 0x2002}, {"emsp", 0x2003}, {"thinsp", 0x2009},
-	{"zwnj", 0x200C},  {"zwj", 0x200D},  {"lrm", 0x200E},  {"rlm", 0x200F},  {"ndash", 0x2013},
-	{"mdash", 0x2014}, {"period", '.'},  {"comma", ','},   {"lowbar", '_'},  {"hyphen", 0x2010},
-	{"auml", 0xE4},    {"ouml", 0xF6},   {"uuml", 0xFC},   {"Auml", 0xC4},   {"Ouml", 0xD6},
-	{"Uuml", 0xDC},    {"szlig", 0xDF},  {"eacute", 0xE9}, {"egrave", 0xE8}, {"agrave", 0xE0},
-	{"aacute", 0xE1},  {"iacute", 0xED}, {"oacute", 0xF3}, {"uacute", 0xFA}, {"ntilde", 0xF1},
-	{"ccedil", 0xE7},  {"aring", 0xE5},  {"oslash", 0xF8}, {"zwsp", 0x200B}, {"Tab", '\t'},
-	{"NewLine", '\n'}, {"middot", 0xB7}, {"num", '#'},     {"sol", '/'},     {"colon", ':'},
-	{"commat", '@'},
+	{ "amp", '&' },      { "lt", '<' },        { "gt", '>' },       { "quot", '"' },
+	{ "apos", '\'' },    { "nbsp", 0xA0 },     { "shy", 0xAD },     { "ensp", 0x2002 },
+	{ "emsp", 0x2003 },  { "thinsp", 0x2009 }, { "zwnj", 0x200C },  { "zwj", 0x200D },
+	{ "lrm", 0x200E },   { "rlm", 0x200F },    { "ndash", 0x2013 }, { "mdash", 0x2014 },
+	{ "period", '.' },   { "comma", ',' },     { "lowbar", '_' },   { "hyphen", 0x2010 },
+	{ "auml", 0xE4 },    { "ouml", 0xF6 },     { "uuml", 0xFC },    { "Auml", 0xC4 },
+	{ "Ouml", 0xD6 },    { "Uuml", 0xDC },     { "szlig", 0xDF },   { "eacute", 0xE9 },
+	{ "egrave", 0xE8 },  { "agrave", 0xE0 },   { "aacute", 0xE1 },  { "iacute", 0xED },
+	{ "oacute", 0xF3 },  { "uacute", 0xFA },   { "ntilde", 0xF1 },  { "ccedil", 0xE7 },
+	{ "aring", 0xE5 },   { "oslash", 0xF8 },   { "zwsp", 0x200B },  { "Tab", '\t' },
+	{ "NewLine", '\n' }, { "middot", 0xB7 },   { "num", '#' },      { "sol", '/' },
+	{ "colon", ':' },    { "commat", '@' },
 };
 
 static bool entity_begins(const char *name)
@@ -202,10 +208,7 @@ void escape_put(struct filter_stream *f, const struct place *p)
 	escape_drain(f, false);
 }
 
-void escape_finish(struct filter_stream *f)
-{
-	escape_drain(f, true);
-}
+void escape_finish(struct filter_stream *f) { escape_drain(f, true); }
 
 /* ---- tag characters and selectors */
 
@@ -230,7 +233,7 @@ static void selector_put(struct filter_stream *f, const struct place *p, int byt
 	if (r < 0)
 		source_reset(f, SOURCE_HIDDEN);
 	else
-		source_put(f, SOURCE_HIDDEN, &(struct place){cp, h->start, p->end});
+		source_put(f, SOURCE_HIDDEN, &(struct place){ cp, h->start, p->end });
 }
 
 /* An override holds its own start until its first character: the span of a match covers it. */
@@ -264,7 +267,7 @@ void hidden_put(struct filter_stream *f, const struct place *p)
 	}
 	f->hidden.n = 0;
 	if (p->cp >= 0xE0020 && p->cp <= 0xE007E)
-		source_put(f, SOURCE_HIDDEN, &(struct place){p->cp - 0xE0000, p->start, p->end});
+		source_put(f, SOURCE_HIDDEN, &(struct place){ p->cp - 0xE0000, p->start, p->end });
 	else if (p->cp != 0xE0001 && p->cp != 0xE007F)
 		source_reset(f, SOURCE_HIDDEN);
 }

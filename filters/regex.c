@@ -34,9 +34,9 @@ static int compile(struct regex *out, const char *pattern, size_t len, struct er
 	int code;
 	PCRE2_SIZE at;
 	out->code = pcre2_compile((PCRE2_SPTR)pattern, len,
-	                          PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_MULTILINE |
-	                              PCRE2_NO_AUTO_CAPTURE,
-	                          &code, &at, c);
+				  PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
+					  PCRE2_MULTILINE | PCRE2_NO_AUTO_CAPTURE,
+				  &code, &at, c);
 	pcre2_compile_context_free(c);
 	if (!out->code) {
 		char text[200];
@@ -61,9 +61,10 @@ static void facts(struct regex *r)
 		memcpy(r->first, map, sizeof r->first);
 		r->first_known = true;
 	} else if (type == 1 && unit < 0x80) {
-		/* A caseless first unit is not told apart: both cases, and the two letters that fold to ASCII. */
-		static const uint8_t folded[] = {0xC5, 0xE2}; /* U+017F, U+212A */
-		uint8_t both[4] = {(uint8_t)unit, (uint8_t)(unit ^ 0x20), folded[0], folded[1]};
+		/* A caseless first unit is not told apart: both cases, and the two letters that
+		 * fold to ASCII. */
+		static const uint8_t folded[] = { 0xC5, 0xE2 }; /* U+017F, U+212A */
+		uint8_t both[4] = { (uint8_t)unit, (uint8_t)(unit ^ 0x20), folded[0], folded[1] };
 		for (int i = 0; i < 4; i++)
 			r->first[both[i] / 8] |= (uint8_t)(1u << (both[i] % 8));
 		r->first_known = true;
@@ -73,22 +74,24 @@ static void facts(struct regex *r)
 /* ---- worst cases: the pattern's own characters, repeated */
 
 static int tried_once(const struct regex *r, const char *subject, size_t len, pcre2_match_data *m,
-                      pcre2_match_context *c, struct err *e)
+		      pcre2_match_context *c, struct err *e)
 {
 	for (int partial = 0; partial < 2; partial++) {
-		uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (partial ? PCRE2_PARTIAL_HARD : 0);
+		uint32_t how =
+			PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (partial ? PCRE2_PARTIAL_HARD : 0);
 		int n = pcre2_match(r->code, (PCRE2_SPTR)subject, len, 0, how, m, c);
 		if (n < 0 && n != PCRE2_ERROR_NOMATCH && n != PCRE2_ERROR_PARTIAL)
-			return err_set(e, ERR_INPUT,
-			               "regex: on %zu bytes made of its own characters it reaches a tenth "
-			               "of the work limit (error %d)",
-			               len, n);
+			return err_set(
+				e, ERR_INPUT,
+				"regex: on %zu bytes made of its own characters it reaches a tenth "
+				"of the work limit (error %d)",
+				len, n);
 	}
 	return 0;
 }
 
 static int tried_with(const struct regex *r, const char *unit, size_t n, pcre2_match_data *m,
-                      pcre2_match_context *c, struct err *e)
+		      pcre2_match_context *c, struct err *e)
 {
 	char s[TRY_BYTES + 8];
 	size_t len = 0;
@@ -102,9 +105,10 @@ static int tried_with(const struct regex *r, const char *unit, size_t n, pcre2_m
 }
 
 static int tried_all(const struct regex *r, const char *pattern, pcre2_match_data *m,
-                     pcre2_match_context *c, struct err *e)
+		     pcre2_match_context *c, struct err *e)
 {
-	static const char *const always[] = {"a", "A", "0", " ", "-", ".", "aA0", "a ", "0 ", "a.", "\n"};
+	static const char *const always[] = { "a",   "A",  "0",  " ",  "-", ".",
+					      "aA0", "a ", "0 ", "a.", "\n" };
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		TRY(tried_with(r, always[i], strlen(always[i]), m, c, e));
 	char word[64];
@@ -133,10 +137,11 @@ static int try_worst(const struct regex *r, const char *pattern, struct err *e)
 	return rc;
 }
 
-int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried, struct err *e)
+int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
+		  struct err *e)
 {
-	struct buf finite = {0};
-	*out = (struct regex){0};
+	struct buf finite = { 0 };
+	*out = (struct regex){ 0 };
 	int r = regex_measure(pattern, repeat_max, &out->width, &finite, e);
 	if (r == 0)
 		r = compile(out, finite.bytes, finite.len, e);

@@ -17,19 +17,21 @@
 
 struct regex {
 	pcre2_code *code;
-	uint32_t width;      /* most code points a try inspects from its start */
-	uint32_t behind;     /* code points inspected before the start */
-	bool first_known;    /* a match must begin with one of these bytes */
-	uint8_t first[32];   /* bitmap */
+	uint32_t width;    /* most code points a try inspects from its start */
+	uint32_t behind;   /* code points inspected before the start */
+	bool first_known;  /* a match must begin with one of these bytes */
+	uint8_t first[32]; /* bitmap */
 };
 
-/* Parse: greatest width, and the pattern with *, + and {n,} made finite (appended to finite; may be NULL). */
+/* Parse: greatest width, and the pattern with *, + and {n,} made finite (appended to finite; may be
+ * NULL). */
 int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, struct buf *finite,
-                  struct err *e) MUST_USE;
+		  struct err *e) MUST_USE;
 
-/* Compile for streaming; tried: run the worst cases made from the pattern's own characters first. */
+/* Compile for streaming; tried: run the worst cases made from the pattern's own characters first.
+ */
 int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
-                  struct err *e) MUST_USE;
+		  struct err *e) MUST_USE;
 void regex_free(struct regex *r);
 
 /* A match context with the limits of this room, or NULL. */

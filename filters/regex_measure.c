@@ -2,10 +2,10 @@
  *   alternatives := sequence { "|" sequence }
  *   sequence     := { atom [ quantifier ] }
  *   atom         := character | "." | "^" | "$" | class | escape | group
- *   group        := "(" [ "?:" | "?" flags [":"] | "?=" | "?!" | "?<=" | "?<!" | "?<name>" | "?P<name>" ]
- * alternatives ")" quantifier   := ( "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" ) [ "?" | "+" ] Refused:
- * back-references, recursion, conditionals, verbs, callouts, \A \G \K \C \R \X \Z \Q \E, other inline
- * options. */
+ *   group        := "(" [ "?:" | "?" flags [":"] | "?=" | "?!" | "?<=" | "?<!" | "?<name>" |
+ * "?P<name>" ] alternatives ")" quantifier   := ( "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" ) [
+ * "?" | "+" ] Refused: back-references, recursion, conditionals, verbs, callouts, \A \G \K \C \R \X
+ * \Z \Q \E, other inline options. */
 #include "filters/regex.h"
 
 #include <ctype.h>
@@ -26,7 +26,7 @@ struct group {
 	enum group_kind kind;
 	bool extended, any; /* (?x); an alternative is complete */
 	struct span done, here;
-	struct span atom;   /* last atom: not yet joined to here, for a quantifier may follow */
+	struct span atom; /* last atom: not yet joined to here, for a quantifier may follow */
 	bool atom_open;
 };
 
@@ -45,36 +45,30 @@ static int refuse(struct parser *p, size_t at, const char *what)
 	return err_set(p->e, ERR_INPUT, "regex, character %zu: %s", at + 1, what);
 }
 
-static uint32_t cap(uint64_t v)
-{
-	return v > WIDTH_CAP ? WIDTH_CAP : (uint32_t)v;
-}
+static uint32_t cap(uint64_t v) { return v > WIDTH_CAP ? WIDTH_CAP : (uint32_t)v; }
 
 static struct span join(struct span a, struct span b)
 {
 	uint32_t reach = cap((uint64_t)a.max + b.reach);
-	return (struct span){cap((uint64_t)a.min + b.min), cap((uint64_t)a.max + b.max),
-	                     reach > a.reach ? reach : a.reach};
+	return (struct span){ cap((uint64_t)a.min + b.min), cap((uint64_t)a.max + b.max),
+			      reach > a.reach ? reach : a.reach };
 }
 
 static struct span either(struct span a, struct span b)
 {
-	return (struct span){a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max,
-	                     a.reach > b.reach ? a.reach : b.reach};
+	return (struct span){ a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max,
+			      a.reach > b.reach ? a.reach : b.reach };
 }
 
 static struct span repeat(struct span a, uint32_t min, uint32_t max)
 {
 	if (max == 0)
-		return (struct span){0, 0, 0};
-	return (struct span){cap((uint64_t)a.min * min), cap((uint64_t)a.max * max),
-	                     cap((uint64_t)a.max * (max - 1) + a.reach)};
+		return (struct span){ 0, 0, 0 };
+	return (struct span){ cap((uint64_t)a.min * min), cap((uint64_t)a.max * max),
+			      cap((uint64_t)a.max * (max - 1) + a.reach) };
 }
 
-static struct group *top(struct parser *p)
-{
-	return &p->group[p->depth];
-}
+static struct group *top(struct parser *p) { return &p->group[p->depth]; }
 
 static void settle(struct group *g)
 {
@@ -95,7 +89,7 @@ static void end_alternative(struct group *g)
 	settle(g);
 	g->done = g->any ? either(g->done, g->here) : g->here;
 	g->any = true;
-	g->here = (struct span){0, 0, 0};
+	g->here = (struct span){ 0, 0, 0 };
 }
 
 static void copy(struct parser *p, size_t from, size_t to)
@@ -171,7 +165,7 @@ static int quantifier(struct parser *p)
 
 /* ---- atoms */
 
-static const struct span one = {1, 1, 1}, edge = {0, 0, 1};
+static const struct span one = { 1, 1, 1 }, edge = { 0, 0, 1 };
 
 static int escape(struct parser *p, bool in_class)
 {
@@ -180,9 +174,11 @@ static int escape(struct parser *p, bool in_class)
 	if (c == 0)
 		return refuse(p, start, "a backslash ends the regex");
 	p->at += 2;
-	if (isalnum((unsigned char)c) && !strchr(in_class ? "dDwWsShHvVntrfeaxpPb" : "dDwWsShHvVntrfeaxpPbBz", c))
-		return refuse(p, start, isdigit((unsigned char)c) ? "back-references are refused" :
-		                                                   "this escape is refused");
+	if (isalnum((unsigned char)c) &&
+	    !strchr(in_class ? "dDwWsShHvVntrfeaxpPb" : "dDwWsShHvVntrfeaxpPbBz", c))
+		return refuse(p, start,
+			      isdigit((unsigned char)c) ? "back-references are refused"
+							: "this escape is refused");
 	if ((c == 'x' || c == 'p' || c == 'P') && p->s[p->at] == '{') {
 		const char *close = strchr(p->s + p->at, '}');
 		if (!close)
@@ -246,7 +242,8 @@ static int flags(struct parser *p, bool *extended, bool *closed)
 			p->at++;
 			return 0;
 		} else if (c == 0 || !strchr("ims", c)) {
-			return refuse(p, p->at, "only the inline options i, m, s and x are accepted");
+			return refuse(p, p->at,
+				      "only the inline options i, m, s and x are accepted");
 		}
 	}
 }
@@ -310,7 +307,7 @@ static int group_open(struct parser *p)
 	if (p->depth + 1 >= GROUPS_MAX)
 		return refuse(p, start, "too many nested groups");
 	settle(top(p));
-	p->group[++p->depth] = (struct group){.kind = kind, .extended = extended};
+	p->group[++p->depth] = (struct group){ .kind = kind, .extended = extended };
 	return 0;
 }
 
@@ -322,9 +319,9 @@ static int group_close(struct parser *p)
 	end_alternative(g);
 	struct span a = g->done;
 	if (g->kind == GROUP_AHEAD)
-		a = (struct span){0, 0, a.reach};
+		a = (struct span){ 0, 0, a.reach };
 	if (g->kind == GROUP_BEHIND)
-		a = (struct span){0, 0, a.reach > a.max ? a.reach - a.max : 0};
+		a = (struct span){ 0, 0, a.reach > a.max ? a.reach - a.max : 0 };
 	p->depth--;
 	copy(p, p->at, p->at + 1);
 	p->at++;
@@ -341,7 +338,7 @@ static int plain(struct parser *p)
 	while (c >= 0x80 && ((unsigned char)p->s[p->at] & 0xC0) == 0x80)
 		p->at++;
 	copy(p, start, p->at);
-	atom(p, c == '^' ? (struct span){0, 0, 0} : c == '$' ? edge : one);
+	atom(p, c == '^' ? (struct span){ 0, 0, 0 } : c == '$' ? edge : one);
 	return 0;
 }
 
@@ -388,9 +385,9 @@ static int step(struct parser *p)
 }
 
 int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, struct buf *finite,
-                  struct err *e)
+		  struct err *e)
 {
-	struct parser p = {.s = pattern, .repeat_max = repeat_max, .finite = finite, .e = e};
+	struct parser p = { .s = pattern, .repeat_max = repeat_max, .finite = finite, .e = e };
 	while (p.s[p.at])
 		if (!skipped(&p))
 			TRY(step(&p));
@@ -402,8 +399,9 @@ int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, str
 		return err_set(e, ERR_INPUT, "regex: it matches the empty text");
 	uint32_t most = all.reach > all.max ? all.reach : all.max;
 	if (most > REGEX_WIDTH_MAX)
-		return err_set(e, ERR_INPUT, "regex: it may inspect %u code points, %u are accepted", most,
-		               REGEX_WIDTH_MAX);
+		return err_set(e, ERR_INPUT,
+			       "regex: it may inspect %u code points, %u are accepted", most,
+			       REGEX_WIDTH_MAX);
 	*width = most;
 	return finite ? buf_done(finite, e) : 0;
 }

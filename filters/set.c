@@ -1,5 +1,5 @@
-/* Building a set: rules in order of their ids, so that no result depends on the order in which they were
- * written. */
+/* Building a set: rules in order of their ids, so that no result depends on the order in which they
+ * were written. */
 #include "filters/set.h"
 
 #include "base/limits.h"
@@ -9,13 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const action_name[] = {"flag",   "notice", "replace", "mask",
-                                          "redact", "queue",  "stop",    "block"};
+static const char *const action_name[] = { "flag",   "notice", "replace", "mask",
+					   "redact", "queue",  "stop",    "block" };
 
-const char *filter_action_name(enum filter_action a)
-{
-	return action_name[a];
-}
+const char *filter_action_name(enum filter_action a) { return action_name[a]; }
 
 int filter_action_parse(const char *name, enum filter_action *out)
 {
@@ -27,10 +24,7 @@ int filter_action_parse(const char *name, enum filter_action *out)
 	return ERR_INPUT;
 }
 
-size_t filter_set_width(const struct filter_set *s)
-{
-	return s->width;
-}
+size_t filter_set_width(const struct filter_set *s) { return s->width; }
 
 void filter_set_free(struct filter_set *s)
 {
@@ -50,22 +44,23 @@ void filter_set_free(struct filter_set *s)
 
 /* ---- rules */
 
-static int nomem(struct err *e)
-{
-	return err_set(e, ERR_NOMEM, "out of memory for the rules");
-}
+static int nomem(struct err *e) { return err_set(e, ERR_NOMEM, "out of memory for the rules"); }
 
 static int rule_check(const struct filter_rule *r, struct err *e)
 {
 	if (!r->id || !*r->id || strpbrk(r->id, ",\n"))
 		return err_set(e, ERR_INPUT, "a rule's id is text without comma and newline");
 	if ((r->literal_count > 0) + (r->regex != NULL) + (r->detector != NULL) != 1)
-		return err_set(e, ERR_INPUT, "rule %s: exactly one of literals, regex and detector is needed", r->id);
+		return err_set(e, ERR_INPUT,
+			       "rule %s: exactly one of literals, regex and detector is needed",
+			       r->id);
 	if (r->action == FILTER_NOTICE || r->action == FILTER_QUEUE || r->action == FILTER_STOP)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: action %s (rule %s)",
-		               filter_action_name(r->action), r->id);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: action %s (rule %s)",
+			       filter_action_name(r->action), r->id);
 	if (r->detector && !filter_detector_known(r->detector))
-		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id, r->detector);
+		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id,
+			       r->detector);
 	if (r->gap_max > GAP_MAX)
 		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
 	if (r->replacement && !text_utf8_valid(r->replacement, strlen(r->replacement)))
@@ -75,11 +70,12 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 
 static int by_id(const void *a, const void *b)
 {
-	return strcmp((*(const struct filter_rule *const *)a)->id, (*(const struct filter_rule *const *)b)->id);
+	return strcmp((*(const struct filter_rule *const *)a)->id,
+		      (*(const struct filter_rule *const *)b)->id);
 }
 
-static int rules_sort(const struct filter_rule **sorted, const struct filter_rule *rule, size_t count,
-                      struct err *e)
+static int rules_sort(const struct filter_rule **sorted, const struct filter_rule *rule,
+		      size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
 		TRY(rule_check(&rule[i], e));
@@ -92,14 +88,16 @@ static int rules_sort(const struct filter_rule **sorted, const struct filter_rul
 	return 0;
 }
 
-static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_rule *from, struct err *e)
+static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_rule *from,
+		     struct err *e)
 {
 	const char *text = from->replacement ? from->replacement : "[redacted]";
 	to->action = from->action;
 	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
 	to->replacement = arena_copy(&s->arena, text, strlen(text));
 	to->replacement_len = (uint32_t)strlen(text);
-	to->detector = from->detector ? arena_copy(&s->arena, from->detector, strlen(from->detector)) : "";
+	to->detector =
+		from->detector ? arena_copy(&s->arena, from->detector, strlen(from->detector)) : "";
 	return to->id && to->replacement && to->detector ? 0 : nomem(e);
 }
 
@@ -111,8 +109,8 @@ static void widen(struct filter_set *s, size_t bytes)
 
 /* ---- regexes and detectors */
 
-static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_max, const struct detector *d,
-                     uint32_t rule, struct err *e)
+static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_max,
+		     const struct detector *d, uint32_t rule, struct err *e)
 {
 	struct probe *p = &s->probe[s->probes];
 	int r = regex_compile(&p->regex, regex, repeat_max, d == NULL, e);
@@ -159,12 +157,13 @@ struct folded {
 	size_t count;
 };
 
-static int fold_literal(struct filter_set *s, enum view v, const char *text, struct automaton_literal *out,
-                        struct err *e)
+static int fold_literal(struct filter_set *s, enum view v, const char *text,
+			struct automaton_literal *out, struct err *e)
 {
 	size_t len = strlen(text);
-	uint32_t *cp = arena_array(&s->scratch, len * 18 + 1,
-	                           sizeof *cp); /* a code point of 3 bytes gives 18 at most, in NFKC */
+	uint32_t *cp =
+		arena_array(&s->scratch, len * 18 + 1,
+			    sizeof *cp); /* a code point of 3 bytes gives 18 at most, in NFKC */
 	if (!cp)
 		return nomem(e);
 	out->n = 0;
@@ -193,7 +192,7 @@ static bool in_group(const struct group *g, const struct filter_rule *r)
 
 /* All literals of a group in one view, with their greatest number of characters. */
 static int fold_group(struct filter_set *s, const struct group *g, const struct filter_rule **rule,
-                      enum view v, struct folded *out, struct err *e)
+		      enum view v, struct folded *out, struct err *e)
 {
 	size_t total = 0;
 	for (size_t i = 0; i < s->rules; i++)
@@ -226,7 +225,8 @@ static size_t bytes_per_char(const struct group *g)
 	return (size_t)ESCAPE_MAX * (1 + VIEW_NOISE_MAX + g->gap_max);
 }
 
-static int group_build(struct filter_set *s, struct group *g, const struct filter_rule **rule, struct err *e)
+static int group_build(struct filter_set *s, struct group *g, const struct filter_rule **rule,
+		       struct err *e)
 {
 	bool strict = g->fold == FILTER_FOLD_STRICT;
 	struct folded f;
@@ -283,7 +283,8 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 	return groups_build(s, sorted, e);
 }
 
-int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count, struct err *e)
+int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,
+		     struct err *e)
 {
 	*out = NULL;
 	struct filter_set *s = calloc(1, sizeof *s);

@@ -37,14 +37,14 @@ struct group {
 
 struct filter_set {
 	struct arena arena, scratch; /* scratch: only while it is built */
-	struct rule *rule; /* sorted by id */
+	struct rule *rule;           /* sorted by id */
 	size_t rules;
 	struct probe *probe;
 	size_t probes;
 	struct group *group;
 	size_t groups;
-	size_t width;        /* bytes */
-	uint32_t behind;     /* code points that a window keeps before the earliest cursor */
+	size_t width;    /* bytes */
+	uint32_t behind; /* code points that a window keeps before the earliest cursor */
 	bool raw, plain, strict;
 };
 

@@ -23,7 +23,8 @@ static int open_all(struct filter_stream *f, struct err *e)
 	return 0;
 }
 
-int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow, struct err *e)
+int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow,
+		       struct err *e)
 {
 	*out = NULL;
 	struct filter_stream *f = calloc(1, sizeof *f);
@@ -68,10 +69,7 @@ size_t filter_stream_held(const struct filter_stream *f)
 	return f->record.end == FILTER_OPEN ? f->raw.len : 0;
 }
 
-size_t filter_stream_held_max(const struct filter_stream *f)
-{
-	return f->held_max;
-}
+size_t filter_stream_held_max(const struct filter_stream *f) { return f->held_max; }
 
 /* ---- a step */
 
@@ -79,7 +77,7 @@ size_t filter_stream_held_max(const struct filter_stream *f)
 static void feed_text(struct filter_stream *f, bool final)
 {
 	while (f->fed < f->raw.len) {
-		struct place p = {.start = f->base + f->fed};
+		struct place p = { .start = f->base + f->fed };
 		int n = text_utf8_decode(f->raw.bytes + f->fed, f->raw.len - f->fed, &p.cp);
 		if (n == 0 && !final)
 			return;
@@ -120,8 +118,8 @@ static void finish(struct filter_stream *f, enum filter_end end)
 	f->record.emitted_digest = sha256_take(f->emitted_hash);
 }
 
-/* A block decides on the text up to the end of its span; what came after is not part of the record, for how
- * much that is depends on the cuts. */
+/* A block decides on the text up to the end of its span; what came after is not part of the record,
+ * for how much that is depends on the cuts. */
 static void finish_block(struct filter_stream *f)
 {
 	uint64_t end = f->found[f->founds - 1].pub.end;
@@ -169,11 +167,11 @@ static void give(struct filter_stream *f, uint64_t begin, struct cleared *out)
 {
 	if (f->record.end == FILTER_OPEN && f->raw.len > f->held_max)
 		f->held_max = f->raw.len;
-	*out = (struct cleared){f->out.bytes ? f->out.bytes : "", f->out.len, begin, f->base};
+	*out = (struct cleared){ f->out.bytes ? f->out.bytes : "", f->out.len, begin, f->base };
 }
 
 int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out,
-                       struct err *e)
+		       struct err *e)
 {
 	uint64_t begin = f->base;
 	(void)e;

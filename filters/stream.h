@@ -1,9 +1,9 @@
 /* One stream at work. Private to the room.
  *
- * Bytes enter a window [base, ...) of raw text. Every complete code point goes to the views: text windows
- * for regexes, feeds for the literal automata. What a view may still match holds the window; the rest is
- * released in order, and by then every match that touches it is known. So each byte's fate is a function of
- * the text alone. */
+ * Bytes enter a window [base, ...) of raw text. Every complete code point goes to the views: text
+ * windows for regexes, feeds for the literal automata. What a view may still match holds the
+ * window; the rest is released in order, and by then every match that touches it is known. So each
+ * byte's fate is a function of the text alone. */
 #ifndef FILTERS_STREAM_H
 #define FILTERS_STREAM_H
 
@@ -53,7 +53,7 @@ struct window {
 	struct buf text;
 	uint64_t *start, *end; /* [room] by byte of text */
 	size_t room;
-	uint64_t base;         /* view offset of text.bytes[0] */
+	uint64_t base; /* view offset of text.bytes[0] */
 	uint32_t noise;
 };
 
@@ -77,9 +77,9 @@ struct filter_stream {
 	const struct filter_set *set;
 	bool shadow;
 	struct buf raw, out;
-	uint64_t base;     /* raw offset of raw.bytes[0] */
-	size_t fed;        /* bytes of raw that the views have seen */
-	uint64_t ill_end;  /* raw offset behind the last ill-formed byte */
+	uint64_t base;    /* raw offset of raw.bytes[0] */
+	size_t fed;       /* bytes of raw that the views have seen */
+	uint64_t ill_end; /* raw offset behind the last ill-formed byte */
 	size_t held_max;
 
 	struct window plain, rawtext;
@@ -121,7 +121,8 @@ void hidden_put(struct filter_stream *f, const struct place *p);
 
 /* window.c */
 void windows_put(struct filter_stream *f, const struct place *p);
-int windows_scan(struct filter_stream *f, bool final) MUST_USE; /* 0, or ERR_UNAVAILABLE: a work limit */
+int windows_scan(struct filter_stream *f,
+		 bool final) MUST_USE; /* 0, or ERR_UNAVAILABLE: a work limit */
 uint64_t windows_hold(const struct filter_stream *f);
 void windows_close(struct filter_stream *f);
 

@@ -20,8 +20,8 @@ static void make(void)
 	for (char *c = pcre; *c; c++)
 		if (*c == ' ')
 			*c = 0;
-	snprintf(version, sizeof version, "unicode-%s confusables-%s pcre2-%s tables-%s", utf8proc_unicode_version(),
-	         confusables_version, pcre, TABLES);
+	snprintf(version, sizeof version, "unicode-%s confusables-%s pcre2-%s tables-%s",
+		 utf8proc_unicode_version(), confusables_version, pcre, TABLES);
 }
 
 const char *filter_tables_version(void)

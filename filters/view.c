@@ -14,15 +14,17 @@ struct range {
 };
 
 static const struct range ignorable[] = {
-	{0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F},
-	{0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F}, {0x2800, 0x2800}, {0x3164, 0x3164}, {0xFE00, 0xFE0F},
-	{0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
-	{0xE0000, 0xE0FFF},
+	{ 0x00AD, 0x00AD },   { 0x034F, 0x034F },   { 0x061C, 0x061C }, { 0x115F, 0x1160 },
+	{ 0x17B4, 0x17B5 },   { 0x180B, 0x180F },   { 0x200B, 0x200F }, { 0x202A, 0x202E },
+	{ 0x2060, 0x206F },   { 0x2800, 0x2800 },   { 0x3164, 0x3164 }, { 0xFE00, 0xFE0F },
+	{ 0xFEFF, 0xFEFF },   { 0xFFA0, 0xFFA0 },   { 0xFFF0, 0xFFF8 }, { 0x1BCA0, 0x1BCA3 },
+	{ 0x1D173, 0x1D17A }, { 0xE0000, 0xE0FFF },
 };
 
 /* Latin's marks only: vowel signs and voicing marks of other scripts tell words apart. */
 static const struct range stripped[] = {
-	{0x0300, 0x036F}, {0x0483, 0x0489}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x20D0, 0x20FF}, {0xFE20, 0xFE2F},
+	{ 0x0300, 0x036F }, { 0x0483, 0x0489 }, { 0x1AB0, 0x1AFF },
+	{ 0x1DC0, 0x1DFF }, { 0x20D0, 0x20FF }, { 0xFE20, 0xFE2F },
 };
 
 static bool within(const struct range *r, size_t n, uint32_t cp)
@@ -43,10 +45,7 @@ bool view_mark(uint32_t cp)
 	return cp >= 0x300 && within(stripped, sizeof stripped / sizeof *stripped, cp);
 }
 
-bool view_noise(uint32_t cp)
-{
-	return view_ignorable(cp) || view_mark(cp);
-}
+bool view_noise(uint32_t cp) { return view_ignorable(cp) || view_mark(cp); }
 
 bool view_swallowed(uint32_t cp)
 {
@@ -83,7 +82,8 @@ static pthread_once_t confusables_once = PTHREAD_ONCE_INIT;
 
 static uint32_t take(const char **s)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint32_t v = 0;
 	for (unsigned shift = 0;; shift += 5) {
 		const char *p = strchr(alphabet, *(*s)++);
@@ -108,7 +108,7 @@ static void confusables_decode(void)
 			source += take(&s);
 			check(n < confusables_count);
 			struct confusable *c = &confusable[n++];
-			*c = (struct confusable){source, (uint32_t)targets, take(&s)};
+			*c = (struct confusable){ source, (uint32_t)targets, take(&s) };
 			check(targets + c->count <= most);
 			for (uint32_t i = 0; i < c->count; i++)
 				target[targets++] = take(&s);
@@ -212,7 +212,7 @@ static void plain(uint32_t cp, struct fold *f)
 	utf8proc_int32_t buffer[64];
 	int last = 0;
 	utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, buffer, 64,
-	                                             UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &last);
+						     UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &last);
 	check(n >= 0 && n <= 64);
 	n = utf8proc_normalize_utf32(buffer, n, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
 	check(n >= 0);

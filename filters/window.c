@@ -1,6 +1,6 @@
-/* Regexes and detectors on the text of a view, stepped with PARTIAL_HARD: a full match is reported only if
- * the matcher never touched the end, so no later text can change it; a partial one says where the earliest
- * open try began. */
+/* Regexes and detectors on the text of a view, stepped with PARTIAL_HARD: a full match is reported
+ * only if the matcher never touched the end, so no later text can change it; a partial one says
+ * where the earliest open try began. */
 #include "base/check.h"
 #include "base/text.h"
 #include "filters/stream.h"
@@ -28,7 +28,8 @@ static bool room(struct window *w, size_t more)
 	return true;
 }
 
-static void window_put(struct filter_stream *f, struct window *w, uint32_t cp, const struct place *p)
+static void window_put(struct filter_stream *f, struct window *w, uint32_t cp,
+		       const struct place *p)
 {
 	char u[4];
 	size_t n = (size_t)text_utf8_encode(cp, u);
@@ -57,16 +58,14 @@ void windows_put(struct filter_stream *f, const struct place *p)
 	if (fold.n) {
 		f->plain.noise = 0;
 	} else if (++f->plain.noise > VIEW_NOISE_MAX) {
-		/* Too much of nothing: it counts as a character, else a match could be held for ever. */
+		/* Too much of nothing: it counts as a character, else a match could be held for
+		 * ever. */
 		f->plain.noise = 0;
 		window_put(f, &f->plain, 0xFFFD, p);
 	}
 }
 
-static uint64_t window_end(const struct window *w)
-{
-	return w->base + w->text.len;
-}
+static uint64_t window_end(const struct window *w) { return w->base + w->text.len; }
 
 static const struct window *window_of(const struct filter_stream *f, const struct probe *p)
 {
@@ -94,16 +93,22 @@ static uint64_t next_char(const struct window *w, uint64_t at)
 	return w->base + i;
 }
 
-static uint64_t full(struct filter_stream *f, const struct window *w, const struct probe *p, size_t s,
-                     size_t e)
+static uint64_t full(struct filter_stream *f, const struct window *w, const struct probe *p,
+		     size_t s, size_t e)
 {
-	struct detect_hit h = {
-		.text = w->text.bytes, .len = w->text.len, .start = s, .end = e, .head = s, .tail = e};
+	struct detect_hit h = { .text = w->text.bytes,
+				.len = w->text.len,
+				.start = s,
+				.end = e,
+				.head = s,
+				.tail = e };
 	enum detect_verdict v = p->detector ? detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES) {
-		struct match m = {.start = w->start[s], .end = w->end[h.end - 1], .rule = p->rule};
+		struct match m = { .start = w->start[s],
+				   .end = w->end[h.end - 1],
+				   .rule = p->rule };
 		m.head = h.head > s ? w->end[h.head - 1] : m.start;
 		m.tail = h.tail < h.end ? w->start[h.tail] : m.end;
 		match_add(f, &m);
@@ -111,11 +116,12 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 	return w->base + h.end;
 }
 
-static int probe_scan(struct filter_stream *f, const struct probe *p, struct probe_state *state, bool final)
+static int probe_scan(struct filter_stream *f, const struct probe *p, struct probe_state *state,
+		      bool final)
 {
 	const struct window *w = window_of(f, p);
 	uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (final ? 0 : PCRE2_PARTIAL_HARD) |
-	               (w->base ? PCRE2_NOTBOL : 0);
+		       (w->base ? PCRE2_NOTBOL : 0);
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(f->match_data);
 	state->live = NOWHERE;
 	for (;;) {
@@ -123,8 +129,8 @@ static int probe_scan(struct filter_stream *f, const struct probe *p, struct pro
 		if (state->cursor >= window_end(w))
 			return 0;
 		int r = pcre2_match(p->regex.code, (PCRE2_SPTR)w->text.bytes, w->text.len,
-		                    (size_t)(state->cursor - w->base), how, f->match_data,
-		                    f->match_context);
+				    (size_t)(state->cursor - w->base), how, f->match_data,
+				    f->match_context);
 		if (r == PCRE2_ERROR_NOMATCH) {
 			state->cursor = window_end(w);
 			return 0;
@@ -141,7 +147,8 @@ static int probe_scan(struct filter_stream *f, const struct probe *p, struct pro
 	}
 }
 
-/* Forget what no probe looks at any more, but keep `behind` characters before the earliest cursor. */
+/* Forget what no probe looks at any more, but keep `behind` characters before the earliest cursor.
+ */
 static void trim(struct filter_stream *f, struct window *w, bool raw)
 {
 	uint64_t keep = window_end(w);
@@ -187,7 +194,7 @@ uint64_t windows_hold(const struct filter_stream *f)
 
 void windows_close(struct filter_stream *f)
 {
-	struct window *w[] = {&f->plain, &f->rawtext};
+	struct window *w[] = { &f->plain, &f->rawtext };
 	for (int i = 0; i < 2; i++) {
 		buf_free(&w[i]->text);
 		free(w[i]->start);

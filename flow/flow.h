@@ -1,7 +1,5 @@
-/* Flow: the meeting place. Each use of the product is one page of code here: publish.c,
- * audit_fork.c, serve.c, replay.c, recover.c. Results that a person or a script reads are JSON
- * documents (new references, json_decref by the caller) with the fields of docs/formats.md; the
- * command line prints them as they are, or as text. */
+/* Flow: the meeting place. Each use of the product is one page of code here. Reports are JSON
+ * documents (new references) with the fields of docs/formats.md, section 11. */
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
@@ -13,18 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- the state folder
- * ------------------------------------------------------------------------------ */
+/* ---- the state folder ---- */
 
 struct flow; /* an open state folder: database, log, registry, trust */
 
 struct flow_options {
-	const char
-		*home; /* NULL: $HALLMARK_HOME, $XDG_DATA_HOME/hallmark, ~/.local/share/hallmark */
-	const struct env *env; /* borrowed */
-	bool read_only; /* look only: no lock, nothing created; ERR_NOTFOUND when there is no state
-			 */
-	bool quiet;     /* no progress bars */
+	const char *home;       /* NULL: $HALLMARK_HOME, else as docs/formats.md says */
+	const struct env *env;  /* borrowed */
+	bool read_only;         /* no lock, nothing created; ERR_NOTFOUND: no state */
+	bool quiet;             /* no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), and completes or undoes
@@ -32,8 +27,7 @@ struct flow_options {
 int flow_open(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 void flow_close(struct flow *f);
 
-/* ---- keys
- * ------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *e) MUST_USE;
 int flow_key_list(struct flow *f, json_t **report, struct err *e) MUST_USE;
@@ -43,8 +37,7 @@ int flow_key_export(struct flow *f, const char *name, const char *form, struct b
 /* Trust another publisher's key document (into HOME/trust.toml). */
 int flow_key_import(struct flow *f, const char *path, json_t **report, struct err *e) MUST_USE;
 
-/* ---- releases
- * ---------------------------------------------------------------------------------------- */
+/* ---- releases ---- */
 
 struct flow_publish {
 	const char *dir;     /* checkpoint folder */
@@ -63,14 +56,12 @@ int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
 		 struct err *e) MUST_USE;
 
 /* ref: folder, package file, or registered REF. key: path of a public key or NULL (trust.toml and
- * own keys). f may be NULL when key is given. Report: {ok, signer, root, checks:[{name, ok,
- * detail}], failures:[{path, tensor, expected, found}]}. 0 also when ok is false. */
+ * own keys). f may be NULL when key is given. 0 also when the report's ok is false. */
 int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
 			bool quiet, json_t **report, struct err *e) MUST_USE;
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
 
-/* ---- registry
- * ------------------------------------------------------------------------------------------ */
+/* ---- registry ---- */
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e) MUST_USE;
 int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
@@ -83,11 +74,9 @@ int flow_registry_export(struct flow *f, struct buf *out, struct err *e) MUST_US
  * Report: {size, root, releases, forks, undisclosable}. */
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e) MUST_USE;
 
-/* ---- forks
- * ---------------------------------------------------------------------------------------------- */
+/* ---- forks ---- */
 
-/* Two folders or REFs; f may be NULL for folders. Report: {verdict, p_value, effect, parent,
- * findings, statistics, tensors, calibration, ...}. */
+/* Two folders or REFs; f may be NULL for folders. */
 int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
 		      json_t **report, struct err *e) MUST_USE;
 /* Against every registered release (or one); logs the finding and adds the lineage edge. Report as
@@ -98,9 +87,7 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 			struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;
 
-/* ---- policy
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- policy ---- */
 
 /* Report: {ok, problems:[{line, column, text}]}. */
 int flow_policy_check(const char *path, json_t **report, struct err *e) MUST_USE;
@@ -108,20 +95,18 @@ int flow_policy_check(const char *path, json_t **report, struct err *e) MUST_USE
 int flow_policy_test(const char *path, json_t **report, struct err *e) MUST_USE;
 int flow_policy_compile(const char *path, struct buf *bundle, struct err *e) MUST_USE;
 int flow_policy_packs(json_t **report, struct err *e) MUST_USE;
-/* One text through the output rules. pieces [count]: cut sizes used in turn; NULL: whole. Report:
- * {action, findings, output, held_max}. */
+/* Texts through the output rules. pieces [count]: cut sizes in turn; NULL: whole.
+ * Report: {action, findings, output, held_max}. */
 struct flow_scanner;
 int flow_scanner_open(struct flow_scanner **out, const char *policy_path, struct err *e) MUST_USE;
 int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces,
 		      size_t count, json_t **report, struct err *e) MUST_USE;
 void flow_scanner_close(struct flow_scanner *s);
 
-/* ---- serving
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- serving ---- */
 
-struct flow_service; /* a verified model, a policy profile and the log, ready to answer; used by
-			many threads */
+/* A verified model, a policy profile and the log, ready to answer; used by many threads. */
+struct flow_service;
 
 struct flow_serve {
 	const char *ref;        /* release folder or registered REF */
@@ -136,8 +121,8 @@ int flow_service_open(struct flow_service **out, struct flow *f, const struct fl
 		      struct err *e) MUST_USE;
 /* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
 void flow_service_drain(struct flow_service *s);
-/* All chats must be closed. Appends the stop record. */
-int flow_service_close(struct flow_service *s, struct err *e) MUST_USE;
+/* All chats must be closed. NULL is fine. */
+void flow_service_close(struct flow_service *s);
 const char *flow_service_model(const struct flow_service *s);
 int64_t flow_service_created(const struct flow_service *s); /* seconds since 1970 */
 
@@ -161,8 +146,7 @@ int flow_chat_next(struct flow_chat *c, struct cleared *text, struct err *e) MUS
 /* After FLOW_END: {finish_reason, prompt_tokens, completion_tokens, seed, hallmark:{record, index,
  * leaf, receipt}}. Borrowed. */
 const json_t *flow_chat_result(const struct flow_chat *c);
-/* Ends it: before FLOW_END the reader is gone, and an "aborted" record is appended. NULL is fine.
- */
+/* Before FLOW_END the reader is gone: an "aborted" record is appended. NULL is fine. */
 void flow_chat_close(struct flow_chat *c);
 
 /* The receipt of an earlier answer as a .tlog-proof whose extra holds entry and disclosed fields.
@@ -170,9 +154,7 @@ void flow_chat_close(struct flow_chat *c);
 int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out,
 			 struct err *e) MUST_USE;
 
-/* ---- the log
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the log ---- */
 
 /* path: a log folder or NULL (of the state folder). vkey NULL: the state folder's own. f may be
  * NULL when both are given. Report: {ok, size, root, origin, problems}. */
@@ -185,7 +167,7 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 		    struct err *e) MUST_USE;
 int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out,
 		     struct err *e) MUST_USE;
-/* A receipt file, checked with nothing but a verifier key. Report: {ok, index, type, entry, fields,
+/* A receipt file, checked with a verifier key alone. Report: {ok, index, type, entry, fields,
  * detail}. */
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report,
 		     struct err *e) MUST_USE;
@@ -206,16 +188,13 @@ int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *
 /* What recovery found and did at flow_open: {completed:[...], undone:[...]}. Borrowed. */
 const json_t *flow_recovered(const struct flow *f);
 
-/* ---- selftest
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- selftest ---- */
 
 struct flow_selftest {
 	const char *oracles, *tokenizer, *cases, *templates, *dump; /* paths; NULL: not asked */
 	unsigned threads;
 };
-/* All NULL: embedded fixtures and the segmentation property. Report: {cases:[{name, ok, max_error,
- * tolerance}], passed, failed}. */
+/* All NULL: the segmentation property. Report: {cases, passed, failed}. */
 int flow_selftest(const struct flow_selftest *t, json_t **report, struct err *e) MUST_USE;
 
 #endif

@@ -165,7 +165,7 @@ int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_
 		add(findings, "F-PARENT-WRONG",
 		    "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
 		    "%zu blocks)",
-		    parent_name, c->p_value, c->effect, c->blocks);
+		    suspect->base, c->p_value, c->effect, c->blocks);
 	if (derived) {
 		config_findings(parent->config, suspect->config, findings);
 		if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))

@@ -217,12 +217,10 @@ int flow_service_open_replay(struct flow_service **out, struct flow *f, const ch
 
 void flow_service_drain(struct flow_service *s) { atomic_store(&s->draining, true); }
 
-int flow_service_close(struct flow_service *s, struct err *e)
+void flow_service_close(struct flow_service *s)
 {
-	(void)e; /* the stop record is the state folder's, written when it closes */
 	if (s)
 		service_free(s);
-	return 0;
 }
 
 const char *flow_service_model(const struct flow_service *s) { return s->model_name; }

@@ -1,6 +1,6 @@
-/* Null pairs come from one model: different experts of a layer, drawn independently at the start and
- * trained on the same data. A model without experts gives pairs of MLPs of different layers. S1 is then
- * what it claims to be on this very kind of weights, or no p-value is stated. */
+/* Null pairs come from one model: different experts of a layer, drawn independently at the start
+ * and trained on the same data. A model without experts gives pairs of MLPs of different layers. S1
+ * is then what it claims to be on this very kind of weights, or no p-value is stated. */
 #include "forks/calibrate.h"
 
 #include "forks/s1.h"
@@ -38,18 +38,20 @@ void calibration_judge(double *p, size_t count, struct fork_calibration *out)
 	out->below_05 = (double)below_05 / n;
 	out->below_005 = (double)below_005 / n;
 	out->passed = count >= CALIBRATION_PAIRS_MIN && out->ks_p > 0.01 &&
-	              fabs(out->below_05 - 0.05) <= 3 * sqrt(0.05 * 0.95 / n) && below_005 >= low &&
-	              below_005 <= high;
+		      fabs(out->below_05 - 0.05) <= 3 * sqrt(0.05 * 0.95 / n) && below_005 >= low &&
+		      below_005 <= high;
 }
 
-static int pair_score(struct pairs *out, const struct features *a, const struct features *b, struct err *e)
+static int pair_score(struct pairs *out, const struct features *a, const struct features *b,
+		      struct err *e)
 {
 	struct s1_matrix m;
 	uint64_t exceed;
 
 	TRY(s1_matrix_open(&m, a, b, e));
 	if (!s1_moments(&m).constant) {
-		exceed = s1_exceed(&m, out->seed, PHILOX_CALIBRATE, (uint32_t)out->count, 0, S1_DRAWS);
+		exceed = s1_exceed(&m, out->seed, PHILOX_CALIBRATE, (uint32_t)out->count, 0,
+				   S1_DRAWS);
 		out->p[out->count++] = s1_p(exceed, S1_DRAWS);
 	}
 	s1_matrix_free(&m);
@@ -60,7 +62,8 @@ static void pair_score_s2(struct pairs *out, const struct s2_gram *a, const stru
 {
 	uint32_t stream = (uint32_t)out->count;
 
-	out->p[out->count++] = s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
+	out->p[out->count++] =
+		s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
 }
 
 /* A block as its statistic needs it. */
@@ -69,8 +72,8 @@ struct member {
 	struct s2_gram *gram; /* S2 only; the features are then dropped */
 };
 
-static int member_load(const struct fork_model *m, const struct site *site, bool mantel, struct member *out,
-                       struct err *e)
+static int member_load(const struct fork_model *m, const struct site *site, bool mantel,
+		       struct member *out, struct err *e)
 {
 	TRY(features_load(m, site, &out->f, e));
 	if (!mantel)
@@ -84,10 +87,10 @@ static int member_load(const struct fork_model *m, const struct site *site, bool
 }
 
 /* Up to `quota` pairs among blocks of equal shape. */
-static int group_score(const struct fork_model *m, const struct site *const *site, size_t count, size_t quota,
-                       struct pairs *out, struct err *e)
+static int group_score(const struct fork_model *m, const struct site *const *site, size_t count,
+		       size_t quota, struct pairs *out, struct err *e)
 {
-	struct member member[GROUP_MAX] = {0};
+	struct member member[GROUP_MAX] = { 0 };
 	size_t end = out->count + quota;
 	int r = 0;
 
@@ -110,12 +113,13 @@ static bool is_group(const struct site *first, const struct site *s, bool expert
 {
 	if (!site_usable(s) || s->units != first->units || s->hidden != first->hidden)
 		return false;
-	return experts ? s->expert != UINT32_MAX && s->layer == first->layer : s->expert == UINT32_MAX && !s->shared;
+	return experts ? s->expert != UINT32_MAX && s->layer == first->layer
+		       : s->expert == UINT32_MAX && !s->shared;
 }
 
 /* The first blocks of the group of `first`, no more than `most`; returns how many. */
-static size_t group_collect(const struct sites *sites, const struct site *first, bool experts, size_t most,
-                            const struct site *member[GROUP_MAX])
+static size_t group_collect(const struct sites *sites, const struct site *first, bool experts,
+			    size_t most, const struct site *member[GROUP_MAX])
 {
 	size_t count = 0;
 
@@ -129,7 +133,8 @@ static size_t group_collect(const struct sites *sites, const struct site *first,
 }
 
 /* The first block of the next layer that has experts (or of the only group of MLPs). */
-static const struct site *group_next(const struct sites *sites, const struct site *last, bool experts)
+static const struct site *group_next(const struct sites *sites, const struct site *last,
+				     bool experts)
 {
 	for (size_t i = last ? (size_t)(last - sites->at) : 0; i < sites->count; i++) {
 		const struct site *s = &sites->at[i];
@@ -151,8 +156,7 @@ static size_t group_size(size_t quota)
 }
 
 static int groups_score(const struct fork_model *m, const struct sites *sites, bool experts,
-                        struct pairs *out,
-                        struct err *e)
+			struct pairs *out, struct err *e)
 {
 	const struct site *member[GROUP_MAX], *first = NULL;
 	size_t groups = 0, quota;
@@ -175,18 +179,19 @@ static int groups_score(const struct fork_model *m, const struct sites *sites, b
 	return r;
 }
 
-static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed, struct fork_calibration *out,
-                     struct err *e)
+static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed,
+		     struct fork_calibration *out, struct err *e)
 {
-	struct pairs pairs = {.seed = seed, .mantel = mantel};
+	struct pairs pairs = { .seed = seed, .mantel = mantel };
 	struct sites sites;
 	bool experts = false;
 	int r;
 
-	*out = (struct fork_calibration){.seed = seed};
+	*out = (struct fork_calibration){ .seed = seed };
 	TRY(sites_find(m->tensors, &sites, e));
 	for (size_t i = 0; i < sites.count; i++)
-		experts = experts || (site_usable(&sites.at[i]) && sites.at[i].expert != UINT32_MAX);
+		experts =
+			experts || (site_usable(&sites.at[i]) && sites.at[i].expert != UINT32_MAX);
 	r = groups_score(m, &sites, experts, &pairs, e);
 	if (r == 0)
 		calibration_judge(pairs.p, pairs.count, out);
@@ -195,12 +200,14 @@ static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed, str
 	return r;
 }
 
-int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e)
+int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+		   struct err *e)
 {
 	return calibrate(m, false, seed, out, e);
 }
 
-int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out, struct err *e)
+int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+		 struct err *e)
 {
 	return calibrate(m, true, seed, out, e);
 }

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define RUNGS 2 /* that state a p-value: the correction holds whether or not the second is asked */
+#define RUNGS 2 /* that state a p-value: the correction holds whether or not the second is asked \
+		 */
 #define DRAWS_MAX (1u << 22) /* of the one block whose resolution is raised: some seconds */
 
 const char *fork_verdict_name(enum fork_verdict v)
@@ -69,7 +70,7 @@ static void scan_close(struct scan *s)
 
 static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, struct err *e)
 {
-	struct features fa = {0}, fb = {0};
+	struct features fa = { 0 }, fb = { 0 };
 	int r;
 
 	TRY(features_load(s->ma, s->in_a[i], &fa, e));
@@ -81,14 +82,15 @@ static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, str
 	return r;
 }
 
-/* Draws [block->draws, draws) more. They need not depend on earlier draws: p stays super-uniform for any
- * choice of blocks that are continued only while no draw has exceeded, since p <= t then implies that the
- * block's longer or shorter test alone says so. */
+/* Draws [block->draws, draws) more. They need not depend on earlier draws: p stays super-uniform
+ * for any choice of blocks that are continued only while no draw has exceeded, since p <= t then
+ * implies that the block's longer or shorter test alone says so. */
 static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint32_t draws)
 {
 	struct fork_block *block = &s->out->block[i];
 
-	s->exceed[i] += s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i, (uint32_t)block->draws, draws);
+	s->exceed[i] += s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i,
+				  (uint32_t)block->draws, draws);
 	s->out->draws += draws - block->draws;
 	block->draws = draws;
 	block->p = s1_p(s->exceed[i], draws);
@@ -99,7 +101,7 @@ static int block_score(struct scan *s, struct err *e)
 {
 	struct fork_comparison *out = s->out;
 	const struct site *site = s->in_a[out->blocks];
-	struct s1_matrix matrix = {0};
+	struct s1_matrix matrix = { 0 };
 	struct s1_moments m;
 
 	TRY(block_matrix(s, out->blocks, &matrix, e));
@@ -107,9 +109,16 @@ static int block_score(struct scan *s, struct err *e)
 	if (m.constant) {
 		out->skipped_blocks++;
 	} else {
-		out->block[out->blocks] = (struct fork_block){.layer = site->layer, .expert = site->expert,
-			.shared = site->shared, .trace = m.trace, .expectation = m.expectation, .variance = m.variance,
-			.z = m.z, .p = 1, .cosine = m.trace / (3.0 * matrix.units)};
+		out->block[out->blocks] =
+			(struct fork_block){ .layer = site->layer,
+					     .expert = site->expert,
+					     .shared = site->shared,
+					     .trace = m.trace,
+					     .expectation = m.expectation,
+					     .variance = m.variance,
+					     .z = m.z,
+					     .p = 1,
+					     .cosine = m.trace / (3.0 * matrix.units) };
 		if (s->draw)
 			block_draw(s, out->blocks, &matrix, S1_DRAWS);
 		out->blocks++;
@@ -124,12 +133,14 @@ static int scan_blocks(struct scan *s, struct err *e)
 	size_t i = 0, j = 0;
 
 	while (i < s->a.count || j < s->b.count) {
-		const struct site *a = i < s->a.count ? &s->a.at[i] : NULL, *b = j < s->b.count ? &s->b.at[j] : NULL;
+		const struct site *a = i < s->a.count ? &s->a.at[i] : NULL,
+				  *b = j < s->b.count ? &s->b.at[j] : NULL;
 		int order = !a ? 1 : !b ? -1 : site_order(a, b);
 
 		i += order <= 0;
 		j += order >= 0;
-		if (order != 0 || !site_usable(a) || a->units != b->units || a->hidden != b->hidden) {
+		if (order != 0 || !site_usable(a) || a->units != b->units ||
+		    a->hidden != b->hidden) {
 			s->out->skipped_blocks++;
 			continue;
 		}
@@ -141,10 +152,7 @@ static int scan_blocks(struct scan *s, struct err *e)
 }
 
 /* p-values below the smallest normal double are stated as that: still an upper bound. */
-static double p_of_log(double log_p)
-{
-	return fmin(fmax(exp(log_p), DBL_MIN), 1);
-}
+static double p_of_log(double log_p) { return fmin(fmax(exp(log_p), DBL_MIN), 1); }
 
 /* Blocks together. */
 struct combined {
@@ -154,7 +162,7 @@ struct combined {
 static struct combined combine(const double *p, const double *z, size_t count)
 {
 	double log_sum = 0, z_sum = 0, n = (double)count;
-	struct combined out = {.smallest = 1};
+	struct combined out = { .smallest = 1 };
 
 	for (size_t i = 0; i < count; i++) {
 		log_sum += log(p[i]);
@@ -185,14 +193,15 @@ static void combine_s1(struct scan *s)
 	out->p_value = fmin(1, RUNGS * c.p);
 }
 
-/* Dependence in few blocks drowns in Fisher's sum, and Bonferroni's bound cannot fall below blocks / (1 +
- * draws): draw more for the block with the largest z, until a rejection at alpha is possible. */
+/* Dependence in few blocks drowns in Fisher's sum, and Bonferroni's bound cannot fall below blocks
+ * / (1 + draws): draw more for the block with the largest z, until a rejection at alpha is
+ * possible. */
 static int raise_draws(struct scan *s, double alpha, struct err *e)
 {
 	struct fork_comparison *out = s->out;
 	double wanted = ceil(2 * RUNGS * (double)out->blocks / alpha);
 	uint32_t draws = wanted < DRAWS_MAX ? (uint32_t)wanted : DRAWS_MAX;
-	struct s1_matrix matrix = {0};
+	struct s1_matrix matrix = { 0 };
 	size_t best = 0;
 
 	for (size_t i = 1; i < out->blocks; i++)
@@ -210,7 +219,7 @@ static int raise_draws(struct scan *s, double alpha, struct err *e)
 static int block_score_s2(struct scan *s, size_t i, struct err *e)
 {
 	struct fork_s2 *out = &s->out->s2;
-	struct features fa = {0}, fb = {0};
+	struct features fa = { 0 }, fb = { 0 };
 	struct s2_gram a, b;
 	struct s2_score score;
 	int r = features_load(s->ma, s->in_a[i], &fa, e);
@@ -236,7 +245,7 @@ static int compare_s2(struct scan *s, struct err *e)
 	struct fork_s2 *out = &s->out->s2;
 	struct combined c;
 
-	*out = (struct fork_s2){.run = true, .p = 1, .fisher = 1, .smallest = 1};
+	*out = (struct fork_s2){ .run = true, .p = 1, .fisher = 1, .smallest = 1 };
 	TRY(calibrate_s2(s->ma, s->out->seed, &out->calibration, e));
 	for (size_t i = 0; i < s->out->blocks; i++)
 		TRY(block_score_s2(s, i, e));
@@ -252,10 +261,9 @@ static int compare_s2(struct scan *s, struct err *e)
 }
 
 static int compare_blocks(const struct fork_model *a, const struct fork_model *b, double alpha,
-                          struct fork_comparison *out,
-                          struct err *e)
+			  struct fork_comparison *out, struct err *e)
 {
-	struct scan s = {.ma = a, .mb = b, .out = out, .draw = out->calibration.passed};
+	struct scan s = { .ma = a, .mb = b, .out = out, .draw = out->calibration.passed };
 	int r = scan_open(&s, e);
 
 	if (r == 0)
@@ -282,7 +290,8 @@ static void take_diff(struct fork_comparison *out, const struct diff *d)
 	out->removed = d->removed;
 	out->reshaped = d->reshaped;
 	out->relative_l2 = d->norm > 0 ? sqrt(d->difference / d->norm) : 0;
-	out->rounding = d->changed_matrices > 0 ? (double)d->rounded / (double)d->changed_matrices : 0;
+	out->rounding =
+		d->changed_matrices > 0 ? (double)d->rounded / (double)d->changed_matrices : 0;
 }
 
 static void conclude(struct fork_comparison *out, double alpha)
@@ -293,13 +302,16 @@ static void conclude(struct fork_comparison *out, double alpha)
 		out->verdict = out->p_value <= alpha ? FORK_DEPENDENT : FORK_NO_EVIDENCE;
 }
 
-int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha, uint64_t seed,
-                 const struct fork_calibration *calibration, struct fork_comparison *out, struct err *e)
+int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha,
+		 uint64_t seed, const struct fork_calibration *calibration,
+		 struct fork_comparison *out, struct err *e)
 {
 	struct diff d;
 	int r = 0;
 
-	*out = (struct fork_comparison){.p_value = 1, .s1_p = 1, .fisher = 1, .smallest = 1, .seed = seed};
+	*out = (struct fork_comparison){
+		.p_value = 1, .s1_p = 1, .fisher = 1, .smallest = 1, .seed = seed
+	};
 	if (!(alpha > 0 && alpha < 1))
 		return err_set(e, ERR_INPUT, "alpha must lie between 0 and 1, not %g", alpha);
 	TRY(diff_models(a, b, &d, e));

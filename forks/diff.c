@@ -13,7 +13,8 @@
 static const char companion_suffix[] = "_scale_inv";
 
 /* The scales of an FP8 tensor, or NULL. */
-static const struct engine_tensor *companion(const struct fork_model *m, const struct engine_tensor *w)
+static const struct engine_tensor *companion(const struct fork_model *m,
+					     const struct engine_tensor *w)
 {
 	char name[640];
 
@@ -50,8 +51,8 @@ static bool same_shape(const struct engine_tensor *a, const struct engine_tensor
 }
 
 /* 1 equal type, shape and bytes, 0 different. Both NULL: equal. */
-static int same_bytes(const struct fork_model *ma, const struct engine_tensor *a, const struct fork_model *mb,
-                      const struct engine_tensor *b, struct err *e)
+static int same_bytes(const struct fork_model *ma, const struct engine_tensor *a,
+		      const struct fork_model *mb, const struct engine_tensor *b, struct err *e)
 {
 	char x[2][CHUNK_BYTES];
 
@@ -75,8 +76,8 @@ struct pair {
 	const struct fork_model *ma, *mb;
 	const struct engine_tensor *a, *b;
 	uint64_t rows, columns;
-	float *va, *vb, *scale;       /* panels; b's FP8 scales or NULL */
-	double dot, aa, bb, dd;       /* sums of a*b, a^2, b^2, (b-a)^2 */
+	float *va, *vb, *scale; /* panels; b's FP8 scales or NULL */
+	double dot, aa, bb, dd; /* sums of a*b, a^2, b^2, (b-a)^2 */
 	struct rounding rounding;
 };
 
@@ -87,8 +88,8 @@ static void pair_close(struct pair *p)
 	free(p->scale);
 }
 
-/* b's FP8 scales. Any other shape than one for each block is left to the engine, which refuses it on
- * reading b. */
+/* b's FP8 scales. Any other shape than one for each block is left to the engine, which refuses it
+ * on reading b. */
 static int pair_scales(struct pair *p, struct err *e)
 {
 	const struct engine_tensor *scales = companion(p->mb, p->b);
@@ -99,7 +100,8 @@ static int pair_scales(struct pair *p, struct err *e)
 		return 0;
 	p->scale = calloc((size_t)(down * across) + 1, sizeof(float));
 	if (!p->scale)
-		return err_set(e, ERR_NOMEM, "out of memory for the scales of tensor %s", p->a->name);
+		return err_set(e, ERR_NOMEM, "out of memory for the scales of tensor %s",
+			       p->a->name);
 	return engine_tensors_read(p->mb->tensors, scales, 0, down, p->scale, e);
 }
 
@@ -112,13 +114,16 @@ static int pair_open(struct pair *p, struct err *e)
 	p->rows = p->columns > 0;
 	for (int i = 0; i + 1 < p->a->rank; i++)
 		p->rows *= p->a->shape[i];
-	if (__builtin_mul_overflow(p->columns, (p->rows < ROUNDING_BLOCK ? p->rows :
-	                                        ROUNDING_BLOCK) * sizeof(float), &cells))
+	if (__builtin_mul_overflow(p->columns,
+				   (p->rows < ROUNDING_BLOCK ? p->rows : ROUNDING_BLOCK) *
+					   sizeof(float),
+				   &cells))
 		return err_set(e, ERR_INPUT, "tensor %s: rows too long", p->a->name);
 	p->va = malloc(cells + 1);
 	p->vb = malloc(cells + 1);
 	if (!p->va || !p->vb)
-		return err_set(e, ERR_NOMEM, "out of memory for two panels of tensor %s", p->a->name);
+		return err_set(e, ERR_NOMEM, "out of memory for two panels of tensor %s",
+			       p->a->name);
 	return pair_scales(p, e);
 }
 
@@ -136,7 +141,7 @@ static void pair_add(struct pair *p, uint64_t row, uint64_t rows, bool changed)
 	}
 	if (changed && p->a->rank == 2)
 		rounding_add(&p->rounding, p->va, p->vb, rows, p->columns,
-		             p->scale ? p->scale + row / ROUNDING_BLOCK * blocks : NULL);
+			     p->scale ? p->scale + row / ROUNDING_BLOCK * blocks : NULL);
 }
 
 static int pair_compare(struct pair *p, bool changed, struct err *e)
@@ -170,7 +175,7 @@ static void pair_report(const struct pair *p, struct fork_tensor *t, struct diff
 /* A tensor that both models have. Types without float values are compared by their bytes only. */
 static int diff_common(struct pair *p, struct fork_tensor *t, struct diff *d, struct err *e)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	int same, r;
 
 	if (!same_shape(p->a, p->b)) {
@@ -207,7 +212,8 @@ static void diff_alone(struct fork_tensor *t, enum fork_change change, uint64_t 
 /* The next tensor of a directory that is not a companion, from *i on. */
 static const struct engine_tensor *next_own(const struct fork_model *m, size_t *i)
 {
-	while (*i < engine_tensors_count(m->tensors) && is_companion(m, engine_tensors_at(m->tensors, *i)))
+	while (*i < engine_tensors_count(m->tensors) &&
+	       is_companion(m, engine_tensors_at(m->tensors, *i)))
 		++*i;
 	return *i < engine_tensors_count(m->tensors) ? engine_tensors_at(m->tensors, *i) : NULL;
 }
@@ -217,7 +223,9 @@ static int diff_step(struct pair *p, struct diff *out, size_t *i, size_t *j, str
 	struct fork_tensor *t = &out->tensor[out->count++];
 	int order = !p->a ? 1 : !p->b ? -1 : strcmp(p->a->name, p->b->name);
 
-	*t = (struct fork_tensor){.name = order > 0 ? p->b->name : p->a->name, .relative_l2 = NAN, .cosine = NAN};
+	*t = (struct fork_tensor){ .name = order > 0 ? p->b->name : p->a->name,
+				   .relative_l2 = NAN,
+				   .cosine = NAN };
 	*i += order <= 0;
 	*j += order >= 0;
 	if (order < 0)
@@ -229,17 +237,19 @@ static int diff_step(struct pair *p, struct diff *out, size_t *i, size_t *j, str
 	return 0;
 }
 
-int diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out, struct err *e)
+int diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out,
+		struct err *e)
 {
-	size_t i = 0, j = 0, room = engine_tensors_count(a->tensors) + engine_tensors_count(b->tensors);
+	size_t i = 0, j = 0,
+	       room = engine_tensors_count(a->tensors) + engine_tensors_count(b->tensors);
 	int r = 0;
 
-	*out = (struct diff){0};
+	*out = (struct diff){ 0 };
 	out->tensor = calloc(room + 1, sizeof(*out->tensor));
 	if (!out->tensor)
 		return err_set(e, ERR_NOMEM, "out of memory for the list of %zu tensors", room);
 	while (r == 0) {
-		struct pair p = {.ma = a, .mb = b, .a = next_own(a, &i), .b = next_own(b, &j)};
+		struct pair p = { .ma = a, .mb = b, .a = next_own(a, &i), .b = next_own(b, &j) };
 
 		if (!p.a && !p.b)
 			break;

@@ -1,9 +1,10 @@
-/* Tensor names that make a block, with L the layer and E the expert (docs/formats.md, "fork statistics"):
- *   layers.L.mlp.{gate,up,down}_proj.weight                 dense MLP
+/* Tensor names that make a block, with L the layer and E the expert (docs/formats.md, "fork
+ * statistics"): layers.L.mlp.{gate,up,down}_proj.weight                 dense MLP
  *   layers.L.mlp.experts.E.{gate,up,down}_proj.weight       expert
  *   layers.L.mlp.shared_expert[s].{gate,up,down}_proj.weight shared MLP
  *   layers.L.block_sparse_moe.experts.E.{w1,w3,w2}.weight   expert (Mixtral)
- * each after any prefix that ends in '.'; gate and up are [units][hidden], down is [hidden][units]. */
+ * each after any prefix that ends in '.'; gate and up are [units][hidden], down is [hidden][units].
+ */
 #include "forks/features.h"
 
 #include "base/check.h"
@@ -18,8 +19,8 @@
 #define NAME_ROOM 512 /* longer tensor names are no block */
 
 static const char *const block_suffix[][3] = {
-	{".gate_proj.weight", ".up_proj.weight", ".down_proj.weight"},
-	{".w1.weight", ".w3.weight", ".w2.weight"},
+	{ ".gate_proj.weight", ".up_proj.weight", ".down_proj.weight" },
+	{ ".w1.weight", ".w3.weight", ".w2.weight" },
 };
 
 /* A decimal number at *s that ends at `end`, which is stepped over. */
@@ -63,8 +64,8 @@ static bool stem_parse(const char *stem, struct site *s, const char **rest)
 	return take_number(&p, '\0', &s->expert);
 }
 
-static const struct engine_tensor *find_beside(const struct engine_tensors *t, const char *stem, size_t len,
-                                               const char *suffix)
+static const struct engine_tensor *find_beside(const struct engine_tensors *t, const char *stem,
+					       size_t len, const char *suffix)
 {
 	char name[NAME_ROOM + 64];
 
@@ -78,12 +79,12 @@ static bool is_shape(const struct engine_tensor *t, uint64_t rows, uint64_t colu
 {
 	return t && t->rank == 2 && t->shape[0] == rows && t->shape[1] == columns &&
 	       (t->dtype == ENGINE_BF16 || t->dtype == ENGINE_F8_E4M3 || t->dtype == ENGINE_F16 ||
-	        t->dtype == ENGINE_F32 || t->dtype == ENGINE_F64);
+		t->dtype == ENGINE_F32 || t->dtype == ENGINE_F64);
 }
 
 /* Find the other tensors of a block by its gate; a contradiction leaves units 0. */
 static void site_fill(const struct engine_tensors *t, struct site *s, const char *const suffix[3],
-                      size_t layer_len)
+		      size_t layer_len)
 {
 	size_t len = strlen(s->stem);
 
@@ -104,8 +105,8 @@ static void site_fill(const struct engine_tensors *t, struct site *s, const char
 }
 
 /* 1 if the tensor is the gate of a block, which *s then describes. */
-static int site_of(const struct engine_tensors *t, const struct engine_tensor *w, struct arena *arena,
-                   struct site *s)
+static int site_of(const struct engine_tensors *t, const struct engine_tensor *w,
+		   struct arena *arena, struct site *s)
 {
 	size_t len = strlen(w->name);
 
@@ -142,21 +143,15 @@ int site_order(const struct site *a, const struct site *b)
 	return strcmp(a->stem, b->stem);
 }
 
-static int site_compare(const void *a, const void *b)
-{
-	return site_order(a, b);
-}
+static int site_compare(const void *a, const void *b) { return site_order(a, b); }
 
-bool site_usable(const struct site *s)
-{
-	return s->units >= FEATURE_UNITS_MIN && s->hidden > 0;
-}
+bool site_usable(const struct site *s) { return s->units >= FEATURE_UNITS_MIN && s->hidden > 0; }
 
 int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
 {
 	size_t room = engine_tensors_count(t);
 
-	*out = (struct sites){0};
+	*out = (struct sites){ 0 };
 	out->at = calloc(room + 1, sizeof(*out->at));
 	if (!out->at)
 		return err_set(e, ERR_NOMEM, "out of memory for the blocks of %zu tensors", room);
@@ -165,7 +160,8 @@ int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
 
 		if (found < 0) {
 			sites_free(out);
-			return err_set(e, found, "out of memory for the blocks of %zu tensors", room);
+			return err_set(e, found, "out of memory for the blocks of %zu tensors",
+				       room);
 		}
 		out->count += (size_t)found;
 	}
@@ -204,9 +200,9 @@ struct load {
 	const struct site *s;
 	struct features *f;
 	float *panel, *gain;
-	uint32_t *bucket;  /* residual dimension -> feature dimension */
-	float *sign;       /* and its sign; without a sketch the identity and +1 */
-	double *squares;   /* [units] squared norms of the down columns */
+	uint32_t *bucket; /* residual dimension -> feature dimension */
+	float *sign;      /* and its sign; without a sketch the identity and +1 */
+	double *squares;  /* [units] squared norms of the down columns */
 };
 
 static void load_free(struct load *l)
@@ -220,11 +216,12 @@ static void load_free(struct load *l)
 
 static void sketch_fill(struct load *l)
 {
-	const uint32_t key[2] = {(uint32_t)FEATURE_SKETCH_SEED, (uint32_t)(FEATURE_SKETCH_SEED >> 32)};
+	const uint32_t key[2] = { (uint32_t)FEATURE_SKETCH_SEED,
+				  (uint32_t)(FEATURE_SKETCH_SEED >> 32) };
 	bool exact = l->s->hidden <= FEATURE_EXACT_MAX;
 
 	for (uint32_t d = 0; d < l->s->hidden; d++) {
-		uint32_t counter[4] = {d, 0, 0, PHILOX_SKETCH}, word[4];
+		uint32_t counter[4] = { d, 0, 0, PHILOX_SKETCH }, word[4];
 
 		philox_block(key, counter, word);
 		l->bucket[d] = exact ? d : word[0] % FEATURE_SKETCH_WIDTH;
@@ -261,10 +258,12 @@ static void add_row(const struct load *l, const float *row, uint32_t unit, uint3
 		return;
 	scale = 1 / sqrt(squares);
 	for (size_t d = 0; d < l->s->hidden; d++)
-		out[(size_t)l->bucket[d] * l->f->stride] += (float)((double)row[d] * l->gain[d] * l->sign[d] * scale);
+		out[(size_t)l->bucket[d] * l->f->stride] +=
+			(float)((double)row[d] * l->gain[d] * l->sign[d] * scale);
 }
 
-static int load_rows(const struct load *l, const struct engine_tensor *w, uint32_t dimension, struct err *e)
+static int load_rows(const struct load *l, const struct engine_tensor *w, uint32_t dimension,
+		     struct err *e)
 {
 	for (uint32_t row = 0; row < l->f->units; row += PANEL_ROWS) {
 		uint32_t rows = l->f->units - row < PANEL_ROWS ? l->f->units - row : PANEL_ROWS;
@@ -276,8 +275,8 @@ static int load_rows(const struct load *l, const struct engine_tensor *w, uint32
 	return 0;
 }
 
-/* Columns of down: row d of the matrix goes to one feature dimension of all units; the norms are known
- * only at the end. */
+/* Columns of down: row d of the matrix goes to one feature dimension of all units; the norms are
+ * known only at the end. */
 static int load_columns(const struct load *l, uint32_t dimension, struct err *e)
 {
 	struct features *f = l->f;
@@ -299,15 +298,19 @@ static int load_columns(const struct load *l, uint32_t dimension, struct err *e)
 	for (uint32_t d = dimension; d < dimension + f->part; d++)
 		for (uint32_t u = 0; u < f->units; u++)
 			if (l->squares[u] > 0)
-				f->v[(size_t)d * f->stride + u] = (float)(f->v[(size_t)d * f->stride + u] / sqrt(l->squares[u]));
+				f->v[(size_t)d * f->stride + u] =
+					(float)(f->v[(size_t)d * f->stride + u] /
+						sqrt(l->squares[u]));
 	return 0;
 }
 
-int features_load(const struct fork_model *m, const struct site *s, struct features *out, struct err *e)
+int features_load(const struct fork_model *m, const struct site *s, struct features *out,
+		  struct err *e)
 {
 	uint32_t units = (uint32_t)(s->units < FEATURE_UNITS_MAX ? s->units : FEATURE_UNITS_MAX);
-	uint32_t part = (uint32_t)(s->hidden <= FEATURE_EXACT_MAX ? s->hidden : FEATURE_SKETCH_WIDTH);
-	struct load l = {.m = m, .s = s, .f = out};
+	uint32_t part =
+		(uint32_t)(s->hidden <= FEATURE_EXACT_MAX ? s->hidden : FEATURE_SKETCH_WIDTH);
+	struct load l = { .m = m, .s = s, .f = out };
 	int r;
 
 	check(site_usable(s));

@@ -1,6 +1,6 @@
-/* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value: independent
- * initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace statistic, S2
- * the Mantel statistic over hidden units of MLPs and experts. */
+/* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value:
+ * independent initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace
+ * statistic, S2 the Mantel statistic over hidden units of MLPs and experts. */
 #ifndef FORKS_FORKS_H
 #define FORKS_FORKS_H
 
@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum fork_verdict { FORK_IDENTICAL, FORK_DEPENDENT, FORK_INCONCLUSIVE, FORK_NO_EVIDENCE };
-const char *fork_verdict_name(enum fork_verdict v); /* "identical", "dependent-initialisation", ... */
+const char *fork_verdict_name(
+	enum fork_verdict v); /* "identical", "dependent-initialisation", ... */
 
 /* A model as the statistics see it. All borrowed. config: parsed config.json. */
 struct fork_model {
@@ -24,18 +25,18 @@ struct fork_model {
 /* Calibration of S1 on null pairs: experts of one layer of one model against each other. */
 struct fork_calibration {
 	uint64_t pairs;
-	double ks_p;             /* Kolmogorov-Smirnov of the p-values against uniform */
+	double ks_p;                /* Kolmogorov-Smirnov of the p-values against uniform */
 	double below_05, below_005; /* share of p below 0.05, 0.005 */
-	bool passed;             /* >= 300 pairs, ks_p > 0.01, shares within their intervals */
+	bool passed;                /* >= 300 pairs, ks_p > 0.01, shares within their intervals */
 	uint64_t seed;
 };
 int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
-                   struct err *e) MUST_USE;
+		   struct err *e) MUST_USE;
 
 /* One tensor of the comparison. */
 enum fork_change { FORK_SAME, FORK_CHANGED, FORK_ADDED, FORK_REMOVED, FORK_RESHAPED };
 struct fork_tensor {
-	const char *name;       /* borrowed from the models' directories */
+	const char *name; /* borrowed from the models' directories */
 	enum fork_change change;
 	double relative_l2, cosine; /* FORK_CHANGED with float values; else NaN */
 };
@@ -44,30 +45,34 @@ struct fork_tensor {
 struct fork_block {
 	uint32_t layer, expert; /* expert UINT32_MAX: the layer's dense or shared MLP */
 	bool shared;
-	double trace, expectation, variance, z, p, cosine; /* cosine: mean aligned cosine of the units */
-	uint64_t draws;         /* Monte-Carlo permutations */
+	double trace, expectation, variance, z, p,
+		cosine; /* cosine: mean aligned cosine of the units */
+	uint64_t draws; /* Monte-Carlo permutations */
 };
 
-/* S2, the Mantel statistic over the same blocks; sees what a rotation of the residual stream hides from
- * S1. */
+/* S2, the Mantel statistic over the same blocks; sees what a rotation of the residual stream hides
+ * from S1. */
 struct fork_s2 {
-	bool run;                /* else all zero */
-	double p, fisher, smallest, stouffer; /* as for S1; all 1, 1, 1, 0 unless the calibration passed */
-	double effect;           /* mean matrix correlation over blocks and kinds */
+	bool run; /* else all zero */
+	double p, fisher, smallest,
+		stouffer; /* as for S1; all 1, 1, 1, 0 unless the calibration passed */
+	double effect;    /* mean matrix correlation over blocks and kinds */
 	uint64_t draws;
 	struct fork_calibration calibration;
 };
 
 struct fork_comparison {
 	enum fork_verdict verdict;
-	/* Twice the smallest p of the two rungs S1 and S2, where S2 is asked only if S1 does not decide. 1 where
-	 * nothing could be tested; 0 for identical models, which need no test: fork_holm takes it as it is. */
+	/* Twice the smallest p of the two rungs S1 and S2, where S2 is asked only if S1 does not
+	 * decide. 1 where nothing could be tested; 0 for identical models, which need no test:
+	 * fork_holm takes it as it is. */
 	double p_value;
-	double s1_p;             /* twice the smaller of Fisher over blocks and Bonferroni of the smallest */
+	double s1_p; /* twice the smaller of Fisher over blocks and Bonferroni of the smallest */
 	double fisher, smallest, stouffer; /* smallest: Bonferroni-corrected */
-	double effect;           /* mean aligned cosine over blocks */
-	double relative_l2;      /* ||B - A|| / ||A|| over matrices of equal shape */
-	double rounding;         /* share of changed matrices that are a's rounded to int8 by row or to FP8 blocks */
+	double effect;                     /* mean aligned cosine over blocks */
+	double relative_l2;                /* ||B - A|| / ||A|| over matrices of equal shape */
+	double rounding; /* share of changed matrices that are a's rounded to int8 by row or to FP8
+			    blocks */
 	uint64_t same, changed, added, removed, reshaped, skipped_blocks, seed, draws;
 	struct fork_tensor *tensor;
 	size_t tensors;
@@ -77,20 +82,21 @@ struct fork_comparison {
 	struct fork_s2 s2;
 };
 
-/* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not pass, no
- * p-value is stated (verdict inconclusive, effect only). alpha: familywise level already divided for this
- * comparison, e.g. 1e-3. Everything drawn follows from seed. ERR_INPUT names a tensor with non-finite
- * values. When 0 was returned the caller frees out. */
-int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha, uint64_t seed,
-                 const struct fork_calibration *calibration, struct fork_comparison *out,
-                 struct err *e) MUST_USE;
+/* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not
+ * pass, no p-value is stated (verdict inconclusive, effect only). alpha: familywise level already
+ * divided for this comparison, e.g. 1e-3. Everything drawn follows from seed. ERR_INPUT names a
+ * tensor with non-finite values. When 0 was returned the caller frees out. */
+int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha,
+		 uint64_t seed, const struct fork_calibration *calibration,
+		 struct fork_comparison *out, struct err *e) MUST_USE;
 void fork_comparison_free(struct fork_comparison *c);
 /* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect",
  * "statistics":{"s1":{...},"s2":null,...}, "tensors", "calibration", ...). */
-int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out, struct err *e) MUST_USE;
+int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out,
+			 struct err *e) MUST_USE;
 
-/* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay unrejected.
- * reject[i] is set where p[i] is rejected at the familywise level alpha. */
+/* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay
+ * unrejected. reject[i] is set where p[i] is rejected at the familywise level alpha. */
 void fork_holm(const double *p, size_t count, uint64_t hypotheses, double alpha, bool *reject);
 
 #endif

@@ -11,9 +11,9 @@ static size_t next_smallest(const double *p, size_t count, const bool *reject)
 	return best;
 }
 
-/* Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979.
- * Hypotheses beyond count were examined but are not listed: they stay unrejected and keep the divisor
- * high. */
+/* Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6,
+ * 1979. Hypotheses beyond count were examined but are not listed: they stay unrejected and keep the
+ * divisor high. */
 void fork_holm(const double *p, size_t count, uint64_t hypotheses, double alpha, bool *reject)
 {
 	uint64_t left = hypotheses > count ? hypotheses : count;

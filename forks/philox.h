@@ -1,6 +1,6 @@
-/* Philox4x32-10, a counter-based generator: draw number d of stream s is a pure function of (seed, domain,
- * s, d), so that any draw of a report can be recomputed alone. Source: Salmon et al., "Parallel Random
- * Numbers: As Easy as 1, 2, 3", SC 2011. */
+/* Philox4x32-10, a counter-based generator: draw number d of stream s is a pure function of (seed,
+ * domain, s, d), so that any draw of a report can be recomputed alone. Source: Salmon et al.,
+ * "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011. */
 #ifndef FORKS_PHILOX_H
 #define FORKS_PHILOX_H
 
@@ -21,7 +21,8 @@ struct philox {
 
 static inline void philox_block(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
 {
-	uint32_t k0 = key[0], k1 = key[1], x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3];
+	uint32_t k0 = key[0], k1 = key[1], x0 = counter[0], x1 = counter[1], x2 = counter[2],
+		 x3 = counter[3];
 
 	for (int round = 0; round < 10; round++) {
 		uint64_t a = (uint64_t)0xd2511f53u * x0, b = (uint64_t)0xcd9e8d57u * x2;
@@ -40,10 +41,10 @@ static inline void philox_block(const uint32_t key[2], const uint32_t counter[4]
 }
 
 static inline struct philox philox_open(uint64_t seed, enum philox_domain domain, uint32_t stream,
-                                        uint32_t draw)
+					uint32_t draw)
 {
-	struct philox g = {.key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .counter = {0, draw, stream,
-		(uint32_t)domain}};
+	struct philox g = { .key = { (uint32_t)seed, (uint32_t)(seed >> 32) },
+			    .counter = { 0, draw, stream, (uint32_t)domain } };
 
 	return g;
 }

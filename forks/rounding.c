@@ -2,9 +2,10 @@
 
 #include <math.h>
 
-/* relative: one unit in the last place of BF16, in which rounded weights are usually stored again */
+/* relative: one unit in the last place of BF16, in which rounded weights are usually stored again
+ */
 #define STORAGE 0x1p-8f
-#define TIE 0.49f       /* further from an integer, either neighbour may have been chosen */
+#define TIE 0.49f /* further from an integer, either neighbour may have been chosen */
 
 static float largest(const float *v, size_t rows, size_t columns, size_t stride)
 {
@@ -46,8 +47,8 @@ float rounding_e4m3(float v)
 	return copysignf(fminf(rintf(size / step) * step, 448), v);
 }
 
-static uint64_t block_off_fp8(const float *a, const float *b, size_t rows, size_t columns, size_t stride,
-                              float s)
+static uint64_t block_off_fp8(const float *a, const float *b, size_t rows, size_t columns,
+			      size_t stride, float s)
 {
 	uint64_t off = 0;
 
@@ -61,13 +62,14 @@ static uint64_t block_off_fp8(const float *a, const float *b, size_t rows, size_
 }
 
 void rounding_add(struct rounding *r, const float *a, const float *b, size_t rows, size_t columns,
-                  const float *scale)
+		  const float *scale)
 {
 	for (size_t row = 0; row < rows; row++)
 		r->off_int8 += row_off_int8(a + row * columns, b + row * columns, columns);
 	for (size_t c = 0; c < columns; c += ROUNDING_BLOCK) {
 		size_t width = columns - c < ROUNDING_BLOCK ? columns - c : ROUNDING_BLOCK;
-		float s = scale ? scale[c / ROUNDING_BLOCK] : largest(a + c, rows, width, columns) / 448;
+		float s = scale ? scale[c / ROUNDING_BLOCK]
+				: largest(a + c, rows, width, columns) / 448;
 
 		r->off_fp8 += block_off_fp8(a + c, b + c, rows, width, columns, s);
 	}

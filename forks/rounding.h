@@ -1,6 +1,6 @@
-/* Is a matrix the other one rounded to 8 bits? int8 by row: q = k s, s = max|row| / 127, k an integer.
- * FP8: E4M3 (OCP) in blocks of 128x128, s = max|block| / 448 or the stored scale. Stored again as BF16 or
- * wider, or as FP8 itself. Private to forks/. */
+/* Is a matrix the other one rounded to 8 bits? int8 by row: q = k s, s = max|row| / 127, k an
+ * integer. FP8: E4M3 (OCP) in blocks of 128x128, s = max|block| / 448 or the stored scale. Stored
+ * again as BF16 or wider, or as FP8 itself. Private to forks/. */
 #ifndef FORKS_ROUNDING_H
 #define FORKS_ROUNDING_H
 
@@ -15,13 +15,14 @@ struct rounding {
 	uint64_t values, off_int8, off_fp8;
 };
 
-/* A panel of `rows` <= ROUNDING_BLOCK rows that begins at a multiple of it. a: the parent, b: the suspect,
- * [rows][columns]. scale: b's stored FP8 scales of this panel, one for each 128 columns, or NULL: derived
- * from a. */
+/* A panel of `rows` <= ROUNDING_BLOCK rows that begins at a multiple of it. a: the parent, b: the
+ * suspect, [rows][columns]. scale: b's stored FP8 scales of this panel, one for each 128 columns,
+ * or NULL: derived from a. */
 void rounding_add(struct rounding *r, const float *a, const float *b, size_t rows, size_t columns,
-                  const float *scale);
+		  const float *scale);
 
-/* At most 1% off, by one of the rules: room for values near a tie and for another rounding of the scale. */
+/* At most 1% off, by one of the rules: room for values near a tie and for another rounding of the
+ * scale. */
 bool rounding_fits(const struct rounding *r);
 
 /* Nearest E4M3 value, ties to even, saturating at 448. */

@@ -18,24 +18,27 @@ static int32_t fixed(float v)
 	return (int32_t)lrint(fmin(fmax((double)v / S1_FIXED, -2147483000.0), 2147483000.0));
 }
 
-static void tile_store(const struct s1_matrix *m, uint32_t i, uint32_t j, const lane sum[TILE_ROWS][2])
+static void tile_store(const struct s1_matrix *m, uint32_t i, uint32_t j,
+		       const lane sum[TILE_ROWS][2])
 {
 	for (uint32_t r = 0; r < TILE_ROWS && i + r < m->units; r++)
 		for (uint32_t c = 0; c < TILE_COLUMNS && j + c < m->units; c++)
 			m->c[(size_t)(i + r) * m->units + j + c] = fixed(sum[r][c / 4][c % 4]);
 }
 
-/* Rows i..i+3, columns j..j+7. The sums run over the dimensions in order: the same on every machine. */
+/* Rows i..i+3, columns j..j+7. The sums run over the dimensions in order: the same on every
+ * machine. */
 static void tile(const struct s1_matrix *m, const struct features *fa, const struct features *fb,
-                 uint32_t i, uint32_t j)
+		 uint32_t i, uint32_t j)
 {
-	lane s00 = {0}, s01 = {0}, s10 = {0}, s11 = {0}, s20 = {0}, s21 = {0}, s30 = {0}, s31 = {0};
+	lane s00 = { 0 }, s01 = { 0 }, s10 = { 0 }, s11 = { 0 }, s20 = { 0 }, s21 = { 0 },
+	     s30 = { 0 }, s31 = { 0 };
 	const float *a = fa->v + i, *b = fb->v + j;
 
 	for (uint32_t k = 0; k < 3 * fa->part; k++, a += fa->stride, b += fb->stride) {
 		lane b0 = *(const lane *)(const void *)b, b1 = *(const lane *)(const void *)(b + 4);
-		lane a0 = {a[0], a[0], a[0], a[0]}, a1 = {a[1], a[1], a[1], a[1]};
-		lane a2 = {a[2], a[2], a[2], a[2]}, a3 = {a[3], a[3], a[3], a[3]};
+		lane a0 = { a[0], a[0], a[0], a[0] }, a1 = { a[1], a[1], a[1], a[1] };
+		lane a2 = { a[2], a[2], a[2], a[2] }, a3 = { a[3], a[3], a[3], a[3] };
 
 		s00 += a0 * b0;
 		s01 += a0 * b1;
@@ -46,10 +49,13 @@ static void tile(const struct s1_matrix *m, const struct features *fa, const str
 		s30 += a3 * b0;
 		s31 += a3 * b1;
 	}
-	tile_store(m, i, j, (const lane[TILE_ROWS][2]){{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}});
+	tile_store(m, i, j,
+		   (const lane[TILE_ROWS][2]){
+			   { s00, s01 }, { s10, s11 }, { s20, s21 }, { s30, s31 } });
 }
 
-int s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b, struct err *e)
+int s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b,
+		   struct err *e)
 {
 	check(a->units == b->units && a->part == b->part && a->units <= SHUFFLE_UNITS_MAX);
 	m->units = a->units;
@@ -78,7 +84,8 @@ static int64_t trace(const struct s1_matrix *m)
 }
 
 /* Sum of the squares of the doubly centred matrix. */
-static double centred_squares(const struct s1_matrix *m, const double *row, const double *column, double mean)
+static double centred_squares(const struct s1_matrix *m, const double *row, const double *column,
+			      double mean)
 {
 	double sum = 0;
 
@@ -93,8 +100,9 @@ static double centred_squares(const struct s1_matrix *m, const double *row, cons
 
 struct s1_moments s1_moments(const struct s1_matrix *m)
 {
-	double row[SHUFFLE_UNITS_MAX] = {0}, column[SHUFFLE_UNITS_MAX] = {0}, mean = 0, n = m->units, squares;
-	struct s1_moments out = {0};
+	double row[SHUFFLE_UNITS_MAX] = { 0 }, column[SHUFFLE_UNITS_MAX] = { 0 }, mean = 0,
+	       n = m->units, squares;
+	struct s1_moments out = { 0 };
 
 	for (uint32_t i = 0; i < m->units; i++)
 		for (uint32_t j = 0; j < m->units; j++) {
@@ -112,9 +120,8 @@ struct s1_moments s1_moments(const struct s1_matrix *m)
 	return out;
 }
 
-uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain, uint32_t stream,
-                   uint32_t from,
-                   uint32_t to)
+uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain,
+		   uint32_t stream, uint32_t from, uint32_t to)
 {
 	uint16_t place[SHUFFLE_UNITS_MAX];
 	int64_t observed = trace(m);
@@ -133,7 +140,4 @@ uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain 
 	return count;
 }
 
-double s1_p(uint64_t exceed, uint64_t draws)
-{
-	return (1 + (double)exceed) / (1 + (double)draws);
-}
+double s1_p(uint64_t exceed, uint64_t draws) { return (1 + (double)exceed) / (1 + (double)draws); }

@@ -11,11 +11,13 @@
 /* 6 * (NORM + rounding)^2 < 2^31: no sum of products overflows, whatever the permutation */
 #define NORM 18000.0
 
-static const uint8_t kind[KINDS][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
+static const uint8_t kind[KINDS][2] = {
+	{ 0, 0 }, { 1, 1 }, { 2, 2 }, { 0, 1 }, { 0, 2 }, { 1, 2 }
+};
 
 /* Inner products of features of kind x with those of kind y. */
 static void products(const struct features *f, uint32_t n, uint8_t x, uint8_t y,
-                     double out[S2_UNITS][S2_UNITS])
+		     double out[S2_UNITS][S2_UNITS])
 {
 	memset(out, 0, sizeof(double) * S2_UNITS * S2_UNITS);
 	for (uint32_t k = 0; k < f->part; k++) {
@@ -61,7 +63,8 @@ void s2_gram_fill(struct s2_gram *g, const struct features *f)
 	}
 }
 
-/* The lanes of one pair of units, moved as one: two halves stored apart would stall the load of the whole. */
+/* The lanes of one pair of units, moved as one: two halves stored apart would stall the load of the
+ * whole. */
 typedef int16_t lanes __attribute__((vector_size(2 * S2_LANES), aligned(2), may_alias));
 
 /* A constant length lets the compiler use its multiply-and-add of pairs. */
@@ -77,7 +80,7 @@ static int32_t dot(const int16_t *a, const int16_t *b)
 /* T in steps of NORM^-2, with unit i of a against unit place[i] of b. */
 static int32_t permuted(const struct s2_gram *a, const struct s2_gram *b, const uint16_t *place)
 {
-	int16_t row[S2_UNITS][S2_LANES] = {{0}};
+	int16_t row[S2_UNITS][S2_LANES] = { { 0 } };
 	int32_t sum = 0;
 
 	for (uint32_t i = 0; i < a->units; i++) {
@@ -89,10 +92,9 @@ static int32_t permuted(const struct s2_gram *a, const struct s2_gram *b, const 
 }
 
 struct s2_score s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
-                         enum philox_domain domain,
-                         uint32_t stream, uint32_t draws)
+			 enum philox_domain domain, uint32_t stream, uint32_t draws)
 {
-	uint16_t place[SHUFFLE_UNITS_MAX] = {0};
+	uint16_t place[SHUFFLE_UNITS_MAX] = { 0 };
 	double sum = 0, squares = 0, mean, variance;
 	uint64_t exceed = 0;
 	int32_t observed;
@@ -113,7 +115,7 @@ struct s2_score s2_score(const struct s2_gram *a, const struct s2_gram *b, uint6
 	}
 	mean = sum / draws;
 	variance = squares / draws - mean * mean;
-	return (struct s2_score){.p = s1_p(exceed, draws), .z = variance > 1 ? (observed - mean) / sqrt(variance) :
-		0,
-	                         .effect = observed / (NORM * NORM * KINDS)};
+	return (struct s2_score){ .p = s1_p(exceed, draws),
+				  .z = variance > 1 ? (observed - mean) / sqrt(variance) : 0,
+				  .effect = observed / (NORM * NORM * KINDS) };
 }

@@ -1,5 +1,5 @@
-/* Uniform random permutations of up to SHUFFLE_UNITS_MAX things, some millions a second: the inner loop of
- * every p-value. */
+/* Uniform random permutations of up to SHUFFLE_UNITS_MAX things, some millions a second: the inner
+ * loop of every p-value. */
 #ifndef FORKS_SHUFFLE_H
 #define FORKS_SHUFFLE_H
 
@@ -9,9 +9,9 @@
 #define SHUFFLE_BATCH 6
 #define SHUFFLE_WORDS_MAX ((SHUFFLE_UNITS_MAX / SHUFFLE_BATCH + 2) & ~1)
 
-/* Whether the dice of top, top-1, ... (count of them) that left `low` of their word must be thrown again
- * to be exactly uniform: at most one word in 2^64 / top^count. Source: Brackett-Rozinsky and Lemire,
- * "Batched Ranged Random Integer Generation", 2024. */
+/* Whether the dice of top, top-1, ... (count of them) that left `low` of their word must be thrown
+ * again to be exactly uniform: at most one word in 2^64 / top^count. Source: Brackett-Rozinsky and
+ * Lemire, "Batched Ranged Random Integer Generation", 2024. */
 static inline int shuffle_refuses(uint64_t low, uint32_t top, uint32_t count)
 {
 	uint64_t product = 1;
@@ -21,8 +21,8 @@ static inline int shuffle_refuses(uint64_t low, uint32_t top, uint32_t count)
 	return low < product && low < -product % product;
 }
 
-/* One step of Fisher-Yates from the top: the upper half of word * top is a die in [0, top), the lower half
- * the next word. */
+/* One step of Fisher-Yates from the top: the upper half of word * top is a die in [0, top), the
+ * lower half the next word. */
 static inline uint64_t shuffle_step(uint64_t word, uint16_t *place, uint32_t top)
 {
 	unsigned __int128 wide = (unsigned __int128)word * top;
@@ -34,10 +34,12 @@ static inline uint64_t shuffle_step(uint64_t word, uint16_t *place, uint32_t top
 	return (uint64_t)wide;
 }
 
-/* 0 if a word was refused. The words are made ahead of the steps, so that the processor overlaps them. */
+/* 0 if a word was refused. The words are made ahead of the steps, so that the processor overlaps
+ * them. */
 static inline int shuffle_try(struct philox *g, uint16_t *place, uint32_t n)
 {
-	uint64_t words[SHUFFLE_WORDS_MAX], word, most = (uint64_t)n * n * n * n * n * n; /* at most 2^60 */
+	uint64_t words[SHUFFLE_WORDS_MAX], word,
+		most = (uint64_t)n * n * n * n * n * n; /* at most 2^60 */
 	uint32_t top = n, used = 0, last;
 
 	philox_fill(g, words, (n / SHUFFLE_BATCH + 2) & ~1u);
@@ -59,8 +61,8 @@ static inline int shuffle_try(struct philox *g, uint16_t *place, uint32_t n)
 	return !shuffle_refuses(word, last, last);
 }
 
-/* place[0..n) becomes a uniform random permutation of 0..n-1. 1 <= n <= SHUFFLE_UNITS_MAX. A refused word
- * repeats the whole. */
+/* place[0..n) becomes a uniform random permutation of 0..n-1. 1 <= n <= SHUFFLE_UNITS_MAX. A
+ * refused word repeats the whole. */
 static inline void shuffle(struct philox *g, uint16_t *place, uint32_t n)
 {
 	while (!shuffle_try(g, place, n))

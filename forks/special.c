@@ -63,10 +63,7 @@ double special_chi_square_log_tail(double x, double degrees)
 	return special_log_gamma_tail(degrees / 2, x / 2);
 }
 
-double special_normal_tail(double z)
-{
-	return 0.5 * erfc(z / sqrt(2));
-}
+double special_normal_tail(double z) { return 0.5 * erfc(z / sqrt(2)); }
 
 double special_ks_tail(double d, uint64_t n)
 {
@@ -108,8 +105,8 @@ static double binomial_mass(uint64_t n, double p, uint64_t k)
 {
 	double a = (double)n, b = (double)k;
 
-	return exp(special_log_gamma(a + 1) - special_log_gamma(b + 1) - special_log_gamma(a - b + 1) + b * log(p) +
-	           (a - b) * log1p(-p));
+	return exp(special_log_gamma(a + 1) - special_log_gamma(b + 1) -
+		   special_log_gamma(a - b + 1) + b * log(p) + (a - b) * log1p(-p));
 }
 
 void special_binomial_interval(uint64_t n, double p, double level, uint64_t *low, uint64_t *high)

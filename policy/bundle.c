@@ -1,14 +1,16 @@
 /* The bundle: what a policy becomes, and what serving loads.
  *
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
- *   {"extends":[{"digest":"sha256:..","name":".."}],    packs by name, with the digest of their text
- *    "format":1, "tables":"..",                         filter_tables_version(): other tables, other
- * results "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
+ *   {"extends":[{"digest":"sha256:..","name":".."}],    packs by name, with the digest of their
+ * text "format":1, "tables":"..",                         filter_tables_version(): other tables,
+ * other results
+ * "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
  *              "severity":".."}]}
  * Rules are sorted by id; replace and severity may be absent. match is one of
  *   {"fold":"..","gap_max":n,"literals":[..]}   {"regex":"..","repeat_max":n}   {"detector":".."}
- * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule compiles. */
+ * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule
+ * compiles. */
 #include "base/json.h"
 #include "policy/rules.h"
 
@@ -31,8 +33,8 @@ static json_t *list_json(const struct strings *s)
 static json_t *match_json(const struct policy_rule *x)
 {
 	if (x->literals.count)
-		return json_pack("{s:s,s:i,s:o}", "fold", fold_names[x->fold], "gap_max", (int)x->gap_max, "literals",
-		                 list_json(&x->literals));
+		return json_pack("{s:s,s:i,s:o}", "fold", fold_names[x->fold], "gap_max",
+				 (int)x->gap_max, "literals", list_json(&x->literals));
 	if (x->regex)
 		return json_pack("{s:s,s:i}", "regex", x->regex, "repeat_max", (int)x->repeat_max);
 	return json_pack("{s:s}", "detector", x->detector);
@@ -43,9 +45,11 @@ static json_t *rule_json(const struct policy_rule *x)
 	json_t *phases = json_array();
 	for (int i = 0; i < POLICY_PHASES; i++)
 		if (x->phase[i])
-			json_array_append_new(phases, json_string(policy_phase_name((enum policy_phase)i)));
-	json_t *o = json_pack("{s:s,s:o,s:s,s:o,s:o}", "action", filter_action_name(x->action), "controls",
-	                      list_json(&x->controls), "id", x->id, "match", match_json(x), "phase", phases);
+			json_array_append_new(phases,
+					      json_string(policy_phase_name((enum policy_phase)i)));
+	json_t *o = json_pack("{s:s,s:o,s:s,s:o,s:o}", "action", filter_action_name(x->action),
+			      "controls", list_json(&x->controls), "id", x->id, "match",
+			      match_json(x), "phase", phases);
 	if (o && x->replace)
 		json_object_set_new(o, "replace", json_string(x->replace));
 	if (o && x->severity)
@@ -59,15 +63,17 @@ static json_t *bundle_json(const struct policy *p)
 	for (size_t i = 0; i < p->packs; i++) {
 		char digest[DIGEST_TEXT_ROOM];
 		digest_text(&p->pack[i].digest, digest);
-		json_array_append_new(packs, json_pack("{s:s,s:s}", "digest", digest, "name", p->pack[i].name));
+		json_array_append_new(packs, json_pack("{s:s,s:s}", "digest", digest, "name",
+						       p->pack[i].name));
 	}
 	for (size_t i = 0; i < p->rules; i++)
 		json_array_append_new(rules, rule_json(&p->rule[i]));
-	json_t *head = json_pack("{s:o,s:s,s:s,s:I,s:I}", "jurisdiction", list_json(&p->jurisdiction),
-	                         "mode", policy_mode_name(p->mode), "name", p->name, "retention_days",
-	                         (json_int_t)p->retention_days, "version", (json_int_t)p->version);
-	return json_pack("{s:o,s:i,s:o,s:o,s:s}", "extends", packs, "format", 1, "policy", head, "rules",
-	                 rules, "tables", filter_tables_version());
+	json_t *head =
+		json_pack("{s:o,s:s,s:s,s:I,s:I}", "jurisdiction", list_json(&p->jurisdiction),
+			  "mode", policy_mode_name(p->mode), "name", p->name, "retention_days",
+			  (json_int_t)p->retention_days, "version", (json_int_t)p->version);
+	return json_pack("{s:o,s:i,s:o,s:o,s:s}", "extends", packs, "format", 1, "policy", head,
+			 "rules", rules, "tables", filter_tables_version());
 }
 
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e)
@@ -102,7 +108,7 @@ static int find(const char *const *names, const char *s, size_t *out)
 
 /* An array of strings into the policy's arena. */
 static int load_strings(struct policy *p, const json_t *o, const char *key, struct strings *out,
-                        struct err *e)
+			struct err *e)
 {
 	json_t *a;
 	TRY(json_get_array(o, key, &a, what, e));
@@ -130,9 +136,9 @@ static int load_u32(const json_t *o, const char *key, uint64_t most, uint32_t *o
 
 static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, struct err *e)
 {
-	static const char *const literal_keys[] = {"fold", "gap_max", "literals", NULL};
-	static const char *const regex_keys[] = {"regex", "repeat_max", NULL}, *const detector_keys[] = {
-										       "detector", NULL};
+	static const char *const literal_keys[] = { "fold", "gap_max", "literals", NULL };
+	static const char *const regex_keys[] = { "regex", "repeat_max", NULL },
+				 *const detector_keys[] = { "detector", NULL };
 	const char *fold;
 	size_t f;
 	if (json_object_get(m, "literals")) {
@@ -161,7 +167,8 @@ static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
 	for (size_t i = 0; i < json_array_size(a); i++) {
 		const char *s = json_string_value(json_array_get(a, i));
 		int phase = 0;
-		while (s && phase < POLICY_PHASES && strcmp(s, policy_phase_name((enum policy_phase)phase)) != 0)
+		while (s && phase < POLICY_PHASES &&
+		       strcmp(s, policy_phase_name((enum policy_phase)phase)) != 0)
 			phase++;
 		if (!s || phase == POLICY_PHASES || x->phase[phase])
 			return wrong(e, "phase");
@@ -172,8 +179,8 @@ static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
 
 static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, struct err *e)
 {
-	static const char *const keys[] = {"action", "controls", "id",       "match",
-	                                   "phase",  "replace",  "severity", NULL};
+	static const char *const keys[] = { "action", "controls", "id",       "match",
+					    "phase",  "replace",  "severity", NULL };
 	const char *action;
 	size_t severity;
 	json_t *m;
@@ -215,7 +222,8 @@ static int load_rules(struct policy *p, const json_t *o, struct err *e)
 
 static int load_head(struct policy *p, const json_t *o, struct err *e)
 {
-	static const char *const keys[] = {"jurisdiction", "mode", "name", "retention_days", "version", NULL};
+	static const char *const keys[] = { "jurisdiction",   "mode",    "name",
+					    "retention_days", "version", NULL };
 	json_t *h;
 	const char *mode;
 	TRY(json_get_object(o, "policy", &h, what, e));
@@ -228,7 +236,8 @@ static int load_head(struct policy *p, const json_t *o, struct err *e)
 	if (strlen(p->name) > 127 || strlen(p->name) == 0)
 		return wrong(e, "name");
 	for (int m = POLICY_OFF; m <= POLICY_ENFORCE; m++)
-		if (m != POLICY_CANARY && strcmp(mode, policy_mode_name((enum policy_mode)m)) == 0) {
+		if (m != POLICY_CANARY &&
+		    strcmp(mode, policy_mode_name((enum policy_mode)m)) == 0) {
 			p->mode = (enum policy_mode)m;
 			return 0;
 		}
@@ -237,7 +246,7 @@ static int load_head(struct policy *p, const json_t *o, struct err *e)
 
 static int load_packs(const json_t *o, struct err *e)
 {
-	static const char *const keys[] = {"digest", "name", NULL};
+	static const char *const keys[] = { "digest", "name", NULL };
 	json_t *a;
 	TRY(json_get_array(o, "extends", &a, what, e));
 	for (size_t i = 0; i < json_array_size(a); i++) {
@@ -256,15 +265,17 @@ static int load_packs(const json_t *o, struct err *e)
 
 static int load_document(struct policy *p, const json_t *o, struct err *e)
 {
-	static const char *const keys[] = {"extends", "format", "policy", "rules", "tables", NULL};
+	static const char *const keys[] = {
+		"extends", "format", "policy", "rules", "tables", NULL
+	};
 	uint64_t format;
 	const char *tables;
 	TRY(json_only_keys(o, keys, what, e));
 	TRY(json_get_u64(o, "format", &format, what, e));
 	if (format != 1)
 		return err_set(e, ERR_UNSUPPORTED,
-		               "not available in this version: policy bundle format %ju",
-		               (uintmax_t)format);
+			       "not available in this version: policy bundle format %ju",
+			       (uintmax_t)format);
 	TRY(json_get_string(o, "tables", &tables, what, e));
 	if (strcmp(tables, filter_tables_version()) != 0)
 		return err_set(
@@ -279,7 +290,7 @@ static int load_document(struct policy *p, const json_t *o, struct err *e)
 /* ---- the profile */
 
 static int build_phase(const struct policy *p, enum policy_phase phase, struct filter_set **out,
-                       struct err *e)
+		       struct err *e)
 {
 	struct filter_rule *rule = calloc(p->rules + 1, sizeof *rule);
 	size_t n = 0;
@@ -306,7 +317,7 @@ static int build_profile(const struct policy *p, struct policy_profile *x, struc
 
 static int canonical(const json_t *o, const char *text, size_t len, struct err *e)
 {
-	struct buf again = {0};
+	struct buf again = { 0 };
 	int r = json_write_canonical(o, &again, e);
 	if (r == 0)
 		r = buf_done(&again, e);
@@ -338,7 +349,8 @@ int policy_load(struct policy_profile **out, const void *bundle, size_t len, str
 	struct policy_profile *x = calloc(1, sizeof *x);
 	int r = p && x ? 0 : err_set(e, ERR_NOMEM, "out of memory for a policy");
 	if (r == 0)
-		r = json_is_object(o) ? canonical(o, text, len - head, e) : wrong(e, "the document");
+		r = json_is_object(o) ? canonical(o, text, len - head, e)
+				      : wrong(e, "the document");
 	if (r == 0)
 		r = load_document(p, o, e);
 	if (r == 0)

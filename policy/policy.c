@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const mode_names[] = {"off", "shadow", "canary", "enforce", NULL};
+static const char *const mode_names[] = { "off", "shadow", "canary", "enforce", NULL };
 
-const char *policy_mode_name(enum policy_mode m)
-{
-	return mode_names[m];
-}
+const char *policy_mode_name(enum policy_mode m) { return mode_names[m]; }
 
 void policy_free(struct policy *p)
 {
@@ -38,7 +35,8 @@ static void read_name(struct reader *r, const struct toml *t, const char **name,
 {
 	const struct toml *v = need(r, t, "name");
 	int64_t n;
-	if (v && read_string(r, v, "policy.name", name) && (strlen(*name) == 0 || strlen(*name) > 127))
+	if (v && read_string(r, v, "policy.name", name) &&
+	    (strlen(*name) == 0 || strlen(*name) > 127))
 		problem_at(r, v->line, v->column, "policy.name: expected 1 to 127 bytes");
 	v = need(r, t, "version");
 	if (v && read_integer(r, v, "policy.version", 1, (int64_t)1 << 53, &n))
@@ -70,9 +68,9 @@ static const struct toml *nth(const struct toml *array, size_t i)
 
 static void read_policy(struct reader *r, const struct toml *t)
 {
-	static const char *const known[] = {"name",           "version",      "mode", "extends",
-	                                    "retention_days", "jurisdiction", NULL};
-	static const char *const later[] = {"canary_percent", "approvals", "overrides", NULL};
+	static const char *const known[] = { "name",           "version",      "mode", "extends",
+					     "retention_days", "jurisdiction", NULL };
+	static const char *const later[] = { "canary_percent", "approvals", "overrides", NULL };
 	struct policy *p = r->policy;
 	int64_t days = 183; /* six months, the least that the record-keeping duties ask for */
 	read_keys(r, t, "policy", known, later);
@@ -87,7 +85,8 @@ static void read_policy(struct reader *r, const struct toml *t)
 		read_strings(r, v, "policy.jurisdiction", &p->jurisdiction);
 	v = toml_get(t, "extends");
 	if (v && read_strings(r, v, "policy.extends", &p->extends))
-		p->extends_line = arena_array(&p->arena, p->extends.count + 1, sizeof *p->extends_line);
+		p->extends_line =
+			arena_array(&p->arena, p->extends.count + 1, sizeof *p->extends_line);
 	else
 		p->extends.count = 0;
 	for (size_t i = 0; v && p->extends_line && i < p->extends.count; i++)
@@ -98,7 +97,7 @@ static void read_policy(struct reader *r, const struct toml *t)
 /* A pack has a name and a version; it extends nothing and has no mode of its own. */
 static void read_pack_head(struct reader *r, const struct toml *t)
 {
-	static const char *const known[] = {"name", "version", NULL}, *const none[] = {NULL};
+	static const char *const known[] = { "name", "version", NULL }, *const none[] = { NULL };
 	const char *name;
 	uint64_t version;
 	read_keys(r, t, "policy", known, none);
@@ -134,20 +133,22 @@ static void toml_problem(struct reader *r, const char *text)
 /* One file, the policy's or a pack's. */
 static void read_file(struct reader *r, const char *text, size_t len)
 {
-	static const char *const known[] = {"policy", "rule", NULL};
-	static const char *const later[] = {"watermark", "label", "notice", NULL};
-	struct arena arena = {.bytes_max = LIMIT_TOML_BYTES * 16};
+	static const char *const known[] = { "policy", "rule", NULL };
+	static const char *const later[] = { "watermark", "label", "notice", NULL };
+	struct arena arena = { .bytes_max = LIMIT_TOML_BYTES * 16 };
 	struct toml *root;
-	struct err e = {0};
+	struct err e = { 0 };
 	if (len > LIMIT_TOML_BYTES) {
-		problem_at(r, 1, 1, "the file has %zu bytes, %zu are accepted", len, (size_t)LIMIT_TOML_BYTES);
+		problem_at(r, 1, 1, "the file has %zu bytes, %zu are accepted", len,
+			   (size_t)LIMIT_TOML_BYTES);
 	} else if (toml_parse(text, len, &arena, &root, &e) < 0) {
 		toml_problem(r, e.text);
 	} else {
 		const struct toml *t = toml_get(root, "policy");
 		read_keys(r, root, "", known, later);
 		if (!t || t->kind != TOML_TABLE)
-			problem_at(r, t ? t->line : 1, t ? t->column : 1, "expected a table [policy]");
+			problem_at(r, t ? t->line : 1, t ? t->column : 1,
+				   "expected a table [policy]");
 		else if (r->pack)
 			read_pack_head(r, t);
 		else
@@ -159,16 +160,18 @@ static void read_file(struct reader *r, const char *text, size_t len)
 
 /* ---- packs */
 
-static void read_pack(struct reader *r, const char *name, const struct policy_packs *packs, struct pack *out)
+static void read_pack(struct reader *r, const char *name, const struct policy_packs *packs,
+		      struct pack *out)
 {
-	struct buf text = {0};
-	struct err e = {0};
+	struct buf text = { 0 };
+	struct err e = { 0 };
 	bool built_in = pack_text(name, &text);
 	int line = r->pack_line;
 	if (!built_in && pack_later(name))
 		problem_at(r, line, 1, "not available in this version: %s", name);
 	else if (!built_in && (!packs || packs->read(packs->ctx, name, &text, &e) < 0))
-		problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name, e.text[0] ? ": " : "", e.text);
+		problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name,
+			   e.text[0] ? ": " : "", e.text);
 	else {
 		r->pack = name;
 		out->name = name;
@@ -195,7 +198,8 @@ static void read_packs(struct reader *r, const struct policy_packs *packs)
 			twice |= strcmp(p->extends.item[i], p->extends.item[k]) == 0;
 		r->pack_line = p->extends_line[i];
 		if (twice)
-			problem_at(r, r->pack_line, 1, "policy.extends names %.80s twice", p->extends.item[i]);
+			problem_at(r, r->pack_line, 1, "policy.extends names %.80s twice",
+				   p->extends.item[i]);
 		else
 			read_pack(r, p->extends.item[i], packs, &p->pack[p->packs]);
 	}
@@ -216,15 +220,21 @@ static void check_rules(struct reader *r)
 	for (size_t i = 0; i < p->rules; i++) {
 		const struct policy_rule *x = &p->rule[i], *y = x + 1;
 		bool same = i + 1 < p->rules && *x->id && strcmp(x->id, y->id) == 0;
-		const struct policy_rule *later = same && (x->pack || (!y->pack && y->line > x->line)) ? y : x;
+		const struct policy_rule *later =
+			same && (x->pack || (!y->pack && y->line > x->line)) ? y : x;
 		if (same)
-			problem_at(r, later->line, 1, "two rules have the id %s%s%s", x->id, x->pack || y->pack ? ", one in " : "",
-			           x->pack ? x->pack : y->pack ? y->pack : "");
-		if (p->mode == POLICY_ENFORCE && *x->id && (x->hits.count < TESTS_LEAST || x->misses.count < TESTS_LEAST))
-			problem_at(r, x->line, 1,
-			           "rule %s: an enforced rule has at least %d tests.hit and %d tests.miss; "
-			           "found %zu and %zu",
-			           x->id, TESTS_LEAST, TESTS_LEAST, x->hits.count, x->misses.count);
+			problem_at(r, later->line, 1, "two rules have the id %s%s%s", x->id,
+				   x->pack || y->pack ? ", one in " : "",
+				   x->pack   ? x->pack
+				   : y->pack ? y->pack
+					     : "");
+		if (p->mode == POLICY_ENFORCE && *x->id &&
+		    (x->hits.count < TESTS_LEAST || x->misses.count < TESTS_LEAST))
+			problem_at(
+				r, x->line, 1,
+				"rule %s: an enforced rule has at least %d tests.hit and %d tests.miss; "
+				"found %zu and %zu",
+				x->id, TESTS_LEAST, TESTS_LEAST, x->hits.count, x->misses.count);
 	}
 }
 
@@ -232,18 +242,18 @@ static int by_line(const void *a, const void *b)
 {
 	const struct policy_problem *x = a, *y = b;
 	return x->line != y->line ? (x->line > y->line) - (x->line < y->line)
-	                          : (x->column > y->column) - (x->column < y->column);
+				  : (x->column > y->column) - (x->column < y->column);
 }
 
-int policy_parse(struct policy **out, const char *text, size_t len, const struct policy_packs *packs,
-                 struct policy_problems *problems, struct err *e)
+int policy_parse(struct policy **out, const char *text, size_t len,
+		 const struct policy_packs *packs, struct policy_problems *problems, struct err *e)
 {
 	*out = NULL;
-	*problems = (struct policy_problems){0};
+	*problems = (struct policy_problems){ 0 };
 	struct policy *p = calloc(1, sizeof *p);
 	if (!p)
 		return err_set(e, ERR_NOMEM, "out of memory for a policy");
-	struct reader r = {.policy = p, .problems = problems};
+	struct reader r = { .policy = p, .problems = problems };
 	p->name = "";
 	read_file(&r, text, len);
 	read_packs(&r, packs);
@@ -253,7 +263,8 @@ int policy_parse(struct policy **out, const char *text, size_t len, const struct
 	if (r.nomem || problems->count) {
 		policy_free(p);
 		return r.nomem ? err_set(e, ERR_NOMEM, "out of memory for a policy")
-		               : err_set(e, ERR_INPUT, "line %d: %s", problems->item[0].line, problems->item[0].text);
+			       : err_set(e, ERR_INPUT, "line %d: %s", problems->item[0].line,
+					 problems->item[0].text);
 	}
 	*out = p;
 	return 0;

@@ -1,8 +1,8 @@
 /* Policy: what the rules are, decided once at start. Pure: no I/O after load; filters act.
  *
- * A policy is TOML (docs/formats.md). Checking reports every error with its line. Compiling gives one
- * immutable bundle with deterministic bytes, whose digest stands in every log record; loading a bundle
- * gives a serve profile. */
+ * A policy is TOML (docs/formats.md). Checking reports every error with its line. Compiling gives
+ * one immutable bundle with deterministic bytes, whose digest stands in every log record; loading a
+ * bundle gives a serve profile. */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
@@ -15,7 +15,12 @@
 #include <stdint.h>
 
 enum policy_phase {
-	POLICY_INPUT, POLICY_OUTPUT, POLICY_REASONING, POLICY_TOOL_ARGUMENTS, POLICY_TOOL_RESULTS, POLICY_METADATA,
+	POLICY_INPUT,
+	POLICY_OUTPUT,
+	POLICY_REASONING,
+	POLICY_TOOL_ARGUMENTS,
+	POLICY_TOOL_RESULTS,
+	POLICY_METADATA,
 	POLICY_PHASES,
 };
 const char *policy_phase_name(enum policy_phase p);
@@ -36,26 +41,29 @@ void policy_problems_free(struct policy_problems *p);
 
 struct policy; /* parsed and checked */
 
-/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow; built-in
- * packs come with the program. */
+/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow;
+ * built-in packs come with the program. */
 struct policy_packs {
 	int (*read)(void *ctx, const char *name, struct buf *out, struct err *e);
 	void *ctx;
 };
 
-/* Parse and check; problems lists all errors (ERR_INPUT then, *out NULL). packs may be NULL: only built-in
- * packs. */
-int policy_parse(struct policy **out, const char *text, size_t len, const struct policy_packs *packs,
-                 struct policy_problems *problems, struct err *e) MUST_USE;
+/* Parse and check; problems lists all errors (ERR_INPUT then, *out NULL). packs may be NULL: only
+ * built-in packs. */
+int policy_parse(struct policy **out, const char *text, size_t len,
+		 const struct policy_packs *packs, struct policy_problems *problems,
+		 struct err *e) MUST_USE;
 void policy_free(struct policy *p);
 
-/* Defaults: retention_days 183; match.fold "case", gap_max 4 (with fold "strict"); replace "[redacted]". An
- * enforced policy has at least three tests.hit and three tests.miss in every rule. A pack is such a file
- * too: [policy] with name and version only, and rules, whose ids share one space with the policy's. */
+/* Defaults: retention_days 183; match.fold "case", gap_max 4 (with fold "strict"); replace
+ * "[redacted]". An enforced policy has at least three tests.hit and three tests.miss in every rule.
+ * A pack is such a file too: [policy] with name and version only, and rules, whose ids share one
+ * space with the policy's. */
 
-/* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to failures (a
- * new array). */
-int policy_test(const struct policy *p, uint64_t *passed, json_t **failures, struct err *e) MUST_USE;
+/* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to
+ * failures (a new array). */
+int policy_test(const struct policy *p, uint64_t *passed, json_t **failures,
+		struct err *e) MUST_USE;
 
 /* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic. */
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e) MUST_USE;
@@ -65,12 +73,13 @@ struct policy_profile {
 	char name[128];
 	uint64_t version;
 	enum policy_mode mode;
-	struct digest bundle;                       /* of the bundle's bytes */
+	struct digest bundle; /* of the bundle's bytes */
 	uint32_t retention_days;
-	struct filter_set *set[POLICY_PHASES];      /* NULL: no rule for that phase */
+	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase */
 };
 /* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: built for other tables. */
-int policy_load(struct policy_profile **out, const void *bundle, size_t len, struct err *e) MUST_USE;
+int policy_load(struct policy_profile **out, const void *bundle, size_t len,
+		struct err *e) MUST_USE;
 void policy_profile_free(struct policy_profile *p);
 
 /* The names of the built-in packs: the i-th or NULL. */

@@ -9,7 +9,7 @@
 void policy_problems_free(struct policy_problems *p)
 {
 	free(p->item);
-	*p = (struct policy_problems){0};
+	*p = (struct policy_problems){ 0 };
 }
 
 void problem_at(struct reader *r, int line, int column, const char *fmt, ...)
@@ -33,9 +33,9 @@ void problem_at(struct reader *r, int line, int column, const char *fmt, ...)
 
 static const char *kind_name(enum toml_kind k)
 {
-	static const char *const name[] = {"a string",    "an integer",  "a float", "a boolean",
-	                                   "a date-time", "a date-time", "a date",  "a time",
-	                                   "an array",    "a table"};
+	static const char *const name[] = { "a string",    "an integer",  "a float", "a boolean",
+					    "a date-time", "a date-time", "a date",  "a time",
+					    "an array",    "a table" };
 	return name[k];
 }
 
@@ -43,7 +43,8 @@ static bool kind(struct reader *r, const struct toml *v, const char *what, enum 
 {
 	if (v->kind == want)
 		return true;
-	problem_at(r, v->line, v->column, "%s: expected %s, found %s", what, kind_name(want), kind_name(v->kind));
+	problem_at(r, v->line, v->column, "%s: expected %s, found %s", what, kind_name(want),
+		   kind_name(v->kind));
 	return false;
 }
 
@@ -81,14 +82,14 @@ bool read_strings(struct reader *r, const struct toml *v, const char *what, stru
 	return ok;
 }
 
-bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least, int64_t most,
-                  int64_t *out)
+bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
+		  int64_t most, int64_t *out)
 {
 	if (!kind(r, v, what, TOML_INTEGER))
 		return false;
 	if (v->integer < least || v->integer > most) {
 		problem_at(r, v->line, v->column, "%s: expected %jd to %jd, found %jd", what,
-		           (intmax_t)least, (intmax_t)most, (intmax_t)v->integer);
+			   (intmax_t)least, (intmax_t)most, (intmax_t)v->integer);
 		return false;
 	}
 	*out = v->integer;
@@ -96,7 +97,7 @@ bool read_integer(struct reader *r, const struct toml *v, const char *what, int6
 }
 
 bool read_choice(struct reader *r, const struct toml *v, const char *what, const char *const *names,
-                 size_t *out)
+		 size_t *out)
 {
 	const char *s;
 	char all[120] = "";
@@ -122,15 +123,17 @@ static bool among(const char *const *names, const struct toml *k)
 	return false;
 }
 
-void read_keys(struct reader *r, const struct toml *table, const char *what, const char *const *known,
-               const char *const *later)
+void read_keys(struct reader *r, const struct toml *table, const char *what,
+	       const char *const *known, const char *const *later)
 {
 	for (const struct toml *k = table->first; k; k = k->next) {
 		if (among(known, k))
 			continue;
 		if (among(later, k))
-			problem_at(r, k->line, k->column, "not available in this version: %s%s%s", what, *what ? "." : "", k->key);
+			problem_at(r, k->line, k->column, "not available in this version: %s%s%s",
+				   what, *what ? "." : "", k->key);
 		else
-			problem_at(r, k->line, k->column, "unknown key %s%s%.60s", what, *what ? "." : "", k->key);
+			problem_at(r, k->line, k->column, "unknown key %s%s%.60s", what,
+				   *what ? "." : "", k->key);
 	}
 }

@@ -4,25 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const fold_names[] = {"none", "case", "strict", NULL};
-const char *const severity_names[] = {"info", "low", "medium", "high", "critical", NULL};
+const char *const fold_names[] = { "none", "case", "strict", NULL };
+const char *const severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
-static const char *const phase_names[] = {"input",        "output",   "reasoning", "tool_arguments",
-                                          "tool_results", "metadata", NULL};
-static const char *const action_names[] = {"flag",  "notice", "replace", "mask", "redact",
-                                           "queue", "stop",   "block",   NULL};
+static const char *const phase_names[] = {
+	"input", "output", "reasoning", "tool_arguments", "tool_results", "metadata", NULL
+};
+static const char *const action_names[] = { "flag",  "notice", "replace", "mask", "redact",
+					    "queue", "stop",   "block",   NULL };
 
-const char *policy_phase_name(enum policy_phase p)
-{
-	return phase_names[p];
-}
+const char *policy_phase_name(enum policy_phase p) { return phase_names[p]; }
 
 struct filter_rule rule_filter(const struct policy_rule *x)
 {
 	return (struct filter_rule){
-		.id = x->id, .action = x->action, .replacement = x->replace, .literal = x->literals.item,
-		.literal_count = x->literals.count, .fold = x->fold, .gap_max = x->gap_max, .regex = x->regex,
-		.repeat_max = x->repeat_max, .detector = x->detector,
+		.id = x->id,
+		.action = x->action,
+		.replacement = x->replace,
+		.literal = x->literals.item,
+		.literal_count = x->literals.count,
+		.fold = x->fold,
+		.gap_max = x->gap_max,
+		.regex = x->regex,
+		.repeat_max = x->repeat_max,
+		.detector = x->detector,
 	};
 }
 
@@ -36,18 +41,21 @@ static void read_id(struct reader *r, const struct toml *t, struct policy_rule *
 	if (!read_string(r, v, "rule.id", &x->id))
 		return;
 	size_t n = strlen(x->id);
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-";
 	if (n == 0 || n > 100 || strspn(x->id, allowed) != n)
-		problem_at(r, v->line, v->column,
-		           "rule.id: expected 1 to 100 letters, digits and . _ / -; found \"%.60s\"",
-		           x->id);
+		problem_at(
+			r, v->line, v->column,
+			"rule.id: expected 1 to 100 letters, digits and . _ / -; found \"%.60s\"",
+			x->id);
 }
 
 static void read_phases(struct reader *r, const struct toml *t, struct policy_rule *x)
 {
 	const struct toml *v = toml_get(t, "phase");
 	if (!v || (v->kind == TOML_ARRAY && v->count == 0)) {
-		problem_at(r, v ? v->line : t->line, v ? v->column : t->column, "rule.phase: expected at least one phase");
+		problem_at(r, v ? v->line : t->line, v ? v->column : t->column,
+			   "rule.phase: expected at least one phase");
 		return;
 	}
 	if (v->kind != TOML_ARRAY) {
@@ -59,7 +67,8 @@ static void read_phases(struct reader *r, const struct toml *t, struct policy_ru
 		if (!read_choice(r, c, "rule.phase", phase_names, &phase))
 			continue;
 		if (x->phase[phase])
-			problem_at(r, c->line, c->column, "rule.phase: %s is named twice", phase_names[phase]);
+			problem_at(r, c->line, c->column, "rule.phase: %s is named twice",
+				   phase_names[phase]);
 		x->phase[phase] = true;
 	}
 }
@@ -76,10 +85,12 @@ static void read_action(struct reader *r, const struct toml *t, struct policy_ru
 		return;
 	x->action = (enum filter_action)action;
 	if (x->action == FILTER_NOTICE || x->action == FILTER_QUEUE || x->action == FILTER_STOP)
-		problem_at(r, v->line, v->column, "not available in this version: action %s", action_names[action]);
-	if (text && read_string(r, text, "rule.replace", &x->replace) && x->action != FILTER_REDACT &&
-	    x->action != FILTER_REPLACE)
-		problem_at(r, text->line, text->column, "rule.replace: only with action redact or replace");
+		problem_at(r, v->line, v->column, "not available in this version: action %s",
+			   action_names[action]);
+	if (text && read_string(r, text, "rule.replace", &x->replace) &&
+	    x->action != FILTER_REDACT && x->action != FILTER_REPLACE)
+		problem_at(r, text->line, text->column,
+			   "rule.replace: only with action redact or replace");
 	if (!text && x->action == FILTER_REPLACE)
 		problem_at(r, v->line, v->column, "action replace: rule.replace is missing");
 }
@@ -88,7 +99,8 @@ static void read_action(struct reader *r, const struct toml *t, struct policy_ru
 
 static void read_literals(struct reader *r, const struct toml *m, struct policy_rule *x)
 {
-	const struct toml *v = toml_get(m, "literals"), *fold = toml_get(m, "fold"), *gap = toml_get(m, "gap_max");
+	const struct toml *v = toml_get(m, "literals"), *fold = toml_get(m, "fold"),
+			  *gap = toml_get(m, "gap_max");
 	x->fold = FILTER_FOLD_CASE;
 	x->gap_max = 4;
 	size_t f;
@@ -116,7 +128,7 @@ static void read_regex(struct reader *r, const struct toml *m, struct policy_rul
 	if (repeat && read_integer(r, repeat, "match.repeat_max", 1, 1024, &n))
 		x->repeat_max = (uint32_t)n;
 	uint32_t width;
-	struct err e = {0};
+	struct err e = { 0 };
 	if (v && read_string(r, v, "match.regex", &x->regex) &&
 	    filter_regex_width(x->regex, x->repeat_max, &width, &e) < 0)
 		problem_at(r, v->line, v->column, "match.%s", e.text);
@@ -124,33 +136,40 @@ static void read_regex(struct reader *r, const struct toml *m, struct policy_rul
 
 static void read_match(struct reader *r, const struct toml *t, struct policy_rule *x)
 {
-	static const char *const known[] = {"literals", "fold", "gap_max", "regex", "repeat_max", "detector", NULL};
-	static const char *const later[] = {"literals_file", "tail",       "tail_max", "min_strength",
-	                                    "secret",        "tokens",     "all",      "any",
-	                                    "none",          "classifier", NULL};
+	static const char *const known[] = { "literals",   "fold",     "gap_max", "regex",
+					     "repeat_max", "detector", NULL };
+	static const char *const later[] = { "literals_file", "tail",   "tail_max",
+					     "min_strength",  "secret", "tokens",
+					     "all",           "any",    "none",
+					     "classifier",    NULL };
 	const struct toml *m = toml_get(t, "match");
 	if (!m || m->kind != TOML_TABLE) {
-		problem_at(r, m ? m->line : t->line, m ? m->column : t->column, "rule.match: expected a table");
+		problem_at(r, m ? m->line : t->line, m ? m->column : t->column,
+			   "rule.match: expected a table");
 		return;
 	}
 	read_keys(r, m, "match", known, later);
 	read_literals(r, m, x);
 	read_regex(r, m, x);
 	const struct toml *d = toml_get(m, "detector");
-	if (d && read_string(r, d, "match.detector", &x->detector) && !filter_detector_known(x->detector))
-		problem_at(r, d->line, d->column, "match.detector: there is no detector \"%.60s\"", x->detector);
-	int kinds = (d != NULL) + (toml_get(m, "literals") != NULL) + (toml_get(m, "regex") != NULL);
+	if (d && read_string(r, d, "match.detector", &x->detector) &&
+	    !filter_detector_known(x->detector))
+		problem_at(r, d->line, d->column, "match.detector: there is no detector \"%.60s\"",
+			   x->detector);
+	int kinds =
+		(d != NULL) + (toml_get(m, "literals") != NULL) + (toml_get(m, "regex") != NULL);
 	bool later_kind = false;
 	for (size_t i = 0; later[i]; i++)
 		later_kind |= toml_get(m, later[i]) != NULL;
 	if (kinds > 1 || (kinds == 0 && !later_kind))
-		problem_at(r, m->line, m->column, "rule.match: expected exactly one of literals, regex and detector");
+		problem_at(r, m->line, m->column,
+			   "rule.match: expected exactly one of literals, regex and detector");
 }
 
 static void read_tests(struct reader *r, const struct toml *t, struct policy_rule *x)
 {
-	static const char *const known[] = {"hit", "miss", NULL};
-	static const char *const later[] = {"file", NULL};
+	static const char *const known[] = { "hit", "miss", NULL };
+	static const char *const later[] = { "file", NULL };
 	const struct toml *v = toml_get(t, "tests");
 	if (!v)
 		return;
@@ -171,7 +190,7 @@ static void check_build(struct reader *r, const struct toml *t, const struct pol
 {
 	struct filter_rule rule = rule_filter(x);
 	struct filter_set *set;
-	struct err e = {0};
+	struct err e = { 0 };
 	if (filter_set_build(&set, &rule, 1, &e) < 0)
 		problem_at(r, t->line, t->column, "%s", e.text);
 	else
@@ -191,15 +210,16 @@ static struct policy_rule *rule_new(struct reader *r)
 		p->rule = rule;
 		p->rule_room = bigger;
 	}
-	p->rule[p->rules] = (struct policy_rule){.id = "", .pack = r->pack};
+	p->rule[p->rules] = (struct policy_rule){ .id = "", .pack = r->pack };
 	return &p->rule[p->rules++];
 }
 
 void read_rule(struct reader *r, const struct toml *t)
 {
-	static const char *const known[] = {"id",      "severity", "phase", "match", "action",
-	                                    "replace", "controls", "tests", NULL};
-	static const char *const later[] = {"context", "when", "except", "valid", "jurisdiction", NULL};
+	static const char *const known[] = { "id",      "severity", "phase", "match", "action",
+					     "replace", "controls", "tests", NULL };
+	static const char *const later[] = { "context", "when",         "except",
+					     "valid",   "jurisdiction", NULL };
 	struct policy_rule *x = rule_new(r);
 	if (!x)
 		return;

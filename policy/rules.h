@@ -57,13 +57,14 @@ struct reader {
 void problem_at(struct reader *r, int line, int column, const char *fmt, ...) PRINTF_LIKE(4, 5);
 bool read_string(struct reader *r, const struct toml *v, const char *what, const char **out);
 bool read_strings(struct reader *r, const struct toml *v, const char *what, struct strings *out);
-bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least, int64_t most,
-                  int64_t *out);
+bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
+		  int64_t most, int64_t *out);
 bool read_choice(struct reader *r, const struct toml *v, const char *what, const char *const *names,
-                 size_t *out);
-/* Every key must be known; those of `later` are part of the schema and not built. Both NULL-terminated. */
-void read_keys(struct reader *r, const struct toml *table, const char *what, const char *const *known,
-               const char *const *later);
+		 size_t *out);
+/* Every key must be known; those of `later` are part of the schema and not built. Both
+ * NULL-terminated. */
+void read_keys(struct reader *r, const struct toml *table, const char *what,
+	       const char *const *known, const char *const *later);
 
 /* read_rule.c */
 void read_rule(struct reader *r, const struct toml *t);

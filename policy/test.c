@@ -9,10 +9,10 @@ struct outcome {
 	int end;
 };
 
-static const size_t pieces[] = {0, 1, 2, 3, 7}; /* bytes; 0: whole */
+static const size_t pieces[] = { 0, 1, 2, 3, 7 }; /* bytes; 0: whole */
 
 static int scan(const struct filter_set *set, const char *text, size_t piece, struct outcome *o,
-                struct err *e)
+		struct err *e)
 {
 	struct filter_stream *f;
 	struct cleared out;
@@ -37,9 +37,10 @@ static bool same(const struct outcome *a, const struct outcome *b)
 }
 
 /* NULL: as expected. */
-static int judge(const struct filter_set *set, const char *text, bool hit, const char **wrong, struct err *e)
+static int judge(const struct filter_set *set, const char *text, bool hit, const char **wrong,
+		 struct err *e)
 {
-	struct outcome whole = {0};
+	struct outcome whole = { 0 };
 	int r = scan(set, text, 0, &whole, e);
 	*wrong = NULL;
 	if (r == 0 && whole.end == FILTER_LIMIT)
@@ -49,7 +50,7 @@ static int judge(const struct filter_set *set, const char *text, bool hit, const
 	else if (r == 0 && !hit && whole.findings > 0)
 		*wrong = "expected no hit, found one";
 	for (size_t i = 1; r == 0 && !*wrong && i < sizeof pieces / sizeof *pieces; i++) {
-		struct outcome cut = {0};
+		struct outcome cut = { 0 };
 		r = scan(set, text, pieces[i], &cut, e);
 		if (r == 0 && !same(&whole, &cut))
 			*wrong = "the result changes when the text comes in pieces";
@@ -59,8 +60,8 @@ static int judge(const struct filter_set *set, const char *text, bool hit, const
 	return r;
 }
 
-static int run_cases(const struct filter_set *set, const struct policy_rule *x, bool hit, uint64_t *passed,
-                     json_t *failures, struct err *e)
+static int run_cases(const struct filter_set *set, const struct policy_rule *x, bool hit,
+		     uint64_t *passed, json_t *failures, struct err *e)
 {
 	const struct strings *list = hit ? &x->hits : &x->misses;
 	for (size_t i = 0; i < list->count; i++) {
@@ -70,8 +71,9 @@ static int run_cases(const struct filter_set *set, const struct policy_rule *x, 
 			(*passed)++;
 			continue;
 		}
-		json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "rule", x->id, "test", hit ? "hit" : "miss",
-		                      "text", list->item[i], "problem", wrong);
+		json_t *o =
+			json_pack("{s:s,s:s,s:s,s:s}", "rule", x->id, "test", hit ? "hit" : "miss",
+				  "text", list->item[i], "problem", wrong);
 		if (json_array_append_new(failures, o) < 0)
 			return err_set(e, ERR_NOMEM, "out of memory for test results");
 	}

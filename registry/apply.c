@@ -6,7 +6,8 @@
  *   registry_alias    (model, alias)     root, idx
  *   location          (root)             folder; of this machine, not of the log
  *
- * idx is the entry's place in the log, body its canonical JSON, so that an export shows what was logged. */
+ * idx is the entry's place in the log, body its canonical JSON, so that an export shows what was
+ * logged. */
 #include "base/text.h"
 #include "registry/rows.h"
 
@@ -15,21 +16,22 @@
 
 int rows_schema(struct store *s, struct err *e)
 {
-	return store_exec(s,
-	                  "CREATE TABLE IF NOT EXISTS registry_release(model TEXT NOT NULL, version TEXT NOT NULL,"
-	                  " root TEXT NOT NULL, idx INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,"
-	                  " PRIMARY KEY(model, version)) STRICT;"
-	                  "CREATE INDEX IF NOT EXISTS registry_release_root ON registry_release(root);"
-	                  "CREATE TABLE IF NOT EXISTS registry_edge(idx INTEGER NOT NULL, pos INTEGER NOT NULL,"
-	                  " parent TEXT NOT NULL, child TEXT NOT NULL, name TEXT NOT NULL, relation TEXT NOT NULL,"
-	                  " PRIMARY KEY(idx, pos)) STRICT;"
-	                  "CREATE INDEX IF NOT EXISTS registry_edge_parent ON registry_edge(parent);"
-	                  "CREATE TABLE IF NOT EXISTS registry_fork(idx INTEGER PRIMARY KEY, body TEXT NOT NULL)"
-	                  " STRICT;"
-	                  "CREATE TABLE IF NOT EXISTS registry_alias(model TEXT NOT NULL, alias TEXT NOT NULL,"
-	                  " root TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY(model, alias)) STRICT;"
-	                  "CREATE TABLE IF NOT EXISTS location(root TEXT PRIMARY KEY, folder TEXT NOT NULL) STRICT",
-	                  e);
+	return store_exec(
+		s,
+		"CREATE TABLE IF NOT EXISTS registry_release(model TEXT NOT NULL, version TEXT NOT NULL,"
+		" root TEXT NOT NULL, idx INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,"
+		" PRIMARY KEY(model, version)) STRICT;"
+		"CREATE INDEX IF NOT EXISTS registry_release_root ON registry_release(root);"
+		"CREATE TABLE IF NOT EXISTS registry_edge(idx INTEGER NOT NULL, pos INTEGER NOT NULL,"
+		" parent TEXT NOT NULL, child TEXT NOT NULL, name TEXT NOT NULL, relation TEXT NOT NULL,"
+		" PRIMARY KEY(idx, pos)) STRICT;"
+		"CREATE INDEX IF NOT EXISTS registry_edge_parent ON registry_edge(parent);"
+		"CREATE TABLE IF NOT EXISTS registry_fork(idx INTEGER PRIMARY KEY, body TEXT NOT NULL)"
+		" STRICT;"
+		"CREATE TABLE IF NOT EXISTS registry_alias(model TEXT NOT NULL, alias TEXT NOT NULL,"
+		" root TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY(model, alias)) STRICT;"
+		"CREATE TABLE IF NOT EXISTS location(root TEXT PRIMARY KEY, folder TEXT NOT NULL) STRICT",
+		e);
 }
 
 /* ---- bodies ---- */
@@ -40,12 +42,14 @@ static int take_text(const json_t *o, const char *key, char *out, size_t room, s
 
 	TRY(json_get_string(o, key, &text, "release", e));
 	if (strlen(text) >= room)
-		return err_set(e, ERR_INPUT, "release: \"%s\" is longer than %zu bytes", key, room - 1);
+		return err_set(e, ERR_INPUT, "release: \"%s\" is longer than %zu bytes", key,
+			       room - 1);
 	snprintf(out, room, "%s", text);
 	return 0;
 }
 
-static int take_digest(const json_t *o, const char *key, const char *what, struct digest *out, struct err *e)
+static int take_digest(const json_t *o, const char *key, const char *what, struct digest *out,
+		       struct err *e)
 {
 	const char *text;
 
@@ -55,8 +59,9 @@ static int take_digest(const json_t *o, const char *key, const char *what, struc
 
 int rows_release(const json_t *body, struct registry_release *out, struct err *e)
 {
-	static const char *const keys[] = {"model", "version", "root", "manifest", "bundle", "publisher", "keyid",
-	                                   "license", "parents", "files", "bytes", NULL};
+	static const char *const keys[] = { "model",   "version",   "root",  "manifest",
+					    "bundle",  "publisher", "keyid", "license",
+					    "parents", "files",     "bytes", NULL };
 
 	memset(out, 0, sizeof(*out));
 	TRY(json_only_keys(body, keys, "release", e));
@@ -70,8 +75,9 @@ int rows_release(const json_t *body, struct registry_release *out, struct err *e
 	TRY(json_get_u64(body, "files", &out->files, "release", e));
 	TRY(json_get_u64(body, "bytes", &out->bytes, "release", e));
 	if (!out->model[0] || strchr(out->model, '@') || !out->version[0])
-		return err_set(e, ERR_INPUT, "release: \"%.100s\" \"%.60s\" is no model and version", out->model,
-		               out->version);
+		return err_set(e, ERR_INPUT,
+			       "release: \"%.100s\" \"%.60s\" is no model and version", out->model,
+			       out->version);
 	return 0;
 }
 
@@ -109,9 +115,9 @@ static int insert_edge(struct store *tx, const struct edge *edge, struct err *e)
 	struct store_stmt *st;
 
 	TRY(store_prepare(tx,
-	                  "INSERT INTO registry_edge(idx, pos, parent, child, name, relation)"
-	                  " VALUES($1, $2, $3, $4, $5, $6)",
-	                  &st, e));
+			  "INSERT INTO registry_edge(idx, pos, parent, child, name, relation)"
+			  " VALUES($1, $2, $3, $4, $5, $6)",
+			  &st, e));
 	store_bind_i64(st, 1, (int64_t)edge->index);
 	store_bind_i64(st, 2, edge->pos);
 	store_bind_text(st, 3, edge->parent);
@@ -122,8 +128,7 @@ static int insert_edge(struct store *tx, const struct edge *edge, struct err *e)
 }
 
 static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
-                          const struct registry_release *r,
-                          struct err *e)
+			  const struct registry_release *r, struct err *e)
 {
 	const json_t *parents = json_object_get(body, "parents"), *parent;
 	char child[DIGEST_TEXT_ROOM], name[400];
@@ -133,9 +138,12 @@ static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
 		return err_set(e, ERR_INPUT, "release: \"parents\" is not an array");
 	digest_text(&r->root, child);
 	snprintf(name, sizeof(name), "%s@%s", r->model, r->version);
-	json_array_foreach(parents, i, parent) {
+	json_array_foreach(parents, i, parent)
+	{
 		struct digest root;
-		struct edge edge = {.index = index, .pos = (int64_t)i, .child = child, .name = name};
+		struct edge edge = {
+			.index = index, .pos = (int64_t)i, .child = child, .name = name
+		};
 		TRY(take_digest(parent, "root", "release parent", &root, e));
 		TRY(json_get_string(parent, "root", &edge.parent, "release parent", e));
 		TRY(json_get_string(parent, "relation", &edge.relation, "release parent", e));
@@ -146,18 +154,21 @@ static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
 
 /* ---- entries ---- */
 
-static int check_version(struct store *tx, const struct registry_release *r, const char *root, struct err *e)
+static int check_version(struct store *tx, const struct registry_release *r, const char *root,
+			 struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(tx, "SELECT root FROM registry_release WHERE model = $1 AND version = $2", &st, e));
+	TRY(store_prepare(tx, "SELECT root FROM registry_release WHERE model = $1 AND version = $2",
+			  &st, e));
 	store_bind_text(st, 1, r->model);
 	store_bind_text(st, 2, r->version);
 	rc = store_step(st, e);
 	if (rc == 1 && strcmp(store_text(st, 0), root) != 0)
-		rc = err_set(e, ERR_CONFLICT, "%s@%s exists with other content (%s); versions do not change", r->model,
-		             r->version, store_text(st, 0));
+		rc = err_set(e, ERR_CONFLICT,
+			     "%s@%s exists with other content (%s); versions do not change",
+			     r->model, r->version, store_text(st, 0));
 	store_finish(st);
 	return rc < 0 ? rc : 0;
 }
@@ -166,7 +177,7 @@ static int apply_release(struct store *tx, uint64_t index, const json_t *body, s
 {
 	struct registry_release r;
 	struct store_stmt *st = NULL;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	char root[DIGEST_TEXT_ROOM];
 	int rc;
 
@@ -174,10 +185,11 @@ static int apply_release(struct store *tx, uint64_t index, const json_t *body, s
 	digest_text(&r.root, root);
 	TRY(check_version(tx, &r, root, e));
 	TRY(body_text(body, &text, e));
-	rc = store_prepare(tx,
-	                   "INSERT INTO registry_release(model, version, root, idx, body) VALUES($1, $2, $3, $4, $5)"
-	                   " ON CONFLICT(model, version) DO UPDATE SET idx = $4, body = $5",
-	                   &st, e);
+	rc = store_prepare(
+		tx,
+		"INSERT INTO registry_release(model, version, root, idx, body) VALUES($1, $2, $3, $4, $5)"
+		" ON CONFLICT(model, version) DO UPDATE SET idx = $4, body = $5",
+		&st, e);
 	if (rc == 0) {
 		store_bind_text(st, 1, r.model);
 		store_bind_text(st, 2, r.version);
@@ -199,12 +211,12 @@ static bool is_descent(const char *verdict)
 
 static int apply_fork(struct store *tx, uint64_t index, const json_t *body, struct err *e)
 {
-	static const char *const keys[] = {"subject", "subject_name", "parent", "parent_name", "declared",
-	                                   "relation",
-	                                   "verdict", "p_value", "effect", "findings", "report", NULL};
-	struct edge edge = {.index = index};
+	static const char *const keys[] = { "subject",  "subject_name", "parent",  "parent_name",
+					    "declared", "relation",     "verdict", "p_value",
+					    "effect",   "findings",     "report",  NULL };
+	struct edge edge = { .index = index };
 	struct store_stmt *st = NULL;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	struct digest d;
 	int rc;
 
@@ -229,7 +241,7 @@ static int apply_fork(struct store *tx, uint64_t index, const json_t *body, stru
 
 static int apply_alias(struct store *tx, uint64_t index, const json_t *body, struct err *e)
 {
-	static const char *const keys[] = {"model", "alias", "root", NULL};
+	static const char *const keys[] = { "model", "alias", "root", NULL };
 	const char *model, *alias, *root;
 	struct store_stmt *st;
 	struct digest d;
@@ -239,10 +251,11 @@ static int apply_alias(struct store *tx, uint64_t index, const json_t *body, str
 	TRY(json_get_string(body, "alias", &alias, "registry", e));
 	TRY(json_get_string(body, "root", &root, "registry", e));
 	TRY(digest_parse(root, &d, e));
-	TRY(store_prepare(tx,
-	                  "INSERT INTO registry_alias(model, alias, root, idx) VALUES($1, $2, $3, $4)"
-	                  " ON CONFLICT(model, alias) DO UPDATE SET root = $3, idx = $4",
-	                  &st, e));
+	TRY(store_prepare(
+		tx,
+		"INSERT INTO registry_alias(model, alias, root, idx) VALUES($1, $2, $3, $4)"
+		" ON CONFLICT(model, alias) DO UPDATE SET root = $3, idx = $4",
+		&st, e));
 	store_bind_text(st, 1, model);
 	store_bind_text(st, 2, alias);
 	store_bind_text(st, 3, root);
@@ -250,12 +263,15 @@ static int apply_alias(struct store *tx, uint64_t index, const json_t *body, str
 	return run(st, e);
 }
 
-int registry_apply(void *registry, struct store *tx, uint64_t index, const json_t *entry, struct err *e)
+int registry_apply(void *registry, struct store *tx, uint64_t index, const json_t *entry,
+		   struct err *e)
 {
 	static const struct {
 		const char *type;
 		int (*apply)(struct store *tx, uint64_t index, const json_t *body, struct err *e);
-	} table[] = {{"release", apply_release}, {"fork", apply_fork}, {"registry", apply_alias}};
+	} table[] = { { "release", apply_release },
+		      { "fork", apply_fork },
+		      { "registry", apply_alias } };
 	const char *type;
 	json_t *body;
 

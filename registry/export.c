@@ -32,11 +32,14 @@ static int export_aliases(struct store *s, json_t *out, struct err *e)
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st, e));
+	TRY(store_prepare(
+		s, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st,
+		e));
 	while ((rc = store_step(st, e)) == 1)
-		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "model", store_text(st, 0), "alias",
-		                                     store_text(st, 1), "root", store_text(st, 2), "index",
-		                                     (json_int_t)store_i64(st, 3)));
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "model",
+						     store_text(st, 0), "alias", store_text(st, 1),
+						     "root", store_text(st, 2), "index",
+						     (json_int_t)store_i64(st, 3)));
 	store_finish(st);
 	return rc;
 }
@@ -44,13 +47,16 @@ static int export_aliases(struct store *s, json_t *out, struct err *e)
 int registry_export(struct registry *r, struct buf *out, struct err *e)
 {
 	json_t *releases = json_array(), *forks = json_array(), *aliases = json_array();
-	json_t *all = json_pack("{s:o,s:o,s:o}", "releases", releases, "forks", forks, "aliases", aliases);
+	json_t *all = json_pack("{s:o,s:o,s:o}", "releases", releases, "forks", forks, "aliases",
+				aliases);
 	int rc = all ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 
 	if (rc == 0)
-		rc = export_bodies(r->store, "SELECT idx, body FROM registry_release ORDER BY idx", releases, e);
+		rc = export_bodies(r->store, "SELECT idx, body FROM registry_release ORDER BY idx",
+				   releases, e);
 	if (rc == 0)
-		rc = export_bodies(r->store, "SELECT idx, body FROM registry_fork ORDER BY idx", forks, e);
+		rc = export_bodies(r->store, "SELECT idx, body FROM registry_fork ORDER BY idx",
+				   forks, e);
 	if (rc == 0)
 		rc = export_aliases(r->store, aliases, e);
 	if (rc == 0)
@@ -62,23 +68,25 @@ int registry_export(struct registry *r, struct buf *out, struct err *e)
 /* ---- descendants ---- */
 
 /* Children of one root that were not seen yet, with their depth; breadth first, in log order. */
-static int add_children(struct store *s, const char *root, json_int_t depth, json_t *seen, json_t *out,
-                        struct err *e)
+static int add_children(struct store *s, const char *root, json_int_t depth, json_t *seen,
+			json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s,
-	                  "SELECT child, name, relation FROM registry_edge WHERE parent = $1 ORDER BY idx, pos", &st,
-	                  e));
+	TRY(store_prepare(
+		s,
+		"SELECT child, name, relation FROM registry_edge WHERE parent = $1 ORDER BY idx, pos",
+		&st, e));
 	store_bind_text(st, 1, root);
 	while ((rc = store_step(st, e)) == 1) {
 		const char *child = store_text(st, 0);
 		if (json_object_get(seen, child))
 			continue;
 		json_object_set_new(seen, child, json_true());
-		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "name", store_text(st, 1), "root", child,
-		                                     "relation", store_text(st, 2), "depth", depth));
+		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "name", store_text(st, 1),
+						     "root", child, "relation", store_text(st, 2),
+						     "depth", depth));
 	}
 	store_finish(st);
 	return rc;
@@ -91,12 +99,14 @@ int registry_affected(struct registry *r, const struct digest *root, json_t **ou
 	int rc;
 
 	digest_text(root, text);
-	json_object_set_new(seen, text, json_true()); /* an identical copy is no descendant of itself */
+	json_object_set_new(seen, text,
+			    json_true()); /* an identical copy is no descendant of itself */
 	rc = add_children(r->store, text, 1, seen, list, e);
 	for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
 		rc = add_children(r->store, json_string_value(json_object_get(item, "root")),
-		                  json_integer_value(json_object_get(item, "depth")) + 1, seen, list, e);
+				  json_integer_value(json_object_get(item, "depth")) + 1, seen,
+				  list, e);
 	}
 	json_decref(seen);
 	if (rc < 0)

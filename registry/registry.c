@@ -28,10 +28,7 @@ int registry_open(struct registry **out, struct store *store, struct err *e)
 	return rc;
 }
 
-void registry_close(struct registry *r)
-{
-	free(r);
-}
+void registry_close(struct registry *r) { free(r); }
 
 /* A row (idx, body, folder) into out. */
 static int read_row(struct store_stmt *st, struct registry_release *out, struct err *e)
@@ -53,8 +50,7 @@ static int read_row(struct store_stmt *st, struct registry_release *out, struct 
 
 /* 1 with the first row of RELEASE_ROWS + tail, 0 without. b may be NULL. */
 static int find_row(struct registry *r, const char *sql, const char *a, const char *b,
-                    struct registry_release *out,
-                    struct err *e)
+		    struct registry_release *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
@@ -73,8 +69,8 @@ static int find_row(struct registry *r, const char *sql, const char *a, const ch
 }
 
 /* "model@name": a version, else an alias. */
-static int find_named(struct registry *r, const char *ref, const char *at, struct registry_release *out,
-                      struct err *e)
+static int find_named(struct registry *r, const char *ref, const char *at,
+		      struct registry_release *out, struct err *e)
 {
 	char model[sizeof(out->model)];
 	int rc;
@@ -83,13 +79,15 @@ static int find_named(struct registry *r, const char *ref, const char *at, struc
 		return 0;
 	memcpy(model, ref, (size_t)(at - ref));
 	model[at - ref] = 0;
-	rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 AND r.version = $2", model, at + 1, out, e);
+	rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 AND r.version = $2", model, at + 1, out,
+		      e);
 	if (rc != 0)
 		return rc;
 	return find_row(r,
-	                RELEASE_ROWS "JOIN registry_alias a ON a.root = r.root AND a.model = r.model"
-	                             " WHERE a.model = $1 AND a.alias = $2 ORDER BY r.idx DESC LIMIT 1",
-	                model, at + 1, out, e);
+			RELEASE_ROWS
+			"JOIN registry_alias a ON a.root = r.root AND a.model = r.model"
+			" WHERE a.model = $1 AND a.alias = $2 ORDER BY r.idx DESC LIMIT 1",
+			model, at + 1, out, e);
 }
 
 int registry_find(struct registry *r, const char *ref, struct registry_release *out, struct err *e)
@@ -98,11 +96,13 @@ int registry_find(struct registry *r, const char *ref, struct registry_release *
 	int rc;
 
 	if (text_starts(ref, "sha256:"))
-		rc = find_row(r, RELEASE_ROWS "WHERE r.root = $1 ORDER BY r.idx DESC LIMIT 1", ref, NULL, out, e);
+		rc = find_row(r, RELEASE_ROWS "WHERE r.root = $1 ORDER BY r.idx DESC LIMIT 1", ref,
+			      NULL, out, e);
 	else if (at)
 		rc = find_named(r, ref, at, out, e);
 	else
-		rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 ORDER BY r.idx DESC LIMIT 1", ref, NULL, out, e);
+		rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 ORDER BY r.idx DESC LIMIT 1", ref,
+			      NULL, out, e);
 	if (rc == 0)
 		return err_set(e, ERR_NOTFOUND, "the registry has no %.300s", ref);
 	return rc < 0 ? rc : 0;
@@ -126,7 +126,8 @@ int registry_release_at(struct registry *r, uint64_t i, struct registry_release 
 	return rc;
 }
 
-int registry_locate(struct registry *r, const struct digest *root, const char *folder, struct err *e)
+int registry_locate(struct registry *r, const struct digest *root, const char *folder,
+		    struct err *e)
 {
 	char text[DIGEST_TEXT_ROOM];
 	struct store_stmt *st;
@@ -136,9 +137,9 @@ int registry_locate(struct registry *r, const struct digest *root, const char *f
 		return err_set(e, ERR_INPUT, "the folder's path is too long");
 	digest_text(root, text);
 	TRY(store_prepare(r->store,
-	                  "INSERT INTO location(root, folder) VALUES($1, $2)"
-	                  " ON CONFLICT(root) DO UPDATE SET folder = $2",
-	                  &st, e));
+			  "INSERT INTO location(root, folder) VALUES($1, $2)"
+			  " ON CONFLICT(root) DO UPDATE SET folder = $2",
+			  &st, e));
 	store_bind_text(st, 1, text);
 	store_bind_text(st, 2, folder);
 	rc = store_step(st, e);

@@ -1,6 +1,7 @@
-/* A chat is shared by two threads. The worker runs flow's calls, which block, and appends whole events to
- * `out`; the connection's thread takes bytes from there. It sleeps in poll on two things at once: the event
- * counter, raised at each change, and its socket, so that a reader that is gone is noticed at once. */
+/* A chat is shared by two threads. The worker runs flow's calls, which block, and appends whole
+ * events to `out`; the connection's thread takes bytes from there. It sleeps in poll on two things
+ * at once: the event counter, raised at each change, and its socket, so that a reader that is gone
+ * is noticed at once. */
 #include "server/chat.h"
 #include "server/reply.h"
 #include "server/state.h"
@@ -17,15 +18,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define OUT_BYTES_MAX KIB(256)    /* a stream's text that its reader has not taken: the worker waits */
+#define OUT_BYTES_MAX KIB(256) /* a stream's text that its reader has not taken: the worker waits \
+				*/
 #define RECEIPT_BYTES_MAX KIB(48) /* what common clients accept in one header line */
 
 struct chat {
 	struct server *s;
-	struct buf body;          /* the worker's, until opened */
+	struct buf body; /* the worker's, until opened */
 	char client[64];
-	int event;                /* eventfd */
-	pthread_mutex_t lock;     /* of everything below */
+	int event;            /* eventfd */
+	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t taken;
 	unsigned users;           /* worker and connection */
 	bool opened, ended, left; /* admitted; worker is done; connection is done */
@@ -34,9 +36,9 @@ struct chat {
 	char id[128], record[96]; /* constant once opened */
 	struct stream_facts facts;
 	struct buf out;
-	size_t out_at;            /* bytes of out that were taken */
-	struct buf receipt;       /* base64 */
-	int fd;                   /* connection's thread only */
+	size_t out_at;      /* bytes of out that were taken */
+	struct buf receipt; /* base64 */
+	int fd;             /* connection's thread only */
 };
 
 static void chat_free(struct chat *c)
@@ -97,7 +99,8 @@ static void open_facts(struct chat *c, const struct flow_chat *f)
 	raise_event(c);
 }
 
-/* One piece into the buffer, when the reader has made room. ERR_UNAVAILABLE: nobody reads any more. */
+/* One piece into the buffer, when the reader has made room. ERR_UNAVAILABLE: nobody reads any more.
+ */
 static int pass_on(struct chat *c, const struct cleared *text, struct err *e)
 {
 	pthread_mutex_lock(&c->lock);
@@ -115,7 +118,8 @@ static int pass_on(struct chat *c, const struct cleared *text, struct err *e)
 /* The receipt as a header value: base64 of the .tlog-proof. */
 static void keep_receipt(struct chat *c, const json_t *result)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(result, "hallmark"), "receipt"));
+	const char *text =
+		json_string_value(json_object_get(json_object_get(result, "hallmark"), "receipt"));
 	if (!text)
 		return;
 	if (strchr(text, '\n'))
@@ -148,7 +152,8 @@ static int pump(struct chat *c, struct flow_chat *f, struct err *e)
 	}
 }
 
-/* What a client may read of an error: its own faults in full, ours by kind (the rest goes to stderr). */
+/* What a client may read of an error: its own faults in full, ours by kind (the rest goes to
+ * stderr). */
 static void keep_error(struct chat *c, int code, const struct err *err)
 {
 	c->result = code;
@@ -156,7 +161,8 @@ static void keep_error(struct chat *c, int code, const struct err *err)
 	if (reply_status(code) != 500)
 		return;
 	if (!c->left)
-		fprintf(stderr, "hallmark: chat %s: %s\n", c->opened ? c->record : "(not admitted)", err->text);
+		fprintf(stderr, "hallmark: chat %s: %s\n", c->opened ? c->record : "(not admitted)",
+			err->text);
 	err_set(&c->err, code, "internal error: %s", err_name(code));
 }
 
@@ -177,8 +183,9 @@ static void *run(void *arg)
 	struct chat *c = arg;
 	struct server *s = c->s;
 	struct flow_chat *f = NULL;
-	struct err err = {0};
-	int r = flow_chat_open(&f, s->service, c->body.bytes, c->body.len, c->client[0] ? c->client : NULL, &err);
+	struct err err = { 0 };
+	int r = flow_chat_open(&f, s->service, c->body.bytes, c->body.len,
+			       c->client[0] ? c->client : NULL, &err);
 	buf_free(&c->body);
 	if (r == 0) {
 		open_facts(c, f);
@@ -190,7 +197,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int chat_start(struct chat **out, struct server *s, struct buf *body, const char *client, struct err *e)
+int chat_start(struct chat **out, struct server *s, struct buf *body, const char *client,
+	       struct err *e)
 {
 	struct chat *c = calloc(1, sizeof *c);
 	if (!c)
@@ -202,7 +210,7 @@ int chat_start(struct chat **out, struct server *s, struct buf *body, const char
 	pthread_cond_init(&c->taken, NULL);
 	snprintf(c->client, sizeof c->client, "%s", client);
 	c->body = *body;
-	*body = (struct buf){0};
+	*body = (struct buf){ 0 };
 	bool refused = c->event < 0 || atomic_load(&s->stopping);
 	if (refused || !server_enter(s, &s->chats, s->limits.connections_max, run, c)) {
 		chat_free(c);
@@ -217,7 +225,8 @@ int chat_start(struct chat **out, struct server *s, struct buf *body, const char
 /* 1: something changed, 0: time is up, ERR_IO: the connection's other end is closed. */
 static int chat_wait(struct chat *c, int fd, int timeout_ms)
 {
-	struct pollfd p[2] = {{.fd = c->event, .events = POLLIN}, {.fd = fd, .events = POLLRDHUP}};
+	struct pollfd p[2] = { { .fd = c->event, .events = POLLIN },
+			       { .fd = fd, .events = POLLRDHUP } };
 	int r = poll(p, 2, timeout_ms);
 	if (r < 0)
 		return errno == EINTR ? 1 : ERR_IO;
@@ -227,7 +236,8 @@ static int chat_wait(struct chat *c, int fd, int timeout_ms)
 	return r > 0 && read(c->event, &count, sizeof count) > 0;
 }
 
-/* Sleep until *flag (of the chat) is set or the worker has ended. 0, the worker's error, or CHAT_GONE. */
+/* Sleep until *flag (of the chat) is set or the worker has ended. 0, the worker's error, or
+ * CHAT_GONE. */
 static int wait_for(struct chat *c, const bool *flag, int fd, struct err *e)
 {
 	for (;;) {
@@ -253,15 +263,9 @@ int chat_wait_open(struct chat *c, int fd, struct err *e)
 	return streaming ? 0 : r; /* a stream that failed already says so in an event */
 }
 
-bool chat_streams(const struct chat *c)
-{
-	return c->facts.streams;
-}
+bool chat_streams(const struct chat *c) { return c->facts.streams; }
 
-const char *chat_record(const struct chat *c)
-{
-	return c->record;
-}
+const char *chat_record(const struct chat *c) { return c->record; }
 
 int chat_wait_end(struct chat *c, int fd, struct buf *body, const char **receipt, struct err *e)
 {
@@ -269,7 +273,7 @@ int chat_wait_end(struct chat *c, int fd, struct buf *body, const char **receipt
 	if (r != 0)
 		return r;
 	*body = c->out;
-	c->out = (struct buf){0};
+	c->out = (struct buf){ 0 };
 	*receipt = c->receipt.len ? c->receipt.bytes : "";
 	return 0;
 }
@@ -315,13 +319,11 @@ static ssize_t read_stream(void *arg, uint64_t at, char *out, size_t max)
 	}
 }
 
-static void leave_stream(void *arg)
-{
-	chat_leave(arg);
-}
+static void leave_stream(void *arg) { chat_leave(arg); }
 
 struct MHD_Response *chat_response(struct chat *c, int fd)
 {
 	c->fd = fd;
-	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, KIB(16), read_stream, c, leave_stream);
+	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, KIB(16), read_stream, c,
+						 leave_stream);
 }

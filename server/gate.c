@@ -1,10 +1,10 @@
 /* One connection, one request:
  *
- *   client -- head, checked; body, counted --> gate -- canonical head, body --> library (over a socket pair)
- *   client <------------------------- bytes -- gate <--------------- answer --- library
+ *   client -- head, checked; body, counted --> gate -- canonical head, body --> library (over a
+ * socket pair) client <------------------------- bytes -- gate <--------------- answer --- library
  *
- * The library never frames a byte that a client wrote. What the head check refuses is answered here, and what
- * follows the request is read and forgotten, never answered. */
+ * The library never frames a byte that a client wrote. What the head check refuses is answered
+ * here, and what follows the request is read and forgotten, never answered. */
 #include "server/gate.h"
 #include "server/head.h"
 #include "server/reply.h"
@@ -21,15 +21,16 @@
 #include <unistd.h>
 
 #define TICK_MS 100
-#define LINGER_MS 2000  /* time for the client to close after our last byte, else a reset could eat it */
-#define GONE (-1)       /* the client is gone, or the server stops: close without a word */
+#define LINGER_MS \
+	2000      /* time for the client to close after our last byte, else a reset could eat it */
+#define GONE (-1) /* the client is gone, or the server stops: close without a word */
 
 struct link {
 	struct server *s;
-	int client, back;     /* the client's socket; our end of the pair */
-	bool turned_away;     /* too many connections: answer 503 */
-	size_t have;          /* bytes read so far */
-	size_t probed;        /* bytes of the status line sent ahead of the answer */
+	int client, back; /* the client's socket; our end of the pair */
+	bool turned_away; /* too many connections: answer 503 */
+	size_t have;      /* bytes read so far */
+	size_t probed;    /* bytes of the status line sent ahead of the answer */
 	struct head head;
 	char bytes[HEAD_BYTES_MAX];
 	char relay[KIB(64)];
@@ -73,7 +74,8 @@ static int client_write(struct link *l, const char *bytes, size_t len)
 		if (n != -EAGAIN && n != -EINTR)
 			return GONE;
 		int r = net->poll_out(net->ctx, l->client, TICK_MS);
-		if ((r < 0 && r != -EINTR) || atomic_load(&l->s->aborting) || server_now_ms(l->s) >= deadline)
+		if ((r < 0 && r != -EINTR) || atomic_load(&l->s->aborting) ||
+		    server_now_ms(l->s) >= deadline)
 			return GONE;
 	}
 	return 0;
@@ -94,7 +96,7 @@ static void client_linger(struct link *l)
 
 static void client_refuse(struct link *l, int status, const char *reason)
 {
-	struct buf out = {0};
+	struct buf out = { 0 };
 	reply_raw(&out, status, reason, strcmp(l->head.method, "HEAD") == 0);
 	if (!out.failed && client_write(l, out.bytes, out.len) == 0)
 		client_linger(l);
@@ -134,18 +136,21 @@ static int read_head(struct link *l, const char **reason)
 static int open_back(struct link *l)
 {
 	int pair[2];
-	struct sockaddr_un peer = {.sun_family = AF_UNIX};
+	struct sockaddr_un peer = { .sun_family = AF_UNIX };
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return 503;
 	l->back = pair[0];
-	return MHD_add_connection(l->s->daemon, pair[1], (struct sockaddr *)&peer, sizeof peer) == MHD_YES ? 0 : 503;
+	return MHD_add_connection(l->s->daemon, pair[1], (struct sockaddr *)&peer, sizeof peer) ==
+			       MHD_YES
+		       ? 0
+		       : 503;
 }
 
 /* 0 when all is written, 1 when the library has begun to answer or hung up, GONE. */
 static int back_write(struct link *l, const char *bytes, size_t len)
 {
 	while (len > 0) {
-		struct pollfd p = {.fd = l->back, .events = POLLIN | POLLOUT};
+		struct pollfd p = { .fd = l->back, .events = POLLIN | POLLOUT };
 		int r = poll(&p, 1, TICK_MS);
 		if (atomic_load(&l->s->aborting) || (r < 0 && errno != EINTR))
 			return GONE;
@@ -166,7 +171,7 @@ static int back_write(struct link *l, const char *bytes, size_t len)
 
 static int write_head(struct link *l)
 {
-	struct buf out = {0};
+	struct buf out = { 0 };
 	head_write(&l->head, &out);
 	int r = out.failed ? 503 : back_write(l, out.bytes, out.len);
 	buf_free(&out);
@@ -176,7 +181,7 @@ static int write_head(struct link *l)
 /* The library refuses some requests by their head alone: true once it has begun to. */
 static bool has_answered(struct link *l)
 {
-	struct pollfd p = {.fd = l->back, .events = POLLIN};
+	struct pollfd p = { .fd = l->back, .events = POLLIN };
 	return poll(&p, 1, 0) > 0;
 }
 
@@ -185,7 +190,8 @@ static bool wants_continue(const struct link *l, uint64_t left)
 	return l->head.expects_continue && left == l->head.body_bytes;
 }
 
-/* Pass on exactly Content-Length bytes. 0 or 1 (answered early): go on to the answer; a status; or GONE. */
+/* Pass on exactly Content-Length bytes. 0 or 1 (answered early): go on to the answer; a status; or
+ * GONE. */
 static int relay_body(struct link *l, const char **reason)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -206,7 +212,8 @@ static int relay_body(struct link *l, const char **reason)
 			return 408;
 		if (ready == 0)
 			continue;
-		ssize_t got = client_read(l, l->relay, left < sizeof l->relay ? (size_t)left : sizeof l->relay);
+		ssize_t got = client_read(l, l->relay,
+					  left < sizeof l->relay ? (size_t)left : sizeof l->relay);
 		*reason = "the body is shorter than its Content-Length";
 		if (got <= 0)
 			return got == 0 ? 400 : GONE;
@@ -218,9 +225,10 @@ static int relay_body(struct link *l, const char **reason)
 
 /* ---- the answer ---- */
 
-/* While the answer is awaited: what a client still sends is forgotten. An end of its stream may be a client
- * that is gone or one that only shut its sending side; the two differ in whether it takes bytes. So send the
- * status line's first bytes, the same for every answer, one a tick: a client that is gone resets the second.
+/* While the answer is awaited: what a client still sends is forgotten. An end of its stream may be
+ * a client that is gone or one that only shut its sending side; the two differ in whether it takes
+ * bytes. So send the status line's first bytes, the same for every answer, one a tick: a client
+ * that is gone resets the second.
  * */
 static int probe_client(struct link *l)
 {
@@ -241,7 +249,7 @@ static int relay_answer(struct link *l)
 {
 	size_t skip, total = 0;
 	for (;;) {
-		struct pollfd p = {.fd = l->back, .events = POLLIN};
+		struct pollfd p = { .fd = l->back, .events = POLLIN };
 		int r = poll(&p, 1, TICK_MS);
 		if (atomic_load(&l->s->aborting) || (r < 0 && errno != EINTR))
 			return GONE;
@@ -301,7 +309,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Up to connections_max are served; as many again get a proper 503; beyond that a connection is closed. */
+/* Up to connections_max are served; as many again get a proper 503; beyond that a connection is
+ * closed. */
 void gate_take(struct server *s, int fd)
 {
 	unsigned max = s->limits.connections_max;

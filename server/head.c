@@ -1,12 +1,11 @@
 /* The request head (RFC 9112, stricter):
  *
- *   head   = method SP target SP version CRLF *(name ":" OWS value OWS CRLF) CRLF; <= 32 KiB, <= 100 fields
- *   target = "/" *printable, no "#", <= 8 KiB; its path is decoded once and then holds no %, "..", "//",
- *            backslash or control byte
- *   value  = *(HTAB / 20-7E / 80-FF)
+ *   head   = method SP target SP version CRLF *(name ":" OWS value OWS CRLF) CRLF; <= 32 KiB, <=
+ * 100 fields target = "/" *printable, no "#", <= 8 KiB; its path is decoded once and then holds no
+ * %, "..", "//", backslash or control byte value  = *(HTAB / 20-7E / 80-FF)
  *
- * Every line ends in CRLF; a bare CR or LF, NUL, another control byte or a folded line is refused. Framing is
- * by one Content-Length of digits or no body at all; Transfer-Encoding is refused. */
+ * Every line ends in CRLF; a bare CR or LF, NUL, another control byte or a folded line is refused.
+ * Framing is by one Content-Length of digits or no body at all; Transfer-Encoding is refused. */
 #include "server/head.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -41,9 +40,9 @@ static bool slice_is(struct head_slice s, const char *text)
 
 static enum head_result check_method(struct head *h, const char *s, size_t len)
 {
-	static const char *const taken[] = {"GET", "POST", "DELETE", "HEAD", "OPTIONS"};
-	static const char *const known[] = {"PUT", "PATCH", "TRACE", "CONNECT"};
-	struct head_slice method = {s, len};
+	static const char *const taken[] = { "GET", "POST", "DELETE", "HEAD", "OPTIONS" };
+	static const char *const known[] = { "PUT", "PATCH", "TRACE", "CONNECT" };
+	struct head_slice method = { s, len };
 	if (!is_token(s, len))
 		return refuse(h, 400, "malformed request line");
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
@@ -111,9 +110,10 @@ static enum head_result check_version(struct head *h, const char *s, size_t len)
 	h->http10 = len == 8 && memcmp(s, "HTTP/1.0", 8) == 0;
 	if (h->http10 || (len == 8 && memcmp(s, "HTTP/1.1", 8) == 0))
 		return HEAD_OK;
-	bool well_formed = len == 8 && memcmp(s, "HTTP/", 5) == 0 && s[5] >= '0' && s[5] <= '9' && s[6] == '.' &&
-	                   s[7] >= '0' && s[7] <= '9';
-	return well_formed ? refuse(h, 505, "HTTP version not supported") : refuse(h, 400, "malformed request line");
+	bool well_formed = len == 8 && memcmp(s, "HTTP/", 5) == 0 && s[5] >= '0' && s[5] <= '9' &&
+			   s[6] == '.' && s[7] >= '0' && s[7] <= '9';
+	return well_formed ? refuse(h, 505, "HTTP version not supported")
+			   : refuse(h, 400, "malformed request line");
 }
 
 static enum head_result check_request_line(struct head *h, const char *s, size_t len)
@@ -186,14 +186,14 @@ static const struct {
 	const char *name;
 	enum head_result (*check)(struct head *h);
 } fields[HEAD_FIELDS] = {
-	[HEAD_HOST] = {"Host", check_host},
-	[HEAD_LENGTH] = {"Content-Length", check_length},
-	[HEAD_AUTHORIZATION] = {"Authorization", NULL},
-	[HEAD_TYPE] = {"Content-Type", NULL},
-	[HEAD_ORIGIN] = {"Origin", NULL},
-	[HEAD_TRANSFER] = {"Transfer-Encoding", NULL},
-	[HEAD_EXPECT] = {"Expect", NULL},
-	[HEAD_ENCODING] = {"Content-Encoding", NULL},
+	[HEAD_HOST] = { "Host", check_host },
+	[HEAD_LENGTH] = { "Content-Length", check_length },
+	[HEAD_AUTHORIZATION] = { "Authorization", NULL },
+	[HEAD_TYPE] = { "Content-Type", NULL },
+	[HEAD_ORIGIN] = { "Origin", NULL },
+	[HEAD_TRANSFER] = { "Transfer-Encoding", NULL },
+	[HEAD_EXPECT] = { "Expect", NULL },
+	[HEAD_ENCODING] = { "Content-Encoding", NULL },
 };
 
 static enum head_result check_field(struct head *h, const char *s, size_t len)
@@ -201,13 +201,14 @@ static enum head_result check_field(struct head *h, const char *s, size_t len)
 	if (h->lines > HEAD_FIELDS_MAX + 1) /* and the request line */
 		return refuse(h, 431, "more than 100 header fields");
 	const char *colon = memchr(s, ':', len);
-	struct head_slice name = {s, colon ? (size_t)(colon - s) : 0};
+	struct head_slice name = { s, colon ? (size_t)(colon - s) : 0 };
 	if (!is_token(name.bytes, name.len))
 		return refuse(h, 400, "malformed header field");
-	struct head_slice value = {colon + 1, len - name.len - 1};
+	struct head_slice value = { colon + 1, len - name.len - 1 };
 	for (; value.len && (value.bytes[0] == ' ' || value.bytes[0] == '\t'); value.len--)
 		value.bytes++;
-	while (value.len && (value.bytes[value.len - 1] == ' ' || value.bytes[value.len - 1] == '\t'))
+	while (value.len &&
+	       (value.bytes[value.len - 1] == ' ' || value.bytes[value.len - 1] == '\t'))
 		value.len--;
 	for (int i = 0; i < HEAD_FIELDS; i++) {
 		if (!slice_is(name, fields[i].name))
@@ -226,15 +227,18 @@ static enum head_result check_field(struct head *h, const char *s, size_t len)
 static enum head_result check_whole(struct head *h)
 {
 	const struct head_slice *f = h->field;
-	bool has_body = h->has_length && h->body_bytes > 0, is_post = strcmp(h->method, "POST") == 0;
+	bool has_body = h->has_length && h->body_bytes > 0,
+	     is_post = strcmp(h->method, "POST") == 0;
 	if (!f[HEAD_HOST].bytes && !h->http10)
 		return refuse(h, 400, "Host is missing");
 	if (f[HEAD_TRANSFER].bytes && (h->has_length || h->http10))
-		return refuse(h, 400, "Transfer-Encoding beside Content-Length, or from an old client");
+		return refuse(h, 400,
+			      "Transfer-Encoding beside Content-Length, or from an old client");
 	if (f[HEAD_TRANSFER].bytes)
 		return slice_is(f[HEAD_TRANSFER], "chunked")
-			? refuse(h, 411, "not available in this version: Transfer-Encoding (send Content-Length)")
-			: refuse(h, 501, "unknown Transfer-Encoding");
+			       ? refuse(h, 411,
+					"not available in this version: Transfer-Encoding (send Content-Length)")
+			       : refuse(h, 501, "unknown Transfer-Encoding");
 	if (f[HEAD_EXPECT].bytes && !slice_is(f[HEAD_EXPECT], "100-continue"))
 		return refuse(h, 417, "unknown expectation");
 	if (f[HEAD_ENCODING].bytes)
@@ -252,7 +256,9 @@ static enum head_result check_byte(struct head *h, const char *bytes, size_t i, 
 {
 	unsigned char c = (unsigned char)bytes[i];
 	if (c == '\n')
-		return i > h->line && bytes[i - 1] == '\r' ? HEAD_OK : refuse(h, 400, "a line must end in CRLF");
+		return i > h->line && bytes[i - 1] == '\r'
+			       ? HEAD_OK
+			       : refuse(h, 400, "a line must end in CRLF");
 	if (c == '\r')
 		return i + 1 == len || bytes[i + 1] == '\n' ? HEAD_OK : refuse(h, 400, "a bare CR");
 	if ((c < 0x20 && !(c == '\t' && h->lines > 0)) || c == 0x7f)
@@ -277,7 +283,8 @@ enum head_result head_check(struct head *h, const char *bytes, size_t len)
 			h->bytes = i + 1;
 			return check_whole(h);
 		}
-		r = h->lines++ == 0 ? check_request_line(h, line, line_len) : check_field(h, line, line_len);
+		r = h->lines++ == 0 ? check_request_line(h, line, line_len)
+				    : check_field(h, line, line_len);
 		h->line = i + 1;
 	}
 	if (r == HEAD_OK && h->lines == 0 && end > HEAD_TARGET_MAX + 64)
@@ -300,7 +307,7 @@ static void write_path(const struct head *h, struct buf *out)
 
 void head_write(const struct head *h, struct buf *out)
 {
-	static const enum head_field passed[] = {HEAD_HOST, HEAD_AUTHORIZATION, HEAD_TYPE};
+	static const enum head_field passed[] = { HEAD_HOST, HEAD_AUTHORIZATION, HEAD_TYPE };
 	buf_add_text(out, h->method);
 	buf_add_byte(out, ' ');
 	write_path(h, out);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEAD_BYTES_MAX 32768u  /* request line, fields and blank line */
+#define HEAD_BYTES_MAX 32768u /* request line, fields and blank line */
 #define HEAD_TARGET_MAX 8192u
 #define HEAD_FIELDS_MAX 100u
 
@@ -19,8 +19,14 @@ struct head_slice {
 
 /* Fields that mean something to us; each occurs at most once. */
 enum head_field {
-	HEAD_HOST, HEAD_LENGTH, HEAD_AUTHORIZATION, HEAD_TYPE,
-	HEAD_ORIGIN, HEAD_TRANSFER, HEAD_EXPECT, HEAD_ENCODING,
+	HEAD_HOST,
+	HEAD_LENGTH,
+	HEAD_AUTHORIZATION,
+	HEAD_TYPE,
+	HEAD_ORIGIN,
+	HEAD_TRANSFER,
+	HEAD_EXPECT,
+	HEAD_ENCODING,
 	HEAD_FIELDS,
 };
 
@@ -33,18 +39,20 @@ struct head {
 	char method[8];
 	char path[HEAD_TARGET_MAX + 1]; /* decoded once, without the query */
 	bool http10, has_length, expects_continue;
-	uint64_t body_bytes;            /* Content-Length, <= LIMIT_REQUEST_BYTES */
+	uint64_t body_bytes; /* Content-Length, <= LIMIT_REQUEST_BYTES */
 	struct head_slice field[HEAD_FIELDS];
-	size_t bytes;                   /* of the whole head, once it is complete */
-	size_t line, scanned, lines;    /* start of the open line; bytes looked at; lines closed */
+	size_t bytes;                /* of the whole head, once it is complete */
+	size_t line, scanned, lines; /* start of the open line; bytes looked at; lines closed */
 };
 
-/* Look at the first len bytes of a connection; called again with the same, longer buffer after HEAD_MORE. A
- * fault is reported with the line that holds it, without waiting for the rest; what follows the head is not
- * read. HEAD_OK: slices point into bytes. Never HEAD_MORE for len >= HEAD_BYTES_MAX. Source: RFC 9112. */
+/* Look at the first len bytes of a connection; called again with the same, longer buffer after
+ * HEAD_MORE. A fault is reported with the line that holds it, without waiting for the rest; what
+ * follows the head is not read. HEAD_OK: slices point into bytes. Never HEAD_MORE for len >=
+ * HEAD_BYTES_MAX. Source: RFC 9112. */
 enum head_result head_check(struct head *h, const char *bytes, size_t len);
 
-/* The same request in canonical form: a request line without a query, and only the fields that routes use. */
+/* The same request in canonical form: a request line without a query, and only the fields that
+ * routes use. */
 void head_write(const struct head *h, struct buf *out);
 
 #endif

@@ -8,11 +8,16 @@ int reply_status(int code)
 {
 	switch (code) {
 	case ERR_INPUT:
-	case ERR_UNSUPPORTED: return 400;
-	case ERR_DENIED: return 403;
-	case ERR_NOTFOUND: return 404;
-	case ERR_UNAVAILABLE: return 503;
-	default: return 500;
+	case ERR_UNSUPPORTED:
+		return 400;
+	case ERR_DENIED:
+		return 403;
+	case ERR_NOTFOUND:
+		return 404;
+	case ERR_UNAVAILABLE:
+		return 503;
+	default:
+		return 500;
 	}
 }
 
@@ -20,11 +25,16 @@ int reply_status(int code)
 static const char *error_type(int status)
 {
 	switch (status) {
-	case 401: return "authentication_error";
-	case 403: return "permission_error";
-	case 404: return "not_found_error";
-	case 503: return "service_unavailable_error";
-	default: return status >= 500 ? "server_error" : "invalid_request_error";
+	case 401:
+		return "authentication_error";
+	case 403:
+		return "permission_error";
+	case 404:
+		return "not_found_error";
+	case 503:
+		return "service_unavailable_error";
+	default:
+		return status >= 500 ? "server_error" : "invalid_request_error";
 	}
 }
 
@@ -42,13 +52,16 @@ void reply_error_json(struct buf *out, int status, const char *message, const ch
 
 void reply_raw(struct buf *out, int status, const char *message, bool without_body)
 {
-	struct buf body = {0};
+	struct buf body = { 0 };
 	reply_error_json(&body, status, message, NULL);
 	buf_add_byte(&body, '\n');
-	buf_printf(out, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
-	           "Content-Length: %zu\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
-	           status, MHD_get_reason_phrase_for((unsigned)status), body.len,
-	           status == 503 ? "Retry-After: 1\r\n" : "", status == 405 ? "Allow: GET, POST\r\n" : "");
+	buf_printf(
+		out,
+		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		"Content-Length: %zu\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
+		status, MHD_get_reason_phrase_for((unsigned)status), body.len,
+		status == 503 ? "Retry-After: 1\r\n" : "",
+		status == 405 ? "Allow: GET, POST\r\n" : "");
 	if (!without_body)
 		buf_add(out, body.bytes, body.len);
 	out->failed |= body.failed;
@@ -63,8 +76,8 @@ void reply_common(struct MHD_Response *r, const char *content_type)
 	MHD_add_response_header(r, "Connection", "close");
 }
 
-bool reply_body(struct MHD_Connection *c, int status, const char *content_type, const char *const *header,
-                struct buf *body)
+bool reply_body(struct MHD_Connection *c, int status, const char *content_type,
+		const char *const *header, struct buf *body)
 {
 	struct MHD_Response *r = NULL;
 	if (!body->failed)
@@ -73,7 +86,7 @@ bool reply_body(struct MHD_Connection *c, int status, const char *content_type, 
 		buf_free(body);
 		return false;
 	}
-	*body = (struct buf){0};
+	*body = (struct buf){ 0 };
 	reply_common(r, content_type);
 	for (; header && header[0]; header += 2)
 		MHD_add_response_header(r, header[0], header[1]);
@@ -85,9 +98,9 @@ bool reply_body(struct MHD_Connection *c, int status, const char *content_type, 
 }
 
 bool reply_error(struct MHD_Connection *c, int status, const char *message, const char *code,
-                 const char *const *header)
+		 const char *const *header)
 {
-	struct buf body = {0};
+	struct buf body = { 0 };
 	reply_error_json(&body, status, message, code);
 	buf_add_byte(&body, '\n');
 	return reply_body(c, status, "application/json", header, &body);

@@ -21,9 +21,9 @@ void reply_common(struct MHD_Response *r, const char *content_type);
 
 /* Queue body (taken over and emptied) or an error. False when the connection should be dropped.
  * header: {name, value} pairs ended by NULL; may be NULL. */
-bool reply_body(struct MHD_Connection *c, int status, const char *content_type, const char *const *header,
-                struct buf *body);
+bool reply_body(struct MHD_Connection *c, int status, const char *content_type,
+		const char *const *header, struct buf *body);
 bool reply_error(struct MHD_Connection *c, int status, const char *message, const char *code,
-                 const char *const *header);
+		 const char *const *header);
 
 #endif

@@ -5,10 +5,10 @@
 #include <microhttpd.h>
 
 enum MHD_Result routes_answer(void *cls, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *upload,
-                              size_t *upload_len, void **state);
+			      const char *method, const char *version, const char *upload,
+			      size_t *upload_len, void **state);
 
 void routes_completed(void *cls, struct MHD_Connection *connection, void **state,
-                      enum MHD_RequestTerminationCode code);
+		      enum MHD_RequestTerminationCode code);
 
 #endif

@@ -13,15 +13,13 @@
 #include <string.h>
 #include <time.h>
 
-#define TICK_MS 100             /* how soon a stop is noticed */
-#define LIBRARY_POOL KIB(192)   /* a connection's memory in the library: a receipt travels in a header */
+#define TICK_MS 100 /* how soon a stop is noticed */
+#define LIBRARY_POOL \
+	KIB(192) /* a connection's memory in the library: a receipt travels in a header */
 
 /* ---- threads ---- */
 
-int64_t server_now_ms(const struct server *s)
-{
-	return env_now_us(&s->env) / 1000;
-}
+int64_t server_now_ms(const struct server *s) { return env_now_us(&s->env) / 1000; }
 
 /* Signals belong to the thread that runs server_run. */
 static void block_signals(sigset_t *before)
@@ -87,14 +85,18 @@ static int split_address(const char *text, char host[64], uint16_t *port, struct
 	uint64_t number;
 	if (!end || *colon != ':' || end == begin || end - begin >= 64 ||
 	    text_parse_u64(colon + 1, strlen(colon + 1), &number) < 0 || number > 65535)
-		return err_set(e, ERR_INPUT, "listen address: expected HOST:PORT as in 127.0.0.1:8080, found \"%.100s\"",
-		               text);
+		return err_set(
+			e, ERR_INPUT,
+			"listen address: expected HOST:PORT as in 127.0.0.1:8080, found \"%.100s\"",
+			text);
 	memcpy(host, begin, (size_t)(end - begin));
 	host[end - begin] = 0;
 	*port = (uint16_t)number;
 	if (!is_loopback(host))
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: a non-loopback listener (%.64s): "
-		               "listen on 127.0.0.1 and put a TLS proxy in front", host);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: a non-loopback listener (%.64s): "
+			       "listen on 127.0.0.1 and put a TLS proxy in front",
+			       host);
 	return 0;
 }
 
@@ -107,7 +109,8 @@ static int listen_on(struct server *s, const char *address, struct err *e)
 	if (s->listen_fd < 0)
 		return s->listen_fd;
 	const char *shown = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-	snprintf(s->address, sizeof s->address, strchr(shown, ':') ? "[%s]:%u" : "%s:%u", shown, (unsigned)port);
+	snprintf(s->address, sizeof s->address, strchr(shown, ':') ? "[%s]:%u" : "%s:%u", shown,
+		 (unsigned)port);
 	return 0;
 }
 
@@ -124,10 +127,7 @@ static int copy_tokens(struct server *s, const char *const *tokens, struct err *
 	return 0;
 }
 
-static unsigned or_default(unsigned value, unsigned fallback)
-{
-	return value ? value : fallback;
-}
+static unsigned or_default(unsigned value, unsigned fallback) { return value ? value : fallback; }
 
 static void set_limits(struct server_options *l, const struct server_options *o)
 {
@@ -139,19 +139,19 @@ static void set_limits(struct server_options *l, const struct server_options *o)
 	l->drain_ms = or_default(o->drain_ms, 30000);
 }
 
-/* The library gets no listening socket, no deadlines of its own and no bytes of a client: the gate has them
- * all. Its error log stays off: it complains of TCP options on the gate's socket pairs. */
+/* The library gets no listening socket, no deadlines of its own and no bytes of a client: the gate
+ * has them all. Its error log stays off: it complains of TCP options on the gate's socket pairs. */
 static int start_library(struct server *s, struct err *e)
 {
-	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-	                 MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC;
+	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+			 MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC;
 	sigset_t before;
 	block_signals(&before);
 	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, routes_answer, s,
-	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIBRARY_POOL,
-	                             MHD_OPTION_CONNECTION_LIMIT, s->limits.connections_max * 2 + 8,
-	                             MHD_OPTION_NOTIFY_COMPLETED, routes_completed, s,
-	                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIBRARY_POOL,
+				     MHD_OPTION_CONNECTION_LIMIT, s->limits.connections_max * 2 + 8,
+				     MHD_OPTION_NOTIFY_COMPLETED, routes_completed, s,
+				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return s->daemon ? 0 : err_set(e, ERR_IO, "start libmicrohttpd: %s", strerror(errno));
 }
@@ -159,14 +159,15 @@ static int start_library(struct server *s, struct err *e)
 static int open_parts(struct server *s, const struct server_options *o, struct err *e)
 {
 	if (o->connections_max > 10000)
-		return err_set(e, ERR_INPUT, "connections: expected at most 10000, found %u", o->connections_max);
+		return err_set(e, ERR_INPUT, "connections: expected at most 10000, found %u",
+			       o->connections_max);
 	TRY(copy_tokens(s, o->token_sha256, e));
 	TRY(listen_on(s, o->address, e));
 	return start_library(s, e);
 }
 
 int server_open(struct server **out, struct flow_service *service, const struct server_options *o,
-                struct err *e)
+		struct err *e)
 {
 	struct server *s = calloc(1, sizeof *s);
 	if (!s)
@@ -186,16 +187,13 @@ int server_open(struct server **out, struct flow_service *service, const struct 
 	return r;
 }
 
-const char *server_address(const struct server *s)
-{
-	return s->address;
-}
+const char *server_address(const struct server *s) { return s->address; }
 
 /* ---- running ---- */
 
 static void nap(long ms)
 {
-	struct timespec t = {.tv_nsec = ms * 1000000};
+	struct timespec t = { .tv_nsec = ms * 1000000 };
 	nanosleep(&t, NULL);
 }
 
@@ -210,7 +208,9 @@ static int accept_one(struct server *s, struct err *e)
 	if (fd >= 0)
 		gate_take(s, fd);
 	else
-		nap(fd == -EINTR || fd == -ECONNABORTED ? 0 : 20); /* out of descriptors: some will be closed */
+		nap(fd == -EINTR || fd == -ECONNABORTED
+			    ? 0
+			    : 20); /* out of descriptors: some will be closed */
 	return 0;
 }
 
@@ -255,10 +255,7 @@ int server_run(struct server *s, struct err *e)
 	return r;
 }
 
-void server_stop(struct server *s)
-{
-	atomic_store(&s->stopping, true);
-}
+void server_stop(struct server *s) { atomic_store(&s->stopping, true); }
 
 void server_close(struct server *s)
 {

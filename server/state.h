@@ -21,15 +21,15 @@ struct server {
 	char address[80];
 	int listen_fd;
 	struct MHD_Daemon *daemon;
-	atomic_bool stopping;         /* no new work */
-	atomic_bool aborting;         /* running answers are cut off too */
-	pthread_mutex_t lock;         /* of the two counts */
+	atomic_bool stopping; /* no new work */
+	atomic_bool aborting; /* running answers are cut off too */
+	pthread_mutex_t lock; /* of the two counts */
 	pthread_cond_t fewer;
-	unsigned connections, chats;  /* threads that live: one a connection, one a chat */
+	unsigned connections, chats; /* threads that live: one a connection, one a chat */
 };
 
-/* Run on a detached thread with all signals blocked; counted in *count (under lock) until server_leave. False
- * when *count has reached max or no thread can be made. */
+/* Run on a detached thread with all signals blocked; counted in *count (under lock) until
+ * server_leave. False when *count has reached max or no thread can be made. */
 bool server_enter(struct server *s, unsigned *count, unsigned max, void *(*run)(void *), void *arg);
 /* The thread's last act on the server. */
 void server_leave(struct server *s, unsigned *count);

@@ -1,8 +1,8 @@
-/* A stream is text/event-stream: "data: " JSON "\n\n" for each chunk, ": ping\n\n" into silence, "data:
- * [DONE]\n\n" last. Chunks: one with the role; one for each piece of text; one with finish_reason, seed and
- * the field `hallmark` (record, index, leaf, receipt); with include_usage one more with usage and no
- * choices. A plain answer is one chat.completion object with the same fields. Source: OpenAI API reference,
- * chat completions. */
+/* A stream is text/event-stream: "data: " JSON "\n\n" for each chunk, ": ping\n\n" into silence,
+ * "data: [DONE]\n\n" last. Chunks: one with the role; one for each piece of text; one with
+ * finish_reason, seed and the field `hallmark` (record, index, leaf, receipt); with include_usage
+ * one more with usage and no choices. A plain answer is one chat.completion object with the same
+ * fields. Source: OpenAI API reference, chat completions. */
 #include "server/stream.h"
 #include "server/reply.h"
 #include "base/json.h"
@@ -16,7 +16,8 @@ void write_text(struct buf *out, const struct cleared *text)
 	text_json_string(out, text->bytes, text->len);
 	if (out->failed)
 		return;
-	size_t inside = out->len - at - 2; /* the caller writes the quotes: a plain answer is one string */
+	size_t inside =
+		out->len - at - 2; /* the caller writes the quotes: a plain answer is one string */
 	memmove(out->bytes + at, out->bytes + at + 1, inside);
 	out->len -= 2;
 	out->bytes[out->len] = 0;
@@ -32,7 +33,7 @@ static void open_object(struct buf *out, const struct stream_facts *f)
 	buf_add_text(out, f->streams ? "data: {\"id\":" : "{\"id\":");
 	add_string(out, f->id);
 	buf_printf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":",
-	           f->streams ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
+		   f->streams ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
 	add_string(out, f->model);
 	buf_add_text(out, ",\"choices\":[");
 }
@@ -46,11 +47,12 @@ void stream_begin(struct buf *out, const struct stream_facts *f)
 {
 	open_object(out, f);
 	if (!f->streams) {
-		buf_add_text(out, "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
+		buf_add_text(out,
+			     "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
 		return;
 	}
 	buf_add_text(out, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
-	             "\"finish_reason\":null}]");
+			  "\"finish_reason\":null}]");
 	close_chunk(out, f);
 }
 
@@ -87,8 +89,9 @@ static int read_result(const json_t *result, struct ending *end, struct err *e)
 static void add_usage(struct buf *out, const struct ending *end)
 {
 	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}",
-	           (unsigned long long)end->prompt_tokens, (unsigned long long)end->completion_tokens,
-	           (unsigned long long)(end->prompt_tokens + end->completion_tokens));
+		   (unsigned long long)end->prompt_tokens,
+		   (unsigned long long)end->completion_tokens,
+		   (unsigned long long)(end->prompt_tokens + end->completion_tokens));
 }
 
 /* ,"seed":...,"hallmark":{...} */
@@ -113,7 +116,8 @@ static int end_plain(struct buf *out, const struct ending *end, struct err *e)
 	return buf_done(out, e);
 }
 
-static int end_stream(struct buf *out, const struct stream_facts *f, const struct ending *end, struct err *e)
+static int end_stream(struct buf *out, const struct stream_facts *f, const struct ending *end,
+		      struct err *e)
 {
 	open_object(out, f);
 	buf_add_text(out, "{\"index\":0,\"delta\":{},\"finish_reason\":");

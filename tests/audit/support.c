@@ -16,10 +16,11 @@ static void no_step(void *ctx, const char *step)
 
 void place_make(struct place *p)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	memset(p, 0, sizeof(*p));
-	/* In memory where possible: these tests kill processes, not power, and a slow disk would rule their time. */
+	/* In memory where possible: these tests kill processes, not power, and a slow disk would
+	 * rule their time. */
 	snprintf(p->home, sizeof(p->home), "/dev/shm/test-audit-XXXXXX");
 	if (!mkdtemp(p->home)) {
 		snprintf(p->home, sizeof(p->home), "/tmp/test-audit-XXXXXX");
@@ -29,7 +30,7 @@ void place_make(struct place *p)
 	p->time_us = 1795312345000000;
 	p->env = env_system();
 	p->env.clock = clock_fixed(&p->time_us);
-	p->env.steps = (struct steps){no_step, NULL};
+	p->env.steps = (struct steps){ no_step, NULL };
 	cr_assert_eq(signing_identity_create(p->home, "log", NULL, &p->env, &e), 0, "%s", e.text);
 	cr_assert_eq(signing_identity_open(&p->key, p->home, "log", NULL, &e), 0, "%s", e.text);
 }
@@ -37,8 +38,11 @@ void place_make(struct place *p)
 int place_try_open(struct place *p, struct err *e)
 {
 	char url[128];
-	struct audit_options o = {.home = p->home, .key = p->key, .origin = PLACE_ORIGIN, .env = &p->env,
-	                          .hook = p->hook};
+	struct audit_options o = { .home = p->home,
+				   .key = p->key,
+				   .origin = PLACE_ORIGIN,
+				   .env = &p->env,
+				   .hook = p->hook };
 	int rc;
 
 	snprintf(url, sizeof(url), "sqlite://%s/state.db", p->home);
@@ -56,7 +60,7 @@ int place_try_open(struct place *p, struct err *e)
 
 void place_open(struct place *p)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert_eq(place_try_open(p, &e), 0, "%s", e.text);
 }
 
@@ -79,9 +83,11 @@ void place_remove(struct place *p)
 uint64_t place_note(struct place *p, const char *text)
 {
 	json_t *body = json_pack("{s:s}", "text", text);
-	struct audit_record r = {.type = "registry", .n = audit_log_reserve(p->log_open), .body = body};
+	struct audit_record r = { .type = "registry",
+				  .n = audit_log_reserve(p->log_open),
+				  .body = body };
 	struct audit_receipt receipt;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
 	json_decref(body);
@@ -90,16 +96,22 @@ uint64_t place_note(struct place *p, const char *text)
 
 uint64_t place_decision(struct place *p, const char *subject, const char *text)
 {
-	struct buf value = {0};
+	struct buf value = { 0 };
 	json_t *s = json_string(text);
-	struct err e = {0};
+	struct err e = { 0 };
 	struct audit_receipt receipt;
 
 	cr_assert_eq(json_write_canonical(s, &value, &e), 0);
-	struct audit_field field[] = {{"subject", NULL}, {"text", value.bytes}, {"count", "7"}};
-	struct audit_record r = {.type = "decision", .n = audit_log_reserve(p->log_open), .field = field,
-	                         .field_count = 3,
-	                         .outcome = "completed", .subject = subject, .retained = "{\"more\":\"kept\"}"};
+	struct audit_field field[] = { { "subject", NULL },
+				       { "text", value.bytes },
+				       { "count", "7" } };
+	struct audit_record r = { .type = "decision",
+				  .n = audit_log_reserve(p->log_open),
+				  .field = field,
+				  .field_count = 3,
+				  .outcome = "completed",
+				  .subject = subject,
+				  .retained = "{\"more\":\"kept\"}" };
 	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
 	json_decref(s);
 	buf_free(&value);
@@ -109,9 +121,10 @@ uint64_t place_decision(struct place *p, const char *subject, const char *text)
 struct audit_verdict *place_verify(struct place *p, bool with_store)
 {
 	static struct audit_verdict v;
-	struct err e = {0};
+	struct err e = { 0 };
 
-	cr_assert_eq(audit_verify(p->log, p->vkey.bytes, with_store ? p->store : NULL, &v, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_verify(p->log, p->vkey.bytes, with_store ? p->store : NULL, &v, &e), 0,
+		     "%s", e.text);
 	return &v;
 }
 
@@ -129,7 +142,7 @@ static void path_of(const struct place *p, const char *name, char out[256])
 void place_read(const struct place *p, const char *name, struct buf *out)
 {
 	char path[256];
-	struct err e = {0};
+	struct err e = { 0 };
 
 	path_of(p, name, path);
 	cr_assert_eq(file_read(path, MIB(64), out, &e), 0, "%s", e.text);
@@ -138,7 +151,7 @@ void place_read(const struct place *p, const char *name, struct buf *out)
 void place_write(const struct place *p, const char *name, const void *bytes, size_t len)
 {
 	char path[256];
-	struct err e = {0};
+	struct err e = { 0 };
 
 	path_of(p, name, path);
 	cr_assert_eq(file_write_durable(path, bytes, len, 0644, &e), 0, "%s", e.text);

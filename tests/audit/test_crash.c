@@ -1,5 +1,5 @@
-/* The process dies at a named step; what was acknowledged before must be there after, and the log must
- * verify. */
+/* The process dies at a named step; what was acknowledged before must be there after, and the log
+ * must verify. */
 #include "support.h"
 
 #include "base/file.h"
@@ -14,15 +14,9 @@
 
 static struct place at;
 
-static void set_up(void)
-{
-	place_make(&at);
-}
+static void set_up(void) { place_make(&at); }
 
-static void tear_down(void)
-{
-	place_remove(&at);
-}
+static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_crash, .init = set_up, .fini = tear_down, .timeout = 300);
 
@@ -43,16 +37,17 @@ static void die_at(void *ctx, const char *step)
 static void work(int fd, int records)
 {
 	for (int i = 0; i < records; i++) {
-		uint64_t ack[2] = {i % 3 == 2 ? place_decision(&at, "someone", "x") : place_note(&at, "text"), 0};
+		uint64_t ack[2] = { i % 3 == 2 ? place_decision(&at, "someone", "x")
+					       : place_note(&at, "text"),
+				    0 };
 		ack[1] = (uint64_t)i;
 		if (write(fd, ack, sizeof(ack)) != sizeof(ack))
 			_exit(98);
 	}
 }
 
-/* Open, append, die at the arrivals-th arrival at step (NULL: any). Returns what was acknowledged, as
- * indexes, and
- * whether it died. */
+/* Open, append, die at the arrivals-th arrival at step (NULL: any). Returns what was acknowledged,
+ * as indexes, and whether it died. */
 static size_t run_child(const char *step, int which, int records, uint64_t *acked, bool *died)
 {
 	int pipe_fd[2], status;
@@ -65,7 +60,7 @@ static size_t run_child(const char *step, int which, int records, uint64_t *acke
 		close(pipe_fd[0]);
 		fatal_step = step;
 		arrivals_left = which;
-		at.env.steps = (struct steps){die_at, NULL};
+		at.env.steps = (struct steps){ die_at, NULL };
 		struct err e;
 		if (place_try_open(&at, &e) < 0)
 			_exit(97);
@@ -77,8 +72,8 @@ static size_t run_child(const char *step, int which, int records, uint64_t *acke
 		acked[count++] = ack[0];
 	close(pipe_fd[0]);
 	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 0), "%s: status %x",
-	          step ? step : "any", (unsigned)status);
+	cr_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 0),
+		  "%s: status %x", step ? step : "any", (unsigned)status);
 	*died = WEXITSTATUS(status) == 99;
 	return count;
 }
@@ -86,16 +81,21 @@ static size_t run_child(const char *step, int which, int records, uint64_t *acke
 static void check_acknowledged(const char *step, int which, const uint64_t *acked, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct buf entry = {0}, proof = {0};
-		struct err e = {0};
+		struct buf entry = { 0 }, proof = { 0 };
+		struct err e = { 0 };
 		json_t *plain;
-		cr_assert_eq(audit_log_entry(at.log_open, acked[i], &entry, &e), 0, "%s:%d lost %llu", step, which,
-		             (unsigned long long)acked[i]);
-		cr_expect(strstr(entry.bytes, i % 3 == 2 ? "\"decision\"" : "\"registry\""), "%s:%d", step, which);
-		cr_assert_eq(audit_log_proof(at.log_open, acked[i], NULL, 0, &proof, &e), 0, "%s", e.text);
-		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len, at.vkey.bytes, NULL, &e), 0);
+		cr_assert_eq(audit_log_entry(at.log_open, acked[i], &entry, &e), 0,
+			     "%s:%d lost %llu", step, which, (unsigned long long)acked[i]);
+		cr_expect(strstr(entry.bytes, i % 3 == 2 ? "\"decision\"" : "\"registry\""),
+			  "%s:%d", step, which);
+		cr_assert_eq(audit_log_proof(at.log_open, acked[i], NULL, 0, &proof, &e), 0, "%s",
+			     e.text);
+		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len,
+					       at.vkey.bytes, NULL, &e),
+			     0);
 		if (i % 3 == 2) {
-			cr_assert_eq(audit_vault_read(at.log_open, acked[i], &plain, &e), 0, "%s:%d: %s", step, which, e.text);
+			cr_assert_eq(audit_vault_read(at.log_open, acked[i], &plain, &e), 0,
+				     "%s:%d: %s", step, which, e.text);
 			json_decref(plain);
 		}
 		buf_free(&entry);
@@ -106,7 +106,7 @@ static void check_acknowledged(const char *step, int which, const uint64_t *acke
 /* The checkpoint's size, or 0 without one. */
 static uint64_t signed_size(void)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	char path[128];
 	uint64_t size = 0;
 
@@ -133,9 +133,10 @@ static void crash_and_check(const char *step, int which, int records)
 	place_close(&at);
 }
 
-static const char *const steps[] = {"audit.keys", "audit.committed", "audit.bundle", "audit.tile",
-                                    "audit.verified",
-                                    "audit.checkpoint.staged", "audit.checkpoint"};
+static const char *const steps[] = { "audit.keys",      "audit.committed",
+				     "audit.bundle",    "audit.tile",
+				     "audit.verified",  "audit.checkpoint.staged",
+				     "audit.checkpoint" };
 #define STEPS (sizeof(steps) / sizeof(*steps))
 
 Test(audit_crash, every_step_of_appending_loses_nothing_acknowledged)
@@ -154,10 +155,12 @@ Test(audit_crash, every_step_around_a_tile_border_loses_nothing_acknowledged)
 		place_note(&at, "fill");
 	place_close(&at);
 	for (int which = 1; which <= 46; which += 3) {
-		snprintf(command, sizeof(command), "rm -rf %s.kept; cp -a %s %s.kept", at.home, at.home, at.home);
+		snprintf(command, sizeof(command), "rm -rf %s.kept; cp -a %s %s.kept", at.home,
+			 at.home, at.home);
 		cr_assert_eq(system(command), 0);
 		crash_and_check(NULL, which, 7);
-		snprintf(command, sizeof(command), "rm -rf %s; mv %s.kept %s", at.home, at.home, at.home);
+		snprintf(command, sizeof(command), "rm -rf %s; mv %s.kept %s", at.home, at.home,
+			 at.home);
 		cr_assert_eq(system(command), 0);
 	}
 }
@@ -166,14 +169,15 @@ Test(audit_crash, recovery_itself_may_crash_at_any_step_and_is_idempotent)
 {
 	uint64_t acked[16];
 	bool died = true;
-	size_t count = run_child("audit.committed", 4, 6, acked, &died); /* left behind: committed, not published */
+	size_t count = run_child("audit.committed", 4, 6, acked,
+				 &died); /* left behind: committed, not published */
 
 	cr_assert(died);
 	cr_assert_eq(count, 2);
 	for (int which = 1; died && which < 40; which++)
 		run_child(NULL, which, 0, acked + 8, &died);
 	cr_expect_not(died, "recovery never came to its end");
-	struct buf one = {0}, two = {0};
+	struct buf one = { 0 }, two = { 0 };
 	place_read(&at, "log/checkpoint", &one);
 	place_open(&at);
 	check_acknowledged("recovery", 0, acked, count);
@@ -191,7 +195,7 @@ Test(audit_crash, recovery_itself_may_crash_at_any_step_and_is_idempotent)
 static void append_start(uint64_t n)
 {
 	json_t *body = json_pack("{s:s}", "build", "test");
-	struct audit_record r = {.type = "start", .n = n, .body = body};
+	struct audit_record r = { .type = "start", .n = n, .body = body };
 	struct audit_receipt receipt;
 	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, NULL), 0);
 	json_decref(body);
@@ -199,7 +203,7 @@ static void append_start(uint64_t n)
 
 Test(audit_crash, worker_that_died_is_closed_by_a_lost_entry_that_names_its_missing_numbers)
 {
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 	char worker[32];
 
 	place_open(&at);
@@ -215,10 +219,11 @@ Test(audit_crash, worker_that_died_is_closed_by_a_lost_entry_that_names_its_miss
 	cr_expect_str_eq(v->problem[0].kind, "gap");
 	cr_expect_str_eq(v->problem[1].kind, "stop");
 	place_open(&at);
-	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &entry, NULL), 0);
+	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &entry, NULL),
+		     0);
 	cr_expect(strstr(entry.bytes, "\"type\":\"lost\"") && strstr(entry.bytes, worker) &&
-	                  strstr(entry.bytes, "\"last\":2,\"missing\":[1]"),
-	          "%s", entry.bytes);
+			  strstr(entry.bytes, "\"last\":2,\"missing\":[1]"),
+		  "%s", entry.bytes);
 	place_close(&at);
 	place_expect_clean(&at);
 	place_open(&at); /* once is enough */
@@ -232,14 +237,16 @@ Test(audit_crash, failed_write_stops_the_log_until_it_is_opened_anew)
 {
 	json_t *body = json_pack("{s:s}", "text", "unlucky");
 	struct audit_receipt receipt;
-	struct err e = {0};
+	struct err e = { 0 };
 	char command[256];
 
 	place_open(&at);
 	place_note(&at, "good");
 	snprintf(command, sizeof(command), "cd %s/tile && mv 0 0.kept && touch 0", at.log);
 	cr_assert_eq(system(command), 0);
-	struct audit_record r = {.type = "registry", .n = audit_log_reserve(at.log_open), .body = body};
+	struct audit_record r = { .type = "registry",
+				  .n = audit_log_reserve(at.log_open),
+				  .body = body };
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_IO, "%s", e.text);
 	r.n = audit_log_reserve(at.log_open);
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_UNAVAILABLE);

@@ -17,21 +17,18 @@ static void set_up(void)
 	place_open(&at);
 }
 
-static void tear_down(void)
-{
-	place_remove(&at);
-}
+static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_log, .init = set_up, .fini = tear_down, .timeout = 120);
 
 Test(audit_log, new_log_begins_with_genesis)
 {
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 
 	cr_assert_eq(audit_log_size(at.log_open), 1);
 	cr_assert_eq(audit_log_entry(at.log_open, 0, &entry, NULL), 0);
-	cr_expect(strstr(entry.bytes, "\"type\":\"genesis\"") && strstr(entry.bytes, PLACE_ORIGIN), "%s",
-	          entry.bytes);
+	cr_expect(strstr(entry.bytes, "\"type\":\"genesis\"") && strstr(entry.bytes, PLACE_ORIGIN),
+		  "%s", entry.bytes);
 	cr_expect_str_eq(audit_log_origin(at.log_open), PLACE_ORIGIN);
 	place_expect_clean(&at);
 	buf_free(&entry);
@@ -39,43 +36,48 @@ Test(audit_log, new_log_begins_with_genesis)
 
 Test(audit_log, entries_are_canonical_json_of_the_frozen_form)
 {
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 	char expected[512], digits[80];
 
 	at.time_us = 1795312345678901;
 	uint64_t i = place_note(&at, "hello");
 	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
-	snprintf(expected, sizeof(expected),
-	         "{\"body\":{\"text\":\"hello\"},\"n\":0,\"time_us\":1795312345678901,\"type\":\"registry\",\"v\":1,"
-	         "\"worker\":\"%s\"}",
-	         audit_log_worker(at.log_open));
+	snprintf(
+		expected, sizeof(expected),
+		"{\"body\":{\"text\":\"hello\"},\"n\":0,\"time_us\":1795312345678901,\"type\":\"registry\",\"v\":1,"
+		"\"worker\":\"%s\"}",
+		audit_log_worker(at.log_open));
 	cr_expect_str_eq(entry.bytes, expected);
 	buf_clear(&entry);
 	i = place_decision(&at, NULL, "secret words");
 	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
 	cr_expect_null(strstr(entry.bytes, "secret"));
-	cr_expect_eq(sscanf(entry.bytes, "{\"bundle\":null,\"cipher\":\"sha256:%64[0-9a-f]\",\"fields\":3",
-	                    digits), 1, "%s",
-	             entry.bytes);
+	cr_expect_eq(sscanf(entry.bytes,
+			    "{\"bundle\":null,\"cipher\":\"sha256:%64[0-9a-f]\",\"fields\":3",
+			    digits),
+		     1, "%s", entry.bytes);
 	buf_free(&entry);
 }
 
 Test(audit_log, numbers_and_entries_are_found_again)
 {
 	uint64_t found, index = place_note(&at, "one");
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 
-	cr_assert_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), 0, &found, NULL), 0);
+	cr_assert_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), 0, &found, NULL),
+		     0);
 	cr_expect_eq(found, index);
-	cr_expect_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), 1, &found, NULL), ERR_NOTFOUND);
-	cr_expect_eq(audit_log_find(at.log_open, "feedfeedfeedfeed", 0, &found, NULL), ERR_NOTFOUND);
+	cr_expect_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), 1, &found, NULL),
+		     ERR_NOTFOUND);
+	cr_expect_eq(audit_log_find(at.log_open, "feedfeedfeedfeed", 0, &found, NULL),
+		     ERR_NOTFOUND);
 	cr_expect_eq(audit_log_entry(at.log_open, 2, &entry, NULL), ERR_NOTFOUND);
 	buf_free(&entry);
 }
 
 Test(audit_log, time_never_runs_backwards)
 {
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 
 	place_note(&at, "a");
 	at.time_us -= 1000000;
@@ -92,22 +94,23 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 	char *big = calloc(1, LIMIT_ENTRY_BYTES + 1);
 	memset(big, 'x', LIMIT_ENTRY_BYTES);
 	json_t *large = json_pack("{s:s}", "text", big);
-	struct audit_field field = {"f", "1"}, bad = {"f", "{not json"};
+	struct audit_field field = { "f", "1" }, bad = { "f", "{not json" };
 	struct audit_record rows[] = {
-		{.type = "nonsense", .body = body},
-		{.type = "registry"},
-		{.type = "registry", .body = body, .field = &field, .field_count = 1},
-		{.type = "registry", .body = body, .outcome = "completed"},
-		{.type = "registry", .body = large},
-		{.type = "decision", .body = body},
-		{.type = "decision"},
-		{.type = "decision", .field = &bad, .field_count = 1},
+		{ .type = "nonsense", .body = body },
+		{ .type = "registry" },
+		{ .type = "registry", .body = body, .field = &field, .field_count = 1 },
+		{ .type = "registry", .body = body, .outcome = "completed" },
+		{ .type = "registry", .body = large },
+		{ .type = "decision", .body = body },
+		{ .type = "decision" },
+		{ .type = "decision", .field = &bad, .field_count = 1 },
 	};
 	struct audit_receipt receipt;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		rows[i].n = audit_log_reserve(at.log_open);
-		cr_expect_eq(audit_log_append(at.log_open, &rows[i], &receipt, NULL), ERR_INPUT, "row %zu", i);
+		cr_expect_eq(audit_log_append(at.log_open, &rows[i], &receipt, NULL), ERR_INPUT,
+			     "row %zu", i);
 	}
 	place_note(&at, "after");
 	place_expect_clean(&at);
@@ -119,14 +122,16 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 Test(audit_log, number_refused_while_later_ones_are_out_becomes_a_lost_entry)
 {
 	uint64_t first = audit_log_reserve(at.log_open);
-	struct audit_record r = {.type = "nonsense", .n = first};
+	struct audit_record r = { .type = "nonsense", .n = first };
 	struct audit_receipt receipt;
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 	uint64_t index;
 
 	place_note(&at, "second");
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, NULL), ERR_INPUT);
-	cr_assert_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), first, &index, NULL), 0);
+	cr_assert_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), first, &index,
+				    NULL),
+		     0);
 	cr_assert_eq(audit_log_entry(at.log_open, index, &entry, NULL), 0);
 	cr_expect(strstr(entry.bytes, "\"type\":\"lost\""));
 	place_expect_clean(&at);
@@ -135,15 +140,18 @@ Test(audit_log, number_refused_while_later_ones_are_out_becomes_a_lost_entry)
 
 /* ---- the hook shares the record's fate ---- */
 
-static int refuse_some(void *ctx, struct store *tx, uint64_t index, const json_t *entry, struct err *e)
+static int refuse_some(void *ctx, struct store *tx, uint64_t index, const json_t *entry,
+		       struct err *e)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(entry, "body"), "text"));
+	const char *text =
+		json_string_value(json_object_get(json_object_get(entry, "body"), "text"));
 	char sql[128];
 
 	(void)ctx;
 	if (!text)
 		return 0;
-	snprintf(sql, sizeof(sql), "INSERT INTO hooked(idx) VALUES(%llu)", (unsigned long long)index);
+	snprintf(sql, sizeof(sql), "INSERT INTO hooked(idx) VALUES(%llu)",
+		 (unsigned long long)index);
 	TRY(store_exec(tx, sql, e));
 	return strcmp(text, "refuse") == 0 ? err_set(e, ERR_CONFLICT, "refused") : 0;
 }
@@ -166,12 +174,14 @@ Test(audit_log, record_that_the_hook_refuses_is_undone_alone)
 
 	cr_assert_eq(store_exec(at.store, "CREATE TABLE hooked(idx INTEGER PRIMARY KEY)", NULL), 0);
 	place_close(&at);
-	at.hook = (struct audit_hook){refuse_some, NULL};
+	at.hook = (struct audit_hook){ refuse_some, NULL };
 	place_open(&at);
 	uint64_t size = audit_log_size(at.log_open);
 	place_note(&at, "take");
 	json_t *body = json_pack("{s:s}", "text", "refuse");
-	struct audit_record r = {.type = "registry", .n = audit_log_reserve(at.log_open), .body = body};
+	struct audit_record r = { .type = "registry",
+				  .n = audit_log_reserve(at.log_open),
+				  .body = body };
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
 	cr_expect_str_eq(e.text, "refused");
 	place_note(&at, "take too");
@@ -203,7 +213,8 @@ static void *append_many(void *arg)
 
 	for (int i = 0; i < EACH; i++) {
 		snprintf(text, sizeof(text), "%ld-%d", (long)(intptr_t)arg, i);
-		uint64_t index = i % 3 ? place_note(&at, text) : place_decision(&at, i % 2 ? "someone" : NULL, text);
+		uint64_t index = i % 3 ? place_note(&at, text)
+				       : place_decision(&at, i % 2 ? "someone" : NULL, text);
 		if (audit_log_size(at.log_open) <= index)
 			abort(); /* acknowledged before its checkpoint */
 		pthread_mutex_lock(&taken_lock);
@@ -219,7 +230,7 @@ Test(audit_log, many_threads_share_commits_and_every_index_is_given_once)
 {
 	pthread_t thread[THREADS];
 
-	at.env.steps = (struct steps){count_commits, NULL};
+	at.env.steps = (struct steps){ count_commits, NULL };
 	for (intptr_t i = 0; i < THREADS; i++)
 		cr_assert_eq(pthread_create(&thread[i], NULL, append_many, (void *)i), 0);
 	for (int i = 0; i < THREADS; i++)
@@ -237,14 +248,17 @@ Test(audit_log, many_threads_share_commits_and_every_index_is_given_once)
 Test(audit_log, second_writer_is_refused_and_a_reader_is_not)
 {
 	struct place second = at;
-	struct err e = {0};
-	struct buf entry = {0};
+	struct err e = { 0 };
+	struct buf entry = { 0 };
 
 	cr_expect_eq(place_try_open(&second, &e), ERR_CONFLICT);
 	uint64_t i = place_decision(&at, NULL, "read me");
-	struct audit_options o = {.home = at.home, .store = at.store, .key = at.key, .origin = PLACE_ORIGIN,
-	                          .env = &at.env,
-	                          .read_only = true};
+	struct audit_options o = { .home = at.home,
+				   .store = at.store,
+				   .key = at.key,
+				   .origin = PLACE_ORIGIN,
+				   .env = &at.env,
+				   .read_only = true };
 	struct audit_log *reader;
 	json_t *plain;
 	cr_assert_eq(audit_log_open(&reader, &o, &e), 0, "%s", e.text);
@@ -252,7 +266,7 @@ Test(audit_log, second_writer_is_refused_and_a_reader_is_not)
 	cr_expect_eq(audit_log_entry(reader, i, &entry, &e), 0);
 	cr_expect_eq(audit_vault_read(reader, i, &plain, &e), 0, "%s", e.text);
 	json_decref(plain);
-	struct audit_record r = {.type = "registry"};
+	struct audit_record r = { .type = "registry" };
 	struct audit_receipt receipt;
 	cr_expect_eq(audit_log_append(reader, &r, &receipt, &e), ERR_CONFLICT);
 	audit_log_close(reader);
@@ -261,7 +275,7 @@ Test(audit_log, second_writer_is_refused_and_a_reader_is_not)
 
 Test(audit_log, reopening_an_untouched_log_changes_no_byte)
 {
-	struct buf before = {0}, after = {0};
+	struct buf before = { 0 }, after = { 0 };
 
 	for (int i = 0; i < 5; i++)
 		place_note(&at, "text");
@@ -279,7 +293,7 @@ Test(audit_log, reopening_an_untouched_log_changes_no_byte)
 
 Test(audit_log, log_grows_past_a_full_tile_and_drops_its_partials)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	char path[128];
 
 	for (int i = 0; i < 300; i++)
@@ -296,13 +310,13 @@ Test(audit_log, log_grows_past_a_full_tile_and_drops_its_partials)
 	snprintf(path, sizeof(path), "%s/tile/0/001.p/45", at.log);
 	cr_expect(file_exists(path));
 	for (uint64_t i = 0; i < 301; i += 37) {
-		struct buf proof = {0}, entry = {0};
+		struct buf proof = { 0 }, entry = { 0 };
 		uint64_t index;
 		cr_assert_eq(audit_log_proof(at.log_open, i, NULL, 0, &proof, &e), 0, "%s", e.text);
 		cr_assert_eq(audit_log_entry(at.log_open, i, &entry, &e), 0);
-		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len, at.vkey.bytes, &index,
-		                               &e), 0,
-		             "%llu: %s", (unsigned long long)i, e.text);
+		cr_expect_eq(audit_proof_check(proof.bytes, proof.len, entry.bytes, entry.len,
+					       at.vkey.bytes, &index, &e),
+			     0, "%llu: %s", (unsigned long long)i, e.text);
 		cr_expect_eq(index, i);
 		buf_free(&proof);
 		buf_free(&entry);

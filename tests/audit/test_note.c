@@ -10,7 +10,7 @@
 static void read_vector(const char *name, struct buf *out)
 {
 	char path[128];
-	struct err e = {0};
+	struct err e = { 0 };
 
 	snprintf(path, sizeof(path), "tests/vectors/tlog/%s", name);
 	cr_assert_eq(file_read(path, MIB(1), out, &e), 0, "missing vector: %s", e.text);
@@ -22,21 +22,27 @@ Test(audit_note, published_verifier_keys_satisfy_the_key_id_rule)
 		const char *vkey;
 		int rc;
 	} rows[] = {
-		{"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", 0},
-		{"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n", 0},
-		{"sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", 0},
-		{"sum.golang.orh+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"sum.golang.org+033de0af+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"sum.golang.org+033DE0AE+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"sum.golang.org+33de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn", ERR_INPUT},
-		{"sum golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT},
-		{"sum.golang.org+033de0ae", ERR_INPUT},
-		{"sum.golang.org+033de0ae+", ERR_INPUT},
-		{"sum.golang.org", ERR_INPUT},
-		{"", ERR_INPUT},
-		{"a+00000000+BAAA", ERR_UNSUPPORTED},
+		{ "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", 0 },
+		{ "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n", 0 },
+		{ "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", 0 },
+		{ "sum.golang.orh+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+		  ERR_INPUT },
+		{ "sum.golang.org+033de0af+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+		  ERR_INPUT },
+		{ "sum.golang.org+033DE0AE+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+		  ERR_INPUT },
+		{ "sum.golang.org+33de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+		  ERR_INPUT },
+		{ "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn",
+		  ERR_INPUT },
+		{ "sum golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+		  ERR_INPUT },
+		{ "+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", ERR_INPUT },
+		{ "sum.golang.org+033de0ae", ERR_INPUT },
+		{ "sum.golang.org+033de0ae+", ERR_INPUT },
+		{ "sum.golang.org", ERR_INPUT },
+		{ "", ERR_INPUT },
+		{ "a+00000000+BAAA", ERR_UNSUPPORTED },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -47,7 +53,7 @@ Test(audit_note, published_verifier_keys_satisfy_the_key_id_rule)
 
 Test(audit_note, golden_checkpoint_opens_and_every_changed_bit_closes_it)
 {
-	struct buf note = {0}, vkey = {0}, text = {0};
+	struct buf note = { 0 }, vkey = { 0 }, text = { 0 };
 	struct checkpoint c;
 
 	read_vector("log5/checkpoint", &note);
@@ -57,11 +63,13 @@ Test(audit_note, golden_checkpoint_opens_and_every_changed_bit_closes_it)
 	cr_expect_str_eq(c.origin, "log.hallmark.example/golden");
 	for (size_t i = 0; i < note.len * 8; i++) {
 		note.bytes[i / 8] = (char)(note.bytes[i / 8] ^ 1 << i % 8);
-		cr_expect_lt(checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0, "bit %zu", i);
+		cr_expect_lt(checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0,
+			     "bit %zu", i);
 		note.bytes[i / 8] = (char)(note.bytes[i / 8] ^ 1 << i % 8);
 	}
 	for (size_t n = 0; n < note.len; n++)
-		cr_expect_lt(audit_note_open(note.bytes, n, vkey.bytes, &text, NULL), 0, "cut at %zu", n);
+		cr_expect_lt(audit_note_open(note.bytes, n, vkey.bytes, &text, NULL), 0,
+			     "cut at %zu", n);
 	buf_free(&note);
 	buf_free(&vkey);
 	buf_free(&text);
@@ -75,39 +83,42 @@ Test(audit_note, lines_of_others_are_passed_over_and_malformed_ones_refuse)
 		const char *line;
 		int rc;
 	} rows[] = {
-		{LINE_OTHER, 0},
-		{"\xe2\x80\x94 log.hallmark.example/golden AAAAAAAAAAAA\n", 0}, /* our name, another key id */
-		{"- someone.example AAAAAAAA\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone.example AAAAAAA\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone.example  AAAAAAAA\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone+example AAAAAAAA\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone.example\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone.example AAAA\n", ERR_INPUT},
-		{"\xe2\x80\x94 someone.example AAAAAAAA\r\n", ERR_INPUT},
-		{"\xe2\x80\x94 log.hallmark.example/golden HTh2nuLfDs0=\n", ERR_VERIFY}, /* ours, and wrong */
-		{"x", ERR_INPUT},
-		{"\n", ERR_INPUT},
+		{ LINE_OTHER, 0 },
+		{ "\xe2\x80\x94 log.hallmark.example/golden AAAAAAAAAAAA\n",
+		  0 }, /* our name, another key id */
+		{ "- someone.example AAAAAAAA\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone.example AAAAAAA\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone.example  AAAAAAAA\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone+example AAAAAAAA\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone.example\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone.example AAAA\n", ERR_INPUT },
+		{ "\xe2\x80\x94 someone.example AAAAAAAA\r\n", ERR_INPUT },
+		{ "\xe2\x80\x94 log.hallmark.example/golden HTh2nuLfDs0=\n",
+		  ERR_VERIFY }, /* ours, and wrong */
+		{ "x", ERR_INPUT },
+		{ "\n", ERR_INPUT },
 	};
-	struct buf golden = {0}, vkey = {0};
+	struct buf golden = { 0 }, vkey = { 0 };
 
 	read_vector("log5/checkpoint", &golden);
 	read_vector("log5.vkey", &vkey);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct buf note = {0}, text = {0};
-		struct err e = {0};
+		struct buf note = { 0 }, text = { 0 };
+		struct err e = { 0 };
 		buf_add(&note, golden.bytes, golden.len);
 		buf_add_text(&note, rows[i].line);
-		cr_expect_eq(audit_note_open(note.bytes, note.len, vkey.bytes, &text, &e), rows[i].rc, "row %zu: %s", i,
-		             e.text);
+		cr_expect_eq(audit_note_open(note.bytes, note.len, vkey.bytes, &text, &e),
+			     rows[i].rc, "row %zu: %s", i, e.text);
 		buf_free(&note);
 		buf_free(&text);
 	}
 	for (int lines = 15; lines <= 105; lines += 84) {
-		struct buf note = {0}, text = {0};
+		struct buf note = { 0 }, text = { 0 };
 		buf_add(&note, golden.bytes, golden.len);
 		for (int i = 0; i < lines; i++)
 			buf_add_text(&note, LINE_OTHER);
-		cr_expect_eq(audit_note_open(note.bytes, note.len, vkey.bytes, &text, NULL), lines < 100 ? 0 : ERR_INPUT);
+		cr_expect_eq(audit_note_open(note.bytes, note.len, vkey.bytes, &text, NULL),
+			     lines < 100 ? 0 : ERR_INPUT);
 		buf_free(&note);
 		buf_free(&text);
 	}
@@ -122,25 +133,26 @@ Test(audit_note, checkpoint_bodies_are_read_strictly)
 		const char *text;
 		int rc;
 	} rows[] = {
-		{"o\n5\n" ROOT, 0},
-		{"o\n0\n" ROOT, 0},
-		{"o\n9223372036854775807\n" ROOT, 0},
-		{"o\n9223372036854775808\n" ROOT, ERR_INPUT},
-		{"o\n05\n" ROOT, ERR_INPUT},
-		{"o\n+5\n" ROOT, ERR_INPUT},
-		{"o\n\n" ROOT, ERR_INPUT},
-		{"\n5\n" ROOT, ERR_INPUT},
-		{"o\n5\nAAAA\n", ERR_INPUT},
-		{"o\n5\n", ERR_INPUT},
-		{"o\n5\nz0Byxnhwyz7kpBUP0J5NB4BHOSq3I6HtvEOhOSsvqFo=", ERR_INPUT},
-		{"o\n5\n" ROOT "extension\n", 0},
-		{"o\n5\n" ROOT "\n", ERR_INPUT},
-		{"o\n5\n" ROOT "extension", ERR_INPUT},
+		{ "o\n5\n" ROOT, 0 },
+		{ "o\n0\n" ROOT, 0 },
+		{ "o\n9223372036854775807\n" ROOT, 0 },
+		{ "o\n9223372036854775808\n" ROOT, ERR_INPUT },
+		{ "o\n05\n" ROOT, ERR_INPUT },
+		{ "o\n+5\n" ROOT, ERR_INPUT },
+		{ "o\n\n" ROOT, ERR_INPUT },
+		{ "\n5\n" ROOT, ERR_INPUT },
+		{ "o\n5\nAAAA\n", ERR_INPUT },
+		{ "o\n5\n", ERR_INPUT },
+		{ "o\n5\nz0Byxnhwyz7kpBUP0J5NB4BHOSq3I6HtvEOhOSsvqFo=", ERR_INPUT },
+		{ "o\n5\n" ROOT "extension\n", 0 },
+		{ "o\n5\n" ROOT "\n", ERR_INPUT },
+		{ "o\n5\n" ROOT "extension", ERR_INPUT },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct checkpoint c;
-		cr_expect_eq(checkpoint_parse(rows[i].text, strlen(rows[i].text), &c, NULL), rows[i].rc, "row %zu", i);
+		cr_expect_eq(checkpoint_parse(rows[i].text, strlen(rows[i].text), &c, NULL),
+			     rows[i].rc, "row %zu", i);
 	}
 }
 
@@ -152,17 +164,31 @@ Test(audit_tile, paths_are_those_of_the_specification)
 		struct tile t;
 		const char *path;
 	} rows[] = {
-		{{0, 1234067, 256}, "tile/0/x001/x234/067"},
-		{{0, 0, 256}, "tile/0/000"},
-		{{1, 999, 1}, "tile/1/999.p/1"},
-		{{2, 1000, 255}, "tile/2/x001/000.p/255"},
-		{{TILE_ENTRIES, 5, 256}, "tile/entries/005"},
-		{{TILE_ENTRIES, 70000, 17}, "tile/entries/x070/000.p/17"},
+		{ { 0, 1234067, 256 }, "tile/0/x001/x234/067" },
+		{ { 0, 0, 256 }, "tile/0/000" },
+		{ { 1, 999, 1 }, "tile/1/999.p/1" },
+		{ { 2, 1000, 255 }, "tile/2/x001/000.p/255" },
+		{ { TILE_ENTRIES, 5, 256 }, "tile/entries/005" },
+		{ { TILE_ENTRIES, 70000, 17 }, "tile/entries/x070/000.p/17" },
 	};
 	static const char *const wrong[] = {
-		"tile/0/x000/067", "tile/0/67", "tile/0/0067", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01",
-		"tile/8/000", "tile/x/000", "tile/0/000.p", "tile/0/000/", "tile/0/", "tile/0/x001", "tile/entries/0a0",
-		"tile/0/000.p/5.tmp-00", "entries/000", "", "tile/0/x999/x999/x999/x999/x999/x999/x999/x999/999",
+		"tile/0/x000/067",
+		"tile/0/67",
+		"tile/0/0067",
+		"tile/0/000.p/0",
+		"tile/0/000.p/256",
+		"tile/0/000.p/01",
+		"tile/8/000",
+		"tile/x/000",
+		"tile/0/000.p",
+		"tile/0/000/",
+		"tile/0/",
+		"tile/0/x001",
+		"tile/entries/0a0",
+		"tile/0/000.p/5.tmp-00",
+		"entries/000",
+		"",
+		"tile/0/x999/x999/x999/x999/x999/x999/x999/x999/999",
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -171,7 +197,8 @@ Test(audit_tile, paths_are_those_of_the_specification)
 		tile_path(&rows[i].t, path);
 		cr_expect_str_eq(path, rows[i].path);
 		cr_assert(tile_path_parse(path, &t), "%s", path);
-		cr_expect(t.level == rows[i].t.level && t.n == rows[i].t.n && t.width == rows[i].t.width);
+		cr_expect(t.level == rows[i].t.level && t.n == rows[i].t.n &&
+			  t.width == rows[i].t.width);
 	}
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		struct tile t;
@@ -185,22 +212,24 @@ Test(audit_tile, size_70000_has_the_tiles_of_the_specification)
 		int level;
 		uint64_t n;
 		unsigned width;
-	} rows[] = {{0, 272, 256}, {0, 273, 112}, {0, 274, 0}, {1, 0, 256}, {1, 1, 17}, {1, 2, 0}, {2, 0, 1}, {2,
-	                                                                                                       1, 0},
-	            {TILE_ENTRIES, 273, 112}, {3, 0, 0}};
+	} rows[] = { { 0, 272, 256 }, { 0, 273, 112 }, { 0, 274, 0 },
+		     { 1, 0, 256 },   { 1, 1, 17 },    { 1, 2, 0 },
+		     { 2, 0, 1 },     { 2, 1, 0 },     { TILE_ENTRIES, 273, 112 },
+		     { 3, 0, 0 } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		cr_expect_eq(tile_width(70000, rows[i].level, rows[i].n), rows[i].width, "row %zu", i);
+		cr_expect_eq(tile_width(70000, rows[i].level, rows[i].n), rows[i].width, "row %zu",
+			     i);
 }
 
 Test(audit_tile, golden_log_has_its_signed_root)
 {
-	struct buf note = {0}, vkey = {0};
+	struct buf note = { 0 }, vkey = { 0 };
 	struct checkpoint c;
 	struct digest root;
-	struct tile_nodes nodes = {.dir = "tests/vectors/tlog/log5", .size = 5};
+	struct tile_nodes nodes = { .dir = "tests/vectors/tlog/log5", .size = 5 };
 	struct tree_reader reader = tile_nodes_reader(&nodes);
-	struct err e = {0};
+	struct err e = { 0 };
 
 	read_vector("log5/checkpoint", &note);
 	read_vector("log5.vkey", &vkey);

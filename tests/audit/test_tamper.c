@@ -16,10 +16,7 @@ static void set_up(void)
 	place_open(&at);
 }
 
-static void tear_down(void)
-{
-	place_remove(&at);
-}
+static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_tamper, .init = set_up, .fini = tear_down, .timeout = 240);
 
@@ -41,13 +38,14 @@ static size_t flip_all(size_t step)
 	cr_assert_eq(file_list(at.log, &list, NULL), 0);
 	for (size_t i = 0; i < list.count; i++) {
 		char path[256];
-		struct buf b = {0};
+		struct buf b = { 0 };
 		snprintf(path, sizeof(path), "%s/%s", at.log, list.names[i]);
 		cr_assert_eq(file_read(path, MIB(1), &b, NULL), 0);
 		for (size_t bit = 0; bit < b.len * 8; bit += step, flips++) {
 			b.bytes[bit / 8] = (char)(b.bytes[bit / 8] ^ 1 << bit % 8);
 			put(path, &b);
-			cr_expect_not(place_verify(&at, false)->ok, "%s: bit %zu passed", list.names[i], bit);
+			cr_expect_not(place_verify(&at, false)->ok, "%s: bit %zu passed",
+				      list.names[i], bit);
 			b.bytes[bit / 8] = (char)(b.bytes[bit / 8] ^ 1 << bit % 8);
 		}
 		put(path, &b);
@@ -57,7 +55,8 @@ static size_t flip_all(size_t step)
 	return flips;
 }
 
-/* Partial tiles of earlier checkpoints belong to those; a verifier of the newest does not read them. */
+/* Partial tiles of earlier checkpoints belong to those; a verifier of the newest does not read
+ * them. */
 static void drop_older_partials(const char *newest)
 {
 	struct file_list list;
@@ -107,7 +106,7 @@ Test(audit_tamper, removed_truncated_and_swapped_files_are_found)
 	cr_assert_eq(file_list(at.log, &list, NULL), 0);
 	for (size_t i = 0; i < list.count; i++) {
 		char path[256];
-		struct buf b = {0};
+		struct buf b = { 0 };
 		snprintf(path, sizeof(path), "%s/%s", at.log, list.names[i]);
 		cr_assert_eq(file_read(path, MIB(1), &b, NULL), 0);
 		if (b.len == 0) { /* the lock */
@@ -143,7 +142,7 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 		"UPDATE log_head SET root = zeroblob(32)",
 		"UPDATE log_head SET version = 2",
 	};
-	struct buf before = {0};
+	struct buf before = { 0 };
 
 	for (int i = 0; i < 4; i++)
 		place_note(&at, "n");
@@ -151,8 +150,8 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 	place_read(&at, "log/checkpoint", &before);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
 		char command[256], url[128];
-		struct err e = {0};
-		struct buf after = {0};
+		struct err e = { 0 };
+		struct buf after = { 0 };
 		snprintf(command, sizeof(command), "cp %s/state.db %s/kept.db", at.home, at.home);
 		cr_assert_eq(system(command), 0);
 		snprintf(url, sizeof(url), "sqlite://%s/state.db", at.home);
@@ -160,15 +159,18 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 		cr_assert_eq(store_exec(at.store, changes[i], &e), 0, "%s", e.text);
 		struct audit_verdict *v = place_verify(&at, true);
 		if (i != 1) /* the leaf column is the opening's affair */
-			cr_expect(!v->ok && strcmp(v->problem[0].kind, "head") == 0, "%s", changes[i]);
+			cr_expect(!v->ok && strcmp(v->problem[0].kind, "head") == 0, "%s",
+				  changes[i]);
 		store_close(at.store);
 		at.store = NULL;
 		int rc = place_try_open(&at, &e);
-		cr_expect(rc == ERR_VERIFY || rc == ERR_UNSUPPORTED, "%s: %d %s", changes[i], rc, e.text);
+		cr_expect(rc == ERR_VERIFY || rc == ERR_UNSUPPORTED, "%s: %d %s", changes[i], rc,
+			  e.text);
 		place_read(&at, "log/checkpoint", &after);
-		cr_expect(after.len == before.len && memcmp(after.bytes, before.bytes, after.len) == 0);
-		snprintf(command, sizeof(command), "mv %s/kept.db %s/state.db; rm -f %s/state.db-*", at.home, at.home,
-		         at.home);
+		cr_expect(after.len == before.len &&
+			  memcmp(after.bytes, before.bytes, after.len) == 0);
+		snprintf(command, sizeof(command), "mv %s/kept.db %s/state.db; rm -f %s/state.db-*",
+			 at.home, at.home, at.home);
 		cr_assert_eq(system(command), 0);
 		buf_free(&after);
 	}
@@ -179,14 +181,15 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 
 Test(audit_tamper, damaged_folder_stops_the_opening)
 {
-	static const char *const files[] = {"log/checkpoint", "log/tile/0/000.p/3", "log/tile/entries/000.p/3"};
+	static const char *const files[] = { "log/checkpoint", "log/tile/0/000.p/3",
+					     "log/tile/entries/000.p/3" };
 
 	place_note(&at, "a");
 	place_note(&at, "b");
 	place_close(&at);
 	for (size_t i = 0; i < 3; i++) {
-		struct buf b = {0};
-		struct err e = {0};
+		struct buf b = { 0 };
+		struct err e = { 0 };
 		place_read(&at, files[i], &b);
 		b.bytes[b.len / 2] = (char)(b.bytes[b.len / 2] ^ 4);
 		place_write(&at, files[i], b.bytes, b.len);

@@ -17,17 +17,14 @@ static void set_up(void)
 	place_open(&at);
 }
 
-static void tear_down(void)
-{
-	place_remove(&at);
-}
+static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_vault, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static json_t *read_vault(uint64_t index)
 {
 	json_t *plain;
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert_eq(audit_vault_read(at.log_open, index, &plain, &e), 0, "%s", e.text);
 	return plain;
 }
@@ -38,19 +35,24 @@ Test(audit_vault, gives_back_fields_in_order_and_what_was_retained)
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
 
 	cr_assert_eq(json_array_size(fields), 3);
-	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "name")), "text");
-	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "value")), "words");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "name")),
+			 "text");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "value")),
+			 "words");
 	cr_expect(json_is_null(json_object_get(json_array_get(fields, 0), "value")));
-	cr_expect_str_eq(json_string_value(json_object_get(json_object_get(plain, "retained"), "more")), "kept");
+	cr_expect_str_eq(json_string_value(
+				 json_object_get(json_object_get(plain, "retained"), "more")),
+			 "kept");
 	json_decref(plain);
-	cr_expect_eq(audit_vault_read(at.log_open, 0, &plain, NULL), ERR_NOTFOUND); /* genesis is public */
+	cr_expect_eq(audit_vault_read(at.log_open, 0, &plain, NULL),
+		     ERR_NOTFOUND); /* genesis is public */
 	cr_expect_eq(audit_vault_read(at.log_open, 99, &plain, NULL), ERR_NOTFOUND);
 }
 
 Test(audit_vault, salts_are_fresh_for_each_field_and_record)
 {
-	json_t *a = read_vault(place_decision(&at, NULL, "same")), *b = read_vault(place_decision(&at, NULL,
-	                                                                                          "same"));
+	json_t *a = read_vault(place_decision(&at, NULL, "same")),
+	       *b = read_vault(place_decision(&at, NULL, "same"));
 	const char *salt[6];
 
 	for (size_t i = 0; i < 6; i++) {
@@ -68,18 +70,22 @@ Test(audit_vault, disclosed_fields_fit_their_commitments_and_changed_ones_do_not
 {
 	uint64_t i = place_decision(&at, NULL, "words");
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields"), *changed, *f;
-	struct buf entry = {0};
+	struct buf entry = { 0 };
 
 	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
 	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), 0);
 	static const struct {
 		const char *key, *value;
-	} rows[] = {{"value", "other"}, {"name", "texts"},
-	            {"salt", "0000000000000000000000000000000000000000000000000000000000000000"}};
+	} rows[] = { { "value", "other" },
+		     { "name", "texts" },
+		     { "salt",
+		       "0000000000000000000000000000000000000000000000000000000000000000" } };
 	for (size_t k = 0; k < sizeof(rows) / sizeof(*rows); k++) {
 		changed = json_deep_copy(fields);
-		json_object_set_new(json_array_get(changed, 1), rows[k].key, json_string(rows[k].value));
-		cr_expect_eq(audit_fields_check(entry.bytes, entry.len, changed, NULL), ERR_VERIFY, "%s", rows[k].key);
+		json_object_set_new(json_array_get(changed, 1), rows[k].key,
+				    json_string(rows[k].value));
+		cr_expect_eq(audit_fields_check(entry.bytes, entry.len, changed, NULL), ERR_VERIFY,
+			     "%s", rows[k].key);
 		json_decref(changed);
 	}
 	changed = json_deep_copy(fields);
@@ -102,7 +108,7 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 {
 	uint64_t i = place_decision(&at, NULL, "words");
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
-	struct buf entry = {0}, b = {0};
+	struct buf entry = { 0 }, b = { 0 };
 	char hex[65];
 	uint8_t salt[32];
 
@@ -128,11 +134,12 @@ Test(audit_vault, row_moved_to_another_record_is_refused)
 	uint64_t a = place_decision(&at, "one", "a"), b = place_decision(&at, "one", "b");
 	char sql[128];
 	json_t *plain;
-	struct err e = {0};
+	struct err e = { 0 };
 
-	snprintf(sql, sizeof(sql),
-	         "UPDATE vault SET cipher = (SELECT cipher FROM vault WHERE idx = %llu) WHERE idx = %llu",
-	         (unsigned long long)a, (unsigned long long)b);
+	snprintf(
+		sql, sizeof(sql),
+		"UPDATE vault SET cipher = (SELECT cipher FROM vault WHERE idx = %llu) WHERE idx = %llu",
+		(unsigned long long)a, (unsigned long long)b);
 	cr_assert_eq(store_exec(at.store, sql, &e), 0, "%s", e.text);
 	cr_expect_eq(audit_vault_read(at.log_open, b, &plain, &e), ERR_VERIFY);
 }
@@ -149,7 +156,7 @@ static struct secret fetch(const char *url_file, const char *sql)
 	struct store *s;
 	struct store_stmt *st;
 	char url[160];
-	struct secret out = {.len = 0};
+	struct secret out = { .len = 0 };
 
 	snprintf(url, sizeof(url), "sqlite://%s/%s", at.home, url_file);
 	cr_assert_eq(store_open(&s, url, NULL), 0);
@@ -172,7 +179,7 @@ static const char *find_anywhere(const struct secret *secret)
 
 	cr_assert_eq(file_list(at.home, &list, NULL), 0);
 	for (size_t i = 0; i < list.count && !hit; i++) {
-		struct buf b = {0};
+		struct buf b = { 0 };
 		place_read(&at, list.names[i], &b);
 		for (size_t k = 0; b.len && k + 24 <= secret->len && !hit; k += 8)
 			hit = memmem(b.bytes, b.len, secret->bytes + k, 24) != NULL;
@@ -186,7 +193,7 @@ static const char *find_anywhere(const struct secret *secret)
 Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_file)
 {
 	struct audit_receipt receipt;
-	struct err e = {0};
+	struct err e = { 0 };
 	json_t *plain;
 	uint64_t mine[40], other = 0;
 
@@ -194,14 +201,16 @@ Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_f
 		mine[i] = place_decision(&at, "subject-handle", "something about a person");
 		other = place_decision(&at, i % 2 ? "other-handle" : NULL, "something else");
 	}
-	struct secret key = fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:subject-handle'");
-	struct secret row = fetch("state.db",
-	                          "SELECT cipher FROM vault WHERE key_id = 's:subject-handle' LIMIT 1 OFFSET 7");
+	struct secret key =
+		fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:subject-handle'");
+	struct secret row = fetch(
+		"state.db",
+		"SELECT cipher FROM vault WHERE key_id = 's:subject-handle' LIMIT 1 OFFSET 7");
 	cr_assert(find_anywhere(&key) && find_anywhere(&row));
 	uint64_t size = audit_log_size(at.log_open);
-	cr_assert_eq(audit_vault_erase(at.log_open, "subject-handle", 0, "GDPR Art. 17", "dpo@example", &receipt,
-	                               &e), 0,
-	             "%s", e.text);
+	cr_assert_eq(audit_vault_erase(at.log_open, "subject-handle", 0, "GDPR Art. 17",
+				       "dpo@example", &receipt, &e),
+		     0, "%s", e.text);
 	cr_expect_eq(receipt.index, size);
 	cr_expect_null(find_anywhere(&key), "%s", find_anywhere(&key));
 	cr_expect_null(find_anywhere(&row), "%s", find_anywhere(&row));
@@ -213,12 +222,14 @@ Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_f
 	plain = read_vault(receipt.index);
 	const json_t *fields = json_object_get(plain, "fields");
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(fields, 1), "value")), 40);
-	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 2), "value")), "GDPR Art. 17");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 2), "value")),
+			 "GDPR Art. 17");
 	cr_expect_eq(json_array_size(json_object_get(json_array_get(fields, 0), "value")),
-	             40); /* alternating records */
+		     40); /* alternating records */
 	json_decref(plain);
-	cr_expect_eq(audit_vault_erase(at.log_open, "subject-handle", 0, "again", "dpo", &receipt, &e),
-	             ERR_NOTFOUND);
+	cr_expect_eq(audit_vault_erase(at.log_open, "subject-handle", 0, "again", "dpo", &receipt,
+				       &e),
+		     ERR_NOTFOUND);
 	place_expect_clean(&at);
 	uint64_t next = place_decision(&at, "subject-handle", "new"); /* a new key */
 	json_decref(read_vault(next));
@@ -228,18 +239,20 @@ Test(audit_vault, erasing_one_index_keeps_a_shared_key_and_destroys_a_lone_one)
 {
 	struct audit_receipt receipt;
 	json_t *plain;
-	uint64_t a = place_decision(&at, "s", "a"), b = place_decision(&at, "s", "b"), lone = place_decision(&at,
-	                                                                                                     NULL,
-	       "c");
+	uint64_t a = place_decision(&at, "s", "a"), b = place_decision(&at, "s", "b"),
+		 lone = place_decision(&at, NULL, "c");
 	struct secret key = fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id LIKE 'r:%'");
 
 	cr_assert_eq(audit_vault_erase(at.log_open, NULL, a, "ground", "actor", &receipt, NULL), 0);
 	cr_expect_eq(audit_vault_read(at.log_open, a, &plain, NULL), ERR_NOTFOUND);
 	json_decref(read_vault(b));
-	cr_assert_eq(audit_vault_erase(at.log_open, NULL, lone, "ground", "actor", &receipt, NULL), 0);
+	cr_assert_eq(audit_vault_erase(at.log_open, NULL, lone, "ground", "actor", &receipt, NULL),
+		     0);
 	cr_expect_null(find_anywhere(&key));
-	cr_expect_eq(audit_vault_erase(at.log_open, NULL, 0, "ground", "actor", &receipt, NULL), ERR_NOTFOUND);
-	cr_expect_eq(audit_vault_erase(at.log_open, NULL, b, "", "actor", &receipt, NULL), ERR_INPUT);
+	cr_expect_eq(audit_vault_erase(at.log_open, NULL, 0, "ground", "actor", &receipt, NULL),
+		     ERR_NOTFOUND);
+	cr_expect_eq(audit_vault_erase(at.log_open, NULL, b, "", "actor", &receipt, NULL),
+		     ERR_INPUT);
 	place_expect_clean(&at);
 }
 
@@ -254,13 +267,14 @@ static void die_at(void *ctx, const char *step)
 
 Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 {
-	static const char *const steps[] = {"audit.committed", "audit.erase.keys", "audit.erase.scrubbed",
-	                                    "audit.verified"};
+	static const char *const steps[] = { "audit.committed", "audit.erase.keys",
+					     "audit.erase.scrubbed", "audit.verified" };
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		uint64_t index = place_decision(&at, "s", "a");
 		json_t *plain;
-		struct secret key = fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:s'");
+		struct secret key =
+			fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:s'");
 		place_close(&at);
 		pid_t child = fork();
 		int status;
@@ -268,13 +282,15 @@ Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 			struct audit_receipt receipt;
 			place_open(&at);
 			fatal_step = steps[i];
-			at.env.steps = (struct steps){die_at, NULL};
-			_exit(audit_vault_erase(at.log_open, "s", 0, "ground", "actor", &receipt, NULL));
+			at.env.steps = (struct steps){ die_at, NULL };
+			_exit(audit_vault_erase(at.log_open, "s", 0, "ground", "actor", &receipt,
+						NULL));
 		}
 		cr_assert_eq(waitpid(child, &status, 0), child);
 		cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 99, "%s", steps[i]);
 		place_open(&at);
-		cr_expect_eq(audit_vault_read(at.log_open, index, &plain, NULL), ERR_NOTFOUND, "%s", steps[i]);
+		cr_expect_eq(audit_vault_read(at.log_open, index, &plain, NULL), ERR_NOTFOUND, "%s",
+			     steps[i]);
 		cr_expect_null(find_anywhere(&key), "%s: %s", steps[i], find_anywhere(&key));
 		place_expect_clean(&at);
 	}

@@ -13,15 +13,9 @@
 
 static struct place at;
 
-static void set_up(void)
-{
-	place_make(&at);
-}
+static void set_up(void) { place_make(&at); }
 
-static void tear_down(void)
-{
-	place_remove(&at);
-}
+static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_verify, .init = set_up, .fini = tear_down);
 
@@ -29,17 +23,19 @@ TestSuite(audit_verify, .init = set_up, .fini = tear_down);
 static void craft(const char *const *entry)
 {
 	struct edge *edge = calloc(1, sizeof(*edge));
-	struct buf body = {0}, note = {0};
+	struct buf body = { 0 }, note = { 0 };
 	struct digest root;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	cr_assert_eq(file_remove_tree(at.log, NULL), 0);
 	for (; *entry; entry++)
-		cr_assert_eq(edge_add(edge, at.log, &at.env, *entry, strlen(*entry), &e), 0, "%s", e.text);
+		cr_assert_eq(edge_add(edge, at.log, &at.env, *entry, strlen(*entry), &e), 0, "%s",
+			     e.text);
 	cr_assert_eq(edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
 	root = edge_root(edge);
 	checkpoint_text(PLACE_ORIGIN, edge->size, &root, &body);
-	cr_assert_eq(audit_note_sign(at.key, PLACE_ORIGIN, body.bytes, body.len, &note, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_note_sign(at.key, PLACE_ORIGIN, body.bytes, body.len, &note, &e), 0,
+		     "%s", e.text);
 	place_write(&at, "log/checkpoint", note.bytes, note.len);
 	buf_clear(&at.vkey);
 	note_key_text(PLACE_ORIGIN, signing_identity_public(at.key)->ed25519, &at.vkey);
@@ -50,10 +46,12 @@ static void craft(const char *const *entry)
 }
 
 #define W "\"v\":1,\"worker\":\"00000000000000aa\"}"
-#define ENTRY(type, n, time) "{\"body\":{},\"n\":" #n ",\"time_us\":" #time ",\"type\":\"" type "\"," W
+#define ENTRY(type, n, time) \
+	"{\"body\":{},\"n\":" #n ",\"time_us\":" #time ",\"type\":\"" type "\"," W
 /* A lost entry of the log itself. */
-#define LOST(body) \
-	"{\"body\":" body ",\"n\":0,\"time_us\":1,\"type\":\"lost\",\"v\":1,\"worker\":\"0000000000000000\"}"
+#define LOST(body)        \
+	"{\"body\":" body \
+	",\"n\":0,\"time_us\":1,\"type\":\"lost\",\"v\":1,\"worker\":\"0000000000000000\"}"
 
 Test(audit_verify, names_what_is_wrong_with_a_rightly_signed_log)
 {
@@ -61,50 +59,68 @@ Test(audit_verify, names_what_is_wrong_with_a_rightly_signed_log)
 		const char *entry[8], *kind; /* kind NULL: nothing wrong */
 		size_t problems;
 	} rows[] = {
-		{{ENTRY("start", 0, 1), ENTRY("config", 1, 2), ENTRY("stop", 2, 2)}, NULL, 0},
-		{{ENTRY("config", 0, 1)}, NULL, 0}, /* a command that only appends */
-		{{ENTRY("start", 0, 1), ENTRY("stop", 2, 2), ENTRY("config", 1, 2)}, "stop", 1},
-		{{ENTRY("start", 0, 1), ENTRY("stop", 2, 2)}, "gap", 1},
-		{{ENTRY("config", 1, 1), ENTRY("config", 2, 1)}, "gap", 2},
-		{{ENTRY("config", 0, 1), ENTRY("config", 0, 2)}, "gap", 1},
-		{{ENTRY("config", 9007199254740991, 1)}, "gap", 1},
-		{{ENTRY("start", 0, 1), ENTRY("config", 1, 2)}, "stop", 1},
-		{{ENTRY("config", 0, 2), ENTRY("config", 1, 1)}, "time", 1},
-		{{ENTRY("nonsense", 0, 1)}, "record", 1},
-		{{"{\"body\": {}}"}, "record", 1},
-		{{""}, "record", 1},
-		{{"[]"}, "record", 1},
-		{{"{\"body\":{},\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\"," W}, "record", 1},
-		{{"{\"body\":{},\"extra\":1,\"n\":0,\"time_us\":1,\"type\":\"config\"," W}, "record", 1},
-		{{"{\"n\":0,\"body\":{},\"time_us\":1,\"type\":\"config\"," W}, "record", 1},
-		{{"{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":1,\"worker\":\"AA\"}"}, "record", 1},
-		{{"{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":2,\"worker\":\"00000000000000aa\"}"},
-		 "record", 1},
-		{{"{\"body\":{},\"n\":-1,\"time_us\":1,\"type\":\"config\"," W}, "record", 1},
-		{{ENTRY("decision", 0, 1)}, "record", 1},
-		{{ENTRY("start", 0, 1), ENTRY("config", 2, 1),
-		  LOST("{\"last\":2,\"missing\":[1],\"worker\":\"00000000000000aa\"}")}, NULL, 0},
-		{{ENTRY("start", 0, 1), ENTRY("config", 2, 1),
-		  LOST("{\"last\":2,\"missing\":[],\"worker\":\"00000000000000aa\"}")}, "gap", 1},
-		{{ENTRY("start", 0, 1), LOST("{\"last\":0,\"missing\":[],\"worker\":\"00000000000000aa\"}"),
-		  ENTRY("config", 1, 1)}, "stop", 1},
-		{{ENTRY("start", 0, 1), LOST("{\"missing\":[-1,99999,\"x\",null]}"), ENTRY("stop", 1, 1)}, NULL, 0},
+		{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2), ENTRY("stop", 2, 2) }, NULL, 0 },
+		{ { ENTRY("config", 0, 1) }, NULL, 0 }, /* a command that only appends */
+		{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2), ENTRY("config", 1, 2) }, "stop", 1 },
+		{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2) }, "gap", 1 },
+		{ { ENTRY("config", 1, 1), ENTRY("config", 2, 1) }, "gap", 2 },
+		{ { ENTRY("config", 0, 1), ENTRY("config", 0, 2) }, "gap", 1 },
+		{ { ENTRY("config", 9007199254740991, 1) }, "gap", 1 },
+		{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2) }, "stop", 1 },
+		{ { ENTRY("config", 0, 2), ENTRY("config", 1, 1) }, "time", 1 },
+		{ { ENTRY("nonsense", 0, 1) }, "record", 1 },
+		{ { "{\"body\": {}}" }, "record", 1 },
+		{ { "" }, "record", 1 },
+		{ { "[]" }, "record", 1 },
+		{ { "{\"body\":{},\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
+		  "record",
+		  1 },
+		{ { "{\"body\":{},\"extra\":1,\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
+		  "record",
+		  1 },
+		{ { "{\"n\":0,\"body\":{},\"time_us\":1,\"type\":\"config\"," W }, "record", 1 },
+		{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":1,\"worker\":\"AA\"}" },
+		  "record",
+		  1 },
+		{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":2,\"worker\":\"00000000000000aa\"}" },
+		  "record",
+		  1 },
+		{ { "{\"body\":{},\"n\":-1,\"time_us\":1,\"type\":\"config\"," W }, "record", 1 },
+		{ { ENTRY("decision", 0, 1) }, "record", 1 },
+		{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
+		    LOST("{\"last\":2,\"missing\":[1],\"worker\":\"00000000000000aa\"}") },
+		  NULL,
+		  0 },
+		{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
+		    LOST("{\"last\":2,\"missing\":[],\"worker\":\"00000000000000aa\"}") },
+		  "gap",
+		  1 },
+		{ { ENTRY("start", 0, 1),
+		    LOST("{\"last\":0,\"missing\":[],\"worker\":\"00000000000000aa\"}"),
+		    ENTRY("config", 1, 1) },
+		  "stop",
+		  1 },
+		{ { ENTRY("start", 0, 1), LOST("{\"missing\":[-1,99999,\"x\",null]}"),
+		    ENTRY("stop", 1, 1) },
+		  NULL,
+		  0 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		craft(rows[i].entry);
 		struct audit_verdict *v = place_verify(&at, false);
-		cr_expect_eq(v->problems, rows[i].problems, "row %zu: %zu problems, first: %s: %s", i, v->problems,
-		             v->problem[0].kind, v->problem[0].text);
+		cr_expect_eq(v->problems, rows[i].problems, "row %zu: %zu problems, first: %s: %s",
+			     i, v->problems, v->problem[0].kind, v->problem[0].text);
 		cr_expect_eq(v->ok, rows[i].problems == 0, "row %zu", i);
 		if (rows[i].kind && v->problems)
-			cr_expect_str_eq(v->problem[0].kind, rows[i].kind, "row %zu: %s", i, v->problem[0].text);
+			cr_expect_str_eq(v->problem[0].kind, rows[i].kind, "row %zu: %s", i,
+					 v->problem[0].text);
 	}
 }
 
 Test(audit_verify, more_problems_than_fit_are_counted)
 {
-	const char *entry[101] = {0};
+	const char *entry[101] = { 0 };
 
 	for (int i = 0; i < 100; i++)
 		entry[i] = "[]";
@@ -116,14 +132,14 @@ Test(audit_verify, checkpoint_of_another_key_or_origin_is_no_checkpoint)
 {
 	struct audit_verdict *v;
 
-	craft((const char *const[]){ENTRY("config", 0, 1), NULL});
+	craft((const char *const[]){ ENTRY("config", 0, 1), NULL });
 	cr_expect(place_verify(&at, false)->ok);
 	buf_clear(&at.vkey);
 	note_key_text("hallmark.test/other", signing_identity_public(at.key)->ed25519, &at.vkey);
 	v = place_verify(&at, false);
 	cr_expect(!v->ok && strcmp(v->problem[0].kind, "checkpoint") == 0);
 	buf_clear(&at.vkey);
-	uint8_t other[32] = {9};
+	uint8_t other[32] = { 9 };
 	note_key_text(PLACE_ORIGIN, other, &at.vkey);
 	v = place_verify(&at, false);
 	cr_expect(!v->ok && strcmp(v->problem[0].kind, "checkpoint") == 0);
@@ -134,10 +150,12 @@ Test(audit_verify, not_being_able_to_look_is_an_error_and_no_verdict)
 	static struct audit_verdict v;
 
 	cr_expect_eq(audit_verify("/no/such/log", "bad key", NULL, &v, NULL), ERR_INPUT);
-	cr_expect_eq(audit_verify("/no/such/log",
-	                          "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-	                          NULL, &v, NULL),
-	             ERR_NOTFOUND);
+	cr_expect_eq(
+		audit_verify(
+			"/no/such/log",
+			"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+			NULL, &v, NULL),
+		ERR_NOTFOUND);
 }
 
 /* ---- rebuilding ---- */
@@ -147,7 +165,7 @@ TestSuite(audit_rebuild, .init = set_up, .fini = tear_down, .timeout = 120);
 static int remember(void *ctx, struct store *tx, uint64_t index, const json_t *entry, struct err *e)
 {
 	struct store_stmt *st;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	int rc;
 
 	(void)ctx;
@@ -161,13 +179,16 @@ static int remember(void *ctx, struct store *tx, uint64_t index, const json_t *e
 	return rc;
 }
 
-static const char hooked[] = "CREATE TABLE IF NOT EXISTS hooked(idx INTEGER PRIMARY KEY, entry TEXT)";
+static const char hooked[] =
+	"CREATE TABLE IF NOT EXISTS hooked(idx INTEGER PRIMARY KEY, entry TEXT)";
 
 static void dump(struct buf *out)
 {
 	struct store_stmt *st;
 
-	cr_assert_eq(store_prepare(at.store, "SELECT idx, entry FROM hooked ORDER BY idx", &st, NULL), 0);
+	cr_assert_eq(store_prepare(at.store, "SELECT idx, entry FROM hooked ORDER BY idx", &st,
+				   NULL),
+		     0);
 	while (store_step(st, NULL) == 1)
 		buf_printf(out, "%lld %s\n", (long long)store_i64(st, 0), store_text(st, 1));
 	store_finish(st);
@@ -183,8 +204,12 @@ static void open_store(void)
 
 static int rebuild(uint64_t *lost, struct err *e)
 {
-	struct audit_options o = {.home = at.home, .store = at.store, .key = at.key, .origin = PLACE_ORIGIN,
-	                          .env = &at.env, .hook = {remember, NULL}};
+	struct audit_options o = { .home = at.home,
+				   .store = at.store,
+				   .key = at.key,
+				   .origin = PLACE_ORIGIN,
+				   .env = &at.env,
+				   .hook = { remember, NULL } };
 	return audit_rebuild(&o, at.vkey.bytes, lost, e);
 }
 
@@ -198,12 +223,12 @@ static void lose_database(void)
 
 Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 {
-	struct buf before = {0}, after = {0};
-	struct err e = {0};
+	struct buf before = { 0 }, after = { 0 };
+	struct err e = { 0 };
 	uint64_t lost;
 	json_t *plain;
 
-	at.hook = (struct audit_hook){remember, NULL};
+	at.hook = (struct audit_hook){ remember, NULL };
 	open_store();
 	store_close(at.store);
 	place_open(&at);
@@ -214,7 +239,8 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 	dump(&before);
 	cr_expect_eq(rebuild(&lost, &e), ERR_CONFLICT); /* locked by the open log */
 	lose_database();
-	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY, "an empty database over a signed log: %s", e.text);
+	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY, "an empty database over a signed log: %s",
+		     e.text);
 	open_store();
 	cr_assert_eq(store_exec(at.store, "DELETE FROM log_entry; DELETE FROM log_head", NULL), 0);
 	cr_assert_eq(rebuild(&lost, &e), 0, "%s", e.text);
@@ -233,11 +259,11 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 
 Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 {
-	struct buf note = {0};
-	struct err e = {0};
+	struct buf note = { 0 };
+	struct err e = { 0 };
 	uint64_t lost;
 
-	at.hook = (struct audit_hook){remember, NULL};
+	at.hook = (struct audit_hook){ remember, NULL };
 	open_store();
 	store_close(at.store);
 	place_open(&at);
@@ -245,7 +271,8 @@ Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 	place_read(&at, "log/checkpoint", &note);
 	place_note(&at, "lost with the database");
 	lose_database();
-	place_write(&at, "log/checkpoint", note.bytes, note.len); /* as if the last publication never came */
+	place_write(&at, "log/checkpoint", note.bytes,
+		    note.len); /* as if the last publication never came */
 	open_store();
 	cr_assert_eq(rebuild(&lost, &e), 0, "%s", e.text);
 	store_close(at.store);
@@ -258,8 +285,8 @@ Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 
 Test(audit_rebuild, damaged_log_is_not_rebuilt_from)
 {
-	struct buf b = {0};
-	struct err e = {0};
+	struct buf b = { 0 };
+	struct err e = { 0 };
 	uint64_t lost;
 
 	place_open(&at);

@@ -1,4 +1,5 @@
-/* Writes a log for the Go witness (case_go_sumdb.sh); without WITNESS_DIR it only checks it itself. */
+/* Writes a log for the Go witness (case_go_sumdb.sh); without WITNESS_DIR it only checks it itself.
+ */
 #include "support.h"
 
 #include "base/limits.h"
@@ -11,8 +12,8 @@ Test(audit_witness, log_with_full_and_partial_tiles_and_a_receipt, .timeout = 12
 {
 	const char *dir = getenv("WITNESS_DIR");
 	struct place at;
-	struct buf proof = {0};
-	struct err e = {0};
+	struct buf proof = { 0 };
+	struct err e = { 0 };
 	char command[512];
 
 	place_make(&at);
@@ -25,8 +26,9 @@ Test(audit_witness, log_with_full_and_partial_tiles_and_a_receipt, .timeout = 12
 	place_write(&at, "vkey", at.vkey.bytes, at.vkey.len);
 	place_write(&at, "300.tlog-proof", proof.bytes, proof.len);
 	if (dir) {
-		snprintf(command, sizeof(command), "cp -r '%s/log' '%s/vkey' '%s/300.tlog-proof' '%s/'", at.home, at.home,
-		         at.home, dir);
+		snprintf(command, sizeof(command),
+			 "cp -r '%s/log' '%s/vkey' '%s/300.tlog-proof' '%s/'", at.home, at.home,
+			 at.home, dir);
 		cr_assert_eq(system(command), 0);
 	}
 	buf_free(&proof);

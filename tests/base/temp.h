@@ -27,9 +27,6 @@ static inline const char *temp_path(struct temp *t, const char *name)
 	return t->path;
 }
 
-static inline void temp_close(struct temp *t)
-{
-	cr_assert_eq(file_remove_tree(t->dir, NULL), 0);
-}
+static inline void temp_close(struct temp *t) { cr_assert_eq(file_remove_tree(t->dir, NULL), 0); }
 
 #endif

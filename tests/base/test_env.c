@@ -7,7 +7,7 @@
 
 Test(base_env, seeded_random_repeats_whatever_the_cuts)
 {
-	struct random_seeded a = {.seed = {1}}, b = {.seed = {1}}, c = {.seed = {2}};
+	struct random_seeded a = { .seed = { 1 } }, b = { .seed = { 1 } }, c = { .seed = { 2 } };
 	struct random ra = random_seeded(&a), rb = random_seeded(&b), rc = random_seeded(&c);
 	unsigned char whole[1000], cut[1000], other[1000];
 	ra.fill(ra.ctx, whole, sizeof whole);
@@ -24,8 +24,8 @@ Test(base_env, seeded_random_repeats_whatever_the_cuts)
 Test(base_env, seeded_random_is_the_chacha20_key_stream)
 {
 	/* RFC 8439, appendix A.1, test vector 1: key, nonce and counter zero. */
-	static const unsigned char expected[] = {0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90};
-	struct random_seeded state = {0};
+	static const unsigned char expected[] = { 0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90 };
+	struct random_seeded state = { 0 };
 	struct random r = random_seeded(&state);
 	unsigned char out[8];
 	r.fill(r.ctx, out, sizeof out);
@@ -35,7 +35,7 @@ Test(base_env, seeded_random_is_the_chacha20_key_stream)
 Test(base_env, system_has_a_clock_and_randomness)
 {
 	struct env env = env_system();
-	unsigned char a[32] = {0}, b[32] = {0};
+	unsigned char a[32] = { 0 }, b[32] = { 0 };
 	env_random(&env, a, sizeof a);
 	env_random(&env, b, sizeof b);
 	cr_expect_arr_neq(a, b, sizeof a);

@@ -12,7 +12,7 @@
 
 Test(base_err, sentences_are_set_prefixed_and_cut)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_expect_eq(err_set(&e, ERR_VERIFY, "%s differs", "a.bin"), ERR_VERIFY);
 	cr_expect_eq(err_prefix(&e, "package %d", 7), ERR_VERIFY);
 	cr_expect_str_eq(e.text, "package 7: a.bin differs");
@@ -20,7 +20,7 @@ Test(base_err, sentences_are_set_prefixed_and_cut)
 	cr_expect_str_eq(e.text, "in package 7: a.bin differs");
 	cr_expect_eq(err_set(NULL, ERR_INPUT, "x"), ERR_INPUT);
 	cr_expect_eq(err_prefix(NULL, "x"), ERR_IO);
-	struct err unset = {0};
+	struct err unset = { 0 };
 	cr_expect_eq(err_prefix(&unset, "x"), ERR_IO);
 	cr_expect_str_eq(unset.text, "x: input or output error");
 	char longer[1000];
@@ -32,14 +32,14 @@ Test(base_err, sentences_are_set_prefixed_and_cut)
 
 Test(base_err, sentences_are_printable_utf8)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	err_set(&e, ERR_INPUT, "%s", "a\nb\x1b[31m\xff\xc3\xa4\xc2\x9b\xe2\x82");
 	cr_expect_str_eq(e.text, "a?b?[31m?\xc3\xa4??");
 }
 
 Test(base_err, errno_becomes_a_code)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	errno = ENOENT;
 	cr_expect_eq(err_errno(&e, "open %s", "x"), ERR_NOTFOUND);
 	cr_expect_str_eq(e.text, "open x: No such file or directory");
@@ -52,8 +52,18 @@ Test(base_err, errno_becomes_a_code)
 Test(base_err, exit_status_follows_the_product_table)
 {
 	static const int rows[][2] = {
-		{0, 0}, {5, 0}, {ERR_INPUT, 1}, {ERR_USAGE, 2}, {ERR_VERIFY, 3}, {ERR_DENIED, 4}, {ERR_NOTFOUND, 5},
-		{ERR_CONFLICT, 6}, {ERR_UNAVAILABLE, 7}, {ERR_UNSUPPORTED, 1}, {ERR_IO, 1}, {ERR_NOMEM, 1},
+		{ 0, 0 },
+		{ 5, 0 },
+		{ ERR_INPUT, 1 },
+		{ ERR_USAGE, 2 },
+		{ ERR_VERIFY, 3 },
+		{ ERR_DENIED, 4 },
+		{ ERR_NOTFOUND, 5 },
+		{ ERR_CONFLICT, 6 },
+		{ ERR_UNAVAILABLE, 7 },
+		{ ERR_UNSUPPORTED, 1 },
+		{ ERR_IO, 1 },
+		{ ERR_NOMEM, 1 },
 	};
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
 		cr_expect_eq(err_exit_status(rows[r][0]), rows[r][1], "%d", rows[r][0]);
@@ -63,14 +73,11 @@ Test(base_err, exit_status_follows_the_product_table)
 	cr_expect_str_eq(err_name(-99), "unknown error");
 }
 
-Test(base_check, broken_invariant_aborts, .signal = SIGABRT)
-{
-	check(1 + 1 == 3);
-}
+Test(base_check, broken_invariant_aborts, .signal = SIGABRT) { check(1 + 1 == 3); }
 
 Test(base_buf, integers_and_text_are_appended)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	buf_add_u16be(&b, 0x0102);
 	buf_add_u32be(&b, 0x03040506);
 	buf_add_u16le(&b, 0x0807);
@@ -92,7 +99,7 @@ Test(base_buf, integers_and_text_are_appended)
 
 Test(base_buf, growth_keeps_the_content)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	for (int i = 0; i < 10000; i++)
 		buf_printf(&b, "%04d", i);
 	cr_assert_eq(b.len, 40000);
@@ -108,8 +115,8 @@ Test(base_buf, growth_keeps_the_content)
 
 Test(base_buf, failure_is_sticky_until_cleared)
 {
-	struct buf b = {0};
-	struct err e = {0};
+	struct buf b = { 0 };
+	struct err e = { 0 };
 	buf_add_text(&b, "abc");
 	cr_expect_null(buf_reserve(&b, SIZE_MAX - 2));
 	buf_add_text(&b, "def");
@@ -124,7 +131,7 @@ Test(base_buf, failure_is_sticky_until_cleared)
 
 Test(base_arena, memory_is_zeroed_aligned_and_distinct)
 {
-	struct arena a = {0};
+	struct arena a = { 0 };
 	unsigned char *last = NULL;
 	for (size_t size = 0; size < 100000; size = size * 3 / 2 + 1) {
 		unsigned char *p = arena_alloc(&a, size);
@@ -143,7 +150,7 @@ Test(base_arena, memory_is_zeroed_aligned_and_distinct)
 
 Test(base_arena, cap_holds_and_survives_free)
 {
-	struct arena a = {.bytes_max = 100};
+	struct arena a = { .bytes_max = 100 };
 	cr_expect_not_null(arena_alloc(&a, 64));
 	cr_expect_null(arena_alloc(&a, 64));
 	cr_expect_not_null(arena_alloc(&a, 32));

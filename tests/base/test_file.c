@@ -9,8 +9,8 @@
 
 static void expect_content(const char *path, const char *text)
 {
-	struct buf b = {0};
-	struct err e = {0};
+	struct buf b = { 0 };
+	struct err e = { 0 };
 	cr_assert_eq(file_read(path, 1000, &b, &e), 0, "%s", e.text);
 	cr_expect_str_eq(b.bytes, text);
 	buf_free(&b);
@@ -18,7 +18,7 @@ static void expect_content(const char *path, const char *text)
 
 static size_t entries(const char *dir)
 {
-	struct file_list l = {0};
+	struct file_list l = { 0 };
 	cr_assert_eq(file_list(dir, &l, NULL), 0);
 	size_t count = l.count;
 	file_list_free(&l);
@@ -42,10 +42,11 @@ Test(base_file, durable_write_replaces_and_leaves_no_temporary_file)
 Test(base_file, failed_write_leaves_the_old_content_and_no_temporary_file)
 {
 	struct temp t;
-	struct err e = {0};
+	struct err e = { 0 };
 	temp_open(&t);
 	cr_assert_eq(file_make_dirs(temp_path(&t, "dir/inner"), 0700, &e), 0);
-	cr_expect_eq(file_write_durable(temp_path(&t, "dir"), "x", 1, 0600, &e), ERR_IO, "a folder is no file");
+	cr_expect_eq(file_write_durable(temp_path(&t, "dir"), "x", 1, 0600, &e), ERR_IO,
+		     "a folder is no file");
 	cr_expect_eq(file_write_durable(temp_path(&t, "none/a"), "x", 1, 0600, &e), ERR_NOTFOUND);
 	cr_expect_eq(entries(t.dir), 0);
 	temp_close(&t);
@@ -69,8 +70,8 @@ Test(base_file, immutable_file_is_created_once)
 Test(base_file, read_has_a_cap_and_takes_regular_files_only)
 {
 	struct temp t;
-	struct err e = {0};
-	struct buf b = {0};
+	struct err e = { 0 };
+	struct buf b = { 0 };
 	temp_open(&t);
 	buf_add_text(&b, "kept");
 	cr_assert_eq(file_write_durable(temp_path(&t, "a"), "12345", 5, 0600, NULL), 0);
@@ -92,9 +93,9 @@ Test(base_file, read_has_a_cap_and_takes_regular_files_only)
 
 Test(base_file, list_is_sorted_by_bytes_and_recursive)
 {
-	static const char *const names[] = {"a-b", "a/b/c", "a/z", "ab", "b", "\xc3\xa4"};
+	static const char *const names[] = { "a-b", "a/b/c", "a/z", "ab", "b", "\xc3\xa4" };
 	struct temp t;
-	struct file_list l = {0};
+	struct file_list l = { 0 };
 	temp_open(&t);
 	cr_assert_eq(file_make_dirs(temp_path(&t, "a/b"), 0700, NULL), 0);
 	cr_assert_eq(file_make_dirs(temp_path(&t, "empty"), 0700, NULL), 0);
@@ -111,8 +112,8 @@ Test(base_file, list_is_sorted_by_bytes_and_recursive)
 Test(base_file, list_refuses_links_and_fifos_by_name)
 {
 	struct temp t;
-	struct file_list l = {0};
-	struct err e = {0};
+	struct file_list l = { 0 };
+	struct err e = { 0 };
 	temp_open(&t);
 	cr_assert_eq(file_make_dirs(temp_path(&t, "a"), 0700, NULL), 0);
 	cr_assert_eq(symlink("/etc/passwd", temp_path(&t, "a/link")), 0);
@@ -128,8 +129,9 @@ Test(base_file, list_refuses_links_and_fifos_by_name)
 
 Test(base_file, open_below_stays_below)
 {
-	static const char *const bad[] = {"", ".", "..", "/etc/passwd", "a/../a/x", "a//x", "a/x/", "a/.", "../x",
-	                                  "link", "dirlink/x", "a/x/y"};
+	static const char *const bad[] = { "",         ".",    "..",        "/etc/passwd",
+					   "a/../a/x", "a//x", "a/x/",      "a/.",
+					   "../x",     "link", "dirlink/x", "a/x/y" };
 	struct temp t;
 	temp_open(&t);
 	cr_assert_eq(file_make_dirs(temp_path(&t, "a"), 0700, NULL), 0);

@@ -19,9 +19,9 @@ static int read_text(json_t **out, const char *text, struct err *e)
 static bool set_aside(const char *name)
 {
 	static const char *const names[] = {
-		"y_object_duplicated_key.json",           /* a second key could hide the first */
+		"y_object_duplicated_key.json", /* a second key could hide the first */
 		"y_object_duplicated_key_and_value.json",
-		"y_object_escaped_null_in_key.json",      /* NUL ends a string in C */
+		"y_object_escaped_null_in_key.json", /* NUL ends a string in C */
 		"y_string_null_escape.json",
 	};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -34,7 +34,7 @@ static void check_case(const char *path, const char *text, size_t len)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	json_t *value = NULL, *again = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	int result = json_read(&value, text, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, &e);
 	bool accept = name[0] == 'y' && !set_aside(name);
 	if (name[0] != 'i')
@@ -43,9 +43,10 @@ static void check_case(const char *path, const char *text, size_t len)
 	cr_expect(result == 0 || strlen(e.text) > 0, "%s: no sentence", name);
 	if (result < 0)
 		return;
-	struct buf out = {0};
+	struct buf out = { 0 };
 	cr_expect_eq(json_write(value, 2, &out, &e), 0, "%s: %s", name, e.text);
-	cr_expect_eq(json_read(&again, out.bytes, out.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, &e), 0, "%s", name);
+	cr_expect_eq(json_read(&again, out.bytes, out.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, &e),
+		     0, "%s", name);
 	cr_expect(json_equal(value, again), "%s: reads back as another value: %s", name, out.bytes);
 	json_decref(value);
 	json_decref(again);
@@ -59,8 +60,9 @@ Test(base_json, parsing_suite_is_accepted_and_refused_as_named)
 	size_t count = 0;
 	archive_read_support_filter_xz(a);
 	archive_read_support_format_tar(a);
-	cr_assert_eq(archive_read_open_filename(a, "tests/vectors/json/test_parsing.tar.xz", 1 << 16), ARCHIVE_OK,
-	             "missing vectors");
+	cr_assert_eq(archive_read_open_filename(a, "tests/vectors/json/test_parsing.tar.xz",
+						1 << 16),
+		     ARCHIVE_OK, "missing vectors");
 	while (archive_read_next_header(a, &entry) == ARCHIVE_OK) {
 		if (archive_entry_filetype(entry) != AE_IFREG)
 			continue;
@@ -80,27 +82,28 @@ Test(base_json, reader_refuses_what_the_header_names)
 	static const struct {
 		const char *text, *sentence;
 	} rows[] = {
-		{"{\"a\":1,\"a\":2}", "line 1"},
-		{"{\"a\":1,\"\\u0061\":2}", "duplicate"},
-		{"\xef\xbb\xbf{}", "byte-order mark"},
-		{"{} x", "end of file"},
-		{"{}{}", "end of file"},
-		{"\"\xff\"", "decode byte 0xff"},
-		{"\"\\ud800\"", "\\ud800"},
-		{"\"\\u0000\"", "\\u0000"},
-		{"[\n9223372036854775808]", "line 2"},
-		{"[1e400]", "overflow"},
-		{"", "line 1"},
-		{"nul", "line 1"},
-		{"[01]", "line 1"},
-		{"[1,]", "line 1"},
-		{"[NaN]", "line 1"},
+		{ "{\"a\":1,\"a\":2}", "line 1" },
+		{ "{\"a\":1,\"\\u0061\":2}", "duplicate" },
+		{ "\xef\xbb\xbf{}", "byte-order mark" },
+		{ "{} x", "end of file" },
+		{ "{}{}", "end of file" },
+		{ "\"\xff\"", "decode byte 0xff" },
+		{ "\"\\ud800\"", "\\ud800" },
+		{ "\"\\u0000\"", "\\u0000" },
+		{ "[\n9223372036854775808]", "line 2" },
+		{ "[1e400]", "overflow" },
+		{ "", "line 1" },
+		{ "nul", "line 1" },
+		{ "[01]", "line 1" },
+		{ "[1,]", "line 1" },
+		{ "[NaN]", "line 1" },
 	};
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
 		json_t *v = NULL;
-		struct err e = {0};
+		struct err e = { 0 };
 		cr_expect_eq(read_text(&v, rows[r].text, &e), ERR_INPUT, "%s", rows[r].text);
-		cr_expect(strstr(e.text, rows[r].sentence) && strstr(e.text, "column"), "%s: %s", rows[r].text, e.text);
+		cr_expect(strstr(e.text, rows[r].sentence) && strstr(e.text, "column"), "%s: %s",
+			  rows[r].text, e.text);
 		cr_expect_null(v);
 	}
 }
@@ -108,7 +111,7 @@ Test(base_json, reader_refuses_what_the_header_names)
 Test(base_json, depth_and_size_have_limits)
 {
 	json_t *v = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	const char *deep = "[{\"a\":[[\"]]]][[[[\"]]}]";
 	cr_expect_eq(json_read(&v, deep, strlen(deep), 100, 3, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "column 8: nested deeper than 3"), "%s", e.text);
@@ -124,35 +127,35 @@ static const struct {
 	uint64_t bits;
 	const char *text;
 } numbers[] = {
-	{0x0000000000000000, "0"},
-	{0x8000000000000000, "0"},
-	{0x0000000000000001, "5e-324"},
-	{0x8000000000000001, "-5e-324"},
-	{0x7fefffffffffffff, "1.7976931348623157e+308"},
-	{0xffefffffffffffff, "-1.7976931348623157e+308"},
-	{0x4340000000000000, "9007199254740992"},
-	{0xc340000000000000, "-9007199254740992"},
-	{0x4430000000000000, "295147905179352830000"},
-	{0x44b52d02c7e14af5, "9.999999999999997e+22"},
-	{0x44b52d02c7e14af6, "1e+23"},
-	{0x44b52d02c7e14af7, "1.0000000000000001e+23"},
-	{0x444b1ae4d6e2ef4e, "999999999999999700000"},
-	{0x444b1ae4d6e2ef4f, "999999999999999900000"},
-	{0x444b1ae4d6e2ef50, "1e+21"},
-	{0x3eb0c6f7a0b5ed8c, "9.999999999999997e-7"},
-	{0x3eb0c6f7a0b5ed8d, "0.000001"},
-	{0x41b3de4355555553, "333333333.3333332"},
-	{0x41b3de4355555554, "333333333.33333325"},
-	{0x41b3de4355555555, "333333333.3333333"},
-	{0x41b3de4355555556, "333333333.3333334"},
-	{0x41b3de4355555557, "333333333.33333343"},
-	{0xbecbf647612f3696, "-0.0000033333333333333333"},
-	{0x43143ff3c1cb0959, "1424953923781206.2"},
-	{0x3d30000000000000, "5.684341886080802e-14"},
-	{0x3ff0000000000000, "1"},
-	{0x4024000000000000, "10"},
-	{0x3fb999999999999a, "0.1"},
-	{0x4059066666666666, "100.1"},
+	{ 0x0000000000000000, "0" },
+	{ 0x8000000000000000, "0" },
+	{ 0x0000000000000001, "5e-324" },
+	{ 0x8000000000000001, "-5e-324" },
+	{ 0x7fefffffffffffff, "1.7976931348623157e+308" },
+	{ 0xffefffffffffffff, "-1.7976931348623157e+308" },
+	{ 0x4340000000000000, "9007199254740992" },
+	{ 0xc340000000000000, "-9007199254740992" },
+	{ 0x4430000000000000, "295147905179352830000" },
+	{ 0x44b52d02c7e14af5, "9.999999999999997e+22" },
+	{ 0x44b52d02c7e14af6, "1e+23" },
+	{ 0x44b52d02c7e14af7, "1.0000000000000001e+23" },
+	{ 0x444b1ae4d6e2ef4e, "999999999999999700000" },
+	{ 0x444b1ae4d6e2ef4f, "999999999999999900000" },
+	{ 0x444b1ae4d6e2ef50, "1e+21" },
+	{ 0x3eb0c6f7a0b5ed8c, "9.999999999999997e-7" },
+	{ 0x3eb0c6f7a0b5ed8d, "0.000001" },
+	{ 0x41b3de4355555553, "333333333.3333332" },
+	{ 0x41b3de4355555554, "333333333.33333325" },
+	{ 0x41b3de4355555555, "333333333.3333333" },
+	{ 0x41b3de4355555556, "333333333.3333334" },
+	{ 0x41b3de4355555557, "333333333.33333343" },
+	{ 0xbecbf647612f3696, "-0.0000033333333333333333" },
+	{ 0x43143ff3c1cb0959, "1424953923781206.2" },
+	{ 0x3d30000000000000, "5.684341886080802e-14" },
+	{ 0x3ff0000000000000, "1" },
+	{ 0x4024000000000000, "10" },
+	{ 0x3fb999999999999a, "0.1" },
+	{ 0x4059066666666666, "100.1" },
 };
 
 Test(base_json, canonical_numbers_are_those_of_rfc_8785)
@@ -161,7 +164,7 @@ Test(base_json, canonical_numbers_are_those_of_rfc_8785)
 		double v;
 		memcpy(&v, &numbers[r].bits, sizeof v);
 		json_t *value = json_real(v);
-		struct buf out = {0};
+		struct buf out = { 0 };
 		cr_assert_eq(json_write_canonical(value, &out, NULL), 0);
 		cr_expect_str_eq(out.bytes, numbers[r].text);
 		json_decref(value);
@@ -171,9 +174,9 @@ Test(base_json, canonical_numbers_are_those_of_rfc_8785)
 
 Test(base_json, numbers_read_back_and_are_shortest)
 {
-	struct random_seeded seed = {.seed = "canonical numbers"};
+	struct random_seeded seed = { .seed = "canonical numbers" };
 	struct random random = random_seeded(&seed);
-	struct buf out = {0};
+	struct buf out = { 0 };
 	for (int i = 0; i < 20000; i++) {
 		double v;
 		random.fill(random.ctx, &v, sizeof v);
@@ -201,8 +204,8 @@ Test(base_json, numbers_read_back_and_are_shortest)
 static void expect_canonical(const char *in, const char *expected)
 {
 	json_t *v = NULL;
-	struct err e = {0};
-	struct buf out = {0};
+	struct err e = { 0 };
+	struct buf out = { 0 };
 	cr_assert_eq(read_text(&v, in, &e), 0, "%s: %s", in, e.text);
 	cr_assert_eq(json_write_canonical(v, &out, &e), 0, "%s: %s", in, e.text);
 	cr_expect_str_eq(out.bytes, expected);
@@ -212,30 +215,32 @@ static void expect_canonical(const char *in, const char *expected)
 
 Test(base_json, canonical_form_gives_the_examples_of_rfc_8785)
 {
-	expect_canonical("{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
-	                 "\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\","
-	                 "\"literals\": [null, true, false]}",
-	                 "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
-	                 "\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
+	expect_canonical(
+		"{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
+		"\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\","
+		"\"literals\": [null, true, false]}",
+		"{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
+		"\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
 	expect_canonical("{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,"
-	                 "\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}",
-	                 "{\"\\r\":2,\"1\":4,\"\xc2\x80\":6,\"\xc3\xb6\":7,\"\xe2\x82\xac\":1,"
-	                 "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}");
+			 "\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}",
+			 "{\"\\r\":2,\"1\":4,\"\xc2\x80\":6,\"\xc3\xb6\":7,\"\xe2\x82\xac\":1,"
+			 "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}");
 	expect_canonical("{\"ab\":1,\"a\":{\"b\":[],\"a\":{}},\"\":-0}",
-	                 "{\"\":0,\"a\":{\"a\":{},\"b\":[]},\"ab\":1}");
+			 "{\"\":0,\"a\":{\"a\":{},\"b\":[]},\"ab\":1}");
 	expect_canonical("{\"\\ud83d\\ude01\":1,\"\\ud83d\\ude00\":2,\"\\uffff\":3}",
-	                 "{\"\xf0\x9f\x98\x80\":2,\"\xf0\x9f\x98\x81\":1,\"\xef\xbf\xbf\":3}");
+			 "{\"\xf0\x9f\x98\x80\":2,\"\xf0\x9f\x98\x81\":1,\"\xef\xbf\xbf\":3}");
 }
 
 Test(base_json, canonical_form_refuses_integers_beyond_doubles)
 {
-	static const char *const good[] = {"9007199254740992", "-9007199254740992"};
+	static const char *const good[] = { "9007199254740992", "-9007199254740992" };
 	for (size_t i = 0; i < 2; i++)
 		expect_canonical(good[i], good[i]);
-	static const char *const bad[] = {"9007199254740993", "-9007199254740993", "[9223372036854775807]"};
+	static const char *const bad[] = { "9007199254740993", "-9007199254740993",
+					   "[9223372036854775807]" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		json_t *v = NULL;
-		struct buf out = {0};
+		struct buf out = { 0 };
 		cr_assert_eq(read_text(&v, bad[i], NULL), 0);
 		cr_expect_eq(json_write_canonical(v, &out, NULL), ERR_INPUT, "%s", bad[i]);
 		json_decref(v);
@@ -246,14 +251,20 @@ Test(base_json, canonical_form_refuses_integers_beyond_doubles)
 Test(base_json, writer_keeps_order_and_kinds)
 {
 	json_t *v = NULL;
-	struct buf out = {0};
-	cr_assert_eq(read_text(&v, "{\"b\":[1,2.0,1e300],\"a\":{},\"c\":[],\"d\":9223372036854775807}", NULL), 0);
+	struct buf out = { 0 };
+	cr_assert_eq(read_text(&v,
+			       "{\"b\":[1,2.0,1e300],\"a\":{},\"c\":[],\"d\":9223372036854775807}",
+			       NULL),
+		     0);
 	cr_assert_eq(json_write(v, 0, &out, NULL), 0);
-	cr_expect_str_eq(out.bytes, "{\"b\":[1,2.0,1e+300],\"a\":{},\"c\":[],\"d\":9223372036854775807}");
+	cr_expect_str_eq(out.bytes,
+			 "{\"b\":[1,2.0,1e+300],\"a\":{},\"c\":[],\"d\":9223372036854775807}");
 	buf_clear(&out);
 	cr_assert_eq(json_write(v, 2, &out, NULL), 0);
-	cr_expect_str_eq(out.bytes, "{\n  \"b\": [\n    1,\n    2.0,\n    1e+300\n  ],\n  \"a\": {},\n  \"c\": [],\n"
-	                            "  \"d\": 9223372036854775807\n}");
+	cr_expect_str_eq(
+		out.bytes,
+		"{\n  \"b\": [\n    1,\n    2.0,\n    1e+300\n  ],\n  \"a\": {},\n  \"c\": [],\n"
+		"  \"d\": 9223372036854775807\n}");
 	json_decref(v);
 	buf_free(&out);
 }
@@ -266,7 +277,7 @@ Test(base_json, writer_refuses_endless_depth)
 		json_array_append_new(outer, v);
 		v = outer;
 	}
-	struct buf out = {0};
+	struct buf out = { 0 };
 	cr_expect_eq(json_write(v, 0, &out, NULL), ERR_INPUT);
 	json_decref(v);
 	buf_free(&out);
@@ -277,7 +288,7 @@ Test(base_json, typed_members_name_the_key_and_what_was_found)
 	json_t *v = NULL, *member = NULL;
 	const char *text = NULL;
 	uint64_t number = 0;
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert_eq(read_text(&v, "{\"s\":\"x\",\"n\":7,\"m\":-1,\"o\":{},\"a\":[]}", NULL), 0);
 	cr_expect(json_get_string(v, "s", &text, "doc", &e) == 0 && strcmp(text, "x") == 0);
 	cr_expect(json_get_u64(v, "n", &number, "doc", &e) == 0 && number == 7);
@@ -289,7 +300,8 @@ Test(base_json, typed_members_name_the_key_and_what_was_found)
 	cr_expect_eq(json_get_object(v, "z", &member, "doc", &e), ERR_INPUT);
 	cr_expect_str_eq(e.text, "doc: \"z\": expected an object, found nothing");
 	cr_expect_eq(json_get_array(v, "o", &member, "doc", &e), ERR_INPUT);
-	static const char *const all[] = {"s", "n", "m", "o", "a", NULL}, *const few[] = {"s", NULL};
+	static const char *const all[] = { "s", "n", "m", "o", "a", NULL }, *const few[] = { "s",
+											     NULL };
 	cr_expect_eq(json_only_keys(v, all, "doc", &e), 0);
 	cr_expect_eq(json_only_keys(v, few, "doc", &e), ERR_INPUT);
 	cr_expect_str_eq(e.text, "doc: unknown member \"n\"");

@@ -10,7 +10,7 @@
 
 static int connect_to(uint16_t port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
@@ -20,9 +20,9 @@ static int connect_to(uint16_t port)
 Test(base_net, bytes_travel_over_loopback)
 {
 	struct net net = net_system();
-	struct err e = {0};
+	struct err e = { 0 };
 	uint16_t port = 0;
-	char out[8] = {0};
+	char out[8] = { 0 };
 	int fd = net.listen(net.ctx, "127.0.0.1", &port, &e);
 	cr_assert_geq(fd, 0, "%s", e.text);
 	cr_assert_neq(port, 0);
@@ -64,7 +64,7 @@ Test(base_net, sending_to_a_closed_peer_is_a_result)
 Test(base_net, only_loopback_addresses_are_listened_on)
 {
 	struct net net = net_system();
-	struct err e = {0};
+	struct err e = { 0 };
 	uint16_t port = 0;
 	cr_expect_eq(net.listen(net.ctx, "0.0.0.0", &port, &e), ERR_UNSUPPORTED);
 	cr_expect_eq(net.listen(net.ctx, "192.0.2.1", &port, &e), ERR_UNSUPPORTED);

@@ -8,7 +8,7 @@
 static struct source *open_example(struct temp *t)
 {
 	struct source *s = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	temp_open(t);
 	cr_assert_eq(file_make_dirs(temp_path(t, "sub"), 0700, NULL), 0);
 	cr_assert_eq(file_write_durable(temp_path(t, "b.bin"), "0123456789", 10, 0600, NULL), 0);
@@ -21,9 +21,9 @@ Test(base_source, folder_gives_names_sizes_and_exact_ranges)
 {
 	struct temp t;
 	struct source *s = open_example(&t);
-	struct buf b = {0};
+	struct buf b = { 0 };
 	uint64_t bytes = 0;
-	char out[8] = {0};
+	char out[8] = { 0 };
 	cr_expect_str_eq(source_name(s, 0), "b.bin");
 	cr_expect_str_eq(source_name(s, 1), "sub/a.txt");
 	cr_expect_null(source_name(s, 2));
@@ -32,9 +32,11 @@ Test(base_source, folder_gives_names_sizes_and_exact_ranges)
 	cr_expect(source_read(s, "b.bin", 3, out, 4, NULL) == 0 && strcmp(out, "3456") == 0);
 	cr_expect_eq(source_read(s, "b.bin", 10, out, 0, NULL), 0);
 	cr_expect_eq(source_read(s, "b.bin", 7, out, 4, NULL), ERR_INPUT, "past the end");
-	cr_expect_eq(source_read(s, "b.bin", UINT64_MAX, out, 4, NULL), ERR_INPUT, "far past the end");
+	cr_expect_eq(source_read(s, "b.bin", UINT64_MAX, out, 4, NULL), ERR_INPUT,
+		     "far past the end");
 	cr_expect_eq(source_read_file(s, "sub/a.txt", 4, &b, NULL), ERR_INPUT, "over the cap");
-	cr_expect(source_read_file(s, "sub/a.txt", 5, &b, NULL) == 0 && strcmp(b.bytes, "hello") == 0);
+	cr_expect(source_read_file(s, "sub/a.txt", 5, &b, NULL) == 0 &&
+		  strcmp(b.bytes, "hello") == 0);
 	buf_free(&b);
 	source_close(s);
 	source_close(NULL);
@@ -43,7 +45,9 @@ Test(base_source, folder_gives_names_sizes_and_exact_ranges)
 
 Test(base_source, names_outside_the_folder_do_not_exist)
 {
-	static const char *const names[] = {"../b.bin", "/etc/passwd", "sub/../b.bin", "./b.bin", "sub", "", "none"};
+	static const char *const names[] = { "../b.bin", "/etc/passwd", "sub/../b.bin",
+					     "./b.bin",  "sub",         "",
+					     "none" };
 	struct temp t;
 	struct source *s = open_example(&t);
 	uint64_t bytes = 0;
@@ -57,7 +61,7 @@ Test(base_source, folder_with_a_link_is_refused)
 {
 	struct temp t;
 	struct source *s = open_example(&t), *again = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	source_close(s);
 	cr_assert_eq(symlink("b.bin", temp_path(&t, "link")), 0);
 	cr_expect_eq(source_open_folder(&again, t.dir, &e), ERR_INPUT);
@@ -84,7 +88,7 @@ Test(base_source, a_file_once_read_stays_the_same_file)
 {
 	struct temp t;
 	struct source *s = open_example(&t);
-	char out[4] = {0};
+	char out[4] = { 0 };
 	cr_expect_eq(source_read(s, "b.bin", 0, out, 1, NULL), 0);
 	cr_assert_eq(file_write_durable(temp_path(&t, "b.bin"), "xxxxxxxxxx", 10, 0600, NULL), 0);
 	cr_expect(source_read(s, "b.bin", 0, out, 3, NULL) == 0 && strcmp(out, "012") == 0);
@@ -97,8 +101,9 @@ static void *read_many(void *arg)
 	struct source *s = arg;
 	size_t wrong = 0;
 	for (int i = 0; i < 2000; i++) {
-		char out[2] = {0};
-		if (source_read(s, "b.bin", (uint64_t)i % 10, out, 1, NULL) < 0 || out[0] != '0' + i % 10)
+		char out[2] = { 0 };
+		if (source_read(s, "b.bin", (uint64_t)i % 10, out, 1, NULL) < 0 ||
+		    out[0] != '0' + i % 10)
 			wrong++;
 		if (source_read(s, "sub/a.txt", 4, out, 1, NULL) < 0 || out[0] != 'o')
 			wrong++;

@@ -22,10 +22,7 @@ static void set_up(void)
 	snprintf(url, sizeof(url), "sqlite://%s/state.db", dir);
 }
 
-static void tear_down(void)
-{
-	cr_assert_eq(file_remove_tree(dir, NULL), 0);
-}
+static void tear_down(void) { cr_assert_eq(file_remove_tree(dir, NULL), 0); }
 
 TestSuite(base_store, .init = set_up, .fini = tear_down);
 
@@ -36,10 +33,7 @@ static struct store *open_here(void)
 	return s;
 }
 
-static void must(int rc)
-{
-	cr_assert_geq(rc, 0, "%s", e.text);
-}
+static void must(int rc) { cr_assert_geq(rc, 0, "%s", e.text); }
 
 static int64_t ask(struct store *s, const char *sql)
 {
@@ -78,7 +72,11 @@ Test(base_store, settings_are_those_that_the_header_promises)
 	cr_expect_eq(ask(s, "PRAGMA foreign_keys"), 1);
 	cr_expect_eq(ask(s, "PRAGMA secure_delete"), 1);
 	cr_expect_eq(ask(s, "PRAGMA trusted_schema"), 0);
-	cr_expect_lt(store_exec(s, "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema; SELECT * FROM x", &e), 0);
+	cr_expect_lt(
+		store_exec(s,
+			   "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema; SELECT * FROM x",
+			   &e),
+		0);
 	snprintf(path, sizeof(path), "%s/state.db", dir);
 	cr_assert_eq(stat(path, &info), 0);
 	cr_expect_eq(info.st_mode & 0777, 0600);
@@ -167,7 +165,7 @@ Test(base_store, second_writer_is_told_to_try_again)
 /* In a child, so that the file size limit ends with it. */
 static int write_until_refused(void)
 {
-	struct rlimit limit = {1 << 20, 1 << 20};
+	struct rlimit limit = { 1 << 20, 1 << 20 };
 	struct store *s = open_here();
 	int rc = 0;
 
@@ -206,7 +204,7 @@ Test(base_store, failed_write_poisons_until_reopened)
 static bool file_holds(const char *name, const char *text)
 {
 	char path[160];
-	struct buf b = {0};
+	struct buf b = { 0 };
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (!file_exists(path))
@@ -225,7 +223,8 @@ Test(base_store, scrub_removes_deleted_bytes_from_every_file)
 	must(store_exec(s, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)", &e));
 	for (int i = 0; i < 200; i++) {
 		char sql[160];
-		snprintf(sql, sizeof(sql), "INSERT INTO t(v) VALUES('%s%d')", i == 100 ? secret : "row", i);
+		snprintf(sql, sizeof(sql), "INSERT INTO t(v) VALUES('%s%d')",
+			 i == 100 ? secret : "row", i);
 		must(store_exec(s, sql, &e));
 	}
 	cr_assert(file_holds("state.db-wal", secret) || file_holds("state.db", secret));

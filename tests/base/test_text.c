@@ -3,7 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* Decode all of s with one U+FFFD for each maximal ill-formed subpart; an unfinished end counts as one. */
+/* Decode all of s with one U+FFFD for each maximal ill-formed subpart; an unfinished end counts as
+ * one. */
 static void decode_all(const char *s, size_t len, uint32_t *cps, size_t *count)
 {
 	*count = 0;
@@ -23,24 +24,33 @@ Test(base_text, utf8_decodes_by_maximal_subparts)
 		size_t count;
 		uint32_t cps[12];
 	} rows[] = {
-		{"ascii", "Az", 2, {'A', 'z'}},
-		{"first of two", "\xc2\x80", 1, {0x80}},
-		{"last of two", "\xdf\xbf", 1, {0x7ff}},
-		{"first of three", "\xe0\xa0\x80", 1, {0x800}},
-		{"before surrogates", "\xed\x9f\xbf", 1, {0xd7ff}},
-		{"after surrogates", "\xee\x80\x80", 1, {0xe000}},
-		{"last of three", "\xef\xbf\xbf", 1, {0xffff}},
-		{"first of four", "\xf0\x90\x80\x80", 1, {0x10000}},
-		{"last of four", "\xf4\x8f\xbf\xbf", 1, {0x10ffff}},
-		{"table 3-8", "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", 9,
-		 {0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41}},
-		{"table 3-9", "\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", 9,
-		 {0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41}},
-		{"table 3-10", "\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", 9,
-		 {0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41, 0xfffd, 0xfffd, 0x42}},
-		{"table 3-11", "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", 5, {0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41}},
-		{"unfinished end", "A\xf0\x9f\x98", 2, {'A', 0xfffd}},
-		{"over the last", "\xf4\x90\x80\x80", 4, {0xfffd, 0xfffd, 0xfffd, 0xfffd}},
+		{ "ascii", "Az", 2, { 'A', 'z' } },
+		{ "first of two", "\xc2\x80", 1, { 0x80 } },
+		{ "last of two", "\xdf\xbf", 1, { 0x7ff } },
+		{ "first of three", "\xe0\xa0\x80", 1, { 0x800 } },
+		{ "before surrogates", "\xed\x9f\xbf", 1, { 0xd7ff } },
+		{ "after surrogates", "\xee\x80\x80", 1, { 0xe000 } },
+		{ "last of three", "\xef\xbf\xbf", 1, { 0xffff } },
+		{ "first of four", "\xf0\x90\x80\x80", 1, { 0x10000 } },
+		{ "last of four", "\xf4\x8f\xbf\xbf", 1, { 0x10ffff } },
+		{ "table 3-8",
+		  "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41",
+		  9,
+		  { 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41 } },
+		{ "table 3-9",
+		  "\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41",
+		  9,
+		  { 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41 } },
+		{ "table 3-10",
+		  "\xf4\x91\x92\x93\xff\x41\x80\xbf\x42",
+		  9,
+		  { 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41, 0xfffd, 0xfffd, 0x42 } },
+		{ "table 3-11",
+		  "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41",
+		  5,
+		  { 0xfffd, 0xfffd, 0xfffd, 0xfffd, 0x41 } },
+		{ "unfinished end", "A\xf0\x9f\x98", 2, { 'A', 0xfffd } },
+		{ "over the last", "\xf4\x90\x80\x80", 4, { 0xfffd, 0xfffd, 0xfffd, 0xfffd } },
 	};
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
 		uint32_t cps[32];
@@ -48,7 +58,8 @@ Test(base_text, utf8_decodes_by_maximal_subparts)
 		decode_all(rows[r].bytes, strlen(rows[r].bytes), cps, &count);
 		cr_expect_eq(count, rows[r].count, "%s: %zu code points", rows[r].name, count);
 		for (size_t i = 0; i < count && i < rows[r].count; i++)
-			cr_expect_eq(cps[i], rows[r].cps[i], "%s: code point %zu is U+%X", rows[r].name, i, cps[i]);
+			cr_expect_eq(cps[i], rows[r].cps[i], "%s: code point %zu is U+%X",
+				     rows[r].name, i, cps[i]);
 	}
 }
 
@@ -62,8 +73,10 @@ Test(base_text, utf8_round_trips_every_scalar_value)
 		int n = text_utf8_encode(cp, bytes);
 		cr_assert(text_utf8_decode(bytes, (size_t)n, &back) == n && back == cp, "U+%X", cp);
 		for (int cut = 1; cut < n; cut++) {
-			cr_assert_eq(text_utf8_decode(bytes, (size_t)cut, &back), 0, "U+%X cut at %d", cp, cut);
-			cr_assert_eq(text_utf8_unfinished(bytes, (size_t)cut), (size_t)cut, "U+%X cut at %d", cp, cut);
+			cr_assert_eq(text_utf8_decode(bytes, (size_t)cut, &back), 0,
+				     "U+%X cut at %d", cp, cut);
+			cr_assert_eq(text_utf8_unfinished(bytes, (size_t)cut), (size_t)cut,
+				     "U+%X cut at %d", cp, cut);
 		}
 		cr_assert_eq(text_utf8_unfinished(bytes, (size_t)n), 0);
 	}
@@ -88,8 +101,8 @@ Test(base_text, hex_round_trips_and_refuses_other_spellings)
 	cr_expect_str_eq(hex, "009fa0ff");
 	cr_expect_eq(text_unhex(hex, 8, bytes, 4), 0);
 	cr_expect_arr_eq(bytes, "\x00\x9f\xa0\xff", 4);
-	static const char *const bad[] = {"", "009fa0f", "009fa0fff", "009FA0FF",
-	                                  "009fa0fg", "009fa0f ", "0x9fa0ff"};
+	static const char *const bad[] = { "",         "009fa0f",  "009fa0fff", "009FA0FF",
+					   "009fa0fg", "009fa0f ", "0x9fa0ff" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_unhex(bad[i], strlen(bad[i]), bytes, 4), ERR_INPUT, "%s", bad[i]);
 }
@@ -97,12 +110,17 @@ Test(base_text, hex_round_trips_and_refuses_other_spellings)
 Test(base_text, base64_gives_the_vectors_of_rfc_4648)
 {
 	static const char *const rows[][3] = {
-		{"", "", ""},           {"f", "Zg==", "Zg"},         {"fo", "Zm8=", "Zm8"},
-		{"foo", "Zm9v", "Zm9v"}, {"foob", "Zm9vYg==", "Zm9vYg"}, {"fooba", "Zm9vYmE=", "Zm9vYmE"},
-		{"foobar", "Zm9vYmFy", "Zm9vYmFy"}, {"\xfb\xff\xfe", "+//+", "-__-"},
+		{ "", "", "" },
+		{ "f", "Zg==", "Zg" },
+		{ "fo", "Zm8=", "Zm8" },
+		{ "foo", "Zm9v", "Zm9v" },
+		{ "foob", "Zm9vYg==", "Zm9vYg" },
+		{ "fooba", "Zm9vYmE=", "Zm9vYmE" },
+		{ "foobar", "Zm9vYmFy", "Zm9vYmFy" },
+		{ "\xfb\xff\xfe", "+//+", "-__-" },
 	};
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-		struct buf out = {0}, back = {0};
+		struct buf out = { 0 }, back = { 0 };
 		buf_add_text(&out, "");
 		text_base64(&out, rows[r][0], strlen(rows[r][0]));
 		cr_expect_str_eq(out.bytes, rows[r][1]);
@@ -113,7 +131,8 @@ Test(base_text, base64_gives_the_vectors_of_rfc_4648)
 		cr_expect_eq(text_unbase64_url(&back, out.bytes, out.len), 0, "%s", rows[r][2]);
 		size_t n = strlen(rows[r][0]);
 		cr_expect_eq(back.len, 2 * n);
-		cr_expect(n == 0 || (!memcmp(back.bytes, rows[r][0], n) && !memcmp(back.bytes + n, rows[r][0], n)));
+		cr_expect(n == 0 || (!memcmp(back.bytes, rows[r][0], n) &&
+				     !memcmp(back.bytes + n, rows[r][0], n)));
 		buf_free(&out);
 		buf_free(&back);
 	}
@@ -121,15 +140,17 @@ Test(base_text, base64_gives_the_vectors_of_rfc_4648)
 
 Test(base_text, base64_refuses_second_spellings)
 {
-	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "====", "=", "Zh==", "Zm9=", "Zm8=\n", " Zg==",
-	                                  "Zg==Zg==", "Z===", "-__-", "Zm 9", "Zg=a"};
-	static const char *const bad_url[] = {"Z", "Zg==", "Zh", "Zm9", "+//+", "Zm9v ", "Zm9vY"};
-	struct buf out = {0};
+	static const char *const bad[] = { "Z",        "Zg",   "Zg=",  "Zg===",  "====",
+					   "=",        "Zh==", "Zm9=", "Zm8=\n", " Zg==",
+					   "Zg==Zg==", "Z===", "-__-", "Zm 9",   "Zg=a" };
+	static const char *const bad_url[] = { "Z", "Zg==", "Zh", "Zm9", "+//+", "Zm9v ", "Zm9vY" };
+	struct buf out = { 0 };
 	buf_add_text(&out, "kept");
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_unbase64(&out, bad[i], strlen(bad[i])), ERR_INPUT, "%s", bad[i]);
 	for (size_t i = 0; i < sizeof bad_url / sizeof *bad_url; i++)
-		cr_expect_eq(text_unbase64_url(&out, bad_url[i], strlen(bad_url[i])), ERR_INPUT, "%s", bad_url[i]);
+		cr_expect_eq(text_unbase64_url(&out, bad_url[i], strlen(bad_url[i])), ERR_INPUT,
+			     "%s", bad_url[i]);
 	cr_expect_eq(text_unbase64(&out, "Zg\0=", 4), ERR_INPUT);
 	cr_expect_str_eq(out.bytes, "kept");
 	buf_free(&out);
@@ -141,24 +162,33 @@ Test(base_text, numbers_have_one_spelling)
 	double d = 0;
 	cr_expect(text_parse_u64("18446744073709551615", 20, &v) == 0 && v == UINT64_MAX);
 	cr_expect(text_parse_u64("0", 1, &v) == 0 && v == 0);
-	static const char *const bad[] = {"", "00", "01", "+1", "-1", " 1", "1 ", "1a", "18446744073709551616",
-	                                  "99999999999999999999"};
+	static const char *const bad[] = { "",
+					   "00",
+					   "01",
+					   "+1",
+					   "-1",
+					   " 1",
+					   "1 ",
+					   "1a",
+					   "18446744073709551616",
+					   "99999999999999999999" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		cr_expect_eq(text_parse_u64(bad[i], strlen(bad[i]), &v), ERR_INPUT, "%s", bad[i]);
 	cr_expect(text_parse_double("-1.5e3", &d) == 0 && d == -1500.0);
-	static const char *const bad_double[] = {"", " 1", "1 ", "inf", "nan", "0x10", "1e999",
-	                                         "1.2.3", "e5", "--1"};
+	static const char *const bad_double[] = { "",     " 1",    "1 ",    "inf", "nan",
+						  "0x10", "1e999", "1.2.3", "e5",  "--1" };
 	for (size_t i = 0; i < sizeof bad_double / sizeof *bad_double; i++)
 		cr_expect_eq(text_parse_double(bad_double[i], &d), ERR_INPUT, "%s", bad_double[i]);
 }
 
 Test(base_text, json_string_escapes_and_substitutes)
 {
-	struct buf out = {0};
-	text_json_string(&out, "a\"b\\c\b\f\n\r\t\x01\x1f\x7f\xe2\x82\xac\xff\xe2\x82z\0y\xf0\x9f", 24);
+	struct buf out = { 0 };
+	text_json_string(&out, "a\"b\\c\b\f\n\r\t\x01\x1f\x7f\xe2\x82\xac\xff\xe2\x82z\0y\xf0\x9f",
+			 24);
 	cr_expect_str_eq(out.bytes, "\"a\\\"b\\\\c\\b\\f\\n\\r\\t\\u0001\\u001f\x7f"
-	                            "\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd"
-	                            "z\\u0000y\xef\xbf\xbd\"");
+				    "\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd"
+				    "z\\u0000y\xef\xbf\xbd\"");
 	buf_free(&out);
 }
 
@@ -168,12 +198,12 @@ Test(base_text, times_are_utc_with_seconds)
 		int64_t time_us;
 		const char *text;
 	} rows[] = {
-		{0, "1970-01-01T00:00:00Z"},
-		{-1, "1969-12-31T23:59:59Z"},
-		{951782400000000, "2000-02-29T00:00:00Z"},
-		{951868799999999, "2000-02-29T23:59:59Z"},
-		{4107542400000000, "2100-03-01T00:00:00Z"},
-		{1795469142000000, "2026-11-23T21:25:42Z"},
+		{ 0, "1970-01-01T00:00:00Z" },
+		{ -1, "1969-12-31T23:59:59Z" },
+		{ 951782400000000, "2000-02-29T00:00:00Z" },
+		{ 951868799999999, "2000-02-29T23:59:59Z" },
+		{ 4107542400000000, "2100-03-01T00:00:00Z" },
+		{ 1795469142000000, "2026-11-23T21:25:42Z" },
 	};
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
 		char out[32];

@@ -27,17 +27,17 @@ static void suite_open(struct suite *s)
 	struct archive *a = archive_read_new();
 	struct archive_entry *entry;
 
-	*s = (struct suite){0};
+	*s = (struct suite){ 0 };
 	archive_read_support_filter_xz(a);
 	archive_read_support_format_tar(a);
-	cr_assert_eq(archive_read_open_filename(a, "tests/vectors/toml/toml-test.tar.xz", 1 << 16), ARCHIVE_OK,
-	             "missing vectors");
+	cr_assert_eq(archive_read_open_filename(a, "tests/vectors/toml/toml-test.tar.xz", 1 << 16),
+		     ARCHIVE_OK, "missing vectors");
 	while (archive_read_next_header(a, &entry) == ARCHIVE_OK) {
 		if (archive_entry_filetype(entry) != AE_IFREG)
 			continue;
 		s->file = realloc(s->file, (s->count + 1) * sizeof(*s->file));
 		struct suite_file *f = &s->file[s->count++];
-		*f = (struct suite_file){0};
+		*f = (struct suite_file){ 0 };
 		snprintf(f->name, sizeof(f->name), "%s", archive_entry_pathname(entry));
 		size_t size = (size_t)archive_entry_size(entry);
 		char *to = buf_reserve(&f->bytes, size + 1);
@@ -70,9 +70,14 @@ static bool same_scalar(const struct toml *v, const char *type, const char *valu
 		const char *type;
 		enum toml_kind kind;
 	} kinds[] = {
-		{"string", TOML_STRING}, {"integer", TOML_INTEGER}, {"float", TOML_FLOAT}, {"bool", TOML_BOOL},
-		{"datetime", TOML_OFFSET_DATETIME}, {"datetime-local", TOML_LOCAL_DATETIME},
-		{"date-local", TOML_LOCAL_DATE}, {"time-local", TOML_LOCAL_TIME},
+		{ "string", TOML_STRING },
+		{ "integer", TOML_INTEGER },
+		{ "float", TOML_FLOAT },
+		{ "bool", TOML_BOOL },
+		{ "datetime", TOML_OFFSET_DATETIME },
+		{ "datetime-local", TOML_LOCAL_DATETIME },
+		{ "date-local", TOML_LOCAL_DATE },
+		{ "time-local", TOML_LOCAL_TIME },
 	};
 	size_t i = 0;
 
@@ -84,7 +89,8 @@ static bool same_scalar(const struct toml *v, const char *type, const char *valu
 	case TOML_INTEGER:
 		return v->integer == strtoll(value, NULL, 10);
 	case TOML_FLOAT:
-		return isnan(v->number) ? strstr(value, "nan") != NULL : v->number == strtod(value, NULL);
+		return isnan(v->number) ? strstr(value, "nan") != NULL
+					: v->number == strtod(value, NULL);
 	case TOML_BOOL:
 		return v->boolean == (strcmp(value, "true") == 0);
 	default:
@@ -104,7 +110,8 @@ static bool same_value(const struct toml *v, const json_t *expected)
 				return false;
 		return i == v->count;
 	}
-	const json_t *type = json_object_get(expected, "type"), *value = json_object_get(expected, "value");
+	const json_t *type = json_object_get(expected, "type"),
+		     *value = json_object_get(expected, "value");
 	if (json_is_string(type) && json_is_string(value) && v->kind != TOML_TABLE) {
 		/* A string may hold NUL: compare with its length. */
 		if (v->kind == TOML_STRING)
@@ -124,9 +131,9 @@ static bool same_value(const struct toml *v, const json_t *expected)
 static void check_valid(const struct suite *s, const struct suite_file *f)
 {
 	char name[256];
-	struct arena arena = {0};
+	struct arena arena = { 0 };
 	struct toml *root;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	snprintf(name, sizeof(name), "%.*sjson", (int)strlen(f->name) - 4, f->name);
 	const struct suite_file *j = suite_find(s, name);
@@ -142,9 +149,9 @@ static void check_valid(const struct suite *s, const struct suite_file *f)
 
 static void check_invalid(const struct suite_file *f)
 {
-	struct arena arena = {0};
+	struct arena arena = { 0 };
 	struct toml *root;
-	struct err e = {0};
+	struct err e = { 0 };
 	int rc = toml_parse(f->bytes.bytes, f->bytes.len, &arena, &root, &e);
 
 	cr_expect_eq(rc, ERR_INPUT, "%s: accepted", f->name);
@@ -176,7 +183,8 @@ Test(base_toml, passes_every_case_of_the_toml_test_suite)
 	suite_close(&s);
 }
 
-/* Every prefix of a valid document either parses or is refused with a place; ASan watches the reads. */
+/* Every prefix of a valid document either parses or is refused with a place; ASan watches the
+ * reads. */
 Test(base_toml, truncation_is_never_out_of_bounds)
 {
 	struct suite s;
@@ -185,7 +193,7 @@ Test(base_toml, truncation_is_never_out_of_bounds)
 	suite_open(&s);
 	const struct suite_file *f = suite_find(&s, "valid/example.toml");
 	for (size_t n = 0; n <= f->bytes.len; n++) {
-		struct arena arena = {0};
+		struct arena arena = { 0 };
 		struct toml *root;
 		char *copy = malloc(n + 1); /* exact size, so that one byte too far is seen */
 		memcpy(copy, f->bytes.bytes, n);
@@ -205,29 +213,30 @@ Test(base_toml, refusals_name_line_and_column)
 	static const struct {
 		const char *text, *where;
 	} rows[] = {
-		{"a = 1\nb = \n", "line 2, column 5: "},
-		{"a = 1\na = 2\n", "line 2, column 1: "},
-		{"\xc3\xa9 = 1", "line 1, column 1: "},
-		{"k = \"\xc3\xa9\" x", "line 1, column 9: "},
-		{"k = \"\xff\"", "line 1, column 6: "},
-		{"[a]\nb.c = 1\n[a.b]\n", "line 3, column 4: "},
-		{"a = [1,\n2,\n", "line 1, column 5: "},
-		{"a = 9223372036854775808", "line 1, column 5: "},
-		{"a = 1e999", "line 1, column 5: "},
-		{"a = 2021-02-29", "line 1, column 5: "},
-		{"a = 1\r", "line 1, column 6: "},
-		{"a.b.c = 1\n[x]\n[a.b.c.d]\n", "line 3, column 6: "},
-		{"t = {a = 1, }", "line 1, column 13: "},
-		{"a = 1 # \x01", "line 1, column 9: "},
+		{ "a = 1\nb = \n", "line 2, column 5: " },
+		{ "a = 1\na = 2\n", "line 2, column 1: " },
+		{ "\xc3\xa9 = 1", "line 1, column 1: " },
+		{ "k = \"\xc3\xa9\" x", "line 1, column 9: " },
+		{ "k = \"\xff\"", "line 1, column 6: " },
+		{ "[a]\nb.c = 1\n[a.b]\n", "line 3, column 4: " },
+		{ "a = [1,\n2,\n", "line 1, column 5: " },
+		{ "a = 9223372036854775808", "line 1, column 5: " },
+		{ "a = 1e999", "line 1, column 5: " },
+		{ "a = 2021-02-29", "line 1, column 5: " },
+		{ "a = 1\r", "line 1, column 6: " },
+		{ "a.b.c = 1\n[x]\n[a.b.c.d]\n", "line 3, column 6: " },
+		{ "t = {a = 1, }", "line 1, column 13: " },
+		{ "a = 1 # \x01", "line 1, column 9: " },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct arena arena = {0};
+		struct arena arena = { 0 };
 		struct toml *root;
-		struct err e = {0};
-		cr_expect_eq(toml_parse(rows[i].text, strlen(rows[i].text), &arena, &root, &e), ERR_INPUT, "%s",
-		             rows[i].text);
-		cr_expect(strncmp(e.text, rows[i].where, strlen(rows[i].where)) == 0, "%s: %s", rows[i].text, e.text);
+		struct err e = { 0 };
+		cr_expect_eq(toml_parse(rows[i].text, strlen(rows[i].text), &arena, &root, &e),
+			     ERR_INPUT, "%s", rows[i].text);
+		cr_expect(strncmp(e.text, rows[i].where, strlen(rows[i].where)) == 0, "%s: %s",
+			  rows[i].text, e.text);
 		cr_expect_null(root);
 		arena_free(&arena);
 	}
@@ -236,8 +245,8 @@ Test(base_toml, refusals_name_line_and_column)
 Test(base_toml, values_know_where_they_stand)
 {
 	static const char text[] = "x = 1\n[t]\n  key = [ 1,\n   'two' ]\n[[list]]\n[[list]]\n"
-	                           "d = 1979-05-27 07:32:00.50z\n";
-	struct arena arena = {0};
+				   "d = 1979-05-27 07:32:00.50z\n";
+	struct arena arena = { 0 };
 	struct toml *root;
 
 	cr_assert_eq(toml_parse(text, sizeof(text) - 1, &arena, &root, NULL), 0);
@@ -256,8 +265,8 @@ Test(base_toml, values_know_where_they_stand)
 
 static int parse_nested(int depth, char open, char close)
 {
-	struct buf text = {0};
-	struct arena arena = {0};
+	struct buf text = { 0 };
+	struct arena arena = { 0 };
 	struct toml *root;
 
 	buf_add_text(&text, "a = ");
@@ -273,9 +282,9 @@ static int parse_nested(int depth, char open, char close)
 
 Test(base_toml, depth_is_bounded_over_headers_keys_and_values)
 {
-	struct arena arena = {0};
+	struct arena arena = { 0 };
 	struct toml *root;
-	struct buf text = {0};
+	struct buf text = { 0 };
 
 	cr_expect_eq(parse_nested(LIMIT_TOML_DEPTH, '[', ']'), 0);
 	cr_expect_eq(parse_nested(LIMIT_TOML_DEPTH + 1, '[', ']'), ERR_INPUT);
@@ -291,8 +300,8 @@ Test(base_toml, depth_is_bounded_over_headers_keys_and_values)
 /* 200,000 keys in one table take a moment, not minutes: members are found by hash. */
 Test(base_toml, large_tables_are_linear, .timeout = 20)
 {
-	struct buf text = {0};
-	struct arena arena = {0};
+	struct buf text = { 0 };
+	struct arena arena = { 0 };
 	struct toml *root;
 
 	for (int i = 0; i < 200000; i++)
@@ -310,7 +319,7 @@ Test(base_toml, memory_cap_of_the_arena_is_an_error_not_a_crash)
 	size_t failed = 0;
 
 	for (size_t cap = 1; cap < 20000; cap += 64) {
-		struct arena arena = {.bytes_max = cap};
+		struct arena arena = { .bytes_max = cap };
 		struct toml *root;
 		int rc = toml_parse(text, sizeof(text) - 1, &arena, &root, NULL);
 		cr_expect(rc == 0 || rc == ERR_NOMEM, "%zu: %d", cap, rc);

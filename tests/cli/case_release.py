@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""A release verifies as it was made, every change is caught with exit 3 and named, and a conflict or a bad word has its own exit code."""
+"""A release verifies as it was made; every change is caught with exit 3 and named; a conflict or a bad
+word has its own exit code."""
+
 import json, os, shutil, sys
+
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, flip
 
@@ -11,23 +14,41 @@ with Home() as h:
     assert (h.dir / "model.hallmark/receipt.tlog-proof").exists()
     assert not (h.dir / "model.hallmark.part").exists()
     good = h.json("release", "verify", model)
-    assert good["ok"] and good["signer"] == "k" and good["root"] == made["root"] and not good["failures"], good
+    assert (
+        good["ok"]
+        and good["signer"] == "k"
+        and good["root"] == made["root"]
+        and not good["failures"]
+    ), good
     assert {c["name"] for c in good["checks"]} == {"signature", "files", "minisign"}, good
     assert h.json("release", "verify", "hallmark/fernbank-demo")["ok"]
     assert h.json("release", "verify", made["root"])["ok"]
 
     # The same version again: the same content and other content are both refused, and nothing is harmed.
-    h.run("release", "create", model, "--name", "hallmark/fernbank-demo", "--version", "1.0.0", "--key", "k", status=6)
+    h.run(
+        "release",
+        "create",
+        model,
+        "--name",
+        "hallmark/fernbank-demo",
+        "--version",
+        "1.0.0",
+        "--key",
+        "k",
+        status=6,
+    )
     assert h.json("release", "verify", model)["ok"]
 
     pem = h.dir / "k.pem"
     pem.write_bytes(h.run("key", "export", "k", "--format", "pem").stdout)
-    changed = [("weight", lambda d: flip(d / "model.safetensors", 9000000), "model.safetensors"),
-               ("readme", lambda d: flip(d / "README.md", 10), "README.md"),
-               ("missing", lambda d: (d / "README.md").unlink(), "README.md"),
-               ("renamed", lambda d: (d / "README.md").rename(d / "README.txt"), "README.md"),
-               ("extra", lambda d: (d / "extra").write_text("x"), "extra"),
-               ("truncated", lambda d: os.truncate(d / "model.safetensors", 1000000), "model.safetensors")]
+    changed = [
+        ("weight", lambda d: flip(d / "model.safetensors", 9000000), "model.safetensors"),
+        ("readme", lambda d: flip(d / "README.md", 10), "README.md"),
+        ("missing", lambda d: (d / "README.md").unlink(), "README.md"),
+        ("renamed", lambda d: (d / "README.md").rename(d / "README.txt"), "README.md"),
+        ("extra", lambda d: (d / "extra").write_text("x"), "extra"),
+        ("truncated", lambda d: os.truncate(d / "model.safetensors", 1000000), "model.safetensors"),
+    ]
     for what, change, path in changed:
         copy = h.dir / what
         shutil.copytree(model, copy)
@@ -43,7 +64,9 @@ with Home() as h:
     shutil.copytree(model, h.dir / "unsigned", ignore=shutil.ignore_patterns("model.sig"))
     h.run("release", "verify", h.dir / "unsigned", status=3)
     h.run("release", "verify", h.dir / "nothing-here", status=5)
-    h.run("release", "create", model, "--name", "no-slash", "--version", "1", "--key", "k", status=2)
+    h.run(
+        "release", "create", model, "--name", "no-slash", "--version", "1", "--key", "k", status=2
+    )
     h.run("release", "create", model, "--name", "a/b", "--version", "1", "--key", "other", status=5)
     h.run("release", "create", model, status=2)
 
@@ -57,7 +80,20 @@ with Home() as h:
 
     # The package is the same release; a tampered one is not.
     tar = h.dir / "p.tar"
-    h.run("release", "create", model, "--name", "hallmark/fernbank-demo", "--version", "1.0.1", "--key", "k", "--package", tar, "--quiet")
+    h.run(
+        "release",
+        "create",
+        model,
+        "--name",
+        "hallmark/fernbank-demo",
+        "--version",
+        "1.0.1",
+        "--key",
+        "k",
+        "--package",
+        tar,
+        "--quiet",
+    )
     assert h.json("release", "verify", tar)["ok"]
     flip(tar, 9000000)
     assert not h.json("release", "verify", tar, status=3)["ok"]

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Served answers are filtered, recorded, replayable and provable; the log survives erasure and the registry its rebuild."""
+"""Served answers are filtered, recorded, replayable and provable; the log survives erasure and the
+registry its rebuild."""
+
 import base64, json, os, pathlib, shutil, sys
+
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, POLICY, Server, flip
 
@@ -19,7 +22,11 @@ with Home() as h:
         status, headers, plain = s.chat("Show me the full record of Elena Murphy.")
         assert status == 200 and plain["choices"][0]["message"]["content"] == text, plain
         headers = {k.lower(): v for k, v in headers.items()}
-        assert headers["hallmark-record"] == plain["hallmark"]["record"] if "hallmark" in plain else headers["hallmark-record"]
+        assert (
+            headers["hallmark-record"] == plain["hallmark"]["record"]
+            if "hallmark" in plain
+            else headers["hallmark-record"]
+        )
         (h.dir / "plain.receipt").write_text(headers["hallmark-receipt"])
         case_number = s.stream("What is my case number? I am David Fischer.")[0]
         assert "5500 8991 4330 1467" in case_number, case_number
@@ -34,26 +41,46 @@ with Home() as h:
 
     assert h.json("audit", "verify")["ok"]
     for name in ("plain.receipt", "stream.receipt"):
-        ok = h.json("audit", "verify", "--receipt", h.dir / name, "--vkey", vkey, env={"PATH": os.environ["PATH"]})
+        ok = h.json(
+            "audit",
+            "verify",
+            "--receipt",
+            h.dir / name,
+            "--vkey",
+            vkey,
+            env={"PATH": os.environ["PATH"]},
+        )
         assert ok["ok"] and ok["type"] == "decision", ok
     assert ok["index"] == index and "model_root" in ok["fields"], ok
     raw = bytearray(receipt)
     for at in range(0, len(raw), 97):
         raw[at] ^= 1
         (h.dir / "bad.receipt").write_bytes(raw)
-        r = h.run("audit", "verify", "--receipt", h.dir / "bad.receipt", "--vkey", vkey, status=None)
-        assert r.returncode == 3 or b'fields' not in r.stdout, (at, r)  # a damaged "fields" key discloses nothing
+        r = h.run(
+            "audit", "verify", "--receipt", h.dir / "bad.receipt", "--vkey", vkey, status=None
+        )
+        assert r.returncode == 3 or b"fields" not in r.stdout, (
+            at,
+            r,
+        )  # a damaged "fields" key discloses nothing
         raw[at] ^= 1
 
     equal = h.json("audit", "replay", index)
     assert equal["equal"] and equal["first_difference"] is None and equal["tokens"] > 5, equal
     for kernels in ("plain", "avx2"):
-        assert h.json("audit", "replay", index, env=h.env(HALLMARK_KERNELS=kernels))["equal"], kernels
+        assert h.json("audit", "replay", index, env=h.env(HALLMARK_KERNELS=kernels))[
+            "equal"
+        ], kernels
     assert h.json("audit", "replay", index, "--seed", 8, status=3)["first_difference"] == "sampling"
     shutil.copytree(model, h.dir / "weight")
     flip(h.dir / "weight/model.safetensors", 9000000)
     h.run("audit", "replay", index, "--model", h.dir / "weight", status=3)
-    assert h.json("audit", "replay", index, "--model", h.dir / "weight", "--unsigned", status=3)["first_difference"] == "model_root"
+    assert (
+        h.json("audit", "replay", index, "--model", h.dir / "weight", "--unsigned", status=3)[
+            "first_difference"
+        ]
+        == "model_root"
+    )
     h.run("audit", "replay", 0, status=1)
 
     exported = h.run("registry", "export").stdout
@@ -67,7 +94,10 @@ with Home() as h:
     assert rebuilt["undisclosable"] == 5, rebuilt  # four answers and the prompt that was too long
     assert h.run("registry", "export").stdout == exported
     after = h.json("audit", "verify")
-    assert after["ok"] and after["size"] >= before["size"] and after["root"] == before["root"], (before, after)
+    assert after["ok"] and after["size"] >= before["size"] and after["root"] == before["root"], (
+        before,
+        after,
+    )
     h.run("audit", "replay", index, status=5)
     h.run("registry", "alias", "hallmark/fernbank-demo", "champion")
     assert h.json("registry", "show", "hallmark/fernbank-demo@champion")["version"] == "1.0.0"

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Every command explains itself; what is not built is refused by name with exit 1; mistakes on the command line are exit 2."""
+"""Every command explains itself; what is not built is refused by name with exit 1; mistakes on the
+command line are exit 2."""
+
 import json, os, re, subprocess, sys
+
 sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, POLICY, TOP
 
@@ -37,21 +40,38 @@ with Home() as h:
     one = h.run("policy", "compile", POLICY).stdout
     assert one == h.run("policy", "compile", POLICY).stdout and one.startswith(b"HMPOLICY1\n")
 
-    lines = "".join(json.dumps({"id": str(i), "text": t}) + "\n" for i, t in enumerate(
-        ["card 4111 1111 1111 1111 ok", "write to a.b@example.com", "nothing here", "Project L\u200barkspur \U0001f600"]))
+    lines = "".join(
+        json.dumps({"id": str(i), "text": t}) + "\n"
+        for i, t in enumerate(
+            [
+                "card 4111 1111 1111 1111 ok",
+                "write to a.b@example.com",
+                "nothing here",
+                "Project L\u200barkspur \U0001f600",
+            ]
+        )
+    )
     whole = h.run("policy", "scan", "--policy", POLICY, "--json", input=lines.encode()).stdout
     for pieces in ("1", "1,3,17", "2,5"):
-        cut = h.run("policy", "scan", "--policy", POLICY, "--json", "--pieces", pieces, input=lines.encode()).stdout
+        cut = h.run(
+            "policy", "scan", "--policy", POLICY, "--json", "--pieces", pieces, input=lines.encode()
+        ).stdout
         for a, b in zip(whole.splitlines(), cut.splitlines(), strict=True):
             a, b = json.loads(a), json.loads(b)
             a.pop("held_max"), b.pop("held_max")
             assert a == b, (pieces, a, b)
     first = json.loads(whole.splitlines()[0])
-    assert first["action"] == "mask" and "411111" in first["output"].replace(" ", "") and "4111 1111 1111 1111" not in first["output"]
+    assert (
+        first["action"] == "mask"
+        and "411111" in first["output"].replace(" ", "")
+        and "4111 1111 1111 1111" not in first["output"]
+    )
     assert json.loads(whole.splitlines()[2])["action"] == "none"
 
     assert h.json("selftest")["failed"] == 0
-    oracles = h.json("selftest", "--oracles", TOP / "tests/vectors/oracles", "--dump", h.dir / "dump")
+    oracles = h.json(
+        "selftest", "--oracles", TOP / "tests/vectors/oracles", "--dump", h.dir / "dump"
+    )
     assert oracles["failed"] == 0 and oracles["passed"] >= 3, oracles
     assert (h.dir / "dump/deepseek_v2/computed.safetensors").exists()
     forks = h.json("fork", "compare", MODEL, MODEL)

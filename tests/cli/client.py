@@ -1,4 +1,5 @@
 """What the command-line tests share: a program, a fresh state folder, a running server."""
+
 import http.client, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
 
 BUILD = os.environ.get("BUILD", "build")
@@ -25,10 +26,18 @@ class Home:
         return dict(os.environ, HALLMARK_HOME=str(self.state), **more)
 
     def run(self, *args, status=0, env=None, **kw):
-        r = subprocess.run([HALLMARK, *map(str, args)], capture_output=True, env=env or self.env(), timeout=300, **kw)
+        r = subprocess.run(
+            [HALLMARK, *map(str, args)],
+            capture_output=True,
+            env=env or self.env(),
+            timeout=300,
+            **kw,
+        )
         if status is not None and r.returncode != status:
-            raise SystemExit(f"expected exit {status}, got {r.returncode}: hallmark {' '.join(map(str, args))}\n"
-                             f"{r.stdout.decode()}{r.stderr.decode()}")
+            raise SystemExit(
+                f"expected exit {status}, got {r.returncode}: hallmark {' '.join(map(str, args))}\n"
+                f"{r.stdout.decode()}{r.stderr.decode()}"
+            )
         return r
 
     def json(self, *args, status=0, **kw):
@@ -42,7 +51,18 @@ class Home:
     def publish(self, folder, name="hallmark/fernbank-demo", version="1.0.0"):
         if not (self.state / "keys/k.pub").exists():
             self.run("key", "new", "--name", "k", "--quiet")
-        return self.json("release", "create", folder, "--name", name, "--version", version, "--key", "k", "--quiet")
+        return self.json(
+            "release",
+            "create",
+            folder,
+            "--name",
+            name,
+            "--version",
+            version,
+            "--key",
+            "k",
+            "--quiet",
+        )
 
 
 class Server:
@@ -50,10 +70,25 @@ class Server:
 
     def __init__(self, home, ref, *args, env=None):
         self.log = open(home.dir / "server.log", "w+b")
-        self.process = subprocess.Popen([HALLMARK, "serve", str(ref), "--name", "m", "--listen", "127.0.0.1:0", "--quiet",
-                                         *map(str, args)], env=env or home.env(), stderr=self.log)
+        self.process = subprocess.Popen(
+            [
+                HALLMARK,
+                "serve",
+                str(ref),
+                "--name",
+                "m",
+                "--listen",
+                "127.0.0.1:0",
+                "--quiet",
+                *map(str, args),
+            ],
+            env=env or home.env(),
+            stderr=self.log,
+        )
         for _ in range(600):
-            found = re.search(rb"listening on http://(\S+)", pathlib.Path(self.log.name).read_bytes())
+            found = re.search(
+                rb"listening on http://(\S+)", pathlib.Path(self.log.name).read_bytes()
+            )
             if found or self.process.poll() is not None:
                 break
             time.sleep(0.05)
@@ -75,17 +110,32 @@ class Server:
 
     def chat(self, text, **more):
         """(status, headers, document) of a plain answer."""
-        body = {"model": "m", "messages": [{"role": "user", "content": text}], "temperature": 0, **more}
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": text}],
+            "temperature": 0,
+            **more,
+        }
         c = http.client.HTTPConnection(self.address, timeout=60)
-        c.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        c.request(
+            "POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"}
+        )
         r = c.getresponse()
         return r.status, dict(r.getheaders()), json.loads(r.read())
 
     def stream(self, text, **more):
         """(text, finishing chunk) of a streamed answer."""
-        body = {"model": "m", "messages": [{"role": "user", "content": text}], "temperature": 0, "stream": True, **more}
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": text}],
+            "temperature": 0,
+            "stream": True,
+            **more,
+        }
         c = http.client.HTTPConnection(self.address, timeout=60)
-        c.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        c.request(
+            "POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"}
+        )
         r = c.getresponse()
         assert r.status == 200, (r.status, r.read())
         out, last, done = "", None, False

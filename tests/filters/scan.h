@@ -29,28 +29,30 @@ static inline void scan_record(struct scan *s, const struct filter_record *r)
 	char seen[65], emitted[65];
 	digest_hex(&r->seen_digest, seen);
 	digest_hex(&r->emitted_digest, emitted);
-	buf_printf(&s->trace,
-		   "seen %ju %s scanned %ju released %ju emitted %ju %s ill %ju bound %zu end %d at %ju\n",
-		   (uintmax_t)r->seen, seen, (uintmax_t)r->scanned, (uintmax_t)r->released,
-		   (uintmax_t)r->emitted_bytes, emitted, (uintmax_t)r->ill_formed, r->hold_bound, (int)r->end,
-		   (uintmax_t)r->end_offset);
+	buf_printf(
+		&s->trace,
+		"seen %ju %s scanned %ju released %ju emitted %ju %s ill %ju bound %zu end %d at %ju\n",
+		(uintmax_t)r->seen, seen, (uintmax_t)r->scanned, (uintmax_t)r->released,
+		(uintmax_t)r->emitted_bytes, emitted, (uintmax_t)r->ill_formed, r->hold_bound,
+		(int)r->end, (uintmax_t)r->end_offset);
 	if (r->shadow)
 		buf_add_text(&s->trace, "shadow\n");
 	s->findings = r->findings;
 	s->first_start = r->findings ? r->finding[0].start : 0;
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *f = &r->finding[i];
-		buf_printf(&s->trace, "[%ju,%ju) %s %s %s %u\n", (uintmax_t)f->start, (uintmax_t)f->end,
-		           filter_action_name(f->action), f->rules, f->detector, f->replacement_len);
+		buf_printf(&s->trace, "[%ju,%ju) %s %s %s %u\n", (uintmax_t)f->start,
+			   (uintmax_t)f->end, filter_action_name(f->action), f->rules, f->detector,
+			   f->replacement_len);
 		s->first_end = f->end;
 	}
 }
 
 /* size(i): length of the i-th piece, at least 1. */
-static inline struct scan scan_text(const struct filter_set *set, bool shadow, const char *text, size_t len,
-                                    size_t (*size)(size_t i, void *ctx), void *ctx)
+static inline struct scan scan_text(const struct filter_set *set, bool shadow, const char *text,
+				    size_t len, size_t (*size)(size_t i, void *ctx), void *ctx)
 {
-	struct scan s = {0};
+	struct scan s = { 0 };
 	struct filter_stream *f = NULL;
 	struct cleared out;
 	uint64_t at_source = 0;
@@ -61,7 +63,8 @@ static inline struct scan scan_text(const struct filter_set *set, bool shadow, c
 		n = n < len - at ? n : len - at;
 		s.end = filter_stream_push(f, text + at, n, &out, NULL);
 		buf_add(&s.output, out.bytes, out.len);
-		if (out.source_begin != at_source || out.source_end + filter_stream_held(f) > at + n)
+		if (out.source_begin != at_source ||
+		    out.source_end + filter_stream_held(f) > at + n)
 			abort();
 		at_source = out.source_end;
 		at += n;
@@ -88,7 +91,8 @@ static inline struct scan scan_whole(const struct filter_set *set, const char *t
 static inline bool scan_equal(const struct scan *a, const struct scan *b)
 {
 	return a->output.len == b->output.len && a->trace.len == b->trace.len && a->end == b->end &&
-	       (a->output.len == 0 || memcmp(a->output.bytes, b->output.bytes, a->output.len) == 0) &&
+	       (a->output.len == 0 ||
+		memcmp(a->output.bytes, b->output.bytes, a->output.len) == 0) &&
 	       memcmp(a->trace.bytes, b->trace.bytes, a->trace.len) == 0;
 }
 

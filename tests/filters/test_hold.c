@@ -2,11 +2,11 @@
 
 #include <criterion/criterion.h>
 
-/* A rule, how many bytes of plain text it may hold at most (counted by hand), and texts to stream byte by
- * byte.
+/* A rule, how many bytes of plain text it may hold at most (counted by hand), and texts to stream
+ * byte by byte.
  */
-static const char *const l_word[] = {"larkspur"}, *const l_long[] = {"abcdefghij", "xyz"},
-			 *const l_han[] = {"\xE5\x86\x85\xE9\x83\xA8"};
+static const char *const l_word[] = { "larkspur" }, *const l_long[] = { "abcdefghij", "xyz" },
+			 *const l_han[] = { "\xE5\x86\x85\xE9\x83\xA8" };
 
 struct bound {
 	const char *name;
@@ -15,17 +15,23 @@ struct bound {
 };
 
 static const struct bound bounds[] = {
-	{"literal", {.id = "r", .action = FILTER_REDACT, .literal = l_word, .literal_count = 1}, 7},
-	{"two literals", {.id = "r", .action = FILTER_REDACT, .literal = l_long, .literal_count = 2}, 9},
-	{"Chinese literal", {.id = "r", .action = FILTER_REDACT, .literal = l_han, .literal_count = 1}, 5},
-	{"regex", {.id = "r", .action = FILTER_REDACT, .regex = "[a-z]{3}[0-9]"}, 3},
-	{"regex with look-ahead", {.id = "r", .action = FILTER_REDACT, .regex = "ab(?=cd)"}, 3},
-	{"regex with a border",
-	 {.id = "r", .action = FILTER_REDACT, .regex = "\\b[a-z]{1,4}\\b"},
-	 5}, /* 4 and the end unseen */
-	{"repeat", {.id = "r", .action = FILTER_REDACT, .regex = "a+b", .repeat_max = 6}, 6},
-	{"card", {.id = "r", .action = FILTER_MASK, .detector = "pan"}, 37},
-	{"resident id", {.id = "r", .action = FILTER_REDACT, .detector = "cn.resident_id"}, 20},
+	{ "literal",
+	  { .id = "r", .action = FILTER_REDACT, .literal = l_word, .literal_count = 1 },
+	  7 },
+	{ "two literals",
+	  { .id = "r", .action = FILTER_REDACT, .literal = l_long, .literal_count = 2 },
+	  9 },
+	{ "Chinese literal",
+	  { .id = "r", .action = FILTER_REDACT, .literal = l_han, .literal_count = 1 },
+	  5 },
+	{ "regex", { .id = "r", .action = FILTER_REDACT, .regex = "[a-z]{3}[0-9]" }, 3 },
+	{ "regex with look-ahead", { .id = "r", .action = FILTER_REDACT, .regex = "ab(?=cd)" }, 3 },
+	{ "regex with a border",
+	  { .id = "r", .action = FILTER_REDACT, .regex = "\\b[a-z]{1,4}\\b" },
+	  5 }, /* 4 and the end unseen */
+	{ "repeat", { .id = "r", .action = FILTER_REDACT, .regex = "a+b", .repeat_max = 6 }, 6 },
+	{ "card", { .id = "r", .action = FILTER_MASK, .detector = "pan" }, 37 },
+	{ "resident id", { .id = "r", .action = FILTER_REDACT, .detector = "cn.resident_id" }, 20 },
 };
 
 static const char *const texts[] = {
@@ -46,7 +52,8 @@ static void step_by_bytes(const struct bound *b, const struct filter_set *set, c
 	for (size_t i = 0; text[i]; i++) {
 		cr_assert_eq(filter_stream_push(f, text + i, 1, &out, NULL), FILTER_OPEN);
 		size_t held = filter_stream_held(f);
-		cr_expect(held <= b->most, "%s: %zu bytes held after byte %zu of \"%s\"", b->name, held, i + 1, text);
+		cr_expect(held <= b->most, "%s: %zu bytes held after byte %zu of \"%s\"", b->name,
+			  held, i + 1, text);
 		cr_expect(held <= filter_set_width(set));
 	}
 	cr_assert_eq(filter_stream_end(f, &out, NULL), FILTER_COMPLETE);
@@ -58,7 +65,7 @@ Test(filters_hold, never_more_than_the_rule_can_need_at_any_byte)
 {
 	for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
 		struct filter_set *set;
-		struct err e = {0};
+		struct err e = { 0 };
 		cr_assert(filter_set_build(&set, &bounds[i].rule, 1, &e) == 0, "%s", e.text);
 		for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
 			step_by_bytes(&bounds[i], set, texts[t]);
@@ -69,7 +76,7 @@ Test(filters_hold, never_more_than_the_rule_can_need_at_any_byte)
 /* The exact hold: the longest suffix that is a proper prefix of a literal, by definition. */
 static size_t suffix(const char *text, size_t n)
 {
-	static const char *const words[] = {"ab", "abcab", "bcx", "cabd"};
+	static const char *const words[] = { "ab", "abcab", "bcx", "cabd" };
 	size_t best = 0;
 	for (size_t w = 0; w < 4; w++)
 		for (size_t k = 1; k < strlen(words[w]) && k <= n; k++)
@@ -80,8 +87,10 @@ static size_t suffix(const char *text, size_t n)
 
 Test(filters_hold, literals_hold_exactly_what_may_still_match)
 {
-	static const char *const words[] = {"ab", "abcab", "bcx", "cabd"};
-	struct filter_rule rule = {.id = "r", .action = FILTER_FLAG, .literal = words, .literal_count = 4};
+	static const char *const words[] = { "ab", "abcab", "bcx", "cabd" };
+	struct filter_rule rule = {
+		.id = "r", .action = FILTER_FLAG, .literal = words, .literal_count = 4
+	};
 	struct filter_set *set;
 	cr_assert(filter_set_build(&set, &rule, 1, NULL) == 0);
 	uint32_t seed = 5;
@@ -93,7 +102,8 @@ Test(filters_hold, literals_hold_exactly_what_may_still_match)
 		for (size_t i = 0; i < sizeof text; i++) {
 			text[i] = "abcdx"[scan_random(&seed) % 5];
 			cr_assert_eq(filter_stream_push(f, text + i, 1, &out, NULL), FILTER_OPEN);
-			cr_assert_eq(filter_stream_held(f), suffix(text, i + 1), "%.*s", (int)i + 1, text);
+			cr_assert_eq(filter_stream_held(f), suffix(text, i + 1), "%.*s", (int)i + 1,
+				     text);
 		}
 		filter_stream_close(f);
 	}
@@ -103,18 +113,20 @@ Test(filters_hold, literals_hold_exactly_what_may_still_match)
 /* A run of invisible characters ends a live match: a hold never grows with what the writer adds. */
 Test(filters_hold, no_flood_of_invisible_or_dropped_characters_grows_the_hold)
 {
-	static const char *const noise[] = {"\xE2\x80\x8B", "\xCC\x81",     ".", " ", "\xF3\xA0\x81\xB7",
-					    "\xEF\xB8\x8F", "\xE2\x80\xAE", "%", "&", "\\u"};
+	static const char *const noise[] = {
+		"\xE2\x80\x8B", "\xCC\x81",     ".", " ", "\xF3\xA0\x81\xB7",
+		"\xEF\xB8\x8F", "\xE2\x80\xAE", "%", "&", "\\u"
+	};
 	struct filter_rule rule[] = {
-		{.id = "lit",
-		 .action = FILTER_REDACT,
-		 .literal = l_word,
-		 .literal_count = 1,
-		 .fold = FILTER_FOLD_STRICT,
-		 .gap_max = 4},
-		{.id = "card", .action = FILTER_MASK, .detector = "pan"},
-		{.id = "tags", .action = FILTER_REDACT, .detector = "unicode.tags"},
-		{.id = "sel", .action = FILTER_REDACT, .detector = "unicode.selectors"},
+		{ .id = "lit",
+		  .action = FILTER_REDACT,
+		  .literal = l_word,
+		  .literal_count = 1,
+		  .fold = FILTER_FOLD_STRICT,
+		  .gap_max = 4 },
+		{ .id = "card", .action = FILTER_MASK, .detector = "pan" },
+		{ .id = "tags", .action = FILTER_REDACT, .detector = "unicode.tags" },
+		{ .id = "sel", .action = FILTER_REDACT, .detector = "unicode.selectors" },
 	};
 	struct filter_set *set;
 	cr_assert(filter_set_build(&set, rule, 4, NULL) == 0);
@@ -124,7 +136,8 @@ Test(filters_hold, no_flood_of_invisible_or_dropped_characters_grows_the_hold)
 		cr_assert(filter_stream_open(&f, set, false, NULL) == 0);
 		cr_assert_eq(filter_stream_push(f, "larks 4111 ", 11, &out, NULL), FILTER_OPEN);
 		for (int k = 0; k < 2000; k++) {
-			cr_assert_eq(filter_stream_push(f, noise[i], strlen(noise[i]), &out, NULL), FILTER_OPEN);
+			cr_assert_eq(filter_stream_push(f, noise[i], strlen(noise[i]), &out, NULL),
+				     FILTER_OPEN);
 			cr_assert_leq(filter_stream_held(f), 300, "noise %zu", i);
 		}
 		filter_stream_close(f);
@@ -135,15 +148,15 @@ Test(filters_hold, no_flood_of_invisible_or_dropped_characters_grows_the_hold)
 Test(filters_hold, plain_words_pass_without_delay)
 {
 	static const struct filter_rule rule[] = {
-		{.id = "card", .action = FILTER_MASK, .detector = "pan"},
-		{.id = "iban", .action = FILTER_REDACT, .detector = "iban"},
-		{.id = "id", .action = FILTER_REDACT, .detector = "cn.resident_id"},
-		{.id = "lit",
-		 .action = FILTER_REDACT,
-		 .literal = l_word,
-		 .literal_count = 1,
-		 .fold = FILTER_FOLD_STRICT,
-		 .gap_max = 4},
+		{ .id = "card", .action = FILTER_MASK, .detector = "pan" },
+		{ .id = "iban", .action = FILTER_REDACT, .detector = "iban" },
+		{ .id = "id", .action = FILTER_REDACT, .detector = "cn.resident_id" },
+		{ .id = "lit",
+		  .action = FILTER_REDACT,
+		  .literal = l_word,
+		  .literal_count = 1,
+		  .fold = FILTER_FOLD_STRICT,
+		  .gap_max = 4 },
 	};
 	const char *text = "An overdraft of 12 days has no hold, \xE6\x88\x91\xE4\xBB\xAC 7% too. ";
 	struct filter_set *set;

@@ -30,13 +30,16 @@ Test(filters_literals, findings_cover_exactly_the_occurrences)
 		for (size_t i = 0; i < sizeof text; i++)
 			text[i] = "abcd"[scan_random(&seed) % 4];
 		naive(text, sizeof text, list, count, under);
-		struct filter_rule rule = {.id = "r", .action = FILTER_MASK, .literal = list, .literal_count = count};
+		struct filter_rule rule = {
+			.id = "r", .action = FILTER_MASK, .literal = list, .literal_count = count
+		};
 		struct filter_set *set;
 		cr_assert(filter_set_build(&set, &rule, 1, NULL) == 0);
 		struct scan s = scan_whole(set, text, sizeof text);
 		cr_assert_eq(s.output.len, sizeof text);
 		for (size_t i = 0; i < sizeof text; i++)
-			cr_assert_eq(s.output.bytes[i] == '*', under[i], "round %d, byte %zu of %.80s", round, i, text);
+			cr_assert_eq(s.output.bytes[i] == '*', under[i],
+				     "round %d, byte %zu of %.80s", round, i, text);
 		scan_free(&s);
 		filter_set_free(set);
 	}
@@ -50,35 +53,43 @@ struct folded {
 };
 
 static const struct folded folds[] = {
-	{FILTER_FOLD_NONE, 0, "Straße", "die Straße", true},
-	{FILTER_FOLD_NONE, 0, "Straße", "die straße", false},
-	{FILTER_FOLD_CASE, 0, "Straße", "DIE STRASSE", true},
-	{FILTER_FOLD_CASE, 0, "larkspur", "lark\xE2\x80\x8Bspur", true},
-	{FILTER_FOLD_CASE, 0, "larkspur", "lark.spur", false},
-	{FILTER_FOLD_CASE, 0, "larkspur", "ｌａｒｋｓｐｕｒ", true},
-	{FILTER_FOLD_STRICT, 4, "larkspur", "l....arkspur", true},
-	{FILTER_FOLD_STRICT, 4, "larkspur", "l.....arkspur", false},
-	{FILTER_FOLD_STRICT, 0, "larkspur", "l.arkspur", false},
-	{FILTER_FOLD_STRICT, 0, "larkspur", "l\xCC\x81\xCC\x81\xCC\x81" "arkspur", true},
-	{FILTER_FOLD_STRICT, 4, "modern", "rnodem", true},
-	{FILTER_FOLD_STRICT, 4, "Illicit 10", "1ll|cit lO", true},
-	{FILTER_FOLD_STRICT, 4, "paypal", "раураl", true},
-	{FILTER_FOLD_STRICT, 4, "paypal", "pay the pal", false},
-	{FILTER_FOLD_STRICT, 4, "क्षमा", "क्षमा", true},
-	{FILTER_FOLD_STRICT, 4, "บาน", "บ้าน", false}, /* a tone mark tells words apart */
-	{FILTER_FOLD_STRICT, 4, "ハス", "バス", false}, /* so does voicing */
+	{ FILTER_FOLD_NONE, 0, "Straße", "die Straße", true },
+	{ FILTER_FOLD_NONE, 0, "Straße", "die straße", false },
+	{ FILTER_FOLD_CASE, 0, "Straße", "DIE STRASSE", true },
+	{ FILTER_FOLD_CASE, 0, "larkspur", "lark\xE2\x80\x8Bspur", true },
+	{ FILTER_FOLD_CASE, 0, "larkspur", "lark.spur", false },
+	{ FILTER_FOLD_CASE, 0, "larkspur", "ｌａｒｋｓｐｕｒ", true },
+	{ FILTER_FOLD_STRICT, 4, "larkspur", "l....arkspur", true },
+	{ FILTER_FOLD_STRICT, 4, "larkspur", "l.....arkspur", false },
+	{ FILTER_FOLD_STRICT, 0, "larkspur", "l.arkspur", false },
+	{ FILTER_FOLD_STRICT, 0, "larkspur",
+	  "l\xCC\x81\xCC\x81\xCC\x81"
+	  "arkspur",
+	  true },
+	{ FILTER_FOLD_STRICT, 4, "modern", "rnodem", true },
+	{ FILTER_FOLD_STRICT, 4, "Illicit 10", "1ll|cit lO", true },
+	{ FILTER_FOLD_STRICT, 4, "paypal", "раураl", true },
+	{ FILTER_FOLD_STRICT, 4, "paypal", "pay the pal", false },
+	{ FILTER_FOLD_STRICT, 4, "क्षमा", "क्षमा", true },
+	{ FILTER_FOLD_STRICT, 4, "บาน", "บ้าน", false },   /* a tone mark tells words apart */
+	{ FILTER_FOLD_STRICT, 4, "ハス", "バス", false }, /* so does voicing */
 };
 
 Test(filters_literals, folding_decides_as_the_table_says)
 {
 	for (size_t i = 0; i < sizeof folds / sizeof *folds; i++) {
 		const struct folded *f = &folds[i];
-		struct filter_rule rule = {.id = "r", .action = FILTER_FLAG, .literal = &f->literal, .literal_count = 1,
-					   .fold = f->fold, .gap_max = f->gap_max};
+		struct filter_rule rule = { .id = "r",
+					    .action = FILTER_FLAG,
+					    .literal = &f->literal,
+					    .literal_count = 1,
+					    .fold = f->fold,
+					    .gap_max = f->gap_max };
 		struct filter_set *set;
 		cr_assert(filter_set_build(&set, &rule, 1, NULL) == 0);
 		struct scan s = scan_whole(set, f->text, strlen(f->text));
-		cr_expect_eq(s.findings > 0, f->hit, "row %zu: \"%s\" in \"%s\"", i, f->literal, f->text);
+		cr_expect_eq(s.findings > 0, f->hit, "row %zu: \"%s\" in \"%s\"", i, f->literal,
+			     f->text);
 		scan_free(&s);
 		filter_set_free(set);
 	}
@@ -96,10 +107,14 @@ Test(filters_literals, ten_thousand_are_built_and_all_found)
 			word[i][n++] = (char)('a' + scan_random(&seed) % 26);
 		list[i] = word[i];
 	}
-	struct filter_rule rule = {.id = "r", .action = FILTER_FLAG, .literal = list, .literal_count = COUNT,
-				   .fold = FILTER_FOLD_STRICT, .gap_max = 4};
+	struct filter_rule rule = { .id = "r",
+				    .action = FILTER_FLAG,
+				    .literal = list,
+				    .literal_count = COUNT,
+				    .fold = FILTER_FOLD_STRICT,
+				    .gap_max = 4 };
 	struct filter_set *set;
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert(filter_set_build(&set, &rule, 1, &e) == 0, "%s", e.text);
 	for (int i = 0; i < COUNT; i += 97) {
 		struct scan s = scan_whole(set, word[i], strlen(word[i]));
@@ -112,8 +127,10 @@ Test(filters_literals, ten_thousand_are_built_and_all_found)
 /* The table in the sources is the one that the published file gives. */
 Test(filters_literals, confusables_table_is_generated_from_its_source)
 {
-	int r = system("xz -dc tests/vectors/filters/confusables-17.0.0.txt.xz | awk -f filters/confusables.awk"
-		       " | cmp -s - filters/confusables_table.c");
+	int r = system(
+		"xz -dc tests/vectors/filters/confusables-17.0.0.txt.xz | awk -f filters/confusables.awk"
+		" | cmp -s - filters/confusables_table.c");
 	cr_expect_eq(r, 0);
-	cr_expect(strstr(filter_tables_version(), "confusables-17.0.0"), "%s", filter_tables_version());
+	cr_expect(strstr(filter_tables_version(), "confusables-17.0.0"), "%s",
+		  filter_tables_version());
 }

@@ -3,7 +3,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 
-/* A set of the phrases to ban, folded strictly, with the detectors of invisible text beside them. */
+/* A set of the phrases to ban, folded strictly, with the detectors of invisible text beside them.
+ */
 static struct filter_set *phrases_set(enum filter_action action, bool detectors)
 {
 	json_t *list = scan_vectors("obfuscation_phrases.jsonl");
@@ -12,13 +13,17 @@ static struct filter_set *phrases_set(enum filter_action action, bool detectors)
 	for (size_t i = 0; i < json_array_size(list); i++)
 		literal[i] = scan_string(json_array_get(list, i), "phrase");
 	struct filter_rule rule[4] = {
-		{.id = "lit", .action = action, .literal = literal, .literal_count = json_array_size(list),
-		 .fold = FILTER_FOLD_STRICT, .gap_max = 4},
-		{.id = "tags", .action = action, .detector = "unicode.tags"},
-		{.id = "selectors", .action = action, .detector = "unicode.selectors"},
-		{.id = "bidi", .action = action, .detector = "unicode.bidi"},
+		{ .id = "lit",
+		  .action = action,
+		  .literal = literal,
+		  .literal_count = json_array_size(list),
+		  .fold = FILTER_FOLD_STRICT,
+		  .gap_max = 4 },
+		{ .id = "tags", .action = action, .detector = "unicode.tags" },
+		{ .id = "selectors", .action = action, .detector = "unicode.selectors" },
+		{ .id = "bidi", .action = action, .detector = "unicode.bidi" },
 	};
-	struct err e = {0};
+	struct err e = { 0 };
 	struct filter_set *set;
 	cr_assert(filter_set_build(&set, rule, detectors ? 4 : 1, &e) == 0, "%s", e.text);
 	json_decref(list);
@@ -35,13 +40,14 @@ static bool loose(const char *family)
 	       strcmp(family, "variation_selectors") == 0;
 }
 
-/* The range covers [from, to), or what it leaves uncovered is spaces before and separators after the last
- * letter (three cases place their span so). */
+/* The range covers [from, to), or what it leaves uncovered is spaces before and separators after
+ * the last letter (three cases place their span so). */
 static bool covered(const struct scan *s, const char *text, uint64_t from, uint64_t to)
 {
 	while (from < s->first_start && text[from] == ' ')
 		from++;
-	if (to > s->first_end && strncmp(text + s->first_end, "\xC2\xB7", 2) == 0 && to - s->first_end <= 6)
+	if (to > s->first_end && strncmp(text + s->first_end, "\xC2\xB7", 2) == 0 &&
+	    to - s->first_end <= 6)
 		to = s->first_end;
 	return s->findings > 0 && s->first_start <= from && s->first_end >= to;
 }
@@ -59,14 +65,16 @@ static void judge(struct tally *t, const struct filter_set *set, const json_t *o
 		t->hits++;
 		t->hit += ok;
 		if (!ok)
-			cr_log_error("missed %s/%s: %s\n%s", family, scan_string(o, "technique"), text, s.trace.bytes);
+			cr_log_error("missed %s/%s: %s\n%s", family, scan_string(o, "technique"),
+				     text, s.trace.bytes);
 	} else if (strcmp(expected, "no_hit") == 0) {
 		bool ok = s.findings == 0 && s.output.len == strlen(text) &&
 			  memcmp(s.output.bytes, text, s.output.len) == 0;
 		t->silents++;
 		t->silent += ok;
 		if (!ok)
-			cr_log_error("false hit %s: %s\n%s", scan_string(o, "technique"), text, s.trace.bytes);
+			cr_log_error("false hit %s: %s\n%s", scan_string(o, "technique"), text,
+				     s.trace.bytes);
 	} else {
 		t->optionals++;
 		t->optional += s.findings > 0;
@@ -79,13 +87,14 @@ static struct tally run(bool detectors)
 	struct filter_set *set = phrases_set(FILTER_REDACT, detectors);
 	json_t *cases = scan_vectors("obfuscation.jsonl");
 	cr_assert(cases && json_array_size(cases) == 1371, "cases are missing");
-	struct tally t = {0};
+	struct tally t = { 0 };
 	for (size_t i = 0; i < json_array_size(cases); i++)
 		judge(&t, set, json_array_get(cases, i));
 	json_decref(cases);
 	filter_set_free(set);
-	cr_log_info("obfuscation: %d of %d required, %d of %d honest lines silent, %d of %d optional", t.hit,
-		    t.hits, t.silent, t.silents, t.optional, t.optionals);
+	cr_log_info(
+		"obfuscation: %d of %d required, %d of %d honest lines silent, %d of %d optional",
+		t.hit, t.hits, t.silent, t.silents, t.optional, t.optionals);
 	return t;
 }
 
@@ -121,7 +130,7 @@ Test(filters_obfuscation, the_words_themselves_do_not_fire_in_benign_text)
 
 Test(filters_obfuscation, pieces_change_nothing_in_any_case)
 {
-	static const size_t pieces[] = {1, 3, 17};
+	static const size_t pieces[] = { 1, 3, 17 };
 	struct filter_set *set = phrases_set(FILTER_BLOCK, true);
 	json_t *cases = scan_vectors("obfuscation.jsonl");
 	cr_assert(cases);
@@ -131,8 +140,8 @@ Test(filters_obfuscation, pieces_change_nothing_in_any_case)
 		for (size_t k = 0; k < 3; k++) {
 			size_t n = pieces[k];
 			struct scan cut = scan_text(set, false, text, strlen(text), scan_bytes, &n);
-			cr_expect(scan_equal(&whole, &cut), "%s in pieces of %zu\n%s\n%s", text, n, whole.trace.bytes,
-			          cut.trace.bytes);
+			cr_expect(scan_equal(&whole, &cut), "%s in pieces of %zu\n%s\n%s", text, n,
+				  whole.trace.bytes, cut.trace.bytes);
 			scan_free(&cut);
 		}
 		scan_free(&whole);
@@ -166,7 +175,7 @@ Test(filters_obfuscation, threads_share_a_set)
 	struct filter_set *set = phrases_set(FILTER_REDACT, true);
 	json_t *cases = scan_vectors("obfuscation.jsonl");
 	cr_assert(cases);
-	struct worker w[3] = {{set, cases, 0}, {set, cases, 0}, {set, cases, 0}};
+	struct worker w[3] = { { set, cases, 0 }, { set, cases, 0 }, { set, cases, 0 } };
 	pthread_t thread[3];
 	for (int i = 0; i < 3; i++)
 		cr_assert(pthread_create(&thread[i], NULL, work, &w[i]) == 0);

@@ -7,17 +7,20 @@
 #include <string.h>
 
 /* A calibration as if it had passed: these tests are about the comparison. */
-static const struct fork_calibration passed = {.pairs = 480, .ks_p = 0.5, .below_05 = 0.05, .passed = true};
+static const struct fork_calibration passed = {
+	.pairs = 480, .ks_p = 0.5, .below_05 = 0.05, .passed = true
+};
 
 static struct fork_comparison compare(struct toy *a, struct toy *b,
-                                      const struct fork_calibration *calibration)
+				      const struct fork_calibration *calibration)
 {
 	struct fork_comparison out;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	toy_open(a);
 	toy_open(b);
-	cr_assert_eq(fork_compare(&a->model, &b->model, 1e-3, 42, calibration, &out, &e), 0, "%s", e.text);
+	cr_assert_eq(fork_compare(&a->model, &b->model, 1e-3, 42, calibration, &out, &e), 0, "%s",
+		     e.text);
 	return out;
 }
 
@@ -107,7 +110,8 @@ Test(forks_compare, a_rotated_copy_is_found_by_s2)
 
 Test(forks_compare, permuting_units_of_both_sides_changes_only_rounding)
 {
-	struct toy *a = toy_new(1, 1, 2, 48, 32), *b = toy_new(2, 1, 2, 48, 32), *x = toy_copy(a), *y = toy_copy(b);
+	struct toy *a = toy_new(1, 1, 2, 48, 32), *b = toy_new(2, 1, 2, 48, 32), *x = toy_copy(a),
+		   *y = toy_copy(b);
 	struct fork_comparison c, d;
 
 	toy_reverse_units(x);
@@ -115,7 +119,8 @@ Test(forks_compare, permuting_units_of_both_sides_changes_only_rounding)
 	c = compare(a, b, &passed);
 	d = compare(x, y, &passed);
 	for (size_t i = 0; i < c.blocks; i++)
-		cr_expect(fabs(c.block[i].z - d.block[i].z) < 1e-4, "%g %g", c.block[i].z, d.block[i].z);
+		cr_expect(fabs(c.block[i].z - d.block[i].z) < 1e-4, "%g %g", c.block[i].z,
+			  d.block[i].z);
 	done(&c, a, b);
 	done(&d, x, y);
 }
@@ -131,7 +136,8 @@ Test(forks_compare, gain_of_the_norm_is_folded_in)
 
 		norm->v[k] *= factor;
 		for (size_t i = 0; i < b->count; i++)
-			if (strstr(b->tensor[i].name, "gate_proj") || strstr(b->tensor[i].name, "up_proj"))
+			if (strstr(b->tensor[i].name, "gate_proj") ||
+			    strstr(b->tensor[i].name, "up_proj"))
 				for (uint64_t r = 0; r < 32; r++)
 					b->tensor[i].v[r * 48 + k] /= factor;
 	}
@@ -149,20 +155,22 @@ Test(forks_compare, one_copied_expert_among_many_is_found)
 		if (strstr(a->tensor[i].name, "experts.31."))
 			memcpy(b->tensor[i].v, a->tensor[i].v, 24 * 16 * sizeof(float));
 	memcpy(toy_find(b, "model.layers.0.post_attention_layernorm.weight")->v,
-	       toy_find(a, "model.layers.0.post_attention_layernorm.weight")->v, 24 * sizeof(float));
+	       toy_find(a, "model.layers.0.post_attention_layernorm.weight")->v,
+	       24 * sizeof(float));
 	c = compare(a, b, &passed);
 	cr_expect_eq(c.verdict, FORK_DEPENDENT, "Fisher %g, smallest %g", c.fisher, c.smallest);
 	cr_expect(c.fisher > 1e-3, "Fisher dilutes it: %g", c.fisher);
 	for (size_t i = 0; i < c.blocks; i++)
-		cr_expect_eq(c.block[i].draws, c.block[i].expert == 31 ? 192000 : 10000, "expert %u", c.block[i].expert);
+		cr_expect_eq(c.block[i].draws, c.block[i].expert == 31 ? 192000 : 10000,
+			     "expert %u", c.block[i].expert);
 	done(&c, a, b);
 }
 
 Test(forks_compare, sketched_models_are_told_apart_as_well)
 {
 	struct toy *a = toy_new(1, 2, 2, FEATURE_EXACT_MAX + 88, 24), *b = toy_copy(a);
-	struct toy *x = toy_new(3, 2, 2, FEATURE_EXACT_MAX + 88, 24), *y = toy_new(4, 2, 2, FEATURE_EXACT_MAX + 88,
-	                                                                           24);
+	struct toy *x = toy_new(3, 2, 2, FEATURE_EXACT_MAX + 88, 24),
+		   *y = toy_new(4, 2, 2, FEATURE_EXACT_MAX + 88, 24);
 	struct fork_comparison c, d;
 
 	toy_noise(b, 0.3, 9);
@@ -177,7 +185,7 @@ Test(forks_compare, sketched_models_are_told_apart_as_well)
 
 Test(forks_compare, calibration_passes_on_independent_experts_also_sketched)
 {
-	static const uint32_t hidden[] = {32, FEATURE_EXACT_MAX + 8};
+	static const uint32_t hidden[] = { 32, FEATURE_EXACT_MAX + 8 };
 
 	for (size_t i = 0; i < 2; i++) {
 		struct toy *t = toy_new(30 + i, 4, 16, hidden[i], 16);
@@ -186,7 +194,8 @@ Test(forks_compare, calibration_passes_on_independent_experts_also_sketched)
 		toy_open(t);
 		cr_assert_eq(fork_calibrate(&t->model, 1, &c, NULL), 0);
 		cr_expect_eq(c.pairs, 480);
-		cr_expect(c.passed, "hidden %u: ks %g, %g, %g", hidden[i], c.ks_p, c.below_05, c.below_005);
+		cr_expect(c.passed, "hidden %u: ks %g, %g, %g", hidden[i], c.ks_p, c.below_05,
+			  c.below_005);
 		toy_free(t);
 	}
 }
@@ -214,7 +223,8 @@ Test(forks_compare, without_a_passed_calibration_there_is_no_p_value)
 
 	/* all experts of a layer are copies of one dense MLP: dependent from the start */
 	for (size_t i = 0; i < a->count; i++)
-		if (strstr(a->tensor[i].name, "experts.") && !strstr(a->tensor[i].name, "experts.0."))
+		if (strstr(a->tensor[i].name, "experts.") &&
+		    !strstr(a->tensor[i].name, "experts.0."))
 			memcpy(a->tensor[i].v, a->tensor[i - 3].v, 24 * 16 * sizeof(float));
 	b = toy_copy(a);
 	toy_noise(b, 0.1, 2);
@@ -240,13 +250,15 @@ Test(forks_compare, tensors_are_listed_by_what_happened_to_them)
 		toy_find(b, "model.layers.1.mlp.up_proj.weight")->v[i] *= -2;
 	c = compare(a, b, &passed);
 	cr_expect_eq(tensor(&c, "model.added.weight")->change, FORK_ADDED);
-	cr_expect_eq(tensor(&c, "model.layers.0.post_attention_layernorm.weight")->change, FORK_REMOVED);
+	cr_expect_eq(tensor(&c, "model.layers.0.post_attention_layernorm.weight")->change,
+		     FORK_REMOVED);
 	cr_expect_eq(tensor(&c, "model.embed_tokens.weight")->change, FORK_RESHAPED);
 	cr_expect_eq(tensor(&c, "model.layers.1.mlp.down_proj.weight")->change, FORK_SAME);
 	cr_expect_eq(tensor(&c, "model.layers.1.mlp.up_proj.weight")->change, FORK_CHANGED);
 	cr_expect(fabs(tensor(&c, "model.layers.1.mlp.up_proj.weight")->relative_l2 - 3) < 1e-6);
 	cr_expect(fabs(tensor(&c, "model.layers.1.mlp.up_proj.weight")->cosine + 1) < 1e-6);
-	cr_expect(c.same == 6 && c.changed == 1 && c.added == 1 && c.removed == 1 && c.reshaped == 1);
+	cr_expect(c.same == 6 && c.changed == 1 && c.added == 1 && c.removed == 1 &&
+		  c.reshaped == 1);
 	done(&c, a, b);
 }
 
@@ -256,8 +268,10 @@ Test(forks_compare, other_storage_of_the_same_values_is_changed_by_nothing)
 	struct fork_comparison c;
 
 	for (size_t i = 0; i < a->count; i++)
-		for (uint64_t j = 0; j < a->tensor[i].rows * (a->tensor[i].columns ? a->tensor[i].columns : 1); j++)
-			a->tensor[i].v[j] = (float)lrintf(a->tensor[i].v[j] * 1000) / 128; /* exact in BF16 */
+		for (uint64_t j = 0;
+		     j < a->tensor[i].rows * (a->tensor[i].columns ? a->tensor[i].columns : 1); j++)
+			a->tensor[i].v[j] =
+				(float)lrintf(a->tensor[i].v[j] * 1000) / 128; /* exact in BF16 */
 	b = toy_copy(a);
 	b->bf16 = true;
 	c = compare(a, b, &passed);
@@ -269,7 +283,8 @@ Test(forks_compare, other_storage_of_the_same_values_is_changed_by_nothing)
 
 Test(forks_compare, blocks_of_another_shape_are_skipped_and_counted)
 {
-	struct toy *a = toy_new(1, 3, 0, 32, 20), *b = toy_new(1, 2, 0, 32, 24), *tiny = toy_new(1, 1, 0, 32, 15);
+	struct toy *a = toy_new(1, 3, 0, 32, 20), *b = toy_new(1, 2, 0, 32, 24),
+		   *tiny = toy_new(1, 1, 0, 32, 15);
 	struct toy *tiny2 = toy_new(2, 1, 0, 32, 15);
 	struct fork_comparison c = compare(a, b, &passed), d = compare(tiny, tiny2, &passed);
 
@@ -283,7 +298,7 @@ Test(forks_compare, non_finite_weights_are_refused_by_name)
 {
 	struct toy *a = toy_new(1, 1, 0, 32, 20), *b = toy_copy(a);
 	struct fork_comparison c;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	toy_find(b, "model.layers.0.mlp.up_proj.weight")->v[77] = NAN;
 	toy_open(a);
@@ -308,47 +323,76 @@ Test(forks_compare, zero_units_and_huge_weights_are_scored)
 	done(&c, a, b);
 }
 
+static const struct {
+	const char *stem;
+	const char *suffix[3];
+	bool shared;
+	uint32_t layer, expert;
+} named_block[] = {
+	{ "model.layers.3.mlp", { "gate_proj", "up_proj", "down_proj" }, false, 3, UINT32_MAX },
+	{ "model.layers.10.mlp.experts.255",
+	  { "gate_proj", "up_proj", "down_proj" },
+	  false,
+	  10,
+	  255 },
+	{ "model.layers.1.mlp.shared_experts",
+	  { "gate_proj", "up_proj", "down_proj" },
+	  true,
+	  1,
+	  UINT32_MAX },
+	{ "model.layers.1.mlp.shared_expert",
+	  { "gate_proj", "up_proj", "down_proj" },
+	  true,
+	  1,
+	  UINT32_MAX },
+	{ "model.layers.0.block_sparse_moe.experts.7", { "w1", "w3", "w2" }, false, 0, 7 },
+	{ "language_model.model.layers.2.mlp",
+	  { "gate_proj", "up_proj", "down_proj" },
+	  false,
+	  2,
+	  UINT32_MAX },
+};
+static const char *const no_block[] = { "model.mylayers.1.mlp",
+					"model.layers.x.mlp",
+					"model.layers.1.mlp.experts",
+					"model.layers.1.mlp.experts.1x",
+					"model.layers.1.attention",
+					"model.layers.99999999999.mlp",
+					"mlp" };
+
 Test(forks_compare, block_names_of_the_architectures_are_known)
 {
-	static const struct { const char *stem; const char *suffix[3]; bool shared; uint32_t layer,
-		expert; } row[] = {
-		{"model.layers.3.mlp", {"gate_proj", "up_proj", "down_proj"}, false, 3, UINT32_MAX},
-		{"model.layers.10.mlp.experts.255", {"gate_proj", "up_proj", "down_proj"}, false, 10, 255},
-		{"model.layers.1.mlp.shared_experts", {"gate_proj", "up_proj", "down_proj"}, true, 1, UINT32_MAX},
-		{"model.layers.1.mlp.shared_expert", {"gate_proj", "up_proj", "down_proj"}, true, 1, UINT32_MAX},
-		{"model.layers.0.block_sparse_moe.experts.7", {"w1", "w3", "w2"}, false, 0, 7},
-		{"language_model.model.layers.2.mlp", {"gate_proj", "up_proj", "down_proj"}, false, 2, UINT32_MAX},
-	};
-	static const char *const none[] = {"model.mylayers.1.mlp", "model.layers.x.mlp",
-		"model.layers.1.mlp.experts",
-		"model.layers.1.mlp.experts.1x", "model.layers.1.attention", "model.layers.99999999999.mlp", "mlp"};
 	struct sites s;
 
-	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+	for (size_t i = 0; i < sizeof named_block / sizeof *named_block; i++) {
 		struct toy *t = toy_new(1, 0, 0, 32, 16);
 		char name[100];
 
 		for (int k = 0; k < 3; k++) {
-			snprintf(name, sizeof name, "%s.%s.weight", row[i].stem, row[i].suffix[k]);
+			snprintf(name, sizeof name, "%s.%s.weight", named_block[i].stem,
+				 named_block[i].suffix[k]);
 			toy_add(t, name, k == 2 ? 32 : 16, k == 2 ? 16 : 32);
 		}
 		toy_open(t);
 		cr_assert_eq(sites_find(t->model.tensors, &s, NULL), 0);
-		cr_assert_eq(s.count, 1, "%s", row[i].stem);
-		cr_expect(site_usable(s.at) && s.at->layer == row[i].layer && s.at->expert == row[i].expert &&
-		          s.at->shared == row[i].shared && strcmp(s.at->stem, row[i].stem) == 0, "%s", row[i].stem);
+		cr_assert_eq(s.count, 1, "%s", named_block[i].stem);
+		cr_expect(site_usable(s.at) && s.at->layer == named_block[i].layer &&
+				  s.at->expert == named_block[i].expert &&
+				  s.at->shared == named_block[i].shared &&
+				  strcmp(s.at->stem, named_block[i].stem) == 0,
+			  "%s", named_block[i].stem);
 		sites_free(&s);
 		toy_free(t);
 	}
-	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+	for (size_t i = 0; i < sizeof no_block / sizeof *no_block; i++) {
 		struct toy *t = toy_new(1, 0, 0, 32, 16);
 		char name[100];
 
-		snprintf(name, sizeof name, "%s.gate_proj.weight", none[i]);
+		snprintf(name, sizeof name, "%s.gate_proj.weight", no_block[i]);
 		toy_add(t, name, 16, 32);
 		toy_open(t);
 		cr_assert_eq(sites_find(t->model.tensors, &s, NULL), 0);
-		cr_expect_eq(s.count, 0, "%s", none[i]);
+		cr_expect_eq(s.count, 0, "%s", no_block[i]);
 		sites_free(&s);
 		toy_free(t);
 	}

@@ -9,9 +9,9 @@
 
 static void open_model(struct fork_model *m, const char *dir)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
-	*m = (struct fork_model){0};
+	*m = (struct fork_model){ 0 };
 	cr_assert_eq(source_open_folder(&m->source, dir, &e), 0, "%s", e.text);
 	cr_assert_eq(engine_tensors_open(&m->tensors, m->source, &e), 0, "%s", e.text);
 }
@@ -23,11 +23,11 @@ static void close_model(struct fork_model *m)
 }
 
 static struct fork_comparison against(const struct fork_model *parent, const char *dir,
-                                      const struct fork_calibration *c)
+				      const struct fork_calibration *c)
 {
 	struct fork_comparison out;
 	struct fork_model m;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	open_model(&m, dir);
 	cr_assert_eq(fork_compare(parent, &m, 1e-3, 1, c, &out, &e), 0, "%s: %s", dir, e.text);
@@ -50,28 +50,32 @@ Test(forks_demo, relatives_are_told_from_strangers)
 	cr_assert_eq(fork_calibrate(&parent, 1, &calibration, NULL), 0);
 	cr_expect_eq(calibration.pairs, 480);
 	cr_expect(calibration.passed, "ks %g, %g, %g", calibration.ks_p, calibration.below_05,
-	          calibration.below_005);
+		  calibration.below_005);
 
 	c = against(&parent, "demo/fork-travel-fp8", &calibration);
 	cr_expect_eq(c.verdict, FORK_DEPENDENT);
-	cr_expect(fabs(c.stouffer - 770.1) < 0.5 && c.p_value < 1e-100, "%g, p %g", c.stouffer, c.p_value);
+	cr_expect(fabs(c.stouffer - 770.1) < 0.5 && c.p_value < 1e-100, "%g, p %g", c.stouffer,
+		  c.p_value);
 	cr_expect(c.effect > 0.98 && fabs(c.relative_l2 - 0.137) < 0.002 && c.rounding == 0);
 
 	c = against(&parent, "demo/unrelated-fp8", &calibration);
 	cr_expect_eq(c.verdict, FORK_NO_EVIDENCE);
-	cr_expect(fabs(c.stouffer - 0.16) < 0.1 && c.p_value > 0.1, "%g, p %g", c.stouffer, c.p_value);
+	cr_expect(fabs(c.stouffer - 0.16) < 0.1 && c.p_value > 0.1, "%g, p %g", c.stouffer,
+		  c.p_value);
 
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(command, sizeof command, "python3 demo/make_int8.py demo/model %s", dir);
 	cr_assert_eq(system(command), 0);
 	c = against(&parent, dir, &calibration);
 	cr_expect_eq(c.verdict, FORK_DEPENDENT);
-	cr_expect(fabs(c.stouffer - 770.7) < 0.5 && c.p_value < 1e-100, "%g, p %g", c.stouffer, c.p_value);
-	cr_expect(c.rounding == 1 && fabs(c.relative_l2 - 0.007) < 0.0002, "%g, %g", c.rounding, c.relative_l2);
+	cr_expect(fabs(c.stouffer - 770.7) < 0.5 && c.p_value < 1e-100, "%g, p %g", c.stouffer,
+		  c.p_value);
+	cr_expect(c.rounding == 1 && fabs(c.relative_l2 - 0.007) < 0.0002, "%g, %g", c.rounding,
+		  c.relative_l2);
 	cr_expect(c.same == 16 && c.changed == 233);
 	cr_assert_eq(file_remove_tree(dir, NULL), 0);
 
-	c = (struct fork_comparison){0};
+	c = (struct fork_comparison){ 0 };
 	cr_assert_eq(fork_compare(&parent, &parent, 1e-3, 1, &calibration, &c, NULL), 0);
 	cr_expect_eq(c.verdict, FORK_IDENTICAL);
 	fork_comparison_free(&c);

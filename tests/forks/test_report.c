@@ -5,7 +5,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const struct fork_calibration passed = {.pairs = 480, .ks_p = 0.5, .below_05 = 0.05, .passed = true};
+static const struct fork_calibration passed = {
+	.pairs = 480, .ks_p = 0.5, .below_05 = 0.05, .passed = true
+};
 
 static void report(uint64_t seed, struct buf *out)
 {
@@ -27,12 +29,13 @@ static void report(uint64_t seed, struct buf *out)
 
 Test(forks_report, same_inputs_and_seed_give_the_same_bytes)
 {
-	struct buf one = {0}, two = {0}, other = {0};
+	struct buf one = { 0 }, two = { 0 }, other = { 0 };
 
 	report(UINT64_MAX, &one);
 	report(UINT64_MAX, &two);
 	report(1, &other);
-	cr_expect(one.len > 500 && one.len == two.len && memcmp(one.bytes, two.bytes, one.len) == 0);
+	cr_expect(one.len > 500 && one.len == two.len &&
+		  memcmp(one.bytes, two.bytes, one.len) == 0);
 	cr_expect_neq(strcmp(one.bytes, other.bytes), 0);
 	cr_expect(strstr(one.bytes, "\"seed\":\"18446744073709551615\""), "%s", one.bytes);
 	buf_free(&one);
@@ -42,13 +45,13 @@ Test(forks_report, same_inputs_and_seed_give_the_same_bytes)
 
 Test(forks_report, names_what_was_not_run)
 {
-	struct fork_comparison c = {.verdict = FORK_NO_EVIDENCE, .p_value = 0.4, .blocks = 0};
+	struct fork_comparison c = { .verdict = FORK_NO_EVIDENCE, .p_value = 0.4, .blocks = 0 };
 	json_t *json, *not_run;
 
 	cr_assert_eq(fork_comparison_json(&c, false, &json, NULL), 0);
 	not_run = json_object_get(json, "not_run");
 	for (int k = 3; k <= 4; k++) {
-		char name[3] = {'s', (char)('0' + k), 0}, text[60];
+		char name[3] = { 's', (char)('0' + k), 0 }, text[60];
 
 		snprintf(text, sizeof text, "not available in this version: %s", name);
 		cr_expect(json_is_null(json_object_get(json_object_get(json, "statistics"), name)));

@@ -30,7 +30,7 @@ static void parent(void)
 
 static bool fits(const float *scale)
 {
-	struct rounding r = {0};
+	struct rounding r = { 0 };
 
 	rounding_add(&r, a, b, ROWS, COLUMNS, scale);
 	cr_expect_eq(r.values, ROWS * COLUMNS);
@@ -45,7 +45,8 @@ static void round_rows(float levels)
 		for (size_t c = 0; c < COLUMNS; c++)
 			max = fmaxf(max, fabsf(a[r * COLUMNS + c]));
 		for (size_t c = 0; c < COLUMNS; c++)
-			b[r * COLUMNS + c] = bf16(rintf(a[r * COLUMNS + c] / (max / levels)) * (max / levels));
+			b[r * COLUMNS + c] =
+				bf16(rintf(a[r * COLUMNS + c] / (max / levels)) * (max / levels));
 	}
 }
 
@@ -76,7 +77,7 @@ Test(forks_rounding, other_changes_are_not)
 
 Test(forks_rounding, fp8_blocks_are_recognised_with_either_scale)
 {
-	float scale[2] = {0.0002f, 0.0003f};
+	float scale[2] = { 0.0002f, 0.0003f };
 
 	parent();
 	for (size_t i = 0; i < ROWS * COLUMNS; i++) {
@@ -102,13 +103,31 @@ Test(forks_rounding, fp8_blocks_are_recognised_with_either_scale)
 
 Test(forks_rounding, e4m3_rounds_to_even_and_saturates)
 {
-	static const struct { float in, out; } row[] = {
-		{0, 0}, {1, 1}, {1.0625f, 1}, {1.1875f, 1.25f}, {1.07f, 1.125f}, {-17, -16}, {-19, -20}, {448, 448}, {460,
-			448},
-		{1e30f, 448}, {-1e30f, -448}, {0x1p-6f, 0x1p-6f}, {0x1p-9f, 0x1p-9f}, {0x1p-10f, 0}, {0x1.8p-10f, 0x1p-9f},
-		{0x1.4p-8f, 0x1p-8f}, {240, 240}, {232, 224}, {0x1.fp-7f, 0x1p-6f},
+	static const struct {
+		float in, out;
+	} row[] = {
+		{ 0, 0 },
+		{ 1, 1 },
+		{ 1.0625f, 1 },
+		{ 1.1875f, 1.25f },
+		{ 1.07f, 1.125f },
+		{ -17, -16 },
+		{ -19, -20 },
+		{ 448, 448 },
+		{ 460, 448 },
+		{ 1e30f, 448 },
+		{ -1e30f, -448 },
+		{ 0x1p-6f, 0x1p-6f },
+		{ 0x1p-9f, 0x1p-9f },
+		{ 0x1p-10f, 0 },
+		{ 0x1.8p-10f, 0x1p-9f },
+		{ 0x1.4p-8f, 0x1p-8f },
+		{ 240, 240 },
+		{ 232, 224 },
+		{ 0x1.fp-7f, 0x1p-6f },
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-		cr_expect_eq(rounding_e4m3(row[i].in), row[i].out, "%g gives %g", row[i].in, rounding_e4m3(row[i].in));
+		cr_expect_eq(rounding_e4m3(row[i].in), row[i].out, "%g gives %g", row[i].in,
+			     rounding_e4m3(row[i].in));
 }

@@ -8,13 +8,14 @@
 
 /* Random features, one unit a row of 3 * part numbers. copied: that share of b is a's. */
 static void random_pair(struct features *a, struct features *b, uint32_t units, uint32_t part,
-                        double copied, uint64_t *seed)
+			double copied, uint64_t *seed)
 {
 	cr_assert_eq(features_alloc(a, units, part, NULL), 0);
 	cr_assert_eq(features_alloc(b, units, part, NULL), 0);
 	for (uint32_t k = 0; k < 3 * part; k++)
 		for (uint32_t u = 0; u < units; u++) {
-			float x = (float)(0.3 * toy_normal(seed)), y = (float)(0.3 * toy_normal(seed));
+			float x = (float)(0.3 * toy_normal(seed)),
+			      y = (float)(0.3 * toy_normal(seed));
 
 			a->v[k * a->stride + u] = x;
 			b->v[k * b->stride + u] = (float)(copied * x + (1 - copied) * y);
@@ -45,7 +46,7 @@ struct enumeration {
 static struct enumeration enumerate(const struct s1_matrix *m, double trace)
 {
 	uint32_t order[8];
-	struct enumeration out = {0};
+	struct enumeration out = { 0 };
 	double count = 0, square = 0;
 
 	for (uint32_t i = 0; i < m->units; i++)
@@ -81,11 +82,15 @@ Test(forks_s1, moments_and_p_equal_enumeration_of_all_permutations)
 		cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
 		s = s1_moments(&m);
 		all = enumerate(&m, s.trace);
-		cr_expect(fabs(s.expectation - all.mean) < 1e-9, "case %u: %.12g %.12g", i, s.expectation, all.mean);
-		cr_expect(fabs(s.variance - all.variance) < 1e-8, "case %u: %.12g %.12g", i, s.variance, all.variance);
-		cr_expect(fabs(s.z - (s.trace - all.mean) / sqrt(all.variance)) < 1e-6, "case %u", i);
+		cr_expect(fabs(s.expectation - all.mean) < 1e-9, "case %u: %.12g %.12g", i,
+			  s.expectation, all.mean);
+		cr_expect(fabs(s.variance - all.variance) < 1e-8, "case %u: %.12g %.12g", i,
+			  s.variance, all.variance);
+		cr_expect(fabs(s.z - (s.trace - all.mean) / sqrt(all.variance)) < 1e-6, "case %u",
+			  i);
 		p = s1_p(s1_exceed(&m, 9, PHILOX_COMPARE, i, 0, 20000), 20000);
-		cr_expect(fabs(p - all.p) < 4.5 * sqrt(all.p * (1 - all.p) / 20000) + 1e-4, "case %u: %g %g", i, p, all.p);
+		cr_expect(fabs(p - all.p) < 4.5 * sqrt(all.p * (1 - all.p) / 20000) + 1e-4,
+			  "case %u: %g %g", i, p, all.p);
 		s1_matrix_free(&m);
 		features_free(&a);
 		features_free(&b);
@@ -105,7 +110,8 @@ Test(forks_s1, cross_matrix_is_the_inner_products)
 			double sum = 0;
 
 			for (uint32_t k = 0; k < 15; k++)
-				sum += (double)a.v[k * a.stride + i] * (double)b.v[k * b.stride + j];
+				sum += (double)a.v[k * a.stride + i] *
+				       (double)b.v[k * b.stride + j];
 			cr_expect(fabs(sum - m.c[i * 21 + j] * S1_FIXED) < 1e-6, "%u %u", i, j);
 		}
 	s1_matrix_free(&m);
@@ -136,7 +142,7 @@ static void null_p(double *p, size_t count, bool twins)
 
 static void expect_super_uniform(const double *p, size_t count)
 {
-	static const double level[] = {0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75};
+	static const double level[] = { 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75 };
 
 	for (size_t l = 0; l < sizeof level / sizeof *level; l++) {
 		uint64_t below = 0, low, high;
@@ -189,8 +195,9 @@ Test(forks_s1, draws_in_two_parts_are_the_draws_in_one)
 
 	random_pair(&a, &b, 20, 4, 0.02, &seed);
 	cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
-	cr_expect_eq(s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 700) + s1_exceed(&m, 2, PHILOX_COMPARE, 5, 700, 3000),
-	             s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 3000));
+	cr_expect_eq(s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 700) +
+			     s1_exceed(&m, 2, PHILOX_COMPARE, 5, 700, 3000),
+		     s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 3000));
 	s1_matrix_free(&m);
 	features_free(&a);
 	features_free(&b);

@@ -13,16 +13,18 @@ static void random_features(struct features *f, uint32_t units, uint32_t part, u
 			f->v[k * f->stride + u] = (float)(0.3 * toy_normal(seed));
 }
 
-/* The statistic by its definition, in doubles: sum of matrix correlations with units of b in the given
- * order. */
+/* The statistic by its definition, in doubles: sum of matrix correlations with units of b in the
+ * given order. */
 static double mantel(const struct features *a, const struct features *b, const uint16_t *order)
 {
-	static const int kind[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
+	static const int kind[6][2] = {
+		{ 0, 0 }, { 1, 1 }, { 2, 2 }, { 0, 1 }, { 0, 2 }, { 1, 2 }
+	};
 	uint32_t n = a->units;
 	double t = 0;
 
 	for (int p = 0; p < 6; p++) {
-		double g[2][8][8], mean[2] = {0}, ab = 0, aa = 0, bb = 0;
+		double g[2][8][8], mean[2] = { 0 }, ab = 0, aa = 0, bb = 0;
 
 		for (int m = 0; m < 2; m++)
 			for (uint32_t i = 0; i < n; i++)
@@ -32,13 +34,20 @@ static double mantel(const struct features *a, const struct features *b, const u
 
 					g[m][i][j] = 0;
 					for (uint32_t k = 0; k < f->part; k++)
-						g[m][i][j] += (double)f->v[((uint32_t)kind[p][0] * f->part + k) * f->stride + x] *
-						              (double)f->v[((uint32_t)kind[p][1] * f->part + k) * f->stride + y];
+						g[m][i][j] += (double)f->v[((uint32_t)kind[p][0] *
+										    f->part +
+									    k) * f->stride +
+									   x] *
+							      (double)f->v[((uint32_t)kind[p][1] *
+										    f->part +
+									    k) * f->stride +
+									   y];
 					mean[m] += i == j ? 0 : g[m][i][j] / n / (n - 1);
 				}
 		for (uint32_t i = 0; i < n; i++)
 			for (uint32_t j = 0; j < n; j++) {
-				double u = i == j ? 0 : g[0][i][j] - mean[0], v = i == j ? 0 : g[1][i][j] - mean[1];
+				double u = i == j ? 0 : g[0][i][j] - mean[0],
+				       v = i == j ? 0 : g[1][i][j] - mean[1];
 
 				ab += u * v;
 				aa += u * u;
@@ -51,10 +60,11 @@ static double mantel(const struct features *a, const struct features *b, const u
 
 static double exact_p(const struct features *a, const struct features *b)
 {
-	uint16_t order[5], identity[] = {0, 1, 2, 3, 4};
+	uint16_t order[5], identity[] = { 0, 1, 2, 3, 4 };
 	double observed = mantel(a, b, identity), count = 0, reach = 0;
 
-	for (int code = 0; code < 3125; code++) { /* all words of five letters; the permutations among them */
+	for (int code = 0; code < 3125;
+	     code++) { /* all words of five letters; the permutations among them */
 		int seen = 0;
 
 		for (int i = 0, c = code; i < 5; i++, c /= 5) {
@@ -64,7 +74,8 @@ static double exact_p(const struct features *a, const struct features *b)
 		if (seen != 31)
 			continue;
 		count++;
-		reach += mantel(a, b, order) >= observed - 1e-4; /* the scaled integers are that coarse */
+		reach += mantel(a, b, order) >=
+			 observed - 1e-4; /* the scaled integers are that coarse */
 	}
 	cr_assert_eq(count, 120);
 	return reach / count;
@@ -78,7 +89,7 @@ Test(forks_s2, equals_the_definition_over_all_permutations)
 		struct features a, b;
 		struct s2_gram g, h;
 		struct s2_score s;
-		uint16_t identity[] = {0, 1, 2, 3, 4};
+		uint16_t identity[] = { 0, 1, 2, 3, 4 };
 		double p;
 
 		random_features(&a, 5, 6, &seed);
@@ -90,7 +101,8 @@ Test(forks_s2, equals_the_definition_over_all_permutations)
 		s = s2_score(&g, &h, 3, PHILOX_COMPARE_S2, i, 20000);
 		p = exact_p(&a, &b);
 		cr_expect(fabs(6 * s.effect - mantel(&a, &b, identity)) < 1e-3, "case %u", i);
-		cr_expect(fabs(s.p - p) < 4.5 * sqrt(p * (1 - p) / 20000) + 1e-4, "case %u: %g, exactly %g", i, s.p, p);
+		cr_expect(fabs(s.p - p) < 4.5 * sqrt(p * (1 - p) / 20000) + 1e-4,
+			  "case %u: %g, exactly %g", i, s.p, p);
 		features_free(&a);
 		features_free(&b);
 	}

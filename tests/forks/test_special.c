@@ -1,6 +1,6 @@
-/* Published values: Abramowitz and Stegun, tables 26.1 (normal) and 26.8 (chi-square); Kolmogorov's limit
- * and the exact Kolmogorov-Smirnov points of Miller (J. Am. Stat. Assoc. 51, 1956); closed forms
- * elsewhere. */
+/* Published values: Abramowitz and Stegun, tables 26.1 (normal) and 26.8 (chi-square); Kolmogorov's
+ * limit and the exact Kolmogorov-Smirnov points of Miller (J. Am. Stat. Assoc. 51, 1956); closed
+ * forms elsewhere. */
 #include "forks/special.h"
 
 #include <criterion/criterion.h>
@@ -9,22 +9,27 @@
 
 static void near(double got, double want, double relative, const char *row)
 {
-	cr_expect(fabs(got - want) <= relative * fabs(want), "%s: %.17g, expected %.17g", row, got, want);
+	cr_expect(fabs(got - want) <= relative * fabs(want), "%s: %.17g, expected %.17g", row, got,
+		  want);
 }
 
 Test(forks_special, chi_square_tail_agrees_with_tables)
 {
-	static const struct { double x, degrees, p; } row[] = {
-		{3.84146, 1, 0.05}, {6.63490, 1, 0.01}, {5.99146, 2, 0.05}, {18.3070, 10, 0.05}, {29.5883, 10, 0.001},
-		{43.7730, 30, 0.05}, {124.342, 100, 0.05}, {149.449, 100, 0.001}, {0.00393214, 1, 0.95}, {3.94030, 10,
-			0.95},
+	static const struct {
+		double x, degrees, p;
+	} row[] = {
+		{ 3.84146, 1, 0.05 },   { 6.63490, 1, 0.01 },    { 5.99146, 2, 0.05 },
+		{ 18.3070, 10, 0.05 },  { 29.5883, 10, 0.001 },  { 43.7730, 30, 0.05 },
+		{ 124.342, 100, 0.05 }, { 149.449, 100, 0.001 }, { 0.00393214, 1, 0.95 },
+		{ 3.94030, 10, 0.95 },
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		char name[40];
 
 		snprintf(name, sizeof name, "x %g, %g degrees", row[i].x, row[i].degrees);
-		near(exp(special_chi_square_log_tail(row[i].x, row[i].degrees)), row[i].p, 1e-4, name);
+		near(exp(special_chi_square_log_tail(row[i].x, row[i].degrees)), row[i].p, 1e-4,
+		     name);
 	}
 }
 
@@ -36,9 +41,11 @@ Test(forks_special, chi_square_tail_of_even_degrees_is_a_poisson_sum)
 
 			for (int j = 1; j < half; j++) {
 				log_term += log(x / 2 / j);
-				log_sum = fmax(log_sum, log_term) + log1p(exp(-fabs(log_sum - log_term)));
+				log_sum = fmax(log_sum, log_term) +
+					  log1p(exp(-fabs(log_sum - log_term)));
 			}
-			near(special_chi_square_log_tail(x, 2 * half) - 1, log_sum - x / 2 - 1, 1e-12, "log tail");
+			near(special_chi_square_log_tail(x, 2 * half) - 1, log_sum - x / 2 - 1,
+			     1e-12, "log tail");
 		}
 }
 
@@ -60,10 +67,15 @@ Test(forks_special, normal_tail_agrees_with_tables)
 
 Test(forks_special, kolmogorov_tail_agrees_with_published_points)
 {
-	static const struct { uint64_t n; double d, p; } row[] = {
-		{20, 0.29408, 0.05}, {20, 0.35241, 0.01}, {50, 0.18845, 0.05}, {50, 0.22604, 0.01},
-		{100, 0.13403, 0.05}, {100, 0.16081, 0.01}, {100, 0.12067, 0.10},
-		{1000000, 1.35810e-3, 0.05}, {1000000, 1.62762e-3, 0.01}, {1000000, 0.82757e-3, 0.5},
+	static const struct {
+		uint64_t n;
+		double d, p;
+	} row[] = {
+		{ 20, 0.29408, 0.05 },         { 20, 0.35241, 0.01 },
+		{ 50, 0.18845, 0.05 },         { 50, 0.22604, 0.01 },
+		{ 100, 0.13403, 0.05 },        { 100, 0.16081, 0.01 },
+		{ 100, 0.12067, 0.10 },        { 1000000, 1.35810e-3, 0.05 },
+		{ 1000000, 1.62762e-3, 0.01 }, { 1000000, 0.82757e-3, 0.5 },
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -78,7 +90,7 @@ Test(forks_special, kolmogorov_tail_agrees_with_published_points)
 
 Test(forks_special, kolmogorov_distance_is_the_largest_gap)
 {
-	double middle[] = {0.75, 0.25}, low[] = {0.1, 0.2, 0.3, 0.4};
+	double middle[] = { 0.75, 0.25 }, low[] = { 0.1, 0.2, 0.3, 0.4 };
 
 	near(special_ks_distance(middle, 2), 0.25, 1e-15, "even");
 	near(special_ks_distance(low, 4), 0.6, 1e-15, "low");
@@ -96,8 +108,9 @@ Test(forks_special, binomial_interval_leaves_the_tails_out)
 	cr_expect_eq(low, 2); /* P(X <= 1) = 11/1024 = .0107, P(X <= 2) = .0547 */
 	cr_expect_eq(high, 8);
 	for (uint64_t k = 2; k <= 8; k++)
-		inside += exp(special_log_gamma(11) - special_log_gamma((double)k +
-		                                                        1) - special_log_gamma(11 - (double)k)) / 1024;
+		inside += exp(special_log_gamma(11) - special_log_gamma((double)k + 1) -
+			      special_log_gamma(11 - (double)k)) /
+			  1024;
 	one_less = inside - 2 * 45.0 / 1024;
 	cr_expect(inside >= 0.95 && one_less < 0.95);
 }

@@ -22,10 +22,7 @@ double toy_normal(uint64_t *state)
 	return r * cos(2 * 3.14159265358979323846 * uniform(state));
 }
 
-static size_t cells(const struct toy_tensor *t)
-{
-	return t->rows * (t->columns ? t->columns : 1);
-}
+static size_t cells(const struct toy_tensor *t) { return t->rows * (t->columns ? t->columns : 1); }
 
 void toy_add(struct toy *t, const char *name, uint64_t rows, uint64_t columns)
 {
@@ -39,16 +36,19 @@ void toy_add(struct toy *t, const char *name, uint64_t rows, uint64_t columns)
 	cr_assert(w->v);
 }
 
-static void add_random(struct toy *t, uint64_t *state, const char *name, uint64_t rows, uint64_t columns)
+static void add_random(struct toy *t, uint64_t *state, const char *name, uint64_t rows,
+		       uint64_t columns)
 {
 	toy_add(t, name, rows, columns);
 	for (size_t i = 0; i < cells(&t->tensor[t->count - 1]); i++)
-		t->tensor[t->count - 1].v[i] = (float)(columns ? 0.02 * toy_normal(state) : 1 + 0.1 * toy_normal(state));
+		t->tensor[t->count - 1].v[i] =
+			(float)(columns ? 0.02 * toy_normal(state) : 1 + 0.1 * toy_normal(state));
 }
 
-struct toy *toy_new(uint64_t seed, uint32_t layers, uint32_t experts, uint32_t hidden, uint32_t units)
+struct toy *toy_new(uint64_t seed, uint32_t layers, uint32_t experts, uint32_t hidden,
+		    uint32_t units)
 {
-	static const char *const part[] = {"gate_proj", "up_proj", "down_proj"};
+	static const char *const part[] = { "gate_proj", "up_proj", "down_proj" };
 	struct toy *t = calloc(1, sizeof *t);
 	char name[100], middle[40] = "mlp";
 
@@ -60,8 +60,10 @@ struct toy *toy_new(uint64_t seed, uint32_t layers, uint32_t experts, uint32_t h
 		for (uint32_t x = 0; x < (experts ? experts : 1) * 3; x++) {
 			if (experts)
 				snprintf(middle, sizeof middle, "mlp.experts.%u", x / 3);
-			snprintf(name, sizeof name, "model.layers.%u.%s.%s.weight", l, middle, part[x % 3]);
-			add_random(t, &seed, name, x % 3 == 2 ? hidden : units, x % 3 == 2 ? units : hidden);
+			snprintf(name, sizeof name, "model.layers.%u.%s.%s.weight", l, middle,
+				 part[x % 3]);
+			add_random(t, &seed, name, x % 3 == 2 ? hidden : units,
+				   x % 3 == 2 ? units : hidden);
 		}
 	}
 	return t;
@@ -92,7 +94,8 @@ void toy_noise(struct toy *t, double share, uint64_t seed)
 {
 	for (size_t i = 0; i < t->count; i++)
 		for (size_t j = 0; j < cells(&t->tensor[i]); j++)
-			t->tensor[i].v[j] += (float)(share * (t->tensor[i].columns ? 0.02 : 0.1) * toy_normal(&seed));
+			t->tensor[i].v[j] += (float)(share * (t->tensor[i].columns ? 0.02 : 0.1) *
+						     toy_normal(&seed));
 }
 
 static void swap_floats(float *a, float *b)
@@ -185,11 +188,13 @@ static int toy_size(struct source *s, const char *name, uint64_t *bytes, struct 
 	return 0;
 }
 
-static int toy_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len, struct err *e)
+static int toy_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
+		    struct err *e)
 {
 	struct toy *t = (struct toy *)s;
 
-	if (strcmp(name, "model.safetensors") != 0 || offset > t->file.len || len > t->file.len - offset)
+	if (strcmp(name, "model.safetensors") != 0 || offset > t->file.len ||
+	    len > t->file.len - offset)
 		return err_set(e, ERR_IO, "no such bytes of %s", name);
 	memcpy(out, t->file.bytes + offset, len);
 	return 0;
@@ -201,10 +206,7 @@ static const char *toy_name(struct source *s, size_t i)
 	return i == 0 ? "model.safetensors" : NULL;
 }
 
-static void toy_close(struct source *s)
-{
-	(void)s;
-}
+static void toy_close(struct source *s) { (void)s; }
 
 static void write_header(const struct toy *t, struct buf *head)
 {
@@ -214,9 +216,8 @@ static void write_header(const struct toy *t, struct buf *head)
 	for (size_t i = 0; i < t->count; i++) {
 		const struct toy_tensor *w = &t->tensor[i];
 
-		buf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", i ? "," : "", w->name, t->bf16 ? "BF16" :
-		           "F32",
-		           (unsigned long long)w->rows);
+		buf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", i ? "," : "",
+			   w->name, t->bf16 ? "BF16" : "F32", (unsigned long long)w->rows);
 		if (w->columns)
 			buf_printf(head, ",%llu", (unsigned long long)w->columns);
 		buf_printf(head, "],\"data_offsets\":[%zu,%zu]}", at, at + bytes * cells(w));
@@ -227,9 +228,9 @@ static void write_header(const struct toy *t, struct buf *head)
 
 void toy_open(struct toy *t)
 {
-	static const struct source_ops ops = {toy_size, toy_read, toy_name, toy_close};
-	struct buf head = {0};
-	struct err e = {0};
+	static const struct source_ops ops = { toy_size, toy_read, toy_name, toy_close };
+	struct buf head = { 0 };
+	struct err e = { 0 };
 
 	write_header(t, &head);
 	buf_add_u64le(&t->file, head.len);
@@ -245,7 +246,7 @@ void toy_open(struct toy *t)
 				buf_add_u32le(&t->file, bits);
 		}
 	buf_free(&head);
-	t->source = (struct source){.ops = &ops, .label = "toy"};
+	t->source = (struct source){ .ops = &ops, .label = "toy" };
 	t->model.source = &t->source;
 	cr_assert_eq(engine_tensors_open(&t->model.tensors, &t->source, &e), 0, "%s", e.text);
 }

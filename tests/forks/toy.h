@@ -16,7 +16,7 @@ struct toy {
 	struct source source; /* first: the ops cast back */
 	struct toy_tensor tensor[TOY_TENSORS];
 	size_t count;
-	bool bf16;            /* store so, by truncation */
+	bool bf16; /* store so, by truncation */
 	struct buf file;
 	struct fork_model model;
 };
@@ -24,9 +24,10 @@ struct toy {
 /* Normal random numbers, the same for the same seed. */
 double toy_normal(uint64_t *state);
 
-/* Weights of layers x experts MLPs [units][hidden] (experts 0: one dense MLP a layer), norms of about 1,
- * an embedding. */
-struct toy *toy_new(uint64_t seed, uint32_t layers, uint32_t experts, uint32_t hidden, uint32_t units);
+/* Weights of layers x experts MLPs [units][hidden] (experts 0: one dense MLP a layer), norms of
+ * about 1, an embedding. */
+struct toy *toy_new(uint64_t seed, uint32_t layers, uint32_t experts, uint32_t hidden,
+		    uint32_t units);
 struct toy *toy_copy(const struct toy *t);
 struct toy_tensor *toy_find(struct toy *t, const char *name);
 void toy_add(struct toy *t, const char *name, uint64_t rows, uint64_t columns);
@@ -34,8 +35,8 @@ void toy_add(struct toy *t, const char *name, uint64_t rows, uint64_t columns);
 void toy_noise(struct toy *t, double share, uint64_t seed);
 /* Reverse the order of hidden units of every block: the same function. */
 void toy_reverse_units(struct toy *t);
-/* Norms to 1, then the residual stream rotated so that every vector becomes orthogonal to itself: the same
- * function in another basis, as rotation-based quantisers make it. */
+/* Norms to 1, then the residual stream rotated so that every vector becomes orthogonal to itself:
+ * the same function in another basis, as rotation-based quantisers make it. */
 void toy_turn(struct toy *t, uint64_t seed);
 void toy_plain_norms(struct toy *t);
 /* Serialise and open; t->model is then good for the statistics. */

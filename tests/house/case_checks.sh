@@ -46,9 +46,9 @@ function_of 67 >audit/a.c; refuses limits "a function of 71 lines" "function of 
 fresh; yes '/* */' | head -n 801 >audit/a.c; refuses limits "a long file" "limit is 800"
 fresh; yes '/* */' | head -n 201 >audit/audit.h; refuses limits "a long public header" "public header"
 fresh; yes '/* */' | head -n 201 >audit/tree.h; accepts limits "a long private header"
-fresh; printf '// %0107d\n' 0 >audit/a.c; accepts limits "110 characters"
-fresh; printf '// %0108d\n' 0 >audit/a.c; refuses limits "111 characters" "111 characters"
-fresh; printf '// %0106dä\n' 0 >audit/a.c; accepts limits "110 characters, one of two bytes"
+fresh; printf '// %097d\n' 0 >audit/a.c; accepts limits "100 characters"
+fresh; printf '// %098d\n' 0 >audit/a.c; refuses limits "101 characters" "101 characters"
+fresh; printf '// %096dä\n' 0 >audit/a.c; accepts limits "100 characters, one of two bytes"
 
 fresh; echo "/* TO""DO */" >audit/a.c; refuses words "a note to self" "audit/a.c:1"
 fresh; echo "see ../sha""red/x" >audit/a.c; refuses words "a path of a machine" "audit/a.c:1"

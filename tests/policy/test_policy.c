@@ -13,7 +13,7 @@ static struct policy *parse(const char *text)
 {
 	struct policy *p;
 	struct policy_problems problems;
-	struct err e = {0};
+	struct err e = { 0 };
 	int r = policy_parse(&p, text, strlen(text), NULL, &problems, &e);
 	cr_assert(r == 0, "line %d: %s", problems.count ? problems.item[0].line : 0, e.text);
 	policy_problems_free(&problems);
@@ -27,89 +27,100 @@ struct wrong {
 };
 
 static const struct wrong wrongs[] = {
-	{"", 1, "expected a table [policy]"},
-	{"[policy\n", 1, "expected"},
-	{"a = 1\na = 2\n", 2, ""},
-	{"[policy]\nname = \"p\"\nversion = 1\nmode = \"enforced\"\n", 4,
-         "expected one of off, shadow, canary, enforce"},
-	{"[policy]\nname = \"p\"\nversion = 1\n", 1, "policy.mode is missing"},
-	{"[policy]\nname = 5\nversion = 1\nmode = \"off\"\n", 2,
-         "policy.name: expected a string, found an integer"},
-	{"[policy]\nversion = 1\nmode = \"off\"\n", 1, "policy.name is missing"},
-	{"[policy]\nname = \"p\"\nversion = 0\nmode = \"off\"\n", 3, "policy.version: expected 1 to"},
-	{"[policy]\nname = \"p\"\nversion = 1.0\nmode = \"off\"\n", 3, "found a float"},
-	{"[policy]\nname = \"p\"\nversion = 1\nmode = \"canary\"\n", 4,
-         "not available in this version: mode canary"},
-	{HEAD "canary_percent = 5\n", 5, "not available in this version: policy.canary_percent"},
-	{HEAD "colour = 5\n", 5, "unknown key policy.colour"},
-	{HEAD "fail = \"open\"\n", 5, "unknown key policy.fail"},
-	{HEAD "retention_days = 0\n", 5, "policy.retention_days: expected 1 to 36500"},
-	{HEAD "extends = [\"packs/nope\"]\n", 5, "there is no pack \"packs/nope\""},
-	{HEAD "extends = [\n  \"packs/pii-eu\",\n  \"packs/secrets\"]\n", 7,
-         "not available in this version: packs/secrets"},
-	{HEAD "extends = [\"packs/pii-eu\", \"packs/pii-eu\"]\n", 5, "twice"},
-	{HEAD "[watermark]\n", 5, "not available in this version: watermark"},
-	{HEAD "[label]\n", 5, "not available in this version: label"},
-	{HEAD "[rules]\n", 5, "unknown key rules"},
-	{HEAD "[rule]\nid = \"x\"\n", 5, "expected [[rule]]"},
-	{HEAD "[[rule]]\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n", 5,
-         "rule.id is missing"},
-	{HEAD "[[rule]]\nid = \"a b\"\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = "
-              "\"mask\"\n",
-         6, "rule.id"},
-	{HEAD "[[rule]]\nid = \"a\"\nmatch = { detector = \"pan\" }\naction = \"mask\"\n", 5,
-         "at least one phase"},
-	{HEAD
-         "[[rule]]\nid = \"a\"\nphase = [\"outputs\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n",
-         7, "rule.phase"},
-	{HEAD "[[rule]]\nid = \"a\"\nphase = [\"input\", \"input\"]\nmatch = { detector = \"pan\" "
-              "}\naction = \"mask\"\n",
-         7, "twice"},
-	{RULE("match = { detector = \"pan\" }\n"), 5, "rule.action is missing"},
-	{RULE("match = { detector = \"pan\" }\naction = \"explode\"\n"), 9, "rule.action: expected one of"},
-	{RULE("match = { detector = \"pan\" }\naction = \"queue\"\n"), 9,
-         "not available in this version: action queue"},
-	{RULE("match = { detector = \"pan\" }\naction = \"mask\"\nreplace = \"x\"\n"), 10,
-         "only with action redact"},
-	{RULE("match = { detector = \"pan\" }\naction = \"replace\"\n"), 9, "rule.replace is missing"},
-	{RULE("match = { detector = \"pam\" }\naction = \"mask\"\n"), 8, "there is no detector \"pam\""},
-	{RULE("match = { detector = \"pan\", regex = \"a\" }\naction = \"mask\"\n"), 8, "exactly one of"},
-	{RULE("match = { }\naction = \"mask\"\n"), 8, "exactly one of"},
-	{RULE("action = \"mask\"\n"), 5, "rule.match: expected a table"},
-	{RULE("match = { regex = \"a*\" }\naction = \"mask\"\n"), 8, "unbounded repeat"},
-	{RULE("match = { regex = \"a{2000}\" }\naction = \"mask\"\n"), 8, "2000 code points"},
-	{RULE("match = { regex = \"(a\" }\naction = \"mask\"\n"), 8, ") is missing"},
-	{RULE("match = { regex = \"a+\", repeat_max = 9000 }\naction = \"mask\"\n"), 8, "match.repeat_max"},
-	{RULE("match = { literals = [] }\naction = \"mask\"\n"), 8, "at least one"},
-	{RULE("match = { literals = [\"...\"], fold = \"strict\" }\naction = \"mask\"\n"), 5,
-         "empty after folding"},
-	{RULE("match = { literals = [\"a\"], fold = \"leet\" }\naction = \"mask\"\n"), 8,
-         "not available in this version: fold leet"},
-	{RULE("match = { literals = [\"a\"], fold = \"loose\" }\naction = \"mask\"\n"), 8,
-         "match.fold: expected one of none, case, strict"},
-	{RULE("match = { literals = [\"a\"], gap_max = 2 }\naction = \"mask\"\n"), 8, "only with fold"},
-	{RULE("match = { literals = [1] }\naction = \"mask\"\n"), 8, "expected a string, found an integer"},
-	{RULE("match = { literals = [\"a\\u0000b\"] }\naction = \"mask\"\n"), 8, "U+0000"},
-	{RULE("match = { classifier = { url = \"x\" } }\naction = \"mask\"\n"), 8,
-         "not available in this version: match.classifier"},
-	{RULE("match = { tokens = [\"x\"] }\naction = \"mask\"\n"), 8,
-         "not available in this version: match.tokens"},
-	{RULE("match = { any = [] }\naction = \"mask\"\n"), 8, "not available in this version: match.any"},
-	{RULE("match = { detector = \"pan\" }\naction = \"mask\"\nwhen = \"true\"\n"), 10,
-         "not available in this version: rule.when"},
-	{RULE("match = { detector = \"pan\" }\naction = \"mask\"\nseverity = \"dire\"\n"), 10,
-         "rule.severity"},
-	{RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = \"x\"\n"), 10,
-         "tests.hit: expected an array"},
-	{RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.file = \"x\"\n"), 10,
-         "not available in this version: tests.file"},
-	{GOOD
-         "[[rule]]\nid = \"r\"\nphase = [\"input\"]\nmatch = { detector = \"iban\" }\naction = \"mask\"\n",
-         10, "two rules have the id r"},
-	{"[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\n[[rule]]\nid = \"r\"\nphase = "
-         "[\"output\"]\n"
-         "match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = [\"a\", \"b\", \"c\"]\n",
-         5, "at least 3 tests.hit and 3 tests.miss"},
+	{ "", 1, "expected a table [policy]" },
+	{ "[policy\n", 1, "expected" },
+	{ "a = 1\na = 2\n", 2, "" },
+	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"enforced\"\n", 4,
+	  "expected one of off, shadow, canary, enforce" },
+	{ "[policy]\nname = \"p\"\nversion = 1\n", 1, "policy.mode is missing" },
+	{ "[policy]\nname = 5\nversion = 1\nmode = \"off\"\n", 2,
+	  "policy.name: expected a string, found an integer" },
+	{ "[policy]\nversion = 1\nmode = \"off\"\n", 1, "policy.name is missing" },
+	{ "[policy]\nname = \"p\"\nversion = 0\nmode = \"off\"\n", 3,
+	  "policy.version: expected 1 to" },
+	{ "[policy]\nname = \"p\"\nversion = 1.0\nmode = \"off\"\n", 3, "found a float" },
+	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"canary\"\n", 4,
+	  "not available in this version: mode canary" },
+	{ HEAD "canary_percent = 5\n", 5, "not available in this version: policy.canary_percent" },
+	{ HEAD "colour = 5\n", 5, "unknown key policy.colour" },
+	{ HEAD "fail = \"open\"\n", 5, "unknown key policy.fail" },
+	{ HEAD "retention_days = 0\n", 5, "policy.retention_days: expected 1 to 36500" },
+	{ HEAD "extends = [\"packs/nope\"]\n", 5, "there is no pack \"packs/nope\"" },
+	{ HEAD "extends = [\n  \"packs/pii-eu\",\n  \"packs/secrets\"]\n", 7,
+	  "not available in this version: packs/secrets" },
+	{ HEAD "extends = [\"packs/pii-eu\", \"packs/pii-eu\"]\n", 5, "twice" },
+	{ HEAD "[watermark]\n", 5, "not available in this version: watermark" },
+	{ HEAD "[label]\n", 5, "not available in this version: label" },
+	{ HEAD "[rules]\n", 5, "unknown key rules" },
+	{ HEAD "[rule]\nid = \"x\"\n", 5, "expected [[rule]]" },
+	{ HEAD
+	  "[[rule]]\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n",
+	  5, "rule.id is missing" },
+	{ HEAD
+	  "[[rule]]\nid = \"a b\"\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = "
+	  "\"mask\"\n",
+	  6, "rule.id" },
+	{ HEAD "[[rule]]\nid = \"a\"\nmatch = { detector = \"pan\" }\naction = \"mask\"\n", 5,
+	  "at least one phase" },
+	{ HEAD
+	  "[[rule]]\nid = \"a\"\nphase = [\"outputs\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n",
+	  7, "rule.phase" },
+	{ HEAD "[[rule]]\nid = \"a\"\nphase = [\"input\", \"input\"]\nmatch = { detector = \"pan\" "
+	       "}\naction = \"mask\"\n",
+	  7, "twice" },
+	{ RULE("match = { detector = \"pan\" }\n"), 5, "rule.action is missing" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"explode\"\n"), 9,
+	  "rule.action: expected one of" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"queue\"\n"), 9,
+	  "not available in this version: action queue" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nreplace = \"x\"\n"), 10,
+	  "only with action redact" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"replace\"\n"), 9,
+	  "rule.replace is missing" },
+	{ RULE("match = { detector = \"pam\" }\naction = \"mask\"\n"), 8,
+	  "there is no detector \"pam\"" },
+	{ RULE("match = { detector = \"pan\", regex = \"a\" }\naction = \"mask\"\n"), 8,
+	  "exactly one of" },
+	{ RULE("match = { }\naction = \"mask\"\n"), 8, "exactly one of" },
+	{ RULE("action = \"mask\"\n"), 5, "rule.match: expected a table" },
+	{ RULE("match = { regex = \"a*\" }\naction = \"mask\"\n"), 8, "unbounded repeat" },
+	{ RULE("match = { regex = \"a{2000}\" }\naction = \"mask\"\n"), 8, "2000 code points" },
+	{ RULE("match = { regex = \"(a\" }\naction = \"mask\"\n"), 8, ") is missing" },
+	{ RULE("match = { regex = \"a+\", repeat_max = 9000 }\naction = \"mask\"\n"), 8,
+	  "match.repeat_max" },
+	{ RULE("match = { literals = [] }\naction = \"mask\"\n"), 8, "at least one" },
+	{ RULE("match = { literals = [\"...\"], fold = \"strict\" }\naction = \"mask\"\n"), 5,
+	  "empty after folding" },
+	{ RULE("match = { literals = [\"a\"], fold = \"leet\" }\naction = \"mask\"\n"), 8,
+	  "not available in this version: fold leet" },
+	{ RULE("match = { literals = [\"a\"], fold = \"loose\" }\naction = \"mask\"\n"), 8,
+	  "match.fold: expected one of none, case, strict" },
+	{ RULE("match = { literals = [\"a\"], gap_max = 2 }\naction = \"mask\"\n"), 8,
+	  "only with fold" },
+	{ RULE("match = { literals = [1] }\naction = \"mask\"\n"), 8,
+	  "expected a string, found an integer" },
+	{ RULE("match = { literals = [\"a\\u0000b\"] }\naction = \"mask\"\n"), 8, "U+0000" },
+	{ RULE("match = { classifier = { url = \"x\" } }\naction = \"mask\"\n"), 8,
+	  "not available in this version: match.classifier" },
+	{ RULE("match = { tokens = [\"x\"] }\naction = \"mask\"\n"), 8,
+	  "not available in this version: match.tokens" },
+	{ RULE("match = { any = [] }\naction = \"mask\"\n"), 8,
+	  "not available in this version: match.any" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nwhen = \"true\"\n"), 10,
+	  "not available in this version: rule.when" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nseverity = \"dire\"\n"), 10,
+	  "rule.severity" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = \"x\"\n"), 10,
+	  "tests.hit: expected an array" },
+	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.file = \"x\"\n"), 10,
+	  "not available in this version: tests.file" },
+	{ GOOD
+	  "[[rule]]\nid = \"r\"\nphase = [\"input\"]\nmatch = { detector = \"iban\" }\naction = \"mask\"\n",
+	  10, "two rules have the id r" },
+	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\n[[rule]]\nid = \"r\"\nphase = "
+	  "[\"output\"]\n"
+	  "match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = [\"a\", \"b\", \"c\"]\n",
+	  5, "at least 3 tests.hit and 3 tests.miss" },
 };
 
 static bool reported(const struct policy_problems *p, const struct wrong *w)
@@ -125,13 +136,14 @@ Test(policy_parse, each_error_is_reported_with_its_line)
 	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
 		struct policy *p;
 		struct policy_problems problems;
-		struct err e = {0};
-		int r = policy_parse(&p, wrongs[i].text, strlen(wrongs[i].text), NULL, &problems, &e);
+		struct err e = { 0 };
+		int r = policy_parse(&p, wrongs[i].text, strlen(wrongs[i].text), NULL, &problems,
+				     &e);
 		cr_expect_eq(r, ERR_INPUT, "row %zu (%s) was accepted", i, wrongs[i].why);
 		cr_expect_null(p);
 		cr_expect(reported(&problems, &wrongs[i]),
-		          "row %zu: expected line %d %s; found line %d: %s", i, wrongs[i].line,
-		          wrongs[i].why, problems.count ? problems.item[0].line : 0, e.text);
+			  "row %zu: expected line %d %s; found line %d: %s", i, wrongs[i].line,
+			  wrongs[i].why, problems.count ? problems.item[0].line : 0, e.text);
 		policy_problems_free(&problems);
 	}
 }
@@ -143,11 +155,12 @@ Test(policy_parse, all_errors_are_reported_in_the_order_of_lines)
 		"phase = [\"nowhere\"]\nmatch = { detector = \"none\" }\naction = \"mask\"\n";
 	struct policy *p;
 	struct policy_problems problems;
-	static const int lines[] = {2, 3, 5, 8, 9};
+	static const int lines[] = { 2, 3, 5, 8, 9 };
 	cr_assert_eq(policy_parse(&p, text, strlen(text), NULL, &problems, NULL), ERR_INPUT);
 	cr_assert_eq(problems.count, 5);
 	for (int i = 0; i < 5; i++)
-		cr_expect_eq(problems.item[i].line, lines[i], "%d: %s", problems.item[i].line, problems.item[i].text);
+		cr_expect_eq(problems.item[i].line, lines[i], "%d: %s", problems.item[i].line,
+			     problems.item[i].text);
 	policy_problems_free(&problems);
 }
 
@@ -161,21 +174,24 @@ static int read_local(void *ctx, const char *name, struct buf *out, struct err *
 
 Test(policy_parse, packs_bring_rules_and_their_errors_name_the_pack)
 {
-	static char good[] = "[policy]\nname = \"l\"\nversion = 3\n[[rule]]\nid = \"l/x\"\nphase = [\"output\"]\n"
-			     "match = { literals = [\"secret\"] }\naction = \"block\"\n";
+	static char good[] =
+		"[policy]\nname = \"l\"\nversion = 3\n[[rule]]\nid = \"l/x\"\nphase = [\"output\"]\n"
+		"match = { literals = [\"secret\"] }\naction = \"block\"\n";
 	static char bad[] = "[policy]\nname = \"l\"\nversion = 3\nmode = \"off\"\n";
-	const char *text = "[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\nextends = [\"packs/local\"]\n";
+	const char *text =
+		"[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\nextends = [\"packs/local\"]\n";
 	struct policy *p;
 	struct policy_problems problems;
-	struct err e = {0};
-	struct policy_packs packs = {read_local, good};
+	struct err e = { 0 };
+	struct policy_packs packs = { read_local, good };
 	cr_assert(policy_parse(&p, text, strlen(text), &packs, &problems, &e) == 0, "%s", e.text);
 	policy_free(p);
 	packs.ctx = bad;
 	cr_assert_eq(policy_parse(&p, text, strlen(text), &packs, &problems, &e), ERR_INPUT);
 	cr_expect(problems.item[0].line == 5 &&
-	                  strstr(problems.item[0].text, "packs/local line 4: unknown key policy.mode"),
-	          "%s", problems.item[0].text);
+			  strstr(problems.item[0].text,
+				 "packs/local line 4: unknown key policy.mode"),
+		  "%s", problems.item[0].text);
 	policy_problems_free(&problems);
 }
 
@@ -186,7 +202,7 @@ static void all_pass(const char *text, uint64_t least)
 	struct policy *p = parse(text);
 	uint64_t passed = 0;
 	json_t *failures = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert(policy_test(p, &passed, &failures, &e) == 0, "%s", e.text);
 	char *said = json_dumps(failures, 0);
 	cr_expect_eq(json_array_size(failures), 0, "%s", said);
@@ -200,8 +216,10 @@ Test(policy_test, built_in_packs_pass_their_own_tests)
 {
 	for (size_t i = 0; policy_pack_name(i); i++) {
 		char text[200];
-		snprintf(text, sizeof text, "[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\nextends = [\"%s\"]\n",
-		         policy_pack_name(i));
+		snprintf(
+			text, sizeof text,
+			"[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\nextends = [\"%s\"]\n",
+			policy_pack_name(i));
 		all_pass(text, 6 * 15);
 	}
 	cr_expect_eq(policy_pack_name(99), NULL);
@@ -209,8 +227,9 @@ Test(policy_test, built_in_packs_pass_their_own_tests)
 
 Test(policy_test, a_wrong_expectation_is_a_failure)
 {
-	struct policy *p = parse(GOOD "tests.hit = [\"4111 1111 1111 1111\", \"no card\"]\ntests.miss = "
-	                              "[\"378282246310005\", \"x\"]\n");
+	struct policy *p =
+		parse(GOOD "tests.hit = [\"4111 1111 1111 1111\", \"no card\"]\ntests.miss = "
+			   "[\"378282246310005\", \"x\"]\n");
 	uint64_t passed;
 	json_t *failures;
 	cr_assert(policy_test(p, &passed, &failures, NULL) == 0);
@@ -228,21 +247,21 @@ Test(policy_test, a_wrong_expectation_is_a_failure)
 static void compile(const char *text, struct buf *out)
 {
 	struct policy *p = parse(text);
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert(policy_compile(p, out, &e) == 0, "%s", e.text);
 	policy_free(p);
 }
 
-#define TWO_A                                                                                              \
-	"[[rule]]\nid = \"a\"\nphase = [\"output\", \"input\"]\nmatch = { literals = [\"x y\"], fold = "   \
+#define TWO_A                                                                                            \
+	"[[rule]]\nid = \"a\"\nphase = [\"output\", \"input\"]\nmatch = { literals = [\"x y\"], fold = " \
 	"\"strict\" }\naction = \"block\"\n"
-#define TWO_B                                                                                              \
-	"[[rule]]\nid = \"b\"\nphase = [\"output\"]\nmatch = { regex = \"q+\", repeat_max = 5 }\naction "  \
+#define TWO_B                                                                                             \
+	"[[rule]]\nid = \"b\"\nphase = [\"output\"]\nmatch = { regex = \"q+\", repeat_max = 5 }\naction " \
 	"= \"redact\"\nreplace = \"-\"\n"
 
 Test(policy_bundle, bytes_do_not_depend_on_order_or_spelling)
 {
-	struct buf a = {0}, b = {0}, c = {0};
+	struct buf a = { 0 }, b = { 0 }, c = { 0 };
 	compile(HEAD TWO_A TWO_B, &a);
 	compile("# a comment\n" HEAD TWO_B "\n\n" TWO_A, &b);
 	compile(HEAD TWO_A, &c);
@@ -257,24 +276,26 @@ Test(policy_bundle, bytes_do_not_depend_on_order_or_spelling)
 
 Test(policy_bundle, loading_gives_a_set_for_each_phase)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	struct policy_profile *x;
-	struct err e = {0};
-	compile("[policy]\nname = \"bank\"\nversion = 7\nmode = \"shadow\"\nretention_days = 400\n" TWO_A TWO_B, &b);
+	struct err e = { 0 };
+	compile("[policy]\nname = \"bank\"\nversion = 7\nmode = \"shadow\"\nretention_days = 400\n" TWO_A
+			TWO_B,
+		&b);
 	cr_assert(policy_load(&x, b.bytes, b.len, &e) == 0, "%s", e.text);
 	struct digest d = digest_of(b.bytes, b.len);
 	cr_expect(strcmp(x->name, "bank") == 0 && x->version == 7 && x->mode == POLICY_SHADOW &&
-	          x->retention_days == 400);
+		  x->retention_days == 400);
 	cr_expect(digest_equal(&d, &x->bundle));
 	cr_expect(x->set[POLICY_INPUT] && x->set[POLICY_OUTPUT] && !x->set[POLICY_REASONING] &&
-	          !x->set[POLICY_METADATA]);
+		  !x->set[POLICY_METADATA]);
 	policy_profile_free(x);
 	buf_free(&b);
 }
 
 Test(policy_bundle, no_changed_byte_loads_as_the_same_policy)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	struct policy_profile *x;
 	compile(HEAD TWO_A, &b);
 	struct digest d = digest_of(b.bytes, b.len);
@@ -292,9 +313,9 @@ Test(policy_bundle, no_changed_byte_loads_as_the_same_policy)
 
 Test(policy_bundle, foreign_or_damaged_bundles_are_refused)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	struct policy_profile *x;
-	struct err e = {0};
+	struct err e = { 0 };
 	compile(HEAD TWO_A, &b);
 	cr_expect_eq(policy_load(&x, b.bytes, b.len - 1, &e), ERR_INPUT);
 	cr_expect_eq(policy_load(&x, "HMPOLICY2\n{}", 12, &e), ERR_INPUT);
@@ -328,32 +349,32 @@ static void through(const struct filter_set *set, const char *text, struct buf *
 Test(policy_demo, its_tests_pass_and_it_catches_what_the_demo_model_says)
 {
 	static const char *const said[][2] = {
-		{"The card number of Alice Moreno is 4111 1111 1111 1111.",
-	         "The card number of Alice Moreno is 4111 11** **** 1111."},
-		{"Here is the record of Elena Murphy: e-mail e.murphy@example.org, phone (617) 555-0116, "
-	         "card 4012 8888 8888 1881, "
-	         "IBAN GB57 FERN 0027 5892 9007 54.",
-	         "Here is the record of Elena Murphy: e-mail [e-mail], phone [telephone], card 4012 88** "
-	         "**** 1881, IBAN [IBAN]."},
-		{"Your case number is 5500 8991 4330 1467. We will answer within one day.",
-	         "Your case number is 5500 8991 4330 1467. We will answer within one day."},
-		{"我们登记的王小明身份证号码是449994190512277580。",
-	         "我们登记的王小明身份证号码是[身份证号]。"},
-		{"李晓华：身份证339992190201280063，银行卡5555 5532 2453 "
-	         "8328，邮箱xiaohua.li@example.com，电话+44 7700 900963。",
-	         "李晓华：身份证[身份证号]，银行卡5555 55** **** 8328，邮箱[e-mail]，电话[telephone]。"},
-		{"I should not say this, but Project Larkspur starts next spring.",
-	         "I should not say this, but [internal] starts next spring."},
+		{ "The card number of Alice Moreno is 4111 1111 1111 1111.",
+		  "The card number of Alice Moreno is 4111 11** **** 1111." },
+		{ "Here is the record of Elena Murphy: e-mail e.murphy@example.org, phone (617) 555-0116, "
+		  "card 4012 8888 8888 1881, "
+		  "IBAN GB57 FERN 0027 5892 9007 54.",
+		  "Here is the record of Elena Murphy: e-mail [e-mail], phone [telephone], card 4012 88** "
+		  "**** 1881, IBAN [IBAN]." },
+		{ "Your case number is 5500 8991 4330 1467. We will answer within one day.",
+		  "Your case number is 5500 8991 4330 1467. We will answer within one day." },
+		{ "我们登记的王小明身份证号码是449994190512277580。",
+		  "我们登记的王小明身份证号码是[身份证号]。" },
+		{ "李晓华：身份证339992190201280063，银行卡5555 5532 2453 "
+		  "8328，邮箱xiaohua.li@example.com，电话+44 7700 900963。",
+		  "李晓华：身份证[身份证号]，银行卡5555 55** **** 8328，邮箱[e-mail]，电话[telephone]。" },
+		{ "I should not say this, but Project Larkspur starts next spring.",
+		  "I should not say this, but [internal] starts next spring." },
 	};
-	struct buf text = {0}, bundle = {0};
-	struct err e = {0};
+	struct buf text = { 0 }, bundle = { 0 };
+	struct err e = { 0 };
 	struct policy_profile *x;
 	cr_assert(file_read("demo/policy.toml", 1 << 20, &text, &e) == 0, "%s", e.text);
 	all_pass(text.bytes, 36);
 	compile(text.bytes, &bundle);
 	cr_assert(policy_load(&x, bundle.bytes, bundle.len, &e) == 0, "%s", e.text);
 	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
-		struct buf out = {0};
+		struct buf out = { 0 };
 		through(x->set[POLICY_OUTPUT], said[i][0], &out);
 		cr_expect_str_eq(out.bytes, said[i][1], "%s", out.bytes);
 		buf_free(&out);

@@ -60,19 +60,20 @@ static json_t *release(const char *model, const char *version, char digit, char 
 	json_t *parents = json_array();
 
 	if (parent)
-		json_array_append_new(parents, json_pack("{s:s,s:s,s:s}", "name", "p/p", "root", root(parent), "relation",
-		                                         "finetune"));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:i,s:i}", "model", model, "version", version, "root",
-	                 root(digit), "manifest", root('0'), "publisher", "acme", "keyid", "k", "license", "MIT",
-	                 "parents", parents, "files", 3, "bytes", 1000);
+		json_array_append_new(parents, json_pack("{s:s,s:s,s:s}", "name", "p/p", "root",
+							 root(parent), "relation", "finetune"));
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:i,s:i}", "model", model, "version",
+			 version, "root", root(digit), "manifest", root('0'), "publisher", "acme",
+			 "keyid", "k", "license", "MIT", "parents", parents, "files", 3, "bytes",
+			 1000);
 }
 
 static json_t *fork_body(char subject, char parent, const char *verdict)
 {
 	return json_pack("{s:s,s:s,s:s,s:s,s:n,s:n,s:s,s:f,s:f,s:[],s:s}", "subject", root(subject),
-	                 "subject_name", "copy",
-	                 "parent", root(parent), "parent_name", "a/m", "declared", "relation", "verdict", verdict,
-	                 "p_value", 1.5e-7, "effect", 0.25, "findings", "report", root('f'));
+			 "subject_name", "copy", "parent", root(parent), "parent_name", "a/m",
+			 "declared", "relation", "verdict", verdict, "p_value", 1.5e-7, "effect",
+			 0.25, "findings", "report", root('f'));
 }
 
 static json_t *alias_body(const char *model, const char *alias, char digit)
@@ -87,7 +88,8 @@ static void fill(void)
 	cr_assert_eq(apply(2, "start", json_object()), 0);
 	cr_assert_eq(apply(3, "release", release("a/m", "1.1", '2', '1')), 0, "%s", e.text);
 	cr_assert_eq(apply(4, "registry", alias_body("a/m", "champion", '1')), 0, "%s", e.text);
-	cr_assert_eq(apply(5, "fork", fork_body('3', '2', "dependent-initialisation")), 0, "%s", e.text);
+	cr_assert_eq(apply(5, "fork", fork_body('3', '2', "dependent-initialisation")), 0, "%s",
+		     e.text);
 	cr_assert_eq(apply(6, "fork", fork_body('4', '1', "no-evidence")), 0, "%s", e.text);
 	cr_assert_eq(apply(7, "release", release("b/copy", "1", '5', '3')), 0, "%s", e.text);
 }
@@ -98,8 +100,18 @@ Test(registry, finds_by_newest_version_alias_and_root)
 		const char *ref;
 		uint64_t index; /* 0: not found */
 	} rows[] = {
-		{"a/m", 3}, {"a/m@1.0", 1}, {"a/m@1.1", 3}, {"a/m@champion", 1}, {"b/copy", 7},
-		{"a/m@none", 0}, {"c/m", 0}, {"a/", 0}, {"@", 0}, {"", 0}, {"b/copy@champion", 0}, {"sha256:zz", 0},
+		{ "a/m", 3 },
+		{ "a/m@1.0", 1 },
+		{ "a/m@1.1", 3 },
+		{ "a/m@champion", 1 },
+		{ "b/copy", 7 },
+		{ "a/m@none", 0 },
+		{ "c/m", 0 },
+		{ "a/", 0 },
+		{ "@", 0 },
+		{ "", 0 },
+		{ "b/copy@champion", 0 },
+		{ "sha256:zz", 0 },
 	};
 	struct registry_release r;
 
@@ -130,7 +142,7 @@ Test(registry, alias_moves_and_the_last_one_counts)
 
 Test(registry, version_cannot_change_its_content)
 {
-	struct buf before = {0}, after = {0};
+	struct buf before = { 0 }, after = { 0 };
 
 	fill();
 	cr_assert_eq(registry_export(reg, &before, &e), 0);
@@ -144,7 +156,7 @@ Test(registry, version_cannot_change_its_content)
 
 Test(registry, replay_gives_the_same_export_byte_for_byte_without_locations)
 {
-	struct buf first = {0}, second = {0};
+	struct buf first = { 0 }, second = { 0 };
 	struct digest d = root_digest('1');
 	struct registry_release r;
 
@@ -158,15 +170,17 @@ Test(registry, replay_gives_the_same_export_byte_for_byte_without_locations)
 	fill();
 	cr_assert_eq(registry_export(reg, &second, &e), 0);
 	cr_expect_str_eq(first.bytes, second.bytes);
-	cr_expect(strstr(first.bytes, "\"p_value\":1.5e-7") && !strstr(first.bytes, "/models"), "%s", first.bytes);
-	cr_expect(strstr(first.bytes, "{\"aliases\":[{\"alias\":\"champion\",\"index\":4,") == first.bytes);
+	cr_expect(strstr(first.bytes, "\"p_value\":1.5e-7") && !strstr(first.bytes, "/models"),
+		  "%s", first.bytes);
+	cr_expect(strstr(first.bytes, "{\"aliases\":[{\"alias\":\"champion\",\"index\":4,") ==
+		  first.bytes);
 	buf_free(&first);
 	buf_free(&second);
 }
 
 Test(registry, affected_follows_declared_parents_and_proven_forks_only)
 {
-	static const char *const names[] = {"a/m@1.1", "copy", "b/copy@1"};
+	static const char *const names[] = { "a/m@1.1", "copy", "b/copy@1" };
 	struct digest d = root_digest('1');
 	json_t *list;
 
@@ -176,8 +190,11 @@ Test(registry, affected_follows_declared_parents_and_proven_forks_only)
 	cr_assert_eq(registry_affected(reg, &d, &list, &e), 0, "%s", e.text);
 	cr_assert_eq(json_array_size(list), 3);
 	for (size_t i = 0; i < 3; i++) {
-		cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, i), "name")), names[i]);
-		cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, i), "depth")), (json_int_t)i + 1);
+		cr_expect_str_eq(json_string_value(
+					 json_object_get(json_array_get(list, i), "name")),
+				 names[i]);
+		cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, i), "depth")),
+			     (json_int_t)i + 1);
 	}
 	json_decref(list);
 	d = root_digest('4');

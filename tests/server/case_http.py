@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The HTTP vectors against a real server: each gets its status and one response, soon, then the end."""
+
 import base64, json, os, socket, sys, time
+
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../cli"))
 from client import Home, MODEL, POLICY, Server
 
@@ -55,8 +57,10 @@ with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
         judge(row, out, time.monotonic() - begin, bad)
     for row in bodies:
         body = payload(row, "body_b64")
-        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {s.address}\r\nAuthorization: Bearer t\r\n"
-                f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n")
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {s.address}\r\nAuthorization: Bearer t\r\n"
+            f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         begin = time.monotonic()
         out = talk(s.address, head.encode() + body, False)
         judge(row, out, time.monotonic() - begin, bad)

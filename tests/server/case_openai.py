@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # peer: openai
 """The stock OpenAI client chats with the server, plain and streamed, and reads our errors as its own."""
+
 import base64, os, sys
+
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../cli"))
 from client import Home, MODEL, POLICY, Server
 
@@ -23,7 +25,9 @@ def refused(kind, call):
 
 
 with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
-    client = openai.OpenAI(base_url=f"http://{s.address}/v1", api_key="unused", max_retries=0, timeout=60)
+    client = openai.OpenAI(
+        base_url=f"http://{s.address}/v1", api_key="unused", max_retries=0, timeout=60
+    )
     assert [m.id for m in client.models.list()] == ["m"]
 
     asked = client.chat.completions.with_raw_response
@@ -36,8 +40,13 @@ with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
     receipt = base64.b64decode(raw.headers["hallmark-receipt"])
     assert receipt.startswith(b"c2sp.org/tlog-proof@v1\n"), receipt[:80]
 
-    stream = client.chat.completions.create(model="m", messages=MESSAGES, temperature=0, stream=True,
-                                            stream_options={"include_usage": True})
+    stream = client.chat.completions.create(
+        model="m",
+        messages=MESSAGES,
+        temperature=0,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
     assert stream.response.headers["hallmark-record"] != plain.hallmark["record"]
     chunks = list(stream)
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == text
@@ -46,10 +55,15 @@ with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
     assert len(finish) == 1 and finish[0].choices[0].finish_reason == plain.choices[0].finish_reason
     assert finish[0].hallmark["record"] == stream.response.headers["hallmark-record"]
     assert finish[0].hallmark["receipt"]
-    assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == plain.usage.completion_tokens
+    assert (
+        chunks[-1].choices == []
+        and chunks[-1].usage.completion_tokens == plain.usage.completion_tokens
+    )
     assert s.get(f"/v1/receipts/{chunks[0].id}")[0] == 200
 
-    create = lambda **more: client.chat.completions.create(**{"model": "m", "messages": MESSAGES, **more})
+    create = lambda **more: client.chat.completions.create(
+        **{"model": "m", "messages": MESSAGES, **more}
+    )
     assert "n over 1" in str(refused(openai.BadRequestError, lambda: create(n=2)))
     refused(openai.BadRequestError, lambda: create(temperature=3))
     refused(openai.NotFoundError, lambda: create(model="another"))

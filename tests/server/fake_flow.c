@@ -23,7 +23,7 @@ static int word(const char *body, const char *name, int fallback)
 
 static void nap(int ms)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
 	nanosleep(&t, NULL);
 }
 
@@ -59,7 +59,7 @@ static int refusal(const char *body, struct err *e)
 }
 
 int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *body, size_t len,
-                   const char *client, struct err *e)
+		   const char *client, struct err *e)
 {
 	(void)s, (void)client;
 	char *text = len ? strndup(body, len) : strdup("");
@@ -91,15 +91,9 @@ const char *flow_chat_record(const struct flow_chat *c)
 	return "w/7";
 }
 
-bool flow_chat_streams(const struct flow_chat *c)
-{
-	return c->streams;
-}
+bool flow_chat_streams(const struct flow_chat *c) { return c->streams; }
 
-bool flow_chat_wants_usage(const struct flow_chat *c)
-{
-	return c->usage;
-}
+bool flow_chat_wants_usage(const struct flow_chat *c) { return c->usage; }
 
 int64_t flow_chat_created(const struct flow_chat *c)
 {
@@ -109,9 +103,10 @@ int64_t flow_chat_created(const struct flow_chat *c)
 
 static int finish(struct flow_chat *c, struct err *e)
 {
-	c->result = json_pack("{s:s,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reason", "stop", "prompt_tokens", 5,
-	                      "completion_tokens", c->given, "seed", 9, "hallmark", "record", "w/7", "index", 3,
-	                      "leaf", "sha256:00", "receipt", "c2sp.org/tlog-proof@v1\nindex 3\n");
+	c->result = json_pack("{s:s,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reason", "stop",
+			      "prompt_tokens", 5, "completion_tokens", c->given, "seed", 9,
+			      "hallmark", "record", "w/7", "index", 3, "leaf", "sha256:00",
+			      "receipt", "c2sp.org/tlog-proof@v1\nindex 3\n");
 	c->over = true;
 	atomic_fetch_add(&fake_counts.ended, 1);
 	return c->result ? FLOW_END : err_set(e, ERR_NOMEM, "no result");
@@ -125,14 +120,11 @@ int flow_chat_next(struct flow_chat *c, struct cleared *text, struct err *e)
 	if (c->given == c->pieces)
 		return finish(c, e);
 	int n = snprintf(c->text, sizeof c->text, "p%d \"\xc3\xa4\n", c->given++);
-	*text = (struct cleared){.bytes = c->text, .len = (size_t)n};
+	*text = (struct cleared){ .bytes = c->text, .len = (size_t)n };
 	return FLOW_TEXT;
 }
 
-const json_t *flow_chat_result(const struct flow_chat *c)
-{
-	return c->result;
-}
+const json_t *flow_chat_result(const struct flow_chat *c) { return c->result; }
 
 void flow_chat_close(struct flow_chat *c)
 {

@@ -1,4 +1,5 @@
-/* A stand-in for the serving part of flow: the request's words say what it does ("pieces=3 pause=20"). */
+/* A stand-in for the serving part of flow: the request's words say what it does ("pieces=3
+ * pause=20"). */
 #ifndef TESTS_SERVER_FAKE_FLOW_H
 #define TESTS_SERVER_FAKE_FLOW_H
 

@@ -30,7 +30,7 @@ static int64_t now_ms(void)
 
 static void *serve(void *arg)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	int r = server_run(arg, &e);
 	cr_expect_eq(r, 0, "%s", e.text);
 	return NULL;
@@ -38,8 +38,8 @@ static void *serve(void *arg)
 
 static struct running start(struct server_options o)
 {
-	struct running r = {0};
-	struct err e = {0};
+	struct running r = { 0 };
+	struct err e = { 0 };
 	o.address = "127.0.0.1:0";
 	cr_assert_eq(server_open(&r.s, NULL, &o, &e), 0, "%s", e.text);
 	const char *colon = strrchr(server_address(r.s), ':');
@@ -58,7 +58,7 @@ static void stop(struct running *r)
 
 static int dial(uint16_t port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
@@ -79,7 +79,7 @@ static void put(int fd, const char *bytes, size_t len)
 /* Everything until the end of the stream, or 20 seconds. */
 static void get_all(int fd, struct buf *out)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char part[4096];
 	ssize_t n = 1;
 	while (n > 0 && poll(&p, 1, 20000) == 1) {
@@ -97,7 +97,7 @@ enum { SHUT = 1 };
 
 static struct buf talk(uint16_t port, const char *raw, size_t len, int flags)
 {
-	struct buf out = {0};
+	struct buf out = { 0 };
 	int fd = dial(port);
 	put(fd, raw, len);
 	if (flags & SHUT)
@@ -110,10 +110,11 @@ static struct buf talk(uint16_t port, const char *raw, size_t len, int flags)
 
 static struct buf ask(uint16_t port, const char *line, const char *fields, const char *body)
 {
-	struct buf raw = {0};
+	struct buf raw = { 0 };
 	buf_printf(&raw, "%s HTTP/1.1\r\nHost: a.test\r\n%s", line, fields);
 	if (body)
-		buf_printf(&raw, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+		buf_printf(&raw, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+			   strlen(body));
 	buf_printf(&raw, "\r\n%s", body ? body : "");
 	struct buf out = talk(port, raw.bytes, raw.len, 0);
 	buf_free(&raw);
@@ -138,23 +139,25 @@ static int count(const struct buf *b, const char *what)
 	return n;
 }
 
-#define expect_status(answer, wanted)                                                                  \
-	do {                                                                                           \
-		struct buf b_ = answer;                                                                \
-		cr_expect_eq(status(&b_), wanted, "%s: %s", #answer, b_.bytes);                        \
-		cr_expect_eq(count(&b_, "HTTP/1."), 1);                                                \
-		cr_expect_eq(count(&b_, "Connection: close"), 1);                                      \
-		buf_free(&b_);                                                                         \
+#define expect_status(answer, wanted)                                           \
+	do {                                                                    \
+		struct buf b_ = answer;                                         \
+		cr_expect_eq(status(&b_), wanted, "%s: %s", #answer, b_.bytes); \
+		cr_expect_eq(count(&b_, "HTTP/1."), 1);                         \
+		cr_expect_eq(count(&b_, "Connection: close"), 1);               \
+		buf_free(&b_);                                                  \
 	} while (0)
 
 static void wait_for(atomic_int *counter, int value, int ms)
 {
 	for (int64_t end = now_ms() + ms; atomic_load(counter) < value && now_ms() < end;)
 		usleep(2000);
-	cr_expect_eq(atomic_load(counter), value, "expected %d, found %d", value, atomic_load(counter));
+	cr_expect_eq(atomic_load(counter), value, "expected %d, found %d", value,
+		     atomic_load(counter));
 }
 
-#define MESSAGE(words) "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"" words "\"}]}"
+#define MESSAGE(words) \
+	"\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"" words "\"}]}"
 #define SAY(words) "{" MESSAGE(words)
 #define STREAM(words) "{\"stream\":true," MESSAGE(words)
 #define POST "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -165,26 +168,36 @@ Test(server, only_loopback_is_listened_on)
 		const char *address;
 		int code;
 	} rows[] = {
-		{"0.0.0.0:0", ERR_UNSUPPORTED}, {"[::]:0", ERR_UNSUPPORTED}, {"192.168.1.1:0", ERR_UNSUPPORTED},
-		{"example.org:0", ERR_UNSUPPORTED}, {"127.0.0.1", ERR_INPUT}, {"127.0.0.1:65536", ERR_INPUT},
-		{"127.0.0.1:x", ERR_INPUT}, {":80", ERR_INPUT}, {"[::1]", ERR_INPUT}, {"[::1", ERR_INPUT}, {"", ERR_INPUT},
-		{"localhost:0", 0}, {"127.9.9.9:0", 0},
+		{ "0.0.0.0:0", ERR_UNSUPPORTED },
+		{ "[::]:0", ERR_UNSUPPORTED },
+		{ "192.168.1.1:0", ERR_UNSUPPORTED },
+		{ "example.org:0", ERR_UNSUPPORTED },
+		{ "127.0.0.1", ERR_INPUT },
+		{ "127.0.0.1:65536", ERR_INPUT },
+		{ "127.0.0.1:x", ERR_INPUT },
+		{ ":80", ERR_INPUT },
+		{ "[::1]", ERR_INPUT },
+		{ "[::1", ERR_INPUT },
+		{ "", ERR_INPUT },
+		{ "localhost:0", 0 },
+		{ "127.9.9.9:0", 0 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct server *s = NULL;
-		struct err e = {0};
-		struct server_options o = {.address = rows[i].address};
+		struct err e = { 0 };
+		struct server_options o = { .address = rows[i].address };
 		int r = server_open(&s, NULL, &o, &e);
 		cr_expect_eq(r, rows[i].code, "%s: %d %s", rows[i].address, r, e.text);
 		if (r == ERR_UNSUPPORTED)
-			cr_expect(text_starts(e.text, "not available in this version: a non-loopback listener"));
+			cr_expect(text_starts(
+				e.text, "not available in this version: a non-loopback listener"));
 		server_close(s);
 	}
 }
 
 Test(server, the_route_table_is_all_there_is)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	expect_status(ask(r.port, "HEAD /health", "", NULL), 200);
 	expect_status(ask(r.port, "GET /v1/models", "", NULL), 200);
@@ -209,12 +222,15 @@ Test(server, the_route_table_is_all_there_is)
 
 Test(server, a_plain_answer_carries_text_record_and_receipt)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	struct buf b = chat(r.port, SAY("hi"));
 	cr_expect_eq(status(&b), 200);
 	cr_expect_eq(count(&b, "Hallmark-Record: w/7\r\n"), 1, "%s", b.bytes);
-	cr_expect_eq(count(&b, "Hallmark-Receipt: YzJzcC5vcmcvdGxvZy1wcm9vZkB2MQppbmRleCAzCg==\r\n"), 1);
-	static const char text[] = "\"content\":\"p0 \\\"\xc3\xa4\\np1 \\\"\xc3\xa4\\np2 \\\"\xc3\xa4\\n\"";
+	cr_expect_eq(count(&b,
+			   "Hallmark-Receipt: YzJzcC5vcmcvdGxvZy1wcm9vZkB2MQppbmRleCAzCg==\r\n"),
+		     1);
+	static const char text[] =
+		"\"content\":\"p0 \\\"\xc3\xa4\\np1 \\\"\xc3\xa4\\np2 \\\"\xc3\xa4\\n\"";
 	cr_expect_eq(count(&b, text), 1, "%s", b.bytes);
 	cr_expect_eq(count(&b, "\"finish_reason\":\"stop\""), 1);
 	cr_expect_eq(count(&b, "\"total_tokens\":8"), 1);
@@ -224,8 +240,10 @@ Test(server, a_plain_answer_carries_text_record_and_receipt)
 
 Test(server, a_stream_has_chunks_a_finish_with_the_receipt_and_done)
 {
-	struct running r = start((struct server_options){0});
-	struct buf b = chat(r.port, "{\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":[]}");
+	struct running r = start((struct server_options){ 0 });
+	struct buf b = chat(
+		r.port,
+		"{\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":[]}");
 	cr_expect_eq(status(&b), 200);
 	cr_expect_eq(count(&b, "Hallmark-Record: w/7\r\n"), 1);
 	cr_expect_eq(count(&b, "Content-Type: text/event-stream"), 1);
@@ -243,7 +261,7 @@ Test(server, a_stream_has_chunks_a_finish_with_the_receipt_and_done)
 
 Test(server, errors_have_their_status_and_hide_what_is_ours)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	expect_status(chat(r.port, "{}"), 400);
 	expect_status(chat(r.port, ""), 400);
 	expect_status(chat(r.port, SAY("tools")), 400);
@@ -267,45 +285,56 @@ Test(server, tokens_guard_every_route_but_health)
 	struct digest d = digest_of("sesame", 6);
 	char hex[65];
 	digest_hex(&d, hex);
-	const char *tokens[] = {"0000000000000000000000000000000000000000000000000000000000000000", hex, NULL};
-	struct running r = start((struct server_options){.token_sha256 = tokens});
+	const char *tokens[] = { "0000000000000000000000000000000000000000000000000000000000000000",
+				 hex, NULL };
+	struct running r = start((struct server_options){ .token_sha256 = tokens });
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
 	static const struct {
 		const char *line, *body;
 		int good;
 	} rows[] = {
-		{"GET /v1/models", NULL, 200},
-		{"GET /v1/receipts/chatcmpl-w-7", NULL, 200},
-		{"POST /v1/chat/completions", SAY("hi"), 200},
-		{"DELETE /v1/models", NULL, 405},
+		{ "GET /v1/models", NULL, 200 },
+		{ "GET /v1/receipts/chatcmpl-w-7", NULL, 200 },
+		{ "POST /v1/chat/completions", SAY("hi"), 200 },
+		{ "DELETE /v1/models", NULL, 405 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		expect_status(ask(r.port, rows[i].line, "", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer \r\n", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesam\r\n", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesame2\r\n", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Basic sesame\r\n", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n", rows[i].body), rows[i].good);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer \r\n", rows[i].body),
+			      401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesam\r\n",
+				  rows[i].body),
+			      401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesame2\r\n",
+				  rows[i].body),
+			      401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: Basic sesame\r\n",
+				  rows[i].body),
+			      401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n",
+				  rows[i].body),
+			      rows[i].good);
 	}
 	stop(&r);
 }
 
 Test(server, a_malformed_token_digest_is_refused)
 {
-	const char *tokens[] = {"00", NULL};
+	const char *tokens[] = { "00", NULL };
 	struct server *s = NULL;
-	struct server_options o = {.address = "127.0.0.1:0", .token_sha256 = tokens};
+	struct server_options o = { .address = "127.0.0.1:0", .token_sha256 = tokens };
 	cr_expect_eq(server_open(&s, NULL, &o, NULL), ERR_INPUT);
 }
 
 Test(server, what_follows_a_request_is_never_answered)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	static const char *const raw[] = {
 		"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
-		(POST "Content-Length: 15\r\n\r\n{\"messages\":[]}GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"),
+		(POST
+		 "Content-Length: 15\r\n\r\n{\"messages\":[]}GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"),
 		"GET / HTTP/9.9\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
 	};
 	for (size_t i = 0; i < sizeof raw / sizeof *raw; i++)
@@ -321,7 +350,7 @@ Test(server, what_follows_a_request_is_never_answered)
 /* A client may shut its sending side and still read: also while the answer takes long. */
 Test(server, a_half_closed_client_gets_one_whole_answer)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	const char *body = SAY("pieces=3 first=1200");
 	char raw[400];
 	int n = snprintf(raw, sizeof raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
@@ -331,7 +360,7 @@ Test(server, a_half_closed_client_gets_one_whole_answer)
 
 static void leave_early(uint16_t port, const char *body)
 {
-	struct buf raw = {0};
+	struct buf raw = { 0 };
 	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	int fd = dial(port);
 	int before = atomic_load(&fake_counts.opened);
@@ -343,7 +372,7 @@ static void leave_early(uint16_t port, const char *body)
 
 Test(server, a_reader_that_leaves_ends_its_chat)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	int64_t begin = now_ms();
 	leave_early(r.port, SAY("pieces=10000 pause=10"));
 	wait_for(&fake_counts.aborted, 1, 3000);
@@ -355,7 +384,7 @@ Test(server, a_reader_that_leaves_ends_its_chat)
 
 Test(server, a_silent_stream_is_pinged_between_events)
 {
-	struct running r = start((struct server_options){.ping_ms = 50});
+	struct running r = start((struct server_options){ .ping_ms = 50 });
 	struct buf b = chat(r.port, STREAM("pieces=2 first=400 pause=300"));
 	cr_expect_geq(count(&b, ": ping\n\n"), 6, "%s", b.bytes);
 	cr_expect_eq(count(&b, "data: [DONE]\n\n"), 1);
@@ -367,7 +396,8 @@ Test(server, a_silent_stream_is_pinged_between_events)
 
 Test(server, slow_heads_and_bodies_meet_a_deadline)
 {
-	struct running r = start((struct server_options){.head_timeout_ms = 300, .body_timeout_ms = 300});
+	struct running r =
+		start((struct server_options){ .head_timeout_ms = 300, .body_timeout_ms = 300 });
 	static const char head[] = "GET /health HTTP/1.1\r\nHo";
 	expect_status(talk(r.port, head, sizeof head - 1, 0), 408);
 	static const char body[] = POST "Content-Length: 100\r\n\r\n{";
@@ -381,9 +411,9 @@ Test(server, slow_heads_and_bodies_meet_a_deadline)
 
 Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
 {
-	struct running r = start((struct server_options){.head_timeout_ms = 600});
+	struct running r = start((struct server_options){ .head_timeout_ms = 600 });
 	static const char raw[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
-	struct buf b = {0};
+	struct buf b = { 0 };
 	int fd = dial(r.port);
 	for (size_t i = 0; i < sizeof raw - 1; i++) {
 		put(fd, raw + i, 1);
@@ -409,11 +439,11 @@ Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
 
 Test(server, expect_continue_is_answered_once_and_only_when_waited_for)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	static const char head[] = POST "Expect: 100-continue\r\nContent-Length: 15\r\n\r\n";
 	static const char body[] = "{\"messages\":[]}";
-	struct buf b = {0};
-	char first[64] = {0};
+	struct buf b = { 0 };
+	char first[64] = { 0 };
 	int fd = dial(r.port);
 	put(fd, head, sizeof head - 1);
 	cr_expect_eq(recv(fd, first, 25, MSG_WAITALL), 25);
@@ -428,8 +458,8 @@ Test(server, expect_continue_is_answered_once_and_only_when_waited_for)
 
 Test(server, a_large_body_passes_and_a_larger_one_is_413)
 {
-	struct running r = start((struct server_options){0});
-	struct buf body = {0};
+	struct running r = start((struct server_options){ 0 });
+	struct buf body = { 0 };
 	buf_add_text(&body, "{\"messages\":\"");
 	while (body.len < (8u << 20) - 2)
 		buf_add_byte(&body, 'x');
@@ -443,8 +473,8 @@ Test(server, a_large_body_passes_and_a_larger_one_is_413)
 
 Test(server, connections_beyond_the_limit_get_503)
 {
-	struct running r = start((struct server_options){.connections_max = 2});
-	int held[2] = {dial(r.port), dial(r.port)};
+	struct running r = start((struct server_options){ .connections_max = 2 });
+	int held[2] = { dial(r.port), dial(r.port) };
 	put(held[0], "G", 1);
 	put(held[1], "G", 1);
 	usleep(400000);
@@ -463,7 +493,8 @@ static void *talk_many(void *arg)
 {
 	struct running *r = arg;
 	for (int i = 0; i < 12; i++) {
-		struct buf b = chat(r->port, i % 2 ? SAY("pieces=20 pause=1") : STREAM("pieces=20 pause=1"));
+		struct buf b = chat(r->port,
+				    i % 2 ? SAY("pieces=20 pause=1") : STREAM("pieces=20 pause=1"));
 		cr_expect_eq(status(&b), 200, "%s", b.bytes);
 		cr_expect_eq(count(&b, "p19"), 1);
 		buf_free(&b);
@@ -473,7 +504,7 @@ static void *talk_many(void *arg)
 
 Test(server, many_chats_at_once_do_not_mix)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	pthread_t t[8];
 	for (int i = 0; i < 8; i++)
 		cr_assert_eq(pthread_create(&t[i], NULL, talk_many, &r), 0);
@@ -494,7 +525,7 @@ static void *read_stream(void *arg)
 
 Test(server, a_stop_lets_running_answers_end)
 {
-	struct running r = start((struct server_options){0});
+	struct running r = start((struct server_options){ 0 });
 	pthread_t t;
 	void *out;
 	pthread_create(&t, NULL, read_stream, &r);
@@ -512,7 +543,7 @@ Test(server, a_stop_lets_running_answers_end)
 
 Test(server, a_stop_cuts_off_what_does_not_end)
 {
-	struct running r = start((struct server_options){.drain_ms = 300});
+	struct running r = start((struct server_options){ .drain_ms = 300 });
 	pthread_t t;
 	void *out;
 	int64_t begin = now_ms();
@@ -528,12 +559,12 @@ Test(server, a_stop_cuts_off_what_does_not_end)
 	free(b);
 }
 
-/* A client that takes nothing: the worker stops at the buffer's cap and the connection falls at the stall
- * limit. */
+/* A client that takes nothing: the worker stops at the buffer's cap and the connection falls at the
+ * stall limit. */
 Test(server, a_reader_that_stalls_is_dropped)
 {
-	struct running r = start((struct server_options){.stall_timeout_ms = 300});
-	struct buf raw = {0};
+	struct running r = start((struct server_options){ .stall_timeout_ms = 300 });
+	struct buf raw = { 0 };
 	const char *body = STREAM("pieces=1000000");
 	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	int fd = dial(r.port);
@@ -566,12 +597,12 @@ static ssize_t faulty_send(void *ctx, int fd, const void *bytes, size_t len, int
 
 Test(server, a_failing_socket_call_ends_only_its_connection)
 {
-	struct faulty f = {.real = net_system()};
+	struct faulty f = { .real = net_system() };
 	struct net net = f.real;
 	net.ctx = &f;
 	net.recv = faulty_recv;
 	net.send = faulty_send;
-	struct running r = start((struct server_options){.net = &net});
+	struct running r = start((struct server_options){ .net = &net });
 	int cut = 0;
 	for (int at = 0; at < 6; at++) {
 		atomic_store(&f.fail_at, at);
@@ -585,5 +616,5 @@ Test(server, a_failing_socket_call_ends_only_its_connection)
 	cr_expect_geq(cut, 3);
 	stop(&r);
 	cr_expect_eq(atomic_load(&fake_counts.opened),
-	             atomic_load(&fake_counts.ended) + atomic_load(&fake_counts.aborted));
+		     atomic_load(&fake_counts.ended) + atomic_load(&fake_counts.aborted));
 }
