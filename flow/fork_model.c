@@ -178,11 +178,6 @@ int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_
 		    c->rounding > 0.99)
 			add(findings, "F-RELATION",
 			    "declared as finetune; every changed matrix fits rounding to 8 bits");
-		if (c->same > 0 && c->changed > 0)
-			add(findings, "F-FROZEN",
-			    "%llu of %llu tensors are identical to those of %s",
-			    (unsigned long long)c->same, (unsigned long long)(c->same + c->changed),
-			    parent_name);
 	}
 	return flow_json_ok(findings, e);
 }
