@@ -1,12 +1,11 @@
-/* The interpreter of chat templates: a subset of Jinja2 3.1 with every resource bounded. Private to
- * engine/.
+/* The interpreter of chat templates: a subset of Jinja2 3.1 with every resource bounded. Private
+ * to engine/.
  *
- *   text -> tokens (jinja_lex.c) -> tree (jinja_parse.c,
-                                           jinja_statements.c) -> bytes with origins (jinja_run.c, ...)
+ *   text -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_statements.c) -> bytes with origins
  *
- * Every byte of every string knows whether it comes from the template or from data. Concatenation,
- * slices and strips keep that; whatever makes new bytes from old ones makes data if any old one was
- * data. */
+ * Every byte of every string knows whether it comes from the template or from data.
+ * Concatenation, slices and strips keep that; whatever makes new bytes from old ones makes data
+ * if any old one was data. */
 #ifndef ENGINE_JINJA_H
 #define ENGINE_JINJA_H
 
@@ -27,7 +26,7 @@
 #define JINJA_RANGE_MAX 100000        /* as Jinja's sandbox */
 #define JINJA_SLOTS 6                 /* parameters of one filter, method or function */
 
-/* ---- values: jinja_value.c, jinja_text.c --------------------------------------------------------- */
+/* ---- values: jinja_value.c, jinja_text.c --------------------------------------------------- */
 
 enum jinja_kind {
 	J_UNDEFINED, J_NONE, J_BOOL, J_INT, J_FLOAT, J_STR, J_LIST, J_TUPLE, J_DICT,
@@ -76,7 +75,8 @@ struct jinja_method {
 struct jinja;
 struct jinja_node;
 
-/* A string or an output in the making. Free with jinja_out_free, or hand over with jinja_out_take. */
+/* A string or an output in the making. Free with jinja_out_free, or hand over with
+ * jinja_out_take. */
 struct jinja_out {
 	struct buf text, origin;
 };
@@ -91,7 +91,8 @@ struct jinja_value jinja_bool(bool b, bool data);
 struct jinja_value jinja_int(int64_t i, bool data);
 struct jinja_value jinja_float(double d, bool data);
 /* borrowed bytes */
-int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data, struct jinja_value *out) MUST_USE;
+int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data,
+              struct jinja_value *out) MUST_USE;
 int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
                 struct jinja_value *out) MUST_USE;
 int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
@@ -117,15 +118,16 @@ bool jinja_is_string(const struct jinja_value *v, const char *text);
 int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
                 int depth) MUST_USE;
 /* *order negative, 0, positive; an error for what Python does not order. */
-int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b, int *order,
-                int depth) MUST_USE;
+int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
+                int *order, int depth) MUST_USE;
 /* 1, 0 */
-int jinja_contains(struct jinja *j, const struct jinja_value *in, const struct jinja_value *v) MUST_USE;
+int jinja_contains(struct jinja *j, const struct jinja_value *in,
+                   const struct jinja_value *v) MUST_USE;
 /* The items of anything iterable, as a list that is not to be changed. An ITER is used up. */
 int jinja_items(struct jinja *j, const struct jinja_value *v, struct jinja_list **out) MUST_USE;
 int jinja_length(struct jinja *j, const struct jinja_value *v, int64_t *out) MUST_USE;
 
-/* ---- characters of strings (code points, as Python counts): jinja_text.c ------------------------- */
+/* ---- characters of strings (code points, as Python counts): jinja_text.c ------------------- */
 
 bool jinja_is_space(uint32_t cp);     /* str.isspace */
 size_t jinja_characters(const struct jinja_text *t);
@@ -140,14 +142,14 @@ int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
 size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, size_t from);
 /* Every occurrence, or the first most; most negative: all. */
 int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinja_text *old,
-                  const struct jinja_text *new,
-                  int64_t most, struct jinja_value *out) MUST_USE;
+                  const struct jinja_text *new, int64_t most, struct jinja_value *out) MUST_USE;
 
-/* ---- printing: jinja_print.c --------------------------------------------------------------------- */
+/* ---- printing: jinja_print.c --------------------------------------------------------------- */
 
 /* str(v). Containers are printed as data when anything in them is data. */
 int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o) MUST_USE;
-int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jinja_text **out) MUST_USE;
+int jinja_to_text(struct jinja *j, const struct jinja_value *v,
+                  const struct jinja_text **out) MUST_USE;
 struct jinja_json_style {
 	int indent; /* -1: one line */
 	bool ascii, sort_keys;
@@ -155,20 +157,19 @@ struct jinja_json_style {
 };
 int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinja_json_style *s,
                  struct jinja_value *out) MUST_USE;
-int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinja_value *out) MUST_USE;
+int jinja_strftime(struct jinja *j, const struct jinja_text *format,
+                   struct jinja_value *out) MUST_USE;
 
-/* ---- tokens: jinja_lex.c ------------------------------------------------------------------------- */
+/* ---- tokens: jinja_lex.c ------------------------------------------------------------------- */
 
 enum jinja_token_kind {
-	T_END, T_DATA, T_BLOCK_BEGIN, T_BLOCK_END, T_PRINT_BEGIN, T_PRINT_END, T_NAME, T_INTEGER, T_FLOAT, T_STRING,
-	T_OPERATOR,
+	T_END, T_DATA, T_BLOCK_BEGIN, T_BLOCK_END, T_PRINT_BEGIN, T_PRINT_END, T_NAME, T_INTEGER, T_FLOAT,
+	T_STRING, T_OPERATOR,
 };
 enum jinja_op {
-	OP_NONE, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW, OP_CONCAT, OP_LBRACKET, OP_RBRACKET,
-	OP_LPAREN,
-	OP_RPAREN, OP_LBRACE, OP_RBRACE, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_ASSIGN, OP_DOT, OP_COLON,
-	OP_PIPE,
-	OP_COMMA, OP_IN, OP_NOT_IN,
+	OP_NONE, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW, OP_CONCAT, OP_LBRACKET,
+	OP_RBRACKET, OP_LPAREN, OP_RPAREN, OP_LBRACE, OP_RBRACE, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE,
+	OP_ASSIGN, OP_DOT, OP_COLON, OP_PIPE, OP_COMMA, OP_IN, OP_NOT_IN,
 };
 struct jinja_token {
 	unsigned char kind, op;
@@ -180,7 +181,7 @@ struct jinja_token {
 struct jinja_tokens { struct jinja_token *at; size_t count, room; };
 int jinja_lex(struct jinja *j, const char *text, size_t len, struct jinja_tokens *out) MUST_USE;
 
-/* ---- tree: jinja_parse.c (expressions), jinja_statements.c --------------------------------------- */
+/* ---- tree: jinja_parse.c (expressions), jinja_statements.c --------------------------------- */
 
 enum jinja_node_kind {
 	/* expressions; in brackets which members they use */
@@ -248,11 +249,12 @@ bool jinja_at_name(const struct jinja_parser *p, const char *name);
 bool jinja_skip_name(struct jinja_parser *p, const char *name);
 int jinja_expect_op(struct jinja_parser *p, enum jinja_op op, const char *what) MUST_USE;
 int jinja_parse_fail(struct jinja_parser *p, const char *what);
-int jinja_node_new(struct jinja_parser *p, enum jinja_node_kind kind, struct jinja_node **out) MUST_USE;
+int jinja_node_new(struct jinja_parser *p, enum jinja_node_kind kind,
+                   struct jinja_node **out) MUST_USE;
 /* members are set: find its depth */
 int jinja_node_done(struct jinja_parser *p, struct jinja_node *n) MUST_USE;
 
-/* ---- evaluation: jinja_run.c (statements), jinja_eval.c (expressions), jinja_call.c -------------- */
+/* ---- evaluation: jinja_run.c (statements), jinja_eval.c (expressions), jinja_call.c -------- */
 
 struct jinja_variable {
 	const char *name;
@@ -291,28 +293,32 @@ struct jinja {
 };
 
 int jinja_fail(struct jinja *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int jinja_refuse(struct jinja *j, const char *fmt, ...) PRINTF_LIKE(2, 3); /* not available in this version */
+/* not available in this version */
+int jinja_refuse(struct jinja *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int jinja_charge(struct jinja *j, uint64_t steps) MUST_USE;
-void *jinja_alloc(struct jinja *j, size_t count, size_t size);            /* NULL: use jinja_no_memory */
+/* NULL: use jinja_no_memory */
+void *jinja_alloc(struct jinja *j, size_t count, size_t size);
 int jinja_no_memory(struct jinja *j);
 
 int jinja_set(struct jinja *j, const char *name, struct jinja_value v) MUST_USE;
 int jinja_lookup(struct jinja *j, const char *name, struct jinja_value *out) MUST_USE;
 int jinja_run(struct jinja *j, const struct jinja_node *list) MUST_USE;
-int jinja_run_captured(struct jinja *j, const struct jinja_node *list, struct jinja_value *out) MUST_USE;
-int jinja_assign(struct jinja *j, const struct jinja_node *target, const struct jinja_value *v) MUST_USE;
+int jinja_run_captured(struct jinja *j, const struct jinja_node *list,
+                       struct jinja_value *out) MUST_USE;
+int jinja_assign(struct jinja *j, const struct jinja_node *target,
+                 const struct jinja_value *v) MUST_USE;
 int jinja_eval(struct jinja *j, const struct jinja_node *n, struct jinja_value *out) MUST_USE;
 /* Arguments are positional (a list) and named (a dict, or NULL). */
-int jinja_call_macro(struct jinja *j, const struct jinja_macro *m, const struct jinja_list *positional,
+int jinja_call_macro(struct jinja *j, const struct jinja_macro *m,
+                     const struct jinja_list *positional,
                      const struct jinja_dict *named, struct jinja_value *out) MUST_USE;
 int jinja_call(struct jinja *j, const struct jinja_value *f, struct jinja_list *positional,
-               struct jinja_dict *named,
-               struct jinja_value *out) MUST_USE;
+               struct jinja_dict *named, struct jinja_value *out) MUST_USE;
 /* The arguments of a call, filter or test, evaluated; *named is NULL when there are none. */
-int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list, struct jinja_list **positional,
-                         struct jinja_dict **named) MUST_USE;
-int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a, const struct jinja_value *b,
-                 struct jinja_value *out) MUST_USE;
+int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list,
+                         struct jinja_list **positional, struct jinja_dict **named) MUST_USE;
+int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
+                 const struct jinja_value *b, struct jinja_value *out) MUST_USE;
 int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *name,
                     struct jinja_value *out) MUST_USE;
 int jinja_subscript(struct jinja *j, const struct jinja_value *v, const struct jinja_value *key,
@@ -328,7 +334,8 @@ struct jinja_arguments {
 	struct jinja_list *more;                  /* with rest: all positional arguments */
 	struct jinja_dict *named;                 /* with rest: all named ones */
 };
-typedef int jinja_function(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out);
+typedef int jinja_function(struct jinja *j, const struct jinja_arguments *a,
+                           struct jinja_value *out);
 struct jinja_callable {
 	const char *name;
 	jinja_function *call;                     /* NULL: refused */
@@ -342,11 +349,13 @@ int jinja_apply_filter(struct jinja *j, const char *name, const struct jinja_val
                        struct jinja_list *positional,
                        struct jinja_dict *named, struct jinja_value *out) MUST_USE;
 int jinja_apply_test(struct jinja *j, const char *name, const struct jinja_value *in,
-                     struct jinja_list *positional,
-                     struct jinja_dict *named, bool *out) MUST_USE;
-extern const struct jinja_callable jinja_filters_text[], jinja_filters_list[]; /* up to one without name */
-const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name); /* or NULL */
-const struct jinja_callable *jinja_function_find(const char *name);                            /* or NULL */
+                     struct jinja_list *positional, struct jinja_dict *named, bool *out) MUST_USE;
+/* up to one without name */
+extern const struct jinja_callable jinja_filters_text[], jinja_filters_list[];
+/* or NULL */
+const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name);
+/* or NULL */
+const struct jinja_callable *jinja_function_find(const char *name);
 
 /* Arguments with a default; the wrong type is an error that names the parameter. */
 /* NULL */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- binding ------------------------------------------------------------------------------------- */
+/* ---- binding ------------------------------------------------------------------------------- */
 
 static int bind_named(struct jinja *j, const struct jinja_callable *c, struct jinja_dict *named,
                       struct jinja_arguments *a)
@@ -42,7 +42,8 @@ int jinja_apply(struct jinja *j, const struct jinja_callable *c, const struct ji
 	return 0;
 }
 
-int jinja_arg_text(struct jinja *j, const struct jinja_arguments *a, int i, const struct jinja_text **out)
+int jinja_arg_text(struct jinja *j, const struct jinja_arguments *a, int i,
+                   const struct jinja_text **out)
 {
 	*out = NULL;
 	if (!a->slot[i] || a->slot[i]->kind == J_NONE)
@@ -53,7 +54,8 @@ int jinja_arg_text(struct jinja *j, const struct jinja_arguments *a, int i, cons
 	return 0;
 }
 
-int jinja_arg_int(struct jinja *j, const struct jinja_arguments *a, int i, int64_t otherwise, int64_t *out)
+int jinja_arg_int(struct jinja *j, const struct jinja_arguments *a, int i, int64_t otherwise,
+                  int64_t *out)
 {
 	const struct jinja_value *v = a->slot[i];
 	*out = otherwise;
@@ -70,7 +72,7 @@ bool jinja_arg_flag(const struct jinja_arguments *a, int i, bool otherwise)
 	return a->slot[i] ? jinja_truth(a->slot[i]) : otherwise;
 }
 
-/* ---- functions ----------------------------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------------------------- */
 
 static int make_range(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
@@ -125,7 +127,8 @@ static int function_dict(struct jinja *j, const struct jinja_arguments *a, struc
 	return make_dict(j, a, J_DICT, out);
 }
 
-static int function_namespace(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int function_namespace(struct jinja *j, const struct jinja_arguments *a,
+                              struct jinja_value *out)
 {
 	return make_dict(j, a, J_NAMESPACE, out);
 }
@@ -140,7 +143,8 @@ static int function_raise(struct jinja *j, const struct jinja_arguments *a, stru
 	return err_set(j->e, ERR_INPUT, "%.*s", (int)(t->len > 590 ? 590 : t->len), t->bytes);
 }
 
-static int function_strftime(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int function_strftime(struct jinja *j, const struct jinja_arguments *a,
+                             struct jinja_value *out)
 {
 	const struct jinja_text *format;
 	TRY(jinja_arg_text(j, a, 0, &format));
@@ -174,27 +178,23 @@ int jinja_apply_filter(struct jinja *j, const char *name, const struct jinja_val
 	return jinja_refuse(j, "the filter %.60s", name);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------------------------- */
 
 enum test {
-	IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_STRING, IS_NUMBER, IS_INTEGER, IS_FLOAT, IS_BOOLEAN, IS_MAPPING,
-	IS_ITERABLE,
-	IS_SEQUENCE, IS_TRUE, IS_FALSE, IS_ODD, IS_EVEN, IS_DIVISIBLE, IS_EQ, IS_NE, IS_LT, IS_LE, IS_GT, IS_GE,
-	IS_IN,
-	IS_CALLABLE, IS_LOWER, IS_UPPER,
+	IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_STRING, IS_NUMBER, IS_INTEGER, IS_FLOAT, IS_BOOLEAN,
+	IS_MAPPING, IS_ITERABLE, IS_SEQUENCE, IS_TRUE, IS_FALSE, IS_ODD, IS_EVEN, IS_DIVISIBLE, IS_EQ,
+	IS_NE, IS_LT, IS_LE, IS_GT, IS_GE, IS_IN, IS_CALLABLE, IS_LOWER, IS_UPPER,
 };
 static const struct { const char *name; enum test test; } tests[] = {
-	{ "defined", IS_DEFINED }, { "undefined", IS_UNDEFINED }, { "none", IS_NONE }, { "string", IS_STRING },
-	{ "number", IS_NUMBER }, { "integer", IS_INTEGER }, { "float", IS_FLOAT }, { "boolean", IS_BOOLEAN },
-	{ "mapping", IS_MAPPING }, { "iterable", IS_ITERABLE }, { "sequence", IS_SEQUENCE }, { "true", IS_TRUE },
-	{ "false", IS_FALSE }, { "odd", IS_ODD }, { "even", IS_EVEN }, { "divisibleby", IS_DIVISIBLE },
-	{ "eq", IS_EQ },
-	{ "equalto", IS_EQ }, { "ne", IS_NE }, { "lt", IS_LT }, { "lessthan", IS_LT }, { "le", IS_LE },
-	{ "gt", IS_GT },
+	{ "defined", IS_DEFINED }, { "undefined", IS_UNDEFINED }, { "none", IS_NONE },
+	{ "string", IS_STRING }, { "number", IS_NUMBER }, { "integer", IS_INTEGER }, { "float", IS_FLOAT },
+	{ "boolean", IS_BOOLEAN }, { "mapping", IS_MAPPING }, { "iterable", IS_ITERABLE },
+	{ "sequence", IS_SEQUENCE }, { "true", IS_TRUE }, { "false", IS_FALSE }, { "odd", IS_ODD },
+	{ "even", IS_EVEN }, { "divisibleby", IS_DIVISIBLE }, { "eq", IS_EQ }, { "equalto", IS_EQ },
+	{ "ne", IS_NE }, { "lt", IS_LT }, { "lessthan", IS_LT }, { "le", IS_LE }, { "gt", IS_GT },
 	{ "greaterthan", IS_GT }, { "ge", IS_GE }, { "in", IS_IN }, { "callable", IS_CALLABLE },
-	{ "lower", IS_LOWER },
-	{ "upper", IS_UPPER }, { "==", IS_EQ }, { "!=", IS_NE }, { "<", IS_LT }, { "<=", IS_LE }, { ">", IS_GT },
-	{ ">=", IS_GE },
+	{ "lower", IS_LOWER }, { "upper", IS_UPPER }, { "==", IS_EQ }, { "!=", IS_NE }, { "<", IS_LT },
+	{ "<=", IS_LE }, { ">", IS_GT }, { ">=", IS_GE },
 };
 
 static bool is_kind(enum test t, const struct jinja_value *v)
@@ -220,8 +220,7 @@ static bool is_kind(enum test t, const struct jinja_value *v)
 }
 
 static int test_remainder(struct jinja *j, enum test t, const struct jinja_value *v,
-                          const struct jinja_value *by,
-                          bool *out)
+                          const struct jinja_value *by, bool *out)
 {
 	struct jinja_value two = jinja_int(2, false), rest, want = jinja_int(t == IS_ODD, false);
 	if (v->kind == J_STR)
@@ -261,8 +260,7 @@ static int test_case(struct jinja *j, enum test t, const struct jinja_value *v, 
 }
 
 int jinja_apply_test(struct jinja *j, const char *name, const struct jinja_value *in,
-                     struct jinja_list *positional,
-                     struct jinja_dict *named, bool *out)
+                     struct jinja_list *positional, struct jinja_dict *named, bool *out)
 {
 	size_t i = 0, count = sizeof tests / sizeof *tests;
 	while (i < count && strcmp(name, tests[i].name) != 0)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- arithmetic ---------------------------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------------------------- */
 
 static bool is_number(const struct jinja_value *v)
 {
@@ -15,7 +15,8 @@ static bool is_number(const struct jinja_value *v)
 
 static double real(const struct jinja_value *v)
 {
-	return v->kind == J_FLOAT ? v->number : v->kind == J_BOOL ? (double)v->boolean : (double)v->integer;
+	return v->kind == J_FLOAT ? v->number : v->kind == J_BOOL ? (double)v->boolean :
+	       (double)v->integer;
 }
 
 static int64_t whole(const struct jinja_value *v)
@@ -78,11 +79,11 @@ static int reals(struct jinja *j, enum jinja_op op, double a, double b, double *
 }
 
 static int numbers(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
-                   const struct jinja_value *b,
-                   struct jinja_value *out)
+                   const struct jinja_value *b, struct jinja_value *out)
 {
 	bool data = a->data || b->data;
-	bool exact = a->kind != J_FLOAT && b->kind != J_FLOAT && op != OP_DIV && !(op == OP_POW && whole(b) < 0);
+	bool exact = a->kind != J_FLOAT && b->kind != J_FLOAT && op != OP_DIV &&
+	    !(op == OP_POW && whole(b) < 0);
 	int64_t i = 0;
 	double d = 0;
 	if (exact) {
@@ -131,10 +132,11 @@ static int repeat(struct jinja *j, const struct jinja_value *a, int64_t n, struc
 	return jinja_out_take(j, &o, out);
 }
 
-int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a, const struct jinja_value *b,
-                 struct jinja_value *out)
+int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
+                 const struct jinja_value *b, struct jinja_value *out)
 {
-	static const char *const signs[] = { [OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
+	static const char *const signs[] = { [OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*",
+		[OP_DIV] = "/",
 		[OP_FLOORDIV] = "//", [OP_MOD] = "%", [OP_POW] = "**" };
 	const struct jinja_value *missing = a->kind == J_UNDEFINED ? a : b;
 	if (missing->kind == J_UNDEFINED)
@@ -155,8 +157,8 @@ int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
 		return repeat(j, a, whole(b), out);
 	if (op == OP_MOD && a->kind == J_STR)
 		return jinja_refuse(j, "formatting with %%");
-	return jinja_fail(j, "unsupported operand type(s) for %s: '%s' and '%s'", signs[op], jinja_type_name(a),
-	                  jinja_type_name(b));
+	return jinja_fail(j, "unsupported operand type(s) for %s: '%s' and '%s'", signs[op],
+	                  jinja_type_name(a), jinja_type_name(b));
 }
 
 static int eval_sign(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
@@ -170,7 +172,7 @@ static int eval_sign(struct jinja *j, const struct jinja_node *n, struct jinja_v
 	return jinja_binary(j, n->kind == N_NEG ? OP_SUB : OP_ADD, &zero, &v, out);
 }
 
-/* ---- comparison ---------------------------------------------------------------------------------- */
+/* ---- comparison ---------------------------------------------------------------------------- */
 
 static int compare(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
                    const struct jinja_value *b)
@@ -207,7 +209,7 @@ static int eval_compare(struct jinja *j, const struct jinja_node *n, struct jinj
 	return 0;
 }
 
-/* ---- containers ---------------------------------------------------------------------------------- */
+/* ---- containers ---------------------------------------------------------------------------- */
 
 static int eval_list(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
 {
@@ -274,7 +276,8 @@ static int loop_attribute(struct jinja *j, const struct jinja_loop *l, const cha
 	return 0;
 }
 
-int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *name, struct jinja_value *out)
+int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *name,
+                    struct jinja_value *out)
 {
 	struct jinja_value self = *v;
 	if (v->kind == J_UNDEFINED)
@@ -382,8 +385,7 @@ static int64_t clamp(int64_t i, int64_t low, int64_t high)
 
 /* As Python's slice.indices. */
 static int slice_range(struct jinja *j, const struct jinja_node *n, int64_t count, int64_t *begin,
-                       int64_t *end,
-                       int64_t *step)
+                       int64_t *end, int64_t *step)
 {
 	TRY(eval_bound(j, n->d, 1, step));
 	if (*step == 0)
@@ -407,7 +409,8 @@ static int slice_text(struct jinja *j, const struct jinja_node *n, const struct 
 	TRY(jinja_charge(j, t->len / 16));
 	TRY(slice_range(j, n, (int64_t)jinja_characters(t), &begin, &end, &step));
 	if (step == 1) {
-		size_t from = jinja_offset(t, (size_t)begin), to = jinja_offset(t, (size_t)(end > begin ? end : begin));
+		size_t from = jinja_offset(t, (size_t)begin);
+		size_t to = jinja_offset(t, (size_t)(end > begin ? end : begin));
 		return jinja_slice(j, t, from, to, out);
 	}
 	TRY(jinja_items(j, &all, &items));
@@ -439,10 +442,10 @@ static int eval_slice(struct jinja *j, const struct jinja_node *n, struct jinja_
 	return 0;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------------------------- */
 
-int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list, struct jinja_list **positional,
-                         struct jinja_dict **named)
+int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list,
+                         struct jinja_list **positional, struct jinja_dict **named)
 {
 	struct jinja_value values, names, v, key;
 	TRY(jinja_list_new(j, J_LIST, &values));
@@ -465,14 +468,14 @@ int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list, struct 
 }
 
 int jinja_call(struct jinja *j, const struct jinja_value *f, struct jinja_list *positional,
-               struct jinja_dict *named,
-               struct jinja_value *out)
+               struct jinja_dict *named, struct jinja_value *out)
 {
 	struct jinja_value none = jinja_none();
 	switch (f->kind) {
 	case J_MACRO: return jinja_call_macro(j, f->macro, positional, named, out);
 	case J_FUNCTION: return jinja_apply(j, f->function, &none, positional, named, out);
-	case J_METHOD: return jinja_apply(j, f->method->function, &f->method->self, positional, named, out);
+	case J_METHOD: return jinja_apply(j, f->method->function, &f->method->self, positional, named,
+	                                  out);
 	case J_LOOP: return jinja_refuse(j, "recursive loops");
 	case J_UNDEFINED: return jinja_fail(j, "'%.60s' is undefined", f->name);
 	default: return jinja_fail(j, "'%s' object is not callable", jinja_type_name(f));
@@ -498,7 +501,7 @@ static int eval_applied(struct jinja *j, const struct jinja_node *n, struct jinj
 	return 0;
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------------ */
+/* ---- dispatch ------------------------------------------------------------------------------ */
 
 static int eval_choice(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
 {

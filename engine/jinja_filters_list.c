@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* The item, or what the attribute path of slot i finds in it. */
-static int pick(struct jinja *j, const struct jinja_value *attribute, const struct jinja_value *otherwise,
+static int pick(struct jinja *j, const struct jinja_value *attribute,
+                const struct jinja_value *otherwise,
                 const struct jinja_value *item, struct jinja_value *out)
 {
 	*out = *item;
@@ -25,8 +26,7 @@ static int pick(struct jinja *j, const struct jinja_value *attribute, const stru
 
 /* What sorting and comparing look at: strings in lower case unless case counts. */
 static int key_of(struct jinja *j, const struct jinja_value *attribute, bool exact,
-                  const struct jinja_value *item,
-                  struct jinja_value *out)
+                  const struct jinja_value *item, struct jinja_value *out)
 {
 	TRY(pick(j, attribute, NULL, item, out));
 	if (out->kind == J_STR && !exact)
@@ -107,7 +107,7 @@ static int filter_items(struct jinja *j, const struct jinja_arguments *a, struct
 	return 0;
 }
 
-/* ---- sorting ------------------------------------------------------------------------------------- */
+/* ---- sorting ------------------------------------------------------------------------------- */
 
 struct sortable {
 	struct jinja_value key, value;
@@ -121,7 +121,8 @@ static int sort(struct jinja *j, struct sortable *at, size_t count, bool backwar
 		return jinja_no_memory(j);
 	for (size_t width = 1; width < count; width *= 2) {
 		for (size_t low = 0; low < count; low += 2 * width) {
-			size_t mid = low + width < count ? low + width : count, high = mid + width < count ? mid + width : count;
+			size_t mid = low + width < count ? low + width : count;
+			size_t high = mid + width < count ? mid + width : count;
 			for (size_t i = low, k = mid, n = low; n < high; n++) {
 				int order = 0;
 				if (i < mid && k < high)
@@ -139,7 +140,8 @@ static int sort(struct jinja *j, struct sortable *at, size_t count, bool backwar
 	return 0;
 }
 
-static int sorted(struct jinja *j, struct sortable *at, size_t count, bool backwards, struct jinja_value *out)
+static int sorted(struct jinja *j, struct sortable *at, size_t count, bool backwards,
+                  struct jinja_value *out)
 {
 	TRY(sort(j, at, count, backwards));
 	TRY(jinja_list_new(j, J_LIST, out));
@@ -162,7 +164,8 @@ static int filter_sort(struct jinja *j, const struct jinja_arguments *a, struct 
 	return sorted(j, s, l->count, jinja_arg_flag(a, 0, false), out);
 }
 
-static int filter_dictsort(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_dictsort(struct jinja *j, const struct jinja_arguments *a,
+                           struct jinja_value *out)
 {
 	struct jinja_list empty = { 0 };
 	struct jinja_value pairs;
@@ -202,7 +205,8 @@ static int filter_unique(struct jinja *j, const struct jinja_arguments *a, struc
 	return 0;
 }
 
-static int extreme(struct jinja *j, const struct jinja_arguments *a, bool largest, struct jinja_value *out)
+static int extreme(struct jinja *j, const struct jinja_arguments *a, bool largest,
+                   struct jinja_value *out)
 {
 	struct jinja_list *l;
 	struct jinja_value best, key;
@@ -246,7 +250,7 @@ static int filter_sum(struct jinja *j, const struct jinja_arguments *a, struct j
 	return 0;
 }
 
-/* ---- map, select, reject ------------------------------------------------------------------------- */
+/* ---- map, select, reject ------------------------------------------------------------------- */
 
 /* The name of a filter or test, and the arguments after it. */
 static int split_name(struct jinja *j, const struct jinja_list *all, size_t at, const char **name,
@@ -321,21 +325,22 @@ static int filter_reject(struct jinja *j, const struct jinja_arguments *a, struc
 	return choose(j, a, false, false, out);
 }
 
-static int filter_selectattr(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_selectattr(struct jinja *j, const struct jinja_arguments *a,
+                             struct jinja_value *out)
 {
 	return choose(j, a, true, true, out);
 }
 
-static int filter_rejectattr(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_rejectattr(struct jinja *j, const struct jinja_arguments *a,
+                             struct jinja_value *out)
 {
 	return choose(j, a, true, false, out);
 }
 
 const struct jinja_callable jinja_filters_list[] = {
 	{ "first", filter_first, { 0 }, false }, { "last", filter_last, { 0 }, false },
-	{ "list", filter_list, { 0 }, false },
-	{ "join", filter_join, { "d", "attribute" }, false }, { "reverse", filter_reverse, { 0 }, false },
-	{ "items", filter_items, { 0 }, false },
+	{ "list", filter_list, { 0 }, false }, { "join", filter_join, { "d", "attribute" }, false },
+	{ "reverse", filter_reverse, { 0 }, false }, { "items", filter_items, { 0 }, false },
 	{ "dictsort", filter_dictsort, { "case_sensitive", "by", "reverse" }, false },
 	{ "sort", filter_sort, { "reverse", "case_sensitive", "attribute" }, false },
 	{ "unique", filter_unique, { "case_sensitive", "attribute" }, false },
@@ -343,5 +348,6 @@ const struct jinja_callable jinja_filters_list[] = {
 	{ "max", filter_max, { "case_sensitive", "attribute" }, false },
 	{ "sum", filter_sum, { "attribute", "start" }, false }, { "map", filter_map, { 0 }, true },
 	{ "select", filter_select, { 0 }, true }, { "reject", filter_reject, { 0 }, true },
-	{ "selectattr", filter_selectattr, { 0 }, true }, { "rejectattr", filter_rejectattr, { 0 }, true }, { 0 },
+	{ "selectattr", filter_selectattr, { 0 }, true }, { "rejectattr", filter_rejectattr, { 0 }, true },
+	{ 0 },
 };

@@ -32,7 +32,8 @@ static int filter_title(struct jinja *j, const struct jinja_arguments *a, struct
 	return recase(j, a, JINJA_TITLE_FILTER, out);
 }
 
-static int filter_capitalize(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_capitalize(struct jinja *j, const struct jinja_arguments *a,
+                             struct jinja_value *out)
 {
 	return recase(j, a, JINJA_CAPITALIZE, out);
 }
@@ -130,7 +131,7 @@ static int filter_default(struct jinja *j, const struct jinja_arguments *a, stru
 	return 0;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 /* The whole string as Python's int(s, base) reads it; false if it does not. */
 static bool parse_int(const struct jinja_text *t, int64_t base, int64_t *out)
@@ -169,7 +170,8 @@ static bool as_number(const struct jinja_value *v, double *out)
 {
 	if (v->kind == J_STR)
 		return parse_float(v->text, out);
-	*out = v->kind == J_FLOAT ? v->number : v->kind == J_BOOL ? (double)v->boolean : (double)v->integer;
+	*out = v->kind == J_FLOAT ? v->number : v->kind == J_BOOL ? (double)v->boolean :
+	    (double)v->integer;
 	return v->kind == J_FLOAT || v->kind == J_BOOL || v->kind == J_INT;
 }
 
@@ -255,11 +257,12 @@ static int filter_abs(struct jinja *j, const struct jinja_arguments *a, struct j
 	return jinja_binary(j, order < 0 ? OP_SUB : OP_ADD, &zero, &a->in, out);
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static int separator(struct jinja *j, const struct jinja_value *v, size_t i, const char **out)
 {
-	if ((v->kind != J_TUPLE && v->kind != J_LIST) || v->list->count != 2 || v->list->at[i].kind != J_STR)
+	if ((v->kind != J_TUPLE && v->kind != J_LIST) || v->list->count != 2 ||
+	    v->list->at[i].kind != J_STR)
 		return jinja_fail(j, "separators are two strings");
 	const struct jinja_text *t = v->list->at[i].text;
 	*out = arena_copy(&j->arena, t->bytes, t->len);
@@ -297,13 +300,15 @@ const struct jinja_callable jinja_filters_text[] = {
 	{ "trim", filter_trim, { "chars" }, false }, { "length", filter_length, { 0 }, false },
 	{ "count", filter_length, { 0 }, false },
 	{ "default", filter_default, { "default_value", "boolean" }, false },
-	{ "d", filter_default, { "default_value", "boolean" }, false }, { "upper", filter_upper, { 0 }, false },
-	{ "lower", filter_lower, { 0 }, false }, { "title", filter_title, { 0 }, false },
-	{ "capitalize", filter_capitalize, { 0 }, false },
+	{ "d", filter_default, { "default_value", "boolean" }, false },
+	{ "upper", filter_upper, { 0 }, false }, { "lower", filter_lower, { 0 }, false },
+	{ "title", filter_title, { 0 }, false }, { "capitalize", filter_capitalize, { 0 }, false },
 	{ "replace", filter_replace, { "old", "new", "count" }, false },
 	{ "string", filter_string, { 0 }, false }, { "safe", filter_string, { 0 }, false },
 	{ "escape", filter_escape, { 0 }, false }, { "e", filter_escape, { 0 }, false },
 	{ "indent", filter_indent, { "width", "first", "blank" }, false },
-	{ "int", filter_int, { "default", "base" }, false }, { "float", filter_float, { "default" }, false },
-	{ "round", filter_round, { "precision", "method" }, false }, { "abs", filter_abs, { 0 }, false }, { 0 },
+	{ "int", filter_int, { "default", "base" }, false },
+	{ "float", filter_float, { "default" }, false },
+	{ "round", filter_round, { "precision", "method" }, false }, { "abs", filter_abs, { 0 }, false },
+	{ 0 },
 };

@@ -1,6 +1,6 @@
-/* Template text to tokens, with trim_blocks and lstrip_blocks: the newline after a block goes, and so
- * does white space between a line's start and a block. {%- and -%} strip all white space, {%+ and +%}
- * none. */
+/* Template text to tokens, with trim_blocks and lstrip_blocks: the newline after a block goes,
+ * and so does white space between a line's start and a block. {%- and -%} strip all white space,
+ * {%+ and +%} none. */
 #include "engine/jinja.h"
 
 #include "base/text.h"
@@ -42,7 +42,8 @@ static int add(struct lexer *x, enum jinja_token_kind kind, struct jinja_token *
 	struct jinja_tokens *t = x->out;
 	if (t->count == t->room) {
 		size_t room = t->room ? t->room * 2 : 256;
-		struct jinja_token *grown = room > 4 * JINJA_NODES_MAX ? NULL : jinja_alloc(x->j, room, sizeof *grown);
+		struct jinja_token *grown = room > 4 * JINJA_NODES_MAX ? NULL :
+		    jinja_alloc(x->j, room, sizeof *grown);
 		if (!grown)
 			return lex_fail(x, "the template has too many tokens");
 		if (t->count)
@@ -106,7 +107,7 @@ static int add_data(struct lexer *x, size_t begin, size_t end, char sign, bool l
 	return 0;
 }
 
-/* ---- inside tags --------------------------------------------------------------------------------- */
+/* ---- inside tags --------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -275,11 +276,12 @@ static int balance(struct lexer *x, char c)
 static int lex_operator(struct lexer *x)
 {
 	static const struct { const char *text; enum jinja_op op; } operators[] = {
-		{ "//", OP_FLOORDIV }, { "**", OP_POW }, { "==", OP_EQ }, { "!=", OP_NE }, { ">=", OP_GE }, { "<=", OP_LE },
-		{ "+", OP_ADD }, { "-", OP_SUB }, { "/", OP_DIV }, { "*", OP_MUL }, { "%", OP_MOD }, { "~", OP_CONCAT },
-		{ "[", OP_LBRACKET }, { "]", OP_RBRACKET }, { "(", OP_LPAREN }, { ")", OP_RPAREN }, { "{", OP_LBRACE },
-		{ "}", OP_RBRACE }, { ">", OP_GT }, { "<", OP_LT }, { "=", OP_ASSIGN }, { ".", OP_DOT }, { ":", OP_COLON },
-		{ "|", OP_PIPE }, { ",", OP_COMMA },
+		{ "//", OP_FLOORDIV }, { "**", OP_POW }, { "==", OP_EQ }, { "!=", OP_NE }, { ">=", OP_GE },
+		{ "<=", OP_LE }, { "+", OP_ADD }, { "-", OP_SUB }, { "/", OP_DIV }, { "*", OP_MUL },
+		{ "%", OP_MOD }, { "~", OP_CONCAT }, { "[", OP_LBRACKET }, { "]", OP_RBRACKET },
+		{ "(", OP_LPAREN }, { ")", OP_RPAREN }, { "{", OP_LBRACE }, { "}", OP_RBRACE }, { ">", OP_GT },
+		{ "<", OP_LT }, { "=", OP_ASSIGN }, { ".", OP_DOT }, { ":", OP_COLON }, { "|", OP_PIPE },
+		{ ",", OP_COMMA },
 	};
 	struct jinja_token *t;
 	for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
@@ -341,7 +343,7 @@ static int lex_tag(struct lexer *x, bool block)
 	}
 }
 
-/* ---- outside tags -------------------------------------------------------------------------------- */
+/* ---- outside tags -------------------------------------------------------------------------- */
 
 static int lex_comment(struct lexer *x)
 {

@@ -1,12 +1,13 @@
-/* Methods of strings, lists and dictionaries. Those that change their object exist only to be refused. */
+/* Methods of strings, lists and dictionaries. Those that change their object exist only to be
+ * refused. */
 #include "engine/jinja.h"
 
 #include "base/text.h"
 
 #include <string.h>
 
-static int list_text(struct jinja *j, struct jinja_list *l, const struct jinja_text *t, size_t begin,
-                     size_t end)
+static int list_text(struct jinja *j, struct jinja_list *l, const struct jinja_text *t,
+                     size_t begin, size_t end)
 {
 	struct jinja_value part;
 	TRY(jinja_charge(j, 1));
@@ -14,7 +15,7 @@ static int list_text(struct jinja *j, struct jinja_list *l, const struct jinja_t
 	return jinja_list_add(j, l, part);
 }
 
-/* ---- strings ------------------------------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 static int strip(struct jinja *j, const struct jinja_arguments *a, bool left, bool right,
                  struct jinja_value *out)
@@ -42,7 +43,8 @@ static int str_rstrip(struct jinja *j, const struct jinja_arguments *a, struct j
 }
 
 /* At runs of white space, none at the ends. */
-static int split_white(struct jinja *j, const struct jinja_text *t, int64_t most, struct jinja_list *l)
+static int split_white(struct jinja *j, const struct jinja_text *t, int64_t most,
+                       struct jinja_list *l)
 {
 	size_t at = 0, begin, end;
 	for (;; most--) {
@@ -109,7 +111,8 @@ static int str_rsplit(struct jinja *j, const struct jinja_arguments *a, struct j
 	return 0;
 }
 
-static int edge(struct jinja *j, const struct jinja_arguments *a, bool start, struct jinja_value *out)
+static int edge(struct jinja *j, const struct jinja_arguments *a, bool start,
+                struct jinja_value *out)
 {
 	const struct jinja_text *t = a->in.text;
 	const struct jinja_value *which = a->slot[0];
@@ -222,7 +225,8 @@ static size_t line_end_length(const struct jinja_text *t, size_t at)
 	int n = text_utf8_decode(t->bytes + at, t->len - at, &cp);
 	if (cp == '\r' && at + 1 < t->len && t->bytes[at + 1] == '\n')
 		return 2;
-	bool ends = (cp >= 0x0A && cp <= 0x0D) || (cp >= 0x1C && cp <= 0x1E) || cp == 0x85 || cp == 0x2028 ||
+	bool ends = (cp >= 0x0A && cp <= 0x0D) || (cp >= 0x1C && cp <= 0x1E) || cp == 0x85 ||
+	    cp == 0x2028 ||
 	    cp == 0x2029;
 	return ends ? (size_t)n : 0;
 }
@@ -249,8 +253,7 @@ static int str_splitlines(struct jinja *j, const struct jinja_arguments *a, stru
 
 /* The value of one field: {} {0} {name}. */
 static int format_field(struct jinja *j, const struct jinja_arguments *a, const char *s, size_t len,
-                        size_t *automatic,
-                        struct jinja_value *out)
+                        size_t *automatic, struct jinja_value *out)
 {
 	struct jinja_text name = { .bytes = s, .len = len };
 	size_t index = len ? 0 : (*automatic)++;
@@ -305,7 +308,7 @@ static int str_format(struct jinja *j, const struct jinja_arguments *a, struct j
 	return rc;
 }
 
-/* ---- lists and dictionaries ---------------------------------------------------------------------- */
+/* ---- lists and dictionaries ---------------------------------------------------------------- */
 
 static int list_count(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
@@ -382,42 +385,54 @@ static const struct jinja_callable string_methods[] = {
 	{ "rsplit", str_rsplit, { "sep", "maxsplit" }, false },
 	{ "startswith", str_startswith, { "prefix" }, false },
 	{ "endswith", str_endswith, { "suffix" }, false },
-	{ "replace", str_replace, { "old", "new", "count" }, false },
-	{ "upper", str_upper, { 0 }, false }, { "lower", str_lower, { 0 }, false },
-	{ "title", str_title, { 0 }, false },
+	{ "replace", str_replace, { "old", "new", "count" }, false }, { "upper", str_upper, { 0 }, false },
+	{ "lower", str_lower, { 0 }, false }, { "title", str_title, { 0 }, false },
 	{ "capitalize", str_capitalize, { 0 }, false }, { "find", str_find, { "sub" }, false },
 	{ "count", str_count, { "sub" }, false }, { "join", str_join, { "iterable" }, false },
-	{ "splitlines", str_splitlines, { "keepends" }, false }, { "format", str_format, { 0 }, true }, { 0 },
+	{ "splitlines", str_splitlines, { "keepends" }, false }, { "format", str_format, { 0 }, true },
+	{ 0 },
 };
 /* Known to Python and not here: refused by name rather than taken for undefined. */
 static const struct jinja_callable string_refused[] = {
-	{ "casefold", NULL, { 0 }, true }, { "center", NULL, { 0 }, true }, { "encode", NULL, { 0 }, true },
-	{ "expandtabs", NULL, { 0 }, true }, { "format_map", NULL, { 0 }, true }, { "index", NULL, { 0 }, true },
-	{ "isalnum", NULL, { 0 }, true }, { "isalpha", NULL, { 0 }, true }, { "isascii", NULL, { 0 }, true },
-	{ "isdecimal", NULL, { 0 }, true }, { "isdigit", NULL, { 0 }, true }, { "islower", NULL, { 0 }, true },
-	{ "isnumeric", NULL, { 0 }, true }, { "isspace", NULL, { 0 }, true }, { "istitle", NULL, { 0 }, true },
-	{ "isupper", NULL, { 0 }, true }, { "ljust", NULL, { 0 }, true }, { "partition", NULL, { 0 }, true },
-	{ "removeprefix", NULL, { 0 }, true }, { "removesuffix", NULL, { 0 }, true }, { "rfind", NULL, { 0 }, true },
-	{ "rindex", NULL, { 0 }, true }, { "rjust", NULL, { 0 }, true }, { "rpartition", NULL, { 0 }, true },
-	{ "swapcase", NULL, { 0 }, true }, { "translate", NULL, { 0 }, true }, { "zfill", NULL, { 0 }, true }, { 0 },
+	{ "casefold", NULL, { 0 }, true }, { "center", NULL, { 0 }, true },
+	{ "encode", NULL, { 0 }, true },
+	{ "expandtabs", NULL, { 0 }, true }, { "format_map", NULL, { 0 }, true },
+	{ "index", NULL, { 0 }, true },
+	{ "isalnum", NULL, { 0 }, true }, { "isalpha", NULL, { 0 }, true },
+	{ "isascii", NULL, { 0 }, true },
+	{ "isdecimal", NULL, { 0 }, true }, { "isdigit", NULL, { 0 }, true },
+	{ "islower", NULL, { 0 }, true },
+	{ "isnumeric", NULL, { 0 }, true }, { "isspace", NULL, { 0 }, true },
+	{ "istitle", NULL, { 0 }, true },
+	{ "isupper", NULL, { 0 }, true }, { "ljust", NULL, { 0 }, true },
+	{ "partition", NULL, { 0 }, true },
+	{ "removeprefix", NULL, { 0 }, true }, { "removesuffix", NULL, { 0 }, true },
+	{ "rfind", NULL, { 0 }, true },
+	{ "rindex", NULL, { 0 }, true }, { "rjust", NULL, { 0 }, true },
+	{ "rpartition", NULL, { 0 }, true },
+	{ "swapcase", NULL, { 0 }, true }, { "translate", NULL, { 0 }, true },
+	{ "zfill", NULL, { 0 }, true },
+	{ 0 },
 };
 static const struct jinja_callable list_methods[] = {
 	{ "count", list_count, { "value" }, false }, { "index", list_index, { "value" }, false },
-	{ "copy", value_copy, { 0 }, false }, { "append", NULL, { 0 }, true }, { "extend", NULL, { 0 }, true },
-	{ "insert", NULL, { 0 }, true }, { "pop", NULL, { 0 }, true }, { "remove", NULL, { 0 }, true },
-	{ "clear", NULL, { 0 }, true }, { "sort", NULL, { 0 }, true }, { "reverse", NULL, { 0 }, true }, { 0 },
+	{ "copy", value_copy, { 0 }, false }, { "append", NULL, { 0 }, true },
+	{ "extend", NULL, { 0 }, true }, { "insert", NULL, { 0 }, true }, { "pop", NULL, { 0 }, true },
+	{ "remove", NULL, { 0 }, true }, { "clear", NULL, { 0 }, true }, { "sort", NULL, { 0 }, true },
+	{ "reverse", NULL, { 0 }, true }, { 0 },
 };
 static const struct jinja_callable dict_methods[] = {
 	{ "get", dict_get, { "key", "default" }, false }, { "items", dict_items, { 0 }, false },
 	{ "keys", dict_keys, { 0 }, false }, { "values", dict_values, { 0 }, false },
-	{ "copy", value_copy, { 0 }, false },
-	{ "update", NULL, { 0 }, true }, { "pop", NULL, { 0 }, true }, { "popitem", NULL, { 0 }, true },
-	{ "clear", NULL, { 0 }, true }, { "setdefault", NULL, { 0 }, true }, { 0 },
+	{ "copy", value_copy, { 0 }, false }, { "update", NULL, { 0 }, true },
+	{ "pop", NULL, { 0 }, true }, { "popitem", NULL, { 0 }, true }, { "clear", NULL, { 0 }, true },
+	{ "setdefault", NULL, { 0 }, true }, { 0 },
 };
 
 const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name)
 {
-	const struct jinja_callable *c = v->kind == J_STR ? string_methods : v->kind == J_DICT ? dict_methods :
+	const struct jinja_callable *c = v->kind == J_STR ? string_methods : v->kind == J_DICT ?
+	    dict_methods :
 	                                 v->kind == J_LIST || v->kind == J_TUPLE ? list_methods : NULL;
 	for (; c && c->name; c++)
 		if (strcmp(name, c->name) == 0)

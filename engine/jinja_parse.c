@@ -1,5 +1,5 @@
-/* Expressions, by recursive descent with a checked depth. Precedence, loosest first: if, or, and, not,
- * comparison, + -, ~, * / // %, **, unary, then postfix, filters and tests. */
+/* Expressions, by recursive descent with a checked depth. Precedence, loosest first: if, or, and,
+ * not, comparison, + -, ~, * / // %, **, unary, then postfix, filters and tests. */
 #include "engine/jinja.h"
 
 #include <string.h>
@@ -36,8 +36,10 @@ bool jinja_skip_name(struct jinja_parser *p, const char *name)
 int jinja_parse_fail(struct jinja_parser *p, const char *what)
 {
 	p->j->line = jinja_now(p)->line;
-	return jinja_fail(p->j, "%s expected%s%.40s%s", what, jinja_now(p)->kind == T_NAME ? " before \"" : "",
-	                  jinja_now(p)->kind == T_NAME ? jinja_now(p)->bytes : "", jinja_now(p)->kind == T_NAME ?
+	return jinja_fail(p->j, "%s expected%s%.40s%s", what, jinja_now(p)->kind == T_NAME ?
+	                  " before \"" : "",
+	                  jinja_now(p)->kind == T_NAME ? jinja_now(p)->bytes :
+	    "", jinja_now(p)->kind == T_NAME ?
 	    "\"" : "");
 }
 
@@ -75,8 +77,8 @@ int jinja_node_done(struct jinja_parser *p, struct jinja_node *n)
 	                                                     JINJA_TREE_DEPTH);
 }
 
-static int make(struct jinja_parser *p, enum jinja_node_kind kind, enum jinja_op op, struct jinja_node *a,
-                struct jinja_node *b, struct jinja_node **out)
+static int make(struct jinja_parser *p, enum jinja_node_kind kind, enum jinja_op op,
+                struct jinja_node *a, struct jinja_node *b, struct jinja_node **out)
 {
 	struct jinja_node *n;
 	TRY(jinja_node_new(p, kind, &n));
@@ -93,7 +95,7 @@ static int enter(struct jinja_parser *p)
 	                                                      JINJA_NESTING);
 }
 
-/* ---- primary expressions ------------------------------------------------------------------------- */
+/* ---- primary expressions ------------------------------------------------------------------- */
 
 static int parse_constant(struct jinja_parser *p, struct jinja_value v, struct jinja_node **out)
 {
@@ -193,7 +195,7 @@ int jinja_parse_primary(struct jinja_parser *p, struct jinja_node **out)
 	return jinja_expect_op(p, OP_RPAREN, "\")\"");
 }
 
-/* ---- postfix ------------------------------------------------------------------------------------- */
+/* ---- postfix ------------------------------------------------------------------------------- */
 
 static int parse_argument(struct jinja_parser *p, bool named_seen, struct jinja_node **out)
 {
@@ -328,7 +330,8 @@ static bool at_test_argument(const struct jinja_parser *p)
 		return !jinja_at_name(p, "else") && !jinja_at_name(p, "or") && !jinja_at_name(p, "and") &&
 		       !jinja_at_name(p, "is") && !jinja_at_name(p, "if") && !jinja_at_name(p, "in") &&
 		       !jinja_at_name(p, "not");
-	return t->kind == T_STRING || t->kind == T_INTEGER || t->kind == T_FLOAT || jinja_at_op(p, OP_LBRACKET) ||
+	return t->kind == T_STRING || t->kind == T_INTEGER || t->kind == T_FLOAT ||
+	       jinja_at_op(p, OP_LBRACKET) ||
 	       jinja_at_op(p, OP_LBRACE);
 }
 
@@ -354,7 +357,8 @@ static int parse_test(struct jinja_parser *p, struct jinja_node *a, struct jinja
 	return negated ? make(p, N_NOT, OP_NONE, n, NULL, out) : 0;
 }
 
-int jinja_parse_filters(struct jinja_parser *p, struct jinja_node *a, bool first, struct jinja_node **out)
+int jinja_parse_filters(struct jinja_parser *p, struct jinja_node *a, bool first,
+                        struct jinja_node **out)
 {
 	if (first)
 		TRY(parse_filter(p, a, &a));
@@ -372,7 +376,7 @@ int jinja_parse_filters(struct jinja_parser *p, struct jinja_node *a, bool first
 	return 0;
 }
 
-/* ---- operators ----------------------------------------------------------------------------------- */
+/* ---- operators ----------------------------------------------------------------------------- */
 
 static int parse_unary(struct jinja_parser *p, bool filters, struct jinja_node **out)
 {

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <utf8proc.h>
 
-/* Python's repr: the fewest digits that read back as the same number, an exponent from 1e16 and below
- * 1e-4. */
+/* Python's repr: the fewest digits that read back as the same number, an exponent from 1e16 and
+ * below 1e-4. */
 static void print_float(double d, char out[64])
 {
 	char digits[32];
@@ -39,7 +39,7 @@ static void put(struct buf *out, const char *text)
 	buf_add_text(out, text);
 }
 
-/* ---- walking containers without recursion -------------------------------------------------------- */
+/* ---- walking containers without recursion -------------------------------------------------- */
 
 struct place {
 	const struct jinja_value *v;
@@ -99,7 +99,8 @@ static void json_quoted(struct printer *p, const struct jinja_text *t)
 		else if (cp < 0x20 || (p->json->ascii && cp > 0x7E && cp < 0x10000 && cp != 0x7F))
 			buf_printf(&p->out, "\\u%04x", cp);
 		else if (p->json->ascii && cp >= 0x10000)
-			buf_printf(&p->out, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10), 0xDC00 + ((cp - 0x10000) & 0x3FF));
+			buf_printf(&p->out, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
+			           0xDC00 + ((cp - 0x10000) & 0x3FF));
 		else
 			buf_add(&p->out, t->bytes + at, n);
 		at += n;
@@ -154,7 +155,8 @@ static int print_key(struct printer *p, const struct jinja_value *key)
 {
 	bool quoted = p->json && key->kind != J_STR;
 	if (quoted && key->kind > J_STR)
-		return jinja_fail(p->j, "keys must be str, int, float, bool or None, not %s", jinja_type_name(key));
+		return jinja_fail(p->j, "keys must be str, int, float, bool or None, not %s",
+		                  jinja_type_name(key));
 	if (is_container(key))
 		return jinja_refuse(p->j, "the text of a dictionary with a %s as key", jinja_type_name(key));
 	if (quoted)
@@ -208,7 +210,8 @@ static int print_tree(struct printer *p, const struct jinja_value *root)
 		json_newline(p, depth);
 		if (at->v->kind == J_DICT)
 			TRY(print_key(p, &at->v->dict->key[i]));
-		const struct jinja_value *v = at->v->kind == J_DICT ? &at->v->dict->value[i] : &at->v->list->at[i];
+		const struct jinja_value *v = at->v->kind == J_DICT ? &at->v->dict->value[i] :
+		    &at->v->list->at[i];
 		if (!is_container(v)) {
 			TRY(print_scalar(p, v));
 			continue;
@@ -260,10 +263,11 @@ int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jin
 	return 0;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 /* A copy with the keys of every dictionary in order; depth-checked. */
-static int sort_keys(struct jinja *j, const struct jinja_value *v, int depth, struct jinja_value *out)
+static int sort_keys(struct jinja *j, const struct jinja_value *v, int depth,
+                     struct jinja_value *out)
 {
 	*out = *v;
 	if (depth > JINJA_VALUE_DEPTH)
@@ -319,7 +323,7 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 	return rc;
 }
 
-/* ---- dates --------------------------------------------------------------------------------------- */
+/* ---- dates --------------------------------------------------------------------------------- */
 
 int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinja_value *out)
 {

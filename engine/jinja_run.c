@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- errors and limits --------------------------------------------------------------------------- */
+/* ---- errors and limits --------------------------------------------------------------------- */
 
 int jinja_fail(struct jinja *j, const char *fmt, ...)
 {
@@ -26,13 +26,15 @@ int jinja_refuse(struct jinja *j, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	return err_set(j->e, ERR_UNSUPPORTED, "template line %d: not available in this version: %s", j->line, text);
+	return err_set(j->e, ERR_UNSUPPORTED, "template line %d: not available in this version: %s",
+	               j->line, text);
 }
 
 int jinja_charge(struct jinja *j, uint64_t steps)
 {
 	j->steps += steps;
-	return j->steps <= JINJA_STEPS_MAX ? 0 : jinja_fail(j, "more than %u steps of evaluation", JINJA_STEPS_MAX);
+	return j->steps <= JINJA_STEPS_MAX ? 0 : jinja_fail(j, "more than %u steps of evaluation",
+	                                                    JINJA_STEPS_MAX);
 }
 
 void *jinja_alloc(struct jinja *j, size_t count, size_t size)
@@ -53,7 +55,7 @@ static int enter(struct jinja *j, const struct jinja_node *n)
 	return jinja_charge(j, 1);
 }
 
-/* ---- variables ----------------------------------------------------------------------------------- */
+/* ---- variables ----------------------------------------------------------------------------- */
 
 static int push_frame(struct jinja *j, struct jinja_frame *outer)
 {
@@ -109,11 +111,13 @@ int jinja_lookup(struct jinja *j, const char *name, struct jinja_value *out)
 				return jinja_charge(j, steps / 8);
 			}
 	const struct jinja_callable *function = jinja_function_find(name);
-	*out = function ? (struct jinja_value){ .kind = J_FUNCTION, .function = function } : jinja_undefined(name);
+	*out = function ? (struct jinja_value){ .kind = J_FUNCTION, .function = function } :
+	    jinja_undefined(name);
 	return jinja_charge(j, steps / 8);
 }
 
-static int assign_attribute(struct jinja *j, const struct jinja_node *target, const struct jinja_value *v)
+static int assign_attribute(struct jinja *j, const struct jinja_node *target,
+                            const struct jinja_value *v)
 {
 	struct jinja_value of, key;
 	TRY(jinja_lookup(j, target->a->name, &of));
@@ -140,7 +144,7 @@ int jinja_assign(struct jinja *j, const struct jinja_node *target, const struct 
 	return i == items->count ? 0 : jinja_fail(j, "too many values to unpack (expected %zu)", i);
 }
 
-/* ---- statements ---------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------- */
 
 static int check_output(struct jinja *j)
 {
@@ -299,7 +303,8 @@ static int run_filter_block(struct jinja *j, const struct jinja_node *n)
 	return check_output(j);
 }
 
-static int make_macro(struct jinja *j, const struct jinja_node *n, const char *name, struct jinja_value *out)
+static int make_macro(struct jinja *j, const struct jinja_node *n, const char *name,
+                      struct jinja_value *out)
 {
 	struct jinja_macro *m = jinja_alloc(j, 1, sizeof *m);
 	if (!m)
@@ -386,10 +391,10 @@ int jinja_run(struct jinja *j, const struct jinja_node *list)
 	return 0;
 }
 
-/* ---- macros -------------------------------------------------------------------------------------- */
+/* ---- macros -------------------------------------------------------------------------------- */
 
-static int bind_parameters(struct jinja *j, const struct jinja_macro *m, const struct jinja_list *positional,
-                           const struct jinja_dict *named)
+static int bind_parameters(struct jinja *j, const struct jinja_macro *m,
+                           const struct jinja_list *positional, const struct jinja_dict *named)
 {
 	size_t i = 0, used = 0;
 	struct jinja_value v;
@@ -418,7 +423,8 @@ static int bind_parameters(struct jinja *j, const struct jinja_macro *m, const s
 	return 0;
 }
 
-int jinja_call_macro(struct jinja *j, const struct jinja_macro *m, const struct jinja_list *positional,
+int jinja_call_macro(struct jinja *j, const struct jinja_macro *m,
+                     const struct jinja_list *positional,
                      const struct jinja_dict *named, struct jinja_value *out)
 {
 	struct jinja_frame *before = j->frame;
@@ -432,10 +438,10 @@ int jinja_call_macro(struct jinja *j, const struct jinja_macro *m, const struct 
 	return 0;
 }
 
-/* ---- entry --------------------------------------------------------------------------------------- */
+/* ---- entry --------------------------------------------------------------------------------- */
 
-/* Top-level variables: strings named *_token are the model's own and count as template text, all else
- * is data. */
+/* Top-level variables: strings named *_token are the model's own and count as template text, all
+ * else is data. */
 static int set_variables(struct jinja *j, const json_t *vars)
 {
 	const char *name;
@@ -459,8 +465,8 @@ static int render(struct jinja *j, const char *text, size_t len, const json_t *v
 	return jinja_run(j, body);
 }
 
-int engine_template_render(const char *text, size_t len, const json_t *vars, int64_t now_us, struct buf *out,
-                           struct buf *origin, struct err *e)
+int engine_template_render(const char *text, size_t len, const json_t *vars, int64_t now_us,
+                           struct buf *out, struct buf *origin, struct err *e)
 {
 	struct jinja_out made = { 0 };
 	struct jinja j = { .e = e, .now_us = now_us, .out = &made, .line = 1 };

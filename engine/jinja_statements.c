@@ -155,7 +155,8 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 }
 
 /* A body that runs elsewhere: break and continue do not reach a loop around it. */
-static int parse_separate_body(struct jinja_parser *p, const char *const *ends, struct jinja_node **out)
+static int parse_separate_body(struct jinja_parser *p, const char *const *ends,
+                               struct jinja_node **out)
 {
 	unsigned loops = p->loops;
 	TRY(end_tag(p));

@@ -1,5 +1,6 @@
-/* Strings: bytes with origins. New strings are made at the end of one growing chunk, so that appending
- * to the string made last, which is what templates do in loops, costs only the new bytes. */
+/* Strings: bytes with origins. New strings are made at the end of one growing chunk, so that
+ * appending to the string made last, which is what templates do in loops, costs only the new
+ * bytes. */
 #include "engine/jinja.h"
 
 #include "base/text.h"
@@ -32,7 +33,8 @@ int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data, struct 
 int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
                 struct jinja_value *out)
 {
-	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin : NULL, end - begin, t->data };
+	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin :
+	                          NULL, end - begin, t->data };
 	return new_text(j, part, out);
 }
 
@@ -78,7 +80,8 @@ int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja
 	if (!last)
 		heap_add(j, a);
 	heap_add(j, b);
-	return new_text(j, (struct jinja_text){ j->heap + begin, j->heap_origin + begin, len, false }, out);
+	return new_text(j, (struct jinja_text){ j->heap + begin, j->heap_origin + begin, len, false },
+	                out);
 }
 
 void jinja_put(struct jinja_out *o, const void *bytes, size_t len, bool data)
@@ -124,7 +127,7 @@ void jinja_out_free(struct jinja_out *o)
 	buf_free(&o->origin);
 }
 
-/* ---- characters ---------------------------------------------------------------------------------- */
+/* ---- characters ---------------------------------------------------------------------------- */
 
 bool jinja_is_space(uint32_t cp)
 {
@@ -165,8 +168,7 @@ static bool in_set(const struct jinja_text *set, const char *c, size_t n, uint32
 }
 
 void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool left, bool right,
-                 size_t *begin,
-                 size_t *end)
+                 size_t *begin, size_t *end)
 {
 	uint32_t cp;
 	size_t n;
@@ -198,7 +200,8 @@ static bool opens_word(uint32_t cp, enum jinja_case c)
 	return upper[0] == cp && lower[0] == cp;
 }
 
-int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c, struct jinja_value *out)
+int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
+                 struct jinja_value *out)
 {
 	struct jinja_out o = { 0 };
 	bool data = jinja_text_data(t), start = true;
@@ -242,7 +245,8 @@ int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinj
 		if (found == SIZE_MAX)
 			break;
 		jinja_put_text(&o, t, at, found);
-		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found : NULL, old->len, t->data };
+		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found :
+		                          NULL, old->len, t->data };
 		if (jinja_text_data(&gone) || jinja_text_data(old))
 			jinja_put(&o, new->bytes, new->len, true);
 		else

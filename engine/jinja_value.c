@@ -30,7 +30,7 @@ struct jinja_value jinja_float(double d, bool data)
 	return (struct jinja_value){ .kind = J_FLOAT, .data = data, .number = d };
 }
 
-/* ---- containers ---------------------------------------------------------------------------------- */
+/* ---- containers ---------------------------------------------------------------------------- */
 
 int jinja_list_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *out)
 {
@@ -63,7 +63,8 @@ int jinja_dict_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *ou
 }
 
 /* The index of the key, or d->count. Long dictionaries cost steps. */
-static int find_key(struct jinja *j, const struct jinja_dict *d, const struct jinja_value *key, size_t *index)
+static int find_key(struct jinja *j, const struct jinja_dict *d, const struct jinja_value *key,
+                    size_t *index)
 {
 	TRY(jinja_charge(j, d->count / 16));
 	if (key->kind >= J_LIST && key->kind != J_TUPLE)
@@ -77,7 +78,8 @@ static int find_key(struct jinja *j, const struct jinja_dict *d, const struct ji
 }
 
 /* A key that is not there yet. */
-static int push_key(struct jinja *j, struct jinja_dict *d, struct jinja_value key, struct jinja_value v)
+static int push_key(struct jinja *j, struct jinja_dict *d, struct jinja_value key,
+                    struct jinja_value v)
 {
 	if (d->count == d->room) {
 		size_t room = d->room ? d->room * 2 : 4;
@@ -97,7 +99,8 @@ static int push_key(struct jinja *j, struct jinja_dict *d, struct jinja_value ke
 	return 0;
 }
 
-int jinja_dict_set(struct jinja *j, struct jinja_dict *d, struct jinja_value key, struct jinja_value v)
+int jinja_dict_set(struct jinja *j, struct jinja_dict *d, struct jinja_value key,
+                   struct jinja_value v)
 {
 	size_t i;
 	TRY(find_key(j, d, &key, &i));
@@ -118,13 +121,14 @@ int jinja_dict_get(struct jinja *j, const struct jinja_dict *d, struct jinja_val
 	return 1;
 }
 
-int jinja_dict_get_name(struct jinja *j, const struct jinja_dict *d, const char *key, struct jinja_value *out)
+int jinja_dict_get_name(struct jinja *j, const struct jinja_dict *d, const char *key,
+                        struct jinja_value *out)
 {
 	struct jinja_text t = { .bytes = key, .len = strlen(key) };
 	return jinja_dict_get(j, d, (struct jinja_value){ .kind = J_STR, .text = &t }, out);
 }
 
-/* ---- from JSON ----------------------------------------------------------------------------------- */
+/* ---- from JSON ----------------------------------------------------------------------------- */
 
 static int scalar_from_json(struct jinja *j, const json_t *v, bool data, struct jinja_value *out)
 {
@@ -200,7 +204,7 @@ int jinja_from_json(struct jinja *j, const json_t *v, bool data, struct jinja_va
 	return 0;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------- */
+/* ---- questions ----------------------------------------------------------------------------- */
 
 const char *jinja_type_name(const struct jinja_value *v)
 {
@@ -232,7 +236,8 @@ bool jinja_truth(const struct jinja_value *v)
 
 bool jinja_is_string(const struct jinja_value *v, const char *text)
 {
-	return v->kind == J_STR && v->text->len == strlen(text) && memcmp(v->text->bytes, text, v->text->len) == 0;
+	return v->kind == J_STR && v->text->len == strlen(text) &&
+	       memcmp(v->text->bytes, text, v->text->len) == 0;
 }
 
 static bool is_number(const struct jinja_value *v)
@@ -255,7 +260,8 @@ static int order_numbers(const struct jinja_value *a, const struct jinja_value *
 	return x == y ? 0 : x < y ? -1 : x > y ? 1 : 2; /* 2: not a number */
 }
 
-static int equal_lists(struct jinja *j, const struct jinja_list *a, const struct jinja_list *b, int depth)
+static int equal_lists(struct jinja *j, const struct jinja_list *a, const struct jinja_list *b,
+                       int depth)
 {
 	if (a->count != b->count)
 		return 0;
@@ -267,7 +273,8 @@ static int equal_lists(struct jinja *j, const struct jinja_list *a, const struct
 	return 1;
 }
 
-static int equal_dicts(struct jinja *j, const struct jinja_dict *a, const struct jinja_dict *b, int depth)
+static int equal_dicts(struct jinja *j, const struct jinja_dict *a, const struct jinja_dict *b,
+                       int depth)
 {
 	struct jinja_value other;
 	if (a->count != b->count)
@@ -281,7 +288,8 @@ static int equal_dicts(struct jinja *j, const struct jinja_dict *a, const struct
 	return 1;
 }
 
-int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b, int depth)
+int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
+                int depth)
 {
 	TRY(jinja_charge(j, 1));
 	if (depth > JINJA_VALUE_DEPTH)
@@ -303,8 +311,8 @@ int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja
 	}
 }
 
-int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b, int *order,
-                int depth)
+int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
+                int *order, int depth)
 {
 	TRY(jinja_charge(j, 1));
 	if (depth > JINJA_VALUE_DEPTH)
@@ -336,7 +344,8 @@ int jinja_contains(struct jinja *j, const struct jinja_value *in, const struct j
 	struct jinja_list *items;
 	if (in->kind == J_STR) {
 		if (v->kind != J_STR)
-			return jinja_fail(j, "'in <string>' requires string as left operand, not %s", jinja_type_name(v));
+			return jinja_fail(j, "'in <string>' requires string as left operand, not %s",
+			                  jinja_type_name(v));
 		TRY(jinja_charge(j, in->text->len / 64));
 		return jinja_find(in->text, v->text, 0) != SIZE_MAX;
 	}
@@ -351,7 +360,7 @@ int jinja_contains(struct jinja *j, const struct jinja_value *in, const struct j
 	return 0;
 }
 
-/* ---- iteration ----------------------------------------------------------------------------------- */
+/* ---- iteration ----------------------------------------------------------------------------- */
 
 static int text_items(struct jinja *j, const struct jinja_text *t, struct jinja_list *l)
 {

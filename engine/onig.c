@@ -13,7 +13,8 @@ struct onig {
 	pcre2_code *code;
 };
 
-static int compile(struct onig **out, const char *pattern, size_t len, uint32_t options, struct err *e)
+static int compile(struct onig **out, const char *pattern, size_t len, uint32_t options,
+                   struct err *e)
 {
 	int code = 0;
 	size_t at = 0;
@@ -95,17 +96,18 @@ static size_t next_character(const char *text, size_t len, size_t at)
 	return at;
 }
 
-int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, size_t len, size_t from,
-              size_t *begin,
-              size_t *end, struct err *e)
+int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, size_t len,
+              size_t from, size_t *begin, size_t *end, struct err *e)
 {
 	TRY(prepare(s, e));
 	while (from < len) {
-		int rc = pcre2_match(r->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, s->data, s->context);
+		int rc = pcre2_match(r->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, s->data,
+		                     s->context);
 		if (rc == PCRE2_ERROR_NOMATCH)
 			return 0;
 		if (rc < 0)
-			return err_set(e, ERR_INPUT, "a tokenizer's expression needs too many steps on this text (%d)", rc);
+			return err_set(e, ERR_INPUT, "a tokenizer's expression needs too many steps on this text (%d)",
+			               rc);
 		const size_t *range = pcre2_get_ovector_pointer(s->data);
 		if (range[1] > range[0]) {
 			*begin = range[0];

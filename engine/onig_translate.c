@@ -1,8 +1,8 @@
-/* Oniguruma (Ruby syntax) to PCRE2. What reads the same in both passes through; what reads differently
- * is rewritten; what cannot be rewritten is refused by name.
+/* Oniguruma (Ruby syntax) to PCRE2. What reads the same in both passes through; what reads
+ * differently is rewritten; what cannot be rewritten is refused by name.
  *
  *   \s \S \w \W \h \H \b \B \v   their character sets differ: spelled out
- *   (?m)                         dot matches newline there: (?s) here; ^ and $ are always multi-line there
+ *   (?m)                         dot-all there, (?s) here; ^ and $ are always multi-line there
  *   {,n}                         {0,n}
  *   [A&&[^B]]                    (?:(?![B])[A])
  *   [a[bc]]                      union: flattened
@@ -13,7 +13,8 @@
 
 #define WHITE "\\t-\\r \\x{85}\\x{A0}\\x{1680}" \
 	"\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
-#define NOT_WHITE "\\x00-\\x08\\x0E-\\x1F!-\\x{84}\\x{86}-\\x{9F}\\x{A1}-\\x{167F}\\x{1681}-\\x{1FFF}" \
+#define NOT_WHITE "\\x00-\\x08\\x0E-\\x1F!-\\x{84}\\x{86}-\\x{9F}\\x{A1}-\\x{167F}" \
+	"\\x{1681}-\\x{1FFF}" \
 	"\\x{200B}-\\x{2027}" \
 	"\\x{202A}-\\x{202E}\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}\\x{3001}-\\x{10FFFF}"
 #define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
@@ -29,7 +30,8 @@ struct reader {
 static int refuse(struct reader *r, const char *what, const char *at)
 {
 	size_t n = (size_t)(r->end - at);
-	return err_set(r->e, ERR_UNSUPPORTED, "not available in this version: %s in a tokenizer's expression, "
+	return err_set(r->e, ERR_UNSUPPORTED,
+	               "not available in this version: %s in a tokenizer's expression, "
 	               "at \"%.*s\"",
 	               what, (int)(n > 24 ? 24 : n), at);
 }
@@ -45,8 +47,8 @@ static bool is_alnum(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* Sets that can be spliced into a class; bare ones get brackets outside. NULL inside: not expressible
- * in a class. */
+/* Sets that can be spliced into a class; bare ones get brackets outside. NULL inside: not
+ * expressible in a class. */
 static const struct { char name; const char *inside, *outside; } sets[] = {
 	{ 's', WHITE, "[" WHITE "]" },
 	{ 'S', NOT_WHITE, "[^" WHITE "]" },
@@ -69,15 +71,14 @@ static const struct { const char *posix, *inside; } classes[] = {
 	{ "xdigit", "0-9A-Fa-f" }, { "word", WORD },
 };
 
-/* Long names of properties that PCRE2 knows only in short. Others pass through and are refused there
- * if unknown. */
+/* Long names of properties that PCRE2 knows only in short. Others pass through and are refused
+ * there if unknown. */
 static const struct { const char *name, *here; } properties[] = {
 	{ "Letter", "L" }, { "Mark", "M" }, { "Number", "N" }, { "Punctuation", "P" }, { "Punct", "P" },
-	{ "Symbol", "S" },
-	{ "Separator", "Z" }, { "Other", "C" }, { "Alpha", "Alphabetic" }, { "Upper", "Uppercase" },
-	{ "Lower", "Lowercase" }, { "Digit", "Nd" }, { "Space", "White_Space" }, { "Lowercase_Letter", "Ll" },
-	{ "Uppercase_Letter", "Lu" }, { "Titlecase_Letter", "Lt" }, { "Modifier_Letter", "Lm" },
-	{ "Other_Letter", "Lo" }, { "Decimal_Number", "Nd" },
+	{ "Symbol", "S" }, { "Separator", "Z" }, { "Other", "C" }, { "Alpha", "Alphabetic" },
+	{ "Upper", "Uppercase" }, { "Lower", "Lowercase" }, { "Digit", "Nd" }, { "Space", "White_Space" },
+	{ "Lowercase_Letter", "Ll" }, { "Uppercase_Letter", "Lu" }, { "Titlecase_Letter", "Lt" },
+	{ "Modifier_Letter", "Lm" }, { "Other_Letter", "Lo" }, { "Decimal_Number", "Nd" },
 };
 
 static int read_property(struct reader *r)
@@ -116,7 +117,8 @@ static int read_hex(struct reader *r, char kind)
 	r->at += braces;
 	for (; r->at < r->end && digits < most; r->at++, digits++) {
 		char c = *r->at;
-		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ?
+		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' &&
+		    c <= 'F' ?
 		    c - 'A' + 10 : -1;
 		if (v < 0)
 			break;
@@ -151,7 +153,8 @@ static int read_escape(struct reader *r, bool in_class)
 		return read_property(r);
 	if (c == 'x' || c == 'u')
 		return read_hex(r, c);
-	bool reference = !in_class && c >= '1' && c <= '9' && !(r->at < r->end && *r->at >= '0' && *r->at <= '9');
+	bool reference = !in_class && c >= '1' && c <= '9' &&
+	    !(r->at < r->end && *r->at >= '0' && *r->at <= '9');
 	if (is_alnum(c) && !strchr("tnrfae", c) && !reference)
 		return refuse(r, "this escape", start);
 	buf_add_byte(r->out, '\\');

@@ -1,9 +1,9 @@
 /* Tokenizer and chat template of one model folder.
  *
- * The template is chat_template.jinja, else chat_template of tokenizer_config.json: a string, or a
- * list of {name, template} of which "default" and "tool_use" are used. Models disagree on whether the
- * arguments of a tool call are an object or a string, and on whether content may be a list of parts;
- * both are found out by rendering a canary once. */
+ * The template is chat_template.jinja, else chat_template of tokenizer_config.json: a string, or
+ * a list of {name, template} of which "default" and "tool_use" are used. Models disagree on
+ * whether the arguments of a tool call are an object or a string, and on whether content may be a
+ * list of parts; both are found out by rendering a canary once. */
 #include "engine/text.h"
 
 #include "base/limits.h"
@@ -25,7 +25,7 @@ struct engine_text {
 	bool parts;                         /* content may be a list */
 };
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 /* 1 if the file is there, 0 if not. */
 static int read_optional(struct source *src, const char *name, size_t bytes_max, struct buf *out,
@@ -66,7 +66,8 @@ static int collect_tokens(json_t *tokens, const json_t *config, struct err *e)
 	return 0;
 }
 
-static int template_from_config(struct engine_text *t, const json_t *config, struct buf *out, struct err *e)
+static int template_from_config(struct engine_text *t, const json_t *config, struct buf *out,
+                                struct err *e)
 {
 	const json_t *c = json_object_get(config, "chat_template"), *row;
 	size_t i;
@@ -85,7 +86,8 @@ static int template_from_config(struct engine_text *t, const json_t *config, str
 	return buf_done(out, e) < 0 ? ERR_NOMEM : buf_done(&t->tool_template, e);
 }
 
-static int open_template(struct engine_text *t, struct source *src, const json_t *config, struct err *e)
+static int open_template(struct engine_text *t, struct source *src, const json_t *config,
+                         struct err *e)
 {
 	struct buf other = { 0 };
 	int found = read_optional(src, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &t->template, e);
@@ -108,7 +110,8 @@ static int open_template(struct engine_text *t, struct source *src, const json_t
 	return rc;
 }
 
-static int open_tokens(struct engine_text *t, const json_t *config, const json_t *map, struct err *e)
+static int open_tokens(struct engine_text *t, const json_t *config, const json_t *map,
+                       struct err *e)
 {
 	t->tokens = json_object();
 	if (!t->tokens)
@@ -194,19 +197,19 @@ uint32_t engine_text_id_of(const struct engine_text *t, const char *token)
 	return vocab_find(&t->tokenizer->vocab, token, strlen(token));
 }
 
-int engine_text_encode(const struct engine_text *t, const char *text, size_t len, bool special, bool post,
-                       struct engine_ids *out, struct err *e)
+int engine_text_encode(const struct engine_text *t, const char *text, size_t len, bool special,
+                       bool post, struct engine_ids *out, struct err *e)
 {
 	return engine_tokenizer_encode(t->tokenizer, text, len, special, post, out, e);
 }
 
-int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t count, bool skip_special,
-                       struct buf *out, struct err *e)
+int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t count,
+                       bool skip_special, struct buf *out, struct err *e)
 {
 	return engine_tokenizer_decode(t->tokenizer, id, count, skip_special, out, e);
 }
 
-/* ---- messages as the template wants them --------------------------------------------------------- */
+/* ---- messages as the template wants them --------------------------------------------------- */
 
 /* json.dumps as templates know it. */
 static int dump(const json_t *v, struct buf *out, struct err *e)
@@ -227,8 +230,8 @@ static int shape_arguments(json_t *function, enum form form, struct err *e)
 	struct buf text = { 0 };
 	int rc = 0;
 	if (form == FORM_OBJECT && json_is_string(v)) {
-		if (json_read(&made, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH,
-		              &ignored) == 0 && !json_is_object(made)) {
+		if (json_read(&made, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES,
+		              LIMIT_JSON_DEPTH, &ignored) == 0 && !json_is_object(made)) {
 			json_decref(made);
 			made = NULL;
 		}
@@ -255,14 +258,16 @@ static int shape_content(json_t *message, bool parts, struct err *e)
 		const char *s = json_string_value(json_object_get(part, "text"));
 		if (!s || (type && strcmp(type, "text") != 0)) {
 			buf_free(&text);
-			return err_set(e, ERR_UNSUPPORTED, "not available in this version: message content of type %.40s",
+			return err_set(e, ERR_UNSUPPORTED,
+			               "not available in this version: message content of type %.40s",
 			               type ? type : "(none)");
 		}
 		buf_add_text(&text, s);
 	}
 	int rc = text.failed ? err_set(e, ERR_NOMEM, "out of memory for a message") : 0;
-	if (rc == 0 && !parts &&
-	    json_object_set_new(message, "content", json_stringn(text.bytes ? text.bytes : "", text.len)) < 0)
+	const char *bytes = text.bytes ? text.bytes : "";
+	json_t *joined = rc < 0 || parts ? NULL : json_stringn(bytes, text.len);
+	if (rc == 0 && !parts && json_object_set_new(message, "content", joined) < 0)
 		rc = err_set(e, ERR_NOMEM, "out of memory for a message");
 	buf_free(&text);
 	return rc;
@@ -282,14 +287,15 @@ static int shape_messages(const struct engine_text *t, json_t *messages, struct 
 	return 0;
 }
 
-/* ---- rendering ----------------------------------------------------------------------------------- */
+/* ---- rendering ----------------------------------------------------------------------------- */
 
 /* Names a caller may set: switches that released templates know. Scalars only. */
 static int add_kwargs(json_t *vars, const json_t *kwargs, struct err *e)
 {
 	static const char *const allowed[] = {
-		"enable_thinking", "thinking", "thinking_budget", "reasoning_effort", "reasoning_content", "date_string",
-		"tools_in_user_message", "keep_past_thinking", "clear_thinking", "preserve_thinking", "model_identity",
+		"enable_thinking", "thinking", "thinking_budget", "reasoning_effort", "reasoning_content",
+		"date_string", "tools_in_user_message", "keep_past_thinking", "clear_thinking",
+		"preserve_thinking", "model_identity",
 	};
 	const char *name;
 	json_t *v;
@@ -307,8 +313,8 @@ static int add_kwargs(json_t *vars, const json_t *kwargs, struct err *e)
 	return 0;
 }
 
-static int make_vars(const struct engine_text *t, const struct engine_chat *c, json_t *messages, json_t **out,
-                     struct err *e)
+static int make_vars(const struct engine_text *t, const struct engine_chat *c, json_t *messages,
+                     json_t **out, struct err *e)
 {
 	json_t *vars = json_copy(t->tokens), *null = json_null();
 	*out = vars;
@@ -322,12 +328,10 @@ static int make_vars(const struct engine_text *t, const struct engine_chat *c, j
 
 /* messages is shaped already. */
 static int render(const struct engine_text *t, const struct engine_chat *c, json_t *messages,
-                  struct buf *text,
-                  struct buf *origin, struct err *e)
+                  struct buf *text, struct buf *origin, struct err *e)
 {
-	const struct buf *template = c->tools && json_array_size(c->tools) && t->tool_template.len ?
-	    &t->tool_template
-	                                                                                          : &t->template;
+	bool tools = c->tools && json_array_size(c->tools) && t->tool_template.len;
+	const struct buf *template = tools ? &t->tool_template : &t->template;
 	json_t *vars = NULL;
 	int rc = make_vars(t, c, messages, &vars, e);
 	if (rc == 0)
@@ -341,16 +345,18 @@ int engine_text_chat(const struct engine_text *t, const struct engine_chat *c, s
 {
 	struct buf made = { 0 }, origin = { 0 };
 	if (!t->facts.has_template)
-		return err_set(e, ERR_UNSUPPORTED, "this model has no chat template: send a prompt instead of messages");
+		return err_set(e, ERR_UNSUPPORTED,
+		               "this model has no chat template: send a prompt instead of messages");
 	if (!json_is_array(c->messages))
 		return err_set(e, ERR_INPUT, "messages are not a list");
 	json_t *messages = json_deep_copy(c->messages);
-	int rc = messages ? shape_messages(t, messages, e) : err_set(e, ERR_NOMEM, "out of memory for the messages");
+	int rc = messages ? shape_messages(t, messages, e) :
+	    err_set(e, ERR_NOMEM, "out of memory for the messages");
 	if (rc == 0)
 		rc = render(t, c, messages, &made, &origin, e);
 	if (rc == 0 && ids) /* the template has written its own BOS: no post-processor */
-		rc = tokenizer_encode_marked(t->tokenizer, made.bytes ? made.bytes : "", origin.bytes, made.len, false,
-		                             ids, e);
+		rc = tokenizer_encode_marked(t->tokenizer, made.bytes ? made.bytes : "", origin.bytes, made.len,
+		                             false, ids, e);
 	if (rc == 0 && text) {
 		buf_add(text, made.bytes, made.len);
 		rc = buf_done(text, e);
@@ -361,7 +367,7 @@ int engine_text_chat(const struct engine_text *t, const struct engine_chat *c, s
 	return rc;
 }
 
-/* ---- probing ------------------------------------------------------------------------------------- */
+/* ---- probing ------------------------------------------------------------------------------- */
 
 static size_t occurrences(const struct buf *text, const char *what)
 {
@@ -388,8 +394,10 @@ static size_t canary(const struct engine_text *t, json_t *messages, const char *
 
 static json_t *call_canary(json_t *arguments)
 {
-	return json_pack("[{s:s,s:s},{s:s,s:s,s:[{s:s,s:s,s:{s:s,s:o}}]}]", "role", "user", "content", "canary",
-	                 "role", "assistant", "content", "", "tool_calls", "id", "call_0", "type", "function",
+	return json_pack("[{s:s,s:s},{s:s,s:s,s:[{s:s,s:s,s:{s:s,s:o}}]}]", "role", "user", "content",
+	                 "canary",
+	                 "role", "assistant", "content", "", "tool_calls", "id", "call_0", "type",
+	                 "function",
 	                 "function", "name", "canary_call", "arguments", arguments);
 }
 
@@ -400,13 +408,14 @@ static void probe(struct engine_text *t)
 	bool text = canary(t, call_canary(json_string(call)), call) == 1;
 	t->arguments = object ? FORM_OBJECT : text ? FORM_TEXT : FORM_ANY;
 	const char *keys = "'type'"; /* a list that is printed as Python would */
-	json_t *list = json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type", "text", "text", part);
+	json_t *list = json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type", "text",
+	                         "text", part);
 	json_incref(list);
 	t->parts = canary(t, list, part) == 1;
 	t->parts = canary(t, list, keys) == 0 && t->parts;
 }
 
-/* ---- streaming ----------------------------------------------------------------------------------- */
+/* ---- streaming ----------------------------------------------------------------------------- */
 
 /* Release what is complete; the rest is an unfinished sequence. */
 static int release(struct engine_text_stream *s, struct buf *out, struct err *e)
@@ -429,7 +438,8 @@ static int release(struct engine_text_stream *s, struct buf *out, struct err *e)
 	return buf_done(out, e);
 }
 
-int engine_text_stream_push(struct engine_text_stream *s, uint32_t id, struct buf *out, struct err *e)
+int engine_text_stream_push(struct engine_text_stream *s, uint32_t id, struct buf *out,
+                            struct err *e)
 {
 	TRY(decode_token(s->text->tokenizer, &s->state, id, s->skip_special, &s->held, e));
 	return release(s, out, e);

@@ -19,9 +19,9 @@ struct engine_text_facts {
 	const char *note;            /* what a person should know ("two templates that differ"), or NULL */
 };
 
-/* Read tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, as far
- * as they exist. A folder without tokenizer.json gives *out NULL and 0. The source is borrowed for the
- * call. */
+/* Read tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, as
+ * far as they exist. A folder without tokenizer.json gives *out NULL and 0. The source is
+ * borrowed for the call. */
 int engine_text_open(struct engine_text **out, struct source *src, struct err *e) MUST_USE;
 void engine_text_close(struct engine_text *t); /* NULL is fine */
 const struct engine_text_facts *engine_text_info(const struct engine_text *t);
@@ -32,20 +32,20 @@ bool engine_text_is_special(const struct engine_text *t, uint32_t id);
 uint32_t engine_text_id_of(const struct engine_text *t, const char *token);
 
 /* As engine_encode and engine_decode of engine.h. */
-int engine_text_encode(const struct engine_text *t, const char *text, size_t len, bool special, bool post,
-                       struct engine_ids *out, struct err *e) MUST_USE;
-int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t count, bool skip_special,
-                       struct buf *out, struct err *e) MUST_USE;
+int engine_text_encode(const struct engine_text *t, const char *text, size_t len, bool special,
+                       bool post, struct engine_ids *out, struct err *e) MUST_USE;
+int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t count,
+                       bool skip_special, struct buf *out, struct err *e) MUST_USE;
 
-/* As engine_chat_encode. ERR_UNSUPPORTED without a template; ERR_INPUT for a template that refuses the
- * messages. */
+/* As engine_chat_encode. ERR_UNSUPPORTED without a template; ERR_INPUT for a template that
+ * refuses the messages. */
 int engine_text_chat(const struct engine_text *t, const struct engine_chat *c, struct buf *text,
                      struct engine_ids *ids, struct err *e) MUST_USE;
 
-/* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete now
- * and keeps the rest. The pieces together are the decode of all ids, save that ill-formed bytes become
- * U+FFFD and an end in the middle of a sequence gives one U+FFFD. Zero-initialise with the text set;
- * free with engine_text_stream_free. */
+/* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete
+ * now and keeps the rest. The pieces together are the decode of all ids, save that ill-formed
+ * bytes become U+FFFD and an end in the middle of a sequence gives one U+FFFD. Zero-initialise
+ * with the text set; free with engine_text_stream_free. */
 struct engine_text_stream {
 	const struct engine_text *text;
 	bool skip_special;

@@ -28,7 +28,7 @@ int ids_add(struct engine_ids *ids, uint32_t id, struct err *e)
 	return 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
 static bool empty_or_null(const json_t *v)
 {
@@ -37,7 +37,8 @@ static bool empty_or_null(const json_t *v)
 
 static int refuse(const char *what, const char *value, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s", what, value);
+	return err_set(e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s",
+	               what, value);
 }
 
 static void find_byte_tokens(struct engine_tokenizer *t)
@@ -98,7 +99,8 @@ static int open_all(struct engine_tokenizer *t, const json_t *j, struct err *e)
 	return added_index(t, e);
 }
 
-int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len, struct err *e)
+int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len,
+                          struct err *e)
 {
 	json_t *j = NULL;
 	int rc = json_read(&j, json, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
@@ -130,7 +132,7 @@ void engine_tokenizer_close(struct engine_tokenizer *t)
 	free(t);
 }
 
-/* ---- encoding ------------------------------------------------------------------------------------ */
+/* ---- encoding ------------------------------------------------------------------------------ */
 
 struct encoder {
 	const struct engine_tokenizer *t;
@@ -151,13 +153,15 @@ static int encode_plain(struct encoder *c, const char *text, size_t len, bool fi
 	if (rc == 0)
 		rc = pre_tokenize(&c->t->pre, &c->scratch, &p, c->e);
 	for (size_t i = 0; i < p.count && rc == 0; i++)
-		rc = bpe_encode(c->t, &c->bpe, p.text.bytes + p.at[i].begin, p.at[i].end - p.at[i].begin, c->out, c->e);
+		rc = bpe_encode(c->t, &c->bpe, p.text.bytes + p.at[i].begin, p.at[i].end - p.at[i].begin,
+		                c->out, c->e);
 	pieces_free(&p);
 	return rc;
 }
 
 /* Text between added tokens that are found before normalisation. */
-static int encode_gap(struct encoder *c, const char *text, const char *origin, size_t len, bool first)
+static int encode_gap(struct encoder *c, const char *text, const char *origin, size_t len,
+                      bool first)
 {
 	struct marked m = { 0 };
 	struct found_list found = { 0 };
@@ -167,7 +171,8 @@ static int encode_gap(struct encoder *c, const char *text, const char *origin, s
 	buf_add(&m.text, text, len);
 	if (origin)
 		buf_add(&m.origin, origin, len);
-	int rc = m.text.failed || m.origin.failed ? err_set(c->e, ERR_NOMEM, "out of memory for a text") : 0;
+	int rc = m.text.failed || m.origin.failed ? err_set(c->e, ERR_NOMEM,
+	                                                    "out of memory for a text") : 0;
 	if (rc == 0)
 		rc = normalize(&c->t->normalizers, &c->scratch, &m, c->e);
 	if (rc == 0)
@@ -210,8 +215,7 @@ static int add_all(struct engine_ids *out, const struct engine_ids *ids, struct 
 }
 
 int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin,
-                            size_t len,
-                            bool post, struct engine_ids *out, struct err *e)
+                            size_t len, bool post, struct engine_ids *out, struct err *e)
 {
 	struct encoder c = { .t = t, .out = out, .e = e };
 	int rc = 0;
@@ -230,9 +234,8 @@ int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, 
 	return rc;
 }
 
-int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special,
-                            bool post,
-                            struct engine_ids *out, struct err *e)
+int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len,
+                            bool special, bool post, struct engine_ids *out, struct err *e)
 {
 	char *data = NULL;
 	if (!special) { /* every byte is data: no control token is seen in it */
@@ -247,8 +250,7 @@ int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, 
 }
 
 int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count,
-                            bool skip_special,
-                            struct buf *out, struct err *e)
+                            bool skip_special, struct buf *out, struct err *e)
 {
 	struct decode_state s = { 0 };
 	for (size_t i = 0; i < count; i++)

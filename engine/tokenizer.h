@@ -1,7 +1,9 @@
-/* The interpreter of tokenizer.json: one struct, one file for each stage. Private to engine/. Source:
- * the components of the Hugging Face tokenizers library, whose observable behaviour this follows.
+/* The interpreter of tokenizer.json: one struct, one file for each stage. Private to engine/.
+ * Source: the components of the Hugging Face tokenizers library, whose observable behaviour this
+ * follows.
  *
- *   text -> added tokens (normalized: false) -> normalizers on the gaps -> added tokens (normalized: true)
+ *   text -> added tokens (normalized: false) -> normalizers on the gaps
+ *        -> added tokens (normalized: true)
  *        -> pre-tokenizers -> BPE -> post-processor -> ids        ids -> decoders -> bytes
  *
  * A struct engine_tokenizer is read-only once open. */
@@ -23,12 +25,13 @@ struct span {
 	size_t len;
 };
 
-/* Text with an origin for each byte (1 data, 0 template); origin.bytes is NULL when all is template. */
+/* Text with an origin for each byte (1 data, 0 template); origin.bytes is NULL when all is
+ * template. */
 struct marked {
 	struct buf text, origin;
 };
 
-/* ---- vocabulary and merges: tokenizer_vocab.c ---------------------------------------------------- */
+/* ---- vocabulary and merges: tokenizer_vocab.c ---------------------------------------------- */
 
 struct vocab {
 	struct span *token;   /* [ids], bytes NULL: no such id */
@@ -47,9 +50,10 @@ int vocab_add(struct vocab *v, struct span token, uint32_t id, struct err *e) MU
 uint32_t vocab_find(const struct vocab *v, const char *bytes, size_t len); /* or TOKENIZER_NONE */
 int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a,
                 struct err *e) MUST_USE;
-const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right); /* or NULL */
+/* or NULL */
+const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right);
 
-/* ---- added tokens: tokenizer_added.c ------------------------------------------------------------- */
+/* ---- added tokens: tokenizer_added.c ------------------------------------------------------- */
 
 struct added {
 	struct span content;
@@ -62,7 +66,7 @@ struct trie;                  /* leftmost-longest over the contents of one kind 
 struct found { size_t begin, end; uint32_t id; };
 struct found_list { struct found *at; size_t count, room; };
 
-/* ---- components ---------------------------------------------------------------------------------- */
+/* ---- components ---------------------------------------------------------------------------- */
 
 enum step_kind {
 	/* normalizers */
@@ -79,7 +83,8 @@ enum prepend { PREPEND_ALWAYS, PREPEND_NEVER, PREPEND_FIRST };
 struct step {
 	enum step_kind kind;
 	struct onig *pattern;            /* REPLACE, SPLIT, BYTE_LEVEL with use_regex */
-	struct span text;                /* PREPEND, REPLACE: what is put there; METASPACE: the replacement */
+	/* PREPEND, REPLACE: what is put there; METASPACE: the replacement */
+	struct span text;
 	enum behaviour behaviour;
 	enum prepend prepend;            /* METASPACE */
 	bool invert, prefix_space, split, left, right;
@@ -106,13 +111,13 @@ struct engine_tokenizer {
 
 /* tokenizer_added.c */
 int added_open(struct engine_tokenizer *t, const json_t *list, struct err *e) MUST_USE;
-int added_index(struct engine_tokenizer *t, struct err *e) MUST_USE; /* after the normalizers are known */
+/* after the normalizers are known */
+int added_index(struct engine_tokenizer *t, struct err *e) MUST_USE;
 void added_close(struct engine_tokenizer *t);
-/* Occurrences in text[0..len), leftmost-longest, each wholly outside data unless blank. origin may be
- * NULL. */
+/* Occurrences in text[0..len), leftmost-longest, each wholly outside data unless blank. origin
+ * may be NULL. */
 int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
-               const char *origin,
-               size_t len, struct found_list *out, struct err *e) MUST_USE;
+               const char *origin, size_t len, struct found_list *out, struct err *e) MUST_USE;
 /* A control token: ordinary text must not become it. */
 bool added_is_control(const struct engine_tokenizer *t, uint32_t id);
 
@@ -129,7 +134,8 @@ int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked 
 void marked_free(struct marked *m);
 
 /* tokenizer_pre.c: text -> pieces. */
-struct piece { uint32_t begin, end; bool first; }; /* first: stands at the start of the whole input */
+/* first: stands at the start of the whole input */
+struct piece { uint32_t begin, end; bool first; };
 struct pieces {
 	struct buf text;
 	struct piece *at;
@@ -152,16 +158,15 @@ struct bpe_scratch {
 	struct bpe_merge *heap;
 	size_t symbol_room, heap_room, heap_count;
 };
-int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text, size_t len,
-               struct engine_ids *out, struct err *e) MUST_USE;
+int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text,
+               size_t len, struct engine_ids *out, struct err *e) MUST_USE;
 void bpe_scratch_free(struct bpe_scratch *s);
 
 /* tokenizer.c */
 int ids_add(struct engine_ids *ids, uint32_t id, struct err *e) MUST_USE;
 /* As engine_tokenizer_encode with special, and an origin for each byte (NULL: all template). */
 int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin,
-                            size_t len,
-                            bool post, struct engine_ids *out, struct err *e) MUST_USE;
+                            size_t len, bool post, struct engine_ids *out, struct err *e) MUST_USE;
 
 /* tokenizer_decode.c: one token after another; the state is zero at the start of a text. */
 struct decode_state {
@@ -169,7 +174,7 @@ struct decode_state {
 	uint32_t stripped;       /* characters taken from the start of the joined text */
 	bool open;               /* the joined text has begun: nothing more to take */
 };
-int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id, bool skip_special,
-                 struct buf *out, struct err *e) MUST_USE;
+int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id,
+                 bool skip_special, struct buf *out, struct err *e) MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
-/* Added tokens: a trie over their contents, searched leftmost-longest. A control token is recognised
- * only where all its bytes are template text, so that a message cannot forge one. */
+/* Added tokens: a trie over their contents, searched leftmost-longest. A control token is
+ * recognised only where all its bytes are template text, so that a message cannot forge one. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"
@@ -28,7 +28,8 @@ static uint32_t trie_child(const struct trie *t, uint32_t node, unsigned char by
 	return c;
 }
 
-static int trie_grow(struct trie *t, uint32_t node, unsigned char byte, uint32_t *child, struct err *e)
+static int trie_grow(struct trie *t, uint32_t node, unsigned char byte, uint32_t *child,
+                     struct err *e)
 {
 	if (t->count == t->room) {
 		uint32_t room = t->room ? t->room * 2 : 64;
@@ -145,7 +146,7 @@ int added_index(struct engine_tokenizer *t, struct err *e)
 	t->normal = calloc(1, sizeof *t->normal);
 	if (!t->raw || !t->normal)
 		return err_set(e, ERR_NOMEM, "out of memory for the added tokens");
-	for (int special = 1; special >= 0; special--) /* special ones first: they win over equal contents */
+	for (int special = 1; special >= 0; special--) /* special ones win over equals */
 		for (uint32_t i = 0; i < t->added_count && rc == 0; i++)
 			if (t->added[i].special == (special == 1))
 				rc = index_one(t, i, &s, e);
@@ -203,8 +204,7 @@ static int add_found(struct found_list *l, struct found f, struct err *e)
 }
 
 int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
-               const char *origin,
-               size_t len, struct found_list *out, struct err *e)
+               const char *origin, size_t len, struct found_list *out, struct err *e)
 {
 	size_t from = 0; /* end of the last one, white space that it took included */
 	for (size_t i = 0; i < len && trie->count;) {

@@ -59,7 +59,8 @@ static struct bpe_merge heap_pop(struct bpe_scratch *s)
 }
 
 /* The merge of the pair that begins at symbol i; none makes a control token. */
-static const struct merge *pair_at(const struct engine_tokenizer *t, const struct bpe_scratch *s, int32_t i)
+static const struct merge *pair_at(const struct engine_tokenizer *t, const struct bpe_scratch *s,
+                                   int32_t i)
 {
 	if (i < 0 || s->symbol[i].next < 0)
 		return NULL;
@@ -117,7 +118,8 @@ static void flush_unknown(const struct engine_tokenizer *t, struct builder *b)
 }
 
 /* One character outside the vocabulary: its bytes, else the unknown token, else nothing. */
-static void add_unknown(const struct engine_tokenizer *t, struct builder *b, const char *s, size_t n)
+static void add_unknown(const struct engine_tokenizer *t, struct builder *b, const char *s,
+                        size_t n)
 {
 	bool all = t->byte_fallback;
 	for (size_t i = 0; i < n && all; i++)
@@ -134,8 +136,8 @@ static void add_unknown(const struct engine_tokenizer *t, struct builder *b, con
 	b->pending = true;
 }
 
-int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text, size_t len,
-               struct engine_ids *out, struct err *e)
+int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text,
+               size_t len, struct engine_ids *out, struct err *e)
 {
 	uint32_t whole = t->ignore_merges ? vocab_find(&t->vocab, text, len) : TOKENIZER_NONE;
 	if (whole != TOKENIZER_NONE && !added_is_control(t, whole))

@@ -59,7 +59,8 @@ static void from_metaspace(const struct step *s, bool first, struct buf *token)
 	*token = out;
 }
 
-static size_t edge_at_start(const struct step *s, const struct buf *b, uint32_t most, uint32_t *taken)
+static size_t edge_at_start(const struct step *s, const struct buf *b, uint32_t most,
+                            uint32_t *taken)
 {
 	size_t at = 0;
 	for (*taken = 0; *taken < most && b->len - at >= s->text.len; ++*taken, at += s->text.len)
@@ -113,7 +114,8 @@ static int decode_step(const struct step *s, const struct decode_state *state, s
 }
 
 /* The Strip after joining takes from the start of the whole text, wherever token borders fall. */
-static void strip_joined(const struct engine_tokenizer *t, struct decode_state *s, struct buf *token)
+static void strip_joined(const struct engine_tokenizer *t, struct decode_state *s,
+                         struct buf *token)
 {
 	if (s->open || t->fused + 1 >= t->decoders.count || !token->len)
 		return;
@@ -125,8 +127,9 @@ static void strip_joined(const struct engine_tokenizer *t, struct decode_state *
 	s->open = token->len > 0 || s->stripped == strip->start;
 }
 
-/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token allocates nothing.
- * False: not all characters are of the byte-level alphabet, and out is as it was. */
+/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token
+ * allocates nothing. False: not all characters are of the byte-level alphabet, and out is as it
+ * was. */
 static bool levels_straight(const struct engine_tokenizer *t, uint32_t id, struct buf *out)
 {
 	const char *token = t->vocab.token[id].bytes;
@@ -147,8 +150,8 @@ static bool levels_straight(const struct engine_tokenizer *t, uint32_t id, struc
 	return true;
 }
 
-int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id, bool skip_special,
-                 struct buf *out, struct err *e)
+int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint32_t id,
+                 bool skip_special, struct buf *out, struct err *e)
 {
 	struct buf token = { 0 };
 	int rc = 0;

@@ -21,8 +21,8 @@ struct component {
 
 static int refuse(struct loader *l, const char *name)
 {
-	return err_set(l->e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s", l->what,
-	               name);
+	return err_set(l->e, ERR_UNSUPPORTED, "not available in this version: tokenizer.json: %s %.60s",
+	               l->what, name);
 }
 
 static bool flag(const json_t *j, const char *name, bool otherwise)
@@ -151,14 +151,15 @@ static int load_edges(struct loader *l, const json_t *j, struct step *s)
 
 static const struct component normalizers[] = {
 	{ "NFC", STEP_NFC, NULL }, { "NFD", STEP_NFD, NULL }, { "NFKC", STEP_NFKC, NULL },
-	{ "NFKD", STEP_NFKD, NULL },
-	{ "Lowercase", STEP_LOWERCASE, NULL }, { "Strip", STEP_STRIP, load_strip },
-	{ "Prepend", STEP_PREPEND, load_prepend }, { "Replace", STEP_REPLACE, load_replace }, { 0 },
+	{ "NFKD", STEP_NFKD, NULL }, { "Lowercase", STEP_LOWERCASE, NULL },
+	{ "Strip", STEP_STRIP, load_strip }, { "Prepend", STEP_PREPEND, load_prepend },
+	{ "Replace", STEP_REPLACE, load_replace }, { 0 },
 };
 static const struct component pre_tokenizers[] = {
 	{ "Split", STEP_SPLIT, load_split }, { "ByteLevel", STEP_BYTE_LEVEL, load_byte_level },
 	{ "Digits", STEP_DIGITS, load_digits }, { "Metaspace", STEP_METASPACE, load_metaspace },
-	{ "Punctuation", STEP_PUNCTUATION, load_behaviour }, { "Whitespace", STEP_WHITESPACE, load_removed },
+	{ "Punctuation", STEP_PUNCTUATION, load_behaviour },
+	{ "Whitespace", STEP_WHITESPACE, load_removed },
 	{ "WhitespaceSplit", STEP_WHITESPACE_SPLIT, load_removed }, { 0 },
 };
 static const struct component decoders[] = {
@@ -182,14 +183,17 @@ static int load_one(struct loader *l, const json_t *j, const struct component *t
 	if (!c->type)
 		return refuse(l, type);
 	if (l->out->count == TOKENIZER_STEPS_MAX)
-		return err_set(l->e, ERR_INPUT, "tokenizer.json: more than %d of %s", TOKENIZER_STEPS_MAX, l->what);
-	struct step *s = &l->out->at[l->out->count++]; /* counted first: a pattern in it is freed with the list */
+		return err_set(l->e, ERR_INPUT, "tokenizer.json: more than %d of %s", TOKENIZER_STEPS_MAX,
+		               l->what);
+	/* counted first: a pattern in it is freed with the list */
+	struct step *s = &l->out->at[l->out->count++];
 	*s = (struct step){ .kind = c->kind };
 	return c->load ? c->load(l, j, s) : 0;
 }
 
 /* One component, or the members of a Sequence, which may hold further ones. */
-static int load_steps(struct loader *l, const json_t *j, const struct component *table, const char *members)
+static int load_steps(struct loader *l, const json_t *j, const struct component *table,
+                      const char *members)
 {
 	struct { const json_t *list; size_t next; } stack[SEQUENCE_DEPTH];
 	int depth = 0;
@@ -249,21 +253,25 @@ void steps_close(struct steps_list *l)
 		onig_close(l->at[i].pattern);
 }
 
-/* ---- post-processor: ids before and after the text ----------------------------------------------- */
+/* ---- post-processor: ids before and after the text ----------------------------------------- */
 
-static int add_special(struct loader *l, const json_t *template, const char *name, struct engine_ids *out)
+static int add_special(struct loader *l, const json_t *template, const char *name,
+                       struct engine_ids *out)
 {
-	const json_t *ids = json_object_get(json_object_get(json_object_get(template, "special_tokens"), name),
+	const json_t *ids = json_object_get(json_object_get(json_object_get(template, "special_tokens"),
+	                                                    name),
 	                                    "ids");
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		json_int_t id = json_integer_value(json_array_get(ids, i));
 		if (!json_is_integer(json_array_get(ids, i)) || id < 0 ||
 		    id >= (json_int_t)l->t->vocab.ids || !l->t->vocab.token[id].bytes)
-			return err_set(l->e, ERR_INPUT, "tokenizer.json: post_processor: token %.60s has a bad id", name);
+			return err_set(l->e, ERR_INPUT, "tokenizer.json: post_processor: token %.60s has a bad id",
+			               name);
 		TRY(ids_add(out, (uint32_t)id, l->e));
 	}
 	return json_array_size(ids) ? 0 :
-	       err_set(l->e, ERR_INPUT, "tokenizer.json: post_processor: no ids for %.60s", name ? name : "a token");
+	       err_set(l->e, ERR_INPUT, "tokenizer.json: post_processor: no ids for %.60s", name ?
+	               name : "a token");
 }
 
 /* Its tokens go around what earlier post-processors made. */
@@ -278,7 +286,8 @@ static int load_template(struct loader *l, const json_t *j)
 	for (size_t i = 0; i < json_array_size(single) && rc == 0; i++) {
 		const json_t *part = json_array_get(single, i), *token = json_object_get(part, "SpecialToken");
 		if (token)
-			rc = add_special(l, j, json_string_value(json_object_get(token, "id")), text_seen ? &l->t->after :
+			rc = add_special(l, j, json_string_value(json_object_get(token, "id")), text_seen ?
+			                 &l->t->after :
 			                 &before);
 		else if (json_object_get(part, "Sequence") && !text_seen)
 			text_seen = true;

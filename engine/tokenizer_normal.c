@@ -1,5 +1,5 @@
-/* Normalizers. Each rewrites the text and carries the origins along: a byte made from any data byte is
- * data. */
+/* Normalizers. Each rewrites the text and carries the origins along: a byte made from any data
+ * byte is data. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"
@@ -20,7 +20,8 @@ static bool is_data(const struct marked *m, size_t begin, size_t end)
 	return m->origin.bytes && end > begin && memchr(m->origin.bytes + begin, 1, end - begin);
 }
 
-static void put(struct marked *out, const struct marked *like, const void *bytes, size_t len, bool data)
+static void put(struct marked *out, const struct marked *like, const void *bytes, size_t len,
+                bool data)
 {
 	buf_add(&out->text, bytes, len);
 	char *o = like->origin.bytes && len ? buf_reserve(&out->origin, len) : NULL;
@@ -37,18 +38,20 @@ static void copy(struct marked *out, const struct marked *from, size_t begin, si
 		buf_add(&out->origin, from->origin.bytes + begin, end - begin);
 }
 
-/* ---- canonical and compatibility forms ----------------------------------------------------------- */
+/* ---- canonical and compatibility forms ----------------------------------------------------- */
 
 static utf8proc_option_t form_options(enum step_kind kind)
 {
 	static const utf8proc_option_t of[] = {
 		[STEP_NFC] = UTF8PROC_COMPOSE, [STEP_NFD] = UTF8PROC_DECOMPOSE,
-		[STEP_NFKC] = UTF8PROC_COMPOSE | UTF8PROC_COMPAT, [STEP_NFKD] = UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+		[STEP_NFKC] = UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
+		[STEP_NFKD] = UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
 	};
 	return UTF8PROC_STABLE | of[kind];
 }
 
-/* Whether a character can never join or reorder with what stands before it: there the text may be cut. */
+/* Whether a character can never join or reorder with what stands before it: there the text may be
+ * cut. */
 static bool starts_segment(uint32_t cp, utf8proc_option_t options)
 {
 	utf8proc_int32_t first[32];
@@ -76,13 +79,11 @@ static size_t segment_end(const char *s, size_t len, size_t at, utf8proc_option_
 }
 
 static int put_form(struct marked *out, const struct marked *in, size_t begin, size_t end,
-                    utf8proc_option_t options,
-                    struct err *e)
+                    utf8proc_option_t options, struct err *e)
 {
 	utf8proc_uint8_t *made = NULL;
 	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)in->text.bytes + begin,
-	                                  (utf8proc_ssize_t)(end - begin),
-	                                  &made, options);
+	                                  (utf8proc_ssize_t)(end - begin), &made, options);
 	if (n < 0)
 		return err_set(e, ERR_INPUT, "Unicode normalisation: %s", utf8proc_errmsg(n));
 	put(out, in, made, (size_t)n, is_data(in, begin, end));
@@ -90,7 +91,8 @@ static int put_form(struct marked *out, const struct marked *in, size_t begin, s
 	return 0;
 }
 
-static int unicode_form(const struct step *s, const struct marked *in, struct marked *out, struct err *e)
+static int unicode_form(const struct step *s, const struct marked *in, struct marked *out,
+                        struct err *e)
 {
 	utf8proc_option_t options = form_options(s->kind);
 	const char *text = in->text.bytes;
@@ -104,7 +106,7 @@ static int unicode_form(const struct step *s, const struct marked *in, struct ma
 	return 0;
 }
 
-/* ---- the others ---------------------------------------------------------------------------------- */
+/* ---- the others ---------------------------------------------------------------------------- */
 
 static int lowercase(const struct marked *in, struct marked *out)
 {
@@ -139,12 +141,12 @@ static int prepend(const struct step *s, const struct marked *in, struct marked 
 }
 
 static int replace(const struct step *s, struct onig_scratch *scratch, const struct marked *in,
-                   struct marked *out,
-                   struct err *e)
+                   struct marked *out, struct err *e)
 {
 	size_t at = 0, begin, end;
 	int rc;
-	while ((rc = onig_find(s->pattern, scratch, in->text.bytes, in->text.len, at, &begin, &end, e)) > 0) {
+	while ((rc = onig_find(s->pattern, scratch, in->text.bytes, in->text.len, at, &begin, &end,
+	                       e)) > 0) {
 		copy(out, in, at, begin);
 		put(out, in, s->text.bytes, s->text.len, is_data(in, begin, end));
 		at = end;
@@ -156,8 +158,7 @@ static int replace(const struct step *s, struct onig_scratch *scratch, const str
 }
 
 static int one_step(const struct step *s, struct onig_scratch *scratch, const struct marked *in,
-                    struct marked *out,
-                    struct err *e)
+                    struct marked *out, struct err *e)
 {
 	switch (s->kind) {
 	case STEP_LOWERCASE: return lowercase(in, out);
@@ -168,7 +169,8 @@ static int one_step(const struct step *s, struct onig_scratch *scratch, const st
 	}
 }
 
-int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked *text, struct err *e)
+int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked *text,
+              struct err *e)
 {
 	for (size_t i = 0; i < l->count && text->text.len; i++) {
 		struct marked out = { 0 };

@@ -1,5 +1,5 @@
-/* Pre-tokenizers: each cuts the pieces of the one before it, which it sees one at a time, as texts of
- * their own. */
+/* Pre-tokenizers: each cuts the pieces of the one before it, which it sees one at a time, as
+ * texts of their own. */
 #include "engine/tokenizer.h"
 
 #include "engine/unicode.h"
@@ -30,7 +30,7 @@ int pieces_add(struct pieces *p, size_t begin, size_t end, bool first, struct er
 	return 0;
 }
 
-/* ---- the byte-level alphabet ----------------------------------------------------------------------- */
+/* ---- the byte-level alphabet --------------------------------------------------------------- */
 
 uint32_t byte_to_level(unsigned char b)
 {
@@ -48,7 +48,7 @@ uint32_t level_to_byte(uint32_t cp)
 	return cp <= 322 ? cp - 289 + 127 : cp == 323 ? 173 : TOKENIZER_NONE;
 }
 
-/* ---- cutting --------------------------------------------------------------------------------------- */
+/* ---- cutting ------------------------------------------------------------------------------- */
 
 /* Matches and gaps of one piece, in order; then put together by behaviour. */
 struct cut {
@@ -100,7 +100,8 @@ static int add_part(struct cut *c, size_t begin, size_t end, bool match)
 	return 0;
 }
 
-static int cut_by_pattern(struct cut *c, struct onig_scratch *scratch, const char *text, struct piece p)
+static int cut_by_pattern(struct cut *c, struct onig_scratch *scratch, const char *text,
+                          struct piece p)
 {
 	size_t at = 0, begin, end, len = p.end - p.begin;
 	int rc;
@@ -113,7 +114,8 @@ static int cut_by_pattern(struct cut *c, struct onig_scratch *scratch, const cha
 	return add_part(c, p.begin + at, p.end, false);
 }
 
-/* Classes of characters: 0 a gap, otherwise a match; with `alone` each matching character by itself. */
+/* Classes of characters: 0 a gap, otherwise a match; with `alone` each matching character by
+ * itself. */
 static int class_of(const struct step *s, uint32_t cp)
 {
 	switch (s->kind) {
@@ -143,7 +145,8 @@ static int cut_by_class(struct cut *c, const char *text, struct piece p)
 	return add_part(c, begin, p.end, class == 1);
 }
 
-static int cut_all(const struct step *s, struct onig_scratch *scratch, struct pieces *p, struct err *e)
+static int cut_all(const struct step *s, struct onig_scratch *scratch, struct pieces *p,
+                   struct err *e)
 {
 	struct pieces out = { 0 };
 	int rc = 0;
@@ -162,11 +165,12 @@ static int cut_all(const struct step *s, struct onig_scratch *scratch, struct pi
 	return rc;
 }
 
-/* ---- rewriting ------------------------------------------------------------------------------------- */
+/* ---- rewriting ----------------------------------------------------------------------------- */
 
 typedef void rewrite(const struct step *s, const char *text, struct piece p, struct buf *out);
 
-static void add_prefix_space(const struct step *s, const char *text, struct piece p, struct buf *out)
+static void add_prefix_space(const struct step *s, const char *text, struct piece p,
+                             struct buf *out)
 {
 	if (s->prefix_space && text[p.begin] != ' ')
 		buf_add_byte(out, ' ');
@@ -184,7 +188,8 @@ static void add_levels(const struct step *s, const char *text, struct piece p, s
 
 static void add_metaspace(const struct step *s, const char *text, struct piece p, struct buf *out)
 {
-	bool there = p.end - p.begin >= s->text.len && memcmp(text + p.begin, s->text.bytes, s->text.len) == 0;
+	bool there = p.end - p.begin >= s->text.len &&
+	    memcmp(text + p.begin, s->text.bytes, s->text.len) == 0;
 	bool wanted = s->prepend == PREPEND_ALWAYS || (s->prepend == PREPEND_FIRST && p.first);
 	if (wanted && !there && text[p.begin] != ' ')
 		buf_add(out, s->text.bytes, s->text.len);
@@ -212,7 +217,8 @@ static int rewrite_all(const struct step *s, struct pieces *p, rewrite *f, struc
 	return 0;
 }
 
-static int one_step(const struct step *s, struct onig_scratch *scratch, struct pieces *p, struct err *e)
+static int one_step(const struct step *s, struct onig_scratch *scratch, struct pieces *p,
+                    struct err *e)
 {
 	switch (s->kind) {
 	case STEP_BYTE_LEVEL:
@@ -229,7 +235,8 @@ static int one_step(const struct step *s, struct onig_scratch *scratch, struct p
 	}
 }
 
-int pre_tokenize(const struct steps_list *l, struct onig_scratch *s, struct pieces *p, struct err *e)
+int pre_tokenize(const struct steps_list *l, struct onig_scratch *s, struct pieces *p,
+                 struct err *e)
 {
 	for (size_t i = 0; i < l->count; i++)
 		TRY(one_step(&l->at[i], s, p, e));

@@ -27,7 +27,8 @@ static uint32_t *find_slot(const struct vocab *v, const char *bytes, size_t len)
 	uint32_t i = (uint32_t)hash_bytes(bytes, len) & (v->slots - 1);
 	for (;; i = (i + 1) & (v->slots - 1)) {
 		uint32_t id = v->slot[i];
-		if (id == TOKENIZER_NONE || (v->token[id].len == len && memcmp(v->token[id].bytes, bytes, len) == 0))
+		if (id == TOKENIZER_NONE || (v->token[id].len == len &&
+		                             memcmp(v->token[id].bytes, bytes, len) == 0))
 			return &v->slot[i];
 	}
 }
@@ -71,12 +72,14 @@ static int highest_id(const json_t *vocab, const json_t *added, uint32_t *ids, s
 		high = json_integer_value(id) > high ? json_integer_value(id) : high;
 	}
 	if (high >= TOKENIZER_IDS_MAX)
-		return err_set(e, ERR_INPUT, "tokenizer.json: id %lld is beyond %u", (long long)high, TOKENIZER_IDS_MAX);
+		return err_set(e, ERR_INPUT, "tokenizer.json: id %lld is beyond %u", (long long)high,
+		               TOKENIZER_IDS_MAX);
 	*ids = (uint32_t)(high + 1);
 	return 0;
 }
 
-int vocab_open(struct vocab *v, const json_t *vocab, const json_t *added, struct arena *a, struct err *e)
+int vocab_open(struct vocab *v, const json_t *vocab, const json_t *added, struct arena *a,
+               struct err *e)
 {
 	const char *key;
 	json_t *value;
@@ -113,7 +116,8 @@ const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t 
 }
 
 /* "a b" with exactly one space, or ["a", "b"]. */
-static int split_merge(const json_t *j, struct span *left, struct span *right, size_t rank, struct err *e)
+static int split_merge(const json_t *j, struct span *left, struct span *right, size_t rank,
+                       struct err *e)
 {
 	const char *text = json_string_value(j), *space = text ? strchr(text, ' ') : NULL;
 	if (space && !strchr(space + 1, ' ')) {
@@ -121,7 +125,8 @@ static int split_merge(const json_t *j, struct span *left, struct span *right, s
 		*right = (struct span){ space + 1, strlen(space + 1) };
 		return 0;
 	}
-	const char *a = json_string_value(json_array_get(j, 0)), *b = json_string_value(json_array_get(j, 1));
+	const char *a = json_string_value(json_array_get(j, 0)), *b = json_string_value(json_array_get(j,
+	                                                                                               1));
 	if (!a || !b || json_array_size(j) != 2)
 		return err_set(e, ERR_INPUT, "tokenizer.json: merge %zu is not a pair", rank);
 	*left = (struct span){ a, strlen(a) };
@@ -129,8 +134,8 @@ static int split_merge(const json_t *j, struct span *left, struct span *right, s
 	return 0;
 }
 
-static int add_merge(struct merges *m, const json_t *j, size_t rank, const struct vocab *v, struct buf *whole,
-                     struct err *e)
+static int add_merge(struct merges *m, const json_t *j, size_t rank, const struct vocab *v,
+                     struct buf *whole, struct err *e)
 {
 	struct span left = { 0 }, right = { 0 };
 	TRY(split_merge(j, &left, &right, rank, e));
@@ -141,13 +146,16 @@ static int add_merge(struct merges *m, const json_t *j, size_t rank, const struc
 	uint32_t l = vocab_find(v, left.bytes, left.len), r = vocab_find(v, right.bytes, right.len);
 	uint32_t made = whole->len ? vocab_find(v, whole->bytes, whole->len) : TOKENIZER_NONE;
 	if (l == TOKENIZER_NONE || r == TOKENIZER_NONE || made == TOKENIZER_NONE)
-		return err_set(e, ERR_INPUT, "tokenizer.json: merge %zu has a part or a product outside the vocabulary",
+		return err_set(e, ERR_INPUT,
+		               "tokenizer.json: merge %zu has a part or a product outside the vocabulary",
 		               rank);
-	*merge_slot(m, l, r) = (struct merge){ l, r, (uint32_t)rank, made }; /* the last of equal pairs wins */
+	/* the last of equal pairs wins */
+	*merge_slot(m, l, r) = (struct merge){ l, r, (uint32_t)rank, made };
 	return 0;
 }
 
-int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a, struct err *e)
+int merges_open(struct merges *m, const json_t *list, const struct vocab *v, struct arena *a,
+                struct err *e)
 {
 	struct buf whole = { 0 };
 	int rc = 0;

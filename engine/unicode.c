@@ -5,7 +5,8 @@
 bool unicode_is_space(uint32_t cp)
 {
 	return (cp >= 9 && cp <= 13) || cp == ' ' || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
-	       (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
+	       (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
+	    cp == 0x205F ||
 	       cp == 0x3000;
 }
 
@@ -23,7 +24,8 @@ bool unicode_is_numeric(uint32_t cp)
 bool unicode_is_punctuation(uint32_t cp)
 {
 	utf8proc_category_t c = category(cp);
-	bool ascii = cp < 0x7F && cp > 0x20 && !(cp >= '0' && cp <= '9') && !((cp | 32) >= 'a' && (cp | 32) <= 'z');
+	bool ascii = cp < 0x7F && cp > 0x20 && !(cp >= '0' && cp <= '9') &&
+	    !((cp | 32) >= 'a' && (cp | 32) <= 'z');
 	return ascii || (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO);
 }
 
@@ -32,7 +34,8 @@ bool unicode_is_word(uint32_t cp)
 	utf8proc_category_t c = category(cp);
 	bool circled = (cp >= 0x24B6 && cp <= 0x24E9) || (cp >= 0x1F130 && cp <= 0x1F149) ||
 	               (cp >= 0x1F150 && cp <= 0x1F169) || (cp >= 0x1F170 && cp <= 0x1F189);
-	return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_NL) || c == UTF8PROC_CATEGORY_PC || circled ||
+	return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_NL) || c == UTF8PROC_CATEGORY_PC ||
+	       circled ||
 	       cp == 0x200C || cp == 0x200D;
 }
 

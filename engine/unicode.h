@@ -20,8 +20,8 @@ bool unicode_starts_with_word(const char *s, size_t len);
 size_t unicode_spaces_at_end(const char *s, size_t len);   /* bytes */
 size_t unicode_spaces_at_start(const char *s, size_t len); /* bytes */
 
-/* One character in the other case, one to three code points; returns their count. Full mapping for the
- * few characters that grow: dotted capital I, sharp s. */
+/* One character in the other case, one to three code points; returns their count. Full mapping
+ * for the few characters that grow: dotted capital I, sharp s. */
 int unicode_lower(uint32_t cp, uint32_t out[3]);
 int unicode_upper(uint32_t cp, uint32_t out[3]);
 
