@@ -56,7 +56,7 @@ int signing_public_read(const char *path, struct signing_public *out, struct err
 		result = err_set(e, ERR_INPUT, "not text");
 	else if (text.bytes[0] == '{')
 		result = keys_document_read(text.bytes, text.len, out, e);
-	else if (text_starts(text.bytes, "-----BEGIN "))
+	else if (strstr(text.bytes, "-----BEGIN ")) /* some tools describe the key before it */
 		result = read_pem(&text, out, e);
 	else
 		result = read_minisign(&text, out, e);

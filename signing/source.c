@@ -73,11 +73,13 @@ static int take_leaves(struct verified *v, size_t file, int fd, uint64_t bytes, 
 	struct signing_file *f = &v->shadow.file[file];
 	struct hash_job job = {.fd = fd, .name = f->name, .bytes = bytes, .want_leaves = true};
 	TRY(hash_file(&job, e));
+	if (!digest_equal(&job.digest, &f->digest)) {
+		free(job.leaf); /* kept, they would vouch for the changed file at its next use */
+		return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+	}
 	f->leaf = job.leaf;
 	f->chunk_count = job.leaves;
-	if (digest_equal(&job.digest, &f->digest))
-		return 0;
-	return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+	return 0;
 }
 
 static int open_large(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
