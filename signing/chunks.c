@@ -5,11 +5,11 @@
  *     12  4  u32 number of files
  *     then per file, in ascending order of name bytes:
  *         u16 length of name, name, u64 size of the file in bytes, u32 number of chunks,
- *         32 bytes per chunk: SHA-256(0x00 || chunk), RFC 6962 leaf; chunks of 4,194,304 bytes, the last
- *         one short
+ *         32 bytes per chunk: SHA-256(0x00 || chunk), RFC 6962 leaf; chunks of 4,194,304 bytes, the
+ * last one short
  *
- * Valid: exactly the files whose resource descriptor states chunks, each with the size, the count and the
- * tree root stated there, and no byte after the last one. */
+ * Valid: exactly the files whose resource descriptor states chunks, each with the size, the count
+ * and the tree root stated there, and no byte after the last one. */
 #include "signing/chunks.h"
 #include "signing/hash.h"
 #include "signing/reader.h"
@@ -45,9 +45,12 @@ static int read_one(struct reader *r, struct signing_file *f, struct err *e)
 {
 	char *name = reader_string(r, 2);
 	uint64_t bytes = reader_uint(r, 8), chunks = reader_uint(r, 4);
-	if (!name || r->failed || strcmp(name, f->name) != 0 || bytes != f->bytes || chunks != f->chunk_count) {
+	if (!name || r->failed || strcmp(name, f->name) != 0 || bytes != f->bytes ||
+	    chunks != f->chunk_count) {
 		free(name);
-		return err_set(e, ERR_INPUT, SIGNING_CHUNKS ": the record of %s is damaged or not as signed", f->name);
+		return err_set(e, ERR_INPUT,
+			       SIGNING_CHUNKS ": the record of %s is damaged or not as signed",
+			       f->name);
 	}
 	free(name);
 	const uint8_t *leaves = chunks > r->left / 32 ? NULL : reader_bytes(r, (size_t)chunks * 32);
@@ -60,26 +63,31 @@ static int read_one(struct reader *r, struct signing_file *f, struct err *e)
 	memcpy(f->leaf, leaves, (size_t)chunks * sizeof *f->leaf);
 	struct digest root = hash_tree(f->leaf, (size_t)chunks);
 	if (!digest_equal(&root, &f->chunk_root))
-		return err_set(e, ERR_INPUT, SIGNING_CHUNKS ": the tree of %s has another root than signed", f->name);
+		return err_set(e, ERR_INPUT,
+			       SIGNING_CHUNKS ": the tree of %s has another root than signed",
+			       f->name);
 	return 0;
 }
 
-int chunks_read(const void *bytes, size_t len, struct signing_file *file, size_t count, struct err *e)
+int chunks_read(const void *bytes, size_t len, struct signing_file *file, size_t count,
+		struct err *e)
 {
-	struct reader r = {bytes, len, false};
+	struct reader r = { bytes, len, false };
 	const uint8_t *magic = reader_bytes(&r, 8);
 	if (!magic || memcmp(magic, MAGIC, 8) != 0)
 		return err_set(e, ERR_INPUT, SIGNING_CHUNKS ": does not start with " MAGIC);
 	uint64_t version = reader_uint(&r, 4), records = reader_uint(&r, 4);
 	if (version != VERSION)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: " SIGNING_CHUNKS " version %llu",
-		               (unsigned long long)version);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: " SIGNING_CHUNKS " version %llu",
+			       (unsigned long long)version);
 	uint64_t large = 0;
 	for (size_t i = 0; i < count; i++)
 		large += file[i].has_chunks;
 	if (records != large)
-		return err_set(e, ERR_INPUT, SIGNING_CHUNKS ": %llu files, %llu are signed with chunks",
-		               (unsigned long long)records, (unsigned long long)large);
+		return err_set(e, ERR_INPUT,
+			       SIGNING_CHUNKS ": %llu files, %llu are signed with chunks",
+			       (unsigned long long)records, (unsigned long long)large);
 	for (size_t i = 0; i < count; i++)
 		if (file[i].has_chunks)
 			TRY(read_one(&r, &file[i], e));

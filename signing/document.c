@@ -1,15 +1,16 @@
-/* The key document: an identity's public half, signed by both its keys, so that neither can be swapped alone.
+/* The key document: an identity's public half, signed by both its keys, so that neither can be
+ * swapped alone.
  *
- * A DSSE v1 envelope in one line of JSON, payloadType "application/vnd.hallmark.key+json;version=1". Its
- * payload is canonical JSON (RFC 8785):
+ * A DSSE v1 envelope in one line of JSON, payloadType
+ * "application/vnd.hallmark.key+json;version=1". Its payload is canonical JSON (RFC 8785):
  *
  *     {"created":"2026-01-31T12:00:00Z",
  *      "keys":{"ecdsa-p256":{"keyid":HEX,"public":PEM},"ed25519":{"keyid":HEX,"public":HEX}},
  *      "kind":"key","name":NAME,"version":1}
  *
- * signatures[0] is ECDSA P-256 with SHA-256 (ASN.1 DER), signatures[1] is Ed25519, both over the PAE;
- * keyid names the key. Valid: exactly these members, key ids that match, PEM in its one spelling, both
- * signatures good. */
+ * signatures[0] is ECDSA P-256 with SHA-256 (ASN.1 DER), signatures[1] is Ed25519, both over the
+ * PAE; keyid names the key. Valid: exactly these members, key ids that match, PEM in its one
+ * spelling, both signatures good. */
 #include "base/limits.h"
 #include "base/text.h"
 #include "signing/dsse.h"
@@ -22,12 +23,13 @@
 #define DOCUMENT_TYPE "application/vnd.hallmark.key+json;version=1"
 
 static int keyid(const char *keytype, const char *scheme, const char *public_text, char out[65],
-                 struct err *e)
+		 struct err *e)
 {
-	struct buf text = {0};
-	json_t *o = json_pack("{s:s,s:{s:s},s:s}", "keytype", keytype, "keyval", "public", public_text, "scheme",
-	                      scheme);
-	int result = o ? json_write_canonical(o, &text, e) : err_set(e, ERR_NOMEM, "out of memory for a key id");
+	struct buf text = { 0 };
+	json_t *o = json_pack("{s:s,s:{s:s},s:s}", "keytype", keytype, "keyval", "public",
+			      public_text, "scheme", scheme);
+	int result = o ? json_write_canonical(o, &text, e)
+		       : err_set(e, ERR_NOMEM, "out of memory for a key id");
 	if (result == 0) {
 		struct digest d = digest_of(text.bytes, text.len);
 		digest_hex(&d, out);
@@ -56,17 +58,17 @@ static json_t *payload_json(const struct signing_public *pub, int64_t time_us)
 	char created[32], hex[65];
 	text_time_rfc3339(time_us, created);
 	text_hex(pub->ed25519, 32, hex);
-	return json_pack("{s:s,s:{s:{s:s,s:s},s:{s:s,s:s}},s:s,s:s,s:i}", "created", created, "keys", "ecdsa-p256",
-	                 "keyid",
-	                 pub->p256_keyid, "public", pub->p256_pem, "ed25519", "keyid", pub->ed25519_keyid,
-	                 "public", hex,
-	                 "kind", "key", "name", pub->name, "version", 1);
+	return json_pack("{s:s,s:{s:{s:s,s:s},s:{s:s,s:s}},s:s,s:s,s:i}", "created", created,
+			 "keys", "ecdsa-p256", "keyid", pub->p256_keyid, "public", pub->p256_pem,
+			 "ed25519", "keyid", pub->ed25519_keyid, "public", hex, "kind", "key",
+			 "name", pub->name, "version", 1);
 }
 
-static int sign_both(const struct signing_public *pub, const struct buf *payload, const uint8_t p256[32],
-                     const uint8_t ed25519[64], struct buf *out, struct err *e)
+static int sign_both(const struct signing_public *pub, const struct buf *payload,
+		     const uint8_t p256[32], const uint8_t ed25519[64], struct buf *out,
+		     struct err *e)
 {
-	struct buf pae = {0}, der = {0};
+	struct buf pae = { 0 }, der = { 0 };
 	uint8_t signature[64];
 	dsse_pae(&pae, DOCUMENT_TYPE, payload->bytes, payload->len);
 	int result = buf_done(&pae, e);
@@ -77,7 +79,8 @@ static int sign_both(const struct signing_public *pub, const struct buf *payload
 	if (result == 0) {
 		crypto_sign_detached(signature, NULL, (const uint8_t *)pae.bytes, pae.len, ed25519);
 		struct dsse_signature both[] = {
-			{pub->p256_keyid, der.bytes, der.len}, {pub->ed25519_keyid, signature, sizeof signature},
+			{ pub->p256_keyid, der.bytes, der.len },
+			{ pub->ed25519_keyid, signature, sizeof signature },
 		};
 		dsse_write(out, DOCUMENT_TYPE, payload->bytes, payload->len, both, 2);
 		buf_add_byte(out, '\n');
@@ -88,14 +91,13 @@ static int sign_both(const struct signing_public *pub, const struct buf *payload
 	return result;
 }
 
-int keys_document_make(struct signing_public *pub, const uint8_t p256[32], const uint8_t ed25519[64],
-                       int64_t time_us,
-                       struct err *e)
+int keys_document_make(struct signing_public *pub, const uint8_t p256[32],
+		       const uint8_t ed25519[64], int64_t time_us, struct err *e)
 {
-	struct buf payload = {0}, text = {0};
+	struct buf payload = { 0 }, text = { 0 };
 	json_t *o = payload_json(pub, time_us);
 	int result = o ? json_write_canonical(o, &payload, e)
-		: err_set(e, ERR_NOMEM, "out of memory for a key document");
+		       : err_set(e, ERR_NOMEM, "out of memory for a key document");
 	if (result == 0)
 		result = sign_both(pub, &payload, p256, ed25519, &text, e);
 	if (result == 0 && text.len >= sizeof pub->document)
@@ -109,9 +111,9 @@ int keys_document_make(struct signing_public *pub, const uint8_t p256[32], const
 }
 
 static int copy_key(const json_t *keys, const char *kind, const char **public_text, const char **id,
-                    struct err *e)
+		    struct err *e)
 {
-	static const char *const members[] = {"keyid", "public", NULL};
+	static const char *const members[] = { "keyid", "public", NULL };
 	json_t *k = NULL;
 	TRY(json_get_object(keys, kind, &k, "key document", e));
 	TRY(json_only_keys(k, members, "key document", e));
@@ -121,17 +123,21 @@ static int copy_key(const json_t *keys, const char *kind, const char **public_te
 
 static int read_keys(const json_t *keys, struct signing_public *pub, struct err *e)
 {
-	static const char *const kinds[] = {"ecdsa-p256", "ed25519", NULL};
+	static const char *const kinds[] = { "ecdsa-p256", "ed25519", NULL };
 	const char *pem = NULL, *hex = NULL, *p256_id = NULL, *ed25519_id = NULL, *scheme = NULL;
 	uint8_t unused[32];
 	TRY(json_only_keys(keys, kinds, "key document", e));
 	TRY(copy_key(keys, "ecdsa-p256", &pem, &p256_id, e));
 	TRY(copy_key(keys, "ed25519", &hex, &ed25519_id, e));
 	TRY(ecdsa_read(pem, strlen(pem), pub->p256_pem, &scheme, unused, e));
-	if (!scheme || strcmp(scheme, "ecdsa-sha2-nistp256") != 0 || strcmp(pem, pub->p256_pem) != 0)
-		return err_set(e, ERR_INPUT, "key document: \"ecdsa-p256\" is not a P-256 key in its usual spelling");
+	if (!scheme || strcmp(scheme, "ecdsa-sha2-nistp256") != 0 ||
+	    strcmp(pem, pub->p256_pem) != 0)
+		return err_set(
+			e, ERR_INPUT,
+			"key document: \"ecdsa-p256\" is not a P-256 key in its usual spelling");
 	if (text_unhex(hex, strlen(hex), pub->ed25519, 32) < 0)
-		return err_set(e, ERR_INPUT, "key document: \"ed25519\" is not 64 lower-case hex digits");
+		return err_set(e, ERR_INPUT,
+			       "key document: \"ed25519\" is not 64 lower-case hex digits");
 	pub->has_p256 = pub->has_ed25519 = true;
 	TRY(keys_fill_ids(pub, e));
 	if (strcmp(p256_id, pub->p256_keyid) != 0 || strcmp(ed25519_id, pub->ed25519_keyid) != 0)
@@ -141,7 +147,7 @@ static int read_keys(const json_t *keys, struct signing_public *pub, struct err 
 
 static int read_payload(const json_t *o, struct signing_public *pub, struct err *e)
 {
-	static const char *const members[] = {"created", "keys", "kind", "name", "version", NULL};
+	static const char *const members[] = { "created", "keys", "kind", "name", "version", NULL };
 	const char *kind = NULL, *name = NULL, *created = NULL;
 	uint64_t version = 0;
 	json_t *keys = NULL;
@@ -149,10 +155,12 @@ static int read_payload(const json_t *o, struct signing_public *pub, struct err 
 	TRY(json_get_string(o, "kind", &kind, "key document", e));
 	TRY(json_get_u64(o, "version", &version, "key document", e));
 	if (strcmp(kind, "key") != 0)
-		return err_set(e, ERR_INPUT, "key document: kind \"%.60s\", expected \"key\"", kind);
+		return err_set(e, ERR_INPUT, "key document: kind \"%.60s\", expected \"key\"",
+			       kind);
 	if (version != 1)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: key document version %llu",
-		               (unsigned long long)version);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: key document version %llu",
+			       (unsigned long long)version);
 	TRY(json_get_string(o, "created", &created, "key document", e));
 	TRY(json_get_string(o, "name", &name, "key document", e));
 	TRY(keys_check_name(name, e));
@@ -164,20 +172,22 @@ static int read_payload(const json_t *o, struct signing_public *pub, struct err 
 static int check_both(const struct dsse *d, const struct signing_public *pub, struct err *e)
 {
 	if (d->count != 2 || d->signature[1].len != 64)
-		return err_set(e, ERR_INPUT, "key document: expected two signatures, ECDSA then Ed25519");
-	TRY(ecdsa_check(pub->p256_pem, d->pae.bytes, d->pae.len, d->signature[0].bytes, d->signature[0].len, e));
+		return err_set(e, ERR_INPUT,
+			       "key document: expected two signatures, ECDSA then Ed25519");
+	TRY(ecdsa_check(pub->p256_pem, d->pae.bytes, d->pae.len, d->signature[0].bytes,
+			d->signature[0].len, e));
 	if (signing_ed25519_check(pub->ed25519, d->pae.bytes, d->pae.len,
-	                          (const uint8_t *)d->signature[1].bytes) < 0)
+				  (const uint8_t *)d->signature[1].bytes) < 0)
 		return err_set(e, ERR_VERIFY, "the Ed25519 signature is not by this key");
 	return 0;
 }
 
-/* The keys come out of the payload that they sign: the document proves that both secrets agreed to the
- * binding, not whose they are. */
+/* The keys come out of the payload that they sign: the document proves that both secrets agreed to
+ * the binding, not whose they are. */
 int keys_document_read(const char *text, size_t len, struct signing_public *pub, struct err *e)
 {
 	json_t *envelope = NULL, *payload = NULL;
-	struct dsse d = {.count = 0};
+	struct dsse d = { .count = 0 };
 	memset(pub, 0, sizeof *pub);
 	if (len >= sizeof pub->document)
 		return err_set(e, ERR_INPUT, "a key document of %zu bytes", len);
@@ -185,7 +195,8 @@ int keys_document_read(const char *text, size_t len, struct signing_public *pub,
 	if (result == 0)
 		result = dsse_read(envelope, DOCUMENT_TYPE, false, &d, e);
 	if (result == 0)
-		result = json_read(&payload, d.payload.bytes, d.payload.len, KEYS_DOCUMENT_BYTES, LIMIT_JSON_DEPTH, e);
+		result = json_read(&payload, d.payload.bytes, d.payload.len, KEYS_DOCUMENT_BYTES,
+				   LIMIT_JSON_DEPTH, e);
 	if (result == 0)
 		result = read_payload(payload, pub, e);
 	if (result == 0)

@@ -23,21 +23,21 @@ struct dsse_signature {
 
 /* Appends the envelope's JSON text, without newline. */
 void dsse_write(struct buf *out, const char *payload_type, const void *payload, size_t len,
-                const struct dsse_signature *signature, size_t count);
+		const struct dsse_signature *signature, size_t count);
 
 /* An envelope as read: everything decoded, nothing verified. */
 struct dsse {
 	struct buf payload, pae;
-	const char *payload_type;                  /* borrowed from the JSON value */
+	const char *payload_type; /* borrowed from the JSON value */
 	struct buf signature[DSSE_SIGNATURES_MAX];
 	size_t count;
 };
 
-/* Read from a JSON object. Exactly payload, payloadType, signatures[{sig, keyid}]; payloadType must be the
- * one given; keyid is a hint: absent, null or a string. url_safe: the URL alphabet is accepted too, padded
- * as well. */
+/* Read from a JSON object. Exactly payload, payloadType, signatures[{sig, keyid}]; payloadType must
+ * be the one given; keyid is a hint: absent, null or a string. url_safe: the URL alphabet is
+ * accepted too, padded as well. */
 int dsse_read(const json_t *envelope, const char *payload_type, bool url_safe, struct dsse *out,
-              struct err *e) MUST_USE;
+	      struct err *e) MUST_USE;
 void dsse_free(struct dsse *d);
 
 #endif

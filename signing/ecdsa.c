@@ -15,16 +15,17 @@
 static const struct curve {
 	const char *group, *scheme, *hash;
 } curves[] = {
-	{"prime256v1", "ecdsa-sha2-nistp256", "SHA256"},
-	{"secp384r1", "ecdsa-sha2-nistp384", "SHA384"},
-	{"secp521r1", "ecdsa-sha2-nistp521", "SHA512"},
+	{ "prime256v1", "ecdsa-sha2-nistp256", "SHA256" },
+	{ "secp384r1", "ecdsa-sha2-nistp384", "SHA384" },
+	{ "secp521r1", "ecdsa-sha2-nistp521", "SHA512" },
 };
 
 static int crypto_failed(struct err *e, const char *what)
 {
 	unsigned long code = ERR_get_error();
 	ERR_clear_error();
-	return err_set(e, ERR_IO, "%s: %s", what, code ? ERR_reason_error_string(code) : "libcrypto failed");
+	return err_set(e, ERR_IO, "%s: %s", what,
+		       code ? ERR_reason_error_string(code) : "libcrypto failed");
 }
 
 bool ecdsa_secret_valid(const uint8_t secret[ECDSA_SECRET_BYTES])
@@ -44,8 +45,8 @@ static bool public_point(const BIGNUM *n, uint8_t out[POINT_BYTES])
 	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	bool ok = point && EC_POINT_mul(group, point, n, NULL, NULL, NULL) == 1 &&
-	          EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, out, POINT_BYTES,
-	                             NULL) == POINT_BYTES;
+		  EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, out, POINT_BYTES,
+				     NULL) == POINT_BYTES;
 	EC_POINT_free(point);
 	EC_GROUP_free(group);
 	return ok;
@@ -64,8 +65,10 @@ static EVP_PKEY *secret_key(const uint8_t secret[ECDSA_SECRET_BYTES])
 		goto out;
 	BN_set_flags(n, BN_FLG_CONSTTIME);
 	if (!public_point(n, point) ||
-	    !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, curves[0].group, 0) ||
-	    !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) ||
+	    !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, curves[0].group,
+					     0) ||
+	    !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
+					      sizeof point) ||
 	    !OSSL_PARAM_BLD_push_BN_pad(build, OSSL_PKEY_PARAM_PRIV_KEY, n, ECDSA_SECRET_BYTES))
 		goto out;
 	params = OSSL_PARAM_BLD_to_param(build);
@@ -108,8 +111,8 @@ int ecdsa_public(const uint8_t secret[ECDSA_SECRET_BYTES], char pem[ECDSA_PEM_RO
 	return result;
 }
 
-int ecdsa_sign(const uint8_t secret[ECDSA_SECRET_BYTES], const void *bytes, size_t len, struct buf *out,
-               struct err *e)
+int ecdsa_sign(const uint8_t secret[ECDSA_SECRET_BYTES], const void *bytes, size_t len,
+	       struct buf *out, struct err *e)
 {
 	uint8_t signature[80];
 	size_t signature_len = sizeof signature;
@@ -148,8 +151,10 @@ static int curve_of(EVP_PKEY *key, const struct curve **out, struct err *e)
 	size_t len = 0;
 	const char *kind = EVP_PKEY_get0_type_name(key);
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s keys", kind ? kind : "unnamed");
-	if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &len) == 1)
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s keys",
+			       kind ? kind : "unnamed");
+	if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group,
+					   &len) == 1)
 		for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
 			if (strcmp(group, curves[i].group) == 0) {
 				*out = &curves[i];
@@ -160,8 +165,7 @@ static int curve_of(EVP_PKEY *key, const struct curve **out, struct err *e)
 }
 
 int ecdsa_read(const char *text, size_t len, char pem[ECDSA_PEM_ROOM], const char **scheme,
-               uint8_t ed25519[32],
-               struct err *e)
+	       uint8_t ed25519[32], struct err *e)
 {
 	EVP_PKEY *key = NULL;
 	const struct curve *curve = NULL;
@@ -191,16 +195,17 @@ int ecdsa_scheme(const char *pem, const char **scheme, struct err *e)
 	return *scheme ? 0 : err_set(e, ERR_INPUT, "expected an ECDSA public key, found Ed25519");
 }
 
-int ecdsa_check(const char *pem, const void *bytes, size_t len, const void *signature, size_t signature_len,
-                struct err *e)
+int ecdsa_check(const char *pem, const void *bytes, size_t len, const void *signature,
+		size_t signature_len, struct err *e)
 {
 	EVP_PKEY *key = NULL;
 	const struct curve *curve = NULL;
 	TRY(parse(pem, strlen(pem), &key, e));
 	int result = curve_of(key, &curve, e);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (result == 0 && (!ctx || EVP_DigestVerifyInit(ctx, NULL, EVP_get_digestbyname(curve->hash), NULL,
-	                                                 key) <= 0))
+	if (result == 0 &&
+	    (!ctx ||
+	     EVP_DigestVerifyInit(ctx, NULL, EVP_get_digestbyname(curve->hash), NULL, key) <= 0))
 		result = crypto_failed(e, "check an ECDSA signature");
 	if (result == 0 && EVP_DigestVerify(ctx, signature, signature_len, bytes, len) != 1)
 		result = err_set(e, ERR_VERIFY, "the signature is not by this key");

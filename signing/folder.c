@@ -22,7 +22,9 @@ struct walk {
 const char *folder_kind_name(enum folder_kind kind)
 {
 	static const char *const names[] = {
-		[FOLDER_FILE] = "a file", [FOLDER_LINK] = "a symbolic link", [FOLDER_OTHER] = "a device, socket or FIFO",
+		[FOLDER_FILE] = "a file",
+		[FOLDER_LINK] = "a symbolic link",
+		[FOLDER_OTHER] = "a device, socket or FIFO",
 	};
 	return names[kind];
 }
@@ -60,7 +62,7 @@ static int push_entry(struct folder *f, char *name, enum folder_kind kind, struc
 		}
 		f->entry = entry;
 	}
-	f->entry[f->count++] = (struct folder_entry){name, kind};
+	f->entry[f->count++] = (struct folder_entry){ name, kind };
 	return 0;
 }
 
@@ -84,7 +86,9 @@ static int take(struct walk *w, int fd, const char *dir, const char *name, struc
 	}
 	if (S_ISDIR(st.st_mode) && strlen(path) < LIMIT_PATH_BYTES)
 		return push_todo(w, path, e);
-	enum folder_kind kind = S_ISREG(st.st_mode) ? FOLDER_FILE : S_ISLNK(st.st_mode) ? FOLDER_LINK : FOLDER_OTHER;
+	enum folder_kind kind = S_ISREG(st.st_mode)   ? FOLDER_FILE
+				: S_ISLNK(st.st_mode) ? FOLDER_LINK
+						      : FOLDER_OTHER;
 	return push_entry(w->out, path, kind, e);
 }
 
@@ -117,15 +121,17 @@ static int read_folder(struct walk *w, const char *dir, struct err *e)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct folder_entry *)a)->name, ((const struct folder_entry *)b)->name);
+	return strcmp(((const struct folder_entry *)a)->name,
+		      ((const struct folder_entry *)b)->name);
 }
 
-int folder_open(struct folder *out, const char *dir, const char *const *ignore, size_t count, struct err *e)
+int folder_open(struct folder *out, const char *dir, const char *const *ignore, size_t count,
+		struct err *e)
 {
-	*out = (struct folder){.fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	*out = (struct folder){ .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	if (out->fd < 0)
 		return err_errno(e, "open folder %s", dir);
-	struct walk w = {.out = out, .ignore = ignore, .ignore_count = count};
+	struct walk w = { .out = out, .ignore = ignore, .ignore_count = count };
 	int result = read_folder(&w, "", e);
 	while (result == 0 && w.todo_count) {
 		char *next = w.todo[--w.todo_count];
@@ -149,7 +155,7 @@ void folder_close(struct folder *f)
 	free(f->entry);
 	if (f->fd >= 0)
 		close(f->fd);
-	*f = (struct folder){.fd = -1};
+	*f = (struct folder){ .fd = -1 };
 }
 
 int folder_file(int dir_fd, const char *name, int *fd, uint64_t *bytes, struct err *e)
@@ -174,7 +180,7 @@ int folder_read(int fd, const char *name, uint64_t offset, void *out, size_t len
 			return err_errno(e, "read %s", name);
 		if (n == 0)
 			return err_set(e, ERR_VERIFY, "%s: ends before byte %llu", name,
-			               (unsigned long long)(offset + len));
+				       (unsigned long long)(offset + len));
 		done += (size_t)n;
 	}
 	return 0;

@@ -22,16 +22,19 @@ struct folder {
 	size_t count;
 };
 
-/* Open dir and list it, leaving out ignore[0..count) (exact relative names, with what lies below them). */
-int folder_open(struct folder *out, const char *dir, const char *const *ignore, size_t count, struct err *e)
-	MUST_USE;
+/* Open dir and list it, leaving out ignore[0..count) (exact relative names, with what lies below
+ * them). */
+int folder_open(struct folder *out, const char *dir, const char *const *ignore, size_t count,
+		struct err *e) MUST_USE;
 void folder_close(struct folder *f);
 
-/* Open one regular file below dir_fd without following links. ERR_NOTFOUND; ERR_INPUT: not a regular file. */
+/* Open one regular file below dir_fd without following links. ERR_NOTFOUND; ERR_INPUT: not a
+ * regular file. */
 int folder_file(int dir_fd, const char *name, int *fd, uint64_t *bytes, struct err *e) MUST_USE;
 
 /* Read exactly len bytes at offset. */
-int folder_read(int fd, const char *name, uint64_t offset, void *out, size_t len, struct err *e) MUST_USE;
+int folder_read(int fd, const char *name, uint64_t offset, void *out, size_t len,
+		struct err *e) MUST_USE;
 
 /* "a symbolic link" and the like. */
 const char *folder_kind_name(enum folder_kind kind);

@@ -1,6 +1,6 @@
-/* Public keys in the forms of other tools. Read by content: a key document, PEM, or a minisign public key
- * (one line of base64 of "Ed" || key number[8] || key[32], after an optional comment line).  Sources: RFC
- * 5958 and 7468, RFC 4253 section 6.6, minisign, C2SP signed-note. */
+/* Public keys in the forms of other tools. Read by content: a key document, PEM, or a minisign
+ * public key (one line of base64 of "Ed" || key number[8] || key[32], after an optional comment
+ * line).  Sources: RFC 5958 and 7468, RFC 4253 section 6.6, minisign, C2SP signed-note. */
 #include "base/file.h"
 #include "base/text.h"
 #include "signing/ecdsa.h"
@@ -23,7 +23,7 @@ static int read_pem(const struct buf *text, struct signing_public *out, struct e
 static int read_minisign(const struct buf *text, struct signing_public *out, struct err *e)
 {
 	const char *line = text->bytes;
-	struct buf key = {0};
+	struct buf key = { 0 };
 	if (text_starts(line, COMMENT)) {
 		line = strchr(line, '\n');
 		if (!line++)
@@ -32,9 +32,12 @@ static int read_minisign(const struct buf *text, struct signing_public *out, str
 	size_t len = strcspn(line, "\n");
 	if (line[len] == '\n' && line[len + 1])
 		return err_set(e, ERR_INPUT, "text after the key");
-	int result = text_unbase64(&key, line, len) < 0 || key.len != MINISIGN_BYTES ||
-		memcmp(key.bytes, "Ed", 2) != 0
-		? err_set(e, ERR_INPUT, "neither a key document, a PEM public key nor a minisign public key") : 0;
+	int result =
+		text_unbase64(&key, line, len) < 0 || key.len != MINISIGN_BYTES ||
+				memcmp(key.bytes, "Ed", 2) != 0
+			? err_set(e, ERR_INPUT,
+				  "neither a key document, a PEM public key nor a minisign public key")
+			: 0;
 	if (result == 0) {
 		memcpy(out->ed25519, key.bytes + 10, 32);
 		out->has_ed25519 = true;
@@ -46,7 +49,7 @@ static int read_minisign(const struct buf *text, struct signing_public *out, str
 
 int signing_public_read(const char *path, struct signing_public *out, struct err *e)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	keys_start();
 	memset(out, 0, sizeof *out);
 	int result = file_read(path, KEYS_DOCUMENT_BYTES, &text, e);
@@ -74,13 +77,15 @@ static int check_line_name(const char *name, struct err *e)
 		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || *c == '+')
 			name = NULL;
 	if (!name || !*name)
-		return err_set(e, ERR_INPUT, "a key name of printable characters without spaces or '+' is needed here");
+		return err_set(
+			e, ERR_INPUT,
+			"a key name of printable characters without spaces or '+' is needed here");
 	return 0;
 }
 
 static void export_ssh(const struct signing_public *pub, const char *name, struct buf *out)
 {
-	struct buf blob = {0};
+	struct buf blob = { 0 };
 	buf_add_u32be(&blob, 11);
 	buf_add_text(&blob, "ssh-ed25519");
 	buf_add_u32be(&blob, 32);
@@ -105,12 +110,12 @@ static void export_minisign(const struct signing_public *pub, struct buf *out)
 	buf_add_byte(out, '\n');
 }
 
-/* "<name>+<hash>+<key>", where hash is SHA-256(name || 0x0a || 0x01 || key)[0:4] and key is base64(0x01 ||
- * key). */
+/* "<name>+<hash>+<key>", where hash is SHA-256(name || 0x0a || 0x01 || key)[0:4] and key is
+ * base64(0x01 || key). */
 static void export_vkey(const struct signing_public *pub, const char *name, struct buf *out)
 {
-	struct buf text = {0};
-	uint8_t key[33] = {1};
+	struct buf text = { 0 };
+	uint8_t key[33] = { 1 };
 	char hash[9];
 	memcpy(key + 1, pub->ed25519, 32);
 	buf_printf(&text, "%s\n", name);
@@ -124,22 +129,35 @@ static void export_vkey(const struct signing_public *pub, const char *name, stru
 	buf_free(&text);
 }
 
-int signing_public_export(const struct signing_public *pub, enum signing_form form, const char *name,
-                          struct buf *out,
-                          struct err *e)
+int signing_public_export(const struct signing_public *pub, enum signing_form form,
+			  const char *name, struct buf *out, struct err *e)
 {
 	bool ecdsa = form == SIGNING_PEM;
-	if (form == SIGNING_DOCUMENT ? !pub->document[0] : ecdsa ? !pub->has_p256 : !pub->has_ed25519)
+	if (form == SIGNING_DOCUMENT ? !pub->document[0]
+	    : ecdsa                  ? !pub->has_p256
+				     : !pub->has_ed25519)
 		return err_set(e, ERR_INPUT, "this public key has no %s",
-		               form == SIGNING_DOCUMENT ? "key document" : ecdsa ? "ECDSA half" : "Ed25519 half");
+			       form == SIGNING_DOCUMENT ? "key document"
+			       : ecdsa                  ? "ECDSA half"
+							: "Ed25519 half");
 	if (form == SIGNING_SSH || form == SIGNING_VKEY)
 		TRY(check_line_name(name, e));
 	switch (form) {
-	case SIGNING_PEM: buf_add_text(out, pub->p256_pem); break;
-	case SIGNING_SSH: export_ssh(pub, name, out); break;
-	case SIGNING_MINISIGN: export_minisign(pub, out); break;
-	case SIGNING_VKEY: export_vkey(pub, name, out); break;
-	case SIGNING_DOCUMENT: buf_add_text(out, pub->document); break;
+	case SIGNING_PEM:
+		buf_add_text(out, pub->p256_pem);
+		break;
+	case SIGNING_SSH:
+		export_ssh(pub, name, out);
+		break;
+	case SIGNING_MINISIGN:
+		export_minisign(pub, out);
+		break;
+	case SIGNING_VKEY:
+		export_vkey(pub, name, out);
+		break;
+	case SIGNING_DOCUMENT:
+		buf_add_text(out, pub->document);
+		break;
 	}
 	return buf_done(out, e);
 }

@@ -13,7 +13,7 @@
 struct side {
 	struct hash_job *job;
 	struct sha256 *range_hash;
-	size_t range_next;    /* the range that is being hashed, or the next one */
+	size_t range_next; /* the range that is being hashed, or the next one */
 	const uint8_t *chunk;
 	uint64_t offset;
 	size_t len;
@@ -26,7 +26,7 @@ uint64_t hash_chunks(uint64_t bytes)
 
 struct digest hash_tree(const struct digest *leaf, size_t count)
 {
-	struct merkle m = {.count = 0};
+	struct merkle m = { .count = 0 };
 	for (size_t i = 0; i < count; i++)
 		merkle_add(&m, &leaf[i]);
 	return merkle_root(&m);
@@ -40,7 +40,8 @@ static void hash_ranges(struct side *s)
 		uint64_t from = r->begin > s->offset ? r->begin : s->offset;
 		uint64_t to = r->begin + r->bytes < end ? r->begin + r->bytes : end;
 		if (from < to)
-			sha256_add(s->range_hash, s->chunk + (from - s->offset), (size_t)(to - from));
+			sha256_add(s->range_hash, s->chunk + (from - s->offset),
+				   (size_t)(to - from));
 		if (r->begin + r->bytes > end)
 			return;
 		r->digest = sha256_take(s->range_hash);
@@ -52,7 +53,8 @@ static void *side_run(void *arg)
 {
 	struct side *s = arg;
 	if (s->job->want_leaves)
-		s->job->leaf[s->offset / SIGNING_CHUNK_BYTES] = digest_tagged(0, s->chunk, s->len, NULL, 0);
+		s->job->leaf[s->offset / SIGNING_CHUNK_BYTES] =
+			digest_tagged(0, s->chunk, s->len, NULL, 0);
 	hash_ranges(s);
 	return NULL;
 }
@@ -61,7 +63,8 @@ static void hash_chunk(struct side *s, struct sha256 *whole)
 {
 	pthread_t thread;
 	bool work = s->job->want_leaves || s->range_next < s->job->ranges;
-	bool threaded = work && s->len >= THREAD_BYTES && pthread_create(&thread, NULL, side_run, s) == 0;
+	bool threaded =
+		work && s->len >= THREAD_BYTES && pthread_create(&thread, NULL, side_run, s) == 0;
 	sha256_add(whole, s->chunk, s->len);
 	if (threaded)
 		pthread_join(thread, NULL);
@@ -70,7 +73,7 @@ static void hash_chunk(struct side *s, struct sha256 *whole)
 }
 
 static int hash_all(struct hash_job *job, struct side *s, struct sha256 *whole, uint8_t *buffer,
-                    struct err *e)
+		    struct err *e)
 {
 	s->chunk = buffer;
 	for (s->offset = 0; s->offset < job->bytes; s->offset += s->len) {
@@ -91,7 +94,7 @@ int hash_file(struct hash_job *job, struct err *e)
 {
 	struct stat before, after;
 	struct sha256 *whole = NULL;
-	struct side s = {.job = job};
+	struct side s = { .job = job };
 	if (hash_chunks(job->bytes) >= UINT32_MAX)
 		return err_set(e, ERR_INPUT, "%s: too large for a chunk tree", job->name);
 	size_t room = job->bytes < SIGNING_CHUNK_BYTES ? (size_t)job->bytes : SIGNING_CHUNK_BYTES;

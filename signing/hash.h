@@ -1,4 +1,5 @@
-/* One read of a file yields its digest, the leaves of its chunk tree and the digests of its named ranges. */
+/* One read of a file yields its digest, the leaves of its chunk tree and the digests of its named
+ * ranges. */
 #ifndef SIGNING_HASH_H
 #define SIGNING_HASH_H
 
@@ -16,15 +17,15 @@ struct hash_range {
 
 struct hash_job {
 	int fd;
-	const char *name;          /* for sentences */
-	uint64_t bytes;            /* the file's size */
+	const char *name; /* for sentences */
+	uint64_t bytes;   /* the file's size */
 	bool want_leaves;
-	struct hash_range *range;  /* [ranges], sorted by begin, disjoint, inside the file */
+	struct hash_range *range; /* [ranges], sorted by begin, disjoint, inside the file */
 	size_t ranges;
 	struct progress *progress; /* may be NULL */
 
-	struct digest digest;      /* out */
-	struct digest *leaf;       /* out, owned by the caller; [leaves] if want_leaves */
+	struct digest digest; /* out */
+	struct digest *leaf;  /* out, owned by the caller; [leaves] if want_leaves */
 	uint32_t leaves;
 };
 

@@ -1,6 +1,6 @@
 /* Identity files. DIR/NAME.pub is the key document (document.c). DIR/NAME.key, mode 0600, holds the
- * secrets: a comment line "untrusted comment: hallmark secret key NAME", then one line of base64 of these
- * 156 bytes:
+ * secrets: a comment line "untrusted comment: hallmark secret key NAME", then one line of base64 of
+ * these 156 bytes:
  *
  *     0    4  key algorithms: "P2Ed" (ECDSA P-256 and Ed25519)
  *     4    2  key derivation: "A2" argon2id 1.3, or "00" none
@@ -11,11 +11,12 @@
  *     28   8  u64le argon2id memory bytes (0 if none)
  *     36  16  salt                        (zeros if none)
  *     52  24  nonce                       (zeros if none)
- *     76  64  P-256 scalar (32, big-endian), Ed25519 seed (32); encrypted with bytes 0..75 as associated data
- *     140 16  Poly1305 tag; unwrapped: the first 16 bytes of SHA-256 over bytes 0..139, against damage
+ *     76  64  P-256 scalar (32, big-endian), Ed25519 seed (32); encrypted with bytes 0..75 as
+ * associated data 140 16  Poly1305 tag; unwrapped: the first 16 bytes of SHA-256 over bytes 0..139,
+ * against damage
  *
- * Valid: exactly these lengths, the two lines, "A2" together with "XC", passes and memory within the caps
- * below, a scalar of the curve, and public halves equal to those of the key document. */
+ * Valid: exactly these lengths, the two lines, "A2" together with "XC", passes and memory within
+ * the caps below, a scalar of the curve, and public halves equal to those of the key document. */
 #include "signing/keys.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -29,15 +30,24 @@
 #include <string.h>
 
 enum {
-	AT_VERSION = 8, AT_NUMBER = 12, AT_PASSES = 20, AT_MEMORY = 28, AT_SALT = 36, AT_NONCE = 52, AT_SECRET = 76,
-	AT_TAG = 140, FILE_BYTES = 156, TAG_BYTES = 16,
+	AT_VERSION = 8,
+	AT_NUMBER = 12,
+	AT_PASSES = 20,
+	AT_MEMORY = 28,
+	AT_SALT = 36,
+	AT_NONCE = 52,
+	AT_SECRET = 76,
+	AT_TAG = 140,
+	FILE_BYTES = 156,
+	TAG_BYTES = 16,
 };
-#define SEED_BYTES 64                 /* both secrets as they lie in the file */
-#define PASSES_MAX 64u                /* a file from elsewhere may not keep us busy for minutes */
+#define SEED_BYTES 64  /* both secrets as they lie in the file */
+#define PASSES_MAX 64u /* a file from elsewhere may not keep us busy for minutes */
 #define MEMORY_MAX ((uint64_t)2 << 30)
 #define COMMENT "untrusted comment: hallmark secret key "
 
-/* seed: scalar and Ed25519 seed; secret: Ed25519 key as libsodium wants it. One guarded allocation. */
+/* seed: scalar and Ed25519 seed; secret: Ed25519 key as libsodium wants it. One guarded allocation.
+ */
 struct guarded {
 	uint8_t seed[SEED_BYTES];
 	uint8_t ed25519[crypto_sign_SECRETKEYBYTES];
@@ -48,16 +58,17 @@ struct signing_identity {
 	struct guarded *secret;
 };
 
-void keys_start(void)
-{
-	check(sodium_init() >= 0);
-}
+void keys_start(void) { check(sodium_init() >= 0); }
 
 int keys_check_name(const char *name, struct err *e)
 {
 	size_t len = strlen(name);
-	if (len < 1 || len > 63 || name[0] == '.' || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != len)
-		return err_set(e, ERR_INPUT, "key name \"%.80s\": expected 1 to 63 of a-z 0-9 . _ -, no leading dot", name);
+	if (len < 1 || len > 63 || name[0] == '.' ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != len)
+		return err_set(
+			e, ERR_INPUT,
+			"key name \"%.80s\": expected 1 to 63 of a-z 0-9 . _ -, no leading dot",
+			name);
 	return 0;
 }
 
@@ -122,8 +133,9 @@ static uint8_t *stretch(const char *passphrase, const uint8_t *file, struct err 
 {
 	uint8_t *key = sodium_malloc(crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 	uint64_t passes = get_u64le(file + AT_PASSES), memory = get_u64le(file + AT_MEMORY);
-	if (key && crypto_pwhash(key, crypto_aead_xchacha20poly1305_ietf_KEYBYTES, passphrase, strlen(passphrase),
-	                         file + AT_SALT, passes, (size_t)memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
+	if (key && crypto_pwhash(key, crypto_aead_xchacha20poly1305_ietf_KEYBYTES, passphrase,
+				 strlen(passphrase), file + AT_SALT, passes, (size_t)memory,
+				 crypto_pwhash_ALG_ARGON2ID13) == 0)
 		return key;
 	sodium_free(key);
 	err_set(e, ERR_NOMEM, "out of memory to derive a key from the passphrase");
@@ -138,8 +150,8 @@ static void seal_plain(const struct signing_identity *id, uint8_t file[FILE_BYTE
 	memcpy(file + AT_TAG, d.bytes, TAG_BYTES);
 }
 
-static int seal_wrapped(const struct signing_identity *id, const char *passphrase, const struct env *env,
-                        uint8_t file[FILE_BYTES], struct err *e)
+static int seal_wrapped(const struct signing_identity *id, const char *passphrase,
+			const struct env *env, uint8_t file[FILE_BYTES], struct err *e)
 {
 	memcpy(file, "P2EdA2XC", 8);
 	put_u64le(file + AT_PASSES, crypto_pwhash_OPSLIMIT_MODERATE);
@@ -148,18 +160,21 @@ static int seal_wrapped(const struct signing_identity *id, const char *passphras
 	uint8_t *key = stretch(passphrase, file, e);
 	if (!key)
 		return ERR_NOMEM;
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(file + AT_SECRET, file + AT_TAG, NULL, id->secret->seed,
-	                                                    SEED_BYTES, file, AT_SECRET, NULL, file + AT_NONCE, key);
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(file + AT_SECRET, file + AT_TAG, NULL,
+							    id->secret->seed, SEED_BYTES, file,
+							    AT_SECRET, NULL, file + AT_NONCE, key);
 	sodium_free(key);
 	return 0;
 }
 
 static int write_secret(const struct signing_identity *id, const char *path, const char *passphrase,
-                        const struct env *env, struct err *e)
+			const struct env *env, struct err *e)
 {
 	uint8_t *file = sodium_malloc(FILE_BYTES);
-	struct buf text = {0};
-	int result = file && buf_reserve(&text, 1024) ? 0 : err_set(e, ERR_NOMEM, "out of memory for a key file");
+	struct buf text = { 0 };
+	int result = file && buf_reserve(&text, 1024)
+			     ? 0
+			     : err_set(e, ERR_NOMEM, "out of memory for a key file");
 	if (result < 0)
 		goto out;
 	memset(file, 0, FILE_BYTES);
@@ -182,8 +197,7 @@ out:
 }
 
 static int key_paths(const char *dir, const char *name, char secret[LIMIT_PATH_BYTES],
-                     char public[LIMIT_PATH_BYTES],
-                     struct err *e)
+		     char public[LIMIT_PATH_BYTES], struct err *e)
 {
 	char file[80];
 	TRY(keys_check_name(name, e));
@@ -193,17 +207,19 @@ static int key_paths(const char *dir, const char *name, char secret[LIMIT_PATH_B
 	return file_join(public, dir, file, e);
 }
 
-static int generate(struct signing_identity *id, const char *name, const struct env *env, struct err *e)
+static int generate(struct signing_identity *id, const char *name, const struct env *env,
+		    struct err *e)
 {
 	do
 		env_random(env, id->secret->seed, SEED_BYTES);
 	while (!ecdsa_secret_valid(id->secret->seed));
 	TRY(derive_public(id, name, e));
-	return keys_document_make(&id->public, id->secret->seed, id->secret->ed25519, env_now_us(env), e);
+	return keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
+				  env_now_us(env), e);
 }
 
-int signing_identity_create(const char *dir, const char *name, const char *passphrase, const struct env *env,
-                            struct err *e)
+int signing_identity_create(const char *dir, const char *name, const char *passphrase,
+			    const struct env *env, struct err *e)
 {
 	char secret[LIMIT_PATH_BYTES], public[LIMIT_PATH_BYTES];
 	TRY(key_paths(dir, name, secret, public, e));
@@ -217,7 +233,8 @@ int signing_identity_create(const char *dir, const char *name, const char *passp
 	if (result == 0)
 		result = write_secret(id, secret, passphrase, env, e);
 	if (result == 0)
-		result = file_write_durable(public, id->public.document, strlen(id->public.document), 0644, e);
+		result = file_write_durable(public, id->public.document,
+					    strlen(id->public.document), 0644, e);
 	signing_identity_close(id);
 	return result;
 }
@@ -232,47 +249,55 @@ static int open_plain(struct signing_identity *id, const uint8_t *file, struct e
 }
 
 static int open_wrapped(struct signing_identity *id, const uint8_t *file, const char *passphrase,
-                        struct err *e)
+			struct err *e)
 {
 	uint64_t passes = get_u64le(file + AT_PASSES), memory = get_u64le(file + AT_MEMORY);
-	if (passes < crypto_pwhash_OPSLIMIT_MIN || passes > PASSES_MAX || memory < crypto_pwhash_MEMLIMIT_MIN ||
-	    memory > MEMORY_MAX)
+	if (passes < crypto_pwhash_OPSLIMIT_MIN || passes > PASSES_MAX ||
+	    memory < crypto_pwhash_MEMLIMIT_MIN || memory > MEMORY_MAX)
 		return err_set(e, ERR_INPUT, "damaged: argon2id with %llu passes over %llu bytes",
-		               (unsigned long long)passes, (unsigned long long)memory);
+			       (unsigned long long)passes, (unsigned long long)memory);
 	if (!passphrase)
 		return err_set(e, ERR_VERIFY, "protected by a passphrase, and none was given");
 	uint8_t *key = stretch(passphrase, file, e);
 	if (!key)
 		return ERR_NOMEM;
-	int result = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(id->secret->seed, NULL, file + AT_SECRET,
-	                                                                 SEED_BYTES, file + AT_TAG, file, AT_SECRET,
-	                                                                 file + AT_NONCE, key);
+	int result =
+		crypto_aead_xchacha20poly1305_ietf_decrypt_detached(id->secret->seed, NULL,
+								    file + AT_SECRET, SEED_BYTES,
+								    file + AT_TAG, file, AT_SECRET,
+								    file + AT_NONCE, key);
 	sodium_free(key);
 	return result == 0 ? 0 : err_set(e, ERR_VERIFY, "wrong passphrase, or the file is damaged");
 }
 
 static int open_secret(struct signing_identity *id, const uint8_t *file, const char *passphrase,
-                       struct err *e)
+		       struct err *e)
 {
-	static const uint8_t version[4] = {1, 0, 0, 0};
+	static const uint8_t version[4] = { 1, 0, 0, 0 };
 	if (memcmp(file, "P2Ed", 4) != 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: its key algorithms");
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: its key algorithms");
 	if (memcmp(file + AT_VERSION, version, sizeof version) != 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: key file version %u", file[AT_VERSION]);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: key file version %u",
+			       file[AT_VERSION]);
 	if (memcmp(file + 4, "0000", 4) == 0)
 		TRY(open_plain(id, file, e));
 	else if (memcmp(file + 4, "A2XC", 4) == 0)
 		TRY(open_wrapped(id, file, passphrase, e));
 	else
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: its wrapping");
-	return ecdsa_secret_valid(id->secret->seed) ? 0 : err_set(e, ERR_INPUT, "damaged: not a P-256 secret");
+	return ecdsa_secret_valid(id->secret->seed)
+		       ? 0
+		       : err_set(e, ERR_INPUT, "damaged: not a P-256 secret");
 }
 
 /* The comment line, then one line of base64, then nothing. */
 static int decode_file(const struct buf *text, struct buf *file, struct err *e)
 {
 	const char *line = text->len ? memchr(text->bytes, '\n', text->len) : NULL;
-	const char *end = line ? memchr(line + 1, '\n', text->len - (size_t)(line + 1 - text->bytes)) : NULL;
+	const char *end =
+		line ? memchr(line + 1, '\n', text->len - (size_t)(line + 1 - text->bytes)) : NULL;
 	if (!end || end + 1 != text->bytes + text->len || !text_starts(text->bytes, COMMENT))
 		return err_set(e, ERR_INPUT, "not a secret key file of two lines");
 	if (!buf_reserve(file, 1024))
@@ -283,10 +308,13 @@ static int decode_file(const struct buf *text, struct buf *file, struct err *e)
 	return 0;
 }
 
-static int read_secret(struct signing_identity *id, const char *path, const char *passphrase, struct err *e)
+static int read_secret(struct signing_identity *id, const char *path, const char *passphrase,
+		       struct err *e)
 {
-	struct buf text = {0}, file = {0};
-	int result = buf_reserve(&text, 8192) ? 0 : err_set(e, ERR_NOMEM, "out of memory for a key file");
+	struct buf text = { 0 }, file = { 0 };
+	int result = buf_reserve(&text, 8192)
+			     ? 0
+			     : err_set(e, ERR_NOMEM, "out of memory for a key file");
 	if (result == 0)
 		result = file_read(path, 4096, &text, e);
 	if (result == 0) {
@@ -306,11 +334,12 @@ static int match_document(struct signing_identity *id, const char *path, struct 
 {
 	struct signing_public *document = calloc(1, sizeof *document);
 	int result = document ? signing_public_read(path, document, e)
-		: err_set(e, ERR_NOMEM, "out of memory for a key");
+			      : err_set(e, ERR_NOMEM, "out of memory for a key");
 	if (result == 0 && (strcmp(document->name, id->public.name) != 0 || !document->has_p256 ||
-	                    strcmp(document->p256_pem, id->public.p256_pem) != 0 ||
-	                    memcmp(document->ed25519, id->public.ed25519, 32) != 0))
-		result = err_set(e, ERR_VERIFY, "%s: does not belong to the secret key beside it", path);
+			    strcmp(document->p256_pem, id->public.p256_pem) != 0 ||
+			    memcmp(document->ed25519, id->public.ed25519, 32) != 0))
+		result = err_set(e, ERR_VERIFY, "%s: does not belong to the secret key beside it",
+				 path);
 	if (result == 0)
 		id->public = *document;
 	free(document);
@@ -318,8 +347,7 @@ static int match_document(struct signing_identity *id, const char *path, struct 
 }
 
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,
-                          const char *passphrase,
-                          struct err *e)
+			  const char *passphrase, struct err *e)
 {
 	char secret[LIMIT_PATH_BYTES], public[LIMIT_PATH_BYTES];
 	TRY(key_paths(dir, name, secret, public, e));
@@ -339,19 +367,20 @@ int signing_identity_open(struct signing_identity **out, const char *dir, const 
 	return 0;
 }
 
-int keys_ecdsa_sign(const struct signing_identity *id, const void *bytes, size_t len, struct buf *out,
-                    struct err *e)
+int keys_ecdsa_sign(const struct signing_identity *id, const void *bytes, size_t len,
+		    struct buf *out, struct err *e)
 {
 	return ecdsa_sign(id->secret->seed, bytes, len, out, e);
 }
 
-void signing_ed25519(const struct signing_identity *id, const void *bytes, size_t len, uint8_t signature[64])
+void signing_ed25519(const struct signing_identity *id, const void *bytes, size_t len,
+		     uint8_t signature[64])
 {
 	crypto_sign_detached(signature, NULL, bytes, len, id->secret->ed25519);
 }
 
 int signing_ed25519_check(const uint8_t public_key[32], const void *bytes, size_t len,
-                          const uint8_t signature[64])
+			  const uint8_t signature[64])
 {
 	keys_start();
 	return crypto_sign_verify_detached(signature, bytes, len, public_key) == 0 ? 0 : ERR_VERIFY;

@@ -13,15 +13,16 @@
 #define OWN_BYTES_MAX MIB(512) /* a million tensors, or the leaves of 64 TiB */
 
 static int read_own(const struct signing_manifest *m, int dir_fd, const char *name, struct buf *out,
-                    struct err *e)
+		    struct err *e)
 {
 	int fd = -1;
 	uint64_t bytes = 0;
 	ptrdiff_t at = statement_find(m, name);
 	TRY(folder_file(dir_fd, name, &fd, &bytes, e));
 	char *room = bytes <= OWN_BYTES_MAX ? buf_reserve(out, (size_t)bytes) : NULL;
-	int result = room ? folder_read(fd, name, 0, room, (size_t)bytes, e)
-	                  : err_set(e, ERR_INPUT, "%s: %llu bytes", name, (unsigned long long)bytes);
+	int result =
+		room ? folder_read(fd, name, 0, room, (size_t)bytes, e)
+		     : err_set(e, ERR_INPUT, "%s: %llu bytes", name, (unsigned long long)bytes);
 	close(fd);
 	if (result < 0)
 		return result;
@@ -42,9 +43,11 @@ static bool any_chunks(const struct signing_manifest *m)
 
 int manifest_load_chunks(struct signing_manifest *m, int dir_fd, struct err *e)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	if (statement_find(m, SIGNING_CHUNKS) < 0)
-		return any_chunks(m) ? err_set(e, ERR_INPUT, "chunks are signed, but " SIGNING_CHUNKS " is not") : 0;
+		return any_chunks(m) ? err_set(e, ERR_INPUT,
+					       "chunks are signed, but " SIGNING_CHUNKS " is not")
+				     : 0;
 	int result = read_own(m, dir_fd, SIGNING_CHUNKS, &text, e);
 	if (result == 0)
 		result = chunks_read(text.bytes, text.len, m->file, m->file_count, e);
@@ -54,7 +57,7 @@ int manifest_load_chunks(struct signing_manifest *m, int dir_fd, struct err *e)
 
 int manifest_load_tensors(struct signing_manifest *m, int dir_fd, struct err *e)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	struct signing_tensor *tensor = NULL;
 	size_t count = 0;
 	if (statement_find(m, SIGNING_TENSORS) < 0)
@@ -85,8 +88,8 @@ int signing_manifest_load(struct signing_manifest *m, const char *dir, struct er
 
 int manifest_shadow(struct signing_manifest *out, const struct signing_manifest *m, struct err *e)
 {
-	*out = (struct signing_manifest){.file = calloc(m->file_count + 1, sizeof *m->file),
-		.file_count = m->file_count};
+	*out = (struct signing_manifest){ .file = calloc(m->file_count + 1, sizeof *m->file),
+					  .file_count = m->file_count };
 	if (!out->file)
 		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
 	for (size_t i = 0; i < m->file_count; i++) {
@@ -102,5 +105,5 @@ void manifest_shadow_free(struct signing_manifest *shadow)
 		free(shadow->file[i].leaf);
 	tensors_free(shadow->tensor, shadow->tensor_count);
 	free(shadow->file);
-	*shadow = (struct signing_manifest){.file = NULL};
+	*shadow = (struct signing_manifest){ .file = NULL };
 }

@@ -1,16 +1,19 @@
-/* Reading hallmark.chunks and hallmark.tensors of a release, after comparison with their signed digests. */
+/* Reading hallmark.chunks and hallmark.tensors of a release, after comparison with their signed
+ * digests. */
 #ifndef SIGNING_LOAD_H
 #define SIGNING_LOAD_H
 
 #include "signing/signing.h"
 
-/* Fill the leaves (tensors) of m from the folder. ERR_NOTFOUND, ERR_VERIFY, ERR_INPUT. Nothing listed: 0,
- * unfilled. */
+/* Fill the leaves (tensors) of m from the folder. ERR_NOTFOUND, ERR_VERIFY, ERR_INPUT. Nothing
+ * listed: 0, unfilled. */
 int manifest_load_chunks(struct signing_manifest *m, int dir_fd, struct err *e) MUST_USE;
 int manifest_load_tensors(struct signing_manifest *m, int dir_fd, struct err *e) MUST_USE;
 
-/* A copy to load into when m itself is borrowed: the file names are those of m, which must outlive it. */
-int manifest_shadow(struct signing_manifest *out, const struct signing_manifest *m, struct err *e) MUST_USE;
+/* A copy to load into when m itself is borrowed: the file names are those of m, which must outlive
+ * it. */
+int manifest_shadow(struct signing_manifest *out, const struct signing_manifest *m,
+		    struct err *e) MUST_USE;
 void manifest_shadow_free(struct signing_manifest *shadow);
 
 #endif

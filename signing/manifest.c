@@ -22,7 +22,8 @@ struct making {
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct signing_file *)a)->name, ((const struct signing_file *)b)->name);
+	return strcmp(((const struct signing_file *)a)->name,
+		      ((const struct signing_file *)b)->name);
 }
 
 static void sort_files(struct signing_manifest *m)
@@ -60,8 +61,8 @@ static int take_names(struct making *k, struct err *e)
 	for (size_t i = 0; i < k->folder.count && result == 0; i++) {
 		const struct folder_entry *f = &k->folder.entry[i];
 		if (f->kind != FOLDER_FILE)
-			result = err_set(e, ERR_INPUT, "%s: %s; a release holds regular files only", f->name,
-			                 folder_kind_name(f->kind));
+			result = err_set(e, ERR_INPUT, "%s: %s; a release holds regular files only",
+					 f->name, folder_kind_name(f->kind));
 		if (result == 0)
 			result = names_add(names, f->name, false, e);
 		if (result == 0)
@@ -80,13 +81,15 @@ static int take_ignored(struct signing_manifest *m, struct err *e)
 			break;
 		m->ignore_count++;
 	}
-	return m->ignore_count == STATEMENT_IGNORED ? 0 : err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	return m->ignore_count == STATEMENT_IGNORED
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory for a manifest");
 }
 
 /* List the folder without the remains of an earlier release. */
 static int take_folder(struct making *k, const char *dir, struct err *e)
 {
-	const char *skip[STATEMENT_IGNORED + 2] = {SIGNING_CHUNKS, SIGNING_TENSORS};
+	const char *skip[STATEMENT_IGNORED + 2] = { SIGNING_CHUNKS, SIGNING_TENSORS };
 	memcpy(skip + 2, statement_ignored, sizeof statement_ignored);
 	k->m->model_name = copy_basename(dir);
 	if (!k->m->model_name)
@@ -103,9 +106,10 @@ static int take_folder(struct making *k, const char *dir, struct err *e)
 
 static int copy_range(const struct signing_range *r, struct signing_tensor *t, struct err *e)
 {
-	*t = (struct signing_tensor){strdup(r->name), strdup(r->dtype), strdup(r->file), {0}, r->rank, r->begin,
-		r->bytes,
-	                             {{0}}};
+	*t =
+		(struct signing_tensor){ strdup(r->name), strdup(r->dtype), strdup(r->file),
+					 { 0 },           r->rank,          r->begin,
+					 r->bytes,        { { 0 } } };
 	if (!t->name || !t->dtype || !t->file)
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
 	for (int i = 0; i < r->rank && i < 8; i++)
@@ -115,10 +119,12 @@ static int copy_range(const struct signing_range *r, struct signing_tensor *t, s
 
 static int by_tensor_name(const void *a, const void *b)
 {
-	return strcmp(((const struct signing_tensor *)a)->name, ((const struct signing_tensor *)b)->name);
+	return strcmp(((const struct signing_tensor *)a)->name,
+		      ((const struct signing_tensor *)b)->name);
 }
 
-static int take_ranges(struct making *k, const struct signing_range *range, size_t count, struct err *e)
+static int take_ranges(struct making *k, const struct signing_range *range, size_t count,
+		       struct err *e)
 {
 	struct signing_manifest *m = k->m;
 	if (count > LIMIT_TENSORS)
@@ -129,8 +135,8 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 	for (m->tensor_count = 0; m->tensor_count < count; m->tensor_count++) {
 		int result = copy_range(&range[m->tensor_count], &m->tensor[m->tensor_count], e);
 		if (result == 0 && statement_find(m, m->tensor[m->tensor_count].file) < 0)
-			result = err_set(e, ERR_INPUT, "tensor %.200s: no file %.200s", range[m->tensor_count].name,
-			                 range[m->tensor_count].file);
+			result = err_set(e, ERR_INPUT, "tensor %.200s: no file %.200s",
+					 range[m->tensor_count].name, range[m->tensor_count].file);
 		if (result < 0) {
 			m->tensor_count++; /* so that freeing sees the half-made one */
 			return result;
@@ -139,13 +145,14 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 	qsort(m->tensor, count, sizeof *m->tensor, by_tensor_name);
 	for (size_t i = 1; i < count; i++)
 		if (strcmp(m->tensor[i - 1].name, m->tensor[i].name) == 0)
-			return err_set(e, ERR_INPUT, "tensor %.200s: given twice", m->tensor[i].name);
+			return err_set(e, ERR_INPUT, "tensor %.200s: given twice",
+				       m->tensor[i].name);
 	return tensor_index_make(&k->index, m->tensor, count, e);
 }
 
 /* The file's tensors as ranges to hash, in order of place; NULL on failure. */
-static struct hash_range *file_ranges(const struct making *k, const struct signing_file *f, uint64_t bytes,
-                                      size_t *count, struct err *e)
+static struct hash_range *file_ranges(const struct making *k, const struct signing_file *f,
+				      uint64_t bytes, size_t *count, struct err *e)
 {
 	const size_t *at = tensor_index_file(&k->index, f->name, count);
 	struct hash_range *range = calloc(*count + 1, sizeof *range);
@@ -156,7 +163,8 @@ static struct hash_range *file_ranges(const struct making *k, const struct signi
 		range[i].begin = t->begin;
 		range[i].bytes = t->bytes;
 		if (t->begin + t->bytes > bytes) {
-			err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s", t->name, f->name);
+			err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s",
+				t->name, f->name);
 			free(range);
 			return NULL;
 		}
@@ -166,9 +174,9 @@ static struct hash_range *file_ranges(const struct making *k, const struct signi
 
 static int hash_one(struct making *k, struct signing_file *f, struct err *e)
 {
-	struct hash_job job = {.fd = -1, .name = f->name, .progress = &k->progress};
+	struct hash_job job = { .fd = -1, .name = f->name, .progress = &k->progress };
 	TRY(folder_file(k->folder.fd, f->name, &job.fd, &job.bytes, e));
-	struct err local = {0};
+	struct err local = { 0 };
 	job.want_leaves = job.bytes >= SIGNING_CHUNK_BYTES;
 	job.range = file_ranges(k, f, job.bytes, &job.ranges, &local);
 	int result = job.range ? hash_file(&job, &local) : local.code;
@@ -223,15 +231,16 @@ static int hash_files(struct making *k, bool quiet, struct err *e)
 
 /* Write one of our own files and read it again: what is signed is what lies there. */
 static int write_own(struct signing_manifest *m, const char *staging, const char *name, bool leaves,
-                     const struct buf *text, struct err *e)
+		     const struct buf *text, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
-	struct buf again = {0};
+	struct buf again = { 0 };
 	TRY(buf_done(text, e));
 	TRY(file_join(path, staging, name, e));
 	TRY(file_write_durable(path, text->bytes, text->len, 0644, e));
 	int result = file_read(path, text->len, &again, e);
-	struct digest digest = digest_of(text->bytes, text->len), found = digest_of(again.bytes, again.len);
+	struct digest digest = digest_of(text->bytes, text->len),
+		      found = digest_of(again.bytes, again.len);
 	buf_free(&again);
 	if (result == 0 && !digest_equal(&digest, &found))
 		result = err_set(e, ERR_IO, "%s: not what was written to it", path);
@@ -256,7 +265,7 @@ static int write_own(struct signing_manifest *m, const char *staging, const char
 /* Tensors first: hallmark.chunks then holds the leaves of all files but itself. */
 static int write_staging(struct signing_manifest *m, const char *staging, struct err *e)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	tensors_write(m, &text);
 	int result = write_own(m, staging, SIGNING_TENSORS, true, &text, e);
 	if (result == 0) {
@@ -271,11 +280,10 @@ static int write_staging(struct signing_manifest *m, const char *staging, struct
 }
 
 int signing_manifest_make(const char *dir, const char *staging, const struct signing_range *range,
-                          size_t ranges,
-                          bool quiet, struct signing_manifest *out, struct err *e)
+			  size_t ranges, bool quiet, struct signing_manifest *out, struct err *e)
 {
-	struct making k = {.m = out, .folder = {.fd = -1}};
-	*out = (struct signing_manifest){.file = NULL};
+	struct making k = { .m = out, .folder = { .fd = -1 } };
+	*out = (struct signing_manifest){ .file = NULL };
 	int result = take_folder(&k, dir, e);
 	if (result == 0)
 		result = take_ranges(&k, range, ranges, e);

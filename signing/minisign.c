@@ -24,7 +24,8 @@
 static bool printable(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f) /* minisign writes tabs */
+		if (((unsigned char)s[i] < 0x20 && s[i] != '\t') ||
+		    s[i] == 0x7f) /* minisign writes tabs */
 			return false;
 	return text_utf8_valid(s, len);
 }

@@ -14,11 +14,14 @@
 static int component_check(const char *name, const char *part, size_t len, struct err *e)
 {
 	if (len == 0)
-		return err_set(e, ERR_INPUT, "\"%.200s\": empty component, leading or trailing slash", name);
+		return err_set(e, ERR_INPUT,
+			       "\"%.200s\": empty component, leading or trailing slash", name);
 	if ((len == 1 && part[0] == '.') || (len == 2 && part[0] == '.' && part[1] == '.'))
-		return err_set(e, ERR_INPUT, "\"%.200s\": \"%.*s\" component", name, (int)len, part);
+		return err_set(e, ERR_INPUT, "\"%.200s\": \"%.*s\" component", name, (int)len,
+			       part);
 	if (len > LIMIT_NAME_BYTES)
-		return err_set(e, ERR_INPUT, "\"%.200s...\": component longer than %d bytes", name, LIMIT_NAME_BYTES);
+		return err_set(e, ERR_INPUT, "\"%.200s...\": component longer than %d bytes", name,
+			       LIMIT_NAME_BYTES);
 	return 0;
 }
 
@@ -30,7 +33,9 @@ int name_check(const char *name, size_t len, struct err *e)
 		return err_set(e, ERR_INPUT, "a file name that is not UTF-8 text");
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return err_set(e, ERR_INPUT, "a file name with the control byte 0x%02x at %zu", name[i], i);
+			return err_set(e, ERR_INPUT,
+				       "a file name with the control byte 0x%02x at %zu", name[i],
+				       i);
 	const char *part = name;
 	for (int n = 1;; n++) {
 		size_t part_len = strcspn(part, "/");
@@ -38,7 +43,8 @@ int name_check(const char *name, size_t len, struct err *e)
 		if (part[part_len] == '\0')
 			return 0;
 		if (n == COMPONENTS_MAX)
-			return err_set(e, ERR_INPUT, "\"%.200s...\": more than %d folders deep", name, COMPONENTS_MAX);
+			return err_set(e, ERR_INPUT, "\"%.200s...\": more than %d folders deep",
+				       name, COMPONENTS_MAX);
 		part += part_len + 1;
 	}
 }
@@ -49,7 +55,8 @@ struct known {
 	bool folder;
 };
 
-/* Open addressing; the hash is keyed with fresh randomness, so that an archive cannot aim at one slot. */
+/* Open addressing; the hash is keyed with fresh randomness, so that an archive cannot aim at one
+ * slot. */
 struct names {
 	struct known *slot;
 	size_t room, count;
@@ -111,8 +118,9 @@ static int grow(struct names *n, struct err *e)
 static int refuse(const struct known *k, const char *name, bool folder, struct err *e)
 {
 	if (strcmp(k->spelled, name) != 0)
-		return err_set(e, ERR_INPUT, "\"%.200s\" and \"%.200s\" differ only by case or normalisation",
-		               k->spelled, name);
+		return err_set(e, ERR_INPUT,
+			       "\"%.200s\" and \"%.200s\" differ only by case or normalisation",
+			       k->spelled, name);
 	if (k->folder != folder)
 		return err_set(e, ERR_INPUT, "\"%.200s\" is a file and a folder", name);
 	return err_set(e, ERR_INPUT, "\"%.200s\": duplicate", name);
@@ -120,8 +128,7 @@ static int refuse(const struct known *k, const char *name, bool folder, struct e
 
 /* Take in spelled[0..spelled_len), known as folded[0..folded_len). A folder may come again. */
 static int add_one(struct names *n, const char *folded, size_t folded_len, const char *spelled,
-                   size_t spelled_len,
-                   bool folder, struct err *e)
+		   size_t spelled_len, bool folder, struct err *e)
 {
 	TRY(grow(n, e));
 	struct known *k = find(n, folded, folded_len);
@@ -129,7 +136,9 @@ static int add_one(struct names *n, const char *folded, size_t folded_len, const
 	if (!name)
 		return err_set(e, ERR_NOMEM, "out of memory for names");
 	if (k->folded) {
-		int result = folder && k->folder && strcmp(k->spelled, name) == 0 ? 0 : refuse(k, name, folder, e);
+		int result = folder && k->folder && strcmp(k->spelled, name) == 0
+				     ? 0
+				     : refuse(k, name, folder, e);
 		free(name);
 		return result;
 	}
@@ -138,7 +147,7 @@ static int add_one(struct names *n, const char *folded, size_t folded_len, const
 		free(name);
 		return err_set(e, ERR_NOMEM, "out of memory for names");
 	}
-	*k = (struct known){key, name, folder};
+	*k = (struct known){ key, name, folder };
 	n->count++;
 	return 0;
 }
@@ -148,18 +157,19 @@ int names_add(struct names *n, const char *name, bool folder, struct err *e)
 	TRY(name_check(name, strlen(name), e));
 	utf8proc_uint8_t *folded = NULL;
 	if (utf8proc_map((const utf8proc_uint8_t *)name, 0, &folded,
-	                 UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD) < 0)
+			 UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+				 UTF8PROC_CASEFOLD) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for names");
-	/* Neither folding nor composition makes or removes a slash: component i of one is component i of the
-	 * other. */
+	/* Neither folding nor composition makes or removes a slash: component i of one is component
+	 * i of the other. */
 	const char *f = (const char *)folded, *s = name;
 	int result = 0;
 	while (result == 0) {
 		f += strcspn(f, "/");
 		s += strcspn(s, "/");
 		bool last = *s == '\0';
-		result = add_one(n, (const char *)folded, (size_t)(f - (const char *)folded), name, (size_t)(s - name),
-		                 last ? folder : true, e);
+		result = add_one(n, (const char *)folded, (size_t)(f - (const char *)folded), name,
+				 (size_t)(s - name), last ? folder : true, e);
 		if (last)
 			break;
 		f++;

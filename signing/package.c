@@ -3,11 +3,12 @@
  *     NAME                 the files that the manifest lists, model.sig among them
  *     .hallmark/NAME       what lies beside the model: the folder MODEL.hallmark
  *
- * written sorted by name bytes, mode 0644, owner and time 0, names that are not ASCII as raw bytes (pax
- * hdrcharset=BINARY). Folders have no entries of their own, but are accepted.
+ * written sorted by name bytes, mode 0644, owner and time 0, names that are not ASCII as raw bytes
+ * (pax hdrcharset=BINARY). Folders have no entries of their own, but are accepted.
  *
- * Valid: regular files and folders only, whose names pass names.h as one set; contents without holes; no
- * more bytes than the caller allows. Whether the files are those that were signed is for verification. */
+ * Valid: regular files and folders only, whose names pass names.h as one set; contents without
+ * holes; no more bytes than the caller allows. Whether the files are those that were signed is for
+ * verification. */
 #include "signing/package.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -25,7 +26,8 @@
 
 #define EXTRAS_PREFIX SIGNING_EXTRAS "/"
 #define FOLDERS_MAX LIMIT_FILES
-#define NAMES_BYTES_MAX MIB(64) /* kept of names and the folders above them: length times depth each */
+#define NAMES_BYTES_MAX \
+	MIB(64) /* kept of names and the folders above them: length times depth each */
 
 struct unpacking {
 	struct archive *a;
@@ -35,13 +37,13 @@ struct unpacking {
 	bool writing;
 	const char *dir;
 	char extras[LIMIT_PATH_BYTES];
-	int dir_fd, extras_fd;     /* -1 until made */
+	int dir_fd, extras_fd; /* -1 until made */
 };
 
 /* One entry after its check: where it goes. */
 struct entry {
 	char name[LIMIT_PATH_BYTES]; /* without a folder's final slash */
-	const char *below;           /* the part of name below its root folder; "" is that folder itself */
+	const char *below; /* the part of name below its root folder; "" is that folder itself */
 	bool folder, extra;
 	uint64_t bytes;
 };
@@ -50,7 +52,8 @@ int package_locale_enter(struct package_locale *l, struct err *e)
 {
 	l->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	if (l->utf8 == (locale_t)0)
-		return err_set(e, ERR_IO, "the system has no C.UTF-8 locale, which reading packages needs");
+		return err_set(e, ERR_IO,
+			       "the system has no C.UTF-8 locale, which reading packages needs");
 	l->before = uselocale(l->utf8);
 	return 0;
 }
@@ -65,11 +68,14 @@ int package_error(struct archive *a, const char *what, struct err *e)
 {
 	int code = archive_errno(a);
 	const char *text = archive_error_string(a);
-	int kind = code == ENOMEM ? ERR_NOMEM : code == ENOSPC || code == EIO || code == EFBIG ? ERR_IO : ERR_INPUT;
+	int kind = code == ENOMEM                                   ? ERR_NOMEM
+		   : code == ENOSPC || code == EIO || code == EFBIG ? ERR_IO
+								    : ERR_INPUT;
 	return err_set(e, kind, "cannot %s the package: %s", what, text ? text : "damaged");
 }
 
-/* ---- one entry ---------------------------------------------------------------------------------- */
+/* ---- one entry ----------------------------------------------------------------------------------
+ */
 
 static const char *kind_name(struct archive_entry *entry)
 {
@@ -107,11 +113,13 @@ static int entry_name(struct archive_entry *entry, struct entry *out, struct err
 	TRY(name_check(out->name, len, e));
 	if (kind)
 		return err_set(e, ERR_INPUT, "\"%.200s\": %s", out->name, kind);
-	out->extra = strcmp(out->name, SIGNING_EXTRAS) == 0 || text_starts(out->name, EXTRAS_PREFIX);
+	out->extra =
+		strcmp(out->name, SIGNING_EXTRAS) == 0 || text_starts(out->name, EXTRAS_PREFIX);
 	out->below = out->extra ? out->name + strlen(SIGNING_EXTRAS) : out->name;
 	out->below += *out->below == '/';
 	if (!*out->below && !out->folder)
-		return err_set(e, ERR_INPUT, "\"" SIGNING_EXTRAS "\": a file where a folder is expected");
+		return err_set(e, ERR_INPUT,
+			       "\"" SIGNING_EXTRAS "\": a file where a folder is expected");
 	return 0;
 }
 
@@ -127,7 +135,8 @@ static int entry_count(struct unpacking *u, const struct entry *x, struct err *e
 }
 
 /* Everything that a header can be refused for; reading and scanning both go through here. */
-static int entry_check(struct unpacking *u, struct archive_entry *entry, struct entry *out, struct err *e)
+static int entry_check(struct unpacking *u, struct archive_entry *entry, struct entry *out,
+		       struct err *e)
 {
 	TRY(entry_name(entry, out, e));
 	TRY(entry_count(u, out, e));
@@ -139,23 +148,26 @@ static int entry_check(struct unpacking *u, struct archive_entry *entry, struct 
 		return err_set(e, ERR_INPUT, "\"%.200s\": impossible size", out->name);
 	out->bytes = (uint64_t)bytes;
 	if (out->bytes > u->bytes_left)
-		return err_set(e, ERR_INPUT, "\"%.200s\": more bytes than the package may hold", out->name);
+		return err_set(e, ERR_INPUT, "\"%.200s\": more bytes than the package may hold",
+			       out->name);
 	u->bytes_left -= out->bytes;
 	return 0;
 }
 
-/* ---- writing below a new folder ------------------------------------------------------------------ */
+/* ---- writing below a new folder
+ * ------------------------------------------------------------------ */
 
 static int make_root(const char *path, int *fd, struct err *e)
 {
 	if (mkdir(path, 0755) < 0)
 		return errno == EEXIST ? err_set(e, ERR_CONFLICT, "%s exists already", path)
-		                       : err_errno(e, "make folder %s", path);
+				       : err_errno(e, "make folder %s", path);
 	*fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return *fd < 0 ? err_errno(e, "open folder %s", path) : 0;
 }
 
-/* Make and open the folders above the last component of name; *fd is the caller's, *last points into name. */
+/* Make and open the folders above the last component of name; *fd is the caller's, *last points
+ * into name. */
 static int open_parent(int root, const char *name, int *fd, const char **last, struct err *e)
 {
 	int at = fcntl(root, F_DUPFD_CLOEXEC, 0), result = 0;
@@ -203,14 +215,18 @@ static int create(struct unpacking *u, const struct entry *x, int *fd, struct er
 	TRY(open_parent(x->extra ? u->extras_fd : u->dir_fd, x->below, &parent, &last, e));
 	int result = 0;
 	if (x->folder)
-		result = mkdirat(parent, last, 0755) == 0 || errno == EEXIST ? 0 : err_errno(e, "make folder %s", x->name);
-	else if ((*fd = openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) < 0)
+		result = mkdirat(parent, last, 0755) == 0 || errno == EEXIST
+				 ? 0
+				 : err_errno(e, "make folder %s", x->name);
+	else if ((*fd = openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			       0644)) < 0)
 		result = err_errno(e, "create %s", x->name);
 	close(parent);
 	return result;
 }
 
-/* ---- the whole archive --------------------------------------------------------------------------- */
+/* ---- the whole archive
+ * --------------------------------------------------------------------------- */
 
 /* Contents of one entry, to fd if there is one. They must be whole and without holes. */
 static int copy_data(struct unpacking *u, const struct entry *x, int fd, struct err *e)
@@ -233,7 +249,9 @@ static int copy_data(struct unpacking *u, const struct entry *x, int fd, struct 
 			TRY(write_all(fd, bytes, len, e));
 		done += len;
 	}
-	return done == x->bytes ? 0 : err_set(e, ERR_INPUT, "\"%.200s\": ends early, or is sparse", x->name);
+	return done == x->bytes
+		       ? 0
+		       : err_set(e, ERR_INPUT, "\"%.200s\": ends early, or is sparse", x->name);
 }
 
 static int take_entry(struct unpacking *u, struct archive_entry *entry, struct err *e)
@@ -268,13 +286,19 @@ static int check_magic(const void *head, size_t len, struct err *e)
 	static const struct {
 		const char *magic, *name;
 	} known[] = {
-		{"\x1f\x8b", "gzip"}, {"BZh", "bzip2"}, {"\xfd" "7zXZ", "xz"},
-		{"\x28\xb5\x2f\xfd", "zstd"}, {"PK\x03\x04", "zip"},
+		{ "\x1f\x8b", "gzip" },
+		{ "BZh", "bzip2" },
+		{ "\xfd"
+		  "7zXZ",
+		  "xz" },
+		{ "\x28\xb5\x2f\xfd", "zstd" },
+		{ "PK\x03\x04", "zip" },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		size_t n = strlen(known[i].magic);
 		if (len >= n && memcmp(head, known[i].magic, n) == 0)
-			return err_set(e, ERR_INPUT, "a %s file: packages are uncompressed tar", known[i].name);
+			return err_set(e, ERR_INPUT, "a %s file: packages are uncompressed tar",
+				       known[i].name);
 	}
 	return 0;
 }
@@ -282,15 +306,17 @@ static int check_magic(const void *head, size_t len, struct err *e)
 /* From fd, or from memory if fd is negative. */
 static int open_and_take(struct unpacking *u, int fd, const void *bytes, size_t len, struct err *e)
 {
-	struct package_locale locale = {.before = (locale_t)0};
+	struct package_locale locale = { .before = (locale_t)0 };
 	u->a = archive_read_new();
-	int result = u->a ? names_open(&u->names, e) : err_set(e, ERR_NOMEM, "out of memory for a package");
+	int result = u->a ? names_open(&u->names, e)
+			  : err_set(e, ERR_NOMEM, "out of memory for a package");
 	if (result == 0)
 		result = package_locale_enter(&locale, e);
 	if (result == 0) {
 		int rc = archive_read_support_format_tar(u->a);
 		if (rc == ARCHIVE_OK)
-			rc = fd >= 0 ? archive_read_open_fd(u->a, fd, MIB(1)) : archive_read_open_memory(u->a, bytes, len);
+			rc = fd >= 0 ? archive_read_open_fd(u->a, fd, MIB(1))
+				     : archive_read_open_memory(u->a, bytes, len);
 		result = rc == ARCHIVE_OK ? take_all(u, e) : package_error(u->a, "read", e);
 		package_locale_leave(&locale);
 	}
@@ -301,7 +327,7 @@ static int open_and_take(struct unpacking *u, int fd, const void *bytes, size_t 
 
 int signing_package_scan(const void *bytes, size_t len, uint64_t bytes_max, struct err *e)
 {
-	struct unpacking u = {.bytes_left = bytes_max, .dir_fd = -1, .extras_fd = -1};
+	struct unpacking u = { .bytes_left = bytes_max, .dir_fd = -1, .extras_fd = -1 };
 	TRY(check_magic(bytes, len, e));
 	return open_and_take(&u, -1, bytes, len, e);
 }
@@ -320,7 +346,8 @@ static int open_package(const char *path, int *fd, struct err *e)
 }
 
 /* out_dir without trailing slashes and its companion; neither may exist. */
-static int check_target(struct unpacking *u, const char *out_dir, char dir[LIMIT_PATH_BYTES], struct err *e)
+static int check_target(struct unpacking *u, const char *out_dir, char dir[LIMIT_PATH_BYTES],
+			struct err *e)
 {
 	size_t len = strlen(out_dir);
 	struct stat st;
@@ -331,7 +358,8 @@ static int check_target(struct unpacking *u, const char *out_dir, char dir[LIMIT
 	snprintf(dir, LIMIT_PATH_BYTES, "%.*s", (int)len, out_dir);
 	snprintf(u->extras, sizeof u->extras, "%.*s" SIGNING_EXTRAS, (int)len, out_dir);
 	u->dir = dir;
-	return lstat(u->extras, &st) == 0 ? err_set(e, ERR_CONFLICT, "%s exists already", u->extras) : 0;
+	return lstat(u->extras, &st) == 0 ? err_set(e, ERR_CONFLICT, "%s exists already", u->extras)
+					  : 0;
 }
 
 /* After a failure, remove only what this call made. */
@@ -346,7 +374,9 @@ static void remove_made(const struct unpacking *u, bool made_dir)
 
 int signing_package_read(const char *path, const char *out_dir, uint64_t bytes_max, struct err *e)
 {
-	struct unpacking u = {.bytes_left = bytes_max, .writing = true, .dir_fd = -1, .extras_fd = -1};
+	struct unpacking u = {
+		.bytes_left = bytes_max, .writing = true, .dir_fd = -1, .extras_fd = -1
+	};
 	char dir[LIMIT_PATH_BYTES];
 	int fd = -1, result = open_package(path, &fd, e);
 	if (result == 0)

@@ -17,9 +17,9 @@
 
 /* One file to pack. */
 struct item {
-	char *name;                  /* in the package */
-	const char *below;           /* below its folder, pointing into name */
-	int dir_fd;                  /* borrowed */
+	char *name;                         /* in the package */
+	const char *below;                  /* below its folder, pointing into name */
+	int dir_fd;                         /* borrowed */
 	const struct digest *signed_digest; /* or NULL */
 };
 
@@ -35,7 +35,7 @@ struct packing {
 };
 
 static int add_item(struct packing *p, const char *prefix, const char *name, int dir_fd,
-                    const struct digest *d, struct err *e)
+		    const struct digest *d, struct err *e)
 {
 	if (p->count % 256 == 0) {
 		struct item *item = realloc(p->item, (p->count + 256) * sizeof *item);
@@ -46,7 +46,7 @@ static int add_item(struct packing *p, const char *prefix, const char *name, int
 	char *full = NULL;
 	if (asprintf(&full, "%s%s", prefix, name) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");
-	p->item[p->count++] = (struct item){full, full + strlen(prefix), dir_fd, d};
+	p->item[p->count++] = (struct item){ full, full + strlen(prefix), dir_fd, d };
 	return names_add(p->names, full, false, e);
 }
 
@@ -63,7 +63,8 @@ static int collect(struct packing *p, const struct signing_manifest *m, struct e
 	for (size_t i = 0; i < p->extra.count; i++) {
 		const struct folder_entry *f = &p->extra.entry[i];
 		if (f->kind != FOLDER_FILE)
-			return err_set(e, ERR_INPUT, "%s: %s cannot be packed", f->name, folder_kind_name(f->kind));
+			return err_set(e, ERR_INPUT, "%s: %s cannot be packed", f->name,
+				       folder_kind_name(f->kind));
 		TRY(add_item(p, SIGNING_EXTRAS "/", f->name, p->extra.fd, NULL, e));
 	}
 	qsort(p->item, p->count, sizeof *p->item, by_name);
@@ -85,7 +86,8 @@ static int write_header(struct packing *p, const char *name, uint64_t bytes, str
 	return rc == ARCHIVE_OK ? 0 : package_error(p->a, "write", e);
 }
 
-static int write_contents(struct packing *p, const struct item *x, int fd, uint64_t bytes, struct err *e)
+static int write_contents(struct packing *p, const struct item *x, int fd, uint64_t bytes,
+			  struct err *e)
 {
 	TRY(write_header(p, x->name, bytes, e));
 	for (uint64_t done = 0; done < bytes;) {
@@ -112,7 +114,8 @@ static int write_item(struct packing *p, const struct item *x, struct err *e)
 	return result;
 }
 
-/* The option that keeps names as raw bytes puts a pax record before every entry: only where it is needed. */
+/* The option that keeps names as raw bytes puts a pax record before every entry: only where it is
+ * needed. */
 static bool all_ascii(const struct packing *p)
 {
 	for (size_t i = 0; i < p->count; i++)
@@ -128,7 +131,8 @@ static int write_archive(struct packing *p, int fd, struct err *e)
 	if (!p->a)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");
 	if (archive_write_set_format_pax_restricted(p->a) != ARCHIVE_OK ||
-	    (!all_ascii(p) && archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK) ||
+	    (!all_ascii(p) &&
+	     archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK) ||
 	    archive_write_open_fd(p->a, fd) != ARCHIVE_OK)
 		return package_error(p->a, "write", e);
 	for (size_t i = 0; i < p->count; i++)
@@ -139,7 +143,7 @@ static int write_archive(struct packing *p, int fd, struct err *e)
 /* Write to PATH.new, which only becomes PATH when it is whole and on disk. */
 static int write_file(struct packing *p, const char *path, struct err *e)
 {
-	struct package_locale locale = {.before = (locale_t)0};
+	struct package_locale locale = { .before = (locale_t)0 };
 	char part[LIMIT_PATH_BYTES];
 	if (snprintf(part, sizeof part, "%s.new", path) >= (int)sizeof part)
 		return err_set(e, ERR_INPUT, "path too long: %.200s...", path);
@@ -167,14 +171,14 @@ static int write_file(struct packing *p, const char *path, struct err *e)
 static int check_bundle(const char *dir, const struct signing_manifest *m, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
-	struct buf text = {0};
-	struct signing_manifest own = {.file = NULL};
+	struct buf text = { 0 };
+	struct signing_manifest own = { .file = NULL };
 	TRY(file_join(path, dir, SIGNING_BUNDLE, e));
 	int result = file_read(path, LIMIT_MANIFEST_BYTES, &text, e);
 	if (result == 0)
 		result = signing_bundle_open(text.bytes, text.len, NULL, &own, e);
 	if (result == 0 && (own.payload.len != m->payload.len ||
-	                    memcmp(own.payload.bytes, m->payload.bytes, own.payload.len) != 0))
+			    memcmp(own.payload.bytes, m->payload.bytes, own.payload.len) != 0))
 		result = err_set(e, ERR_VERIFY, "%s: signs another manifest", path);
 	signing_manifest_free(&own);
 	buf_free(&text);
@@ -195,9 +199,9 @@ static int prepare(struct packing *p, const char *dir, const char *extra_dir, st
 }
 
 int signing_package_write(const char *path, const char *dir, const struct signing_manifest *m,
-                          const char *extra_dir, struct err *e)
+			  const char *extra_dir, struct err *e)
 {
-	struct packing p = {.dir_fd = -1, .extra = {.fd = -1}};
+	struct packing p = { .dir_fd = -1, .extra = { .fd = -1 } };
 	TRY(check_bundle(dir, m, e));
 	int result = prepare(&p, dir, extra_dir, e);
 	if (result == 0)

@@ -42,8 +42,8 @@ static json_t *dependencies(const struct signing_manifest *m, const struct signi
 	for (size_t i = 0; i < parents; i++) {
 		const struct signing_parent *p = &parent[i];
 		json_array_append_new(list,
-				      json_pack("{s:s,s:s,s:o,s:{s:s,s:s*}}", "name", p->name, "uri",
-						"urn:hallmark:release:v1", "digest",
+				      json_pack("{s:s,s:s,s:o,s:{s:s,s:s*}}", "name", p->name,
+						"uri", "urn:hallmark:release:v1", "digest",
 						digest_set(&p->root), "annotations", "relation",
 						p->relation, "license", p->license));
 	}

@@ -1,4 +1,5 @@
-/* A bounded reader over bytes: little-endian integers and counted strings. It fails once and stays failed. */
+/* A bounded reader over bytes: little-endian integers and counted strings. It fails once and stays
+ * failed. */
 #ifndef SIGNING_READER_H
 #define SIGNING_READER_H
 
@@ -34,8 +35,8 @@ static inline uint64_t reader_uint(struct reader *r, size_t width)
 	return v;
 }
 
-/* A fresh NUL-terminated copy of a string with its length in `width` bytes before it; NULL on failure
- * (also of memory) or if it holds a NUL. */
+/* A fresh NUL-terminated copy of a string with its length in `width` bytes before it; NULL on
+ * failure (also of memory) or if it holds a NUL. */
 char *reader_string(struct reader *r, size_t width);
 
 #endif

@@ -1,8 +1,9 @@
 /* Signing: keys, signed documents, manifests and packages. The only room that reads a key file.
  *
- * A release is signed once, over its manifest (an in-toto Statement v1 that lists every file with its
- * SHA-256), as an OpenSSF Model Signing v1.0 bundle with ECDSA P-256, and beside it with Ed25519 as
- * minisign. Sources: OMS v1.0, DSSE v1, in-toto Statement v1, minisign, C2SP signed-note. */
+ * A release is signed once, over its manifest (an in-toto Statement v1 that lists every file with
+ * its SHA-256), as an OpenSSF Model Signing v1.0 bundle with ECDSA P-256, and beside it with
+ * Ed25519 as minisign. Sources: OMS v1.0, DSSE v1, in-toto Statement v1, minisign, C2SP
+ * signed-note. */
 #ifndef SIGNING_SIGNING_H
 #define SIGNING_SIGNING_H
 #include "base/buf.h"
@@ -13,27 +14,30 @@
 
 /* ---- keys ---- */
 
-/* A publisher's identity: ECDSA P-256 (libcrypto) and Ed25519 (libsodium), bound by a key document that
- * both sign. Secret halves live in guarded memory and are wiped by signing_identity_close. */
+/* A publisher's identity: ECDSA P-256 (libcrypto) and Ed25519 (libsodium), bound by a key document
+ * that both sign. Secret halves live in guarded memory and are wiped by signing_identity_close. */
 struct signing_identity;
 
 struct signing_public {
 	char name[64];      /* "" unless read from a key document */
-	char p256_pem[320]; /* as `openssl pkey -pubout` prints it; one that was read may be P-384 or P-521 */
+	char p256_pem[320]; /* as `openssl pkey -pubout` prints it; one that was read may be P-384
+			       or P-521 */
 	uint8_t ed25519[32];
 	bool has_p256, has_ed25519;
-	char p256_keyid[65], ed25519_keyid[65]; /* SHA-256 of canonical JSON {keytype, keyval, scheme} */
-	char document[2560];                    /* the key document's text, or "" */
+	char p256_keyid[65],
+		ed25519_keyid[65]; /* SHA-256 of canonical JSON {keytype, keyval, scheme} */
+	char document[2560];       /* the key document's text, or "" */
 };
 
 /* Make an identity in DIR: DIR/NAME.key (0600) and DIR/NAME.pub (the key document, JSON). name:
- * [a-z0-9._-]{1,63}, not starting with a dot. passphrase NULL stores the secret unwrapped, else under
- * argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists. */
+ * [a-z0-9._-]{1,63}, not starting with a dot. passphrase NULL stores the secret unwrapped, else
+ * under argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists. */
 int signing_identity_create(const char *dir, const char *name, const char *passphrase,
-                            const struct env *env, struct err *e) MUST_USE;
-/* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or the key document of another). */
+			    const struct env *env, struct err *e) MUST_USE;
+/* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or the key document of another).
+ */
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,
-                          const char *passphrase, struct err *e) MUST_USE;
+			  const char *passphrase, struct err *e) MUST_USE;
 const struct signing_public *signing_identity_public(const struct signing_identity *id);
 void signing_identity_close(struct signing_identity *id);
 
@@ -43,24 +47,25 @@ int signing_public_read(const char *path, struct signing_public *out, struct err
 enum signing_form { SIGNING_PEM, SIGNING_SSH, SIGNING_MINISIGN, SIGNING_VKEY, SIGNING_DOCUMENT };
 /* Appends the public key with final newline. name: of the vkey, comment of the ssh line, else NULL.
  * SIGNING_DOCUMENT needs a key that was read from a key document. */
-int signing_public_export(const struct signing_public *pub, enum signing_form form, const char *name,
-                          struct buf *out, struct err *e) MUST_USE;
+int signing_public_export(const struct signing_public *pub, enum signing_form form,
+			  const char *name, struct buf *out, struct err *e) MUST_USE;
 
 /* Plain Ed25519 by the identity, and its check (0 or ERR_VERIFY). */
-void signing_ed25519(const struct signing_identity *id, const void *bytes, size_t len, uint8_t signature[64]);
+void signing_ed25519(const struct signing_identity *id, const void *bytes, size_t len,
+		     uint8_t signature[64]);
 int signing_ed25519_check(const uint8_t public_key[32], const void *bytes, size_t len,
-                          const uint8_t signature[64]) MUST_USE;
+			  const uint8_t signature[64]) MUST_USE;
 
 /* A key for another room: HKDF-SHA256 of the secret under a purpose label. The caller wipes it. */
 void signing_derive(const struct signing_identity *id, const char *purpose, uint8_t key[32]);
 
 /* Native signed document: DSSE envelope with one Ed25519 signature over PAE(type, payload). */
 int signing_dsse_seal(const struct signing_identity *id, const char *payload_type,
-                      const void *payload, size_t len, struct buf *out, struct err *e) MUST_USE;
+		      const void *payload, size_t len, struct buf *out, struct err *e) MUST_USE;
 /* Payload bytes are appended only after `threshold` distinct keys of keys[0..count) verified. */
 int signing_dsse_open(const void *envelope, size_t len, const char *payload_type,
-                      const struct signing_public *keys, size_t count, int threshold,
-                      struct buf *payload, struct err *e) MUST_USE;
+		      const struct signing_public *keys, size_t count, int threshold,
+		      struct buf *payload, struct err *e) MUST_USE;
 
 /* ---- releases ---- */
 
@@ -75,11 +80,11 @@ struct signing_range {
 	const char *name, *dtype, *file; /* borrowed; file is a relative name */
 	const uint64_t *shape;           /* [rank], borrowed */
 	int rank;
-	uint64_t begin, bytes;           /* absolute in the file */
+	uint64_t begin, bytes; /* absolute in the file */
 };
 
-/* One file in a manifest. Files of at least SIGNING_CHUNK_BYTES, but hallmark.chunks itself, state size
- * and chunk tree; smaller ones, and those of other signers, only their digest. */
+/* One file in a manifest. Files of at least SIGNING_CHUNK_BYTES, but hallmark.chunks itself, state
+ * size and chunk tree; smaller ones, and those of other signers, only their digest. */
 struct signing_file {
 	char *name;
 	bool has_bytes, has_chunks, has_tensors;
@@ -110,30 +115,32 @@ struct signing_manifest {
 };
 void signing_manifest_free(struct signing_manifest *m);
 
-/* Fill leaf and tensor from dir's hallmark.chunks and hallmark.tensors, if the release lists them, after
- * comparing them with their signed digests and trees (ERR_VERIFY). */
+/* Fill leaf and tensor from dir's hallmark.chunks and hallmark.tensors, if the release lists them,
+ * after comparing them with their signed digests and trees (ERR_VERIFY). */
 int signing_manifest_load(struct signing_manifest *m, const char *dir, struct err *e) MUST_USE;
 
-/* Hash a folder in one read per file, write STAGING/hallmark.chunks and STAGING/hallmark.tensors, build
- * the statement. ranges: any order, disjoint. model.sig, hallmark.chunks, hallmark.tensors already there
- * are remains of an earlier release and not read; .git, .gitattributes, .github, .gitignore at the top
- * are ignored. Links, devices, names that collide after NFC and case folding: ERR_INPUT. */
+/* Hash a folder in one read per file, write STAGING/hallmark.chunks and STAGING/hallmark.tensors,
+ * build the statement. ranges: any order, disjoint. model.sig, hallmark.chunks, hallmark.tensors
+ * already there are remains of an earlier release and not read; .git, .gitattributes, .github,
+ * .gitignore at the top are ignored. Links, devices, names that collide after NFC and case folding:
+ * ERR_INPUT. */
 int signing_manifest_make(const char *dir, const char *staging, const struct signing_range *range,
-                          size_t ranges, bool quiet, struct signing_manifest *out, struct err *e) MUST_USE;
+			  size_t ranges, bool quiet, struct signing_manifest *out,
+			  struct err *e) MUST_USE;
 
 /* The OMS bundle text over m->payload. */
 int signing_bundle_make(const struct signing_identity *id, const struct signing_manifest *m,
-                        struct buf *out, struct err *e) MUST_USE;
-/* Verify a bundle against an ECDSA key (P-256, P-384, P-521) and read its manifest strictly: nothing is
- * hashed yet. key NULL: signature unchecked - for showing, never for trusting. */
+			struct buf *out, struct err *e) MUST_USE;
+/* Verify a bundle against an ECDSA key (P-256, P-384, P-521) and read its manifest strictly:
+ * nothing is hashed yet. key NULL: signature unchecked - for showing, never for trusting. */
 int signing_bundle_open(const void *bundle, size_t len, const struct signing_public *key,
-                        struct signing_manifest *m, struct err *e) MUST_USE;
+			struct signing_manifest *m, struct err *e) MUST_USE;
 
 /* minisign signature file (alg ED) of bytes, and its check (ED or Ed). */
 int signing_minisign(const struct signing_identity *id, const void *bytes, size_t len,
-                     const char *trusted_comment, struct buf *out, struct err *e) MUST_USE;
+		     const char *trusted_comment, struct buf *out, struct err *e) MUST_USE;
 int signing_minisign_check(const uint8_t public_key[32], const void *bytes, size_t len,
-                           const char *signature, size_t signature_len, struct err *e) MUST_USE;
+			   const char *signature, size_t signature_len, struct err *e) MUST_USE;
 
 /* SLSA v1 provenance in a DSSE envelope (urn:hallmark:build:KIND:v1); parents bind lineage. */
 struct signing_parent {
@@ -141,11 +148,12 @@ struct signing_parent {
 	struct digest root;
 };
 int signing_provenance(const struct signing_identity *id, const struct signing_manifest *m,
-                       const char *kind, const struct signing_parent *parent, size_t parents,
-                       int64_t time_us, struct buf *out, struct err *e) MUST_USE;
+		       const char *kind, const struct signing_parent *parent, size_t parents,
+		       int64_t time_us, struct buf *out, struct err *e) MUST_USE;
 
 struct signing_difference {
-	char *path, *tensor, *expected, *found; /* tensor NULL: outside any, or hallmark.tensors is unusable */
+	char *path, *tensor, *expected,
+		*found; /* tensor NULL: outside any, or hallmark.tensors is unusable */
 };
 struct signing_report {
 	bool ok;
@@ -155,30 +163,34 @@ struct signing_report {
 };
 void signing_report_free(struct signing_report *r);
 
-/* Hash every listed file of dir and compare both ways: missing, extra (unless ignore_unsigned), changed
- * (the tensor named). 0 with r->ok false: verification failed; an error: could not check. */
+/* Hash every listed file of dir and compare both ways: missing, extra (unless ignore_unsigned),
+ * changed (the tensor named). 0 with r->ok false: verification failed; an error: could not check.
+ */
 int signing_manifest_check(const struct signing_manifest *m, const char *dir, bool ignore_unsigned,
-                           bool quiet, struct signing_report *r, struct err *e) MUST_USE;
+			   bool quiet, struct signing_report *r, struct err *e) MUST_USE;
 
 /* A source that hands out only bytes that match the manifest: a file below 4 MiB is read whole and
- * compared, a larger one chunk by chunk as it is read (each hashed once while reading forward). m is
- * borrowed and must outlive the source. ERR_VERIFY from read names file and chunk. */
+ * compared, a larger one chunk by chunk as it is read (each hashed once while reading forward). m
+ * is borrowed and must outlive the source. ERR_VERIFY from read names file and chunk. */
 int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir,
-                        struct err *e) MUST_USE;
+			struct err *e) MUST_USE;
 
 /* ---- packages: one .tar ---- */
 
-/* Write dir's listed files and model.sig, and extra_dir (the MODEL.hallmark folder; may be NULL) under
- * ".hallmark/", into one ustar/pax file: sorted, mode 0644, time 0: equal content gives equal bytes. A
- * file that is not what the manifest states, or a model.sig over another one, is ERR_VERIFY. path
- * appears (or is replaced) only when whole. */
+/* Write dir's listed files and model.sig, and extra_dir (the MODEL.hallmark folder; may be NULL)
+ * under
+ * ".hallmark/", into one ustar/pax file: sorted, mode 0644, time 0: equal content gives equal
+ * bytes. A file that is not what the manifest states, or a model.sig over another one, is
+ * ERR_VERIFY. path appears (or is replaced) only when whole. */
 int signing_package_write(const char *path, const char *dir, const struct signing_manifest *m,
-                          const char *extra_dir, struct err *e) MUST_USE;
+			  const char *extra_dir, struct err *e) MUST_USE;
 /* Unpack into the new folder out_dir, and what lies under ".hallmark/" into the new folder
- * out_dir.hallmark beside it; ERR_CONFLICT if either exists, both removed again on failure. ERR_INPUT by
- * name: links, devices, FIFOs, absolute, "..", "." or empty components, control bytes, duplicates (also
- * after NFC and case folding), sparse entries, more than bytes_max in total, compression. */
-int signing_package_read(const char *path, const char *out_dir, uint64_t bytes_max, struct err *e) MUST_USE;
+ * out_dir.hallmark beside it; ERR_CONFLICT if either exists, both removed again on failure.
+ * ERR_INPUT by name: links, devices, FIFOs, absolute, "..", "." or empty components, control bytes,
+ * duplicates (also after NFC and case folding), sparse entries, more than bytes_max in total,
+ * compression. */
+int signing_package_read(const char *path, const char *out_dir, uint64_t bytes_max,
+			 struct err *e) MUST_USE;
 /* The same from memory, discarding content: for fuzzing and listing. */
 int signing_package_scan(const void *bytes, size_t len, uint64_t bytes_max, struct err *e) MUST_USE;
 

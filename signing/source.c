@@ -1,7 +1,7 @@
-/* The verified source. Small files are read whole, compared and kept. Large ones are verified chunk by
- * chunk against the signed tree, or, in a release without one, against leaves taken while the whole file
- * was compared at its first use. Bytes are hashed where they will be used from: in the caller's memory, or
- * in the copy that is handed out. */
+/* The verified source. Small files are read whole, compared and kept. Large ones are verified chunk
+ * by chunk against the signed tree, or, in a release without one, against leaves taken while the
+ * whole file was compared at its first use. Bytes are hashed where they will be used from: in the
+ * caller's memory, or in the copy that is handed out. */
 #include "base/source.h"
 #include "signing/folder.h"
 #include "signing/hash.h"
@@ -19,9 +19,9 @@
 /* What is known of one file after its first use. */
 struct opened {
 	bool ready;
-	int fd;          /* of a large file, kept open */
+	int fd; /* of a large file, kept open */
 	uint64_t bytes;
-	uint8_t *whole;  /* a small file's verified bytes */
+	uint8_t *whole; /* a small file's verified bytes */
 };
 
 struct slot {
@@ -39,14 +39,14 @@ struct verified {
 	struct opened *opened; /* [m->file_count] */
 	struct slot slot[SLOTS];
 	uint64_t uses;
-	pthread_mutex_t lock;  /* opened, shadow leaves, slots */
+	pthread_mutex_t lock; /* opened, shadow leaves, slots */
 };
 
 static int mismatch(const struct verified *v, size_t file, uint64_t chunk, struct err *e)
 {
-	return err_set(e, ERR_VERIFY, "%s/%s: chunk %llu (bytes from %llu) is not what was signed", v->label,
-	               v->m->file[file].name, (unsigned long long)chunk,
-	               (unsigned long long)(chunk * SIGNING_CHUNK_BYTES));
+	return err_set(e, ERR_VERIFY, "%s/%s: chunk %llu (bytes from %llu) is not what was signed",
+		       v->label, v->m->file[file].name, (unsigned long long)chunk,
+		       (unsigned long long)(chunk * SIGNING_CHUNK_BYTES));
 }
 
 static int open_small(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
@@ -71,7 +71,7 @@ static int open_small(struct verified *v, size_t file, int fd, uint64_t bytes, s
 static int take_leaves(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
 {
 	struct signing_file *f = &v->shadow.file[file];
-	struct hash_job job = {.fd = fd, .name = f->name, .bytes = bytes, .want_leaves = true};
+	struct hash_job job = { .fd = fd, .name = f->name, .bytes = bytes, .want_leaves = true };
 	TRY(hash_file(&job, e));
 	if (!digest_equal(&job.digest, &f->digest)) {
 		free(job.leaf); /* kept, they would vouch for the changed file at its next use */
@@ -86,8 +86,8 @@ static int open_large(struct verified *v, size_t file, int fd, uint64_t bytes, s
 {
 	const struct signing_file *f = &v->shadow.file[file];
 	if (f->has_bytes && bytes != f->bytes)
-		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed", v->label, f->name,
-		               (unsigned long long)bytes, (unsigned long long)f->bytes);
+		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed", v->label,
+			       f->name, (unsigned long long)bytes, (unsigned long long)f->bytes);
 	if (!f->leaf)
 		TRY(take_leaves(v, file, fd, bytes, e));
 	return 0;
@@ -105,7 +105,9 @@ static int open_file(struct verified *v, size_t file, struct err *e)
 	int result = folder_file(v->dir_fd, name, &fd, &bytes, e);
 	if (result < 0)
 		return result == ERR_IO || result == ERR_NOMEM
-			? result : err_set(e, ERR_VERIFY, "%s/%s: missing or not a regular file", v->label, name);
+			       ? result
+			       : err_set(e, ERR_VERIFY, "%s/%s: missing or not a regular file",
+					 v->label, name);
 	bool small = bytes < SIGNING_CHUNK_BYTES;
 	if (v->m->file[file].has_chunks || !small)
 		result = open_large(v, file, fd, bytes, e);
@@ -125,7 +127,8 @@ static int find(struct verified *v, const char *name, size_t *file, struct err *
 {
 	ptrdiff_t at = statement_find(v->m, name);
 	if (at < 0)
-		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest", v->label, name);
+		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest", v->label,
+			       name);
 	*file = (size_t)at;
 	pthread_mutex_lock(&v->lock);
 	int result = open_file(v, *file, e);
@@ -134,18 +137,19 @@ static int find(struct verified *v, const char *name, size_t *file, struct err *
 }
 
 static int read_chunk(struct verified *v, size_t file, uint64_t chunk, uint8_t *out, size_t len,
-                      struct err *e)
+		      struct err *e)
 {
 	const struct opened *o = &v->opened[file];
 	TRY(folder_read(o->fd, v->m->file[file].name, chunk * SIGNING_CHUNK_BYTES, out, len, e));
 	struct digest leaf = digest_tagged(0, out, len, NULL, 0);
-	return digest_equal(&leaf, &v->shadow.file[file].leaf[chunk]) ? 0 : mismatch(v, file, chunk, e);
+	return digest_equal(&leaf, &v->shadow.file[file].leaf[chunk]) ? 0
+								      : mismatch(v, file, chunk, e);
 }
 
-/* The slot that holds the chunk, filled if need be; called with the lock held. NULL with e and *result
- * set. */
-static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, size_t len, int *result,
-                               struct err *e)
+/* The slot that holds the chunk, filled if need be; called with the lock held. NULL with e and
+ * *result set. */
+static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, size_t len,
+			       int *result, struct err *e)
 {
 	struct slot *oldest = &v->slot[0];
 	for (size_t i = 0; i < SLOTS; i++) {
@@ -161,7 +165,7 @@ static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, 
 		oldest->bytes = malloc(SIGNING_CHUNK_BYTES);
 	oldest->used = 0;
 	*result = oldest->bytes ? read_chunk(v, file, chunk, oldest->bytes, len, e)
-	                        : err_set(e, ERR_NOMEM, "out of memory for a chunk");
+				: err_set(e, ERR_NOMEM, "out of memory for a chunk");
 	if (*result < 0)
 		return NULL;
 	oldest->file = file;
@@ -172,8 +176,7 @@ static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, 
 }
 
 static int copy_part(struct verified *v, size_t file, uint64_t chunk, size_t chunk_len, size_t from,
-                     uint8_t *out,
-                     size_t len, struct err *e)
+		     uint8_t *out, size_t len, struct err *e)
 {
 	int result = 0;
 	pthread_mutex_lock(&v->lock);
@@ -185,13 +188,15 @@ static int copy_part(struct verified *v, size_t file, uint64_t chunk, size_t chu
 }
 
 static int read_large(struct verified *v, size_t file, uint64_t offset, uint8_t *out, size_t len,
-                      struct err *e)
+		      struct err *e)
 {
 	uint64_t bytes = v->opened[file].bytes;
 	while (len) {
 		uint64_t chunk = offset / SIGNING_CHUNK_BYTES, begin = chunk * SIGNING_CHUNK_BYTES;
-		size_t chunk_len = bytes - begin < SIGNING_CHUNK_BYTES ? (size_t)(bytes - begin) : SIGNING_CHUNK_BYTES;
-		size_t from = (size_t)(offset - begin), part = chunk_len - from < len ? chunk_len - from : len;
+		size_t chunk_len = bytes - begin < SIGNING_CHUNK_BYTES ? (size_t)(bytes - begin)
+								       : SIGNING_CHUNK_BYTES;
+		size_t from = (size_t)(offset - begin),
+		       part = chunk_len - from < len ? chunk_len - from : len;
 		if (part == chunk_len)
 			TRY(read_chunk(v, file, chunk, out, chunk_len, e));
 		else
@@ -213,7 +218,7 @@ static int verified_size(struct source *s, const char *name, uint64_t *bytes, st
 }
 
 static int verified_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
-                         struct err *e)
+			 struct err *e)
 {
 	struct verified *v = (struct verified *)s;
 	size_t file;
@@ -221,7 +226,7 @@ static int verified_read(struct source *s, const char *name, uint64_t offset, vo
 	const struct opened *o = &v->opened[file];
 	if (offset > o->bytes || len > o->bytes - offset)
 		return err_set(e, ERR_INPUT, "%s/%s: ends before byte %llu", v->label, name,
-		               (unsigned long long)offset + len);
+			       (unsigned long long)offset + len);
 	if (!o->whole)
 		return read_large(v, file, offset, out, len, e);
 	if (len)
@@ -254,7 +259,8 @@ static void verified_close(struct source *s)
 	free(v);
 }
 
-static const struct source_ops verified_ops = {verified_size, verified_read, verified_name, verified_close};
+static const struct source_ops verified_ops = { verified_size, verified_read, verified_name,
+						verified_close };
 
 static int fill(struct verified *v, const char *dir, struct err *e)
 {
@@ -262,7 +268,7 @@ static int fill(struct verified *v, const char *dir, struct err *e)
 	v->opened = calloc(v->m->file_count + 1, sizeof *v->opened);
 	if (!v->label || !v->opened)
 		return err_set(e, ERR_NOMEM, "out of memory for a source");
-	v->source = (struct source){&verified_ops, v->label, true};
+	v->source = (struct source){ &verified_ops, v->label, true };
 	v->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->dir_fd < 0)
 		return err_errno(e, "open folder %s", dir);
@@ -271,7 +277,8 @@ static int fill(struct verified *v, const char *dir, struct err *e)
 	return result < 0 ? err_prefix(e, "%s", dir) : 0;
 }
 
-int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir, struct err *e)
+int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir,
+			struct err *e)
 {
 	struct verified *v = calloc(1, sizeof *v);
 	if (!v)

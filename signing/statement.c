@@ -1,5 +1,6 @@
-/* The statement's JSON, as OMS v1.0 has it; nothing more at any level but in the resource descriptors,
- * which admit extra members (ours: size, chunks, tensors, for files of at least 4 MiB):
+/* The statement's JSON, as OMS v1.0 has it; nothing more at any level but in the resource
+ * descriptors, which admit extra members (ours: size, chunks, tensors, for files of at least 4
+ * MiB):
  *
  *     {"_type":"https://in-toto.io/Statement/v1",
  *      "subject":[{"name":BASENAME,"digest":{"sha256":ROOT}}],
@@ -11,10 +12,10 @@
  *        "serialization":{"method":"files","hash_type":"sha256","allow_symlinks":false,
  *            "ignore_paths":[...]}}}
  *
- * Resources are written in code point order of their names and read in any order, without repetition. ROOT
- * is the SHA-256 of their digests, concatenated in the listed order; it is recomputed on reading. Extra
- * members that others put into a descriptor are passed over; "chunks" is ours only with our algorithm,
- * "tensors" only with count and root. */
+ * Resources are written in code point order of their names and read in any order, without
+ * repetition. ROOT is the SHA-256 of their digests, concatenated in the listed order; it is
+ * recomputed on reading. Extra members that others put into a descriptor are passed over; "chunks"
+ * is ours only with our algorithm, "tensors" only with count and root. */
 #include "signing/statement.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -48,7 +49,7 @@ void signing_manifest_free(struct signing_manifest *m)
 	free(m->ignore);
 	free(m->model_name);
 	buf_free(&m->payload);
-	*m = (struct signing_manifest){.file = NULL};
+	*m = (struct signing_manifest){ .file = NULL };
 }
 
 static int by_name(const void *key, const void *file)
@@ -59,7 +60,8 @@ static int by_name(const void *key, const void *file)
 ptrdiff_t statement_find(const struct signing_manifest *m, const char *name)
 {
 	const struct signing_file *f =
-		m->file_count ? bsearch(name, m->file, m->file_count, sizeof *m->file, by_name) : NULL;
+		m->file_count ? bsearch(name, m->file, m->file_count, sizeof *m->file, by_name)
+			      : NULL;
 	return f ? f - m->file : -1;
 }
 
@@ -80,13 +82,16 @@ static void write_resource(struct buf *b, const struct signing_file *f)
 	if (f->bytes >= SIGNING_CHUNK_BYTES)
 		buf_printf(b, ",\"size\":%llu", (unsigned long long)f->bytes);
 	if (f->has_chunks) {
-		buf_printf(b, ",\"chunks\":{\"algorithm\":\"" CHUNK_ALGORITHM "\",\"size\":%u,\"count\":%u,\"root\":",
-		           SIGNING_CHUNK_BYTES, f->chunk_count);
+		buf_printf(b,
+			   ",\"chunks\":{\"algorithm\":\"" CHUNK_ALGORITHM
+			   "\",\"size\":%u,\"count\":%u,\"root\":",
+			   SIGNING_CHUNK_BYTES, f->chunk_count);
 		write_digest(b, &f->chunk_root);
 		buf_add_text(b, "}");
 	}
 	if (f->has_tensors) {
-		buf_printf(b, ",\"tensors\":{\"count\":%llu,\"root\":", (unsigned long long)f->tensor_count);
+		buf_printf(b, ",\"tensors\":{\"count\":%llu,\"root\":",
+			   (unsigned long long)f->tensor_count);
 		write_digest(b, &f->tensor_root);
 		buf_add_text(b, "}");
 	}
@@ -112,15 +117,16 @@ int statement_write(struct signing_manifest *m, struct err *e)
 	text_json_string(b, m->model_name, strlen(m->model_name));
 	buf_add_text(b, ",\"digest\":{\"sha256\":");
 	write_digest(b, &m->root);
-	buf_add_text(b, "}}],\"predicateType\":\"" PREDICATE_TYPE "\",\"predicate\":{\"resources\":[");
+	buf_add_text(b,
+		     "}}],\"predicateType\":\"" PREDICATE_TYPE "\",\"predicate\":{\"resources\":[");
 	for (size_t i = 0; i < m->file_count; i++) {
 		if (i)
 			buf_add_byte(b, ',');
 		write_resource(b, &m->file[i]);
 	}
 	buf_add_text(b, "],\"serialization\":{\"method\":\"files\",\"hash_type\":\"sha256\","
-	                "\"allow_symlinks\":false,"
-	                "\"ignore_paths\":[");
+			"\"allow_symlinks\":false,"
+			"\"ignore_paths\":[");
 	for (size_t i = 0; i < m->ignore_count; i++) {
 		if (i)
 			buf_add_byte(b, ',');
@@ -135,7 +141,8 @@ static int expect_text(const json_t *o, const char *key, const char *expected, s
 	const char *found = NULL;
 	TRY(json_get_string(o, key, &found, WHAT, e));
 	if (strcmp(found, expected) != 0)
-		return err_set(e, ERR_INPUT, WHAT ": \"%s\": expected %s, found \"%.100s\"", key, expected, found);
+		return err_set(e, ERR_INPUT, WHAT ": \"%s\": expected %s, found \"%.100s\"", key,
+			       expected, found);
 	return 0;
 }
 
@@ -144,27 +151,35 @@ static int read_hex(const json_t *o, const char *key, struct digest *out, struct
 	const char *hex = NULL;
 	TRY(json_get_string(o, key, &hex, WHAT, e));
 	if (text_unhex(hex, strlen(hex), out->bytes, 32) < 0)
-		return err_set(e, ERR_INPUT, WHAT ": \"%s\": expected 64 lower-case hex digits, found \"%.80s\"", key, hex);
+		return err_set(e, ERR_INPUT,
+			       WHAT ": \"%s\": expected 64 lower-case hex digits, found \"%.80s\"",
+			       key, hex);
 	return 0;
 }
 
 /* Other digests of the subject are allowed and not used, but must look like digests. */
-static int read_subject(const json_t *root, struct signing_manifest *m, struct digest *stated, struct err *e)
+static int read_subject(const json_t *root, struct signing_manifest *m, struct digest *stated,
+			struct err *e)
 {
 	json_t *subjects = NULL, *digests = NULL, *other = NULL;
 	const char *name = NULL, *algorithm = NULL;
 	TRY(json_get_array(root, "subject", &subjects, WHAT, e));
 	const json_t *subject = json_array_get(subjects, 0);
 	if (json_array_size(subjects) != 1 || !json_is_object(subject))
-		return err_set(e, ERR_INPUT, WHAT ": expected one subject, found %zu", json_array_size(subjects));
+		return err_set(e, ERR_INPUT, WHAT ": expected one subject, found %zu",
+			       json_array_size(subjects));
 	TRY(json_get_string(subject, "name", &name, WHAT, e));
 	if (!*name)
 		return err_set(e, ERR_INPUT, WHAT ": the subject has no name");
 	TRY(json_get_object(subject, "digest", &digests, WHAT, e));
-	json_object_foreach(digests, algorithm, other) {
+	json_object_foreach(digests, algorithm, other)
+	{
 		const char *hex = json_string_value(other);
 		if (!hex || strspn(hex, "0123456789abcdef") != strlen(hex))
-			return err_set(e, ERR_INPUT, WHAT ": the subject's digest \"%.60s\" is not lower-case hex", algorithm);
+			return err_set(e, ERR_INPUT,
+				       WHAT
+				       ": the subject's digest \"%.60s\" is not lower-case hex",
+				       algorithm);
 	}
 	m->model_name = strdup(name);
 	if (!m->model_name)
@@ -179,11 +194,13 @@ static int read_chunks(const json_t *chunks, struct signing_file *f, struct err 
 	TRY(json_get_u64(chunks, "count", &count, WHAT, e));
 	TRY(read_hex(chunks, "root", &f->chunk_root, e));
 	if (size != SIGNING_CHUNK_BYTES)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: chunks of %llu bytes",
-		               (unsigned long long)size);
-	if (!f->has_bytes || f->bytes < SIGNING_CHUNK_BYTES || count != hash_chunks(f->bytes) || count >= UINT32_MAX)
-		return err_set(e, ERR_INPUT, WHAT ": %.200s: %llu chunks do not fit its size", f->name,
-		               (unsigned long long)count);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: chunks of %llu bytes",
+			       (unsigned long long)size);
+	if (!f->has_bytes || f->bytes < SIGNING_CHUNK_BYTES || count != hash_chunks(f->bytes) ||
+	    count >= UINT32_MAX)
+		return err_set(e, ERR_INPUT, WHAT ": %.200s: %llu chunks do not fit its size",
+			       f->name, (unsigned long long)count);
 	f->has_chunks = true;
 	f->chunk_count = (uint32_t)count;
 	return 0;
@@ -200,7 +217,8 @@ static int read_extra(const json_t *r, struct signing_file *f, struct err *e)
 	}
 	if (algorithm && strcmp(algorithm, CHUNK_ALGORITHM) == 0)
 		TRY(read_chunks(chunks, f, e));
-	if (json_is_integer(json_object_get(tensors, "count")) && json_is_string(json_object_get(tensors, "root"))) {
+	if (json_is_integer(json_object_get(tensors, "count")) &&
+	    json_is_string(json_object_get(tensors, "root"))) {
 		TRY(json_get_u64(tensors, "count", &f->tensor_count, WHAT, e));
 		TRY(read_hex(tensors, "root", &f->tensor_root, e));
 		f->has_tensors = true;
@@ -215,7 +233,8 @@ static int read_resource(const json_t *r, struct signing_file *f, struct err *e)
 		return err_set(e, ERR_INPUT, WHAT ": a resource is not an object");
 	TRY(json_get_string(r, "name", &name, WHAT, e));
 	if (strcmp(name, ".") == 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: models of a single file");
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: models of a single file");
 	TRY(name_check(name, strlen(name), e));
 	f->name = strdup(name);
 	if (!f->name)
@@ -227,18 +246,20 @@ static int read_resource(const json_t *r, struct signing_file *f, struct err *e)
 
 static int by_file_name(const void *a, const void *b)
 {
-	return strcmp(((const struct signing_file *)a)->name, ((const struct signing_file *)b)->name);
+	return strcmp(((const struct signing_file *)a)->name,
+		      ((const struct signing_file *)b)->name);
 }
 
 /* The root is that of the listed order; only then the files are sorted. */
-static int read_resources(const json_t *predicate, struct signing_manifest *m, const struct digest *stated,
-                          struct err *e)
+static int read_resources(const json_t *predicate, struct signing_manifest *m,
+			  const struct digest *stated, struct err *e)
 {
 	json_t *resources = NULL;
 	TRY(json_get_array(predicate, "resources", &resources, WHAT, e));
 	size_t count = json_array_size(resources);
 	if (count == 0 || count > LIMIT_FILES)
-		return err_set(e, ERR_INPUT, WHAT ": %zu resources, expected 1 to %u", count, LIMIT_FILES);
+		return err_set(e, ERR_INPUT, WHAT ": %zu resources, expected 1 to %u", count,
+			       LIMIT_FILES);
 	m->file = calloc(count, sizeof *m->file);
 	if (!m->file)
 		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
@@ -247,11 +268,13 @@ static int read_resources(const json_t *predicate, struct signing_manifest *m, c
 		TRY(read_resource(json_array_get(resources, i), &m->file[i], e));
 	TRY(compute_root(m, e));
 	if (!digest_equal(&m->root, stated))
-		return err_set(e, ERR_VERIFY, WHAT ": the subject's digest is not the root of the listed files");
+		return err_set(e, ERR_VERIFY,
+			       WHAT ": the subject's digest is not the root of the listed files");
 	qsort(m->file, count, sizeof *m->file, by_file_name);
 	for (size_t i = 1; i < count; i++)
 		if (strcmp(m->file[i - 1].name, m->file[i].name) == 0)
-			return err_set(e, ERR_INPUT, WHAT ": %.200s is listed twice", m->file[i].name);
+			return err_set(e, ERR_INPUT, WHAT ": %.200s is listed twice",
+				       m->file[i].name);
 	return 0;
 }
 
@@ -279,8 +302,8 @@ static int read_ignore(const json_t *serialization, struct signing_manifest *m, 
 
 static int read_serialization(const json_t *predicate, struct signing_manifest *m, struct err *e)
 {
-	static const char *const keys[] = {"method", "hash_type", "shard_size", "allow_symlinks", "ignore_paths",
-	                                   NULL};
+	static const char *const keys[] = { "method",         "hash_type",    "shard_size",
+					    "allow_symlinks", "ignore_paths", NULL };
 	json_t *s = NULL;
 	const char *method = NULL, *hash = NULL;
 	TRY(json_get_object(predicate, "serialization", &s, WHAT, e));
@@ -288,14 +311,17 @@ static int read_serialization(const json_t *predicate, struct signing_manifest *
 	TRY(json_get_string(s, "method", &method, WHAT, e));
 	TRY(json_get_string(s, "hash_type", &hash, WHAT, e));
 	if (strcmp(method, "files") != 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: OMS method %.40s", method);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: OMS method %.40s", method);
 	if (strcmp(hash, "sha256") != 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: OMS hash type %.40s", hash);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: OMS hash type %.40s", hash);
 	if (json_object_get(s, "shard_size"))
 		return err_set(e, ERR_INPUT, WHAT ": a shard size with method files");
 	const json_t *links = json_object_get(s, "allow_symlinks");
 	if (json_is_true(links))
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: models with symbolic links");
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: models with symbolic links");
 	if (!json_is_false(links))
 		return err_set(e, ERR_INPUT, WHAT ": \"allow_symlinks\" is not a truth value");
 	return read_ignore(s, m, e);
@@ -303,13 +329,15 @@ static int read_serialization(const json_t *predicate, struct signing_manifest *
 
 static int read_members(const json_t *root, struct signing_manifest *m, struct err *e)
 {
-	static const char *const keys[] = {"_type", "subject", "predicateType", "predicate", NULL};
-	static const char *const predicate_keys[] = {"resources", "serialization", NULL};
+	static const char *const keys[] = { "_type", "subject", "predicateType", "predicate",
+					    NULL };
+	static const char *const predicate_keys[] = { "resources", "serialization", NULL };
 	struct digest stated;
 	json_t *predicate = NULL;
 	const char *type = json_string_value(json_object_get(root, "predicateType"));
 	if (type && strcmp(type, LEGACY_PREDICATE_TYPE) == 0)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: the legacy layout %s", type);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: the legacy layout %s", type);
 	TRY(json_only_keys(root, keys, WHAT, e));
 	TRY(expect_text(root, "_type", STATEMENT_TYPE, e));
 	TRY(expect_text(root, "predicateType", PREDICATE_TYPE, e));
@@ -323,7 +351,7 @@ static int read_members(const json_t *root, struct signing_manifest *m, struct e
 int statement_read(const void *payload, size_t len, struct signing_manifest *m, struct err *e)
 {
 	json_t *root = NULL;
-	*m = (struct signing_manifest){.file = NULL};
+	*m = (struct signing_manifest){ .file = NULL };
 	TRY(json_read(&root, payload, len, LIMIT_MANIFEST_BYTES, LIMIT_JSON_DEPTH, e));
 	int result = read_members(root, m, e);
 	if (result == 0) {

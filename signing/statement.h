@@ -6,16 +6,18 @@
 
 #define STATEMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
 
-/* What a statement of ours leaves out and every check passes over, at the top of the folder: version
- * control, and the signature itself. */
+/* What a statement of ours leaves out and every check passes over, at the top of the folder:
+ * version control, and the signature itself. */
 #define STATEMENT_IGNORED 5
 extern const char *const statement_ignored[STATEMENT_IGNORED];
 
 /* Write m->payload from the rest of m, whose files are sorted, and set m->root. */
 int statement_write(struct signing_manifest *m, struct err *e) MUST_USE;
 
-/* Read payload strictly into m (which starts empty); the payload is copied, files come out sorted. */
-int statement_read(const void *payload, size_t len, struct signing_manifest *m, struct err *e) MUST_USE;
+/* Read payload strictly into m (which starts empty); the payload is copied, files come out sorted.
+ */
+int statement_read(const void *payload, size_t len, struct signing_manifest *m,
+		   struct err *e) MUST_USE;
 
 /* Position of a file by name, or -1. */
 ptrdiff_t statement_find(const struct signing_manifest *m, const char *name);

@@ -5,11 +5,12 @@
  *     12  4  u32 number of tensors
  *     then per tensor, in ascending order of name bytes, one record:
  *         u16 length of name, name; u8 length of dtype, dtype; u8 rank; rank x u64 dimensions;
- *         u16 length of file, file; u64 first byte in the file; u64 number of bytes; SHA-256 of those bytes
+ *         u16 length of file, file; u64 first byte in the file; u64 number of bytes; SHA-256 of
+ * those bytes
  *
- * Valid: names ascending without repetition, rank at most 8, files listed in the manifest, ranges inside
- * their file and disjoint, and no byte after the last record. A file's descriptor may state count and root
- * of its records: RFC 6962 over SHA-256(0x00 || record), in order of name. */
+ * Valid: names ascending without repetition, rank at most 8, files listed in the manifest, ranges
+ * inside their file and disjoint, and no byte after the last record. A file's descriptor may state
+ * count and root of its records: RFC 6962 over SHA-256(0x00 || record), in order of name. */
 #include "signing/tensors.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -64,11 +65,15 @@ static bool printable(const char *s, size_t max)
 int tensor_check(const struct signing_tensor *t, struct err *e)
 {
 	if (!printable(t->name, TENSOR_NAME_BYTES))
-		return err_set(e, ERR_INPUT, "a tensor name that is empty, too long or not plain UTF-8");
+		return err_set(e, ERR_INPUT,
+			       "a tensor name that is empty, too long or not plain UTF-8");
 	if (!printable(t->dtype, TENSOR_DTYPE_BYTES))
-		return err_set(e, ERR_INPUT, "tensor %.200s: dtype is empty, too long or not plain UTF-8", t->name);
+		return err_set(e, ERR_INPUT,
+			       "tensor %.200s: dtype is empty, too long or not plain UTF-8",
+			       t->name);
 	if (t->rank < 0 || t->rank > 8)
-		return err_set(e, ERR_INPUT, "tensor %.200s: rank %d, the limit is 8", t->name, t->rank);
+		return err_set(e, ERR_INPUT, "tensor %.200s: rank %d, the limit is 8", t->name,
+			       t->rank);
 	if (t->bytes > UINT64_MAX - t->begin)
 		return err_set(e, ERR_INPUT, "tensor %.200s: its range overflows", t->name);
 	return name_check(t->file, strlen(t->file), e);
@@ -109,31 +114,38 @@ static int by_name(const void *key, const void *file)
 	return strcmp(key, ((const struct signing_file *)file)->name);
 }
 
-static int check_file(const struct signing_tensor *t, const struct signing_manifest *m, struct err *e)
+static int check_file(const struct signing_tensor *t, const struct signing_manifest *m,
+		      struct err *e)
 {
-	const struct signing_file *f = bsearch(t->file, m->file, m->file_count, sizeof *m->file, by_name);
+	const struct signing_file *f =
+		bsearch(t->file, m->file, m->file_count, sizeof *m->file, by_name);
 	if (!f)
-		return err_set(e, ERR_INPUT, "tensor %.200s: its file %.200s is not in the manifest", t->name, t->file);
+		return err_set(e, ERR_INPUT,
+			       "tensor %.200s: its file %.200s is not in the manifest", t->name,
+			       t->file);
 	if (f->has_bytes && t->begin + t->bytes > f->bytes)
-		return err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s", t->name, t->file);
+		return err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s", t->name,
+			       t->file);
 	return 0;
 }
 
-static int read_records(struct reader *r, const struct signing_manifest *m, struct signing_tensor *tensor,
-                        size_t count, struct err *e)
+static int read_records(struct reader *r, const struct signing_manifest *m,
+			struct signing_tensor *tensor, size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
 		TRY(read_record(r, &tensor[i], e));
 		TRY(check_file(&tensor[i], m, e));
 		if (i && strcmp(tensor[i - 1].name, tensor[i].name) >= 0)
-			return err_set(e, ERR_INPUT, SIGNING_TENSORS ": %.200s is out of order or repeated", tensor[i].name);
+			return err_set(e, ERR_INPUT,
+				       SIGNING_TENSORS ": %.200s is out of order or repeated",
+				       tensor[i].name);
 	}
 	return r->left ? err_set(e, ERR_INPUT, SIGNING_TENSORS ": bytes after the last record") : 0;
 }
 
 /* What a descriptor states about its tensors must be so; and no two tensors share a byte. */
-static int check_trees(const struct signing_manifest *m, const struct signing_tensor *tensor, size_t count,
-                       struct err *e)
+static int check_trees(const struct signing_manifest *m, const struct signing_tensor *tensor,
+		       size_t count, struct err *e)
 {
 	struct tensor_index x;
 	struct digest root;
@@ -145,24 +157,28 @@ static int check_trees(const struct signing_manifest *m, const struct signing_te
 		if (!f->has_tensors)
 			continue;
 		result = tensors_tree(&x, f->name, &in_file, &root, e);
-		if (result == 0 && (in_file != f->tensor_count || !digest_equal(&root, &f->tensor_root)))
-			result = err_set(e, ERR_INPUT, SIGNING_TENSORS ": not the tensors signed for %.200s", f->name);
+		if (result == 0 &&
+		    (in_file != f->tensor_count || !digest_equal(&root, &f->tensor_root)))
+			result = err_set(e, ERR_INPUT,
+					 SIGNING_TENSORS ": not the tensors signed for %.200s",
+					 f->name);
 	}
 	tensor_index_free(&x);
 	return result;
 }
 
 int tensors_read(const void *bytes, size_t len, const struct signing_manifest *m,
-                 struct signing_tensor **tensor, size_t *count, struct err *e)
+		 struct signing_tensor **tensor, size_t *count, struct err *e)
 {
-	struct reader r = {bytes, len, false};
+	struct reader r = { bytes, len, false };
 	const uint8_t *magic = reader_bytes(&r, 8);
 	if (!magic || memcmp(magic, MAGIC, 8) != 0)
 		return err_set(e, ERR_INPUT, SIGNING_TENSORS ": does not start with " MAGIC);
 	uint64_t version = reader_uint(&r, 4), records = reader_uint(&r, 4);
 	if (version != VERSION)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: " SIGNING_TENSORS " version %llu",
-		               (unsigned long long)version);
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: " SIGNING_TENSORS " version %llu",
+			       (unsigned long long)version);
 	if (r.failed || records > LIMIT_TENSORS || records > r.left / RECORD_MIN)
 		return err_set(e, ERR_INPUT, SIGNING_TENSORS ": damaged or cut off");
 	struct signing_tensor *all = calloc((size_t)records + 1, sizeof *all);
@@ -182,21 +198,24 @@ int tensors_read(const void *bytes, size_t len, const struct signing_manifest *m
 
 static int by_place(const void *a, const void *b, void *tensor)
 {
-	const struct signing_tensor *t = tensor, *x = &t[*(const size_t *)a], *y = &t[*(const size_t *)b];
+	const struct signing_tensor *t = tensor, *x = &t[*(const size_t *)a],
+				    *y = &t[*(const size_t *)b];
 	int order = strcmp(x->file, y->file);
 	if (order)
 		return order;
 	if (x->begin != y->begin)
 		return x->begin < y->begin ? -1 : 1;
 	if (x->bytes != y->bytes)
-		return x->bytes < y->bytes ? -1 : 1; /* an empty one before the one that starts where it stands */
+		return x->bytes < y->bytes
+			       ? -1
+			       : 1; /* an empty one before the one that starts where it stands */
 	return x < y ? -1 : x > y;
 }
 
 int tensor_index_make(struct tensor_index *out, const struct signing_tensor *tensor, size_t count,
-                      struct err *e)
+		      struct err *e)
 {
-	*out = (struct tensor_index){tensor, calloc(count + 1, sizeof *out->at), count};
+	*out = (struct tensor_index){ tensor, calloc(count + 1, sizeof *out->at), count };
 	if (!out->at)
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
 	for (size_t i = 0; i < count; i++)
@@ -207,7 +226,8 @@ int tensor_index_make(struct tensor_index *out, const struct signing_tensor *ten
 		const struct signing_tensor *a = &tensor[out->at[i - 1]], *b = &tensor[out->at[i]];
 		if (strcmp(a->file, b->file) == 0 && a->begin + a->bytes > b->begin) {
 			tensor_index_free(out);
-			return err_set(e, ERR_INPUT, "tensors %.150s and %.150s overlap in %.150s", a->name, b->name, a->file);
+			return err_set(e, ERR_INPUT, "tensors %.150s and %.150s overlap in %.150s",
+				       a->name, b->name, a->file);
 		}
 	}
 	return 0;
@@ -216,7 +236,7 @@ int tensor_index_make(struct tensor_index *out, const struct signing_tensor *ten
 void tensor_index_free(struct tensor_index *x)
 {
 	free(x->at);
-	*x = (struct tensor_index){.at = NULL};
+	*x = (struct tensor_index){ .at = NULL };
 }
 
 /* The first position whose file is not below `file` (or, after it, above). */
@@ -247,18 +267,19 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int tensors_tree(const struct tensor_index *x, const char *file, uint64_t *count, struct digest *root,
-                 struct err *e)
+int tensors_tree(const struct tensor_index *x, const char *file, uint64_t *count,
+		 struct digest *root, struct err *e)
 {
-	struct merkle tree = {.count = 0};
-	struct buf record = {0};
+	struct merkle tree = { .count = 0 };
+	struct buf record = { 0 };
 	size_t n;
 	const size_t *at = tensor_index_file(x, file, &n);
 	size_t *by_name_order = malloc((n + 1) * sizeof *by_name_order);
 	if (!by_name_order)
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
 	memcpy(by_name_order, at, n * sizeof *at);
-	qsort(by_name_order, n, sizeof *by_name_order, by_number); /* the array itself is sorted by name */
+	qsort(by_name_order, n, sizeof *by_name_order,
+	      by_number); /* the array itself is sorted by name */
 	for (size_t i = 0; i < n; i++) {
 		buf_clear(&record);
 		write_record(&x->tensor[by_name_order[i]], &record);

@@ -21,7 +21,7 @@ static struct env world_env(struct world *w)
 
 void world_open(struct world *w)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	memset(w, 0, sizeof *w);
 	snprintf(w->dir, sizeof w->dir, "/tmp/hallmark-test-XXXXXX");
 	cr_assert_not_null(mkdtemp(w->dir));
@@ -47,7 +47,7 @@ const char *world_path(struct world *w, const char *name)
 
 void world_write(struct world *w, const char *name, const void *bytes, size_t len)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	char folder[4200];
 	snprintf(folder, sizeof folder, "%s", world_path(w, name));
 	*strrchr(folder, '/') = '\0';
@@ -75,17 +75,14 @@ void world_flip(struct world *w, const char *name, uint64_t offset)
 	cr_assert_eq(fclose(f), 0);
 }
 
-uint8_t world_byte(uint64_t i)
-{
-	return (uint8_t)((i * 0x9e3779b97f4a7c15u) >> 56);
-}
+uint8_t world_byte(uint64_t i) { return (uint8_t)((i * 0x9e3779b97f4a7c15u) >> 56); }
 
-static const uint64_t shape_a[] = {1000, 3000}, shape_b[] = {2, 3, 5}, shape_s[] = {64};
+static const uint64_t shape_a[] = { 1000, 3000 }, shape_b[] = { 2, 3, 5 }, shape_s[] = { 64 };
 const struct signing_range world_ranges[] = {
-	{"model.b", "U8", "big.bin", shape_b, 3, 3500000, BIG_BYTES - 3500000},
-	{"model.a", "U8", "big.bin", shape_a, 2, 128, 3000000},
-	{"model.none", "F32", "big.bin", shape_a, 0, 3200000, 0},
-	{"small.weight", "U8", "sub/small.bin", shape_s, 1, 16, 64},
+	{ "model.b", "U8", "big.bin", shape_b, 3, 3500000, BIG_BYTES - 3500000 },
+	{ "model.a", "U8", "big.bin", shape_a, 2, 128, 3000000 },
+	{ "model.none", "F32", "big.bin", shape_a, 0, 3200000, 0 },
+	{ "small.weight", "U8", "sub/small.bin", shape_s, 1, 16, 64 },
 };
 const size_t world_range_count = sizeof world_ranges / sizeof *world_ranges;
 
@@ -108,8 +105,8 @@ void world_model(struct world *w)
 
 void world_sign(struct world *w, struct signing_manifest *m)
 {
-	struct err e = {0};
-	struct buf sig = {0};
+	struct err e = { 0 };
+	struct buf sig = { 0 };
 	expect(0, signing_manifest_make(w->model, w->model, world_ranges, world_range_count, true, m, &e));
 	expect(0, signing_bundle_make(w->id, m, &sig, &e));
 	world_write(w, "model/" SIGNING_BUNDLE, sig.bytes, sig.len);
@@ -118,7 +115,7 @@ void world_sign(struct world *w, struct signing_manifest *m)
 
 void read_whole(const char *path, struct buf *b)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	expect(0, file_read(path, MIB(64), b, &e));
 }
 
@@ -126,8 +123,8 @@ json_t *read_json_xz(const char *path)
 {
 	struct archive *a = archive_read_new();
 	struct archive_entry *entry = NULL;
-	struct buf text = {0};
-	struct err e = {0};
+	struct buf text = { 0 };
+	struct err e = { 0 };
 	json_t *out = NULL;
 	archive_read_support_filter_xz(a);
 	archive_read_support_format_raw(a);

@@ -30,8 +30,8 @@ void world_write(struct world *w, const char *name, const void *bytes, size_t le
 void world_text(struct world *w, const char *name, const char *text);
 void world_flip(struct world *w, const char *name, uint64_t offset);
 
-/* dir/model: big.bin (three chunks, two tensors and a gap between them), small.bin (one tensor), an empty file,
- * text, a folder, names that sort apart by component and by code point. Not signed yet. */
+/* dir/model: big.bin (three chunks, two tensors and a gap between them), small.bin (one tensor), an empty
+ * file, text, a folder, names that sort apart by component and by code point. Not signed yet. */
 void world_model(struct world *w);
 extern const struct signing_range world_ranges[];
 extern const size_t world_range_count;
@@ -50,10 +50,10 @@ json_t *read_json_xz(const char *path);
 size_t unhex(const char *hex, uint8_t *out, size_t room);
 
 /* Expect a result; the sentence is printed if it differs. */
-#define expect(wanted, call)                                                                            \
-	do {                                                                                            \
-		int expect_ = (call);                                                                   \
-		cr_assert_eq(expect_, wanted, "%s: %d (%s)", #call, expect_, e.text);                   \
+#define expect(wanted, call)                                                          \
+	do {                                                                          \
+		int expect_ = (call);                                                 \
+		cr_assert_eq(expect_, wanted, "%s: %d (%s)", #call, expect_, e.text); \
 	} while (0)
 
 #endif

@@ -10,15 +10,9 @@
 
 static struct world w;
 
-static void set_up(void)
-{
-	world_open(&w);
-}
+static void set_up(void) { world_open(&w); }
 
-static void tear_down(void)
-{
-	world_close(&w);
-}
+static void tear_down(void) { world_close(&w); }
 
 TestSuite(signing_keys, .init = set_up, .fini = tear_down);
 
@@ -38,9 +32,9 @@ Test(signing_keys, secret_files_are_private)
 
 Test(signing_keys, opens_only_with_its_passphrase)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct signing_identity *id = NULL;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	char dir[128];
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	expect(0, signing_identity_create(dir, "p", "correct horse", &w.env, &e));
@@ -67,12 +61,19 @@ Test(signing_keys, refuses_bad_names_and_existing_ones)
 		const char *name;
 		int result;
 	} rows[] = {
-		{"", ERR_INPUT}, {".hidden", ERR_INPUT}, {"A", ERR_INPUT}, {"a/b", ERR_INPUT}, {"..", ERR_INPUT},
-		{"a b", ERR_INPUT}, {"\xc3\xa4", ERR_INPUT}, {"k", ERR_CONFLICT}, {"k.2_x-y", 0},
-		{"0123456789012345678901234567890123456789012345678901234567890123", ERR_INPUT},
-		{"012345678901234567890123456789012345678901234567890123456789012", 0},
+		{ "", ERR_INPUT },
+		{ ".hidden", ERR_INPUT },
+		{ "A", ERR_INPUT },
+		{ "a/b", ERR_INPUT },
+		{ "..", ERR_INPUT },
+		{ "a b", ERR_INPUT },
+		{ "\xc3\xa4", ERR_INPUT },
+		{ "k", ERR_CONFLICT },
+		{ "k.2_x-y", 0 },
+		{ "0123456789012345678901234567890123456789012345678901234567890123", ERR_INPUT },
+		{ "012345678901234567890123456789012345678901234567890123456789012", 0 },
 	};
-	struct err e = {0};
+	struct err e = { 0 };
 	char dir[128];
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -87,8 +88,8 @@ Test(signing_keys, refuses_bad_names_and_existing_ones)
 /* Change every character of the secret file in turn: none may open. */
 Test(signing_keys, any_damage_to_the_secret_file_is_noticed)
 {
-	struct err e = {0};
-	struct buf text = {0};
+	struct err e = { 0 };
+	struct buf text = { 0 };
 	char dir[128];
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	read_whole(world_path(&w, "keys/k.key"), &text);
@@ -111,9 +112,9 @@ Test(signing_keys, any_damage_to_the_secret_file_is_noticed)
 
 Test(signing_keys, the_document_of_another_key_is_refused)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct signing_identity *id = NULL;
-	struct buf text = {0};
+	struct buf text = { 0 };
 	char dir[128];
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	expect(0, signing_identity_create(dir, "other", NULL, &w.env, &e));
@@ -126,8 +127,8 @@ Test(signing_keys, the_document_of_another_key_is_refused)
 /* Every single changed character makes the key document unreadable. */
 Test(signing_keys, any_change_of_the_document_is_refused)
 {
-	struct err e = {0};
-	struct buf text = {0};
+	struct err e = { 0 };
+	struct buf text = { 0 };
 	struct signing_public pub;
 	read_whole(world_path(&w, "keys/k.pub"), &text);
 	expect(0, signing_public_read(world_path(&w, "keys/k.pub"), &pub, &e));
@@ -135,12 +136,13 @@ Test(signing_keys, any_change_of_the_document_is_refused)
 	cr_assert_str_eq(pub.document, text.bytes);
 	for (size_t i = 0; i + 1 < text.len; i += 3) {
 		char kept = text.bytes[i];
-		if (strstr(text.bytes, "\"keyid\":\"") && text.bytes + i > strstr(text.bytes, "\"signatures\"") &&
-		    strchr("0123456789abcdef", kept))
+		if (strstr(text.bytes, "\"keyid\":\"") &&
+		    text.bytes + i > strstr(text.bytes, "\"signatures\"") && strchr("0123456789abcdef", kept))
 			continue; /* the envelope's key ids are hints, not trusted and not needed */
 		text.bytes[i] = kept == 'x' ? 'y' : 'x';
 		world_write(&w, "changed.pub", text.bytes, text.len);
-		cr_assert_lt(signing_public_read(world_path(&w, "changed.pub"), &pub, &e), 0, "character %zu", i);
+		cr_assert_lt(signing_public_read(world_path(&w, "changed.pub"), &pub, &e), 0, "character %zu",
+			     i);
 		text.bytes[i] = kept;
 	}
 	buf_free(&text);
@@ -149,8 +151,8 @@ Test(signing_keys, any_change_of_the_document_is_refused)
 /* What `openssl pkey -pubout` prints: header, lines of 64 columns, footer, one final newline. */
 Test(signing_keys, pem_is_in_the_one_spelling_of_openssl)
 {
-	struct err e = {0};
-	struct buf pem = {0};
+	struct err e = { 0 };
+	struct buf pem = { 0 };
 	const struct signing_public *pub = signing_identity_public(w.id);
 	struct signing_public again;
 	expect(0, signing_public_export(pub, SIGNING_PEM, NULL, &pem, &e));
@@ -170,8 +172,8 @@ Test(signing_keys, pem_is_in_the_one_spelling_of_openssl)
 
 Test(signing_keys, minisign_and_ssh_forms_hold_the_same_key)
 {
-	struct err e = {0};
-	struct buf text = {0}, blob = {0};
+	struct err e = { 0 };
+	struct buf text = { 0 }, blob = { 0 };
 	const struct signing_public *pub = signing_identity_public(w.id);
 	struct signing_public again;
 	expect(0, signing_public_export(pub, SIGNING_MINISIGN, NULL, &text, &e));
@@ -205,20 +207,23 @@ Test(signing_keys, reads_the_keys_of_other_tools)
 		int result;
 		bool p256, ed25519;
 	} rows[] = {
-		{"tests/vectors/oms/p256.pub.pem", 0, true, false}, {"tests/vectors/oms/p384.pub.pem", 0, true, false},
-		{"tests/vectors/oms/p521.pub.pem", 0, true, false}, {"tests/vectors/oms/ed25519.pub.pem", 0, false, true},
-		{"tests/vectors/minisign/minisign.pub", 0, false, true},
-		{"tests/vectors/minisign/message.bin", ERR_INPUT, false, false},
-		{"tests/vectors/oms/statement.json", ERR_INPUT, false, false},
-		{"tests/vectors/oms/none.pem", ERR_NOTFOUND, false, false},
+		{ "tests/vectors/oms/p256.pub.pem", 0, true, false },
+		{ "tests/vectors/oms/p384.pub.pem", 0, true, false },
+		{ "tests/vectors/oms/p521.pub.pem", 0, true, false },
+		{ "tests/vectors/oms/ed25519.pub.pem", 0, false, true },
+		{ "tests/vectors/minisign/minisign.pub", 0, false, true },
+		{ "tests/vectors/minisign/message.bin", ERR_INPUT, false, false },
+		{ "tests/vectors/oms/statement.json", ERR_INPUT, false, false },
+		{ "tests/vectors/oms/none.pem", ERR_NOTFOUND, false, false },
 	};
 	struct signing_public pub;
-	struct err e = {0};
+	struct err e = { 0 };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		int result = signing_public_read(rows[i].path, &pub, &e);
 		cr_assert_eq(result, rows[i].result, "%s: %d (%s)", rows[i].path, result, e.text);
 		if (result == 0)
-			cr_assert(pub.has_p256 == rows[i].p256 && pub.has_ed25519 == rows[i].ed25519, "%s", rows[i].path);
+			cr_assert(pub.has_p256 == rows[i].p256 && pub.has_ed25519 == rows[i].ed25519, "%s",
+				  rows[i].path);
 	}
 }
 

@@ -39,8 +39,16 @@ static const struct signing_file *find(const char *name)
 Test(signing_manifest, files_are_sorted_by_bytes_and_complete)
 {
 	static const char *const names[] = {
-		"a-b", "a.b", "a/b", "big.bin", "config.json", "empty", "hallmark.chunks", "hallmark.tensors",
-		"sub/small.bin", "\xe6\xa8\xa1\xe5\x9e\x8b.bin",
+		"a-b",
+		"a.b",
+		"a/b",
+		"big.bin",
+		"config.json",
+		"empty",
+		"hallmark.chunks",
+		"hallmark.tensors",
+		"sub/small.bin",
+		"\xe6\xa8\xa1\xe5\x9e\x8b.bin",
 	};
 	cr_assert_eq(m.file_count, sizeof names / sizeof *names);
 	for (size_t i = 0; i < m.file_count; i++)
@@ -52,7 +60,7 @@ Test(signing_manifest, root_and_digests_are_those_of_the_files)
 {
 	uint8_t all[32 * 16];
 	for (size_t i = 0; i < m.file_count; i++) {
-		struct buf text = {0};
+		struct buf text = { 0 };
 		char name[128];
 		snprintf(name, sizeof name, "model/%s", m.file[i].name);
 		read_whole(world_path(&w, name), &text);
@@ -74,15 +82,16 @@ static struct digest naive(const uint8_t *bytes, size_t len)
 	size_t chunks = (len + CHUNK - 1) / CHUNK, half = 1;
 	while (half * 2 < chunks)
 		half *= 2;
-	struct digest left = naive(bytes, half * CHUNK), right = naive(bytes + half * CHUNK, len - half * CHUNK);
+	struct digest left = naive(bytes, half * CHUNK),
+		      right = naive(bytes + half * CHUNK, len - half * CHUNK);
 	return digest_tagged(1, left.bytes, 32, right.bytes, 32);
 }
 
 Test(signing_manifest, chunk_roots_equal_a_naive_tree)
 {
-	static const size_t lengths[] = {CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK - 1, 4 * CHUNK + 5};
+	static const size_t lengths[] = { CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK - 1, 4 * CHUNK + 5 };
 	uint8_t *bytes = malloc(4 * CHUNK + 5);
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert_not_null(bytes);
 	for (size_t i = 0; i < 4 * CHUNK + 5; i++)
 		bytes[i] = world_byte(i);
@@ -94,7 +103,8 @@ Test(signing_manifest, chunk_roots_equal_a_naive_tree)
 		expect(0, signing_manifest_make(dir, dir, NULL, 0, true, &one, &e));
 		struct digest root = naive(bytes, lengths[i]);
 		cr_assert_str_eq(one.file[0].name, "f");
-		cr_assert(one.file[0].has_chunks && digest_equal(&root, &one.file[0].chunk_root), "%zu", lengths[i]);
+		cr_assert(one.file[0].has_chunks && digest_equal(&root, &one.file[0].chunk_root), "%zu",
+			  lengths[i]);
 		signing_manifest_free(&one);
 	}
 	free(bytes);
@@ -104,7 +114,7 @@ Test(signing_manifest, chunk_roots_equal_a_naive_tree)
 
 Test(signing_manifest, tensor_digests_are_those_of_their_ranges)
 {
-	struct buf text = {0};
+	struct buf text = { 0 };
 	cr_assert_eq(m.tensor_count, world_range_count);
 	for (size_t i = 0; i < m.tensor_count; i++) {
 		const struct signing_tensor *t = &m.tensor[i];
@@ -122,8 +132,8 @@ Test(signing_manifest, tensor_digests_are_those_of_their_ranges)
 
 Test(signing_manifest, read_back_equals_what_was_signed)
 {
-	struct err e = {0};
-	struct buf sig = {0};
+	struct err e = { 0 };
+	struct buf sig = { 0 };
 	struct signing_manifest again;
 	read_whole(world_path(&w, "model/model.sig"), &sig);
 	expect(0, signing_bundle_open(sig.bytes, sig.len, signing_identity_public(w.id), &again, &e));
@@ -150,7 +160,7 @@ Test(signing_manifest, read_back_equals_what_was_signed)
 
 Test(signing_manifest, signing_again_gives_the_same_statement)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct signing_manifest again;
 	world_text(&w, "model/.git/config", "version control is not part of the model");
 	expect(0, signing_manifest_make(w.model, w.model, world_ranges, world_range_count, true, &again, &e));
@@ -162,8 +172,8 @@ Test(signing_manifest, signing_again_gives_the_same_statement)
 /* Every changed byte of hallmark.chunks and hallmark.tensors is noticed before it is used. */
 Test(signing_manifest, own_files_are_compared_before_they_are_used)
 {
-	static const char *const names[] = {"model/hallmark.chunks", "model/hallmark.tensors"};
-	struct err e = {0};
+	static const char *const names[] = { "model/hallmark.chunks", "model/hallmark.tensors" };
+	struct err e = { 0 };
 	for (size_t n = 0; n < 2; n++) {
 		uint64_t bytes;
 		expect(0, file_size(world_path(&w, names[n]), &bytes, &e));
@@ -187,20 +197,29 @@ static int make(const struct signing_range *range, size_t count, struct err *e)
 
 Test(signing_manifest, bad_ranges_are_refused)
 {
-	static const uint64_t shape[1] = {1};
+	static const uint64_t shape[1] = { 1 };
 	static const struct {
 		const char *row;
 		struct signing_range range[2];
 	} rows[] = {
-		{"overlap", {{"a", "U8", "big.bin", shape, 1, 0, 10}, {"b", "U8", "big.bin", shape, 1, 9, 10}}},
-		{"same name", {{"a", "U8", "big.bin", shape, 1, 0, 10}, {"a", "U8", "big.bin", shape, 1, 10, 10}}},
-		{"beyond the file", {{"a", "U8", "big.bin", shape, 1, BIG_BYTES, 1}, {"b", "U8", "big.bin", shape, 1, 0, 1}}},
-		{"overflow", {{"a", "U8", "big.bin", shape, 1, UINT64_MAX, 2}, {"b", "U8", "big.bin", shape, 1, 0, 1}}},
-		{"no such file", {{"a", "U8", "none", shape, 1, 0, 1}, {"b", "U8", "big.bin", shape, 1, 0, 1}}},
-		{"rank", {{"a", "U8", "big.bin", shape, 9, 0, 1}, {"b", "U8", "big.bin", shape, 1, 2, 1}}},
-		{"empty name", {{"", "U8", "big.bin", shape, 1, 0, 1}, {"b", "U8", "big.bin", shape, 1, 2, 1}}},
+		{ "overlap",
+		  { { "a", "U8", "big.bin", shape, 1, 0, 10 }, { "b", "U8", "big.bin", shape, 1, 9, 10 } } },
+		{ "same name",
+		  { { "a", "U8", "big.bin", shape, 1, 0, 10 }, { "a", "U8", "big.bin", shape, 1, 10, 10 } } },
+		{ "beyond the file",
+		  { { "a", "U8", "big.bin", shape, 1, BIG_BYTES, 1 },
+		    { "b", "U8", "big.bin", shape, 1, 0, 1 } } },
+		{ "overflow",
+		  { { "a", "U8", "big.bin", shape, 1, UINT64_MAX, 2 },
+		    { "b", "U8", "big.bin", shape, 1, 0, 1 } } },
+		{ "no such file",
+		  { { "a", "U8", "none", shape, 1, 0, 1 }, { "b", "U8", "big.bin", shape, 1, 0, 1 } } },
+		{ "rank",
+		  { { "a", "U8", "big.bin", shape, 9, 0, 1 }, { "b", "U8", "big.bin", shape, 1, 2, 1 } } },
+		{ "empty name",
+		  { { "", "U8", "big.bin", shape, 1, 0, 1 }, { "b", "U8", "big.bin", shape, 1, 2, 1 } } },
 	};
-	struct err e = {0};
+	struct err e = { 0 };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		int result = make(rows[i].range, 2, &e);
 		cr_assert_eq(result, ERR_INPUT, "%s: %d", rows[i].row, result);
@@ -209,7 +228,7 @@ Test(signing_manifest, bad_ranges_are_refused)
 
 Test(signing_manifest, folders_that_cannot_be_signed_are_refused)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	cr_assert_eq(symlink("a-b", world_path(&w, "model/link")), 0);
 	expect(ERR_INPUT, make(NULL, 0, &e));
 	cr_assert_eq(unlink(w.path), 0);
@@ -217,7 +236,8 @@ Test(signing_manifest, folders_that_cannot_be_signed_are_refused)
 	expect(ERR_INPUT, make(NULL, 0, &e));
 	cr_assert_eq(unlink(w.path), 0);
 	static const char *const names[] = {
-		"model/A-B", "model/A/c", "model/HALLMARK.chunks", "model/Model.Sig", "model/new\nline", "model/bad\xff",
+		"model/A-B",       "model/A/c",       "model/HALLMARK.chunks",
+		"model/Model.Sig", "model/new\nline", "model/bad\xff",
 	};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		world_text(&w, names[i], "x");

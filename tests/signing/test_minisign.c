@@ -14,21 +14,25 @@ static struct err e;
 
 Test(signing_minisign, golden_signatures_verify)
 {
-	static const char *const names[] = {DIR "message.bin.minisig", DIR "message.legacy.minisig"};
-	struct buf message = {0};
+	static const char *const names[] = { DIR "message.bin.minisig", DIR "message.legacy.minisig" };
+	struct buf message = { 0 };
 	struct signing_public pub;
 	expect(0, signing_public_read(DIR "minisign.pub", &pub, &e));
 	read_whole(DIR "message.bin", &message);
 	for (size_t i = 0; i < 2; i++) {
-		struct buf sig = {0};
+		struct buf sig = { 0 };
 		read_whole(names[i], &sig);
-		expect(0, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes, sig.len, &e));
+		expect(0, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes, sig.len,
+						 &e));
 		message.bytes[3] ^= 1;
-		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes, sig.len, &e));
+		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes,
+							  sig.len, &e));
 		message.bytes[3] ^= 1;
-		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len - 1, sig.bytes, sig.len, &e));
+		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len - 1,
+							  sig.bytes, sig.len, &e));
 		pub.ed25519[0] ^= 1;
-		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes, sig.len, &e));
+		expect(ERR_VERIFY, signing_minisign_check(pub.ed25519, message.bytes, message.len, sig.bytes,
+							  sig.len, &e));
 		pub.ed25519[0] ^= 1;
 		buf_free(&sig);
 	}
@@ -45,7 +49,7 @@ static bool is_signed(const struct buf *sig, size_t i)
 Test(signing_minisign, ours_verify_and_any_change_is_refused)
 {
 	struct world w;
-	struct buf sig = {0};
+	struct buf sig = { 0 };
 	world_open(&w);
 	const uint8_t *key = signing_identity_public(w.id)->ed25519;
 	expect(0, signing_minisign(w.id, "message", 7, "timestamp:1700000000\tfile:m", &sig, &e));
@@ -55,7 +59,8 @@ Test(signing_minisign, ours_verify_and_any_change_is_refused)
 		char kept = sig.bytes[i];
 		sig.bytes[i] = kept == 'A' ? 'Q' : 'A';
 		if (is_signed(&sig, i))
-			cr_assert_lt(signing_minisign_check(key, "message", 7, sig.bytes, sig.len, &e), 0, "character %zu", i);
+			cr_assert_lt(signing_minisign_check(key, "message", 7, sig.bytes, sig.len, &e), 0,
+				     "character %zu", i);
 		sig.bytes[i] = kept;
 	}
 	buf_free(&sig);
@@ -65,7 +70,7 @@ Test(signing_minisign, ours_verify_and_any_change_is_refused)
 Test(signing_minisign, comments_are_bounded_and_printable)
 {
 	struct world w;
-	struct buf sig = {0};
+	struct buf sig = { 0 };
 	char *long_one = malloc(8194);
 	world_open(&w);
 	memset(long_one, 'x', 8193);
@@ -74,7 +79,8 @@ Test(signing_minisign, comments_are_bounded_and_printable)
 	expect(ERR_INPUT, signing_minisign(w.id, "m", 1, "two\nlines", &sig, &e));
 	expect(ERR_INPUT, signing_minisign(w.id, "m", 1, "\x1b[2J", &sig, &e));
 	expect(0, signing_minisign(w.id, "m", 1, long_one + 1, &sig, &e));
-	expect(0, signing_minisign_check(signing_identity_public(w.id)->ed25519, "m", 1, sig.bytes, sig.len, &e));
+	expect(0, signing_minisign_check(signing_identity_public(w.id)->ed25519, "m", 1, sig.bytes, sig.len,
+					 &e));
 	buf_free(&sig);
 	free(long_one);
 	world_close(&w);
@@ -82,20 +88,23 @@ Test(signing_minisign, comments_are_bounded_and_printable)
 
 Test(signing_minisign, malformed_files_are_refused)
 {
-	struct buf good = {0}, message = {0}, text = {0};
+	struct buf good = { 0 }, message = { 0 }, text = { 0 };
 	struct signing_public pub;
 	expect(0, signing_public_read(DIR "minisign.pub", &pub, &e));
 	read_whole(DIR "message.bin", &message);
 	read_whole(DIR "message.bin.minisig", &good);
 	for (size_t len = 0; len + 1 < good.len; len++)
-		cr_assert_lt(signing_minisign_check(pub.ed25519, message.bytes, message.len, good.bytes, len, &e), 0,
-		             "cut at %zu", len);
+		cr_assert_lt(signing_minisign_check(pub.ed25519, message.bytes, message.len, good.bytes, len,
+						    &e),
+			     0, "cut at %zu", len);
 	buf_add(&text, good.bytes, good.len);
 	buf_add_text(&text, "more\n");
-	expect(ERR_INPUT, signing_minisign_check(pub.ed25519, message.bytes, message.len, text.bytes, text.len, &e));
+	expect(ERR_INPUT,
+	       signing_minisign_check(pub.ed25519, message.bytes, message.len, text.bytes, text.len, &e));
 	char *algorithm = strchr(good.bytes, '\n') + 1;
 	memcpy(algorithm, "RVG", 3); /* "EQ" and so on: no algorithm of minisign */
-	expect(ERR_UNSUPPORTED, signing_minisign_check(pub.ed25519, message.bytes, message.len, good.bytes, good.len, &e));
+	expect(ERR_UNSUPPORTED,
+	       signing_minisign_check(pub.ed25519, message.bytes, message.len, good.bytes, good.len, &e));
 	buf_free(&good);
 	buf_free(&message);
 	buf_free(&text);

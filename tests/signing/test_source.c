@@ -33,9 +33,25 @@ static const struct {
 	uint64_t offset;
 	size_t len;
 } reads[] = {
-	{0, 0}, {0, 1}, {0, CHUNK}, {0, CHUNK - 1}, {0, CHUNK + 1}, {CHUNK - 1, 1}, {CHUNK - 1, 2}, {CHUNK, 1},
-	{CHUNK, CHUNK}, {CHUNK + 1, CHUNK - 1}, {CHUNK + 1, CHUNK}, {CHUNK - 5, CHUNK + 10}, {0, BIG_BYTES},
-	{2 * CHUNK, 1234}, {2 * CHUNK - 7, 1241}, {BIG_BYTES - 1, 1}, {BIG_BYTES, 0}, {1000, 3}, {2 * CHUNK + 1233, 1},
+	{ 0, 0 },
+	{ 0, 1 },
+	{ 0, CHUNK },
+	{ 0, CHUNK - 1 },
+	{ 0, CHUNK + 1 },
+	{ CHUNK - 1, 1 },
+	{ CHUNK - 1, 2 },
+	{ CHUNK, 1 },
+	{ CHUNK, CHUNK },
+	{ CHUNK + 1, CHUNK - 1 },
+	{ CHUNK + 1, CHUNK },
+	{ CHUNK - 5, CHUNK + 10 },
+	{ 0, BIG_BYTES },
+	{ 2 * CHUNK, 1234 },
+	{ 2 * CHUNK - 7, 1241 },
+	{ BIG_BYTES - 1, 1 },
+	{ BIG_BYTES, 0 },
+	{ 1000, 3 },
+	{ 2 * CHUNK + 1233, 1 },
 };
 #define READS (sizeof reads / sizeof *reads)
 
@@ -84,12 +100,13 @@ Test(signing_source, reads_equal_the_files)
 static bool touches(size_t i, uint64_t offset)
 {
 	uint64_t chunk = offset / CHUNK;
-	return reads[i].len && reads[i].offset / CHUNK <= chunk && (reads[i].offset + reads[i].len - 1) / CHUNK >= chunk;
+	return reads[i].len && reads[i].offset / CHUNK <= chunk &&
+	       (reads[i].offset + reads[i].len - 1) / CHUNK >= chunk;
 }
 
 Test(signing_source, a_flipped_byte_fails_exactly_the_reads_of_its_chunk)
 {
-	static const uint64_t flips[] = {0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, BIG_BYTES - 1};
+	static const uint64_t flips[] = { 0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, BIG_BYTES - 1 };
 	uint8_t *room = malloc(BIG_BYTES);
 	for (size_t f = 0; f < sizeof flips / sizeof *flips; f++) {
 		struct source *s = NULL;
@@ -97,8 +114,10 @@ Test(signing_source, a_flipped_byte_fails_exactly_the_reads_of_its_chunk)
 		expect(0, signing_source_open(&s, &m, w.model, &e));
 		for (size_t twice = 0; twice < 2; twice++)
 			for (size_t i = 0; i < READS; i++) {
-				int result = source_read(s, "big.bin", reads[i].offset, room, reads[i].len, &e);
-				cr_assert_eq(result, touches(i, flips[f]) ? ERR_VERIFY : 0, "flip %zu, read %zu: %d", f, i, result);
+				int result =
+					source_read(s, "big.bin", reads[i].offset, room, reads[i].len, &e);
+				cr_assert_eq(result, touches(i, flips[f]) ? ERR_VERIFY : 0,
+					     "flip %zu, read %zu: %d", f, i, result);
 				cr_assert(result < 0 || right(room, reads[i].offset, reads[i].len));
 			}
 		source_close(s);
@@ -124,7 +143,8 @@ Test(signing_source, small_files_fail_whole_and_own_files_at_open)
 	expect(ERR_VERIFY, signing_source_open(&s, &m, w.model, &e));
 }
 
-/* A release of another signer has no chunk tree: the file is compared whole, and a failure does not wear off. */
+/* A release of another signer has no chunk tree: the file is compared whole, and a failure does not wear off.
+ */
 Test(signing_source, large_files_without_a_tree_are_compared_whole)
 {
 	struct signing_manifest plain = m;
@@ -133,7 +153,7 @@ Test(signing_source, large_files_without_a_tree_are_compared_whole)
 	uint8_t *room = malloc(BIG_BYTES);
 	for (size_t i = 0; i < m.file_count; i++)
 		if (strcmp(m.file[i].name, "big.bin") == 0)
-			file[0] = (struct signing_file){.name = m.file[i].name, .digest = m.file[i].digest};
+			file[0] = (struct signing_file){ .name = m.file[i].name, .digest = m.file[i].digest };
 	plain.file = file;
 	plain.file_count = 1;
 	expect(0, signing_source_open(&s, &plain, w.model, &e));
@@ -179,7 +199,7 @@ Test(signing_source, concurrent_readers_get_the_right_bytes)
 	pthread_t thread[4];
 	expect(0, signing_source_open(&s, &m, w.model, &e));
 	for (unsigned i = 0; i < 4; i++) {
-		job[i] = (struct job){s, i * 77 + 1, 0, 0};
+		job[i] = (struct job){ s, i * 77 + 1, 0, 0 };
 		cr_assert_eq(pthread_create(&thread[i], NULL, run, &job[i]), 0);
 	}
 	for (unsigned i = 0; i < 4; i++) {

@@ -39,7 +39,11 @@ static void rename_one(const char *from, const char *to)
 	cr_assert_eq(rename(old, world_path(&w, to)), 0);
 }
 
-static void swap(void) { put("model/a-b", "three"); put("model/a.b", "two"); }
+static void swap(void)
+{
+	put("model/a-b", "three");
+	put("model/a.b", "two");
+}
 static void missing(void) { drop("model/a-b"); }
 static void extra(void) { put("model/new", "x"); }
 static void extra_below(void) { put("model/sub/new", "x"); }
@@ -47,7 +51,11 @@ static void renamed(void) { rename_one("model/a-b", "model/a-c"); }
 static void truncated(void) { cr_assert_eq(truncate(world_path(&w, "model/big.bin"), BIG_BYTES - 1), 0); }
 static void cut_to_nothing(void) { cr_assert_eq(truncate(world_path(&w, "model/big.bin"), 0), 0); }
 static void longer(void) { put("model/a-b", "two more"); }
-static void linked(void) { drop("model/a-b"); cr_assert_eq(symlink("a.b", world_path(&w, "model/a-b")), 0); }
+static void linked(void)
+{
+	drop("model/a-b");
+	cr_assert_eq(symlink("a.b", world_path(&w, "model/a-b")), 0);
+}
 static void linked_same(void)
 {
 	rename_one("model/a-b", "a-b");
@@ -58,10 +66,22 @@ static void linked_folder(void)
 	rename_one("model/a", "elsewhere");
 	cr_assert_eq(symlink("../elsewhere", world_path(&w, "model/a")), 0);
 }
-static void folder(void) { drop("model/a-b"); cr_assert_eq(mkdir(world_path(&w, "model/a-b"), 0755), 0); }
-static void fifo(void) { drop("model/a-b"); cr_assert_eq(mkfifo(world_path(&w, "model/a-b"), 0600), 0); }
+static void folder(void)
+{
+	drop("model/a-b");
+	cr_assert_eq(mkdir(world_path(&w, "model/a-b"), 0755), 0);
+}
+static void fifo(void)
+{
+	drop("model/a-b");
+	cr_assert_eq(mkfifo(world_path(&w, "model/a-b"), 0600), 0);
+}
 static void extra_link(void) { cr_assert_eq(symlink("/etc/passwd", world_path(&w, "model/l")), 0); }
-static void ignored(void) { put("model/.git/config", "x"); put("model/.gitattributes", "x"); }
+static void ignored(void)
+{
+	put("model/.git/config", "x");
+	put("model/.gitattributes", "x");
+}
 static void ignored_below(void) { put("model/sub/.git", "x"); }
 
 static const struct {
@@ -70,22 +90,22 @@ static const struct {
 	const char *path[3]; /* in order; the differences that must be there */
 	bool ok_ignoring;
 } rows[] = {
-	{"missing", missing, {"a-b"}, false},
-	{"extra", extra, {"new"}, true},
-	{"extra below", extra_below, {"sub/new"}, true},
-	{"renamed", renamed, {"a-b", "a-c"}, false},
-	{"swapped contents", swap, {"a-b", "a.b"}, false},
-	{"truncated", truncated, {"big.bin"}, false},
-	{"cut to nothing", cut_to_nothing, {"big.bin", "big.bin", "big.bin"}, false},
-	{"longer", longer, {"a-b"}, false},
-	{"a link to another", linked, {"a-b"}, false},
-	{"a link to the same bytes", linked_same, {"a-b"}, false},
-	{"a linked folder", linked_folder, {"a", "a/b"}, false},
-	{"a folder", folder, {"a-b"}, false},
-	{"a FIFO", fifo, {"a-b"}, false},
-	{"an extra link", extra_link, {"l"}, true},
-	{"ignored files", ignored, {NULL}, true},
-	{"ignored names elsewhere", ignored_below, {"sub/.git"}, true},
+	{ "missing", missing, { "a-b" }, false },
+	{ "extra", extra, { "new" }, true },
+	{ "extra below", extra_below, { "sub/new" }, true },
+	{ "renamed", renamed, { "a-b", "a-c" }, false },
+	{ "swapped contents", swap, { "a-b", "a.b" }, false },
+	{ "truncated", truncated, { "big.bin" }, false },
+	{ "cut to nothing", cut_to_nothing, { "big.bin", "big.bin", "big.bin" }, false },
+	{ "longer", longer, { "a-b" }, false },
+	{ "a link to another", linked, { "a-b" }, false },
+	{ "a link to the same bytes", linked_same, { "a-b" }, false },
+	{ "a linked folder", linked_folder, { "a", "a/b" }, false },
+	{ "a folder", folder, { "a-b" }, false },
+	{ "a FIFO", fifo, { "a-b" }, false },
+	{ "an extra link", extra_link, { "l" }, true },
+	{ "ignored files", ignored, { NULL }, true },
+	{ "ignored names elsewhere", ignored_below, { "sub/.git" }, true },
 };
 
 static void try_row(size_t i)
@@ -151,11 +171,20 @@ Test(signing_verify, the_tensor_that_changed_is_named)
 		uint64_t offset;
 		const char *tensor;
 	} flips[] = {
-		{"big.bin", 0, NULL}, {"big.bin", 127, NULL}, {"big.bin", 128, "model.a"}, {"big.bin", 3000127, "model.a"},
-		{"big.bin", 3000128, NULL}, {"big.bin", 3200000, NULL}, {"big.bin", 3499999, NULL},
-		{"big.bin", 3500000, "model.b"}, {"big.bin", CHUNK, "model.b"}, {"big.bin", BIG_BYTES - 1, "model.b"},
-		{"sub/small.bin", 15, NULL}, {"sub/small.bin", 16, "small.weight"}, {"sub/small.bin", 79, "small.weight"},
-		{"sub/small.bin", 80, NULL},
+		{ "big.bin", 0, NULL },
+		{ "big.bin", 127, NULL },
+		{ "big.bin", 128, "model.a" },
+		{ "big.bin", 3000127, "model.a" },
+		{ "big.bin", 3000128, NULL },
+		{ "big.bin", 3200000, NULL },
+		{ "big.bin", 3499999, NULL },
+		{ "big.bin", 3500000, "model.b" },
+		{ "big.bin", CHUNK, "model.b" },
+		{ "big.bin", BIG_BYTES - 1, "model.b" },
+		{ "sub/small.bin", 15, NULL },
+		{ "sub/small.bin", 16, "small.weight" },
+		{ "sub/small.bin", 79, "small.weight" },
+		{ "sub/small.bin", 80, NULL },
 	};
 	for (size_t i = 0; i < sizeof flips / sizeof *flips; i++) {
 		char name[64];
@@ -165,7 +194,8 @@ Test(signing_verify, the_tensor_that_changed_is_named)
 		cr_assert_eq(r.count, 1u, "%zu", i);
 		const char *tensor = r.difference[0].tensor;
 		if (flips[i].tensor)
-			cr_assert(tensor && strcmp(tensor, flips[i].tensor) == 0, "row %zu: %s", i, tensor ? tensor : "none");
+			cr_assert(tensor && strcmp(tensor, flips[i].tensor) == 0, "row %zu: %s", i,
+				  tensor ? tensor : "none");
 		else
 			cr_assert_null(tensor, "row %zu: %s", i, tensor);
 		signing_report_free(&r);
