@@ -1,11 +1,11 @@
-/* Latent attention, absorbed for every query, prefill included: the cache holds only the normalised latent
- * and the rotated shared key. Source: DeepSeek-V2 report, section 2.1. */
+/* Latent attention, absorbed for every query, prefill included: the cache holds only the normalised
+ * latent and the rotated shared key. Source: DeepSeek-V2 report, section 2.1. */
 #include "engine/model.h"
 
 #include <string.h>
 
-/* q_a_layernorm and kv_a_layernorm keep this eps whatever rms_norm_eps says: the reference class never
- * passes it on. */
+/* q_a_layernorm and kv_a_layernorm keep this eps whatever rms_norm_eps says: the reference class
+ * never passes it on. */
 #define LATENT_EPS 1e-6f
 
 struct shared {
@@ -47,7 +47,9 @@ static void project(struct engine *m, const struct mla_weights *w)
 		job[1] = (struct job){ .w = &w->q, .x = in, .out = r->q, .stride = q };
 		jobs_run(m, job, 2);
 	} else {
-		job[1] = (struct job){ .w = &w->q_a, .x = in, .out = r->q_latent, .stride = c->q_rank };
+		job[1] = (struct job){
+			.w = &w->q_a, .x = in, .out = r->q_latent, .stride = c->q_rank
+		};
 		jobs_run(m, job, 2);
 		bias_add(m, r->q_latent, w->q_bias, c->q_rank);
 		latent_norm(m, w);
@@ -75,7 +77,8 @@ static void place_row(struct engine *m, uint32_t layer, uint32_t i)
 	const float *sine = m->rope.sine + (size_t)row->position * m->rope.half;
 	uint32_t width = c->kv_rank + c->rope_head, head = c->nope + c->rope_head;
 	const struct engine_sequence *s = row->sequence;
-	float *page = (float *)(uintptr_t)s->page[(size_t)layer * s->pages + row->position / KERNEL_PAGE];
+	float *page =
+		(float *)(uintptr_t)s->page[(size_t)layer * s->pages + row->position / KERNEL_PAGE];
 	float *to = page + (size_t)(row->position % KERNEL_PAGE) * width;
 	float *kv = m->room.kv + (size_t)i * width;
 	m->kernels->rmsnorm(kv, m->weights.layer[layer].mla.kv_norm, c->kv_rank, LATENT_EPS, to);
@@ -86,15 +89,16 @@ static void place_row(struct engine *m, uint32_t layer, uint32_t i)
 }
 
 /* W_UK^T q_nope of every head, or W_UV of what it attended. */
-static void per_head(struct engine *m, const struct kernel_matrix *w, const float *in, uint32_t in_head,
-                     float *out,
-                     uint32_t out_head)
+static void per_head(struct engine *m, const struct kernel_matrix *w, const float *in,
+		     uint32_t in_head, float *out, uint32_t out_head)
 {
 	uint32_t heads = m->config.heads;
 	for (uint32_t h = 0; h < heads; h++)
 		m->room.job[h] = (struct job){ .w = &w[h],
-			.x = plain_rows(in + (size_t)h * in_head, (size_t)heads * in_head, m->n),
-			.out = out + (size_t)h * out_head, .stride = (size_t)heads * out_head };
+					       .x = plain_rows(in + (size_t)h * in_head,
+							       (size_t)heads * in_head, m->n),
+					       .out = out + (size_t)h * out_head,
+					       .stride = (size_t)heads * out_head };
 	jobs_run(m, m->room.job, heads);
 }
 
@@ -106,12 +110,18 @@ static void attend(const struct shared *s, uint32_t i, uint32_t first, float *sc
 	const struct row *row = &m->room.row[i];
 	size_t head = c->nope + c->rope_head, at = (size_t)i * c->heads + first;
 	struct kernel_mla a = {
-		.latent = c->kv_rank, .rope = c->rope_head, .query = m->room.q_up + at * c->kv_rank,
+		.latent = c->kv_rank,
+		.rope = c->rope_head,
+		.query = m->room.q_up + at * c->kv_rank,
 		.query_rope = m->room.q + at * head + c->nope,
-		.query_stride = c->kv_rank, .query_rope_stride = head, .out_stride = c->kv_rank,
+		.query_stride = c->kv_rank,
+		.query_rope_stride = head,
+		.out_stride = c->kv_rank,
 		.page = row->sequence->page + (size_t)s->layer * row->sequence->pages,
-		.positions = row->position + 1, .scale = m->attention_scale,
-		.out = m->room.attended + at * c->kv_rank, .scratch = scratch,
+		.positions = row->position + 1,
+		.scale = m->attention_scale,
+		.out = m->room.attended + at * c->kv_rank,
+		.scratch = scratch,
 	};
 	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
 }
@@ -119,7 +129,8 @@ static void attend(const struct shared *s, uint32_t i, uint32_t first, float *sc
 static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	uint32_t groups = (s->m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS, items = s->m->n * groups;
+	uint32_t groups = (s->m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS,
+		 items = s->m->n * groups;
 	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
 	for (uint32_t i = part.index; i < items; i += part.count)
 		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
@@ -151,9 +162,10 @@ void attn_mla_run(struct engine *m, uint32_t layer)
 	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
 	pool_run(m->pool, attend_parts(m), attend_share, &s);
 	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
-	struct job out = { .w = &w->o, .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n),
-		.out = r->delta,
-		.stride = c->hidden };
+	struct job out = { .w = &w->o,
+			   .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n),
+			   .out = r->delta,
+			   .stride = c->hidden };
 	jobs_run(m, &out, 1);
 	bias_add(m, r->delta, w->o_bias, c->hidden);
 }

@@ -1,5 +1,6 @@
-/* config.json and generation_config.json. One reader per architecture family fills the one struct; keys
- * that would change the computation and are not understood are refused by name, never skipped. */
+/* config.json and generation_config.json. One reader per architecture family fills the one struct;
+ * keys that would change the computation and are not understood are refused by name, never skipped.
+ */
 #include "engine/config.h"
 #include "engine/config_reader.h"
 
@@ -9,23 +10,35 @@
 #include <string.h>
 
 #define CONFIG_BYTES MIB(4)
-#define WIDTH_MAX (1u << 20)  /* of any vector of a model; products of two stay in 64 bits */
+#define WIDTH_MAX (1u << 20) /* of any vector of a model; products of two stay in 64 bits */
 #define LAYERS_MAX 1024u
 #define VOCAB_MAX (1u << 22)
 
 /* Architectures of the engine's plan that this version does not compute. */
 static const char *const later[] = {
-	"deepseek_v3", "kimi_k2", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "gpt_oss", "glm4_moe",
-	"llama",
-	"mistral", "qwen2", "qwen3",
+	"deepseek_v3", "kimi_k2",  "qwen3_moe", "qwen2_moe", "mixtral", "olmoe",
+	"gpt_oss",     "glm4_moe", "llama",     "mistral",   "qwen2",   "qwen3",
 };
 
 /* Keys that change the computation of any architecture in a way nobody here computes. */
 static const char *const foreign[] = {
-	"vision_config", "audio_config", "text_config", "index_topk", "attn_logit_softcapping",
-	"final_logit_softcapping", "sliding_window", "layer_types", "linear_attn_config",
-	"attn_output_gate", "partial_rotary_factor", "use_qk_norm", "clip_qkv", "embedding_multiplier",
-	"logits_scaling", "residual_multiplier", "attention_multiplier",
+	"vision_config",
+	"audio_config",
+	"text_config",
+	"index_topk",
+	"attn_logit_softcapping",
+	"final_logit_softcapping",
+	"sliding_window",
+	"layer_types",
+	"linear_attn_config",
+	"attn_output_gate",
+	"partial_rotary_factor",
+	"use_qk_norm",
+	"clip_qkv",
+	"embedding_multiplier",
+	"logits_scaling",
+	"residual_multiplier",
+	"attention_multiplier",
 };
 
 static int foreign_refuse(struct config_reader *r)
@@ -33,12 +46,13 @@ static int foreign_refuse(struct config_reader *r)
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
 		const json_t *v = config_get(r, foreign[i]);
 		if (v != NULL && !json_is_null(v) && !json_is_false(v))
-			return config_refuse(r, ERR_UNSUPPORTED, foreign[i], "not available in this version");
+			return config_refuse(r, ERR_UNSUPPORTED, foreign[i],
+					     "not available in this version");
 	}
 	return 0;
 }
 
-/* ---- shared parts ------------------------------------------------------------------------------------- */
+/* ---- shared parts ---------------------------------------------------------------------------- */
 
 static void read_eos(struct config_reader *r, struct model_config *c)
 {
@@ -99,7 +113,7 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	c->quantisation = MODEL_QUANT_FP8;
 }
 
-/* ---- DeepSeek-V2 ------------------------------------------------------------------------------------- */
+/* ---- DeepSeek-V2 ----------------------------------------------------------------------------- */
 
 static void read_mla(struct config_reader *r, struct model_config *c)
 {
@@ -137,7 +151,7 @@ static void read_groups(struct config_reader *r, struct model_config *c)
 		config_refuse(r, ERR_INPUT, "topk_group", "more than n_group");
 	else if ((uint64_t)g->groups_kept * (g->experts / g->groups) < g->top_k)
 		config_refuse(r, ERR_INPUT, "topk_group",
-		              "the kept groups hold fewer than num_experts_per_tok experts");
+			      "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
 static void read_experts(struct config_reader *r, struct model_config *c)
@@ -148,7 +162,8 @@ static void read_experts(struct config_reader *r, struct model_config *c)
 	if (g->experts == 0)
 		return;
 	c->expert_width = config_u32(r, "moe_intermediate_size", 1, WIDTH_MAX);
-	uint64_t shared = (uint64_t)config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
+	uint64_t shared =
+		(uint64_t)config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
 	if (shared > WIDTH_MAX)
 		config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
 	c->shared_width = (uint32_t)shared;
@@ -172,7 +187,7 @@ static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 	read_quantisation(r, c);
 }
 
-/* ---- whole ------------------------------------------------------------------------------------------- */
+/* ---- whole ----------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *type;
@@ -196,7 +211,7 @@ static int family_read(struct config_reader *r, struct model_config *c)
 	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
 		if (strcmp(type, later[i]) == 0)
 			return err_set(r->e, ERR_UNSUPPORTED,
-			               "not available in this version: model_type %s", type);
+				       "not available in this version: model_type %s", type);
 	}
 	return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"", type);
 }
@@ -205,8 +220,9 @@ static int eos_check(const struct model_config *c, struct err *e)
 {
 	for (uint32_t i = 0; i < c->eos_count; i++) {
 		if (c->eos[i] >= c->vocab)
-			return err_set(e, ERR_INPUT, "eos_token_id %u is outside the vocabulary of %u",
-			               c->eos[i], c->vocab);
+			return err_set(e, ERR_INPUT,
+				       "eos_token_id %u is outside the vocabulary of %u", c->eos[i],
+				       c->vocab);
 	}
 	return 0;
 }
@@ -223,8 +239,8 @@ static int generation_read(struct model_config *c, const char *text, size_t len,
 	return in.code;
 }
 
-int model_config_parse(struct model_config *c, const char *config, size_t len, const char *generation,
-                       size_t generation_len, struct err *e)
+int model_config_parse(struct model_config *c, const char *config, size_t len,
+		       const char *generation, size_t generation_len, struct err *e)
 {
 	json_t *root = NULL;
 	*c = (struct model_config){ .digest = digest_of(config, len), .moe_every = 1 };
@@ -252,7 +268,7 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 		r = source_read_file(src, "generation_config.json", CONFIG_BYTES, &generation, e);
 	if (r == 0)
 		r = model_config_parse(c, config.bytes, config.len, has ? generation.bytes : NULL,
-		                       generation.len, e);
+				       generation.len, e);
 	buf_free(&config);
 	buf_free(&generation);
 	return r;

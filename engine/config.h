@@ -14,11 +14,11 @@ enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 }
 /* Rotary position. scaling numbers are those of the config. */
 struct model_rope {
 	enum model_rope_kind kind;
-	uint32_t size;             /* rotated dimensions of a head, even */
-	bool interleaved;          /* pairs (2i, 2i+1); else (i, i + size/2) */
+	uint32_t size;    /* rotated dimensions of a head, even */
+	bool interleaved; /* pairs (2i, 2i+1); else (i, i + size/2) */
 	double theta, factor;
-	double low_freq_factor, high_freq_factor;  /* llama3 */
-	double beta_fast, beta_slow;               /* yarn */
+	double low_freq_factor, high_freq_factor;        /* llama3 */
+	double beta_fast, beta_slow;                     /* yarn */
 	double mscale, mscale_all_dim, attention_factor; /* yarn; 0: unset */
 	bool truncate;
 	uint32_t context_original;
@@ -31,34 +31,35 @@ struct model_config {
 	bool tied;
 
 	enum model_attention attention;
-	uint32_t heads, kv_heads, head;    /* GQA: head size */
-	uint32_t q_rank, kv_rank;          /* MLA latents; q_rank 0: no query latent */
-	uint32_t nope, rope_head, value;   /* MLA widths of a head */
-	bool bias_qkv, bias_o;             /* MLA: bias_qkv is on q_a and kv_a */
+	uint32_t heads, kv_heads, head;  /* GQA: head size */
+	uint32_t q_rank, kv_rank;        /* MLA latents; q_rank 0: no query latent */
+	uint32_t nope, rope_head, value; /* MLA widths of a head */
+	bool bias_qkv, bias_o;           /* MLA: bias_qkv is on q_a and kv_a */
 	enum model_qk_norm qk_norm;
-	uint32_t window;                   /* 0: none */
+	uint32_t window; /* 0: none */
 	bool sinks;
 	struct model_rope rope;
 
-	uint32_t ffn;                      /* width of dense layers */
+	uint32_t ffn; /* width of dense layers */
 	enum model_activation activation;
 	uint32_t expert_width, shared_width; /* shared_width 0: no shared expert */
 	bool shared_gated;
-	uint32_t dense_first, moe_every;   /* layer L is MoE if L >= dense_first and L % moe_every == 0 */
-	struct kernel_gate gate;           /* experts 0: dense model */
+	uint32_t dense_first,
+		moe_every;       /* layer L is MoE if L >= dense_first and L % moe_every == 0 */
+	struct kernel_gate gate; /* experts 0: dense model */
 
 	enum model_quantisation quantisation;
 	uint32_t eos[8], eos_count, bos;
-	struct digest digest;              /* of config.json's bytes */
+	struct digest digest; /* of config.json's bytes */
 };
 
-/* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what this
- * version lacks, ERR_INPUT for what contradicts itself. */
+/* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what
+ * this version lacks, ERR_INPUT for what contradicts itself. */
 int model_config_read(struct model_config *c, struct source *src, struct err *e) MUST_USE;
 
 /* From the texts; generation may be NULL. */
-int model_config_parse(struct model_config *c, const char *config, size_t len, const char *generation,
-                       size_t generation_len, struct err *e) MUST_USE;
+int model_config_parse(struct model_config *c, const char *config, size_t len,
+		       const char *generation, size_t generation_len, struct err *e) MUST_USE;
 
 bool model_layer_is_moe(const struct model_config *c, uint32_t layer);
 uint32_t model_moe_layers(const struct model_config *c);

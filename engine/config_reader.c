@@ -22,9 +22,8 @@ int config_refuse(struct config_reader *r, int code, const char *key, const char
 	const json_t *v = json_object_get(r->o, key);
 	char *text = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
 	if (r->code == 0)
-		r->code = err_set(r->e, code, "%s: %s%s %.120s%s%s", r->file, r->within, key, text ==
-		                  NULL ? "" : text,
-		                  text == NULL ? "" : ": ", why);
+		r->code = err_set(r->e, code, "%s: %s%s %.120s%s%s", r->file, r->within, key,
+				  text == NULL ? "" : text, text == NULL ? "" : ": ", why);
 	free(text);
 	return r->code;
 }
@@ -50,7 +49,7 @@ uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint
 }
 
 uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min,
-                       uint32_t max)
+		       uint32_t max)
 {
 	return absent(r, key) ? fallback : config_u32(r, key, min, max);
 }
@@ -70,7 +69,8 @@ double config_number(struct config_reader *r, const char *key, double min, doubl
 	return 0;
 }
 
-double config_number_or(struct config_reader *r, const char *key, double fallback, double min, double max)
+double config_number_or(struct config_reader *r, const char *key, double fallback, double min,
+			double max)
 {
 	return absent(r, key) ? fallback : config_number(r, key, min, max);
 }
@@ -97,7 +97,7 @@ const char *config_text(struct config_reader *r, const char *key)
 }
 
 const char *config_choice(struct config_reader *r, const char *key, const char *fallback,
-                          const char *const *values)
+			  const char *const *values)
 {
 	const char *text = fallback != NULL && absent(r, key) ? fallback : config_text(r, key);
 	for (; *values != NULL; values++) {
@@ -108,17 +108,21 @@ const char *config_choice(struct config_reader *r, const char *key, const char *
 	return "";
 }
 
-void config_text_only(struct config_reader *r, const char *key, const char *fallback, const char *value)
+void config_text_only(struct config_reader *r, const char *key, const char *fallback,
+		      const char *value)
 {
 	const char *const values[] = { value, NULL };
 	config_choice(r, key, fallback, values);
 }
 
-/* ---- rotary position --------------------------------------------------------------------------------- */
+/* ---- rotary position ------------------------------------------------------------------------- */
 
 static const char *const rope_kinds[] = {
-	[MODEL_ROPE_DEFAULT] = "default", [MODEL_ROPE_LINEAR] = "linear", [MODEL_ROPE_LLAMA3] = "llama3",
-	[MODEL_ROPE_YARN] = "yarn", NULL,
+	[MODEL_ROPE_DEFAULT] = "default",
+	[MODEL_ROPE_LINEAR] = "linear",
+	[MODEL_ROPE_LLAMA3] = "llama3",
+	[MODEL_ROPE_YARN] = "yarn",
+	NULL,
 };
 
 static enum model_rope_kind rope_kind(struct config_reader *in)
@@ -135,14 +139,18 @@ static enum model_rope_kind rope_kind(struct config_reader *in)
 static void rope_keys_check(struct config_reader *in)
 {
 	static const char *const known[] = {
-		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor",
-			"high_freq_factor",
-		"original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+		"rope_type",        "type",
+		"rope_theta",       "partial_rotary_factor",
+		"factor",           "low_freq_factor",
+		"high_freq_factor", "original_max_position_embeddings",
+		"beta_fast",        "beta_slow",
+		"mscale",           "mscale_all_dim",
 		"attention_factor", "truncate",
 	};
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)(uintptr_t)in->o, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)in->o, key, v)
+	{
 		bool found = false;
 		for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++)
 			found = strcmp(key, known[i]) == 0;
@@ -156,8 +164,10 @@ static void rope_scaling(struct config_reader *in, struct model_rope *p)
 	rope_keys_check(in);
 	p->kind = rope_kind(in);
 	p->theta = config_number_or(in, "rope_theta", p->theta, 1, 1e12);
-	if (!absent(in, "partial_rotary_factor") && config_number(in, "partial_rotary_factor", 0, 1) < 1)
-		config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor", "not available in this version");
+	if (!absent(in, "partial_rotary_factor") &&
+	    config_number(in, "partial_rotary_factor", 0, 1) < 1)
+		config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor",
+			      "not available in this version");
 	if (p->kind == MODEL_ROPE_DEFAULT)
 		return;
 	p->factor = config_number(in, "factor", 1e-3, 1e6);
@@ -188,7 +198,8 @@ void config_rope(struct config_reader *r, struct model_config *c)
 		old = now;
 	if (old == NULL || json_is_null(old))
 		return;
-	struct config_reader in = config_inside(r, old == now ? "rope_parameters" : "rope_scaling", old);
+	struct config_reader in =
+		config_inside(r, old == now ? "rope_parameters" : "rope_scaling", old);
 	rope_scaling(&in, &c->rope);
 	r->code = in.code;
 }

@@ -1,4 +1,5 @@
-/* Private: typed members of a config object with a sticky first error, so that a reader is a list of lines.
+/* Private: typed members of a config object with a sticky first error, so that a reader is a list
+ * of lines.
  * */
 #ifndef ENGINE_CONFIG_READER_H
 #define ENGINE_CONFIG_READER_H
@@ -7,9 +8,9 @@
 
 struct config_reader {
 	const json_t *o;
-	const char *file;  /* for sentences */
-	char within[32];   /* "rope_scaling." inside a member, else "" */
-	int code;          /* first error */
+	const char *file; /* for sentences */
+	char within[32];  /* "rope_scaling." inside a member, else "" */
+	int code;         /* first error */
 	struct err *e;
 };
 
@@ -26,15 +27,18 @@ const char *config_text(struct config_reader *r, const char *key); /* "" after a
 double config_number(struct config_reader *r, const char *key, double min, double max);
 /* Optional; null counts as absent. */
 uint32_t config_u32_or(struct config_reader *r, const char *key, uint32_t fallback, uint32_t min,
-                       uint32_t max);
-double config_number_or(struct config_reader *r, const char *key, double fallback, double min, double max);
+		       uint32_t max);
+double config_number_or(struct config_reader *r, const char *key, double fallback, double min,
+			double max);
 bool config_bool_or(struct config_reader *r, const char *key, bool fallback);
 /* One of the NULL-terminated values; fallback NULL: required. Others refuse as ERR_UNSUPPORTED. */
 const char *config_choice(struct config_reader *r, const char *key, const char *fallback,
-                          const char *const *values);
-void config_text_only(struct config_reader *r, const char *key, const char *fallback, const char *value);
+			  const char *const *values);
+void config_text_only(struct config_reader *r, const char *key, const char *fallback,
+		      const char *value);
 
-/* rope_theta and rope_scaling, or rope_parameters, into c->rope (size and layout are set by the caller). */
+/* rope_theta and rope_scaling, or rope_parameters, into c->rope (size and layout are set by the
+ * caller). */
 void config_rope(struct config_reader *r, struct model_config *c);
 
 #endif

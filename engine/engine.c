@@ -33,7 +33,7 @@ static const char *weights_name(unsigned formats)
 }
 
 static void text_facts(struct engine_facts *f, const struct engine_text_facts *t,
-                       const struct model_config *c)
+		       const struct model_config *c)
 {
 	f->tokenizer = t->tokenizer;
 	f->chat_template = t->chat_template;
@@ -50,12 +50,20 @@ static void facts_set(struct engine *m)
 {
 	const struct model_config *c = &m->config;
 	m->facts = (struct engine_facts){
-		.model_type = c->model_type, .vocab = c->vocab, .tokens_real = c->vocab, .layers = c->layers,
-		.hidden = c->hidden, .context_max = c->context_max, .eos_count = c->eos_count, .bos = c->bos,
-		.weights = weights_name(m->weights.formats), .kernel_set = m->kernels->name, .config =
-			c->digest,
-		.weight_bytes = m->weights.bytes, .moe_layers = model_moe_layers(c), .experts =
-			c->gate.experts,
+		.model_type = c->model_type,
+		.vocab = c->vocab,
+		.tokens_real = c->vocab,
+		.layers = c->layers,
+		.hidden = c->hidden,
+		.context_max = c->context_max,
+		.eos_count = c->eos_count,
+		.bos = c->bos,
+		.weights = weights_name(m->weights.formats),
+		.kernel_set = m->kernels->name,
+		.config = c->digest,
+		.weight_bytes = m->weights.bytes,
+		.moe_layers = model_moe_layers(c),
+		.experts = c->gate.experts,
 		.experts_per_token = c->gate.top_k,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
@@ -63,7 +71,8 @@ static void facts_set(struct engine *m)
 		text_facts(&m->facts, engine_text_info(m->text), c);
 }
 
-static int parts_open(struct engine *m, struct source *src, const struct engine_options *o, struct err *e)
+static int parts_open(struct engine *m, struct source *src, const struct engine_options *o,
+		      struct err *e)
 {
 	unsigned threads = o->threads > 0 ? o->threads : core_count();
 	TRY(kernels_pick(&m->kernels, o->kernels, e));
@@ -77,7 +86,8 @@ static int parts_open(struct engine *m, struct source *src, const struct engine_
 	return 0;
 }
 
-int engine_open(struct engine **out, struct source *src, const struct engine_options *o, struct err *e)
+int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
+		struct err *e)
 {
 	*out = NULL;
 	struct engine *m = calloc(1, sizeof *m);
@@ -108,37 +118,33 @@ void engine_close(struct engine *m)
 	free(m);
 }
 
-const struct engine_facts *engine_info(const struct engine *m)
-{
-	return &m->facts;
-}
+const struct engine_facts *engine_info(const struct engine *m) { return &m->facts; }
 
-/* ---- text -------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static int text_needed(const struct engine *m, struct err *e)
 {
-	return m->text != NULL ? 0 : err_set(e, ERR_UNSUPPORTED, "the model's folder has no tokenizer.json");
+	return m->text != NULL
+		       ? 0
+		       : err_set(e, ERR_UNSUPPORTED, "the model's folder has no tokenizer.json");
 }
 
 int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
-                  struct engine_ids *out,
-                  struct err *e)
+		  struct engine_ids *out, struct err *e)
 {
 	TRY(text_needed(m, e));
 	return engine_text_encode(m->text, text, len, special, post, out, e);
 }
 
 int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
-                  struct buf *out,
-                  struct err *e)
+		  struct buf *out, struct err *e)
 {
 	TRY(text_needed(m, e));
 	return engine_text_decode(m->text, id, count, skip_special, out, e);
 }
 
 int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
-                       struct engine_ids *ids,
-                       struct err *e)
+		       struct engine_ids *ids, struct err *e)
 {
 	TRY(text_needed(m, e));
 	return engine_text_chat(m->text, c, text, ids, e);

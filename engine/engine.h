@@ -1,6 +1,6 @@
-/* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only through the
- * table of kernels/. Batch-invariant: logits of a row do not depend on its neighbours, on chunking or on
- * threads. */
+/* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only
+ * through the table of kernels/. Batch-invariant: logits of a row do not depend on its neighbours,
+ * on chunking or on threads. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- tensor directory (safetensors) --------------------------------------------------------------- */
+/* ---- tensor directory (safetensors) ---------------------------------------------------------- */
 
 enum engine_dtype {
 	ENGINE_BOOL, ENGINE_U8, ENGINE_I8, ENGINE_U16, ENGINE_I16, ENGINE_U32, ENGINE_I32, ENGINE_U64,
@@ -32,26 +32,27 @@ struct engine_tensor {
 
 struct engine_tensors;
 
-/* model.safetensors, or the shards of model.safetensors.index.json. Strict: engine.md section 1. The source
- * is borrowed. */
+/* model.safetensors, or the shards of model.safetensors.index.json. Strict: engine.md section 1.
+ * The source is borrowed. */
 int engine_tensors_open(struct engine_tensors **out, struct source *src, struct err *e) MUST_USE;
-/* The header of one file in memory (length prefix included): for fuzzing and for headers from elsewhere.
- * file_bytes is the size of the whole file. */
-int engine_tensors_parse(struct engine_tensors **out, const char *file, const void *head, size_t len,
-                         uint64_t file_bytes, struct err *e) MUST_USE;
+/* The header of one file in memory (length prefix included): for fuzzing and for headers from
+ * elsewhere. file_bytes is the size of the whole file. */
+int engine_tensors_parse(struct engine_tensors **out, const char *file, const void *head,
+                         size_t len, uint64_t file_bytes, struct err *e) MUST_USE;
 void engine_tensors_close(struct engine_tensors *t);
 size_t engine_tensors_count(const struct engine_tensors *t);
-const struct engine_tensor *engine_tensors_at(const struct engine_tensors *t, size_t i); /* sorted by name */
+/* sorted by name */
+const struct engine_tensor *engine_tensors_at(const struct engine_tensors *t, size_t i);
 /* or NULL */
 const struct engine_tensor *engine_tensors_find(const struct engine_tensors *t, const char *name);
 const char *engine_dtype_name(enum engine_dtype d); /* as in the file: "BF16" */
 /* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out,
- * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for integer types;
- * ERR_INPUT for non-finite values. */
-int engine_tensors_read(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row, uint64_t rows,
-                        float *out, struct err *e) MUST_USE;
+ * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for
+ * integer types; ERR_INPUT for non-finite values. */
+int engine_tensors_read(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row,
+                        uint64_t rows, float *out, struct err *e) MUST_USE;
 
-/* ---- model ------------------------------------------------------------------------------------------- */
+/* ---- model ----------------------------------------------------------------------------------- */
 
 struct engine;
 
@@ -74,15 +75,15 @@ struct engine_facts {
 	uint32_t moe_layers, experts, experts_per_token;
 };
 
-/* Load config, weights, tokenizer and template from the source (closed by the caller after this returns). A
- * folder without tokenizer loads; text functions then answer ERR_UNSUPPORTED. Refusals name file, key or
- * tensor and value. */
+/* Load config, weights, tokenizer and template from the source (closed by the caller after this
+ * returns). A folder without tokenizer loads; text functions then answer ERR_UNSUPPORTED. Refusals
+ * name file, key or tensor and value. */
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
                 struct err *e) MUST_USE;
 void engine_close(struct engine *m);
 const struct engine_facts *engine_info(const struct engine *m);
 
-/* ---- sequences: the numeric interface ---------------------------------------------------------------- */
+/* ---- sequences: the numeric interface -------------------------------------------------------- */
 
 /* One timeline: tokens and their cache. Not for several threads at once. */
 struct engine_sequence;
@@ -102,15 +103,18 @@ struct engine_feed {
 	bool all;
 	uint16_t *expert;       /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
 };
-/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was appended).
- * Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes are serialised. */
-int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count, struct err *e) MUST_USE;
+/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was
+ * appended). Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes
+ * are serialised. */
+int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count,
+                   struct err *e) MUST_USE;
 
-/* ---- text -------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
-/* Encode. special: added tokens in the text are recognised (template text); else they are ordinary text.
- * bos: run the post-processor. */
-struct engine_ids { uint32_t *id; size_t count, room; }; /* zero-initialise, free with engine_ids_free */
+/* Encode. special: added tokens in the text are recognised (template text); else they are ordinary
+ * text. bos: run the post-processor. */
+/* zero-initialise, free with engine_ids_free */
+struct engine_ids { uint32_t *id; size_t count, room; };
 int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
                   struct engine_ids *out, struct err *e) MUST_USE;
 void engine_ids_free(struct engine_ids *ids);
@@ -118,9 +122,9 @@ void engine_ids_free(struct engine_ids *ids);
 int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
                   struct buf *out, struct err *e) MUST_USE;
 
-/* Render messages (and tools, may be NULL) with the model's template, then encode with origin marking: text
- * from messages can never become a special token. kwargs: allow-listed scalars or NULL. text and ids may be
- * NULL. */
+/* Render messages (and tools, may be NULL) with the model's template, then encode with origin
+ * marking: text from messages can never become a special token. kwargs: allow-listed scalars or
+ * NULL. text and ids may be NULL. */
 struct engine_chat {
 	const json_t *messages, *tools, *kwargs;
 	bool generation_prompt;
@@ -129,23 +133,25 @@ struct engine_chat {
 int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
                        struct engine_ids *ids, struct err *e) MUST_USE;
 
-/* Stand-alone pieces, for selftest and fuzzing: a tokenizer from its file, a template from its text. */
+/* Stand-alone pieces, for selftest and fuzzing: a tokenizer from its file, a template from its
+ * text. */
 struct engine_tokenizer;
 int engine_tokenizer_open(struct engine_tokenizer **out, const void *json, size_t len,
                           struct err *e) MUST_USE;
 void engine_tokenizer_close(struct engine_tokenizer *t);
-int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len, bool special,
+int engine_tokenizer_encode(const struct engine_tokenizer *t, const char *text, size_t len,
+                            bool special,
                             bool post, struct engine_ids *out, struct err *e) MUST_USE;
 int engine_tokenizer_decode(const struct engine_tokenizer *t, const uint32_t *id, size_t count,
                             bool skip_special, struct buf *out, struct err *e) MUST_USE;
-/* vars: top-level variables, an object. origin: out, one byte for each output byte, 1 data, 0 template; may
- * be NULL. A raise_exception is ERR_INPUT with its message. */
-int engine_template_render(const char *text, size_t len, const json_t *vars, int64_t now_us, struct buf *out,
-                           struct buf *origin, struct err *e) MUST_USE;
+/* vars: top-level variables, an object. origin: out, one byte for each output byte, 1 data, 0
+ * template; may be NULL. A raise_exception is ERR_INPUT with its message. */
+int engine_template_render(const char *text, size_t len, const json_t *vars, int64_t now_us,
+                           struct buf *out, struct buf *origin, struct err *e) MUST_USE;
 
-/* ---- generation -------------------------------------------------------------------------------------- */
+/* ---- generation ------------------------------------------------------------------------------ */
 
-/* Sampling order: docs/formats.md. Draw: Philox4x32-10 keyed by seed, counter (position, choice). */
+/* Order: docs/formats.md. Draw: Philox4x32-10 keyed by seed, counter (position, choice). */
 struct engine_sampling {
 	float temperature;  /* 0: argmax, lowest id wins */
 	float top_p, min_p; /* 1 and 0: off */
@@ -160,24 +166,25 @@ struct engine_sampling {
 
 enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_LENGTH };
 
-/* Pure function of its arguments: the id drawn at this position. logits [vocab]; ids >= tokens_real are
- * never drawn. scratch holds vocab entries of 8 bytes. */
+/* Pure function of its arguments: the id drawn at this position. logits [vocab]; ids >=
+ * tokens_real are never drawn. scratch holds vocab entries of 8 bytes. */
 uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
-                       const struct engine_sampling *s,
-                       uint32_t position, void *scratch);
+                       const struct engine_sampling *s, uint32_t position, void *scratch);
 
-/* One answer being made. Sessions of one engine that wait in engine_session_next at the same time are
- * stepped together. */
+/* One answer being made. Sessions of one engine that wait in engine_session_next at the same time
+ * are stepped together. */
 struct engine_session;
-int engine_session_open(struct engine_session **out, struct engine *m, const uint32_t *prompt, size_t count,
-                        const struct engine_sampling *s, struct err *e) MUST_USE;
-/* Next piece of text: whole UTF-8 sequences, stop strings held back and never emitted. *text is borrowed
- * until the next call and may be empty. Returns an enum engine_finish: ENGINE_GOING, or how it ended (the
- * last text comes with it). */
-int engine_session_next(struct engine_session *s, const char **text, size_t *len, struct err *e) MUST_USE;
+int engine_session_open(struct engine_session **out, struct engine *m, const uint32_t *prompt,
+                        size_t count, const struct engine_sampling *s, struct err *e) MUST_USE;
+/* Next piece of text: whole UTF-8 sequences, stop strings held back and never emitted. *text is
+ * borrowed until the next call and may be empty. Returns an enum engine_finish: ENGINE_GOING, or
+ * how it ended (the last text comes with it). */
+int engine_session_next(struct engine_session *s, const char **text, size_t *len,
+                        struct err *e) MUST_USE;
 /* Generated ids so far, the eos included when drawn. Borrowed. */
 const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);
-const float *engine_session_logits(const struct engine_session *s); /* [vocab], those of the last draw */
+/* [vocab], those of the last draw */
+const float *engine_session_logits(const struct engine_session *s);
 void engine_session_close(struct engine_session *s);
 
 #endif

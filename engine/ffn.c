@@ -1,5 +1,5 @@
-/* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose them. A
- * row's slots are summed in rank order, then the shared expert is added. */
+/* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose
+ * them. A row's slots are summed in rank order, then the shared expert is added. */
 #include "engine/model.h"
 
 #include <string.h>
@@ -7,16 +7,22 @@
 static void dense_jobs(struct engine *m, const struct ffn_weights *w, struct job *job)
 {
 	const struct room *r = &m->room;
-	*job = (struct job){ .w = &w->gate, .up = &w->up,
-		.x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
-		.out = r->wide_gate, .out_up = r->wide_up, .stride = w->gate.rows };
+	*job = (struct job){ .w = &w->gate,
+			     .up = &w->up,
+			     .x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
+			     .out = r->wide_gate,
+			     .out_up = r->wide_up,
+			     .stride = w->gate.rows };
 }
 
 static void down_job(struct engine *m, const struct ffn_weights *w, float *out, struct job *job)
 {
-	*job = (struct job){ .w = &w->down, .x = { .value = m->room.wide_gate, .stride = w->gate.rows,
-		.count = m->n },
-		.out = out, .stride = m->config.hidden };
+	*job = (struct job){
+		.w = &w->down,
+		.x = { .value = m->room.wide_gate, .stride = w->gate.rows, .count = m->n },
+		.out = out,
+		.stride = m->config.hidden
+	};
 }
 
 static void dense_run(struct engine *m, const struct ffn_weights *w)
@@ -27,7 +33,8 @@ static void dense_run(struct engine *m, const struct ffn_weights *w)
 	jobs_run(m, m->room.job, 1);
 }
 
-/* Counting sort of slots by expert, stable: begin[e] .. begin[e+1] are its places, pick[place] the row. */
+/* Counting sort of slots by expert, stable: begin[e] .. begin[e+1] are its places, pick[place] the
+ * row. */
 static void sort_slots(struct engine *m)
 {
 	struct room *r = &m->room;
@@ -55,10 +62,15 @@ static uint32_t up_jobs(struct engine *m, const struct layer_weights *w)
 		size_t at = (size_t)r->begin[e] * m->config.expert_width;
 		if (n == 0)
 			continue;
-		r->job[count++] = (struct job){ .w = &w->expert[e].gate, .up = &w->expert[e].up,
-			.x = { .value = r->normed, .stride = m->config.hidden, .count = n, .pick =
-				r->pick + r->begin[e] },
-			.out = r->gate + at, .out_up = r->up + at, .stride = m->config.expert_width };
+		r->job[count++] = (struct job){ .w = &w->expert[e].gate,
+						.up = &w->expert[e].up,
+						.x = { .value = r->normed,
+						       .stride = m->config.hidden,
+						       .count = n,
+						       .pick = r->pick + r->begin[e] },
+						.out = r->gate + at,
+						.out_up = r->up + at,
+						.stride = m->config.expert_width };
 	}
 	if (m->config.shared_width > 0)
 		dense_jobs(m, &w->ffn, &r->job[count++]);
@@ -73,10 +85,14 @@ static uint32_t down_jobs(struct engine *m, const struct layer_weights *w)
 		uint32_t n = r->begin[e + 1] - r->begin[e];
 		if (n == 0)
 			continue;
-		r->job[count++] = (struct job){ .w = &w->expert[e].down,
+		r->job[count++] = (struct job){
+			.w = &w->expert[e].down,
 			.x = { .value = r->gate + (size_t)r->begin[e] * m->config.expert_width,
-			       .stride = m->config.expert_width, .count = n },
-			.out = r->down + (size_t)r->begin[e] * m->config.hidden, .stride = m->config.hidden };
+			       .stride = m->config.expert_width,
+			       .count = n },
+			.out = r->down + (size_t)r->begin[e] * m->config.hidden,
+			.stride = m->config.hidden
+		};
 	}
 	if (m->config.shared_width > 0)
 		down_job(m, &w->ffn, r->delta, &r->job[count++]);
@@ -89,7 +105,8 @@ static void sum_row(struct engine *m, uint32_t i)
 	struct room *r = &m->room;
 	uint32_t k = m->config.gate.top_k, n = m->config.hidden;
 	const float *slot[KERNEL_TOP_K];
-	float *delta = r->delta + (size_t)i * n, *sum = r->normed + (size_t)i * n; /* normed is spent */
+	float *delta = r->delta + (size_t)i * n,
+	      *sum = r->normed + (size_t)i * n; /* normed is spent */
 	for (uint32_t j = 0; j < k; j++)
 		slot[j] = r->down + (size_t)r->place[i * k + j] * n;
 	m->kernels->weighted_sum(slot, r->weight + (size_t)i * k, k, n, sum);
@@ -104,7 +121,8 @@ static void report_experts(struct engine *m, uint32_t moe_layer)
 	for (uint32_t i = 0; i < m->n; i++) {
 		const struct row *row = &m->room.row[i];
 		if (row->feed->expert != NULL)
-			memcpy(row->feed->expert + ((size_t)moe_layer * row->feed->count + row->index) * k,
+			memcpy(row->feed->expert +
+				       ((size_t)moe_layer * row->feed->count + row->index) * k,
 			       m->room.expert + (size_t)i * k, k * sizeof *m->room.expert);
 	}
 }
@@ -117,9 +135,12 @@ void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer)
 		dense_run(m, &w->ffn);
 		return;
 	}
-	r->job[0] = (struct job){ .w = &w->router, .x = { .value = r->normed, .stride = m->config.hidden,
-		.count = m->n },
-		.out = r->score, .stride = m->config.gate.experts };
+	r->job[0] = (struct job){
+		.w = &w->router,
+		.x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
+		.out = r->score,
+		.stride = m->config.gate.experts
+	};
 	jobs_run(m, r->job, 1);
 	m->kernels->moe_gate(&m->config.gate, r->score, m->n, r->expert, r->weight);
 	report_experts(m, moe_layer);

@@ -1,5 +1,5 @@
-/* One forward pass: the rows of all feeds are one batch through the matrices. Nothing of a row's arithmetic
- * depends on the other rows. */
+/* One forward pass: the rows of all feeds are one batch through the matrices. Nothing of a row's
+ * arithmetic depends on the other rows. */
 #include "engine/model.h"
 
 #include "kernels/number.h"
@@ -17,16 +17,15 @@ static void embed_row(struct engine *m, uint32_t i)
 static void norm_rows(struct engine *m, const float *gain)
 {
 	for (uint32_t i = 0; i < m->n; i++)
-		m->kernels->rmsnorm(m->room.x + (size_t)i * m->config.hidden, gain, m->config.hidden,
-		                    m->config.norm_eps,
-		                    m->room.normed + (size_t)i * m->config.hidden);
+		m->kernels->rmsnorm(m->room.x + (size_t)i * m->config.hidden, gain,
+				    m->config.hidden, m->config.norm_eps,
+				    m->room.normed + (size_t)i * m->config.hidden);
 }
 
 static void residual_row(struct engine *m, uint32_t i)
 {
-	m->kernels->add(m->room.x + (size_t)i * m->config.hidden, m->room.delta + (size_t)i *
-	                m->config.hidden,
-	                m->config.hidden);
+	m->kernels->add(m->room.x + (size_t)i * m->config.hidden,
+			m->room.delta + (size_t)i * m->config.hidden, m->config.hidden);
 }
 
 static void logits_run(struct engine *m)
@@ -41,13 +40,17 @@ static void logits_run(struct engine *m)
 		step = r->rows < LOGIT_ROWS_MAX ? r->rows : LOGIT_ROWS_MAX;
 		step = wanted - at < step ? wanted - at : step;
 		struct job job = { .w = &m->weights.head,
-			.x = { .value = r->normed, .stride = m->config.hidden, .count = step, .pick =
-				r->want + at },
-			.out = r->logits, .stride = vocab };
+				   .x = { .value = r->normed,
+					  .stride = m->config.hidden,
+					  .count = step,
+					  .pick = r->want + at },
+				   .out = r->logits,
+				   .stride = vocab };
 		jobs_run(m, &job, 1);
 		for (uint32_t i = 0; i < step; i++) {
 			const struct row *row = &r->row[r->want[at + i]];
-			memcpy(row->feed->logits + (row->feed->all ? (size_t)row->index * vocab : 0),
+			memcpy(row->feed->logits +
+				       (row->feed->all ? (size_t)row->index * vocab : 0),
 			       r->logits + (size_t)i * vocab, vocab * sizeof(float));
 		}
 	}
@@ -71,7 +74,7 @@ static void pass_run(struct engine *m)
 	logits_run(m);
 }
 
-/* ---- feeds --------------------------------------------------------------------------------------------- */
+/* ---- feeds ----------------------------------------------------------------------------------- */
 
 static int feed_check(struct engine *m, const struct engine_feed *f, struct err *e)
 {
@@ -81,19 +84,19 @@ static int feed_check(struct engine *m, const struct engine_feed *f, struct err 
 	if (s->fed != NULL)
 		return err_set(e, ERR_INPUT, "the same sequence twice in one pass");
 	if (f->count > s->room - s->length)
-		return err_set(e, ERR_INPUT, "%u tokens after %u: the sequence has room for %u", f->count,
-		               s->length, s->room);
+		return err_set(e, ERR_INPUT, "%u tokens after %u: the sequence has room for %u",
+			       f->count, s->length, s->room);
 	for (uint32_t i = 0; i < f->count; i++) {
 		if (f->token[i] >= m->config.vocab)
 			return err_set(e, ERR_INPUT, "token id %u is outside the vocabulary of %u",
-			               f->token[i],
-			               m->config.vocab);
+				       f->token[i], m->config.vocab);
 	}
 	s->fed = f;
 	return 0;
 }
 
-static int feeds_check(struct engine *m, const struct engine_feed *feed, size_t count, struct err *e)
+static int feeds_check(struct engine *m, const struct engine_feed *feed, size_t count,
+		       struct err *e)
 {
 	size_t i = 0;
 	int r = 0;
@@ -108,7 +111,7 @@ static int feeds_check(struct engine *m, const struct engine_feed *feed, size_t 
 
 /* Fill the pass with rows from (*at, *index) on; returns false when no row is left. */
 static bool rows_take(struct engine *m, const struct engine_feed *feed, size_t count, size_t *at,
-                      uint32_t *index)
+		      uint32_t *index)
 {
 	m->n = 0;
 	while (*at < count && m->n < ROWS_MAX) {
@@ -118,16 +121,20 @@ static bool rows_take(struct engine *m, const struct engine_feed *feed, size_t c
 			*index = 0;
 			continue;
 		}
-		m->room.row[m->n++] = (struct row){ .sequence = f->sequence, .feed = f, .token =
-			f->token[*index],
-			.position = f->sequence->length++, .index = *index,
-			.logits = f->logits != NULL && (f->all || *index + 1 == f->count) };
+		m->room.row[m->n++] = (struct row){ .sequence = f->sequence,
+						    .feed = f,
+						    .token = f->token[*index],
+						    .position = f->sequence->length++,
+						    .index = *index,
+						    .logits = f->logits != NULL &&
+							      (f->all || *index + 1 == f->count) };
 		++*index;
 	}
 	return m->n > 0;
 }
 
-static int forward_locked(struct engine *m, const struct engine_feed *feed, size_t count, struct err *e)
+static int forward_locked(struct engine *m, const struct engine_feed *feed, size_t count,
+			  struct err *e)
 {
 	uint64_t rows = 0;
 	size_t at = 0;

@@ -1,15 +1,17 @@
-/* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which thread
- * computes a panel never changes its bits. */
+/* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which
+ * thread computes a panel never changes its bits. */
 #include "engine/model.h"
 
-#define ALONE_COST 40000 /* below it (some microseconds of work) waking the others costs more than it saves */
-#define PARTS 4          /* for each thread, so that one that comes late leaves its work to the others */
+#define ALONE_COST                                                                                 \
+	40000   /* below it (some microseconds of work) waking the others costs more than it saves \
+		 */
+#define PARTS 4 /* for each thread, so that one that comes late leaves its work to the others */
 
 struct stage {
 	struct engine *m;
 	const struct job *job;
 	uint32_t count;
-	uint64_t cost;                 /* of all panels */
+	uint64_t cost; /* of all panels */
 	void (*work)(struct engine *m, uint32_t row);
 };
 
@@ -19,8 +21,8 @@ static uint64_t panel_cost(const struct job *j)
 	return (uint64_t)j->w->columns * (4 + j->x.count);
 }
 
-/* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share begins
- * at `share`. */
+/* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
+ * begins at `share`. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);
@@ -41,15 +43,16 @@ static void job_run(const struct engine *m, const struct job *j, uint32_t panel,
 	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
 	end = end < j->w->rows ? end : j->w->rows;
 	for (uint32_t i = 0; i < j->x.count; i++)
-		m->kernels->silu_mul(j->out + i * j->stride + first, j->out_up + i * j->stride + first,
-		                     end - first);
+		m->kernels->silu_mul(j->out + i * j->stride + first,
+				     j->out_up + i * j->stride + first, end - first);
 }
 
 static void jobs_share(void *ctx, struct part part)
 {
 	const struct stage *s = ctx;
 	uint64_t begin = 0, from = s->cost / part.count * part.index;
-	uint64_t to = part.index + 1 == part.count ? s->cost : s->cost / part.count * (part.index + 1);
+	uint64_t to =
+		part.index + 1 == part.count ? s->cost : s->cost / part.count * (part.index + 1);
 	for (uint32_t i = 0; i < s->count; i++) {
 		const struct job *j = &s->job[i];
 		uint32_t first = first_panel(j, begin, from), end = first_panel(j, begin, to);
@@ -80,7 +83,4 @@ void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row))
 	pool_run(m->pool, rows_parts(m), rows_share, &s);
 }
 
-uint32_t rows_parts(const struct engine *m)
-{
-	return m->n < 4 ? 1 : PARTS * pool_threads(m->pool);
-}
+uint32_t rows_parts(const struct engine *m) { return m->n < 4 ? 1 : PARTS * pool_threads(m->pool); }

@@ -13,7 +13,7 @@
 #define ROWS_MAX 256       /* rows of one pass; longer feeds take several */
 #define LOGIT_ROWS_MAX 32  /* rows of logits at a time */
 
-/* ---- weights ---------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* Latent attention. Norm gains are f32 vectors; biases NULL without. */
 struct mla_weights {
@@ -48,10 +48,10 @@ struct model_weights {
 	unsigned formats;              /* bit for each kernel_format that matrices use */
 };
 
-/* ---- work -------------------------------------------------------------------------------------------- */
+/* ---- work ------------------------------------------------------------------------------------ */
 
-/* One matrix product of a stage. With `up` set: out = silu(w x) * (up x), the second product going through
- * out_up. */
+/* One matrix product of a stage. With `up` set: out = silu(w x) * (up x), the second product going
+ * through out_up. */
 struct job {
 	const struct kernel_matrix *w, *up;
 	struct kernel_rows x;
@@ -116,22 +116,22 @@ struct engine {
 };
 
 /* weights.c: load everything from the source. */
-int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src, bool quiet,
-                       struct err *e) MUST_USE;
+int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src,
+                       bool quiet, struct err *e) MUST_USE;
 void model_weights_free(struct model_weights *w, const struct model_config *c);
 
 /* room.c */
 int room_grow(struct engine *m, uint32_t rows, struct err *e) MUST_USE;
 void room_free(struct room *r);
 
-/* jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light work: share by
- * rows. */
+/* jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light work:
+ * share by rows. */
 void jobs_run(struct engine *m, const struct job *job, uint32_t count);
 void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row));
 uint32_t rows_parts(const struct engine *m); /* parts for light work on each row */
 
-/* Attention kinds: room.normed -> room.delta, cache rows appended. ffn.c: the same for the feed-forward
- * half. */
+/* Attention kinds: room.normed -> room.delta, cache rows appended. ffn.c: the same for the
+ * feed-forward half. */
 void attn_mla_run(struct engine *m, uint32_t layer);
 void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer);
 

@@ -1,5 +1,5 @@
-/* Private: Philox4x32-10, a counter-based generator. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
- * numbers: as easy as 1, 2, 3", SC 2011. */
+/* Private: Philox4x32-10, a counter-based generator. Source: Salmon, Moraes, Dror, Shaw, "Parallel
+ * random numbers: as easy as 1, 2, 3", SC 2011. */
 #ifndef ENGINE_PHILOX_H
 #define ENGINE_PHILOX_H
 

@@ -11,48 +11,49 @@
 #include <stdlib.h>
 
 #define CLOSED UINT32_MAX /* low half of a ticket between two calls */
-#define SPINS 2000 /* some 100 us: longer than the pause between two stages of a pass */
+#define SPINS 2000        /* some 100 us: longer than the pause between two stages of a pass */
 
-/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a part with a
- * compare and swap knows that the call is still going on, and so that work, ctx and parts are those of this
- * call. */
+/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a
+ * part with a compare and swap knows that the call is still going on, and so that work, ctx and
+ * parts are those of this call. */
 struct pool {
 	unsigned threads, started;
 	_Atomic(void (*)(void *ctx, struct part part)) work;
 	_Atomic(void *) ctx;
 	atomic_uint parts;
 	_Atomic uint64_t ticket;
-	atomic_uint done;     /* parts finished in this call */
+	atomic_uint done; /* parts finished in this call */
 	atomic_bool ending;
 	pthread_mutex_t lock; /* for sleeping only */
 	pthread_cond_t wake, finished;
 	pthread_t thread[LIMIT_THREADS];
-	struct seat { struct pool *pool; unsigned worker; } seat[LIMIT_THREADS];
+	struct seat {
+		struct pool *pool;
+		unsigned worker;
+	} seat[LIMIT_THREADS];
 };
 
-static uint32_t call_of(uint64_t ticket)
-{
-	return (uint32_t)(ticket >> 32);
-}
+static uint32_t call_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
 
 /* Work off parts of call `call` until none is left to take. */
 static void take_parts(struct pool *p, uint32_t call, unsigned worker)
 {
 	uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
 	for (;;) {
-		uint32_t index = (uint32_t)ticket, parts = atomic_load_explicit(&p->parts,
-		                                                                memory_order_relaxed);
-		void (*work)(void *, struct part) = atomic_load_explicit(&p->work, memory_order_relaxed);
+		uint32_t index = (uint32_t)ticket,
+			 parts = atomic_load_explicit(&p->parts, memory_order_relaxed);
+		void (*work)(void *, struct part) =
+			atomic_load_explicit(&p->work, memory_order_relaxed);
 		void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
 		if (call_of(ticket) != call || index >= parts)
 			return;
 		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
-		                                           memory_order_acq_rel,
-		                                           memory_order_acquire))
+							   memory_order_acq_rel,
+							   memory_order_acquire))
 			continue;
 		work(ctx, (struct part){ index, parts, worker });
-		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts && worker !=
-		    0) {
+		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts &&
+		    worker != 0) {
 			pthread_mutex_lock(&p->lock);
 			pthread_cond_signal(&p->finished);
 			pthread_mutex_unlock(&p->lock);
@@ -108,8 +109,8 @@ void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct par
 			work(ctx, (struct part){ i, parts, 0 });
 		return;
 	}
-	/* A late worker may still mix these with the old ticket: closing that first makes its compare and
-	 * swap fail. */
+	/* A late worker may still mix these with the old ticket: closing that first makes its
+	 * compare and swap fail. */
 	uint32_t former = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed));
 	atomic_exchange_explicit(&p->ticket, (uint64_t)former << 32 | CLOSED, memory_order_acq_rel);
 	atomic_store_explicit(&p->done, 0, memory_order_relaxed);
@@ -117,7 +118,8 @@ void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct par
 	atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
 	atomic_store_explicit(&p->parts, parts, memory_order_relaxed);
 	take_parts(p, announce(p), 0);
-	for (int i = 0; i < SPINS && atomic_load_explicit(&p->done, memory_order_acquire) != parts; i++)
+	for (int i = 0; i < SPINS && atomic_load_explicit(&p->done, memory_order_acquire) != parts;
+	     i++)
 		_mm_pause();
 	if (atomic_load_explicit(&p->done, memory_order_acquire) == parts)
 		return;
@@ -142,7 +144,8 @@ int pool_open(struct pool **out, unsigned threads, struct err *e)
 		p->seat[i] = (struct seat){ p, i };
 		if (pthread_create(&p->thread[i], NULL, worker_main, &p->seat[i]) != 0) {
 			pool_close(p);
-			return err_set(e, ERR_UNAVAILABLE, "cannot start thread %u of %u", i + 1, threads);
+			return err_set(e, ERR_UNAVAILABLE, "cannot start thread %u of %u", i + 1,
+				       threads);
 		}
 		p->started = i;
 	}
@@ -165,7 +168,4 @@ void pool_close(struct pool *p)
 	free(p);
 }
 
-unsigned pool_threads(const struct pool *p)
-{
-	return p->threads;
-}
+unsigned pool_threads(const struct pool *p) { return p->threads; }

@@ -1,6 +1,6 @@
-/* Private: a few threads that work off the parts of one call together, again and again. A part is done by
- * whoever is free, so a worker that the system has put aside delays nobody who has not begun its part.
- * Workers spin briefly for the next call, then sleep. One caller at a time. */
+/* Private: a few threads that work off the parts of one call together, again and again. A part is
+ * done by whoever is free, so a worker that the system has put aside delays nobody who has not
+ * begun its part. Workers spin briefly for the next call, then sleep. One caller at a time. */
 #ifndef ENGINE_POOL_H
 #define ENGINE_POOL_H
 
@@ -10,7 +10,8 @@
 
 struct pool;
 
-/* One part of a call; worker < pool_threads names scratch memory that no other part uses at the same time. */
+/* One part of a call; worker < pool_threads names scratch memory that no other part uses at the
+ * same time. */
 struct part {
 	uint32_t index, count;
 	unsigned worker;
@@ -21,8 +22,8 @@ int pool_open(struct pool **out, unsigned threads, struct err *e) MUST_USE;
 void pool_close(struct pool *p); /* NULL is fine */
 unsigned pool_threads(const struct pool *p);
 
-/* work(ctx, part) for parts 0..parts-1, each once; returns when all are done. What the caller wrote before
- * is seen by all, what they wrote is seen by the caller after. parts < 2^31. */
+/* work(ctx, part) for parts 0..parts-1, each once; returns when all are done. What the caller wrote
+ * before is seen by all, what they wrote is seen by the caller after. parts < 2^31. */
 void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx);
 
 #endif

@@ -1,4 +1,5 @@
-/* Buffers of a pass. They grow to the largest batch seen and stay: steady state allocates nothing. */
+/* Buffers of a pass. They grow to the largest batch seen and stay: steady state allocates nothing.
+ */
 #include "engine/model.h"
 
 #include <stdlib.h>
@@ -17,10 +18,7 @@ static int room_array(void **p, size_t count, size_t size, struct err *e)
 
 #define ROOM(field, count) TRY(room_array((void **)&r->field, (size_t)(count), sizeof *r->field, e))
 
-static uint32_t at_least_one(uint32_t n)
-{
-	return n > 0 ? n : 1;
-}
+static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
 
 static int room_attention(struct room *r, const struct model_config *c, size_t n, struct err *e)
 {
@@ -35,7 +33,8 @@ static int room_attention(struct room *r, const struct model_config *c, size_t n
 
 static int room_ffn(struct room *r, const struct model_config *c, size_t n, struct err *e)
 {
-	size_t slots = n * at_least_one(c->gate.top_k), wide = c->ffn > c->shared_width ? c->ffn : c->shared_width;
+	size_t slots = n * at_least_one(c->gate.top_k),
+	       wide = c->ffn > c->shared_width ? c->ffn : c->shared_width;
 	ROOM(score, n * at_least_one(c->gate.experts));
 	ROOM(expert, slots);
 	ROOM(weight, slots);
@@ -77,9 +76,11 @@ int room_grow(struct engine *m, uint32_t rows, struct err *e)
 
 void room_free(struct room *r)
 {
-	void *all[] = { r->row, r->x, r->normed, r->delta, r->q_latent, r->q, r->kv, r->q_up, r->attended, r->value,
-		r->score, r->expert, r->weight, r->pick, r->place, r->begin, r->gate, r->up, r->down, r->wide_gate,
-		r->wide_up, r->job, r->want, r->logits, r->scratch };
+	void *all[] = { r->row,     r->x,      r->normed, r->delta,    r->q_latent,
+			r->q,       r->kv,     r->q_up,   r->attended, r->value,
+			r->score,   r->expert, r->weight, r->pick,     r->place,
+			r->begin,   r->gate,   r->up,     r->down,     r->wide_gate,
+			r->wide_up, r->job,    r->want,   r->logits,   r->scratch };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		free(all[i]);
 	*r = (struct room){ 0 };

@@ -1,5 +1,5 @@
-/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; angle = the f32
- * product inv*t; its sine and cosine in double, rounded to f32. */
+/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; angle = the
+ * f32 product inv*t; its sine and cosine in double, rounded to f32. */
 #include "engine/rope.h"
 
 #include "kernels/number.h"
@@ -9,15 +9,13 @@
 
 #define PI 3.14159265358979323846
 
-double rope_mscale(double s, double c)
-{
-	return s <= 1 ? 1 : 0.1 * c * number_log(s) + 1;
-}
+double rope_mscale(double s, double c) { return s <= 1 ? 1 : 0.1 * c * number_log(s) + 1; }
 
 /* The pair that turns b times within the original context. */
 static double turning_pair(const struct model_rope *p, double b)
 {
-	return p->size * number_log(p->context_original / (2 * PI * b)) / (2 * number_log(p->theta));
+	return p->size * number_log(p->context_original / (2 * PI * b)) /
+	       (2 * number_log(p->theta));
 }
 
 void rope_yarn_bounds(const struct model_rope *p, double *low, double *high)
@@ -50,8 +48,8 @@ static double llama3(const struct model_rope *p, double inv)
 		return inv / p->factor;
 	if (wave < p->context_original / p->high_freq_factor)
 		return inv;
-	double s = (p->context_original / wave - p->low_freq_factor) / (p->high_freq_factor -
-	                                                                p->low_freq_factor);
+	double s = (p->context_original / wave - p->low_freq_factor) /
+		   (p->high_freq_factor - p->low_freq_factor);
 	return inv * ((1 - s) / p->factor + s);
 }
 
@@ -59,10 +57,14 @@ static double frequency(const struct model_rope *p, uint32_t i)
 {
 	double inv = number_exp_double(-2.0 * i / p->size * number_log(p->theta));
 	switch (p->kind) {
-	case MODEL_ROPE_LINEAR: return inv / p->factor;
-	case MODEL_ROPE_LLAMA3: return llama3(p, inv);
-	case MODEL_ROPE_YARN: return yarn(p, inv, i);
-	default: return inv;
+	case MODEL_ROPE_LINEAR:
+		return inv / p->factor;
+	case MODEL_ROPE_LLAMA3:
+		return llama3(p, inv);
+	case MODEL_ROPE_YARN:
+		return yarn(p, inv, i);
+	default:
+		return inv;
 	}
 }
 
@@ -73,7 +75,8 @@ static double attention_factor(const struct model_rope *p)
 	if (p->attention_factor > 0)
 		return p->attention_factor;
 	if (p->mscale > 0 && p->mscale_all_dim > 0)
-		return rope_mscale(p->factor, p->mscale) / rope_mscale(p->factor, p->mscale_all_dim);
+		return rope_mscale(p->factor, p->mscale) /
+		       rope_mscale(p->factor, p->mscale_all_dim);
 	return rope_mscale(p->factor, 1);
 }
 

@@ -1,9 +1,9 @@
 /* Drawing a token: a pure function of logits, parameters and position.
  *
  * Order: padding ids are out; temperature; top_k; top_p; min_p; then the inverse of the cumulative
- * distribution over the kept ids in the order (probability descending, id ascending), at u = (w0 * 2^21 +
- * w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with key = seed (low, high) and counter =
- * (position, choice, 0, 0). */
+ * distribution over the kept ids in the order (probability descending, id ascending), at u = (w0 *
+ * 2^21 + w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with key = seed (low, high) and
+ * counter = (position, choice, 0, 0). */
 #include "engine/engine.h"
 #include "engine/philox.h"
 
@@ -13,12 +13,12 @@
 
 void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
-	uint32_t c[4] = { counter[0], counter[1], counter[2], counter[3] }, k[2] = { key[0], key[1] };
+	uint32_t c[4] = { counter[0], counter[1], counter[2], counter[3] },
+		 k[2] = { key[0], key[1] };
 	for (int round = 0; round < 10; round++) {
 		uint64_t a = (uint64_t)c[0] * 0xD2511F53u, b = (uint64_t)c[2] * 0xCD9E8D57u;
 		uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k[0], (uint32_t)b,
-			(uint32_t)(a >> 32) ^ c[3] ^ k[1],
-			(uint32_t)a };
+				     (uint32_t)(a >> 32) ^ c[3] ^ k[1], (uint32_t)a };
 		for (int i = 0; i < 4; i++)
 			c[i] = next[i];
 		k[0] += 0x9E3779B9u;
@@ -82,7 +82,8 @@ static void rank_all(struct ranking *r, const float *logits, float temperature, 
 	for (uint32_t i = 0; i < n; i++)
 		largest = logits[i] > largest ? logits[i] : largest;
 	for (uint32_t i = 0; i < n; i++)
-		r->entry[i] = (struct candidate){ number_exp((logits[i] - largest) / temperature), i };
+		r->entry[i] =
+			(struct candidate){ number_exp((logits[i] - largest) / temperature), i };
 	for (uint32_t i = 0; i < n; i++)
 		r->whole += (double)r->entry[i].weight;
 	r->count = r->left = n;
@@ -122,8 +123,7 @@ static uint32_t keep(struct ranking *r, const struct engine_sampling *s, double 
 }
 
 uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
-                       const struct engine_sampling *s,
-                       uint32_t position, void *scratch)
+		       const struct engine_sampling *s, uint32_t position, void *scratch)
 {
 	uint32_t n = tokens_real > 0 && tokens_real < vocab ? tokens_real : vocab, best = 0;
 	struct ranking r = { .entry = scratch };

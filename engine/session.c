@@ -1,5 +1,5 @@
-/* One answer: prompt in chunks, then token by token; text is held back while it may still become a stop
- * string. */
+/* One answer: prompt in chunks, then token by token; text is held back while it may still become a
+ * stop string. */
 #include "engine/model.h"
 
 #include "kernels/number.h"
@@ -19,21 +19,23 @@ struct engine_session {
 	float *logits;
 	void *scratch;
 	struct engine_text_stream stream;
-	struct buf text;                     /* decoded and not yet dropped */
-	size_t given;                        /* bytes of text handed out by the last call */
+	struct buf text; /* decoded and not yet dropped */
+	size_t given;    /* bytes of text handed out by the last call */
 	enum engine_finish finish;
 };
 
-static int limits_check(struct engine *m, size_t count, const struct engine_sampling *s, struct err *e)
+static int limits_check(struct engine *m, size_t count, const struct engine_sampling *s,
+			struct err *e)
 {
 	if (count == 0)
 		return err_set(e, ERR_INPUT, "the prompt is empty");
 	if (count >= m->config.context_max)
-		return err_set(e, ERR_INPUT, "the prompt has %zu tokens, the model's context %u", count,
-		               m->config.context_max);
-	if (!number_is_finite(s->temperature) || !number_is_finite(s->top_p) || !number_is_finite(s->min_p) ||
-	    s->temperature < 0)
-		return err_set(e, ERR_INPUT, "sampling parameters must be finite, temperature at least 0");
+		return err_set(e, ERR_INPUT, "the prompt has %zu tokens, the model's context %u",
+			       count, m->config.context_max);
+	if (!number_is_finite(s->temperature) || !number_is_finite(s->top_p) ||
+	    !number_is_finite(s->min_p) || s->temperature < 0)
+		return err_set(e, ERR_INPUT,
+			       "sampling parameters must be finite, temperature at least 0");
 	return 0;
 }
 
@@ -51,8 +53,8 @@ static int session_alloc(struct engine_session *s, const uint32_t *prompt, struc
 	return engine_sequence_open(&s->sequence, s->engine, s->prompt_count + s->id_room, e);
 }
 
-int engine_session_open(struct engine_session **out, struct engine *m, const uint32_t *prompt, size_t count,
-                        const struct engine_sampling *sampling, struct err *e)
+int engine_session_open(struct engine_session **out, struct engine *m, const uint32_t *prompt,
+			size_t count, const struct engine_sampling *sampling, struct err *e)
 {
 	*out = NULL;
 	TRY(limits_check(m, count, sampling, e));
@@ -63,7 +65,8 @@ int engine_session_open(struct engine_session **out, struct engine *m, const uin
 	s->engine = m;
 	s->sampling = *sampling;
 	s->prompt_count = (uint32_t)count;
-	s->id_room = sampling->tokens_max > 0 && sampling->tokens_max < room ? sampling->tokens_max : room;
+	s->id_room = sampling->tokens_max > 0 && sampling->tokens_max < room ? sampling->tokens_max
+									     : room;
 	s->stream = (struct engine_text_stream){ .text = m->text, .skip_special = true };
 	int r = session_alloc(s, prompt, e);
 	if (r < 0) {
@@ -94,12 +97,9 @@ const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count
 	return s->id;
 }
 
-const float *engine_session_logits(const struct engine_session *s)
-{
-	return s->logits;
-}
+const float *engine_session_logits(const struct engine_session *s) { return s->logits; }
 
-/* ---- text ---------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* The earliest stop string in the text, or SIZE_MAX. */
 static size_t stop_find(const struct engine_session *s)
@@ -107,8 +107,9 @@ static size_t stop_find(const struct engine_session *s)
 	size_t first = SIZE_MAX;
 	for (size_t i = 0; i < s->sampling.stop_count; i++) {
 		const char *stop = s->sampling.stop[i];
-		const char *at = *stop == '\0' || s->text.len == 0 ? NULL :
-		                 memmem(s->text.bytes, s->text.len, stop, strlen(stop));
+		const char *at = *stop == '\0' || s->text.len == 0
+					 ? NULL
+					 : memmem(s->text.bytes, s->text.len, stop, strlen(stop));
 		if (at != NULL && (size_t)(at - s->text.bytes) < first)
 			first = (size_t)(at - s->text.bytes);
 	}
@@ -120,9 +121,11 @@ static size_t stop_begun(const struct engine_session *s)
 {
 	size_t most = 0;
 	for (size_t i = 0; i < s->sampling.stop_count; i++) {
-		size_t len = strlen(s->sampling.stop[i]), n = len < s->text.len + 1 ? len : s->text.len + 1;
+		size_t len = strlen(s->sampling.stop[i]),
+		       n = len < s->text.len + 1 ? len : s->text.len + 1;
 		while (n-- > most) {
-			if (n > most && memcmp(s->text.bytes + s->text.len - n, s->sampling.stop[i], n) == 0)
+			if (n > most &&
+			    memcmp(s->text.bytes + s->text.len - n, s->sampling.stop[i], n) == 0)
 				most = n;
 		}
 	}
@@ -150,19 +153,23 @@ static int text_take(struct engine_session *s, bool eos, struct err *e)
 	return 0;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------ */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
-static int feed(struct engine_session *s, const uint32_t *token, uint32_t count, bool logits, struct err *e)
+static int feed(struct engine_session *s, const uint32_t *token, uint32_t count, bool logits,
+		struct err *e)
 {
-	struct engine_feed f = { .sequence = s->sequence, .token = token, .count = count,
-		.logits = logits ? s->logits : NULL };
+	struct engine_feed f = { .sequence = s->sequence,
+				 .token = token,
+				 .count = count,
+				 .logits = logits ? s->logits : NULL };
 	return step_forward(s->engine, &f, e);
 }
 
 static int prompt_feed(struct engine_session *s, struct err *e)
 {
 	while (s->fed < s->prompt_count) {
-		uint32_t left = s->prompt_count - s->fed, n = left < PROMPT_CHUNK ? left : PROMPT_CHUNK;
+		uint32_t left = s->prompt_count - s->fed,
+			 n = left < PROMPT_CHUNK ? left : PROMPT_CHUNK;
 		TRY(feed(s, s->prompt + s->fed, n, n == left, e));
 		s->fed += n;
 	}
@@ -186,12 +193,11 @@ static int draw(struct engine_session *s, uint32_t *id, struct err *e)
 		TRY(prompt_feed(s, e));
 	else
 		TRY(feed(s, &s->id[s->id_count - 1], 1, true, e));
-	*id = engine_sample(s->logits, f->vocab, f->tokens_real, &s->sampling, s->prompt_count +
-	                    (uint32_t)s->id_count,
-	                    s->scratch);
+	*id = engine_sample(s->logits, f->vocab, f->tokens_real, &s->sampling,
+			    s->prompt_count + (uint32_t)s->id_count, s->scratch);
 	if (!number_is_finite(s->logits[*id]))
 		return err_set(e, ERR_INPUT, "the model's logits are not finite after %zu tokens",
-		               s->id_count);
+			       s->id_count);
 	return 0;
 }
 

@@ -45,7 +45,8 @@ static void lead(struct engine *m, struct stepper *s)
 	int r = engine_forward(m, feed, n, &err);
 	for (size_t i = 0; i < n; i++) { /* one bad feed must not fail its neighbours */
 		taken[i]->err = err;
-		taken[i]->result = r < 0 && n > 1 ? engine_forward(m, &feed[i], 1, &taken[i]->err) : r;
+		taken[i]->result =
+			r < 0 && n > 1 ? engine_forward(m, &feed[i], 1, &taken[i]->err) : r;
 	}
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < n; i++)

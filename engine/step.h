@@ -18,8 +18,8 @@ struct stepper {
 void step_open(struct stepper *s);
 void step_close(struct stepper *s);
 
-/* As engine_forward of one feed, together with whoever else is waiting: the first to come leads, the others
- * wait for it. Logits are the same as alone (level D1). */
+/* As engine_forward of one feed, together with whoever else is waiting: the first to come leads,
+ * the others wait for it. Logits are the same as alone (level D1). */
 int step_forward(struct engine *m, const struct engine_feed *feed, struct err *e) MUST_USE;
 
 #endif

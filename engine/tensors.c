@@ -2,13 +2,15 @@
  *
  *   u64 LE N | N bytes of UTF-8 JSON | buffer
  *
- * The JSON maps a name to {dtype, shape, data_offsets: [begin, end]}, offsets from the buffer's start;
- * "__metadata__" maps strings to strings. Valid when: N <= 100,000,000 and 8+N <= file size; the JSON starts
- * with '{', may end in spaces, nests at most 4 deep, repeats no key; names have no control bytes; integers
- * are at most 2^48; product of shape and element bits is whole bytes and equals end-begin; and in the order
- * of begin the ranges start at 0, each where the last one ended, and the last ends with the file. So there
- * is no hole, no overlap and nothing behind. Several files (shards) never repeat a name, and their index
- * {metadata, weight_map: {name: file}} says exactly what their headers say. */
+ * The JSON maps a name to {dtype, shape, data_offsets: [begin, end]}, offsets from the buffer's
+ * start;
+ * "__metadata__" maps strings to strings. Valid when: N <= 100,000,000 and 8+N <= file size; the
+ * JSON starts with '{', may end in spaces, nests at most 4 deep, repeats no key; names have no
+ * control bytes; integers are at most 2^48; product of shape and element bits is whole bytes and
+ * equals end-begin; and in the order of begin the ranges start at 0, each where the last one ended,
+ * and the last ends with the file. So there is no hole, no overlap and nothing behind. Several
+ * files (shards) never repeat a name, and their index {metadata, weight_map: {name: file}} says
+ * exactly what their headers say. */
 #include "engine/tensors.h"
 
 #include "base/limits.h"
@@ -19,27 +21,27 @@
 
 #define SINGLE_FILE "model.safetensors"
 #define INDEX_FILE "model.safetensors.index.json"
-#define INTEGER_MAX ((uint64_t)1 << 48) /* no tensor file is larger; keeps every product checkable */
+#define INTEGER_MAX \
+	((uint64_t)1 << 48) /* no tensor file is larger; keeps every product checkable */
 
-static const struct { const char *name; unsigned bits; } dtypes[] = {
-	[ENGINE_BOOL] = { "BOOL", 8 }, [ENGINE_U8] = { "U8", 8 }, [ENGINE_I8] = { "I8", 8 },
-	[ENGINE_U16] = { "U16", 16 }, [ENGINE_I16] = { "I16", 16 }, [ENGINE_U32] = { "U32", 32 },
-	[ENGINE_I32] = { "I32", 32 }, [ENGINE_U64] = { "U64", 64 }, [ENGINE_I64] = { "I64", 64 },
-	[ENGINE_F16] = { "F16", 16 }, [ENGINE_BF16] = { "BF16", 16 }, [ENGINE_F32] = { "F32", 32 },
-	[ENGINE_F64] = { "F64", 64 }, [ENGINE_F8_E4M3] = { "F8_E4M3", 8 }, [ENGINE_F8_E5M2] =
-		{ "F8_E5M2", 8 },
-	[ENGINE_F8_E8M0] = { "F8_E8M0", 8 }, [ENGINE_F4] = { "F4", 4 },
+static const struct {
+	const char *name;
+	unsigned bits;
+} dtypes[] = {
+	[ENGINE_BOOL] = { "BOOL", 8 },       [ENGINE_U8] = { "U8", 8 },
+	[ENGINE_I8] = { "I8", 8 },           [ENGINE_U16] = { "U16", 16 },
+	[ENGINE_I16] = { "I16", 16 },        [ENGINE_U32] = { "U32", 32 },
+	[ENGINE_I32] = { "I32", 32 },        [ENGINE_U64] = { "U64", 64 },
+	[ENGINE_I64] = { "I64", 64 },        [ENGINE_F16] = { "F16", 16 },
+	[ENGINE_BF16] = { "BF16", 16 },      [ENGINE_F32] = { "F32", 32 },
+	[ENGINE_F64] = { "F64", 64 },        [ENGINE_F8_E4M3] = { "F8_E4M3", 8 },
+	[ENGINE_F8_E5M2] = { "F8_E5M2", 8 }, [ENGINE_F8_E8M0] = { "F8_E8M0", 8 },
+	[ENGINE_F4] = { "F4", 4 },
 };
 
-const char *engine_dtype_name(enum engine_dtype d)
-{
-	return dtypes[d].name;
-}
+const char *engine_dtype_name(enum engine_dtype d) { return dtypes[d].name; }
 
-unsigned engine_dtype_bits(enum engine_dtype d)
-{
-	return dtypes[d].bits;
-}
+unsigned engine_dtype_bits(enum engine_dtype d) { return dtypes[d].bits; }
 
 static int dtype_read(const char *text, const char *where, enum engine_dtype *out, struct err *e)
 {
@@ -52,14 +54,15 @@ static int dtype_read(const char *text, const char *where, enum engine_dtype *ou
 	return err_set(e, ERR_UNSUPPORTED, "%s: unknown dtype \"%.40s\"", where, text);
 }
 
-static int integer_read(const json_t *v, const char *where, const char *key, uint64_t *out, struct err *e)
+static int integer_read(const json_t *v, const char *where, const char *key, uint64_t *out,
+			struct err *e)
 {
 	if (!json_is_integer(v) || json_integer_value(v) < 0)
 		return err_set(e, ERR_INPUT, "%s: %s must hold non-negative integers", where, key);
 	*out = (uint64_t)json_integer_value(v);
 	if (*out > INTEGER_MAX)
 		return err_set(e, ERR_INPUT, "%s: %s holds %llu, over 2^48", where, key,
-		               (unsigned long long)*out);
+			       (unsigned long long)*out);
 	return 0;
 }
 
@@ -73,16 +76,17 @@ static int size_check(const struct engine_tensor *t, const char *where, struct e
 	}
 	if (bits % 8 != 0)
 		return err_set(e, ERR_INPUT, "%s: %llu bits are not whole bytes", where,
-		               (unsigned long long)bits);
+			       (unsigned long long)bits);
 	if (bits / 8 != t->bytes)
 		return err_set(e, ERR_INPUT,
-		               "%s: dtype %s and shape need %llu bytes, data_offsets span %llu", where,
-		               dtypes[t->dtype].name, (unsigned long long)(bits / 8),
-		               (unsigned long long)t->bytes);
+			       "%s: dtype %s and shape need %llu bytes, data_offsets span %llu",
+			       where, dtypes[t->dtype].name, (unsigned long long)(bits / 8),
+			       (unsigned long long)t->bytes);
 	return 0;
 }
 
-static int shape_read(const json_t *shape, const char *where, struct engine_tensor *t, struct err *e)
+static int shape_read(const json_t *shape, const char *where, struct engine_tensor *t,
+		      struct err *e)
 {
 	size_t rank = json_array_size(shape);
 	if (rank > sizeof t->shape / sizeof t->shape[0])
@@ -123,10 +127,11 @@ static int metadata_check(const json_t *o, const char *file, struct err *e)
 	json_t *v;
 	if (!json_is_object(o))
 		return err_set(e, ERR_INPUT, "%s: __metadata__ is not an object", file);
-	json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)o, key, v)
+	{
 		if (!json_is_string(v))
-			return err_set(e, ERR_INPUT, "%s: __metadata__ key \"%.80s\" is not a string",
-			               file, key);
+			return err_set(e, ERR_INPUT,
+				       "%s: __metadata__ key \"%.80s\" is not a string", file, key);
 	}
 	return 0;
 }
@@ -135,11 +140,11 @@ static int name_check(const char *name, const char *file, struct err *e)
 {
 	if (*name == '\0' || strlen(name) > LIMIT_NAME_BYTES)
 		return err_set(e, ERR_INPUT, "%s: a tensor name is empty or over %d bytes", file,
-		               LIMIT_NAME_BYTES);
+			       LIMIT_NAME_BYTES);
 	for (const char *c = name; *c != '\0'; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return err_set(e, ERR_INPUT, "%s: a tensor name has a control byte 0x%02x", file,
-			               (unsigned char)*c);
+			return err_set(e, ERR_INPUT, "%s: a tensor name has a control byte 0x%02x",
+				       file, (unsigned char)*c);
 	}
 	return 0;
 }
@@ -154,24 +159,25 @@ static int by_begin(const void *a, const void *b)
 
 /* Ranges tile the buffer; begin becomes absolute. t[count] are the tensors of one file. */
 static int ranges_check(struct engine_tensor *t, size_t count, uint64_t buffer, uint64_t file_bytes,
-                        const char *file,
-                        struct err *e)
+			const char *file, struct err *e)
 {
 	uint64_t at = 0;
 	qsort(t, count, sizeof *t, by_begin);
 	for (size_t i = 0; i < count; i++) {
 		if (t[i].begin != at)
-			return err_set(e, ERR_INPUT, "%s: tensor %s begins at %llu, %s %llu", file, t[i].name,
-			               (unsigned long long)t[i].begin,
-			               t[i].begin > at ? "leaving a hole from" : "inside data that ends at",
-			               (unsigned long long)at);
+			return err_set(e, ERR_INPUT, "%s: tensor %s begins at %llu, %s %llu", file,
+				       t[i].name, (unsigned long long)t[i].begin,
+				       t[i].begin > at ? "leaving a hole from"
+						       : "inside data that ends at",
+				       (unsigned long long)at);
 		at += t[i].bytes;
 		t[i].begin += buffer;
 	}
 	if (at != file_bytes - buffer)
-		return err_set(e, ERR_INPUT, "%s: tensors end at byte %llu, the file has %llu: %s", file,
-		               (unsigned long long)(buffer + at), (unsigned long long)file_bytes,
-		               at < file_bytes - buffer ? "trailing bytes" : "truncated");
+		return err_set(e, ERR_INPUT, "%s: tensors end at byte %llu, the file has %llu: %s",
+			       file, (unsigned long long)(buffer + at),
+			       (unsigned long long)file_bytes,
+			       at < file_bytes - buffer ? "trailing bytes" : "truncated");
 	return 0;
 }
 
@@ -186,8 +192,8 @@ static int room_for(struct engine_tensors *d, size_t more, struct err *e)
 	return 0;
 }
 
-static int header_add(struct engine_tensors *d, const json_t *root, const char *file, uint64_t buffer,
-                      uint64_t file_bytes, struct err *e)
+static int header_add(struct engine_tensors *d, const json_t *root, const char *file,
+		      uint64_t buffer, uint64_t file_bytes, struct err *e)
 {
 	char *kept = arena_copy(&d->arena, file, strlen(file));
 	size_t first = d->count;
@@ -196,7 +202,8 @@ static int header_add(struct engine_tensors *d, const json_t *root, const char *
 	if (!json_is_object(root))
 		return err_set(e, ERR_INPUT, "%s: the header is not an object", file);
 	TRY(room_for(d, json_object_size(root), e));
-	json_object_foreach((json_t *)(uintptr_t)root, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)root, key, v)
+	{
 		if (strcmp(key, "__metadata__") == 0) {
 			TRY(metadata_check(v, file, e));
 			continue;
@@ -216,8 +223,7 @@ static int header_add(struct engine_tensors *d, const json_t *root, const char *
 
 /* The JSON part: head[0..n). */
 static int json_add(struct engine_tensors *d, const char *file, const char *json, size_t n,
-                    uint64_t file_bytes,
-                    struct err *e)
+		    uint64_t file_bytes, struct err *e)
 {
 	json_t *root = NULL;
 	uint64_t buffer = 8 + (uint64_t)n;
@@ -241,17 +247,17 @@ static uint64_t u64_le(const unsigned char *p)
 	return v;
 }
 
-static int length_check(const unsigned char head[8], const char *file, uint64_t file_bytes, uint64_t *n,
-                        struct err *e)
+static int length_check(const unsigned char head[8], const char *file, uint64_t file_bytes,
+			uint64_t *n, struct err *e)
 {
 	*n = u64_le(head);
 	if (*n > LIMIT_SAFETENSORS_HEADER)
 		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, at most %u", file,
-		               (unsigned long long)*n,
-		               LIMIT_SAFETENSORS_HEADER);
+			       (unsigned long long)*n, LIMIT_SAFETENSORS_HEADER);
 	if (*n + 8 > file_bytes)
-		return err_set(e, ERR_INPUT, "%s: header of %llu bytes in a file of %llu: truncated", file,
-		               (unsigned long long)*n, (unsigned long long)file_bytes);
+		return err_set(e, ERR_INPUT,
+			       "%s: header of %llu bytes in a file of %llu: truncated", file,
+			       (unsigned long long)*n, (unsigned long long)file_bytes);
 	return 0;
 }
 
@@ -261,13 +267,14 @@ static int file_add(struct engine_tensors *d, const char *file, struct err *e)
 	uint64_t bytes, n;
 	TRY(source_size(d->source, file, &bytes, e));
 	if (bytes < sizeof head)
-		return err_set(e, ERR_INPUT, "%s: %llu bytes are no safetensors file: truncated", file,
-		               (unsigned long long)bytes);
+		return err_set(e, ERR_INPUT, "%s: %llu bytes are no safetensors file: truncated",
+			       file, (unsigned long long)bytes);
 	TRY(source_read(d->source, file, 0, head, sizeof head, e));
 	TRY(length_check(head, file, bytes, &n, e));
 	char *json = malloc(n + 1);
 	if (json == NULL)
-		return err_set(e, ERR_NOMEM, "%s: header of %llu bytes", file, (unsigned long long)n);
+		return err_set(e, ERR_NOMEM, "%s: header of %llu bytes", file,
+			       (unsigned long long)n);
 	int r = source_read(d->source, file, 8, json, n, e);
 	if (r == 0)
 		r = json_add(d, file, json, n, bytes, e);
@@ -277,7 +284,8 @@ static int file_add(struct engine_tensors *d, const char *file, struct err *e)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct engine_tensor *)a)->name, ((const struct engine_tensor *)b)->name);
+	return strcmp(((const struct engine_tensor *)a)->name,
+		      ((const struct engine_tensor *)b)->name);
 }
 
 static int finish(struct engine_tensors *d, struct err *e)
@@ -286,13 +294,13 @@ static int finish(struct engine_tensors *d, struct err *e)
 		qsort(d->tensor, d->count, sizeof *d->tensor, by_name);
 	for (size_t i = 1; i < d->count; i++) {
 		if (strcmp(d->tensor[i - 1].name, d->tensor[i].name) == 0)
-			return err_set(e, ERR_INPUT, "tensor %s is in %s and again in %s", d->tensor[i].name,
-			               d->tensor[i - 1].file, d->tensor[i].file);
+			return err_set(e, ERR_INPUT, "tensor %s is in %s and again in %s",
+				       d->tensor[i].name, d->tensor[i - 1].file, d->tensor[i].file);
 	}
 	return 0;
 }
 
-/* ---- shards --------------------------------------------------------------------------------------- */
+/* ---- shards ---------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
 {
@@ -301,10 +309,10 @@ static int by_text(const void *a, const void *b)
 
 static int shard_name_check(const char *file, struct err *e)
 {
-	if (*file == '\0' || strlen(file) > LIMIT_NAME_BYTES || strchr(file, '/') != NULL || file[0] == '.' ||
-	    !text_ends(file, ".safetensors"))
-		return err_set(e, ERR_INPUT, INDEX_FILE ": \"%.80s\" is not the name of a shard beside it",
-		               file);
+	if (*file == '\0' || strlen(file) > LIMIT_NAME_BYTES || strchr(file, '/') != NULL ||
+	    file[0] == '.' || !text_ends(file, ".safetensors"))
+		return err_set(e, ERR_INPUT,
+			       INDEX_FILE ": \"%.80s\" is not the name of a shard beside it", file);
 	return 0;
 }
 
@@ -317,10 +325,11 @@ static int shards_add(struct engine_tensors *d, json_t *map, struct err *e)
 	int r = 0;
 	if (file == NULL)
 		return err_set(e, ERR_NOMEM, INDEX_FILE);
-	json_object_foreach(map, key, v) {
+	json_object_foreach(map, key, v)
+	{
 		if (!json_is_string(v)) {
-			r = err_set(e, ERR_INPUT, INDEX_FILE ": weight_map of %.200s is not a file name",
-			            key);
+			r = err_set(e, ERR_INPUT,
+				    INDEX_FILE ": weight_map of %.200s is not a file name", key);
 			break;
 		}
 		file[i++] = json_string_value(v);
@@ -337,7 +346,8 @@ static int shards_add(struct engine_tensors *d, json_t *map, struct err *e)
 	return r;
 }
 
-/* Both directions: finish() has excluded repeated names, so equal counts and a hit for each is equality. */
+/* Both directions: finish() has excluded repeated names, so equal counts and a hit for each is
+ * equality. */
 static int map_check(const struct engine_tensors *d, json_t *map, struct err *e)
 {
 	const char *key;
@@ -345,19 +355,19 @@ static int map_check(const struct engine_tensors *d, json_t *map, struct err *e)
 	for (size_t i = 0; i < d->count; i++) {
 		if (json_object_get(map, d->tensor[i].name) == NULL)
 			return err_set(e, ERR_INPUT, "tensor %s in %s is not in " INDEX_FILE,
-			               d->tensor[i].name,
-			               d->tensor[i].file);
+				       d->tensor[i].name, d->tensor[i].file);
 	}
-	json_object_foreach(map, key, v) {
+	json_object_foreach(map, key, v)
+	{
 		const struct engine_tensor *t = engine_tensors_find(d, key);
 		if (t == NULL)
 			return err_set(e, ERR_INPUT,
-			               INDEX_FILE " puts tensor %.200s into %s, which lacks it", key,
-			               json_string_value(v));
+				       INDEX_FILE " puts tensor %.200s into %s, which lacks it",
+				       key, json_string_value(v));
 		if (strcmp(t->file, json_string_value(v)) != 0)
 			return err_set(e, ERR_INPUT,
-			               INDEX_FILE " puts tensor %.200s into %s, but it is in %s", key,
-			               json_string_value(v), t->file);
+				       INDEX_FILE " puts tensor %.200s into %s, but it is in %s",
+				       key, json_string_value(v), t->file);
 	}
 	return 0;
 }
@@ -375,7 +385,7 @@ static int index_read(struct engine_tensors *d, json_t *root, struct err *e)
 	if (source_size(d->source, SINGLE_FILE, &unused, NULL) == 0 &&
 	    (d->count == 0 || strcmp(d->tensor[0].file, SINGLE_FILE) != 0))
 		return err_set(e, ERR_INPUT,
-		               "both " SINGLE_FILE " and shards are present: which one is meant?");
+			       "both " SINGLE_FILE " and shards are present: which one is meant?");
 	return 0;
 }
 
@@ -403,8 +413,8 @@ int engine_tensors_open(struct engine_tensors **out, struct source *src, struct 
 	if (d == NULL)
 		return err_set(e, ERR_NOMEM, "tensor directory");
 	d->source = src;
-	int r = source_size(src, INDEX_FILE, &unused, NULL) == 0 ? sharded_read(d, e) :
-		file_add(d, SINGLE_FILE, e);
+	int r = source_size(src, INDEX_FILE, &unused, NULL) == 0 ? sharded_read(d, e)
+								 : file_add(d, SINGLE_FILE, e);
 	if (r == 0)
 		r = finish(d, e);
 	if (r < 0) {
@@ -415,19 +425,20 @@ int engine_tensors_open(struct engine_tensors **out, struct source *src, struct 
 	return r;
 }
 
-int engine_tensors_parse(struct engine_tensors **out, const char *file, const void *head, size_t len,
-                         uint64_t file_bytes, struct err *e)
+int engine_tensors_parse(struct engine_tensors **out, const char *file, const void *head,
+			 size_t len, uint64_t file_bytes, struct err *e)
 {
 	struct engine_tensors *d = NULL;
 	uint64_t n;
 	int r;
 	*out = NULL;
 	if (len < 8 || file_bytes < len)
-		return err_set(e, ERR_INPUT, "%s: %zu bytes are no safetensors header: truncated", file, len);
+		return err_set(e, ERR_INPUT, "%s: %zu bytes are no safetensors header: truncated",
+			       file, len);
 	TRY(length_check(head, file, file_bytes, &n, e));
 	if (n > len - 8)
 		return err_set(e, ERR_INPUT, "%s: header of %llu bytes, %zu given", file,
-		               (unsigned long long)n, len - 8);
+			       (unsigned long long)n, len - 8);
 	d = calloc(1, sizeof *d);
 	if (d == NULL)
 		return err_set(e, ERR_NOMEM, "tensor directory");
@@ -451,10 +462,7 @@ void engine_tensors_close(struct engine_tensors *t)
 	free(t);
 }
 
-size_t engine_tensors_count(const struct engine_tensors *t)
-{
-	return t->count;
-}
+size_t engine_tensors_count(const struct engine_tensors *t) { return t->count; }
 
 const struct engine_tensor *engine_tensors_at(const struct engine_tensors *t, size_t i)
 {

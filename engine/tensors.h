@@ -19,13 +19,12 @@ uint64_t engine_tensor_rows(const struct engine_tensor *t);
 
 /* The stored bytes of rows [row, row+rows). */
 int engine_tensors_bytes(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row,
-                         uint64_t rows, void *out,
-                         struct err *e) MUST_USE;
+			 uint64_t rows, void *out, struct err *e) MUST_USE;
 
-/* The block scales of an FP8 tensor as f32, [ceil(rows/128)][ceil(columns/128)], malloc'ed. Their tensor's
- * existence, type and shape are checked; ERR_INPUT if one is not finite. */
+/* The block scales of an FP8 tensor as f32, [ceil(rows/128)][ceil(columns/128)], malloc'ed. Their
+ * tensor's existence, type and shape are checked; ERR_INPUT if one is not finite. */
 int engine_tensors_scales(struct engine_tensors *t, const struct engine_tensor *w, float **out,
-                          struct err *e) MUST_USE;
+			  struct err *e) MUST_USE;
 
 #define ENGINE_FP8_BLOCK 128
 

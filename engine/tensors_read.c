@@ -1,6 +1,6 @@
-/* Stored values as f32: F32, BF16, F16, F64 and FP8 E4M3 (OCP: bias 7, no infinity, 0x7f and 0xff NaN) in
- * blocks of 128x128 that are multiplied with NAME_scale_inv. Data may lie unaligned, so it is copied, never
- * cast. */
+/* Stored values as f32: F32, BF16, F16, F64 and FP8 E4M3 (OCP: bias 7, no infinity, 0x7f and 0xff
+ * NaN) in blocks of 128x128 that are multiplied with NAME_scale_inv. Data may lie unaligned, so it
+ * is copied, never cast. */
 #include "engine/tensors.h"
 
 #include "kernels/number.h"
@@ -22,23 +22,22 @@ uint64_t engine_tensor_rows(const struct engine_tensor *t)
 }
 
 int engine_tensors_bytes(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row,
-                         uint64_t rows, void *out,
-                         struct err *e)
+			 uint64_t rows, void *out, struct err *e)
 {
 	uint64_t row_bits = engine_tensor_columns(w) * engine_dtype_bits(w->dtype);
 	if (row > engine_tensor_rows(w) || rows > engine_tensor_rows(w) - row)
 		return err_set(e, ERR_INPUT, "tensor %s: rows %llu+%llu of %llu", w->name,
-		               (unsigned long long)row,
-		               (unsigned long long)rows, (unsigned long long)engine_tensor_rows(w));
+			       (unsigned long long)row, (unsigned long long)rows,
+			       (unsigned long long)engine_tensor_rows(w));
 	if (row_bits % 8 != 0)
 		return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %llu bits", w->name,
-		               (unsigned long long)row_bits);
+			       (unsigned long long)row_bits);
 	if (rows == 0 || row_bits == 0)
 		return 0;
 	if (t->source == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "tensor %s: only its header is open", w->name);
-	return source_read(t->source, w->file, w->begin + row * (row_bits / 8), out, rows * (row_bits / 8),
-	                   e);
+	return source_read(t->source, w->file, w->begin + row * (row_bits / 8), out,
+			   rows * (row_bits / 8), e);
 }
 
 /* n values of a plain float type; raw may be unaligned. */
@@ -72,36 +71,37 @@ static void widen(enum engine_dtype type, const unsigned char *raw, size_t n, fl
 
 static bool is_float(enum engine_dtype d)
 {
-	return d == ENGINE_F32 || d == ENGINE_F64 || d == ENGINE_BF16 || d == ENGINE_F16 || d ==
-		ENGINE_F8_E4M3;
+	return d == ENGINE_F32 || d == ENGINE_F64 || d == ENGINE_BF16 || d == ENGINE_F16 ||
+	       d == ENGINE_F8_E4M3;
 }
 
-static int finite_check(const struct engine_tensor *w, uint64_t row, const float *v, size_t n, struct err *e)
+static int finite_check(const struct engine_tensor *w, uint64_t row, const float *v, size_t n,
+			struct err *e)
 {
 	uint64_t columns = engine_tensor_columns(w);
 	for (size_t i = 0; i < n; i++) {
 		if (!number_is_finite(v[i]))
-			return err_set(e, ERR_INPUT,
-			               "%s: tensor %s has a non-finite value at row %llu, column %llu",
-			               w->file,
-			               w->name, (unsigned long long)(row + i / columns),
-			               (unsigned long long)(i % columns));
+			return err_set(
+				e, ERR_INPUT,
+				"%s: tensor %s has a non-finite value at row %llu, column %llu",
+				w->file, w->name, (unsigned long long)(row + i / columns),
+				(unsigned long long)(i % columns));
 	}
 	return 0;
 }
 
 /* Stored values, unscaled. */
 static int values_read(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row,
-                       uint64_t rows, float *out,
-                       struct err *e)
+		       uint64_t rows, float *out, struct err *e)
 {
 	size_t n;
 	if (!is_float(w->dtype))
-		return err_set(e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not a supported weight type",
-		               w->file, w->name,
-		               engine_dtype_name(w->dtype));
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s: tensor %s is %s, not a supported weight type", w->file, w->name,
+			       engine_dtype_name(w->dtype));
 	if (__builtin_mul_overflow(rows, engine_tensor_columns(w), &n) || n > SIZE_MAX / 8)
-		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name, (unsigned long long)rows);
+		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name,
+			       (unsigned long long)rows);
 	unsigned char *raw = malloc(n * engine_dtype_bits(w->dtype) / 8 + 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
@@ -114,7 +114,8 @@ static int values_read(struct engine_tensors *t, const struct engine_tensor *w, 
 	return r;
 }
 
-int engine_tensors_scales(struct engine_tensors *t, const struct engine_tensor *w, float **out, struct err *e)
+int engine_tensors_scales(struct engine_tensors *t, const struct engine_tensor *w, float **out,
+			  struct err *e)
 {
 	char name[600];
 	uint64_t rows, columns;
@@ -123,16 +124,17 @@ int engine_tensors_scales(struct engine_tensors *t, const struct engine_tensor *
 	const struct engine_tensor *s = engine_tensors_find(t, name);
 	if (s == NULL)
 		return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing", w->file,
-		               w->name, name);
+			       w->name, name);
 	rows = (engine_tensor_rows(w) + ENGINE_FP8_BLOCK - 1) / ENGINE_FP8_BLOCK;
 	columns = (engine_tensor_columns(w) + ENGINE_FP8_BLOCK - 1) / ENGINE_FP8_BLOCK;
 	if (w->rank != 2 || s->rank != 2 || s->shape[0] != rows || s->shape[1] != columns)
 		return err_set(e, ERR_INPUT,
-		               "%s: tensor %s must be [%llu, %llu], a scale for each 128x128 block", s->file,
-		               name, (unsigned long long)rows, (unsigned long long)columns);
+			       "%s: tensor %s must be [%llu, %llu], a scale for each 128x128 block",
+			       s->file, name, (unsigned long long)rows,
+			       (unsigned long long)columns);
 	if (s->dtype != ENGINE_F32 && s->dtype != ENGINE_BF16)
-		return err_set(e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32 or BF16", s->file, name,
-		               engine_dtype_name(s->dtype));
+		return err_set(e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32 or BF16", s->file,
+			       name, engine_dtype_name(s->dtype));
 	*out = malloc((rows * columns + 1) * sizeof **out);
 	if (*out == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", name);
@@ -145,11 +147,10 @@ int engine_tensors_scales(struct engine_tensors *t, const struct engine_tensor *
 }
 
 int engine_tensors_read(struct engine_tensors *t, const struct engine_tensor *w, uint64_t row,
-                        uint64_t rows, float *out,
-                        struct err *e)
+			uint64_t rows, float *out, struct err *e)
 {
-	uint64_t columns = engine_tensor_columns(w), blocks =
-		(columns + ENGINE_FP8_BLOCK - 1) / ENGINE_FP8_BLOCK;
+	uint64_t columns = engine_tensor_columns(w),
+		 blocks = (columns + ENGINE_FP8_BLOCK - 1) / ENGINE_FP8_BLOCK;
 	float *scale;
 	TRY(values_read(t, w, row, rows, out, e));
 	if (w->dtype != ENGINE_F8_E4M3)

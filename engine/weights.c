@@ -1,5 +1,5 @@
-/* From tensors to packed panels. Every tensor of the folder is used exactly once or is on the short list of
- * known extras; every name and shape is checked before any computation. */
+/* From tensors to packed panels. Every tensor of the folder is used exactly once or is on the short
+ * list of known extras; every name and shape is checked before any computation. */
 #include "engine/model.h"
 #include "engine/tensors.h"
 
@@ -17,13 +17,13 @@ struct loader {
 	struct engine_tensors *tensors;
 	const struct model_config *c;
 	struct model_weights *w;
-	bool *used;                /* [count] */
+	bool *used; /* [count] */
 	struct progress progress;
 	char name[300];
 	struct err *e;
 };
 
-/* ---- single tensors ---------------------------------------------------------------------------------- */
+/* ---- single tensors -------------------------------------------------------------------------- */
 
 static const struct engine_tensor *lookup(struct loader *l, const char *name)
 {
@@ -34,18 +34,18 @@ static const struct engine_tensor *lookup(struct loader *l, const char *name)
 }
 
 /* The tensor l->name, which must be [rows, columns], or [columns] for rows 0. */
-static int expect(struct loader *l, uint32_t rows, uint32_t columns, const struct engine_tensor **out)
+static int expect(struct loader *l, uint32_t rows, uint32_t columns,
+		  const struct engine_tensor **out)
 {
 	const struct engine_tensor *t = *out = lookup(l, l->name);
 	if (t == NULL)
 		return err_set(l->e, ERR_INPUT, "tensor %s is missing", l->name);
 	if (rows == 0 && (t->rank != 1 || t->shape[0] != columns))
 		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u] by the config", t->file,
-		               t->name, columns);
+			       t->name, columns);
 	if (rows != 0 && (t->rank != 2 || t->shape[0] != rows || t->shape[1] != columns))
-		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u, %u] by the config", t->file,
-		               t->name, rows,
-		               columns);
+		return err_set(l->e, ERR_INPUT, "%s: tensor %s must be [%u, %u] by the config",
+			       t->file, t->name, rows, columns);
 	return 0;
 }
 
@@ -81,8 +81,8 @@ static bool is_finite_at(enum kernel_format f, const unsigned char *v, size_t i)
 	return (v[i] & 0x7f) != 0x7f;
 }
 
-static int finite_check(const struct engine_tensor *t, enum kernel_format f, const unsigned char *v, size_t n,
-                        uint64_t first, struct err *e)
+static int finite_check(const struct engine_tensor *t, enum kernel_format f, const unsigned char *v,
+			size_t n, uint64_t first, struct err *e)
 {
 	size_t i = 0;
 	while (i < n && is_finite_at(f, v, i))
@@ -90,15 +90,15 @@ static int finite_check(const struct engine_tensor *t, enum kernel_format f, con
 	if (i == n)
 		return 0;
 	uint64_t columns = engine_tensor_columns(t), at = first * columns + i;
-	return err_set(e, ERR_INPUT, "%s: tensor %s has a non-finite value at row %llu, column %llu",
-	               t->file, t->name,
-	               (unsigned long long)(at / columns), (unsigned long long)(at % columns));
+	return err_set(e, ERR_INPUT,
+		       "%s: tensor %s has a non-finite value at row %llu, column %llu", t->file,
+		       t->name, (unsigned long long)(at / columns),
+		       (unsigned long long)(at % columns));
 }
 
 /* Rows in the form that is packed: stored bytes where the format keeps them, else f32. */
-static int read_rows(struct loader *l, const struct engine_tensor *t, enum kernel_format f, uint64_t row,
-                     uint64_t rows,
-                     void *out)
+static int read_rows(struct loader *l, const struct engine_tensor *t, enum kernel_format f,
+		     uint64_t row, uint64_t rows, void *out)
 {
 	progress_add(&l->progress, t->bytes / engine_tensor_rows(t) * rows);
 	if (f == KERNEL_F32 && t->dtype != ENGINE_F32)
@@ -114,7 +114,8 @@ static int load_scales(struct loader *l, const struct engine_tensor *t, struct k
 	snprintf(name, sizeof name, "%s_scale_inv", t->name);
 	(void)lookup(l, name);
 	TRY(engine_tensors_scales(l->tensors, t, &scale, l->e));
-	memcpy(w->scale, scale, sizeof *scale * (size_t)((w->rows + 127) / 128) * ((w->columns + 127) / 128));
+	memcpy(w->scale, scale,
+	       sizeof *scale * (size_t)((w->rows + 127) / 128) * ((w->columns + 127) / 128));
 	free(scale);
 	return 0;
 }
@@ -122,9 +123,10 @@ static int load_scales(struct loader *l, const struct engine_tensor *t, struct k
 static int supported(struct loader *l, const struct engine_tensor *t)
 {
 	if (t->dtype == ENGINE_F8_E4M3 && l->c->quantisation != MODEL_QUANT_FP8)
-		return err_set(l->e, ERR_INPUT,
-		               "%s: tensor %s is F8_E4M3 without quantization_config in config.json",
-		               t->file, t->name);
+		return err_set(
+			l->e, ERR_INPUT,
+			"%s: tensor %s is F8_E4M3 without quantization_config in config.json",
+			t->file, t->name);
 	return 0;
 }
 
@@ -177,19 +179,19 @@ static int layer_vector(struct loader *l, uint32_t layer, const char *part, uint
 	return load_vector(l, n, out);
 }
 
-static int layer_matrix(struct loader *l, uint32_t layer, const char *part, uint32_t rows, uint32_t columns,
-                        struct kernel_matrix *w)
+static int layer_matrix(struct loader *l, uint32_t layer, const char *part, uint32_t rows,
+			uint32_t columns, struct kernel_matrix *w)
 {
 	in_layer(l, layer, part);
 	return load_matrix(l, rows, columns, w);
 }
 
-/* ---- latent attention --------------------------------------------------------------------------------- */
+/* ---- latent attention ------------------------------------------------------------------------ */
 
-/* kv_b rows of one head: `nope` key rows, which are transposed, then `value` rows. FP8 blocks run across
- * heads, so there the values are scaled once and kept as f32. */
-static int split_head(struct loader *l, const struct engine_tensor *t, uint32_t head, struct mla_weights *w,
-                      unsigned char *rows, unsigned char *column)
+/* kv_b rows of one head: `nope` key rows, which are transposed, then `value` rows. FP8 blocks run
+ * across heads, so there the values are scaled once and kept as f32. */
+static int split_head(struct loader *l, const struct engine_tensor *t, uint32_t head,
+		      struct mla_weights *w, unsigned char *rows, unsigned char *column)
 {
 	const struct model_config *c = l->c;
 	struct kernel_matrix *key = &w->key_up[head], *value = &w->value_up[head];
@@ -224,8 +226,8 @@ static int load_kv_b(struct loader *l, uint32_t layer, struct mla_weights *w)
 	(void)lookup(l, scale);
 	w->key_up = calloc(c->heads, sizeof *w->key_up);
 	w->value_up = calloc(c->heads, sizeof *w->value_up);
-	unsigned char *rows = malloc((size_t)(c->nope + c->value) * c->kv_rank * 4), *column =
-		malloc(c->nope * (size_t)4);
+	unsigned char *rows = malloc((size_t)(c->nope + c->value) * c->kv_rank * 4),
+		      *column = malloc(c->nope * (size_t)4);
 	if (w->key_up == NULL || w->value_up == NULL || rows == NULL || column == NULL)
 		r = err_set(l->e, ERR_NOMEM, "tensor %s", t->name);
 	for (uint32_t h = 0; r == 0 && h < c->heads; h++)
@@ -242,25 +244,33 @@ static int load_mla(struct loader *l, uint32_t layer, struct mla_weights *w)
 	if (c->q_rank == 0) {
 		TRY(layer_matrix(l, layer, "self_attn.q_proj.weight", q_rows, c->hidden, &w->q));
 	} else {
-		TRY(layer_matrix(l, layer, "self_attn.q_a_proj.weight", c->q_rank, c->hidden, &w->q_a));
-		TRY(layer_vector(l, layer, "self_attn.q_a_layernorm.weight", c->q_rank, &w->q_norm));
+		TRY(layer_matrix(l, layer, "self_attn.q_a_proj.weight", c->q_rank, c->hidden,
+				 &w->q_a));
+		TRY(layer_vector(l, layer, "self_attn.q_a_layernorm.weight", c->q_rank,
+				 &w->q_norm));
 		TRY(layer_matrix(l, layer, "self_attn.q_b_proj.weight", q_rows, c->q_rank, &w->q));
 	}
-	TRY(layer_matrix(l, layer, "self_attn.kv_a_proj_with_mqa.weight", kv_rows, c->hidden, &w->kv_a));
+	TRY(layer_matrix(l, layer, "self_attn.kv_a_proj_with_mqa.weight", kv_rows, c->hidden,
+			 &w->kv_a));
 	TRY(layer_vector(l, layer, "self_attn.kv_a_layernorm.weight", c->kv_rank, &w->kv_norm));
 	TRY(load_kv_b(l, layer, w));
-	TRY(layer_matrix(l, layer, "self_attn.o_proj.weight", c->hidden, c->heads * c->value, &w->o));
+	TRY(layer_matrix(l, layer, "self_attn.o_proj.weight", c->hidden, c->heads * c->value,
+			 &w->o));
 	if (c->bias_qkv) {
 		if (c->q_rank != 0)
-			TRY(layer_vector(l, layer, "self_attn.q_a_proj.bias", c->q_rank, &w->q_bias));
-		TRY(layer_vector(l, layer, "self_attn.kv_a_proj_with_mqa.bias", kv_rows, &w->kv_bias));
+			TRY(layer_vector(l, layer, "self_attn.q_a_proj.bias", c->q_rank,
+					 &w->q_bias));
+		TRY(layer_vector(l, layer, "self_attn.kv_a_proj_with_mqa.bias", kv_rows,
+				 &w->kv_bias));
 	}
-	return c->bias_o ? layer_vector(l, layer, "self_attn.o_proj.bias", c->hidden, &w->o_bias) : 0;
+	return c->bias_o ? layer_vector(l, layer, "self_attn.o_proj.bias", c->hidden, &w->o_bias)
+			 : 0;
 }
 
-/* ---- feed-forward ------------------------------------------------------------------------------------ */
+/* ---- feed-forward ---------------------------------------------------------------------------- */
 
-static int load_ffn(struct loader *l, uint32_t layer, const char *part, uint32_t width, struct ffn_weights *w)
+static int load_ffn(struct loader *l, uint32_t layer, const char *part, uint32_t width,
+		    struct ffn_weights *w)
 {
 	char name[80];
 	snprintf(name, sizeof name, "%s.gate_proj.weight", part);
@@ -283,7 +293,9 @@ static int load_moe(struct loader *l, uint32_t layer, struct layer_weights *w)
 		snprintf(part, sizeof part, "mlp.experts.%u", i);
 		TRY(load_ffn(l, layer, part, c->expert_width, &w->expert[i]));
 	}
-	return c->shared_width == 0 ? 0 : load_ffn(l, layer, "mlp.shared_experts", c->shared_width, &w->ffn);
+	return c->shared_width == 0
+		       ? 0
+		       : load_ffn(l, layer, "mlp.shared_experts", c->shared_width, &w->ffn);
 }
 
 static int load_layer(struct loader *l, uint32_t layer, struct layer_weights *w)
@@ -291,21 +303,22 @@ static int load_layer(struct loader *l, uint32_t layer, struct layer_weights *w)
 	TRY(layer_vector(l, layer, "input_layernorm.weight", l->c->hidden, &w->attn_norm));
 	TRY(layer_vector(l, layer, "post_attention_layernorm.weight", l->c->hidden, &w->ffn_norm));
 	TRY(load_mla(l, layer, &w->mla));
-	return model_layer_is_moe(l->c, layer) ? load_moe(l, layer, w) :
-		load_ffn(l, layer, "mlp", l->c->ffn, &w->ffn);
+	return model_layer_is_moe(l->c, layer) ? load_moe(l, layer, w)
+					       : load_ffn(l, layer, "mlp", l->c->ffn, &w->ffn);
 }
 
-/* ---- whole ------------------------------------------------------------------------------------------- */
+/* ---- whole ----------------------------------------------------------------------------------- */
 
 /* With tied embeddings a stored head must repeat them byte for byte. */
 static int check_tied(struct loader *l)
 {
 	const struct engine_tensor *head = lookup(l, "lm_head.weight");
-	const struct engine_tensor *embed = engine_tensors_find(l->tensors, "model.embed_tokens.weight");
+	const struct engine_tensor *embed =
+		engine_tensors_find(l->tensors, "model.embed_tokens.weight");
 	if (head == NULL)
 		return 0;
-	bool same = head->dtype == embed->dtype && head->bytes == embed->bytes && head->rank == embed->rank &&
-	            head->shape[1] == embed->shape[1];
+	bool same = head->dtype == embed->dtype && head->bytes == embed->bytes &&
+		    head->rank == embed->rank && head->shape[1] == embed->shape[1];
 	size_t step = engine_tensor_columns(embed) * 8 + 1;
 	unsigned char *a = malloc(step), *b = malloc(step);
 	int r = a == NULL || b == NULL ? err_set(l->e, ERR_NOMEM, "lm_head.weight") : 0;
@@ -317,8 +330,9 @@ static int check_tied(struct loader *l)
 	}
 	free(a);
 	free(b);
-	return r == 0 && !same ?
-		err_set(l->e, ERR_INPUT, "lm_head.weight differs from the embeddings it is tied to") : r;
+	return r == 0 && !same ? err_set(l->e, ERR_INPUT,
+					 "lm_head.weight differs from the embeddings it is tied to")
+			       : r;
 }
 
 /* Stale buffers and layers of next-token prediction are no part of the model. */
@@ -338,9 +352,9 @@ static int check_unused(struct loader *l)
 	for (size_t i = 0; i < engine_tensors_count(l->tensors); i++) {
 		const struct engine_tensor *t = engine_tensors_at(l->tensors, i);
 		if (!l->used[i] && !known_extra(l->c, t->name))
-			return err_set(l->e, ERR_INPUT, "%s: tensor %s is not part of %s by the config",
-			               t->file, t->name,
-			               l->c->model_type);
+			return err_set(l->e, ERR_INPUT,
+				       "%s: tensor %s is not part of %s by the config", t->file,
+				       t->name, l->c->model_type);
 	}
 	return 0;
 }
@@ -367,8 +381,8 @@ static int load_all(struct loader *l)
 	return check_unused(l);
 }
 
-int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src, bool quiet,
-                       struct err *e)
+int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src,
+		       bool quiet, struct err *e)
 {
 	struct loader l = { .c = c, .w = w, .e = e };
 	uint64_t total = 0;

@@ -1,8 +1,8 @@
-/* Latent attention: canonical form. For each head and each split of 256 positions, in position order:
- *   s_j = scale * sum_k q_k row_j_k (latent, then rope, k ascending);  m = max s;  p_j = exp(s_j - m);  l =
- *   sum p; o = sum_j p_j row_j[0..latent)
- * and the running result (M, L, O) takes each in: with N = max(M, m), a = exp(M - N), b = exp(m - N),
- * L = fma(l, b, L*a), O = fma(o, b, O*a). The answer is O / L. */
+/* Latent attention: canonical form. For each head and each split of 256 positions, in position
+ * order: s_j = scale * sum_k q_k row_j_k (latent, then rope, k ascending);  m = max s;  p_j =
+ * exp(s_j - m);  l = sum p; o = sum_j p_j row_j[0..latent) and the running result (M, L, O) takes
+ * each in: with N = max(M, m), a = exp(M - N), b = exp(m - N), L = fma(l, b, L*a), O = fma(o, b,
+ * O*a). The answer is O / L. */
 #include "kernels/number.h"
 #include "kernels/ops.h"
 
@@ -21,7 +21,8 @@ static const float *cache_row(const struct kernel_mla *a, uint32_t j)
 
 static float score(const struct kernel_mla *a, uint32_t head, uint32_t j)
 {
-	const float *q = a->query + head * a->query_stride, *r = a->query_rope + head * a->query_rope_stride;
+	const float *q = a->query + head * a->query_stride,
+		    *r = a->query_rope + head * a->query_rope_stride;
 	const float *c = cache_row(a, j);
 	float sum = 0;
 	for (uint32_t k = 0; k < a->latent; k++)
@@ -33,7 +34,7 @@ static float score(const struct kernel_mla *a, uint32_t head, uint32_t j)
 
 /* p_j for the n positions from `first`; returns their sum. */
 static float soften(const struct kernel_mla *a, uint32_t head, uint32_t first, uint32_t n, float *p,
-                    float *largest)
+		    float *largest)
 {
 	float sum = 0;
 	for (uint32_t j = 0; j < n; j++) {
@@ -51,7 +52,8 @@ static void head_run(const struct kernel_mla *a, uint32_t head)
 {
 	float p[KERNEL_SPLIT], *out = a->out + head * a->out_stride, largest = 0, total = 0;
 	for (uint32_t first = 0; first < a->positions; first += KERNEL_SPLIT) {
-		uint32_t n = a->positions - first < KERNEL_SPLIT ? a->positions - first : KERNEL_SPLIT;
+		uint32_t n =
+			a->positions - first < KERNEL_SPLIT ? a->positions - first : KERNEL_SPLIT;
 		float m = 0, l = soften(a, head, first, n, p, &m);
 		float now = first == 0 || !(largest > m) ? m : largest;
 		float keep = number_exp(largest - now), take = number_exp(m - now);

@@ -1,7 +1,7 @@
 /* Private: latent attention over sixteen lanes; attn_mla_avx2.c and attn_mla_avx512.c compile it.
- * attn_mla.c is the canonical form and says the order of operations. Bound: multiply-add (all heads share a
- * cache row). Scores put heads into lanes (the queries are transposed into a panel), so that a cache row is
- * read where it lies; values put latent dimensions into lanes. */
+ * attn_mla.c is the canonical form and says the order of operations. Bound: multiply-add (all
+ * heads share a cache row). Scores put heads into lanes (the queries are transposed into a panel),
+ * so that a cache row is read where it lies; values put latent dimensions into lanes. */
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 
@@ -83,8 +83,8 @@ static void split_soften(struct split *s)
 }
 
 /* Dimensions [d, d + 16*wide) of VALUE_HEADS heads from h; n lanes of the last vector count. */
-INLINE void value_tile(struct split *s, uint32_t h, uint32_t d, const int wide, uint32_t n, float *run,
-                       size_t stride)
+INLINE void value_tile(struct split *s, uint32_t h, uint32_t d, const int wide, uint32_t n,
+                       float *run, size_t stride)
 {
 	v16 sum[VALUE_HEADS * 4];
 	UNROLL for (int i = 0; i < VALUE_HEADS * wide; i++)
@@ -142,7 +142,6 @@ void SIMD_NAME(attn_mla)(const struct kernel_mla *a, uint32_t heads)
 		v16 l = v16_set1(total[h]);
 		for (uint32_t d = 0; d < a->latent; d += 16)
 			v16_store_n(a->out + h * a->out_stride + d,
-			            v16_div(v16_load(s.sum + h * stride + d), l),
-			            a->latent - d);
+			            v16_div(v16_load(s.sum + h * stride + d), l), a->latent - d);
 	}
 }

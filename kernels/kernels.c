@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET(set)                                                                              \
-	{                                                                                     \
-		.name = #set,                                                                 \
-		.matmul = { [KERNEL_F32] = matmul_f32_##set, [KERNEL_BF16] = matmul_bf16_##set, \
-		            [KERNEL_FP8] = matmul_fp8_##set },                                \
-		.rmsnorm = rmsnorm_##set, .silu_mul = silu_mul_##set,                         \
-		.attn_mla = attn_mla_##set, .rope_interleaved = rope_interleaved_plain,       \
-		.rope_half = rope_half_plain, .moe_gate = moe_gate_plain,                     \
-		.weighted_sum = weighted_sum_plain, .add = add_plain, .argmax = argmax_plain  \
+#define SET(set)                                                                                  \
+	{                                                                                         \
+		.name = #set,                                                                     \
+		.matmul = { [KERNEL_F32] = matmul_f32_##set,                                      \
+			    [KERNEL_BF16] = matmul_bf16_##set,                                    \
+			    [KERNEL_FP8] = matmul_fp8_##set },                                    \
+		.rmsnorm = rmsnorm_##set, .silu_mul = silu_mul_##set, .attn_mla = attn_mla_##set, \
+		.rope_interleaved = rope_interleaved_plain, .rope_half = rope_half_plain,         \
+		.moe_gate = moe_gate_plain, .weighted_sum = weighted_sum_plain, .add = add_plain, \
+		.argmax = argmax_plain                                                            \
 	}
 
 /* From the slowest to the fastest. */
@@ -35,8 +36,9 @@ static bool runs_here(size_t i)
 	if (i == 1)
 		return avx2;
 	if (i == 2)
-		return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+		return avx2 && __builtin_cpu_supports("avx512f") &&
+		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+		       __builtin_cpu_supports("avx512dq");
 	return true;
 }
 
@@ -63,8 +65,9 @@ int kernels_pick(const struct kernels **out, const char *name, struct err *e)
 		if (runs_here(i))
 			return 0;
 		if (name != NULL && *name != '\0')
-			return err_set(e, ERR_UNSUPPORTED, "%s=%s: this machine has no %s", asked_by, name,
-			               name);
+			return err_set(e, ERR_UNSUPPORTED, "%s=%s: this machine has no %s",
+				       asked_by, name, name);
 	}
-	return err_set(e, ERR_INPUT, "%s=%.40s: unknown, expected plain, avx2 or avx512", asked_by, name);
+	return err_set(e, ERR_INPUT, "%s=%.40s: unknown, expected plain, avx2 or avx512", asked_by,
+		       name);
 }

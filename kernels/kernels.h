@@ -1,10 +1,10 @@
 /* The numeric operations, behind one table that is chosen once at start.
  *
- * Every set gives the same bits (engine levels D1 to D3): lanes run over outputs, each output adds its K
- * terms in ascending order by one fma per term, the few horizontal sums have one fixed tree, and exp is our
- * own. The plain set is the canonical form in C; kernels/truth.h holds the same operations in double, for
- * tolerance tests. Operations are called with explicit shapes and no hidden state, so that device twins fit
- * the same calls. */
+ * Every set gives the same bits (engine levels D1 to D3): lanes run over outputs, each output adds
+ * its K terms in ascending order by one fma per term, the few horizontal sums have one fixed tree,
+ * and exp is our own. The plain set is the canonical form in C; kernels/truth.h holds the same
+ * operations in double, for tolerance tests. Operations are called with explicit shapes and no
+ * hidden state, so that device twins fit the same calls. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
@@ -14,14 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- packed weights ------------------------------------------------------------------------------------ */
+/* ---- packed weights -------------------------------------------------------------------------- */
 
-/* Panels of 16 output rows, one after the other; rows beyond the last are zero. Inside a panel, k ascending:
- *   F32   [k][16] f32
- *   BF16  [k/2][16] u32: value k in the low half, k+1 in the high half (zero beyond the last)
- *   FP8   [k][16] u8 E4M3, and a scale for each block of 128 rows and 128 k (value = fp8 * scale): each
- *   output adds
- *         a block's terms from zero in f32, in units of 2^-8, then fma(sum, 256 * scale, output) */
+/* Panels of 16 output rows, one after the other; rows beyond the last are zero. Inside a panel, k
+ * ascending: F32   [k][16] f32 BF16  [k/2][16] u32: value k in the low half, k+1 in the high half
+ * (zero beyond the last) FP8   [k][16] u8 E4M3, and a scale for each block of 128 rows and 128 k
+ * (value = fp8 * scale): each output adds a block's terms from zero in f32, in units of 2^-8, then
+ * fma(sum, 256 * scale, output) */
 enum kernel_format { KERNEL_F32, KERNEL_BF16, KERNEL_FP8, KERNEL_FORMATS };
 
 #define KERNEL_PANEL 16
@@ -29,10 +28,10 @@ enum kernel_format { KERNEL_F32, KERNEL_BF16, KERNEL_FP8, KERNEL_FORMATS };
 
 struct kernel_matrix {
 	enum kernel_format format;
-	uint32_t rows, columns;  /* outputs and K */
+	uint32_t rows, columns; /* outputs and K */
 	size_t panel_bytes;
-	unsigned char *panel;    /* [panels][panel_bytes], 64-byte aligned, owned */
-	float *scale;            /* FP8: [ceil(rows/128)][ceil(columns/128)], owned; else NULL */
+	unsigned char *panel; /* [panels][panel_bytes], 64-byte aligned, owned */
+	float *scale;         /* FP8: [ceil(rows/128)][ceil(columns/128)], owned; else NULL */
 };
 
 static inline uint32_t kernel_panels(const struct kernel_matrix *w)
@@ -40,10 +39,10 @@ static inline uint32_t kernel_panels(const struct kernel_matrix *w)
 	return (w->rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
 }
 
-/* Zeroed panels (and scales) for a shape; ERR_NOMEM. Free with kernel_matrix_free, which also takes a
- * zeroed struct. */
-int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows, uint32_t columns,
-                        struct err *e) MUST_USE;
+/* Zeroed panels (and scales) for a shape; ERR_NOMEM. Free with kernel_matrix_free, which also takes
+ * a zeroed struct. */
+int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
+			uint32_t columns, struct err *e) MUST_USE;
 void kernel_matrix_free(struct kernel_matrix *w);
 /* Put one row: columns values in storage form (f32, u16 bf16 or u8 e4m3), at any alignment. */
 void kernel_matrix_put(struct kernel_matrix *w, uint32_t row, const void *values);
@@ -55,39 +54,42 @@ uint64_t kernel_matrix_bytes(const struct kernel_matrix *w);
 /* Input rows: row i is value + (pick ? pick[i] : i) * stride. */
 struct kernel_rows {
 	const float *value;
-	size_t stride;        /* floats */
+	size_t stride; /* floats */
 	uint32_t count;
 	const uint32_t *pick; /* [count] or NULL */
 };
 
-/* ---- operations --------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 /* Latent attention (MLA, absorbed) of one query position over a paged cache.
  * Source: DeepSeek-V2 report, section 2.1. */
-#define KERNEL_PAGE 64   /* positions of a cache page */
-#define KERNEL_SPLIT 256 /* positions of an attention split; partial results are combined in position order */
-#define KERNEL_HEADS 16  /* heads of one call at most */
+#define KERNEL_PAGE 64 /* positions of a cache page */
+#define KERNEL_SPLIT \
+	256 /* positions of an attention split; partial results are combined in position order */
+#define KERNEL_HEADS 16 /* heads of one call at most */
 
 struct kernel_mla {
-	uint32_t latent, rope;          /* widths of a cache row [latent | rope] */
-	const float *query;             /* [heads][latent], W_UK^T q_nope */
-	const float *query_rope;        /* [heads][rope], rotated */
+	uint32_t latent, rope;   /* widths of a cache row [latent | rope] */
+	const float *query;      /* [heads][latent], W_UK^T q_nope */
+	const float *query_rope; /* [heads][rope], rotated */
 	size_t query_stride, query_rope_stride, out_stride; /* floats from head to head */
-	const float *const *page;       /* [ceil(positions/64)] pages of [64][latent+rope] f32 */
-	uint32_t positions;             /* cache rows to attend, this position included; at least 1 */
-	float scale;                    /* of q.k */
-	float *out;                     /* [heads][latent] */
-	float *scratch;                 /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
+	const float *const *page; /* [ceil(positions/64)] pages of [64][latent+rope] f32 */
+	uint32_t positions;       /* cache rows to attend, this position included; at least 1 */
+	float scale;              /* of q.k */
+	float *out;               /* [heads][latent] */
+	float *scratch; /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
 };
 
-/* Expert choice. score: router logits. p = softmax(score); groups > 1: only the groups_kept groups of
- * highest maximum take part; the top_k best, ties to the lower id. Weights are p, / (sum + 1e-20) if
- * normalise (top_k > 1), else * scaling. Source: DeepSeek-V2 report, section 2.2; engine.md section 4. */
+/* Expert choice. score: router logits. p = softmax(score); groups > 1: only the groups_kept groups
+ * of highest maximum take part; the top_k best, ties to the lower id. Weights are p, / (sum +
+ * 1e-20) if normalise (top_k > 1), else * scaling. Source: DeepSeek-V2 report, section 2.2;
+ * engine.md section 4. */
 enum kernel_gate_kind { KERNEL_GATE_SOFTMAX };
 
 struct kernel_gate {
 	enum kernel_gate_kind kind;
-	uint32_t experts, top_k, groups, groups_kept; /* experts <= KERNEL_EXPERTS, groups divides experts */
+	uint32_t experts, top_k, groups,
+		groups_kept; /* experts <= KERNEL_EXPERTS, groups divides experts */
 	bool normalise;
 	float scaling;
 	const float *bias; /* [experts] for kinds that correct the choice, else NULL */
@@ -99,26 +101,28 @@ struct kernel_gate {
 struct kernels {
 	const char *name; /* "plain", "avx2", "avx512" */
 
-	/* out[i][row] = sum_k w[row][k] x_i[k] for the rows of panels [panel, panel+panels). Writes no
-	 * other row. */
-	void (*matmul[KERNEL_FORMATS])(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-	                               const struct kernel_rows *x, float *out, size_t out_stride);
+	/* out[i][row] = sum_k w[row][k] x_i[k] for the rows of panels [panel, panel+panels). Writes
+	 * no other row. */
+	void (*matmul[KERNEL_FORMATS])(const struct kernel_matrix *w, uint32_t panel,
+				       uint32_t panels, const struct kernel_rows *x, float *out,
+				       size_t out_stride);
 	/* out[i] = x[i] / sqrt(mean(x^2) + eps) * gain[i], i < n. In place is fine. */
 	void (*rmsnorm)(const float *x, const float *gain, uint32_t n, float eps, float *out);
 	/* gate[i] = silu(gate[i]) * up[i] */
 	void (*silu_mul)(float *gate, const float *up, uint32_t n);
-	/* Rotate n/2 pairs by cos, sin [n/2]: interleaved (2i, 2i+1), half (i, i + n/2). In place. */
+	/* Rotate n/2 pairs by cos, sin [n/2]: interleaved (2i, 2i+1), half (i, i + n/2). In place.
+	 */
 	void (*rope_interleaved)(float *x, uint32_t n, const float *cosine, const float *sine);
 	void (*rope_half)(float *x, uint32_t n, const float *cosine, const float *sine);
 	/* The first `heads` (<= KERNEL_HEADS) heads of a->query. */
 	void (*attn_mla)(const struct kernel_mla *a, uint32_t heads);
 	/* score [tokens][experts] -> expert [tokens][top_k] best first, weight [tokens][top_k] */
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
-	                 uint16_t *expert, float *weight);
-	/* out[i] = (...(weight[0] * row[0][i] + weight[1] * row[1][i]) + ...), count >= 1 rows in rank
-	 * order */
-	void (*weighted_sum)(const float *const *row, const float *weight, uint32_t count, uint32_t n,
-	                     float *out);
+			 uint16_t *expert, float *weight);
+	/* out[i] = (...(weight[0] * row[0][i] + weight[1] * row[1][i]) + ...), count >= 1 rows in
+	 * rank order */
+	void (*weighted_sum)(const float *const *row, const float *weight, uint32_t count,
+			     uint32_t n, float *out);
 	/* x[i] += y[i] */
 	void (*add)(float *x, const float *y, uint32_t n);
 	/* Index of the largest, the lowest index among equals; n >= 1. */
@@ -128,9 +132,9 @@ struct kernels {
 /* Floats of scratch that attn_mla needs. */
 size_t kernel_mla_scratch(uint32_t latent, uint32_t rope);
 
-/* The set called name ("plain", "avx2", "avx512"), or with NULL the one that HALLMARK_KERNELS names, or the
- * best of this machine. ERR_INPUT for an unknown name, ERR_UNSUPPORTED for one that this machine cannot
- * run. */
+/* The set called name ("plain", "avx2", "avx512"), or with NULL the one that HALLMARK_KERNELS
+ * names, or the best of this machine. ERR_INPUT for an unknown name, ERR_UNSUPPORTED for one that
+ * this machine cannot run. */
 int kernels_pick(const struct kernels **out, const char *name, struct err *e) MUST_USE;
 
 /* Every set this machine can run, plain first; NULL past the last. */

@@ -16,8 +16,8 @@ static float weight_f32(const unsigned char *panel, uint32_t k, uint32_t lane)
 
 static float weight_bf16(const unsigned char *panel, uint32_t k, uint32_t lane)
 {
-	return number_from_bf16(((const uint16_t *)(const void *)panel)[32 * (size_t)(k / 2) + 2 * lane +
-		k % 2]);
+	return number_from_bf16(
+		((const uint16_t *)(const void *)panel)[32 * (size_t)(k / 2) + 2 * lane + k % 2]);
 }
 
 /* In units of 2^-8, as the vector forms decode. */
@@ -27,10 +27,11 @@ static float weight_fp8(const unsigned char *panel, uint32_t k, uint32_t lane)
 }
 
 static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                const struct kernel_rows *x, float *out,
-                size_t out_stride, float (*weight)(const unsigned char *, uint32_t, uint32_t))
+		const struct kernel_rows *x, float *out, size_t out_stride,
+		float (*weight)(const unsigned char *, uint32_t, uint32_t))
 {
-	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL : w->rows;
+	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL
+								 : w->rows;
 	for (uint32_t i = 0; i < x->count; i++) {
 		const float *v = input_row(x, i);
 		for (uint32_t row = panel * KERNEL_PANEL; row < end; row++) {
@@ -44,15 +45,13 @@ static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 }
 
 void matmul_f32_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                      const struct kernel_rows *x,
-                      float *out, size_t out_stride)
+		      const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_f32);
 }
 
 void matmul_bf16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                       const struct kernel_rows *x,
-                       float *out, size_t out_stride)
+		       const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_bf16);
 }
@@ -74,10 +73,10 @@ static float row_fp8(const struct kernel_matrix *w, uint32_t row, const float *v
 }
 
 void matmul_fp8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                      const struct kernel_rows *x,
-                      float *out, size_t out_stride)
+		      const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL : w->rows;
+	uint32_t end = (panel + panels) * KERNEL_PANEL < w->rows ? (panel + panels) * KERNEL_PANEL
+								 : w->rows;
 	for (uint32_t i = 0; i < x->count; i++) {
 		for (uint32_t row = panel * KERNEL_PANEL; row < end; row++)
 			out[i * out_stride + row] = row_fp8(w, row, input_row(x, i));

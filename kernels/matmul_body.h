@@ -1,7 +1,7 @@
 /* Private: matmul over sixteen lanes; matmul_avx2.c and matmul_avx512.c compile it. matmul.c is the
- * canonical form. Bound: memory for few rows (each panel byte is read once for up to SIMD_TOKENS rows),
- * then multiply-add. A tile of P panels and T rows keeps its P*T sums in registers: enough independent
- * chains to hide the fma's latency. */
+ * canonical form. Bound: memory for few rows (each panel byte is read once for up to SIMD_TOKENS
+ * rows), then multiply-add. A tile of P panels and T rows keeps its P*T sums in registers: enough
+ * independent chains to hide the fma's latency. */
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 
@@ -67,8 +67,10 @@ INLINE void tile_fp8(const struct tile *a, v16 *total, const int P, const int T)
 }
 
 /* P panels starting at `panel` for T rows starting at `row`. */
-INLINE void tile_run(const enum kernel_format format, const int P, const int T, const struct kernel_matrix *w,
-                     uint32_t panel, const struct kernel_rows *x, uint32_t row, float *out, size_t out_stride)
+INLINE void tile_run(const enum kernel_format format, const int P, const int T,
+                     const struct kernel_matrix *w,
+                     uint32_t panel, const struct kernel_rows *x, uint32_t row, float *out,
+                     size_t out_stride)
 {
 	struct tile a = { w->panel + (size_t)panel * w->panel_bytes, w->panel_bytes, { 0 }, w->columns,
 		NULL };
@@ -105,8 +107,7 @@ INLINE uint32_t tile_rows(uint32_t left)
 
 /* All rows for P panels that share a scale row; P is 4 only for at most 4 rows. */
 INLINE void tile_column(const enum kernel_format format, const int P, const struct kernel_matrix *w,
-                        uint32_t panel,
-                        const struct kernel_rows *x, float *out, size_t out_stride)
+                        uint32_t panel, const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	for (uint32_t row = 0; row < x->count;) {
 		uint32_t n = tile_rows(x->count - row);
@@ -138,8 +139,8 @@ INLINE uint32_t tile_panels(uint32_t rows)
 	return rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 
-INLINE void matmul_run(const enum kernel_format format, const struct kernel_matrix *w, uint32_t panel,
-                       uint32_t panels,
+INLINE void matmul_run(const enum kernel_format format, const struct kernel_matrix *w,
+                       uint32_t panel, uint32_t panels,
                        const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	uint32_t end = panel + panels, group = tile_panels(x->count);
@@ -156,22 +157,19 @@ INLINE void matmul_run(const enum kernel_format format, const struct kernel_matr
 }
 
 void SIMD_NAME(matmul_f32)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                           const struct kernel_rows *x,
-                           float *out, size_t out_stride)
+                           const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_F32, w, panel, panels, x, out, out_stride);
 }
 
 void SIMD_NAME(matmul_bf16)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                            const struct kernel_rows *x,
-                            float *out, size_t out_stride)
+                            const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_BF16, w, panel, panels, x, out, out_stride);
 }
 
 void SIMD_NAME(matmul_fp8)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                           const struct kernel_rows *x,
-                           float *out, size_t out_stride)
+                           const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	matmul_run(KERNEL_FP8, w, panel, panels, x, out, out_stride);
 }

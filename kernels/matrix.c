@@ -21,7 +21,7 @@ static size_t scale_count(const struct kernel_matrix *w)
 }
 
 int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
-                        uint32_t columns, struct err *e)
+			uint32_t columns, struct err *e)
 {
 	size_t k = format == KERNEL_BF16 ? (size_t)columns + (columns & 1) : columns, align = 64;
 	*w = (struct kernel_matrix){ .format = format, .rows = rows, .columns = columns };
@@ -29,7 +29,8 @@ int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint
 	size_t bytes = kernel_panels(w) * w->panel_bytes;
 	if (bytes >= 2 * HUGE_PAGE)
 		align = HUGE_PAGE;
-	w->panel = aligned_alloc(align, (bytes + align - 1) / align * align + (bytes == 0 ? align : 0));
+	w->panel = aligned_alloc(align,
+				 (bytes + align - 1) / align * align + (bytes == 0 ? align : 0));
 	if (format == KERNEL_FP8)
 		w->scale = calloc(scale_count(w) + 1, sizeof *w->scale);
 	if (w->panel == NULL || (format == KERNEL_FP8 && w->scale == NULL)) {
@@ -51,8 +52,8 @@ void kernel_matrix_free(struct kernel_matrix *w)
 
 uint64_t kernel_matrix_bytes(const struct kernel_matrix *w)
 {
-	return (uint64_t)kernel_panels(w) * w->panel_bytes + (w->format == KERNEL_FP8 ? scale_count(w) *
-	                                                      4 : 0);
+	return (uint64_t)kernel_panels(w) * w->panel_bytes +
+	       (w->format == KERNEL_FP8 ? scale_count(w) * 4 : 0);
 }
 
 /* Where value (row, k) lies. */
@@ -96,5 +97,6 @@ float kernel_matrix_at(const struct kernel_matrix *w, uint32_t row, uint32_t col
 		return number_from_bf16(half);
 	}
 	size_t blocks = (w->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
-	return number_from_e4m3(*p) * w->scale[row / KERNEL_FP8_BLOCK * blocks + column / KERNEL_FP8_BLOCK];
+	return number_from_e4m3(*p) *
+	       w->scale[row / KERNEL_FP8_BLOCK * blocks + column / KERNEL_FP8_BLOCK];
 }

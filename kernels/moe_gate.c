@@ -1,4 +1,5 @@
-/* Expert choice; see struct kernel_gate. One short row per token, so the plain form serves every set. */
+/* Expert choice; see struct kernel_gate. One short row per token, so the plain form serves every
+ * set. */
 #include "base/check.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
@@ -54,11 +55,12 @@ static void weigh(const struct kernel_gate *g, const float *p, const uint16_t *i
 		weight[i] = normalise ? p[id[i]] / (sum + 1e-20f) : p[id[i]] * factor;
 }
 
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens, uint16_t *expert,
-                    float *weight)
+void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
+		    uint16_t *expert, float *weight)
 {
 	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS];
-	check(g->kind == KERNEL_GATE_SOFTMAX && g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
+	check(g->kind == KERNEL_GATE_SOFTMAX && g->experts <= KERNEL_EXPERTS &&
+	      g->top_k <= g->experts);
 	for (uint32_t t = 0; t < tokens; t++) {
 		softmax(score + (size_t)t * g->experts, g->experts, p);
 		for (uint32_t i = 0; i < g->experts; i++)

@@ -1,5 +1,5 @@
-/* The polynomials are Taylor series on ranges that are small enough for the stated error; nothing is fused
- * unless it says fma. */
+/* The polynomials are Taylor series on ranges that are small enough for the stated error; nothing
+ * is fused unless it says fma. */
 #include "kernels/number.h"
 
 #include <math.h>
@@ -7,7 +7,8 @@
 
 float number_from_f16(uint16_t h)
 {
-	uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 1023u;
+	uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u,
+		 mantissa = h & 1023u;
 	if (exponent == 31)
 		return number_from_bits(sign | 0x7f800000u | mantissa << 13);
 	if (exponent != 0)
@@ -55,7 +56,8 @@ double number_log(double x)
 		e--;
 	}
 	double s = (m - 1) / (m + 1), s2 = s * s, sum = 0;
-	for (int i = 23; i >= 1; i -= 2) /* atanh series, |s| < 0.172: the next term is below 1e-20 */
+	for (int i = 23; i >= 1;
+	     i -= 2) /* atanh series, |s| < 0.172: the next term is below 1e-20 */
 		sum = sum * s2 + 1.0 / i;
 	return (double)e * 0x1.62e42fefa39efp-1 + 2 * s * sum;
 }
@@ -116,7 +118,4 @@ unsigned number_mode_enter(void)
 	return former;
 }
 
-void number_mode_leave(unsigned former)
-{
-	_mm_setcsr(former);
-}
+void number_mode_leave(unsigned former) { _mm_setcsr(former); }

@@ -1,5 +1,5 @@
-/* Numbers: storage formats, and elementary functions with a fixed order of operations, so that every
- * machine and every instruction set gives the same bits (libm differs between machines). */
+/* Numbers: storage formats, and elementary functions with a fixed order of operations, so that
+ * every machine and every instruction set gives the same bits (libm differs between machines). */
 #ifndef KERNELS_NUMBER_H
 #define KERNELS_NUMBER_H
 
@@ -26,27 +26,24 @@ static inline bool number_is_finite(float f)
 	return (number_bits(f) & 0x7f800000u) != 0x7f800000u;
 }
 
-static inline float number_from_bf16(uint16_t h)
-{
-	return number_from_bits((uint32_t)h << 16);
-}
+static inline float number_from_bf16(uint16_t h) { return number_from_bits((uint32_t)h << 16); }
 
-float number_from_f16(uint16_t h);  /* IEEE binary16, exact */
-float number_from_e4m3(uint8_t b);  /* OCP FP8 E4M3, exact; 0x7f and 0xff are NaN */
+float number_from_f16(uint16_t h); /* IEEE binary16, exact */
+float number_from_e4m3(uint8_t b); /* OCP FP8 E4M3, exact; 0x7f and 0xff are NaN */
 
-/* e^x within 2 ulp; x is clamped to at most 88; 0 below -87.3 and for NaN. The canonical form: SIMD twins
- * repeat these steps lane by lane. */
+/* e^x within 2 ulp; x is clamped to at most 88; 0 below -87.3 and for NaN. The canonical form: SIMD
+ * twins repeat these steps lane by lane. */
 float number_exp(float x);
 
-/* In double, within 1e-15 relative: for tables that are built once. x > 0; |x| < 2^30 for sin and cos; |x|
- * < 700 for exp. */
+/* In double, within 1e-15 relative: for tables that are built once. x > 0; |x| < 2^30 for sin and
+ * cos; |x| < 700 for exp. */
 double number_log(double x);
 double number_exp_double(double x);
 double number_sin(double x);
 double number_cos(double x);
 
-/* IEEE defaults for the calling thread: round to nearest, no flushing of denormals. Returns the former
- * state. */
+/* IEEE defaults for the calling thread: round to nearest, no flushing of denormals. Returns the
+ * former state. */
 unsigned number_mode_enter(void);
 void number_mode_leave(unsigned former);
 

@@ -5,12 +5,12 @@
 #include "kernels/kernels.h"
 
 typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                       const struct kernel_rows *x, float *out, size_t out_stride);
+		       const struct kernel_rows *x, float *out, size_t out_stride);
 
-#define KERNEL_OPS(set)                                                                          \
-	matmul_op matmul_f32_##set, matmul_bf16_##set, matmul_fp8_##set;                         \
+#define KERNEL_OPS(set)                                                                           \
+	matmul_op matmul_f32_##set, matmul_bf16_##set, matmul_fp8_##set;                          \
 	void rmsnorm_##set(const float *x, const float *gain, uint32_t n, float eps, float *out); \
-	void silu_mul_##set(float *gate, const float *up, uint32_t n);                           \
+	void silu_mul_##set(float *gate, const float *up, uint32_t n);                            \
 	void attn_mla_##set(const struct kernel_mla *a, uint32_t heads)
 
 KERNEL_OPS(plain);
@@ -20,9 +20,10 @@ KERNEL_OPS(avx512);
 /* Short or element-wise: the one plain form serves every set. */
 void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine);
 void rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sine);
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens, uint16_t *expert,
-                    float *weight);
-void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n, float *out);
+void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
+		    uint16_t *expert, float *weight);
+void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n,
+			float *out);
 void add_plain(float *x, const float *y, uint32_t n);
 uint32_t argmax_plain(const float *x, uint32_t n);
 

@@ -48,7 +48,8 @@ void rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sin
 	}
 }
 
-void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n, float *out)
+void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n,
+			float *out)
 {
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = weight[0] * row[0][i];

@@ -1,5 +1,5 @@
-/* Private: row operations over sixteen lanes; rows_avx2.c and rows_avx512.c compile it. rows.c is the
- * canonical form. */
+/* Private: row operations over sixteen lanes; rows_avx2.c and rows_avx512.c compile it. rows.c is
+ * the canonical form. */
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 

@@ -1,6 +1,6 @@
 /* Private: sixteen f32 lanes, one AVX-512 register or two of AVX2. Twins are written once over this
- * vocabulary and compiled twice; each operation is the same IEEE operation on each lane, so both give the
- * same bits. */
+ * vocabulary and compiled twice; each operation is the same IEEE operation on each lane, so both
+ * give the same bits. */
 #ifndef KERNELS_SIMD_H
 #define KERNELS_SIMD_H
 
@@ -10,7 +10,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Instrumented builds would take minutes to compile what only speed needs: unrolling, panels side by side. */
+/* Instrumented builds would take minutes to compile what only speed needs: unrolling, panels side
+ * by side. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SIMD_LEAN 1
 #elif defined(__clang__)
@@ -120,12 +121,35 @@ INLINE v16 v16_fma(v16 a, v16 b, v16 c)
 {
 	return v16_of(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi));
 }
-INLINE v16 v16_add(v16 a, v16 b) { return v16_of(_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)); }
-INLINE v16 v16_sub(v16 a, v16 b) { return v16_of(_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)); }
-INLINE v16 v16_mul(v16 a, v16 b) { return v16_of(_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)); }
-INLINE v16 v16_div(v16 a, v16 b) { return v16_of(_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)); }
-INLINE v16 v16_max(v16 a, v16 b) { return v16_of(_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)); }
-INLINE v16 v16_min(v16 a, v16 b) { return v16_of(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)); }
+INLINE v16 v16_add(v16 a, v16 b)
+{
+	return v16_of(_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi));
+}
+
+INLINE v16 v16_sub(v16 a, v16 b)
+{
+	return v16_of(_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi));
+}
+
+INLINE v16 v16_mul(v16 a, v16 b)
+{
+	return v16_of(_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi));
+}
+
+INLINE v16 v16_div(v16 a, v16 b)
+{
+	return v16_of(_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi));
+}
+
+INLINE v16 v16_max(v16 a, v16 b)
+{
+	return v16_of(_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi));
+}
+
+INLINE v16 v16_min(v16 a, v16 b)
+{
+	return v16_of(_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi));
+}
 
 INLINE void v16_store(float *p, v16 a)
 {
@@ -189,7 +213,10 @@ INLINE v16 v16_bf16_even(const void *p)
 	return v16_of(v8_bf16_even(p), v8_bf16_even((const char *)p + 32));
 }
 
-INLINE v16 v16_bf16_odd(const void *p) { return v16_of(v8_bf16_odd(p), v8_bf16_odd((const char *)p + 32)); }
+INLINE v16 v16_bf16_odd(const void *p)
+{
+	return v16_of(v8_bf16_odd(p), v8_bf16_odd((const char *)p + 32));
+}
 
 INLINE v16 v16_e4m3(const void *p)
 {
@@ -212,8 +239,8 @@ INLINE float v16_sum(v16 a)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain form
- * does. */
+/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain
+ * form does. */
 INLINE v16 v16_exp(v16 x)
 {
 	x = v16_min(v16_max(x, v16_set1(-88.3f)), v16_set1(88.0f));

@@ -42,7 +42,8 @@ static double mla_score(const struct kernel_mla *a, uint32_t head, uint32_t j)
 	for (uint32_t k = 0; k < a->latent; k++)
 		sum += (double)a->query[head * a->query_stride + k] * (double)c[k];
 	for (uint32_t k = 0; k < a->rope; k++)
-		sum += (double)a->query_rope[head * a->query_rope_stride + k] * (double)c[a->latent + k];
+		sum += (double)a->query_rope[head * a->query_rope_stride + k] *
+		       (double)c[a->latent + k];
 	return sum * (double)a->scale;
 }
 

@@ -1,5 +1,5 @@
-/* The same operations in double with plain loops: what tolerance tests and device parity programs compare
- * with. */
+/* The same operations in double with plain loops: what tolerance tests and device parity programs
+ * compare with. */
 #ifndef KERNELS_TRUTH_H
 #define KERNELS_TRUTH_H
 
