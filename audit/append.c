@@ -305,7 +305,7 @@ static void return_number(struct audit_log *log, const struct audit_record *refu
 	/* Where this fails too, the gap stays, and audit_verify reports it. */
 	int rc = body ? record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
 	if (rc == 0)
-		rc = append_and_wait(log, &p, &ignored);
+		(void)!append_and_wait(log, &p, &ignored);
 	buf_free(&p.entry);
 	json_decref(body);
 }

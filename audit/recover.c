@@ -304,7 +304,7 @@ static int bring_up(struct audit_log *log, uint64_t size, const struct digest *r
 int log_recover(struct audit_log *log, struct err *e)
 {
 	struct digest root;
-	uint64_t size;
+	uint64_t size = 0;
 	int rc = log_head_read(log->store, &size, &root, e);
 
 	if (rc == ERR_NOTFOUND) {

@@ -183,7 +183,7 @@ static struct found *segment(struct filter_stream *f, const struct step *s, cons
 {
 	const struct rule *r = rule_of(f, m);
 	struct found *last = f->founds ? &f->found[f->founds - 1] : NULL;
-	if (f->open && last->pub.action == r->action && last->pub.end == s->at &&
+	if (f->open && last && last->pub.action == r->action && last->pub.end == s->at &&
 	    joined(f, s->at, r->action))
 		return last;
 	struct found *x = finding_new(f);

@@ -148,8 +148,8 @@ static int suspect_digest(const char *folder, struct digest *out, struct err *e)
 	struct merkle m = { 0 };
 	struct sha256 *h = NULL;
 	struct source *s = NULL;
-	char *block = malloc(MIB(1));
 	TRY(file_list(folder, &l, e));
+	char *block = malloc(MIB(1));
 	int rc = block ? sha256_open(&h, e) : err_set(e, ERR_NOMEM, "out of memory");
 	if (rc == 0)
 		rc = source_open_folder(&s, folder, e);

@@ -56,6 +56,7 @@ static inline int shuffle_try(struct philox *g, uint16_t *place, uint32_t n)
 			return 0;
 	}
 	last = top;
+	/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): at least two words are made */
 	for (word = words[used]; top > 1; top--)
 		word = shuffle_step(word, place, top);
 	return !shuffle_refuses(word, last, last);

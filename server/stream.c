@@ -91,7 +91,7 @@ static void add_usage(struct buf *out, const struct ending *end)
 	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}",
 		   (unsigned long long)end->prompt_tokens,
 		   (unsigned long long)end->completion_tokens,
-		   (unsigned long long)(end->prompt_tokens + end->completion_tokens));
+		   (unsigned long long)end->prompt_tokens + end->completion_tokens);
 }
 
 /* ,"seed":...,"hallmark":{...} */
