@@ -18,7 +18,7 @@ static struct signing_public pub[KEYS];
 
 static void set_up(void)
 {
-	char dir[128], name[8];
+	char dir[128], name[16];
 	world_open(&w);
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	for (int i = 0; i < KEYS; i++) {
