@@ -3,6 +3,7 @@
 MAKEFLAGS += -r --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 BUILD   ?= build
 PREFIX  ?= /usr/local

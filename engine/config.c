@@ -52,7 +52,7 @@ static int foreign_refuse(struct config_reader *r)
 	return 0;
 }
 
-/* ---- shared parts ---------------------------------------------------------------------------- */
+/* ---- shared parts ---- */
 
 static void read_eos(struct config_reader *r, struct model_config *c)
 {
@@ -113,7 +113,7 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	c->quantisation = MODEL_QUANT_FP8;
 }
 
-/* ---- DeepSeek-V2 ----------------------------------------------------------------------------- */
+/* ---- DeepSeek-V2 ---- */
 
 static void read_mla(struct config_reader *r, struct model_config *c)
 {
@@ -187,7 +187,7 @@ static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 	read_quantisation(r, c);
 }
 
-/* ---- whole ----------------------------------------------------------------------------------- */
+/* ---- whole ---- */
 
 static const struct {
 	const char *type;

@@ -115,7 +115,7 @@ void config_text_only(struct config_reader *r, const char *key, const char *fall
 	config_choice(r, key, fallback, values);
 }
 
-/* ---- rotary position ------------------------------------------------------------------------- */
+/* ---- rotary position ---- */
 
 static const char *const rope_kinds[] = {
 	[MODEL_ROPE_DEFAULT] = "default",

@@ -120,7 +120,7 @@ void engine_close(struct engine *m)
 
 const struct engine_facts *engine_info(const struct engine *m) { return &m->facts; }
 
-/* ---- text ------------------------------------------------------------------------------------ */
+/* ---- text ---- */
 
 static int text_needed(const struct engine *m, struct err *e)
 {

@@ -74,7 +74,7 @@ static void pass_run(struct engine *m)
 	logits_run(m);
 }
 
-/* ---- feeds ----------------------------------------------------------------------------------- */
+/* ---- feeds ---- */
 
 static int feed_check(struct engine *m, const struct engine_feed *f, struct err *e)
 {

@@ -26,7 +26,7 @@
 #define JINJA_RANGE_MAX 100000        /* as Jinja's sandbox */
 #define JINJA_SLOTS 6                 /* parameters of one filter, method or function */
 
-/* ---- values: jinja_value.c, jinja_text.c --------------------------------------------------- */
+/* ---- values: jinja_value.c, jinja_text.c ---- */
 
 enum jinja_kind {
 	J_UNDEFINED, J_NONE, J_BOOL, J_INT, J_FLOAT, J_STR, J_LIST, J_TUPLE, J_DICT,
@@ -127,7 +127,7 @@ int jinja_contains(struct jinja *j, const struct jinja_value *in,
 int jinja_items(struct jinja *j, const struct jinja_value *v, struct jinja_list **out) MUST_USE;
 int jinja_length(struct jinja *j, const struct jinja_value *v, int64_t *out) MUST_USE;
 
-/* ---- characters of strings (code points, as Python counts): jinja_text.c ------------------- */
+/* ---- characters of strings (code points, as Python counts): jinja_text.c ---- */
 
 bool jinja_is_space(uint32_t cp);     /* str.isspace */
 size_t jinja_characters(const struct jinja_text *t);
@@ -144,7 +144,7 @@ size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, s
 int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinja_text *old,
                   const struct jinja_text *new, int64_t most, struct jinja_value *out) MUST_USE;
 
-/* ---- printing: jinja_print.c --------------------------------------------------------------- */
+/* ---- printing: jinja_print.c ---- */
 
 /* str(v). Containers are printed as data when anything in them is data. */
 int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o) MUST_USE;
@@ -160,7 +160,7 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 int jinja_strftime(struct jinja *j, const struct jinja_text *format,
                    struct jinja_value *out) MUST_USE;
 
-/* ---- tokens: jinja_lex.c ------------------------------------------------------------------- */
+/* ---- tokens: jinja_lex.c ---- */
 
 enum jinja_token_kind {
 	T_END, T_DATA, T_BLOCK_BEGIN, T_BLOCK_END, T_PRINT_BEGIN, T_PRINT_END, T_NAME, T_INTEGER, T_FLOAT,
@@ -181,7 +181,7 @@ struct jinja_token {
 struct jinja_tokens { struct jinja_token *at; size_t count, room; };
 int jinja_lex(struct jinja *j, const char *text, size_t len, struct jinja_tokens *out) MUST_USE;
 
-/* ---- tree: jinja_parse.c (expressions), jinja_statements.c --------------------------------- */
+/* ---- tree: jinja_parse.c (expressions), jinja_statements.c ---- */
 
 enum jinja_node_kind {
 	/* expressions; in brackets which members they use */
@@ -254,7 +254,7 @@ int jinja_node_new(struct jinja_parser *p, enum jinja_node_kind kind,
 /* members are set: find its depth */
 int jinja_node_done(struct jinja_parser *p, struct jinja_node *n) MUST_USE;
 
-/* ---- evaluation: jinja_run.c (statements), jinja_eval.c (expressions), jinja_call.c -------- */
+/* ---- evaluation: jinja_run.c (statements), jinja_eval.c (expressions), jinja_call.c ---- */
 
 struct jinja_variable {
 	const char *name;

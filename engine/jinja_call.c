@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- binding ------------------------------------------------------------------------------- */
+/* ---- binding ---- */
 
 static int bind_named(struct jinja *j, const struct jinja_callable *c, struct jinja_dict *named,
                       struct jinja_arguments *a)
@@ -72,7 +72,7 @@ bool jinja_arg_flag(const struct jinja_arguments *a, int i, bool otherwise)
 	return a->slot[i] ? jinja_truth(a->slot[i]) : otherwise;
 }
 
-/* ---- functions ----------------------------------------------------------------------------- */
+/* ---- functions ---- */
 
 static int make_range(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
@@ -178,7 +178,7 @@ int jinja_apply_filter(struct jinja *j, const char *name, const struct jinja_val
 	return jinja_refuse(j, "the filter %.60s", name);
 }
 
-/* ---- tests --------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 enum test {
 	IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_STRING, IS_NUMBER, IS_INTEGER, IS_FLOAT, IS_BOOLEAN,

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- arithmetic ---------------------------------------------------------------------------- */
+/* ---- arithmetic ---- */
 
 static bool is_number(const struct jinja_value *v)
 {
@@ -172,7 +172,7 @@ static int eval_sign(struct jinja *j, const struct jinja_node *n, struct jinja_v
 	return jinja_binary(j, n->kind == N_NEG ? OP_SUB : OP_ADD, &zero, &v, out);
 }
 
-/* ---- comparison ---------------------------------------------------------------------------- */
+/* ---- comparison ---- */
 
 static int compare(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
                    const struct jinja_value *b)
@@ -209,7 +209,7 @@ static int eval_compare(struct jinja *j, const struct jinja_node *n, struct jinj
 	return 0;
 }
 
-/* ---- containers ---------------------------------------------------------------------------- */
+/* ---- containers ---- */
 
 static int eval_list(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
 {
@@ -442,7 +442,7 @@ static int eval_slice(struct jinja *j, const struct jinja_node *n, struct jinja_
 	return 0;
 }
 
-/* ---- calls --------------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list,
                          struct jinja_list **positional, struct jinja_dict **named)
@@ -501,7 +501,7 @@ static int eval_applied(struct jinja *j, const struct jinja_node *n, struct jinj
 	return 0;
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------ */
+/* ---- dispatch ---- */
 
 static int eval_choice(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
 {

@@ -107,7 +107,7 @@ static int filter_items(struct jinja *j, const struct jinja_arguments *a, struct
 	return 0;
 }
 
-/* ---- sorting ------------------------------------------------------------------------------- */
+/* ---- sorting ---- */
 
 struct sortable {
 	struct jinja_value key, value;
@@ -250,7 +250,7 @@ static int filter_sum(struct jinja *j, const struct jinja_arguments *a, struct j
 	return 0;
 }
 
-/* ---- map, select, reject ------------------------------------------------------------------- */
+/* ---- map, select, reject ---- */
 
 /* The name of a filter or test, and the arguments after it. */
 static int split_name(struct jinja *j, const struct jinja_list *all, size_t at, const char **name,

@@ -131,7 +131,7 @@ static int filter_default(struct jinja *j, const struct jinja_arguments *a, stru
 	return 0;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 /* The whole string as Python's int(s, base) reads it; false if it does not. */
 static bool parse_int(const struct jinja_text *t, int64_t base, int64_t *out)
@@ -257,7 +257,7 @@ static int filter_abs(struct jinja *j, const struct jinja_arguments *a, struct j
 	return jinja_binary(j, order < 0 ? OP_SUB : OP_ADD, &zero, &a->in, out);
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static int separator(struct jinja *j, const struct jinja_value *v, size_t i, const char **out)
 {

@@ -107,7 +107,7 @@ static int add_data(struct lexer *x, size_t begin, size_t end, char sign, bool l
 	return 0;
 }
 
-/* ---- inside tags --------------------------------------------------------------------------- */
+/* ---- inside tags ---- */
 
 static bool is_digit(char c)
 {
@@ -343,7 +343,7 @@ static int lex_tag(struct lexer *x, bool block)
 	}
 }
 
-/* ---- outside tags -------------------------------------------------------------------------- */
+/* ---- outside tags ---- */
 
 static int lex_comment(struct lexer *x)
 {

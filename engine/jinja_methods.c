@@ -15,7 +15,7 @@ static int list_text(struct jinja *j, struct jinja_list *l, const struct jinja_t
 	return jinja_list_add(j, l, part);
 }
 
-/* ---- strings ------------------------------------------------------------------------------- */
+/* ---- strings ---- */
 
 static int strip(struct jinja *j, const struct jinja_arguments *a, bool left, bool right,
                  struct jinja_value *out)
@@ -308,7 +308,7 @@ static int str_format(struct jinja *j, const struct jinja_arguments *a, struct j
 	return rc;
 }
 
-/* ---- lists and dictionaries ---------------------------------------------------------------- */
+/* ---- lists and dictionaries ---- */
 
 static int list_count(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {

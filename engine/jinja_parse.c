@@ -95,7 +95,7 @@ static int enter(struct jinja_parser *p)
 	                                                      JINJA_NESTING);
 }
 
-/* ---- primary expressions ------------------------------------------------------------------- */
+/* ---- primary expressions ---- */
 
 static int parse_constant(struct jinja_parser *p, struct jinja_value v, struct jinja_node **out)
 {
@@ -195,7 +195,7 @@ int jinja_parse_primary(struct jinja_parser *p, struct jinja_node **out)
 	return jinja_expect_op(p, OP_RPAREN, "\")\"");
 }
 
-/* ---- postfix ------------------------------------------------------------------------------- */
+/* ---- postfix ---- */
 
 static int parse_argument(struct jinja_parser *p, bool named_seen, struct jinja_node **out)
 {
@@ -376,7 +376,7 @@ int jinja_parse_filters(struct jinja_parser *p, struct jinja_node *a, bool first
 	return 0;
 }
 
-/* ---- operators ----------------------------------------------------------------------------- */
+/* ---- operators ---- */
 
 static int parse_unary(struct jinja_parser *p, bool filters, struct jinja_node **out)
 {

@@ -39,7 +39,7 @@ static void put(struct buf *out, const char *text)
 	buf_add_text(out, text);
 }
 
-/* ---- walking containers without recursion -------------------------------------------------- */
+/* ---- walking containers without recursion ---- */
 
 struct place {
 	const struct jinja_value *v;
@@ -263,7 +263,7 @@ int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jin
 	return 0;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 /* A copy with the keys of every dictionary in order; depth-checked. */
 static int sort_keys(struct jinja *j, const struct jinja_value *v, int depth,
@@ -323,7 +323,7 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 	return rc;
 }
 
-/* ---- dates --------------------------------------------------------------------------------- */
+/* ---- dates ---- */
 
 int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinja_value *out)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- errors and limits --------------------------------------------------------------------- */
+/* ---- errors and limits ---- */
 
 int jinja_fail(struct jinja *j, const char *fmt, ...)
 {
@@ -55,7 +55,7 @@ static int enter(struct jinja *j, const struct jinja_node *n)
 	return jinja_charge(j, 1);
 }
 
-/* ---- variables ----------------------------------------------------------------------------- */
+/* ---- variables ---- */
 
 static int push_frame(struct jinja *j, struct jinja_frame *outer)
 {
@@ -144,7 +144,7 @@ int jinja_assign(struct jinja *j, const struct jinja_node *target, const struct 
 	return i == items->count ? 0 : jinja_fail(j, "too many values to unpack (expected %zu)", i);
 }
 
-/* ---- statements ---------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static int check_output(struct jinja *j)
 {
@@ -391,7 +391,7 @@ int jinja_run(struct jinja *j, const struct jinja_node *list)
 	return 0;
 }
 
-/* ---- macros -------------------------------------------------------------------------------- */
+/* ---- macros ---- */
 
 static int bind_parameters(struct jinja *j, const struct jinja_macro *m,
                            const struct jinja_list *positional, const struct jinja_dict *named)
@@ -438,7 +438,7 @@ int jinja_call_macro(struct jinja *j, const struct jinja_macro *m,
 	return 0;
 }
 
-/* ---- entry --------------------------------------------------------------------------------- */
+/* ---- entry ---- */
 
 /* Top-level variables: strings named *_token are the model's own and count as template text, all
  * else is data. */

@@ -127,7 +127,7 @@ void jinja_out_free(struct jinja_out *o)
 	buf_free(&o->origin);
 }
 
-/* ---- characters ---------------------------------------------------------------------------- */
+/* ---- characters ---- */
 
 bool jinja_is_space(uint32_t cp)
 {

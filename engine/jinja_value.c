@@ -30,7 +30,7 @@ struct jinja_value jinja_float(double d, bool data)
 	return (struct jinja_value){ .kind = J_FLOAT, .data = data, .number = d };
 }
 
-/* ---- containers ---------------------------------------------------------------------------- */
+/* ---- containers ---- */
 
 int jinja_list_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *out)
 {
@@ -128,7 +128,7 @@ int jinja_dict_get_name(struct jinja *j, const struct jinja_dict *d, const char 
 	return jinja_dict_get(j, d, (struct jinja_value){ .kind = J_STR, .text = &t }, out);
 }
 
-/* ---- from JSON ----------------------------------------------------------------------------- */
+/* ---- from JSON ---- */
 
 static int scalar_from_json(struct jinja *j, const json_t *v, bool data, struct jinja_value *out)
 {
@@ -204,7 +204,7 @@ int jinja_from_json(struct jinja *j, const json_t *v, bool data, struct jinja_va
 	return 0;
 }
 
-/* ---- questions ----------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 const char *jinja_type_name(const struct jinja_value *v)
 {
@@ -360,7 +360,7 @@ int jinja_contains(struct jinja *j, const struct jinja_value *in, const struct j
 	return 0;
 }
 
-/* ---- iteration ----------------------------------------------------------------------------- */
+/* ---- iteration ---- */
 
 static int text_items(struct jinja *j, const struct jinja_text *t, struct jinja_list *l)
 {

@@ -10,20 +10,21 @@
 
 #include <pthread.h>
 
-#define ROWS_MAX 256       /* rows of one pass; longer feeds take several */
-#define LOGIT_ROWS_MAX 32  /* rows of logits at a time */
+#define ROWS_MAX 256      /* rows of one pass; longer feeds take several */
+#define LOGIT_ROWS_MAX 32 /* rows of logits at a time */
 
-/* ---- weights --------------------------------------------------------------------------------- */
+/* ---- weights ---- */
 
 /* Latent attention. Norm gains are f32 vectors; biases NULL without. */
 struct mla_weights {
-	struct kernel_matrix q_a;      /* [q_rank, hidden]; unused without query latent */
-	struct kernel_matrix q;        /* [heads*(nope+rope), q_rank or hidden] */
-	struct kernel_matrix kv_a;     /* [latent+rope, hidden] */
-	struct kernel_matrix o;        /* [hidden, heads*value] */
-	struct kernel_matrix *key_up;  /* [heads] of [latent, nope]: transposed, for the absorbed form */
-	struct kernel_matrix *value_up;/* [heads] of [value, latent] */
-	float *q_norm, *kv_norm;       /* [q_rank], [latent] */
+	struct kernel_matrix q_a;  /* [q_rank, hidden]; unused without query latent */
+	struct kernel_matrix q;    /* [heads*(nope+rope), q_rank or hidden] */
+	struct kernel_matrix kv_a; /* [latent+rope, hidden] */
+	struct kernel_matrix o;    /* [hidden, heads*value] */
+	struct kernel_matrix
+		*key_up; /* [heads] of [latent, nope]: transposed, for the absorbed form */
+	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
+	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
 	float *q_bias, *kv_bias, *o_bias;
 };
 
@@ -32,23 +33,23 @@ struct ffn_weights {
 };
 
 struct layer_weights {
-	float *attn_norm, *ffn_norm;   /* [hidden] */
+	float *attn_norm, *ffn_norm; /* [hidden] */
 	struct mla_weights mla;
-	struct ffn_weights ffn;        /* of a dense layer, or the shared expert (width 0: none) */
-	struct kernel_matrix router;   /* [experts, hidden] */
-	struct ffn_weights *expert;    /* [experts]; NULL: dense layer */
+	struct ffn_weights ffn;      /* of a dense layer, or the shared expert (width 0: none) */
+	struct kernel_matrix router; /* [experts, hidden] */
+	struct ffn_weights *expert;  /* [experts]; NULL: dense layer */
 };
 
 struct model_weights {
-	struct kernel_matrix embed;    /* [vocab, hidden]; unused when tied */
-	struct kernel_matrix head;     /* [vocab, hidden] */
-	float *norm;                   /* [hidden] */
-	struct layer_weights *layer;   /* [layers] */
+	struct kernel_matrix embed;  /* [vocab, hidden]; unused when tied */
+	struct kernel_matrix head;   /* [vocab, hidden] */
+	float *norm;                 /* [hidden] */
+	struct layer_weights *layer; /* [layers] */
 	uint64_t bytes;
-	unsigned formats;              /* bit for each kernel_format that matrices use */
+	unsigned formats; /* bit for each kernel_format that matrices use */
 };
 
-/* ---- work ------------------------------------------------------------------------------------ */
+/* ---- work ---- */
 
 /* One matrix product of a stage. With `up` set: out = silu(w x) * (up x), the second product going
  * through out_up. */
@@ -56,7 +57,7 @@ struct job {
 	const struct kernel_matrix *w, *up;
 	struct kernel_rows x;
 	float *out, *out_up;
-	size_t stride;                 /* of out and out_up, floats */
+	size_t stride; /* of out and out_up, floats */
 };
 
 /* One row of a pass. */
@@ -71,23 +72,23 @@ struct row {
 struct room {
 	uint32_t rows;
 	struct row *row;
-	float *x, *normed, *delta;     /* [rows][hidden] */
-	float *q_latent;               /* [rows][q_rank] */
-	float *q;                      /* [rows][heads*(nope+rope)] */
-	float *kv;                     /* [rows][latent+rope] */
-	float *q_up, *attended;        /* [rows][heads*latent] */
-	float *value;                  /* [rows][heads*value] */
-	float *score;                  /* [rows][experts] */
-	uint16_t *expert;              /* [rows][top_k] */
-	float *weight;                 /* [rows][top_k] */
-	uint32_t *pick, *place;        /* [rows*top_k]: row of a sorted slot; sorted position of a slot */
-	uint32_t *begin;               /* [experts+1] */
-	float *gate, *up, *down;       /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
-	float *wide_gate, *wide_up;    /* [rows][widest dense or shared ffn] */
-	struct job *job;               /* [experts + heads + 2] */
-	uint32_t *want;                /* [rows]: rows whose logits are wanted */
-	float *logits;                 /* [LOGIT_ROWS_MAX][vocab] */
-	float *scratch;                /* [threads][scratch_floats] */
+	float *x, *normed, *delta; /* [rows][hidden] */
+	float *q_latent;           /* [rows][q_rank] */
+	float *q;                  /* [rows][heads*(nope+rope)] */
+	float *kv;                 /* [rows][latent+rope] */
+	float *q_up, *attended;    /* [rows][heads*latent] */
+	float *value;              /* [rows][heads*value] */
+	float *score;              /* [rows][experts] */
+	uint16_t *expert;          /* [rows][top_k] */
+	float *weight;             /* [rows][top_k] */
+	uint32_t *pick, *place;  /* [rows*top_k]: row of a sorted slot; sorted position of a slot */
+	uint32_t *begin;         /* [experts+1] */
+	float *gate, *up, *down; /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
+	float *wide_gate, *wide_up; /* [rows][widest dense or shared ffn] */
+	struct job *job;            /* [experts + heads + 2] */
+	uint32_t *want;             /* [rows]: rows whose logits are wanted */
+	float *logits;              /* [LOGIT_ROWS_MAX][vocab] */
+	float *scratch;             /* [threads][scratch_floats] */
 	size_t scratch_floats;
 };
 
@@ -106,18 +107,18 @@ struct engine {
 	struct engine_facts facts;
 	const struct kernels *kernels;
 	struct pool *pool;
-	struct engine_text *text;      /* NULL: no tokenizer */
+	struct engine_text *text; /* NULL: no tokenizer */
 	struct rope_table rope;
 	float attention_scale;
 	struct room room;
-	uint32_t n;                    /* rows of the pass at work */
-	pthread_mutex_t lock;          /* one pass at a time; rope and room are its */
+	uint32_t n;           /* rows of the pass at work */
+	pthread_mutex_t lock; /* one pass at a time; rope and room are its */
 	struct stepper step;
 };
 
 /* weights.c: load everything from the source. */
 int model_weights_load(struct model_weights *w, const struct model_config *c, struct source *src,
-                       bool quiet, struct err *e) MUST_USE;
+		       bool quiet, struct err *e) MUST_USE;
 void model_weights_free(struct model_weights *w, const struct model_config *c);
 
 /* room.c */

@@ -99,7 +99,7 @@ const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count
 
 const float *engine_session_logits(const struct engine_session *s) { return s->logits; }
 
-/* ---- text ------------------------------------------------------------------------------------ */
+/* ---- text ---- */
 
 /* The earliest stop string in the text, or SIZE_MAX. */
 static size_t stop_find(const struct engine_session *s)
@@ -153,7 +153,7 @@ static int text_take(struct engine_session *s, bool eos, struct err *e)
 	return 0;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 static int feed(struct engine_session *s, const uint32_t *token, uint32_t count, bool logits,
 		struct err *e)

@@ -300,7 +300,7 @@ static int finish(struct engine_tensors *d, struct err *e)
 	return 0;
 }
 
-/* ---- shards ---------------------------------------------------------------------------------- */
+/* ---- shards ---- */
 
 static int by_text(const void *a, const void *b)
 {

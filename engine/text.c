@@ -25,7 +25,7 @@ struct engine_text {
 	bool parts;                         /* content may be a list */
 };
 
-/* ---- opening ------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 /* 1 if the file is there, 0 if not. */
 static int read_optional(struct source *src, const char *name, size_t bytes_max, struct buf *out,
@@ -209,7 +209,7 @@ int engine_text_decode(const struct engine_text *t, const uint32_t *id, size_t c
 	return engine_tokenizer_decode(t->tokenizer, id, count, skip_special, out, e);
 }
 
-/* ---- messages as the template wants them --------------------------------------------------- */
+/* ---- messages as the template wants them ---- */
 
 /* json.dumps as templates know it. */
 static int dump(const json_t *v, struct buf *out, struct err *e)
@@ -287,7 +287,7 @@ static int shape_messages(const struct engine_text *t, json_t *messages, struct 
 	return 0;
 }
 
-/* ---- rendering ----------------------------------------------------------------------------- */
+/* ---- rendering ---- */
 
 /* Names a caller may set: switches that released templates know. Scalars only. */
 static int add_kwargs(json_t *vars, const json_t *kwargs, struct err *e)
@@ -367,7 +367,7 @@ int engine_text_chat(const struct engine_text *t, const struct engine_chat *c, s
 	return rc;
 }
 
-/* ---- probing ------------------------------------------------------------------------------- */
+/* ---- probing ---- */
 
 static size_t occurrences(const struct buf *text, const char *what)
 {
@@ -415,7 +415,7 @@ static void probe(struct engine_text *t)
 	t->parts = canary(t, list, keys) == 0 && t->parts;
 }
 
-/* ---- streaming ----------------------------------------------------------------------------- */
+/* ---- streaming ---- */
 
 /* Release what is complete; the rest is an unfinished sequence. */
 static int release(struct engine_text_stream *s, struct buf *out, struct err *e)

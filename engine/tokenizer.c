@@ -28,7 +28,7 @@ int ids_add(struct engine_ids *ids, uint32_t id, struct err *e)
 	return 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static bool empty_or_null(const json_t *v)
 {
@@ -132,7 +132,7 @@ void engine_tokenizer_close(struct engine_tokenizer *t)
 	free(t);
 }
 
-/* ---- encoding ------------------------------------------------------------------------------ */
+/* ---- encoding ---- */
 
 struct encoder {
 	const struct engine_tokenizer *t;

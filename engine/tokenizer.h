@@ -31,7 +31,7 @@ struct marked {
 	struct buf text, origin;
 };
 
-/* ---- vocabulary and merges: tokenizer_vocab.c ---------------------------------------------- */
+/* ---- vocabulary and merges: tokenizer_vocab.c ---- */
 
 struct vocab {
 	struct span *token;   /* [ids], bytes NULL: no such id */
@@ -53,7 +53,7 @@ int merges_open(struct merges *m, const json_t *list, const struct vocab *v, str
 /* or NULL */
 const struct merge *merges_find(const struct merges *m, uint32_t left, uint32_t right);
 
-/* ---- added tokens: tokenizer_added.c ------------------------------------------------------- */
+/* ---- added tokens: tokenizer_added.c ---- */
 
 struct added {
 	struct span content;
@@ -66,7 +66,7 @@ struct trie;                  /* leftmost-longest over the contents of one kind 
 struct found { size_t begin, end; uint32_t id; };
 struct found_list { struct found *at; size_t count, room; };
 
-/* ---- components ---------------------------------------------------------------------------- */
+/* ---- components ---- */
 
 enum step_kind {
 	/* normalizers */

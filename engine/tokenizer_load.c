@@ -253,7 +253,7 @@ void steps_close(struct steps_list *l)
 		onig_close(l->at[i].pattern);
 }
 
-/* ---- post-processor: ids before and after the text ----------------------------------------- */
+/* ---- post-processor: ids before and after the text ---- */
 
 static int add_special(struct loader *l, const json_t *template, const char *name,
                        struct engine_ids *out)

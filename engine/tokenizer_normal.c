@@ -38,7 +38,7 @@ static void copy(struct marked *out, const struct marked *from, size_t begin, si
 		buf_add(&out->origin, from->origin.bytes + begin, end - begin);
 }
 
-/* ---- canonical and compatibility forms ----------------------------------------------------- */
+/* ---- canonical and compatibility forms ---- */
 
 static utf8proc_option_t form_options(enum step_kind kind)
 {
@@ -106,7 +106,7 @@ static int unicode_form(const struct step *s, const struct marked *in, struct ma
 	return 0;
 }
 
-/* ---- the others ---------------------------------------------------------------------------- */
+/* ---- the others ---- */
 
 static int lowercase(const struct marked *in, struct marked *out)
 {

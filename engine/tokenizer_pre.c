@@ -30,7 +30,7 @@ int pieces_add(struct pieces *p, size_t begin, size_t end, bool first, struct er
 	return 0;
 }
 
-/* ---- the byte-level alphabet --------------------------------------------------------------- */
+/* ---- the byte-level alphabet ---- */
 
 uint32_t byte_to_level(unsigned char b)
 {
@@ -48,7 +48,7 @@ uint32_t level_to_byte(uint32_t cp)
 	return cp <= 322 ? cp - 289 + 127 : cp == 323 ? 173 : TOKENIZER_NONE;
 }
 
-/* ---- cutting ------------------------------------------------------------------------------- */
+/* ---- cutting ---- */
 
 /* Matches and gaps of one piece, in order; then put together by behaviour. */
 struct cut {
@@ -165,7 +165,7 @@ static int cut_all(const struct step *s, struct onig_scratch *scratch, struct pi
 	return rc;
 }
 
-/* ---- rewriting ----------------------------------------------------------------------------- */
+/* ---- rewriting ---- */
 
 typedef void rewrite(const struct step *s, const char *text, struct piece p, struct buf *out);
 

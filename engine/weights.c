@@ -23,7 +23,7 @@ struct loader {
 	struct err *e;
 };
 
-/* ---- single tensors -------------------------------------------------------------------------- */
+/* ---- single tensors ---- */
 
 static const struct engine_tensor *lookup(struct loader *l, const char *name)
 {
@@ -186,7 +186,7 @@ static int layer_matrix(struct loader *l, uint32_t layer, const char *part, uint
 	return load_matrix(l, rows, columns, w);
 }
 
-/* ---- latent attention ------------------------------------------------------------------------ */
+/* ---- latent attention ---- */
 
 /* kv_b rows of one head: `nope` key rows, which are transposed, then `value` rows. FP8 blocks run
  * across heads, so there the values are scaled once and kept as f32. */
@@ -267,7 +267,7 @@ static int load_mla(struct loader *l, uint32_t layer, struct mla_weights *w)
 			 : 0;
 }
 
-/* ---- feed-forward ---------------------------------------------------------------------------- */
+/* ---- feed-forward ---- */
 
 static int load_ffn(struct loader *l, uint32_t layer, const char *part, uint32_t width,
 		    struct ffn_weights *w)
@@ -307,7 +307,7 @@ static int load_layer(struct loader *l, uint32_t layer, struct layer_weights *w)
 					       : load_ffn(l, layer, "mlp", l->c->ffn, &w->ffn);
 }
 
-/* ---- whole ----------------------------------------------------------------------------------- */
+/* ---- whole ---- */
 
 /* With tied embeddings a stored head must repeat them byte for byte. */
 static int check_tied(struct loader *l)

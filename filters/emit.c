@@ -83,7 +83,7 @@ static bool joined(const struct filter_stream *f, uint64_t at, enum filter_actio
 
 static struct found *finding_new(struct filter_stream *f)
 {
-	if (f->founds == f->found_room) {
+	if (!f->found || f->founds == f->found_room) {
 		size_t bigger = f->found_room * 2 + 16;
 		struct found *p = realloc(f->found, bigger * sizeof *p);
 		if (!p) {

@@ -177,7 +177,7 @@ static int compute(struct oracle *o, struct err *e)
 static int compare_logits(struct oracle *o, const char *name, struct err *e)
 {
 	const struct engine_tensor *t;
-	double *want;
+	double *want = NULL;
 	TRY(read_tensor(o, "logits", ENGINE_F64, 3, &t, &want, e));
 	uint64_t count = o->b * o->s * o->v;
 	double std = json_number_value(json_object_get(o->meta, "logit_std"));
@@ -197,7 +197,7 @@ static int compare_ids(struct oracle *o, const char *name, int rank, const int32
 		       uint64_t count, struct err *e)
 {
 	const struct engine_tensor *t;
-	int32_t *want;
+	int32_t *want = NULL;
 	TRY(read_tensor(o, name, ENGINE_I32, rank, &t, &want, e));
 	if (t->bytes != count * 4)
 		snprintf(o->wrong, sizeof o->wrong, "%s: shape differs", name);

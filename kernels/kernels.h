@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- packed weights -------------------------------------------------------------------------- */
+/* ---- packed weights ---- */
 
 /* Panels of 16 output rows, one after the other; rows beyond the last are zero. Inside a panel, k
  * ascending: F32   [k][16] f32 BF16  [k/2][16] u32: value k in the low half, k+1 in the high half
@@ -59,7 +59,7 @@ struct kernel_rows {
 	const uint32_t *pick; /* [count] or NULL */
 };
 
-/* ---- operations ------------------------------------------------------------------------------ */
+/* ---- operations ---- */
 
 /* Latent attention (MLA, absorbed) of one query position over a paged cache.
  * Source: DeepSeek-V2 report, section 2.1. */

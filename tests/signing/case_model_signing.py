@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Releases that we sign verify with the stock model_signing tool, and the other way round, until one byte of
 any file changes. Sizes around the chunk border, names that the two sort apart, ignored paths."""
+
 # peer: model_signing
 
 import os, pathlib, shutil, subprocess, sys
@@ -24,9 +25,14 @@ def model_signing(*args):
 def fill(folder):
     """A model whose names sort differently by component and by code point."""
     content = {
-        "a/b": b"one", "a-b": b"two", "a.b": b"three", "empty": b"", "file (copy).bin": b"four",
+        "a/b": b"one",
+        "a-b": b"two",
+        "a.b": b"three",
+        "empty": b"",
+        "file (copy).bin": b"four",
         "sub/\u6a21\u578b.bin": b"five",
-        "border.bin": bytes(range(256)) * (CHUNK // 256), "large.bin": bytes(range(251)) * 40000,
+        "border.bin": bytes(range(256)) * (CHUNK // 256),
+        "large.bin": bytes(range(251)) * 40000,
     }
     for name, data in content.items():
         path = folder / name
@@ -36,7 +42,9 @@ def fill(folder):
 
 
 def files(folder):
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "model.sig" and p.stat().st_size)
+    return sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.name != "model.sig" and p.stat().st_size
+    )
 
 
 def ours_verifies_there(h):
