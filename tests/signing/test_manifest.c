@@ -197,7 +197,7 @@ static int make(const struct signing_range *range, size_t count, struct err *e)
 
 Test(signing_manifest, bad_ranges_are_refused)
 {
-	static const uint64_t shape[1] = { 1 };
+	static const uint64_t shape[9] = { 1 };
 	static const struct {
 		const char *row;
 		struct signing_range range[2];
