@@ -154,8 +154,7 @@ static int entry_check(struct unpacking *u, struct archive_entry *entry, struct 
 	return 0;
 }
 
-/* ---- writing below a new folder
- * ------------------------------------------------------------------ */
+/* ---- writing below a new folder ---- */
 
 static int make_root(const char *path, int *fd, struct err *e)
 {
@@ -225,8 +224,7 @@ static int create(struct unpacking *u, const struct entry *x, int *fd, struct er
 	return result;
 }
 
-/* ---- the whole archive
- * --------------------------------------------------------------------------- */
+/* ---- the whole archive ---- */
 
 /* Contents of one entry, to fd if there is one. They must be whole and without holes. */
 static int copy_data(struct unpacking *u, const struct entry *x, int fd, struct err *e)
