@@ -226,6 +226,11 @@ static void finish(struct pending *const *batch, size_t count, int rc, const str
 	}
 }
 
+static int refuse_failed(struct err *e)
+{
+	return err_set(e, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
+}
+
 /* Called and left with `lock` held. */
 static void lead(struct audit_log *log)
 {
@@ -236,8 +241,7 @@ static void lead(struct audit_log *log)
 	int rc;
 
 	if (log->failed) {
-		rc = err_set(&err, ERR_UNAVAILABLE,
-			     "the log stopped after a storage failure; open it anew");
+		rc = refuse_failed(&err);
 	} else {
 		log->leading = true;
 		pthread_mutex_unlock(&log->lock);
@@ -250,11 +254,18 @@ static void lead(struct audit_log *log)
 	pthread_cond_broadcast(&log->moved);
 }
 
+int audit_log_ready(struct audit_log *log, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	bool failed = log->failed;
+	pthread_mutex_unlock(&log->lock);
+	return failed ? refuse_failed(e) : 0;
+}
+
 static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
 {
 	if (log->failed)
-		return err_set(e, ERR_UNAVAILABLE,
-			       "the log stopped after a storage failure; open it anew");
+		return refuse_failed(e);
 	if (log->queued >= LOG_QUEUE_MAX)
 		return err_set(e, ERR_UNAVAILABLE, "the log's queue is full; try again");
 	if (log->last)

@@ -97,6 +97,10 @@ uint64_t audit_log_reserve(struct audit_log *log);
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e) MUST_USE;
 
+/* 0 while the log takes records; ERR_UNAVAILABLE after a storage failure: what cannot be recorded
+ * must not be begun. */
+int audit_log_ready(struct audit_log *log, struct err *e) MUST_USE;
+
 uint64_t audit_log_size(const struct audit_log *log);
 const char *audit_log_origin(const struct audit_log *log);
 int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e) MUST_USE;
@@ -165,6 +169,9 @@ int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *le
 int audit_consistency_check(uint64_t old_size, uint64_t size, const struct digest *old_root,
 			    const struct digest *root, const struct digest *path,
 			    size_t count) MUST_USE;
+
+/* Whether text is a verifier key of a known form: 0 or ERR_INPUT. */
+int audit_vkey_check(const char *vkey, struct err *e) MUST_USE;
 
 /* Signed note: sign text with the identity under name; check one with a vkey and append its text.
  */

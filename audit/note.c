@@ -300,3 +300,10 @@ int checkpoint_open(const void *note, size_t len, const char *vkey, struct check
 	buf_free(&text);
 	return rc;
 }
+
+int audit_vkey_check(const char *vkey, struct err *e)
+{
+	struct note_key key;
+
+	return note_key_parse(vkey, &key, e);
+}

@@ -83,7 +83,7 @@ static int add_field(const struct audit_field *f, const struct env *env, json_t 
 	struct digest c;
 	uint8_t salt[32];
 	char hex[65];
-	int rc = json_read(&value, text, strlen(text), LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, e);
+	int rc = json_read(&value, text, strlen(text), LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
 
 	if (rc < 0) {
 		err_prefix(e, "field \"%s\"", f->name);

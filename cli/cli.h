@@ -52,6 +52,11 @@ int cli_number(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 
 /* Open the state folder as the options say. */
 int cli_open(struct cli *c, bool read_only, struct flow **out) MUST_USE;
+/* For reading, where the command can do without: NULL when there is none. */
+struct flow *cli_open_if_there(const struct cli *c);
+/* One line of stdin without its newline, replacing out: 1, or 0 at the end. ERR_INPUT over 8 MiB
+ * or not UTF-8. */
+int cli_line(struct cli *c, struct buf *out) MUST_USE;
 
 /* Print a report: one JSON document with --json, text otherwise. Takes the reference. Write errors
  * are ERR_IO. */

@@ -28,17 +28,22 @@ int cmd_audit_list(struct cli *c)
 		return rc < 0 ? rc : cli_print(c, report);
 	size_t i;
 	json_t *item;
+	struct buf out = { 0 };
 	json_array_foreach(json_object_get(report, "entries"), i, item)
 	{
 		const json_t *entry = json_object_get(item, "entry"),
 			     *outcome = json_object_get(entry, "outcome");
-		printf("%6lld  %-10s %s\n",
-		       (long long)json_integer_value(json_object_get(item, "index")),
-		       json_string_value(json_object_get(entry, "type")),
-		       json_is_string(outcome) ? json_string_value(outcome) : "");
+		buf_printf(&out, "%6lld  %-10s %s\n",
+			   (long long)json_integer_value(json_object_get(item, "index")),
+			   json_string_value(json_object_get(entry, "type")),
+			   json_is_string(outcome) ? json_string_value(outcome) : "");
 	}
 	json_decref(report);
-	return 0;
+	rc = buf_done(&out, &c->err);
+	if (rc == 0 && out.len)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	return rc;
 }
 
 int cmd_audit_show(struct cli *c)

@@ -20,14 +20,12 @@ int cmd_fork_audit(struct cli *c)
 
 int cmd_fork_compare(struct cli *c)
 {
-	struct flow *f = NULL;
+	struct flow *f;
 	json_t *report = NULL;
 	uint64_t seed = SEED;
-	struct cli quiet = *c;
 	TRY(cli_operands(c, 2, 2));
 	TRY(cli_number(c, "seed", &seed));
-	if (cli_open(&quiet, true, &f) < 0)
-		f = NULL; /* folders can be compared without any state */
+	f = cli_open_if_there(c); /* folders can be compared without any state */
 	int rc = flow_fork_compare(f, c->operand[0], c->operand[1], seed, cli_has(c, "blocks"),
 				   &report, &c->err);
 	flow_close(f);
@@ -36,14 +34,12 @@ int cmd_fork_compare(struct cli *c)
 
 int cmd_fork_calibrate(struct cli *c)
 {
-	struct flow *f = NULL;
+	struct flow *f;
 	json_t *report = NULL;
 	uint64_t seed = SEED;
-	struct cli quiet = *c;
 	TRY(cli_operands(c, 1, 1));
 	TRY(cli_number(c, "seed", &seed));
-	if (cli_open(&quiet, true, &f) < 0)
-		f = NULL;
+	f = cli_open_if_there(c);
 	int rc = flow_fork_calibrate(f, c->operand[0], seed, &report, &c->err);
 	flow_close(f);
 	TRY(rc);

@@ -103,24 +103,23 @@ int cmd_policy_scan(struct cli *c)
 {
 	const char *policy;
 	uint32_t piece[PIECES_MAX];
-	size_t pieces, room = 0, number = 0;
+	size_t pieces, number = 0;
 	struct flow_scanner *s;
-	char *line = NULL;
-	ssize_t n;
+	struct buf line = { 0 };
 	TRY(cli_operands(c, 0, 0));
 	TRY(cli_need(c, "policy", &policy));
 	TRY(parse_pieces(c, piece, &pieces));
 	TRY(flow_scanner_open(&s, policy, &c->err));
-	int rc = 0;
-	while (rc == 0 && (n = getline(&line, &room, stdin)) > 0) {
-		number++;
-		size_t len = (size_t)n - (line[n - 1] == '\n');
-		if (len > 0)
-			rc = scan_line(c, s, line, len, piece, pieces);
+	int rc;
+	while (number++, (rc = cli_line(c, &line)) > 0) {
+		if (line.len > 0)
+			rc = scan_line(c, s, line.bytes, line.len, piece, pieces);
+		if (rc < 0)
+			break;
 	}
 	if (rc < 0)
 		err_prefix(&c->err, "line %zu", number);
-	free(line);
+	buf_free(&line);
 	flow_scanner_close(s);
 	return rc;
 }

@@ -24,12 +24,9 @@ int cmd_release_create(struct cli *c)
  * is). */
 static int open_for_verify(struct cli *c, const char *key, struct flow **f)
 {
-	*f = NULL;
 	if (!key)
 		return cli_open(c, true, f);
-	struct cli quiet = *c;
-	if (cli_open(&quiet, true, f) < 0)
-		*f = NULL;
+	*f = cli_open_if_there(c);
 	return 0;
 }
 
@@ -51,12 +48,9 @@ int cmd_release_verify(struct cli *c)
 
 int cmd_release_show(struct cli *c)
 {
-	struct flow *f = NULL;
 	json_t *report = NULL;
-	struct cli quiet = *c;
 	TRY(cli_operands(c, 1, 1));
-	if (cli_open(&quiet, true, &f) < 0)
-		f = NULL; /* a folder can be shown without any state */
+	struct flow *f = cli_open_if_there(c); /* a folder can be shown without any state */
 	int rc = flow_release_show(f, c->operand[0], &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);

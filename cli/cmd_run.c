@@ -64,35 +64,45 @@ static int ask(struct cli *c, struct flow_service *s, const json_t *messages, st
 	return rc;
 }
 
-static void add_turn(json_t *messages, const char *role, const char *text, size_t len)
+static int add_turn(struct cli *c, json_t *messages, const char *role, const char *text, size_t len)
 {
-	json_array_append_new(messages,
-			      json_pack("{s:s,s:s%}", "role", role, "content", text, len));
+	json_t *turn = json_pack("{s:s,s:s%}", "role", role, "content", text, len);
+	if (turn && json_array_append_new(messages, turn) == 0)
+		return 0;
+	return err_set(&c->err, ERR_INPUT, "the prompt is not UTF-8");
+}
+
+/* A turn that got no answer (a rule blocked it) is taken back, or it would block all that follow.
+ */
+static int turn(struct cli *c, struct flow_service *s, json_t *messages, const struct buf *line)
+{
+	struct buf answer = { 0 };
+	int rc = add_turn(c, messages, "user", line->bytes, line->len);
+	if (rc == 0)
+		rc = ask(c, s, messages, &answer);
+	if (rc == 0 && answer.len)
+		rc = add_turn(c, messages, "assistant", answer.bytes, answer.len);
+	else if (rc == 0)
+		json_array_remove(messages, json_array_size(messages) - 1);
+	buf_free(&answer);
+	return rc < 0 || c->json ? rc : cli_write(c, "\n", 1);
 }
 
 static int chat_loop(struct cli *c, struct flow_service *s, json_t *messages)
 {
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
-	int rc = 0;
+	struct buf line = { 0 };
+	int rc;
 	bool terminal = isatty(STDIN_FILENO) && !c->no_input;
-	while (rc == 0) {
+	do {
 		if (terminal)
 			fputs("> ", stderr);
-		if ((n = getline(&line, &room, stdin)) <= 0)
-			break;
-		size_t len = (size_t)n - (line[n - 1] == '\n');
-		struct buf answer = { 0 };
-		add_turn(messages, "user", line, len);
-		rc = len ? ask(c, s, messages, &answer) : 0;
-		if (rc == 0 && answer.len)
-			add_turn(messages, "assistant", answer.bytes, answer.len);
-		buf_free(&answer);
-		if (!c->json && len)
-			puts("");
-	}
-	free(line);
+		rc = cli_line(c, &line);
+		if (rc > 0 && line.len) {
+			int said = turn(c, s, messages, &line);
+			rc = said < 0 ? said : rc;
+		}
+	} while (rc > 0);
+	buf_free(&line);
 	return rc;
 }
 
@@ -115,10 +125,11 @@ int cmd_run(struct cli *c)
 		json_t *messages = json_array();
 		struct buf answer = { 0 };
 		if (c->operands == 2) {
-			add_turn(messages, "user", c->operand[1], strlen(c->operand[1]));
-			rc = ask(c, s, messages, &answer);
+			rc = add_turn(c, messages, "user", c->operand[1], strlen(c->operand[1]));
+			if (rc == 0)
+				rc = ask(c, s, messages, &answer);
 			if (rc == 0 && !c->json)
-				puts("");
+				rc = cli_write(c, "\n", 1);
 		} else {
 			rc = chat_loop(c, s, messages);
 		}

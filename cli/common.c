@@ -59,7 +59,10 @@ static int read_passphrase(struct cli *c, const char **out)
 	*out = NULL;
 	if (c->passphrase_file) {
 		buf_reserve(&b, sizeof c->passphrase);
-		TRY(file_read(c->passphrase_file, sizeof c->passphrase - 1, &b, &c->err));
+		int rc = file_read(c->passphrase_file, sizeof c->passphrase - 1, &b, &c->err);
+		if (rc < 0)
+			buf_wipe(&b);
+		TRY(rc);
 		memcpy(c->passphrase, b.bytes, b.len);
 		c->passphrase[b.len] = 0;
 		c->passphrase[strcspn(c->passphrase, "\r\n")] = 0;
@@ -99,6 +102,33 @@ int cli_open(struct cli *c, bool read_only, struct flow **out)
 				json_string_value(json_array_get(list, i)));
 	}
 	return 0;
+}
+
+struct flow *cli_open_if_there(const struct cli *c)
+{
+	struct cli quiet = *c; /* its error is nobody's */
+	struct flow *f = NULL;
+	if (cli_open(&quiet, true, &f) < 0)
+		f = NULL;
+	explicit_bzero(quiet.passphrase, sizeof quiet.passphrase);
+	return f;
+}
+
+int cli_line(struct cli *c, struct buf *out)
+{
+	int byte;
+	buf_clear(out);
+	while ((byte = getc(stdin)) != EOF && byte != '\n') {
+		if (out->len == LIMIT_REQUEST_BYTES)
+			return err_set(&c->err, ERR_INPUT, "a line of stdin is longer than 8 MiB");
+		buf_add_byte(out, (unsigned char)byte);
+	}
+	TRY(buf_done(out, &c->err));
+	if (ferror(stdin))
+		return err_errno(&c->err, "read stdin");
+	if (out->len && !text_utf8_valid(out->bytes, out->len))
+		return err_set(&c->err, ERR_INPUT, "a line of stdin is not UTF-8");
+	return byte == '\n' || out->len > 0;
 }
 
 int cli_write(struct cli *c, const void *bytes, size_t len)
@@ -212,6 +242,8 @@ int cli_vkey(struct cli *c, const char *given, char *out, size_t room)
 		TRY(file_read(given, KIB(4), &b, &c->err));
 	}
 	int rc = buf_done(&b, &c->err);
+	if (rc == 0 && b.len == 0)
+		rc = err_set(&c->err, ERR_INPUT, "%s holds no verifier key", given);
 	size_t len = rc == 0 ? strcspn(b.bytes, "\r\n") : 0;
 	if (rc == 0 && len >= room)
 		rc = err_set(&c->err, ERR_INPUT, "the verifier key is too long");

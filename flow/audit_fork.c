@@ -22,6 +22,7 @@ struct audit {
 	struct flow_fork_model suspect;
 	struct candidate *candidate;
 	size_t count;
+	json_t *unavailable;          /* registered releases whose files are gone or were changed */
 	const struct candidate *best; /* the parent found, or NULL */
 	struct audit_receipt receipt;
 };
@@ -56,11 +57,35 @@ static int find_candidates(struct audit *a, const char *parent, struct err *e)
 	return rc;
 }
 
+/* By root, so that a folder is only ever taken for the release that it holds. Those that cannot be
+ * read are named and left out, unless one was asked for. */
+static int open_candidates(struct audit *a, bool asked, struct err *e)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < a->count; i++) {
+		struct candidate c = a->candidate[i];
+		char root[DIGEST_TEXT_ROOM];
+		struct err why = { 0 };
+		digest_text(&c.release.root, root);
+		a->candidate[i] = (struct candidate){ 0 };
+		int rc = flow_fork_model_open(a->flow, root, &c.model, &why);
+		bool gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
+		if (rc < 0 && (asked || !gone))
+			return err_set(e, rc, "compare with %s: %s", c.name, why.text);
+		if (rc < 0)
+			json_array_append_new(a->unavailable, json_pack("{s:s,s:s}", "name", c.name,
+									"reason", why.text));
+		else
+			a->candidate[kept++] = c;
+	}
+	a->count = kept;
+	return kept ? 0 : err_set(e, ERR_NOTFOUND, "no registered release can be read here");
+}
+
 static int compare_all(struct audit *a, uint64_t seed, struct err *e)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		struct candidate *c = &a->candidate[i];
-		TRY(flow_fork_model_open(a->flow, c->release.location, &c->model, e));
 		int rc = fork_compare(&c->model.model, &a->suspect.model, ALPHA / (double)a->count,
 				      seed, NULL, &c->result, e);
 		if (rc < 0)
@@ -135,6 +160,7 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 						r->relative_l2));
 	}
 	json_object_set_new(*out, "candidates", candidates);
+	json_object_set(*out, "unavailable", a->unavailable);
 	json_object_set_new(*out, "alpha", json_real(ALPHA));
 	json_object_set_new(*out, "findings", findings);
 	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
@@ -190,9 +216,9 @@ static int log_it(struct audit *a, json_t *report, struct err *e)
 	buf_free(&text);
 	TRY(rc);
 	json_t *body =
-		json_pack("{s:o,s:s,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
+		json_pack("{s:o,s:o,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
 			  flow_json_digest(&subject), "subject_name",
-			  name ? name + 1 : a->suspect.ref.folder, "parent",
+			  flow_json_text(name ? name + 1 : a->suspect.ref.folder), "parent",
 			  flow_json_digest(&c->release.root), "parent_name", c->name, "declared",
 			  a->suspect.base[0] ? a->suspect.base : NULL, "relation",
 			  a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict",
@@ -225,11 +251,13 @@ static int add_receipt(struct audit *a, json_t *report, struct err *e)
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e)
 {
-	struct audit a = { .flow = f };
+	struct audit a = { .flow = f, .unavailable = json_array() };
 	*report = NULL;
 	int rc = flow_fork_model_open(f, suspect, &a.suspect, e);
 	if (rc == 0)
 		rc = find_candidates(&a, parent, e);
+	if (rc == 0)
+		rc = open_candidates(&a, parent != NULL, e);
 	if (rc == 0)
 		rc = compare_all(&a, seed, e);
 	if (rc == 0)
@@ -246,6 +274,7 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 		flow_fork_model_close(&a.candidate[i].model);
 	}
 	free(a.candidate);
+	json_decref(a.unavailable);
 	flow_fork_model_close(&a.suspect);
 	if (rc < 0 && *report) {
 		json_decref(*report);
@@ -272,7 +301,7 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 	if (rc == 0) {
 		json_t *findings = json_array();
 		bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
-		json_object_set_new(*report, "parent", found ? json_string(a) : json_null());
+		json_object_set_new(*report, "parent", found ? flow_json_text(a) : json_null());
 		json_object_set_new(*report, "findings", findings);
 		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a,
 					&right, &c, findings, e);

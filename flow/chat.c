@@ -18,22 +18,34 @@ static bool shadowed(const struct flow_service *s)
 	return s->profile && s->profile->mode == POLICY_SHADOW;
 }
 
-static void add_interventions(struct flow_chat *c, const char *phase, size_t index,
-			      const struct filter_record *r)
-{
-	for (size_t i = 0; i < r->findings; i++) {
-		const struct filter_finding *x = &r->finding[i];
-		json_array_append_new(c->interventions,
-				      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule", x->rules,
-						"phase", phase, "index", (json_int_t)index, "start",
-						(json_int_t)x->start, "end", (json_int_t)x->end,
-						"action", filter_action_name(x->action)));
-		if (!c->outcome && !shadowed(c->service) && x->action > FILTER_NOTICE)
-			c->outcome = "redacted";
-	}
-}
-
 /* ---- input ---- */
+
+/* A request may have so many findings, looked at every so many bytes: all of them stand in its
+ * record, and a record that is refused would leave the request without one. */
+#define FINDINGS_MAX 10000u
+#define SCAN_PIECE KIB(64)
+
+static int push_text(struct flow_chat *c, struct filter_stream *f, const char *text, size_t len,
+		     struct buf *clean, struct err *e)
+{
+	struct cleared out;
+	int rc = FILTER_OPEN;
+	for (size_t at = 0; rc == FILTER_OPEN && at < len; at += SCAN_PIECE) {
+		size_t n = len - at < SCAN_PIECE ? len - at : SCAN_PIECE;
+		TRY(rc = filter_stream_push(f, text + at, n, &out, e));
+		buf_add(clean, out.bytes, out.len);
+		size_t found = filter_stream_record(f)->findings;
+		if (rc == FILTER_OPEN && json_array_size(c->interventions) + found > FINDINGS_MAX) {
+			filter_stream_abort(f);
+			return FILTER_LIMIT;
+		}
+	}
+	if (rc != FILTER_OPEN)
+		return rc;
+	TRY(rc = filter_stream_end(f, &out, e));
+	buf_add(clean, out.bytes, out.len);
+	return rc;
+}
 
 /* One message's text through the input rules; *clean is what the model may see. FILTER_BLOCKED ends
  * the request. */
@@ -41,20 +53,11 @@ static int scan_message(struct flow_chat *c, size_t index, const char *text, siz
 			struct buf *clean, struct err *e)
 {
 	struct filter_stream *f;
-	struct cleared out;
 	TRY(filter_stream_open(&f, rules_of(c->service, POLICY_INPUT), shadowed(c->service), e));
-	int rc = filter_stream_push(f, text, len, &out, e);
-	if (rc >= 0)
-		buf_add(clean, out.bytes, out.len);
-	if (rc == FILTER_OPEN) {
-		rc = filter_stream_end(f, &out, e);
-		if (rc >= 0)
-			buf_add(clean, out.bytes, out.len);
-	}
+	int rc = push_text(c, f, text, len, clean, e);
 	if (rc >= 0) {
-		const struct filter_record *r = filter_stream_record(f);
-		json_array_append_new(c->scans, flow_scan_json("input", index, r));
-		add_interventions(c, "input", index, r);
+		int noted = flow_decision_note(c, "input", index, filter_stream_record(f), e);
+		rc = noted < 0 ? noted : rc;
 	}
 	filter_stream_close(f);
 	if (rc >= 0 && buf_done(clean, e) < 0)
@@ -62,7 +65,7 @@ static int scan_message(struct flow_chat *c, size_t index, const char *text, siz
 	return rc;
 }
 
-/* 1 if a rule blocks the request. */
+/* FILTER_COMPLETE, or why the request ends here: FILTER_BLOCKED, FILTER_LIMIT. */
 static int scan_input(struct flow_chat *c, struct err *e)
 {
 	size_t i;
@@ -84,11 +87,11 @@ static int scan_input(struct flow_chat *c, struct err *e)
 		if (rc < 0)
 			return rc;
 		if (rc != FILTER_COMPLETE)
-			return 1;
+			return rc;
 		if (!copy)
 			return err_set(e, ERR_NOMEM, "out of memory");
 	}
-	return 0;
+	return FILTER_COMPLETE;
 }
 
 /* ---- prompt and session ---- */
@@ -133,6 +136,7 @@ static int name_chat(struct flow_chat *c, const struct flow_chat_given *given, s
 		return 0;
 	if (atomic_load(&s->draining))
 		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
+	TRY(audit_log_ready(s->flow->log, e)); /* no log, no answer */
 	const char *worker = audit_log_worker(s->flow->log);
 	c->n = audit_log_reserve(s->flow->log);
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
@@ -157,18 +161,23 @@ static int parse(struct flow_chat *c, const void *body, size_t len, struct err *
 							   : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+/* The filter said no: the answer ends where the rule begins. */
+static int stop_blocked(struct flow_chat *c, int end)
+{
+	c->finish_reason = "content_filter";
+	c->outcome = end == FILTER_LIMIT ? "engine_limit" : "blocked";
+	c->flushed = true;
+	return FLOW_TEXT;
+}
+
 /* From admission on every way out leaves a record. */
 static int begin(struct flow_chat *c, struct err *e)
 {
-	int blocked = scan_input(c, e);
-	if (blocked < 0)
-		return blocked;
-	if (blocked) {
-		c->finish_reason = "content_filter";
-		c->outcome = "blocked";
-		c->flushed = true;
-		return 0;
-	}
+	int end = scan_input(c, e);
+	if (end < 0)
+		return end;
+	if (end != FILTER_COMPLETE)
+		return stop_blocked(c, end);
 	TRY(open_session(c, e));
 	return filter_stream_open(&c->filter, rules_of(c->service, POLICY_OUTPUT),
 				  shadowed(c->service), e);
@@ -183,9 +192,10 @@ static void abandon(struct flow_chat *c, const char *outcome, const char *finish
 	c->finish_reason = finish;
 	if (c->filter)
 		filter_stream_abort(c->filter);
-	if (c->record[0] && flow_decision_append(c, &ignored) < 0)
-		c->recorded =
-			false; /* the log refuses: it says so itself, and admits nothing more */
+	/* When the log refuses, it says so itself, and admits nothing more. One attempt: a number
+	 * that was refused may be another's by now. */
+	if (c->record[0])
+		(void)!flow_decision_append(c, &ignored);
 }
 
 static void chat_free(struct flow_chat *c)
@@ -241,18 +251,11 @@ int flow_chat_open(struct flow_chat **out, struct flow_service *s, const void *b
 
 /* ---- output ---- */
 
-static void take(struct flow_chat *c, const struct cleared *text)
+/* Only text that the record will hold goes out. */
+static int take(struct flow_chat *c, const struct cleared *text, struct err *e)
 {
 	buf_add(&c->emitted, text->bytes, text->len);
-}
-
-/* The filter said no: the answer ends where the rule begins. */
-static int stop_blocked(struct flow_chat *c, int end)
-{
-	c->finish_reason = "content_filter";
-	c->outcome = end == FILTER_LIMIT ? "engine_limit" : "blocked";
-	c->flushed = true;
-	return FLOW_TEXT;
+	return buf_done(&c->emitted, e);
 }
 
 static int step(struct flow_chat *c, struct cleared *text, struct err *e)
@@ -263,7 +266,7 @@ static int step(struct flow_chat *c, struct cleared *text, struct err *e)
 	TRY(finish);
 	int end = filter_stream_push(c->filter, piece, len, text, e);
 	TRY(end);
-	take(c, text);
+	TRY(take(c, text, e));
 	if (end != FILTER_OPEN)
 		return stop_blocked(c, end);
 	if (finish != ENGINE_GOING)
@@ -275,7 +278,7 @@ static int flush(struct flow_chat *c, struct cleared *text, struct err *e)
 {
 	int end = filter_stream_end(c->filter, text, e);
 	TRY(end);
-	take(c, text);
+	TRY(take(c, text, e));
 	c->flushed = true;
 	return end == FILTER_COMPLETE ? FLOW_TEXT : stop_blocked(c, end);
 }
@@ -283,7 +286,6 @@ static int flush(struct flow_chat *c, struct cleared *text, struct err *e)
 static int finish_chat(struct flow_chat *c, struct err *e)
 {
 	if (!c->recorded) {
-		TRY(buf_done(&c->emitted, e));
 		env_step(c->service->flow->env, "serve.answered");
 		TRY(flow_decision_append(c, e));
 		env_step(c->service->flow->env, "serve.recorded");
@@ -293,8 +295,10 @@ static int finish_chat(struct flow_chat *c, struct err *e)
 
 int flow_chat_next(struct flow_chat *c, struct cleared *text, struct err *e)
 {
-	int rc = FLOW_TEXT;
 	*text = (struct cleared){ .bytes = "" };
+	/* What cannot be recorded any more does not go out either. */
+	int rc = c->service->recording && !c->recorded ? audit_log_ready(c->service->flow->log, e)
+						       : FLOW_TEXT;
 	while (rc == FLOW_TEXT && text->len == 0 && !c->flushed)
 		rc = c->finish_reason ? flush(c, text, e) : step(c, text, e);
 	if (rc == FLOW_TEXT && text->len == 0)

@@ -83,7 +83,8 @@ static json_t *withheld_ranges(const struct filter_record *r)
 	return list;
 }
 
-json_t *flow_scan_json(const char *phase, size_t index, const struct filter_record *r)
+/* {phase, index, seen, ...}: the truthful scan record. */
+static json_t *scan_json(const char *phase, size_t index, const struct filter_record *r)
 {
 	json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "phase", phase, "index",
 			      (json_int_t)index, "seen", (json_int_t)r->seen, "seen_digest",
@@ -101,6 +102,23 @@ json_t *flow_scan_json(const char *phase, size_t index, const struct filter_reco
 			    json_integer((json_int_t)(r->end == FILTER_BLOCKED ? r->end_offset
 									       : r->released)));
 	return o;
+}
+
+int flow_decision_note(struct flow_chat *c, const char *phase, size_t index,
+		       const struct filter_record *r, struct err *e)
+{
+	int failed = json_array_append_new(c->scans, scan_json(phase, index, r));
+	for (size_t i = 0; i < r->findings; i++) {
+		const struct filter_finding *x = &r->finding[i];
+		json_t *o =
+			json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule", x->rules, "phase", phase,
+				  "index", (json_int_t)index, "start", (json_int_t)x->start, "end",
+				  (json_int_t)x->end, "action", filter_action_name(x->action));
+		failed |= json_array_append_new(c->interventions, o);
+		if (!c->outcome && !r->shadow && x->action > FILTER_NOTICE)
+			c->outcome = "redacted";
+	}
+	return failed ? err_set(e, ERR_NOMEM, "out of memory for the record of a scan") : 0;
 }
 
 /* ---- field values ---- */
@@ -176,20 +194,8 @@ static int answer_fields(struct flow_chat *c, struct err *e)
 	size_t count = 0;
 	const uint32_t *id = c->session ? engine_session_ids(c->session, &count) : NULL;
 	struct digest d = ids_digest(id, count);
-	if (c->filter) {
-		const struct filter_record *r = filter_stream_record(c->filter);
-		json_array_append_new(c->scans, flow_scan_json("output", 0, r));
-		for (size_t i = 0; i < r->findings; i++)
-			json_array_append_new(c->interventions,
-					      json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "rule",
-							r->finding[i].rules, "phase", "output",
-							"index", (json_int_t)0, "start",
-							(json_int_t)r->finding[i].start, "end",
-							(json_int_t)r->finding[i].end, "action",
-							filter_action_name(r->finding[i].action)));
-		if (!c->outcome && r->findings)
-			c->outcome = "redacted";
-	}
+	if (c->filter)
+		TRY(flow_decision_note(c, "output", 0, filter_stream_record(c->filter), e));
 	TRY(set(c, FIELD_SCANS, json_incref(c->scans), e));
 	TRY(set(c, FIELD_OUTPUT_IDS, flow_json_digest(&d), e));
 	d = digest_of(c->emitted.bytes ? c->emitted.bytes : "", c->emitted.len);
@@ -234,13 +240,16 @@ int flow_decision_retained(const struct flow_chat *c, struct buf *out, struct er
 {
 	size_t count = 0;
 	const uint32_t *id = c->session ? engine_session_ids(c->session, &count) : NULL;
+	size_t prompt =
+		c->session ? c->prompt.count : 0; /* a refused prompt may be of any length */
 	char seed[32];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed);
-	json_t *o = json_pack("{s:s%,s:s%,s:o,s:o,s:s,s:I}", "request", c->body.bytes, c->body.len,
-			      "output", c->emitted.bytes ? c->emitted.bytes : "", c->emitted.len,
-			      "prompt_ids", id_list(c->prompt.id, c->prompt.count), "output_ids",
-			      id_list(id, count), "seed", seed, "created_us",
-			      (json_int_t)c->created_us);
+	json_t *o =
+		json_pack("{s:s%,s:s%,s:o,s:o,s:s,s:I,s:I}", "request", c->body.bytes, c->body.len,
+			  "output", c->emitted.bytes ? c->emitted.bytes : "", c->emitted.len,
+			  "prompt_ids", id_list(c->prompt.id, prompt), "output_ids",
+			  id_list(id, count), "seed", seed, "created_us", (json_int_t)c->created_us,
+			  "context_max", (json_int_t)c->service->context_max);
 	int rc = flow_json_ok(o, e);
 	if (rc == 0)
 		rc = json_write_canonical(o, out, e);
@@ -276,18 +285,32 @@ static int make_result(struct flow_chat *c, struct err *e)
 	return rc;
 }
 
+/* The number was told to the client: it must not become a gap that nobody can explain. */
+static void append_lost(struct flow_chat *c)
+{
+	json_t *body = json_pack("{s:s}", "refused", "decision");
+	struct audit_record r = { .type = "lost", .n = c->n, .body = body };
+	struct err ignored;
+	if (body) /* where this fails too, the gap stays, and audit verify reports it */
+		(void)!flow_append(c->service->flow, &r, true, &c->receipt, &ignored);
+	json_decref(body);
+}
+
 int flow_decision_append(struct flow_chat *c, struct err *e)
 {
 	struct buf retained = { 0 };
 	char bundle[DIGEST_TEXT_ROOM];
-	TRY(flow_decision_fields(c, e));
 	c->recorded = true;
+	int rc = flow_decision_fields(c, e);
 	if (!c->service->recording)
-		return 0;
+		return rc;
 	if (c->service->profile)
 		digest_text(&c->service->profile->bundle, bundle);
-	int rc = flow_decision_retained(c, &retained, e);
-	if (rc == 0) {
+	if (rc == 0)
+		rc = flow_decision_retained(c, &retained, e);
+	if (rc < 0) {
+		append_lost(c);
+	} else {
 		struct audit_record r = {
 			.type = "decision",
 			.n = c->n,

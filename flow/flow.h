@@ -185,7 +185,7 @@ struct flow_replay {
 int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report,
 		      struct err *e) MUST_USE;
 
-/* What recovery found and did at flow_open: {completed:[...], undone:[...]}. Borrowed. */
+/* What recovery did at flow_open: {completed, undone, failed}: folders, and why not. Borrowed. */
 const json_t *flow_recovered(const struct flow *f);
 
 /* ---- selftest ---- */

@@ -8,6 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whole characters only, '?' for what is not UTF-8: a card must not be able to break the report
+ * that quotes it. */
+static void copy_text(const char *s, size_t len, char *out, size_t room)
+{
+	size_t at = 0, used = 0;
+	uint32_t cp;
+	while (at < len) {
+		int n = text_utf8_decode(s + at, len - at, &cp);
+		size_t step = n > 0 ? (size_t)n : 1, width = n > 0 ? step : 1;
+		if (used + width >= room)
+			break;
+		memcpy(out + used, n > 0 ? s + at : "?", width);
+		used += width;
+		at += step;
+	}
+	out[used] = 0;
+}
+
 /* The value of `key:` in the front matter; a list gives its first item. */
 static void front_matter(const char *card, const char *key, char *out, size_t room)
 {
@@ -27,8 +45,8 @@ static void front_matter(const char *card, const char *key, char *out, size_t ro
 			at = *at == '-' ? at + 1 + strspn(at + 1, " \t\"'") : "";
 		}
 		size_t len = strcspn(at, "\"'\r\n");
-		if (len > 0 && at[0] != '[')
-			snprintf(out, room, "%.*s", (int)(len < room ? len : room - 1), at);
+		if (at[0] != '[')
+			copy_text(at, len, out, room);
 		return;
 	}
 }
@@ -66,10 +84,30 @@ static void read_texts(struct flow_fork_model *m)
 	buf_free(&b);
 }
 
+/* A registered release is read as it was registered, or not at all. */
+static int open_registered(struct flow_fork_model *m, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf bundle = { 0 };
+	TRY(file_join(path, m->ref.folder, SIGNING_BUNDLE, e));
+	if (!(m->manifest = calloc(1, sizeof *m->manifest)))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
+	if (rc == 0)
+		rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, m->manifest, e);
+	if (rc == 0)
+		rc = flow_ref_check(&m->ref, m->manifest, e);
+	if (rc == 0)
+		rc = signing_source_open(&m->source, m->manifest, m->ref.folder, e);
+	buf_free(&bundle);
+	return rc;
+}
+
 static int open_parts(struct flow_fork_model *m, struct err *e)
 {
 	struct buf b = { 0 };
-	TRY(source_open_folder(&m->source, m->ref.folder, e));
+	TRY(m->ref.registered ? open_registered(m, e)
+			      : source_open_folder(&m->source, m->ref.folder, e));
 	TRY(engine_tensors_open(&m->tensors, m->source, e));
 	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
 	if (rc == 0)
@@ -99,6 +137,9 @@ void flow_fork_model_close(struct flow_fork_model *m)
 	json_decref(m->config);
 	engine_tensors_close(m->tensors);
 	source_close(m->source);
+	if (m->manifest)
+		signing_manifest_free(m->manifest);
+	free(m->manifest);
 	flow_ref_free(&m->ref);
 	*m = (struct flow_fork_model){ 0 };
 }
@@ -111,7 +152,9 @@ static void add(json_t *findings, const char *kind, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	json_array_append_new(findings, json_pack("{s:s,s:s}", "kind", kind, "detail", text));
+	/* A quotation may be cut inside a character; the finding must stand all the same. */
+	json_array_append_new(findings,
+			      json_pack("{s:s,s:o}", "kind", kind, "detail", flow_json_text(text)));
 }
 
 /* Keys whose change alters what the model computes, whatever the weights are. */

@@ -8,6 +8,7 @@
 
 struct flow_fork_model {
 	struct flow_ref ref;
+	struct signing_manifest *manifest; /* of a registered release: what its folder must hold */
 	struct source *source;
 	struct engine_tensors *tensors;
 	json_t *config;

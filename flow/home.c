@@ -26,6 +26,20 @@ json_t *flow_json_digest(const struct digest *d)
 	return json_string(text);
 }
 
+json_t *flow_json_text(const char *text)
+{
+	struct buf b = { 0 };
+	uint32_t cp;
+	for (size_t len = strlen(text), n; len > 0; text += n, len -= n) {
+		int used = text_utf8_decode(text, len, &cp);
+		n = used > 0 ? (size_t)used : used < 0 ? (size_t)-used : len;
+		buf_add(&b, used > 0 ? text : "\xef\xbf\xbd", used > 0 ? n : 3);
+	}
+	json_t *v = b.failed ? NULL : json_stringn(b.bytes ? b.bytes : "", b.len);
+	buf_free(&b);
+	return v;
+}
+
 int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
 {
 	return file_join(out, f->home, name, e);
@@ -80,13 +94,19 @@ static int open_store(struct flow *f, struct store **out, struct err *e)
 	return store_open(out, url, e);
 }
 
-/* The log's key is made with the log; its origin is derived from the key, so a copied folder keeps
- * its name. */
+/* The log's key is made with the log, never for one that exists; its origin is derived from the
+ * key, so a copied folder keeps its name. */
 static int open_log_key(struct flow *f, struct err *e)
 {
-	char dir[LIMIT_PATH_BYTES];
+	char dir[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES];
 	TRY(flow_path(f, "keys", dir, e));
+	TRY(flow_path(f, "log/checkpoint", checkpoint, e));
 	int rc = signing_identity_open(&f->log_key, dir, FLOW_LOG_KEY, NULL, e);
+	if (rc == ERR_NOTFOUND && file_exists(checkpoint))
+		return err_set(e, ERR_NOTFOUND,
+			       "%s/" FLOW_LOG_KEY ".key, which signs this log, is missing: put it "
+			       "back from a backup",
+			       dir);
 	if (rc == ERR_NOTFOUND && !f->read_only) {
 		TRY(signing_identity_create(dir, FLOW_LOG_KEY, NULL, f->env, e));
 		rc = signing_identity_open(&f->log_key, dir, FLOW_LOG_KEY, NULL, e);
@@ -121,7 +141,8 @@ static int open_log(struct flow *f, struct err *e)
 }
 
 static const char schema[] = "CREATE TABLE IF NOT EXISTS flow_pending("
-			     " dir TEXT PRIMARY KEY, root TEXT, package TEXT NOT NULL) STRICT;";
+			     " dir TEXT PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL,"
+			     " root TEXT, package TEXT NOT NULL) STRICT;";
 
 int flow_home_stores(struct flow *f, struct err *e)
 {
@@ -152,7 +173,7 @@ static int open_parts(struct flow *f, struct err *e)
 		TRY(make_folders(f, e));
 	TRY(flow_home_stores(f, e));
 	TRY(open_log(f, e));
-	f->recovered = json_pack("{s:[],s:[]}", "completed", "undone");
+	f->recovered = json_pack("{s:[],s:[],s:[]}", "completed", "undone", "failed");
 	TRY(flow_json_ok(f->recovered, e));
 	return f->read_only ? 0 : flow_recover(f, e);
 }

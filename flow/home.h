@@ -55,7 +55,7 @@ int flow_identity(struct flow *f, const char *name, struct signing_identity **ou
  * NULL with key. */
 struct flow_trust {
 	struct signing_public *key;
-	size_t count;
+	size_t count, own; /* the first `own` are this state folder's */
 };
 int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out,
 		    struct err *e) MUST_USE;
@@ -67,12 +67,17 @@ void flow_trust_free(struct flow_trust *t);
  * flow_ref_free. */
 struct flow_ref {
 	char folder[LIMIT_PATH_BYTES];
-	char temporary[64]; /* removed by flow_ref_free, or "" */
+	char temporary[LIMIT_PATH_BYTES]; /* removed by flow_ref_free, or "" */
 	bool registered;
 	struct registry_release release; /* when registered */
 };
 int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e) MUST_USE;
 void flow_ref_free(struct flow_ref *r);
+/* The folder of a registered REF must still hold that release: ERR_VERIFY when it holds another. */
+int flow_ref_check(const struct flow_ref *r, const struct signing_manifest *m,
+		   struct err *e) MUST_USE;
+/* A new folder in $TMPDIR, else /tmp; the caller removes it. */
+int flow_temporary(char out[LIMIT_PATH_BYTES], struct err *e) MUST_USE;
 /* "org/model": two name parts of [A-Za-z0-9._-]. */
 bool flow_name_ok(const char *name);
 
@@ -88,17 +93,25 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 /* A publication under way, as recorded in flow_pending. */
 struct flow_pending {
 	char dir[LIMIT_PATH_BYTES], package[LIMIT_PATH_BYTES];
+	char model[256], version[64];
 	struct digest root;
 	bool has_root;
 };
-/* Move what was staged to its final place: idempotent. */
+/* 1 if its release is in the log, 0 if not. */
+int flow_pending_logged(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
+int flow_pending_forget(struct flow *f, const char *dir, struct err *e) MUST_USE;
+/* Move what was staged to its final place, and write the package if one is wanted: idempotent.
+ * ERR_NOTFOUND: the folder is gone. */
 int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
+int flow_publish_package(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
 int flow_recover(struct flow *f, struct err *e) MUST_USE;
 
 /* ---- small helpers ---- */
 
 /* A string member that is a digest ("sha256:..."). */
 json_t *flow_json_digest(const struct digest *d);
+/* Text from outside (a path, a card): what is not UTF-8 becomes U+FFFD. */
+json_t *flow_json_text(const char *text);
 /* json_pack and friends return NULL without memory: turn that into an error. */
 int flow_json_ok(const json_t *v, struct err *e) MUST_USE;
 

@@ -60,8 +60,12 @@ int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **rep
 		json_decref(entry);
 		buf_free(&text);
 	}
+	if (rc < 0) {
+		json_decref(list);
+		return rc;
+	}
 	*report = json_pack("{s:I,s:o}", "size", (json_int_t)size, "entries", list);
-	return rc < 0 ? rc : flow_json_ok(*report, e);
+	return flow_json_ok(*report, e);
 }
 
 int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report, struct err *e)
@@ -198,6 +202,7 @@ static int read_receipt(const char *path, struct buf *out, struct err *e)
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report, struct err *e)
 {
 	struct buf proof = { 0 };
+	TRY(audit_vkey_check(vkey, e)); /* could not check is not: checked, and wrong */
 	if (!file_exists(receipt_path))
 		return err_set(e, ERR_NOTFOUND, "%s: no such file", receipt_path);
 	*report = json_pack("{s:b}", "ok", true);
@@ -210,6 +215,10 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 		json_object_set_new(*report, "ok", json_false());
 		json_object_set_new(*report, "detail", json_string(e ? e->text : err_name(rc)));
 		rc = 0;
+	}
+	if (rc < 0) {
+		json_decref(*report);
+		*report = NULL;
 	}
 	buf_free(&proof);
 	return rc;

@@ -72,11 +72,12 @@ static int read_tensor(struct oracle *o, const char *name, enum engine_dtype typ
 	if (!bytes)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = source_read(o->source, (*t)->file, (*t)->begin, bytes, (*t)->bytes, e);
-	if (rc == 0)
-		memcpy(out, &bytes, sizeof bytes);
-	else
+	if (rc < 0) {
 		free(bytes);
-	return rc;
+		return rc;
+	}
+	memcpy(out, &bytes, sizeof bytes);
+	return 0;
 }
 
 static int allocate(struct oracle *o, struct err *e)
@@ -231,9 +232,9 @@ static void head_entry(struct buf *head, const char *name, const char *type, con
 	buf_printf(head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", *at ? "," : "{", name, type);
 	for (int i = 0; i < rank; i++)
 		buf_printf(head, "%s%llu", i ? "," : "", (unsigned long long)shape[i]);
-	buf_printf(head, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)*at,
-		   (unsigned long long)(*at + bytes));
+	buf_printf(head, "],\"data_offsets\":[%llu,", (unsigned long long)*at);
 	*at += bytes;
+	buf_printf(head, "%llu]}", (unsigned long long)*at);
 }
 
 static int dump_case(struct oracle *o, const char *dump, const char *name, struct err *e)

@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MANIFEST "manifest.json"
 #define PROVENANCE "provenance.json"
@@ -27,6 +29,7 @@ struct job {
 	struct signing_manifest manifest;
 	struct audit_receipt receipt;
 	char license[64];
+	bool begun; /* the pending row is ours */
 };
 
 static int beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES], struct err *e)
@@ -37,25 +40,38 @@ static int beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES
 
 /* ---- the pending row: what recovery needs to complete or undo ---- */
 
-static int pending_write(struct flow *f, const struct flow_pending *p, struct err *e)
+static int pending_begin(struct flow *f, const struct flow_pending *p, struct err *e)
+{
+	struct store_stmt *st;
+	TRY(store_prepare(f->store,
+			  "INSERT INTO flow_pending(dir, model, version, package)"
+			  " VALUES($1, $2, $3, $4)",
+			  &st, e));
+	store_bind_text(st, 1, p->dir);
+	store_bind_text(st, 2, p->model);
+	store_bind_text(st, 3, p->version);
+	store_bind_text(st, 4, p->package);
+	int rc = store_step(st, e);
+	store_finish(st);
+	if (rc == ERR_CONFLICT)
+		return err_set(e, rc, "an earlier publication of %s is not finished yet", p->dir);
+	return rc < 0 ? rc : 0;
+}
+
+static int pending_root(struct flow *f, const struct flow_pending *p, struct err *e)
 {
 	struct store_stmt *st;
 	char root[DIGEST_TEXT_ROOM];
-	TRY(store_prepare(
-		f->store,
-		"INSERT INTO flow_pending(dir, root, package) VALUES($1, $2, $3) "
-		"ON CONFLICT(dir) DO UPDATE SET root = excluded.root, package = excluded.package",
-		&st, e));
+	TRY(store_prepare(f->store, "UPDATE flow_pending SET root = $2 WHERE dir = $1", &st, e));
 	digest_text(&p->root, root);
 	store_bind_text(st, 1, p->dir);
-	store_bind_text(st, 2, p->has_root ? root : NULL);
-	store_bind_text(st, 3, p->package);
+	store_bind_text(st, 2, root);
 	int rc = store_step(st, e);
 	store_finish(st);
 	return rc < 0 ? rc : 0;
 }
 
-static int pending_delete(struct flow *f, const char *dir, struct err *e)
+int flow_pending_forget(struct flow *f, const char *dir, struct err *e)
 {
 	struct store_stmt *st;
 	TRY(store_prepare(f->store, "DELETE FROM flow_pending WHERE dir = $1", &st, e));
@@ -63,6 +79,26 @@ static int pending_delete(struct flow *f, const char *dir, struct err *e)
 	int rc = store_step(st, e);
 	store_finish(st);
 	return rc < 0 ? rc : 0;
+}
+
+/* The row of this very version: the same content may have been published before. */
+static int find_release(struct flow *f, const struct flow_pending *p, struct registry_release *out,
+			struct err *e)
+{
+	char ref[sizeof p->model + sizeof p->version + 1];
+	snprintf(ref, sizeof ref, "%s@%s", p->model, p->version);
+	TRY(registry_find(f->registry, ref, out, e));
+	bool same = strcmp(out->version, p->version) == 0 && digest_equal(&out->root, &p->root);
+	return same ? 0 : err_set(e, ERR_NOTFOUND, "%s is another release", ref);
+}
+
+int flow_pending_logged(struct flow *f, const struct flow_pending *p, struct err *e)
+{
+	struct registry_release release;
+	int rc = p->has_root ? find_release(f, p, &release, e) : ERR_NOTFOUND;
+	if (rc < 0)
+		return rc == ERR_NOTFOUND ? 0 : rc;
+	return 1;
 }
 
 /* ---- staging ---- */
@@ -166,20 +202,20 @@ static int release_body(struct job *j, json_t **out, struct err *e)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < j->manifest.file_count; i++)
 		bytes += j->manifest.file[i].bytes;
-	json_t *parents = json_array();
 	struct registry_release release;
-	if (j->want->parent) {
+	if (j->want->parent)
 		TRY(registry_find(j->flow->registry, j->want->parent, &release, e));
+	json_t *parents = json_array();
+	if (j->want->parent)
 		json_array_append_new(parents,
 				      json_pack("{s:s,s:o,s:s}", "name", release.model, "root",
 						flow_json_digest(&release.root), "relation",
 						j->want->kind ? j->want->kind : "train"));
-	}
-	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:s,s:o,s:I,s:I}", "model", j->want->name,
+	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:o,s:o,s:I,s:I}", "model", j->want->name,
 			 "version", j->want->version, "root", flow_json_digest(&j->manifest.root),
 			 "manifest", flow_json_digest(&manifest), "publisher", pub->name, "keyid",
-			 pub->p256_keyid, "license", j->license, "parents", parents, "files",
-			 (json_int_t)j->manifest.file_count, "bytes", (json_int_t)bytes);
+			 pub->p256_keyid, "license", flow_json_text(j->license), "parents", parents,
+			 "files", (json_int_t)j->manifest.file_count, "bytes", (json_int_t)bytes);
 	return flow_json_ok(*out, e);
 }
 
@@ -203,14 +239,13 @@ static int move_if_there(const char *staging, const char *dir, const char *name,
 	return file_exists(from) ? file_rename_durable(from, to, e) : 0;
 }
 
-static int write_receipt(struct flow *f, const char *staging, const struct digest *root,
+static int write_receipt(struct flow *f, const char *staging, const struct flow_pending *p,
 			 struct err *e)
 {
-	char ref[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
+	char path[LIMIT_PATH_BYTES];
 	struct registry_release release;
 	struct buf proof = { 0 };
-	digest_text(root, ref);
-	TRY(registry_find(f->registry, ref, &release, e));
+	TRY(find_release(f, p, &release, e));
 	TRY(file_join(path, staging, RECEIPT, e));
 	int rc = audit_log_entry(f->log, release.log_index, &proof, e);
 	struct buf entry = proof;
@@ -224,12 +259,15 @@ static int write_receipt(struct flow *f, const char *staging, const struct diges
 	return rc;
 }
 
-static int write_package(const struct flow_pending *p, const char *final, struct err *e)
+int flow_publish_package(struct flow *f, const struct flow_pending *p, struct err *e)
 {
 	struct buf bundle = { 0 };
 	struct signing_manifest m = { 0 };
-	char path[LIMIT_PATH_BYTES], part[LIMIT_PATH_BYTES];
+	char path[LIMIT_PATH_BYTES], part[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
+	if (!p->package[0])
+		return 0;
 	TRY(file_join(path, p->dir, SIGNING_BUNDLE, e));
+	TRY(beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
 	TRY(beside(p->package, ".part", part, e));
 	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
 	if (rc == 0)
@@ -240,6 +278,7 @@ static int write_package(const struct flow_pending *p, const char *final, struct
 		rc = file_rename_durable(part, p->package, e);
 	signing_manifest_free(&m);
 	buf_free(&bundle);
+	env_step(f->env, "publish.packaged");
 	return rc;
 }
 
@@ -248,23 +287,21 @@ int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
 	TRY(beside(p->dir, FLOW_STAGING_SUFFIX, staging, e));
 	TRY(beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
+	if (!file_is_dir(p->dir))
+		return err_set(e, ERR_NOTFOUND, "the folder is gone");
 	if (file_is_dir(staging)) {
 		TRY(move_if_there(staging, p->dir, SIGNING_CHUNKS, e));
 		TRY(move_if_there(staging, p->dir, SIGNING_TENSORS, e));
 		env_step(f->env, "publish.moved");
 		TRY(move_if_there(staging, p->dir, SIGNING_BUNDLE, e));
-		TRY(write_receipt(f, staging, &p->root, e));
+		TRY(write_receipt(f, staging, p, e));
 		env_step(f->env, "publish.receipt");
 		TRY(file_remove_tree(
 			final, e)); /* the folder of an earlier release of the same directory */
 		TRY(file_rename_durable(staging, final, e));
 	}
 	env_step(f->env, "publish.renamed");
-	if (p->package[0])
-		TRY(write_package(p, final, e));
-	env_step(f->env, "publish.packaged");
-	TRY(registry_locate(f->registry, &p->root, p->dir, e));
-	return pending_delete(f, p->dir, e);
+	return registry_locate(f->registry, &p->root, p->dir, e);
 }
 
 /* ---- from the top ---- */
@@ -298,6 +335,47 @@ static void read_license(const char *dir, char out[64])
 	buf_free(&card);
 }
 
+/* What would fail after the commit point is asked before it. */
+static int check_places(const struct job *j, struct err *e)
+{
+	const char *dir = j->pending.dir, *package = j->pending.package;
+	char parent[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	struct stat here, above;
+	snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(dir, '/') - dir) + 1, dir);
+	if (stat(dir, &here) < 0 || stat(parent, &above) < 0)
+		return err_errno(e, "publish %s", dir);
+	if (here.st_dev != above.st_dev)
+		return err_set(e, ERR_INPUT,
+			       "%s is a mount point: signatures are staged beside the model and "
+			       "renamed into it, so both must lie on one file system",
+			       dir);
+	if (access(dir, W_OK | X_OK) < 0 || access(parent, W_OK | X_OK) < 0)
+		return err_errno(e, "write to %s and beside it", dir);
+	TRY(file_join(path, j->final, MANIFEST, e));
+	if (file_exists(j->final) && !file_exists(path))
+		return err_set(e, ERR_CONFLICT,
+			       "%s is in the way, and is no release's folder: move it", j->final);
+	if (!package[0])
+		return 0;
+	if (strncmp(package, dir, strlen(dir)) == 0 && package[strlen(dir)] == '/')
+		return err_set(e, ERR_USAGE, "package %s lies inside the model", package);
+	snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(package, '/') - package) + 1,
+		 package);
+	if (access(parent, W_OK | X_OK) < 0)
+		return err_errno(e, "package: write to %s", parent);
+	return file_is_dir(package) ? err_set(e, ERR_CONFLICT, "package: %s is a folder", package)
+				    : 0;
+}
+
+/* Letters, digits and what semantic versions use. */
+static bool version_ok(const char *version)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+_-";
+	size_t len = strlen(version);
+	return len > 0 && len <= 60 && strspn(version, allowed) == len;
+}
+
 static int check_wanted(struct job *j, struct err *e)
 {
 	const struct flow_publish *p = j->want;
@@ -307,7 +385,7 @@ static int check_wanted(struct job *j, struct err *e)
 		return err_set(e, ERR_USAGE,
 			       "name %s: expected ORG/MODEL of letters, digits, '.', '_' and '-'",
 			       p->name);
-	if (!p->version[0] || strlen(p->version) > 60 || strpbrk(p->version, "/@ \t\n"))
+	if (!version_ok(p->version))
 		return err_set(e, ERR_USAGE, "version \"%s\": expected something like 1.2.0",
 			       p->version);
 	bool known = !p->kind;
@@ -319,6 +397,8 @@ static int check_wanted(struct job *j, struct err *e)
 			       p->kind);
 	if (!file_is_dir(p->dir))
 		return err_set(e, ERR_NOTFOUND, "%s is not a folder", p->dir);
+	snprintf(j->pending.model, sizeof j->pending.model, "%s", p->name);
+	snprintf(j->pending.version, sizeof j->pending.version, "%s", p->version);
 	TRY(full_path(p->dir, j->pending.dir, e));
 	if (p->package && p->package[0] == '/')
 		TRY(beside(p->package, "", j->pending.package, e));
@@ -328,7 +408,8 @@ static int check_wanted(struct job *j, struct err *e)
 		TRY(file_join(j->pending.package, here, p->package, e));
 	}
 	TRY(beside(j->pending.dir, FLOW_STAGING_SUFFIX, j->staging, e));
-	return beside(j->pending.dir, FLOW_FOLDER_SUFFIX, j->final, e);
+	TRY(beside(j->pending.dir, FLOW_FOLDER_SUFFIX, j->final, e));
+	return check_places(j, e);
 }
 
 /* The same name and version may be published again only with the same content. */
@@ -356,7 +437,8 @@ static int run(struct job *j, struct err *e)
 	TRY(check_wanted(j, e));
 	TRY(flow_identity(f, j->want->key, &j->key, e));
 	read_license(j->pending.dir, j->license);
-	TRY(pending_write(f, &j->pending, e));
+	TRY(pending_begin(f, &j->pending, e));
+	j->begun = true;
 	env_step(f->env, "publish.begun");
 	TRY(file_remove_tree(j->staging, e));
 	TRY(file_make_dirs(j->staging, 0755, e));
@@ -366,13 +448,26 @@ static int run(struct job *j, struct err *e)
 	TRY(sign_staged(j, e));
 	j->pending.root = j->manifest.root;
 	j->pending.has_root = true;
-	TRY(pending_write(f, &j->pending, e));
+	TRY(pending_root(f, &j->pending, e));
 	env_step(f->env, "publish.staged");
 	if (j->want->dry_run)
 		return 0;
 	TRY(commit(j, e));
 	env_step(f->env, "publish.committed");
-	return flow_publish_finish(f, &j->pending, e);
+	TRY(flow_publish_finish(f, &j->pending, e));
+	int rc = flow_publish_package(f, &j->pending, e);
+	TRY(flow_pending_forget(f, j->pending.dir, e));
+	return rc < 0 ? err_prefix(e, "the release is published, its package is not") : 0;
+}
+
+/* Where nothing was committed, take the staging back. A commit that failed halfway may be in the
+ * log all the same: the registry knows, and in doubt the next opening decides. */
+static void take_back(struct job *j)
+{
+	struct err ignored;
+	if (j->begun && flow_pending_logged(j->flow, &j->pending, &ignored) == 0 &&
+	    file_remove_tree(j->staging, &ignored) == 0)
+		(void)!flow_pending_forget(j->flow, j->pending.dir, &ignored);
 }
 
 static int describe(struct job *j, json_t **report, struct err *e)
@@ -382,13 +477,14 @@ static int describe(struct job *j, json_t **report, struct err *e)
 	TRY(file_join(bundle, j->pending.dir, SIGNING_BUNDLE, e));
 	TRY(file_join(receipt, j->final, RECEIPT, e));
 	TRY(release_body(j, &body, e));
-	*report = json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:s,s:s,s:s*,s:b}", "root",
+	const char *package = j->pending.package;
+	*report = json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:o,s:o,s:o*,s:b}", "root",
 			    json_object_get(body, "root"), "manifest",
 			    json_object_get(body, "manifest"), "name", j->want->name, "version",
 			    j->want->version, "files", json_object_get(body, "files"), "bytes",
 			    json_object_get(body, "bytes"), "index", (json_int_t)j->receipt.index,
-			    "receipt", receipt, "bundle", bundle, "package",
-			    j->pending.package[0] ? j->pending.package : NULL, "dry_run",
+			    "receipt", flow_json_text(receipt), "bundle", flow_json_text(bundle),
+			    "package", package[0] ? flow_json_text(package) : NULL, "dry_run",
 			    j->want->dry_run);
 	json_decref(body);
 	return flow_json_ok(*report, e);
@@ -401,14 +497,8 @@ int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report, 
 	int rc = run(&j, e);
 	if (rc == 0)
 		rc = describe(&j, report, e);
-	if ((rc < 0 || p->dry_run) && j.pending.dir[0] && j.receipt.leaf.bytes[0] == 0 &&
-	    j.receipt.index == 0) {
-		/* Nothing was committed: take the staging back. What fails here, the next recovery
-		 * does. */
-		struct err ignored;
-		if (j.staging[0] && file_remove_tree(j.staging, &ignored) == 0)
-			(void)!pending_delete(f, j.pending.dir, &ignored);
-	}
+	if (rc < 0 || p->dry_run)
+		take_back(&j);
 	signing_manifest_free(&j.manifest);
 	if (j.key)
 		signing_identity_close(j.key);

@@ -12,23 +12,29 @@ static int read_pending(struct store_stmt *st, struct flow_pending *p, struct er
 {
 	*p = (struct flow_pending){ 0 };
 	const char *dir = store_text(st, 0), *root = store_text(st, 1),
-		   *package = store_text(st, 2);
-	if (!dir || strlen(dir) >= sizeof p->dir || strlen(package) >= sizeof p->package)
+		   *package = store_text(st, 2), *model = store_text(st, 3),
+		   *version = store_text(st, 4);
+	if (!dir || strlen(dir) >= sizeof p->dir || strlen(package) >= sizeof p->package ||
+	    strlen(model) >= sizeof p->model || strlen(version) >= sizeof p->version)
 		return err_set(e, ERR_INPUT,
 			       "state.db: a pending publication has no usable folder");
 	strcpy(p->dir, dir);
 	strcpy(p->package, package);
+	strcpy(p->model, model);
+	strcpy(p->version, version);
 	p->has_root = root != NULL;
 	return root ? digest_parse(root, &p->root, e) : 0;
 }
 
-/* 1 with the first pending publication, 0 if there is none. */
-static int next_pending(struct flow *f, struct flow_pending *p, struct err *e)
+/* 1 with the pending publication after that of `last`, 0 if there is none. */
+static int next_pending(struct flow *f, const char *last, struct flow_pending *p, struct err *e)
 {
 	struct store_stmt *st;
 	TRY(store_prepare(f->store,
-			  "SELECT dir, root, package FROM flow_pending ORDER BY dir LIMIT 1", &st,
-			  e));
+			  "SELECT dir, root, package, model, version FROM flow_pending"
+			  " WHERE dir > $1 ORDER BY dir LIMIT 1",
+			  &st, e));
+	store_bind_text(st, 1, last);
 	int rc = store_step(st, e);
 	if (rc == 1) {
 		int read = read_pending(st, p, e);
@@ -38,48 +44,55 @@ static int next_pending(struct flow *f, struct flow_pending *p, struct err *e)
 	return rc;
 }
 
-static int forget(struct flow *f, const char *dir, struct err *e)
+static void note(struct flow *f, const char *what, const char *dir, const char *reason)
 {
-	struct store_stmt *st;
-	TRY(store_prepare(f->store, "DELETE FROM flow_pending WHERE dir = $1", &st, e));
-	store_bind_text(st, 1, dir);
-	int rc = store_step(st, e);
-	store_finish(st);
-	return rc < 0 ? rc : 0;
+	char text[LIMIT_PATH_BYTES + sizeof(struct err)];
+	snprintf(text, sizeof text, "%s%s%s", dir, reason ? ": " : "", reason ? reason : "");
+	json_array_append_new(json_object_get(f->recovered, what), flow_json_text(text));
 }
 
-static int recover_one(struct flow *f, const struct flow_pending *p, struct err *e)
+static int complete(struct flow *f, const struct flow_pending *p, struct err *e)
 {
-	char ref[DIGEST_TEXT_ROOM], staging[LIMIT_PATH_BYTES + 32];
-	struct registry_release release;
-	struct err none;
-	digest_text(&p->root, ref);
-	int found = p->has_root ? registry_find(f->registry, ref, &release, &none) : ERR_NOTFOUND;
-	if (found == 0) {
-		TRY(flow_publish_finish(f, p, e));
-		json_array_append_new(json_object_get(f->recovered, "completed"),
-				      json_string(p->dir));
-		return 0;
+	struct err why = { 0 };
+	int rc = flow_publish_finish(f, p, e);
+	if (rc == ERR_NOTFOUND && !file_is_dir(p->dir)) { /* nothing is left to complete */
+		note(f, "failed", p->dir, e->text);
+		return flow_pending_forget(f, p->dir, e);
 	}
-	if (found != ERR_NOTFOUND)
-		return err_set(e, found, "%s", none.text);
-	snprintf(staging, sizeof staging, "%s%s", p->dir, FLOW_STAGING_SUFFIX);
-	TRY(file_remove_tree(staging, e));
-	env_step(f->env, "recover.undone");
-	TRY(forget(f, p->dir, e));
-	json_array_append_new(json_object_get(f->recovered, "undone"), json_string(p->dir));
+	TRY(rc);
+	if (flow_publish_package(f, p, &why) < 0)
+		note(f, "failed", p->package, why.text); /* it can be made again */
+	TRY(flow_pending_forget(f, p->dir, e));
+	note(f, "completed", p->dir, NULL);
 	return 0;
 }
 
+static int undo(struct flow *f, const struct flow_pending *p, struct err *e)
+{
+	char staging[LIMIT_PATH_BYTES + 32];
+	snprintf(staging, sizeof staging, "%s%s", p->dir, FLOW_STAGING_SUFFIX);
+	TRY(file_remove_tree(staging, e));
+	env_step(f->env, "recover.undone");
+	TRY(flow_pending_forget(f, p->dir, e));
+	note(f, "undone", p->dir, NULL);
+	return 0;
+}
+
+/* A folder that cannot be written now must not close the log: its row waits for the next opening.
+ */
 int flow_recover(struct flow *f, struct err *e)
 {
+	struct flow_pending p = { 0 };
 	for (;;) {
-		struct flow_pending p;
-		int rc = next_pending(f, &p, e);
-		if (rc <= 0)
-			return rc;
-		rc = recover_one(f, &p, e);
-		if (rc < 0)
-			return err_prefix(e, "recover the publication of %s", p.dir);
+		char last[LIMIT_PATH_BYTES];
+		struct err why = { 0 };
+		strcpy(last, p.dir);
+		int found = next_pending(f, last, &p, e);
+		if (found <= 0)
+			return found;
+		int logged = flow_pending_logged(f, &p, e);
+		TRY(logged);
+		if ((logged ? complete(f, &p, &why) : undo(f, &p, &why)) < 0)
+			note(f, "failed", p.dir, why.text);
 	}
 }

@@ -33,15 +33,33 @@ static int resolve_folder(const char *path, struct flow_ref *out, struct err *e)
 	return rc;
 }
 
+int flow_temporary(char out[LIMIT_PATH_BYTES], struct err *e)
+{
+	const char *base = getenv("TMPDIR");
+	int rc = file_join(out, base && *base ? base : "/tmp", "hallmark.XXXXXX", e);
+	if (rc == 0 && !mkdtemp(out))
+		rc = err_errno(e, "make a temporary folder %s", out);
+	if (rc < 0)
+		out[0] = 0;
+	return rc;
+}
+
+int flow_ref_check(const struct flow_ref *r, const struct signing_manifest *m, struct err *e)
+{
+	char was[DIGEST_TEXT_ROOM], is[DIGEST_TEXT_ROOM];
+	if (!r->registered || digest_equal(&r->release.root, &m->root))
+		return 0;
+	digest_text(&r->release.root, was);
+	digest_text(&m->root, is);
+	return err_set(e, ERR_VERIFY, "%s@%s is %s, but %.200s now holds %s: another release",
+		       r->release.model, r->release.version, was, r->folder, is);
+}
+
 static int unpack(const char *path, struct flow_ref *out, struct err *e)
 {
 	uint64_t bytes;
 	TRY(file_size(path, &bytes, e));
-	snprintf(out->temporary, sizeof out->temporary, "/tmp/hallmark.XXXXXX");
-	if (!mkdtemp(out->temporary)) {
-		out->temporary[0] = 0;
-		return err_errno(e, "make a temporary folder in /tmp");
-	}
+	TRY(flow_temporary(out->temporary, e));
 	int rc = file_join(out->folder, out->temporary, "package", e);
 	if (rc == 0)
 		rc = signing_package_read(path, out->folder, bytes, e);
@@ -76,6 +94,6 @@ void flow_ref_free(struct flow_ref *r)
 {
 	struct err ignored;
 	if (r->temporary[0] && file_remove_tree(r->temporary, &ignored) < 0)
-		r->temporary[0] = 0; /* a leftover in /tmp harms nobody */
+		r->temporary[0] = 0; /* a leftover there harms nobody */
 	*r = (struct flow_ref){ 0 };
 }

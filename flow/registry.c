@@ -13,18 +13,21 @@ int flow_registry_export(struct flow *f, struct buf *out, struct err *e)
 
 static json_t *describe(const struct registry_release *r)
 {
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:s}", "model", r->model, "version", r->version,
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:o}", "model", r->model, "version", r->version,
 			 "root", flow_json_digest(&r->root), "publisher", r->publisher, "license",
-			 r->license, "index", (json_int_t)r->log_index, "location", r->location);
+			 r->license, "index", (json_int_t)r->log_index, "location",
+			 flow_json_text(r->location));
 }
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e)
 {
 	struct registry_release r;
 	json_t *list = json_array();
-	int rc = 0;
+	int rc = 0, failed = 0;
 	for (uint64_t i = 0; (rc = registry_release_at(f->registry, i, &r, e)) == 1; i++)
-		json_array_append_new(list, describe(&r));
+		failed |= json_array_append_new(list, describe(&r));
+	if (rc == 0 && failed)
+		rc = err_set(e, ERR_NOMEM, "out of memory");
 	if (rc < 0) {
 		json_decref(list);
 		return rc;

@@ -19,6 +19,8 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 	else if (rc == 0)
 		rc = ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
+		if (!t->key[i].has_p256 && t->count > 1)
+			continue; /* a key of another kind: it says nothing about this signature */
 		rc = signing_bundle_open(bundle.bytes, bundle.len, &t->key[i], m, e);
 		*signer = i;
 	}
@@ -41,8 +43,8 @@ static void add_failures(json_t *report, const struct signing_report *r)
 {
 	for (size_t i = 0; i < r->count; i++)
 		json_array_append_new(json_object_get(report, "failures"),
-				      json_pack("{s:s,s:s?,s:s?,s:s?}", "path",
-						r->difference[i].path, "tensor",
+				      json_pack("{s:o,s:s?,s:s?,s:s?}", "path",
+						flow_json_text(r->difference[i].path), "tensor",
 						r->difference[i].tensor, "expected",
 						r->difference[i].expected, "found",
 						r->difference[i].found));
@@ -70,9 +72,21 @@ static int check_minisign(const char *folder, const struct signing_public *key,
 	return rc;
 }
 
-static int verify_folder(const char *folder, const struct flow_trust *t, bool ignore_unsigned,
-			 bool quiet, json_t *report, struct err *e)
+/* A registered release must be the one that was registered under that name. */
+static void check_registered(const struct flow_ref *r, const struct signing_manifest *m,
+			     json_t *report)
 {
+	struct err why = { 0 };
+	bool same = flow_ref_check(r, m, &why) == 0;
+	if (r->registered)
+		add_check(report, "registered", same,
+			  same ? "its root is the one in the registry" : why.text);
+}
+
+static int verify_folder(const struct flow_ref *ref, const struct flow_trust *t,
+			 bool ignore_unsigned, bool quiet, json_t *report, struct err *e)
+{
+	const char *folder = ref->folder;
 	struct signing_manifest m = { 0 };
 	struct signing_report r = { 0 };
 	size_t signer = 0;
@@ -89,6 +103,7 @@ static int verify_folder(const char *folder, const struct flow_trust *t, bool ig
 			    json_string(key->name[0] ? key->name : key->p256_keyid));
 	json_object_set_new(report, "root", flow_json_digest(&m.root));
 	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
+	check_registered(ref, &m, report);
 	rc = signing_manifest_check(&m, folder, ignore_unsigned, quiet, &r, e);
 	if (rc == 0) {
 		if (r.ok)
@@ -128,7 +143,7 @@ int flow_release_verify(struct flow *f, const char *ref, const char *key, bool i
 		rc = flow_json_ok(*report, e);
 	}
 	if (rc == 0)
-		rc = verify_folder(r.folder, &t, ignore_unsigned, quiet, *report, e);
+		rc = verify_folder(&r, &t, ignore_unsigned, quiet, *report, e);
 	if (rc < 0 && *report) {
 		json_decref(*report);
 		*report = NULL;

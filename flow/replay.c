@@ -28,9 +28,11 @@ static int read_values(struct replay *r, struct err *e)
 {
 	const json_t *fields = json_object_get(r->vault, "fields");
 	for (size_t f = 0; f < FLOW_DECISION_FIELDS; f++) {
-		const json_t *value = json_object_get(json_array_get(fields, f), "value");
+		const json_t *field = json_array_get(fields, f);
+		const json_t *value = json_object_get(field, "value");
+		const char *name = json_string_value(json_object_get(field, "name"));
 		struct buf text = { 0 };
-		if (!value)
+		if (!value || !name || strcmp(name, flow_decision_names[f]) != 0)
 			return err_set(e, ERR_INPUT, "entry %llu has no field %s",
 				       (unsigned long long)r->index, flow_decision_names[f]);
 		int rc = json_write_canonical(value, &text, e);
@@ -81,8 +83,15 @@ static int open_service(struct replay *r, const struct flow_replay *o, struct er
 		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
 		TRY(flow_path(r->flow, name, path, e));
 	}
-	return flow_service_open_replay(&r->service, r->flow, o->ref ? o->ref : root,
-					o->unsigned_ok, bundle[0] ? path : NULL, e);
+	const json_t *kept = json_object_get(r->vault, "retained");
+	json_int_t context = json_integer_value(json_object_get(kept, "context_max"));
+	struct flow_serve serve = {
+		.ref = o->ref ? o->ref : root,
+		.policy = bundle[0] ? path : NULL,
+		.unsigned_ok = o->unsigned_ok,
+		.context_max = context > 0 && context <= UINT32_MAX ? (uint32_t)context : 0,
+	};
+	return flow_service_open_replay(&r->service, r->flow, &serve, e);
 }
 
 static int run(struct replay *r, const struct flow_replay *o, struct err *e)

@@ -10,10 +10,9 @@
 
 static int compute_root(struct flow_service *s, struct err *e)
 {
-	char staging[] = "/tmp/hallmark.XXXXXX";
+	char staging[LIMIT_PATH_BYTES];
 	struct signing_manifest m = { 0 };
-	if (!mkdtemp(staging))
-		return err_errno(e, "make a temporary folder in /tmp");
+	TRY(flow_temporary(staging, e));
 	int rc = signing_manifest_make(s->ref.folder, staging, NULL, 0, true, &m, e);
 	s->root = m.root;
 	signing_manifest_free(&m);
@@ -33,6 +32,16 @@ static int open_unsigned(struct flow_service *s, struct err *e)
 	return source_open_folder(&s->source, s->ref.folder, e);
 }
 
+/* A folder without a signature, or with one that cannot be read, does not verify. */
+static int open_manifest(struct flow_service *s, const struct flow_trust *t, size_t *signer,
+			 struct err *e)
+{
+	int rc = flow_bundle_open(s->ref.folder, t, &s->manifest, signer, e);
+	if (rc == 0)
+		rc = flow_ref_check(&s->ref, &s->manifest, e);
+	return rc == ERR_NOTFOUND || rc == ERR_INPUT ? ERR_VERIFY : rc;
+}
+
 /* Signed: every byte read is checked. Unsigned only where that is allowed. */
 static int open_source(struct flow_service *s, const char *key, bool unsigned_ok, struct err *e)
 {
@@ -40,7 +49,7 @@ static int open_source(struct flow_service *s, const char *key, bool unsigned_ok
 	size_t signer = 0;
 	int rc = flow_trust_load(s->flow, key, &t, e);
 	if (rc == 0)
-		rc = flow_bundle_open(s->ref.folder, &t, &s->manifest, &signer, e);
+		rc = open_manifest(s, &t, &signer, e);
 	if (rc == 0) {
 		const struct signing_public *p = &t.key[signer];
 		snprintf(s->signer, sizeof s->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
@@ -88,6 +97,8 @@ static int open_engine(struct flow_service *s, unsigned threads, uint32_t contex
 			&(struct engine_options){ .threads = threads, .quiet = s->flow->quiet },
 			e));
 	uint32_t most = engine_info(s->engine)->context_max;
+	if (context_max > most && !s->recording)
+		context_max = most; /* a replay with another model: what differs will show */
 	if (context_max > most)
 		return err_set(e, ERR_INPUT, "context of %u tokens asked for; the model takes %u",
 			       context_max, most);
@@ -188,24 +199,24 @@ int flow_service_open(struct flow_service **out, struct flow *f, const struct fl
 	return 0;
 }
 
-int flow_service_open_replay(struct flow_service **out, struct flow *f, const char *ref,
-			     bool unsigned_ok, const char *bundle, struct err *e)
+int flow_service_open_replay(struct flow_service **out, struct flow *f, const struct flow_serve *o,
+			     struct err *e)
 {
 	struct flow_service *s;
 	*out = NULL;
-	TRY(service_new(&s, f, ref, NULL, e));
-	int rc = open_policy(s, bundle, false, e);
+	TRY(service_new(&s, f, o->ref, NULL, e));
+	int rc = open_policy(s, o->policy, false, e);
 	if (rc == 0)
-		rc = open_source(s, NULL, unsigned_ok, e);
+		rc = open_source(s, NULL, o->unsigned_ok, e);
 	if (rc == 0)
-		rc = open_engine(s, 0, 0, e);
-	if (rc == ERR_VERIFY && unsigned_ok && s->source) {
+		rc = open_engine(s, 0, o->context_max, e);
+	if (rc == ERR_VERIFY && o->unsigned_ok && s->source) {
 		/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
 		source_close(s->source);
 		s->source = NULL;
 		rc = open_unsigned(s, e);
 		if (rc == 0)
-			rc = open_engine(s, 0, 0, e);
+			rc = open_engine(s, 0, o->context_max, e);
 	}
 	if (rc < 0) {
 		service_free(s);
@@ -240,6 +251,23 @@ static int split_id(const char *id, char worker[80], uint64_t *n)
 	return text_parse_u64(id + len + 1, strlen(id + len + 1), n) < 0 ? ERR_NOTFOUND : 0;
 }
 
+/* Who asked for an erasure, and why, is not for every client. */
+static int check_decision(struct flow_service *s, uint64_t index, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *entry = NULL;
+	int rc = audit_log_entry(s->flow->log, index, &text, e);
+	if (rc == 0)
+		rc = json_read(&entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+			       e);
+	const char *type = json_string_value(json_object_get(entry, "type"));
+	if (rc == 0 && (!type || strcmp(type, "decision") != 0))
+		rc = err_set(e, ERR_NOTFOUND, "that record is no answer");
+	json_decref(entry);
+	buf_free(&text);
+	return rc;
+}
+
 int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out, struct err *e)
 {
 	char worker[80];
@@ -248,5 +276,6 @@ int flow_service_receipt(struct flow_service *s, const char *id, struct buf *out
 		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N",
 			       id);
 	TRY(audit_log_find(s->flow->log, worker, n, &index, e));
+	TRY(check_decision(s, index, e));
 	return flow_audit_proof(s->flow, index, true, out, e);
 }

@@ -103,15 +103,17 @@ int flow_chat_open_given(struct flow_chat **out, struct flow_service *s, const v
 
 /* Fill c->field from the chat's state: everything that the record commits to. */
 int flow_decision_fields(struct flow_chat *c, struct err *e) MUST_USE;
-/* Append the record and make the receipt (c->result). */
+/* Append the record and make the receipt (c->result). Once only, whatever comes back: where the
+ * record cannot be made, a `lost` one takes its number. */
 int flow_decision_append(struct flow_chat *c, struct err *e) MUST_USE;
-/* {phase, index, seen, ...} of one stream: the truthful scan record. */
-json_t *flow_scan_json(const char *phase, size_t index, const struct filter_record *r);
+/* What a stream's record says, into the chat's scans, interventions and outcome. */
+int flow_decision_note(struct flow_chat *c, const char *phase, size_t index,
+		       const struct filter_record *r, struct err *e) MUST_USE;
 /* Canonical bytes that the vault keeps for replay. */
 int flow_decision_retained(const struct flow_chat *c, struct buf *out, struct err *e) MUST_USE;
 
-/* A service for replay: root and policy bundle as recorded, nothing is appended. */
-int flow_service_open_replay(struct flow_service **out, struct flow *f, const char *ref,
-			     bool unsigned_ok, const char *bundle, struct err *e) MUST_USE;
+/* A service for replay: policy and context as recorded (no key, no name); nothing is appended. */
+int flow_service_open_replay(struct flow_service **out, struct flow *f, const struct flow_serve *o,
+			     struct err *e) MUST_USE;
 
 #endif
