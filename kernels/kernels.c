@@ -12,6 +12,7 @@
 			    [KERNEL_BF16] = matmul_bf16_##set,                                    \
 			    [KERNEL_FP8] = matmul_fp8_##set },                                    \
 		.rmsnorm = rmsnorm_##set, .silu_mul = silu_mul_##set, .attn_mla = attn_mla_##set, \
+		.clamped_mul = clamped_mul_##set, .attn_gqa = attn_gqa_##set,                     \
 		.rope_interleaved = rope_interleaved_plain, .rope_half = rope_half_plain,         \
 		.moe_gate = moe_gate_plain, .weighted_sum = weighted_sum_plain, .add = add_plain, \
 		.argmax = argmax_plain                                                            \

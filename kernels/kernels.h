@@ -80,11 +80,31 @@ struct kernel_mla {
 	float *scratch; /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
 };
 
-/* Expert choice. score: router logits. p = softmax(score); groups > 1: only the groups_kept groups
- * of highest maximum take part; the top_k best, ties to the lower id. Weights are p, / (sum +
- * 1e-20) if normalise (top_k > 1), else * scaling. Source: DeepSeek-V2 report, section 2.2;
- * engine.md section 4. */
-enum kernel_gate_kind { KERNEL_GATE_SOFTMAX };
+/* Grouped-query attention of one query position over a paged cache: the query heads that share one
+ * key and value head. Source: arXiv 2305.13245; sinks: gpt-oss model card. */
+struct kernel_gqa {
+	uint32_t head;                   /* width of a head */
+	const float *query;              /* [heads][head], rotated */
+	size_t query_stride, out_stride; /* floats from head to head */
+	const float *const *page;        /* pages of [64][row] f32 */
+	size_t row, key_at, value_at;    /* a cache row's floats; where its key and value lie */
+	uint32_t first, positions;       /* rows [first, positions) are attended; at least one */
+	float scale;                     /* of q.k */
+	const float *sink;               /* [heads]: a logit without a value; NULL: none */
+	float *out;                      /* [heads][head] */
+	float *scratch; /* kernel_gqa_scratch floats, 64-byte aligned, this thread's own */
+};
+
+/* Expert choice from router logits: the top_k best, ties to the lower id.
+ *
+ * - SOFTMAX: p = softmax(score); groups > 1: only the groups_kept groups of highest maximum take
+ *   part. Weights are p, / (sum + 1e-20) if normalise, else * scaling. Source: DeepSeek-V2 report,
+ *   section 2.2.
+ * - SIGMOID: s = sigmoid(score), chosen by s + bias, ranked by s; a group counts by the sum of its
+ *   two best, the others are out. Weights are s, / (sum + 1e-20) if normalise, then * scaling.
+ *   Source: DeepSeek-V3 report, section 2.1.2.
+ * - TOPK: the best of score + bias; weights are the softmax over those k. */
+enum kernel_gate_kind { KERNEL_GATE_SOFTMAX, KERNEL_GATE_SIGMOID, KERNEL_GATE_TOPK };
 
 struct kernel_gate {
 	enum kernel_gate_kind kind;
@@ -92,7 +112,7 @@ struct kernel_gate {
 		groups_kept; /* experts <= KERNEL_EXPERTS, groups divides experts */
 	bool normalise;
 	float scaling;
-	const float *bias; /* [experts] for kinds that correct the choice, else NULL */
+	const float *bias; /* [experts]; SIGMOID and TOPK need it */
 };
 
 #define KERNEL_EXPERTS 1024
@@ -110,12 +130,15 @@ struct kernels {
 	void (*rmsnorm)(const float *x, const float *gain, uint32_t n, float eps, float *out);
 	/* gate[i] = silu(gate[i]) * up[i] */
 	void (*silu_mul)(float *gate, const float *up, uint32_t n);
+	/* gate[i] = (u + 1) * g * sigmoid(1.702 g), g = min(gate[i], 7), u = up[i] within +-7 */
+	void (*clamped_mul)(float *gate, const float *up, uint32_t n);
 	/* Rotate n/2 pairs by cos, sin [n/2]: interleaved (2i, 2i+1), half (i, i + n/2). In place.
 	 */
 	void (*rope_interleaved)(float *x, uint32_t n, const float *cosine, const float *sine);
 	void (*rope_half)(float *x, uint32_t n, const float *cosine, const float *sine);
 	/* The first `heads` (<= KERNEL_HEADS) heads of a->query. */
 	void (*attn_mla)(const struct kernel_mla *a, uint32_t heads);
+	void (*attn_gqa)(const struct kernel_gqa *a, uint32_t heads);
 	/* score [tokens][experts] -> expert [tokens][top_k] best first, weight [tokens][top_k] */
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
 			 uint16_t *expert, float *weight);
@@ -129,8 +152,9 @@ struct kernels {
 	uint32_t (*argmax)(const float *x, uint32_t n);
 };
 
-/* Floats of scratch that attn_mla needs. */
+/* Floats of scratch that attn_mla and attn_gqa need. */
 size_t kernel_mla_scratch(uint32_t latent, uint32_t rope);
+size_t kernel_gqa_scratch(uint32_t head);
 
 /* The set called name ("plain", "avx2", "avx512"), or with NULL the one that HALLMARK_KERNELS
  * names, or the best of this machine. ERR_INPUT for an unknown name, ERR_UNSUPPORTED for one that

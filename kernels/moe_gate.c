@@ -1,12 +1,14 @@
 /* Expert choice; see struct kernel_gate. One short row per token, so the plain form serves every
- * set. */
+ * set. What the kinds share, and the softmax kind. */
 #include "base/check.h"
+#include "kernels/gate.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
 
 #include <math.h>
+#include <string.h>
 
-static void softmax(const float *score, uint32_t n, float *p)
+void gate_softmax(const float *score, uint32_t n, float *p)
 {
 	float largest = score[argmax_plain(score, n)], sum = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -17,8 +19,7 @@ static void softmax(const float *score, uint32_t n, float *p)
 		p[i] /= sum;
 }
 
-/* The k best of choice[n], best first, ties to the lower id; those taken become -inf. */
-static void take_best(float *choice, uint32_t n, uint32_t k, uint16_t *id)
+void gate_take_best(float *choice, uint32_t n, uint32_t k, uint16_t *id)
 {
 	for (uint32_t i = 0; i < k; i++) {
 		uint32_t best = argmax_plain(choice, n);
@@ -27,16 +28,27 @@ static void take_best(float *choice, uint32_t n, uint32_t k, uint16_t *id)
 	}
 }
 
-/* Keep the best groups by their largest member, the others become -inf. */
-static void limit_groups(const struct kernel_gate *g, float *choice)
+static float group_value(const float *choice, uint32_t size, uint32_t best)
+{
+	float sum = 0, member[KERNEL_EXPERTS];
+	memcpy(member, choice, size * sizeof *member);
+	for (uint32_t i = 0; i < best && i < size; i++) {
+		uint32_t at = argmax_plain(member, size);
+		sum += member[at];
+		member[at] = -INFINITY;
+	}
+	return sum;
+}
+
+void gate_limit_groups(const struct kernel_gate *g, uint32_t best, float *choice)
 {
 	float group[KERNEL_EXPERTS];
 	uint16_t kept[KERNEL_EXPERTS];
 	bool keep[KERNEL_EXPERTS] = { false };
 	uint32_t size = g->experts / g->groups;
 	for (uint32_t i = 0; i < g->groups; i++)
-		group[i] = choice[i * size + argmax_plain(choice + i * size, size)];
-	take_best(group, g->groups, g->groups_kept, kept);
+		group[i] = group_value(choice + i * size, size, best);
+	gate_take_best(group, g->groups, g->groups_kept, kept);
 	for (uint32_t i = 0; i < g->groups_kept; i++)
 		keep[kept[i]] = true;
 	for (uint32_t i = 0; i < g->experts; i++) {
@@ -45,29 +57,37 @@ static void limit_groups(const struct kernel_gate *g, float *choice)
 	}
 }
 
-static void weigh(const struct kernel_gate *g, const float *p, const uint16_t *id, float *weight)
+static void choose_softmax(const struct kernel_gate *g, const float *score, uint16_t *expert,
+			   float *weight)
 {
-	float sum = 0, factor = g->scaling;
+	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
+	gate_softmax(score, g->experts, p);
+	for (uint32_t i = 0; i < g->experts; i++)
+		choice[i] = p[i];
+	if (g->groups > 1)
+		gate_limit_groups(g, 1, choice);
+	gate_take_best(choice, g->experts, g->top_k, expert);
 	for (uint32_t i = 0; i < g->top_k; i++)
-		sum += p[id[i]];
-	bool normalise = g->normalise && g->top_k > 1;
+		sum += p[expert[i]];
 	for (uint32_t i = 0; i < g->top_k; i++)
-		weight[i] = normalise ? p[id[i]] / (sum + 1e-20f) : p[id[i]] * factor;
+		weight[i] =
+			g->normalise ? p[expert[i]] / (sum + 1e-20f) : p[expert[i]] * g->scaling;
 }
 
 void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
 		    uint16_t *expert, float *weight)
 {
-	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS];
-	check(g->kind == KERNEL_GATE_SOFTMAX && g->experts <= KERNEL_EXPERTS &&
-	      g->top_k <= g->experts);
+	check(g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
+	check(g->kind == KERNEL_GATE_SOFTMAX || g->bias != NULL);
 	for (uint32_t t = 0; t < tokens; t++) {
-		softmax(score + (size_t)t * g->experts, g->experts, p);
-		for (uint32_t i = 0; i < g->experts; i++)
-			choice[i] = p[i];
-		if (g->groups > 1)
-			limit_groups(g, choice);
-		take_best(choice, g->experts, g->top_k, expert + (size_t)t * g->top_k);
-		weigh(g, p, expert + (size_t)t * g->top_k, weight + (size_t)t * g->top_k);
+		const float *row = score + (size_t)t * g->experts;
+		uint16_t *id = expert + (size_t)t * g->top_k;
+		float *w = weight + (size_t)t * g->top_k;
+		if (g->kind == KERNEL_GATE_SOFTMAX)
+			choose_softmax(g, row, id, w);
+		else if (g->kind == KERNEL_GATE_SIGMOID)
+			gate_choose_sigmoid(g, row, id, w);
+		else
+			gate_choose_topk(g, row, id, w);
 	}
 }

@@ -11,6 +11,8 @@ typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t p
 	matmul_op matmul_f32_##set, matmul_bf16_##set, matmul_fp8_##set;                          \
 	void rmsnorm_##set(const float *x, const float *gain, uint32_t n, float eps, float *out); \
 	void silu_mul_##set(float *gate, const float *up, uint32_t n);                            \
+	void clamped_mul_##set(float *gate, const float *up, uint32_t n);                         \
+	void attn_gqa_##set(const struct kernel_gqa *a, uint32_t heads);                          \
 	void attn_mla_##set(const struct kernel_mla *a, uint32_t heads)
 
 KERNEL_OPS(plain);

@@ -30,6 +30,15 @@ void silu_mul_plain(float *gate, const float *up, uint32_t n)
 		gate[i] = gate[i] / (1.0f + number_exp(0.0f - gate[i])) * up[i];
 }
 
+void clamped_mul_plain(float *gate, const float *up, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		float g = gate[i] < 7.0f ? gate[i] : 7.0f, u = up[i] > -7.0f ? up[i] : -7.0f;
+		u = u < 7.0f ? u : 7.0f;
+		gate[i] = g / (1.0f + number_exp(g * -1.702f)) * (u + 1.0f);
+	}
+}
+
 void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine)
 {
 	for (uint32_t i = 0; i < n / 2; i++) {

@@ -27,3 +27,14 @@ void SIMD_NAME(silu_mul)(float *gate, const float *up, uint32_t n)
 		v16_store_n(gate + i, v16_mul(s, v16_load_n(up + i, n - i)), n - i);
 	}
 }
+
+void SIMD_NAME(clamped_mul)(float *gate, const float *up, uint32_t n)
+{
+	v16 most = v16_set1(7.0f), one = v16_set1(1.0f);
+	for (uint32_t i = 0; i < n; i += 16) {
+		v16 g = v16_min(v16_load_n(gate + i, n - i), most);
+		v16 u = v16_min(v16_max(v16_load_n(up + i, n - i), v16_set1(-7.0f)), most);
+		v16 s = v16_div(g, v16_add(one, v16_exp(v16_mul(g, v16_set1(-1.702f)))));
+		v16_store_n(gate + i, v16_mul(s, v16_add(u, one)), n - i);
+	}
+}

@@ -66,6 +66,42 @@ void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out)
 	}
 }
 
+static double gqa_score(const struct kernel_gqa *a, uint32_t head, uint32_t j)
+{
+	const float *key = a->page[j / KERNEL_PAGE] + j % KERNEL_PAGE * a->row + a->key_at;
+	double sum = 0;
+	for (uint32_t k = 0; k < a->head; k++)
+		sum += (double)a->query[head * a->query_stride + k] * (double)key[k];
+	return sum * (double)a->scale;
+}
+
+void truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out)
+{
+	for (uint32_t h = 0; h < heads; h++) {
+		double total = a->sink == NULL ? 0 : exp((double)a->sink[h]);
+		for (uint32_t d = 0; d < a->head; d++)
+			out[h * a->head + d] = 0;
+		for (uint32_t j = a->first; j < a->positions; j++) {
+			const float *v =
+				a->page[j / KERNEL_PAGE] + j % KERNEL_PAGE * a->row + a->value_at;
+			double p = exp(gqa_score(a, h, j));
+			total += p;
+			for (uint32_t d = 0; d < a->head; d++)
+				out[h * a->head + d] += p * (double)v[d];
+		}
+		for (uint32_t d = 0; d < a->head; d++)
+			out[h * a->head + d] /= total;
+	}
+}
+
+void truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		double g = fmin((double)gate[i], 7), u = fmax(fmin((double)up[i], 7), -7);
+		out[i] = (u + 1) * g / (1 + exp(-1.702 * g));
+	}
+}
+
 void truth_softmax(const float *score, uint32_t n, double *p)
 {
 	double largest = -INFINITY, sum = 0;

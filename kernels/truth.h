@@ -11,6 +11,9 @@ void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, do
 void truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* out [heads][latent] */
 void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out);
+/* out [heads][head] */
+void truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out);
+void truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* p [experts] */
 void truth_softmax(const float *score, uint32_t n, double *p);
 

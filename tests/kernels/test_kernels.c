@@ -221,6 +221,73 @@ Test(kernels, attn_mla_sets_agree_bitwise_and_with_truth)
 	}
 }
 
+static const struct { uint32_t heads, head, kv, first, positions; bool sinks; } grouped_cases[] = {
+	{ 1, 16, 1, 0, 1, false }, { 3, 20, 2, 0, 24, true }, { 4, 36, 1, 57, 65, true },
+	{ 4, 64, 2, 130, 257, false }, { 16, 128, 2, 0, 257, true }, { 13, 100, 1, 3, 700, false },
+	{ 7, 80, 3, 62, 63, true },
+};
+
+Test(kernels, attn_gqa_sets_agree_bitwise_and_with_truth)
+{
+	for (size_t c = 0; c < sizeof grouped_cases / sizeof grouped_cases[0]; c++) {
+		uint32_t heads = grouped_cases[c].heads, head = grouped_cases[c].head, kv = grouped_cases[c].kv;
+		uint32_t positions = grouped_cases[c].positions, pages = (positions + 63) / 64;
+		size_t row = 2 * (size_t)kv * head, room = kernel_gqa_scratch(head), n = (size_t)heads * head;
+		float *cache = malloc(4 * row * 64 * pages), *q = malloc(4 * n), *scratch = malloc(4 * room);
+		float *out = malloc(2 * 4 * n), sink[16];
+		double *truth = malloc(8 * n);
+		const float *page[16];
+		fill(cache, row * 64 * pages);
+		for (size_t i = 0; i < row * grouped_cases[c].first; i++)
+			cache[i] = NAN; /* outside the window */
+		for (size_t i = row * positions; i < row * 64 * pages; i++)
+			cache[i] = NAN; /* not yet written */
+		fill(q, n);
+		fill(sink, 16);
+		for (uint32_t i = 0; i < pages; i++)
+			page[i] = cache + i * 64 * row;
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = out + (k > 0 ? n : 0);
+			struct kernel_gqa a = { .head = head, .query = q, .query_stride = head,
+				.out_stride = head, .page = page, .row = row,
+				.key_at = (size_t)(kv - 1) * head, .value_at = (size_t)kv * head,
+				.first = grouped_cases[c].first, .positions = positions, .scale = 0.7f,
+				.sink = grouped_cases[c].sinks ? sink : NULL, .out = to,
+				.scratch = scratch };
+			for (size_t i = 0; i < room; i++)
+				scratch[i] = NAN;
+			kernels_at(k)->attn_gqa(&a, heads);
+			truth_attn_gqa(&a, heads, truth);
+			for (size_t i = 0; i < n; i++)
+				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu",
+				             kernels_at(k)->name, c);
+			cr_assert_eq(memcmp(to, out, 4 * n), 0, "%s case %zu", kernels_at(k)->name, c);
+		}
+		free(cache), free(q), free(scratch), free(out), free(truth);
+	}
+}
+
+Test(kernels, clamped_mul_sets_agree_bitwise_and_with_truth)
+{
+	static float x[100], up[100], want[100], got[100];
+	static double truth[100];
+	for (uint32_t n = 1; n <= 100; n += 7) {
+		fill(x, n), fill(up, n);
+		for (uint32_t i = 0; i < n; i++)
+			x[i] *= 12, up[i] *= 12; /* some are clamped */
+		truth_clamped_mul(x, up, n, truth);
+		memcpy(want, x, sizeof x);
+		kernels_at(0)->clamped_mul(want, up, n);
+		for (uint32_t i = 0; i < n; i++)
+			cr_assert_lt(fabs((double)want[i] - truth[i]), 2e-6 * fabs(truth[i]) + 1e-12);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			memcpy(got, x, sizeof x);
+			kernels_at(k)->clamped_mul(got, up, n);
+			cr_assert_eq(memcmp(want, got, 4 * n), 0, "%s %u", kernels_at(k)->name, n);
+		}
+	}
+}
+
 Test(kernels, exp_is_close_and_total)
 {
 	for (float x = -87.2f; x < 88; x += 0.0173f)
@@ -289,6 +356,44 @@ Test(kernels, moe_gate_chooses_and_weighs)
 			cr_assert_lt(fabs((double)weight[j] - want), 1e-6 * want, "%s", gates[i].row);
 		}
 	}
+}
+
+/* Groups of two: { -5, -5.1 } and { -9, -0.1 } by their biased scores' sum. A kept expert whose biased
+ * score is negative must still win over those of dropped groups. */
+Test(kernels, moe_gate_sigmoid_corrects_the_choice_not_the_weight)
+{
+	const float score[6] = { 2, 1, 0, -1, 3, 0.5f }, bias[6] = { -5, -5, -2, -2, -9, 1 };
+	struct kernel_gate g = { .kind = KERNEL_GATE_SIGMOID, .experts = 6, .top_k = 2, .groups = 3,
+		.groups_kept = 1, .normalise = true, .scaling = 2.5f, .bias = bias };
+	uint16_t id[2];
+	float weight[2];
+	double s[6];
+	for (int i = 0; i < 6; i++)
+		s[i] = 1 / (1 + exp(-(double)score[i]));
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight); /* sums -8.4, -3.2, -6.4 */
+	cr_assert(id[0] == 2 && id[1] == 3, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], 2.5 * s[2] / (s[2] + s[3]), 1e-6);
+	g.groups = g.groups_kept = 1;
+	g.normalise = false;
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight); /* best choices 5 and 2 */
+	cr_assert(id[0] == 5 && id[1] == 2, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[1], 2.5 * s[2], 1e-6);
+	const float reversed[6] = { -9, -9, 3, -9, -9, -3 }; /* 5 is chosen first, 2 weighs more */
+	kernels_at(0)->moe_gate(&g, reversed, 1, id, weight);
+	cr_assert(id[0] == 2 && id[1] == 5 && weight[0] > weight[1], "%u %u", id[0], id[1]);
+}
+
+Test(kernels, moe_gate_topk_softens_the_chosen_only)
+{
+	const float score[4] = { 1, 2, 3, 0 }, bias[4] = { 0, 0.5f, -2, 4 };
+	struct kernel_gate g = { .kind = KERNEL_GATE_TOPK, .experts = 4, .top_k = 2, .groups = 1,
+		.groups_kept = 1, .scaling = 1, .bias = bias };
+	uint16_t id[2];
+	float weight[2];
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight);
+	cr_assert(id[0] == 3 && id[1] == 1, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], 1 / (1 + exp(-1.5)), 1e-6);
+	cr_assert_float_eq((double)(weight[0] + weight[1]), 1, 1e-6);
 }
 
 Test(kernels, argmax_prefers_the_lowest_index)

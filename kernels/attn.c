@@ -1,0 +1,134 @@
+/* Attention: canonical form. For each head and each split of 256 positions, in position order:
+ * s_j = scale * sum_k q_k key_j_k (latent: then rope; k ascending);  m = max s;  p_j = exp(s_j -
+ * m); l = sum p; o = sum_j p_j value_j and the running result (M, L, O) takes each in: with N =
+ * max(M, m), a = exp(M - N), b = exp(m - N), L = fma(l, b, L*a), O = fma(o, b, O*a). A sink s comes
+ * last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N). The answer is O / L.
+ */
+#include "kernels/attn.h"
+#include "kernels/number.h"
+#include "kernels/ops.h"
+
+#include <math.h>
+
+static size_t scratch_floats(size_t key, size_t value)
+{
+	return 16 * key + 16 * (KERNEL_SPLIT + 16) + 16 * ((value + 15) / 16 * 16);
+}
+
+size_t kernel_mla_scratch(uint32_t latent, uint32_t rope)
+{
+	return scratch_floats((size_t)latent + rope, latent);
+}
+
+size_t kernel_gqa_scratch(uint32_t head) { return scratch_floats(head, head); }
+
+struct attn_view attn_view_mla(const struct kernel_mla *a)
+{
+	return (struct attn_view){
+		.wide = a->latent,
+		.tail = a->rope,
+		.value = a->latent,
+		.query = a->query,
+		.query_tail = a->query_rope,
+		.query_stride = a->query_stride,
+		.query_tail_stride = a->query_rope_stride,
+		.out_stride = a->out_stride,
+		.page = a->page,
+		.row = (size_t)a->latent + a->rope,
+		.positions = a->positions,
+		.scale = a->scale,
+		.out = a->out,
+		.scratch = a->scratch,
+	};
+}
+
+struct attn_view attn_view_gqa(const struct kernel_gqa *a)
+{
+	return (struct attn_view){
+		.wide = a->head,
+		.value = a->head,
+		.query = a->query,
+		.query_stride = a->query_stride,
+		.out_stride = a->out_stride,
+		.page = a->page,
+		.row = a->row,
+		.key_at = a->key_at,
+		.value_at = a->value_at,
+		.first = a->first,
+		.positions = a->positions,
+		.scale = a->scale,
+		.sink = a->sink,
+		.out = a->out,
+		.scratch = a->scratch,
+	};
+}
+
+static float score(const struct attn_view *a, uint32_t head, uint32_t j)
+{
+	const float *q = a->query + head * a->query_stride, *key = attn_row(a, j) + a->key_at;
+	float sum = 0;
+	for (uint32_t k = 0; k < a->wide; k++)
+		sum = fmaf(q[k], key[k], sum);
+	for (uint32_t k = 0; k < a->tail; k++)
+		sum = fmaf(a->query_tail[head * a->query_tail_stride + k], key[a->wide + k], sum);
+	return sum * a->scale;
+}
+
+/* p_j for the n positions from `first`; returns their sum. */
+static float soften(const struct attn_view *a, uint32_t head, uint32_t first, uint32_t n, float *p,
+		    float *largest)
+{
+	float sum = 0;
+	for (uint32_t j = 0; j < n; j++) {
+		p[j] = score(a, head, first + j);
+		*largest = j == 0 || !(*largest > p[j]) ? p[j] : *largest;
+	}
+	for (uint32_t j = 0; j < n; j++) {
+		p[j] = number_exp(p[j] - *largest);
+		sum += p[j];
+	}
+	return sum;
+}
+
+static void head_run(const struct attn_view *a, uint32_t head)
+{
+	float p[KERNEL_SPLIT], *out = a->out + head * a->out_stride, largest = 0, total = 0;
+	for (uint32_t first = a->first; first < a->positions; first += KERNEL_SPLIT) {
+		uint32_t n =
+			a->positions - first < KERNEL_SPLIT ? a->positions - first : KERNEL_SPLIT;
+		float m = 0, l = soften(a, head, first, n, p, &m);
+		float now = first == a->first || !(largest > m) ? m : largest;
+		float keep = number_exp(largest - now), take = number_exp(m - now);
+		for (uint32_t d = 0; d < a->value; d++) {
+			float o = 0;
+			for (uint32_t j = 0; j < n; j++)
+				o = fmaf(p[j], attn_row(a, first + j)[a->value_at + d], o);
+			out[d] = first == a->first ? o : fmaf(o, take, out[d] * keep);
+		}
+		total = first == a->first ? l : fmaf(l, take, total * keep);
+		largest = now;
+	}
+	if (a->sink != NULL) {
+		float now = largest > a->sink[head] ? largest : a->sink[head];
+		float keep = number_exp(largest - now);
+		total = total * keep + number_exp(a->sink[head] - now);
+		for (uint32_t d = 0; d < a->value; d++)
+			out[d] *= keep;
+	}
+	for (uint32_t d = 0; d < a->value; d++)
+		out[d] /= total;
+}
+
+void attn_mla_plain(const struct kernel_mla *a, uint32_t heads)
+{
+	struct attn_view view = attn_view_mla(a);
+	for (uint32_t h = 0; h < heads; h++)
+		head_run(&view, h);
+}
+
+void attn_gqa_plain(const struct kernel_gqa *a, uint32_t heads)
+{
+	struct attn_view view = attn_view_gqa(a);
+	for (uint32_t h = 0; h < heads; h++)
+		head_run(&view, h);
+}

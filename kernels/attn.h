@@ -1,0 +1,29 @@
+/* Private: both kinds of attention are one computation over cache rows that are seen in two ways.
+ * Latent: key [latent | rope], value the latent again. Grouped: key and value of one head. */
+#ifndef KERNELS_ATTN_H
+#define KERNELS_ATTN_H
+
+#include "kernels/kernels.h"
+
+struct attn_view {
+	uint32_t wide, tail; /* a key's width, in the two parts of the query */
+	uint32_t value;      /* a value's width */
+	const float *query, *query_tail;
+	size_t query_stride, query_tail_stride, out_stride;
+	const float *const *page;
+	size_t row, key_at, value_at;
+	uint32_t first, positions;
+	float scale;
+	const float *sink; /* [heads] or NULL */
+	float *out, *scratch;
+};
+
+struct attn_view attn_view_mla(const struct kernel_mla *a);
+struct attn_view attn_view_gqa(const struct kernel_gqa *a);
+
+static inline const float *attn_row(const struct attn_view *a, uint32_t j)
+{
+	return a->page[j / KERNEL_PAGE] + (size_t)(j % KERNEL_PAGE) * a->row;
+}
+
+#endif

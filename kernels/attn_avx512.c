@@ -1,0 +1,1 @@
+#include "kernels/attn_body.h"

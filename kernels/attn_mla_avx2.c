@@ -1,1 +1,0 @@
-#include "kernels/attn_mla_body.h"

@@ -1,0 +1,37 @@
+/* Expert choice by sigmoid with a correction bias, which decides the choice but not the weight. */
+#include "kernels/gate.h"
+#include "kernels/number.h"
+
+/* Best weight first, ties to the lower id. */
+static void order(const float *s, uint16_t *id, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		uint16_t moved = id[i];
+		uint32_t at = i;
+		for (; at > 0 && (s[moved] > s[id[at - 1]] ||
+				  (!(s[moved] < s[id[at - 1]]) && moved < id[at - 1]));
+		     at--)
+			id[at] = id[at - 1];
+		id[at] = moved;
+	}
+}
+
+void gate_choose_sigmoid(const struct kernel_gate *g, const float *score, uint16_t *expert,
+			 float *weight)
+{
+	float s[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
+	for (uint32_t i = 0; i < g->experts; i++) {
+		s[i] = 1.0f / (1.0f + number_exp(0.0f - score[i]));
+		choice[i] = s[i] + g->bias[i];
+	}
+	if (g->groups > 1)
+		gate_limit_groups(g, 2, choice);
+	gate_take_best(choice, g->experts, g->top_k, expert);
+	order(s, expert, g->top_k);
+	for (uint32_t i = 0; i < g->top_k; i++)
+		sum += s[expert[i]];
+	for (uint32_t i = 0; i < g->top_k; i++) {
+		weight[i] = g->normalise ? s[expert[i]] / (sum + 1e-20f) : s[expert[i]];
+		weight[i] *= g->scaling;
+	}
+}
