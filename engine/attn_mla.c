@@ -18,14 +18,6 @@ static struct kernel_rows plain_rows(const float *v, size_t stride, uint32_t n)
 	return (struct kernel_rows){ .value = v, .stride = stride, .count = n };
 }
 
-static void bias_add(struct engine *m, float *v, const float *bias, uint32_t n)
-{
-	if (bias == NULL)
-		return;
-	for (uint32_t i = 0; i < m->n; i++)
-		m->kernels->add(v + (size_t)i * n, bias, n);
-}
-
 static void latent_norm(struct engine *m, const struct mla_weights *w)
 {
 	struct room *r = &m->room;
@@ -42,22 +34,24 @@ static void project(struct engine *m, const struct mla_weights *w)
 	struct room *r = &m->room;
 	uint32_t kv = c->kv_rank + c->rope_head, q = c->heads * (c->nope + c->rope_head);
 	struct kernel_rows in = plain_rows(r->normed, c->hidden, m->n);
-	struct job job[2] = { { .w = &w->kv_a, .x = in, .out = r->kv, .stride = kv } };
+	struct job job[2] = {
+		{ .w = &w->kv_a, .bias = w->kv_bias, .x = in, .out = r->kv, .stride = kv }
+	};
 	if (c->q_rank == 0) {
 		job[1] = (struct job){ .w = &w->q, .x = in, .out = r->q, .stride = q };
 		jobs_run(m, job, 2);
 	} else {
-		job[1] = (struct job){
-			.w = &w->q_a, .x = in, .out = r->q_latent, .stride = c->q_rank
-		};
+		job[1] = (struct job){ .w = &w->q_a,
+				       .bias = w->q_bias,
+				       .x = in,
+				       .out = r->q_latent,
+				       .stride = c->q_rank };
 		jobs_run(m, job, 2);
-		bias_add(m, r->q_latent, w->q_bias, c->q_rank);
 		latent_norm(m, w);
 		in = plain_rows(r->q_latent, c->q_rank, m->n);
 		job[0] = (struct job){ .w = &w->q, .x = in, .out = r->q, .stride = q };
 		jobs_run(m, job, 1);
 	}
-	bias_add(m, r->kv, w->kv_bias, kv);
 }
 
 static void rotate(const struct engine *m, float *v, const float *cosine, const float *sine)
@@ -163,9 +157,9 @@ void attn_mla_run(struct engine *m, uint32_t layer)
 	pool_run(m->pool, attend_parts(m), attend_share, &s);
 	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	struct job out = { .w = &w->o,
+			   .bias = w->o_bias,
 			   .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n),
 			   .out = r->delta,
 			   .stride = c->hidden };
 	jobs_run(m, &out, 1);
-	bias_add(m, r->delta, w->o_bias, c->hidden);
 }

@@ -10,14 +10,12 @@
 #include <string.h>
 
 #define CONFIG_BYTES MIB(4)
-#define WIDTH_MAX (1u << 20) /* of any vector of a model; products of two stay in 64 bits */
-#define LAYERS_MAX 1024u
 #define VOCAB_MAX (1u << 22)
 
-/* Architectures of the engine's plan that this version does not compute. */
-static const char *const later[] = {
-	"deepseek_v3", "kimi_k2",  "qwen3_moe", "qwen2_moe", "mixtral", "olmoe",
-	"gpt_oss",     "glm4_moe", "llama",     "mistral",   "qwen2",   "qwen3",
+/* Architectures that are known and deliberately not computed. */
+static const char *const outside[] = {
+	"deepseek_v32", "deepseek_v4", "kimi_linear", "kimi_k25",
+	"qwen3_next",   "qwen3_5",     "glm4",        "glm_moe_dsa",
 };
 
 /* Keys that change the computation of any architecture in a way nobody here computes. */
@@ -29,7 +27,6 @@ static const char *const foreign[] = {
 	"attn_logit_softcapping",
 	"final_logit_softcapping",
 	"sliding_window",
-	"layer_types",
 	"linear_attn_config",
 	"attn_output_gate",
 	"partial_rotary_factor",
@@ -39,13 +36,23 @@ static const char *const foreign[] = {
 	"logits_scaling",
 	"residual_multiplier",
 	"attention_multiplier",
+	"mlp_bias",
 };
 
-static int foreign_refuse(struct config_reader *r)
+static bool owns(const struct config_family *f, const char *key)
+{
+	for (size_t i = 0; i < sizeof f->own / sizeof f->own[0] && f->own[i] != NULL; i++) {
+		if (strcmp(f->own[i], key) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int foreign_refuse(struct config_reader *r, const struct config_family *f)
 {
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
 		const json_t *v = config_get(r, foreign[i]);
-		if (v != NULL && !json_is_null(v) && !json_is_false(v))
+		if (v != NULL && !json_is_null(v) && !json_is_false(v) && !owns(f, foreign[i]))
 			return config_refuse(r, ERR_UNSUPPORTED, foreign[i],
 					     "not available in this version");
 	}
@@ -78,8 +85,8 @@ static void read_eos(struct config_reader *r, struct model_config *c)
 
 static void read_common(struct config_reader *r, struct model_config *c)
 {
-	c->hidden = config_u32(r, "hidden_size", 1, WIDTH_MAX);
-	c->layers = config_u32(r, "num_hidden_layers", 1, LAYERS_MAX);
+	c->hidden = config_u32(r, "hidden_size", 1, MODEL_WIDTH);
+	c->layers = config_u32(r, "num_hidden_layers", 1, MODEL_LAYERS);
 	c->vocab = config_u32(r, "vocab_size", 1, VOCAB_MAX);
 	c->heads = config_u32(r, "num_attention_heads", 1, 4096);
 	c->kv_heads = config_u32_or(r, "num_key_value_heads", c->heads, 1, 4096);
@@ -91,129 +98,80 @@ static void read_common(struct config_reader *r, struct model_config *c)
 	c->bos = config_u32_or(r, "bos_token_id", UINT32_MAX, 0, VOCAB_MAX);
 	read_eos(r, c);
 	config_text_only(r, "hidden_act", "silu", "silu");
-	if (config_bool_or(r, "mlp_bias", false))
-		config_refuse(r, ERR_UNSUPPORTED, "mlp_bias", "not available in this version");
 }
 
+/* Only the fused experts of gpt_oss come as MXFP4. */
 static void read_quantisation(struct config_reader *r, struct model_config *c)
 {
 	const json_t *q = config_get(r, "quantization_config"), *block;
+	bool fused = c->experts == MODEL_EXPERTS_FUSED, square;
 	if (q == NULL || json_is_null(q))
 		return;
 	struct config_reader in = config_inside(r, "quantization_config", q);
-	config_text_only(&in, "quant_method", NULL, "fp8");
+	config_text_only(&in, "quant_method", NULL, fused ? "mxfp4" : "fp8");
+	r->code = in.code;
+	c->quantisation = fused ? MODEL_QUANT_MXFP4 : MODEL_QUANT_FP8;
+	if (fused)
+		return;
 	config_text_only(&in, "fmt", "e4m3", "e4m3");
 	block = config_get(&in, "weight_block_size");
-	bool square = json_array_size(block) == 2;
+	square = json_array_size(block) == 2;
 	for (size_t i = 0; i < 2; i++)
 		square = square && json_integer_value(json_array_get(block, i)) == KERNEL_FP8_BLOCK;
 	if (!square)
 		config_refuse(&in, ERR_UNSUPPORTED, "weight_block_size", "only [128, 128]");
 	r->code = in.code;
-	c->quantisation = MODEL_QUANT_FP8;
 }
 
-/* ---- DeepSeek-V2 ---- */
-
-static void read_mla(struct config_reader *r, struct model_config *c)
+/* A layer of every kind must be one of the two that exist here. gpt_oss says so which layers
+ * attend a window; elsewhere the list must agree with the other keys. */
+static void read_layer_types(struct config_reader *r, struct model_config *c)
 {
-	const json_t *rank = config_get(r, "q_lora_rank");
-	c->attention = MODEL_ATTN_MLA;
-	if (rank == NULL) /* the reference class would assume 1536 */
-		config_refuse(r, ERR_INPUT, "q_lora_rank", "missing: give a number or null");
-	c->q_rank = json_is_null(rank) ? 0 : config_u32(r, "q_lora_rank", 1, WIDTH_MAX);
-	c->kv_rank = config_u32(r, "kv_lora_rank", 1, WIDTH_MAX);
-	c->nope = config_u32(r, "qk_nope_head_dim", 1, 4096);
-	c->rope_head = config_u32(r, "qk_rope_head_dim", 2, 4096);
-	c->value = config_u32(r, "v_head_dim", 1, 4096);
-	c->bias_qkv = c->bias_o = config_bool_or(r, "attention_bias", false);
-	c->rope.size = c->rope_head;
-	c->rope.interleaved = config_bool_or(r, "rope_interleave", true);
-	config_rope(r, c);
-}
-
-/* Groups of experts; E and k are known. */
-static void read_groups(struct config_reader *r, struct model_config *c)
-{
-	struct kernel_gate *g = &c->gate;
-	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
-	const char *method = config_choice(r, "topk_method", "greedy", methods);
-	g->groups = g->groups_kept = 1;
-	if (strcmp(method, "group_limited_greedy") != 0)
+	static const char *const key = "layer_types";
+	const json_t *list = config_get(r, key);
+	if (list == NULL || json_is_null(list))
 		return;
-	g->groups = config_u32_or(r, "n_group", 1, 1, KERNEL_EXPERTS);
-	g->groups_kept = config_u32_or(r, "topk_group", 1, 1, KERNEL_EXPERTS);
-	if (r->code != 0)
+	if (json_array_size(list) != c->layers) {
+		config_refuse(r, json_is_array(list) ? ERR_UNSUPPORTED : ERR_INPUT, key,
+			      "not one kind for each layer");
 		return;
-	if (g->experts % g->groups != 0)
-		config_refuse(r, ERR_INPUT, "n_group", "does not divide n_routed_experts");
-	else if (g->groups_kept > g->groups)
-		config_refuse(r, ERR_INPUT, "topk_group", "more than n_group");
-	else if ((uint64_t)g->groups_kept * (g->experts / g->groups) < g->top_k)
-		config_refuse(r, ERR_INPUT, "topk_group",
-			      "the kept groups hold fewer than num_experts_per_tok experts");
-}
-
-static void read_experts(struct config_reader *r, struct model_config *c)
-{
-	struct kernel_gate *g = &c->gate;
-	c->ffn = config_u32(r, "intermediate_size", 1, WIDTH_MAX);
-	g->experts = config_u32_or(r, "n_routed_experts", 0, 1, KERNEL_EXPERTS);
-	if (g->experts == 0)
-		return;
-	c->expert_width = config_u32(r, "moe_intermediate_size", 1, WIDTH_MAX);
-	uint64_t shared =
-		(uint64_t)config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
-	if (shared > WIDTH_MAX)
-		config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
-	c->shared_width = (uint32_t)shared;
-	g->top_k = config_u32(r, "num_experts_per_tok", 1, KERNEL_TOP_K);
-	if (g->top_k > g->experts)
-		config_refuse(r, ERR_INPUT, "num_experts_per_tok", "more than n_routed_experts");
-	g->kind = KERNEL_GATE_SOFTMAX;
-	config_text_only(r, "scoring_func", "softmax", "softmax");
-	read_groups(r, c);
-	g->normalise = config_bool_or(r, "norm_topk_prob", false);
-	g->scaling = (float)config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
-	c->dense_first = config_u32_or(r, "first_k_dense_replace", 0, 0, LAYERS_MAX);
-	c->moe_every = config_u32_or(r, "moe_layer_freq", 1, 1, LAYERS_MAX);
-}
-
-static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
-{
-	read_common(r, c);
-	read_mla(r, c);
-	read_experts(r, c);
-	read_quantisation(r, c);
+	}
+	for (uint32_t i = 0; i < c->layers; i++) {
+		const char *kind = json_string_value(json_array_get(list, i));
+		bool window = kind != NULL && strcmp(kind, "sliding_attention") == 0;
+		if (!window && (kind == NULL || strcmp(kind, "full_attention") != 0))
+			config_refuse(r, ERR_UNSUPPORTED, key, "not available in this version");
+		else if (c->sinks && c->window > 0)
+			c->window_layer[i] = window;
+		else if (window != c->window_layer[i])
+			config_refuse(r, ERR_UNSUPPORTED, key, "disagrees with sliding_window");
+	}
 }
 
 /* ---- whole ---- */
-
-static const struct {
-	const char *type;
-	void (*read)(struct config_reader *, struct model_config *);
-} families[] = {
-	{ "deepseek_v2", read_deepseek_v2 },
-};
 
 static int family_read(struct config_reader *r, struct model_config *c)
 {
 	const char *type = config_text(r, "model_type");
 	TRY(r->code);
-	for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-		if (strcmp(type, families[i].type) == 0) {
-			snprintf(c->model_type, sizeof c->model_type, "%s", type);
-			TRY(foreign_refuse(r));
-			families[i].read(r, c);
-			return r->code;
-		}
-	}
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-		if (strcmp(type, later[i]) == 0)
+	const struct config_family *f = config_family(type);
+	for (size_t i = 0; f == NULL && i < sizeof outside / sizeof outside[0]; i++) {
+		if (strcmp(type, outside[i]) == 0)
 			return err_set(r->e, ERR_UNSUPPORTED,
 				       "not available in this version: model_type %s", type);
 	}
-	return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"", type);
+	if (f == NULL)
+		return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"",
+			       type);
+	snprintf(c->model_type, sizeof c->model_type, "%s", type);
+	TRY(foreign_refuse(r, f));
+	read_common(r, c);
+	TRY(r->code);
+	f->read(r, c);
+	TRY(r->code);
+	read_layer_types(r, c);
+	read_quantisation(r, c);
+	return r->code;
 }
 
 static int eos_check(const struct model_config *c, struct err *e)
@@ -243,7 +201,7 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 		       const char *generation, size_t generation_len, struct err *e)
 {
 	json_t *root = NULL;
-	*c = (struct model_config){ .digest = digest_of(config, len), .moe_every = 1 };
+	*c = (struct model_config){ .digest = digest_of(config, len) };
 	int r = json_read(&root, config, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, e);
 	if (r < 0)
 		return err_prefix(e, "config.json");
@@ -276,7 +234,12 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 
 bool model_layer_is_moe(const struct model_config *c, uint32_t layer)
 {
-	return c->gate.experts > 0 && layer >= c->dense_first && layer % c->moe_every == 0;
+	return c->gate.experts > 0 && layer < MODEL_LAYERS && c->moe_layer[layer];
+}
+
+uint32_t model_layer_window(const struct model_config *c, uint32_t layer)
+{
+	return layer < MODEL_LAYERS && c->window_layer[layer] ? c->window : 0;
 }
 
 uint32_t model_moe_layers(const struct model_config *c)

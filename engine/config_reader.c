@@ -164,8 +164,8 @@ static void rope_scaling(struct config_reader *in, struct model_rope *p)
 	rope_keys_check(in);
 	p->kind = rope_kind(in);
 	p->theta = config_number_or(in, "rope_theta", p->theta, 1, 1e12);
-	if (!absent(in, "partial_rotary_factor") &&
-	    config_number(in, "partial_rotary_factor", 0, 1) < 1)
+	double share = config_number_or(in, "partial_rotary_factor", p->partial, 0, 1);
+	if (share < p->partial || share > p->partial)
 		config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor",
 			      "not available in this version");
 	if (p->kind == MODEL_ROPE_DEFAULT)
@@ -190,10 +190,13 @@ static void rope_scaling(struct config_reader *in, struct model_rope *p)
 void config_rope(struct config_reader *r, struct model_config *c)
 {
 	const json_t *old = config_get(r, "rope_scaling"), *now = config_get(r, "rope_parameters");
-	c->rope.theta = config_number_or(r, "rope_theta", 10000, 1, 1e12);
+	double theta = c->rope.theta > 0 ? c->rope.theta : 10000;
+	c->rope.theta = config_number_or(r, "rope_theta", theta, 1, 1e12);
 	c->rope.factor = 1;
-	if (c->rope.size % 2 != 0)
-		config_refuse(r, ERR_UNSUPPORTED, "qk_rope_head_dim", "odd");
+	if (c->rope.size % 2 != 0 || c->rope.size == 0)
+		config_refuse(r, ERR_UNSUPPORTED,
+			      c->attention == MODEL_ATTN_MLA ? "qk_rope_head_dim" : "head_dim",
+			      "odd number of rotated dimensions");
 	if (now != NULL && !json_is_null(now))
 		old = now;
 	if (old == NULL || json_is_null(old))

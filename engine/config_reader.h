@@ -37,8 +37,23 @@ const char *config_choice(struct config_reader *r, const char *key, const char *
 void config_text_only(struct config_reader *r, const char *key, const char *fallback,
 		      const char *value);
 
-/* rope_theta and rope_scaling, or rope_parameters, into c->rope (size and layout are set by the
- * caller). */
+/* rope_theta and rope_scaling, or rope_parameters, into c->rope. The caller sets size, layout and
+ * share, and the theta of a config that names none (0: 10000). */
 void config_rope(struct config_reader *r, struct model_config *c);
+
+/* config_family.c: the reader of r's model_type, NULL for an unknown one; own: the keys of
+ * config.c's foreign list that it understands, NULL-terminated. */
+struct config_family {
+	const char *type;
+	void (*read)(struct config_reader *r, struct model_config *c);
+	const char *own[4];
+};
+const struct config_family *config_family(const char *type);
+
+/* config_experts.c: the routers and the widths of experts. */
+void config_experts_softmax(struct config_reader *r, struct model_config *c);
+void config_experts_deepseek_v2(struct config_reader *r, struct model_config *c);
+void config_experts_sigmoid(struct config_reader *r, struct model_config *c);
+void config_experts_topk(struct config_reader *r, struct model_config *c);
 
 #endif

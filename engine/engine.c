@@ -16,9 +16,11 @@ static unsigned core_count(void)
 	return (unsigned)CPU_COUNT(&set);
 }
 
-/* scale = (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2 under YaRN. */
-static float mla_scale(const struct model_config *c)
+/* head^-1/2; latent: (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2 under YaRN. */
+static float attention_scale(const struct model_config *c)
 {
+	if (c->attention == MODEL_ATTN_GQA)
+		return (float)(1 / sqrt((double)c->head));
 	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
 	if (c->rope.kind == MODEL_ROPE_YARN && c->rope.mscale_all_dim > 0) {
 		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
@@ -81,7 +83,7 @@ static int parts_open(struct engine *m, struct source *src, const struct engine_
 	TRY(rope_table_open(&m->rope, &m->config.rope, e));
 	TRY(pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, e));
 	TRY(model_weights_load(&m->weights, &m->config, src, o->quiet, e));
-	m->attention_scale = mla_scale(&m->config);
+	m->attention_scale = attention_scale(&m->config);
 	facts_set(m);
 	return 0;
 }

@@ -2,6 +2,8 @@
  * them. A row's slots are summed in rank order, then the shared expert is added. */
 #include "engine/model.h"
 
+#include "kernels/number.h"
+
 #include <string.h>
 
 static void dense_jobs(struct engine *m, const struct ffn_weights *w, struct job *job)
@@ -9,6 +11,8 @@ static void dense_jobs(struct engine *m, const struct ffn_weights *w, struct job
 	const struct room *r = &m->room;
 	*job = (struct job){ .w = &w->gate,
 			     .up = &w->up,
+			     .bias = w->gate_bias,
+			     .bias_up = w->up_bias,
 			     .x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
 			     .out = r->wide_gate,
 			     .out_up = r->wide_up,
@@ -19,6 +23,7 @@ static void down_job(struct engine *m, const struct ffn_weights *w, float *out, 
 {
 	*job = (struct job){
 		.w = &w->down,
+		.bias = w->down_bias,
 		.x = { .value = m->room.wide_gate, .stride = w->gate.rows, .count = m->n },
 		.out = out,
 		.stride = m->config.hidden
@@ -64,6 +69,8 @@ static uint32_t up_jobs(struct engine *m, const struct layer_weights *w)
 			continue;
 		r->job[count++] = (struct job){ .w = &w->expert[e].gate,
 						.up = &w->expert[e].up,
+						.bias = w->expert[e].gate_bias,
+						.bias_up = w->expert[e].up_bias,
 						.x = { .value = r->normed,
 						       .stride = m->config.hidden,
 						       .count = n,
@@ -87,6 +94,7 @@ static uint32_t down_jobs(struct engine *m, const struct layer_weights *w)
 			continue;
 		r->job[count++] = (struct job){
 			.w = &w->expert[e].down,
+			.bias = w->expert[e].down_bias,
 			.x = { .value = r->gate + (size_t)r->begin[e] * m->config.expert_width,
 			       .stride = m->config.expert_width,
 			       .count = n },
@@ -110,6 +118,11 @@ static void sum_row(struct engine *m, uint32_t i)
 	for (uint32_t j = 0; j < k; j++)
 		slot[j] = r->down + (size_t)r->place[i * k + j] * n;
 	m->kernels->weighted_sum(slot, r->weight + (size_t)i * k, k, n, sum);
+	if (m->config.shared_gated) {
+		float share = 1.0f / (1.0f + number_exp(0.0f - r->shared_share[i]));
+		const float *shared = delta;
+		m->kernels->weighted_sum(&shared, &share, 1, n, delta);
+	}
 	if (m->config.shared_width > 0)
 		m->kernels->add(sum, delta, n);
 	memcpy(delta, sum, n * sizeof *delta);
@@ -127,6 +140,21 @@ static void report_experts(struct engine *m, uint32_t moe_layer)
 	}
 }
 
+/* Router logits, and the logit of the shared expert's gate; then the choice. */
+static void route(struct engine *m, const struct layer_weights *w)
+{
+	struct room *r = &m->room;
+	struct kernel_gate gate = m->config.gate;
+	struct kernel_rows in = { .value = r->normed, .stride = m->config.hidden, .count = m->n };
+	struct job job[2] = {
+		{ .w = &w->router, .x = in, .out = r->score, .stride = gate.experts },
+		{ .w = &w->shared_gate, .x = in, .out = r->shared_share, .stride = 1 },
+	};
+	jobs_run(m, job, m->config.shared_gated ? 2 : 1);
+	gate.bias = w->router_bias;
+	m->kernels->moe_gate(&gate, r->score, m->n, r->expert, r->weight);
+}
+
 void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer)
 {
 	const struct layer_weights *w = &m->weights.layer[layer];
@@ -135,14 +163,7 @@ void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer)
 		dense_run(m, &w->ffn);
 		return;
 	}
-	r->job[0] = (struct job){
-		.w = &w->router,
-		.x = { .value = r->normed, .stride = m->config.hidden, .count = m->n },
-		.out = r->score,
-		.stride = m->config.gate.experts
-	};
-	jobs_run(m, r->job, 1);
-	m->kernels->moe_gate(&m->config.gate, r->score, m->n, r->expert, r->weight);
+	route(m, w);
 	report_experts(m, moe_layer);
 	sort_slots(m);
 	jobs_run(m, r->job, up_jobs(m, w));

@@ -63,7 +63,10 @@ static void pass_run(struct engine *m)
 	for (uint32_t l = 0; l < m->config.layers; l++) {
 		const struct layer_weights *w = &m->weights.layer[l];
 		norm_rows(m, w->attn_norm);
-		attn_mla_run(m, l);
+		if (m->config.attention == MODEL_ATTN_MLA)
+			attn_mla_run(m, l);
+		else
+			attn_gqa_run(m, l);
 		rows_run(m, residual_row);
 		norm_rows(m, w->ffn_norm);
 		ffn_run(m, l, moe);

@@ -34,17 +34,28 @@ static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t share)
 	return at < panels ? (uint32_t)at : panels;
 }
 
+static void bias_add(const struct engine *m, const struct job *j, float *out, const float *bias,
+		     uint32_t first, uint32_t end)
+{
+	for (uint32_t i = 0; bias != NULL && i < j->x.count; i++)
+		m->kernels->add(out + i * j->stride + first, bias + first, end - first);
+}
+
 static void job_run(const struct engine *m, const struct job *j, uint32_t panel, uint32_t panels)
 {
+	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
+	end = end < j->w->rows ? end : j->w->rows;
 	m->kernels->matmul[j->w->format](j->w, panel, panels, &j->x, j->out, j->stride);
+	bias_add(m, j, j->out, j->bias, first, end);
 	if (j->up == NULL)
 		return;
 	m->kernels->matmul[j->up->format](j->up, panel, panels, &j->x, j->out_up, j->stride);
-	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
-	end = end < j->w->rows ? end : j->w->rows;
+	bias_add(m, j, j->out_up, j->bias_up, first, end);
+	void (*act)(float *, const float *, uint32_t) = m->config.activation == MODEL_ACT_SILU
+								? m->kernels->silu_mul
+								: m->kernels->clamped_mul;
 	for (uint32_t i = 0; i < j->x.count; i++)
-		m->kernels->silu_mul(j->out + i * j->stride + first,
-				     j->out_up + i * j->stride + first, end - first);
+		act(j->out + i * j->stride + first, j->out_up + i * j->stride + first, end - first);
 }
 
 static void jobs_share(void *ctx, struct part part)

@@ -28,16 +28,26 @@ struct mla_weights {
 	float *q_bias, *kv_bias, *o_bias;
 };
 
+/* Grouped-query attention; q_norm and k_norm [head] or the full width, sinks [heads]. */
+struct gqa_weights {
+	struct kernel_matrix q, k, v, o;
+	float *q_norm, *k_norm, *q_bias, *k_bias, *v_bias, *o_bias, *sinks;
+};
+
 struct ffn_weights {
 	struct kernel_matrix gate, up, down; /* [width, hidden] twice, [hidden, width] */
+	float *gate_bias, *up_bias, *down_bias;
 };
 
 struct layer_weights {
 	float *attn_norm, *ffn_norm; /* [hidden] */
-	struct mla_weights mla;
+	struct mla_weights mla;      /* the one of the config's attention kind */
+	struct gqa_weights gqa;
 	struct ffn_weights ffn;      /* of a dense layer, or the shared expert (width 0: none) */
 	struct kernel_matrix router; /* [experts, hidden] */
-	struct ffn_weights *expert;  /* [experts]; NULL: dense layer */
+	float *router_bias;          /* [experts], or NULL */
+	struct kernel_matrix shared_gate; /* [1, hidden] when the shared expert is gated */
+	struct ffn_weights *expert;       /* [experts]; NULL: dense layer */
 };
 
 struct model_weights {
@@ -51,10 +61,11 @@ struct model_weights {
 
 /* ---- work ---- */
 
-/* One matrix product of a stage. With `up` set: out = silu(w x) * (up x), the second product going
- * through out_up. */
+/* One matrix product of a stage, plus bias if not NULL. With `up` set: out = act(w x, up x) by the
+ * config's activation, the second product going through out_up. */
 struct job {
 	const struct kernel_matrix *w, *up;
+	const float *bias, *bias_up;
 	struct kernel_rows x;
 	float *out, *out_up;
 	size_t stride; /* of out and out_up, floats */
@@ -74,10 +85,10 @@ struct room {
 	struct row *row;
 	float *x, *normed, *delta; /* [rows][hidden] */
 	float *q_latent;           /* [rows][q_rank] */
-	float *q;                  /* [rows][heads*(nope+rope)] */
-	float *kv;                 /* [rows][latent+rope] */
+	float *q;                  /* [rows][heads*(nope+rope)], or [heads*head] */
+	float *kv;                 /* [rows][model_cache_width]: new cache rows, raw */
 	float *q_up, *attended;    /* [rows][heads*latent] */
-	float *value;              /* [rows][heads*value] */
+	float *value;              /* [rows][heads*value], or [heads*head] */
 	float *score;              /* [rows][experts] */
 	uint16_t *expert;          /* [rows][top_k] */
 	float *weight;             /* [rows][top_k] */
@@ -85,7 +96,8 @@ struct room {
 	uint32_t *begin;         /* [experts+1] */
 	float *gate, *up, *down; /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
 	float *wide_gate, *wide_up; /* [rows][widest dense or shared ffn] */
-	struct job *job;            /* [experts + heads + 2] */
+	float *shared_share;        /* [rows]: logit of the shared expert's gate */
+	struct job *job;            /* [experts + heads + 3] */
 	uint32_t *want;             /* [rows]: rows whose logits are wanted */
 	float *logits;              /* [LOGIT_ROWS_MAX][vocab] */
 	float *scratch;             /* [threads][scratch_floats] */
@@ -121,6 +133,13 @@ int model_weights_load(struct model_weights *w, const struct model_config *c, st
 		       bool quiet, struct err *e) MUST_USE;
 void model_weights_free(struct model_weights *w, const struct model_config *c);
 
+/* Floats of a cache row of one layer. */
+static inline uint32_t model_cache_width(const struct model_config *c)
+{
+	return c->attention == MODEL_ATTN_MLA ? c->kv_rank + c->rope_head
+					      : 2 * c->kv_heads * c->head;
+}
+
 /* room.c */
 int room_grow(struct engine *m, uint32_t rows, struct err *e) MUST_USE;
 void room_free(struct room *r);
@@ -134,6 +153,7 @@ uint32_t rows_parts(const struct engine *m); /* parts for light work on each row
 /* Attention kinds: room.normed -> room.delta, cache rows appended. ffn.c: the same for the
  * feed-forward half. */
 void attn_mla_run(struct engine *m, uint32_t layer);
+void attn_gqa_run(struct engine *m, uint32_t layer);
 void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer);
 
 #endif

@@ -22,13 +22,22 @@ static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
 
 static int room_attention(struct room *r, const struct model_config *c, size_t n, struct err *e)
 {
+	bool mla = c->attention == MODEL_ATTN_MLA;
+	uint32_t query = mla ? c->nope + c->rope_head : c->head, value = mla ? c->value : c->head;
 	ROOM(q_latent, n * at_least_one(c->q_rank));
-	ROOM(q, n * c->heads * (c->nope + c->rope_head));
-	ROOM(kv, n * (c->kv_rank + c->rope_head));
-	ROOM(q_up, n * c->heads * c->kv_rank);
-	ROOM(attended, n * c->heads * c->kv_rank);
-	ROOM(value, n * c->heads * c->value);
+	ROOM(q, n * c->heads * query);
+	ROOM(kv, n * model_cache_width(c));
+	ROOM(q_up, n * c->heads * at_least_one(c->kv_rank));
+	ROOM(attended, n * c->heads * at_least_one(c->kv_rank));
+	ROOM(value, n * c->heads * value);
 	return 0;
+}
+
+static size_t scratch_floats(const struct model_config *c)
+{
+	size_t n = c->attention == MODEL_ATTN_MLA ? kernel_mla_scratch(c->kv_rank, c->rope_head)
+						  : kernel_gqa_scratch(c->head);
+	return (n + 15) / 16 * 16;
 }
 
 static int room_ffn(struct room *r, const struct model_config *c, size_t n, struct err *e)
@@ -46,6 +55,7 @@ static int room_ffn(struct room *r, const struct model_config *c, size_t n, stru
 	ROOM(down, slots * c->hidden);
 	ROOM(wide_gate, n * wide);
 	ROOM(wide_up, n * wide);
+	ROOM(shared_share, n);
 	return 0;
 }
 
@@ -65,10 +75,10 @@ int room_grow(struct engine *m, uint32_t rows, struct err *e)
 	ROOM(delta, (size_t)n * c->hidden);
 	TRY(room_attention(r, c, n, e));
 	TRY(room_ffn(r, c, n, e));
-	ROOM(job, c->gate.experts + c->heads + 2);
+	ROOM(job, c->gate.experts + c->heads + 3);
 	ROOM(want, n);
 	ROOM(logits, (size_t)(n < LOGIT_ROWS_MAX ? n : LOGIT_ROWS_MAX) * c->vocab);
-	r->scratch_floats = (kernel_mla_scratch(c->kv_rank, c->rope_head) + 15) / 16 * 16;
+	r->scratch_floats = scratch_floats(c);
 	ROOM(scratch, r->scratch_floats * pool_threads(m->pool));
 	r->rows = n;
 	return 0;
@@ -76,11 +86,11 @@ int room_grow(struct engine *m, uint32_t rows, struct err *e)
 
 void room_free(struct room *r)
 {
-	void *all[] = { r->row,     r->x,      r->normed, r->delta,    r->q_latent,
-			r->q,       r->kv,     r->q_up,   r->attended, r->value,
-			r->score,   r->expert, r->weight, r->pick,     r->place,
-			r->begin,   r->gate,   r->up,     r->down,     r->wide_gate,
-			r->wide_up, r->job,    r->want,   r->logits,   r->scratch };
+	void *all[] = { r->row,     r->x,           r->normed,   r->delta, r->q_latent, r->q,
+			r->kv,      r->q_up,        r->attended, r->value, r->score,    r->expert,
+			r->weight,  r->pick,        r->place,    r->begin, r->gate,     r->up,
+			r->down,    r->wide_gate,   r->wide_up,  r->job,   r->want,     r->logits,
+			r->scratch, r->shared_share };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		free(all[i]);
 	*r = (struct room){ 0 };

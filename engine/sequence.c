@@ -4,11 +4,9 @@
 
 #include <stdlib.h>
 
-static uint32_t cache_width(const struct model_config *c) { return c->kv_rank + c->rope_head; }
-
 static int pages_make(struct engine_sequence *s, const struct model_config *c, struct err *e)
 {
-	size_t count, floats, page_floats = (size_t)KERNEL_PAGE * cache_width(c);
+	size_t count, floats, page_floats = (size_t)KERNEL_PAGE * model_cache_width(c);
 	if (__builtin_mul_overflow((size_t)s->pages, c->layers, &count) ||
 	    __builtin_mul_overflow(count, page_floats, &floats) || floats > SIZE_MAX / 8)
 		return err_set(e, ERR_NOMEM, "cache of %u tokens", s->room);

@@ -5,15 +5,18 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static json_t *base_config(void)
+static json_t *case_config(const char *name)
 {
+	char dir[100];
 	struct buf b = { 0 };
 	struct source *s;
 	struct err e = { 0 };
 	json_t *o;
-	cr_assert_eq(source_open_folder(&s, "tests/vectors/oracles/deepseek_v2", &e), 0, "%s", e.text);
+	snprintf(dir, sizeof dir, "tests/vectors/oracles/%s", name);
+	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
 	cr_assert_eq(source_read_file(s, "config.json", MIB(1), &b, &e), 0);
 	cr_assert_eq(json_read(&o, b.bytes, b.len, MIB(1), 32, &e), 0);
 	buf_free(&b);
@@ -21,10 +24,16 @@ static json_t *base_config(void)
 	return o;
 }
 
-/* The base config with members replaced ("null" removes nothing: it sets null); `drop` removes one. */
-static int parse_with(const char *changes, const char *drop, struct model_config *c, struct err *e)
+static json_t *base_config(void)
 {
-	json_t *o = base_config(), *more = json_loads(changes, 0, NULL);
+	return case_config("deepseek_v2");
+}
+
+/* A case's config with members replaced ("null" removes nothing: it sets null); `drop` removes one. */
+static int parse_case(const char *name, const char *changes, const char *drop, struct model_config *c,
+                      struct err *e)
+{
+	json_t *o = case_config(name), *more = json_loads(changes, 0, NULL);
 	struct buf b = { 0 };
 	cr_assert_not_null(more, "%s", changes);
 	json_object_update(o, more);
@@ -38,13 +47,19 @@ static int parse_with(const char *changes, const char *drop, struct model_config
 	return r;
 }
 
+static int parse_with(const char *changes, const char *drop, struct model_config *c, struct err *e)
+{
+	return parse_case("deepseek_v2", changes, drop, c, e);
+}
+
 #define U ERR_UNSUPPORTED
 #define I ERR_INPUT
 
 static const struct { const char *changes, *drop; int code; const char *word; } refusals[] = {
-	{ "{\"model_type\":\"deepseek_v3\"}", NULL, U,
-	  "not available in this version: model_type deepseek_v3" },
-	{ "{\"model_type\":\"llama\"}", NULL, U, "not available in this version: model_type llama" },
+	{ "{\"model_type\":\"deepseek_v32\"}", NULL, U,
+	  "not available in this version: model_type deepseek_v32" },
+	{ "{\"model_type\":\"qwen3_next\"}", NULL, U,
+	  "not available in this version: model_type qwen3_next" },
 	{ "{\"model_type\":\"rwkv\"}", NULL, U, "unknown model_type \"rwkv\"" },
 	{ "{\"model_type\":7}", NULL, I, "model_type" },
 	{ "{}", "model_type", I, "model_type" },
@@ -104,6 +119,89 @@ Test(engine_config, refuses_by_key_and_value)
 		int r = parse_with(refusals[i].changes, refusals[i].drop, &c, &e);
 		cr_assert_eq(r, refusals[i].code, "%s: %d %s", refusals[i].changes, r, e.text);
 		cr_assert_not_null(strstr(e.text, refusals[i].word), "%s: %s", refusals[i].changes, e.text);
+	}
+}
+
+static const struct { const char *name, *changes; int code; const char *word; } family_refusals[] = {
+	{ "deepseek_v3", "{\"scoring_func\":\"softmax\"}", U, "scoring_func \"softmax\"" },
+	{ "deepseek_v3", "{\"topk_method\":\"greedy\"}", U, "topk_method \"greedy\"" },
+	{ "deepseek_v3", "{\"n_group\":16,\"topk_group\":8}", I, "n_group 16" },
+	{ "deepseek_v3", "{\"index_topk\":64}", U, "index_topk 64" },
+	{ "deepseek_v3", "{\"n_routed_experts\":null}", I, "num_experts" },
+	{ "kimi_k2", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}", U,
+	  "compressed-tensors" },
+	{ "llama", "{\"num_key_value_heads\":3}", I, "num_key_value_heads 3" },
+	{ "llama", "{\"head_dim\":31}", U, "head_dim 31: odd" },
+	{ "llama", "{\"sliding_window\":64}", U, "sliding_window 64" },
+	{ "llama", "{\"partial_rotary_factor\":0.5}", U, "partial_rotary_factor" },
+	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":2}}", U, "\"dynamic\"" },
+	{ "llama", "{\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", U, "mxfp4" },
+	{ "llama_linear", "{\"num_attention_heads\":5}", I, "num_attention_heads 5" },
+	{ "mistral", "{\"sliding_window\":0}", I, "sliding_window 0" },
+	{ "mistral", "{\"layer_types\":[\"full_attention\"]}", U, "layer_types" },
+	{ "qwen3", "{\"layer_types\":[\"full_attention\",\"linear_attention\",\"full_attention\"]}", U,
+	  "layer_types" },
+	{ "qwen2_moe", "{\"use_sliding_window\":true}", U, "use_sliding_window" },
+	{ "qwen3_moe", "{\"mlp_only_layers\":[3]}", I, "mlp_only_layers" },
+	{ "qwen3_moe", "{\"num_experts_per_tok\":12}", I, "num_experts_per_tok 12" },
+	{ "olmoe", "{\"clip_qkv\":-1}", I, "clip_qkv" },
+	{ "gpt_oss", "{\"swiglu_limit\":6.5}", U, "swiglu_limit" },
+	{ "gpt_oss", "{\"hidden_act\":\"gelu\"}", U, "hidden_act" },
+	{ "gpt_oss", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", U, "quant_method \"fp8\"" },
+	{ "gpt_oss", "{\"layer_types\":[\"full_attention\"]}", U, "layer_types" },
+	{ "glm4_moe", "{\"partial_rotary_factor\":0.05}", U, "head_dim" },
+};
+
+Test(engine_config, families_refuse_by_key_and_value)
+{
+	for (size_t i = 0; i < sizeof family_refusals / sizeof family_refusals[0]; i++) {
+		struct model_config c;
+		struct err e = { 0 };
+		const char *name = family_refusals[i].name;
+		json_t *o = json_loads(family_refusals[i].changes, 0, NULL);
+		if (strcmp(name, "kimi_k2") == 0) {
+			name = "deepseek_v3";
+			json_object_set_new(o, "model_type", json_string("kimi_k2"));
+		}
+		char *changes = json_dumps(o, 0);
+		int r = parse_case(name, changes, NULL, &c, &e);
+		cr_assert_eq(r, family_refusals[i].code, "%s %s: %d %s", name, changes, r, e.text);
+		cr_assert_not_null(strstr(e.text, family_refusals[i].word), "%s %s: %s", name, changes,
+		                   e.text);
+		free(changes);
+		json_decref(o);
+	}
+}
+
+/* Which layers attend a window, as bits from layer 0 on. */
+static const struct { const char *name, *changes; uint32_t window, layers; } windows[] = {
+	{ "gpt_oss", "{}", 8, 0x5 },
+	{ "gpt_oss", "{\"layer_types\":null}", 8, 0x5 },
+	{ "gpt_oss", "{\"layer_types\":[\"full_attention\",\"full_attention\",\"sliding_attention\","
+	  "\"full_attention\"]}", 8, 0x4 },
+	{ "mistral", "{\"sliding_window\":4096}", 4096, 0x7 },
+	{ "mistral", "{}", 0, 0 },
+	{ "qwen2", "{}", 0, 0 },
+	{ "qwen2", "{\"use_sliding_window\":true}", 8, 0x6 },
+	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5}", 5, 0x7 },
+	{ "llama", "{\"layer_types\":[\"full_attention\",\"full_attention\",\"full_attention\"]}", 0, 0 },
+};
+
+Test(engine_config, windows_hold_for_their_layers)
+{
+	for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+		struct model_config c;
+		struct err e = { 0 };
+		uint32_t got = 0;
+		cr_assert_eq(parse_case(windows[i].name, windows[i].changes, NULL, &c, &e), 0, "%s: %s",
+		             windows[i].name, e.text);
+		for (uint32_t l = 0; l < c.layers; l++) {
+			cr_assert(model_layer_window(&c, l) == 0 ||
+			          model_layer_window(&c, l) == windows[i].window);
+			got |= (model_layer_window(&c, l) != 0 ? 1u : 0u) << l;
+		}
+		cr_assert_eq(got, windows[i].layers, "%s %s: %x", windows[i].name, windows[i].changes,
+		             got);
 	}
 }
 

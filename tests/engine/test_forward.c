@@ -11,7 +11,8 @@
 
 static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
 	"tests/vectors/oracles/deepseek_v2",
-	"tests/vectors/oracles/deepseek_v2_lite_bf16" };
+	"tests/vectors/oracles/deepseek_v2_lite_bf16", "tests/vectors/oracles/deepseek_v3",
+	"tests/vectors/oracles/qwen3_moe", "tests/vectors/oracles/gpt_oss" };
 #define MODELS (sizeof models / sizeof models[0])
 
 static uint32_t state = 7;
@@ -87,24 +88,31 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 	}
 }
 
+/* More than one attention split and pass each; the last has windows. */
+static const struct { const char *model; uint32_t n; } long_ones[] = {
+	{ "demo/model", 530 }, { "tests/vectors/oracles/qwen3_moe", 530 },
+	{ "tests/vectors/oracles/gpt_oss", 500 },
+};
+
 Test(engine_forward, long_prompts_across_passes_and_splits_give_the_same_bits)
 {
-	enum { N = 530 }; /* more than two attention splits and passes */
-	static uint32_t token[N];
+	static uint32_t token[530];
 	if (kernels_at(1) == NULL)
 		cr_skip_test("plain kernels only: too slow for this length");
-	struct engine *m = open_model("demo/model", kernels_at(1)->name, 1);
-	random_tokens(m, token, N);
-	float *want = logits_of(m, token, N, 0);
-	for (size_t k = 1; kernels_at(k) != NULL; k++) {
-		struct engine *other = open_model("demo/model", kernels_at(k)->name, 2);
-		float *got = logits_of(other, token, N, 100);
-		check_same(m, want, got, N, kernels_at(k)->name);
-		free(got);
-		engine_close(other);
+	for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++) {
+		struct engine *m = open_model(long_ones[i].model, kernels_at(1)->name, 1);
+		random_tokens(m, token, long_ones[i].n);
+		float *want = logits_of(m, token, long_ones[i].n, 0);
+		for (size_t k = i == 0; kernels_at(k) != NULL; k++) {
+			struct engine *other = open_model(long_ones[i].model, kernels_at(k)->name, 2);
+			float *got = logits_of(other, token, long_ones[i].n, 100);
+			check_same(m, want, got, long_ones[i].n, kernels_at(k)->name);
+			free(got);
+			engine_close(other);
+		}
+		free(want);
+		engine_close(m);
 	}
-	free(want);
-	engine_close(m);
 }
 
 /* Random schedules: in each pass some of seven sequences take some tokens. */

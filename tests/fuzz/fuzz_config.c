@@ -12,7 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct model_config c;
 	if (model_config_parse(&c, (const char *)data, len, NULL, 0, NULL) < 0)
 		return 0;
-	check(c.hidden > 0 && c.layers > 0 && c.vocab > 0 && c.heads > 0 && c.kv_rank > 0);
+	check(c.hidden > 0 && c.layers > 0 && c.vocab > 0 && c.heads > 0);
+	check(c.rope.size > 0 && c.rope.size % 2 == 0);
+	if (c.attention == MODEL_ATTN_MLA)
+		check(c.kv_rank > 0);
+	else
+		check(c.head > 0 && c.rope.size <= c.head && c.heads % c.kv_heads == 0);
 	check(c.gate.experts <= KERNEL_EXPERTS && c.gate.top_k <= KERNEL_TOP_K && c.gate.top_k <= c.gate.experts);
 	check(c.gate.experts == 0 || c.gate.experts % c.gate.groups == 0);
 	for (uint32_t i = 0; i < c.eos_count; i++)

@@ -1,0 +1,141 @@
+/* Grouped-query attention: the cache holds the rotated keys of all key heads, then their values.
+ * Windows and sinks are arguments of the same computation. Source: arXiv 2305.13245. */
+#include "engine/model.h"
+
+#include <string.h>
+
+struct shared {
+	struct engine *m;
+	uint32_t layer;
+};
+
+static void project(struct engine *m, const struct gqa_weights *w)
+{
+	const struct model_config *c = &m->config;
+	struct room *r = &m->room;
+	uint32_t q = c->heads * c->head, kv = c->kv_heads * c->head;
+	struct kernel_rows in = { .value = r->normed, .stride = c->hidden, .count = m->n };
+	struct job job[3] = {
+		{ .w = &w->q, .bias = w->q_bias, .x = in, .out = r->q, .stride = q },
+		{ .w = &w->k, .bias = w->k_bias, .x = in, .out = r->kv, .stride = 2 * kv },
+		{ .w = &w->v, .bias = w->v_bias, .x = in, .out = r->kv + kv, .stride = 2 * kv },
+	};
+	jobs_run(m, job, 3);
+}
+
+static void clip(float *v, uint32_t n, float bound)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		v[i] = v[i] < bound ? v[i] : bound;
+		v[i] = v[i] > -bound ? v[i] : -bound;
+	}
+}
+
+/* Queries or keys of one row: norm, clip, rotate. */
+static void shape_heads(const struct engine *m, float *v, uint32_t heads, const float *gain,
+			uint32_t position)
+{
+	const struct model_config *c = &m->config;
+	const float *cosine = m->rope.cosine + (size_t)position * m->rope.half;
+	const float *sine = m->rope.sine + (size_t)position * m->rope.half;
+	if (c->qk_norm == MODEL_QK_FULL)
+		m->kernels->rmsnorm(v, gain, heads * c->head, c->norm_eps, v);
+	for (uint32_t h = 0; h < heads && c->qk_norm == MODEL_QK_HEAD; h++)
+		m->kernels->rmsnorm(v + (size_t)h * c->head, gain, c->head, c->norm_eps,
+				    v + (size_t)h * c->head);
+	if (c->clip > 0)
+		clip(v, heads * c->head, c->clip);
+	for (uint32_t h = 0; h < heads; h++)
+		m->kernels->rope_half(v + (size_t)h * c->head, c->rope.size, cosine, sine);
+}
+
+static void place_row(struct engine *m, uint32_t layer, uint32_t i)
+{
+	const struct model_config *c = &m->config;
+	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
+	const struct row *row = &m->room.row[i];
+	const struct engine_sequence *s = row->sequence;
+	uint32_t half = c->kv_heads * c->head;
+	float *page =
+		(float *)(uintptr_t)s->page[(size_t)layer * s->pages + row->position / KERNEL_PAGE];
+	float *kv = m->room.kv + (size_t)i * 2 * half;
+	shape_heads(m, m->room.q + (size_t)i * c->heads * c->head, c->heads, w->q_norm,
+		    row->position);
+	shape_heads(m, kv, c->kv_heads, w->k_norm, row->position);
+	if (c->clip > 0)
+		clip(kv + half, half, c->clip);
+	memcpy(page + (size_t)(row->position % KERNEL_PAGE) * 2 * half, kv, 2 * half * sizeof *kv);
+}
+
+/* The query heads of key head `kv`, row i, in calls of at most KERNEL_HEADS. */
+static void attend(const struct shared *s, uint32_t i, uint32_t kv, float *scratch)
+{
+	const struct engine *m = s->m;
+	const struct model_config *c = &m->config;
+	const struct row *row = &m->room.row[i];
+	uint32_t group = c->heads / c->kv_heads, window = model_layer_window(c, s->layer);
+	const float *sinks = m->weights.layer[s->layer].gqa.sinks;
+	for (uint32_t h = kv * group; h < (kv + 1) * group; h += KERNEL_HEADS) {
+		uint32_t left = (kv + 1) * group - h;
+		size_t at = ((size_t)i * c->heads + h) * c->head;
+		struct kernel_gqa a = {
+			.head = c->head,
+			.query = m->room.q + at,
+			.query_stride = c->head,
+			.out_stride = c->head,
+			.page = row->sequence->page + (size_t)s->layer * row->sequence->pages,
+			.row = (size_t)2 * c->kv_heads * c->head,
+			.key_at = (size_t)kv * c->head,
+			.value_at = (size_t)(c->kv_heads + kv) * c->head,
+			.first = window > 0 && row->position >= window ? row->position + 1 - window
+								       : 0,
+			.positions = row->position + 1,
+			.scale = m->attention_scale,
+			.sink = sinks == NULL ? NULL : sinks + h,
+			.out = m->room.value + at,
+			.scratch = scratch,
+		};
+		m->kernels->attn_gqa(&a, left < KERNEL_HEADS ? left : KERNEL_HEADS);
+	}
+}
+
+static void attend_share(void *ctx, struct part part)
+{
+	const struct shared *s = ctx;
+	uint32_t groups = s->m->config.kv_heads, items = s->m->n * groups;
+	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
+	for (uint32_t i = part.index; i < items; i += part.count)
+		attend(s, i / groups, i % groups, scratch);
+}
+
+static void place_share(void *ctx, struct part part)
+{
+	const struct shared *s = ctx;
+	for (uint32_t i = part.index; i < s->m->n; i += part.count)
+		place_row(s->m, s->layer, i);
+}
+
+/* One item a part, as far as that balances causal lengths. */
+static uint32_t attend_parts(const struct engine *m)
+{
+	uint32_t items = m->n * m->config.kv_heads, most = 8 * pool_threads(m->pool);
+	return items < most ? items : most;
+}
+
+void attn_gqa_run(struct engine *m, uint32_t layer)
+{
+	const struct model_config *c = &m->config;
+	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
+	struct shared s = { m, layer };
+	project(m, w);
+	pool_run(m->pool, rows_parts(m), place_share, &s);
+	pool_run(m->pool, attend_parts(m), attend_share, &s);
+	struct job out = { .w = &w->o,
+			   .bias = w->o_bias,
+			   .x = { .value = m->room.value,
+				  .stride = (size_t)c->heads * c->head,
+				  .count = m->n },
+			   .out = m->room.delta,
+			   .stride = c->hidden };
+	jobs_run(m, &out, 1);
+}

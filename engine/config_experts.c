@@ -1,0 +1,146 @@
+/* Feed-forward halves in the config: widths, and one reader for each kind of router. */
+#include "engine/config_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Three spellings are in use. */
+static const char *experts_key(struct config_reader *r)
+{
+	static const char *const keys[] = { "n_routed_experts", "num_local_experts" };
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		const json_t *v = config_get(r, keys[i]);
+		if (v != NULL && !json_is_null(v))
+			return keys[i];
+	}
+	return "num_experts";
+}
+
+/* E and k; false for a dense model, or after an error. */
+static bool read_counts(struct config_reader *r, struct kernel_gate *g, bool optional)
+{
+	const char *key = experts_key(r);
+	g->groups = g->groups_kept = 1;
+	g->scaling = 1;
+	g->experts = optional ? config_u32_or(r, key, 0, 1, KERNEL_EXPERTS)
+			      : config_u32(r, key, 1, KERNEL_EXPERTS);
+	if (g->experts == 0)
+		return false;
+	g->top_k = config_u32(r, "num_experts_per_tok", 1, KERNEL_TOP_K);
+	if (g->top_k > g->experts)
+		config_refuse(r, ERR_INPUT, "num_experts_per_tok", "more than there are experts");
+	return r->code == 0;
+}
+
+static void read_groups(struct config_reader *r, struct kernel_gate *g)
+{
+	g->groups = config_u32_or(r, "n_group", 1, 1, KERNEL_EXPERTS);
+	g->groups_kept = config_u32_or(r, "topk_group", 1, 1, KERNEL_EXPERTS);
+	if (r->code != 0)
+		return;
+	if (g->experts % g->groups != 0)
+		config_refuse(r, ERR_INPUT, "n_group", "does not divide the number of experts");
+	else if (g->groups_kept > g->groups)
+		config_refuse(r, ERR_INPUT, "topk_group", "more than n_group");
+	else if ((uint64_t)g->groups_kept * (g->experts / g->groups) < g->top_k)
+		config_refuse(r, ERR_INPUT, "topk_group",
+			      "the kept groups hold fewer than num_experts_per_tok experts");
+}
+
+/* Dense layers first, then every so many; and the shared experts, which are one network. */
+static void read_deepseek_layers(struct config_reader *r, struct model_config *c)
+{
+	uint32_t first = config_u32_or(r, "first_k_dense_replace", 0, 0, MODEL_LAYERS);
+	uint32_t every = config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
+	c->expert_width = config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
+	uint64_t shared =
+		(uint64_t)config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
+	if (shared > MODEL_WIDTH)
+		config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
+	c->shared_width = (uint32_t)shared;
+	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
+		c->moe_layer[l] = l >= first && l % every == 0;
+}
+
+void config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
+{
+	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
+	struct kernel_gate *g = &c->gate;
+	c->ffn = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, true))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	config_text_only(r, "scoring_func", "softmax", "softmax");
+	if (strcmp(config_choice(r, "topk_method", "greedy", methods), methods[1]) == 0)
+		read_groups(r, g);
+	g->normalise = config_bool_or(r, "norm_topk_prob", false) && g->top_k > 1;
+	g->scaling = (float)config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
+	read_deepseek_layers(r, c);
+}
+
+void config_experts_sigmoid(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	c->ffn = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SIGMOID;
+	config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
+	config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
+	read_groups(r, g);
+	if (g->groups > 1 && g->experts / g->groups < 2)
+		config_refuse(r, ERR_INPUT, "n_group", "a group must hold two experts");
+	g->normalise = config_bool_or(r, "norm_topk_prob", true);
+	g->scaling = (float)config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
+	read_deepseek_layers(r, c);
+}
+
+/* Layer L is dense if mlp_only_layers lists it or (L+1) % decoder_sparse_step != 0. */
+static void read_qwen_layers(struct config_reader *r, struct model_config *c)
+{
+	uint32_t step = config_u32_or(r, "decoder_sparse_step", 1, 1, MODEL_LAYERS);
+	const json_t *dense = config_get(r, "mlp_only_layers");
+	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
+		c->moe_layer[l] = (l + 1) % step == 0;
+	if (dense != NULL && !json_is_null(dense) && !json_is_array(dense))
+		config_refuse(r, ERR_INPUT, "mlp_only_layers", "not a list");
+	for (size_t i = 0; r->code == 0 && i < json_array_size(dense); i++) {
+		const json_t *v = json_array_get(dense, i);
+		json_int_t layer = json_integer_value(v);
+		if (!json_is_integer(v) || layer < 0 || layer >= (json_int_t)c->layers)
+			config_refuse(r, ERR_INPUT, "mlp_only_layers", "not layers of the model");
+		else
+			c->moe_layer[layer] = false;
+	}
+}
+
+void config_experts_softmax(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	bool own_width = config_get(r, "moe_intermediate_size") != NULL;
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	g->normalise = config_bool_or(r, "norm_topk_prob", false);
+	c->ffn = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->expert_width =
+		own_width ? config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH) : c->ffn;
+	read_qwen_layers(r, c);
+}
+
+/* gpt_oss: every layer, biases everywhere. */
+void config_experts_topk(struct config_reader *r, struct model_config *c)
+{
+	if (!read_counts(r, &c->gate, false))
+		return;
+	c->gate.kind = KERNEL_GATE_TOPK;
+	c->expert_width = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->experts = MODEL_EXPERTS_FUSED;
+	c->bias_expert = true;
+	c->activation = MODEL_ACT_GPT_OSS;
+	double limit = config_number_or(r, "swiglu_limit", 7, 0, 1e6);
+	if (limit < 7 || limit > 7)
+		config_refuse(r, ERR_UNSUPPORTED, "swiglu_limit", "only 7");
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->moe_layer[l] = true;
+}

@@ -1,0 +1,107 @@
+/* Feed-forward weights of a layer: one dense network, or router, experts and shared expert. */
+#include "engine/loader.h"
+
+#include <stdlib.h>
+
+/* Names of the three matrices. */
+struct names {
+	const char *gate, *up, *down;
+};
+
+static const struct names usual = { "gate_proj", "up_proj", "down_proj" };
+static const struct names mixtral = { "w1", "w3", "w2" };
+
+static int load_ffn(struct loader *l, uint32_t layer, const char *part, const struct names *n,
+		    uint32_t width, struct ffn_weights *w)
+{
+	char name[80];
+	snprintf(name, sizeof name, "%s.%s.weight", part, n->gate);
+	TRY(loader_layer_matrix(l, layer, name, width, l->c->hidden, &w->gate));
+	snprintf(name, sizeof name, "%s.%s.weight", part, n->up);
+	TRY(loader_layer_matrix(l, layer, name, width, l->c->hidden, &w->up));
+	snprintf(name, sizeof name, "%s.%s.weight", part, n->down);
+	return loader_layer_matrix(l, layer, name, l->c->hidden, width, &w->down);
+}
+
+static int load_dense(struct loader *l, uint32_t layer, struct ffn_weights *w)
+{
+	const struct model_config *c = l->c;
+	TRY(load_ffn(l, layer, "mlp", &usual, c->ffn, w));
+	if (!c->bias_ffn)
+		return 0;
+	TRY(loader_layer_vector(l, layer, "mlp.gate_proj.bias", c->ffn, &w->gate_bias));
+	TRY(loader_layer_vector(l, layer, "mlp.up_proj.bias", c->ffn, &w->up_bias));
+	return loader_layer_vector(l, layer, "mlp.down_proj.bias", c->hidden, &w->down_bias);
+}
+
+static int load_router(struct loader *l, uint32_t layer, struct layer_weights *w)
+{
+	const struct model_config *c = l->c;
+	const char *name = c->experts == MODEL_EXPERTS_MIXTRAL ? "block_sparse_moe.gate.weight"
+			   : c->experts == MODEL_EXPERTS_FUSED ? "mlp.router.weight"
+							       : "mlp.gate.weight";
+	TRY(loader_layer_matrix(l, layer, name, c->gate.experts, c->hidden, &w->router));
+	if (c->gate.kind == KERNEL_GATE_SOFTMAX)
+		return 0;
+	name = c->gate.kind == KERNEL_GATE_TOPK ? "mlp.router.bias"
+						: "mlp.gate.e_score_correction_bias";
+	return loader_layer_vector(l, layer, name, c->gate.experts, &w->router_bias);
+}
+
+static int load_shared(struct loader *l, uint32_t layer, struct layer_weights *w)
+{
+	const struct model_config *c = l->c;
+	if (c->shared_width == 0)
+		return 0;
+	if (!c->shared_gated)
+		return load_ffn(l, layer, "mlp.shared_experts", &usual, c->shared_width, &w->ffn);
+	TRY(loader_layer_matrix(l, layer, "mlp.shared_expert_gate.weight", 1, c->hidden,
+				&w->shared_gate));
+	return load_ffn(l, layer, "mlp.shared_expert", &usual, c->shared_width, &w->ffn);
+}
+
+static int load_moe(struct loader *l, uint32_t layer, struct layer_weights *w)
+{
+	const struct model_config *c = l->c;
+	bool other = c->experts == MODEL_EXPERTS_MIXTRAL;
+	char part[60];
+	w->expert = calloc(c->gate.experts, sizeof *w->expert);
+	if (w->expert == NULL)
+		return err_set(l->e, ERR_NOMEM, "experts");
+	TRY(load_router(l, layer, w));
+	if (c->experts == MODEL_EXPERTS_FUSED)
+		return loader_fused(l, layer, w);
+	for (uint32_t i = 0; i < c->gate.experts; i++) {
+		snprintf(part, sizeof part, "%s.experts.%u", other ? "block_sparse_moe" : "mlp", i);
+		TRY(load_ffn(l, layer, part, other ? &mixtral : &usual, c->expert_width,
+			     &w->expert[i]));
+	}
+	return load_shared(l, layer, w);
+}
+
+int loader_ffn(struct loader *l, uint32_t layer, struct layer_weights *w)
+{
+	return model_layer_is_moe(l->c, layer) ? load_moe(l, layer, w)
+					       : load_dense(l, layer, &w->ffn);
+}
+
+static void free_ffn(struct ffn_weights *w)
+{
+	kernel_matrix_free(&w->gate);
+	kernel_matrix_free(&w->up);
+	kernel_matrix_free(&w->down);
+	free(w->gate_bias);
+	free(w->up_bias);
+	free(w->down_bias);
+}
+
+void loader_ffn_free(struct layer_weights *w, const struct model_config *c)
+{
+	free_ffn(&w->ffn);
+	kernel_matrix_free(&w->router);
+	kernel_matrix_free(&w->shared_gate);
+	free(w->router_bias);
+	for (uint32_t i = 0; w->expert != NULL && i < c->gate.experts; i++)
+		free_ffn(&w->expert[i]);
+	free(w->expert);
+}
