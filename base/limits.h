@@ -17,6 +17,7 @@
 #define LIMIT_TOML_BYTES MIB(16)            /* a literal bank of 100,000 terms */
 #define LIMIT_TOML_DEPTH 64                 /* nested arrays and inline tables */
 #define LIMIT_REQUEST_BYTES MIB(8)          /* a long context as JSON */
+#define LIMIT_MESSAGES 4096u                /* turns of one conversation, each scanned alone */
 #define LIMIT_ENTRY_BYTES 65535u            /* u16 length in an entry bundle */
 #define LIMIT_MANIFEST_BYTES MIB(128)       /* cosign's own limit for what it signs */
 #define LIMIT_FILES 100000u                 /* files in one release */

@@ -284,6 +284,9 @@ static int read_messages(struct flow_request *r, const char *name, const json_t 
 	json_t *message;
 	if (!json_is_array(v) || json_array_size(v) == 0)
 		return unexpected(name, "a list of at least one message", e);
+	if (json_array_size(v) > LIMIT_MESSAGES)
+		return err_set(e, ERR_INPUT, "\"messages\": %zu of them; at most %u are taken",
+			       json_array_size(v), LIMIT_MESSAGES);
 	json_array_foreach(v, i, message) TRY(read_message(r, message, i, e));
 	return 0;
 }

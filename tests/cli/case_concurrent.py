@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Answers do not depend on what else is being served; every admitted request has its record,
 also when its client leaves, and the log stays whole."""
+
 import http.client, json, os, sys, threading
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -35,10 +36,17 @@ with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
         assert text == alone[i % len(QUESTIONS)], (i, text, alone[i % len(QUESTIONS)])
     assert len({m["index"] for m in marks}) == 18 and len({m["record"] for m in marks}) == 18
 
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": True, "temperature": 2}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "temperature": 2,
+    }
     for _ in range(3):
         c = http.client.HTTPConnection(s.address, timeout=60)
-        c.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        c.request(
+            "POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"}
+        )
         r = c.getresponse()
         assert r.getheader("Hallmark-Record")
         r.read(1)

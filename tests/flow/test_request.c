@@ -264,4 +264,8 @@ Test(flow_request, limits_of_shape_are_exact)
 		     ERR_INPUT);
 	cr_expect_eq(parse_repeated("{" HI ",\"x\":[", "[{}],", 100000, "1]}"), ERR_INPUT);
 	cr_expect_eq(parse_repeated("{" HI ",\"user\":\"", "x", (8u << 20), "\"}"), ERR_INPUT);
+#define TURN "{\"role\":\"user\",\"content\":\"\"}"
+	cr_expect_eq(parse_repeated("{\"model\":\"m\",\"messages\":[" TURN, "," TURN, 4095, "]}"), 0);
+	cr_expect_eq(parse_repeated("{\"model\":\"m\",\"messages\":[" TURN, "," TURN, 4096, "]}"),
+		     ERR_INPUT);
 }
