@@ -3,29 +3,52 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define DIR "tests/vectors/oracles/deepseek_v2_lite_bf16"
+#define CASES "tests/vectors/oracles/"
+#define DIR CASES "deepseek_v2_lite_bf16"
 
 /* Opening the case with one text replaced by another of the same length in a file must fail with the word. */
-static const struct { const char *row, *file, *from, *to; int code; const char *word; } damages[] = {
+static const struct { const char *row, *file, *from, *to; int code; const char *word, *dir; } damages[] = {
 	{ "missing tensor", "model.safetensors", "layers.2.self_attn.o_proj", "layers.2.self_attn.O_proj",
 	  ERR_INPUT,
-	  "model.layers.2.self_attn.o_proj.weight is missing" },
+	  "model.layers.2.self_attn.o_proj.weight is missing", DIR },
 	{ "unknown tensor", "model.safetensors", "model.layers.2.mlp.experts.8.up_proj.weight",
-	  "model.layers.2.mlp.experts.9.up_proj.weight", ERR_INPUT, "experts.8.up_proj.weight is missing" },
+	  "model.layers.2.mlp.experts.9.up_proj.weight", ERR_INPUT, "experts.8.up_proj.weight is missing", DIR },
 	{ "shape", "config.json", "\"intermediate_size\": 80", "\"intermediate_size\": 79", ERR_INPUT,
-	  "must be [79, 52]" },
+	  "must be [79, 52]", DIR },
 	{ "vocabulary", "config.json", "\"vocab_size\": 160", "\"vocab_size\": 159", ERR_INPUT,
-	  "must be [159, 52]" },
+	  "must be [159, 52]", DIR },
 	{ "layers", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ERR_INPUT,
-	  "layers.3." },
+	  "layers.3.", DIR },
 	{ "query latent", "config.json", "\"q_lora_rank\": null", "\"q_lora_rank\": 16  ", ERR_INPUT,
-	  "q_a_proj" },
+	  "q_a_proj", DIR },
 	{ "biases", "config.json", "\"attention_bias\": false", "\"attention_bias\": true ", ERR_INPUT,
-	  "bias is missing" },
+	  "bias is missing", DIR },
 	{ "fewer experts", "config.json", "\"n_routed_experts\": 9", "\"n_routed_experts\": 8", ERR_INPUT,
-	  "[8, 52]" },
+	  "[8, 52]", DIR },
 	{ "no shared experts", "config.json", "\"n_shared_experts\": 2", "\"n_shared_experts\": 0",
-	  ERR_INPUT, "not part of" },
+	  ERR_INPUT, "not part of", DIR },
+	{ "sinks", "model.safetensors", "layers.1.self_attn.sinks", "layers.1.self_attn.sinkS", ERR_INPUT,
+	  "model.layers.1.self_attn.sinks is missing", CASES "gpt_oss" },
+	{ "fused experts", "config.json", "\"intermediate_size\": 28", "\"intermediate_size\": 27", ERR_INPUT,
+	  "gate_up_proj must be [6, 44, 54]", CASES "gpt_oss" },
+	{ "fused biases", "model.safetensors", "down_proj_bias", "down_proj_Bias", ERR_INPUT,
+	  "down_proj_bias is missing", CASES "gpt_oss" },
+	{ "blocks", "config.json", "\"intermediate_size\": 96", "\"intermediate_size\": 64", ERR_INPUT,
+	  "gate_up_proj_scales must be [7, 128, 2]", CASES "gpt_oss_mxfp4" },
+	{ "whole blocks", "config.json", "\"hidden_size\": 64", "\"hidden_size\": 72", ERR_INPUT,
+	  "must be [168, 72]", CASES "gpt_oss_mxfp4" },
+	{ "query bias", "model.safetensors", "layers.0.self_attn.q_proj.bias", "layers.0.self_attn.q_proj.Bias",
+	  ERR_INPUT, "q_proj.bias is missing", CASES "qwen2" },
+	{ "key norm", "model.safetensors", "layers.0.self_attn.k_norm", "layers.0.self_attn.K_norm", ERR_INPUT,
+	  "k_norm.weight is missing", CASES "qwen3" },
+	{ "experts' names", "config.json", "\"num_local_experts\": 6", "\"num_local_experts\": 5", ERR_INPUT,
+	  "block_sparse_moe.gate.weight must be [5, 40]", CASES "mixtral" },
+	{ "correction bias", "model.safetensors", "gate.e_score_correction_bias",
+	  "gate.e_score_correction_Bias", ERR_INPUT, "e_score_correction_bias is missing", CASES "glm4_moe" },
+	{ "shared gate", "model.safetensors", "mlp.shared_expert_gate", "mlp.shared_expert_Gate", ERR_INPUT,
+	  "shared_expert_gate.weight is missing", CASES "qwen2_moe" },
+	{ "tied head", "config.json", "\"tie_word_embeddings\": true", "\"tie_word_embeddings\":false",
+	  ERR_INPUT, "lm_head.weight is missing", CASES "llama" },
 };
 
 static int open_memory(struct memory_source *m, struct err *e)
@@ -51,7 +74,7 @@ Test(engine_weights, damaged_folders_are_refused_by_tensor)
 	for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
 		struct memory_source m;
 		struct err e = { 0 };
-		memory_load(&m, DIR);
+		memory_load(&m, damages[i].dir);
 		char *at = find_in(&m, damages[i].file, damages[i].from);
 		cr_assert_not_null(at, "%s", damages[i].row);
 		cr_assert_eq(strlen(damages[i].from), strlen(damages[i].to), "%s", damages[i].row);
@@ -88,6 +111,25 @@ Test(engine_weights, non_finite_values_are_reported_by_place)
 	cr_assert_not_null(strstr(e.text,
 	                          "tensor model.norm.weight has a non-finite value at row 0, column 51"),
 	                          "%s", e.text);
+	memory_free(&m);
+}
+
+Test(engine_weights, block_scales_that_are_no_number_are_refused)
+{
+	struct memory_source m;
+	struct engine_tensors *t;
+	struct err e = { 0 };
+	memory_load(&m, CASES "gpt_oss_mxfp4");
+	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
+	uint64_t at = engine_tensors_find(t, "model.layers.1.mlp.experts.down_proj_scales")->begin;
+	engine_tensors_close(t);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "model.safetensors") == 0)
+			m.file[i].bytes.bytes[at + 5] = (char)0xff;
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "layers.1.mlp.experts.down_proj_blocks has a non-finite value"),
+	                   "%s", e.text);
 	memory_free(&m);
 }
 
