@@ -41,13 +41,14 @@ void config_text_only(struct config_reader *r, const char *key, const char *fall
  * share, and the theta of a config that names none (0: 10000). */
 void config_rope(struct config_reader *r, struct model_config *c);
 
-/* config_family.c: the reader of r's model_type, NULL for an unknown one; own: the keys of
- * config.c's foreign list that it understands, NULL-terminated. */
+/* config_family.c: one architecture. own: the keys of config.c's foreign list that its reader
+ * understands, ended by NULL. */
 struct config_family {
 	const char *type;
 	void (*read)(struct config_reader *r, struct model_config *c);
 	const char *own[4];
 };
+/* NULL: unknown. */
 const struct config_family *config_family(const char *type);
 
 /* config_experts.c: the routers and the widths of experts. */

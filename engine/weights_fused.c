@@ -149,18 +149,22 @@ static int mx_load(struct fused *f, struct ffn_weights *expert)
 
 /* ---- both ---- */
 
-/* Value r of a row goes to the r % count-th bias. */
+static float **target_bias(const struct fused *f, struct ffn_weights *w, uint32_t i)
+{
+	return f->count == 1 ? &w->down_bias : i == 0 ? &w->gate_bias : &w->up_bias;
+}
+
+/* Every count-th value of a row, from the i-th on, is matrix i's. */
 static int bias_expert(struct fused *f, const float *row, struct ffn_weights *w)
 {
-	float **to[] = { f->count == 1 ? &w->down_bias : &w->gate_bias, &w->up_bias };
+	uint32_t n = f->rows / f->count;
 	for (uint32_t i = 0; i < f->count; i++) {
-		uint32_t n = f->rows / f->count;
-		*to[i] = malloc(n * sizeof **to[i]);
-		if (*to[i] == NULL)
+		float *bias = *target_bias(f, w, i) = malloc(n * sizeof *bias);
+		if (bias == NULL)
 			return err_set(f->l->e, ERR_NOMEM, "tensor %s", f->l->name);
-		f->l->w->bytes += n * sizeof **to[i];
+		f->l->w->bytes += n * sizeof *bias;
 		for (uint32_t r = 0; r < n; r++)
-			(*to[i])[r] = row[r * f->count + i];
+			bias[r] = row[r * f->count + i];
 	}
 	return 0;
 }
