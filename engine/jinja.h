@@ -249,6 +249,9 @@ bool jinja_at_name(const struct jinja_parser *p, const char *name);
 bool jinja_skip_name(struct jinja_parser *p, const char *name);
 int jinja_expect_op(struct jinja_parser *p, enum jinja_op op, const char *what) MUST_USE;
 int jinja_parse_fail(struct jinja_parser *p, const char *what);
+#ifdef __clang_analyzer__ /* sees one file at a time: tell it that this never returns 0 */
+#define jinja_parse_fail(p, what) ((jinja_parse_fail)(p, what), ERR_INPUT)
+#endif
 int jinja_node_new(struct jinja_parser *p, enum jinja_node_kind kind,
                    struct jinja_node **out) MUST_USE;
 /* members are set: find its depth */
@@ -299,6 +302,11 @@ int jinja_charge(struct jinja *j, uint64_t steps) MUST_USE;
 /* NULL: use jinja_no_memory */
 void *jinja_alloc(struct jinja *j, size_t count, size_t size);
 int jinja_no_memory(struct jinja *j);
+#ifdef __clang_analyzer__ /* these never return 0 either */
+#define jinja_fail(j, ...) ((jinja_fail)(j, __VA_ARGS__), ERR_INPUT)
+#define jinja_refuse(j, ...) ((jinja_refuse)(j, __VA_ARGS__), ERR_UNSUPPORTED)
+#define jinja_no_memory(j) ((jinja_no_memory)(j), ERR_INPUT)
+#endif
 
 int jinja_set(struct jinja *j, const char *name, struct jinja_value v) MUST_USE;
 int jinja_lookup(struct jinja *j, const char *name, struct jinja_value *out) MUST_USE;

@@ -23,10 +23,15 @@ struct lexer {
 	int depth;
 };
 
-static int lex_fail(struct lexer *x, const char *what)
+static void count_lines(struct lexer *x)
 {
 	for (; x->line_at < x->at && x->line_at < x->len; x->line_at++)
 		x->line += x->text[x->line_at] == '\n';
+}
+
+static int lex_fail(struct lexer *x, const char *what)
+{
+	count_lines(x);
 	x->j->line = x->line;
 	return jinja_fail(x->j, "%s", what);
 }
@@ -51,8 +56,7 @@ static int add(struct lexer *x, enum jinja_token_kind kind, struct jinja_token *
 		t->at = grown;
 		t->room = room;
 	}
-	for (; x->line_at < x->at; x->line_at++)
-		x->line += x->text[x->line_at] == '\n';
+	count_lines(x);
 	*out = &t->at[t->count++];
 	**out = (struct jinja_token){ .kind = (unsigned char)kind, .line = x->line };
 	return 0;

@@ -33,7 +33,7 @@ bool jinja_skip_name(struct jinja_parser *p, const char *name)
 	return here;
 }
 
-int jinja_parse_fail(struct jinja_parser *p, const char *what)
+int(jinja_parse_fail)(struct jinja_parser *p, const char *what)
 {
 	p->j->line = jinja_now(p)->line;
 	return jinja_fail(p->j, "%s expected%s%.40s%s", what, jinja_now(p)->kind == T_NAME ?
@@ -142,7 +142,7 @@ static int parse_list(struct jinja_parser *p, struct jinja_node **out)
 	TRY(jinja_node_new(p, N_LIST, &n));
 	p->at++;
 	for (last = &n->list; !jinja_at_op(p, OP_RBRACKET); last = &(*last)->next) {
-		if (n->list)
+		if (last != &n->list)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\" or \"]\""));
 		if (jinja_at_op(p, OP_RBRACKET))
 			break;
@@ -159,7 +159,7 @@ static int parse_dict(struct jinja_parser *p, struct jinja_node **out)
 	TRY(jinja_node_new(p, N_DICT, &n));
 	p->at++;
 	for (last = &n->list; !jinja_at_op(p, OP_RBRACE); last = &(*last)->next) {
-		if (n->list)
+		if (last != &n->list)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\" or \"}\""));
 		if (jinja_at_op(p, OP_RBRACE))
 			break;

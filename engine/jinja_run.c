@@ -9,7 +9,7 @@
 
 /* ---- errors and limits ---- */
 
-int jinja_fail(struct jinja *j, const char *fmt, ...)
+int(jinja_fail)(struct jinja *j, const char *fmt, ...)
 {
 	char text[400];
 	va_list args;
@@ -19,7 +19,7 @@ int jinja_fail(struct jinja *j, const char *fmt, ...)
 	return err_set(j->e, ERR_INPUT, "template line %d: %s", j->line, text);
 }
 
-int jinja_refuse(struct jinja *j, const char *fmt, ...)
+int(jinja_refuse)(struct jinja *j, const char *fmt, ...)
 {
 	char text[300];
 	va_list args;
@@ -42,7 +42,7 @@ void *jinja_alloc(struct jinja *j, size_t count, size_t size)
 	return arena_array(&j->arena, count, size);
 }
 
-int jinja_no_memory(struct jinja *j)
+int(jinja_no_memory)(struct jinja *j)
 {
 	return jinja_fail(j, "out of memory, or values of more than %zu bytes", JINJA_MEMORY_BYTES);
 }

@@ -220,7 +220,7 @@ static int parse_with(struct jinja_parser *p, struct jinja_node **out)
 	TRY(jinja_node_new(p, N_SCOPE, &n));
 	p->at++;
 	for (last = &n->list; jinja_now(p)->kind != T_BLOCK_END; last = &(*last)->next) {
-		if (n->list)
+		if (last != &n->list)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\""));
 		TRY(jinja_node_new(p, N_SET, last));
 		if (jinja_now(p)->kind != T_NAME)

@@ -102,7 +102,7 @@ static int values_read(struct engine_tensors *t, const struct engine_tensor *w, 
 	if (__builtin_mul_overflow(rows, engine_tensor_columns(w), &n) || n > SIZE_MAX / 8)
 		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name,
 			       (unsigned long long)rows);
-	unsigned char *raw = malloc(n * engine_dtype_bits(w->dtype) / 8 + 1);
+	unsigned char *raw = calloc(n * engine_dtype_bits(w->dtype) / 8 + 1, 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
 	int r = engine_tensors_bytes(t, w, row, rows, raw, e);

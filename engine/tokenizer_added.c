@@ -33,8 +33,9 @@ static int trie_grow(struct trie *t, uint32_t node, unsigned char byte, uint32_t
 {
 	if (t->count == t->room) {
 		uint32_t room = t->room ? t->room * 2 : 64;
-		struct trie_node *grown = realloc(t->node, room * sizeof *grown);
-		if (!grown || room > (1u << 28))
+		struct trie_node *grown = room > (1u << 28) ? NULL :
+		    realloc(t->node, room * sizeof *grown);
+		if (!grown)
 			return err_set(e, ERR_NOMEM, "out of memory for the added tokens");
 		t->node = grown;
 		t->room = room;

@@ -212,8 +212,9 @@ static int rewrite_all(const struct step *s, struct pieces *p, rewrite *f, struc
 		}
 		p->at[i] = (struct piece){ (uint32_t)begin, (uint32_t)out.len, p->at[i].first };
 	}
-	buf_free(&p->text);
+	struct buf before = p->text;
 	p->text = out;
+	buf_free(&before);
 	return 0;
 }
 

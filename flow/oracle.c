@@ -61,14 +61,13 @@ static int load_expected(struct oracle *o, struct err *e)
 
 /* The bytes of a tensor of this type and rank; *out is malloc'ed. */
 static int read_tensor(struct oracle *o, const char *name, enum engine_dtype type, int rank,
-		       const struct engine_tensor **t, void *out, struct err *e)
+		       const struct engine_tensor **t, void **out, struct err *e)
 {
-	void *bytes;
 	*t = engine_tensors_find(o->expected, name);
 	if (!*t || (*t)->dtype != type || (*t)->rank != rank)
 		return err_set(e, ERR_INPUT, "expected.safetensors: no %s of type %s and rank %d",
 			       name, engine_dtype_name(type), rank);
-	bytes = malloc((*t)->bytes + 1);
+	void *bytes = malloc((*t)->bytes + 1);
 	if (!bytes)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = source_read(o->source, (*t)->file, (*t)->begin, bytes, (*t)->bytes, e);
@@ -76,7 +75,7 @@ static int read_tensor(struct oracle *o, const char *name, enum engine_dtype typ
 		free(bytes);
 		return rc;
 	}
-	memcpy(out, &bytes, sizeof bytes);
+	*out = bytes;
 	return 0;
 }
 
@@ -84,7 +83,9 @@ static int allocate(struct oracle *o, struct err *e)
 {
 	const struct engine_facts *m = engine_info(o->engine);
 	const struct engine_tensor *t;
-	TRY(read_tensor(o, "input_ids", ENGINE_I32, 2, &t, &o->input, e));
+	void *ids;
+	TRY(read_tensor(o, "input_ids", ENGINE_I32, 2, &t, &ids, e));
+	o->input = ids;
 	o->b = t->shape[0];
 	o->s = t->shape[1];
 	o->v = m->vocab;
@@ -178,8 +179,9 @@ static int compute(struct oracle *o, struct err *e)
 static int compare_logits(struct oracle *o, const char *name, struct err *e)
 {
 	const struct engine_tensor *t;
-	double *want = NULL;
-	TRY(read_tensor(o, "logits", ENGINE_F64, 3, &t, &want, e));
+	void *logits;
+	TRY(read_tensor(o, "logits", ENGINE_F64, 3, &t, &logits, e));
+	const double *want = logits;
 	uint64_t count = o->b * o->s * o->v;
 	double std = json_number_value(json_object_get(o->meta, "logit_std"));
 	if (t->bytes != count * 8)
@@ -189,24 +191,25 @@ static int compare_logits(struct oracle *o, const char *name, struct err *e)
 		if (!(err <= o->worst))
 			o->worst = isfinite(err) ? err : HUGE_VAL;
 	}
-	free(want);
+	free(logits);
 	o->tolerance = (strstr(name, "fp8") ? 3e-4 : 1e-4) * std;
 	return 0;
 }
 
-static int compare_ids(struct oracle *o, const char *name, int rank, const int32_t *got,
+static int compare_ids(struct oracle *o, const char *name, int rank, int32_t *got,
 		       uint64_t count, struct err *e)
 {
 	const struct engine_tensor *t;
-	int32_t *want = NULL;
-	TRY(read_tensor(o, name, ENGINE_I32, rank, &t, &want, e));
+	void *ids;
+	TRY(read_tensor(o, name, ENGINE_I32, rank, &t, &ids, e));
+	const int32_t *want = ids;
 	if (t->bytes != count * 4)
 		snprintf(o->wrong, sizeof o->wrong, "%s: shape differs", name);
 	for (uint64_t i = 0; i < count && !o->wrong[0]; i++)
 		if (want[i] != got[i])
 			snprintf(o->wrong, sizeof o->wrong, "%s[%llu]: expected %d, found %d", name,
 				 (unsigned long long)i, want[i], got[i]);
-	free(want);
+	free(ids);
 	return 0;
 }
 
