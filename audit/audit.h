@@ -5,8 +5,8 @@
  * others' tools HOME/state.db   log_head, log_entry, vault (ciphertext), and the registry's index:
  * one transaction covers them HOME/keys.db    wrapped subject keys, apart, never in a backup
  *
- * A record is acknowledged only after its checkpoint is durable. Order of durability: design of
- * section 5 in docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note,
+ * A record is acknowledged only after its checkpoint is durable. Order of durability:
+ * section 4 of docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note,
  * tlog-checkpoint, tlog-tiles, tlog-proof. */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H

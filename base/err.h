@@ -48,7 +48,7 @@ int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The sentence for a code without one ("out of memory"). Static storage. */
 const char *err_name(int code);
 
-/* Exit status of product.md for a result: 0 ok, 1 error, 2 usage, 3 verify, 4 denied, 5 not found,
+/* Exit status of the program for a result: 0 ok, 1 error, 2 usage, 3 verify, 4 denied, 5 not found,
  * 6 conflict, 7 unavailable. Non-negative results give 0. */
 int err_exit_status(int code);
 

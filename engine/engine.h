@@ -32,7 +32,7 @@ struct engine_tensor {
 
 struct engine_tensors;
 
-/* model.safetensors, or the shards of model.safetensors.index.json. Strict: engine.md section 1.
+/* model.safetensors, or the shards of model.safetensors.index.json. Strict: no hole, no overlap.
  * The source is borrowed. */
 int engine_tensors_open(struct engine_tensors **out, struct source *src, struct err *e) MUST_USE;
 /* The header of one file in memory (length prefix included): for fuzzing and for headers from

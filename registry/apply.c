@@ -203,7 +203,7 @@ static int apply_release(struct store *tx, uint64_t index, const json_t *body, s
 	return insert_parents(tx, index, body, &r, e);
 }
 
-/* Verdicts of forks.md that say the subject descends from the parent. */
+/* Verdicts that say the subject descends from the parent. */
 static bool is_descent(const char *verdict)
 {
 	return strcmp(verdict, "identical") == 0 || text_starts(verdict, "dependent");

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bitwise levels D0 to D3 of engine.md: logits depend on nothing but the tokens before them. */
+/* Bitwise: logits depend on nothing but the tokens before them. */
 
 static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
 	"tests/vectors/oracles/deepseek_v2",
