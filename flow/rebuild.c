@@ -18,6 +18,25 @@ static int count_rows(struct store *s, const char *sql, json_int_t *out, struct 
 	return rc < 0 ? rc : 0;
 }
 
+/* The records whose content the lost vault held: their commitments stand, nothing opens them. */
+static int list_undisclosable(struct store *s, json_t *list, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+	TRY(store_prepare(
+		s,
+		"SELECT l.idx, l.type FROM log_entry l LEFT JOIN vault v ON v.idx = l.idx "
+		"WHERE v.idx IS NULL AND l.type IN ('decision', 'incident', 'operator', "
+		"'erasure') ORDER BY l.idx",
+		&st, e));
+	while ((rc = store_step(st, e)) == 1)
+		json_array_append_new(list,
+				      json_pack("{s:I,s:s}", "index", (json_int_t)store_i64(st, 0),
+						"type", store_text(st, 1)));
+	store_finish(st);
+	return rc;
+}
+
 static int describe(struct flow *f, uint64_t lost, json_t **report, struct err *e)
 {
 	json_t *list = NULL, *exported = NULL;
@@ -29,15 +48,22 @@ static int describe(struct flow *f, uint64_t lost, json_t **report, struct err *
 		rc = json_read(&exported, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH,
 			       e);
 	if (rc == 0) {
-		list = json_pack("{s:I,s:I,s:I,s:I}", "size", entries, "releases",
+		list = json_pack("{s:I,s:I,s:I,s:I,s:[]}", "size", entries, "releases",
 				 (json_int_t)json_array_size(json_object_get(exported, "releases")),
 				 "forks",
 				 (json_int_t)json_array_size(json_object_get(exported, "forks")),
-				 "undisclosable", (json_int_t)lost);
+				 "undisclosable", (json_int_t)lost, "undisclosable_entries");
 		rc = flow_json_ok(list, e);
+		if (rc == 0)
+			rc = list_undisclosable(f->store,
+						json_object_get(list, "undisclosable_entries"), e);
 	}
 	json_decref(exported);
 	buf_free(&text);
+	if (rc < 0) {
+		json_decref(list);
+		list = NULL;
+	}
 	*report = list;
 	return rc;
 }

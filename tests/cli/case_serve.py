@@ -92,6 +92,9 @@ with Home() as h:
     h.run("audit", "list", status=5)
     rebuilt = h.json("registry", "rebuild")
     assert rebuilt["undisclosable"] == 5, rebuilt  # four answers and the prompt that was too long
+    gone = rebuilt["undisclosable_entries"]
+    assert len(gone) == 5 and all(g["type"] == "decision" for g in gone), gone
+    assert index in [g["index"] for g in gone], gone
     assert h.run("registry", "export").stdout == exported
     after = h.json("audit", "verify")
     assert after["ok"] and after["size"] >= before["size"] and after["root"] == before["root"], (
