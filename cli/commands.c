@@ -369,6 +369,7 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark bench --synthetic qwen3-30b-a3b --layers 8 --dtype q8",
 	    "hallmark bench --synthetic olmoe --dtype q4 --threads 2 --json" },
 	  cmd_bench },
+	{ "bench", "serve", "", "measure a running server", { { 0 } }, { 0 }, NULL },
 	{ "doctor", NULL, "", "check the installation", { { 0 } }, { 0 }, NULL },
 	{ "backup", NULL, "", "back up the state folder", { { 0 } }, { 0 }, NULL },
 	{ "restore", NULL, "", "restore a backup", { { 0 } }, { 0 }, NULL },

@@ -34,15 +34,11 @@ void row_close(struct engine *m, uint32_t i)
 	row_norm(m, i);
 }
 
-static void logits_give(struct engine *m, uint32_t at, uint32_t step)
+/* Where the logits of the i-th wanted row belong. */
+static float *logits_place(const struct engine *m, uint32_t i)
 {
-	struct room *r = &m->room;
-	uint32_t vocab = m->config.vocab;
-	for (uint32_t i = 0; i < step; i++) {
-		const struct row *row = &r->row[r->want[at + i]];
-		memcpy(row->feed->logits + (row->feed->all ? (size_t)row->index * vocab : 0),
-		       r->logits + (size_t)i * vocab, vocab * sizeof(float));
-	}
+	const struct row *row = &m->room.row[m->room.want[i]];
+	return row->feed->logits + (row->feed->all ? (size_t)row->index * m->config.vocab : 0);
 }
 
 static void logits_run(struct engine *m)
@@ -62,11 +58,13 @@ static void logits_run(struct engine *m)
 					  .count = step,
 					  .pick = r->want + at },
 				   .in = r->normed_code,
-				   .out = r->logits,
+				   .out = step == 1 ? logits_place(m, at) : r->logits,
 				   .stride = m->config.vocab,
 				   .again = at > 0 };
 		jobs_run(m, &job, 1);
-		logits_give(m, at, step);
+		for (uint32_t i = 0; step > 1 && i < step; i++)
+			memcpy(logits_place(m, at + i), r->logits + (size_t)i * m->config.vocab,
+			       m->config.vocab * sizeof(float));
 	}
 }
 

@@ -3,9 +3,9 @@
 #include "engine/model.h"
 
 /* Costs are bytes that memory gives in the same time. */
-#define ALONE_COST 32768 /* below it waking the others costs more than it saves */
-#define PART_COST 65536  /* a part takes some microseconds, so that threads end together */
-#define PARTS 16         /* for each thread at most */
+#define ALONE_COST 32768     /* below it waking the others costs more than it saves */
+#define PART_COST (2u << 20) /* the begin of a part waits for memory, so that parts are not short */
+#define PARTS 16             /* for each thread at most: so that threads end together */
 #define ROW_PARTS 4
 
 struct stage {
@@ -49,25 +49,33 @@ static void bias_add(const struct engine *m, const struct job *j, float *out, co
 		m->kernels->add(out + i * j->stride + first, bias + first, end - first);
 }
 
+static const void *panel_at(const struct kernel_matrix *w, uint32_t panel)
+{
+	return w->panel + panel * w->panel_bytes;
+}
+
 static void product(const struct engine *m, const struct job *j, const struct kernel_matrix *w,
-		    uint32_t panel, uint32_t panels, float *out)
+		    uint32_t panel, uint32_t panels, float *out, const void *next)
 {
 	struct kernel_rows x = j->x;
 	x.quant = &j->in;
+	x.next = next;
 	m->kernels->matmul[w->format](w, panel, panels, &x, out, j->stride);
 }
 
-static void job_run(const struct engine *m, const struct job *j, uint32_t panel, uint32_t panels)
+/* next: weights of the job after this one, or NULL. */
+static void job_run(const struct engine *m, const struct job *j, uint32_t panel, uint32_t panels,
+		    const void *next)
 {
 	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
 	end = end < j->w->rows ? end : j->w->rows;
-	product(m, j, j->w, panel, panels, j->out);
+	product(m, j, j->w, panel, panels, j->out, j->up ? panel_at(j->up, panel) : next);
 	bias_add(m, j, j->out, j->bias, first, end);
 	if (j->up != NULL) {
 		void (*act)(float *, const float *, uint32_t) =
 			m->config.activation == MODEL_ACT_SILU ? m->kernels->silu_mul
 							       : m->kernels->clamped_mul;
-		product(m, j, j->up, panel, panels, j->out_up);
+		product(m, j, j->up, panel, panels, j->out_up, next);
 		bias_add(m, j, j->out_up, j->bias_up, first, end);
 		for (uint32_t i = 0; i < j->x.count; i++)
 			act(j->out + i * j->stride + first, j->out_up + i * j->stride + first,
@@ -91,8 +99,11 @@ static void jobs_share(void *ctx, struct part part)
 		if (begin + all > from) {
 			uint32_t first = first_panel(j, begin, cost, from);
 			uint32_t end = first_panel(j, begin, cost, to);
+			const void *next = i + 1 < s->count && begin + all < to
+						   ? panel_at(s->job[i + 1].w, 0)
+						   : NULL;
 			if (first < end)
-				job_run(s->m, j, first, end - first);
+				job_run(s->m, j, first, end - first, next);
 		}
 		begin += all;
 	}

@@ -60,6 +60,7 @@ enum weight_class { /* clang-format off */
 };
 
 struct model_weights {
+	struct kernel_store store;   /* of the panels of all matrices */
 	struct kernel_matrix embed;  /* [vocab, hidden]; unused when the head serves for both */
 	struct kernel_matrix head;   /* [vocab, hidden] */
 	float *norm;                 /* [hidden] */

@@ -4,15 +4,15 @@
 #include "base/limits.h"
 #include "kernels/number.h"
 
-#include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <x86intrin.h>
 
 #define CLOSED UINT32_MAX /* low half of a ticket between two calls */
-#define SPINS 2000        /* some 100 us: longer than the pause between two stages of a pass */
+#define SPIN_TICKS 500000u /* some 200 us: longer than the pause between two stages of a pass */
 
 /* The ticket holds the number of the call (high half) and the next part (low half). Who takes a
  * part with a compare and swap knows that the call is still going on, and so that work, ctx and
@@ -68,7 +68,8 @@ static void take_parts(struct pool *p, uint32_t call, unsigned worker)
 static uint32_t next_call(struct pool *p, uint32_t seen)
 {
 	uint32_t call = seen;
-	for (int i = 0; i < SPINS && call == seen; i++) {
+	uint64_t begin = __rdtsc();
+	while (call == seen && __rdtsc() - begin < SPIN_TICKS) {
 		_mm_pause();
 		call = call_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
 	}
@@ -131,8 +132,9 @@ void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct par
 	atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
 	atomic_store_explicit(&p->parts, parts, memory_order_relaxed);
 	take_parts(p, announce(p), 0);
-	for (int i = 0; i < SPINS && atomic_load_explicit(&p->done, memory_order_acquire) != parts;
-	     i++)
+	uint64_t begin = __rdtsc();
+	while (atomic_load_explicit(&p->done, memory_order_acquire) != parts &&
+	       __rdtsc() - begin < SPIN_TICKS)
 		_mm_pause();
 	if (atomic_load_explicit(&p->done, memory_order_acquire) == parts)
 		return;

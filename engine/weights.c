@@ -60,12 +60,22 @@ static int room_check(const struct loader *l, uint64_t passing)
 		       limited ? "are allowed" : "are available", advice(l));
 }
 
+/* Bytes of its matrices in the store. */
+static uint64_t item_store_bytes(const struct loader *l, const struct item *it)
+{
+	uint64_t sum = 0;
+	uint32_t rows, columns;
+	for (size_t i = 0; loader_part(l, it, i, &rows, &columns) != NULL; i++)
+		sum += kernel_store_bytes(it->format, rows, columns);
+	return sum;
+}
+
 static int parts_alloc(struct loader *l, const struct item *it)
 {
 	uint32_t rows, columns;
 	struct kernel_matrix *w;
 	for (size_t i = 0; (w = loader_part(l, it, i, &rows, &columns)) != NULL; i++) {
-		TRY(kernel_matrix_alloc(w, it->format, rows, columns, l->e));
+		TRY(kernel_matrix_place(w, &l->w->store, it->format, rows, columns, l->e));
 		l->w->used[it->class] |= 1u << it->format;
 		if (it->class != WEIGHT_EMBED)
 			l->w->values[it->format] += (uint64_t)rows * columns;
@@ -90,12 +100,14 @@ static int item_alloc(struct loader *l, struct item *it)
 
 int loader_alloc(struct loader *l)
 {
-	uint64_t passing = 0;
+	uint64_t passing = 0, store = 0;
 	for (size_t i = 0; i < l->count; i++) {
 		l->w->bytes += item_bytes(l, &l->item[i]);
+		store += item_store_bytes(l, &l->item[i]);
 		passing += l->tensors == NULL ? 0 : item_bytes_passing(&l->item[i]);
 	}
 	TRY(room_check(l, passing));
+	TRY(kernel_store_open(&l->w->store, store, l->e));
 	for (size_t i = 0; i < l->count; i++)
 		TRY(item_alloc(l, &l->item[i]));
 	return 0;
@@ -177,5 +189,6 @@ void model_weights_free(struct model_weights *w, const struct model_config *c)
 	free(w->norm);
 	kernel_matrix_free(&w->embed);
 	kernel_matrix_free(&w->head);
+	kernel_store_close(&w->store);
 	*w = (struct model_weights){ 0 };
 }

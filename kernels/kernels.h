@@ -104,7 +104,9 @@ const struct kernels *kernels_at(size_t i);
 /* Multiply-adds a second (counted as 2 operations each) that one thread of this set reaches with
  * registers alone, in the form its matmul of this format uses, measured for about `seconds`. */
 double kernels_peak(const struct kernels *k, enum kernel_format f, double seconds);
-/* Read len bytes (a multiple of 128) once, as fast as loads go; the value only keeps it honest. */
-uint64_t kernels_read(const void *at, size_t len);
+/* Bring len bytes from memory once, line by line, as fast as loads go, in one stream or in
+ * KERNELS_STREAMS: which is faster depends on the machine. The value only keeps it honest. */
+#define KERNELS_STREAMS 8
+uint64_t kernels_read(const void *at, size_t len, unsigned streams);
 
 #endif

@@ -103,27 +103,33 @@ double kernels_peak(const struct kernels *k, enum kernel_format f, double second
 	return best;
 }
 
-/* Four streams and foresight: one stream alone leaves part of the memory's rate unused. */
-uint64_t kernels_read(const void *at, size_t len)
+#define LINE 64
+#define STREAMS KERNELS_STREAMS
+#define AHEAD 2048
+
+/* `streams` at a time; one load brings a whole line from memory, all else would only keep the core
+ * busy. Always inline: the number must be known to unroll the loop. */
+static inline __attribute__((always_inline)) uint64_t
+read_streams(const unsigned char *p, size_t len, size_t streams)
 {
-	const unsigned char *p = at;
-	size_t quarter = len / 512 * 128, done = 4 * quarter;
-	uint64_t sum[8] = { 0 };
-	for (size_t i = 0; i < quarter; i += 64) {
-		for (size_t s = 0; s < 4; s++) {
-			uint64_t v[8];
-			memcpy(v, p + s * quarter + i, 64);
-			__builtin_prefetch(p + s * quarter + i + 512);
-			for (int j = 0; j < 8; j++)
-				sum[j] ^= v[j];
+	size_t stream = len / (streams * LINE) * LINE;
+	uint64_t sum = 0, v;
+	for (size_t i = 0; i < stream; i += LINE) {
+		for (size_t s = 0; s < streams; s++) {
+			const unsigned char *line = p + s * stream + i;
+			__builtin_prefetch(line + AHEAD, 0, 2);
+			memcpy(&v, line, sizeof v);
+			sum ^= v;
 		}
 	}
-	for (; done + 8 <= len; done += 8) {
-		uint64_t v;
-		memcpy(&v, p + done, 8);
-		sum[0] ^= v;
+	for (size_t done = streams * stream; done + sizeof v <= len; done += LINE) {
+		memcpy(&v, p + done, sizeof v);
+		sum ^= v;
 	}
-	for (int j = 1; j < 8; j++)
-		sum[0] ^= sum[j];
-	return sum[0];
+	return sum;
+}
+
+uint64_t kernels_read(const void *at, size_t len, unsigned streams)
+{
+	return streams > 1 ? read_streams(at, len, STREAMS) : read_streams(at, len, 1);
 }

@@ -49,10 +49,10 @@ static void fast_pack(const struct kernel_matrix *w, const struct kernel_rows *x
 TILE_ONE(fast, 1)
 static const struct tile_form form = { 32, 1024, 64, fast_pack, { TILE_IS_ONE(fast, 1) } };
 #else
-TILE_TWO(fast, 4, 1) TILE_TWO(fast, 4, 2) TILE_TWO(fast, 4, 4) TILE_TWO(fast, 2, 6)
+TILE_ONE(fast, 1) TILE_TWO(fast, 4, 2) TILE_TWO(fast, 4, 4) TILE_TWO(fast, 2, 6)
 TILE_TWO(fast, 2, 8) TILE_TWO(fast, 2, 10) TILE_TWO(fast, 2, 12)
 static const struct tile_form form = { 32, 1024, 64, fast_pack,
-	{ TILE_IS_TWO(fast, 4, 1), TILE_IS_TWO(fast, 4, 2), TILE_IS_TWO(fast, 4, 4),
+	{ TILE_IS_ONE(fast, 1), TILE_IS_TWO(fast, 4, 2), TILE_IS_TWO(fast, 4, 4),
 	  TILE_IS_TWO(fast, 2, 6), TILE_IS_TWO(fast, 2, 8), TILE_IS_TWO(fast, 2, 10),
 	  TILE_IS_TWO(fast, 2, 12) } };
 #endif

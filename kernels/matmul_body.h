@@ -136,24 +136,33 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 }
 
 
+/* One row takes one panel after the other, as memory likes best, where one chain of fmas keeps up
+ * with memory; formats of fewer bytes a value need four. */
 #if SIMD_LEAN
 #define OPS(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
 #define FORM(F) TILE_IS_ONE(F, 1), TILE_IS_ONE(F, 2)
+#define OPS_LONG OPS
+#define FORM_LONG FORM
 #elif defined(__AVX512F__)
-#define OPS(F) \
-	TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_TWO(F, 4, 4) TILE_TWO(F, 2, 6) \
+#define MORE_OPS(F) \
+	TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_TWO(F, 4, 4) TILE_TWO(F, 2, 6) \
 	TILE_TWO(F, 2, 8) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
-#define FORM(F) \
-	TILE_IS_TWO(F, 4, 1), TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 4, 3), TILE_IS_TWO(F, 4, 4), \
-	TILE_IS_TWO(F, 2, 6), TILE_IS_TWO(F, 2, 8), TILE_IS_TWO(F, 2, 10), TILE_IS_TWO(F, 2, 12)
+#define MORE_FORM(F) \
+	TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 4, 3), TILE_IS_TWO(F, 4, 4), TILE_IS_TWO(F, 2, 6), \
+	TILE_IS_TWO(F, 2, 8), TILE_IS_TWO(F, 2, 10), TILE_IS_TWO(F, 2, 12)
 #else
-#define OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 2, 2) TILE_TWO(F, 2, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
-#define FORM(F) \
-	TILE_IS_TWO(F, 4, 1), TILE_IS_TWO(F, 2, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_ONE(F, 4), \
-	TILE_IS_ONE(F, 6)
+#define MORE_OPS(F) TILE_TWO(F, 2, 2) TILE_TWO(F, 2, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
+#define MORE_FORM(F) \
+	TILE_IS_TWO(F, 2, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_ONE(F, 4), TILE_IS_ONE(F, 6)
+#endif
+#if !SIMD_LEAN
+#define OPS(F) TILE_TWO(F, 4, 1) MORE_OPS(F)
+#define FORM(F) TILE_IS_TWO(F, 4, 1), MORE_FORM(F)
+#define OPS_LONG(F) TILE_ONE(F, 1) MORE_OPS(F)
+#define FORM_LONG(F) TILE_IS_ONE(F, 1), MORE_FORM(F)
 #endif
 
-#define MATMUL(F, step_k, panel_step, pack) \
+#define MATMUL(F, OPS, FORM, step_k, panel_step, pack) \
 	OPS(F) \
 	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, { FORM(F) } }; \
 	void SIMD_NAME(matmul_##F)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, \
@@ -162,8 +171,8 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 		tile_matmul(&F##_form, w, panel, panels, x, out, out_stride); \
 	}
 
-MATMUL(f32, 32, 2048, tile_pack_32)
-MATMUL(bf16, 32, 1024, tile_pack_32)
-MATMUL(f16, 32, 1024, tile_pack_32)
-MATMUL(fp8, 128, 2048, tile_pack_128)
-MATMUL(mxfp4, 32, MXFP4_GROUP, tile_pack_32)
+MATMUL(f32, OPS_LONG, FORM_LONG, 32, 2048, tile_pack_32)
+MATMUL(bf16, OPS_LONG, FORM_LONG, 32, 1024, tile_pack_32)
+MATMUL(f16, OPS_LONG, FORM_LONG, 32, 1024, tile_pack_32)
+MATMUL(fp8, OPS, FORM, 128, 2048, tile_pack_128)
+MATMUL(mxfp4, OPS, FORM, 32, MXFP4_GROUP, tile_pack_32)

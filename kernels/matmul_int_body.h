@@ -173,10 +173,10 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 #define INT_FORM(F) TILE_IS_ONE(F, 1), TILE_IS_ONE(F, 2)
 #elif defined(__AVX512F__)
 #define INT_OPS(F) \
-	TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 2, 3) TILE_TWO(F, 2, 4) TILE_TWO(F, 2, 6) \
+	TILE_ONE(F, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 2, 3) TILE_TWO(F, 2, 4) TILE_TWO(F, 2, 6) \
 	TILE_ONE(F, 8) TILE_ONE(F, 10) TILE_ONE(F, 12)
 #define INT_FORM(F) \
-	TILE_IS_TWO(F, 4, 1), TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_TWO(F, 2, 4), \
+	TILE_IS_ONE(F, 1), TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_TWO(F, 2, 4), \
 	TILE_IS_TWO(F, 2, 6), TILE_IS_ONE(F, 8), TILE_IS_ONE(F, 10), TILE_IS_ONE(F, 12)
 #else
 #define INT_OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 2, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)

@@ -3,6 +3,8 @@
 #include "kernels/layout.h"
 #include "kernels/number.h"
 
+#include "base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,9 +22,14 @@ static size_t panels_bytes(const struct kernel_matrix *w)
  * has them; small ones share pages. */
 static bool is_mapped(size_t bytes) { return bytes >= 2 * HUGE_PAGE; }
 
+static size_t mapped_bytes(size_t bytes)
+{
+	return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
 static void *map_aligned(size_t bytes)
 {
-	size_t len = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	size_t len = mapped_bytes(bytes);
 	unsigned char *at = mmap(NULL, len + HUGE_PAGE, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
@@ -47,16 +54,25 @@ static void *panels_alloc(size_t bytes)
 	return at;
 }
 
-int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
-			uint32_t columns, struct err *e)
+/* Scales, and what w is but for its panels. */
+static int shape_set(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
+		     uint32_t columns, struct err *e)
 {
 	*w = (struct kernel_matrix){ .format = format, .rows = rows, .columns = columns };
 	w->panel_bytes = layout_panel_bytes(format, columns);
-	w->panel = panels_alloc(panels_bytes(w));
-	if (format == KERNEL_FP8)
-		w->scale = calloc(blocks(rows) * blocks(columns) + 1, sizeof *w->scale);
-	if (w->panel == NULL || (format == KERNEL_FP8 && w->scale == NULL)) {
-		size_t bytes = panels_bytes(w);
+	if (format != KERNEL_FP8)
+		return 0;
+	w->scale = calloc(blocks(rows) * blocks(columns) + 1, sizeof *w->scale);
+	return w->scale != NULL ? 0 : err_set(e, ERR_NOMEM, "scales of weights");
+}
+
+int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
+			uint32_t columns, struct err *e)
+{
+	TRY(shape_set(w, format, rows, columns, e));
+	size_t bytes = panels_bytes(w);
+	w->panel = panels_alloc(bytes);
+	if (w->panel == NULL) {
 		kernel_matrix_free(w);
 		return err_set(e, ERR_NOMEM, "weights of %zu bytes", bytes);
 	}
@@ -66,12 +82,51 @@ int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint
 void kernel_matrix_free(struct kernel_matrix *w)
 {
 	size_t bytes = panels_bytes(w);
-	if (w->panel != NULL && is_mapped(bytes))
-		munmap(w->panel, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-	else
+	if (w->panel != NULL && !w->placed && is_mapped(bytes))
+		munmap(w->panel, mapped_bytes(bytes));
+	else if (!w->placed)
 		free(w->panel);
 	free(w->scale);
 	*w = (struct kernel_matrix){ 0 };
+}
+
+/* ---- store ---- */
+
+int kernel_store_open(struct kernel_store *s, uint64_t bytes, struct err *e)
+{
+	*s = (struct kernel_store){ .bytes = bytes };
+	if (bytes > 0)
+		s->at = map_aligned(bytes);
+	if (bytes > 0 && s->at == NULL)
+		return err_set(e, ERR_NOMEM, "weights of %llu bytes", (unsigned long long)bytes);
+	return 0;
+}
+
+void kernel_store_close(struct kernel_store *s)
+{
+	if (s->at != NULL)
+		munmap(s->at, mapped_bytes(s->bytes));
+	*s = (struct kernel_store){ 0 };
+}
+
+static size_t place_bytes(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+uint64_t kernel_store_bytes(enum kernel_format format, uint32_t rows, uint32_t columns)
+{
+	size_t panels = ((size_t)rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
+	return place_bytes(panels * layout_panel_bytes(format, columns));
+}
+
+int kernel_matrix_place(struct kernel_matrix *w, struct kernel_store *s, enum kernel_format format,
+			uint32_t rows, uint32_t columns, struct err *e)
+{
+	TRY(shape_set(w, format, rows, columns, e));
+	size_t bytes = place_bytes(panels_bytes(w));
+	check(bytes <= s->bytes - s->used);
+	w->panel = s->at + s->used;
+	w->placed = true;
+	s->used += bytes;
+	return 0;
 }
 
 uint64_t kernel_format_bytes(enum kernel_format format, uint32_t rows, uint32_t columns)

@@ -37,7 +37,8 @@ struct kernel_matrix {
 	enum kernel_format format;
 	uint32_t rows, columns; /* outputs and K */
 	size_t panel_bytes;
-	unsigned char *panel; /* [panels][panel_bytes], 64-byte aligned, owned */
+	unsigned char *panel; /* [panels][panel_bytes], 64-byte aligned */
+	bool placed;          /* panel lies in a store; else it is owned */
 	float *scale;         /* FP8: [ceil(rows/128)][ceil(columns/128)], owned; else NULL */
 };
 
@@ -60,6 +61,24 @@ const char *kernel_format_name(enum kernel_format f); /* "f32", "bf16", "fp8", "
 int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
 			uint32_t columns, struct err *e) MUST_USE;
 void kernel_matrix_free(struct kernel_matrix *w);
+
+/* One mapping that many matrices lie in, with huge pages where the system has them: small
+ * matrices would get small pages, and reading them waits for page tables. Pages come when they are
+ * packed. */
+struct kernel_store {
+	unsigned char *at;
+	size_t bytes, used;
+};
+
+/* bytes: the sum of kernel_store_bytes of all that will be placed. ERR_NOMEM. The store outlives
+ * its matrices' use; close takes a zeroed struct too. */
+int kernel_store_open(struct kernel_store *s, uint64_t bytes, struct err *e) MUST_USE;
+void kernel_store_close(struct kernel_store *s);
+uint64_t kernel_store_bytes(enum kernel_format format, uint32_t rows, uint32_t columns);
+/* kernel_matrix_alloc with panels in the store, which must have room. */
+int kernel_matrix_place(struct kernel_matrix *w, struct kernel_store *s, enum kernel_format format,
+			uint32_t rows, uint32_t columns, struct err *e) MUST_USE;
+
 /* Bytes that kernel_matrix_alloc would take, and that a product reads. */
 uint64_t kernel_format_bytes(enum kernel_format format, uint32_t rows, uint32_t columns);
 uint64_t kernel_matrix_bytes(const struct kernel_matrix *w);
@@ -109,6 +128,8 @@ struct kernel_rows {
 	uint32_t count;
 	const uint32_t *pick;             /* [count] or NULL */
 	const struct kernel_quant *quant; /* the integer formats need it; else ignored */
+	const void *next; /* weights that the caller will multiply with after these; NULL: none. A
+	                   * hint: they are asked for in time */
 };
 
 #endif

@@ -39,6 +39,34 @@ void SIMD_NAME(clamped_mul)(float *gate, const float *up, uint32_t n)
 	}
 }
 
+void SIMD_NAME(weighted_sum)(const float *const *row, const float *weight, uint32_t count,
+                             uint32_t n, float *out)
+{
+	for (uint32_t i = 0; i < n; i += 16) {
+		v16 sum = v16_mul(v16_set1(weight[0]), v16_load_n(row[0] + i, n - i));
+		for (uint32_t r = 1; r < count; r++)
+			sum = v16_add(sum, v16_mul(v16_set1(weight[r]), v16_load_n(row[r] + i, n - i)));
+		v16_store_n(out + i, sum, n - i);
+	}
+}
+
+void SIMD_NAME(add)(float *x, const float *y, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += 16)
+		v16_store_n(x + i, v16_add(v16_load_n(x + i, n - i), v16_load_n(y + i, n - i)), n - i);
+}
+
+void SIMD_NAME(rope_half)(float *x, uint32_t n, const float *cosine, const float *sine)
+{
+	uint32_t half = n / 2;
+	for (uint32_t i = 0; i < half; i += 16) {
+		v16 a = v16_load_n(x + i, half - i), b = v16_load_n(x + i + half, half - i);
+		v16 c = v16_load_n(cosine + i, half - i), s = v16_load_n(sine + i, half - i);
+		v16_store_n(x + i, v16_sub(v16_mul(a, c), v16_mul(b, s)), half - i);
+		v16_store_n(x + i + half, v16_add(v16_mul(a, s), v16_mul(b, c)), half - i);
+	}
+}
+
 #define PART 2048
 
 /* The largest of a part; NaN is passed over. */

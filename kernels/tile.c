@@ -5,7 +5,8 @@
 #define ROOM ((size_t)32 << 10)         /* of packed inputs: they need not leave the first cache */
 #define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
 
-#define SOON 1024                       /* bytes */
+#define SOON_ONE ((size_t)2 << 10) /* how far a lone tile looks ahead in a panel: with one row, */
+#define SOON ((size_t)4 << 10)     /* and with several */
 
 struct run {
 	const struct tile_form *f;
@@ -37,30 +38,48 @@ static uint32_t rows_most(const struct tile_form *f)
 	return n;
 }
 
-/* While n tiles pass over this block, each asks for an n-th of the next one; a lone tile asks for
- * what it will reach soon, which the machine's own foresight does too late. */
-static void look_ahead(struct tile *a, const struct run *r, uint32_t panels, uint32_t row,
-		       uint32_t rows)
+/* What lies `bytes` behind the begin of the block that comes after panels [first, end): the next
+ * block of this product, or what the caller multiplies with next. */
+static const unsigned char *after(const struct run *r, uint32_t end, size_t bytes)
 {
-	uint32_t next = a->first_panel + panels, lines = (r->f->panel_step + 63) / 64;
-	a->ahead_stride = r->f->panel_step;
+	const unsigned char *next = r->x->next;
+	if (end < r->end)
+		next = r->w->panel + end * r->w->panel_bytes + (size_t)r->step * r->f->panel_step;
+	return next == NULL ? NULL : next + bytes;
+}
+
+/* While n tiles pass over this block, each asks for an n-th of the next one; a lone tile asks for
+ * what it will reach soon, which the machine's own foresight does too late: its panels, and near
+ * their end those of the next tile. */
+static void look_ahead(struct tile *a, const struct run *r, uint32_t first, uint32_t end,
+		       uint32_t panels, uint32_t row, uint32_t rows)
+{
+	uint32_t lines = (r->f->panel_step + 63) / 64;
+	size_t step = r->f->panel_step, soon = ((rows == 1 ? SOON_ONE : SOON) + step - 1) / step;
+	a->ahead_stride = step;
 	if (rows == r->x->count) {
-		a->ahead = a->panel + SOON;
+		a->ahead = a->panel + soon * step;
 		a->ahead_lines = lines;
-		a->ahead_soon = true;
-	} else if (next < r->end) {
+		a->ahead_steps = r->steps > soon ? r->steps - (uint32_t)soon : 0;
+		a->then = after(r, a->first_panel + panels, 0);
+	} else {
 		uint32_t from = (uint32_t)((uint64_t)lines * row / r->x->count);
 		uint32_t to = (uint32_t)((uint64_t)lines * (row + rows) / r->x->count);
-		a->ahead = a->panel + panels * r->w->panel_bytes + 64 * (size_t)from;
-		a->ahead_lines = to - from;
+		a->ahead = after(r, end, (a->first_panel - first) * r->w->panel_bytes + 64 * from);
+		a->ahead_lines = a->ahead == NULL ? 0 : to - from;
+		a->ahead_steps = r->steps;
 	}
+	if (a->ahead == NULL)
+		a->ahead = a->panel;
+	if (a->then == NULL)
+		a->then = a->ahead + a->ahead_steps * step;
 }
 
 /* Rows [row, row+rows) over panels [panel, end) for the steps of this block. */
 static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t row, uint32_t rows)
 {
 	const struct tile_form *f = r->f;
-	uint32_t wide = f->of[rows].panels, block = end - panel, k = r->step * f->step_k;
+	uint32_t wide = f->of[rows].panels, first = panel, k = r->step * f->step_k;
 	f->pack(r->w, r->x, row, rows, k, r->steps, r->room);
 	for (uint32_t n; panel < end; panel += n) {
 		n = end - panel < wide ? 1 : wide;
@@ -76,7 +95,7 @@ static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t
 			.out_stride = r->out_stride,
 			.lanes = r->w->rows - panel * KERNEL_PANEL,
 		};
-		look_ahead(&a, r, block, row, rows);
+		look_ahead(&a, r, first, end, n, row, rows);
 		(n == 1 ? f->of[rows].one : f->of[rows].wide)(&a);
 	}
 }

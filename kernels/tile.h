@@ -19,10 +19,11 @@ struct tile {
 	float *out;        /* of the first row and panel */
 	size_t out_stride; /* floats */
 	uint32_t lanes;    /* w's rows from the first panel on: no lane beyond is stored */
-	const unsigned char *ahead; /* to be read later: ahead_lines of each panel at each step */
+	/* To be read later: at each step ahead_lines of each panel, from `ahead` on for ahead_steps
+	 * steps, then from `then` on. */
+	const unsigned char *ahead, *then;
 	size_t ahead_stride;
-	uint32_t ahead_lines;
-	bool ahead_soon;
+	uint32_t ahead_lines, ahead_steps;
 };
 
 typedef void tile_op(const struct tile *a);

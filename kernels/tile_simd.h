@@ -35,14 +35,12 @@ INLINE void tile_store(const struct tile *a, const v16 *sum, const int P, const 
 INLINE void tile_ahead(const struct tile *a, uint32_t step, const int P)
 {
 	const uint32_t lines = a->ahead_lines;
-	const unsigned char *at = a->ahead + step * a->ahead_stride;
+	const unsigned char *at = step < a->ahead_steps
+	                                  ? a->ahead + step * a->ahead_stride
+	                                  : a->then + (step - a->ahead_steps) * a->ahead_stride;
 	for (int p = 0; p < P; p++, at += a->w->panel_bytes) {
-		for (uint32_t i = 0; i < lines; i++) {
-			if (a->ahead_soon)
-				_mm_prefetch((const char *)(at + 64 * (size_t)i), _MM_HINT_T0);
-			else
-				_mm_prefetch((const char *)(at + 64 * (size_t)i), _MM_HINT_T1);
-		}
+		for (uint32_t i = 0; i < lines; i++)
+			_mm_prefetch((const char *)(at + 64 * (size_t)i), _MM_HINT_T1);
 	}
 }
 

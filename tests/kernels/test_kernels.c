@@ -40,6 +40,33 @@ Test(kernels, rmsnorm_and_silu_sets_agree_bitwise_and_with_truth)
 	}
 }
 
+Test(kernels, elementwise_sets_agree_bitwise_and_touch_nothing_beyond)
+{
+	static float x[100], y[100], z[100], want[100], got[100];
+	const float *row[3] = { x, y, z }, weight[3] = { 0.3f, -1.7f, 0.01f };
+	for (uint32_t n = 2; n < 90; n += 2) {
+		fill(x, 100), fill(y, 100), fill(z, 100);
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = k == 0 ? want : got;
+			memcpy(to, x, sizeof want);
+			kernels_at(k)->add(to, y, n);
+			cr_assert(to[1] == x[1] + y[1] && memcmp(want, got, k == 0 ? 0 : sizeof got) == 0, "add %u", n);
+		}
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = k == 0 ? want : got;
+			memcpy(to, z, sizeof want);
+			kernels_at(k)->weighted_sum(row, weight, 1 + n % 3, n, to);
+			cr_assert(k == 0 || memcmp(want, got, sizeof got) == 0, "weighted_sum %u", n);
+		}
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = k == 0 ? want : got;
+			memcpy(to, x, sizeof want);
+			kernels_at(k)->rope_half(to, n, y, z);
+			cr_assert(k == 0 || memcmp(want, got, sizeof got) == 0, "rope_half %u", n);
+		}
+	}
+}
+
 static const struct { uint32_t heads, latent, rope, positions; } latent_cases[] = {
 	{ 1, 16, 2, 1 }, { 3, 32, 24, 24 }, { 4, 36, 24, 65 }, { 4, 64, 16, 256 }, { 16, 512, 64, 257 },
 	{ 13, 100, 6, 700 }, { 7, 80, 10, 63 },

@@ -60,13 +60,13 @@ Test(matmul, sets_agree_bitwise_for_any_batch_and_partition)
 			struct kernel_matrix w = random_matrix(format, shapes[s].rows,
 			                                       columns_of(format, shapes[s].columns));
 			struct kernel_quant q = quant_of(kernels_at(0), x, 600, MOST, w.columns);
-			struct kernel_rows all = { x, 600, MOST, NULL, &q };
+			struct kernel_rows all = { x, 600, MOST, NULL, &q, NULL };
 			size_t stride = w.rows + 3;
 			product(kernels_at(0), &w, &all, 100, want, stride);
 			close_to_truth(&w, &all, want, stride);
 			for (size_t k = 0; kernels_at(k) != NULL; k++) {
 				for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
-					struct kernel_rows some = { x, 600, counts[c], NULL, &q };
+					struct kernel_rows some = { x, 600, counts[c], NULL, &q, c % 2 ? w.panel : NULL };
 					product(kernels_at(k), &w, &some, 1 + (uint32_t)c % 5, got, stride);
 					for (size_t i = 0; i < counts[c]; i++)
 						cr_assert_eq(memcmp(got + i * stride, want + i * stride,
@@ -91,8 +91,8 @@ Test(matmul, picks_rows)
 	for (int f = 0; f < KERNEL_FORMATS; f++) {
 		struct kernel_matrix w = random_matrix((enum kernel_format)f, 48, 64);
 		for (size_t k = 0; kernels_at(k) != NULL; k++) {
-			kernels_at(k)->matmul[f](&w, 0, 3, &(struct kernel_rows){ x, 64, 8, NULL, &q }, want, 48);
-			kernels_at(k)->matmul[f](&w, 0, 3, &(struct kernel_rows){ x, 64, 5, pick, &q }, got, 48);
+			kernels_at(k)->matmul[f](&w, 0, 3, &(struct kernel_rows){ x, 64, 8, NULL, &q, NULL }, want, 48);
+			kernels_at(k)->matmul[f](&w, 0, 3, &(struct kernel_rows){ x, 64, 5, pick, &q, NULL }, got, 48);
 			for (size_t i = 0; i < 5; i++)
 				cr_assert_eq(memcmp(got + i * 48, want + pick[i] * 48, 48 * 4), 0);
 		}
@@ -122,7 +122,7 @@ Test(matmul, fp8_decodes_all_codes)
 			}
 			cr_assert_eq(kernels_at(k)->pack(&w, 0, 1, &from), 1);
 			kernels_at(k)->matmul[KERNEL_FP8](&w, 0, 1,
-			                                  &(struct kernel_rows){ &one, 1, 1, NULL, NULL }, out, 1);
+			                                  &(struct kernel_rows){ &one, 1, 1, NULL, NULL, NULL }, out, 1);
 			cr_assert_eq((double)out[0], want, "%s: code %d", kernels_at(k)->name, c);
 		}
 		kernel_matrix_free(&w);
@@ -140,7 +140,7 @@ Test(matmul, every_batch_of_a_tall_matrix_agrees)
 	for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
 		struct kernel_matrix w = random_matrix(formats[f], ROWS, WIDE);
 		struct kernel_quant q = quant_of(kernels_at(0), x, WIDE, MANY, WIDE);
-		struct kernel_rows rows = { x, WIDE, MANY, NULL, &q };
+		struct kernel_rows rows = { x, WIDE, MANY, NULL, &q, NULL };
 		kernels_at(0)->matmul[formats[f]](&w, 0, kernel_panels(&w), &rows, want, ROWS);
 		for (size_t k = 1; kernels_at(k) != NULL; k++) {
 			for (rows.count = 1; rows.count <= MANY; rows.count++) {
@@ -170,7 +170,7 @@ Test(matmul, integer_products_are_exact_at_the_extremes)
 			x[i] = (i / WIDE == 0 || (i / WIDE == 1) == i % 2) ? 1 : -1;
 		struct kernel_stored_rows from = { KERNEL_FROM_F32, v, WIDE * 4, NULL, 0 };
 		struct kernel_quant q = quant_of(kernels_at(0), x, WIDE, 3, WIDE);
-		struct kernel_rows rows = { x, WIDE, 3, NULL, &q };
+		struct kernel_rows rows = { x, WIDE, 3, NULL, &q, NULL };
 		for (enum kernel_format f = KERNEL_Q8; f <= KERNEL_Q4; f++) {
 			struct kernel_matrix w;
 			float want[48], got[48];
@@ -201,7 +201,7 @@ Test(matmul, the_fast_twin_is_near_and_the_same_for_any_batch)
 	cr_assert_eq(kernels_pick(&k, NULL, true, NULL), 0);
 	struct kernel_matrix w = random_matrix(KERNEL_BF16, ROWS, WIDE);
 	fill(x, sizeof x / sizeof *x);
-	struct kernel_rows rows = { x, WIDE, MANY, NULL, NULL };
+	struct kernel_rows rows = { x, WIDE, MANY, NULL, NULL, NULL };
 	k->matmul[KERNEL_BF16](&w, 0, kernel_panels(&w), &rows, want, ROWS);
 	truth_matmul(&w, &rows, truth);
 	double error = 0, power = 0;
@@ -217,6 +217,30 @@ Test(matmul, the_fast_twin_is_near_and_the_same_for_any_batch)
 	kernel_matrix_free(&w);
 }
 
+/* Each matrix of a store has its own bytes, at 64 of them, and the store is full after the last. */
+Test(matmul, matrices_share_a_store)
+{
+	struct kernel_store store;
+	struct kernel_matrix w[KERNEL_FORMATS];
+	uint64_t bytes = 0;
+	for (int f = 0; f < KERNEL_FORMATS; f++)
+		bytes += kernel_store_bytes((enum kernel_format)f, 40, 96);
+	cr_assert_eq(kernel_store_open(&store, bytes, NULL), 0);
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		cr_assert_eq(kernel_matrix_place(&w[f], &store, (enum kernel_format)f, 40, 96, NULL), 0);
+		cr_assert_eq((uintptr_t)w[f].panel % 64, 0);
+		memset(w[f].panel, f + 1, kernel_panels(&w[f]) * w[f].panel_bytes);
+	}
+	cr_assert_eq(store.used, bytes);
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		cr_assert_eq(w[f].panel[0], f + 1);
+		cr_assert_eq(w[f].panel[kernel_panels(&w[f]) * w[f].panel_bytes - 1], f + 1);
+		kernel_matrix_free(&w[f]);
+	}
+	kernel_store_close(&store);
+	cr_assert_null(store.at);
+}
+
 /* Figures, not speeds: a loop that is left out would be impossibly fast. */
 Test(limits, loops_take_their_time)
 {
@@ -224,12 +248,13 @@ Test(limits, loops_take_their_time)
 	uint64_t want = 0;
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (unsigned char)(i * 31);
-	for (size_t at = 0; at < 896; at += 8) {
+	for (size_t at = 0; at < 896; at += 64) { /* the begin of each line */
 		uint64_t v;
 		memcpy(&v, bytes + at, 8);
 		want ^= v;
 	}
-	cr_assert_eq(kernels_read(bytes, 896), want);
+	cr_assert_eq(kernels_read(bytes, 896, 1), want);
+	cr_assert_eq(kernels_read(bytes, 896, KERNELS_STREAMS), want);
 	for (size_t k = 0; kernels_at(k) != NULL; k++) {
 		for (int f = 0; f < KERNEL_FORMATS; f++) {
 			double rate = kernels_peak(kernels_at(k), (enum kernel_format)f, 0.002);

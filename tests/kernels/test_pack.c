@@ -245,7 +245,7 @@ Test(quant, rows_that_are_not_numbers_stay_alike_and_harmless)
 		x[5] = odd[i], x[40] = 1;
 		for (size_t k = 0; kernels_at(k) != NULL; k++) {
 			struct kernel_quant q = quant_of(kernels_at(k), x, 64, 1, 64);
-			struct kernel_rows rows = { x, 64, 1, NULL, &q };
+			struct kernel_rows rows = { x, 64, 1, NULL, &q, NULL };
 			kernels_at(k)->matmul[KERNEL_Q8](&w, 0, 1, &rows, got, 16);
 			if (k == 0)
 				memcpy(want, got, sizeof want);
