@@ -78,8 +78,28 @@ static void place_row(struct engine *m, uint32_t layer, uint32_t i)
 				   to + h * KERNEL_PAGE * part);
 }
 
-/* The query heads of key head `kv`, row i, in calls of at most KERNEL_HEADS. */
-static void attend(const struct shared *s, uint32_t i, uint32_t kv, float *scratch)
+/* Rows that share a call where lanes would stay empty; KERNEL_HEADS at least once. */
+static uint32_t block_rows(const struct model_config *c)
+{
+	uint32_t rows = KERNEL_HEADS / (c->heads / c->kv_heads);
+	return rows > 0 ? rows : 1;
+}
+
+/* How many of rows [i, end) may share a call: of one sequence, within one split, nothing out of the
+ * window. */
+static uint32_t block_take(const struct engine *m, uint32_t i, uint32_t end, uint32_t window)
+{
+	const struct row *row = &m->room.row[i];
+	uint32_t n = 1;
+	while (i + n < end && row[n].sequence == row->sequence &&
+	       row[n].position / KERNEL_SPLIT == row->position / KERNEL_SPLIT &&
+	       (window == 0 || row[n].position < window))
+		n++;
+	return n;
+}
+
+/* The query heads of key head `kv` in rows [i, i + rows), in calls of at most KERNEL_HEADS. */
+static void attend(const struct shared *s, uint32_t i, uint32_t rows, uint32_t kv, float *scratch)
 {
 	const struct engine *m = s->m;
 	const struct model_config *c = &m->config;
@@ -95,6 +115,9 @@ static void attend(const struct shared *s, uint32_t i, uint32_t kv, float *scrat
 			.query = m->room.q + at,
 			.query_stride = c->head,
 			.out_stride = c->head,
+			.rows = rows,
+			.query_row = (size_t)c->heads * c->head,
+			.out_row = (size_t)c->heads * c->head,
 			.page = row->sequence->page + (size_t)s->layer * row->sequence->pages,
 			.cache = m->cache,
 			.row_bytes = part,
@@ -112,13 +135,27 @@ static void attend(const struct shared *s, uint32_t i, uint32_t kv, float *scrat
 	}
 }
 
+/* An item is a key head in a block of rows. */
+static uint32_t attend_items(const struct engine *m)
+{
+	uint32_t rows = block_rows(&m->config);
+	return (m->n + rows - 1) / rows * m->config.kv_heads;
+}
+
 static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	uint32_t groups = s->m->config.kv_heads, items = s->m->n * groups;
-	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
-	for (uint32_t i = part.index; i < items; i += part.count)
-		attend(s, i / groups, i % groups, scratch);
+	const struct engine *m = s->m;
+	uint32_t groups = m->config.kv_heads, rows = block_rows(&m->config);
+	uint32_t window = model_layer_window(&m->config, s->layer), items = attend_items(m);
+	float *scratch = m->room.scratch + part.worker * m->room.scratch_floats;
+	for (uint32_t item = part.index; item < items; item += part.count) {
+		uint32_t i = item / groups * rows, end = i + rows < m->n ? i + rows : m->n;
+		for (uint32_t n; i < end; i += n) {
+			n = block_take(m, i, end, window);
+			attend(s, i, n, item % groups, scratch);
+		}
+	}
 }
 
 static void place_share(void *ctx, struct part part)
@@ -131,7 +168,7 @@ static void place_share(void *ctx, struct part part)
 /* One item a part, as far as that balances causal lengths. */
 static uint32_t attend_parts(const struct engine *m)
 {
-	uint32_t items = m->n * m->config.kv_heads, most = 8 * pool_threads(m->pool);
+	uint32_t items = attend_items(m), most = 8 * pool_threads(m->pool);
 	return items < most ? items : most;
 }
 

@@ -43,20 +43,25 @@ struct kernel_mla {
 	float *scratch;     /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
 };
 
-/* Grouped-query attention of one query position: the query heads that share one key and value head.
- * Source: arXiv 2305.13245; sinks: gpt-oss model card. */
+/* Grouped-query attention of one query position, or of a few that follow each other: the query heads
+ * that share one key and value head. Several rows at once fill the lanes that few heads leave empty;
+ * their bits are those of one at a time. Source: arXiv 2305.13245; sinks: gpt-oss model card. */
 struct kernel_gqa {
 	enum kernel_cache cache;
 	uint32_t head;                   /* width of a head: of a key part and of a value part */
-	const float *query;              /* [heads][head], rotated */
+	const float *query;              /* [rows][heads][head], rotated */
 	size_t query_stride, out_stride; /* floats from head to head */
+	/* Query positions: 0 is 1; rows * heads <= KERNEL_HEADS. Row r attends `positions` + r cache
+	 * rows, all up to the same multiple of KERNEL_SPLIT after `first`. */
+	uint32_t rows;
+	size_t query_row, out_row; /* floats from row to row */
 	const void *const *page;         /* pages of [64] rows */
 	/* bytes: row r of a page has its key at key_at + r * row_bytes, its value alike */
 	size_t row_bytes, key_at, value_at;
 	uint32_t first, positions;          /* rows [first, positions) are attended; at least one */
 	float scale;                        /* of q.k */
 	const float *sink;                  /* [heads]: a logit without a value; NULL: none */
-	float *out;                         /* [heads][head] */
+	float *out;                         /* [rows][heads][head] */
 	float *scratch; /* kernel_gqa_scratch floats, 64-byte aligned, this thread's own */
 };
 

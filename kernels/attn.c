@@ -26,6 +26,7 @@ size_t kernel_gqa_scratch(uint32_t head) { return scratch_floats(head, head); }
 struct attn_view attn_view_mla(const struct kernel_mla *a)
 {
 	return (struct attn_view){
+		.rows = 1,
 		.wide = a->latent,
 		.tail = a->rope,
 		.value = a->latent,
@@ -48,6 +49,9 @@ struct attn_view attn_view_mla(const struct kernel_mla *a)
 struct attn_view attn_view_gqa(const struct kernel_gqa *a)
 {
 	return (struct attn_view){
+		.rows = a->rows > 1 ? a->rows : 1,
+		.query_row = a->query_row,
+		.out_row = a->out_row,
 		.wide = a->head,
 		.value = a->head,
 		.query = a->query,
@@ -137,16 +141,23 @@ static void head_run(const struct attn_view *a, uint32_t head)
 		out[d] /= total;
 }
 
+static void view_run(struct attn_view view, uint32_t heads)
+{
+	for (uint32_t r = 0; r < view.rows; r++) {
+		for (uint32_t h = 0; h < heads; h++)
+			head_run(&view, h);
+		view.query += view.query_row;
+		view.out += view.out_row;
+		view.positions++;
+	}
+}
+
 void attn_mla_plain(const struct kernel_mla *a, uint32_t heads)
 {
-	struct attn_view view = attn_view_mla(a);
-	for (uint32_t h = 0; h < heads; h++)
-		head_run(&view, h);
+	view_run(attn_view_mla(a), heads);
 }
 
 void attn_gqa_plain(const struct kernel_gqa *a, uint32_t heads)
 {
-	struct attn_view view = attn_view_gqa(a);
-	for (uint32_t h = 0; h < heads; h++)
-		head_run(&view, h);
+	view_run(attn_view_gqa(a), heads);
 }

@@ -10,6 +10,8 @@ struct attn_view {
 	uint32_t value;      /* a value's width */
 	const float *query, *query_tail;
 	size_t query_stride, query_tail_stride, out_stride;
+	uint32_t rows; /* query positions; more than one: without a tail */
+	size_t query_row, out_row;
 	const void *const *page;
 	enum kernel_cache cache;
 	size_t row, key_at, tail_at, value_at; /* bytes */

@@ -1,10 +1,15 @@
 /* Private: attention over sixteen lanes; attn_avx2.c and attn_avx512.c compile it. attn.c is the
  * canonical form and says the order of operations. Bound: multiply-add (all heads of a call share
- * a cache row). Scores put heads into lanes (the queries are transposed into a panel),
- * so that a cache row is read where it lies; values put dimensions into lanes. */
+ * a cache row). Scores put heads into lanes, those of each query position side by side (the queries
+ * are transposed into a panel), so that a cache row is read where it lies; values put dimensions
+ * into lanes. */
 #include "kernels/attn.h"
 #include "kernels/ops.h"
 #include "kernels/simd.h"
+
+#include "base/check.h"
+
+#include <math.h>
 
 /* Sums of a value tile: heads times vectors of sixteen dimensions. */
 #define VALUE_SUMS (SIMD_TOKENS == 12 ? 16 : 4)
@@ -69,21 +74,27 @@ struct split {
 	float *key;                 /* [SIMD_TOKENS][key_stride], recalled */
 	size_t key_stride;
 	const unsigned char *row[KERNEL_SPLIT + SIMD_TOKENS];
-	uint32_t n;
-	v16 largest, total;         /* of each head, running */
+	uint32_t heads;             /* of a query position: lane r * heads + h is head h of row r */
+	uint32_t n;                 /* positions that the last row attends, ... */
+	uint32_t end[16];           /* and each lane */
+	v16 largest, total;         /* of each lane, running */
 	float keep[16], take[16];
 	bool first;
 };
 
-static void split_query(struct split *s, uint32_t heads)
+static uint32_t lanes_of(const struct split *s) { return s->heads * s->a->rows; }
+
+static void split_query(struct split *s)
 {
 	const struct attn_view *a = s->a;
 	memset(s->query, 0, 16 * sizeof(float) * (a->wide + a->tail));
-	for (uint32_t h = 0; h < heads; h++) {
+	for (uint32_t lane = 0; lane < lanes_of(s); lane++) {
+		uint32_t r = lane / s->heads, h = lane % s->heads;
+		const float *query = a->query + r * a->query_row + h * a->query_stride;
 		for (uint32_t k = 0; k < a->wide; k++)
-			s->query[16 * k + h] = a->query[h * a->query_stride + k];
+			s->query[16 * k + lane] = query[k];
 		for (uint32_t k = 0; k < a->tail; k++)
-			s->query[16 * (a->wide + k) + h] = a->query_tail[h * a->query_tail_stride + k];
+			s->query[16 * (a->wide + k) + lane] = a->query_tail[h * a->query_tail_stride + k];
 	}
 }
 
@@ -91,12 +102,26 @@ static void split_query(struct split *s, uint32_t heads)
 static void split_rows(struct split *s, uint32_t first)
 {
 	const struct attn_view *a = s->a;
-	uint32_t left = a->positions - first;
+	uint32_t left = a->positions + a->rows - 1 - first;
 	s->n = left < KERNEL_SPLIT ? left : KERNEL_SPLIT;
+	for (uint32_t lane = 0; lane < 16; lane++) {
+		uint32_t r = lane < lanes_of(s) ? lane / s->heads : a->rows - 1;
+		uint32_t all = a->positions + r - first;
+		s->end[lane] = all < KERNEL_SPLIT ? all : KERNEL_SPLIT;
+	}
 	for (uint32_t j = 0; j < s->n; j++)
 		s->row[j] = attn_row(a, first + j);
 	for (uint32_t j = s->n; j < s->n + SIMD_TOKENS; j++)
 		s->row[j] = s->row[s->n - 1];
+}
+
+/* A position after a row's own weighs nothing in it. */
+static void split_mask(struct split *s)
+{
+	for (uint32_t lane = 0; lane < lanes_of(s); lane++) {
+		for (uint32_t j = s->end[lane]; j < s->n; j++)
+			s->p[16 * (size_t)j + lane] = -INFINITY;
+	}
 }
 
 INLINE void keys_recall(const enum kernel_cache cache, const struct split *s,
@@ -163,7 +188,7 @@ static void split_soften(struct split *s)
 	s->largest = now;
 }
 
-/* Dimensions [d, d + 16*wide) of `heads` heads from h. */
+/* Dimensions [d, d + 16*wide) of `heads` lanes from h. */
 INLINE void value_tile(const enum kernel_cache cache, struct split *s, uint32_t h, const int heads,
                        uint32_t d, const int wide, size_t stride)
 {
@@ -171,12 +196,23 @@ INLINE void value_tile(const enum kernel_cache cache, struct split *s, uint32_t 
 	size_t at = s->a->value_at;
 	UNROLL for (int i = 0; i < heads * wide; i++)
 		sum[i] = v16_zero();
-	for (uint32_t j = 0; j < s->n; j++) {
+	uint32_t j = 0;
+	for (; j < s->end[0]; j++) { /* what all rows attend */
 		const float *p = s->p + 16 * (size_t)j + h;
 		UNROLL for (int v = 0; v < wide; v++) {
 			v16 w = part_load(cache, s->row[j] + at, s->a->value, d + 16 * (uint32_t)v);
 			UNROLL for (int i = 0; i < heads; i++)
 				sum[i * wide + v] = v16_fma(v16_set1(p[i]), w, sum[i * wide + v]);
+		}
+	}
+	for (; j < s->n; j++) {
+		const float *p = s->p + 16 * (size_t)j + h;
+		UNROLL for (int v = 0; v < wide; v++) {
+			v16 w = part_load(cache, s->row[j] + at, s->a->value, d + 16 * (uint32_t)v);
+			UNROLL for (int i = 0; i < heads; i++) {
+				if (j < s->end[h + (uint32_t)i])
+					sum[i * wide + v] = v16_fma(v16_set1(p[i]), w, sum[i * wide + v]);
+			}
 		}
 	}
 	UNROLL for (int i = 0; i < heads; i++) {
@@ -223,49 +259,61 @@ static void split_values(struct split *s, uint32_t heads, size_t stride)
 		values_run(KERNEL_CACHE_INT8, s, heads, stride);
 }
 
-static void split_sink(struct split *s, uint32_t heads, size_t stride)
+static void split_sink(struct split *s, size_t stride)
 {
 	float sink[16] = { 0 };
-	memcpy(sink, s->a->sink, heads * sizeof *sink);
+	for (uint32_t lane = 0; lane < lanes_of(s); lane++)
+		sink[lane] = s->a->sink[lane % s->heads];
 	v16 v = v16_load(sink), now = v16_max(s->largest, v);
 	v16 keep = v16_exp(v16_sub(s->largest, now));
 	s->total = v16_add(v16_mul(s->total, keep), v16_exp(v16_sub(v, now)));
 	v16_store(s->keep, keep);
-	for (uint32_t h = 0; h < heads; h++) {
-		v16 factor = v16_set1(s->keep[h]);
+	for (uint32_t lane = 0; lane < lanes_of(s); lane++) {
+		v16 factor = v16_set1(s->keep[lane]);
 		for (uint32_t d = 0; d < s->a->value; d += 16)
-			v16_store(s->sum + h * stride + d,
-			          v16_mul(v16_load(s->sum + h * stride + d), factor));
+			v16_store(s->sum + lane * stride + d,
+			          v16_mul(v16_load(s->sum + lane * stride + d), factor));
+	}
+}
+
+static void split_give(const struct split *s, size_t stride)
+{
+	const struct attn_view *a = s->a;
+	float total[16];
+	v16_store(total, s->total);
+	for (uint32_t lane = 0; lane < lanes_of(s); lane++) {
+		float *out = a->out + lane / s->heads * a->out_row + lane % s->heads * a->out_stride;
+		v16 l = v16_set1(total[lane]);
+		for (uint32_t d = 0; d < a->value; d += 16)
+			v16_store_n(out + d, v16_div(v16_load(s->sum + lane * stride + d), l),
+			            a->value - d);
 	}
 }
 
 static void view_run(const struct attn_view *a, uint32_t heads)
 {
 	size_t stride = ((size_t)a->value + 15) / 16 * 16;
-	float total[16];
-	struct split s = { .a = a, .query = a->scratch, .largest = v16_zero(), .total = v16_zero(),
-		.first = true };
+	struct split s = { .a = a, .query = a->scratch, .heads = heads, .largest = v16_zero(),
+		.total = v16_zero(), .first = true };
 	s.p = s.query + 16 * (size_t)(a->wide + a->tail);
 	s.sum = s.p + (size_t)16 * (KERNEL_SPLIT + 16);
 	s.key = s.sum + 16 * stride;
 	s.key_stride = a->wide + a->tail + 16;
-	split_query(&s, heads);
+	check(lanes_of(&s) <= KERNEL_HEADS && (a->rows == 1 || a->tail == 0) &&
+	      (a->positions - 1 - a->first) / KERNEL_SPLIT ==
+	              (a->positions + a->rows - 2 - a->first) / KERNEL_SPLIT);
+	split_query(&s);
 	for (uint32_t first = a->first; first < a->positions; first += KERNEL_SPLIT) {
 		split_rows(&s, first);
 		split_scores(&s);
+		split_mask(&s);
 		split_soften(&s);
-		split_values(&s, heads, stride);
+		split_values(&s, lanes_of(&s), stride);
 		s.first = false;
 	}
 	if (a->sink != NULL)
-		split_sink(&s, heads, stride);
-	v16_store(total, s.total);
-	for (uint32_t h = 0; h < heads; h++) {
-		v16 l = v16_set1(total[h]);
-		for (uint32_t d = 0; d < a->value; d += 16)
-			v16_store_n(a->out + h * a->out_stride + d,
-			            v16_div(v16_load(s.sum + h * stride + d), l), a->value - d);
-	}
+		split_sink(&s, stride);
+	split_give(&s, stride);
 }
 
 void SIMD_NAME(attn_mla)(const struct kernel_mla *a, uint32_t heads)

@@ -157,6 +157,46 @@ Test(kernels, attn_gqa_sets_agree_bitwise_and_with_truth)
 	}
 }
 
+static const struct { uint32_t rows, heads, head, positions; bool sinks; } row_cases[] = {
+	{ 2, 8, 128, 1, false }, { 16, 1, 20, 241, true }, { 5, 3, 36, 257, true },
+	{ 3, 5, 64, 40, false }, { 2, 4, 80, 511, false },
+};
+
+/* Keys beyond a row's own position are NaN to it: they must not be looked at. */
+Test(kernels, rows_of_a_call_have_the_bits_of_one_at_a_time)
+{
+	for (size_t c = 0; c < sizeof row_cases / sizeof row_cases[0]; c++) {
+		uint32_t rows = row_cases[c].rows, heads = row_cases[c].heads, head = row_cases[c].head;
+		uint32_t positions = row_cases[c].positions;
+		size_t n = (size_t)heads * head, row = 2 * (size_t)head, all = row * 64 * 16;
+		float *cache = malloc(4 * all), *now = malloc(4 * all), *q = malloc(4 * n * rows);
+		float *out = malloc(4 * n * rows), *one = malloc(4 * n), sink[16];
+		float *scratch = malloc(4 * kernel_gqa_scratch(head));
+		const void *page[16], *page_now[16];
+		fill(cache, all), fill(q, n * rows), fill(sink, 16);
+		for (uint32_t i = 0; i < 16; i++)
+			page[i] = cache + i * 64 * row, page_now[i] = now + i * 64 * row;
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			struct kernel_gqa a = { .head = head, .query = q, .query_stride = head, .out_stride = head,
+				.rows = rows, .query_row = n, .out_row = n, .page = page, .row_bytes = 4 * row,
+				.value_at = (size_t)head * 4, .positions = positions, .scale = 0.7f,
+				.sink = row_cases[c].sinks ? sink : NULL, .out = out, .scratch = scratch };
+			kernels_at(k)->attn_gqa(&a, heads);
+			for (uint32_t r = 0; r < rows; r++) {
+				struct kernel_gqa b = a;
+				b.rows = 1, b.query = q + r * n, b.out = one, b.positions = positions + r, b.page = page_now;
+				memcpy(now, cache, 4 * all);
+				for (size_t i = row * b.positions; i < all; i++)
+					now[i] = NAN;
+				kernels_at(k)->attn_gqa(&b, heads);
+				cr_assert_eq(memcmp(one, out + r * n, 4 * n), 0, "%s case %zu row %u",
+				             kernels_at(k)->name, c, r);
+			}
+		}
+		free(cache), free(now), free(q), free(out), free(one), free(scratch);
+	}
+}
+
 Test(kernels, clamped_mul_sets_agree_bitwise_and_with_truth)
 {
 	static float x[100], up[100], want[100], got[100];
