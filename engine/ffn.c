@@ -119,7 +119,7 @@ static uint32_t down_jobs(struct engine *m, const struct layer_weights *w)
 	return count;
 }
 
-/* x += slots in rank order + shared (which lies in delta); then the norm. */
+/* x += slots in rank order + shared (which lies in delta); then the norm, over what was added. */
 static void sum_row(struct engine *m, uint32_t i)
 {
 	struct room *r = &m->room;
@@ -137,8 +137,7 @@ static void sum_row(struct engine *m, uint32_t i)
 	}
 	if (m->config.shared_width > 0)
 		m->kernels->add(sum, delta, n);
-	memcpy(delta, sum, n * sizeof *delta);
-	row_close(m, i);
+	row_add(m, i, sum);
 }
 
 static void report_experts(struct engine *m, uint32_t moe_layer)

@@ -27,11 +27,15 @@ static void embed_row(struct engine *m, uint32_t i)
 	row_norm(m, i);
 }
 
+void row_add(struct engine *m, uint32_t i, const float *delta)
+{
+	m->kernels->add(m->room.x + (size_t)i * m->config.hidden, delta, m->config.hidden);
+	row_norm(m, i);
+}
+
 void row_close(struct engine *m, uint32_t i)
 {
-	size_t at = (size_t)i * m->config.hidden;
-	m->kernels->add(m->room.x + at, m->room.delta + at, m->config.hidden);
-	row_norm(m, i);
+	row_add(m, i, m->room.delta + (size_t)i * m->config.hidden);
 }
 
 /* Where the logits of the i-th wanted row belong. */

@@ -73,9 +73,11 @@ struct engine_sampling {
 enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_LENGTH };
 
 /* Pure function of its arguments, without history: temperature, top_k, top_p, min_p and the draw.
- * logits [vocab]; ids >= tokens_real are never drawn. scratch holds vocab entries of 8 bytes. */
-uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
-		       const struct engine_sampling *s, uint32_t position, void *scratch);
+ * logits [vocab]; ids >= tokens_real are never drawn. scratch holds vocab entries of 8 bytes. m:
+ * whose kernels are used, NULL for the plain ones; the draw is the same. */
+uint32_t engine_sample(const struct engine *m, const float *logits, uint32_t vocab,
+		       uint32_t tokens_real, const struct engine_sampling *s, uint32_t position,
+		       void *scratch);
 
 /* Log-softmax of the raw logits of real ids, before masks and penalties. */
 struct engine_logprob {

@@ -213,7 +213,9 @@ void attn_mla_run(struct engine *m, uint32_t layer);
 void attn_gqa_run(struct engine *m, uint32_t layer);
 void ffn_run(struct engine *m, uint32_t layer, uint32_t moe_layer);
 
-/* forward.c: what follows either half in one row: x += delta, and its norm, as codes too. */
+/* forward.c: what follows either half in one row: x += delta, and its norm, as codes too. delta may
+ * be the row's own place in room.normed; row_close takes room.delta. */
+void row_add(struct engine *m, uint32_t i, const float *delta);
 void row_close(struct engine *m, uint32_t i);
 
 #endif

@@ -8,6 +8,7 @@
  * Few draws look beyond the best ids, so ranking is lazy: weights are counted by their binary
  * exponent, and ids are collected and ordered one band of exponents after the other. */
 #include "engine/sample.h"
+#include "engine/model.h"
 #include "engine/philox.h"
 
 #include "kernels/number.h"
@@ -247,11 +248,12 @@ uint32_t sample_draw(const struct kernels *k, const float *logits, const uint64_
 	return ranked(&r, kept - 1);
 }
 
-uint32_t engine_sample(const float *logits, uint32_t vocab, uint32_t tokens_real,
-		       const struct engine_sampling *s, uint32_t position, void *scratch)
+uint32_t engine_sample(const struct engine *m, const float *logits, uint32_t vocab,
+		       uint32_t tokens_real, const struct engine_sampling *s, uint32_t position,
+		       void *scratch)
 {
+	const struct kernels *k = m != NULL ? m->kernels : NULL;
 	uint32_t n = tokens_real > 0 && tokens_real < vocab ? tokens_real : vocab;
-	if (scratch == NULL) /* as it may be at temperature 0 */
-		return sample_draw(NULL, logits, NULL, n, s, position, NULL, NULL);
-	return sample_draw(NULL, logits, NULL, n, s, position, scratch, (uint32_t *)scratch + n);
+	uint32_t *id = scratch != NULL ? (uint32_t *)scratch + n : NULL; /* none at temperature 0 */
+	return sample_draw(k, logits, NULL, n, s, position, scratch, id);
 }

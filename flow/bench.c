@@ -94,8 +94,8 @@ static int decode_step(struct bench *b, uint32_t n, struct err *e)
 	}
 	TRY(engine_forward(b->engine, feed, n, e));
 	for (uint32_t i = 0; i < n; i++)
-		(void)engine_sample(feed[i].logits, b->facts->vocab, b->facts->tokens_real, &greedy,
-				    0, NULL);
+		(void)engine_sample(b->engine, feed[i].logits, b->facts->vocab,
+				    b->facts->tokens_real, &greedy, 0, NULL);
 	return 0;
 }
 

@@ -148,7 +148,7 @@ static int compute_greedy(struct oracle *o, uint64_t row, struct err *e)
 		rc = engine_forward(o->engine, &feed, 1, e);
 		if (rc < 0)
 			break;
-		next = engine_sample(logits, (uint32_t)o->v, (uint32_t)o->v, &greedy,
+		next = engine_sample(o->engine, logits, (uint32_t)o->v, (uint32_t)o->v, &greedy,
 				     (uint32_t)(o->prefix + i), scratch);
 		o->greedy[row * o->greedy_len + i] = (int32_t)next;
 		feed.token = &next;

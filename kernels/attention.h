@@ -43,9 +43,10 @@ struct kernel_mla {
 	float *scratch;     /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
 };
 
-/* Grouped-query attention of one query position, or of a few that follow each other: the query heads
- * that share one key and value head. Several rows at once fill the lanes that few heads leave empty;
- * their bits are those of one at a time. Source: arXiv 2305.13245; sinks: gpt-oss model card. */
+/* Grouped-query attention of one query position, or of a few that follow each other: the query
+ * heads that share one key and value head. Several rows at once fill the lanes that few heads leave
+ * empty; their bits are those of one at a time. Source: arXiv 2305.13245; sinks: gpt-oss model
+ * card. */
 struct kernel_gqa {
 	enum kernel_cache cache;
 	uint32_t head;                   /* width of a head: of a key part and of a value part */

@@ -22,7 +22,7 @@
 		.rmsnorm = rmsnorm_##other, .silu_mul = silu_mul_##other,                         \
 		.clamped_mul = clamped_mul_##other, .attn_gqa = attn_gqa_##other,                 \
 		.attn_mla = attn_mla_##other, .rope_interleaved = rope_interleaved_plain,         \
-		.rope_half = rope_half_##other, .moe_gate = moe_gate_plain,                         \
+		.rope_half = rope_half_##other, .moe_gate = moe_gate_##other,                         \
 		.weighted_sum = weighted_sum_##other, .add = add_##other, .argmax = argmax_##other,   \
 		.weigh = weigh_##other                                                            \
 	}

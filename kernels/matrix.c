@@ -159,8 +159,23 @@ const char *kernel_format_name(enum kernel_format f)
 	return names[f];
 }
 
+/* Both halves of a lane's words. */
+static void bf16_row(const struct kernel_matrix *w, uint32_t row, float *out)
+{
+	const unsigned char *p = place(w, row, 0);
+	for (uint32_t k = 0; k < w->columns; k++) {
+		uint16_t half;
+		memcpy(&half, p + k / 2 * (size_t)64 + 2 * (k % 2), 2);
+		out[k] = number_from_bf16(half);
+	}
+}
+
 void kernel_matrix_row(const struct kernel_matrix *w, uint32_t row, float *out)
 {
+	if (w->format == KERNEL_BF16) {
+		bf16_row(w, row, out);
+		return;
+	}
 	for (uint32_t k = 0; k < w->columns; k++)
 		out[k] = kernel_matrix_at(w, row, k);
 }

@@ -1,5 +1,5 @@
-/* Expert choice; see struct kernel_gate. One short row per token, so the plain form serves every
- * set. What the kinds share, and the softmax kind. */
+/* Expert choice; see struct kernel_gate. One short row per token; a set brings its argmax and
+ * exponentials. What the kinds share, and the softmax kind. */
 #include "base/check.h"
 #include "kernels/gate.h"
 #include "kernels/number.h"
@@ -8,47 +8,48 @@
 #include <math.h>
 #include <string.h>
 
-void gate_softmax(const float *score, uint32_t n, float *p)
+void gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, float *p)
 {
-	float largest = score[argmax_plain(score, n)], sum = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		p[i] = number_exp(score[i] - largest);
+	float sum = 0;
+	o->weigh(score, n, score[o->argmax(score, n)], 1.0f, p);
+	for (uint32_t i = 0; i < n; i++)
 		sum += p[i];
-	}
 	for (uint32_t i = 0; i < n; i++)
 		p[i] /= sum;
 }
 
-void gate_take_best(float *choice, uint32_t n, uint32_t k, uint16_t *id)
+void gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k, uint16_t *id)
 {
 	for (uint32_t i = 0; i < k; i++) {
-		uint32_t best = argmax_plain(choice, n);
+		uint32_t best = o->argmax(choice, n);
 		id[i] = (uint16_t)best;
 		choice[best] = -INFINITY;
 	}
 }
 
-static float group_value(const float *choice, uint32_t size, uint32_t best)
+static float group_value(const struct gate_ops *o, const float *choice, uint32_t size,
+			 uint32_t best)
 {
 	float sum = 0, member[KERNEL_EXPERTS];
 	memcpy(member, choice, size * sizeof *member);
 	for (uint32_t i = 0; i < best && i < size; i++) {
-		uint32_t at = argmax_plain(member, size);
+		uint32_t at = o->argmax(member, size);
 		sum += member[at];
 		member[at] = -INFINITY;
 	}
 	return sum;
 }
 
-void gate_limit_groups(const struct kernel_gate *g, uint32_t best, float *choice)
+void gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
+		       float *choice)
 {
 	float group[KERNEL_EXPERTS];
 	uint16_t kept[KERNEL_EXPERTS];
 	bool keep[KERNEL_EXPERTS] = { false };
 	uint32_t size = g->experts / g->groups;
 	for (uint32_t i = 0; i < g->groups; i++)
-		group[i] = group_value(choice + i * size, size, best);
-	gate_take_best(group, g->groups, g->groups_kept, kept);
+		group[i] = group_value(o, choice + i * size, size, best);
+	gate_take_best(o, group, g->groups, g->groups_kept, kept);
 	for (uint32_t i = 0; i < g->groups_kept; i++)
 		keep[kept[i]] = true;
 	for (uint32_t i = 0; i < g->experts; i++) {
@@ -57,16 +58,16 @@ void gate_limit_groups(const struct kernel_gate *g, uint32_t best, float *choice
 	}
 }
 
-static void choose_softmax(const struct kernel_gate *g, const float *score, uint16_t *expert,
-			   float *weight)
+static void choose_softmax(const struct gate_ops *o, const struct kernel_gate *g,
+			   const float *score, uint16_t *expert, float *weight)
 {
 	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
-	gate_softmax(score, g->experts, p);
+	gate_softmax(o, score, g->experts, p);
 	for (uint32_t i = 0; i < g->experts; i++)
 		choice[i] = p[i];
 	if (g->groups > 1)
-		gate_limit_groups(g, 1, choice);
-	gate_take_best(choice, g->experts, g->top_k, expert);
+		gate_limit_groups(o, g, 1, choice);
+	gate_take_best(o, choice, g->experts, g->top_k, expert);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += p[expert[i]];
 	for (uint32_t i = 0; i < g->top_k; i++)
@@ -74,8 +75,8 @@ static void choose_softmax(const struct kernel_gate *g, const float *score, uint
 			g->normalise ? p[expert[i]] / (sum + 1e-20f) : p[expert[i]] * g->scaling;
 }
 
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
-		    uint16_t *expert, float *weight)
+void gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
+	      uint32_t tokens, uint16_t *expert, float *weight)
 {
 	check(g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
 	check(g->kind == KERNEL_GATE_SOFTMAX || g->bias != NULL);
@@ -84,10 +85,17 @@ void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t to
 		uint16_t *id = expert + (size_t)t * g->top_k;
 		float *w = weight + (size_t)t * g->top_k;
 		if (g->kind == KERNEL_GATE_SOFTMAX)
-			choose_softmax(g, row, id, w);
+			choose_softmax(o, g, row, id, w);
 		else if (g->kind == KERNEL_GATE_SIGMOID)
-			gate_choose_sigmoid(g, row, id, w);
+			gate_choose_sigmoid(o, g, row, id, w);
 		else
-			gate_choose_topk(g, row, id, w);
+			gate_choose_topk(o, g, row, id, w);
 	}
+}
+
+void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
+		    uint16_t *expert, float *weight)
+{
+	const struct gate_ops o = { argmax_plain, weigh_plain };
+	gate_run(&o, g, score, tokens, expert, weight);
 }

@@ -1,6 +1,5 @@
 /* Expert choice by sigmoid with a correction bias, which decides the choice but not the weight. */
 #include "kernels/gate.h"
-#include "kernels/number.h"
 
 /* Best weight first, ties to the lower id. */
 static void order(const float *s, uint16_t *id, uint32_t n)
@@ -16,17 +15,20 @@ static void order(const float *s, uint16_t *id, uint32_t n)
 	}
 }
 
-void gate_choose_sigmoid(const struct kernel_gate *g, const float *score, uint16_t *expert,
-			 float *weight)
+void gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
+			 uint16_t *expert, float *weight)
 {
 	float s[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
+	for (uint32_t i = 0; i < g->experts; i++)
+		choice[i] = 0.0f - score[i];
+	o->weigh(choice, g->experts, 0.0f, 1.0f, s);
 	for (uint32_t i = 0; i < g->experts; i++) {
-		s[i] = 1.0f / (1.0f + number_exp(0.0f - score[i]));
+		s[i] = 1.0f / (1.0f + s[i]);
 		choice[i] = s[i] + g->bias[i];
 	}
 	if (g->groups > 1)
-		gate_limit_groups(g, 2, choice);
-	gate_take_best(choice, g->experts, g->top_k, expert);
+		gate_limit_groups(o, g, 2, choice);
+	gate_take_best(o, choice, g->experts, g->top_k, expert);
 	order(s, expert, g->top_k);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += s[expert[i]];

@@ -18,6 +18,8 @@ typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t p
 			 float *out);                                                             \
 	void weighted_sum_##set(const float *const *row, const float *weight, uint32_t count,     \
 				uint32_t n, float *out);                                          \
+	void moe_gate_##set(const struct kernel_gate *g, const float *score, uint32_t tokens,     \
+			    uint16_t *expert, float *weight);                                     \
 	void add_##set(float *x, const float *y, uint32_t n);                                     \
 	void rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine);       \
 	void attn_gqa_##set(const struct kernel_gqa *a, uint32_t heads);                          \
@@ -42,7 +44,5 @@ KERNEL_OPS(avx512);
 
 /* Short or element-wise: the one plain form serves every set. */
 void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine);
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
-		    uint16_t *expert, float *weight);
 
 #endif

@@ -51,11 +51,14 @@ void quant_row_avx2(const float *x, uint32_t n, const struct kernel_quant *q, ui
 	int8_t *code = q->code + i * wide;
 	float *scale = q->scale + i * groups;
 	int32_t *start = q->start + i * groups;
-	for (size_t g = 0; g < groups; g++) {
+	size_t whole = n / KERNEL_GROUP;
+	for (size_t g = 0; g < whole; g++)
+		group_put(x + g * KERNEL_GROUP, code + g * KERNEL_GROUP, scale + g, start + g);
+	for (size_t g = whole; g < groups; g++) {
 		float rest[KERNEL_GROUP] = { 0 };
 		size_t at = g * KERNEL_GROUP;
-		if (at + KERNEL_GROUP > n && at < n)
+		if (at < n)
 			memcpy(rest, x + at, (n - at) * sizeof *rest);
-		group_put(at + KERNEL_GROUP <= n ? x + at : rest, code + at, scale + g, start + g);
+		group_put(rest, code + at, scale + g, start + g);
 	}
 }

@@ -1,5 +1,6 @@
 /* Private: row operations over sixteen lanes; rows_avx2.c and rows_avx512.c compile it. rows.c is
  * the canonical form. */
+#include "kernels/gate.h"
 #include "kernels/ops.h"
 #include "kernels/simd.h"
 
@@ -105,4 +106,11 @@ void SIMD_NAME(weigh)(const float *x, uint32_t n, float largest, float temperatu
 	v16 top = v16_set1(largest), t = v16_set1(temperature);
 	for (uint32_t i = 0; i < n; i += 16)
 		v16_store_n(out + i, v16_exp(v16_div(v16_sub(v16_load_n(x + i, n - i), top), t)), n - i);
+}
+
+void SIMD_NAME(moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
+                         uint16_t *expert, float *weight)
+{
+	const struct gate_ops o = { SIMD_NAME(argmax), SIMD_NAME(weigh) };
+	gate_run(&o, g, score, tokens, expert, weight);
 }

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define ROOM ((size_t)32 << 10)         /* of packed inputs: they need not leave the first cache */
+#define ROOM ((size_t)32 << 10)         /* of a tile's inputs: they stay in the first cache */
+#define ROOM_ALL ((size_t)128 << 10)    /* inputs of all tiles, if they are no more: packed once */
 #define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
 
 #define SOON_ONE ((size_t)2 << 10) /* how far a lone tile looks ahead in a panel: with one row, */
@@ -14,9 +15,10 @@ struct run {
 	const struct kernel_rows *x;
 	float *out;
 	size_t out_stride;
-	uint32_t end;              /* of the panels */
+	uint32_t begin, end;       /* of the panels */
 	uint32_t step, steps, all; /* of this block, and of K */
 	unsigned char *room;
+	bool once; /* room holds the inputs of all rows */
 };
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
@@ -75,12 +77,21 @@ static void look_ahead(struct tile *a, const struct run *r, uint32_t first, uint
 		a->then = a->ahead + a->ahead_steps * step;
 }
 
+/* The packed inputs of rows [row, row+rows). */
+static const unsigned char *inputs(const struct run *r, uint32_t first, uint32_t row, uint32_t rows)
+{
+	unsigned char *to = r->room + (r->once ? row * (size_t)r->all * r->f->row_step : 0);
+	if (!r->once || first == r->begin)
+		r->f->pack(r->w, r->x, row, rows, r->step * r->f->step_k, r->steps, to);
+	return to;
+}
+
 /* Rows [row, row+rows) over panels [panel, end) for the steps of this block. */
 static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t row, uint32_t rows)
 {
 	const struct tile_form *f = r->f;
 	uint32_t wide = f->of[rows].panels, first = panel, k = r->step * f->step_k;
-	f->pack(r->w, r->x, row, rows, k, r->steps, r->room);
+	const unsigned char *x = inputs(r, first, row, rows);
 	for (uint32_t n; panel < end; panel += n) {
 		n = end - panel < wide ? 1 : wide;
 		struct tile a = {
@@ -90,7 +101,7 @@ static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t
 			.first_panel = panel,
 			.first_step = r->step,
 			.k = least(r->steps * f->step_k, r->w->columns - k),
-			.x = r->room,
+			.x = x,
 			.out = r->out + row * r->out_stride + (size_t)panel * KERNEL_PANEL,
 			.out_stride = r->out_stride,
 			.lanes = r->w->rows - panel * KERNEL_PANEL,
@@ -103,12 +114,20 @@ static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t
 void tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
 		 uint32_t panels, const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	_Alignas(64) unsigned char room[ROOM];
-	struct run r = { f, w, x, out, out_stride, panel + panels, 0, 0, 0, room };
+	_Alignas(64) unsigned char room[ROOM_ALL];
+	struct run r = { .f = f,
+			 .w = w,
+			 .x = x,
+			 .out = out,
+			 .out_stride = out_stride,
+			 .begin = panel,
+			 .end = panel + panels,
+			 .room = room };
 	uint32_t most = rows_most(f), tile = least(x->count, most);
 	uint32_t steps = (uint32_t)(ROOM / ((size_t)tile * f->row_step)), block = panels;
 	r.all = (w->columns + f->step_k - 1) / f->step_k;
 	steps = least(steps, r.all);
+	r.once = steps == r.all && (size_t)x->count * r.all * f->row_step <= ROOM_ALL;
 	if (x->count > most || f->of[x->count].one == NULL)
 		block = least((uint32_t)(BLOCK_BYTES / ((size_t)steps * f->panel_step)) + 1, panels);
 	for (; panel < r.end; panel += block) {

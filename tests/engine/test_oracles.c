@@ -62,7 +62,7 @@ static void check_greedy(struct engine *m, const struct oracle *o, uint32_t b, c
 		.logits = logits };
 	for (uint32_t i = 0; i < o->greedy_count; i++) {
 		cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);
-		id = engine_sample(logits, o->vocab, o->vocab, &greedy, 0, NULL);
+		id = engine_sample(NULL, logits, o->vocab, o->vocab, &greedy, 0, NULL);
 		cr_assert_eq(id, o->greedy[b * o->greedy_count + i], "%s: token %u", what, i);
 		f.token = &id;
 		f.count = 1;

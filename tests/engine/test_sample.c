@@ -32,7 +32,7 @@ static void histogram(const struct engine_sampling *s, uint32_t real, uint32_t c
 {
 	memset(count, 0, VOCAB * sizeof *count);
 	for (uint32_t i = 0; i < draws; i++)
-		count[engine_sample(logits, VOCAB, real, s, i, scratch)]++;
+		count[engine_sample(NULL, logits, VOCAB, real, s, i, scratch)]++;
 }
 
 static const struct { const char *row; struct engine_sampling s; unsigned kept; } filters[] = {
@@ -82,13 +82,13 @@ Test(engine_sample, draw_depends_on_seed_position_and_choice_only)
 	struct engine_sampling s = { .temperature = 1, .top_p = 0.99f, .seed = 5 }, t = s;
 	unsigned differs_seed = 0, differs_choice = 0;
 	for (uint32_t i = 0; i < 200; i++) {
-		uint32_t id = engine_sample(logits, VOCAB, 6, &s, i, scratch);
+		uint32_t id = engine_sample(NULL, logits, VOCAB, 6, &s, i, scratch);
 		memset(scratch, 0xff, sizeof scratch);
-		cr_assert_eq(engine_sample(logits, VOCAB, 6, &s, i, scratch), id);
+		cr_assert_eq(engine_sample(NULL, logits, VOCAB, 6, &s, i, scratch), id);
 		t.seed = s.seed + (1ull << 40), t.choice = 0;
-		differs_seed += engine_sample(logits, VOCAB, 6, &t, i, scratch) != id;
+		differs_seed += engine_sample(NULL, logits, VOCAB, 6, &t, i, scratch) != id;
 		t.seed = s.seed, t.choice = 1;
-		differs_choice += engine_sample(logits, VOCAB, 6, &t, i, scratch) != id;
+		differs_choice += engine_sample(NULL, logits, VOCAB, 6, &t, i, scratch) != id;
 	}
 	cr_assert_gt(differs_seed, 50);
 	cr_assert_gt(differs_choice, 50);
@@ -97,8 +97,8 @@ Test(engine_sample, draw_depends_on_seed_position_and_choice_only)
 Test(engine_sample, temperature_zero_is_the_lowest_of_the_largest)
 {
 	const struct engine_sampling s = { .top_p = 1, .seed = 5 };
-	cr_assert_eq(engine_sample(logits, VOCAB, 6, &s, 0, NULL), 1);
-	cr_assert_eq(engine_sample(logits, VOCAB, VOCAB, &s, 0, NULL), 6);
+	cr_assert_eq(engine_sample(NULL, logits, VOCAB, 6, &s, 0, NULL), 1);
+	cr_assert_eq(engine_sample(NULL, logits, VOCAB, VOCAB, &s, 0, NULL), 6);
 }
 
 Test(engine_sample, broken_logits_still_give_a_real_id)
@@ -107,8 +107,8 @@ Test(engine_sample, broken_logits_still_give_a_real_id)
 	struct engine_sampling s = { .temperature = 1, .top_p = 0.9f, .min_p = 0.1f, .top_k = 4 };
 	for (int i = 0; i < VOCAB; i++)
 		bad[i] = NAN;
-	cr_assert_lt(engine_sample(bad, VOCAB, 6, &s, 0, scratch), 6);
+	cr_assert_lt(engine_sample(NULL, bad, VOCAB, 6, &s, 0, scratch), 6);
 	for (int i = 0; i < VOCAB; i++)
 		bad[i] = i == 2 ? INFINITY : -INFINITY;
-	cr_assert_lt(engine_sample(bad, VOCAB, 6, &s, 0, scratch), 6);
+	cr_assert_lt(engine_sample(NULL, bad, VOCAB, 6, &s, 0, scratch), 6);
 }

@@ -201,7 +201,7 @@ Test(engine_sampler, lazy_ranking_draws_what_a_whole_sort_would)
 			struct engine_sampling s = draws[k];
 			s.seed = round;
 			for (uint32_t position = 0; position < 8; position++)
-				cr_assert_eq(engine_sample(logits, N, N, &s, position, scratch),
+				cr_assert_eq(engine_sample(NULL, logits, N, N, &s, position, scratch),
 				             by_the_book(&s, position), "row %zu, round %u", k, round);
 		}
 	}
@@ -263,7 +263,8 @@ Test(engine_sampler, without_masks_it_draws_as_the_pure_function)
 			s.seed = round;
 			s.temperature = round % 4 == 3 ? 0 : s.temperature;
 			bench_sampler(&b, &s, NULL, 0);
-			cr_assert_eq(bench_draw(&b, NULL), engine_sample(b.logits, b.vocab, b.real, &s, 0, b.scratch));
+			cr_assert_eq(bench_draw(&b, NULL), engine_sample(NULL, b.logits, b.vocab, b.real, &s, 0,
+			                                                   b.scratch));
 		}
 	}
 	bench_close(&b);

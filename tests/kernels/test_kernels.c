@@ -290,6 +290,30 @@ Test(kernels, moe_gate_chooses_and_weighs)
 
 /* Groups of two: { -5, -5.1 } and { -9, -0.1 } by their biased scores' sum. A kept expert whose biased
  * score is negative must still win over those of dropped groups. */
+/* Scores repeat, so that there are ties. */
+Test(kernels, moe_gate_sets_agree_bitwise)
+{
+	static float score[3 * 300], bias[300], weight[2][3 * 8];
+	static uint16_t expert[2][3 * 8];
+	const uint32_t sizes[] = { 8, 60, 128, 256, 300 };
+	for (int kind = KERNEL_GATE_SOFTMAX; kind <= KERNEL_GATE_TOPK; kind++) {
+		for (size_t c = 0; c < 2 * sizeof sizes / sizeof *sizes; c++) {
+			struct kernel_gate g = { .kind = (enum kernel_gate_kind)kind, .experts = sizes[c / 2],
+				.top_k = 6, .groups = c % 2 ? 4 : 1, .groups_kept = c % 2 ? 3 : 1,
+				.normalise = c % 3 == 0, .scaling = 2.5f, .bias = bias };
+			fill(bias, 300), fill(score, 900);
+			for (size_t i = 0; i < 900; i++)
+				score[i] = rintf(score[i] * 20) / 4;
+			for (size_t k = 0; kernels_at(k) != NULL; k++) {
+				kernels_at(k)->moe_gate(&g, score, 3, expert[k > 0], weight[k > 0]);
+				cr_assert(k == 0 || (memcmp(expert[0], expert[1], 3 * 6 * 2) == 0 &&
+				                     memcmp(weight[0], weight[1], 3 * 6 * 4) == 0),
+				          "%s kind %d case %zu", kernels_at(k)->name, kind, c);
+			}
+		}
+	}
+}
+
 Test(kernels, moe_gate_sigmoid_corrects_the_choice_not_the_weight)
 {
 	const float score[6] = { 2, 1, 0, -1, 3, 0.5f }, bias[6] = { -5, -5, -2, -2, -9, 1 };
