@@ -29,7 +29,9 @@
 /* ---- values: jinja_value.c, jinja_text.c ---- */
 
 enum jinja_kind {
-	J_UNDEFINED, J_NONE, J_BOOL, J_INT, J_FLOAT, J_STR, J_LIST, J_TUPLE, J_DICT,
+	J_UNDEFINED, J_NONE, J_BOOL, J_INT, J_FLOAT, J_STR, J_LIST, J_TUPLE,
+	J_RANGE,     /* a list that is not added to another and has no JSON form */
+	J_DICT,
 	J_VIEW,      /* of a dict: a list that cannot be indexed */
 	J_ITER,      /* a generator: true, without length, read once */
 	J_NAMESPACE, J_MACRO, J_FUNCTION, J_METHOD, J_LOOP,
@@ -40,6 +42,7 @@ struct jinja_text {
 	const char *origin; /* [len] 1 data, 0 template; NULL: all as `data` says */
 	size_t len;
 	bool data;
+	bool markup; /* made by safe or escape: `+` escapes what it is joined with */
 };
 
 struct jinja_value {
@@ -50,7 +53,7 @@ struct jinja_value {
 		int64_t integer;
 		double number;
 		const struct jinja_text *text;
-		struct jinja_list *list;  /* LIST TUPLE VIEW ITER */
+		struct jinja_list *list;  /* LIST TUPLE RANGE VIEW ITER */
 		struct jinja_dict *dict;  /* DICT NAMESPACE */
 		struct jinja_macro *macro;
 		struct jinja_loop *loop;
@@ -62,6 +65,7 @@ struct jinja_value {
 struct jinja_list {
 	struct jinja_value *at;
 	size_t count, room, next;         /* next: ITER, read so far */
+	const char *shown;                /* RANGE: its text, or NULL; VIEW: what is viewed */
 };
 struct jinja_dict {
 	struct jinja_value *key, *value;
@@ -93,6 +97,10 @@ struct jinja_value jinja_float(double d, bool data);
 /* borrowed bytes */
 int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data,
               struct jinja_value *out) MUST_USE;
+/* The string v, marked as safe or not. */
+int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v) MUST_USE;
+/* t as it is if it is marked, else with & < > and quotes as entities, and marked. */
+int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value *out) MUST_USE;
 int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
                 struct jinja_value *out) MUST_USE;
 int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
@@ -102,6 +110,7 @@ bool jinja_text_data(const struct jinja_text *t); /* any byte of it */
 int jinja_list_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *out) MUST_USE;
 int jinja_list_add(struct jinja *j, struct jinja_list *l, struct jinja_value v) MUST_USE;
 int jinja_dict_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *out) MUST_USE;
+bool jinja_hashable(const struct jinja_value *v); /* may be a key */
 int jinja_dict_set(struct jinja *j, struct jinja_dict *d, struct jinja_value key,
                    struct jinja_value v) MUST_USE;
 /* 1 and *out, or 0. */
@@ -117,7 +126,7 @@ bool jinja_is_string(const struct jinja_value *v, const char *text);
 /* 1 equal, 0 not. */
 int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
                 int depth) MUST_USE;
-/* *order negative, 0, positive; an error for what Python does not order. */
+/* *order -1, 0, 1, or 2 next to what is not a number; an error for what Python does not order. */
 int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
                 int *order, int depth) MUST_USE;
 /* 1, 0 */
@@ -135,6 +144,7 @@ size_t jinja_offset(const struct jinja_text *t, size_t character); /* its byte *
 /* [begin, end) without leading and trailing characters of the set (NULL: white space). */
 void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool left, bool right,
                  size_t *begin, size_t *end);
+bool jinja_ends_line(const struct jinja_text *t); /* one that a newline does not join */
 enum jinja_case { JINJA_UPPER, JINJA_LOWER, JINJA_CAPITALIZE, JINJA_TITLE, JINJA_TITLE_FILTER };
 int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
                  struct jinja_value *out) MUST_USE;
@@ -148,6 +158,8 @@ int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinj
 
 /* str(v). Containers are printed as data when anything in them is data. */
 int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o) MUST_USE;
+/* repr(v) */
+int jinja_repr(struct jinja *j, const struct jinja_value *v, struct jinja_out *o) MUST_USE;
 int jinja_to_text(struct jinja *j, const struct jinja_value *v,
                   const struct jinja_text **out) MUST_USE;
 struct jinja_json_style {
@@ -159,6 +171,10 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
                  struct jinja_value *out) MUST_USE;
 int jinja_strftime(struct jinja *j, const struct jinja_text *format,
                    struct jinja_value *out) MUST_USE;
+
+/* text % values: jinja_format.c */
+int jinja_percent(struct jinja *j, const struct jinja_text *t, const struct jinja_value *values,
+                  struct jinja_value *out) MUST_USE;
 
 /* ---- tokens: jinja_lex.c ---- */
 
@@ -200,6 +216,7 @@ enum jinja_node_kind {
 	N_SLICE,   /* a[b:c:d], any NULL */
 	N_CALL,    /* a(list); arguments by name are N_KEYWORD */
 	N_KEYWORD, /* name=a */
+	N_SPREAD, N_SPREAD_NAMED, /* *a, **a: all items, all members */
 	N_FILTER,  /* a|name(list); a NULL in filter blocks: the block's text */
 	N_TEST,    /* a is name(list) */
 	/* statements */
@@ -217,11 +234,13 @@ enum jinja_node_kind {
 	N_SCOPE,   /* with: list of N_SET, then body list2 */
 	N_BREAK, N_CONTINUE,
 };
+enum { JINJA_VARARGS = 1, JINJA_KWARGS = 2, JINJA_CALLER = 4 };
 struct jinja_node {
 	unsigned char kind, op;
 	unsigned short depth;
 	int line;
 	const char *name;
+	unsigned char names; /* MACRO CALL_BLOCK: JINJA_VARARGS ... that the body uses */
 	struct jinja_node *a, *b, *c, *d, *list, *list2, *next;
 	struct jinja_value value;
 };
@@ -276,6 +295,7 @@ struct jinja_loop {
 struct jinja_macro {
 	const char *name;
 	const struct jinja_node *parameters, *body;
+	unsigned char names;
 	struct jinja_frame *frame; /* where it was defined */
 };
 enum jinja_flow { JINJA_ON, JINJA_BREAK, JINJA_CONTINUE };
@@ -360,6 +380,7 @@ int jinja_apply_test(struct jinja *j, const char *name, const struct jinja_value
                      struct jinja_list *positional, struct jinja_dict *named, bool *out) MUST_USE;
 /* up to one without name */
 extern const struct jinja_callable jinja_filters_text[], jinja_filters_list[];
+extern const struct jinja_callable jinja_search_methods[];
 /* or NULL */
 const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name);
 /* or NULL */

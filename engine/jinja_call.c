@@ -1,6 +1,7 @@
 /* Binding arguments to parameters; global functions; tests. */
 #include "engine/jinja.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- binding ---- */
@@ -74,6 +75,18 @@ bool jinja_arg_flag(const struct jinja_arguments *a, int i, bool otherwise)
 
 /* ---- functions ---- */
 
+static int show_range(struct jinja *j, int64_t first, int64_t second, int64_t step,
+                      struct jinja_list *l)
+{
+	char text[80];
+	int n = snprintf(text, sizeof text, "range(%lld, %lld", (long long)first, (long long)second);
+	if (step != 1)
+		n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)step);
+	text[n++] = ')';
+	l->shown = arena_copy(&j->arena, text, (size_t)n);
+	return l->shown ? 0 : jinja_no_memory(j);
+}
+
 static int make_range(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	int64_t first, second, step, span;
@@ -88,7 +101,8 @@ static int make_range(struct jinja *j, const struct jinja_arguments *a, struct j
 	}
 	if (step == 0)
 		return jinja_fail(j, "range() arg 3 must not be zero");
-	TRY(jinja_list_new(j, J_LIST, out));
+	TRY(jinja_list_new(j, J_RANGE, out));
+	TRY(show_range(j, first, second, step, out->list));
 	if (step > 0 ? first >= second : first <= second)
 		return 0;
 	if (__builtin_sub_overflow(second, first, &span) || span / step >= JINJA_RANGE_MAX)
@@ -106,16 +120,33 @@ static int make_range(struct jinja *j, const struct jinja_arguments *a, struct j
 	return 0;
 }
 
-/* dict(a=1) and namespace(a=1), either after a dictionary to copy. */
+/* Every item is a key and a value. */
+static int add_pairs(struct jinja *j, const struct jinja_value *pairs, struct jinja_dict *d)
+{
+	struct jinja_list *l, *pair;
+	TRY(jinja_items(j, pairs, &l));
+	for (size_t i = 0; i < l->count; i++) {
+		TRY(jinja_items(j, &l->at[i], &pair));
+		if (pair->count != 2)
+			return jinja_fail(j, "dictionary update sequence element #%zu has length %zu; 2 is required",
+			                  i, pair->count);
+		TRY(jinja_dict_set(j, d, pair->at[0], pair->at[1]));
+	}
+	return 0;
+}
+
+/* dict(a=1) and namespace(a=1), either after a dictionary or pairs to copy. */
 static int make_dict(struct jinja *j, const struct jinja_arguments *a, enum jinja_kind kind,
                      struct jinja_value *out)
 {
 	const struct jinja_dict *from[2] = { NULL, a->named };
 	TRY(jinja_dict_new(j, kind, out));
-	if (a->more->count > 1 || (a->more->count && a->more->at[0].kind != J_DICT))
-		return jinja_fail(j, "a dictionary expected");
-	if (a->more->count)
+	if (a->more->count > 1)
+		return jinja_fail(j, "%s expected at most 1 argument", kind == J_DICT ? "dict" : "namespace");
+	if (a->more->count && a->more->at[0].kind == J_DICT)
 		from[0] = a->more->at[0].dict;
+	else if (a->more->count)
+		TRY(add_pairs(j, &a->more->at[0], out->dict));
 	for (int k = 0; k < 2; k++)
 		for (size_t i = 0; from[k] && i < from[k]->count; i++)
 			TRY(jinja_dict_set(j, out->dict, from[k]->key[i], from[k]->value[i]));
@@ -215,7 +246,7 @@ static bool is_kind(enum test t, const struct jinja_value *v)
 	case IS_SEQUENCE: return k == J_UNDEFINED || (k >= J_STR && k <= J_DICT);
 	case IS_TRUE: return k == J_BOOL && v->boolean;
 	case IS_FALSE: return k == J_BOOL && !v->boolean;
-	default: return k >= J_MACRO && k <= J_METHOD;
+	default: return (k >= J_MACRO && k <= J_METHOD) || k == J_UNDEFINED; /* as Jinja's class */
 	}
 }
 
@@ -223,8 +254,6 @@ static int test_remainder(struct jinja *j, enum test t, const struct jinja_value
                           const struct jinja_value *by, bool *out)
 {
 	struct jinja_value two = jinja_int(2, false), rest, want = jinja_int(t == IS_ODD, false);
-	if (v->kind == J_STR)
-		return jinja_fail(j, "a number expected, not str");
 	TRY(jinja_binary(j, OP_MOD, v, t == IS_DIVISIBLE ? by : &two, &rest));
 	int equal = jinja_equal(j, &rest, &want, 0);
 	*out = equal == 1;

@@ -60,20 +60,35 @@ static int integers(struct jinja *j, enum jinja_op op, int64_t a, int64_t b, int
 	return over ? jinja_fail(j, "an integer beyond 64 bits") : 0;
 }
 
+static int real_power(struct jinja *j, double a, double b, double *out)
+{
+	if (a == 0 && b < 0)
+		return jinja_fail(j, "0.0 cannot be raised to a negative power");
+	if (a < 0 && isfinite(a) && isfinite(b) && b != floor(b))
+		return jinja_refuse(j, "complex numbers");
+	*out = pow(a, b);
+	return isfinite(*out) || !isfinite(a) || !isfinite(b) ? 0 : jinja_fail(j, "result too large");
+}
+
 static int reals(struct jinja *j, enum jinja_op op, double a, double b, double *out)
 {
 	if (b == 0 && (op == OP_DIV || op == OP_FLOORDIV || op == OP_MOD))
 		return jinja_fail(j, "division by zero");
-	double rest = op == OP_FLOORDIV || op == OP_MOD ? fmod(a, b) : 0;
+	if (op == OP_POW)
+		return real_power(j, a, b, out);
+	double quotient, rest = op == OP_FLOORDIV || op == OP_MOD ? fmod(a, b) : 0;
 	bool down = rest != 0 && (rest < 0) != (b < 0);
 	switch (op) {
 	case OP_ADD: *out = a + b; break;
 	case OP_SUB: *out = a - b; break;
 	case OP_MUL: *out = a * b; break;
 	case OP_DIV: *out = a / b; break;
-	case OP_FLOORDIV: *out = floor((a - rest) / b + 0.5) - down; break;
-	case OP_MOD: *out = rest == 0 ? copysign(0.0, b) : down ? rest + b : rest; break;
-	default: *out = pow(a, b);
+	case OP_FLOORDIV:
+		quotient = (a - rest) / b - down; /* a whole number but for rounding */
+		*out = floor(quotient) + (quotient - floor(quotient) > 0.5);
+		*out = *out == 0 ? copysign(0.0, a / b) : *out;
+		break;
+	default: *out = rest == 0 ? copysign(0.0, b) : down ? rest + b : rest;
 	}
 	return 0;
 }
@@ -109,6 +124,16 @@ static int add_lists(struct jinja *j, const struct jinja_value *a, const struct 
 	return 0;
 }
 
+static int add_markup(struct jinja *j, const struct jinja_value *a, const struct jinja_value *b,
+                      struct jinja_value *out)
+{
+	struct jinja_value left, right;
+	TRY(jinja_escape(j, a->text, &left));
+	TRY(jinja_escape(j, b->text, &right));
+	TRY(jinja_concat(j, left.text, right.text, out));
+	return jinja_mark(j, true, out);
+}
+
 /* A string or list, n times over. */
 static int repeat(struct jinja *j, const struct jinja_value *a, int64_t n, struct jinja_value *out)
 {
@@ -129,7 +154,8 @@ static int repeat(struct jinja *j, const struct jinja_value *a, int64_t n, struc
 	TRY(jinja_charge(j, (uint64_t)n));
 	for (int64_t i = 0; i < n; i++)
 		jinja_put_text(&o, v.text, 0, v.text->len);
-	return jinja_out_take(j, &o, out);
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, a->text->markup, out);
 }
 
 int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
@@ -138,13 +164,17 @@ int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
 	static const char *const signs[] = { [OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*",
 		[OP_DIV] = "/",
 		[OP_FLOORDIV] = "//", [OP_MOD] = "%", [OP_POW] = "**" };
+	if (op == OP_MOD && a->kind == J_STR)
+		return a->text->markup ? jinja_refuse(j, "formatting text marked as safe") :
+		       jinja_percent(j, a->text, b, out);
 	const struct jinja_value *missing = a->kind == J_UNDEFINED ? a : b;
 	if (missing->kind == J_UNDEFINED)
 		return jinja_fail(j, "'%.60s' is undefined", missing->name);
 	if (is_number(a) && is_number(b))
 		return numbers(j, op, a, b, out);
 	if (op == OP_ADD && a->kind == J_STR && b->kind == J_STR)
-		return jinja_concat(j, a->text, b->text, out);
+		return a->text->markup || b->text->markup ? add_markup(j, a, b, out) :
+		       jinja_concat(j, a->text, b->text, out);
 	if (op == OP_ADD && a->kind == b->kind && (a->kind == J_LIST || a->kind == J_TUPLE))
 		return add_lists(j, a, b, out);
 	if (op == OP_MUL && (b->kind == J_STR || b->kind == J_LIST || b->kind == J_TUPLE)) {
@@ -155,8 +185,6 @@ int jinja_binary(struct jinja *j, enum jinja_op op, const struct jinja_value *a,
 	if (op == OP_MUL && (a->kind == J_STR || a->kind == J_LIST || a->kind == J_TUPLE) &&
 	    (b->kind == J_INT || b->kind == J_BOOL))
 		return repeat(j, a, whole(b), out);
-	if (op == OP_MOD && a->kind == J_STR)
-		return jinja_refuse(j, "formatting with %%");
 	return jinja_fail(j, "unsupported operand type(s) for %s: '%s' and '%s'", signs[op],
 	                  jinja_type_name(a), jinja_type_name(b));
 }
@@ -276,6 +304,27 @@ static int loop_attribute(struct jinja *j, const struct jinja_loop *l, const cha
 	return 0;
 }
 
+/* Attributes that Python's objects of this kind have, beside items and the methods known here. */
+static bool has_python_attribute(const struct jinja_value *v, const char *name)
+{
+	static const struct { enum jinja_kind kind; const char *name; } rows[] = {
+		{ J_INT, "real" }, { J_INT, "imag" }, { J_INT, "numerator" }, { J_INT, "denominator" },
+		{ J_INT, "conjugate" }, { J_INT, "bit_length" }, { J_INT, "bit_count" }, { J_INT, "to_bytes" },
+		{ J_INT, "from_bytes" }, { J_INT, "as_integer_ratio" }, { J_INT, "is_integer" },
+		{ J_FLOAT, "real" }, { J_FLOAT, "imag" }, { J_FLOAT, "conjugate" }, { J_FLOAT, "hex" },
+		{ J_FLOAT, "fromhex" }, { J_FLOAT, "as_integer_ratio" }, { J_FLOAT, "is_integer" },
+		{ J_RANGE, "start" }, { J_RANGE, "stop" }, { J_RANGE, "step" }, { J_VIEW, "mapping" },
+		{ J_VIEW, "isdisjoint" }, { J_ITER, "send" }, { J_ITER, "throw" }, { J_ITER, "close" },
+		{ J_MACRO, "arguments" }, { J_MACRO, "catch_kwargs" }, { J_MACRO, "catch_varargs" },
+		{ J_MACRO, "caller" }, { J_MACRO, "explicit_caller" },
+	};
+	enum jinja_kind kind = v->kind == J_BOOL ? J_INT : v->kind;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (kind == rows[i].kind && strcmp(name, rows[i].name) == 0)
+			return true;
+	return false;
+}
+
 int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *name,
                     struct jinja_value *out)
 {
@@ -284,6 +333,10 @@ int jinja_attribute(struct jinja *j, const struct jinja_value *v, const char *na
 		return jinja_fail(j, "'%.60s' is undefined", v->name);
 	if (v->kind == J_LOOP)
 		return loop_attribute(j, v->loop, name, out);
+	if (v->kind == J_MACRO && strcmp(name, "name") == 0)
+		return jinja_str(j, v->macro->name, strlen(v->macro->name), false, out);
+	if (has_python_attribute(v, name))
+		return jinja_refuse(j, "the attribute %.40s of a %s", name, jinja_type_name(v));
 	const struct jinja_callable *f = jinja_method_find(v, name);
 	*out = jinja_undefined(name);
 	if (f) {
@@ -315,7 +368,7 @@ int jinja_subscript(struct jinja *j, const struct jinja_value *v, const struct j
 	int64_t i = index ? whole(key) : 0;
 	if (self.kind == J_UNDEFINED)
 		return jinja_fail(j, "'%.60s' is undefined", self.name);
-	if (self.kind == J_DICT) {
+	if (self.kind == J_DICT && jinja_hashable(key)) {
 		int found = jinja_dict_get(j, self.dict, *key, out);
 		if (found)
 			return found < 0 ? found : 0;
@@ -325,7 +378,8 @@ int jinja_subscript(struct jinja *j, const struct jinja_value *v, const struct j
 		return name ? jinja_attribute(j, &self, name, out) : jinja_no_memory(j);
 	}
 	*out = jinja_undefined("an item");
-	if (index && (self.kind == J_LIST || self.kind == J_TUPLE) && in_range(&i, self.list->count))
+	if (index && (self.kind == J_LIST || self.kind == J_TUPLE || self.kind == J_RANGE) &&
+	    in_range(&i, self.list->count))
 		*out = self.list->at[i];
 	if (index && self.kind == J_STR) {
 		TRY(jinja_charge(j, self.text->len / 64));
@@ -416,7 +470,8 @@ static int slice_text(struct jinja *j, const struct jinja_node *n, const struct 
 	TRY(jinja_items(j, &all, &items));
 	for (int64_t i = begin; step > 0 ? i < end : i > end; i += step)
 		jinja_put_text(&o, items->at[i].text, 0, items->at[i].text->len);
-	return jinja_out_take(j, &o, out);
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, t->markup, out);
 }
 
 static int eval_slice(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
@@ -428,10 +483,8 @@ static int eval_slice(struct jinja *j, const struct jinja_node *n, struct jinja_
 		return jinja_fail(j, "'%.60s' is undefined", v.name);
 	if (v.kind == J_STR)
 		return slice_text(j, n, v.text, out);
-	if (v.kind != J_LIST && v.kind != J_TUPLE) {
-		*out = jinja_undefined("a slice");
-		return 0;
-	}
+	if (v.kind != J_LIST && v.kind != J_TUPLE && v.kind != J_RANGE)
+		return jinja_fail(j, "'%s' object cannot be sliced", jinja_type_name(&v));
 	TRY(slice_range(j, n, (int64_t)v.list->count, &begin, &end, &step));
 	TRY(jinja_list_new(j, v.kind, &made));
 	for (int64_t i = begin; step > 0 ? i < end : i > end; i += step) {
@@ -444,25 +497,59 @@ static int eval_slice(struct jinja *j, const struct jinja_node *n, struct jinja_
 
 /* ---- calls ---- */
 
+static int add_named(struct jinja *j, struct jinja_value key, struct jinja_value v,
+                     struct jinja_dict **named)
+{
+	struct jinja_value names;
+	if (key.kind != J_STR)
+		return jinja_fail(j, "keywords must be strings");
+	if (!*named) {
+		TRY(jinja_dict_new(j, J_DICT, &names));
+		*named = names.dict;
+	}
+	int twice = jinja_dict_get(j, *named, key, &names);
+	TRY(twice);
+	return twice ? jinja_fail(j, "an argument was given twice") : jinja_dict_set(j, *named, key, v);
+}
+
+/* *v or **v */
+static int spread(struct jinja *j, bool by_name, const struct jinja_value *v,
+                  struct jinja_list *positional, struct jinja_dict **named)
+{
+	struct jinja_list *items;
+	if (!by_name) {
+		if (v->kind == J_UNDEFINED)
+			return jinja_fail(j, "'%.60s' is undefined", v->name);
+		TRY(jinja_items(j, v, &items));
+		for (size_t i = 0; i < items->count; i++)
+			TRY(jinja_list_add(j, positional, items->at[i]));
+		return 0;
+	}
+	if (v->kind != J_DICT)
+		return jinja_fail(j, "argument after ** must be a mapping, not %s", jinja_type_name(v));
+	for (size_t i = 0; i < v->dict->count; i++)
+		TRY(add_named(j, v->dict->key[i], v->dict->value[i], named));
+	return 0;
+}
+
 int jinja_eval_arguments(struct jinja *j, const struct jinja_node *list,
                          struct jinja_list **positional, struct jinja_dict **named)
 {
-	struct jinja_value values, names, v, key;
+	struct jinja_value values, v, key;
 	TRY(jinja_list_new(j, J_LIST, &values));
 	*positional = values.list;
 	*named = NULL;
 	for (const struct jinja_node *n = list; n; n = n->next) {
-		TRY(jinja_eval(j, n->kind == N_KEYWORD ? n->a : n, &v));
-		if (n->kind != N_KEYWORD) {
+		bool plain = n->kind != N_KEYWORD && n->kind != N_SPREAD && n->kind != N_SPREAD_NAMED;
+		TRY(jinja_eval(j, plain ? n : n->a, &v));
+		if (plain) {
 			TRY(jinja_list_add(j, *positional, v));
-			continue;
+		} else if (n->kind != N_KEYWORD) {
+			TRY(spread(j, n->kind == N_SPREAD_NAMED, &v, *positional, named));
+		} else {
+			TRY(jinja_str(j, n->name, strlen(n->name), false, &key));
+			TRY(add_named(j, key, v, named));
 		}
-		if (!*named) {
-			TRY(jinja_dict_new(j, J_DICT, &names));
-			*named = names.dict;
-		}
-		TRY(jinja_str(j, n->name, strlen(n->name), false, &key));
-		TRY(jinja_dict_set(j, *named, key, v));
 	}
 	return 0;
 }

@@ -45,6 +45,8 @@ static int filter_first(struct jinja *j, const struct jinja_arguments *a, struct
 static int filter_last(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	struct jinja_list *l;
+	if (a->in.kind == J_ITER)
+		return jinja_fail(j, "'generator' object is not reversible");
 	TRY(jinja_items(j, &a->in, &l));
 	*out = l->count ? l->at[l->count - 1] : jinja_undefined("the last item of nothing");
 	return 0;
@@ -86,7 +88,8 @@ static int filter_reverse(struct jinja *j, const struct jinja_arguments *a, stru
 	if (a->in.kind == J_STR) {
 		for (size_t i = l->count; i > 0; i--)
 			jinja_put_text(&o, l->at[i - 1].text, 0, l->at[i - 1].text->len);
-		return jinja_out_take(j, &o, out);
+		TRY(jinja_out_take(j, &o, out));
+		return jinja_mark(j, a->in.text->markup, out);
 	}
 	TRY(jinja_list_new(j, J_ITER, out));
 	TRY(jinja_charge(j, l->count));
@@ -259,7 +262,7 @@ static int split_name(struct jinja *j, const struct jinja_list *all, size_t at, 
 	if (at >= all->count || all->at[at].kind != J_STR)
 		return jinja_fail(j, "the name of a filter or test expected");
 	*name = arena_copy(&j->arena, all->at[at].text->bytes, all->at[at].text->len);
-	*rest = (struct jinja_list){ all->at + at + 1, all->count - at - 1, all->count - at - 1, 0 };
+	*rest = (struct jinja_list){ all->at + at + 1, all->count - at - 1, all->count - at - 1, 0, NULL };
 	return *name ? 0 : jinja_no_memory(j);
 }
 

@@ -71,23 +71,27 @@ static int filter_replace(struct jinja *j, const struct jinja_arguments *a, stru
 
 static int filter_escape(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	static const struct { char c; const char *made; } table[] = {
-		{ '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '\'', "&#39;" }, { '"', "&#34;" },
-	};
 	const struct jinja_text *t;
-	struct jinja_out o = { 0 };
 	TRY(jinja_to_text(j, &a->in, &t));
-	TRY(jinja_charge(j, t->len / 16));
-	for (size_t i = 0; i < t->len; i++) {
-		size_t k = 0;
-		while (k < 5 && table[k].c != t->bytes[i])
-			k++;
-		if (k == 5)
-			jinja_put_text(&o, t, i, i + 1);
-		else
-			jinja_put(&o, table[k].made, strlen(table[k].made), t->origin ? t->origin[i] : t->data);
-	}
-	return jinja_out_take(j, &o, out);
+	return jinja_escape(j, t, out);
+}
+
+static int filter_safe(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+{
+	TRY(filter_string(j, a, out));
+	return jinja_mark(j, true, out);
+}
+
+/* text | format(a, b): as text % (a, b). */
+static int filter_format(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+{
+	const struct jinja_text *t;
+	struct jinja_value values = { .kind = J_TUPLE, .list = a->more };
+	TRY(jinja_to_text(j, &a->in, &t));
+	if (a->named)
+		return jinja_refuse(j, "the filter format with names");
+	return t->markup ? jinja_refuse(j, "formatting text marked as safe") :
+	       jinja_percent(j, t, &values, out);
 }
 
 /* Lines after the first get the indentation; empty ones only with blank. */
@@ -98,7 +102,9 @@ static int filter_indent(struct jinja *j, const struct jinja_arguments *a, struc
 	struct jinja_list empty = { 0 };
 	bool first = jinja_arg_flag(a, 1, false), blank = jinja_arg_flag(a, 2, false);
 	struct jinja_out o = { 0 };
-	TRY(jinja_to_text(j, &a->in, &t));
+	if (a->in.kind != J_STR)
+		return jinja_fail(j, "indent takes a string, not %s", jinja_type_name(&a->in));
+	t = a->in.text;
 	TRY(jinja_str(j, " ", 1, false, &spaces));
 	struct jinja_value four = jinja_int(4, false), *width = a->slot[0] ? a->slot[0] : &four;
 	TRY(jinja_binary(j, OP_MUL, &spaces, width->kind == J_STR ? &one : width, &spaces));
@@ -106,11 +112,12 @@ static int filter_indent(struct jinja *j, const struct jinja_arguments *a, struc
 	struct jinja_value self = { .kind = J_STR, .text = t };
 	TRY(jinja_apply(j, jinja_method_find(&self, "splitlines"), &self, &empty, NULL, &lines));
 	struct jinja_list *l = lines.list;
-	for (size_t i = 0; i < l->count || i == 0; i++) {
-		const struct jinja_text *line = l->count ? l->at[i].text : NULL;
+	size_t count = l->count + (t->len == 0 || jinja_ends_line(t)); /* a last, empty line counts */
+	for (size_t i = 0; i < count; i++) {
+		const struct jinja_text *line = i < l->count ? l->at[i].text : NULL;
 		if (i)
 			jinja_put(&o, "\n", 1, jinja_text_data(t));
-		if (i ? blank || line->len : first)
+		if (i ? blank || (line && line->len) : first)
 			jinja_put_text(&o, indent, 0, indent->len);
 		if (line)
 			jinja_put_text(&o, line, 0, line->len);
@@ -119,7 +126,8 @@ static int filter_indent(struct jinja *j, const struct jinja_arguments *a, struc
 			return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
 		}
 	}
-	return jinja_out_take(j, &o, out);
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, t->markup, out);
 }
 
 static int filter_default(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
@@ -153,15 +161,28 @@ static bool parse_int(const struct jinja_text *t, int64_t base, int64_t *out)
 	return n && !*end && !errno;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static bool parse_float(const struct jinja_text *t, double *out)
 {
 	char copy[80], *end;
-	size_t begin, stop;
+	size_t begin, stop, n = 0;
 	jinja_strip(t, NULL, true, true, &begin, &stop);
-	if (stop - begin >= sizeof copy || begin == stop || memchr(t->bytes + begin, 'x', stop - begin))
+	if (stop - begin >= sizeof copy || begin == stop)
 		return false;
-	memcpy(copy, t->bytes + begin, stop - begin);
-	copy[stop - begin] = '\0';
+	for (size_t i = begin; i < stop; i++) {
+		char c = t->bytes[i];
+		bool between = i > begin && i + 1 < stop && is_digit(t->bytes[i - 1]) &&
+		    is_digit(t->bytes[i + 1]);
+		if (c == '(' || (c | 32) == 'x' || (c == '_' && !between))
+			return false; /* strtod reads more than Python does */
+		if (c != '_')
+			copy[n++] = c;
+	}
+	copy[n] = '\0';
 	*out = strtod(copy, &end);
 	return !*end;
 }
@@ -191,6 +212,8 @@ static int filter_int(struct jinja *j, const struct jinja_arguments *a, struct j
 		;
 	else if (as_number(&a->in, &d) && fabs(d) < 9e18)
 		i = (int64_t)d;
+	else if (as_number(&a->in, &d) && isfinite(d))
+		return jinja_fail(j, "an integer beyond 64 bits");
 	else {
 		*out = a->slot[0] ? *a->slot[0] : jinja_int(0, false);
 		return 0;
@@ -227,16 +250,20 @@ static int filter_round(struct jinja *j, const struct jinja_arguments *a, struct
 	struct jinja_value name = { .kind = J_STR, .text = method };
 	double scale = pow(10, (double)precision);
 	if (!method || jinja_is_string(&name, "common")) {
-		if (a->in.kind == J_INT || !isfinite(d)) {
+		if (a->in.kind != J_FLOAT) {
+			*out = a->in.kind == J_INT ? a->in : jinja_int(a->in.boolean, a->in.data);
+			return 0;
+		}
+		if (!isfinite(d)) {
 			*out = a->in;
 			return 0;
 		}
 		snprintf(text, sizeof text, "%.*f", (int)precision, d);
 		d = strtod(text, NULL);
 	} else if (jinja_is_string(&name, "ceil")) {
-		d = ceil(d * scale) / scale;
+		d = ceil(d * scale) / scale + 0.0; /* never -0 */
 	} else if (jinja_is_string(&name, "floor")) {
-		d = floor(d * scale) / scale;
+		d = floor(d * scale) / scale + 0.0;
 	} else {
 		return jinja_fail(j, "method must be common, ceil or floor");
 	}
@@ -304,7 +331,8 @@ const struct jinja_callable jinja_filters_text[] = {
 	{ "upper", filter_upper, { 0 }, false }, { "lower", filter_lower, { 0 }, false },
 	{ "title", filter_title, { 0 }, false }, { "capitalize", filter_capitalize, { 0 }, false },
 	{ "replace", filter_replace, { "old", "new", "count" }, false },
-	{ "string", filter_string, { 0 }, false }, { "safe", filter_string, { 0 }, false },
+	{ "string", filter_string, { 0 }, false }, { "safe", filter_safe, { 0 }, false },
+	{ "format", filter_format, { 0 }, true },
 	{ "escape", filter_escape, { 0 }, false }, { "e", filter_escape, { 0 }, false },
 	{ "indent", filter_indent, { "width", "first", "blank" }, false },
 	{ "int", filter_int, { "default", "base" }, false },

@@ -160,6 +160,9 @@ static int lex_number(struct lexer *x)
 			real = true;
 		}
 	}
+	for (size_t i = 0; base == 10 && !real && peek(x, 0) == '0' && i < n; i++)
+		if (peek(x, i) != '0' && peek(x, i) != '_')
+			return lex_fail(x, "a number that starts with 0");
 	for (size_t i = base == 10 ? 0 : 2; i < n; i++)
 		if (peek(x, i) != '_' && used + 1 < sizeof copy)
 			copy[used++] = peek(x, i);

@@ -3,6 +3,7 @@
 #include "engine/jinja.h"
 
 #include "base/text.h"
+#include "engine/unicode.h"
 
 #include <string.h>
 
@@ -48,7 +49,7 @@ static int split_white(struct jinja *j, const struct jinja_text *t, int64_t most
 {
 	size_t at = 0, begin, end;
 	for (;; most--) {
-		struct jinja_text rest = { t->bytes + at, NULL, t->len - at, false };
+		struct jinja_text rest = { .bytes = t->bytes + at, .len = t->len - at };
 		jinja_strip(&rest, NULL, true, most == 0, &begin, &end);
 		begin += at;
 		end += at;
@@ -111,39 +112,17 @@ static int str_rsplit(struct jinja *j, const struct jinja_arguments *a, struct j
 	return 0;
 }
 
-static int edge(struct jinja *j, const struct jinja_arguments *a, bool start,
-                struct jinja_value *out)
+/* Methods that would escape their arguments. */
+static int refuse_markup(struct jinja *j, const struct jinja_arguments *a, const char *name)
 {
-	const struct jinja_text *t = a->in.text;
-	const struct jinja_value *which = a->slot[0];
-	struct jinja_list one = { (struct jinja_value *)which, 1, 1, 0 };
-	const struct jinja_list *all = which && which->kind == J_TUPLE ? which->list : &one;
-	*out = jinja_bool(false, false);
-	for (size_t i = 0; i < all->count; i++) {
-		if (!which || all->at[i].kind != J_STR)
-			return jinja_fail(j, "a string or a tuple of strings expected");
-		const struct jinja_text *s = all->at[i].text;
-		size_t at = start ? 0 : t->len - s->len;
-		if (s->len <= t->len && memcmp(t->bytes + at, s->bytes, s->len) == 0)
-			out->boolean = true;
-	}
-	return 0;
-}
-
-static int str_startswith(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return edge(j, a, true, out);
-}
-
-static int str_endswith(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return edge(j, a, false, out);
+	return a->in.text->markup ? jinja_refuse(j, "%s of text marked as safe", name) : 0;
 }
 
 static int str_replace(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	const struct jinja_text *old, *new;
 	int64_t most;
+	TRY(refuse_markup(j, a, "replace"));
 	TRY(jinja_arg_text(j, a, 0, &old));
 	TRY(jinja_arg_text(j, a, 1, &new));
 	TRY(jinja_arg_int(j, a, 2, -1, &most));
@@ -171,39 +150,10 @@ static int str_capitalize(struct jinja *j, const struct jinja_arguments *a, stru
 	return jinja_recase(j, a->in.text, JINJA_CAPITALIZE, out);
 }
 
-static int str_find(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	const struct jinja_text *needle, *t = a->in.text;
-	TRY(jinja_arg_text(j, a, 0, &needle));
-	if (!needle)
-		return jinja_fail(j, "find takes a string");
-	TRY(jinja_charge(j, t->len / 64));
-	size_t at = jinja_find(t, needle, 0);
-	struct jinja_text before = { t->bytes, NULL, at == SIZE_MAX ? 0 : at, false };
-	*out = jinja_int(at == SIZE_MAX ? -1 : (int64_t)jinja_characters(&before), false);
-	return 0;
-}
-
-static int str_count(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	const struct jinja_text *needle;
-	int64_t n = 0;
-	TRY(jinja_arg_text(j, a, 0, &needle));
-	if (!needle)
-		return jinja_fail(j, "count takes a string");
-	TRY(jinja_charge(j, a->in.text->len / 64));
-	if (!needle->len)
-		n = (int64_t)jinja_characters(a->in.text) + 1;
-	else
-		for (size_t at = 0; (at = jinja_find(a->in.text, needle, at)) != SIZE_MAX; at += needle->len)
-			n++;
-	*out = jinja_int(n, false);
-	return 0;
-}
-
 static int str_join(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	struct jinja_list *items;
+	TRY(refuse_markup(j, a, "join"));
 	if (!a->slot[0])
 		return jinja_fail(j, "join takes an iterable");
 	TRY(jinja_items(j, a->slot[0], &items));
@@ -229,6 +179,15 @@ static size_t line_end_length(const struct jinja_text *t, size_t at)
 	    cp == 0x2028 ||
 	    cp == 0x2029;
 	return ends ? (size_t)n : 0;
+}
+
+bool jinja_ends_line(const struct jinja_text *t)
+{
+	size_t last;
+	if (!t->len || t->bytes[t->len - 1] == '\r')
+		return false;
+	unicode_last(t->bytes, t->len, &last);
+	return line_end_length(t, t->len - last) > 0;
 }
 
 static int str_splitlines(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
@@ -281,6 +240,7 @@ static int str_format(struct jinja *j, const struct jinja_arguments *a, struct j
 	struct jinja_out o = { 0 };
 	struct jinja_value v;
 	size_t automatic = 0;
+	TRY(refuse_markup(j, a, "format"));
 	int rc = jinja_charge(j, t->len / 16);
 	for (size_t at = 0; at < t->len && rc == 0; at++) {
 		char c = t->bytes[at];
@@ -354,20 +314,23 @@ static int dict_get(struct jinja *j, const struct jinja_arguments *a, struct jin
 static int dict_keys(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	TRY(jinja_list_new(j, J_VIEW, out));
-	*out->list = (struct jinja_list){ a->in.dict->key, a->in.dict->count, a->in.dict->count, 0 };
+	*out->list = (struct jinja_list){ a->in.dict->key, a->in.dict->count, a->in.dict->count, 0,
+		                          "dict_keys" };
 	return 0;
 }
 
 static int dict_values(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	TRY(jinja_list_new(j, J_VIEW, out));
-	*out->list = (struct jinja_list){ a->in.dict->value, a->in.dict->count, a->in.dict->count, 0 };
+	*out->list = (struct jinja_list){ a->in.dict->value, a->in.dict->count, a->in.dict->count, 0,
+		                          "dict_values" };
 	return 0;
 }
 
 static int dict_items(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	TRY(jinja_list_new(j, J_VIEW, out));
+	out->list->shown = "dict_items";
 	for (size_t i = 0; i < a->in.dict->count; i++) {
 		struct jinja_value pair;
 		TRY(jinja_charge(j, 1));
@@ -383,34 +346,28 @@ static const struct jinja_callable string_methods[] = {
 	{ "strip", str_strip, { "chars" }, false }, { "lstrip", str_lstrip, { "chars" }, false },
 	{ "rstrip", str_rstrip, { "chars" }, false }, { "split", str_split, { "sep", "maxsplit" }, false },
 	{ "rsplit", str_rsplit, { "sep", "maxsplit" }, false },
-	{ "startswith", str_startswith, { "prefix" }, false },
-	{ "endswith", str_endswith, { "suffix" }, false },
 	{ "replace", str_replace, { "old", "new", "count" }, false }, { "upper", str_upper, { 0 }, false },
 	{ "lower", str_lower, { 0 }, false }, { "title", str_title, { 0 }, false },
-	{ "capitalize", str_capitalize, { 0 }, false }, { "find", str_find, { "sub" }, false },
-	{ "count", str_count, { "sub" }, false }, { "join", str_join, { "iterable" }, false },
+	{ "capitalize", str_capitalize, { 0 }, false }, { "join", str_join, { "iterable" }, false },
 	{ "splitlines", str_splitlines, { "keepends" }, false }, { "format", str_format, { 0 }, true },
 	{ 0 },
 };
 /* Known to Python and not here: refused by name rather than taken for undefined. */
 static const struct jinja_callable string_refused[] = {
-	{ "casefold", NULL, { 0 }, true }, { "center", NULL, { 0 }, true },
+	{ "casefold", NULL, { 0 }, true },
+	{ "center", NULL, { 0 }, true },
 	{ "encode", NULL, { 0 }, true },
-	{ "expandtabs", NULL, { 0 }, true }, { "format_map", NULL, { 0 }, true },
-	{ "index", NULL, { 0 }, true },
-	{ "isalnum", NULL, { 0 }, true }, { "isalpha", NULL, { 0 }, true },
+	{ "expandtabs", NULL, { 0 }, true },
+	{ "format_map", NULL, { 0 }, true },
 	{ "isascii", NULL, { 0 }, true },
-	{ "isdecimal", NULL, { 0 }, true }, { "isdigit", NULL, { 0 }, true },
-	{ "islower", NULL, { 0 }, true },
-	{ "isnumeric", NULL, { 0 }, true }, { "isspace", NULL, { 0 }, true },
+	{ "isnumeric", NULL, { 0 }, true },
+	{ "isprintable", NULL, { 0 }, true },
+	{ "isidentifier", NULL, { 0 }, true },
 	{ "istitle", NULL, { 0 }, true },
-	{ "isupper", NULL, { 0 }, true }, { "ljust", NULL, { 0 }, true },
-	{ "partition", NULL, { 0 }, true },
-	{ "removeprefix", NULL, { 0 }, true }, { "removesuffix", NULL, { 0 }, true },
-	{ "rfind", NULL, { 0 }, true },
-	{ "rindex", NULL, { 0 }, true }, { "rjust", NULL, { 0 }, true },
-	{ "rpartition", NULL, { 0 }, true },
-	{ "swapcase", NULL, { 0 }, true }, { "translate", NULL, { 0 }, true },
+	{ "ljust", NULL, { 0 }, true },
+	{ "rjust", NULL, { 0 }, true },
+	{ "swapcase", NULL, { 0 }, true },
+	{ "translate", NULL, { 0 }, true },
 	{ "zfill", NULL, { 0 }, true },
 	{ 0 },
 };
@@ -431,14 +388,19 @@ static const struct jinja_callable dict_methods[] = {
 
 const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name)
 {
-	const struct jinja_callable *c = v->kind == J_STR ? string_methods : v->kind == J_DICT ?
-	    dict_methods :
-	                                 v->kind == J_LIST || v->kind == J_TUPLE ? list_methods : NULL;
-	for (; c && c->name; c++)
-		if (strcmp(name, c->name) == 0)
-			return c;
-	for (c = string_refused; v->kind == J_STR && c->name; c++)
-		if (strcmp(name, c->name) == 0)
-			return c;
+	const struct jinja_callable *tables[3] = { NULL };
+	if (v->kind == J_STR) {
+		tables[0] = string_methods;
+		tables[1] = jinja_search_methods;
+		tables[2] = string_refused;
+	} else if (v->kind == J_DICT) {
+		tables[0] = dict_methods;
+	} else if (v->kind == J_LIST || v->kind == J_TUPLE || v->kind == J_RANGE) {
+		tables[0] = list_methods;
+	}
+	for (int i = 0; i < 3; i++)
+		for (const struct jinja_callable *c = tables[i]; c && c->name; c++)
+			if (strcmp(name, c->name) == 0)
+				return c;
 	return NULL;
 }

@@ -114,8 +114,6 @@ static int parse_name(struct jinja_parser *p, struct jinja_node **out)
 		return parse_constant(p, jinja_bool(false, false), out);
 	if (strcmp(name, "none") == 0 || strcmp(name, "None") == 0)
 		return parse_constant(p, jinja_none(), out);
-	if (name[0] == '_' && name[1] == '_')
-		return jinja_refuse(p->j, "the name %.40s: names may not start with __", name);
 	TRY(make(p, N_NAME, OP_NONE, NULL, NULL, out));
 	(*out)->name = name;
 	p->at++;
@@ -200,10 +198,14 @@ int jinja_parse_primary(struct jinja_parser *p, struct jinja_node **out)
 static int parse_argument(struct jinja_parser *p, bool named_seen, struct jinja_node **out)
 {
 	const struct jinja_token *next = &p->tokens.at[p->at + (jinja_now(p)->kind != T_END)];
-	if (jinja_at_op(p, OP_MUL) || jinja_at_op(p, OP_POW))
-		return jinja_refuse(p->j, "* and ** in a call");
+	struct jinja_node *n;
+	bool several = jinja_at_op(p, OP_MUL), by_name = jinja_at_op(p, OP_POW);
+	if (several || by_name) {
+		p->at++;
+		TRY(jinja_parse_expression(p, &n));
+		return make(p, several ? N_SPREAD : N_SPREAD_NAMED, OP_NONE, n, NULL, out);
+	}
 	if (jinja_now(p)->kind == T_NAME && next->kind == T_OPERATOR && next->op == OP_ASSIGN) {
-		struct jinja_node *n;
 		TRY(jinja_node_new(p, N_KEYWORD, &n));
 		n->name = jinja_now(p)->bytes;
 		p->at += 2;
@@ -227,7 +229,7 @@ int jinja_parse_call_arguments(struct jinja_parser *p, struct jinja_node **out)
 		if (jinja_at_op(p, OP_RPAREN))
 			break;
 		TRY(parse_argument(p, named, last));
-		named = named || (*last)->kind == N_KEYWORD;
+		named = named || (*last)->kind == N_KEYWORD || (*last)->kind == N_SPREAD_NAMED;
 		last = &(*last)->next;
 	}
 	p->at++;
@@ -327,9 +329,7 @@ static bool at_test_argument(const struct jinja_parser *p)
 {
 	const struct jinja_token *t = jinja_now(p);
 	if (t->kind == T_NAME)
-		return !jinja_at_name(p, "else") && !jinja_at_name(p, "or") && !jinja_at_name(p, "and") &&
-		       !jinja_at_name(p, "is") && !jinja_at_name(p, "if") && !jinja_at_name(p, "in") &&
-		       !jinja_at_name(p, "not");
+		return !jinja_at_name(p, "else") && !jinja_at_name(p, "or") && !jinja_at_name(p, "and");
 	return t->kind == T_STRING || t->kind == T_INTEGER || t->kind == T_FLOAT ||
 	       jinja_at_op(p, OP_LBRACKET) ||
 	       jinja_at_op(p, OP_LBRACE);
@@ -349,6 +349,8 @@ static int parse_test(struct jinja_parser *p, struct jinja_node *a, struct jinja
 	if (jinja_at_op(p, OP_LPAREN)) {
 		TRY(jinja_parse_call_arguments(p, &n->list));
 	} else if (at_test_argument(p)) {
+		if (jinja_at_name(p, "is"))
+			return jinja_parse_fail(p, "no second test");
 		TRY(jinja_parse_primary(p, &n->list));
 		TRY(parse_postfix(p, n->list, &n->list));
 	}

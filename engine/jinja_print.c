@@ -61,7 +61,7 @@ static size_t children(const struct jinja_value *v)
 
 static bool is_container(const struct jinja_value *v)
 {
-	return v->kind >= J_LIST && v->kind <= J_VIEW;
+	return v->kind >= J_LIST && v->kind <= J_VIEW && v->kind != J_RANGE;
 }
 
 static void repr_string(struct printer *p, const struct jinja_text *t)
@@ -84,6 +84,13 @@ static void repr_string(struct printer *p, const struct jinja_text *t)
 		at += n;
 	}
 	buf_add_byte(&p->out, (unsigned char)quote);
+}
+
+static void repr_markup(struct printer *p, const struct jinja_text *t)
+{
+	put(&p->out, "Markup(");
+	repr_string(p, t);
+	put(&p->out, ")");
 }
 
 static void json_quoted(struct printer *p, const struct jinja_text *t)
@@ -129,6 +136,8 @@ static int print_scalar(struct printer *p, const struct jinja_value *v)
 	case J_STR:
 		if (json)
 			json_quoted(p, v->text);
+		else if (v->text->markup)
+			repr_markup(p, v->text);
 		else
 			repr_string(p, v->text);
 		return 0;
@@ -136,6 +145,13 @@ static int print_scalar(struct printer *p, const struct jinja_value *v)
 		if (json)
 			return jinja_fail(p->j, "'%.60s' is undefined: it has no JSON form", v->name);
 		put(&p->out, "Undefined");
+		return 0;
+	case J_RANGE:
+		if (json)
+			return jinja_fail(p->j, "Object of type range is not JSON serializable");
+		if (!v->list->shown)
+			return jinja_refuse(p->j, "the text of a slice of a range");
+		put(&p->out, v->list->shown);
 		return 0;
 	default: return jinja_refuse(p->j, "the text of a %s", jinja_type_name(v));
 	}
@@ -168,12 +184,17 @@ static int print_key(struct printer *p, const struct jinja_value *key)
 	return 0;
 }
 
-static void print_opening(struct printer *p, const struct jinja_value *v)
+static int print_opening(struct printer *p, const struct jinja_value *v)
 {
+	if (v->kind == J_VIEW && p->json)
+		return jinja_fail(p->j, "Object of type %s is not JSON serializable", v->list->shown);
 	p->data = p->data || v->data;
-	if (v->kind == J_VIEW)
-		put(&p->out, "dict_view(");
+	if (v->kind == J_VIEW) {
+		put(&p->out, v->list->shown);
+		put(&p->out, "(");
+	}
 	put(&p->out, v->kind == J_DICT ? "{" : v->kind == J_TUPLE && !p->json ? "(" : "[");
+	return 0;
 }
 
 static void print_closing(struct printer *p, const struct jinja_value *v, int depth)
@@ -195,7 +216,7 @@ static int print_tree(struct printer *p, const struct jinja_value *root)
 	if (!is_container(root))
 		return print_scalar(p, root);
 	stack[depth++] = (struct place){ root, 0 };
-	print_opening(p, root);
+	TRY(print_opening(p, root));
 	while (depth) {
 		struct place *at = &stack[depth - 1];
 		size_t i = at->index++;
@@ -219,23 +240,14 @@ static int print_tree(struct printer *p, const struct jinja_value *root)
 		if (depth == JINJA_VALUE_DEPTH)
 			return jinja_fail(p->j, "values nest deeper than %d", JINJA_VALUE_DEPTH);
 		stack[depth++] = (struct place){ v, 0 };
-		print_opening(p, v);
+		TRY(print_opening(p, v));
 	}
 	return 0;
 }
 
-int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
+int jinja_repr(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
 {
 	struct printer p = { .j = j };
-	if (v->kind == J_STR) {
-		TRY(jinja_charge(j, v->text->len / 64));
-		jinja_put_text(o, v->text, 0, v->text->len);
-		return 0;
-	}
-	if (v->kind == J_UNDEFINED)
-		return 0;
-	if (v->kind == J_VIEW)
-		return jinja_refuse(j, "the text of a dict view");
 	int rc = print_tree(&p, v);
 	if (rc == 0)
 		jinja_put(o, p.out.bytes, p.out.len, p.data);
@@ -243,6 +255,18 @@ int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *
 		rc = jinja_no_memory(j);
 	buf_free(&p.out);
 	return rc;
+}
+
+int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
+{
+	if (v->kind == J_STR) {
+		TRY(jinja_charge(j, v->text->len / 64));
+		jinja_put_text(o, v->text, 0, v->text->len);
+		return 0;
+	}
+	if (v->kind == J_UNDEFINED)
+		return 0;
+	return jinja_repr(j, v, o);
 }
 
 int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jinja_text **out)
@@ -310,8 +334,6 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 	struct printer p = { .j = j, .json = s };
 	struct jinja_out o = { 0 };
 	struct jinja_value sorted = *v;
-	if (v->kind == J_VIEW)
-		return jinja_fail(j, "Object of type dict view is not JSON serializable");
 	if (s->sort_keys)
 		TRY(sort_keys(j, v, 0, &sorted));
 	int rc = print_tree(&p, &sorted);

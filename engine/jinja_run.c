@@ -110,6 +110,11 @@ int jinja_lookup(struct jinja *j, const char *name, struct jinja_value *out)
 				*out = x->value;
 				return jinja_charge(j, steps / 8);
 			}
+	/* what a template sets itself is harmless; anything else of this form is Python's */
+	if (name[0] == '_' && name[1] == '_')
+		return jinja_refuse(j, "the name %.40s: names may not start with __", name);
+	if (strcmp(name, "self") == 0) /* the template's blocks, of which there are none */
+		return jinja_dict_new(j, J_NAMESPACE, out);
 	const struct jinja_callable *function = jinja_function_find(name);
 	*out = function ? (struct jinja_value){ .kind = J_FUNCTION, .function = function } :
 	    jinja_undefined(name);
@@ -294,13 +299,21 @@ static int run_set_block(struct jinja *j, const struct jinja_node *n)
 	return jinja_assign(j, n->a, &v);
 }
 
+/* What a filter or call block makes is not turned into text. */
+static int print_block(struct jinja *j, const struct jinja_value *v)
+{
+	if (v->kind != J_STR)
+		return jinja_fail(j, "a block made a value of type '%s', not a string", jinja_type_name(v));
+	TRY(jinja_print(j, v, j->out));
+	return check_output(j);
+}
+
 static int run_filter_block(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value v;
 	TRY(jinja_run_captured(j, n->list, &v));
 	TRY(apply_filters(j, n->a, &v));
-	TRY(jinja_print(j, &v, j->out));
-	return check_output(j);
+	return print_block(j, &v);
 }
 
 static int make_macro(struct jinja *j, const struct jinja_node *n, const char *name,
@@ -309,7 +322,7 @@ static int make_macro(struct jinja *j, const struct jinja_node *n, const char *n
 	struct jinja_macro *m = jinja_alloc(j, 1, sizeof *m);
 	if (!m)
 		return jinja_no_memory(j);
-	*m = (struct jinja_macro){ name, n->list, n->list2, j->frame };
+	*m = (struct jinja_macro){ name, n->list, n->list2, n->names, j->frame };
 	for (struct jinja_frame *f = j->frame; f && !f->captured; f = f->outer)
 		f->captured = true;
 	*out = (struct jinja_value){ .kind = J_MACRO, .macro = m };
@@ -338,8 +351,7 @@ static int run_call_block(struct jinja *j, const struct jinja_node *n)
 	TRY(jinja_str(j, "caller", 6, false, &key));
 	TRY(jinja_dict_set(j, named, key, caller));
 	TRY(jinja_call(j, &f, positional, named, &v));
-	TRY(jinja_print(j, &v, j->out));
-	return check_output(j);
+	return print_block(j, &v);
 }
 
 /* with: the values are those outside, the names are seen inside. */
@@ -393,17 +405,55 @@ int jinja_run(struct jinja *j, const struct jinja_node *list)
 
 /* ---- macros ---- */
 
+/* Arguments that no parameter takes: varargs and kwargs, where the body names them. */
+static int bind_rest(struct jinja *j, const struct jinja_macro *m, size_t parameters,
+                     const struct jinja_list *positional, const struct jinja_dict *rest)
+{
+	struct jinja_value more, v = jinja_undefined("caller"), named = { .kind = J_DICT };
+	struct jinja_dict others = { 0 };
+	bool has_caller = false;
+	for (size_t i = 0; i < rest->count; i++)
+		if ((m->names & JINJA_CALLER) && jinja_is_string(&rest->key[i], "caller")) {
+			v = rest->value[i];
+			has_caller = true;
+		} else {
+			TRY(jinja_dict_set(j, &others, rest->key[i], rest->value[i]));
+		}
+	if (others.count && !(m->names & JINJA_KWARGS))
+		return jinja_fail(j, "macro %.40s got an argument by an unknown name", m->name);
+	if (positional->count > parameters && !(m->names & JINJA_VARARGS))
+		return jinja_fail(j, "macro %.40s takes not more than %zu arguments", m->name, parameters);
+	TRY(jinja_list_new(j, J_TUPLE, &more));
+	for (size_t i = parameters; i < positional->count; i++)
+		TRY(jinja_list_add(j, more.list, positional->at[i]));
+	TRY(jinja_dict_new(j, J_DICT, &named));
+	*named.dict = others;
+	if (m->names & JINJA_CALLER || has_caller)
+		TRY(jinja_set(j, "caller", v));
+	if (m->names & JINJA_KWARGS)
+		TRY(jinja_set(j, "kwargs", named));
+	return m->names & JINJA_VARARGS ? jinja_set(j, "varargs", more) : 0;
+}
+
+static bool is_parameter(const struct jinja_macro *m, const struct jinja_value *name)
+{
+	for (const struct jinja_node *p = m->parameters; p; p = p->next)
+		if (jinja_is_string(name, p->name))
+			return true;
+	return false;
+}
+
 static int bind_parameters(struct jinja *j, const struct jinja_macro *m,
                            const struct jinja_list *positional, const struct jinja_dict *named)
 {
-	size_t i = 0, used = 0;
+	size_t i = 0;
 	struct jinja_value v;
+	struct jinja_dict rest = { 0 };
 	for (const struct jinja_node *p = m->parameters; p; p = p->next, i++) {
 		int found = named ? jinja_dict_get_name(j, named, p->name, &v) : 0;
 		TRY(found);
 		if (found && i < positional->count)
 			return jinja_fail(j, "macro %.40s got %.40s twice", m->name, p->name);
-		used += found == 1;
 		if (i < positional->count)
 			v = positional->at[i];
 		else if (!found && p->a)
@@ -412,15 +462,10 @@ static int bind_parameters(struct jinja *j, const struct jinja_macro *m,
 			v = jinja_undefined(p->name);
 		TRY(jinja_set(j, p->name, v));
 	}
-	int caller = named ? jinja_dict_get_name(j, named, "caller", &v) : 0;
-	if (caller == 1)
-		TRY(jinja_set(j, "caller", v));
-	TRY(caller);
-	if (positional->count > i)
-		return jinja_fail(j, "macro %.40s takes not more than %zu arguments", m->name, i);
-	if (named && named->count > used + (caller == 1))
-		return jinja_fail(j, "macro %.40s got an argument by an unknown name", m->name);
-	return 0;
+	for (size_t k = 0; named && k < named->count; k++)
+		if (!is_parameter(m, &named->key[k]))
+			TRY(jinja_dict_set(j, &rest, named->key[k], named->value[k]));
+	return bind_rest(j, m, i, positional, &rest);
 }
 
 int jinja_call_macro(struct jinja *j, const struct jinja_macro *m,

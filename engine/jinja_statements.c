@@ -141,7 +141,7 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 		if (jinja_at_op(p, OP_RPAREN))
 			break;
 		TRY(jinja_node_new(p, N_PARAMETER, &n));
-		if (jinja_now(p)->kind != T_NAME || strncmp(jinja_now(p)->bytes, "__", 2) == 0)
+		if (jinja_now(p)->kind != T_NAME)
 			return jinja_parse_fail(p, "a parameter");
 		n->name = jinja_now(p)->bytes;
 		p->at++;
@@ -152,6 +152,21 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 	}
 	p->at++;
 	return 0;
+}
+
+/* Which of the names that a macro gets on demand stand between two tokens. */
+static unsigned char names_used(const struct jinja_parser *p, size_t begin, size_t end)
+{
+	static const char *const names[] = { "varargs", "kwargs", "caller" };
+	unsigned used = 0;
+	for (size_t i = begin; i < end; i++) {
+		const struct jinja_token *t = &p->tokens.at[i], *before = t - 1, *after = t + 1;
+		bool member = before->kind == T_OPERATOR && before->op == OP_DOT;
+		bool set = after->kind == T_OPERATOR && after->op == OP_ASSIGN;
+		for (unsigned k = 0; k < 3 && t->kind == T_NAME && !member && !set; k++)
+			used |= (unsigned)(strcmp(t->bytes, names[k]) == 0) << k;
+	}
+	return (unsigned char)used;
 }
 
 /* A body that runs elsewhere: break and continue do not reach a loop around it. */
@@ -173,12 +188,14 @@ static int parse_macro(struct jinja_parser *p, struct jinja_node **out)
 	struct jinja_node *n;
 	TRY(jinja_node_new(p, N_MACRO, &n));
 	p->at++;
-	if (jinja_now(p)->kind != T_NAME || strncmp(jinja_now(p)->bytes, "__", 2) == 0)
+	if (jinja_now(p)->kind != T_NAME)
 		return jinja_parse_fail(p, "the name of a macro");
 	n->name = jinja_now(p)->bytes;
 	p->at++;
 	TRY(parse_parameters(p, &n->list));
+	size_t begin = p->at;
 	TRY(parse_separate_body(p, ends, &n->list2));
+	n->names = names_used(p, begin, p->at);
 	*out = n;
 	return jinja_node_done(p, n);
 }
@@ -194,7 +211,9 @@ static int parse_call_block(struct jinja_parser *p, struct jinja_node **out)
 	TRY(jinja_parse_expression(p, &n->a));
 	if (n->a->kind != N_CALL)
 		return jinja_parse_fail(p, "a call");
+	size_t begin = p->at;
 	TRY(parse_separate_body(p, ends, &n->list2));
+	n->names = names_used(p, begin, p->at);
 	*out = n;
 	return jinja_node_done(p, n);
 }

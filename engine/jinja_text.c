@@ -7,6 +7,7 @@
 #include "engine/unicode.h"
 
 #include <string.h>
+#include <utf8proc.h>
 
 #define CHUNK_BYTES ((size_t)64 << 10)
 
@@ -30,11 +31,20 @@ int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data, struct 
 	return new_text(j, (struct jinja_text){ .bytes = bytes, .len = len, .data = data }, out);
 }
 
+int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
+{
+	struct jinja_text text = *v->text;
+	if (text.markup == markup)
+		return 0;
+	text.markup = markup;
+	return new_text(j, text, v);
+}
+
 int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
                 struct jinja_value *out)
 {
 	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin :
-	                          NULL, end - begin, t->data };
+	                          NULL, end - begin, t->data, t->markup };
 	return new_text(j, part, out);
 }
 
@@ -80,8 +90,8 @@ int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja
 	if (!last)
 		heap_add(j, a);
 	heap_add(j, b);
-	return new_text(j, (struct jinja_text){ j->heap + begin, j->heap_origin + begin, len, false },
-	                out);
+	return new_text(j, (struct jinja_text){ .bytes = j->heap + begin,
+	                                        .origin = j->heap_origin + begin, .len = len }, out);
 }
 
 void jinja_put(struct jinja_out *o, const void *bytes, size_t len, bool data)
@@ -111,7 +121,7 @@ int jinja_out_take(struct jinja *j, struct jinja_out *o, struct jinja_value *out
 		rc = heap_room(j, o->text.len);
 	if (rc == 0) {
 		size_t begin = j->heap_len;
-		struct jinja_text t = { o->text.bytes, o->origin.bytes, o->text.len, false };
+		struct jinja_text t = { o->text.bytes, o->origin.bytes, o->text.len, false, false };
 		heap_add(j, &t);
 		t.bytes = j->heap + begin;
 		t.origin = j->heap_origin + begin;
@@ -200,6 +210,45 @@ static bool opens_word(uint32_t cp, enum jinja_case c)
 	return upper[0] == cp && lower[0] == cp;
 }
 
+static bool is_cased(uint32_t cp)
+{
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT;
+}
+
+/* Unicode's Case_Ignorable: marks, formats, modifiers, and what stands inside words. */
+static bool is_skipped(uint32_t cp)
+{
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+	       c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK || cp == '\'' || cp == '.' ||
+	       cp == ':' || cp == 0xB7 || cp == 0x2018 || cp == 0x2019 || cp == 0x2024 || cp == 0x2027;
+}
+
+/* Whether the capital sigma that ends at byte `end` is the last letter of a word of several:
+ * its small form differs there. */
+static bool ends_word(const struct jinja_text *t, size_t end)
+{
+	uint32_t cp = 0;
+	size_t at = end - 2, n;
+	bool before = false;
+	while (at > 0 && !before) {
+		cp = unicode_last(t->bytes, at, &n);
+		at -= n;
+		before = is_cased(cp);
+		if (!before && !is_skipped(cp))
+			return false;
+	}
+	for (at = end; before && at < t->len;) {
+		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		if (is_cased(cp))
+			return false;
+		if (!is_skipped(cp))
+			break;
+	}
+	return before;
+}
+
 int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
                  struct jinja_value *out)
 {
@@ -212,13 +261,42 @@ int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
 		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
 		bool up = c == JINJA_UPPER || (c != JINJA_LOWER && start);
 		int n = up ? unicode_upper(cp, made) : unicode_lower(cp, made);
+		if (!up && cp == 0x3A3 && ends_word(t, at))
+			made[0] = 0x3C2;
 		if (up && n > 1 && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
 			made[1] = 's'; /* title case of sharp s: only the first is large */
+		else if (up && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
+			made[0] = (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp);
 		for (int i = 0; i < n; i++)
 			jinja_put(&o, bytes, (size_t)text_utf8_encode(made[i], bytes), data);
 		start = c >= JINJA_TITLE && opens_word(cp, c);
 	}
-	return jinja_out_take(j, &o, out);
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, t->markup && c != JINJA_TITLE_FILTER, out);
+}
+
+int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value *out)
+{
+	static const struct { char c; const char *made; } table[] = {
+		{ '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '\'', "&#39;" }, { '"', "&#34;" },
+	};
+	struct jinja_out o = { 0 };
+	if (t->markup) {
+		*out = (struct jinja_value){ .kind = J_STR, .text = t };
+		return 0;
+	}
+	TRY(jinja_charge(j, t->len / 16));
+	for (size_t i = 0; i < t->len; i++) {
+		size_t k = 0;
+		while (k < 5 && table[k].c != t->bytes[i])
+			k++;
+		if (k == 5)
+			jinja_put_text(&o, t, i, i + 1);
+		else
+			jinja_put(&o, table[k].made, strlen(table[k].made), t->origin ? t->origin[i] : t->data);
+	}
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, true, out);
 }
 
 size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, size_t from)
@@ -246,7 +324,7 @@ int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinj
 			break;
 		jinja_put_text(&o, t, at, found);
 		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found :
-		                          NULL, old->len, t->data };
+		                          NULL, old->len, t->data, false };
 		if (jinja_text_data(&gone) || jinja_text_data(old))
 			jinja_put(&o, new->bytes, new->len, true);
 		else

@@ -62,12 +62,17 @@ int jinja_dict_new(struct jinja *j, enum jinja_kind kind, struct jinja_value *ou
 	return d ? 0 : jinja_no_memory(j);
 }
 
+bool jinja_hashable(const struct jinja_value *v)
+{
+	return v->kind < J_LIST || v->kind == J_TUPLE;
+}
+
 /* The index of the key, or d->count. Long dictionaries cost steps. */
 static int find_key(struct jinja *j, const struct jinja_dict *d, const struct jinja_value *key,
                     size_t *index)
 {
 	TRY(jinja_charge(j, d->count / 16));
-	if (key->kind >= J_LIST && key->kind != J_TUPLE)
+	if (!jinja_hashable(key))
 		return jinja_fail(j, "unhashable type: '%s'", jinja_type_name(key));
 	for (*index = 0; *index < d->count; ++*index) {
 		int equal = jinja_equal(j, &d->key[*index], key, 0);
@@ -210,7 +215,8 @@ const char *jinja_type_name(const struct jinja_value *v)
 {
 	static const char *const names[] = {
 		[J_UNDEFINED] = "Undefined", [J_NONE] = "NoneType", [J_BOOL] = "bool", [J_INT] = "int",
-		[J_FLOAT] = "float", [J_STR] = "str", [J_LIST] = "list", [J_TUPLE] = "tuple", [J_DICT] = "dict",
+		[J_FLOAT] = "float", [J_STR] = "str", [J_LIST] = "list", [J_TUPLE] = "tuple",
+		[J_RANGE] = "range", [J_DICT] = "dict",
 		[J_VIEW] = "dict view", [J_ITER] = "generator", [J_NAMESPACE] = "Namespace", [J_MACRO] = "Macro",
 		[J_FUNCTION] = "function", [J_METHOD] = "method", [J_LOOP] = "LoopContext",
 	};
@@ -228,6 +234,7 @@ bool jinja_truth(const struct jinja_value *v)
 	case J_STR: return v->text->len > 0;
 	case J_LIST:
 	case J_TUPLE:
+	case J_RANGE:
 	case J_VIEW: return v->list->count > 0;
 	case J_DICT: return v->dict->count > 0;
 	default: return true;
@@ -305,7 +312,8 @@ int jinja_equal(struct jinja *j, const struct jinja_value *a, const struct jinja
 		TRY(jinja_charge(j, a->text->len == b->text->len ? a->text->len / 64 : 0));
 		return a->text->len == b->text->len && memcmp(a->text->bytes, b->text->bytes, a->text->len) == 0;
 	case J_LIST:
-	case J_TUPLE: return equal_lists(j, a->list, b->list, depth);
+	case J_TUPLE:
+	case J_RANGE: return equal_lists(j, a->list, b->list, depth);
 	case J_DICT: return equal_dicts(j, a->dict, b->dict, depth);
 	default: return a->list == b->list; /* the same object */
 	}
@@ -324,7 +332,7 @@ int jinja_order(struct jinja *j, const struct jinja_value *a, const struct jinja
 	if (a->kind == J_STR && b->kind == J_STR) {
 		size_t n = a->text->len < b->text->len ? a->text->len : b->text->len;
 		int c = memcmp(a->text->bytes, b->text->bytes, n);
-		*order = c ? c : (a->text->len > b->text->len) - (a->text->len < b->text->len);
+		*order = c ? (c > 0) - (c < 0) : (a->text->len > b->text->len) - (a->text->len < b->text->len);
 		return jinja_charge(j, n / 64);
 	}
 	if (a->kind != b->kind || (a->kind != J_LIST && a->kind != J_TUPLE))
@@ -370,6 +378,7 @@ static int text_items(struct jinja *j, const struct jinja_text *t, struct jinja_
 		size_t n = (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
 		TRY(jinja_charge(j, 1));
 		TRY(jinja_slice(j, t, at, at + n, &c));
+		TRY(jinja_mark(j, false, &c));
 		TRY(jinja_list_add(j, l, c));
 		at += n;
 	}
@@ -382,6 +391,7 @@ int jinja_items(struct jinja *j, const struct jinja_value *v, struct jinja_list 
 	switch (v->kind) {
 	case J_LIST:
 	case J_TUPLE:
+	case J_RANGE:
 	case J_VIEW:
 		*out = v->list;
 		return 0;
@@ -398,11 +408,11 @@ int jinja_items(struct jinja *j, const struct jinja_value *v, struct jinja_list 
 	if (v->kind == J_STR)
 		return text_items(j, v->text, *out);
 	if (v->kind == J_DICT)
-		**out = (struct jinja_list){ v->dict->key, v->dict->count, v->dict->count, 0 };
+		**out = (struct jinja_list){ v->dict->key, v->dict->count, v->dict->count, 0, NULL };
 	if (v->kind == J_ITER) {
 		size_t left = v->list->count - v->list->next;
 		if (left)
-			**out = (struct jinja_list){ v->list->at + v->list->next, left, left, 0 };
+			**out = (struct jinja_list){ v->list->at + v->list->next, left, left, 0, NULL };
 		v->list->next = v->list->count;
 	}
 	return 0;
@@ -417,6 +427,7 @@ int jinja_length(struct jinja *j, const struct jinja_value *v, int64_t *out)
 		return jinja_charge(j, v->text->len / 64);
 	case J_LIST:
 	case J_TUPLE:
+	case J_RANGE:
 	case J_VIEW: *out = (int64_t)v->list->count; return 0;
 	case J_DICT: *out = (int64_t)v->dict->count; return 0;
 	case J_LOOP: *out = (int64_t)v->loop->items->count; return 0;

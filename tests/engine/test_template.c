@@ -158,7 +158,6 @@ Test(template, wrong_templates_name_what_is_wrong)
 		{ "{{ d.update({}) }}", ERR_UNSUPPORTED, "update" },
 		{ "{{ l | groupby('x') }}", ERR_UNSUPPORTED, "groupby" },
 		{ "{{ n is sameas 7 }}", ERR_UNSUPPORTED, "sameas" },
-		{ "{{ '%s' % n }}", ERR_UNSUPPORTED, "%" },
 		{ "{{ '{0.x}'.format(d) }}", ERR_UNSUPPORTED, "{0.x}" },
 		{ "{{ s.zfill(3) }}", ERR_UNSUPPORTED, "zfill" },
 	};
