@@ -1,8 +1,8 @@
 /* A model of a published shape with random weights, through the same forward pass as serving: one
  * sequence and eight decoding, and a prompt of 512. What is read and multiplied is counted by the
  * engine while it runs; the limits are taken before and after every stretch with the same threads.
- * Others use the machine too, and memory's rate may double from one second to the next: a stretch is
- * compared with the limits around it alone, and the one that came nearest to them is reported. */
+ * Others use the machine too, and memory's rate may double from one second to the next: a stretch
+ * is compared with the limits around it alone, and the one nearest to them is reported. */
 #include "flow/compute.h"
 
 #include <stdlib.h>
