@@ -341,6 +341,9 @@ static int shards_add(struct engine_tensors *d, json_t *map, struct err *e)
 		r = shard_name_check(file[j], e);
 		if (r == 0)
 			r = file_add(d, file[j], e);
+		if (r == ERR_NOTFOUND)
+			r = err_set(e, ERR_INPUT, INDEX_FILE " names %s, which is missing",
+				    file[j]);
 	}
 	free(file);
 	return r;
