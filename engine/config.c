@@ -18,25 +18,29 @@ static const char *const outside[] = {
 	"qwen3_next",   "qwen3_5",     "glm4",        "glm_moe_dsa",
 };
 
-/* Keys that change the computation of any architecture in a way nobody here computes. */
-static const char *const foreign[] = {
-	"vision_config",
-	"audio_config",
-	"text_config",
-	"index_topk",
-	"attn_logit_softcapping",
-	"final_logit_softcapping",
-	"sliding_window",
-	"linear_attn_config",
-	"attn_output_gate",
-	"partial_rotary_factor",
-	"use_qk_norm",
-	"clip_qkv",
-	"embedding_multiplier",
-	"logits_scaling",
-	"residual_multiplier",
-	"attention_multiplier",
-	"mlp_bias",
+/* Keys that change the computation of any architecture in a way nobody here computes, unless they
+ * are null, false, or the number that leaves everything as it is (0: there is none). */
+static const struct {
+	const char *key;
+	double neutral;
+} foreign[] = {
+	{ "vision_config", 0 },
+	{ "audio_config", 0 },
+	{ "text_config", 0 },
+	{ "index_topk", 0 },
+	{ "attn_logit_softcapping", 0 },
+	{ "final_logit_softcapping", 0 },
+	{ "sliding_window", 0 },
+	{ "linear_attn_config", 0 },
+	{ "attn_output_gate", 0 },
+	{ "partial_rotary_factor", 1 },
+	{ "use_qk_norm", 0 },
+	{ "clip_qkv", 0 },
+	{ "embedding_multiplier", 1 },
+	{ "logits_scaling", 1 },
+	{ "residual_multiplier", 1 },
+	{ "attention_multiplier", 0 },
+	{ "mlp_bias", 0 },
 };
 
 static bool owns(const struct config_family *f, const char *key)
@@ -48,12 +52,19 @@ static bool owns(const struct config_family *f, const char *key)
 	return false;
 }
 
+static bool harmless(const json_t *v, double neutral)
+{
+	double x = json_number_value(v);
+	return v == NULL || json_is_null(v) || json_is_false(v) ||
+	       (neutral > 0 && x <= neutral && x >= neutral);
+}
+
 static int foreign_refuse(struct config_reader *r, const struct config_family *f)
 {
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-		const json_t *v = config_get(r, foreign[i]);
-		if (v != NULL && !json_is_null(v) && !json_is_false(v) && !owns(f, foreign[i]))
-			return config_refuse(r, ERR_UNSUPPORTED, foreign[i],
+		const char *key = foreign[i].key;
+		if (!harmless(config_get(r, key), foreign[i].neutral) && !owns(f, key))
+			return config_refuse(r, ERR_UNSUPPORTED, key,
 					     "not available in this version");
 	}
 	return 0;
@@ -83,7 +94,8 @@ static void read_eos(struct config_reader *r, struct model_config *c)
 	c->eos_count = (uint32_t)n;
 }
 
-static void read_common(struct config_reader *r, struct model_config *c)
+static void read_common(struct config_reader *r, const struct config_family *f,
+			struct model_config *c)
 {
 	c->hidden = config_u32(r, "hidden_size", 1, MODEL_WIDTH);
 	c->layers = config_u32(r, "num_hidden_layers", 1, MODEL_LAYERS);
@@ -93,7 +105,7 @@ static void read_common(struct config_reader *r, struct model_config *c)
 	c->context_max = config_u32(r, "max_position_embeddings", 1, UINT32_MAX);
 	if (c->context_max > LIMIT_CONTEXT_TOKENS)
 		c->context_max = LIMIT_CONTEXT_TOKENS;
-	c->norm_eps = (float)config_number_or(r, "rms_norm_eps", 1e-6, 0, 1);
+	c->norm_eps = (float)config_number_or(r, "rms_norm_eps", f->norm_eps, 0, 1);
 	c->tied = config_bool_or(r, "tie_word_embeddings", false);
 	c->bos = config_u32_or(r, "bos_token_id", UINT32_MAX, 0, VOCAB_MAX);
 	read_eos(r, c);
@@ -123,8 +135,9 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	r->code = in.code;
 }
 
-/* A layer of every kind must be one of the two that exist here. gpt_oss says so which layers
- * attend a window; elsewhere the list must agree with the other keys. */
+/* A layer of every kind must be one of the two that exist here. Where the architecture's own code
+ * follows the list, it says which layers attend a window, if there is one; elsewhere it must agree
+ * with the other keys. */
 static void read_layer_types(struct config_reader *r, struct model_config *c)
 {
 	static const char *const key = "layer_types";
@@ -141,7 +154,7 @@ static void read_layer_types(struct config_reader *r, struct model_config *c)
 		bool window = kind != NULL && strcmp(kind, "sliding_attention") == 0;
 		if (!window && (kind == NULL || strcmp(kind, "full_attention") != 0))
 			config_refuse(r, ERR_UNSUPPORTED, key, "not available in this version");
-		else if (c->sinks && c->window > 0)
+		else if (c->window_listed && c->window > 0)
 			c->window_layer[i] = window;
 		else if (window != c->window_layer[i])
 			config_refuse(r, ERR_UNSUPPORTED, key, "disagrees with sliding_window");
@@ -158,14 +171,15 @@ static int family_read(struct config_reader *r, struct model_config *c)
 	for (size_t i = 0; f == NULL && i < sizeof outside / sizeof outside[0]; i++) {
 		if (strcmp(type, outside[i]) == 0)
 			return err_set(r->e, ERR_UNSUPPORTED,
-				       "not available in this version: model_type %s", type);
+				       "config.json: not available in this version: model_type %s",
+				       type);
 	}
 	if (f == NULL)
 		return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"",
 			       type);
 	snprintf(c->model_type, sizeof c->model_type, "%s", type);
 	TRY(foreign_refuse(r, f));
-	read_common(r, c);
+	read_common(r, f, c);
 	TRY(r->code);
 	f->read(r, c);
 	TRY(r->code);
@@ -220,6 +234,11 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 {
 	struct buf config = { 0 }, generation = { 0 };
 	uint64_t unused;
+	if (source_size(src, "config.json", &unused, NULL) < 0 &&
+	    source_size(src, "adapter_config.json", &unused, NULL) == 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "adapter_config.json without config.json: not available in this "
+			       "version: an adapter without its base model; merge them first");
 	int r = source_read_file(src, "config.json", CONFIG_BYTES, &config, e);
 	bool has = source_size(src, "generation_config.json", &unused, NULL) == 0;
 	if (r == 0 && has)

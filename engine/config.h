@@ -25,6 +25,7 @@ struct model_rope {
 	double low_freq_factor, high_freq_factor;        /* llama3 */
 	double beta_fast, beta_slow;                     /* yarn */
 	double mscale, mscale_all_dim, attention_factor; /* yarn; 0: unset */
+	double attn_factor;                              /* yarn's own code: times m(factor, 1) */
 	bool truncate;
 	uint32_t context_original;
 };
@@ -44,6 +45,7 @@ struct model_config {
 	float clip;                      /* GQA: bound of |q|, |k| and |v|; 0: none */
 	uint32_t window;                 /* positions kept, the query's own included */
 	bool window_layer[MODEL_LAYERS]; /* others see everything */
+	bool window_listed;              /* layer_types decides which */
 	bool sinks;                      /* an extra logit for each head */
 	struct model_rope rope;
 

@@ -32,10 +32,14 @@ static bool read_counts(struct config_reader *r, struct kernel_gate *g, bool opt
 	return r->code == 0;
 }
 
-static void read_groups(struct config_reader *r, struct kernel_gate *g)
+/* Null is one group. */
+static void read_groups(struct config_reader *r, struct kernel_gate *g,
+			const struct config_defaults *absent)
 {
-	g->groups = config_u32_or(r, "n_group", 1, 1, KERNEL_EXPERTS);
-	g->groups_kept = config_u32_or(r, "topk_group", 1, 1, KERNEL_EXPERTS);
+	uint32_t groups = config_get(r, "n_group") == NULL ? absent->groups : 1;
+	uint32_t kept = config_get(r, "topk_group") == NULL ? absent->groups_kept : 1;
+	g->groups = config_u32_or(r, "n_group", groups, 1, KERNEL_EXPERTS);
+	g->groups_kept = config_u32_or(r, "topk_group", kept, 1, KERNEL_EXPERTS);
 	if (r->code != 0)
 		return;
 	if (g->experts % g->groups != 0)
@@ -47,14 +51,22 @@ static void read_groups(struct config_reader *r, struct kernel_gate *g)
 			      "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
-/* Dense layers first, then every so many; and the shared experts, which are one network. */
-static void read_deepseek_layers(struct config_reader *r, struct model_config *c)
+/* A count whose absence is the reference class's default; null is none. */
+static uint32_t count_or(struct config_reader *r, const char *key, uint32_t absent, uint32_t max)
 {
-	uint32_t first = config_u32_or(r, "first_k_dense_replace", 0, 0, MODEL_LAYERS);
+	return config_u32_or(r, key, config_get(r, key) == NULL ? absent : 0, 0, max);
+}
+
+/* Dense layers first, then every so many; and the shared experts, which are one network. */
+static void read_deepseek_layers(struct config_reader *r, struct model_config *c,
+				 const struct config_defaults *absent)
+{
+	uint32_t first =
+		count_or(r, "first_k_dense_replace", absent->dense_layers, MODEL_LAYERS);
 	uint32_t every = config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
 	c->expert_width = config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
-	uint64_t shared =
-		(uint64_t)config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
+	uint64_t shared = (uint64_t)count_or(r, "n_shared_experts", absent->shared, 1024) *
+			  c->expert_width;
 	if (shared > MODEL_WIDTH)
 		config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
 	c->shared_width = (uint32_t)shared;
@@ -65,6 +77,7 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 void config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
 {
 	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
+	static const struct config_defaults absent = { 1, 1, 1, 0, 0 };
 	struct kernel_gate *g = &c->gate;
 	c->ffn = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, true))
@@ -72,13 +85,14 @@ void config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
 	g->kind = KERNEL_GATE_SOFTMAX;
 	config_text_only(r, "scoring_func", "softmax", "softmax");
 	if (strcmp(config_choice(r, "topk_method", "greedy", methods), methods[1]) == 0)
-		read_groups(r, g);
+		read_groups(r, g, &absent);
 	g->normalise = config_bool_or(r, "norm_topk_prob", false) && g->top_k > 1;
 	g->scaling = (float)config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
-	read_deepseek_layers(r, c);
+	read_deepseek_layers(r, c, &absent);
 }
 
-void config_experts_sigmoid(struct config_reader *r, struct model_config *c)
+void config_experts_sigmoid(struct config_reader *r, struct model_config *c,
+			    const struct config_defaults *absent)
 {
 	struct kernel_gate *g = &c->gate;
 	c->ffn = config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
@@ -87,12 +101,13 @@ void config_experts_sigmoid(struct config_reader *r, struct model_config *c)
 	g->kind = KERNEL_GATE_SIGMOID;
 	config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
 	config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
-	read_groups(r, g);
+	read_groups(r, g, absent);
 	if (g->groups > 1 && g->experts / g->groups < 2)
 		config_refuse(r, ERR_INPUT, "n_group", "a group must hold two experts");
 	g->normalise = config_bool_or(r, "norm_topk_prob", true);
-	g->scaling = (float)config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
-	read_deepseek_layers(r, c);
+	g->scaling =
+		(float)config_number_or(r, "routed_scaling_factor", absent->scaling, 0, 1e6);
+	read_deepseek_layers(r, c, absent);
 }
 
 /* Layer L is dense if mlp_only_layers lists it or (L+1) % decoder_sparse_step != 0. */

@@ -23,20 +23,22 @@ static void read_mla(struct config_reader *r, struct model_config *c)
 	config_rope(r, c);
 }
 
-/* The share of a head that is rotated; newer files keep it beside theta. */
+/* The share of a head that is rotated; newer files keep it beside theta. Source of the default:
+ * the architecture's reference class. */
 static double rotated_share(struct config_reader *r)
 {
 	const json_t *in = config_get(r, "rope_parameters");
 	const json_t *v = json_object_get(in, "partial_rotary_factor");
 	if (json_is_number(v) && json_number_value(v) > 0 && json_number_value(v) <= 1)
 		return json_number_value(v);
-	return config_number_or(r, "partial_rotary_factor", 1, 0, 1);
+	return config_number_or(r, "partial_rotary_factor", 0.5, 0, 1);
 }
 
 static void read_gqa(struct config_reader *r, struct model_config *c, bool partial)
 {
 	c->attention = MODEL_ATTN_GQA;
-	c->head = config_u32_or(r, "head_dim", 0, 1, 4096);
+	if (config_get(r, "head_dim") != NULL || c->head == 0)
+		c->head = config_u32_or(r, "head_dim", 0, 1, 4096);
 	if (r->code != 0)
 		return;
 	if (c->head == 0 && c->hidden % c->heads != 0)
@@ -52,10 +54,13 @@ static void read_gqa(struct config_reader *r, struct model_config *c, bool parti
 	config_rope(r, c);
 }
 
-static void read_window(struct config_reader *r, struct model_config *c, uint32_t first,
-			uint32_t every)
+/* absent: the window of a config without the key; null is no window. */
+static void read_window(struct config_reader *r, struct model_config *c, uint32_t absent,
+			uint32_t first, uint32_t every)
 {
-	c->window = config_u32_or(r, "sliding_window", 0, 1, UINT32_MAX);
+	if (config_get(r, "sliding_window") != NULL)
+		absent = 0;
+	c->window = config_u32_or(r, "sliding_window", absent, 1, UINT32_MAX);
 	for (uint32_t l = first; c->window > 0 && l < c->layers; l += every)
 		c->window_layer[l] = true;
 }
@@ -76,8 +81,9 @@ static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 
 static void read_deepseek_v3(struct config_reader *r, struct model_config *c)
 {
+	static const struct config_defaults absent = { 2.5, 8, 4, 3, 1 };
 	read_mla(r, c);
-	config_experts_sigmoid(r, c);
+	config_experts_sigmoid(r, c, &absent);
 }
 
 /* ---- dense ---- */
@@ -98,14 +104,16 @@ static void read_llama(struct config_reader *r, struct model_config *c)
 static void read_mistral(struct config_reader *r, struct model_config *c)
 {
 	read_gqa(r, c, false);
-	read_window(r, c, 0, 1);
+	read_window(r, c, 4096, 0, 1);
 	read_ffn(r, c);
 }
 
 static void read_qwen_window(struct config_reader *r, struct model_config *c)
 {
+	c->window_listed = true;
 	if (uses_window(r))
-		read_window(r, c, config_u32_or(r, "max_window_layers", 28, 0, UINT32_MAX), 1);
+		read_window(r, c, 4096, config_u32_or(r, "max_window_layers", 28, 0, UINT32_MAX),
+			    1);
 }
 
 static void read_qwen2(struct config_reader *r, struct model_config *c)
@@ -118,6 +126,7 @@ static void read_qwen2(struct config_reader *r, struct model_config *c)
 
 static void read_qwen3(struct config_reader *r, struct model_config *c)
 {
+	c->head = 128;
 	read_gqa(r, c, false);
 	c->qk_norm = MODEL_QK_HEAD;
 	c->bias_qkv = c->bias_o = config_bool_or(r, "attention_bias", false);
@@ -133,7 +142,7 @@ static void read_qwen3_moe(struct config_reader *r, struct model_config *c)
 	c->qk_norm = MODEL_QK_HEAD;
 	c->bias_qkv = c->bias_o = config_bool_or(r, "attention_bias", false);
 	if (uses_window(r))
-		read_window(r, c, 0, 1);
+		read_window(r, c, 4096, 0, 1);
 	config_experts_softmax(r, c);
 }
 
@@ -153,7 +162,7 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 {
 	c->rope.theta = 1e6;
 	read_gqa(r, c, false);
-	read_window(r, c, 0, 1);
+	read_window(r, c, 0, 0, 1);
 	config_experts_softmax(r, c);
 	c->gate.normalise = true;
 	c->experts = MODEL_EXPERTS_MIXTRAL;
@@ -170,38 +179,45 @@ static void read_olmoe(struct config_reader *r, struct model_config *c)
 
 static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 {
-	c->rope.theta = 150000;
+	c->head = 64;
+	c->rope = (struct model_rope){ .kind = MODEL_ROPE_YARN,
+				       .theta = 150000,
+				       .factor = 32,
+				       .beta_fast = 32,
+				       .beta_slow = 1,
+				       .context_original = 4096 };
 	read_gqa(r, c, false);
 	c->bias_qkv = c->bias_o = config_bool_or(r, "attention_bias", true);
-	c->sinks = true;
-	read_window(r, c, 0, 2);
+	c->sinks = c->window_listed = true;
+	read_window(r, c, 128, 0, 2);
 	config_experts_topk(r, c);
 }
 
 static void read_glm4_moe(struct config_reader *r, struct model_config *c)
 {
+	static const struct config_defaults absent = { 1, 1, 1, 1, 1 };
 	read_gqa(r, c, true);
 	c->qk_norm = config_bool_or(r, "use_qk_norm", false) ? MODEL_QK_HEAD : MODEL_QK_NONE;
 	c->bias_qkv = config_bool_or(r, "attention_bias", false);
-	config_experts_sigmoid(r, c);
+	config_experts_sigmoid(r, c, &absent);
 }
 
 /* ---- all ---- */
 
 static const struct config_family families[] = {
-	{ "deepseek_v2", read_deepseek_v2, { NULL } },
-	{ "deepseek_v3", read_deepseek_v3, { NULL } },
-	{ "kimi_k2", read_deepseek_v3, { NULL } },
-	{ "llama", read_llama, { "mlp_bias" } },
-	{ "mistral", read_mistral, { "sliding_window" } },
-	{ "qwen2", read_qwen2, { "sliding_window" } },
-	{ "qwen3", read_qwen3, { "sliding_window" } },
-	{ "qwen3_moe", read_qwen3_moe, { "sliding_window" } },
-	{ "qwen2_moe", read_qwen2_moe, { "sliding_window" } },
-	{ "mixtral", read_mixtral, { "sliding_window" } },
-	{ "olmoe", read_olmoe, { "clip_qkv" } },
-	{ "gpt_oss", read_gpt_oss, { "sliding_window" } },
-	{ "glm4_moe", read_glm4_moe, { "partial_rotary_factor", "use_qk_norm" } },
+	{ "deepseek_v2", read_deepseek_v2, 1e-6, { NULL } },
+	{ "deepseek_v3", read_deepseek_v3, 1e-6, { NULL } },
+	{ "kimi_k2", read_deepseek_v3, 1e-6, { NULL } },
+	{ "llama", read_llama, 1e-6, { "mlp_bias" } },
+	{ "mistral", read_mistral, 1e-6, { "sliding_window" } },
+	{ "qwen2", read_qwen2, 1e-6, { "sliding_window" } },
+	{ "qwen3", read_qwen3, 1e-6, { "sliding_window", "use_qk_norm" } },
+	{ "qwen3_moe", read_qwen3_moe, 1e-6, { "sliding_window", "use_qk_norm" } },
+	{ "qwen2_moe", read_qwen2_moe, 1e-6, { "sliding_window" } },
+	{ "mixtral", read_mixtral, 1e-5, { "sliding_window" } },
+	{ "olmoe", read_olmoe, 1e-5, { "clip_qkv" } },
+	{ "gpt_oss", read_gpt_oss, 1e-5, { "sliding_window" } },
+	{ "glm4_moe", read_glm4_moe, 1e-5, { "partial_rotary_factor", "use_qk_norm" } },
 };
 
 const struct config_family *config_family(const char *type)

@@ -34,6 +34,13 @@ static bool absent(struct config_reader *r, const char *key)
 	return v == NULL || json_is_null(v);
 }
 
+static void range_refuse(struct config_reader *r, const char *key, double min, double max)
+{
+	char why[80];
+	snprintf(why, sizeof why, "out of range, %.10g to %.10g", min, max);
+	config_refuse(r, ERR_INPUT, key, why);
+}
+
 uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint32_t max)
 {
 	const json_t *v = config_get(r, key);
@@ -42,7 +49,7 @@ uint32_t config_u32(struct config_reader *r, const char *key, uint32_t min, uint
 	else if (!json_is_integer(v))
 		config_refuse(r, ERR_INPUT, key, "not an integer");
 	else if (json_integer_value(v) < (json_int_t)min || json_integer_value(v) > (json_int_t)max)
-		config_refuse(r, ERR_INPUT, key, "out of range");
+		range_refuse(r, key, min, max);
 	else
 		return (uint32_t)json_integer_value(v);
 	return 0;
@@ -63,7 +70,7 @@ double config_number(struct config_reader *r, const char *key, double min, doubl
 	else if (!json_is_number(v))
 		config_refuse(r, ERR_INPUT, key, "not a number");
 	else if (!(x >= min && x <= max))
-		config_refuse(r, ERR_INPUT, key, "out of range");
+		range_refuse(r, key, min, max);
 	else
 		return x;
 	return 0;
@@ -127,7 +134,7 @@ static const char *const rope_kinds[] = {
 
 static enum model_rope_kind rope_kind(struct config_reader *in)
 {
-	const char *key = config_get(in, "rope_type") != NULL ? "rope_type" : "type";
+	const char *key = absent(in, "rope_type") ? "type" : "rope_type";
 	const char *kind = config_choice(in, key, "default", rope_kinds);
 	for (int i = 0; rope_kinds[i] != NULL; i++) {
 		if (strcmp(kind, rope_kinds[i]) == 0)
@@ -146,6 +153,7 @@ static void rope_keys_check(struct config_reader *in)
 		"beta_fast",        "beta_slow",
 		"mscale",           "mscale_all_dim",
 		"attention_factor", "truncate",
+		"attn_factor",
 	};
 	const char *key;
 	json_t *v;
@@ -177,6 +185,9 @@ static void rope_scaling(struct config_reader *in, struct model_rope *p)
 	if (p->kind == MODEL_ROPE_LLAMA3) {
 		p->low_freq_factor = config_number(in, "low_freq_factor", 1e-3, 1e6);
 		p->high_freq_factor = config_number(in, "high_freq_factor", 1e-3, 1e6);
+		if (in->code == 0 && p->high_freq_factor <= p->low_freq_factor)
+			config_refuse(in, ERR_INPUT, "high_freq_factor",
+				      "not above low_freq_factor");
 		return;
 	}
 	p->beta_fast = config_number_or(in, "beta_fast", 32, 1e-3, 1e6);
@@ -184,25 +195,56 @@ static void rope_scaling(struct config_reader *in, struct model_rope *p)
 	p->mscale = config_number_or(in, "mscale", 0, 0, 100);
 	p->mscale_all_dim = config_number_or(in, "mscale_all_dim", 0, 0, 100);
 	p->attention_factor = config_number_or(in, "attention_factor", 0, 0, 100);
+	p->attn_factor = config_number_or(in, "attn_factor", 0, 0, 100);
 	p->truncate = config_bool_or(in, "truncate", true);
+}
+
+static bool same_rope(const struct model_rope *a, const struct model_rope *b)
+{
+	const double x[] = { a->factor,       a->low_freq_factor, a->high_freq_factor,
+			     a->beta_fast,    a->beta_slow,       a->mscale,
+			     a->attn_factor,  a->mscale_all_dim,  a->attention_factor,
+			     a->truncate,     a->kind,            a->context_original };
+	const double y[] = { b->factor,       b->low_freq_factor, b->high_freq_factor,
+			     b->beta_fast,    b->beta_slow,       b->mscale,
+			     b->attn_factor,  b->mscale_all_dim,  b->attention_factor,
+			     b->truncate,     b->kind,            b->context_original };
+	for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) {
+		if (x[i] < y[i] || x[i] > y[i])
+			return false;
+	}
+	return true;
+}
+
+static bool is_empty(const json_t *v) { return json_is_object(v) && json_object_size(v) == 0; }
+
+/* The member in one of its two spellings; false where it is absent. */
+static bool rope_member(struct config_reader *r, const char *key, const struct model_rope *preset,
+			struct model_rope *out)
+{
+	*out = *preset;
+	if (absent(r, key) || is_empty(config_get(r, key)))
+		return false;
+	struct config_reader in = config_inside(r, key, config_get(r, key));
+	if (in.code == 0)
+		rope_scaling(&in, out);
+	r->code = in.code;
+	return true;
 }
 
 void config_rope(struct config_reader *r, struct model_config *c)
 {
-	const json_t *old = config_get(r, "rope_scaling"), *now = config_get(r, "rope_parameters");
-	double theta = c->rope.theta > 0 ? c->rope.theta : 10000;
-	c->rope.theta = config_number_or(r, "rope_theta", theta, 1, 1e12);
-	c->rope.factor = 1;
-	if (c->rope.size % 2 != 0 || c->rope.size == 0)
+	struct model_rope *p = &c->rope, old, now;
+	p->theta = config_number_or(r, "rope_theta", p->theta > 0 ? p->theta : 10000, 1, 1e12);
+	p->factor = p->kind == MODEL_ROPE_DEFAULT ? 1 : p->factor;
+	if (p->size % 2 != 0 || p->size == 0)
 		config_refuse(r, ERR_UNSUPPORTED,
 			      c->attention == MODEL_ATTN_MLA ? "qk_rope_head_dim" : "head_dim",
 			      "odd number of rotated dimensions");
-	if (now != NULL && !json_is_null(now))
-		old = now;
-	if (old == NULL || json_is_null(old))
-		return;
-	struct config_reader in =
-		config_inside(r, old == now ? "rope_parameters" : "rope_scaling", old);
-	rope_scaling(&in, &c->rope);
-	r->code = in.code;
+	bool has_old = rope_member(r, "rope_scaling", p, &old);
+	bool has_now = rope_member(r, "rope_parameters", p, &now);
+	if (r->code == 0 && has_old && has_now && !same_rope(&old, &now))
+		config_refuse(r, ERR_INPUT, "rope_scaling",
+			      "disagrees with rope_parameters: which one is meant?");
+	*p = has_now ? now : old;
 }

@@ -38,23 +38,33 @@ void config_text_only(struct config_reader *r, const char *key, const char *fall
 		      const char *value);
 
 /* rope_theta and rope_scaling, or rope_parameters, into c->rope. The caller sets size, layout and
- * share, and the theta of a config that names none (0: 10000). */
+ * share, the theta of a config that names none (0: 10000), and what holds where both are absent. */
 void config_rope(struct config_reader *r, struct model_config *c);
 
-/* config_family.c: one architecture. own: the keys of config.c's foreign list that its reader
- * understands, ended by NULL. */
+/* config_family.c: one architecture. norm_eps: of a config that names none; own: the keys of
+ * config.c's foreign list that its reader understands, ended by NULL. */
 struct config_family {
 	const char *type;
 	void (*read)(struct config_reader *r, struct model_config *c);
+	double norm_eps;
 	const char *own[4];
 };
 /* NULL: unknown. */
 const struct config_family *config_family(const char *type);
 
+/* What a config means that leaves these keys out: its reference class's defaults. */
+struct config_defaults {
+	double scaling;               /* routed_scaling_factor */
+	uint32_t groups, groups_kept; /* n_group, topk_group */
+	uint32_t dense_layers;        /* first_k_dense_replace */
+	uint32_t shared;              /* n_shared_experts */
+};
+
 /* config_experts.c: the routers and the widths of experts. */
 void config_experts_softmax(struct config_reader *r, struct model_config *c);
 void config_experts_deepseek_v2(struct config_reader *r, struct model_config *c);
-void config_experts_sigmoid(struct config_reader *r, struct model_config *c);
+void config_experts_sigmoid(struct config_reader *r, struct model_config *c,
+			    const struct config_defaults *absent);
 void config_experts_topk(struct config_reader *r, struct model_config *c);
 
 #endif

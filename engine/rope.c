@@ -18,6 +18,8 @@ static double turning_pair(const struct model_rope *p, double b)
 	       (2 * number_log(p->theta));
 }
 
+/* As in the reference, only low is bounded below and only high above: where even the slow bound
+ * lies below pair 0, nothing is interpolated. */
 void rope_yarn_bounds(const struct model_rope *p, double *low, double *high)
 {
 	double last = p->size - 1;
@@ -27,8 +29,8 @@ void rope_yarn_bounds(const struct model_rope *p, double *low, double *high)
 		*low = floor(*low);
 		*high = ceil(*high);
 	}
-	*low = fmin(fmax(*low, 0), last);
-	*high = fmin(fmax(*high, 0), last);
+	*low = fmax(*low, 0);
+	*high = fmin(*high, last);
 	if (*low == *high)
 		*high += 0.001;
 }
@@ -77,7 +79,7 @@ static double attention_factor(const struct model_rope *p)
 	if (p->mscale > 0 && p->mscale_all_dim > 0)
 		return rope_mscale(p->factor, p->mscale) /
 		       rope_mscale(p->factor, p->mscale_all_dim);
-	return rope_mscale(p->factor, 1);
+	return rope_mscale(p->factor, 1) * (p->attn_factor > 0 ? p->attn_factor : 1);
 }
 
 int rope_table_open(struct rope_table *t, const struct model_rope *p, struct err *e)

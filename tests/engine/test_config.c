@@ -146,6 +146,11 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "qwen3_moe", "{\"num_experts_per_tok\":12}", I, "num_experts_per_tok 12" },
 	{ "olmoe", "{\"clip_qkv\":-1}", I, "clip_qkv" },
 	{ "gpt_oss", "{\"swiglu_limit\":6.5}", U, "swiglu_limit" },
+	{ "llama", "{\"hidden_size\":0}", I, "hidden_size 0: out of range, 1 to 1048576" },
+	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
+	  "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}", I, "high_freq_factor 4: not above" },
+	{ "llama", "{\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000}}", I,
+	  "disagrees with rope_parameters" },
 	{ "gpt_oss", "{\"hidden_act\":\"gelu\"}", U, "hidden_act" },
 	{ "gpt_oss", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", U, "quant_method \"fp8\"" },
 	{ "gpt_oss", "{\"layer_types\":[\"full_attention\"]}", U, "layer_types" },
@@ -185,6 +190,8 @@ static const struct { const char *name, *changes; uint32_t window, layers; } win
 	{ "qwen2", "{\"use_sliding_window\":true}", 8, 0x6 },
 	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5}", 5, 0x7 },
 	{ "llama", "{\"layer_types\":[\"full_attention\",\"full_attention\",\"full_attention\"]}", 0, 0 },
+	{ "qwen2", "{\"use_sliding_window\":true,\"layer_types\":[\"sliding_attention\",\"full_attention\","
+	  "\"full_attention\"]}", 8, 0x1 },
 };
 
 Test(engine_config, windows_hold_for_their_layers)
@@ -203,6 +210,80 @@ Test(engine_config, windows_hold_for_their_layers)
 		cr_assert_eq(got, windows[i].layers, "%s %s: %x", windows[i].name, windows[i].changes,
 		             got);
 	}
+}
+
+/* A key that is left out means what the architecture's reference class would take. */
+Test(engine_config, absent_keys_mean_the_reference_defaults)
+{
+	struct model_config c;
+	struct err e = { 0 };
+	cr_assert_eq(parse_case("mixtral", "{}", "rms_norm_eps", &c, &e), 0, "%s", e.text);
+	cr_assert(c.norm_eps == 1e-5f);
+	cr_assert_eq(parse_case("llama", "{}", "rms_norm_eps", &c, &e), 0, "%s", e.text);
+	cr_assert(c.norm_eps == 1e-6f);
+	cr_assert_eq(parse_case("glm4_moe", "{}", "partial_rotary_factor", &c, &e), 0, "%s", e.text);
+	cr_assert(c.rope.size == c.head / 2);
+	cr_assert_eq(parse_case("gpt_oss", "{}", "rope_scaling", &c, &e), 0, "%s", e.text);
+	cr_assert(c.rope.kind == MODEL_ROPE_YARN && c.rope.factor == 32 && !c.rope.truncate &&
+	          c.rope.context_original == 4096);
+	cr_assert_eq(parse_case("gpt_oss", "{\"layer_types\":null}", "sliding_window", &c, &e), 0, "%s",
+	             e.text);
+	cr_assert(model_layer_window(&c, 0) == 128 && model_layer_window(&c, 1) == 0);
+	cr_assert_eq(parse_case("mistral", "{}", "sliding_window", &c, &e), 0, "%s", e.text);
+	cr_assert_eq(model_layer_window(&c, 0), 4096);
+	cr_assert_eq(parse_case("deepseek_v3", "{\"n_routed_experts\":16}", "routed_scaling_factor", &c,
+	                        &e), 0, "%s",
+	             e.text);
+	cr_assert(c.gate.scaling == 2.5f);
+	cr_assert_eq(parse_case("deepseek_v3", "{\"n_routed_experts\":16,\"topk_group\":4}", "n_group", &c, &e), 0,
+	             "%s", e.text);
+	cr_assert_eq(c.gate.groups, 8);
+}
+
+/* Factors of one change nothing; an empty member says nothing; yarn's own attn_factor scales. */
+Test(engine_config, spellings_that_change_nothing_are_taken)
+{
+	struct model_config c;
+	struct err e = { 0 };
+	struct rope_table t;
+	cr_assert_eq(parse_case("llama", "{\"partial_rotary_factor\":1.0,\"logits_scaling\":1,"
+	                        "\"rope_parameters\":{}}", NULL, &c, &e), 0, "%s", e.text);
+	cr_assert_eq(c.rope.kind, MODEL_ROPE_LLAMA3);
+	cr_assert_eq(parse_case("qwen3", "{\"rope_scaling\":{\"rope_type\":null,\"type\":\"yarn\",\"factor\":4,"
+	                        "\"attn_factor\":0.8782488562869419,\"original_max_position_embeddings\":32768}}",
+	                        NULL, &c, &e), 0, "%s", e.text);
+	cr_assert_eq(c.rope.kind, MODEL_ROPE_YARN);
+	cr_assert_eq(rope_table_open(&t, &c.rope, &e), 0);
+	cr_assert_float_eq(t.factor, 1, 1e-6);
+	rope_table_close(&t);
+}
+
+/* What released models say, read as they are. */
+Test(engine_config, released_configs_are_read)
+{
+	struct source *s;
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	json_t *all, *one;
+	const char *name;
+	size_t count = 0;
+	cr_assert_eq(source_open_folder(&s, "tests/vectors/configs", &e), 0, "%s", e.text);
+	cr_assert_eq(source_read_file(s, "released.json", MIB(1), &b, &e), 0, "%s", e.text);
+	cr_assert_eq(json_read(&all, b.bytes, b.len, MIB(1), 32, &e), 0, "%s", e.text);
+	json_object_foreach(all, name, one)
+	{
+		struct model_config c;
+		struct buf text = { 0 };
+		cr_assert_eq(json_write(one, 0, &text, &e), 0);
+		cr_assert_eq(model_config_parse(&c, text.bytes, text.len, NULL, 0, &e), 0, "%s: %s", name,
+		             e.text);
+		count++;
+		buf_free(&text);
+	}
+	cr_assert(count > 80);
+	json_decref(all);
+	buf_free(&b);
+	source_close(s);
 }
 
 Test(engine_config, malformed_files_are_refused)
@@ -272,7 +353,10 @@ Test(engine_rope, yarn_bounds_and_factors)
 	p.theta = 5e4, p.beta_fast = 1, p.truncate = true;
 	rope_yarn_bounds(&p, &low, &high);
 	cr_assert(low == 19 && high == 20);
-	p.beta_fast = p.beta_slow = 1e5; /* both clamp to 0 */
+	p.beta_fast = p.beta_slow = 1e5; /* far below pair 0: nothing is interpolated */
+	rope_yarn_bounds(&p, &low, &high);
+	cr_assert(low == 0 && high < 0);
+	p.beta_fast = p.beta_slow = 660; /* just below: both bounds are pair 0 */
 	rope_yarn_bounds(&p, &low, &high);
 	cr_assert(low == 0 && high == 0.001);
 	cr_assert_float_eq(rope_mscale(32, 1), 1.346574, 5e-7);

@@ -150,6 +150,20 @@ Test(engine_weights, missing_files_are_named)
 	memory_free(&m);
 }
 
+Test(engine_weights, an_adapter_without_its_base_is_refused)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_load(&m, DIR);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "config.json") == 0)
+			m.file[i].name = "adapter_config.json";
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_UNSUPPORTED);
+	cr_assert_not_null(strstr(e.text, "an adapter without its base model"), "%s", e.text);
+	memory_free(&m);
+}
+
 /* Every prefix of the weights is refused; a sample of lengths. */
 Test(engine_weights, truncated_weights_are_refused)
 {
