@@ -1,5 +1,6 @@
-/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; angle = the
- * f32 product inv*t; its sine and cosine in double, rounded to f32. */
+/* inv_i = theta^(-2i/r), scaled by the config's rule in double and rounded once to f32; the angle
+ * inv*t and its sine and cosine in double, rounded to f32. (An f32 angle would be off by 1e-4 at
+ * position 2000, the largest of all errors of a long prompt.) */
 #include "engine/rope.h"
 
 #include "kernels/number.h"
@@ -107,7 +108,7 @@ int rope_table_grow(struct rope_table *t, uint32_t positions, struct err *e)
 		return err_set(e, ERR_NOMEM, "rotary table of %u positions", positions);
 	for (uint32_t at = t->positions; at < positions; at++) {
 		for (uint32_t i = 0; i < t->half; i++) {
-			double angle = (double)(t->inverse[i] * (float)at);
+			double angle = (double)t->inverse[i] * at;
 			cosine[(size_t)at * t->half + i] = (float)number_cos(angle) * t->factor;
 			sine[(size_t)at * t->half + i] = (float)number_sin(angle) * t->factor;
 		}
