@@ -21,31 +21,32 @@
 #define CODE_BYTES(F) (HAS_DOT || (F) == KERNEL_Q4 ? 64 : 128)
 #define ROW_STEP(F) (CODE_BYTES(F) + 16)
 
-/* Steps outside, so that what is written lies in one run. */
+/* A row after the other: what is read lies in one run. */
 INLINE void pack_rows(const enum kernel_format f, const struct kernel_matrix *w,
                       const struct kernel_rows *x, uint32_t row, uint32_t rows, uint32_t k,
                       uint32_t steps, unsigned char *to)
 {
 	size_t wide = kernel_quant_columns(w->columns), groups = wide / KERNEL_GROUP;
-	size_t at[TILE_ROWS];
-	for (uint32_t t = 0; t < rows; t++)
-		at[t] = x->pick ? x->pick[row + t] : row + t;
-	for (uint32_t s = 0; s < steps; s++) {
-		for (uint32_t t = 0; t < rows; t++, to += ROW_STEP(f)) {
-			const int8_t *code = x->quant->code + at[t] * wide + k + (size_t)s * PAIR_K;
-			size_t group = at[t] * groups + k / KERNEL_GROUP + 2 * s;
-			int32_t begin[2] = { x->quant->start[group], x->quant->start[group + 1] };
+	for (uint32_t t = 0; t < rows; t++) {
+		size_t at = x->pick ? x->pick[row + t] : row + t;
+		const int8_t *code = x->quant->code + at * wide + k;
+		const float *scale = x->quant->scale + at * groups + k / KERNEL_GROUP;
+		const int32_t *start = x->quant->start + at * groups + k / KERNEL_GROUP;
+		unsigned char *put = to + t * (size_t)ROW_STEP(f);
+		for (uint32_t s = 0; s < steps; s++, put += rows * (size_t)ROW_STEP(f)) {
+			int32_t begin[2] = { start[2 * s], start[2 * s + 1] };
 			if (f == KERNEL_Q4)
 				begin[0] /= 16, begin[1] /= 16;
 			for (int j = 0; j < 16 && CODE_BYTES(f) != 64; j++) {
 				const int8_t *c = code + 4 * j;
 				const int16_t split[4] = { c[0], c[2], c[1], c[3] };
-				memcpy(to + 8 * j, split, 8);
+				memcpy(put + 8 * j, split, 8);
 			}
 			if (CODE_BYTES(f) == 64)
-				memcpy(to, code, 64);
-			memcpy(to + CODE_BYTES(f), x->quant->scale + group, 8);
-			memcpy(to + CODE_BYTES(f) + 8, begin, 8);
+				memcpy(put, code, 64);
+			code += PAIR_K;
+			memcpy(put + CODE_BYTES(f), scale + 2 * s, 8);
+			memcpy(put + CODE_BYTES(f) + 8, begin, 8);
 		}
 	}
 }
