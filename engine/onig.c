@@ -113,12 +113,12 @@ static size_t next_character(const char *text, size_t len, size_t at)
 	return at;
 }
 
-int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, size_t len,
-              size_t from, size_t *begin, size_t *end, struct err *e)
+int onig_next(const struct onig *r, struct onig_scratch *s, const char *text, size_t len,
+              struct onig_scan *at, size_t *begin, size_t *end, struct err *e)
 {
 	TRY(prepare(s, e));
-	while (from < len) {
-		int rc = pcre2_match(r->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, s->data,
+	while (len && at->from <= len) {
+		int rc = pcre2_match(r->code, (PCRE2_SPTR)text, len, at->from, PCRE2_NO_UTF_CHECK, s->data,
 		                     s->context);
 		if (rc == PCRE2_ERROR_NOMATCH)
 			return 0;
@@ -126,12 +126,14 @@ int onig_find(const struct onig *r, struct onig_scratch *s, const char *text, si
 			return err_set(e, ERR_INPUT, "a tokenizer's expression needs too many steps on this text (%d)",
 			               rc);
 		const size_t *range = pcre2_get_ovector_pointer(s->data);
-		if (range[1] > range[0]) {
-			*begin = range[0];
-			*end = range[1];
-			return 1;
+		if (range[1] == range[0] && at->any && at->last == range[1]) {
+			at->from = next_character(text, len, at->from);
+			continue;
 		}
-		from = next_character(text, len, range[0] > from ? range[0] : from);
+		*at = (struct onig_scan){ range[1], range[1], true };
+		*begin = range[0];
+		*end = range[1];
+		return 1;
 	}
 	return 0;
 }

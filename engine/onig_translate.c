@@ -1,31 +1,37 @@
 /* Oniguruma (Ruby syntax) to PCRE2. What reads the same in both passes through; what reads
  * differently is rewritten; what cannot be rewritten is refused by name.
  *
- *   \s \S \w \W \h \H \b \B \v   their character sets differ: spelled out
+ *   \s \S \w \W \h \H \b \B \v \R \N \O   their character sets differ: spelled out
  *   (?m)                         dot-all there, (?s) here; ^ and $ are always multi-line there
+ *   a(?i)b|c                     a(?i:b|c): the options hold to the end of the group
  *   {,n}                         {0,n}
- *   [A&&[^B]]                    (?:(?![B])[A])
+ *   a{2}+ a{1,2}+ a{2}? a+*      (?:a{2})+ and so on: repeated, neither possessive nor lazy
  *   [a[bc]]                      union: flattened
+ *   [A&&B]                       (?:(?=A)B)
+ *   [^A], A not a plain class    (?:(?!A)(?s:.))
  *   [[:alpha:]]                  Unicode property
  *   \p{Han}                      \p{sc:Han}: else PCRE2 takes all that may occur in the script */
 #include "engine/onig.h"
 
 #include <string.h>
 
-#define WHITE "\\t-\\r \\x{85}\\x{A0}\\x{1680}" \
-	"\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
-#define NOT_WHITE "\\x00-\\x08\\x0E-\\x1F!-\\x{84}\\x{86}-\\x{9F}\\x{A1}-\\x{167F}" \
-	"\\x{1681}-\\x{1FFF}" \
-	"\\x{200B}-\\x{2027}" \
-	"\\x{202A}-\\x{202E}\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}\\x{3001}-\\x{10FFFF}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
-#define NESTING_MAX 8
+#define CLASSES_MAX 8 /* within each other */
+#define GROUPS_MAX 64
+
+struct group {
+	size_t begin;  /* in out */
+	int options;   /* groups opened by (?i) and the like: they end with this one */
+};
 
 struct reader {
 	const char *at, *end;
 	struct buf *out;
 	struct err *e;
-	int nesting; /* of classes */
+	int classes;
+	struct group group[GROUPS_MAX];
+	size_t groups;      /* open ones, the whole pattern included */
+	size_t atom;        /* begin of what a quantifier here repeats */
+	bool quantified;    /* it has a quantifier already */
 };
 
 static int refuse(struct reader *r, const char *what, const char *at)
@@ -43,46 +49,50 @@ static bool ahead(const struct reader *r, const char *s)
 	return (size_t)(r->end - r->at) >= n && memcmp(r->at, s, n) == 0;
 }
 
-static bool is_alnum(char c)
+static bool is_digit(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+	return c >= '0' && c <= '9';
 }
 
-/* Sets that can be spliced into a class; bare ones get brackets outside. NULL inside: not
- * expressible in a class. */
-static const struct { char name; const char *inside, *outside; } sets[] = {
-	{ 's', WHITE, "[" WHITE "]" },
-	{ 'S', NOT_WHITE, "[^" WHITE "]" },
-	{ 'w', WORD, "[" WORD "]" },
-	{ 'W', NULL, "[^" WORD "]" },
-	{ 'd', "\\p{Nd}", "\\p{Nd}" },
-	{ 'D', "\\P{Nd}", "\\P{Nd}" },
-	{ 'h', "0-9A-Fa-f", "[0-9A-Fa-f]" },
-	{ 'H', NULL, "[^0-9A-Fa-f]" },
-	{ 'b', "\\x08", "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))" },
-	{ 'B', NULL, "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))" },
-	{ 'v', "\\x0B", "\\x0B" },
-	{ 'A', NULL, "\\A" }, { 'Z', NULL, "\\Z" }, { 'z', NULL, "\\z" },
-};
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c);
+}
 
-static const struct { const char *posix, *inside; } classes[] = {
-	{ "alpha", "\\p{Alphabetic}" }, { "digit", "\\p{Nd}" }, { "alnum", "\\p{Alphabetic}\\p{Nd}" },
-	{ "upper", "\\p{Uppercase}" }, { "lower", "\\p{Lowercase}" }, { "space", WHITE },
-	{ "punct", "\\p{P}$+<=>^`|~" }, { "cntrl", "\\p{Cc}" }, { "blank", "\\t\\p{Zs}" },
-	{ "xdigit", "0-9A-Fa-f" }, { "word", WORD },
-};
+/* ---- escapes ---- */
 
-/* Long names of properties that PCRE2 knows only in short. Others pass through and are refused
- * there if unknown. */
-static const struct { const char *name, *here; } properties[] = {
-	{ "Letter", "L" }, { "Mark", "M" }, { "Number", "N" }, { "Punctuation", "P" }, { "Punct", "P" },
-	{ "Symbol", "S" }, { "Separator", "Z" }, { "Other", "C" }, { "Alpha", "Alphabetic" },
-	{ "Upper", "Uppercase" }, { "Lower", "Lowercase" }, { "Digit", "Nd" }, { "Space", "White_Space" },
-	{ "Lowercase_Letter", "Ll" }, { "Uppercase_Letter", "Lu" }, { "Titlecase_Letter", "Lt" },
-	{ "Modifier_Letter", "Lm" }, { "Other_Letter", "Lo" }, { "Decimal_Number", "Nd" },
-};
+/* A class, or the members of one: plain members can be spliced into a larger class, others are an
+ * expression for one character. */
+struct members { struct buf plain, others; };
 
-static int read_property(struct reader *r)
+static void members_free(struct members *m)
+{
+	buf_free(&m->plain);
+	buf_free(&m->others);
+}
+
+static void add_other(struct members *m, const char *before, const char *inside, size_t len,
+                      const char *after)
+{
+	if (m->others.len)
+		buf_add_byte(&m->others, '|');
+	buf_add_text(&m->others, before);
+	buf_add(&m->others, inside, len);
+	buf_add_text(&m->others, after);
+}
+
+/* inside, to a class (m) or by itself (out). */
+static void put_set(struct reader *r, struct members *m, const char *inside, bool negated)
+{
+	if (m && negated)
+		add_other(m, "[^", inside, strlen(inside), "]");
+	else if (m)
+		buf_add_text(&m->plain, inside);
+	else
+		buf_printf(r->out, negated ? "[^%s]" : "[%s]", inside);
+}
+
+static int read_property(struct reader *r, struct members *m)
 {
 	const char *start = r->at - 2, *close;
 	bool negated = r->at[-1] == 'P';
@@ -94,247 +104,416 @@ static int read_property(struct reader *r)
 		name++;
 	}
 	size_t n = (size_t)(close - name);
+	for (size_t i = 0; i < n; i++)
+		if (!is_alnum(name[i]) && name[i] != '_' && name[i] != ' ' && name[i] != '-')
+			return refuse(r, "this property", start);
 	r->at = close + 1;
-	const char *here = NULL;
-	for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
-		if (strlen(properties[i].name) == n && memcmp(properties[i].name, name, n) == 0)
-			here = properties[i].here;
-	buf_add_text(r->out, negated ? "\\P{" : "\\p{");
-	if (!here && onig_is_script(name, n))
-		buf_add_text(r->out, "sc:");
-	if (here)
-		buf_add_text(r->out, here);
-	else
-		buf_add(r->out, name, n);
-	buf_add_byte(r->out, '}');
+	const char *set = onig_property_set(name, n);
+	if (set) {
+		put_set(r, m, set, negated);
+		return 0;
+	}
+	buf_printf(m ? &m->plain : r->out, "\\%c{%s%.*s}", negated ? 'P' : 'p',
+	           onig_is_script(name, n) ? "sc:" : "", (int)n, name);
 	return 0;
 }
 
-/* \xHH and \x{H...} and \uHHHH, after the letter. */
-static int read_hex(struct reader *r, char kind)
+/* Digits of a base, at most so many; -1: none. */
+static int64_t read_number(struct reader *r, int base, int most)
+{
+	int64_t value = -1;
+	for (; r->at < r->end && most > 0; r->at++, most--) {
+		char c = *r->at;
+		int v = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ?
+			c - 'A' + 10 : base;
+		if (v >= base)
+			break;
+		value = (value < 0 ? 0 : value) * base + v;
+	}
+	return value;
+}
+
+/* \xHH, \x{H...}, \uHHHH and \0OO, after the letter. */
+static int read_code_point(struct reader *r, char kind, struct buf *out)
 {
 	const char *start = r->at - 2;
-	uint32_t value = 0;
 	bool braces = kind == 'x' && r->at < r->end && *r->at == '{';
-	int digits = 0, most = braces ? 8 : kind == 'u' ? 4 : 2;
 	r->at += braces;
-	for (; r->at < r->end && digits < most; r->at++, digits++) {
-		char c = *r->at;
-		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' &&
-		    c <= 'F' ?
-		    c - 'A' + 10 : -1;
-		if (v < 0)
-			break;
-		value = value << 4 | (uint32_t)v;
-	}
+	const char *digits = r->at;
+	int64_t value = kind == '0' ? read_number(r, 8, 2) :
+	                read_number(r, 16, braces ? 8 : kind == 'u' ? 4 : 2);
+	if (kind == '0' && value < 0)
+		value = 0;
 	if (braces && (r->at >= r->end || *r->at++ != '}'))
 		return refuse(r, "an unfinished \\x{", start);
-	if (digits == 0 || (kind == 'u' && digits != 4) || value > 0x10FFFF)
+	if (value < 0 || (kind == 'u' && r->at - digits != 4) || value > 0x10FFFF)
 		return refuse(r, "a malformed code point", start);
 	if (kind == 'x' && !braces && value > 0x7F)
 		return refuse(r, "a byte escape above \\x7F", start);
-	buf_printf(r->out, "\\x{%X}", (unsigned)value);
+	buf_printf(out, "\\x{%X}", (unsigned)value);
 	return 0;
 }
 
-/* After the backslash. */
-static int read_escape(struct reader *r, bool in_class)
+/* After the backslash, within a class (m) or not. */
+static int read_escape(struct reader *r, struct members *m)
 {
 	const char *start = r->at - 1;
 	if (r->at >= r->end)
 		return refuse(r, "a lone backslash", start);
 	char c = *r->at++;
-	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-		if (sets[i].name != c)
-			continue;
-		if (in_class && !sets[i].inside)
-			return refuse(r, "this escape within a class", start);
-		buf_add_text(r->out, in_class ? sets[i].inside : sets[i].outside);
+	struct buf *out = m ? &m->plain : r->out;
+	const struct onig_escape *set = onig_escape_of(c);
+	if (set && m && !set->inside)
+		return refuse(r, "this escape within a class", start);
+	if (set && m) {
+		put_set(r, m, set->inside + (*set->inside == '^'), *set->inside == '^');
+		return 0;
+	}
+	if (set) {
+		buf_add_text(out, set->outside);
 		return 0;
 	}
 	if (c == 'p' || c == 'P')
-		return read_property(r);
-	if (c == 'x' || c == 'u')
-		return read_hex(r, c);
-	bool reference = !in_class && c >= '1' && c <= '9' &&
-	    !(r->at < r->end && *r->at >= '0' && *r->at <= '9');
+		return read_property(r, m);
+	if (c == 'x' || c == 'u' || c == '0')
+		return read_code_point(r, c, out);
+	bool reference = !m && c >= '1' && c <= '9' && !(r->at < r->end && is_digit(*r->at));
 	if (is_alnum(c) && !strchr("tnrfae", c) && !reference)
 		return refuse(r, "this escape", start);
-	buf_add_byte(r->out, '\\');
-	buf_add_byte(r->out, (unsigned char)c);
+	buf_add_byte(out, '\\');
+	buf_add_byte(out, (unsigned char)c);
 	return 0;
 }
 
-static int read_posix(struct reader *r)
+/* ---- classes ---- */
+
+static int read_posix(struct reader *r, struct members *m)
 {
-	const char *start = r->at;
-	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-		size_t n = strlen(classes[i].posix);
-		if ((size_t)(r->end - r->at) >= n + 4 && memcmp(r->at + 2, classes[i].posix, n) == 0 &&
-		    memcmp(r->at + 2 + n, ":]", 2) == 0) {
-			r->at += n + 4;
-			buf_add_text(r->out, classes[i].inside);
-			return 0;
-		}
-	}
-	return refuse(r, "this POSIX class", start);
+	const char *start = r->at, *name = r->at + 2, *end = name;
+	bool negated = name < r->end && *name == '^';
+	name += negated;
+	for (end = name; end < r->end && is_alnum(*end); end++)
+		;
+	const char *set = onig_posix_set(name, (size_t)(end - name));
+	if (!set || r->end - end < 2 || memcmp(end, ":]", 2) != 0)
+		return refuse(r, "this POSIX class", start);
+	r->at = end + 2;
+	put_set(r, m, set, negated);
+	return 0;
 }
 
-static int read_class(struct reader *r, bool spliced);
+static int read_class(struct reader *r, struct buf *out, bool *plain);
+
+static int read_inner_class(struct reader *r, struct members *m)
+{
+	struct buf b = { 0 };
+	bool plain;
+	r->at++;
+	int rc = read_class(r, &b, &plain);
+	if (rc == 0 && plain)
+		buf_add(&m->plain, b.bytes + 1, b.len - 2);
+	else if (rc == 0)
+		add_other(m, "", b.bytes ? b.bytes : "", b.len, "");
+	buf_free(&b);
+	return rc;
+}
 
 /* One member of a class, after checks for its end and for &&. */
-static int read_member(struct reader *r)
-{
-	if (ahead(r, "[:"))
-		return read_posix(r);
-	if (*r->at == '[') {
-		if (ahead(r, "[^"))
-			return refuse(r, "a negated class within a class", r->at);
-		r->at++;
-		return read_class(r, true);
-	}
-	if (*r->at == '\\') {
-		r->at++;
-		return read_escape(r, true);
-	}
-	buf_add_byte(r->out, (unsigned char)*r->at++);
-	return 0;
-}
-
-/* Members up to && or ], which is consumed. *intersected: it was &&. */
-static int read_members(struct reader *r, bool *intersected)
+static int read_member(struct reader *r, struct members *m)
 {
 	const char *start = r->at;
-	*intersected = false;
-	if (r->at < r->end && *r->at == ']') /* first: a literal */
-		return refuse(r, "an empty class", start);
+	int rc = 0;
+	if (ahead(r, "[:")) {
+		rc = read_posix(r, m);
+	} else if (*r->at == '[') {
+		rc = read_inner_class(r, m);
+	} else if (*r->at == '\\') {
+		r->at++;
+		rc = read_escape(r, m);
+		if (r->at - start == 2 && !onig_escape_of(start[1]))
+			return rc; /* a single character: it may begin a range */
+		if (start[1] == 'x' || start[1] == 'u' || start[1] == '0')
+			return rc;
+	} else {
+		buf_add_byte(&m->plain, (unsigned char)*r->at++);
+		return 0;
+	}
+	if (rc == 0 && ahead(r, "-")) { /* after a set it is itself */
+		buf_add_text(&m->plain, "\\-");
+		r->at++;
+	}
+	return rc;
+}
+
+/* Members up to && or ], which is consumed. *more: it was &&. */
+static int read_members(struct reader *r, struct members *m, bool *more)
+{
+	const char *start = r->at;
+	*more = false;
+	if (ahead(r, "]") && memchr(r->at + 1, ']', (size_t)(r->end - r->at - 1))) {
+		buf_add_text(&m->plain, "\\]"); /* first, it is itself */
+		r->at++;
+	}
 	while (r->at < r->end) {
 		if (*r->at == ']') {
 			r->at++;
-			return 0;
+			return m->plain.len || m->others.len ? 0 : refuse(r, "an empty class", start);
 		}
 		if (ahead(r, "&&")) {
 			r->at += 2;
-			*intersected = true;
-			return 0;
+			*more = true;
+			return m->plain.len || m->others.len ? 0 : refuse(r, "an empty class", start);
 		}
-		TRY(read_member(r));
+		TRY(read_member(r, m));
 	}
 	return refuse(r, "an unfinished class", start);
 }
 
-/* After '['. spliced: the members alone, for a union. */
-static int read_class(struct reader *r, bool spliced)
+/* The members as an expression for one character. */
+static void put_members(struct buf *out, const struct members *m)
+{
+	if (m->others.len)
+		buf_add_text(out, "(?:");
+	if (m->plain.len) {
+		buf_add_byte(out, '[');
+		buf_add(out, m->plain.bytes, m->plain.len);
+		buf_add_text(out, m->others.len ? "]|" : "]");
+	}
+	if (m->others.len) {
+		buf_add(out, m->others.bytes, m->others.len);
+		buf_add_byte(out, ')');
+	}
+}
+
+/* After the first operand of &&: (?:(?=first)(?=second)third). */
+static int read_intersection(struct reader *r, struct members *first, struct buf *out)
+{
+	struct members m = *first;
+	bool more = true;
+	int rc = 0;
+	*first = (struct members){ 0 };
+	buf_add_text(out, "(?:");
+	while (more && rc == 0) {
+		buf_add_text(out, "(?=");
+		put_members(out, &m);
+		buf_add_byte(out, ')');
+		members_free(&m);
+		m = (struct members){ 0 };
+		rc = read_members(r, &m, &more);
+	}
+	put_members(out, &m);
+	buf_add_byte(out, ')');
+	members_free(&m);
+	return rc;
+}
+
+/* After '['. *plain: the result is a class of plain members, not negated. */
+static int read_class(struct reader *r, struct buf *out, bool *plain)
 {
 	const char *start = r->at - 1;
-	bool negated = !spliced && r->at < r->end && *r->at == '^', intersected;
-	size_t from = r->out->len;
-	if (++r->nesting > NESTING_MAX)
+	struct members m = { 0 };
+	struct buf all = { 0 };
+	bool negated = r->at < r->end && *r->at == '^', more = false;
+	if (++r->classes > CLASSES_MAX)
 		return refuse(r, "classes nested this deep", start);
 	r->at += negated;
-	if (!spliced)
-		buf_add_text(r->out, negated ? "[^" : "[");
-	TRY(read_members(r, &intersected));
-	if (!spliced)
-		buf_add_byte(r->out, ']');
-	r->nesting--;
-	if (!intersected)
-		return 0;
-	if (spliced || negated || !ahead(r, "[^"))
-		return refuse(r, "this intersection of classes", start);
+	int rc = read_members(r, &m, &more);
+	*plain = !negated && !more && !m.others.len;
+	bool simple = !more && !m.others.len;
+	if (rc == 0 && more)
+		rc = read_intersection(r, &m, &all);
+	else if (rc == 0)
+		put_members(&all, &m);
+	if (rc == 0 && negated && simple)
+		buf_printf(out, "[^%s", all.bytes ? all.bytes + 1 : "");
+	else if (rc == 0 && negated)
+		buf_printf(out, "(?:(?!%s)(?s:.))", all.bytes ? all.bytes : "");
+	else if (rc == 0)
+		buf_add(out, all.bytes, all.len);
+	if (rc == 0)
+		rc = buf_done(&all, r->e);
+	members_free(&m);
+	buf_free(&all);
+	r->classes--;
+	return rc;
+}
+
+/* ---- groups ---- */
+
+static void begin_atom(struct reader *r)
+{
+	r->atom = r->out->len;
+	r->quantified = false;
+}
+
+static int open_group(struct reader *r, const char *start)
+{
+	if (r->groups == GROUPS_MAX)
+		return refuse(r, "groups nested this deep", start);
+	r->group[r->groups++] = (struct group){ .begin = r->out->len };
+	return 0;
+}
+
+static void end_options(struct reader *r)
+{
+	struct group *g = &r->group[r->groups - 1];
+	for (; g->options > 0; g->options--)
+		buf_add_byte(r->out, ')');
+}
+
+static void close_group(struct reader *r)
+{
+	end_options(r);
+	r->atom = r->out->len;
+	r->quantified = false;
+	if (r->groups > 1) /* else one too many: PCRE2 says so */
+		r->atom = r->group[--r->groups].begin;
+	buf_add_byte(r->out, ')');
+	r->at++;
+}
+
+/* "(?" then i, m and -, then ':' or ')'. */
+static int read_options(struct reader *r, const char *start)
+{
+	struct buf b = { 0 };
+	for (; r->at < r->end && (*r->at == 'i' || *r->at == 'm' || *r->at == '-'); r->at++)
+		buf_add_byte(&b, (unsigned char)(*r->at == 'm' ? 's' : *r->at));
+	if (r->at >= r->end || (*r->at != ':' && *r->at != ')')) {
+		buf_free(&b);
+		return refuse(r, "this kind of group", start);
+	}
+	int rc = 0;
+	if (*r->at++ == ':')
+		rc = open_group(r, start);
+	else
+		r->group[r->groups - 1].options++;
+	buf_printf(r->out, "(?%s:", b.bytes ? b.bytes : "");
+	buf_free(&b);
+	begin_atom(r);
+	return rc;
+}
+
+/* At '('. */
+static int read_group(struct reader *r)
+{
+	static const char *const same[] = { "(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!" };
+	const char *start = r->at;
+	if (ahead(r, "(*"))
+		return refuse(r, "a verb", r->at);
+	if (ahead(r, "(?#")) {
+		const char *close = memchr(r->at, ')', (size_t)(r->end - r->at));
+		r->at = close ? close + 1 : r->end;
+		return close ? 0 : refuse(r, "an unfinished comment", start);
+	}
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+		if (ahead(r, same[i])) {
+			TRY(open_group(r, start));
+			r->at += strlen(same[i]);
+			buf_add_text(r->out, same[i]);
+			begin_atom(r);
+			return 0;
+		}
+	if (ahead(r, "(?<"))
+		return refuse(r, "a named group", start);
+	if (ahead(r, "(?")) {
+		r->at += 2;
+		return read_options(r, start);
+	}
+	TRY(open_group(r, start));
+	buf_add_byte(r->out, '(');
+	r->at++;
+	begin_atom(r);
+	return 0;
+}
+
+/* ---- quantifiers ---- */
+
+/* What has a quantifier gets another one around it. */
+static void wrap_atom(struct reader *r)
+{
 	struct buf kept = { 0 };
-	buf_add(&kept, r->out->bytes + from, r->out->len - from);
-	r->out->len = from;
-	r->at += 2;
-	buf_add_text(r->out, "(?:(?![");
-	int rc = read_members(r, &intersected);
-	buf_add_text(r->out, "])");
+	buf_add(&kept, r->out->bytes + r->atom, r->out->len - r->atom);
+	r->out->len = r->atom;
+	buf_add_text(r->out, "(?:");
 	buf_add(r->out, kept.bytes, kept.len);
 	buf_add_byte(r->out, ')');
 	buf_free(&kept);
-	TRY(rc);
-	if (intersected || r->at >= r->end || *r->at++ != ']')
-		return refuse(r, "this intersection of classes", start);
-	return 0;
 }
 
-/* After "(?". */
-static int read_group(struct reader *r)
+/* At '{': the end of an interval, or NULL where both dialects read a brace. */
+static const char *interval_end(const struct reader *r, bool *comma, bool *low)
 {
-	static const char *const same[] = { ":", "=", "!", ">", "<=", "<!" };
-	const char *start = r->at - 2;
-	buf_add_text(r->out, "(?");
-	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-		if (ahead(r, same[i])) {
-			r->at += strlen(same[i]);
-			buf_add_text(r->out, same[i]);
-			return 0;
-		}
-	if (r->at < r->end && *r->at == '<')
-		return refuse(r, "a named group", start);
-	for (; r->at < r->end; r->at++) {
-		char c = *r->at;
-		if (c == 'i' || c == '-')
-			buf_add_byte(r->out, (unsigned char)c);
-		else if (c == 'm')
-			buf_add_byte(r->out, 's');
-		else
-			break;
-	}
-	if (r->at >= r->end || (*r->at != ':' && *r->at != ')'))
-		return refuse(r, "this kind of group", start);
-	buf_add_byte(r->out, (unsigned char)*r->at++);
-	return 0;
-}
-
-/* '{': an interval, or a literal brace as both dialects agree. */
-static int read_interval(struct reader *r)
-{
-	const char *start = r->at, *p = r->at + 1;
-	bool comma = false, low = false, high = false;
-	for (; p < r->end && ((*p >= '0' && *p <= '9') || (*p == ',' && !comma)); p++) {
+	const char *p = r->at + 1;
+	bool high = false;
+	*comma = *low = false;
+	for (; p < r->end && (is_digit(*p) || (*p == ',' && !*comma)); p++) {
 		if (*p == ',')
-			comma = true;
-		else if (comma)
+			*comma = true;
+		else if (*comma)
 			high = true;
 		else
-			low = true;
+			*low = true;
 	}
-	if (p >= r->end || *p != '}' || (!low && !high)) {
+	return p < r->end && *p == '}' && (*low || high) ? p + 1 : NULL;
+}
+
+static void read_quantifier(struct reader *r)
+{
+	bool comma = false, low = false;
+	const char *end = *r->at == '{' ? interval_end(r, &comma, &low) : r->at + 1;
+	if (!end) {
+		begin_atom(r);
 		buf_add_text(r->out, "\\{");
 		r->at++;
-		return 0;
+		return;
 	}
-	buf_add_text(r->out, low ? "{" : "{0");
-	buf_add(r->out, start + 1, (size_t)(p - start));
-	r->at = p + 1;
-	if (r->at < r->end && (*r->at == '+' || (*r->at == '?' && !comma)))
-		return refuse(r, "a quantifier after an interval", start);
-	return 0;
+	if (r->quantified)
+		wrap_atom(r);
+	r->quantified = true;
+	if (*r->at == '{') {
+		buf_add_text(r->out, low ? "{" : "{0");
+		buf_add(r->out, r->at + 1, (size_t)(end - r->at - 1));
+		r->at = end;
+		if (!comma || !ahead(r, "?"))
+			return;
+	} else {
+		buf_add_byte(r->out, (unsigned char)*r->at++);
+	}
+	if (ahead(r, "?") || ahead(r, "+")) /* lazy, possessive */
+		buf_add_byte(r->out, (unsigned char)*r->at++);
 }
 
 int onig_translate(const char *pattern, size_t len, struct buf *out, struct err *e)
 {
-	struct reader r = { .at = pattern, .end = pattern + len, .out = out, .e = e };
-	while (r.at < r.end) {
+	struct reader r = { .at = pattern, .end = pattern + len, .out = out, .e = e, .groups = 1 };
+	bool plain;
+	while (r.at < r.end && !out->failed) {
 		char c = *r.at;
-		if (c == '\\') {
-			r.at++;
-			TRY(read_escape(&r, false));
-		} else if (c == '[') {
-			r.at++;
-			TRY(read_class(&r, false));
-		} else if (c == '{') {
-			TRY(read_interval(&r));
-		} else if (ahead(&r, "(?")) {
-			r.at += 2;
+		if (c == '(') {
 			TRY(read_group(&r));
-		} else if (ahead(&r, "(*")) {
-			return refuse(&r, "a verb", r.at);
-		} else {
-			buf_add_byte(out, (unsigned char)c);
+			continue;
+		}
+		if (c == ')') {
+			close_group(&r);
+			continue;
+		}
+		if (strchr("*+?{", c) && c) {
+			read_quantifier(&r);
+			continue;
+		}
+		begin_atom(&r);
+		if (c == '\\' || c == '[')
 			r.at++;
+		if (c == '\\') {
+			TRY(read_escape(&r, NULL));
+		} else if (c == '[') {
+			TRY(read_class(&r, out, &plain));
+		} else {
+			do
+				buf_add_byte(out, (unsigned char)*r.at++);
+			while (r.at < r.end && ((unsigned char)*r.at & 0xC0) == 0x80);
 		}
 	}
+	end_options(&r);
 	return buf_done(out, e);
 }

@@ -177,8 +177,10 @@ static int encode_gap(struct encoder *c, const char *text, const char *origin, s
 		rc = normalize(&c->t->normalizers, &c->scratch, &m, c->e);
 	if (rc == 0)
 		rc = added_find(c->t, c->t->normal, m.text.bytes, m.origin.bytes, m.text.len, &found, c->e);
+	first = first && !m.cut;
 	for (size_t i = 0; i < found.count && rc == 0; i++) {
-		rc = encode_plain(c, m.text.bytes + at, found.at[i].begin - at, first && at == 0);
+		if (found.at[i].begin > at)
+			rc = encode_plain(c, m.text.bytes + at, found.at[i].begin - at, first && at == 0);
 		if (rc == 0)
 			rc = ids_add(c->out, found.at[i].id, c->e);
 		at = found.at[i].end;
@@ -196,7 +198,8 @@ static int encode_text(struct encoder *c, const char *text, const char *origin, 
 	size_t at = 0;
 	int rc = added_find(c->t, c->t->raw, text, origin, len, &found, c->e);
 	for (size_t i = 0; i < found.count && rc == 0; i++) {
-		rc = encode_gap(c, text + at, origin ? origin + at : NULL, found.at[i].begin - at, at == 0);
+		if (found.at[i].begin > at)
+			rc = encode_gap(c, text + at, origin ? origin + at : NULL, found.at[i].begin - at, at == 0);
 		if (rc == 0)
 			rc = ids_add(c->out, found.at[i].id, c->e);
 		at = found.at[i].end;
@@ -217,7 +220,7 @@ static int add_all(struct engine_ids *out, const struct engine_ids *ids, struct 
 int tokenizer_encode_marked(const struct engine_tokenizer *t, const char *text, const char *origin,
                             size_t len, bool post, struct engine_ids *out, struct err *e)
 {
-	struct encoder c = { .t = t, .out = out, .e = e };
+	struct encoder c = { .t = t, .bpe.guarded = origin != NULL, .out = out, .e = e };
 	int rc = 0;
 	if (len > TOKENIZER_TEXT_BYTES)
 		return err_set(e, ERR_INPUT, "a text of %zu bytes is longer than %zu", len, TOKENIZER_TEXT_BYTES);

@@ -29,6 +29,7 @@ struct span {
  * template. */
 struct marked {
 	struct buf text, origin;
+	bool cut; /* something was taken from its start */
 };
 
 /* ---- vocabulary and merges: tokenizer_vocab.c ---- */
@@ -65,7 +66,8 @@ struct added {
 	uint32_t id;
 	bool special, normalized, lstrip, rstrip, single_word;
 	bool blank;   /* only white space and not special: found in data too */
-	bool control; /* merging never makes it: special, or longer than a character and not blank */
+	bool foreign; /* not of the model's vocabulary: merging never makes it */
+	bool control; /* not made of data either: special, or longer than a character and not blank */
 };
 struct trie;                  /* leftmost-longest over the contents of one kind */
 struct found { size_t begin, end; uint32_t id; };
@@ -125,6 +127,7 @@ int added_find(const struct engine_tokenizer *t, const struct trie *trie, const 
                const char *origin, size_t len, struct found_list *out, struct err *e) MUST_USE;
 /* A control token: ordinary text must not become it. */
 bool added_is_control(const struct engine_tokenizer *t, uint32_t id);
+bool added_is_foreign(const struct engine_tokenizer *t, uint32_t id);
 
 /* tokenizer_load.c: the components from JSON; unknown ones are refused by name. */
 int steps_load_normalizer(struct engine_tokenizer *t, const json_t *j, struct err *e) MUST_USE;
@@ -162,6 +165,7 @@ struct bpe_scratch {
 	struct bpe_symbol *symbol;
 	struct bpe_merge *heap;
 	size_t symbol_room, heap_room, heap_count;
+	bool guarded; /* the text holds data: no control token is made of it */
 };
 int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const char *text,
                size_t len, struct engine_ids *out, struct err *e) MUST_USE;

@@ -84,11 +84,13 @@ static int replace_all(const struct step *s, struct buf *token, struct err *e)
 {
 	struct onig_scratch scratch = { 0 };
 	struct buf out = { 0 };
+	struct onig_scan scan = { 0 };
 	size_t at = 0, begin, end;
 	int rc;
 	if (!text_utf8_valid(token->bytes, token->len)) /* a byte of a fallback: nothing to find in it */
 		return 0;
-	while ((rc = onig_find(s->pattern, &scratch, token->bytes, token->len, at, &begin, &end, e)) > 0) {
+	while ((rc = onig_next(s->pattern, &scratch, token->bytes, token->len, &scan, &begin, &end,
+	                       e)) > 0) {
 		buf_add(&out, token->bytes + at, begin - at);
 		buf_add(&out, s->text.bytes, s->text.len);
 		at = end;

@@ -55,7 +55,7 @@ static utf8proc_option_t form_options(enum step_kind kind)
 static bool starts_segment(uint32_t cp, utf8proc_option_t options)
 {
 	utf8proc_int32_t first[32];
-	if (cp < 0x300)
+	if (cp < 0x300 || !unicode_has_form(cp))
 		return true;
 	if (utf8proc_decompose_char((utf8proc_int32_t)cp, first, 32, options, NULL) < 1)
 		return false;
@@ -69,7 +69,7 @@ static size_t segment_end(const char *s, size_t len, size_t at, utf8proc_option_
 {
 	uint32_t cp;
 	size_t end = at + (size_t)text_utf8_decode(s + at, len - at, &cp);
-	while (end < len) {
+	while (end < len && unicode_has_form(cp)) {
 		int n = text_utf8_decode(s + end, len - end, &cp);
 		if (starts_segment(cp, options))
 			break;
@@ -97,8 +97,12 @@ static int unicode_form(const struct step *s, const struct marked *in, struct ma
 	utf8proc_option_t options = form_options(s->kind);
 	const char *text = in->text.bytes;
 	for (size_t at = 0, end; at < in->text.len; at = end) {
+		uint32_t cp;
 		end = segment_end(text, in->text.len, at, options);
-		if (end - at == 1)
+		bool alone = end - at == 1;
+		if (!alone && text_utf8_decode(text + at, end - at, &cp) > 0)
+			alone = !unicode_has_form(cp);
+		if (alone)
 			copy(out, in, at, end);
 		else
 			TRY(put_form(out, in, at, end, options, e));
@@ -128,6 +132,7 @@ static int strip(const struct step *s, const struct marked *in, struct marked *o
 	size_t end = in->text.len;
 	if (s->right && begin < end)
 		end -= unicode_spaces_at_end(in->text.bytes + begin, end - begin);
+	out->cut = begin > 0;
 	copy(out, in, begin, end);
 	return 0;
 }
@@ -140,13 +145,22 @@ static int prepend(const struct step *s, const struct marked *in, struct marked 
 	return 0;
 }
 
+static size_t first_size(const struct marked *m)
+{
+	uint32_t cp;
+	return m->text.len ? (size_t)text_utf8_decode(m->text.bytes, m->text.len, &cp) : 0;
+}
+
 static int replace(const struct step *s, struct onig_scratch *scratch, const struct marked *in,
                    struct marked *out, struct err *e)
 {
+	struct onig_scan scan = { 0 };
 	size_t at = 0, begin, end;
 	int rc;
-	while ((rc = onig_find(s->pattern, scratch, in->text.bytes, in->text.len, at, &begin, &end,
+	while ((rc = onig_next(s->pattern, scratch, in->text.bytes, in->text.len, &scan, &begin, &end,
 	                       e)) > 0) {
+		if (begin == 0 && end > 0) /* what replaces one character stands in its place */
+			out->cut = !s->text.len || end > first_size(in);
 		copy(out, in, at, begin);
 		put(out, in, s->text.bytes, s->text.len, is_data(in, begin, end));
 		at = end;
@@ -175,6 +189,7 @@ int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked 
 	for (size_t i = 0; i < l->count && text->text.len; i++) {
 		struct marked out = { 0 };
 		int rc = one_step(&l->at[i], s, text, &out, e);
+		out.cut = out.cut || text->cut;
 		if (rc == 0)
 			rc = buf_done(&out.text, e);
 		if (rc == 0)

@@ -54,7 +54,7 @@ uint32_t level_to_byte(uint32_t cp)
 struct cut {
 	const struct step *s;
 	struct pieces *out;
-	bool first;         /* the piece stands at the start of the input */
+	struct piece whole;
 	bool matched;       /* the last part was a match */
 	bool any;
 	uint32_t open_begin, open_end; /* the part that may still grow */
@@ -63,20 +63,15 @@ struct cut {
 
 static int close_part(struct cut *c)
 {
-	bool first = c->first;
-	if (c->open_begin == c->open_end)
-		return 0;
-	c->first = false;
 	uint32_t begin = c->open_begin, end = c->open_end;
-	c->open_begin = c->open_end;
-	return pieces_add(c->out, begin, end, first, c->e);
+	c->open_begin = end;
+	return pieces_add(c->out, begin, end, c->whole.first && begin == c->whole.begin, c->e);
 }
 
+/* An empty match is a part too: it keeps the gaps beside it apart. */
 static int add_part(struct cut *c, size_t begin, size_t end, bool match)
 {
 	bool before = c->matched, joins = false;
-	if (begin == end)
-		return 0;
 	match = match != c->s->invert;
 	switch (c->s->behaviour) {
 	case KEEP_ISOLATED: break;
@@ -91,7 +86,6 @@ static int add_part(struct cut *c, size_t begin, size_t end, bool match)
 		TRY(close_part(c));
 	if (match && c->s->behaviour == KEEP_REMOVED) {
 		c->open_begin = c->open_end = (uint32_t)end;
-		c->first = false;
 		return 0;
 	}
 	if (!joins)
@@ -103,15 +97,18 @@ static int add_part(struct cut *c, size_t begin, size_t end, bool match)
 static int cut_by_pattern(struct cut *c, struct onig_scratch *scratch, const char *text,
                           struct piece p)
 {
+	struct onig_scan scan = { 0 };
 	size_t at = 0, begin, end, len = p.end - p.begin;
 	int rc;
-	while ((rc = onig_find(c->s->pattern, scratch, text + p.begin, len, at, &begin, &end, c->e)) > 0) {
-		TRY(add_part(c, p.begin + at, p.begin + begin, false));
+	while ((rc = onig_next(c->s->pattern, scratch, text + p.begin, len, &scan, &begin, &end,
+	                       c->e)) > 0) {
+		if (begin > at)
+			TRY(add_part(c, p.begin + at, p.begin + begin, false));
 		TRY(add_part(c, p.begin + begin, p.begin + end, true));
 		at = end;
 	}
 	TRY(rc);
-	return add_part(c, p.begin + at, p.end, false);
+	return p.begin + at < p.end ? add_part(c, p.begin + at, p.end, false) : 0;
 }
 
 /* Classes of characters: 0 a gap, otherwise a match; with `alone` each matching character by
@@ -151,7 +148,7 @@ static int cut_all(const struct step *s, struct onig_scratch *scratch, struct pi
 	struct pieces out = { 0 };
 	int rc = 0;
 	for (size_t i = 0; i < p->count && rc == 0; i++) {
-		struct cut c = { .s = s, .out = &out, .first = p->at[i].first, .e = e,
+		struct cut c = { .s = s, .out = &out, .whole = p->at[i], .e = e,
 			.open_begin = p->at[i].begin, .open_end = p->at[i].begin };
 		rc = s->pattern ? cut_by_pattern(&c, scratch, p->text.bytes, p->at[i]) :
 		                  cut_by_class(&c, p->text.bytes, p->at[i]);

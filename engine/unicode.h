@@ -11,7 +11,8 @@
 bool unicode_is_space(uint32_t cp);       /* property White_Space */
 bool unicode_is_word(uint32_t cp);        /* \w of UTS 18, annex C */
 bool unicode_is_numeric(uint32_t cp);     /* category N */
-bool unicode_is_punctuation(uint32_t cp); /* category P, or ASCII punctuation */
+bool unicode_is_punctuation(uint32_t cp); /* category P of Unicode 8, or ASCII punctuation */
+bool unicode_has_form(uint32_t cp);       /* false: normalisation forms leave it alone */
 
 /* Of valid UTF-8. The code point that ends at s[len), its length in *size; len >= 1. */
 uint32_t unicode_last(const char *s, size_t len, size_t *size);

@@ -15,12 +15,13 @@ static void match(const char *pattern, size_t n, const char *text, size_t len)
 {
 	struct onig *r = NULL;
 	struct onig_scratch s = { 0 };
+	struct onig_scan scan = { 0 };
 	size_t begin = 0, end = 0, at = 0;
 	struct err e;
 	if (!text_utf8_valid(pattern, n) || onig_open(&r, pattern, n, &e) < 0)
 		return;
-	while (onig_find(r, &s, text, len, at, &begin, &end, &e) > 0) {
-		check(begin >= at && end > begin && end <= len);
+	while (onig_next(r, &s, text, len, &scan, &begin, &end, &e) > 0) {
+		check(begin >= at && end >= begin && end <= len);
 		at = end;
 	}
 	onig_scratch_free(&s);
