@@ -117,6 +117,7 @@ int added_open(struct engine_tokenizer *t, const json_t *list, struct err *e)
 			return err_set(e, ERR_NOMEM, "out of memory for the added tokens");
 		a->blank = !a->special && blank(content, a->content.len);
 		a->control = a->special || (!a->blank && !one_character(content, a->content.len));
+		a->foreign = vocab_find(&t->vocab, a->content.bytes, a->content.len) == TOKENIZER_NONE;
 		TRY(vocab_add(&t->vocab, a->content, a->id, e));
 		t->added_of[a->id] = (uint32_t)t->added_count++;
 	}
@@ -170,6 +171,11 @@ bool added_is_control(const struct engine_tokenizer *t, uint32_t id)
 	return id < t->vocab.ids && t->added_of[id] != TOKENIZER_NONE && t->added[t->added_of[id]].control;
 }
 
+bool added_is_foreign(const struct engine_tokenizer *t, uint32_t id)
+{
+	return id < t->vocab.ids && t->added_of[id] != TOKENIZER_NONE && t->added[t->added_of[id]].foreign;
+}
+
 /* The longest token at text[at..len), or NULL. */
 static const struct added *longest(const struct engine_tokenizer *t, const struct trie *trie,
                                    const char *text,
@@ -207,7 +213,8 @@ static int add_found(struct found_list *l, struct found f, struct err *e)
 int added_find(const struct engine_tokenizer *t, const struct trie *trie, const char *text,
                const char *origin, size_t len, struct found_list *out, struct err *e)
 {
-	size_t from = 0; /* end of the last one, white space that it took included */
+	size_t from = 0; /* end of the last one, white space that it took included; what follows may
+	                  * begin before it, and is found nevertheless */
 	for (size_t i = 0; i < len && trie->count;) {
 		size_t begin = i, end = i;
 		const struct added *a = trie->root[(unsigned char)text[i]] ?
@@ -220,11 +227,13 @@ int added_find(const struct engine_tokenizer *t, const struct trie *trie, const 
 			continue;
 		if (a->lstrip)
 			begin -= unicode_spaces_at_end(text, begin);
+		if (a->lstrip && begin < from)
+			begin = from;
 		if (a->rstrip)
 			end += unicode_spaces_at_start(text + end, len - end);
-		begin = begin > from ? begin : from;
-		TRY(add_found(out, (struct found){ begin, end > from ? end : from, a->id }, e));
-		from = end > from ? end : from;
+		if (begin < end) /* else the one before took all of it */
+			TRY(add_found(out, (struct found){ begin, end, a->id }, e));
+		from = end;
 	}
 	return 0;
 }

@@ -58,14 +58,19 @@ static struct bpe_merge heap_pop(struct bpe_scratch *s)
 	return top;
 }
 
-/* The merge of the pair that begins at symbol i; none makes a control token. */
+static bool barred(const struct engine_tokenizer *t, const struct bpe_scratch *s, uint32_t id)
+{
+	return added_is_foreign(t, id) || (s->guarded && added_is_control(t, id));
+}
+
+/* The merge of the pair that begins at symbol i; in guarded text none makes a control token. */
 static const struct merge *pair_at(const struct engine_tokenizer *t, const struct bpe_scratch *s,
                                    int32_t i)
 {
 	if (i < 0 || s->symbol[i].next < 0)
 		return NULL;
 	const struct merge *m = merges_find(&t->merges, s->symbol[i].id, s->symbol[s->symbol[i].next].id);
-	return m && !added_is_control(t, m->made) ? m : NULL;
+	return m && !barred(t, s, m->made) ? m : NULL;
 }
 
 static void push_pair(const struct engine_tokenizer *t, struct bpe_scratch *s, int32_t i)
@@ -140,7 +145,7 @@ int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const ch
                size_t len, struct engine_ids *out, struct err *e)
 {
 	uint32_t whole = t->ignore_merges ? vocab_find(&t->vocab, text, len) : TOKENIZER_NONE;
-	if (whole != TOKENIZER_NONE && !added_is_control(t, whole))
+	if (whole != TOKENIZER_NONE && !barred(t, s, whole))
 		return ids_add(out, whole, e);
 	TRY(make_room(s, len + 1, e));
 	struct builder b = { .symbol = s->symbol };
@@ -149,7 +154,7 @@ int bpe_encode(const struct engine_tokenizer *t, struct bpe_scratch *s, const ch
 		while (i + n < len && ((unsigned char)text[i + n] & 0xC0) == 0x80)
 			n++;
 		uint32_t id = vocab_find(&t->vocab, text + i, n);
-		if (id != TOKENIZER_NONE && !added_is_control(t, id)) {
+		if (id != TOKENIZER_NONE && !barred(t, s, id)) {
 			flush_unknown(t, &b);
 			add_symbol(&b, id);
 		} else {

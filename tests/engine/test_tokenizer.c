@@ -102,8 +102,10 @@ Test(tokenizer, components_that_are_not_understood_are_named)
 		{ "null", "{'type':'BertPreTokenizer'}", "", "null", "BertPreTokenizer" },
 		{ "null", "{'type':'Split','pattern':{'Regex':'x'},'behavior':'Sideways'}", "", "null", "Sideways" },
 		{ "null", "{'type':'Split','pattern':{'Regex':'(?x) a'},'behavior':'Removed'}", "", "null", "group" },
-		{ "null", "{'type':'Split','pattern':{'Regex':'[a&&b]'},'behavior':'Removed'}", "", "null",
-		  "intersection" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'(?~a)'},'behavior':'Removed'}", "", "null", "group" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'\\\\p{Script=Han}'},'behavior':'Removed'}", "", "null",
+		  "property" },
+		{ "null", "{'type':'Split','pattern':{'Regex':'[a&&]'},'behavior':'Removed'}", "", "null", "empty class" },
 		{ "null", "{'type':'Split','pattern':{'Regex':'a\\\\Kb'},'behavior':'Removed'}", "", "null", "escape" },
 		{ "null", "null", "'dropout':0.1,", "null", "dropout" },
 		{ "null", "null", "'end_of_word_suffix':'</w>',", "null", "end_of_word_suffix" },
@@ -172,6 +174,11 @@ Test(tokenizer, components_do_what_their_names_say)
 		  "[1]" },
 		{ "null", "{'type':'WhitespaceSplit'}", "", "ab\u3000abc", "[2,7]" },
 		{ "null", "{'type':'Split','pattern':{'Regex':'[a-c&&[^b]]'},'behavior':'Removed'}", "", "abc", "[1]" },
+		{ "null", "{'type':'Split','pattern':{'String':'?'},'behavior':'Isolated'}", "", "ab", "[2]" },
+		{ "{'type':'Strip','strip_left':true}", "{'type':'Metaspace','replacement':'a','prepend_scheme':'first',"
+		  "'split':false}", "", " bc", "[1,3]" },
+		{ "{'type':'Strip','strip_left':true}", "{'type':'Metaspace','replacement':'a','prepend_scheme':'first',"
+		  "'split':false}", "", "bc", "[7]" },
 		{ "null", "null", "'ignore_merges':true,", "abc", "[7]" },
 		{ "null", "null", "'unk_token':'x',", "a??b", "[0,5,5,1]" },
 		{ "null", "null", "'unk_token':'x','fuse_unk':true,", "a??b", "[0,5,1]" },
@@ -183,6 +190,86 @@ Test(tokenizer, components_do_what_their_names_say)
 		struct err e = { 0 };
 		cr_assert_eq(open_with(&t, rows[i].normalizer, rows[i].pre, rows[i].model, "null", &e), 0, "%s", e.text);
 		check_ids(t, rows[i].text, true, rows[i].ids);
+		engine_tokenizer_close(t);
+	}
+}
+
+/* Ids by the reference library. */
+Test(tokenizer, expressions_mean_what_they_mean_to_oniguruma)
+{
+	static const struct { const char *regex, *behaviour, *text, *ids; } rows[] = {
+		{ "(?=b)", "Isolated", "abc", "[0,1,3]" },  /* an empty match keeps its sides apart */
+		{ "(?=b)", "MergedWithNext", "abc", "[0,1,3]" },
+		{ "[ab]{1,2}+", "Isolated", "aabc", "[0,2,3]" }, /* an interval is never possessive */
+		{ "[ab]+?{2}", "Isolated", "aabc", "[0,0,1,3]" },
+		{ "a{2}?", "Removed", "aabc", "[1,3]" },
+		{ "a++b", "Removed", "aabc", "[3]" },
+		{ "a(?i)B|C", "Removed", "abc", "[3]" }, /* a(?i:B|C) */
+		{ "[^a-c&&[^b]]", "Removed", "abc", "[0,3]" },
+		{ "[a-c&&[a-b]&&[^a]]", "Removed", "abc", "[0,3]" },
+		{ "[[^a-b]a]", "Removed", "abc", "[1]" },
+		{ "[^\\\\Wa]", "Removed", "abc", "[0]" },
+		{ "[\\\\s-]b", "Removed", "a-b bc", "[0,3]" },
+		{ "[]a]", "Removed", "abc", "[1,3]" },
+		{ "[[:^alpha:]b]", "Removed", "a.bc", "[0,3]" },
+		{ "\\\\p{lowercase letter}\\\\w", "Removed", "a\u00b2b\u2160c\u24d0", "[]" },
+		{ "[[:punct:]]", "Removed", "a\u20acb", "[0,1]" },
+		{ "(?#a)b", "Removed", "abc", "[0,3]" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		char pre[200];
+		snprintf(pre, sizeof pre, "{'type':'Split','pattern':{'Regex':'%s'},'behavior':'%s'}", rows[i].regex,
+		         rows[i].behaviour);
+		cr_assert_eq(open_with(&t, "null", pre, "", "null", &e), 0, "%s: %s", rows[i].regex, e.text);
+		check_ids(t, rows[i].text, true, rows[i].ids);
+		engine_tokenizer_close(t);
+	}
+}
+
+/* Models are trained on what the reference library makes of a text: on its tables. */
+Test(tokenizer, characters_younger_than_the_references_tables_are_left_alone)
+{
+	static const struct { const char *normalizer, *pre, *text, *ids; } rows[] = {
+		{ "{'type':'NFKD'}", "null", "a\uff42c", "[7]" },
+		{ "{'type':'NFKD'}", "null", "a\U0001fbf9\U00010783\u32ff", "[0,5,5,5]" },
+		{ "{'type':'NFC'}", "null", "\u1ac0\u0327", "[5,5]" },
+		{ "null", "{'type':'Punctuation','behavior':'Removed'}", "a\u3001b", "[0,1]" },
+		{ "null", "{'type':'Punctuation','behavior':'Removed'}", "a\u2e5db\u166d", "[0,5,1]" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		cr_assert_eq(open_with(&t, rows[i].normalizer, rows[i].pre, "'unk_token':'x',", "null", &e), 0, "%s",
+		             e.text);
+		check_ids(t, rows[i].text, true, rows[i].ids);
+		engine_tokenizer_close(t);
+	}
+}
+
+Test(tokenizer, added_tokens_meet_text_and_merges_as_in_the_reference)
+{
+	static const struct { const char *token, *normalizer, *text, *ids, *as_data; } rows[] = {
+		/* of the vocabulary too: merged where the word does not stand alone, but never out of data */
+		{ "'id':2,'content':'ab','single_word':true", "null", "ab abc", "[2,7]", "[0,1,0,1,3]" },
+		/* not of the vocabulary: never made by the model */
+		{ "'id':8,'content':' ','normalized':false", "{'type':'NFKC'}", "a b\u2003c", "[0,8,1,3]", "[0,8,1,3]" },
+		/* the first takes all white space, and with it the second */
+		{ "'id':8,'content':'\\n','lstrip':true,'rstrip':true", "null", "a \n\n b", "[0,8,1]", "[0,8,1]" },
+		{ "'id':8,'content':'\\n','rstrip':true", "null", "a\n\nb", "[0,8,8,1]", "[0,8,8,1]" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct err e = { 0 };
+		struct buf b = { 0 };
+		buf_printf(&b, "{'added_tokens':[{%s}],'normalizer':%s,'model':{'type':'BPE',"
+		           "'vocab':{'a':0,'b':1,'ab':2,'c':3,'abc':7},'merges':['a b','ab c']}}",
+		           rows[i].token, rows[i].normalizer);
+		cr_assert_eq(tokenizer_of(&t, b.bytes, &e), 0, "%s", e.text);
+		check_ids(t, rows[i].text, true, rows[i].ids);
+		check_ids(t, rows[i].text, false, rows[i].as_data);
+		buf_free(&b);
 		engine_tokenizer_close(t);
 	}
 }
