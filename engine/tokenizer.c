@@ -69,11 +69,25 @@ static int check_model(const json_t *m, struct err *e)
 	return 0;
 }
 
+static int check_switches(const json_t *m, struct err *e)
+{
+	static const char *const names[] = { "byte_fallback", "fuse_unk", "ignore_merges" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const json_t *v = json_object_get(m, names[i]);
+		if (v && !json_is_null(v) && !json_is_boolean(v))
+			return err_set(e, ERR_INPUT, "tokenizer.json: model: %s is neither true nor false", names[i]);
+	}
+	return 0;
+}
+
 static int open_model(struct engine_tokenizer *t, const json_t *j, struct err *e)
 {
 	const json_t *m = json_object_get(j, "model"), *added = json_object_get(j, "added_tokens");
 	const json_t *unk = json_object_get(m, "unk_token");
 	TRY(check_model(m, e));
+	TRY(check_switches(m, e));
+	if (added && !json_is_null(added) && !json_is_array(added))
+		return err_set(e, ERR_INPUT, "tokenizer.json: added_tokens is not a list");
 	TRY(vocab_open(&t->vocab, json_object_get(m, "vocab"), added, &t->arena, e));
 	TRY(merges_open(&t->merges, json_object_get(m, "merges"), &t->vocab, &t->arena, e));
 	t->byte_fallback = json_is_true(json_object_get(m, "byte_fallback"));

@@ -88,6 +88,8 @@ static int load_replace(struct loader *l, const json_t *j, struct step *s)
 static int load_split(struct loader *l, const json_t *j, struct step *s)
 {
 	s->invert = flag(j, "invert", false);
+	if (!json_object_get(j, "behavior"))
+		return err_set(l->e, ERR_INPUT, "tokenizer.json: a Split has no behavior");
 	TRY(load_behaviour(l, j, s));
 	return load_pattern(l, j, s);
 }

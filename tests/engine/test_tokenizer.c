@@ -136,6 +136,10 @@ Test(tokenizer, contradictory_files_are_refused)
 		"{'added_tokens':[{'id':0,'content':'x'}],'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
 		"{'added_tokens':[{'content':'x'}],'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
 		"{'model':{'type':'BPE','unk_token':'u','vocab':{'a':0},'merges':[]}}",
+		"{'model':{'type':'BPE','byte_fallback':'yes','vocab':{'a':0},'merges':[]}}",
+		"{'added_tokens':{'a':0},'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
+		"{'pre_tokenizer':{'type':'Split','pattern':{'String':'a'}},"
+		"'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
 	};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct engine_tokenizer *t = NULL;
