@@ -112,8 +112,8 @@ static int add_retained(const struct audit_record *from, json_t *plain, struct e
 
 	if (!from->retained)
 		return 0;
-	TRY(json_read(&retained, from->retained, strlen(from->retained), LIMIT_JSON_BYTES,
-		      LIMIT_JSON_DEPTH, e));
+	TRY(json_read_written(&retained, from->retained, strlen(from->retained), LIMIT_JSON_BYTES,
+			      LIMIT_JSON_DEPTH, e));
 	return json_object_set_new(plain, "retained", retained) == 0
 		       ? 0
 		       : err_set(e, ERR_NOMEM, "out of memory");

@@ -297,8 +297,8 @@ static int open_row(struct audit_log *log, uint64_t index, const struct record_h
 			     (unsigned long long)index);
 	if (rc == 0) {
 		plain.len = cipher->len - NONCE - TAG;
-		rc = json_read(out, plain.bytes, plain.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH + 4,
-			       e);
+		rc = json_read_written(out, plain.bytes, plain.len, LIMIT_JSON_BYTES,
+				       LIMIT_JSON_DEPTH + 4, e);
 	}
 	buf_free(&ad);
 	buf_wipe(&plain);

@@ -35,8 +35,8 @@ static int check_depth(const char *text, size_t len, int depth_max, struct err *
 	return 0;
 }
 
-int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
-	      struct err *e)
+static int read_with(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+		     size_t flags, struct err *e)
 {
 	if (len > bytes_max)
 		return err_set(e, ERR_INPUT, "JSON of %zu bytes, the limit is %zu", len, bytes_max);
@@ -44,14 +44,30 @@ int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int 
 		return err_set(e, ERR_INPUT, "line 1, column 1: a byte-order mark before the JSON");
 	TRY(check_depth(text, len, depth_max, e));
 	json_error_t error;
-	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	json_t *value =
+		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &error);
 	if (!value && json_error_code(&error) == json_error_out_of_memory)
 		return err_set(e, ERR_NOMEM, "out of memory for JSON");
+	if (!value && json_error_code(&error) == json_error_null_character)
+		return err_set(e, ERR_INPUT, "line %d, column %d: a string with the character U+0000",
+			       error.line, error.column);
 	if (!value)
 		return err_set(e, ERR_INPUT, "line %d, column %d: %s", error.line, error.column,
 			       error.text);
 	*out = value;
 	return 0;
+}
+
+int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+	      struct err *e)
+{
+	return read_with(out, text, len, bytes_max, depth_max, 0, e);
+}
+
+int json_read_written(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+		      struct err *e)
+{
+	return read_with(out, text, len, bytes_max, depth_max, JSON_ALLOW_NUL, e);
 }
 
 /* jansson gives no name to a missing key or kind; these do. */

@@ -15,6 +15,10 @@
 int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 	      struct err *e) MUST_USE;
 
+/* The same for what a writer below made: strings may hold NUL, as what a model says may. */
+int json_read_written(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+		      struct err *e) MUST_USE;
+
 /* Canonical form of RFC 8785, appended to out: keys by UTF-16 units, ECMAScript numbers, no spaces.
  * Integers beyond 2^53 are ERR_INPUT. */
 int json_write_canonical(const json_t *value, struct buf *out, struct err *e) MUST_USE;

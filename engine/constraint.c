@@ -338,7 +338,7 @@ static int look(struct engine_constraint *c, struct constraint_place *p, const u
 		return 0;
 	}
 	return err_set(
-		e, ERR_CONFLICT,
+		e, ERR_INPUT,
 		"the constraint needs more than %zu MiB or %u steps for one token after %u tokens",
 		LIMIT_CONSTRAINT_CACHE >> 20, LIMIT_CONSTRAINT_WORK, count);
 }

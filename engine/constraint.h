@@ -12,7 +12,7 @@ struct constraint_place {
 
 /* What may come after id [count] (the ids accepted so far, no eos among them; those before the ones
  * of the last call with this place are the same). mask: out, [constraint_words] bits, the ids that
- * may be drawn, eos not among them. ERR_CONFLICT: a limit of the automaton is reached, by name.
+ * may be drawn, eos not among them. ERR_INPUT: a limit of the automaton is reached, by name.
  * Thread-safe. */
 struct constraint_state {
 	bool ends;    /* the answer may end here */

@@ -200,8 +200,8 @@ static bool any_allowed(const struct sampler *s)
 
 static int dead_end(const struct sampler *s, const struct constraint_state *state, struct err *e)
 {
-	return err_set(e, ERR_CONFLICT,
-		       "nothing may follow after %u tokens: %s%s%s leave no token%s", s->count,
+	return err_set(e, ERR_INPUT,
+		       "nothing may follow after %u tokens: %s%s%s: no token is left%s", s->count,
 		       s->s.constraint != NULL ? "the constraint" : "logit_bias",
 		       s->ban != NULL ? ", the banned strings" : "",
 		       s->s.tokens_min > 0 ? ", min_tokens" : "",

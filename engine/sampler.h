@@ -16,7 +16,7 @@ int sampler_open(struct sampler **out, const struct engine *m, const struct engi
 		 const uint32_t *prompt, size_t count, uint32_t tokens_max,
 		 struct err *e) MUST_USE;
 void sampler_close(struct sampler *s);
-/* The id at this position. ERR_INPUT: logits not finite; ERR_CONFLICT: a dead end, nothing is
+/* The id at this position. ERR_INPUT: logits not finite; or a dead end, nothing is
  * allowed by constraint and bans together. scratch: vocab entries of 8 bytes. top: out, may be
  * NULL. Thread-safe between different samplers. */
 int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void *scratch,

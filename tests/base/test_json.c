@@ -89,7 +89,7 @@ Test(base_json, reader_refuses_what_the_header_names)
 		{ "{}{}", "end of file" },
 		{ "\"\xff\"", "decode byte 0xff" },
 		{ "\"\\ud800\"", "\\ud800" },
-		{ "\"\\u0000\"", "\\u0000" },
+		{ "\"\\u0000\"", "U+0000" },
 		{ "[\n9223372036854775808]", "line 2" },
 		{ "[1e400]", "overflow" },
 		{ "", "line 1" },
@@ -106,6 +106,23 @@ Test(base_json, reader_refuses_what_the_header_names)
 			  rows[r].text, e.text);
 		cr_expect_null(v);
 	}
+}
+
+Test(base_json, what_was_written_is_read_with_its_nul)
+{
+	json_t *said = json_stringn("a\0b", 3), *v = NULL;
+	struct buf out = { 0 };
+	struct err e = { 0 };
+	cr_assert_eq(json_write(said, 0, &out, &e), 0, "%s", e.text);
+	cr_assert_eq(json_read(&v, out.bytes, out.len, 100, 4, &e), ERR_INPUT);
+	cr_assert_eq(json_read_written(&v, out.bytes, out.len, 100, 4, &e), 0, "%s", e.text);
+	cr_expect(json_equal(v, said) && json_string_length(v) == 3);
+	buf_clear(&out);
+	cr_assert_eq(json_write_canonical(v, &out, &e), 0, "%s", e.text);
+	cr_expect_str_eq(out.bytes, "\"a\\u0000b\"");
+	json_decref(said);
+	json_decref(v);
+	buf_free(&out);
 }
 
 Test(base_json, depth_and_size_have_limits)

@@ -476,14 +476,14 @@ Test(engine_sampler, bans_and_constraint_together_may_leave_nothing)
 	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_CHOICE, choice, strlen(choice), &e), 0, "%s", e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c, .ban = no, .ban_count = 2 };
 	cr_assert_not(walk_answer(&w, &s, 20));
-	cr_assert_eq(w.rc, ERR_CONFLICT);
+	cr_assert_eq(w.rc, ERR_INPUT);
 	cr_assert(strstr(w.e.text, "banned strings"), "%s", w.e.text);
 	s.ban = one, s.ban_count = 1;
 	for (s.seed = 0; s.seed < 40; s.seed++) {
 		if (walk_answer(&w, &s, 20))
 			cr_assert_str_eq(w.text.bytes, "yes");
 		else /* "n" was drawn, and "no" is banned */
-			cr_assert(w.rc == ERR_CONFLICT && w.text.len == 1);
+			cr_assert(w.rc == ERR_INPUT && w.text.len == 1);
 	}
 	engine_constraint_close(c);
 	walk_close(&w);
