@@ -233,23 +233,45 @@ static void forget(struct engine_constraint *c)
 		c->mask[i].key = 0;
 }
 
-/* Go on over the bytes of the ids. False: the automaton is full. */
+/* Over the bytes of a token. */
+static uint32_t take_bytes(struct engine_constraint *c, uint32_t at, const struct token_tree *t,
+			   uint32_t id)
+{
+	for (uint32_t i = t->offset[id]; i < t->offset[id + 1] && at >= AUTOMATON_START; i++)
+		at = automaton_take(c->automaton, at, (uint8_t)t->bytes[i]);
+	return at;
+}
+
+static uint32_t take_mark(struct engine_constraint *c, uint32_t at)
+{
+	return at < AUTOMATON_START ? at : automaton_take(c->automaton, at, PATTERN_MARK);
+}
+
+/* The control token that lies between two marks; `inside`: after the first. */
+static uint32_t take_control(struct engine_constraint *c, uint32_t inside, uint32_t id)
+{
+	return take_mark(c, take_bytes(c, inside, &c->trees->later, id));
+}
+
+static uint32_t take_token(struct engine_constraint *c, uint32_t at, uint32_t id, bool first)
+{
+	if (id >= c->trees->ids)
+		return AUTOMATON_DEAD;
+	if (!token_trees_holds(c->trees, id))
+		return take_control(c, take_mark(c, at), id);
+	return take_bytes(c, at, token_trees_at(c->trees, first), id);
+}
+
+/* Go on over the ids. False: the automaton is full. */
 static bool place_advance(struct engine_constraint *c, struct constraint_place *p,
 			  const uint32_t *id, uint32_t count)
 {
 	if (p->generation != c->generation)
 		*p = (struct constraint_place){ c->generation, AUTOMATON_START, 0 };
 	for (; p->steps < count; p->steps++) {
-		const struct token_tree *t = token_trees_at(c->trees, p->steps == 0);
-		uint32_t at = p->at, token = id[p->steps];
-		if (token >= c->trees->ids)
-			at = AUTOMATON_DEAD;
-		for (uint32_t i = token < c->trees->ids ? t->offset[token] : 1;
-		     token < c->trees->ids && i < t->offset[token + 1]; i++) {
-			at = automaton_take(c->automaton, at, (uint8_t)t->bytes[i]);
-			if (at == AUTOMATON_FULL)
-				return false;
-		}
+		uint32_t at = take_token(c, p->at, id[p->steps], p->steps == 0);
+		if (at == AUTOMATON_FULL)
+			return false;
 		p->at = at;
 	}
 	return true;
@@ -261,6 +283,23 @@ static void mask_set(uint64_t *bits, const struct token_tree *t, uint32_t token)
 {
 	for (; token != TOKENIZER_NONE; token = t->same[token])
 		bits[token / 64] |= (uint64_t)1 << (token % 64);
+}
+
+/* Control tokens: one look tells where none may come. False: the automaton is full. */
+static bool mask_fill_controls(struct engine_constraint *c, uint32_t at, struct mask *m)
+{
+	uint32_t inside = take_mark(c, at), next = inside;
+	for (uint32_t i = 0; i < c->trees->controls && inside >= AUTOMATON_START; i++) {
+		uint32_t id = c->trees->control[i];
+		next = take_control(c, inside, id);
+		if (next == AUTOMATON_FULL)
+			return false;
+		m->limited |= next == AUTOMATON_LIMIT;
+		if (next >= AUTOMATON_START)
+			m->bits[id / 64] |= (uint64_t)1 << (id % 64);
+	}
+	m->limited |= inside == AUTOMATON_LIMIT;
+	return inside != AUTOMATON_FULL;
 }
 
 /* False: the automaton is full. Nearly all transitions are known: they are read from its rows. */
@@ -288,7 +327,7 @@ static bool mask_fill(struct engine_constraint *c, const struct token_tree *t, u
 		mask_set(m->bits, t, node->token);
 		i++;
 	}
-	return true;
+	return mask_fill_controls(c, c->walk[0], m);
 }
 
 /* The mask at this place; NULL with rc 0: the automaton is full. */

@@ -2,12 +2,13 @@
  *
  *   grammar      := rule*                     rule     := name '::=' alternatives
  *   alternatives := sequence ('|' sequence)*  sequence := (item repeat?)*
- *   item   := "literal" | [class] | [^class] | . | name | '(' alternatives ')'
+ *   item   := "literal" | @"literal" | [class] | [^class] | . | name | '(' alternatives ')'
  *   repeat := '*' | '+' | '?' | {n} | {n,} | {n,m} | {,m}
  *
  * White space and line ends only separate; a rule ends where the next `name ::=` begins. # begins
  * a comment. Escapes in literals and classes: \n \r \t \\ \" \' \[ \] \- \^ \/ \xHH \uHHHH
- * \UHHHHHHHH, each one character. The start rule is `root`. */
+ * \UHHHHHHHH, each one character. @ before a literal: the control token with this text, drawn as
+ * one; without it, its text is drawn in ordinary tokens. The start rule is `root`. */
 #include "engine/pattern.h"
 
 #include "base/limits.h"
@@ -125,9 +126,16 @@ static uint32_t character(struct reader *r)
 	return cp;
 }
 
-static uint32_t literal(struct reader *r)
+static void edge(struct reader *r, struct pattern_list *list, bool marked)
+{
+	if (marked)
+		pattern_push(r->p, list, pattern_add(r->p, PATTERN_EDGE, 0, 0));
+}
+
+static uint32_t literal(struct reader *r, bool marked)
 {
 	struct pattern_list list = { 0 };
+	edge(r, &list, marked);
 	while (going(r) && !take(r, '"')) {
 		uint32_t cp = character(r), from = r->p->ranges;
 		if (r->rc != 0)
@@ -135,6 +143,7 @@ static uint32_t literal(struct reader *r)
 		pattern_range_add(r->p, cp, cp);
 		pattern_push(r->p, &list, pattern_set_close(r->p, from, false));
 	}
+	edge(r, &list, marked);
 	return pattern_close(r->p, &list, PATTERN_SEQ);
 }
 
@@ -164,7 +173,9 @@ static uint32_t item(struct reader *r)
 {
 	uint32_t at;
 	if (take(r, '"'))
-		return literal(r);
+		return literal(r, false);
+	if (take(r, '@'))
+		return take(r, '"') ? literal(r, true) : wrong(r, "a literal expected after @");
 	if (take(r, '['))
 		return class(r);
 	if (take(r, '.')) {

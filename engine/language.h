@@ -114,10 +114,11 @@ bool engine_prompt_reasons(enum engine_syntax s, const char *prompt, size_t len)
 bool engine_syntax_markers(enum engine_syntax s);
 /* A grammar (ENGINE_GRAMMAR) for replies that are one call of one of these tools (the OpenAI
  * list), or of the one called name, with arguments by its schema; appended to out. reasoning: as
- * in engine_reply_open, and then what the prompt began comes first; else there is none.
+ * in engine_reply_open, and then what the prompt began comes first; else there is none. m: whose
+ * control tokens the family's markers are drawn as; NULL: they are spelled out.
  * ERR_UNSUPPORTED: a syntax or schema keyword, by name; ERR_INPUT: no such tool, or a name that
  * the syntax cannot write. */
-int engine_tool_grammar(enum engine_syntax s, const json_t *tools, const char *name, bool reasoning,
-			struct buf *out, struct err *e) MUST_USE;
+int engine_tool_grammar(enum engine_syntax s, const struct engine *m, const json_t *tools,
+			const char *name, bool reasoning, struct buf *out, struct err *e) MUST_USE;
 
 #endif

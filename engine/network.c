@@ -187,6 +187,10 @@ static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 	case PATTERN_CALL:
 		call_add(b, from, to, n.a);
 		return;
+	case PATTERN_EDGE:
+		edge_add(b, (struct network_edge){ from, to, 0, NETWORK_BYTE, PATTERN_MARK,
+						   PATTERN_MARK });
+		return;
 	default:
 		b->failed = ERR_UNSUPPORTED;
 		return;

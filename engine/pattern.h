@@ -11,6 +11,7 @@
 
 #define PATTERN_MORE UINT32_MAX /* a repeat without end */
 #define PATTERN_NONE UINT32_MAX
+#define PATTERN_MARK 0xFF /* the byte before and after the text of a control token; in no UTF-8 */
 
 /* Children are a list: first, then next of each. */
 enum pattern_kind {
@@ -20,6 +21,7 @@ enum pattern_kind {
 	PATTERN_ALT,
 	PATTERN_REPEAT, /* of its only child, a to b times */
 	PATTERN_CALL,   /* rule a */
+	PATTERN_EDGE,   /* PATTERN_MARK */
 	PATTERN_BEGIN,
 	PATTERN_END /* ^ and $ */
 };

@@ -1,7 +1,8 @@
-/* Grammars of forced calls: the text that each family's reader takes for one call. What a model
- * writes as control tokens is spelled out here: constrained text is ordinary text. */
+/* Grammars of forced calls: the text that each family's reader takes for one call. What the model's
+ * tokenizer has a control token for is drawn as that token; the rest is ordinary text. */
 #include "engine/reply.h"
 
+#include "engine/model.h"
 #include "engine/schema.h"
 
 #include <stdio.h>
@@ -45,18 +46,73 @@ static const struct form forms[ENGINE_SYNTAXES] = {
 				    false },
 };
 
-static void literal(struct buf *out, const char *text)
+/* Who writes the call. */
+struct family {
+	enum engine_syntax syntax;
+	const struct engine *engine; /* NULL: all is spelled out */
+};
+
+static void literal_part(struct buf *out, const char *text, size_t len)
 {
 	buf_add_byte(out, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '"' || text[i] == '\\')
 			buf_add_byte(out, '\\');
-		if (*text == '\n')
+		if (text[i] == '\n')
 			buf_add_text(out, "\\n");
 		else
-			buf_add_byte(out, (unsigned char)*text);
+			buf_add_byte(out, (unsigned char)text[i]);
 	}
 	buf_add_text(out, "\" ");
+}
+
+static void literal(struct buf *out, const char *text) { literal_part(out, text, strlen(text)); }
+
+/* A control token that the reader of this family gets to see, and that ends nothing. */
+static bool is_marker(const struct family *f, const struct added *a)
+{
+	const struct engine_facts *facts = &f->engine->facts;
+	bool good = a->control && (!a->special || engine_syntax_markers(f->syntax));
+	for (uint32_t i = 0; i < facts->eos_count; i++)
+		good = good && facts->eos[i] != a->id;
+	return good;
+}
+
+/* Bytes of the longest marker that text begins with; 0: none. */
+static size_t marker_at(const struct family *f, const char *text)
+{
+	const struct engine_tokenizer *t =
+		f->engine && f->engine->text ? engine_text_tokenizer(f->engine->text) : NULL;
+	size_t most = 0;
+	for (size_t i = 0; t && i < t->added_count; i++) {
+		const struct added *a = &t->added[i];
+		if (a->content.len > most && strncmp(a->content.bytes, text, a->content.len) == 0 &&
+		    is_marker(f, a))
+			most = a->content.len;
+	}
+	return most;
+}
+
+/* What the family itself writes, as its tokenizer cuts it. */
+static void marked(const struct family *f, struct buf *out, const char *text)
+{
+	size_t plain = 0;
+	if (!*text)
+		literal(out, text);
+	while (text[plain]) {
+		size_t marker = marker_at(f, text + plain);
+		plain += marker == 0;
+		if (marker == 0 && text[plain])
+			continue;
+		if (plain > 0)
+			literal_part(out, text, plain);
+		if (marker > 0) {
+			buf_add_byte(out, '@');
+			literal_part(out, text + plain, marker);
+		}
+		text += plain + marker;
+		plain = 0;
+	}
 }
 
 /* Members that can be written one by one as <arg_key>, <arg_value>. */
@@ -122,12 +178,11 @@ static int check_references(const json_t *schema, struct err *e)
 }
 
 /* One member's rule; its schema sees the definitions of the whole. */
-static int add_member(const json_t *schema, const char *name, const json_t *member,
-		      const char *rule, struct buf *out, struct err *e)
+static int add_member(const struct family *f, const json_t *schema, const char *name,
+		      const json_t *member, const char *rule, struct buf *out, struct err *e)
 {
 	static const char *const shared[] = { "$defs", "definitions" };
 	json_t *copy = json_is_object(member) ? json_copy((json_t *)member) : json_object();
-	struct buf text = { 0 };
 	int rc = copy ? 0 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	for (size_t i = 0; i < 2 && rc == 0; i++)
 		if (json_object_get(schema, shared[i]) && !json_object_get(copy, shared[i]) &&
@@ -137,18 +192,19 @@ static int add_member(const json_t *schema, const char *name, const json_t *memb
 	snprintf(value, sizeof value, "%s-value", rule);
 	if (rc == 0)
 		rc = schema_grammar(copy, value, out, e);
-	buf_printf(&text, "<arg_key>%s</arg_key>\n<arg_value>", name);
 	buf_printf(out, "%s ::= ", rule);
-	literal(out, text.bytes ? text.bytes : "");
-	buf_printf(out, "%s \"</arg_value>\\n\"\n", value);
-	if (text.failed && rc == 0)
-		rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	buf_free(&text);
+	marked(f, out, "<arg_key>");
+	literal(out, name);
+	marked(f, out, "</arg_key>\n<arg_value>");
+	buf_printf(out, "%s ", value);
+	marked(f, out, "</arg_value>\n");
+	buf_add_byte(out, '\n');
 	json_decref(copy);
 	return rc;
 }
 
-static int add_members(const json_t *schema, const char *prefix, struct buf *out, struct err *e)
+static int add_members(const struct family *f, const json_t *schema, const char *prefix,
+		       struct buf *out, struct err *e)
 {
 	struct buf body = { 0 };
 	const char *name;
@@ -163,7 +219,7 @@ static int add_members(const json_t *schema, const char *prefix, struct buf *out
 		snprintf(rule, sizeof rule, "%s-member%u", prefix, n++);
 		rc = strchr(name, '<') ? err_set(e, ERR_INPUT, "a parameter's name with <: %.60s",
 						 name) :
-					 add_member(schema, name, member, rule, out, e);
+					 add_member(f, schema, name, member, rule, out, e);
 		buf_printf(&body, " %s%s", rule, is_required(schema, name) ? "" : "?");
 		if (rc < 0)
 			break;
@@ -177,13 +233,13 @@ static int add_members(const json_t *schema, const char *prefix, struct buf *out
 }
 
 /* The rule `prefix` for the arguments of a tool. */
-static int add_arguments(enum engine_syntax s, const json_t *function, const char *prefix,
+static int add_arguments(const struct family *f, const json_t *function, const char *prefix,
 			 struct buf *out, struct err *e)
 {
 	const json_t *schema = json_object_get(function, "parameters");
 	const char *name = json_string_value(json_object_get(function, "name"));
 	const json_t *type = json_object_get(schema, "type");
-	bool glm = s == ENGINE_SYNTAX_GLM;
+	bool glm = f->syntax == ENGINE_SYNTAX_GLM;
 	if (!schema || json_is_null(schema)) {
 		buf_printf(out, "%s ::= \"%s\"\n", prefix, glm ? "" : "{}");
 		return 0;
@@ -192,7 +248,7 @@ static int add_arguments(enum engine_syntax s, const json_t *function, const cha
 						 strcmp(json_string_value(type), "object") != 0)))
 		return err_set(e, ERR_INPUT, "the parameters of tool %.60s are not an object", name);
 	if (glm)
-		return add_members(schema, prefix, out, e);
+		return add_members(f, schema, prefix, out, e);
 	json_t *copy = json_copy((json_t *)schema);
 	int rc = copy && json_object_set_new(copy, "type", json_string("object")) == 0 ?
 			 schema_grammar(copy, prefix, out, e) :
@@ -216,23 +272,23 @@ static int add_name(const struct form *f, const char *name, struct buf *out, str
 	return 0;
 }
 
-static int add_tool(enum engine_syntax s, const json_t *function, unsigned index, struct buf *root,
-		    struct buf *out, struct err *e)
+static int add_tool(const struct family *family, const json_t *function, unsigned index,
+		    struct buf *root, struct buf *out, struct err *e)
 {
-	const struct form *f = &forms[s];
+	const struct form *f = &forms[family->syntax];
 	char rule[32];
 	snprintf(rule, sizeof rule, "arguments%u", index);
 	buf_add_text(root, index ? "| " : "");
-	literal(root, f->before);
+	marked(family, root, f->before);
 	TRY(add_name(f, json_string_value(json_object_get(function, "name")), root, e));
-	literal(root, f->between);
+	marked(family, root, f->between);
 	buf_printf(root, "%s ", rule);
-	literal(root, f->after);
-	return add_arguments(s, function, rule, out, e);
+	marked(family, root, f->after);
+	return add_arguments(family, function, rule, out, e);
 }
 
-static int add_tools(enum engine_syntax s, const json_t *tools, const char *name, struct buf *root,
-		     struct buf *out, struct err *e)
+static int add_tools(const struct family *f, const json_t *tools, const char *name,
+		     struct buf *root, struct buf *out, struct err *e)
 {
 	const json_t *tool;
 	unsigned n = 0;
@@ -245,7 +301,7 @@ static int add_tools(enum engine_syntax s, const json_t *tools, const char *name
 		if (!its)
 			return err_set(e, ERR_INPUT, "tool %zu is not a function with a name", i);
 		if (!name || strcmp(name, its) == 0)
-			TRY(add_tool(s, function, n++, root, out, e));
+			TRY(add_tool(f, function, n++, root, out, e));
 	}
 	if (n)
 		return 0;
@@ -264,21 +320,22 @@ static void add_thought(enum engine_syntax s, struct buf *out)
 		buf_add_text(out, "thought ::= ([^<] | \"<\" [^</|" BAR "])*\n");
 }
 
-int engine_tool_grammar(enum engine_syntax s, const json_t *tools, const char *name, bool reasoning,
-			struct buf *out, struct err *e)
+int engine_tool_grammar(enum engine_syntax s, const struct engine *m, const json_t *tools,
+			const char *name, bool reasoning, struct buf *out, struct err *e)
 {
+	const struct family f = { s, m };
 	struct buf root = { 0 };
 	if (!forms[s].before)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: calls in replies of syntax %s",
 			       engine_syntax_name(s));
-	int rc = add_tools(s, tools, name, &root, out, e);
+	int rc = add_tools(&f, tools, name, &root, out, e);
 	if (rc == 0 && reasoning)
 		add_thought(s, out);
 	buf_add_text(out, "root ::= ");
 	if (reasoning) {
 		buf_add_text(out, "thought ");
-		literal(out, forms[s].thought);
+		marked(&f, out, forms[s].thought);
 	}
 	buf_printf(out, "(%s)\n", root.bytes ? root.bytes : "");
 	if (rc == 0 && root.failed)

@@ -129,11 +129,17 @@ static int decoders_check(const struct engine_tokenizer *t, struct err *e)
 	return 0;
 }
 
+static bool is_marked(const struct token_tree *t, uint32_t id)
+{
+	return length(t, id) > 0 && memchr(t->bytes + t->offset[id], PATTERN_MARK, length(t, id));
+}
+
 static int trees_fill(struct token_trees *w, const struct engine_tokenizer *t, struct err *e)
 {
 	w->ids = t->vocab.ids;
 	w->outside = calloc((size_t)w->ids / 64 + 1, sizeof *w->outside);
-	if (w->outside == NULL)
+	w->control = calloc(t->added_count + 1, sizeof *w->control);
+	if (w->outside == NULL || w->control == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the tree of tokens");
 	TRY(decoders_check(t, e));
 	TRY(bytes_collect(&w->later, t, false, e));
@@ -141,9 +147,12 @@ static int trees_fill(struct token_trees *w, const struct engine_tokenizer *t, s
 	w->differs = trees_differ(&w->first, &w->later, w->ids);
 	for (uint32_t id = 0; id < w->ids; id++) {
 		size_t len = length(&w->later, id);
-		if (t->vocab.token[id].bytes == NULL || added_is_control(t, id) || len == 0 ||
+		bool control = added_is_control(t, id), marked = is_marked(&w->later, id);
+		if (t->vocab.token[id].bytes == NULL || control || marked || len == 0 ||
 		    len > TOKEN_TREE_BYTES || length(&w->first, id) > TOKEN_TREE_BYTES)
 			w->outside[id / 64] |= (uint64_t)1 << (id % 64);
+		if (control && !marked && len > 0 && w->controls < t->added_count)
+			w->control[w->controls++] = id;
 	}
 	TRY(tree_build(&w->later, w->outside, w->ids, e));
 	if (!w->differs)
@@ -172,5 +181,6 @@ void token_trees_close(struct token_trees *t)
 	tree_close(&t->later);
 	tree_close(&t->first);
 	free(t->outside);
+	free(t->control);
 	free(t);
 }

@@ -3,6 +3,7 @@
 #ifndef ENGINE_TOKEN_TREE_H
 #define ENGINE_TOKEN_TREE_H
 
+#include "engine/pattern.h"
 #include "engine/tokenizer.h"
 
 #define TOKEN_TREE_BYTES 1024 /* longer tokens are in no tree */
@@ -25,18 +26,26 @@ struct token_tree {
 };
 
 /* Decoders may treat the first token of a text otherwise (a space is taken off): then it has a tree
- * of its own. Control tokens and holes have bytes, and are in no tree. */
+ * of its own. Control tokens and holes have bytes, and are in no tree; nor is a token that holds
+ * PATTERN_MARK, which no text does: to a constraint, that byte around a control token's own tells
+ * it from the same spelled out. */
 struct token_trees {
 	struct token_tree later, first; /* first is unused unless differs */
 	bool differs;
 	uint32_t ids;
 	uint64_t *outside; /* [(ids+63)/64] bits: in no tree: control, hole, empty or too long */
+	uint32_t *control, controls; /* ids of control tokens that have bytes: those of later */
 };
 
 /* ERR_UNSUPPORTED: a decoder whose bytes for a token depend on more than whether it is first. */
 int token_trees_open(struct token_trees **out, const struct engine_tokenizer *t,
 		     struct err *e) MUST_USE;
 void token_trees_close(struct token_trees *t); /* NULL is fine */
+
+static inline bool token_trees_holds(const struct token_trees *t, uint32_t id)
+{
+	return (t->outside[id / 64] >> (id % 64) & 1) == 0;
+}
 
 static inline const struct token_tree *token_trees_at(const struct token_trees *t, bool first)
 {

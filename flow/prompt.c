@@ -67,8 +67,8 @@ static int open_constraint(struct flow_chat *c, enum engine_constraint_kind kind
 static int demand_call(struct flow_chat *c, struct err *e)
 {
 	struct buf grammar = { 0 };
-	int rc = engine_tool_grammar(c->syntax, c->tools, c->request.tool_name, c->reasons,
-				     &grammar, e);
+	int rc = engine_tool_grammar(c->syntax, c->service->engine, c->tools, c->request.tool_name,
+				     c->reasons, &grammar, e);
 	if (rc < 0)
 		err_prefix(e, "\"tool_choice\"");
 	else

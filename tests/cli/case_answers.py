@@ -1,11 +1,60 @@
 #!/usr/bin/env python3
-"""Answers at the edge: any character may be said, recorded and replayed; a request whose parts leave nothing to
-say is refused with a sentence, and the server goes on."""
+"""Answers at the edge: any character may be said, recorded and replayed; a request whose parts leave nothing
+to say is refused with a sentence, and the server goes on; a demanded call comes in the family's own markers."""
 
 import json, os, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, Server
+
+CITY = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 8}}, "required": ["city"]}
+TOOL = [{"type": "function", "function": {"name": "weather", "parameters": CITY}}]
+
+
+def with_markers(h, name, markers, special):
+    """The demo model whose last tokens are control tokens with these texts, and whose template shows tools."""
+    model = h.model(name)
+    text = json.loads((model / "tokenizer.json").read_text())
+    vocab, ids = text["model"]["vocab"], []
+    for marker in markers:
+        last = max((k for k in vocab if vocab[k] not in ids), key=vocab.get)
+        ids.append(vocab[last])
+        vocab[marker] = vocab.pop(last)
+        pieces = lambda merge: merge if isinstance(merge, list) else merge.split()
+        text["model"]["merges"] = [
+            m for m in text["model"]["merges"] if last not in (*pieces(m), "".join(pieces(m)))
+        ]
+        text["added_tokens"].append(
+            {"id": ids[-1], "content": marker, "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": special}
+        )  # fmt: skip
+    (model / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False))
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    config["chat_template"] = (
+        "{{ bos_token }}{%- if tools %}{%- for tool in tools %}{{ tool | tojson }}{%- endfor %}{{ '"
+        + markers[0] + "' }}{%- endif %}{%- for m in messages %}{{ '<｜User｜>' + m.content }}{%- endfor %}"
+        "{{ '<｜Assistant｜>' }}"
+    )  # fmt: skip
+    (model / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False))
+    return model, ids
+
+
+def check_markers(h, name, markers, special):
+    model, ids = with_markers(h, name, markers, special)
+    with Server(h, model, "--unsigned") as s:
+        asked = {"tools": TOOL, "tool_choice": "required", "temperature": 1.5, "max_tokens": 200}
+        for seed in range(6):
+            for more in ({}, {"logit_bias": {str(ids[0]): -50}}):  # unlikely, and yet the only way
+                status, _, said = s.chat("Rain?", seed=seed, **asked, **more)
+                assert status == 200, said
+                (call,) = said["choices"][0]["message"]["tool_calls"]
+                assert call["function"]["name"] == "weather", said
+                assert len(json.loads(call["function"]["arguments"])["city"]) <= 8, said
+        for marker in ids:  # spelled out in other tokens it does not come
+            status, _, said = s.chat("Rain?", seed=1, **asked, logit_bias={str(marker): -100})
+            assert status == 400 and "nothing may follow" in said["error"]["message"], (marker, said)
+        assert s.stop() == 0
+
 
 with Home() as h:
     with Server(h, MODEL, "--unsigned") as s:
@@ -27,4 +76,6 @@ with Home() as h:
     assert h.json("audit", "verify")["ok"]
     replay = h.json("audit", "replay", index, "--model", MODEL, "--unsigned")
     assert replay["equal"], replay
+    check_markers(h, "qwen", ["<tool_call>", "</tool_call>"], False)
+    check_markers(h, "mistral", ["[TOOL_CALLS]"], True)
 print("answers at the edge are recorded, and contradictions refused")

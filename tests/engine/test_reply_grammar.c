@@ -28,7 +28,7 @@ static struct engine_constraint *compile(enum engine_syntax s, const char *name,
 	struct buf grammar = { 0 };
 	struct engine_constraint *c;
 	struct err e = { 0 };
-	cr_assert_eq(engine_tool_grammar(s, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
+	cr_assert_eq(engine_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
 	cr_assert_eq(engine_constraint_open(&c, NULL, ENGINE_GRAMMAR, grammar.bytes, grammar.len, &e), 0, "%s\n%s",
 		     e.text, grammar.bytes);
 	buf_free(&grammar);
@@ -205,7 +205,7 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		json_t *list = load_tools(rows[i].tools);
 		struct buf grammar = { 0 };
 		struct err e = { 0 };
-		int rc = engine_tool_grammar(rows[i].syntax, list, rows[i].name, false, &grammar, &e);
+		int rc = engine_tool_grammar(rows[i].syntax, NULL, list, rows[i].name, false, &grammar, &e);
 		cr_expect_eq(rc, rows[i].code, "%s: %s", rows[i].tools, e.text);
 		cr_expect_not_null(strstr(e.text, rows[i].says), "%s: %s", rows[i].tools, e.text);
 		buf_free(&grammar);

@@ -490,6 +490,39 @@ Test(engine_sampler, bans_and_constraint_together_may_leave_nothing)
 	engine_close(m);
 }
 
+Test(engine_sampler, control_tokens_come_where_a_grammar_names_them_and_nowhere_else)
+{
+	struct engine *m = open_model("demo/model", NULL, 1);
+	struct engine_constraint *c;
+	struct walk w;
+	struct err e = { 0 };
+	const char user[] = "<\xEF\xBD\x9CUser\xEF\xBD\x9C>", /* a control token of the model */
+		grammar[] = "root ::= .{0,3} (@\"<\xEF\xBD\x9CUser\xEF\xBD\x9C>\" | \"!\") "
+			    "\"<\xEF\xBD\x9CUser\xEF\xBD\x9C>\"";
+	uint32_t named = 0, marker = 0;
+	struct engine_ids ids = { 0 };
+	cr_assert_eq(engine_encode(m, user, strlen(user), true, false, &ids, &e), 0, "%s", e.text);
+	cr_assert_eq(ids.count, 1);
+	marker = ids.id[0];
+	walk_open(&w, m);
+	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_GRAMMAR, grammar, strlen(grammar), &e), 0, "%s",
+		     e.text);
+	struct engine_sampling s = { .temperature = 1, .constraint = c };
+	for (s.seed = 0; s.seed < 200; s.seed++) {
+		uint32_t count = 0;
+		cr_assert(walk_answer(&w, &s, 60), "%s", w.e.text);
+		for (size_t i = 0; i < w.ids.count; i++)
+			count += w.ids.id[i] == marker;
+		cr_assert(count <= 1 && w.ids.id[w.ids.count - 1] != marker);
+		named += count;
+	}
+	cr_assert(named > 10 && named < 190, "%u", named);
+	engine_constraint_close(c);
+	engine_ids_free(&ids);
+	walk_close(&w);
+	engine_close(m);
+}
+
 /* ---- steady state ---- */
 
 /* Everything on at once; the constraint's cache has seen what comes. */
