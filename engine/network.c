@@ -156,6 +156,126 @@ static void build_repeat(struct builder *b, uint32_t node, uint32_t from, uint32
 		empty_add(b, from, to);
 }
 
+/* ---- alternatives ---- */
+
+/* Many alternatives that begin with the same characters (a list of names) share the states of
+ * these, or each would be one more way of reading the answer. */
+#define SHARE_FROM 16 /* alternatives */
+
+struct branch {
+	uint32_t node, first; /* of the pattern; its first child, or itself */
+	uint32_t count;       /* children, from the first, that are one certain character each */
+};
+
+/* The character that the node is, or PATTERN_NONE. */
+static uint32_t character_of(const struct pattern *p, uint32_t node)
+{
+	const struct pattern_node *n = &p->node[node];
+	if (n->kind != PATTERN_SET || n->b != 1 || p->range[n->a].lo != p->range[n->a].hi)
+		return PATTERN_NONE;
+	return p->range[n->a].lo;
+}
+
+static struct branch branch_of(const struct pattern *p, uint32_t node)
+{
+	struct branch r = { node, node, 0 };
+	if (p->node[node].kind != PATTERN_SEQ)
+		return r;
+	r.first = p->node[node].first;
+	/* the last child leads to the common end */
+	for (uint32_t c = r.first; p->node[c].next != PATTERN_NONE &&
+				   character_of(p, c) != PATTERN_NONE;
+	     c = p->node[c].next)
+		r.count++;
+	return r;
+}
+
+/* Characters that both begin with. *at: the first child of b behind them. */
+static uint32_t branch_common(const struct pattern *p, const struct branch *a,
+			      const struct branch *b, uint32_t *at)
+{
+	uint32_t n = 0, x = a->first;
+	*at = b->first;
+	for (; n < a->count && n < b->count && character_of(p, x) == character_of(p, *at); n++) {
+		x = p->node[x].next;
+		*at = p->node[*at].next;
+	}
+	return n;
+}
+
+static int by_characters(const void *a, const void *b, void *pattern)
+{
+	const struct pattern *p = pattern;
+	const struct branch *x = a, *y = b;
+	uint32_t at, n = branch_common(p, x, y, &at), with = x->first;
+	if (n == x->count || n == y->count)
+		return x->count != y->count ? (x->count > y->count) - (x->count < y->count)
+					    : (x->node > y->node) - (x->node < y->node);
+	for (uint32_t i = 0; i < n; i++)
+		with = p->node[with].next;
+	return character_of(p, with) < character_of(p, at) ? -1 : 1;
+}
+
+/* path [i]: the state behind i characters of the branch before. */
+static void build_branch(struct builder *b, const struct branch *r, uint32_t known, uint32_t at,
+			 uint32_t *path, uint32_t to)
+{
+	const struct pattern *p = b->p;
+	uint32_t from = path[known], i = known;
+	if (at == r->node) {
+		build(b, at, from, to);
+		return;
+	}
+	for (uint32_t next, c = at; c != PATTERN_NONE && b->failed == 0; c = next, i++) {
+		next = p->node[c].next;
+		uint32_t end = next == PATTERN_NONE ? to : state_add(b);
+		build(b, c, from, end);
+		if (i < r->count)
+			path[i + 1] = end;
+		from = end;
+	}
+}
+
+static void build_shared(struct builder *b, uint32_t node, uint32_t count, uint32_t from,
+			 uint32_t to)
+{
+	struct branch *branch = calloc(count, sizeof *branch);
+	uint32_t *path = NULL, most = 0, i = 0;
+	for (uint32_t c = b->p->node[node].first; branch && c != PATTERN_NONE; i++) {
+		branch[i] = branch_of(b->p, c);
+		most = branch[i].count > most ? branch[i].count : most;
+		c = b->p->node[c].next;
+	}
+	path = calloc((size_t)most + 1, sizeof *path);
+	if (branch == NULL || path == NULL) {
+		b->failed = ERR_NOMEM;
+	} else {
+		qsort_r(branch, count, sizeof *branch, by_characters, b->p);
+		path[0] = from;
+	}
+	for (i = 0; i < count && b->failed == 0; i++) {
+		uint32_t at = branch[i].first,
+			 known = i == 0 ? 0
+					: branch_common(b->p, &branch[i - 1], &branch[i], &at);
+		build_branch(b, &branch[i], known, at, path, to);
+	}
+	free(branch);
+	free(path);
+}
+
+static void build_choice(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
+{
+	uint32_t count = 0;
+	for (uint32_t c = b->p->node[node].first; c != PATTERN_NONE; c = b->p->node[c].next)
+		count++;
+	if (count >= SHARE_FROM) {
+		build_shared(b, node, count, from, to);
+		return;
+	}
+	for (uint32_t c = b->p->node[node].first; c != PATTERN_NONE; c = b->p->node[c].next)
+		build(b, c, from, to);
+}
+
 /* Recursion is as deep as the expression, which its reader bounded. */
 static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 {
@@ -178,8 +298,7 @@ static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 		}
 		return;
 	case PATTERN_ALT:
-		for (uint32_t c = n.first; c != PATTERN_NONE; c = b->p->node[c].next)
-			build(b, c, from, to);
+		build_choice(b, node, from, to);
 		return;
 	case PATTERN_REPEAT:
 		build_repeat(b, node, from, to);

@@ -7,7 +7,8 @@ import json, os, sys
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, Server
 
-CITY = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 8}}, "required": ["city"]}
+CITY = {"city": {"type": "string", "maxLength": 8}}
+CITY = {"type": "object", "properties": CITY, "required": ["city"]}
 TOOL = [{"type": "function", "function": {"name": "weather", "parameters": CITY}}]
 
 
@@ -63,6 +64,10 @@ with Home() as h:
         text, last = s.stream("Hello", guided_regex=r"a\x00b", n=2)
         assert sorted(text) == sorted("a\0ba\0b") and last["choices"][0]["finish_reason"] == "stop", last
         index = last["hallmark"]["index"]
+
+        many = [f"item-{i:05}" for i in range(15000)]
+        status, _, said = s.chat("Hello", guided_choice=many, temperature=2, seed=1)
+        assert status == 200 and said["choices"][0]["message"]["content"] in many, said
 
         for stuck in (
             {"guided_choice": ["yes"], "bad_words": ["y"]},

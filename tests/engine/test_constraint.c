@@ -370,8 +370,50 @@ Test(engine_constraint, long_lists_and_names_cost_no_more_than_their_length)
 		int rc = engine_constraint_open(&c, NULL, ENGINE_SCHEMA, text.bytes, text.len, &e);
 		cr_expect((rc == 0) == (rows[i].word == NULL), "row %zu: %d %s", i, rc, e.text);
 		cr_expect(rc == 0 || strstr(e.text, rows[i].word), "row %zu: %s", i, e.text);
+		cr_expect(rc != 0 || (engine_constraint_accepts(c, "69999", 5, true) &&
+				      !engine_constraint_accepts(c, "70000", 5, false)));
 		engine_constraint_close(c);
 		buf_free(&text);
+	}
+}
+
+/* Long lists of alternatives share how they begin; short ones do not. */
+Test(engine_constraint, alternatives_in_one_list_or_in_groups_are_the_same)
+{
+	static const char *const piece[] = { "a", "b", "ab", "a?", "[ab]", "b*", "(ba)", "\xC3\xA9" };
+	uint32_t random = 1;
+	for (int round = 0; round < 60; round++) {
+		struct buf flat = { 0 }, groups = { 0 };
+		for (int i = 0; i < 24; i++) {
+			struct buf one = { 0 };
+			for (int k = 0; k < 4; k++)
+				if ((random = random * 1664525 + 1013904223) >> 30 != 0)
+					buf_add_text(&one, piece[random >> 16 & 7]);
+			buf_printf(&flat, "%s%s", i > 0 ? "|" : "", one.bytes ? one.bytes : "");
+			buf_printf(&groups, "%s%s", i == 0 ? "(" : i % 6 == 0 ? ")|(" : "|",
+				   one.bytes ? one.bytes : "");
+			buf_free(&one);
+		}
+		buf_add_text(&groups, ")");
+		struct engine_constraint *x = open_bytes(ENGINE_REGEX, flat.bytes),
+					 *y = open_bytes(ENGINE_REGEX, groups.bytes);
+		for (unsigned n = 1; n < 2187; n++) { /* up to 7 letters of a, b, e with accent */
+			char text[32];
+			size_t len = 0;
+			for (unsigned v = n; v > 1; v /= 3) {
+				if (v % 3 == 2)
+					text[len++] = (char)0xC3;
+				text[len++] = (char)(v % 3 == 0 ? 'a' : v % 3 == 1 ? 'b' : 0xA9);
+			}
+			for (int whole = 0; whole < 2; whole++)
+				cr_assert_eq(engine_constraint_accepts(x, text, len, whole),
+					     engine_constraint_accepts(y, text, len, whole), "%s: %.*s",
+					     flat.bytes, (int)len, text);
+		}
+		engine_constraint_close(x);
+		engine_constraint_close(y);
+		buf_free(&flat);
+		buf_free(&groups);
 	}
 }
 
