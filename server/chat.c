@@ -23,6 +23,7 @@
 		  */
 #define PLAIN_BYTES_MAX \
 	MIB(64) /* of an answer in one document: many choices with log-probabilities */
+#define DOUBT_PING_MS 250 /* while the client may be gone */
 #define RECEIPT_BYTES_MAX KIB(48) /* what common clients accept in one header line */
 
 struct chat {
@@ -43,6 +44,7 @@ struct chat {
 	size_t out_at;      /* bytes of out that were taken */
 	struct buf receipt; /* base64 */
 	int fd;             /* connection's thread only */
+	bool doubted;       /* and this: the client sends no more, and may be gone */
 };
 
 static void chat_free(struct chat *c)
@@ -244,12 +246,13 @@ int chat_start(struct chat **out, struct server *s, struct buf *body, const char
 static int chat_wait(struct chat *c, int fd, int timeout_ms)
 {
 	struct pollfd p[2] = { { .fd = c->event, .events = POLLIN },
-			       { .fd = fd, .events = POLLRDHUP } };
+			       { .fd = fd, .events = c->doubted ? 0 : POLLRDHUP } };
 	int r = poll(p, 2, timeout_ms);
 	if (r < 0)
 		return errno == EINTR ? 1 : ERR_IO;
-	if (p[1].revents)
+	if (p[1].revents & (POLLHUP | POLLERR | POLLNVAL))
 		return ERR_IO;
+	c->doubted |= p[1].revents != 0;
 	uint64_t count;
 	return r > 0 && read(c->event, &count, sizeof count) > 0;
 }
@@ -315,6 +318,13 @@ static size_t take(struct chat *c, char *out, size_t max, bool *over)
 	return n;
 }
 
+/* Bytes are what tells a client that is gone from one that has only nothing more to say. */
+static int ping_ms(const struct chat *c)
+{
+	unsigned often = c->s->limits.ping_ms;
+	return (int)(c->doubted && often > DOUBT_PING_MS ? DOUBT_PING_MS : often);
+}
+
 static ssize_t read_stream(void *arg, uint64_t at, char *out, size_t max)
 {
 	static const char ping[] = ": ping\n\n";
@@ -327,7 +337,7 @@ static ssize_t read_stream(void *arg, uint64_t at, char *out, size_t max)
 			return (ssize_t)n;
 		if (over)
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		int r = chat_wait(c, c->fd, (int)c->s->limits.ping_ms);
+		int r = chat_wait(c, c->fd, ping_ms(c));
 		if (r < 0)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 		if (r == 0 && max >= sizeof ping - 1) {

@@ -31,6 +31,7 @@ struct link {
 	bool turned_away; /* too many connections: answer 503 */
 	size_t have;      /* bytes read so far */
 	size_t probed;    /* bytes of the status line sent ahead of the answer */
+	bool ended;       /* the client sends no more, and the chat has been told */
 	struct head head;
 	char bytes[HEAD_BYTES_MAX];
 	char relay[KIB(64)];
@@ -228,18 +229,24 @@ static int relay_body(struct link *l, const char **reason)
 /* While the answer is awaited: what a client still sends is forgotten. An end of its stream may be
  * a client that is gone or one that only shut its sending side; the two differ in whether it takes
  * bytes. So send the status line's first bytes, the same for every answer, one a tick: a client
- * that is gone resets the second.
+ * that is gone resets the second. Once the answer has begun, its bytes alone may be sent: tell the
+ * chat behind the library, by the end of what it reads, to ping a silent stream more often.
  * */
-static int probe_client(struct link *l)
+static int probe_client(struct link *l, bool begun)
 {
 	static const char start[] = "HTTP/1.";
 	struct net *net = &l->s->net;
-	ssize_t n = net->recv(net->ctx, l->client, l->relay, sizeof l->relay, MSG_DONTWAIT);
+	ssize_t n = l->ended ? 0
+			     : net->recv(net->ctx, l->client, l->relay, sizeof l->relay,
+					 MSG_DONTWAIT);
 	if (n > 0 || n == -EAGAIN || n == -EINTR)
 		return 0;
 	if (n < 0)
 		return GONE;
-	if (l->probed == sizeof start - 1)
+	if (begun && !l->ended)
+		shutdown(l->back, SHUT_WR);
+	l->ended = begun;
+	if (begun || l->probed == sizeof start - 1)
 		return 0;
 	return client_write(l, start + l->probed++, 1);
 }
@@ -254,7 +261,7 @@ static int relay_answer(struct link *l)
 		if (atomic_load(&l->s->aborting) || (r < 0 && errno != EINTR))
 			return GONE;
 		if (r <= 0) {
-			if (total == 0 && probe_client(l) < 0)
+			if (probe_client(l, total > 0) < 0)
 				return GONE;
 			continue;
 		}

@@ -408,10 +408,17 @@ Test(server, a_half_closed_client_gets_one_whole_answer)
 	char raw[400];
 	int n = snprintf(raw, sizeof raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	expect_status(talk(r.port, raw, (size_t)n, SHUT), 200);
+	body = STREAM("pieces=3 first=1200 pause=400");
+	n = snprintf(raw, sizeof raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	struct buf b = talk(r.port, raw, (size_t)n, SHUT);
+	cr_expect_eq(count(&b, "data: [DONE]\n\n"), 1, "%s", b.bytes);
+	cr_expect_eq(count(&b, "\"finish_reason\":\"stop\""), 1, "%s", b.bytes);
+	buf_free(&b);
 	stop(&r);
 }
 
-static void leave_early(uint16_t port, const char *body)
+/* read: as much of the answer as has come is taken first, so that the end is a polite one. */
+static void leave_early(uint16_t port, const char *body, bool read)
 {
 	struct buf raw = { 0 };
 	buf_printf(&raw, POST "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
@@ -419,6 +426,10 @@ static void leave_early(uint16_t port, const char *body)
 	int before = atomic_load(&fake_counts.opened);
 	put(fd, raw.bytes, raw.len);
 	wait_for(&fake_counts.opened, before + 1, 2000);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char part[4096];
+	while (read && poll(&p, 1, 300) == 1 && recv(fd, part, sizeof part, 0) > 0)
+		;
 	close(fd);
 	buf_free(&raw);
 }
@@ -427,13 +438,17 @@ Test(server, a_reader_that_leaves_ends_its_chat)
 {
 	struct running r = start((struct server_options){ 0 });
 	int64_t begin = now_ms();
-	leave_early(r.port, SAY("pieces=10000 pause=10"));
+	leave_early(r.port, SAY("pieces=10000 pause=10"), false);
 	wait_for(&fake_counts.aborted, 1, 3000);
-	leave_early(r.port, STREAM("pieces=10000 pause=10"));
+	leave_early(r.port, STREAM("pieces=10000 pause=10"), false);
 	wait_for(&fake_counts.aborted, 2, 3000);
-	leave_early(r.port, SAY("pieces=3 first=30000")); /* also before its first token */
+	leave_early(r.port, SAY("pieces=3 first=30000"), false); /* also before its first token */
 	wait_for(&fake_counts.aborted, 3, 3000);
 	cr_expect_lt(now_ms() - begin, 3000);
+	leave_early(r.port, STREAM("pieces=3 first=30000"), false); /* in a stream's silence */
+	wait_for(&fake_counts.aborted, 4, 20000);
+	leave_early(r.port, STREAM("pieces=3 first=30000"), true);
+	wait_for(&fake_counts.aborted, 5, 20000);
 	stop(&r);
 }
 
@@ -602,7 +617,7 @@ Test(server, a_stop_cuts_off_what_does_not_end)
 	pthread_t t;
 	void *out;
 	int64_t begin = now_ms();
-	leave_early(r.port, SAY("pieces=100 pause=1"));
+	leave_early(r.port, SAY("pieces=100 pause=1"), false);
 	pthread_create(&t, NULL, read_stream, &r);
 	wait_for(&fake_counts.opened, 2, 2000);
 	stop(&r);
