@@ -305,6 +305,8 @@ static int ref_target(struct schema *c, const json_t *part, const json_t **out)
 		return schema_wrong(c, "$ref is not a string");
 	if (*ref != '#')
 		return schema_refuse(c, "$ref to another document");
+	if (ref[1] != '\0' && ref[1] != '/')
+		return schema_refuse(c, "$ref to an $anchor");
 	*out = schema_target(c, ref);
 	if (*out == NULL)
 		return schema_wrong(c, "$ref names nothing in the schema");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Answers at the edge: any character may be said, recorded and replayed; a request whose parts leave nothing
-to say is refused with a sentence, and the server goes on; a demanded call comes in the family's own markers."""
+"""Answers at the edge: any character may be said, recorded and replayed; a request whose parts leave
+nothing to say is refused with a sentence; a demanded call comes in the family's own markers."""
 
 import json, os, sys
 
@@ -13,7 +13,7 @@ TOOL = [{"type": "function", "function": {"name": "weather", "parameters": CITY}
 
 
 def with_markers(h, name, markers, special):
-    """The demo model whose last tokens are control tokens with these texts, and whose template shows tools."""
+    """The demo model; its last tokens are control tokens with these texts, its template shows tools."""
     model = h.model(name)
     text = json.loads((model / "tokenizer.json").read_text())
     vocab, ids = text["model"]["vocab"], []

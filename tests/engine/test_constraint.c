@@ -199,6 +199,7 @@ refused[] = {
 	{ ENGINE_SCHEMA, "{\"if\":{}}", ERR_UNSUPPORTED, "if" },
 	{ ENGINE_SCHEMA, "{\"$ref\":\"http://x/y\"}", ERR_UNSUPPORTED, "another document" },
 	{ ENGINE_SCHEMA, "{\"$ref\":\"#/$defs/x\"}", ERR_INPUT, "names nothing" },
+	{ ENGINE_SCHEMA, "{\"$ref\":\"#x\",\"$defs\":{\"x\":{\"$anchor\":\"x\"}}}", ERR_UNSUPPORTED, "$anchor" },
 	{ ENGINE_SCHEMA, "{\"$ref\":\"#\"}", ERR_INPUT, "nothing can satisfy" },
 	{ ENGINE_SCHEMA, "{\"type\":\"strin\"}", ERR_INPUT, "type" },
 	{ ENGINE_SCHEMA, "false", ERR_INPUT, "nothing can satisfy" },
