@@ -119,12 +119,18 @@ void engine_load(struct engine *m, struct engine_load *out)
 
 /* ---- clients ---- */
 
-/* A newcomer has had as much as whoever has had least. */
-static struct client *client_enter(struct scheduler *s, const char *name)
+static struct client *client_find(const struct scheduler *s, const char *name)
 {
 	struct client *c = s->clients;
 	while (c != NULL && strcmp(c->name, name) != 0)
 		c = c->next;
+	return c;
+}
+
+/* A newcomer has had as much as whoever has had least. */
+static struct client *client_enter(struct scheduler *s, const char *name)
+{
+	struct client *c = client_find(s, name);
 	if (c == NULL) {
 		c = calloc(1, sizeof *c + strlen(name) + 1);
 		if (c == NULL)
@@ -225,10 +231,17 @@ static int room_set(struct task *t, const struct engine *m, const struct engine_
 	return 0;
 }
 
+/* Beside the places of all there are some for clients that have nothing open, or one that fills the
+ * queue would keep the others out. */
+static uint32_t places(const struct scheduler *s, const char *client)
+{
+	return s->batch * (1 + TASK_QUEUE) + (client_find(s, client) == NULL ? s->batch : 0);
+}
+
 /* Under the lock. */
 static int task_enter(struct scheduler *s, struct task *t, const char *client, struct err *e)
 {
-	if (s->open_count >= s->batch * (1 + TASK_QUEUE))
+	if (s->open_count >= places(s, client))
 		return err_set(e, ERR_UNAVAILABLE,
 			       "%u answers are being made or wait already: try again later",
 			       s->open_count);
