@@ -128,10 +128,11 @@ void jobs_run(struct engine *m, const struct job *job, uint32_t count)
 		s.cost += panel_cost(&job[i]) * kernel_panels(job[i].w);
 		count_job(m, &job[i]);
 	}
-	uint64_t parts = s.cost / PART_COST + 1;
-	parts = parts < 2 * threads ? 2 * threads : parts;
-	parts = parts > PARTS * threads ? PARTS * threads : parts;
-	pool_run(m->pool, s.cost < ALONE_COST ? 1 : (uint32_t)parts, jobs_share, &s);
+	/* as many for each thread: one left over would keep the others waiting */
+	uint64_t each = s.cost / PART_COST / threads + 1;
+	each = each < 2 ? 2 : each > PARTS ? PARTS : each;
+	uint32_t parts = (uint32_t)each * threads;
+	pool_run(m->pool, s.cost < ALONE_COST ? 1 : parts, jobs_share, &s);
 }
 
 static void rows_share(void *ctx, struct part part)
