@@ -272,16 +272,19 @@ static void turn(enum kernel_format f, const struct chunk *c, unsigned char *to)
 
 /* ---- panels ---- */
 
-/* Words that the panel takes as they are; only their size is looked at. */
-static void raw_most(struct chunk *c, enum kernel_format f, const unsigned char *v)
+/* Words that the panel takes as they are; only their size is looked at. They are copied: rows of
+ * the source are often a power of two apart, and would push each other out of the first cache
+ * before they are turned. */
+static void raw_words(struct chunk *c, enum kernel_format f, const unsigned char *v,
+		      unsigned char *word)
 {
-	if (f == KERNEL_FP8) {
-		if (has_nan(v))
-			c->most = _mm256_set1_epi32(0x7fffffff);
-		return;
-	}
+	if (f == KERNEL_FP8 && has_nan(v))
+		c->most = _mm256_set1_epi32(0x7fffffff);
 	for (size_t at = 0; at < word_bytes(f); at += 32) {
 		__m256i x = load_i(v + at);
+		store_i(word + at, x);
+		if (f == KERNEL_FP8)
+			continue;
 		if (f == KERNEL_F16) { /* an exponent of ones */
 			const __m256i ones = _mm256_set1_epi16(0x7c00);
 			x = _mm256_cmpeq_epi16(_mm256_and_si256(x, ones), ones);
@@ -328,9 +331,8 @@ static void chunk_put(struct chunk *c, const struct kernel_matrix *w, uint32_t r
 	enum kernel_format f = w->format;
 	for (uint32_t lane = 0; lane < n; lane++) {
 		const unsigned char *v = source(c, w, from, i, lane, k);
-		c->row[lane] = v;
 		if (is_raw(f, from->stored))
-			raw_most(c, f, v);
+			raw_words(c, f, v, c->word[lane]);
 		else
 			decode_row(c, lane, from->stored, v, scale_of(from, row, i + lane, k));
 	}
