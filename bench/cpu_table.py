@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure the engine on this machine and print bench/results/cpu.md.
+"""Measure the engine on this machine and print the first table of bench/results/cpu.md.
 
-    bench/cpu_table.py build/hallmark [SHAPE [LAYERS]] >bench/results/cpu.md
+    bench/cpu_table.py build/hallmark [SHAPE [LAYERS]]
 
 Each row is one run of `hallmark bench`; limits and rates of a row come from the same run. Run it
 alone on the machine.
@@ -53,12 +53,13 @@ def row(r):
         f"{limits['read_gb_s']:.1f}",
         f"{limits['peak_gop_s']:.0f}",
         f"{one['tokens_s']:.1f}",
-        f"{one['fraction']:.2f}",
+        f"{one['fraction']:.2f} ({one['fraction_median']:.2f})",
         f"{first['tokens_s']:.0f}",
-        f"{first['fraction']:.2f}",
+        f"{first['fraction']:.2f} ({first['fraction_median']:.2f})",
         f"{eight['tokens_s']:.1f}",
         f"{eight['experts']:.1f}",
-        f"{eight['fraction']:.2f}",
+        f"{eight['read_gb_s']:.1f}",
+        f"{eight['fraction']:.2f} ({eight['fraction_median']:.2f})",
         f"{r['peak_rss_bytes'] / r['weight_bytes']:.2f}",
     ]
 
@@ -75,13 +76,14 @@ NAMES = [
     "of multiply limit",
     "batch 8 tok/s",
     "experts a layer",
+    "read limit GB/s",
     "of read limit",
     "memory / weights",
 ]
 
 
 def print_scaling(reports):
-    print("\nFrom one thread to all, decode grows as reading does:\n")
+    print("\nFrom one thread to all, in the stretches above:\n")
     for alone, together in zip(reports[::2], reports[1::2]):
         read = together["limits"]["read_gb_s"] / alone["limits"]["read_gb_s"]
         decode = together["decode"]["tokens_s"] / alone["decode"]["tokens_s"]
@@ -99,7 +101,8 @@ def main():
             commands.append(command)
             reports.append(report)
     print(f"# The engine on one CPU\n\n{cpu_name()} ({extensions()}).")
-    print(f"Shape {shape}, {layers} layers, random weights.\n\n| {' | '.join(NAMES)} |")
+    print(f"Shape {shape}, {layers} layers, random weights. In brackets the median of all stretches.")
+    print(f"\n| {' | '.join(NAMES)} |")
     print("|" + "---|" * len(NAMES))
     for report in reports:
         print("| " + " | ".join(row(report)) + " |")

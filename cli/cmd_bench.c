@@ -6,6 +6,12 @@ static double number_of(const json_t *part, const char *key)
 	return json_number_value(json_object_get(part, key));
 }
 
+static void print_fraction(const json_t *part, const char *limit)
+{
+	printf("%.2f of the %s (median of %.0f: %.2f)\n", number_of(part, "fraction"), limit,
+	       number_of(part, "stretches"), number_of(part, "fraction_median"));
+}
+
 static void print_table(const json_t *r)
 {
 	const json_t *limits = json_object_get(r, "limits"), *one = json_object_get(r, "decode");
@@ -18,15 +24,16 @@ static void print_table(const json_t *r)
 	       number_of(r, "weight_bytes") / 1e9);
 	printf("limits    read %.1f GB/s, multiply %.0f Gop/s\n", number_of(limits, "read_gb_s"),
 	       number_of(limits, "peak_gop_s"));
-	printf("decode    %8.1f tokens/s, %6.1f MB a token: %.2f of the read limit\n",
-	       number_of(one, "tokens_s"), number_of(one, "bytes_token") / 1e6,
-	       number_of(one, "fraction"));
-	printf("prefill   %8.1f tokens/s at %.0f: %.2f of the multiply limit\n",
-	       number_of(first, "tokens_s"), number_of(first, "tokens"),
-	       number_of(first, "fraction"));
-	printf("batch 8   %8.1f tokens/s, %.1f distinct experts a layer: %.2f of the read limit\n",
+	printf("decode    %8.1f tokens/s, %6.1f MB a token: ", number_of(one, "tokens_s"),
+	       number_of(one, "bytes_token") / 1e6);
+	print_fraction(one, "read limit");
+	printf("prefill   %8.1f tokens/s at %.0f: ", number_of(first, "tokens_s"),
+	       number_of(first, "tokens"));
+	print_fraction(first, "multiply limit");
+	printf("batch 8   %8.1f tokens/s, %.1f distinct experts a layer, read limit %.1f GB/s: ",
 	       number_of(eight, "tokens_s"), number_of(eight, "experts"),
-	       number_of(eight, "fraction"));
+	       number_of(eight, "read_gb_s"));
+	print_fraction(eight, "read limit");
 }
 
 int cmd_bench(struct cli *c)

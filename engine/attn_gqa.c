@@ -7,6 +7,7 @@
 struct shared {
 	struct engine *m;
 	uint32_t layer;
+	uint32_t rows; /* of a block: neighbours that may share a call */
 };
 
 static void project(struct engine *m, const struct gqa_weights *w)
@@ -78,11 +79,15 @@ static void place_row(struct engine *m, uint32_t layer, uint32_t i)
 				   to + h * KERNEL_PAGE * part);
 }
 
-/* Rows that share a call where lanes would stay empty; KERNEL_HEADS at least once. */
-static uint32_t block_rows(const struct model_config *c)
+/* Rows share a call where lanes would stay empty; one each where every row is another sequence, so
+ * that threads have more to share. */
+static uint32_t block_rows(const struct engine *m)
 {
-	uint32_t rows = KERNEL_HEADS / (c->heads / c->kv_heads);
-	return rows > 0 ? rows : 1;
+	uint32_t rows = KERNEL_HEADS / (m->config.heads / m->config.kv_heads);
+	bool neighbours = false;
+	for (uint32_t i = 1; i < m->n && !neighbours; i++)
+		neighbours = m->room.row[i].sequence == m->room.row[i - 1].sequence;
+	return neighbours && rows > 0 ? rows : 1;
 }
 
 /* How many of rows [i, end) may share a call: of one sequence, within one split, nothing out of the
@@ -136,18 +141,17 @@ static void attend(const struct shared *s, uint32_t i, uint32_t rows, uint32_t k
 }
 
 /* An item is a key head in a block of rows. */
-static uint32_t attend_items(const struct engine *m)
+static uint32_t attend_items(const struct shared *s)
 {
-	uint32_t rows = block_rows(&m->config);
-	return (m->n + rows - 1) / rows * m->config.kv_heads;
+	return (s->m->n + s->rows - 1) / s->rows * s->m->config.kv_heads;
 }
 
 static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
 	const struct engine *m = s->m;
-	uint32_t groups = m->config.kv_heads, rows = block_rows(&m->config);
-	uint32_t window = model_layer_window(&m->config, s->layer), items = attend_items(m);
+	uint32_t groups = m->config.kv_heads, rows = s->rows;
+	uint32_t window = model_layer_window(&m->config, s->layer), items = attend_items(s);
 	float *scratch = m->room.scratch + part.worker * m->room.scratch_floats;
 	for (uint32_t item = part.index; item < items; item += part.count) {
 		uint32_t i = item / groups * rows, end = i + rows < m->n ? i + rows : m->n;
@@ -166,9 +170,9 @@ static void place_share(void *ctx, struct part part)
 }
 
 /* One item a part, as far as that balances causal lengths. */
-static uint32_t attend_parts(const struct engine *m)
+static uint32_t attend_parts(const struct shared *s)
 {
-	uint32_t items = attend_items(m), most = 8 * pool_threads(m->pool);
+	uint32_t items = attend_items(s), most = 8 * pool_threads(s->m->pool);
 	return items < most ? items : most;
 }
 
@@ -181,10 +185,10 @@ void attn_gqa_run(struct engine *m, uint32_t layer)
 {
 	const struct model_config *c = &m->config;
 	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
-	struct shared s = { m, layer };
+	struct shared s = { m, layer, block_rows(m) };
 	project(m, w);
 	pool_run(m->pool, rows_parts(m), place_share, &s);
-	pool_run(m->pool, attend_parts(m), attend_share, &s);
+	pool_run(m->pool, attend_parts(&s), attend_share, &s);
 	rows_run(m, value_row);
 	struct job out = { .w = &w->o,
 			   .bias = w->o_bias,

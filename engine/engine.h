@@ -113,7 +113,8 @@ struct engine_traffic {
 void engine_traffic(struct engine *m, struct engine_traffic *out);
 
 /* What this machine can do at most with the engine's threads, measured now: the rate of reading
- * all packed weights once in full (best of `rounds`), and the multiply-adds of its kernels for its
+ * all packed weights, a load for each line (best of `rounds` in one stream and as many in several),
+ * and the multiply-adds of its kernels for its
  * most used weight format with registers alone (two operations each). ERR_UNSUPPORTED: weights of
  * less than 64 MiB, which caches may hold. */
 struct engine_limits {

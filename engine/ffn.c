@@ -119,7 +119,7 @@ static uint32_t down_jobs(struct engine *m, const struct layer_weights *w)
 	return count;
 }
 
-/* x += slots in rank order + shared (which lies in delta); then the norm, over what was added. */
+/* x += slots in rank order + shared (which lies in delta); then the norm, where the sum was. */
 static void sum_row(struct engine *m, uint32_t i)
 {
 	struct room *r = &m->room;

@@ -130,7 +130,7 @@ void jobs_run(struct engine *m, const struct job *job, uint32_t count)
 	}
 	/* as many for each thread: one left over would keep the others waiting */
 	uint64_t each = s.cost / PART_COST / threads + 1;
-	each = each < 2 ? 2 : each > PARTS ? PARTS : each;
+	each = threads == 1 ? 1 : each < 2 ? 2 : each > PARTS ? PARTS : each;
 	uint32_t parts = (uint32_t)each * threads;
 	pool_run(m->pool, s.cost < ALONE_COST ? 1 : parts, jobs_share, &s);
 }

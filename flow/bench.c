@@ -2,7 +2,8 @@
  * sequence and eight decoding, and a prompt of 512. What is read and multiplied is counted by the
  * engine while it runs; the limits are taken before and after every stretch with the same threads.
  * Others use the machine too, and memory's rate may double from one second to the next: a stretch
- * is compared with the limits around it alone, and the one nearest to them is reported. */
+ * is compared with the limits around it alone. The one nearest to them is reported, and the median
+ * of all beside it. */
 #include "flow/compute.h"
 
 #include <stdlib.h>
@@ -129,6 +130,13 @@ static int prefill(struct bench *b, struct stretch *s, struct err *e)
 	return 0;
 }
 
+/* All stretches of a kind. */
+struct figure {
+	struct stretch best; /* of those not above the limit, else of all, the nearest to it */
+	double fraction[ROUNDS * PROMPTS];
+	size_t count, above; /* above: the limit, which was disturbed then */
+};
+
 static double rate(const struct stretch *s)
 {
 	return s->seconds > 0 ? (double)s->tokens / s->seconds : 0;
@@ -150,10 +158,9 @@ static double gop_s(const struct stretch *s)
 
 static double multiply_fraction(const struct stretch *s) { return gop_s(s) / s->peak_gop_s; }
 
-/* Close a stretch with the limits of now. Above 1 the limits were disturbed: such a stretch is kept
- * only for want of another. */
+/* Close a stretch with the limits of now. */
 static int weigh(struct bench *b, struct stretch *s, double (*fraction)(const struct stretch *),
-		 struct stretch *best, struct err *e)
+		 struct figure *f, struct err *e)
 {
 	struct engine_limits former = b->limits;
 	TRY(engine_limits(b->engine, 2, &b->limits, e));
@@ -161,16 +168,30 @@ static int weigh(struct bench *b, struct stretch *s, double (*fraction)(const st
 							      : b->limits.read_gb_s;
 	s->peak_gop_s = former.peak_gop_s > b->limits.peak_gop_s ? former.peak_gop_s
 								 : b->limits.peak_gop_s;
-	double is = fraction(s), was = best->tokens > 0 ? fraction(best) : 0;
-	if (best->tokens == 0 || (is <= 1 && (is > was || was > 1)) || (is > 1 && is < was))
-		*best = *s;
+	double is = fraction(s), was = f->count > 0 ? fraction(&f->best) : 0;
+	if (f->count == 0 || (is <= 1 && (is > was || was > 1)) || (is > 1 && is < was))
+		f->best = *s;
+	f->fraction[f->count++] = is;
+	f->above += is > 1;
 	return 0;
 }
 
-static int rounds(struct bench *b, struct stretch *one, struct stretch *first,
-		  struct stretch *eight, struct err *e)
+static int ascending(const void *a, const void *b)
 {
-	*one = *first = *eight = (struct stretch){ 0 };
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static double median(struct figure *f)
+{
+	qsort(f->fraction, f->count, sizeof *f->fraction, ascending);
+	return f->fraction[f->count / 2];
+}
+
+static int rounds(struct bench *b, struct figure *one, struct figure *first, struct figure *eight,
+		  struct err *e)
+{
+	*one = *first = *eight = (struct figure){ 0 };
 	TRY(engine_limits(b->engine, 2, &b->limits, e));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct stretch s;
@@ -187,26 +208,29 @@ static int rounds(struct bench *b, struct stretch *one, struct stretch *first,
 }
 
 /* {tokens_s, bytes_token, gb_s, fraction, ...} of the read limit. */
-static json_t *decode_report(const struct bench *b, const struct stretch *s)
+static json_t *decode_report(const struct bench *b, struct figure *f)
 {
+	const struct stretch *s = &f->best;
 	uint64_t bytes = s->traffic.weight_bytes + s->traffic.cache_bytes;
 	uint64_t layers = s->traffic.passes * (b->facts->moe_layers ? b->facts->moe_layers : 1);
-	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "tokens_s", rate(s), "bytes_token",
+	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens_s", rate(s), "bytes_token",
 			 (double)bytes / (double)s->tokens, "gb_s", read_gb_s(s), "experts",
 			 (double)s->traffic.experts / (double)layers, "read_gb_s", s->read_gb_s,
-			 "fraction", read_fraction(s));
+			 "fraction", read_fraction(s), "fraction_median", median(f), "stretches",
+			 (json_int_t)f->count, "above_limit", (json_int_t)f->above);
 }
 
-static json_t *prefill_report(const struct stretch *s)
+static json_t *prefill_report(struct figure *f)
 {
-	return json_pack("{s:I,s:f,s:f,s:f,s:f}", "tokens", (json_int_t)s->tokens, "tokens_s",
+	const struct stretch *s = &f->best;
+	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens", (json_int_t)s->tokens, "tokens_s",
 			 rate(s), "gop_s", gop_s(s), "peak_gop_s", s->peak_gop_s, "fraction",
-			 multiply_fraction(s));
+			 multiply_fraction(s), "fraction_median", median(f), "stretches",
+			 (json_int_t)f->count, "above_limit", (json_int_t)f->above);
 }
 
-static int report_make(const struct flow_bench *o, const struct bench *b, const struct stretch *one,
-		       const struct stretch *first, const struct stretch *eight, json_t **out,
-		       struct err *e)
+static int report_make(const struct flow_bench *o, const struct bench *b, struct figure *one,
+		       struct figure *first, struct figure *eight, json_t **out, struct err *e)
 {
 	const struct engine_facts *f = b->facts;
 	struct rusage usage = { 0 };
@@ -216,8 +240,8 @@ static int report_make(const struct flow_bench *o, const struct bench *b, const 
 			 f->weights, "cache", f->cache, "threads", (int)f->threads, "kernels",
 			 f->kernel_set, "numerics", f->numerics, "weight_bytes",
 			 (json_int_t)f->weight_bytes, "peak_rss_bytes",
-			 (json_int_t)usage.ru_maxrss * 1024, "limits", "read_gb_s", one->read_gb_s,
-			 "peak_gop_s", first->peak_gop_s, "decode", decode_report(b, one),
+			 (json_int_t)usage.ru_maxrss * 1024, "limits", "read_gb_s", one->best.read_gb_s,
+			 "peak_gop_s", first->best.peak_gop_s, "decode", decode_report(b, one),
 			 "prefill", prefill_report(first), "batch8", decode_report(b, eight));
 	return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -240,7 +264,7 @@ static int bench_open(struct bench *b, const struct flow_bench *o, struct err *e
 int flow_bench(const struct flow_bench *o, json_t **report, struct err *e)
 {
 	struct bench b = { .random = 1 };
-	struct stretch one, first, eight;
+	struct figure one, first, eight;
 	*report = NULL;
 	int r = bench_open(&b, o, e);
 	if (r == 0)

@@ -12,8 +12,8 @@ struct flow_bench {
 };
 /* Report: {shape, layers, dtype, cache, threads, kernels, numerics, weight_bytes, peak_rss_bytes,
  * limits, decode, prefill, batch8}, each part with its rate, what it had to read or multiply for a
- * token, and the fraction of the limit measured in the same run (best of several rounds, limits
- * taken before and after each). */
+ * token, and the fraction of the limit taken before and after it: the stretch nearest to its limit,
+ * with the median of all stretches, their number and how many were above the limit. */
 int flow_bench(const struct flow_bench *b, json_t **report, struct err *e) MUST_USE;
 
 #endif

@@ -52,8 +52,8 @@ struct kernel_gqa {
 	uint32_t head;                   /* width of a head: of a key part and of a value part */
 	const float *query;              /* [rows][heads][head], rotated */
 	size_t query_stride, out_stride; /* floats from head to head */
-	/* Query positions: 0 is 1; rows * heads <= KERNEL_HEADS. Row r attends `positions` + r cache
-	 * rows, all up to the same multiple of KERNEL_SPLIT after `first`. */
+	/* Query positions: 0 is 1; rows * heads <= KERNEL_HEADS. Row r attends cache rows [first,
+	 * positions + r); all rows end within the same KERNEL_SPLIT after `first`. */
 	uint32_t rows;
 	size_t query_row, out_row; /* floats from row to row */
 	const void *const *page;         /* pages of [64] rows */

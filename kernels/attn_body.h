@@ -115,12 +115,14 @@ static void split_rows(struct split *s, uint32_t first)
 		s->row[j] = s->row[s->n - 1];
 }
 
-/* A position after a row's own weighs nothing in it. */
-static void split_mask(struct split *s)
+/* In the place of positions after a row's own: its last score again, which changes no maximum, not
+ * even a NaN; then what weighs nothing. */
+static void split_mask(struct split *s, bool repeat)
 {
 	for (uint32_t lane = 0; lane < lanes_of(s); lane++) {
 		for (uint32_t j = s->end[lane]; j < s->n; j++)
-			s->p[16 * (size_t)j + lane] = -INFINITY;
+			s->p[16 * (size_t)j + lane] =
+				repeat ? s->p[16 * (size_t)(s->end[lane] - 1) + lane] : -INFINITY;
 	}
 }
 
@@ -172,9 +174,11 @@ static void split_scores(struct split *s)
 
 static void split_soften(struct split *s)
 {
+	split_mask(s, true);
 	v16 m = v16_load(s->p), l = v16_zero();
 	for (uint32_t j = 1; j < s->n; j++)
 		m = v16_max(m, v16_load(s->p + 16 * (size_t)j));
+	split_mask(s, false);
 	for (uint32_t j = 0; j < s->n; j++) {
 		v16 p = v16_exp(v16_sub(v16_load(s->p + 16 * (size_t)j), m));
 		v16_store(s->p + 16 * (size_t)j, p);
@@ -306,7 +310,6 @@ static void view_run(const struct attn_view *a, uint32_t heads)
 	for (uint32_t first = a->first; first < a->positions; first += KERNEL_SPLIT) {
 		split_rows(&s, first);
 		split_scores(&s);
-		split_mask(&s);
 		split_soften(&s);
 		split_values(&s, lanes_of(&s), stride);
 		s.first = false;

@@ -4,7 +4,6 @@
 
 #include "kernels/kernels.h"
 
-
 /* The forms of the table's operations that a set's choice uses. */
 struct gate_ops {
 	uint32_t (*argmax)(const float *x, uint32_t n);

@@ -78,7 +78,8 @@ struct kernels {
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
 			 uint16_t *expert, float *weight);
 	/* out[i] = (...(weight[0] * row[0][i] + weight[1] * row[1][i]) + ...), count >= 1 rows in
-	 * rank order */
+	 * rank order; out may be
+	 * row[0] */
 	void (*weighted_sum)(const float *const *row, const float *weight, uint32_t count,
 			     uint32_t n, float *out);
 	/* x[i] += y[i] */
@@ -105,8 +106,7 @@ const struct kernels *kernels_at(size_t i);
  * registers alone, in the form its matmul of this format uses, measured for about `seconds`. */
 double kernels_peak(const struct kernels *k, enum kernel_format f, double seconds);
 /* Bring len bytes from memory once, line by line, as fast as loads go, in one stream or in
- * KERNELS_STREAMS: which is faster depends on the machine. The value only keeps it honest. */
-#define KERNELS_STREAMS 8
-uint64_t kernels_read(const void *at, size_t len, unsigned streams);
+ * several: which is faster depends on the machine. The value only keeps it honest. */
+uint64_t kernels_read(const void *at, size_t len, bool streams);
 
 #endif

@@ -104,7 +104,7 @@ double kernels_peak(const struct kernels *k, enum kernel_format f, double second
 }
 
 #define LINE 64
-#define STREAMS KERNELS_STREAMS
+#define STREAMS 8
 #define AHEAD 2048
 
 /* `streams` at a time; one load brings a whole line from memory, all else would only keep the core
@@ -129,7 +129,7 @@ read_streams(const unsigned char *p, size_t len, size_t streams)
 	return sum;
 }
 
-uint64_t kernels_read(const void *at, size_t len, unsigned streams)
+uint64_t kernels_read(const void *at, size_t len, bool streams)
 {
-	return streams > 1 ? read_streams(at, len, STREAMS) : read_streams(at, len, 1);
+	return streams ? read_streams(at, len, STREAMS) : read_streams(at, len, 1);
 }

@@ -94,10 +94,9 @@ void kernel_matrix_free(struct kernel_matrix *w)
 
 int kernel_store_open(struct kernel_store *s, uint64_t bytes, struct err *e)
 {
-	*s = (struct kernel_store){ .bytes = bytes };
-	if (bytes > 0)
-		s->at = map_aligned(bytes);
-	if (bytes > 0 && s->at == NULL)
+	*s = (struct kernel_store){ .bytes = bytes > 0 ? bytes : 64 };
+	s->at = map_aligned(s->bytes);
+	if (s->at == NULL)
 		return err_set(e, ERR_NOMEM, "weights of %llu bytes", (unsigned long long)bytes);
 	return 0;
 }

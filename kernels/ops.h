@@ -42,7 +42,7 @@ KERNEL_OPS(plain);
 KERNEL_OPS(avx2);
 KERNEL_OPS(avx512);
 
-/* Short or element-wise: the one plain form serves every set. */
+/* The one plain form serves every set. */
 void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine);
 
 #endif

@@ -13,8 +13,8 @@
 
 struct chunk {
 	_Alignas(64) float value[KERNEL_PANEL][CHUNK];
-	_Alignas(64) unsigned char word[KERNEL_PANEL][4 * CHUNK]; /* as in the panel, or a raw tail */
-	const unsigned char *row[KERNEL_PANEL];                   /* the words, here or at the source */
+	_Alignas(64) unsigned char word[KERNEL_PANEL][4 * CHUNK]; /* as in the panel */
+	const unsigned char *row[KERNEL_PANEL];                   /* the words of each row */
 	__m256i most;                                             /* largest magnitudes, as bits */
 };
 

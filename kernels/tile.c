@@ -16,6 +16,7 @@ struct run {
 	float *out;
 	size_t out_stride;
 	uint32_t begin, end;       /* of the panels */
+	uint32_t first, stop;      /* of this block's panels */
 	uint32_t step, steps, all; /* of this block, and of K */
 	unsigned char *room;
 	bool once; /* room holds the inputs of all rows */
@@ -40,8 +41,8 @@ static uint32_t rows_most(const struct tile_form *f)
 	return n;
 }
 
-/* What lies `bytes` behind the begin of the block that comes after panels [first, end): the next
- * block of this product, or what the caller multiplies with next. */
+/* What lies `bytes` behind the begin of what comes after the panels before `end`: more of this
+ * product, or what the caller multiplies with next. */
 static const unsigned char *after(const struct run *r, uint32_t end, size_t bytes)
 {
 	const unsigned char *next = r->x->next;
@@ -53,8 +54,8 @@ static const unsigned char *after(const struct run *r, uint32_t end, size_t byte
 /* While n tiles pass over this block, each asks for an n-th of the next one; a lone tile asks for
  * what it will reach soon, which the machine's own foresight does too late: its panels, and near
  * their end those of the next tile. */
-static void look_ahead(struct tile *a, const struct run *r, uint32_t first, uint32_t end,
-		       uint32_t panels, uint32_t row, uint32_t rows)
+static void look_ahead(struct tile *a, const struct run *r, uint32_t panels, uint32_t row,
+		       uint32_t rows)
 {
 	uint32_t lines = (r->f->panel_step + 63) / 64;
 	size_t step = r->f->panel_step, soon = ((rows == 1 ? SOON_ONE : SOON) + step - 1) / step;
@@ -67,7 +68,7 @@ static void look_ahead(struct tile *a, const struct run *r, uint32_t first, uint
 	} else {
 		uint32_t from = (uint32_t)((uint64_t)lines * row / r->x->count);
 		uint32_t to = (uint32_t)((uint64_t)lines * (row + rows) / r->x->count);
-		a->ahead = after(r, end, (a->first_panel - first) * r->w->panel_bytes + 64 * from);
+		a->ahead = after(r, r->stop, (a->first_panel - r->first) * r->w->panel_bytes + 64 * from);
 		a->ahead_lines = a->ahead == NULL ? 0 : to - from;
 		a->ahead_steps = r->steps;
 	}
@@ -78,22 +79,22 @@ static void look_ahead(struct tile *a, const struct run *r, uint32_t first, uint
 }
 
 /* The packed inputs of rows [row, row+rows). */
-static const unsigned char *inputs(const struct run *r, uint32_t first, uint32_t row, uint32_t rows)
+static const unsigned char *inputs(const struct run *r, uint32_t row, uint32_t rows)
 {
 	unsigned char *to = r->room + (r->once ? row * (size_t)r->all * r->f->row_step : 0);
-	if (!r->once || first == r->begin)
+	if (!r->once || r->first == r->begin)
 		r->f->pack(r->w, r->x, row, rows, r->step * r->f->step_k, r->steps, to);
 	return to;
 }
 
-/* Rows [row, row+rows) over panels [panel, end) for the steps of this block. */
-static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t row, uint32_t rows)
+/* Rows [row, row+rows) over this block. */
+static void tile_row(const struct run *r, uint32_t row, uint32_t rows)
 {
 	const struct tile_form *f = r->f;
-	uint32_t wide = f->of[rows].panels, first = panel, k = r->step * f->step_k;
-	const unsigned char *x = inputs(r, first, row, rows);
-	for (uint32_t n; panel < end; panel += n) {
-		n = end - panel < wide ? 1 : wide;
+	uint32_t wide = f->of[rows].panels, k = r->step * f->step_k;
+	const unsigned char *x = inputs(r, row, rows);
+	for (uint32_t panel = r->first, n; panel < r->stop; panel += n) {
+		n = r->stop - panel < wide ? 1 : wide;
 		struct tile a = {
 			.w = r->w,
 			.panel = r->w->panel + panel * r->w->panel_bytes +
@@ -106,7 +107,7 @@ static void tile_row(const struct run *r, uint32_t panel, uint32_t end, uint32_t
 			.out_stride = r->out_stride,
 			.lanes = r->w->rows - panel * KERNEL_PANEL,
 		};
-		look_ahead(&a, r, first, end, n, row, rows);
+		look_ahead(&a, r, n, row, rows);
 		(n == 1 ? f->of[rows].one : f->of[rows].wide)(&a);
 	}
 }
@@ -131,12 +132,13 @@ void tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint3
 	if (x->count > most || f->of[x->count].one == NULL)
 		block = least((uint32_t)(BLOCK_BYTES / ((size_t)steps * f->panel_step)) + 1, panels);
 	for (; panel < r.end; panel += block) {
-		uint32_t end = least(panel + block, r.end);
+		r.first = panel;
+		r.stop = least(panel + block, r.end);
 		for (r.step = 0; r.step < r.all; r.step += steps) {
 			r.steps = least(steps, r.all - r.step);
 			for (uint32_t row = 0, n; row < x->count; row += n) {
 				n = tile_rows(f, most, x->count - row);
-				tile_row(&r, panel, end, row, n);
+				tile_row(&r, row, n);
 			}
 		}
 	}
