@@ -288,10 +288,9 @@ static void mask_set(uint64_t *bits, const struct token_tree *t, uint32_t token)
 /* Control tokens: one look tells where none may come. False: the automaton is full. */
 static bool mask_fill_controls(struct engine_constraint *c, uint32_t at, struct mask *m)
 {
-	uint32_t inside = take_mark(c, at), next = inside;
+	uint32_t inside = take_mark(c, at);
 	for (uint32_t i = 0; i < c->trees->controls && inside >= AUTOMATON_START; i++) {
-		uint32_t id = c->trees->control[i];
-		next = take_control(c, inside, id);
+		uint32_t id = c->trees->control[i], next = take_control(c, inside, id);
 		if (next == AUTOMATON_FULL)
 			return false;
 		m->limited |= next == AUTOMATON_LIMIT;

@@ -189,7 +189,7 @@ static int read_escape(struct reader *r, struct members *m)
 
 static int read_posix(struct reader *r, struct members *m)
 {
-	const char *start = r->at, *name = r->at + 2, *end = name;
+	const char *start = r->at, *name = r->at + 2, *end;
 	bool negated = name < r->end && *name == '^';
 	name += negated;
 	for (end = name; end < r->end && is_alnum(*end); end++)

@@ -6,6 +6,7 @@
  * list of parts; both are found out by rendering a canary once. */
 #include "engine/text.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "engine/token_tree.h"
@@ -145,6 +146,7 @@ static int open_tokenizer(struct engine_text *t, struct source *src, const json_
 	if (found == 1 && !t->tokenizer && rc == 1)
 		rc = tiktoken_open(&t->tokenizer, file.bytes ? file.bytes : "", file.len, config, e);
 	if (found == 1 && rc == 0) {
+		check(t->tokenizer != NULL);
 		t->facts.tokenizer = digest_of(file.bytes, file.len);
 		t->facts.tokens_real = t->tokenizer->vocab.ids;
 		onig_unicode_version(t->facts.unicode);

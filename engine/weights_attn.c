@@ -1,6 +1,8 @@
 /* Attention weights of a layer, for both kinds. */
 #include "engine/loader.h"
 
+#include "base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,7 @@ int item_pack_kv_b(struct loader *l, const struct item *it, uint64_t head,
 	struct kernel_stored_rows value = { .stored = key.stored,
 					    .value = bytes + c->nope * rank * size,
 					    .stride_bytes = rank * size };
+	check(c->nope > 0 && rank > 0);
 	uint64_t all = rank * c->nope,
 		 at = l->kernels->pack(&it->to.mla->key_up[head], 0, c->kv_rank, &key);
 	if (at != all)

@@ -8,6 +8,7 @@
  * MXFP4 values are exact in bf16. Source: OCP Microscaling Formats 1.0. */
 #include "engine/loader.h"
 
+#include "base/check.h"
 #include "kernels/number.h"
 
 #include <stdlib.h>
@@ -40,6 +41,7 @@ static int turned_rows(struct loader *l, const struct item *it, uint64_t expert,
 	const struct kernel_stored_rows in = { .stored = item_stored(it),
 					       .value = scratch,
 					       .stride_bytes = (size_t)columns * size };
+	check(columns > 0);
 	uint64_t at = l->kernels->pack(w, row, n, &in);
 	return at == (uint64_t)n * columns
 		       ? 0

@@ -69,7 +69,7 @@ static int scan_text(struct flow_chat *c, enum policy_phase phase, const struct 
 
 static bool is_same(const struct buf *clean, const char *text, size_t len)
 {
-	return clean->len == len && (len == 0 || memcmp(clean->bytes, text, len) == 0);
+	return clean->len == len && (len == 0 || (text != NULL && memcmp(clean->bytes, text, len) == 0));
 }
 
 /* A string that is replaced by what may be seen of it. */

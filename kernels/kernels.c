@@ -9,7 +9,7 @@
  * packed form, and which does all else. */
 #define SET(set, integer, bf16, packing, other, is_canonical)                                     \
 	{                                                                                         \
-		.name = #set, .canonical = is_canonical,                                          \
+		.name = #set, .canonical = (is_canonical),                                        \
 		.matmul = { [KERNEL_F32] = matmul_f32_##other,                                    \
 			    [KERNEL_BF16] = matmul_bf16_##bf16,                                   \
 			    [KERNEL_FP8] = matmul_fp8_##other,                                    \
