@@ -24,6 +24,7 @@
 #define LIMIT_TEMPLATE_BYTES MIB(1)         /* the largest chat template in the field is 20 KB */
 #define LIMIT_CONTEXT_TOKENS 1048576u       /* positions of one sequence */
 #define LIMIT_THREADS 256u                  /* workers of one engine */
+#define LIMIT_EXPRESSION_BYTES KIB(64)    /* of a tokenizer: those of releases have up to 5 KiB */
 #define LIMIT_CONSTRAINT_BYTES MIB(1)       /* a schema or grammar that comes with a request */
 #define LIMIT_CONSTRAINT_REGEX_BYTES KIB(64) /* a regular expression */
 #define LIMIT_CONSTRAINT_NESTING 100        /* groups in groups, schemas in schemas */

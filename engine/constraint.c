@@ -47,7 +47,7 @@ static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t 
 			   struct err *e)
 {
 	TRY(buf_done(rules, e));
-	TRY(pattern_grammar(p, rules->bytes, rules->len, e));
+	TRY(pattern_grammar(p, rules->bytes, rules->len, false, e));
 	*root = pattern_rule(p, "root", 4);
 	return pattern_done(p, e);
 }
@@ -146,7 +146,8 @@ static int compile(struct engine_constraint *c, enum engine_constraint_kind kind
 		TRY(compile_choice(p, text, len, &root, e));
 		break;
 	case ENGINE_GRAMMAR:
-		TRY(pattern_grammar(p, text, len, e));
+	case ENGINE_CALL_GRAMMAR:
+		TRY(pattern_grammar(p, text, len, kind == ENGINE_CALL_GRAMMAR, e));
 		root = pattern_rule(p, "root", 4);
 		break;
 	default:

@@ -15,10 +15,11 @@ struct engine;
 
 /* What an answer must match, whole. JSON_OBJECT: any object (text is not read). SCHEMA: JSON Schema
  * 2020-12, the subset of docs/formats.md; others are refused by keyword. REGEX: anchored at both
- * ends. CHOICE: a JSON list of strings. GRAMMAR: GBNF-like, start symbol `root`. */
+ * ends. CHOICE: a JSON list of strings. GRAMMAR: GBNF-like, start symbol `root`. CALL_GRAMMAR: the
+ * same, and it may name control tokens, as @"text": never for what a client wrote. */
 enum engine_constraint_kind { /* clang-format off */
 	ENGINE_JSON_OBJECT, ENGINE_SCHEMA, ENGINE_REGEX, ENGINE_CHOICE,
-	ENGINE_GRAMMAR /* clang-format on */
+	ENGINE_GRAMMAR, ENGINE_CALL_GRAMMAR /* clang-format on */
 };
 
 /* Compiled; immutable but for its cache of masks, shared by sessions of the engine. */

@@ -21,6 +21,7 @@ struct reader {
 	const char *text;
 	size_t len, at;
 	int depth;
+	bool controls; /* control tokens may be named */
 	struct err *e;
 	int rc; /* the first error */
 };
@@ -174,7 +175,7 @@ static uint32_t item(struct reader *r)
 	uint32_t at;
 	if (take(r, '"'))
 		return literal(r, false);
-	if (take(r, '@'))
+	if (r->controls && take(r, '@'))
 		return take(r, '"') ? literal(r, true) : wrong(r, "a literal expected after @");
 	if (take(r, '['))
 		return class(r);
@@ -288,9 +289,9 @@ static void rule(struct reader *r)
 		r->p->rule[at].root = root;
 }
 
-int pattern_grammar(struct pattern *p, const char *text, size_t len, struct err *e)
+int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls, struct err *e)
 {
-	struct reader r = { .p = p, .text = text, .len = len, .e = e };
+	struct reader r = { .p = p, .text = text, .len = len, .controls = controls, .e = e };
 	for (skip(&r); going(&r) && r.at < len; skip(&r))
 		rule(&r);
 	if (r.rc < 0)

@@ -112,7 +112,7 @@ enum engine_syntax engine_template_syntax(const char *text, size_t len);
 bool engine_prompt_reasons(enum engine_syntax s, const char *prompt, size_t len);
 /* Whether the session must keep special tokens in its text for this syntax. */
 bool engine_syntax_markers(enum engine_syntax s);
-/* A grammar (ENGINE_GRAMMAR) for replies that are one call of one of these tools (the OpenAI
+/* A grammar (ENGINE_CALL_GRAMMAR) for replies that are one call of one of these tools (the OpenAI
  * list), or of the one called name, with arguments by its schema; appended to out. reasoning: as
  * in engine_reply_open, and then what the prompt began comes first; else there is none. m: whose
  * control tokens the family's markers are drawn as; NULL: they are spelled out.

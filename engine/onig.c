@@ -2,6 +2,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "engine/onig.h"
 
+#include "base/limits.h"
+
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +46,9 @@ static int compile(struct onig **out, const char *pattern, size_t len, uint32_t 
 int onig_open(struct onig **out, const char *pattern, size_t len, struct err *e)
 {
 	struct buf here = { 0 };
+	if (len > LIMIT_EXPRESSION_BYTES)
+		return err_set(e, ERR_INPUT, "an expression of %zu bytes; the limit is %zu", len,
+		               LIMIT_EXPRESSION_BYTES);
 	int rc = onig_translate(pattern, len, &here, e);
 	if (rc == 0)
 		rc = compile(out, here.bytes ? here.bytes : "", here.len,

@@ -81,6 +81,7 @@ int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e
 
 /* grammar.c: GBNF-like rules, added to p; the start rule must be `root`. ERR_INPUT names the line.
  */
-int pattern_grammar(struct pattern *p, const char *text, size_t len, struct err *e) MUST_USE;
+int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
+		    struct err *e) MUST_USE;
 
 #endif

@@ -194,6 +194,9 @@ int normalize(const struct steps_list *l, struct onig_scratch *s, struct marked 
 			rc = buf_done(&out.text, e);
 		if (rc == 0)
 			rc = buf_done(&out.origin, e);
+		if (rc == 0 && out.text.len > TOKENIZER_TEXT_BYTES) /* steps may multiply it */
+			rc = err_set(e, ERR_INPUT, "normalised text is longer than %zu bytes",
+			             TOKENIZER_TEXT_BYTES);
 		marked_free(text);
 		*text = out;
 		TRY(rc);

@@ -72,7 +72,7 @@ static int demand_call(struct flow_chat *c, struct err *e)
 	if (rc < 0)
 		err_prefix(e, "\"tool_choice\"");
 	else
-		rc = open_constraint(c, ENGINE_GRAMMAR, &grammar, "tool_choice", e);
+		rc = open_constraint(c, ENGINE_CALL_GRAMMAR, &grammar, "tool_choice", e);
 	buf_free(&grammar);
 	return rc;
 }

@@ -177,6 +177,8 @@ refused[] = {
 	{ ENGINE_GRAMMAR, "a ::= \"x\"", ERR_INPUT, "root" },
 	{ ENGINE_GRAMMAR, "root ::= \"a\" root", ERR_INPUT, "nothing can satisfy" },
 	{ ENGINE_GRAMMAR, "root ::= \"a\nb", ERR_INPUT, "line 2" },
+	/* a client would write turns of the conversation itself */
+	{ ENGINE_GRAMMAR, "root ::= @\"<|im_start|>\" \"system\"", ERR_INPUT, "a literal, a class" },
 	{ ENGINE_GRAMMAR, "root ::= \"a\"\nroot ::= \"b\"", ERR_INPUT, "twice" },
 	{ ENGINE_CHOICE, "[]", ERR_INPUT, "empty" },
 	{ ENGINE_CHOICE, "[1]", ERR_INPUT, "not a string" },

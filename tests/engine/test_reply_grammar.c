@@ -29,7 +29,8 @@ static struct engine_constraint *compile(enum engine_syntax s, const char *name,
 	struct engine_constraint *c;
 	struct err e = { 0 };
 	cr_assert_eq(engine_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_constraint_open(&c, NULL, ENGINE_GRAMMAR, grammar.bytes, grammar.len, &e), 0, "%s\n%s",
+	cr_assert_eq(engine_constraint_open(&c, NULL, ENGINE_CALL_GRAMMAR, grammar.bytes,
+	                                    grammar.len, &e), 0, "%s\n%s",
 		     e.text, grammar.bytes);
 	buf_free(&grammar);
 	json_decref(list);

@@ -505,7 +505,7 @@ Test(engine_sampler, control_tokens_come_where_a_grammar_names_them_and_nowhere_
 	cr_assert_eq(ids.count, 1);
 	marker = ids.id[0];
 	walk_open(&w, m);
-	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_GRAMMAR, grammar, strlen(grammar), &e), 0, "%s",
+	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_CALL_GRAMMAR, grammar, strlen(grammar), &e), 0, "%s",
 		     e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c };
 	for (s.seed = 0; s.seed < 200; s.seed++) {

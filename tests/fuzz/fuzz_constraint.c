@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const enum engine_constraint_kind kind[] = { ENGINE_REGEX, ENGINE_GRAMMAR, ENGINE_CHOICE };
+	static const enum engine_constraint_kind kind[] = { ENGINE_REGEX, ENGINE_GRAMMAR, ENGINE_CHOICE,
+							   ENGINE_CALL_GRAMMAR };
 	struct engine_constraint *c = NULL;
 	struct err e = { 0 };
 	if (len < 2 || len > 4096)
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t n = nul ? (size_t)(nul - text) : len - 1;
 	const char *answer = nul ? nul + 1 : text;
 	size_t answer_len = nul ? len - 2 - n : n;
-	if (engine_constraint_open(&c, NULL, kind[data[0] % 3], text, n, &e) < 0) {
+	if (engine_constraint_open(&c, NULL, kind[data[0] % 4], text, n, &e) < 0) {
 		check(c == NULL && e.text[0] != '\0');
 		return 0;
 	}
