@@ -64,6 +64,7 @@ static int put_text(struct jinja *j, const struct field *f, const struct jinja_v
 	} else {
 		TRY(jinja_to_text(j, v, &t));
 	}
+	TRY(jinja_charge(j, t->len / 64 + 1));
 	int64_t count = (int64_t)jinja_characters(t);
 	size_t end = t->len;
 	if (f->precision >= 0 && f->precision < count) {

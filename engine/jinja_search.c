@@ -33,6 +33,13 @@ static int window_of(struct jinja *j, const struct jinja_arguments *a, int slot,
 	return 0;
 }
 
+/* From the end, place by place: charged for all that may be compared. */
+static uint64_t find_last_steps(const struct jinja_text *t, const struct jinja_text *needle)
+{
+	uint64_t places = t->len < needle->len ? 0 : t->len - needle->len + 1;
+	return places * (needle->len / 64 + 1) / 4;
+}
+
 static size_t find_last(const struct jinja_text *t, const struct jinja_text *needle)
 {
 	for (size_t at = t->len < needle->len ? 0 : t->len - needle->len + 1; at-- > 0;)
@@ -51,7 +58,7 @@ static int find(struct jinja *j, const struct jinja_arguments *a, bool last, boo
 		return jinja_fail(j, "a string to find expected");
 	TRY(window_of(j, a, 1, &w));
 	if (last)
-		TRY(jinja_charge(j, w.text.len / 4));
+		TRY(jinja_charge(j, find_last_steps(&w.text, needle)));
 	size_t at = w.beyond ? SIZE_MAX : last ? find_last(&w.text, needle) :
 	    jinja_find(&w.text, needle, 0);
 	if (at == SIZE_MAX && must)
@@ -116,6 +123,7 @@ static int edge(struct jinja *j, const struct jinja_arguments *a, bool start,
 	for (size_t i = 0; i < all->count; i++) {
 		if (!which || all->at[i].kind != J_STR)
 			return jinja_fail(j, "a string or a tuple of strings expected");
+		TRY(jinja_charge(j, all->at[i].text->len / 64 + 1));
 		if (!w.beyond && has_edge(&w.text, all->at[i].text, start))
 			out->boolean = true;
 	}
@@ -140,6 +148,7 @@ static int remove_edge(struct jinja *j, const struct jinja_arguments *a, bool st
 	TRY(jinja_arg_text(j, a, 0, &s));
 	if (!s)
 		return jinja_fail(j, "a string to remove expected");
+	TRY(jinja_charge(j, s->len / 64));
 	size_t gone = has_edge(t, s, start) ? s->len : 0;
 	return jinja_slice(j, t, start ? gone : 0, start ? t->len : t->len - gone, out);
 }
@@ -164,7 +173,7 @@ static int partition(struct jinja *j, const struct jinja_arguments *a, bool last
 	TRY(jinja_arg_text(j, a, 0, &s));
 	if (!s || !s->len)
 		return jinja_fail(j, "empty separator");
-	TRY(jinja_charge(j, t->len / 4));
+	TRY(jinja_charge(j, last ? find_last_steps(t, s) : t->len / 64));
 	size_t at = last ? find_last(t, s) : jinja_find(t, s, 0), absent = last ? 0 : t->len;
 	size_t cut[4] = { 0, at == SIZE_MAX ? absent : at, at == SIZE_MAX ? absent : at + s->len, t->len };
 	TRY(jinja_list_new(j, J_TUPLE, out));

@@ -231,11 +231,12 @@ static int room_set(struct task *t, const struct engine *m, const struct engine_
 	return 0;
 }
 
-/* Beside the places of all there are some for clients that have nothing open, or one that fills the
- * queue would keep the others out. */
+/* Beside the places of all there are some for clients that have few answers open (one request may
+ * ask for as many), or one that fills the queue would keep the others out. */
 static uint32_t places(const struct scheduler *s, const char *client)
 {
-	return s->batch * (1 + TASK_QUEUE) + (client_find(s, client) == NULL ? s->batch : 0);
+	const struct client *c = client_find(s, client);
+	return s->batch * (1 + TASK_QUEUE) + (c == NULL || c->tasks < TASK_FEW ? s->batch : 0);
 }
 
 /* Under the lock. */

@@ -15,6 +15,7 @@
 #define TASK_AHEAD 4  /* tokens drawn and not yet taken, at most, without drafts */
 #define TASK_DRAFT 8  /* tokens drafted at a time, at most */
 #define TASK_QUEUE 8u /* tasks that wait, at most, for each one that may be stepped */
+#define TASK_FEW 8u   /* a client with fewer open has a place where others have filled the queue */
 
 /* Who asks. Turns go by what each has been served. */
 struct client {

@@ -395,11 +395,12 @@ Test(engine_scheduler, full_queue_refuses_and_takes_again_when_one_is_gone)
 	s[4] = must_open(m, &q);
 	for (int i = 0; i < 6; i++) /* those that stopped reading hold nobody back */
 		cr_assert_eq(next_of(s[17], &e), ENGINE_GOING);
-	q.client = "other"; /* has nothing open: has a place, and one only */
-	struct engine_session *other = must_open(m, &q), *second;
-	cr_assert_eq(engine_session_open(&second, m, &q, &e), ERR_UNAVAILABLE);
+	q.client = "other"; /* has few open: a place for each choice of a request, a batch at most */
+	struct engine_session *other = must_open(m, &q), *second = must_open(m, &q), *third;
+	cr_assert_eq(engine_session_open(&third, m, &q, &e), ERR_UNAVAILABLE);
 	cr_assert_eq(next_of(other, &e), ENGINE_GOING);
 	engine_session_close(other);
+	engine_session_close(second);
 	for (size_t i = 0; i < n; i++)
 		engine_session_close(s[i]);
 	engine_close(m);

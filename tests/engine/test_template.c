@@ -198,6 +198,12 @@ Test(template, hostile_templates_end_with_a_sentence)
 	check_limit(pipes.bytes, "deeper");
 	check_limit(many.bytes, "nodes");
 	check_limit("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps");
+	/* each would compare far more bytes than there are steps */
+	check_limit("{% set a = 'a' * 3000000 %}{{ a.rfind('a' * 300000 ~ 'b') }}", "steps");
+	check_limit("{% set a = 'a' * 3000000 %}{{ a.rpartition('b' ~ 'a' * 300000) }}", "steps");
+	check_limit("{% set a = 'a' * 3000000 %}{% for i in range(99999) %}{{ a.startswith((a,)) }}{% endfor %}",
+	            "steps");
+	check_limit("{% set a = 'a' * 3000000 %}{% for i in range(99999) %}{{ '%.0s' % a }}{% endfor %}", "steps");
 	check_limit("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "macros call each other deeper than 64");
 	check_limit("{% set ns = namespace(s='x') %}{% for i in range(99) %}"
 	            "{% set ns.s = ns.s + ns.s %}{% endfor %}", "longer");
