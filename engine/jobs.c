@@ -30,15 +30,15 @@ static uint64_t panel_cost(const struct job *j)
 }
 
 /* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
- * begins at `share`. Whole groups of panels: tiles are that wide, and codes come in 64 columns. */
+ * begins at `share`. Whole groups of panels: tiles are four wide, and codes come in blocks of 128 columns. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t cost, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);
 	if (share <= begin)
 		return 0;
 	uint64_t at = (share - begin + cost - 1) / cost;
-	if (panels >= 16 || j->code.code != NULL)
-		at = (at + 3) / 4 * 4;
+	uint64_t group = j->code.code != NULL ? KERNEL_INPUT_BLOCK / KERNEL_PANEL : panels >= 16 ? 4 : 1;
+	at = (at + group - 1) / group * group;
 	return at < panels ? (uint32_t)at : panels;
 }
 

@@ -194,7 +194,7 @@ static inline struct kernel_quant quant_at(const struct kernel_quant *q, size_t 
 	size_t at = row * columns + column;
 	if (q->code == NULL)
 		return *q;
-	return (struct kernel_quant){ q->code + at, q->scale + at / KERNEL_GROUP,
+	return (struct kernel_quant){ q->code + at, q->scale + at / KERNEL_INPUT_BLOCK,
 				      q->start + at / KERNEL_GROUP };
 }
 

@@ -22,7 +22,7 @@ static int room_quant(struct kernel_quant *q, size_t rows, uint32_t columns, str
 {
 	size_t n = rows * kernel_quant_columns(columns);
 	TRY(room_array((void **)&q->code, n, 1, e));
-	TRY(room_array((void **)&q->scale, n / KERNEL_GROUP, sizeof *q->scale, e));
+	TRY(room_array((void **)&q->scale, n / KERNEL_INPUT_BLOCK, sizeof *q->scale, e));
 	return room_array((void **)&q->start, n / KERNEL_GROUP, sizeof *q->start, e);
 }
 

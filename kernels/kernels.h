@@ -2,10 +2,10 @@
  *
  * Every canonical set gives the same bits (engine levels D1 to D3): lanes run over outputs, each
  * output adds its K terms in ascending order by one fma per term (integer formats: one exact
- * integer sum and one fma per group), the few horizontal sums have one fixed tree, and exp is our
- * own. The plain set is the canonical form in C; kernels/truth.h holds the same operations in
- * double, for tolerance tests. Operations are called with explicit shapes and no hidden state, so
- * that device twins fit the same calls. */
+ * integer sum and one fma per group of weights, and one fma per block of inputs), the few
+ * horizontal sums have one fixed tree, and exp is our own. The plain set is the canonical form in
+ * C; kernels/truth.h holds the same operations in double, for tolerance tests. Operations are
+ * called with explicit shapes and no hidden state, so that device twins fit the same calls. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 

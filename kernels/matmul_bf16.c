@@ -12,7 +12,7 @@ INLINE void fast_tile(const struct tile *a, const int P, const int T)
 	tile_load(a, sum, P, T);
 	for (uint32_t k = 0; k < a->k; k += 32) {
 		uint32_t n = a->k - k < 32 ? (a->k - k + 1) / 2 : 16;
-		tile_ahead(a, k / 32, P);
+		tile_ask(a, tile_ahead(a, k / 32), P, 0, 16);
 		for (uint32_t i = 0; i < n; i++) {
 			UNROLL for (int p = 0; p < P; p++) {
 				__m512i w = _mm512_load_si512(panel + (size_t)p * a->w->panel_bytes + 64 * i);
@@ -45,16 +45,16 @@ static void fast_pack(const struct kernel_matrix *w, const struct kernel_rows *x
 	}
 }
 
+#define ONE(T) TILE_IS_ONE(fast, T, TILE_FAR)
+#define TWO(P, T) TILE_IS_TWO(fast, P, T, TILE_FAR)
 #if SIMD_LEAN
 TILE_ONE(fast, 1)
-static const struct tile_form form = { 32, 1024, 64, fast_pack, { TILE_IS_ONE(fast, 1) } };
+static const struct tile_form form = { 32, 1024, 64, fast_pack, { ONE(1) } };
 #else
 TILE_ONE(fast, 1) TILE_TWO(fast, 4, 2) TILE_TWO(fast, 4, 4) TILE_TWO(fast, 2, 6)
 TILE_TWO(fast, 2, 8) TILE_TWO(fast, 2, 10) TILE_TWO(fast, 2, 12)
 static const struct tile_form form = { 32, 1024, 64, fast_pack,
-	{ TILE_IS_ONE(fast, 1), TILE_IS_TWO(fast, 4, 2), TILE_IS_TWO(fast, 4, 4),
-	  TILE_IS_TWO(fast, 2, 6), TILE_IS_TWO(fast, 2, 8), TILE_IS_TWO(fast, 2, 10),
-	  TILE_IS_TWO(fast, 2, 12) } };
+	{ ONE(1), TWO(4, 2), TWO(4, 4), TWO(2, 6), TWO(2, 8), TWO(2, 10), TWO(2, 12) } };
 #endif
 
 void matmul_bf16_bf16(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,

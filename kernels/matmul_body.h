@@ -42,7 +42,7 @@ INLINE void simple_tile(const enum kernel_format f, const struct tile *a, const 
 	tile_load(a, sum, P, T);
 	uint32_t k = 0, step = 0;
 	for (; k + 32 <= a->k; k += 32) {
-		tile_ahead(a, step++, P);
+		tile_ask(a, tile_ahead(a, step++), P, 0, (int)step_bytes / 64);
 		simple_step(f, panel, a->w->panel_bytes, x, 32, sum, P, T);
 		panel += step_bytes;
 		x += T * 128;
@@ -62,7 +62,7 @@ INLINE void mxfp4_tile(const struct tile *a, const int P, const int T)
 	tile_load(a, total, P, T);
 	for (uint32_t step = 0; step * KERNEL_GROUP < a->k; step++) {
 		v16 sum[4 * TILE_ROWS];
-		tile_ahead(a, step, P);
+		tile_ask(a, tile_ahead(a, step), P, 0, MXFP4_GROUP / 64);
 		UNROLL for (int i = 0; i < P * T; i++)
 			sum[i] = v16_zero();
 		for (uint32_t s = 0; s < 4; s++) {
@@ -101,7 +101,7 @@ INLINE void fp8_tile(const struct tile *a, const int P, const int T)
 		uint32_t left = a->k - step * KERNEL_FP8_BLOCK;
 		uint32_t n = left < KERNEL_FP8_BLOCK ? left : KERNEL_FP8_BLOCK;
 		v16 sum[4 * TILE_ROWS];
-		tile_ahead(a, step, P);
+		tile_ask(a, tile_ahead(a, step), P, 0, 16 * KERNEL_FP8_BLOCK / 64);
 		UNROLL for (int i = 0; i < P * T; i++)
 			sum[i] = v16_zero();
 		for (uint32_t k = 0; k < n; k++) {
@@ -136,43 +136,46 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 }
 
 
-/* One row takes one panel after the other, as memory likes best, where one chain of fmas keeps up
+/* A few rows take one panel after the other, as memory likes best, where one chain of fmas keeps up
  * with memory; formats of fewer bytes a value need four. */
+#define ONE(F, T, soon) TILE_IS_ONE(F, T, soon)
+#define TWO(F, P, T) TILE_IS_TWO(F, P, T, TILE_FAR)
 #if SIMD_LEAN
 #define OPS(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
-#define FORM(F) TILE_IS_ONE(F, 1), TILE_IS_ONE(F, 2)
-#define OPS_LONG OPS
-#define FORM_LONG FORM
+#define FORM(F) ONE(F, 1, TILE_FAR), ONE(F, 2, TILE_FAR)
+#define OPS_LONG(F) OPS(F)
+#define FORM_LONG(F, soon) FORM(F)
 #elif defined(__AVX512F__)
-#define MORE_OPS(F) \
-	TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_TWO(F, 4, 4) TILE_TWO(F, 2, 6) \
-	TILE_TWO(F, 2, 8) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
-#define MORE_FORM(F) \
-	TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 4, 3), TILE_IS_TWO(F, 4, 4), TILE_IS_TWO(F, 2, 6), \
-	TILE_IS_TWO(F, 2, 8), TILE_IS_TWO(F, 2, 10), TILE_IS_TWO(F, 2, 12)
+#define MANY_OPS(F) TILE_TWO(F, 2, 6) TILE_TWO(F, 2, 8) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
+#define MANY(F) TWO(F, 2, 6), TWO(F, 2, 8), TWO(F, 2, 10), TWO(F, 2, 12)
+#define OPS(F) \
+	TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_TWO(F, 4, 4) MANY_OPS(F)
+#define FORM(F) TWO(F, 4, 1), TWO(F, 4, 2), TWO(F, 4, 3), TWO(F, 4, 4), MANY(F)
+#define OPS_LONG(F) TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) MANY_OPS(F)
+#define FORM_LONG(F, soon) \
+	ONE(F, 1, soon), ONE(F, 2, soon), ONE(F, 3, soon), ONE(F, 4, soon), MANY(F)
 #else
 #define MORE_OPS(F) TILE_TWO(F, 2, 2) TILE_TWO(F, 2, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
-#define MORE_FORM(F) \
-	TILE_IS_TWO(F, 2, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_ONE(F, 4), TILE_IS_ONE(F, 6)
-#endif
-#if !SIMD_LEAN
+#define MORE(F, soon) \
+	TILE_IS_TWO(F, 2, 2, soon), TILE_IS_TWO(F, 2, 3, soon), ONE(F, 4, soon), ONE(F, 6, TILE_FAR)
 #define OPS(F) TILE_TWO(F, 4, 1) MORE_OPS(F)
-#define FORM(F) TILE_IS_TWO(F, 4, 1), MORE_FORM(F)
+#define FORM(F) TWO(F, 4, 1), MORE(F, TILE_FAR)
 #define OPS_LONG(F) TILE_ONE(F, 1) MORE_OPS(F)
-#define FORM_LONG(F) TILE_IS_ONE(F, 1), MORE_FORM(F)
+#define FORM_LONG(F, soon) ONE(F, 1, soon), MORE(F, soon)
 #endif
 
 #define MATMUL(F, OPS, FORM, step_k, panel_step, pack) \
 	OPS(F) \
-	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, { FORM(F) } }; \
+	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, { FORM } }; \
 	void SIMD_NAME(matmul_##F)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, \
 	                           const struct kernel_rows *x, float *out, size_t out_stride) \
 	{ \
 		tile_matmul(&F##_form, w, panel, panels, x, out, out_stride); \
 	}
 
-MATMUL(f32, OPS_LONG, FORM_LONG, 32, 2048, tile_pack_32)
-MATMUL(bf16, OPS_LONG, FORM_LONG, 32, 1024, tile_pack_32)
-MATMUL(f16, OPS_LONG, FORM_LONG, 32, 1024, tile_pack_32)
-MATMUL(fp8, OPS, FORM, 128, 2048, tile_pack_128)
-MATMUL(mxfp4, OPS, FORM, 32, MXFP4_GROUP, tile_pack_32)
+/* f32 leaves the core waiting for memory. */
+MATMUL(f32, OPS_LONG, FORM_LONG(f32, TILE_NEAR), 32, 2048, tile_pack_32)
+MATMUL(bf16, OPS_LONG, FORM_LONG(bf16, TILE_FAR), 32, 1024, tile_pack_32)
+MATMUL(f16, OPS_LONG, FORM_LONG(f16, TILE_FAR), 32, 1024, tile_pack_32)
+MATMUL(fp8, OPS, FORM(fp8), 128, 2048, tile_pack_128)
+MATMUL(mxfp4, OPS, FORM(mxfp4), 32, MXFP4_GROUP, tile_pack_32)

@@ -1,6 +1,7 @@
 /* Integer matrix products: canonical form. Inside a group of 32 the sum of products is exact in
- * int32; then output = fma((float)sum, d_w * d_x, output), groups ascending, those of the padding
- * to 64 included. */
+ * int32; in each block of 128 inputs, from zero, block = fma((float)sum, d_w, block), groups
+ * ascending; then output = fma(block, d_x, output), blocks ascending. Columns of the padding are
+ * zeros, and change nothing. */
 #include "kernels/layout.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
@@ -28,14 +29,19 @@ static float row_run(const struct kernel_matrix *w, uint32_t row, const int8_t *
 {
 	const unsigned char *p = w->panel + row / KERNEL_PANEL * w->panel_bytes;
 	size_t lane = row % KERNEL_PANEL;
-	float total = 0;
-	for (size_t k = 0; k < kernel_quant_columns(w->columns); k += KERNEL_GROUP) {
+	float total = 0, block = 0;
+	for (size_t k = 0; k < w->columns; k += KERNEL_GROUP) {
+		size_t end = k + KERNEL_GROUP;
 		int32_t sum = 0;
 		uint16_t half;
-		for (size_t j = k; j < k + KERNEL_GROUP; j++)
+		for (size_t j = k; j < end; j++)
 			sum += f->code(p, lane, j) * x[j];
 		memcpy(&half, p + f->scale(lane, k), 2);
-		total = fmaf((float)sum, number_from_f16(half) * scale[k / KERNEL_GROUP], total);
+		block = fmaf((float)sum, number_from_f16(half), block);
+		if (end >= w->columns || end % KERNEL_INPUT_BLOCK == 0) {
+			total = fmaf(block, scale[k / KERNEL_INPUT_BLOCK], total);
+			block = 0;
+		}
 	}
 	return total;
 }
@@ -52,7 +58,7 @@ static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 		for (uint32_t row = panel * KERNEL_PANEL; row < end; row++)
 			out[i * out_stride + row] =
 				row_run(w, row, x->quant->code + at * wide,
-					x->quant->scale + at * (wide / KERNEL_GROUP), f);
+					x->quant->scale + at * wide / KERNEL_INPUT_BLOCK, f);
 	}
 }
 

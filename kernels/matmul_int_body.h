@@ -17,36 +17,43 @@
 #define HAS_DOT 0
 #endif
 
-/* A packed row of a step: codes of two groups, scales [2] f32, starts [2] s32. */
-#define CODE_BYTES(F) (HAS_DOT || (F) == KERNEL_Q4 ? 64 : 128)
-#define ROW_STEP(F) (CODE_BYTES(F) + 16)
+/* A packed row of a step, which is a block of inputs: two pairs of groups, each of codes and
+ * starts [2] s32, then the scale as f32, and 12 bytes without meaning. */
+#define CODE_BYTES(F) (HAS_DOT || (F) == KERNEL_Q4 ? 32 : 64) /* of a group */
+#define ROW_START(F) (2 * CODE_BYTES(F))
+#define ROW_PAIR(F) (ROW_START(F) + 8)
+#define ROW_SCALE(F) (2 * ROW_PAIR(F))
+#define ROW_STEP(F) (ROW_SCALE(F) + 16)
+
+INLINE void pack_pair(const enum kernel_format f, const int8_t *code, const int32_t *start,
+                      unsigned char *to)
+{
+	int32_t begin[2] = { start[0], start[1] };
+	if (f == KERNEL_Q4)
+		begin[0] /= 16, begin[1] /= 16;
+	for (int j = 0; j < PAIR_K / 4 && CODE_BYTES(f) != 32; j++) {
+		const int8_t *c = code + 4 * j;
+		const int16_t split[4] = { c[0], c[2], c[1], c[3] };
+		memcpy(to + 8 * j, split, 8);
+	}
+	if (CODE_BYTES(f) == 32)
+		memcpy(to, code, PAIR_K);
+	memcpy(to + ROW_START(f), begin, 8);
+}
 
 /* A row after the other: what is read lies in one run. */
 INLINE void pack_rows(const enum kernel_format f, const struct kernel_matrix *w,
                       const struct kernel_rows *x, uint32_t row, uint32_t rows, uint32_t k,
                       uint32_t steps, unsigned char *to)
 {
-	size_t wide = kernel_quant_columns(w->columns), groups = wide / KERNEL_GROUP;
 	for (uint32_t t = 0; t < rows; t++) {
-		size_t at = x->pick ? x->pick[row + t] : row + t;
-		const int8_t *code = x->quant->code + at * wide + k;
-		const float *scale = x->quant->scale + at * groups + k / KERNEL_GROUP;
-		const int32_t *start = x->quant->start + at * groups + k / KERNEL_GROUP;
+		size_t at = (x->pick ? x->pick[row + t] : row + t) * kernel_quant_columns(w->columns) + k;
 		unsigned char *put = to + t * (size_t)ROW_STEP(f);
 		for (uint32_t s = 0; s < steps; s++, put += rows * (size_t)ROW_STEP(f)) {
-			int32_t begin[2] = { start[2 * s], start[2 * s + 1] };
-			if (f == KERNEL_Q4)
-				begin[0] /= 16, begin[1] /= 16;
-			for (int j = 0; j < 16 && CODE_BYTES(f) != 64; j++) {
-				const int8_t *c = code + 4 * j;
-				const int16_t split[4] = { c[0], c[2], c[1], c[3] };
-				memcpy(put + 8 * j, split, 8);
-			}
-			if (CODE_BYTES(f) == 64)
-				memcpy(put, code, 64);
-			code += PAIR_K;
-			memcpy(put + CODE_BYTES(f), scale + 2 * s, 8);
-			memcpy(put + CODE_BYTES(f) + 8, begin, 8);
+			for (int pair = 0; pair < 2; pair++, at += PAIR_K)
+				pack_pair(f, x->quant->code + at, x->quant->start + at / KERNEL_GROUP,
+				          put + pair * ROW_PAIR(f));
+			memcpy(put + ROW_SCALE(f), x->quant->scale + at / KERNEL_INPUT_BLOCK - 1, 4);
 		}
 	}
 }
@@ -107,40 +114,57 @@ INLINE void q4_group(const unsigned char *group, size_t panel_bytes, const unsig
 #endif
 }
 
+/* block += d_w * the sums of group g of a pair, which begins at panel and x. */
+INLINE void int_group(const enum kernel_format f, const struct tile *a, const unsigned char *panel,
+                      const unsigned char *x, const int g, v16 *block, const int P, const int T)
+{
+	const int scales = f == KERNEL_Q8 ? Q8_SCALES : Q4_SCALES;
+	const unsigned char *codes = panel + g * scales / 2, *scale = panel + scales + 32 * g;
+	const size_t bytes = a->w->panel_bytes;
+	i16 sum[4 * TILE_ROWS];
+	UNROLL for (int t = 0; t < T; t++) {
+		i16 start = i16_set1(x + t * ROW_STEP(f) + ROW_START(f) + 4 * g);
+		UNROLL for (int p = 0; p < P; p++)
+			sum[p * T + t] = start;
+	}
+	if (f == KERNEL_Q8)
+		q8_group(codes, bytes, x + CODE_BYTES(f) * g, sum, P, T);
+	else
+		q4_group(codes, bytes, x + CODE_BYTES(f) * g, sum, P, T);
+	UNROLL for (int p = 0; p < P; p++) {
+		v16 d = v16_f16(scale + (size_t)p * bytes);
+		UNROLL for (int t = 0; t < T; t++)
+			block[p * T + t] = v16_fma(i16_to_f32(sum[p * T + t]), d, block[p * T + t]);
+	}
+}
+
 INLINE void int_tile(const enum kernel_format f, const struct tile *a, const int P, const int T)
 {
+	const int pair_bytes = f == KERNEL_Q8 ? Q8_PAIR : Q4_PAIR, lines = pair_bytes / 64;
 	const unsigned char *panel = a->panel, *x = a->x;
-	const size_t bytes = a->w->panel_bytes;
-	const int code_bytes = CODE_BYTES(f), row = ROW_STEP(f);
 	v16 total[4 * TILE_ROWS];
 	tile_load(a, total, P, T);
-	for (uint32_t step = 0; step * PAIR_K < a->k; step++) {
-		tile_ahead(a, step, P);
-		for (int g = 0; g < 2; g++) {
-			i16 sum[4 * TILE_ROWS];
-			UNROLL for (int t = 0; t < T; t++) {
-				i16 start = i16_set1(x + t * row + code_bytes + 8 + 4 * g);
-				UNROLL for (int p = 0; p < P; p++)
-					sum[p * T + t] = start;
-			}
-			if (f == KERNEL_Q8)
-				q8_group(panel + 512 * g, bytes, x + code_bytes / 2 * g, sum, P, T);
-			else
-				q4_group(panel + 256 * g, bytes, x + 32 * g, sum, P, T);
-			UNROLL for (int p = 0; p < P; p++) {
-				v16 d = v16_f16(panel + (size_t)p * bytes + 32 * g +
-				                (f == KERNEL_Q8 ? Q8_SCALES : Q4_SCALES));
-				UNROLL for (int t = 0; t < T; t++) {
-					float scale;
-					memcpy(&scale, x + t * row + code_bytes + 4 * g, 4);
-					total[p * T + t] = v16_fma(i16_to_f32(sum[p * T + t]),
-					                           v16_mul(d, v16_set1(scale)),
-					                           total[p * T + t]);
-				}
+	for (uint32_t step = 0; step * KERNEL_INPUT_BLOCK < a->k; step++) {
+		const unsigned char *ahead = tile_ahead(a, step);
+		v16 block[4 * TILE_ROWS];
+		UNROLL for (int i = 0; i < P * T; i++)
+			block[i] = v16_zero();
+		const int pairs = a->k - step * KERNEL_INPUT_BLOCK > PAIR_K ? 2 : 1;
+		for (int pair = 0; pair < pairs; pair++, panel += pair_bytes, x += ROW_PAIR(f)) {
+			UNROLL for (int g = 0; g < 2; g++) {
+				tile_ask(a, ahead, P, lines * pair + g * (lines / 2), lines / 2 + g);
+				int_group(f, a, panel, x, g, block, P, T);
 			}
 		}
-		panel += f == KERNEL_Q8 ? Q8_PAIR : Q4_PAIR;
-		x += T * row;
+		x += (2 - pairs) * ROW_PAIR(f);
+		UNROLL for (int t = 0; t < T; t++) {
+			float scale;
+			memcpy(&scale, x + t * ROW_STEP(f), 4);
+			UNROLL for (int p = 0; p < P; p++)
+				total[p * T + t] = v16_fma(block[p * T + t], v16_set1(scale), total[p * T + t]);
+		}
+		__asm__ volatile("" : : "r"(total) : "memory"); /* it stays there: registers are for sums */
+		x += T * ROW_STEP(f) - ROW_SCALE(f);
 	}
 	tile_store(a, total, P, T);
 }
@@ -168,30 +192,44 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 	pack_rows(KERNEL_Q4, w, x, row, rows, k, steps, to);
 }
 
+/* Rows that leave the core waiting for memory. */
+#if defined(__AVX512VNNI__)
+#define LIGHT_q8 4
+#define LIGHT_q4 2
+#elif defined(__AVX512F__)
+#define LIGHT_q8 1
+#define LIGHT_q4 1
+#else
+#define LIGHT_q8 0
+#define LIGHT_q4 0
+#endif
+#define SOON(F, T) ((T) <= LIGHT_##F ? TILE_NEAR : TILE_FAR)
+#define INT_ONE(F, T) TILE_IS_ONE(F, T, SOON(F, T))
+#define INT_TWO(F, P, T) TILE_IS_TWO(F, P, T, SOON(F, T))
+
 #if SIMD_LEAN
 #define INT_OPS(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
-#define INT_FORM(F) TILE_IS_ONE(F, 1), TILE_IS_ONE(F, 2)
+#define INT_FORM(F) INT_ONE(F, 1), INT_ONE(F, 2)
 #elif defined(__AVX512F__)
 #define INT_OPS(F) \
-	TILE_ONE(F, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 2, 3) TILE_TWO(F, 2, 4) TILE_TWO(F, 2, 6) \
+	TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_TWO(F, 2, 6) \
 	TILE_ONE(F, 8) TILE_ONE(F, 10) TILE_ONE(F, 12)
 #define INT_FORM(F) \
-	TILE_IS_ONE(F, 1), TILE_IS_TWO(F, 4, 2), TILE_IS_TWO(F, 2, 3), TILE_IS_TWO(F, 2, 4), \
-	TILE_IS_TWO(F, 2, 6), TILE_IS_ONE(F, 8), TILE_IS_ONE(F, 10), TILE_IS_ONE(F, 12)
+	INT_ONE(F, 1), INT_ONE(F, 2), INT_ONE(F, 3), INT_ONE(F, 4), INT_TWO(F, 2, 6), \
+	INT_ONE(F, 8), INT_ONE(F, 10), INT_ONE(F, 12)
 #else
 #define INT_OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 2, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
 #define INT_FORM(F) \
-	TILE_IS_TWO(F, 4, 1), TILE_IS_TWO(F, 2, 2), TILE_IS_ONE(F, 3), TILE_IS_ONE(F, 4), \
-	TILE_IS_ONE(F, 6)
+	INT_TWO(F, 4, 1), INT_TWO(F, 2, 2), INT_ONE(F, 3), INT_ONE(F, 4), INT_ONE(F, 6)
 #endif
 
 INT_OPS(q8)
 INT_OPS(q4)
 
-static const struct tile_form q8_form = { PAIR_K, Q8_PAIR, ROW_STEP(KERNEL_Q8), q8_pack,
-	{ INT_FORM(q8) } };
-static const struct tile_form q4_form = { PAIR_K, Q4_PAIR, ROW_STEP(KERNEL_Q4), q4_pack,
-	{ INT_FORM(q4) } };
+static const struct tile_form q8_form = { KERNEL_INPUT_BLOCK, 2 * Q8_PAIR, ROW_STEP(KERNEL_Q8),
+	q8_pack, { INT_FORM(q8) } };
+static const struct tile_form q4_form = { KERNEL_INPUT_BLOCK, 2 * Q4_PAIR, ROW_STEP(KERNEL_Q4),
+	q4_pack, { INT_FORM(q4) } };
 
 void SIMD_NAME(matmul_q8)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
                           const struct kernel_rows *x, float *out, size_t out_stride)

@@ -31,6 +31,7 @@ enum kernel_format { /* clang-format off */
 
 #define KERNEL_PANEL 16
 #define KERNEL_GROUP 32
+#define KERNEL_INPUT_BLOCK 128
 #define KERNEL_FP8_BLOCK 128
 
 struct kernel_matrix {
@@ -108,17 +109,17 @@ struct kernel_mxfp4_rows {
 
 /* ---- input rows ---- */
 
-/* Input rows for the integer formats, made by quant_row of the table: for each group of 32, scale
- * max|x| / 127 and codes round-half-even; start is -128 * (sum of the codes). */
+/* Input rows for the integer formats, made by quant_row of the table: for each block of 128, scale
+ * max|x| / 127 and codes round-half-even; start is -128 * (sum of the codes) of a group of 32. */
 struct kernel_quant {
 	int8_t *code;   /* [rows][kernel_quant_columns(K)], zero beyond K */
-	float *scale;   /* [rows][kernel_quant_columns(K) / 32] */
+	float *scale;   /* [rows][kernel_quant_columns(K) / 128] */
 	int32_t *start; /* [rows][kernel_quant_columns(K) / 32] */
 };
 
 static inline size_t kernel_quant_columns(uint32_t columns)
 {
-	return ((size_t)columns + 63) / 64 * 64;
+	return ((size_t)columns + KERNEL_INPUT_BLOCK - 1) / KERNEL_INPUT_BLOCK * KERNEL_INPUT_BLOCK;
 }
 
 /* Row i is row (pick ? pick[i] : i) of value, and of quant. */

@@ -98,7 +98,7 @@ static void panel_put(struct kernel_matrix *w, unsigned char *p, uint32_t row, u
 		      uint32_t n, const struct kernel_stored_rows *from)
 {
 	for (uint32_t lane = 0; lane < KERNEL_PANEL; lane++) {
-		for (uint32_t k = 0; k < kernel_quant_columns(w->columns); k += KERNEL_GROUP) {
+		for (uint32_t k = 0; k < layout_pairs(w->columns) * PAIR_K; k += KERNEL_GROUP) {
 			float v[KERNEL_GROUP] = { 0 };
 			for (uint32_t j = 0; lane < n && j < KERNEL_GROUP && k + j < w->columns; j++)
 				v[j] = pack_value(from, row, i + lane, k + j);

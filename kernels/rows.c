@@ -39,12 +39,11 @@ void clamped_mul_plain(float *gate, const float *up, uint32_t n)
 	}
 }
 
-/* Groups whose largest magnitude is below 2^-100 count as zero, so that 127 / most is finite. The
+/* Blocks whose largest magnitude is below 2^-100 count as zero, so that 127 / most is finite. The
  * largest is found among the bits: a NaN is larger than all and makes scale and output NaN. */
-static void quant_group(const float *x, uint32_t n, int8_t *code, float *scale, int32_t *start)
+static void quant_block(const float *x, uint32_t n, int8_t *code, float *scale, int32_t *start)
 {
 	uint32_t most = 0;
-	int32_t sum = 0;
 	for (uint32_t j = 0; j < n; j++) {
 		uint32_t bits = number_bits(x[j]) & 0x7fffffffu;
 		most = bits > most ? bits : most;
@@ -52,24 +51,21 @@ static void quant_group(const float *x, uint32_t n, int8_t *code, float *scale, 
 	bool some = most >= number_bits(0x1p-100f);
 	float inverse = some ? 127.0f / number_from_bits(most) : 0;
 	*scale = some ? number_from_bits(most) / 127.0f : 0;
-	for (uint32_t j = 0; j < KERNEL_GROUP; j++) {
+	for (uint32_t j = 0; j < KERNEL_INPUT_BLOCK; j++) {
 		float v = j < n ? x[j] * inverse : 0;
 		v = v > -127.0f ? v : -127.0f; /* NaN too */
 		v = v < 127.0f ? v : 127.0f;
 		code[j] = (int8_t)rintf(v);
-		sum += code[j];
+		start[j / KERNEL_GROUP] = (j % KERNEL_GROUP ? start[j / KERNEL_GROUP] : 0) - 128 * code[j];
 	}
-	*start = -128 * sum;
 }
 
 void quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i)
 {
-	size_t wide = kernel_quant_columns(n), groups = wide / KERNEL_GROUP;
-	for (size_t g = 0; g < groups; g++) {
-		uint32_t at = (uint32_t)g * KERNEL_GROUP, left = at < n ? n - at : 0;
-		quant_group(x + (left > 0 ? at : 0), left < KERNEL_GROUP ? left : KERNEL_GROUP,
-			    q->code + i * wide + at, q->scale + i * groups + g,
-			    q->start + i * groups + g);
+	for (uint32_t k = 0; k < n; k += KERNEL_INPUT_BLOCK) {
+		size_t at = i * kernel_quant_columns(n) + k;
+		quant_block(x + k, n - k < KERNEL_INPUT_BLOCK ? n - k : KERNEL_INPUT_BLOCK, q->code + at,
+			    q->scale + at / KERNEL_INPUT_BLOCK, q->start + at / KERNEL_GROUP);
 	}
 }
 

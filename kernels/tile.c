@@ -6,9 +6,6 @@
 #define ROOM_ALL ((size_t)128 << 10)    /* inputs of all tiles, if they are no more: packed once */
 #define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
 
-#define SOON_ONE ((size_t)2 << 10) /* how far a lone tile looks ahead in a panel: with one row, */
-#define SOON ((size_t)4 << 10)     /* and with several */
-
 struct run {
 	const struct tile_form *f;
 	const struct kernel_matrix *w;
@@ -57,25 +54,21 @@ static const unsigned char *after(const struct run *r, uint32_t end, size_t byte
 static void look_ahead(struct tile *a, const struct run *r, uint32_t panels, uint32_t row,
 		       uint32_t rows)
 {
-	uint32_t lines = (r->f->panel_step + 63) / 64;
-	size_t step = r->f->panel_step, soon = ((rows == 1 ? SOON_ONE : SOON) + step - 1) / step;
+	size_t step = r->f->panel_step, soon = r->f->of[rows].soon;
 	a->ahead_stride = step;
+	a->ahead_to = r->steps;
 	if (rows == r->x->count) {
-		a->ahead = a->panel + soon * step;
-		a->ahead_lines = lines;
-		a->ahead_steps = r->steps > soon ? r->steps - (uint32_t)soon : 0;
-		a->then = after(r, a->first_panel + panels, 0);
-	} else {
-		uint32_t from = (uint32_t)((uint64_t)lines * row / r->x->count);
-		uint32_t to = (uint32_t)((uint64_t)lines * (row + rows) / r->x->count);
-		a->ahead = after(r, r->stop, (a->first_panel - r->first) * r->w->panel_bytes + 64 * from);
-		a->ahead_lines = a->ahead == NULL ? 0 : to - from;
-		a->ahead_steps = r->steps;
+		a->ahead = a->panel + soon;
+		a->ahead_turn = r->steps > soon / step ? r->steps - (uint32_t)(soon / step) : 0;
+		a->then = after(r, a->first_panel + panels, soon % step);
+		if (a->then == NULL)
+			a->ahead_to = a->ahead_turn;
+		return;
 	}
-	if (a->ahead == NULL)
-		a->ahead = a->panel;
-	if (a->then == NULL)
-		a->then = a->ahead + a->ahead_steps * step;
+	a->ahead = after(r, r->stop, (a->first_panel - r->first) * r->w->panel_bytes);
+	a->ahead_turn = r->steps;
+	a->ahead_from = (uint32_t)((uint64_t)r->steps * row / r->x->count);
+	a->ahead_to = a->ahead == NULL ? 0 : (uint32_t)((uint64_t)r->steps * (row + rows) / r->x->count);
 }
 
 /* The packed inputs of rows [row, row+rows). */

@@ -19,11 +19,11 @@ struct tile {
 	float *out;        /* of the first row and panel */
 	size_t out_stride; /* floats */
 	uint32_t lanes;    /* w's rows from the first panel on: no lane beyond is stored */
-	/* To be read later: at each step ahead_lines of each panel, from `ahead` on for ahead_steps
-	 * steps, then from `then` on. */
+	/* To be read later: steps [ahead_from, ahead_to) ask each for as much, those before
+	 * ahead_turn at `ahead` plus a stride a step, the others likewise from `then` on. */
 	const unsigned char *ahead, *then;
 	size_t ahead_stride;
-	uint32_t ahead_lines, ahead_steps;
+	uint32_t ahead_from, ahead_to, ahead_turn;
 };
 
 typedef void tile_op(const struct tile *a);
@@ -37,6 +37,7 @@ struct tile_form {
 	tile_pack *pack;
 	struct {
 		uint32_t panels; /* of `wide` */
+		uint32_t soon;   /* how far a lone tile looks ahead in a panel: bytes, whole lines */
 		tile_op *wide, *one;
 	} of[TILE_ROWS + 1]; /* by the number of rows; NULL: no such tile. One row is a tile. */
 };

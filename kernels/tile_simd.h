@@ -32,17 +32,33 @@ INLINE void tile_store(const struct tile *a, const v16 *sum, const int P, const 
 	}
 }
 
-INLINE void tile_ahead(const struct tile *a, uint32_t step, const int P)
+/* What a step asks for; NULL: nothing. */
+INLINE const unsigned char *tile_ahead(const struct tile *a, uint32_t step)
 {
-	const uint32_t lines = a->ahead_lines;
-	const unsigned char *at = step < a->ahead_steps
-	                                  ? a->ahead + step * a->ahead_stride
-	                                  : a->then + (step - a->ahead_steps) * a->ahead_stride;
-	for (int p = 0; p < P; p++, at += a->w->panel_bytes) {
-		for (uint32_t i = 0; i < lines; i++)
-			_mm_prefetch((const char *)(at + 64 * (size_t)i), _MM_HINT_T1);
+	if (step < a->ahead_from || step >= a->ahead_to)
+		return NULL;
+	return step < a->ahead_turn ? a->ahead + step * a->ahead_stride
+	                            : a->then + (step - a->ahead_turn) * a->ahead_stride;
+}
+
+/* Ask for so many lines of that in each panel, from line `first` on. Few at once: memory takes no
+ * more. */
+INLINE void tile_ask(const struct tile *a, const unsigned char *ahead, const int P, const int first,
+                     const int lines)
+{
+	if (ahead == NULL)
+		return;
+	UNROLL for (int p = 0; p < P; p++, ahead += a->w->panel_bytes) {
+		UNROLL for (int i = 0; i < lines; i++)
+			_mm_prefetch((const char *)ahead + 64 * (first + i), _MM_HINT_T1);
 	}
 }
+
+/* How far a lone tile looks ahead, as measured: where the core waits for memory, the machine's own
+ * foresight does most, and is only to be woken; where it is at work, all must be asked for long
+ * before. */
+#define TILE_NEAR 1024
+#define TILE_FAR 8192
 
 /* Panels side by side for each number of rows, and the functions of each. `F` names a format whose
  * F##_tile(P, T, a) is the operation. Lean builds have fewer. */
@@ -50,7 +66,7 @@ INLINE void tile_ahead(const struct tile *a, uint32_t step, const int P)
 	static void F##_##P##x##T(const struct tile *a) { F##_tile(a, P, T); }
 #define TILE_ONE(F, T) TILE_OP(F, 1, T)
 #define TILE_TWO(F, P, T) TILE_OP(F, P, T) TILE_OP(F, 1, T)
-#define TILE_IS_ONE(F, T) [T] = { 1, F##_1x##T, F##_1x##T }
-#define TILE_IS_TWO(F, P, T) [T] = { P, F##_##P##x##T, F##_1x##T }
+#define TILE_IS_ONE(F, T, soon) [T] = { 1, soon, F##_1x##T, F##_1x##T }
+#define TILE_IS_TWO(F, P, T, soon) [T] = { P, soon, F##_##P##x##T, F##_1x##T }
 
 #endif

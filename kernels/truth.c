@@ -12,7 +12,7 @@ static double input(const struct kernel_matrix *w, const struct kernel_rows *x, 
 	if (!kernel_is_integer(w->format))
 		return (double)x->value[at * x->stride + k];
 	return (double)x->quant->code[at * wide + k] *
-	       (double)x->quant->scale[at * (wide / KERNEL_GROUP) + k / KERNEL_GROUP];
+	       (double)x->quant->scale[(at * wide + k) / KERNEL_INPUT_BLOCK];
 }
 
 void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out)
