@@ -151,9 +151,9 @@ static void attend_share(void *ctx, struct part part)
 	const struct shared *s = ctx;
 	const struct engine *m = s->m;
 	uint32_t groups = m->config.kv_heads, rows = s->rows;
-	uint32_t window = model_layer_window(&m->config, s->layer), items = attend_items(s);
+	uint32_t window = model_layer_window(&m->config, s->layer);
 	float *scratch = m->room.scratch + part.worker * m->room.scratch_floats;
-	for (uint32_t item = part.index; item < items; item += part.count) {
+	for (uint32_t item = part.begin; item < part.end; item++) {
 		uint32_t i = item / groups * rows, end = i + rows < m->n ? i + rows : m->n;
 		for (uint32_t n; i < end; i += n) {
 			n = block_take(m, i, end, window);
@@ -165,15 +165,8 @@ static void attend_share(void *ctx, struct part part)
 static void place_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	for (uint32_t i = part.index; i < s->m->n; i += part.count)
+	for (uint32_t i = part.begin; i < part.end; i++)
 		place_row(s->m, s->layer, i);
-}
-
-/* One item a part, as far as that balances causal lengths. */
-static uint32_t attend_parts(const struct shared *s)
-{
-	uint32_t items = attend_items(s), most = 8 * pool_threads(s->m->pool);
-	return items < most ? items : most;
 }
 
 static void value_row(struct engine *m, uint32_t i)
@@ -187,8 +180,8 @@ void attn_gqa_run(struct engine *m, uint32_t layer)
 	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
 	struct shared s = { m, layer, block_rows(m) };
 	project(m, w);
-	pool_run(m->pool, rows_parts(m), place_share, &s);
-	pool_run(m->pool, attend_parts(&s), attend_share, &s);
+	pool_run(m->pool, m->n, place_share, &s);
+	pool_run(m->pool, attend_items(&s), attend_share, &s);
 	rows_run(m, value_row);
 	struct job out = { .w = &w->o,
 			   .bias = w->o_bias,

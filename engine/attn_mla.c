@@ -125,29 +125,25 @@ static void attend(const struct shared *s, uint32_t i, uint32_t first, float *sc
 	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
 }
 
+static uint32_t head_groups(const struct engine *m)
+{
+	return (m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS;
+}
+
 static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	uint32_t groups = (s->m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS,
-		 items = s->m->n * groups;
+	uint32_t groups = head_groups(s->m);
 	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
-	for (uint32_t i = part.index; i < items; i += part.count)
+	for (uint32_t i = part.begin; i < part.end; i++)
 		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
 }
 
 static void place_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
-	for (uint32_t i = part.index; i < s->m->n; i += part.count)
+	for (uint32_t i = part.begin; i < part.end; i++)
 		place_row(s->m, s->layer, i);
-}
-
-/* One item a part, as far as that balances causal lengths. */
-static uint32_t attend_parts(const struct engine *m)
-{
-	uint32_t items = m->n * ((m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS);
-	uint32_t most = 8 * pool_threads(m->pool);
-	return items < most ? items : most;
 }
 
 static void value_row(struct engine *m, uint32_t i)
@@ -162,9 +158,9 @@ void attn_mla_run(struct engine *m, uint32_t layer)
 	struct room *r = &m->room;
 	struct shared s = { m, layer };
 	project(m, w);
-	pool_run(m->pool, rows_parts(m), place_share, &s);
+	pool_run(m->pool, m->n, place_share, &s);
 	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
-	pool_run(m->pool, attend_parts(m), attend_share, &s);
+	pool_run(m->pool, m->n * head_groups(m), attend_share, &s);
 	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	rows_run(m, value_row);
 	struct job out = { .w = &w->o,

@@ -4,9 +4,8 @@
 
 /* Costs are bytes that memory gives in the same time. */
 #define ALONE_COST 32768     /* below it waking the others costs more than it saves */
-#define PART_COST (2u << 20) /* the begin of a part waits for memory, so that parts are not short */
-#define PARTS 16             /* for each thread at most: so that threads end together */
-#define ROW_PARTS 4
+#define PART_COST (512u << 10) /* the begin of a part waits for memory, so that parts are not short */
+#define PARTS 64               /* for each thread at most: so that threads end together */
 
 struct stage {
 	struct engine *m;
@@ -30,14 +29,16 @@ static uint64_t panel_cost(const struct job *j)
 }
 
 /* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
- * begins at `share`. Whole groups of panels: tiles are four wide, and codes come in blocks of 128 columns. */
+ * begins at `share`. Whole groups of panels: tiles are up to four wide, and codes come in blocks. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t cost, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);
 	if (share <= begin)
 		return 0;
 	uint64_t at = (share - begin + cost - 1) / cost;
-	uint64_t group = j->code.code != NULL ? KERNEL_INPUT_BLOCK / KERNEL_PANEL : panels >= 16 ? 4 : 1;
+	uint64_t group = j->code.code != NULL ? KERNEL_INPUT_BLOCK / KERNEL_PANEL
+			 : panels >= 16       ? 4
+					      : 1;
 	at = (at + group - 1) / group * group;
 	return at < panels ? (uint32_t)at : panels;
 }
@@ -63,7 +64,7 @@ static void product(const struct engine *m, const struct job *j, const struct ke
 	m->kernels->matmul[w->format](w, panel, panels, &x, out, j->stride);
 }
 
-/* next: weights of the job after this one, or NULL. */
+/* next: weights read after these, or NULL. */
 static void job_run(const struct engine *m, const struct job *j, uint32_t panel, uint32_t panels,
 		    const void *next)
 {
@@ -87,23 +88,27 @@ static void job_run(const struct engine *m, const struct job *j, uint32_t panel,
 	}
 }
 
+/* Weights read after the first panels of job i, up to `end`. */
+static const void *follows(const struct stage *s, uint32_t i, uint32_t end)
+{
+	if (end < kernel_panels(s->job[i].w))
+		return panel_at(s->job[i].w, end);
+	return i + 1 < s->count ? panel_at(s->job[i + 1].w, 0) : NULL;
+}
+
 static void jobs_share(void *ctx, struct part part)
 {
 	const struct stage *s = ctx;
-	uint64_t begin = 0, from = s->cost / part.count * part.index;
-	uint64_t to =
-		part.index + 1 == part.count ? s->cost : s->cost / part.count * (part.index + 1);
+	uint64_t begin = 0, from = s->cost * part.begin / part.count,
+		 to = s->cost * part.end / part.count;
 	for (uint32_t i = 0; i < s->count && begin < to; i++) {
 		const struct job *j = &s->job[i];
 		uint64_t cost = panel_cost(j), all = cost * kernel_panels(j->w);
 		if (begin + all > from) {
 			uint32_t first = first_panel(j, begin, cost, from);
 			uint32_t end = first_panel(j, begin, cost, to);
-			const void *next = i + 1 < s->count && begin + all < to
-						   ? panel_at(s->job[i + 1].w, 0)
-						   : NULL;
 			if (first < end)
-				job_run(s->m, j, first, end - first, next);
+				job_run(s->m, j, first, end - first, follows(s, i, end));
 		}
 		begin += all;
 	}
@@ -123,35 +128,28 @@ static void count_job(struct engine *m, const struct job *j)
 void jobs_run(struct engine *m, const struct job *job, uint32_t count)
 {
 	struct stage s = { .m = m, .job = job, .count = count };
-	uint32_t threads = pool_threads(m->pool);
 	for (uint32_t i = 0; i < count; i++) {
 		s.cost += panel_cost(&job[i]) * kernel_panels(job[i].w);
 		count_job(m, &job[i]);
 	}
-	/* as many for each thread: one left over would keep the others waiting */
+	uint32_t threads = pool_threads(m->pool);
 	uint64_t each = s.cost / PART_COST / threads + 1;
-	each = threads == 1 ? 1 : each < 2 ? 2 : each > PARTS ? PARTS : each;
-	uint32_t parts = (uint32_t)each * threads;
-	pool_run(m->pool, s.cost < ALONE_COST ? 1 : parts, jobs_share, &s);
+	each = each < PARTS ? each : PARTS;
+	pool_run(m->pool, s.cost < ALONE_COST ? 1 : (uint32_t)each * threads, jobs_share, &s);
 }
 
 static void rows_share(void *ctx, struct part part)
 {
 	const struct stage *s = ctx;
-	for (uint32_t i = part.index; i < s->m->n; i += part.count)
+	uint32_t end = part_item(&part, part.end, s->m->n);
+	for (uint32_t i = part_item(&part, part.begin, s->m->n); i < end; i++)
 		s->work(s->m, i);
 }
 
 void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row))
 {
 	struct stage s = { .m = m, .work = work };
-	pool_run(m->pool, rows_parts(m), rows_share, &s);
-}
-
-uint32_t rows_parts(const struct engine *m)
-{
-	uint32_t most = ROW_PARTS * pool_threads(m->pool);
-	return m->n < 4 ? 1 : m->n < most ? m->n : most;
+	pool_run(m->pool, m->n < 4 ? 1 : m->n, rows_share, &s);
 }
 
 void row_quantise(const struct engine *m, const float *value, uint32_t n,

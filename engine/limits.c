@@ -70,8 +70,7 @@ static void read_part(void *ctx, struct part part)
 {
 	struct spans *s = ctx;
 	uint64_t sum = 0;
-	for (size_t i = s->count * part.index / part.count;
-	     i < s->count * (part.index + 1) / part.count; i++)
+	for (uint32_t i = part.begin; i < part.end; i++)
 		sum += kernels_read(s->span[i].at, s->span[i].len, s->streams);
 	atomic_fetch_add(&s->sum, sum);
 }
@@ -89,7 +88,7 @@ static double read_rate(struct engine *m, struct spans *s, unsigned rounds)
 	for (unsigned i = 0; i < 2 * rounds; i++) {
 		double begin = seconds_now();
 		s->streams = i % 2 != 0;
-		pool_run(m->pool, 16 * pool_threads(m->pool), read_part, s);
+		pool_run(m->pool, (uint32_t)s->count, read_part, s);
 		double rate = (double)s->bytes / (seconds_now() - begin) / 1e9;
 		best = rate > best ? rate : best;
 	}
@@ -105,7 +104,8 @@ struct peak {
 static void peak_part(void *ctx, struct part part)
 {
 	struct peak *p = ctx;
-	p->rate[part.index] = kernels_peak(p->kernels, p->format, PEAK_SECONDS);
+	for (uint32_t i = part.begin; i < part.end; i++)
+		p->rate[i] = kernels_peak(p->kernels, p->format, PEAK_SECONDS);
 }
 
 static double peak_rate(struct engine *m, const struct spans *s)

@@ -202,7 +202,6 @@ static inline struct kernel_quant quant_at(const struct kernel_quant *q, size_t 
  * share by rows. */
 void jobs_run(struct engine *m, const struct job *job, uint32_t count);
 void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row));
-uint32_t rows_parts(const struct engine *m); /* parts for light work on each row */
 /* Row i of value [..][n] into row i of q, if the model has integer formats. */
 void row_quantise(const struct engine *m, const float *value, uint32_t n,
 		  const struct kernel_quant *q, uint32_t i);

@@ -9,21 +9,28 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <x86intrin.h>
 
-#define CLOSED UINT32_MAX /* low half of a ticket between two calls */
 #define SPIN_TICKS 500000u /* some 200 us: longer than the pause between two stages of a pass */
 
-/* The ticket holds the number of the call (high half) and the next part (low half). Who takes a
- * part with a compare and swap knows that the call is still going on, and so that work, ctx and
- * parts are those of this call. */
+/* Parts not yet taken: the first in the high half, the end in the low half. Who takes some with a
+ * compare and swap keeps the call from ending, and so reads work, ctx and parts of that very call
+ * afterwards. */
+struct lane {
+	_Alignas(64) _Atomic uint64_t left;
+};
+
 struct pool {
 	unsigned threads, started;
 	_Atomic(void (*)(void *ctx, struct part part)) work;
 	_Atomic(void *) ctx;
 	atomic_uint parts;
-	_Atomic uint64_t ticket;
-	atomic_uint done; /* parts finished in this call */
+	struct lane lane[LIMIT_THREADS + 1]; /* of each thread; the last is everybody's, in order */
+	_Alignas(64) atomic_uint call;       /* its number, that workers wait for */
+	_Alignas(64) atomic_uint done;       /* parts finished in this call */
+	atomic_uint sleeping;                /* workers that need a wake */
+	atomic_bool waiting;                 /* the caller does */
 	atomic_bool ending;
 	pthread_mutex_t lock; /* for sleeping only */
 	pthread_cond_t wake, finished;
@@ -36,32 +43,56 @@ struct pool {
 	int first_core; /* of the caller, while in a pass */
 };
 
-static uint32_t call_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
+enum end { FRONT, BACK };
 
-/* Work off parts of call `call` until none is left to take. */
-static void take_parts(struct pool *p, uint32_t call, unsigned worker)
+/* Half of what is left in a lane, or one part. */
+static bool take(struct lane *lane, enum end end, bool one, struct part *part)
 {
-	uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
-	for (;;) {
-		uint32_t index = (uint32_t)ticket,
-			 parts = atomic_load_explicit(&p->parts, memory_order_relaxed);
+	uint64_t left = atomic_load_explicit(&lane->left, memory_order_relaxed), rest;
+	do {
+		uint32_t from = (uint32_t)(left >> 32), to = (uint32_t)left;
+		if (from >= to)
+			return false;
+		uint32_t n = one ? 1 : (to - from + 1) / 2;
+		part->begin = end == FRONT ? from : to - n;
+		part->end = part->begin + n;
+		rest = end == FRONT ? (uint64_t)part->end << 32 | to
+				    : (uint64_t)from << 32 | part->begin;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&lane->left, &left, rest, memory_order_acq_rel, memory_order_relaxed));
+	return true;
+}
+
+static bool take_any(struct pool *p, unsigned worker, struct part *part)
+{
+	if (take(&p->lane[worker], FRONT, false, part))
+		return true;
+	for (unsigned i = 1; i < p->threads; i++) {
+		if (take(&p->lane[(worker + i) % p->threads], BACK, false, part))
+			return true;
+	}
+	return take(&p->lane[LIMIT_THREADS], FRONT, true, part);
+}
+
+/* Work off parts until none is left to take. */
+static void take_parts(struct pool *p, unsigned worker)
+{
+	struct part part = { .worker = worker };
+	uint32_t mine = 0;
+	while (take_any(p, worker, &part)) {
 		void (*work)(void *, struct part) =
 			atomic_load_explicit(&p->work, memory_order_relaxed);
-		void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
-		if (call_of(ticket) != call || index >= parts)
-			return;
-		if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1,
-							   memory_order_acq_rel,
-							   memory_order_acquire))
-			continue;
-		work(ctx, (struct part){ index, parts, worker });
-		if (atomic_fetch_add_explicit(&p->done, 1, memory_order_acq_rel) + 1 == parts &&
-		    worker != 0) {
-			pthread_mutex_lock(&p->lock);
-			pthread_cond_signal(&p->finished);
-			pthread_mutex_unlock(&p->lock);
-		}
-		ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+		part.count = atomic_load_explicit(&p->parts, memory_order_relaxed);
+		work(atomic_load_explicit(&p->ctx, memory_order_relaxed), part);
+		mine += part.end - part.begin;
+	}
+	if (mine == 0)
+		return;
+	uint32_t parts = atomic_load_explicit(&p->parts, memory_order_relaxed);
+	if (atomic_fetch_add(&p->done, mine) + mine == parts && atomic_load(&p->waiting)) {
+		pthread_mutex_lock(&p->lock);
+		pthread_cond_signal(&p->finished);
+		pthread_mutex_unlock(&p->lock);
 	}
 }
 
@@ -71,13 +102,15 @@ static uint32_t next_call(struct pool *p, uint32_t seen)
 	uint64_t begin = __rdtsc();
 	while (call == seen && __rdtsc() - begin < SPIN_TICKS) {
 		_mm_pause();
-		call = call_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+		call = atomic_load_explicit(&p->call, memory_order_acquire);
 	}
 	if (call != seen)
 		return call;
 	pthread_mutex_lock(&p->lock);
-	while ((call = call_of(atomic_load_explicit(&p->ticket, memory_order_acquire))) == seen)
+	atomic_fetch_add(&p->sleeping, 1); /* before the look: the caller looks in the other order */
+	while ((call = atomic_load(&p->call)) == seen)
 		pthread_cond_wait(&p->wake, &p->lock);
+	atomic_fetch_sub(&p->sleeping, 1);
 	pthread_mutex_unlock(&p->lock);
 	return call;
 }
@@ -102,46 +135,81 @@ static void *worker_main(void *arg)
 		call = next_call(p, call);
 		if (atomic_load(&p->ending))
 			return NULL;
-		take_parts(p, call, seat->worker);
+		take_parts(p, seat->worker);
 	}
 }
 
-static uint32_t announce(struct pool *p)
+static void announce(struct pool *p)
 {
+	atomic_fetch_add(&p->call, 1);
+	if (atomic_load(&p->sleeping) == 0)
+		return;
 	pthread_mutex_lock(&p->lock);
-	uint32_t call = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed)) + 1;
-	atomic_store_explicit(&p->ticket, (uint64_t)call << 32, memory_order_release);
 	pthread_cond_broadcast(&p->wake);
 	pthread_mutex_unlock(&p->lock);
-	return call;
 }
 
-void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx)
+static bool all_done(struct pool *p, uint32_t parts)
 {
-	if (p->threads == 1 || parts <= 1) {
-		for (uint32_t i = 0; i < parts; i++)
-			work(ctx, (struct part){ i, parts, 0 });
+	return atomic_load(&p->done) == parts;
+}
+
+static void wait_done(struct pool *p, uint32_t parts)
+{
+	uint64_t begin = __rdtsc();
+	while (!all_done(p, parts) && __rdtsc() - begin < SPIN_TICKS)
+		_mm_pause();
+	if (all_done(p, parts))
+		return;
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&p->waiting, true); /* before the look: workers look in the other order */
+	while (!all_done(p, parts))
+		pthread_cond_wait(&p->finished, &p->lock);
+	atomic_store(&p->waiting, false);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* All lanes are empty: the call before has ended. */
+static void lanes_fill(struct pool *p, uint32_t parts, bool in_order)
+{
+	if (in_order) {
+		atomic_store_explicit(&p->lane[LIMIT_THREADS].left, parts, memory_order_release);
 		return;
 	}
-	/* A late worker may still mix these with the old ticket: closing that first makes its
-	 * compare and swap fail. */
-	uint32_t former = call_of(atomic_load_explicit(&p->ticket, memory_order_relaxed));
-	atomic_exchange_explicit(&p->ticket, (uint64_t)former << 32 | CLOSED, memory_order_acq_rel);
+	for (unsigned i = 0; i < p->threads; i++) {
+		uint64_t from = (uint64_t)parts * i / p->threads,
+			 to = (uint64_t)parts * (i + 1) / p->threads;
+		atomic_store_explicit(&p->lane[i].left, from << 32 | to, memory_order_release);
+	}
+}
+
+static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx,
+		bool in_order)
+{
+	if (p->threads == 1 || parts <= 1) {
+		if (parts > 0)
+			work(ctx, (struct part){ 0, parts, parts, 0 });
+		return;
+	}
 	atomic_store_explicit(&p->done, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->work, work, memory_order_relaxed);
 	atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
 	atomic_store_explicit(&p->parts, parts, memory_order_relaxed);
-	take_parts(p, announce(p), 0);
-	uint64_t begin = __rdtsc();
-	while (atomic_load_explicit(&p->done, memory_order_acquire) != parts &&
-	       __rdtsc() - begin < SPIN_TICKS)
-		_mm_pause();
-	if (atomic_load_explicit(&p->done, memory_order_acquire) == parts)
-		return;
-	pthread_mutex_lock(&p->lock);
-	while (atomic_load_explicit(&p->done, memory_order_acquire) != parts)
-		pthread_cond_wait(&p->finished, &p->lock);
-	pthread_mutex_unlock(&p->lock);
+	lanes_fill(p, parts, in_order);
+	announce(p);
+	take_parts(p, 0);
+	wait_done(p, parts);
+}
+
+void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx)
+{
+	run(p, parts, work, ctx, false);
+}
+
+void pool_run_in_order(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
+		       void *ctx)
+{
+	run(p, parts, work, ctx, true);
 }
 
 /* A core for each thread, if there is exactly one for each: with fewer threads than cores the
@@ -177,11 +245,12 @@ void pool_leave(const struct pool_caller *former)
 
 int pool_open(struct pool **out, unsigned threads, struct err *e)
 {
-	struct pool *p = calloc(1, sizeof *p);
+	struct pool *p = aligned_alloc(64, sizeof *p);
 	*out = NULL;
 	check(threads >= 1 && threads <= LIMIT_THREADS);
 	if (p == NULL)
 		return err_set(e, ERR_NOMEM, "threads");
+	memset(p, 0, sizeof *p);
 	p->threads = threads;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
@@ -206,7 +275,6 @@ void pool_close(struct pool *p)
 	if (p == NULL)
 		return;
 	atomic_store(&p->ending, true);
-	atomic_store(&p->parts, 0); /* nothing to take */
 	announce(p);
 	for (unsigned i = 1; i <= p->started; i++)
 		pthread_join(p->thread[i], NULL);

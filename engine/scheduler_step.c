@@ -62,7 +62,7 @@ static void draw_share(void *ctx, struct part part)
 {
 	struct scheduler *s = ctx;
 	void *scratch = s->scratch + (size_t)part.worker * s->engine->config.vocab * 8;
-	for (uint32_t i = part.index; i < s->turns; i += part.count) {
+	for (uint32_t i = part.begin; i < part.end; i++) {
 		if (s->turn[i].draw && s->turn[i].result == 0)
 			draw(&s->turn[i], scratch);
 	}
@@ -75,7 +75,7 @@ static void draw_all(struct scheduler *s)
 	for (uint32_t i = 0; i < s->turns; i++)
 		draws += s->turn[i].draw ? 1 + s->turn[i].drafts : 0;
 	if (draws * m->config.vocab < DRAW_ALONE) {
-		draw_share(s, (struct part){ 0, 1, 0 });
+		draw_share(s, (struct part){ 0, s->turns, s->turns, 0 });
 		return;
 	}
 	pthread_mutex_lock(&m->lock); /* the pool is that of the passes */

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define SAMPLES 64   /* panels to choose from: 1024 rows */
-#define STRETCH 64   /* panels filled at a time */
 #define EXPONENTS 16 /* standard deviations 2^0 to 2^-15 */
 
 /* Packed panels to choose from. */
@@ -121,10 +120,8 @@ static int samples_for(struct inventor *v, enum kernel_format f, uint32_t column
 static void panels_fill(void *ctx, struct part part)
 {
 	struct inventor *v = ctx;
-	uint32_t panel = part.index * STRETCH, panels = kernel_panels(v->w);
-	uint32_t end = panels - panel < STRETCH ? panels : panel + STRETCH;
 	size_t bytes = v->w->panel_bytes;
-	for (; panel < end; panel++)
+	for (uint32_t panel = part.begin; panel < part.end; panel++)
 		memcpy(v->w->panel + panel * bytes,
 		       v->from->matrix.panel + mix(v->key + panel) % SAMPLES * bytes, bytes);
 }
@@ -155,7 +152,7 @@ static int matrix_fill(struct inventor *v, const struct item *it, struct kernel_
 	v->w = w;
 	v->key = mix(v->seed ^ mix(key));
 	TRY(samples_for(v, w->format, w->columns, exponent, &v->from));
-	pool_run(v->l->pool, (kernel_panels(w) + STRETCH - 1) / STRETCH, panels_fill, v);
+	pool_run(v->l->pool, kernel_panels(w), panels_fill, v);
 	return w->rows % KERNEL_PANEL == 0 ? 0 : rest_fill(v);
 }
 

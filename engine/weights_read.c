@@ -140,22 +140,27 @@ static int piece_run(struct reading *r, const struct chunk *p, unsigned char *bu
 	return 0;
 }
 
-static void piece_part(void *ctx, struct part part)
+static void piece_take(struct reading *r, uint32_t i, unsigned worker)
 {
-	struct reading *r = ctx;
 	struct err e = { 0 };
-	if (part.index >= atomic_load(&r->failed))
+	if (i >= atomic_load(&r->failed))
 		return;
-	const struct chunk *p = &r->piece[part.index];
-	int result = piece_run(r, p, r->buffer[part.worker], &e);
+	const struct chunk *p = &r->piece[i];
+	int result = piece_run(r, p, r->buffer[worker], &e);
 	pthread_mutex_lock(&r->lock);
 	progress_add(&r->l->progress, p->len);
-	if (result < 0 && part.index < atomic_load(&r->failed)) {
-		atomic_store(&r->failed, part.index);
+	if (result < 0 && i < atomic_load(&r->failed)) {
+		atomic_store(&r->failed, i);
 		r->code = result;
 		r->error = e;
 	}
 	pthread_mutex_unlock(&r->lock);
+}
+
+static void pieces_take(void *ctx, struct part part)
+{
+	for (uint32_t i = part.begin; i < part.end; i++)
+		piece_take(ctx, i, part.worker);
 }
 
 static int by_place(const void *a, const void *b)
@@ -225,7 +230,7 @@ static int phase_list(struct reading *r, int phase)
 static int phase_run(struct reading *r, int phase)
 {
 	TRY(phase_list(r, phase));
-	pool_run(r->l->pool, (uint32_t)r->pieces, piece_part, r);
+	pool_run_in_order(r->l->pool, (uint32_t)r->pieces, pieces_take, r);
 	if (r->code < 0) {
 		if (r->l->e != NULL)
 			*r->l->e = r->error;
