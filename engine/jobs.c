@@ -4,8 +4,8 @@
 
 /* Costs are bytes that memory gives in the same time. */
 #define ALONE_COST 32768     /* below it waking the others costs more than it saves */
-#define PART_COST (512u << 10) /* the begin of a part waits for memory, so that parts are not short */
-#define PARTS 64               /* for each thread at most: so that threads end together */
+#define PART_COST (128u << 10) /* threads wait for each other at most as long as one part takes */
+#define PARTS 64               /* for each thread at most */
 
 struct stage {
 	struct engine *m;
@@ -29,7 +29,7 @@ static uint64_t panel_cost(const struct job *j)
 }
 
 /* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
- * begins at `share`. Whole groups of panels: tiles are up to four wide, and codes come in blocks. */
+ * begins at `share`. Whole groups of panels: tiles are up to four wide, codes come in blocks. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t cost, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);

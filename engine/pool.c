@@ -183,8 +183,8 @@ static void lanes_fill(struct pool *p, uint32_t parts, bool in_order)
 	}
 }
 
-static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx,
-		bool in_order)
+static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
+		void *ctx, bool in_order)
 {
 	if (p->threads == 1 || parts <= 1) {
 		if (parts > 0)

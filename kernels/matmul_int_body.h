@@ -58,55 +58,77 @@ INLINE void pack_rows(const enum kernel_format f, const struct kernel_matrix *w,
 	}
 }
 
-/* One group of P panels: sum[p*T+t]. group: the codes of the first panel. */
+/* Step s of a group of P panels: sum[p*T+t]. group: the codes of the first panel. */
+INLINE void q8_step(const unsigned char *group, size_t panel_bytes, const unsigned char *x, int s,
+                    i16 *sum, const int P, const int T)
+{
+	UNROLL for (int p = 0; p < P; p++) {
+		i16 w = i16_load(group + (size_t)p * panel_bytes + 64 * s);
+#if HAS_DOT
+		UNROLL for (int t = 0; t < T; t++)
+			i16_dot_at(&sum[p * T + t], w, x + t * ROW_STEP(KERNEL_Q8) + 4 * s);
+#else
+		i16 even = i16_even_bytes(w), odd = i16_odd_bytes(w);
+		UNROLL for (int t = 0; t < T; t++) {
+			const unsigned char *c = x + t * ROW_STEP(KERNEL_Q8) + 8 * s;
+			i16 *to = &sum[p * T + t];
+			*to = i16_add(*to, i16_madd(even, i16_set1(c)));
+			*to = i16_add(*to, i16_madd(odd, i16_set1(c + 4)));
+			i16_settle(to);
+		}
+#endif
+	}
+}
+
+/* half: 16-bit sums, which only sets without vpdpbusd use. */
+INLINE void q4_step(const unsigned char *group, size_t panel_bytes, const unsigned char *x, int s,
+                    i16 *sum, i16 *half, const int P, const int T)
+{
+	UNROLL for (int p = 0; p < P; p++) {
+		i16 w = i16_load(group + (size_t)p * panel_bytes + 64 * s);
+		i16 low = i16_low_nibbles(w), high = i16_high_nibbles(w);
+		UNROLL for (int t = 0; t < T; t++) {
+			const unsigned char *c = x + t * ROW_STEP(KERNEL_Q4) + 8 * s;
+#if HAS_DOT
+			(void)half;
+			i16_dot_at(&sum[p * T + t], low, c);
+			i16_dot_at(&sum[p * T + t], high, c + 4);
+#else
+			i16 *to = &half[p * T + t];
+			(void)sum;
+			*to = i16_add16(*to, i16_maddubs(low, i16_set1(c)));
+			*to = i16_add16(*to, i16_maddubs(high, i16_set1(c + 4)));
+			i16_settle(to);
+#endif
+		}
+	}
+}
+
+/* One row reads line by line with one instruction, whose strides the machine then foresees. */
 INLINE void q8_group(const unsigned char *group, size_t panel_bytes, const unsigned char *x,
                      i16 *sum, const int P, const int T)
 {
-	UNROLL for (int s = 0; s < 8; s++) {
-		UNROLL for (int p = 0; p < P; p++) {
-			i16 w = i16_load(group + (size_t)p * panel_bytes + 64 * s);
-#if HAS_DOT
-			UNROLL for (int t = 0; t < T; t++)
-				i16_dot_at(&sum[p * T + t], w, x + t * ROW_STEP(KERNEL_Q8) + 4 * s);
-#else
-			i16 even = i16_even_bytes(w), odd = i16_odd_bytes(w);
-			UNROLL for (int t = 0; t < T; t++) {
-				const unsigned char *c = x + t * ROW_STEP(KERNEL_Q8) + 8 * s;
-				i16 *to = &sum[p * T + t];
-				*to = i16_add(*to, i16_madd(even, i16_set1(c)));
-				*to = i16_add(*to, i16_madd(odd, i16_set1(c + 4)));
-				i16_settle(to);
-			}
-#endif
-		}
+	if (P * T == 1) {
+		ROLL for (int s = 0; s < 8; s++)
+			q8_step(group, panel_bytes, x, s, sum, P, T);
+	} else {
+		UNROLL for (int s = 0; s < 8; s++)
+			q8_step(group, panel_bytes, x, s, sum, P, T);
 	}
 }
 
 INLINE void q4_group(const unsigned char *group, size_t panel_bytes, const unsigned char *x,
                      i16 *sum, const int P, const int T)
 {
-#if !HAS_DOT
 	i16 half[4 * TILE_ROWS];
 	UNROLL for (int i = 0; i < P * T; i++)
 		half[i] = i16_zero();
-#endif
-	UNROLL for (int s = 0; s < 4; s++) {
-		UNROLL for (int p = 0; p < P; p++) {
-			i16 w = i16_load(group + (size_t)p * panel_bytes + 64 * s);
-			i16 low = i16_low_nibbles(w), high = i16_high_nibbles(w);
-			UNROLL for (int t = 0; t < T; t++) {
-				const unsigned char *c = x + t * ROW_STEP(KERNEL_Q4) + 8 * s;
-#if HAS_DOT
-				i16_dot_at(&sum[p * T + t], low, c);
-				i16_dot_at(&sum[p * T + t], high, c + 4);
-#else
-				i16 *to = &half[p * T + t];
-				*to = i16_add16(*to, i16_maddubs(low, i16_set1(c)));
-				*to = i16_add16(*to, i16_maddubs(high, i16_set1(c + 4)));
-				i16_settle(to);
-#endif
-			}
-		}
+	if (P * T == 1) {
+		ROLL for (int s = 0; s < 4; s++)
+			q4_step(group, panel_bytes, x, s, sum, half, P, T);
+	} else {
+		UNROLL for (int s = 0; s < 4; s++)
+			q4_step(group, panel_bytes, x, s, sum, half, P, T);
 	}
 #if !HAS_DOT
 	UNROLL for (int i = 0; i < P * T; i++)
@@ -192,7 +214,9 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 	pack_rows(KERNEL_Q4, w, x, row, rows, k, steps, to);
 }
 
-/* Rows that leave the core waiting for memory. */
+/* How far to look ahead with one row, and up to how many rows leave the core waiting for memory. */
+#define ONE_q8 2560
+#define ONE_q4 1536
 #if defined(__AVX512VNNI__)
 #define LIGHT_q8 4
 #define LIGHT_q4 2
@@ -203,7 +227,7 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 #define LIGHT_q8 0
 #define LIGHT_q4 0
 #endif
-#define SOON(F, T) ((T) <= LIGHT_##F ? TILE_NEAR : TILE_FAR)
+#define SOON(F, T) ((T) > LIGHT_##F ? TILE_FAR : (T) == 1 ? ONE_##F : TILE_NEAR)
 #define INT_ONE(F, T) TILE_IS_ONE(F, T, SOON(F, T))
 #define INT_TWO(F, P, T) TILE_IS_TWO(F, P, T, SOON(F, T))
 

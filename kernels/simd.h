@@ -30,6 +30,11 @@
 #else
 #define UNROLL _Pragma("GCC unroll 24")
 #endif
+#ifdef __clang__
+#define ROLL _Pragma("nounroll")
+#else
+#define ROLL _Pragma("GCC unroll 1")
+#endif
 
 #ifdef __AVX512F__
 
