@@ -181,7 +181,7 @@ void attn_gqa_run(struct engine *m, uint32_t layer)
 	struct shared s = { m, layer, block_rows(m) };
 	project(m, w);
 	pool_run(m->pool, m->n, place_share, &s);
-	pool_run(m->pool, attend_items(&s), attend_share, &s);
+	pool_run_in_order(m->pool, attend_items(&s), attend_share, &s);
 	rows_run(m, value_row);
 	struct job out = { .w = &w->o,
 			   .bias = w->o_bias,

@@ -160,7 +160,7 @@ void attn_mla_run(struct engine *m, uint32_t layer)
 	project(m, w);
 	pool_run(m->pool, m->n, place_share, &s);
 	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
-	pool_run(m->pool, m->n * head_groups(m), attend_share, &s);
+	pool_run_in_order(m->pool, m->n * head_groups(m), attend_share, &s);
 	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	rows_run(m, value_row);
 	struct job out = { .w = &w->o,

@@ -45,7 +45,7 @@ struct pool {
 
 enum end { FRONT, BACK };
 
-/* Half of what is left in a lane, or one part. */
+/* Most of what is left in a lane, or one part. */
 static bool take(struct lane *lane, enum end end, bool one, struct part *part)
 {
 	uint64_t left = atomic_load_explicit(&lane->left, memory_order_relaxed), rest;
@@ -53,7 +53,7 @@ static bool take(struct lane *lane, enum end end, bool one, struct part *part)
 		uint32_t from = (uint32_t)(left >> 32), to = (uint32_t)left;
 		if (from >= to)
 			return false;
-		uint32_t n = one ? 1 : (to - from + 1) / 2;
+		uint32_t n = one ? 1 : to - from - (to - from) / 4;
 		part->begin = end == FRONT ? from : to - n;
 		part->end = part->begin + n;
 		rest = end == FRONT ? (uint64_t)part->end << 32 | to

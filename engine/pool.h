@@ -1,6 +1,6 @@
 /* Private: a few threads that work off the parts of one call together, again and again. Each has a
  * lane of its own: neighbouring parts, so that what it reads follows on, and what it wrote in one
- * call is near in the next. It takes half of what is left there, again and again; when its lane is
+ * call is near in the next. It takes most of what is left there, again and again; when its lane is
  * empty it takes from the ends of the others', so a worker that the system has put aside delays
  * nobody who has not begun its part. Workers spin briefly for the next call, then sleep. One caller
  * at a time. */

@@ -136,36 +136,40 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 }
 
 
-/* A few rows take one panel after the other, as memory likes best, where one chain of fmas keeps up
- * with memory; formats of fewer bytes a value need four. */
+/* Few rows of f32 take one panel after the other, as memory likes best; formats of fewer bytes a
+ * value need four, since one chain of fmas does not keep up with memory, and little foresight. */
 #define ONE(F, T, soon) TILE_IS_ONE(F, T, soon)
-#define TWO(F, P, T) TILE_IS_TWO(F, P, T, TILE_FAR)
+#define TWO(F, P, T, soon) TILE_IS_TWO(F, P, T, soon)
 #if SIMD_LEAN
 #define OPS(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
 #define FORM(F) ONE(F, 1, TILE_FAR), ONE(F, 2, TILE_FAR)
-#define OPS_LONG(F) OPS(F)
-#define FORM_LONG(F, soon) FORM(F)
+#define OPS_F32 OPS(f32)
+#define FORM_F32 FORM(f32)
 #elif defined(__AVX512F__)
 #define MANY_OPS(F) TILE_TWO(F, 2, 6) TILE_TWO(F, 2, 8) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
-#define MANY(F) TWO(F, 2, 6), TWO(F, 2, 8), TWO(F, 2, 10), TWO(F, 2, 12)
-#define OPS(F) \
-	TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_TWO(F, 4, 4) MANY_OPS(F)
-#define FORM(F) TWO(F, 4, 1), TWO(F, 4, 2), TWO(F, 4, 3), TWO(F, 4, 4), MANY(F)
-#define OPS_LONG(F) TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) MANY_OPS(F)
-#define FORM_LONG(F, soon) \
-	ONE(F, 1, soon), ONE(F, 2, soon), ONE(F, 3, soon), ONE(F, 4, soon), MANY(F)
+#define MANY(F) \
+	TWO(F, 2, 6, TILE_FAR), TWO(F, 2, 8, TILE_FAR), TWO(F, 2, 10, TILE_FAR), \
+	TWO(F, 2, 12, TILE_FAR)
+#define OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_ONE(F, 4) MANY_OPS(F)
+#define FORM(F) \
+	TWO(F, 4, 1, TILE_NEAR / 2), TWO(F, 4, 2, TILE_NEAR / 2), TWO(F, 4, 3, TILE_NEAR / 2), \
+	ONE(F, 4, TILE_FAR), MANY(F)
+#define OPS_F32 TILE_ONE(f32, 1) TILE_ONE(f32, 2) TILE_ONE(f32, 3) TILE_ONE(f32, 4) MANY_OPS(f32)
+#define FORM_F32 \
+	ONE(f32, 1, TILE_NEAR), ONE(f32, 2, TILE_NEAR), ONE(f32, 3, TILE_NEAR), \
+	ONE(f32, 4, TILE_NEAR), MANY(f32)
 #else
 #define MORE_OPS(F) TILE_TWO(F, 2, 2) TILE_TWO(F, 2, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
 #define MORE(F, soon) \
-	TILE_IS_TWO(F, 2, 2, soon), TILE_IS_TWO(F, 2, 3, soon), ONE(F, 4, soon), ONE(F, 6, TILE_FAR)
+	TWO(F, 2, 2, soon), TWO(F, 2, 3, soon), ONE(F, 4, soon), ONE(F, 6, TILE_FAR)
 #define OPS(F) TILE_TWO(F, 4, 1) MORE_OPS(F)
-#define FORM(F) TWO(F, 4, 1), MORE(F, TILE_FAR)
-#define OPS_LONG(F) TILE_ONE(F, 1) MORE_OPS(F)
-#define FORM_LONG(F, soon) ONE(F, 1, soon), MORE(F, soon)
+#define FORM(F) TWO(F, 4, 1, TILE_FAR), MORE(F, TILE_FAR)
+#define OPS_F32 TILE_ONE(f32, 1) MORE_OPS(f32)
+#define FORM_F32 ONE(f32, 1, TILE_NEAR), MORE(f32, TILE_NEAR)
 #endif
 
 #define MATMUL(F, OPS, FORM, step_k, panel_step, pack) \
-	OPS(F) \
+	OPS \
 	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, { FORM } }; \
 	void SIMD_NAME(matmul_##F)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, \
 	                           const struct kernel_rows *x, float *out, size_t out_stride) \
@@ -173,9 +177,8 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 		tile_matmul(&F##_form, w, panel, panels, x, out, out_stride); \
 	}
 
-/* f32 leaves the core waiting for memory. */
-MATMUL(f32, OPS_LONG, FORM_LONG(f32, TILE_NEAR), 32, 2048, tile_pack_32)
-MATMUL(bf16, OPS_LONG, FORM_LONG(bf16, TILE_FAR), 32, 1024, tile_pack_32)
-MATMUL(f16, OPS_LONG, FORM_LONG(f16, TILE_FAR), 32, 1024, tile_pack_32)
-MATMUL(fp8, OPS, FORM(fp8), 128, 2048, tile_pack_128)
-MATMUL(mxfp4, OPS, FORM(mxfp4), 32, MXFP4_GROUP, tile_pack_32)
+MATMUL(f32, OPS_F32, FORM_F32, 32, 2048, tile_pack_32)
+MATMUL(bf16, OPS(bf16), FORM(bf16), 32, 1024, tile_pack_32)
+MATMUL(f16, OPS(f16), FORM(f16), 32, 1024, tile_pack_32)
+MATMUL(fp8, OPS(fp8), FORM(fp8), 128, 2048, tile_pack_128)
+MATMUL(mxfp4, OPS(mxfp4), FORM(mxfp4), 32, MXFP4_GROUP, tile_pack_32)
