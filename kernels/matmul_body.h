@@ -136,49 +136,59 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 }
 
 
-/* Few rows of f32 take one panel after the other, as memory likes best; formats of fewer bytes a
- * value need four, since one chain of fmas does not keep up with memory, and little foresight. */
+/* Panels side by side, as measured. Up to eight rows of f32 take one after the other, as memory
+ * likes best. Fewer bytes a value need four for few rows, since one chain of fmas does not keep up
+ * with memory, and little foresight; 8 bits and less cost more to convert than to read. */
 #define ONE(F, T, soon) TILE_IS_ONE(F, T, soon)
 #define TWO(F, P, T, soon) TILE_IS_TWO(F, P, T, soon)
 #if SIMD_LEAN
-#define OPS(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
-#define FORM(F) ONE(F, 1, TILE_FAR), ONE(F, 2, TILE_FAR)
-#define OPS_F32 OPS(f32)
-#define FORM_F32 FORM(f32)
+#define OPS_32(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
+#define FORM_32(F) ONE(F, 1, TILE_FAR), ONE(F, 2, TILE_FAR)
+#define OPS_16 OPS_32
+#define FORM_16 FORM_32
+#define OPS_8 OPS_32
+#define FORM_8 FORM_32
 #elif defined(__AVX512F__)
-#define MANY_OPS(F) TILE_TWO(F, 2, 6) TILE_TWO(F, 2, 8) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
-#define MANY(F) \
-	TWO(F, 2, 6, TILE_FAR), TWO(F, 2, 8, TILE_FAR), TWO(F, 2, 10, TILE_FAR), \
-	TWO(F, 2, 12, TILE_FAR)
-#define OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_ONE(F, 4) MANY_OPS(F)
-#define FORM(F) \
+#define WIDE_OPS(F) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
+#define WIDE(F) TWO(F, 2, 10, TILE_FAR), TWO(F, 2, 12, TILE_FAR)
+#define FEW_OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_ONE(F, 4)
+#define FEW(F) \
 	TWO(F, 4, 1, TILE_NEAR / 2), TWO(F, 4, 2, TILE_NEAR / 2), TWO(F, 4, 3, TILE_NEAR / 2), \
-	ONE(F, 4, TILE_FAR), MANY(F)
-#define OPS_F32 TILE_ONE(f32, 1) TILE_ONE(f32, 2) TILE_ONE(f32, 3) TILE_ONE(f32, 4) MANY_OPS(f32)
-#define FORM_F32 \
-	ONE(f32, 1, TILE_NEAR), ONE(f32, 2, TILE_NEAR), ONE(f32, 3, TILE_NEAR), \
-	ONE(f32, 4, TILE_NEAR), MANY(f32)
+	ONE(F, 4, TILE_FAR)
+#define OPS_32(F) \
+	TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_ONE(F, 6) TILE_ONE(F, 8) \
+	WIDE_OPS(F)
+#define FORM_32(F) \
+	ONE(F, 1, TILE_NEAR), ONE(F, 2, TILE_NEAR), ONE(F, 3, TILE_NEAR), ONE(F, 4, TILE_NEAR), \
+	ONE(F, 6, TILE_FAR), ONE(F, 8, TILE_FAR), WIDE(F)
+#define OPS_16(F) FEW_OPS(F) TILE_ONE(F, 6) TILE_ONE(F, 8) WIDE_OPS(F)
+#define FORM_16(F) FEW(F), ONE(F, 6, TILE_FAR), ONE(F, 8, TILE_FAR), WIDE(F)
+#define OPS_8(F) FEW_OPS(F) TILE_TWO(F, 2, 6) TILE_TWO(F, 2, 8) WIDE_OPS(F)
+#define FORM_8(F) FEW(F), TWO(F, 2, 6, TILE_FAR), TWO(F, 2, 8, TILE_FAR), WIDE(F)
 #else
 #define MORE_OPS(F) TILE_TWO(F, 2, 2) TILE_TWO(F, 2, 3) TILE_ONE(F, 4) TILE_ONE(F, 6)
 #define MORE(F, soon) \
 	TWO(F, 2, 2, soon), TWO(F, 2, 3, soon), ONE(F, 4, soon), ONE(F, 6, TILE_FAR)
-#define OPS(F) TILE_TWO(F, 4, 1) MORE_OPS(F)
-#define FORM(F) TWO(F, 4, 1, TILE_FAR), MORE(F, TILE_FAR)
-#define OPS_F32 TILE_ONE(f32, 1) MORE_OPS(f32)
-#define FORM_F32 ONE(f32, 1, TILE_NEAR), MORE(f32, TILE_NEAR)
+#define OPS_32(F) TILE_ONE(F, 1) MORE_OPS(F)
+#define FORM_32(F) ONE(F, 1, TILE_NEAR), MORE(F, TILE_NEAR)
+#define OPS_16 OPS_32
+#define FORM_16(F) ONE(F, 1, TILE_FAR), MORE(F, TILE_FAR)
+#define OPS_8(F) TILE_TWO(F, 4, 1) MORE_OPS(F)
+#define FORM_8(F) TWO(F, 4, 1, TILE_FAR), MORE(F, TILE_FAR)
 #endif
 
-#define MATMUL(F, OPS, FORM, step_k, panel_step, pack) \
-	OPS \
-	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, { FORM } }; \
+#define MATMUL(F, BITS, step_k, panel_step, pack) \
+	OPS_##BITS(F) \
+	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, \
+		{ FORM_##BITS(F) } }; \
 	void SIMD_NAME(matmul_##F)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, \
 	                           const struct kernel_rows *x, float *out, size_t out_stride) \
 	{ \
 		tile_matmul(&F##_form, w, panel, panels, x, out, out_stride); \
 	}
 
-MATMUL(f32, OPS_F32, FORM_F32, 32, 2048, tile_pack_32)
-MATMUL(bf16, OPS(bf16), FORM(bf16), 32, 1024, tile_pack_32)
-MATMUL(f16, OPS(f16), FORM(f16), 32, 1024, tile_pack_32)
-MATMUL(fp8, OPS(fp8), FORM(fp8), 128, 2048, tile_pack_128)
-MATMUL(mxfp4, OPS(mxfp4), FORM(mxfp4), 32, MXFP4_GROUP, tile_pack_32)
+MATMUL(f32, 32, 32, 2048, tile_pack_32)
+MATMUL(bf16, 16, 32, 1024, tile_pack_32)
+MATMUL(f16, 16, 32, 1024, tile_pack_32)
+MATMUL(fp8, 8, 128, 2048, tile_pack_128)
+MATMUL(mxfp4, 8, 32, MXFP4_GROUP, tile_pack_32)
