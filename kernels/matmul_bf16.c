@@ -45,8 +45,8 @@ static void fast_pack(const struct kernel_matrix *w, const struct kernel_rows *x
 	}
 }
 
-#define ONE(T) TILE_IS_ONE(fast, T, TILE_FAR)
-#define TWO(P, T) TILE_IS_TWO(fast, P, T, TILE_FAR)
+#define ONE(T) TILE_IS_ONE(fast, T, TILE_NEAR)
+#define TWO(P, T) TILE_IS_TWO(fast, P, T, (T) > 4 ? TILE_FAR : TILE_NEAR)
 #if SIMD_LEAN
 TILE_ONE(fast, 1)
 static const struct tile_form form = { 32, 1024, 64, fast_pack, { ONE(1) } };

@@ -153,7 +153,7 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 #define WIDE(F) TWO(F, 2, 10, TILE_FAR), TWO(F, 2, 12, TILE_FAR)
 #define FEW_OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_ONE(F, 4)
 #define FEW(F) \
-	TWO(F, 4, 1, TILE_NEAR / 2), TWO(F, 4, 2, TILE_NEAR / 2), TWO(F, 4, 3, TILE_NEAR / 2), \
+	TWO(F, 4, 1, 768), TWO(F, 4, 2, 768), TWO(F, 4, 3, 768), \
 	ONE(F, 4, TILE_FAR)
 #define OPS_32(F) \
 	TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_ONE(F, 6) TILE_ONE(F, 8) \
