@@ -135,12 +135,11 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 	simple_tile(KERNEL_F16, a, P, T);
 }
 
-
 /* Panels side by side, as measured. Up to eight rows of f32 take one after the other, as memory
  * likes best. Fewer bytes a value need four for few rows, since one chain of fmas does not keep up
  * with memory, and little foresight; 8 bits and less cost more to convert than to read. */
-#define ONE(F, T, soon) TILE_IS_ONE(F, T, soon)
-#define TWO(F, P, T, soon) TILE_IS_TWO(F, P, T, soon)
+#define ONE TILE_IS_ONE
+#define TWO TILE_IS_TWO
 #if SIMD_LEAN
 #define OPS_32(F) TILE_ONE(F, 1) TILE_ONE(F, 2)
 #define FORM_32(F) ONE(F, 1, TILE_FAR), ONE(F, 2, TILE_FAR)
@@ -152,8 +151,9 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 #define WIDE_OPS(F) TILE_TWO(F, 2, 10) TILE_TWO(F, 2, 12)
 #define WIDE(F) TWO(F, 2, 10, TILE_FAR), TWO(F, 2, 12, TILE_FAR)
 #define FEW_OPS(F) TILE_TWO(F, 4, 1) TILE_TWO(F, 4, 2) TILE_TWO(F, 4, 3) TILE_ONE(F, 4)
+#define SOON_FOUR 768
 #define FEW(F) \
-	TWO(F, 4, 1, 768), TWO(F, 4, 2, 768), TWO(F, 4, 3, 768), \
+	TWO(F, 4, 1, SOON_FOUR), TWO(F, 4, 2, SOON_FOUR), TWO(F, 4, 3, SOON_FOUR), \
 	ONE(F, 4, TILE_FAR)
 #define OPS_32(F) \
 	TILE_ONE(F, 1) TILE_ONE(F, 2) TILE_ONE(F, 3) TILE_ONE(F, 4) TILE_ONE(F, 6) TILE_ONE(F, 8) \

@@ -179,7 +179,7 @@ INLINE void int_tile(const enum kernel_format f, const struct tile *a, const int
 			}
 		}
 		x += (2 - pairs) * ROW_PAIR(f);
-		UNROLL for (int t = 0; t < T; t++) {
+		UNROLL for (int t = 0; t < T; t++) { /* x is now at the scale of its block */
 			float scale;
 			memcpy(&scale, x + t * ROW_STEP(f), 4);
 			UNROLL for (int p = 0; p < P; p++)
@@ -200,7 +200,6 @@ INLINE void q4_tile(const struct tile *a, const int P, const int T)
 {
 	int_tile(KERNEL_Q4, a, P, T);
 }
-
 
 static void q8_pack(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
                     uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)

@@ -60,8 +60,8 @@ INLINE void tile_ask(const struct tile *a, const unsigned char *ahead, const int
 #define TILE_NEAR 1024
 #define TILE_FAR 8192
 
-/* Panels side by side for each number of rows, and the functions of each. `F` names a format whose
- * F##_tile(P, T, a) is the operation. Lean builds have fewer. */
+/* Panels side by side for each number of rows, and the functions of each; `soon` as in tile.h. `F`
+ * names a format whose F##_tile(P, T, a) is the operation. Lean builds have fewer. */
 #define TILE_OP(F, P, T) \
 	static void F##_##P##x##T(const struct tile *a) { F##_tile(a, P, T); }
 #define TILE_ONE(F, T) TILE_OP(F, 1, T)
