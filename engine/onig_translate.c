@@ -229,7 +229,7 @@ static int read_member(struct reader *r, struct members *m)
 		rc = read_inner_class(r, m);
 	} else if (*r->at == '\\') {
 		r->at++;
-		rc = read_escape(r, m);
+		TRY(read_escape(r, m));
 		if (r->at - start == 2 && !onig_escape_of(start[1]))
 			return rc; /* a single character: it may begin a range */
 		if (start[1] == 'x' || start[1] == 'u' || start[1] == '0')
