@@ -157,9 +157,10 @@ static void step(struct filter_stream *f, bool final)
 	if (f->out.len > before)
 		sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
 	f->record.emitted_bytes += f->out.len - before;
-	if (f->nomem || f->out.failed || f->raw.len > f->set->width)
+	bool blocked = f->record.end == FILTER_BLOCKED; /* then what follows stays, however long */
+	if (f->nomem || f->out.failed || (!blocked && f->raw.len > f->set->width))
 		finish_closed(f, FILTER_LIMIT);
-	else if (f->record.end == FILTER_BLOCKED)
+	else if (blocked)
 		finish_block(f);
 }
 

@@ -396,6 +396,31 @@ Test(filters_stream, nothing_comes_out_after_a_block_or_an_abort)
 	filter_set_free(set);
 }
 
+/* What lies behind a block in the same piece may be far longer than a rule's width. */
+Test(filters_stream, a_block_is_a_block_however_much_follows_in_the_piece)
+{
+	struct filter_rule rule[] = {
+		{ .id = "b", .action = FILTER_BLOCK, .literal = block_word, .literal_count = 1 }
+	};
+	static char text[100000];
+	memset(text, '.', sizeof text);
+	memcpy(text, "one STOP HERE", 13);
+	struct filter_set *set = build(rule, 1);
+	for (size_t len = 13; len <= sizeof text; len = len * 5 / 4 + 1) {
+		struct filter_stream *f;
+		struct cleared out;
+		cr_assert(filter_stream_open(&f, set, false, NULL) == 0);
+		int end = filter_stream_push(f, text, len, &out, NULL);
+		cr_assert(out.len == 4, "%zu", len);
+		end = end == FILTER_OPEN ? filter_stream_end(f, &out, NULL) : end;
+		cr_assert_eq(end, FILTER_BLOCKED, "%zu bytes: %d", len, end);
+		const struct filter_record *r = filter_stream_record(f);
+		cr_assert(r->released == 4 && r->seen == 13 && r->end_offset == 4, "%zu", len);
+		filter_stream_close(f);
+	}
+	filter_set_free(set);
+}
+
 Test(filters_stream, an_empty_set_passes_everything_at_once)
 {
 	struct filter_set *set = build(NULL, 0);
