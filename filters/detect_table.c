@@ -32,10 +32,10 @@ static const char email[] =
 	"[^\\x00-\\x7f\\P{L}]{2,12})"
 	"(?![A-Za-z0-9-])";
 
-/* +CC and groups; (NPA) NXX-XXXX; three groups of the North American form; bare forms only after a
- * word. */
+/* +CC and groups, each taken whole: a long run of digits has one reading, not one for each way to
+ * cut it; (NPA) NXX-XXXX; three groups of the North American form; bare forms only after a word. */
 static const char phone[] =
-	"(?<![0-9A-Za-z_.+-])(?:\\+[1-9][0-9]{0,2}(?:[ .-]?\\(?[0-9]{1,5}\\)?){1,6}(?<=[0-9])"
+	"(?<![0-9A-Za-z_.+-])(?:\\+[1-9][0-9]{0,2}(?:[ .-]?\\(?[0-9]{1,5}+\\)?){1,6}(?<=[0-9])"
 	"|\\([2-9][0-9]{2}\\)[ -]?[2-9][0-9]{2}[ -][0-9]{4}"
 	"|(?:1[ -])?[2-9][0-9]{2}([ .-])[2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z_])(?![.-][0-9])";
 static const char phone_bare[] = L
