@@ -36,8 +36,10 @@ void *arena_alloc(struct arena *a, size_t size)
 		return NULL;
 	size_t rounded = size ? (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
 	if (a->bytes_max &&
-	    (a->used_bytes > a->bytes_max || rounded > a->bytes_max - a->used_bytes))
+	    (a->used_bytes > a->bytes_max || rounded > a->bytes_max - a->used_bytes)) {
+		a->full = true;
 		return NULL;
+	}
 	struct arena_chunk *c = a->chunks;
 	if (!c || rounded > c->room - c->used)
 		c = chunk_add(a, rounded);

@@ -2,6 +2,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_chunk;
@@ -10,6 +11,7 @@ struct arena_chunk;
 struct arena {
 	struct arena_chunk *chunks;
 	size_t used_bytes, bytes_max;
+	bool full; /* the cap refused an allocation */
 };
 
 /* Zeroed memory aligned for any object, or NULL when memory or the cap is exhausted. size 0 gives a

@@ -40,6 +40,12 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
 
 void buf_add_text(struct buf *b, const char *text) { buf_add(b, text, strlen(text)); }
 
+void buf_add_buf(struct buf *b, const struct buf *from)
+{
+	buf_add(b, from->bytes, from->len);
+	b->failed |= from->failed;
+}
+
 void buf_add_byte(struct buf *b, unsigned char c) { buf_add(b, &c, 1); }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -18,6 +18,7 @@ struct buf {
 
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_add_text(struct buf *b, const char *text);
+void buf_add_buf(struct buf *b, const struct buf *from); /* all of it, and its failure */
 void buf_add_byte(struct buf *b, unsigned char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

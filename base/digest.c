@@ -2,8 +2,10 @@
 #include "base/check.h"
 #include "base/text.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,11 +34,11 @@ int sha256_open(struct sha256 **out, struct err *e)
 	struct sha256 *h = malloc(sizeof *h);
 	if (h)
 		h->ctx = EVP_MD_CTX_new();
-	if (!h || !h->ctx) {
-		free(h);
+	if (!h || !h->ctx || EVP_DigestInit_ex2(h->ctx, md(), NULL) != 1) {
+		sha256_close(h);
+		ERR_clear_error();
 		return err_set(e, ERR_NOMEM, "out of memory for a hash");
 	}
-	check(EVP_DigestInit_ex2(h->ctx, md(), NULL) == 1);
 	*out = h;
 	return 0;
 }
@@ -62,10 +64,38 @@ void sha256_close(struct sha256 *h)
 	free(h);
 }
 
+/* Of prefix (NULL: none), a and b. OpenSSL is the faster one, but it may lack memory. */
+static bool digest_fast(struct digest *d, const uint8_t *prefix, const void *a, size_t a_len,
+			const void *b, size_t b_len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = ctx && EVP_DigestInit_ex2(ctx, md(), NULL) == 1 &&
+		  EVP_DigestUpdate(ctx, prefix, prefix != NULL) == 1 &&
+		  EVP_DigestUpdate(ctx, a, a_len) == 1 && EVP_DigestUpdate(ctx, b, b_len) == 1 &&
+		  EVP_DigestFinal_ex(ctx, d->bytes, NULL) == 1;
+	EVP_MD_CTX_free(ctx);
+	if (!ok)
+		ERR_clear_error();
+	return ok;
+}
+
+/* libsodium takes none: this cannot fail. */
+static void digest_sure(struct digest *d, const uint8_t *prefix, const void *a, size_t a_len,
+			const void *b, size_t b_len)
+{
+	crypto_hash_sha256_state s;
+	crypto_hash_sha256_init(&s);
+	crypto_hash_sha256_update(&s, prefix, prefix != NULL);
+	crypto_hash_sha256_update(&s, a, a_len);
+	crypto_hash_sha256_update(&s, b, b_len);
+	crypto_hash_sha256_final(&s, d->bytes);
+}
+
 struct digest digest_of(const void *bytes, size_t len)
 {
 	struct digest d;
-	check(EVP_Digest(bytes, len, d.bytes, NULL, md(), NULL) == 1);
+	if (!digest_fast(&d, NULL, bytes, len, NULL, 0))
+		digest_sure(&d, NULL, bytes, len, NULL, 0);
 	return d;
 }
 
@@ -73,12 +103,8 @@ struct digest digest_tagged(uint8_t prefix, const void *a, size_t a_len, const v
 			    size_t b_len)
 {
 	struct digest d;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	check(ctx != NULL);
-	check(EVP_DigestInit_ex2(ctx, md(), NULL) == 1 && EVP_DigestUpdate(ctx, &prefix, 1) == 1);
-	check(EVP_DigestUpdate(ctx, a, a_len) == 1 && EVP_DigestUpdate(ctx, b, b_len) == 1);
-	check(EVP_DigestFinal_ex(ctx, d.bytes, NULL) == 1);
-	EVP_MD_CTX_free(ctx);
+	if (!digest_fast(&d, &prefix, a, a_len, b, b_len))
+		digest_sure(&d, &prefix, a, a_len, b, b_len);
 	return d;
 }
 

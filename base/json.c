@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,18 @@ static int check_depth(const char *text, size_t len, int depth_max, struct err *
 	return 0;
 }
 
+/* jansson takes a failed allocation in its parser for bad text; this remembers the difference. */
+static _Thread_local bool starved;
+
+static void *json_allocate(size_t bytes)
+{
+	void *p = malloc(bytes);
+	starved |= !p;
+	return p;
+}
+
+static void watch_memory(void) { json_set_alloc_funcs(json_allocate, free); }
+
 static int read_with(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 		     size_t flags, struct err *e)
 {
@@ -43,10 +56,13 @@ static int read_with(json_t **out, const void *text, size_t len, size_t bytes_ma
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		return err_set(e, ERR_INPUT, "line 1, column 1: a byte-order mark before the JSON");
 	TRY(check_depth(text, len, depth_max, e));
+	static pthread_once_t watched = PTHREAD_ONCE_INIT;
+	pthread_once(&watched, watch_memory);
+	starved = false;
 	json_error_t error;
 	json_t *value =
 		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &error);
-	if (!value && json_error_code(&error) == json_error_out_of_memory)
+	if (!value && starved)
 		return err_set(e, ERR_NOMEM, "out of memory for JSON");
 	if (!value && json_error_code(&error) == json_error_null_character)
 		return err_set(e, ERR_INPUT, "line %d, column %d: a string with the character U+0000",

@@ -32,6 +32,8 @@ static uint32_t wrong(struct reader *r, const char *what)
 	for (size_t i = 0; i < r->at && i < r->len; i++)
 		line += r->text[i] == '\n';
 	if (r->rc == 0)
+		r->rc = pattern_done(r->p, r->e);
+	if (r->rc == 0)
 		r->rc = err_set(r->e, ERR_INPUT, "grammar, line %zu: %s", line, what);
 	return 0;
 }

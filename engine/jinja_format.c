@@ -58,8 +58,12 @@ static int put_text(struct jinja *j, const struct field *f, const struct jinja_v
 	struct jinja_value made;
 	if (f->kind == 'r') {
 		struct jinja_out repr = { 0 };
-		TRY(jinja_repr(j, v, &repr));
-		TRY(jinja_out_take(j, &repr, &made));
+		int rc = jinja_repr(j, v, &repr);
+		if (rc < 0)
+			jinja_out_free(&repr);
+		else
+			rc = jinja_out_take(j, &repr, &made);
+		TRY(rc);
 		t = made.text;
 	} else {
 		TRY(jinja_to_text(j, v, &t));

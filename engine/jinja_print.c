@@ -337,9 +337,11 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 	if (s->sort_keys)
 		TRY(sort_keys(j, v, 0, &sorted));
 	int rc = print_tree(&p, &sorted);
+	if (rc == 0 && p.out.failed)
+		rc = jinja_no_memory(j);
 	if (rc == 0) {
 		jinja_put(&o, p.out.bytes, p.out.len, p.data);
-		rc = p.out.failed ? jinja_no_memory(j) : jinja_out_take(j, &o, out);
+		rc = jinja_out_take(j, &o, out);
 	}
 	buf_free(&p.out);
 	return rc;

@@ -44,7 +44,9 @@ void *jinja_alloc(struct jinja *j, size_t count, size_t size)
 
 int(jinja_no_memory)(struct jinja *j)
 {
-	return jinja_fail(j, "out of memory, or values of more than %zu bytes", JINJA_MEMORY_BYTES);
+	if (j->arena.full)
+		return jinja_fail(j, "values of more than %zu bytes", JINJA_MEMORY_BYTES);
+	return err_set(j->e, ERR_NOMEM, "out of memory for a template");
 }
 
 static int enter(struct jinja *j, const struct jinja_node *n)

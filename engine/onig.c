@@ -31,10 +31,11 @@ static int compile(struct onig **out, const char *pattern, size_t len, uint32_t 
 	}
 	pcre2_compile_context_free(context);
 	if (!r || !r->code) {
-		PCRE2_UCHAR text[120] = "out of memory";
-		if (code)
-			pcre2_get_error_message(code, text, sizeof text);
+		PCRE2_UCHAR text[120];
 		onig_close(r);
+		if (code == 0 || code == PCRE2_ERROR_HEAP_FAILED)
+			return err_set(e, ERR_NOMEM, "out of memory for a tokenizer's expression");
+		pcre2_get_error_message(code, text, sizeof text);
 		return err_set(e, ERR_INPUT, "a tokenizer's expression does not compile: %s (at byte %zu)",
 		               (const char *)text, at);
 	}
@@ -57,19 +58,21 @@ int onig_open(struct onig **out, const char *pattern, size_t len, struct err *e)
 	return rc;
 }
 
-bool onig_is_script(const char *name, size_t len)
+int onig_is_script(const char *name, size_t len, struct err *e)
 {
 	char pattern[48];
 	int code;
 	size_t at;
 	for (size_t i = 0; i < len; i++)
 		if (!((name[i] | 32) >= 'a' && (name[i] | 32) <= 'z') && name[i] != '_')
-			return false;
+			return 0;
 	if (len > 32)
-		return false;
+		return 0;
 	int n = snprintf(pattern, sizeof pattern, "\\p{sc:%.*s}", (int)len, name);
 	pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, (size_t)n, PCRE2_UTF, &code, &at, NULL);
 	pcre2_code_free(c);
+	if (!c && code == PCRE2_ERROR_HEAP_FAILED)
+		return err_set(e, ERR_NOMEM, "out of memory for a tokenizer's expression");
 	return c != NULL;
 }
 
@@ -127,6 +130,8 @@ int onig_next(const struct onig *r, struct onig_scratch *s, const char *text, si
 		                     s->context);
 		if (rc == PCRE2_ERROR_NOMATCH)
 			return 0;
+		if (rc == PCRE2_ERROR_NOMEMORY)
+			return err_set(e, ERR_NOMEM, "out of memory for matching");
 		if (rc < 0)
 			return err_set(e, ERR_INPUT, "a tokenizer's expression needs too many steps on this text (%d)",
 			               rc);

@@ -33,7 +33,7 @@ const char *onig_property_set(const char *name, size_t len);      /* of \p{name}
 
 /* A script's name to PCRE2, which then spells \p{NAME} as "may occur in": the script itself is
  * \p{sc:NAME}. */
-bool onig_is_script(const char *name, size_t len);
+int onig_is_script(const char *name, size_t len, struct err *e) MUST_USE; /* 1, 0 or ERR_NOMEM */
 
 /* Match data and stack of one thread. Zero-initialise; onig_scratch_free. */
 struct onig_scratch {

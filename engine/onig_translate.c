@@ -113,8 +113,11 @@ static int read_property(struct reader *r, struct members *m)
 		put_set(r, m, set, negated);
 		return 0;
 	}
-	buf_printf(m ? &m->plain : r->out, "\\%c{%s%.*s}", negated ? 'P' : 'p',
-	           onig_is_script(name, n) ? "sc:" : "", (int)n, name);
+	int script = onig_is_script(name, n, r->e);
+	if (script < 0)
+		return script;
+	buf_printf(m ? &m->plain : r->out, "\\%c{%s%.*s}", negated ? 'P' : 'p', script ? "sc:" : "",
+	           (int)n, name);
 	return 0;
 }
 
@@ -210,6 +213,8 @@ static int read_inner_class(struct reader *r, struct members *m)
 	bool plain;
 	r->at++;
 	int rc = read_class(r, &b, &plain);
+	if (rc == 0)
+		rc = buf_done(&b, r->e);
 	if (rc == 0 && plain)
 		buf_add(&m->plain, b.bytes + 1, b.len - 2);
 	else if (rc == 0)
@@ -245,6 +250,14 @@ static int read_member(struct reader *r, struct members *m)
 	return rc;
 }
 
+/* At the end of some members: there must be one. */
+static int members_end(struct reader *r, const struct members *m, const char *start)
+{
+	TRY(buf_done(&m->plain, r->e));
+	TRY(buf_done(&m->others, r->e));
+	return m->plain.len || m->others.len ? 0 : refuse(r, "an empty class", start);
+}
+
 /* Members up to && or ], which is consumed. *more: it was &&. */
 static int read_members(struct reader *r, struct members *m, bool *more)
 {
@@ -257,12 +270,12 @@ static int read_members(struct reader *r, struct members *m, bool *more)
 	while (r->at < r->end) {
 		if (*r->at == ']') {
 			r->at++;
-			return m->plain.len || m->others.len ? 0 : refuse(r, "an empty class", start);
+			return members_end(r, m, start);
 		}
 		if (ahead(r, "&&")) {
 			r->at += 2;
 			*more = true;
-			return m->plain.len || m->others.len ? 0 : refuse(r, "an empty class", start);
+			return members_end(r, m, start);
 		}
 		TRY(read_member(r, m));
 	}
@@ -324,14 +337,14 @@ static int read_class(struct reader *r, struct buf *out, bool *plain)
 		rc = read_intersection(r, &m, &all);
 	else if (rc == 0)
 		put_members(&all, &m);
-	if (rc == 0 && negated && simple)
-		buf_printf(out, "[^%s", all.bytes ? all.bytes + 1 : "");
-	else if (rc == 0 && negated)
-		buf_printf(out, "(?:(?!%s)(?s:.))", all.bytes ? all.bytes : "");
-	else if (rc == 0)
-		buf_add(out, all.bytes, all.len);
 	if (rc == 0)
 		rc = buf_done(&all, r->e);
+	if (rc == 0 && negated && simple)
+		buf_printf(out, "[^%s", all.bytes + 1);
+	else if (rc == 0 && negated)
+		buf_printf(out, "(?:(?!%s)(?s:.))", all.bytes);
+	else if (rc == 0)
+		buf_add(out, all.bytes, all.len);
 	members_free(&m);
 	buf_free(&all);
 	r->classes--;
@@ -387,7 +400,9 @@ static int read_options(struct reader *r, const char *start)
 		rc = open_group(r, start);
 	else
 		r->group[r->groups - 1].options++;
-	buf_printf(r->out, "(?%s:", b.bytes ? b.bytes : "");
+	buf_add_text(r->out, "(?");
+	buf_add_buf(r->out, &b);
+	buf_add_byte(r->out, ':');
 	buf_free(&b);
 	begin_atom(r);
 	return rc;
@@ -435,7 +450,7 @@ static void wrap_atom(struct reader *r)
 	buf_add(&kept, r->out->bytes + r->atom, r->out->len - r->atom);
 	r->out->len = r->atom;
 	buf_add_text(r->out, "(?:");
-	buf_add(r->out, kept.bytes, kept.len);
+	buf_add_buf(r->out, &kept);
 	buf_add_byte(r->out, ')');
 	buf_free(&kept);
 }

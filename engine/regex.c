@@ -22,9 +22,17 @@ struct reader {
 	int rc; /* the first error */
 };
 
-static uint32_t refuse(struct reader *r, const char *what)
+/* A pattern that could not grow ends the reading early: that is the error, not what is found next. */
+static bool whole(struct reader *r)
 {
 	if (r->rc == 0)
+		r->rc = pattern_done(r->p, r->e);
+	return r->rc == 0;
+}
+
+static uint32_t refuse(struct reader *r, const char *what)
+{
+	if (whole(r))
 		r->rc = err_set(r->e, ERR_UNSUPPORTED,
 				"a regular expression with %s is not available (byte %zu)", what,
 				r->at);
@@ -33,7 +41,7 @@ static uint32_t refuse(struct reader *r, const char *what)
 
 static uint32_t wrong(struct reader *r, const char *what)
 {
-	if (r->rc == 0)
+	if (whole(r))
 		r->rc = err_set(r->e, ERR_INPUT, "regular expression, byte %zu: %s", r->at, what);
 	return 0;
 }

@@ -129,9 +129,8 @@ void schema_rule_write(struct schema *c, uint32_t rule, const struct buf *body)
 {
 	schema_rule_name(c, rule, c->out);
 	buf_add_text(c->out, " ::= ");
-	buf_add(c->out, body->bytes, body->len);
+	buf_add_buf(c->out, body);
 	buf_add_text(c->out, "\n");
-	c->out->failed |= body->failed;
 }
 
 void schema_literal(struct buf *body, const char *text, size_t len)

@@ -112,7 +112,7 @@ static bool branch_write(struct schema *c, struct names *n, struct branch b)
 		i = next;
 	}
 	buf_add_text(&body, " | [^\"\\\\\\x00-\\x1F");
-	buf_add(&body, others.bytes, others.len);
+	buf_add_buf(&body, &others);
 	buf_add_text(&body, "] [^\"\\\\\\x00-\\x1F]* \"\\\"\"");
 	schema_rule_write(c, b.rule, &body);
 	buf_free(&body);
@@ -221,6 +221,7 @@ static int member_rule(struct schema *c, const struct member *m, struct buf *out
 	text_json_string(&key, m->name, strlen(m->name));
 	buf_add_text(&key, ":");
 	schema_literal(&body, key.bytes != NULL ? key.bytes : "", key.len);
+	body.failed |= key.failed;
 	buf_free(&key);
 	buf_add_text(&body, " \" \"? ");
 	int rc = value_at(c, "properties", m->name, m->value, &body);
@@ -258,6 +259,7 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 	struct buf tail = { 0 }, extra = { 0 }, first = { 0 };
 	int rc = o->extra != NULL ? extra_rule(c, o, &extra) : 0;
 	bool none = true; /* no member of those before i is required */
+	bool failed = extra.failed;
 	if (rc == 0 && extra.len > 0)
 		buf_printf(&tail, "(" COMMA "%s)*", extra.bytes);
 	for (size_t i = o->count; i-- > 0 && rc == 0;) {
@@ -271,12 +273,13 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 			buf_clear(&first);
 		if (rc == 0) {
 			buf_printf(&line, "%s%s %s", first.len > 0 ? " | " : "", name.bytes, rest);
-			buf_add(&first, line.bytes, line.len);
+			buf_add_buf(&first, &line);
 			buf_printf(&tail,
 				   o->member[i].required ? COMMA "%s %s" : "(" COMMA "%s)? %s",
 				   name.bytes, rest);
 			none = none && !o->member[i].required;
 		}
+		failed |= name.failed || end.failed || first.failed || tail.failed;
 		buf_free(&name);
 		buf_free(&line);
 		buf_free(&end);
@@ -289,6 +292,7 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 				   extra.bytes, extra.bytes);
 		buf_add_text(body, none ? " | \"\") \"}\"" : ") \"}\"");
 	}
+	body->failed |= failed;
 	buf_free(&tail);
 	buf_free(&extra);
 	buf_free(&first);
@@ -377,6 +381,7 @@ static int array_body(struct schema *c, const json_t *s, uint64_t min, uint64_t 
 			buf_add_text(body, low > 0 ? ")" : ")?");
 		}
 	}
+	body->failed |= item.failed;
 	buf_free(&item);
 	buf_add_text(body, " \"]\"");
 	return rc < 0 ? rc : buf_done(body, c->e);

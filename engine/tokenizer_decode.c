@@ -168,7 +168,7 @@ int decode_token(const struct engine_tokenizer *t, struct decode_state *s, uint3
 	if (t->spaced && s->tokens)
 		buf_add_byte(out, ' ');
 	buf_add(&token, t->vocab.token[id].bytes, t->vocab.token[id].len);
-	for (size_t i = 0; i < t->decoders.count && i <= t->fused && rc == 0; i++)
+	for (size_t i = 0; i < t->decoders.count && i <= t->fused && rc == 0 && !token.failed; i++)
 		rc = decode_step(&t->decoders.at[i], s, &token, e);
 	strip_joined(t, s, &token);
 	s->tokens++;

@@ -1,5 +1,5 @@
-/* The test binary's own malloc: counts calls and can fill fresh memory with NaN. Not under sanitizers,
- * which bring theirs. */
+/* The test binary's own malloc: counts calls, can fill fresh memory with NaN and can run out of it. Not
+ * under sanitizers, which bring theirs. */
 #ifndef TESTS_ENGINE_COUNTING_H
 #define TESTS_ENGINE_COUNTING_H
 
@@ -13,6 +13,11 @@
 #endif
 
 size_t counting_calls(void);      /* allocations so far, all threads */
+size_t counting_live(void);       /* blocks not given back yet */
 void counting_poison(bool on);    /* fresh memory is 0xff: NaN as any float */
+void counting_fail(size_t nth);   /* the nth allocation from now fails (1: the next), and it alone; 0: none */
+bool counting_failed(void);       /* it came to that since */
+void *counting_exempt(size_t size); /* malloc, for libraries that do not stand running out: not counted */
+void counting_release(void *p);     /* its free */
 
 #endif
