@@ -22,7 +22,7 @@ struct reader {
 	int rc; /* the first error */
 };
 
-/* A pattern that could not grow ends the reading early: that is the error, not what is found next. */
+/* A pattern that could not grow ends the reading early: that is the error then. */
 static bool whole(struct reader *r)
 {
 	if (r->rc == 0)
