@@ -113,15 +113,14 @@ struct engine_traffic {
 void engine_traffic(struct engine *m, struct engine_traffic *out);
 
 /* What this machine can do at most with the engine's threads, measured now: the rate of reading
- * all packed weights, a load for each line (best of `rounds` in one stream and as many in several),
- * and the multiply-adds of its kernels for its
- * most used weight format with registers alone (two operations each). ERR_UNSUPPORTED: weights of
- * less than 64 MiB, which caches may hold. */
+ * all packed weights, a load for each line (the median of some passes in one stream, and of as many
+ * in several; the better of the two), and the multiply-adds of its kernels for its most used weight
+ * format with registers alone (two operations each). ERR_UNSUPPORTED: weights of less than 64 MiB,
+ * which caches may hold. */
 struct engine_limits {
 	double read_gb_s, peak_gop_s;
 	uint64_t read_bytes;
 };
-int engine_limits(struct engine *m, unsigned rounds, struct engine_limits *out,
-		  struct err *e) MUST_USE;
+int engine_limits(struct engine *m, struct engine_limits *out, struct err *e) MUST_USE;
 
 #endif

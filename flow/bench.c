@@ -2,8 +2,9 @@
  * sequence and eight decoding, and a prompt of 512. What is read and multiplied is counted by the
  * engine while it runs; the limits are taken before and after every stretch with the same threads.
  * Others use the machine too, and memory's rate may double from one second to the next: a stretch
- * is compared with the limits around it alone. The one nearest to them is reported, and the median
- * of all beside it. */
+ * is compared with the limits around it alone. Of the stretches in which reading was about as fast
+ * as it ever was in this run, the one nearest to its limits is reported, and beside it the median
+ * of all stretches. */
 #include "flow/compute.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define ROUNDS 4
 #define PROMPTS 3   /* in a round: they are short */
 #define SECONDS 1.5 /* of decoding in a round, about */
+#define UNDISTURBED 0.9
 
 struct bench {
 	struct engine *engine;
@@ -25,6 +27,7 @@ struct bench {
 	float *logits; /* [BATCH][vocab] */
 	uint64_t random;
 	struct engine_limits limits; /* the last taken */
+	double read_gb_s;            /* the best around a stretch so far */
 };
 
 /* What a timed stretch did. */
@@ -130,11 +133,11 @@ static int prefill(struct bench *b, struct stretch *s, struct err *e)
 	return 0;
 }
 
-/* All stretches of a kind. */
+/* All stretches of a kind, and the fraction of its limit that each reached. */
 struct figure {
-	struct stretch best; /* of those not above the limit, else of all, the nearest to it */
-	double fraction[ROUNDS * PROMPTS];
-	size_t count, above; /* above: the limit, which was disturbed then */
+	double (*fraction)(const struct stretch *);
+	struct stretch all[ROUNDS * PROMPTS];
+	size_t count;
 };
 
 static double rate(const struct stretch *s)
@@ -159,21 +162,42 @@ static double gop_s(const struct stretch *s)
 static double multiply_fraction(const struct stretch *s) { return gop_s(s) / s->peak_gop_s; }
 
 /* Close a stretch with the limits of now. */
-static int weigh(struct bench *b, struct stretch *s, double (*fraction)(const struct stretch *),
-		 struct figure *f, struct err *e)
+static int weigh(struct bench *b, struct stretch *s, struct figure *f, struct err *e)
 {
 	struct engine_limits former = b->limits;
-	TRY(engine_limits(b->engine, 2, &b->limits, e));
+	TRY(engine_limits(b->engine, &b->limits, e));
 	s->read_gb_s = former.read_gb_s > b->limits.read_gb_s ? former.read_gb_s
 							      : b->limits.read_gb_s;
 	s->peak_gop_s = former.peak_gop_s > b->limits.peak_gop_s ? former.peak_gop_s
 								 : b->limits.peak_gop_s;
-	double is = fraction(s), was = f->count > 0 ? fraction(&f->best) : 0;
-	if (f->count == 0 || (is <= 1 && (is > was || was > 1)) || (is > 1 && is < was))
-		f->best = *s;
-	f->fraction[f->count++] = is;
-	f->above += is > 1;
+	b->read_gb_s = s->read_gb_s > b->read_gb_s ? s->read_gb_s : b->read_gb_s;
+	f->all[f->count++] = *s;
 	return 0;
+}
+
+/* Whether `is` is nearer to the limit than `was`: not above it, where it was disturbed, if may be. */
+static bool nearer(double is, double was)
+{
+	return is <= 1 ? was > 1 || is > was : is < was;
+}
+
+/* Whether a stretch fell into a time when memory was about as fast as ever in this run. */
+static bool undisturbed(const struct bench *b, const struct stretch *s)
+{
+	return s->read_gb_s >= UNDISTURBED * b->read_gb_s;
+}
+
+/* The stretch to report. */
+static const struct stretch *best(const struct bench *b, const struct figure *f)
+{
+	const struct stretch *best = &f->all[0];
+	for (size_t i = 1; i < f->count; i++) {
+		const struct stretch *s = &f->all[i];
+		bool calm = undisturbed(b, s), was = undisturbed(b, best);
+		if (calm != was ? calm : nearer(f->fraction(s), f->fraction(best)))
+			best = s;
+	}
+	return best;
 }
 
 static int ascending(const void *a, const void *b)
@@ -182,55 +206,68 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(struct figure *f)
+static double median(const struct figure *f)
 {
-	qsort(f->fraction, f->count, sizeof *f->fraction, ascending);
-	return f->fraction[f->count / 2];
+	double fraction[ROUNDS * PROMPTS];
+	for (size_t i = 0; i < f->count; i++)
+		fraction[i] = f->fraction(&f->all[i]);
+	qsort(fraction, f->count, sizeof *fraction, ascending);
+	return fraction[f->count / 2];
+}
+
+static size_t above(const struct figure *f)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->count; i++)
+		n += f->fraction(&f->all[i]) > 1;
+	return n;
 }
 
 static int rounds(struct bench *b, struct figure *one, struct figure *first, struct figure *eight,
 		  struct err *e)
 {
-	*one = *first = *eight = (struct figure){ 0 };
-	TRY(engine_limits(b->engine, 2, &b->limits, e));
+	*one = *eight = (struct figure){ .fraction = read_fraction };
+	*first = (struct figure){ .fraction = multiply_fraction };
+	TRY(engine_limits(b->engine, &b->limits, e));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct stretch s;
 		TRY(decode(b, 1, &s, e));
-		TRY(weigh(b, &s, read_fraction, one, e));
+		TRY(weigh(b, &s, one, e));
 		for (int k = 0; k < PROMPTS; k++) {
 			TRY(prefill(b, &s, e));
-			TRY(weigh(b, &s, multiply_fraction, first, e));
+			TRY(weigh(b, &s, first, e));
 		}
 		TRY(decode(b, BATCH, &s, e));
-		TRY(weigh(b, &s, read_fraction, eight, e));
+		TRY(weigh(b, &s, eight, e));
 	}
 	return 0;
 }
 
 /* {tokens_s, bytes_token, gb_s, fraction, ...} of the read limit. */
-static json_t *decode_report(const struct bench *b, struct figure *f)
+static json_t *decode_report(const struct bench *b, const struct figure *f)
 {
-	const struct stretch *s = &f->best;
+	const struct stretch *s = best(b, f);
 	uint64_t bytes = s->traffic.weight_bytes + s->traffic.cache_bytes;
 	uint64_t layers = s->traffic.passes * (b->facts->moe_layers ? b->facts->moe_layers : 1);
 	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens_s", rate(s), "bytes_token",
 			 (double)bytes / (double)s->tokens, "gb_s", read_gb_s(s), "experts",
 			 (double)s->traffic.experts / (double)layers, "read_gb_s", s->read_gb_s,
 			 "fraction", read_fraction(s), "fraction_median", median(f), "stretches",
-			 (json_int_t)f->count, "above_limit", (json_int_t)f->above);
+			 (json_int_t)f->count, "above_limit", (json_int_t)above(f));
 }
 
-static json_t *prefill_report(struct figure *f)
+static json_t *prefill_report(const struct bench *b, const struct figure *f)
 {
-	const struct stretch *s = &f->best;
+	const struct stretch *s = best(b, f);
 	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens", (json_int_t)s->tokens, "tokens_s",
 			 rate(s), "gop_s", gop_s(s), "peak_gop_s", s->peak_gop_s, "fraction",
 			 multiply_fraction(s), "fraction_median", median(f), "stretches",
-			 (json_int_t)f->count, "above_limit", (json_int_t)f->above);
+			 (json_int_t)f->count, "above_limit", (json_int_t)above(f));
 }
 
-static int report_make(const struct flow_bench *o, const struct bench *b, struct figure *one,
-		       struct figure *first, struct figure *eight, json_t **out, struct err *e)
+static int report_make(const struct flow_bench *o, const struct bench *b, const struct figure *one,
+		       const struct figure *first, const struct figure *eight, json_t **out,
+		       struct err *e)
 {
 	const struct engine_facts *f = b->facts;
 	struct rusage usage = { 0 };
@@ -240,9 +277,9 @@ static int report_make(const struct flow_bench *o, const struct bench *b, struct
 			 f->weights, "cache", f->cache, "threads", (int)f->threads, "kernels",
 			 f->kernel_set, "numerics", f->numerics, "weight_bytes",
 			 (json_int_t)f->weight_bytes, "peak_rss_bytes",
-			 (json_int_t)usage.ru_maxrss * 1024, "limits", "read_gb_s", one->best.read_gb_s,
-			 "peak_gop_s", first->best.peak_gop_s, "decode", decode_report(b, one),
-			 "prefill", prefill_report(first), "batch8", decode_report(b, eight));
+			 (json_int_t)usage.ru_maxrss * 1024, "limits", "read_gb_s", best(b, one)->read_gb_s,
+			 "peak_gop_s", best(b, first)->peak_gop_s, "decode", decode_report(b, one),
+			 "prefill", prefill_report(b, first), "batch8", decode_report(b, eight));
 	return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 

@@ -136,14 +136,13 @@ INLINE void q4_group(const unsigned char *group, size_t panel_bytes, const unsig
 #endif
 }
 
-/* block += d_w * the sums of group g of a pair, which begins at panel and x. */
-INLINE void int_group(const enum kernel_format f, const struct tile *a, const unsigned char *panel,
-                      const unsigned char *x, const int g, v16 *block, const int P, const int T)
+/* The sums of group g of a pair, which begins at panel and x. */
+INLINE void int_sums(const enum kernel_format f, const struct tile *a, const unsigned char *panel,
+                     const unsigned char *x, const int g, i16 *sum, const int P, const int T)
 {
 	const int scales = f == KERNEL_Q8 ? Q8_SCALES : Q4_SCALES;
-	const unsigned char *codes = panel + g * scales / 2, *scale = panel + scales + 32 * g;
+	const unsigned char *codes = panel + g * scales / 2;
 	const size_t bytes = a->w->panel_bytes;
-	i16 sum[4 * TILE_ROWS];
 	UNROLL for (int t = 0; t < T; t++) {
 		i16 start = i16_set1(x + t * ROW_STEP(f) + ROW_START(f) + 4 * g);
 		UNROLL for (int p = 0; p < P; p++)
@@ -153,12 +152,27 @@ INLINE void int_group(const enum kernel_format f, const struct tile *a, const un
 		q8_group(codes, bytes, x + CODE_BYTES(f) * g, sum, P, T);
 	else
 		q4_group(codes, bytes, x + CODE_BYTES(f) * g, sum, P, T);
+}
+
+/* block += d_w * the sums of group g. */
+INLINE void int_scale(const enum kernel_format f, const struct tile *a, const unsigned char *panel,
+                      const int g, const i16 *sum, v16 *block, const int P, const int T)
+{
+	const unsigned char *scale = panel + (f == KERNEL_Q8 ? Q8_SCALES : Q4_SCALES) + 32 * g;
 	UNROLL for (int p = 0; p < P; p++) {
-		v16 d = v16_f16(scale + (size_t)p * bytes);
+		v16 d = v16_f16(scale + (size_t)p * a->w->panel_bytes);
 		UNROLL for (int t = 0; t < T; t++)
 			block[p * T + t] = v16_fma(i16_to_f32(sum[p * T + t]), d, block[p * T + t]);
 	}
 }
+
+/* Sums of a step, up to which both groups of a pair wait for their scales, so that a panel is read
+ * from its begin to its end: memory answers up to a tenth faster. More find no registers. */
+#if defined(__AVX512F__)
+#define ORDERLY 8
+#else
+#define ORDERLY 4
+#endif
 
 INLINE void int_tile(const enum kernel_format f, const struct tile *a, const int P, const int T)
 {
@@ -173,10 +187,16 @@ INLINE void int_tile(const enum kernel_format f, const struct tile *a, const int
 			block[i] = v16_zero();
 		const int pairs = a->k - step * KERNEL_INPUT_BLOCK > PAIR_K ? 2 : 1;
 		for (int pair = 0; pair < pairs; pair++, panel += pair_bytes, x += ROW_PAIR(f)) {
+			i16 sum[2][4 * TILE_ROWS];
+			const int wait = P * T <= ORDERLY;
 			UNROLL for (int g = 0; g < 2; g++) {
 				tile_ask(a, ahead, P, lines * pair + g * (lines / 2), lines / 2 + g);
-				int_group(f, a, panel, x, g, block, P, T);
+				int_sums(f, a, panel, x, g, sum[g], P, T);
+				if (!wait)
+					int_scale(f, a, panel, g, sum[g], block, P, T);
 			}
+			UNROLL for (int g = 0; g < 2 && wait; g++)
+				int_scale(f, a, panel, g, sum[g], block, P, T);
 		}
 		x += (2 - pairs) * ROW_PAIR(f);
 		UNROLL for (int t = 0; t < T; t++) { /* x is now at the scale of its block */
@@ -213,12 +233,10 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 	pack_rows(KERNEL_Q4, w, x, row, rows, k, steps, to);
 }
 
-/* How far to look ahead with one row, and up to how many rows leave the core waiting for memory. */
-#define ONE_q8 2560
-#define ONE_q4 1536
+/* Up to how many rows leave the core waiting for memory. */
 #if defined(__AVX512VNNI__)
 #define LIGHT_q8 4
-#define LIGHT_q4 2
+#define LIGHT_q4 3
 #elif defined(__AVX512F__)
 #define LIGHT_q8 1
 #define LIGHT_q4 1
@@ -226,7 +244,7 @@ static void q4_pack(const struct kernel_matrix *w, const struct kernel_rows *x, 
 #define LIGHT_q8 0
 #define LIGHT_q4 0
 #endif
-#define SOON(F, T) ((T) > LIGHT_##F ? TILE_FAR : (T) == 1 ? ONE_##F : TILE_NEAR)
+#define SOON(F, T) ((T) > LIGHT_##F ? TILE_FAR : TILE_NEAR)
 #define INT_ONE(F, T) TILE_IS_ONE(F, T, SOON(F, T))
 #define INT_TWO(F, P, T) TILE_IS_TWO(F, P, T, SOON(F, T))
 
