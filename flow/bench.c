@@ -7,6 +7,7 @@
  * of all stretches. */
 #include "flow/compute.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,7 +28,7 @@ struct bench {
 	float *logits; /* [BATCH][vocab] */
 	uint64_t random;
 	struct engine_limits limits; /* the last taken */
-	double read_gb_s;            /* the best around a stretch so far */
+	double calm_gb_s;            /* the best of all stretches so far */
 };
 
 /* What a timed stretch did. */
@@ -36,6 +37,7 @@ struct stretch {
 	uint64_t tokens;
 	struct engine_traffic traffic;
 	double read_gb_s, peak_gop_s; /* the better of before and after */
+	double calm_gb_s;             /* the worse: reading was that fast all the while */
 };
 
 static double now(void)
@@ -166,11 +168,10 @@ static int weigh(struct bench *b, struct stretch *s, struct figure *f, struct er
 {
 	struct engine_limits former = b->limits;
 	TRY(engine_limits(b->engine, &b->limits, e));
-	s->read_gb_s = former.read_gb_s > b->limits.read_gb_s ? former.read_gb_s
-							      : b->limits.read_gb_s;
-	s->peak_gop_s = former.peak_gop_s > b->limits.peak_gop_s ? former.peak_gop_s
-								 : b->limits.peak_gop_s;
-	b->read_gb_s = s->read_gb_s > b->read_gb_s ? s->read_gb_s : b->read_gb_s;
+	s->read_gb_s = fmax(former.read_gb_s, b->limits.read_gb_s);
+	s->peak_gop_s = fmax(former.peak_gop_s, b->limits.peak_gop_s);
+	s->calm_gb_s = fmin(former.read_gb_s, b->limits.read_gb_s);
+	b->calm_gb_s = fmax(b->calm_gb_s, s->calm_gb_s);
 	f->all[f->count++] = *s;
 	return 0;
 }
@@ -181,10 +182,10 @@ static bool nearer(double is, double was)
 	return is <= 1 ? was > 1 || is > was : is < was;
 }
 
-/* Whether a stretch fell into a time when memory was about as fast as ever in this run. */
+/* Whether memory was about as fast as in any stretch of this run, before and after. */
 static bool undisturbed(const struct bench *b, const struct stretch *s)
 {
-	return s->read_gb_s >= UNDISTURBED * b->read_gb_s;
+	return s->calm_gb_s >= UNDISTURBED * b->calm_gb_s;
 }
 
 /* The stretch to report. */

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-#define ROOM ((size_t)32 << 10)         /* of a tile's inputs: they stay in the first cache */
-#define ROOM_ALL ((size_t)128 << 10)    /* inputs of all tiles, if they are no more: packed once */
+#define ROOM ((size_t)32 << 10)      /* inputs of one of several tiles: they stay in the first cache */
+#define ROOM_ALL ((size_t)128 << 10) /* of a lone tile, whose panels are read in one run; inputs of all
+					tiles, if they are no more, are packed once */
 #define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
 
 struct run {
@@ -118,11 +119,13 @@ void tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint3
 			 .end = panel + panels,
 			 .room = room };
 	uint32_t most = rows_most(f), tile = least(x->count, most);
-	uint32_t steps = (uint32_t)(ROOM / ((size_t)tile * f->row_step)), block = panels;
+	bool lone = x->count <= most && f->of[x->count].one != NULL;
+	size_t row_steps = (lone ? ROOM_ALL : ROOM) / f->row_step;
+	uint32_t steps = (uint32_t)(row_steps / tile), block = panels;
 	r.all = (w->columns + f->step_k - 1) / f->step_k;
 	steps = least(steps, r.all);
 	r.once = steps == r.all && (size_t)x->count * r.all * f->row_step <= ROOM_ALL;
-	if (x->count > most || f->of[x->count].one == NULL)
+	if (!lone)
 		block = least((uint32_t)(BLOCK_BYTES / ((size_t)steps * f->panel_step)) + 1, panels);
 	for (; panel < r.end; panel += block) {
 		r.first = panel;
