@@ -112,15 +112,13 @@ struct engine_traffic {
 };
 void engine_traffic(struct engine *m, struct engine_traffic *out);
 
-/* What this machine can do at most with the engine's threads, measured now: the rate of reading
- * all packed weights, a load for each line (the median of some passes in one stream, and of as many
- * in several; the better of the two), and the multiply-adds of its kernels for its most used weight
- * format with registers alone (two operations each). ERR_UNSUPPORTED: weights of less than 64 MiB,
- * which caches may hold. */
-struct engine_limits {
-	double read_gb_s, peak_gop_s;
-	uint64_t read_bytes;
-};
-int engine_limits(struct engine *m, struct engine_limits *out, struct err *e) MUST_USE;
+/* What this machine can do at most with the engine's threads, measured now. The rate of reading all
+ * packed weights, a load for each line: the median of some passes in one stream, and of as many in
+ * several; the better of the two. ERR_UNSUPPORTED: weights of less than 64 MiB, which caches may
+ * hold. */
+int engine_limit_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
+/* The multiply-adds of its kernels for its most used weight format, with registers alone; two
+ * operations each. */
+int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
 
 #endif

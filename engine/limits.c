@@ -9,7 +9,7 @@
 #include <time.h>
 
 #define CHUNK ((size_t)4 << 20) /* bytes read by one part: far more than a hand-over costs */
-#define PEAK_SECONDS 0.3
+#define PEAK_SECONDS 0.2
 #define LIMIT_ROUNDS 3 /* passes over all weights */
 
 struct stretch {
@@ -131,25 +131,44 @@ static double peak_rate(struct engine *m, const struct spans *s)
 	return sum / 1e9;
 }
 
-int engine_limits(struct engine *m, struct engine_limits *out, struct err *e)
+static int spans_open(struct spans *s, const struct engine *m, struct err *e)
 {
-	struct spans s = { 0 };
-	span_add(&s, &m->weights.head);
+	*s = (struct spans){ 0 };
+	span_add(s, &m->weights.head);
 	for (uint32_t i = 0; i < m->config.layers; i++)
-		layer_add(&s, &m->config, &m->weights.layer[i]);
-	int r = s.failed ? err_set(e, ERR_NOMEM, "limits") : 0;
-	if (r == 0 && s.bytes < MIB(64))
-		r = err_set(e, ERR_UNSUPPORTED,
-			    "limits need weights of 64 MiB or more, here are %llu bytes",
-			    (unsigned long long)s.bytes);
+		layer_add(s, &m->config, &m->weights.layer[i]);
+	if (!s->failed)
+		return 0;
+	free(s->span);
+	return err_set(e, ERR_NOMEM, "out of memory for the limits");
+}
+
+int engine_limit_read(struct engine *m, double *gb_s, struct err *e)
+{
+	struct spans s;
+	TRY(spans_open(&s, m, e));
+	int r = s.bytes >= MIB(64)
+			? 0
+			: err_set(e, ERR_UNSUPPORTED,
+				  "limits need weights of 64 MiB or more, here are %llu bytes",
+				  (unsigned long long)s.bytes);
 	if (r == 0) {
 		pthread_mutex_lock(&m->lock);
-		*out = (struct engine_limits){ .read_bytes = s.bytes };
 		double one = read_rate(m, &s, false), several = read_rate(m, &s, true);
-		out->read_gb_s = one > several ? one : several;
-		out->peak_gop_s = peak_rate(m, &s);
+		*gb_s = one > several ? one : several;
 		pthread_mutex_unlock(&m->lock);
 	}
 	free(s.span);
 	return r;
+}
+
+int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e)
+{
+	struct spans s;
+	TRY(spans_open(&s, m, e));
+	pthread_mutex_lock(&m->lock);
+	*gop_s = peak_rate(m, &s);
+	pthread_mutex_unlock(&m->lock);
+	free(s.span);
+	return 0;
 }

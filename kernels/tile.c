@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-#define ROOM ((size_t)32 << 10)      /* inputs of one of several tiles: they stay in the first cache */
-#define ROOM_ALL ((size_t)128 << 10) /* of a lone tile, whose panels are read in one run; inputs of all
-					tiles, if they are no more, are packed once */
+/* Inputs of one of several tiles, so that they stay in the first cache; and of a lone tile, whose
+ * panels are read in one run, or of all tiles, which are packed once then. */
+#define ROOM ((size_t)32 << 10)
+#define ROOM_ALL ((size_t)128 << 10)
 #define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
 
 struct run {
