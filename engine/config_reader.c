@@ -246,5 +246,9 @@ void config_rope(struct config_reader *r, struct model_config *c)
 	if (r->code == 0 && has_old && has_now && !same_rope(&old, &now))
 		config_refuse(r, ERR_INPUT, "rope_scaling",
 			      "disagrees with rope_parameters: which one is meant?");
+	if (r->code == 0 && has_now && !absent(r, "rope_theta") &&
+	    (now.theta < p->theta || now.theta > p->theta))
+		config_refuse(r, ERR_INPUT, "rope_theta",
+			      "disagrees with rope_parameters: which one is meant?");
 	*p = has_now ? now : old;
 }

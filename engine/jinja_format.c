@@ -13,6 +13,7 @@ struct field {
 	char flags[8];
 	int width, precision; /* -1: none */
 	char kind;
+	bool data; /* the field is data itself: so is what it pads with */
 };
 
 static int number_at(const struct jinja_text *t, size_t *at)
@@ -27,7 +28,7 @@ static int number_at(const struct jinja_text *t, size_t *at)
 static int read_field(struct jinja *j, const struct jinja_text *t, size_t *at, struct field *f)
 {
 	size_t flags = 0;
-	*f = (struct field){ .precision = -1 };
+	*f = (struct field){ .precision = -1, .data = t->origin ? t->origin[*at - 1] : t->data };
 	while (*at < t->len && t->bytes[*at] && strchr("-+ 0#", t->bytes[*at]) && flags < 7)
 		f->flags[flags++] = t->bytes[(*at)++];
 	f->width = number_at(t, at);
@@ -45,10 +46,10 @@ static int read_field(struct jinja *j, const struct jinja_text *t, size_t *at, s
 	       jinja_fail(j, "unsupported format character '%c'", f->kind);
 }
 
-static void pad(struct jinja_out *o, int64_t n)
+static void pad(struct jinja_out *o, int64_t n, bool data)
 {
 	for (; n > 0; n--)
-		jinja_put(o, " ", 1, false);
+		jinja_put(o, " ", 1, data);
 }
 
 static int put_text(struct jinja *j, const struct field *f, const struct jinja_value *v,
@@ -76,9 +77,9 @@ static int put_text(struct jinja *j, const struct field *f, const struct jinja_v
 		end = jinja_offset(t, (size_t)count);
 	}
 	bool left = strchr(f->flags, '-') != NULL;
-	pad(o, left ? 0 : f->width - count);
+	pad(o, left ? 0 : f->width - count, f->data);
 	jinja_put_text(o, t, 0, end);
-	pad(o, left ? f->width - count : 0);
+	pad(o, left ? f->width - count : 0, f->data);
 	return 0;
 }
 
@@ -94,7 +95,7 @@ static int put_number(struct jinja *j, const struct field *f, const struct jinja
 	if (!real && v->kind == J_FLOAT && (strchr("xXo", f->kind) || !(d > -9e18 && d < 9e18)))
 		return jinja_fail(j, "%%%c format: an integer is required, not float", f->kind);
 	int64_t i = v->kind == J_FLOAT ? (int64_t)d : v->kind == J_BOOL ? v->boolean : v->integer;
-	if (strchr("xXo", f->kind) && (i < 0 || strchr(f->flags, '#')))
+	if (strchr("xXo", f->kind) && (i < 0 || strpbrk(f->flags, "#+ ")))
 		return jinja_refuse(j, "formatting with %%%c of this number", f->kind);
 	int width = f->width < 0 ? 0 : f->width, len;
 	/* Python pads whole numbers with zeros even where a precision is given */
@@ -109,7 +110,7 @@ static int put_number(struct jinja *j, const struct field *f, const struct jinja
 	else
 		len = snprintf(text, sizeof text, spec, width, f->precision, (long long)i);
 #pragma GCC diagnostic pop
-	jinja_put(o, text, (size_t)len, v->data);
+	jinja_put(o, text, (size_t)len, v->data || f->data);
 	return 0;
 }
 
@@ -120,6 +121,8 @@ static int put_field(struct jinja *j, const struct field *f, const struct jinja_
 		return put_text(j, f, v, o);
 	if (f->kind != 'c')
 		return put_number(j, f, v, o);
+	if (v->kind == J_INT || v->kind == J_BOOL)
+		return jinja_refuse(j, "formatting a number with %%c");
 	if (v->kind != J_STR || jinja_characters(v->text) != 1)
 		return jinja_fail(j, "%%c requires a string of one character");
 	return put_text(j, f, v, o);

@@ -225,11 +225,13 @@ int added_find(const struct engine_tokenizer *t, const struct trie *trie, const 
 		if (a->single_word && (unicode_ends_with_word(text, begin) ||
 		                       unicode_starts_with_word(text + end, len - end)))
 			continue;
-		if (a->lstrip)
-			begin -= unicode_spaces_at_end(text, begin);
-		if (a->lstrip && begin < from)
+		if (a->lstrip && begin > from)
+			begin -= unicode_spaces_at_end(text + from, begin - from);
+		else if (a->lstrip)
 			begin = from;
-		if (a->rstrip)
+		if (a->rstrip && end < from) /* within what the one before took: to its end */
+			end = from;
+		else if (a->rstrip)
 			end += unicode_spaces_at_start(text + end, len - end);
 		if (begin < end) /* else the one before took all of it */
 			TRY(add_found(out, (struct found){ begin, end, a->id }, e));

@@ -258,6 +258,11 @@ Test(engine_config, spellings_that_change_nothing_are_taken)
 	rope_table_close(&t);
 }
 
+static double number_in(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
 /* What released models say, read as they are. */
 Test(engine_config, released_configs_are_read)
 {
@@ -277,6 +282,12 @@ Test(engine_config, released_configs_are_read)
 		cr_assert_eq(json_write(one, 0, &text, &e), 0);
 		cr_assert_eq(model_config_parse(&c, text.bytes, text.len, NULL, 0, &e), 0, "%s: %s", name,
 		             e.text);
+		cr_expect(c.hidden == number_in(one, "hidden_size") && c.vocab == number_in(one, "vocab_size") &&
+		          c.layers == number_in(one, "num_hidden_layers") &&
+		          c.heads == number_in(one, "num_attention_heads"), "%s", name);
+		const json_t *rope = json_object_get(one, "rope_parameters");
+		double theta = number_in(json_object_get(rope, "rope_theta") ? rope : one, "rope_theta");
+		cr_expect(theta == 0 || theta == c.rope.theta, "%s: theta %g", name, c.rope.theta);
 		count++;
 		buf_free(&text);
 	}
@@ -311,6 +322,9 @@ Test(engine_config, old_and_new_rope_spelling_agree)
 	cr_assert(a.rope.kind == MODEL_ROPE_YARN && b.rope.kind == a.rope.kind && b.rope.theta ==
 	          a.rope.theta);
 	cr_assert(b.rope.factor == a.rope.factor && b.rope.mscale_all_dim == a.rope.mscale_all_dim);
+	const char *both = "{\"rope_theta\":500,\"rope_scaling\":null,\"rope_parameters\":{\"rope_theta\":10000}}";
+	cr_assert_eq(parse_with(both, NULL, &b, &e), ERR_INPUT);
+	cr_assert(strstr(e.text, "rope_theta") && strstr(e.text, "rope_parameters"), "%s", e.text);
 	cr_assert(a.norm_eps == 1e-5f && a.q_rank == 28 && a.gate.groups == 4 && a.gate.groups_kept == 2 &&
 	          a.gate.scaling == 16);
 	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);

@@ -60,10 +60,7 @@ static const char variables[] =
 
 static int render(const char *template, struct buf *out, struct buf *origin, struct err *e)
 {
-	json_t *vars = vector_json(variables, sizeof variables - 1);
-	int rc = engine_template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
-	json_decref(vars);
-	return rc;
+	return vector_render(template, variables, out, origin, e);
 }
 
 /* Expected texts are those of Jinja2 3.1. */
@@ -238,6 +235,8 @@ Test(template, every_byte_knows_where_it_comes_from)
 		{ "{{ ['x', 1] }}{{ [n] }}", "['x', 1][7]", "00000000111" },
 		{ "{% set x %}[{{ w[0] }}]{% endset %}{{ x }}", "[b]", "010" },
 		{ "{{ '{}!'.format(w[0]) }}", "b!", "10" },
+		{ "{{ (w[1] ~ '%3s%2d') % ('x', 1) }}", "A  x 1", "100000" },
+		{ "{{ (w[0] | replace('b', '%3s%2d|%%')) % ('x', 1) }}", "  x 1|%", "1101111" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct buf out = { 0 }, origin = { 0 };

@@ -13,10 +13,7 @@ static const char variables[] =
 
 static int render(const char *template, struct buf *out, struct buf *origin, struct err *e)
 {
-	json_t *vars = vector_json(variables, sizeof variables - 1);
-	int rc = engine_template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
-	json_decref(vars);
-	return rc;
+	return vector_render(template, variables, out, origin, e);
 }
 
 struct row {
@@ -143,6 +140,7 @@ Test(template_language, what_jinja_does_not_take_is_an_error_here_too)
 		{ "{{ big | int }}", ERR_INPUT, "64 bits" }, { "{{ 0.0 ** -1 }}", ERR_INPUT, "power" },
 		{ "{{ s.index('q') }}", ERR_INPUT, "not found" },
 		{ "{{ (-8) ** 0.5 }}", ERR_UNSUPPORTED, "complex" }, { "{{ '%(a)s' % d }}", ERR_UNSUPPORTED, "%(" },
+		{ "{{ '%+x' % 255 }}", ERR_UNSUPPORTED, "%x" }, { "{{ '%c' % 65 }}", ERR_UNSUPPORTED, "%c" },
 		{ "{{ n.real }}", ERR_UNSUPPORTED, "real" },
 		{ "{{ ('x'|safe).replace('x', '<') }}", ERR_UNSUPPORTED, "safe" },
 	};

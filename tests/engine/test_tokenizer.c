@@ -278,6 +278,31 @@ Test(tokenizer, added_tokens_meet_text_and_merges_as_in_the_reference)
 	}
 }
 
+/* A token that is white space and takes white space: a long run is not looked through again from each
+ * place. Without lstrip those inside it are found nevertheless, as in the reference. */
+Test(tokenizer, added_white_space_takes_a_long_run_in_time)
+{
+	static char text[300000];
+	static const struct { const char *strips; size_t count; } rows[] = {
+		{ "'rstrip':true", sizeof text }, { "'lstrip':true,'rstrip':true", 1 }, { "'lstrip':true", sizeof text },
+	};
+	memset(text, ' ', sizeof text);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct engine_tokenizer *t = NULL;
+		struct engine_ids ids = { 0 };
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		buf_printf(&b, "{'added_tokens':[{'id':8,'content':' ',%s}],'model':{'type':'BPE',"
+		           "'vocab':{'a':0},'merges':[]}}", rows[i].strips);
+		cr_assert_eq(tokenizer_of(&t, b.bytes, &e), 0, "%s", e.text);
+		cr_assert_eq(engine_tokenizer_encode(t, text, sizeof text, true, false, &ids, &e), 0, "%s", e.text);
+		cr_expect_eq(ids.count, rows[i].count, "%s: %zu", rows[i].strips, ids.count);
+		engine_ids_free(&ids);
+		buf_free(&b);
+		engine_tokenizer_close(t);
+	}
+}
+
 Test(tokenizer, spelling_of_a_special_token_stays_text_unless_asked)
 {
 	struct engine_tokenizer *t = NULL;

@@ -73,3 +73,12 @@ bool ids_equal(const struct engine_ids *ids, const json_t *expected)
 			return false;
 	return true;
 }
+
+int vector_render(const char *template, const char *variables, struct buf *out, struct buf *origin,
+                  struct err *e)
+{
+	json_t *vars = vector_json(variables, strlen(variables));
+	int rc = engine_template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
+	json_decref(vars);
+	return rc;
+}

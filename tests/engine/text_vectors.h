@@ -13,4 +13,8 @@ struct engine_tokenizer *vector_tokenizer(const char *path);
 int tokenizer_of(struct engine_tokenizer **out, const char *quoted, struct err *e);
 bool ids_equal(const struct engine_ids *ids, const json_t *expected);
 
+/* Render with these variables (JSON), at a fixed time; as engine_template_render. */
+int vector_render(const char *template, const char *variables, struct buf *out, struct buf *origin,
+                  struct err *e);
+
 #endif
