@@ -160,3 +160,29 @@ int json_only_keys(const json_t *o, const char *const *keys, const char *what, s
 	}
 	return 0;
 }
+
+int json_ok(const json_t *v, struct err *e)
+{
+	return v ? 0 : err_set(e, ERR_NOMEM, "out of memory while building a document");
+}
+
+json_t *json_digest(const struct digest *d)
+{
+	char text[DIGEST_TEXT_ROOM];
+	digest_text(d, text);
+	return json_string(text);
+}
+
+json_t *json_text_lossy(const char *text)
+{
+	struct buf b = { 0 };
+	uint32_t cp;
+	for (size_t len = strlen(text), n; len > 0; text += n, len -= n) {
+		int used = text_utf8_decode(text, len, &cp);
+		n = used > 0 ? (size_t)used : used < 0 ? (size_t)-used : len;
+		buf_add(&b, used > 0 ? text : "\xef\xbf\xbd", used > 0 ? n : 3);
+	}
+	json_t *v = b.failed ? NULL : json_stringn(b.bytes ? b.bytes : "", b.len);
+	buf_free(&b);
+	return v;
+}

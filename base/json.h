@@ -4,6 +4,7 @@
 #define BASE_JSON_H
 
 #include "base/buf.h"
+#include "base/digest.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -40,5 +41,14 @@ int json_get_array(const json_t *o, const char *key, json_t **out, const char *w
 /* Refuse any key of o that is not in the NULL-terminated list. */
 int json_only_keys(const json_t *o, const char *const *keys, const char *what,
 		   struct err *e) MUST_USE;
+
+/* ---- values made ---- */
+
+/* jansson's makers return NULL without memory: turn that into ERR_NOMEM. */
+int json_ok(const json_t *v, struct err *e) MUST_USE;
+/* "sha256:..." (new reference). */
+json_t *json_digest(const struct digest *d);
+/* Text from outside (a path, a card): what is not UTF-8 becomes U+FFFD (new reference). */
+json_t *json_text_lossy(const char *text);
 
 #endif

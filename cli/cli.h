@@ -4,6 +4,8 @@
 #define CLI_CLI_H
 
 #include "flow/flow.h"
+#include "lab/lab.h"
+#include "serve/serve.h"
 
 #include <stdio.h>
 
@@ -52,7 +54,7 @@ int cli_number(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 /* Bytes, with K, M or G for powers of 1024; absent leaves *out. */
 int cli_size(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 /* How the engine is to compute, from the options of `serve` and `run` (cmd_serve.c). */
-int cli_compute(struct cli *c, struct flow_serve *out) MUST_USE;
+int cli_compute(struct cli *c, struct serve_options *out) MUST_USE;
 
 /* Open the state folder as the options say. */
 int cli_open(struct cli *c, bool read_only, struct flow **out) MUST_USE;

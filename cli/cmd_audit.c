@@ -130,16 +130,16 @@ int cmd_audit_proof(struct cli *c)
 
 int cmd_audit_replay(struct cli *c)
 {
-	struct flow_replay o = { .ref = cli_value(c, "model"),
-				 .has_seed = cli_has(c, "seed"),
-				 .unsigned_ok = cli_has(c, "unsigned") };
+	struct serve_replay_options o = { .ref = cli_value(c, "model"),
+					  .has_seed = cli_has(c, "seed"),
+					  .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
 	json_t *report = NULL;
 	uint64_t index;
 	TRY(index_operand(c, &index));
 	TRY(cli_number(c, "seed", &o.seed));
 	TRY(cli_open(c, true, &f));
-	int rc = flow_audit_replay(f, index, &o, &report, &c->err);
+	int rc = serve_replay(f, index, &o, &report, &c->err);
 	flow_close(f);
 	TRY(rc);
 	bool equal = json_is_true(json_object_get(report, "equal"));

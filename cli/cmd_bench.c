@@ -38,10 +38,10 @@ static void print_table(const json_t *r)
 
 int cmd_bench(struct cli *c)
 {
-	struct flow_bench b = { .compute = { .weights = cli_value(c, "dtype"),
-					     .cache = cli_value(c, "cache"),
-					     .numerics = cli_value(c, "numerics") },
-				.quiet = c->quiet };
+	struct lab_bench b = { .compute = { .weights = cli_value(c, "dtype"),
+					    .cache = cli_value(c, "cache"),
+					    .numerics = cli_value(c, "numerics") },
+			       .quiet = c->quiet };
 	uint64_t threads = 0, layers = 0;
 	json_t *report = NULL;
 	TRY(cli_operands(c, 0, 0));
@@ -52,7 +52,7 @@ int cmd_bench(struct cli *c)
 		return err_set(&c->err, ERR_USAGE, "at most 256 threads and 1024 layers");
 	b.compute.threads = (unsigned)threads;
 	b.layers = (uint32_t)layers;
-	TRY(flow_bench(&b, &report, &c->err));
+	TRY(lab_bench(&b, &report, &c->err));
 	if (c->json)
 		return cli_print(c, report);
 	print_table(report);

@@ -64,11 +64,11 @@ static int end_thought(struct printing *p)
 	return 0;
 }
 
-static int print_piece(struct printing *p, const struct flow_piece *piece)
+static int print_piece(struct printing *p, const struct api_piece *piece)
 {
 	if (piece->text.len == 0)
 		return 0;
-	if (piece->part == FLOW_REASONING) {
+	if (piece->part == API_REASONING) {
 		buf_add(&p->thoughts, piece->text.bytes, piece->text.len);
 		TRY(print_thought(p, &piece->text));
 	} else {
@@ -104,20 +104,20 @@ static int print_end(struct printing *p, const json_t *result)
 }
 
 /* Print the answer as it comes; answer collects it for the next turn. */
-static int ask(struct cli *c, struct flow_service *s, const json_t *messages, struct buf *answer)
+static int ask(struct cli *c, struct serve_service *s, const json_t *messages, struct buf *answer)
 {
 	struct printing p = { .c = c, .terminal = isatty(STDOUT_FILENO) };
 	struct buf body = { 0 };
-	struct flow_chat *chat = NULL;
-	struct flow_piece piece;
+	struct serve_chat *chat = NULL;
+	struct api_piece piece;
 	int rc = request_body(c, messages, &body);
 	if (rc == 0)
-		rc = flow_chat_open(&chat, s, body.bytes, body.len, NULL, &c->err);
-	while (rc == 0 && (rc = flow_chat_next(chat, &piece, &c->err)) == FLOW_TEXT)
+		rc = serve_chat_open(&chat, s, body.bytes, body.len, NULL, &c->err);
+	while (rc == 0 && (rc = serve_chat_next(chat, &piece, &c->err)) == SERVE_TEXT)
 		rc = print_piece(&p, &piece);
-	if (rc == FLOW_END)
-		rc = print_end(&p, flow_chat_result(chat));
-	flow_chat_close(chat);
+	if (rc == SERVE_END)
+		rc = print_end(&p, serve_chat_result(chat));
+	serve_chat_close(chat);
 	buf_free(&body);
 	buf_free(&p.thoughts);
 	*answer = p.answer;
@@ -134,7 +134,7 @@ static int add_turn(struct cli *c, json_t *messages, const char *role, const cha
 
 /* A turn that got no answer (a rule blocked it) is taken back, or it would block all that follow.
  */
-static int turn(struct cli *c, struct flow_service *s, json_t *messages, const struct buf *line)
+static int turn(struct cli *c, struct serve_service *s, json_t *messages, const struct buf *line)
 {
 	struct buf answer = { 0 };
 	int rc = add_turn(c, messages, "user", line->bytes, line->len);
@@ -148,7 +148,7 @@ static int turn(struct cli *c, struct flow_service *s, json_t *messages, const s
 	return rc < 0 || c->json ? rc : cli_write(c, "\n", 1);
 }
 
-static int chat_loop(struct cli *c, struct flow_service *s, json_t *messages)
+static int chat_loop(struct cli *c, struct serve_service *s, json_t *messages)
 {
 	struct buf line = { 0 };
 	int rc;
@@ -168,17 +168,17 @@ static int chat_loop(struct cli *c, struct flow_service *s, json_t *messages)
 
 int cmd_run(struct cli *c)
 {
-	struct flow_serve o = { .model_name = "local",
-				.policy = cli_value(c, "policy"),
-				.key = cli_value(c, "key"),
-				.unsigned_ok = cli_has(c, "unsigned") };
+	struct serve_options o = { .model_name = "local",
+				   .policy = cli_value(c, "policy"),
+				   .key = cli_value(c, "key"),
+				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
-	struct flow_service *s;
+	struct serve_service *s;
 	TRY(cli_operands(c, 1, 2));
 	TRY(cli_compute(c, &o));
 	o.ref = c->operand[0];
 	TRY(cli_open(c, false, &f));
-	int rc = flow_service_open(&s, f, &o, &c->err);
+	int rc = serve_service_open(&s, f, &o, &c->err);
 	if (rc == 0) {
 		json_t *messages = json_array();
 		struct buf answer = { 0 };
@@ -193,7 +193,7 @@ int cmd_run(struct cli *c)
 		}
 		buf_free(&answer);
 		json_decref(messages);
-		flow_service_close(s);
+		serve_service_close(s);
 	}
 	flow_close(f);
 	return rc;

@@ -3,18 +3,18 @@
 
 int cmd_selftest(struct cli *c)
 {
-	struct flow_selftest t = { .oracles = cli_value(c, "oracles"),
-				   .tokenizer = cli_value(c, "tokenizer"),
-				   .cases = cli_value(c, "cases"),
-				   .templates = cli_value(c, "templates"),
-				   .dump = cli_value(c, "dump") };
+	struct lab_selftest t = { .oracles = cli_value(c, "oracles"),
+				  .tokenizer = cli_value(c, "tokenizer"),
+				  .cases = cli_value(c, "cases"),
+				  .templates = cli_value(c, "templates"),
+				  .dump = cli_value(c, "dump") };
 	uint64_t threads = 0;
 	json_t *report = NULL, *item;
 	size_t i;
 	TRY(cli_operands(c, 0, 0));
 	TRY(cli_number(c, "threads", &threads));
 	t.threads = (unsigned)(threads > 256 ? 256 : threads);
-	TRY(flow_selftest(&t, &report, &c->err));
+	TRY(lab_selftest(&t, &report, &c->err));
 	json_int_t failed = json_integer_value(json_object_get(report, "failed"));
 	if (c->json) {
 		TRY(cli_print(c, report));

@@ -15,7 +15,7 @@ static void on_signal(int number)
 		server_stop(running);
 }
 
-static int serve(struct cli *c, struct flow_service *service, const char *listen)
+static int serve(struct cli *c, struct serve_service *service, const char *listen)
 {
 	struct server_options o = { .address = listen, .env = &c->env };
 	struct server *s;
@@ -25,7 +25,7 @@ static int serve(struct cli *c, struct flow_service *service, const char *listen
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	fprintf(stderr, "hallmark: serving %s\nlistening on http://%s\n",
-		flow_service_model(service), server_address(s));
+		serve_service_model(service), server_address(s));
 	int rc = server_run(s, &c->err);
 	running = NULL;
 	server_close(s);
@@ -44,9 +44,9 @@ static int bounded(struct cli *c, const char *name, uint64_t most, uint32_t *out
 	return 0;
 }
 
-int cli_compute(struct cli *c, struct flow_serve *out)
+int cli_compute(struct cli *c, struct serve_options *out)
 {
-	struct flow_compute *o = &out->compute;
+	struct serve_compute *o = &out->compute;
 	TRY(bounded(c, "threads", 256, &o->threads));
 	TRY(bounded(c, "speculation", 16, &o->speculation));
 	TRY(cli_size(c, "cache-size", &o->cache_bytes));
@@ -59,25 +59,25 @@ int cli_compute(struct cli *c, struct flow_serve *out)
 
 int cmd_serve(struct cli *c)
 {
-	struct flow_serve o = { .model_name = cli_value(c, "name"),
-				.policy = cli_value(c, "policy"),
-				.key = cli_value(c, "key"),
-				.unsigned_ok = cli_has(c, "unsigned") };
+	struct serve_options o = { .model_name = cli_value(c, "name"),
+				   .policy = cli_value(c, "policy"),
+				   .key = cli_value(c, "key"),
+				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
-	struct flow_service *service;
+	struct serve_service *service;
 	TRY(cli_operands(c, 1, 1));
 	TRY(cli_compute(c, &o));
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
 	o.ref = c->operand[0];
 	TRY(cli_open(c, false, &f));
-	int rc = flow_service_open(&service, f, &o, &c->err);
+	int rc = serve_service_open(&service, f, &o, &c->err);
 	if (rc == 0) {
 		if (!o.policy && !c->quiet)
 			fputs("hallmark: no policy given: nothing is filtered, and every record says so\n",
 			      stderr);
 		rc = serve(c, service, cli_value(c, "listen"));
-		flow_service_close(service);
+		serve_service_close(service);
 	}
 	flow_close(f);
 	return rc;

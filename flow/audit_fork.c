@@ -217,15 +217,15 @@ static int log_it(struct audit *a, json_t *report, struct err *e)
 	TRY(rc);
 	json_t *body =
 		json_pack("{s:o,s:o,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
-			  flow_json_digest(&subject), "subject_name",
-			  flow_json_text(name ? name + 1 : a->suspect.ref.folder), "parent",
-			  flow_json_digest(&c->release.root), "parent_name", c->name, "declared",
+			  json_digest(&subject), "subject_name",
+			  json_text_lossy(name ? name + 1 : a->suspect.ref.folder), "parent",
+			  json_digest(&c->release.root), "parent_name", c->name, "declared",
 			  a->suspect.base[0] ? a->suspect.base : NULL, "relation",
 			  a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict",
 			  fork_verdict_name(c->result.verdict), "p_value", c->result.p_value,
 			  "effect", c->result.effect, "findings",
-			  json_object_get(report, "findings"), "report", flow_json_digest(&digest));
-	TRY(flow_json_ok(body, e));
+			  json_object_get(report, "findings"), "report", json_digest(&digest));
+	TRY(json_ok(body, e));
 	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false,
 			 &a->receipt, e);
 	json_decref(body);
@@ -301,7 +301,7 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 	if (rc == 0) {
 		json_t *findings = json_array();
 		bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
-		json_object_set_new(*report, "parent", found ? flow_json_text(a) : json_null());
+		json_object_set_new(*report, "parent", found ? json_text_lossy(a) : json_null());
 		json_object_set_new(*report, "findings", findings);
 		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a,
 					&right, &c, findings, e);
@@ -326,7 +326,7 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 		json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs",
 			  (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05", c.below_05, "below_005",
 			  c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
@@ -341,5 +341,5 @@ int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
 	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks",
 			    json_object_get(all, "forks"));
 	json_decref(all);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }

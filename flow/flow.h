@@ -1,15 +1,11 @@
 /* Flow: the meeting place. Each use of the product is one page of code here. Reports are JSON
- * documents (new references) with the fields of docs/formats.md, section 11. serving.h is a part of
- * this header. */
+ * documents (new references) with the fields of docs/formats.md, section 11. */
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
-
-#include "flow/bench.h"
-#include "flow/serving.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -126,27 +122,7 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const char *actor,
 		     json_t **report, struct err *e) MUST_USE;
 
-struct flow_replay {
-	const char *ref; /* another folder to compute with; NULL: the release of the record */
-	bool has_seed;
-	uint64_t seed; /* instead of the recorded one */
-	bool unsigned_ok;
-};
-/* Run the recorded request again. Report: {equal, first_difference, differences:[{field, recorded,
- * found}], regime, tokens}. */
-int flow_audit_replay(struct flow *f, uint64_t index, const struct flow_replay *o, json_t **report,
-		      struct err *e) MUST_USE;
-
 /* What recovery did at flow_open: {completed, undone, failed}: folders, and why not. Borrowed. */
 const json_t *flow_recovered(const struct flow *f);
-
-/* ---- selftest ---- */
-
-struct flow_selftest {
-	const char *oracles, *tokenizer, *cases, *templates, *dump; /* paths; NULL: not asked */
-	unsigned threads;
-};
-/* All NULL: the segmentation property. Report: {cases, passed, failed}. */
-int flow_selftest(const struct flow_selftest *t, json_t **report, struct err *e) MUST_USE;
 
 #endif

@@ -153,8 +153,8 @@ static void add(json_t *findings, const char *kind, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	/* A quotation may be cut inside a character; the finding must stand all the same. */
-	json_array_append_new(findings,
-			      json_pack("{s:s,s:o}", "kind", kind, "detail", flow_json_text(text)));
+	json_array_append_new(findings, json_pack("{s:s,s:o}", "kind", kind, "detail",
+						  json_text_lossy(text)));
 }
 
 /* Keys whose change alters what the model computes, whatever the weights are. */
@@ -222,5 +222,5 @@ int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_
 			add(findings, "F-RELATION",
 			    "declared as finetune; every changed matrix fits rounding to 8 bits");
 	}
-	return flow_json_ok(findings, e);
+	return json_ok(findings, e);
 }

@@ -14,32 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int flow_json_ok(const json_t *v, struct err *e)
-{
-	return v ? 0 : err_set(e, ERR_NOMEM, "out of memory while building a document");
-}
-
-json_t *flow_json_digest(const struct digest *d)
-{
-	char text[DIGEST_TEXT_ROOM];
-	digest_text(d, text);
-	return json_string(text);
-}
-
-json_t *flow_json_text(const char *text)
-{
-	struct buf b = { 0 };
-	uint32_t cp;
-	for (size_t len = strlen(text), n; len > 0; text += n, len -= n) {
-		int used = text_utf8_decode(text, len, &cp);
-		n = used > 0 ? (size_t)used : used < 0 ? (size_t)-used : len;
-		buf_add(&b, used > 0 ? text : "\xef\xbf\xbd", used > 0 ? n : 3);
-	}
-	json_t *v = b.failed ? NULL : json_stringn(b.bytes ? b.bytes : "", b.len);
-	buf_free(&b);
-	return v;
-}
-
 int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
 {
 	return file_join(out, f->home, name, e);
@@ -174,7 +148,7 @@ static int open_parts(struct flow *f, struct err *e)
 	TRY(flow_home_stores(f, e));
 	TRY(open_log(f, e));
 	f->recovered = json_pack("{s:[],s:[],s:[]}", "completed", "undone", "failed");
-	TRY(flow_json_ok(f->recovered, e));
+	TRY(json_ok(f->recovered, e));
 	return f->read_only ? 0 : flow_recover(f, e);
 }
 
@@ -219,7 +193,7 @@ int flow_start(struct flow *f, struct err *e)
 		return 0;
 	json_t *body =
 		json_pack("{s:s,s:s}", "build", FLOW_BUILD_ID, "worker", audit_log_worker(f->log));
-	TRY(flow_json_ok(body, e));
+	TRY(json_ok(body, e));
 	struct audit_record r = { .type = "start", .n = audit_log_reserve(f->log), .body = body };
 	struct audit_receipt receipt;
 	int rc = audit_log_append(f->log, &r, &receipt, e);

@@ -106,13 +106,4 @@ int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err
 int flow_publish_package(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
 int flow_recover(struct flow *f, struct err *e) MUST_USE;
 
-/* ---- small helpers ---- */
-
-/* A string member that is a digest ("sha256:..."). */
-json_t *flow_json_digest(const struct digest *d);
-/* Text from outside (a path, a card): what is not UTF-8 becomes U+FFFD. */
-json_t *flow_json_text(const char *text);
-/* json_pack and friends return NULL without memory: turn that into an error. */
-int flow_json_ok(const json_t *v, struct err *e) MUST_USE;
-
 #endif

@@ -29,10 +29,10 @@ int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t
 					      json_pack("{s:s,s:s}", "kind", v->problem[i].kind,
 							"detail", v->problem[i].text));
 		*report = json_pack("{s:b,s:I,s:o,s:s,s:o,s:I}", "ok", v->ok, "size",
-				    (json_int_t)v->size, "root", flow_json_digest(&v->root),
-				    "origin", v->origin, "problems", list, "problem_count",
+				    (json_int_t)v->size, "root", json_digest(&v->root), "origin",
+				    v->origin, "problems", list, "problem_count",
 				    (json_int_t)v->problems);
-		rc = flow_json_ok(*report, e);
+		rc = json_ok(*report, e);
 	}
 	free(v);
 	return rc;
@@ -65,7 +65,7 @@ int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **rep
 		return rc;
 	}
 	*report = json_pack("{s:I,s:o}", "size", (json_int_t)size, "entries", list);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report, struct err *e)
@@ -78,8 +78,8 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 	if (rc == 0) {
 		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
 		*report = json_pack("{s:I,s:o,s:O,s:O*}", "index", (json_int_t)index, "leaf",
-				    flow_json_digest(&leaf), "entry", entry, "disclosed", vault);
-		rc = flow_json_ok(*report, e);
+				    json_digest(&leaf), "entry", entry, "disclosed", vault);
+		rc = json_ok(*report, e);
 	}
 	json_decref(entry);
 	json_decref(vault);
@@ -102,7 +102,7 @@ static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf 
 	if (rc == 0) {
 		extra = json_pack("{s:s%,s:O*}", "entry", text.bytes, text.len, "fields",
 				  json_object_get(vault, "fields"));
-		rc = flow_json_ok(extra, e);
+		rc = json_ok(extra, e);
 	}
 	if (rc == 0)
 		rc = json_write_canonical(extra, out, e);
@@ -206,7 +206,7 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 	if (!file_exists(receipt_path))
 		return err_set(e, ERR_NOTFOUND, "%s: no such file", receipt_path);
 	*report = json_pack("{s:b}", "ok", true);
-	TRY(flow_json_ok(*report, e));
+	TRY(json_ok(*report, e));
 	int rc = read_receipt(receipt_path, &proof, e);
 	if (rc == 0)
 		rc = check_receipt(&proof, vkey, *report, e);
@@ -232,5 +232,5 @@ int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const c
 	TRY(audit_vault_erase(f->log, NULL, index, ground, actor, &receipt, e));
 	*report = json_pack("{s:I,s:I}", "erased", (json_int_t)index, "index",
 			    (json_int_t)receipt.index);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }

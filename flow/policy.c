@@ -59,7 +59,7 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 	if (rc == 0) {
 		*report = json_pack("{s:b,s:o}", "ok", problems.count == 0, "problems",
 				    list_problems(&problems));
-		rc = flow_json_ok(*report, e);
+		rc = json_ok(*report, e);
 	}
 	policy_problems_free(&problems);
 	return rc;
@@ -89,7 +89,7 @@ int flow_policy_test(const char *path, json_t **report, struct err *e)
 	TRY(rc);
 	*report = json_pack("{s:b,s:I,s:o}", "ok", json_array_size(failures) == 0, "passed",
 			    (json_int_t)passed, "failures", failures);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_policy_compile(const char *path, struct buf *bundle, struct err *e)
@@ -107,7 +107,7 @@ int flow_policy_packs(json_t **report, struct err *e)
 	for (size_t i = 0; policy_pack_name(i); i++)
 		json_array_append_new(list, json_string(policy_pack_name(i)));
 	*report = json_pack("{s:o}", "packs", list);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_profile_load(const char *path, struct policy_profile **out, struct buf *bundle,
@@ -205,7 +205,7 @@ int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, cons
 		*report = json_pack("{s:s,s:o,s:s%,s:I}", "action", strongest(r), "findings",
 				    flow_findings_json(r), "output", out.bytes ? out.bytes : "",
 				    out.len, "held_max", (json_int_t)filter_stream_held_max(f));
-		rc = flow_json_ok(*report, e);
+		rc = json_ok(*report, e);
 	}
 	filter_stream_close(f);
 	buf_free(&out);

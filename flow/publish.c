@@ -209,14 +209,15 @@ static int release_body(struct job *j, json_t **out, struct err *e)
 	if (j->want->parent)
 		json_array_append_new(parents,
 				      json_pack("{s:s,s:o,s:s}", "name", release.model, "root",
-						flow_json_digest(&release.root), "relation",
+						json_digest(&release.root), "relation",
 						j->want->kind ? j->want->kind : "train"));
 	*out = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:o,s:o,s:I,s:I}", "model", j->want->name,
-			 "version", j->want->version, "root", flow_json_digest(&j->manifest.root),
-			 "manifest", flow_json_digest(&manifest), "publisher", pub->name, "keyid",
-			 pub->p256_keyid, "license", flow_json_text(j->license), "parents", parents,
-			 "files", (json_int_t)j->manifest.file_count, "bytes", (json_int_t)bytes);
-	return flow_json_ok(*out, e);
+			 "version", j->want->version, "root", json_digest(&j->manifest.root),
+			 "manifest", json_digest(&manifest), "publisher", pub->name, "keyid",
+			 pub->p256_keyid, "license", json_text_lossy(j->license), "parents",
+			 parents, "files", (json_int_t)j->manifest.file_count, "bytes",
+			 (json_int_t)bytes);
+	return json_ok(*out, e);
 }
 
 static int commit(struct job *j, struct err *e)
@@ -483,11 +484,11 @@ static int describe(struct job *j, json_t **report, struct err *e)
 			    json_object_get(body, "manifest"), "name", j->want->name, "version",
 			    j->want->version, "files", json_object_get(body, "files"), "bytes",
 			    json_object_get(body, "bytes"), "index", (json_int_t)j->receipt.index,
-			    "receipt", flow_json_text(receipt), "bundle", flow_json_text(bundle),
-			    "package", package[0] ? flow_json_text(package) : NULL, "dry_run",
+			    "receipt", json_text_lossy(receipt), "bundle", json_text_lossy(bundle),
+			    "package", package[0] ? json_text_lossy(package) : NULL, "dry_run",
 			    j->want->dry_run);
 	json_decref(body);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report, struct err *e)

@@ -53,7 +53,7 @@ static int describe(struct flow *f, uint64_t lost, json_t **report, struct err *
 				 "forks",
 				 (json_int_t)json_array_size(json_object_get(exported, "forks")),
 				 "undisclosable", (json_int_t)lost, "undisclosable_entries");
-		rc = flow_json_ok(list, e);
+		rc = json_ok(list, e);
 		if (rc == 0)
 			rc = list_undisclosable(f->store,
 						json_object_get(list, "undisclosable_entries"), e);

@@ -48,7 +48,7 @@ static void note(struct flow *f, const char *what, const char *dir, const char *
 {
 	char text[LIMIT_PATH_BYTES + sizeof(struct err)];
 	snprintf(text, sizeof text, "%s%s%s", dir, reason ? ": " : "", reason ? reason : "");
-	json_array_append_new(json_object_get(f->recovered, what), flow_json_text(text));
+	json_array_append_new(json_object_get(f->recovered, what), json_text_lossy(text));
 }
 
 static int complete(struct flow *f, const struct flow_pending *p, struct err *e)

@@ -14,9 +14,9 @@ int flow_registry_export(struct flow *f, struct buf *out, struct err *e)
 static json_t *describe(const struct registry_release *r)
 {
 	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:o}", "model", r->model, "version", r->version,
-			 "root", flow_json_digest(&r->root), "publisher", r->publisher, "license",
+			 "root", json_digest(&r->root), "publisher", r->publisher, "license",
 			 r->license, "index", (json_int_t)r->log_index, "location",
-			 flow_json_text(r->location));
+			 json_text_lossy(r->location));
 }
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e)
@@ -33,7 +33,7 @@ int flow_registry_list(struct flow *f, json_t **report, struct err *e)
 		return rc;
 	}
 	*report = json_pack("{s:o}", "releases", list);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct err *e)
@@ -41,7 +41,7 @@ int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct 
 	struct registry_release r;
 	TRY(registry_find(f->registry, ref, &r, e));
 	*report = describe(&r);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report,
@@ -56,15 +56,15 @@ int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json
 			       alias);
 	TRY(registry_find(f->registry, ref, &r, e));
 	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root",
-				 flow_json_digest(&r.root));
-	TRY(flow_json_ok(body, e));
+				 json_digest(&r.root));
+	TRY(json_ok(body, e));
 	int rc = flow_append(f, &(struct audit_record){ .type = "registry", .body = body }, false,
 			     &receipt, e);
 	if (rc == 0)
 		*report = json_pack("{s:s,s:s,s:o,s:I}", "model", r.model, "alias", alias, "root",
-				    flow_json_digest(&r.root), "index", (json_int_t)receipt.index);
+				    json_digest(&r.root), "index", (json_int_t)receipt.index);
 	json_decref(body);
-	return rc < 0 ? rc : flow_json_ok(*report, e);
+	return rc < 0 ? rc : json_ok(*report, e);
 }
 
 int flow_registry_affected(struct flow *f, const char *ref, json_t **report, struct err *e)
@@ -73,7 +73,7 @@ int flow_registry_affected(struct flow *f, const char *ref, json_t **report, str
 	json_t *list = NULL;
 	TRY(registry_find(f->registry, ref, &r, e));
 	TRY(registry_affected(f->registry, &r.root, &list, e));
-	*report = json_pack("{s:s,s:o,s:o}", "model", r.model, "root", flow_json_digest(&r.root),
+	*report = json_pack("{s:s,s:o,s:o}", "model", r.model, "root", json_digest(&r.root),
 			    "affected", list);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }

@@ -44,7 +44,7 @@ static void add_failures(json_t *report, const struct signing_report *r)
 	for (size_t i = 0; i < r->count; i++)
 		json_array_append_new(json_object_get(report, "failures"),
 				      json_pack("{s:o,s:s?,s:s?,s:s?}", "path",
-						flow_json_text(r->difference[i].path), "tensor",
+						json_text_lossy(r->difference[i].path), "tensor",
 						r->difference[i].tensor, "expected",
 						r->difference[i].expected, "found",
 						r->difference[i].found));
@@ -101,7 +101,7 @@ static int verify_folder(const struct flow_ref *ref, const struct flow_trust *t,
 	const struct signing_public *key = &t->key[signer];
 	json_object_set_new(report, "signer",
 			    json_string(key->name[0] ? key->name : key->p256_keyid));
-	json_object_set_new(report, "root", flow_json_digest(&m.root));
+	json_object_set_new(report, "root", json_digest(&m.root));
 	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
 	check_registered(ref, &m, report);
 	rc = signing_manifest_check(&m, folder, ignore_unsigned, quiet, &r, e);
@@ -133,14 +133,14 @@ int flow_release_verify(struct flow *f, const char *ref, const char *key, bool i
 		*report = json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer",
 				    "root", "checks", "name", "package", "ok", false, "detail",
 				    e->text, "failures");
-		return flow_json_ok(*report, e);
+		return json_ok(*report, e);
 	}
 	TRY(rc);
 	rc = flow_trust_load(f, key, &t, e);
 	if (rc == 0) {
 		*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root",
 				    "checks", "failures");
-		rc = flow_json_ok(*report, e);
+		rc = json_ok(*report, e);
 	}
 	if (rc == 0)
 		rc = verify_folder(&r, &t, ignore_unsigned, quiet, *report, e);
@@ -171,11 +171,10 @@ int flow_release_show(struct flow *f, const char *ref, json_t **report, struct e
 			json_array_append_new(files,
 					      json_pack("{s:s,s:I,s:o}", "name", m.file[i].name,
 							"bytes", (json_int_t)m.file[i].bytes,
-							"digest",
-							flow_json_digest(&m.file[i].digest)));
+							"digest", json_digest(&m.file[i].digest)));
 		*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root",
-				    flow_json_digest(&m.root), "verified", false, "files", files);
-		rc = flow_json_ok(*report, e);
+				    json_digest(&m.root), "verified", false, "files", files);
+		rc = json_ok(*report, e);
 	}
 	signing_manifest_free(&m);
 	buf_free(&bundle);

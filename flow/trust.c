@@ -138,7 +138,7 @@ int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *
 				 pub->ed25519_keyid, "p256", pub->p256_keyid);
 	*report = describe(pub, "own");
 	signing_identity_close(id);
-	int rc = flow_json_ok(body, e) < 0 || flow_json_ok(*report, e) < 0 ? ERR_NOMEM : 0;
+	int rc = json_ok(body, e) < 0 || json_ok(*report, e) < 0 ? ERR_NOMEM : 0;
 	struct audit_receipt receipt;
 	if (rc == 0)
 		rc = flow_append(f, &(struct audit_record){ .type = "key", .body = body }, false,
@@ -160,7 +160,7 @@ int flow_key_list(struct flow *f, json_t **report, struct err *e)
 		json_array_append_new(list, describe(&t.key[i], i < t.own ? "own" : "trusted"));
 	flow_trust_free(&t);
 	*report = json_pack("{s:o}", "keys", list);
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }
 
 static int parse_form(const char *form, enum signing_form *out, struct err *e)
@@ -242,5 +242,5 @@ int flow_key_import(struct flow *f, const char *path, json_t **report, struct er
 	buf_free(&text);
 	TRY(rc);
 	*report = describe(&pub, "trusted");
-	return flow_json_ok(*report, e);
+	return json_ok(*report, e);
 }

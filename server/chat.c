@@ -5,7 +5,7 @@
 #include "server/chat.h"
 #include "server/reply.h"
 #include "server/state.h"
-#include "server/stream.h"
+#include "api/api.h"
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -35,11 +35,11 @@ struct chat {
 	pthread_cond_t taken;
 	unsigned users;           /* worker and connection */
 	bool opened, ended, left; /* admitted; worker is done; connection is done */
-	struct flow_chat *flow;   /* while the worker asks it for text */
+	struct serve_chat *flow;  /* while the worker asks it for text */
 	int result;               /* of the worker */
 	struct err err;
 	char id[128], record[96]; /* constant once opened */
-	struct stream stream;
+	struct api_answer stream;
 	struct buf out;
 	size_t out_at;      /* bytes of out that were taken */
 	struct buf receipt; /* base64 */
@@ -50,7 +50,7 @@ struct chat {
 static void chat_free(struct chat *c)
 {
 	buf_free(&c->body);
-	stream_free(&c->stream);
+	api_answer_free(&c->stream);
 	buf_free(&c->out);
 	buf_free(&c->receipt);
 	if (c->event >= 0)
@@ -76,7 +76,7 @@ void chat_leave(struct chat *c)
 	pthread_mutex_lock(&c->lock);
 	c->left = true;
 	if (c->flow)
-		flow_chat_cancel(c->flow); /* it may be waiting for its first token */
+		serve_chat_cancel(c->flow); /* it may be waiting for its first token */
 	pthread_cond_signal(&c->taken);
 	drop_user(c);
 }
@@ -90,24 +90,24 @@ static void raise_event(struct chat *c)
 	(void)n; /* can only fail when the counter is at its maximum, and then it is raised */
 }
 
-static void open_facts(struct chat *c, struct flow_chat *f)
+static void open_facts(struct chat *c, struct serve_chat *f)
 {
 	pthread_mutex_lock(&c->lock);
 	c->flow = f;
 	if (c->left)
-		flow_chat_cancel(f);
-	snprintf(c->id, sizeof c->id, "%s", flow_chat_id(f));
-	snprintf(c->record, sizeof c->record, "%s", flow_chat_record(f));
-	c->stream.facts = (struct stream_facts){
-		.streams = flow_chat_streams(f),
-		.wants_usage = flow_chat_wants_usage(f),
-		.wants_logprobs = flow_chat_wants_logprobs(f),
-		.choices = flow_chat_choices(f),
-		.created = flow_chat_created(f),
+		serve_chat_cancel(f);
+	snprintf(c->id, sizeof c->id, "%s", serve_chat_id(f));
+	snprintf(c->record, sizeof c->record, "%s", serve_chat_record(f));
+	c->stream.facts = (struct api_answer_facts){
+		.streams = serve_chat_streams(f),
+		.wants_usage = serve_chat_wants_usage(f),
+		.wants_logprobs = serve_chat_wants_logprobs(f),
+		.choices = serve_chat_choices(f),
+		.created = serve_chat_created(f),
 		.id = c->id,
-		.model = flow_service_model(c->s->service),
+		.model = serve_service_model(c->s->service),
 	};
-	stream_begin(&c->out, &c->stream);
+	api_answer_begin(&c->out, &c->stream);
 	c->opened = true;
 	pthread_mutex_unlock(&c->lock);
 	raise_event(c);
@@ -115,16 +115,16 @@ static void open_facts(struct chat *c, struct flow_chat *f)
 
 /* One piece into the buffer, when the reader has made room. ERR_UNAVAILABLE: nobody reads any more.
  * An empty one asks just that, each time the engine has gone on. */
-static int pass_on(struct chat *c, const struct flow_piece *piece, struct err *e)
+static int pass_on(struct chat *c, const struct api_piece *piece, struct err *e)
 {
 	pthread_mutex_lock(&c->lock);
 	while (c->stream.facts.streams && !c->left && c->out.len - c->out_at > OUT_BYTES_MAX)
 		pthread_cond_wait(&c->taken, &c->lock);
 	bool gone = c->left || atomic_load(&c->s->aborting);
 	if (!gone)
-		stream_piece(&c->out, &c->stream, piece);
+		api_answer_piece(&c->out, &c->stream, piece);
 	int r = gone ? err_set(e, ERR_UNAVAILABLE, "the answer was cut off") : buf_done(&c->out, e);
-	if (r == 0 && stream_kept(&c->stream) > PLAIN_BYTES_MAX)
+	if (r == 0 && api_answer_kept(&c->stream) > PLAIN_BYTES_MAX)
 		r = err_set(e, ERR_INPUT, "the answer has more than 64 MiB: ask for a stream");
 	pthread_mutex_unlock(&c->lock);
 	if (piece->text.len || r < 0)
@@ -150,21 +150,21 @@ static void keep_receipt(struct chat *c, const json_t *result)
 static int pass_end(struct chat *c, const json_t *result, struct err *e)
 {
 	pthread_mutex_lock(&c->lock);
-	int r = stream_end(&c->out, &c->stream, result, e);
+	int r = api_answer_end(&c->out, &c->stream, result, e);
 	keep_receipt(c, result);
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }
 
-static int pump(struct chat *c, struct flow_chat *f, struct err *e)
+static int pump(struct chat *c, struct serve_chat *f, struct err *e)
 {
 	for (;;) {
-		struct flow_piece piece;
-		int r = flow_chat_next(f, &piece, e);
+		struct api_piece piece;
+		int r = serve_chat_next(f, &piece, e);
 		if (r < 0)
 			return r;
-		if (r == FLOW_END)
-			return pass_end(c, flow_chat_result(f), e);
+		if (r == SERVE_END)
+			return pass_end(c, serve_chat_result(f), e);
 		TRY(pass_on(c, &piece, e));
 	}
 }
@@ -175,7 +175,7 @@ static void keep_error(struct chat *c, int code, const struct err *err)
 {
 	c->result = code;
 	c->err = *err;
-	if (reply_status(code) != 500)
+	if (api_error_status(code) != 500)
 		return;
 	if (!c->left)
 		fprintf(stderr, "hallmark: chat %s: %s\n", c->opened ? c->record : "(not admitted)",
@@ -189,7 +189,7 @@ static void end(struct chat *c, int result, const struct err *err)
 	if (result < 0)
 		keep_error(c, result, err);
 	if (result < 0 && c->opened && c->stream.facts.streams)
-		stream_fail(&c->out, reply_status(result), c->err.text);
+		api_answer_fail(&c->out, api_error_status(result), c->err.text);
 	c->ended = true;
 	raise_event(c); /* before the last user may free it */
 	drop_user(c);
@@ -199,10 +199,10 @@ static void *run(void *arg)
 {
 	struct chat *c = arg;
 	struct server *s = c->s;
-	struct flow_chat *f = NULL;
+	struct serve_chat *f = NULL;
 	struct err err = { 0 };
-	int r = flow_chat_open(&f, s->service, c->body.bytes, c->body.len,
-			       c->client[0] ? c->client : NULL, &err);
+	int r = serve_chat_open(&f, s->service, c->body.bytes, c->body.len,
+				c->client[0] ? c->client : NULL, &err);
 	buf_free(&c->body);
 	if (r == 0) {
 		open_facts(c, f);
@@ -210,7 +210,7 @@ static void *run(void *arg)
 		pthread_mutex_lock(&c->lock);
 		c->flow = NULL;
 		pthread_mutex_unlock(&c->lock);
-		flow_chat_close(f);
+		serve_chat_close(f);
 	}
 	end(c, r, &err);
 	server_leave(s, &s->chats);

@@ -20,7 +20,7 @@ void chat_leave(struct chat *c);
 
 #define CHAT_GONE 1 /* the connection's other end is closed: nobody waits for an answer */
 
-/* Wait until the request is admitted: 0, the error of flow_chat_open, or CHAT_GONE. fd: the
+/* Wait until the request is admitted: 0, the error of serve_chat_open, or CHAT_GONE. fd: the
  * connection. Errors are fit for a client: what is ours has gone to stderr. */
 int chat_wait_open(struct chat *c, int fd, struct err *e) MUST_USE;
 bool chat_streams(const struct chat *c); /* after chat_wait_open */

@@ -1,59 +1,14 @@
 #include "server/reply.h"
+#include "api/api.h"
 #include "base/text.h"
 
 #include <microhttpd.h>
 #include <string.h>
 
-int reply_status(int code)
-{
-	switch (code) {
-	case ERR_INPUT:
-	case ERR_UNSUPPORTED:
-		return 400;
-	case ERR_DENIED:
-		return 403;
-	case ERR_NOTFOUND:
-		return 404;
-	case ERR_UNAVAILABLE:
-		return 503;
-	default:
-		return 500;
-	}
-}
-
-/* The names that OpenAI's clients know. */
-static const char *error_type(int status)
-{
-	switch (status) {
-	case 401:
-		return "authentication_error";
-	case 403:
-		return "permission_error";
-	case 404:
-		return "not_found_error";
-	case 503:
-		return "service_unavailable_error";
-	default:
-		return status >= 500 ? "server_error" : "invalid_request_error";
-	}
-}
-
-void reply_error_json(struct buf *out, int status, const char *message, const char *code)
-{
-	buf_add_text(out, "{\"error\":{\"message\":");
-	text_json_string(out, message, strlen(message));
-	buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", error_type(status));
-	if (code)
-		text_json_string(out, code, strlen(code));
-	else
-		buf_add_text(out, "null");
-	buf_add_text(out, "}}");
-}
-
 void reply_raw(struct buf *out, int status, const char *message, bool without_body)
 {
 	struct buf body = { 0 };
-	reply_error_json(&body, status, message, NULL);
+	api_error_json(&body, status, message, NULL);
 	buf_add_byte(&body, '\n');
 	buf_printf(
 		out,
@@ -101,7 +56,7 @@ bool reply_error(struct MHD_Connection *c, int status, const char *message, cons
 		 const char *const *header)
 {
 	struct buf body = { 0 };
-	reply_error_json(&body, status, message, code);
+	api_error_json(&body, status, message, code);
 	buf_add_byte(&body, '\n');
 	return reply_body(c, status, "application/json", header, &body);
 }

@@ -7,12 +7,6 @@
 struct MHD_Connection;
 struct MHD_Response;
 
-/* HTTP status of an ERR_* code. */
-int reply_status(int code);
-
-/* {"error":{"message","type","param":null,"code"}} appended to out; code may be NULL. */
-void reply_error_json(struct buf *out, int status, const char *message, const char *code);
-
 /* A whole HTTP/1.1 error response, for the gate; without_body for HEAD. */
 void reply_raw(struct buf *out, int status, const char *message, bool without_body);
 

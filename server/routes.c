@@ -2,6 +2,7 @@
  * a token when the server has any. */
 #include "server/routes.h"
 #include "server/chat.h"
+#include "api/api.h"
 #include "server/reply.h"
 #include "server/state.h"
 #include "base/limits.h"
@@ -45,11 +46,11 @@ static bool answer_health(struct exchange *x)
 static bool answer_models(struct exchange *x)
 {
 	struct buf body = { 0 };
-	const char *model = flow_service_model(x->s->service);
+	const char *model = serve_service_model(x->s->service);
 	buf_add_text(&body, "{\"object\":\"list\",\"data\":[{\"id\":");
 	text_json_string(&body, model, strlen(model));
 	buf_printf(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"hallmark\"}]}\n",
-		   (long long)flow_service_created(x->s->service));
+		   (long long)serve_service_created(x->s->service));
 	return reply_body(x->connection, 200, "application/json", NULL, &body);
 }
 
@@ -67,7 +68,7 @@ static bool is_receipt_id(const char *s)
 static bool answer_failure(struct exchange *x, int code, const struct err *err, const char *name)
 {
 	return code != CHAT_GONE &&
-	       reply_error(x->connection, reply_status(code), err->text, name, NULL);
+	       reply_error(x->connection, api_error_status(code), err->text, name, NULL);
 }
 
 static bool answer_receipt(struct exchange *x)
@@ -76,11 +77,11 @@ static bool answer_receipt(struct exchange *x)
 	struct err err = { 0 };
 	if (!is_receipt_id(x->rest))
 		return reply_error(x->connection, 404, "no such receipt", NULL, NULL);
-	int r = flow_service_receipt(x->s->service, x->rest, &body, &err);
+	int r = serve_service_receipt(x->s->service, x->rest, &body, &err);
 	if (r == 0)
 		return reply_body(x->connection, 200, "text/plain; charset=utf-8", NULL, &body);
 	buf_free(&body);
-	if (reply_status(r) == 500) {
+	if (api_error_status(r) == 500) {
 		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);
 		err_set(&err, r, "internal error: %s", err_name(r));
 	}

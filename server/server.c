@@ -166,7 +166,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 	return start_library(s, e);
 }
 
-int server_open(struct server **out, struct flow_service *service, const struct server_options *o,
+int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
 		struct err *e)
 {
 	struct server *s = calloc(1, sizeof *s);
@@ -236,7 +236,7 @@ static bool is_quiet(struct server *s, int64_t wait_ms)
 /* Running answers end by themselves, or after drain_ms at their next piece of text. */
 static void drain(struct server *s)
 {
-	flow_service_drain(s->service);
+	serve_service_drain(s->service);
 	bool quiet = is_quiet(s, s->limits.drain_ms);
 	atomic_store(&s->aborting, !quiet);
 	while (!quiet)

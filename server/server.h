@@ -6,7 +6,7 @@
 #include "base/env.h"
 #include "base/net.h"
 
-struct flow_service;
+struct serve_service;
 struct server;
 
 struct server_options {
@@ -29,7 +29,7 @@ struct server_options {
 /* Bind and listen; nothing is answered before server_run. The service is borrowed until
  * server_close. ERR_UNSUPPORTED: not a loopback address. ERR_CONFLICT: the port is in use.
  * ERR_INPUT: malformed address or token. */
-int server_open(struct server **out, struct flow_service *service, const struct server_options *o,
+int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
 		struct err *e) MUST_USE;
 
 /* "127.0.0.1:43210": the address with the port that was bound. Borrowed. */

@@ -3,7 +3,7 @@
 #define SERVER_STATE_H
 
 #include "base/digest.h"
-#include "flow/flow.h"
+#include "serve/serve.h"
 #include "server/server.h"
 
 #include <pthread.h>
@@ -12,7 +12,7 @@
 struct MHD_Daemon;
 
 struct server {
-	struct flow_service *service;
+	struct serve_service *service;
 	struct net net;
 	struct env env;
 	struct server_options limits; /* with defaults filled in; its pointers are not used */

@@ -1,7 +1,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "flow/request.h"
+#include "api/api.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static void check_calls(const json_t *calls)
 	}
 }
 
-static void check_messages(const struct flow_request *r)
+static void check_messages(const struct api_request *r)
 {
 	size_t i;
 	json_t *message;
@@ -33,14 +33,14 @@ static void check_messages(const struct flow_request *r)
 	}
 }
 
-static void check_sampling(const struct flow_request *r)
+static void check_sampling(const struct api_request *r)
 {
 	check(r->temperature >= 0 && r->temperature <= 2 && r->top_p > 0 && r->top_p <= 1);
 	check(r->min_p >= 0 && r->min_p <= 1 && r->tokens_max <= LIMIT_CONTEXT_TOKENS);
 	check(r->n >= 1 && r->n <= 8 && r->repetition > 0 && r->top_logprobs <= 20);
 	check(r->frequency >= -2 && r->frequency <= 2 && r->presence >= -2 && r->presence <= 2);
-	check(r->stop_count <= FLOW_REQUEST_STOPS && r->ban_count <= FLOW_REQUEST_BANS);
-	check(r->bias_count <= FLOW_REQUEST_BIASES && (!r->include_usage || r->stream));
+	check(r->stop_count <= API_STOPS && r->ban_count <= API_BANS);
+	check(r->bias_count <= API_BIASES && (!r->include_usage || r->stream));
 	for (size_t i = 0; i < r->stop_count; i++)
 		check(r->stop[i][0]);
 	for (size_t i = 0; i < r->ban_count; i++)
@@ -49,21 +49,21 @@ static void check_sampling(const struct flow_request *r)
 		check(r->bias[i].bias >= -100 && r->bias[i].bias <= 100);
 }
 
-static void check_form(const struct flow_request *r)
+static void check_form(const struct api_request *r)
 {
-	check(json_array_size(r->tools) <= FLOW_REQUEST_TOOLS);
+	check(json_array_size(r->tools) <= API_TOOLS);
 	check(!r->tools || !r->constraint);
-	check(r->tool_choice != FLOW_TOOLS_NAMED || (r->tool_name && r->tools));
-	check(r->tool_choice != FLOW_TOOLS_REQUIRED || r->tools);
+	check(r->tool_choice != API_TOOLS_NAMED || (r->tool_name && r->tools));
+	check(r->tool_choice != API_TOOLS_REQUIRED || r->tools);
 	check(!r->constraint || r->constraint_field);
 }
 
 /* What is accepted lies in its documented range; what is refused has a sentence. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct flow_request r = {0};
+	struct api_request r = {0};
 	struct err e = {0};
-	int code = flow_request_parse(bytes, len, &r, &e);
+	int code = api_request_parse(bytes, len, &r, &e);
 	if (code == 0) {
 		check(r.model && r.model[0]);
 		check_sampling(&r);
@@ -72,6 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	} else {
 		check((code == ERR_INPUT || code == ERR_UNSUPPORTED) && e.text[0]);
 	}
-	flow_request_free(&r);
+	api_request_free(&r);
 	return 0;
 }

@@ -1,7 +1,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "server/server.h"
-#include "tests/server/fake_flow.h"
+#include "tests/server/fake_serve.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,0 +1,328 @@
+/* A stream is text/event-stream: "data: " JSON "\n\n" for each chunk, ": ping\n\n" into silence,
+ * "data: [DONE]\n\n" last. Chunks: one with the role for each choice; one for each piece of text,
+ * of reasoning, or of a tool call; one with the finish_reason of every choice, seed and the field
+ * `hallmark` (record, index, leaf, receipt); with include_usage one more with usage and no choices.
+ * A plain answer is one chat.completion object with the same fields. Sources: OpenAI API reference,
+ * chat completions; reasoning_content as DeepSeek's API and vLLM spell it. */
+#include "api/api.h"
+#include "base/json.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <string.h>
+
+void api_text_write(struct buf *out, const struct cleared *text)
+{
+	size_t at = out->len;
+	text_json_string(out, text->bytes, text->len);
+	if (out->failed)
+		return;
+	size_t inside =
+		out->len - at - 2; /* the caller writes the quotes: a plain answer is one string */
+	memmove(out->bytes + at, out->bytes + at + 1, inside);
+	out->len -= 2;
+	out->bytes[out->len] = 0;
+}
+
+static void add_string(struct buf *out, const char *text)
+{
+	text_json_string(out, text, strlen(text));
+}
+
+static void add_buf(struct buf *out, const struct buf *b)
+{
+	out->failed |= b->failed;
+	buf_add(out, b->bytes ? b->bytes : "", b->len);
+}
+
+/* ---- log-probabilities ---- */
+
+/* {"token":"...","logprob":x,"bytes":[...] without the brace that closes it. The least that a
+ * client takes for minus infinity is what OpenAI writes. */
+static void open_token(struct buf *out, const struct cleared *text, float logprob)
+{
+	buf_add_text(out, "{\"token\":\"");
+	api_text_write(out, text);
+	buf_printf(out, "\",\"logprob\":%.9g,\"bytes\":[",
+		   isfinite(logprob) ? (double)logprob : -9999.0);
+	for (size_t i = 0; i < text->len; i++)
+		buf_printf(out, "%s%u", i ? "," : "", (unsigned)(unsigned char)text->bytes[i]);
+	buf_add_byte(out, ']');
+}
+
+/* Separated by commas, after others where more says so. */
+static void add_tokens(struct buf *out, const struct api_piece *p, bool more)
+{
+	for (size_t i = 0; i < p->token_count; i++) {
+		const struct api_token *t = &p->token[i];
+		if (i || more)
+			buf_add_byte(out, ',');
+		open_token(out, &t->text, t->logprob);
+		buf_add_text(out, ",\"top_logprobs\":[");
+		for (size_t k = 0; k < t->top_count; k++) {
+			if (k)
+				buf_add_byte(out, ',');
+			open_token(out, &t->top[k].text, t->top[k].logprob);
+			buf_add_byte(out, '}');
+		}
+		buf_add_text(out, "]}");
+	}
+}
+
+/* ---- chunks ---- */
+
+static void open_object(struct buf *out, const struct api_answer_facts *f)
+{
+	buf_add_text(out, f->streams ? "data: {\"id\":" : "{\"id\":");
+	add_string(out, f->id);
+	buf_printf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":",
+		   f->streams ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
+	add_string(out, f->model);
+	buf_add_text(out, ",\"choices\":[");
+}
+
+static void close_chunk(struct buf *out, const struct api_answer_facts *f)
+{
+	buf_add_text(out, f->wants_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+}
+
+void api_answer_begin(struct buf *out, const struct api_answer *s)
+{
+	for (unsigned i = 0; s->facts.streams && i < s->facts.choices; i++) {
+		open_object(out, &s->facts);
+		buf_printf(out,
+			   "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
+			   "\"finish_reason\":null}]",
+			   i);
+		close_chunk(out, &s->facts);
+	}
+}
+
+/* The members of a delta. */
+static void add_delta(struct buf *out, const struct api_piece *p)
+{
+	switch (p->part) {
+	case API_CONTENT:
+		buf_add_text(out, "\"content\":\"");
+		break;
+	case API_REASONING:
+		buf_add_text(out, "\"reasoning_content\":\"");
+		break;
+	case API_CALL_NAME:
+		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"id\":", p->call);
+		add_string(out, p->call_id);
+		buf_add_text(out, ",\"type\":\"function\",\"function\":{\"name\":\"");
+		break;
+	case API_CALL_ARGUMENTS:
+		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"function\":{\"arguments\":\"",
+			   p->call);
+		break;
+	}
+	api_text_write(out, &p->text);
+	buf_add_text(out, p->part == API_CALL_NAME        ? "\",\"arguments\":\"\"}}]"
+			  : p->part == API_CALL_ARGUMENTS ? "\"}}]"
+							  : "\"");
+}
+
+static void add_chunk(struct buf *out, const struct api_answer_facts *f, const struct api_piece *p)
+{
+	open_object(out, f);
+	buf_printf(out, "{\"index\":%u,\"delta\":{", p->choice);
+	add_delta(out, p);
+	buf_add_byte(out, '}');
+	if (f->wants_logprobs && p->part == API_CONTENT) {
+		buf_add_text(out, ",\"logprobs\":{\"content\":[");
+		add_tokens(out, p, false);
+		buf_add_text(out, "],\"refusal\":null}");
+	}
+	buf_add_text(out, ",\"finish_reason\":null}]");
+	close_chunk(out, f);
+}
+
+/* ---- what a plain answer keeps ---- */
+
+static void keep_piece(struct api_answer_choice *c, const struct api_piece *p)
+{
+	switch (p->part) {
+	case API_CONTENT:
+		api_text_write(&c->content, &p->text);
+		add_tokens(&c->tokens, p, c->tokens.len > 0);
+		break;
+	case API_REASONING:
+		api_text_write(&c->reasoning, &p->text);
+		break;
+	case API_CALL_NAME:
+		buf_add_text(&c->calls, c->calls.len ? "\"}},{\"id\":" : "{\"id\":");
+		add_string(&c->calls, p->call_id);
+		buf_add_text(&c->calls, ",\"type\":\"function\",\"function\":{\"name\":\"");
+		api_text_write(&c->calls, &p->text);
+		buf_add_text(&c->calls, "\",\"arguments\":\"");
+		break;
+	case API_CALL_ARGUMENTS:
+		api_text_write(&c->calls, &p->text);
+		break;
+	}
+}
+
+void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece)
+{
+	if (piece->text.len == 0 && piece->token_count == 0 && piece->part != API_CALL_NAME)
+		return;
+	if (s->facts.streams)
+		add_chunk(out, &s->facts, piece);
+	else
+		keep_piece(&s->choice[piece->choice], piece);
+}
+
+size_t api_answer_kept(const struct api_answer *s)
+{
+	size_t n = 0;
+	for (unsigned i = 0; i < API_CHOICES; i++)
+		n += s->choice[i].content.len + s->choice[i].reasoning.len +
+		     s->choice[i].tokens.len + s->choice[i].calls.len;
+	return n;
+}
+
+void api_answer_free(struct api_answer *s)
+{
+	for (unsigned i = 0; i < API_CHOICES; i++) {
+		buf_free(&s->choice[i].content);
+		buf_free(&s->choice[i].reasoning);
+		buf_free(&s->choice[i].tokens);
+		buf_free(&s->choice[i].calls);
+	}
+}
+
+/* ---- the end ---- */
+
+struct ending {
+	json_t *finish; /* a reason for each choice */
+	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	const json_t *seed;
+	json_t *hallmark;
+};
+
+static int read_result(const struct api_answer *s, const json_t *result, struct ending *end,
+		       struct err *e)
+{
+	static const char what[] = "result of the chat";
+	TRY(json_get_array(result, "finish_reasons", &end->finish, what, e));
+	TRY(json_get_u64(result, "prompt_tokens", &end->prompt_tokens, what, e));
+	TRY(json_get_u64(result, "completion_tokens", &end->completion_tokens, what, e));
+	TRY(json_get_u64(result, "cached_tokens", &end->cached_tokens, what, e));
+	end->seed = json_object_get(result, "seed");
+	if (json_array_size(end->finish) != s->facts.choices)
+		return err_set(e, ERR_IO, "not a reason for each choice");
+	return json_get_object(result, "hallmark", &end->hallmark, what, e);
+}
+
+static void add_usage(struct buf *out, const struct ending *end)
+{
+	buf_printf(out,
+		   "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
+		   "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+		   (unsigned long long)end->prompt_tokens,
+		   (unsigned long long)end->completion_tokens,
+		   (unsigned long long)end->prompt_tokens + end->completion_tokens,
+		   (unsigned long long)end->cached_tokens);
+}
+
+/* ,"seed":...,"hallmark":{...} */
+static int add_proof(struct buf *out, const struct ending *end, struct err *e)
+{
+	if (end->seed) {
+		buf_add_text(out, ",\"seed\":");
+		TRY(json_write(end->seed, 0, out, e));
+	}
+	buf_add_text(out, ",\"hallmark\":");
+	return json_write(end->hallmark, 0, out, e);
+}
+
+static int add_finish(struct buf *out, const struct ending *end, unsigned i, struct err *e)
+{
+	buf_add_text(out, ",\"finish_reason\":");
+	return json_write(json_array_get(end->finish, i), 0, out, e);
+}
+
+/* content is null where there is a call and no text. */
+static int add_choice(struct buf *out, const struct api_answer *s, const struct ending *end,
+		      unsigned i, struct err *e)
+{
+	const struct api_answer_choice *c = &s->choice[i];
+	bool null = c->content.len == 0 && c->calls.len > 0;
+	buf_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":%s",
+		   i ? "," : "", i, null ? "null" : "\"");
+	add_buf(out, &c->content);
+	buf_add_text(out, null ? ",\"refusal\":null" : "\",\"refusal\":null");
+	if (c->reasoning.len) {
+		buf_add_text(out, ",\"reasoning_content\":\"");
+		add_buf(out, &c->reasoning);
+		buf_add_byte(out, '"');
+	}
+	if (c->calls.len) {
+		buf_add_text(out, ",\"tool_calls\":[");
+		add_buf(out, &c->calls);
+		buf_add_text(out, "\"}}]");
+	}
+	buf_add_text(out, "},\"logprobs\":");
+	if (s->facts.wants_logprobs) {
+		buf_add_text(out, "{\"content\":[");
+		add_buf(out, &c->tokens);
+		buf_add_text(out, "],\"refusal\":null}");
+	} else {
+		buf_add_text(out, "null");
+	}
+	TRY(add_finish(out, end, i, e));
+	buf_add_byte(out, '}');
+	return 0;
+}
+
+static int end_plain(struct buf *out, const struct api_answer *s, const struct ending *end,
+		     struct err *e)
+{
+	open_object(out, &s->facts);
+	for (unsigned i = 0; i < s->facts.choices; i++)
+		TRY(add_choice(out, s, end, i, e));
+	buf_add_text(out, "],\"usage\":");
+	add_usage(out, end);
+	TRY(add_proof(out, end, e));
+	buf_add_text(out, "}\n");
+	return buf_done(out, e);
+}
+
+static int end_stream(struct buf *out, const struct api_answer_facts *f, const struct ending *end,
+		      struct err *e)
+{
+	open_object(out, f);
+	for (unsigned i = 0; i < f->choices; i++) {
+		buf_printf(out, "%s{\"index\":%u,\"delta\":{}", i ? "," : "", i);
+		TRY(add_finish(out, end, i, e));
+		buf_add_byte(out, '}');
+	}
+	buf_add_byte(out, ']');
+	TRY(add_proof(out, end, e));
+	close_chunk(out, f);
+	if (f->wants_usage) {
+		open_object(out, f);
+		buf_add_text(out, "],\"usage\":");
+		add_usage(out, end);
+		buf_add_text(out, "}\n\n");
+	}
+	buf_add_text(out, "data: [DONE]\n\n");
+	return buf_done(out, e);
+}
+
+int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result, struct err *e)
+{
+	struct ending end;
+	if (read_result(s, result, &end, e) < 0)
+		return err_set(e, ERR_IO, "the chat ended without a result");
+	return s->facts.streams ? end_stream(out, &s->facts, &end, e) : end_plain(out, s, &end, e);
+}
+
+void api_answer_fail(struct buf *out, int status, const char *message)
+{
+	buf_add_text(out, "data: ");
+	api_error_json(out, status, message, NULL);
+	buf_add_text(out, "\n\n");
+}

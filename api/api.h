@@ -1,0 +1,164 @@
+/* Api: the wire protocol of chat completions (OpenAI's), read and written; pure, no I/O. A request
+ * is read strictly from untrusted bytes; an answer is written from pieces of cleared text, whole or
+ * as server-sent events. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "base/buf.h"
+#include "base/cleared.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define API_CHOICES 8 /* answers to one request at most */
+
+/* ---- requests ---- */
+
+#define API_STOPS 16
+#define API_BANS 64
+#define API_BIASES 4096
+#define API_TOOLS 128
+
+struct api_request_bias {
+	uint32_t id;
+	float bias; /* -100..100 */
+};
+
+/* What the answer must match; text is JSON where the kind is JSON. */
+enum api_constraint_kind {
+	API_CONSTRAINT_NONE,
+	API_CONSTRAINT_OBJECT,
+	API_CONSTRAINT_SCHEMA,
+	API_CONSTRAINT_REGEX,
+	API_CONSTRAINT_CHOICE,
+	API_CONSTRAINT_GRAMMAR,
+};
+
+enum api_tool_choice { API_TOOLS_AUTO, API_TOOLS_NONE, API_TOOLS_REQUIRED, API_TOOLS_NAMED };
+
+/* Zero-initialise ({0}); every pointer is owned by the request. */
+struct api_request {
+	json_t *root;      /* the document; holds the strings below */
+	const char *model; /* 1..256 bytes */
+	/* [{"role", "content"}] with strings, at least one; of an assistant maybe "tool_calls"
+	 * [{"id", "type", "function": {"name", "arguments": object}}] and "reasoning_content"; of
+	 * a tool "tool_call_id" and maybe "name". "developer" is read as "system". */
+	json_t *messages;
+	bool stream, include_usage;
+	uint32_t n;          /* 1..8 */
+	double temperature;  /* 0..2; default 1 */
+	double top_p;        /* over 0, to 1; default 1: off */
+	double min_p;        /* 0..1; default 0: off */
+	uint32_t top_k;      /* 0: off, also from -1 */
+	double frequency;    /* -2..2; default 0: off */
+	double presence;     /* likewise */
+	double repetition;   /* over 0, to 10; default 1: off */
+	uint32_t tokens_max; /* 0: not given */
+	uint32_t tokens_min; /* default 0 */
+	bool ignore_eos;
+	bool logprobs;
+	uint32_t top_logprobs; /* 0..20 */
+	bool has_seed;
+	uint64_t seed;               /* 0..2^63-1 */
+	const char *stop[API_STOPS]; /* non-empty, NUL-terminated */
+	size_t stop_count;
+	const char *ban[API_BANS]; /* likewise */
+	size_t ban_count;
+	struct api_request_bias *bias; /* [bias_count], in the request's order */
+	size_t bias_count;
+	enum api_constraint_kind constraint;
+	const char *constraint_field; /* that asked for it; static */
+	struct buf constraint_text;
+	json_t *tools; /* as sent, checked; NULL: none */
+	enum api_tool_choice tool_choice;
+	const char *tool_name;   /* of API_TOOLS_NAMED */
+	bool one_call;           /* parallel_tool_calls: false */
+	json_t *template_kwargs; /* scalars; NULL: none */
+	json_t *without_effect;  /* accepted fields that change nothing: their names, each once */
+};
+
+/* Read body[0..len). ERR_INPUT: not such a request, with the field or the line and column;
+ * ERR_UNSUPPORTED: a field or value that is understood by others, refused by name. *out may be
+ * freed after a failure too. Parts of a content list are joined by "\n". A field that is null
+ * counts as absent. Memory: the body's strings at most twice, and at most 2^17 JSON values.
+ * Sources: OpenAI API reference, chat completions; vLLM's extra parameters. */
+int api_request_parse(const void *body, size_t len, struct api_request *out,
+		      struct err *e) MUST_USE;
+void api_request_free(struct api_request *r);
+
+/* ---- pieces of an answer ---- */
+
+/* What a text belongs to. A call begins with its whole name. */
+enum api_part { API_CONTENT, API_REASONING, API_CALL_NAME, API_CALL_ARGUMENTS };
+
+/* One token of the content whose text went out as it was drawn: what a filter withheld or replaced,
+ * wholly or in part, is not among them. An alternative that a rule would touch is left out. */
+struct api_alternative {
+	struct cleared text;
+	float logprob;
+};
+struct api_token {
+	struct cleared text;
+	float logprob;
+	const struct api_alternative *top; /* [top_count], best first */
+	size_t top_count;
+};
+
+/* Borrowed until the next call. */
+struct api_piece {
+	unsigned choice;
+	enum api_part part;
+	unsigned call;       /* of the tool parts: 0, 1, ... */
+	const char *call_id; /* with API_CALL_NAME */
+	struct cleared text;
+	const struct api_token *token; /* of content, when asked for */
+	size_t token_count;
+};
+
+/* ---- answers ---- */
+
+/* What every chunk of an answer repeats. */
+struct api_answer_facts {
+	bool streams, wants_usage, wants_logprobs;
+	unsigned choices; /* 1..API_CHOICES */
+	int64_t created;  /* seconds since 1970 */
+	const char *id;   /* "chatcmpl-..." */
+	const char *model;
+};
+
+/* A plain answer is one document, choice by choice: what comes is kept until the end, each as the
+ * inside of a JSON string or list. */
+struct api_answer_choice {
+	struct buf content, reasoning, tokens;
+	struct buf calls; /* objects; the arguments of the last are open */
+};
+struct api_answer {
+	struct api_answer_facts facts;
+	struct api_answer_choice choice[API_CHOICES]; /* plain answers */
+};
+void api_answer_free(struct api_answer *s);
+size_t api_answer_kept(const struct api_answer *s); /* bytes */
+
+/* The one way of model text to a socket: appended as the inside of a JSON string. */
+void api_text_write(struct buf *out, const struct cleared *text);
+
+/* An answer is begin, any number of pieces, then end or fail. Each call appends whole events to
+ * out; of a plain answer only the end writes, one JSON document. */
+void api_answer_begin(struct buf *out, const struct api_answer *s);
+void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_piece *piece);
+/* result: serve_chat_result. ERR_IO if it lacks what an answer needs. */
+int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result,
+		   struct err *e) MUST_USE;
+/* Streams only: the status line has been sent, so the error is an event; no [DONE] follows. */
+void api_answer_fail(struct buf *out, int status, const char *message);
+
+/* ---- errors ---- */
+
+/* HTTP status of an ERR_* code. */
+int api_error_status(int code);
+/* {"error":{"message","type","param":null,"code"}} appended to out; code may be NULL. */
+void api_error_json(struct buf *out, int status, const char *message, const char *code);
+
+#endif

@@ -1,0 +1,233 @@
+/* One request: inbound scan -> prompt -> tokens -> streaming scan -> cleared text; then one record
+ * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
+ * durable before the final event is handed out. The choices of one request take turns. */
+#include "base/text.h"
+#include "serve/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int name_chat(struct serve_chat *c, const struct serve_chat_given *given, struct err *e)
+{
+	struct serve_service *s = c->service;
+	c->created_us = given->given ? given->created_us : env_now_us(s->flow->env);
+	c->seed = given->given ? given->seed : c->request.seed;
+	if (!given->given && !c->request.has_seed) {
+		env_random(s->flow->env, &c->seed, sizeof c->seed);
+		c->seed >>= 1; /* a positive 64-bit integer in every language */
+	}
+	if (!s->recording)
+		return 0;
+	if (atomic_load(&s->draining))
+		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
+	TRY(audit_log_ready(s->flow->log, e)); /* no log, no answer */
+	const char *worker = audit_log_worker(s->flow->log);
+	c->n = audit_log_reserve(s->flow->log);
+	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
+	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
+	env_step(s->flow->env, "serve.admitted");
+	return 0;
+}
+
+static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
+{
+	buf_add(&c->body, body, len);
+	TRY(buf_done(&c->body, e));
+	c->body_digest = digest_of(body, len);
+	TRY(api_request_parse(body, len, &c->request, e));
+	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
+		return err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has \"%s\"",
+			       c->request.model, c->service->model_name);
+	return serve_notes_init(&c->notes, e);
+}
+
+static int64_t deadline(const struct serve_service *s)
+{
+	struct timespec t;
+	if (!s->timeout_us || !s->recording)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 + s->timeout_us;
+}
+
+/* From admission on every way out leaves a record. */
+static int begin(struct serve_chat *c, struct err *e)
+{
+	c->deadline_us = deadline(c->service);
+	int end = serve_scan_request(c, e);
+	TRY(end);
+	if (end != FILTER_COMPLETE) {
+		c->finish_reason = "content_filter";
+		c->notes.stopped = end;
+		return 0;
+	}
+	TRY(serve_prompt_make(c, e));
+	return serve_prompt_sessions(c, e);
+}
+
+static void abandon(struct serve_chat *c, const char *outcome, const char *finish)
+{
+	struct err ignored;
+	if (c->recorded)
+		return;
+	c->outcome = outcome;
+	c->finish_reason = finish;
+	for (unsigned i = 0; i < c->choices; i++)
+		serve_completion_abort(&c->choice[i]);
+	/* When the log refuses, it says so itself, and admits nothing more. One attempt: a number
+	 * that was refused may be another's by now. */
+	if (c->record[0])
+		(void)!serve_decision_append(c, &ignored);
+}
+
+static void chat_free(struct serve_chat *c)
+{
+	for (unsigned i = 0; i < c->choices; i++)
+		serve_completion_free(&c->choice[i]);
+	engine_constraint_close(c->constraint); /* after the sessions that use it */
+	api_request_free(&c->request);
+	buf_free(&c->body);
+	json_decref(c->messages);
+	json_decref(c->tools);
+	json_decref(c->result);
+	serve_notes_free(&c->notes);
+	engine_ids_free(&c->prompt);
+	serve_queue_free(&c->queue);
+	free(c->bias);
+	free(c->known_tokens);
+	arena_free(&c->values);
+	free(c);
+}
+
+int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
+			  size_t len, const char *client, const struct serve_chat_given *given,
+			  struct err *e)
+{
+	struct serve_chat *c = calloc(1, sizeof *c);
+	*out = NULL;
+	if (!c)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->service = s;
+	if (client)
+		snprintf(c->client, sizeof c->client, "%s", client);
+	int rc = parse(c, body, len, e);
+	if (rc == 0)
+		rc = name_chat(c, given, e);
+	if (rc == 0) {
+		rc = begin(c, e);
+		if (rc < 0)
+			abandon(c, "error", "error");
+	}
+	if (rc < 0) {
+		chat_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
+		    const char *client, struct err *e)
+{
+	return serve_chat_open_given(out, s, body, len, client, &(struct serve_chat_given){ 0 }, e);
+}
+
+/* ---- output ---- */
+
+/* What is handed out is what the record will hold. */
+static int keep(struct serve_chat *c, const struct api_piece *p, struct err *e)
+{
+	struct serve_completion *ch = &c->choice[p->choice];
+	struct buf *to = p->part == API_CONTENT     ? &ch->emitted
+			 : p->part == API_REASONING ? &ch->thoughts
+			 : p->part == API_CALL_NAME ? &ch->call[p->call].name
+						    : &ch->call[p->call].arguments;
+	buf_add(to, p->text.bytes, p->text.len);
+	return buf_done(to, e);
+}
+
+static int take(struct serve_chat *c, struct api_piece *piece, struct err *e)
+{
+	int taken = serve_queue_take(&c->queue, piece, e);
+	if (taken <= 0)
+		return taken;
+	if (piece->part == API_CALL_NAME)
+		piece->call_id = c->choice[piece->choice].call[piece->call].id;
+	TRY(keep(c, piece, e));
+	return 1;
+}
+
+/* The next choice that goes on, or NULL. */
+static struct serve_completion *next_choice(struct serve_chat *c)
+{
+	for (unsigned i = 0; i < c->choices; i++) {
+		struct serve_completion *ch = &c->choice[(c->turn + i) % c->choices];
+		if (!ch->finish_reason) {
+			c->turn = (ch->index + 1) % c->choices;
+			return ch;
+		}
+	}
+	return NULL;
+}
+
+static int finish_chat(struct serve_chat *c, struct err *e)
+{
+	if (!c->recorded) {
+		env_step(c->service->flow->env, "serve.answered");
+		TRY(serve_decision_append(c, e));
+		env_step(c->service->flow->env, "serve.recorded");
+	}
+	return SERVE_END;
+}
+
+static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
+{
+	/* What cannot be recorded any more does not go out either. */
+	if (c->service->recording && !c->recorded)
+		TRY(audit_log_ready(c->service->flow->log, e));
+	int taken = take(c, piece, e);
+	if (taken != 0)
+		return taken < 0 ? taken : SERVE_TEXT;
+	struct serve_completion *ch = next_choice(c);
+	if (!ch)
+		return finish_chat(c, e);
+	TRY(serve_completion_step(c, ch, e));
+	piece->choice = ch->index;
+	TRY(take(c, piece, e));
+	return SERVE_TEXT;
+}
+
+int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
+{
+	*piece = (struct api_piece){ .text = { .bytes = "" } };
+	int rc = advance(c, piece, e);
+	const char *how = atomic_load(&c->cancelled) ? "aborted" : "error";
+	if (rc < 0)
+		abandon(c, how, how);
+	return rc;
+}
+
+void serve_chat_cancel(struct serve_chat *c)
+{
+	atomic_store(&c->cancelled, true);
+	for (unsigned i = 0; i < c->choices; i++)
+		engine_session_cancel(c->choice[i].session);
+}
+
+void serve_chat_close(struct serve_chat *c)
+{
+	if (!c)
+		return;
+	abandon(c, "aborted", "aborted");
+	chat_free(c);
+}
+
+const char *serve_chat_id(const struct serve_chat *c) { return c->id; }
+const char *serve_chat_record(const struct serve_chat *c) { return c->record; }
+bool serve_chat_streams(const struct serve_chat *c) { return c->request.stream; }
+bool serve_chat_wants_usage(const struct serve_chat *c) { return c->request.include_usage; }
+bool serve_chat_wants_logprobs(const struct serve_chat *c) { return c->request.logprobs; }
+unsigned serve_chat_choices(const struct serve_chat *c) { return c->request.n; }
+int64_t serve_chat_created(const struct serve_chat *c) { return c->created_us / 1000000; }
+const json_t *serve_chat_result(const struct serve_chat *c) { return c->result; }

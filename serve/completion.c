@@ -1,0 +1,347 @@
+/* One choice: tokens -> text -> parts -> filters -> queue. Content, reasoning and the arguments of
+ * each call are texts of their own, each with the rules of its phase; the streams of content and
+ * reasoning last as long as the answer, so that nothing slips through where a part is interrupted.
+ * A block in any part ends the choice. */
+#include "serve/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int open_stream(const struct serve_chat *c, enum policy_phase phase,
+		       struct filter_stream **out, struct err *e)
+{
+	return filter_stream_open(out, serve_rules(c->service, phase), serve_shadowed(c->service),
+				  e);
+}
+
+int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
+			  const struct engine_request *q, struct err *e)
+{
+	ch->index = index;
+	ch->tokens.wanted = c->request.logprobs;
+	TRY(open_stream(c, POLICY_OUTPUT, &ch->content, e));
+	if (c->syntax != ENGINE_SYNTAX_PLAIN)
+		TRY(engine_reply_open(&ch->reply, c->syntax, c->reasons, e));
+	if (ch->reply && c->constraint)
+		engine_reply_hold(ch->reply, 0); /* the grammar makes the call whole */
+	return engine_session_open(&ch->session, c->service->engine, q, e);
+}
+
+/* ---- parts ---- */
+
+/* The rules said no: the choice ends where they begin, and nothing that is held goes out. */
+static int stop_choice(struct serve_completion *ch, int end)
+{
+	ch->finish_reason = "content_filter";
+	ch->notes.stopped = end;
+	serve_completion_abort(ch);
+	return end;
+}
+
+static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part part, unsigned call,
+	       const struct cleared *text, struct err *e)
+{
+	bool tokens = part == API_CONTENT && ch->tokens.wanted;
+	if (text->len || tokens)
+		TRY(serve_queue_text(&c->queue, ch->index, part, call, text, false, e));
+	return tokens ? serve_tokens_release(c, ch, e) : 0;
+}
+
+/* FILTER_OPEN, or how the choice was stopped. */
+static int push(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
+		enum api_part part, const char *text, size_t len, struct err *e)
+{
+	struct cleared out;
+	int end = filter_stream_push(f, text ? text : "", len, &out, e);
+	TRY(end);
+	TRY(put(c, ch, part, ch->open_call, &out, e));
+	return end == FILTER_OPEN ? end : stop_choice(ch, end);
+}
+
+static int finish(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
+		  enum api_part part, struct err *e)
+{
+	struct cleared out;
+	if (!f)
+		return FILTER_OPEN;
+	int end = filter_stream_end(f, &out, e);
+	TRY(end);
+	TRY(put(c, ch, part, ch->open_call, &out, e));
+	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
+}
+
+static int push_content(struct serve_chat *c, struct serve_completion *ch, const char *text,
+			size_t len, struct err *e)
+{
+	serve_tokens_place(ch, true, text, len);
+	return push(c, ch, ch->content, API_CONTENT, text, len, e);
+}
+
+static int push_thought(struct serve_chat *c, struct serve_completion *ch, const char *text,
+			size_t len, struct err *e)
+{
+	serve_tokens_place(ch, false, text, len);
+	if (!ch->thought)
+		TRY(open_stream(c, POLICY_REASONING, &ch->thought, e));
+	return push(c, ch, ch->thought, API_REASONING, text, len, e);
+}
+
+/* ---- calls ---- */
+
+static int note_arguments(struct serve_completion *ch, struct err *e)
+{
+	struct serve_scan where = { "tool_arguments", ch->index, "arguments", ch->open_call };
+	int rc = serve_notes_add(&ch->notes, &where, filter_stream_record(ch->arguments), e);
+	filter_stream_close(ch->arguments);
+	ch->arguments = NULL;
+	return rc;
+}
+
+/* The call that is open has ended. */
+static int end_call(struct serve_chat *c, struct serve_completion *ch, struct err *e)
+{
+	if (ch->demoted) {
+		ch->demoted = false;
+		return push(c, ch, ch->content, API_CONTENT, "}", 1, e);
+	}
+	if (!ch->arguments)
+		return FILTER_OPEN;
+	TRY(serve_unescape_end(&ch->unescape, &ch->plain, e));
+	int end = push(c, ch, ch->arguments, API_CALL_ARGUMENTS, ch->plain.bytes, ch->plain.len, e);
+	TRY(end);
+	if (end == FILTER_OPEN)
+		end = finish(c, ch, ch->arguments, API_CALL_ARGUMENTS, e);
+	TRY(end);
+	TRY(note_arguments(ch, e));
+	return end;
+}
+
+/* The whole name through its rules; what they clear of it first is kept until the rest is. */
+static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
+		      const char *text, size_t len, struct err *e)
+{
+	struct cleared first, rest;
+	struct buf kept = { 0 };
+	int end = filter_stream_push(f, text, len, &first, e);
+	if (end == FILTER_OPEN) {
+		buf_add(&kept, first.bytes, first.len);
+		first.bytes = kept.bytes ? kept.bytes : "";
+		end = filter_stream_end(f, &rest, e);
+	}
+	int rc = kept.failed ? err_set(e, ERR_NOMEM, "out of memory") : end;
+	if (rc == FILTER_COMPLETE)
+		rc = serve_queue_text(&c->queue, ch->index, API_CALL_NAME, ch->open_call, &first,
+				      false, e);
+	if (rc == 0 && end == FILTER_COMPLETE)
+		rc = serve_queue_text(&c->queue, ch->index, API_CALL_NAME, ch->open_call, &rest,
+				      true, e);
+	buf_free(&kept);
+	return rc < 0 ? rc : end;
+}
+
+/* The name goes out whole, or the choice ends. */
+static int put_name(struct serve_chat *c, struct serve_completion *ch, const char *text, size_t len,
+		    struct err *e)
+{
+	struct serve_scan where = { "tool_arguments", ch->index, "name", ch->open_call };
+	struct filter_stream *f;
+	TRY(open_stream(c, POLICY_TOOL_ARGUMENTS, &f, e));
+	int end = clear_name(c, ch, f, text, len, e);
+	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
+	filter_stream_close(f);
+	TRY(rc);
+	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
+}
+
+/* The same request has the same ids, also when it is replayed. */
+static void name_call(const struct serve_chat *c, const struct serve_completion *ch, unsigned call,
+		      char id[40])
+{
+	struct buf b = { 0 };
+	char hex[65];
+	buf_add(&b, c->body_digest.bytes, sizeof c->body_digest.bytes);
+	buf_add_u32le(&b, ch->index);
+	buf_add_u32le(&b, call);
+	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);
+	buf_free(&b);
+	digest_hex(&d, hex);
+	snprintf(id, 40, "call_%.24s", hex);
+}
+
+/* Nobody offered a tool: the call is what the model wrote, as JSON. */
+static int demote(struct serve_chat *c, struct serve_completion *ch, const char *name, size_t len,
+		  struct err *e)
+{
+	struct buf text = { 0 };
+	buf_add_text(&text, "{\"name\": \"");
+	buf_add(&text, name, len);
+	buf_add_text(&text, "\", \"arguments\": ");
+	int rc = buf_done(&text, e);
+	if (rc == 0)
+		rc = push(c, ch, ch->content, API_CONTENT, text.bytes, text.len, e);
+	buf_free(&text);
+	ch->demoted = true;
+	return rc;
+}
+
+static int begin_call(struct serve_chat *c, struct serve_completion *ch, const char *name,
+		      size_t len, struct err *e)
+{
+	int end = end_call(c, ch, e);
+	if (end != FILTER_OPEN)
+		return end;
+	serve_tokens_place(ch, false, name, len);
+	if (!c->request.tools)
+		return demote(c, ch, name, len, e);
+	if (c->request.one_call && ch->calls) {
+		ch->finish_reason = "tool_calls"; /* one was allowed, and is complete */
+		return FILTER_OPEN;
+	}
+	if (!ch->call)
+		ch->call = calloc(SERVE_CALLS, sizeof *ch->call);
+	if (!ch->call || ch->calls == SERVE_CALLS)
+		return err_set(e, ERR_NOMEM, "out of memory for tool calls");
+	ch->open_call = ch->calls++;
+	name_call(c, ch, ch->open_call, ch->call[ch->open_call].id);
+	end = put_name(c, ch, name, len, e);
+	return end == FILTER_OPEN ? open_stream(c, POLICY_TOOL_ARGUMENTS, &ch->arguments, e) : end;
+}
+
+static int push_arguments(struct serve_chat *c, struct serve_completion *ch, const char *text,
+			  size_t len, struct err *e)
+{
+	serve_tokens_place(ch, false, text, len);
+	if (ch->demoted)
+		return push(c, ch, ch->content, API_CONTENT, text, len, e);
+	TRY(serve_unescape_push(&ch->unescape, text, len, &ch->plain, e));
+	return push(c, ch, ch->arguments, API_CALL_ARGUMENTS, ch->plain.bytes, ch->plain.len, e);
+}
+
+/* ---- steps ---- */
+
+static int take_event(struct serve_chat *c, struct serve_completion *ch,
+		      const struct engine_event *v, struct err *e)
+{
+	int end = FILTER_OPEN;
+	if ((v->part == ENGINE_CONTENT || v->part == ENGINE_REASONING) && v->len)
+		TRY(end = end_call(c, ch, e));
+	if (end != FILTER_OPEN)
+		return end;
+	switch (v->part) {
+	case ENGINE_REASONING:
+		return push_thought(c, ch, v->text, v->len, e);
+	case ENGINE_CALL_NAME:
+		return begin_call(c, ch, v->text, v->len, e);
+	case ENGINE_CALL_ARGUMENTS:
+		return push_arguments(c, ch, v->text, v->len, e);
+	default:
+		return push_content(c, ch, v->text, v->len, e);
+	}
+}
+
+static int take_events(struct serve_chat *c, struct serve_completion *ch,
+		       const struct engine_event *event, size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count && !ch->finish_reason; i++)
+		TRY(take_event(c, ch, &event[i], e));
+	return 0;
+}
+
+static int take_text(struct serve_chat *c, struct serve_completion *ch, const char *text,
+		     size_t len, struct err *e)
+{
+	const struct engine_event *event;
+	size_t count;
+	TRY(serve_tokens_take(c, ch, text, len, e));
+	if (!ch->reply) {
+		TRY(push_content(c, ch, text, len, e));
+		return 0;
+	}
+	TRY(engine_reply_push(ch->reply, text, len, &event, &count, e));
+	return take_events(c, ch, event, count, e);
+}
+
+/* Release what is held, part by part; a block in one keeps the rest back. */
+static int flush(struct serve_chat *c, struct serve_completion *ch, struct err *e)
+{
+	int end = finish(c, ch, ch->thought, API_REASONING, e);
+	TRY(end);
+	if (end == FILTER_OPEN)
+		TRY(end = end_call(c, ch, e));
+	if (end == FILTER_OPEN)
+		TRY(finish(c, ch, ch->content, API_CONTENT, e));
+	return 0;
+}
+
+static int end_choice(struct serve_chat *c, struct serve_completion *ch, int how, struct err *e)
+{
+	const struct engine_event *event;
+	size_t count;
+	if (ch->reply && !ch->finish_reason) {
+		TRY(engine_reply_end(ch->reply, &event, &count, e));
+		TRY(take_events(c, ch, event, count, e));
+	}
+	if (ch->notes.stopped)
+		return 0;
+	TRY(flush(c, ch, e));
+	if (!ch->finish_reason)
+		ch->finish_reason = how == ENGINE_LENGTH ? "length"
+				    : ch->calls          ? "tool_calls"
+							 : "stop";
+	return 0;
+}
+
+int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, struct err *e)
+{
+	const char *text;
+	size_t len;
+	int how = engine_session_next(ch->session, &text, &len, e);
+	TRY(how);
+	TRY(take_text(c, ch, text, len, e));
+	if (how != ENGINE_GOING || ch->finish_reason)
+		return end_choice(c, ch, how, e);
+	return 0;
+}
+
+int serve_completion_note(struct serve_completion *ch, struct err *e)
+{
+	struct serve_scan where = { .phase = "output", .index = ch->index };
+	if (ch->arguments)
+		TRY(note_arguments(ch, e));
+	if (ch->thought) {
+		struct serve_scan thought = { .phase = "reasoning", .index = ch->index };
+		TRY(serve_notes_add(&ch->notes, &thought, filter_stream_record(ch->thought), e));
+	}
+	return ch->content
+		       ? serve_notes_add(&ch->notes, &where, filter_stream_record(ch->content), e)
+		       : 0;
+}
+
+void serve_completion_abort(struct serve_completion *ch)
+{
+	struct filter_stream *const stream[] = { ch->content, ch->thought, ch->arguments };
+	for (size_t i = 0; i < sizeof stream / sizeof *stream; i++)
+		if (stream[i])
+			filter_stream_abort(stream[i]);
+}
+
+void serve_completion_free(struct serve_completion *ch)
+{
+	struct filter_stream *const stream[] = { ch->content, ch->thought, ch->arguments };
+	for (size_t i = 0; i < sizeof stream / sizeof *stream; i++)
+		if (stream[i])
+			filter_stream_close(stream[i]);
+	engine_session_close(ch->session);
+	engine_reply_close(ch->reply);
+	for (unsigned i = 0; i < ch->calls; i++) {
+		buf_free(&ch->call[i].name);
+		buf_free(&ch->call[i].arguments);
+	}
+	free(ch->call);
+	buf_free(&ch->emitted);
+	buf_free(&ch->thoughts);
+	buf_free(&ch->unescape.held);
+	buf_free(&ch->plain);
+	serve_tokens_free(&ch->tokens);
+	serve_notes_free(&ch->notes);
+}

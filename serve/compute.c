@@ -1,0 +1,49 @@
+/* The words for how the engine computes, and the engine's own choices. */
+#include "serve/compute.h"
+
+#include <string.h>
+
+static const char *const weights[] = { [ENGINE_WEIGHTS_STORED] = "stored",
+				       [ENGINE_WEIGHTS_BF16] = "bf16",
+				       [ENGINE_WEIGHTS_Q8] = "q8",
+				       [ENGINE_WEIGHTS_Q4] = "q4",
+				       NULL };
+static const char *const cache[] = {
+	[ENGINE_CACHE_F32] = "f32", [ENGINE_CACHE_BF16] = "bf16", [ENGINE_CACHE_INT8] = "int8", NULL
+};
+static const char *const numerics[] = { "canonical", "fast", NULL };
+
+/* The place of a name in a NULL-terminated list; NULL is the first. */
+static int choose(const char *what, const char *given, const char *const *names, int *out,
+		  struct err *e)
+{
+	struct buf all = { 0 };
+	for (*out = 0; given && names[*out] && strcmp(given, names[*out]) != 0; ++*out)
+		buf_printf(&all, "%s%s", *out ? ", " : "", names[*out]);
+	bool known = names[*out] != NULL;
+	int rc = known ? 0
+		       : err_set(e, ERR_USAGE, "%s %.40s: expected one of %s", what, given,
+				 all.bytes ? all.bytes : "");
+	buf_free(&all);
+	return rc;
+}
+
+int serve_compute_read(const struct serve_compute *o, struct engine_options *out, struct err *e)
+{
+	int w, k, n;
+	TRY(choose("--weights", o->weights, weights, &w, e));
+	TRY(choose("--cache", o->cache, cache, &k, e));
+	TRY(choose("--numerics", o->numerics, numerics, &n, e));
+	*out = (struct engine_options){
+		.threads = o->threads,
+		.fast = n == 1,
+		.weights = (enum engine_weights)w,
+		.cache = (enum engine_cache)k,
+		.cache_bytes = o->cache_bytes,
+		.memory_max = o->memory_max,
+	};
+	return 0;
+}
+
+const char *serve_weights_name(enum engine_weights w) { return weights[w]; }
+const char *serve_cache_name(enum engine_cache c) { return cache[c]; }

@@ -1,0 +1,213 @@
+/* Replay: run a recorded request again and compare the two records field by field. In canonical
+ * numerics every token, every emitted byte and the digest of the last logits must come out the
+ * same; what differs is named. */
+#include "base/text.h"
+#include "serve/service.h"
+
+#include <string.h>
+
+struct replay {
+	struct flow *flow;
+	uint64_t index;
+	json_t *entry, *vault;
+	struct serve_service *service;
+	struct serve_chat *chat;
+	const char *was[SERVE_DECISION_FIELDS]; /* recorded values */
+	struct arena values;
+};
+
+/* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
+static bool compared(enum serve_decision_field f)
+{
+	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING &&
+	       f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
+}
+
+/* The disclosed values as canonical text, which is what a run computes too. */
+static int read_values(struct replay *r, struct err *e)
+{
+	const json_t *fields = json_object_get(r->vault, "fields");
+	for (size_t f = 0; f < SERVE_DECISION_FIELDS; f++) {
+		const json_t *field = json_array_get(fields, f);
+		const json_t *value = json_object_get(field, "value");
+		const char *name = json_string_value(json_object_get(field, "name"));
+		struct buf text = { 0 };
+		if (!value || !name || strcmp(name, serve_decision_names[f]) != 0)
+			return err_set(e, ERR_INPUT, "entry %llu has no field %s",
+				       (unsigned long long)r->index, serve_decision_names[f]);
+		int rc = json_write_canonical(value, &text, e);
+		if (rc == 0 && !(r->was[f] = arena_copy(&r->values, text.bytes, text.len)))
+			rc = err_set(e, ERR_NOMEM, "out of memory");
+		buf_free(&text);
+		TRY(rc);
+	}
+	return 0;
+}
+
+static int load_record(struct replay *r, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = audit_log_entry(r->flow->log, r->index, &text, e);
+	if (rc == 0)
+		rc = json_read(&r->entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+			       e);
+	if (rc == 0) {
+		const char *type = json_string_value(json_object_get(r->entry, "type"));
+		if (!type || strcmp(type, "decision") != 0)
+			rc = err_set(e, ERR_INPUT,
+				     "entry %llu is of type %s: only a decision can be replayed",
+				     (unsigned long long)r->index, type ? type : "?");
+	}
+	if (rc == 0)
+		rc = audit_vault_read(r->flow->log, r->index, &r->vault, e);
+	if (rc == 0)
+		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
+					e);
+	buf_free(&text);
+	return rc < 0 ? rc : read_values(r, e);
+}
+
+/* A field whose value is one JSON string, without its quotes; "" for null. */
+static void plain(const char *value, char *out, size_t room)
+{
+	size_t n = strlen(value);
+	snprintf(out, room, "%.*s", value[0] == '"' && n > 2 ? (int)(n - 2) : 0, value + 1);
+}
+
+static int open_service(struct replay *r, const struct serve_replay_options *o, struct err *e)
+{
+	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], name[96], path[LIMIT_PATH_BYTES];
+	plain(r->was[FIELD_MODEL_ROOT], root, sizeof root);
+	plain(r->was[FIELD_POLICY_BUNDLE], bundle, sizeof bundle);
+	if (bundle[0]) {
+		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
+		TRY(flow_path(r->flow, name, path, e));
+	}
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const json_t *engine = json_object_get(kept, "engine"); /* absent: recorded before it was */
+	json_int_t context = json_integer_value(json_object_get(kept, "context_max"));
+	struct serve_options serve = {
+		.ref = o->ref ? o->ref : root,
+		.policy = bundle[0] ? path : NULL,
+		.unsigned_ok = o->unsigned_ok,
+		.compute = { .weights = json_string_value(json_object_get(engine, "weights")),
+			     .cache = json_string_value(json_object_get(engine, "cache")),
+			     .numerics = json_string_value(json_object_get(engine, "numerics")) },
+		.context_max = context > 0 && context <= UINT32_MAX ? (uint32_t)context : 0,
+	};
+	return serve_service_open_replay(&r->service, r->flow, &serve, e);
+}
+
+static int run(struct replay *r, const struct serve_replay_options *o, struct err *e)
+{
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const json_t *request = json_object_get(kept, "request");
+	const char *seed = json_string_value(json_object_get(kept, "seed"));
+	struct serve_chat_given given = { .given = true, .seed = o->seed };
+	if (!json_is_string(request) || !seed)
+		return err_set(e, ERR_NOTFOUND, "entry %llu: the request was not retained",
+			       (unsigned long long)r->index);
+	given.created_us = (int64_t)json_integer_value(json_object_get(kept, "created_us"));
+	if (!o->has_seed)
+		TRY(text_parse_u64(seed, strlen(seed), &given.seed));
+	TRY(serve_chat_open_given(&r->chat, r->service, json_string_value(request),
+				  json_string_length(request), NULL, &given, e));
+	struct api_piece piece;
+	int rc;
+	do
+		rc = serve_chat_next(r->chat, &piece, e);
+	while (rc == SERVE_TEXT);
+	return rc < 0 ? rc : 0;
+}
+
+static json_t *differences(const struct replay *r)
+{
+	json_t *list = json_array();
+	for (int f = 0; f < SERVE_DECISION_FIELDS; f++) {
+		const char *was = r->was[f];
+		const char *now = r->chat->field[f].value ? r->chat->field[f].value : "null";
+		if (compared((enum serve_decision_field)f) && strcmp(was, now) != 0)
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field",
+							      serve_decision_names[f], "recorded",
+							      was, "found", now));
+	}
+	return list;
+}
+
+/* The recorded ids of a choice. */
+static const json_t *recorded_ids(const struct replay *r, unsigned choice)
+{
+	const json_t *ids = json_object_get(json_object_get(r->vault, "retained"), "output_ids");
+	return json_is_array(json_array_get(ids, 0)) ? json_array_get(ids, choice) : ids;
+}
+
+/* The first generated token of a choice that differs, or -1. */
+static json_int_t first_of(const struct replay *r, unsigned choice)
+{
+	const struct engine_session *s = r->chat->choice[choice].session;
+	const json_t *was = recorded_ids(r, choice);
+	size_t count = 0;
+	const uint32_t *id = s ? engine_session_ids(s, &count) : NULL;
+	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
+	for (size_t i = 0; i < most; i++)
+		if (i >= count || i >= json_array_size(was) ||
+		    json_integer_value(json_array_get(was, i)) != (json_int_t)id[i])
+			return (json_int_t)i;
+	return -1;
+}
+
+/* Of the first choice that differs. */
+static json_int_t first_token(const struct replay *r)
+{
+	for (unsigned i = 0; i < r->chat->request.n; i++)
+		if (first_of(r, i) >= 0)
+			return first_of(r, i);
+	return -1;
+}
+
+static json_int_t token_count(const struct replay *r)
+{
+	size_t count = 0;
+	for (unsigned i = 0; i < r->chat->request.n; i++)
+		count += json_array_size(recorded_ids(r, i));
+	return (json_int_t)count;
+}
+
+static int describe(struct replay *r, json_t **report, struct err *e)
+{
+	json_t *list = differences(r);
+	json_t *first = json_object_get(json_array_get(list, 0), "field");
+	char set[32];
+	plain(r->was[FIELD_KERNEL_SET], set, sizeof set);
+	*report =
+		json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0,
+			  "first_difference", first ? first : json_null(), "regime",
+			  engine_info(r->service->engine)->numerics, "kernels_recorded", set,
+			  "kernels_here", engine_info(r->service->engine)->kernel_set, "tokens",
+			  token_count(r), "first_token", first_token(r), "finish_reason",
+			  serve_completion_finish(r->chat, 0));
+	if (*report)
+		json_object_set(*report, "differences", list);
+	json_decref(list);
+	return json_ok(*report, e);
+}
+
+int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,
+		 json_t **report, struct err *e)
+{
+	struct replay r = { .flow = f, .index = index };
+	*report = NULL;
+	int rc = load_record(&r, e);
+	if (rc == 0)
+		rc = open_service(&r, o, e);
+	if (rc == 0)
+		rc = run(&r, o, e);
+	if (rc == 0)
+		rc = describe(&r, report, e);
+	serve_chat_close(r.chat);
+	serve_service_close(r.service);
+	json_decref(r.entry);
+	json_decref(r.vault);
+	arena_free(&r.values);
+	return rc;
+}

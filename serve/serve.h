@@ -1,0 +1,99 @@
+/* Serve: a model being served, and one request's way: inbound scan, engine, streaming scan, record.
+ * Replay runs a recorded request again. */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include "api/api.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct flow;
+
+/* A verified model, a policy profile and the log, ready to answer; used by many threads. */
+struct serve_service;
+
+/* How the engine computes; NULL and 0 are the defaults. A name that is none: ERR_USAGE. */
+struct serve_compute {
+	unsigned threads;
+	const char *weights;  /* "stored", "bf16", "q8", "q4" */
+	const char *cache;    /* "f32", "bf16", "int8" */
+	const char *numerics; /* "canonical", "fast" */
+	uint64_t cache_bytes; /* of all conversations together; 0: a share of what is free */
+	uint64_t memory_max;  /* refuse to load beyond it; 0: what is available */
+	uint32_t speculation; /* tokens drafted at most; changes no bit */
+};
+
+struct engine_options;
+/* A word that is none: ERR_USAGE with those that are. quiet is the caller's to set. */
+int serve_compute_read(const struct serve_compute *o, struct engine_options *out,
+		       struct err *e) MUST_USE;
+
+struct serve_options {
+	const char *ref;        /* release folder or registered REF */
+	const char *model_name; /* what clients call it */
+	const char *policy; /* TOML file or compiled bundle; NULL: no rules, recorded as mode off */
+	bool unsigned_ok;   /* serve a folder without a valid signature; recorded */
+	const char *key;    /* trusted public key file; NULL: trust.toml and own keys */
+	struct serve_compute compute;
+	uint32_t context_max; /* 0: the model's */
+	uint32_t timeout_s;   /* an answer that takes longer ends as ERR_UNAVAILABLE; 0: none */
+};
+int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
+		       struct err *e) MUST_USE;
+/* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
+void serve_service_drain(struct serve_service *s);
+/* All chats must be closed. NULL is fine. */
+void serve_service_close(struct serve_service *s);
+const char *serve_service_model(const struct serve_service *s);
+int64_t serve_service_created(const struct serve_service *s); /* seconds since 1970 */
+
+struct serve_chat; /* one request; one thread */
+
+/* Parse an OpenAI chat completion request, scan it, admit it. ERR_INPUT: 400 (nothing logged),
+ * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503.
+ * client: printable handle of the caller, or NULL. */
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
+		    const char *client, struct err *e) MUST_USE;
+const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
+const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
+bool serve_chat_streams(const struct serve_chat *c);       /* "stream": true */
+bool serve_chat_wants_usage(const struct serve_chat *c);
+bool serve_chat_wants_logprobs(const struct serve_chat *c);
+unsigned serve_chat_choices(const struct serve_chat *c); /* 1..API_CHOICES */
+int64_t serve_chat_created(const struct serve_chat *c);
+
+enum serve_event { SERVE_TEXT, SERVE_END };
+
+/* Next piece of cleared text (empty when the engine has gone on and nothing may go out yet), or
+ * SERVE_END when all choices are complete and their record durable. An error has been recorded as
+ * well as it could be; no more text follows. */
+int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e) MUST_USE;
+/* The reader is gone: whatever the chat waits for ends, and serve_chat_next fails with
+ * ERR_UNAVAILABLE. The one function for another thread; not once serve_chat_close was called. */
+void serve_chat_cancel(struct serve_chat *c);
+/* After SERVE_END: {finish_reasons: [of each choice], finish_reason: of the first, prompt_tokens,
+ * completion_tokens, cached_tokens, seed, hallmark: {record, index, leaf, receipt}}. Borrowed. */
+const json_t *serve_chat_result(const struct serve_chat *c);
+/* Before SERVE_END the reader is gone: an "aborted" record is appended. NULL is fine. */
+void serve_chat_close(struct serve_chat *c);
+
+/* The receipt of an earlier answer as a .tlog-proof whose extra holds entry and disclosed fields.
+ * id: a chat id or "WORKER/N". ERR_NOTFOUND. */
+int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out,
+			  struct err *e) MUST_USE;
+
+/* ---- replay ---- */
+
+struct serve_replay_options {
+	const char *ref; /* another folder to compute with; NULL: the release of the record */
+	bool has_seed;
+	uint64_t seed; /* instead of the recorded one */
+	bool unsigned_ok;
+};
+/* Run the recorded request again. Report: {equal, first_difference, differences:[{field, recorded,
+ * found}], regime, tokens}. */
+int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,
+		 json_t **report, struct err *e) MUST_USE;
+
+#endif

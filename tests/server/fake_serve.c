@@ -1,0 +1,205 @@
+#include "tests/server/fake_serve.h"
+#include "serve/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct fake_counts fake_counts;
+
+struct serve_chat {
+	atomic_bool cancelled;
+	int pieces, pause_ms, first_ms, fail_at, given, choices;
+	bool streams, usage, over, rich, logprobs;
+	char text[64];
+	struct api_alternative top[1];
+	struct api_token token[1];
+	json_t *result;
+};
+
+static int word(const char *body, const char *name, int fallback)
+{
+	const char *at = strstr(body, name);
+	return at ? atoi(at + strlen(name)) : fallback;
+}
+
+static void nap(int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	nanosleep(&t, NULL);
+}
+
+const char *serve_service_model(const struct serve_service *s)
+{
+	(void)s;
+	return "m";
+}
+
+int64_t serve_service_created(const struct serve_service *s)
+{
+	(void)s;
+	return 1700000000;
+}
+
+void serve_service_drain(struct serve_service *s)
+{
+	(void)s;
+	atomic_fetch_add(&fake_counts.drained, 1);
+}
+
+static int refusal(const char *body, struct err *e)
+{
+	if (!strstr(body, "messages"))
+		return err_set(e, ERR_INPUT, "\"messages\" is missing");
+	if (strstr(body, "\"other\""))
+		return err_set(e, ERR_NOTFOUND, "no model \"other\" here");
+	if (strstr(body, "unknown_field"))
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: unknown_field");
+	if (strstr(body, "busy"))
+		return err_set(e, ERR_UNAVAILABLE, "the queue is full");
+	return strstr(body, "broken") ? err_set(e, ERR_IO, "secret/path is broken") : 0;
+}
+
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
+		    const char *client, struct err *e)
+{
+	(void)s, (void)client;
+	char *text = len ? strndup(body, len) : strdup("");
+	int r = refusal(text, e);
+	if (r == 0) {
+		struct serve_chat *c = calloc(1, sizeof *c);
+		c->pieces = word(text, "pieces=", 3);
+		c->pause_ms = word(text, "pause=", 0);
+		c->first_ms = word(text, "first=", 0);
+		c->fail_at = word(text, "fail=", -1);
+		c->choices = word(text, "choices=", 1);
+		c->rich = strstr(text, "rich") != NULL;
+		c->logprobs = strstr(text, "logprobs") != NULL;
+		c->streams = strstr(text, "\"stream\":true") != NULL;
+		c->usage = strstr(text, "\"include_usage\":true") != NULL;
+		atomic_fetch_add(&fake_counts.opened, 1);
+		*out = c;
+	}
+	free(text);
+	return r;
+}
+
+const char *serve_chat_id(const struct serve_chat *c)
+{
+	(void)c;
+	return "chatcmpl-w-7";
+}
+
+const char *serve_chat_record(const struct serve_chat *c)
+{
+	(void)c;
+	return "w/7";
+}
+
+bool serve_chat_streams(const struct serve_chat *c) { return c->streams; }
+
+bool serve_chat_wants_usage(const struct serve_chat *c) { return c->usage; }
+
+bool serve_chat_wants_logprobs(const struct serve_chat *c) { return c->logprobs; }
+
+unsigned serve_chat_choices(const struct serve_chat *c) { return (unsigned)c->choices; }
+
+int64_t serve_chat_created(const struct serve_chat *c)
+{
+	(void)c;
+	return 1700000001;
+}
+
+static int finish(struct serve_chat *c, struct err *e)
+{
+	json_t *finish = json_array();
+	for (int i = 0; i < c->choices; i++)
+		json_array_append_new(finish,
+				      json_string(c->rich && i == 0 ? "tool_calls" : "stop"));
+	c->result = json_pack("{s:o,s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reasons", finish,
+			      "prompt_tokens", 5, "completion_tokens", c->given, "cached_tokens", 4,
+			      "seed", 9, "hallmark", "record", "w/7", "index", 3, "leaf",
+			      "sha256:00", "receipt", "c2sp.org/tlog-proof@v1\nindex 3\n");
+	c->over = true;
+	atomic_fetch_add(&fake_counts.ended, 1);
+	return c->result ? SERVE_END : err_set(e, ERR_NOMEM, "no result");
+}
+
+/* A rich answer thinks, says, calls twice, and has a second choice that only says. */
+static struct api_piece rich_piece(struct serve_chat *c)
+{
+	static const struct {
+		enum api_part part;
+		unsigned choice, call;
+		const char *text, *id;
+	} rows[] = {
+		{ API_REASONING, 0, 0, "hm \"1\"", NULL },
+		{ API_CONTENT, 0, 0, "", NULL },
+		{ API_CONTENT, 0, 0, "so", NULL },
+		{ API_CALL_NAME, 0, 0, "f", "call_0" },
+		{ API_CALL_ARGUMENTS, 0, 0, "{\"a\":", NULL },
+		{ API_CONTENT, 1, 0, "other", NULL },
+		{ API_CALL_ARGUMENTS, 0, 0, "1}", NULL },
+		{ API_CALL_NAME, 0, 1, "g", "call_1" },
+		{ API_CALL_ARGUMENTS, 0, 1, "{}", NULL },
+	};
+	struct api_piece p = { .choice = rows[c->given].choice,
+			       .part = rows[c->given].part,
+			       .call = rows[c->given].call,
+			       .call_id = rows[c->given].id,
+			       .text = { .bytes = rows[c->given].text,
+					 .len = strlen(rows[c->given].text) } };
+	if (c->logprobs && p.part == API_CONTENT && p.text.len) {
+		c->top[0] = (struct api_alternative){ { .bytes = "\xc3", .len = 1 }, -2 };
+		c->token[0] = (struct api_token){ p.text, -0.5F, c->top, 1 };
+		p.token = c->token;
+		p.token_count = 1;
+	}
+	c->given++;
+	c->pieces = 9;
+	return p;
+}
+
+int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
+{
+	for (int left = c->given ? c->pause_ms : c->first_ms;
+	     left > 0 && !atomic_load(&c->cancelled); left -= 5)
+		nap(left < 5 ? left : 5);
+	if (atomic_load(&c->cancelled))
+		return err_set(e, ERR_UNAVAILABLE, "cancelled");
+	if (c->given == c->fail_at)
+		return err_set(e, ERR_IO, "secret/path went wrong");
+	if (c->given == (c->rich ? 9 : c->pieces))
+		return finish(c, e);
+	if (c->rich) {
+		*piece = rich_piece(c);
+		return SERVE_TEXT;
+	}
+	int n = snprintf(c->text, sizeof c->text, "p%d \"\xc3\xa4\n", c->given++);
+	*piece = (struct api_piece){ .text = { .bytes = c->text, .len = (size_t)n } };
+	return SERVE_TEXT;
+}
+
+void serve_chat_cancel(struct serve_chat *c) { atomic_store(&c->cancelled, true); }
+
+const json_t *serve_chat_result(const struct serve_chat *c) { return c->result; }
+
+void serve_chat_close(struct serve_chat *c)
+{
+	if (!c)
+		return;
+	if (!c->over)
+		atomic_fetch_add(&fake_counts.aborted, 1);
+	json_decref(c->result);
+	free(c);
+}
+
+int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out, struct err *e)
+{
+	(void)s;
+	if (strcmp(id, "chatcmpl-w-7") != 0 && strcmp(id, "w/7") != 0)
+		return err_set(e, ERR_NOTFOUND, "no record \"%s\"", id);
+	buf_add_text(out, "c2sp.org/tlog-proof@v1\nindex 3\n");
+	return buf_done(out, e);
+}

@@ -1,0 +1,13 @@
+/* A stand-in for the serving part of flow: the request's words say what it does ("pieces=3
+ * pause=20"). */
+#ifndef TESTS_SERVER_FAKE_SERVE_H
+#define TESTS_SERVER_FAKE_SERVE_H
+
+#include <stdatomic.h>
+
+struct fake_counts {
+	atomic_int opened, ended, aborted, drained;
+};
+extern struct fake_counts fake_counts;
+
+#endif
