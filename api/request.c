@@ -12,9 +12,7 @@
 
 #define KEY_BYTES_MAX 128u
 #define ARRAY_MAX 100000u
-#define VALUES_MAX \
-	(1u << 17) /* bounds what the parser allocates: two bytes, {}, become some 300 \
-		    */
+#define VALUES_MAX (1u << 17) /* the parser allocates some 300 bytes for the two of {} */
 #define MODEL_BYTES_MAX 256u
 #define METADATA_MAX 16
 
@@ -85,8 +83,7 @@ static int count_byte(struct shape *s, char c, struct err *e)
 	return 0;
 }
 
-/* Text that is not JSON may be counted wrongly; the parser refuses it where the count went wrong.
- */
+/* Text that is not JSON may be counted wrongly: the parser refuses it at the place. */
 static int check_shape(const char *text, size_t len, struct err *e)
 {
 	struct shape s = { 0 };
@@ -166,8 +163,10 @@ int api_read_note(struct api_request *r, const char *name, struct err *e)
 {
 	size_t i;
 	json_t *noted;
-	json_array_foreach(r->without_effect, i,
-			   noted) if (strcmp(json_string_value(noted), name) == 0) return 0;
+	json_array_foreach(r->without_effect, i, noted) {
+		if (strcmp(json_string_value(noted), name) == 0)
+			return 0;
+	}
 	if (json_array_append_new(r->without_effect, json_string(name)) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for the request");
 	return 0;
@@ -237,11 +236,10 @@ static int ignore_metadata(struct api_request *r, const char *name, const json_t
 	json_t *one;
 	if (!json_is_object(v) || json_object_size(v) > METADATA_MAX)
 		return api_read_unexpected(name, "an object of at most 16 strings", e);
-	json_object_foreach(
-		(json_t *)v, key,
-		one) if (!json_is_string(one)) return api_read_unexpected(name,
-									  "an object of strings",
-									  e);
+	json_object_foreach((json_t *)v, key, one) {
+		if (!json_is_string(one))
+			return api_read_unexpected(name, "an object of strings", e);
+	}
 	return api_read_note(r, name, e);
 }
 
@@ -324,7 +322,8 @@ static int read_fields(struct api_request *r, struct err *e)
 	json_t *v;
 	if (!json_is_object(r->root))
 		return err_set(e, ERR_INPUT, "the body: expected one JSON object");
-	json_object_foreach(r->root, name, v) TRY(read_field(r, name, v, e));
+	json_object_foreach(r->root, name, v)
+		TRY(read_field(r, name, v, e));
 	if (!r->model)
 		return err_set(e, ERR_INPUT, "\"model\" is missing");
 	if (!json_array_size(r->messages))

@@ -182,7 +182,8 @@ static int read_calls(const json_t *message, size_t index, json_t *clean, struct
 	list = json_array();
 	if (json_object_set_new(clean, "tool_calls", list) < 0)
 		return no_memory(e);
-	json_array_foreach(calls, i, call) TRY(read_call(call, index, list, e));
+	json_array_foreach(calls, i, call)
+		TRY(read_call(call, index, list, e));
 	return 0;
 }
 
@@ -278,6 +279,7 @@ int api_read_messages(struct api_request *r, const char *name, const json_t *v, 
 	if (json_array_size(v) > LIMIT_MESSAGES)
 		return err_set(e, ERR_INPUT, "\"messages\": %zu of them; at most %u are taken",
 			       json_array_size(v), LIMIT_MESSAGES);
-	json_array_foreach(v, i, message) TRY(read_message(r, message, i, e));
+	json_array_foreach(v, i, message)
+		TRY(read_message(r, message, i, e));
 	return 0;
 }

@@ -209,8 +209,10 @@ int api_read_guided_choice(struct api_request *r, const char *name, const json_t
 	(void)name;
 	if (!json_array_size(v))
 		return api_read_unexpected("guided_choice", "a list of strings", e);
-	json_array_foreach(v, i, one) if (!json_is_string(one)) return api_read_unexpected(
-		"guided_choice", "a list of strings", e);
+	json_array_foreach(v, i, one) {
+		if (!json_is_string(one))
+			return api_read_unexpected("guided_choice", "a list of strings", e);
+	}
 	return set_constraint(r, "guided_choice", API_CONSTRAINT_CHOICE, v, e);
 }
 

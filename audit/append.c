@@ -186,8 +186,7 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
 	pthread_mutex_unlock(&log->storage);
 	TRY(rc);
-	/* From here on the database is ahead of the folder: only a reopening may repair a failure.
-	 */
+	/* From here on the database is ahead of the folder: only a reopening may repair a failure. */
 	rc = publish_batch(log, batch, count, e);
 	*fatal = rc < 0 || is_fatal(log, erased);
 	if (rc == 0 && erased < 0)

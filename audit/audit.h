@@ -1,9 +1,11 @@
 /* Audit: the transparency log. RFC 6962 tree, C2SP tiles and checkpoint, salted commitments,
  * erasable vault.
  *
- *   HOME/log/       checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]: published, for
- * others' tools HOME/state.db   log_head, log_entry, vault (ciphertext), and the registry's index:
- * one transaction covers them HOME/keys.db    wrapped subject keys, apart, never in a backup
+ *   HOME/log/      checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]: published,
+ *                  readable by others' tools; and lock
+ *   HOME/state.db  log_head, log_entry, vault (ciphertext), and the registry's index:
+ *                  one transaction covers them
+ *   HOME/keys.db   wrapped subject keys, apart, never in a backup
  *
  * A record is acknowledged only after its checkpoint is durable. Order of durability:
  * section 4 of docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note,
@@ -21,8 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- records ------------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 /* One committed field: value is canonical JSON text; NULL means absent (commits to `null`). */
 struct audit_field {
@@ -129,8 +130,7 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 		      const char *ground, const char *actor, struct audit_receipt *out,
 		      struct err *e) MUST_USE;
 
-/* Recompute an entry's field root from disclosed fields. 0, or ERR_VERIFY. entry: canonical bytes.
- */
+/* Recompute an entry's field root from disclosed fields; entry: canonical bytes. May ERR_VERIFY. */
 int audit_fields_check(const void *entry, size_t len, const json_t *fields, struct err *e) MUST_USE;
 
 /* ---- verifying: with nothing but a verifier key ---- */
@@ -149,8 +149,7 @@ struct audit_verdict {
 };
 
 /* Check the published folder: note, every tile and entry bundle, canonical entries, worker
- * numbering, times. store may be NULL; with it, head and entries of the database are compared too.
- */
+ * numbering, times. store may be NULL; with it, the database's head and entries are compared. */
 int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 		 struct audit_verdict *out, struct err *e) MUST_USE;
 
@@ -173,8 +172,7 @@ int audit_consistency_check(uint64_t old_size, uint64_t size, const struct diges
 /* Whether text is a verifier key of a known form: 0 or ERR_INPUT. */
 int audit_vkey_check(const char *vkey, struct err *e) MUST_USE;
 
-/* Signed note: sign text with the identity under name; check one with a vkey and append its text.
- */
+/* Signed note: sign text with the identity under name; check one with a vkey, append its text. */
 int audit_note_sign(const struct signing_identity *id, const char *name, const char *text,
 		    size_t len, struct buf *out, struct err *e) MUST_USE;
 int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *text,

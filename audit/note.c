@@ -1,10 +1,12 @@
 /* Signed note (C2SP signed-note) and the checkpoint in it (C2SP tlog-checkpoint).
  *
  *   note        text, one blank line, then 1..100 lines "— name base64(keyid[4] || signature)\n"
- *   text        UTF-8, ends in a newline, no byte below 0x20 but newline; split at the last blank
- * line keyid       first 4 bytes of SHA-256(name || 0x0A || alg || public key) vkey        name "+"
- * hex8(keyid) "+" base64(alg || public key) checkpoint  origin, decimal size, base64 root of 32
- * bytes, one a line, then optional extension lines
+ *   text        UTF-8, ends in a newline, no control character below 0x20 but newline;
+ *               split from the signatures at the last blank line
+ *   keyid       first 4 bytes of SHA-256(name || 0x0A || alg || public key)
+ *   vkey        name "+" hex8(keyid) "+" base64(alg || public key)
+ *   checkpoint  origin, decimal size, base64 root of 32 bytes, one a line, then optional
+ *               extension lines
  *
  * A line by an unknown (name, keyid) is passed over; one by the known key that fails refuses the
  * note. Only alg 01 (Ed25519) is read; the table of algorithms is the switch in note_key_parse. */

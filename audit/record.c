@@ -1,13 +1,13 @@
 /* Log entries: canonical JSON (RFC 8785), nothing personal in clear.
  *
- *   clear types       {"v":1,"type","worker","n","time_us","body":{...}}                       and
- *                     "bundle" if given
- *   committed types
- * {"v":1,"type","worker","n","time_us","bundle","outcome","fields","root","cipher"} worker 16
- * lower-case hex digits; all zero is the log itself commitment        c = SHA-256(0x02 || salt[32]
- * || u16be name length || name || u32be value length || value) root              RFC 6962 tree hash
- * with the c's as entries, in the order of the type's fields cipher            SHA-256 of the vault
- * row's bytes, or null
+ *   clear       {"body":{...},"n","time_us","type","v":1,"worker"}, and "bundle" if given
+ *   committed   {"bundle","cipher","fields","n","outcome","root","time_us","type","v":1,"worker"}
+ *   worker      16 lower-case hex digits; all zero is the log itself
+ *   fields      how many commitments the root covers: 1 to 256
+ *   commitment  c = SHA-256(0x02 || salt[32] || u16be name length || name
+ *                           || u32be value length || value)
+ *   root        RFC 6962 tree hash with the c's as entries, in the order of the type's fields
+ *   cipher      SHA-256 of the vault row's bytes, or null
  *
  * Values are canonical JSON; an absent field commits to null, so that presence is hidden. */
 #include "audit/record.h"

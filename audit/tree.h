@@ -14,8 +14,7 @@
 struct digest tree_leaf(const void *entry, size_t len);
 struct digest tree_node(const struct digest *left, const struct digest *right);
 
-/* Complete subtrees from left to right, each lower than the one before: the right edge of a tree.
- */
+/* The right edge of a tree: complete subtrees from left to right, each lower than the last. */
 struct tree_range {
 	struct digest node[64];
 	int height[64];

@@ -1,10 +1,12 @@
 /* The erasable vault.
  *
- *   state.db  vault(idx, key_id, cipher)          cipher = nonce[24] || XChaCha20-Poly1305(key,
- * plain, ad) plain = {"fields":[{"name","salt","value"}...],"retained":...} as canonical JSON ad =
- * origin || 0x0A || u64be index || type keys.db   subject_key(id, wrapped)            wrapped =
- * nonce[24] || XChaCha20-Poly1305(kek, key, ad = id) id = "s:" || subject, or "r:" || 32 random hex
- * digits for a record with a key of its own
+ *   state.db  vault(idx, key_id, cipher)
+ *             cipher = nonce[24] || XChaCha20-Poly1305(key, plain, ad)
+ *             plain  = {"fields":[{"name","salt","value"}...],"retained":...} as canonical JSON
+ *             ad     = origin || 0x0A || u64be index || type
+ *   keys.db   subject_key(id, wrapped)
+ *             wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad = id)
+ *             id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own key
  *
  * The kek is derived from the log's key and never stored. Erasing removes the rows and, once no row
  * uses a key, the key; a key without rows (a crash between the two databases) is removed at the

@@ -1,12 +1,15 @@
 /* Checking a log as its readers would, with a verifier key and the published folder; with the
- * database too, where there is one. Nothing here stops at the first problem: the verdict names
- * them.
+ * database too, where there is one. Nothing here stops at the first problem: the verdict names them
+ * by kind.
  *
- *   checkpoint  signature, origin, form       tile    missing, wrong length, hashes that do not
- * meet the root entry       hash, canonical form          gap     a worker's number is missing, or
- * twice stop        a started worker never ended  time    an entry is earlier than the one before
- * it head        database and folder differ    record  an entry is not a record that this version
- * can read */
+ *   checkpoint  signature, origin or form of the signed note
+ *   tile        missing, of a wrong length, or hashes that do not lead to the signed root
+ *   entry       missing, or its hash is not the tree's
+ *   record      an entry that is not canonical, or not a record that this version can read
+ *   time        an entry is earlier than the one before it
+ *   gap         a worker's number is missing, or stands twice
+ *   stop        a worker started and never ended, or wrote after its end
+ *   head        database and folder differ */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -137,11 +140,12 @@ static int take_lost(struct check *k, const json_t *body)
 	if (!w)
 		return 0;
 	w->ended = true;
-	json_array_foreach(missing, i, n) if (json_is_integer(n) && json_integer_value(n) >= 0 &&
-					      (uint64_t)json_integer_value(n) < k->c.size &&
-					      mark(w, (uint64_t)json_integer_value(n)) <
-						      0) return err_set(k->e, ERR_NOMEM,
-									"out of memory");
+	json_array_foreach(missing, i, n) {
+		if (json_is_integer(n) && json_integer_value(n) >= 0 &&
+		    (uint64_t)json_integer_value(n) < k->c.size &&
+		    mark(w, (uint64_t)json_integer_value(n)) < 0)
+			return err_set(k->e, ERR_NOMEM, "out of memory");
+	}
 	return 0;
 }
 

@@ -1,5 +1,4 @@
-/* What a program takes from outside, injected, so that a failing run can be repeated from its seed.
- */
+/* What a program takes from outside, injected: a failing run can be repeated from its seed. */
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 
@@ -19,8 +18,7 @@ struct random {
 	void *ctx;
 };
 
-/* A flow announces each step by name ("publish.commit"); a crash test stops it there. Never NULL.
- */
+/* A flow announces each step by name ("publish.commit"): a crash test stops it there. Not NULL. */
 struct steps {
 	void (*at)(void *ctx, const char *step);
 	void *ctx;

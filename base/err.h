@@ -29,8 +29,7 @@ struct err {
 			   to do */
 };
 
-/* Record code and sentence in e (may be NULL); returns code, so `return err_set(...)` is one line.
- */
+/* Record code and sentence in e (may be NULL). Returns code: `return err_set(...)` is one line. */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* As err_set, with strerror(errno) appended; ENOENT gives ERR_NOTFOUND, ENOMEM ERR_NOMEM, others

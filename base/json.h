@@ -1,5 +1,4 @@
-/* JSON: jansson behind a bounded reader, and two writers. Values are jansson's own (<jansson.h>).
- */
+/* JSON: jansson behind a bounded reader, and two writers. Values are jansson's (<jansson.h>). */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

@@ -159,7 +159,8 @@ static int write_object(struct writer *w, const json_t *o, int depth)
 	json_t *value;
 	if (!keys)
 		return err_set(w->e, ERR_NOMEM, "out of memory for JSON keys");
-	json_object_foreach((json_t *)o, key, value) keys[i++] = key;
+	json_object_foreach((json_t *)o, key, value)
+		keys[i++] = key;
 	if (w->canonical && count)
 		qsort(keys, count, sizeof *keys, by_utf16);
 	buf_add_byte(w->out, '{');

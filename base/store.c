@@ -1,13 +1,17 @@
 /* Storage over SQLite. Error classes:
  *
- *   BUSY, LOCKED                  ERR_UNAVAILABLE   try again
- *   CONSTRAINT                    ERR_CONFLICT
- *   IOERR, FULL, CORRUPT, ...     ERR_IO, and the store is poisoned: after a failed fsync the
- * kernel may mark pages clean, so that the next commit would succeed over a hole; only a reopen
- * reads the truth
+ *   BUSY, LOCKED                     ERR_UNAVAILABLE  try again
+ *   CONSTRAINT                       ERR_CONFLICT
+ *   NOMEM                            ERR_NOMEM
+ *   ERROR, RANGE, TOOBIG, MISMATCH   ERR_INPUT        a statement or value of ours
+ *   IOERR, FULL, CORRUPT, NOTADB     ERR_IO, and the store is poisoned: after a failed fsync the
+ *                                    kernel may mark pages clean, so that the next commit would
+ *                                    succeed over a hole; only a reopening reads the truth
+ *   IOERR_NOMEM                      ERR_IO, not poisoned
+ *   any other                        ERR_IO
  *
- * SQLite numbers "$2" by first appearance, PostgreSQL by its digits: parameters are bound by name.
- */
+ * SQLite numbers "$2" by first appearance, PostgreSQL by its digits: parameters are bound by
+ * name. */
 #include "base/store.h"
 
 #include "base/check.h"

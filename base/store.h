@@ -32,14 +32,12 @@ bool store_poisoned(const struct store *s);
 
 int store_prepare(struct store *s, const char *sql, struct store_stmt **out,
 		  struct err *e) MUST_USE;
-/* Parameters count from 1; bytes are borrowed until the next step or reset. Errors surface in step.
- */
+/* Parameters count from 1; bytes are borrowed until the next step or reset; step reports errors. */
 void store_bind_i64(struct store_stmt *st, int i, int64_t v);
 void store_bind_text(struct store_stmt *st, int i, const char *text); /* NULL binds NULL */
 void store_bind_blob(struct store_stmt *st, int i, const void *bytes, size_t len);
 void store_bind_null(struct store_stmt *st, int i);
-/* 1 a row, 0 done, or an error (ERR_CONFLICT for a violated constraint, ERR_UNAVAILABLE when busy).
- */
+/* 1 a row, 0 done, or an error (ERR_CONFLICT: a violated constraint, ERR_UNAVAILABLE: busy). */
 int store_step(struct store_stmt *st, struct err *e) MUST_USE;
 /* Columns count from 0; borrowed until the next step. */
 int64_t store_i64(struct store_stmt *st, int column);

@@ -1,10 +1,12 @@
 /* The values of TOML 1.0 that hold no other values.
  *
  *   string     "basic" 'literal' and the three-quote forms; the first newline of the latter is
- * dropped integer    [+-]digits without leading zero, 0x 0o 0b without sign; '_' only between
- * digits; 64 bits float      integer part, then fraction and/or exponent; [+-]inf, [+-]nan
+ *              dropped
+ *   integer    [+-]digits without leading zero, 0x 0o 0b without sign; '_' only between digits;
+ *              64 bits
+ *   float      integer part, then fraction and/or exponent; [+-]inf, [+-]nan
  *   date-time  RFC 3339 with 'T', 't' or one space; the offset, or the date, or the time may be
- * missing; given out with 'T', 'Z' and, where it has a fraction, at least milliseconds
+ *              missing; given out with 'T', 'Z' and, where it has a fraction, at least milliseconds
  *
  * Anything else is refused where it stands. A float that no double can hold is refused. */
 #include "base/limits.h"

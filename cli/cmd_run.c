@@ -132,8 +132,7 @@ static int add_turn(struct cli *c, json_t *messages, const char *role, const cha
 	return err_set(&c->err, ERR_INPUT, "the prompt is not UTF-8");
 }
 
-/* A turn that got no answer (a rule blocked it) is taken back, or it would block all that follow.
- */
+/* A message that a rule blocked is taken back, or it would block every one after it. */
 static int turn(struct cli *c, struct serve_service *s, json_t *messages, const struct buf *line)
 {
 	struct buf answer = { 0 };

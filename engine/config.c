@@ -1,6 +1,5 @@
 /* config.json and generation_config.json. One reader per architecture family fills the one struct;
- * keys that would change the computation and are not understood are refused by name, never skipped.
- */
+ * keys that would change the computation and are not understood are refused by name. */
 #include "engine/config.h"
 #include "engine/config_reader.h"
 

@@ -24,8 +24,7 @@ struct network {
 };
 
 /* Of all rules of p, starting with rule root. Every state can reach its rule's end. ERR_INPUT: left
- * recursion, or nothing matches; ERR_UNSUPPORTED: anchors inside. p is used up (rules are added).
- */
+ * recursion, or nothing matches; ERR_UNSUPPORTED: anchors inside. p is used up: rules are added. */
 int network_open(struct network **out, struct pattern *p, uint32_t root, struct err *e) MUST_USE;
 void network_close(struct network *n);
 

@@ -79,8 +79,7 @@ int pattern_regex(struct pattern *p, const char *text, size_t len, uint32_t *roo
  * Those elsewhere stay, and are refused by who reads the tree. */
 int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e) MUST_USE;
 
-/* grammar.c: GBNF-like rules, added to p; the start rule must be `root`. ERR_INPUT names the line.
- */
+/* grammar.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
 int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
 		    struct err *e) MUST_USE;
 

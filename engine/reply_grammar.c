@@ -308,8 +308,7 @@ static int add_tools(const struct family *f, const json_t *tools, const char *na
 	return err_set(e, ERR_INPUT, "no tool named %.60s", name ? name : "(any)");
 }
 
-/* Reasoning up to its end and no further: what may end it, or begin a call within it, is left out.
- */
+/* Reasoning up to its end: any string that may end it, or begin a call within it, is left out. */
 static void add_thought(enum engine_syntax s, struct buf *out)
 {
 	if (s == ENGINE_SYNTAX_MISTRAL)

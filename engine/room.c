@@ -1,5 +1,4 @@
-/* Buffers of a pass. They grow to the largest batch seen and stay: steady state allocates nothing.
- */
+/* Buffers of a pass. They grow to the largest batch seen and stay: no allocation after that. */
 #include "engine/model.h"
 
 #include <stdlib.h>

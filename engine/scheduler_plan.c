@@ -294,8 +294,7 @@ static void plan_prompts(struct scheduler *s, uint32_t budget)
 	}
 }
 
-/* Whether anybody is waiting for the next token of an answer; and note who is ahead of the reader.
- */
+/* Whether a reader waits for some answer's next token; answers ahead of their reader are noted. */
 static bool has_streams(struct scheduler *s)
 {
 	bool any = false;

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define DRAW_ALONE 65536u /* logits below which waking the other threads costs more than it saves \
-			   */
+/* Below this many logits, waking the other threads costs more than it saves. */
+#define DRAW_ALONE 65536u
 
 static bool is_eos(const struct task *t, uint32_t index, uint32_t id)
 {

@@ -391,7 +391,8 @@ static int part_expand(struct schema *c, struct parts *p, size_t i, bool *never)
 	if (!json_is_array(all) || json_array_size(all) == 0)
 		return schema_wrong(c, "allOf is not a list of schemas");
 	TRY(part_reduce(c, p, i, "allOf"));
-	json_array_foreach((json_t *)all, k, one) TRY(parts_add(c, p, one));
+	json_array_foreach((json_t *)all, k, one)
+		TRY(parts_add(c, p, one));
 	return 1;
 }
 

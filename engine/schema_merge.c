@@ -71,7 +71,8 @@ unsigned schema_types(const json_t *s)
 	if (type == NULL)
 		return types_implied(s);
 	types = type_bit(json_string_value(type));
-	json_array_foreach((json_t *)type, i, one) types |= type_bit(json_string_value(one));
+	json_array_foreach((json_t *)type, i, one)
+		types |= type_bit(json_string_value(one));
 	return types | (json_is_true(json_object_get(s, "nullable")) ? TYPE_NULL : 0u);
 }
 

@@ -182,8 +182,9 @@ static int members_read(struct schema *c, const json_t *s, struct object *o)
 	wanted = names_set(c, required);
 	if (o->member == NULL || wanted == NULL)
 		return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
-	json_object_foreach((json_t *)properties, name, v) o->member[o->count++] =
-		(struct member){ name, v, json_object_get(wanted, name) != NULL };
+	json_object_foreach((json_t *)properties, name, v)
+		o->member[o->count++] =
+			(struct member){ name, v, json_object_get(wanted, name) != NULL };
 	json_array_foreach((json_t *)required, i, v)
 	{
 		name = json_string_value(v);

@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #define SCHEMA_REFS_MAX 4096   /* schemas that are referred to */
-#define SCHEMA_STEPS_MAX 50000 /* schemas looked at, branches counted again in every combination \
-				*/
+#define SCHEMA_STEPS_MAX 50000 /* schemas looked at; a branch counts in every combination */
 #define SCHEMA_OUT_MAX (8u << 20)
 #define SCHEMA_COMPARED_MAX 5000000u /* values of enum and const, one with another */
 

@@ -18,8 +18,7 @@ static void value(struct detect_hit *h)
 	h->value[h->n] = 0;
 }
 
-/* Where the context of a match begins: five words or DETECT_BEFORE code points back, in one line.
- */
+/* Where a match's context begins: five words or DETECT_BEFORE code points back, in its line. */
 static size_t context_start(const struct detect_hit *h)
 {
 	size_t at = h->start;

@@ -16,8 +16,7 @@ enum detect_verdict {
 	DETECT_YES,
 };
 
-/* A proposed match in a window of view text. The check may shorten it, and says what a mask shows.
- */
+/* A proposed match in a window of view text. A check may shorten it, and says what a mask shows. */
 struct detect_hit {
 	const char *text;
 	size_t len;                       /* of the window */

@@ -89,8 +89,7 @@ static bool mod_11_10(const char *v, size_t n)
 }
 
 /* No digit three times in a row; among the first ten one digit two or three times, the others at
- * most once.
- */
+ * most once. */
 enum detect_verdict detect_de_tax(struct detect_hit *h)
 {
 	const char *v = h->value;
@@ -327,8 +326,7 @@ enum detect_verdict detect_sg_nric(struct detect_hit *h)
 	return yes(v[8] == table[v[0] == 'M' ? 10 - sum % 11 : sum % 11]);
 }
 
-/* Three forms: businesses, local companies, and others (which begin with T, S or R and the year).
- */
+/* Three forms: businesses, local companies, and others (T, S or R, then the year). */
 enum detect_verdict detect_sg_uen(struct detect_hit *h)
 {
 	static const char alphabet[] = "ABCDEFGHJKLMNPQRSTUVWX0123456789";

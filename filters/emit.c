@@ -157,8 +157,7 @@ static struct step look(const struct filter_stream *f, size_t gone)
 	return s;
 }
 
-/* A mask shows what every match over the byte agrees to show, and what is neither letter nor digit.
- */
+/* A mask shows a byte if every match over it agrees to, or if it is neither letter nor digit. */
 static bool shown(const struct filter_stream *f, const struct step *s)
 {
 	if (!view_alnum(s->cp) && s->cp != 0xFFFD)

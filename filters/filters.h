@@ -60,8 +60,7 @@ bool filter_detector_known(const char *name);
 int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width,
 		       struct err *e) MUST_USE;
 
-/* Versions that a bundle records: Unicode, confusables, PCRE2, and of these tables. Static storage.
- */
+/* Versions that a bundle records: Unicode, confusables, PCRE2, these tables. Static storage. */
 const char *filter_tables_version(void);
 
 /* A decided span of the source text. rules: the ids that cover it, sorted, joined by ','. */

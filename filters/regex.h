@@ -28,8 +28,7 @@ struct regex {
 int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, struct buf *finite,
 		  struct err *e) MUST_USE;
 
-/* Compile for streaming; tried: run the worst cases made from the pattern's own characters first.
- */
+/* Compile for streaming; tried: first run worst cases made from the pattern's own characters. */
 int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
 		  struct err *e) MUST_USE;
 void regex_free(struct regex *r);

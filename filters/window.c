@@ -147,8 +147,7 @@ static int probe_scan(struct filter_stream *f, const struct probe *p, struct pro
 	}
 }
 
-/* Forget what no probe looks at any more, but keep `behind` characters before the earliest cursor.
- */
+/* Forget what no probe will look at again, but keep `behind` characters before the first cursor. */
 static void trim(struct filter_stream *f, struct window *w, bool raw)
 {
 	uint64_t keep = window_end(w);

@@ -126,8 +126,7 @@ static int choose_parent(struct audit *a, struct err *e)
 	return 0;
 }
 
-/* The candidate that the report is about: the parent found, else the declared one, else the first.
- */
+/* The candidate that the report is about: the parent found, else the declared, else the first. */
 static const struct candidate *subject_of(const struct audit *a)
 {
 	if (a->best)
@@ -166,8 +165,7 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
 }
 
-/* What identifies the suspect: a Merkle root over the digests of its files by name, signed or not.
- */
+/* What identifies the suspect: a Merkle root over its files' digests by name, signed or not. */
 static int suspect_digest(const char *folder, struct digest *out, struct err *e)
 {
 	struct file_list l;

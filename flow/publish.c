@@ -2,10 +2,10 @@
  * append and registry row in one transaction (the commit point) -> renames -> receipt. Before the
  * append nothing is visible; after it, recovery completes.
  *
- *   DIR/                      the model; gets model.sig, hallmark.chunks, hallmark.tensors
- *   DIR.hallmark/             manifest.json, manifest.json.minisig, provenance.json, publisher.pub,
- * receipt.tlog-proof DIR.hallmark.part/        all of it while staged; its existence means "not
- * finished" */
+ *   DIR/                the model; gets model.sig, hallmark.chunks, hallmark.tensors
+ *   DIR.hallmark/       manifest.json, manifest.json.minisig, provenance.json, publisher.pub,
+ *                       receipt.tlog-proof
+ *   DIR.hallmark.part/  all of it while staged; its existence means "not finished" */
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/engine.h"

@@ -78,8 +78,7 @@ static int undo(struct flow *f, const struct flow_pending *p, struct err *e)
 	return 0;
 }
 
-/* A folder that cannot be written now must not close the log: its row waits for the next opening.
- */
+/* A folder that cannot be written must not close the log: its row waits for the next opening. */
 int flow_recover(struct flow *f, struct err *e)
 {
 	struct flow_pending p = { 0 };

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define RUNGS 2 /* that state a p-value: the correction holds whether or not the second is asked \
-		 */
+/* Rungs that state a p-value: the correction holds whether or not the second is asked. */
+#define RUNGS 2
 #define DRAWS_MAX (1u << 22) /* of the one block whose resolution is raised: some seconds */
 
 const char *fork_verdict_name(enum fork_verdict v)

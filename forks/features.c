@@ -1,10 +1,11 @@
-/* Tensor names that make a block, with L the layer and E the expert (docs/formats.md, "fork
- * statistics"): layers.L.mlp.{gate,up,down}_proj.weight                 dense MLP
- *   layers.L.mlp.experts.E.{gate,up,down}_proj.weight       expert
- *   layers.L.mlp.shared_expert[s].{gate,up,down}_proj.weight shared MLP
- *   layers.L.block_sparse_moe.experts.E.{w1,w3,w2}.weight   expert (Mixtral)
- * each after any prefix that ends in '.'; gate and up are [units][hidden], down is [hidden][units].
- */
+/* Tensor names that make a block, with L the layer and E the expert (docs/formats.md, "Fork
+ * statistics"):
+ *   layers.L.mlp.{gate,up,down}_proj.weight                   dense MLP
+ *   layers.L.mlp.shared_expert[s].{gate,up,down}_proj.weight  shared MLP
+ *   layers.L.mlp.experts.E.{gate,up,down}_proj.weight         expert
+ *   layers.L.block_sparse_moe.experts.E.{w1,w3,w2}.weight     expert (Mixtral)
+ * each after any prefix that ends in '.'; gate and up are [units][hidden], down is
+ * [hidden][units]. */
 #include "forks/features.h"
 
 #include "base/check.h"

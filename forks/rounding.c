@@ -2,8 +2,7 @@
 
 #include <math.h>
 
-/* relative: one unit in the last place of BF16, in which rounded weights are usually stored again
- */
+/* relative: one unit in the last place of BF16, in which rounded weights are often stored */
 #define STORAGE 0x1p-8f
 #define TIE 0.49f /* further from an integer, either neighbour may have been chosen */
 

@@ -25,8 +25,7 @@ double special_normal_tail(double z);
  * n >= 20. */
 double special_ks_tail(double d, uint64_t n);
 
-/* Distance of p[count] (sorted ascending here, in place) from the uniform distribution on [0, 1].
- */
+/* Distance of p[count] (sorted in place, ascending) from the uniform distribution on [0, 1]. */
 double special_ks_distance(double *p, size_t count);
 
 /* The counts that a binomial (n, p) stays within: each tail beyond [low, high] has probability at

@@ -2,8 +2,7 @@
  * s_j = scale * sum_k q_k key_j_k (latent: then rope; k ascending);  m = max s;  p_j = exp(s_j -
  * m); l = sum p; o = sum_j p_j value_j and the running result (M, L, O) takes each in: with N =
  * max(M, m), a = exp(M - N), b = exp(m - N), L = fma(l, b, L*a), O = fma(o, b, O*a). A sink s comes
- * last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N). The answer is O / L.
- */
+ * last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N). The answer is O / L. */
 #include "kernels/attn.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"

@@ -1,5 +1,4 @@
-/* The library's table: memory and streams by the CUDA runtime, operations by the other .cu files.
- */
+/* The library's table: memory and streams by CUDA's runtime, operations by the other .cu files. */
 #include "kernels/device_kernel.h"
 
 #include <stdio.h>

@@ -328,7 +328,8 @@ int lab_selftest(const struct lab_selftest *t, json_t **report, struct err *e)
 		rc = run_templates(t, cases, e);
 	if (rc == 0 && !t->oracles && !t->tokenizer && !t->templates)
 		rc = run_segmentation(cases, e);
-	json_array_foreach(cases, i, item) passed += json_is_true(json_object_get(item, "ok"));
+	json_array_foreach(cases, i, item)
+		passed += json_is_true(json_object_get(item, "ok"));
 	*report = rc == 0 ? json_pack("{s:O,s:I,s:I}", "cases", cases, "passed", passed, "failed",
 				      (json_int_t)json_array_size(cases) - passed)
 			  : NULL;

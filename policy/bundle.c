@@ -1,13 +1,15 @@
 /* The bundle: what a policy becomes, and what serving loads.
  *
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
- *   {"extends":[{"digest":"sha256:..","name":".."}],    packs by name, with the digest of their
- * text "format":1, "tables":"..",                         filter_tables_version(): other tables,
- * other results
- * "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
+ *   {"extends":[{"digest":"sha256:..","name":".."}],
+ *    "format":1,
+ *    "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
- *              "severity":".."}]}
- * Rules are sorted by id; replace and severity may be absent. match is one of
+ *              "severity":".."}],
+ *    "tables":".."}
+ * extends: packs by name, with the digest of their text. tables: filter_tables_version(); other
+ * tables would give other results. Rules are sorted by id; replace and severity may be absent.
+ * match is one of
  *   {"fold":"..","gap_max":n,"literals":[..]}   {"regex":"..","repeat_max":n}   {"detector":".."}
  * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule
  * compiles. */

@@ -10,8 +10,7 @@ struct row {
 	bool eu;                              /* part of packs/pii-eu too */
 };
 
-/* Values are invented: drawn at random under the rule of the check digit, or published as examples.
- */
+/* Values are invented: random under the check digit's rule, or published as examples. */
 static const struct row rows[] = {
 	{ "pan", "4111 1111 1111 1111|card 5500-0000-0000-0004|378282246310005",
 	  "4111 1111 1111 1112|order 1234567890123|5500 8991 4330 1467", true },

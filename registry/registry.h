@@ -3,11 +3,13 @@
  * same export.
  *
  * Entry bodies it understands (ordered fields in docs/formats.md):
- *   release   {model, version, root, manifest, bundle, publisher, keyid, license, parents:[{name,
- * root, relation}], files, bytes} fork      {subject, subject_name, parent, parent_name, declared,
- * relation, verdict, p_value, effect, findings:[{kind, detail}], report} registry  {model, alias,
- * root}     an alias moves Other types are ignored. Local folders are not part of the log: they
- * stand in table location, outside the export. */
+ *   release   {model, version, root, manifest, bundle, publisher, keyid, license,
+ *              parents:[{name, root, relation}], files, bytes}
+ *   fork      {subject, subject_name, parent, parent_name, declared, relation, verdict, p_value,
+ *              effect, findings:[{kind, detail}], report}
+ *   registry  {model, alias, root}: an alias moves
+ * Other types are ignored. Local folders are not part of the log: they stand in table location,
+ * outside the export. */
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 

@@ -18,11 +18,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define OUT_BYTES_MAX                                                               \
-	KIB(256) /* a stream's text that its reader has not taken: the worker waits \
-		  */
-#define PLAIN_BYTES_MAX \
-	MIB(64) /* of an answer in one document: many choices with log-probabilities */
+#define OUT_BYTES_MAX KIB(256) /* text that a stream's reader has not taken: the worker waits */
+#define PLAIN_BYTES_MAX MIB(64) /* an answer in one document: n of them, with log-probabilities */
 #define DOUBT_PING_MS 250 /* while the client may be gone */
 #define RECEIPT_BYTES_MAX KIB(48) /* what common clients accept in one header line */
 

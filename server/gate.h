@@ -4,8 +4,7 @@
 
 struct server;
 
-/* Serve one request on the accepted socket, on a thread of its own, and close it. Takes the socket.
- */
+/* Serve one request on the accepted socket, on its own thread, and close it. Takes the socket. */
 void gate_take(struct server *s, int fd);
 
 #endif

@@ -46,8 +46,7 @@ enum {
 #define MEMORY_MAX ((uint64_t)2 << 30)
 #define COMMENT "untrusted comment: hallmark secret key "
 
-/* seed: scalar and Ed25519 seed; secret: Ed25519 key as libsodium wants it. One guarded allocation.
- */
+/* One guarded allocation. seed: scalar, then Ed25519 seed; ed25519: libsodium's secret key. */
 struct guarded {
 	uint8_t seed[SEED_BYTES];
 	uint8_t ed25519[crypto_sign_SECRETKEYBYTES];

@@ -74,8 +74,7 @@ int package_error(struct archive *a, const char *what, struct err *e)
 	return err_set(e, kind, "cannot %s the package: %s", what, text ? text : "damaged");
 }
 
-/* ---- one entry ----------------------------------------------------------------------------------
- */
+/* ---- one entry ------------------------------------------------------------------------------- */
 
 static const char *kind_name(struct archive_entry *entry)
 {

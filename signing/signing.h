@@ -34,8 +34,7 @@ struct signing_public {
  * under argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists. */
 int signing_identity_create(const char *dir, const char *name, const char *passphrase,
 			    const struct env *env, struct err *e) MUST_USE;
-/* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or the key document of another).
- */
+/* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or another's key document). */
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,
 			  const char *passphrase, struct err *e) MUST_USE;
 const struct signing_public *signing_identity_public(const struct signing_identity *id);
@@ -164,8 +163,7 @@ struct signing_report {
 void signing_report_free(struct signing_report *r);
 
 /* Hash every listed file of dir and compare both ways: missing, extra (unless ignore_unsigned),
- * changed (the tensor named). 0 with r->ok false: verification failed; an error: could not check.
- */
+ * changed (the tensor named). 0 with r->ok false: it does not verify; an error: could not check. */
 int signing_manifest_check(const struct signing_manifest *m, const char *dir, bool ignore_unsigned,
 			   bool quiet, struct signing_report *r, struct err *e) MUST_USE;
 

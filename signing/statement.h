@@ -14,8 +14,7 @@ extern const char *const statement_ignored[STATEMENT_IGNORED];
 /* Write m->payload from the rest of m, whose files are sorted, and set m->root. */
 int statement_write(struct signing_manifest *m, struct err *e) MUST_USE;
 
-/* Read payload strictly into m (which starts empty); the payload is copied, files come out sorted.
- */
+/* Read payload strictly into m (which starts empty). The payload is copied, files are sorted. */
 int statement_read(const void *payload, size_t len, struct signing_manifest *m,
 		   struct err *e) MUST_USE;
 

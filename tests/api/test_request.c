@@ -48,9 +48,10 @@ static bool is_expected(const json_t *row, int status)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach(json_object_get(row, "status"), i,
-			   v) if (json_integer_value(v) == status ||
-				  (json_integer_value(v) == 404 && status == 200)) return true;
+	json_array_foreach(json_object_get(row, "status"), i, v) {
+		if (json_integer_value(v) == status || (json_integer_value(v) == 404 && status == 200))
+			return true;
+	}
 	return false;
 }
 

@@ -43,7 +43,10 @@ static int check_case(const json_t *o, bool inclusion)
 
 	if (json_array_size(proof) > 128)
 		return ERR_VERIFY;
-	json_array_foreach(proof, i, item) if (!get_hash(item, false, &path[i])) return ERR_VERIFY;
+	json_array_foreach(proof, i, item) {
+		if (!get_hash(item, false, &path[i]))
+			return ERR_VERIFY;
+	}
 	if (!get_hash(json_object_get(o, inclusion ? "leafHash" : "root1"), !inclusion, &a))
 		return ERR_VERIFY;
 	get_hash(json_object_get(o, inclusion ? "root" : "root2"), true, &b);

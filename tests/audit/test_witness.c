@@ -1,5 +1,4 @@
-/* Writes a log for the Go witness (case_go_sumdb.sh); without WITNESS_DIR it only checks it itself.
- */
+/* Writes a log for the Go witness (case_go_sumdb.sh); without WITNESS_DIR it only checks it itself. */
 #include "support.h"
 
 #include "base/limits.h"

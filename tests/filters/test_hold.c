@@ -3,8 +3,7 @@
 #include <criterion/criterion.h>
 
 /* A rule, how many bytes of plain text it may hold at most (counted by hand), and texts to stream
- * byte by byte.
- */
+ * byte by byte. */
 static const char *const l_word[] = { "larkspur" }, *const l_long[] = { "abcdefghij", "xyz" },
 			 *const l_han[] = { "\xE5\x86\x85\xE9\x83\xA8" };
 

@@ -3,8 +3,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 
-/* A set of the phrases to ban, folded strictly, with the detectors of invisible text beside them.
- */
+/* A set of the phrases to ban, folded strictly, with the detectors of invisible text beside them. */
 static struct filter_set *phrases_set(enum filter_action action, bool detectors)
 {
 	json_t *list = scan_vectors("obfuscation_phrases.jsonl");

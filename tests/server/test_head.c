@@ -47,8 +47,10 @@ static bool is_listed(const json_t *row, int status)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach(json_object_get(row, "status"), i,
-			   v) if (json_integer_value(v) == status) return true;
+	json_array_foreach(json_object_get(row, "status"), i, v) {
+		if (json_integer_value(v) == status)
+			return true;
+	}
 	return false;
 }
 

@@ -135,8 +135,7 @@ Test(signing_dsse, malformed_envelopes_are_refused)
 	buf_free(&payload);
 }
 
-/* Every file is a subject with its name, parents keep their order, and a parent without licence is not lost.
- */
+/* Every file is a subject with its name; parents keep their order, also one without licence. */
 Test(signing_dsse, provenance_binds_names_manifest_and_parents)
 {
 	struct signing_manifest m;

@@ -143,8 +143,7 @@ Test(signing_source, small_files_fail_whole_and_own_files_at_open)
 	expect(ERR_VERIFY, signing_source_open(&s, &m, w.model, &e));
 }
 
-/* A release of another signer has no chunk tree: the file is compared whole, and a failure does not wear off.
- */
+/* A release of another signer has no chunk tree: the file is compared whole, and a failure stays. */
 Test(signing_source, large_files_without_a_tree_are_compared_whole)
 {
 	struct signing_manifest plain = m;

@@ -76,7 +76,10 @@ static bool flagged(const json_t *flags, const char *flag)
 {
 	size_t i;
 	json_t *f;
-	json_array_foreach(flags, i, f) if (strcmp(json_string_value(f), flag) == 0) return true;
+	json_array_foreach(flags, i, f) {
+		if (strcmp(json_string_value(f), flag) == 0)
+			return true;
+	}
 	return false;
 }
 
