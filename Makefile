@@ -96,7 +96,8 @@ $(EMULATED):
 $(BUILD)/test/kernels: | $(EMULATED)
 tests-built: $(TEST_BINS) $(BUILD)/hallmark
 
-test: tests-built deps-test check
+test: tests-built deps-test
+	@.ci/check $(BUILD)
 	@tests/run $(BUILD) $(TESTED)
 asan:
 	@$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" tests-built
@@ -112,7 +113,7 @@ tsan:
 	  CRITERION=build/tsan/obj/tests/shim/criterion/criterion.o $(ROOMS_HERE:%=build/tsan/test/%)
 	@SANITIZER=tsan SHIM_SKIP="$(TSAN_SLOW)" CASES=tests/house/case_shim.sh tests/run build/tsan $(ROOMS_HERE)
 check:
-	@.ci/check
+	@.ci/check $(BUILD)
 tidy: check
 	@$(MAKE) BUILD=build/clang CC=clang CFLAGS="-O1 -g" all
 	@.ci/tidy

@@ -7,20 +7,22 @@ trap 'rm -rf "$tree"' EXIT
 cd "$tree"
 
 fresh() {
-	rm -rf ./* .ci
+	rm -rf ./* .ci .git
 	mkdir -p .ci base audit flow tests/x
-	cp "$top"/.ci/{layers,limits,words,layers.txt} .ci/
+	cp "$top"/.ci/{layers,limits,words,messages,symbols,layers.txt} .ci/
 	printf '#include "base/text.h"\n' >base/err.h
 	touch base/text.h base/text_table.h audit/tree.h flow/flow.h
 	printf '#include "base/err.h"\n#include "audit/tree.h"\n' >audit/audit.h
 	printf '#include "audit/audit.h"\n#include <stdio.h>\n' >flow/flow.c
 	printf '#include "flow/flow.h"\n#include "audit/tree.h"\n' >tests/x/test_x.c
 }
-accepts() {
-	.ci/"$1" >out 2>&1 || { cat out; echo "$1 refused: $2"; exit 1; }
+# shellcheck disable=SC2086
+accepts() { # "CHECK [ARGUMENT]" WHAT
+	.ci/$1 >out 2>&1 || { cat out; echo "$1 refused: $2"; exit 1; }
 }
-refuses() {
-	if .ci/"$1" >out 2>&1; then echo "$1 accepted: $2"; exit 1; fi
+# shellcheck disable=SC2086
+refuses() { # "CHECK [ARGUMENT]" WHAT SENTENCE
+	if .ci/$1 >out 2>&1; then echo "$1 accepted: $2"; exit 1; fi
 	grep -q -- "$3" out || { cat out; echo "$1 did not say \"$3\": $2"; exit 1; }
 }
 
@@ -55,3 +57,67 @@ fresh; printf '// %096dä\n' 0 >audit/a.c; accepts limits "100 characters, one o
 fresh; echo "/* TO""DO */" >audit/a.c; refuses words "a note to self" "audit/a.c:1"
 fresh; echo "see ../sha""red/x" >audit/a.c; refuses words "a path of a machine" "audit/a.c:1"
 fresh; echo 'mkdtemp("/tmp/XXXXXX")' >audit/a.c; accepts words "a template of mkdtemp"
+
+table() { printf '/* %s\n *   key   one\n * %s */\n' "$1" "$2"; }
+fresh; table "A format:" "  value      two" >audit/a.c; accepts limits "a table in a comment"
+table "A format:" "value      two" >audit/a.c
+refuses limits "a rewrapped table" "audit/a.c:3: a table, rewrapped"
+table "A format: key      one" "two" >audit/a.c
+refuses limits "a rewrapped first line" "audit/a.c:1: a table"
+printf 'int a[] = {\n * b      c\n};\n' >audit/a.c; accepts limits "spaces outside a comment"
+
+commit() { # SUBJECT LINES [BODY]
+	git init -q; git config user.name x; git config user.email x; git config commit.gpgsign false
+	git commit -q --allow-empty -m "anything At all."
+	yes x | head -n "$2" >data; git add data; git commit -q -m "$1" ${3:+-m "$3"}
+	sed -i "s/base=.*/base=$(git rev-parse HEAD~1)/" .ci/messages
+}
+export GIT_CONFIG_GLOBAL=/dev/null
+fresh; accepts messages "a tree without history"; grep -q "^skipped: messages" out
+fresh; commit "base: count the bytes" 19; accepts messages "a short change without body"
+fresh; commit "base: count the bytes" 20
+refuses messages "a long change without body" "20 lines changed and no body"
+fresh; commit "base: count the bytes" 20 "They were lost."; accepts messages "a long change with a body"
+fresh; commit "base: $(printf '%066d' 0 | tr 0 a)" 1; accepts messages "72 characters"
+fresh; commit "base: $(printf '%067d' 0 | tr 0 a)" 1
+refuses messages "73 characters" "73 characters"
+fresh; commit "count the bytes" 1
+refuses messages "a subject without room" "room: verb phrase"
+fresh; commit "base: the bytes" 1
+refuses messages "a subject without verb" "does not begin with a verb"
+fresh; commit "base: count the bytes." 1
+refuses messages "a sentence" "full stop"
+
+archive() { # ROOM SYMBOL...
+	local room=$1
+	shift
+	mkdir -p lib && rm -f "lib/lib$room.a"
+	for s in "$@"; do echo "int $s(void); int $s(void) { return 1; }"; done >lib/x.c
+	cc -c lib/x.c -o "lib/$room.o" && ar rcs "lib/lib$room.a" "lib/$room.o"
+}
+archives() {
+	fresh
+	printf 'base:\naudit: base\nflow: audit base\n' >.ci/layers.txt
+	printf 'base: *\naudit: audit_ log_\nflow: flow_ main\n' >.ci/prefixes.txt
+	archive base digest_of; archive audit audit_open log_head; archive flow flow_open main
+}
+archives; rm lib/libflow.a; accepts "symbols lib" "archives to be built"; grep -q "^skipped: symbols" out
+archives; accepts "symbols lib" "lawful names"
+archives; archive flow flow_open find_it
+refuses "symbols lib" "a name of no room" "flow: find_it: does not carry"
+archives; archive flow mainly
+refuses "symbols lib" "a name that only begins like one" "flow: mainly"
+archives; archive base run
+refuses "symbols lib" "a bare word" "base: run: a bare word"
+archives; archive base log_head
+refuses "symbols lib" "one name in two rooms" "log_head: defined in audit and in base"
+archives; echo 'flow: flow_ log_tree_ main' >>.ci/prefixes.txt
+refuses "symbols lib" "one prefix of two rooms" "told apart"
+archives; sed -i /^flow/d .ci/prefixes.txt
+refuses "symbols lib" "a room without prefixes" "room flow has no line"
+archives; archive flow find_it; echo 'find_it until it is renamed' >.ci/symbol-exceptions.txt
+accepts "symbols lib" "an exception"
+echo find_it >.ci/symbol-exceptions.txt
+refuses "symbols lib" "an exception without reason" "no reason"
+archives; echo 'find_it why' >.ci/symbol-exceptions.txt
+refuses "symbols lib" "a stale exception" "stale"
