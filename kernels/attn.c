@@ -22,7 +22,7 @@ size_t kernel_mla_scratch(uint32_t latent, uint32_t rope)
 
 size_t kernel_gqa_scratch(uint32_t head) { return scratch_floats(head, head); }
 
-struct attn_view attn_view_mla(const struct kernel_mla *a)
+struct attn_view kernel_attn_view_mla(const struct kernel_mla *a)
 {
 	return (struct attn_view){
 		.rows = 1,
@@ -45,7 +45,7 @@ struct attn_view attn_view_mla(const struct kernel_mla *a)
 	};
 }
 
-struct attn_view attn_view_gqa(const struct kernel_gqa *a)
+struct attn_view kernel_attn_view_gqa(const struct kernel_gqa *a)
 {
 	return (struct attn_view){
 		.rows = a->rows > 1 ? a->rows : 1,
@@ -151,12 +151,12 @@ static void view_run(struct attn_view view, uint32_t heads)
 	}
 }
 
-void attn_mla_plain(const struct kernel_mla *a, uint32_t heads)
+void kernel_attn_mla_plain(const struct kernel_mla *a, uint32_t heads)
 {
-	view_run(attn_view_mla(a), heads);
+	view_run(kernel_attn_view_mla(a), heads);
 }
 
-void attn_gqa_plain(const struct kernel_gqa *a, uint32_t heads)
+void kernel_attn_gqa_plain(const struct kernel_gqa *a, uint32_t heads)
 {
-	view_run(attn_view_gqa(a), heads);
+	view_run(kernel_attn_view_gqa(a), heads);
 }

@@ -21,8 +21,8 @@ struct attn_view {
 	float *out, *scratch;
 };
 
-struct attn_view attn_view_mla(const struct kernel_mla *a);
-struct attn_view attn_view_gqa(const struct kernel_gqa *a);
+struct attn_view kernel_attn_view_mla(const struct kernel_mla *a);
+struct attn_view kernel_attn_view_gqa(const struct kernel_gqa *a);
 
 static inline const unsigned char *attn_row(const struct attn_view *a, uint32_t j)
 {

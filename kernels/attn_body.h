@@ -321,12 +321,12 @@ static void view_run(const struct attn_view *a, uint32_t heads)
 
 void SIMD_NAME(attn_mla)(const struct kernel_mla *a, uint32_t heads)
 {
-	struct attn_view view = attn_view_mla(a);
+	struct attn_view view = kernel_attn_view_mla(a);
 	view_run(&view, heads);
 }
 
 void SIMD_NAME(attn_gqa)(const struct kernel_gqa *a, uint32_t heads)
 {
-	struct attn_view view = attn_view_gqa(a);
+	struct attn_view view = kernel_attn_view_gqa(a);
 	view_run(&view, heads);
 }

@@ -10,20 +10,21 @@ struct gate_ops {
 	void (*weigh)(const float *x, uint32_t n, float largest, float temperature, float *out);
 };
 
-void gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, float *p);
+void kernel_gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, float *p);
 /* The k best of choice[n], best first, ties to the lower id; those taken become -inf. */
-void gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k, uint16_t *id);
+void kernel_gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k,
+			   uint16_t *id);
 /* Keep the best groups by the sum of their `best` largest members, the others become -inf. */
-void gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
-		       float *choice);
+void kernel_gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
+			      float *choice);
 
 /* score [experts] -> expert and weight [top_k] */
-void gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-			 uint16_t *expert, float *weight);
-void gate_choose_topk(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-		      uint16_t *expert, float *weight);
+void kernel_gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g,
+				const float *score, uint16_t *expert, float *weight);
+void kernel_gate_choose_topk(const struct gate_ops *o, const struct kernel_gate *g,
+			     const float *score, uint16_t *expert, float *weight);
 /* The whole operation with these forms. */
-void gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-	      uint32_t tokens, uint16_t *expert, float *weight);
+void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
+		     uint32_t tokens, uint16_t *expert, float *weight);
 
 #endif

@@ -7,24 +7,24 @@
 
 /* A set: which form multiplies the integer formats, which BF16, which brings numbers into their
  * packed form, and which does all else. */
-#define SET(set, integer, bf16, packing, other, is_canonical)                                     \
-	{                                                                                         \
-		.name = #set, .canonical = (is_canonical),                                        \
-		.matmul = { [KERNEL_F32] = matmul_f32_##other,                                    \
-			    [KERNEL_BF16] = matmul_bf16_##bf16,                                   \
-			    [KERNEL_FP8] = matmul_fp8_##other,                                    \
-			    [KERNEL_F16] = matmul_f16_##other,                                    \
-			    [KERNEL_Q8] = matmul_q8_##integer,                                    \
-			    [KERNEL_Q4] = matmul_q4_##integer,                                    \
-			    [KERNEL_MXFP4] = matmul_mxfp4_##other },                              \
-		.pack = pack_##packing, .quant_row = quant_row_##packing,                         \
-		.pack_mxfp4 = pack_mxfp4_plain,                                                   \
-		.rmsnorm = rmsnorm_##other, .silu_mul = silu_mul_##other,                         \
-		.clamped_mul = clamped_mul_##other, .attn_gqa = attn_gqa_##other,                 \
-		.attn_mla = attn_mla_##other, .rope_interleaved = rope_interleaved_plain,         \
-		.rope_half = rope_half_##other, .moe_gate = moe_gate_##other,                         \
-		.weighted_sum = weighted_sum_##other, .add = add_##other, .argmax = argmax_##other,   \
-		.weigh = weigh_##other                                                            \
+#define SET(set, integer, bf16, packing, other, is_canonical)                                   \
+	{                                                                                       \
+		.name = #set, .canonical = (is_canonical),                                      \
+		.matmul = { [KERNEL_F32] = kernel_matmul_f32_##other,                           \
+			    [KERNEL_BF16] = kernel_matmul_bf16_##bf16,                          \
+			    [KERNEL_FP8] = kernel_matmul_fp8_##other,                           \
+			    [KERNEL_F16] = kernel_matmul_f16_##other,                           \
+			    [KERNEL_Q8] = kernel_matmul_q8_##integer,                           \
+			    [KERNEL_Q4] = kernel_matmul_q4_##integer,                           \
+			    [KERNEL_MXFP4] = kernel_matmul_mxfp4_##other },                     \
+		.pack = kernel_pack_##packing, .quant_row = kernel_quant_row_##packing,         \
+		.pack_mxfp4 = kernel_pack_mxfp4_plain, .rmsnorm = kernel_rmsnorm_##other,       \
+		.silu_mul = kernel_silu_mul_##other, .clamped_mul = kernel_clamped_mul_##other, \
+		.attn_gqa = kernel_attn_gqa_##other, .attn_mla = kernel_attn_mla_##other,       \
+		.rope_interleaved = kernel_rope_interleaved_plain,                              \
+		.rope_half = kernel_rope_half_##other, .moe_gate = kernel_moe_gate_##other,     \
+		.weighted_sum = kernel_weighted_sum_##other, .add = kernel_add_##other,         \
+		.argmax = kernel_argmax_##other, .weigh = kernel_weigh_##other                  \
 	}
 
 enum { HAS_AVX2 = 1, HAS_AVXVNNI = 2, HAS_AVX512 = 4, HAS_VNNI = 8, HAS_BF16 = 16 };

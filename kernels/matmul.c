@@ -50,20 +50,20 @@ static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 	}
 }
 
-void matmul_f32_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		      const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_f32_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			     const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_f32);
 }
 
-void matmul_bf16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		       const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_bf16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			      const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_bf16);
 }
 
-void matmul_f16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		      const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_f16_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			     const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride, weight_f16);
 }
@@ -114,14 +114,14 @@ static void run_rows(const struct kernel_matrix *w, uint32_t panel, uint32_t pan
 	}
 }
 
-void matmul_fp8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		      const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_fp8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			     const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run_rows(w, panel, panels, x, out, out_stride, row_fp8);
 }
 
-void matmul_mxfp4_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-			const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_mxfp4_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			       const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run_rows(w, panel, panels, x, out, out_stride, row_mxfp4);
 }

@@ -57,8 +57,8 @@ static const struct tile_form form = { 32, 1024, 64, fast_pack,
 	{ ONE(1), TWO(4, 2), TWO(4, 4), TWO(2, 6), TWO(2, 8), TWO(2, 10), TWO(2, 12) } };
 #endif
 
-void matmul_bf16_bf16(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-                      const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_bf16_bf16(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			     const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	tile_matmul(&form, w, panel, panels, x, out, out_stride);
+	kernel_tile_matmul(&form, w, panel, panels, x, out, out_stride);
 }

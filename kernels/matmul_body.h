@@ -177,18 +177,18 @@ INLINE void f16_tile(const struct tile *a, const int P, const int T)
 #define FORM_8(F) TWO(F, 4, 1, TILE_FAR), MORE(F, TILE_FAR)
 #endif
 
-#define MATMUL(F, BITS, step_k, panel_step, pack) \
-	OPS_##BITS(F) \
-	static const struct tile_form F##_form = { step_k, panel_step, 4 * (step_k), pack, \
-		{ FORM_##BITS(F) } }; \
+#define MATMUL(F, BITS, step_k, panel_step, pack)                                                  \
+	OPS_##BITS(F) static const struct tile_form F##_form = {                                   \
+		step_k, panel_step, 4 * (step_k), pack, { FORM_##BITS(F) }                         \
+	};                                                                                         \
 	void SIMD_NAME(matmul_##F)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels, \
-	                           const struct kernel_rows *x, float *out, size_t out_stride) \
-	{ \
-		tile_matmul(&F##_form, w, panel, panels, x, out, out_stride); \
+				   const struct kernel_rows *x, float *out, size_t out_stride)     \
+	{                                                                                          \
+		kernel_tile_matmul(&F##_form, w, panel, panels, x, out, out_stride);               \
 	}
 
-MATMUL(f32, 32, 32, 2048, tile_pack_32)
-MATMUL(bf16, 16, 32, 1024, tile_pack_32)
-MATMUL(f16, 16, 32, 1024, tile_pack_32)
-MATMUL(fp8, 8, 128, 2048, tile_pack_128)
-MATMUL(mxfp4, 8, 32, MXFP4_GROUP, tile_pack_32)
+MATMUL(f32, 32, 32, 2048, kernel_tile_pack_32)
+MATMUL(bf16, 16, 32, 1024, kernel_tile_pack_32)
+MATMUL(f16, 16, 32, 1024, kernel_tile_pack_32)
+MATMUL(fp8, 8, 128, 2048, kernel_tile_pack_128)
+MATMUL(mxfp4, 8, 32, MXFP4_GROUP, kernel_tile_pack_32)

@@ -62,15 +62,15 @@ static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 	}
 }
 
-void matmul_q8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		     const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_q8_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			    const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride,
 	    &(struct integer_form){ code_q8, layout_q8_scale });
 }
 
-void matmul_q4_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
-		     const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_matmul_q4_plain(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
+			    const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	run(w, panel, panels, x, out, out_stride,
 	    &(struct integer_form){ code_q4, layout_q4_scale });

@@ -275,11 +275,11 @@ static const struct tile_form q4_form = { KERNEL_INPUT_BLOCK, 2 * Q4_PAIR, ROW_S
 void SIMD_NAME(matmul_q8)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
                           const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	tile_matmul(&q8_form, w, panel, panels, x, out, out_stride);
+	kernel_tile_matmul(&q8_form, w, panel, panels, x, out, out_stride);
 }
 
 void SIMD_NAME(matmul_q4)(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
                           const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	tile_matmul(&q4_form, w, panel, panels, x, out, out_stride);
+	kernel_tile_matmul(&q4_form, w, panel, panels, x, out, out_stride);
 }

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-void gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, float *p)
+void kernel_gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, float *p)
 {
 	float sum = 0;
 	o->weigh(score, n, score[o->argmax(score, n)], 1.0f, p);
@@ -18,7 +18,8 @@ void gate_softmax(const struct gate_ops *o, const float *score, uint32_t n, floa
 		p[i] /= sum;
 }
 
-void gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k, uint16_t *id)
+void kernel_gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k,
+			   uint16_t *id)
 {
 	for (uint32_t i = 0; i < k; i++) {
 		uint32_t best = o->argmax(choice, n);
@@ -40,8 +41,8 @@ static float group_value(const struct gate_ops *o, const float *choice, uint32_t
 	return sum;
 }
 
-void gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
-		       float *choice)
+void kernel_gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
+			      float *choice)
 {
 	float group[KERNEL_EXPERTS];
 	uint16_t kept[KERNEL_EXPERTS];
@@ -49,7 +50,7 @@ void gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, ui
 	uint32_t size = g->experts / g->groups;
 	for (uint32_t i = 0; i < g->groups; i++)
 		group[i] = group_value(o, choice + i * size, size, best);
-	gate_take_best(o, group, g->groups, g->groups_kept, kept);
+	kernel_gate_take_best(o, group, g->groups, g->groups_kept, kept);
 	for (uint32_t i = 0; i < g->groups_kept; i++)
 		keep[kept[i]] = true;
 	for (uint32_t i = 0; i < g->experts; i++) {
@@ -62,12 +63,12 @@ static void choose_softmax(const struct gate_ops *o, const struct kernel_gate *g
 			   const float *score, uint16_t *expert, float *weight)
 {
 	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
-	gate_softmax(o, score, g->experts, p);
+	kernel_gate_softmax(o, score, g->experts, p);
 	for (uint32_t i = 0; i < g->experts; i++)
 		choice[i] = p[i];
 	if (g->groups > 1)
-		gate_limit_groups(o, g, 1, choice);
-	gate_take_best(o, choice, g->experts, g->top_k, expert);
+		kernel_gate_limit_groups(o, g, 1, choice);
+	kernel_gate_take_best(o, choice, g->experts, g->top_k, expert);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += p[expert[i]];
 	for (uint32_t i = 0; i < g->top_k; i++)
@@ -75,8 +76,8 @@ static void choose_softmax(const struct gate_ops *o, const struct kernel_gate *g
 			g->normalise ? p[expert[i]] / (sum + 1e-20f) : p[expert[i]] * g->scaling;
 }
 
-void gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-	      uint32_t tokens, uint16_t *expert, float *weight)
+void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
+		     uint32_t tokens, uint16_t *expert, float *weight)
 {
 	check(g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
 	check(g->kind == KERNEL_GATE_SOFTMAX || g->bias != NULL);
@@ -87,15 +88,15 @@ void gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float
 		if (g->kind == KERNEL_GATE_SOFTMAX)
 			choose_softmax(o, g, row, id, w);
 		else if (g->kind == KERNEL_GATE_SIGMOID)
-			gate_choose_sigmoid(o, g, row, id, w);
+			kernel_gate_choose_sigmoid(o, g, row, id, w);
 		else
-			gate_choose_topk(o, g, row, id, w);
+			kernel_gate_choose_topk(o, g, row, id, w);
 	}
 }
 
-void moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
-		    uint16_t *expert, float *weight)
+void kernel_moe_gate_plain(const struct kernel_gate *g, const float *score, uint32_t tokens,
+			   uint16_t *expert, float *weight)
 {
-	const struct gate_ops o = { argmax_plain, weigh_plain };
-	gate_run(&o, g, score, tokens, expert, weight);
+	const struct gate_ops o = { kernel_argmax_plain, kernel_weigh_plain };
+	kernel_gate_run(&o, g, score, tokens, expert, weight);
 }

@@ -28,7 +28,7 @@ static __device__ __forceinline__ uint32_t order_of(float x, bool first)
 	return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/* argmax_plain of x [n], x[taken] counting as -inf; the same answer in every lane. */
+/* kernel_argmax_plain of x [n], x[taken] counting as -inf; the same answer in every lane. */
 static __device__ uint32_t best_of(const float *x, uint32_t n, uint32_t taken)
 {
 	uint32_t most = 0, at = 0xffffffffu;
@@ -43,7 +43,7 @@ static __device__ uint32_t best_of(const float *x, uint32_t n, uint32_t taken)
 	return __reduce_min_sync(WARP_ALL, most == top ? at : 0xffffffffu);
 }
 
-/* Like gate_softmax, in place. */
+/* Like kernel_gate_softmax, in place. */
 static __device__ void softmax(float *p, uint32_t n)
 {
 	float largest = p[best_of(p, n, n)], sum = 0;
@@ -68,7 +68,7 @@ static __device__ void take(float *x, uint32_t at)
 	__syncwarp();
 }
 
-/* Like gate_limit_groups. Lane l holds the marks of groups 32*l to 32*l + 31. */
+/* Like kernel_gate_limit_groups. Lane l holds the marks of groups 32*l to 32*l + 31. */
 static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, struct room r)
 {
 	uint32_t size = g.experts / g.groups, kept = 0;
@@ -99,7 +99,7 @@ static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, 
 	__syncwarp();
 }
 
-/* Like gate_take_best of r.choice; the ids lie in r.group. */
+/* Like kernel_gate_take_best of r.choice; the ids lie in r.group. */
 static __device__ uint32_t *take_best(const struct kernel_gate &g, struct room r)
 {
 	uint32_t *id = (uint32_t *)r.group;

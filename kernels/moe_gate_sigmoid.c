@@ -15,8 +15,8 @@ static void order(const float *s, uint16_t *id, uint32_t n)
 	}
 }
 
-void gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-			 uint16_t *expert, float *weight)
+void kernel_gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g,
+				const float *score, uint16_t *expert, float *weight)
 {
 	float s[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
 	for (uint32_t i = 0; i < g->experts; i++)
@@ -27,8 +27,8 @@ void gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g, 
 		choice[i] = s[i] + g->bias[i];
 	}
 	if (g->groups > 1)
-		gate_limit_groups(o, g, 2, choice);
-	gate_take_best(o, choice, g->experts, g->top_k, expert);
+		kernel_gate_limit_groups(o, g, 2, choice);
+	kernel_gate_take_best(o, choice, g->experts, g->top_k, expert);
 	order(s, expert, g->top_k);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += s[expert[i]];

@@ -1,14 +1,14 @@
 /* Expert choice by biased logits, weighed by the softmax over the chosen ones only. */
 #include "kernels/gate.h"
 
-void gate_choose_topk(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
-		      uint16_t *expert, float *weight)
+void kernel_gate_choose_topk(const struct gate_ops *o, const struct kernel_gate *g,
+			     const float *score, uint16_t *expert, float *weight)
 {
 	float choice[KERNEL_EXPERTS], best[KERNEL_TOP_K];
 	for (uint32_t i = 0; i < g->experts; i++)
 		choice[i] = score[i] + g->bias[i];
-	gate_take_best(o, choice, g->experts, g->top_k, expert);
+	kernel_gate_take_best(o, choice, g->experts, g->top_k, expert);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		best[i] = score[expert[i]] + g->bias[expert[i]];
-	gate_softmax(o, best, g->top_k, weight);
+	kernel_gate_softmax(o, best, g->top_k, weight);
 }

@@ -7,42 +7,45 @@
 typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 		       const struct kernel_rows *x, float *out, size_t out_stride);
 
-#define KERNEL_OPS(set)                                                                           \
-	matmul_op matmul_f32_##set, matmul_bf16_##set, matmul_fp8_##set, matmul_f16_##set,        \
-		matmul_mxfp4_##set;                                                               \
-	void rmsnorm_##set(const float *x, const float *gain, uint32_t n, float eps, float *out); \
-	void silu_mul_##set(float *gate, const float *up, uint32_t n);                            \
-	void clamped_mul_##set(float *gate, const float *up, uint32_t n);                         \
-	uint32_t argmax_##set(const float *x, uint32_t n);                                        \
-	void weigh_##set(const float *x, uint32_t n, float largest, float temperature,            \
-			 float *out);                                                             \
-	void weighted_sum_##set(const float *const *row, const float *weight, uint32_t count,     \
-				uint32_t n, float *out);                                          \
-	void moe_gate_##set(const struct kernel_gate *g, const float *score, uint32_t tokens,     \
-			    uint16_t *expert, float *weight);                                     \
-	void add_##set(float *x, const float *y, uint32_t n);                                     \
-	void rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine);       \
-	void attn_gqa_##set(const struct kernel_gqa *a, uint32_t heads);                          \
-	void attn_mla_##set(const struct kernel_mla *a, uint32_t heads)
+#define KERNEL_OPS(set)                                                                            \
+	matmul_op kernel_matmul_f32_##set, kernel_matmul_bf16_##set, kernel_matmul_fp8_##set,      \
+		kernel_matmul_f16_##set, kernel_matmul_mxfp4_##set;                                \
+	void kernel_rmsnorm_##set(const float *x, const float *gain, uint32_t n, float eps,        \
+				  float *out);                                                     \
+	void kernel_silu_mul_##set(float *gate, const float *up, uint32_t n);                      \
+	void kernel_clamped_mul_##set(float *gate, const float *up, uint32_t n);                   \
+	uint32_t kernel_argmax_##set(const float *x, uint32_t n);                                  \
+	void kernel_weigh_##set(const float *x, uint32_t n, float largest, float temperature,      \
+				float *out);                                                       \
+	void kernel_weighted_sum_##set(const float *const *row, const float *weight,               \
+				       uint32_t count, uint32_t n, float *out);                    \
+	void kernel_moe_gate_##set(const struct kernel_gate *g, const float *score,                \
+				   uint32_t tokens, uint16_t *expert, float *weight);              \
+	void kernel_add_##set(float *x, const float *y, uint32_t n);                               \
+	void kernel_rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine); \
+	void kernel_attn_gqa_##set(const struct kernel_gqa *a, uint32_t heads);                    \
+	void kernel_attn_mla_##set(const struct kernel_mla *a, uint32_t heads)
 
-matmul_op matmul_q8_plain, matmul_q8_avx2, matmul_q8_avxvnni, matmul_q8_avx512, matmul_q8_vnni;
-matmul_op matmul_q4_plain, matmul_q4_avx2, matmul_q4_avxvnni, matmul_q4_avx512, matmul_q4_vnni;
-matmul_op matmul_bf16_bf16; /* the fast twin */
+matmul_op kernel_matmul_q8_plain, kernel_matmul_q8_avx2, kernel_matmul_q8_avxvnni,
+	kernel_matmul_q8_avx512, kernel_matmul_q8_vnni;
+matmul_op kernel_matmul_q4_plain, kernel_matmul_q4_avx2, kernel_matmul_q4_avxvnni,
+	kernel_matmul_q4_avx512, kernel_matmul_q4_vnni;
+matmul_op kernel_matmul_bf16_bf16; /* the fast twin */
 
-uint64_t pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		    const struct kernel_stored_rows *from);
-uint64_t pack_avx2(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		   const struct kernel_stored_rows *from);
-uint64_t pack_mxfp4_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-			  const struct kernel_mxfp4_rows *from);
-void quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i);
-void quant_row_avx2(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i);
+uint64_t kernel_pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+			   const struct kernel_stored_rows *from);
+uint64_t kernel_pack_avx2(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+			  const struct kernel_stored_rows *from);
+uint64_t kernel_pack_mxfp4_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+				 const struct kernel_mxfp4_rows *from);
+void kernel_quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i);
+void kernel_quant_row_avx2(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i);
 
 KERNEL_OPS(plain);
 KERNEL_OPS(avx2);
 KERNEL_OPS(avx512);
 
 /* The one plain form serves every set. */
-void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine);
+void kernel_rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine);
 
 #endif

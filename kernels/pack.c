@@ -15,7 +15,7 @@ static float scale_at(const struct kernel_stored_rows *from, uint32_t row, uint3
 	return from->block_scale[below * from->block_stride + k / KERNEL_FP8_BLOCK];
 }
 
-float pack_value(const struct kernel_stored_rows *from, uint32_t row, uint32_t i, uint32_t k)
+float kernel_pack_value(const struct kernel_stored_rows *from, uint32_t row, uint32_t i, uint32_t k)
 {
 	const unsigned char *v = (const unsigned char *)from->value + i * from->stride_bytes;
 	uint16_t half;
@@ -29,13 +29,13 @@ float pack_value(const struct kernel_stored_rows *from, uint32_t row, uint32_t i
 	return number_from_e4m3(v[k]) * scale_at(from, row, i, k);
 }
 
-uint64_t pack_refused(const struct kernel_matrix *w, uint32_t row, uint32_t i, uint32_t rows,
-		      const struct kernel_stored_rows *from)
+uint64_t kernel_pack_refused(const struct kernel_matrix *w, uint32_t row, uint32_t i, uint32_t rows,
+			     const struct kernel_stored_rows *from)
 {
 	uint32_t limit = pack_limit(w->format);
 	for (uint32_t end = i + rows; i < end; i++) {
 		for (uint32_t k = 0; k < w->columns; k++) {
-			float v = pack_value(from, row, i, k);
+			float v = kernel_pack_value(from, row, i, k);
 			if ((number_bits(v) & 0x7fffffffu) >= limit)
 				return (uint64_t)i * w->columns + k;
 		}
@@ -101,7 +101,7 @@ static void panel_put(struct kernel_matrix *w, unsigned char *p, uint32_t row, u
 		for (uint32_t k = 0; k < layout_pairs(w->columns) * PAIR_K; k += KERNEL_GROUP) {
 			float v[KERNEL_GROUP] = { 0 };
 			for (uint32_t j = 0; lane < n && j < KERNEL_GROUP && k + j < w->columns; j++)
-				v[j] = pack_value(from, row, i + lane, k + j);
+				v[j] = kernel_pack_value(from, row, i + lane, k + j);
 			if (w->format == KERNEL_Q8)
 				q8_put(p, lane, k, v);
 			else if (w->format == KERNEL_Q4)
@@ -122,8 +122,8 @@ static void panel_put_e4m3(struct kernel_matrix *w, unsigned char *p, uint32_t i
 	}
 }
 
-void pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		const struct kernel_stored_rows *from)
+void kernel_pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
+		       const struct kernel_stored_rows *from)
 {
 	check(row % KERNEL_PANEL == 0 && row + rows <= w->rows);
 	check(rows % KERNEL_PANEL == 0 || row + rows == w->rows);
@@ -131,14 +131,14 @@ void pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
 	check(w->format != KERNEL_FP8 || from->stored == KERNEL_FROM_E4M3);
 }
 
-uint64_t pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		    const struct kernel_stored_rows *from)
+uint64_t kernel_pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+			   const struct kernel_stored_rows *from)
 {
-	pack_check(w, row, rows, from);
+	kernel_pack_check(w, row, rows, from);
 	for (uint32_t i = 0; i < rows; i += KERNEL_PANEL) {
 		uint32_t n = rows - i < KERNEL_PANEL ? rows - i : KERNEL_PANEL;
 		unsigned char *p = w->panel + (row + i) / KERNEL_PANEL * w->panel_bytes;
-		uint64_t at = pack_refused(w, row, i, n, from);
+		uint64_t at = kernel_pack_refused(w, row, i, n, from);
 		if (at != (uint64_t)(i + n) * w->columns)
 			return at;
 		if (w->format == KERNEL_FP8)
@@ -188,8 +188,8 @@ static uint64_t mxfp4_put(const struct kernel_matrix *w, unsigned char *p, uint3
 	return (uint64_t)(i + n) * w->columns;
 }
 
-uint64_t pack_mxfp4_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-			  const struct kernel_mxfp4_rows *from)
+uint64_t kernel_pack_mxfp4_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+				 const struct kernel_mxfp4_rows *from)
 {
 	check(row % KERNEL_PANEL == 0 && row + rows <= w->rows);
 	check(rows % KERNEL_PANEL == 0 || row + rows == w->rows);

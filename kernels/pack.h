@@ -19,12 +19,13 @@ static inline uint32_t pack_limit(enum kernel_format f)
 }
 
 /* Invariants of a call. */
-void pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		const struct kernel_stored_rows *from);
+void kernel_pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
+		       const struct kernel_stored_rows *from);
 /* Value (i, k) of the source rows; row + i is the matrix's row. */
-float pack_value(const struct kernel_stored_rows *from, uint32_t row, uint32_t i, uint32_t k);
+float kernel_pack_value(const struct kernel_stored_rows *from, uint32_t row, uint32_t i,
+			uint32_t k);
 /* Index of the first value of rows [i, i+rows) at or above the limit, or that of row i + rows. */
-uint64_t pack_refused(const struct kernel_matrix *w, uint32_t row, uint32_t i, uint32_t rows,
-		      const struct kernel_stored_rows *from);
+uint64_t kernel_pack_refused(const struct kernel_matrix *w, uint32_t row, uint32_t i, uint32_t rows,
+			     const struct kernel_stored_rows *from);
 
 #endif

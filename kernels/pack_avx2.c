@@ -381,15 +381,15 @@ static bool panel_put(struct kernel_matrix *w, unsigned char *p, uint32_t row, u
 	return !refused(&c, w->format);
 }
 
-uint64_t pack_avx2(struct kernel_matrix *w, uint32_t row, uint32_t rows,
-		   const struct kernel_stored_rows *from)
+uint64_t kernel_pack_avx2(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+			  const struct kernel_stored_rows *from)
 {
-	pack_check(w, row, rows, from);
+	kernel_pack_check(w, row, rows, from);
 	for (uint32_t i = 0; i < rows; i += KERNEL_PANEL) {
 		uint32_t n = rows - i < KERNEL_PANEL ? rows - i : KERNEL_PANEL;
 		unsigned char *p = w->panel + (row + i) / KERNEL_PANEL * w->panel_bytes;
 		if (!panel_put(w, p, row, i, n, from))
-			return pack_refused(w, row, i, n, from);
+			return kernel_pack_refused(w, row, i, n, from);
 	}
 	return (uint64_t)rows * w->columns;
 }

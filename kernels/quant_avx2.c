@@ -41,7 +41,7 @@ static void group_put(const float *x, float inverse, int8_t *code, int32_t *star
 	_mm256_storeu_si256((__m256i *)(void *)code, bytes);
 }
 
-void quant_row_avx2(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i)
+void kernel_quant_row_avx2(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i)
 {
 	for (uint32_t k = 0; k < n; k += KERNEL_INPUT_BLOCK) {
 		float rest[KERNEL_INPUT_BLOCK], inverse;

@@ -17,20 +17,20 @@ static float sum_of_squares(const float *x, uint32_t n)
 	return lane[0];
 }
 
-void rmsnorm_plain(const float *x, const float *gain, uint32_t n, float eps, float *out)
+void kernel_rmsnorm_plain(const float *x, const float *gain, uint32_t n, float eps, float *out)
 {
 	float scale = 1.0f / sqrtf(sum_of_squares(x, n) / (float)n + eps);
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = x[i] * scale * gain[i];
 }
 
-void silu_mul_plain(float *gate, const float *up, uint32_t n)
+void kernel_silu_mul_plain(float *gate, const float *up, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		gate[i] = gate[i] / (1.0f + number_exp(0.0f - gate[i])) * up[i];
 }
 
-void clamped_mul_plain(float *gate, const float *up, uint32_t n)
+void kernel_clamped_mul_plain(float *gate, const float *up, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		float g = gate[i] < 7.0f ? gate[i] : 7.0f, u = up[i] > -7.0f ? up[i] : -7.0f;
@@ -60,7 +60,7 @@ static void quant_block(const float *x, uint32_t n, int8_t *code, float *scale, 
 	}
 }
 
-void quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i)
+void kernel_quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i)
 {
 	for (uint32_t k = 0; k < n; k += KERNEL_INPUT_BLOCK) {
 		size_t at = i * kernel_quant_columns(n) + k;
@@ -69,7 +69,7 @@ void quant_row_plain(const float *x, uint32_t n, const struct kernel_quant *q, u
 	}
 }
 
-void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine)
+void kernel_rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const float *sine)
 {
 	for (uint32_t i = 0; i < n / 2; i++) {
 		float a = x[2 * i], b = x[2 * i + 1];
@@ -78,7 +78,7 @@ void rope_interleaved_plain(float *x, uint32_t n, const float *cosine, const flo
 	}
 }
 
-void rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sine)
+void kernel_rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sine)
 {
 	for (uint32_t i = 0; i < n / 2; i++) {
 		float a = x[i], b = x[i + n / 2];
@@ -87,8 +87,8 @@ void rope_half_plain(float *x, uint32_t n, const float *cosine, const float *sin
 	}
 }
 
-void weighted_sum_plain(const float *const *row, const float *weight, uint32_t count, uint32_t n,
-			float *out)
+void kernel_weighted_sum_plain(const float *const *row, const float *weight, uint32_t count,
+			       uint32_t n, float *out)
 {
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = weight[0] * row[0][i];
@@ -98,13 +98,13 @@ void weighted_sum_plain(const float *const *row, const float *weight, uint32_t c
 	}
 }
 
-void add_plain(float *x, const float *y, uint32_t n)
+void kernel_add_plain(float *x, const float *y, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		x[i] += y[i];
 }
 
-uint32_t argmax_plain(const float *x, uint32_t n)
+uint32_t kernel_argmax_plain(const float *x, uint32_t n)
 {
 	uint32_t best = 0;
 	for (uint32_t i = 1; i < n; i++) {
@@ -114,7 +114,7 @@ uint32_t argmax_plain(const float *x, uint32_t n)
 	return best;
 }
 
-void weigh_plain(const float *x, uint32_t n, float largest, float temperature, float *out)
+void kernel_weigh_plain(const float *x, uint32_t n, float largest, float temperature, float *out)
 {
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = number_exp((x[i] - largest) / temperature);

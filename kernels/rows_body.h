@@ -112,5 +112,5 @@ void SIMD_NAME(moe_gate)(const struct kernel_gate *g, const float *score, uint32
                          uint16_t *expert, float *weight)
 {
 	const struct gate_ops o = { SIMD_NAME(argmax), SIMD_NAME(weigh) };
-	gate_run(&o, g, score, tokens, expert, weight);
+	kernel_gate_run(&o, g, score, tokens, expert, weight);
 }

@@ -39,11 +39,11 @@
 #ifdef __AVX512F__
 
 #if defined(__AVX512BF16__)
-#define SIMD_NAME(op) op##_bf16
+#define SIMD_NAME(op) kernel_##op##_bf16
 #elif defined(__AVX512VNNI__)
-#define SIMD_NAME(op) op##_vnni
+#define SIMD_NAME(op) kernel_##op##_vnni
 #else
-#define SIMD_NAME(op) op##_avx512
+#define SIMD_NAME(op) kernel_##op##_avx512
 #endif
 #define SIMD_TOKENS 12 /* rows of the widest matmul tile */
 
@@ -179,9 +179,9 @@ INLINE void i16_dot_at(i16 *sum, i16 w, const void *p)
 #else
 
 #ifdef __AVXVNNI__
-#define SIMD_NAME(op) op##_avxvnni
+#define SIMD_NAME(op) kernel_##op##_avxvnni
 #else
-#define SIMD_NAME(op) op##_avx2
+#define SIMD_NAME(op) kernel_##op##_avx2
 #endif
 #define SIMD_TOKENS 6
 

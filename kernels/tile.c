@@ -107,8 +107,8 @@ static void tile_row(const struct run *r, uint32_t row, uint32_t rows)
 	}
 }
 
-void tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
-		 uint32_t panels, const struct kernel_rows *x, float *out, size_t out_stride)
+void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
+			uint32_t panels, const struct kernel_rows *x, float *out, size_t out_stride)
 {
 	_Alignas(64) unsigned char room[ROOM_ALL];
 	struct run r = { .f = f,
@@ -159,14 +159,14 @@ static void pack_values(const struct kernel_matrix *w, const struct kernel_rows 
 	}
 }
 
-void tile_pack_32(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
-		  uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
+void kernel_tile_pack_32(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
+			 uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
 {
 	pack_values(w, x, row, rows, k, steps, to, 32);
 }
 
-void tile_pack_128(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
-		   uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
+void kernel_tile_pack_128(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
+			  uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
 {
 	pack_values(w, x, row, rows, k, steps, to, 128);
 }

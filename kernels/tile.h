@@ -42,10 +42,11 @@ struct tile_form {
 	} of[TILE_ROWS + 1]; /* by the number of rows; NULL: no such tile. One row is a tile. */
 };
 
-void tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
-		 uint32_t panels, const struct kernel_rows *x, float *out, size_t out_stride);
+void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
+			uint32_t panels, const struct kernel_rows *x, float *out,
+			size_t out_stride);
 
 /* Pack f32 rows in steps of 32 or 128 values. */
-tile_pack tile_pack_32, tile_pack_128;
+tile_pack kernel_tile_pack_32, kernel_tile_pack_128;
 
 #endif

@@ -15,7 +15,7 @@ static double input(const struct kernel_matrix *w, const struct kernel_rows *x, 
 	       (double)x->quant->scale[(at * wide + k) / KERNEL_INPUT_BLOCK];
 }
 
-void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out)
+void kernel_truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out)
 {
 	for (uint32_t i = 0; i < x->count; i++) {
 		for (uint32_t row = 0; row < w->rows; row++) {
@@ -27,7 +27,7 @@ void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, do
 	}
 }
 
-void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out)
+void kernel_truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out)
 {
 	double sum = 0;
 	for (uint32_t i = 0; i < n; i++)
@@ -36,7 +36,7 @@ void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, do
 		out[i] = (double)x[i] / sqrt(sum / n + eps) * (double)gain[i];
 }
 
-void truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out)
+void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out)
 {
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = (double)gate[i] / (1 + exp(-(double)gate[i])) * (double)up[i];
@@ -79,7 +79,7 @@ static double mla_score(const struct kernel_mla *a, uint32_t head, uint32_t j)
 	return sum * (double)a->scale;
 }
 
-void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out)
+void kernel_truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out)
 {
 	for (uint32_t h = 0; h < heads; h++) {
 		double largest = -INFINITY, total = 0;
@@ -104,7 +104,7 @@ static double gqa_score(const struct kernel_gqa *a, uint32_t head, uint32_t j)
 	return dot(a->query + head * a->query_stride, a->cache, key, a->head) * (double)a->scale;
 }
 
-void truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out)
+void kernel_truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out)
 {
 	for (uint32_t h = 0; h < heads; h++) {
 		double total = a->sink == NULL ? 0 : exp((double)a->sink[h]);
@@ -121,7 +121,7 @@ void truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out)
 	}
 }
 
-void truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out)
+void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		double g = fmin((double)gate[i], 7), u = fmax(fmin((double)up[i], 7), -7);
@@ -129,7 +129,7 @@ void truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *o
 	}
 }
 
-void truth_softmax(const float *score, uint32_t n, double *p)
+void kernel_truth_softmax(const float *score, uint32_t n, double *p)
 {
 	double largest = -INFINITY, sum = 0;
 	for (uint32_t i = 0; i < n; i++)

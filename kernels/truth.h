@@ -6,15 +6,15 @@
 #include "kernels/kernels.h"
 
 /* Arguments and shapes as in struct kernels. */
-void truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out);
-void truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out);
-void truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
+void kernel_truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out);
+void kernel_truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out);
+void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* out [heads][latent] */
-void truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out);
+void kernel_truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out);
 /* out [heads][head] */
-void truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out);
-void truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
+void kernel_truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out);
+void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* p [experts] */
-void truth_softmax(const float *score, uint32_t n, double *p);
+void kernel_truth_softmax(const float *score, uint32_t n, double *p);
 
 #endif

@@ -237,7 +237,7 @@ static void check_gate(const struct gate_case *c, uint32_t tokens)
 	must(device_download(stream, x.expert, &x.d_expert, 0, out * 2, &why));
 	must(device_download(stream, x.weight, &x.d_weight, 0, out * 4, &why));
 	must(device_wait(stream, &why));
-	moe_gate_plain(&x.host, x.score, tokens, x.expert_truth, x.weight_truth);
+	kernel_moe_gate_plain(&x.host, x.score, tokens, x.expert_truth, x.weight_truth);
 	for (size_t i = 0; i < out; i++) {
 		double error = fabs((double)x.weight[i] / (double)x.weight_truth[i] - 1);
 		bool same = number_bits(x.weight[i]) == number_bits(x.weight_truth[i]);

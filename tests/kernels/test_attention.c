@@ -99,7 +99,7 @@ static void check_latent(enum kernel_cache cache, size_t c)
 			.row_bytes = row, .positions = positions, .scale = 0.7f, .out = to,
 			.scratch = scratch };
 		kernels_at(k)->attn_mla(&a, heads);
-		truth_attn_mla(&a, heads, truth);
+		kernel_truth_attn_mla(&a, heads, truth);
 		for (size_t i = 0; i < heads * width[0]; i++)
 			cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s %s case %zu",
 			             kernels_at(k)->name, names[cache], c);
@@ -135,7 +135,7 @@ static void check_grouped(enum kernel_cache cache, size_t c)
 			.first = grouped_cases[c].first, .positions = positions, .scale = 0.7f,
 			.sink = grouped_cases[c].sinks ? sink : NULL, .out = to, .scratch = scratch };
 		kernels_at(k)->attn_gqa(&a, heads);
-		truth_attn_gqa(&a, heads, truth);
+		kernel_truth_attn_gqa(&a, heads, truth);
 		for (size_t i = 0; i < n; i++)
 			cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s %s case %zu",
 			             kernels_at(k)->name, names[cache], c);

@@ -97,7 +97,7 @@ static void compare(struct bench *b, struct kernel_gate g, const float *score, u
 	static uint16_t want[MOST_TOKENS * KERNEL_TOP_K], got[MOST_TOKENS * KERNEL_TOP_K];
 	static float want_weight[MOST_TOKENS * KERNEL_TOP_K], weight[MOST_TOKENS * KERNEL_TOP_K];
 	size_t in = (size_t)tokens * g.experts * 4, out = (size_t)tokens * g.top_k;
-	moe_gate_plain(&g, score, tokens, want, want_weight);
+	kernel_moe_gate_plain(&g, score, tokens, want, want_weight);
 	cr_assert_eq(device_alloc(b->device, in, &b->score, &e), 0, "%s", e.text);
 	cr_assert_eq(device_alloc(b->device, out * 2, &b->expert, &e), 0, "%s", e.text);
 	cr_assert_eq(device_alloc(b->device, out * 4, &b->weight, &e), 0, "%s", e.text);

@@ -16,7 +16,7 @@ Test(kernels, rmsnorm_and_silu_sets_agree_bitwise_and_with_truth)
 		fill(x, n);
 		fill(gain, n);
 		kernels_at(0)->rmsnorm(x, gain, n, 1e-6f, want);
-		truth_rmsnorm(x, gain, n, 1e-6, truth);
+		kernel_truth_rmsnorm(x, gain, n, 1e-6, truth);
 		for (uint32_t i = 0; i < n; i++)
 			cr_assert_lt(fabs((double)want[i] - truth[i]), 2e-6);
 		for (size_t k = 1; kernels_at(k) != NULL; k++) {
@@ -27,7 +27,7 @@ Test(kernels, rmsnorm_and_silu_sets_agree_bitwise_and_with_truth)
 		}
 		for (uint32_t i = 0; i < n; i++)
 			x[i] *= 100;
-		truth_silu_mul(x, gain, n, truth);
+		kernel_truth_silu_mul(x, gain, n, truth);
 		memcpy(want, x, sizeof x);
 		kernels_at(0)->silu_mul(want, gain, n);
 		for (uint32_t i = 0; i < n; i++)
@@ -103,7 +103,7 @@ Test(kernels, attn_mla_sets_agree_bitwise_and_with_truth)
 			for (size_t i = 0; i < room; i++)
 				scratch[i] = NAN;
 			kernels_at(k)->attn_mla(&a, heads);
-			truth_attn_mla(&a, heads, truth);
+			kernel_truth_attn_mla(&a, heads, truth);
 			for (size_t i = 0; i < heads * latent; i++)
 				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu",
 				             kernels_at(k)->name, c);
@@ -150,7 +150,7 @@ Test(kernels, attn_gqa_sets_agree_bitwise_and_with_truth)
 			for (size_t i = 0; i < room; i++)
 				scratch[i] = NAN;
 			kernels_at(k)->attn_gqa(&a, heads);
-			truth_attn_gqa(&a, heads, truth);
+			kernel_truth_attn_gqa(&a, heads, truth);
 			for (size_t i = 0; i < n; i++)
 				cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s case %zu",
 				             kernels_at(k)->name, c);
@@ -233,7 +233,7 @@ Test(kernels, clamped_mul_sets_agree_bitwise_and_with_truth)
 		fill(x, n), fill(up, n);
 		for (uint32_t i = 0; i < n; i++)
 			x[i] *= 12, up[i] *= 12; /* some are clamped */
-		truth_clamped_mul(x, up, n, truth);
+		kernel_truth_clamped_mul(x, up, n, truth);
 		memcpy(want, x, sizeof x);
 		kernels_at(0)->clamped_mul(want, up, n);
 		for (uint32_t i = 0; i < n; i++)
@@ -306,7 +306,7 @@ Test(kernels, moe_gate_chooses_and_weighs)
 		cr_assert_eq(memcmp(expert, gates[i].expert, sizeof expert), 0, "%s: %u %u %u",
 		             gates[i].row, expert[0],
 		             expert[1], expert[2]);
-		truth_softmax(gates[i].score, 8, p);
+		kernel_truth_softmax(gates[i].score, 8, p);
 		for (int j = 0; j < 3; j++)
 			sum += p[expert[j]];
 		for (int j = 0; j < 3; j++) {

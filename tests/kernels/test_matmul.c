@@ -39,7 +39,7 @@ static void close_to_truth(const struct kernel_matrix *w, const struct kernel_ro
                            size_t stride)
 {
 	double *truth = malloc(8 * (size_t)x->count * w->rows), error = 0, power = 0;
-	truth_matmul(w, x, truth);
+	kernel_truth_matmul(w, x, truth);
 	for (size_t i = 0; i < x->count * (size_t)w->rows; i++) {
 		double d = (double)got[i / w->rows * stride + i % w->rows] - truth[i];
 		error += d * d;
@@ -177,7 +177,7 @@ Test(matmul, integer_products_are_exact_at_the_extremes)
 			double truth[48];
 			cr_assert_eq(kernel_matrix_alloc(&w, f, 16, WIDE, NULL), 0);
 			cr_assert_eq(kernels_at(0)->pack(&w, 0, 16, &from), 16 * WIDE);
-			truth_matmul(&w, &rows, truth);
+			kernel_truth_matmul(&w, &rows, truth);
 			kernels_at(0)->matmul[f](&w, 0, 1, &rows, want, 16);
 			for (int i = 0; i < 48; i++)
 				cr_assert_leq(fabs((double)want[i] - truth[i]), 1e-6 * (double)size[s] * WIDE);
@@ -203,7 +203,7 @@ Test(matmul, the_fast_twin_is_near_and_the_same_for_any_batch)
 	fill(x, sizeof x / sizeof *x);
 	struct kernel_rows rows = { x, WIDE, MANY, NULL, NULL, NULL };
 	k->matmul[KERNEL_BF16](&w, 0, kernel_panels(&w), &rows, want, ROWS);
-	truth_matmul(&w, &rows, truth);
+	kernel_truth_matmul(&w, &rows, truth);
 	double error = 0, power = 0;
 	for (int i = 0; i < MANY * ROWS; i++) {
 		error += ((double)want[i] - truth[i]) * ((double)want[i] - truth[i]);
