@@ -425,6 +425,10 @@ static int check_version(struct job *j, struct err *e)
 		return 0;
 	if (rc < 0)
 		return err_set(e, rc, "%s", none.text);
+	if (strcmp(there.version, j->want->version) != 0)
+		return err_set(e, ERR_CONFLICT,
+			       "%s is an alias of version %s: choose a new version", ref,
+			       there.version);
 	if (digest_equal(&there.root, &j->manifest.root))
 		return err_set(e, ERR_CONFLICT, "%s is published already, with this very content",
 			       ref);

@@ -44,6 +44,23 @@ int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct 
 	return json_ok(*report, e);
 }
 
+/* A reference finds versions first: an alias that is spelled like one would never be reached. */
+static int check_alias(struct flow *f, const char *model, const char *alias, struct err *e)
+{
+	struct registry_release there;
+	struct err none;
+	char ref[sizeof there.model + 64];
+	snprintf(ref, sizeof ref, "%s@%s", model, alias);
+	int rc = registry_find(f->registry, ref, &there, &none);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0)
+		return err_set(e, rc, "%s", none.text);
+	return strcmp(there.version, alias) != 0
+		       ? 0
+		       : err_set(e, ERR_CONFLICT, "%s is a version: choose another alias", ref);
+}
+
 int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json_t **report,
 			struct err *e)
 {
@@ -55,6 +72,7 @@ int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json
 			       "alias \"%s\": expected lower-case letters, digits, '-' and '_'",
 			       alias);
 	TRY(registry_find(f->registry, ref, &r, e));
+	TRY(check_alias(f, r.model, alias, e));
 	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root",
 				 json_digest(&r.root));
 	TRY(json_ok(body, e));
