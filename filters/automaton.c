@@ -25,7 +25,7 @@ struct automaton {
 	uint32_t accepts;
 };
 
-void automaton_free(struct automaton *a)
+void filter_automaton_free(struct automaton *a)
 {
 	if (!a)
 		return;
@@ -133,8 +133,8 @@ static int link_all(struct automaton *a, struct err *e)
 	return 0;
 }
 
-int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
-		    int reversed, struct err *e)
+int filter_automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
+			   int reversed, struct err *e)
 {
 	struct automaton *a = calloc(1, sizeof *a);
 	*out = NULL;
@@ -147,14 +147,14 @@ int automaton_build(struct automaton **out, const struct automaton_literal *l, s
 		r = link_all(a, e);
 	}
 	if (r < 0) {
-		automaton_free(a);
+		filter_automaton_free(a);
 		return r;
 	}
 	*out = a;
 	return 0;
 }
 
-uint32_t automaton_step(const struct automaton *a, uint32_t state, uint32_t cp)
+uint32_t filter_automaton_step(const struct automaton *a, uint32_t state, uint32_t cp)
 {
 	char u[4];
 	int n = text_utf8_encode(cp, u);
@@ -165,14 +165,14 @@ uint32_t automaton_step(const struct automaton *a, uint32_t state, uint32_t cp)
 	return state;
 }
 
-uint32_t automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }
+uint32_t filter_automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }
 
-uint32_t automaton_longest(const struct automaton *a) { return a->longest; }
+uint32_t filter_automaton_longest(const struct automaton *a) { return a->longest; }
 
 /* *it counts the answers given; the chain is walked anew each time, for it is as short as literals
  * end together. */
-int automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it, uint32_t *rule,
-			 uint32_t *chars)
+int filter_automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it,
+				uint32_t *rule, uint32_t *chars)
 {
 	uint32_t want = *it, seen = 0;
 	for (uint32_t node = a->accept_of[state] ? state : a->dict[state]; node;

@@ -17,19 +17,19 @@ struct automaton_literal {
 };
 
 /* reversed: the literals are read from their last character. ERR_INPUT: too many. */
-int automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
-		    int reversed, struct err *e) MUST_USE;
-void automaton_free(struct automaton *a);
+int filter_automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
+			   int reversed, struct err *e) MUST_USE;
+void filter_automaton_free(struct automaton *a);
 
 /* The state after one more character; 0 is the start. */
-uint32_t automaton_step(const struct automaton *a, uint32_t state, uint32_t cp);
+uint32_t filter_automaton_step(const struct automaton *a, uint32_t state, uint32_t cp);
 /* Characters at the end of the input that may still grow into a literal. */
-uint32_t automaton_live(const struct automaton *a, uint32_t state);
+uint32_t filter_automaton_live(const struct automaton *a, uint32_t state);
 /* Longest literal, in characters. */
-uint32_t automaton_longest(const struct automaton *a);
+uint32_t filter_automaton_longest(const struct automaton *a);
 
 /* The literals that end in this state: *it starts at 0; 0 when there are no more. */
-int automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it, uint32_t *rule,
-			 uint32_t *chars);
+int filter_automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it,
+				uint32_t *rule, uint32_t *chars);
 
 #endif

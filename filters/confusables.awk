@@ -33,8 +33,8 @@ END {
 	print " * Entries by source: difference to the previous source, number of targets, targets; each number in"
 	print " * base 32, least digit first, letters of the alphabet's upper half mean that more follows. */"
 	print "#include \"filters/confusables_table.h\"\n"
-	print "const char confusables_version[] = \"" version "\";"
-	print "const char *const confusables_line[] = {"
+	print "const char filter_confusables_version[] = \"" version "\";"
+	print "const char *const filter_confusables_line[] = {"
 	previous = 0
 	for (n = 0; n <= most; n++) {
 		if (!(n in target))
@@ -56,5 +56,5 @@ END {
 	if (line_done != "")
 		print "\t\"" line_done "\","
 	print "\t0,\n};"
-	print "const unsigned confusables_count = " entries ";"
+	print "const unsigned filter_confusables_count = " entries ";"
 }

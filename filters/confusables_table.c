@@ -4,8 +4,8 @@
  * base 32, least digit first, letters of the alphabet's upper half mean that more follows. */
 #include "filters/confusables_table.h"
 
-const char confusables_version[] = "17.0.0";
-const char *const confusables_line[] = {
+const char filter_confusables_version[] = "17.0.0";
+const char *const filter_confusables_line[] = {
 	"iBCnBnBDD6FvBgkILBvCBBsDYBsDXBnBNCyDuDPBsDkBBgBCCjD4ZDC5C1ZKBpWFBnBBB8dDBsBOChClC",
 	"BCjCmZJCkC1ZHB4DBCvC4ZOChDlDBCjDmZJCiwI1ZGBpxBCCvD4ZGBwDSCkC1ZBCkD1ZJB0IBB1ILCoC1Z",
 	"BCoD1ZKBpDBCsDqCBCpDqDMCsD3FBCsD3FBCsC4ZBCsD4ZEByTDCnBuDCCuDpZFB2GCCvClCBCvDlDQBrN",
@@ -463,4 +463,4 @@ const char *const confusables_line[] = {
 	"BB24nBBB75nBBBgwpF/iJBnuf",
 	0,
 };
-const unsigned confusables_count = 6565;
+const unsigned filter_confusables_count = 6565;

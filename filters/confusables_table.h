@@ -2,8 +2,9 @@
 #ifndef FILTERS_CONFUSABLES_TABLE_H
 #define FILTERS_CONFUSABLES_TABLE_H
 
-extern const char confusables_version[];
-extern const char *const confusables_line[]; /* NULL-terminated; entries do not cross lines */
-extern const unsigned confusables_count;
+extern const char filter_confusables_version[];
+/* NULL-terminated; entries do not cross lines */
+extern const char *const filter_confusables_line[];
+extern const unsigned filter_confusables_count;
 
 #endif

@@ -62,7 +62,7 @@ static bool context(const struct detect_hit *h, const char *const *words)
 	return false;
 }
 
-enum detect_verdict detector_judge(const struct detector *d, struct detect_hit *h)
+enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h)
 {
 	h->head = h->start;
 	h->tail = h->end;

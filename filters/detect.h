@@ -37,10 +37,10 @@ struct detector {
 	bool raw;                   /* on the raw view */
 };
 
-const struct detector *detector_at(
+const struct detector *filter_detector_at(
 	size_t i); /* a row of the table, or NULL; rows of one name act together */
 /* Fill value, n and bare, then context and check. */
-enum detect_verdict detector_judge(const struct detector *d, struct detect_hit *h);
+enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
 
 /* Sums of the checks, shared by their files. v: digits '0'..'9'. */
 bool detect_luhn(const char *v, size_t n);

@@ -214,9 +214,9 @@ enum detect_verdict detect_bidi(struct detect_hit *h)
 			at--;
 		while (at > 0 && ((unsigned char)h->text[at] & 0xC0) == 0x80);
 		uint32_t cp = first_cp(h, at);
-		if (view_rtl(cp))
+		if (filter_view_rtl(cp))
 			return DETECT_SKIP;
-		if (view_alnum(cp) || cp == '\n')
+		if (filter_view_alnum(cp) || cp == '\n')
 			break;
 	}
 	return DETECT_YES;

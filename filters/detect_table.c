@@ -176,7 +176,7 @@ static const struct detector table[] = {
 	  false, true },
 };
 
-const struct detector *detector_at(size_t i)
+const struct detector *filter_detector_at(size_t i)
 {
 	return i < sizeof table / sizeof *table ? &table[i] : NULL;
 }

@@ -14,7 +14,7 @@ static bool same_match(const struct match *a, const struct match *b)
 	return a->start == b->start && a->end == b->end && a->rule == b->rule;
 }
 
-void match_add(struct filter_stream *f, const struct match *m)
+void filter_match_add(struct filter_stream *f, const struct match *m)
 {
 	check(m->start >= f->base && m->end > m->start);
 	size_t at = f->matches;
@@ -126,7 +126,7 @@ static void finding_rules(struct filter_stream *f, struct found *x, uint64_t at)
 			finding_rule(f, x, f->match[i].rule);
 }
 
-void findings_close(struct filter_stream *f)
+void filter_findings_close(struct filter_stream *f)
 {
 	for (size_t i = 0; i < f->founds; i++)
 		free(f->found[i].rule);
@@ -160,7 +160,7 @@ static struct step look(const struct filter_stream *f, size_t gone)
 /* A mask shows a byte if every match over it agrees to, or if it is neither letter nor digit. */
 static bool shown(const struct filter_stream *f, const struct step *s)
 {
-	if (!view_alnum(s->cp) && s->cp != 0xFFFD)
+	if (!filter_view_alnum(s->cp) && s->cp != 0xFFFD)
 		return true;
 	for (size_t i = f->match_first; i < f->matches && f->match[i].start <= s->at; i++) {
 		const struct match *m = &f->match[i];
@@ -217,7 +217,7 @@ static void covered(struct filter_stream *f, const struct step *s, const struct 
 static void bare(struct filter_stream *f, const struct step *s)
 {
 	f->open = false;
-	if (!f->swallow || !view_swallowed(s->cp)) {
+	if (!f->swallow || !filter_view_swallowed(s->cp)) {
 		f->swallow = false;
 		put(f, NULL, s->as, s->as_n);
 		return;
@@ -265,7 +265,7 @@ static void advance(struct filter_stream *f, size_t n)
 		f->match_first++;
 }
 
-void emit_until(struct filter_stream *f, uint64_t limit)
+void filter_emit_until(struct filter_stream *f, uint64_t limit)
 {
 	size_t gone = 0;
 	while (f->base < limit && !f->nomem) {
@@ -312,7 +312,7 @@ static const char *rules_text(struct filter_stream *f, const struct found *x)
 	return text ? text : "";
 }
 
-void record_fill(struct filter_stream *f)
+void filter_record_fill(struct filter_stream *f)
 {
 	arena_free(&f->record_arena);
 	struct filter_finding *x = arena_array(&f->record_arena, f->founds + 1, sizeof *x);

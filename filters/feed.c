@@ -8,7 +8,7 @@ static int feed_open(struct feed *feed, const struct automaton *a, enum view v, 
 	feed->automaton = a;
 	feed->view = v;
 	feed->gap_max = gap_max;
-	for (feed->ring = 1; feed->ring < automaton_longest(a); feed->ring *= 2)
+	for (feed->ring = 1; feed->ring < filter_automaton_longest(a); feed->ring *= 2)
 		;
 	feed->start = calloc(feed->ring, sizeof *feed->start);
 	return feed->start ? 0 : ERR_NOMEM;
@@ -31,7 +31,7 @@ static int group_feeds(struct filter_stream *f, const struct group *g)
 	return 0;
 }
 
-int feeds_open(struct filter_stream *f)
+int filter_feeds_open(struct filter_stream *f)
 {
 	for (int s = 0; s < SOURCES; s++) {
 		f->feed[s] = calloc(2 * f->set->groups + 1, sizeof *f->feed[s]);
@@ -44,7 +44,7 @@ int feeds_open(struct filter_stream *f)
 	return 0;
 }
 
-void feeds_close(struct filter_stream *f)
+void filter_feeds_close(struct filter_stream *f)
 {
 	for (int s = 0; s < SOURCES; s++) {
 		for (size_t i = 0; f->feed[s] && i < 2 * f->set->groups; i++)
@@ -61,9 +61,9 @@ static size_t feeds_of(const struct filter_stream *f, enum source s)
 static void accept(struct filter_stream *f, const struct feed *feed, uint64_t end)
 {
 	uint32_t it = 0, rule, chars;
-	while (automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
+	while (filter_automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
 		uint64_t start = feed->start[(feed->count - chars) & (feed->ring - 1)];
-		match_add(f, &(struct match){ start, end, start, end, rule });
+		filter_match_add(f, &(struct match){ start, end, start, end, rule });
 	}
 }
 
@@ -72,7 +72,7 @@ static void keep(struct filter_stream *f, struct feed *feed, uint32_t cp, const 
 	feed->start[feed->count & (feed->ring - 1)] = p->start;
 	feed->count++;
 	feed->separators = feed->noise = 0;
-	feed->state = automaton_step(feed->automaton, feed->state, cp);
+	feed->state = filter_automaton_step(feed->automaton, feed->state, cp);
 	if (feed->state)
 		accept(f, feed, p->end);
 }
@@ -93,56 +93,56 @@ static void feed_put(struct filter_stream *f, struct feed *feed, const struct fo
 {
 	if (fold->n == 0) {
 		if (feed->state)
-			drop(feed, view_noise(p->cp));
+			drop(feed, filter_view_noise(p->cp));
 		return;
 	}
 	for (int i = 0; i < fold->n; i++)
 		keep(f, feed, fold->cp[backwards ? fold->n - 1 - i : i], p);
 }
 
-void source_put(struct filter_stream *f, enum source s, const struct place *p)
+void filter_source_put(struct filter_stream *f, enum source s, const struct place *p)
 {
 	struct fold fold[VIEWS];
 	bool have[VIEWS] = { false };
 	for (size_t i = 0; i < feeds_of(f, s); i++) {
 		struct feed *feed = &f->feed[s][i];
 		if (!have[feed->view])
-			view_fold(feed->view, p->cp, &fold[feed->view]);
+			filter_view_fold(feed->view, p->cp, &fold[feed->view]);
 		have[feed->view] = true;
 		feed_put(f, feed, &fold[feed->view], p, s == SOURCE_REVERSED);
 	}
 }
 
-void source_reset(struct filter_stream *f, enum source s)
+void filter_source_reset(struct filter_stream *f, enum source s)
 {
 	for (size_t i = 0; i < feeds_of(f, s); i++)
 		f->feed[s][i].state = 0;
 }
 
-void feeds_put(struct filter_stream *f, const struct place *p)
+void filter_feeds_put(struct filter_stream *f, const struct place *p)
 {
-	source_put(f, SOURCE_DIRECT, p);
+	filter_source_put(f, SOURCE_DIRECT, p);
 	if (!f->set->strict)
 		return;
-	escape_put(f, p);
-	hidden_put(f, p);
+	filter_escape_put(f, p);
+	filter_hidden_put(f, p);
 }
 
-void feeds_finish(struct filter_stream *f)
+void filter_feeds_finish(struct filter_stream *f)
 {
 	if (f->set->strict)
-		escape_finish(f);
+		filter_escape_finish(f);
 }
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-uint64_t feeds_hold(const struct filter_stream *f)
+uint64_t filter_feeds_hold(const struct filter_stream *f)
 {
 	uint64_t hold = NOWHERE;
 	for (int s = 0; s < SOURCES; s++)
 		for (size_t i = 0; i < feeds_of(f, (enum source)s); i++) {
 			const struct feed *feed = &f->feed[s][i];
-			uint32_t live = automaton_live(feed->automaton, feed->state);
+			uint32_t live = filter_automaton_live(feed->automaton, feed->state);
 			if (live)
 				hold = least(hold,
 					     feed->start[(feed->count - live) & (feed->ring - 1)]);

@@ -198,17 +198,17 @@ static void escape_drain(struct filter_stream *f, bool final)
 		}
 		x->n -= used;
 		memmove(x->wait, x->wait + used, (size_t)x->n * sizeof *x->wait);
-		source_put(f, SOURCE_ESCAPED, &p);
+		filter_source_put(f, SOURCE_ESCAPED, &p);
 	}
 }
 
-void escape_put(struct filter_stream *f, const struct place *p)
+void filter_escape_put(struct filter_stream *f, const struct place *p)
 {
 	f->escape.wait[f->escape.n++] = *p;
 	escape_drain(f, false);
 }
 
-void escape_finish(struct filter_stream *f) { escape_drain(f, true); }
+void filter_escape_finish(struct filter_stream *f) { escape_drain(f, true); }
 
 /* ---- tag characters and selectors */
 
@@ -231,9 +231,9 @@ static void selector_put(struct filter_stream *f, const struct place *p, int byt
 		return;
 	h->n = 0;
 	if (r < 0)
-		source_reset(f, SOURCE_HIDDEN);
+		filter_source_reset(f, SOURCE_HIDDEN);
 	else
-		source_put(f, SOURCE_HIDDEN, &(struct place){ cp, h->start, p->end });
+		filter_source_put(f, SOURCE_HIDDEN, &(struct place){ cp, h->start, p->end });
 }
 
 /* An override holds its own start until its first character: the span of a match covers it. */
@@ -241,7 +241,7 @@ static void reversed_put(struct filter_stream *f, const struct place *p)
 {
 	struct hidden *h = &f->hidden;
 	if (p->cp == 0x202E || p->cp == 0x202C || p->cp == '\n') {
-		source_reset(f, SOURCE_REVERSED);
+		filter_source_reset(f, SOURCE_REVERSED);
 		h->reversed = p->cp == 0x202E;
 		h->lead = h->reversed ? p->start : NOWHERE;
 		h->lead_noise = 0;
@@ -250,14 +250,14 @@ static void reversed_put(struct filter_stream *f, const struct place *p)
 	if (!h->reversed)
 		return;
 	struct place q = *p;
-	if (h->lead != NOWHERE && !view_noise(p->cp))
+	if (h->lead != NOWHERE && !filter_view_noise(p->cp))
 		q.start = h->lead;
-	source_put(f, SOURCE_REVERSED, &q);
-	if (!view_noise(p->cp) || ++h->lead_noise > VIEW_NOISE_MAX)
+	filter_source_put(f, SOURCE_REVERSED, &q);
+	if (!filter_view_noise(p->cp) || ++h->lead_noise > VIEW_NOISE_MAX)
 		h->lead = NOWHERE;
 }
 
-void hidden_put(struct filter_stream *f, const struct place *p)
+void filter_hidden_put(struct filter_stream *f, const struct place *p)
 {
 	int byte = selector_byte(p->cp);
 	reversed_put(f, p);
@@ -267,7 +267,8 @@ void hidden_put(struct filter_stream *f, const struct place *p)
 	}
 	f->hidden.n = 0;
 	if (p->cp >= 0xE0020 && p->cp <= 0xE007E)
-		source_put(f, SOURCE_HIDDEN, &(struct place){ p->cp - 0xE0000, p->start, p->end });
+		filter_source_put(f, SOURCE_HIDDEN,
+				  &(struct place){ p->cp - 0xE0000, p->start, p->end });
 	else if (p->cp != 0xE0001 && p->cp != 0xE007F)
-		source_reset(f, SOURCE_HIDDEN);
+		filter_source_reset(f, SOURCE_HIDDEN);
 }

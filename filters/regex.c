@@ -7,7 +7,7 @@
 
 #define TRY_BYTES 2048
 
-pcre2_match_context *regex_context(void)
+pcre2_match_context *filter_regex_context(void)
 {
 	pcre2_match_context *c = pcre2_match_context_create(NULL);
 	if (!c)
@@ -18,7 +18,7 @@ pcre2_match_context *regex_context(void)
 	return c;
 }
 
-void regex_free(struct regex *r)
+void filter_regex_free(struct regex *r)
 {
 	pcre2_code_free(r->code);
 	r->code = NULL;
@@ -126,7 +126,7 @@ static int tried_all(const struct regex *r, const char *pattern, pcre2_match_dat
 static int try_worst(const struct regex *r, const char *pattern, struct err *e)
 {
 	pcre2_match_data *m = pcre2_match_data_create(1, NULL);
-	pcre2_match_context *c = regex_context();
+	pcre2_match_context *c = filter_regex_context();
 	int rc = m && c ? 0 : err_set(e, ERR_NOMEM, "out of memory for a regex");
 	if (rc == 0) {
 		pcre2_set_match_limit(c, REGEX_MATCH_LIMIT / 10);
@@ -137,12 +137,12 @@ static int try_worst(const struct regex *r, const char *pattern, struct err *e)
 	return rc;
 }
 
-int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
-		  struct err *e)
+int filter_regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
+			 struct err *e)
 {
 	struct buf finite = { 0 };
 	*out = (struct regex){ 0 };
-	int r = regex_measure(pattern, repeat_max, &out->width, &finite, e);
+	int r = filter_regex_measure(pattern, repeat_max, &out->width, &finite, e);
 	if (r == 0)
 		r = compile(out, finite.bytes, finite.len, e);
 	if (r == 0)
@@ -150,7 +150,7 @@ int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, b
 	if (r == 0 && tried)
 		r = try_worst(out, pattern, e);
 	if (r < 0)
-		regex_free(out);
+		filter_regex_free(out);
 	buf_free(&finite);
 	return r;
 }
@@ -158,10 +158,10 @@ int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, b
 int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width, struct err *e)
 {
 	struct regex r;
-	int rc = regex_compile(&r, regex, repeat_max, true, e);
+	int rc = filter_regex_compile(&r, regex, repeat_max, true, e);
 	if (rc < 0)
 		return rc;
 	*width = r.width;
-	regex_free(&r);
+	filter_regex_free(&r);
 	return 0;
 }

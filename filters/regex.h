@@ -25,15 +25,15 @@ struct regex {
 
 /* Parse: greatest width, and the pattern with *, + and {n,} made finite (appended to finite; may be
  * NULL). */
-int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, struct buf *finite,
-		  struct err *e) MUST_USE;
+int filter_regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width,
+			 struct buf *finite, struct err *e) MUST_USE;
 
 /* Compile for streaming; tried: first run worst cases made from the pattern's own characters. */
-int regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
-		  struct err *e) MUST_USE;
-void regex_free(struct regex *r);
+int filter_regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
+			 struct err *e) MUST_USE;
+void filter_regex_free(struct regex *r);
 
 /* A match context with the limits of this room, or NULL. */
-pcre2_match_context *regex_context(void);
+pcre2_match_context *filter_regex_context(void);
 
 #endif

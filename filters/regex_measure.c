@@ -384,8 +384,8 @@ static int step(struct parser *p)
 	}
 }
 
-int regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width, struct buf *finite,
-		  struct err *e)
+int filter_regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *width,
+			 struct buf *finite, struct err *e)
 {
 	struct parser p = { .s = pattern, .repeat_max = repeat_max, .finite = finite, .e = e };
 	while (p.s[p.at])

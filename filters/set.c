@@ -31,12 +31,12 @@ void filter_set_free(struct filter_set *s)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->probes; i++)
-		regex_free(&s->probe[i].regex);
+		filter_regex_free(&s->probe[i].regex);
 	for (size_t i = 0; i < s->groups; i++) {
-		automaton_free(s->group[i].a);
-		automaton_free(s->group[i].b);
-		automaton_free(s->group[i].a_reversed);
-		automaton_free(s->group[i].b_reversed);
+		filter_automaton_free(s->group[i].a);
+		filter_automaton_free(s->group[i].b);
+		filter_automaton_free(s->group[i].a_reversed);
+		filter_automaton_free(s->group[i].b_reversed);
 	}
 	arena_free(&s->arena);
 	free(s);
@@ -113,7 +113,7 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 		     const struct detector *d, uint32_t rule, struct err *e)
 {
 	struct probe *p = &s->probe[s->probes];
-	int r = regex_compile(&p->regex, regex, repeat_max, d == NULL, e);
+	int r = filter_regex_compile(&p->regex, regex, repeat_max, d == NULL, e);
 	if (r < 0)
 		return err_prefix(e, "rule %s", s->rule[rule].id);
 	s->probes++;
@@ -132,7 +132,7 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 static int probes_build(struct filter_set *s, const struct filter_rule **rule, struct err *e)
 {
 	size_t rows = 0;
-	while (detector_at(rows))
+	while (filter_detector_at(rows))
 		rows++;
 	s->probe = arena_array(&s->arena, s->rules * rows + 1, sizeof *s->probe);
 	if (!s->probe)
@@ -142,7 +142,7 @@ static int probes_build(struct filter_set *s, const struct filter_rule **rule, s
 		if (rule[i]->regex)
 			TRY(probe_add(s, rule[i]->regex, rule[i]->repeat_max, NULL, i, e));
 		for (size_t k = 0; rule[i]->detector && k < rows; k++) {
-			const struct detector *d = detector_at(k);
+			const struct detector *d = filter_detector_at(k);
 			if (strcmp(d->name, rule[i]->detector) == 0)
 				TRY(probe_add(s, d->regex, 0, d, i, e));
 		}
@@ -174,7 +174,7 @@ static int fold_literal(struct filter_set *s, enum view v, const char *text,
 			return err_set(e, ERR_INPUT, "a literal is not UTF-8");
 		at += (size_t)n;
 		struct fold f;
-		view_fold(v, c, &f);
+		filter_view_fold(v, c, &f);
 		for (int i = 0; i < f.n && out->n < len * 18; i++)
 			cp[out->n++] = f.cp[i];
 	}
@@ -232,16 +232,16 @@ static int group_build(struct filter_set *s, struct group *g, const struct filte
 	struct folded f;
 	enum view v = strict ? VIEW_STRICT_A : g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW;
 	TRY(fold_group(s, g, rule, v, &f, e));
-	TRY(automaton_build(&g->a, f.item, f.count, 0, e));
-	size_t longest = automaton_longest(g->a);
+	TRY(filter_automaton_build(&g->a, f.item, f.count, 0, e));
+	size_t longest = filter_automaton_longest(g->a);
 	if (strict) {
 		s->strict = true;
-		TRY(automaton_build(&g->a_reversed, f.item, f.count, 1, e));
+		TRY(filter_automaton_build(&g->a_reversed, f.item, f.count, 1, e));
 		TRY(fold_group(s, g, rule, VIEW_STRICT_B, &f, e));
-		TRY(automaton_build(&g->b, f.item, f.count, 0, e));
-		TRY(automaton_build(&g->b_reversed, f.item, f.count, 1, e));
-		if (automaton_longest(g->b) > longest)
-			longest = automaton_longest(g->b);
+		TRY(filter_automaton_build(&g->b, f.item, f.count, 0, e));
+		TRY(filter_automaton_build(&g->b_reversed, f.item, f.count, 1, e));
+		if (filter_automaton_longest(g->b) > longest)
+			longest = filter_automaton_longest(g->b);
 	}
 	widen(s, longest * bytes_per_char(g) + ESCAPE_MAX);
 	return 0;

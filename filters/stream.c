@@ -13,9 +13,10 @@ static int open_all(struct filter_stream *f, struct err *e)
 	TRY(sha256_open(&f->emitted_hash, e));
 	f->probe = calloc(f->set->probes + 1, sizeof *f->probe);
 	f->match_data = pcre2_match_data_create(1, NULL);
-	f->match_context = regex_context();
+	f->match_context = filter_regex_context();
 	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
-	if (!f->probe || !f->match_data || !f->match_context || !f->jit_stack || feeds_open(f) < 0)
+	if (!f->probe || !f->match_data || !f->match_context || !f->jit_stack ||
+	    filter_feeds_open(f) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
 	pcre2_jit_stack_assign(f->match_context, NULL, f->jit_stack);
 	for (size_t i = 0; i < f->set->probes; i++)
@@ -47,9 +48,9 @@ void filter_stream_close(struct filter_stream *f)
 {
 	if (!f)
 		return;
-	feeds_close(f);
-	windows_close(f);
-	findings_close(f);
+	filter_feeds_close(f);
+	filter_windows_close(f);
+	filter_findings_close(f);
 	free(f->probe);
 	pcre2_match_data_free(f->match_data);
 	pcre2_match_context_free(f->match_context);
@@ -88,12 +89,12 @@ static void feed_text(struct filter_stream *f, bool final)
 			f->ill_end = p.start + (uint64_t)n;
 		}
 		p.end = p.start + (uint64_t)n;
-		windows_put(f, &p);
-		feeds_put(f, &p);
+		filter_windows_put(f, &p);
+		filter_feeds_put(f, &p);
 		f->fed += (size_t)n;
 	}
 	if (final)
-		feeds_finish(f);
+		filter_feeds_finish(f);
 }
 
 /* Ill-formed bytes among raw[from, fed). */
@@ -143,17 +144,17 @@ static void finish_closed(struct filter_stream *f, enum filter_end end)
 static void step(struct filter_stream *f, bool final)
 {
 	feed_text(f, final);
-	if (windows_scan(f, final) < 0 || f->nomem) {
+	if (filter_windows_scan(f, final) < 0 || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);
 		return;
 	}
-	uint64_t limit = f->base + f->fed, a = feeds_hold(f), b = windows_hold(f);
+	uint64_t limit = f->base + f->fed, a = filter_feeds_hold(f), b = filter_windows_hold(f);
 	if (!final && a < limit)
 		limit = a;
 	if (!final && b < limit)
 		limit = b;
 	size_t before = f->out.len;
-	emit_until(f, limit);
+	filter_emit_until(f, limit);
 	if (f->out.len > before)
 		sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
 	f->record.emitted_bytes += f->out.len - before;
@@ -216,6 +217,6 @@ const struct filter_record *filter_stream_record(struct filter_stream *f)
 		f->record.seen = f->base + f->raw.len;
 		f->record.scanned = f->record.released = f->base;
 	}
-	record_fill(f);
+	filter_record_fill(f);
 	return &f->record;
 }

@@ -106,30 +106,31 @@ struct filter_stream {
 };
 
 /* feed.c */
-int feeds_open(struct filter_stream *f) MUST_USE;
-void feeds_close(struct filter_stream *f);
-void feeds_put(struct filter_stream *f, const struct place *p);
-void feeds_finish(struct filter_stream *f);
-uint64_t feeds_hold(const struct filter_stream *f);
-void source_put(struct filter_stream *f, enum source s, const struct place *p);
-void source_reset(struct filter_stream *f, enum source s);
+int filter_feeds_open(struct filter_stream *f) MUST_USE;
+void filter_feeds_close(struct filter_stream *f);
+void filter_feeds_put(struct filter_stream *f, const struct place *p);
+void filter_feeds_finish(struct filter_stream *f);
+uint64_t filter_feeds_hold(const struct filter_stream *f);
+void filter_source_put(struct filter_stream *f, enum source s, const struct place *p);
+void filter_source_reset(struct filter_stream *f, enum source s);
 
 /* hidden.c */
-void escape_put(struct filter_stream *f, const struct place *p);
-void escape_finish(struct filter_stream *f);
-void hidden_put(struct filter_stream *f, const struct place *p);
+void filter_escape_put(struct filter_stream *f, const struct place *p);
+void filter_escape_finish(struct filter_stream *f);
+void filter_hidden_put(struct filter_stream *f, const struct place *p);
 
 /* window.c */
-void windows_put(struct filter_stream *f, const struct place *p);
-int windows_scan(struct filter_stream *f,
-		 bool final) MUST_USE; /* 0, or ERR_UNAVAILABLE: a work limit */
-uint64_t windows_hold(const struct filter_stream *f);
-void windows_close(struct filter_stream *f);
+void filter_windows_put(struct filter_stream *f, const struct place *p);
+/* 0, or ERR_UNAVAILABLE: a work limit */
+int filter_windows_scan(struct filter_stream *f, bool final) MUST_USE;
+uint64_t filter_windows_hold(const struct filter_stream *f);
+void filter_windows_close(struct filter_stream *f);
 
 /* emit.c */
-void match_add(struct filter_stream *f, const struct match *m);
-void emit_until(struct filter_stream *f, uint64_t limit); /* sets record.end when a block begins */
-void findings_close(struct filter_stream *f);
-void record_fill(struct filter_stream *f);
+void filter_match_add(struct filter_stream *f, const struct match *m);
+/* Sets record.end when a block begins. */
+void filter_emit_until(struct filter_stream *f, uint64_t limit);
+void filter_findings_close(struct filter_stream *f);
+void filter_record_fill(struct filter_stream *f);
 
 #endif

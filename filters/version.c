@@ -21,7 +21,7 @@ static void make(void)
 		if (*c == ' ')
 			*c = 0;
 	snprintf(version, sizeof version, "unicode-%s confusables-%s pcre2-%s tables-%s",
-		 utf8proc_unicode_version(), confusables_version, pcre, TABLES);
+		 utf8proc_unicode_version(), filter_confusables_version, pcre, TABLES);
 }
 
 const char *filter_tables_version(void)

@@ -35,34 +35,34 @@ static bool within(const struct range *r, size_t n, uint32_t cp)
 	return false;
 }
 
-bool view_ignorable(uint32_t cp)
+bool filter_view_ignorable(uint32_t cp)
 {
 	return cp >= 0xAD && within(ignorable, sizeof ignorable / sizeof *ignorable, cp);
 }
 
-bool view_mark(uint32_t cp)
+bool filter_view_mark(uint32_t cp)
 {
 	return cp >= 0x300 && within(stripped, sizeof stripped / sizeof *stripped, cp);
 }
 
-bool view_noise(uint32_t cp) { return view_ignorable(cp) || view_mark(cp); }
+bool filter_view_noise(uint32_t cp) { return filter_view_ignorable(cp) || filter_view_mark(cp); }
 
-bool view_swallowed(uint32_t cp)
+bool filter_view_swallowed(uint32_t cp)
 {
 	if (cp < 0xAD)
 		return false;
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || view_ignorable(cp);
+	return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || filter_view_ignorable(cp);
 }
 
-bool view_alnum(uint32_t cp)
+bool filter_view_alnum(uint32_t cp)
 {
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
 	return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) ||
 	       (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO);
 }
 
-bool view_rtl(uint32_t cp)
+bool filter_view_rtl(uint32_t cp)
 {
 	const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)cp);
 	return p->bidi_class == UTF8PROC_BIDI_CLASS_R || p->bidi_class == UTF8PROC_BIDI_CLASS_AL;
@@ -97,28 +97,28 @@ static uint32_t take(const char **s)
 
 static void confusables_decode(void)
 {
-	size_t targets = 0, most = (size_t)confusables_count * 4;
-	confusable = calloc(confusables_count, sizeof *confusable);
+	size_t targets = 0, most = (size_t)filter_confusables_count * 4;
+	confusable = calloc(filter_confusables_count, sizeof *confusable);
 	target = calloc(most, sizeof *target);
 	check(confusable && target);
 	size_t n = 0;
 	uint32_t source = 0;
-	for (const char *const *line = confusables_line; *line; line++)
+	for (const char *const *line = filter_confusables_line; *line; line++)
 		for (const char *s = *line; *s;) {
 			source += take(&s);
-			check(n < confusables_count);
+			check(n < filter_confusables_count);
 			struct confusable *c = &confusable[n++];
 			*c = (struct confusable){ source, (uint32_t)targets, take(&s) };
 			check(targets + c->count <= most);
 			for (uint32_t i = 0; i < c->count; i++)
 				target[targets++] = take(&s);
 		}
-	check(n == confusables_count);
+	check(n == filter_confusables_count);
 }
 
 static const struct confusable *confusable_find(uint32_t cp)
 {
-	size_t lo = 0, hi = confusables_count;
+	size_t lo = 0, hi = filter_confusables_count;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 		if (confusable[mid].source < cp)
@@ -126,7 +126,8 @@ static const struct confusable *confusable_find(uint32_t cp)
 		else
 			hi = mid;
 	}
-	return lo < confusables_count && confusable[lo].source == cp ? &confusable[lo] : NULL;
+	return lo < filter_confusables_count && confusable[lo].source == cp ? &confusable[lo]
+									    : NULL;
 }
 
 /* ---- steps: each maps a list of code points to another */
@@ -180,7 +181,7 @@ static void skeleton(struct fold *f)
 static bool separator(uint32_t cp)
 {
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return !view_alnum(cp) && c != UTF8PROC_CATEGORY_MN && c != UTF8PROC_CATEGORY_MC &&
+	return !filter_view_alnum(cp) && c != UTF8PROC_CATEGORY_MN && c != UTF8PROC_CATEGORY_MC &&
 	       c != UTF8PROC_CATEGORY_ME;
 }
 
@@ -203,7 +204,7 @@ static void merge(struct fold *f)
 static void plain(uint32_t cp, struct fold *f)
 {
 	f->n = 0;
-	if (view_ignorable(cp))
+	if (filter_view_ignorable(cp))
 		return;
 	if (cp < 0x80) {
 		add(f, cp);
@@ -218,7 +219,7 @@ static void plain(uint32_t cp, struct fold *f)
 	check(n >= 0);
 	for (utf8proc_ssize_t i = 0; i < n; i++)
 		add(f, (uint32_t)buffer[i]);
-	drop(f, view_ignorable); /* U+3164 becomes U+1160 */
+	drop(f, filter_view_ignorable); /* U+3164 becomes U+1160 */
 }
 
 static void strict(uint32_t cp, bool fold_first, struct fold *f)
@@ -227,11 +228,11 @@ static void strict(uint32_t cp, bool fold_first, struct fold *f)
 	if (fold_first)
 		map(f, UTF8PROC_CASEFOLD);
 	map(f, UTF8PROC_DECOMPOSE);
-	drop(f, view_mark);
+	drop(f, filter_view_mark);
 	skeleton(f);
 	map(f, UTF8PROC_CASEFOLD);
 	map(f, UTF8PROC_DECOMPOSE);
-	drop(f, view_mark);
+	drop(f, filter_view_mark);
 	merge(f);
 	drop(f, separator);
 }
@@ -281,7 +282,7 @@ static void tables_build(void)
 		}
 }
 
-void view_fold(enum view v, uint32_t cp, struct fold *out)
+void filter_view_fold(enum view v, uint32_t cp, struct fold *out)
 {
 	pthread_once(&confusables_once, tables_build);
 	if (cp < CACHED && cache[v][cp].n != UINT8_MAX) {

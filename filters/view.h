@@ -21,14 +21,14 @@ struct fold {
 };
 
 /* What view v makes of cp: n code points, 0 if it is dropped. */
-void view_fold(enum view v, uint32_t cp, struct fold *out);
+void filter_view_fold(enum view v, uint32_t cp, struct fold *out);
 
-bool view_ignorable(uint32_t cp); /* invisible: dropped by every view but the raw one */
-bool view_mark(uint32_t cp);      /* a mark that strict folding strips */
-bool view_noise(uint32_t cp);     /* ignorable or mark: counted against VIEW_NOISE_MAX */
-bool view_swallowed(
-	uint32_t cp);         /* withheld after a withheld span, so that no orphan mark is left */
-bool view_alnum(uint32_t cp); /* letter or number of any script */
-bool view_rtl(uint32_t cp);   /* strong right-to-left letter */
+bool filter_view_ignorable(uint32_t cp); /* invisible: dropped by every view but the raw one */
+bool filter_view_mark(uint32_t cp);      /* a mark that strict folding strips */
+bool filter_view_noise(uint32_t cp);     /* ignorable or mark: counted against VIEW_NOISE_MAX */
+bool filter_view_alnum(uint32_t cp);      /* letter or number of any script */
+bool filter_view_rtl(uint32_t cp);        /* strong right-to-left letter */
+/* Withheld after a withheld span, so that no orphan mark is left. */
+bool filter_view_swallowed(uint32_t cp);
 
 #endif

@@ -45,14 +45,14 @@ static void window_put(struct filter_stream *f, struct window *w, uint32_t cp,
 	f->nomem |= w->text.failed;
 }
 
-void windows_put(struct filter_stream *f, const struct place *p)
+void filter_windows_put(struct filter_stream *f, const struct place *p)
 {
 	if (f->set->raw)
 		window_put(f, &f->rawtext, p->cp, p);
 	if (!f->set->plain)
 		return;
 	struct fold fold;
-	view_fold(VIEW_PLAIN, p->cp, &fold);
+	filter_view_fold(VIEW_PLAIN, p->cp, &fold);
 	for (int i = 0; i < fold.n; i++)
 		window_put(f, &f->plain, fold.cp[i], p);
 	if (fold.n) {
@@ -102,7 +102,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				.end = e,
 				.head = s,
 				.tail = e };
-	enum detect_verdict v = p->detector ? detector_judge(p->detector, &h) : DETECT_YES;
+	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES) {
@@ -111,7 +111,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				   .rule = p->rule };
 		m.head = h.head > s ? w->end[h.head - 1] : m.start;
 		m.tail = h.tail < h.end ? w->start[h.tail] : m.end;
-		match_add(f, &m);
+		filter_match_add(f, &m);
 	}
 	return w->base + h.end;
 }
@@ -169,7 +169,7 @@ static void trim(struct filter_stream *f, struct window *w, bool raw)
 	w->base += n;
 }
 
-int windows_scan(struct filter_stream *f, bool final)
+int filter_windows_scan(struct filter_stream *f, bool final)
 {
 	for (size_t i = 0; i < f->set->probes; i++)
 		TRY(probe_scan(f, &f->set->probe[i], &f->probe[i], final));
@@ -178,7 +178,7 @@ int windows_scan(struct filter_stream *f, bool final)
 	return 0;
 }
 
-uint64_t windows_hold(const struct filter_stream *f)
+uint64_t filter_windows_hold(const struct filter_stream *f)
 {
 	uint64_t hold = NOWHERE;
 	for (size_t i = 0; i < f->set->probes; i++) {
@@ -191,7 +191,7 @@ uint64_t windows_hold(const struct filter_stream *f)
 	return hold;
 }
 
-void windows_close(struct filter_stream *f)
+void filter_windows_close(struct filter_stream *f)
 {
 	struct window *w[] = { &f->plain, &f->rawtext };
 	for (int i = 0; i < 2; i++) {

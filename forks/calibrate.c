@@ -19,7 +19,7 @@ struct pairs {
 	bool mantel; /* S2, else S1 */
 };
 
-void calibration_judge(double *p, size_t count, struct fork_calibration *out)
+void fork_calibration_judge(double *p, size_t count, struct fork_calibration *out)
 {
 	uint64_t below_05 = 0, below_005 = 0, low, high;
 	double n = (double)count;
@@ -33,8 +33,8 @@ void calibration_judge(double *p, size_t count, struct fork_calibration *out)
 		below_05 += p[i] < 0.05;
 		below_005 += p[i] < 0.005;
 	}
-	special_binomial_interval(count, 0.005, 0.999, &low, &high);
-	out->ks_p = special_ks_tail(special_ks_distance(p, count), count);
+	fork_special_binomial_interval(count, 0.005, 0.999, &low, &high);
+	out->ks_p = fork_special_ks_tail(fork_special_ks_distance(p, count), count);
 	out->below_05 = (double)below_05 / n;
 	out->below_005 = (double)below_005 / n;
 	out->passed = count >= CALIBRATION_PAIRS_MIN && out->ks_p > 0.01 &&
@@ -48,13 +48,13 @@ static int pair_score(struct pairs *out, const struct features *a, const struct 
 	struct s1_matrix m;
 	uint64_t exceed;
 
-	TRY(s1_matrix_open(&m, a, b, e));
-	if (!s1_moments(&m).constant) {
-		exceed = s1_exceed(&m, out->seed, PHILOX_CALIBRATE, (uint32_t)out->count, 0,
-				   S1_DRAWS);
-		out->p[out->count++] = s1_p(exceed, S1_DRAWS);
+	TRY(fork_s1_matrix_open(&m, a, b, e));
+	if (!fork_s1_moments(&m).constant) {
+		exceed = fork_s1_exceed(&m, out->seed, PHILOX_CALIBRATE, (uint32_t)out->count, 0,
+					S1_DRAWS);
+		out->p[out->count++] = fork_s1_p(exceed, S1_DRAWS);
 	}
-	s1_matrix_free(&m);
+	fork_s1_matrix_free(&m);
 	return 0;
 }
 
@@ -63,7 +63,7 @@ static void pair_score_s2(struct pairs *out, const struct s2_gram *a, const stru
 	uint32_t stream = (uint32_t)out->count;
 
 	out->p[out->count++] =
-		s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
+		fork_s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
 }
 
 /* A block as its statistic needs it. */
@@ -75,14 +75,14 @@ struct member {
 static int member_load(const struct fork_model *m, const struct site *site, bool mantel,
 		       struct member *out, struct err *e)
 {
-	TRY(features_load(m, site, &out->f, e));
+	TRY(fork_features_load(m, site, &out->f, e));
 	if (!mantel)
 		return 0;
 	out->gram = aligned_alloc(_Alignof(struct s2_gram), sizeof(*out->gram));
 	if (!out->gram)
 		return err_set(e, ERR_NOMEM, "out of memory for the inner products of a block");
-	s2_gram_fill(out->gram, &out->f);
-	features_free(&out->f);
+	fork_s2_gram_fill(out->gram, &out->f);
+	fork_features_free(&out->f);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static int group_score(const struct fork_model *m, const struct site *const *sit
 			else
 				r = pair_score(out, &member[j].f, &member[i].f, e);
 	for (size_t i = 0; i < count; i++) {
-		features_free(&member[i].f);
+		fork_features_free(&member[i].f);
 		free(member[i].gram);
 	}
 	return r;
@@ -111,7 +111,7 @@ static int group_score(const struct fork_model *m, const struct site *const *sit
 
 static bool is_group(const struct site *first, const struct site *s, bool experts)
 {
-	if (!site_usable(s) || s->units != first->units || s->hidden != first->hidden)
+	if (!fork_site_usable(s) || s->units != first->units || s->hidden != first->hidden)
 		return false;
 	return experts ? s->expert != UINT32_MAX && s->layer == first->layer
 		       : s->expert == UINT32_MAX && !s->shared;
@@ -188,15 +188,15 @@ static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed,
 	int r;
 
 	*out = (struct fork_calibration){ .seed = seed };
-	TRY(sites_find(m->tensors, &sites, e));
+	TRY(fork_sites_find(m->tensors, &sites, e));
 	for (size_t i = 0; i < sites.count; i++)
-		experts =
-			experts || (site_usable(&sites.at[i]) && sites.at[i].expert != UINT32_MAX);
+		experts = experts ||
+			  (fork_site_usable(&sites.at[i]) && sites.at[i].expert != UINT32_MAX);
 	r = groups_score(m, &sites, experts, &pairs, e);
 	if (r == 0)
-		calibration_judge(pairs.p, pairs.count, out);
+		fork_calibration_judge(pairs.p, pairs.count, out);
 	free(pairs.p);
-	sites_free(&sites);
+	fork_sites_free(&sites);
 	return r;
 }
 
@@ -206,8 +206,8 @@ int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibr
 	return calibrate(m, false, seed, out, e);
 }
 
-int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
-		 struct err *e)
+int fork_calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+		      struct err *e)
 {
 	return calibrate(m, true, seed, out, e);
 }

@@ -8,10 +8,10 @@
 #define CALIBRATION_PAIRS 480 /* aimed at; a layer's share is rounded up */
 
 /* fork_calibrate for S2, by the same pairs and the same rule. */
-int calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
-		 struct err *e) MUST_USE;
+int fork_calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+		      struct err *e) MUST_USE;
 
 /* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
-void calibration_judge(double *p, size_t count, struct fork_calibration *out);
+void fork_calibration_judge(double *p, size_t count, struct fork_calibration *out);
 
 #endif

@@ -43,8 +43,8 @@ static int scan_open(struct scan *s, struct err *e)
 {
 	size_t room;
 
-	TRY(sites_find(s->ma->tensors, &s->a, e));
-	TRY(sites_find(s->mb->tensors, &s->b, e));
+	TRY(fork_sites_find(s->ma->tensors, &s->a, e));
+	TRY(fork_sites_find(s->mb->tensors, &s->b, e));
 	room = (s->a.count < s->b.count ? s->a.count : s->b.count) + 1;
 	s->in_a = calloc(room, sizeof(*s->in_a));
 	s->in_b = calloc(room, sizeof(*s->in_b));
@@ -64,8 +64,8 @@ static void scan_close(struct scan *s)
 	free(s->exceed);
 	free(s->p);
 	free(s->z);
-	sites_free(&s->a);
-	sites_free(&s->b);
+	fork_sites_free(&s->a);
+	fork_sites_free(&s->b);
 }
 
 static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, struct err *e)
@@ -73,12 +73,12 @@ static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, str
 	struct features fa = { 0 }, fb = { 0 };
 	int r;
 
-	TRY(features_load(s->ma, s->in_a[i], &fa, e));
-	r = features_load(s->mb, s->in_b[i], &fb, e);
+	TRY(fork_features_load(s->ma, s->in_a[i], &fa, e));
+	r = fork_features_load(s->mb, s->in_b[i], &fb, e);
 	if (r == 0)
-		r = s1_matrix_open(m, &fa, &fb, e);
-	features_free(&fa);
-	features_free(&fb);
+		r = fork_s1_matrix_open(m, &fa, &fb, e);
+	fork_features_free(&fa);
+	fork_features_free(&fb);
 	return r;
 }
 
@@ -89,11 +89,11 @@ static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint
 {
 	struct fork_block *block = &s->out->block[i];
 
-	s->exceed[i] += s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i,
-				  (uint32_t)block->draws, draws);
+	s->exceed[i] += fork_s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i,
+				       (uint32_t)block->draws, draws);
 	s->out->draws += draws - block->draws;
 	block->draws = draws;
-	block->p = s1_p(s->exceed[i], draws);
+	block->p = fork_s1_p(s->exceed[i], draws);
 }
 
 /* Score the block whose sites are in_a[blocks], in_b[blocks]; a constant one is skipped. */
@@ -105,7 +105,7 @@ static int block_score(struct scan *s, struct err *e)
 	struct s1_moments m;
 
 	TRY(block_matrix(s, out->blocks, &matrix, e));
-	m = s1_moments(&matrix);
+	m = fork_s1_moments(&matrix);
 	if (m.constant) {
 		out->skipped_blocks++;
 	} else {
@@ -123,7 +123,7 @@ static int block_score(struct scan *s, struct err *e)
 			block_draw(s, out->blocks, &matrix, S1_DRAWS);
 		out->blocks++;
 	}
-	s1_matrix_free(&matrix);
+	fork_s1_matrix_free(&matrix);
 	return 0;
 }
 
@@ -135,11 +135,11 @@ static int scan_blocks(struct scan *s, struct err *e)
 	while (i < s->a.count || j < s->b.count) {
 		const struct site *a = i < s->a.count ? &s->a.at[i] : NULL,
 				  *b = j < s->b.count ? &s->b.at[j] : NULL;
-		int order = !a ? 1 : !b ? -1 : site_order(a, b);
+		int order = !a ? 1 : !b ? -1 : fork_site_order(a, b);
 
 		i += order <= 0;
 		j += order >= 0;
-		if (order != 0 || !site_usable(a) || a->units != b->units ||
+		if (order != 0 || !fork_site_usable(a) || a->units != b->units ||
 		    a->hidden != b->hidden) {
 			s->out->skipped_blocks++;
 			continue;
@@ -170,7 +170,7 @@ static struct combined combine(const double *p, const double *z, size_t count)
 		out.smallest = fmin(out.smallest, p[i]);
 	}
 	out.stouffer = z_sum / sqrt(n);
-	out.fisher = p_of_log(special_chi_square_log_tail(-2 * log_sum, 2 * n));
+	out.fisher = p_of_log(fork_special_chi_square_log_tail(-2 * log_sum, 2 * n));
 	out.smallest = fmin(1, n * out.smallest);
 	out.p = fmin(1, 2 * fmin(out.fisher, out.smallest));
 	return out;
@@ -211,7 +211,7 @@ static int raise_draws(struct scan *s, double alpha, struct err *e)
 		return 0;
 	TRY(block_matrix(s, best, &matrix, e));
 	block_draw(s, best, &matrix, draws);
-	s1_matrix_free(&matrix);
+	fork_s1_matrix_free(&matrix);
 	combine_s1(s);
 	return 0;
 }
@@ -222,21 +222,22 @@ static int block_score_s2(struct scan *s, size_t i, struct err *e)
 	struct features fa = { 0 }, fb = { 0 };
 	struct s2_gram a, b;
 	struct s2_score score;
-	int r = features_load(s->ma, s->in_a[i], &fa, e);
+	int r = fork_features_load(s->ma, s->in_a[i], &fa, e);
 
 	if (r == 0)
-		r = features_load(s->mb, s->in_b[i], &fb, e);
+		r = fork_features_load(s->mb, s->in_b[i], &fb, e);
 	if (r == 0) {
-		s2_gram_fill(&a, &fa);
-		s2_gram_fill(&b, &fb);
-		score = s2_score(&a, &b, s->out->seed, PHILOX_COMPARE_S2, (uint32_t)i, S2_DRAWS);
+		fork_s2_gram_fill(&a, &fa);
+		fork_s2_gram_fill(&b, &fb);
+		score = fork_s2_score(&a, &b, s->out->seed, PHILOX_COMPARE_S2, (uint32_t)i,
+				      S2_DRAWS);
 		s->p[i] = score.p;
 		s->z[i] = score.z;
 		out->effect += score.effect / (double)s->out->blocks;
 		out->draws += S2_DRAWS;
 	}
-	features_free(&fa);
-	features_free(&fb);
+	fork_features_free(&fa);
+	fork_features_free(&fb);
 	return r;
 }
 
@@ -246,7 +247,7 @@ static int compare_s2(struct scan *s, struct err *e)
 	struct combined c;
 
 	*out = (struct fork_s2){ .run = true, .p = 1, .fisher = 1, .smallest = 1 };
-	TRY(calibrate_s2(s->ma, s->out->seed, &out->calibration, e));
+	TRY(fork_calibrate_s2(s->ma, s->out->seed, &out->calibration, e));
 	for (size_t i = 0; i < s->out->blocks; i++)
 		TRY(block_score_s2(s, i, e));
 	if (!out->calibration.passed)
@@ -314,7 +315,7 @@ int fork_compare(const struct fork_model *a, const struct fork_model *b, double 
 	};
 	if (!(alpha > 0 && alpha < 1))
 		return err_set(e, ERR_INPUT, "alpha must lie between 0 and 1, not %g", alpha);
-	TRY(diff_models(a, b, &d, e));
+	TRY(fork_diff_models(a, b, &d, e));
 	take_diff(out, &d);
 	if (calibration)
 		out->calibration = *calibration;

@@ -140,8 +140,8 @@ static void pair_add(struct pair *p, uint64_t row, uint64_t rows, bool changed)
 		p->dd += (y - x) * (y - x);
 	}
 	if (changed && p->a->rank == 2)
-		rounding_add(&p->rounding, p->va, p->vb, rows, p->columns,
-			     p->scale ? p->scale + row / ROUNDING_BLOCK * blocks : NULL);
+		fork_rounding_add(&p->rounding, p->va, p->vb, rows, p->columns,
+				  p->scale ? p->scale + row / ROUNDING_BLOCK * blocks : NULL);
 }
 
 static int pair_compare(struct pair *p, bool changed, struct err *e)
@@ -169,7 +169,7 @@ static void pair_report(const struct pair *p, struct fork_tensor *t, struct diff
 	d->difference += p->dd;
 	d->norm += p->aa;
 	d->changed_matrices += changed;
-	d->rounded += changed && rounding_fits(&p->rounding);
+	d->rounded += changed && fork_rounding_fits(&p->rounding);
 }
 
 /* A tensor that both models have. Types without float values are compared by their bytes only. */
@@ -237,8 +237,8 @@ static int diff_step(struct pair *p, struct diff *out, size_t *i, size_t *j, str
 	return 0;
 }
 
-int diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out,
-		struct err *e)
+int fork_diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out,
+		     struct err *e)
 {
 	size_t i = 0, j = 0,
 	       room = engine_tensors_count(a->tensors) + engine_tensors_count(b->tensors);
@@ -257,11 +257,11 @@ int diff_models(const struct fork_model *a, const struct fork_model *b, struct d
 		pair_close(&p);
 	}
 	if (r < 0)
-		diff_free(out);
+		fork_diff_free(out);
 	return r;
 }
 
-void diff_free(struct diff *d)
+void fork_diff_free(struct diff *d)
 {
 	free(d->tensor);
 	d->tensor = NULL;

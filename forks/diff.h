@@ -17,8 +17,8 @@ struct diff {
 };
 
 /* b against a. Two panels of rows in memory at a time. */
-int diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out,
-		struct err *e) MUST_USE;
-void diff_free(struct diff *d);
+int fork_diff_models(const struct fork_model *a, const struct fork_model *b, struct diff *out,
+		     struct err *e) MUST_USE;
+void fork_diff_free(struct diff *d);
 
 #endif

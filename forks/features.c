@@ -130,7 +130,7 @@ static int site_of(const struct engine_tensors *t, const struct engine_tensor *w
 	return 0;
 }
 
-int site_order(const struct site *a, const struct site *b)
+int fork_site_order(const struct site *a, const struct site *b)
 {
 	/* UINT32_MAX + 1 wraps to 0: MLPs come before experts */
 	uint32_t x = a->expert + 1, y = b->expert + 1;
@@ -144,11 +144,14 @@ int site_order(const struct site *a, const struct site *b)
 	return strcmp(a->stem, b->stem);
 }
 
-static int site_compare(const void *a, const void *b) { return site_order(a, b); }
+static int site_compare(const void *a, const void *b) { return fork_site_order(a, b); }
 
-bool site_usable(const struct site *s) { return s->units >= FEATURE_UNITS_MIN && s->hidden > 0; }
+bool fork_site_usable(const struct site *s)
+{
+	return s->units >= FEATURE_UNITS_MIN && s->hidden > 0;
+}
 
-int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
+int fork_sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
 {
 	size_t room = engine_tensors_count(t);
 
@@ -160,7 +163,7 @@ int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
 		int found = site_of(t, engine_tensors_at(t, i), &out->arena, &out->at[out->count]);
 
 		if (found < 0) {
-			sites_free(out);
+			fork_sites_free(out);
 			return err_set(e, found, "out of memory for the blocks of %zu tensors",
 				       room);
 		}
@@ -170,7 +173,7 @@ int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
 	return 0;
 }
 
-void sites_free(struct sites *s)
+void fork_sites_free(struct sites *s)
 {
 	arena_free(&s->arena);
 	free(s->at);
@@ -178,7 +181,7 @@ void sites_free(struct sites *s)
 	s->count = 0;
 }
 
-int features_alloc(struct features *f, uint32_t units, uint32_t part, struct err *e)
+int fork_features_alloc(struct features *f, uint32_t units, uint32_t part, struct err *e)
 {
 	f->units = units;
 	f->stride = (units + 7) / 8 * 8;
@@ -189,7 +192,7 @@ int features_alloc(struct features *f, uint32_t units, uint32_t part, struct err
 	return 0;
 }
 
-void features_free(struct features *f)
+void fork_features_free(struct features *f)
 {
 	free(f->v);
 	f->v = NULL;
@@ -305,8 +308,8 @@ static int load_columns(const struct load *l, uint32_t dimension, struct err *e)
 	return 0;
 }
 
-int features_load(const struct fork_model *m, const struct site *s, struct features *out,
-		  struct err *e)
+int fork_features_load(const struct fork_model *m, const struct site *s, struct features *out,
+		       struct err *e)
 {
 	uint32_t units = (uint32_t)(s->units < FEATURE_UNITS_MAX ? s->units : FEATURE_UNITS_MAX);
 	uint32_t part =
@@ -314,8 +317,8 @@ int features_load(const struct fork_model *m, const struct site *s, struct featu
 	struct load l = { .m = m, .s = s, .f = out };
 	int r;
 
-	check(site_usable(s));
-	r = features_alloc(out, units, part, e);
+	check(fork_site_usable(s));
+	r = fork_features_alloc(out, units, part, e);
 	if (r == 0)
 		r = load_open(&l, e);
 	if (r == 0)
@@ -326,6 +329,6 @@ int features_load(const struct fork_model *m, const struct site *s, struct featu
 		r = load_columns(&l, 2 * part, e);
 	load_free(&l);
 	if (r < 0)
-		features_free(out);
+		fork_features_free(out);
 	return r;
 }

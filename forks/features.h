@@ -32,11 +32,11 @@ struct sites {
 	size_t count;
 	struct arena arena;
 };
-int sites_find(const struct engine_tensors *t, struct sites *out, struct err *e) MUST_USE;
-void sites_free(struct sites *s);
-int site_order(const struct site *a,
-	       const struct site *b); /* as strcmp; 0 only for the same stem */
-bool site_usable(const struct site *s);
+int fork_sites_find(const struct engine_tensors *t, struct sites *out, struct err *e) MUST_USE;
+void fork_sites_free(struct sites *s);
+/* As strcmp; 0 only for the same stem. */
+int fork_site_order(const struct site *a, const struct site *b);
+bool fork_site_usable(const struct site *s);
 
 /* Features of the first `units` hidden units: row-normalised gate row, up row and down column, each
  * of `part` dimensions, one after the other. Stored by dimension, padded with zero units: v[3 *
@@ -46,10 +46,10 @@ struct features {
 	float *v;
 };
 /* s is usable. Reads one panel of rows at a time. ERR_INPUT for non-finite weights. */
-int features_load(const struct fork_model *m, const struct site *s, struct features *out,
-		  struct err *e) MUST_USE;
+int fork_features_load(const struct fork_model *m, const struct site *s, struct features *out,
+		       struct err *e) MUST_USE;
 /* Room for zeroed features. */
-int features_alloc(struct features *f, uint32_t units, uint32_t part, struct err *e) MUST_USE;
-void features_free(struct features *f);
+int fork_features_alloc(struct features *f, uint32_t units, uint32_t part, struct err *e) MUST_USE;
+void fork_features_free(struct features *f);
 
 #endif

@@ -60,10 +60,10 @@ static json_t *s1_json(const struct fork_comparison *c)
 		return json_null();
 	return json_pack("{so so so so so so so so so ss si so}", "blocks", count_json(c->blocks),
 			 "skipped", count_json(c->skipped_blocks), "p_value",
-			 number(c->s1_p, tested), "fisher", number(c->fisher, tested), "smallest",
-			 number(c->smallest, tested), "stouffer", number(c->stouffer, tested),
-			 "matched", number(matched(c), tested), "effect",
-			 number(c->effect, c->blocks > 0), "draws", count_json(c->draws),
+			 number(c->s1_p, tested), "fisher", number(c->fisher, tested),
+			 "smallest", number(c->smallest, tested), "stouffer",
+			 number(c->stouffer, tested), "matched", number(matched(c), tested),
+			 "effect", number(c->effect, c->blocks > 0), "draws", count_json(c->draws),
 			 "generator", "philox4x32-10", "version", 1, "sketch_seed",
 			 seed_json(FEATURE_SKETCH_SEED));
 }

@@ -34,7 +34,7 @@ static uint64_t row_off_int8(const float *a, const float *b, size_t columns)
 	return off;
 }
 
-float rounding_e4m3(float v)
+float fork_rounding_e4m3(float v)
 {
 	float size = fabsf(v), step;
 	int exponent;
@@ -53,15 +53,15 @@ static uint64_t block_off_fp8(const float *a, const float *b, size_t rows, size_
 
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < columns; c++) {
-			float q = s > 0 ? rounding_e4m3(a[r * stride + c] / s) * s : 0;
+			float q = s > 0 ? fork_rounding_e4m3(a[r * stride + c] / s) * s : 0;
 
 			off += fabsf(b[r * stride + c] - q) > fabsf(q) * STORAGE;
 		}
 	return off;
 }
 
-void rounding_add(struct rounding *r, const float *a, const float *b, size_t rows, size_t columns,
-		  const float *scale)
+void fork_rounding_add(struct rounding *r, const float *a, const float *b, size_t rows,
+		       size_t columns, const float *scale)
 {
 	for (size_t row = 0; row < rows; row++)
 		r->off_int8 += row_off_int8(a + row * columns, b + row * columns, columns);
@@ -75,7 +75,7 @@ void rounding_add(struct rounding *r, const float *a, const float *b, size_t row
 	r->values += rows * columns;
 }
 
-bool rounding_fits(const struct rounding *r)
+bool fork_rounding_fits(const struct rounding *r)
 {
 	return r->values > 0 && (r->off_int8 <= r->values / 100 || r->off_fp8 <= r->values / 100);
 }

@@ -18,14 +18,14 @@ struct rounding {
 /* A panel of `rows` <= ROUNDING_BLOCK rows that begins at a multiple of it. a: the parent, b: the
  * suspect, [rows][columns]. scale: b's stored FP8 scales of this panel, one for each 128 columns,
  * or NULL: derived from a. */
-void rounding_add(struct rounding *r, const float *a, const float *b, size_t rows, size_t columns,
-		  const float *scale);
+void fork_rounding_add(struct rounding *r, const float *a, const float *b, size_t rows,
+		       size_t columns, const float *scale);
 
 /* At most 1% off, by one of the rules: room for values near a tie and for another rounding of the
  * scale. */
-bool rounding_fits(const struct rounding *r);
+bool fork_rounding_fits(const struct rounding *r);
 
 /* Nearest E4M3 value, ties to even, saturating at 448. */
-float rounding_e4m3(float v);
+float fork_rounding_e4m3(float v);
 
 #endif

@@ -54,8 +54,8 @@ static void tile(const struct s1_matrix *m, const struct features *fa, const str
 			   { s00, s01 }, { s10, s11 }, { s20, s21 }, { s30, s31 } });
 }
 
-int s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b,
-		   struct err *e)
+int fork_s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b,
+			struct err *e)
 {
 	check(a->units == b->units && a->part == b->part && a->units <= SHUFFLE_UNITS_MAX);
 	m->units = a->units;
@@ -68,7 +68,7 @@ int s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct f
 	return 0;
 }
 
-void s1_matrix_free(struct s1_matrix *m)
+void fork_s1_matrix_free(struct s1_matrix *m)
 {
 	free(m->c);
 	m->c = NULL;
@@ -98,7 +98,7 @@ static double centred_squares(const struct s1_matrix *m, const double *row, cons
 	return sum;
 }
 
-struct s1_moments s1_moments(const struct s1_matrix *m)
+struct s1_moments fork_s1_moments(const struct s1_matrix *m)
 {
 	double row[SHUFFLE_UNITS_MAX] = { 0 }, column[SHUFFLE_UNITS_MAX] = { 0 }, mean = 0,
 	       n = m->units, squares;
@@ -120,8 +120,8 @@ struct s1_moments s1_moments(const struct s1_matrix *m)
 	return out;
 }
 
-uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain,
-		   uint32_t stream, uint32_t from, uint32_t to)
+uint64_t fork_s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain,
+			uint32_t stream, uint32_t from, uint32_t to)
 {
 	uint16_t place[SHUFFLE_UNITS_MAX];
 	int64_t observed = trace(m);
@@ -140,4 +140,7 @@ uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain 
 	return count;
 }
 
-double s1_p(uint64_t exceed, uint64_t draws) { return (1 + (double)exceed) / (1 + (double)draws); }
+double fork_s1_p(uint64_t exceed, uint64_t draws)
+{
+	return (1 + (double)exceed) / (1 + (double)draws);
+}

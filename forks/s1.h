@@ -16,9 +16,9 @@ struct s1_matrix {
 	int32_t *c;
 };
 /* a and b have equal units and part. */
-int s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b,
-		   struct err *e) MUST_USE;
-void s1_matrix_free(struct s1_matrix *m);
+int fork_s1_matrix_open(struct s1_matrix *m, const struct features *a, const struct features *b,
+			struct err *e) MUST_USE;
+void fork_s1_matrix_free(struct s1_matrix *m);
 
 /* Under a uniform random relabelling of the units of one side: expectation and variance of the
  * trace, exactly. */
@@ -26,13 +26,13 @@ struct s1_moments {
 	double trace, expectation, variance, z;
 	bool constant; /* variance 0: every permutation gives the same trace, nothing to test */
 };
-struct s1_moments s1_moments(const struct s1_matrix *m);
+struct s1_moments fork_s1_moments(const struct s1_matrix *m);
 
 /* Of the draws [from, to) of this stream: how many permuted traces reach the trace. */
-uint64_t s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain,
-		   uint32_t stream, uint32_t from, uint32_t to);
+uint64_t fork_s1_exceed(const struct s1_matrix *m, uint64_t seed, enum philox_domain domain,
+			uint32_t stream, uint32_t from, uint32_t to);
 
 /* (1 + exceed) / (1 + draws): super-uniform under the null hypothesis. */
-double s1_p(uint64_t exceed, uint64_t draws);
+double fork_s1_p(uint64_t exceed, uint64_t draws);
 
 #endif

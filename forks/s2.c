@@ -46,7 +46,7 @@ static double centre(double g[S2_UNITS][S2_UNITS], uint32_t n)
 	return sqrt(squares);
 }
 
-void s2_gram_fill(struct s2_gram *g, const struct features *f)
+void fork_s2_gram_fill(struct s2_gram *g, const struct features *f)
 {
 	double product[S2_UNITS][S2_UNITS];
 
@@ -91,8 +91,8 @@ static int32_t permuted(const struct s2_gram *a, const struct s2_gram *b, const 
 	return sum;
 }
 
-struct s2_score s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
-			 enum philox_domain domain, uint32_t stream, uint32_t draws)
+struct s2_score fork_s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
+				   enum philox_domain domain, uint32_t stream, uint32_t draws)
 {
 	uint16_t place[SHUFFLE_UNITS_MAX] = { 0 };
 	double sum = 0, squares = 0, mean, variance;
@@ -115,7 +115,7 @@ struct s2_score s2_score(const struct s2_gram *a, const struct s2_gram *b, uint6
 	}
 	mean = sum / draws;
 	variance = squares / draws - mean * mean;
-	return (struct s2_score){ .p = s1_p(exceed, draws),
-				  .z = variance > 1 ? (observed - mean) / sqrt(variance) : 0,
-				  .effect = observed / (NORM * NORM * KINDS) };
+	return (struct s2_score){ .p = fork_s1_p(exceed, draws),
+				       .z = variance > 1 ? (observed - mean) / sqrt(variance) : 0,
+				       .effect = observed / (NORM * NORM * KINDS) };
 }

@@ -19,7 +19,7 @@ struct s2_gram {
 	_Alignas(64) int16_t v[S2_UNITS][S2_UNITS][S2_LANES]; /* no lanes straddle a cache line */
 	uint32_t units;
 };
-void s2_gram_fill(struct s2_gram *g, const struct features *f);
+void fork_s2_gram_fill(struct s2_gram *g, const struct features *f);
 
 /* T = sum over the kinds of the matrix correlations. effect: T / 6. p: Monte Carlo over one
  * permutation of model b's units for all kinds, super-uniform under the null hypothesis; z by mean
@@ -27,7 +27,7 @@ void s2_gram_fill(struct s2_gram *g, const struct features *f);
 struct s2_score {
 	double p, z, effect;
 };
-struct s2_score s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
-			 enum philox_domain domain, uint32_t stream, uint32_t draws);
+struct s2_score fork_s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
+				   enum philox_domain domain, uint32_t stream, uint32_t draws);
 
 #endif

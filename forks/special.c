@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-double special_log_gamma(double x)
+double fork_special_log_gamma(double x)
 {
 	int sign;
 
@@ -46,26 +46,26 @@ static double gamma_fraction(double a, double x)
 	return f;
 }
 
-double special_log_gamma_tail(double a, double x)
+double fork_special_log_gamma_tail(double a, double x)
 {
 	double power;
 
 	if (x <= 0)
 		return 0;
-	power = a * log(x) - x - special_log_gamma(a);
+	power = a * log(x) - x - fork_special_log_gamma(a);
 	if (x < a + 1)
 		return log1p(-fmin(exp(power - log(a)) * gamma_series(a, x), 1));
 	return power + log(gamma_fraction(a, x));
 }
 
-double special_chi_square_log_tail(double x, double degrees)
+double fork_special_chi_square_log_tail(double x, double degrees)
 {
-	return special_log_gamma_tail(degrees / 2, x / 2);
+	return fork_special_log_gamma_tail(degrees / 2, x / 2);
 }
 
-double special_normal_tail(double z) { return 0.5 * erfc(z / sqrt(2)); }
+double fork_special_normal_tail(double z) { return 0.5 * erfc(z / sqrt(2)); }
 
-double special_ks_tail(double d, uint64_t n)
+double fork_special_ks_tail(double d, uint64_t n)
 {
 	double root = sqrt((double)n), x = (root + 0.12 + 0.11 / root) * d, sum = 0, sign = 2;
 
@@ -89,7 +89,7 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double special_ks_distance(double *p, size_t count)
+double fork_special_ks_distance(double *p, size_t count)
 {
 	double distance = 0, n = (double)count;
 
@@ -105,11 +105,12 @@ static double binomial_mass(uint64_t n, double p, uint64_t k)
 {
 	double a = (double)n, b = (double)k;
 
-	return exp(special_log_gamma(a + 1) - special_log_gamma(b + 1) -
-		   special_log_gamma(a - b + 1) + b * log(p) + (a - b) * log1p(-p));
+	return exp(fork_special_log_gamma(a + 1) - fork_special_log_gamma(b + 1) -
+		   fork_special_log_gamma(a - b + 1) + b * log(p) + (a - b) * log1p(-p));
 }
 
-void special_binomial_interval(uint64_t n, double p, double level, uint64_t *low, uint64_t *high)
+void fork_special_binomial_interval(uint64_t n, double p, double level, uint64_t *low,
+				    uint64_t *high)
 {
 	double tail = (1 - level) / 2, below = 0, above = 0;
 

@@ -35,7 +35,7 @@ static json_t *list_json(const struct strings *s)
 static json_t *match_json(const struct policy_rule *x)
 {
 	if (x->literals.count)
-		return json_pack("{s:s,s:i,s:o}", "fold", fold_names[x->fold], "gap_max",
+		return json_pack("{s:s,s:i,s:o}", "fold", policy_fold_names[x->fold], "gap_max",
 				 (int)x->gap_max, "literals", list_json(&x->literals));
 	if (x->regex)
 		return json_pack("{s:s,s:i}", "regex", x->regex, "repeat_max", (int)x->repeat_max);
@@ -148,7 +148,7 @@ static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, 
 		TRY(load_strings(p, m, "literals", &x->literals, e));
 		TRY(json_get_string(m, "fold", &fold, what, e));
 		TRY(load_u32(m, "gap_max", 64, &x->gap_max, e));
-		if (find(fold_names, fold, &f) < 0)
+		if (find(policy_fold_names, fold, &f) < 0)
 			return wrong(e, "fold");
 		x->fold = (enum filter_fold)f;
 		return 0;
@@ -197,7 +197,7 @@ static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, s
 		TRY(json_get_string(o, "replace", &x->replace, what, e));
 	if (json_object_get(o, "severity")) {
 		TRY(json_get_string(o, "severity", &x->severity, what, e));
-		if (find(severity_names, x->severity, &severity) < 0)
+		if (find(policy_severity_names, x->severity, &severity) < 0)
 			return wrong(e, "severity");
 	}
 	TRY(load_strings(p, o, "controls", &x->controls, e));
@@ -300,7 +300,7 @@ static int build_phase(const struct policy *p, enum policy_phase phase, struct f
 		return err_set(e, ERR_NOMEM, "out of memory for a policy");
 	for (size_t i = 0; i < p->rules; i++)
 		if (p->rule[i].phase[phase])
-			rule[n++] = rule_filter(&p->rule[i]);
+			rule[n++] = policy_rule_filter(&p->rule[i]);
 	int r = n ? filter_set_build(out, rule, n, e) : 0;
 	free(rule);
 	return r;

@@ -134,7 +134,7 @@ const char *policy_pack_name(size_t i)
 	return i < sizeof names / sizeof *names ? names[i] : NULL;
 }
 
-bool pack_later(const char *name)
+bool policy_pack_later(const char *name)
 {
 	for (size_t i = 0; later[i]; i++)
 		if (strncmp(name, "packs/", 6) == 0 && strcmp(name + 6, later[i]) == 0)
@@ -167,7 +167,7 @@ static void add_rule(struct buf *out, const char *pack, const struct row *x)
 	add_texts(out, "tests.miss", x->misses);
 }
 
-bool pack_text(const char *name, struct buf *out)
+bool policy_pack_text(const char *name, struct buf *out)
 {
 	bool eu = strcmp(name, names[0]) == 0;
 	if (!eu && strcmp(name, names[1]) != 0)

@@ -27,7 +27,7 @@ static const struct toml *need(struct reader *r, const struct toml *t, const cha
 {
 	const struct toml *v = toml_get(t, key);
 	if (!v)
-		problem_at(r, t->line, t->column, "policy.%s is missing", key);
+		policy_problem_at(r, t->line, t->column, "policy.%s is missing", key);
 	return v;
 }
 
@@ -35,11 +35,11 @@ static void read_name(struct reader *r, const struct toml *t, const char **name,
 {
 	const struct toml *v = need(r, t, "name");
 	int64_t n;
-	if (v && read_string(r, v, "policy.name", name) &&
+	if (v && policy_read_string(r, v, "policy.name", name) &&
 	    (strlen(*name) == 0 || strlen(*name) > 127))
-		problem_at(r, v->line, v->column, "policy.name: expected 1 to 127 bytes");
+		policy_problem_at(r, v->line, v->column, "policy.name: expected 1 to 127 bytes");
 	v = need(r, t, "version");
-	if (v && read_integer(r, v, "policy.version", 1, (int64_t)1 << 53, &n))
+	if (v && policy_read_integer(r, v, "policy.version", 1, (int64_t)1 << 53, &n))
 		*version = (uint64_t)n;
 }
 
@@ -48,14 +48,16 @@ static void read_mode(struct reader *r, const struct toml *t)
 	const struct toml *v = toml_get(t, "mode");
 	size_t mode;
 	if (!v) {
-		problem_at(r, t->line, t->column, "policy.mode is missing: off, shadow or enforce");
+		policy_problem_at(r, t->line, t->column,
+				  "policy.mode is missing: off, shadow or enforce");
 		return;
 	}
-	if (!read_choice(r, v, "policy.mode", mode_names, &mode))
+	if (!policy_read_choice(r, v, "policy.mode", mode_names, &mode))
 		return;
 	r->policy->mode = (enum policy_mode)mode;
 	if (mode == POLICY_CANARY)
-		problem_at(r, v->line, v->column, "not available in this version: mode canary");
+		policy_problem_at(r, v->line, v->column,
+				  "not available in this version: mode canary");
 }
 
 static const struct toml *nth(const struct toml *array, size_t i)
@@ -73,18 +75,18 @@ static void read_policy(struct reader *r, const struct toml *t)
 	static const char *const later[] = { "canary_percent", "approvals", "overrides", NULL };
 	struct policy *p = r->policy;
 	int64_t days = 183; /* six months, the least that the record-keeping duties ask for */
-	read_keys(r, t, "policy", known, later);
+	policy_read_keys(r, t, "policy", known, later);
 	read_name(r, t, &p->name, &p->version);
 	read_mode(r, t);
 	const struct toml *v = toml_get(t, "retention_days");
 	if (v)
-		read_integer(r, v, "policy.retention_days", 1, 36500, &days);
+		policy_read_integer(r, v, "policy.retention_days", 1, 36500, &days);
 	p->retention_days = (uint32_t)days;
 	v = toml_get(t, "jurisdiction");
 	if (v)
-		read_strings(r, v, "policy.jurisdiction", &p->jurisdiction);
+		policy_read_strings(r, v, "policy.jurisdiction", &p->jurisdiction);
 	v = toml_get(t, "extends");
-	if (v && read_strings(r, v, "policy.extends", &p->extends))
+	if (v && policy_read_strings(r, v, "policy.extends", &p->extends))
 		p->extends_line =
 			arena_array(&p->arena, p->extends.count + 1, sizeof *p->extends_line);
 	else
@@ -100,7 +102,7 @@ static void read_pack_head(struct reader *r, const struct toml *t)
 	static const char *const known[] = { "name", "version", NULL }, *const none[] = { NULL };
 	const char *name;
 	uint64_t version;
-	read_keys(r, t, "policy", known, none);
+	policy_read_keys(r, t, "policy", known, none);
 	read_name(r, t, &name, &version);
 }
 
@@ -110,14 +112,14 @@ static void read_rules(struct reader *r, const struct toml *root)
 	if (!list)
 		return;
 	if (list->kind != TOML_ARRAY) {
-		problem_at(r, list->line, list->column, "rule: expected [[rule]] tables");
+		policy_problem_at(r, list->line, list->column, "rule: expected [[rule]] tables");
 		return;
 	}
 	for (const struct toml *t = list->first; t; t = t->next) {
 		if (t->kind == TOML_TABLE)
-			read_rule(r, t);
+			policy_read_rule(r, t);
 		else
-			problem_at(r, t->line, t->column, "rule: expected a table");
+			policy_problem_at(r, t->line, t->column, "rule: expected a table");
 	}
 }
 
@@ -127,7 +129,7 @@ static void toml_problem(struct reader *r, const char *text)
 	int line = 1, column = 1, used = 0;
 	if (sscanf(text, "line %d, column %d: %n", &line, &column, &used) < 2)
 		used = 0;
-	problem_at(r, line, column, "%.200s", text + used);
+	policy_problem_at(r, line, column, "%.200s", text + used);
 }
 
 /* One file, the policy's or a pack's. */
@@ -139,16 +141,16 @@ static void read_file(struct reader *r, const char *text, size_t len)
 	struct toml *root;
 	struct err e = { 0 };
 	if (len > LIMIT_TOML_BYTES) {
-		problem_at(r, 1, 1, "the file has %zu bytes, %zu are accepted", len,
-			   (size_t)LIMIT_TOML_BYTES);
+		policy_problem_at(r, 1, 1, "the file has %zu bytes, %zu are accepted", len,
+				  (size_t)LIMIT_TOML_BYTES);
 	} else if (toml_parse(text, len, &arena, &root, &e) < 0) {
 		toml_problem(r, e.text);
 	} else {
 		const struct toml *t = toml_get(root, "policy");
-		read_keys(r, root, "", known, later);
+		policy_read_keys(r, root, "", known, later);
 		if (!t || t->kind != TOML_TABLE)
-			problem_at(r, t ? t->line : 1, t ? t->column : 1,
-				   "expected a table [policy]");
+			policy_problem_at(r, t ? t->line : 1, t ? t->column : 1,
+					  "expected a table [policy]");
 		else if (r->pack)
 			read_pack_head(r, t);
 		else
@@ -165,13 +167,13 @@ static void read_pack(struct reader *r, const char *name, const struct policy_pa
 {
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	bool built_in = pack_text(name, &text);
+	bool built_in = policy_pack_text(name, &text);
 	int line = r->pack_line;
-	if (!built_in && pack_later(name))
-		problem_at(r, line, 1, "not available in this version: %s", name);
+	if (!built_in && policy_pack_later(name))
+		policy_problem_at(r, line, 1, "not available in this version: %s", name);
 	else if (!built_in && (!packs || packs->read(packs->ctx, name, &text, &e) < 0))
-		problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name,
-			   e.text[0] ? ": " : "", e.text);
+		policy_problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name,
+				  e.text[0] ? ": " : "", e.text);
 	else {
 		r->pack = name;
 		out->name = name;
@@ -198,8 +200,8 @@ static void read_packs(struct reader *r, const struct policy_packs *packs)
 			twice |= strcmp(p->extends.item[i], p->extends.item[k]) == 0;
 		r->pack_line = p->extends_line[i];
 		if (twice)
-			problem_at(r, r->pack_line, 1, "policy.extends names %.80s twice",
-				   p->extends.item[i]);
+			policy_problem_at(r, r->pack_line, 1, "policy.extends names %.80s twice",
+					  p->extends.item[i]);
 		else
 			read_pack(r, p->extends.item[i], packs, &p->pack[p->packs]);
 	}
@@ -223,14 +225,14 @@ static void check_rules(struct reader *r)
 		const struct policy_rule *later =
 			same && (x->pack || (!y->pack && y->line > x->line)) ? y : x;
 		if (same)
-			problem_at(r, later->line, 1, "two rules have the id %s%s%s", x->id,
-				   x->pack || y->pack ? ", one in " : "",
-				   x->pack   ? x->pack
-				   : y->pack ? y->pack
-					     : "");
+			policy_problem_at(r, later->line, 1, "two rules have the id %s%s%s", x->id,
+					  x->pack || y->pack ? ", one in " : "",
+					  x->pack   ? x->pack
+					  : y->pack ? y->pack
+						    : "");
 		if (p->mode == POLICY_ENFORCE && *x->id &&
 		    (x->hits.count < TESTS_LEAST || x->misses.count < TESTS_LEAST))
-			problem_at(
+			policy_problem_at(
 				r, x->line, 1,
 				"rule %s: an enforced rule has at least %d tests.hit and %d tests.miss; "
 				"found %zu and %zu",

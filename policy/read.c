@@ -12,7 +12,7 @@ void policy_problems_free(struct policy_problems *p)
 	*p = (struct policy_problems){ 0 };
 }
 
-void problem_at(struct reader *r, int line, int column, const char *fmt, ...)
+void policy_problem_at(struct reader *r, int line, int column, const char *fmt, ...)
 {
 	struct policy_problems *p = r->problems;
 	struct policy_problem *item = realloc(p->item, (p->count + 1) * sizeof *item);
@@ -43,17 +43,18 @@ static bool kind(struct reader *r, const struct toml *v, const char *what, enum 
 {
 	if (v->kind == want)
 		return true;
-	problem_at(r, v->line, v->column, "%s: expected %s, found %s", what, kind_name(want),
-		   kind_name(v->kind));
+	policy_problem_at(r, v->line, v->column, "%s: expected %s, found %s", what, kind_name(want),
+			  kind_name(v->kind));
 	return false;
 }
 
-bool read_string(struct reader *r, const struct toml *v, const char *what, const char **out)
+bool policy_read_string(struct reader *r, const struct toml *v, const char *what, const char **out)
 {
 	if (!kind(r, v, what, TOML_STRING))
 		return false;
 	if (memchr(v->text, 0, v->text_len)) {
-		problem_at(r, v->line, v->column, "%s: the character U+0000 is not accepted", what);
+		policy_problem_at(r, v->line, v->column, "%s: the character U+0000 is not accepted",
+				  what);
 		return false;
 	}
 	*out = arena_copy(&r->policy->arena, v->text, v->text_len);
@@ -61,7 +62,8 @@ bool read_string(struct reader *r, const struct toml *v, const char *what, const
 	return *out != NULL;
 }
 
-bool read_strings(struct reader *r, const struct toml *v, const char *what, struct strings *out)
+bool policy_read_strings(struct reader *r, const struct toml *v, const char *what,
+			 struct strings *out)
 {
 	if (!kind(r, v, what, TOML_ARRAY))
 		return false;
@@ -74,7 +76,7 @@ bool read_strings(struct reader *r, const struct toml *v, const char *what, stru
 	out->count = 0;
 	for (const struct toml *c = v->first; c; c = c->next) {
 		const char *s;
-		if (read_string(r, c, what, &s))
+		if (policy_read_string(r, c, what, &s))
 			out->item[out->count++] = s;
 		else
 			ok = false;
@@ -82,26 +84,26 @@ bool read_strings(struct reader *r, const struct toml *v, const char *what, stru
 	return ok;
 }
 
-bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
-		  int64_t most, int64_t *out)
+bool policy_read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
+			 int64_t most, int64_t *out)
 {
 	if (!kind(r, v, what, TOML_INTEGER))
 		return false;
 	if (v->integer < least || v->integer > most) {
-		problem_at(r, v->line, v->column, "%s: expected %jd to %jd, found %jd", what,
-			   (intmax_t)least, (intmax_t)most, (intmax_t)v->integer);
+		policy_problem_at(r, v->line, v->column, "%s: expected %jd to %jd, found %jd", what,
+				  (intmax_t)least, (intmax_t)most, (intmax_t)v->integer);
 		return false;
 	}
 	*out = v->integer;
 	return true;
 }
 
-bool read_choice(struct reader *r, const struct toml *v, const char *what, const char *const *names,
-		 size_t *out)
+bool policy_read_choice(struct reader *r, const struct toml *v, const char *what,
+			const char *const *names, size_t *out)
 {
 	const char *s;
 	char all[120] = "";
-	if (!read_string(r, v, what, &s))
+	if (!policy_read_string(r, v, what, &s))
 		return false;
 	for (size_t i = 0; names[i]; i++) {
 		if (strcmp(names[i], s) == 0) {
@@ -111,7 +113,8 @@ bool read_choice(struct reader *r, const struct toml *v, const char *what, const
 		size_t n = strlen(all);
 		snprintf(all + n, sizeof all - n, "%s%s", n ? ", " : "", names[i]);
 	}
-	problem_at(r, v->line, v->column, "%s: expected one of %s; found \"%.40s\"", what, all, s);
+	policy_problem_at(r, v->line, v->column, "%s: expected one of %s; found \"%.40s\"", what,
+			  all, s);
 	return false;
 }
 
@@ -123,17 +126,18 @@ static bool among(const char *const *names, const struct toml *k)
 	return false;
 }
 
-void read_keys(struct reader *r, const struct toml *table, const char *what,
-	       const char *const *known, const char *const *later)
+void policy_read_keys(struct reader *r, const struct toml *table, const char *what,
+		      const char *const *known, const char *const *later)
 {
 	for (const struct toml *k = table->first; k; k = k->next) {
 		if (among(known, k))
 			continue;
 		if (among(later, k))
-			problem_at(r, k->line, k->column, "not available in this version: %s%s%s",
-				   what, *what ? "." : "", k->key);
+			policy_problem_at(r, k->line, k->column,
+					  "not available in this version: %s%s%s", what,
+					  *what ? "." : "", k->key);
 		else
-			problem_at(r, k->line, k->column, "unknown key %s%s%.60s", what,
-				   *what ? "." : "", k->key);
+			policy_problem_at(r, k->line, k->column, "unknown key %s%s%.60s", what,
+					  *what ? "." : "", k->key);
 	}
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const fold_names[] = { "none", "case", "strict", NULL };
-const char *const severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
+const char *const policy_fold_names[] = { "none", "case", "strict", NULL };
+const char *const policy_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
 static const char *const phase_names[] = {
 	"input", "output", "reasoning", "tool_arguments", "tool_results", "metadata", NULL
@@ -15,7 +15,7 @@ static const char *const action_names[] = { "flag",  "notice", "replace", "mask"
 
 const char *policy_phase_name(enum policy_phase p) { return phase_names[p]; }
 
-struct filter_rule rule_filter(const struct policy_rule *x)
+struct filter_rule policy_rule_filter(const struct policy_rule *x)
 {
 	return (struct filter_rule){
 		.id = x->id,
@@ -35,16 +35,16 @@ static void read_id(struct reader *r, const struct toml *t, struct policy_rule *
 {
 	const struct toml *v = toml_get(t, "id");
 	if (!v) {
-		problem_at(r, t->line, t->column, "rule.id is missing");
+		policy_problem_at(r, t->line, t->column, "rule.id is missing");
 		return;
 	}
-	if (!read_string(r, v, "rule.id", &x->id))
+	if (!policy_read_string(r, v, "rule.id", &x->id))
 		return;
 	size_t n = strlen(x->id);
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-";
 	if (n == 0 || n > 100 || strspn(x->id, allowed) != n)
-		problem_at(
+		policy_problem_at(
 			r, v->line, v->column,
 			"rule.id: expected 1 to 100 letters, digits and . _ / -; found \"%.60s\"",
 			x->id);
@@ -54,21 +54,21 @@ static void read_phases(struct reader *r, const struct toml *t, struct policy_ru
 {
 	const struct toml *v = toml_get(t, "phase");
 	if (!v || (v->kind == TOML_ARRAY && v->count == 0)) {
-		problem_at(r, v ? v->line : t->line, v ? v->column : t->column,
-			   "rule.phase: expected at least one phase");
+		policy_problem_at(r, v ? v->line : t->line, v ? v->column : t->column,
+				  "rule.phase: expected at least one phase");
 		return;
 	}
 	if (v->kind != TOML_ARRAY) {
-		problem_at(r, v->line, v->column, "rule.phase: expected an array of phases");
+		policy_problem_at(r, v->line, v->column, "rule.phase: expected an array of phases");
 		return;
 	}
 	for (const struct toml *c = v->first; c; c = c->next) {
 		size_t phase;
-		if (!read_choice(r, c, "rule.phase", phase_names, &phase))
+		if (!policy_read_choice(r, c, "rule.phase", phase_names, &phase))
 			continue;
 		if (x->phase[phase])
-			problem_at(r, c->line, c->column, "rule.phase: %s is named twice",
-				   phase_names[phase]);
+			policy_problem_at(r, c->line, c->column, "rule.phase: %s is named twice",
+					  phase_names[phase]);
 		x->phase[phase] = true;
 	}
 }
@@ -78,21 +78,21 @@ static void read_action(struct reader *r, const struct toml *t, struct policy_ru
 	const struct toml *v = toml_get(t, "action"), *text = toml_get(t, "replace");
 	size_t action;
 	if (!v) {
-		problem_at(r, t->line, t->column, "rule.action is missing");
+		policy_problem_at(r, t->line, t->column, "rule.action is missing");
 		return;
 	}
-	if (!read_choice(r, v, "rule.action", action_names, &action))
+	if (!policy_read_choice(r, v, "rule.action", action_names, &action))
 		return;
 	x->action = (enum filter_action)action;
 	if (x->action == FILTER_NOTICE || x->action == FILTER_QUEUE || x->action == FILTER_STOP)
-		problem_at(r, v->line, v->column, "not available in this version: action %s",
-			   action_names[action]);
-	if (text && read_string(r, text, "rule.replace", &x->replace) &&
+		policy_problem_at(r, v->line, v->column, "not available in this version: action %s",
+				  action_names[action]);
+	if (text && policy_read_string(r, text, "rule.replace", &x->replace) &&
 	    x->action != FILTER_REDACT && x->action != FILTER_REPLACE)
-		problem_at(r, text->line, text->column,
-			   "rule.replace: only with action redact or replace");
+		policy_problem_at(r, text->line, text->column,
+				  "rule.replace: only with action redact or replace");
 	if (!text && x->action == FILTER_REPLACE)
-		problem_at(r, v->line, v->column, "action replace: rule.replace is missing");
+		policy_problem_at(r, v->line, v->column, "action replace: rule.replace is missing");
 }
 
 /* ---- match */
@@ -105,17 +105,20 @@ static void read_literals(struct reader *r, const struct toml *m, struct policy_
 	x->gap_max = 4;
 	size_t f;
 	int64_t n;
-	if (v && read_strings(r, v, "match.literals", &x->literals) && x->literals.count == 0)
-		problem_at(r, v->line, v->column, "match.literals: expected at least one");
+	if (v && policy_read_strings(r, v, "match.literals", &x->literals) &&
+	    x->literals.count == 0)
+		policy_problem_at(r, v->line, v->column, "match.literals: expected at least one");
 	if (fold && !v)
-		problem_at(r, fold->line, fold->column, "match.fold: only with literals");
+		policy_problem_at(r, fold->line, fold->column, "match.fold: only with literals");
 	if (fold && fold->kind == TOML_STRING && strcmp(fold->text, "leet") == 0)
-		problem_at(r, fold->line, fold->column, "not available in this version: fold leet");
-	else if (fold && read_choice(r, fold, "match.fold", fold_names, &f))
+		policy_problem_at(r, fold->line, fold->column,
+				  "not available in this version: fold leet");
+	else if (fold && policy_read_choice(r, fold, "match.fold", policy_fold_names, &f))
 		x->fold = (enum filter_fold)f;
 	if (gap && x->fold != FILTER_FOLD_STRICT)
-		problem_at(r, gap->line, gap->column, "match.gap_max: only with fold = \"strict\"");
-	else if (gap && read_integer(r, gap, "match.gap_max", 0, 64, &n))
+		policy_problem_at(r, gap->line, gap->column,
+				  "match.gap_max: only with fold = \"strict\"");
+	else if (gap && policy_read_integer(r, gap, "match.gap_max", 0, 64, &n))
 		x->gap_max = (uint32_t)n;
 }
 
@@ -124,14 +127,15 @@ static void read_regex(struct reader *r, const struct toml *m, struct policy_rul
 	const struct toml *v = toml_get(m, "regex"), *repeat = toml_get(m, "repeat_max");
 	int64_t n;
 	if (repeat && !v)
-		problem_at(r, repeat->line, repeat->column, "match.repeat_max: only with regex");
-	if (repeat && read_integer(r, repeat, "match.repeat_max", 1, 1024, &n))
+		policy_problem_at(r, repeat->line, repeat->column,
+				  "match.repeat_max: only with regex");
+	if (repeat && policy_read_integer(r, repeat, "match.repeat_max", 1, 1024, &n))
 		x->repeat_max = (uint32_t)n;
 	uint32_t width;
 	struct err e = { 0 };
-	if (v && read_string(r, v, "match.regex", &x->regex) &&
+	if (v && policy_read_string(r, v, "match.regex", &x->regex) &&
 	    filter_regex_width(x->regex, x->repeat_max, &width, &e) < 0)
-		problem_at(r, v->line, v->column, "match.%s", e.text);
+		policy_problem_at(r, v->line, v->column, "match.%s", e.text);
 }
 
 static void read_match(struct reader *r, const struct toml *t, struct policy_rule *x)
@@ -144,26 +148,27 @@ static void read_match(struct reader *r, const struct toml *t, struct policy_rul
 					     "classifier",    NULL };
 	const struct toml *m = toml_get(t, "match");
 	if (!m || m->kind != TOML_TABLE) {
-		problem_at(r, m ? m->line : t->line, m ? m->column : t->column,
-			   "rule.match: expected a table");
+		policy_problem_at(r, m ? m->line : t->line, m ? m->column : t->column,
+				  "rule.match: expected a table");
 		return;
 	}
-	read_keys(r, m, "match", known, later);
+	policy_read_keys(r, m, "match", known, later);
 	read_literals(r, m, x);
 	read_regex(r, m, x);
 	const struct toml *d = toml_get(m, "detector");
-	if (d && read_string(r, d, "match.detector", &x->detector) &&
+	if (d && policy_read_string(r, d, "match.detector", &x->detector) &&
 	    !filter_detector_known(x->detector))
-		problem_at(r, d->line, d->column, "match.detector: there is no detector \"%.60s\"",
-			   x->detector);
+		policy_problem_at(r, d->line, d->column,
+				  "match.detector: there is no detector \"%.60s\"", x->detector);
 	int kinds =
 		(d != NULL) + (toml_get(m, "literals") != NULL) + (toml_get(m, "regex") != NULL);
 	bool later_kind = false;
 	for (size_t i = 0; later[i]; i++)
 		later_kind |= toml_get(m, later[i]) != NULL;
 	if (kinds > 1 || (kinds == 0 && !later_kind))
-		problem_at(r, m->line, m->column,
-			   "rule.match: expected exactly one of literals, regex and detector");
+		policy_problem_at(
+			r, m->line, m->column,
+			"rule.match: expected exactly one of literals, regex and detector");
 }
 
 static void read_tests(struct reader *r, const struct toml *t, struct policy_rule *x)
@@ -174,25 +179,25 @@ static void read_tests(struct reader *r, const struct toml *t, struct policy_rul
 	if (!v)
 		return;
 	if (v->kind != TOML_TABLE) {
-		problem_at(r, v->line, v->column, "rule.tests: expected a table");
+		policy_problem_at(r, v->line, v->column, "rule.tests: expected a table");
 		return;
 	}
-	read_keys(r, v, "tests", known, later);
+	policy_read_keys(r, v, "tests", known, later);
 	const struct toml *hit = toml_get(v, "hit"), *miss = toml_get(v, "miss");
 	if (hit)
-		read_strings(r, hit, "tests.hit", &x->hits);
+		policy_read_strings(r, hit, "tests.hit", &x->hits);
 	if (miss)
-		read_strings(r, miss, "tests.miss", &x->misses);
+		policy_read_strings(r, miss, "tests.miss", &x->misses);
 }
 
 /* What only the filters can judge: folding, widths. The problem stands at the rule. */
 static void check_build(struct reader *r, const struct toml *t, const struct policy_rule *x)
 {
-	struct filter_rule rule = rule_filter(x);
+	struct filter_rule rule = policy_rule_filter(x);
 	struct filter_set *set;
 	struct err e = { 0 };
 	if (filter_set_build(&set, &rule, 1, &e) < 0)
-		problem_at(r, t->line, t->column, "%s", e.text);
+		policy_problem_at(r, t->line, t->column, "%s", e.text);
 	else
 		filter_set_free(set);
 }
@@ -214,7 +219,7 @@ static struct policy_rule *rule_new(struct reader *r)
 	return &p->rule[p->rules++];
 }
 
-void read_rule(struct reader *r, const struct toml *t)
+void policy_read_rule(struct reader *r, const struct toml *t)
 {
 	static const char *const known[] = { "id",      "severity", "phase", "match", "action",
 					     "replace", "controls", "tests", NULL };
@@ -225,13 +230,13 @@ void read_rule(struct reader *r, const struct toml *t)
 		return;
 	size_t before = r->problems->count, n;
 	x->line = t->line;
-	read_keys(r, t, "rule", known, later);
+	policy_read_keys(r, t, "rule", known, later);
 	read_id(r, t, x);
 	const struct toml *severity = toml_get(t, "severity"), *controls = toml_get(t, "controls");
-	if (severity && read_choice(r, severity, "rule.severity", severity_names, &n))
-		x->severity = severity_names[n];
+	if (severity && policy_read_choice(r, severity, "rule.severity", policy_severity_names, &n))
+		x->severity = policy_severity_names[n];
 	if (controls)
-		read_strings(r, controls, "rule.controls", &x->controls);
+		policy_read_strings(r, controls, "rule.controls", &x->controls);
 	read_phases(r, t, x);
 	read_action(r, t, x);
 	read_match(r, t, x);

@@ -54,28 +54,30 @@ struct reader {
 };
 
 /* read.c: values of the strict schema. Each returns false after adding a problem. */
-void problem_at(struct reader *r, int line, int column, const char *fmt, ...) PRINTF_LIKE(4, 5);
-bool read_string(struct reader *r, const struct toml *v, const char *what, const char **out);
-bool read_strings(struct reader *r, const struct toml *v, const char *what, struct strings *out);
-bool read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
-		  int64_t most, int64_t *out);
-bool read_choice(struct reader *r, const struct toml *v, const char *what, const char *const *names,
-		 size_t *out);
+void policy_problem_at(struct reader *r, int line, int column, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+bool policy_read_string(struct reader *r, const struct toml *v, const char *what, const char **out);
+bool policy_read_strings(struct reader *r, const struct toml *v, const char *what,
+			 struct strings *out);
+bool policy_read_integer(struct reader *r, const struct toml *v, const char *what, int64_t least,
+			 int64_t most, int64_t *out);
+bool policy_read_choice(struct reader *r, const struct toml *v, const char *what,
+			const char *const *names, size_t *out);
 /* Every key must be known; those of `later` are part of the schema and not built. Both
  * NULL-terminated. */
-void read_keys(struct reader *r, const struct toml *table, const char *what,
-	       const char *const *known, const char *const *later);
+void policy_read_keys(struct reader *r, const struct toml *table, const char *what,
+		      const char *const *known, const char *const *later);
 
 /* read_rule.c */
-void read_rule(struct reader *r, const struct toml *t);
+void policy_read_rule(struct reader *r, const struct toml *t);
 /* The rule as filters take it; borrows. */
-struct filter_rule rule_filter(const struct policy_rule *rule);
+struct filter_rule policy_rule_filter(const struct policy_rule *rule);
 
 /* packs.c: append the text of a built-in pack, or false; later: named by the product, not built. */
-bool pack_text(const char *name, struct buf *out);
-bool pack_later(const char *name);
+bool policy_pack_text(const char *name, struct buf *out);
+bool policy_pack_later(const char *name);
 
-extern const char *const fold_names[];     /* by enum filter_fold, NULL-terminated */
-extern const char *const severity_names[]; /* NULL-terminated */
+extern const char *const policy_fold_names[];     /* by enum filter_fold, NULL-terminated */
+extern const char *const policy_severity_names[]; /* NULL-terminated */
 
 #endif

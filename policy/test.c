@@ -82,7 +82,7 @@ static int run_cases(const struct filter_set *set, const struct policy_rule *x, 
 
 static int run_rule(const struct policy_rule *x, uint64_t *passed, json_t *failures, struct err *e)
 {
-	struct filter_rule rule = rule_filter(x);
+	struct filter_rule rule = policy_rule_filter(x);
 	struct filter_set *set;
 	TRY(filter_set_build(&set, &rule, 1, e));
 	int r = run_cases(set, x, true, passed, failures, e);

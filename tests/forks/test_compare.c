@@ -374,14 +374,14 @@ Test(forks_compare, block_names_of_the_architectures_are_known)
 			toy_add(t, name, k == 2 ? 32 : 16, k == 2 ? 16 : 32);
 		}
 		toy_open(t);
-		cr_assert_eq(sites_find(t->model.tensors, &s, NULL), 0);
+		cr_assert_eq(fork_sites_find(t->model.tensors, &s, NULL), 0);
 		cr_assert_eq(s.count, 1, "%s", named_block[i].stem);
-		cr_expect(site_usable(s.at) && s.at->layer == named_block[i].layer &&
+		cr_expect(fork_site_usable(s.at) && s.at->layer == named_block[i].layer &&
 				  s.at->expert == named_block[i].expert &&
 				  s.at->shared == named_block[i].shared &&
 				  strcmp(s.at->stem, named_block[i].stem) == 0,
 			  "%s", named_block[i].stem);
-		sites_free(&s);
+		fork_sites_free(&s);
 		toy_free(t);
 	}
 	for (size_t i = 0; i < sizeof no_block / sizeof *no_block; i++) {
@@ -391,9 +391,9 @@ Test(forks_compare, block_names_of_the_architectures_are_known)
 		snprintf(name, sizeof name, "%s.gate_proj.weight", no_block[i]);
 		toy_add(t, name, 16, 32);
 		toy_open(t);
-		cr_assert_eq(sites_find(t->model.tensors, &s, NULL), 0);
+		cr_assert_eq(fork_sites_find(t->model.tensors, &s, NULL), 0);
 		cr_expect_eq(s.count, 0, "%s", no_block[i]);
-		sites_free(&s);
+		fork_sites_free(&s);
 		toy_free(t);
 	}
 }

@@ -32,9 +32,9 @@ static bool fits(const float *scale)
 {
 	struct rounding r = { 0 };
 
-	rounding_add(&r, a, b, ROWS, COLUMNS, scale);
+	fork_rounding_add(&r, a, b, ROWS, COLUMNS, scale);
 	cr_expect_eq(r.values, ROWS * COLUMNS);
-	return rounding_fits(&r);
+	return fork_rounding_fits(&r);
 }
 
 static void round_rows(float levels)
@@ -83,7 +83,7 @@ Test(forks_rounding, fp8_blocks_are_recognised_with_either_scale)
 	for (size_t i = 0; i < ROWS * COLUMNS; i++) {
 		float s = scale[i % COLUMNS / ROUNDING_BLOCK];
 
-		b[i] = rounding_e4m3(a[i] / s) * s;
+		b[i] = fork_rounding_e4m3(a[i] / s) * s;
 	}
 	cr_expect(fits(scale));
 	cr_expect_not(fits(NULL), "another scale");
@@ -96,7 +96,7 @@ Test(forks_rounding, fp8_blocks_are_recognised_with_either_scale)
 	for (size_t i = 0; i < ROWS * COLUMNS; i++) {
 		float s = scale[i % COLUMNS / ROUNDING_BLOCK];
 
-		b[i] = bf16(rounding_e4m3(a[i] / s) * s);
+		b[i] = bf16(fork_rounding_e4m3(a[i] / s) * s);
 	}
 	cr_expect(fits(NULL), "stored as BF16 again");
 }
@@ -128,6 +128,6 @@ Test(forks_rounding, e4m3_rounds_to_even_and_saturates)
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-		cr_expect_eq(rounding_e4m3(row[i].in), row[i].out, "%g gives %g", row[i].in,
-			     rounding_e4m3(row[i].in));
+		cr_expect_eq(fork_rounding_e4m3(row[i].in), row[i].out, "%g gives %g", row[i].in,
+			     fork_rounding_e4m3(row[i].in));
 }

@@ -10,8 +10,8 @@
 static void random_pair(struct features *a, struct features *b, uint32_t units, uint32_t part,
 			double copied, uint64_t *seed)
 {
-	cr_assert_eq(features_alloc(a, units, part, NULL), 0);
-	cr_assert_eq(features_alloc(b, units, part, NULL), 0);
+	cr_assert_eq(fork_features_alloc(a, units, part, NULL), 0);
+	cr_assert_eq(fork_features_alloc(b, units, part, NULL), 0);
 	for (uint32_t k = 0; k < 3 * part; k++)
 		for (uint32_t u = 0; u < units; u++) {
 			float x = (float)(0.3 * toy_normal(seed)),
@@ -79,8 +79,8 @@ Test(forks_s1, moments_and_p_equal_enumeration_of_all_permutations)
 		double p;
 
 		random_pair(&a, &b, 6 + i % 2, 4, i * 0.05, &seed);
-		cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
-		s = s1_moments(&m);
+		cr_assert_eq(fork_s1_matrix_open(&m, &a, &b, NULL), 0);
+		s = fork_s1_moments(&m);
 		all = enumerate(&m, s.trace);
 		cr_expect(fabs(s.expectation - all.mean) < 1e-9, "case %u: %.12g %.12g", i,
 			  s.expectation, all.mean);
@@ -88,12 +88,12 @@ Test(forks_s1, moments_and_p_equal_enumeration_of_all_permutations)
 			  s.variance, all.variance);
 		cr_expect(fabs(s.z - (s.trace - all.mean) / sqrt(all.variance)) < 1e-6, "case %u",
 			  i);
-		p = s1_p(s1_exceed(&m, 9, PHILOX_COMPARE, i, 0, 20000), 20000);
+		p = fork_s1_p(fork_s1_exceed(&m, 9, PHILOX_COMPARE, i, 0, 20000), 20000);
 		cr_expect(fabs(p - all.p) < 4.5 * sqrt(all.p * (1 - all.p) / 20000) + 1e-4,
 			  "case %u: %g %g", i, p, all.p);
-		s1_matrix_free(&m);
-		features_free(&a);
-		features_free(&b);
+		fork_s1_matrix_free(&m);
+		fork_features_free(&a);
+		fork_features_free(&b);
 	}
 }
 
@@ -104,7 +104,7 @@ Test(forks_s1, cross_matrix_is_the_inner_products)
 	struct s1_matrix m;
 
 	random_pair(&a, &b, 21, 5, 0.5, &seed); /* no multiple of a tile */
-	cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
+	cr_assert_eq(fork_s1_matrix_open(&m, &a, &b, NULL), 0);
 	for (uint32_t i = 0; i < 21; i++)
 		for (uint32_t j = 0; j < 21; j++) {
 			double sum = 0;
@@ -114,9 +114,9 @@ Test(forks_s1, cross_matrix_is_the_inner_products)
 				       (double)b.v[k * b.stride + j];
 			cr_expect(fabs(sum - m.c[i * 21 + j] * S1_FIXED) < 1e-6, "%u %u", i, j);
 		}
-	s1_matrix_free(&m);
-	features_free(&a);
-	features_free(&b);
+	fork_s1_matrix_free(&m);
+	fork_features_free(&a);
+	fork_features_free(&b);
 }
 
 /* p-values of `count` independent pairs; units that are equal (twins) make ties. */
@@ -132,11 +132,11 @@ static void null_p(double *p, size_t count, bool twins)
 		for (uint32_t k = 0; twins && k < 12; k++)
 			for (uint32_t u = 1; u < 16; u++)
 				a.v[k * a.stride + u] = u < 12 ? a.v[k * a.stride] : 0;
-		cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
-		p[i] = s1_p(s1_exceed(&m, 21, PHILOX_COMPARE, (uint32_t)i, 0, 199), 199);
-		s1_matrix_free(&m);
-		features_free(&a);
-		features_free(&b);
+		cr_assert_eq(fork_s1_matrix_open(&m, &a, &b, NULL), 0);
+		p[i] = fork_s1_p(fork_s1_exceed(&m, 21, PHILOX_COMPARE, (uint32_t)i, 0, 199), 199);
+		fork_s1_matrix_free(&m);
+		fork_features_free(&a);
+		fork_features_free(&b);
 	}
 }
 
@@ -149,7 +149,7 @@ static void expect_super_uniform(const double *p, size_t count)
 
 		for (size_t i = 0; i < count; i++)
 			below += p[i] <= level[l] + 1e-12;
-		special_binomial_interval(count, level[l], 0.999, &low, &high);
+		fork_special_binomial_interval(count, level[l], 0.999, &low, &high);
 		cr_expect(below <= high, "p <= %g: %d of %zu", level[l], (int)below, count);
 	}
 }
@@ -160,7 +160,7 @@ Test(forks_s1, p_is_uniform_for_independent_blocks)
 
 	null_p(p, 2000, false);
 	expect_super_uniform(p, 2000);
-	cr_expect(special_ks_tail(special_ks_distance(p, 2000), 2000) > 0.01);
+	cr_expect(fork_special_ks_tail(fork_special_ks_distance(p, 2000), 2000) > 0.01);
 }
 
 Test(forks_s1, ties_count_against_dependence)
@@ -176,15 +176,15 @@ Test(forks_s1, constant_block_has_nothing_to_test)
 	struct features f;
 	struct s1_matrix m;
 
-	cr_assert_eq(features_alloc(&f, 16, 2, NULL), 0);
+	cr_assert_eq(fork_features_alloc(&f, 16, 2, NULL), 0);
 	for (uint32_t k = 0; k < 6; k++)
 		for (uint32_t u = 0; u < 16; u++)
 			f.v[k * f.stride + u] = 0.4f;
-	cr_assert_eq(s1_matrix_open(&m, &f, &f, NULL), 0);
-	cr_expect(s1_moments(&m).constant);
-	cr_expect_eq(s1_p(s1_exceed(&m, 1, PHILOX_COMPARE, 0, 0, 50), 50), 1);
-	s1_matrix_free(&m);
-	features_free(&f);
+	cr_assert_eq(fork_s1_matrix_open(&m, &f, &f, NULL), 0);
+	cr_expect(fork_s1_moments(&m).constant);
+	cr_expect_eq(fork_s1_p(fork_s1_exceed(&m, 1, PHILOX_COMPARE, 0, 0, 50), 50), 1);
+	fork_s1_matrix_free(&m);
+	fork_features_free(&f);
 }
 
 Test(forks_s1, draws_in_two_parts_are_the_draws_in_one)
@@ -194,11 +194,11 @@ Test(forks_s1, draws_in_two_parts_are_the_draws_in_one)
 	struct s1_matrix m;
 
 	random_pair(&a, &b, 20, 4, 0.02, &seed);
-	cr_assert_eq(s1_matrix_open(&m, &a, &b, NULL), 0);
-	cr_expect_eq(s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 700) +
-			     s1_exceed(&m, 2, PHILOX_COMPARE, 5, 700, 3000),
-		     s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 3000));
-	s1_matrix_free(&m);
-	features_free(&a);
-	features_free(&b);
+	cr_assert_eq(fork_s1_matrix_open(&m, &a, &b, NULL), 0);
+	cr_expect_eq(fork_s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 700) +
+			     fork_s1_exceed(&m, 2, PHILOX_COMPARE, 5, 700, 3000),
+		     fork_s1_exceed(&m, 2, PHILOX_COMPARE, 5, 0, 3000));
+	fork_s1_matrix_free(&m);
+	fork_features_free(&a);
+	fork_features_free(&b);
 }

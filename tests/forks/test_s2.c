@@ -7,7 +7,7 @@
 
 static void random_features(struct features *f, uint32_t units, uint32_t part, uint64_t *seed)
 {
-	cr_assert_eq(features_alloc(f, units, part, NULL), 0);
+	cr_assert_eq(fork_features_alloc(f, units, part, NULL), 0);
 	for (uint32_t k = 0; k < 3 * part; k++)
 		for (uint32_t u = 0; u < units; u++)
 			f->v[k * f->stride + u] = (float)(0.3 * toy_normal(seed));
@@ -96,15 +96,15 @@ Test(forks_s2, equals_the_definition_over_all_permutations)
 		random_features(&b, 5, 6, &seed);
 		for (uint32_t k = 0; k < 18 * a.stride; k++)
 			b.v[k] += (float)i * 0.1f * a.v[k];
-		s2_gram_fill(&g, &a);
-		s2_gram_fill(&h, &b);
-		s = s2_score(&g, &h, 3, PHILOX_COMPARE_S2, i, 20000);
+		fork_s2_gram_fill(&g, &a);
+		fork_s2_gram_fill(&h, &b);
+		s = fork_s2_score(&g, &h, 3, PHILOX_COMPARE_S2, i, 20000);
 		p = exact_p(&a, &b);
 		cr_expect(fabs(6 * s.effect - mantel(&a, &b, identity)) < 1e-3, "case %u", i);
 		cr_expect(fabs(s.p - p) < 4.5 * sqrt(p * (1 - p) / 20000) + 1e-4,
 			  "case %u: %g, exactly %g", i, s.p, p);
-		features_free(&a);
-		features_free(&b);
+		fork_features_free(&a);
+		fork_features_free(&b);
 	}
 }
 
@@ -119,21 +119,21 @@ Test(forks_s2, p_is_uniform_for_independent_blocks)
 
 		random_features(&a, 16, 4, &seed);
 		random_features(&b, 16, 4, &seed);
-		s2_gram_fill(&g, &a);
-		s2_gram_fill(&h, &b);
-		p[i] = s2_score(&g, &h, 3, PHILOX_COMPARE_S2, i, 199).p;
-		features_free(&a);
-		features_free(&b);
+		fork_s2_gram_fill(&g, &a);
+		fork_s2_gram_fill(&h, &b);
+		p[i] = fork_s2_score(&g, &h, 3, PHILOX_COMPARE_S2, i, 199).p;
+		fork_features_free(&a);
+		fork_features_free(&b);
 	}
 	for (double level = 0.01; level < 1; level += 0.07) {
 		uint64_t below = 0, low, high;
 
 		for (size_t i = 0; i < 1000; i++)
 			below += p[i] <= level + 1e-12;
-		special_binomial_interval(1000, level, 0.999, &low, &high);
+		fork_special_binomial_interval(1000, level, 0.999, &low, &high);
 		cr_expect(below <= high, "p <= %g: %d", level, (int)below);
 	}
-	cr_expect(special_ks_tail(special_ks_distance(p, 1000), 1000) > 0.01);
+	cr_expect(fork_special_ks_tail(fork_special_ks_distance(p, 1000), 1000) > 0.01);
 }
 
 Test(forks_s2, block_without_structure_is_no_evidence)
@@ -142,9 +142,9 @@ Test(forks_s2, block_without_structure_is_no_evidence)
 	struct s2_gram g;
 	struct s2_score s;
 
-	cr_assert_eq(features_alloc(&f, 16, 2, NULL), 0);
-	s2_gram_fill(&g, &f);
-	s = s2_score(&g, &g, 3, PHILOX_COMPARE_S2, 0, 100);
+	cr_assert_eq(fork_features_alloc(&f, 16, 2, NULL), 0);
+	fork_s2_gram_fill(&g, &f);
+	s = fork_s2_score(&g, &g, 3, PHILOX_COMPARE_S2, 0, 100);
 	cr_expect(s.p == 1 && s.z == 0 && s.effect == 0);
-	features_free(&f);
+	fork_features_free(&f);
 }

@@ -50,7 +50,7 @@ static void uniform(const uint64_t *count, size_t cells, uint64_t draws, const c
 
 	for (size_t i = 0; i < cells; i++)
 		x += ((double)count[i] - expected) * ((double)count[i] - expected) / expected;
-	p = exp(special_chi_square_log_tail(x, (double)cells - 1));
+	p = exp(fork_special_chi_square_log_tail(x, (double)cells - 1));
 	cr_expect(p > 1e-3 && p < 1 - 1e-3, "%s: p %g", what, p);
 }
 
