@@ -49,6 +49,28 @@ int file_join(char *out, const char *dir, const char *name, struct err *e) MUST_
 int file_lock(const char *path, int *fd, struct err *e) MUST_USE;
 void file_unlock(int fd);
 
+enum file_kind {
+	FILE_REGULAR,
+	FILE_LINK,
+	FILE_DEEP,  /* a folder or file whose relative path is LIMIT_PATH_BYTES or longer */
+	FILE_OTHER, /* a device, socket or FIFO */
+};
+struct file_entry {
+	char *name; /* relative, with '/' */
+	enum file_kind kind;
+};
+struct file_tree {
+	struct file_entry *entry; /* sorted by name bytes; folders themselves are not in it */
+	size_t count;
+};
+/* What lies below the open folder dir_fd, whatever its kind; no link is followed. skip [skips]:
+ * relative names that are left out, with what lies below them. ERR_INPUT: over LIMIT_FILES. Free
+ * with file_tree_free. */
+int file_walk(int dir_fd, const char *const *skip, size_t skips, struct file_tree *out,
+	      struct err *e) MUST_USE;
+void file_tree_free(struct file_tree *t);
+const char *file_kind_name(enum file_kind kind); /* "a symbolic link" and the like */
+
 /* Every regular file below dir, relative names with '/', sorted by bytes. Links, devices and other
  * kinds are refused by name. Free with file_list_free. */
 struct file_list {

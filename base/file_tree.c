@@ -57,99 +57,171 @@ int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err
 	}
 }
 
-/* A growing list of names; doubles as the queue of folders still to be read. */
-static int list_add(struct file_list *l, const char *dir, const char *name, struct err *e)
+/* ---- one walk ---- */
+
+const char *file_kind_name(enum file_kind kind)
 {
-	char path[LIMIT_PATH_BYTES];
-	if (l->count >= LIMIT_FILES)
-		return err_set(e, ERR_INPUT, "more than %u files or folders", LIMIT_FILES);
-	if (*dir)
-		TRY(file_join(path, dir, name, e));
-	else
-		snprintf(path, sizeof path, "%s", name);
-	if (l->count % 1024 == 0) {
-		char **names = realloc(l->names, (l->count + 1024) * sizeof *names);
-		if (!names)
-			return err_set(e, ERR_NOMEM, "out of memory for a list of files");
-		l->names = names;
-	}
-	char *copy = strdup(path);
-	if (!copy)
-		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
-	l->names[l->count++] = copy;
-	return 0;
+	static const char *const names[] = {
+		[FILE_REGULAR] = "a file",
+		[FILE_LINK] = "a symbolic link",
+		[FILE_DEEP] = "deeper than a path can name",
+		[FILE_OTHER] = "a device, socket or FIFO",
+	};
+	return names[kind];
 }
 
-static int list_entry(int fd, const char *dir, const char *name, struct file_list *files,
-		      struct file_list *dirs, struct err *e)
+/* Folders still to be read wait in a list of their own, which grows while it is worked off. */
+struct walk {
+	int root;
+	const char *const *skip;
+	size_t skips;
+	struct file_tree *out, folders;
+};
+
+static int tree_add(struct file_tree *t, char *name, enum file_kind kind, struct err *e)
 {
+	int rc = 0;
+	if (t->count >= LIMIT_FILES) {
+		rc = err_set(e, ERR_INPUT, "more than %u files or folders", LIMIT_FILES);
+		goto out;
+	}
+	if (t->count % 1024 == 0) {
+		struct file_entry *grown = realloc(t->entry, (t->count + 1024) * sizeof *grown);
+		if (!grown) {
+			rc = err_set(e, ERR_NOMEM, "out of memory for a list of files");
+			goto out;
+		}
+		t->entry = grown;
+	}
+	t->entry[t->count++] = (struct file_entry){ name, kind };
+	return 0;
+out:
+	free(name);
+	return rc;
+}
+
+/* One entry of the folder fd, which is named dir. */
+static int walk_entry(struct walk *w, int fd, const char *dir, const char *name, struct err *e)
+{
+	char *path = NULL;
 	struct stat st;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_errno(e, "stat %s/%s", dir, name);
-	if (S_ISREG(st.st_mode))
-		return list_add(files, dir, name, e);
-	if (S_ISDIR(st.st_mode))
-		return list_add(dirs, dir, name, e);
-	return err_set(e, ERR_INPUT, "%s%s%s: %s; only regular files and folders are taken", dir,
-		       *dir ? "/" : "", name,
-		       S_ISLNK(st.st_mode) ? "is a symbolic link" : "is a device, socket or FIFO");
+	if (asprintf(&path, "%s%s%s", dir, *dir ? "/" : "", name) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	for (size_t i = 0; i < w->skips; i++)
+		if (strcmp(path, w->skip[i]) == 0) {
+			free(path);
+			return 0;
+		}
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		int rc = err_errno(e, "stat %s", path);
+		free(path);
+		return rc;
+	}
+	bool deep = strlen(path) >= LIMIT_PATH_BYTES;
+	if (S_ISDIR(st.st_mode) && !deep)
+		return tree_add(&w->folders, path, FILE_OTHER, e);
+	enum file_kind kind = S_ISLNK(st.st_mode)   ? FILE_LINK
+			      : deep                ? FILE_DEEP
+			      : S_ISREG(st.st_mode) ? FILE_REGULAR
+						    : FILE_OTHER;
+	return tree_add(w->out, path, kind, e);
 }
 
-static int list_dir(int root, const char *dir, struct file_list *files, struct file_list *dirs,
-		    struct err *e)
+static int walk_folder(struct walk *w, const char *dir, struct err *e)
 {
-	int fd = -1, result = 0;
+	int fd = -1, rc = 0;
 	if (*dir)
-		TRY(file_open_below(root, dir, O_RDONLY | O_DIRECTORY, &fd, e));
+		TRY(file_open_below(w->root, dir, O_RDONLY | O_DIRECTORY, &fd, e));
 	else
-		fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = openat(w->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!d) {
-		result = err_errno(e, "open %s", *dir ? dir : ".");
+		rc = err_errno(e, "open folder %s", *dir ? dir : ".");
 		if (fd >= 0)
 			close(fd);
-		return result;
+		return rc;
 	}
-	while (result == 0) {
+	while (rc == 0) {
 		errno = 0;
-		struct dirent *entry = readdir(d);
+		const struct dirent *entry = readdir(d);
 		if (!entry) {
-			result = errno ? err_errno(e, "read folder %s", dir) : 0;
+			rc = errno ? err_errno(e, "read folder %s", dir) : 0;
 			break;
 		}
-		result = list_entry(fd, dir, entry->d_name, files, dirs, e);
+		rc = walk_entry(w, fd, dir, entry->d_name, e);
 	}
 	closedir(d);
-	return result;
+	return rc;
 }
 
-static int by_bytes(const void *a, const void *b)
+static int by_name_bytes(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(((const struct file_entry *)a)->name, ((const struct file_entry *)b)->name);
+}
+
+int file_walk(int dir_fd, const char *const *skip, size_t skips, struct file_tree *out,
+	      struct err *e)
+{
+	struct file_tree all = { 0 };
+	struct walk w = { .root = dir_fd, .skip = skip, .skips = skips, .out = &all };
+	int rc = walk_folder(&w, "", e);
+	for (size_t i = 0; rc == 0 && i < w.folders.count; i++)
+		rc = walk_folder(&w, w.folders.entry[i].name, e);
+	file_tree_free(&w.folders);
+	if (rc < 0) {
+		file_tree_free(&all);
+		return rc;
+	}
+	if (all.count)
+		qsort(all.entry, all.count, sizeof *all.entry, by_name_bytes);
+	*out = all;
+	return 0;
+}
+
+void file_tree_free(struct file_tree *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		free(t->entry[i].name);
+	free(t->entry);
+	*t = (struct file_tree){ 0 };
+}
+
+/* The names of a tree of files alone; the tree gives them up. */
+static int list_names(struct file_tree *t, struct file_list *out, struct err *e)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->entry[i].kind != FILE_REGULAR)
+			return err_set(e, ERR_INPUT,
+				       "%.200s is %s; only regular files and folders "
+				       "are taken",
+				       t->entry[i].name, file_kind_name(t->entry[i].kind));
+	char **names = malloc((t->count + 1) * sizeof *names);
+	if (!names)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	for (size_t i = 0; i < t->count; i++) {
+		names[i] = t->entry[i].name;
+		t->entry[i].name = NULL;
+	}
+	*out = (struct file_list){ names, t->count };
+	return 0;
 }
 
 int file_list(const char *dir, struct file_list *out, struct err *e)
 {
-	struct file_list files = { 0 }, dirs = { 0 };
+	struct file_tree t = { 0 };
 	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_errno(e, "open folder %s", dir);
-	int result = list_dir(root, "", &files, &dirs, e);
-	for (size_t i = 0; result == 0 && i < dirs.count; i++)
-		result = list_dir(root, dirs.names[i], &files, &dirs, e);
+	int rc = file_walk(root, NULL, 0, &t, e);
 	close(root);
-	file_list_free(&dirs);
-	if (result < 0) {
-		file_list_free(&files);
+	if (rc == 0)
+		rc = list_names(&t, out, e);
+	file_tree_free(&t);
+	if (rc < 0)
 		err_prefix(e, "%s", dir);
-		return result;
-	}
-	if (files.count)
-		qsort(files.names, files.count, sizeof *files.names, by_bytes);
-	*out = files;
-	return 0;
+	return rc;
 }
 
 void file_list_free(struct file_list *l)
@@ -159,6 +231,8 @@ void file_list_free(struct file_list *l)
 	free(l->names);
 	*l = (struct file_list){ 0 };
 }
+
+/* ---- removing ---- */
 
 /* One folder on the way down; name is its entry in the folder above. */
 struct level {

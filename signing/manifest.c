@@ -4,7 +4,7 @@
 #include "signing/chunks.h"
 #include "signing/folder.h"
 #include "signing/hash.h"
-#include "signing/names.h"
+#include "base/names.h"
 #include "signing/statement.h"
 #include "signing/tensors.h"
 

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "signing/names.h"
+#include "base/names.h"
 #include "signing/signing.h"
 
 #include <archive_entry.h>

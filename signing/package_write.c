@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "signing/folder.h"
-#include "signing/names.h"
+#include "base/names.h"
 #include "signing/package.h"
 #include "signing/signing.h"
 

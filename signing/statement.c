@@ -20,7 +20,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "signing/hash.h"
-#include "signing/names.h"
+#include "base/names.h"
 #include "signing/tensors.h"
 
 #include <stdlib.h>

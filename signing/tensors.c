@@ -14,7 +14,7 @@
 #include "signing/tensors.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "signing/names.h"
+#include "base/names.h"
 #include "signing/reader.h"
 
 #include <stdlib.h>

@@ -127,6 +127,33 @@ Test(base_file, list_refuses_links_and_fifos_by_name)
 	temp_close(&t);
 }
 
+/* A folder whose path is too long to be named again is told of, and not entered. */
+Test(base_file, walk_names_what_lies_too_deep)
+{
+	struct temp t;
+	struct file_tree tree = { 0 };
+	struct err e = { 0 };
+	char name[201];
+	temp_open(&t);
+	memset(name, 'd', 200);
+	name[200] = '\0';
+	int at = open(t.dir, O_RDONLY | O_DIRECTORY), root = dup(at);
+	for (int i = 0; i < 22; i++) { /* 201 bytes a level: the 21st is beyond */
+		cr_assert_eq(mkdirat(at, name, 0700), 0);
+		int next = openat(at, name, O_RDONLY | O_DIRECTORY);
+		close(at);
+		at = next;
+	}
+	close(at);
+	cr_assert_eq(file_walk(root, NULL, 0, &tree, &e), 0, "%s", e.text);
+	cr_assert_eq(tree.count, 1u);
+	cr_expect_eq(tree.entry[0].kind, FILE_DEEP);
+	cr_expect_geq(strlen(tree.entry[0].name), (size_t)LIMIT_PATH_BYTES);
+	file_tree_free(&tree);
+	close(root);
+	temp_close(&t);
+}
+
 Test(base_file, open_below_stays_below)
 {
 	static const char *const bad[] = { "",         ".",    "..",        "/etc/passwd",

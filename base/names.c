@@ -1,4 +1,4 @@
-#include "signing/names.h"
+#include "base/names.h"
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/text.h"

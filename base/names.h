@@ -1,6 +1,6 @@
 /* Names of files in a release: their rule, and a set that refuses names which could collide. */
-#ifndef SIGNING_NAMES_H
-#define SIGNING_NAMES_H
+#ifndef BASE_NAMES_H
+#define BASE_NAMES_H
 
 #include "base/err.h"
 
