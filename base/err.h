@@ -51,12 +51,21 @@ const char *err_name(int code);
  * 6 conflict, 7 unavailable. Non-negative results give 0. */
 int err_exit_status(int code);
 
-/* The only control-flow macro: leave the function with a negative result. */
+/* Leave the function with a negative result. */
 #define TRY(call)                           \
 	do {                                \
 		int try_result_ = (call);   \
 		if (try_result_ < 0)        \
 			return try_result_; \
+	} while (0)
+
+/* The same for a function that has something to give back: it declares int rc and ends in one
+ * `out:` label. */
+#define TRY_OUT(call)             \
+	do {                      \
+		rc = (call);      \
+		if (rc < 0)       \
+			goto out; \
 	} while (0)
 
 #endif

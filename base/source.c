@@ -1,5 +1,4 @@
-#include "base/source.h"
-#include "base/file.h"
+#include "base/source_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,16 +9,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder's names are fixed when it is opened; each file is opened at its first use and kept open,
- * so that what was checked once and what is read later are the same file even if the name is moved
- * meanwhile. */
+/* Files kept open: more than the shards of any model, far fewer than a process may have. */
+#define HELD_MAX 256
+
+struct held {
+	char *name;
+	int fd;
+	unsigned readers; /* while over 0, fd stays open */
+	uint64_t used;
+};
+
+/* A folder. Of a plain one the names are fixed when it is opened. A file is opened at its first use
+ * and kept open, so that what was looked at first and what is read later are the same file even if
+ * the name is moved meanwhile, and so that the system goes on reading ahead; where there are more
+ * files than may be kept, those that were not used for longest are closed. */
 struct folder {
 	struct source source;
 	struct file_list list;
+	bool as_it_stands;
 	char *label;
 	int dir_fd;
-	int *fds; /* [list.count], descriptor + 1; 0: not opened yet */
-	pthread_mutex_t lock;
+	struct held held[HELD_MAX];
+	size_t helds;
+	uint64_t uses;
+	pthread_mutex_t lock; /* held */
 };
 
 static int by_name(const void *key, const void *entry)
@@ -27,59 +40,218 @@ static int by_name(const void *key, const void *entry)
 	return strcmp(key, *(char *const *)entry);
 }
 
-static int open_file(struct folder *f, const char *name, struct err *e)
+static int open_file(struct folder *f, const char *name, int *fd, struct err *e)
 {
-	int fd = -1;
 	struct stat st;
-	TRY(file_open_below(f->dir_fd, name, O_RDONLY, &fd, e));
-	int result = fd;
-	if (fstat(fd, &st) < 0)
-		result = err_errno(e, "stat %s", name);
+	TRY(file_open_below(f->dir_fd, name, O_RDONLY, fd, e));
+	int rc = 0;
+	if (fstat(*fd, &st) < 0)
+		rc = err_errno(e, "stat %s", name);
 	else if (!S_ISREG(st.st_mode))
-		result = err_set(e, ERR_INPUT, "%s: is not a regular file", name);
-	if (result < 0)
-		close(fd);
-	return result;
+		rc = err_set(e, ERR_INPUT, "%s: is not a regular file", name);
+	if (rc < 0)
+		close(*fd);
+	return rc;
 }
 
-/* The file's descriptor, owned by the folder. */
-static int folder_fd(struct folder *f, const char *name, struct err *e)
+/* An unused place, or that of the file that was not read for longest. NULL: all are being read. */
+static struct held *held_place(struct folder *f)
 {
-	char **at = bsearch(name, f->list.names, f->list.count, sizeof *f->list.names, by_name);
-	if (!at)
+	struct held *oldest = NULL;
+	if (f->helds < HELD_MAX)
+		return &f->held[f->helds];
+	for (size_t i = 0; i < HELD_MAX; i++) {
+		struct held *h = &f->held[i];
+		if (h->readers == 0 && (!oldest || h->used < oldest->used))
+			oldest = h;
+	}
+	return oldest;
+}
+
+/* Called with the lock held. */
+static int held_open(struct folder *f, const char *name, struct held **out, struct err *e)
+{
+	int fd = -1;
+	struct held *h = held_place(f);
+	if (!h)
+		return err_set(e, ERR_UNAVAILABLE, "more than %d files are read at once", HELD_MAX);
+	TRY(open_file(f, name, &fd, e));
+	char *copy = strdup(name);
+	if (!copy) {
+		close(fd);
+		return err_set(e, ERR_NOMEM, "out of memory for a file name");
+	}
+	if (h == &f->held[f->helds]) {
+		f->helds++;
+	} else {
+		close(h->fd);
+		free(h->name);
+	}
+	*h = (struct held){ .name = copy, .fd = fd };
+	*out = h;
+	return 0;
+}
+
+/* The file, open until it is let go. */
+static int folder_hold(struct folder *f, const char *name, struct held **out, struct err *e)
+{
+	if (!f->as_it_stands &&
+	    !bsearch(name, f->list.names, f->list.count, sizeof *f->list.names, by_name))
 		return err_set(e, ERR_NOTFOUND, "%s: no file %s", f->label, name);
-	int *fd = &f->fds[at - f->list.names];
 	pthread_mutex_lock(&f->lock);
-	int result = *fd - 1;
-	if (result < 0) {
-		result = open_file(f, name, e);
-		if (result >= 0)
-			*fd = result + 1;
-		else
-			err_prefix(e, "%s", f->label);
+	int rc = 0;
+	struct held *h = NULL;
+	for (size_t i = 0; !h && i < f->helds; i++)
+		if (strcmp(f->held[i].name, name) == 0)
+			h = &f->held[i];
+	if (!h)
+		rc = held_open(f, name, &h, e);
+	if (rc == 0) {
+		h->readers++;
+		h->used = ++f->uses;
+		*out = h;
 	}
 	pthread_mutex_unlock(&f->lock);
-	return result;
+	if (rc < 0)
+		err_prefix(e, "%s", f->label);
+	return rc;
+}
+
+static void folder_let_go(struct folder *f, struct held *h)
+{
+	pthread_mutex_lock(&f->lock);
+	h->readers--;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static int folder_state(struct source *s, const char *name, struct source_state *out, struct err *e)
+{
+	struct folder *f = (struct folder *)s;
+	struct stat st;
+	struct held *h = NULL;
+	TRY(folder_hold(f, name, &h, e));
+	int rc = fstat(h->fd, &st) < 0 ? err_errno(e, "stat %s/%s", s->label, name) : 0;
+	folder_let_go(f, h);
+	if (rc == 0)
+		*out = source_state_of(&st);
+	return rc;
 }
 
 static int folder_size(struct source *s, const char *name, uint64_t *bytes, struct err *e)
 {
-	struct stat st;
-	int fd = folder_fd((struct folder *)s, name, e);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return err_errno(e, "stat %s/%s", s->label, name);
-	*bytes = (uint64_t)st.st_size;
+	struct source_state state;
+	TRY(folder_state(s, name, &state, e));
+	*bytes = state.bytes;
 	return 0;
 }
 
 static int folder_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
 		       struct err *e)
 {
-	int fd = folder_fd((struct folder *)s, name, e);
-	if (fd < 0)
-		return fd;
+	struct folder *f = (struct folder *)s;
+	struct held *h = NULL;
+	TRY(folder_hold(f, name, &h, e));
+	int rc = source_pread(s, name, h->fd, offset, out, len, e);
+	folder_let_go(f, h);
+	return rc;
+}
+
+static int folder_list(struct source *s, const char *const *skip, size_t skips,
+		       struct file_tree *out, struct err *e)
+{
+	int rc = file_walk(((struct folder *)s)->dir_fd, skip, skips, out, e);
+	if (rc < 0)
+		err_prefix(e, "%s", s->label);
+	return rc;
+}
+
+static const char *folder_name(struct source *s, size_t i)
+{
+	const struct file_list *l = &((struct folder *)s)->list;
+	return i < l->count ? l->names[i] : NULL;
+}
+
+static void folder_close(struct source *s)
+{
+	struct folder *f = (struct folder *)s;
+	for (size_t i = 0; i < f->helds; i++) {
+		close(f->held[i].fd);
+		free(f->held[i].name);
+	}
+	if (f->dir_fd >= 0)
+		close(f->dir_fd);
+	file_list_free(&f->list);
+	pthread_mutex_destroy(&f->lock);
+	free(f->label);
+	free(f);
+}
+
+static const struct source_ops folder_ops = {
+	.size = folder_size,
+	.read = folder_read,
+	.name = folder_name,
+	.close = folder_close,
+	.list = folder_list,
+	.state = folder_state,
+};
+
+static int folder_fill(struct folder *f, const char *dir, struct err *e)
+{
+	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dir_fd < 0)
+		return err_errno(e, "open folder %s", dir);
+	if (!f->as_it_stands)
+		TRY(file_list(dir, &f->list, e));
+	f->label = strdup(dir);
+	if (!f->label)
+		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
+	f->source = (struct source){ .ops = &folder_ops, .label = f->label };
+	return 0;
+}
+
+static int folder_open(struct source **out, const char *dir, bool as_it_stands, struct err *e)
+{
+	struct folder *f = calloc(1, sizeof *f);
+	if (!f)
+		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
+	f->dir_fd = -1;
+	f->as_it_stands = as_it_stands;
+	pthread_mutex_init(&f->lock, NULL);
+	int rc = folder_fill(f, dir, e);
+	if (rc < 0) {
+		folder_close(&f->source);
+		return rc;
+	}
+	*out = &f->source;
+	return 0;
+}
+
+int source_open_folder(struct source **out, const char *dir, struct err *e)
+{
+	return folder_open(out, dir, false, e);
+}
+
+int source_open_tree(struct source **out, const char *dir, struct err *e)
+{
+	return folder_open(out, dir, true, e);
+}
+
+/* ---- for every kind of source ---- */
+
+struct source_state source_state_of(const struct stat *st)
+{
+	return (struct source_state){
+		.device = st->st_dev,
+		.inode = st->st_ino,
+		.bytes = (uint64_t)st->st_size,
+		.modified_ns = st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+		.changed_ns = st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+	};
+}
+
+int source_pread(const struct source *s, const char *name, int fd, uint64_t offset, void *out,
+		 size_t len, struct err *e)
+{
 	if (offset > INT64_MAX || len > INT64_MAX - offset)
 		return err_set(e, ERR_INPUT, "%s/%s: a range beyond any file", s->label, name);
 	for (size_t done = 0; done < len;) {
@@ -93,59 +265,6 @@ static int folder_read(struct source *s, const char *name, uint64_t offset, void
 				       name, offset + len);
 		done += (size_t)n;
 	}
-	return 0;
-}
-
-static const char *folder_name(struct source *s, size_t i)
-{
-	const struct file_list *l = &((struct folder *)s)->list;
-	return i < l->count ? l->names[i] : NULL;
-}
-
-static void folder_close(struct source *s)
-{
-	struct folder *f = (struct folder *)s;
-	for (size_t i = 0; f->fds && i < f->list.count; i++)
-		if (f->fds[i] > 0)
-			close(f->fds[i] - 1);
-	if (f->dir_fd >= 0)
-		close(f->dir_fd);
-	file_list_free(&f->list);
-	pthread_mutex_destroy(&f->lock);
-	free(f->fds);
-	free(f->label);
-	free(f);
-}
-
-static const struct source_ops folder_ops = { folder_size, folder_read, folder_name, folder_close };
-
-static int folder_fill(struct folder *f, const char *dir, struct err *e)
-{
-	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->dir_fd < 0)
-		return err_errno(e, "open folder %s", dir);
-	TRY(file_list(dir, &f->list, e));
-	f->fds = calloc(f->list.count + 1, sizeof *f->fds);
-	f->label = strdup(dir);
-	if (!f->fds || !f->label)
-		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
-	f->source = (struct source){ .ops = &folder_ops, .label = f->label };
-	return 0;
-}
-
-int source_open_folder(struct source **out, const char *dir, struct err *e)
-{
-	struct folder *f = calloc(1, sizeof *f);
-	if (!f)
-		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
-	f->dir_fd = -1;
-	pthread_mutex_init(&f->lock, NULL);
-	int result = folder_fill(f, dir, e);
-	if (result < 0) {
-		folder_close(&f->source);
-		return result;
-	}
-	*out = &f->source;
 	return 0;
 }
 
@@ -163,6 +282,58 @@ int source_read_file(struct source *s, const char *name, size_t bytes_max, struc
 	TRY(source_read(s, name, 0, to, (size_t)bytes, e));
 	out->len += (size_t)bytes;
 	return 0;
+}
+
+/* Whether name is one of skip, or lies below one. */
+static bool is_skipped(const char *name, const char *const *skip, size_t skips)
+{
+	for (size_t i = 0; i < skips; i++) {
+		size_t n = strlen(skip[i]);
+		if (strncmp(name, skip[i], n) == 0 && (name[n] == '\0' || name[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int list_by_name(struct source *s, const char *const *skip, size_t skips,
+			struct file_tree *out, struct err *e)
+{
+	const char *name;
+	size_t names = 0;
+	while (source_name(s, names))
+		names++;
+	*out = (struct file_tree){ .entry = calloc(names + 1, sizeof *out->entry) };
+	if (!out->entry)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	for (size_t i = 0; (name = source_name(s, i)); i++) {
+		if (is_skipped(name, skip, skips))
+			continue;
+		out->entry[out->count] = (struct file_entry){ strdup(name), FILE_REGULAR };
+		if (!out->entry[out->count].name) {
+			file_tree_free(out);
+			return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+		}
+		out->count++;
+	}
+	return 0;
+}
+
+int source_list(struct source *s, const char *const *skip, size_t skips, struct file_tree *out,
+		struct err *e)
+{
+	return (s->ops->list ? s->ops->list : list_by_name)(s, skip, skips, out, e);
+}
+
+int source_state(struct source *s, const char *name, struct source_state *out, struct err *e)
+{
+	*out = (struct source_state){ 0 };
+	return s->ops->state ? s->ops->state(s, name, out, e) : 0;
+}
+
+bool source_state_equal(const struct source_state *a, const struct source_state *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
+	       a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
 }
 
 int source_size(struct source *s, const char *name, uint64_t *bytes, struct err *e)

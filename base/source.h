@@ -4,6 +4,7 @@
 #define BASE_SOURCE_H
 
 #include "base/buf.h"
+#include "base/file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,16 +15,27 @@ struct source;
  * source checks where they will be used, without a copy and without others waiting. */
 #define SOURCE_GRANULE ((size_t)4 << 20)
 
+/* What changes when somebody writes to a file. */
+struct source_state {
+	uint64_t device, inode, bytes;
+	int64_t modified_ns, changed_ns;
+};
+
 struct source_ops {
-	/* ERR_NOTFOUND if there is no such file. */
+	/* ERR_NOTFOUND if there is no such file; ERR_INPUT if it is no regular file. */
 	int (*size)(struct source *s, const char *name, uint64_t *bytes, struct err *e);
 	/* Exactly len bytes from offset, as they will be used: a verifying source has checked those
-	 * it copies. */
+	 * it copies. ERR_INPUT past the end. */
 	int (*read)(struct source *s, const char *name, uint64_t offset, void *out, size_t len,
 		    struct err *e);
 	/* The i-th name in byte order, or NULL past the end. Borrowed. */
 	const char *(*name)(struct source *s, size_t i);
 	void (*close)(struct source *s);
+	/* May be NULL: then there is nothing but the files that name gives. */
+	int (*list)(struct source *s, const char *const *skip, size_t skips, struct file_tree *out,
+		    struct err *e);
+	/* May be NULL: then files do not change. */
+	int (*state)(struct source *s, const char *name, struct source_state *out, struct err *e);
 };
 
 struct source {
@@ -32,12 +44,31 @@ struct source {
 	bool verified;     /* every byte read was compared with a signed digest */
 };
 
-/* A plain folder: regular files only, no links followed, files kept open. */
+/* A plain folder: regular files only, anything else is refused by name; no links followed. */
 int source_open_folder(struct source **out, const char *dir, struct err *e) MUST_USE;
+
+/* A folder as it stands, whatever it holds: files are read by their names, source_list tells what
+ * is there, and source_name gives none. For those who know the names from elsewhere and report what
+ * does not belong: verification. */
+int source_open_tree(struct source **out, const char *dir, struct err *e) MUST_USE;
+
+/* The files of a package (one uncompressed tar), read where they lie in it. Those below the folder
+ * `apart` become a source of their own, *beside, named without that folder, NULL if there are none;
+ * apart NULL: no such folder. ERR_INPUT names what a package must not hold: source_package.c. */
+int source_open_package(struct source **out, struct source **beside, const char *path,
+			const char *apart, struct err *e) MUST_USE;
 
 /* Append one whole file, with a cap. */
 int source_read_file(struct source *s, const char *name, size_t bytes_max, struct buf *out,
 		     struct err *e) MUST_USE;
+
+/* What is there now, of whatever kind; skip [skips] as for file_walk. Free with file_tree_free. */
+int source_list(struct source *s, const char *const *skip, size_t skips, struct file_tree *out,
+		struct err *e) MUST_USE;
+
+int source_state(struct source *s, const char *name, struct source_state *out,
+		 struct err *e) MUST_USE;
+bool source_state_equal(const struct source_state *a, const struct source_state *b);
 
 int source_size(struct source *s, const char *name, uint64_t *bytes, struct err *e) MUST_USE;
 int source_read(struct source *s, const char *name, uint64_t offset, void *out, size_t len,

@@ -9,7 +9,7 @@
  * Valid: regular files and folders only, whose names pass names.h as one set; contents without
  * holes; no more bytes than the caller allows. Whether the files are those that were signed is for
  * verification. */
-#include "signing/package.h"
+#include "base/package.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -47,32 +47,6 @@ struct entry {
 	bool folder, extra;
 	uint64_t bytes;
 };
-
-int package_locale_enter(struct package_locale *l, struct err *e)
-{
-	l->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	if (l->utf8 == (locale_t)0)
-		return err_set(e, ERR_IO,
-			       "the system has no C.UTF-8 locale, which reading packages needs");
-	l->before = uselocale(l->utf8);
-	return 0;
-}
-
-void package_locale_leave(struct package_locale *l)
-{
-	uselocale(l->before);
-	freelocale(l->utf8);
-}
-
-int package_error(struct archive *a, const char *what, struct err *e)
-{
-	int code = archive_errno(a);
-	const char *text = archive_error_string(a);
-	int kind = code == ENOMEM                                   ? ERR_NOMEM
-		   : code == ENOSPC || code == EIO || code == EFBIG ? ERR_IO
-								    : ERR_INPUT;
-	return err_set(e, kind, "cannot %s the package: %s", what, text ? text : "damaged");
-}
 
 /* ---- one entry ------------------------------------------------------------------------------- */
 

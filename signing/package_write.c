@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "signing/folder.h"
 #include "base/names.h"
-#include "signing/package.h"
+#include "base/package.h"
 #include "signing/signing.h"
 
 #include <archive_entry.h>

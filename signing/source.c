@@ -261,8 +261,12 @@ static void verified_close(struct source *s)
 	free(v);
 }
 
-static const struct source_ops verified_ops = { verified_size, verified_read, verified_name,
-						verified_close };
+static const struct source_ops verified_ops = {
+	.size = verified_size,
+	.read = verified_read,
+	.name = verified_name,
+	.close = verified_close,
+};
 
 static int fill(struct verified *v, const char *dir, struct err *e)
 {

@@ -1,8 +1,10 @@
 #include "base/source.h"
 #include "temp.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct source *open_example(struct temp *t)
@@ -123,6 +125,88 @@ Test(base_source, threads_read_at_once)
 		pthread_join(threads[i], &wrong);
 		cr_expect_null(wrong);
 	}
+	source_close(s);
+	temp_close(&t);
+}
+
+static bool has(const struct file_tree *l, const char *name, enum file_kind kind)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->entry[i].name, name) == 0)
+			return l->entry[i].kind == kind;
+	return false;
+}
+
+Test(base_source, a_tree_is_listed_with_whatever_it_holds)
+{
+	static const char *const skip[] = { "sub", "none" };
+	struct temp t;
+	struct source *s = open_example(&t), *tree = NULL;
+	struct file_tree l;
+	struct err e = { 0 };
+	char out[4] = { 0 };
+	cr_assert_eq(symlink("b.bin", temp_path(&t, "link")), 0);
+	cr_assert_eq(mkfifo(temp_path(&t, "fifo"), 0600), 0);
+	cr_assert_eq(source_open_tree(&tree, t.dir, &e), 0, "%s", e.text);
+	cr_expect_null(source_name(tree, 0));
+	cr_assert_eq(source_list(tree, NULL, 0, &l, &e), 0, "%s", e.text);
+	cr_expect(l.count == 4 && has(&l, "b.bin", FILE_REGULAR) && has(&l, "fifo", FILE_OTHER) &&
+		  has(&l, "link", FILE_LINK) && has(&l, "sub/a.txt", FILE_REGULAR));
+	file_tree_free(&l);
+	cr_assert_eq(source_list(tree, skip, 2, &l, &e), 0, "%s", e.text);
+	cr_expect(l.count == 3 && !has(&l, "sub/a.txt", FILE_REGULAR));
+	file_tree_free(&l);
+	cr_expect(source_read(tree, "sub/a.txt", 1, out, 2, NULL) == 0 && strcmp(out, "el") == 0);
+	cr_expect_eq(source_read(tree, "link", 0, out, 1, NULL), ERR_INPUT);
+	cr_expect_eq(source_read(tree, "fifo", 0, out, 1, NULL), ERR_INPUT);
+	cr_expect_eq(source_read(tree, "sub", 0, out, 1, NULL), ERR_INPUT);
+	cr_expect_eq(source_read(tree, "../x", 0, out, 1, NULL), ERR_INPUT);
+	cr_expect_eq(source_read(tree, "none", 0, out, 1, NULL), ERR_NOTFOUND);
+	source_close(tree);
+	source_close(s);
+	temp_close(&t);
+}
+
+Test(base_source, state_changes_when_a_file_is_written)
+{
+	struct temp t;
+	struct source *s = open_example(&t);
+	struct source_state before, after;
+	cr_assert_eq(source_state(s, "b.bin", &before, NULL), 0);
+	cr_assert_eq(source_state(s, "b.bin", &after, NULL), 0);
+	cr_expect(before.bytes == 10 && source_state_equal(&before, &after));
+	FILE *f = fopen(temp_path(&t, "b.bin"), "a");
+	cr_assert(f && fputs("more", f) >= 0 && fclose(f) == 0);
+	cr_assert_eq(source_state(s, "b.bin", &after, NULL), 0);
+	cr_expect_not(source_state_equal(&before, &after));
+	source_close(s);
+	temp_close(&t);
+}
+
+/* Fewer descriptors than files, and fewer than the source would keep. */
+Test(base_source, more_files_than_may_be_open_are_read)
+{
+	struct temp t;
+	struct source *s = NULL;
+	struct err e = { 0 };
+	char name[16], out[8];
+	size_t open_before = 0, open_after = 0;
+	temp_open(&t);
+	for (int i = 0; i < 600; i++) {
+		snprintf(name, sizeof name, "%d", 1000 + i);
+		cr_assert_eq(file_write_durable(temp_path(&t, name), name, 4, 0600, NULL), 0);
+	}
+	for (int fd = 0; fd < 2000; fd++)
+		open_before += fcntl(fd, F_GETFD) >= 0;
+	cr_assert_eq(source_open_folder(&s, t.dir, &e), 0, "%s", e.text);
+	for (int i = 0; i < 1200; i++) {
+		snprintf(name, sizeof name, "%d", 1000 + i % 600);
+		cr_assert_eq(source_read(s, name, 0, out, 4, &e), 0, "%s", e.text);
+		cr_assert(memcmp(out, name, 4) == 0);
+	}
+	for (int fd = 0; fd < 2000; fd++)
+		open_after += fcntl(fd, F_GETFD) >= 0;
+	cr_expect(open_after <= open_before + 300, "%zu, then %zu", open_before, open_after);
 	source_close(s);
 	temp_close(&t);
 }

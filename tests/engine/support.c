@@ -48,7 +48,9 @@ static void memory_close(struct source *s)
 	(void)s;
 }
 
-static const struct source_ops ops = { memory_size, memory_read, memory_name, memory_close };
+static const struct source_ops ops = {
+	.size = memory_size, .read = memory_read, .name = memory_name, .close = memory_close,
+};
 
 void memory_init(struct memory_source *m)
 {

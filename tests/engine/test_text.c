@@ -55,7 +55,9 @@ static void folder_close(struct source *s)
 
 static struct folder folder_of(const char *tokenizer, const char *template)
 {
-	static const struct source_ops ops = { folder_size, folder_read, folder_name, folder_close };
+	static const struct source_ops ops = {
+		.size = folder_size, .read = folder_read, .name = folder_name, .close = folder_close,
+	};
 	struct folder f = { .source = { .ops = &ops, .label = "test" } };
 	if (tokenizer) {
 		f.name[0] = "tokenizer.json";

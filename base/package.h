@@ -1,6 +1,6 @@
-/* What both halves of a package agree on: see package.c for the format. */
-#ifndef SIGNING_PACKAGE_H
-#define SIGNING_PACKAGE_H
+/* What writing and reading of packages share; the format is told in source_package.c. */
+#ifndef BASE_PACKAGE_H
+#define BASE_PACKAGE_H
 
 #include "base/err.h"
 
