@@ -12,12 +12,23 @@
 #include <time.h>
 #include <unistd.h>
 
+static int64_t read_clock_us(clockid_t id)
+{
+	struct timespec now;
+	check(clock_gettime(id, &now) == 0);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static int64_t system_now_us(void *ctx)
 {
 	(void)ctx;
-	struct timespec now;
-	check(clock_gettime(CLOCK_REALTIME, &now) == 0);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return read_clock_us(CLOCK_REALTIME);
+}
+
+static int64_t system_steady_us(void *ctx)
+{
+	(void)ctx;
+	return read_clock_us(CLOCK_MONOTONIC);
 }
 
 static void system_fill(void *ctx, void *out, size_t len)
@@ -57,7 +68,7 @@ struct env env_system(void)
 {
 	char *crash_at = getenv("HALLMARK_CRASH_AT");
 	return (struct env){
-		.clock = { system_now_us, NULL },
+		.clock = { system_now_us, system_steady_us, NULL },
 		.random = { system_fill, NULL },
 		.steps = { crash_at && *crash_at ? step_crash : step_nothing, crash_at },
 	};
@@ -65,7 +76,10 @@ struct env env_system(void)
 
 static int64_t fixed_now_us(void *ctx) { return *(int64_t *)ctx; }
 
-struct clock clock_fixed(int64_t *time_us) { return (struct clock){ fixed_now_us, time_us }; }
+struct clock clock_fixed(int64_t *time_us)
+{
+	return (struct clock){ fixed_now_us, fixed_now_us, time_us };
+}
 
 /* counter is the offset in the key stream in bytes: how calls cut the stream does not change it. */
 static void seeded_fill(void *ctx, void *out, size_t len)

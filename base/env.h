@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 struct clock {
-	int64_t (*now_us)(void *ctx); /* microseconds since 1970, UTC */
+	int64_t (*now_us)(void *ctx);    /* microseconds since 1970, UTC; may jump */
+	int64_t (*steady_us)(void *ctx); /* microseconds since some time; for deadlines */
 	void *ctx;
 };
 
@@ -34,7 +35,7 @@ struct env {
  * set: then the K-th (default first) arrival at that step kills the process with SIGKILL. */
 struct env env_system(void);
 
-/* A clock that stands still at *time_us (borrowed; the test advances it). */
+/* A clock whose two times stand still at *time_us (borrowed; the test advances it). */
 struct clock clock_fixed(int64_t *time_us);
 
 /* A seeded generator: the same seed gives the same bytes (ChaCha20). state is caller-owned. */
@@ -47,6 +48,10 @@ struct random random_seeded(struct random_seeded *state);
 static inline int64_t env_now_us(const struct env *env)
 {
 	return env->clock.now_us(env->clock.ctx);
+}
+static inline int64_t env_steady_us(const struct env *env)
+{
+	return env->clock.steady_us(env->clock.ctx);
 }
 static inline void env_random(const struct env *env, void *out, size_t len)
 {

@@ -40,12 +40,15 @@ Test(base_env, system_has_a_clock_and_randomness)
 	env_random(&env, b, sizeof b);
 	cr_expect_arr_neq(a, b, sizeof a);
 	cr_expect_gt(env_now_us(&env), 1700000000000000);
+	cr_expect_gt(env_steady_us(&env), 0);
+	cr_expect_leq(env_steady_us(&env), env_steady_us(&env));
 	env_step(&env, "nothing.happens");
 	int64_t time_us = 42;
 	env.clock = clock_fixed(&time_us);
 	cr_expect_eq(env_now_us(&env), 42);
 	time_us++;
 	cr_expect_eq(env_now_us(&env), 43);
+	cr_expect_eq(env_steady_us(&env), 43);
 }
 
 Test(base_env, named_step_kills_at_its_second_arrival, .signal = SIGKILL)
