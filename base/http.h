@@ -1,0 +1,89 @@
+/* An HTTP client over libcurl: one request at a time, HTTP/1.1, http and https only. Certificates
+ * are always verified. Nothing is taken from the environment: no proxy, no .netrc, no cookies. A
+ * redirect is followed by GET and HEAD alone, never from https to http, and takes no credentials to
+ * another origin (scheme, host, port). Everything that a server sends has a cap, and each request
+ * its deadlines. */
+#ifndef BASE_HTTP_H
+#define BASE_HTTP_H
+
+#include "base/buf.h"
+#include "base/env.h"
+
+struct http; /* holds connections open between requests; for one thread at a time */
+
+struct http_options {
+	const char *ca_file; /* PEM: only these roots are trusted; NULL: the system's */
+	const char *proxy;   /* "http://HOST:PORT"; NULL: none */
+	struct clock clock;  /* of the deadlines; {0}: the system's */
+};
+
+/* The strings are copied. ERR_NOTFOUND: no ca_file there. */
+int http_open(struct http **out, const struct http_options *o, struct err *e) MUST_USE;
+void http_close(struct http *h); /* NULL is fine */
+
+/* Free with http_response_free; zero-initialise before the first use. */
+struct http_response {
+	int status;        /* of the last response; redirects that were followed do not count */
+	struct buf body;   /* of another status than 2xx at most its first 64 KiB */
+	struct buf fields; /* name NUL value NUL ...: see http_field */
+};
+
+/* Value of the first field of this name (in any case), or NULL. Borrowed from the response. */
+const char *http_field(const struct http_response *r, const char *name);
+void http_response_free(struct http_response *r);
+
+/* Zero is the default of every member but url. All is borrowed during the call. */
+struct http_request {
+	const char *method; /* NULL: GET */
+	const char *url;    /* without a user part */
+	/* Name, value, ..., NULL. They go to every host that a redirect leads to: what is secret
+	 * belongs in `authorization`, which goes to the origin of `url` alone. */
+	const char *const *field;
+	const char *authorization; /* "Bearer ..." */
+	const void *body;
+	size_t body_bytes;
+
+	void *ctx; /* of the four calls; each may be NULL, a negative result ends the request */
+	/* Once, when the fields of the response are known, before its body. */
+	int (*begin)(void *ctx, const struct http_response *r, struct err *e);
+	/* Takes the body of a 2xx, in order; NULL: it is kept in the response. */
+	int (*sink)(void *ctx, const void *bytes, size_t len, struct err *e);
+	bool (*is_cancelled)(void *ctx); /* asked at least every 100 ms */
+
+	unsigned redirects_max;  /* 0: none is followed, the response says so */
+	uint64_t body_bytes_max; /* of the response; 0: 1 MiB */
+	size_t field_bytes_max;  /* of a response with its status line; 0: 64 KiB */
+	unsigned connect_ms;     /* 0: 10,000 */
+	unsigned total_ms;       /* with redirects; 0: 60,000 */
+	unsigned stall_ms;       /* in any such time stall_bytes must move; 0: 30,000 */
+	unsigned stall_bytes;    /* 0: 1 */
+};
+
+/* 0 when a response came, whatever its status. ERR_UNAVAILABLE: no connection, a deadline, a body
+ * that was cut short, or cancelled: trying again may help. ERR_VERIFY: the server's certificate is
+ * refused. ERR_INPUT: a malformed request or response, or a cap. ERR_UNSUPPORTED: another scheme,
+ * or a redirect to plain http. Else what a call returned. The response may be filled in part. */
+int http_do(struct http *h, const struct http_request *r, struct http_response *out,
+	    struct err *e) MUST_USE;
+
+/* What is held of a resource, so that a download broken off can go on, even by another process. */
+struct http_part {
+	uint64_t bytes; /* taken by the sink */
+	char etag[128]; /* strong validator of what they are part of; "": there is none */
+};
+
+struct http_download {
+	struct http_request request;              /* its ctx, begin and method are not used */
+	void *ctx;                                /* of restart and of the request's other calls */
+	int (*restart)(void *ctx, struct err *e); /* forget what the sink took: it comes anew */
+	unsigned tries_max;                       /* in a row that bring nothing; 0: 5 */
+};
+
+/* GET into the sink, from *part on; *part is kept up to date. A transfer that breaks off is taken
+ * up again where it ended (Range with If-Range), as long as total_ms allows. A server that does not
+ * honour this, or no validator, means restart and the whole resource. Other statuses than 2xx are
+ * results as in http_do, and leave *part alone.  Source: RFC 9110, sections 13.1.5 and 14. */
+int http_download(struct http *h, const struct http_download *d, struct http_part *part,
+		  struct http_response *out, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,11 @@
+/* Private: what http_download needs of an open client. */
+#ifndef BASE_HTTP_STATE_H
+#define BASE_HTTP_STATE_H
+
+#include "base/http.h"
+
+int64_t http_steady_ms(const struct http *h); /* by the client's clock */
+uint64_t http_body_bytes_max(const struct http_request *r);
+unsigned http_total_ms(const struct http_request *r);
+
+#endif
