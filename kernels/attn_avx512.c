@@ -1,1 +1,1 @@
-#include "kernels/attn_body.h"
+#include "kernels/attn.inc"

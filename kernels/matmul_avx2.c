@@ -1,1 +1,1 @@
-#include "kernels/matmul_body.h"
+#include "kernels/matmul.inc"

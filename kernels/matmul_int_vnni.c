@@ -1,1 +1,1 @@
-#include "kernels/matmul_int_body.h"
+#include "kernels/matmul_int.inc"

@@ -1,1 +1,1 @@
-#include "kernels/rows_body.h"
+#include "kernels/rows.inc"

@@ -31,6 +31,10 @@ fresh; accepts layers "a lawful tree"; accepts limits "a small tree"; accepts wo
 echo '#include "flow/flow.h"' >base/up.c; refuses layers "base uses flow" "base may not use flow"
 fresh; echo '#include "audit/tree.h"' >flow/flow.c; refuses layers "a private header" "private to audit"
 fresh; echo '#include "base/text_table.h"' >flow/flow.c; refuses layers "a private header" "private to base"
+fresh; echo '#include "base/text.inc"' >flow/flow.c
+refuses layers "a body of another room" "private to base"
+fresh; echo '#include "flow/flow.h"' >audit/x.inc
+refuses layers "a .inc that goes up" "audit may not use flow"
 fresh; echo '#include "tree.h"' >audit/tree.c; refuses layers "a relative path" "ROOM/NAME.h"
 fresh; echo '#include "base/err.h"' >base/text.h; refuses layers "a circle" "circle"
 fresh; mkdir attic; touch attic/x.c; refuses layers "a folder that is no room" "in no room"
@@ -47,6 +51,7 @@ function_of() {
 fresh; { function_of 66; function_of 66; } >audit/a.c; accepts limits "functions of 70 lines"
 function_of 67 >audit/a.c; refuses limits "a function of 71 lines" "function of 71 lines"
 function_of 67 >audit/b.cu; refuses limits "a function of 71 lines in a .cu" "audit/b.cu:1: function of 71"
+function_of 67 >audit/b.inc; refuses limits "a function of 71 lines in a .inc" "audit/b.inc:1: function of 71"
 fresh; yes '/* */' | head -n 801 >audit/a.c; refuses limits "a long file" "limit is 800"
 fresh; yes '/* */' | head -n 201 >audit/audit.h; refuses limits "a long public header" "public header"
 fresh; yes '/* */' | head -n 201 >audit/tree.h; accepts limits "a long private header"
