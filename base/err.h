@@ -58,7 +58,6 @@ int err_exit_status(int code);
 		if (try_result_ < 0)        \
 			return try_result_; \
 	} while (0)
-
 /* The same for a function that has something to give back: it declares int rc and ends in one
  * `out:` label. */
 #define TRY_OUT(call)             \

@@ -4,7 +4,7 @@
  * files are in the system's cache for all of them. */
 #include "base/file.h"
 #include "base/limits.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
 #include "signing/signing.h"
 
 #include <fcntl.h>
@@ -234,7 +234,7 @@ static void touch(struct figure *out)
 	munmap(at, total);
 }
 
-static void load(const struct signing_manifest *m, enum engine_weights weights, unsigned threads,
+static void load(const struct signing_manifest *m, enum model_packing weights, unsigned threads,
                  struct figure *out)
 {
 	const struct engine_options o = { .threads = threads, .weights = weights, .quiet = true };
@@ -259,12 +259,12 @@ static void line(const char *name, const struct figure *f, double limit)
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; bool verified; enum engine_weights weights; } kinds[] = {
-		{ "load verified, as stored (bf16)", true, ENGINE_WEIGHTS_STORED },
-		{ "load verified, q8", true, ENGINE_WEIGHTS_Q8 },
-		{ "load verified, q4", true, ENGINE_WEIGHTS_Q4 },
-		{ "load unverified, as stored (bf16)", false, ENGINE_WEIGHTS_STORED },
-		{ "load unverified, q8", false, ENGINE_WEIGHTS_Q8 },
+	static const struct { const char *name; bool verified; enum model_packing weights; } kinds[] = {
+		{ "load verified, as stored (bf16)", true, MODEL_PACKING_STORED },
+		{ "load verified, q8", true, MODEL_PACKING_Q8 },
+		{ "load verified, q4", true, MODEL_PACKING_Q4 },
+		{ "load unverified, as stored (bf16)", false, MODEL_PACKING_STORED },
+		{ "load unverified, q8", false, MODEL_PACKING_Q8 },
 	};
 	double gb = argc > 1 ? atof(argv[1]) : 0.5;
 	struct figure sha = { 0 }, plain = { 0 }, memory = { 0 }, best[5] = { 0 };

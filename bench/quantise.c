@@ -2,7 +2,7 @@
  * it is stored, and how often the most probable token stays the same, over the demo model's samples (prompts
  * and greedy answers, read as one text each). Not a timing: the same figures on every machine. */
 #include "base/limits.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct text {
 	uint32_t id[TOKENS_MAX], begin[64], count; /* sample i: id[begin[i] .. begin[i+1]) */
 };
 
-static void ids_add(struct text *t, size_t *n, const json_t *ids)
+static void token_ids_add(struct text *t, size_t *n, const json_t *ids)
 {
 	for (size_t i = 0; i < json_array_size(ids) && *n < TOKENS_MAX; i++)
 		t->id[(*n)++] = (uint32_t)json_integer_value(json_array_get(ids, i));
@@ -42,8 +42,8 @@ static void text_read(struct text *t)
 	for (char *line = strtok(b.bytes, "\n"); line && t->count < 63; line = strtok(NULL, "\n")) {
 		json_t *o = json_loads(line, 0, NULL);
 		t->begin[t->count++] = (uint32_t)n;
-		ids_add(t, &n, json_object_get(o, "prompt_ids"));
-		ids_add(t, &n, json_object_get(o, "output_ids"));
+		token_ids_add(t, &n, json_object_get(o, "prompt_ids"));
+		token_ids_add(t, &n, json_object_get(o, "output_ids"));
 		json_decref(o);
 	}
 	t->begin[t->count] = (uint32_t)n;
@@ -52,7 +52,7 @@ static void text_read(struct text *t)
 }
 
 /* [tokens][vocab] of the whole text. */
-static float *logits_of(const struct text *t, enum engine_weights weights, enum engine_cache cache,
+static float *logits_of(const struct text *t, enum model_packing weights, enum engine_cache cache,
                         uint32_t *vocab)
 {
 	struct engine_options o = { .weights = weights, .cache = cache, .quiet = true };
@@ -104,19 +104,19 @@ int main(void)
 {
 	static const struct {
 		const char *name;
-		enum engine_weights weights;
+		enum model_packing weights;
 		enum engine_cache cache;
 	} choices[] = {
-		{ "q8 weights", ENGINE_WEIGHTS_Q8, ENGINE_CACHE_F32 },
-		{ "q4 weights", ENGINE_WEIGHTS_Q4, ENGINE_CACHE_F32 },
-		{ "bf16 cache", ENGINE_WEIGHTS_STORED, ENGINE_CACHE_BF16 },
-		{ "int8 cache", ENGINE_WEIGHTS_STORED, ENGINE_CACHE_INT8 },
-		{ "q8 weights, int8 cache", ENGINE_WEIGHTS_Q8, ENGINE_CACHE_INT8 },
+		{ "q8 weights", MODEL_PACKING_Q8, ENGINE_CACHE_F32 },
+		{ "q4 weights", MODEL_PACKING_Q4, ENGINE_CACHE_F32 },
+		{ "bf16 cache", MODEL_PACKING_STORED, ENGINE_CACHE_BF16 },
+		{ "int8 cache", MODEL_PACKING_STORED, ENGINE_CACHE_INT8 },
+		{ "q8 weights, int8 cache", MODEL_PACKING_Q8, ENGINE_CACHE_INT8 },
 	};
 	static struct text t;
 	uint32_t vocab;
 	text_read(&t);
-	float *truth = logits_of(&t, ENGINE_WEIGHTS_STORED, ENGINE_CACHE_F32, &vocab);
+	float *truth = logits_of(&t, MODEL_PACKING_STORED, ENGINE_CACHE_F32, &vocab);
 	printf("quantise  %-24s %10s %10s %10s   (%u positions)\n", "", "mean KL", "largest", "same best",
 	       t.begin[t.count]);
 	for (size_t c = 0; c < sizeof choices / sizeof *choices; c++) {

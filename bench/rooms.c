@@ -5,7 +5,7 @@
 #include "audit/audit.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
 #include "policy/policy.h"
 #include "signing/signing.h"
 

@@ -1,6 +1,6 @@
 /* Grouped-query attention: the cache holds the rotated keys of all key heads, then their values.
  * Windows and sinks are arguments of the same computation. Source: arXiv 2305.13245. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include <string.h>
 

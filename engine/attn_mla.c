@@ -1,6 +1,6 @@
 /* Latent attention, absorbed for every query, prefill included: the cache holds only the normalised
  * latent and the rotated shared key. Source: DeepSeek-V2 report, section 2.1. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 /* q_a_layernorm and kv_a_layernorm keep this eps whatever rms_norm_eps says: the reference class
  * never passes it on. */

@@ -12,7 +12,7 @@
 
 struct ban {
 	const struct token_trees *trees;
-	const struct engine_tokenizer *tokenizer;
+	const struct tokenizer *tokenizer;
 	bool markers, begun;   /* begun: some token's text was accepted */
 	uint32_t (*next)[256]; /* [states]; HIT: a banned string is complete */
 	uint32_t *fail, *queue, states, at;
@@ -70,12 +70,6 @@ static uint32_t read_token(const struct ban *b, const struct token_tree *t, uint
 	return at;
 }
 
-static bool is_special(const struct ban *b, uint32_t id)
-{
-	uint32_t added = b->tokenizer->added_of[id];
-	return added != TOKENIZER_NONE && b->tokenizer->added[added].special;
-}
-
 static void token_set(uint64_t *bits, const struct token_tree *t, uint32_t id)
 {
 	for (; id != TOKENIZER_NONE; id = t->same[id])
@@ -130,7 +124,7 @@ void ban_mask(const struct ban *b, uint64_t *allowed, uint32_t words)
 
 void ban_accept(struct ban *b, uint32_t id)
 {
-	if (id >= b->trees->ids || (is_special(b, id) && !b->markers))
+	if (id >= b->trees->ids || (tokenizer_is_special(b->tokenizer, id) && !b->markers))
 		return;
 	uint32_t at = read_token(b, token_trees_at(b->trees, !b->begun), id, b->at);
 	b->at = at == HIT ? 0 : at;
@@ -179,7 +173,7 @@ static int ban_fill(struct ban *b, uint32_t bytes, const char *const *string, si
 	link_all(b);
 	for (uint32_t id = 0; id < t->ids; id++) {
 		if ((t->outside[id / 64] >> (id % 64) & 1) != 0 &&
-		    (b->markers || !is_special(b, id)) &&
+		    (b->markers || !tokenizer_is_special(b->tokenizer, id)) &&
 		    t->later.offset[id + 1] > t->later.offset[id])
 			b->outside[b->outside_count++] = id;
 	}
@@ -189,9 +183,8 @@ static int ban_fill(struct ban *b, uint32_t bytes, const char *const *string, si
 	return 0;
 }
 
-int ban_open(struct ban **out, const struct token_trees *trees,
-	     const struct engine_tokenizer *tokenizer, bool markers, const char *const *string,
-	     size_t count, struct err *e)
+int ban_open(struct ban **out, const struct token_trees *trees, const struct tokenizer *tokenizer,
+	     bool markers, const char *const *string, size_t count, struct err *e)
 {
 	uint32_t bytes = 0;
 	*out = NULL;

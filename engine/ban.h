@@ -3,15 +3,14 @@
 #ifndef ENGINE_BAN_H
 #define ENGINE_BAN_H
 
-#include "engine/token_tree.h"
+#include "tokenizer/tokenizer.h"
 
 struct ban;
 
 /* trees is borrowed. markers: special tokens stand in the text. ERR_INPUT: an empty string, or more
  * than LIMIT_BAN_BYTES; ERR_UNSUPPORTED: U+FFFD, which stands for bytes that are not text. */
-int ban_open(struct ban **out, const struct token_trees *trees,
-	     const struct engine_tokenizer *tokenizer, bool markers, const char *const *string,
-	     size_t count, struct err *e) MUST_USE;
+int ban_open(struct ban **out, const struct token_trees *trees, const struct tokenizer *tokenizer,
+	     bool markers, const char *const *string, size_t count, struct err *e) MUST_USE;
 void ban_close(struct ban *b); /* NULL is fine */
 /* Take out of allowed [words] the ids whose bytes would complete a banned string after what was
  * accepted. */

@@ -5,16 +5,17 @@
  * everything, and each answer's place is found again from its ids: so what is allowed depends on
  * the accepted ids alone, not on the cache's history. */
 #include "engine/constraint.h"
-#include "engine/automaton.h"
-#include "engine/model.h"
-#include "engine/schema.h"
-#include "engine/token_tree.h"
+#include "engine/engine_in.h"
+#include "grammar/grammar.h"
+#include "tokenizer/tokenizer.h"
 
 #include "base/limits.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(TOKEN_MARK == GRAMMAR_MARK, "one byte marks control tokens for both");
 
 struct mask {
 	uint32_t key; /* configuration * 2 + first, or 0 */
@@ -26,8 +27,7 @@ struct engine_constraint {
 	const struct engine *engine;
 	const struct token_trees *trees; /* NULL without engine */
 	struct digest digest;
-	struct pattern pattern;
-	struct network *network;
+	struct grammar *grammar;
 	pthread_mutex_t lock; /* of all that follows */
 	struct automaton *automaton;
 	uint64_t generation;
@@ -35,128 +35,6 @@ struct engine_constraint {
 	uint32_t masks;
 	uint32_t *walk; /* [depth_max + 1]: configurations along a path of the tree */
 };
-
-/* ---- compiling ---- */
-
-static int json_text(json_t **out, const char *text, size_t len, struct err *e)
-{
-	return json_read(out, text, len, LIMIT_CONSTRAINT_BYTES, LIMIT_CONSTRAINT_NESTING, e);
-}
-
-static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t *root,
-			   struct err *e)
-{
-	TRY(buf_done(rules, e));
-	TRY(pattern_grammar(p, rules->bytes, rules->len, false, e));
-	*root = pattern_rule(p, "root", 4);
-	return pattern_done(p, e);
-}
-
-static int compile_schema(struct pattern *p, const char *text, size_t len, uint32_t *root,
-			  struct err *e)
-{
-	json_t *schema;
-	struct buf rules = { 0 };
-	TRY(json_text(&schema, text, len, e));
-	int rc = schema_grammar(schema, "root", &rules, e);
-	json_decref(schema);
-	if (rc == 0)
-		rc = compile_grammar(p, &rules, root, e);
-	buf_free(&rules);
-	return rc;
-}
-
-static int compile_object(struct pattern *p, uint32_t *root, struct err *e)
-{
-	struct buf rules = { 0 };
-	int rc = schema_grammar_object("root", &rules, e);
-	if (rc == 0)
-		rc = compile_grammar(p, &rules, root, e);
-	buf_free(&rules);
-	return rc;
-}
-
-static int compile_regex(struct pattern *p, const char *text, size_t len, uint32_t *root,
-			 struct err *e)
-{
-	uint32_t node;
-	TRY(pattern_regex(p, text, len, &node, e));
-	TRY(pattern_anchor(p, &node, false, e));
-	*root = pattern_rule_add(p, node);
-	return pattern_done(p, e);
-}
-
-/* One text as a sequence of characters. */
-static uint32_t choice_text(struct pattern *p, const char *text, size_t len)
-{
-	struct pattern_list list = { 0 };
-	for (size_t i = 0; i < len && p->failed == 0;) {
-		uint32_t cp, from = p->ranges;
-		i += (size_t)text_utf8_decode(text + i, len - i, &cp); /* json_read checked it */
-		pattern_range_add(p, cp, cp);
-		pattern_push(p, &list, pattern_set_close(p, from, false));
-	}
-	return pattern_close(p, &list, PATTERN_SEQ);
-}
-
-static int compile_choice(struct pattern *p, const char *text, size_t len, uint32_t *root,
-			  struct err *e)
-{
-	struct pattern_list all = { 0 };
-	json_t *list, *one;
-	size_t i;
-	int rc = 0;
-	TRY(json_text(&list, text, len, e));
-	if (!json_is_array(list) || json_array_size(list) == 0)
-		rc = err_set(e, ERR_INPUT, "a choice is a list of strings, and not empty");
-	json_array_foreach(list, i, one)
-	{
-		if (rc == 0 && !json_is_string(one))
-			rc = err_set(e, ERR_INPUT, "choice %zu is not a string", i);
-		if (rc == 0)
-			pattern_push(p, &all,
-				     choice_text(p, json_string_value(one),
-						 json_string_length(one)));
-	}
-	json_decref(list);
-	TRY(rc);
-	*root = pattern_rule_add(p, pattern_close(p, &all, PATTERN_ALT));
-	return pattern_done(p, e);
-}
-
-static int compile(struct engine_constraint *c, enum engine_constraint_kind kind, const char *text,
-		   size_t len, struct err *e)
-{
-	struct pattern *p = &c->pattern;
-	uint32_t root = 0;
-	if (kind != ENGINE_JSON_OBJECT && len > LIMIT_CONSTRAINT_BYTES)
-		return err_set(e, ERR_INPUT, "a constraint of %zu bytes; the limit is %zu", len,
-			       LIMIT_CONSTRAINT_BYTES);
-	switch (kind) {
-	case ENGINE_JSON_OBJECT:
-		TRY(compile_object(p, &root, e));
-		break;
-	case ENGINE_SCHEMA:
-		TRY(compile_schema(p, text, len, &root, e));
-		break;
-	case ENGINE_REGEX:
-		TRY(compile_regex(p, text, len, &root, e));
-		break;
-	case ENGINE_CHOICE:
-		TRY(compile_choice(p, text, len, &root, e));
-		break;
-	case ENGINE_GRAMMAR:
-	case ENGINE_CALL_GRAMMAR:
-		TRY(pattern_grammar(p, text, len, kind == ENGINE_CALL_GRAMMAR, e));
-		root = pattern_rule(p, "root", 4);
-		break;
-	default:
-		return err_set(e, ERR_INPUT, "constraint kind %d", (int)kind);
-	}
-	TRY(network_open(&c->network, p, root, e));
-	pattern_free(p);
-	return automaton_open(&c->automaton, c->network, e);
-}
 
 /* ---- life ---- */
 
@@ -166,7 +44,7 @@ static int open_masks(struct engine_constraint *c, const struct engine *m, struc
 		return 0;
 	if (m->text == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "constraints need the model's tokenizer.json");
-	TRY(engine_text_trees(m->text, &c->trees, e));
+	TRY(language_trees(m->text, &c->trees, e));
 	uint32_t depth = c->trees->later.depth_max;
 	if (c->trees->differs && c->trees->first.depth_max > depth)
 		depth = c->trees->first.depth_max;
@@ -181,8 +59,7 @@ static int open_masks(struct engine_constraint *c, const struct engine *m, struc
 }
 
 int engine_constraint_open(struct engine_constraint **out, const struct engine *m,
-			   enum engine_constraint_kind kind, const char *text, size_t len,
-			   struct err *e)
+			   enum grammar_kind kind, const char *text, size_t len, struct err *e)
 {
 	struct engine_constraint *c = calloc(1, sizeof *c);
 	*out = NULL;
@@ -192,8 +69,10 @@ int engine_constraint_open(struct engine_constraint **out, const struct engine *
 	c->engine = m;
 	c->generation = 1;
 	c->digest =
-		digest_tagged((uint8_t)kind, text, kind == ENGINE_JSON_OBJECT ? 0 : len, NULL, 0);
-	int rc = compile(c, kind, text, len, e);
+		digest_tagged((uint8_t)kind, text, kind == GRAMMAR_JSON_OBJECT ? 0 : len, NULL, 0);
+	int rc = grammar_open(&c->grammar, kind, text, len, e);
+	if (rc == 0)
+		rc = automaton_open(&c->automaton, c->grammar, e);
 	if (rc == 0)
 		rc = open_masks(c, m, e);
 	if (rc < 0)
@@ -212,8 +91,7 @@ void engine_constraint_close(struct engine_constraint *c)
 	free(c->mask);
 	free(c->walk);
 	automaton_close(c->automaton);
-	network_close(c->network);
-	pattern_free(&c->pattern);
+	grammar_close(c->grammar);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -245,7 +123,7 @@ static uint32_t take_bytes(struct engine_constraint *c, uint32_t at, const struc
 
 static uint32_t take_mark(struct engine_constraint *c, uint32_t at)
 {
-	return at < AUTOMATON_START ? at : automaton_take(c->automaton, at, PATTERN_MARK);
+	return at < AUTOMATON_START ? at : automaton_take(c->automaton, at, TOKEN_MARK);
 }
 
 /* The control token that lies between two marks; `inside`: after the first. */

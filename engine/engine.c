@@ -1,20 +1,16 @@
 /* Opening and closing a model, and the public functions that only hand on to the text half. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "base/limits.h"
+#include "base/machine.h"
+#include "kernels/number.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned core_count(void)
-{
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 1)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
-}
+/* Every thread that computes does so with IEEE's defaults. */
+static void thread_begin(void) { (void)number_mode_enter(); }
 
 /* head^-1/2; latent: (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2 under YaRN. */
 static float attention_scale(const struct model_config *c)
@@ -29,7 +25,7 @@ static float attention_scale(const struct model_config *c)
 	return (float)scale;
 }
 
-static void text_facts(struct engine_facts *f, const struct engine_text_facts *t,
+static void text_facts(struct engine_facts *f, const struct language_facts *t,
 		       const struct model_config *c)
 {
 	f->tokenizer = t->tokenizer;
@@ -71,19 +67,20 @@ static void facts_set(struct engine *m)
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
 	m->facts.choice = model_weights_choice(&m->weights, m->facts.cache, m->kernels);
 	if (m->text != NULL)
-		text_facts(&m->facts, engine_text_info(m->text), c);
+		text_facts(&m->facts, language_info(m->text), c);
 }
 
 /* Kernels, rotary table and threads, for a config that is read. */
 static int means_open(struct engine *m, const struct engine_options *o, struct err *e)
 {
-	unsigned threads = o->threads > 0 ? o->threads : core_count();
+	unsigned threads = o->threads > 0 ? o->threads : machine_cores();
 	m->cache = o->cache == ENGINE_CACHE_BF16   ? KERNEL_CACHE_BF16
 		   : o->cache == ENGINE_CACHE_INT8 ? KERNEL_CACHE_INT8
 						   : KERNEL_CACHE_F32;
 	TRY(kernels_pick(&m->kernels, o->kernels, o->fast, e));
 	TRY(rope_table_open(&m->rope, &m->config.rope, e));
-	return pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, e);
+	return pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, thread_begin,
+			 e);
 }
 
 /* Text, weights from src, or random ones if that is NULL. */
@@ -91,9 +88,16 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		      const struct engine_options *o, struct err *e)
 {
 	TRY(means_open(m, o, e));
-	const struct weights_order order = { &m->config, o, m->kernels, m->pool };
+	const struct weights_order order = {
+		.config = &m->config,
+		.packing = o->weights,
+		.memory_max = o->memory_max,
+		.quiet = o->quiet,
+		.kernels = m->kernels,
+		.pool = m->pool,
+	};
 	if (src != NULL) {
-		TRY(engine_text_open(&m->text, src, e));
+		TRY(language_open(&m->text, src, e));
 		TRY(model_weights_load(&m->weights, &order, src, e));
 	} else {
 		TRY(model_weights_invent(&m->weights, &order, seed, e));
@@ -132,7 +136,7 @@ int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layer
 			  const struct engine_options *o, struct err *e)
 {
 	TRY(engine_new(out, e));
-	bool as_is = o->weights == ENGINE_WEIGHTS_STORED;
+	bool as_is = o->weights == MODEL_PACKING_STORED;
 	int r = model_config_shape(&(*out)->config, shape, layers, as_is, e);
 	if (r == 0)
 		r = parts_open(*out, NULL, seed, o, e);
@@ -152,7 +156,7 @@ void engine_close(struct engine *m)
 	room_free(&m->room);
 	model_weights_free(&m->weights, &m->config);
 	rope_table_close(&m->rope);
-	engine_text_close(m->text);
+	language_close(m->text);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -169,22 +173,67 @@ static int text_needed(const struct engine *m, struct err *e)
 }
 
 int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
-		  struct engine_ids *out, struct err *e)
+		  struct token_ids *out, struct err *e)
 {
 	TRY(text_needed(m, e));
-	return engine_text_encode(m->text, text, len, special, post, out, e);
+	return language_encode(m->text, text, len, special, post, out, e);
 }
 
 int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
 		  struct buf *out, struct err *e)
 {
 	TRY(text_needed(m, e));
-	return engine_text_decode(m->text, id, count, skip_special, out, e);
+	return language_decode(m->text, id, count, skip_special, out, e);
 }
 
 int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
-		       struct engine_ids *ids, struct err *e)
+		       struct token_ids *ids, struct err *e)
 {
 	TRY(text_needed(m, e));
-	return engine_text_chat(m->text, c, text, ids, e);
+	return language_chat(m->text, c, text, ids, e);
+}
+
+enum reply_syntax engine_reply_syntax(const struct engine *m)
+{
+	return m->text ? language_syntax(m->text) : REPLY_SYNTAX_PLAIN;
+}
+
+/* A control token that the reader of this family gets to see, and that ends nothing. */
+static bool is_marker(const struct engine *m, enum reply_syntax s,
+		      const struct tokenizer_control *c)
+{
+	bool good = !c->special || reply_syntax_markers(s);
+	for (uint32_t i = 0; i < m->facts.eos_count; i++)
+		good = good && m->facts.eos[i] != c->id;
+	return good;
+}
+
+/* Appends to out, an array of struct reply_marker; the strings are the tokenizer's. */
+static int markers_collect(const struct engine *m, enum reply_syntax s, struct buf *out,
+			   struct err *e)
+{
+	const struct tokenizer *t = language_tokenizer(m->text);
+	struct tokenizer_control c;
+	for (size_t at = 0; (at = tokenizer_control(t, at, &c)) > 0;)
+		if (is_marker(m, s, &c))
+			buf_add(out, &(struct reply_marker){ c.bytes, c.len },
+				sizeof(struct reply_marker));
+	return buf_done(out, e);
+}
+
+int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_t *tools,
+			const char *name, bool reasoning, struct buf *out, struct err *e)
+{
+	struct buf list = { 0 };
+	int rc = 0;
+	if (m && m->text)
+		TRY_OUT(markers_collect(m, s, &list, e));
+	const struct reply_markers markers = {
+		(const struct reply_marker *)(const void *)list.bytes,
+		list.len / sizeof(struct reply_marker)
+	};
+	rc = reply_tool_grammar(s, &markers, tools, name, reasoning, out, e);
+out:
+	buf_free(&list);
+	return rc;
 }

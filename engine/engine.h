@@ -1,19 +1,16 @@
 /* Engine: from a checkpoint folder to tokens. Reads only through a struct source, computes only
  * through the table of kernels/. Batch-invariant: logits of a row do not depend on its neighbours,
- * on chunking or on threads. The header has four parts: directory.h (tensors), this one (model and
- * numeric interface), language.h (text) and generation.h (answers). */
+ * on chunking or on threads. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/digest.h"
-#include "base/json.h"
 #include "base/source.h"
-
-#include "engine/directory.h"
-#include "engine/generation.h"
-#include "engine/language.h"
+#include "grammar/grammar.h"
+#include "model/packing.h"
+#include "reply/reply.h"
+#include "tokenizer/tokenizer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,13 +19,6 @@
 
 struct engine;
 
-/* What matrices are packed to. STORED keeps the file's type. Q8 and Q4 quantise in groups of 32
- * what is wide: attention and feed-forward matrices, and the head (at least Q8). Router, norms,
- * biases, sinks, the latents' up-projections and embeddings stay as stored. */
-enum engine_weights { /* clang-format off */
-	ENGINE_WEIGHTS_STORED, ENGINE_WEIGHTS_BF16, ENGINE_WEIGHTS_Q8,
-	ENGINE_WEIGHTS_Q4 /* clang-format on */
-};
 enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
 
 struct engine_options {
@@ -36,7 +26,7 @@ struct engine_options {
 	/* NULL: HALLMARK_KERNELS, else the best this machine has: "plain", "avx2", ... */
 	const char *kernels;
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
-	enum engine_weights weights;
+	enum model_packing weights;
 	enum engine_cache cache;
 	uint64_t cache_bytes; /* of all sequences together; 0: a share of what is free */
 	uint64_t memory_max;  /* refuse to load beyond it; 0: what the system says is available */
@@ -72,53 +62,138 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
  * with random weights made straight in packed form; layers 0: all. No tokenizer. */
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e) MUST_USE;
-const char *engine_shape_name(size_t i); /* the i-th, or NULL */
 void engine_close(struct engine *m);
 const struct engine_facts *engine_info(const struct engine *m);
 
-/* ---- sequences: the numeric interface ---- */
+/* ---- text ---- */
 
-/* One timeline: tokens and their cache. Not for several threads at once. */
-struct engine_sequence;
-int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
-			 struct err *e) MUST_USE;
-void engine_sequence_close(struct engine_sequence *s);
-uint32_t engine_sequence_length(const struct engine_sequence *s);
-int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
+/* Encode, appended. special: added tokens in the text are recognised (template text); else they are
+ * ordinary text. post: run the post-processor. */
+int engine_encode(const struct engine *m, const char *text, size_t len, bool special, bool post,
+		  struct token_ids *out, struct err *e) MUST_USE;
+/* Decode, appended; incomplete UTF-8 is kept as it is. skip_special drops special tokens. */
+int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool skip_special,
+		  struct buf *out, struct err *e) MUST_USE;
 
-/* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
-struct engine_feed {
-	struct engine_sequence *sequence;
-	const uint32_t *token; /* [count], borrowed */
-	uint32_t count;
-	/* out: [count][vocab] when all, [1][vocab] of the last otherwise; NULL: none wanted */
-	float *logits;
-	bool all;
-	uint16_t *expert; /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
+/* Render messages (and tools, may be NULL) with the model's template, then encode with origin
+ * marking: text from messages can never become a special token. kwargs: allow-listed scalars or
+ * NULL. text and ids may be NULL. */
+struct engine_chat {
+	const json_t *messages, *tools, *kwargs;
+	bool generation_prompt;
+	int64_t now_us; /* for strftime_now */
 };
-/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was
- * appended). Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes
- * are serialised. */
-int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count,
-		   struct err *e) MUST_USE;
+int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
+		       struct token_ids *ids, struct err *e) MUST_USE;
 
-/* What the passes since open had to read and do, counted while they ran. */
-struct engine_traffic {
-	uint64_t passes, rows;
-	uint64_t weight_bytes; /* each matrix once a pass that uses it */
-	uint64_t cache_bytes;
-	uint64_t experts;      /* distinct experts of each layer and pass, summed */
-	uint64_t operations;   /* multiplications and additions of matrix products */
+/* The syntax of the model's replies, found from its template; PLAIN without one. */
+enum reply_syntax engine_reply_syntax(const struct engine *m);
+/* reply_tool_grammar with the markers that are control tokens of this model. */
+int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_t *tools,
+			const char *name, bool reasoning, struct buf *out, struct err *e) MUST_USE;
+
+/* ---- constraints ---- */
+
+/* Compiled; immutable but for its cache of masks, shared by sessions of the engine. */
+struct engine_constraint;
+/* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
+int engine_constraint_open(struct engine_constraint **out, const struct engine *m,
+			   enum grammar_kind kind, const char *text, size_t len,
+			   struct err *e) MUST_USE;
+void engine_constraint_close(struct engine_constraint *c);                 /* NULL is fine */
+struct digest engine_constraint_digest(const struct engine_constraint *c); /* of kind and text */
+/* Whether text (a whole answer, or the beginning of one) is accepted: the byte automaton alone. */
+bool engine_constraint_accepts(const struct engine_constraint *c, const char *text, size_t len,
+			       bool whole);
+
+/* ---- sampling ---- */
+
+struct engine_bias {
+	uint32_t id;
+	float bias; /* added to the logit; -INFINITY bans the token */
 };
-void engine_traffic(struct engine *m, struct engine_traffic *out);
 
-/* What this machine can do at most with the engine's threads, measured now. The rate of reading all
- * packed weights, a load for each line: the median of some passes in one stream, and of as many in
- * several; the better of the two. ERR_UNSUPPORTED: weights of less than 64 MiB, which caches may
- * hold. */
-int engine_limit_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
-/* The multiply-adds of its kernels for its most used weight format, with registers alone; two
- * operations each. */
-int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
+#define ENGINE_TOP_LOGPROBS 20
+
+/* Zeroed is a valid greedy sampling but for tokens_max and the neutral values named. Order:
+ * docs/formats.md. Draw: Philox4x32-10 keyed by seed, counter (position, choice). All pointers are
+ * borrowed for the session's life. */
+struct engine_sampling {
+	float temperature;  /* 0: argmax, lowest id wins */
+	float top_p, min_p; /* 0 or 1, and 0: off */
+	uint32_t top_k;     /* 0: off */
+	float repetition;   /* divides positive and multiplies negative logits of ids seen (prompt
+			       included); 0 or 1: off */
+	float presence, frequency; /* subtracted once, and for each time, an id was drawn; 0: off */
+	const struct engine_bias *bias;
+	size_t bias_count;
+	uint64_t seed;
+	uint32_t choice;
+	uint32_t tokens_max, tokens_min; /* eos and stop strings count from tokens_min on */
+	const char *const *stop;         /* [stop_count] strings */
+	size_t stop_count;
+	const char *const *ban; /* [ban_count] byte strings that the answer never holds, in any
+				   tokenisation */
+	size_t ban_count;
+	bool ignore_eos;
+	bool markers;          /* keep special tokens in the text (reply_syntax_markers) */
+	bool logprobs;         /* keep log-probabilities of the drawn tokens */
+	uint32_t top_logprobs; /* and of the best ones, <= ENGINE_TOP_LOGPROBS */
+	struct engine_constraint *constraint; /* NULL: none */
+};
+
+enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_LENGTH };
+
+/* Log-softmax of the raw logits of real ids, before masks and penalties. */
+struct engine_logprob {
+	uint32_t id;
+	float logprob;
+	uint32_t top_count, top_id[ENGINE_TOP_LOGPROBS]; /* best first, ties to the lower id */
+	float top[ENGINE_TOP_LOGPROBS];
+};
+
+/* ---- answers ---- */
+
+struct engine_request {
+	const uint32_t *prompt; /* [count], copied */
+	size_t count;
+	struct engine_sampling sampling;
+	const char *client;   /* fair share and cache sharing are by client; NULL: "" */
+	int64_t deadline_us;  /* monotonic clock; ERR_UNAVAILABLE once passed; 0: none */
+	uint32_t speculation; /* tokens drafted by n-gram lookup at most; 0: off */
+};
+
+/* One answer being made. All sessions of an engine are stepped together, a few tokens ahead of
+ * their readers. Tokens and logits do not depend on the other sessions, on when anything is read,
+ * on caching, preemption or speculation. One thread at a time. */
+struct engine_session;
+/* ERR_INPUT: empty or too long a prompt, a parameter out of range; ERR_UNAVAILABLE: queue full. */
+int engine_session_open(struct engine_session **out, struct engine *m,
+			const struct engine_request *q, struct err *e) MUST_USE;
+/* Next piece of text: whole UTF-8 sequences, stop strings held back and never emitted. *text is
+ * borrowed until the next call and may be empty. Returns an enum engine_finish: ENGINE_GOING, or
+ * how it ended (the last text comes with it). */
+int engine_session_next(struct engine_session *s, const char **text, size_t *len,
+			struct err *e) MUST_USE;
+/* Ids whose text was taken so far, the eos included when drawn. Borrowed. */
+const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);
+/* The log-probabilities of those ids, [count of engine_session_ids]; NULL unless asked for. */
+const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
+/* [vocab], raw, those of the last of these ids. */
+const float *engine_session_logits(const struct engine_session *s);
+/* Tokens of the prompt that came from the prefix cache. */
+uint32_t engine_session_cached(const struct engine_session *s);
+void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */
+/* Nobody reads any more: a call of engine_session_next that waits, or the next one, fails with
+ * ERR_UNAVAILABLE. The one function for another thread, until close. NULL is fine. */
+void engine_session_cancel(struct engine_session *s);
+
+/* How busy the engine is. */
+struct engine_load {
+	uint32_t running, waiting;              /* sessions in the batch; queued */
+	uint64_t cache_pages, cache_pages_used; /* of all sequences and of the prefix cache */
+	uint64_t preempted, prefix_hits, drafted, accepted; /* since open; tokens, but preempted */
+};
+void engine_load(struct engine *m, struct engine_load *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* Feed-forward half of a layer: one dense network, or experts grouped over the rows that chose
  * them. A row's slots are summed in rank order, then the shared expert is added. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "kernels/number.h"
 

@@ -1,6 +1,6 @@
 /* One forward pass: the rows of all feeds are one batch through the matrices. Nothing of a row's
  * arithmetic depends on the other rows. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "kernels/number.h"
 

@@ -1,6 +1,6 @@
 /* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which
  * thread computes a panel never changes its bits. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 /* Costs are bytes that memory gives in the same time. */
 #define ALONE_COST 32768     /* below it waking the others costs more than it saves */

@@ -1,6 +1,6 @@
 /* The machine's limits, taken with the engine's own threads, weights and kernels, so that figures
  * of the same run can be compared with them. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "base/limits.h"
 

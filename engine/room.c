@@ -1,5 +1,5 @@
 /* Buffers of a pass. They grow to the largest batch seen and stay: no allocation after that. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include <stdlib.h>
 

@@ -8,29 +8,12 @@
  * Few draws look beyond the best ids, so ranking is lazy: weights are counted by their binary
  * exponent, and ids are collected and ordered one band of exponents after the other. */
 #include "engine/sample.h"
-#include "engine/model.h"
-#include "engine/philox.h"
+#include "engine/engine_in.h"
+#include "base/philox.h"
 
 #include "kernels/number.h"
 
 #include <math.h>
-
-void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
-{
-	uint32_t c[4] = { counter[0], counter[1], counter[2], counter[3] },
-		 k[2] = { key[0], key[1] };
-	for (int round = 0; round < 10; round++) {
-		uint64_t a = (uint64_t)c[0] * 0xD2511F53u, b = (uint64_t)c[2] * 0xCD9E8D57u;
-		uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k[0], (uint32_t)b,
-				     (uint32_t)(a >> 32) ^ c[3] ^ k[1], (uint32_t)a };
-		for (int i = 0; i < 4; i++)
-			c[i] = next[i];
-		k[0] += 0x9E3779B9u;
-		k[1] += 0xBB67AE85u;
-	}
-	for (int i = 0; i < 4; i++)
-		out[i] = c[i];
-}
 
 #define BAND 32     /* ids that a band has at least, while there are more */
 #define OUT (-1.0f) /* the weight of what is not allowed */
@@ -199,7 +182,7 @@ static double uniform(const struct engine_sampling *s, uint32_t position)
 	const uint32_t counter[4] = { position, s->choice, 0, 0 };
 	const uint32_t key[2] = { (uint32_t)s->seed, (uint32_t)(s->seed >> 32) };
 	uint32_t w[4];
-	philox4x32(counter, key, w);
+	philox_block(key, counter, w);
 	return ((double)w[0] * 0x1p21 + (double)(w[1] >> 11)) * 0x1p-53;
 }
 

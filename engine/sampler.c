@@ -4,7 +4,7 @@
 #include "engine/sampler.h"
 #include "engine/ban.h"
 #include "engine/constraint.h"
-#include "engine/model.h"
+#include "engine/engine_in.h"
 #include "engine/sample.h"
 
 #include "base/check.h"
@@ -122,14 +122,14 @@ static int open_parts(struct sampler *s, const uint32_t *prompt, size_t count, s
 	const struct engine_sampling *w = &s->s;
 	const struct token_trees *trees = NULL;
 	if (s->engine->text != NULL && (w->constraint != NULL || w->ban_count > 0))
-		TRY(engine_text_trees(s->engine->text, &trees, e));
+		TRY(language_trees(s->engine->text, &trees, e));
 	s->words = (trees != NULL && trees->ids > s->n ? trees->ids : s->n) / 64 + 1;
 	s->allowed = calloc(s->words, sizeof *s->allowed);
 	s->id = calloc((size_t)s->room + 1, sizeof *s->id);
 	if (s->allowed == NULL || s->id == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the sampler");
 	if (w->ban_count > 0)
-		TRY(ban_open(&s->ban, trees, engine_text_tokenizer(s->engine->text), w->markers,
+		TRY(ban_open(&s->ban, trees, language_tokenizer(s->engine->text), w->markers,
 			     w->ban, w->ban_count, e));
 	s->penalised = is_on(w->repetition) || w->presence != 0 || w->frequency != 0;
 	if (s->penalised)

@@ -6,7 +6,7 @@
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 
-#include "engine/engine.h"
+#include "engine/pass.h"
 
 struct sampler;
 

@@ -1,6 +1,6 @@
 /* Who is open, waiting and running, and the thread that steps them. */
 #include "engine/scheduler.h"
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "base/check.h"
 #include "base/digest.h"

@@ -6,7 +6,7 @@
  * ones; a client of whom nothing runs may have the place of the youngest task of a client that has
  * several. A task that has given way keeps its age, so the oldest always goes on. */
 #include "engine/scheduler.h"
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* One step: the pass for all turns, the draws that follow, and what becomes of each task. */
 #include "engine/scheduler.h"
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /* A timeline's cache: pages of 64 positions of all layers, out of the engine's pool. */
 #include "engine/sequence.h"
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,26 +18,13 @@ static size_t layer_bytes(const struct engine *m)
 	return ((size_t)KERNEL_PAGE * model_cache_row_bytes(&m->config, m->cache) + 63) / 64 * 64;
 }
 
-/* What the system could give without pushing anything out; 0: it does not say. */
-static uint64_t memory_free(void)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	unsigned long long kib = 0;
-	char line[200];
-	while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL)
-		(void)!sscanf(line, "MemAvailable: %llu", &kib);
-	if (f != NULL)
-		fclose(f);
-	return kib * 1024;
-}
-
 /* Unless told: a third of what is free, three quarters if one full context needs that much; not
  * more than all sessions of a step can fill. */
 static uint64_t pages_default(const struct engine *m, uint32_t batch, uint64_t page_bytes)
 {
 	uint64_t context = ((uint64_t)m->config.context_max + KERNEL_PAGE - 1) / KERNEL_PAGE,
-		 left = memory_free() / page_bytes, pages = left / 3;
-	if (left == 0)
+		 memory = machine_memory(), left = memory / page_bytes, pages = left / 3;
+	if (left == 0 || memory == UINT64_MAX)
 		return context;
 	if (pages < context)
 		pages = context < left / 4 * 3 ? context : left / 4 * 3;

@@ -3,7 +3,7 @@
 #define ENGINE_SEQUENCE_H
 
 #include "engine/cache_pool.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
 
 struct engine_sequence {
 	struct engine *engine;

@@ -1,6 +1,6 @@
 /* One answer as its reader sees it: ids become text, and text is held back while it may still
  * become a stop string. Where the ids come from is the scheduler's affair. */
-#include "engine/model.h"
+#include "engine/engine_in.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ struct engine_session {
 	struct engine *engine;
 	struct engine_sampling sampling;
 	struct task task;
-	struct engine_text_stream stream;
+	struct language_stream stream;
 	struct buf text; /* decoded and not yet dropped */
 	size_t given;    /* bytes of text handed out by the last call */
 	enum engine_finish finish;
@@ -26,8 +26,8 @@ int engine_session_open(struct engine_session **out, struct engine *m,
 		return err_set(e, ERR_NOMEM, "session");
 	s->engine = m;
 	s->sampling = q->sampling;
-	s->stream = (struct engine_text_stream){ .text = m->text,
-						 .skip_special = !q->sampling.markers };
+	s->stream =
+		(struct language_stream){ .text = m->text, .skip_special = !q->sampling.markers };
 	int r = buf_reserve(&s->text, TEXT_ROOM) == NULL
 			? err_set(e, ERR_NOMEM, "session")
 			: task_open(&s->task, m, q, &s->sampling, e);
@@ -44,7 +44,7 @@ void engine_session_close(struct engine_session *s)
 	if (s == NULL)
 		return;
 	task_close(&s->task);
-	engine_text_stream_free(&s->stream);
+	language_stream_free(&s->stream);
 	buf_free(&s->text);
 	free(s);
 }
@@ -118,10 +118,10 @@ static int text_take(struct engine_session *s, bool last, struct err *e)
 	const struct task *t = &s->task;
 	bool eos = last && t->eos, stops = t->taken >= s->sampling.tokens_min;
 	if (s->stream.text != NULL && !eos)
-		TRY(engine_text_stream_push(&s->stream, t->token[t->prompt_count + t->taken - 1],
-					    &s->text, e));
+		TRY(language_stream_push(&s->stream, t->token[t->prompt_count + t->taken - 1],
+					 &s->text, e));
 	if (s->stream.text != NULL && last)
-		TRY(engine_text_stream_end(&s->stream, &s->text, e));
+		TRY(language_stream_end(&s->stream, &s->text, e));
 	TRY(buf_done(&s->text, e));
 	size_t stop = stops ? stop_find(s) : SIZE_MAX;
 	if (stop != SIZE_MAX) {

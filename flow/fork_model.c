@@ -108,7 +108,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	struct buf b = { 0 };
 	TRY(m->ref.registered ? open_registered(m, e)
 			      : source_open_folder(&m->source, m->ref.folder, e));
-	TRY(engine_tensors_open(&m->tensors, m->source, e));
+	TRY(model_tensors_open(&m->tensors, m->source, e));
 	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
 	if (rc == 0)
 		rc = json_read(&m->config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
@@ -135,7 +135,7 @@ int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model
 void flow_fork_model_close(struct flow_fork_model *m)
 {
 	json_decref(m->config);
-	engine_tensors_close(m->tensors);
+	model_tensors_close(m->tensors);
 	source_close(m->source);
 	if (m->manifest)
 		signing_manifest_free(m->manifest);

@@ -2,7 +2,7 @@
 #ifndef FLOW_FORK_MODEL_H
 #define FLOW_FORK_MODEL_H
 
-#include "engine/engine.h"
+#include "model/tensors.h"
 #include "flow/home.h"
 #include "forks/forks.h"
 
@@ -10,7 +10,7 @@ struct flow_fork_model {
 	struct flow_ref ref;
 	struct signing_manifest *manifest; /* of a registered release: what its folder must hold */
 	struct source *source;
-	struct engine_tensors *tensors;
+	struct model_tensors *tensors;
 	json_t *config;
 	struct fork_model model;      /* views of the above */
 	char base[256], relation[64]; /* declared in README.md's front matter; "" when not */

@@ -8,7 +8,7 @@
  *   DIR.hallmark.part/  all of it while staged; its existence means "not finished" */
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/engine.h"
+#include "model/tensors.h"
 #include "flow/home.h"
 
 #include <stdlib.h>
@@ -125,19 +125,19 @@ static int stage_buf(struct job *j, const char *name, int made, struct buf *b, s
 static int hash_folder(struct job *j, struct err *e)
 {
 	struct source *src = NULL;
-	struct engine_tensors *t = NULL;
+	struct model_tensors *t = NULL;
 	struct signing_range *range = NULL;
 	int rc = source_open_folder(&src, j->pending.dir, e);
 	if (rc == 0)
-		rc = engine_tensors_open(&t, src, e);
-	size_t count = rc == 0 ? engine_tensors_count(t) : 0;
+		rc = model_tensors_open(&t, src, e);
+	size_t count = rc == 0 ? model_tensors_count(t) : 0;
 	if (rc == 0 && !(range = calloc(count + 1, sizeof *range)))
 		rc = err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		const struct engine_tensor *w = engine_tensors_at(t, i);
+		const struct model_tensor *w = model_tensors_at(t, i);
 		range[i] = (struct signing_range){
 			.name = w->name,
-			.dtype = engine_dtype_name(w->dtype),
+			.dtype = model_dtype_name(w->dtype),
 			.shape = w->shape,
 			.rank = w->rank,
 			.file = w->file,
@@ -149,7 +149,7 @@ static int hash_folder(struct job *j, struct err *e)
 		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet,
 					   &j->manifest, e);
 	free(range);
-	engine_tensors_close(t);
+	model_tensors_close(t);
 	source_close(src);
 	return rc;
 }

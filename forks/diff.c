@@ -13,34 +13,34 @@
 static const char companion_suffix[] = "_scale_inv";
 
 /* The scales of an FP8 tensor, or NULL. */
-static const struct engine_tensor *companion(const struct fork_model *m,
-					     const struct engine_tensor *w)
+static const struct model_tensor *companion(const struct fork_model *m,
+					    const struct model_tensor *w)
 {
 	char name[640];
 
-	if (w->dtype != ENGINE_F8_E4M3 || strlen(w->name) + sizeof(companion_suffix) > sizeof(name))
+	if (w->dtype != MODEL_F8_E4M3 || strlen(w->name) + sizeof(companion_suffix) > sizeof(name))
 		return NULL;
 	strcpy(name, w->name);
 	strcat(name, companion_suffix);
-	return engine_tensors_find(m->tensors, name);
+	return model_tensors_find(m->tensors, name);
 }
 
-static bool is_companion(const struct fork_model *m, const struct engine_tensor *w)
+static bool is_companion(const struct fork_model *m, const struct model_tensor *w)
 {
 	char name[640];
 	size_t len = strlen(w->name);
-	const struct engine_tensor *owner;
+	const struct model_tensor *owner;
 
 	if (!text_ends(w->name, companion_suffix) || len >= sizeof(name))
 		return false;
 	len -= strlen(companion_suffix);
 	memcpy(name, w->name, len);
 	name[len] = '\0';
-	owner = engine_tensors_find(m->tensors, name);
-	return owner && owner->dtype == ENGINE_F8_E4M3;
+	owner = model_tensors_find(m->tensors, name);
+	return owner && owner->dtype == MODEL_F8_E4M3;
 }
 
-static bool same_shape(const struct engine_tensor *a, const struct engine_tensor *b)
+static bool same_shape(const struct model_tensor *a, const struct model_tensor *b)
 {
 	if (a->rank != b->rank)
 		return false;
@@ -51,8 +51,8 @@ static bool same_shape(const struct engine_tensor *a, const struct engine_tensor
 }
 
 /* 1 equal type, shape and bytes, 0 different. Both NULL: equal. */
-static int same_bytes(const struct fork_model *ma, const struct engine_tensor *a,
-		      const struct fork_model *mb, const struct engine_tensor *b, struct err *e)
+static int same_bytes(const struct fork_model *ma, const struct model_tensor *a,
+		      const struct fork_model *mb, const struct model_tensor *b, struct err *e)
 {
 	char x[2][CHUNK_BYTES];
 
@@ -74,7 +74,7 @@ static int same_bytes(const struct fork_model *ma, const struct engine_tensor *a
 /* Two tensors of one shape, compared by value. */
 struct pair {
 	const struct fork_model *ma, *mb;
-	const struct engine_tensor *a, *b;
+	const struct model_tensor *a, *b;
 	uint64_t rows, columns;
 	float *va, *vb, *scale; /* panels; b's FP8 scales or NULL */
 	double dot, aa, bb, dd; /* sums of a*b, a^2, b^2, (b-a)^2 */
@@ -92,7 +92,7 @@ static void pair_close(struct pair *p)
  * on reading b. */
 static int pair_scales(struct pair *p, struct err *e)
 {
-	const struct engine_tensor *scales = companion(p->mb, p->b);
+	const struct model_tensor *scales = companion(p->mb, p->b);
 	uint64_t down = (p->rows + ROUNDING_BLOCK - 1) / ROUNDING_BLOCK;
 	uint64_t across = (p->columns + ROUNDING_BLOCK - 1) / ROUNDING_BLOCK;
 
@@ -102,7 +102,7 @@ static int pair_scales(struct pair *p, struct err *e)
 	if (!p->scale)
 		return err_set(e, ERR_NOMEM, "out of memory for the scales of tensor %s",
 			       p->a->name);
-	return engine_tensors_read(p->mb->tensors, scales, 0, down, p->scale, e);
+	return model_tensors_read(p->mb->tensors, scales, 0, down, p->scale, e);
 }
 
 /* Rows are all dimensions but the last, as in the engine's panels. */
@@ -149,8 +149,8 @@ static int pair_compare(struct pair *p, bool changed, struct err *e)
 	for (uint64_t row = 0; row < p->rows; row += ROUNDING_BLOCK) {
 		uint64_t rows = p->rows - row < ROUNDING_BLOCK ? p->rows - row : ROUNDING_BLOCK;
 
-		TRY(engine_tensors_read(p->ma->tensors, p->a, row, rows, p->va, e));
-		TRY(engine_tensors_read(p->mb->tensors, p->b, row, rows, p->vb, e));
+		TRY(model_tensors_read(p->ma->tensors, p->a, row, rows, p->va, e));
+		TRY(model_tensors_read(p->mb->tensors, p->b, row, rows, p->vb, e));
 		pair_add(p, row, rows, changed);
 	}
 	return 0;
@@ -210,12 +210,12 @@ static void diff_alone(struct fork_tensor *t, enum fork_change change, uint64_t 
 }
 
 /* The next tensor of a directory that is not a companion, from *i on. */
-static const struct engine_tensor *next_own(const struct fork_model *m, size_t *i)
+static const struct model_tensor *next_own(const struct fork_model *m, size_t *i)
 {
-	while (*i < engine_tensors_count(m->tensors) &&
-	       is_companion(m, engine_tensors_at(m->tensors, *i)))
+	while (*i < model_tensors_count(m->tensors) &&
+	       is_companion(m, model_tensors_at(m->tensors, *i)))
 		++*i;
-	return *i < engine_tensors_count(m->tensors) ? engine_tensors_at(m->tensors, *i) : NULL;
+	return *i < model_tensors_count(m->tensors) ? model_tensors_at(m->tensors, *i) : NULL;
 }
 
 static int diff_step(struct pair *p, struct diff *out, size_t *i, size_t *j, struct err *e)
@@ -241,7 +241,7 @@ int fork_diff_models(const struct fork_model *a, const struct fork_model *b, str
 		     struct err *e)
 {
 	size_t i = 0, j = 0,
-	       room = engine_tensors_count(a->tensors) + engine_tensors_count(b->tensors);
+	       room = model_tensors_count(a->tensors) + model_tensors_count(b->tensors);
 	int r = 0;
 
 	*out = (struct diff){ 0 };

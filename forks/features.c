@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "forks/philox.h"
+#include "forks/draws.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -65,26 +65,26 @@ static bool stem_parse(const char *stem, struct site *s, const char **rest)
 	return take_number(&p, '\0', &s->expert);
 }
 
-static const struct engine_tensor *find_beside(const struct engine_tensors *t, const char *stem,
-					       size_t len, const char *suffix)
+static const struct model_tensor *find_beside(const struct model_tensors *t, const char *stem,
+					      size_t len, const char *suffix)
 {
 	char name[NAME_ROOM + 64];
 
 	memcpy(name, stem, len);
 	strcpy(name + len, suffix);
-	return engine_tensors_find(t, name);
+	return model_tensors_find(t, name);
 }
 
 /* A matrix of a type with float values. */
-static bool is_shape(const struct engine_tensor *t, uint64_t rows, uint64_t columns)
+static bool is_shape(const struct model_tensor *t, uint64_t rows, uint64_t columns)
 {
 	return t && t->rank == 2 && t->shape[0] == rows && t->shape[1] == columns &&
-	       (t->dtype == ENGINE_BF16 || t->dtype == ENGINE_F8_E4M3 || t->dtype == ENGINE_F16 ||
-		t->dtype == ENGINE_F32 || t->dtype == ENGINE_F64);
+	       (t->dtype == MODEL_BF16 || t->dtype == MODEL_F8_E4M3 || t->dtype == MODEL_F16 ||
+		t->dtype == MODEL_F32 || t->dtype == MODEL_F64);
 }
 
 /* Find the other tensors of a block by its gate; a contradiction leaves units 0. */
-static void site_fill(const struct engine_tensors *t, struct site *s, const char *const suffix[3],
+static void site_fill(const struct model_tensors *t, struct site *s, const char *const suffix[3],
 		      size_t layer_len)
 {
 	size_t len = strlen(s->stem);
@@ -106,8 +106,8 @@ static void site_fill(const struct engine_tensors *t, struct site *s, const char
 }
 
 /* 1 if the tensor is the gate of a block, which *s then describes. */
-static int site_of(const struct engine_tensors *t, const struct engine_tensor *w,
-		   struct arena *arena, struct site *s)
+static int site_of(const struct model_tensors *t, const struct model_tensor *w, struct arena *arena,
+		   struct site *s)
 {
 	size_t len = strlen(w->name);
 
@@ -151,16 +151,16 @@ bool fork_site_usable(const struct site *s)
 	return s->units >= FEATURE_UNITS_MIN && s->hidden > 0;
 }
 
-int fork_sites_find(const struct engine_tensors *t, struct sites *out, struct err *e)
+int fork_sites_find(const struct model_tensors *t, struct sites *out, struct err *e)
 {
-	size_t room = engine_tensors_count(t);
+	size_t room = model_tensors_count(t);
 
 	*out = (struct sites){ 0 };
 	out->at = calloc(room + 1, sizeof(*out->at));
 	if (!out->at)
 		return err_set(e, ERR_NOMEM, "out of memory for the blocks of %zu tensors", room);
 	for (size_t i = 0; i < room; i++) {
-		int found = site_of(t, engine_tensors_at(t, i), &out->arena, &out->at[out->count]);
+		int found = site_of(t, model_tensors_at(t, i), &out->arena, &out->at[out->count]);
 
 		if (found < 0) {
 			fork_sites_free(out);
@@ -247,7 +247,7 @@ static int load_open(struct load *l, struct err *e)
 	sketch_fill(l);
 	for (size_t d = 0; d < hidden; d++)
 		l->gain[d] = 1;
-	return l->s->norm ? engine_tensors_read(l->m->tensors, l->s->norm, 0, 1, l->gain, e) : 0;
+	return l->s->norm ? model_tensors_read(l->m->tensors, l->s->norm, 0, 1, l->gain, e) : 0;
 }
 
 /* One row of gate or up, gain folded in, to unit `unit` of the part that begins at `dimension`. */
@@ -266,13 +266,13 @@ static void add_row(const struct load *l, const float *row, uint32_t unit, uint3
 			(float)((double)row[d] * l->gain[d] * l->sign[d] * scale);
 }
 
-static int load_rows(const struct load *l, const struct engine_tensor *w, uint32_t dimension,
+static int load_rows(const struct load *l, const struct model_tensor *w, uint32_t dimension,
 		     struct err *e)
 {
 	for (uint32_t row = 0; row < l->f->units; row += PANEL_ROWS) {
 		uint32_t rows = l->f->units - row < PANEL_ROWS ? l->f->units - row : PANEL_ROWS;
 
-		TRY(engine_tensors_read(l->m->tensors, w, row, rows, l->panel, e));
+		TRY(model_tensors_read(l->m->tensors, w, row, rows, l->panel, e));
 		for (uint32_t r = 0; r < rows; r++)
 			add_row(l, l->panel + (size_t)r * l->s->hidden, row + r, dimension);
 	}
@@ -288,7 +288,7 @@ static int load_columns(const struct load *l, uint32_t dimension, struct err *e)
 	for (uint64_t row = 0; row < l->s->hidden; row += PANEL_ROWS) {
 		uint64_t rows = l->s->hidden - row < PANEL_ROWS ? l->s->hidden - row : PANEL_ROWS;
 
-		TRY(engine_tensors_read(l->m->tensors, l->s->down, row, rows, l->panel, e));
+		TRY(model_tensors_read(l->m->tensors, l->s->down, row, rows, l->panel, e));
 		for (uint64_t r = 0; r < rows; r++) {
 			const float *in = l->panel + r * l->s->units;
 			float *out = f->v + ((size_t)dimension + l->bucket[row + r]) * f->stride;

@@ -19,7 +19,7 @@ struct site {
 	const char *stem;
 	uint32_t layer, expert; /* expert UINT32_MAX: dense or shared MLP */
 	bool shared;
-	const struct engine_tensor *gate, *up, *down,
+	const struct model_tensor *gate, *up, *down,
 		*norm;          /* norm: gain of the MLP's input, or NULL */
 	uint64_t units, hidden; /* 0 when a tensor is missing or of no float type, or shapes
 				   contradict each other */
@@ -32,7 +32,7 @@ struct sites {
 	size_t count;
 	struct arena arena;
 };
-int fork_sites_find(const struct engine_tensors *t, struct sites *out, struct err *e) MUST_USE;
+int fork_sites_find(const struct model_tensors *t, struct sites *out, struct err *e) MUST_USE;
 void fork_sites_free(struct sites *s);
 /* As strcmp; 0 only for the same stem. */
 int fork_site_order(const struct site *a, const struct site *b);

@@ -6,7 +6,7 @@
 
 #include "base/env.h"
 #include "base/json.h"
-#include "engine/engine.h"
+#include "model/tensors.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ const char *fork_verdict_name(
 
 /* A model as the statistics see it. All borrowed. config: parsed config.json. */
 struct fork_model {
-	struct engine_tensors *tensors;
+	struct model_tensors *tensors;
 	struct source *source;
 	const json_t *config;
 };

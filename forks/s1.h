@@ -4,7 +4,7 @@
 #define FORKS_S1_H
 
 #include "forks/features.h"
-#include "forks/philox.h"
+#include "forks/draws.h"
 
 #define S1_DRAWS 10000   /* permutations of every block, whatever its z */
 #define S1_FIXED 0x1p-22 /* one step of the fixed-point cross-Gram matrix */

@@ -5,7 +5,7 @@
 #define FORKS_S2_H
 
 #include "forks/features.h"
-#include "forks/philox.h"
+#include "forks/draws.h"
 
 #define S2_UNITS 24 /* the first units of a block; any fixed subset is exact */
 #define S2_LANES 8  /* gg, uu, dd, gu, gd, ud and two of padding */

@@ -3,7 +3,7 @@
 #ifndef FORKS_SHUFFLE_H
 #define FORKS_SHUFFLE_H
 
-#include "forks/philox.h"
+#include "forks/draws.h"
 
 #define SHUFFLE_UNITS_MAX 1024 /* six factors of at most 2^10 fit one 64-bit word */
 #define SHUFFLE_BATCH 6

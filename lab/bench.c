@@ -5,7 +5,7 @@
  * is compared with the limits around it alone. Of the stretches in which reading was about as fast
  * as it ever was in this run, the one nearest to its limits is reported, and beside it the median
  * of all stretches. */
-#include "engine/engine.h"
+#include "engine/pass.h"
 #include "lab/lab.h"
 
 #include <math.h>

@@ -8,7 +8,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
+#include "model/tensors.h"
 #include "lab/oracle.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@
 struct oracle {
 	struct source *source;
 	struct engine *engine;
-	struct engine_tensors *expected;
+	struct model_tensors *expected;
 	json_t *meta;
 	uint64_t b, s, v, prefix, greedy_len;
 	uint32_t k, moe_layers;
@@ -53,20 +54,20 @@ static int load_expected(struct oracle *o, struct err *e)
 	rc = head ? source_read(o->source, "expected.safetensors", 0, head, n + 8, e)
 		  : err_set(e, ERR_NOMEM, "out of memory");
 	if (rc == 0)
-		rc = engine_tensors_parse(&o->expected, "expected.safetensors", head, n + 8, bytes,
-					  e);
+		rc = model_tensors_parse(&o->expected, "expected.safetensors", head, n + 8, bytes,
+					 e);
 	free(head);
 	return rc;
 }
 
 /* The bytes of a tensor of this type and rank; *out is malloc'ed. */
-static int read_tensor(struct oracle *o, const char *name, enum engine_dtype type, int rank,
-		       const struct engine_tensor **t, void **out, struct err *e)
+static int read_tensor(struct oracle *o, const char *name, enum model_dtype type, int rank,
+		       const struct model_tensor **t, void **out, struct err *e)
 {
-	*t = engine_tensors_find(o->expected, name);
+	*t = model_tensors_find(o->expected, name);
 	if (!*t || (*t)->dtype != type || (*t)->rank != rank)
 		return err_set(e, ERR_INPUT, "expected.safetensors: no %s of type %s and rank %d",
-			       name, engine_dtype_name(type), rank);
+			       name, model_dtype_name(type), rank);
 	void *bytes = malloc((*t)->bytes + 1);
 	if (!bytes)
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -82,9 +83,9 @@ static int read_tensor(struct oracle *o, const char *name, enum engine_dtype typ
 static int allocate(struct oracle *o, struct err *e)
 {
 	const struct engine_facts *m = engine_info(o->engine);
-	const struct engine_tensor *t;
+	const struct model_tensor *t;
 	void *ids;
-	TRY(read_tensor(o, "input_ids", ENGINE_I32, 2, &t, &ids, e));
+	TRY(read_tensor(o, "input_ids", MODEL_I32, 2, &t, &ids, e));
 	o->input = ids;
 	o->b = t->shape[0];
 	o->s = t->shape[1];
@@ -178,9 +179,9 @@ static int compute(struct oracle *o, struct err *e)
 
 static int compare_logits(struct oracle *o, const char *name, struct err *e)
 {
-	const struct engine_tensor *t;
+	const struct model_tensor *t;
 	void *logits;
-	TRY(read_tensor(o, "logits", ENGINE_F64, 3, &t, &logits, e));
+	TRY(read_tensor(o, "logits", MODEL_F64, 3, &t, &logits, e));
 	const double *want = logits;
 	uint64_t count = o->b * o->s * o->v;
 	double std = json_number_value(json_object_get(o->meta, "logit_std"));
@@ -199,9 +200,9 @@ static int compare_logits(struct oracle *o, const char *name, struct err *e)
 static int compare_ids(struct oracle *o, const char *name, int rank, int32_t *got, uint64_t count,
 		       struct err *e)
 {
-	const struct engine_tensor *t;
+	const struct model_tensor *t;
 	void *ids;
-	TRY(read_tensor(o, name, ENGINE_I32, rank, &t, &ids, e));
+	TRY(read_tensor(o, name, MODEL_I32, rank, &t, &ids, e));
 	const int32_t *want = ids;
 	if (t->bytes != count * 4)
 		snprintf(o->wrong, sizeof o->wrong, "%s: shape differs", name);
@@ -278,7 +279,7 @@ static void oracle_free(struct oracle *o)
 {
 	if (o->engine)
 		engine_close(o->engine);
-	engine_tensors_close(o->expected);
+	model_tensors_close(o->expected);
 	source_close(o->source);
 	json_decref(o->meta);
 	free(o->input);

@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "engine/engine.h"
+#include "model/tensors.h"
+#include "template/template.h"
+#include "tokenizer/tokenizer.h"
 #include "filters/filters.h"
 #include "lab/lab.h"
 #include "lab/oracle.h"
@@ -84,7 +86,7 @@ static void add_case(json_t *cases, const char *name, bool ok, const char *detai
 					       "detail", detail));
 }
 
-static bool same_ids(const json_t *want, const struct engine_ids *got)
+static bool same_ids(const json_t *want, const struct token_ids *got)
 {
 	if (json_array_size(want) != got->count)
 		return false;
@@ -96,18 +98,18 @@ static bool same_ids(const json_t *want, const struct engine_ids *got)
 
 /* ---- tokenizer ---- */
 
-static int tokenizer_line(const struct engine_tokenizer *tok, const json_t *want, size_t line,
+static int tokenizer_line(const struct tokenizer *tok, const json_t *want, size_t line,
 			  json_t *cases, struct buf *dump, struct err *e)
 {
 	const json_t *text = json_object_get(want, "text");
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct buf decoded = { 0 };
 	struct err why = { 0 };
 	char name[32];
-	int rc = engine_tokenizer_encode(tok, json_string_value(text), json_string_length(text),
-					 true, false, &ids, &why);
+	int rc = tokenizer_encode(tok, json_string_value(text), json_string_length(text), true,
+				  false, &ids, &why);
 	if (rc == 0)
-		rc = engine_tokenizer_decode(tok, ids.id, ids.count, false, &decoded, &why);
+		rc = tokenizer_decode(tok, ids.id, ids.count, false, &decoded, &why);
 	const json_t *back = json_object_get(want, "decoded");
 	bool ok =
 		rc == 0 && same_ids(json_object_get(want, "ids"), &ids) &&
@@ -121,7 +123,7 @@ static int tokenizer_line(const struct engine_tokenizer *tok, const json_t *want
 	buf_add_text(dump, "],\"decoded\":");
 	text_json_string(dump, decoded.bytes ? decoded.bytes : "", decoded.len);
 	buf_add_text(dump, "}\n");
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	buf_free(&decoded);
 	return buf_done(dump, e);
 }
@@ -129,13 +131,13 @@ static int tokenizer_line(const struct engine_tokenizer *tok, const json_t *want
 static int run_tokenizer(const struct lab_selftest *t, json_t *cases, struct err *e)
 {
 	struct buf file = { 0 }, lines = { 0 }, dump = { 0 };
-	struct engine_tokenizer *tok = NULL;
+	struct tokenizer *tok = NULL;
 	json_error_t why; /* a case may hold NUL, which no document of ours does */
 	if (!t->cases)
 		return err_set(e, ERR_USAGE, "selftest --tokenizer FILE needs --cases FILE");
 	int rc = file_read(t->tokenizer, LIMIT_JSON_BYTES, &file, e);
 	if (rc == 0)
-		rc = engine_tokenizer_open(&tok, file.bytes, file.len, e);
+		rc = tokenizer_open(&tok, file.bytes, file.len, e);
 	if (rc == 0)
 		rc = file_read(t->cases, LIMIT_JSON_BYTES, &lines, e);
 	size_t line = 0;
@@ -158,7 +160,7 @@ static int run_tokenizer(const struct lab_selftest *t, json_t *cases, struct err
 	buf_free(&lines);
 	buf_free(&file);
 	if (tok)
-		engine_tokenizer_close(tok);
+		tokenizer_close(tok);
 	return rc;
 }
 
@@ -197,9 +199,9 @@ static int template_case(const json_t *want, json_t *cases, struct buf *dump, st
 	struct buf out = { 0 };
 	struct err why = { 0 };
 	json_t *vars = template_vars(want);
-	int rc = engine_template_render(json_string_value(text), json_string_length(text), vars,
-					parse_now(json_string_value(json_object_get(want, "now"))),
-					&out, NULL, &why);
+	int rc = template_render(json_string_value(text), json_string_length(text), vars,
+				 parse_now(json_string_value(json_object_get(want, "now"))), &out,
+				 NULL, &why);
 	bool ok = json_is_string(expected) ? rc == 0 && json_string_length(expected) == out.len &&
 						     memcmp(json_string_value(expected),
 							    out.len ? out.bytes : "", out.len) == 0

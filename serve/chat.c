@@ -92,7 +92,7 @@ static void chat_free(struct serve_chat *c)
 	json_decref(c->tools);
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
-	engine_ids_free(&c->prompt);
+	token_ids_free(&c->prompt);
 	serve_queue_free(&c->queue);
 	free(c->bias);
 	free(c->known_tokens);

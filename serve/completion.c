@@ -20,10 +20,10 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(open_stream(c, POLICY_OUTPUT, &ch->content, e));
-	if (c->syntax != ENGINE_SYNTAX_PLAIN)
-		TRY(engine_reply_open(&ch->reply, c->syntax, c->reasons, e));
+	if (c->syntax != REPLY_SYNTAX_PLAIN)
+		TRY(reply_open(&ch->reply, c->syntax, c->reasons, e));
 	if (ch->reply && c->constraint)
-		engine_reply_hold(ch->reply, 0); /* the grammar makes the call whole */
+		reply_hold(ch->reply, 0); /* the grammar makes the call whole */
 	return engine_session_open(&ch->session, c->service->engine, q, e);
 }
 
@@ -220,19 +220,19 @@ static int push_arguments(struct serve_chat *c, struct serve_completion *ch, con
 /* ---- steps ---- */
 
 static int take_event(struct serve_chat *c, struct serve_completion *ch,
-		      const struct engine_event *v, struct err *e)
+		      const struct reply_event *v, struct err *e)
 {
 	int end = FILTER_OPEN;
-	if ((v->part == ENGINE_CONTENT || v->part == ENGINE_REASONING) && v->len)
+	if ((v->part == REPLY_CONTENT || v->part == REPLY_REASONING) && v->len)
 		TRY(end = end_call(c, ch, e));
 	if (end != FILTER_OPEN)
 		return end;
 	switch (v->part) {
-	case ENGINE_REASONING:
+	case REPLY_REASONING:
 		return push_thought(c, ch, v->text, v->len, e);
-	case ENGINE_CALL_NAME:
+	case REPLY_CALL_NAME:
 		return begin_call(c, ch, v->text, v->len, e);
-	case ENGINE_CALL_ARGUMENTS:
+	case REPLY_CALL_ARGUMENTS:
 		return push_arguments(c, ch, v->text, v->len, e);
 	default:
 		return push_content(c, ch, v->text, v->len, e);
@@ -240,7 +240,7 @@ static int take_event(struct serve_chat *c, struct serve_completion *ch,
 }
 
 static int take_events(struct serve_chat *c, struct serve_completion *ch,
-		       const struct engine_event *event, size_t count, struct err *e)
+		       const struct reply_event *event, size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count && !ch->finish_reason; i++)
 		TRY(take_event(c, ch, &event[i], e));
@@ -250,14 +250,14 @@ static int take_events(struct serve_chat *c, struct serve_completion *ch,
 static int take_text(struct serve_chat *c, struct serve_completion *ch, const char *text,
 		     size_t len, struct err *e)
 {
-	const struct engine_event *event;
+	const struct reply_event *event;
 	size_t count;
 	TRY(serve_tokens_take(c, ch, text, len, e));
 	if (!ch->reply) {
 		TRY(push_content(c, ch, text, len, e));
 		return 0;
 	}
-	TRY(engine_reply_push(ch->reply, text, len, &event, &count, e));
+	TRY(reply_push(ch->reply, text, len, &event, &count, e));
 	return take_events(c, ch, event, count, e);
 }
 
@@ -275,10 +275,10 @@ static int flush(struct serve_chat *c, struct serve_completion *ch, struct err *
 
 static int end_choice(struct serve_chat *c, struct serve_completion *ch, int how, struct err *e)
 {
-	const struct engine_event *event;
+	const struct reply_event *event;
 	size_t count;
 	if (ch->reply && !ch->finish_reason) {
-		TRY(engine_reply_end(ch->reply, &event, &count, e));
+		TRY(reply_end(ch->reply, &event, &count, e));
 		TRY(take_events(c, ch, event, count, e));
 	}
 	if (ch->notes.stopped)
@@ -332,7 +332,7 @@ void serve_completion_free(struct serve_completion *ch)
 		if (stream[i])
 			filter_stream_close(stream[i]);
 	engine_session_close(ch->session);
-	engine_reply_close(ch->reply);
+	reply_close(ch->reply);
 	for (unsigned i = 0; i < ch->calls; i++) {
 		buf_free(&ch->call[i].name);
 		buf_free(&ch->call[i].arguments);

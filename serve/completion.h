@@ -130,7 +130,7 @@ struct serve_call {
 struct serve_completion {
 	unsigned index;
 	struct engine_session *session;
-	struct engine_reply *reply; /* NULL: all is content */
+	struct reply *reply; /* NULL: all is content */
 	struct filter_stream *content, *thought, *arguments;
 	struct buf emitted, thoughts; /* what went out */
 	struct serve_call *call;      /* [SERVE_CALLS] once there is one */

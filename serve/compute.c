@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-static const char *const weights[] = { [ENGINE_WEIGHTS_STORED] = "stored",
-				       [ENGINE_WEIGHTS_BF16] = "bf16",
-				       [ENGINE_WEIGHTS_Q8] = "q8",
-				       [ENGINE_WEIGHTS_Q4] = "q4",
+static const char *const weights[] = { [MODEL_PACKING_STORED] = "stored",
+				       [MODEL_PACKING_BF16] = "bf16",
+				       [MODEL_PACKING_Q8] = "q8",
+				       [MODEL_PACKING_Q4] = "q4",
 				       NULL };
 static const char *const cache[] = {
 	[ENGINE_CACHE_F32] = "f32", [ENGINE_CACHE_BF16] = "bf16", [ENGINE_CACHE_INT8] = "int8", NULL
@@ -37,7 +37,7 @@ int serve_compute_read(const struct serve_compute *o, struct engine_options *out
 	*out = (struct engine_options){
 		.threads = o->threads,
 		.fast = n == 1,
-		.weights = (enum engine_weights)w,
+		.weights = (enum model_packing)w,
 		.cache = (enum engine_cache)k,
 		.cache_bytes = o->cache_bytes,
 		.memory_max = o->memory_max,
@@ -45,5 +45,5 @@ int serve_compute_read(const struct serve_compute *o, struct engine_options *out
 	return 0;
 }
 
-const char *serve_weights_name(enum engine_weights w) { return weights[w]; }
+const char *serve_weights_name(enum model_packing w) { return weights[w]; }
 const char *serve_cache_name(enum engine_cache c) { return cache[c]; }

@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 #include "serve/serve.h"
 
-const char *serve_weights_name(enum engine_weights w);
+const char *serve_weights_name(enum model_packing w);
 const char *serve_cache_name(enum engine_cache c);
 
 #endif

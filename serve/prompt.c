@@ -9,7 +9,7 @@
 /* ---- the prompt ---- */
 
 static int render(struct serve_chat *c, const json_t *tools, struct buf *text,
-		  struct engine_ids *ids, struct err *e)
+		  struct token_ids *ids, struct err *e)
 {
 	struct engine_chat chat = { .messages = c->messages,
 				    .tools = tools,
@@ -24,7 +24,7 @@ static int check_tools(struct serve_chat *c, const struct buf *with, struct err 
 {
 	struct buf without = { 0 };
 	int rc = render(c, NULL, &without, NULL, e);
-	if (rc == 0 && (c->syntax == ENGINE_SYNTAX_PLAIN ||
+	if (rc == 0 && (c->syntax == REPLY_SYNTAX_PLAIN ||
 			(with->len == without.len &&
 			 (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0))))
 		rc = err_set(e, ERR_UNSUPPORTED,
@@ -43,7 +43,7 @@ static int encode(struct serve_chat *c, struct err *e)
 	if (rc == 0 && c->tools)
 		rc = check_tools(c, &text, e);
 	c->reasons =
-		rc == 0 && engine_prompt_reasons(c->syntax, text.bytes ? text.bytes : "", text.len);
+		rc == 0 && reply_prompt_reasons(c->syntax, text.bytes ? text.bytes : "", text.len);
 	buf_free(&text);
 	if (rc == 0 && c->prompt.count >= s->context_max)
 		rc = err_set(e, ERR_INPUT,
@@ -54,8 +54,8 @@ static int encode(struct serve_chat *c, struct err *e)
 
 /* ---- the constraint ---- */
 
-static int open_constraint(struct serve_chat *c, enum engine_constraint_kind kind,
-			   const struct buf *text, const char *field, struct err *e)
+static int open_constraint(struct serve_chat *c, enum grammar_kind kind, const struct buf *text,
+			   const char *field, struct err *e)
 {
 	c->constraint_field = field;
 	int rc = engine_constraint_open(&c->constraint, c->service->engine, kind,
@@ -72,19 +72,19 @@ static int demand_call(struct serve_chat *c, struct err *e)
 	if (rc < 0)
 		err_prefix(e, "\"tool_choice\"");
 	else
-		rc = open_constraint(c, ENGINE_CALL_GRAMMAR, &grammar, "tool_choice", e);
+		rc = open_constraint(c, GRAMMAR_CALL, &grammar, "tool_choice", e);
 	buf_free(&grammar);
 	return rc;
 }
 
 static int constrain(struct serve_chat *c, struct err *e)
 {
-	static const enum engine_constraint_kind kinds[] = {
-		[API_CONSTRAINT_OBJECT] = ENGINE_JSON_OBJECT,
-		[API_CONSTRAINT_SCHEMA] = ENGINE_SCHEMA,
-		[API_CONSTRAINT_REGEX] = ENGINE_REGEX,
-		[API_CONSTRAINT_CHOICE] = ENGINE_CHOICE,
-		[API_CONSTRAINT_GRAMMAR] = ENGINE_GRAMMAR,
+	static const enum grammar_kind kinds[] = {
+		[API_CONSTRAINT_OBJECT] = GRAMMAR_JSON_OBJECT,
+		[API_CONSTRAINT_SCHEMA] = GRAMMAR_SCHEMA,
+		[API_CONSTRAINT_REGEX] = GRAMMAR_REGEX,
+		[API_CONSTRAINT_CHOICE] = GRAMMAR_CHOICE,
+		[API_CONSTRAINT_GRAMMAR] = GRAMMAR_RULES,
 	};
 	const struct api_request *q = &c->request;
 	bool demanded = c->tools &&
@@ -130,9 +130,9 @@ int serve_prompt_make(struct serve_chat *c, struct err *e)
 	TRY(constrain(c, e));
 	/* What has the form that was asked for is content, whatever stands in it; and without tools
 	 * a JSON object is no call. */
-	if ((c->constraint && !c->tools) || (c->syntax == ENGINE_SYNTAX_LLAMA3 && !c->tools))
-		c->syntax = ENGINE_SYNTAX_PLAIN;
-	c->markers = engine_syntax_markers(c->syntax);
+	if ((c->constraint && !c->tools) || (c->syntax == REPLY_SYNTAX_LLAMA3 && !c->tools))
+		c->syntax = REPLY_SYNTAX_PLAIN;
+	c->markers = reply_syntax_markers(c->syntax);
 	return 0;
 }
 

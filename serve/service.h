@@ -89,8 +89,8 @@ struct serve_chat {
 	uint64_t seed;
 	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
 	struct serve_notes notes; /* of the request's texts */
-	struct engine_ids prompt;
-	enum engine_syntax syntax;
+	struct token_ids prompt;
+	enum reply_syntax syntax;
 	bool reasons, markers; /* the answer begins in reasoning; special tokens are text */
 	struct engine_constraint *constraint;
 	const char *constraint_field;

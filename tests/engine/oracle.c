@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *bytes_of(struct source *s, struct engine_tensors *t, const char *name, enum engine_dtype type)
+static void *bytes_of(struct source *s, struct model_tensors *t, const char *name, enum model_dtype type)
 {
-	const struct engine_tensor *w = engine_tensors_find(t, name);
+	const struct model_tensor *w = model_tensors_find(t, name);
 	struct err e = { 0 };
 	cr_assert_not_null(w, "%s", name);
 	cr_assert_eq(w->dtype, type, "%s", name);
@@ -34,16 +34,16 @@ static uint32_t number(const json_t *o, const char *key)
 	return (uint32_t)json_integer_value(json_object_get(o, key));
 }
 
-static void experts_open(struct oracle *o, struct source *s, struct engine_tensors *t, const json_t *layers)
+static void experts_open(struct oracle *o, struct source *s, struct model_tensors *t, const json_t *layers)
 {
 	o->moe_layers = (uint32_t)json_array_size(layers);
 	for (uint32_t i = 0; i < o->moe_layers; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "moe.%d.expert_ids",
 		         (int)json_integer_value(json_array_get(layers, i)));
-		int32_t *ids = bytes_of(s, t, name, ENGINE_I32);
-		size_t n = engine_tensors_find(t, name)->bytes;
-		o->top_k = (uint32_t)engine_tensors_find(t, name)->shape[2];
+		int32_t *ids = bytes_of(s, t, name, MODEL_I32);
+		size_t n = model_tensors_find(t, name)->bytes;
+		o->top_k = (uint32_t)model_tensors_find(t, name)->shape[2];
 		o->expert = realloc(o->expert, (i + 1) * n);
 		memcpy((char *)o->expert + i * n, ids, n);
 		free(ids);
@@ -53,7 +53,7 @@ static void experts_open(struct oracle *o, struct source *s, struct engine_tenso
 void oracle_open(struct oracle *o, const char *name)
 {
 	struct source *s;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	struct memory_source m;
 	struct err e = { 0 };
 	*o = (struct oracle){ 0 };
@@ -67,12 +67,12 @@ void oracle_open(struct oracle *o, const char *name)
 	cr_assert_eq(source_read_file(s, "expected.safetensors", MIB(64), memory_add(&m,
 	                                                                             "model.safetensors"),
 	                                                                             &e), 0);
-	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
-	o->input = bytes_of(&m.source, t, "input_ids", ENGINE_I32);
-	o->logits = bytes_of(&m.source, t, "logits", ENGINE_F64);
-	o->greedy = bytes_of(&m.source, t, "greedy", ENGINE_I32);
+	cr_assert_eq(model_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
+	o->input = bytes_of(&m.source, t, "input_ids", MODEL_I32);
+	o->logits = bytes_of(&m.source, t, "logits", MODEL_F64);
+	o->greedy = bytes_of(&m.source, t, "greedy", MODEL_I32);
 	experts_open(o, &m.source, t, json_object_get(j, "moe_layers"));
-	engine_tensors_close(t);
+	model_tensors_close(t);
 	memory_free(&m);
 	json_decref(j);
 	source_close(s);

@@ -2,7 +2,8 @@
 #ifndef TESTS_ENGINE_ORACLE_H
 #define TESTS_ENGINE_ORACLE_H
 
-#include "engine/engine.h"
+#include "engine/pass.h"
+#include "model/tensors.h"
 
 struct oracle {
 	char dir[200];

@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/source.h"
-#include "engine/engine.h"
+#include "engine/pass.h"
+#include "model/tensors.h"
 
 #define MEMORY_FILES 16
 

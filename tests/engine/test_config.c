@@ -1,7 +1,7 @@
 #include "support.h"
 
-#include "engine/config.h"
-#include "engine/rope.h"
+#include "model/config.h"
+#include "model/rope.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -4,12 +4,12 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "engine/token_tree.h"
+#include "tokenizer/tokenizer_in.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static struct engine_constraint *open_bytes(enum engine_constraint_kind kind, const char *text)
+static struct engine_constraint *open_bytes(enum grammar_kind kind, const char *text)
 {
 	struct engine_constraint *c = NULL;
 	struct err e = { 0 };
@@ -21,7 +21,7 @@ static struct engine_constraint *open_bytes(enum engine_constraint_kind kind, co
  * beginnings, with '-' neither. */
 struct row { const char *text, *cases; };
 
-static void rows_check(enum engine_constraint_kind kind, const struct row *row, size_t count)
+static void rows_check(enum grammar_kind kind, const struct row *row, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct engine_constraint *c = open_bytes(kind, row[i].text);
@@ -79,9 +79,9 @@ static const struct row choices[] = {
 	{ "[\"\",\"a\"]", "+\n+a\n-b" },
 };
 
-Test(engine_constraint, expressions_accept_what_they_should) { ROWS(ENGINE_REGEX, regexes); }
-Test(engine_constraint, grammars_accept_what_they_should) { ROWS(ENGINE_GRAMMAR, grammars); }
-Test(engine_constraint, choices_accept_what_they_should) { ROWS(ENGINE_CHOICE, choices); }
+Test(engine_constraint, expressions_accept_what_they_should) { ROWS(GRAMMAR_REGEX, regexes); }
+Test(engine_constraint, grammars_accept_what_they_should) { ROWS(GRAMMAR_RULES, grammars); }
+Test(engine_constraint, choices_accept_what_they_should) { ROWS(GRAMMAR_CHOICE, choices); }
 
 static const struct row schemas[] = {
 	{ "{\"type\":\"integer\"}", "+0\n+-12\n-01\n-1.\n--0" },
@@ -149,68 +149,68 @@ static const struct row schemas[] = {
 	  "+999999999999999\n-1000000000000000\n-99999999999999999.9\n+-0.5\n+-999999999999999" },
 };
 
-Test(engine_constraint, schemas_accept_what_they_should) { ROWS(ENGINE_SCHEMA, schemas); }
+Test(engine_constraint, schemas_accept_what_they_should) { ROWS(GRAMMAR_SCHEMA, schemas); }
 
-static const struct { enum engine_constraint_kind kind; const char *text; int code; const char *word; }
+static const struct { enum grammar_kind kind; const char *text; int code; const char *word; }
 refused[] = {
-	{ ENGINE_REGEX, "(a)\\1", ERR_UNSUPPORTED, "backreference" },
-	{ ENGINE_REGEX, "(?=a)b", ERR_UNSUPPORTED, "lookaround" },
-	{ ENGINE_REGEX, "(?<!a)b", ERR_UNSUPPORTED, "lookaround" },
-	{ ENGINE_REGEX, "\\bword", ERR_UNSUPPORTED, "boundary" },
-	{ ENGINE_REGEX, "a*+", ERR_UNSUPPORTED, "possessive" },
-	{ ENGINE_REGEX, "\\p{L}", ERR_UNSUPPORTED, "property" },
-	{ ENGINE_REGEX, "a^b", ERR_UNSUPPORTED, "elsewhere" },
-	{ ENGINE_REGEX, "(?i)a", ERR_UNSUPPORTED, "(?" },
-	{ ENGINE_REGEX, "(a", ERR_INPUT, ")" },
-	{ ENGINE_REGEX, "a)", ERR_INPUT, ")" },
-	{ ENGINE_REGEX, "[a", ERR_INPUT, "class" },
-	{ ENGINE_REGEX, "*a", ERR_INPUT, "repeat" },
-	{ ENGINE_REGEX, "a{9,2}", ERR_INPUT, "order" },
-	{ ENGINE_REGEX, "a{2}{3}", ERR_INPUT, "nothing to repeat" },
-	{ ENGINE_REGEX, "{2}", ERR_INPUT, "nothing to repeat" },
-	{ ENGINE_REGEX, "a{20000}", ERR_INPUT, "limit" },
-	{ ENGINE_REGEX, "\xFF", ERR_INPUT, "UTF-8" },
-	{ ENGINE_GRAMMAR, "root ::= root \"a\" | \"b\"", ERR_INPUT, "left-recursive at the rule root" },
-	{ ENGINE_GRAMMAR, "root ::= a? root \"x\" | \"y\"\na ::= \"z\"", ERR_INPUT, "left-recursive" },
-	{ ENGINE_GRAMMAR, "root ::= a\na ::= b \"x\" | \"w\"\nb ::= a", ERR_INPUT, "left-recursive" },
-	{ ENGINE_GRAMMAR, "root ::= x", ERR_INPUT, "x is not defined" },
-	{ ENGINE_GRAMMAR, "a ::= \"x\"", ERR_INPUT, "root" },
-	{ ENGINE_GRAMMAR, "root ::= \"a\" root", ERR_INPUT, "nothing can satisfy" },
-	{ ENGINE_GRAMMAR, "root ::= \"a\nb", ERR_INPUT, "line 2" },
+	{ GRAMMAR_REGEX, "(a)\\1", ERR_UNSUPPORTED, "backreference" },
+	{ GRAMMAR_REGEX, "(?=a)b", ERR_UNSUPPORTED, "lookaround" },
+	{ GRAMMAR_REGEX, "(?<!a)b", ERR_UNSUPPORTED, "lookaround" },
+	{ GRAMMAR_REGEX, "\\bword", ERR_UNSUPPORTED, "boundary" },
+	{ GRAMMAR_REGEX, "a*+", ERR_UNSUPPORTED, "possessive" },
+	{ GRAMMAR_REGEX, "\\p{L}", ERR_UNSUPPORTED, "property" },
+	{ GRAMMAR_REGEX, "a^b", ERR_UNSUPPORTED, "elsewhere" },
+	{ GRAMMAR_REGEX, "(?i)a", ERR_UNSUPPORTED, "(?" },
+	{ GRAMMAR_REGEX, "(a", ERR_INPUT, ")" },
+	{ GRAMMAR_REGEX, "a)", ERR_INPUT, ")" },
+	{ GRAMMAR_REGEX, "[a", ERR_INPUT, "class" },
+	{ GRAMMAR_REGEX, "*a", ERR_INPUT, "repeat" },
+	{ GRAMMAR_REGEX, "a{9,2}", ERR_INPUT, "order" },
+	{ GRAMMAR_REGEX, "a{2}{3}", ERR_INPUT, "nothing to repeat" },
+	{ GRAMMAR_REGEX, "{2}", ERR_INPUT, "nothing to repeat" },
+	{ GRAMMAR_REGEX, "a{20000}", ERR_INPUT, "limit" },
+	{ GRAMMAR_REGEX, "\xFF", ERR_INPUT, "UTF-8" },
+	{ GRAMMAR_RULES, "root ::= root \"a\" | \"b\"", ERR_INPUT, "left-recursive at the rule root" },
+	{ GRAMMAR_RULES, "root ::= a? root \"x\" | \"y\"\na ::= \"z\"", ERR_INPUT, "left-recursive" },
+	{ GRAMMAR_RULES, "root ::= a\na ::= b \"x\" | \"w\"\nb ::= a", ERR_INPUT, "left-recursive" },
+	{ GRAMMAR_RULES, "root ::= x", ERR_INPUT, "x is not defined" },
+	{ GRAMMAR_RULES, "a ::= \"x\"", ERR_INPUT, "root" },
+	{ GRAMMAR_RULES, "root ::= \"a\" root", ERR_INPUT, "nothing can satisfy" },
+	{ GRAMMAR_RULES, "root ::= \"a\nb", ERR_INPUT, "line 2" },
 	/* a client would write turns of the conversation itself */
-	{ ENGINE_GRAMMAR, "root ::= @\"<|im_start|>\" \"system\"", ERR_INPUT, "a literal, a class" },
-	{ ENGINE_GRAMMAR, "root ::= \"a\"\nroot ::= \"b\"", ERR_INPUT, "twice" },
-	{ ENGINE_CHOICE, "[]", ERR_INPUT, "empty" },
-	{ ENGINE_CHOICE, "[1]", ERR_INPUT, "not a string" },
-	{ ENGINE_SCHEMA, "{\"type\":\"object\",\"patternProperties\":{}}", ERR_UNSUPPORTED, "patternProperties" },
-	{ ENGINE_SCHEMA, "{\"properties\":{\"a\":{\"not\":{}}}}", ERR_UNSUPPORTED, "not at #/properties/a" },
-	{ ENGINE_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", ERR_UNSUPPORTED, "uniqueItems" },
-	{ ENGINE_SCHEMA, "{\"type\":\"number\",\"multipleOf\":0.01}", ERR_UNSUPPORTED, "multipleOf" },
-	{ ENGINE_SCHEMA, "{\"type\":\"string\",\"format\":\"regex\"}", ERR_UNSUPPORTED, "format regex" },
-	{ ENGINE_SCHEMA, "{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}", ERR_UNSUPPORTED, "oneOf" },
-	{ ENGINE_SCHEMA, "{\"oneOf\":[{\"const\":1e20},{\"type\":\"integer\"}]}", ERR_UNSUPPORTED,
+	{ GRAMMAR_RULES, "root ::= @\"<|im_start|>\" \"system\"", ERR_INPUT, "a literal, a class" },
+	{ GRAMMAR_RULES, "root ::= \"a\"\nroot ::= \"b\"", ERR_INPUT, "twice" },
+	{ GRAMMAR_CHOICE, "[]", ERR_INPUT, "empty" },
+	{ GRAMMAR_CHOICE, "[1]", ERR_INPUT, "not a string" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"object\",\"patternProperties\":{}}", ERR_UNSUPPORTED, "patternProperties" },
+	{ GRAMMAR_SCHEMA, "{\"properties\":{\"a\":{\"not\":{}}}}", ERR_UNSUPPORTED, "not at #/properties/a" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", ERR_UNSUPPORTED, "uniqueItems" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"number\",\"multipleOf\":0.01}", ERR_UNSUPPORTED, "multipleOf" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"string\",\"format\":\"regex\"}", ERR_UNSUPPORTED, "format regex" },
+	{ GRAMMAR_SCHEMA, "{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}", ERR_UNSUPPORTED, "oneOf" },
+	{ GRAMMAR_SCHEMA, "{\"oneOf\":[{\"const\":1e20},{\"type\":\"integer\"}]}", ERR_UNSUPPORTED,
 	  "oneOf" },
-	{ ENGINE_SCHEMA, "{\"oneOf\":[{\"type\":\"integer\","
+	{ GRAMMAR_SCHEMA, "{\"oneOf\":[{\"type\":\"integer\","
 	  "\"exclusiveMaximum\":9007199254740993},{\"type\":\"integer\",\"minimum\":9007199254740992}]}",
 	  ERR_UNSUPPORTED, "oneOf" },
-	{ ENGINE_SCHEMA, "{\"type\":\"number\",\"minimum\":9007199254740993}", ERR_UNSUPPORTED,
+	{ GRAMMAR_SCHEMA, "{\"type\":\"number\",\"minimum\":9007199254740993}", ERR_UNSUPPORTED,
 	  "digits" },
-	{ ENGINE_SCHEMA, "{\"type\":\"number\",\"minimum\":123456789012345,"
+	{ GRAMMAR_SCHEMA, "{\"type\":\"number\",\"minimum\":123456789012345,"
 	  "\"exclusiveMaximum\":123456789012345.66}", ERR_UNSUPPORTED,
 	  "digits" },
-	{ ENGINE_SCHEMA, "{\"if\":{}}", ERR_UNSUPPORTED, "if" },
-	{ ENGINE_SCHEMA, "{\"$ref\":\"http://x/y\"}", ERR_UNSUPPORTED, "another document" },
-	{ ENGINE_SCHEMA, "{\"$ref\":\"#/$defs/x\"}", ERR_INPUT, "names nothing" },
-	{ ENGINE_SCHEMA, "{\"$ref\":\"#x\",\"$defs\":{\"x\":{\"$anchor\":\"x\"}}}", ERR_UNSUPPORTED, "$anchor" },
-	{ ENGINE_SCHEMA, "{\"$ref\":\"#\"}", ERR_INPUT, "nothing can satisfy" },
-	{ ENGINE_SCHEMA, "{\"type\":\"strin\"}", ERR_INPUT, "type" },
-	{ ENGINE_SCHEMA, "false", ERR_INPUT, "nothing can satisfy" },
-	{ ENGINE_SCHEMA, "{\"type\":\"integer\",\"minimum\":3,\"maximum\":2}", ERR_INPUT, "nothing can satisfy" },
-	{ ENGINE_SCHEMA, "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},"
+	{ GRAMMAR_SCHEMA, "{\"if\":{}}", ERR_UNSUPPORTED, "if" },
+	{ GRAMMAR_SCHEMA, "{\"$ref\":\"http://x/y\"}", ERR_UNSUPPORTED, "another document" },
+	{ GRAMMAR_SCHEMA, "{\"$ref\":\"#/$defs/x\"}", ERR_INPUT, "names nothing" },
+	{ GRAMMAR_SCHEMA, "{\"$ref\":\"#x\",\"$defs\":{\"x\":{\"$anchor\":\"x\"}}}", ERR_UNSUPPORTED, "$anchor" },
+	{ GRAMMAR_SCHEMA, "{\"$ref\":\"#\"}", ERR_INPUT, "nothing can satisfy" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"strin\"}", ERR_INPUT, "type" },
+	{ GRAMMAR_SCHEMA, "false", ERR_INPUT, "nothing can satisfy" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":3,\"maximum\":2}", ERR_INPUT, "nothing can satisfy" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},"
 	  "\"required\":[\"a\"]}", ERR_INPUT,
 	  "nothing can satisfy" },
-	{ ENGINE_SCHEMA, "[1]", ERR_INPUT, "object or a boolean" },
-	{ ENGINE_SCHEMA, "{", ERR_INPUT, "" },
+	{ GRAMMAR_SCHEMA, "[1]", ERR_INPUT, "object or a boolean" },
+	{ GRAMMAR_SCHEMA, "{", ERR_INPUT, "" },
 };
 
 Test(engine_constraint, what_is_not_there_is_refused_by_name)
@@ -257,7 +257,7 @@ static const struct token_node *tree_find(const struct token_tree *t, const char
 }
 
 /* What a token adds to a text is what the tree says of it, at the start and after another token. */
-static void trees_check(const struct engine_tokenizer *k, uint32_t before)
+static void trees_check(const struct tokenizer *k, uint32_t before)
 {
 	struct token_trees *w = NULL;
 	struct err e = { 0 };
@@ -270,8 +270,8 @@ static void trees_check(const struct engine_tokenizer *k, uint32_t before)
 			struct buf with = { 0 }, without = { 0 };
 			if (k->vocab.token[id].bytes == NULL)
 				continue;
-			cr_assert_eq(engine_tokenizer_decode(k, ids, 1, false, &without, &e), 0);
-			cr_assert_eq(engine_tokenizer_decode(k, ids + first, first ? 1 : 2, false, &with, &e), 0);
+			cr_assert_eq(tokenizer_decode(k, ids, 1, false, &without, &e), 0);
+			cr_assert_eq(tokenizer_decode(k, ids + first, first ? 1 : 2, false, &with, &e), 0);
 			size_t skip = first ? 0 : without.len, len = t->offset[id + 1] - t->offset[id];
 			cr_assert_eq(with.len - skip, len, "token %u, first %d", id, first);
 			cr_assert(len == 0 || memcmp(with.bytes + skip, t->bytes + t->offset[id], len) == 0);
@@ -292,16 +292,16 @@ static void trees_check(const struct engine_tokenizer *k, uint32_t before)
 
 Test(engine_constraint, trees_hold_the_bytes_that_decoding_gives)
 {
-	struct engine_tokenizer *k;
+	struct tokenizer *k;
 	struct err e = { 0 };
 	struct buf file = { 0 };
-	cr_assert_eq(engine_tokenizer_open(&k, pieces, strlen(pieces), &e), 0, "%s", e.text);
+	cr_assert_eq(tokenizer_open(&k, pieces, strlen(pieces), &e), 0, "%s", e.text);
 	trees_check(k, 7);
-	engine_tokenizer_close(k);
+	tokenizer_close(k);
 	cr_assert_eq(file_read("demo/model/tokenizer.json", MIB(16), &file, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_tokenizer_open(&k, file.bytes, file.len, &e), 0, "%s", e.text);
-	trees_check(k, vocab_find(&k->vocab, "a", 1));
-	engine_tokenizer_close(k);
+	cr_assert_eq(tokenizer_open(&k, file.bytes, file.len, &e), 0, "%s", e.text);
+	trees_check(k, tokenizer_find(k, "a", 1));
+	tokenizer_close(k);
 	buf_free(&file);
 }
 
@@ -314,19 +314,19 @@ static void repeat_add(struct buf *out, const char *what, size_t times)
 }
 
 /* before n times, middle, after n times: refused with this word, or (NULL) compiled. */
-static const struct { enum engine_constraint_kind kind; const char *before, *middle, *after; size_t n;
+static const struct { enum grammar_kind kind; const char *before, *middle, *after; size_t n;
 	const char *word; } large[] = {
-	{ ENGINE_REGEX, "(", "a", ")", 5000, "too deeply" },
-	{ ENGINE_REGEX, "(", "a{100}", "){100}", 60, NULL },
-	{ ENGINE_REGEX, "a?", "", "", 6000, "more than 4096 ways" },
-	{ ENGINE_REGEX, "[a-z]{0,9000}", "x", "", 200, "more than" },
-	{ ENGINE_REGEX, "ab", "", "", 40000, "bytes" },
-	{ ENGINE_GRAMMAR, "", "root ::= \"a\"", "*", 500, "too deeply" },
-	{ ENGINE_GRAMMAR, "", "root ::= \"a\"", " | \"b\"", 100000, NULL },
-	{ ENGINE_GRAMMAR, "", "root ::= \"a\"", " | [^\\u0100-\\u2000]", 45000, "more than" },
-	{ ENGINE_SCHEMA, "{\"items\":", "{}", "}", 90, NULL },
-	{ ENGINE_SCHEMA, "{\"items\":", "{}", "}", 400, "" },
-	{ ENGINE_SCHEMA, "{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"array\"}],\"allOf\":[{},", "{}", "]}", 40,
+	{ GRAMMAR_REGEX, "(", "a", ")", 5000, "too deeply" },
+	{ GRAMMAR_REGEX, "(", "a{100}", "){100}", 60, NULL },
+	{ GRAMMAR_REGEX, "a?", "", "", 6000, "more than 4096 ways" },
+	{ GRAMMAR_REGEX, "[a-z]{0,9000}", "x", "", 200, "more than" },
+	{ GRAMMAR_REGEX, "ab", "", "", 40000, "bytes" },
+	{ GRAMMAR_RULES, "", "root ::= \"a\"", "*", 500, "too deeply" },
+	{ GRAMMAR_RULES, "", "root ::= \"a\"", " | \"b\"", 100000, NULL },
+	{ GRAMMAR_RULES, "", "root ::= \"a\"", " | [^\\u0100-\\u2000]", 45000, "more than" },
+	{ GRAMMAR_SCHEMA, "{\"items\":", "{}", "}", 90, NULL },
+	{ GRAMMAR_SCHEMA, "{\"items\":", "{}", "}", 400, "" },
+	{ GRAMMAR_SCHEMA, "{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"array\"}],\"allOf\":[{},", "{}", "]}", 40,
 	  "combined" },
 };
 
@@ -370,7 +370,7 @@ Test(engine_constraint, long_lists_and_names_cost_no_more_than_their_length)
 			lists_add(&text, rows[i].form, rows[i].names, rows[i].n);
 		else
 			name_add(&text, rows[i].n);
-		int rc = engine_constraint_open(&c, NULL, ENGINE_SCHEMA, text.bytes, text.len, &e);
+		int rc = engine_constraint_open(&c, NULL, GRAMMAR_SCHEMA, text.bytes, text.len, &e);
 		cr_expect((rc == 0) == (rows[i].word == NULL), "row %zu: %d %s", i, rc, e.text);
 		cr_expect(rc == 0 || strstr(e.text, rows[i].word), "row %zu: %s", i, e.text);
 		cr_expect(rc != 0 || (engine_constraint_accepts(c, "69999", 5, true) &&
@@ -398,8 +398,8 @@ Test(engine_constraint, alternatives_in_one_list_or_in_groups_are_the_same)
 			buf_free(&one);
 		}
 		buf_add_text(&groups, ")");
-		struct engine_constraint *x = open_bytes(ENGINE_REGEX, flat.bytes),
-					 *y = open_bytes(ENGINE_REGEX, groups.bytes);
+		struct engine_constraint *x = open_bytes(GRAMMAR_REGEX, flat.bytes),
+					 *y = open_bytes(GRAMMAR_REGEX, groups.bytes);
 		for (unsigned n = 1; n < 2187; n++) { /* up to 7 letters of a, b, e with accent */
 			char text[32];
 			size_t len = 0;
@@ -441,7 +441,7 @@ Test(engine_constraint, large_ones_are_refused_by_the_limit_they_meet)
 
 Test(engine_constraint, answers_beyond_the_depth_are_not_begun)
 {
-	struct engine_constraint *c = open_bytes(ENGINE_JSON_OBJECT, "");
+	struct engine_constraint *c = open_bytes(GRAMMAR_JSON_OBJECT, "");
 	struct buf text = { 0 };
 	size_t depth = 0;
 	buf_add_text(&text, "{\"a\":");

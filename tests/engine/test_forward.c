@@ -187,7 +187,7 @@ Test(engine_forward, fresh_memory_is_never_read)
 /* ---- weights and caches of every type ---- */
 
 static struct engine *open_packed(const char *dir, const char *kernels, unsigned threads,
-                                  enum engine_weights weights, enum engine_cache cache)
+                                  enum model_packing weights, enum engine_cache cache)
 {
 	struct engine_options o = { .threads = threads, .kernels = kernels, .quiet = true,
 		.weights = weights, .cache = cache, .cache_bytes = MIB(256) };
@@ -226,13 +226,13 @@ Test(engine_forward, decoding_allocates_nothing)
 	if (!COUNTING)
 		cr_skip_test("the sanitizer's malloc");
 	check_allocates_nothing(open_model("demo/model", NULL, 2));
-	check_allocates_nothing(open_packed("demo/model", NULL, 2, ENGINE_WEIGHTS_Q8,
+	check_allocates_nothing(open_packed("demo/model", NULL, 2, MODEL_PACKING_Q8,
 	                                    ENGINE_CACHE_INT8));
 }
 
-static const struct { enum engine_weights weights; enum engine_cache cache; } packed[] = {
-	{ ENGINE_WEIGHTS_Q8, ENGINE_CACHE_F32 }, { ENGINE_WEIGHTS_Q4, ENGINE_CACHE_BF16 },
-	{ ENGINE_WEIGHTS_STORED, ENGINE_CACHE_INT8 }, { ENGINE_WEIGHTS_BF16, ENGINE_CACHE_BF16 },
+static const struct { enum model_packing weights; enum engine_cache cache; } packed[] = {
+	{ MODEL_PACKING_Q8, ENGINE_CACHE_F32 }, { MODEL_PACKING_Q4, ENGINE_CACHE_BF16 },
+	{ MODEL_PACKING_STORED, ENGINE_CACHE_INT8 }, { MODEL_PACKING_BF16, ENGINE_CACHE_BF16 },
 };
 static const char *const packed_models[] = { "demo/model", "tests/vectors/oracles/qwen3_moe",
 	"tests/vectors/oracles/gpt_oss_mxfp4", "tests/vectors/oracles/deepseek_v2" };
@@ -282,7 +282,7 @@ Test(engine_forward, smaller_caches_change_little)
 {
 	enum { N = 60 };
 	uint32_t token[N];
-	struct engine *m = open_packed("demo/model", NULL, 1, ENGINE_WEIGHTS_STORED, ENGINE_CACHE_F32);
+	struct engine *m = open_packed("demo/model", NULL, 1, MODEL_PACKING_STORED, ENGINE_CACHE_F32);
 	uint32_t vocab = engine_info(m)->vocab;
 	random_tokens(m, token, N);
 	float *want = logits_of(m, token, N, 0);
@@ -290,7 +290,7 @@ Test(engine_forward, smaller_caches_change_little)
 	engine_close(m);
 	for (int c = ENGINE_CACHE_BF16; c <= ENGINE_CACHE_INT8; c++) {
 		double kl = 0;
-		m = open_packed("demo/model", NULL, 1, ENGINE_WEIGHTS_STORED, (enum engine_cache)c);
+		m = open_packed("demo/model", NULL, 1, MODEL_PACKING_STORED, (enum engine_cache)c);
 		cr_assert_str_eq(engine_info(m)->cache, c == ENGINE_CACHE_BF16 ? "bf16" : "int8");
 		float *got = logits_of(m, token, N, 0);
 		for (uint32_t i = 0; i < N; i++)
@@ -304,7 +304,7 @@ Test(engine_forward, smaller_caches_change_little)
 
 Test(engine_forward, traffic_counts_each_matrix_once_a_pass)
 {
-	struct engine *m = open_packed("demo/model", NULL, 2, ENGINE_WEIGHTS_Q8, ENGINE_CACHE_BF16);
+	struct engine *m = open_packed("demo/model", NULL, 2, MODEL_PACKING_Q8, ENGINE_CACHE_BF16);
 	struct engine_traffic t;
 	uint32_t token[3] = { 300, 301, 302 };
 	float *logits = logits_of(m, token, 3, 0);

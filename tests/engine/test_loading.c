@@ -3,8 +3,8 @@
 #include "oracle.h"
 #include "support.h"
 
-#include "engine/model.h"
-#include "engine/tensors.h"
+#include "engine/engine_in.h"
+#include "model/tensors_in.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -13,7 +13,7 @@
 
 #define CASES "tests/vectors/oracles/"
 
-static struct engine *load(const char *dir, enum engine_weights weights, unsigned threads)
+static struct engine *load(const char *dir, enum model_packing weights, unsigned threads)
 {
 	const struct engine_options o = { .threads = threads, .weights = weights, .quiet = true };
 	struct source *s;
@@ -53,27 +53,27 @@ static void compare_row(const char *where, const struct kernel_matrix *w, uint32
 	free(has);
 }
 
-static void compare(const char *dir, struct engine_tensors *t, const char *name,
+static void compare(const char *dir, struct model_tensors *t, const char *name,
                     const struct kernel_matrix *w)
 {
-	const struct engine_tensor *tensor = engine_tensors_find(t, name);
+	const struct model_tensor *tensor = model_tensors_find(t, name);
 	char where[400];
 	struct err e = { 0 };
 	cr_assert_not_null(tensor, "%s: %s", dir, name);
 	snprintf(where, sizeof where, "%s: %s as %s", dir, name, kernel_format_name(w->format));
 	float *truth = malloc((size_t)w->rows * w->columns * sizeof *truth);
-	cr_assert_eq(engine_tensors_read(t, tensor, 0, w->rows, truth, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_read(t, tensor, 0, w->rows, truth, &e), 0, "%s", e.text);
 	for (uint32_t row = 0; row < w->rows; row++)
 		compare_row(where, w, row, truth + (size_t)row * w->columns);
 	free(truth);
 }
 
 /* What wide matrices, the head and the rest become. */
-static const struct { enum engine_weights weights; enum kernel_format wide, head; } asked[] = {
-	{ ENGINE_WEIGHTS_BF16, KERNEL_BF16, KERNEL_BF16 },
-	{ ENGINE_WEIGHTS_Q8, KERNEL_Q8, KERNEL_Q8 },
-	{ ENGINE_WEIGHTS_Q4, KERNEL_Q4, KERNEL_Q8 },
-	{ ENGINE_WEIGHTS_STORED, KERNEL_FORMATS, KERNEL_FORMATS },
+static const struct { enum model_packing weights; enum kernel_format wide, head; } asked[] = {
+	{ MODEL_PACKING_BF16, KERNEL_BF16, KERNEL_BF16 },
+	{ MODEL_PACKING_Q8, KERNEL_Q8, KERNEL_Q8 },
+	{ MODEL_PACKING_Q4, KERNEL_Q4, KERNEL_Q8 },
+	{ MODEL_PACKING_STORED, KERNEL_FORMATS, KERNEL_FORMATS },
 };
 
 static void compare_model(const char *dir, enum kernel_format stored, enum kernel_format embed, size_t i)
@@ -81,20 +81,20 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 	struct engine *m = load(dir, asked[i].weights, 2);
 	const struct model_weights *w = &m->weights;
 	struct source *s;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	struct err e = { 0 };
-	bool as_is = asked[i].weights == ENGINE_WEIGHTS_STORED;
+	bool as_is = asked[i].weights == MODEL_PACKING_STORED;
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0);
-	cr_assert_eq(engine_tensors_open(&t, s, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
 	const struct kernel_matrix *o = m->config.attention == MODEL_ATTN_MLA ? &w->layer[0].mla.o
 	                                                                      : &w->layer[0].gqa.o;
 	cr_assert_eq(o->format, as_is ? stored : asked[i].wide, "%s: %s", dir, kernel_format_name(o->format));
 	cr_assert_eq(w->head.format, as_is ? embed : asked[i].head, "%s", dir);
 	const struct kernel_matrix *rows = w->embed.panel != NULL ? &w->embed : &w->head;
-	cr_assert(as_is || asked[i].weights == ENGINE_WEIGHTS_BF16 || rows->format == embed, "%s", dir);
+	cr_assert(as_is || asked[i].weights == MODEL_PACKING_BF16 || rows->format == embed, "%s", dir);
 	compare(dir, t, "model.layers.0.self_attn.o_proj.weight", o);
 	compare(dir, t, "model.embed_tokens.weight", rows);
-	compare(dir, t, m->config.tied || engine_tensors_find(t, "lm_head.weight") == NULL
+	compare(dir, t, m->config.tied || model_tensors_find(t, "lm_head.weight") == NULL
 	        ? "model.embed_tokens.weight" : "lm_head.weight", &w->head);
 	if (m->config.experts == MODEL_EXPERTS_PLAIN && model_layer_is_moe(&m->config, 2)) {
 		compare(dir, t, "model.layers.2.mlp.experts.3.down_proj.weight", &w->layer[2].expert[3].down);
@@ -102,7 +102,7 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 	}
 	cr_assert_str_eq(engine_info(m)->weights, kernel_format_name(o->format), "%s: %s", dir,
 	                 engine_info(m)->weights);
-	engine_tensors_close(t);
+	model_tensors_close(t);
 	source_close(s);
 	engine_close(m);
 }
@@ -129,7 +129,7 @@ Test(engine_loading, halves_stay_halves_and_quantise)
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
 		const struct engine_options o = { .threads = 2, .weights = asked[i].weights, .quiet = true };
 		struct memory_source s;
-		struct engine_tensors *t;
+		struct model_tensors *t;
 		struct engine *m;
 		struct err e = { 0 };
 		memory_load(&s, CASES "deepseek_v2_lite_bf16");
@@ -140,12 +140,12 @@ Test(engine_loading, halves_stay_halves_and_quantise)
 				memcpy(at, "\"F16\" ", 6);
 		}
 		cr_assert_eq(engine_open(&m, &s.source, &o, &e), 0, "%s", e.text);
-		cr_assert_eq(engine_tensors_open(&t, &s.source, &e), 0, "%s", e.text);
+		cr_assert_eq(model_tensors_open(&t, &s.source, &e), 0, "%s", e.text);
 		const struct kernel_matrix *w = &m->weights.layer[0].mla.o;
 		cr_assert_eq(w->format, asked[i].wide == KERNEL_FORMATS ? KERNEL_F16 : asked[i].wide);
 		compare("halves", t, "model.layers.0.self_attn.o_proj.weight", w);
 		compare("halves", t, "model.embed_tokens.weight", &m->weights.embed);
-		engine_tensors_close(t);
+		model_tensors_close(t);
 		engine_close(m);
 		memory_free(&s);
 	}
@@ -256,7 +256,7 @@ static uint64_t high_water(void)
 
 Test(engine_loading, invented_weights_take_no_memory_beside_them)
 {
-	const struct engine_options o = { .threads = 2, .weights = ENGINE_WEIGHTS_Q4, .quiet = true };
+	const struct engine_options o = { .threads = 2, .weights = MODEL_PACKING_Q4, .quiet = true };
 	struct engine *m, *again;
 	struct err e = { 0 };
 	uint64_t before = high_water();
@@ -271,7 +271,7 @@ Test(engine_loading, invented_weights_take_no_memory_beside_them)
 	struct digest a = packed(m);
 	engine_close(m);
 	cr_assert_eq(engine_open_synthetic(&again, "olmoe", 1, 7,
-	             &(struct engine_options){ .threads = 1, .weights = ENGINE_WEIGHTS_Q4, .quiet = true }, &e),
+	             &(struct engine_options){ .threads = 1, .weights = MODEL_PACKING_Q4, .quiet = true }, &e),
 	             0, "%s", e.text);
 	struct digest b = packed(again);
 	cr_assert(digest_equal(&a, &b));
@@ -291,7 +291,7 @@ static int by_value(const void *a, const void *b)
 
 /* Divergence of what the quantised model says from what an exact one does, at the middle position:
  * at some a choice of experts flips, which says nothing of the numbers. */
-static double divergence(const struct oracle *o, enum engine_weights weights)
+static double divergence(const struct oracle *o, enum model_packing weights)
 {
 	struct engine *m = load(o->dir, weights, 2);
 	struct engine_sequence *s;
@@ -336,7 +336,7 @@ Test(engine_loading, quantised_models_stay_close)
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		struct oracle o;
 		oracle_open(&o, names[i]);
-		double eight = divergence(&o, ENGINE_WEIGHTS_Q8), four = divergence(&o, ENGINE_WEIGHTS_Q4);
+		double eight = divergence(&o, MODEL_PACKING_Q8), four = divergence(&o, MODEL_PACKING_Q4);
 		cr_assert(eight >= 0 && eight < 0.05, "%s: q8 %g", names[i], eight);
 		cr_assert(four >= 0 && four < 2, "%s: q4 %g", names[i], four);
 		oracle_close(&o);
@@ -366,9 +366,9 @@ static struct digest pass(struct engine *m, const struct kernels *k)
 /* gpt-oss-20b's embeddings alone would take more than a test may: bench only. */
 Test(engine_loading, invented_models_give_the_same_bits_in_every_set)
 {
-	static const struct { const char *shape; uint32_t layers; enum engine_weights weights; } shapes[] = {
-		{ "olmoe", 1, ENGINE_WEIGHTS_Q8 }, { "deepseek-v2-lite", 2, ENGINE_WEIGHTS_Q4 },
-		{ "qwen3-30b-a3b", 1, ENGINE_WEIGHTS_Q4 }, { "mixtral-8x7b", 1, ENGINE_WEIGHTS_Q4 },
+	static const struct { const char *shape; uint32_t layers; enum model_packing weights; } shapes[] = {
+		{ "olmoe", 1, MODEL_PACKING_Q8 }, { "deepseek-v2-lite", 2, MODEL_PACKING_Q4 },
+		{ "qwen3-30b-a3b", 1, MODEL_PACKING_Q4 }, { "mixtral-8x7b", 1, MODEL_PACKING_Q4 },
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
 		const struct engine_options o = { .weights = shapes[i].weights, .quiet = true };

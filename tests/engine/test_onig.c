@@ -1,4 +1,4 @@
-#include "engine/onig.h"
+#include "tokenizer/onig.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

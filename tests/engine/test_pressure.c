@@ -2,10 +2,11 @@
  * same answer; nothing kept. */
 #include "counting.h"
 #include "support.h"
+#include "template/template.h"
 
 #include "base/text.h"
-#include "engine/config.h"
-#include "engine/onig.h"
+#include "model/config.h"
+#include "tokenizer/onig.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -107,19 +108,19 @@ static int run_config(const struct work *w, struct err *e)
 
 static int run_tokenizer(const struct work *w, struct err *e)
 {
-	struct engine_tokenizer *t = NULL;
-	struct engine_ids ids = { 0 };
+	struct tokenizer *t = NULL;
+	struct token_ids ids = { 0 };
 	struct buf out = { 0 };
-	int rc = engine_tokenizer_open(&t, w->text, w->len, e);
+	int rc = tokenizer_open(&t, w->text, w->len, e);
 	if (rc == 0)
-		rc = engine_tokenizer_encode(t, w->more, strlen(w->more), true, true, &ids, e);
+		rc = tokenizer_encode(t, w->more, strlen(w->more), true, true, &ids, e);
 	if (rc == 0)
-		rc = engine_tokenizer_decode(t, ids.id, ids.count, false, &out, e);
+		rc = tokenizer_decode(t, ids.id, ids.count, false, &out, e);
 	buf_add(&answer, ids.id, ids.count * sizeof *ids.id);
 	buf_add(&answer, out.bytes, out.len);
 	buf_free(&out);
-	engine_ids_free(&ids);
-	engine_tokenizer_close(t);
+	token_ids_free(&ids);
+	tokenizer_close(t);
 	return rc;
 }
 
@@ -144,7 +145,7 @@ Test(engine_pressure, files_of_a_model)
 static int run_template(const struct work *w, struct err *e)
 {
 	struct buf out = { 0 }, origin = { 0 };
-	int rc = engine_template_render(w->text, w->len, w->more, 1795352709000000, &out, &origin, e);
+	int rc = template_render(w->text, w->len, w->more, 1795352709000000, &out, &origin, e);
 	buf_add(&answer, out.bytes, out.len);
 	buf_add(&answer, origin.bytes, origin.len);
 	buf_free(&out);
@@ -175,21 +176,21 @@ Test(engine_pressure, templates)
 
 static int run_tools(const struct work *w, struct err *e)
 {
-	return engine_tool_grammar(*(const enum engine_syntax *)w->text, NULL, w->more, NULL, true, &answer, e);
+	return engine_tool_grammar(*(const enum reply_syntax *)w->text, NULL, w->more, NULL, true, &answer, e);
 }
 
 Test(engine_pressure, grammars_of_tools)
 {
-	static const enum engine_syntax syntax[] = { ENGINE_SYNTAX_HERMES, ENGINE_SYNTAX_GLM };
+	static const enum reply_syntax syntax[] = { REPLY_SYNTAX_HERMES, REPLY_SYNTAX_GLM };
 	json_t *tools = json_pack("[{s:s,s:{s:s,s:{s:s,s:{s:{s:s},s:{s:[i,s,n]}},s:[s]}}}]", "type", "function",
 	                          "function", "name", "look", "parameters", "type", "object", "properties", "a",
 	                          "type", "integer", "b", "enum", 1, "x", "required", "b");
 	for (size_t i = 0; i < sizeof syntax / sizeof *syntax; i++)
-		press(engine_syntax_name(syntax[i]), &(struct work){ run_tools, &syntax[i], 0, tools });
+		press(reply_syntax_name(syntax[i]), &(struct work){ run_tools, &syntax[i], 0, tools });
 	json_decref(tools);
 }
 
-static enum engine_constraint_kind kind;
+static enum grammar_kind kind;
 
 static int run_constraint(const struct work *w, struct err *e)
 {
@@ -206,12 +207,12 @@ static int run_constraint(const struct work *w, struct err *e)
 
 Test(engine_pressure, constraints)
 {
-	static const struct { enum engine_constraint_kind kind; const char *name, *right, *text; } c[] = {
-		{ ENGINE_REGEX, "regex", "bank@a.b.com", "[a-z]{2,9}@(?:[a-z]+\\.){1,3}(com|org)" },
-		{ ENGINE_GRAMMAR, "grammar", "a1(a22)b",
+	static const struct { enum grammar_kind kind; const char *name, *right, *text; } c[] = {
+		{ GRAMMAR_REGEX, "regex", "bank@a.b.com", "[a-z]{2,9}@(?:[a-z]+\\.){1,3}(com|org)" },
+		{ GRAMMAR_RULES, "grammar", "a1(a22)b",
 		  "root ::= \"a\" item+ \"b\"?\nitem ::= [0-9]{1,3} | \"(\" root \")\"\n" },
-		{ ENGINE_CHOICE, "choice", "caf\u00e9", "[\"yes\", \"no\", \"caf\\u00e9\"]" },
-		{ ENGINE_SCHEMA, "schema", "{\"n\": 12, \"l\": [null, 3, \"x\"]}",
+		{ GRAMMAR_CHOICE, "choice", "caf\u00e9", "[\"yes\", \"no\", \"caf\\u00e9\"]" },
+		{ GRAMMAR_SCHEMA, "schema", "{\"n\": 12, \"l\": [null, 3, \"x\"]}",
 		  "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":-3,\"maximum\":1200},"
 		  "\"d\":{\"type\":\"string\",\"format\":\"date\"},\"p\":{\"pattern\":\"^[a-f]{3}$\"},"
 		  "\"l\":{\"$ref\":\"#/$defs/l\"}},\"required\":[\"n\",\"l\"],\"additionalProperties\":false,"
@@ -226,33 +227,33 @@ Test(engine_pressure, constraints)
 
 static int run_reply(const struct work *w, struct err *e)
 {
-	struct engine_reply *r = NULL;
-	const struct engine_event *event;
+	struct reply *r = NULL;
+	const struct reply_event *event;
 	size_t count = 0;
-	int rc = engine_reply_open(&r, *(const enum engine_syntax *)w->more, false, e);
+	int rc = reply_open(&r, *(const enum reply_syntax *)w->more, false, e);
 	for (size_t i = 0; i <= w->len && rc == 0; i++) {
-		rc = i < w->len ? engine_reply_push(r, (const char *)w->text + i, 1, &event, &count, e) :
-			          engine_reply_end(r, &event, &count, e);
+		rc = i < w->len ? reply_push(r, (const char *)w->text + i, 1, &event, &count, e) :
+			          reply_end(r, &event, &count, e);
 		for (size_t k = 0; k < count && rc == 0; k++)
 			buf_printf(&answer, "%d %u %.*s\n", (int)event[k].part, event[k].call, (int)event[k].len,
 			           event[k].text);
 	}
-	engine_reply_close(r);
+	reply_close(r);
 	return rc;
 }
 
 Test(engine_pressure, replies)
 {
-	static const struct { enum engine_syntax syntax; const char *text; } r[] = {
-		{ ENGINE_SYNTAX_HERMES,
+	static const struct { enum reply_syntax syntax; const char *text; } r[] = {
+		{ REPLY_SYNTAX_HERMES,
 		  "<think>a\n</think>b<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>" },
-		{ ENGINE_SYNTAX_GLM, "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n</tool_call>" },
-		{ ENGINE_SYNTAX_HARMONY, "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>commentary "
+		{ REPLY_SYNTAX_GLM, "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n</tool_call>" },
+		{ REPLY_SYNTAX_HARMONY, "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>commentary "
 		  "to=functions.f <|constrain|>json<|message|>{\"a\":1}<|call|>" },
-		{ ENGINE_SYNTAX_MISTRAL, "[TOOL_CALLS][{\"name\":\"f\",\"arguments\":{}}]" },
+		{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS][{\"name\":\"f\",\"arguments\":{}}]" },
 	};
 	for (size_t i = 0; i < sizeof r / sizeof *r; i++)
-		press(engine_syntax_name(r[i].syntax),
+		press(reply_syntax_name(r[i].syntax),
 		      &(struct work){ run_reply, r[i].text, strlen(r[i].text), &r[i].syntax });
 }
 
@@ -262,7 +263,7 @@ static int run_model(const struct work *w, struct err *e)
 	struct engine *m = NULL;
 	struct engine_session *s = NULL;
 	struct engine_constraint *c = NULL;
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct engine_chat chat = { .messages = w->more, .generation_prompt = true };
 	static const char schema[] = "{\"type\": \"object\", \"required\": [\"a\"]}";
 	static const char *const never[] = { "rule", "zz" };
@@ -270,7 +271,7 @@ static int run_model(const struct work *w, struct err *e)
 	if (rc == 0)
 		rc = engine_chat_encode(m, &chat, NULL, &ids, e);
 	if (rc == 0)
-		rc = engine_constraint_open(&c, m, ENGINE_SCHEMA, schema, strlen(schema), e);
+		rc = engine_constraint_open(&c, m, GRAMMAR_SCHEMA, schema, strlen(schema), e);
 	struct engine_request q = { .prompt = ids.id, .count = ids.count, .speculation = 2,
 		                    .sampling = { .tokens_max = 5, .temperature = 1, .top_p = 0.9f, .logprobs = true,
 		                                  .top_logprobs = 2, .stop = never, .stop_count = 1, .ban = never + 1,
@@ -283,7 +284,7 @@ static int run_model(const struct work *w, struct err *e)
 		buf_add(&answer, text, len);
 	engine_session_close(s);
 	engine_constraint_close(c);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	engine_close(m);
 	return rc < 0 ? rc : 0;
 }

@@ -16,17 +16,17 @@ struct heard {
 	bool whole_characters;
 };
 
-static void hear(struct heard *h, const struct engine_event *event, size_t count, const char *row)
+static void hear(struct heard *h, const struct reply_event *event, size_t count, const char *row)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct engine_event *v = &event[i];
+		const struct reply_event *v = &event[i];
 		cr_assert_gt(v->len, 0, "%s", row);
 		h->whole_characters = h->whole_characters && text_utf8_valid(v->text, v->len);
-		if (v->part == ENGINE_CONTENT) {
+		if (v->part == REPLY_CONTENT) {
 			buf_add(&h->content, v->text, v->len);
-		} else if (v->part == ENGINE_REASONING) {
+		} else if (v->part == REPLY_REASONING) {
 			buf_add(&h->reasoning, v->text, v->len);
-		} else if (v->part == ENGINE_CALL_NAME) {
+		} else if (v->part == REPLY_CALL_NAME) {
 			cr_assert_eq(v->call, h->calls, "%s: names come in order, each at once", row);
 			cr_assert_lt(h->calls, CALLS_MAX);
 			buf_add(&h->name[h->calls++], v->text, v->len);
@@ -51,7 +51,7 @@ static void heard_free(struct heard *h)
 static const char *text_of(const struct buf *b) { return b->bytes ? b->bytes : ""; }
 
 struct reading {
-	enum engine_syntax syntax;
+	enum reply_syntax syntax;
 	bool reasoning;
 	size_t hold; /* SIZE_MAX: as it is */
 };
@@ -61,23 +61,23 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 			      size_t piece, const char *row)
 {
 	struct heard h = { .whole_characters = true };
-	struct engine_reply *r;
-	const struct engine_event *event;
+	struct reply *r;
+	const struct reply_event *event;
 	struct err e = { 0 };
 	size_t count, at = 0;
-	cr_assert_eq(engine_reply_open(&r, how->syntax, how->reasoning, &e), 0);
+	cr_assert_eq(reply_open(&r, how->syntax, how->reasoning, &e), 0);
 	if (how->hold != SIZE_MAX)
-		engine_reply_hold(r, how->hold);
+		reply_hold(r, how->hold);
 	while (at < len) {
 		size_t n = at == 0 && first ? first : piece ? piece : len - at;
 		n = n < len - at ? n : len - at;
-		cr_assert_eq(engine_reply_push(r, text + at, n, &event, &count, &e), 0, "%s", e.text);
+		cr_assert_eq(reply_push(r, text + at, n, &event, &count, &e), 0, "%s", e.text);
 		hear(&h, event, count, row);
 		at += n;
 	}
-	cr_assert_eq(engine_reply_end(r, &event, &count, &e), 0, "%s", e.text);
+	cr_assert_eq(reply_end(r, &event, &count, &e), 0, "%s", e.text);
 	hear(&h, event, count, row);
-	engine_reply_close(r);
+	reply_close(r);
 	return h;
 }
 
@@ -114,13 +114,13 @@ static void expect_heard(const struct heard *h, const char *content, const char 
 	}
 }
 
-static enum engine_syntax syntax_of(const char *name)
+static enum reply_syntax syntax_of(const char *name)
 {
-	for (int s = 0; s < ENGINE_SYNTAXES; s++)
-		if (strcmp(engine_syntax_name((enum engine_syntax)s), name) == 0)
-			return (enum engine_syntax)s;
+	for (int s = 0; s < REPLY_SYNTAXES; s++)
+		if (strcmp(reply_syntax_name((enum reply_syntax)s), name) == 0)
+			return (enum reply_syntax)s;
 	cr_assert_fail("no syntax %s", name);
-	return ENGINE_SYNTAX_PLAIN;
+	return REPLY_SYNTAX_PLAIN;
 }
 
 /* Whether every way to cut gives the same. */
@@ -142,14 +142,14 @@ static void cut_everywhere(const struct reading *how, const char *text, size_t l
 	heard_free(&whole);
 }
 
-static size_t check_row(enum engine_syntax syntax, const json_t *row)
+static size_t check_row(enum reply_syntax syntax, const json_t *row)
 {
 	const json_t *text = json_object_get(row, "text");
 	const char *s = json_string_value(text);
 	size_t len = json_string_length(text);
 	char name[200];
 	struct reading how = { syntax, json_is_true(json_object_get(row, "prompt_reasons")), SIZE_MAX };
-	snprintf(name, sizeof name, "%s: %s", engine_syntax_name(syntax),
+	snprintf(name, sizeof name, "%s: %s", reply_syntax_name(syntax),
 		 json_string_value(json_object_get(row, "name")));
 	struct heard h = read_text(&how, s, len, 0, 0, name);
 	expect_heard(&h, json_string_value(json_object_get(row, "content")),
@@ -169,21 +169,21 @@ static json_t *load(const char *path)
 	return j;
 }
 
-static json_t *load_rows(enum engine_syntax s)
+static json_t *load_rows(enum reply_syntax s)
 {
 	char path[100];
-	snprintf(path, sizeof path, "tests/vectors/replies/%s.json", engine_syntax_name(s));
+	snprintf(path, sizeof path, "tests/vectors/replies/%s.json", reply_syntax_name(s));
 	return load(path);
 }
 
 Test(reply, texts_of_all_families_come_apart_however_they_are_cut)
 {
 	size_t rows = 0;
-	for (int s = 0; s < ENGINE_SYNTAXES; s++) {
-		json_t *list = load_rows((enum engine_syntax)s), *row;
+	for (int s = 0; s < REPLY_SYNTAXES; s++) {
+		json_t *list = load_rows((enum reply_syntax)s), *row;
 		size_t i;
 		json_array_foreach(list, i, row)
-			rows += check_row((enum engine_syntax)s, row);
+			rows += check_row((enum reply_syntax)s, row);
 		json_decref(list);
 	}
 	cr_expect_geq(rows, 180);
@@ -192,10 +192,10 @@ Test(reply, texts_of_all_families_come_apart_however_they_are_cut)
 Test(reply, a_reply_without_markers_is_content_in_every_family)
 {
 	static const char text[] = "Sure: <b>x</b> [1] {\"a\": 1} ```json\n{}\n``` a|b <| | > ｜ ▁\n";
-	for (int s = 0; s < ENGINE_SYNTAXES; s++) {
-		struct reading how = { (enum engine_syntax)s, false, SIZE_MAX };
-		struct heard h = read_text(&how, text, sizeof text - 1, 0, 1, engine_syntax_name(how.syntax));
-		cr_expect_str_eq(text_of(&h.content), text, "%s", engine_syntax_name(how.syntax));
+	for (int s = 0; s < REPLY_SYNTAXES; s++) {
+		struct reading how = { (enum reply_syntax)s, false, SIZE_MAX };
+		struct heard h = read_text(&how, text, sizeof text - 1, 0, 1, reply_syntax_name(how.syntax));
+		cr_expect_str_eq(text_of(&h.content), text, "%s", reply_syntax_name(how.syntax));
 		cr_expect_eq(h.calls, 0);
 		heard_free(&h);
 	}
@@ -205,28 +205,28 @@ Test(reply, a_reply_without_markers_is_content_in_every_family)
 
 Test(reply, whole_characters_in_give_whole_characters_out)
 {
-	for (int s = 0; s < ENGINE_SYNTAXES; s++) {
-		json_t *list = load_rows((enum engine_syntax)s), *row;
+	for (int s = 0; s < REPLY_SYNTAXES; s++) {
+		json_t *list = load_rows((enum reply_syntax)s), *row;
 		size_t i;
 		json_array_foreach(list, i, row) {
 			const char *text = json_string_value(json_object_get(row, "text"));
-			struct engine_reply *r;
-			const struct engine_event *event;
+			struct reply *r;
+			const struct reply_event *event;
 			struct heard h = { .whole_characters = true };
 			struct err e;
 			size_t count;
-			cr_assert_eq(engine_reply_open(&r, (enum engine_syntax)s, false, &e), 0);
+			cr_assert_eq(reply_open(&r, (enum reply_syntax)s, false, &e), 0);
 			for (size_t at = 0, n; text[at]; at += n) {
 				uint32_t cp;
 				n = (size_t)text_utf8_decode(text + at, 4, &cp);
-				cr_assert_eq(engine_reply_push(r, text + at, n, &event, &count, &e), 0);
+				cr_assert_eq(reply_push(r, text + at, n, &event, &count, &e), 0);
 				hear(&h, event, count, text);
 			}
-			cr_assert_eq(engine_reply_end(r, &event, &count, &e), 0);
+			cr_assert_eq(reply_end(r, &event, &count, &e), 0);
 			hear(&h, event, count, text);
 			cr_expect(h.whole_characters, "%s", text);
 			heard_free(&h);
-			engine_reply_close(r);
+			reply_close(r);
 		}
 		json_decref(list);
 	}
@@ -238,38 +238,38 @@ Test(reply, text_is_held_only_while_it_may_become_a_marker)
 	static const char text[] = "Hello <tool!\n\nWorld <";
 	static const char *const out[] = { "Hello", "Hello ", "Hello <tool!", "Hello <tool!\n\nW" };
 	static const size_t at[] = { 5, 7, 12, 15 };
-	struct engine_reply *r;
-	const struct engine_event *event;
+	struct reply *r;
+	const struct reply_event *event;
 	struct heard h = { .whole_characters = true };
 	struct err e;
 	size_t count, k = 0;
-	cr_assert_eq(engine_reply_open(&r, ENGINE_SYNTAX_HERMES, false, &e), 0);
+	cr_assert_eq(reply_open(&r, REPLY_SYNTAX_HERMES, false, &e), 0);
 	for (size_t i = 0; i < sizeof text - 1; i++) {
-		cr_assert_eq(engine_reply_push(r, text + i, 1, &event, &count, &e), 0);
+		cr_assert_eq(reply_push(r, text + i, 1, &event, &count, &e), 0);
 		hear(&h, event, count, text);
 		if (k < 4 && i + 1 == at[k])
 			cr_expect_str_eq(text_of(&h.content), out[k++], "after %zu bytes", i + 1);
 	}
 	heard_free(&h);
-	engine_reply_close(r);
+	reply_close(r);
 }
 
 static size_t bytes_before_arguments(size_t hold, const char *text, size_t len)
 {
-	struct engine_reply *r;
-	const struct engine_event *event;
+	struct reply *r;
+	const struct reply_event *event;
 	struct err e;
 	size_t count, found = len;
-	cr_assert_eq(engine_reply_open(&r, ENGINE_SYNTAX_HERMES, false, &e), 0);
+	cr_assert_eq(reply_open(&r, REPLY_SYNTAX_HERMES, false, &e), 0);
 	if (hold != SIZE_MAX)
-		engine_reply_hold(r, hold);
+		reply_hold(r, hold);
 	for (size_t i = 0; i < len && found == len; i++) {
-		cr_assert_eq(engine_reply_push(r, text + i, 1, &event, &count, &e), 0);
+		cr_assert_eq(reply_push(r, text + i, 1, &event, &count, &e), 0);
 		for (size_t k = 0; k < count; k++)
-			if (event[k].part == ENGINE_CALL_ARGUMENTS)
+			if (event[k].part == REPLY_CALL_ARGUMENTS)
 				found = i + 1;
 	}
-	engine_reply_close(r);
+	reply_close(r);
 	return found;
 }
 
@@ -290,7 +290,7 @@ Test(reply, arguments_stream_from_where_they_are_no_longer_held)
 Test(reply, nothing_is_lost_of_a_call_that_breaks_late)
 {
 	static const char text[] = "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": oops}}</tool_call>";
-	struct reading how = { ENGINE_SYNTAX_HERMES, false, 0 };
+	struct reading how = { REPLY_SYNTAX_HERMES, false, 0 };
 	struct heard h = read_text(&how, text, sizeof text - 1, 0, 0, text);
 	cr_expect_eq(h.calls, 1);
 	cr_expect_str_eq(text_of(&h.arguments[0]), "{\"a\": ");
@@ -309,7 +309,7 @@ static void render_turn(const json_t *turn, json_t *message, struct buf *out)
 	json_t *vars = json_pack("{s:[{ss ss} O]}", "messages", "role", "user", "content", "x", message);
 	struct buf text = { 0 };
 	struct err e;
-	cr_assert_eq(engine_template_render(template, strlen(template), vars, 0, &text, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(template_render(template, strlen(template), vars, 0, &text, NULL, &e), 0, "%s", e.text);
 	const char *begin = strstr(text.bytes, opener);
 	cr_assert_not_null(begin, "%s", text.bytes);
 	begin += strlen(opener);
@@ -384,10 +384,10 @@ Test(reply, what_a_template_writes_is_read_back)
 
 Test(reply, templates_tell_their_syntax)
 {
-	static const struct { const char *prefix; enum engine_syntax syntax; } rows[] = {
-		{ "deepseek_v2/", ENGINE_SYNTAX_PLAIN }, { "deepseek_r1/", ENGINE_SYNTAX_DEEPSEEK },
-		{ "qwen/", ENGINE_SYNTAX_HERMES }, { "mixtral/", ENGINE_SYNTAX_PLAIN },
-		{ "llama3/", ENGINE_SYNTAX_LLAMA3 }, { "gpt_oss/", ENGINE_SYNTAX_HARMONY },
+	static const struct { const char *prefix; enum reply_syntax syntax; } rows[] = {
+		{ "deepseek_v2/", REPLY_SYNTAX_PLAIN }, { "deepseek_r1/", REPLY_SYNTAX_DEEPSEEK },
+		{ "qwen/", REPLY_SYNTAX_HERMES }, { "mixtral/", REPLY_SYNTAX_PLAIN },
+		{ "llama3/", REPLY_SYNTAX_LLAMA3 }, { "gpt_oss/", REPLY_SYNTAX_HARMONY },
 	};
 	json_t *cases = load("tests/vectors/templates/cases.json"), *c;
 	json_t *turns = load("tests/vectors/replies/turns.templates");
@@ -397,13 +397,13 @@ Test(reply, templates_tell_their_syntax)
 		const char *t = json_string_value(json_object_get(c, "template"));
 		for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
 			if (text_starts(name, rows[k].prefix))
-				cr_expect_eq(engine_template_syntax(t, strlen(t)), rows[k].syntax, "%s", name);
+				cr_expect_eq(reply_syntax_find(t, strlen(t)), rows[k].syntax, "%s", name);
 	}
 	json_array_foreach(turns, i, c) {
 		const char *t = json_string_value(json_object_get(c, "template"));
-		enum engine_syntax s = syntax_of(json_string_value(json_object_get(c, "syntax")));
-		if (s != ENGINE_SYNTAX_LLAMA3 && s != ENGINE_SYNTAX_HARMONY)
-			cr_expect_eq(engine_template_syntax(t, strlen(t)), s, "%s", engine_syntax_name(s));
+		enum reply_syntax s = syntax_of(json_string_value(json_object_get(c, "syntax")));
+		if (s != REPLY_SYNTAX_LLAMA3 && s != REPLY_SYNTAX_HARMONY)
+			cr_expect_eq(reply_syntax_find(t, strlen(t)), s, "%s", reply_syntax_name(s));
 	}
 	json_decref(cases);
 	json_decref(turns);
@@ -411,20 +411,20 @@ Test(reply, templates_tell_their_syntax)
 
 Test(reply, prompts_tell_whether_they_end_inside_reasoning)
 {
-	static const struct { enum engine_syntax syntax; const char *prompt; bool reasons; } rows[] = {
-		{ ENGINE_SYNTAX_DEEPSEEK, "x<｜Assistant｜><think>\n", true },
-		{ ENGINE_SYNTAX_DEEPSEEK31, "x<｜Assistant｜><think>", true },
-		{ ENGINE_SYNTAX_DEEPSEEK31, "x<｜Assistant｜></think>", false },
-		{ ENGINE_SYNTAX_HERMES, "<|im_start|>assistant\n<think>\n\n</think>\n\n", false },
-		{ ENGINE_SYNTAX_HERMES, "<|im_start|>assistant\n", false },
-		{ ENGINE_SYNTAX_GLM, "<|assistant|><think>", true },
-		{ ENGINE_SYNTAX_MISTRAL, "[/INST][THINK]", true },
-		{ ENGINE_SYNTAX_HARMONY, "<|start|>assistant<|channel|>analysis<|message|>", true },
-		{ ENGINE_SYNTAX_HARMONY, "<|start|>assistant", false },
-		{ ENGINE_SYNTAX_PLAIN, "<think>\n", false },
-		{ ENGINE_SYNTAX_KIMI, "", false },
+	static const struct { enum reply_syntax syntax; const char *prompt; bool reasons; } rows[] = {
+		{ REPLY_SYNTAX_DEEPSEEK, "x<｜Assistant｜><think>\n", true },
+		{ REPLY_SYNTAX_DEEPSEEK31, "x<｜Assistant｜><think>", true },
+		{ REPLY_SYNTAX_DEEPSEEK31, "x<｜Assistant｜></think>", false },
+		{ REPLY_SYNTAX_HERMES, "<|im_start|>assistant\n<think>\n\n</think>\n\n", false },
+		{ REPLY_SYNTAX_HERMES, "<|im_start|>assistant\n", false },
+		{ REPLY_SYNTAX_GLM, "<|assistant|><think>", true },
+		{ REPLY_SYNTAX_MISTRAL, "[/INST][THINK]", true },
+		{ REPLY_SYNTAX_HARMONY, "<|start|>assistant<|channel|>analysis<|message|>", true },
+		{ REPLY_SYNTAX_HARMONY, "<|start|>assistant", false },
+		{ REPLY_SYNTAX_PLAIN, "<think>\n", false },
+		{ REPLY_SYNTAX_KIMI, "", false },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		cr_expect_eq(engine_prompt_reasons(rows[i].syntax, rows[i].prompt, strlen(rows[i].prompt)),
+		cr_expect_eq(reply_prompt_reasons(rows[i].syntax, rows[i].prompt, strlen(rows[i].prompt)),
 			     rows[i].reasons, "%s", rows[i].prompt);
 }

@@ -22,14 +22,14 @@ static json_t *load_tools(const char *quoted)
 	return j;
 }
 
-static struct engine_constraint *compile(enum engine_syntax s, const char *name, bool reasoning)
+static struct engine_constraint *compile(enum reply_syntax s, const char *name, bool reasoning)
 {
 	json_t *list = load_tools(tools);
 	struct buf grammar = { 0 };
 	struct engine_constraint *c;
 	struct err e = { 0 };
 	cr_assert_eq(engine_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_constraint_open(&c, NULL, ENGINE_CALL_GRAMMAR, grammar.bytes,
+	cr_assert_eq(engine_constraint_open(&c, NULL, GRAMMAR_CALL, grammar.bytes,
 	                                    grammar.len, &e), 0, "%s\n%s",
 		     e.text, grammar.bytes);
 	buf_free(&grammar);
@@ -38,48 +38,48 @@ static struct engine_constraint *compile(enum engine_syntax s, const char *name,
 }
 
 /* The reader's calls as "name{arguments}" one behind the other; anything but a call as "?". */
-static struct buf read_calls(enum engine_syntax s, bool reasoning, const char *text)
+static struct buf read_calls(enum reply_syntax s, bool reasoning, const char *text)
 {
-	struct engine_reply *r;
-	const struct engine_event *event;
+	struct reply *r;
+	const struct reply_event *event;
 	struct buf out = { 0 };
 	struct err e;
 	size_t count;
-	cr_assert_eq(engine_reply_open(&r, s, reasoning, &e), 0);
+	cr_assert_eq(reply_open(&r, s, reasoning, &e), 0);
 	for (int end = 0; end < 2; end++) {
-		int rc = end ? engine_reply_end(r, &event, &count, &e) :
-			       engine_reply_push(r, text, strlen(text), &event, &count, &e);
+		int rc = end ? reply_end(r, &event, &count, &e) :
+			       reply_push(r, text, strlen(text), &event, &count, &e);
 		cr_assert_eq(rc, 0);
 		for (size_t i = 0; i < count; i++)
-			if (event[i].part == ENGINE_CONTENT)
+			if (event[i].part == REPLY_CONTENT)
 				buf_add_text(&out, "?");
-			else if (event[i].part != ENGINE_REASONING)
+			else if (event[i].part != REPLY_REASONING)
 				buf_add(&out, event[i].text, event[i].len);
 	}
-	engine_reply_close(r);
+	reply_close(r);
 	return out;
 }
 
 #define B "｜"
 #define G "▁"
 static const struct {
-	enum engine_syntax syntax;
+	enum reply_syntax syntax;
 	const char *before, *middle, *after, *thought;
 } forms[] = {
-	{ ENGINE_SYNTAX_HERMES, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>",
+	{ REPLY_SYNTAX_HERMES, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>",
 	  "hm <b>\n</think>\n\n" },
-	{ ENGINE_SYNTAX_DEEPSEEK,
+	{ REPLY_SYNTAX_DEEPSEEK,
 	  "<" B "tool" G "calls" G "begin" B "><" B "tool" G "call" G "begin" B ">function<" B "tool" G "sep" B ">",
 	  "\n```json\n", "\n```<" B "tool" G "call" G "end" B "><" B "tool" G "calls" G "end" B ">",
 	  "hm </think>\n\n" },
-	{ ENGINE_SYNTAX_DEEPSEEK31, "<" B "tool" G "calls" G "begin" B "><" B "tool" G "call" G "begin" B ">",
+	{ REPLY_SYNTAX_DEEPSEEK31, "<" B "tool" G "calls" G "begin" B "><" B "tool" G "call" G "begin" B ">",
 	  "<" B "tool" G "sep" B ">", "<" B "tool" G "call" G "end" B "><" B "tool" G "calls" G "end" B ">",
 	  "hm</think>" },
-	{ ENGINE_SYNTAX_MISTRAL, "[TOOL_CALLS][{\"name\": \"", "\", \"arguments\": ", "}]", "hm[/THINK]" },
-	{ ENGINE_SYNTAX_LLAMA3, "{\"name\": \"", "\", \"parameters\": ", "}", "hm</think>\n\n" },
-	{ ENGINE_SYNTAX_KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
+	{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS][{\"name\": \"", "\", \"arguments\": ", "}]", "hm[/THINK]" },
+	{ REPLY_SYNTAX_LLAMA3, "{\"name\": \"", "\", \"parameters\": ", "}", "hm</think>\n\n" },
+	{ REPLY_SYNTAX_KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
 	  ":0<|tool_call_argument_begin|>", "<|tool_call_end|><|tool_calls_section_end|>", "hm</think>" },
-	{ ENGINE_SYNTAX_HARMONY, "<|channel|>commentary to=functions.", " <|constrain|>json<|message|>", "",
+	{ REPLY_SYNTAX_HARMONY, "<|channel|>commentary to=functions.", " <|constrain|>json<|message|>", "",
 	  "hm<|end|><|start|>assistant" },
 };
 
@@ -133,10 +133,10 @@ Test(reply_grammar, glm_writes_members_one_by_one)
 		{ "<tool_call>get_weather\n</tool_call>", NULL },
 		{ "<tool_call>put\n<arg_key>p</arg_key>\n<arg_value>1</arg_value>\n</tool_call>", NULL },
 	};
-	struct engine_constraint *c = compile(ENGINE_SYNTAX_GLM, NULL, false);
+	struct engine_constraint *c = compile(REPLY_SYNTAX_GLM, NULL, false);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		cr_expect_eq(accepts(c, rows[i].text), rows[i].heard != NULL, "%s", rows[i].text);
-		struct buf heard = read_calls(ENGINE_SYNTAX_GLM, false, rows[i].text);
+		struct buf heard = read_calls(REPLY_SYNTAX_GLM, false, rows[i].text);
 		if (rows[i].heard)
 			cr_expect_str_eq(heard.bytes, rows[i].heard);
 		buf_free(&heard);
@@ -147,17 +147,17 @@ Test(reply_grammar, glm_writes_members_one_by_one)
 /* Else the end of reasoning, and any call, could be written as part of it. */
 Test(reply_grammar, reasoning_ends_at_its_first_end_and_holds_no_call)
 {
-	static const struct { enum engine_syntax syntax; const char *thought; } rows[] = {
-		{ ENGINE_SYNTAX_MISTRAL, "hm[/THINK]Hello. [TOOL_CALLS][{\"name\": \"other\", \"arguments\": {}}]" },
-		{ ENGINE_SYNTAX_MISTRAL, "hm</think>Hello." },
-		{ ENGINE_SYNTAX_MISTRAL, "hm[TOOL_CALLS]other{}" },
-		{ ENGINE_SYNTAX_HERMES, "hm</think>Hello." },
-		{ ENGINE_SYNTAX_KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>functions.other:0"
+	static const struct { enum reply_syntax syntax; const char *thought; } rows[] = {
+		{ REPLY_SYNTAX_MISTRAL, "hm[/THINK]Hello. [TOOL_CALLS][{\"name\": \"other\", \"arguments\": {}}]" },
+		{ REPLY_SYNTAX_MISTRAL, "hm</think>Hello." },
+		{ REPLY_SYNTAX_MISTRAL, "hm[TOOL_CALLS]other{}" },
+		{ REPLY_SYNTAX_HERMES, "hm</think>Hello." },
+		{ REPLY_SYNTAX_KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>functions.other:0"
 				      "<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>" },
-		{ ENGINE_SYNTAX_DEEPSEEK31, "<" B "tool" G "calls" G "begin" B "><" B "tool" G "call" G "begin" B
+		{ REPLY_SYNTAX_DEEPSEEK31, "<" B "tool" G "calls" G "begin" B "><" B "tool" G "call" G "begin" B
 					    ">other<" B "tool" G "sep" B ">{}<" B "tool" G "call" G "end" B "><" B
 					    "tool" G "calls" G "end" B ">" },
-		{ ENGINE_SYNTAX_HARMONY, "hm<|end|>Hello." },
+		{ REPLY_SYNTAX_HARMONY, "hm<|end|>Hello." },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct engine_constraint *c = compile(rows[i].syntax, NULL, true);
@@ -170,7 +170,7 @@ Test(reply_grammar, reasoning_ends_at_its_first_end_and_holds_no_call)
 
 Test(reply_grammar, one_tool_can_be_named)
 {
-	struct engine_constraint *c = compile(ENGINE_SYNTAX_LLAMA3, "now", false);
+	struct engine_constraint *c = compile(REPLY_SYNTAX_LLAMA3, "now", false);
 	cr_expect(accepts(c, "{\"name\": \"now\", \"parameters\": {}}"));
 	cr_expect(!accepts(c, "{\"name\": \"put\", \"parameters\": {\"p\": []}}"));
 	engine_constraint_close(c);
@@ -179,26 +179,26 @@ Test(reply_grammar, one_tool_can_be_named)
 Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 {
 	static const struct {
-		enum engine_syntax syntax;
+		enum reply_syntax syntax;
 		const char *tools, *name;
 		int code;
 		const char *says;
 	} rows[] = {
-		{ ENGINE_SYNTAX_PLAIN, "[{'function':{'name':'f'}}]", NULL, ERR_UNSUPPORTED, "plain" },
-		{ ENGINE_SYNTAX_HERMES, "[]", NULL, ERR_INPUT, "no tool" },
-		{ ENGINE_SYNTAX_HERMES, "[{'function':{'name':'f'}}]", "g", ERR_INPUT, "g" },
-		{ ENGINE_SYNTAX_HERMES, "[{'function':{}}]", NULL, ERR_INPUT, "tool 0" },
-		{ ENGINE_SYNTAX_KIMI, "[{'function':{'name':'a b'}}]", NULL, ERR_INPUT, "a b" },
-		{ ENGINE_SYNTAX_HERMES, "[{'function':{'name':'f','parameters':{'type':'array'}}}]", NULL, ERR_INPUT,
+		{ REPLY_SYNTAX_PLAIN, "[{'function':{'name':'f'}}]", NULL, ERR_UNSUPPORTED, "plain" },
+		{ REPLY_SYNTAX_HERMES, "[]", NULL, ERR_INPUT, "no tool" },
+		{ REPLY_SYNTAX_HERMES, "[{'function':{'name':'f'}}]", "g", ERR_INPUT, "g" },
+		{ REPLY_SYNTAX_HERMES, "[{'function':{}}]", NULL, ERR_INPUT, "tool 0" },
+		{ REPLY_SYNTAX_KIMI, "[{'function':{'name':'a b'}}]", NULL, ERR_INPUT, "a b" },
+		{ REPLY_SYNTAX_HERMES, "[{'function':{'name':'f','parameters':{'type':'array'}}}]", NULL, ERR_INPUT,
 		  "object" },
-		{ ENGINE_SYNTAX_HERMES,
+		{ REPLY_SYNTAX_HERMES,
 		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'$dynamicRef':'#x'}}}}}]",
 		  NULL, ERR_UNSUPPORTED, "$dynamicRef" },
-		{ ENGINE_SYNTAX_GLM, "[{'function':{'name':'f','parameters':{'anyOf':[{}]}}}]", NULL, ERR_UNSUPPORTED,
+		{ REPLY_SYNTAX_GLM, "[{'function':{'name':'f','parameters':{'anyOf':[{}]}}}]", NULL, ERR_UNSUPPORTED,
 		  "anyOf" },
-		{ ENGINE_SYNTAX_GLM, "[{'function':{'name':'f','parameters':{'required':['a']}}}]", NULL,
+		{ REPLY_SYNTAX_GLM, "[{'function':{'name':'f','parameters':{'required':['a']}}}]", NULL,
 		  ERR_UNSUPPORTED, "required" },
-		{ ENGINE_SYNTAX_GLM,
+		{ REPLY_SYNTAX_GLM,
 		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'array','items':{'$ref':'#'}}}}}}]",
 		  NULL, ERR_UNSUPPORTED, "$ref" },
 	};

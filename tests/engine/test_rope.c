@@ -1,4 +1,4 @@
-#include "engine/rope.h"
+#include "model/rope.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "engine/philox.h"
+#include "base/philox.h"
 #include "engine/sampler.h"
 #include "kernels/number.h"
 
@@ -16,11 +16,11 @@
 
 #define SEEDS 6
 
-static const struct { const char *file, *key; enum engine_constraint_kind kind; } lists[] = {
-	{ "tests/vectors/constraints/schemas.json", "schema", ENGINE_SCHEMA },
-	{ "tests/vectors/constraints/regexes.json", "regex", ENGINE_REGEX },
-	{ "tests/vectors/constraints/grammars.json", "grammar", ENGINE_GRAMMAR },
-	{ "tests/vectors/constraints/choices.json", "choice", ENGINE_CHOICE },
+static const struct { const char *file, *key; enum grammar_kind kind; } lists[] = {
+	{ "tests/vectors/constraints/schemas.json", "schema", GRAMMAR_SCHEMA },
+	{ "tests/vectors/constraints/regexes.json", "regex", GRAMMAR_REGEX },
+	{ "tests/vectors/constraints/grammars.json", "grammar", GRAMMAR_RULES },
+	{ "tests/vectors/constraints/choices.json", "choice", GRAMMAR_CHOICE },
 };
 
 static json_t *list_read(const char *file)
@@ -40,7 +40,7 @@ static struct engine_constraint *row_open(const struct engine *m, size_t list, c
 	struct engine_constraint *c = NULL;
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	if (lists[list].kind == ENGINE_REGEX || lists[list].kind == ENGINE_GRAMMAR)
+	if (lists[list].kind == GRAMMAR_REGEX || lists[list].kind == GRAMMAR_RULES)
 		buf_add_text(&text, json_string_value(value));
 	else
 		cr_assert_eq(json_write(value, 0, &text, &e), 0);
@@ -173,8 +173,8 @@ static uint32_t by_the_book(const struct engine_sampling *s, uint32_t position)
 	} else {
 		kept = count;
 	}
-	philox4x32((const uint32_t[4]){ position, s->choice, 0, 0 },
-	           (const uint32_t[2]){ (uint32_t)s->seed, (uint32_t)(s->seed >> 32) }, words);
+	philox_block((const uint32_t[2]){ (uint32_t)s->seed, (uint32_t)(s->seed >> 32) },
+		     (const uint32_t[4]){ position, s->choice, 0, 0 }, words);
 	double u = ((double)words[0] * 0x1p21 + (double)(words[1] >> 11)) * 0x1p-53;
 	sum = 0;
 	for (uint32_t i = 0; i < kept; i++) {
@@ -355,9 +355,9 @@ Test(engine_sampler, the_end_waits_for_min_tokens_and_for_the_constraint)
 	for (int i = 0; i < 2; i++, sampler_accept(b.sampler, 5))
 		cr_expect_eq(bench_draw(&b, NULL), 5);
 	cr_expect_eq(bench_draw(&b, NULL), b.eos);
-	cr_assert_eq(engine_constraint_open(&c, b.m, ENGINE_REGEX, "ab*c?", 5, &b.e), 0);
+	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "ab*c?", 5, &b.e), 0);
 	const struct engine_sampling t = { .constraint = c };
-	struct engine_ids a = { 0 }, z = { 0 };
+	struct token_ids a = { 0 }, z = { 0 };
 	cr_assert_eq(engine_encode(b.m, "a", 1, false, false, &a, &b.e), 0);
 	cr_assert_eq(engine_encode(b.m, "c", 1, false, false, &z, &b.e), 0);
 	bench_sampler(&b, &t, NULL, 0);
@@ -371,8 +371,8 @@ Test(engine_sampler, the_end_waits_for_min_tokens_and_for_the_constraint)
 	sampler_close(b.sampler);
 	b.sampler = NULL;
 	engine_constraint_close(c);
-	engine_ids_free(&a);
-	engine_ids_free(&z);
+	token_ids_free(&a);
+	token_ids_free(&z);
 	bench_close(&b);
 }
 
@@ -473,7 +473,7 @@ Test(engine_sampler, bans_and_constraint_together_may_leave_nothing)
 	const char *const no[] = { "no", "es" }, *const one[] = { "no" };
 	const char choice[] = "[\"yes\",\"no\"]";
 	walk_open(&w, m);
-	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_CHOICE, choice, strlen(choice), &e), 0, "%s", e.text);
+	cr_assert_eq(engine_constraint_open(&c, m, GRAMMAR_CHOICE, choice, strlen(choice), &e), 0, "%s", e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c, .ban = no, .ban_count = 2 };
 	cr_assert_not(walk_answer(&w, &s, 20));
 	cr_assert_eq(w.rc, ERR_INPUT);
@@ -500,12 +500,12 @@ Test(engine_sampler, control_tokens_come_where_a_grammar_names_them_and_nowhere_
 		grammar[] = "root ::= .{0,3} (@\"<\xEF\xBD\x9CUser\xEF\xBD\x9C>\" | \"!\") "
 			    "\"<\xEF\xBD\x9CUser\xEF\xBD\x9C>\"";
 	uint32_t named = 0, marker = 0;
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	cr_assert_eq(engine_encode(m, user, strlen(user), true, false, &ids, &e), 0, "%s", e.text);
 	cr_assert_eq(ids.count, 1);
 	marker = ids.id[0];
 	walk_open(&w, m);
-	cr_assert_eq(engine_constraint_open(&c, m, ENGINE_CALL_GRAMMAR, grammar, strlen(grammar), &e), 0, "%s",
+	cr_assert_eq(engine_constraint_open(&c, m, GRAMMAR_CALL, grammar, strlen(grammar), &e), 0, "%s",
 		     e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c };
 	for (s.seed = 0; s.seed < 200; s.seed++) {
@@ -518,7 +518,7 @@ Test(engine_sampler, control_tokens_come_where_a_grammar_names_them_and_nowhere_
 	}
 	cr_assert(named > 10 && named < 190, "%u", named);
 	engine_constraint_close(c);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	walk_close(&w);
 	engine_close(m);
 }
@@ -532,7 +532,7 @@ Test(engine_sampler, steady_state_allocates_nothing)
 	struct engine_constraint *c;
 	const char *const ban[] = { "the end", "xyz" };
 	bench_open(&b);
-	cr_assert_eq(engine_constraint_open(&c, b.m, ENGINE_REGEX, "[a-z ]*", 7, &b.e), 0);
+	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "[a-z ]*", 7, &b.e), 0);
 	const struct engine_sampling s = { .temperature = 1, .top_p = 0.9f, .repetition = 1.1f, .frequency = 0.1f,
 		                           .constraint = c, .ban = ban, .ban_count = 2, .top_logprobs = 20 };
 	struct engine_logprob top;

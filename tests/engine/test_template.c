@@ -23,7 +23,7 @@ static void check_case(const json_t *c)
 	json_object_set(vars, "messages", json_object_get(c, "messages"));
 	json_object_set(vars, "tools", json_object_get(c, "tools"));
 	json_object_set(vars, "add_generation_prompt", json_object_get(c, "add_generation_prompt"));
-	int rc = engine_template_render(json_string_value(template), json_string_length(template), vars,
+	int rc = template_render(json_string_value(template), json_string_length(template), vars,
 	                                clock_of(json_string_value(json_object_get(c, "now"))), &out, &origin, &e);
 	if (error) {
 		cr_expect_eq(rc, ERR_INPUT, "%s", name);

@@ -61,35 +61,35 @@ static const struct { const char *row, *header; size_t data; int code; const cha
 	{ "trailing text", "{}x", 0, ERR_INPUT, "" },
 };
 
-Test(engine_tensors, header_rules_hold)
+Test(model_tensors, header_rules_hold)
 {
 	static const char zeros[64];
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		struct buf b = { 0 };
 		struct err e = { 0 };
-		struct engine_tensors *t;
+		struct model_tensors *t;
 		blob_add(&b, files[i].header, zeros, files[i].data);
-		int r = engine_tensors_parse(&t, "f", b.bytes, b.len - files[i].data, b.len, &e);
+		int r = model_tensors_parse(&t, "f", b.bytes, b.len - files[i].data, b.len, &e);
 		cr_assert_eq(r, files[i].code, "%s: %d %s", files[i].row, r, e.text);
 		if (r < 0)
 			cr_assert_not_null(strstr(e.text, files[i].word), "%s: %s", files[i].row, e.text);
-		engine_tensors_close(t);
+		model_tensors_close(t);
 		buf_free(&b);
 	}
 }
 
-Test(engine_tensors, length_prefix_is_checked)
+Test(model_tensors, length_prefix_is_checked)
 {
 	struct buf b = { 0 };
 	struct err e = { 0 };
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	buf_add_u64le(&b, 100000001);
 	buf_add_text(&b, "{}");
-	cr_assert_eq(engine_tensors_parse(&t, "f", b.bytes, b.len, 1u << 30, &e), ERR_INPUT);
+	cr_assert_eq(model_tensors_parse(&t, "f", b.bytes, b.len, 1u << 30, &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "at most"));
-	cr_assert_eq(engine_tensors_parse(&t, "f", b.bytes, 5, 5, &e), ERR_INPUT);
+	cr_assert_eq(model_tensors_parse(&t, "f", b.bytes, 5, 5, &e), ERR_INPUT);
 	b.bytes[0] = 99, b.bytes[1] = b.bytes[2] = b.bytes[3] = 0;
-	cr_assert_eq(engine_tensors_parse(&t, "f", b.bytes, b.len, b.len, &e), ERR_INPUT);
+	cr_assert_eq(model_tensors_parse(&t, "f", b.bytes, b.len, b.len, &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "truncated"));
 	buf_free(&b);
 }
@@ -120,23 +120,23 @@ static const struct { const char *row, *index, *one, *two; int code; const char 
 	{ "duplicate key", "{\"weight_map\":{\"a\":\"" S1 "\",\"a\":\"" S1 "\"}}", A, B, ERR_INPUT, "" },
 };
 
-Test(engine_tensors, index_and_shards_agree_both_ways)
+Test(model_tensors, index_and_shards_agree_both_ways)
 {
 	for (size_t i = 0; i < sizeof shards / sizeof shards[0]; i++) {
 		struct memory_source m;
 		struct err e = { 0 };
-		struct engine_tensors *t;
+		struct model_tensors *t;
 		memory_init(&m);
 		buf_add_text(memory_add(&m, "model.safetensors.index.json"), shards[i].index);
 		blob_add(memory_add(&m, S1), shards[i].one, "x", 1);
 		blob_add(memory_add(&m, S2), shards[i].two, "y", 1);
-		int r = engine_tensors_open(&t, &m.source, &e);
+		int r = model_tensors_open(&t, &m.source, &e);
 		cr_assert_eq(r, shards[i].code, "%s: %d %s", shards[i].row, r, e.text);
 		if (r < 0)
 			cr_assert_not_null(strstr(e.text, shards[i].word), "%s: %s", shards[i].row, e.text);
 		else
-			cr_assert_str_eq(engine_tensors_find(t, "b")->file, S2);
-		engine_tensors_close(t);
+			cr_assert_str_eq(model_tensors_find(t, "b")->file, S2);
+		model_tensors_close(t);
 		memory_free(&m);
 	}
 }
@@ -145,17 +145,17 @@ Test(engine_tensors, index_and_shards_agree_both_ways)
 static int read_one(const char *header, const void *data, size_t len, uint64_t row, float *out, struct err *e)
 {
 	struct memory_source m;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	memory_init(&m);
 	blob_add(memory_add(&m, "model.safetensors"), header, data, len);
-	cr_assert_eq(engine_tensors_open(&t, &m.source, e), 0, "%s", e->text);
-	int r = engine_tensors_read(t, engine_tensors_find(t, "w"), row, 1, out, e);
-	engine_tensors_close(t);
+	cr_assert_eq(model_tensors_open(&t, &m.source, e), 0, "%s", e->text);
+	int r = model_tensors_read(t, model_tensors_find(t, "w"), row, 1, out, e);
+	model_tensors_close(t);
 	memory_free(&m);
 	return r;
 }
 
-Test(engine_tensors, values_decode)
+Test(model_tensors, values_decode)
 {
 	struct err e = { 0 };
 	float v[4];
@@ -184,14 +184,14 @@ Test(engine_tensors, values_decode)
 	cr_assert_not_null(strstr(e.text, "w_scale_inv"), "%s", e.text);
 }
 
-Test(engine_tensors, fp8_blocks_are_scaled_with_ragged_edges)
+Test(model_tensors, fp8_blocks_are_scaled_with_ragged_edges)
 {
 	enum { ROWS = 129, COLUMNS = 130 };
 	static unsigned char data[ROWS * COLUMNS + 16];
 	const float scale[4] = { 1, 2, 4, 0.5f };
 	static float v[ROWS * COLUMNS];
 	struct memory_source m;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	struct err e = { 0 };
 	memset(data, 0x38, ROWS * COLUMNS); /* 1.0 */
 	data[0] = 0x01;                     /* the smallest subnormal */
@@ -203,30 +203,30 @@ Test(engine_tensors, fp8_blocks_are_scaled_with_ragged_edges)
 	         "{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[129,130],\"data_offsets\":[0,16770]},"
 	         "\"w_scale_inv\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16770,16786]}}",
 	         data, sizeof data);
-	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_tensors_read(t, engine_tensors_find(t, "w"), 0, ROWS, v, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_read(t, model_tensors_find(t, "w"), 0, ROWS, v, &e), 0, "%s", e.text);
 	cr_assert(v[0] == 0x1p-9f && v[1] == 448 && v[2] == -1);
 	cr_assert(v[127] == 1 && v[128] == 2 && v[128 * COLUMNS] == 4 && v[128 * COLUMNS + 129] == 0.5f);
-	cr_assert_eq(engine_tensors_read(t, engine_tensors_find(t, "w"), 128, 1, v, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_read(t, model_tensors_find(t, "w"), 128, 1, v, &e), 0, "%s", e.text);
 	cr_assert(v[127] == 4 && v[128] == 0.5f);
 	m.file[0].bytes.bytes[m.file[0].bytes.len - sizeof data + 5] = 0x7f;
-	cr_assert_eq(engine_tensors_read(t, engine_tensors_find(t, "w"), 0, 1, v, &e), ERR_INPUT);
+	cr_assert_eq(model_tensors_read(t, model_tensors_find(t, "w"), 0, 1, v, &e), ERR_INPUT);
 	cr_assert_not_null(strstr(e.text, "non-finite"), "%s", e.text);
-	engine_tensors_close(t);
+	model_tensors_close(t);
 	memory_free(&m);
 }
 
-Test(engine_tensors, demo_folder_opens)
+Test(model_tensors, demo_folder_opens)
 {
 	struct source *s;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	struct err e = { 0 };
 	cr_assert_eq(source_open_folder(&s, "demo/model", &e), 0, "%s", e.text);
-	cr_assert_eq(engine_tensors_open(&t, s, &e), 0, "%s", e.text);
-	const struct engine_tensor *w = engine_tensors_find(t, "lm_head.weight");
-	cr_assert(w != NULL && w->dtype == ENGINE_BF16 && w->shape[0] == 2048 && w->shape[1] == 256);
-	for (size_t i = 1; i < engine_tensors_count(t); i++)
-		cr_assert_lt(strcmp(engine_tensors_at(t, i - 1)->name, engine_tensors_at(t, i)->name), 0);
-	engine_tensors_close(t);
+	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
+	const struct model_tensor *w = model_tensors_find(t, "lm_head.weight");
+	cr_assert(w != NULL && w->dtype == MODEL_BF16 && w->shape[0] == 2048 && w->shape[1] == 256);
+	for (size_t i = 1; i < model_tensors_count(t); i++)
+		cr_assert_lt(strcmp(model_tensors_at(t, i - 1)->name, model_tensors_at(t, i)->name), 0);
+	model_tensors_close(t);
 	source_close(s);
 }

@@ -1,4 +1,4 @@
-#include "engine/text.h"
+#include "engine/language.h"
 #include "tests/engine/text_vectors.h"
 
 #include "base/text.h"
@@ -70,54 +70,54 @@ static struct folder folder_of(const char *tokenizer, const char *template)
 	return f;
 }
 
-static struct engine_text *open_demo(void)
+static struct language *open_demo(void)
 {
-	struct engine_text *t = NULL;
+	struct language *t = NULL;
 	struct source *src;
 	struct err e = { 0 };
 	cr_assert_eq(source_open_folder(&src, "demo/model", &e), 0, "%s", e.text);
-	cr_assert_eq(engine_text_open(&t, src, &e), 0, "%s", e.text);
+	cr_assert_eq(language_open(&t, src, &e), 0, "%s", e.text);
 	source_close(src);
 	return t;
 }
 
-static struct engine_text *open_template(const char *template)
+static struct language *open_template(const char *template)
 {
-	struct engine_text *t = NULL;
+	struct language *t = NULL;
 	struct err e = { 0 };
 	struct folder f = folder_of("demo/model/tokenizer.json", template);
-	cr_assert_eq(engine_text_open(&t, &f.source, &e), 0, "%s", e.text);
+	cr_assert_eq(language_open(&t, &f.source, &e), 0, "%s", e.text);
 	folder_close(&f.source);
 	return t;
 }
 
 Test(text, demo_conversations_have_the_ids_they_were_trained_with)
 {
-	struct engine_text *t = open_demo();
+	struct language *t = open_demo();
 	struct buf b = vector_read("demo/model/samples.jsonl");
 	struct err e = { 0 };
 	int rows = 0;
 	for (char *at = b.bytes, *end; (end = strchr(at, '\n')); at = end + 1, rows++) {
 		json_t *row = vector_json(at, (size_t)(end - at));
 		struct engine_chat c = { .messages = json_object_get(row, "messages"), .generation_prompt = true };
-		struct engine_ids ids = { 0 };
+		struct token_ids ids = { 0 };
 		struct buf text = { 0 };
-		cr_assert_eq(engine_text_chat(t, &c, &text, &ids, &e), 0, "%s", e.text);
+		cr_assert_eq(language_chat(t, &c, &text, &ids, &e), 0, "%s", e.text);
 		cr_expect_str_eq(text.bytes, json_string_value(json_object_get(row, "prompt")));
 		cr_expect(ids_equal(&ids, json_object_get(row, "prompt_ids")), "row %d", rows);
-		engine_ids_free(&ids);
+		token_ids_free(&ids);
 		buf_free(&text);
 		json_decref(row);
 	}
 	cr_expect_eq(rows, 12);
 	buf_free(&b);
-	engine_text_close(t);
+	language_close(t);
 }
 
 Test(text, facts_name_files_and_tokens)
 {
-	struct engine_text *t = open_demo();
-	const struct engine_text_facts *f = engine_text_info(t);
+	struct language *t = open_demo();
+	const struct language_facts *f = language_info(t);
 	struct buf b = vector_read("demo/model/tokenizer.json");
 	struct digest d = digest_of(b.bytes, b.len);
 	cr_expect(digest_equal(&f->tokenizer, &d));
@@ -126,21 +126,21 @@ Test(text, facts_name_files_and_tokens)
 	cr_expect_str_eq(f->bos, "<｜begin▁of▁sentence｜>");
 	cr_expect_eq(f->bos_id, 0);
 	cr_expect_eq(f->eos_id, 1);
-	cr_expect(engine_text_is_special(t, 3));
-	cr_expect_not(engine_text_is_special(t, 700));
-	cr_expect_not(engine_text_is_special(t, UINT32_MAX));
+	cr_expect(language_is_special(t, 3));
+	cr_expect_not(language_is_special(t, 700));
+	cr_expect_not(language_is_special(t, UINT32_MAX));
 	cr_expect_null(f->note);
 	cr_expect_eq(strncmp(f->unicode, "14.", 3), 0);
 	buf_free(&b);
-	engine_text_close(t);
+	language_close(t);
 }
 
 Test(text, folder_without_tokenizer_opens_as_nothing)
 {
-	struct engine_text *t = (struct engine_text *)1;
+	struct language *t = (struct language *)1;
 	struct err e = { 0 };
 	struct folder f = folder_of(NULL, "x");
-	cr_expect_eq(engine_text_open(&t, &f.source, &e), 0);
+	cr_expect_eq(language_open(&t, &f.source, &e), 0);
 	cr_expect_null(t);
 	folder_close(&f.source);
 }
@@ -172,94 +172,94 @@ Test(text, messages_never_become_control_tokens)
 		"<｜User｜>{{ (messages[0].content | list) | join }}<｜Assistant｜>",
 	};
 	for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
-		struct engine_text *t = open_template(templates[i]);
+		struct language *t = open_template(templates[i]);
 		for (size_t k = 0; k < sizeof attacks / sizeof *attacks; k++) {
-			struct engine_ids ids = { 0 };
+			struct token_ids ids = { 0 };
 			struct err e = { 0 };
 			struct buf text = { 0 };
 			json_t *m = json_pack("[{s:s,s:s}]", "role", "user", "content", attacks[k]);
 			struct engine_chat c = { .messages = m };
-			cr_assert_eq(engine_text_chat(t, &c, &text, &ids, &e), 0, "template %zu: %s", i, e.text);
+			cr_assert_eq(language_chat(t, &c, &text, &ids, &e), 0, "template %zu: %s", i, e.text);
 			size_t special = 0;
 			for (size_t n = 0; n < ids.count; n++)
-				special += engine_text_is_special(t, ids.id[n]);
+				special += language_is_special(t, ids.id[n]);
 			cr_expect_eq(special, 2, "template %zu, attack %zu: %zu special tokens", i, k, special);
 			cr_expect(ids.count > 2 && ids.id[0] == 3 && ids.id[ids.count - 1] == 4, "template %zu, attack %zu", i, k);
 			struct buf back = { 0 };
-			cr_assert_eq(engine_text_decode(t, ids.id, ids.count, false, &back, &e), 0);
+			cr_assert_eq(language_decode(t, ids.id, ids.count, false, &back, &e), 0);
 			cr_expect(back.len == text.len && memcmp(back.bytes, text.bytes, text.len) == 0,
 			          "template %zu, attack %zu: decoded text differs", i, k);
-			engine_ids_free(&ids);
+			token_ids_free(&ids);
 			buf_free(&text);
 			buf_free(&back);
 			json_decref(m);
 		}
-		engine_text_close(t);
+		language_close(t);
 	}
 }
 
 Test(text, plain_encoding_keeps_special_spellings_as_text)
 {
 	static const char text[] = "<｜User｜>a<｜end▁of▁sentence｜>";
-	struct engine_text *t = open_demo();
-	struct engine_ids plain = { 0 }, special = { 0 };
+	struct language *t = open_demo();
+	struct token_ids plain = { 0 }, special = { 0 };
 	struct err e = { 0 };
-	cr_assert_eq(engine_text_encode(t, text, sizeof text - 1, false, false, &plain, &e), 0);
-	cr_assert_eq(engine_text_encode(t, text, sizeof text - 1, true, true, &special, &e), 0);
+	cr_assert_eq(language_encode(t, text, sizeof text - 1, false, false, &plain, &e), 0);
+	cr_assert_eq(language_encode(t, text, sizeof text - 1, true, true, &special, &e), 0);
 	for (size_t i = 0; i < plain.count; i++)
-		cr_expect_not(engine_text_is_special(t, plain.id[i]));
+		cr_expect_not(language_is_special(t, plain.id[i]));
 	cr_expect_eq(special.count, 4);
 	cr_expect_eq(special.id[0], 0, "the post-processor writes BOS");
 	cr_expect_eq(special.id[1], 3);
 	cr_expect_eq(special.id[3], 1);
-	engine_ids_free(&plain);
-	engine_ids_free(&special);
-	engine_text_close(t);
+	token_ids_free(&plain);
+	token_ids_free(&special);
+	language_close(t);
 }
 
 Test(text, streamed_pieces_are_whole_characters_and_add_up)
 {
 	static const char text[] = "naïve 你好 👩‍👩‍👧‍👦 😀😀 Ω";
-	struct engine_text *t = open_demo();
-	struct engine_ids ids = { 0 };
-	struct engine_text_stream s = { .text = t, .skip_special = true };
+	struct language *t = open_demo();
+	struct token_ids ids = { 0 };
+	struct language_stream s = { .text = t, .skip_special = true };
 	struct buf all = { 0 };
 	struct err e = { 0 };
-	cr_assert_eq(engine_text_encode(t, text, sizeof text - 1, false, false, &ids, &e), 0);
+	cr_assert_eq(language_encode(t, text, sizeof text - 1, false, false, &ids, &e), 0);
 	cr_assert_gt(ids.count, 20, "these characters take several tokens each");
 	for (size_t i = 0; i < ids.count; i++) {
 		size_t before = all.len;
-		cr_assert_eq(engine_text_stream_push(&s, ids.id[i], &all, &e), 0);
+		cr_assert_eq(language_stream_push(&s, ids.id[i], &all, &e), 0);
 		cr_expect(text_utf8_valid(all.bytes ? all.bytes + before : "", all.len - before), "token %zu", i);
 	}
-	cr_assert_eq(engine_text_stream_end(&s, &all, &e), 0);
+	cr_assert_eq(language_stream_end(&s, &all, &e), 0);
 	cr_expect_str_eq(all.bytes, text);
-	engine_text_stream_free(&s);
+	language_stream_free(&s);
 	buf_clear(&all);
-	s = (struct engine_text_stream){ .text = t };
-	cr_assert_eq(engine_text_stream_push(&s, ids.id[ids.count - 2], &all, &e), 0); /* cut within a character */
-	cr_assert_eq(engine_text_stream_end(&s, &all, &e), 0);
+	s = (struct language_stream){ .text = t };
+	cr_assert_eq(language_stream_push(&s, ids.id[ids.count - 2], &all, &e), 0); /* cut within a character */
+	cr_assert_eq(language_stream_end(&s, &all, &e), 0);
 	cr_expect(text_utf8_valid(all.bytes, all.len));
-	engine_text_stream_free(&s);
+	language_stream_free(&s);
 	buf_free(&all);
-	engine_ids_free(&ids);
-	engine_text_close(t);
+	token_ids_free(&ids);
+	language_close(t);
 }
 
 static void check_call(const char *template, json_t *arguments, const char *expected)
 {
-	struct engine_text *t = open_template(template);
+	struct language *t = open_template(template);
 	struct buf text = { 0 };
 	struct err e = { 0 };
 	json_t *m = json_pack("[{s:s,s:[{s:{s:s,s:o}}]}]", "role", "assistant", "tool_calls", "function", "name",
 	                      "f",
 	                      "arguments", arguments);
 	struct engine_chat c = { .messages = m };
-	cr_assert_eq(engine_text_chat(t, &c, &text, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(language_chat(t, &c, &text, NULL, &e), 0, "%s", e.text);
 	cr_expect_str_eq(text.bytes, expected, "%s", template);
 	buf_free(&text);
 	json_decref(m);
-	engine_text_close(t);
+	language_close(t);
 }
 
 Test(text, tool_arguments_take_the_form_the_template_wants)
@@ -276,41 +276,41 @@ Test(text, tool_arguments_take_the_form_the_template_wants)
 
 Test(text, text_parts_are_joined_and_others_refused)
 {
-	struct engine_text *t = open_template("{{ messages[0].content }}");
+	struct language *t = open_template("{{ messages[0].content }}");
 	struct buf text = { 0 };
 	struct err e = { 0 };
 	json_t *m = json_pack("[{s:[{s:s,s:s},{s:s,s:s}]}]", "content", "type", "text", "text", "a", "type", "text",
 	                      "text", "b");
 	struct engine_chat c = { .messages = m };
-	cr_assert_eq(engine_text_chat(t, &c, &text, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(language_chat(t, &c, &text, NULL, &e), 0, "%s", e.text);
 	cr_expect_str_eq(text.bytes, "ab");
 	json_decref(m);
 	c.messages = m = json_pack("[{s:[{s:s,s:s}]}]", "content", "type", "image_url", "image_url", "x");
-	cr_expect_eq(engine_text_chat(t, &c, &text, NULL, &e), ERR_UNSUPPORTED);
+	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_UNSUPPORTED);
 	cr_expect_not_null(strstr(e.text, "image_url"));
 	json_decref(m);
 	buf_free(&text);
-	engine_text_close(t);
+	language_close(t);
 }
 
 Test(text, only_listed_scalars_reach_the_template)
 {
-	struct engine_text *t = open_template("{{ enable_thinking }}");
+	struct language *t = open_template("{{ enable_thinking }}");
 	struct buf text = { 0 };
 	struct err e = { 0 };
 	json_t *m = json_array(), *good = json_pack("{s:b}", "enable_thinking", 0);
 	json_t *name = json_pack("{s:s}", "bos_token", "x"), *list = json_pack("{s:[]}", "enable_thinking");
 	struct engine_chat c = { .messages = m, .kwargs = good };
-	cr_expect_eq(engine_text_chat(t, &c, &text, NULL, &e), 0);
+	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), 0);
 	cr_expect_str_eq(text.bytes, "False");
 	c.kwargs = name;
-	cr_expect_eq(engine_text_chat(t, &c, &text, NULL, &e), ERR_INPUT);
+	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_INPUT);
 	c.kwargs = list;
-	cr_expect_eq(engine_text_chat(t, &c, &text, NULL, &e), ERR_INPUT);
+	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_INPUT);
 	json_decref(m);
 	json_decref(good);
 	json_decref(name);
 	json_decref(list);
 	buf_free(&text);
-	engine_text_close(t);
+	language_close(t);
 }

@@ -1,5 +1,5 @@
 /* tiktoken.model against the tiktoken library's ids, and files that are wrong. */
-#include "engine/text.h"
+#include "engine/language.h"
 #include "tests/engine/text_vectors.h"
 
 #include "base/text.h"
@@ -9,13 +9,13 @@
 
 #define FOLDER "tests/vectors/tokenizers/tiktoken"
 
-static struct engine_text *open_folder(void)
+static struct language *open_folder(void)
 {
-	struct engine_text *t = NULL;
+	struct language *t = NULL;
 	struct source *src;
 	struct err e = { 0 };
 	cr_assert_eq(source_open_folder(&src, FOLDER, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_text_open(&t, src, &e), 0, "%s", e.text);
+	cr_assert_eq(language_open(&t, src, &e), 0, "%s", e.text);
 	cr_assert_not_null(t);
 	source_close(src);
 	return t;
@@ -23,7 +23,7 @@ static struct engine_text *open_folder(void)
 
 Test(tiktoken, ids_and_texts_are_those_of_the_library)
 {
-	struct engine_text *t = open_folder();
+	struct language *t = open_folder();
 	struct buf b = vector_read(FOLDER "/cases.jsonl");
 	struct err e = { 0 };
 	int rows = 0;
@@ -31,44 +31,44 @@ Test(tiktoken, ids_and_texts_are_those_of_the_library)
 		json_t *row = vector_json(at, (size_t)(end - at)), *text = json_object_get(row, "text");
 		const char *s = json_string_value(text);
 		for (int special = 0; special < 2; special++) {
-			struct engine_ids ids = { 0 };
+			struct token_ids ids = { 0 };
 			struct buf out = { 0 };
 			const json_t *expected = json_object_get(row, special ? "special" : "ids");
-			int rc = engine_text_encode(t, s, json_string_length(text), special, true, &ids, &e);
+			int rc = language_encode(t, s, json_string_length(text), special, true, &ids, &e);
 			cr_assert_eq(rc, 0, "%s", e.text);
 			cr_expect(ids_equal(&ids, expected), "special %d: %s", special, s);
-			cr_assert_eq(engine_text_decode(t, ids.id, ids.count, false, &out, &e), 0);
+			cr_assert_eq(language_decode(t, ids.id, ids.count, false, &out, &e), 0);
 			cr_expect_str_eq(out.bytes ? out.bytes : "", s);
 			buf_free(&out);
-			engine_ids_free(&ids);
+			token_ids_free(&ids);
 		}
 		json_decref(row);
 	}
 	cr_expect_eq(rows, 200);
 	buf_free(&b);
-	engine_text_close(t);
+	language_close(t);
 }
 
 Test(tiktoken, names_of_special_tokens_come_from_the_config_or_are_reserved)
 {
-	struct engine_text *t = open_folder();
-	const struct engine_text_facts *f = engine_text_info(t);
+	struct language *t = open_folder();
+	const struct language_facts *f = language_info(t);
 	cr_expect_eq(f->tokens_real, 2605 + 256);
 	cr_expect_eq(f->bos_id, 2605);
 	cr_expect_eq(f->eos_id, 2607);
-	cr_expect_eq(engine_text_id_of(t, "<|reserved_token_2610|>"), 2610);
-	cr_expect_eq(engine_text_id_of(t, "[PAD]"), 2860);
-	cr_expect(engine_text_is_special(t, 2610));
-	cr_expect(engine_text_is_special(t, 2605));
-	cr_expect(!engine_text_is_special(t, 2617), "a tool marker stays in decoded text");
-	cr_expect(!engine_text_is_special(t, 100));
-	engine_text_close(t);
+	cr_expect_eq(language_id_of(t, "<|reserved_token_2610|>"), 2610);
+	cr_expect_eq(language_id_of(t, "[PAD]"), 2860);
+	cr_expect(language_is_special(t, 2610));
+	cr_expect(language_is_special(t, 2605));
+	cr_expect(!language_is_special(t, 2617), "a tool marker stays in decoded text");
+	cr_expect(!language_is_special(t, 100));
+	language_close(t);
 }
 
 /* All bytes, then these lines. */
 static int open_lines(const char *lines, const char *config, struct err *e)
 {
-	struct engine_tokenizer *t = NULL;
+	struct tokenizer *t = NULL;
 	struct buf b = { 0 };
 	json_t *j = config ? vector_json(config, strlen(config)) : NULL;
 	for (unsigned i = 0; i < 256; i++) {
@@ -76,8 +76,8 @@ static int open_lines(const char *lines, const char *config, struct err *e)
 		buf_printf(&b, " %u\n", i);
 	}
 	buf_add_text(&b, lines);
-	int rc = tiktoken_open(&t, b.bytes, b.len, j, e);
-	engine_tokenizer_close(t);
+	int rc = tokenizer_open_tiktoken(&t, b.bytes, b.len, j, e);
+	tokenizer_close(t);
 	json_decref(j);
 	buf_free(&b);
 	return rc;
@@ -110,9 +110,9 @@ Test(tiktoken, wrong_files_are_refused_with_a_reason)
 		cr_expect_eq(rc, rows[i].says ? ERR_INPUT : 0, "%s: %s", rows[i].lines, e.text);
 		cr_expect(!rows[i].says || strstr(e.text, rows[i].says), "%s: %s", rows[i].lines, e.text);
 	}
-	struct engine_tokenizer *t;
+	struct tokenizer *t;
 	struct err e = { 0 };
-	cr_expect_eq(tiktoken_open(&t, "YQ== 0\n", 7, NULL, &e), ERR_INPUT);
+	cr_expect_eq(tokenizer_open_tiktoken(&t, "YQ== 0\n", 7, NULL, &e), ERR_INPUT);
 	cr_expect_not_null(strstr(e.text, "no token for byte 0"), "%s", e.text);
 }
 

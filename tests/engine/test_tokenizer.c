@@ -23,19 +23,19 @@ static size_t each_line(const char *path, void (*f)(const json_t *row, size_t li
 
 static void check_case(const json_t *row, size_t line, void *ctx)
 {
-	struct engine_tokenizer *t = ctx;
+	struct tokenizer *t = ctx;
 	struct err e = { 0 };
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct buf text = { 0 };
 	const json_t *in = json_object_get(row, "text"), *decoded = json_object_get(row, "decoded");
-	int rc = engine_tokenizer_encode(t, json_string_value(in), json_string_length(in), true, false, &ids, &e);
+	int rc = tokenizer_encode(t, json_string_value(in), json_string_length(in), true, false, &ids, &e);
 	cr_assert_eq(rc, 0, "line %zu: %s", line, e.text);
 	cr_expect(ids_equal(&ids, json_object_get(row, "ids")), "line %zu: ids differ", line);
-	cr_assert_eq(engine_tokenizer_decode(t, ids.id, ids.count, false, &text, &e), 0);
+	cr_assert_eq(tokenizer_decode(t, ids.id, ids.count, false, &text, &e), 0);
 	cr_expect(text.len == json_string_length(decoded) &&
 	          memcmp(text.bytes ? text.bytes : "", json_string_value(decoded), text.len) == 0,
 	          "line %zu: decoded text differs", line);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	buf_free(&text);
 }
 
@@ -45,42 +45,42 @@ Test(tokenizer, ids_and_text_of_released_tokenizers_are_exact)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[200];
 		snprintf(path, sizeof path, FOLDER "%s.tokenizer.json.xz", names[i]);
-		struct engine_tokenizer *t = vector_tokenizer(path);
+		struct tokenizer *t = vector_tokenizer(path);
 		snprintf(path, sizeof path, FOLDER "%s.cases.jsonl", names[i]);
 		cr_assert_geq(each_line(path, check_case, t), 400);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
 static void check_sample(const json_t *row, size_t line, void *ctx)
 {
-	struct engine_tokenizer *t = ctx;
+	struct tokenizer *t = ctx;
 	struct err e = { 0 };
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct buf text = { 0 };
 	const json_t *in = json_object_get(row, "prompt"), *out = json_object_get(row, "output_ids");
-	int rc = engine_tokenizer_encode(t, json_string_value(in), json_string_length(in), true, false, &ids, &e);
+	int rc = tokenizer_encode(t, json_string_value(in), json_string_length(in), true, false, &ids, &e);
 	cr_assert_eq(rc, 0, "%s", e.text);
 	cr_expect(ids_equal(&ids, json_object_get(row, "prompt_ids")), "line %zu", line);
 	ids.count = 0;
 	for (size_t i = 0; i < json_array_size(out); i++) {
 		uint32_t id = (uint32_t)json_integer_value(json_array_get(out, i));
-		cr_assert_eq(engine_tokenizer_decode(t, &id, 1, true, &text, &e), 0);
+		cr_assert_eq(tokenizer_decode(t, &id, 1, true, &text, &e), 0);
 	}
 	cr_expect_str_eq(text.bytes, json_string_value(json_object_get(row, "text")), "line %zu", line);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	buf_free(&text);
 }
 
 Test(tokenizer, prompts_and_answers_of_the_demo_model_are_exact)
 {
-	struct engine_tokenizer *t = vector_tokenizer("demo/model/tokenizer.json");
+	struct tokenizer *t = vector_tokenizer("demo/model/tokenizer.json");
 	cr_assert_eq(each_line("demo/model/samples.jsonl", check_sample, t), 12);
-	engine_tokenizer_close(t);
+	tokenizer_close(t);
 }
 
 /* A small byte-level tokenizer with holes to fill in. */
-static int open_with(struct engine_tokenizer **t, const char *normalizer, const char *pre, const char *model,
+static int open_with(struct tokenizer **t, const char *normalizer, const char *pre, const char *model,
                      const char *decoder, struct err *e)
 {
 	struct buf b = { 0 };
@@ -115,7 +115,7 @@ Test(tokenizer, components_that_are_not_understood_are_named)
 		  "joined" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		cr_expect_eq(open_with(&t, rows[i].normalizer, rows[i].pre, rows[i].model, rows[i].decoder, &e),
 		             ERR_UNSUPPORTED, "%s: %s", rows[i].says, e.text);
@@ -142,7 +142,7 @@ Test(tokenizer, contradictory_files_are_refused)
 		"'model':{'type':'BPE','vocab':{'a':0},'merges':[]}}",
 	};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		cr_expect_lt(tokenizer_of(&t, files[i], &e), 0, "%s", files[i]);
 		cr_expect_gt(strlen(e.text), 10, "%s", files[i]);
@@ -150,15 +150,15 @@ Test(tokenizer, contradictory_files_are_refused)
 	}
 }
 
-static void check_ids(const struct engine_tokenizer *t, const char *text, bool special, const char *expected)
+static void check_ids(const struct tokenizer *t, const char *text, bool special, const char *expected)
 {
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct err e = { 0 };
 	json_t *want = vector_json(expected, strlen(expected));
-	cr_assert_eq(engine_tokenizer_encode(t, text, strlen(text), special, false, &ids, &e), 0, "%s", e.text);
+	cr_assert_eq(tokenizer_encode(t, text, strlen(text), special, false, &ids, &e), 0, "%s", e.text);
 	cr_expect(ids_equal(&ids, want), "%s: want %s", text, expected);
 	json_decref(want);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 }
 
 Test(tokenizer, components_do_what_their_names_say)
@@ -190,11 +190,11 @@ Test(tokenizer, components_do_what_their_names_say)
 		{ "null", "null", "", "a<x>b", "[0,9,1]" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		cr_assert_eq(open_with(&t, rows[i].normalizer, rows[i].pre, rows[i].model, "null", &e), 0, "%s", e.text);
 		check_ids(t, rows[i].text, true, rows[i].ids);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
@@ -221,14 +221,14 @@ Test(tokenizer, expressions_mean_what_they_mean_to_oniguruma)
 		{ "(?#a)b", "Removed", "abc", "[0,3]" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		char pre[200];
 		snprintf(pre, sizeof pre, "{'type':'Split','pattern':{'Regex':'%s'},'behavior':'%s'}", rows[i].regex,
 		         rows[i].behaviour);
 		cr_assert_eq(open_with(&t, "null", pre, "", "null", &e), 0, "%s: %s", rows[i].regex, e.text);
 		check_ids(t, rows[i].text, true, rows[i].ids);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
@@ -243,12 +243,12 @@ Test(tokenizer, characters_younger_than_the_references_tables_are_left_alone)
 		{ "null", "{'type':'Punctuation','behavior':'Removed'}", "a\u2e5db\u166d", "[0,5,1]" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		cr_assert_eq(open_with(&t, rows[i].normalizer, rows[i].pre, "'unk_token':'x',", "null", &e), 0, "%s",
 		             e.text);
 		check_ids(t, rows[i].text, true, rows[i].ids);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
@@ -264,7 +264,7 @@ Test(tokenizer, added_tokens_meet_text_and_merges_as_in_the_reference)
 		{ "'id':8,'content':'\\n','rstrip':true", "null", "a\n\nb", "[0,8,8,1]", "[0,8,8,1]" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
+		struct tokenizer *t = NULL;
 		struct err e = { 0 };
 		struct buf b = { 0 };
 		buf_printf(&b, "{'added_tokens':[{%s}],'normalizer':%s,'model':{'type':'BPE',"
@@ -274,7 +274,7 @@ Test(tokenizer, added_tokens_meet_text_and_merges_as_in_the_reference)
 		check_ids(t, rows[i].text, true, rows[i].ids);
 		check_ids(t, rows[i].text, false, rows[i].as_data);
 		buf_free(&b);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
@@ -288,38 +288,38 @@ Test(tokenizer, added_white_space_takes_a_long_run_in_time)
 	};
 	memset(text, ' ', sizeof text);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_tokenizer *t = NULL;
-		struct engine_ids ids = { 0 };
+		struct tokenizer *t = NULL;
+		struct token_ids ids = { 0 };
 		struct buf b = { 0 };
 		struct err e = { 0 };
 		buf_printf(&b, "{'added_tokens':[{'id':8,'content':' ',%s}],'model':{'type':'BPE',"
 		           "'vocab':{'a':0},'merges':[]}}", rows[i].strips);
 		cr_assert_eq(tokenizer_of(&t, b.bytes, &e), 0, "%s", e.text);
-		cr_assert_eq(engine_tokenizer_encode(t, text, sizeof text, true, false, &ids, &e), 0, "%s", e.text);
+		cr_assert_eq(tokenizer_encode(t, text, sizeof text, true, false, &ids, &e), 0, "%s", e.text);
 		cr_expect_eq(ids.count, rows[i].count, "%s: %zu", rows[i].strips, ids.count);
-		engine_ids_free(&ids);
+		token_ids_free(&ids);
 		buf_free(&b);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 }
 
 Test(tokenizer, spelling_of_a_special_token_stays_text_unless_asked)
 {
-	struct engine_tokenizer *t = NULL;
+	struct tokenizer *t = NULL;
 	struct err e = { 0 };
 	cr_assert_eq(open_with(&t, "null", "null", "", "{'type':'Fuse'}", &e), 0, "%s", e.text);
 	check_ids(t, "<x>", true, "[9]");
 	check_ids(t, "<x>", false, "[4,5,6]");
-	struct engine_ids ids = { 0 };
-	cr_expect_eq(engine_tokenizer_encode(t, "\xff", 1, true, false, &ids, &e), ERR_INPUT);
+	struct token_ids ids = { 0 };
+	cr_expect_eq(tokenizer_encode(t, "\xff", 1, true, false, &ids, &e), ERR_INPUT);
 	struct buf text = { 0 };
-	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 8 }, 1, false, &text, &e), ERR_INPUT, "no such id");
-	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 77 }, 1, false, &text, &e), ERR_INPUT);
-	cr_expect_eq(engine_tokenizer_decode(t, (uint32_t[]){ 2, 9, 3 }, 3, true, &text, &e), 0);
+	cr_expect_eq(tokenizer_decode(t, (uint32_t[]){ 8 }, 1, false, &text, &e), ERR_INPUT, "no such id");
+	cr_expect_eq(tokenizer_decode(t, (uint32_t[]){ 77 }, 1, false, &text, &e), ERR_INPUT);
+	cr_expect_eq(tokenizer_decode(t, (uint32_t[]){ 2, 9, 3 }, 3, true, &text, &e), 0);
 	cr_expect_str_eq(text.bytes, "abc");
 	buf_free(&text);
-	engine_ids_free(&ids);
-	engine_tokenizer_close(t);
+	token_ids_free(&ids);
+	tokenizer_close(t);
 }
 
 /* Pieces of text that meet every branch, strung together by a small generator. */
@@ -328,38 +328,38 @@ Test(tokenizer, decoding_what_was_encoded_gives_the_text_back)
 	static const char *const parts[] = { "a", " ", "\n", "你", "é", "e\xcc\x81", "😀", "<｜User｜>", "123456",
 	    "'s", "\t",
 		"\r\n", "ﬁ", "...", "\xe3\x80\x80", "x=1;", "<｜", "\xc2\xa0" };
-	struct engine_tokenizer *t = vector_tokenizer("demo/model/tokenizer.json");
+	struct tokenizer *t = vector_tokenizer("demo/model/tokenizer.json");
 	uint32_t seed = 7;
 	for (int row = 0; row < 500; row++) {
 		struct buf text = { 0 }, back = { 0 };
-		struct engine_ids ids = { 0 };
+		struct token_ids ids = { 0 };
 		struct err e = { 0 };
 		for (int i = 0; i < 12; i++) {
 			seed = seed * 1664525 + 1013904223;
 			buf_add_text(&text, parts[(seed >> 16) % (sizeof parts / sizeof *parts)]);
 		}
-		cr_assert_eq(engine_tokenizer_encode(t, text.bytes, text.len, row % 2, false, &ids, &e), 0);
-		cr_assert_eq(engine_tokenizer_decode(t, ids.id, ids.count, false, &back, &e), 0);
+		cr_assert_eq(tokenizer_encode(t, text.bytes, text.len, row % 2, false, &ids, &e), 0);
+		cr_assert_eq(tokenizer_decode(t, ids.id, ids.count, false, &back, &e), 0);
 		cr_expect_str_eq(back.bytes, text.bytes);
-		engine_ids_free(&ids);
+		token_ids_free(&ids);
 		buf_free(&text);
 		buf_free(&back);
 	}
-	engine_tokenizer_close(t);
+	tokenizer_close(t);
 }
 
 Test(tokenizer, a_megabyte_in_one_piece_merges_in_time)
 {
-	struct engine_tokenizer *t = NULL;
+	struct tokenizer *t = NULL;
 	struct err e = { 0 };
 	struct buf text = { 0 };
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	cr_assert_eq(open_with(&t, "null", "null", "", "null", &e), 0, "%s", e.text);
 	for (int i = 0; i < 1 << 18; i++)
 		buf_add_text(&text, "abca");
-	cr_assert_eq(engine_tokenizer_encode(t, text.bytes, text.len, true, false, &ids, &e), 0);
+	cr_assert_eq(tokenizer_encode(t, text.bytes, text.len, true, false, &ids, &e), 0);
 	cr_expect_eq(ids.count, 1u << 19);
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	buf_free(&text);
-	engine_tokenizer_close(t);
+	tokenizer_close(t);
 }

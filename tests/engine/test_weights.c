@@ -69,7 +69,7 @@ static char *find_in(struct memory_source *m, const char *file, const char *text
 	return NULL;
 }
 
-Test(engine_weights, damaged_folders_are_refused_by_tensor)
+Test(model_packing, damaged_folders_are_refused_by_tensor)
 {
 	for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
 		struct memory_source m;
@@ -86,7 +86,7 @@ Test(engine_weights, damaged_folders_are_refused_by_tensor)
 	}
 }
 
-Test(engine_weights, undamaged_folder_opens_from_memory)
+Test(model_packing, undamaged_folder_opens_from_memory)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -95,7 +95,7 @@ Test(engine_weights, undamaged_folder_opens_from_memory)
 	memory_free(&m);
 }
 
-Test(engine_weights, non_finite_values_are_reported_by_place)
+Test(model_packing, non_finite_values_are_reported_by_place)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -114,15 +114,15 @@ Test(engine_weights, non_finite_values_are_reported_by_place)
 	memory_free(&m);
 }
 
-Test(engine_weights, block_scales_that_are_no_number_are_refused)
+Test(model_packing, block_scales_that_are_no_number_are_refused)
 {
 	struct memory_source m;
-	struct engine_tensors *t;
+	struct model_tensors *t;
 	struct err e = { 0 };
 	memory_load(&m, CASES "gpt_oss_mxfp4");
-	cr_assert_eq(engine_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
-	uint64_t at = engine_tensors_find(t, "model.layers.1.mlp.experts.down_proj_scales")->begin;
-	engine_tensors_close(t);
+	cr_assert_eq(model_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
+	uint64_t at = model_tensors_find(t, "model.layers.1.mlp.experts.down_proj_scales")->begin;
+	model_tensors_close(t);
 	for (size_t i = 0; i < m.count; i++) {
 		if (strcmp(m.file[i].name, "model.safetensors") == 0)
 			m.file[i].bytes.bytes[at + 5] = (char)0xff;
@@ -133,7 +133,7 @@ Test(engine_weights, block_scales_that_are_no_number_are_refused)
 	memory_free(&m);
 }
 
-Test(engine_weights, missing_files_are_named)
+Test(model_packing, missing_files_are_named)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -150,7 +150,7 @@ Test(engine_weights, missing_files_are_named)
 	memory_free(&m);
 }
 
-Test(engine_weights, an_adapter_without_its_base_is_refused)
+Test(model_packing, an_adapter_without_its_base_is_refused)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -165,7 +165,7 @@ Test(engine_weights, an_adapter_without_its_base_is_refused)
 }
 
 /* Every prefix of the weights is refused; a sample of lengths. */
-Test(engine_weights, truncated_weights_are_refused)
+Test(model_packing, truncated_weights_are_refused)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -183,7 +183,7 @@ Test(engine_weights, truncated_weights_are_refused)
 	memory_free(&m);
 }
 
-Test(engine_weights, unknown_kernel_sets_are_refused)
+Test(model_packing, unknown_kernel_sets_are_refused)
 {
 	struct memory_source m;
 	struct err e = { 0 };

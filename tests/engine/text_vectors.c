@@ -44,27 +44,27 @@ json_t *vector_json(const char *text, size_t len)
 	return j;
 }
 
-struct engine_tokenizer *vector_tokenizer(const char *path)
+struct tokenizer *vector_tokenizer(const char *path)
 {
-	struct engine_tokenizer *t = NULL;
+	struct tokenizer *t = NULL;
 	struct err e = { 0 };
 	struct buf b = vector_read(path);
-	cr_assert_eq(engine_tokenizer_open(&t, b.bytes, b.len, &e), 0, "%s", e.text);
+	cr_assert_eq(tokenizer_open(&t, b.bytes, b.len, &e), 0, "%s", e.text);
 	buf_free(&b);
 	return t;
 }
 
-int tokenizer_of(struct engine_tokenizer **out, const char *quoted, struct err *e)
+int tokenizer_of(struct tokenizer **out, const char *quoted, struct err *e)
 {
 	struct buf b = { 0 };
 	for (const char *p = quoted; *p; p++)
 		buf_add_byte(&b, *p == '\'' ? '"' : (unsigned char)*p);
-	int rc = engine_tokenizer_open(out, b.bytes, b.len, e);
+	int rc = tokenizer_open(out, b.bytes, b.len, e);
 	buf_free(&b);
 	return rc;
 }
 
-bool ids_equal(const struct engine_ids *ids, const json_t *expected)
+bool ids_equal(const struct token_ids *ids, const json_t *expected)
 {
 	if (ids->count != json_array_size(expected))
 		return false;
@@ -78,7 +78,7 @@ int vector_render(const char *template, const char *variables, struct buf *out, 
                   struct err *e)
 {
 	json_t *vars = vector_json(variables, strlen(variables));
-	int rc = engine_template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
+	int rc = template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
 	json_decref(vars);
 	return rc;
 }

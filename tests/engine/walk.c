@@ -1,5 +1,5 @@
 #include "walk.h"
-#include "engine/philox.h"
+#include "base/philox.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -32,7 +32,7 @@ void walk_close(struct walk *w)
 	free(w->logits);
 	free(w->lean);
 	free(w->scratch);
-	engine_ids_free(&w->ids);
+	token_ids_free(&w->ids);
 	buf_free(&w->text);
 }
 
@@ -44,7 +44,7 @@ static void logits_make(struct walk *w, uint64_t seed, uint32_t position)
 	uint32_t r[4] = { 0 };
 	for (uint32_t i = 0; i < f->vocab; i++) {
 		if (i % 4 == 0)
-			philox4x32((const uint32_t[4]){ position, i, 1, 0 }, key, r);
+			philox_block(key, (const uint32_t[4]){ position, i, 1, 0 }, r);
 		uint32_t v = r[i % 4];
 		float sum = (float)(v & 0xff) + (float)(v >> 8 & 0xff) + (float)(v >> 16 & 0xff) +
 			    (float)(v >> 24);

@@ -8,7 +8,7 @@ struct walk {
 	const struct engine *engine;
 	float *logits, *lean; /* [vocab]; lean: what closers gain with every token */
 	void *scratch;
-	struct engine_ids ids; /* of the last answer, without the eos */
+	struct token_ids ids; /* of the last answer, without the eos */
 	struct buf text;       /* its bytes */
 	int rc;                /* of the draw that ended it */
 	struct err e;

@@ -13,12 +13,12 @@ static void open_model(struct fork_model *m, const char *dir)
 
 	*m = (struct fork_model){ 0 };
 	cr_assert_eq(source_open_folder(&m->source, dir, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_tensors_open(&m->tensors, m->source, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_open(&m->tensors, m->source, &e), 0, "%s", e.text);
 }
 
 static void close_model(struct fork_model *m)
 {
-	engine_tensors_close(m->tensors);
+	model_tensors_close(m->tensors);
 	source_close(m->source);
 }
 

@@ -250,14 +250,14 @@ void toy_open(struct toy *t)
 	buf_free(&head);
 	t->source = (struct source){ .ops = &ops, .label = "toy" };
 	t->model.source = &t->source;
-	cr_assert_eq(engine_tensors_open(&t->model.tensors, &t->source, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_open(&t->model.tensors, &t->source, &e), 0, "%s", e.text);
 }
 
 void toy_free(struct toy *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		free(t->tensor[i].v);
-	engine_tensors_close(t->model.tensors);
+	model_tensors_close(t->model.tensors);
 	buf_free(&t->file);
 	free(t);
 }

@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const enum engine_constraint_kind kind[] = { ENGINE_REGEX, ENGINE_GRAMMAR, ENGINE_CHOICE,
-							   ENGINE_CALL_GRAMMAR };
+	static const enum grammar_kind kind[] = { GRAMMAR_REGEX, GRAMMAR_RULES, GRAMMAR_CHOICE,
+							   GRAMMAR_CALL };
 	struct engine_constraint *c = NULL;
 	struct err e = { 0 };
 	if (len < 2 || len > 4096)

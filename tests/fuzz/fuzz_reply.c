@@ -1,6 +1,6 @@
 /* The input is a reply; its first bytes choose syntax, start and where it is cut. Whole and cut must give the
  * same parts, arguments must be JSON objects when nothing was given out early, and nothing may be lost. */
-#include "engine/engine.h"
+#include "reply/reply.h"
 
 #include "base/check.h"
 
@@ -30,7 +30,7 @@ static bool reader_knows(const struct buf *b)
 static void end_arguments(struct heard *h, bool whole)
 {
 	const struct buf *b = &h->arguments;
-	if (whole && h->part == ENGINE_CALL_ARGUMENTS) {
+	if (whole && h->part == REPLY_CALL_ARGUMENTS) {
 		json_t *j = json_loadb(b->bytes, b->len, 0, NULL);
 		check(json_is_object(j) || (!j && !reader_knows(b)));
 		json_decref(j);
@@ -38,10 +38,10 @@ static void end_arguments(struct heard *h, bool whole)
 	buf_clear(&h->arguments);
 }
 
-static void hear(struct heard *h, const struct engine_event *event, size_t count, bool whole)
+static void hear(struct heard *h, const struct reply_event *event, size_t count, bool whole)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct engine_event *v = &event[i];
+		const struct reply_event *v = &event[i];
 		check(v->len && v->call < 128);
 		if ((int)v->part != h->part || v->call != h->call) {
 			end_arguments(h, whole);
@@ -52,30 +52,30 @@ static void hear(struct heard *h, const struct engine_event *event, size_t count
 		h->call = v->call;
 		h->bytes += v->len;
 		buf_add(&h->all, v->text, v->len);
-		if (v->part == ENGINE_CALL_ARGUMENTS)
+		if (v->part == REPLY_CALL_ARGUMENTS)
 			buf_add(&h->arguments, v->text, v->len);
 	}
 }
 
-static struct heard read_text(enum engine_syntax s, unsigned how, const char *text, size_t len, size_t piece)
+static struct heard read_text(enum reply_syntax s, unsigned how, const char *text, size_t len, size_t piece)
 {
 	struct heard h = { .part = -1 };
-	struct engine_reply *r;
-	const struct engine_event *event;
+	struct reply *r;
+	const struct reply_event *event;
 	struct err e;
 	size_t count;
 	bool whole = !(how & 2);
-	check(engine_reply_open(&r, s, how & 1, &e) == 0);
+	check(reply_open(&r, s, how & 1, &e) == 0);
 	if (!whole)
-		engine_reply_hold(r, how >> 2);
+		reply_hold(r, how >> 2);
 	for (size_t at = 0; at < len; at += piece) {
-		check(engine_reply_push(r, text + at, piece < len - at ? piece : len - at, &event, &count, &e) == 0);
+		check(reply_push(r, text + at, piece < len - at ? piece : len - at, &event, &count, &e) == 0);
 		hear(&h, event, count, whole && len < 4096);
 	}
-	check(engine_reply_end(r, &event, &count, &e) == 0);
+	check(reply_end(r, &event, &count, &e) == 0);
 	hear(&h, event, count, whole && len < 4096);
 	end_arguments(&h, whole && len < 4096);
-	engine_reply_close(r);
+	reply_close(r);
 	return h;
 }
 
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	if (len < 3)
 		return 0;
-	enum engine_syntax s = (enum engine_syntax)(data[0] % ENGINE_SYNTAXES);
+	enum reply_syntax s = (enum reply_syntax)(data[0] % REPLY_SYNTAXES);
 	const char *text = (const char *)data + 3;
 	len -= 3;
 	struct heard whole = read_text(s, data[1], text, len, len ? len : 1);
@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check(memcmp(whole.all.bytes, cut.all.bytes, whole.all.len) == 0);
 		check(memcmp(whole.all.bytes, bytes.all.bytes, whole.all.len) == 0);
 	}
-	if (s == ENGINE_SYNTAX_PLAIN)
+	if (s == REPLY_SYNTAX_PLAIN)
 		check(whole.bytes == len);
 	buf_free(&whole.all), buf_free(&cut.all), buf_free(&bytes.all);
 	buf_free(&whole.arguments), buf_free(&cut.arguments), buf_free(&bytes.arguments);

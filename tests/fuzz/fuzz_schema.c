@@ -1,7 +1,7 @@
 /* The input is a JSON Schema. What is compiled is a grammar that is read without complaint, unless
  * nothing satisfies it, and whose automaton takes bytes without end or harm. */
 #include "engine/engine.h"
-#include "engine/schema.h"
+#include "grammar/grammar.h"
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (schema_grammar(schema, "root", &rules, &e) == 0) {
 		check(e.code == 0);
-		int rc = engine_constraint_open(&c, NULL, ENGINE_GRAMMAR, rules.bytes, rules.len, &e);
+		int rc = engine_constraint_open(&c, NULL, GRAMMAR_RULES, rules.bytes, rules.len, &e);
 		check(rc == 0 || strstr(e.text, "nothing can satisfy") || strstr(e.text, "more than") ||
 		      strstr(e.text, "left-recursive") || strstr(e.text, "nest too deeply") ||
 		      strstr(e.text, "limit"));

@@ -1,6 +1,6 @@
 /* The input is a template; it is rendered with a conversation. It must end, and mark every byte of its
  * output. */
-#include "engine/engine.h"
+#include "template/template.h"
 
 #include "base/check.h"
 #include "base/text.h"
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct buf out = { 0 }, origin = { 0 };
 	struct err e;
 	check(vars);
-	if (engine_template_render((const char *)data, len, vars, 1795352709000000, &out, &origin, &e) == 0) {
+	if (template_render((const char *)data, len, vars, 1795352709000000, &out, &origin, &e) == 0) {
 		check(out.len == origin.len);
 		check(text_utf8_valid(out.bytes ? out.bytes : "", out.len));
 	}

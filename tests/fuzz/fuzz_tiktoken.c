@@ -1,7 +1,7 @@
 /* Lines of a tiktoken.model (behind those of the 256 bytes, unless the first byte is odd), a NUL, a text. A
  * file that opens must encode every text to ids that decode to it, and make no special token of it. */
-#include "engine/engine.h"
-#include "engine/tokenizer.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_in.h"
 
 #include "base/check.h"
 #include "base/text.h"
@@ -10,24 +10,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void try_text(const struct engine_tokenizer *t, const char *text, size_t len)
+static void try_text(const struct tokenizer *t, const char *text, size_t len)
 {
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct buf out = { 0 };
 	struct err e;
-	if (engine_tokenizer_encode(t, text, len, false, true, &ids, &e) == 0) {
-		check(engine_tokenizer_decode(t, ids.id, ids.count, true, &out, &e) == 0);
+	if (tokenizer_encode(t, text, len, false, true, &ids, &e) == 0) {
+		check(tokenizer_decode(t, ids.id, ids.count, true, &out, &e) == 0);
 		check(out.len == len && (!len || memcmp(out.bytes, text, len) == 0));
 	} else {
 		check(!text_utf8_valid(text, len));
 	}
-	engine_ids_free(&ids);
+	token_ids_free(&ids);
 	buf_free(&out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct engine_tokenizer *t;
+	struct tokenizer *t;
 	struct buf file = { 0 };
 	struct err e;
 	if (!len)
@@ -39,10 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		buf_printf(&file, " %u\n", i);
 	}
 	buf_add(&file, lines, n);
-	if (tiktoken_open(&t, file.bytes ? file.bytes : "", file.len, NULL, &e) == 0) {
+	if (tokenizer_open_tiktoken(&t, file.bytes ? file.bytes : "", file.len, NULL, &e) == 0) {
 		if (nul)
 			try_text(t, nul + 1, len - n - 2);
-		engine_tokenizer_close(t);
+		tokenizer_close(t);
 	}
 	buf_free(&file);
 	return 0;

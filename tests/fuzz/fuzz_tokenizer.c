@@ -1,8 +1,8 @@
 /* First line of the input: a tokenizer.json, or an expression after '/'. The rest: a text to encode
  * and decode. Whatever the tokenizer, its ids must decode, and ordinary text must not become a special
  * token. */
-#include "engine/engine.h"
-#include "engine/onig.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/onig.h"
 
 #include "base/check.h"
 #include "base/text.h"
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t n = newline ? (size_t)(newline - line) : len;
 	const char *text = newline ? newline + 1 : "";
 	size_t text_len = newline ? len - n - 1 : 0;
-	struct engine_tokenizer *t = NULL;
+	struct tokenizer *t = NULL;
 	struct err e;
 	if (!text_utf8_valid(text, text_len))
 		return 0;
@@ -42,15 +42,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		match(line + 1, n - 1, text, text_len);
 		return 0;
 	}
-	if (engine_tokenizer_open(&t, line, n, &e) < 0)
+	if (tokenizer_open(&t, line, n, &e) < 0)
 		return 0;
-	struct engine_ids ids = { 0 };
+	struct token_ids ids = { 0 };
 	struct buf out = { 0 };
 	for (int special = 0; special < 2; special++)
-		if (engine_tokenizer_encode(t, text, text_len, special, true, &ids, &e) == 0)
-			check(engine_tokenizer_decode(t, ids.id, ids.count, special, &out, &e) == 0);
-	engine_ids_free(&ids);
+		if (tokenizer_encode(t, text, text_len, special, true, &ids, &e) == 0)
+			check(tokenizer_decode(t, ids.id, ids.count, special, &out, &e) == 0);
+	token_ids_free(&ids);
 	buf_free(&out);
-	engine_tokenizer_close(t);
+	tokenizer_close(t);
 	return 0;
 }

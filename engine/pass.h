@@ -1,0 +1,61 @@
+/* Passes: the numeric interface of the engine, for measuring and proving: sequences of tokens and
+ * forward passes over them, what a pass had to read and do, and what this machine can do at most.
+ * Answers are made through engine.h. */
+#ifndef ENGINE_PASS_H
+#define ENGINE_PASS_H
+
+#include "engine/engine.h"
+
+/* One timeline: tokens and their cache. Not for several threads at once. */
+struct engine_sequence;
+int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
+			 struct err *e) MUST_USE;
+void engine_sequence_close(struct engine_sequence *s);
+uint32_t engine_sequence_length(const struct engine_sequence *s);
+int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
+
+/* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
+struct engine_feed {
+	struct engine_sequence *sequence;
+	const uint32_t *token; /* [count], borrowed */
+	uint32_t count;
+	/* out: [count][vocab] when all, [1][vocab] of the last otherwise; NULL: none wanted */
+	float *logits;
+	bool all;
+	uint16_t *expert; /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
+};
+/* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was
+ * appended). Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes
+ * are serialised. */
+int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count,
+		   struct err *e) MUST_USE;
+
+/* What the passes since open had to read and do, counted while they ran. */
+struct engine_traffic {
+	uint64_t passes, rows;
+	uint64_t weight_bytes; /* each matrix once a pass that uses it */
+	uint64_t cache_bytes;
+	uint64_t experts;    /* distinct experts of each layer and pass, summed */
+	uint64_t operations; /* multiplications and additions of matrix products */
+};
+void engine_traffic(struct engine *m, struct engine_traffic *out);
+
+/* What this machine can do at most with the engine's threads, measured now. The rate of reading all
+ * packed weights, a load for each line: the median of some passes in one stream, and of as many in
+ * several; the better of the two. ERR_UNSUPPORTED: weights of less than 64 MiB, which caches may
+ * hold. */
+int engine_limit_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
+/* The multiply-adds of its kernels for its most used weight format, with registers alone; two
+ * operations each. */
+int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
+
+/* ---- the draw alone ---- */
+
+/* Pure function of its arguments, without history: temperature, top_k, top_p, min_p and the draw.
+ * logits [vocab]; ids >= tokens_real are never drawn. scratch holds vocab entries of 8 bytes. m:
+ * whose kernels are used, NULL for the plain ones; the draw is the same. */
+uint32_t engine_sample(const struct engine *m, const float *logits, uint32_t vocab,
+		       uint32_t tokens_real, const struct engine_sampling *s, uint32_t position,
+		       void *scratch);
+
+#endif

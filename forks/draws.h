@@ -1,0 +1,15 @@
+/* What a random draw of a report is for; keeps the streams of one seed apart (base/philox.h). */
+#ifndef FORKS_DRAWS_H
+#define FORKS_DRAWS_H
+
+#include "base/philox.h"
+
+enum philox_domain {
+	PHILOX_SKETCH = 1,
+	PHILOX_COMPARE = 2,
+	PHILOX_CALIBRATE = 3,
+	PHILOX_COMPARE_S2 = 4,
+	PHILOX_CALIBRATE_S2 = 5,
+};
+
+#endif

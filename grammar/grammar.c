@@ -1,0 +1,138 @@
+/* From each kind of constraint to one network: rules are collected in a pattern, which becomes a
+ * network. */
+#include "grammar/network.h"
+#include "grammar/grammar.h"
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+#include <string.h>
+
+static int json_text(json_t **out, const char *text, size_t len, struct err *e)
+{
+	return json_read(out, text, len, LIMIT_CONSTRAINT_BYTES, LIMIT_CONSTRAINT_NESTING, e);
+}
+
+static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t *root,
+			   struct err *e)
+{
+	TRY(buf_done(rules, e));
+	TRY(pattern_grammar(p, rules->bytes, rules->len, false, e));
+	*root = pattern_rule(p, "root", 4);
+	return pattern_done(p, e);
+}
+
+static int compile_schema(struct pattern *p, const char *text, size_t len, uint32_t *root,
+			  struct err *e)
+{
+	json_t *schema;
+	struct buf rules = { 0 };
+	TRY(json_text(&schema, text, len, e));
+	int rc = schema_grammar(schema, "root", &rules, e);
+	json_decref(schema);
+	if (rc == 0)
+		rc = compile_grammar(p, &rules, root, e);
+	buf_free(&rules);
+	return rc;
+}
+
+static int compile_object(struct pattern *p, uint32_t *root, struct err *e)
+{
+	struct buf rules = { 0 };
+	int rc = schema_grammar_object("root", &rules, e);
+	if (rc == 0)
+		rc = compile_grammar(p, &rules, root, e);
+	buf_free(&rules);
+	return rc;
+}
+
+static int compile_regex(struct pattern *p, const char *text, size_t len, uint32_t *root,
+			 struct err *e)
+{
+	uint32_t node;
+	TRY(pattern_regex(p, text, len, &node, e));
+	TRY(pattern_anchor(p, &node, false, e));
+	*root = pattern_rule_add(p, node);
+	return pattern_done(p, e);
+}
+
+/* One text as a sequence of characters. */
+static uint32_t choice_text(struct pattern *p, const char *text, size_t len)
+{
+	struct pattern_list list = { 0 };
+	for (size_t i = 0; i < len && p->failed == 0;) {
+		uint32_t cp, from = p->ranges;
+		i += (size_t)text_utf8_decode(text + i, len - i, &cp); /* json_read checked it */
+		pattern_range_add(p, cp, cp);
+		pattern_push(p, &list, pattern_set_close(p, from, false));
+	}
+	return pattern_close(p, &list, PATTERN_SEQ);
+}
+
+static int compile_choice(struct pattern *p, const char *text, size_t len, uint32_t *root,
+			  struct err *e)
+{
+	struct pattern_list all = { 0 };
+	json_t *list, *one;
+	size_t i;
+	int rc = 0;
+	TRY(json_text(&list, text, len, e));
+	if (!json_is_array(list) || json_array_size(list) == 0)
+		rc = err_set(e, ERR_INPUT, "a choice is a list of strings, and not empty");
+	json_array_foreach(list, i, one)
+	{
+		if (rc == 0 && !json_is_string(one))
+			rc = err_set(e, ERR_INPUT, "choice %zu is not a string", i);
+		if (rc == 0)
+			pattern_push(p, &all,
+				     choice_text(p, json_string_value(one),
+						 json_string_length(one)));
+	}
+	json_decref(list);
+	TRY(rc);
+	*root = pattern_rule_add(p, pattern_close(p, &all, PATTERN_ALT));
+	return pattern_done(p, e);
+}
+
+static int compile(struct pattern *p, enum grammar_kind kind, const char *text, size_t len,
+		   uint32_t *root, struct err *e)
+{
+	if (kind != GRAMMAR_JSON_OBJECT && len > LIMIT_CONSTRAINT_BYTES)
+		return err_set(e, ERR_INPUT, "a constraint of %zu bytes; the limit is %zu", len,
+			       LIMIT_CONSTRAINT_BYTES);
+	switch (kind) {
+	case GRAMMAR_JSON_OBJECT:
+		return compile_object(p, root, e);
+	case GRAMMAR_SCHEMA:
+		return compile_schema(p, text, len, root, e);
+	case GRAMMAR_REGEX:
+		return compile_regex(p, text, len, root, e);
+	case GRAMMAR_CHOICE:
+		return compile_choice(p, text, len, root, e);
+	case GRAMMAR_RULES:
+	case GRAMMAR_CALL:
+		TRY(pattern_grammar(p, text, len, kind == GRAMMAR_CALL, e));
+		*root = pattern_rule(p, "root", 4);
+		return 0;
+	default:
+		return err_set(e, ERR_INPUT, "constraint kind %d", (int)kind);
+	}
+}
+
+int grammar_open(struct grammar **out, enum grammar_kind kind, const char *text, size_t len,
+		 struct err *e)
+{
+	struct pattern p = { 0 };
+	struct grammar *n = NULL;
+	uint32_t root = 0;
+	int rc = compile(&p, kind, text, len, &root, e);
+	*out = NULL;
+	if (rc == 0)
+		rc = network_open(&n, &p, root, e);
+	pattern_free(&p);
+	*out = n;
+	return rc;
+}
+
+void grammar_close(struct grammar *g) { network_close(g); }

@@ -1,0 +1,78 @@
+/* Grammar: what a text must match, from a JSON Schema, a regular expression, a list or a grammar to
+ * a network of rules over bytes, and the automaton that runs it. */
+#ifndef GRAMMAR_GRAMMAR_H
+#define GRAMMAR_GRAMMAR_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a text must match, whole. JSON_OBJECT: any object (text is not read). SCHEMA: JSON Schema
+ * 2020-12, the subset of docs/formats.md; others are refused by keyword. REGEX: anchored at both
+ * ends. CHOICE: a JSON list of strings. RULES: GBNF-like, start symbol `root`. CALL: the same, and
+ * it may name control tokens, as @"text": never for what a client wrote. */
+enum grammar_kind { /* clang-format off */
+	GRAMMAR_JSON_OBJECT, GRAMMAR_SCHEMA, GRAMMAR_REGEX, GRAMMAR_CHOICE,
+	GRAMMAR_RULES, GRAMMAR_CALL /* clang-format on */
+};
+
+#define GRAMMAR_MARK 0xFF /* the byte before and after the text of a control token; in no UTF-8 */
+
+/* Compiled: a recursive transition network over bytes. Read-only. */
+struct grammar;
+/* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
+int grammar_open(struct grammar **out, enum grammar_kind kind, const char *text, size_t len,
+		 struct err *e) MUST_USE;
+void grammar_close(struct grammar *g); /* NULL is fine */
+
+/* ---- a grammar at work ---- */
+
+/* A deterministic automaton over bytes, made as it is used; numbers are its configurations. Not for
+ * several threads. g is borrowed. */
+struct automaton;
+
+enum { /* configurations with a meaning; AUTOMATON_FULL is none, but a call for reset */
+       AUTOMATON_FULL,
+       AUTOMATON_DEAD,
+       AUTOMATON_LIMIT,
+       AUTOMATON_START
+};
+
+int automaton_open(struct automaton **out, const struct grammar *g, struct err *e) MUST_USE;
+void automaton_close(struct automaton *a);
+/* Forget all configurations: memory back, numbers invalid. Work is counted from here. */
+void automaton_reset(struct automaton *a);
+/* Configurations so far; ids are below it. */
+uint32_t automaton_count(const struct automaton *a);
+
+/* After one more byte. DEAD: no answer goes on so. LIMIT: only with rules deeper in each other than
+ * LIMIT_CONSTRAINT_DEPTH (those are left out where others go on), or in more ways than
+ * LIMIT_CONSTRAINT_ITEMS. FULL: memory or work since the
+ * reset is used up. */
+/* [256]: the class of each byte, and what automaton_take would say for a class, AUTOMATON_FULL
+ * where it is not known yet. The row is borrowed until the next automaton_take; at is no
+ * configuration with a meaning but START. */
+const uint8_t *automaton_classes(const struct automaton *a);
+const uint32_t *automaton_row(const struct automaton *a, uint32_t at);
+uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte);
+bool automaton_accepts(const struct automaton *a, uint32_t at); /* it may end here */
+bool automaton_goes_on(const struct automaton *a, uint32_t at); /* some byte may follow */
+
+/* ---- rules of a schema ---- */
+
+/* Append the rules (GRAMMAR_RULES' language, one a line) of the JSON texts that are valid by the
+ * schema: the start rule is named `prefix`, all others begin with `prefix-`. prefix: letters,
+ * digits and '-'. Every text of the grammar is valid; not every valid text is of the grammar
+ * (properties come in the order of the schema, white space is at most one space after ':' and
+ * ','). ERR_UNSUPPORTED names the keyword and its place; ERR_INPUT: not a schema, or nothing can
+ * satisfy it. */
+int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules,
+		   struct err *e) MUST_USE;
+/* The same for any JSON object. */
+int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e) MUST_USE;
+
+#endif

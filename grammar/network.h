@@ -1,0 +1,38 @@
+/* Private: rules over bytes: a recursive transition network. Each rule is a small automaton whose
+ * edges read a byte, or call a rule. Read-only once open. */
+#ifndef GRAMMAR_NETWORK_H
+#define GRAMMAR_NETWORK_H
+
+#include "grammar/grammar.h"
+#include "grammar/pattern.h"
+
+enum network_kind { NETWORK_BYTE, NETWORK_EMPTY, NETWORK_CALL };
+
+struct network_edge {
+	uint32_t from, to, rule; /* CALL: to is where it goes on after the rule */
+	uint8_t kind, lo, hi;    /* BYTE: lo..hi */
+};
+
+struct grammar {
+	struct network_edge *edge; /* [edges], sorted by (from, kind) */
+	uint32_t *first;           /* [states+1] into edge */
+	bool *end;                 /* [states]: the end state of its rule */
+	uint32_t *start;           /* [rules] */
+	uint32_t *order; /* [rules]: a rule called at another's very beginning has the larger one */
+	uint32_t states, edges, rules, root;
+	uint8_t class_of[256], class_byte[256]; /* bytes that no edge tells apart; one of each */
+	uint32_t classes;
+};
+
+/* Of all rules of p, starting with rule root. Every state can reach its rule's end. ERR_INPUT: left
+ * recursion, or nothing matches; ERR_UNSUPPORTED: anchors inside. p is used up: rules are added. */
+int network_open(struct grammar **out, struct pattern *p, uint32_t root, struct err *e) MUST_USE;
+void network_close(struct grammar *n);
+
+/* network_trim.c: drop what leads nowhere, make calls of rules that may be empty skippable, set
+ * n->end. end [rules]: the end state of each. */
+int network_trim(struct grammar *n, const uint32_t *end, struct err *e) MUST_USE;
+/* Set n->order; edges are sorted by then. */
+int network_order(struct grammar *n, const struct pattern *p, struct err *e) MUST_USE;
+
+#endif

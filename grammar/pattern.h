@@ -1,0 +1,85 @@
+/* Private: what an answer must match, as a tree: rules over characters. Regular expressions and
+ * grammars are read into it (regex.c, grammar.c); network.h turns it into an automaton. */
+#ifndef GRAMMAR_PATTERN_H
+#define GRAMMAR_PATTERN_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PATTERN_MORE UINT32_MAX /* a repeat without end */
+#define PATTERN_NONE UINT32_MAX
+
+/* Children are a list: first, then next of each. */
+enum pattern_kind {
+	PATTERN_EMPTY,
+	PATTERN_SET, /* one character of range[a .. a+b) */
+	PATTERN_SEQ,
+	PATTERN_ALT,
+	PATTERN_REPEAT, /* of its only child, a to b times */
+	PATTERN_CALL,   /* rule a */
+	PATTERN_EDGE,   /* GRAMMAR_MARK */
+	PATTERN_BEGIN,
+	PATTERN_END /* ^ and $ */
+};
+
+struct pattern_node {
+	enum pattern_kind kind;
+	uint32_t first, next, a, b;
+};
+
+struct pattern_range {
+	uint32_t lo, hi;
+}; /* code points, both inclusive */
+
+struct pattern_rule {
+	char *name;    /* owned; NULL: made by the compiler */
+	uint32_t root; /* PATTERN_NONE: called and not (yet) defined */
+};
+
+/* Zero-initialise, free with pattern_free. A failed addition makes it sticky-failed and gives node
+ * 0; pattern_done tells. Node 0 is EMPTY once anything was added. */
+struct pattern {
+	struct pattern_node *node;
+	struct pattern_range *range;
+	struct pattern_rule *rule;
+	uint32_t *slot; /* of rule names: index + 1, or 0 */
+	uint32_t nodes, node_room, ranges, range_room, rules, rule_room, slots;
+	int failed; /* ERR_NOMEM, or ERR_INPUT: over LIMIT_CONSTRAINT_NODES */
+};
+
+uint32_t pattern_add(struct pattern *p, enum pattern_kind kind, uint32_t a, uint32_t b);
+/* A node with one child. */
+uint32_t pattern_repeat(struct pattern *p, uint32_t child, uint32_t min, uint32_t max);
+/* Collect children of a SEQ or ALT in order. */
+struct pattern_list {
+	uint32_t first, last, count;
+};
+void pattern_push(struct pattern *p, struct pattern_list *l, uint32_t child);
+/* The node of the list: EMPTY, the only child, or a node of this kind. */
+uint32_t pattern_close(struct pattern *p, const struct pattern_list *l, enum pattern_kind kind);
+/* Sets: add ranges, all after `from` = p->ranges, then close. Surrogates are taken out. */
+void pattern_range_add(struct pattern *p, uint32_t lo, uint32_t hi);
+uint32_t pattern_set_close(struct pattern *p, uint32_t from, bool negated);
+void pattern_set_negate(struct pattern *p, uint32_t from); /* in place, and sorted */
+/* The rule called name, made undefined if new; PATTERN_NONE when failed. */
+uint32_t pattern_rule(struct pattern *p, const char *name, size_t len);
+uint32_t pattern_rule_add(struct pattern *p, uint32_t root); /* nameless */
+int pattern_done(const struct pattern *p, struct err *e) MUST_USE;
+void pattern_free(struct pattern *p);
+
+/* regex.c: Perl's syntax as far as it is regular and the same in ECMAScript and Python. The result
+ * may hold BEGIN and END. ERR_UNSUPPORTED names the construct. */
+int pattern_regex(struct pattern *p, const char *text, size_t len, uint32_t *root,
+		  struct err *e) MUST_USE;
+/* Take BEGIN and END away from the ends; search: what is not anchored is padded with any text.
+ * Those elsewhere stay, and are refused by who reads the tree. */
+int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e) MUST_USE;
+
+/* grammar.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
+int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
+		    struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,84 @@
+/* What config.json says, for every architecture, with all defaults resolved. */
+#ifndef MODEL_CONFIG_H
+#define MODEL_CONFIG_H
+
+#include "base/digest.h"
+#include "base/source.h"
+#include "kernels/kernels.h"
+
+enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
+enum model_qk_norm { MODEL_QK_NONE, MODEL_QK_HEAD, MODEL_QK_FULL };
+enum model_rope_kind { MODEL_ROPE_DEFAULT, MODEL_ROPE_LINEAR, MODEL_ROPE_LLAMA3, MODEL_ROPE_YARN };
+enum model_activation { MODEL_ACT_SILU, MODEL_ACT_GPT_OSS };
+enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_FUSED };
+enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
+
+#define MODEL_LAYERS 1024
+#define MODEL_WIDTH (1u << 20) /* of any vector; products of two stay in 64 bits */
+
+/* Rotary position. scaling numbers are those of the config. */
+struct model_rope {
+	enum model_rope_kind kind;
+	uint32_t size;    /* rotated dimensions of a head, even */
+	bool interleaved; /* pairs (2i, 2i+1); else (i, i + size/2) */
+	double partial;   /* share of a head that is rotated */
+	double theta, factor;
+	double low_freq_factor, high_freq_factor;        /* llama3 */
+	double beta_fast, beta_slow;                     /* yarn */
+	double mscale, mscale_all_dim, attention_factor; /* yarn; 0: unset */
+	double attn_factor;                              /* yarn's own code: times m(factor, 1) */
+	bool truncate;
+	uint32_t context_original;
+};
+
+struct model_config {
+	char model_type[32];
+	uint32_t hidden, layers, vocab, context_max;
+	float norm_eps;
+	bool tied;
+
+	enum model_attention attention;
+	uint32_t heads, kv_heads, head;  /* GQA: head size */
+	uint32_t q_rank, kv_rank;        /* MLA latents; q_rank 0: no query latent */
+	uint32_t nope, rope_head, value; /* MLA widths of a head */
+	bool bias_qkv, bias_o;           /* MLA: bias_qkv is on q_a and kv_a */
+	enum model_qk_norm qk_norm;      /* GQA, before the rotation */
+	float clip;                      /* GQA: bound of |q|, |k| and |v|; 0: none */
+	uint32_t window;                 /* positions kept, the query's own included */
+	bool window_layer[MODEL_LAYERS]; /* others see everything */
+	bool window_listed;              /* layer_types decides which */
+	bool sinks;                      /* an extra logit for each head */
+	struct model_rope rope;
+
+	uint32_t ffn; /* width of dense layers */
+	enum model_activation activation;
+	bool bias_ffn;                       /* of dense layers */
+	enum model_experts experts;          /* how their tensors are named and laid out */
+	uint32_t expert_width, shared_width; /* shared_width 0: no shared expert */
+	bool shared_gated;
+	bool bias_expert;             /* on gate, up and down */
+	bool moe_layer[MODEL_LAYERS]; /* others are dense */
+	struct kernel_gate gate;      /* experts 0: dense model; bias: of each layer */
+
+	enum model_quantisation quantisation;
+	uint32_t eos[8], eos_count, bos;
+	struct digest digest; /* of config.json's bytes */
+};
+
+/* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what
+ * this version lacks, ERR_INPUT for what contradicts itself. */
+int model_config_read(struct model_config *c, struct source *src, struct err *e) MUST_USE;
+
+/* From the texts; generation may be NULL. */
+int model_config_parse(struct model_config *c, const char *config, size_t len,
+		       const char *generation, size_t generation_len, struct err *e) MUST_USE;
+
+/* Of a published shape; layers 0: all; as_is: its weights as they are released. */
+int model_config_shape(struct model_config *c, const char *shape, uint32_t layers, bool as_is,
+		       struct err *e) MUST_USE;
+
+uint32_t model_layer_window(const struct model_config *c, uint32_t layer); /* 0: none */
+bool model_layer_is_moe(const struct model_config *c, uint32_t layer);
+uint32_t model_moe_layers(const struct model_config *c);
+
+#endif

@@ -1,0 +1,163 @@
+/* Feed-forward halves in the config: widths, and one reader for each kind of router. */
+#include "model/config_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Three spellings are in use. */
+static const char *experts_key(struct config_reader *r)
+{
+	static const char *const keys[] = { "n_routed_experts", "num_local_experts" };
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		const json_t *v = model_config_get(r, keys[i]);
+		if (v != NULL && !json_is_null(v))
+			return keys[i];
+	}
+	return "num_experts";
+}
+
+/* E and k; false for a dense model, or after an error. */
+static bool read_counts(struct config_reader *r, struct kernel_gate *g, bool optional)
+{
+	const char *key = experts_key(r);
+	g->groups = g->groups_kept = 1;
+	g->scaling = 1;
+	g->experts = optional ? model_config_u32_or(r, key, 0, 1, KERNEL_EXPERTS)
+			      : model_config_u32(r, key, 1, KERNEL_EXPERTS);
+	if (g->experts == 0)
+		return false;
+	g->top_k = model_config_u32(r, "num_experts_per_tok", 1, KERNEL_TOP_K);
+	if (g->top_k > g->experts)
+		model_config_refuse(r, ERR_INPUT, "num_experts_per_tok",
+				    "more than there are experts");
+	return r->code == 0;
+}
+
+/* Null is one group. */
+static void read_groups(struct config_reader *r, struct kernel_gate *g,
+			const struct config_defaults *absent)
+{
+	uint32_t groups = model_config_get(r, "n_group") == NULL ? absent->groups : 1;
+	uint32_t kept = model_config_get(r, "topk_group") == NULL ? absent->groups_kept : 1;
+	g->groups = model_config_u32_or(r, "n_group", groups, 1, KERNEL_EXPERTS);
+	g->groups_kept = model_config_u32_or(r, "topk_group", kept, 1, KERNEL_EXPERTS);
+	if (r->code != 0)
+		return;
+	if (g->experts % g->groups != 0)
+		model_config_refuse(r, ERR_INPUT, "n_group",
+				    "does not divide the number of experts");
+	else if (g->groups_kept > g->groups)
+		model_config_refuse(r, ERR_INPUT, "topk_group", "more than n_group");
+	else if ((uint64_t)g->groups_kept * (g->experts / g->groups) < g->top_k)
+		model_config_refuse(r, ERR_INPUT, "topk_group",
+				    "the kept groups hold fewer than num_experts_per_tok experts");
+}
+
+/* A count whose absence is the reference class's default; null is none. */
+static uint32_t count_or(struct config_reader *r, const char *key, uint32_t absent, uint32_t max)
+{
+	return model_config_u32_or(r, key, model_config_get(r, key) == NULL ? absent : 0, 0, max);
+}
+
+/* Dense layers first, then every so many; and the shared experts, which are one network. */
+static void read_deepseek_layers(struct config_reader *r, struct model_config *c,
+				 const struct config_defaults *absent)
+{
+	uint32_t first = count_or(r, "first_k_dense_replace", absent->dense_layers, MODEL_LAYERS);
+	uint32_t every = model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
+	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
+	uint64_t shared =
+		(uint64_t)count_or(r, "n_shared_experts", absent->shared, 1024) * c->expert_width;
+	if (shared > MODEL_WIDTH)
+		model_config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
+	c->shared_width = (uint32_t)shared;
+	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
+		c->moe_layer[l] = l >= first && l % every == 0;
+}
+
+void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
+{
+	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
+	static const struct config_defaults absent = { 1, 1, 1, 0, 0 };
+	struct kernel_gate *g = &c->gate;
+	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, true))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	model_config_text_only(r, "scoring_func", "softmax", "softmax");
+	if (strcmp(model_config_choice(r, "topk_method", "greedy", methods), methods[1]) == 0)
+		read_groups(r, g, &absent);
+	g->normalise = model_config_bool_or(r, "norm_topk_prob", false) && g->top_k > 1;
+	g->scaling = (float)model_config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
+	read_deepseek_layers(r, c, &absent);
+}
+
+void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c,
+				  const struct config_defaults *absent)
+{
+	struct kernel_gate *g = &c->gate;
+	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SIGMOID;
+	model_config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
+	model_config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
+	read_groups(r, g, absent);
+	if (g->groups > 1 && g->experts / g->groups < 2)
+		model_config_refuse(r, ERR_INPUT, "n_group", "a group must hold two experts");
+	g->normalise = model_config_bool_or(r, "norm_topk_prob", true);
+	g->scaling =
+		(float)model_config_number_or(r, "routed_scaling_factor", absent->scaling, 0, 1e6);
+	read_deepseek_layers(r, c, absent);
+}
+
+/* Layer L is dense if mlp_only_layers lists it or (L+1) % decoder_sparse_step != 0. */
+static void read_qwen_layers(struct config_reader *r, struct model_config *c)
+{
+	uint32_t step = model_config_u32_or(r, "decoder_sparse_step", 1, 1, MODEL_LAYERS);
+	const json_t *dense = model_config_get(r, "mlp_only_layers");
+	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
+		c->moe_layer[l] = (l + 1) % step == 0;
+	if (dense != NULL && !json_is_null(dense) && !json_is_array(dense))
+		model_config_refuse(r, ERR_INPUT, "mlp_only_layers", "not a list");
+	for (size_t i = 0; r->code == 0 && i < json_array_size(dense); i++) {
+		const json_t *v = json_array_get(dense, i);
+		json_int_t layer = json_integer_value(v);
+		if (!json_is_integer(v) || layer < 0 || layer >= (json_int_t)c->layers)
+			model_config_refuse(r, ERR_INPUT, "mlp_only_layers",
+					    "not layers of the model");
+		else
+			c->moe_layer[layer] = false;
+	}
+}
+
+void model_config_experts_softmax(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	bool own_width = model_config_get(r, "moe_intermediate_size") != NULL;
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	g->normalise = model_config_bool_or(r, "norm_topk_prob", false);
+	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->expert_width =
+		own_width ? model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH) : c->ffn;
+	read_qwen_layers(r, c);
+}
+
+/* gpt_oss: every layer, biases everywhere. */
+void model_config_experts_topk(struct config_reader *r, struct model_config *c)
+{
+	if (!read_counts(r, &c->gate, false))
+		return;
+	c->gate.kind = KERNEL_GATE_TOPK;
+	c->expert_width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->experts = MODEL_EXPERTS_FUSED;
+	c->bias_expert = true;
+	c->activation = MODEL_ACT_GPT_OSS;
+	double limit = model_config_number_or(r, "swiglu_limit", 7, 0, 1e6);
+	if (limit < 7 || limit > 7)
+		model_config_refuse(r, ERR_UNSUPPORTED, "swiglu_limit", "only 7");
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->moe_layer[l] = true;
+}

@@ -1,0 +1,47 @@
+/* The tensors of a checkpoint folder (safetensors). */
+#ifndef MODEL_TENSORS_H
+#define MODEL_TENSORS_H
+
+#include "base/source.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum model_dtype { /* clang-format off */
+	MODEL_BOOL, MODEL_U8, MODEL_I8, MODEL_U16, MODEL_I16, MODEL_U32, MODEL_I32, MODEL_U64,
+	MODEL_I64, MODEL_F16, MODEL_BF16, MODEL_F32, MODEL_F64, MODEL_F8_E4M3, MODEL_F8_E5M2,
+	MODEL_F8_E8M0, MODEL_F4 /* clang-format on */
+};
+
+/* One tensor. begin is absolute in the file. Strings belong to the directory. */
+struct model_tensor {
+	const char *name, *file;
+	enum model_dtype dtype;
+	int rank;
+	uint64_t shape[8];
+	uint64_t begin, bytes;
+};
+
+struct model_tensors;
+
+/* model.safetensors, or the shards of model.safetensors.index.json. Strict: no hole, no overlap.
+ * The source is borrowed. */
+int model_tensors_open(struct model_tensors **out, struct source *src, struct err *e) MUST_USE;
+/* The header of one file in memory (length prefix included): for fuzzing and for headers from
+ * elsewhere. file_bytes is the size of the whole file. */
+int model_tensors_parse(struct model_tensors **out, const char *file, const void *head, size_t len,
+			uint64_t file_bytes, struct err *e) MUST_USE;
+void model_tensors_close(struct model_tensors *t);
+size_t model_tensors_count(const struct model_tensors *t);
+/* sorted by name */
+const struct model_tensor *model_tensors_at(const struct model_tensors *t, size_t i);
+/* or NULL */
+const struct model_tensor *model_tensors_find(const struct model_tensors *t, const char *name);
+const char *model_dtype_name(enum model_dtype d); /* as in the file: "BF16" */
+/* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out,
+ * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for
+ * integer types; ERR_INPUT for non-finite values. */
+int model_tensors_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+		       uint64_t rows, float *out, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,166 @@
+/* Stored values as f32: F32, BF16, F16, F64 and FP8 E4M3 (OCP: bias 7, no infinity, 0x7f and 0xff
+ * NaN) in blocks of 128x128 that are multiplied with NAME_scale_inv. Data may lie unaligned, so it
+ * is copied, never cast. */
+#include "model/tensors_in.h"
+
+#include "kernels/number.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t model_tensor_columns(const struct model_tensor *t)
+{
+	return t->rank == 0 ? 1 : t->shape[t->rank - 1];
+}
+
+uint64_t model_tensor_rows(const struct model_tensor *t)
+{
+	uint64_t rows = 1;
+	for (int i = 0; i + 1 < t->rank; i++)
+		rows *= t->shape[i]; /* cannot overflow unless the tensor is empty */
+	return rows;
+}
+
+int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+			uint64_t rows, void *out, struct err *e)
+{
+	uint64_t row_bits = model_tensor_columns(w) * model_dtype_bits(w->dtype);
+	if (row > model_tensor_rows(w) || rows > model_tensor_rows(w) - row)
+		return err_set(e, ERR_INPUT, "tensor %s: rows %llu+%llu of %llu", w->name,
+			       (unsigned long long)row, (unsigned long long)rows,
+			       (unsigned long long)model_tensor_rows(w));
+	if (row_bits % 8 != 0)
+		return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %llu bits", w->name,
+			       (unsigned long long)row_bits);
+	if (rows == 0 || row_bits == 0)
+		return 0;
+	if (t->source == NULL)
+		return err_set(e, ERR_UNSUPPORTED, "tensor %s: only its header is open", w->name);
+	return source_read(t->source, w->file, w->begin + row * (row_bits / 8), out,
+			   rows * (row_bits / 8), e);
+}
+
+void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t half;
+		double wide;
+		switch (type) {
+		case MODEL_F32:
+			memcpy(&out[i], raw + 4 * i, 4);
+			break;
+		case MODEL_F64:
+			memcpy(&wide, raw + 8 * i, 8);
+			out[i] = (float)wide;
+			break;
+		case MODEL_BF16:
+			memcpy(&half, raw + 2 * i, 2);
+			out[i] = number_from_bf16(half);
+			break;
+		case MODEL_F16:
+			memcpy(&half, raw + 2 * i, 2);
+			out[i] = number_from_f16(half);
+			break;
+		default:
+			out[i] = number_from_e4m3(raw[i]);
+			break;
+		}
+	}
+}
+
+bool model_dtype_is_float(enum model_dtype d)
+{
+	return d == MODEL_F32 || d == MODEL_F64 || d == MODEL_BF16 || d == MODEL_F16 ||
+	       d == MODEL_F8_E4M3;
+}
+
+static int finite_check(const struct model_tensor *w, uint64_t row, const float *v, size_t n,
+			struct err *e)
+{
+	uint64_t columns = model_tensor_columns(w);
+	for (size_t i = 0; i < n; i++) {
+		if (!number_is_finite(v[i]))
+			return err_set(
+				e, ERR_INPUT,
+				"%s: tensor %s has a non-finite value at row %llu, column %llu",
+				w->file, w->name, (unsigned long long)(row + i / columns),
+				(unsigned long long)(i % columns));
+	}
+	return 0;
+}
+
+/* Stored values, unscaled. */
+static int values_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+		       uint64_t rows, float *out, struct err *e)
+{
+	size_t n;
+	if (!model_dtype_is_float(w->dtype))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s: tensor %s is %s, not a supported weight type", w->file, w->name,
+			       model_dtype_name(w->dtype));
+	if (__builtin_mul_overflow(rows, model_tensor_columns(w), &n) || n > SIZE_MAX / 8)
+		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name,
+			       (unsigned long long)rows);
+	unsigned char *raw = calloc(n * model_dtype_bits(w->dtype) / 8 + 1, 1);
+	if (raw == NULL)
+		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
+	int r = model_tensors_bytes(t, w, row, rows, raw, e);
+	if (r == 0) {
+		model_dtype_widen(w->dtype, raw, n, out);
+		r = finite_check(w, row, out, n, e);
+	}
+	free(raw);
+	return r;
+}
+
+int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, float **out,
+			 struct err *e)
+{
+	char name[600];
+	uint64_t rows, columns;
+	*out = NULL;
+	snprintf(name, sizeof name, "%s_scale_inv", w->name);
+	const struct model_tensor *s = model_tensors_find(t, name);
+	if (s == NULL)
+		return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing", w->file,
+			       w->name, name);
+	rows = (model_tensor_rows(w) + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
+	columns = (model_tensor_columns(w) + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
+	if (w->rank != 2 || s->rank != 2 || s->shape[0] != rows || s->shape[1] != columns)
+		return err_set(e, ERR_INPUT,
+			       "%s: tensor %s must be [%llu, %llu], a scale for each 128x128 block",
+			       s->file, name, (unsigned long long)rows,
+			       (unsigned long long)columns);
+	if (s->dtype != MODEL_F32 && s->dtype != MODEL_BF16)
+		return err_set(e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32 or BF16", s->file,
+			       name, model_dtype_name(s->dtype));
+	*out = malloc((rows * columns + 1) * sizeof **out);
+	if (*out == NULL)
+		return err_set(e, ERR_NOMEM, "tensor %s", name);
+	int r = values_read(t, s, 0, rows, *out, e);
+	if (r < 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
+int model_tensors_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+		       uint64_t rows, float *out, struct err *e)
+{
+	uint64_t columns = model_tensor_columns(w),
+		 blocks = (columns + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
+	float *scale;
+	TRY(values_read(t, w, row, rows, out, e));
+	if (w->dtype != MODEL_F8_E4M3)
+		return 0;
+	TRY(model_tensors_scales(t, w, &scale, e));
+	for (uint64_t i = 0; i < rows; i++) {
+		const float *s = scale + (row + i) / MODEL_FP8_BLOCK * blocks;
+		for (uint64_t k = 0; k < columns; k++)
+			out[i * columns + k] *= s[k / MODEL_FP8_BLOCK];
+	}
+	free(scale);
+	return finite_check(w, row, out, rows * columns, e);
+}

@@ -1,0 +1,384 @@
+/* The reader of replies: reasoning, white space around markers, sections of calls; calls
+ * themselves are read by their programs. See reply.h for how a position is decided. */
+#include "reply/reply_in.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_SECTION SIZE_MAX
+
+/* ---- parts ---- */
+
+void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const void *s,
+		     size_t len)
+{
+	struct part_run *last = p->count ? &p->run[p->count - 1] : NULL;
+	size_t begin = p->text.len;
+	buf_add(&p->text, s, len);
+	p->failed |= p->text.failed;
+	if (p->failed || !len)
+		return;
+	if (last && last->part == part && last->call == call && part != REPLY_CALL_NAME) {
+		last->len += len;
+		return;
+	}
+	if (p->count == p->room) {
+		size_t room = p->room ? p->room * 2 : 16;
+		struct part_run *grown = realloc(p->run, room * sizeof *grown);
+		p->failed = !grown;
+		if (!grown)
+			return;
+		p->run = grown;
+		p->room = room;
+	}
+	p->run[p->count++] = (struct part_run){ part, call, begin, len };
+}
+
+void reply_parts_clear(struct parts *p)
+{
+	buf_clear(&p->text);
+	p->count = 0;
+}
+
+void reply_parts_move(struct parts *to, struct parts *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		const struct part_run *r = &from->run[i];
+		reply_parts_add(to, r->part, r->call, from->text.bytes + r->begin, r->len);
+	}
+	to->failed |= from->failed;
+	reply_parts_clear(from);
+}
+
+void reply_parts_free(struct parts *p)
+{
+	buf_free(&p->text);
+	free(p->run);
+	*p = (struct parts){ 0 };
+}
+
+/* ---- text and the white space before it ---- */
+
+void reply_emit(struct reply *r, const void *s, size_t len)
+{
+	reply_parts_add(&r->out, r->reasoning ? REPLY_REASONING : REPLY_CONTENT, 0, s, len);
+	r->before = BEFORE_CONTENT;
+	r->spoken |= !r->reasoning;
+	r->thought |= r->reasoning;
+}
+
+static void drop_blank(struct reply *r)
+{
+	buf_clear(&r->blank);
+	r->blank_keep = NO_SECTION;
+}
+
+/* Text follows: of the white space before it, the line ends behind a marker are the marker's. */
+void reply_settle_content(struct reply *r)
+{
+	size_t skip = 0;
+	if (r->before == BEFORE_REASONING || (r->before == BEFORE_CALL && !r->spoken))
+		while (skip < r->blank.len && strchr("\r\n", r->blank.bytes[skip]))
+			skip++;
+	if (skip < r->blank.len)
+		reply_emit(r, r->blank.bytes + skip, r->blank.len - skip);
+	drop_blank(r);
+}
+
+/* A marker follows: the line ends before it are the marker's; between markers all is. */
+void reply_settle_call(struct reply *r)
+{
+	size_t len = r->blank_keep == NO_SECTION ? r->blank.len : r->blank_keep;
+	while (len && strchr("\r\n", r->blank.bytes[len - 1]))
+		len--;
+	if (len && r->before == BEFORE_CONTENT)
+		reply_emit(r, r->blank.bytes, len);
+	drop_blank(r);
+}
+
+void reply_blank(struct reply *r, const void *s, size_t len)
+{
+	if (r->blank.len + len > REPLY_BLANK_BYTES)
+		reply_settle_content(r);
+	buf_add(&r->blank, s, len);
+	r->out.failed |= r->blank.failed;
+	/* behind text a marker takes only the line ends right before it */
+	if (r->before == BEFORE_CONTENT && r->blank_keep == NO_SECTION && r->blank.len &&
+	    !strchr("\r\n", r->blank.bytes[r->blank.len - 1]))
+		reply_settle_content(r);
+}
+
+static void settle_end(struct reply *r)
+{
+	if (r->before == BEFORE_REASONING || r->before == BEFORE_CALL) {
+		size_t drop = r->blank_keep == NO_SECTION ? r->blank.len : r->blank_keep;
+		buf_drop(&r->blank, drop);
+	}
+	reply_settle_content(r);
+}
+
+/* ---- calls ---- */
+
+void reply_open_call(struct reply *r, const struct call_step *program, size_t skip)
+{
+	r->mode = REPLY_CALL;
+	r->next = r->at + skip;
+	r->body = skip;
+	r->committed = false;
+	reply_parts_clear(&r->stage);
+	reply_call_begin(&r->call, program, &r->stage, r->calls);
+}
+
+/* Give out what is staged. */
+static void commit(struct reply *r)
+{
+	if (!r->committed) {
+		reply_settle_call(r);
+		r->reasoning = false;
+		r->thought = true;
+		r->committed = true;
+	}
+	reply_parts_move(&r->out, &r->stage);
+	r->at = r->next - (r->call.fed - r->call.delivered);
+}
+
+static void call_succeeded(struct reply *r)
+{
+	commit(r);
+	r->calls += r->call.count;
+	r->at = r->next;
+	r->before = BEFORE_CALL;
+	r->section = true;
+	r->mode = r->syntax == REPLY_SYNTAX_HARMONY ? REPLY_GAP : REPLY_TEXT;
+}
+
+/* What was staged is text; of a call that was given out already, what comes behind that. */
+static void call_failed(struct reply *r)
+{
+	size_t len = 0;
+	bool harmony = r->syntax == REPLY_SYNTAX_HARMONY;
+	if (r->committed)
+		r->calls += r->call.count - (r->call.named && !r->call.begun);
+	else
+		len = harmony ? r->body : 1;
+	reply_parts_clear(&r->stage);
+	reply_settle_content(r);
+	r->before = BEFORE_CONTENT;
+	reply_emit(r, r->text.bytes + r->at, len);
+	r->at += len;
+	r->raw_body = harmony;
+	r->mode = harmony ? REPLY_BODY : REPLY_TEXT;
+}
+
+bool reply_step_call(struct reply *r, bool end)
+{
+	while (r->next < r->text.len) {
+		enum taken t = reply_call_byte(&r->call, (unsigned char)r->text.bytes[r->next]);
+		if (t == TAKE_FAIL) {
+			call_failed(r);
+			return true;
+		}
+		r->next++;
+		if (t == TAKE_DONE) {
+			call_succeeded(r);
+			return true;
+		}
+		if (r->call.begun && r->call.fed >= r->hold)
+			commit(r);
+	}
+	if (end && reply_call_may_end(&r->call))
+		call_succeeded(r);
+	else if (end)
+		call_failed(r);
+	return end;
+}
+
+/* ---- markers ---- */
+
+/* Nothing but white space so far: reasoning may begin. */
+static bool fresh(const struct reply *r)
+{
+	return !r->thought && !r->spoken && r->calls == 0 && r->blank_keep == NO_SECTION;
+}
+
+static bool mark_active(const struct reply *r, const struct mark *m)
+{
+	switch (m->kind) {
+	case MARK_THINK:
+		return fresh(r);
+	case MARK_UNTHINK:
+		return r->reasoning || fresh(r);
+	case MARK_SECTION:
+		return true;
+	case MARK_SECTION_END:
+		return r->section && !r->reasoning;
+	default:
+		break;
+	}
+	if (r->reasoning) /* a whole section of calls ends reasoning by itself */
+		return r->blank_keep != NO_SECTION;
+	return !m->alone || (!r->spoken && r->calls == 0);
+}
+
+/* The marker at the position, or NULL; *partial: what is there may become one. */
+static const struct mark *find_mark(const struct reply *r, bool *partial)
+{
+	const char *s = r->text.bytes + r->at;
+	size_t rest = r->text.len - r->at;
+	*partial = false;
+	for (const struct mark *m = r->marks; m->text; m++) {
+		size_t len = strlen(m->text), n = len < rest ? len : rest;
+		if (*s != *m->text || memcmp(s, m->text, n) != 0 || !mark_active(r, m))
+			continue;
+		if (n == len)
+			return m;
+		*partial = true;
+	}
+	return NULL;
+}
+
+static void take_mark(struct reply *r, const struct mark *m)
+{
+	if (m->kind == MARK_CALL) {
+		reply_open_call(r, m->program, 0);
+		return;
+	}
+	r->at += strlen(m->text);
+	if (m->kind == MARK_SECTION) {
+		reply_blank(r, "", 0);
+		if (r->blank_keep == NO_SECTION)
+			r->blank_keep = r->blank.len;
+		reply_blank(r, m->text, strlen(m->text));
+	} else if (m->kind == MARK_SECTION_END) {
+		drop_blank(r);
+		r->section = false;
+	} else {
+		if (r->blank_keep != NO_SECTION)
+			reply_settle_content(r);
+		reply_settle_call(r);
+		r->reasoning = m->kind == MARK_THINK;
+		r->thought = true;
+		r->before = BEFORE_REASONING;
+	}
+}
+
+static bool step_text(struct reply *r, bool end)
+{
+	bool partial;
+	if (r->at == r->text.len)
+		return false;
+	const struct mark *m = find_mark(r, &partial);
+	if (m) {
+		take_mark(r, m);
+		return true;
+	}
+	if (partial && !end)
+		return false;
+	const char *s = r->text.bytes + r->at;
+	r->at++;
+	if (reply_json_blank((unsigned char)*s)) {
+		reply_blank(r, s, 1);
+	} else {
+		reply_settle_content(r);
+		reply_emit(r, s, 1);
+	}
+	return true;
+}
+
+/* ---- the interface ---- */
+
+int reply_open(struct reply **out, enum reply_syntax syntax, bool reasoning, struct err *e)
+{
+	*out = NULL;
+	check(syntax < REPLY_SYNTAXES);
+	struct reply *r = calloc(1, sizeof *r);
+	if (!r)
+		return err_set(e, ERR_NOMEM, "out of memory for a reply");
+	r->syntax = syntax;
+	r->marks = reply_marks(syntax);
+	r->reasoning = reasoning && syntax != REPLY_SYNTAX_PLAIN;
+	r->before = r->reasoning ? BEFORE_REASONING : BEFORE_NOTHING;
+	r->blank_keep = NO_SECTION;
+	r->hold = REPLY_HOLD_BYTES;
+	if (syntax == REPLY_SYNTAX_HARMONY)
+		r->mode = reasoning ? REPLY_BODY : REPLY_GAP;
+	*out = r;
+	return 0;
+}
+
+void reply_hold(struct reply *r, size_t bytes) { r->hold = bytes; }
+
+static int make_events(struct reply *r, const struct reply_event **event, size_t *count,
+		       struct err *e)
+{
+	const struct parts *p = &r->out;
+	*event = NULL;
+	*count = 0;
+	if (p->failed || r->stage.failed || r->text.failed)
+		return err_set(e, ERR_NOMEM, "out of memory for a reply");
+	if (p->count > r->event_room) {
+		struct reply_event *grown = realloc(r->event, p->room * sizeof *grown);
+		if (!grown)
+			return err_set(e, ERR_NOMEM, "out of memory for a reply");
+		r->event = grown;
+		r->event_room = p->room;
+	}
+	for (size_t i = 0; i < p->count; i++)
+		r->event[i] =
+			(struct reply_event){ p->run[i].part, p->run[i].call,
+					      p->text.bytes + p->run[i].begin, p->run[i].len };
+	*event = r->event;
+	*count = p->count;
+	return 0;
+}
+
+static void run(struct reply *r, bool end)
+{
+	bool more = r->text.bytes != NULL;
+	while (more && !r->out.failed && !r->stage.failed && !r->text.failed) {
+		if (r->mode == REPLY_CALL)
+			more = reply_step_call(r, end);
+		else if (r->mode == REPLY_TEXT)
+			more = step_text(r, end);
+		else
+			more = reply_step_harmony(r, end);
+	}
+	buf_drop(&r->text, r->at);
+	r->next = r->next > r->at ? r->next - r->at : 0;
+	r->at = 0;
+}
+
+int reply_push(struct reply *r, const char *text, size_t len, const struct reply_event **event,
+	       size_t *count, struct err *e)
+{
+	check(!r->ended);
+	reply_parts_clear(&r->out);
+	buf_add(&r->text, text, len);
+	run(r, false);
+	return make_events(r, event, count, e);
+}
+
+int reply_end(struct reply *r, const struct reply_event **event, size_t *count, struct err *e)
+{
+	check(!r->ended);
+	reply_parts_clear(&r->out);
+	run(r, true);
+	settle_end(r);
+	r->ended = true;
+	return make_events(r, event, count, e);
+}
+
+void reply_close(struct reply *r)
+{
+	if (!r)
+		return;
+	reply_call_free(&r->call);
+	reply_parts_free(&r->out);
+	reply_parts_free(&r->stage);
+	buf_free(&r->text);
+	buf_free(&r->blank);
+	free(r->event);
+	free(r);
+}

@@ -1,0 +1,87 @@
+/* Reply: what a model wrote, taken apart into content, reasoning and tool calls, as each family
+ * marks them; and the grammar of a call that a family can be made to write. */
+#ifndef REPLY_REPLY_H
+#define REPLY_REPLY_H
+
+#include "base/buf.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How a family marks reasoning and tool calls in its text. */
+enum reply_syntax { /* clang-format off */
+	REPLY_SYNTAX_PLAIN,     /* all is content */
+	REPLY_SYNTAX_HERMES,    /* <think>...</think>, <tool_call>{json}</tool_call>: Qwen */
+	REPLY_SYNTAX_DEEPSEEK,  /* V3, R1: "function", name and fenced json */
+	REPLY_SYNTAX_DEEPSEEK31, /* V3.1: name and bare json */
+	REPLY_SYNTAX_MISTRAL,   /* [TOOL_CALLS][{json}] */
+	REPLY_SYNTAX_LLAMA3,    /* {"name":..., "parameters":...} alone */
+	REPLY_SYNTAX_GLM,       /* <tool_call>NAME <arg_key>..</arg_key><arg_value>..</arg_value> */
+	REPLY_SYNTAX_KIMI,      /* functions.NAME:IDX */
+	REPLY_SYNTAX_HARMONY,   /* gpt-oss channels; needs the special tokens in the text */
+	REPLY_SYNTAXES /* clang-format on */
+};
+const char *reply_syntax_name(enum reply_syntax s); /* "hermes", ... */
+
+enum reply_part {
+	REPLY_CONTENT,
+	REPLY_REASONING,
+	REPLY_CALL_NAME,      /* begins call `call`; the whole name at once */
+	REPLY_CALL_ARGUMENTS, /* a piece of its arguments, which together are one JSON object */
+};
+struct reply_event {
+	enum reply_part part;
+	uint32_t call; /* of the tool parts: 0, 1, ... */
+	const char *text;
+	size_t len;
+};
+
+/* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only
+ * looks like a call (unknown shape, broken JSON, an end in the middle) comes out as content, with
+ * nothing lost. Bounded: a name of 256 bytes, 128 calls; of a call 4096 bytes are held back until
+ * it is whole, a longer one streams from there on (broken later, what was not given out yet is
+ * content); arguments before their name, or one undecided value of GLM, 64 KiB. Line ends that
+ * stand between a marker and text are the marker's. */
+struct reply;
+/* reasoning: the prompt ended inside reasoning ("<think>\n" in the generation prompt). */
+int reply_open(struct reply **out, enum reply_syntax syntax, bool reasoning,
+	       struct err *e) MUST_USE;
+/* Hold back only that many bytes of a call: 0 streams arguments from their first byte on, right
+ * where a grammar makes them whole. Before the first push. */
+void reply_hold(struct reply *r, size_t bytes);
+/* Events are borrowed until the next call. None of them cuts a character if no input did. */
+int reply_push(struct reply *r, const char *text, size_t len, const struct reply_event **event,
+	       size_t *count, struct err *e) MUST_USE;
+int reply_end(struct reply *r, const struct reply_event **event, size_t *count,
+	      struct err *e) MUST_USE;
+void reply_close(struct reply *r); /* NULL is fine */
+
+/* The syntax of a family, found from its template's text. */
+enum reply_syntax reply_syntax_find(const char *text, size_t len);
+/* Whether a rendered prompt ends inside reasoning. */
+bool reply_prompt_reasons(enum reply_syntax s, const char *prompt, size_t len);
+/* Whether the session must keep special tokens in its text for this syntax. */
+bool reply_syntax_markers(enum reply_syntax s);
+
+/* ---- calls that are demanded ---- */
+
+/* The family's markers that a model has control tokens for: these are drawn, not spelled out. */
+struct reply_marker {
+	const char *bytes;
+	size_t len;
+};
+struct reply_markers {
+	const struct reply_marker *at; /* [count], borrowed */
+	size_t count;
+};
+/* A grammar (GRAMMAR_CALL of grammar.h) for replies that are one call of one of these tools (the
+ * OpenAI list), or of the one called name, with arguments by its schema; appended to out.
+ * reasoning: as in reply_open, and then what the prompt began comes first; else there is none.
+ * markers NULL: all are spelled out. ERR_UNSUPPORTED: a syntax or schema keyword, by name;
+ * ERR_INPUT: no such tool, or a name that the syntax cannot write. */
+int reply_tool_grammar(enum reply_syntax s, const struct reply_markers *markers,
+		       const json_t *tools, const char *name, bool reasoning, struct buf *out,
+		       struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,165 @@
+/* Replies taken apart: what a family writes around reasoning and tool calls. Private to reply/.
+ *
+ * The reader looks at one position of the text at a time. A position is decided only when no
+ * further byte can change the decision, so that the cutting of the input never shows. Where a
+ * marker opens a call, a small program (a table of steps) reads it byte by byte while its parts
+ * are staged; success delivers them, failure makes the marker's first byte content and goes on
+ * reading right behind it. */
+#ifndef REPLY_REPLY_IN_H
+#define REPLY_REPLY_IN_H
+
+#include "reply/reply.h"
+
+#include "base/limits.h"
+
+#define REPLY_NAME_BYTES 256
+#define REPLY_CALLS_MAX 128
+#define REPLY_HOLD_BYTES 4096    /* of a call kept back until it is whole */
+#define REPLY_WORD_BYTES KIB(64) /* one key or undecided value; arguments before their name */
+#define REPLY_HEADER_BYTES 512   /* from <|start|> or <|channel|> to <|message|> */
+#define REPLY_BLANK_BYTES 256    /* white space kept back before a marker */
+
+enum taken { TAKE_MORE, TAKE_DONE, TAKE_FAIL };
+
+/* ---- reply_json.c: JSON one byte at a time ---- */
+
+/* One value of RFC 8259. Zero-initialise. */
+struct json_scan {
+	uint8_t state, depth, hex;
+	bool key;            /* the string at hand is a key */
+	uint64_t arrays;     /* bit d: level d is an array */
+	const char *literal; /* rest of true, false, null */
+};
+/* DONE: this byte ended an object, array, string or literal at the top. Numbers at the top have
+ * no end of their own: see json_scan_whole. */
+enum taken reply_json_scan_byte(struct json_scan *s, unsigned char c);
+bool reply_json_scan_whole(const struct json_scan *s); /* what came so far is one value */
+bool reply_json_scan_in_string(const struct json_scan *s);
+bool reply_json_scan_wants_key(const struct json_scan *s);   /* a key may begin here */
+bool reply_json_scan_wants_value(const struct json_scan *s); /* a value may begin here */
+bool reply_json_scan_after_value(const struct json_scan *s); /* a member's value has ended */
+bool reply_json_blank(unsigned char c);
+
+/* ---- parts, gathered ---- */
+
+struct part_run {
+	enum reply_part part;
+	uint32_t call;
+	size_t begin, len;
+};
+struct parts {
+	struct buf text;
+	struct part_run *run;
+	size_t count, room;
+	bool failed;
+};
+void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const void *s,
+		     size_t len);
+void reply_parts_move(struct parts *to, struct parts *from);
+void reply_parts_clear(struct parts *p);
+void reply_parts_free(struct parts *p);
+
+/* ---- reply_call.c: the programs of calls ---- */
+
+enum step_op {
+	STEP_LITERAL,   /* exactly text */
+	STEP_BLANK,     /* any white space */
+	STEP_ROUTE,     /* if the next byte is the first of text, go to step `to` */
+	STEP_GOTO,      /* to step `to` */
+	STEP_NAME,      /* a bare name: begins a call */
+	STEP_LABEL,     /* a bare word that is not kept */
+	STEP_ID,        /* functions.NAME:INDEX: begins a call */
+	STEP_OBJECT,    /* {"name": ..., "arguments": {...}}: a whole call */
+	STEP_ARGUMENTS, /* a JSON object: arguments of the call */
+	STEP_KEY,       /* text up to the literal: a member's name */
+	STEP_VALUE,     /* text up to the literal: its value, JSON or a bare string */
+	STEP_CLOSE,     /* the members are complete */
+	STEP_DONE,      /* the call, or list of calls, is whole */
+	STEP_END,       /* as DONE, but only at the end of the text */
+};
+struct call_step {
+	enum step_op op;
+	const char *text;
+	uint8_t to;
+};
+
+struct call {
+	const struct call_step *program;
+	struct parts *out;
+	uint32_t first, count; /* index of the first call; calls begun */
+	size_t fed;            /* bytes of the program's text so far */
+	size_t delivered;      /* of these, up to the last that went into arguments */
+	uint8_t at;
+	size_t matched;           /* bytes of a literal, or of the terminator of text */
+	bool named, begun, ended; /* of the call at hand: its name, arguments begun and ended */
+	struct json_scan scan;
+	struct buf word, late; /* name, key or value being read; arguments before their name */
+	uint8_t field;         /* of an object: the member at hand */
+	bool reading;          /* its value */
+	bool bare;             /* the value at hand is no JSON */
+	bool member;           /* arguments have a member already */
+};
+void reply_call_begin(struct call *c, const struct call_step *program, struct parts *out,
+		      uint32_t first);
+/* A call whose name is known: arguments follow. */
+bool reply_call_name(struct call *c, const char *name, size_t len);
+enum taken reply_call_byte(struct call *c, unsigned char byte);
+bool reply_call_may_end(struct call *c); /* the text ends here: is it whole? */
+void reply_call_free(struct call *c);
+bool reply_bare(unsigned char c); /* a byte of a name that stands without quotes */
+
+/* ---- reply_syntax.c: the families ---- */
+
+enum mark_kind { MARK_THINK, MARK_UNTHINK, MARK_SECTION, MARK_SECTION_END, MARK_CALL };
+struct mark {
+	const char *text;
+	enum mark_kind kind;
+	const struct call_step *program;
+	bool alone; /* opens a call only as the first thing of a reply */
+};
+/* The markers of a family, up to one without text. */
+const struct mark *reply_marks(enum reply_syntax s);
+/* What follows the header of a call in harmony. */
+extern const struct call_step reply_harmony_call[];
+
+/* ---- reply.c, reply_harmony.c ---- */
+
+enum reply_mode { REPLY_TEXT, REPLY_CALL, REPLY_GAP, REPLY_BODY };
+/* What stood before the white space at hand. */
+enum reply_before { BEFORE_NOTHING, BEFORE_CONTENT, BEFORE_REASONING, BEFORE_CALL };
+
+struct reply {
+	enum reply_syntax syntax;
+	const struct mark *marks;
+	enum reply_mode mode;
+	bool reasoning; /* inside it */
+	bool thought;   /* it has begun, ended or can no longer begin */
+	bool spoken;    /* content was given out */
+	bool section;   /* a section of calls is open and has had one */
+	bool raw_body;  /* harmony: a message that could not be understood */
+	bool ended, committed;
+	enum reply_before before;
+	struct buf text;   /* input from the first undecided byte on */
+	size_t at, next;   /* in text: the undecided byte; the call's next byte */
+	size_t body;       /* harmony: bytes of a call's header, from `at` */
+	struct buf blank;  /* white space, and a section's marker, not given out yet */
+	size_t blank_keep; /* where the marker begins in it; SIZE_MAX: none */
+	size_t hold;
+	uint32_t calls;
+	struct parts out, stage;
+	struct call call;
+	struct reply_event *event;
+	size_t event_room;
+};
+
+/* One step of reading; false: nothing more can be decided. end: no further text will come. */
+bool reply_step_harmony(struct reply *r, bool end);
+bool reply_step_call(struct reply *r, bool end);
+void reply_emit(struct reply *r, const void *s, size_t len);
+void reply_blank(struct reply *r, const void *s, size_t len);
+void reply_settle_content(struct reply *r);
+void reply_settle_call(struct reply *r);
+/* Read a call from text[at] on with this program, whose input begins skip bytes later. */
+void reply_open_call(struct reply *r, const struct call_step *program, size_t skip);
+
+#endif

@@ -1,0 +1,338 @@
+/* Strings: bytes with origins. New strings are made at the end of one growing chunk, so that
+ * appending to the string made last, which is what templates do in loops, costs only the new
+ * bytes. */
+#include "template/jinja.h"
+
+#include "base/text.h"
+#include "base/unicode.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+#define CHUNK_BYTES ((size_t)64 << 10)
+
+bool jinja_text_data(const struct jinja_text *t)
+{
+	return t->origin ? t->len && memchr(t->origin, 1, t->len) : t->data && t->len;
+}
+
+static int new_text(struct jinja *j, struct jinja_text text, struct jinja_value *out)
+{
+	struct jinja_text *t = jinja_alloc(j, 1, sizeof *t);
+	if (!t)
+		return jinja_no_memory(j);
+	*t = text;
+	*out = (struct jinja_value){ .kind = J_STR, .text = t };
+	return 0;
+}
+
+int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data, struct jinja_value *out)
+{
+	return new_text(j, (struct jinja_text){ .bytes = bytes, .len = len, .data = data }, out);
+}
+
+int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
+{
+	struct jinja_text text = *v->text;
+	if (text.markup == markup)
+		return 0;
+	text.markup = markup;
+	return new_text(j, text, v);
+}
+
+int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
+                struct jinja_value *out)
+{
+	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin :
+	                          NULL, end - begin, t->data, t->markup };
+	return new_text(j, part, out);
+}
+
+/* Room for len bytes at the end of the heap. */
+static int heap_room(struct jinja *j, size_t len)
+{
+	if (len > JINJA_STRING_BYTES)
+		return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
+	if (j->heap && len <= j->heap_room - j->heap_len)
+		return 0;
+	size_t room = 2 * len > CHUNK_BYTES ? 2 * len : CHUNK_BYTES;
+	j->heap = jinja_alloc(j, 2, room);
+	j->heap_origin = j->heap + room;
+	j->heap_len = 0;
+	j->heap_room = room;
+	return j->heap ? 0 : jinja_no_memory(j);
+}
+
+static void heap_add(struct jinja *j, const struct jinja_text *t)
+{
+	if (!t->len)
+		return;
+	memcpy(j->heap + j->heap_len, t->bytes, t->len);
+	if (t->origin)
+		memcpy(j->heap_origin + j->heap_len, t->origin, t->len);
+	else
+		memset(j->heap_origin + j->heap_len, t->data, t->len);
+	j->heap_len += t->len;
+}
+
+int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
+                 struct jinja_value *out)
+{
+	size_t len = a->len + b->len;
+	bool last = j->heap && a->len && a->bytes + a->len == j->heap + j->heap_len &&
+	    b->len <= j->heap_room - j->heap_len;
+	if (!last)
+		TRY(heap_room(j, len));
+	else if (len > JINJA_STRING_BYTES)
+		return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
+	TRY(jinja_charge(j, (last ? b->len : len) / 64));
+	size_t begin = last ? j->heap_len - a->len : j->heap_len;
+	if (!last)
+		heap_add(j, a);
+	heap_add(j, b);
+	return new_text(j, (struct jinja_text){ .bytes = j->heap + begin,
+	                                        .origin = j->heap_origin + begin, .len = len }, out);
+}
+
+void jinja_put(struct jinja_out *o, const void *bytes, size_t len, bool data)
+{
+	char *origin = len ? buf_reserve(&o->origin, len) : NULL;
+	buf_add(&o->text, bytes, len);
+	if (origin) {
+		memset(origin, data, len);
+		o->origin.len += len;
+	}
+}
+
+void jinja_put_text(struct jinja_out *o, const struct jinja_text *t, size_t begin, size_t end)
+{
+	if (!t->origin) {
+		jinja_put(o, t->bytes + begin, end - begin, t->data);
+		return;
+	}
+	buf_add(&o->text, t->bytes + begin, end - begin);
+	buf_add(&o->origin, t->origin + begin, end - begin);
+}
+
+int jinja_out_take(struct jinja *j, struct jinja_out *o, struct jinja_value *out)
+{
+	int rc = o->text.failed || o->origin.failed ? jinja_no_memory(j) : 0;
+	if (rc == 0)
+		rc = heap_room(j, o->text.len);
+	if (rc == 0) {
+		size_t begin = j->heap_len;
+		struct jinja_text t = { o->text.bytes, o->origin.bytes, o->text.len, false, false };
+		heap_add(j, &t);
+		t.bytes = j->heap + begin;
+		t.origin = j->heap_origin + begin;
+		rc = new_text(j, t, out);
+	}
+	jinja_out_free(o);
+	return rc;
+}
+
+void jinja_out_free(struct jinja_out *o)
+{
+	buf_free(&o->text);
+	buf_free(&o->origin);
+}
+
+/* ---- characters ---- */
+
+bool jinja_is_space(uint32_t cp)
+{
+	return unicode_is_space(cp) || (cp >= 0x1C && cp <= 0x1F);
+}
+
+size_t jinja_characters(const struct jinja_text *t)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < t->len; i++)
+		n += ((unsigned char)t->bytes[i] & 0xC0) != 0x80;
+	return n;
+}
+
+size_t jinja_offset(const struct jinja_text *t, size_t character)
+{
+	size_t i = 0;
+	for (; i < t->len; i++) {
+		bool starts = ((unsigned char)t->bytes[i] & 0xC0) != 0x80;
+		if (starts && character-- == 0)
+			break;
+	}
+	return i;
+}
+
+static bool in_set(const struct jinja_text *set, const char *c, size_t n, uint32_t cp)
+{
+	if (!set)
+		return jinja_is_space(cp);
+	for (size_t at = 0; at < set->len;) {
+		uint32_t one;
+		size_t size = (size_t)text_utf8_decode(set->bytes + at, set->len - at, &one);
+		if (size == n && memcmp(set->bytes + at, c, n) == 0)
+			return true;
+		at += size;
+	}
+	return false;
+}
+
+void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool left, bool right,
+                 size_t *begin, size_t *end)
+{
+	uint32_t cp;
+	size_t n;
+	*begin = 0;
+	*end = t->len;
+	while (left && *begin < *end) {
+		n = (size_t)text_utf8_decode(t->bytes + *begin, *end - *begin, &cp);
+		if (!in_set(set, t->bytes + *begin, n, cp))
+			break;
+		*begin += n;
+	}
+	while (right && *end > *begin) {
+		cp = unicode_last(t->bytes, *end, &n);
+		if (!in_set(set, t->bytes + *end - n, n, cp))
+			break;
+		*end -= n;
+	}
+}
+
+/* Whether a character is one that `title` starts a word after: Python asks for uncased ones, the
+ * filter for a few. */
+static bool opens_word(uint32_t cp, enum jinja_case c)
+{
+	uint32_t upper[3], lower[3];
+	if (c == JINJA_TITLE_FILTER)
+		return cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<' || jinja_is_space(cp);
+	unicode_upper(cp, upper);
+	unicode_lower(cp, lower);
+	return upper[0] == cp && lower[0] == cp;
+}
+
+static bool is_cased(uint32_t cp)
+{
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT;
+}
+
+/* Unicode's Case_Ignorable: marks, formats, modifiers, and what stands inside words. */
+static bool is_skipped(uint32_t cp)
+{
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+	       c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK || cp == '\'' || cp == '.' ||
+	       cp == ':' || cp == 0xB7 || cp == 0x2018 || cp == 0x2019 || cp == 0x2024 || cp == 0x2027;
+}
+
+/* Whether the capital sigma that ends at byte `end` is the last letter of a word of several:
+ * its small form differs there. */
+static bool ends_word(const struct jinja_text *t, size_t end)
+{
+	uint32_t cp = 0;
+	size_t at = end - 2, n;
+	bool before = false;
+	while (at > 0 && !before) {
+		cp = unicode_last(t->bytes, at, &n);
+		at -= n;
+		before = is_cased(cp);
+		if (!before && !is_skipped(cp))
+			return false;
+	}
+	for (at = end; before && at < t->len;) {
+		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		if (is_cased(cp))
+			return false;
+		if (!is_skipped(cp))
+			break;
+	}
+	return before;
+}
+
+int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
+                 struct jinja_value *out)
+{
+	struct jinja_out o = { 0 };
+	bool data = jinja_text_data(t), start = true;
+	TRY(jinja_charge(j, t->len / 16));
+	for (size_t at = 0; at < t->len;) {
+		uint32_t cp, made[3];
+		char bytes[4];
+		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		bool up = c == JINJA_UPPER || (c != JINJA_LOWER && start);
+		int n = up ? unicode_upper(cp, made) : unicode_lower(cp, made);
+		if (!up && cp == 0x3A3 && ends_word(t, at))
+			made[0] = 0x3C2;
+		if (up && n > 1 && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
+			made[1] = 's'; /* title case of sharp s: only the first is large */
+		else if (up && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
+			made[0] = (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp);
+		for (int i = 0; i < n; i++)
+			jinja_put(&o, bytes, (size_t)text_utf8_encode(made[i], bytes), data);
+		start = c >= JINJA_TITLE && opens_word(cp, c);
+	}
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, t->markup && c != JINJA_TITLE_FILTER, out);
+}
+
+int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value *out)
+{
+	static const struct { char c; const char *made; } table[] = {
+		{ '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '\'', "&#39;" }, { '"', "&#34;" },
+	};
+	struct jinja_out o = { 0 };
+	if (t->markup) {
+		*out = (struct jinja_value){ .kind = J_STR, .text = t };
+		return 0;
+	}
+	TRY(jinja_charge(j, t->len / 16));
+	for (size_t i = 0; i < t->len; i++) {
+		size_t k = 0;
+		while (k < 5 && table[k].c != t->bytes[i])
+			k++;
+		if (k == 5)
+			jinja_put_text(&o, t, i, i + 1);
+		else
+			jinja_put(&o, table[k].made, strlen(table[k].made), t->origin ? t->origin[i] : t->data);
+	}
+	TRY(jinja_out_take(j, &o, out));
+	return jinja_mark(j, true, out);
+}
+
+size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, size_t from)
+{
+	if (from > t->len)
+		return SIZE_MAX;
+	if (!needle->len)
+		return from;
+	const char *at = memmem(t->bytes + from, t->len - from, needle->bytes, needle->len);
+	return at ? (size_t)(at - t->bytes) : SIZE_MAX;
+}
+
+int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinja_text *old,
+                  const struct jinja_text *new, int64_t most, struct jinja_value *out)
+{
+	struct jinja_out o = { 0 };
+	size_t at = 0;
+	TRY(jinja_charge(j, t->len / 64));
+	for (int64_t i = 0; most < 0 || i < most; i++) {
+		size_t found = jinja_find(t, old, old->len || i == 0 ? at : at + 1);
+		if (!old->len && i && found <= t->len && found != SIZE_MAX)
+			while (found < t->len && ((unsigned char)t->bytes[found] & 0xC0) == 0x80)
+				found++;
+		if (found == SIZE_MAX)
+			break;
+		jinja_put_text(&o, t, at, found);
+		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found :
+		                          NULL, old->len, t->data, false };
+		if (jinja_text_data(&gone) || jinja_text_data(old))
+			jinja_put(&o, new->bytes, new->len, true);
+		else
+			jinja_put_text(&o, new, 0, new->len);
+		at = found + old->len;
+		if (o.text.len > JINJA_STRING_BYTES)
+			break;
+	}
+	jinja_put_text(&o, t, at, t->len);
+	return jinja_out_take(j, &o, out);
+}

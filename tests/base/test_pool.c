@@ -1,0 +1,105 @@
+/* The pool: each part once, whoever takes it, in one lane or in order. */
+#include "base/pool.h"
+
+#include <criterion/criterion.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define MOST 1000
+
+struct tally {
+	atomic_uint times[MOST];
+	atomic_uint busy[4]; /* calls in which a worker is at the same time */
+	uint32_t count;
+	uint64_t *result;
+};
+
+static void count_parts(void *ctx, struct part part)
+{
+	struct tally *t = ctx;
+	cr_assert(part.begin < part.end && part.end <= part.count && part.count == t->count);
+	cr_assert_eq(atomic_fetch_add(&t->busy[part.worker], 1), 0, "a worker's scratch is its own");
+	for (uint32_t i = part.begin; i < part.end; i++) {
+		atomic_fetch_add(&t->times[i], 1);
+		t->result[i]++; /* no atomic: what one call wrote the next sees */
+	}
+	atomic_fetch_sub(&t->busy[part.worker], 1);
+}
+
+Test(pool, every_part_once)
+{
+	static struct tally t;
+	static uint64_t result[MOST];
+	struct err e;
+	for (unsigned threads = 1; threads <= 4; threads++) {
+		struct pool *p;
+		uint64_t calls = 0;
+		memset(result, 0, sizeof result);
+		cr_assert_eq(pool_open(&p, threads, NULL, &e), 0);
+		for (uint32_t n = 0; n <= MOST; n = n < 20 ? n + 1 : n + 49) {
+			for (int again = 0; again < 20; again++) {
+				memset(t.times, 0, sizeof t.times);
+				t.count = n;
+				t.result = result;
+				(again % 4 == 3 ? pool_run_in_order : pool_run)(p, n, count_parts, &t);
+				for (uint32_t i = 0; i < MOST; i++)
+					cr_assert_eq(t.times[i], i < n, "%u threads, part %u of %u", threads, i, n);
+				calls += n > 0;
+			}
+		}
+		cr_assert_eq(result[0], calls);
+		pool_close(p);
+	}
+}
+
+static void look_at_order(void *ctx, struct part part)
+{
+	uint32_t *next = ctx;
+	cr_assert_eq(part.end, part.begin + 1);
+	cr_assert_geq(part.begin, next[part.worker]);
+	next[part.worker] = part.end;
+}
+
+Test(pool, in_order_means_one_by_one_and_ascending)
+{
+	struct err e;
+	struct pool *p;
+	cr_assert_eq(pool_open(&p, 4, NULL, &e), 0);
+	for (int again = 0; again < 200; again++) {
+		uint32_t next[4] = { 0 };
+		pool_run_in_order(p, MOST, look_at_order, next);
+		cr_assert(next[0] == MOST || next[1] == MOST || next[2] == MOST || next[3] == MOST);
+	}
+	pool_close(p);
+}
+
+static void whole(void *ctx, struct part part)
+{
+	*(struct part *)ctx = part;
+}
+
+Test(pool, a_thread_alone_does_all_at_once)
+{
+	struct part part = { 0 };
+	struct err e;
+	struct pool *p;
+	cr_assert_eq(pool_open(&p, 1, NULL, &e), 0);
+	pool_run(p, 7, whole, &part);
+	cr_assert(part.begin == 0 && part.end == 7 && part.count == 7 && part.worker == 0);
+	pool_close(p);
+}
+
+Test(pool, items_are_shared_evenly_and_whole)
+{
+	for (uint32_t count = 1; count < 40; count++) {
+		for (uint32_t n = 0; n < 100; n += 7) {
+			struct part part = { 0, count, count, 0 };
+			cr_assert_eq(part_item(&part, 0, n), 0);
+			cr_assert_eq(part_item(&part, count, n), n);
+			for (uint32_t i = 0; i < count; i++) {
+				uint32_t size = part_item(&part, i + 1, n) - part_item(&part, i, n);
+				cr_assert(size == n / count || size == n / count + 1);
+			}
+		}
+	}
+}
