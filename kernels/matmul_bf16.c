@@ -45,17 +45,22 @@ static void fast_pack(const struct kernel_matrix *w, const struct kernel_rows *x
 	}
 }
 
-#define ONE(T) TILE_IS_ONE(fast, T, TILE_NEAR)
-#define TWO(P, T) TILE_IS_TWO(fast, P, T, (T) > 4 ? TILE_FAR : TILE_NEAR)
 #if SIMD_LEAN
-TILE_ONE(fast, 1)
-static const struct tile_form form = { 32, 1024, 64, fast_pack, { ONE(1) } };
+#define TILES(TILE, F) TILE(F, 1, 1, TILE_NEAR)
 #else
-TILE_ONE(fast, 1) TILE_TWO(fast, 4, 2) TILE_TWO(fast, 4, 4) TILE_TWO(fast, 2, 6)
-TILE_TWO(fast, 2, 8) TILE_TWO(fast, 2, 10) TILE_TWO(fast, 2, 12)
-static const struct tile_form form = { 32, 1024, 64, fast_pack,
-	{ ONE(1), TWO(4, 2), TWO(4, 4), TWO(2, 6), TWO(2, 8), TWO(2, 10), TWO(2, 12) } };
+#define TILES(TILE, F) \
+	TILE(F, 1, 1, TILE_NEAR) \
+	TILE(F, 2, 4, TILE_NEAR) \
+	TILE(F, 4, 4, TILE_NEAR) \
+	TILE(F, 6, 2, TILE_FAR) \
+	TILE(F, 8, 2, TILE_FAR) \
+	TILE(F, 10, 2, TILE_FAR) \
+	TILE(F, 12, 2, TILE_FAR)
 #endif
+
+TILES(TILE_FUNCTIONS, fast)
+
+static const struct tile_form form = { 32, 1024, 64, fast_pack, { TILES(TILE_ENTRY, fast) } };
 
 void kernel_matmul_bf16_bf16(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 			     const struct kernel_rows *x, float *out, size_t out_stride)

@@ -54,19 +54,21 @@ INLINE void tile_ask(const struct tile *a, const unsigned char *ahead, const int
 	}
 }
 
-/* How far a lone tile looks ahead, as measured: where the core waits for memory, the machine's own
- * foresight does most, and is only to be woken; where it is at work, all must be asked for long
- * before. */
+/* How many bytes a single tile prefetches ahead of what it reads, as measured. NEAR is for tiles
+ * that wait for memory: the hardware prefetcher does most of the work and only has to be started.
+ * FAR is for tiles that keep the core busy: every line must be asked for long before. */
 #define TILE_NEAR 1024
 #define TILE_FAR 8192
 
-/* Panels side by side for each number of rows, and the functions of each; `soon` as in tile.h. `F`
- * names a format whose F##_tile(P, T, a) is the operation. Lean builds have fewer. */
-#define TILE_OP(F, P, T) \
+/* A format F brings the always-inlined operation F_tile(a, P, T) for P panels and T rows. Its tiles
+ * are a list of TILE(F, T, P, bytes ahead), each row of the table in tile.h: with TILE_FUNCTIONS
+ * the list becomes the functions, with TILE_ENTRY the table's entries. */
+#define TILE_FUNCTION(F, P, T) \
 	static void F##_##P##x##T(const struct tile *a) { F##_tile(a, P, T); }
-#define TILE_ONE(F, T) TILE_OP(F, 1, T)
-#define TILE_TWO(F, P, T) TILE_OP(F, P, T) TILE_OP(F, 1, T)
-#define TILE_IS_ONE(F, T, soon) [T] = { 1, soon, F##_1x##T, F##_1x##T }
-#define TILE_IS_TWO(F, P, T, soon) [T] = { P, soon, F##_##P##x##T, F##_1x##T }
+#define TILE_FUNCTIONS_1(F, T) TILE_FUNCTION(F, 1, T)
+#define TILE_FUNCTIONS_2(F, T) TILE_FUNCTION(F, 2, T) TILE_FUNCTION(F, 1, T)
+#define TILE_FUNCTIONS_4(F, T) TILE_FUNCTION(F, 4, T) TILE_FUNCTION(F, 1, T)
+#define TILE_FUNCTIONS(F, T, P, ahead) TILE_FUNCTIONS_##P(F, T)
+#define TILE_ENTRY(F, T, P, ahead) [T] = { P, ahead, F##_##P##x##T, F##_1x##T },
 
 #endif
