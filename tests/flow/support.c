@@ -120,6 +120,14 @@ void fixture_move(struct fixture *x, const char *from, const char *to)
 	cr_assert_eq(rename(fixture_path(x, from), fixture_path(x, to)), 0, "%s", from);
 }
 
+void fixture_copy(struct fixture *x, const char *from, const char *to)
+{
+	char command[2 * LIMIT_PATH_BYTES];
+	snprintf(command, sizeof command, "cp -a %s %s", fixture_path(x, from),
+		 fixture_path(x, to));
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
 void fixture_delete(struct fixture *x, const char *name)
 {
 	cr_assert_eq(file_remove_tree(fixture_path(x, name), NULL), 0, "%s", name);

@@ -4,6 +4,7 @@
 #define TESTS_FLOW_SUPPORT_H
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/env.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -41,7 +42,8 @@ void fixture_write(struct fixture *x, const char *name, const void *bytes, size_
 void fixture_text(struct fixture *x, const char *name, const char *text);
 void fixture_flip(struct fixture *x, const char *name, uint64_t offset);
 void fixture_move(struct fixture *x, const char *from, const char *to);
-void fixture_delete(struct fixture *x, const char *name); /* a file or a tree */
+void fixture_copy(struct fixture *x, const char *from, const char *to); /* a file or a tree */
+void fixture_delete(struct fixture *x, const char *name);               /* a file or a tree */
 
 /* ---- models ---- */
 
