@@ -1,0 +1,465 @@
+/* Keys: made, listed, exported, imported; and trust.toml, which says whose signatures count. */
+#include "support.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct fixture at, other; /* other: another publisher's machine */
+
+static void set_up(void)
+{
+	fixture_make(&at);
+	fixture_make(&other);
+	other.seed.seed[0] = 8;
+	fixture_open(&at);
+	fixture_open(&other);
+	fixture_key(&other, "acme");
+}
+
+static void tear_down(void)
+{
+	fixture_remove(&at);
+	fixture_remove(&other);
+}
+
+TestSuite(flow_trust, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* The other publisher's key into at's folder, in a form. */
+static const char *their_key(const char *form)
+{
+	char name[40];
+	struct buf key = { 0 };
+	struct err e = { 0 };
+	snprintf(name, sizeof name, "acme.%s", form);
+	expect(0, flow_key_export(other.flow, "acme", form, &key, &e));
+	fixture_write(&at, name, key.bytes, key.len);
+	buf_free(&key);
+	return fixture_path(&at, name);
+}
+
+static void import(const char *form)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_key_import(at.flow, their_key(form), &report, &e));
+	cr_expect_str_eq(text_of(report, "origin"), "trusted");
+	json_decref(report);
+}
+
+static json_t *list_keys(void)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_key_list(at.flow, &report, &e));
+	return report;
+}
+
+/* Whether a release that the other publisher signed is accepted here. */
+static bool accepts_theirs(void)
+{
+	json_t *report;
+	struct err e = { 0 };
+	if (!fixture_has(&other, "model")) {
+		const struct flow_publish p = { .dir = fixture_path(&other, "model"),
+						.name = "acme/m",
+						.version = "1",
+						.key = "acme" };
+		fixture_model(&other, "model");
+		expect(0, flow_publish(other.flow, &p, &report, &e));
+		json_decref(report);
+	}
+	int rc = flow_release_verify(at.flow, fixture_path(&other, "model"), NULL, false, true,
+				     &report, &e);
+	bool ok = rc == 0 && truth_of(report, "ok");
+	json_decref(report);
+	return ok;
+}
+
+/* ---- making and listing ---- */
+
+Test(flow_trust, a_new_key_is_listed_logged_and_kept_apart)
+{
+	json_t *report, *list;
+	struct stat st;
+	struct err e = { 0 };
+	cr_expect_eq(count_of((list = list_keys()), "keys"), 0, "the log's key signs no release");
+	json_decref(list);
+	expect(0, flow_key_new(at.flow, "k", &report, &e));
+	cr_expect_str_eq(text_of(report, "name"), "k");
+	cr_expect_str_eq(text_of(report, "origin"), "own");
+	cr_expect_eq(strlen(text_of(report, "ed25519")), 64);
+	cr_expect_eq(strlen(text_of(report, "p256")), 64);
+	list = list_keys();
+	cr_expect_eq(count_of(list, "keys"), 1);
+	cr_expect(json_equal(item_of(list, "keys", 0), report));
+	json_decref(list);
+	cr_assert_eq(stat(fixture_path(&at, "home/keys/k.key"), &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+
+	expect(0, flow_audit_list(at.flow, 0, 100, &list, &e));
+	const json_t *last = item_of(list, "entries", count_of(list, "entries") - 1);
+	const json_t *entry = json_object_get(last, "entry"),
+		     *body = json_object_get(entry, "body");
+	cr_expect_str_eq(text_of(entry, "type"), "key");
+	cr_expect_str_eq(text_of(body, "event"), "new");
+	cr_expect_str_eq(text_of(body, "name"), "k");
+	cr_expect_str_eq(text_of(body, "p256"), text_of(report, "p256"));
+	cr_expect_str_eq(text_of(body, "ed25519"), text_of(report, "ed25519"));
+	json_decref(list);
+	json_decref(report);
+}
+
+static const struct {
+	const char *name;
+	int rc;
+} names[] = {
+	{ "log", ERR_CONFLICT },
+	{ "k", ERR_CONFLICT },
+	{ "", ERR_USAGE },
+	{ "K", ERR_USAGE },
+	{ ".k", ERR_USAGE },
+	{ "../k", ERR_USAGE },
+	{ "a/b", ERR_USAGE },
+	{ "a b", ERR_USAGE },
+	{ "a\nb", ERR_USAGE },
+	{ "\xc3\xa4", ERR_USAGE },
+	{ "0123456789012345678901234567890123456789012345678901234567890123", ERR_USAGE },
+};
+
+Test(flow_trust, the_logs_own_name_is_refused_with_the_reason)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect_says(ERR_CONFLICT, "belongs to the log's own key",
+		    flow_key_new(at.flow, "log", &report, &e));
+}
+
+Test(flow_trust, a_name_that_is_taken_or_malformed_makes_no_key)
+{
+	fixture_key(&at, "k");
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		json_t *report = NULL;
+		struct err e = { 0 };
+		int rc = flow_key_new(at.flow, names[i].name, &report, &e);
+		cr_expect(rc == names[i].rc || (names[i].rc == ERR_USAGE && rc == ERR_INPUT),
+			  "%s: %d (%s)", names[i].name, rc, e.text);
+		json_t *list = list_keys();
+		cr_expect_eq(count_of(list, "keys"), 1, "%s", names[i].name);
+		json_decref(list);
+	}
+}
+
+Test(flow_trust, a_key_with_a_passphrase_does_not_open_without)
+{
+	static const struct {
+		const char *given;
+		int rc;
+	} rows[] = { { "open sesame", 0 }, { NULL, ERR_VERIFY } };
+	struct flow_options o = { .home = fixture_path(&at, "home"),
+				  .env = &at.env,
+				  .quiet = true,
+				  .passphrase = "open sesame" };
+	struct err e = { 0 };
+	json_t *report;
+	fixture_model(&at, "model");
+	fixture_close(&at);
+	expect(0, flow_open(&at.flow, &o, &e));
+	fixture_key(&at, "k");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct flow_publish p = { .dir = fixture_path(&at, "model"),
+						.name = "acme/m",
+						.version = "1",
+						.key = "k",
+						.dry_run = true };
+		fixture_close(&at);
+		o.passphrase = rows[i].given;
+		expect(0, flow_open(&at.flow, &o, &e));
+		int rc = flow_publish(at.flow, &p, &report, &e);
+		cr_expect(rc == rows[i].rc || (rows[i].rc < 0 && rc == ERR_USAGE), "%s: %d (%s)",
+			  rows[i].given ? rows[i].given : "none", rc, e.text);
+		json_decref(report);
+	}
+}
+
+/* ---- exporting ---- */
+
+static const struct {
+	const char *form, *start;
+} forms[] = {
+	{ "pem", "-----BEGIN PUBLIC KEY-----\n" },
+	{ "ssh", "ssh-ed25519 " },
+	{ "minisign", "untrusted comment: " },
+	{ "vkey", "k+" },
+	{ "document", "{" },
+};
+
+Test(flow_trust, a_key_is_exported_in_every_form)
+{
+	fixture_key(&at, "k");
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		struct buf out = { 0 };
+		struct err e = { 0 };
+		expect(0, flow_key_export(at.flow, "k", forms[i].form, &out, &e));
+		cr_expect(text_starts(out.bytes, forms[i].start), "%s: %s", forms[i].form,
+			  out.bytes);
+		cr_expect_eq(out.bytes[out.len - 1], '\n', "%s", forms[i].form);
+		buf_free(&out);
+	}
+}
+
+Test(flow_trust, the_logs_key_is_named_by_its_origin)
+{
+	struct buf out = { 0 };
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_key_export(at.flow, NULL, "vkey", &out, &e));
+	expect(0, flow_audit_verify(at.flow, NULL, NULL, &report, &e));
+	cr_expect(text_starts(out.bytes, text_of(report, "origin")), "%s", out.bytes);
+	cr_expect_eq(out.bytes[strlen(text_of(report, "origin"))], '+');
+	json_decref(report);
+	buf_free(&out);
+}
+
+Test(flow_trust, what_cannot_be_exported_is_refused_by_name)
+{
+	struct buf out = { 0 };
+	struct err e = { 0 };
+	fixture_key(&at, "k");
+	expect_says(ERR_USAGE, "unknown key format der",
+		    flow_key_export(at.flow, "k", "der", &out, &e));
+	expect_says(ERR_NOTFOUND, "no key named none",
+		    flow_key_export(at.flow, "none", "pem", &out, &e));
+	cr_expect_eq(out.len, 0);
+	buf_free(&out);
+}
+
+/* ---- importing ---- */
+
+Test(flow_trust, an_imported_key_verifies_what_its_owner_signed)
+{
+	static const char *const kinds[] = { "document", "pem" };
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		cr_expect_not(accepts_theirs(), "%s: nobody is trusted yet", kinds[i]);
+		import(kinds[i]);
+		cr_expect(accepts_theirs(), "%s", kinds[i]);
+		fixture_close(&at);
+		fixture_open(&at);
+		cr_expect(accepts_theirs(), "%s: trust outlives the process", kinds[i]);
+		fixture_delete(&at, "home/trust.toml");
+		fixture_delete(&at, "home/trust");
+		cr_assert_eq(mkdir(fixture_path(&at, "home/trust"), 0700), 0);
+	}
+}
+
+Test(flow_trust, a_round_trip_keeps_the_key_ids)
+{
+	json_t *made, *theirs, *list;
+	struct err e = { 0 };
+	expect(0, flow_key_list(other.flow, &made, &e));
+	theirs = json_incref((json_t *)item_of(made, "keys", 0));
+	import("document");
+	list = list_keys();
+	const json_t *mine = item_of(list, "keys", 0);
+	cr_expect_eq(count_of(list, "keys"), 1);
+	cr_expect_str_eq(text_of(mine, "name"), "acme");
+	cr_expect_str_eq(text_of(mine, "origin"), "trusted");
+	cr_expect_str_eq(text_of(mine, "p256"), text_of(theirs, "p256"));
+	cr_expect_str_eq(text_of(mine, "ed25519"), text_of(theirs, "ed25519"));
+	json_decref(list);
+	json_decref(theirs);
+	json_decref(made);
+}
+
+Test(flow_trust, a_key_without_a_name_is_listed_by_its_id)
+{
+	static const struct {
+		const char *form, *has, *lacks;
+	} rows[] = { { "pem", "p256", "ed25519" }, { "minisign", "ed25519", "p256" } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		import(rows[i].form);
+		json_t *list = list_keys();
+		const json_t *key = item_of(list, "keys", i);
+		cr_expect_eq(count_of(list, "keys"), i + 1);
+		cr_expect(text_of(key, "name")[0] &&
+				  text_starts(text_of(key, rows[i].has), text_of(key, "name")),
+			  "%s: %s", rows[i].form, text_of(key, "name"));
+		cr_expect_null(json_object_get(key, rows[i].lacks), "%s", rows[i].form);
+		json_decref(list);
+	}
+}
+
+Test(flow_trust, own_keys_come_before_trusted_ones)
+{
+	import("document");
+	fixture_key(&at, "zz");
+	json_t *list = list_keys();
+	cr_expect_str_eq(text_of(item_of(list, "keys", 0), "name"), "zz");
+	cr_expect_str_eq(text_of(item_of(list, "keys", 0), "origin"), "own");
+	cr_expect_str_eq(text_of(item_of(list, "keys", 1), "origin"), "trusted");
+	json_decref(list);
+}
+
+Test(flow_trust, a_key_of_another_kind_does_not_hide_the_one_that_signed)
+{
+	import("minisign");
+	cr_expect_not(accepts_theirs(), "an Ed25519 key says nothing about an ECDSA signature");
+	import("pem");
+	cr_expect(accepts_theirs());
+}
+
+Test(flow_trust, a_key_is_imported_once)
+{
+	struct buf before = { 0 }, after = { 0 };
+	json_t *report = NULL;
+	struct err e = { 0 };
+	import("document");
+	fixture_read(&at, "home/trust.toml", &before);
+	expect_says(ERR_CONFLICT, "a key of acme is trusted already",
+		    flow_key_import(at.flow, their_key("document"), &report, &e));
+	fixture_read(&at, "home/trust.toml", &after);
+	cr_expect_str_eq(after.bytes, before.bytes);
+	buf_free(&before);
+	buf_free(&after);
+}
+
+Test(flow_trust, an_import_that_died_before_it_was_listed_is_done_again)
+{
+	import("document");
+	fixture_delete(&at, "home/trust.toml"); /* written last */
+	cr_expect_not(accepts_theirs(), "the file alone trusts nobody");
+	import("document");
+	cr_expect(accepts_theirs());
+}
+
+Test(flow_trust, another_publishers_key_of_the_same_name_is_not_put_over_the_first)
+{
+	struct buf key = { 0 };
+	json_t *report = NULL;
+	struct err e = { 0 };
+	import("document");
+	fixture_key(&at, "acme"); /* our own of that name: another key */
+	expect(0, flow_key_export(at.flow, "acme", "document", &key, &e));
+	fixture_write(&at, "imposter.pub", key.bytes, key.len);
+	expect(ERR_CONFLICT,
+	       flow_key_import(at.flow, fixture_path(&at, "imposter.pub"), &report, &e));
+	cr_expect(accepts_theirs());
+	buf_free(&key);
+}
+
+static const struct {
+	const char *text;
+	int rc;
+} not_keys[] = {
+	{ "", ERR_INPUT },
+	{ "hello\n", ERR_INPUT },
+	{ "{}", ERR_INPUT },
+	{ "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ERR_INPUT },
+	{ "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", ERR_INPUT },
+	{ "untrusted comment: x\nRWQ\n", ERR_INPUT },
+};
+
+Test(flow_trust, what_is_no_public_key_is_not_trusted)
+{
+	for (size_t i = 0; i < sizeof not_keys / sizeof *not_keys; i++) {
+		json_t *report = NULL;
+		struct err e = { 0 };
+		fixture_text(&at, "bad", not_keys[i].text);
+		int rc = flow_key_import(at.flow, fixture_path(&at, "bad"), &report, &e);
+		cr_expect_eq(rc, not_keys[i].rc, "row %zu: %d (%s)", i, rc, e.text);
+		cr_expect_not(fixture_has(&at, "home/trust.toml"), "row %zu", i);
+	}
+	struct err e = { 0 };
+	json_t *report;
+	expect(ERR_NOTFOUND, flow_key_import(at.flow, fixture_path(&at, "none"), &report, &e));
+}
+
+Test(flow_trust, a_key_document_that_was_changed_is_not_trusted)
+{
+	struct buf key = { 0 };
+	json_t *report;
+	struct err e = { 0 };
+	const char *path = their_key("document");
+	fixture_read(&at, "acme.document", &key);
+	const char *payload = strstr(key.bytes, "\"payload\"");
+	cr_assert_not_null(payload);
+	key.bytes[payload - key.bytes + 40] ^= 1;
+	fixture_write(&at, "acme.document", key.bytes, key.len);
+	int rc = flow_key_import(at.flow, path, &report, &e);
+	cr_expect(rc == ERR_VERIFY || rc == ERR_INPUT, "%d (%s)", rc, e.text);
+	cr_expect_not(fixture_has(&at, "home/trust.toml"));
+	buf_free(&key);
+}
+
+/* ---- trust.toml ---- */
+
+#define ACME "[[publisher]]\nname = \"acme\"\ndocument = \"trust/acme.pub\"\n"
+
+static const struct {
+	const char *text, *words;
+	int rc;
+} tomls[] = {
+	{ "[[publisher]]\nname = \"acme\"\n",
+	  "trust.toml line 1: a publisher needs name and document", ERR_INPUT },
+	{ ACME "\n[[publisher]]\ndocument = \"trust/acme.pub\"\n",
+	  "trust.toml line 5: a publisher needs name and document", ERR_INPUT },
+	{ "[[publisher]]\nname = 1\ndocument = \"trust/acme.pub\"\n", "line 1", ERR_INPUT },
+	{ "[[publisher]]\nname = \"a\"\ndocument = [\"trust/acme.pub\"]\n", "line 1", ERR_INPUT },
+	{ ACME "name = \"twice\"\n", "line 4", ERR_INPUT },
+	{ "# a comment\n[[publisher]\n", "home/trust.toml: line 2", ERR_INPUT },
+	{ "[[publisher]]\nname = \"a\"\ndocument = \"trust/none.pub\"\n", "trust/none.pub",
+	  ERR_NOTFOUND },
+	{ "[[publisher]]\nname = \"a\"\ndocument = \"trust.toml\"\n", "", ERR_INPUT },
+};
+
+Test(flow_trust, a_mistake_in_trust_toml_is_named_with_its_line)
+{
+	json_t *report = NULL;
+	import("document");
+	for (size_t i = 0; i < sizeof tomls / sizeof *tomls; i++) {
+		struct err e = { 0 };
+		fixture_text(&at, "home/trust.toml", tomls[i].text);
+		int rc = flow_key_list(at.flow, &report, &e);
+		cr_expect_eq(rc, tomls[i].rc, "row %zu: %d (%s)", i, rc, e.text);
+		cr_expect(strstr(e.text, tomls[i].words), "row %zu: %s", i, e.text);
+		/* A broken list lets nobody through, and nothing is added to it. */
+		cr_expect_not(accepts_theirs(), "row %zu", i);
+		cr_expect_lt(flow_key_import(at.flow, their_key("pem"), &report, &e), 0, "row %zu",
+			     i);
+	}
+}
+
+static const char *const good_tomls[] = {
+	ACME,
+	"# who we buy from\n" ACME,
+	"note = \"other keys are ours to add later\"\n" ACME,
+	"publisher = [{ name = \"acme\", document = \"trust/acme.pub\" }]\n",
+};
+
+Test(flow_trust, trust_toml_may_be_written_by_hand)
+{
+	import("document");
+	for (size_t i = 0; i < sizeof good_tomls / sizeof *good_tomls; i++) {
+		fixture_text(&at, "home/trust.toml", good_tomls[i]);
+		cr_expect(accepts_theirs(), "row %zu", i);
+	}
+	fixture_text(&at, "home/trust.toml", "");
+	cr_expect_not(accepts_theirs(), "an empty list trusts nobody");
+}
+
+Test(flow_trust, a_document_may_lie_elsewhere_and_be_called_otherwise)
+{
+	char text[600];
+	struct err e = { 0 };
+	json_t *report;
+	snprintf(text, sizeof text, "[[publisher]]\nname = \"our supplier\"\ndocument = \"%s\"\n",
+		 their_key("document"));
+	fixture_text(&at, "home/trust.toml", text);
+	cr_expect(accepts_theirs());
+	expect(0, flow_release_verify(at.flow, fixture_path(&other, "model"), NULL, false, true,
+				      &report, &e));
+	cr_expect_str_eq(text_of(report, "signer"), "our supplier");
+	json_decref(report);
+}
