@@ -18,12 +18,13 @@
  *         f32 holds exactly. The scale is the least f16 that is not below max|x| / 127 (at most the
  *         largest finite one); codes round half to even
  *
- * Every set recalls the same f32 values, and computes with these. */
+ * Every set decodes to the same f32 values and computes with them. */
 enum kernel_cache { KERNEL_CACHE_F32, KERNEL_CACHE_BF16, KERNEL_CACHE_INT8, KERNEL_CACHES };
 
 /* Bytes of one part. */
 size_t kernel_cache_bytes(enum kernel_cache c, uint32_t width);
-/* Store and recall a part. value [width] f32; at: kernel_cache_bytes, 4-byte aligned. */
+/* Encode a part into the cache and decode it. value [width] f32; at: kernel_cache_bytes, 4-byte
+ * aligned. */
 void kernel_cache_store(enum kernel_cache c, const float *value, uint32_t width, void *at);
 void kernel_cache_load(enum kernel_cache c, const void *at, uint32_t width, float *value);
 
@@ -61,7 +62,7 @@ struct kernel_gqa {
 	size_t row_bytes, key_at, value_at;
 	uint32_t first, positions;          /* rows [first, positions) are attended; at least one */
 	float scale;                        /* of q.k */
-	const float *sink;                  /* [heads]: a logit without a value; NULL: none */
+	const float *sink;                  /* [heads]: a logit that has no value; NULL: none */
 	float *out;                         /* [rows][heads][head] */
 	float *scratch; /* kernel_gqa_scratch floats, 64-byte aligned, this thread's own */
 };

@@ -1,8 +1,16 @@
-/* Attention: canonical form. For each head and each split of 256 positions, in position order:
- * s_j = scale * sum_k q_k key_j_k (latent: then rope; k ascending);  m = max s;  p_j = exp(s_j -
- * m); l = sum p; o = sum_j p_j value_j and the running result (M, L, O) takes each in: with N =
- * max(M, m), a = exp(M - N), b = exp(m - N), L = fma(l, b, L*a), O = fma(o, b, O*a). A sink s comes
- * last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N). The answer is O / L. */
+/* Attention by online softmax: canonical form. For each head and each split of 256 positions, in
+ * position order (k ascending; latent, then rope):
+ *
+ *   s_j = scale * sum_k q_k key_j_k    m = max s    p_j = exp(s_j - m)    l = sum p
+ *   o   = sum_j p_j value_j
+ *
+ * and the running result (M, L, O) takes each split in:
+ *
+ *   N = max(M, m)    a = exp(M - N)    b = exp(m - N)
+ *   L = fma(l, b, L*a)    O = fma(o, b, O*a)    M = N
+ *
+ * A sink s comes last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N).
+ * The answer is O / L. Source: arXiv 2112.05682. */
 #include "kernels/attn.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
@@ -84,7 +92,7 @@ static float score(const struct attn_view *a, uint32_t head, uint32_t j)
 	return sum * a->scale;
 }
 
-/* p_j for the n positions from `first`; returns their sum. */
+/* p_j of n positions from `first` on, and their maximum; returns their sum. */
 static float soften(const struct attn_view *a, uint32_t head, uint32_t first, uint32_t n, float *p,
 		    float *largest)
 {

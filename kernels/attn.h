@@ -1,5 +1,5 @@
-/* Private: both kinds of attention are one computation over cache rows that are seen in two ways.
- * Latent: key [latent | rope], value the latent again. Grouped: key and value of one head. */
+/* Private: latent and grouped-query attention as one computation over cache rows. Latent: a key is
+ * [latent | rope] and its value the latent again. Grouped: key and value are those of one head. */
 #ifndef KERNELS_ATTN_H
 #define KERNELS_ATTN_H
 

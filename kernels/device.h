@@ -1,10 +1,10 @@
 /* The GPU: memory, streams and operations, reached through libhallmark_cuda.so. The library is
  * opened at run time, so one program runs with and without a GPU.
  *
- * Work is asynchronous: what is asked of one stream happens in order, and is done when device_wait
- * returns. Errors of earlier work may come with a later call. Operations take the arguments of
- * their fields in struct kernels with addresses of device memory, which the CPU must not read. One
- * thread at a time may use a stream; devices may be shared. */
+ * Work is asynchronous: calls on one stream are executed in order, and are done when device_wait
+ * returns. An error of earlier work may be reported by a later call. Operations are of a whole
+ * batch and take addresses of device memory, which the CPU must not read. One thread at a time may
+ * use a stream; threads may share a device. */
 #ifndef KERNELS_DEVICE_H
 #define KERNELS_DEVICE_H
 
@@ -20,7 +20,7 @@ struct device_stream;
 struct device_facts {
 	char name[256];           /* "NVIDIA H200" */
 	uint32_t capability;      /* compute capability, 10 * major + minor: 90 */
-	uint32_t multiprocessors; /* that run blocks */
+	uint32_t multiprocessors; /* streaming multiprocessors */
 	uint64_t memory_bytes;
 	uint32_t driver, runtime; /* CUDA versions, 1000 * major + 10 * minor: 13000 */
 };
@@ -52,7 +52,7 @@ void device_free(struct device_buffer *b);
 
 int device_stream_open(struct device *d, struct device_stream **out, struct err *e) MUST_USE;
 void device_stream_close(struct device_stream *s); /* waits; NULL is fine */
-/* All work asked of s so far is done. */
+/* Wait until all work given to s so far is done. */
 int device_wait(struct device_stream *s, struct err *e) MUST_USE;
 
 /* Copies: ranges outside a buffer are a broken invariant. Host memory must stay as it is until

@@ -1,10 +1,10 @@
-/* Private: what the kinds of expert choice share. One token at a time. */
+/* Private: what the kinds of expert choice share. Each function handles one token. */
 #ifndef KERNELS_GATE_H
 #define KERNELS_GATE_H
 
 #include "kernels/kernels.h"
 
-/* The forms of the table's operations that a set's choice uses. */
+/* A set's own forms of the operations that expert choice is made of. */
 struct gate_ops {
 	uint32_t (*argmax)(const float *x, uint32_t n);
 	void (*weigh)(const float *x, uint32_t n, float largest, float temperature, float *out);

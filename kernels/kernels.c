@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A set: which form multiplies the integer formats, which BF16, which brings numbers into their
- * packed form, and which does all else. */
+/* A set: which form multiplies the integer formats, which BF16, which packs weights and quantises
+ * inputs, and which does all else. */
 #define SET(set, integer, bf16, packing, other, is_canonical)                                   \
 	{                                                                                       \
 		.name = #set, .canonical = (is_canonical),                                      \
@@ -44,8 +44,8 @@ static const struct {
 
 #define SETS (sizeof sets / sizeof sets[0])
 
-/* CPUID, and that the system saves the registers (XCR0), which the builtin looks at; it does not
- * know every name in every compiler, so the rest is read here. */
+/* What the machine has. The compiler's builtin checks CPUID and that the system saves the registers
+ * (XCR0); not every compiler knows every name, so the rest is read from CPUID here. */
 static unsigned machine(void)
 {
 	unsigned a = 0, b = 0, c = 0, d = 0, has = 0;
@@ -73,7 +73,7 @@ const struct kernels *kernels_at(size_t i)
 	return NULL;
 }
 
-/* The last that runs here; canonical ones only, or any. */
+/* The last set that runs here: canonical, or with `fast` any. */
 static const struct kernels *best(bool fast)
 {
 	unsigned has = machine();

@@ -4,8 +4,9 @@
  * output adds its K terms in ascending order by one fma per term (integer formats: one exact
  * integer sum and one fma per group of weights, and one fma per block of inputs), the few
  * horizontal sums have one fixed tree, and exp is our own. The plain set is the canonical form in
- * C; kernels/truth.h holds the same operations in double, for tolerance tests. Operations are
- * called with explicit shapes and no hidden state, so that device twins fit the same calls. */
+ * C; kernels/truth.h holds the same operations in double, for tolerance tests. Operations take
+ * explicit shapes and keep no state, so that threads may call them side by side, each on its own
+ * panels or rows. The GPU's operations are of a whole batch and have their own table, device.h. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
@@ -78,14 +79,13 @@ struct kernels {
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
 			 uint16_t *expert, float *weight);
 	/* out[i] = (...(weight[0] * row[0][i] + weight[1] * row[1][i]) + ...), count >= 1 rows in
-	 * rank order; out may be
-	 * row[0] */
+	 * rank order. out may be row[0]. */
 	void (*weighted_sum)(const float *const *row, const float *weight, uint32_t count,
 			     uint32_t n, float *out);
 	/* x[i] += y[i] */
 	void (*add)(float *x, const float *y, uint32_t n);
-	/* Index of the largest, the lowest index among equals; n >= 1. NaN is passed over, but for a
-	 * NaN at 0, which gives 0. */
+	/* Index of the largest, the lowest index among equals; n >= 1. NaN is passed over, but a NaN
+	 * at index 0 gives 0. */
 	uint32_t (*argmax)(const float *x, uint32_t n);
 	/* out[i] = number_exp((x[i] - largest) / temperature): weights of a softmax. In place is
 	 * fine. */
@@ -100,13 +100,14 @@ int kernels_pick(const struct kernels **out, const char *name, bool fast, struct
 /* Every canonical set this machine can run, plain first; NULL past the last. */
 const struct kernels *kernels_at(size_t i);
 
-/* Limits of this machine, for benches: what a set can reach at most. */
+/* Peaks of this machine, for benches: what a set can reach at most. */
 
 /* Multiply-adds a second (counted as 2 operations each) that one thread of this set reaches with
  * registers alone, in the form its matmul of this format uses, measured for about `seconds`. */
 double kernels_peak(const struct kernels *k, enum kernel_format f, double seconds);
-/* Bring len bytes from memory once, line by line, as fast as loads go, in one stream or in
- * several: which is faster depends on the machine. The value only keeps it honest. */
+/* Load every cache line of len bytes once, as fast as the machine can, in one stream or in several:
+ * which is faster depends on the machine. Returns a value of the bytes, so that no compiler drops
+ * the loads. */
 uint64_t kernels_read(const void *at, size_t len, bool streams);
 
 #endif

@@ -1,10 +1,10 @@
-/* Private: where things lie inside a panel; kernels/matrix.h says the simple formats.
+/* Private: the byte layout of panels in the grouped formats; kernels/matrix.h has the simple ones.
  *
  *   Q8     for each two groups (64 k): codes [16 steps][16 rows][4 k] u8 = code + 128, and scales
  *          [2 groups][16 rows] f16: 1024 + 64 bytes
  *   Q4     for each two groups: codes [8 steps][16 rows][4] u8, and scales [2][16] f16:
- *          512 + 64 bytes. A step is 8 k; byte b of a row holds k = b in its low half and
- *          k = 4 + b in its high half
+ *          512 + 64 bytes. A step is 8 k; byte b of a row holds k = b in its low nibble and
+ *          k = 4 + b in its high nibble
  *   MXFP4  codes [groups][4 steps][16][4] u8 as in Q4, then scales [groups][16] u8, the whole
  *          padded to a multiple of 64 bytes */
 #ifndef KERNELS_LAYOUT_H
@@ -41,7 +41,7 @@ static inline size_t layout_q8_scale(size_t lane, size_t k)
 	return k / PAIR_K * Q8_PAIR + Q8_SCALES + k % PAIR_K / KERNEL_GROUP * 32 + 2 * lane;
 }
 
-/* Byte of (lane, k) among the steps of 8 k that 4-bit codes lie in, and which half of it. */
+/* Byte of (lane, k) among steps of 8 k of 4-bit codes; layout_shift says which nibble. */
 static inline size_t layout_nibble(size_t lane, size_t k)
 {
 	return k / 8 * 64 + 4 * lane + k % 4;

@@ -12,7 +12,7 @@ INLINE void fast_tile(const struct tile *a, const int P, const int T)
 	tile_load(a, sum, P, T);
 	for (uint32_t k = 0; k < a->k; k += 32) {
 		uint32_t n = a->k - k < 32 ? (a->k - k + 1) / 2 : 16;
-		tile_ask(a, tile_ahead(a, k / 32), P, 0, 16);
+		tile_prefetch(a, tile_prefetch_at(a, k / 32), P, 0, 16);
 		for (uint32_t i = 0; i < n; i++) {
 			UNROLL for (int p = 0; p < P; p++) {
 				__m512i w = _mm512_load_si512(panel + (size_t)p * a->w->panel_bytes + 64 * i);

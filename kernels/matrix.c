@@ -18,8 +18,8 @@ static size_t panels_bytes(const struct kernel_matrix *w)
 	return kernel_panels(w) * w->panel_bytes;
 }
 
-/* Large ones are mapped, so that pages come when they are packed, and huge ones if the system
- * has them; small ones share pages. */
+/* Large matrices are mapped, so that the system gives pages as they are packed, and huge pages if
+ * it has them; small ones come from the heap. */
 static bool is_mapped(size_t bytes) { return bytes >= 2 * HUGE_PAGE; }
 
 static size_t mapped_bytes(size_t bytes)
@@ -54,7 +54,7 @@ static void *panels_alloc(size_t bytes)
 	return at;
 }
 
-/* Scales, and what w is but for its panels. */
+/* Every field of w but its panels; allocates scales where the format has them. */
 static int shape_set(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
 		     uint32_t columns, struct err *e)
 {

@@ -56,16 +56,16 @@ static inline bool kernel_is_integer(enum kernel_format f)
 
 const char *kernel_format_name(enum kernel_format f); /* "f32", "bf16", "fp8", "q8", ... */
 
-/* Panels (and scales) for a shape, not yet backed by memory where the system can defer it; every
- * row of [0, rows) must be packed before use. ERR_NOMEM. Free with kernel_matrix_free, which also
+/* Panels (and scales) for a shape. Large ones get their pages only when they are packed; every row
+ * of [0, rows) must be packed before use. ERR_NOMEM. Free with kernel_matrix_free, which also
  * takes a zeroed struct. */
 int kernel_matrix_alloc(struct kernel_matrix *w, enum kernel_format format, uint32_t rows,
 			uint32_t columns, struct err *e) MUST_USE;
 void kernel_matrix_free(struct kernel_matrix *w);
 
-/* One mapping that many matrices lie in, with huge pages where the system has them: small
- * matrices would get small pages, and reading them waits for page tables. Pages come when they are
- * packed. */
+/* One mapping that many matrices lie in, with huge pages where the system has them: small matrices
+ * alone would get small pages, and reading them would wait for page-table walks. The system gives a
+ * page when it is first packed into. */
 struct kernel_store {
 	unsigned char *at;
 	size_t bytes, used;
@@ -129,8 +129,8 @@ struct kernel_rows {
 	uint32_t count;
 	const uint32_t *pick;             /* [count] or NULL */
 	const struct kernel_quant *quant; /* the integer formats need it; else ignored */
-	const void *next; /* weights that the caller will multiply with after these; NULL: none. A
-	                   * hint: they are asked for in time */
+	const void *next; /* a hint: weights that the caller multiplies with next, which are then
+			   * prefetched; NULL: none */
 };
 
 #endif

@@ -1,5 +1,5 @@
-/* Expert choice; see struct kernel_gate. One short row per token; a set brings its argmax and
- * exponentials. What the kinds share, and the softmax kind. */
+/* Expert choice (struct kernel_gate): what the kinds share, and the softmax kind. A row per token
+ * is short, so that the vector sets only bring their own argmax and exponentials. */
 #include "base/check.h"
 #include "kernels/gate.h"
 #include "kernels/number.h"

@@ -10,8 +10,8 @@
 
 #define TOKENS 4 /* of a block: its warps */
 
-/* One warp's part of shared memory. */
-struct room {
+/* One warp's shared memory. */
+struct scratch {
 	float *value;  /* [experts]: what weights are made of */
 	float *choice; /* [experts]: what is chosen by; -inf once taken */
 	float *group;  /* [groups]; later the chosen ids and their weights, [top_k] */
@@ -69,7 +69,7 @@ static __device__ void take(float *x, uint32_t at)
 }
 
 /* Like kernel_gate_limit_groups. Lane l holds the marks of groups 32*l to 32*l + 31. */
-static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, struct room r)
+static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, struct scratch r)
 {
 	uint32_t size = g.experts / g.groups, kept = 0;
 	for (uint32_t i = 0; i < g.groups; i++) {
@@ -100,7 +100,7 @@ static __device__ void limit_groups(const struct kernel_gate &g, uint32_t best, 
 }
 
 /* Like kernel_gate_take_best of r.choice; the ids lie in r.group. */
-static __device__ uint32_t *take_best(const struct kernel_gate &g, struct room r)
+static __device__ uint32_t *take_best(const struct kernel_gate &g, struct scratch r)
 {
 	uint32_t *id = (uint32_t *)r.group;
 	for (uint32_t i = 0; i < g.top_k; i++) {
@@ -122,7 +122,7 @@ static __device__ float sum_of(const float *value, const uint32_t *id, uint32_t 
 }
 
 static __device__ void choose_softmax(const struct kernel_gate &g, const float *score,
-				      struct room r, uint16_t *expert, float *weight)
+				      struct scratch r, uint16_t *expert, float *weight)
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP)
 		r.value[i] = score[i];
@@ -142,8 +142,9 @@ static __device__ void choose_softmax(const struct kernel_gate &g, const float *
 	}
 }
 
-/* How many of the chosen come before the i-th: of greater s, or of equal s and lower id. A sigmoid
- * is never NaN. Ids can repeat (0, when nothing else is left): then in the order of choice. */
+/* How many of the chosen sort before the i-th: those of greater s, or of equal s and lower id. A
+ * sigmoid is never NaN. Ids can repeat (0, when nothing else is left): then the earlier choice
+ * sorts first. */
 static __device__ uint32_t rank_of(const float *s, const uint32_t *id, uint32_t n, uint32_t i)
 {
 	uint32_t rank = 0;
@@ -156,7 +157,7 @@ static __device__ uint32_t rank_of(const float *s, const uint32_t *id, uint32_t 
 }
 
 static __device__ void choose_sigmoid(const struct kernel_gate &g, const float *score,
-				      struct room r, uint16_t *expert, float *weight)
+				      struct scratch r, uint16_t *expert, float *weight)
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP) {
 		r.value[i] = 1.0f / (1.0f + device_exp(0.0f - score[i]));
@@ -178,8 +179,8 @@ static __device__ void choose_sigmoid(const struct kernel_gate &g, const float *
 	}
 }
 
-static __device__ void choose_topk(const struct kernel_gate &g, const float *score, struct room r,
-				   uint16_t *expert, float *weight)
+static __device__ void choose_topk(const struct kernel_gate &g, const float *score,
+				   struct scratch r, uint16_t *expert, float *weight)
 {
 	for (uint32_t i = lane(); i < g.experts; i += WARP)
 		r.choice[i] = r.value[i] = score[i] + g.bias[i];
@@ -195,23 +196,23 @@ static __device__ void choose_topk(const struct kernel_gate &g, const float *sco
 	}
 }
 
-static __host__ __device__ uint32_t room_floats(const struct kernel_gate &g)
+static __host__ __device__ uint32_t scratch_floats(const struct kernel_gate &g)
 {
 	return 2 * g.experts + (g.groups > g.top_k ? g.groups : g.top_k);
 }
 
-/* A whole warp leaves beyond the last token, so the others need not wait: there is no barrier of
- * the block. */
+/* Warps beyond the last token return as a whole. That is allowed because no warp waits at a barrier
+ * of the block. */
 static __global__ void __launch_bounds__(TOKENS *WARP)
 	gate(struct kernel_gate g, const float *score, uint32_t tokens, uint16_t *expert,
 	     float *weight)
 {
-	SHARED_DYNAMIC(float, rooms);
+	SHARED_DYNAMIC(float, shared);
 	uint32_t warp = threadIdx.x / WARP, token = blockIdx.x * TOKENS + warp;
 	if (token >= tokens)
 		return;
-	float *at = rooms + warp * room_floats(g);
-	struct room r = { at, at + g.experts, at + 2 * g.experts };
+	float *at = shared + warp * scratch_floats(g);
+	struct scratch r = { at, at + g.experts, at + 2 * g.experts };
 	score += (size_t)token * g.experts;
 	expert += (size_t)token * g.top_k;
 	weight += (size_t)token * g.top_k;
@@ -231,7 +232,7 @@ extern "C" int moe_gate_cuda(void *stream, const struct kernel_gate *g, const fl
 	cudaLaunchConfig_t launch = {};
 	launch.gridDim = dim3((tokens - 1) / TOKENS + 1);
 	launch.blockDim = dim3(TOKENS * WARP);
-	launch.dynamicSmemBytes = TOKENS * room_floats(*g) * sizeof(float);
+	launch.dynamicSmemBytes = TOKENS * scratch_floats(*g) * sizeof(float);
 	launch.stream = (cudaStream_t)stream;
 	return cudaLaunchKernelEx(&launch, gate, *g, score, tokens, expert, weight);
 }

@@ -1,7 +1,7 @@
 /* Expert choice by sigmoid with a correction bias, which decides the choice but not the weight. */
 #include "kernels/gate.h"
 
-/* Best weight first, ties to the lower id. */
+/* Sort ids by s, largest first, ties to the lower id. */
 static void order(const float *s, uint16_t *id, uint32_t n)
 {
 	for (uint32_t i = 1; i < n; i++) {

@@ -1,4 +1,4 @@
-/* Expert choice by biased logits, weighed by the softmax over the chosen ones only. */
+/* Expert choice by biased logits; the weights are a softmax over the chosen logits only. */
 #include "kernels/gate.h"
 
 void kernel_gate_choose_topk(const struct gate_ops *o, const struct kernel_gate *g,

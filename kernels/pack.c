@@ -149,7 +149,8 @@ uint64_t kernel_pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
 	return (uint64_t)rows * w->columns;
 }
 
-/* Eight codes, low half of a byte first, to the order of a step: code b below code 4 + b. */
+/* Eight codes, low nibble first, in the order of a step: code b in the low nibble of byte b, code
+ * 4 + b in its high nibble. */
 static uint32_t step_of(const unsigned char *block)
 {
 	uint32_t w;

@@ -1,4 +1,4 @@
-/* Private: what the forms of pack share. */
+/* Private: what the plain and the vector forms of packing share. */
 #ifndef KERNELS_PACK_H
 #define KERNELS_PACK_H
 
@@ -18,7 +18,7 @@ static inline uint32_t pack_limit(enum kernel_format f)
 	}
 }
 
-/* Invariants of a call. */
+/* Check the arguments of a call: a violation is a broken invariant. */
 void kernel_pack_check(const struct kernel_matrix *w, uint32_t row, uint32_t rows,
 		       const struct kernel_stored_rows *from);
 /* Value (i, k) of the source rows; row + i is the matrix's row. */

@@ -60,7 +60,7 @@ static inline __m256 decode(enum kernel_stored s, const unsigned char *v)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
-/* NaN of E4M3 would pass as a number. */
+/* A NaN of E4M3 would decode to a number, so it is looked for in the bytes. */
 static bool has_nan(const unsigned char *v)
 {
 	const __m256i all = _mm256_set1_epi8(0x7f);
@@ -153,7 +153,7 @@ static float across(__m256 a, bool largest)
 	return _mm_cvtss_f32(largest ? _mm_max_ps(x, y) : _mm_min_ps(x, y));
 }
 
-/* What a group's scale is made from: the largest and least value, zero among them. */
+/* The largest and least value of a group, zero included: its scale is made from them. */
 static void extremes(const float *v, float *high, float *low)
 {
 	__m256 most = _mm256_setzero_ps(), least = most;
@@ -165,7 +165,8 @@ static void extremes(const float *v, float *high, float *low)
 	*low = across(least, false);
 }
 
-/* Scales of one group of all rows, to `scale` as f16; the inverses of what f16 kept. */
+/* The scales of one group for all rows, as f16 to `scale`, and the inverses of those rounded
+ * scales. */
 static void group_scales(enum kernel_format f, const struct chunk *c, size_t k,
 			 unsigned char *scale, float *inverse)
 {
@@ -272,9 +273,9 @@ static void turn(enum kernel_format f, const struct chunk *c, unsigned char *to)
 
 /* ---- panels ---- */
 
-/* Words that the panel takes as they are; only their size is looked at. They are copied: rows of
- * the source are often a power of two apart, and would push each other out of the first cache
- * before they are turned. */
+/* Words that the panel takes unchanged; only their size matters. They are copied first: rows of the
+ * source are often a power of two apart, and would evict each other from the first-level cache
+ * before they are transposed. */
 static void raw_words(struct chunk *c, enum kernel_format f, const unsigned char *v,
 		      unsigned char *word)
 {

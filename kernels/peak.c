@@ -1,5 +1,5 @@
-/* What this machine can do at most. The loops are written in assembly, so that every compiler
- * measures the same thing: forty-eight independent multiplies in registers alone. */
+/* The machine's peaks. The loops are written in assembly, so that every compiler measures the same
+ * thing: forty-eight independent multiplies on registers alone. */
 #include "kernels/kernels.h"
 
 #include <math.h>
@@ -93,7 +93,7 @@ double kernels_peak(const struct kernels *k, enum kernel_format f, double second
 	const uint64_t rounds = 4096;
 	struct loop loop = loop_of(k, f);
 	double begin = seconds_now(), from = begin, best = 0;
-	do { /* the best short stretch: others use the machine too */
+	do { /* the best of many short runs: other programs use the machine too */
 		loop.run(rounds);
 		double now = seconds_now();
 		double rate = (double)(rounds * MULTIPLIES * loop.operations) / (now - from);
@@ -107,8 +107,8 @@ double kernels_peak(const struct kernels *k, enum kernel_format f, double second
 #define STREAMS 8
 #define AHEAD 2048
 
-/* `streams` at a time; one load brings a whole line from memory, all else would only keep the core
- * busy. Always inline: the number must be known to unroll the loop. */
+/* Read `streams` places in turn. One load brings a whole cache line; more would only keep the core
+ * busy. Always inlined: the loop is unrolled only where the number of streams is known. */
 static inline __attribute__((always_inline)) uint64_t
 read_streams(const unsigned char *p, size_t len, size_t streams)
 {

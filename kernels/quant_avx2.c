@@ -4,7 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-/* The block's scale, and 127 / the largest magnitude, which is the largest among the bits. */
+/* The block's scale, and 127 / the largest magnitude, found by comparing the bits as integers. */
 static float block_scale(const float *x, float *inverse)
 {
 	const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);

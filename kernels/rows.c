@@ -39,8 +39,9 @@ void kernel_clamped_mul_plain(float *gate, const float *up, uint32_t n)
 	}
 }
 
-/* Blocks whose largest magnitude is below 2^-100 count as zero, so that 127 / most is finite. The
- * largest is found among the bits: a NaN is larger than all and makes scale and output NaN. */
+/* A block whose largest magnitude is below 2^-100 counts as zero, so that 127 / most is finite. The
+ * largest is found by comparing the bits as integers: a NaN is larger than every number, and makes
+ * scale and output NaN. */
 static void quant_block(const float *x, uint32_t n, int8_t *code, float *scale, int32_t *start)
 {
 	uint32_t most = 0;

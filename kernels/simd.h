@@ -1,6 +1,6 @@
-/* Private: sixteen f32 lanes, one AVX-512 register or two of AVX2. Twins are written once over this
- * vocabulary and compiled twice; each operation is the same IEEE operation on each lane, so both
- * give the same bits. */
+/* Private: a vector of sixteen f32 lanes, one AVX-512 register or two of AVX2. Vector forms are
+ * written once with it and compiled twice; each operation is the same IEEE operation on each lane,
+ * so both give the same bits. */
 #ifndef KERNELS_SIMD_H
 #define KERNELS_SIMD_H
 
@@ -10,8 +10,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Instrumented builds would take minutes to compile what only speed needs: unrolling, panels side
- * by side. */
+/* Unrolling and wide tiles serve speed alone, and instrumented builds would take minutes to compile
+ * them: those builds are lean. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SIMD_LEAN 1
 #elif defined(__clang__)
@@ -117,8 +117,8 @@ INLINE v16 v16_e4m3(const void *p)
 	return _mm512_cvtph_ps(_mm256_or_si256(sign, rest));
 }
 
-/* Add a * the float at p to each lane of *sum. In assembly, for compilers would rather hold the
- * broadcast values in registers, until the sums must leave them. */
+/* Add a * the float at p to each lane of *sum. In assembly, since compilers keep broadcast values
+ * in registers until the sums are spilled. */
 INLINE void v16_fma_at(v16 *sum, v16 a, const void *p)
 {
 	typedef struct { float f[1]; } any;
@@ -131,7 +131,7 @@ INLINE v16 v16_f16(const void *p)
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
-/* E2M1 code j (0 to 7) of each lane's eight: a step of layout.h. */
+/* The E2M1 code j (0 to 7) of each lane, which has eight: one step of layout.h. */
 INLINE v16 v16_e2m1(const void *p, const int j)
 {
 	const v16 table = _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3,
@@ -160,7 +160,7 @@ INLINE i16 i16_add16(i16 a, i16 b) { return _mm512_add_epi16(a, b); }
 INLINE i16 i16_madd(i16 a, i16 b) { return _mm512_madd_epi16(a, b); }
 INLINE i16 i16_maddubs(i16 a, i16 b) { return _mm512_maddubs_epi16(a, b); }
 INLINE i16 i16_ones16(void) { return _mm512_set1_epi16(1); }
-/* A sum as it is now: compilers would add up the products first, and run out of registers. */
+/* Force the sum to be computed here: compilers would collect the products first and spill. */
 INLINE void i16_settle(i16 *sum) { __asm__("" : "+v"(*sum)); }
 INLINE i16 i16_low_nibbles(i16 a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
 INLINE i16 i16_high_nibbles(i16 a) { return i16_low_nibbles(_mm512_srli_epi16(a, 4)); }
@@ -416,8 +416,8 @@ INLINE float v16_sum(v16 a)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* number_exp on each lane, step by step. max and min give the second operand for NaN, as the plain
- * form does. */
+/* number_exp on each lane, step by step. For NaN, max and min give their second operand, as the
+ * plain form does. */
 INLINE v16 v16_exp(v16 x)
 {
 	x = v16_min(v16_max(x, v16_set1(-88.3f)), v16_set1(88.0f));

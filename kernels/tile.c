@@ -2,11 +2,12 @@
 
 #include <string.h>
 
-/* Inputs of one of several tiles, so that they stay in the first cache; and of a lone tile, whose
- * panels are read in one run, or of all tiles, which are packed once then. */
-#define ROOM ((size_t)32 << 10)
-#define ROOM_ALL ((size_t)128 << 10)
-#define BLOCK_BYTES ((size_t)384 << 10) /* of panels: less than half a second cache */
+/* Bytes of packed inputs: of one tile among several, so that they stay in the first-level cache;
+ * and of a single tile, whose panels are read in one run, or of all tiles where they are packed
+ * once. */
+#define INPUTS ((size_t)32 << 10)
+#define INPUTS_ALL ((size_t)128 << 10)
+#define BLOCK_BYTES ((size_t)384 << 10) /* of panels: under half of a second-level cache */
 
 struct run {
 	const struct tile_form *f;
@@ -17,8 +18,8 @@ struct run {
 	uint32_t begin, end;       /* of the panels */
 	uint32_t first, stop;      /* of this block's panels */
 	uint32_t step, steps, all; /* of this block, and of K */
-	unsigned char *room;
-	bool once; /* room holds the inputs of all rows */
+	unsigned char *packed;
+	bool once; /* packed holds the inputs of all rows */
 };
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
@@ -40,8 +41,8 @@ static uint32_t rows_most(const struct tile_form *f)
 	return n;
 }
 
-/* What lies `bytes` behind the begin of what comes after the panels before `end`: more of this
- * product, or what the caller multiplies with next. */
+/* The address, plus `bytes`, that is read after the panels before `end`: the next panels of this
+ * product, else the matrix that the caller multiplies with next. NULL: neither. */
 static const unsigned char *after(const struct run *r, uint32_t end, size_t bytes)
 {
 	const unsigned char *next = r->x->next;
@@ -50,33 +51,35 @@ static const unsigned char *after(const struct run *r, uint32_t end, size_t byte
 	return next == NULL ? NULL : next + bytes;
 }
 
-/* While n tiles pass over this block, each asks for an n-th of the next one; a lone tile asks for
- * what it will reach soon, which the machine's own foresight does too late: its panels, and near
- * their end those of the next tile. */
-static void look_ahead(struct tile *a, const struct run *r, uint32_t panels, uint32_t row,
+/* Plan the tile's software prefetch. While n tiles pass over a block, each prefetches an n-th of
+ * the next block. For a single tile the hardware prefetcher is too late: it prefetches its own
+ * panels at a fixed distance ahead, and near their end the panels of the next tile. */
+static void plan_prefetch(struct tile *a, const struct run *r, uint32_t panels, uint32_t row,
 		       uint32_t rows)
 {
-	size_t step = r->f->panel_step, soon = r->f->of[rows].soon;
-	a->ahead_stride = step;
-	a->ahead_to = r->steps;
+	size_t step = r->f->panel_step, distance = r->f->of[rows].distance;
+	a->prefetch_stride = step;
+	a->prefetch_to = r->steps;
 	if (rows == r->x->count) {
-		a->ahead = a->panel + soon;
-		a->ahead_turn = r->steps > soon / step ? r->steps - (uint32_t)(soon / step) : 0;
-		a->then = after(r, a->first_panel + panels, soon % step);
-		if (a->then == NULL)
-			a->ahead_to = a->ahead_turn;
+		a->prefetch = a->panel + distance;
+		a->prefetch_turn = r->steps > distance / step ? r->steps - (uint32_t)(distance / step) : 0;
+		a->prefetch_then = after(r, a->first_panel + panels, distance % step);
+		if (a->prefetch_then == NULL)
+			a->prefetch_to = a->prefetch_turn;
 		return;
 	}
-	a->ahead = after(r, r->stop, (a->first_panel - r->first) * r->w->panel_bytes);
-	a->ahead_turn = r->steps;
-	a->ahead_from = (uint32_t)((uint64_t)r->steps * row / r->x->count);
-	a->ahead_to = a->ahead == NULL ? 0 : (uint32_t)((uint64_t)r->steps * (row + rows) / r->x->count);
+	a->prefetch = after(r, r->stop, (a->first_panel - r->first) * r->w->panel_bytes);
+	a->prefetch_turn = r->steps;
+	a->prefetch_from = (uint32_t)((uint64_t)r->steps * row / r->x->count);
+	a->prefetch_to = 0;
+	if (a->prefetch != NULL)
+		a->prefetch_to = (uint32_t)((uint64_t)r->steps * (row + rows) / r->x->count);
 }
 
 /* The packed inputs of rows [row, row+rows). */
 static const unsigned char *inputs(const struct run *r, uint32_t row, uint32_t rows)
 {
-	unsigned char *to = r->room + (r->once ? row * (size_t)r->all * r->f->row_step : 0);
+	unsigned char *to = r->packed + (r->once ? row * (size_t)r->all * r->f->row_step : 0);
 	if (!r->once || r->first == r->begin)
 		r->f->pack(r->w, r->x, row, rows, r->step * r->f->step_k, r->steps, to);
 	return to;
@@ -102,7 +105,7 @@ static void tile_row(const struct run *r, uint32_t row, uint32_t rows)
 			.out_stride = r->out_stride,
 			.lanes = r->w->rows - panel * KERNEL_PANEL,
 		};
-		look_ahead(&a, r, n, row, rows);
+		plan_prefetch(&a, r, n, row, rows);
 		(n == 1 ? f->of[rows].one : f->of[rows].wide)(&a);
 	}
 }
@@ -110,7 +113,7 @@ static void tile_row(const struct run *r, uint32_t row, uint32_t rows)
 void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,
 			uint32_t panels, const struct kernel_rows *x, float *out, size_t out_stride)
 {
-	_Alignas(64) unsigned char room[ROOM_ALL];
+	_Alignas(64) unsigned char packed[INPUTS_ALL];
 	struct run r = { .f = f,
 			 .w = w,
 			 .x = x,
@@ -118,15 +121,15 @@ void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w
 			 .out_stride = out_stride,
 			 .begin = panel,
 			 .end = panel + panels,
-			 .room = room };
+			 .packed = packed };
 	uint32_t most = rows_most(f), tile = least(x->count, most);
-	bool lone = x->count <= most && f->of[x->count].one != NULL;
-	size_t row_steps = (lone ? ROOM_ALL : ROOM) / f->row_step;
+	bool single = x->count <= most && f->of[x->count].one != NULL;
+	size_t row_steps = (single ? INPUTS_ALL : INPUTS) / f->row_step;
 	uint32_t steps = (uint32_t)(row_steps / tile), block = panels;
 	r.all = (w->columns + f->step_k - 1) / f->step_k;
 	steps = least(steps, r.all);
-	r.once = steps == r.all && (size_t)x->count * r.all * f->row_step <= ROOM_ALL;
-	if (!lone)
+	r.once = steps == r.all && (size_t)x->count * r.all * f->row_step <= INPUTS_ALL;
+	if (!single)
 		block = least((uint32_t)(BLOCK_BYTES / ((size_t)steps * f->panel_step)) + 1, panels);
 	for (; panel < r.end; panel += block) {
 		r.first = panel;

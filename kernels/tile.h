@@ -1,7 +1,8 @@
-/* Private: how a product is cut. A block is some panels over some K: it comes from memory once and
- * stays in the second cache while tiles of rows pass over it. A tile's inputs are copied side by
- * side, so that one address and constant offsets reach them. Sums wait in `out` between blocks of
- * K; storing and loading them changes no bit. The vector forms bring the innermost operations. */
+/* Private: how a product is cut into blocks and tiles. A block is some panels over some K: it is
+ * read from memory once and stays in the second-level cache while tiles of rows pass over it. The
+ * inputs of a tile are packed side by side, so that one address and constant offsets reach all of
+ * them. Sums wait in `out` between blocks of K; storing and loading them changes no bit. Each set
+ * supplies the innermost operations. */
 #ifndef KERNELS_TILE_H
 #define KERNELS_TILE_H
 
@@ -19,11 +20,12 @@ struct tile {
 	float *out;        /* of the first row and panel */
 	size_t out_stride; /* floats */
 	uint32_t lanes;    /* w's rows from the first panel on: no lane beyond is stored */
-	/* To be read later: steps [ahead_from, ahead_to) ask each for as much, those before
-	 * ahead_turn at `ahead` plus a stride a step, the others likewise from `then` on. */
-	const unsigned char *ahead, *then;
-	size_t ahead_stride;
-	uint32_t ahead_from, ahead_to, ahead_turn;
+	/* Software prefetch: each step i of [prefetch_from, prefetch_to) prefetches as many bytes as
+	 * it reads, before prefetch_turn at prefetch + i * prefetch_stride, from there on at
+	 * prefetch_then + (i - prefetch_turn) * prefetch_stride. */
+	const unsigned char *prefetch, *prefetch_then;
+	size_t prefetch_stride;
+	uint32_t prefetch_from, prefetch_to, prefetch_turn;
 };
 
 typedef void tile_op(const struct tile *a);
@@ -36,10 +38,10 @@ struct tile_form {
 	uint32_t step_k, panel_step, row_step; /* K, and bytes, of a step */
 	tile_pack *pack;
 	struct {
-		uint32_t panels; /* of `wide` */
-		uint32_t soon;   /* how far a lone tile looks ahead in a panel: bytes, whole lines */
+		uint32_t panels;   /* side by side in `wide` */
+		uint32_t distance; /* bytes that a single tile prefetches ahead: whole cache lines */
 		tile_op *wide, *one;
-	} of[TILE_ROWS + 1]; /* by the number of rows; NULL: no such tile. One row is a tile. */
+	} of[TILE_ROWS + 1]; /* by number of rows; NULL: no such tile, but one row always is one */
 };
 
 void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w, uint32_t panel,

@@ -1,4 +1,4 @@
-/* Private: what every innermost operation does at its begin and end; see tile.h. */
+/* Private: how every innermost operation loads its sums, stores them and prefetches; see tile.h. */
 #ifndef KERNELS_TILE_SIMD_H
 #define KERNELS_TILE_SIMD_H
 
@@ -32,19 +32,19 @@ INLINE void tile_store(const struct tile *a, const v16 *sum, const int P, const 
 	}
 }
 
-/* What a step asks for; NULL: nothing. */
-INLINE const unsigned char *tile_ahead(const struct tile *a, uint32_t step)
+/* Where a step prefetches; NULL: nowhere. */
+INLINE const unsigned char *tile_prefetch_at(const struct tile *a, uint32_t step)
 {
-	if (step < a->ahead_from || step >= a->ahead_to)
+	if (step < a->prefetch_from || step >= a->prefetch_to)
 		return NULL;
-	return step < a->ahead_turn ? a->ahead + step * a->ahead_stride
-	                            : a->then + (step - a->ahead_turn) * a->ahead_stride;
+	return step < a->prefetch_turn ? a->prefetch + step * a->prefetch_stride
+	                            : a->prefetch_then + (step - a->prefetch_turn) * a->prefetch_stride;
 }
 
-/* Ask for so many lines of that in each panel, from line `first` on. Few at once: memory takes no
- * more. */
-INLINE void tile_ask(const struct tile *a, const unsigned char *ahead, const int P, const int first,
-                     const int lines)
+/* Prefetch `lines` cache lines from line `first` on, in each panel. Steps call it often with few
+ * lines, since a core has few misses outstanding. */
+INLINE void tile_prefetch(const struct tile *a, const unsigned char *ahead, const int P,
+                          const int first, const int lines)
 {
 	if (ahead == NULL)
 		return;
