@@ -12,13 +12,12 @@
 
 /* ---- one record, inside the transaction ---- */
 
-int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e)
+int log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e)
 {
 	struct store_stmt *st;
-	int rc;
 
 	TRY(store_prepare(
-		s,
+		tx,
 		"INSERT INTO log_entry(idx, leaf, type, worker, n, entry) VALUES($1, $2, $3, $4, $5, $6)",
 		&st, e));
 	store_bind_i64(st, 1, (int64_t)row->index);
@@ -27,28 +26,28 @@ int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e
 	store_bind_text(st, 4, row->worker);
 	store_bind_i64(st, 5, (int64_t)row->n);
 	store_bind_blob(st, 6, row->bytes, row->len);
-	rc = store_step(st, e);
-	store_finish(st);
+	int rc = store_run(st, e);
 	if (rc == ERR_CONFLICT)
 		return err_set(e, rc, "record %llu of worker %s is in the log already",
 			       (unsigned long long)row->n, row->worker);
 	return rc;
 }
 
-static int run_hook(struct audit_log *log, uint64_t index, const struct buf *entry, struct err *e)
+static int run_hook(struct audit_log *log, struct store_tx *tx, uint64_t index,
+		    const struct buf *entry, struct err *e)
 {
 	json_t *parsed;
-	int rc;
 
 	if (!log->hook.apply)
 		return 0;
 	TRY(json_read(&parsed, entry->bytes, entry->len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
-	rc = log->hook.apply(log->hook.ctx, log->store, index, parsed, e);
+	int rc = log->hook.apply(log->hook.ctx, tx, index, parsed, e);
 	json_decref(parsed);
 	return rc < 0 ? rc : 0;
 }
 
-static int insert_parts(struct audit_log *log, struct pending *p, uint64_t index, struct err *e)
+static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pending *p,
+			uint64_t index, struct err *e)
 {
 	const char *worker = p->worker ? p->worker : log->worker;
 	struct digest cipher;
@@ -56,10 +55,10 @@ static int insert_parts(struct audit_log *log, struct pending *p, uint64_t index
 	int64_t now = env_now_us(log->env);
 
 	if (p->erase)
-		TRY(vault_erase_rows(log, p, e));
+		TRY(vault_erase_rows(log, tx, p, e));
 	sealed = p->record.committed;
 	if (sealed)
-		TRY(vault_put(log, index, p, &cipher, e));
+		TRY(vault_put(log, tx, index, p, &cipher, e));
 	now = now > log->last_time_us ? now : log->last_time_us;
 	TRY(record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL,
 			 &p->entry, e));
@@ -67,82 +66,81 @@ static int insert_parts(struct audit_log *log, struct pending *p, uint64_t index
 					     tree_leaf(p->entry.bytes, p->entry.len) };
 	struct entry_row row = { index,        p->receipt.leaf, p->record.from->type, worker,
 				 p->receipt.n, p->entry.bytes,  p->entry.len };
-	TRY(log_entry_insert(log->store, &row, e));
-	TRY(run_hook(log, index, &p->entry, e));
+	TRY(log_entry_insert(tx, &row, e));
+	TRY(run_hook(log, tx, index, &p->entry, e));
 	log->last_time_us = now;
 	return 0;
 }
 
-static int insert_one(struct audit_log *log, struct pending *p, uint64_t index, struct err *e)
+static int insert_one(struct audit_log *log, struct store_tx *tx, struct pending *p, uint64_t index,
+		      struct err *e)
 {
-	TRY(store_exec(log->store, "SAVEPOINT record", e));
-	p->rc = insert_parts(log, p, index, &p->err);
+	TRY(store_exec(tx, "SAVEPOINT record", e));
+	p->rc = insert_parts(log, tx, p, index, &p->err);
 	if (p->rc < 0)
-		TRY(store_exec(log->store, "ROLLBACK TO record", e));
-	return store_exec(log->store, "RELEASE record", e);
+		TRY(store_exec(tx, "ROLLBACK TO SAVEPOINT record", e));
+	return store_exec(tx, "RELEASE SAVEPOINT record", e);
 }
 
 /* ---- one batch ---- */
 
-static int head_update(struct audit_log *log, uint64_t size, const struct digest *root,
-		       uint64_t old, struct err *e)
+static int head_update(struct audit_log *log, struct store_tx *tx, uint64_t size,
+		       const struct digest *root, uint64_t old, struct err *e)
 {
 	struct store_stmt *st;
-	int rc;
 
 	TRY(store_prepare(
-		log->store,
+		tx,
 		"UPDATE log_head SET size = $1, root = $2, checkpoint = $3 WHERE id = 1 AND size = $4",
 		&st, e));
 	store_bind_i64(st, 1, (int64_t)size);
 	store_bind_blob(st, 2, root->bytes, 32);
 	store_bind_text(st, 3, log->checkpoint.len ? log->checkpoint.bytes : NULL);
 	store_bind_i64(st, 4, (int64_t)old);
-	rc = store_step(st, e);
-	store_finish(st);
-	if (rc == 0 && store_changes(log->store) != 1)
+	TRY(store_run(st, e));
+	if (store_changes(tx) != 1)
 		return err_set(e, ERR_IO,
 			       "the log's head was changed by someone else; open the log anew");
-	return rc;
+	return 0;
 }
 
-static int fill_transaction(struct audit_log *log, struct pending *const *batch, size_t count,
-			    struct merkle *merkle, struct err *e)
+static int fill_transaction(struct audit_log *log, struct store_tx *tx,
+			    struct pending *const *batch, size_t count, struct merkle *merkle,
+			    struct err *e)
 {
 	uint64_t size, old = log->edge->size;
 	struct digest root;
 
-	TRY(log_head_read(log->store, &size, &root, e));
+	TRY(log_head_read(tx, &size, &root, e));
 	if (size != old)
 		return err_set(e, ERR_IO,
 			       "the database's head is at %llu, ours at %llu; open the log anew",
 			       (unsigned long long)size, (unsigned long long)old);
 	for (size_t i = 0; i < count; i++) {
-		TRY(insert_one(log, batch[i], size, e));
+		TRY(insert_one(log, tx, batch[i], size, e));
 		if (batch[i]->rc == 0) {
 			merkle_add(merkle, &batch[i]->receipt.leaf);
 			size++;
 		}
 	}
 	root = merkle_root(merkle);
-	return size == old ? 0 : head_update(log, size, &root, old, e);
+	return size == old ? 0 : head_update(log, tx, size, &root, old, e);
 }
 
-/* Under `storage`. */
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
 			struct err *e)
 {
 	struct merkle merkle = log->merkle;
 	int64_t time_us = log->last_time_us;
-	int rc;
+	struct store_tx *tx;
 
 	TRY(vault_keys_get(log, batch, count, e));
-	TRY(store_begin(log->store, e));
-	rc = fill_transaction(log, batch, count, &merkle, e);
+	TRY(store_write(log->store, &tx, e));
+	int rc = fill_transaction(log, tx, batch, count, &merkle, e);
 	if (rc == 0)
-		rc = store_commit(log->store, e);
+		rc = store_commit(tx, e);
+	store_end(tx);
 	if (rc < 0) {
-		store_rollback(log->store);
 		log->last_time_us = time_us;
 		return rc;
 	}
@@ -178,13 +176,11 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 {
 	int rc, erased = 0;
 
-	pthread_mutex_lock(&log->storage);
 	rc = commit_batch(log, batch, count, e);
 	vault_keys_drop(batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
 		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
-	pthread_mutex_unlock(&log->storage);
 	TRY(rc);
 	/* From here on the database is ahead of the folder: only a reopening may repair a failure. */
 	rc = publish_batch(log, batch, count, e);

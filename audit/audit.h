@@ -61,8 +61,10 @@ struct audit_receipt {
  * fate. entry is the parsed canonical JSON. The log is the only caller order: the same function run
  * over all entries rebuilds the rows. */
 struct audit_hook {
-	int (*apply)(void *ctx, struct store *tx, uint64_t index, const json_t *entry,
+	int (*apply)(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		     struct err *e);
+	/* Runs when the log's own tables are made or brought up, in the same transaction; or NULL. */
+	int (*schema)(struct store_tx *tx, struct err *e);
 	void *ctx;
 };
 
@@ -72,7 +74,8 @@ struct audit_log;
 
 struct audit_options {
 	const char *home;    /* state folder */
-	struct store *store; /* state.db, borrowed; the log serialises its own use of it */
+	struct store *store; /* state.db, borrowed */
+	struct store *keys;  /* keys.db, borrowed; NULL when read_only and there is none */
 	const struct signing_identity
 		*key;           /* log key; its name is the origin's last part; borrowed */
 	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
@@ -180,10 +183,13 @@ int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *
 
 /* ---- rebuilding ---- */
 
-/* Restore log_head and log_entry of an empty state.db from the published folder, running the hook
- * over every entry in order. *lost counts committed entries whose vault row is gone. The folder
- * must verify. */
-int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *lost,
+struct audit_rebuilt {
+	uint64_t size;
+	json_t *undisclosable; /* [{"index","type"}...]: records whose vault row is gone */
+};
+/* Restore the log's tables in an empty state.db from the published folder, running the hook over
+ * every entry in order. The folder must verify. out->undisclosable is a new reference. */
+int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
 		  struct err *e) MUST_USE;
 
 #endif

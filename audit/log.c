@@ -42,6 +42,7 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	snprintf(log->origin, sizeof(log->origin), "%s", o->origin);
 	note_key_text(log->origin, pub->ed25519, &log->vkey);
 	log->store = o->store;
+	log->keys = o->keys;
 	log->key = o->key;
 	log->hook = o->hook;
 	log->env = o->env;
@@ -59,9 +60,10 @@ static void choose_worker(struct audit_log *log)
 	text_hex(id, sizeof(id), log->worker);
 }
 
-static int open_reading(struct audit_log *log, struct err *e)
+static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
 {
 	struct checkpoint c;
+	TRY(log_schema_check(o, e));
 	int rc = log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, &c, e);
 
 	if (rc == ERR_NOTFOUND)
@@ -72,14 +74,14 @@ static int open_reading(struct audit_log *log, struct err *e)
 	return vault_open(log, e);
 }
 
-static int open_writing(struct audit_log *log, struct err *e)
+static int open_writing(struct audit_log *log, const struct audit_options *o, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 
 	TRY(file_make_dirs(log->dir, 0755, e));
 	TRY(file_join(path, log->dir, "lock", e));
 	TRY(file_lock(path, &log->lock_fd, e));
-	TRY(log_schema(log->store, e));
+	TRY(log_schema(o, e));
 	TRY(vault_open(log, e));
 	return log_recover(log, e);
 }
@@ -97,7 +99,6 @@ static int make_parts(struct audit_log **out, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	log->lock_fd = -1;
-	pthread_mutex_init(&log->storage, NULL);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->moved, NULL);
 	*out = log;
@@ -114,7 +115,7 @@ int audit_log_open(struct audit_log **out, const struct audit_options *o, struct
 	rc = take_options(log, o, e);
 	if (rc == 0) {
 		choose_worker(log);
-		rc = log->read_only ? open_reading(log, e) : open_writing(log, e);
+		rc = log->read_only ? open_reading(log, o, e) : open_writing(log, o, e);
 	}
 	if (rc < 0)
 		audit_log_close(log);
@@ -136,7 +137,6 @@ void audit_log_close(struct audit_log *log)
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
 	pthread_mutex_destroy(&log->lock);
-	pthread_mutex_destroy(&log->storage);
 	free(log);
 }
 
@@ -177,28 +177,28 @@ int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e)
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e)
 {
 	struct store_stmt *st = NULL;
+	struct store_tx *tx;
+	size_t len;
 	int rc;
 
 	if (index >= audit_log_size(log))
 		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			       (unsigned long long)index);
-	pthread_mutex_lock(&log->storage);
-	rc = store_prepare(log->store, "SELECT entry FROM log_entry WHERE idx = $1", &st, e);
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT entry FROM log_entry WHERE idx = $1", &st, e));
+	store_bind_i64(st, 1, (int64_t)index);
+	TRY_OUT(store_step(st, e));
 	if (rc == 0) {
-		store_bind_i64(st, 1, (int64_t)index);
-		rc = store_step(st, e);
-	}
-	if (rc == 1) {
-		size_t len;
-		const void *bytes = store_blob(st, 0, &len);
-		buf_add(out, bytes, len);
-		rc = buf_done(out, e);
-	} else if (rc == 0) {
 		rc = err_set(e, ERR_VERIFY, "entry %llu is missing from the database",
 			     (unsigned long long)index);
+		goto out;
 	}
+	const void *bytes = store_blob(st, 0, &len);
+	buf_add(out, bytes, len);
+	rc = buf_done(out, e);
+out:
 	store_finish(st);
-	pthread_mutex_unlock(&log->storage);
+	store_end(tx);
 	return rc;
 }
 
@@ -206,26 +206,26 @@ int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64
 		   struct err *e)
 {
 	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
-	pthread_mutex_lock(&log->storage);
-	rc = n > INT64_MAX ? err_set(e, ERR_NOTFOUND, "no such record")
-			   : store_prepare(log->store,
-					   "SELECT idx FROM log_entry WHERE worker = $1 AND n = $2",
-					   &st, e);
+	if (n > INT64_MAX)
+		return err_set(e, ERR_NOTFOUND, "no such record");
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT idx FROM log_entry WHERE worker = $1 AND n = $2", &st,
+			      e));
+	store_bind_text(st, 1, worker);
+	store_bind_i64(st, 2, (int64_t)n);
+	TRY_OUT(store_step(st, e));
 	if (rc == 0) {
-		store_bind_text(st, 1, worker);
-		store_bind_i64(st, 2, (int64_t)n);
-		rc = store_step(st, e);
-		if (rc == 0)
-			rc = err_set(e, ERR_NOTFOUND, "worker %.40s has no record %llu", worker,
-				     (unsigned long long)n);
+		rc = err_set(e, ERR_NOTFOUND, "worker %.40s has no record %llu", worker,
+			     (unsigned long long)n);
+		goto out;
 	}
-	if (rc == 1) {
-		*index = (uint64_t)store_i64(st, 0);
-		rc = 0;
-	}
+	*index = (uint64_t)store_i64(st, 0);
+	rc = 0;
+out:
 	store_finish(st);
-	pthread_mutex_unlock(&log->storage);
+	store_end(tx);
 	return rc;
 }

@@ -38,7 +38,7 @@ struct pending {
 struct audit_log {
 	char home[LIMIT_PATH_BYTES], dir[LIMIT_PATH_BYTES]; /* dir is home/log */
 	char origin[NOTE_NAME_ROOM], worker[17];
-	struct store *store, *keys; /* used under `storage` */
+	struct store *store, *keys;
 	const struct signing_identity *key;
 	struct audit_hook hook;
 	const struct env *env;
@@ -47,7 +47,6 @@ struct audit_log {
 	uint8_t *kek; /* guarded memory, [32] */
 	struct buf vkey;
 
-	pthread_mutex_t storage; /* taken before `lock` when both are needed */
 	pthread_mutex_t lock;    /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
@@ -75,9 +74,13 @@ int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_U
 
 /* recover.c: bring the folder up to the database, or refuse. */
 int log_recover(struct audit_log *log, struct err *e) MUST_USE;
-int log_schema(struct store *s, struct err *e) MUST_USE;
-int log_head_read(struct store *s, uint64_t *size, struct digest *root,
+/* The tables of state.db, the hook's too, and of keys.db; check: that no newer program wrote them.
+ * keys may be NULL. */
+int log_schema(const struct audit_options *o, struct err *e) MUST_USE;
+int log_schema_check(const struct audit_options *o, struct err *e) MUST_USE;
+int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
 		  struct err *e) MUST_USE; /* ERR_NOTFOUND */
+int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e) MUST_USE;
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
 int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
 			struct err *e) MUST_USE;
@@ -90,7 +93,7 @@ struct entry_row {
 	const void *bytes;
 	size_t len;
 };
-int log_entry_insert(struct store *s, const struct entry_row *row, struct err *e) MUST_USE;
+int log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e) MUST_USE;
 
 /* vault.c */
 struct vault_key {
@@ -99,17 +102,16 @@ struct vault_key {
 };
 int vault_open(struct audit_log *log, struct err *e) MUST_USE;
 void vault_close(struct audit_log *log);
-int vault_schema(struct store *s, struct err *e) MUST_USE;
-/* Keys for all sealed records of a batch, made where needed, durable in keys.db. Call under
- * `storage`. */
+/* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 		   struct err *e) MUST_USE;
 void vault_keys_drop(struct pending *const *batch, size_t count);
 /* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
-int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, struct digest *cipher,
-	      struct err *e) MUST_USE;
+int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const struct pending *p,
+	      struct digest *cipher, struct err *e) MUST_USE;
 /* Remove rows inside the transaction and make the erasure's record. */
-int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
+int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
+		     struct err *e) MUST_USE;
 /* After the commit: destroy keys that no row uses, and cut the write-ahead logs. */
 int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct err *e) MUST_USE;
 /* At opening: keys without rows remain of a crash. */

@@ -12,26 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int log_schema(struct store *s, struct err *e)
-{
-	TRY(store_exec(
-		s,
-		"CREATE TABLE IF NOT EXISTS log_head(id INTEGER PRIMARY KEY CHECK(id = 1),"
-		" version INTEGER NOT NULL, size INTEGER NOT NULL,"
-		" root BLOB NOT NULL, checkpoint TEXT) STRICT;"
-		"CREATE TABLE IF NOT EXISTS log_entry(idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL,"
-		" type TEXT NOT NULL, worker TEXT NOT NULL, n INTEGER NOT NULL,"
-		" entry BLOB NOT NULL, UNIQUE(worker, n)) STRICT",
-		e));
-	return vault_schema(s, e);
-}
-
-int log_head_read(struct store *s, uint64_t *size, struct digest *root, struct err *e)
+int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s, "SELECT version, size, root FROM log_head WHERE id = 1", &st, e));
+	TRY(store_prepare(tx, "SELECT version, size, root FROM log_head WHERE id = 1", &st, e));
 	rc = store_step(st, e);
 	if (rc == 0)
 		rc = err_set(e, ERR_NOTFOUND, "the database has no log");
@@ -53,17 +39,25 @@ int log_head_read(struct store *s, uint64_t *size, struct digest *root, struct e
 	return rc;
 }
 
-static int head_insert(struct store *s, uint64_t size, const struct digest *root, struct err *e)
+static int head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
+		       struct err *e)
 {
 	struct store_stmt *st;
-	int rc;
 
-	TRY(store_prepare(s, "INSERT INTO log_head(id, version, size, root) VALUES(1, 1, $1, $2)",
+	TRY(store_prepare(tx, "INSERT INTO log_head(id, version, size, root) VALUES(1, 1, $1, $2)",
 			  &st, e));
 	store_bind_i64(st, 1, (int64_t)size);
 	store_bind_blob(st, 2, root->bytes, 32);
-	rc = store_step(st, e);
-	store_finish(st);
+	return store_run(st, e);
+}
+
+int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_read(s, &tx, e));
+	int rc = log_head_read(tx, size, root, e);
+	store_end(tx);
 	return rc;
 }
 
@@ -113,20 +107,20 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 
 static int replay(struct audit_log *log, const struct expected *x, size_t count, struct err *e)
 {
-	struct store_stmt *st;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
 	TRY(compare_root(log, x, count, e));
-	TRY(store_prepare(log->store, "SELECT idx, leaf, entry FROM log_entry ORDER BY idx", &st,
-			  e));
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT idx, leaf, entry FROM log_entry ORDER BY idx", &st, e));
 	while ((rc = store_step(st, e)) == 1) {
-		rc = replay_row(log, st, e);
-		if (rc == 0)
-			rc = compare_root(log, x, count, e);
-		if (rc < 0)
-			break;
+		TRY_OUT(replay_row(log, st, e));
+		TRY_OUT(compare_root(log, x, count, e));
 	}
+out:
 	store_finish(st);
+	store_end(tx);
 	return rc;
 }
 
@@ -143,7 +137,13 @@ static int first_opening(struct audit_log *log, struct err *e)
 			e, ERR_VERIFY,
 			"%s is signed, but the database has no log: run `hallmark registry rebuild`",
 			path);
-	return head_insert(log->store, 0, &root, e);
+	struct store_tx *tx;
+	TRY(store_write(log->store, &tx, e));
+	int rc = head_insert(tx, 0, &root, e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	return rc;
 }
 
 static int append_as_log(struct audit_log *log, const char *type, uint64_t n, json_t *body,
@@ -185,11 +185,13 @@ static int remove_temporaries(struct audit_log *log, struct err *e)
 /* Workers with a start, but neither stop nor lost: they died, for the lock is ours. */
 static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct err *e)
 {
-	struct store_stmt *st;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
-	TRY(store_prepare(
-		log->store,
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(
+		tx,
 		"SELECT worker, n, type, entry FROM log_entry WHERE type IN ('start', 'stop', 'lost')"
 		" ORDER BY idx",
 		&st, e));
@@ -198,9 +200,7 @@ static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct
 		struct record_head head;
 		size_t len;
 		const void *entry = store_blob(st, 3, &len);
-		rc = record_parse(entry, len, &head, e);
-		if (rc < 0)
-			break;
+		TRY_OUT(record_parse(entry, len, &head, e));
 		const json_t *closed =
 			json_object_get(json_object_get(head.entry, "body"), "worker");
 		if (strcmp(worker, LOG_ITSELF) == 0) {
@@ -213,7 +213,9 @@ static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct
 		}
 		json_decref(head.entry);
 	}
+out:
 	store_finish(st);
+	store_end(tx);
 	return rc;
 }
 
@@ -221,26 +223,26 @@ static int find_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct
 static int lost_body(struct audit_log *log, const char *worker, json_t **out, struct err *e)
 {
 	json_t *missing = json_array();
-	struct store_stmt *st;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx = NULL;
 	int64_t expected = 0;
 	int rc;
 
 	*out = NULL;
-	rc = store_prepare(log->store, "SELECT n FROM log_entry WHERE worker = $1 ORDER BY n", &st,
-			   e);
-	if (rc == 0) {
-		store_bind_text(st, 1, worker);
-		while ((rc = store_step(st, e)) == 1) {
-			for (; expected < store_i64(st, 0) && json_array_size(missing) < 4096;
-			     expected++)
-				json_array_append_new(missing, json_integer(expected));
-			expected = store_i64(st, 0) + 1;
-		}
-		store_finish(st);
+	TRY_OUT(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT n FROM log_entry WHERE worker = $1 ORDER BY n", &st, e));
+	store_bind_text(st, 1, worker);
+	while ((rc = store_step(st, e)) == 1) {
+		for (; expected < store_i64(st, 0) && json_array_size(missing) < 4096; expected++)
+			json_array_append_new(missing, json_integer(expected));
+		expected = store_i64(st, 0) + 1;
 	}
 	if (rc == 0)
 		*out = json_pack("{s:s,s:I,s:O}", "worker", worker, "last",
 				 (json_int_t)(expected - 1), "missing", missing);
+out:
+	store_finish(st);
+	store_end(tx);
 	json_decref(missing);
 	return rc;
 }
@@ -305,11 +307,11 @@ int log_recover(struct audit_log *log, struct err *e)
 {
 	struct digest root;
 	uint64_t size = 0;
-	int rc = log_head_read(log->store, &size, &root, e);
+	int rc = log_head_ask(log->store, &size, &root, e);
 
 	if (rc == ERR_NOTFOUND) {
 		TRY(first_opening(log, e));
-		rc = log_head_read(log->store, &size, &root, e);
+		rc = log_head_ask(log->store, &size, &root, e);
 	}
 	TRY(rc);
 	TRY(bring_up(log, size, &root, e));
@@ -326,10 +328,21 @@ int log_recover(struct audit_log *log, struct err *e)
 
 struct rebuild {
 	const struct audit_options *o;
+	struct store_tx *tx;
 	const char *dir;
 	struct merkle merkle;
-	uint64_t lost;
+	json_t *undisclosable;
 };
+
+/* What the lost vault held: the commitments stand, nothing opens them. */
+static int add_undisclosable(struct rebuild *r, uint64_t index, const char *type, struct err *e)
+{
+	json_t *item = json_pack("{s:I,s:s}", "index", (json_int_t)index, "type", type);
+
+	return json_array_append_new(r->undisclosable, item) == 0
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory");
+}
 
 static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struct err *e)
 {
@@ -340,12 +353,14 @@ static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struc
 
 	TRY(record_parse(bytes, len, &head, e));
 	struct entry_row row = { index, leaf, head.type, head.worker, head.n, bytes, len };
-	rc = log_entry_insert(r->o->store, &row, e);
-	if (rc == 0 && r->o->hook.apply)
-		rc = r->o->hook.apply(r->o->hook.ctx, r->o->store, index, head.entry, e);
-	r->lost += head.sealed;
-	json_decref(head.entry);
+	TRY_OUT(log_entry_insert(r->tx, &row, e));
+	if (r->o->hook.apply)
+		TRY_OUT(r->o->hook.apply(r->o->hook.ctx, r->tx, index, head.entry, e));
+	if (head.sealed)
+		rc = add_undisclosable(r, index, head.type, e);
 	merkle_add(&r->merkle, &leaf);
+out:
+	json_decref(head.entry);
 	return rc < 0 ? rc : 0;
 }
 
@@ -394,29 +409,28 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct e
 	struct digest root;
 	int rc;
 
-	TRY(store_begin(r->o->store, e));
-	rc = rebuild_entries(r, c->size, e);
+	TRY(store_write(r->o->store, &r->tx, e));
+	TRY_OUT(rebuild_entries(r, c->size, e));
 	root = merkle_root(&r->merkle);
-	if (rc == 0 && !digest_equal(&root, &c->root))
+	if (!digest_equal(&root, &c->root)) {
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
-	if (rc == 0)
-		rc = head_insert(r->o->store, c->size, &root, e);
-	if (rc == 0)
-		rc = store_commit(r->o->store, e);
-	if (rc < 0)
-		store_rollback(r->o->store);
+		goto out;
+	}
+	TRY_OUT(head_insert(r->tx, c->size, &root, e));
+	rc = store_commit(r->tx, e);
+out:
+	store_end(r->tx);
 	return rc;
 }
 
-static int rebuild_locked(struct rebuild *r, const char *vkey, struct err *e)
+/* Numbering is a matter of the past: hashes and signature decide what can be rebuilt. */
+static int check_folder(const char *dir, const char *vkey, struct err *e)
 {
-	struct audit_verdict *v = calloc(1, sizeof(*v));
-	struct buf note = { 0 };
-	struct checkpoint c = { .size = 0 };
-	int rc =
-		v ? audit_verify(r->dir, vkey, NULL, v, e) : err_set(e, ERR_NOMEM, "out of memory");
+	struct audit_verdict *v = calloc(1, sizeof *v);
 
-	/* Numbering is the past's affair; hashes and signature decide what can be rebuilt. */
+	if (!v)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int rc = audit_verify(dir, vkey, NULL, v, e);
 	for (size_t i = 0; rc == 0 && i < v->problems && i < 64; i++) {
 		const char *kind = v->problem[i].kind;
 		if (strcmp(kind, "gap") != 0 && strcmp(kind, "stop") != 0 &&
@@ -424,39 +438,52 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, struct err *e)
 			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
 				     kind, v->problem[i].text);
 	}
-	if (rc == 0)
-		rc = log_checkpoint_read(r->dir, vkey, &note, &c, e);
-	if (rc == 0)
-		rc = rebuild_store(r, &c, e);
-	if (rc == 0)
-		rc = drop_beyond(r->dir, c.size, e);
-	buf_free(&note);
 	free(v);
 	return rc;
 }
 
-int audit_rebuild(const struct audit_options *o, const char *vkey, uint64_t *lost, struct err *e)
+static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, struct err *e)
+{
+	struct buf note = { 0 };
+	struct checkpoint c;
+	struct digest root;
+	int rc;
+
+	TRY(log_schema(r->o, e));
+	rc = log_head_ask(r->o->store, size, &root, e);
+	if (rc == 0)
+		return err_set(e, ERR_CONFLICT,
+			       "the database holds a log already; rebuild works on an empty one");
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	TRY(check_folder(r->dir, vkey, e));
+	rc = log_checkpoint_read(r->dir, vkey, &note, &c, e);
+	buf_free(&note);
+	TRY(rc);
+	TRY(rebuild_store(r, &c, e));
+	*size = c.size;
+	return drop_beyond(r->dir, c.size, e);
+}
+
+int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
+		  struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
 	struct rebuild r = { .o = o, .dir = dir };
-	struct digest root;
-	uint64_t size;
 	int fd, rc;
 
+	*out = (struct audit_rebuilt){ .size = 0 };
 	TRY(file_join(dir, o->home, "log", e));
 	TRY(file_join(path, dir, "lock", e));
 	TRY(file_lock(path, &fd, e));
-	rc = log_schema(o->store, e);
-	if (rc == 0) {
-		rc = log_head_read(o->store, &size, &root, e);
-		if (rc == 0)
-			rc = err_set(
-				e, ERR_CONFLICT,
-				"the database holds a log already; rebuild works on an empty one");
-		else if (rc == ERR_NOTFOUND)
-			rc = rebuild_locked(&r, vkey, e);
-	}
+	r.undisclosable = json_array();
+	rc = r.undisclosable ? rebuild_locked(&r, vkey, &out->size, e)
+			     : err_set(e, ERR_NOMEM, "out of memory");
 	file_unlock(fd);
-	*lost = r.lost;
+	if (rc < 0) {
+		json_decref(r.undisclosable);
+		r.undisclosable = NULL;
+	}
+	out->undisclosable = r.undisclosable;
 	return rc;
 }

@@ -24,43 +24,19 @@
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
 
-int vault_schema(struct store *s, struct err *e)
-{
-	return store_exec(
-		s,
-		"CREATE TABLE IF NOT EXISTS vault(idx INTEGER PRIMARY KEY, key_id TEXT NOT NULL,"
-		" cipher BLOB NOT NULL) STRICT;"
-		"CREATE INDEX IF NOT EXISTS vault_key ON vault(key_id)",
-		e);
-}
-
 int vault_open(struct audit_log *log, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES], url[LIMIT_PATH_BYTES + 16];
-
-	TRY(file_join(path, log->home, "keys.db", e));
-	if (log->read_only && !file_exists(path))
+	if (!log->keys)
 		return 0;
 	log->kek = sodium_malloc(32);
 	if (!log->kek)
 		return err_set(e, ERR_NOMEM, "out of guarded memory");
 	signing_derive(log->key, "hallmark vault key-encryption key v1", log->kek);
-	snprintf(url, sizeof(url), "sqlite://%s", path);
-	TRY(store_open(&log->keys, url, e));
-	if (log->read_only)
-		return 0;
-	return store_exec(
-		log->keys,
-		"CREATE TABLE IF NOT EXISTS subject_key(id TEXT PRIMARY KEY, wrapped BLOB NOT NULL)"
-		" STRICT, WITHOUT ROWID;"
-		"CREATE TABLE IF NOT EXISTS scrub(pending INTEGER NOT NULL) STRICT",
-		e);
+	return 0;
 }
 
 void vault_close(struct audit_log *log)
 {
-	store_close(log->keys);
-	log->keys = NULL;
 	if (log->kek)
 		sodium_free(log->kek);
 	log->kek = NULL;
@@ -107,16 +83,15 @@ static int record_ad(const struct audit_log *log, uint64_t index, const char *ty
 
 /* ---- keys ---- */
 
-/* ERR_NOTFOUND, or the unwrapped key. */
-static int key_load(struct audit_log *log, const char *id, uint8_t key[32], struct err *e)
+/* ERR_NOTFOUND, or the unwrapped key. tx: of keys.db. */
+static int key_load(struct audit_log *log, struct store_tx *tx, const char *id, uint8_t key[32],
+		    struct err *e)
 {
 	struct store_stmt *st;
 	size_t len;
 	int rc;
 
-	if (!log->keys)
-		return err_set(e, ERR_NOTFOUND, "keys.db is not there");
-	TRY(store_prepare(log->keys, "SELECT wrapped FROM subject_key WHERE id = $1", &st, e));
+	TRY(store_prepare(tx, "SELECT wrapped FROM subject_key WHERE id = $1", &st, e));
 	store_bind_text(st, 1, id);
 	rc = store_step(st, e);
 	if (rc == 0)
@@ -133,45 +108,45 @@ static int key_load(struct audit_log *log, const char *id, uint8_t key[32], stru
 	return rc;
 }
 
-static int key_create(struct audit_log *log, struct vault_key *k, struct err *e)
+static int key_create(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
+		      struct err *e)
 {
-	struct store_stmt *st = NULL;
+	struct store_stmt *st;
 	struct buf wrapped = { 0 };
 	int rc;
 
 	env_random(log->env, k->key, sizeof(k->key));
-	rc = seal(log->env, log->kek, k->id, strlen(k->id), k->key, sizeof(k->key), &wrapped, e);
-	if (rc == 0)
-		rc = store_prepare(log->keys, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)",
-				   &st, e);
-	if (rc == 0) {
-		store_bind_text(st, 1, k->id);
-		store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
-		rc = store_step(st, e);
-	}
-	store_finish(st);
+	TRY_OUT(seal(log->env, log->kek, k->id, strlen(k->id), k->key, sizeof(k->key), &wrapped,
+		     e));
+	TRY_OUT(store_prepare(tx, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)", &st, e));
+	store_bind_text(st, 1, k->id);
+	store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
+	rc = store_run(st, e);
+out:
 	buf_free(&wrapped);
 	return rc;
 }
 
-static int key_for(struct audit_log *log, const char *subject, struct vault_key *k, struct err *e)
+static int key_for(struct audit_log *log, struct store_tx *tx, const char *subject,
+		   struct vault_key *k, struct err *e)
 {
 	if (!subject) {
 		uint8_t own[16];
 		env_random(log->env, own, sizeof(own));
 		memcpy(k->id, "r:", 3);
 		text_hex(own, sizeof(own), k->id + 2);
-		return key_create(log, k, e);
+		return key_create(log, tx, k, e);
 	}
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
 		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
 			       sizeof(k->id) - 3);
-	int rc = key_load(log, k->id, k->key, e);
-	return rc == ERR_NOTFOUND ? key_create(log, k, e) : rc;
+	int rc = key_load(log, tx, k->id, k->key, e);
+	return rc == ERR_NOTFOUND ? key_create(log, tx, k, e) : rc;
 }
 
 int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
 {
+	struct store_tx *tx;
 	size_t sealed = 0;
 	int rc;
 
@@ -179,22 +154,20 @@ int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t c
 		sealed += batch[i]->record.committed || batch[i]->erase;
 	if (sealed == 0)
 		return 0;
-	TRY(store_begin(log->keys, e));
+	TRY(store_write(log->keys, &tx, e));
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		if (!p->record.committed && !p->erase)
 			continue;
 		p->key = sodium_malloc(sizeof(*p->key));
-		rc = p->key ? key_for(log, p->record.from->subject, p->key, e)
-			    : err_set(e, ERR_NOMEM, "out of guarded memory");
-		if (rc < 0) {
-			store_rollback(log->keys);
-			return rc;
-		}
+		TRY_OUT(p->key ? key_for(log, tx, p->record.from->subject, p->key, e)
+			       : err_set(e, ERR_NOMEM, "out of guarded memory"));
 	}
-	TRY(store_commit(log->keys, e));
+	TRY_OUT(store_commit(tx, e));
 	env_step(log->env, "audit.keys");
-	return 0;
+out:
+	store_end(tx);
+	return rc;
 }
 
 void vault_keys_drop(struct pending *const *batch, size_t count)
@@ -207,37 +180,31 @@ void vault_keys_drop(struct pending *const *batch, size_t count)
 
 /* ---- rows ---- */
 
-static int insert_row(struct audit_log *log, uint64_t index, const char *key_id,
+static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
 		      const struct buf *cipher, struct err *e)
 {
 	struct store_stmt *st;
-	int rc;
 
-	TRY(store_prepare(log->store, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)",
-			  &st, e));
+	TRY(store_prepare(tx, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)", &st,
+			  e));
 	store_bind_i64(st, 1, (int64_t)index);
 	store_bind_text(st, 2, key_id);
 	store_bind_blob(st, 3, cipher->bytes, cipher->len);
-	rc = store_step(st, e);
-	store_finish(st);
-	return rc;
+	return store_run(st, e);
 }
 
-int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, struct digest *cipher,
-	      struct err *e)
+int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const struct pending *p,
+	      struct digest *cipher, struct err *e)
 {
 	struct buf plain = { 0 }, ad = { 0 }, sealed = { 0 };
-	int rc = json_write_canonical(p->record.plain, &plain, e);
+	int rc;
 
-	if (rc == 0)
-		rc = record_ad(log, index, p->record.from->type, &ad, e);
-	if (rc == 0)
-		rc = seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed,
-			  e);
-	if (rc == 0) {
-		*cipher = digest_of(sealed.bytes, sealed.len);
-		rc = insert_row(log, index, p->key->id, &sealed, e);
-	}
+	TRY_OUT(json_write_canonical(p->record.plain, &plain, e));
+	TRY_OUT(record_ad(log, index, p->record.from->type, &ad, e));
+	TRY_OUT(seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed, e));
+	*cipher = digest_of(sealed.bytes, sealed.len);
+	rc = insert_row(tx, index, p->key->id, &sealed, e);
+out:
 	buf_wipe(&plain);
 	buf_free(&ad);
 	buf_free(&sealed);
@@ -248,25 +215,40 @@ int vault_put(struct audit_log *log, uint64_t index, const struct pending *p, st
 static int read_row(struct audit_log *log, uint64_t index, char *key_id, size_t room,
 		    struct buf *cipher, struct err *e)
 {
-	struct store_stmt *st;
-	const void *bytes;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	size_t len;
 	int rc;
 
-	TRY(store_prepare(log->store, "SELECT key_id, cipher FROM vault WHERE idx = $1", &st, e));
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT key_id, cipher FROM vault WHERE idx = $1", &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
-	rc = store_step(st, e);
-	if (rc == 0)
+	TRY_OUT(store_step(st, e));
+	if (rc == 0) {
 		rc = err_set(e, ERR_NOTFOUND,
 			     "record %llu: nothing to disclose: erased, lost, or public",
 			     (unsigned long long)index);
-	if (rc == 1) {
-		snprintf(key_id, room, "%s", store_text(st, 0));
-		bytes = store_blob(st, 1, &len);
-		buf_add(cipher, bytes, len);
-		rc = buf_done(cipher, e);
+		goto out;
 	}
+	snprintf(key_id, room, "%s", store_text(st, 0));
+	const void *bytes = store_blob(st, 1, &len);
+	buf_add(cipher, bytes, len);
+	rc = buf_done(cipher, e);
+out:
 	store_finish(st);
+	store_end(tx);
+	return rc;
+}
+
+static int read_key(struct audit_log *log, const char *id, uint8_t key[32], struct err *e)
+{
+	struct store_tx *tx;
+
+	if (!log->keys)
+		return err_set(e, ERR_NOTFOUND, "keys.db is not there");
+	TRY(store_read(log->keys, &tx, e));
+	int rc = key_load(log, tx, id, key, e);
+	store_end(tx);
 	return rc;
 }
 
@@ -288,20 +270,22 @@ static int open_row(struct audit_log *log, uint64_t index, const struct record_h
 		    const struct buf *cipher, const uint8_t key[32], json_t **out, struct err *e)
 {
 	struct buf ad = { 0 }, plain = { 0 };
-	int rc = record_ad(log, index, head->type, &ad, e);
-	char *to = rc == 0 ? buf_reserve(&plain, cipher->len) : NULL;
+	int rc;
 
-	if (rc == 0 && !to)
-		rc = buf_done(&plain, e);
-	if (rc == 0 &&
-	    unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len, (uint8_t *)to) < 0)
+	TRY_OUT(record_ad(log, index, head->type, &ad, e));
+	char *to = buf_reserve(&plain, cipher->len);
+	if (!to)
+		TRY_OUT(buf_done(&plain, e));
+	if (unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len, (uint8_t *)to) <
+	    0) {
 		rc = err_set(e, ERR_VERIFY, "record %llu: the vault row does not open",
 			     (unsigned long long)index);
-	if (rc == 0) {
-		plain.len = cipher->len - NONCE - TAG;
-		rc = json_read_written(out, plain.bytes, plain.len, LIMIT_JSON_BYTES,
-				       LIMIT_JSON_DEPTH + 4, e);
+		goto out;
 	}
+	plain.len = cipher->len - NONCE - TAG;
+	rc = json_read_written(out, plain.bytes, plain.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH + 4,
+			       e);
+out:
 	buf_free(&ad);
 	buf_wipe(&plain);
 	return rc;
@@ -313,21 +297,16 @@ int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct
 	struct record_head head = { 0 };
 	uint8_t key[32];
 	char key_id[300];
-	int rc = audit_log_entry(log, index, &entry, e);
+	int rc;
 
 	*out = NULL;
-	if (rc == 0)
-		rc = record_parse(entry.bytes, entry.len, &head, e);
-	pthread_mutex_lock(&log->storage);
-	if (rc == 0)
-		rc = read_row(log, index, key_id, sizeof(key_id), &cipher, e);
-	if (rc == 0)
-		rc = key_load(log, key_id, key, e);
-	pthread_mutex_unlock(&log->storage);
-	if (rc == 0)
-		rc = check_cipher(&head, &cipher, e);
-	if (rc == 0)
-		rc = open_row(log, index, &head, &cipher, key, out, e);
+	TRY_OUT(audit_log_entry(log, index, &entry, e));
+	TRY_OUT(record_parse(entry.bytes, entry.len, &head, e));
+	TRY_OUT(read_row(log, index, key_id, sizeof(key_id), &cipher, e));
+	TRY_OUT(read_key(log, key_id, key, e));
+	TRY_OUT(check_cipher(&head, &cipher, e));
+	rc = open_row(log, index, &head, &cipher, key, out, e);
+out:
 	sodium_memzero(key, sizeof(key));
 	json_decref(head.entry);
 	buf_free(&entry);
@@ -348,15 +327,15 @@ static void add_range(json_t *ranges, uint64_t index)
 				      json_pack("[II]", (json_int_t)index, (json_int_t)index));
 }
 
-static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ranges,
-		       uint64_t *count, struct err *e)
+static int remove_rows(struct store_tx *tx, struct vault_erase *x, json_t *ranges, uint64_t *count,
+		       struct err *e)
 {
 	char key_id[300];
 	struct store_stmt *st;
 	int rc;
 
 	snprintf(key_id, sizeof(key_id), "s:%s", x->subject ? x->subject : "");
-	TRY(store_prepare(log->store,
+	TRY(store_prepare(tx,
 			  x->subject
 				  ? "SELECT idx, key_id FROM vault WHERE key_id = $1 ORDER BY idx"
 				  : "SELECT idx, key_id FROM vault WHERE idx = $1",
@@ -373,7 +352,7 @@ static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ran
 	TRY(rc);
 	if (*count == 0)
 		return err_set(e, ERR_NOTFOUND, "the vault holds nothing of that to erase");
-	TRY(store_prepare(log->store,
+	TRY(store_prepare(tx,
 			  x->subject ? "DELETE FROM vault WHERE key_id = $1"
 				     : "DELETE FROM vault WHERE idx = $1",
 			  &st, e));
@@ -381,14 +360,12 @@ static int remove_rows(struct audit_log *log, struct vault_erase *x, json_t *ran
 		store_bind_text(st, 1, key_id);
 	else
 		store_bind_i64(st, 1, (int64_t)x->index);
-	rc = store_step(st, e);
-	store_finish(st);
-	return rc;
+	return store_run(st, e);
 }
 
 /* Fields of an erasure: ranges of indexes, how many records, ground, actor (the last two wait in
  * retained order). */
-int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e)
+int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p, struct err *e)
 {
 	const struct audit_field *given = p->record.from->field;
 	struct audit_field field[4] = {
@@ -400,22 +377,19 @@ int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e)
 	char number[24];
 	uint64_t count;
 	struct record made;
-	int rc = remove_rows(log, p->erase, ranges, &count, e);
+	int rc;
 
-	if (rc == 0)
-		rc = json_write_canonical(ranges, &text, e);
-	if (rc == 0) {
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)count);
-		field[0].value = text.bytes;
-		field[1].value = number;
-		full.field = field;
-		rc = record_prepare(&full, log->env, &made, e);
-	}
-	if (rc == 0) {
-		made.from = p->record.from;
-		record_free(&p->record);
-		p->record = made;
-	}
+	TRY_OUT(remove_rows(tx, p->erase, ranges, &count, e));
+	TRY_OUT(json_write_canonical(ranges, &text, e));
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)count);
+	field[0].value = text.bytes;
+	field[1].value = number;
+	full.field = field;
+	TRY_OUT(record_prepare(&full, log->env, &made, e));
+	made.from = p->record.from;
+	record_free(&p->record);
+	p->record = made;
+out:
 	json_decref(ranges);
 	buf_free(&text);
 	return rc;
@@ -423,71 +397,71 @@ int vault_erase_rows(struct audit_log *log, struct pending *p, struct err *e)
 
 static int key_used(struct audit_log *log, const char *id, bool *used, struct err *e)
 {
-	struct store_stmt *st;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
-	TRY(store_prepare(log->store, "SELECT 1 FROM vault WHERE key_id = $1 LIMIT 1", &st, e));
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT 1 FROM vault WHERE key_id = $1 LIMIT 1", &st, e));
 	store_bind_text(st, 1, id);
-	rc = store_step(st, e);
-	store_finish(st);
+	TRY_OUT(store_step(st, e));
 	*used = rc == 1;
-	return rc < 0 ? rc : 0;
+	rc = 0;
+out:
+	store_finish(st);
+	store_end(tx);
+	return rc;
 }
 
-static int key_delete(struct audit_log *log, const char *id, struct err *e)
+static int key_delete(struct store_tx *tx, const char *id, struct err *e)
 {
 	struct store_stmt *st;
-	int rc;
 
-	TRY(store_prepare(log->keys, "DELETE FROM subject_key WHERE id = $1", &st, e));
+	TRY(store_prepare(tx, "DELETE FROM subject_key WHERE id = $1", &st, e));
 	store_bind_text(st, 1, id);
-	rc = store_step(st, e);
-	store_finish(st);
-	return rc;
+	return store_run(st, e);
 }
 
 /* Of these ids, remove the keys that no row uses; *removed says whether any was. The mark in
  * `scrub` stays until their bytes are gone from the files too, so that a crash between does not
  * leave them. */
-static int remove_unused(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
-{
-	const char *id;
-	json_t *value;
-
-	*removed = false;
-	json_object_foreach((json_t *)(uintptr_t)ids, id, value)
-	{
-		bool used;
-		TRY(key_used(log, id, &used, e));
-		if (used)
-			continue;
-		TRY(key_delete(log, id, e));
-		*removed = true;
-	}
-	return *removed ? store_exec(log->keys, "INSERT INTO scrub(pending) VALUES(1)", e) : 0;
-}
-
 static int destroy_keys(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
 {
-	int rc;
+	struct store_tx *tx;
+	const char *id;
+	json_t *value;
+	int rc = 0;
 
-	TRY(store_begin(log->keys, e));
-	rc = remove_unused(log, ids, removed, e);
-	if (rc == 0)
-		rc = store_commit(log->keys, e);
-	if (rc < 0)
-		store_rollback(log->keys);
+	*removed = false;
+	TRY(store_write(log->keys, &tx, e));
+	json_object_foreach((json_t *)(uintptr_t)ids, id, value) {
+		bool used;
+		TRY_OUT(key_used(log, id, &used, e));
+		if (used)
+			continue;
+		TRY_OUT(key_delete(tx, id, e));
+		*removed = true;
+	}
+	if (*removed)
+		TRY_OUT(store_exec(tx, "INSERT INTO scrub(pending) VALUES(1)", e));
+	rc = store_commit(tx, e);
+out:
+	store_end(tx);
 	return rc;
 }
 
-/* VACUUM, because cells that moved between pages can leave copies behind that secure_delete does
- * not reach. */
 static int scrub(struct audit_log *log, struct err *e)
 {
-	TRY(store_exec(log->keys, "VACUUM", e));
-	TRY(store_scrub(log->keys, e));
-	TRY(store_scrub(log->store, e));
-	TRY(store_exec(log->keys, "DELETE FROM scrub", e));
+	struct store_tx *tx;
+
+	TRY(store_scrub(log->keys, true, e));
+	TRY(store_scrub(log->store, false, e));
+	TRY(store_write(log->keys, &tx, e));
+	int rc = store_exec(tx, "DELETE FROM scrub", e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	TRY(rc);
 	env_step(log->env, "audit.erase.scrubbed");
 	return 0;
 }
@@ -498,25 +472,29 @@ int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct 
 
 	TRY(destroy_keys(log, x->key_ids, &removed, e));
 	env_step(log->env, "audit.erase.keys");
-	return removed ? scrub(log, e) : store_scrub(log->store, e);
+	return removed ? scrub(log, e) : store_scrub(log->store, false, e);
 }
 
 /* Every key's id as a member of ids; *pending says whether an earlier erasure was cut short. */
 static int list_keys(struct audit_log *log, json_t *ids, bool *pending, struct err *e)
 {
-	struct store_stmt *st;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
 	*pending = false;
-	TRY(store_prepare(log->keys, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub",
-			  &st, e));
+	TRY(store_read(log->keys, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub", &st,
+			      e));
 	while ((rc = store_step(st, e)) == 1) {
 		if (store_is_null(st, 0))
 			*pending = true;
 		else
 			json_object_set_new(ids, store_text(st, 0), json_true());
 	}
+out:
 	store_finish(st);
+	store_end(tx);
 	return rc;
 }
 
@@ -530,9 +508,9 @@ int vault_recover(struct audit_log *log, struct err *e)
 		rc = destroy_keys(log, ids, &removed, e);
 	json_decref(ids);
 	if (rc == 0)
-		rc = removed || pending ? scrub(log, e) : store_scrub(log->store, e);
-	return rc == ERR_UNAVAILABLE ? 0
-				     : rc; /* a reader is at work; the next opening tries again */
+		rc = removed || pending ? scrub(log, e) : store_scrub(log->store, false, e);
+	/* ERR_UNAVAILABLE: a reader is at work; the next opening tries again. */
+	return rc == ERR_UNAVAILABLE ? 0 : rc;
 }
 
 int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,

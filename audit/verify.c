@@ -297,12 +297,12 @@ static int check_tiles(struct check *k)
 	return judge(k, "tile", rc, &e);
 }
 
-static int check_head(struct check *k, struct store *store)
+static int check_head(struct check *k, struct store_tx *tx)
 {
 	struct err e = { 0 };
 	struct digest root;
 	uint64_t size = 0;
-	int rc = log_head_read(store, &size, &root, &e);
+	int rc = log_head_read(tx, &size, &root, &e);
 
 	if (rc == 0 && size < k->c.size)
 		problem(k, "head", "the database has %llu entries, the signed checkpoint %llu",
@@ -317,21 +317,23 @@ static int check_head(struct check *k, struct store *store)
 static int check_all(struct check *k, struct store *store)
 {
 	struct store_stmt *rows = NULL;
+	struct store_tx *tx = NULL;
 	int rc = 0;
 
 	if (store) {
-		TRY(check_head(k, store));
-		TRY(store_prepare(store, "SELECT idx, entry FROM log_entry ORDER BY idx", &rows,
-				  k->e));
+		TRY(store_read(store, &tx, k->e));
+		TRY_OUT(check_head(k, tx));
+		TRY_OUT(store_prepare(tx, "SELECT idx, entry FROM log_entry ORDER BY idx", &rows,
+				      k->e));
 		k->rows = rows;
 	}
-	for (uint64_t n = 0; rc == 0 && n * TILE_FULL < k->c.size; n++)
-		rc = check_bundle(k, n);
+	for (uint64_t n = 0; n * TILE_FULL < k->c.size; n++)
+		TRY_OUT(check_bundle(k, n));
+	TRY_OUT(check_tiles(k));
+	check_workers(k);
+out:
 	store_finish(rows);
-	if (rc == 0)
-		rc = check_tiles(k);
-	if (rc == 0)
-		check_workers(k);
+	store_end(tx);
 	return rc;
 }
 

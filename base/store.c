@@ -1,329 +1,464 @@
-/* Storage over SQLite. Error classes:
+/* Storage: connections, transactions, versions of tables. The engine's part is base/store_NAME.c.
  *
- *   BUSY, LOCKED                     ERR_UNAVAILABLE  try again
- *   CONSTRAINT                       ERR_CONFLICT
- *   NOMEM                            ERR_NOMEM
- *   ERROR, RANGE, TOOBIG, MISMATCH   ERR_INPUT        a statement or value of ours
- *   IOERR, FULL, CORRUPT, NOTADB     ERR_IO, and the store is poisoned: after a failed fsync the
- *                                    kernel may mark pages clean, so that the next commit would
- *                                    succeed over a hole; only a reopening reads the truth
- *   IOERR_NOMEM                      ERR_IO, not poisoned
- *   any other                        ERR_IO
- *
- * SQLite numbers "$2" by first appearance, PostgreSQL by its digits: parameters are bound by
- * name. */
-#include "base/store.h"
+ * The writer's connection is opened with the store and used by one thread at a time, in turn.
+ * Readers' connections are made when all others are in use, and kept for the next reader. */
+#include "base/store_backend.h"
 
 #include "base/check.h"
-#include "base/file.h"
-#include "base/limits.h"
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#define IDLE_MAX 16 /* readers kept open; each holds descriptors and a page cache */
+#define WAIT_MS 5000
+
+static const struct store_backend *const backends[] = { &store_sqlite };
+
+struct store_tx {
+	struct store *store;
+	struct store_conn *conn;
+	struct store_tx *next; /* while idle */
+	bool writes;
+	unsigned statements; /* not yet finished */
+};
 
 struct store {
-	sqlite3 *db;
-	bool poisoned;
+	const struct store_backend *backend;
+	char *url;
+	pthread_mutex_t turn; /* held by the writer's thread */
+	struct store_tx writer;
+	atomic_bool poisoned;
+	atomic_uint_fast64_t work;
+
+	pthread_mutex_t lock; /* all below */
+	struct store_tx *idle;
+	unsigned kept, reading; /* idle readers; those in use */
+	unsigned wait_ms;
 };
 
-struct store_stmt {
-	struct store *store;
-	sqlite3_stmt *st;
-	int bind_error; /* first SQLite code of a failed bind */
-};
+/* ---- opening ---- */
 
-static int class_of(int code)
+static int find_backend(const char *url, const struct store_backend **out, struct err *e)
 {
-	switch (code & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return ERR_UNAVAILABLE;
-	case SQLITE_CONSTRAINT:
-		return ERR_CONFLICT;
-	case SQLITE_NOMEM:
-		return ERR_NOMEM;
-	case SQLITE_ERROR:
-	case SQLITE_RANGE:
-	case SQLITE_TOOBIG:
-	case SQLITE_MISMATCH:
-		return ERR_INPUT;
-	default:
-		return ERR_IO;
-	}
-}
+	const char *end = strstr(url, "://");
 
-static bool poisons(int code)
-{
-	int primary = code & 0xff;
-
-	if (code == SQLITE_IOERR_NOMEM)
-		return false;
-	return primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
-	       primary == SQLITE_NOTADB;
-}
-
-static int fail(struct store *s, int code, const char *what, struct err *e)
-{
-	const char *why = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
-
-	if (poisons(code))
-		s->poisoned = true;
-	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
-}
-
-static int refuse_poisoned(const struct store *s, struct err *e)
-{
-	if (!s->poisoned)
+	if (!end && *url == '/') {
+		*out = backends[0];
 		return 0;
-	return err_set(e, ERR_IO,
-		       "database: an earlier storage failure left it in doubt; reopen it");
-}
-
-static int run(struct store *s, const char *sql, const char *what, struct err *e)
-{
-	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-
-	return code == SQLITE_OK ? 0 : fail(s, code, what, e);
-}
-
-/* The file is made by us, so that it is never readable by others. Only when new: closing a second
- * descriptor of an open database would drop this process's locks on it. */
-static int create_private(const char *path, struct err *e)
-{
-	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd >= 0)
-		close(fd);
-	else if (errno != EEXIST)
-		return err_errno(e, "create %s", path);
-	return 0;
-}
-
-static int configure(struct store *s, struct err *e)
-{
-	sqlite3_extended_result_codes(s->db, 1);
-	sqlite3_busy_timeout(s->db, 5000);
-	if (sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK)
-		return err_set(e, ERR_IO, "database: this SQLite has no defensive mode");
-	return run(s,
-		   "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
-		   "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-		   "PRAGMA foreign_keys=ON",
-		   "set up", e);
+	}
+	for (size_t i = 0; end && i < sizeof backends / sizeof *backends; i++) {
+		const char *scheme = backends[i]->scheme;
+		if (strlen(scheme) == (size_t)(end - url) && text_starts(url, scheme)) {
+			*out = backends[i];
+			return 0;
+		}
+	}
+	if (text_starts(url, "postgresql://") || text_starts(url, "postgres://"))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: postgresql storage");
+	return err_set(e, ERR_INPUT, "storage \"%.200s\": expected an absolute path", url);
 }
 
 int store_open(struct store **out, const char *url, struct err *e)
 {
-	const char *path = url + strlen("sqlite://");
-	struct store *s;
-	int code, rc;
+	const struct store_backend *backend;
 
 	*out = NULL;
-	if (text_starts(url, "postgresql://") || text_starts(url, "postgres://"))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: postgresql storage");
-	if (!text_starts(url, "sqlite://"))
-		return err_set(e, ERR_INPUT, "storage \"%.200s\": expected sqlite:///absolute/path",
-			       url);
-	bool memory = strcmp(path, ":memory:") == 0;
-	if (path[0] != '/' && !memory)
-		return err_set(e, ERR_INPUT, "storage \"%.200s\": the path must be absolute", url);
-	if (!memory)
-		TRY(create_private(path, e));
-	s = calloc(1, sizeof(*s));
+	TRY(find_backend(url, &backend, e));
+	struct store *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	code = sqlite3_open_v2(path, &s->db,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			       NULL);
-	rc = code == SQLITE_OK ? configure(s, e) : fail(s, code, path, e);
-	if (rc < 0)
+	pthread_mutex_init(&s->turn, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	s->backend = backend;
+	s->wait_ms = WAIT_MS;
+	s->writer = (struct store_tx){ .store = s, .writes = true };
+	s->url = strdup(url);
+	int rc = s->url ? backend->open(&s->writer.conn, url, true, e)
+			: err_set(e, ERR_NOMEM, "out of memory");
+	if (rc < 0) {
 		store_close(s);
-	else
-		*out = s;
-	return rc;
+		return rc;
+	}
+	backend->wait_ms(s->writer.conn, WAIT_MS);
+	*out = s;
+	return 0;
+}
+
+static void reader_close(struct store_tx *tx)
+{
+	if (tx->conn)
+		tx->store->backend->close(tx->conn);
+	free(tx);
 }
 
 void store_close(struct store *s)
 {
 	if (!s)
 		return;
-	sqlite3_close_v2(s->db);
+	check(s->reading == 0);
+	while (s->idle) {
+		struct store_tx *tx = s->idle;
+		s->idle = tx->next;
+		reader_close(tx);
+	}
+	if (s->writer.conn)
+		s->backend->close(s->writer.conn);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->turn);
+	free(s->url);
 	free(s);
 }
 
-int store_exec(struct store *s, const char *sql, struct err *e)
+void store_wait_ms(struct store *s, unsigned ms)
 {
-	TRY(refuse_poisoned(s, e));
-	return run(s, sql, "execute", e);
+	pthread_mutex_lock(&s->turn);
+	s->backend->wait_ms(s->writer.conn, ms);
+	pthread_mutex_unlock(&s->turn);
+	pthread_mutex_lock(&s->lock);
+	s->wait_ms = ms;
+	pthread_mutex_unlock(&s->lock);
 }
 
-int store_begin(struct store *s, struct err *e)
+/* ---- transactions ---- */
+
+static int refuse_poisoned(const struct store *s, struct err *e)
 {
-	TRY(refuse_poisoned(s, e));
-	return run(s, "BEGIN IMMEDIATE", "begin", e);
+	if (!store_poisoned(s))
+		return 0;
+	return err_set(e, ERR_IO,
+		       "database: an earlier storage failure left it in doubt; reopen it");
 }
 
-int store_commit(struct store *s, struct err *e)
+/* After every call into the engine. */
+static int settle(struct store *s, const struct store_conn *c, int rc)
 {
-	int rc;
-
-	TRY(refuse_poisoned(s, e));
-	rc = run(s, "COMMIT", "commit", e);
-	if (rc < 0)
-		store_rollback(s);
+	if (c->poisoned)
+		atomic_store(&s->poisoned, true);
 	return rc;
 }
 
-void store_rollback(struct store *s)
+static int reader_open(struct store *s, struct store_tx **out, struct err *e)
 {
-	if (!sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-}
+	struct store_tx *tx = calloc(1, sizeof *tx);
 
-bool store_poisoned(const struct store *s) { return s->poisoned; }
-
-int store_prepare(struct store *s, const char *sql, struct store_stmt **out, struct err *e)
-{
-	struct store_stmt *st;
-	int code;
-
-	*out = NULL;
-	TRY(refuse_poisoned(s, e));
-	st = calloc(1, sizeof(*st));
-	if (!st)
+	if (!tx)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	st->store = s;
-	code = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->st, NULL);
-	if (code != SQLITE_OK || !st->st) {
-		free(st);
-		return code == SQLITE_OK ? err_set(e, ERR_INPUT, "database: empty statement")
-					 : fail(s, code, "prepare", e);
+	tx->store = s;
+	int rc = s->backend->open(&tx->conn, s->url, false, e);
+	if (rc < 0) {
+		reader_close(tx);
+		return rc;
 	}
-	*out = st;
+	*out = tx;
 	return 0;
 }
 
-/* ---- parameters ---- */
-
-static int parameter(const struct store_stmt *st, int i)
+int store_read(struct store *s, struct store_tx **out, struct err *e)
 {
-	char name[16];
-	int found;
-
-	snprintf(name, sizeof(name), "$%d", i);
-	found = sqlite3_bind_parameter_index(st->st, name);
-	check(found > 0); /* the statement's text is ours */
-	return found;
+	*out = NULL;
+	TRY(refuse_poisoned(s, e));
+	pthread_mutex_lock(&s->lock);
+	struct store_tx *tx = s->idle;
+	unsigned wait = s->wait_ms;
+	if (tx) {
+		s->idle = tx->next;
+		s->kept--;
+	}
+	s->reading++;
+	pthread_mutex_unlock(&s->lock);
+	int rc = tx ? 0 : reader_open(s, &tx, e);
+	if (rc == 0) {
+		s->backend->wait_ms(tx->conn, wait);
+		rc = settle(s, tx->conn, s->backend->begin(tx->conn, false, e));
+	}
+	if (rc == 0) {
+		*out = tx;
+		return 0;
+	}
+	if (tx)
+		reader_close(tx);
+	pthread_mutex_lock(&s->lock);
+	s->reading--;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
-static void bound(struct store_stmt *st, int code)
+int store_write(struct store *s, struct store_tx **out, struct err *e)
 {
-	if (code != SQLITE_OK && st->bind_error == SQLITE_OK)
-		st->bind_error = code;
+	*out = NULL;
+	pthread_mutex_lock(&s->turn);
+	int rc = refuse_poisoned(s, e);
+	if (rc == 0)
+		rc = settle(s, s->writer.conn, s->backend->begin(s->writer.conn, true, e));
+	if (rc < 0)
+		pthread_mutex_unlock(&s->turn);
+	else
+		*out = &s->writer;
+	return rc;
+}
+
+int store_commit(struct store_tx *tx, struct err *e)
+{
+	check(tx->writes && tx->statements == 0);
+	TRY(refuse_poisoned(tx->store, e));
+	int rc = settle(tx->store, tx->conn, tx->conn->backend->commit(tx->conn, e));
+	if (rc < 0)
+		tx->conn->backend->rollback(tx->conn);
+	return rc;
+}
+
+static void reader_keep(struct store_tx *tx)
+{
+	struct store *s = tx->store;
+
+	pthread_mutex_lock(&s->lock);
+	s->reading--;
+	bool keep = s->kept < IDLE_MAX && !store_poisoned(s);
+	if (keep) {
+		tx->next = s->idle;
+		s->idle = tx;
+		s->kept++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!keep)
+		reader_close(tx);
+}
+
+void store_end(struct store_tx *tx)
+{
+	if (!tx)
+		return;
+	check(tx->statements == 0);
+	tx->conn->backend->rollback(tx->conn);
+	atomic_fetch_add(&tx->store->work, tx->conn->work);
+	tx->conn->work = 0;
+	if (tx->writes)
+		pthread_mutex_unlock(&tx->store->turn);
+	else
+		reader_keep(tx);
+}
+
+bool store_poisoned(const struct store *s) { return atomic_load(&s->poisoned); }
+
+uint64_t store_work(const struct store *s) { return atomic_load(&s->work); }
+
+/* ---- statements ---- */
+
+int store_exec(struct store_tx *tx, const char *sql, struct err *e)
+{
+	TRY(refuse_poisoned(tx->store, e));
+	return settle(tx->store, tx->conn, tx->conn->backend->exec(tx->conn, sql, e));
+}
+
+int store_prepare(struct store_tx *tx, const char *sql, struct store_stmt **out, struct err *e)
+{
+	*out = NULL;
+	TRY(refuse_poisoned(tx->store, e));
+	int rc = tx->conn->backend->prepare(tx->conn, sql, out, e);
+	if (rc == 0) {
+		(*out)->tx = tx;
+		(*out)->conn = tx->conn;
+		tx->statements++;
+	}
+	return settle(tx->store, tx->conn, rc);
+}
+
+static void bind(struct store_stmt *st, int i, struct store_value v)
+{
+	st->conn->backend->bind(st, i, &v);
 }
 
 void store_bind_i64(struct store_stmt *st, int i, int64_t v)
 {
-	bound(st, sqlite3_bind_int64(st->st, parameter(st, i), v));
+	bind(st, i, (struct store_value){ .type = STORE_INTEGER, .integer = v });
+}
+
+void store_bind_real(struct store_stmt *st, int i, double v)
+{
+	bind(st, i, (struct store_value){ .type = STORE_REAL, .real = v });
+}
+
+void store_bind_bool(struct store_stmt *st, int i, bool v)
+{
+	bind(st, i, (struct store_value){ .type = STORE_BOOLEAN, .integer = v });
 }
 
 void store_bind_text(struct store_stmt *st, int i, const char *text)
 {
-	bound(st, sqlite3_bind_text64(st->st, parameter(st, i), text, text ? strlen(text) : 0,
-				      SQLITE_TRANSIENT, SQLITE_UTF8));
+	if (!text)
+		store_bind_null(st, i);
+	else
+		bind(st, i,
+		     (struct store_value){
+			     .type = STORE_TEXT, .bytes = text, .len = strlen(text) });
 }
 
 void store_bind_blob(struct store_stmt *st, int i, const void *bytes, size_t len)
 {
-	/* A NULL pointer would bind NULL. */
-	bound(st, sqlite3_bind_blob64(st->st, parameter(st, i), len ? bytes : "", len,
-				      SQLITE_TRANSIENT));
+	bind(st, i,
+	     (struct store_value){ .type = STORE_BYTES, .bytes = len ? bytes : "", .len = len });
 }
 
 void store_bind_null(struct store_stmt *st, int i)
 {
-	bound(st, sqlite3_bind_null(st->st, parameter(st, i)));
+	bind(st, i, (struct store_value){ .type = STORE_NONE });
 }
-
-/* ---- rows ---- */
 
 int store_step(struct store_stmt *st, struct err *e)
 {
-	int code, rc;
-
-	TRY(refuse_poisoned(st->store, e));
-	if (st->bind_error != SQLITE_OK)
-		return err_set(e, class_of(st->bind_error), "database: bind: %s",
-			       sqlite3_errstr(st->bind_error));
-	code = sqlite3_step(st->st);
-	if (code == SQLITE_ROW)
-		return 1;
-	if (code == SQLITE_DONE)
-		return 0;
-	rc = fail(st->store, code, "step", e);
-	sqlite3_reset(st->st); /* lets go of its locks */
-	return rc;
+	TRY(refuse_poisoned(st->tx->store, e));
+	return settle(st->tx->store, st->conn, st->conn->backend->step(st, e));
 }
 
 int64_t store_i64(struct store_stmt *st, int column)
 {
-	return sqlite3_column_int64(st->st, column);
+	return st->conn->backend->column(st, column, STORE_INTEGER).integer;
+}
+
+double store_real(struct store_stmt *st, int column)
+{
+	return st->conn->backend->column(st, column, STORE_REAL).real;
+}
+
+bool store_bool(struct store_stmt *st, int column)
+{
+	return st->conn->backend->column(st, column, STORE_BOOLEAN).integer != 0;
 }
 
 const char *store_text(struct store_stmt *st, int column)
 {
-	return (const char *)sqlite3_column_text(st->st, column);
+	return st->conn->backend->column(st, column, STORE_TEXT).bytes;
 }
 
 const void *store_blob(struct store_stmt *st, int column, size_t *len)
 {
-	const void *bytes = sqlite3_column_blob(st->st, column);
+	struct store_value v = st->conn->backend->column(st, column, STORE_BYTES);
 
-	*len = (size_t)sqlite3_column_bytes(st->st, column);
-	return bytes || store_is_null(st, column) ? bytes : "";
+	*len = v.len;
+	return v.bytes;
 }
 
 bool store_is_null(struct store_stmt *st, int column)
 {
-	return sqlite3_column_type(st->st, column) == SQLITE_NULL;
+	return st->conn->backend->column(st, column, STORE_NONE).type == STORE_NONE;
 }
 
-void store_reset(struct store_stmt *st)
-{
-	sqlite3_reset(st->st);
-	sqlite3_clear_bindings(st->st);
-	st->bind_error = SQLITE_OK;
-}
+void store_reset(struct store_stmt *st) { st->conn->backend->reset(st); }
 
 void store_finish(struct store_stmt *st)
 {
 	if (!st)
 		return;
-	sqlite3_finalize(st->st);
-	free(st);
+	st->tx->statements--;
+	st->conn->backend->finish(st);
 }
 
-int64_t store_changes(struct store *s) { return sqlite3_changes64(s->db); }
-
-/* secure_delete has zeroed freed cells in the pages; the log still holds their old images until it
- * is cut. */
-int store_scrub(struct store *s, struct err *e)
+int store_run(struct store_stmt *st, struct err *e)
 {
-	struct store_stmt *st;
-	int rc;
+	int rc = store_step(st, e);
 
-	TRY(store_prepare(s, "PRAGMA wal_checkpoint(TRUNCATE)", &st, e));
-	rc = store_step(st, e);
-	if (rc == 1 && store_i64(st, 0) != 0)
-		rc = err_set(e, ERR_UNAVAILABLE,
-			     "database: a reader holds the write-ahead log with erased content");
 	store_finish(st);
 	return rc < 0 ? rc : 0;
+}
+
+int64_t store_changes(struct store_tx *tx) { return tx->conn->backend->changes(tx->conn); }
+
+int store_scrub(struct store *s, bool rewrite, struct err *e)
+{
+	pthread_mutex_lock(&s->turn);
+	int rc = refuse_poisoned(s, e);
+	if (rc == 0)
+		rc = settle(s, s->writer.conn, s->backend->scrub(s->writer.conn, rewrite, e));
+	pthread_mutex_unlock(&s->turn);
+	return rc;
+}
+
+/* ---- versions of tables ---- */
+
+static const struct store_table schema_table = {
+	.name = "schema",
+	.column = { { "part", STORE_TEXT }, { "version", STORE_INTEGER } },
+	.key = "part",
+};
+
+/* The version of a part in a database with a schema table; 0 where it has none yet. */
+static int read_version(struct store_tx *tx, const char *part, int64_t *version, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx, "SELECT version FROM schema WHERE part = $1", &st, e));
+	store_bind_text(st, 1, part);
+	int rc = store_step(st, e);
+	*version = rc == 1 ? store_i64(st, 0) : 0;
+	store_finish(st);
+	return rc < 0 ? rc : 0;
+}
+
+static int write_version(struct store_tx *tx, const char *part, size_t version, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx,
+			  "INSERT INTO schema(part, version) VALUES($1, $2)"
+			  " ON CONFLICT(part) DO UPDATE SET version = excluded.version",
+			  &st, e));
+	store_bind_text(st, 1, part);
+	store_bind_i64(st, 2, (int64_t)version);
+	return store_run(st, e);
+}
+
+static int check_version(const struct store_tx *tx, const char *part, int64_t found, size_t known,
+			 struct err *e)
+{
+	if (found >= 0 && (uint64_t)found <= known)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED,
+		       "%s: its %s tables have version %lld, and this program knows up to %zu: a "
+		       "newer program wrote them, open it with that one; nothing was changed",
+		       tx->store->url, part, (long long)found, known);
+}
+
+static int step_version(struct store_tx *tx, const struct store_version *v, struct err *e)
+{
+	struct store_conn *c = tx->conn;
+
+	for (size_t i = 0; i < v->tables; i++)
+		TRY(settle(tx->store, c, c->backend->make_table(c, &v->table[i], e)));
+	if (v->sql)
+		TRY(store_exec(tx, v->sql, e));
+	return v->fill ? v->fill(tx, e) : 0;
+}
+
+int store_schema(struct store_tx *tx, const char *part, const struct store_version *version,
+		 size_t count, struct err *e)
+{
+	struct store_conn *c = tx->conn;
+	int64_t found;
+
+	check(tx->writes);
+	TRY(refuse_poisoned(tx->store, e));
+	TRY(settle(tx->store, c, c->backend->make_table(c, &schema_table, e)));
+	TRY(read_version(tx, part, &found, e));
+	TRY(check_version(tx, part, found, count, e));
+	if ((size_t)found == count)
+		return 0;
+	for (size_t i = (size_t)found; i < count; i++)
+		TRY(step_version(tx, &version[i], e));
+	return write_version(tx, part, count, e);
+}
+
+int store_schema_check(struct store_tx *tx, const char *part, size_t known, struct err *e)
+{
+	bool there;
+	int64_t found = 0;
+
+	TRY(settle(tx->store, tx->conn,
+		   tx->conn->backend->has_table(tx->conn, schema_table.name, &there, e)));
+	if (there)
+		TRY(read_version(tx, part, &found, e));
+	return check_version(tx, part, found, known, e);
 }

@@ -160,16 +160,19 @@ static void bench_log(double syncs)
 {
 	struct env env = env_system();
 	struct signing_identity *key;
-	struct store *store;
-	char url[96];
-	snprintf(url, sizeof url, "sqlite://%s/state.db", work);
+	struct store *store, *keys;
+	char path[96];
 	must(signing_identity_create(work, "log", NULL, &env, &why));
 	must(signing_identity_open(&key, work, "log", NULL, &why));
-	must(store_open(&store, url, &why));
+	snprintf(path, sizeof path, "%s/state.db", work);
+	must(store_open(&store, path, &why));
+	snprintf(path, sizeof path, "%s/keys.db", work);
+	must(store_open(&keys, path, &why));
 	must(audit_log_open(
 		&the_log,
 		&(struct audit_options){
-			.home = work, .store = store, .key = key, .origin = "bench", .env = &env },
+			.home = work, .store = store, .keys = keys, .key = key, .origin = "bench",
+			.env = &env },
 		&why));
 	static const int threads[] = { 1, 16, 64 };
 	for (size_t i = 0; i < 3; i++) {
@@ -187,6 +190,7 @@ static void bench_log(double syncs)
 	}
 	audit_log_close(the_log);
 	store_close(store);
+	store_close(keys);
 	signing_identity_close(key);
 }
 

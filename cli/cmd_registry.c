@@ -75,15 +75,19 @@ int cmd_registry_export(struct cli *c)
 {
 	struct flow *f;
 	struct buf out = { 0 };
+	json_t *all = NULL;
 	TRY(cli_operands(c, 0, 0));
 	TRY(cli_open(c, true, &f));
-	int rc = flow_registry_export(f, &out, &c->err);
+	int rc = flow_registry_export(f, &all, &c->err);
 	flow_close(f);
+	if (rc < 0)
+		goto out;
+	TRY_OUT(json_write_canonical(all, &out, &c->err));
 	buf_add_text(&out, "\n");
-	if (rc == 0)
-		rc = buf_done(&out, &c->err);
-	if (rc == 0)
-		rc = cli_write(c, out.bytes, out.len);
+	TRY_OUT(buf_done(&out, &c->err));
+	rc = cli_write(c, out.bytes, out.len);
+out:
+	json_decref(all);
 	buf_free(&out);
 	return rc;
 }

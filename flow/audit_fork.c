@@ -39,6 +39,11 @@ static int add_candidate(struct audit *a, const struct registry_release *r, stru
 	return 0;
 }
 
+static int add_located(void *audit, const struct registry_release *r, struct err *e)
+{
+	return r->location[0] ? add_candidate(audit, r, e) : 0;
+}
+
 static int find_candidates(struct audit *a, const char *parent, struct err *e)
 {
 	struct registry_release r;
@@ -46,15 +51,12 @@ static int find_candidates(struct audit *a, const char *parent, struct err *e)
 		TRY(registry_find(a->flow->registry, parent, &r, e));
 		return add_candidate(a, &r, e);
 	}
-	int rc;
-	for (uint64_t i = 0; (rc = registry_release_at(a->flow->registry, i, &r, e)) == 1; i++)
-		if (r.location[0])
-			TRY(add_candidate(a, &r, e));
-	if (rc == 0 && a->count == 0)
-		rc = err_set(
+	TRY(registry_each(a->flow->registry, add_located, a, e));
+	if (a->count == 0)
+		return err_set(
 			e, ERR_NOTFOUND,
 			"no registered release lies on this machine: publish or add the possible parents first");
-	return rc;
+	return 0;
 }
 
 /* By root, so that a folder is only ever taken for the release that it holds. Those that cannot be
@@ -329,13 +331,8 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
 {
-	struct buf text = { 0 };
-	json_t *all = NULL;
-	int rc = registry_export(f->registry, &text, e);
-	if (rc == 0)
-		rc = json_read(&all, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
-	buf_free(&text);
-	TRY(rc);
+	json_t *all;
+	TRY(registry_export(f->registry, &all, e));
 	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks",
 			    json_object_get(all, "forks"));
 	json_decref(all);

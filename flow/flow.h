@@ -68,7 +68,8 @@ int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json
 			struct err *e) MUST_USE;
 int flow_registry_affected(struct flow *f, const char *ref, json_t **report,
 			   struct err *e) MUST_USE;
-int flow_registry_export(struct flow *f, struct buf *out, struct err *e) MUST_USE;
+/* All of the index as a document that is the same for the same log. */
+int flow_registry_export(struct flow *f, json_t **report, struct err *e) MUST_USE;
 /* Recreate head, entries and index of a missing state.db from log/. Called instead of flow_open.
  * Report: {size, releases, forks, undisclosable, undisclosable_entries}. */
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e) MUST_USE;

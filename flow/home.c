@@ -52,20 +52,18 @@ static int make_folders(struct flow *f, struct err *e)
 	return 0;
 }
 
-static int open_store(struct flow *f, struct store **out, struct err *e)
+/* The one place that opens databases; to others they are handed in. */
+static int open_store(struct flow *f, const char *name, struct store **out, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES], url[LIMIT_PATH_BYTES + 16], *full;
-	TRY(flow_path(f, "state.db", path, e));
-	if (path[0] == '/') {
-		snprintf(url, sizeof url, "sqlite://%s", path);
-		return store_open(out, url, e);
-	}
-	full = realpath(f->home, NULL);
-	if (!full)
+	char path[LIMIT_PATH_BYTES];
+	char *home = realpath(f->home, NULL);
+	if (!home)
 		return err_errno(e, "state folder %s", f->home);
-	snprintf(url, sizeof url, "sqlite://%.4000s/state.db", full);
-	free(full);
-	return store_open(out, url, e);
+	int rc = file_join(path, home, name, e);
+	free(home);
+	if (rc < 0 || (f->read_only && !file_exists(path)))
+		return rc;
+	return store_open(out, path, e);
 }
 
 /* The log's key is made with the log, never for one that exists; its origin is derived from the
@@ -100,30 +98,24 @@ static int open_log_key(struct flow *f, struct err *e)
 	return rc;
 }
 
-static int open_log(struct flow *f, struct err *e)
+struct audit_options flow_log_options(const struct flow *f)
 {
-	struct audit_options o = {
+	return (struct audit_options){
 		.home = f->home,
-		.store = f->log_store,
+		.store = f->store,
+		.keys = f->keys,
 		.key = f->log_key,
 		.origin = f->origin,
-		.hook = { registry_apply, f->registry },
+		.hook = { registry_apply, registry_schema, f->registry },
 		.env = f->env,
 		.read_only = f->read_only,
 	};
-	return audit_log_open(&f->log, &o, e);
 }
-
-static const char schema[] = "CREATE TABLE IF NOT EXISTS flow_pending("
-			     " dir TEXT PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL,"
-			     " root TEXT, package TEXT NOT NULL) STRICT;";
 
 int flow_home_stores(struct flow *f, struct err *e)
 {
-	TRY(open_store(f, &f->store, e));
-	TRY(open_store(f, &f->log_store, e));
-	if (!f->read_only)
-		TRY(store_exec(f->store, schema, e));
+	TRY(open_store(f, "state.db", &f->store, e));
+	TRY(open_store(f, "keys.db", &f->keys, e));
 	TRY(registry_open(&f->registry, f->store, e));
 	return open_log_key(f, e);
 }
@@ -146,7 +138,8 @@ static int open_parts(struct flow *f, struct err *e)
 	if (!f->read_only)
 		TRY(make_folders(f, e));
 	TRY(flow_home_stores(f, e));
-	TRY(open_log(f, e));
+	struct audit_options log = flow_log_options(f);
+	TRY(audit_log_open(&f->log, &log, e));
 	f->recovered = json_pack("{s:[],s:[],s:[]}", "completed", "undone", "failed");
 	TRY(json_ok(f->recovered, e));
 	return f->read_only ? 0 : flow_recover(f, e);
@@ -237,10 +230,8 @@ void flow_close(struct flow *f)
 		audit_log_close(f->log);
 	if (f->registry)
 		registry_close(f->registry);
-	if (f->log_store)
-		store_close(f->log_store);
-	if (f->store)
-		store_close(f->store);
+	store_close(f->keys);
+	store_close(f->store);
 	if (f->log_key)
 		signing_identity_close(f->log_key);
 	if (f->passphrase) {

@@ -19,8 +19,8 @@ struct flow {
 	const struct env *env;
 	bool read_only, quiet;
 	char *passphrase;
-	struct store *store;     /* for reading, and for rows of flow's own */
-	struct store *log_store; /* the log's connection to the same database */
+	struct store *store; /* state.db: of the log and the registry; flow has no tables */
+	struct store *keys;  /* keys.db; NULL when read-only and there is none */
 	struct registry *registry;
 	struct signing_identity *log_key;
 	struct audit_log
@@ -38,6 +38,7 @@ int flow_path(const struct flow *f, const char *name, char *out, struct err *e) 
  * index and log key. */
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
+struct audit_options flow_log_options(const struct flow *f);
 
 /* Append a record with this process's next number; the first is preceded by a start record. body or
  * fields as in audit.h; r->n is set here, unless reserved says that it was before. */
@@ -90,20 +91,12 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 
 /* ---- publish.c, recover.c ---- */
 
-/* A publication under way, as recorded in flow_pending. */
-struct flow_pending {
-	char dir[LIMIT_PATH_BYTES], package[LIMIT_PATH_BYTES];
-	char model[256], version[64];
-	struct digest root;
-	bool has_root;
-};
-/* 1 if its release is in the log, 0 if not. */
-int flow_pending_logged(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
-int flow_pending_forget(struct flow *f, const char *dir, struct err *e) MUST_USE;
+/* 1 if the release of a publication under way is in the log, 0 if not. */
+int flow_pending_logged(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;
 /* Move what was staged to its final place, and write the package if one is wanted: idempotent.
  * ERR_NOTFOUND: the folder is gone. */
-int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
-int flow_publish_package(struct flow *f, const struct flow_pending *p, struct err *e) MUST_USE;
+int flow_publish_finish(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;
+int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;
 int flow_recover(struct flow *f, struct err *e) MUST_USE;
 
 #endif

@@ -23,7 +23,7 @@
 struct job {
 	struct flow *flow;
 	const struct flow_publish *want;
-	struct flow_pending pending;
+	struct registry_pending pending;
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
 	struct signing_identity *key;
 	struct signing_manifest manifest;
@@ -38,52 +38,9 @@ static int beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES
 	return n > 0 && n < LIMIT_PATH_BYTES ? 0 : err_set(e, ERR_INPUT, "path too long: %s", dir);
 }
 
-/* ---- the pending row: what recovery needs to complete or undo ---- */
-
-static int pending_begin(struct flow *f, const struct flow_pending *p, struct err *e)
-{
-	struct store_stmt *st;
-	TRY(store_prepare(f->store,
-			  "INSERT INTO flow_pending(dir, model, version, package)"
-			  " VALUES($1, $2, $3, $4)",
-			  &st, e));
-	store_bind_text(st, 1, p->dir);
-	store_bind_text(st, 2, p->model);
-	store_bind_text(st, 3, p->version);
-	store_bind_text(st, 4, p->package);
-	int rc = store_step(st, e);
-	store_finish(st);
-	if (rc == ERR_CONFLICT)
-		return err_set(e, rc, "an earlier publication of %s is not finished yet", p->dir);
-	return rc < 0 ? rc : 0;
-}
-
-static int pending_root(struct flow *f, const struct flow_pending *p, struct err *e)
-{
-	struct store_stmt *st;
-	char root[DIGEST_TEXT_ROOM];
-	TRY(store_prepare(f->store, "UPDATE flow_pending SET root = $2 WHERE dir = $1", &st, e));
-	digest_text(&p->root, root);
-	store_bind_text(st, 1, p->dir);
-	store_bind_text(st, 2, root);
-	int rc = store_step(st, e);
-	store_finish(st);
-	return rc < 0 ? rc : 0;
-}
-
-int flow_pending_forget(struct flow *f, const char *dir, struct err *e)
-{
-	struct store_stmt *st;
-	TRY(store_prepare(f->store, "DELETE FROM flow_pending WHERE dir = $1", &st, e));
-	store_bind_text(st, 1, dir);
-	int rc = store_step(st, e);
-	store_finish(st);
-	return rc < 0 ? rc : 0;
-}
-
 /* The row of this very version: the same content may have been published before. */
-static int find_release(struct flow *f, const struct flow_pending *p, struct registry_release *out,
-			struct err *e)
+static int find_release(struct flow *f, const struct registry_pending *p,
+			struct registry_release *out, struct err *e)
 {
 	char ref[sizeof p->model + sizeof p->version + 1];
 	snprintf(ref, sizeof ref, "%s@%s", p->model, p->version);
@@ -92,7 +49,7 @@ static int find_release(struct flow *f, const struct flow_pending *p, struct reg
 	return same ? 0 : err_set(e, ERR_NOTFOUND, "%s is another release", ref);
 }
 
-int flow_pending_logged(struct flow *f, const struct flow_pending *p, struct err *e)
+int flow_pending_logged(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	struct registry_release release;
 	int rc = p->has_root ? find_release(f, p, &release, e) : ERR_NOTFOUND;
@@ -240,7 +197,7 @@ static int move_if_there(const char *staging, const char *dir, const char *name,
 	return file_exists(from) ? file_rename_durable(from, to, e) : 0;
 }
 
-static int write_receipt(struct flow *f, const char *staging, const struct flow_pending *p,
+static int write_receipt(struct flow *f, const char *staging, const struct registry_pending *p,
 			 struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
@@ -260,7 +217,7 @@ static int write_receipt(struct flow *f, const char *staging, const struct flow_
 	return rc;
 }
 
-int flow_publish_package(struct flow *f, const struct flow_pending *p, struct err *e)
+int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	struct buf bundle = { 0 };
 	struct signing_manifest m = { 0 };
@@ -283,7 +240,7 @@ int flow_publish_package(struct flow *f, const struct flow_pending *p, struct er
 	return rc;
 }
 
-int flow_publish_finish(struct flow *f, const struct flow_pending *p, struct err *e)
+int flow_publish_finish(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
 	TRY(beside(p->dir, FLOW_STAGING_SUFFIX, staging, e));
@@ -442,7 +399,7 @@ static int run(struct job *j, struct err *e)
 	TRY(check_wanted(j, e));
 	TRY(flow_identity(f, j->want->key, &j->key, e));
 	read_license(j->pending.dir, j->license);
-	TRY(pending_begin(f, &j->pending, e));
+	TRY(registry_pending_begin(f->registry, &j->pending, e));
 	j->begun = true;
 	env_step(f->env, "publish.begun");
 	TRY(file_remove_tree(j->staging, e));
@@ -453,7 +410,7 @@ static int run(struct job *j, struct err *e)
 	TRY(sign_staged(j, e));
 	j->pending.root = j->manifest.root;
 	j->pending.has_root = true;
-	TRY(pending_root(f, &j->pending, e));
+	TRY(registry_pending_root(f->registry, j->pending.dir, &j->pending.root, e));
 	env_step(f->env, "publish.staged");
 	if (j->want->dry_run)
 		return 0;
@@ -461,7 +418,7 @@ static int run(struct job *j, struct err *e)
 	env_step(f->env, "publish.committed");
 	TRY(flow_publish_finish(f, &j->pending, e));
 	int rc = flow_publish_package(f, &j->pending, e);
-	TRY(flow_pending_forget(f, j->pending.dir, e));
+	TRY(registry_pending_forget(f->registry, j->pending.dir, e));
 	return rc < 0 ? err_prefix(e, "the release is published, its package is not") : 0;
 }
 
@@ -472,7 +429,7 @@ static void take_back(struct job *j)
 	struct err ignored;
 	if (j->begun && flow_pending_logged(j->flow, &j->pending, &ignored) == 0 &&
 	    file_remove_tree(j->staging, &ignored) == 0)
-		(void)!flow_pending_forget(j->flow, j->pending.dir, &ignored);
+		(void)!registry_pending_forget(j->flow->registry, j->pending.dir, &ignored);
 }
 
 static int describe(struct job *j, json_t **report, struct err *e)

@@ -8,42 +8,6 @@
 
 #include <string.h>
 
-static int read_pending(struct store_stmt *st, struct flow_pending *p, struct err *e)
-{
-	*p = (struct flow_pending){ 0 };
-	const char *dir = store_text(st, 0), *root = store_text(st, 1),
-		   *package = store_text(st, 2), *model = store_text(st, 3),
-		   *version = store_text(st, 4);
-	if (!dir || strlen(dir) >= sizeof p->dir || strlen(package) >= sizeof p->package ||
-	    strlen(model) >= sizeof p->model || strlen(version) >= sizeof p->version)
-		return err_set(e, ERR_INPUT,
-			       "state.db: a pending publication has no usable folder");
-	strcpy(p->dir, dir);
-	strcpy(p->package, package);
-	strcpy(p->model, model);
-	strcpy(p->version, version);
-	p->has_root = root != NULL;
-	return root ? digest_parse(root, &p->root, e) : 0;
-}
-
-/* 1 with the pending publication after that of `last`, 0 if there is none. */
-static int next_pending(struct flow *f, const char *last, struct flow_pending *p, struct err *e)
-{
-	struct store_stmt *st;
-	TRY(store_prepare(f->store,
-			  "SELECT dir, root, package, model, version FROM flow_pending"
-			  " WHERE dir > $1 ORDER BY dir LIMIT 1",
-			  &st, e));
-	store_bind_text(st, 1, last);
-	int rc = store_step(st, e);
-	if (rc == 1) {
-		int read = read_pending(st, p, e);
-		rc = read < 0 ? read : 1;
-	}
-	store_finish(st);
-	return rc;
-}
-
 static void note(struct flow *f, const char *what, const char *dir, const char *reason)
 {
 	char text[LIMIT_PATH_BYTES + sizeof(struct err)];
@@ -51,29 +15,29 @@ static void note(struct flow *f, const char *what, const char *dir, const char *
 	json_array_append_new(json_object_get(f->recovered, what), json_text_lossy(text));
 }
 
-static int complete(struct flow *f, const struct flow_pending *p, struct err *e)
+static int complete(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	struct err why = { 0 };
 	int rc = flow_publish_finish(f, p, e);
 	if (rc == ERR_NOTFOUND && !file_is_dir(p->dir)) { /* nothing is left to complete */
 		note(f, "failed", p->dir, e->text);
-		return flow_pending_forget(f, p->dir, e);
+		return registry_pending_forget(f->registry, p->dir, e);
 	}
 	TRY(rc);
 	if (flow_publish_package(f, p, &why) < 0)
 		note(f, "failed", p->package, why.text); /* it can be made again */
-	TRY(flow_pending_forget(f, p->dir, e));
+	TRY(registry_pending_forget(f->registry, p->dir, e));
 	note(f, "completed", p->dir, NULL);
 	return 0;
 }
 
-static int undo(struct flow *f, const struct flow_pending *p, struct err *e)
+static int undo(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	char staging[LIMIT_PATH_BYTES + 32];
 	snprintf(staging, sizeof staging, "%s%s", p->dir, FLOW_STAGING_SUFFIX);
 	TRY(file_remove_tree(staging, e));
 	env_step(f->env, "recover.undone");
-	TRY(flow_pending_forget(f, p->dir, e));
+	TRY(registry_pending_forget(f->registry, p->dir, e));
 	note(f, "undone", p->dir, NULL);
 	return 0;
 }
@@ -81,12 +45,12 @@ static int undo(struct flow *f, const struct flow_pending *p, struct err *e)
 /* A folder that cannot be written must not close the log: its row waits for the next opening. */
 int flow_recover(struct flow *f, struct err *e)
 {
-	struct flow_pending p = { 0 };
+	struct registry_pending p = { 0 };
 	for (;;) {
 		char last[LIMIT_PATH_BYTES];
 		struct err why = { 0 };
 		strcpy(last, p.dir);
-		int found = next_pending(f, last, &p, e);
+		int found = registry_pending_next(f->registry, last, &p, e);
 		if (found <= 0)
 			return found;
 		int logged = flow_pending_logged(f, &p, e);

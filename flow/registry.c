@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int flow_registry_export(struct flow *f, struct buf *out, struct err *e)
+int flow_registry_export(struct flow *f, json_t **report, struct err *e)
 {
-	return registry_export(f->registry, out, e);
+	return registry_export(f->registry, report, e);
 }
 
 static json_t *describe(const struct registry_release *r)
@@ -19,15 +19,17 @@ static json_t *describe(const struct registry_release *r)
 			 json_text_lossy(r->location));
 }
 
+static int add_release(void *list, const struct registry_release *r, struct err *e)
+{
+	return json_array_append_new(list, describe(r)) == 0
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory");
+}
+
 int flow_registry_list(struct flow *f, json_t **report, struct err *e)
 {
-	struct registry_release r;
 	json_t *list = json_array();
-	int rc = 0, failed = 0;
-	for (uint64_t i = 0; (rc = registry_release_at(f->registry, i, &r, e)) == 1; i++)
-		failed |= json_array_append_new(list, describe(&r));
-	if (rc == 0 && failed)
-		rc = err_set(e, ERR_NOMEM, "out of memory");
+	int rc = registry_each(f->registry, add_release, list, e);
 	if (rc < 0) {
 		json_decref(list);
 		return rc;

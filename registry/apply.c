@@ -1,38 +1,9 @@
-/* From log entries to rows: the only writer of everything that is exported.
- *
- *   registry_release  (model, version)   root, idx, body
- *   registry_edge     (idx, pos)         parent and child root, child's name, relation
- *   registry_fork     (idx)              body
- *   registry_alias    (model, alias)     root, idx
- *   location          (root)             folder; of this machine, not of the log
- *
- * idx is the entry's place in the log, body its canonical JSON, so that an export shows what was
- * logged. */
+/* From log entries to rows: the only writer of everything that is exported. */
 #include "base/text.h"
 #include "registry/rows.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int rows_schema(struct store *s, struct err *e)
-{
-	return store_exec(
-		s,
-		"CREATE TABLE IF NOT EXISTS registry_release(model TEXT NOT NULL, version TEXT NOT NULL,"
-		" root TEXT NOT NULL, idx INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,"
-		" PRIMARY KEY(model, version)) STRICT;"
-		"CREATE INDEX IF NOT EXISTS registry_release_root ON registry_release(root);"
-		"CREATE TABLE IF NOT EXISTS registry_edge(idx INTEGER NOT NULL, pos INTEGER NOT NULL,"
-		" parent TEXT NOT NULL, child TEXT NOT NULL, name TEXT NOT NULL, relation TEXT NOT NULL,"
-		" PRIMARY KEY(idx, pos)) STRICT;"
-		"CREATE INDEX IF NOT EXISTS registry_edge_parent ON registry_edge(parent);"
-		"CREATE TABLE IF NOT EXISTS registry_fork(idx INTEGER PRIMARY KEY, body TEXT NOT NULL)"
-		" STRICT;"
-		"CREATE TABLE IF NOT EXISTS registry_alias(model TEXT NOT NULL, alias TEXT NOT NULL,"
-		" root TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY(model, alias)) STRICT;"
-		"CREATE TABLE IF NOT EXISTS location(root TEXT PRIMARY KEY, folder TEXT NOT NULL) STRICT",
-		e);
-}
 
 /* ---- bodies ---- */
 
@@ -81,25 +52,11 @@ int rows_release(const json_t *body, struct registry_release *out, struct err *e
 	return 0;
 }
 
-/* The body as canonical text; the caller frees. */
+/* The body as canonical text; the caller frees, also after an error. */
 static int body_text(const json_t *body, struct buf *out, struct err *e)
 {
-	int rc = json_write_canonical(body, out, e);
-
-	if (rc == 0)
-		rc = buf_done(out, e);
-	if (rc < 0)
-		buf_free(out);
-	return rc;
-}
-
-/* Runs a statement without rows and finishes it. */
-static int run(struct store_stmt *st, struct err *e)
-{
-	int rc = store_step(st, e);
-
-	store_finish(st);
-	return rc;
+	TRY(json_write_canonical(body, out, e));
+	return buf_done(out, e);
 }
 
 /* ---- edges ---- */
@@ -110,7 +67,7 @@ struct edge {
 	const char *parent, *child, *name, *relation;
 };
 
-static int insert_edge(struct store *tx, const struct edge *edge, struct err *e)
+static int insert_edge(struct store_tx *tx, const struct edge *edge, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -124,10 +81,10 @@ static int insert_edge(struct store *tx, const struct edge *edge, struct err *e)
 	store_bind_text(st, 4, edge->child);
 	store_bind_text(st, 5, edge->name);
 	store_bind_text(st, 6, edge->relation);
-	return run(st, e);
+	return store_run(st, e);
 }
 
-static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
+static int insert_parents(struct store_tx *tx, uint64_t index, const json_t *body,
 			  const struct registry_release *r, struct err *e)
 {
 	const json_t *parents = json_object_get(body, "parents"), *parent;
@@ -138,8 +95,7 @@ static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
 		return err_set(e, ERR_INPUT, "release: \"parents\" is not an array");
 	digest_text(&r->root, child);
 	snprintf(name, sizeof(name), "%s@%s", r->model, r->version);
-	json_array_foreach(parents, i, parent)
-	{
+	json_array_foreach(parents, i, parent) {
 		struct digest root;
 		struct edge edge = {
 			.index = index, .pos = (int64_t)i, .child = child, .name = name
@@ -154,7 +110,7 @@ static int insert_parents(struct store *tx, uint64_t index, const json_t *body,
 
 /* ---- entries ---- */
 
-static int check_version(struct store *tx, const struct registry_release *r, const char *root,
+static int check_version(struct store_tx *tx, const struct registry_release *r, const char *root,
 			 struct err *e)
 {
 	struct store_stmt *st;
@@ -173,10 +129,10 @@ static int check_version(struct store *tx, const struct registry_release *r, con
 	return rc < 0 ? rc : 0;
 }
 
-static int apply_release(struct store *tx, uint64_t index, const json_t *body, struct err *e)
+static int apply_release(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
 {
 	struct registry_release r;
-	struct store_stmt *st = NULL;
+	struct store_stmt *st;
 	struct buf text = { 0 };
 	char root[DIGEST_TEXT_ROOM];
 	int rc;
@@ -184,23 +140,22 @@ static int apply_release(struct store *tx, uint64_t index, const json_t *body, s
 	TRY(rows_release(body, &r, e));
 	digest_text(&r.root, root);
 	TRY(check_version(tx, &r, root, e));
-	TRY(body_text(body, &text, e));
-	rc = store_prepare(
+	TRY_OUT(body_text(body, &text, e));
+	TRY_OUT(store_prepare(
 		tx,
 		"INSERT INTO registry_release(model, version, root, idx, body) VALUES($1, $2, $3, $4, $5)"
-		" ON CONFLICT(model, version) DO UPDATE SET idx = $4, body = $5",
-		&st, e);
-	if (rc == 0) {
-		store_bind_text(st, 1, r.model);
-		store_bind_text(st, 2, r.version);
-		store_bind_text(st, 3, root);
-		store_bind_i64(st, 4, (int64_t)index);
-		store_bind_text(st, 5, text.bytes);
-		rc = run(st, e);
-	}
+		" ON CONFLICT(model, version) DO UPDATE SET idx = excluded.idx, body = excluded.body",
+		&st, e));
+	store_bind_text(st, 1, r.model);
+	store_bind_text(st, 2, r.version);
+	store_bind_text(st, 3, root);
+	store_bind_i64(st, 4, (int64_t)index);
+	store_bind_text(st, 5, text.bytes);
+	TRY_OUT(store_run(st, e));
+	rc = insert_parents(tx, index, body, &r, e);
+out:
 	buf_free(&text);
-	TRY(rc);
-	return insert_parents(tx, index, body, &r, e);
+	return rc;
 }
 
 /* Verdicts that say the subject descends from the parent. */
@@ -209,13 +164,13 @@ static bool is_descent(const char *verdict)
 	return strcmp(verdict, "identical") == 0 || text_starts(verdict, "dependent");
 }
 
-static int apply_fork(struct store *tx, uint64_t index, const json_t *body, struct err *e)
+static int apply_fork(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
 {
 	static const char *const keys[] = { "subject",  "subject_name", "parent",  "parent_name",
 					    "declared", "relation",     "verdict", "p_value",
 					    "effect",   "findings",     "report",  NULL };
 	struct edge edge = { .index = index };
-	struct store_stmt *st = NULL;
+	struct store_stmt *st;
 	struct buf text = { 0 };
 	struct digest d;
 	int rc;
@@ -227,19 +182,19 @@ static int apply_fork(struct store *tx, uint64_t index, const json_t *body, stru
 	TRY(json_get_string(body, "parent", &edge.parent, "fork", e));
 	TRY(json_get_string(body, "subject_name", &edge.name, "fork", e));
 	TRY(json_get_string(body, "verdict", &edge.relation, "fork", e));
-	TRY(body_text(body, &text, e));
-	rc = store_prepare(tx, "INSERT INTO registry_fork(idx, body) VALUES($1, $2)", &st, e);
-	if (rc == 0) {
-		store_bind_i64(st, 1, (int64_t)index);
-		store_bind_text(st, 2, text.bytes);
-		rc = run(st, e);
-	}
+	TRY_OUT(body_text(body, &text, e));
+	TRY_OUT(store_prepare(tx, "INSERT INTO registry_fork(idx, body) VALUES($1, $2)", &st, e));
+	store_bind_i64(st, 1, (int64_t)index);
+	store_bind_text(st, 2, text.bytes);
+	TRY_OUT(store_run(st, e));
+	if (is_descent(edge.relation))
+		rc = insert_edge(tx, &edge, e);
+out:
 	buf_free(&text);
-	TRY(rc);
-	return is_descent(edge.relation) ? insert_edge(tx, &edge, e) : 0;
+	return rc;
 }
 
-static int apply_alias(struct store *tx, uint64_t index, const json_t *body, struct err *e)
+static int apply_alias(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
 {
 	static const char *const keys[] = { "model", "alias", "root", NULL };
 	const char *model, *alias, *root;
@@ -254,21 +209,22 @@ static int apply_alias(struct store *tx, uint64_t index, const json_t *body, str
 	TRY(store_prepare(
 		tx,
 		"INSERT INTO registry_alias(model, alias, root, idx) VALUES($1, $2, $3, $4)"
-		" ON CONFLICT(model, alias) DO UPDATE SET root = $3, idx = $4",
+		" ON CONFLICT(model, alias) DO UPDATE SET root = excluded.root, idx = excluded.idx",
 		&st, e));
 	store_bind_text(st, 1, model);
 	store_bind_text(st, 2, alias);
 	store_bind_text(st, 3, root);
 	store_bind_i64(st, 4, (int64_t)index);
-	return run(st, e);
+	return store_run(st, e);
 }
 
-int registry_apply(void *registry, struct store *tx, uint64_t index, const json_t *entry,
+int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const json_t *entry,
 		   struct err *e)
 {
 	static const struct {
 		const char *type;
-		int (*apply)(struct store *tx, uint64_t index, const json_t *body, struct err *e);
+		int (*apply)(struct store_tx *tx, uint64_t index, const json_t *body,
+			     struct err *e);
 	} table[] = { { "release", apply_release },
 		      { "fork", apply_fork },
 		      { "registry", apply_alias } };

@@ -5,12 +5,12 @@
 #include <string.h>
 
 /* Rows (idx, body) as an array of bodies with their "index". */
-static int export_bodies(struct store *s, const char *sql, json_t *out, struct err *e)
+static int export_bodies(struct store_tx *tx, const char *sql, json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(s, sql, &st, e));
+	TRY(store_prepare(tx, sql, &st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		const char *text = store_text(st, 1);
 		json_t *body;
@@ -27,13 +27,13 @@ static int export_bodies(struct store *s, const char *sql, json_t *out, struct e
 	return rc;
 }
 
-static int export_aliases(struct store *s, json_t *out, struct err *e)
+static int export_aliases(struct store_tx *tx, json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
 	TRY(store_prepare(
-		s, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st,
+		tx, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st,
 		e));
 	while ((rc = store_step(st, e)) == 1)
 		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "model",
@@ -44,23 +44,25 @@ static int export_aliases(struct store *s, json_t *out, struct err *e)
 	return rc;
 }
 
-int registry_export(struct registry *r, struct buf *out, struct err *e)
+int registry_export(struct registry *r, json_t **out, struct err *e)
 {
 	json_t *releases = json_array(), *forks = json_array(), *aliases = json_array();
 	json_t *all = json_pack("{s:o,s:o,s:o}", "releases", releases, "forks", forks, "aliases",
 				aliases);
-	int rc = all ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	struct store_tx *tx = NULL;
+	int rc;
 
-	if (rc == 0)
-		rc = export_bodies(r->store, "SELECT idx, body FROM registry_release ORDER BY idx",
-				   releases, e);
-	if (rc == 0)
-		rc = export_bodies(r->store, "SELECT idx, body FROM registry_fork ORDER BY idx",
-				   forks, e);
-	if (rc == 0)
-		rc = export_aliases(r->store, aliases, e);
-	if (rc == 0)
-		rc = json_write_canonical(all, out, e);
+	*out = NULL;
+	if (!all)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	TRY_OUT(store_read(r->store, &tx, e));
+	TRY_OUT(export_bodies(tx, "SELECT idx, body FROM registry_release ORDER BY idx", releases,
+			      e));
+	TRY_OUT(export_bodies(tx, "SELECT idx, body FROM registry_fork ORDER BY idx", forks, e));
+	TRY_OUT(export_aliases(tx, aliases, e));
+	*out = json_incref(all);
+out:
+	store_end(tx);
 	json_decref(all);
 	return rc;
 }
@@ -68,14 +70,14 @@ int registry_export(struct registry *r, struct buf *out, struct err *e)
 /* ---- descendants ---- */
 
 /* Children of one root that were not seen yet, with their depth; breadth first, in log order. */
-static int add_children(struct store *s, const char *root, json_int_t depth, json_t *seen,
+static int add_children(struct store_tx *tx, const char *root, json_int_t depth, json_t *seen,
 			json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
 	TRY(store_prepare(
-		s,
+		tx,
 		"SELECT child, name, relation FROM registry_edge WHERE parent = $1 ORDER BY idx, pos",
 		&st, e));
 	store_bind_text(st, 1, root);
@@ -96,18 +98,22 @@ int registry_affected(struct registry *r, const struct digest *root, json_t **ou
 {
 	json_t *list = json_array(), *seen = json_object();
 	char text[DIGEST_TEXT_ROOM];
+	struct store_tx *tx = NULL;
 	int rc;
 
 	digest_text(root, text);
 	json_object_set_new(seen, text,
 			    json_true()); /* an identical copy is no descendant of itself */
-	rc = add_children(r->store, text, 1, seen, list, e);
-	for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+	TRY_OUT(store_read(r->store, &tx, e));
+	TRY_OUT(add_children(tx, text, 1, seen, list, e));
+	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
-		rc = add_children(r->store, json_string_value(json_object_get(item, "root")),
-				  json_integer_value(json_object_get(item, "depth")) + 1, seen,
-				  list, e);
+		TRY_OUT(add_children(tx, json_string_value(json_object_get(item, "root")),
+				     json_integer_value(json_object_get(item, "depth")) + 1, seen,
+				     list, e));
 	}
+out:
+	store_end(tx);
 	json_decref(seen);
 	if (rc < 0)
 		json_decref(list);

@@ -20,7 +20,7 @@ int registry_open(struct registry **out, struct store *store, struct err *e)
 	if (!r)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r->store = store;
-	rc = rows_schema(store, e);
+	rc = rows_check(store, e);
 	if (rc < 0)
 		registry_close(r);
 	else
@@ -49,13 +49,13 @@ static int read_row(struct store_stmt *st, struct registry_release *out, struct 
 	"SELECT r.idx, r.body, l.folder FROM registry_release r LEFT JOIN location l ON l.root = r.root "
 
 /* 1 with the first row of RELEASE_ROWS + tail, 0 without. b may be NULL. */
-static int find_row(struct registry *r, const char *sql, const char *a, const char *b,
+static int find_row(struct store_tx *tx, const char *sql, const char *a, const char *b,
 		    struct registry_release *out, struct err *e)
 {
 	struct store_stmt *st;
 	int rc;
 
-	TRY(store_prepare(r->store, sql, &st, e));
+	TRY(store_prepare(tx, sql, &st, e));
 	store_bind_text(st, 1, a);
 	if (b)
 		store_bind_text(st, 2, b);
@@ -69,7 +69,7 @@ static int find_row(struct registry *r, const char *sql, const char *a, const ch
 }
 
 /* "model@name": a version, else an alias. */
-static int find_named(struct registry *r, const char *ref, const char *at,
+static int find_named(struct store_tx *tx, const char *ref, const char *at,
 		      struct registry_release *out, struct err *e)
 {
 	char model[sizeof(out->model)];
@@ -79,11 +79,11 @@ static int find_named(struct registry *r, const char *ref, const char *at,
 		return 0;
 	memcpy(model, ref, (size_t)(at - ref));
 	model[at - ref] = 0;
-	rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 AND r.version = $2", model, at + 1, out,
+	rc = find_row(tx, RELEASE_ROWS "WHERE r.model = $1 AND r.version = $2", model, at + 1, out,
 		      e);
 	if (rc != 0)
 		return rc;
-	return find_row(r,
+	return find_row(tx,
 			RELEASE_ROWS
 			"JOIN registry_alias a ON a.root = r.root AND a.model = r.model"
 			" WHERE a.model = $1 AND a.alias = $2 ORDER BY r.idx DESC LIMIT 1",
@@ -93,36 +93,44 @@ static int find_named(struct registry *r, const char *ref, const char *at,
 int registry_find(struct registry *r, const char *ref, struct registry_release *out, struct err *e)
 {
 	const char *at = strchr(ref, '@');
+	struct store_tx *tx;
 	int rc;
 
+	TRY(store_read(r->store, &tx, e));
 	if (text_starts(ref, "sha256:"))
-		rc = find_row(r, RELEASE_ROWS "WHERE r.root = $1 ORDER BY r.idx DESC LIMIT 1", ref,
+		rc = find_row(tx, RELEASE_ROWS "WHERE r.root = $1 ORDER BY r.idx DESC LIMIT 1", ref,
 			      NULL, out, e);
 	else if (at)
-		rc = find_named(r, ref, at, out, e);
+		rc = find_named(tx, ref, at, out, e);
 	else
-		rc = find_row(r, RELEASE_ROWS "WHERE r.model = $1 ORDER BY r.idx DESC LIMIT 1", ref,
-			      NULL, out, e);
+		rc = find_row(tx, RELEASE_ROWS "WHERE r.model = $1 ORDER BY r.idx DESC LIMIT 1",
+			      ref, NULL, out, e);
+	store_end(tx);
 	if (rc == 0)
 		return err_set(e, ERR_NOTFOUND, "the registry has no %.300s", ref);
 	return rc < 0 ? rc : 0;
 }
 
-int registry_release_at(struct registry *r, uint64_t i, struct registry_release *out, struct err *e)
+int registry_each(struct registry *r,
+		  int (*visit)(void *ctx, const struct registry_release *release, struct err *e),
+		  void *ctx, struct err *e)
 {
-	struct store_stmt *st;
+	struct registry_release release;
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
 	int rc;
 
-	if (i > INT64_MAX)
-		return 0;
-	TRY(store_prepare(r->store, RELEASE_ROWS "ORDER BY r.idx LIMIT 1 OFFSET $1", &st, e));
-	store_bind_i64(st, 1, (int64_t)i);
-	rc = store_step(st, e);
-	if (rc == 1) {
-		int read = read_row(st, out, e);
-		rc = read < 0 ? read : 1;
+	TRY(store_read(r->store, &tx, e));
+	TRY_OUT(store_prepare(tx, RELEASE_ROWS "ORDER BY r.idx", &st, e));
+	while ((rc = store_step(st, e)) == 1) {
+		TRY_OUT(read_row(st, &release, e));
+		rc = visit(ctx, &release, e);
+		if (rc != 0)
+			break;
 	}
+out:
 	store_finish(st);
+	store_end(tx);
 	return rc;
 }
 
@@ -131,18 +139,22 @@ int registry_locate(struct registry *r, const struct digest *root, const char *f
 {
 	char text[DIGEST_TEXT_ROOM];
 	struct store_stmt *st;
+	struct store_tx *tx;
 	int rc;
 
 	if (strlen(folder) >= sizeof(((struct registry_release *)0)->location))
 		return err_set(e, ERR_INPUT, "the folder's path is too long");
 	digest_text(root, text);
-	TRY(store_prepare(r->store,
-			  "INSERT INTO location(root, folder) VALUES($1, $2)"
-			  " ON CONFLICT(root) DO UPDATE SET folder = $2",
-			  &st, e));
+	TRY(store_write(r->store, &tx, e));
+	TRY_OUT(store_prepare(tx,
+			      "INSERT INTO location(root, folder) VALUES($1, $2)"
+			      " ON CONFLICT(root) DO UPDATE SET folder = excluded.folder",
+			      &st, e));
 	store_bind_text(st, 1, text);
 	store_bind_text(st, 2, folder);
-	rc = store_step(st, e);
-	store_finish(st);
+	TRY_OUT(store_run(st, e));
+	rc = store_commit(tx, e);
+out:
+	store_end(tx);
 	return rc;
 }

@@ -17,17 +17,21 @@
 #include "base/json.h"
 #include "base/store.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct registry;
 
-/* Create the tables if needed. store is borrowed; the caller serialises use. */
+/* store is borrowed. For any thread. ERR_UNSUPPORTED: a newer program wrote its tables. */
 int registry_open(struct registry **out, struct store *store, struct err *e) MUST_USE;
 void registry_close(struct registry *r);
 
-/* Log hook: write the rows that entry stands for. tx is the store of the running transaction.
- * ERR_CONFLICT: that model and version exist with another root. */
-int registry_apply(void *registry, struct store *tx, uint64_t index, const json_t *entry,
+/* Log hook: make the tables, or bring them up. */
+int registry_schema(struct store_tx *tx, struct err *e) MUST_USE;
+
+/* Log hook: write the rows that entry stands for, in the running transaction. ERR_CONFLICT: that
+ * model and version exist with another root. */
+int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const json_t *entry,
 		   struct err *e) MUST_USE;
 
 struct registry_release {
@@ -45,17 +49,37 @@ int registry_find(struct registry *r, const char *ref, struct registry_release *
 int registry_locate(struct registry *r, const struct digest *root, const char *folder,
 		    struct err *e) MUST_USE;
 
-/* Everything, ordered, as canonical JSON: {"releases":[...],"forks":[...],"aliases":[...]}. Same
- * log, same bytes. */
-int registry_export(struct registry *r, struct buf *out, struct err *e) MUST_USE;
+/* Everything, ordered: {"releases":[...],"forks":[...],"aliases":[...]}, a new reference. Same log,
+ * same canonical bytes. */
+int registry_export(struct registry *r, json_t **out, struct err *e) MUST_USE;
 
-/* Every release, in log order: returns 1 and fills out for the i-th, 0 past the end. */
-int registry_release_at(struct registry *r, uint64_t i, struct registry_release *out,
-			struct err *e) MUST_USE;
+/* Call visit for every release, in log order, out of one snapshot. Its release is borrowed; what it
+ * returns other than 0 ends the walk, and is returned. */
+int registry_each(struct registry *r,
+		  int (*visit)(void *ctx, const struct registry_release *release, struct err *e),
+		  void *ctx, struct err *e) MUST_USE;
 
 /* Descendants of a root along fork edges and declared parents, as JSON array of {name, root,
  * relation, depth}. */
 int registry_affected(struct registry *r, const struct digest *root, json_t **out,
 		      struct err *e) MUST_USE;
+
+/* ---- publications under way: of this machine, not of the log ---- */
+
+struct registry_pending {
+	char dir[4096], package[4096]; /* full paths; package "" for none */
+	char model[256], version[64];
+	struct digest root; /* once everything is staged */
+	bool has_root;
+};
+/* ERR_CONFLICT: one of that folder is under way. root is not taken. */
+int registry_pending_begin(struct registry *r, const struct registry_pending *p,
+			   struct err *e) MUST_USE;
+int registry_pending_root(struct registry *r, const char *dir, const struct digest *root,
+			  struct err *e) MUST_USE;
+int registry_pending_forget(struct registry *r, const char *dir, struct err *e) MUST_USE;
+/* 1 with the first whose folder sorts after that one ("" to begin), 0 past the last. */
+int registry_pending_next(struct registry *r, const char *after, struct registry_pending *out,
+			  struct err *e) MUST_USE;
 
 #endif

@@ -5,11 +5,11 @@
 #include "registry/registry.h"
 
 struct registry {
-	struct store *store; /* for reading; borrowed */
+	struct store *store; /* borrowed */
 };
 
-/* Create the tables if needed. */
-int rows_schema(struct store *s, struct err *e) MUST_USE;
+/* Refuse tables of a newer program. */
+int rows_check(struct store *s, struct err *e) MUST_USE;
 
 /* A release body into plain facts; strict about kinds and lengths. */
 int rows_release(const json_t *body, struct registry_release *out, struct err *e) MUST_USE;

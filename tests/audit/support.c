@@ -35,23 +35,40 @@ void place_make(struct place *p)
 	cr_assert_eq(signing_identity_open(&p->key, p->home, "log", NULL, &e), 0, "%s", e.text);
 }
 
+struct audit_options place_options(const struct place *p)
+{
+	return (struct audit_options){ .home = p->home,
+				       .store = p->store,
+				       .keys = p->keys,
+				       .key = p->key,
+				       .origin = PLACE_ORIGIN,
+				       .env = &p->env,
+				       .hook = p->hook };
+}
+
+static int open_stores(struct place *p, struct err *e)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/state.db", p->home);
+	TRY(store_open(&p->store, path, e));
+	snprintf(path, sizeof(path), "%s/keys.db", p->home);
+	return store_open(&p->keys, path, e);
+}
+
+void place_stores(struct place *p)
+{
+	struct err e = { 0 };
+	cr_assert_eq(open_stores(p, &e), 0, "%s", e.text);
+}
+
 int place_try_open(struct place *p, struct err *e)
 {
-	char url[128];
-	struct audit_options o = { .home = p->home,
-				   .key = p->key,
-				   .origin = PLACE_ORIGIN,
-				   .env = &p->env,
-				   .hook = p->hook };
-	int rc;
-
-	snprintf(url, sizeof(url), "sqlite://%s/state.db", p->home);
-	TRY(store_open(&p->store, url, e));
-	o.store = p->store;
-	rc = audit_log_open(&p->log_open, &o, e);
+	TRY(open_stores(p, e));
+	struct audit_options o = place_options(p);
+	int rc = audit_log_open(&p->log_open, &o, e);
 	if (rc < 0) {
-		store_close(p->store);
-		p->store = NULL;
+		place_close(p);
 		return rc;
 	}
 	buf_clear(&p->vkey);
@@ -68,8 +85,9 @@ void place_close(struct place *p)
 {
 	audit_log_close(p->log_open);
 	store_close(p->store);
+	store_close(p->keys);
 	p->log_open = NULL;
-	p->store = NULL;
+	p->store = p->keys = NULL;
 }
 
 void place_remove(struct place *p)
@@ -132,6 +150,31 @@ void place_expect_clean(struct place *p)
 {
 	struct audit_verdict *v = place_verify(p, p->store != NULL);
 	cr_assert(v->ok, "%s: %s", v->problem[0].kind, v->problem[0].text);
+}
+
+void place_sql(struct store *s, const char *sql)
+{
+	struct store_tx *tx;
+	struct err e = { 0 };
+
+	cr_assert_eq(store_write(s, &tx, &e), 0, "%s", e.text);
+	cr_assert_eq(store_exec(tx, sql, &e), 0, "%s", e.text);
+	cr_assert_eq(store_commit(tx, &e), 0, "%s", e.text);
+	store_end(tx);
+}
+
+int64_t place_number(struct store *s, const char *sql)
+{
+	struct store_stmt *st;
+	struct store_tx *tx;
+
+	cr_assert_eq(store_read(s, &tx, NULL), 0);
+	cr_assert_eq(store_prepare(tx, sql, &st, NULL), 0);
+	cr_assert_eq(store_step(st, NULL), 1);
+	int64_t n = store_i64(st, 0);
+	store_finish(st);
+	store_end(tx);
+	return n;
 }
 
 static void path_of(const struct place *p, const char *name, char out[256])

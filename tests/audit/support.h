@@ -7,7 +7,7 @@
 struct place {
 	char home[64], log[80];
 	struct signing_identity *key;
-	struct store *store;
+	struct store *store, *keys;
 	struct audit_log *log_open; /* NULL while closed */
 	struct env env;
 	int64_t time_us;
@@ -20,7 +20,10 @@ struct place {
 void place_make(struct place *p);
 void place_open(struct place *p);
 int place_try_open(struct place *p, struct err *e);
-void place_close(struct place *p);  /* the log and its database; the folder stays */
+void place_close(struct place *p);  /* the log and its databases; the folder stays */
+/* The databases alone, for looking and tampering; place_close closes them. */
+void place_stores(struct place *p);
+struct audit_options place_options(const struct place *p);
 void place_remove(struct place *p); /* all */
 
 /* Append a clear record ("registry") with this text; its index. */
@@ -32,6 +35,10 @@ uint64_t place_decision(struct place *p, const char *subject, const char *text);
 struct audit_verdict *place_verify(struct place *p, bool with_store);
 /* Fails the test unless the verdict is ok. */
 void place_expect_clean(struct place *p);
+
+/* Statements in a transaction of their own; place_number: the one number that a query gives. */
+void place_sql(struct store *s, const char *sql);
+int64_t place_number(struct store *s, const char *sql);
 
 /* Whole file below HOME into out. */
 void place_read(const struct place *p, const char *name, struct buf *out);

@@ -140,7 +140,7 @@ Test(audit_log, number_refused_while_later_ones_are_out_becomes_a_lost_entry)
 
 /* ---- the hook shares the record's fate ---- */
 
-static int refuse_some(void *ctx, struct store *tx, uint64_t index, const json_t *entry,
+static int refuse_some(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		       struct err *e)
 {
 	const char *text =
@@ -156,25 +156,14 @@ static int refuse_some(void *ctx, struct store *tx, uint64_t index, const json_t
 	return strcmp(text, "refuse") == 0 ? err_set(e, ERR_CONFLICT, "refused") : 0;
 }
 
-static int64_t count_rows(const char *sql)
-{
-	struct store_stmt *st;
-
-	cr_assert_eq(store_prepare(at.store, sql, &st, NULL), 0);
-	cr_assert_eq(store_step(st, NULL), 1);
-	int64_t n = store_i64(st, 0);
-	store_finish(st);
-	return n;
-}
-
 Test(audit_log, record_that_the_hook_refuses_is_undone_alone)
 {
 	struct audit_receipt receipt;
 	struct err e;
 
-	cr_assert_eq(store_exec(at.store, "CREATE TABLE hooked(idx INTEGER PRIMARY KEY)", NULL), 0);
+	place_sql(at.store, "CREATE TABLE hooked(idx INTEGER PRIMARY KEY)");
 	place_close(&at);
-	at.hook = (struct audit_hook){ refuse_some, NULL };
+	at.hook = (struct audit_hook){ .apply = refuse_some };
 	place_open(&at);
 	uint64_t size = audit_log_size(at.log_open);
 	place_note(&at, "take");
@@ -186,7 +175,7 @@ Test(audit_log, record_that_the_hook_refuses_is_undone_alone)
 	cr_expect_str_eq(e.text, "refused");
 	place_note(&at, "take too");
 	cr_expect_eq(audit_log_size(at.log_open), size + 2);
-	cr_expect_eq(count_rows("SELECT count(*) FROM hooked"), 2);
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM hooked"), 2);
 	place_expect_clean(&at);
 	json_decref(body);
 }
@@ -248,17 +237,14 @@ Test(audit_log, many_threads_share_commits_and_every_index_is_given_once)
 Test(audit_log, second_writer_is_refused_and_a_reader_is_not)
 {
 	struct place second = at;
+	second.store = second.keys = NULL;
 	struct err e = { 0 };
 	struct buf entry = { 0 };
 
 	cr_expect_eq(place_try_open(&second, &e), ERR_CONFLICT);
 	uint64_t i = place_decision(&at, NULL, "read me");
-	struct audit_options o = { .home = at.home,
-				   .store = at.store,
-				   .key = at.key,
-				   .origin = PLACE_ORIGIN,
-				   .env = &at.env,
-				   .read_only = true };
+	struct audit_options o = place_options(&at);
+	o.read_only = true;
 	struct audit_log *reader;
 	json_t *plain;
 	cr_assert_eq(audit_log_open(&reader, &o, &e), 0, "%s", e.text);

@@ -149,20 +149,18 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 	place_close(&at);
 	place_read(&at, "log/checkpoint", &before);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
-		char command[256], url[128];
+		char command[256];
 		struct err e = { 0 };
 		struct buf after = { 0 };
 		snprintf(command, sizeof(command), "cp %s/state.db %s/kept.db", at.home, at.home);
 		cr_assert_eq(system(command), 0);
-		snprintf(url, sizeof(url), "sqlite://%s/state.db", at.home);
-		cr_assert_eq(store_open(&at.store, url, &e), 0);
-		cr_assert_eq(store_exec(at.store, changes[i], &e), 0, "%s", e.text);
+		place_stores(&at);
+		place_sql(at.store, changes[i]);
 		struct audit_verdict *v = place_verify(&at, true);
 		if (i != 1) /* the leaf column is the opening's affair */
 			cr_expect(!v->ok && strcmp(v->problem[0].kind, "head") == 0, "%s",
 				  changes[i]);
-		store_close(at.store);
-		at.store = NULL;
+		place_close(&at);
 		int rc = place_try_open(&at, &e);
 		cr_expect(rc == ERR_VERIFY || rc == ERR_UNSUPPORTED, "%s: %d %s", changes[i], rc,
 			  e.text);

@@ -140,7 +140,7 @@ Test(audit_vault, row_moved_to_another_record_is_refused)
 		sql, sizeof(sql),
 		"UPDATE vault SET cipher = (SELECT cipher FROM vault WHERE idx = %llu) WHERE idx = %llu",
 		(unsigned long long)a, (unsigned long long)b);
-	cr_assert_eq(store_exec(at.store, sql, &e), 0, "%s", e.text);
+	place_sql(at.store, sql);
 	cr_expect_eq(audit_vault_read(at.log_open, b, &plain, &e), ERR_VERIFY);
 }
 
@@ -151,22 +151,20 @@ struct secret {
 	size_t len;
 };
 
-static struct secret fetch(const char *url_file, const char *sql)
+static struct secret fetch(struct store *s, const char *sql)
 {
-	struct store *s;
 	struct store_stmt *st;
-	char url[160];
+	struct store_tx *tx;
 	struct secret out = { .len = 0 };
 
-	snprintf(url, sizeof(url), "sqlite://%s/%s", at.home, url_file);
-	cr_assert_eq(store_open(&s, url, NULL), 0);
-	cr_assert_eq(store_prepare(s, sql, &st, NULL), 0);
+	cr_assert_eq(store_read(s, &tx, NULL), 0);
+	cr_assert_eq(store_prepare(tx, sql, &st, NULL), 0);
 	cr_assert_eq(store_step(st, NULL), 1);
 	const void *bytes = store_blob(st, 0, &out.len);
 	out.len = out.len > sizeof(out.bytes) ? sizeof(out.bytes) : out.len;
 	memcpy(out.bytes, bytes, out.len);
 	store_finish(st);
-	store_close(s);
+	store_end(tx);
 	return out;
 }
 
@@ -202,9 +200,9 @@ Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_f
 		other = place_decision(&at, i % 2 ? "other-handle" : NULL, "something else");
 	}
 	struct secret key =
-		fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:subject-handle'");
+		fetch(at.keys, "SELECT wrapped FROM subject_key WHERE id = 's:subject-handle'");
 	struct secret row = fetch(
-		"state.db",
+		at.store,
 		"SELECT cipher FROM vault WHERE key_id = 's:subject-handle' LIMIT 1 OFFSET 7");
 	cr_assert(find_anywhere(&key) && find_anywhere(&row));
 	uint64_t size = audit_log_size(at.log_open);
@@ -241,7 +239,7 @@ Test(audit_vault, erasing_one_index_keeps_a_shared_key_and_destroys_a_lone_one)
 	json_t *plain;
 	uint64_t a = place_decision(&at, "s", "a"), b = place_decision(&at, "s", "b"),
 		 lone = place_decision(&at, NULL, "c");
-	struct secret key = fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id LIKE 'r:%'");
+	struct secret key = fetch(at.keys, "SELECT wrapped FROM subject_key WHERE id LIKE 'r:%'");
 
 	cr_assert_eq(audit_vault_erase(at.log_open, NULL, a, "ground", "actor", &receipt, NULL), 0);
 	cr_expect_eq(audit_vault_read(at.log_open, a, &plain, NULL), ERR_NOTFOUND);
@@ -274,7 +272,7 @@ Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 		uint64_t index = place_decision(&at, "s", "a");
 		json_t *plain;
 		struct secret key =
-			fetch("keys.db", "SELECT wrapped FROM subject_key WHERE id = 's:s'");
+			fetch(at.keys, "SELECT wrapped FROM subject_key WHERE id = 's:s'");
 		place_close(&at);
 		pid_t child = fork();
 		int status;

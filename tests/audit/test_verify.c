@@ -162,19 +162,17 @@ Test(audit_verify, not_being_able_to_look_is_an_error_and_no_verdict)
 
 TestSuite(audit_rebuild, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static int remember(void *ctx, struct store *tx, uint64_t index, const json_t *entry, struct err *e)
+static int remember(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry, struct err *e)
 {
 	struct store_stmt *st;
 	struct buf text = { 0 };
-	int rc;
 
 	(void)ctx;
 	TRY(json_write_canonical(entry, &text, e));
 	TRY(store_prepare(tx, "INSERT INTO hooked(idx, entry) VALUES($1, $2)", &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
 	store_bind_text(st, 2, text.bytes);
-	rc = store_step(st, e);
-	store_finish(st);
+	int rc = store_run(st, e);
 	buf_free(&text);
 	return rc;
 }
@@ -185,32 +183,34 @@ static const char hooked[] =
 static void dump(struct buf *out)
 {
 	struct store_stmt *st;
+	struct store_tx *tx;
 
-	cr_assert_eq(store_prepare(at.store, "SELECT idx, entry FROM hooked ORDER BY idx", &st,
+	cr_assert_eq(store_read(at.store, &tx, NULL), 0);
+	cr_assert_eq(store_prepare(tx, "SELECT idx, entry FROM hooked ORDER BY idx", &st,
 				   NULL),
 		     0);
 	while (store_step(st, NULL) == 1)
 		buf_printf(out, "%lld %s\n", (long long)store_i64(st, 0), store_text(st, 1));
 	store_finish(st);
+	store_end(tx);
 }
 
-static void open_store(void)
+static void open_stores(void)
 {
-	char url[128];
-	snprintf(url, sizeof(url), "sqlite://%s/state.db", at.home);
-	cr_assert_eq(store_open(&at.store, url, NULL), 0);
-	cr_assert_eq(store_exec(at.store, hooked, NULL), 0);
+	place_stores(&at);
+	place_sql(at.store, hooked);
 }
 
-static int rebuild(uint64_t *lost, struct err *e)
+static int rebuild(size_t *lost, struct err *e)
 {
-	struct audit_options o = { .home = at.home,
-				   .store = at.store,
-				   .key = at.key,
-				   .origin = PLACE_ORIGIN,
-				   .env = &at.env,
-				   .hook = { remember, NULL } };
-	return audit_rebuild(&o, at.vkey.bytes, lost, e);
+	struct audit_options o = place_options(&at);
+	struct audit_rebuilt r;
+
+	o.hook = (struct audit_hook){ .apply = remember };
+	int rc = audit_rebuild(&o, at.vkey.bytes, &r, e);
+	*lost = json_array_size(r.undisclosable);
+	json_decref(r.undisclosable);
+	return rc;
 }
 
 static void lose_database(void)
@@ -225,12 +225,12 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 {
 	struct buf before = { 0 }, after = { 0 };
 	struct err e = { 0 };
-	uint64_t lost;
+	size_t lost;
 	json_t *plain;
 
-	at.hook = (struct audit_hook){ remember, NULL };
-	open_store();
-	store_close(at.store);
+	at.hook = (struct audit_hook){ .apply = remember };
+	open_stores();
+	place_close(&at);
 	place_open(&at);
 	for (int i = 0; i < 260; i++)
 		place_note(&at, "n");
@@ -241,14 +241,14 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 	lose_database();
 	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY, "an empty database over a signed log: %s",
 		     e.text);
-	open_store();
-	cr_assert_eq(store_exec(at.store, "DELETE FROM log_entry; DELETE FROM log_head", NULL), 0);
+	open_stores();
+	place_sql(at.store, "DELETE FROM log_entry; DELETE FROM log_head");
 	cr_assert_eq(rebuild(&lost, &e), 0, "%s", e.text);
 	cr_expect_eq(lost, 2);
 	dump(&after);
 	cr_expect(before.len == after.len && memcmp(before.bytes, after.bytes, after.len) == 0);
 	cr_expect_eq(rebuild(&lost, &e), ERR_CONFLICT); /* not empty now */
-	store_close(at.store);
+	place_close(&at);
 	place_open(&at);
 	cr_expect_eq(audit_vault_read(at.log_open, secret, &plain, &e), ERR_NOTFOUND);
 	place_note(&at, "goes on");
@@ -261,11 +261,11 @@ Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 {
 	struct buf note = { 0 };
 	struct err e = { 0 };
-	uint64_t lost;
+	size_t lost;
 
-	at.hook = (struct audit_hook){ remember, NULL };
-	open_store();
-	store_close(at.store);
+	at.hook = (struct audit_hook){ .apply = remember };
+	open_stores();
+	place_close(&at);
 	place_open(&at);
 	place_note(&at, "a");
 	place_read(&at, "log/checkpoint", &note);
@@ -273,9 +273,9 @@ Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 	lose_database();
 	place_write(&at, "log/checkpoint", note.bytes,
 		    note.len); /* as if the last publication never came */
-	open_store();
+	open_stores();
 	cr_assert_eq(rebuild(&lost, &e), 0, "%s", e.text);
-	store_close(at.store);
+	place_close(&at);
 	place_open(&at);
 	cr_expect_eq(audit_log_size(at.log_open), 2);
 	place_note(&at, "another");
@@ -287,7 +287,7 @@ Test(audit_rebuild, damaged_log_is_not_rebuilt_from)
 {
 	struct buf b = { 0 };
 	struct err e = { 0 };
-	uint64_t lost;
+	size_t lost;
 
 	place_open(&at);
 	place_note(&at, "a");
@@ -295,7 +295,7 @@ Test(audit_rebuild, damaged_log_is_not_rebuilt_from)
 	place_read(&at, "log/tile/entries/000.p/2", &b);
 	b.bytes[20] ^= 1;
 	place_write(&at, "log/tile/entries/000.p/2", b.bytes, b.len);
-	open_store();
+	open_stores();
 	cr_expect_eq(rebuild(&lost, &e), ERR_VERIFY);
 	buf_free(&b);
 }

@@ -9,7 +9,7 @@ cd "$tree"
 fresh() {
 	rm -rf ./* .ci .git
 	mkdir -p .ci base audit flow tests/x
-	cp "$top"/.ci/{layers,limits,words,messages,symbols,layers.txt} .ci/
+	cp "$top"/.ci/{layers,limits,words,storage,messages,symbols,layers.txt} .ci/
 	printf '#include "base/text.h"\n' >base/err.h
 	touch base/text.h base/text_table.h audit/tree.h flow/flow.h
 	printf '#include "base/err.h"\n#include "audit/tree.h"\n' >audit/audit.h
@@ -58,6 +58,13 @@ fresh; yes '/* */' | head -n 201 >audit/tree.h; accepts limits "a long private h
 fresh; printf '// %097d\n' 0 >audit/a.c; accepts limits "100 characters"
 fresh; printf '// %098d\n' 0 >audit/a.c; refuses limits "101 characters" "101 characters"
 fresh; printf '// %096dä\n' 0 >audit/a.c; accepts limits "100 characters, one of two bytes"
+
+fresh; accepts storage "a tree without a database"
+echo 'x = "CREATE TABLE t(a BLOB) STRICT";' >base/store_sqlite.c; accepts storage "an engine's own file"
+echo 'x = "CREATE TABLE t(a BLOB)";' >audit/a.c; refuses storage "a type of one engine" "audit/a.c:1"
+echo 'x = "sqlite://a.db";' >audit/a.c; refuses storage "the name of an engine" "audit/a.c:1"
+echo 'rc = store_open(&s, path, e);' >audit/a.c; refuses storage "another opener" "only flow/home.c"
+mv audit/a.c flow/home.c; accepts storage "the one opener"
 
 fresh; echo "/* TO""DO */" >audit/a.c; refuses words "a note to self" "audit/a.c:1"
 fresh; echo "see ../sha""red/x" >audit/a.c; refuses words "a path of a machine" "audit/a.c:1"

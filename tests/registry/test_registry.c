@@ -1,5 +1,7 @@
 #include "registry/registry.h"
 
+#include "base/buf.h"
+#include "base/file.h"
 #include "base/limits.h"
 
 #include <criterion/criterion.h>
@@ -7,20 +9,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+static char dir[64];
 static struct store *store;
 static struct registry *reg;
 static struct err e;
 
+static void make_tables(void)
+{
+	struct store_tx *tx;
+
+	cr_assert_eq(store_write(store, &tx, &e), 0, "%s", e.text);
+	cr_assert_eq(registry_schema(tx, &e), 0, "%s", e.text);
+	cr_assert_eq(store_commit(tx, &e), 0, "%s", e.text);
+	store_end(tx);
+}
+
 static void set_up(void)
 {
-	cr_assert_eq(store_open(&store, "sqlite://:memory:", &e), 0, "%s", e.text);
+	char path[80];
+
+	snprintf(dir, sizeof(dir), "/dev/shm/test-registry-XXXXXX");
+	if (!mkdtemp(dir)) {
+		snprintf(dir, sizeof(dir), "/tmp/test-registry-XXXXXX");
+		cr_assert(mkdtemp(dir));
+	}
+	snprintf(path, sizeof(path), "%s/state.db", dir);
+	cr_assert_eq(store_open(&store, path, &e), 0, "%s", e.text);
 	cr_assert_eq(registry_open(&reg, store, &e), 0, "%s", e.text);
+	make_tables();
 }
 
 static void tear_down(void)
 {
 	registry_close(reg);
 	store_close(store);
+	cr_assert_eq(file_remove_tree(dir, NULL), 0);
 }
 
 TestSuite(registry, .init = set_up, .fini = tear_down);
@@ -48,9 +71,14 @@ static struct digest root_digest(char digit)
 static int apply(uint64_t index, const char *type, json_t *body)
 {
 	json_t *entry = json_pack("{s:s,s:o}", "type", type, "body", body);
-	int rc = registry_apply(reg, store, index, entry, &e);
+	struct store_tx *tx;
 
 	cr_assert(entry);
+	cr_assert_eq(store_write(store, &tx, &e), 0, "%s", e.text);
+	int rc = registry_apply(reg, tx, index, entry, &e);
+	if (rc == 0)
+		cr_assert_eq(store_commit(tx, &e), 0, "%s", e.text);
+	store_end(tx);
 	json_decref(entry);
 	return rc;
 }
@@ -79,6 +107,16 @@ static json_t *fork_body(char subject, char parent, const char *verdict)
 static json_t *alias_body(const char *model, const char *alias, char digit)
 {
 	return json_pack("{s:s,s:s,s:s}", "model", model, "alias", alias, "root", root(digit));
+}
+
+/* The export as bytes, appended. */
+static void export_text(struct buf *out)
+{
+	json_t *all;
+
+	cr_assert_eq(registry_export(reg, &all, &e), 0, "%s", e.text);
+	cr_assert_eq(json_write_canonical(all, out, &e), 0, "%s", e.text);
+	json_decref(all);
 }
 
 /* The same history for several tests. */
@@ -145,9 +183,9 @@ Test(registry, version_cannot_change_its_content)
 	struct buf before = { 0 }, after = { 0 };
 
 	fill();
-	cr_assert_eq(registry_export(reg, &before, &e), 0);
+	export_text(&before);
 	cr_expect_eq(apply(8, "release", release("a/m", "1.0", '9', 0)), ERR_CONFLICT);
-	cr_assert_eq(registry_export(reg, &after, &e), 0);
+	export_text(&after);
 	cr_expect_str_eq(before.bytes, after.bytes);
 	cr_expect_eq(apply(9, "release", release("a/m", "1.0", '1', 0)), 0);
 	buf_free(&before);
@@ -164,11 +202,11 @@ Test(registry, replay_gives_the_same_export_byte_for_byte_without_locations)
 	cr_assert_eq(registry_locate(reg, &d, "/models/m", &e), 0);
 	cr_assert_eq(registry_find(reg, "a/m@1.0", &r, &e), 0);
 	cr_expect_str_eq(r.location, "/models/m");
-	cr_assert_eq(registry_export(reg, &first, &e), 0);
+	export_text(&first);
 	tear_down();
 	set_up();
 	fill();
-	cr_assert_eq(registry_export(reg, &second, &e), 0);
+	export_text(&second);
 	cr_expect_str_eq(first.bytes, second.bytes);
 	cr_expect(strstr(first.bytes, "\"p_value\":1.5e-7") && !strstr(first.bytes, "/models"),
 		  "%s", first.bytes);
@@ -227,15 +265,134 @@ Test(registry, malformed_bodies_are_refused)
 	free(name);
 }
 
-Test(registry, list_is_in_log_order)
+/* ---- walking ---- */
+
+struct walk {
+	uint64_t index[8];
+	size_t count, stop;
+};
+
+static int note_release(void *ctx, const struct registry_release *r, struct err *err)
 {
-	struct registry_release r;
+	struct walk *w = ctx;
+
+	(void)err;
+	w->index[w->count++ % 8] = r->log_index;
+	return w->count == w->stop ? 7 : 0;
+}
+
+Test(registry, walk_is_in_log_order_and_ends_where_the_visitor_says)
+{
+	struct walk all = { .count = 0 }, two = { .stop = 2 };
 
 	fill();
-	cr_assert_eq(registry_release_at(reg, 0, &r, &e), 1);
-	cr_expect_eq(r.log_index, 1);
-	cr_assert_eq(registry_release_at(reg, 2, &r, &e), 1);
-	cr_expect_eq(r.log_index, 7);
-	cr_expect_eq(registry_release_at(reg, 3, &r, &e), 0);
-	cr_expect_eq(registry_release_at(reg, UINT64_MAX, &r, &e), 0);
+	cr_assert_eq(registry_each(reg, note_release, &all, &e), 0, "%s", e.text);
+	cr_expect(all.count == 3 && all.index[0] == 1 && all.index[1] == 3 && all.index[2] == 7);
+	cr_expect_eq(registry_each(reg, note_release, &two, &e), 7);
+	cr_expect_eq(two.count, 2);
+}
+
+static void add_releases(int from, int to)
+{
+	struct store_tx *tx;
+	char version[16];
+
+	cr_assert_eq(store_write(store, &tx, &e), 0);
+	for (int i = from; i < to; i++) {
+		snprintf(version, sizeof(version), "%d", i);
+		json_t *entry = json_pack("{s:s,s:o}", "type", "release", "body",
+					  release("a/m", version, '1', 0));
+		cr_assert_eq(registry_apply(reg, tx, (uint64_t)i, entry, &e), 0, "%s", e.text);
+		json_decref(entry);
+	}
+	cr_assert_eq(store_commit(tx, &e), 0);
+	store_end(tx);
+}
+
+/* What a walk over everything costs the database. */
+static uint64_t cost_of_walk(void)
+{
+	struct walk w = { .count = 0 };
+	uint64_t before = store_work(store);
+
+	cr_assert_eq(registry_each(reg, note_release, &w, &e), 0);
+	return store_work(store) - before;
+}
+
+Test(registry, cost_of_a_walk_grows_with_the_releases_and_not_with_their_square)
+{
+	add_releases(0, 1000);
+	uint64_t some = cost_of_walk();
+	add_releases(1000, 4000);
+	uint64_t more = cost_of_walk();
+	cr_expect_gt(some, 1000);
+	cr_expect_lt(more, some * 5, "%llu steps for 1,000 releases, %llu for 4,000",
+		     (unsigned long long)some, (unsigned long long)more);
+}
+
+/* ---- publications under way ---- */
+
+static struct registry_pending pending(const char *folder)
+{
+	struct registry_pending p = { .model = "a/m", .version = "1.0", .package = "/x.tar" };
+
+	snprintf(p.dir, sizeof(p.dir), "%s", folder);
+	return p;
+}
+
+Test(registry, publications_under_way_are_kept_until_they_are_forgotten)
+{
+	struct registry_pending a = pending("/models/a"), b = pending("/models/b"), found;
+	struct digest d = root_digest('7');
+
+	cr_expect_eq(registry_pending_next(reg, "", &found, &e), 0);
+	cr_assert_eq(registry_pending_begin(reg, &b, &e), 0, "%s", e.text);
+	cr_assert_eq(registry_pending_begin(reg, &a, &e), 0, "%s", e.text);
+	cr_expect_eq(registry_pending_begin(reg, &a, &e), ERR_CONFLICT);
+	cr_expect_str_eq(e.text, "an earlier publication of /models/a is not finished yet");
+	cr_assert_eq(registry_pending_root(reg, a.dir, &d, &e), 0);
+	cr_assert_eq(registry_pending_next(reg, "", &found, &e), 1);
+	cr_expect_str_eq(found.dir, a.dir);
+	cr_expect_str_eq(found.package, "/x.tar");
+	cr_expect_str_eq(found.version, "1.0");
+	cr_expect(found.has_root && digest_equal(&found.root, &d));
+	cr_assert_eq(registry_pending_next(reg, a.dir, &found, &e), 1);
+	cr_expect_str_eq(found.dir, b.dir);
+	cr_expect_not(found.has_root);
+	cr_expect_eq(registry_pending_next(reg, b.dir, &found, &e), 0);
+	cr_assert_eq(registry_pending_forget(reg, a.dir, &e), 0);
+	cr_assert_eq(registry_pending_next(reg, "", &found, &e), 1);
+	cr_expect_str_eq(found.dir, b.dir);
+}
+
+/* ---- versions of the tables ---- */
+
+static void sql(const char *text)
+{
+	struct store_tx *tx;
+
+	cr_assert_eq(store_write(store, &tx, &e), 0);
+	cr_assert_eq(store_exec(tx, text, &e), 0, "%s", e.text);
+	cr_assert_eq(store_commit(tx, &e), 0);
+	store_end(tx);
+}
+
+Test(registry, tables_of_a_newer_program_are_refused_and_older_ones_brought_up)
+{
+	struct registry_pending found;
+	struct registry *again;
+
+	sql("ALTER TABLE registry_pending RENAME TO flow_pending;"
+	    "INSERT INTO flow_pending VALUES('/m', 'a/m', '1', NULL, '');"
+	    "DELETE FROM schema");
+	make_tables();
+	cr_assert_eq(registry_pending_next(reg, "", &found, &e), 1);
+	cr_expect_str_eq(found.dir, "/m");
+	make_tables(); /* once is enough */
+	sql("UPDATE schema SET version = 99 WHERE part = 'registry'");
+	cr_expect_eq(registry_open(&again, store, &e), ERR_UNSUPPORTED);
+	cr_expect(strstr(e.text, "version 99") && strstr(e.text, "newer program"), "%s", e.text);
+	cr_expect_null(again);
+	sql("UPDATE schema SET version = 2 WHERE part = 'registry'");
+	cr_assert_eq(registry_pending_next(reg, "", &found, &e), 1);
 }

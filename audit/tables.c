@@ -1,0 +1,117 @@
+/* The log's tables.
+ *
+ *   state.db  log_head(1)            version, size, root; checkpoint: as it was published last when
+ *                                    the head was written
+ *             log_entry(idx)         leaf hash, entry; type, worker and n are of the entry
+ *             vault(idx)             key_id, cipher: audit/vault.c
+ *   keys.db   subject_key(id)        wrapped
+ *             scrub                  a row: bytes of destroyed keys may still be in the files
+ *
+ * Only the rooms that own tables read them: nobody outside audit/ reads these. */
+#include "audit/log_in.h"
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const struct store_table log_tables[] = {
+	{
+		.name = "log_head",
+		.column = { { "id", STORE_INTEGER },
+			    { "version", STORE_INTEGER },
+			    { "size", STORE_INTEGER },
+			    { "root", STORE_BYTES },
+			    { "checkpoint", STORE_TEXT, .null = true } },
+		.key = "id",
+	},
+	{
+		.name = "log_entry",
+		.column = { { "idx", STORE_INTEGER },
+			    { "leaf", STORE_BYTES },
+			    { "type", STORE_TEXT },
+			    { "worker", STORE_TEXT },
+			    { "n", STORE_INTEGER },
+			    { "entry", STORE_BYTES } },
+		.key = "idx",
+		.unique = "worker, n",
+	},
+	{
+		.name = "vault",
+		.column = { { "idx", STORE_INTEGER },
+			    { "key_id", STORE_TEXT },
+			    { "cipher", STORE_BYTES } },
+		.key = "idx",
+		.index = "key_id",
+	},
+};
+
+static const struct store_table key_tables[] = {
+	{
+		.name = "subject_key",
+		.column = { { "id", STORE_TEXT }, { "wrapped", STORE_BYTES } },
+		.key = "id",
+	},
+	{ .name = "scrub", .column = { { "pending", STORE_INTEGER } } },
+};
+
+/* Version 1 is what was there before versions were counted, so its tables may exist already. */
+static const struct store_version log_versions[] = {
+	{ .table = log_tables,
+	  .tables = COUNT(log_tables),
+	  .sql = "DROP INDEX IF EXISTS vault_key" },
+};
+static const struct store_version key_versions[] = {
+	{ .table = key_tables, .tables = COUNT(key_tables) },
+};
+
+#define LOG_PART "log"
+#define KEYS_PART "keys"
+
+static int make_log_tables(struct store *s, const struct audit_hook *hook, struct err *e)
+{
+	struct store_tx *tx;
+	int rc;
+
+	TRY(store_write(s, &tx, e));
+	TRY_OUT(store_schema(tx, LOG_PART, log_versions, COUNT(log_versions), e));
+	if (hook->schema)
+		TRY_OUT(hook->schema(tx, e));
+	rc = store_commit(tx, e);
+out:
+	store_end(tx);
+	return rc;
+}
+
+static int make_key_tables(struct store *s, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_write(s, &tx, e));
+	int rc = store_schema(tx, KEYS_PART, key_versions, COUNT(key_versions), e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	return rc;
+}
+
+static int check_part(struct store *s, const char *part, size_t known, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_read(s, &tx, e));
+	int rc = store_schema_check(tx, part, known, e);
+	store_end(tx);
+	return rc;
+}
+
+int log_schema_check(const struct audit_options *o, struct err *e)
+{
+	TRY(check_part(o->store, LOG_PART, COUNT(log_versions), e));
+	return o->keys ? check_part(o->keys, KEYS_PART, COUNT(key_versions), e) : 0;
+}
+
+/* Checked first, so that a newer keys.db leaves state.db as it is. */
+int log_schema(const struct audit_options *o, struct err *e)
+{
+	TRY(log_schema_check(o, e));
+	TRY(make_log_tables(o->store, &o->hook, e));
+	return o->keys ? make_key_tables(o->keys, e) : 0;
+}

@@ -1,0 +1,432 @@
+/* Storage over SQLite. Error classes:
+ *
+ *   BUSY, LOCKED                     ERR_UNAVAILABLE  try again
+ *   CONSTRAINT                       ERR_CONFLICT
+ *   NOMEM                            ERR_NOMEM
+ *   ERROR, RANGE, TOOBIG, MISMATCH   ERR_INPUT        a statement or value of ours
+ *   IOERR, FULL, CORRUPT, NOTADB     ERR_IO, and the store is poisoned: after a failed fsync the
+ *                                    kernel may mark pages clean, so that the next commit would
+ *                                    succeed over a hole; only a reopening reads the truth
+ *   IOERR_NOMEM                      ERR_IO, not poisoned
+ *   any other                        ERR_IO
+ *
+ * Settings: WAL (readers beside the writer), synchronous=FULL, foreign_keys, secure_delete,
+ * trusted_schema off, defensive; readers query_only. SQLite numbers "$2" by first appearance,
+ * PostgreSQL by its digits: parameters are bound by name. */
+#include "base/store_backend.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct sqlite_conn {
+	struct store_conn base;
+	sqlite3 *db;
+	sqlite3_stmt *look; /* of a reader: its first step takes the snapshot */
+};
+
+struct sqlite_stmt {
+	struct store_stmt base;
+	sqlite3_stmt *st;
+	int bind_error; /* first SQLite code of a failed bind */
+};
+
+static struct sqlite_conn *conn_of(struct store_conn *c) { return (struct sqlite_conn *)c; }
+static struct sqlite_stmt *stmt_of(struct store_stmt *st) { return (struct sqlite_stmt *)st; }
+
+/* ---- errors ---- */
+
+static int class_of(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ERR_UNAVAILABLE;
+	case SQLITE_CONSTRAINT:
+		return ERR_CONFLICT;
+	case SQLITE_NOMEM:
+		return ERR_NOMEM;
+	case SQLITE_ERROR:
+	case SQLITE_RANGE:
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+		return ERR_INPUT;
+	default:
+		return ERR_IO;
+	}
+}
+
+static bool poisons(int code)
+{
+	int primary = code & 0xff;
+
+	if (code == SQLITE_IOERR_NOMEM)
+		return false;
+	return primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
+	       primary == SQLITE_NOTADB;
+}
+
+static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, struct err *e)
+{
+	const char *why = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
+
+	if (poisons(code))
+		c->base.poisoned = true;
+	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
+}
+
+static int sqlite_run(struct sqlite_conn *c, const char *sql, const char *what, struct err *e)
+{
+	int code = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : sqlite_failed(c, code, what, e);
+}
+
+/* ---- opening ---- */
+
+/* The file is made by us, so that it is never readable by others. Only when new: closing a second
+ * descriptor of an open database would drop this process's locks on it. */
+static int create_private(const char *path, struct err *e)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno != EEXIST)
+		return err_errno(e, "create %s", path);
+	return 0;
+}
+
+static int configure(struct sqlite_conn *c, bool writer, struct err *e)
+{
+	sqlite3_extended_result_codes(c->db, 1);
+	if (sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK)
+		return err_set(e, ERR_IO, "database: this SQLite has no defensive mode");
+	sqlite3_busy_timeout(c->db, 5000);
+	TRY(sqlite_run(c,
+		       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+		       "PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL;"
+		       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
+		       "set up", e));
+	if (writer)
+		return 0;
+	TRY(sqlite_run(c, "PRAGMA query_only=ON", "set up", e));
+	int code = sqlite3_prepare_v3(c->db, "SELECT 1 FROM sqlite_schema", -1,
+				      SQLITE_PREPARE_PERSISTENT, &c->look, NULL);
+	return code == SQLITE_OK ? 0 : sqlite_failed(c, code, "set up", e);
+}
+
+static void sqlite_close(struct store_conn *base)
+{
+	struct sqlite_conn *c = conn_of(base);
+
+	sqlite3_finalize(c->look);
+	sqlite3_close_v2(c->db);
+	free(c);
+}
+
+static int sqlite_open(struct store_conn **out, const char *url, bool writer, struct err *e)
+{
+	const char *path = text_starts(url, "sqlite://") ? url + strlen("sqlite://") : url;
+
+	if (path[0] != '/')
+		return err_set(e, ERR_INPUT, "storage \"%.200s\": the path must be absolute", url);
+	if (writer)
+		TRY(create_private(path, e));
+	struct sqlite_conn *c = calloc(1, sizeof *c);
+	if (!c)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->base.backend = &store_sqlite;
+	int code = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = code == SQLITE_OK ? configure(c, writer, e) : sqlite_failed(c, code, path, e);
+	if (rc < 0) {
+		sqlite_close(&c->base);
+		return rc;
+	}
+	*out = &c->base;
+	return 0;
+}
+
+static void sqlite_wait_ms(struct store_conn *base, unsigned ms)
+{
+	sqlite3_busy_timeout(conn_of(base)->db, (int)ms);
+}
+
+/* ---- transactions ---- */
+
+/* BEGIN alone takes no snapshot: the first read does. */
+static int sqlite_begin(struct store_conn *base, bool write, struct err *e)
+{
+	struct sqlite_conn *c = conn_of(base);
+
+	TRY(sqlite_run(c, write ? "BEGIN IMMEDIATE" : "BEGIN", "begin", e));
+	if (write)
+		return 0;
+	int code = sqlite3_step(c->look);
+	sqlite3_reset(c->look);
+	if (code == SQLITE_ROW || code == SQLITE_DONE)
+		return 0;
+	return sqlite_failed(c, code, "begin", e);
+}
+
+static int sqlite_commit(struct store_conn *base, struct err *e)
+{
+	return sqlite_run(conn_of(base), "COMMIT", "commit", e);
+}
+
+static void sqlite_rollback(struct store_conn *base)
+{
+	sqlite3 *db = conn_of(base)->db;
+
+	if (!sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- statements ---- */
+
+static int sqlite_exec(struct store_conn *base, const char *sql, struct err *e)
+{
+	return sqlite_run(conn_of(base), sql, "execute", e);
+}
+
+static int sqlite_prepare(struct store_conn *base, const char *sql, struct store_stmt **out,
+			  struct err *e)
+{
+	struct sqlite_conn *c = conn_of(base);
+	struct sqlite_stmt *st = calloc(1, sizeof *st);
+
+	if (!st)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int code = sqlite3_prepare_v3(c->db, sql, -1, 0, &st->st, NULL);
+	if (code == SQLITE_OK && st->st) {
+		*out = &st->base;
+		return 0;
+	}
+	free(st);
+	return code == SQLITE_OK ? err_set(e, ERR_INPUT, "database: empty statement")
+				 : sqlite_failed(c, code, "prepare", e);
+}
+
+static int parameter(const struct sqlite_stmt *st, int i)
+{
+	char name[16];
+
+	snprintf(name, sizeof name, "$%d", i);
+	int found = sqlite3_bind_parameter_index(st->st, name);
+	check(found > 0); /* the statement's text is ours */
+	return found;
+}
+
+static int bind_value(sqlite3_stmt *st, int at, const struct store_value *v)
+{
+	switch (v->type) {
+	case STORE_INTEGER:
+	case STORE_BOOLEAN:
+		return sqlite3_bind_int64(st, at, v->integer);
+	case STORE_REAL:
+		return sqlite3_bind_double(st, at, v->real);
+	case STORE_TEXT:
+		return sqlite3_bind_text64(st, at, v->bytes, v->len, SQLITE_TRANSIENT, SQLITE_UTF8);
+	case STORE_BYTES:
+		return sqlite3_bind_blob64(st, at, v->bytes, v->len, SQLITE_TRANSIENT);
+	case STORE_NONE:
+		break;
+	}
+	return sqlite3_bind_null(st, at);
+}
+
+static void sqlite_bind(struct store_stmt *base, int i, const struct store_value *v)
+{
+	struct sqlite_stmt *st = stmt_of(base);
+	int code = bind_value(st->st, parameter(st, i), v);
+
+	if (code != SQLITE_OK && st->bind_error == SQLITE_OK)
+		st->bind_error = code;
+}
+
+static int sqlite_step(struct store_stmt *base, struct err *e)
+{
+	struct sqlite_stmt *st = stmt_of(base);
+
+	if (st->bind_error != SQLITE_OK)
+		return err_set(e, class_of(st->bind_error), "database: bind: %s",
+			       sqlite3_errstr(st->bind_error));
+	int code = sqlite3_step(st->st);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	int rc = sqlite_failed(conn_of(base->conn), code, "step", e);
+	sqlite3_reset(st->st); /* lets go of its locks */
+	return rc;
+}
+
+static struct store_value sqlite_column(struct store_stmt *base, int column, enum store_type as)
+{
+	sqlite3_stmt *st = stmt_of(base)->st;
+	struct store_value v = { .type = as };
+
+	if (sqlite3_column_type(st, column) == SQLITE_NULL)
+		return (struct store_value){ .type = STORE_NONE };
+	switch (as) {
+	case STORE_INTEGER:
+	case STORE_BOOLEAN:
+		v.integer = sqlite3_column_int64(st, column);
+		break;
+	case STORE_REAL:
+		v.real = sqlite3_column_double(st, column);
+		break;
+	case STORE_TEXT:
+		v.bytes = sqlite3_column_text(st, column);
+		break;
+	case STORE_BYTES:
+		v.bytes = sqlite3_column_blob(st, column);
+		v.len = (size_t)sqlite3_column_bytes(st, column);
+		v.bytes = v.bytes ? v.bytes : ""; /* SQLite gives NULL for no bytes */
+		break;
+	case STORE_NONE:
+		v.type = STORE_TEXT; /* of no interest, but there */
+		break;
+	}
+	return v;
+}
+
+static void sqlite_reset(struct store_stmt *base)
+{
+	struct sqlite_stmt *st = stmt_of(base);
+
+	sqlite3_reset(st->st);
+	sqlite3_clear_bindings(st->st);
+	st->bind_error = SQLITE_OK;
+}
+
+static void sqlite_finish(struct store_stmt *base)
+{
+	struct sqlite_stmt *st = stmt_of(base);
+
+	base->conn->work += (uint64_t)sqlite3_stmt_status(st->st, SQLITE_STMTSTATUS_VM_STEP, 0);
+	sqlite3_finalize(st->st);
+	free(st);
+}
+
+static int64_t sqlite_changes(struct store_conn *base)
+{
+	return sqlite3_changes64(conn_of(base)->db);
+}
+
+/* ---- tables ---- */
+
+static const char *column_type(enum store_type type)
+{
+	switch (type) {
+	case STORE_INTEGER:
+	case STORE_BOOLEAN:
+		return "INTEGER";
+	case STORE_REAL:
+		return "REAL";
+	case STORE_BYTES:
+		return "BLOB";
+	case STORE_TEXT:
+	case STORE_NONE:
+		break;
+	}
+	return "TEXT";
+}
+
+/* Whether the key is one integer column, which SQLite makes the row's number. */
+static bool has_row_number(const struct store_table *t)
+{
+	for (const struct store_column *c = t->column; t->key && c->type != STORE_NONE; c++)
+		if (strcmp(c->name, t->key) == 0)
+			return c->type == STORE_INTEGER;
+	return !t->key;
+}
+
+static void add_columns(const struct store_table *t, struct buf *sql)
+{
+	for (const struct store_column *c = t->column; c->type != STORE_NONE; c++) {
+		buf_printf(sql, "%s%s %s", c == t->column ? "" : ", ", c->name,
+			   column_type(c->type));
+		if (!c->null)
+			buf_add_text(sql, " NOT NULL");
+		if (c->type == STORE_BOOLEAN)
+			buf_printf(sql, " CHECK(%s IN (0, 1))", c->name);
+	}
+}
+
+/* Tables with another key than a number hold each row once, in the key's order (WITHOUT ROWID). */
+static int sqlite_make_table(struct store_conn *base, const struct store_table *t, struct err *e)
+{
+	struct buf sql = { 0 };
+
+	buf_printf(&sql, "CREATE TABLE IF NOT EXISTS %s(", t->name);
+	add_columns(t, &sql);
+	if (t->key)
+		buf_printf(&sql, ", PRIMARY KEY(%s)", t->key);
+	if (t->unique)
+		buf_printf(&sql, ", UNIQUE(%s)", t->unique);
+	buf_printf(&sql, ") STRICT%s;", has_row_number(t) ? "" : ", WITHOUT ROWID");
+	if (t->index)
+		buf_printf(&sql, "CREATE INDEX IF NOT EXISTS %s_%s ON %s(%s)", t->name, t->index,
+			   t->name, t->index);
+	int rc = buf_done(&sql, e);
+	if (rc == 0)
+		rc = sqlite_run(conn_of(base), sql.bytes, "make table", e);
+	buf_free(&sql);
+	return rc;
+}
+
+static int sqlite_has_table(struct store_conn *base, const char *name, bool *there, struct err *e)
+{
+	struct sqlite_conn *c = conn_of(base);
+	int code = sqlite3_table_column_metadata(c->db, NULL, name, NULL, NULL, NULL, NULL, NULL,
+						 NULL);
+
+	*there = code == SQLITE_OK;
+	return code == SQLITE_OK || code == SQLITE_ERROR ? 0 : sqlite_failed(c, code, "look up", e);
+}
+
+/* secure_delete has zeroed freed cells in the pages; the write-ahead log still holds their old
+ * images until it is cut, and cells that moved between pages can leave copies behind that only
+ * VACUUM reaches. */
+static int sqlite_scrub(struct store_conn *base, bool rewrite, struct err *e)
+{
+	struct sqlite_conn *c = conn_of(base);
+
+	if (rewrite)
+		TRY(sqlite_run(c, "VACUUM", "scrub", e));
+	int code = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code == SQLITE_BUSY)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "database: a reader holds the write-ahead log with erased content");
+	return code == SQLITE_OK ? 0 : sqlite_failed(c, code, "scrub", e);
+}
+
+const struct store_backend store_sqlite = {
+	.scheme = "sqlite",
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.wait_ms = sqlite_wait_ms,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.exec = sqlite_exec,
+	.prepare = sqlite_prepare,
+	.bind = sqlite_bind,
+	.step = sqlite_step,
+	.column = sqlite_column,
+	.reset = sqlite_reset,
+	.finish = sqlite_finish,
+	.changes = sqlite_changes,
+	.make_table = sqlite_make_table,
+	.has_table = sqlite_has_table,
+	.scrub = sqlite_scrub,
+};
