@@ -1,4 +1,4 @@
-/* Questions about characters that the tokenizer and the templates share. Private to engine/. */
+/* Questions about characters that the tokenizer and the templates share. */
 #ifndef BASE_UNICODE_H
 #define BASE_UNICODE_H
 

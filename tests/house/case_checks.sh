@@ -54,7 +54,12 @@ function_of 67 >audit/b.cu; refuses limits "a function of 71 lines in a .cu" "au
 function_of 67 >audit/b.inc; refuses limits "a function of 71 lines in a .inc" "audit/b.inc:1: function of 71"
 fresh; yes '/* */' | head -n 801 >audit/a.c; refuses limits "a long file" "limit is 800"
 fresh; yes '/* */' | head -n 201 >audit/audit.h; refuses limits "a long public header" "public header"
-fresh; yes '/* */' | head -n 201 >audit/tree.h; accepts limits "a long private header"
+fresh; yes '/* */' | head -n 201 >audit/tree.h; refuses limits "a public header's part" "audit.h: 203 lines"
+echo '#include "base/err.h"' >audit/audit.h; accepts limits "a long private header"
+fresh; yes '/* */' | head -n 201 >base/err.h; refuses limits "a collection's long header" "base/err.h: 201"
+sed -i '1s/.*/\/* Private: *\//' base/err.h; accepts limits "a collection's private header"
+fresh; yes '/* */' | head -n 150 | tee base/text.h >base/err.h; echo '#include "base/text.h"' >>base/err.h
+accepts limits "two headers of a collection, each alone"
 fresh; printf '// %097d\n' 0 >audit/a.c; accepts limits "100 characters"
 fresh; printf '// %098d\n' 0 >audit/a.c; refuses limits "101 characters" "101 characters"
 fresh; printf '// %096dä\n' 0 >audit/a.c; accepts limits "100 characters, one of two bytes"
