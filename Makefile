@@ -75,8 +75,12 @@ $(BUILD)/hallmark: $(ARCHIVES)
 	$(if $(Q),@echo "  link $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(LIBS)
 
+# Of tests/shared a binary is linked with what its tests include, and with what that includes.
+INCLUDED := $(shell grep -Ho 'tests/shared/[a-z]*\.h' tests/*/*.[ch] | sed 's/h$$/o/')
+included = $(sort $(foreach i,$(filter $(1),$(INCLUDED)),$(BUILD)/obj/$(lastword $(subst :, ,$(i)))))
+shared   = $(call included,$(1) $(patsubst $(BUILD)/obj/%.o,%.%,$(call included,$(1))))
 define test_rule
-$(BUILD)/test/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(filter %.o,$(CRITERION)) $(call upto,$(1))
+$(BUILD)/test/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/$(1)/*.c)) $(call shared,tests/$(1)/%) $(filter %.o,$(CRITERION)) $(call upto,$(1))
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(filter-out %.o,$(CRITERION)) $$(LIBS)
 endef
@@ -104,7 +108,7 @@ asan:
 	@SANITIZER=asan tests/run build/asan $(TESTED)
 # Criterion crashes at start under ThreadSanitizer: tests/shim stands in. Only rooms whose tests use threads,
 # and of the engine's not those that only compare bits for many minutes; make tsan TSAN_SLOW= runs them too.
-THREADED ?= base audit engine filters server
+THREADED ?= base audit model engine filters server
 TSAN_SLOW ?= chunks_threads_and_sets_give_the_same_bits long_prompts_across_passes_and_splits_give_the_same_bits \
   neighbours_in_the_batch_change_no_bit demo_samples_come_token_for_token length_ends_an_answer_and_the_context_too
 tsan: ROOMS_HERE := $(filter $(THREADED),$(TESTED))
@@ -123,9 +127,9 @@ fuzz:
 	@$(MAKE) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzz-built
 	@.ci/fuzz build/fuzz $(FUZZERS)
 fuzz-built: $(FUZZERS:%=$(BUILD)/fuzz/%)
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(ARCHIVES)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call shared,tests/fuzz/%) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
 
 demo: $(BUILD)/hallmark
 	@demo/run $(BUILD)

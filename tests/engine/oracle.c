@@ -1,6 +1,9 @@
 #include "oracle.h"
 
-#include "support.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "model/tensors.h"
+#include "tests/shared/memory.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

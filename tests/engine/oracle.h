@@ -2,8 +2,7 @@
 #ifndef TESTS_ENGINE_ORACLE_H
 #define TESTS_ENGINE_ORACLE_H
 
-#include "engine/pass.h"
-#include "model/tensors.h"
+#include <stdint.h>
 
 struct oracle {
 	char dir[200];

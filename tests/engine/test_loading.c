@@ -1,10 +1,9 @@
-/* Loading: what packed weights hold against what the files say, in every stored type and every
- * format asked for; the same bytes on any number of threads; memory. Looks into the model. */
+/* Loading: quantised models stay close to what exact ones compute, and invented ones give the same
+ * bits in every kernel set. Looks into the model. */
 #include "oracle.h"
 #include "support.h"
 
 #include "engine/engine_in.h"
-#include "model/tensors_in.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -24,264 +23,6 @@ static struct engine *load(const char *dir, enum model_packing weights, unsigned
 	source_close(s);
 	return m;
 }
-
-/* ---- values ---- */
-
-static float largest(const float *v, size_t n)
-{
-	float most = 0;
-	for (size_t i = 0; i < n; i++)
-		most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
-	return most;
-}
-
-/* A row as packed against the row as stored: within what the format can do. */
-static void compare_row(const char *where, const struct kernel_matrix *w, uint32_t row, const float *truth)
-{
-	static const float part[KERNEL_FORMATS] = {
-		[KERNEL_BF16] = 1.0f / 256, [KERNEL_Q8] = 1.01f / 254, [KERNEL_Q4] = 1.01f / 8
-	};
-	float *has = malloc(w->columns * sizeof *has);
-	kernel_matrix_row(w, row, has);
-	for (uint32_t k = 0; k < w->columns; k += KERNEL_GROUP) {
-		uint32_t n = w->columns - k < KERNEL_GROUP ? w->columns - k : KERNEL_GROUP;
-		float slack = part[w->format] * largest(truth + k, n);
-		for (uint32_t i = k; i < k + n; i++)
-			cr_assert(fabsf(has[i] - truth[i]) <= slack, "%s: row %u, column %u: %g, stored %g",
-			          where, row, i, (double)has[i], (double)truth[i]);
-	}
-	free(has);
-}
-
-static void compare(const char *dir, struct model_tensors *t, const char *name,
-                    const struct kernel_matrix *w)
-{
-	const struct model_tensor *tensor = model_tensors_find(t, name);
-	char where[400];
-	struct err e = { 0 };
-	cr_assert_not_null(tensor, "%s: %s", dir, name);
-	snprintf(where, sizeof where, "%s: %s as %s", dir, name, kernel_format_name(w->format));
-	float *truth = malloc((size_t)w->rows * w->columns * sizeof *truth);
-	cr_assert_eq(model_tensors_read(t, tensor, 0, w->rows, truth, &e), 0, "%s", e.text);
-	for (uint32_t row = 0; row < w->rows; row++)
-		compare_row(where, w, row, truth + (size_t)row * w->columns);
-	free(truth);
-}
-
-/* What wide matrices, the head and the rest become. */
-static const struct { enum model_packing weights; enum kernel_format wide, head; } asked[] = {
-	{ MODEL_PACKING_BF16, KERNEL_BF16, KERNEL_BF16 },
-	{ MODEL_PACKING_Q8, KERNEL_Q8, KERNEL_Q8 },
-	{ MODEL_PACKING_Q4, KERNEL_Q4, KERNEL_Q8 },
-	{ MODEL_PACKING_STORED, KERNEL_FORMATS, KERNEL_FORMATS },
-};
-
-static void compare_model(const char *dir, enum kernel_format stored, enum kernel_format embed, size_t i)
-{
-	struct engine *m = load(dir, asked[i].weights, 2);
-	const struct model_weights *w = &m->weights;
-	struct source *s;
-	struct model_tensors *t;
-	struct err e = { 0 };
-	bool as_is = asked[i].weights == MODEL_PACKING_STORED;
-	cr_assert_eq(source_open_folder(&s, dir, &e), 0);
-	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
-	const struct kernel_matrix *o = m->config.attention == MODEL_ATTN_MLA ? &w->layer[0].mla.o
-	                                                                      : &w->layer[0].gqa.o;
-	cr_assert_eq(o->format, as_is ? stored : asked[i].wide, "%s: %s", dir, kernel_format_name(o->format));
-	cr_assert_eq(w->head.format, as_is ? embed : asked[i].head, "%s", dir);
-	const struct kernel_matrix *rows = w->embed.panel != NULL ? &w->embed : &w->head;
-	cr_assert(as_is || asked[i].weights == MODEL_PACKING_BF16 || rows->format == embed, "%s", dir);
-	compare(dir, t, "model.layers.0.self_attn.o_proj.weight", o);
-	compare(dir, t, "model.embed_tokens.weight", rows);
-	compare(dir, t, m->config.tied || model_tensors_find(t, "lm_head.weight") == NULL
-	        ? "model.embed_tokens.weight" : "lm_head.weight", &w->head);
-	if (m->config.experts == MODEL_EXPERTS_PLAIN && model_layer_is_moe(&m->config, 2)) {
-		compare(dir, t, "model.layers.2.mlp.experts.3.down_proj.weight", &w->layer[2].expert[3].down);
-		cr_assert_eq(w->layer[2].router.format, embed, "%s", dir);
-	}
-	cr_assert_str_eq(engine_info(m)->weights, kernel_format_name(o->format), "%s: %s", dir,
-	                 engine_info(m)->weights);
-	model_tensors_close(t);
-	source_close(s);
-	engine_close(m);
-}
-
-Test(engine_loading, every_stored_type_becomes_every_format)
-{
-	static const struct { const char *dir; enum kernel_format stored, embed; } dirs[] = {
-		{ CASES "deepseek_v2_lite", KERNEL_F32, KERNEL_F32 },
-		{ CASES "deepseek_v2_lite_bf16", KERNEL_BF16, KERNEL_BF16 },
-		{ CASES "llama", KERNEL_F32, KERNEL_F32 },
-		{ CASES "deepseek_v3_fp8", KERNEL_FP8, KERNEL_BF16 },
-		{ "demo/model", KERNEL_BF16, KERNEL_BF16 },
-		{ "demo/fork-travel-fp8", KERNEL_FP8, KERNEL_BF16 },
-	};
-	for (size_t d = 0; d < sizeof dirs / sizeof dirs[0]; d++) {
-		for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
-			compare_model(dirs[d].dir, dirs[d].stored, dirs[d].embed, i);
-	}
-}
-
-/* The bf16 case, read as if its bits were halves: other numbers, all finite. */
-Test(engine_loading, halves_stay_halves_and_quantise)
-{
-	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-		const struct engine_options o = { .threads = 2, .weights = asked[i].weights, .quiet = true };
-		struct memory_source s;
-		struct model_tensors *t;
-		struct engine *m;
-		struct err e = { 0 };
-		memory_load(&s, CASES "deepseek_v2_lite_bf16");
-		for (size_t f = 0; f < s.count; f++) {
-			char *at, *from = s.file[f].bytes.bytes;
-			size_t len = s.file[f].bytes.len;
-			while ((at = memmem(from, len, "\"BF16\"", 6)) != NULL)
-				memcpy(at, "\"F16\" ", 6);
-		}
-		cr_assert_eq(engine_open(&m, &s.source, &o, &e), 0, "%s", e.text);
-		cr_assert_eq(model_tensors_open(&t, &s.source, &e), 0, "%s", e.text);
-		const struct kernel_matrix *w = &m->weights.layer[0].mla.o;
-		cr_assert_eq(w->format, asked[i].wide == KERNEL_FORMATS ? KERNEL_F16 : asked[i].wide);
-		compare("halves", t, "model.layers.0.self_attn.o_proj.weight", w);
-		compare("halves", t, "model.embed_tokens.weight", &m->weights.embed);
-		model_tensors_close(t);
-		engine_close(m);
-		memory_free(&s);
-	}
-}
-
-/* ---- bytes ---- */
-
-static void add(struct sha256 *h, const struct kernel_matrix *w)
-{
-	if (w->panel == NULL)
-		return;
-	sha256_add(h, w->panel, kernel_panels(w) * w->panel_bytes);
-	if (w->scale != NULL)
-		sha256_add(h, w->scale, ((w->rows + 127) / 128) * (size_t)((w->columns + 127) / 128) * 4);
-}
-
-static void add_ffn(struct sha256 *h, const struct ffn_weights *w)
-{
-	add(h, &w->gate);
-	add(h, &w->up);
-	add(h, &w->down);
-}
-
-static struct digest packed(const struct engine *m)
-{
-	const struct model_config *c = &m->config;
-	struct sha256 *h;
-	struct err e = { 0 };
-	cr_assert_eq(sha256_open(&h, &e), 0);
-	add(h, &m->weights.embed);
-	add(h, &m->weights.head);
-	for (uint32_t i = 0; i < c->layers; i++) {
-		const struct layer_weights *w = &m->weights.layer[i];
-		const struct kernel_matrix *all[] = { &w->mla.q_a, &w->mla.q, &w->mla.kv_a, &w->mla.o,
-			&w->gqa.q, &w->gqa.k, &w->gqa.v, &w->gqa.o, &w->router, &w->shared_gate };
-		for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
-			add(h, all[j]);
-		for (uint32_t j = 0; w->mla.key_up != NULL && j < c->heads; j++) {
-			add(h, &w->mla.key_up[j]);
-			add(h, &w->mla.value_up[j]);
-		}
-		add_ffn(h, &w->ffn);
-		for (uint32_t j = 0; w->expert != NULL && j < c->gate.experts; j++)
-			add_ffn(h, &w->expert[j]);
-		sha256_add(h, w->attn_norm, c->hidden * sizeof(float));
-	}
-	struct digest d = sha256_take(h);
-	sha256_close(h);
-	return d;
-}
-
-Test(engine_loading, threads_change_no_packed_byte)
-{
-	static const char *const dirs[] = { "demo/model", CASES "deepseek_v3", CASES "deepseek_v3_fp8",
-		CASES "gpt_oss", CASES "gpt_oss_mxfp4", CASES "qwen2_moe" };
-	for (size_t d = 0; d < sizeof dirs / sizeof dirs[0]; d++) {
-		for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-			struct engine *one = load(dirs[d], asked[i].weights, 1);
-			struct engine *more = load(dirs[d], asked[i].weights, 3);
-			struct digest a = packed(one), b = packed(more);
-			cr_assert(digest_equal(&a, &b), "%s, %zu", dirs[d], i);
-			cr_assert(digest_equal(&engine_info(one)->choice, &engine_info(more)->choice));
-			engine_close(one);
-			engine_close(more);
-		}
-	}
-}
-
-Test(engine_loading, the_choice_names_what_was_packed)
-{
-	struct digest last[4];
-	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-		struct engine *m = load(CASES "deepseek_v2_lite", asked[i].weights, 1);
-		last[i] = engine_info(m)->choice;
-		for (size_t j = 0; j < i; j++)
-			cr_assert_not(digest_equal(&last[j], &last[i]), "%zu %zu", j, i);
-		engine_close(m);
-	}
-}
-
-/* ---- memory ---- */
-
-Test(engine_loading, too_little_memory_is_refused_before_reading)
-{
-	const struct engine_options o = { .threads = 1, .memory_max = MIB(12), .quiet = true };
-	struct source *s;
-	struct engine *m;
-	struct err e = { 0 };
-	cr_assert_eq(source_open_folder(&s, "demo/model", &e), 0);
-	cr_assert_eq(engine_open(&m, s, &o, &e), ERR_NOMEM);
-	cr_assert_null(m);
-	cr_assert_not_null(strstr(e.text, "0.01 GB are allowed: try --weights q8 or q4"), "%s", e.text);
-	source_close(s);
-}
-
-static uint64_t high_water(void)
-{
-	char line[200];
-	uint64_t kib = 0;
-	FILE *f = fopen("/proc/self/status", "r");
-	while (f != NULL && fgets(line, sizeof line, f) != NULL)
-		if (strncmp(line, "VmHWM:", 6) == 0)
-			kib = strtoull(line + 6, NULL, 10);
-	if (f != NULL)
-		fclose(f);
-	return kib * 1024;
-}
-
-Test(engine_loading, invented_weights_take_no_memory_beside_them)
-{
-	const struct engine_options o = { .threads = 2, .weights = MODEL_PACKING_Q4, .quiet = true };
-	struct engine *m, *again;
-	struct err e = { 0 };
-	uint64_t before = high_water();
-	cr_assert_eq(engine_open_synthetic(&m, "olmoe", 1, 7, &o, &e), 0, "%s", e.text);
-	uint64_t weights = engine_info(m)->weight_bytes;
-	cr_assert(weights > 500000000 && weights < 700000000, "%llu", (unsigned long long)weights);
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-	cr_assert_lt((double)(high_water() - before), 1.15 * (double)weights);
-#else
-	(void)before;
-#endif
-	struct digest a = packed(m);
-	engine_close(m);
-	cr_assert_eq(engine_open_synthetic(&again, "olmoe", 1, 7,
-	             &(struct engine_options){ .threads = 1, .weights = MODEL_PACKING_Q4, .quiet = true }, &e),
-	             0, "%s", e.text);
-	struct digest b = packed(again);
-	cr_assert(digest_equal(&a, &b));
-	engine_close(again);
-	cr_assert_eq(engine_open_synthetic(&m, "olmo", 1, 7, &o, &e), ERR_INPUT);
-	cr_assert_not_null(strstr(e.text, "deepseek-v2-lite"), "%s", e.text);
-	cr_assert_eq(engine_open_synthetic(&m, "olmoe", 17, 7, &o, &e), ERR_INPUT);
-}
-
-/* ---- computed ---- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -383,4 +124,16 @@ Test(engine_loading, invented_models_give_the_same_bits_in_every_set)
 		}
 		engine_close(m);
 	}
+}
+
+Test(engine_loading, unknown_kernel_sets_are_refused)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	struct engine *model;
+	struct engine_options o = { .threads = 1, .kernels = "neon", .quiet = true };
+	memory_load(&m, CASES "deepseek_v2_lite_bf16");
+	cr_assert_eq(engine_open(&model, &m.source, &o, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "neon"), "%s", e.text);
+	memory_free(&m);
 }

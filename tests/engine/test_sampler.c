@@ -1,6 +1,6 @@
-#include "counting.h"
 #include "support.h"
 #include "walk.h"
+#include "tests/shared/counting.h"
 
 #include "base/file.h"
 #include "base/json.h"

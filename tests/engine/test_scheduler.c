@@ -1,5 +1,5 @@
-#include "counting.h"
 #include "support.h"
+#include "tests/shared/counting.h"
 
 #include "kernels/kernels.h"
 

@@ -1,5 +1,5 @@
 #include "engine/language.h"
-#include "tests/engine/text_vectors.h"
+#include "tests/shared/vectors.h"
 
 #include "base/text.h"
 
@@ -132,6 +132,25 @@ Test(text, facts_name_files_and_tokens)
 	cr_expect_null(f->note);
 	cr_expect_eq(strncmp(f->unicode, "14.", 3), 0);
 	buf_free(&b);
+	language_close(t);
+}
+
+Test(text, a_folder_with_tiktoken_ranks_opens_too)
+{
+	struct language *t = NULL;
+	struct source *src;
+	struct err e = { 0 };
+	cr_assert_eq(source_open_folder(&src, "tests/vectors/tokenizers/tiktoken", &e), 0, "%s", e.text);
+	cr_assert_eq(language_open(&t, src, &e), 0, "%s", e.text);
+	cr_assert_not_null(t);
+	source_close(src);
+	const struct language_facts *f = language_info(t);
+	cr_expect_eq(f->tokens_real, 2605 + 256);
+	cr_expect_eq(f->bos_id, 2605);
+	cr_expect_eq(f->eos_id, 2607);
+	cr_expect_eq(language_id_of(t, "<|reserved_token_2610|>"), 2610);
+	cr_expect(language_is_special(t, 2605));
+	cr_expect(!language_is_special(t, 2617), "a tool marker stays in decoded text");
 	language_close(t);
 }
 

@@ -1,8 +1,5 @@
 /* config.json: any bytes are refused or give a config whose sizes are within their bounds. */
 #include "base/check.h"
-#include "model/tensors.h"
-
-/* Private header of the room: the reader has no public entry of its own. */
 #include "model/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

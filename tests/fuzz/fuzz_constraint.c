@@ -1,6 +1,6 @@
 /* First byte: regular expression, grammar or choice. Then its text, up to a NUL, and an answer. A whole
  * answer is also a beginning, and so is each beginning of it; no beginning is ill-formed UTF-8. */
-#include "engine/engine.h"
+#include "tests/shared/acceptor.h"
 
 #include "base/check.h"
 #include "base/text.h"
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const enum grammar_kind kind[] = { GRAMMAR_REGEX, GRAMMAR_RULES, GRAMMAR_CHOICE,
 							   GRAMMAR_CALL };
-	struct engine_constraint *c = NULL;
+	struct acceptor a;
 	struct err e = { 0 };
 	if (len < 2 || len > 4096)
 		return 0;
@@ -21,19 +21,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t n = nul ? (size_t)(nul - text) : len - 1;
 	const char *answer = nul ? nul + 1 : text;
 	size_t answer_len = nul ? len - 2 - n : n;
-	if (engine_constraint_open(&c, NULL, kind[data[0] % 4], text, n, &e) < 0) {
-		check(c == NULL && e.text[0] != '\0');
+	if (acceptor_open(&a, kind[data[0] % 4], text, n, &e) < 0) {
+		check(e.text[0] != '\0');
 		return 0;
 	}
-	bool before = engine_constraint_accepts(c, answer, answer_len, true);
+	bool before = acceptor_takes(&a, answer, answer_len, true);
 	for (size_t i = answer_len + 1; i-- > 0;) {
-		bool begun = engine_constraint_accepts(c, answer, i, false);
+		bool begun = acceptor_takes(&a, answer, i, false);
 		check(!before || begun);
 		check(!begun || text_utf8_valid(answer, i - text_utf8_unfinished(answer, i)));
 		before = begun;
 		if (answer_len - i > 64)
 			break;
 	}
-	engine_constraint_close(c);
+	acceptor_close(&a);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* The input is a JSON Schema. What is compiled is a grammar that is read without complaint, unless
  * nothing satisfies it, and whose automaton takes bytes without end or harm. */
-#include "engine/engine.h"
-#include "grammar/grammar.h"
+#include "tests/shared/acceptor.h"
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -17,24 +16,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	json_t *schema;
 	struct buf rules = { 0 };
-	struct engine_constraint *c = NULL;
+	struct acceptor a = { 0 };
 	struct err e = { 0 };
 	if (len > 4096 || json_read(&schema, (const char *)data, len, 4096, 64, &e) < 0)
 		return 0;
 	if (schema_grammar(schema, "root", &rules, &e) == 0) {
 		check(e.code == 0);
-		int rc = engine_constraint_open(&c, NULL, GRAMMAR_RULES, rules.bytes, rules.len, &e);
+		int rc = acceptor_open(&a, GRAMMAR_RULES, rules.bytes, rules.len, &e);
 		check(rc == 0 || strstr(e.text, "nothing can satisfy") || strstr(e.text, "more than") ||
 		      strstr(e.text, "left-recursive") || strstr(e.text, "nest too deeply") ||
 		      strstr(e.text, "limit"));
 	} else {
 		check(e.code != 0 && e.text[0] != '\0');
 	}
-	if (c != NULL) {
-		(void)engine_constraint_accepts(c, text, strlen(text), true);
-		(void)engine_constraint_accepts(c, (const char *)data, len, true);
+	if (a.automaton) {
+		(void)acceptor_takes(&a, text, strlen(text), true);
+		(void)acceptor_takes(&a, (const char *)data, len, true);
 	}
-	engine_constraint_close(c);
+	acceptor_close(&a);
 	buf_free(&rules);
 	json_decref(schema);
 	return 0;

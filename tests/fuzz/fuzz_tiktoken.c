@@ -1,7 +1,6 @@
 /* Lines of a tiktoken.model (behind those of the 256 bytes, unless the first byte is odd), a NUL, a text. A
  * file that opens must encode every text to ids that decode to it, and make no special token of it. */
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/tokenizer_in.h"
 
 #include "base/check.h"
 #include "base/text.h"

@@ -1,4 +1,6 @@
 #include "support.h"
+#include "model/tensors.h"
+#include "tests/shared/memory.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -53,11 +55,11 @@ static const struct { const char *row, *file, *from, *to; int code; const char *
 
 static int open_memory(struct memory_source *m, struct err *e)
 {
-	struct engine_options o = { .threads = 1, .quiet = true };
-	struct engine *model;
-	int r = engine_open(&model, &m->source, &o, e);
-	engine_close(model);
-	return r;
+	const struct loading how = { .threads = 1 };
+	struct loaded model;
+	TRY(loaded_open(&model, &how, &m->source, e));
+	loaded_close(&model);
+	return 0;
 }
 
 static char *find_in(struct memory_source *m, const char *file, const char *text)
@@ -69,7 +71,7 @@ static char *find_in(struct memory_source *m, const char *file, const char *text
 	return NULL;
 }
 
-Test(model_packing, damaged_folders_are_refused_by_tensor)
+Test(model_weights, damaged_folders_are_refused_by_tensor)
 {
 	for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
 		struct memory_source m;
@@ -86,7 +88,7 @@ Test(model_packing, damaged_folders_are_refused_by_tensor)
 	}
 }
 
-Test(model_packing, undamaged_folder_opens_from_memory)
+Test(model_weights, undamaged_folder_opens_from_memory)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -95,7 +97,7 @@ Test(model_packing, undamaged_folder_opens_from_memory)
 	memory_free(&m);
 }
 
-Test(model_packing, non_finite_values_are_reported_by_place)
+Test(model_weights, non_finite_values_are_reported_by_place)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -114,7 +116,7 @@ Test(model_packing, non_finite_values_are_reported_by_place)
 	memory_free(&m);
 }
 
-Test(model_packing, block_scales_that_are_no_number_are_refused)
+Test(model_weights, block_scales_that_are_no_number_are_refused)
 {
 	struct memory_source m;
 	struct model_tensors *t;
@@ -133,7 +135,7 @@ Test(model_packing, block_scales_that_are_no_number_are_refused)
 	memory_free(&m);
 }
 
-Test(model_packing, missing_files_are_named)
+Test(model_weights, missing_files_are_named)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -150,7 +152,7 @@ Test(model_packing, missing_files_are_named)
 	memory_free(&m);
 }
 
-Test(model_packing, an_adapter_without_its_base_is_refused)
+Test(model_weights, an_adapter_without_its_base_is_refused)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -165,7 +167,7 @@ Test(model_packing, an_adapter_without_its_base_is_refused)
 }
 
 /* Every prefix of the weights is refused; a sample of lengths. */
-Test(model_packing, truncated_weights_are_refused)
+Test(model_weights, truncated_weights_are_refused)
 {
 	struct memory_source m;
 	struct err e = { 0 };
@@ -180,17 +182,5 @@ Test(model_packing, truncated_weights_are_refused)
 		}
 		m.file[i].bytes.len = whole;
 	}
-	memory_free(&m);
-}
-
-Test(model_packing, unknown_kernel_sets_are_refused)
-{
-	struct memory_source m;
-	struct err e = { 0 };
-	struct engine *model;
-	struct engine_options o = { .threads = 1, .kernels = "neon", .quiet = true };
-	memory_load(&m, DIR);
-	cr_assert_eq(engine_open(&model, &m.source, &o, &e), ERR_INPUT);
-	cr_assert_not_null(strstr(e.text, "neon"), "%s", e.text);
 	memory_free(&m);
 }

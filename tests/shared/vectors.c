@@ -1,13 +1,13 @@
-#include "tests/engine/text_vectors.h"
+#include "tests/shared/vectors.h"
 
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "tokenizer/tokenizer.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <criterion/criterion.h>
-#include <string.h>
 
 static void decompress(const char *path, struct buf *out)
 {
@@ -44,26 +44,6 @@ json_t *vector_json(const char *text, size_t len)
 	return j;
 }
 
-struct tokenizer *vector_tokenizer(const char *path)
-{
-	struct tokenizer *t = NULL;
-	struct err e = { 0 };
-	struct buf b = vector_read(path);
-	cr_assert_eq(tokenizer_open(&t, b.bytes, b.len, &e), 0, "%s", e.text);
-	buf_free(&b);
-	return t;
-}
-
-int tokenizer_of(struct tokenizer **out, const char *quoted, struct err *e)
-{
-	struct buf b = { 0 };
-	for (const char *p = quoted; *p; p++)
-		buf_add_byte(&b, *p == '\'' ? '"' : (unsigned char)*p);
-	int rc = tokenizer_open(out, b.bytes, b.len, e);
-	buf_free(&b);
-	return rc;
-}
-
 bool ids_equal(const struct token_ids *ids, const json_t *expected)
 {
 	if (ids->count != json_array_size(expected))
@@ -72,13 +52,4 @@ bool ids_equal(const struct token_ids *ids, const json_t *expected)
 		if ((json_int_t)ids->id[i] != json_integer_value(json_array_get(expected, i)))
 			return false;
 	return true;
-}
-
-int vector_render(const char *template, const char *variables, struct buf *out, struct buf *origin,
-                  struct err *e)
-{
-	json_t *vars = vector_json(variables, strlen(variables));
-	int rc = template_render(template, strlen(template), vars, 1795352709000000, out, origin, e);
-	json_decref(vars);
-	return rc;
 }

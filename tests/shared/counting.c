@@ -1,4 +1,4 @@
-#include "counting.h"
+#include "tests/shared/counting.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-#include "support.h"
+#include "model/tensors.h"
+#include "tests/shared/memory.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,5 +1,7 @@
 /* Grammars of forced calls against the readers: what the grammar accepts is read as that call. */
-#include "tests/engine/text_vectors.h"
+#include "reply/reply.h"
+#include "tests/shared/acceptor.h"
+#include "tests/shared/vectors.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -22,19 +24,18 @@ static json_t *load_tools(const char *quoted)
 	return j;
 }
 
-static struct engine_constraint *compile(enum reply_syntax s, const char *name, bool reasoning)
+static struct acceptor compile(enum reply_syntax s, const char *name, bool reasoning)
 {
 	json_t *list = load_tools(tools);
 	struct buf grammar = { 0 };
-	struct engine_constraint *c;
+	struct acceptor a;
 	struct err e = { 0 };
-	cr_assert_eq(engine_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_constraint_open(&c, NULL, GRAMMAR_CALL, grammar.bytes,
-	                                    grammar.len, &e), 0, "%s\n%s",
-		     e.text, grammar.bytes);
+	cr_assert_eq(reply_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
+	cr_assert_eq(acceptor_open(&a, GRAMMAR_CALL, grammar.bytes, grammar.len, &e), 0, "%s\n%s", e.text,
+		     grammar.bytes);
 	buf_free(&grammar);
 	json_decref(list);
-	return c;
+	return a;
 }
 
 /* The reader's calls as "name{arguments}" one behind the other; anything but a call as "?". */
@@ -83,9 +84,9 @@ static const struct {
 	  "hm<|end|><|start|>assistant" },
 };
 
-static bool accepts(const struct engine_constraint *c, const char *text)
+static bool accepts(const struct acceptor *a, const char *text)
 {
-	return engine_constraint_accepts(c, text, strlen(text), true);
+	return acceptor_takes(a, text, strlen(text), true);
 }
 
 Test(reply_grammar, accepts_calls_by_the_schema_that_the_reader_takes_apart)
@@ -104,12 +105,12 @@ Test(reply_grammar, accepts_calls_by_the_schema_that_the_reader_takes_apart)
 	};
 	for (size_t f = 0; f < sizeof forms / sizeof *forms; f++)
 		for (int thinks = 0; thinks < 2; thinks++) {
-			struct engine_constraint *c = compile(forms[f].syntax, NULL, thinks);
+			struct acceptor a = compile(forms[f].syntax, NULL, thinks);
 			for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 				struct buf text = { 0 }, expected = { 0 };
 				buf_printf(&text, "%s%s%s%s%s%s", thinks ? forms[f].thought : "", forms[f].before,
 					   calls[i].name, forms[f].middle, calls[i].arguments, forms[f].after);
-				cr_expect_eq(accepts(c, text.bytes), calls[i].good, "%s", text.bytes);
+				cr_expect_eq(accepts(&a, text.bytes), calls[i].good, "%s", text.bytes);
 				buf_printf(&expected, "%s%s", calls[i].name, calls[i].arguments);
 				struct buf heard = read_calls(forms[f].syntax, thinks, text.bytes);
 				cr_expect_str_eq(heard.bytes, expected.bytes, "%s", text.bytes);
@@ -117,8 +118,8 @@ Test(reply_grammar, accepts_calls_by_the_schema_that_the_reader_takes_apart)
 				buf_free(&text);
 				buf_free(&expected);
 			}
-			cr_expect(!accepts(c, "Hello"));
-			engine_constraint_close(c);
+			cr_expect(!accepts(&a, "Hello"));
+			acceptor_close(&a);
 		}
 }
 
@@ -133,15 +134,15 @@ Test(reply_grammar, glm_writes_members_one_by_one)
 		{ "<tool_call>get_weather\n</tool_call>", NULL },
 		{ "<tool_call>put\n<arg_key>p</arg_key>\n<arg_value>1</arg_value>\n</tool_call>", NULL },
 	};
-	struct engine_constraint *c = compile(REPLY_SYNTAX_GLM, NULL, false);
+	struct acceptor a = compile(REPLY_SYNTAX_GLM, NULL, false);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		cr_expect_eq(accepts(c, rows[i].text), rows[i].heard != NULL, "%s", rows[i].text);
+		cr_expect_eq(accepts(&a, rows[i].text), rows[i].heard != NULL, "%s", rows[i].text);
 		struct buf heard = read_calls(REPLY_SYNTAX_GLM, false, rows[i].text);
 		if (rows[i].heard)
 			cr_expect_str_eq(heard.bytes, rows[i].heard);
 		buf_free(&heard);
 	}
-	engine_constraint_close(c);
+	acceptor_close(&a);
 }
 
 /* Else the end of reasoning, and any call, could be written as part of it. */
@@ -160,20 +161,20 @@ Test(reply_grammar, reasoning_ends_at_its_first_end_and_holds_no_call)
 		{ REPLY_SYNTAX_HARMONY, "hm<|end|>Hello." },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct engine_constraint *c = compile(rows[i].syntax, NULL, true);
-		cr_expect(!engine_constraint_accepts(c, rows[i].thought, strlen(rows[i].thought), false), "%s",
+		struct acceptor a = compile(rows[i].syntax, NULL, true);
+		cr_expect(!acceptor_takes(&a, rows[i].thought, strlen(rows[i].thought), false), "%s",
 			  rows[i].thought);
-		cr_expect(engine_constraint_accepts(c, "a < b, [1] and \xEF\xBD\x9C|", 18, false), "row %zu", i);
-		engine_constraint_close(c);
+		cr_expect(acceptor_takes(&a, "a < b, [1] and \xEF\xBD\x9C|", 18, false), "row %zu", i);
+		acceptor_close(&a);
 	}
 }
 
 Test(reply_grammar, one_tool_can_be_named)
 {
-	struct engine_constraint *c = compile(REPLY_SYNTAX_LLAMA3, "now", false);
-	cr_expect(accepts(c, "{\"name\": \"now\", \"parameters\": {}}"));
-	cr_expect(!accepts(c, "{\"name\": \"put\", \"parameters\": {\"p\": []}}"));
-	engine_constraint_close(c);
+	struct acceptor a = compile(REPLY_SYNTAX_LLAMA3, "now", false);
+	cr_expect(accepts(&a, "{\"name\": \"now\", \"parameters\": {}}"));
+	cr_expect(!accepts(&a, "{\"name\": \"put\", \"parameters\": {\"p\": []}}"));
+	acceptor_close(&a);
 }
 
 Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
@@ -206,7 +207,7 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		json_t *list = load_tools(rows[i].tools);
 		struct buf grammar = { 0 };
 		struct err e = { 0 };
-		int rc = engine_tool_grammar(rows[i].syntax, NULL, list, rows[i].name, false, &grammar, &e);
+		int rc = reply_tool_grammar(rows[i].syntax, NULL, list, rows[i].name, false, &grammar, &e);
 		cr_expect_eq(rc, rows[i].code, "%s: %s", rows[i].tools, e.text);
 		cr_expect_not_null(strstr(e.text, rows[i].says), "%s: %s", rows[i].tools, e.text);
 		buf_free(&grammar);

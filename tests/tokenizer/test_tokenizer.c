@@ -1,4 +1,4 @@
-#include "tests/engine/text_vectors.h"
+#include "support.h"
 
 #include "base/text.h"
 

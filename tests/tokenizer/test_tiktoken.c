@@ -1,6 +1,5 @@
 /* tiktoken.model against the tiktoken library's ids, and files that are wrong. */
-#include "engine/language.h"
-#include "tests/engine/text_vectors.h"
+#include "support.h"
 
 #include "base/text.h"
 
@@ -9,21 +8,28 @@
 
 #define FOLDER "tests/vectors/tokenizers/tiktoken"
 
-static struct language *open_folder(void)
+static struct tokenizer *open_folder(void)
 {
-	struct language *t = NULL;
-	struct source *src;
+	struct tokenizer *t = NULL;
+	struct buf ranks = vector_read(FOLDER "/tiktoken.model");
+	struct buf names = vector_read(FOLDER "/tokenizer_config.json");
+	json_t *config = vector_json(names.bytes, names.len);
 	struct err e = { 0 };
-	cr_assert_eq(source_open_folder(&src, FOLDER, &e), 0, "%s", e.text);
-	cr_assert_eq(language_open(&t, src, &e), 0, "%s", e.text);
-	cr_assert_not_null(t);
-	source_close(src);
+	cr_assert_eq(tokenizer_open_tiktoken(&t, ranks.bytes, ranks.len, config, &e), 0, "%s", e.text);
+	json_decref(config);
+	buf_free(&ranks);
+	buf_free(&names);
 	return t;
 }
 
-Test(tiktoken, ids_and_texts_are_those_of_the_library)
+static uint32_t id_of(const struct tokenizer *t, const char *token)
 {
-	struct language *t = open_folder();
+	return tokenizer_find(t, token, strlen(token));
+}
+
+Test(tokenizer_tiktoken, ids_and_texts_are_those_of_the_library)
+{
+	struct tokenizer *t = open_folder();
 	struct buf b = vector_read(FOLDER "/cases.jsonl");
 	struct err e = { 0 };
 	int rows = 0;
@@ -34,10 +40,10 @@ Test(tiktoken, ids_and_texts_are_those_of_the_library)
 			struct token_ids ids = { 0 };
 			struct buf out = { 0 };
 			const json_t *expected = json_object_get(row, special ? "special" : "ids");
-			int rc = language_encode(t, s, json_string_length(text), special, true, &ids, &e);
+			int rc = tokenizer_encode(t, s, json_string_length(text), special, true, &ids, &e);
 			cr_assert_eq(rc, 0, "%s", e.text);
 			cr_expect(ids_equal(&ids, expected), "special %d: %s", special, s);
-			cr_assert_eq(language_decode(t, ids.id, ids.count, false, &out, &e), 0);
+			cr_assert_eq(tokenizer_decode(t, ids.id, ids.count, false, &out, &e), 0);
 			cr_expect_str_eq(out.bytes ? out.bytes : "", s);
 			buf_free(&out);
 			token_ids_free(&ids);
@@ -46,23 +52,21 @@ Test(tiktoken, ids_and_texts_are_those_of_the_library)
 	}
 	cr_expect_eq(rows, 200);
 	buf_free(&b);
-	language_close(t);
+	tokenizer_close(t);
 }
 
-Test(tiktoken, names_of_special_tokens_come_from_the_config_or_are_reserved)
+Test(tokenizer_tiktoken, names_of_special_tokens_come_from_the_config_or_are_reserved)
 {
-	struct language *t = open_folder();
-	const struct language_facts *f = language_info(t);
-	cr_expect_eq(f->tokens_real, 2605 + 256);
-	cr_expect_eq(f->bos_id, 2605);
-	cr_expect_eq(f->eos_id, 2607);
-	cr_expect_eq(language_id_of(t, "<|reserved_token_2610|>"), 2610);
-	cr_expect_eq(language_id_of(t, "[PAD]"), 2860);
-	cr_expect(language_is_special(t, 2610));
-	cr_expect(language_is_special(t, 2605));
-	cr_expect(!language_is_special(t, 2617), "a tool marker stays in decoded text");
-	cr_expect(!language_is_special(t, 100));
-	language_close(t);
+	struct tokenizer *t = open_folder();
+	cr_expect_eq(tokenizer_ids(t), 2605 + 256);
+	cr_expect_eq(id_of(t, "[BOS]"), 2605);
+	cr_expect_eq(id_of(t, "<|reserved_token_2610|>"), 2610);
+	cr_expect_eq(id_of(t, "[PAD]"), 2860);
+	cr_expect(tokenizer_is_special(t, 2610));
+	cr_expect(tokenizer_is_special(t, 2605));
+	cr_expect(!tokenizer_is_special(t, 2617), "a tool marker stays in decoded text");
+	cr_expect(!tokenizer_is_special(t, 100));
+	tokenizer_close(t);
 }
 
 /* All bytes, then these lines. */
@@ -83,7 +87,7 @@ static int open_lines(const char *lines, const char *config, struct err *e)
 	return rc;
 }
 
-Test(tiktoken, wrong_files_are_refused_with_a_reason)
+Test(tokenizer_tiktoken, wrong_files_are_refused_with_a_reason)
 {
 	static const struct { const char *lines, *config, *says; } rows[] = {
 		{ "YWI= 256\n", NULL, NULL },
@@ -116,7 +120,7 @@ Test(tiktoken, wrong_files_are_refused_with_a_reason)
 	cr_expect_not_null(strstr(e.text, "no token for byte 0"), "%s", e.text);
 }
 
-Test(tiktoken, a_token_longer_than_the_limit_is_refused)
+Test(tokenizer_tiktoken, a_token_longer_than_the_limit_is_refused)
 {
 	struct buf bytes = { 0 }, line = { 0 };
 	struct err e = { 0 };

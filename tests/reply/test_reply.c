@@ -1,5 +1,7 @@
 /* Replies taken apart: texts of every family, cut in every way, and round trips through templates. */
-#include "tests/engine/text_vectors.h"
+#include "reply/reply.h"
+#include "template/template.h"
+#include "tests/shared/vectors.h"
 
 #include "base/text.h"
 

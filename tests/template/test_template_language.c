@@ -1,6 +1,6 @@
 /* The corners of Jinja's language that chat templates reach; expected texts are those of Jinja2 3.1
  * as transformers sets it up. */
-#include "tests/engine/text_vectors.h"
+#include "support.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,10 +1,11 @@
-#include "support.h"
-
+#include "base/json.h"
+#include "base/limits.h"
 #include "model/config.h"
 #include "model/rope.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +112,7 @@ static const struct { const char *changes, *drop; int code; const char *word; } 
 	{ "{\"eos_token_id\":[1,1,1,1,1,1,1,1,1]}", NULL, U, "eos_token_id" },
 };
 
-Test(engine_config, refuses_by_key_and_value)
+Test(model_config, refuses_by_key_and_value)
 {
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		struct model_config c;
@@ -157,7 +158,7 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "glm4_moe", "{\"partial_rotary_factor\":0.05}", U, "head_dim" },
 };
 
-Test(engine_config, families_refuse_by_key_and_value)
+Test(model_config, families_refuse_by_key_and_value)
 {
 	for (size_t i = 0; i < sizeof family_refusals / sizeof family_refusals[0]; i++) {
 		struct model_config c;
@@ -194,7 +195,7 @@ static const struct { const char *name, *changes; uint32_t window, layers; } win
 	  "\"full_attention\"]}", 8, 0x1 },
 };
 
-Test(engine_config, windows_hold_for_their_layers)
+Test(model_config, windows_hold_for_their_layers)
 {
 	for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
 		struct model_config c;
@@ -213,7 +214,7 @@ Test(engine_config, windows_hold_for_their_layers)
 }
 
 /* A key that is left out means what the architecture's reference class would take. */
-Test(engine_config, absent_keys_mean_the_reference_defaults)
+Test(model_config, absent_keys_mean_the_reference_defaults)
 {
 	struct model_config c;
 	struct err e = { 0 };
@@ -241,7 +242,7 @@ Test(engine_config, absent_keys_mean_the_reference_defaults)
 }
 
 /* Factors of one change nothing; an empty member says nothing; yarn's own attn_factor scales. */
-Test(engine_config, spellings_that_change_nothing_are_taken)
+Test(model_config, spellings_that_change_nothing_are_taken)
 {
 	struct model_config c;
 	struct err e = { 0 };
@@ -264,7 +265,7 @@ static double number_in(const json_t *o, const char *key)
 }
 
 /* What released models say, read as they are. */
-Test(engine_config, released_configs_are_read)
+Test(model_config, released_configs_are_read)
 {
 	struct source *s;
 	struct buf b = { 0 };
@@ -297,7 +298,7 @@ Test(engine_config, released_configs_are_read)
 	source_close(s);
 }
 
-Test(engine_config, malformed_files_are_refused)
+Test(model_config, malformed_files_are_refused)
 {
 	static const char *const texts[] =
 		{ "", "[]", "{", "{\"model_type\":\"deepseek_v2\",\"model_type\":\"x\"}", "null" };
@@ -310,7 +311,7 @@ Test(engine_config, malformed_files_are_refused)
 	}
 }
 
-Test(engine_config, old_and_new_rope_spelling_agree)
+Test(model_config, old_and_new_rope_spelling_agree)
 {
 	struct model_config a, b;
 	struct err e = { 0 };
@@ -330,7 +331,7 @@ Test(engine_config, old_and_new_rope_spelling_agree)
 	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);
 }
 
-Test(engine_config, generation_config_overrides_eos)
+Test(model_config, generation_config_overrides_eos)
 {
 	struct model_config c;
 	struct err e = { 0 };
@@ -345,56 +346,4 @@ Test(engine_config, generation_config_overrides_eos)
 	cr_assert_not_null(strstr(e.text, "generation_config.json"), "%s", e.text);
 	buf_free(&b);
 	json_decref(o);
-}
-
-/* Published check values. */
-Test(engine_rope, yarn_bounds_and_factors)
-{
-	struct model_rope p = { .kind = MODEL_ROPE_YARN, .size = 64, .theta = 1e4, .factor = 40,
-		.beta_fast = 32,
-		.beta_slow = 1, .context_original = 4096 };
-	double low, high;
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert_float_eq(low, 10.472, 6e-4);
-	cr_assert_float_eq(high, 22.513, 6e-4);
-	p.truncate = true;
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert(low == 10 && high == 23);
-	p.theta = 1.5e5, p.truncate = false;
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert_float_eq(low, 8.0928, 6e-5);
-	cr_assert_float_eq(high, 17.398, 6e-4);
-	p.theta = 5e4, p.beta_fast = 1, p.truncate = true;
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert(low == 19 && high == 20);
-	p.beta_fast = p.beta_slow = 1e5; /* far below pair 0: nothing is interpolated */
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert(low == 0 && high < 0);
-	p.beta_fast = p.beta_slow = 660; /* just below: both bounds are pair 0 */
-	rope_yarn_bounds(&p, &low, &high);
-	cr_assert(low == 0 && high == 0.001);
-	cr_assert_float_eq(rope_mscale(32, 1), 1.346574, 5e-7);
-	double m = rope_mscale(40, 0.707);
-	cr_assert_float_eq(m * m / sqrt(192), 0.1147214, 5e-8);
-	m = rope_mscale(40, 1);
-	cr_assert_float_eq(m * m / sqrt(192), 0.1352338, 5e-8);
-	cr_assert(rope_mscale(1, 1) == 1);
-}
-
-Test(engine_rope, tables_grow_without_changing)
-{
-	struct model_rope p = { .size = 8, .theta = 1e4, .factor = 1 };
-	struct rope_table t, u;
-	struct err e = { 0 };
-	cr_assert_eq(rope_table_open(&t, &p, &e), 0);
-	cr_assert_eq(rope_table_open(&u, &p, &e), 0);
-	cr_assert_eq(rope_table_grow(&t, 3, &e), 0);
-	cr_assert_eq(rope_table_grow(&t, 300, &e), 0);
-	cr_assert_eq(rope_table_grow(&u, 300, &e), 0);
-	cr_assert_eq(memcmp(t.cosine, u.cosine, 300 * 4 * 4), 0);
-	cr_assert(t.inverse[0] == 1 && t.inverse[1] == 0.1f && t.inverse[2] == 0.01f);
-	for (uint32_t i = 0; i < 300; i++)
-		cr_assert_float_eq((double)t.sine[i * 4], sin((double)i), 6e-8);
-	rope_table_close(&t);
-	rope_table_close(&u);
 }

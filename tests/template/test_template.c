@@ -1,4 +1,4 @@
-#include "tests/engine/text_vectors.h"
+#include "support.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

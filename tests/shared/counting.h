@@ -1,7 +1,7 @@
 /* The test binary's own malloc: counts calls, can fill fresh memory with NaN and can run out of it. Not
- * under sanitizers, which bring theirs. */
-#ifndef TESTS_ENGINE_COUNTING_H
-#define TESTS_ENGINE_COUNTING_H
+ * under sanitizers, which bring theirs. A test room that includes this is linked with it. */
+#ifndef TESTS_SHARED_COUNTING_H
+#define TESTS_SHARED_COUNTING_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-Test(engine_onig, an_expression_without_end_is_refused_before_it_is_translated)
+Test(tokenizer_onig, an_expression_without_end_is_refused_before_it_is_translated)
 {
 	struct onig *r = NULL;
 	struct err e = { 0 };
@@ -17,7 +17,7 @@ Test(engine_onig, an_expression_without_end_is_refused_before_it_is_translated)
 }
 
 /* Each begin of an expression, in memory that ends where it does: a sanitizer sees whoever reads on. */
-Test(engine_onig, an_expression_cut_anywhere_is_read_or_refused)
+Test(tokenizer_onig, an_expression_cut_anywhere_is_read_or_refused)
 {
 	static const char *const whole[] = {
 		"[?\\]", "[^\\s\\p{L}\\p{N}]+[\\r\\n]*", "(?i:'s|'t)|[[:alpha:]&&[^a-z]]{2,3}?",

@@ -1,40 +1,35 @@
-#include "engine/engine.h"
-
-#include "base/file.h"
-#include "base/json.h"
-#include "base/limits.h"
-#include "base/text.h"
-#include "tokenizer/tokenizer_in.h"
+/* What grammars of every kind accept, what is refused, and what they may cost. */
+#include "tests/shared/acceptor.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static struct engine_constraint *open_bytes(enum grammar_kind kind, const char *text)
+static struct acceptor open_text(enum grammar_kind kind, const char *text)
 {
-	struct engine_constraint *c = NULL;
+	struct acceptor a;
 	struct err e = { 0 };
-	cr_assert_eq(engine_constraint_open(&c, NULL, kind, text, strlen(text), &e), 0, "%s: %s", text, e.text);
-	return c;
+	cr_assert_eq(acceptor_open(&a, kind, text, strlen(text), &e), 0, "%s: %s", text, e.text);
+	return a;
 }
 
-/* Texts after a constraint, split by '\n': those that begin with '+' are whole answers, with '~' only
+/* Texts after a grammar, split by '\n': those that begin with '+' are whole answers, with '~' only
  * beginnings, with '-' neither. */
 struct row { const char *text, *cases; };
 
 static void rows_check(enum grammar_kind kind, const struct row *row, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct engine_constraint *c = open_bytes(kind, row[i].text);
+		struct acceptor a = open_text(kind, row[i].text);
 		for (const char *at = row[i].cases; *at != '\0';) {
 			size_t len = strcspn(at, "\n");
-			bool whole = engine_constraint_accepts(c, at + 1, len - 1, true);
-			bool begun = engine_constraint_accepts(c, at + 1, len - 1, false);
+			bool whole = acceptor_takes(&a, at + 1, len - 1, true);
+			bool begun = acceptor_takes(&a, at + 1, len - 1, false);
 			cr_assert(!whole || begun);
 			cr_assert_eq(whole, *at == '+', "%s: whole %.*s", row[i].text, (int)len, at);
 			cr_assert_eq(begun, *at != '-', "%s: begun %.*s", row[i].text, (int)len, at);
 			at += len + (at[len] == '\n');
 		}
-		engine_constraint_close(c);
+		acceptor_close(&a);
 	}
 }
 
@@ -79,9 +74,9 @@ static const struct row choices[] = {
 	{ "[\"\",\"a\"]", "+\n+a\n-b" },
 };
 
-Test(engine_constraint, expressions_accept_what_they_should) { ROWS(GRAMMAR_REGEX, regexes); }
-Test(engine_constraint, grammars_accept_what_they_should) { ROWS(GRAMMAR_RULES, grammars); }
-Test(engine_constraint, choices_accept_what_they_should) { ROWS(GRAMMAR_CHOICE, choices); }
+Test(grammar, expressions_accept_what_they_should) { ROWS(GRAMMAR_REGEX, regexes); }
+Test(grammar, grammars_accept_what_they_should) { ROWS(GRAMMAR_RULES, grammars); }
+Test(grammar, choices_accept_what_they_should) { ROWS(GRAMMAR_CHOICE, choices); }
 
 static const struct row schemas[] = {
 	{ "{\"type\":\"integer\"}", "+0\n+-12\n-01\n-1.\n--0" },
@@ -149,7 +144,7 @@ static const struct row schemas[] = {
 	  "+999999999999999\n-1000000000000000\n-99999999999999999.9\n+-0.5\n+-999999999999999" },
 };
 
-Test(engine_constraint, schemas_accept_what_they_should) { ROWS(GRAMMAR_SCHEMA, schemas); }
+Test(grammar, schemas_accept_what_they_should) { ROWS(GRAMMAR_SCHEMA, schemas); }
 
 static const struct { enum grammar_kind kind; const char *text; int code; const char *word; }
 refused[] = {
@@ -213,96 +208,16 @@ refused[] = {
 	{ GRAMMAR_SCHEMA, "{", ERR_INPUT, "" },
 };
 
-Test(engine_constraint, what_is_not_there_is_refused_by_name)
+Test(grammar, what_is_not_there_is_refused_by_name)
 {
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		struct engine_constraint *c = NULL;
+		struct acceptor a;
 		struct err e = { 0 };
 		const char *text = refused[i].text;
-		int rc = engine_constraint_open(&c, NULL, refused[i].kind, text, strlen(text), &e);
+		int rc = acceptor_open(&a, refused[i].kind, text, strlen(text), &e);
 		cr_assert_eq(rc, refused[i].code, "%s: %d %s", text, rc, e.text);
 		cr_assert_neq(strstr(e.text, refused[i].word), NULL, "%s: %s", text, e.text);
-		cr_assert_eq(c, NULL);
 	}
-}
-
-/* ---- the bytes of tokens ---- */
-
-/* Decoders in the manner of sentencepiece: the first token of a text loses its space. */
-static const char pieces[] =
-	"{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_token\":\"<unk>\",\"vocab\":{\"<unk>\":0,"
-	"\"<s>\":1,\"</s>\":2,\"<0x0A>\":3,\"<0xC3>\":4,\"<0xA9>\":5,\"\xE2\x96\x81\":6,\"a\":7,"
-	"\"\xE2\x96\x81" "a\":8,\"b\":9,\"ab\":10,\"\xE2\x96\x81\xE2\x96\x81\":11},\"merges\":[]},"
-	"\"added_tokens\":[{\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</s>\","
-	"\"special\":true}],\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":"
-	"{\"String\":\"\xE2\x96\x81\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
-	"{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}}";
-
-/* The node that the bytes lead to, or NULL. */
-static const struct token_node *tree_find(const struct token_tree *t, const char *bytes, size_t len)
-{
-	const struct token_node *found = NULL;
-	uint32_t i = 0, end = t->nodes;
-	for (size_t at = 0; at < len; at++) {
-		while (i < end && t->node[i].byte != (unsigned char)bytes[at])
-			i = t->node[i].end;
-		if (i == end)
-			return NULL;
-		cr_assert_eq(t->node[i].depth, at + 1);
-		found = &t->node[i];
-		end = found->end;
-		i++;
-	}
-	return found;
-}
-
-/* What a token adds to a text is what the tree says of it, at the start and after another token. */
-static void trees_check(const struct tokenizer *k, uint32_t before)
-{
-	struct token_trees *w = NULL;
-	struct err e = { 0 };
-	size_t seen = 0;
-	cr_assert_eq(token_trees_open(&w, k, &e), 0, "%s", e.text);
-	for (uint32_t id = 0; id < w->ids; id++) {
-		for (int first = 0; first < 2; first++) {
-			const struct token_tree *t = token_trees_at(w, first);
-			const uint32_t ids[] = { before, id };
-			struct buf with = { 0 }, without = { 0 };
-			if (k->vocab.token[id].bytes == NULL)
-				continue;
-			cr_assert_eq(tokenizer_decode(k, ids, 1, false, &without, &e), 0);
-			cr_assert_eq(tokenizer_decode(k, ids + first, first ? 1 : 2, false, &with, &e), 0);
-			size_t skip = first ? 0 : without.len, len = t->offset[id + 1] - t->offset[id];
-			cr_assert_eq(with.len - skip, len, "token %u, first %d", id, first);
-			cr_assert(len == 0 || memcmp(with.bytes + skip, t->bytes + t->offset[id], len) == 0);
-			bool outside = (w->outside[id / 64] >> (id % 64) & 1) != 0;
-			const struct token_node *node = tree_find(t, t->bytes + t->offset[id], len);
-			bool member = false;
-			for (uint32_t i = node ? node->token : TOKENIZER_NONE; i != TOKENIZER_NONE; i = t->same[i])
-				member = member || i == id;
-			cr_assert_eq(member, !outside && len > 0, "token %u, first %d", id, first);
-			seen += member;
-			buf_free(&with);
-			buf_free(&without);
-		}
-	}
-	cr_assert_gt(seen, 10);
-	token_trees_close(w);
-}
-
-Test(engine_constraint, trees_hold_the_bytes_that_decoding_gives)
-{
-	struct tokenizer *k;
-	struct err e = { 0 };
-	struct buf file = { 0 };
-	cr_assert_eq(tokenizer_open(&k, pieces, strlen(pieces), &e), 0, "%s", e.text);
-	trees_check(k, 7);
-	tokenizer_close(k);
-	cr_assert_eq(file_read("demo/model/tokenizer.json", MIB(16), &file, &e), 0, "%s", e.text);
-	cr_assert_eq(tokenizer_open(&k, file.bytes, file.len, &e), 0, "%s", e.text);
-	trees_check(k, tokenizer_find(k, "a", 1));
-	tokenizer_close(k);
-	buf_free(&file);
 }
 
 /* ---- limits ---- */
@@ -353,7 +268,7 @@ static void lists_add(struct buf *out, const char *form, bool names, unsigned n)
 }
 
 /* Work grows with the text, or ends at a limit: without it, each of these took minutes. */
-Test(engine_constraint, long_lists_and_names_cost_no_more_than_their_length)
+Test(grammar, long_lists_and_names_cost_no_more_than_their_length)
 {
 	static const struct { const char *form; bool names; unsigned n; const char *word; } rows[] = {
 		{ "{\"allOf\":[{\"enum\":[@]},{\"enum\":[@]}]}", false, 70000, "compared" },
@@ -363,25 +278,25 @@ Test(engine_constraint, long_lists_and_names_cost_no_more_than_their_length)
 		{ NULL, false, 1000000, "8 MiB" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct engine_constraint *c = NULL;
+		struct acceptor a;
 		struct buf text = { 0 };
 		struct err e = { 0 };
 		if (rows[i].form != NULL)
 			lists_add(&text, rows[i].form, rows[i].names, rows[i].n);
 		else
 			name_add(&text, rows[i].n);
-		int rc = engine_constraint_open(&c, NULL, GRAMMAR_SCHEMA, text.bytes, text.len, &e);
+		int rc = acceptor_open(&a, GRAMMAR_SCHEMA, text.bytes, text.len, &e);
 		cr_expect((rc == 0) == (rows[i].word == NULL), "row %zu: %d %s", i, rc, e.text);
 		cr_expect(rc == 0 || strstr(e.text, rows[i].word), "row %zu: %s", i, e.text);
-		cr_expect(rc != 0 || (engine_constraint_accepts(c, "69999", 5, true) &&
-				      !engine_constraint_accepts(c, "70000", 5, false)));
-		engine_constraint_close(c);
+		cr_expect(rc != 0 || (acceptor_takes(&a, "69999", 5, true) &&
+				      !acceptor_takes(&a, "70000", 5, false)));
+		acceptor_close(&a);
 		buf_free(&text);
 	}
 }
 
 /* Long lists of alternatives share how they begin; short ones do not. */
-Test(engine_constraint, alternatives_in_one_list_or_in_groups_are_the_same)
+Test(grammar, alternatives_in_one_list_or_in_groups_are_the_same)
 {
 	static const char *const piece[] = { "a", "b", "ab", "a?", "[ab]", "b*", "(ba)", "\xC3\xA9" };
 	uint32_t random = 1;
@@ -398,8 +313,8 @@ Test(engine_constraint, alternatives_in_one_list_or_in_groups_are_the_same)
 			buf_free(&one);
 		}
 		buf_add_text(&groups, ")");
-		struct engine_constraint *x = open_bytes(GRAMMAR_REGEX, flat.bytes),
-					 *y = open_bytes(GRAMMAR_REGEX, groups.bytes);
+		struct acceptor x = open_text(GRAMMAR_REGEX, flat.bytes);
+		struct acceptor y = open_text(GRAMMAR_REGEX, groups.bytes);
 		for (unsigned n = 1; n < 2187; n++) { /* up to 7 letters of a, b, e with accent */
 			char text[32];
 			size_t len = 0;
@@ -409,43 +324,43 @@ Test(engine_constraint, alternatives_in_one_list_or_in_groups_are_the_same)
 				text[len++] = (char)(v % 3 == 0 ? 'a' : v % 3 == 1 ? 'b' : 0xA9);
 			}
 			for (int whole = 0; whole < 2; whole++)
-				cr_assert_eq(engine_constraint_accepts(x, text, len, whole),
-					     engine_constraint_accepts(y, text, len, whole), "%s: %.*s",
+				cr_assert_eq(acceptor_takes(&x, text, len, whole),
+					     acceptor_takes(&y, text, len, whole), "%s: %.*s",
 					     flat.bytes, (int)len, text);
 		}
-		engine_constraint_close(x);
-		engine_constraint_close(y);
+		acceptor_close(&x);
+		acceptor_close(&y);
 		buf_free(&flat);
 		buf_free(&groups);
 	}
 }
 
-Test(engine_constraint, large_ones_are_refused_by_the_limit_they_meet)
+Test(grammar, large_ones_are_refused_by_the_limit_they_meet)
 {
 	for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
-		struct engine_constraint *c = NULL;
+		struct acceptor a;
 		struct buf text = { 0 };
 		struct err e = { 0 };
 		repeat_add(&text, large[i].before, large[i].n);
 		buf_add_text(&text, large[i].middle);
 		repeat_add(&text, large[i].after, large[i].n);
-		int rc = engine_constraint_open(&c, NULL, large[i].kind, text.bytes, text.len, &e);
+		int rc = acceptor_open(&a, large[i].kind, text.bytes, text.len, &e);
 		if (large[i].word == NULL)
 			cr_expect_eq(rc, 0, "row %zu: %s", i, e.text);
 		else
 			cr_expect(rc == ERR_INPUT && strstr(e.text, large[i].word), "row %zu: %d %s", i, rc, e.text);
-		engine_constraint_close(c);
+		acceptor_close(&a);
 		buf_free(&text);
 	}
 }
 
-Test(engine_constraint, answers_beyond_the_depth_are_not_begun)
+Test(grammar, answers_beyond_the_depth_are_not_begun)
 {
-	struct engine_constraint *c = open_bytes(GRAMMAR_JSON_OBJECT, "");
+	struct acceptor a = open_text(GRAMMAR_JSON_OBJECT, "");
 	struct buf text = { 0 };
 	size_t depth = 0;
 	buf_add_text(&text, "{\"a\":");
-	while (depth < 2000 && engine_constraint_accepts(c, text.bytes, text.len, false)) {
+	while (depth < 2000 && acceptor_takes(&a, text.bytes, text.len, false)) {
 		buf_add_text(&text, "[");
 		depth++;
 	}
@@ -453,7 +368,7 @@ Test(engine_constraint, answers_beyond_the_depth_are_not_begun)
 	text.len--;
 	repeat_add(&text, "]", depth - 1);
 	buf_add_text(&text, "}");
-	cr_expect(engine_constraint_accepts(c, text.bytes, text.len, true));
+	cr_expect(acceptor_takes(&a, text.bytes, text.len, true));
 	buf_free(&text);
-	engine_constraint_close(c);
+	acceptor_close(&a);
 }
