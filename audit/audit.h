@@ -25,29 +25,33 @@
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-/* One committed field: value is canonical JSON text; NULL means absent (commits to `null`). */
+/* A type of record. field: NULL-terminated, in the order of their commitments; NULL: any. */
+struct audit_type {
+	const char *name;
+	bool committed;
+	const char *const *field;
+};
+const struct audit_type *audit_type_find(const char *name); /* NULL: unknown */
+
+/* One committed field; value is borrowed, NULL means absent (commits to `null`). */
 struct audit_field {
 	const char *name;
-	const char *value;
+	json_t *value;
 };
 
-/* What to append. Clear types (genesis, start, stop, config, bundle, release, registry, fork, gate,
- * key,
- * ...) carry `body`; committed types (decision, incident, operator, erasure) carry `field` in the
- * type's fixed order. */
+/* What to append. Clear types (genesis, config, release, ...) carry `body`; committed types
+ * (decision, erasure, ...) carry `field` in their type's order. All of it is borrowed. */
 struct audit_record {
 	const char *type;
 	uint64_t n;   /* worker's running number, from audit_log_reserve */
-	json_t *body; /* borrowed; object, or NULL for committed types */
+	json_t *body; /* object, or NULL for committed types */
 	const struct audit_field *field;
 	size_t field_count;
 	const char *bundle;  /* policy bundle digest text, or NULL */
-	const char *outcome; /* "completed", "redacted", "blocked", "aborted", ...; NULL for clear
-				types */
-	const char
-		*subject; /* keyed handle whose key seals the vault row; NULL: a key of its own */
-	const char *retained; /* canonical JSON kept in the vault beside the fields (for replay), or
-				 NULL */
+	/* "completed", "redacted", "blocked", "aborted", ...; NULL for clear types */
+	const char *outcome;
+	const char *subject; /* keyed handle whose key seals the row; NULL: a key of its own */
+	json_t *retained;    /* kept in the vault beside the fields (for replay), or NULL */
 };
 
 /* The result of an acknowledged append. */

@@ -20,27 +20,6 @@
 
 #define FIELDS_MAX 256
 
-static const char *const clear_types[] = { "genesis", "start",      "stop",      "config", "bundle",
-					   "release", "revocation", "registry",  "fork",   "gate",
-					   "key",     "witness",    "migration", "lost",   NULL };
-static const char *const committed_types[] = { "decision", "incident", "operator", "erasure",
-					       NULL };
-
-static bool in_list(const char *const *list, const char *type)
-{
-	for (; *list; list++)
-		if (strcmp(*list, type) == 0)
-			return true;
-	return false;
-}
-
-bool record_type_committed(const char *type) { return in_list(committed_types, type); }
-
-bool record_type_known(const char *type)
-{
-	return in_list(clear_types, type) || in_list(committed_types, type);
-}
-
 /* ---- commitments ---- */
 
 static int commitment(const uint8_t salt[32], const char *name, const json_t *value,
@@ -74,49 +53,29 @@ static void add_commitment(struct merkle *m, const struct digest *c)
 	merkle_add(m, &leaf);
 }
 
-/* One field: salt drawn, value parsed (or null), commitment added, member appended to `fields`. */
+/* One field: salt drawn, commitment added, member appended to `fields`. */
 static int add_field(const struct audit_field *f, const struct env *env, json_t *fields,
 		     struct merkle *m, struct err *e)
 {
-	const char *text = f->value ? f->value : "null";
-	json_t *value = NULL;
+	json_t *value = f->value ? json_incref(f->value) : json_null();
 	struct digest c;
 	uint8_t salt[32];
 	char hex[65];
-	int rc = json_read(&value, text, strlen(text), LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
-
+	env_random(env, salt, sizeof salt);
+	text_hex(salt, sizeof salt, hex);
+	int rc = commitment(salt, f->name, value, &c, e);
+	json_t *member = json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
 	if (rc < 0) {
+		json_decref(member);
 		err_prefix(e, "field \"%s\"", f->name);
-		return rc;
-	}
-	env_random(env, salt, sizeof(salt));
-	text_hex(salt, sizeof(salt), hex);
-	rc = commitment(salt, f->name, value, &c, e);
-	if (rc == 0) {
-		add_commitment(m, &c);
-		json_t *member =
-			json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
-		if (json_array_append_new(fields, member) != 0)
-			rc = err_set(e, ERR_NOMEM, "out of memory");
+	} else if (json_array_append_new(fields, member) < 0) {
+		rc = err_set(e, ERR_NOMEM, "out of memory");
 	} else {
-		json_decref(value);
+		add_commitment(m, &c);
 	}
-	explicit_bzero(salt, sizeof(salt));
-	explicit_bzero(hex, sizeof(hex));
+	explicit_bzero(salt, sizeof salt);
+	explicit_bzero(hex, sizeof hex);
 	return rc;
-}
-
-static int add_retained(const struct audit_record *from, json_t *plain, struct err *e)
-{
-	json_t *retained;
-
-	if (!from->retained)
-		return 0;
-	TRY(json_read_written(&retained, from->retained, strlen(from->retained), LIMIT_JSON_BYTES,
-			      LIMIT_JSON_DEPTH, e));
-	return json_object_set_new(plain, "retained", retained) == 0
-		       ? 0
-		       : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 static int prepare_committed(const struct audit_record *from, const struct env *env,
@@ -134,10 +93,13 @@ static int prepare_committed(const struct audit_record *from, const struct env *
 	out->plain = json_pack("{s:o,s:n}", "fields", fields, "retained");
 	if (!out->plain)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (from->retained && json_object_set(out->plain, "retained", from->retained) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	TRY(record_fields_check(from->type, from->field, from->field_count, e));
 	for (size_t i = 0; i < from->field_count; i++)
 		TRY(add_field(&from->field[i], env, fields, &m, e));
 	out->root = merkle_root(&m);
-	return add_retained(from, out->plain, e);
+	return 0;
 }
 
 int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
@@ -345,8 +307,7 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
 			     json_array_size(fields), (long long)count);
 	json_decref(head.entry);
 	TRY(rc);
-	json_array_foreach(fields, i, f)
-	{
+	json_array_foreach(fields, i, f) {
 		struct digest c;
 		TRY(disclosed(f, &c, e));
 		add_commitment(&m, &c);

@@ -12,7 +12,7 @@ struct record {
 	struct digest root;              /* over the field commitments */
 };
 
-/* Check the type and its parts, canonicalise values, draw salts. */
+/* Check the type and its parts, draw salts, commit to the values (kept by reference). */
 int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
 		   struct err *e) MUST_USE;
 void record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
@@ -21,9 +21,12 @@ void record_free(struct record *r); /* wipes nothing: jansson has no wiping allo
 int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
 		 const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
 
-/* Types. */
+/* types.c */
 bool record_type_known(const char *type);
 bool record_type_committed(const char *type);
+/* The fields that the type has, in its order: else ERR_INPUT. */
+int record_fields_check(const char *type, const struct audit_field *field, size_t count,
+			struct err *e) MUST_USE;
 
 /* Parse and check the members of an entry's canonical JSON. */
 struct record_head {

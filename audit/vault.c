@@ -185,8 +185,7 @@ static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
 {
 	struct store_stmt *st;
 
-	TRY(store_prepare(tx, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)", &st,
-			  e));
+	TRY(store_prepare(tx, "INSERT INTO vault(idx, key_id, cipher) VALUES($1, $2, $3)", &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
 	store_bind_text(st, 2, key_id);
 	store_bind_blob(st, 3, cipher->bytes, cipher->len);
@@ -200,6 +199,9 @@ int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const 
 	int rc;
 
 	TRY_OUT(json_write_canonical(p->record.plain, &plain, e));
+	if (plain.len > LIMIT_JSON_BYTES) /* it could not be read again */
+		TRY_OUT(err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu",
+				plain.len, (size_t)LIMIT_JSON_BYTES));
 	TRY_OUT(record_ad(log, index, p->record.from->type, &ad, e));
 	TRY_OUT(seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed, e));
 	*cipher = digest_of(sealed.bytes, sealed.len);
@@ -369,29 +371,25 @@ int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending 
 {
 	const struct audit_field *given = p->record.from->field;
 	struct audit_field field[4] = {
-		{ "ranges", NULL }, { "records", NULL }, given[2], given[3]
+		{ "ranges", json_array() }, { "records", NULL }, given[2], given[3]
 	};
 	struct audit_record full = *p->record.from;
-	json_t *ranges = json_array();
-	struct buf text = { 0 };
-	char number[24];
 	uint64_t count;
 	struct record made;
 	int rc;
 
-	TRY_OUT(remove_rows(tx, p->erase, ranges, &count, e));
-	TRY_OUT(json_write_canonical(ranges, &text, e));
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)count);
-	field[0].value = text.bytes;
-	field[1].value = number;
+	TRY_OUT(json_ok(field[0].value, e));
+	TRY_OUT(remove_rows(tx, p->erase, field[0].value, &count, e));
+	field[1].value = json_integer((json_int_t)count);
+	TRY_OUT(json_ok(field[1].value, e));
 	full.field = field;
 	TRY_OUT(record_prepare(&full, log->env, &made, e));
 	made.from = p->record.from;
 	record_free(&p->record);
 	p->record = made;
 out:
-	json_decref(ranges);
-	buf_free(&text);
+	json_decref(field[0].value);
+	json_decref(field[1].value);
 	return rc;
 }
 
@@ -484,8 +482,8 @@ static int list_keys(struct audit_log *log, json_t *ids, bool *pending, struct e
 
 	*pending = false;
 	TRY(store_read(log->keys, &tx, e));
-	TRY_OUT(store_prepare(tx, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub", &st,
-			      e));
+	TRY_OUT(store_prepare(tx, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub",
+			      &st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		if (store_is_null(st, 0))
 			*pending = true;
@@ -518,34 +516,30 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 		      struct err *e)
 {
 	struct vault_erase x = { .subject = subject, .index = index };
-	struct buf text = { 0 };
-	size_t actor_at;
 	int rc;
 
 	if (!ground || !*ground || !actor || !*actor)
 		return err_set(e, ERR_INPUT, "an erasure names its ground and its actor");
 	if (log->read_only)
 		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
-	text_json_string(&text, ground, strlen(ground));
-	buf_add_byte(&text, 0);
-	actor_at = text.len;
-	text_json_string(&text, actor, strlen(actor));
-	TRY(buf_done(&text, e));
 	struct audit_field field[4] = { { "ranges", NULL },
 					{ "records", NULL },
-					{ "ground", text.bytes },
-					{ "actor", text.bytes + actor_at } };
+					{ "ground", json_text_lossy(ground) },
+					{ "actor", json_text_lossy(actor) } };
 	struct audit_record r = {
 		.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4
 	};
 	struct pending p = { .erase = &x };
 	x.key_ids = json_object();
-	rc = record_prepare(&r, log->env, &p.record, e);
-	if (rc == 0)
-		rc = log_append(log, &p, e);
-	if (rc == 0)
-		*out = p.receipt;
+	TRY_OUT(json_ok(field[2].value, e));
+	TRY_OUT(json_ok(field[3].value, e));
+	TRY_OUT(json_ok(x.key_ids, e));
+	TRY_OUT(record_prepare(&r, log->env, &p.record, e));
+	TRY_OUT(log_append(log, &p, e));
+	*out = p.receipt;
+out:
 	json_decref(x.key_ids);
-	buf_free(&text);
+	json_decref(field[2].value);
+	json_decref(field[3].value);
 	return rc;
 }

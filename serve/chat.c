@@ -96,7 +96,8 @@ static void chat_free(struct serve_chat *c)
 	serve_queue_free(&c->queue);
 	free(c->bias);
 	free(c->known_tokens);
-	arena_free(&c->values);
+	for (size_t i = 0; i < SERVE_DECISION_FIELDS; i++)
+		json_decref(c->field[i].value);
 	free(c);
 }
 

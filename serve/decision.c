@@ -7,50 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const serve_decision_names[SERVE_DECISION_FIELDS] = {
-	[FIELD_SUBJECT] = "subject",
-	[FIELD_CLIENT] = "client",
-	[FIELD_REQUEST_BYTES] = "request_bytes_digest",
-	[FIELD_PROMPT_IDS] = "prompt_ids_digest",
-	[FIELD_PROMPT_COUNT] = "prompt_count",
-	[FIELD_MODEL_ROOT] = "model_root",
-	[FIELD_MODEL_SIGNER] = "model_signer",
-	[FIELD_WEIGHTS_FORMAT] = "weights_format",
-	[FIELD_TOKENIZER] = "tokenizer",
-	[FIELD_TEMPLATE] = "template",
-	[FIELD_TEMPLATE_KWARGS] = "template_kwargs",
-	[FIELD_ENGINE_BUILD] = "engine_build",
-	[FIELD_KERNEL_SET] = "kernel_set",
-	[FIELD_KERNEL_REGIMES] = "kernel_regimes",
-	[FIELD_POLICY_BUNDLE] = "policy_bundle",
-	[FIELD_POLICY_MODE] = "policy_mode",
-	[FIELD_SAMPLING] = "sampling",
-	[FIELD_CONSTRAINT] = "constraint",
-	[FIELD_SCANS] = "scans",
-	[FIELD_OUTPUT_IDS] = "output_ids_digest",
-	[FIELD_EMITTED_BYTES] = "emitted_bytes_digest",
-	[FIELD_OUTPUT_COUNT] = "output_count",
-	[FIELD_FINISH_REASON] = "finish_reason",
-	[FIELD_INTERVENTIONS] = "interventions",
-	[FIELD_ROUTING] = "routing_digest",
-	[FIELD_LOGITS] = "logits_digest",
-	[FIELD_BACKEND] = "backend",
-	[FIELD_PARAMETERS_WITHOUT_EFFECT] = "parameters_without_effect",
-	[FIELD_TIMING] = "timing",
-};
-
 /* ---- field values ---- */
 
 static int set(struct serve_chat *c, enum serve_decision_field f, json_t *value, struct err *e)
 {
-	struct buf b = { 0 };
-	int rc =
-		value ? json_write_canonical(value, &b, e) : err_set(e, ERR_NOMEM, "out of memory");
-	json_decref(value);
-	if (rc == 0 && !(c->field[f].value = arena_copy(&c->values, b.bytes, b.len)))
-		rc = err_set(e, ERR_NOMEM, "out of memory");
-	buf_free(&b);
-	return rc;
+	json_decref(c->field[f].value);
+	c->field[f].value = value;
+	return json_ok(value, e);
 }
 
 /* Little-endian u32 ids, as docs/formats.md says. */
@@ -264,7 +227,7 @@ const char *serve_completion_finish(const struct serve_chat *c, unsigned i)
 int serve_decision_fields(struct serve_chat *c, struct err *e)
 {
 	for (size_t i = 0; i < SERVE_DECISION_FIELDS; i++)
-		c->field[i].name = serve_decision_names[i];
+		c->field[i].name = audit_type_find("decision")->field[i];
 	c->ended_us = env_now_us(c->service->flow->env);
 	TRY(request_fields(c, e));
 	TRY(model_fields(c, e));
@@ -323,25 +286,21 @@ static json_t *each_choice(const struct serve_chat *c,
 	return list;
 }
 
-int serve_decision_retained(const struct serve_chat *c, struct buf *out, struct err *e)
+int serve_decision_retained(const struct serve_chat *c, json_t **out, struct err *e)
 {
 	const struct serve_service *s = c->service;
 	const struct engine_facts *facts = engine_info(s->engine);
 	size_t prompt = c->choices ? c->prompt.count : 0; /* a refused one may be of any length */
 	char seed[32];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed);
-	json_t *o = json_pack("{s:s%,s:o,s:o,s:o,s:s,s:I,s:I,s:{s:s,s:s,s:s,s:o}}", "request",
-			      c->body.bytes, c->body.len, "output", each_choice(c, output_json),
-			      "prompt_ids", id_list(c->prompt.id, prompt), "output_ids",
-			      each_choice(c, output_ids), "seed", seed, "created_us",
-			      (json_int_t)c->created_us, "context_max", (json_int_t)s->context_max,
-			      "engine", "weights", s->weights, "cache", s->cache, "numerics",
-			      facts->numerics, "choice", json_digest(&facts->choice));
-	int rc = json_ok(o, e);
-	if (rc == 0)
-		rc = json_write_canonical(o, out, e);
-	json_decref(o);
-	return rc;
+	*out = json_pack("{s:s%,s:o,s:o,s:o,s:s,s:I,s:I,s:{s:s,s:s,s:s,s:o}}", "request",
+			 c->body.bytes, c->body.len, "output", each_choice(c, output_json),
+			 "prompt_ids", id_list(c->prompt.id, prompt), "output_ids",
+			 each_choice(c, output_ids), "seed", seed, "created_us",
+			 (json_int_t)c->created_us, "context_max", (json_int_t)s->context_max,
+			 "engine", "weights", s->weights, "cache", s->cache, "numerics",
+			 facts->numerics, "choice", json_digest(&facts->choice));
+	return json_ok(*out, e);
 }
 
 static size_t output_count(const struct serve_completion *ch)
@@ -401,7 +360,7 @@ static void append_lost(struct serve_chat *c)
 
 int serve_decision_append(struct serve_chat *c, struct err *e)
 {
-	struct buf retained = { 0 };
+	json_t *retained = NULL;
 	char bundle[DIGEST_TEXT_ROOM];
 	c->recorded = true;
 	int rc = serve_decision_fields(c, e);
@@ -421,10 +380,10 @@ int serve_decision_append(struct serve_chat *c, struct err *e)
 			.field_count = SERVE_DECISION_FIELDS,
 			.bundle = c->service->profile ? bundle : NULL,
 			.outcome = c->outcome,
-			.retained = retained.bytes,
+			.retained = retained,
 		};
 		rc = flow_append(c->service->flow, &r, true, &c->receipt, e);
 	}
-	buf_wipe(&retained);
+	json_decref(retained);
 	return rc < 0 ? rc : make_result(c, e);
 }

@@ -23,6 +23,8 @@ static bool compared(enum serve_decision_field f)
 	       f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
 }
 
+static const char *field_name(size_t f) { return audit_type_find("decision")->field[f]; }
+
 /* The disclosed values as canonical text, which is what a run computes too. */
 static int read_values(struct replay *r, struct err *e)
 {
@@ -32,9 +34,9 @@ static int read_values(struct replay *r, struct err *e)
 		const json_t *value = json_object_get(field, "value");
 		const char *name = json_string_value(json_object_get(field, "name"));
 		struct buf text = { 0 };
-		if (!value || !name || strcmp(name, serve_decision_names[f]) != 0)
+		if (!value || !name || strcmp(name, field_name(f)) != 0)
 			return err_set(e, ERR_INPUT, "entry %llu has no field %s",
-				       (unsigned long long)r->index, serve_decision_names[f]);
+				       (unsigned long long)r->index, field_name(f));
 		int rc = json_write_canonical(value, &text, e);
 		if (rc == 0 && !(r->was[f] = arena_copy(&r->values, text.bytes, text.len)))
 			rc = err_set(e, ERR_NOMEM, "out of memory");
@@ -124,12 +126,18 @@ static json_t *differences(const struct replay *r)
 {
 	json_t *list = json_array();
 	for (int f = 0; f < SERVE_DECISION_FIELDS; f++) {
-		const char *was = r->was[f];
-		const char *now = r->chat->field[f].value ? r->chat->field[f].value : "null";
-		if (compared((enum serve_decision_field)f) && strcmp(was, now) != 0)
+		struct buf now = { 0 };
+		struct err ignored;
+		json_t *value = r->chat->field[f].value;
+		if (!value)
+			buf_add_text(&now, "null");
+		else if (json_write_canonical(value, &now, &ignored) < 0)
+			buf_clear(&now);
+		if (compared((enum serve_decision_field)f) && strcmp(r->was[f], now.bytes) != 0)
 			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field",
-							      serve_decision_names[f], "recorded",
-							      was, "found", now));
+							      field_name((size_t)f), "recorded",
+							      r->was[f], "found", now.bytes));
+		buf_free(&now);
 	}
 	return list;
 }

@@ -67,7 +67,6 @@ enum serve_decision_field {
 	FIELD_TIMING,
 	SERVE_DECISION_FIELDS,
 };
-extern const char *const serve_decision_names[SERVE_DECISION_FIELDS];
 
 /* What a replay fixes, and a first run draws. */
 struct serve_chat_given {
@@ -103,7 +102,6 @@ struct serve_chat {
 	atomic_bool cancelled;
 	bool recorded;
 	const char *outcome;
-	struct arena values; /* holds the field values */
 	struct audit_field field[SERVE_DECISION_FIELDS];
 	struct audit_receipt receipt;
 	json_t *result;
@@ -132,8 +130,8 @@ int serve_decision_fields(struct serve_chat *c, struct err *e) MUST_USE;
 /* Append the record and make the receipt (c->result). Once only, whatever comes back: where the
  * record cannot be made, a `lost` one takes its number. */
 int serve_decision_append(struct serve_chat *c, struct err *e) MUST_USE;
-/* Canonical bytes that the vault keeps for replay. */
-int serve_decision_retained(const struct serve_chat *c, struct buf *out, struct err *e) MUST_USE;
+/* What the vault keeps for replay. */
+int serve_decision_retained(const struct serve_chat *c, json_t **out, struct err *e) MUST_USE;
 
 /* A service for replay: policy and context as recorded (no key, no name); nothing is appended. */
 int serve_service_open_replay(struct serve_service **out, struct flow *f,

@@ -114,25 +114,26 @@ uint64_t place_note(struct place *p, const char *text)
 
 uint64_t place_decision(struct place *p, const char *subject, const char *text)
 {
-	struct buf value = { 0 };
-	json_t *s = json_string(text);
+	const char *const *names = audit_type_find("decision")->field;
+	struct audit_field field[PLACE_FIELDS];
 	struct err e = { 0 };
 	struct audit_receipt receipt;
 
-	cr_assert_eq(json_write_canonical(s, &value, &e), 0);
-	struct audit_field field[] = { { "subject", NULL },
-				       { "text", value.bytes },
-				       { "count", "7" } };
+	for (size_t i = 0; i < PLACE_FIELDS; i++)
+		field[i] = (struct audit_field){ .name = names[i] };
+	field[1].value = json_string(text);
+	field[2].value = json_integer(7);
 	struct audit_record r = { .type = "decision",
 				  .n = audit_log_reserve(p->log_open),
 				  .field = field,
-				  .field_count = 3,
+				  .field_count = PLACE_FIELDS,
 				  .outcome = "completed",
 				  .subject = subject,
-				  .retained = "{\"more\":\"kept\"}" };
+				  .retained = json_pack("{s:s}", "more", "kept") };
 	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
-	json_decref(s);
-	buf_free(&value);
+	json_decref(field[1].value);
+	json_decref(field[2].value);
+	json_decref(r.retained);
 	return receipt.index;
 }
 

@@ -94,7 +94,8 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 	char *big = calloc(1, LIMIT_ENTRY_BYTES + 1);
 	memset(big, 'x', LIMIT_ENTRY_BYTES);
 	json_t *large = json_pack("{s:s}", "text", big);
-	struct audit_field field = { "f", "1" }, bad = { "f", "{not json" };
+	json_t *huge = json_integer(INT64_MAX);
+	struct audit_field field = { "f", body }, bad = { "f", huge };
 	struct audit_record rows[] = {
 		{ .type = "nonsense", .body = body },
 		{ .type = "registry" },
@@ -103,7 +104,8 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 		{ .type = "registry", .body = large },
 		{ .type = "decision", .body = body },
 		{ .type = "decision" },
-		{ .type = "decision", .field = &bad, .field_count = 1 },
+		{ .type = "decision", .field = &field, .field_count = 1 },
+		{ .type = "incident", .field = &bad, .field_count = 1 },
 	};
 	struct audit_receipt receipt;
 
@@ -116,6 +118,7 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 	place_expect_clean(&at);
 	json_decref(body);
 	json_decref(large);
+	json_decref(huge);
 	free(big);
 }
 

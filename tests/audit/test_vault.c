@@ -34,9 +34,9 @@ Test(audit_vault, gives_back_fields_in_order_and_what_was_retained)
 	uint64_t i = place_decision(&at, "someone", "words");
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
 
-	cr_assert_eq(json_array_size(fields), 3);
+	cr_assert_eq(json_array_size(fields), PLACE_FIELDS);
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "name")),
-			 "text");
+			 "client");
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 1), "value")),
 			 "words");
 	cr_expect(json_is_null(json_object_get(json_array_get(fields, 0), "value")));
