@@ -165,25 +165,30 @@ static void read_file(struct reader *r, const char *text, size_t len)
 static void read_pack(struct reader *r, const char *name, const struct policy_packs *packs,
 		      struct pack *out)
 {
-	struct buf text = { 0 };
+	struct buf given = { 0 };
 	struct err e = { 0 };
-	bool built_in = policy_pack_text(name, &text);
+	const char *text = policy_pack_text(name);
+	size_t len = text ? strlen(text) : 0;
 	int line = r->pack_line;
-	if (!built_in && policy_pack_later(name))
+	if (!text && policy_pack_later(name)) {
 		policy_problem_at(r, line, 1, "not available in this version: %s", name);
-	else if (!built_in && (!packs || packs->read(packs->ctx, name, &text, &e) < 0))
+	} else if (!text && (!packs || packs->read(packs->ctx, name, &given, &e) < 0)) {
 		policy_problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name,
 				  e.text[0] ? ": " : "", e.text);
-	else {
+	} else {
+		if (!text) {
+			text = given.bytes ? given.bytes : "";
+			len = given.len;
+			r->nomem |= given.failed;
+		}
 		r->pack = name;
 		out->name = name;
-		out->digest = digest_of(text.bytes, text.len);
+		out->digest = digest_of(text, len);
 		r->policy->packs++;
-		r->nomem |= text.failed;
-		read_file(r, text.bytes ? text.bytes : "", text.len);
+		read_file(r, text, len);
 	}
 	r->pack = NULL;
-	buf_free(&text);
+	buf_free(&given);
 }
 
 static void read_packs(struct reader *r, const struct policy_packs *packs)

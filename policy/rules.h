@@ -73,9 +73,16 @@ void policy_read_rule(struct reader *r, const struct toml *t);
 /* The rule as filters take it; borrows. */
 struct filter_rule policy_rule_filter(const struct policy_rule *rule);
 
-/* packs.c: append the text of a built-in pack, or false; later: named by the product, not built. */
-bool policy_pack_text(const char *name, struct buf *out);
+/* packs.c: the text of a built-in pack, or NULL; later: named by the product, not built. */
+const char *policy_pack_text(const char *name);
 bool policy_pack_later(const char *name);
+
+/* Made from policy/packs/ by policy/packs.awk. text: TOML, NULL for a pack that is not built. Ends
+ * with a NULL name. */
+struct policy_pack {
+	const char *name, *text;
+};
+extern const struct policy_pack policy_pack_list[];
 
 extern const char *const policy_fold_names[];     /* by enum filter_fold, NULL-terminated */
 extern const char *const policy_severity_names[]; /* NULL-terminated */

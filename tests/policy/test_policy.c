@@ -1,5 +1,7 @@
+#include "base/digest.h"
 #include "base/file.h"
 #include "policy/policy.h"
+#include "policy/rules.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -210,6 +212,28 @@ static void all_pass(const char *text, uint64_t least)
 	free(said);
 	json_decref(failures);
 	policy_free(p);
+}
+
+/* Bundles name packs by digest: one that changes makes another policy of every one that extends it. */
+Test(policy_packs, texts_have_the_digests_that_bundles_name)
+{
+	static const struct {
+		const char *name, *digest;
+	} pack[] = {
+		{ "packs/pii-eu", "sha256:f0b25722b0878654fa65b42cbaa7fc4d1a731ff42146e01966f6108806d57df8" },
+		{ "packs/pii-all", "sha256:27f8483e8f360d01ae109d313e6372640c84b3708eca92a6a21ed0bb7efe04bd" },
+	};
+	for (size_t i = 0; i < sizeof pack / sizeof *pack; i++) {
+		const char *text = policy_pack_text(pack[i].name);
+		char hex[DIGEST_TEXT_ROOM];
+		cr_assert(text && strcmp(policy_pack_name(i), pack[i].name) == 0, "%s", pack[i].name);
+		struct digest d = digest_of(text, strlen(text));
+		digest_text(&d, hex);
+		cr_expect_str_eq(hex, pack[i].digest);
+	}
+	cr_expect_eq(policy_pack_name(2), NULL);
+	cr_expect(policy_pack_later("packs/gdpr") && !policy_pack_text("packs/gdpr"));
+	cr_expect(!policy_pack_later("packs/pii-eu") && !policy_pack_later("gdpr"));
 }
 
 Test(policy_test, built_in_packs_pass_their_own_tests)
