@@ -72,6 +72,7 @@ endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 # Built-in packs are data: policy/packs/, compiled in as texts. The folder counts too: a file may go.
 $(BUILD)/obj/packs.o: policy/packs.awk policy/packs $(wildcard policy/packs/*) policy/rules.h $(BUILD)/stamp/flags
+	@mkdir -p $(@D)
 	$(if $(Q),@echo "  cc policy/packs")
 	$(Q)LC_ALL=C awk -f $< policy/packs/packs.txt >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c $(@:.o=.c) -o $@
 $(call lib,policy): $(BUILD)/obj/packs.o
