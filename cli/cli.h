@@ -26,12 +26,18 @@ struct cli_command {
 	const char *summary;
 	struct cli_option option[CLI_OPTIONS_MAX];
 	const char *example[2];
-	int (*run)(struct cli *c); /* NULL: not available in this version */
+	int (*run)(struct cli *c); /* NULL: of commands_later.c */
+};
+
+/* A command that is not built: its words alone. */
+struct cli_later {
+	const char *noun, *verb; /* verb NULL: the noun stands alone */
 };
 
 /* One invocation. */
 struct cli {
 	const struct cli_command *command;
+	struct cli_command later; /* what command points to when it is not built */
 	const char *operand[CLI_OPERANDS_MAX];
 	int operands;
 	const char *value[CLI_OPTIONS_MAX]; /* by the command's option; "" for a given flag, NULL
@@ -74,6 +80,8 @@ int cli_vkey(struct cli *c, const char *given, char *out, size_t room) MUST_USE;
 
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
+extern const struct cli_later cli_later[];
+extern const size_t cli_later_count;
 
 int cmd_key_new(struct cli *c);
 int cmd_key_list(struct cli *c);

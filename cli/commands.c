@@ -1,4 +1,4 @@
-/* The table of commands. What is not built yet stands here too, and is refused by name. */
+/* The table of commands. Those that are not built yet are in commands_later.c. */
 #include "cli/cli.h"
 
 #define KEY_OPTION                                                           \
@@ -61,7 +61,6 @@ const struct cli_command cli_commands[] = {
 	  { { 0 } },
 	  { "hallmark key import acme.pub", "hallmark key import minisign.pub" },
 	  cmd_key_import },
-	{ "key", "rotate", "NAME", "replace an identity", { { 0 } }, { 0 }, NULL },
 
 	{ "release",
 	  "create",
@@ -92,18 +91,6 @@ const struct cli_command cli_commands[] = {
 	  { { 0 } },
 	  { "hallmark release show ./model", "hallmark release show acme/bank --json" },
 	  cmd_release_show },
-	{ "release", "diff", "A B", "compare two releases", { { 0 } }, { 0 }, NULL },
-	{ "release", "form", "DIR", "model documentation form", { { 0 } }, { 0 }, NULL },
-	{ "release", "push", "REF TO", "push to an OCI registry", { { 0 } }, { 0 }, NULL },
-	{ "release", "pull", "REF DIR", "pull from an OCI registry", { { 0 } }, { 0 }, NULL },
-	{ "release", "publish", "DIR", "create and push", { { 0 } }, { 0 }, NULL },
-	{ "release", "seal", "REF", "encrypt to recipients", { { 0 } }, { 0 }, NULL },
-	{ "release", "open", "FILE", "decrypt a sealed release", { { 0 } }, { 0 }, NULL },
-	{ "release", "revoke", "REF", "revoke a release", { { 0 } }, { 0 }, NULL },
-	{ "channel", "init", "", "start a channel", { { 0 } }, { 0 }, NULL },
-	{ "channel", "publish", "", "publish a channel", { { 0 } }, { 0 }, NULL },
-	{ "channel", "check", "", "check a channel", { { 0 } }, { 0 }, NULL },
-	{ "channel", "sign", "", "add a signature", { { 0 } }, { 0 }, NULL },
 
 	{ "registry",
 	  "init",
@@ -157,17 +144,6 @@ const struct cli_command cli_commands[] = {
 	  { { 0 } },
 	  { "hallmark registry export >index.json", "hallmark registry export | sha256sum" },
 	  cmd_registry_export },
-	{ "registry",
-	  "add",
-	  "REF",
-	  "register a release of another publisher",
-	  { { 0 } },
-	  { 0 },
-	  NULL },
-	{ "registry", "search", "TEXT", "search", { { 0 } }, { 0 }, NULL },
-	{ "registry", "gate", "REF", "gates", { { 0 } }, { 0 }, NULL },
-	{ "registry", "gc", "", "collect garbage", { { 0 } }, { 0 }, NULL },
-	{ "registry", "import", "FILE", "import an index", { { 0 } }, { 0 }, NULL },
 
 	{ "fork",
 	  "audit",
@@ -199,9 +175,6 @@ const struct cli_command cli_commands[] = {
 	  { SEED_OPTION },
 	  { "hallmark fork calibrate ./model", "hallmark fork calibrate ./model --seed 7 --json" },
 	  cmd_fork_calibrate },
-	{ "fork", "add", "REF", "declare a fork", { { 0 } }, { 0 }, NULL },
-	{ "fork", "trace", "REF", "trace a leak", { { 0 } }, { 0 }, NULL },
-	{ "fork", "badge", "REF", "conformance badge", { { 0 } }, { 0 }, NULL },
 
 	{ "policy",
 	  "check",
@@ -241,15 +214,6 @@ const struct cli_command cli_commands[] = {
 	  { { 0 } },
 	  { "hallmark policy packs", "hallmark policy packs --json" },
 	  cmd_policy_packs },
-	{ "policy", "new", "", "start a policy", { { 0 } }, { 0 }, NULL },
-	{ "policy", "lint", "FILE", "lint keyword and test banks", { { 0 } }, { 0 }, NULL },
-	{ "policy", "sign", "FILE", "sign a bundle", { { 0 } }, { 0 }, NULL },
-	{ "policy", "explain", "", "which rule decided", { { 0 } }, { 0 }, NULL },
-	{ "policy", "replay", "FILE", "judge logged traffic again", { { 0 } }, { 0 }, NULL },
-	{ "policy", "export", "FILE", "OSCAL export", { { 0 } }, { 0 }, NULL },
-	{ "watermark", "detect", "FILE", "detect a text watermark", { { 0 } }, { 0 }, NULL },
-	{ "label", "write", "FILE", "write a label", { { 0 } }, { 0 }, NULL },
-	{ "label", "check", "FILE", "check a label", { { 0 } }, { 0 }, NULL },
 
 	{ "serve",
 	  NULL,
@@ -267,9 +231,6 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark serve acme/bank --name bank --policy policy.toml",
 	    "hallmark serve ./model --name m --unsigned --weights q8 --cache-size 2G" },
 	  cmd_serve },
-	{ "serve", "stop", "", "stop a server", { { 0 } }, { 0 }, NULL },
-	{ "serve", "pause", "", "pause a server", { { 0 } }, { 0 }, NULL },
-	{ "serve", "drain", "", "drain a server", { { 0 } }, { 0 }, NULL },
 	{ "run",
 	  NULL,
 	  "REF [PROMPT]",
@@ -284,9 +245,6 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark run ./model \"Hello\" --unsigned",
 	    "hallmark run acme/bank --policy policy.toml" },
 	  cmd_run },
-	{ "token", "new", "", "make an API key", { { 0 } }, { 0 }, NULL },
-	{ "token", "list", "", "list API keys", { { 0 } }, { 0 }, NULL },
-	{ "token", "revoke", "ID", "revoke an API key", { { 0 } }, { 0 }, NULL },
 
 	{ "audit",
 	  "list",
@@ -337,11 +295,6 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark audit erase 7 --ground \"GDPR Art. 17\" --actor dpo --yes",
 	    "hallmark audit erase 7 --ground request --actor dpo --yes --json" },
 	  cmd_audit_erase },
-	{ "audit", "export", "", "evidence bundle", { { 0 } }, { 0 }, NULL },
-	{ "audit", "incident", "", "record an incident", { { 0 } }, { 0 }, NULL },
-	{ "audit", "witness", "", "witness a log", { { 0 } }, { 0 }, NULL },
-	{ "audit", "mirror", "URL", "mirror a log", { { 0 } }, { 0 }, NULL },
-	{ "audit", "tail", "", "follow the log", { { 0 } }, { 0 }, NULL },
 
 	{ "selftest",
 	  NULL,
@@ -369,10 +322,5 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark bench --synthetic qwen3-30b-a3b --layers 8 --dtype q8",
 	    "hallmark bench --synthetic olmoe --dtype q4 --threads 2 --json" },
 	  cmd_bench },
-	{ "bench", "serve", "", "measure a running server", { { 0 } }, { 0 }, NULL },
-	{ "doctor", NULL, "", "check the installation", { { 0 } }, { 0 }, NULL },
-	{ "backup", NULL, "", "back up the state folder", { { 0 } }, { 0 }, NULL },
-	{ "restore", NULL, "", "restore a backup", { { 0 } }, { 0 }, NULL },
-	{ "config", "show", "", "effective configuration", { { 0 } }, { 0 }, NULL },
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;

@@ -32,55 +32,66 @@ static void print_overview(FILE *to)
 		VERSION);
 	for (size_t i = 0; i < cli_command_count; i++) {
 		const struct cli_command *k = &cli_commands[i];
-		if (k->run)
-			fprintf(to, "  %-9s%-10s%-16s%s\n", k->noun, k->verb ? k->verb : "",
-				k->operands, k->summary);
+		fprintf(to, "  %-9s%-10s%-16s%s\n", k->noun, k->verb ? k->verb : "", k->operands,
+			k->summary);
 	}
 	fputs("\n`hallmark NOUN VERB --help` shows options and examples.\n", to);
 }
 
 static void print_help(const struct cli_command *k)
 {
-	printf("usage: hallmark %s%s%s %s [options]\n\n%s\n\n", k->noun, k->verb ? " " : "",
-	       k->verb ? k->verb : "", k->operands, k->summary);
+	printf("usage: hallmark %s%s%s", k->noun, k->verb ? " " : "", k->verb ? k->verb : "");
+	if (!k->run) {
+		puts("\n\nnot available in this version");
+		return;
+	}
+	printf(" %s [options]\n\n%s\n\n", k->operands, k->summary);
 	for (size_t i = 0; i < CLI_OPTIONS_MAX && k->option[i].name; i++)
 		printf("  --%-14s %-10s %s\n", k->option[i].name,
 		       k->option[i].value ? k->option[i].value : "", k->option[i].help);
 	for (size_t i = 0; i < sizeof global / sizeof *global; i++)
 		printf("  --%-14s %-10s %s\n", global[i].name,
 		       global[i].value ? global[i].value : "", global[i].help);
-	if (k->example[0])
-		printf("\nexamples:\n  %s\n  %s\n", k->example[0], k->example[1]);
-	if (!k->run)
-		puts("\nnot available in this version");
+	printf("\nexamples:\n  %s\n  %s\n", k->example[0], k->example[1]);
 }
 
-/* The command named by the first words; *used is how many. A noun with verbs of its own ("serve
- * stop") goes before the bare noun. */
-static const struct cli_command *find_command(int argc, char **argv, int *used)
+static bool is_named(const char *noun, const char *verb, int argc, char **argv)
 {
-	const struct cli_command *alone = NULL;
-	for (size_t i = 0; argc > 0 && i < cli_command_count; i++) {
-		const struct cli_command *k = &cli_commands[i];
-		if (strcmp(k->noun, argv[0]) != 0)
-			continue;
-		if (!k->verb)
-			alone = k;
-		else if (argc > 1 && strcmp(k->verb, argv[1]) == 0) {
-			*used = 2;
-			return k;
+	return strcmp(noun, argv[0]) == 0 && (!verb || (argc > 1 && strcmp(verb, argv[1]) == 0));
+}
+
+/* Find the command that the first words name, built or not, and return how many words those are; 0:
+ * none. A noun with verbs of its own ("serve stop") goes before the bare noun. */
+static int find_command(struct cli *c, int argc, char **argv)
+{
+	for (int words = 2; words > 0; words--) {
+		for (size_t i = 0; i < cli_command_count; i++) {
+			const struct cli_command *k = &cli_commands[i];
+			if ((k->verb ? 2 : 1) == words && is_named(k->noun, k->verb, argc, argv)) {
+				c->command = k;
+				return words;
+			}
+		}
+		for (size_t i = 0; i < cli_later_count; i++) {
+			const struct cli_later *k = &cli_later[i];
+			if ((k->verb ? 2 : 1) == words && is_named(k->noun, k->verb, argc, argv)) {
+				c->later = (struct cli_command){ .noun = k->noun, .verb = k->verb };
+				c->command = &c->later;
+				return words;
+			}
 		}
 	}
-	*used = 1;
-	return alone;
+	return 0;
 }
 
 static bool known_noun(const char *noun)
 {
+	bool known = false;
 	for (size_t i = 0; i < cli_command_count; i++)
-		if (strcmp(cli_commands[i].noun, noun) == 0)
-			return true;
-	return false;
+		known |= strcmp(cli_commands[i].noun, noun) == 0;
+	for (size_t i = 0; i < cli_later_count; i++)
+		known |= strcmp(cli_later[i].noun, noun) == 0;
+	return known;
 }
 
 static int set_global(struct cli *c, size_t i, const char *value)
@@ -162,7 +173,6 @@ static int run(struct cli *c)
 
 static int start(struct cli *c, int argc, char **argv)
 {
-	int used = 0;
 	if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
 		print_overview(stdout);
 		return argc < 1 ? err_set(&c->err, ERR_USAGE,
@@ -173,8 +183,8 @@ static int start(struct cli *c, int argc, char **argv)
 		puts("hallmark " VERSION);
 		return 0;
 	}
-	c->command = find_command(argc, argv, &used);
-	if (!c->command)
+	int used = find_command(c, argc, argv);
+	if (used == 0)
 		return err_set(&c->err, ERR_USAGE,
 			       known_noun(argv[0]) ? "unknown verb for %s: see `hallmark --help`"
 						   : "unknown noun %s: see `hallmark --help`",
