@@ -1,27 +1,24 @@
+#include "engine/backend.h"
 #include "engine/cache_pool.h"
 
 #include "base/check.h"
-#include "base/limits.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define SLAB_PAGES 16u
 #define BUCKETS_MAX 65536u
-#define HUGE_BYTES MIB(2)
 
 /* Pages made together. */
 struct slab {
 	struct slab *next;
-	void *blocks;
 	struct cache_page page[];
 };
 
 struct cache_pool {
 	pthread_mutex_t lock;
-	size_t page_bytes;
+	struct backend *backend;
 	uint64_t bound, made, promised, free_count, idle_count, serial;
 	bool keep;
 	struct slab *slab;
@@ -31,12 +28,12 @@ struct cache_pool {
 	uint32_t buckets; /* a power of two */
 };
 
-int cache_pool_open(struct cache_pool **out, size_t page_bytes, uint64_t pages_max, bool keep,
+int cache_pool_open(struct cache_pool **out, struct backend *b, uint64_t pages_max, bool keep,
 		    struct err *e)
 {
 	struct cache_pool *p = calloc(1, sizeof *p);
 	*out = NULL;
-	check(page_bytes > 0 && page_bytes % 64 == 0);
+	check(pages_max <= UINT32_MAX);
 	if (p == NULL)
 		return err_set(e, ERR_NOMEM, "cache");
 	for (p->buckets = 64; p->buckets < BUCKETS_MAX && p->buckets < pages_max;)
@@ -47,7 +44,7 @@ int cache_pool_open(struct cache_pool **out, size_t page_bytes, uint64_t pages_m
 		return err_set(e, ERR_NOMEM, "cache");
 	}
 	pthread_mutex_init(&p->lock, NULL);
-	p->page_bytes = page_bytes;
+	p->backend = b;
 	p->bound = pages_max;
 	p->keep = keep;
 	*out = p;
@@ -60,7 +57,6 @@ void cache_pool_close(struct cache_pool *p)
 		return;
 	for (struct slab *s = p->slab, *next; s != NULL; s = next) {
 		next = s->next;
-		free(s->blocks);
 		free(s);
 	}
 	pthread_mutex_destroy(&p->lock);
@@ -77,30 +73,21 @@ static void free_add(struct cache_pool *p, struct cache_page *page)
 	p->free_count++;
 }
 
+/* The new pages are taken in the order of their numbers. */
 static int slab_make(struct cache_pool *p, uint64_t pages, struct err *e)
 {
-	size_t bytes, align = 64;
-	if (__builtin_mul_overflow(p->page_bytes, pages, &bytes) || bytes > SIZE_MAX / 2)
-		return err_set(e, ERR_NOMEM, "cache of %llu pages", (unsigned long long)pages);
-	if (bytes >= 2 * HUGE_BYTES) {
-		align = HUGE_BYTES;
-		bytes = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
-	}
 	struct slab *s = calloc(1, sizeof *s + pages * sizeof *s->page);
-	void *blocks = aligned_alloc(align, bytes);
-	if (s == NULL || blocks == NULL) {
+	if (!s)
+		return err_set(e, ERR_NOMEM, "cache of %llu pages", (unsigned long long)pages);
+	int rc = p->backend->pages(p->backend, pages, e);
+	if (rc < 0) {
 		free(s);
-		free(blocks);
-		return err_set(e, ERR_NOMEM, "cache: %zu bytes for %llu pages", bytes,
-			       (unsigned long long)pages);
+		return rc;
 	}
-	if (align == HUGE_BYTES)
-		(void)!madvise(blocks, bytes, MADV_HUGEPAGE); /* a wish */
-	*s = (struct slab){ .next = p->slab, .blocks = blocks };
+	s->next = p->slab;
 	p->slab = s;
 	for (uint64_t i = pages; i-- > 0;) {
-		s->page[i].block = s->blocks;
-		s->page[i].block += i * p->page_bytes;
+		s->page[i].number = (uint32_t)(p->made + i);
 		free_add(p, &s->page[i]);
 	}
 	p->made += pages;

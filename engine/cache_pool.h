@@ -1,4 +1,5 @@
-/* Private: the memory of all caches, in pages of 64 positions of all layers, counted by reference.
+/* Private: who holds the pages of all caches, of 64 positions of all layers each, counted by
+ * reference.
  *
  * Full pages are also kept under what they hold: a page's key is the page before it (at the front:
  * the client's root) and its 64 tokens, compared whole. So a prefix is found page by page, exactly,
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 struct cache_pool;
+struct backend;
 
 /* What stands before a page: a client's root, or a kept page. */
 struct cache_key {
@@ -25,17 +27,18 @@ struct cache_key {
 };
 
 struct cache_page {
-	unsigned char *block; /* page_bytes */
-	uint32_t users;       /* sequences that hold it */
-	bool kept;            /* stands in the table */
+	uint32_t number; /* the backend's */
+	uint32_t users;  /* sequences that hold it */
+	bool kept;       /* stands in the table */
 	struct cache_key self, before;
 	uint32_t token[KERNEL_PAGE]; /* of a kept page */
 	struct cache_page *chain;    /* next of a bucket, or of the free pages */
 	struct cache_page *older, *newer;
 };
 
-/* At most pages_max pages of page_bytes (a multiple of 64). keep: keep full pages for others. */
-int cache_pool_open(struct cache_pool **out, size_t page_bytes, uint64_t pages_max, bool keep,
+/* At most pages_max (< 2^32) pages, whose memory the backend makes. keep: keep full pages for
+ * others. */
+int cache_pool_open(struct cache_pool **out, struct backend *b, uint64_t pages_max, bool keep,
 		    struct err *e) MUST_USE;
 void cache_pool_close(struct cache_pool *p); /* NULL is fine; all pages must be back */
 

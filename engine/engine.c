@@ -1,29 +1,16 @@
 /* Opening and closing a model, and the public functions that only hand on to the text half. */
+#include "engine/cpu.h"
 #include "engine/engine_in.h"
 
 #include "base/limits.h"
 #include "base/machine.h"
 #include "kernels/number.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Every thread that computes does so with IEEE's defaults. */
 static void thread_begin(void) { (void)number_mode_enter(); }
-
-/* head^-1/2; latent: (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2 under YaRN. */
-static float attention_scale(const struct model_config *c)
-{
-	if (c->attention == MODEL_ATTN_GQA)
-		return (float)(1 / sqrt((double)c->head));
-	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
-	if (c->rope.kind == MODEL_ROPE_YARN && c->rope.mscale_all_dim > 0) {
-		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
-		scale *= m * m;
-	}
-	return (float)scale;
-}
 
 static void text_facts(struct engine_facts *f, const struct language_facts *t,
 		       const struct model_config *c)
@@ -41,8 +28,9 @@ static void text_facts(struct engine_facts *f, const struct language_facts *t,
 
 static const char *const cache_names[KERNEL_CACHES] = { "f32", "bf16", "int8" };
 
-static void facts_set(struct engine *m)
+static void facts_set(struct engine *m, enum kernel_cache cache)
 {
+	const struct model_weights *w = &cpu_of(m->backend)->weights;
 	const struct model_config *c = &m->config;
 	m->facts = (struct engine_facts){
 		.model_type = c->model_type,
@@ -53,41 +41,46 @@ static void facts_set(struct engine *m)
 		.context_max = c->context_max,
 		.eos_count = c->eos_count,
 		.bos = c->bos,
-		.weights = model_weights_name(&m->weights),
-		.kernel_set = m->kernels->name,
-		.cache = cache_names[m->cache],
-		.numerics = m->kernels->canonical ? "canonical" : "fast",
+		.weights = model_weights_name(w),
+		.kernel_set = m->backend->set,
+		.cache = cache_names[cache],
+		.numerics = m->backend->numerics,
 		.threads = pool_threads(m->pool),
 		.config = c->digest,
-		.weight_bytes = m->weights.bytes,
+		.weight_bytes = w->bytes,
 		.moe_layers = model_moe_layers(c),
 		.experts = c->gate.experts,
 		.experts_per_token = c->gate.top_k,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
-	m->facts.choice = model_weights_choice(&m->weights, m->facts.cache, m->kernels);
+	m->facts.choice =
+		model_weights_choice(w, m->facts.cache, m->facts.kernel_set, m->facts.numerics);
 	if (m->text != NULL)
 		text_facts(&m->facts, language_info(m->text), c);
 }
 
-/* Kernels, rotary table and threads, for a config that is read. */
+/* Kernels and threads. */
 static int means_open(struct engine *m, const struct engine_options *o, struct err *e)
 {
 	unsigned threads = o->threads > 0 ? o->threads : machine_cores();
-	m->cache = o->cache == ENGINE_CACHE_BF16   ? KERNEL_CACHE_BF16
-		   : o->cache == ENGINE_CACHE_INT8 ? KERNEL_CACHE_INT8
-						   : KERNEL_CACHE_F32;
 	TRY(kernels_pick(&m->kernels, o->kernels, o->fast, e));
-	TRY(rope_table_open(&m->rope, &m->config.rope, e));
 	return pool_open(&m->pool, threads < LIMIT_THREADS ? threads : LIMIT_THREADS, thread_begin,
 			 e);
 }
 
 /* Text, weights from src, or random ones if that is NULL. */
 static int parts_open(struct engine *m, struct source *src, uint64_t seed,
-		      const struct engine_options *o, struct err *e)
+		      const struct engine_options *o, backend_opener *open, struct err *e)
 {
-	TRY(means_open(m, o, e));
+	const struct backend_order backend = { .config = &m->config,
+					       .kernels = m->kernels,
+					       .pool = m->pool,
+					       .cache = o->cache == ENGINE_CACHE_BF16
+								? KERNEL_CACHE_BF16
+							: o->cache == ENGINE_CACHE_INT8
+								? KERNEL_CACHE_INT8
+								: KERNEL_CACHE_F32 };
+	TRY(open(&m->backend, &backend, e));
 	const struct weights_order order = {
 		.config = &m->config,
 		.packing = o->weights,
@@ -98,14 +91,11 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 	};
 	if (src != NULL) {
 		TRY(language_open(&m->text, src, e));
-		TRY(model_weights_load(&m->weights, &order, src, e));
+		TRY(model_weights_load(&cpu_of(m->backend)->weights, &order, src, e));
 	} else {
-		TRY(model_weights_invent(&m->weights, &order, seed, e));
+		TRY(model_weights_invent(&cpu_of(m->backend)->weights, &order, seed, e));
 	}
-	/* from here on: whether one matrix is embeddings and head */
-	m->config.tied = m->weights.embed.panel == NULL;
-	m->attention_scale = attention_scale(&m->config);
-	facts_set(m);
+	facts_set(m, backend.cache);
 	return scheduler_open(m, o, e);
 }
 
@@ -118,30 +108,39 @@ static int engine_new(struct engine **out, struct err *e)
 	return 0;
 }
 
+int engine_open_with(struct engine **out, struct source *src, const struct engine_options *o,
+		     backend_opener *open, struct err *e)
+{
+	int rc;
+	TRY(engine_new(out, e));
+	TRY_OUT(model_config_read(&(*out)->config, src, e));
+	TRY_OUT(means_open(*out, o, e));
+	TRY_OUT(parts_open(*out, src, 0, o, open, e));
+	return 0;
+out:
+	engine_close(*out);
+	*out = NULL;
+	return src->label == NULL ? rc : err_prefix(e, "%s", src->label);
+}
+
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e)
 {
-	TRY(engine_new(out, e));
-	int r = model_config_read(&(*out)->config, src, e);
-	if (r == 0)
-		r = parts_open(*out, src, 0, o, e);
-	if (r == 0)
-		return 0;
-	engine_close(*out);
-	*out = NULL;
-	return src->label == NULL ? r : err_prefix(e, "%s", src->label);
+	return engine_open_with(out, src, o, cpu_open, e);
 }
 
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e)
 {
+	int rc;
 	TRY(engine_new(out, e));
 	bool as_is = o->weights == MODEL_PACKING_STORED;
-	int r = model_config_shape(&(*out)->config, shape, layers, as_is, e);
-	if (r == 0)
-		r = parts_open(*out, NULL, seed, o, e);
-	if (r == 0)
-		return 0;
+	TRY_OUT(model_config_shape(&(*out)->config, shape, layers, as_is, e));
+	TRY_OUT(means_open(*out, o, e));
+	TRY_OUT(parts_open(*out, NULL, seed, o, cpu_open, e));
+	return 0;
+out:
+	(void)rc; /* err_prefix says it again */
 	engine_close(*out);
 	*out = NULL;
 	return err_prefix(e, "%s", shape);
@@ -152,10 +151,10 @@ void engine_close(struct engine *m)
 	if (m == NULL)
 		return;
 	scheduler_close(m);
+	if (m->backend)
+		m->backend->close(m->backend);
 	pool_close(m->pool);
-	room_free(&m->room);
-	model_weights_free(&m->weights, &m->config);
-	rope_table_close(&m->rope);
+	pass_buffers_free(&m->pass);
 	language_close(m->text);
 	pthread_mutex_destroy(&m->lock);
 	free(m);

@@ -44,10 +44,10 @@ void engine_traffic(struct engine *m, struct engine_traffic *out);
  * packed weights, a load for each line: the median of some passes in one stream, and of as many in
  * several; the better of the two. ERR_UNSUPPORTED: weights of less than 64 MiB, which caches may
  * hold. */
-int engine_limit_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
+int engine_peak_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
 /* The multiply-adds of its kernels for its most used weight format, with registers alone; two
  * operations each. */
-int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
+int engine_peak_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
 
 /* ---- the draw alone ---- */
 

@@ -93,7 +93,7 @@ struct scheduler {
 
 	/* The thread's own. */
 	struct turn *turn;         /* [batch + PIECES] */
-	uint32_t turns, positions; /* positions: of the rotary table */
+	uint32_t turns, positions; /* positions: that the backend is ready for */
 	struct engine_feed *feed;
 	unsigned char *scratch; /* [threads][vocab * 8] */
 };

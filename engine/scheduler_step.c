@@ -100,7 +100,7 @@ static void feed_set(struct scheduler *s, uint32_t i)
 	};
 }
 
-static int rope_ready(struct scheduler *s, struct err *e)
+static int positions_ready(struct scheduler *s, struct err *e)
 {
 	struct engine *m = s->engine;
 	uint32_t positions = 0;
@@ -111,7 +111,7 @@ static int rope_ready(struct scheduler *s, struct err *e)
 	if (positions <= s->positions)
 		return 0;
 	pthread_mutex_lock(&m->lock);
-	int r = rope_table_grow(&m->rope, positions, e);
+	int r = m->backend->positions(m->backend, positions, e);
 	pthread_mutex_unlock(&m->lock);
 	if (r == 0)
 		s->positions = positions;
@@ -132,7 +132,7 @@ static void settle(struct turn *turn)
 void scheduler_run(struct scheduler *s)
 {
 	struct err err = { 0 };
-	int r = rope_ready(s, &err);
+	int r = positions_ready(s, &err);
 	for (uint32_t i = 0; i < s->turns; i++)
 		feed_set(s, i);
 	if (r == 0)

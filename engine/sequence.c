@@ -12,12 +12,6 @@
 
 /* ---- the pool ---- */
 
-/* Bytes of a page in one layer. */
-static size_t layer_bytes(const struct engine *m)
-{
-	return ((size_t)KERNEL_PAGE * model_cache_row_bytes(&m->config, m->cache) + 63) / 64 * 64;
-}
-
 /* Unless told: a third of what is free, three quarters if one full context needs that much; not
  * more than all sessions of a step can fill. */
 static uint64_t pages_default(const struct engine *m, uint32_t batch, uint64_t page_bytes)
@@ -33,7 +27,7 @@ static uint64_t pages_default(const struct engine *m, uint32_t batch, uint64_t p
 
 int sequence_pool_open(struct engine *m, const struct engine_options *o, struct err *e)
 {
-	uint64_t page_bytes = layer_bytes(m) * (uint64_t)m->config.layers,
+	uint64_t page_bytes = m->backend->page_bytes,
 		 pages = o->cache_bytes > 0 ? o->cache_bytes / page_bytes
 					    : pages_default(m, o->batch_max > 0 ? o->batch_max : 64,
 							    page_bytes);
@@ -42,16 +36,14 @@ int sequence_pool_open(struct engine *m, const struct engine_options *o, struct 
 			       "a cache of %llu bytes: a page of %d tokens needs %llu",
 			       (unsigned long long)o->cache_bytes, KERNEL_PAGE,
 			       (unsigned long long)page_bytes);
-	return cache_pool_open(&m->pages, page_bytes, pages, !o->no_prefix_cache, e);
+	return cache_pool_open(&m->pages, m->backend, pages, !o->no_prefix_cache, e);
 }
 
 /* ---- pages ---- */
 
 static void page_add(struct engine_sequence *s, struct cache_page *page)
 {
-	size_t bytes = layer_bytes(s->engine);
-	for (uint32_t l = 0; l < s->engine->config.layers; l++)
-		s->page[(size_t)l * s->pages + s->held_count] = page->block + l * bytes;
+	s->page[s->held_count] = page->number;
 	s->held[s->held_count++] = page;
 }
 
@@ -106,7 +98,6 @@ uint32_t sequence_adopt(struct engine_sequence *s, struct cache_key root, const 
 
 void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token)
 {
-	size_t bytes = layer_bytes(s->engine);
 	while ((s->kept + 1) * KERNEL_PAGE <= s->length) {
 		struct cache_page *mine = s->held[s->kept];
 		struct cache_page *page =
@@ -114,8 +105,7 @@ void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint3
 					token + (size_t)s->kept * KERNEL_PAGE);
 		if (page == mine && !page->kept)
 			return; /* nothing is kept at all */
-		for (uint32_t l = 0; l < s->engine->config.layers; l++)
-			s->page[(size_t)l * s->pages + s->kept] = page->block + l * bytes;
+		s->page[s->kept] = page->number;
 		s->held[s->kept++] = page;
 	}
 }
@@ -124,11 +114,7 @@ void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint3
 
 static int tables_make(struct engine_sequence *s, struct err *e)
 {
-	size_t count;
-	if (__builtin_mul_overflow((size_t)s->pages, s->engine->config.layers, &count) ||
-	    count > SIZE_MAX / 16)
-		return err_set(e, ERR_NOMEM, "cache of %u tokens", s->room);
-	s->page = malloc(count * sizeof *s->page);
+	s->page = malloc(s->pages * sizeof *s->page);
 	s->held = malloc(s->pages * sizeof *s->held);
 	return s->page == NULL || s->held == NULL ? err_set(e, ERR_NOMEM, "sequence") : 0;
 }
@@ -159,10 +145,10 @@ int sequence_open(struct engine_sequence **out, struct engine *m, uint32_t token
 	return 0;
 }
 
-static int rope_ready(struct engine *m, uint32_t positions, struct err *e)
+static int positions_ready(struct engine *m, uint32_t positions, struct err *e)
 {
 	pthread_mutex_lock(&m->lock);
-	int r = rope_table_grow(&m->rope, positions, e);
+	int r = m->backend->positions(m->backend, positions, e);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
@@ -174,7 +160,7 @@ int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_
 	struct engine_sequence *s;
 	*out = NULL;
 	TRY(sequence_open(&s, m, tokens_max, e));
-	int r = rope_ready(m, tokens_max, e);
+	int r = positions_ready(m, tokens_max, e);
 	if (r == 0 && !sequence_grow(s, tokens_max))
 		r = err_set(
 			e, ERR_NOMEM,

@@ -8,8 +8,8 @@
 struct engine_sequence {
 	struct engine *engine;
 	uint32_t length, room;    /* tokens held; tokens_max */
-	uint32_t pages;           /* of each layer at most */
-	const void **page;        /* [layers][pages], as far as held */
+	uint32_t pages;           /* at most */
+	uint32_t *page;           /* [pages], as far as held: numbers of the backend's pages */
 	struct cache_page **held; /* [pages] */
 	uint32_t held_count;
 	uint32_t kept;                 /* of these, the first ones that are kept for others */

@@ -168,7 +168,7 @@ static double multiply_fraction(const struct stretch *s) { return gop_s(s) / s->
 static int weigh_read(struct bench *b, struct stretch *s, struct figure *f, struct err *e)
 {
 	double former = b->read_gb_s;
-	TRY(engine_limit_read(b->engine, &b->read_gb_s, e));
+	TRY(engine_peak_read(b->engine, &b->read_gb_s, e));
 	s->read_gb_s = fmax(former, b->read_gb_s);
 	s->calm_gb_s = fmin(former, b->read_gb_s);
 	b->calm_gb_s = fmax(b->calm_gb_s, s->calm_gb_s);
@@ -180,7 +180,7 @@ static int weigh_read(struct bench *b, struct stretch *s, struct figure *f, stru
 static int weigh_multiply(struct bench *b, struct stretch *s, struct figure *f, struct err *e)
 {
 	double former = b->peak_gop_s;
-	TRY(engine_limit_multiply(b->engine, &b->peak_gop_s, e));
+	TRY(engine_peak_multiply(b->engine, &b->peak_gop_s, e));
 	s->peak_gop_s = fmax(former, b->peak_gop_s);
 	s->calm_gb_s = INFINITY;
 	f->all[f->count++] = *s;
@@ -238,12 +238,12 @@ static int rounds(struct bench *b, struct figure *one, struct figure *first, str
 	*one = *eight = (struct figure){ .fraction = read_fraction };
 	*first = (struct figure){ .fraction = multiply_fraction };
 	struct stretch s = { 0 };
-	TRY(engine_limit_multiply(b->engine, &b->peak_gop_s, e));
+	TRY(engine_peak_multiply(b->engine, &b->peak_gop_s, e));
 	for (int i = 0; i < PROMPTS; i++) {
 		TRY(prefill(b, &s, e));
 		TRY(weigh_multiply(b, &s, first, e));
 	}
-	TRY(engine_limit_read(b->engine, &b->read_gb_s, e));
+	TRY(engine_peak_read(b->engine, &b->read_gb_s, e));
 	for (int i = 0; i < ROUNDS; i++) {
 		TRY(decode(b, 1, &s, e));
 		TRY(weigh_read(b, &s, one, e));

@@ -124,3 +124,15 @@ void rope_table_close(struct rope_table *t)
 	free(t->sine);
 	*t = (struct rope_table){ 0 };
 }
+
+float model_attention_scale(const struct model_config *c)
+{
+	if (c->attention == MODEL_ATTN_GQA)
+		return (float)(1 / sqrt((double)c->head));
+	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
+	if (c->rope.kind == MODEL_ROPE_YARN && c->rope.mscale_all_dim > 0) {
+		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
+		scale *= m * m;
+	}
+	return (float)scale;
+}

@@ -80,7 +80,7 @@ int model_weights_invent(struct model_weights *w, const struct weights_order *o,
  * to, the cache's type, the kernel set and the numerics (docs/formats.md). */
 const char *model_weights_name(const struct model_weights *w);
 struct digest model_weights_choice(const struct model_weights *w, const char *cache,
-				   const struct kernels *k);
+				   const char *kernels, const char *numerics);
 void model_weights_free(struct model_weights *w, const struct model_config *c);
 
 #endif

@@ -58,7 +58,7 @@ const char *model_weights_name(const struct model_weights *w)
 }
 
 struct digest model_weights_choice(const struct model_weights *w, const char *cache,
-				   const struct kernels *k)
+				   const char *kernels, const char *numerics)
 {
 	static const char *const names[WEIGHT_CLASSES] = {
 		[WEIGHT_EMBED] = "embed",         [WEIGHT_HEAD] = "head",
@@ -79,8 +79,8 @@ struct digest model_weights_choice(const struct model_weights *w, const char *ca
 			buf_add_text(&text, line);
 		}
 	}
-	snprintf(line, sizeof line, "cache %s\nkernels %s\nnumerics %s\n", cache, k->name,
-		 k->canonical ? "canonical" : "fast");
+	snprintf(line, sizeof line, "cache %s\nkernels %s\nnumerics %s\n", cache, kernels,
+		 numerics);
 	buf_add_text(&text, line);
 	struct digest d = digest_of(text.bytes, text.len);
 	buf_free(&text);

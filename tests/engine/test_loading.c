@@ -3,6 +3,7 @@
 #include "oracle.h"
 #include "support.h"
 
+#include "engine/cpu.h"
 #include "engine/engine_in.h"
 
 #include <criterion/criterion.h>
@@ -91,7 +92,7 @@ static struct digest pass(struct engine *m, const struct kernels *k)
 	struct err e = { 0 };
 	size_t n = 4 * (size_t)engine_info(m)->vocab;
 	float *logits = malloc(n * sizeof *logits);
-	m->kernels = k;
+	cpu_of(m->backend)->kernels = k;
 	cr_assert_eq(engine_sequence_open(&s, m, 64, &e), 0, "%s", e.text);
 	const struct engine_feed feed = { .sequence = s, .token = token, .count = 4, .logits = logits,
 		.all = true };

@@ -63,5 +63,5 @@ void loaded_folder(struct loaded *m, const char *dir, enum model_packing packing
 
 struct digest loaded_choice(const struct loaded *m)
 {
-	return model_weights_choice(&m->weights, "f32", m->kernels);
+	return model_weights_choice(&m->weights, "f32", m->kernels->name, "canonical");
 }

@@ -1,13 +1,14 @@
 /* Latent attention, absorbed for every query, prefill included: the cache holds only the normalised
  * latent and the rotated shared key. Source: DeepSeek-V2 report, section 2.1. */
-#include "engine/engine_in.h"
+#include "engine/cpu.h"
 
 /* q_a_layernorm and kv_a_layernorm keep this eps whatever rms_norm_eps says: the reference class
  * never passes it on. */
 #define LATENT_EPS 1e-6f
 
 struct shared {
-	struct engine *m;
+	struct cpu *m;
+	const struct pass *p;
 	uint32_t layer;
 };
 
@@ -16,28 +17,28 @@ static struct kernel_rows plain_rows(const float *v, size_t stride, uint32_t n)
 	return (struct kernel_rows){ .value = v, .stride = stride, .count = n };
 }
 
-static void latent_row(struct engine *m, uint32_t i)
+static void latent_row(struct cpu *m, uint32_t i, const void *gain)
 {
-	struct room *r = &m->room;
+	struct workspace *r = &m->work;
 	float *q = r->q_latent + (size_t)i * m->config.q_rank;
-	m->kernels->rmsnorm(q, r->latent_gain, m->config.q_rank, LATENT_EPS, q);
-	row_quantise(m, r->q_latent, m->config.q_rank, &r->latent_code, i);
+	m->kernels->rmsnorm(q, gain, m->config.q_rank, LATENT_EPS, q);
+	cpu_row_quantise(m, r->q_latent, m->config.q_rank, &r->latent_code, i);
 }
 
 /* Queries and the new cache rows, before rotation. */
-static void project(struct engine *m, const struct mla_weights *w)
+static void project(struct cpu *m, const struct pass *p, const struct mla_weights *w)
 {
 	const struct model_config *c = &m->config;
-	struct room *r = &m->room;
+	struct workspace *r = &m->work;
 	uint32_t kv = c->kv_rank + c->rope_head, q = c->heads * (c->nope + c->rope_head);
-	struct kernel_rows in = plain_rows(r->normed, c->hidden, m->n);
+	struct kernel_rows in = plain_rows(r->normed, c->hidden, p->rows);
 	struct kernel_quant x = r->normed_code;
 	struct job job[2] = {
 		{ .w = &w->kv_a, .bias = w->kv_bias, .x = in, .in = x, .out = r->kv, .stride = kv }
 	};
 	if (c->q_rank == 0) {
 		job[1] = (struct job){ .w = &w->q, .x = in, .in = x, .out = r->q, .stride = q };
-		jobs_run(m, job, 2);
+		cpu_jobs_run(m, job, 2);
 	} else {
 		job[1] = (struct job){ .w = &w->q_a,
 				       .bias = w->q_bias,
@@ -45,17 +46,16 @@ static void project(struct engine *m, const struct mla_weights *w)
 				       .in = x,
 				       .out = r->q_latent,
 				       .stride = c->q_rank };
-		jobs_run(m, job, 2);
-		r->latent_gain = w->q_norm;
-		rows_run(m, latent_row);
-		in = plain_rows(r->q_latent, c->q_rank, m->n);
+		cpu_jobs_run(m, job, 2);
+		cpu_rows_run(m, p->rows, latent_row, w->q_norm);
+		in = plain_rows(r->q_latent, c->q_rank, p->rows);
 		x = r->latent_code;
 		job[0] = (struct job){ .w = &w->q, .x = in, .in = x, .out = r->q, .stride = q };
-		jobs_run(m, job, 1);
+		cpu_jobs_run(m, job, 1);
 	}
 }
 
-static void rotate(const struct engine *m, float *v, const float *cosine, const float *sine)
+static void rotate(const struct cpu *m, float *v, const float *cosine, const float *sine)
 {
 	if (m->config.rope.interleaved)
 		m->kernels->rope_interleaved(v, m->config.rope_head, cosine, sine);
@@ -64,68 +64,66 @@ static void rotate(const struct engine *m, float *v, const float *cosine, const 
 }
 
 /* Row i: rotate the queries, and write its cache row. */
-static void place_row(struct engine *m, uint32_t layer, uint32_t i)
+static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t i)
 {
 	const struct model_config *c = &m->config;
-	const struct row *row = &m->room.row[i];
-	const float *cosine = m->rope.cosine + (size_t)row->position * m->rope.half;
-	const float *sine = m->rope.sine + (size_t)row->position * m->rope.half;
+	uint32_t position = p->position[i];
+	const float *cosine = m->rope.cosine + (size_t)position * m->rope.half;
+	const float *sine = m->rope.sine + (size_t)position * m->rope.half;
 	uint32_t head = c->nope + c->rope_head;
-	const struct engine_sequence *s = row->sequence;
-	const void *page = s->page[(size_t)layer * s->pages + row->position / KERNEL_PAGE];
+	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
 	unsigned char *to = (unsigned char *)(uintptr_t)page +
-			    row->position % KERNEL_PAGE * model_cache_row_bytes(c, m->cache);
-	float *kv = m->room.kv + (size_t)i * (c->kv_rank + c->rope_head);
+			    position % KERNEL_PAGE * cpu_cache_row_bytes(c, m->kind);
+	float *kv = m->work.kv + (size_t)i * (c->kv_rank + c->rope_head);
 	m->kernels->rmsnorm(kv, m->weights.layer[layer].mla.kv_norm, c->kv_rank, LATENT_EPS, kv);
 	rotate(m, kv + c->kv_rank, cosine, sine);
-	kernel_cache_store(m->cache, kv, c->kv_rank, to);
-	kernel_cache_store(m->cache, kv + c->kv_rank, c->rope_head,
-			   to + kernel_cache_bytes(m->cache, c->kv_rank));
+	kernel_cache_store(m->kind, kv, c->kv_rank, to);
+	kernel_cache_store(m->kind, kv + c->kv_rank, c->rope_head,
+			   to + kernel_cache_bytes(m->kind, c->kv_rank));
 	for (uint32_t h = 0; h < c->heads; h++)
-		rotate(m, m->room.q + ((size_t)i * c->heads + h) * head + c->nope, cosine, sine);
+		rotate(m, m->work.q + ((size_t)i * c->heads + h) * head + c->nope, cosine, sine);
 }
 
 /* W_UK^T q_nope of every head, or W_UV of what it attended. */
-static void per_head(struct engine *m, const struct kernel_matrix *w, const float *in,
+static void per_head(struct cpu *m, uint32_t rows, const struct kernel_matrix *w, const float *in,
 		     uint32_t in_head, float *out, uint32_t out_head)
 {
 	uint32_t heads = m->config.heads;
 	for (uint32_t h = 0; h < heads; h++)
-		m->room.job[h] = (struct job){ .w = &w[h],
+		m->work.job[h] = (struct job){ .w = &w[h],
 					       .x = plain_rows(in + (size_t)h * in_head,
-							       (size_t)heads * in_head, m->n),
+							       (size_t)heads * in_head, rows),
 					       .out = out + (size_t)h * out_head,
 					       .stride = (size_t)heads * out_head };
-	jobs_run(m, m->room.job, heads);
+	cpu_jobs_run(m, m->work.job, heads);
 }
 
 /* Heads [first, first+16) of row i. */
 static void attend(const struct shared *s, uint32_t i, uint32_t first, float *scratch)
 {
-	const struct engine *m = s->m;
+	const struct cpu *m = s->m;
 	const struct model_config *c = &m->config;
-	const struct row *row = &m->room.row[i];
 	size_t head = c->nope + c->rope_head, at = (size_t)i * c->heads + first;
 	struct kernel_mla a = {
 		.latent = c->kv_rank,
 		.rope = c->rope_head,
-		.query = m->room.q_up + at * c->kv_rank,
-		.query_rope = m->room.q + at * head + c->nope,
+		.query = m->work.q_up + at * c->kv_rank,
+		.query_rope = m->work.q + at * head + c->nope,
 		.query_stride = c->kv_rank,
 		.query_rope_stride = head,
 		.out_stride = c->kv_rank,
-		.page = row->sequence->page + (size_t)s->layer * row->sequence->pages,
-		.cache = m->cache,
-		.row_bytes = model_cache_row_bytes(c, m->cache),
-		.positions = row->position + 1,
+		.page = cpu_pages_of(m, s->p, s->layer, s->p->sequence[i]),
+		.cache = m->kind,
+		.row_bytes = cpu_cache_row_bytes(c, m->kind),
+		.positions = s->p->position[i] + 1,
 		.scale = m->attention_scale,
-		.out = m->room.attended + at * c->kv_rank,
+		.out = m->work.attended + at * c->kv_rank,
 		.scratch = scratch,
 	};
 	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
 }
 
-static uint32_t head_groups(const struct engine *m)
+static uint32_t head_groups(const struct cpu *m)
 {
 	return (m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS;
 }
@@ -134,7 +132,7 @@ static void attend_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
 	uint32_t groups = head_groups(s->m);
-	float *scratch = s->m->room.scratch + part.worker * s->m->room.scratch_floats;
+	float *scratch = s->m->work.scratch + part.worker * s->m->work.scratch_floats;
 	for (uint32_t i = part.begin; i < part.end; i++)
 		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
 }
@@ -143,31 +141,33 @@ static void place_share(void *ctx, struct part part)
 {
 	const struct shared *s = ctx;
 	for (uint32_t i = part.begin; i < part.end; i++)
-		place_row(s->m, s->layer, i);
+		place_row(s->m, s->p, s->layer, i);
 }
 
-static void value_row(struct engine *m, uint32_t i)
+static void value_row(struct cpu *m, uint32_t i, const void *ctx)
 {
-	row_quantise(m, m->room.value, m->config.heads * m->config.value, &m->room.value_code, i);
+	(void)ctx;
+	cpu_row_quantise(m, m->work.value, m->config.heads * m->config.value, &m->work.value_code,
+			 i);
 }
 
-void attn_mla_run(struct engine *m, uint32_t layer)
+void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer)
 {
 	const struct model_config *c = &m->config;
 	const struct mla_weights *w = &m->weights.layer[layer].mla;
-	struct room *r = &m->room;
-	struct shared s = { m, layer };
-	project(m, w);
-	pool_run(m->pool, m->n, place_share, &s);
-	per_head(m, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
-	pool_run_in_order(m->pool, m->n * head_groups(m), attend_share, &s);
-	per_head(m, w->value_up, r->attended, c->kv_rank, r->value, c->value);
-	rows_run(m, value_row);
+	struct workspace *r = &m->work;
+	struct shared s = { m, p, layer };
+	project(m, p, w);
+	pool_run(m->pool, p->rows, place_share, &s);
+	per_head(m, p->rows, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
+	pool_run_in_order(m->pool, p->rows * head_groups(m), attend_share, &s);
+	per_head(m, p->rows, w->value_up, r->attended, c->kv_rank, r->value, c->value);
+	cpu_rows_run(m, p->rows, value_row, NULL);
 	struct job out = { .w = &w->o,
 			   .bias = w->o_bias,
-			   .x = plain_rows(r->value, (size_t)c->heads * c->value, m->n),
+			   .x = plain_rows(r->value, (size_t)c->heads * c->value, p->rows),
 			   .in = r->value_code,
 			   .out = r->delta,
 			   .stride = c->hidden };
-	jobs_run(m, &out, 1);
+	cpu_jobs_run(m, &out, 1);
 }

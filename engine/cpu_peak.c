@@ -1,6 +1,6 @@
-/* The machine's limits, taken with the engine's own threads, weights and kernels, so that figures
- * of the same run can be compared with them. */
-#include "engine/engine_in.h"
+/* What the machine can do at most, taken with the engine's own threads, weights and kernels, so
+ * that figures of the same run can be compared with it. */
+#include "engine/cpu.h"
 
 #include "base/limits.h"
 
@@ -10,7 +10,7 @@
 
 #define CHUNK ((size_t)4 << 20) /* bytes read by one part: far more than a hand-over costs */
 #define PEAK_SECONDS 0.2
-#define LIMIT_ROUNDS 3 /* passes over all weights */
+#define PEAK_ROUNDS 3 /* passes over all weights */
 
 struct stretch {
 	const unsigned char *at;
@@ -90,17 +90,17 @@ static int ascending(const void *a, const void *b)
 }
 
 /* What reading keeps up, as what it is compared with must: the median pass, not a lucky one. */
-static double read_rate(struct engine *m, struct spans *s, bool streams)
+static double read_rate(struct cpu *m, struct spans *s, bool streams)
 {
-	double rate[LIMIT_ROUNDS];
+	double rate[PEAK_ROUNDS];
 	s->streams = streams;
-	for (unsigned i = 0; i < LIMIT_ROUNDS; i++) {
+	for (unsigned i = 0; i < PEAK_ROUNDS; i++) {
 		double begin = seconds_now();
 		pool_run(m->pool, (uint32_t)s->count, read_part, s);
-		rate[i] = (double)s->bytes / (seconds_now() - begin) / 1e9;
+		rate[i] = (double)s->bytes / (seconds_now() - begin);
 	}
-	qsort(rate, LIMIT_ROUNDS, sizeof *rate, ascending);
-	return rate[LIMIT_ROUNDS / 2];
+	qsort(rate, PEAK_ROUNDS, sizeof *rate, ascending);
+	return rate[PEAK_ROUNDS / 2];
 }
 
 struct peak {
@@ -116,7 +116,7 @@ static void peak_part(void *ctx, struct part part)
 		p->rate[i] = kernels_peak(p->kernels, p->format, PEAK_SECONDS);
 }
 
-static double peak_rate(struct engine *m, const struct spans *s)
+static double multiply_rate(struct cpu *m, const struct spans *s)
 {
 	struct peak p = { .kernels = m->kernels };
 	double sum = 0;
@@ -128,10 +128,10 @@ static double peak_rate(struct engine *m, const struct spans *s)
 	pool_run(m->pool, threads, peak_part, &p);
 	for (unsigned i = 0; i < threads; i++)
 		sum += p.rate[i];
-	return sum / 1e9;
+	return sum;
 }
 
-static int spans_open(struct spans *s, const struct engine *m, struct err *e)
+static int spans_open(struct spans *s, const struct cpu *m, struct err *e)
 {
 	*s = (struct spans){ 0 };
 	span_add(s, &m->weights.head);
@@ -140,35 +140,30 @@ static int spans_open(struct spans *s, const struct engine *m, struct err *e)
 	if (!s->failed)
 		return 0;
 	free(s->span);
-	return err_set(e, ERR_NOMEM, "out of memory for the limits");
+	return err_set(e, ERR_NOMEM, "out of memory for measuring");
 }
 
-int engine_limit_read(struct engine *m, double *gb_s, struct err *e)
+static int read_peak(struct cpu *m, struct spans *s, double *rate, struct err *e)
 {
-	struct spans s;
-	TRY(spans_open(&s, m, e));
-	int r = s.bytes >= MIB(64)
-			? 0
-			: err_set(e, ERR_UNSUPPORTED,
-				  "limits need weights of 64 MiB or more, here are %llu bytes",
-				  (unsigned long long)s.bytes);
-	if (r == 0) {
-		pthread_mutex_lock(&m->lock);
-		double one = read_rate(m, &s, false), several = read_rate(m, &s, true);
-		*gb_s = one > several ? one : several;
-		pthread_mutex_unlock(&m->lock);
-	}
-	free(s.span);
-	return r;
-}
-
-int engine_limit_multiply(struct engine *m, double *gop_s, struct err *e)
-{
-	struct spans s;
-	TRY(spans_open(&s, m, e));
-	pthread_mutex_lock(&m->lock);
-	*gop_s = peak_rate(m, &s);
-	pthread_mutex_unlock(&m->lock);
-	free(s.span);
+	if (s->bytes < MIB(64))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "limits need weights of 64 MiB or more, here are %llu bytes",
+			       (unsigned long long)s->bytes);
+	double one = read_rate(m, s, false), several = read_rate(m, s, true);
+	*rate = one > several ? one : several;
 	return 0;
+}
+
+int cpu_peak(struct backend *b, enum backend_peak what, double *rate, struct err *e)
+{
+	struct cpu *m = cpu_of(b);
+	struct spans s;
+	int rc = 0;
+	TRY(spans_open(&s, m, e));
+	if (what == BACKEND_PEAK_READ)
+		rc = read_peak(m, &s, rate, e);
+	else
+		*rate = multiply_rate(m, &s);
+	free(s.span);
+	return rc;
 }

@@ -1,18 +1,25 @@
 /* A stage of a pass: matrix products whose panels are cut into parts of about equal cost. Which
  * thread computes a panel never changes its bits. */
-#include "engine/engine_in.h"
+#include "engine/cpu.h"
 
 /* Costs are bytes that memory gives in the same time. */
-#define ALONE_COST 32768     /* below it waking the others costs more than it saves */
+#define ALONE_COST 32768       /* below it waking the others costs more than it saves */
 #define PART_COST (128u << 10) /* threads wait for each other at most as long as one part takes */
 #define PARTS 64               /* for each thread at most */
 
 struct stage {
-	struct engine *m;
+	struct cpu *m;
 	const struct job *job;
 	uint32_t count;
 	uint64_t cost; /* of all panels */
-	void (*work)(struct engine *m, uint32_t row);
+};
+
+/* Light work on every row. */
+struct rows {
+	struct cpu *m;
+	uint32_t count;
+	cpu_row_work *work;
+	const void *ctx;
 };
 
 /* A panel is read once; a multiply-add of a lane takes the time of so many quarter bytes. */
@@ -24,8 +31,7 @@ static uint64_t matrix_cost(const struct kernel_matrix *w, uint32_t rows)
 
 static uint64_t panel_cost(const struct job *j)
 {
-	return matrix_cost(j->w, j->x.count) +
-	       (j->up == NULL ? 0 : matrix_cost(j->up, j->x.count));
+	return matrix_cost(j->w, j->x.count) + (j->up == NULL ? 0 : matrix_cost(j->up, j->x.count));
 }
 
 /* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
@@ -43,7 +49,7 @@ static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t cost, 
 	return at < panels ? (uint32_t)at : panels;
 }
 
-static void bias_add(const struct engine *m, const struct job *j, float *out, const float *bias,
+static void bias_add(const struct cpu *m, const struct job *j, float *out, const float *bias,
 		     uint32_t first, uint32_t end)
 {
 	for (uint32_t i = 0; bias != NULL && i < j->x.count; i++)
@@ -55,7 +61,7 @@ static const void *panel_at(const struct kernel_matrix *w, uint32_t panel)
 	return w->panel + panel * w->panel_bytes;
 }
 
-static void product(const struct engine *m, const struct job *j, const struct kernel_matrix *w,
+static void product(const struct cpu *m, const struct job *j, const struct kernel_matrix *w,
 		    uint32_t panel, uint32_t panels, float *out, const void *next)
 {
 	struct kernel_rows x = j->x;
@@ -65,7 +71,7 @@ static void product(const struct engine *m, const struct job *j, const struct ke
 }
 
 /* next: weights read after these, or NULL. */
-static void job_run(const struct engine *m, const struct job *j, uint32_t panel, uint32_t panels,
+static void job_run(const struct cpu *m, const struct job *j, uint32_t panel, uint32_t panels,
 		    const void *next)
 {
 	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
@@ -83,7 +89,7 @@ static void job_run(const struct engine *m, const struct job *j, uint32_t panel,
 			    end - first);
 	}
 	for (uint32_t i = 0; j->code.code != NULL && i < j->x.count; i++) {
-		struct kernel_quant to = quant_at(&j->code, i, j->code_row, first);
+		struct kernel_quant to = cpu_quant_at(&j->code, i, j->code_row, first);
 		m->kernels->quant_row(j->out + i * j->stride + first, end - first, &to, 0);
 	}
 }
@@ -114,7 +120,7 @@ static void jobs_share(void *ctx, struct part part)
 	}
 }
 
-static void count_job(struct engine *m, const struct job *j)
+static void count_job(struct cpu *m, const struct job *j)
 {
 	const struct kernel_matrix *both[2] = { j->w, j->up };
 	for (int i = 0; i < 2 && both[i] != NULL; i++) {
@@ -125,7 +131,7 @@ static void count_job(struct engine *m, const struct job *j)
 	}
 }
 
-void jobs_run(struct engine *m, const struct job *job, uint32_t count)
+void cpu_jobs_run(struct cpu *m, const struct job *job, uint32_t count)
 {
 	struct stage s = { .m = m, .job = job, .count = count };
 	for (uint32_t i = 0; i < count; i++) {
@@ -140,20 +146,20 @@ void jobs_run(struct engine *m, const struct job *job, uint32_t count)
 
 static void rows_share(void *ctx, struct part part)
 {
-	const struct stage *s = ctx;
-	uint32_t end = part_item(&part, part.end, s->m->n);
-	for (uint32_t i = part_item(&part, part.begin, s->m->n); i < end; i++)
-		s->work(s->m, i);
+	const struct rows *r = ctx;
+	uint32_t end = part_item(&part, part.end, r->count);
+	for (uint32_t i = part_item(&part, part.begin, r->count); i < end; i++)
+		r->work(r->m, i, r->ctx);
 }
 
-void rows_run(struct engine *m, void (*work)(struct engine *m, uint32_t row))
+void cpu_rows_run(struct cpu *m, uint32_t rows, cpu_row_work *work, const void *ctx)
 {
-	struct stage s = { .m = m, .work = work };
-	pool_run(m->pool, m->n < 4 ? 1 : m->n, rows_share, &s);
+	struct rows r = { m, rows, work, ctx };
+	pool_run(m->pool, rows < 4 ? 1 : rows, rows_share, &r);
 }
 
-void row_quantise(const struct engine *m, const float *value, uint32_t n,
-		  const struct kernel_quant *q, uint32_t i)
+void cpu_row_quantise(const struct cpu *m, const float *value, uint32_t n,
+		      const struct kernel_quant *q, uint32_t i)
 {
 	if (q->code != NULL)
 		m->kernels->quant_row(value + (size_t)i * n, n, q, i);

@@ -1,0 +1,83 @@
+/* Private: the seam between what decides which tokens are computed (scheduler, sessions, sampling)
+ * and what computes them. Above it nothing knows where weights and caches lie: a pass is plain
+ * arrays of numbers, so that a device gets it in one upload, and pages of the cache are numbers.
+ * cpu.c is one implementation; tests/engine/plain_backend.c is another, for proving the seam.
+ *
+ * Bits: within one regime (`numerics`) the logits of a row depend on the tokens before it alone,
+ * not on the other rows of a pass, on how a text is cut into passes, or on threads.
+ *
+ * What may come without a change of the functions here: a sequence that also owns numbered state
+ * slots (recurrent layers), copied like pages; a row that names an adapter; a wanted row that asks
+ * for a drawn id in place of logits. Each is one more array of struct pass, NULL where unused. */
+#ifndef ENGINE_BACKEND_H
+#define ENGINE_BACKEND_H
+
+#include "base/pool.h"
+#include "engine/pass.h"
+#include "kernels/attention.h"
+#include "kernels/kernels.h"
+#include "model/weights.h"
+
+/* One forward pass. Everything is borrowed until forward returns. A sequence is named by its place
+ * in this pass, [0, sequences); each has at least one row. */
+struct pass {
+	uint32_t rows, sequences, wanted;
+	/* [rows] each. The rows of a sequence follow one another, sequences and positions
+	 * ascending; positions by one. Token ids are below vocab. */
+	const uint32_t *token, *position, *sequence;
+	/* Position t of sequence s lies in page[first_page[s] + t / KERNEL_PAGE]. first_page
+	 * [sequences + 1], ascending; the last is the length of page. Pages behind the one of a
+	 * sequence's last row are undefined. Cache rows before a sequence's first row were written
+	 * by earlier passes or copied; rows of this pass write theirs, each to a page that no other
+	 * sequence holds. */
+	const uint32_t *page, *first_page;
+	const uint32_t *want; /* [wanted], ascending: rows whose logits are asked for */
+	float *const *logits; /* out, [wanted]: host memory of [vocab] each */
+	uint16_t *expert;     /* out, NULL: not asked for; [moe_layers][rows][top_k], best first */
+};
+
+/* What a backend is opened with; all of it is borrowed until close. */
+struct backend_order {
+	const struct model_config *config;
+	const struct kernels *kernels; /* the host's: what draws are made with, too */
+	struct pool *pool;             /* used within calls alone, under the caller's lock */
+	enum kernel_cache cache;       /* how cache rows store their numbers */
+};
+
+/* A rate that this machine can reach at most, measured now. */
+enum backend_peak {
+	BACKEND_PEAK_READ,    /* bytes a second: all packed weights, read once */
+	BACKEND_PEAK_MULTIPLY /* operations a second, in the most used weight format */
+};
+
+/* Functions are called under one lock (struct engine), never two at a time, but for `pages`, which
+ * may run beside any other. */
+struct backend {
+	const char *set;      /* its kernels: "avx512"; a record says what computed */
+	const char *numerics; /* the regime of its bits: "canonical", "fast" */
+	uint64_t page_bytes;  /* that a page of KERNEL_PAGE positions takes, all layers together */
+	uint32_t rows_max;    /* of one pass */
+
+	/* Make memory for so many more pages of the cache, contents undefined. They are numbered
+	 * on from those made before, from 0. ERR_NOMEM: none was made. Thread-safe. */
+	int (*pages)(struct backend *b, uint64_t count, struct err *e) MUST_USE;
+	/* Copy a page whole, all layers. */
+	void (*page_copy)(struct backend *b, uint32_t from, uint32_t to);
+	/* Sequences will have this many positions: have what depends on a position ready (rotary
+	 * tables). ERR_NOMEM. */
+	int (*positions)(struct backend *b, uint32_t count, struct err *e) MUST_USE;
+	/* Compute a pass: cache rows written, logits and experts handed out. Allocates nothing once
+	 * it has seen a pass of this size. ERR_NOMEM; outputs are undefined then. */
+	int (*forward)(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
+	/* What the passes so far had to read and do. */
+	void (*load)(const struct backend *b, struct engine_traffic *out);
+	/* ERR_UNSUPPORTED: cannot be measured here, with the reason. */
+	int (*peak)(struct backend *b, enum backend_peak what, double *rate,
+		    struct err *e) MUST_USE;
+	void (*close)(struct backend *b);
+};
+
+/* The host's processor, by the kernel set of the order (cpu.c). */
+int cpu_open(struct backend **out, const struct backend_order *o, struct err *e) MUST_USE;
+
+#endif

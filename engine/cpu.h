@@ -1,0 +1,156 @@
+/* Private: the CPU's backend: weights in panels, caches in pages of memory, and the buffers that a
+ * pass works in. Nothing outside cpu*.c includes this, but tests of what weights are packed to. */
+#ifndef ENGINE_CPU_H
+#define ENGINE_CPU_H
+
+#include "engine/backend.h"
+#include "model/rope.h"
+
+#include <pthread.h>
+
+#define CPU_LOGIT_ROWS 32 /* rows of logits at a time */
+
+/* ---- work ---- */
+
+/* One matrix product of a stage, plus bias if not NULL. With `up` set: out = act(w x, up x) by the
+ * config's activation, the second product going through out_up. */
+struct job {
+	const struct kernel_matrix *w, *up;
+	const float *bias, *bias_up;
+	struct kernel_rows x;   /* quant is set from `in` */
+	struct kernel_quant in; /* x as codes: what the integer formats read */
+	float *out, *out_up;
+	size_t stride; /* of out and out_up, floats */
+	/* The results as codes too, if not NULL; code_row columns from row to row, a multiple of
+	 * 64. A part of a job quantises what it has computed. */
+	struct kernel_quant code;
+	size_t code_row;
+	bool again; /* the pass has read this matrix before */
+};
+
+/* Buffers of a pass, for `rows` rows and `pages` pages. */
+struct workspace {
+	uint32_t rows;
+	uint32_t pages;
+	const void **page;         /* [layers][pages]: addresses of struct pass's page */
+	float *x, *normed, *delta; /* [rows][hidden] */
+	float *q_latent;           /* [rows][q_rank] */
+	float *q;                  /* [rows][heads*(nope+rope)], or [heads*head] */
+	float *kv;                 /* [rows][cpu_cache_width]: new cache rows, raw */
+	float *q_up, *attended;    /* [rows][heads*latent] */
+	float *value;              /* [rows][heads*value], or [heads*head] */
+	float *score;              /* [rows][experts] */
+	uint16_t *expert;          /* [rows][top_k] */
+	float *weight;             /* [rows][top_k] */
+	uint32_t *pick, *place;  /* [rows*top_k]: row of a sorted slot; sorted position of a slot */
+	uint32_t *begin;         /* [experts+1] */
+	float *gate, *up, *down; /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
+	float *wide_gate, *wide_up; /* [rows][widest dense or shared ffn] */
+	float *shared_share;        /* [rows]: logit of the shared expert's gate */
+	struct job *job;            /* [experts + heads + 3] */
+	float *logits;              /* [CPU_LOGIT_ROWS][vocab] */
+	float *scratch;             /* [threads][scratch_floats] */
+	size_t scratch_floats;
+	/* Rows as codes, for the integer formats; NULL where no matrix has one. The rows of
+	 * normed, q_latent, value, gate and wide_gate. */
+	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code;
+};
+
+/* Memory of the cache, in the portions that it was made in. */
+struct cpu_cache {
+	pthread_mutex_t lock;
+	unsigned char **page; /* [count]: where each begins */
+	uint64_t count, capacity;
+	void **slab; /* [slabs] */
+	size_t slabs;
+};
+
+struct cpu {
+	struct backend backend; /* first: what the seam's functions are given */
+	struct model_config config;
+	struct model_weights weights;
+	const struct kernels *kernels;
+	struct pool *pool;
+	struct rope_table rope;
+	float attention_scale;
+	enum kernel_cache kind;
+	struct cpu_cache cache;
+	struct workspace work;
+	struct engine_traffic traffic;
+};
+
+static inline struct cpu *cpu_of(struct backend *b) { return (struct cpu *)b; }
+
+/* Bytes of the cache of one position in one layer. A page of a layer is 64 times as many bytes
+ * in an order of the attention kind's own: pages are shared or copied whole, never by rows. */
+static inline size_t cpu_cache_row_bytes(const struct model_config *c, enum kernel_cache cache)
+{
+	if (c->attention == MODEL_ATTN_MLA)
+		return kernel_cache_bytes(cache, c->kv_rank) +
+		       kernel_cache_bytes(cache, c->rope_head);
+	return 2 * (size_t)c->kv_heads * kernel_cache_bytes(cache, c->head);
+}
+
+/* Bytes of a page in one layer; those of a page's layers follow one another. */
+static inline size_t cpu_layer_bytes(const struct model_config *c, enum kernel_cache cache)
+{
+	return ((size_t)KERNEL_PAGE * cpu_cache_row_bytes(c, cache) + 63) / 64 * 64;
+}
+
+/* Floats of a new cache row of one layer, before it is stored. */
+static inline uint32_t cpu_cache_width(const struct model_config *c)
+{
+	return c->attention == MODEL_ATTN_MLA ? c->kv_rank + c->rope_head
+					      : 2 * c->kv_heads * c->head;
+}
+
+/* The pages of a sequence of the pass, in one layer. */
+static inline const void *const *cpu_pages_of(const struct cpu *m, const struct pass *p,
+					      uint32_t layer, uint32_t sequence)
+{
+	return m->work.page + (size_t)layer * p->first_page[p->sequences] + p->first_page[sequence];
+}
+
+/* Rows [row, ..) of codes whose rows have so many columns. NULL stays. */
+static inline struct kernel_quant cpu_quant_at(const struct kernel_quant *q, size_t row,
+					       size_t columns, size_t column)
+{
+	size_t at = row * columns + column;
+	if (q->code == NULL)
+		return *q;
+	return (struct kernel_quant){ q->code + at, q->scale + at / KERNEL_INPUT_BLOCK,
+				      q->start + at / KERNEL_GROUP };
+}
+
+/* cpu_workspace.c: buffers for a pass; and the most rows that one may have. */
+int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e) MUST_USE;
+void cpu_workspace_free(struct workspace *r);
+uint32_t cpu_rows_max(const struct model_config *c);
+
+/* cpu_jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light
+ * work: share by rows, [0, rows). */
+void cpu_jobs_run(struct cpu *m, const struct job *job, uint32_t count);
+typedef void cpu_row_work(struct cpu *m, uint32_t row, const void *ctx);
+void cpu_rows_run(struct cpu *m, uint32_t rows, cpu_row_work *work, const void *ctx);
+/* Row i of value [..][n] into row i of q, if the model has integer formats. */
+void cpu_row_quantise(const struct cpu *m, const float *value, uint32_t n,
+		      const struct kernel_quant *q, uint32_t i);
+
+/* Attention kinds: work.normed -> work.delta, cache rows appended. cpu_ffn.c: the feed-forward
+ * half, and cpu_row_close with this gain. */
+void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer);
+void cpu_attn_gqa_run(struct cpu *m, const struct pass *p, uint32_t layer);
+void cpu_ffn_run(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t moe_layer,
+		 const float *gain);
+
+/* cpu_forward.c: one pass (struct backend, forward). What follows either half in one row: x +=
+ * delta, and its norm by gain [hidden], as codes too. delta may be the row's own place in
+ * work.normed; cpu_row_close, a cpu_row_work with the gain as ctx, takes work.delta. */
+int cpu_forward(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
+void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain);
+void cpu_row_close(struct cpu *m, uint32_t i, const void *gain);
+
+/* cpu_peak.c */
+int cpu_peak(struct backend *b, enum backend_peak what, double *rate, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,159 @@
+/* One forward pass on the CPU: the rows of all sequences are one batch through the matrices.
+ * Nothing of a row's arithmetic depends on the other rows. */
+#include "engine/cpu.h"
+
+#include "kernels/number.h"
+
+#include <string.h>
+
+static void row_norm(struct cpu *m, uint32_t i, const float *gain)
+{
+	struct workspace *r = &m->work;
+	uint32_t n = m->config.hidden;
+	float *normed = r->normed + (size_t)i * n;
+	m->kernels->rmsnorm(r->x + (size_t)i * n, gain, n, m->config.norm_eps, normed);
+	cpu_row_quantise(m, r->normed, n, &r->normed_code, i);
+}
+
+static const struct kernel_matrix *embeddings(const struct cpu *m)
+{
+	return m->weights.embed.panel != NULL ? &m->weights.embed : &m->weights.head;
+}
+
+static void embed_row(struct cpu *m, uint32_t i, const void *pass)
+{
+	const struct pass *p = pass;
+	const struct kernel_matrix *w = embeddings(m);
+	kernel_matrix_row(w, p->token[i], m->work.x + (size_t)i * m->config.hidden);
+	row_norm(m, i, m->weights.layer[0].attn_norm);
+}
+
+void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain)
+{
+	m->kernels->add(m->work.x + (size_t)i * m->config.hidden, delta, m->config.hidden);
+	row_norm(m, i, gain);
+}
+
+void cpu_row_close(struct cpu *m, uint32_t i, const void *gain)
+{
+	cpu_row_add(m, i, m->work.delta + (size_t)i * m->config.hidden, gain);
+}
+
+/* One row of logits goes straight to its place; several are products of one matrix read. */
+static void logits_run(struct cpu *m, const struct pass *p)
+{
+	struct workspace *r = &m->work;
+	uint32_t step;
+	for (uint32_t at = 0; at < p->wanted; at += step) {
+		step = r->rows < CPU_LOGIT_ROWS ? r->rows : CPU_LOGIT_ROWS;
+		step = p->wanted - at < step ? p->wanted - at : step;
+		struct job job = { .w = &m->weights.head,
+				   .x = { .value = r->normed,
+					  .stride = m->config.hidden,
+					  .count = step,
+					  .pick = p->want + at },
+				   .in = r->normed_code,
+				   .out = step == 1 ? p->logits[at] : r->logits,
+				   .stride = m->config.vocab,
+				   .again = at > 0 };
+		cpu_jobs_run(m, &job, 1);
+		for (uint32_t i = 0; step > 1 && i < step; i++)
+			memcpy(p->logits[at + i], r->logits + (size_t)i * m->config.vocab,
+			       m->config.vocab * sizeof(float));
+	}
+}
+
+/* Bytes of the cache that this pass reads: what the last row of each sequence sees, once. */
+static uint64_t cache_bytes(const struct cpu *m, const struct pass *p)
+{
+	uint64_t positions = 0;
+	for (uint32_t i = 0; i < p->rows; i++) {
+		if (i + 1 < p->rows && p->sequence[i + 1] == p->sequence[i])
+			continue;
+		for (uint32_t l = 0; l < m->config.layers; l++) {
+			uint32_t window = model_layer_window(&m->config, l),
+				 all = p->position[i] + 1;
+			positions += window > 0 && window < all ? window : all;
+		}
+	}
+	return positions * cpu_cache_row_bytes(&m->config, m->kind);
+}
+
+static void pass_count(struct cpu *m, const struct pass *p)
+{
+	const struct kernel_matrix *w = embeddings(m);
+	m->traffic.passes++;
+	m->traffic.rows += p->rows;
+	m->traffic.weight_bytes += p->rows * (w->panel_bytes / KERNEL_PANEL);
+	m->traffic.cache_bytes += cache_bytes(m, p);
+}
+
+/* Numbers of pages become addresses, here and nowhere else: those of every layer, as far as the
+ * last row of each sequence needs them. */
+static void pages_find(struct cpu *m, const struct pass *p)
+{
+	size_t bytes = cpu_layer_bytes(&m->config, m->kind), all = p->first_page[p->sequences];
+	pthread_mutex_lock(&m->cache.lock);
+	for (uint32_t i = 0; i < p->rows; i++) {
+		if (i + 1 < p->rows && p->sequence[i + 1] == p->sequence[i])
+			continue;
+		uint32_t first = p->first_page[p->sequence[i]],
+			 n = p->position[i] / KERNEL_PAGE + 1;
+		for (uint32_t l = 0; l < m->config.layers; l++) {
+			for (uint32_t j = first; j < first + n; j++)
+				m->work.page[l * all + j] = m->cache.page[p->page[j]] + l * bytes;
+		}
+	}
+	pthread_mutex_unlock(&m->cache.lock);
+}
+
+/* The order of a pass. A row is one token; x is its residual stream, in f32 throughout.
+ *
+ *   x = embedding; normed = norm(x)                             embed_row
+ *   for each layer:
+ *     q, k, v = products of normed; rotate; store the cache row
+ *     attend over the cache; delta = output product             cpu_attn_*_run
+ *     x += delta; normed = norm(x)                              cpu_row_close
+ *     dense: delta = down(act(gate, up)); x += delta;
+ *            normed = norm(x)                                   cpu_ffn_run
+ *     MoE:   scores -> experts of each row -> rows sorted by expert -> gate, up, down of each
+ *            expert over its rows -> x += weighted sum in rank order (+ shared expert);
+ *            normed = norm(x)
+ *   logits = head product of normed, for the rows that want them
+ *
+ * So a norm belongs to the end of the stage before: its gain is that of the next half, and the
+ * last one is the model's final norm. Every line is one or two parallel stages over all rows
+ * (cpu_jobs.c); between stages all threads wait for one another. Each output belongs to one thread
+ * and each sum has one order, so neither threads nor neighbours change a bit. */
+static void pass_run(struct cpu *m, const struct pass *p)
+{
+	uint32_t moe = 0;
+	pass_count(m, p);
+	pages_find(m, p);
+	cpu_rows_run(m, p->rows, embed_row, p);
+	for (uint32_t l = 0; l < m->config.layers; l++) {
+		const struct layer_weights *w = &m->weights.layer[l];
+		if (m->config.attention == MODEL_ATTN_MLA)
+			cpu_attn_mla_run(m, p, l);
+		else
+			cpu_attn_gqa_run(m, p, l);
+		cpu_rows_run(m, p->rows, cpu_row_close, w->ffn_norm);
+		cpu_ffn_run(m, p, l, moe,
+			    l + 1 < m->config.layers ? w[1].attn_norm : m->weights.norm);
+		moe += w->expert != NULL;
+	}
+	logits_run(m, p);
+}
+
+int cpu_forward(struct backend *b, const struct pass *p, struct err *e)
+{
+	struct cpu *m = cpu_of(b);
+	struct pool_caller former;
+	TRY(cpu_workspace_grow(m, p, e));
+	unsigned mode = number_mode_enter();
+	pool_enter(m->pool, &former);
+	pass_run(m, p);
+	pool_leave(&former);
+	number_mode_leave(mode);
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* Buffers of a pass. They grow to the largest batch seen and stay: no allocation after that. */
+#include "engine/cpu.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+#define ROWS_MAX 512             /* rows of one pass at most; longer feeds take several */
+#define WORKSPACE_BYTES MIB(384) /* fewer rows where a model is very wide */
+
+/* Aligned for vectors, a cache line longer so that whole-vector reads at an end stay inside. */
+static int workspace_array(void **p, size_t count, size_t size, struct err *e)
+{
+	size_t bytes;
+	free(*p);
+	*p = NULL;
+	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+		return err_set(e, ERR_NOMEM, "buffers of a pass");
+	*p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+	return *p == NULL ? err_set(e, ERR_NOMEM, "buffers of a pass: %zu bytes", bytes) : 0;
+}
+
+#define BUFFER(field, count) \
+	TRY(workspace_array((void **)&r->field, (size_t)(count), sizeof *r->field, e))
+
+static int workspace_quant(struct kernel_quant *q, size_t rows, uint32_t columns, struct err *e)
+{
+	size_t n = rows * kernel_quant_columns(columns);
+	TRY(workspace_array((void **)&q->code, n, 1, e));
+	TRY(workspace_array((void **)&q->scale, n / KERNEL_INPUT_BLOCK, sizeof *q->scale, e));
+	return workspace_array((void **)&q->start, n / KERNEL_GROUP, sizeof *q->start, e);
+}
+
+static bool is_integer(const struct cpu *m)
+{
+	return m->weights.values[KERNEL_Q8] + m->weights.values[KERNEL_Q4] > 0;
+}
+
+static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
+
+static int workspace_attention(struct workspace *r, const struct model_config *c, size_t n,
+			       struct err *e)
+{
+	bool mla = c->attention == MODEL_ATTN_MLA;
+	uint32_t query = mla ? c->nope + c->rope_head : c->head, value = mla ? c->value : c->head;
+	BUFFER(q_latent, n * at_least_one(c->q_rank));
+	BUFFER(q, n * c->heads * query);
+	BUFFER(kv, n * cpu_cache_width(c));
+	BUFFER(q_up, n * c->heads * at_least_one(c->kv_rank));
+	BUFFER(attended, n * c->heads * at_least_one(c->kv_rank));
+	BUFFER(value, n * c->heads * value);
+	return 0;
+}
+
+static uint32_t value_width(const struct model_config *c)
+{
+	return c->heads * (c->attention == MODEL_ATTN_MLA ? c->value : c->head);
+}
+
+static uint32_t wide_width(const struct model_config *c)
+{
+	return at_least_one(c->ffn > c->shared_width ? c->ffn : c->shared_width);
+}
+
+static int workspace_codes(struct workspace *r, const struct model_config *c, size_t n,
+			   struct err *e)
+{
+	TRY(workspace_quant(&r->normed_code, n, c->hidden, e));
+	TRY(workspace_quant(&r->latent_code, n, at_least_one(c->q_rank), e));
+	TRY(workspace_quant(&r->value_code, n, value_width(c), e));
+	TRY(workspace_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
+			    at_least_one(c->expert_width), e));
+	return workspace_quant(&r->wide_code, n, wide_width(c), e);
+}
+
+/* The most rows, of those that are powers of two, whose buffers stay within bounds. */
+uint32_t cpu_rows_max(const struct model_config *c)
+{
+	size_t slot = 2 * (size_t)c->expert_width + c->hidden, n = ROWS_MAX;
+	size_t row = 3 * (size_t)c->hidden + c->gate.top_k * slot + 2 * (size_t)wide_width(c) +
+		     (size_t)c->heads * (2 * (size_t)c->kv_rank + 512);
+	while (n > 32 && n * row * sizeof(float) > WORKSPACE_BYTES)
+		n /= 2;
+	return (uint32_t)n;
+}
+
+static size_t scratch_floats(const struct model_config *c)
+{
+	size_t n = c->attention == MODEL_ATTN_MLA ? kernel_mla_scratch(c->kv_rank, c->rope_head)
+						  : kernel_gqa_scratch(c->head);
+	return (n + 15) / 16 * 16;
+}
+
+static int workspace_ffn(struct workspace *r, const struct model_config *c, size_t n, struct err *e)
+{
+	size_t slots = n * at_least_one(c->gate.top_k), wide = wide_width(c);
+	BUFFER(score, n * at_least_one(c->gate.experts));
+	BUFFER(expert, slots);
+	BUFFER(weight, slots);
+	BUFFER(pick, slots);
+	BUFFER(place, slots);
+	BUFFER(begin, c->gate.experts + 1);
+	BUFFER(gate, slots * at_least_one(c->expert_width));
+	BUFFER(up, slots * at_least_one(c->expert_width));
+	BUFFER(down, slots * c->hidden);
+	BUFFER(wide_gate, n * wide);
+	BUFFER(wide_up, n * wide);
+	BUFFER(shared_share, n);
+	return 0;
+}
+
+static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
+{
+	struct workspace *r = &m->work;
+	const struct model_config *c = &m->config;
+	uint32_t n = 1;
+	while (n < rows)
+		n *= 2;
+	r->rows = 0;
+	BUFFER(x, (size_t)n * c->hidden);
+	BUFFER(normed, (size_t)n * c->hidden);
+	BUFFER(delta, (size_t)n * c->hidden);
+	TRY(workspace_attention(r, c, n, e));
+	TRY(workspace_ffn(r, c, n, e));
+	if (is_integer(m))
+		TRY(workspace_codes(r, c, n, e));
+	BUFFER(job, c->gate.experts + c->heads + 3);
+	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);
+	r->scratch_floats = scratch_floats(c);
+	BUFFER(scratch, r->scratch_floats * pool_threads(m->pool));
+	r->rows = n;
+	return 0;
+}
+
+static int pages_grow(struct cpu *m, uint32_t pages, struct err *e)
+{
+	struct workspace *r = &m->work;
+	r->pages = 0;
+	BUFFER(page, (size_t)pages * m->config.layers);
+	r->pages = pages;
+	return 0;
+}
+
+int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e)
+{
+	if (p->rows > m->work.rows)
+		TRY(rows_grow(m, p->rows, e));
+	uint32_t pages = p->first_page[p->sequences];
+	return pages > m->work.pages ? pages_grow(m, pages, e) : 0;
+}
+
+void cpu_workspace_free(struct workspace *r)
+{
+	void *all[] = { r->page,    r->x,      r->normed, r->delta,    r->q_latent,
+			r->q,       r->kv,     r->q_up,   r->attended, r->value,
+			r->score,   r->expert, r->weight, r->pick,     r->place,
+			r->begin,   r->gate,   r->up,     r->down,     r->wide_gate,
+			r->wide_up, r->job,    r->logits, r->scratch,  r->shared_share };
+	struct kernel_quant codes[] = { r->normed_code, r->latent_code, r->value_code, r->gate_code,
+					r->wide_code };
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		free(all[i]);
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+		free(codes[i].code);
+		free(codes[i].scale);
+		free(codes[i].start);
+	}
+	*r = (struct workspace){ 0 };
+}
