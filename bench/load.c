@@ -238,14 +238,20 @@ static void load(const struct signing_manifest *m, enum model_packing weights, u
                  struct figure *out)
 {
 	const struct engine_options o = { .threads = threads, .weights = weights, .quiet = true };
-	struct source *s;
+	struct source *under = NULL, *s;
 	struct engine *e;
 	double t = now(), cpu = busy();
-	must(m ? signing_source_open(&s, m, dir, &why) : source_open_folder(&s, dir, &why));
+	if (m) {
+		must(source_open_tree(&under, dir, &why));
+		must(signing_source_open(&s, m, under, &why));
+	} else {
+		must(source_open_folder(&s, dir, &why));
+	}
 	must(engine_open(&e, s, &o, &why));
 	figure_add(out, now() - t, busy() - cpu, total);
 	engine_close(e);
 	source_close(s);
+	source_close(under);
 }
 
 static void line(const char *name, const struct figure *f, double limit)
@@ -276,7 +282,12 @@ int main(int argc, char **argv)
 	must(file_make_dirs(dir, 0755, &why));
 	must(file_make_dirs(staging, 0755, &why));
 	folder_make(gb);
-	must(signing_manifest_make(dir, staging, NULL, 0, true, &m, &why));
+	struct source *folder;
+	must(source_open_folder(&folder, dir, &why));
+	must(signing_manifest_make(
+		&m, &(struct signing_making){ .source = folder, .name = "model", .staging = staging, .quiet = true },
+		&why));
+	source_close(folder);
 	move(SIGNING_CHUNKS);
 	move(SIGNING_TENSORS);
 	for (int i = 0; i < ROUNDS; i++) {

@@ -1,7 +1,6 @@
 /* Audit a fork: untrusted folder or package -> candidates from the registry -> lineage statistics
  * -> contradictions with what its card declares -> log -> registry edge -> report. Holm over the
  * candidates bounds the chance of one false accusation. */
-#include "base/file.h"
 #include "flow/fork_model.h"
 
 #include <stdlib.h>
@@ -20,6 +19,7 @@ struct candidate {
 struct audit {
 	struct flow *flow;
 	struct flow_fork_model suspect;
+	struct digest subject; /* the suspect's root, as a release has it */
 	struct candidate *candidate;
 	size_t count;
 	json_t *unavailable;          /* registered releases whose files are gone or were changed */
@@ -102,8 +102,18 @@ static bool derived(const struct candidate *c)
 	return c->result.verdict == FORK_IDENTICAL || c->result.verdict == FORK_DEPENDENT;
 }
 
-/* Holm takes back what does not survive the correction; among the rest the nearest in weights is
- * the parent. */
+/* Whether b is a better parent than a: a release is its own parent only where nothing else is, and
+ * of two others the nearer in weights is. */
+static bool is_nearer(const struct audit *x, const struct candidate *a, const struct candidate *b)
+{
+	bool a_itself = digest_equal(&a->release.root, &x->subject);
+	bool b_itself = digest_equal(&b->release.root, &x->subject);
+	if (a_itself != b_itself)
+		return a_itself;
+	return b->result.relative_l2 < a->result.relative_l2;
+}
+
+/* Holm takes back what does not survive the correction; the parent is among the rest. */
 static int choose_parent(struct audit *a, struct err *e)
 {
 	double *p = calloc(a->count, sizeof *p);
@@ -120,7 +130,7 @@ static int choose_parent(struct audit *a, struct err *e)
 		struct candidate *c = &a->candidate[i];
 		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
 			c->result.verdict = FORK_INCONCLUSIVE;
-		if (derived(c) && (!a->best || c->result.relative_l2 < a->best->result.relative_l2))
+		if (derived(c) && (!a->best || is_nearer(a, a->best, c)))
 			a->best = c;
 	}
 	free(p);
@@ -167,58 +177,20 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
 }
 
-/* What identifies the suspect: a Merkle root over its files' digests by name, signed or not. */
-static int suspect_digest(const char *folder, struct digest *out, struct err *e)
-{
-	struct file_list l;
-	struct merkle m = { 0 };
-	struct sha256 *h = NULL;
-	struct source *s = NULL;
-	TRY(file_list(folder, &l, e));
-	char *block = malloc(MIB(1));
-	int rc = block ? sha256_open(&h, e) : err_set(e, ERR_NOMEM, "out of memory");
-	if (rc == 0)
-		rc = source_open_folder(&s, folder, e);
-	for (size_t i = 0; rc == 0 && i < l.count; i++) {
-		uint64_t bytes = 0;
-		rc = source_size(s, l.names[i], &bytes, e);
-		for (uint64_t at = 0; rc == 0 && at < bytes; at += MIB(1)) {
-			size_t n = bytes - at < MIB(1) ? (size_t)(bytes - at) : MIB(1);
-			rc = source_read(s, l.names[i], at, block, n, e);
-			if (rc == 0)
-				sha256_add(h, block, n);
-		}
-		if (rc == 0) {
-			struct digest d = sha256_take(h);
-			struct digest leaf = digest_tagged(0, l.names[i], strlen(l.names[i]) + 1,
-							   d.bytes, sizeof d.bytes);
-			merkle_add(&m, &leaf);
-		}
-	}
-	*out = merkle_root(&m);
-	source_close(s);
-	if (h)
-		sha256_close(h);
-	free(block);
-	file_list_free(&l);
-	return rc;
-}
-
 static int log_it(struct audit *a, json_t *report, struct err *e)
 {
 	const struct candidate *c = subject_of(a);
-	struct digest subject, digest;
+	struct digest digest;
 	struct buf text = { 0 };
-	const char *name = strrchr(a->suspect.ref.folder, '/');
-	TRY(suspect_digest(a->suspect.ref.folder, &subject, e));
+	const char *name = strrchr(a->suspect.ref.path, '/');
 	int rc = json_write_canonical(report, &text, e);
 	digest = digest_of(text.bytes, text.len);
 	buf_free(&text);
 	TRY(rc);
 	json_t *body =
 		json_pack("{s:o,s:o,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
-			  json_digest(&subject), "subject_name",
-			  json_text_lossy(name ? name + 1 : a->suspect.ref.folder), "parent",
+			  json_digest(&a->subject), "subject_name",
+			  json_text_lossy(name ? name + 1 : a->suspect.ref.path), "parent",
 			  json_digest(&c->release.root), "parent_name", c->name, "declared",
 			  a->suspect.base[0] ? a->suspect.base : NULL, "relation",
 			  a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict",
@@ -260,6 +232,8 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 		rc = open_candidates(&a, parent != NULL, e);
 	if (rc == 0)
 		rc = compare_all(&a, seed, e);
+	if (rc == 0)
+		rc = flow_fork_model_root(&a.suspect, &a.subject, e);
 	if (rc == 0)
 		rc = choose_parent(&a, e);
 	if (rc == 0)

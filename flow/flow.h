@@ -54,10 +54,14 @@ struct flow_publish {
 int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
 		 struct err *e) MUST_USE;
 
-/* ref: folder, package file, or registered REF. key: path of a public key or NULL (trust.toml and
- * own keys). f may be NULL when key is given. 0 also when the report's ok is false. */
-int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
-			bool quiet, json_t **report, struct err *e) MUST_USE;
+struct flow_verify {
+	const char *ref; /* folder, package file, or registered REF */
+	const char *key; /* path of a public key; NULL: trust.toml and own keys */
+	bool ignore_unsigned, quiet;
+};
+/* f may be NULL when key is given. 0 also when the report's ok is false. */
+int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **report,
+			struct err *e) MUST_USE;
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
 
 /* ---- registry ---- */

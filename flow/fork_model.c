@@ -87,34 +87,36 @@ static void read_texts(struct flow_fork_model *m)
 /* A registered release is read as it was registered, or not at all. */
 static int open_registered(struct flow_fork_model *m, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
 	struct buf bundle = { 0 };
-	TRY(file_join(path, m->ref.folder, SIGNING_BUNDLE, e));
-	if (!(m->manifest = calloc(1, sizeof *m->manifest)))
-		return err_set(e, ERR_NOMEM, "out of memory");
-	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
-	if (rc == 0)
-		rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, m->manifest, e);
-	if (rc == 0)
-		rc = flow_ref_check(&m->ref, m->manifest, e);
-	if (rc == 0)
-		rc = signing_source_open(&m->source, m->manifest, m->ref.folder, e);
+	int rc = 0;
+	TRY_OUT(source_read_file(m->ref.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
+	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m->manifest, e));
+	TRY_OUT(flow_ref_check(&m->ref, &m->manifest, e));
+	TRY_OUT(signing_source_open(&m->verified, &m->manifest, m->ref.source, e));
+	m->source = m->verified;
+out:
 	buf_free(&bundle);
 	return rc;
+}
+
+static int open_plain(struct flow_fork_model *m, struct err *e)
+{
+	TRY(flow_ref_plain(&m->ref, e));
+	m->source = m->ref.source;
+	return 0;
 }
 
 static int open_parts(struct flow_fork_model *m, struct err *e)
 {
 	struct buf b = { 0 };
-	TRY(m->ref.registered ? open_registered(m, e)
-			      : source_open_folder(&m->source, m->ref.folder, e));
+	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
 	TRY(model_tensors_open(&m->tensors, m->source, e));
 	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
 	if (rc == 0)
 		rc = json_read(&m->config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
 	buf_free(&b);
 	if (rc < 0)
-		return err_prefix(e, "%s/config.json", m->ref.folder);
+		return err_prefix(e, "%s/config.json", m->ref.path);
 	m->model = (struct fork_model){ m->tensors, m->source, m->config };
 	read_card(m);
 	read_texts(m);
@@ -136,12 +138,24 @@ void flow_fork_model_close(struct flow_fork_model *m)
 {
 	json_decref(m->config);
 	model_tensors_close(m->tensors);
-	source_close(m->source);
-	if (m->manifest)
-		signing_manifest_free(m->manifest);
-	free(m->manifest);
+	source_close(m->verified);
+	signing_manifest_free(&m->manifest);
 	flow_ref_free(&m->ref);
 	*m = (struct flow_fork_model){ 0 };
+}
+
+int flow_fork_model_root(const struct flow_fork_model *m, struct digest *root, struct err *e)
+{
+	struct signing_range *range = NULL;
+	size_t count = 0;
+	if (m->ref.registered) {
+		*root = m->manifest.root;
+		return 0;
+	}
+	TRY(flow_ranges_of(m->tensors, &range, &count, e));
+	int rc = signing_root_of(m->source, range, count, root, e);
+	free(range);
+	return rc;
 }
 
 static void add(json_t *findings, const char *kind, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -8,8 +8,9 @@
 
 struct flow_fork_model {
 	struct flow_ref ref;
-	struct signing_manifest *manifest; /* of a registered release: what its folder must hold */
-	struct source *source;
+	struct signing_manifest manifest; /* of a registered release: what its folder must hold */
+	struct source *verified;          /* the same read through it; else NULL */
+	struct source *source;            /* the one to read: verified, or that of ref */
 	struct model_tensors *tensors;
 	json_t *config;
 	struct fork_model model;      /* views of the above */
@@ -22,6 +23,10 @@ struct flow_fork_model {
 int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,
 			 struct err *e) MUST_USE;
 void flow_fork_model_close(struct flow_fork_model *m);
+
+/* Its root as a release, signed or not: one content has one name. */
+int flow_fork_model_root(const struct flow_fork_model *m, struct digest *root,
+			 struct err *e) MUST_USE;
 
 /* Contradictions between what the suspect's card declares and what was measured against one
  * candidate, appended to findings as {kind, detail}. parent_name: the candidate's registered name

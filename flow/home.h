@@ -64,29 +64,38 @@ void flow_trust_free(struct flow_trust *t);
 
 /* ---- ref.c ---- */
 
-/* A release or checkpoint as a folder. package files are unpacked to a temporary folder, removed by
- * flow_ref_free. */
+/* What a REF names, as named byte ranges: nothing is copied or unpacked. */
 struct flow_ref {
-	char folder[LIMIT_PATH_BYTES];
-	char temporary[LIMIT_PATH_BYTES]; /* removed by flow_ref_free, or "" */
+	struct source *source;       /* the model; of a folder its tree: source_open_tree */
+	struct source *beside;       /* manifest, signatures, receipt; NULL where there are none */
+	char path[LIMIT_PATH_BYTES]; /* of the folder or package, absolute */
+	bool is_folder;
 	bool registered;
 	struct registry_release release; /* when registered */
 };
 int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e) MUST_USE;
 void flow_ref_free(struct flow_ref *r);
+/* For use without a signature: a folder that holds anything but files is refused, by its name. */
+int flow_ref_plain(struct flow_ref *r, struct err *e) MUST_USE;
 /* The folder of a registered REF must still hold that release: ERR_VERIFY when it holds another. */
 int flow_ref_check(const struct flow_ref *r, const struct signing_manifest *m,
 		   struct err *e) MUST_USE;
-/* A new folder in $TMPDIR, else /tmp; the caller removes it. */
-int flow_temporary(char out[LIMIT_PATH_BYTES], struct err *e) MUST_USE;
 /* "org/model": two name parts of [A-Za-z0-9._-]. */
 bool flow_name_ok(const char *name);
 
+/* ---- ranges.c ---- */
+
+/* The model room knows which byte ranges are tensors; signing digests them by name. The ranges
+ * borrow from t; free(*out). */
+struct model_tensors;
+int flow_ranges_of(const struct model_tensors *t, struct signing_range **out, size_t *count,
+		   struct err *e) MUST_USE;
+
 /* ---- release.c ---- */
 
-/* The bundle of a folder, checked against trusted keys. *signer is the index of the key in t.
+/* The bundle of a release, checked against trusted keys. *signer is the index of the key in t.
  * ERR_NOTFOUND: unsigned; ERR_VERIFY: no trusted key fits. */
-int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m,
+int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signing_manifest *m,
 		     size_t *signer, struct err *e) MUST_USE;
 
 /* ---- publish.c, recover.c ---- */

@@ -32,7 +32,8 @@ struct job {
 	bool begun; /* the pending row is ours */
 };
 
-static int beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES], struct err *e)
+static int beside_path(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES],
+		       struct err *e)
 {
 	int n = snprintf(out, LIMIT_PATH_BYTES, "%s%s", dir, suffix);
 	return n > 0 && n < LIMIT_PATH_BYTES ? 0 : err_set(e, ERR_INPUT, "path too long: %s", dir);
@@ -78,33 +79,27 @@ static int stage_buf(struct job *j, const char *name, int made, struct buf *b, s
 	return rc;
 }
 
-/* The engine knows which byte ranges are tensors; signing digests them by name. */
 static int hash_folder(struct job *j, struct err *e)
 {
 	struct source *src = NULL;
 	struct model_tensors *t = NULL;
 	struct signing_range *range = NULL;
-	int rc = source_open_folder(&src, j->pending.dir, e);
-	if (rc == 0)
-		rc = model_tensors_open(&t, src, e);
-	size_t count = rc == 0 ? model_tensors_count(t) : 0;
-	if (rc == 0 && !(range = calloc(count + 1, sizeof *range)))
-		rc = err_set(e, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		const struct model_tensor *w = model_tensors_at(t, i);
-		range[i] = (struct signing_range){
-			.name = w->name,
-			.dtype = model_dtype_name(w->dtype),
-			.shape = w->shape,
-			.rank = w->rank,
-			.file = w->file,
-			.begin = w->begin,
-			.bytes = w->bytes,
-		};
-	}
-	if (rc == 0)
-		rc = signing_manifest_make(j->pending.dir, j->staging, range, count, j->flow->quiet,
-					   &j->manifest, e);
+	size_t count = 0;
+	int rc = 0;
+	TRY_OUT(source_open_folder(&src, j->pending.dir, e));
+	TRY_OUT(model_tensors_open(&t, src, e));
+	TRY_OUT(flow_ranges_of(t, &range, &count, e));
+	TRY_OUT(signing_manifest_make(&j->manifest,
+				      &(struct signing_making){
+					      .source = src,
+					      .name = strrchr(j->pending.dir, '/') + 1,
+					      .staging = j->staging,
+					      .range = range,
+					      .ranges = count,
+					      .quiet = j->flow->quiet,
+				      },
+				      e));
+out:
 	free(range);
 	model_tensors_close(t);
 	source_close(src);
@@ -217,25 +212,51 @@ static int write_receipt(struct flow *f, const char *staging, const struct regis
 	return rc;
 }
 
-int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e)
+/* What the folder of a release holds, and all that lies beside it. */
+static int write_package(const char *path, struct source *model, struct source *beside,
+			 struct err *e)
 {
 	struct buf bundle = { 0 };
 	struct signing_manifest m = { 0 };
-	char path[LIMIT_PATH_BYTES], part[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
-	if (!p->package[0])
-		return 0;
-	TRY(file_join(path, p->dir, SIGNING_BUNDLE, e));
-	TRY(beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
-	TRY(beside(p->package, ".part", part, e));
-	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
-	if (rc == 0)
-		rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e);
-	if (rc == 0)
-		rc = signing_package_write(part, p->dir, &m, final, e);
-	if (rc == 0)
-		rc = file_rename_durable(part, p->package, e);
+	struct file_tree there = { 0 };
+	const char **extra = NULL;
+	int rc = 0;
+	TRY_OUT(source_read_file(model, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
+	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
+	TRY_OUT(source_list(beside, NULL, 0, &there, e));
+	extra = calloc(there.count + 1, sizeof *extra);
+	if (!extra) {
+		rc = err_set(e, ERR_NOMEM, "out of memory for a package");
+		goto out;
+	}
+	for (size_t i = 0; i < there.count; i++)
+		extra[i] = there.entry[i].name;
+	TRY_OUT(signing_package_write(
+		path, &(struct signing_package){ &m, model, beside, extra, there.count }, e));
+out:
+	free(extra);
+	file_tree_free(&there);
 	signing_manifest_free(&m);
 	buf_free(&bundle);
+	return rc;
+}
+
+int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e)
+{
+	struct source *model = NULL, *beside = NULL;
+	char part[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
+	int rc = 0;
+	if (!p->package[0])
+		return 0;
+	TRY(beside_path(p->dir, FLOW_FOLDER_SUFFIX, final, e));
+	TRY(beside_path(p->package, ".part", part, e));
+	TRY_OUT(source_open_tree(&model, p->dir, e));
+	TRY_OUT(source_open_tree(&beside, final, e));
+	TRY_OUT(write_package(part, model, beside, e));
+	TRY_OUT(file_rename_durable(part, p->package, e));
+out:
+	source_close(model);
+	source_close(beside);
 	env_step(f->env, "publish.packaged");
 	return rc;
 }
@@ -243,8 +264,8 @@ int flow_publish_package(struct flow *f, const struct registry_pending *p, struc
 int flow_publish_finish(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
-	TRY(beside(p->dir, FLOW_STAGING_SUFFIX, staging, e));
-	TRY(beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
+	TRY(beside_path(p->dir, FLOW_STAGING_SUFFIX, staging, e));
+	TRY(beside_path(p->dir, FLOW_FOLDER_SUFFIX, final, e));
 	if (!file_is_dir(p->dir))
 		return err_set(e, ERR_NOTFOUND, "the folder is gone");
 	if (file_is_dir(staging)) {
@@ -269,7 +290,7 @@ static int full_path(const char *path, char out[LIMIT_PATH_BYTES], struct err *e
 	char *full = realpath(path, NULL);
 	if (!full)
 		return err_errno(e, "open %s", path);
-	int rc = beside(full, "", out, e);
+	int rc = beside_path(full, "", out, e);
 	free(full);
 	return rc;
 }
@@ -359,14 +380,14 @@ static int check_wanted(struct job *j, struct err *e)
 	snprintf(j->pending.version, sizeof j->pending.version, "%s", p->version);
 	TRY(full_path(p->dir, j->pending.dir, e));
 	if (p->package && p->package[0] == '/')
-		TRY(beside(p->package, "", j->pending.package, e));
+		TRY(beside_path(p->package, "", j->pending.package, e));
 	else if (p->package) {
 		char here[LIMIT_PATH_BYTES];
 		TRY(full_path(".", here, e));
 		TRY(file_join(j->pending.package, here, p->package, e));
 	}
-	TRY(beside(j->pending.dir, FLOW_STAGING_SUFFIX, j->staging, e));
-	TRY(beside(j->pending.dir, FLOW_FOLDER_SUFFIX, j->final, e));
+	TRY(beside_path(j->pending.dir, FLOW_STAGING_SUFFIX, j->staging, e));
+	TRY(beside_path(j->pending.dir, FLOW_FOLDER_SUFFIX, j->final, e));
 	return check_places(j, e);
 }
 

@@ -3,9 +3,9 @@
 #include "base/text.h"
 #include "flow/home.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool flow_name_ok(const char *name)
 {
@@ -19,29 +19,33 @@ bool flow_name_ok(const char *name)
 	       slash[1 + strspn(slash + 1, allowed)] == 0;
 }
 
-static int resolve_folder(const char *path, struct flow_ref *out, struct err *e)
+static int resolve_path(const char *path, struct flow_ref *out, struct err *e)
 {
 	char *full = realpath(path, NULL);
 	if (!full)
 		return err_errno(e, "open %s", path);
-	int rc = strlen(full) < sizeof out->folder
-			 ? 0
-			 : err_set(e, ERR_INPUT, "path too long: %s", path);
+	int rc = strlen(full) < sizeof out->path ? 0
+						 : err_set(e, ERR_INPUT, "path too long: %s", path);
 	if (rc == 0)
-		strcpy(out->folder, full);
+		strcpy(out->path, full);
 	free(full);
 	return rc;
 }
 
-int flow_temporary(char out[LIMIT_PATH_BYTES], struct err *e)
+static int open_folder(const char *path, struct flow_ref *out, struct err *e)
 {
-	const char *base = getenv("TMPDIR");
-	int rc = file_join(out, base && *base ? base : "/tmp", "hallmark.XXXXXX", e);
-	if (rc == 0 && !mkdtemp(out))
-		rc = err_errno(e, "make a temporary folder %s", out);
-	if (rc < 0)
-		out[0] = 0;
-	return rc;
+	char beside[LIMIT_PATH_BYTES + sizeof FLOW_FOLDER_SUFFIX];
+	TRY(resolve_path(path, out, e));
+	out->is_folder = true;
+	TRY(source_open_tree(&out->source, out->path, e));
+	snprintf(beside, sizeof beside, "%s" FLOW_FOLDER_SUFFIX, out->path);
+	return file_is_dir(beside) ? source_open_tree(&out->beside, beside, e) : 0;
+}
+
+static int open_package(const char *path, struct flow_ref *out, struct err *e)
+{
+	TRY(resolve_path(path, out, e));
+	return source_open_package(&out->source, &out->beside, out->path, SIGNING_EXTRAS, e);
 }
 
 int flow_ref_check(const struct flow_ref *r, const struct signing_manifest *m, struct err *e)
@@ -52,34 +56,20 @@ int flow_ref_check(const struct flow_ref *r, const struct signing_manifest *m, s
 	digest_text(&r->release.root, was);
 	digest_text(&m->root, is);
 	return err_set(e, ERR_VERIFY, "%s@%s is %s, but %.200s now holds %s: another release",
-		       r->release.model, r->release.version, was, r->folder, is);
+		       r->release.model, r->release.version, was, r->path, is);
 }
 
-static int unpack(const char *path, struct flow_ref *out, struct err *e)
-{
-	uint64_t bytes;
-	TRY(file_size(path, &bytes, e));
-	TRY(flow_temporary(out->temporary, e));
-	int rc = file_join(out->folder, out->temporary, "package", e);
-	if (rc == 0)
-		rc = signing_package_read(path, out->folder, bytes, e);
-	if (rc < 0)
-		flow_ref_free(out);
-	return rc;
-}
-
-int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e)
+static int ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e)
 {
 	static const char *const remote[] = { "oci://", "hf://", "modelscope://" };
-	*out = (struct flow_ref){ 0 };
 	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
 		if (text_starts(ref, remote[i]))
 			return err_set(e, ERR_UNSUPPORTED,
 				       "not available in this version: %s references", remote[i]);
 	if (file_is_dir(ref))
-		return resolve_folder(ref, out, e);
+		return open_folder(ref, out, e);
 	if (file_exists(ref))
-		return unpack(ref, out, e);
+		return open_package(ref, out, e);
 	if (!f)
 		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a package file", ref);
 	TRY(registry_find(f->registry, ref, &out->release, e));
@@ -87,13 +77,32 @@ int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct 
 		return err_set(e, ERR_NOTFOUND,
 			       "%s is registered, but its files are not on this machine", ref);
 	out->registered = true;
-	return resolve_folder(out->release.location, out, e);
+	return open_folder(out->release.location, out, e);
+}
+
+int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e)
+{
+	*out = (struct flow_ref){ 0 };
+	int rc = ref_open(f, ref, out, e);
+	if (rc < 0)
+		flow_ref_free(out);
+	return rc;
+}
+
+int flow_ref_plain(struct flow_ref *r, struct err *e)
+{
+	struct source *plain = NULL;
+	if (!r->is_folder)
+		return 0;
+	TRY(source_open_folder(&plain, r->path, e));
+	source_close(r->source);
+	r->source = plain;
+	return 0;
 }
 
 void flow_ref_free(struct flow_ref *r)
 {
-	struct err ignored;
-	if (r->temporary[0] && file_remove_tree(r->temporary, &ignored) < 0)
-		r->temporary[0] = 0; /* a leftover there harms nobody */
+	source_close(r->source);
+	source_close(r->beside);
 	*r = (struct flow_ref){ 0 };
 }

@@ -1,21 +1,18 @@
 /* Releases read back: verified and shown. A failed verification is a report with ok false, not an
  * error. */
-#include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
 
 #include <string.h>
 
-int flow_bundle_open(const char *folder, const struct flow_trust *t, struct signing_manifest *m,
+int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signing_manifest *m,
 		     size_t *signer, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
 	struct buf bundle = { 0 };
-	TRY(file_join(path, folder, SIGNING_BUNDLE, e));
-	int rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
+	int rc = source_read_file(s, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e);
 	if (rc == ERR_NOTFOUND)
 		rc = err_set(e, ERR_NOTFOUND,
-			     "%s has no " SIGNING_BUNDLE ": it is not a signed release", folder);
+			     "%s has no " SIGNING_BUNDLE ": it is not a signed release", s->label);
 	else if (rc == 0)
 		rc = ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
@@ -25,8 +22,10 @@ int flow_bundle_open(const char *folder, const struct flow_trust *t, struct sign
 		*signer = i;
 	}
 	if (rc == ERR_VERIFY && t->count != 1)
-		rc = err_set(e, ERR_VERIFY, "%s: none of the %zu trusted keys made this signature",
-			     path, t->count);
+		rc = err_set(e, ERR_VERIFY,
+			     "%s/" SIGNING_BUNDLE
+			     ": none of the %zu trusted keys made this signature",
+			     s->label, t->count);
 	buf_free(&bundle);
 	return rc;
 }
@@ -50,26 +49,24 @@ static void add_failures(json_t *report, const struct signing_report *r)
 						r->difference[i].found));
 }
 
-/* The minisign signature beside the folder, when it is there: the same manifest, signed with
+/* The minisign signature beside the model, when it is there: the same manifest, signed with
  * Ed25519. */
-static int check_minisign(const char *folder, const struct signing_public *key,
+static int check_minisign(struct source *beside, const struct signing_public *key,
 			  const struct signing_manifest *m, json_t *report, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES + 64];
 	struct buf sig = { 0 };
-	snprintf(path, sizeof path, "%s%s/manifest.json.minisig", folder, FLOW_FOLDER_SUFFIX);
-	if (!key->has_ed25519 || !file_exists(path))
+	struct err why = { 0 };
+	if (!key->has_ed25519 || !beside)
 		return 0;
-	int rc = file_read(path, MIB(1), &sig, e);
+	int rc = source_read_file(beside, "manifest.json.minisig", MIB(1), &sig, e);
 	if (rc == 0) {
-		struct err why = { 0 };
 		int ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len,
 						sig.bytes, sig.len, &why);
 		add_check(report, "minisign", ok == 0,
 			  ok == 0 ? "Ed25519 signature of the manifest is good" : why.text);
 	}
 	buf_free(&sig);
-	return rc;
+	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 /* A registered release must be the one that was registered under that name. */
@@ -83,68 +80,77 @@ static void check_registered(const struct flow_ref *r, const struct signing_mani
 			  same ? "its root is the one in the registry" : why.text);
 }
 
-static int verify_folder(const struct flow_ref *ref, const struct flow_trust *t,
-			 bool ignore_unsigned, bool quiet, json_t *report, struct err *e)
+static int check_files(const struct flow_ref *ref, const struct signing_manifest *m,
+		       const struct flow_verify *v, json_t *report, struct err *e)
 {
-	const char *folder = ref->folder;
-	struct signing_manifest m = { 0 };
 	struct signing_report r = { 0 };
-	size_t signer = 0;
 	char detail[160];
-	int rc = flow_bundle_open(folder, t, &m, &signer, e);
+	TRY(signing_manifest_check(&r, m, ref->source,
+				   (v->ignore_unsigned ? SIGNING_IGNORE_UNSIGNED : 0) |
+					   (v->quiet ? SIGNING_QUIET : 0),
+				   e));
+	if (r.ok)
+		snprintf(detail, sizeof detail, "%zu files, %llu bytes hashed", m->file_count,
+			 (unsigned long long)r.bytes);
+	else
+		snprintf(detail, sizeof detail, "%zu differences from the signed manifest",
+			 r.count);
+	add_check(report, "files", r.ok, detail);
+	add_failures(report, &r);
+	signing_report_free(&r);
+	return 0;
+}
+
+static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
+		      const struct flow_verify *v, json_t *report, struct err *e)
+{
+	struct signing_manifest m = { 0 };
+	size_t signer = 0;
+	int rc = flow_bundle_open(ref->source, t, &m, &signer, e);
 	if (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND) {
 		add_check(report, "signature", false, e->text);
-		signing_manifest_free(&m);
-		return 0;
+		rc = 0;
+		goto out;
 	}
-	TRY(rc);
+	TRY_OUT(rc);
 	const struct signing_public *key = &t->key[signer];
 	json_object_set_new(report, "signer",
 			    json_string(key->name[0] ? key->name : key->p256_keyid));
 	json_object_set_new(report, "root", json_digest(&m.root));
 	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
 	check_registered(ref, &m, report);
-	rc = signing_manifest_check(&m, folder, ignore_unsigned, quiet, &r, e);
-	if (rc == 0) {
-		if (r.ok)
-			snprintf(detail, sizeof detail, "%zu files, %llu bytes hashed",
-				 m.file_count, (unsigned long long)r.bytes);
-		else
-			snprintf(detail, sizeof detail, "%zu differences from the signed manifest",
-				 r.count);
-		add_check(report, "files", r.ok, detail);
-		add_failures(report, &r);
-		rc = check_minisign(folder, key, &m, report, e);
-	}
-	signing_report_free(&r);
+	TRY_OUT(check_files(ref, &m, v, report, e));
+	TRY_OUT(check_minisign(ref->beside, key, &m, report, e));
+out:
 	signing_manifest_free(&m);
 	return rc;
 }
 
-int flow_release_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
-			bool quiet, json_t **report, struct err *e)
+/* What cannot be opened as a package is a failed verification. */
+static int unopened(json_t **report, struct err *e)
+{
+	*report =
+		json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer", "root",
+			  "checks", "name", "package", "ok", false, "detail", e->text, "failures");
+	return json_ok(*report, e);
+}
+
+int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **report, struct err *e)
 {
 	struct flow_ref r;
 	struct flow_trust t = { 0 };
 	*report = NULL;
-	int rc = flow_ref_open(f, ref, &r, e);
-	if (rc == ERR_INPUT ||
-	    rc == ERR_VERIFY) { /* a package that must not be unpacked is a failed verification */
-		*report = json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer",
-				    "root", "checks", "name", "package", "ok", false, "detail",
-				    e->text, "failures");
-		return json_ok(*report, e);
-	}
-	TRY(rc);
-	rc = flow_trust_load(f, key, &t, e);
-	if (rc == 0) {
-		*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root",
-				    "checks", "failures");
-		rc = json_ok(*report, e);
-	}
-	if (rc == 0)
-		rc = verify_folder(&r, &t, ignore_unsigned, quiet, *report, e);
-	if (rc < 0 && *report) {
+	int rc = flow_ref_open(f, v->ref, &r, e);
+	if (rc == ERR_INPUT || rc == ERR_VERIFY)
+		return unopened(report, e);
+	TRY_OUT(rc);
+	TRY_OUT(flow_trust_load(f, v->key, &t, e));
+	*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root", "checks",
+			    "failures");
+	TRY_OUT(json_ok(*report, e));
+	TRY_OUT(verify_ref(&r, &t, v, *report, e));
+out:
+	if (rc < 0) {
 		json_decref(*report);
 		*report = NULL;
 	}
@@ -153,29 +159,29 @@ int flow_release_verify(struct flow *f, const char *ref, const char *key, bool i
 	return rc;
 }
 
+static json_t *list_files(const struct signing_manifest *m)
+{
+	json_t *files = json_array();
+	for (size_t i = 0; i < m->file_count; i++)
+		json_array_append_new(files, json_pack("{s:s,s:I,s:o}", "name", m->file[i].name,
+						       "bytes", (json_int_t)m->file[i].bytes,
+						       "digest", json_digest(&m->file[i].digest)));
+	return files;
+}
+
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e)
 {
 	struct flow_ref r;
 	struct signing_manifest m = { 0 };
 	struct buf bundle = { 0 };
-	char path[LIMIT_PATH_BYTES];
 	TRY(flow_ref_open(f, ref, &r, e));
-	int rc = file_join(path, r.folder, SIGNING_BUNDLE, e);
-	if (rc == 0)
-		rc = file_read(path, LIMIT_MANIFEST_BYTES, &bundle, e);
-	if (rc == 0)
-		rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e);
-	if (rc == 0) {
-		json_t *files = json_array();
-		for (size_t i = 0; i < m.file_count; i++)
-			json_array_append_new(files,
-					      json_pack("{s:s,s:I,s:o}", "name", m.file[i].name,
-							"bytes", (json_int_t)m.file[i].bytes,
-							"digest", json_digest(&m.file[i].digest)));
-		*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root",
-				    json_digest(&m.root), "verified", false, "files", files);
-		rc = json_ok(*report, e);
-	}
+	int rc = 0;
+	TRY_OUT(source_read_file(r.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
+	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
+	*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root", json_digest(&m.root),
+			    "verified", false, "files", list_files(&m));
+	TRY_OUT(json_ok(*report, e));
+out:
 	signing_manifest_free(&m);
 	buf_free(&bundle);
 	flow_ref_free(&r);

@@ -9,35 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compute_root(struct serve_service *s, struct err *e)
-{
-	char staging[LIMIT_PATH_BYTES];
-	struct signing_manifest m = { 0 };
-	TRY(flow_temporary(staging, e));
-	int rc = signing_manifest_make(s->ref.folder, staging, NULL, 0, true, &m, e);
-	s->root = m.root;
-	signing_manifest_free(&m);
-	struct err ignored;
-	if (file_remove_tree(staging, &ignored) < 0 && rc == 0)
-		rc = err_set(e, ERR_IO, "%s", ignored.text);
-	return rc;
-}
-
-/* The folder as it is, its root computed for the record. */
+/* The model as it is, its root computed for the record. */
 static int open_unsigned(struct serve_service *s, struct err *e)
 {
 	signing_manifest_free(&s->manifest);
 	s->manifest = (struct signing_manifest){ 0 };
 	s->signer[0] = 0;
-	TRY(compute_root(s, e));
-	return source_open_folder(&s->source, s->ref.folder, e);
+	TRY(flow_ref_plain(&s->ref, e));
+	s->source = s->ref.source;
+	return signing_root_of(s->source, NULL, 0, &s->root, e);
 }
 
 /* A folder without a signature, or with one that cannot be read, does not verify. */
 static int open_manifest(struct serve_service *s, const struct flow_trust *t, size_t *signer,
 			 struct err *e)
 {
-	int rc = flow_bundle_open(s->ref.folder, t, &s->manifest, signer, e);
+	int rc = flow_bundle_open(s->ref.source, t, &s->manifest, signer, e);
 	if (rc == 0)
 		rc = flow_ref_check(&s->ref, &s->manifest, e);
 	return rc == ERR_NOTFOUND || rc == ERR_INPUT ? ERR_VERIFY : rc;
@@ -55,14 +42,15 @@ static int open_source(struct serve_service *s, const char *key, bool unsigned_o
 		const struct signing_public *p = &t.key[signer];
 		snprintf(s->signer, sizeof s->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
 		s->root = s->manifest.root;
-		rc = signing_source_open(&s->source, &s->manifest, s->ref.folder, e);
+		rc = signing_source_open(&s->verified, &s->manifest, s->ref.source, e);
+		s->source = s->verified;
 	} else if (unsigned_ok) {
 		rc = open_unsigned(s, e);
 	} else {
 		err_prefix(
 			e,
 			"%s cannot be served (sign it, import its publisher's key, or give --unsigned)",
-			s->ref.folder);
+			s->ref.path);
 	}
 	flow_trust_free(&t);
 	return rc;
@@ -153,7 +141,7 @@ static void service_free(struct serve_service *s)
 {
 	if (s->engine)
 		engine_close(s->engine);
-	source_close(s->source);
+	source_close(s->verified);
 	signing_manifest_free(&s->manifest);
 	policy_profile_free(s->profile);
 	filter_set_free(s->none);
@@ -221,8 +209,8 @@ int serve_service_open_replay(struct serve_service **out, struct flow *f,
 		rc = open_engine(s, o, e);
 	if (rc == ERR_VERIFY && o->unsigned_ok && s->source) {
 		/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
-		source_close(s->source);
-		s->source = NULL;
+		source_close(s->verified);
+		s->source = s->verified = NULL;
 		rc = open_unsigned(s, e);
 		if (rc == 0)
 			rc = open_engine(s, o, e);

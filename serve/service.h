@@ -17,8 +17,9 @@
 struct serve_service {
 	struct flow *flow;
 	struct flow_ref ref;
-	struct signing_manifest manifest; /* of a signed folder */
-	struct source *source;
+	struct signing_manifest manifest; /* when signed */
+	struct source *verified;          /* of ref's source, when signed; else NULL */
+	struct source *source;            /* the one to read: verified, or that of ref */
 	struct engine *engine;
 	struct policy_profile *profile; /* NULL: no policy */
 	struct filter_set *none;        /* passes everything, and keeps the record */

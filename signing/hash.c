@@ -1,8 +1,6 @@
 #include "signing/hash.h"
-#include "signing/folder.h"
-#include "signing/signing.h"
+#include "signing/load.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +77,7 @@ static int hash_all(struct hash_job *job, struct side *s, struct sha256 *whole, 
 	for (s->offset = 0; s->offset < job->bytes; s->offset += s->len) {
 		uint64_t left = job->bytes - s->offset;
 		s->len = left < SIGNING_CHUNK_BYTES ? (size_t)left : SIGNING_CHUNK_BYTES;
-		TRY(folder_read(job->fd, job->name, s->offset, buffer, s->len, e));
+		TRY(signing_read(job->source, job->name, s->offset, buffer, s->len, e));
 		hash_chunk(s, whole);
 		if (job->progress)
 			progress_add(job->progress, s->len);
@@ -92,7 +90,7 @@ static int hash_all(struct hash_job *job, struct side *s, struct sha256 *whole, 
 
 int hash_file(struct hash_job *job, struct err *e)
 {
-	struct stat before, after;
+	struct source_state before, after;
 	struct sha256 *whole = NULL;
 	struct side s = { .job = job };
 	if (hash_chunks(job->bytes) >= UINT32_MAX)
@@ -106,15 +104,16 @@ int hash_file(struct hash_job *job, struct err *e)
 		err_set(e, ERR_NOMEM, "out of memory to hash %s", job->name);
 		goto out;
 	}
-	posix_fadvise(job->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	result = fstat(job->fd, &before) < 0 ? err_errno(e, "stat %s", job->name) : 0;
+	result = source_state(job->source, job->name, &before, e);
 	if (result == 0)
 		result = sha256_open(&whole, e);
 	if (result == 0)
 		result = sha256_open(&s.range_hash, e);
 	if (result == 0)
 		result = hash_all(job, &s, whole, buffer, e);
-	if (result == 0 && (fstat(job->fd, &after) < 0 || !folder_same(&before, &after)))
+	if (result == 0)
+		result = source_state(job->source, job->name, &after, e);
+	if (result == 0 && !source_state_equal(&before, &after))
 		result = err_set(e, ERR_CONFLICT, "%s: changed while it was read", job->name);
 out:
 	free(buffer);

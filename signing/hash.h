@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/progress.h"
+#include "base/source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,9 +17,9 @@ struct hash_range {
 };
 
 struct hash_job {
-	int fd;
-	const char *name; /* for sentences */
-	uint64_t bytes;   /* the file's size */
+	struct source *source;
+	const char *name;
+	uint64_t bytes; /* the file's size */
 	bool want_leaves;
 	struct hash_range *range; /* [ranges], sorted by begin, disjoint, inside the file */
 	size_t ranges;

@@ -5,10 +5,14 @@
 
 #include "signing/signing.h"
 
-/* Fill the leaves (tensors) of m from the folder. ERR_NOTFOUND, ERR_VERIFY, ERR_INPUT. Nothing
+/* Exactly len bytes of a file whose size was asked before: ERR_VERIFY if it has become shorter. */
+int signing_read(struct source *under, const char *name, uint64_t offset, void *out, size_t len,
+		 struct err *e) MUST_USE;
+
+/* Fill the leaves (tensors) of m from what lies there. ERR_NOTFOUND, ERR_VERIFY, ERR_INPUT. Nothing
  * listed: 0, unfilled. */
-int manifest_load_chunks(struct signing_manifest *m, int dir_fd, struct err *e) MUST_USE;
-int manifest_load_tensors(struct signing_manifest *m, int dir_fd, struct err *e) MUST_USE;
+int manifest_load_chunks(struct signing_manifest *m, struct source *under, struct err *e) MUST_USE;
+int manifest_load_tensors(struct signing_manifest *m, struct source *under, struct err *e) MUST_USE;
 
 /* A copy to load into when m itself is borrowed: the file names are those of m, which must outlive
  * it. */

@@ -2,7 +2,6 @@
 #include "base/limits.h"
 #include "base/progress.h"
 #include "signing/chunks.h"
-#include "signing/folder.h"
 #include "signing/hash.h"
 #include "base/names.h"
 #include "signing/statement.h"
@@ -10,12 +9,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A manifest in the making. */
 struct making {
 	struct signing_manifest *m;
-	struct folder folder;
+	struct source *source;
+	struct file_tree there;
 	struct tensor_index index;
 	struct progress progress;
 };
@@ -31,15 +30,6 @@ static void sort_files(struct signing_manifest *m)
 	qsort(m->file, m->file_count, sizeof *m->file, by_name);
 }
 
-static char *copy_basename(const char *dir)
-{
-	char *full = realpath(dir, NULL);
-	const char *slash = full ? strrchr(full, '/') : NULL;
-	char *name = slash && slash[1] ? strdup(slash + 1) : NULL;
-	free(full);
-	return name;
-}
-
 static int add_file(struct signing_manifest *m, const char *name, struct err *e)
 {
 	m->file[m->file_count].name = strdup(name);
@@ -49,27 +39,20 @@ static int add_file(struct signing_manifest *m, const char *name, struct err *e)
 	return 0;
 }
 
-static int take_names(struct making *k, struct err *e)
+/* The rule for names as one set, which holds for what is published. */
+static int check_names(const struct file_tree *there, struct err *e)
 {
 	struct names *names = NULL;
+	int rc = 0;
 	TRY(names_open(&names, e));
-	int result = names_add(names, SIGNING_BUNDLE, false, e);
-	if (result == 0)
-		result = names_add(names, SIGNING_CHUNKS, false, e);
-	if (result == 0)
-		result = names_add(names, SIGNING_TENSORS, false, e);
-	for (size_t i = 0; i < k->folder.count && result == 0; i++) {
-		const struct folder_entry *f = &k->folder.entry[i];
-		if (f->kind != FOLDER_FILE)
-			result = err_set(e, ERR_INPUT, "%s: %s; a release holds regular files only",
-					 f->name, folder_kind_name(f->kind));
-		if (result == 0)
-			result = names_add(names, f->name, false, e);
-		if (result == 0)
-			result = add_file(k->m, f->name, e);
-	}
+	TRY_OUT(names_add(names, SIGNING_BUNDLE, false, e));
+	TRY_OUT(names_add(names, SIGNING_CHUNKS, false, e));
+	TRY_OUT(names_add(names, SIGNING_TENSORS, false, e));
+	for (size_t i = 0; i < there->count; i++)
+		TRY_OUT(names_add(names, there->entry[i].name, false, e));
+out:
 	names_close(names);
-	return result;
+	return rc;
 }
 
 static int take_ignored(struct signing_manifest *m, struct err *e)
@@ -86,22 +69,25 @@ static int take_ignored(struct signing_manifest *m, struct err *e)
 		       : err_set(e, ERR_NOMEM, "out of memory for a manifest");
 }
 
-/* List the folder without the remains of an earlier release. */
-static int take_folder(struct making *k, const char *dir, struct err *e)
+/* List what is there without the remains of an earlier release. */
+static int take_files(struct making *k, struct err *e)
 {
 	const char *skip[STATEMENT_IGNORED + 2] = { SIGNING_CHUNKS, SIGNING_TENSORS };
 	memcpy(skip + 2, statement_ignored, sizeof statement_ignored);
-	k->m->model_name = copy_basename(dir);
-	if (!k->m->model_name)
-		return err_set(e, ERR_INPUT, "%s: no folder with a name", dir);
-	TRY(folder_open(&k->folder, dir, skip, STATEMENT_IGNORED + 2, e));
-	if (k->folder.count == 0)
-		return err_set(e, ERR_INPUT, "%s: an empty folder", dir);
-	k->m->file = calloc(k->folder.count + 2, sizeof *k->m->file);
+	TRY(source_list(k->source, skip, STATEMENT_IGNORED + 2, &k->there, e));
+	if (k->there.count == 0)
+		return err_set(e, ERR_INPUT, "%s: an empty folder", k->source->label);
+	k->m->file = calloc(k->there.count + 2, sizeof *k->m->file);
 	if (!k->m->file)
 		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
-	TRY(take_names(k, e));
-	return take_ignored(k->m, e);
+	for (size_t i = 0; i < k->there.count; i++) {
+		const struct file_entry *f = &k->there.entry[i];
+		if (f->kind != FILE_REGULAR)
+			return err_set(e, ERR_INPUT, "%s: %s; a release holds regular files only",
+				       f->name, file_kind_name(f->kind));
+		TRY(add_file(k->m, f->name, e));
+	}
+	return 0;
 }
 
 static int copy_range(const struct signing_range *r, struct signing_tensor *t, struct err *e)
@@ -174,15 +160,14 @@ static struct hash_range *file_ranges(const struct making *k, const struct signi
 
 static int hash_one(struct making *k, struct signing_file *f, struct err *e)
 {
-	struct hash_job job = { .fd = -1, .name = f->name, .progress = &k->progress };
-	TRY(folder_file(k->folder.fd, f->name, &job.fd, &job.bytes, e));
+	struct hash_job job = { .source = k->source, .name = f->name, .progress = &k->progress };
+	TRY(source_size(k->source, f->name, &job.bytes, e));
 	struct err local = { 0 };
 	job.want_leaves = job.bytes >= SIGNING_CHUNK_BYTES;
 	job.range = file_ranges(k, f, job.bytes, &job.ranges, &local);
 	int result = job.range ? hash_file(&job, &local) : local.code;
 	if (result < 0)
 		err_set(e, result, "%s", local.text);
-	close(job.fd);
 	if (result == 0) {
 		const size_t *at = tensor_index_file(&k->index, f->name, &job.ranges);
 		for (size_t i = 0; i < job.ranges; i++)
@@ -213,10 +198,10 @@ static int finish_one(const struct making *k, struct signing_file *f, struct err
 static int hash_files(struct making *k, bool quiet, struct err *e)
 {
 	uint64_t total = 0;
-	for (size_t i = 0; i < k->m->file_count; i++) {
-		struct stat st;
-		if (fstatat(k->folder.fd, k->m->file[i].name, &st, 0) == 0)
-			total += (uint64_t)st.st_size;
+	for (size_t i = 0; !quiet && i < k->m->file_count; i++) {
+		uint64_t bytes = 0;
+		if (source_size(k->source, k->m->file[i].name, &bytes, NULL) == 0)
+			total += bytes;
 	}
 	progress_start(&k->progress, "hashing", total, quiet);
 	int result = 0;
@@ -230,26 +215,28 @@ static int hash_files(struct making *k, bool quiet, struct err *e)
 }
 
 /* Write one of our own files and read it again: what is signed is what lies there. */
-static int write_own(struct signing_manifest *m, const char *staging, const char *name, bool leaves,
-		     const struct buf *text, struct err *e)
+static int stage_own(const char *staging, const char *name, const struct buf *text, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	struct buf again = { 0 };
-	TRY(buf_done(text, e));
 	TRY(file_join(path, staging, name, e));
 	TRY(file_write_durable(path, text->bytes, text->len, 0644, e));
-	int result = file_read(path, text->len, &again, e);
-	struct digest digest = digest_of(text->bytes, text->len),
-		      found = digest_of(again.bytes, again.len);
+	int rc = file_read(path, text->len, &again, e);
+	if (rc == 0 && (again.len != text->len || memcmp(again.bytes, text->bytes, text->len) != 0))
+		rc = err_set(e, ERR_IO, "%s: not what was written to it", path);
 	buf_free(&again);
-	if (result == 0 && !digest_equal(&digest, &found))
-		result = err_set(e, ERR_IO, "%s: not what was written to it", path);
-	if (result == 0)
-		result = add_file(m, name, e);
-	if (result < 0)
-		return result;
+	return rc;
+}
+
+static int add_own(struct signing_manifest *m, const char *staging, const char *name, bool leaves,
+		   const struct buf *text, struct err *e)
+{
+	TRY(buf_done(text, e));
+	if (staging) /* else only the root is wanted */
+		TRY(stage_own(staging, name, text, e));
+	TRY(add_file(m, name, e));
 	struct signing_file *f = &m->file[m->file_count - 1];
-	f->digest = digest;
+	f->digest = digest_of(text->bytes, text->len);
 	f->bytes = text->len;
 	f->has_bytes = true;
 	if (leaves && text->len >= SIGNING_CHUNK_BYTES) {
@@ -263,39 +250,62 @@ static int write_own(struct signing_manifest *m, const char *staging, const char
 }
 
 /* Tensors first: hallmark.chunks then holds the leaves of all files but itself. */
-static int write_staging(struct signing_manifest *m, const char *staging, struct err *e)
+static int add_owns(struct signing_manifest *m, const char *staging, struct err *e)
 {
 	struct buf text = { 0 };
 	tensors_write(m, &text);
-	int result = write_own(m, staging, SIGNING_TENSORS, true, &text, e);
+	int result = add_own(m, staging, SIGNING_TENSORS, true, &text, e);
 	if (result == 0) {
 		sort_files(m);
 		buf_clear(&text);
 		chunks_write(m->file, m->file_count, &text);
-		result = write_own(m, staging, SIGNING_CHUNKS, false, &text, e);
+		result = add_own(m, staging, SIGNING_CHUNKS, false, &text, e);
 		sort_files(m);
 	}
 	buf_free(&text);
 	return result;
 }
 
-int signing_manifest_make(const char *dir, const char *staging, const struct signing_range *range,
-			  size_t ranges, bool quiet, struct signing_manifest *out, struct err *e)
+int signing_manifest_make(struct signing_manifest *out, const struct signing_making *how,
+			  struct err *e)
 {
-	struct making k = { .m = out, .folder = { .fd = -1 } };
-	*out = (struct signing_manifest){ .file = NULL };
-	int result = take_folder(&k, dir, e);
-	if (result == 0)
-		result = take_ranges(&k, range, ranges, e);
-	if (result == 0)
-		result = hash_files(&k, quiet, e);
-	if (result == 0)
-		result = write_staging(out, staging, e);
-	if (result == 0)
-		result = statement_write(out, e);
+	struct making k = { .m = out, .source = how->source };
+	int rc = 0;
+	*out = (struct signing_manifest){ .model_name = strdup(how->name) };
+	if (!*how->name)
+		TRY_OUT(err_set(e, ERR_INPUT, "%s: no folder with a name", how->source->label));
+	if (!out->model_name)
+		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	TRY_OUT(take_files(&k, e));
+	TRY_OUT(check_names(&k.there, e));
+	TRY_OUT(take_ignored(out, e));
+	TRY_OUT(take_ranges(&k, how->range, how->ranges, e));
+	TRY_OUT(hash_files(&k, how->quiet, e));
+	TRY_OUT(add_owns(out, how->staging, e));
+	TRY_OUT(statement_write(out, e));
+out:
 	tensor_index_free(&k.index);
-	folder_close(&k.folder);
-	if (result < 0)
+	file_tree_free(&k.there);
+	if (rc < 0)
 		signing_manifest_free(out);
-	return result;
+	return rc;
+}
+
+int signing_root_of(struct source *s, const struct signing_range *range, size_t ranges,
+		    struct digest *root, struct err *e)
+{
+	struct signing_manifest m = { .file = NULL };
+	struct making k = { .m = &m, .source = s };
+	int rc = 0;
+	TRY_OUT(take_files(&k, e));
+	TRY_OUT(take_ranges(&k, range, ranges, e));
+	TRY_OUT(hash_files(&k, true, e));
+	TRY_OUT(add_owns(&m, NULL, e));
+	TRY_OUT(statement_root(&m, e));
+	*root = m.root;
+out:
+	tensor_index_free(&k.index);
+	file_tree_free(&k.there);
+	signing_manifest_free(&m);
+	return rc;
 }

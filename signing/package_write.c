@@ -1,10 +1,10 @@
-/* Writing a package: the same content gives the same bytes. See package.c for the format. */
+/* Writing a package: the same content gives the same bytes. source_package.c of base tells the
+ * format. */
 #include "base/file.h"
 #include "base/limits.h"
-#include "signing/folder.h"
 #include "base/names.h"
 #include "base/package.h"
-#include "signing/signing.h"
+#include "signing/load.h"
 
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -18,8 +18,8 @@
 /* One file to pack. */
 struct item {
 	char *name;                         /* in the package */
-	const char *below;                  /* below its folder, pointing into name */
-	int dir_fd;                         /* borrowed */
+	const char *below;                  /* in its source, pointing into name */
+	struct source *source;              /* borrowed */
 	const struct digest *signed_digest; /* or NULL */
 };
 
@@ -30,11 +30,9 @@ struct packing {
 	struct names *names;
 	struct sha256 *sha256;
 	char *block; /* [BLOCK_BYTES] */
-	int dir_fd;
-	struct folder extra;
 };
 
-static int add_item(struct packing *p, const char *prefix, const char *name, int dir_fd,
+static int add_item(struct packing *p, const char *prefix, const char *name, struct source *source,
 		    const struct digest *d, struct err *e)
 {
 	if (p->count % 256 == 0) {
@@ -46,7 +44,7 @@ static int add_item(struct packing *p, const char *prefix, const char *name, int
 	char *full = NULL;
 	if (asprintf(&full, "%s%s", prefix, name) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");
-	p->item[p->count++] = (struct item){ full, full + strlen(prefix), dir_fd, d };
+	p->item[p->count++] = (struct item){ full, full + strlen(prefix), source, d };
 	return names_add(p->names, full, false, e);
 }
 
@@ -55,18 +53,14 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct item *)a)->name, ((const struct item *)b)->name);
 }
 
-static int collect(struct packing *p, const struct signing_manifest *m, struct err *e)
+static int collect(struct packing *p, const struct signing_package *what, struct err *e)
 {
+	const struct signing_manifest *m = what->manifest;
 	for (size_t i = 0; i < m->file_count; i++)
-		TRY(add_item(p, "", m->file[i].name, p->dir_fd, &m->file[i].digest, e));
-	TRY(add_item(p, "", SIGNING_BUNDLE, p->dir_fd, NULL, e));
-	for (size_t i = 0; i < p->extra.count; i++) {
-		const struct folder_entry *f = &p->extra.entry[i];
-		if (f->kind != FOLDER_FILE)
-			return err_set(e, ERR_INPUT, "%s: %s cannot be packed", f->name,
-				       folder_kind_name(f->kind));
-		TRY(add_item(p, SIGNING_EXTRAS "/", f->name, p->extra.fd, NULL, e));
-	}
+		TRY(add_item(p, "", m->file[i].name, what->model, &m->file[i].digest, e));
+	TRY(add_item(p, "", SIGNING_BUNDLE, what->model, NULL, e));
+	for (size_t i = 0; i < what->extras; i++)
+		TRY(add_item(p, SIGNING_EXTRAS "/", what->extra[i], what->beside, NULL, e));
 	qsort(p->item, p->count, sizeof *p->item, by_name);
 	return 0;
 }
@@ -86,13 +80,14 @@ static int write_header(struct packing *p, const char *name, uint64_t bytes, str
 	return rc == ARCHIVE_OK ? 0 : package_error(p->a, "write", e);
 }
 
-static int write_contents(struct packing *p, const struct item *x, int fd, uint64_t bytes,
-			  struct err *e)
+static int write_item(struct packing *p, const struct item *x, struct err *e)
 {
+	uint64_t bytes = 0;
+	TRY(source_size(x->source, x->below, &bytes, e));
 	TRY(write_header(p, x->name, bytes, e));
 	for (uint64_t done = 0; done < bytes;) {
 		size_t len = bytes - done < BLOCK_BYTES ? (size_t)(bytes - done) : BLOCK_BYTES;
-		TRY(folder_read(fd, x->name, done, p->block, len, e));
+		TRY(signing_read(x->source, x->below, done, p->block, len, e));
 		sha256_add(p->sha256, p->block, len);
 		if (archive_write_data(p->a, p->block, len) != (la_ssize_t)len)
 			return package_error(p->a, "write", e);
@@ -102,16 +97,6 @@ static int write_contents(struct packing *p, const struct item *x, int fd, uint6
 	if (x->signed_digest && !digest_equal(&found, x->signed_digest))
 		return err_set(e, ERR_VERIFY, "%s: not the bytes that were signed", x->name);
 	return 0;
-}
-
-static int write_item(struct packing *p, const struct item *x, struct err *e)
-{
-	int fd = -1;
-	uint64_t bytes = 0;
-	TRY(folder_file(x->dir_fd, x->below, &fd, &bytes, e));
-	int result = write_contents(p, x, fd, bytes, e);
-	close(fd);
-	return result;
 }
 
 /* The option that keeps names as raw bytes puts a pax record before every entry: only where it is
@@ -167,55 +152,45 @@ static int write_file(struct packing *p, const char *path, struct err *e)
 	return result;
 }
 
-/* The bundle in the folder must be the one whose manifest is packed. */
-static int check_bundle(const char *dir, const struct signing_manifest *m, struct err *e)
+/* The bundle beside the files must be the one whose manifest is packed. */
+static int check_bundle(const struct signing_package *p, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
 	struct buf text = { 0 };
 	struct signing_manifest own = { .file = NULL };
-	TRY(file_join(path, dir, SIGNING_BUNDLE, e));
-	int result = file_read(path, LIMIT_MANIFEST_BYTES, &text, e);
-	if (result == 0)
-		result = signing_bundle_open(text.bytes, text.len, NULL, &own, e);
-	if (result == 0 && (own.payload.len != m->payload.len ||
-			    memcmp(own.payload.bytes, m->payload.bytes, own.payload.len) != 0))
-		result = err_set(e, ERR_VERIFY, "%s: signs another manifest", path);
+	int rc = 0;
+	TRY_OUT(source_read_file(p->model, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &text, e));
+	TRY_OUT(signing_bundle_open(text.bytes, text.len, NULL, &own, e));
+	if (own.payload.len != p->manifest->payload.len ||
+	    memcmp(own.payload.bytes, p->manifest->payload.bytes, own.payload.len) != 0)
+		rc = err_set(e, ERR_VERIFY, "%s/" SIGNING_BUNDLE ": signs another manifest",
+			     p->model->label);
+out:
 	signing_manifest_free(&own);
 	buf_free(&text);
-	return result;
+	return rc;
 }
 
-static int prepare(struct packing *p, const char *dir, const char *extra_dir, struct err *e)
+int signing_package_write(const char *path, const struct signing_package *what, struct err *e)
 {
-	TRY(names_open(&p->names, e));
-	TRY(sha256_open(&p->sha256, e));
-	p->block = malloc(BLOCK_BYTES);
-	if (!p->block)
-		return err_set(e, ERR_NOMEM, "out of memory for a package");
-	p->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->dir_fd < 0)
-		return err_errno(e, "open folder %s", dir);
-	return extra_dir ? folder_open(&p->extra, extra_dir, NULL, 0, e) : 0;
-}
-
-int signing_package_write(const char *path, const char *dir, const struct signing_manifest *m,
-			  const char *extra_dir, struct err *e)
-{
-	struct packing p = { .dir_fd = -1, .extra = { .fd = -1 } };
-	TRY(check_bundle(dir, m, e));
-	int result = prepare(&p, dir, extra_dir, e);
-	if (result == 0)
-		result = collect(&p, m, e);
-	if (result == 0)
-		result = write_file(&p, path, e);
+	struct packing p = { .block = malloc(BLOCK_BYTES) };
+	int rc = 0;
+	if (!p.block) {
+		rc = err_set(e, ERR_NOMEM, "out of memory for a package");
+		goto out;
+	}
+	TRY_OUT(names_open(&p.names, e));
+	TRY_OUT(sha256_open(&p.sha256, e));
+	TRY_OUT(check_bundle(what, e));
+	TRY_OUT(collect(&p, what, e));
+	TRY_OUT(write_file(&p, path, e));
+out:
 	for (size_t i = 0; i < p.count; i++)
 		free(p.item[i].name);
 	free(p.item);
 	free(p.block);
-	folder_close(&p.extra);
-	if (p.dir_fd >= 0)
-		close(p.dir_fd);
 	sha256_close(p.sha256);
 	names_close(p.names);
-	return result < 0 ? err_prefix(e, "package %s", path) : 0;
+	if (rc < 0)
+		err_prefix(e, "package %s", path);
+	return rc;
 }

@@ -20,13 +20,11 @@ struct signing_identity;
 
 struct signing_public {
 	char name[64];      /* "" unless read from a key document */
-	char p256_pem[320]; /* as `openssl pkey -pubout` prints it; one that was read may be P-384
-			       or P-521 */
+	char p256_pem[320]; /* as `openssl pkey -pubout` prints it; one read may be P-384, P-521 */
 	uint8_t ed25519[32];
 	bool has_p256, has_ed25519;
-	char p256_keyid[65],
-		ed25519_keyid[65]; /* SHA-256 of canonical JSON {keytype, keyval, scheme} */
-	char document[2560];       /* the key document's text, or "" */
+	char p256_keyid[65], ed25519_keyid[65]; /* SHA-256 of canonical {keytype, keyval, scheme} */
+	char document[2560]; /* the key document's text, or "" */
 };
 
 /* Make an identity in DIR: DIR/NAME.key (0600) and DIR/NAME.pub (the key document, JSON). name:
@@ -40,7 +38,7 @@ int signing_identity_open(struct signing_identity **out, const char *dir, const 
 const struct signing_public *signing_identity_public(const struct signing_identity *id);
 void signing_identity_close(struct signing_identity *id);
 
-/* Read and check a key document (both signatures), a PEM or a minisign public key, by content. */
+/* A key document (both signatures are checked), a PEM or a minisign public key, by content. */
 int signing_public_read(const char *path, struct signing_public *out, struct err *e) MUST_USE;
 
 enum signing_form { SIGNING_PEM, SIGNING_SSH, SIGNING_MINISIGN, SIGNING_VKEY, SIGNING_DOCUMENT };
@@ -114,18 +112,28 @@ struct signing_manifest {
 };
 void signing_manifest_free(struct signing_manifest *m);
 
-/* Fill leaf and tensor from dir's hallmark.chunks and hallmark.tensors, if the release lists them,
- * after comparing them with their signed digests and trees (ERR_VERIFY). */
-int signing_manifest_load(struct signing_manifest *m, const char *dir, struct err *e) MUST_USE;
+/* Fill leaf and tensor from hallmark.chunks and hallmark.tensors, where they are listed, after
+ * comparing them with their signed digests and trees (ERR_VERIFY). */
+int signing_manifest_load(struct signing_manifest *m, struct source *under, struct err *e) MUST_USE;
 
-/* Hash a folder in one read per file, write STAGING/hallmark.chunks and STAGING/hallmark.tensors,
- * build the statement. ranges: any order, disjoint. model.sig, hallmark.chunks, hallmark.tensors
- * already there are remains of an earlier release and not read; .git, .gitattributes, .github,
- * .gitignore at the top are ignored. Links, devices, names that collide after NFC and case folding:
- * ERR_INPUT. */
-int signing_manifest_make(const char *dir, const char *staging, const struct signing_range *range,
-			  size_t ranges, bool quiet, struct signing_manifest *out,
+/* What a manifest is made of. */
+struct signing_making {
+	struct source *source; /* the model; of a folder its tree (source_open_tree) */
+	const char *name;      /* of the model, in the statement */
+	const char *staging;   /* the folder that gets hallmark.chunks and hallmark.tensors */
+	const struct signing_range *range; /* [ranges], any order, disjoint */
+	size_t ranges;
+	bool quiet;
+};
+/* Hash every file in one read, make hallmark.chunks and hallmark.tensors, build the statement.
+ * model.sig, hallmark.chunks, hallmark.tensors already there are remains of an earlier release and
+ * not read; .git, .gitattributes, .github, .gitignore at the top are ignored. Links, devices, names
+ * that collide after NFC and case folding: ERR_INPUT. ERR_CONFLICT: a file changed meanwhile. */
+int signing_manifest_make(struct signing_manifest *out, const struct signing_making *how,
 			  struct err *e) MUST_USE;
+/* The root of its manifest, made or not, whatever the files are called; nothing is written. */
+int signing_root_of(struct source *s, const struct signing_range *range, size_t ranges,
+		    struct digest *root, struct err *e) MUST_USE;
 
 /* The OMS bundle text over m->payload. */
 int signing_bundle_make(const struct signing_identity *id, const struct signing_manifest *m,
@@ -151,8 +159,8 @@ int signing_provenance(const struct signing_identity *id, const struct signing_m
 		       int64_t time_us, struct buf *out, struct err *e) MUST_USE;
 
 struct signing_difference {
-	char *path, *tensor, *expected,
-		*found; /* tensor NULL: outside any, or hallmark.tensors is unusable */
+	char *path, *expected, *found;
+	char *tensor; /* NULL: outside any, or hallmark.tensors is unusable */
 };
 struct signing_report {
 	bool ok;
@@ -162,34 +170,31 @@ struct signing_report {
 };
 void signing_report_free(struct signing_report *r);
 
-/* Hash every listed file of dir and compare both ways: missing, extra (unless ignore_unsigned),
- * changed (the tensor named). 0 with r->ok false: it does not verify; an error: could not check. */
-int signing_manifest_check(const struct signing_manifest *m, const char *dir, bool ignore_unsigned,
-			   bool quiet, struct signing_report *r, struct err *e) MUST_USE;
+enum { SIGNING_IGNORE_UNSIGNED = 1, SIGNING_QUIET = 2 };
+/* Hash every listed file and compare both ways: missing, extra (unless SIGNING_IGNORE_UNSIGNED),
+ * changed (the tensor named). A folder is checked as it stands (source_open_tree). 0 with r->ok
+ * false: verification failed; an error: could not check. */
+int signing_manifest_check(struct signing_report *r, const struct signing_manifest *m,
+			   struct source *under, unsigned flags, struct err *e) MUST_USE;
 
 /* A source that hands out only bytes that match the manifest: a file below 4 MiB is read whole and
  * compared, a larger one chunk by chunk as it is read (each hashed once while reading forward). m
- * is borrowed and must outlive the source. ERR_VERIFY from read names file and chunk. */
-int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir,
+ * and under are borrowed and must outlive it. ERR_VERIFY from read names file and chunk. */
+int signing_source_open(struct source **out, const struct signing_manifest *m, struct source *under,
 			struct err *e) MUST_USE;
 
-/* ---- packages: one .tar ---- */
+/* ---- packages: one .tar; opened with source_open_package(.., SIGNING_EXTRAS, ..) ---- */
 
-/* Write dir's listed files and model.sig, and extra_dir (the MODEL.hallmark folder; may be NULL)
- * under
- * ".hallmark/", into one ustar/pax file: sorted, mode 0644, time 0: equal content gives equal
- * bytes. A file that is not what the manifest states, or a model.sig over another one, is
- * ERR_VERIFY. path appears (or is replaced) only when whole. */
-int signing_package_write(const char *path, const char *dir, const struct signing_manifest *m,
-			  const char *extra_dir, struct err *e) MUST_USE;
-/* Unpack into the new folder out_dir, and what lies under ".hallmark/" into the new folder
- * out_dir.hallmark beside it; ERR_CONFLICT if either exists, both removed again on failure.
- * ERR_INPUT by name: links, devices, FIFOs, absolute, "..", "." or empty components, control bytes,
- * duplicates (also after NFC and case folding), sparse entries, more than bytes_max in total,
- * compression. */
-int signing_package_read(const char *path, const char *out_dir, uint64_t bytes_max,
-			 struct err *e) MUST_USE;
-/* The same from memory, discarding content: for fuzzing and listing. */
-int signing_package_scan(const void *bytes, size_t len, uint64_t bytes_max, struct err *e) MUST_USE;
+struct signing_package {
+	const struct signing_manifest *manifest;
+	struct source *model;     /* the listed files and model.sig */
+	struct source *beside;    /* NULL where there are no extras */
+	const char *const *extra; /* [extras] names in beside, packed under ".hallmark/" */
+	size_t extras;
+};
+/* One ustar/pax file, sorted, mode 0644, time 0: equal content, equal bytes. ERR_VERIFY: a file is
+ * not what the manifest states, or model.sig signs another. path appears only when whole. */
+int signing_package_write(const char *path, const struct signing_package *p,
+			  struct err *e) MUST_USE;
 
 #endif

@@ -3,16 +3,13 @@
  * whole file was compared at its first use. Bytes are hashed where they will be used from: in the
  * caller's memory, or in the copy that is handed out. */
 #include "base/source.h"
-#include "signing/folder.h"
 #include "signing/hash.h"
 #include "signing/load.h"
 #include "signing/statement.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 _Static_assert(SIGNING_CHUNK_BYTES == SOURCE_GRANULE, "a granule is a chunk");
 
@@ -21,7 +18,6 @@ _Static_assert(SIGNING_CHUNK_BYTES == SOURCE_GRANULE, "a granule is a chunk");
 /* What is known of one file after its first use. */
 struct opened {
 	bool ready;
-	int fd; /* of a large file, kept open */
 	uint64_t bytes;
 	uint8_t *whole; /* a small file's verified bytes */
 };
@@ -36,8 +32,7 @@ struct verified {
 	struct source source;
 	const struct signing_manifest *m;
 	struct signing_manifest shadow; /* holds the leaves */
-	int dir_fd;
-	char *label;
+	struct source *under;
 	struct opened *opened; /* [m->file_count] */
 	struct slot slot[SLOTS];
 	uint64_t uses;
@@ -47,20 +42,21 @@ struct verified {
 static int mismatch(const struct verified *v, size_t file, uint64_t chunk, struct err *e)
 {
 	return err_set(e, ERR_VERIFY, "%s/%s: chunk %llu (bytes from %llu) is not what was signed",
-		       v->label, v->m->file[file].name, (unsigned long long)chunk,
+		       v->source.label, v->m->file[file].name, (unsigned long long)chunk,
 		       (unsigned long long)(chunk * SIGNING_CHUNK_BYTES));
 }
 
-static int open_small(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+static int open_small(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	const struct signing_file *f = &v->m->file[file];
 	uint8_t *whole = malloc((size_t)bytes + 1);
 	if (!whole)
 		return err_set(e, ERR_NOMEM, "out of memory for %s", f->name);
-	int result = folder_read(fd, f->name, 0, whole, (size_t)bytes, e);
+	int result = signing_read(v->under, f->name, 0, whole, (size_t)bytes, e);
 	struct digest found = digest_of(whole, result == 0 ? (size_t)bytes : 0);
 	if (result == 0 && !digest_equal(&found, &f->digest))
-		result = err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+		result = err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->source.label,
+				 f->name);
 	if (result < 0) {
 		free(whole);
 		return result;
@@ -70,28 +66,32 @@ static int open_small(struct verified *v, size_t file, int fd, uint64_t bytes, s
 }
 
 /* A large file without a signed tree: compare it whole once and keep its leaves. */
-static int take_leaves(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+static int take_leaves(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	struct signing_file *f = &v->shadow.file[file];
-	struct hash_job job = { .fd = fd, .name = f->name, .bytes = bytes, .want_leaves = true };
+	struct hash_job job = {
+		.source = v->under, .name = f->name, .bytes = bytes, .want_leaves = true
+	};
 	TRY(hash_file(&job, e));
 	if (!digest_equal(&job.digest, &f->digest)) {
 		free(job.leaf); /* kept, they would vouch for the changed file at its next use */
-		return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->label, f->name);
+		return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->source.label,
+			       f->name);
 	}
 	f->leaf = job.leaf;
 	f->chunk_count = job.leaves;
 	return 0;
 }
 
-static int open_large(struct verified *v, size_t file, int fd, uint64_t bytes, struct err *e)
+static int open_large(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	const struct signing_file *f = &v->shadow.file[file];
 	if (f->has_bytes && bytes != f->bytes)
-		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed", v->label,
-			       f->name, (unsigned long long)bytes, (unsigned long long)f->bytes);
+		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed",
+			       v->source.label, f->name, (unsigned long long)bytes,
+			       (unsigned long long)f->bytes);
 	if (!f->leaf)
-		TRY(take_leaves(v, file, fd, bytes, e));
+		TRY(take_leaves(v, file, bytes, e));
 	return 0;
 }
 
@@ -101,25 +101,20 @@ static int open_file(struct verified *v, size_t file, struct err *e)
 	struct opened *o = &v->opened[file];
 	const char *name = v->m->file[file].name;
 	uint64_t bytes = 0;
-	int fd = -1;
 	if (o->ready)
 		return 0;
-	int result = folder_file(v->dir_fd, name, &fd, &bytes, e);
+	int result = source_size(v->under, name, &bytes, e);
 	if (result < 0)
-		return result == ERR_IO || result == ERR_NOMEM
+		return result != ERR_NOTFOUND && result != ERR_INPUT
 			       ? result
 			       : err_set(e, ERR_VERIFY, "%s/%s: missing or not a regular file",
-					 v->label, name);
-	bool small = bytes < SIGNING_CHUNK_BYTES;
-	if (v->m->file[file].has_chunks || !small)
-		result = open_large(v, file, fd, bytes, e);
+					 v->source.label, name);
+	if (v->m->file[file].has_chunks || bytes >= SIGNING_CHUNK_BYTES)
+		result = open_large(v, file, bytes, e);
 	else
-		result = open_small(v, file, fd, bytes, e);
-	if (result < 0 || small)
-		close(fd);
+		result = open_small(v, file, bytes, e);
 	if (result < 0)
 		return result;
-	o->fd = small ? -1 : fd;
 	o->bytes = bytes;
 	o->ready = true;
 	return 0;
@@ -129,8 +124,8 @@ static int find(struct verified *v, const char *name, size_t *file, struct err *
 {
 	ptrdiff_t at = statement_find(v->m, name);
 	if (at < 0)
-		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest", v->label,
-			       name);
+		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest",
+			       v->source.label, name);
 	*file = (size_t)at;
 	pthread_mutex_lock(&v->lock);
 	int result = open_file(v, *file, e);
@@ -141,8 +136,8 @@ static int find(struct verified *v, const char *name, size_t *file, struct err *
 static int read_chunk(struct verified *v, size_t file, uint64_t chunk, uint8_t *out, size_t len,
 		      struct err *e)
 {
-	const struct opened *o = &v->opened[file];
-	TRY(folder_read(o->fd, v->m->file[file].name, chunk * SIGNING_CHUNK_BYTES, out, len, e));
+	TRY(signing_read(v->under, v->m->file[file].name, chunk * SIGNING_CHUNK_BYTES, out, len,
+			 e));
 	struct digest leaf = digest_tagged(0, out, len, NULL, 0);
 	return digest_equal(&leaf, &v->shadow.file[file].leaf[chunk]) ? 0
 								      : mismatch(v, file, chunk, e);
@@ -227,7 +222,7 @@ static int verified_read(struct source *s, const char *name, uint64_t offset, vo
 	TRY(find(v, name, &file, e));
 	const struct opened *o = &v->opened[file];
 	if (offset > o->bytes || len > o->bytes - offset)
-		return err_set(e, ERR_INPUT, "%s/%s: ends before byte %llu", v->label, name,
+		return err_set(e, ERR_INPUT, "%s/%s: ends before byte %llu", v->source.label, name,
 			       (unsigned long long)offset + len);
 	if (!o->whole)
 		return read_large(v, file, offset, out, len, e);
@@ -245,19 +240,13 @@ static const char *verified_name(struct source *s, size_t i)
 static void verified_close(struct source *s)
 {
 	struct verified *v = (struct verified *)s;
-	for (size_t i = 0; v->opened && i < v->m->file_count; i++) {
+	for (size_t i = 0; v->opened && i < v->m->file_count; i++)
 		free(v->opened[i].whole);
-		if (v->opened[i].ready && v->opened[i].fd >= 0)
-			close(v->opened[i].fd);
-	}
 	for (size_t i = 0; i < SLOTS; i++)
 		free(v->slot[i].bytes);
-	if (v->dir_fd >= 0)
-		close(v->dir_fd);
 	manifest_shadow_free(&v->shadow);
 	pthread_mutex_destroy(&v->lock);
 	free(v->opened);
-	free(v->label);
 	free(v);
 }
 
@@ -268,35 +257,33 @@ static const struct source_ops verified_ops = {
 	.close = verified_close,
 };
 
-static int fill(struct verified *v, const char *dir, struct err *e)
-{
-	v->label = strdup(dir);
-	v->opened = calloc(v->m->file_count + 1, sizeof *v->opened);
-	if (!v->label || !v->opened)
-		return err_set(e, ERR_NOMEM, "out of memory for a source");
-	v->source = (struct source){ &verified_ops, v->label, true };
-	v->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (v->dir_fd < 0)
-		return err_errno(e, "open folder %s", dir);
-	TRY(manifest_shadow(&v->shadow, v->m, e));
-	int result = manifest_load_chunks(&v->shadow, v->dir_fd, e);
-	return result < 0 ? err_prefix(e, "%s", dir) : 0;
-}
-
-int signing_source_open(struct source **out, const struct signing_manifest *m, const char *dir,
+int signing_source_open(struct source **out, const struct signing_manifest *m, struct source *under,
 			struct err *e)
 {
 	struct verified *v = calloc(1, sizeof *v);
+	int rc = ERR_NOMEM;
 	if (!v)
 		return err_set(e, ERR_NOMEM, "out of memory for a source");
-	v->m = m;
-	v->dir_fd = -1;
+	*v = (struct verified){
+		.source = { &verified_ops, under->label, true },
+		.m = m,
+		.under = under,
+		.opened = calloc(m->file_count + 1, sizeof *v->opened),
+	};
 	pthread_mutex_init(&v->lock, NULL);
-	int result = fill(v, dir, e);
-	if (result < 0) {
-		verified_close(&v->source);
-		return result;
+	if (!v->opened) {
+		err_set(e, ERR_NOMEM, "out of memory for a source");
+		goto out;
+	}
+	TRY_OUT(manifest_shadow(&v->shadow, v->m, e));
+	rc = manifest_load_chunks(&v->shadow, under, e);
+	if (rc < 0) {
+		err_prefix(e, "%s", under->label);
+		goto out;
 	}
 	*out = &v->source;
 	return 0;
+out:
+	verified_close(&v->source);
+	return rc;
 }

@@ -98,7 +98,7 @@ static void write_resource(struct buf *b, const struct signing_file *f)
 	buf_add_text(b, "}");
 }
 
-static int compute_root(struct signing_manifest *m, struct err *e)
+int statement_root(struct signing_manifest *m, struct err *e)
 {
 	struct sha256 *h = NULL;
 	TRY(sha256_open(&h, e));
@@ -112,7 +112,7 @@ static int compute_root(struct signing_manifest *m, struct err *e)
 int statement_write(struct signing_manifest *m, struct err *e)
 {
 	struct buf *b = &m->payload;
-	TRY(compute_root(m, e));
+	TRY(statement_root(m, e));
 	buf_add_text(b, "{\"_type\":\"" STATEMENT_TYPE "\",\"subject\":[{\"name\":");
 	text_json_string(b, m->model_name, strlen(m->model_name));
 	buf_add_text(b, ",\"digest\":{\"sha256\":");
@@ -266,7 +266,7 @@ static int read_resources(const json_t *predicate, struct signing_manifest *m,
 	m->file_count = count;
 	for (size_t i = 0; i < count; i++)
 		TRY(read_resource(json_array_get(resources, i), &m->file[i], e));
-	TRY(compute_root(m, e));
+	TRY(statement_root(m, e));
 	if (!digest_equal(&m->root, stated))
 		return err_set(e, ERR_VERIFY,
 			       WHAT ": the subject's digest is not the root of the listed files");

@@ -11,6 +11,9 @@
 #define STATEMENT_IGNORED 5
 extern const char *const statement_ignored[STATEMENT_IGNORED];
 
+/* Set m->root from the files, in their order. */
+int statement_root(struct signing_manifest *m, struct err *e) MUST_USE;
+
 /* Write m->payload from the rest of m, whose files are sorted, and set m->root. */
 int statement_write(struct signing_manifest *m, struct err *e) MUST_USE;
 

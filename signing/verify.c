@@ -1,19 +1,16 @@
 #include "base/progress.h"
-#include "signing/folder.h"
 #include "signing/hash.h"
 #include "signing/load.h"
 #include "signing/statement.h"
 #include "signing/tensors.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct checking {
 	const struct signing_manifest *m;
 	struct signing_report *r;
-	struct folder folder;
+	struct source *under;
 	struct signing_manifest shadow; /* tensors of the release, once they were needed */
 	struct tensor_index index;
 	bool tensors_tried, tensors_usable;
@@ -40,8 +37,12 @@ static int differ(struct signing_report *r, const char *path, const char *tensor
 		return err_set(e, ERR_NOMEM, "out of memory for a report");
 	r->difference = d;
 	d = &r->difference[r->count++];
-	*d = (struct signing_difference){ strdup(path), tensor ? strdup(tensor) : NULL,
-					  strdup(expected), strdup(found) };
+	*d = (struct signing_difference){
+		.path = strdup(path),
+		.expected = strdup(expected),
+		.found = strdup(found),
+		.tensor = tensor ? strdup(tensor) : NULL,
+	};
 	if (!d->path || (tensor && !d->tensor) || !d->expected || !d->found)
 		return err_set(e, ERR_NOMEM, "out of memory for a report");
 	return 0;
@@ -65,19 +66,19 @@ static bool load_tensors(struct checking *k)
 	k->tensors_tried = true;
 	k->tensors_usable =
 		manifest_shadow(&k->shadow, k->m, NULL) == 0 &&
-		manifest_load_tensors(&k->shadow, k->folder.fd, NULL) == 0 &&
+		manifest_load_tensors(&k->shadow, k->under, NULL) == 0 &&
 		tensor_index_make(&k->index, k->shadow.tensor, k->shadow.tensor_count, NULL) == 0;
 	return k->tensors_usable;
 }
 
 /* Hash the tensors of a changed file again; *named counts those that differ. Tensors that end
  * beyond the file are reported without hashing. */
-static int name_tensors(struct checking *k, const struct signing_file *f, int fd, uint64_t bytes,
+static int name_tensors(struct checking *k, const struct signing_file *f, uint64_t bytes,
 			size_t *named, struct err *e)
 {
 	size_t count;
 	const size_t *at = tensor_index_file(&k->index, f->name, &count);
-	struct hash_job job = { .fd = fd, .name = f->name, .bytes = bytes };
+	struct hash_job job = { .source = k->under, .name = f->name, .bytes = bytes };
 	job.range = calloc(count + 1, sizeof *job.range);
 	if (!job.range)
 		return err_set(e, ERR_NOMEM, "out of memory for a report");
@@ -108,11 +109,11 @@ static int name_tensors(struct checking *k, const struct signing_file *f, int fd
 	return result;
 }
 
-static int check_open_file(struct checking *k, const struct signing_file *f, int fd, uint64_t bytes,
-			   struct err *e)
+static int check_contents(struct checking *k, const struct signing_file *f, uint64_t bytes,
+			  struct err *e)
 {
 	struct hash_job job = {
-		.fd = fd, .name = f->name, .bytes = bytes, .progress = &k->progress
+		.source = k->under, .name = f->name, .bytes = bytes, .progress = &k->progress
 	};
 	size_t named = 0;
 	TRY(hash_file(&job, e));
@@ -120,7 +121,7 @@ static int check_open_file(struct checking *k, const struct signing_file *f, int
 	if (digest_equal(&job.digest, &f->digest))
 		return 0;
 	if (load_tensors(k))
-		TRY(name_tensors(k, f, fd, bytes, &named, e));
+		TRY(name_tensors(k, f, bytes, &named, e));
 	return named ? 0 : differ_digest(k->r, f->name, NULL, &f->digest, &job.digest, e);
 }
 
@@ -129,30 +130,35 @@ static int check_file(struct checking *k, const struct signing_file *f, struct e
 	char expected[DIGEST_TEXT_ROOM];
 	struct err why = { 0 };
 	uint64_t bytes = 0;
-	int fd = -1, result = folder_file(k->folder.fd, f->name, &fd, &bytes, &why);
+	int rc = source_size(k->under, f->name, &bytes, &why);
 	digest_text(&f->digest, expected);
-	if (result == ERR_NOTFOUND)
+	if (rc == ERR_NOTFOUND)
 		return differ(k->r, f->name, NULL, expected, "missing", e);
-	if (result == ERR_INPUT)
+	if (rc == ERR_INPUT)
 		return differ(k->r, f->name, NULL, expected, "not a regular file, or behind a link",
 			      e);
-	if (result < 0)
-		return err_set(e, result, "%s", why.text);
-	result = check_open_file(k, f, fd, bytes, e);
-	close(fd);
-	return result;
+	return rc < 0 ? err_set(e, rc, "%s", why.text) : check_contents(k, f, bytes, e);
 }
 
-/* What lies in the folder and is not listed. Listed names were looked at one by one. */
+/* What is there and not listed. Listed names were looked at one by one. */
 static int check_extra(struct checking *k, struct err *e)
 {
-	for (size_t i = 0; i < k->folder.count; i++) {
-		const struct folder_entry *f = &k->folder.entry[i];
-		if (statement_find(k->m, f->name) < 0)
-			TRY(differ(k->r, f->name, NULL, "not in the manifest",
-				   folder_kind_name(f->kind), e));
-	}
-	return 0;
+	struct file_tree there = { 0 };
+	size_t count = STATEMENT_IGNORED + k->m->ignore_count;
+	const char **ignore = malloc(count * sizeof *ignore);
+	if (!ignore)
+		return err_set(e, ERR_NOMEM, "out of memory for a folder");
+	memcpy(ignore, statement_ignored, sizeof statement_ignored);
+	for (size_t i = 0; i < k->m->ignore_count; i++)
+		ignore[STATEMENT_IGNORED + i] = k->m->ignore[i];
+	int rc = source_list(k->under, ignore, count, &there, e);
+	for (size_t i = 0; rc == 0 && i < there.count; i++)
+		if (statement_find(k->m, there.entry[i].name) < 0)
+			rc = differ(k->r, there.entry[i].name, NULL, "not in the manifest",
+				    file_kind_name(there.entry[i].kind), e);
+	file_tree_free(&there);
+	free(ignore);
+	return rc;
 }
 
 static int by_place(const void *a, const void *b)
@@ -162,53 +168,35 @@ static int by_place(const void *a, const void *b)
 	return order ? order : strcmp(x->tensor ? x->tensor : "", y->tensor ? y->tensor : "");
 }
 
-static int open_folder(struct checking *k, const char *dir, struct err *e)
-{
-	size_t count = STATEMENT_IGNORED + k->m->ignore_count;
-	const char **ignore = malloc(count * sizeof *ignore);
-	if (!ignore)
-		return err_set(e, ERR_NOMEM, "out of memory for a folder");
-	memcpy(ignore, statement_ignored, sizeof statement_ignored);
-	for (size_t i = 0; i < k->m->ignore_count; i++)
-		ignore[STATEMENT_IGNORED + i] = k->m->ignore[i];
-	int result = folder_open(&k->folder, dir, ignore, count, e);
-	free(ignore);
-	return result;
-}
-
 static uint64_t total_bytes(const struct checking *k)
 {
-	uint64_t total = 0;
-	for (size_t i = 0; i < k->m->file_count; i++) {
-		struct stat st;
-		if (fstatat(k->folder.fd, k->m->file[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			total += (uint64_t)st.st_size;
-	}
+	uint64_t total = 0, bytes = 0;
+	for (size_t i = 0; i < k->m->file_count; i++)
+		if (source_size(k->under, k->m->file[i].name, &bytes, NULL) == 0)
+			total += bytes;
 	return total;
 }
 
-int signing_manifest_check(const struct signing_manifest *m, const char *dir, bool ignore_unsigned,
-			   bool quiet, struct signing_report *r, struct err *e)
+int signing_manifest_check(struct signing_report *r, const struct signing_manifest *m,
+			   struct source *under, unsigned flags, struct err *e)
 {
-	struct checking k = { .m = m, .r = r, .folder = { .fd = -1 } };
+	struct checking k = { .m = m, .r = r, .under = under };
+	bool quiet = flags & SIGNING_QUIET;
+	int rc = 0;
 	*r = (struct signing_report){ .ok = false };
-	TRY(open_folder(&k, dir, e));
-	progress_start(&k.progress, "verifying", total_bytes(&k), quiet);
-	int result = 0;
-	for (size_t i = 0; i < m->file_count && result == 0; i++)
-		result = check_file(&k, &m->file[i], e);
-	if (result == 0 && !ignore_unsigned)
-		result = check_extra(&k, e);
-	progress_end(&k.progress);
-	tensor_index_free(&k.index);
-	manifest_shadow_free(&k.shadow);
-	folder_close(&k.folder);
-	if (result < 0) {
-		signing_report_free(r);
-		return result;
-	}
+	progress_start(&k.progress, "verifying", quiet ? 0 : total_bytes(&k), quiet);
+	for (size_t i = 0; i < m->file_count; i++)
+		TRY_OUT(check_file(&k, &m->file[i], e));
+	if (!(flags & SIGNING_IGNORE_UNSIGNED))
+		TRY_OUT(check_extra(&k, e));
 	if (r->count)
 		qsort(r->difference, r->count, sizeof *r->difference, by_place);
 	r->ok = r->count == 0;
-	return 0;
+out:
+	progress_end(&k.progress);
+	tensor_index_free(&k.index);
+	manifest_shadow_free(&k.shadow);
+	if (rc < 0)
+		signing_report_free(r);
+	return rc;
 }

@@ -5,7 +5,7 @@ word has its own exit code."""
 import json, os, shutil, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from client import Home, flip
+from client import Home, Server, flip
 
 with Home() as h:
     model = h.model()
@@ -95,6 +95,36 @@ with Home() as h:
         "--quiet",
     )
     assert h.json("release", "verify", tar)["ok"]
+
+    # It is read where it lies: nothing is copied to where temporary files would go.
+    nowhere = h.env(TMPDIR="/nonexistent/nowhere")
+    root = h.json("release", "show", model)["root"]
+    assert h.json("release", "verify", tar, env=nowhere)["root"] == root
+    assert h.json("release", "show", tar, env=nowhere)["root"] == root
+    answer = ["What is an overdraft?", "--max-tokens", 4]
+    for unsigned in ([], ["--unsigned"]):
+        said = h.json("run", tar, *answer, *unsigned, env=nowhere)
+        record = h.json("audit", "show", said["hallmark"]["index"], env=nowhere)
+        assert record["entry"]["outcome"] == "completed", record
+    with Server(h, tar, env=nowhere) as s:
+        assert s.stream(answer[0], max_tokens=4)[0] is not None
+    compared = h.json("fork", "compare", model, tar, env=nowhere)
+    assert compared["verdict"] == "identical", compared
+
+    # A hole of 64 GiB in front of it is skipped, not read.
+    huge = h.dir / "huge.tar"
+    head = bytearray(512)
+    head[:4], head[100:107], head[148:156], head[156:157] = b"hole", b"0000644", b" " * 8, b"0"
+    head[124:136], head[257:265] = b"\x80" + (1 << 36).to_bytes(11, "big"), b"ustar\x0000"
+    head[148:155] = b"%06o\0" % sum(head)
+    with open(huge, "wb") as f:
+        f.write(head)
+        f.seek(1 << 36, os.SEEK_CUR)
+        f.write(tar.read_bytes())
+    shown = h.json("release", "show", huge, env=nowhere)
+    assert shown["root"] == root, shown
+    assert huge.stat().st_blocks * 512 < 2 * tar.stat().st_size
+
     flip(tar, 9000000)
     assert not h.json("release", "verify", tar, status=3)["ok"]
     assert h.json("audit", "verify")["ok"]

@@ -290,3 +290,9 @@ const json_t *item_with(const json_t *o, const char *key, const char *member, co
 			return item_of(o, key, i);
 	return NULL;
 }
+
+int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, json_t **report,
+		   struct err *e)
+{
+	return flow_release_verify(f, &(struct flow_verify){ ref, key, ignore_unsigned, true }, report, e);
+}

@@ -72,6 +72,10 @@ bool fixture_dies(struct fixture *x, const char *step, int which, void (*work)(s
 json_t *fixture_publish(struct fixture *x, const char *model, const char *name,
 			const char *version);
 
+/* flow_release_verify, quietly. */
+int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, json_t **report,
+		   struct err *e) MUST_USE;
+
 /* ---- reports ---- */
 
 /* Members of an object: "" for text, -1 for a number, false for what is not there. */

@@ -497,8 +497,8 @@ Test(flow_publish, the_package_verifies_as_the_folder_does)
 	p.package = fixture_path(&at, "m.tar");
 	json_t *published = publish(&p);
 	cr_expect_str_eq(text_of(published, "package"), fixture_path(&at, "m.tar"));
-	expect(0, flow_release_verify(at.flow, fixture_path(&at, "m.tar"), NULL, false, true,
-				      &report, &e));
+	struct flow_verify v = { .ref = fixture_path(&at, "m.tar"), .quiet = true };
+	expect(0, flow_release_verify(at.flow, &v, &report, &e));
 	cr_expect(truth_of(report, "ok"));
 	cr_expect_str_eq(text_of(report, "root"), text_of(published, "root"));
 	cr_expect(item_with(report, "checks", "name", "minisign"),

@@ -83,7 +83,7 @@ static bool verifies(const char *ref)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect(0, flow_release_verify(at.flow, ref, NULL, false, true, &report, &e));
+	expect(0, flow_release_verify(at.flow, &(struct flow_verify){ .ref = ref, .quiet = true }, &report, &e));
 	bool ok = truth_of(report, "ok");
 	json_decref(report);
 	return ok;

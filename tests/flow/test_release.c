@@ -32,7 +32,7 @@ static json_t *verify(const char *ref)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect(0, flow_release_verify(at.flow, ref, NULL, false, true, &report, &e));
+	expect(0, fixture_verify(at.flow, ref, NULL, false, &report, &e));
 	return report;
 }
 
@@ -146,11 +146,11 @@ Test(flow_release, extra_files_are_let_pass_only_when_asked)
 	report = verify(folder);
 	cr_expect_not(truth_of(report, "ok"));
 	json_decref(report);
-	expect(0, flow_release_verify(at.flow, folder, NULL, true, true, &report, &e));
+	expect(0, fixture_verify(at.flow, folder, NULL, true, &report, &e));
 	cr_expect(truth_of(report, "ok"));
 	json_decref(report);
 	fixture_flip(&at, "model/README.md", 0);
-	expect(0, flow_release_verify(at.flow, folder, NULL, true, true, &report, &e));
+	expect(0, fixture_verify(at.flow, folder, NULL, true, &report, &e));
 	cr_expect_not(truth_of(report, "ok"), "what is signed must still be there as signed");
 	json_decref(report);
 }
@@ -239,15 +239,15 @@ Test(flow_release, a_strangers_release_needs_the_strangers_key)
 	expect(0, flow_key_export(other.flow, "k", "pem", &pem, &e));
 	fixture_write(&at, "k.pem", pem.bytes, pem.len);
 
-	expect(0, flow_release_verify(other.flow, fixture_path(&at, "model"), NULL, false, true,
+	expect(0, fixture_verify(other.flow, fixture_path(&at, "model"), NULL, false,
 				      &report, &e));
 	cr_expect_not(truth_of(report, "ok"));
 	cr_expect_null(check_of(report, "files"), "nothing unsigned is hashed");
 	json_decref(report);
 
 	/* A key given is the only one that counts, own keys do not help. */
-	expect(0, flow_release_verify(at.flow, fixture_path(&at, "model"),
-				      fixture_path(&at, "k.pem"), false, true, &report, &e));
+	expect(0, fixture_verify(at.flow, fixture_path(&at, "model"),
+				      fixture_path(&at, "k.pem"), false, &report, &e));
 	cr_expect_not(truth_of(report, "ok"));
 	json_decref(report);
 	buf_free(&pem);
@@ -266,8 +266,8 @@ Test(flow_release, a_key_file_alone_verifies_without_a_state_folder)
 		struct err e = { 0 };
 		expect(0, flow_key_export(at.flow, "k", rows[i].form, &key, &e));
 		fixture_write(&at, "key", key.bytes, key.len);
-		expect(0, flow_release_verify(NULL, fixture_path(&at, "model"),
-					      fixture_path(&at, "key"), false, true, &report, &e));
+		expect(0, fixture_verify(NULL, fixture_path(&at, "model"),
+					      fixture_path(&at, "key"), false, &report, &e));
 		cr_expect(truth_of(report, "ok"), "%s", rows[i].form);
 		if (rows[i].signer[0])
 			cr_expect_str_eq(text_of(report, "signer"), rows[i].signer);
@@ -286,16 +286,16 @@ Test(flow_release, without_any_key_it_cannot_be_checked)
 	json_t *report;
 	struct err e = { 0 };
 	expect_says(ERR_USAGE, "no trusted key",
-		    flow_release_verify(NULL, fixture_path(&at, "model"), NULL, false, true,
+		    fixture_verify(NULL, fixture_path(&at, "model"), NULL, false,
 					&report, &e));
 	cr_expect_null(report);
 	expect(ERR_NOTFOUND,
-	       flow_release_verify(NULL, fixture_path(&at, "model"), fixture_path(&at, "none.pem"),
-				   false, true, &report, &e));
+	       fixture_verify(NULL, fixture_path(&at, "model"), fixture_path(&at, "none.pem"),
+				   false, &report, &e));
 	fixture_text(&at, "bad.pem", "hello\n");
 	expect(ERR_INPUT,
-	       flow_release_verify(NULL, fixture_path(&at, "model"), fixture_path(&at, "bad.pem"),
-				   false, true, &report, &e));
+	       fixture_verify(NULL, fixture_path(&at, "model"), fixture_path(&at, "bad.pem"),
+				   false, &report, &e));
 	cr_expect_null(report, "could not check is not: checked, and wrong");
 }
 
@@ -306,8 +306,8 @@ Test(flow_release, a_minisign_key_cannot_check_the_bundle)
 	struct err e = { 0 };
 	expect(0, flow_key_export(at.flow, "k", "minisign", &key, &e));
 	fixture_write(&at, "k.minisign", key.bytes, key.len);
-	int rc = flow_release_verify(at.flow, fixture_path(&at, "model"),
-				     fixture_path(&at, "k.minisign"), false, true, &report, &e);
+	int rc = fixture_verify(at.flow, fixture_path(&at, "model"),
+				     fixture_path(&at, "k.minisign"), false, &report, &e);
 	cr_expect(rc < 0 || !truth_of(report, "ok"));
 	json_decref(report);
 	buf_free(&key);
@@ -383,7 +383,7 @@ Test(flow_release, references_that_mean_nothing_are_refused_by_what_they_are)
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
 		json_t *report;
 		struct err e = { 0 };
-		int rc = flow_release_verify(at.flow, hostile[i].ref, NULL, false, true, &report,
+		int rc = fixture_verify(at.flow, hostile[i].ref, NULL, false, &report,
 					     &e);
 		cr_expect_eq(rc, hostile[i].rc, "%s: %d (%s)", hostile[i].ref, rc, e.text);
 		cr_expect(strstr(e.text, hostile[i].words), "%s: %s", hostile[i].ref, e.text);
@@ -401,9 +401,9 @@ Test(flow_release, a_very_long_reference_is_refused)
 	memset(ref, 'a', sizeof ref);
 	ref[4] = '/';
 	ref[sizeof ref - 1] = 0;
-	expect(ERR_NOTFOUND, flow_release_verify(at.flow, ref, NULL, false, true, &report, &e));
+	expect(ERR_NOTFOUND, fixture_verify(at.flow, ref, NULL, false, &report, &e));
 	ref[600] = '@';
-	expect(ERR_NOTFOUND, flow_release_verify(at.flow, ref, NULL, false, true, &report, &e));
+	expect(ERR_NOTFOUND, fixture_verify(at.flow, ref, NULL, false, &report, &e));
 }
 
 Test(flow_release, a_registered_release_that_is_not_here_says_so)
@@ -412,9 +412,9 @@ Test(flow_release, a_registered_release_that_is_not_here_says_so)
 	struct err e = { 0 };
 	fixture_move(&at, "model", "elsewhere");
 	expect_says(ERR_NOTFOUND, "model",
-		    flow_release_verify(at.flow, "acme/m", NULL, false, true, &report, &e));
+		    fixture_verify(at.flow, "acme/m", NULL, false, &report, &e));
 	expect_says(ERR_NOTFOUND, "neither a folder nor a package",
-		    flow_release_verify(NULL, "acme/m", NULL, false, true, &report, &e));
+		    fixture_verify(NULL, "acme/m", NULL, false, &report, &e));
 }
 
 /* ---- packages ---- */

@@ -71,7 +71,7 @@ static bool accepts_theirs(void)
 		expect(0, flow_publish(other.flow, &p, &report, &e));
 		json_decref(report);
 	}
-	int rc = flow_release_verify(at.flow, fixture_path(&other, "model"), NULL, false, true,
+	int rc = fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false,
 				     &report, &e);
 	bool ok = rc == 0 && truth_of(report, "ok");
 	json_decref(report);
@@ -458,7 +458,7 @@ Test(flow_trust, a_document_may_lie_elsewhere_and_be_called_otherwise)
 		 their_key("document"));
 	fixture_text(&at, "home/trust.toml", text);
 	cr_expect(accepts_theirs());
-	expect(0, flow_release_verify(at.flow, fixture_path(&other, "model"), NULL, false, true,
+	expect(0, fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false,
 				      &report, &e));
 	cr_expect_str_eq(text_of(report, "signer"), "our supplier");
 	json_decref(report);

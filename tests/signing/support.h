@@ -39,6 +39,12 @@ extern const size_t world_range_count;
 /* Make the manifest of dir/model in place and write its model.sig; m is to be freed. */
 void world_sign(struct world *w, struct signing_manifest *m);
 
+/* What signing does over a source, done to a folder as it stands. */
+int make_folder(struct signing_manifest *m, const char *dir, const struct signing_range *range, size_t ranges,
+		struct err *e) MUST_USE;
+int check_folder(struct signing_report *r, const struct signing_manifest *m, const char *dir, unsigned flags,
+		 struct err *e) MUST_USE;
+
 /* Byte i of the deterministic contents of big.bin. */
 uint8_t world_byte(uint64_t i);
 

@@ -100,7 +100,7 @@ Test(signing_manifest, chunk_roots_equal_a_naive_tree)
 		char dir[128];
 		world_write(&w, "one/f", bytes, lengths[i]);
 		snprintf(dir, sizeof dir, "%s", world_path(&w, "one"));
-		expect(0, signing_manifest_make(dir, dir, NULL, 0, true, &one, &e));
+		expect(0, make_folder(&one, dir, NULL, 0, &e));
 		struct digest root = naive(bytes, lengths[i]);
 		cr_assert_str_eq(one.file[0].name, "f");
 		cr_assert(one.file[0].has_chunks && digest_equal(&root, &one.file[0].chunk_root), "%zu",
@@ -130,6 +130,15 @@ Test(signing_manifest, tensor_digests_are_those_of_their_ranges)
 	buf_free(&text);
 }
 
+static int load(struct signing_manifest *into, struct err *e)
+{
+	struct source *s = NULL;
+	TRY(source_open_tree(&s, w.model, e));
+	int rc = signing_manifest_load(into, s, e);
+	source_close(s);
+	return rc;
+}
+
 Test(signing_manifest, read_back_equals_what_was_signed)
 {
 	struct err e = { 0 };
@@ -137,7 +146,7 @@ Test(signing_manifest, read_back_equals_what_was_signed)
 	struct signing_manifest again;
 	read_whole(world_path(&w, "model/model.sig"), &sig);
 	expect(0, signing_bundle_open(sig.bytes, sig.len, signing_identity_public(w.id), &again, &e));
-	expect(0, signing_manifest_load(&again, w.model, &e));
+	expect(0, load(&again, &e));
 	cr_assert(digest_equal(&again.root, &m.root) && again.file_count == m.file_count);
 	cr_assert_eq(again.tensor_count, m.tensor_count);
 	for (size_t i = 0; i < m.file_count; i++) {
@@ -163,10 +172,36 @@ Test(signing_manifest, signing_again_gives_the_same_statement)
 	struct err e = { 0 };
 	struct signing_manifest again;
 	world_text(&w, "model/.git/config", "version control is not part of the model");
-	expect(0, signing_manifest_make(w.model, w.model, world_ranges, world_range_count, true, &again, &e));
+	expect(0, make_folder(&again, w.model, world_ranges, world_range_count, &e));
 	cr_assert_eq(again.payload.len, m.payload.len);
 	cr_assert_arr_eq(again.payload.bytes, m.payload.bytes, m.payload.len);
 	signing_manifest_free(&again);
+}
+
+/* A release, the same files without what signing adds, and its package have one name. */
+Test(signing_manifest, root_is_the_same_before_and_after_signing)
+{
+	struct err e = { 0 };
+	struct digest root;
+	struct source *s = NULL;
+	expect(0, source_open_tree(&s, w.model, &e));
+	expect(0, signing_root_of(s, world_ranges, world_range_count, &root, &e));
+	cr_assert(digest_equal(&root, &m.root));
+	static const char *const own[] = { SIGNING_BUNDLE, SIGNING_CHUNKS, SIGNING_TENSORS };
+	for (size_t i = 0; i < 3; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "model/%s", own[i]);
+		cr_assert_eq(unlink(world_path(&w, name)), 0);
+	}
+	expect(0, signing_root_of(s, world_ranges, world_range_count, &root, &e));
+	cr_assert(digest_equal(&root, &m.root));
+	cr_assert_neq(access(world_path(&w, "model/" SIGNING_CHUNKS), F_OK), 0, "nothing is written");
+	world_text(&w, "model/a-b", "changed");
+	source_close(s);
+	expect(0, source_open_tree(&s, w.model, &e));
+	expect(0, signing_root_of(s, world_ranges, world_range_count, &root, &e));
+	cr_assert(!digest_equal(&root, &m.root));
+	source_close(s);
 }
 
 /* Every changed byte of hallmark.chunks and hallmark.tensors is noticed before it is used. */
@@ -179,17 +214,17 @@ Test(signing_manifest, own_files_are_compared_before_they_are_used)
 		expect(0, file_size(world_path(&w, names[n]), &bytes, &e));
 		for (uint64_t i = 0; i < bytes; i++) {
 			world_flip(&w, names[n], i);
-			expect(ERR_VERIFY, signing_manifest_load(&m, w.model, &e));
+			expect(ERR_VERIFY, load(&m, &e));
 			world_flip(&w, names[n], i);
 		}
 	}
-	expect(0, signing_manifest_load(&m, w.model, &e));
+	expect(0, load(&m, &e));
 }
 
 static int make(const struct signing_range *range, size_t count, struct err *e)
 {
 	struct signing_manifest again;
-	int result = signing_manifest_make(w.model, w.model, range, count, true, &again, e);
+	int result = make_folder(&again, w.model, range, count, e);
 	if (result == 0)
 		signing_manifest_free(&again);
 	return result;

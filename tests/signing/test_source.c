@@ -11,6 +11,7 @@
 
 static struct world w;
 static struct signing_manifest m;
+static struct source *under; /* of the model's folder, until the next one */
 static struct err e;
 
 static void set_up(void)
@@ -22,11 +23,20 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+	source_close(under);
 	signing_manifest_free(&m);
 	world_close(&w);
 }
 
 TestSuite(signing_source, .init = set_up, .fini = tear_down);
+
+static int open_model(struct source **s, const struct signing_manifest *of)
+{
+	source_close(under);
+	under = NULL;
+	TRY(source_open_tree(&under, w.model, &e));
+	return signing_source_open(s, of, under, &e);
+}
 
 /* Reads at, before and across each border. */
 static const struct {
@@ -77,7 +87,7 @@ Test(signing_source, reads_equal_the_files)
 	struct source *s = NULL;
 	uint64_t bytes;
 	uint8_t *room = malloc(BIG_BYTES + 1);
-	expect(0, signing_source_open(&s, &m, w.model, &e));
+	expect(0, open_model(&s, &m));
 	cr_assert(s->verified);
 	read_everything(s, room);
 	expect(0, source_size(s, "big.bin", &bytes, &e));
@@ -111,7 +121,7 @@ Test(signing_source, a_flipped_byte_fails_exactly_the_reads_of_its_chunk)
 	for (size_t f = 0; f < sizeof flips / sizeof *flips; f++) {
 		struct source *s = NULL;
 		world_flip(&w, "model/big.bin", flips[f]);
-		expect(0, signing_source_open(&s, &m, w.model, &e));
+		expect(0, open_model(&s, &m));
 		for (size_t twice = 0; twice < 2; twice++)
 			for (size_t i = 0; i < READS; i++) {
 				int result =
@@ -131,7 +141,7 @@ Test(signing_source, small_files_fail_whole_and_own_files_at_open)
 	struct source *s = NULL;
 	uint8_t room[4];
 	world_flip(&w, "model/a/b", 2);
-	expect(0, signing_source_open(&s, &m, w.model, &e));
+	expect(0, open_model(&s, &m));
 	expect(ERR_VERIFY, source_read(s, "a/b", 0, room, 1, &e));
 	expect(ERR_VERIFY, source_read(s, "a/b", 0, room, 1, &e));
 	cr_assert_eq(unlink(world_path(&w, "model/a-b")), 0);
@@ -140,7 +150,7 @@ Test(signing_source, small_files_fail_whole_and_own_files_at_open)
 	expect(ERR_VERIFY, source_read(s, "big.bin", 0, room, 1, &e));
 	source_close(s);
 	world_flip(&w, "model/hallmark.chunks", 60);
-	expect(ERR_VERIFY, signing_source_open(&s, &m, w.model, &e));
+	expect(ERR_VERIFY, open_model(&s, &m));
 }
 
 /* A release of another signer has no chunk tree: the file is compared whole, and a failure stays. */
@@ -155,12 +165,12 @@ Test(signing_source, large_files_without_a_tree_are_compared_whole)
 			file[0] = (struct signing_file){ .name = m.file[i].name, .digest = m.file[i].digest };
 	plain.file = file;
 	plain.file_count = 1;
-	expect(0, signing_source_open(&s, &plain, w.model, &e));
+	expect(0, open_model(&s, &plain));
 	read_everything(s, room);
 	world_flip(&w, "model/big.bin", CHUNK + 9); /* after the first use: the chunk's leaf is known */
 	expect(ERR_VERIFY, source_read(s, "big.bin", CHUNK, room, CHUNK, &e));
 	source_close(s);
-	expect(0, signing_source_open(&s, &plain, w.model, &e));
+	expect(0, open_model(&s, &plain));
 	for (int again = 0; again < 3; again++)
 		expect(ERR_VERIFY, source_read(s, "big.bin", CHUNK, room, CHUNK, &e));
 	source_close(s);
@@ -196,7 +206,7 @@ Test(signing_source, concurrent_readers_get_the_right_bytes)
 	struct source *s = NULL;
 	struct job job[4];
 	pthread_t thread[4];
-	expect(0, signing_source_open(&s, &m, w.model, &e));
+	expect(0, open_model(&s, &m));
 	for (unsigned i = 0; i < 4; i++) {
 		job[i] = (struct job){ s, i * 77 + 1, 0, 0 };
 		cr_assert_eq(pthread_create(&thread[i], NULL, run, &job[i]), 0);

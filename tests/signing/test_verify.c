@@ -114,13 +114,13 @@ static void try_row(size_t i)
 	while (count < 3 && rows[i].path[count])
 		count++;
 	rows[i].change();
-	expect(0, signing_manifest_check(&m, w.model, false, true, &r, &e));
+	expect(0, check_folder(&r, &m, w.model, 0, &e));
 	cr_assert_eq(r.ok, count == 0, "%s", rows[i].row);
 	cr_assert_eq(r.count, count, "%s: %zu differences", rows[i].row, r.count);
 	for (size_t d = 0; d < count; d++)
 		cr_assert_str_eq(r.difference[d].path, rows[i].path[d], "%s", rows[i].row);
 	signing_report_free(&r);
-	expect(0, signing_manifest_check(&m, w.model, true, true, &r, &e));
+	expect(0, check_folder(&r, &m, w.model, SIGNING_IGNORE_UNSIGNED, &e));
 	cr_assert_eq(r.ok, rows[i].ok_ignoring, "%s, unsigned files ignored", rows[i].row);
 	signing_report_free(&r);
 }
@@ -142,7 +142,7 @@ Test(signing_verify, the_untouched_folder_is_fine_and_wholly_hashed)
 	uint64_t total = 0;
 	for (size_t i = 0; i < m.file_count; i++)
 		total += m.file[i].bytes;
-	expect(0, signing_manifest_check(&m, w.model, false, true, &r, &e));
+	expect(0, check_folder(&r, &m, w.model, 0, &e));
 	cr_assert(r.ok && r.bytes == total);
 	signing_report_free(&r);
 }
@@ -156,7 +156,7 @@ Test(signing_verify, a_flipped_byte_in_any_file_names_file_and_tensor)
 		if (m.file[i].bytes == 0)
 			continue;
 		world_flip(&w, name, m.file[i].bytes / 2);
-		expect(0, signing_manifest_check(&m, w.model, false, true, &r, &e));
+		expect(0, check_folder(&r, &m, w.model, 0, &e));
 		cr_assert(!r.ok && r.count == 1, "%s: %zu", name, r.count);
 		cr_assert_str_eq(r.difference[0].path, m.file[i].name);
 		signing_report_free(&r);
@@ -190,7 +190,7 @@ Test(signing_verify, the_tensor_that_changed_is_named)
 		char name[64];
 		snprintf(name, sizeof name, "model/%s", flips[i].file);
 		world_flip(&w, name, flips[i].offset);
-		expect(0, signing_manifest_check(&m, w.model, false, true, &r, &e));
+		expect(0, check_folder(&r, &m, w.model, 0, &e));
 		cr_assert_eq(r.count, 1u, "%zu", i);
 		const char *tensor = r.difference[0].tensor;
 		if (flips[i].tensor)
@@ -204,12 +204,12 @@ Test(signing_verify, the_tensor_that_changed_is_named)
 	/* Without usable tensor digests the file is named alone. */
 	world_flip(&w, "model/hallmark.tensors", 40);
 	world_flip(&w, "model/big.bin", 500);
-	expect(0, signing_manifest_check(&m, w.model, false, true, &r, &e));
+	expect(0, check_folder(&r, &m, w.model, 0, &e));
 	cr_assert(r.count == 2 && !r.difference[0].tensor && !r.difference[1].tensor);
 	signing_report_free(&r);
 }
 
 Test(signing_verify, a_folder_that_is_not_there_cannot_be_checked)
 {
-	expect(ERR_NOTFOUND, signing_manifest_check(&m, "/nonexistent", false, true, &r, &e));
+	expect(ERR_NOTFOUND, check_folder(&r, &m, "/nonexistent", 0, &e));
 }
