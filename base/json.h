@@ -6,6 +6,7 @@
 #include "base/digest.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Read one document. Refused: over bytes_max or depth_max, duplicate keys (after unescaping), a
@@ -49,5 +50,64 @@ int json_ok(const json_t *v, struct err *e) MUST_USE;
 json_t *json_digest(const struct digest *d);
 /* Text from outside (a path, a card): what is not UTF-8 becomes U+FFFD (new reference). */
 json_t *json_text_lossy(const char *text);
+
+/* ---- documents made, member by member ----
+ *
+ * As with struct buf the first failure sticks: every call
+ * may be made without a look at the last, and *_done says once whether all of them held.
+ *
+ *	struct obj o = { 0 };
+ *	obj_text(&o, "name", name);
+ *	obj_count(&o, "bytes", bytes);
+ *	return obj_done(&o, out, e);
+ *
+ * Not json_pack: no compiler checks its format against fourteen pairs. Not json_object_set_new: a
+ * dropped result is a document that is silently short. */
+struct arr;
+
+/* An object; zero-initialise. Members keep the order in which they are added. */
+struct obj {
+	json_t *json;
+	int failed;       /* 0, ERR_NOMEM or ERR_INPUT */
+	const char *what; /* the key of the member that failed */
+};
+
+/* Keys are literals and are borrowed until *_done; one that is there already is replaced. */
+void obj_text(struct obj *o, const char *key, const char *text); /* NULL gives null; UTF-8 */
+void obj_int(struct obj *o, const char *key, int64_t v);
+void obj_count(struct obj *o, const char *key, uint64_t v); /* at most INT64_MAX */
+void obj_real(struct obj *o, const char *key, double v);    /* finite */
+void obj_bool(struct obj *o, const char *key, bool v);
+void obj_null(struct obj *o, const char *key);
+/* Takes the reference; NULL fails as a maker of jansson's that had no memory. */
+void obj_add(struct obj *o, const char *key, json_t *value);
+/* Adds a reference; NULL fails. */
+void obj_share(struct obj *o, const char *key, const json_t *value);
+/* Takes what the inner builder made, its failure too, and leaves it empty. */
+void obj_object(struct obj *o, const char *key, struct obj *inner);
+void obj_array(struct obj *o, const char *key, struct arr *inner);
+
+/* The object (a new reference; *out is NULL on failure), o being empty again. ERR_NOMEM, or
+ * ERR_INPUT, which names the key, for text that is not UTF-8 or a number that JSON cannot write. */
+int obj_done(struct obj *o, json_t **out, struct err *e) MUST_USE;
+/* The object for obj_add or arr_add, whose check covers it; NULL on failure. */
+json_t *obj_take(struct obj *o);
+/* Leaves o empty, whatever was added. */
+void obj_free(struct obj *o);
+
+/* An array, in the same manner; zero-initialise. */
+struct arr {
+	json_t *json;
+	int failed;
+};
+
+void arr_text(struct arr *a, const char *text);
+void arr_count(struct arr *a, uint64_t v);
+void arr_add(struct arr *a, json_t *value);
+void arr_share(struct arr *a, const json_t *value);
+void arr_object(struct arr *a, struct obj *inner);
+int arr_done(struct arr *a, json_t **out, struct err *e) MUST_USE;
+json_t *arr_take(struct arr *a);
+void arr_free(struct arr *a);
 
 #endif

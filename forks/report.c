@@ -3,25 +3,27 @@
  * numbers hold 53. */
 #include "forks/forks.h"
 
+#include "base/json.h"
 #include "forks/features.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
-static json_t *number(double v, bool measured)
+static void add_number(struct obj *o, const char *key, double v, bool measured)
 {
-	return measured && isfinite(v) ? json_real(v) : json_null();
+	if (measured && isfinite(v))
+		obj_real(o, key, v);
+	else
+		obj_null(o, key);
 }
 
-static json_t *count_json(uint64_t v) { return json_integer((json_int_t)v); }
-
-static json_t *seed_json(uint64_t seed)
+static void add_seed(struct obj *o, const char *key, uint64_t seed)
 {
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, seed);
-	return json_string(text);
+	obj_text(o, key, text);
 }
 
 static const char *change_name(enum fork_change change)
@@ -31,13 +33,21 @@ static const char *change_name(enum fork_change change)
 	return name[change];
 }
 
-static json_t *calibration_json(const struct fork_calibration *c)
+static void add_calibration(struct obj *to, const struct fork_calibration *c)
 {
-	if (c->pairs == 0)
-		return json_null();
-	return json_pack("{so sf sf sf sb so}", "pairs", count_json(c->pairs), "ks_p", c->ks_p,
-			 "below_05", c->below_05, "below_005", c->below_005, "passed",
-			 (int)c->passed, "seed", seed_json(c->seed));
+	struct obj o = { 0 };
+
+	if (c->pairs == 0) {
+		obj_null(to, "calibration");
+		return;
+	}
+	obj_count(&o, "pairs", c->pairs);
+	obj_real(&o, "ks_p", c->ks_p);
+	obj_real(&o, "below_05", c->below_05);
+	obj_real(&o, "below_005", c->below_005);
+	obj_bool(&o, "passed", c->passed);
+	add_seed(&o, "seed", c->seed);
+	obj_object(to, "calibration", &o);
 }
 
 /* Share of blocks with p below 0.01. */
@@ -50,40 +60,59 @@ static double matched(const struct fork_comparison *c)
 	return c->blocks > 0 ? (double)count / (double)c->blocks : 0;
 }
 
-/* json_pack frees what it was given when it fails, and the NULL it returns surfaces in
- * fork_comparison_json. */
-static json_t *s1_json(const struct fork_comparison *c)
+static void add_s1(struct obj *to, const struct fork_comparison *c)
 {
 	bool tested = c->blocks > 0 && c->calibration.passed;
+	struct obj o = { 0 };
 
-	if (c->verdict == FORK_IDENTICAL)
-		return json_null();
-	return json_pack("{so so so so so so so so so ss si so}", "blocks", count_json(c->blocks),
-			 "skipped", count_json(c->skipped_blocks), "p_value",
-			 number(c->s1_p, tested), "fisher", number(c->fisher, tested),
-			 "smallest", number(c->smallest, tested), "stouffer",
-			 number(c->stouffer, tested), "matched", number(matched(c), tested),
-			 "effect", number(c->effect, c->blocks > 0), "draws", count_json(c->draws),
-			 "generator", "philox4x32-10", "version", 1, "sketch_seed",
-			 seed_json(FEATURE_SKETCH_SEED));
+	if (c->verdict == FORK_IDENTICAL) {
+		obj_null(to, "s1");
+		return;
+	}
+	obj_count(&o, "blocks", c->blocks);
+	obj_count(&o, "skipped", c->skipped_blocks);
+	add_number(&o, "p_value", c->s1_p, tested);
+	add_number(&o, "fisher", c->fisher, tested);
+	add_number(&o, "smallest", c->smallest, tested);
+	add_number(&o, "stouffer", c->stouffer, tested);
+	add_number(&o, "matched", matched(c), tested);
+	add_number(&o, "effect", c->effect, c->blocks > 0);
+	obj_count(&o, "draws", c->draws);
+	obj_text(&o, "generator", "philox4x32-10");
+	obj_int(&o, "version", 1);
+	add_seed(&o, "sketch_seed", FEATURE_SKETCH_SEED);
+	obj_object(to, "s1", &o);
 }
 
-static json_t *s2_json(const struct fork_s2 *s)
+static void add_s2(struct obj *to, const struct fork_s2 *s)
 {
 	bool tested = s->calibration.passed;
+	struct obj o = { 0 };
 
-	if (!s->run)
-		return json_null();
-	return json_pack("{so so so so so so so si}", "p_value", number(s->p, tested), "fisher",
-			 number(s->fisher, tested), "smallest", number(s->smallest, tested),
-			 "stouffer", number(s->stouffer, tested), "effect", number(s->effect, true),
-			 "draws", count_json(s->draws), "calibration",
-			 calibration_json(&s->calibration), "version", 1);
+	if (!s->run) {
+		obj_null(to, "s2");
+		return;
+	}
+	add_number(&o, "p_value", s->p, tested);
+	add_number(&o, "fisher", s->fisher, tested);
+	add_number(&o, "smallest", s->smallest, tested);
+	add_number(&o, "stouffer", s->stouffer, tested);
+	add_number(&o, "effect", s->effect, true);
+	obj_count(&o, "draws", s->draws);
+	add_calibration(&o, &s->calibration);
+	obj_int(&o, "version", 1);
+	obj_object(to, "s2", &o);
 }
 
-static json_t *statistics_json(const struct fork_comparison *c)
+static void add_statistics(struct obj *to, const struct fork_comparison *c)
 {
-	return json_pack("{so so sn sn}", "s1", s1_json(c), "s2", s2_json(&c->s2), "s3", "s4");
+	struct obj o = { 0 };
+
+	add_s1(&o, c);
+	add_s2(&o, &c->s2);
+	obj_null(&o, "s3");
+	obj_null(&o, "s4");
+	obj_object(to, "statistics", &o);
 }
 
 /* Why a rung was not run, or stated no p-value; NULL if it did. */
@@ -106,84 +135,89 @@ static const char *s2_reason(const struct fork_comparison *c)
 	return s1_reason(c) ? s1_reason(c) : "not needed: s1 decides";
 }
 
-static json_t *not_run_json(const struct fork_comparison *c)
+static void add_not_run(struct obj *to, const struct fork_comparison *c)
 {
-	json_t *o = json_object();
+	struct obj o = { 0 };
 
 	if (s1_reason(c))
-		json_object_set_new(o, "s1", json_string(s1_reason(c)));
+		obj_text(&o, "s1", s1_reason(c));
 	if (s2_reason(c))
-		json_object_set_new(o, "s2", json_string(s2_reason(c)));
-	json_object_set_new(o, "s3", json_string("not available in this version: s3"));
-	json_object_set_new(o, "s4", json_string("not available in this version: s4"));
-	return o;
+		obj_text(&o, "s2", s2_reason(c));
+	obj_text(&o, "s3", "not available in this version: s3");
+	obj_text(&o, "s4", "not available in this version: s4");
+	obj_object(to, "not_run", &o);
 }
 
-static json_t *tensors_json(const struct fork_comparison *c)
+static void add_tensors(struct obj *to, const struct fork_comparison *c)
 {
-	return json_pack("{so so so so so}", "same", count_json(c->same), "changed",
-			 count_json(c->changed), "added", count_json(c->added), "removed",
-			 count_json(c->removed), "reshaped", count_json(c->reshaped));
+	struct obj o = { 0 };
+
+	obj_count(&o, "same", c->same);
+	obj_count(&o, "changed", c->changed);
+	obj_count(&o, "added", c->added);
+	obj_count(&o, "removed", c->removed);
+	obj_count(&o, "reshaped", c->reshaped);
+	obj_object(to, "tensors", &o);
 }
 
-static json_t *block_json(const struct fork_comparison *c, const struct fork_block *b)
+static void add_block(struct arr *list, const struct fork_block *b, bool tested)
 {
-	bool tested = c->calibration.passed;
-	json_t *expert = b->expert == UINT32_MAX ? json_null() : count_json(b->expert);
+	bool is_expert = b->expert != UINT32_MAX;
+	struct obj o = { 0 };
 
-	return json_pack("{si so ss sf sf sf so so so so}", "layer", (int)b->layer, "expert",
-			 expert, "kind",
-			 b->expert != UINT32_MAX ? "expert"
-			 : b->shared             ? "shared"
-						 : "dense",
-			 "trace", b->trace, "expectation", b->expectation, "variance", b->variance,
-			 "z", number(b->z, tested), "p", number(b->p, tested), "cosine",
-			 number(b->cosine, true), "draws", count_json(b->draws));
+	obj_count(&o, "layer", b->layer);
+	if (is_expert)
+		obj_count(&o, "expert", b->expert);
+	else
+		obj_null(&o, "expert");
+	obj_text(&o, "kind", is_expert ? "expert" : b->shared ? "shared" : "dense");
+	obj_real(&o, "trace", b->trace);
+	obj_real(&o, "expectation", b->expectation);
+	obj_real(&o, "variance", b->variance);
+	add_number(&o, "z", b->z, tested);
+	add_number(&o, "p", b->p, tested);
+	add_number(&o, "cosine", b->cosine, true);
+	obj_count(&o, "draws", b->draws);
+	arr_object(list, &o);
 }
 
-static json_t *tensor_json(const struct fork_tensor *t)
+static void add_tensor(struct arr *list, const struct fork_tensor *t)
 {
 	bool changed = t->change == FORK_CHANGED;
+	struct obj o = { 0 };
 
-	return json_pack("{ss ss so so}", "name", t->name, "change", change_name(t->change),
-			 "relative_l2", number(t->relative_l2, changed), "cosine",
-			 number(t->cosine, changed));
-}
-
-static json_t *list_json(const struct fork_comparison *c, bool blocks)
-{
-	json_t *list = json_array();
-	size_t count = blocks ? c->blocks : c->tensors;
-
-	for (size_t i = 0; list && i < count; i++) {
-		json_t *o = blocks ? block_json(c, &c->block[i]) : tensor_json(&c->tensor[i]);
-
-		if (json_array_append_new(list, o) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
+	obj_text(&o, "name", t->name);
+	obj_text(&o, "change", change_name(t->change));
+	add_number(&o, "relative_l2", t->relative_l2, changed);
+	add_number(&o, "cosine", t->cosine, changed);
+	arr_object(list, &o);
 }
 
 int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out, struct err *e)
 {
 	bool identical = c->verdict == FORK_IDENTICAL,
 	     tested = c->blocks > 0 && c->calibration.passed;
+	struct obj o = { 0 };
 
-	*out = json_pack("{ss ss so so sf so so so so so so}", "verdict",
-			 fork_verdict_name(c->verdict), "null_hypothesis",
-			 "independent initialisation", "p_value", number(c->p_value, tested),
-			 "effect", number(c->effect, identical || c->blocks > 0), "relative_l2",
-			 c->relative_l2, "rounding", number(c->rounding, c->changed > 0), "tensors",
-			 tensors_json(c), "statistics", statistics_json(c), "not_run",
-			 not_run_json(c), "calibration", calibration_json(&c->calibration), "seed",
-			 seed_json(c->seed));
-	if (*out && blocks &&
-	    (json_object_set_new(*out, "blocks", list_json(c, true)) < 0 ||
-	     json_object_set_new(*out, "tensor_list", list_json(c, false)) < 0)) {
-		json_decref(*out);
-		*out = NULL;
+	obj_text(&o, "verdict", fork_verdict_name(c->verdict));
+	obj_text(&o, "null_hypothesis", "independent initialisation");
+	add_number(&o, "p_value", c->p_value, tested);
+	add_number(&o, "effect", c->effect, identical || c->blocks > 0);
+	obj_real(&o, "relative_l2", c->relative_l2);
+	add_number(&o, "rounding", c->rounding, c->changed > 0);
+	add_tensors(&o, c);
+	add_statistics(&o, c);
+	add_not_run(&o, c);
+	add_calibration(&o, &c->calibration);
+	add_seed(&o, "seed", c->seed);
+	if (blocks) {
+		struct arr listed = { 0 }, tensors = { 0 };
+		for (size_t i = 0; i < c->blocks; i++)
+			add_block(&listed, &c->block[i], c->calibration.passed);
+		obj_array(&o, "blocks", &listed);
+		for (size_t i = 0; i < c->tensors; i++)
+			add_tensor(&tensors, &c->tensor[i]);
+		obj_array(&o, "tensor_list", &tensors);
 	}
-	return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory for the report");
+	return obj_done(&o, out, e);
 }

@@ -24,71 +24,82 @@
 
 /* ---- writing */
 
-static json_t *list_json(const struct strings *s)
+static void add_strings(struct obj *o, const char *key, const struct strings *s)
 {
-	json_t *a = json_array();
+	struct arr list = { 0 };
 	for (size_t i = 0; i < s->count; i++)
-		json_array_append_new(a, json_string(s->item[i]));
-	return a;
+		arr_text(&list, s->item[i]);
+	obj_array(o, key, &list);
 }
 
-static json_t *match_json(const struct policy_rule *x)
+static void add_match(struct obj *to, const struct policy_rule *x)
 {
-	if (x->literals.count)
-		return json_pack("{s:s,s:i,s:o}", "fold", policy_fold_names[x->fold], "gap_max",
-				 (int)x->gap_max, "literals", list_json(&x->literals));
-	if (x->regex)
-		return json_pack("{s:s,s:i}", "regex", x->regex, "repeat_max", (int)x->repeat_max);
-	return json_pack("{s:s}", "detector", x->detector);
+	struct obj o = { 0 };
+	if (x->literals.count) {
+		obj_text(&o, "fold", policy_fold_names[x->fold]);
+		obj_count(&o, "gap_max", x->gap_max);
+		add_strings(&o, "literals", &x->literals);
+	} else if (x->regex) {
+		obj_text(&o, "regex", x->regex);
+		obj_count(&o, "repeat_max", x->repeat_max);
+	} else {
+		obj_text(&o, "detector", x->detector);
+	}
+	obj_object(to, "match", &o);
 }
 
-static json_t *rule_json(const struct policy_rule *x)
+static void add_rule(struct arr *rules, const struct policy_rule *x)
 {
-	json_t *phases = json_array();
+	struct obj o = { 0 };
+	struct arr phases = { 0 };
 	for (int i = 0; i < POLICY_PHASES; i++)
 		if (x->phase[i])
-			json_array_append_new(phases,
-					      json_string(policy_phase_name((enum policy_phase)i)));
-	json_t *o = json_pack("{s:s,s:o,s:s,s:o,s:o}", "action", filter_action_name(x->action),
-			      "controls", list_json(&x->controls), "id", x->id, "match",
-			      match_json(x), "phase", phases);
-	if (o && x->replace)
-		json_object_set_new(o, "replace", json_string(x->replace));
-	if (o && x->severity)
-		json_object_set_new(o, "severity", json_string(x->severity));
-	return o;
+			arr_text(&phases, policy_phase_name((enum policy_phase)i));
+	obj_text(&o, "action", filter_action_name(x->action));
+	add_strings(&o, "controls", &x->controls);
+	obj_text(&o, "id", x->id);
+	add_match(&o, x);
+	obj_array(&o, "phase", &phases);
+	if (x->replace)
+		obj_text(&o, "replace", x->replace);
+	if (x->severity)
+		obj_text(&o, "severity", x->severity);
+	arr_object(rules, &o);
 }
 
-static json_t *bundle_json(const struct policy *p)
+static int bundle_json(const struct policy *p, json_t **out, struct err *e)
 {
-	json_t *packs = json_array(), *rules = json_array();
+	struct obj o = { 0 }, head = { 0 };
+	struct arr packs = { 0 }, rules = { 0 };
 	for (size_t i = 0; i < p->packs; i++) {
-		char digest[DIGEST_TEXT_ROOM];
-		digest_text(&p->pack[i].digest, digest);
-		json_array_append_new(packs, json_pack("{s:s,s:s}", "digest", digest, "name",
-						       p->pack[i].name));
+		struct obj pack = { 0 };
+		obj_add(&pack, "digest", json_digest(&p->pack[i].digest));
+		obj_text(&pack, "name", p->pack[i].name);
+		arr_object(&packs, &pack);
 	}
 	for (size_t i = 0; i < p->rules; i++)
-		json_array_append_new(rules, rule_json(&p->rule[i]));
-	json_t *head =
-		json_pack("{s:o,s:s,s:s,s:I,s:I}", "jurisdiction", list_json(&p->jurisdiction),
-			  "mode", policy_mode_name(p->mode), "name", p->name, "retention_days",
-			  (json_int_t)p->retention_days, "version", (json_int_t)p->version);
-	return json_pack("{s:o,s:i,s:o,s:o,s:s}", "extends", packs, "format", 1, "policy", head,
-			 "rules", rules, "tables", filter_tables_version());
+		add_rule(&rules, &p->rule[i]);
+	add_strings(&head, "jurisdiction", &p->jurisdiction);
+	obj_text(&head, "mode", policy_mode_name(p->mode));
+	obj_text(&head, "name", p->name);
+	obj_count(&head, "retention_days", p->retention_days);
+	obj_count(&head, "version", p->version);
+	obj_array(&o, "extends", &packs);
+	obj_int(&o, "format", 1);
+	obj_object(&o, "policy", &head);
+	obj_array(&o, "rules", &rules);
+	obj_text(&o, "tables", filter_tables_version());
+	return obj_done(&o, out, e);
 }
 
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e)
 {
-	json_t *o = bundle_json(p);
-	if (!o || json_array_size(json_object_get(o, "rules")) != p->rules) {
-		json_decref(o);
-		return err_set(e, ERR_NOMEM, "out of memory for a bundle");
-	}
+	json_t *o;
+	TRY(bundle_json(p, &o, e));
 	buf_add_text(bundle, HEADER);
-	int r = json_write_canonical(o, bundle, e);
+	int rc = json_write_canonical(o, bundle, e);
 	json_decref(o);
-	return r < 0 ? r : buf_done(bundle, e);
+	return rc < 0 ? rc : buf_done(bundle, e);
 }
 
 /* ---- reading */
