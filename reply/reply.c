@@ -11,8 +11,17 @@
 
 /* ---- parts ---- */
 
-void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const void *s,
-		     size_t len)
+/* What is written anew, and what stands on in the text, goes on the run before. */
+static bool goes_on(const struct part_run *last, enum reply_part part, uint32_t call,
+		    uint64_t place)
+{
+	bool verbatim = part == REPLY_CONTENT || part == REPLY_REASONING;
+	return last->part == part && last->call == call && part != REPLY_CALL_NAME &&
+	       (!verbatim || last->place + last->len == place);
+}
+
+void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint64_t place,
+		     const void *s, size_t len)
 {
 	struct part_run *last = p->count ? &p->run[p->count - 1] : NULL;
 	size_t begin = p->text.len;
@@ -20,7 +29,7 @@ void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const
 	p->failed |= p->text.failed;
 	if (p->failed || !len)
 		return;
-	if (last && last->part == part && last->call == call && part != REPLY_CALL_NAME) {
+	if (last && goes_on(last, part, call, place)) {
 		last->len += len;
 		return;
 	}
@@ -33,7 +42,7 @@ void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const
 		p->run = grown;
 		p->room = room;
 	}
-	p->run[p->count++] = (struct part_run){ part, call, begin, len };
+	p->run[p->count++] = (struct part_run){ part, call, begin, len, place };
 }
 
 void reply_parts_clear(struct parts *p)
@@ -42,11 +51,11 @@ void reply_parts_clear(struct parts *p)
 	p->count = 0;
 }
 
-void reply_parts_move(struct parts *to, struct parts *from)
+void reply_parts_move(struct parts *to, struct parts *from, uint64_t place)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		const struct part_run *r = &from->run[i];
-		reply_parts_add(to, r->part, r->call, from->text.bytes + r->begin, r->len);
+		reply_parts_add(to, r->part, r->call, place, from->text.bytes + r->begin, r->len);
 	}
 	to->failed |= from->failed;
 	reply_parts_clear(from);
@@ -61,12 +70,17 @@ void reply_parts_free(struct parts *p)
 
 /* ---- text and the white space before it ---- */
 
-void reply_emit(struct reply *r, const void *s, size_t len)
+static void emit_from(struct reply *r, uint64_t place, const char *s, size_t len)
 {
-	reply_parts_add(&r->out, r->reasoning ? REPLY_REASONING : REPLY_CONTENT, 0, s, len);
+	reply_parts_add(&r->out, r->reasoning ? REPLY_REASONING : REPLY_CONTENT, 0, place, s, len);
 	r->before = BEFORE_CONTENT;
 	r->spoken |= !r->reasoning;
 	r->thought |= r->reasoning;
+}
+
+void reply_emit(struct reply *r, const char *s, size_t len)
+{
+	emit_from(r, r->base + (uint64_t)(s - r->text.bytes), s, len);
 }
 
 static void drop_blank(struct reply *r)
@@ -83,7 +97,7 @@ void reply_settle_content(struct reply *r)
 		while (skip < r->blank.len && strchr("\r\n", r->blank.bytes[skip]))
 			skip++;
 	if (skip < r->blank.len)
-		reply_emit(r, r->blank.bytes + skip, r->blank.len - skip);
+		emit_from(r, r->blank_at + skip, r->blank.bytes + skip, r->blank.len - skip);
 	drop_blank(r);
 }
 
@@ -94,14 +108,16 @@ void reply_settle_call(struct reply *r)
 	while (len && strchr("\r\n", r->blank.bytes[len - 1]))
 		len--;
 	if (len && r->before == BEFORE_CONTENT)
-		reply_emit(r, r->blank.bytes, len);
+		emit_from(r, r->blank_at, r->blank.bytes, len);
 	drop_blank(r);
 }
 
-void reply_blank(struct reply *r, const void *s, size_t len)
+void reply_blank(struct reply *r, const char *s, size_t len)
 {
 	if (r->blank.len + len > REPLY_BLANK_BYTES)
 		reply_settle_content(r);
+	if (!r->blank.len)
+		r->blank_at = r->base + (uint64_t)(s - r->text.bytes);
 	buf_add(&r->blank, s, len);
 	r->out.failed |= r->blank.failed;
 	/* behind text a marker takes only the line ends right before it */
@@ -115,6 +131,7 @@ static void settle_end(struct reply *r)
 	if (r->before == BEFORE_REASONING || r->before == BEFORE_CALL) {
 		size_t drop = r->blank_keep == NO_SECTION ? r->blank.len : r->blank_keep;
 		buf_drop(&r->blank, drop);
+		r->blank_at += drop;
 	}
 	reply_settle_content(r);
 }
@@ -126,6 +143,7 @@ void reply_open_call(struct reply *r, const struct call_step *program, size_t sk
 	r->mode = REPLY_CALL;
 	r->next = r->at + skip;
 	r->body = skip;
+	r->call_at = r->base + r->at;
 	r->committed = false;
 	reply_parts_clear(&r->stage);
 	reply_call_begin(&r->call, program, &r->stage, r->calls);
@@ -140,7 +158,7 @@ static void commit(struct reply *r)
 		r->thought = true;
 		r->committed = true;
 	}
-	reply_parts_move(&r->out, &r->stage);
+	reply_parts_move(&r->out, &r->stage, r->call_at);
 	r->at = r->next - (r->call.fed - r->call.delivered);
 }
 
@@ -245,12 +263,14 @@ static void take_mark(struct reply *r, const struct mark *m)
 		reply_open_call(r, m->program, 0);
 		return;
 	}
-	r->at += strlen(m->text);
+	const char *s = r->text.bytes + r->at;
+	size_t len = strlen(m->text);
+	r->at += len;
 	if (m->kind == MARK_SECTION) {
-		reply_blank(r, "", 0);
+		reply_blank(r, s, 0);
 		if (r->blank_keep == NO_SECTION)
 			r->blank_keep = r->blank.len;
-		reply_blank(r, m->text, strlen(m->text));
+		reply_blank(r, s, len);
 	} else if (m->kind == MARK_SECTION_END) {
 		drop_blank(r);
 		r->section = false;
@@ -326,9 +346,9 @@ static int make_events(struct reply *r, const struct reply_event **event, size_t
 		r->event_room = p->room;
 	}
 	for (size_t i = 0; i < p->count; i++)
-		r->event[i] =
-			(struct reply_event){ p->run[i].part, p->run[i].call,
-					      p->text.bytes + p->run[i].begin, p->run[i].len };
+		r->event[i] = (struct reply_event){ p->run[i].part, p->run[i].call,
+						    p->text.bytes + p->run[i].begin, p->run[i].len,
+						    p->run[i].place };
 	*event = r->event;
 	*count = p->count;
 	return 0;
@@ -346,6 +366,7 @@ static void run(struct reply *r, bool end)
 			more = reply_step_harmony(r, end);
 	}
 	buf_drop(&r->text, r->at);
+	r->base += r->at;
 	r->next = r->next > r->at ? r->next - r->at : 0;
 	r->at = 0;
 }

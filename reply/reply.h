@@ -35,6 +35,9 @@ struct reply_event {
 	uint32_t call; /* of the tool parts: 0, 1, ... */
 	const char *text;
 	size_t len;
+	/* Its place in all the text that was pushed: content and reasoning are runs of it, byte by
+	 * byte; the parts of a call may be written anew and have the place of the call's marker. */
+	uint64_t begin;
 };
 
 /* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only

@@ -40,7 +40,7 @@ static bool give_arguments(struct call *c, const char *s, size_t len)
 		c->out->failed |= c->late.failed;
 		return c->late.len <= REPLY_WORD_BYTES;
 	}
-	reply_parts_add(c->out, REPLY_CALL_ARGUMENTS, c->first + c->count - 1, s, len);
+	reply_parts_add(c->out, REPLY_CALL_ARGUMENTS, c->first + c->count - 1, 0, s, len);
 	c->begun = true;
 	c->delivered = c->fed;
 	return true;
@@ -50,7 +50,7 @@ bool reply_call_name(struct call *c, const char *name, size_t len)
 {
 	if (len == 0 || len > REPLY_NAME_BYTES || c->first + c->count >= REPLY_CALLS_MAX)
 		return false;
-	reply_parts_add(c->out, REPLY_CALL_NAME, c->first + c->count++, name, len);
+	reply_parts_add(c->out, REPLY_CALL_NAME, c->first + c->count++, 0, name, len);
 	c->named = true;
 	return c->late.len == 0 || give_arguments(c, c->late.bytes, c->late.len);
 }

@@ -45,7 +45,8 @@ bool reply_json_blank(unsigned char c);
 struct part_run {
 	enum reply_part part;
 	uint32_t call;
-	size_t begin, len;
+	size_t begin, len; /* in the text of struct parts */
+	uint64_t place;    /* in the reply's text */
 };
 struct parts {
 	struct buf text;
@@ -53,9 +54,10 @@ struct parts {
 	size_t count, room;
 	bool failed;
 };
-void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, const void *s,
-		     size_t len);
-void reply_parts_move(struct parts *to, struct parts *from);
+void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint64_t place,
+		     const void *s, size_t len);
+/* All of them get this place. */
+void reply_parts_move(struct parts *to, struct parts *from, uint64_t place);
 void reply_parts_clear(struct parts *p);
 void reply_parts_free(struct parts *p);
 
@@ -140,9 +142,12 @@ struct reply {
 	bool ended, committed;
 	enum reply_before before;
 	struct buf text;   /* input from the first undecided byte on */
+	uint64_t base;     /* where text begins in all the input */
 	size_t at, next;   /* in text: the undecided byte; the call's next byte */
 	size_t body;       /* harmony: bytes of a call's header, from `at` */
+	uint64_t call_at;  /* in all the input: where the call begins */
 	struct buf blank;  /* white space, and a section's marker, not given out yet */
+	uint64_t blank_at; /* where it begins in all the input */
 	size_t blank_keep; /* where the marker begins in it; SIZE_MAX: none */
 	size_t hold;
 	uint32_t calls;
@@ -155,8 +160,9 @@ struct reply {
 /* One step of reading; false: nothing more can be decided. end: no further text will come. */
 bool reply_step_harmony(struct reply *r, bool end);
 bool reply_step_call(struct reply *r, bool end);
-void reply_emit(struct reply *r, const void *s, size_t len);
-void reply_blank(struct reply *r, const void *s, size_t len);
+/* len bytes of text from s on, as text or as white space that waits. */
+void reply_emit(struct reply *r, const char *s, size_t len);
+void reply_blank(struct reply *r, const char *s, size_t len);
 void reply_settle_content(struct reply *r);
 void reply_settle_call(struct reply *r);
 /* Read a call from text[at] on with this program, whose input begins skip bytes later. */

@@ -1,5 +1,6 @@
-/* The input is a reply; its first bytes choose syntax, start and where it is cut. Whole and cut must give the
- * same parts, arguments must be JSON objects when nothing was given out early, and nothing may be lost. */
+/* The input is a reply; its first bytes choose syntax, start and where it is cut. Whole and cut must give
+ * the same parts, content and reasoning be the text at their place, arguments be JSON objects when nothing
+ * was given out early, and nothing may be lost. */
 #include "reply/reply.h"
 
 #include "base/check.h"
@@ -38,11 +39,14 @@ static void end_arguments(struct heard *h, bool whole)
 	buf_clear(&h->arguments);
 }
 
-static void hear(struct heard *h, const struct reply_event *event, size_t count, bool whole)
+static void hear(struct heard *h, const struct reply_event *event, size_t count, const char *text,
+		 bool whole)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct reply_event *v = &event[i];
 		check(v->len && v->call < 128);
+		if (v->part == REPLY_CONTENT || v->part == REPLY_REASONING)
+			check(memcmp(text + v->begin, v->text, v->len) == 0);
 		if ((int)v->part != h->part || v->call != h->call) {
 			end_arguments(h, whole);
 			buf_add_byte(&h->all, (unsigned char)v->part);
@@ -70,10 +74,10 @@ static struct heard read_text(enum reply_syntax s, unsigned how, const char *tex
 		reply_hold(r, how >> 2);
 	for (size_t at = 0; at < len; at += piece) {
 		check(reply_push(r, text + at, piece < len - at ? piece : len - at, &event, &count, &e) == 0);
-		hear(&h, event, count, whole && len < 4096);
+		hear(&h, event, count, text, whole && len < 4096);
 	}
 	check(reply_end(r, &event, &count, &e) == 0);
-	hear(&h, event, count, whole && len < 4096);
+	hear(&h, event, count, text, whole && len < 4096);
 	end_arguments(&h, whole && len < 4096);
 	reply_close(r);
 	return h;

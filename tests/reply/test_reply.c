@@ -16,12 +16,25 @@ struct heard {
 	struct buf content, reasoning, name[CALLS_MAX], arguments[CALLS_MAX];
 	uint32_t calls;
 	bool whole_characters;
+	uint64_t end; /* of the last part that is a run of the text */
 };
 
-static void hear(struct heard *h, const struct reply_event *event, size_t count, const char *row)
+/* Content and reasoning are the bytes of the text at their place, each behind the one before. */
+static void expect_place(struct heard *h, const struct reply_event *v, const char *text, const char *row)
+{
+	cr_assert_geq(v->begin, h->end, "%s", row);
+	if (v->part == REPLY_CONTENT || v->part == REPLY_REASONING) {
+		cr_assert_eq(memcmp(text + v->begin, v->text, v->len), 0, "%s: at %zu", row, (size_t)v->begin);
+		h->end = v->begin + v->len;
+	}
+}
+
+static void hear(struct heard *h, const struct reply_event *event, size_t count, const char *text,
+		 const char *row)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct reply_event *v = &event[i];
+		expect_place(h, v, text, row);
 		cr_assert_gt(v->len, 0, "%s", row);
 		h->whole_characters = h->whole_characters && text_utf8_valid(v->text, v->len);
 		if (v->part == REPLY_CONTENT) {
@@ -74,11 +87,11 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 		size_t n = at == 0 && first ? first : piece ? piece : len - at;
 		n = n < len - at ? n : len - at;
 		cr_assert_eq(reply_push(r, text + at, n, &event, &count, &e), 0, "%s", e.text);
-		hear(&h, event, count, row);
+		hear(&h, event, count, text, row);
 		at += n;
 	}
 	cr_assert_eq(reply_end(r, &event, &count, &e), 0, "%s", e.text);
-	hear(&h, event, count, row);
+	hear(&h, event, count, text, row);
 	reply_close(r);
 	return h;
 }
@@ -222,10 +235,10 @@ Test(reply, whole_characters_in_give_whole_characters_out)
 				uint32_t cp;
 				n = (size_t)text_utf8_decode(text + at, 4, &cp);
 				cr_assert_eq(reply_push(r, text + at, n, &event, &count, &e), 0);
-				hear(&h, event, count, text);
+				hear(&h, event, count, text, text);
 			}
 			cr_assert_eq(reply_end(r, &event, &count, &e), 0);
-			hear(&h, event, count, text);
+			hear(&h, event, count, text, text);
 			cr_expect(h.whole_characters, "%s", text);
 			heard_free(&h);
 			reply_close(r);
@@ -248,7 +261,7 @@ Test(reply, text_is_held_only_while_it_may_become_a_marker)
 	cr_assert_eq(reply_open(&r, REPLY_SYNTAX_HERMES, false, &e), 0);
 	for (size_t i = 0; i < sizeof text - 1; i++) {
 		cr_assert_eq(reply_push(r, text + i, 1, &event, &count, &e), 0);
-		hear(&h, event, count, text);
+		hear(&h, event, count, text, text);
 		if (k < 4 && i + 1 == at[k])
 			cr_expect_str_eq(text_of(&h.content), out[k++], "after %zu bytes", i + 1);
 	}
