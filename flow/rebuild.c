@@ -35,6 +35,18 @@ static int rebuild(struct flow *f, json_t **report, struct err *e)
 	return rc;
 }
 
+/* A database that was begun and not filled would stand in the way of the next attempt. */
+static void take_back(const char *path)
+{
+	static const char *const suffix[] = { "", "-wal", "-shm" };
+	char name[LIMIT_PATH_BYTES + 8];
+	for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+		struct err ignored;
+		snprintf(name, sizeof name, "%s%s", path, suffix[i]);
+		(void)!file_remove_tree(name, &ignored);
+	}
+}
+
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e)
 {
 	struct flow *f = NULL;
@@ -49,8 +61,13 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 	if (rc == 0 && file_exists(path))
 		rc = err_set(e, ERR_CONFLICT,
 			     "%s exists: move it away first; rebuild makes a new one", path);
-	if (rc == 0)
-		rc = rebuild(f, report, e);
+	if (rc < 0) {
+		flow_close(f);
+		return rc;
+	}
+	rc = rebuild(f, report, e);
 	flow_close(f);
+	if (rc < 0 && rc != ERR_CONFLICT) /* then it is another process's */
+		take_back(path);
 	return rc;
 }

@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include "base/file.h"
+#include "flow/home.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -255,6 +256,19 @@ json_t *fixture_publish(struct fixture *x, const char *model, const char *name, 
 	struct err e = { 0 };
 	expect(0, flow_publish(x->flow, &p, &report, &e));
 	return report;
+}
+
+uint64_t fixture_secret(struct fixture *x, const char *text)
+{
+	struct audit_field field[] = { { "subject", NULL }, { "text", json_string(text) } };
+	struct audit_record r = {
+		.type = "incident", .field = field, .field_count = 2, .outcome = "noted"
+	};
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+	expect(0, flow_append(x->flow, &r, false, &receipt, &e));
+	json_decref(field[1].value);
+	return receipt.index;
 }
 
 /* ---- reports ---- */

@@ -76,6 +76,9 @@ json_t *fixture_publish(struct fixture *x, const char *model, const char *name,
 int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, json_t **report,
 		   struct err *e) MUST_USE;
 
+/* A committed record with the field `text` in the vault; its index. */
+uint64_t fixture_secret(struct fixture *x, const char *text);
+
 /* ---- reports ---- */
 
 /* Members of an object: "" for text, -1 for a number, false for what is not there. */
