@@ -73,7 +73,7 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 	struct buf text = { 0 };
 	json_t *entry = NULL, *vault = NULL;
 	int rc = read_entry(f, index, &text, &entry, e);
-	if (rc == 0 && disclose)
+	if (rc == 0 && disclose && json_object_get(entry, "fields")) /* else all of it is in clear */
 		rc = audit_vault_read(f->log, index, &vault, e);
 	if (rc == 0) {
 		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
