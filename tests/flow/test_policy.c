@@ -1,0 +1,333 @@
+/* The policy verbs: check, test, compile, packs, scan. The language itself is tests/policy's; here are
+ * files, what they extend, and reports. */
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct fixture at;
+
+static void set_up(void) { fixture_make(&at); }
+static void tear_down(void) { fixture_remove(&at); }
+
+TestSuite(flow_policy, .init = set_up, .fini = tear_down, .timeout = 60);
+
+#define RULE(id, phase, match, action)                                         \
+	"[[rule]]\nid = \"" id "\"\nphase = [\"" phase "\"]\nmatch = { " match \
+	" }\naction = \"" action "\"\n"
+#define TESTED                                                        \
+	"tests.hit = [\"aa@bb.com\", \"cc@dd.com\", \"ee@ff.com\"]\n" \
+	"tests.miss = [\"x\", \"xx\", \"xxx\"]\n"
+#define HEAD(mode) "[policy]\nname = \"p\"\nversion = 1\nmode = \"" mode "\"\n"
+#define GOOD HEAD("enforce") RULE("mail", "output", "detector = \"email\"", "redact") TESTED
+
+static const char *policy(const char *text)
+{
+	fixture_text(&at, "p.toml", text);
+	return fixture_path(&at, "p.toml");
+}
+
+static json_t *check(const char *path)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_policy_check(path, &report, &e));
+	return report;
+}
+
+/* ---- check ---- */
+
+static const struct {
+	const char *text;
+	int line;
+	const char *words;
+} problems[] = {
+	{ "", 1, "[policy]" },
+	{ HEAD("enforced"), 4, "expected one of off, shadow" },
+	{ HEAD("shadow") "colour = 1\n", 5, "unknown key policy.colour" },
+	{ HEAD("shadow") "extends = [\"packs/none\"]\n", 5, "packs/none" },
+	{ HEAD("shadow") "extends = [\"../secret\"]\n", 5, "expected packs/NAME" },
+	{ HEAD("shadow") "extends = [\"/etc/passwd\"]\n", 5, "expected packs/NAME" },
+	{ HEAD("enforce") RULE("mail", "output", "detector = \"email\"", "redact"), 5, "tests" },
+	{ HEAD("shadow") RULE("r", "output", "regex = \"a*\"", "redact"), 8, "unbounded" },
+};
+
+Test(flow_policy, check_names_each_problem_with_its_line)
+{
+	json_t *report = check(policy(GOOD));
+	cr_expect(truth_of(report, "ok"), "%s", text_of(item_of(report, "problems", 0), "text"));
+	cr_expect_eq(count_of(report, "problems"), 0);
+	json_decref(report);
+	for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
+		report = check(policy(problems[i].text));
+		const json_t *p = item_of(report, "problems", 0);
+		cr_expect(json_is_false(json_object_get(report, "ok")), "row %zu", i);
+		cr_expect_eq(number_of(p, "line"), problems[i].line, "row %zu: %lld %s", i,
+			     number_of(p, "line"), text_of(p, "text"));
+		cr_expect_gt(number_of(p, "column"), 0, "row %zu", i);
+		cr_expect(strstr(text_of(p, "text"), problems[i].words), "row %zu: %s", i,
+			  text_of(p, "text"));
+		json_decref(report);
+	}
+}
+
+Test(flow_policy, check_goes_on_after_the_first_problem)
+{
+	json_t *report = check(policy(HEAD("enforced") "colour = 1\n[extra]\n"));
+	cr_expect_eq(count_of(report, "problems"), 3);
+	cr_expect_eq(number_of(item_of(report, "problems", 1), "line"), 5);
+	cr_expect_eq(number_of(item_of(report, "problems", 2), "line"), 6);
+	json_decref(report);
+}
+
+Test(flow_policy, a_file_that_cannot_be_read_is_an_error_not_a_problem)
+{
+	json_t *report;
+	struct buf bundle = { 0 };
+	struct flow_scanner *s;
+	struct err e = { 0 };
+	const char *none = fixture_path(&at, "none.toml");
+	expect_says(ERR_NOTFOUND, "none.toml", flow_policy_check(none, &report, &e));
+	expect(ERR_NOTFOUND, flow_policy_test(none, &report, &e));
+	expect(ERR_NOTFOUND, flow_policy_compile(none, &bundle, &e));
+	expect(ERR_NOTFOUND, flow_scanner_open(&s, none, &e));
+	cr_expect_null(s);
+}
+
+Test(flow_policy, what_is_no_policy_is_refused_by_all_verbs_with_the_first_line)
+{
+	json_t *report;
+	struct buf bundle = { 0 };
+	struct flow_scanner *s;
+	struct err e = { 0 };
+	const char *path = policy(HEAD("enforced") "colour = 1\n");
+	expect_says(ERR_INPUT, "p.toml line 4: ", flow_policy_test(path, &report, &e));
+	expect_says(ERR_INPUT, "(and more: see `hallmark policy check`)",
+		    flow_policy_compile(path, &bundle, &e));
+	expect_says(ERR_INPUT, "line 4", flow_scanner_open(&s, path, &e));
+	cr_expect_null(s);
+	cr_expect_eq(bundle.len, 0);
+	expect_says(ERR_INPUT, "line 4",
+		    flow_policy_compile(policy(HEAD("enforced")), &bundle, &e));
+	cr_expect_null(strstr(e.text, "and more"));
+	buf_free(&bundle);
+}
+
+/* ---- what a policy extends ---- */
+
+#define PACK(name) "[policy]\nname = \"" name "\"\nversion = 1\n"
+
+Test(flow_policy, a_pack_is_found_beside_the_file_that_names_it)
+{
+	char here[LIMIT_PATH_BYTES];
+	json_t *report;
+	struct err e = { 0 };
+	fixture_text(&at, "sub/packs/own.toml",
+		     PACK("own") RULE("own-mail", "output", "detector = \"email\"", "redact")
+			     TESTED);
+	fixture_text(&at, "sub/p.toml", HEAD("enforce") "extends = [\"packs/own\"]\n");
+	report = check(fixture_path(&at, "sub/p.toml"));
+	cr_expect(truth_of(report, "ok"), "%s", text_of(item_of(report, "problems", 0), "text"));
+	json_decref(report);
+	expect(0, flow_policy_test(fixture_path(&at, "sub/p.toml"), &report, &e));
+	cr_expect_gt(number_of(report, "passed"), 0, "the pack's rules are tested too");
+	json_decref(report);
+
+	cr_assert_not_null(getcwd(here, sizeof here));
+	cr_assert_eq(chdir(fixture_path(&at, "sub")), 0);
+	report = check("p.toml"); /* without a folder in its name: beside means here */
+	cr_expect(truth_of(report, "ok"), "%s", text_of(item_of(report, "problems", 0), "text"));
+	json_decref(report);
+	cr_assert_eq(chdir(here), 0);
+}
+
+Test(flow_policy, a_mistake_in_a_pack_is_named_by_pack_and_line)
+{
+	fixture_text(&at, "packs/own.toml", PACK("own") "colour = 1\n");
+	json_t *report = check(policy(HEAD("shadow") "extends = [\"packs/own\"]\n"));
+	const json_t *p = item_of(report, "problems", 0);
+	cr_expect_eq(number_of(p, "line"), 5, "where it is named");
+	cr_expect(strstr(text_of(p, "text"), "packs/own line 4: unknown key"), "%s",
+		  text_of(p, "text"));
+	json_decref(report);
+}
+
+Test(flow_policy, packs_come_with_the_program_and_can_be_extended)
+{
+	json_t *packs, *report;
+	struct err e = { 0 };
+	expect(0, flow_policy_packs(&packs, &e));
+	cr_expect_gt(count_of(packs, "packs"), 1);
+	for (size_t i = 0; i < count_of(packs, "packs"); i++) {
+		char text[300];
+		const char *name = json_string_value(item_of(packs, "packs", i));
+		snprintf(text, sizeof text, HEAD("enforce") "extends = [\"%s\"]\n", name);
+		expect(0, flow_policy_test(policy(text), &report, &e));
+		cr_expect(truth_of(report, "ok"), "%s", name);
+		cr_expect_gt(number_of(report, "passed"), 100, "%s", name);
+		json_decref(report);
+	}
+	json_decref(packs);
+}
+
+/* ---- test ---- */
+
+Test(flow_policy, test_counts_what_passed_and_names_what_failed)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_policy_test(policy(GOOD), &report, &e));
+	cr_expect(truth_of(report, "ok"));
+	long long passed = number_of(report, "passed");
+	cr_expect_geq(passed, 6);
+	json_decref(report);
+	expect(0,
+	       flow_policy_test(
+		       policy(HEAD("enforce") RULE(
+			       "mail", "output", "detector = \"email\"",
+			       "redact") "tests.hit = [\"aa@bb.com\", \"no address\", \"c@dd.com\"]\n"
+					 "tests.miss = [\"x\", \"xx\", \"xxx\"]\n"),
+		       &report, &e));
+	cr_expect(json_is_false(json_object_get(report, "ok")));
+	cr_expect_lt(number_of(report, "passed"), passed);
+	cr_expect_gt(count_of(report, "failures"), 0);
+	const json_t *failure = item_of(report, "failures", 0);
+	cr_expect_str_eq(text_of(failure, "rule"), "mail");
+	json_decref(report);
+}
+
+/* ---- compile ---- */
+
+static struct buf compile(const char *path)
+{
+	struct buf bundle = { 0 };
+	struct err e = { 0 };
+	expect(0, flow_policy_compile(path, &bundle, &e));
+	return bundle;
+}
+
+Test(flow_policy, equal_policies_compile_to_equal_bytes)
+{
+	struct buf one = compile(policy(GOOD)), two = compile(policy("# a comment\n" GOOD)),
+		   other = compile(policy(HEAD("shadow")));
+	cr_expect(strncmp(one.bytes, "HMPOLICY1\n{", 11) == 0);
+	cr_expect(one.len == two.len && memcmp(one.bytes, two.bytes, one.len) == 0);
+	cr_expect(one.len != other.len || memcmp(one.bytes, other.bytes, one.len) != 0);
+	buf_free(&one);
+	buf_free(&two);
+	buf_free(&other);
+}
+
+/* ---- scan ---- */
+
+static json_t *scan(const char *path, const char *text, const uint32_t *pieces, size_t count)
+{
+	struct flow_scanner *s;
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_scanner_open(&s, path, &e));
+	expect(0, flow_scanner_scan(s, text, strlen(text), pieces, count, &report, &e));
+	flow_scanner_close(s);
+	return report;
+}
+
+static const struct {
+	const char *mode, *phase, *action, *text, *out, *strongest;
+	size_t findings;
+} scans[] = {
+	{ "enforce", "output", "redact", "to aa@bb.com.", "to [redacted].", "redact", 1 },
+	{ "enforce", "output", "redact", "to aa@bb.com and cc@dd.com",
+	  "to [redacted] and [redacted]", "redact", 2 },
+	{ "enforce", "output", "flag", "to aa@bb.com.", "to aa@bb.com.", "flag", 1 },
+	{ "enforce", "output", "block", "to aa@bb.com.", "to ", "block", 1 },
+	{ "enforce", "output", "redact", "nothing here", "nothing here", "none", 0 },
+	{ "enforce", "output", "redact", "", "", "none", 0 },
+	{ "shadow", "output", "redact", "to aa@bb.com.", "to aa@bb.com.", "redact", 1 },
+	{ "enforce", "input", "redact", "to aa@bb.com.", "to aa@bb.com.", "none", 0 },
+};
+
+Test(flow_policy, scan_gives_action_findings_and_what_would_go_out)
+{
+	for (size_t i = 0; i < sizeof scans / sizeof *scans; i++) {
+		char text[900];
+		snprintf(
+			text, sizeof text,
+			"[policy]\nname = \"p\"\nversion = 1\nmode = \"%s\"\n[[rule]]\nid = \"mail\"\n"
+			"phase = [\"%s\"]\nmatch = { detector = \"email\" }\naction = \"%s\"\n" TESTED,
+			scans[i].mode, scans[i].phase, scans[i].action);
+		json_t *report = scan(policy(text), scans[i].text, NULL, 0);
+		cr_expect_str_eq(text_of(report, "output"), scans[i].out, "row %zu: %s", i,
+				 text_of(report, "output"));
+		cr_expect_str_eq(text_of(report, "action"), scans[i].strongest, "row %zu: %s", i,
+				 text_of(report, "action"));
+		cr_expect_eq(count_of(report, "findings"), scans[i].findings, "row %zu", i);
+		json_decref(report);
+	}
+}
+
+Test(flow_policy, a_finding_tells_rule_detector_and_place)
+{
+	json_t *report = scan(policy(GOOD), "to aa@bb.com.", NULL, 0);
+	const json_t *finding = item_of(report, "findings", 0);
+	cr_expect_str_eq(text_of(finding, "rule"), "mail");
+	cr_expect_str_eq(text_of(finding, "detector"), "email");
+	cr_expect_eq(number_of(finding, "start"), 3);
+	cr_expect_eq(number_of(finding, "end"), 12);
+	cr_expect_str_eq(text_of(finding, "action"), "redact");
+	json_decref(report);
+}
+
+Test(flow_policy, the_strongest_action_of_several_is_told)
+{
+	json_t *report =
+		scan(policy(HEAD("shadow") RULE("a", "output", "literals = [\"one\"]", "block")
+				    RULE("b", "output", "literals = [\"two\"]", "flag")),
+		     "one two", NULL, 0);
+	cr_expect_eq(count_of(report, "findings"), 2);
+	cr_expect_str_eq(text_of(report, "action"), "block");
+	json_decref(report);
+}
+
+Test(flow_policy, a_text_in_pieces_is_scanned_as_the_whole)
+{
+	static const uint32_t ones[] = { 1 }, mixed[] = { 3, 1, 4 }, large[] = { 1000 };
+	static const struct {
+		const uint32_t *pieces;
+		size_t count;
+	} rows[] = { { ones, 1 }, { mixed, 3 }, { large, 1 } };
+	const char *text = "write to aa@bb.com, then to cc@dd.com; not to me";
+	json_t *whole = scan(policy(GOOD), text, NULL, 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		json_t *cut =
+			scan(fixture_path(&at, "p.toml"), text, rows[i].pieces, rows[i].count);
+		cr_expect_str_eq(text_of(cut, "output"), text_of(whole, "output"), "row %zu", i);
+		cr_expect(json_equal(json_object_get(cut, "findings"),
+				     json_object_get(whole, "findings")),
+			  "row %zu", i);
+		json_decref(cut);
+	}
+	json_decref(whole);
+}
+
+Test(flow_policy, a_scanner_is_used_again_and_takes_a_bundle_too)
+{
+	struct buf bundle = compile(policy(GOOD));
+	struct flow_scanner *s;
+	struct err e = { 0 };
+	fixture_write(&at, "p.bundle", bundle.bytes, bundle.len);
+	expect(0, flow_scanner_open(&s, fixture_path(&at, "p.bundle"), &e));
+	for (int i = 0; i < 3; i++) {
+		json_t *report;
+		expect(0, flow_scanner_scan(s, "aa@bb.com", 9, NULL, 0, &report, &e));
+		cr_expect_str_eq(text_of(report, "output"), "[redacted]");
+		cr_expect_eq(count_of(report, "findings"), 1,
+			     "one text's findings are not the next one's");
+		json_decref(report);
+	}
+	flow_scanner_close(s);
+	fixture_write(&at, "p.bundle", bundle.bytes, bundle.len - 3);
+	expect(ERR_INPUT, flow_scanner_open(&s, fixture_path(&at, "p.bundle"), &e));
+	flow_scanner_close(NULL);
+	buf_free(&bundle);
+}
