@@ -1,23 +1,299 @@
-/* The state folder: what an earlier version left is brought up, what a newer one left is refused, and
- * many threads read one that is open. */
+/* The state folder: where it is, what opening makes, who may write; what an earlier version left is
+ * brought up, what a newer one left is refused, and many threads read one that is open. */
 #include "support.h"
 
 #include "base/file.h"
 #include "base/store.h"
+#include "flow/home.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static struct fixture at;
 
 static void set_up(void) { fixture_make(&at); }
-
 static void tear_down(void) { fixture_remove(&at); }
 
 TestSuite(flow_home, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static int try_home(const char *home, bool read_only, struct err *e)
+{
+	const struct flow_options o = {
+		.home = home, .env = &at.env, .read_only = read_only, .quiet = true
+	};
+	return flow_open(&at.flow, &o, e);
+}
+
+/* ---- where ---- */
+
+static const struct {
+	const char *given, *hallmark, *xdg, *home, *place; /* relative to the temporary folder */
+} places[] = {
+	{ "a", "b", "c", "d", "a" },
+	{ NULL, "b", "c", "d", "b" },
+	{ NULL, "", "c", "d", "c/hallmark" },
+	{ NULL, NULL, "c", "d", "c/hallmark" },
+	{ NULL, NULL, NULL, "d", "d/.local/share/hallmark" },
+	{ NULL, NULL, "", "d", "d/.local/share/hallmark" },
+	{ "deep/er//", NULL, NULL, NULL, "deep/er" },
+};
+
+static void set_env(const char *name, const char *relative)
+{
+	if (!relative)
+		cr_assert_eq(unsetenv(name), 0);
+	else
+		cr_assert_eq(setenv(name, *relative ? fixture_path(&at, relative) : "", 1), 0);
+}
+
+Test(flow_home, the_first_place_that_is_named_is_taken)
+{
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		char file[200];
+		struct err e = { 0 };
+		set_env("HALLMARK_HOME", places[i].hallmark);
+		set_env("XDG_DATA_HOME", places[i].xdg);
+		set_env("HOME", places[i].home);
+		int rc = try_home(places[i].given ? fixture_path(&at, places[i].given) : NULL,
+				  false, &e);
+		cr_assert_eq(rc, 0, "row %zu: %s", i, e.text);
+		snprintf(file, sizeof file, "%s/state.db", places[i].place);
+		cr_expect(fixture_has(&at, file), "row %zu", i);
+		fixture_close(&at);
+		snprintf(file, sizeof file, "%s", places[i].place);
+		file[strcspn(file, "/")] = 0;
+		fixture_delete(&at, file);
+	}
+}
+
+Test(flow_home, without_any_place_it_says_how_to_name_one)
+{
+	struct err e = { 0 };
+	set_env("HALLMARK_HOME", NULL);
+	set_env("XDG_DATA_HOME", NULL);
+	set_env("HOME", NULL);
+	expect_says(ERR_USAGE, "set HALLMARK_HOME or give --home", try_home(NULL, false, &e));
+	cr_expect_null(at.flow);
+}
+
+Test(flow_home, a_relative_place_is_taken_from_here)
+{
+	char here[LIMIT_PATH_BYTES];
+	struct err e = { 0 };
+	cr_assert_not_null(getcwd(here, sizeof here));
+	cr_assert_eq(chdir(at.dir), 0);
+	expect(0, try_home("rel/home", false, &e));
+	fixture_key(&at, "k");
+	fixture_close(&at);
+	cr_assert_eq(chdir(here), 0);
+	cr_expect(fixture_has(&at, "rel/home/state.db"));
+	cr_expect(fixture_has(&at, "rel/home/keys/k.key"));
+}
+
+/* ---- what opening makes ---- */
+
+Test(flow_home, the_first_opening_makes_a_private_folder_with_a_log)
+{
+	static const char *const there[] = { "home/state.db",       "home/keys/log.key",
+					     "home/keys/log.pub",   "home/trust",
+					     "home/log/checkpoint", "home/policy",
+					     "home/cache" };
+	static const char *const closed[] = { "home", "home/keys", "home/log", "home/trust" };
+	fixture_open(&at);
+	for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+		cr_expect(fixture_has(&at, there[i]), "%s", there[i]);
+	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+		struct stat st;
+		cr_assert_eq(stat(fixture_path(&at, closed[i]), &st), 0);
+		cr_expect_eq(st.st_mode & 077, 0, "%s is closed to others", closed[i]);
+	}
+	const json_t *done = flow_recovered(at.flow);
+	cr_expect(count_of(done, "completed") + count_of(done, "undone") +
+			  count_of(done, "failed") ==
+		  0);
+}
+
+static size_t log_size(void)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_audit_list(at.flow, 0, 0, &report, &e));
+	size_t size = (size_t)number_of(report, "size");
+	json_decref(report);
+	return size;
+}
+
+Test(flow_home, a_process_that_only_looked_leaves_no_record)
+{
+	fixture_open(&at);
+	cr_expect_eq(log_size(), 1, "genesis");
+	fixture_close(&at);
+	fixture_open(&at);
+	cr_expect_eq(log_size(), 1);
+}
+
+Test(flow_home, what_a_process_did_stands_between_its_start_and_stop)
+{
+	static const char *const types[] = { "genesis", "start", "key", "key", "stop" };
+	json_t *report;
+	struct err e = { 0 };
+	fixture_open(&at);
+	fixture_key(&at, "a");
+	fixture_key(&at, "b");
+	fixture_close(&at);
+	fixture_open(&at);
+	expect(0, flow_audit_list(at.flow, 0, 10, &report, &e));
+	cr_assert_eq(count_of(report, "entries"), 5);
+	for (size_t i = 0; i < 5; i++)
+		cr_expect_str_eq(text_of(json_object_get(item_of(report, "entries", i), "entry"),
+					 "type"),
+				 types[i]);
+	const json_t *stop = json_object_get(item_of(report, "entries", 4), "entry");
+	cr_expect_eq(number_of(stop, "n"), 3);
+	cr_expect_eq(number_of(json_object_get(stop, "body"), "last"), 3,
+		     "its own number is the last");
+	const json_t *start = json_object_get(item_of(report, "entries", 1), "entry");
+	cr_expect_str_eq(text_of(json_object_get(start, "body"), "worker"),
+			 text_of(stop, "worker"));
+	json_decref(report);
+}
+
+/* ---- who may write ---- */
+
+Test(flow_home, one_writes_and_others_read)
+{
+	struct flow *second, *reader;
+	const struct flow_options w = { .home = fixture_path(&at, "home"),
+					.env = &at.env,
+					.quiet = true };
+	struct flow_options r = w;
+	struct audit_receipt receipt;
+	json_t *report;
+	struct err e = { 0 };
+	r.read_only = true;
+	fixture_open(&at);
+	fixture_key(&at, "k");
+	expect(ERR_CONFLICT, flow_open(&second, &w, &e));
+	cr_expect_null(second);
+	expect(0, flow_open(&reader, &r, &e));
+	expect(0, flow_key_list(reader, &report, &e));
+	cr_expect_eq(count_of(report, "keys"), 1);
+	json_decref(report);
+	expect(0, flow_audit_list(reader, 0, 10, &report, &e));
+	cr_expect_eq(count_of(report, "entries"), 3);
+	json_decref(report);
+	expect_says(ERR_CONFLICT, "open for reading only",
+		    flow_append(reader, &(struct audit_record){ .type = "registry" }, false,
+				&receipt, &e));
+	flow_close(reader);
+	fixture_key(&at, "l"); /* the writer goes on */
+}
+
+Test(flow_home, reading_makes_nothing)
+{
+	struct err e = { 0 };
+	expect_says(ERR_NOTFOUND, "no state in", try_home(fixture_path(&at, "home"), true, &e));
+	cr_expect_null(at.flow);
+	cr_expect_not(fixture_has(&at, "home"));
+	fixture_text(&at, "home/keep", "");
+	expect(ERR_NOTFOUND, try_home(fixture_path(&at, "home"), true, &e));
+	cr_expect_not(fixture_has(&at, "home/keys"));
+	cr_expect_not(fixture_has(&at, "home/state.db"));
+	fixture_delete(&at, "home");
+	fixture_open(&at);
+	fixture_close(&at);
+	fixture_delete(&at, "home/cache");
+	expect(0, try_home(fixture_path(&at, "home"), true, &e));
+	cr_expect_not(fixture_has(&at, "home/cache"));
+}
+
+/* ---- what is missing or not as it was ---- */
+
+Test(flow_home, a_log_without_its_database_asks_for_rebuilding)
+{
+	struct err e = { 0 };
+	fixture_open(&at);
+	fixture_close(&at);
+	fixture_move(&at, "home/state.db", "state.db");
+	for (int read_only = 0; read_only < 2; read_only++) {
+		expect_says(ERR_NOTFOUND, "hallmark registry rebuild",
+			    try_home(fixture_path(&at, "home"), read_only, &e));
+		cr_expect_not(fixture_has(&at, "home/state.db"),
+			      "no empty one is put in its place");
+	}
+	fixture_move(&at, "state.db", "home/state.db");
+	fixture_open(&at);
+}
+
+Test(flow_home, the_logs_key_is_not_made_anew_for_a_log_that_exists)
+{
+	struct err e = { 0 };
+	fixture_open(&at);
+	fixture_close(&at);
+	fixture_move(&at, "home/keys/log.key", "log.key");
+	fixture_move(&at, "home/keys/log.pub", "log.pub");
+	expect_says(ERR_NOTFOUND, "put it back from a backup",
+		    try_home(fixture_path(&at, "home"), false, &e));
+	cr_expect_not(fixture_has(&at, "home/keys/log.key"));
+	fixture_move(&at, "log.key", "home/keys/log.key");
+	fixture_move(&at, "log.pub", "home/keys/log.pub");
+	fixture_open(&at);
+}
+
+Test(flow_home, another_logs_key_opens_nothing)
+{
+	struct fixture other;
+	struct err e = { 0 };
+	fixture_make(&other);
+	other.seed.seed[0] = 8;
+	fixture_open(&other);
+	fixture_open(&at);
+	fixture_close(&at);
+	fixture_delete(&at, "home/keys");
+	char command[2 * LIMIT_PATH_BYTES];
+	snprintf(command, sizeof command, "cp -a %s %s", fixture_path(&other, "home/keys"),
+		 fixture_path(&at, "home/keys"));
+	cr_assert_eq(system(command), 0);
+	int rc = try_home(fixture_path(&at, "home"), false, &e);
+	cr_expect(rc == ERR_VERIFY, "%d (%s)", rc, e.text);
+	fixture_remove(&other);
+}
+
+Test(flow_home, a_copied_folder_keeps_its_origin)
+{
+	struct buf one = { 0 }, two = { 0 };
+	struct err e = { 0 };
+	fixture_open(&at);
+	expect(0, flow_key_export(at.flow, NULL, "vkey", &one, &e));
+	fixture_close(&at);
+	fixture_copy(&at, "home", "moved");
+	expect(0, try_home(fixture_path(&at, "moved"), false, &e));
+	expect(0, flow_key_export(at.flow, NULL, "vkey", &two, &e));
+	cr_expect_str_eq(one.bytes, two.bytes);
+	buf_free(&one);
+	buf_free(&two);
+}
+
+Test(flow_home, what_is_in_the_way_is_an_error_that_leaves_it)
+{
+	struct err e = { 0 };
+	fixture_text(&at, "home", "a file");
+	cr_expect_lt(try_home(fixture_path(&at, "home"), false, &e), 0);
+	cr_expect(e.text[0]);
+	cr_expect_null(at.flow);
+	struct buf b = { 0 };
+	fixture_read(&at, "home", &b);
+	cr_expect_str_eq(b.bytes, "a file");
+	buf_free(&b);
+	fixture_text(&at, "other/state.db", "this is no database, it only looks for trouble\n");
+	cr_expect_lt(try_home(fixture_path(&at, "other"), false, &e), 0);
+	cr_expect_null(at.flow);
+}
 
 /* ---- versions ---- */
 
