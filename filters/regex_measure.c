@@ -2,10 +2,12 @@
  *   alternatives := sequence { "|" sequence }
  *   sequence     := { atom [ quantifier ] }
  *   atom         := character | "." | "^" | "$" | class | escape | group
- *   group        := "(" [ "?:" | "?" flags [":"] | "?=" | "?!" | "?<=" | "?<!" | "?<name>" |
- * "?P<name>" ] alternatives ")" quantifier   := ( "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" ) [
- * "?" | "+" ] Refused: back-references, recursion, conditionals, verbs, callouts, \A \G \K \C \R \X
- * \Z \Q \E, other inline options. */
+ *   group        := "(" [ kind ] alternatives ")"
+ *   kind         := "?:" | "?" flags [ ":" ] | "?=" | "?!" | "?<=" | "?<!" | "?<name>" | "?P<name>"
+ *   quantifier   := ( "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" ) [ "?" | "+" ]
+ *
+ * Refused: back-references, recursion, conditionals, verbs, callouts, \A \G \K \C \R \X \Z \Q \E,
+ * other inline options. */
 #include "filters/regex.h"
 
 #include <ctype.h>

@@ -3,8 +3,9 @@
  *
  * trust.toml:   [[publisher]]
  *               name = "acme"
- *               document = "trust/acme.pub"     # relative to HOME: key document, PEM or minisign
- * public key */
+ *               document = "trust/acme.pub"
+ *
+ * document: relative to HOME; a key document, PEM or a minisign public key. */
 #include "base/file.h"
 #include "base/text.h"
 #include "base/toml.h"

@@ -1,8 +1,10 @@
 /* Regular expressions: what is regular, and means the same in ECMAScript and in Python.
  *
- *   alternatives := sequence ('|' sequence)*      sequence := (atom quantifier?)*
- *   atom := character | . | \escape | [class] | (alternatives) | (?:..) | (?<name>..) |
- * (?P<name>..) | ^ | $ quantifier := ('*' | '+' | '?' | {n} | {n,} | {n,m}) '?'?
+ *   alternatives := sequence ('|' sequence)*
+ *   sequence     := (atom quantifier?)*
+ *   atom         := character | . | \escape | [class] | ^ | $
+ *                   | (alternatives) | (?:..) | (?<name>..) | (?P<name>..)
+ *   quantifier   := ('*' | '+' | '?' | {n} | {n,} | {n,m}) '?'?
  *
  * Where the two differ (\d \w \s beyond ASCII, the characters that . leaves out) the smaller set is
  * taken, so that what is generated satisfies both. */

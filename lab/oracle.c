@@ -1,10 +1,10 @@
 /* Oracle cases: miniature models with the logits, expert choices and greedy continuations that an
  * exact engine must give.
  *
- *   CASE/expected.json            logit_std, prefix_len, greedy_len, moe_layers
- *   CASE/expected.safetensors     input_ids [B,S], logits [B,S,V] F64, greedy [B,G],
- * moe.L.expert_ids [B,S,k] DUMP/CASE/computed.safetensors  logits F32, greedy and moe.L.expert_ids
- * I32, same shapes */
+ *   CASE/expected.json              logit_std, prefix_len, greedy_len, moe_layers
+ *   CASE/expected.safetensors       input_ids [B,S], logits [B,S,V] F64, greedy [B,G],
+ *                                   moe.L.expert_ids [B,S,k]
+ *   DUMP/CASE/computed.safetensors  logits F32, greedy and moe.L.expert_ids I32, same shapes */
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"

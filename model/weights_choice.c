@@ -4,8 +4,8 @@
  *   attention, dense, shared,
  *   expert                         as stored   bf16        q8          q4
  *   head                           as stored   bf16        q8          q8
- *   embed, router, latent, vector  as stored in every case; FP8 latents: f32, or bf16 unless
- * "stored"
+ *   embed, router, latent, vector  as stored in every case; FP8 latents: f32 when "stored" is
+ *                                  asked for, else bf16
  *
  * MXFP4 is narrower than q8 and q4 and stays under both. As stored: F32 and F64 -> f32, BF16 ->
  * bf16, F16 -> f16, F8_E4M3 with its block scales -> fp8, MXFP4 -> mxfp4; vectors are f32. */

@@ -11,6 +11,7 @@
  * tables would give other results. Rules are sorted by id; replace and severity may be absent.
  * match is one of
  *   {"fold":"..","gap_max":n,"literals":[..]}   {"regex":"..","repeat_max":n}   {"detector":".."}
+ *
  * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule
  * compiles. */
 #include "base/json.h"

@@ -1,7 +1,7 @@
 /* One connection, one request:
  *
- *   client -- head, checked; body, counted --> gate -- canonical head, body --> library (over a
- * socket pair) client <------------------------- bytes -- gate <--------------- answer --- library
+ *   client -- head, checked; body, counted --> gate -- canonical head, body --> library
+ *   client <------------------------- bytes -- gate <--------------- answer --- library
  *
  * The library never frames a byte that a client wrote. What the head check refuses is answered
  * here, and what follows the request is read and forgotten, never answered. */

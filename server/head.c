@@ -1,8 +1,10 @@
 /* The request head (RFC 9112, stricter):
  *
- *   head   = method SP target SP version CRLF *(name ":" OWS value OWS CRLF) CRLF; <= 32 KiB, <=
- * 100 fields target = "/" *printable, no "#", <= 8 KiB; its path is decoded once and then holds no
- * %, "..", "//", backslash or control byte value  = *(HTAB / 20-7E / 80-FF)
+ *   head   = method SP target SP version CRLF *(name ":" OWS value OWS CRLF) CRLF
+ *            at most 32 KiB and 100 fields
+ *   target = "/" *printable, no "#", at most 8 KiB; its path is decoded once and then holds no %,
+ *            "..", "//", backslash or control byte
+ *   value  = *(HTAB / 20-7E / 80-FF)
  *
  * Every line ends in CRLF; a bare CR or LF, NUL, another control byte or a folded line is refused.
  * Framing is by one Content-Length of digits or no body at all; Transfer-Encoding is refused. */

@@ -5,8 +5,8 @@
  *     12  4  u32 number of files
  *     then per file, in ascending order of name bytes:
  *         u16 length of name, name, u64 size of the file in bytes, u32 number of chunks,
- *         32 bytes per chunk: SHA-256(0x00 || chunk), RFC 6962 leaf; chunks of 4,194,304 bytes, the
- * last one short
+ *         32 bytes per chunk: SHA-256(0x00 || chunk), RFC 6962 leaf; chunks of 4,194,304 bytes,
+ *         the last one short
  *
  * Valid: exactly the files whose resource descriptor states chunks, each with the size, the count
  * and the tree root stated there, and no byte after the last one. */

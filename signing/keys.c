@@ -12,8 +12,9 @@
  *     36  16  salt                        (zeros if none)
  *     52  24  nonce                       (zeros if none)
  *     76  64  P-256 scalar (32, big-endian), Ed25519 seed (32); encrypted with bytes 0..75 as
- * associated data 140 16  Poly1305 tag; unwrapped: the first 16 bytes of SHA-256 over bytes 0..139,
- * against damage
+ *             associated data
+ *     140 16  Poly1305 tag; unwrapped: the first 16 bytes of SHA-256 over bytes 0..139, against
+ *             damage
  *
  * Valid: exactly these lengths, the two lines, "A2" together with "XC", passes and memory within
  * the caps below, a scalar of the curve, and public halves equal to those of the key document. */

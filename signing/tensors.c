@@ -5,8 +5,8 @@
  *     12  4  u32 number of tensors
  *     then per tensor, in ascending order of name bytes, one record:
  *         u16 length of name, name; u8 length of dtype, dtype; u8 rank; rank x u64 dimensions;
- *         u16 length of file, file; u64 first byte in the file; u64 number of bytes; SHA-256 of
- * those bytes
+ *         u16 length of file, file; u64 first byte in the file; u64 number of bytes;
+ *         SHA-256 of those bytes
  *
  * Valid: names ascending without repetition, rank at most 8, files listed in the manifest, ranges
  * inside their file and disjoint, and no byte after the last record. A file's descriptor may state

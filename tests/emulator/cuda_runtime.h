@@ -6,10 +6,11 @@
  * What a real GPU answers with silence or garbage is a launch failure here, with a sentence from
  * cudaGetErrorString:
  *   - __syncthreads that some threads reach elsewhere, or never;
- *   - a warp operation whose named lanes do not all arrive there with the same mask; a lane read that takes
- * no part;
- *   - a write beyond shared memory or beyond an allocation (under ASan reads too: the process ends with a
- * report). Shared memory and allocations begin as 0xff bytes: NaN as a float. */
+ *   - a warp operation whose named lanes do not all arrive there with the same mask; a lane read that
+ *     takes no part;
+ *   - a write beyond shared memory or beyond an allocation (under ASan reads too: the process ends with
+ *     a report).
+ * Shared memory and allocations begin as 0xff bytes: NaN as a float. */
 #ifndef EMULATOR_CUDA_RUNTIME_H
 #define EMULATOR_CUDA_RUNTIME_H
 

@@ -81,6 +81,9 @@ table "A format:" "value      two" >audit/a.c
 refuses limits "a rewrapped table" "audit/a.c:3: a table, rewrapped"
 table "A format: key      one" "two" >audit/a.c
 refuses limits "a rewrapped first line" "audit/a.c:1: a table"
+printf '/* A format:\n *   %088d\n * value two */\n' 0 >audit/a.c; accepts limits "a short row before text"
+printf '/* A format:\n *   %091d\n * value two */\n' 0 >audit/a.c
+refuses limits "a rewrapped row" "audit/a.c:3"
 printf 'int a[] = {\n * b      c\n};\n' >audit/a.c; accepts limits "spaces outside a comment"
 
 commit() { # SUBJECT LINES [BODY]
