@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALPHA 1e-3
-
 struct candidate {
 	struct flow_fork_model model;
 	struct registry_release release;
@@ -18,6 +16,8 @@ struct candidate {
 
 struct audit {
 	struct flow *flow;
+	const char *asked; /* REF of the one candidate; NULL: every release that lies here */
+	uint64_t seed;
 	struct flow_fork_model suspect;
 	struct digest subject; /* the suspect's root, as a release has it */
 	struct candidate *candidate;
@@ -26,6 +26,59 @@ struct audit {
 	const struct candidate *best; /* the parent found, or NULL */
 	struct audit_receipt receipt;
 };
+
+/* The steps, in their order. */
+static int find_candidates(struct audit *a, struct err *e);
+static int open_candidates(struct audit *a, struct err *e);
+static int compare_all(struct audit *a, struct err *e);
+static int choose_parent(struct audit *a, struct err *e);
+static int write_report(struct audit *a, json_t **report, struct err *e);
+static int append_fork(struct audit *a, const json_t *report, struct err *e);
+static int add_receipt(struct audit *a, json_t *report, struct err *e);
+static void audit_close(struct audit *a);
+
+/* The page. */
+static int audit_fork(struct audit *a, const char *suspect, json_t **report, struct err *e)
+{
+	TRY(flow_fork_model_open(a->flow, suspect, &a->suspect, e)); /* untrusted bytes */
+	TRY(find_candidates(a, e));
+	TRY(open_candidates(a, e)); /* registered bytes, verified as they are read */
+	TRY(compare_all(a, e));     /* lineage statistics */
+	TRY(flow_fork_model_root(&a->suspect, &a->subject, e));
+	TRY(choose_parent(a, e)); /* what survives Holm */
+
+	TRY(write_report(a, report, e)); /* and where the card contradicts what was measured */
+	TRY(append_fork(a, *report, e)); /* log entry and registry edge, one transaction */
+	return add_receipt(a, *report, e);
+}
+
+int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
+		    json_t **report, struct err *e)
+{
+	struct audit a = { .flow = f, .asked = parent, .seed = seed, .unavailable = json_array() };
+	*report = NULL;
+	int rc = audit_fork(&a, suspect, report, e);
+	audit_close(&a);
+	if (rc < 0) {
+		json_decref(*report);
+		*report = NULL;
+	}
+	return rc;
+}
+
+static void audit_close(struct audit *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->candidate[i].compared)
+			fork_comparison_free(&a->candidate[i].result);
+		flow_fork_model_close(&a->candidate[i].model);
+	}
+	free(a->candidate);
+	json_decref(a->unavailable);
+	flow_fork_model_close(&a->suspect);
+}
+
+/* ---- candidates ---- */
 
 static int add_candidate(struct audit *a, const struct registry_release *r, struct err *e)
 {
@@ -44,11 +97,11 @@ static int add_located(void *audit, const struct registry_release *r, struct err
 	return r->location[0] ? add_candidate(audit, r, e) : 0;
 }
 
-static int find_candidates(struct audit *a, const char *parent, struct err *e)
+static int find_candidates(struct audit *a, struct err *e)
 {
 	struct registry_release r;
-	if (parent) {
-		TRY(registry_find(a->flow->registry, parent, &r, e));
+	if (a->asked) {
+		TRY(registry_find(a->flow->registry, a->asked, &r, e));
 		return add_candidate(a, &r, e);
 	}
 	TRY(registry_each(a->flow->registry, add_located, a, e));
@@ -61,7 +114,7 @@ static int find_candidates(struct audit *a, const char *parent, struct err *e)
 
 /* By root, so that a folder is only ever taken for the release that it holds. Those that cannot be
  * read are named and left out, unless one was asked for. */
-static int open_candidates(struct audit *a, bool asked, struct err *e)
+static int open_candidates(struct audit *a, struct err *e)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < a->count; i++) {
@@ -72,7 +125,7 @@ static int open_candidates(struct audit *a, bool asked, struct err *e)
 		a->candidate[i] = (struct candidate){ 0 };
 		int rc = flow_fork_model_open(a->flow, root, &c.model, &why);
 		bool gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
-		if (rc < 0 && (asked || !gone))
+		if (rc < 0 && (a->asked || !gone))
 			return err_set(e, rc, "compare with %s: %s", c.name, why.text);
 		if (rc < 0)
 			json_array_append_new(a->unavailable, json_pack("{s:s,s:s}", "name", c.name,
@@ -84,12 +137,15 @@ static int open_candidates(struct audit *a, bool asked, struct err *e)
 	return kept ? 0 : err_set(e, ERR_NOTFOUND, "no registered release can be read here");
 }
 
-static int compare_all(struct audit *a, uint64_t seed, struct err *e)
+/* ---- comparing ---- */
+
+static int compare_all(struct audit *a, struct err *e)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		struct candidate *c = &a->candidate[i];
-		int rc = fork_compare(&c->model.model, &a->suspect.model, ALPHA / (double)a->count,
-				      seed, NULL, &c->result, e);
+		int rc = fork_compare(&c->model.model, &a->suspect.model,
+				      FLOW_FORK_ALPHA / (double)a->count, a->seed, NULL, &c->result,
+				      e);
 		if (rc < 0)
 			return err_prefix(e, "compare with %s", c->name);
 		c->compared = true;
@@ -125,7 +181,7 @@ static int choose_parent(struct audit *a, struct err *e)
 	}
 	for (size_t i = 0; i < a->count; i++)
 		p[i] = a->candidate[i].result.p_value;
-	fork_holm(p, a->count, a->count, ALPHA, reject);
+	fork_holm(p, a->count, a->count, FLOW_FORK_ALPHA, reject);
 	for (size_t i = 0; i < a->count; i++) {
 		struct candidate *c = &a->candidate[i];
 		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
@@ -138,18 +194,20 @@ static int choose_parent(struct audit *a, struct err *e)
 	return 0;
 }
 
+/* ---- telling ---- */
+
 /* The candidate that the report is about: the parent found, else the declared, else the first. */
 static const struct candidate *subject_of(const struct audit *a)
 {
 	if (a->best)
 		return a->best;
 	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->candidate[i].release.model, a->suspect.base) == 0)
+		if (strcmp(a->candidate[i].release.model, a->suspect.card.base) == 0)
 			return &a->candidate[i];
 	return &a->candidate[0];
 }
 
-static int report_of(struct audit *a, json_t **out, struct err *e)
+static int write_report(struct audit *a, json_t **out, struct err *e)
 {
 	const struct candidate *c = subject_of(a);
 	TRY(fork_comparison_json(&c->result, false, out, e));
@@ -157,10 +215,11 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	json_object_set_new(*out, "parent", a->best ? json_string(c->name) : json_null());
 	json_object_set_new(*out, "declared",
 			    json_pack("{s:s?,s:s?,s:s?}", "base_model",
-				      a->suspect.base[0] ? a->suspect.base : NULL, "relation",
-				      a->suspect.relation[0] ? a->suspect.relation : NULL,
+				      a->suspect.card.base[0] ? a->suspect.card.base : NULL,
+				      "relation",
+				      a->suspect.card.relation[0] ? a->suspect.card.relation : NULL,
 				      "license",
-				      a->suspect.license[0] ? a->suspect.license : NULL));
+				      a->suspect.card.license[0] ? a->suspect.card.license : NULL));
 	for (size_t i = 0; i < a->count; i++) {
 		const struct fork_comparison *r = &a->candidate[i].result;
 		json_array_append_new(candidates,
@@ -172,12 +231,12 @@ static int report_of(struct audit *a, json_t **out, struct err *e)
 	}
 	json_object_set_new(*out, "candidates", candidates);
 	json_object_set(*out, "unavailable", a->unavailable);
-	json_object_set_new(*out, "alpha", json_real(ALPHA));
+	json_object_set_new(*out, "alpha", json_real(FLOW_FORK_ALPHA));
 	json_object_set_new(*out, "findings", findings);
 	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
 }
 
-static int log_it(struct audit *a, json_t *report, struct err *e)
+static int append_fork(struct audit *a, const json_t *report, struct err *e)
 {
 	const struct candidate *c = subject_of(a);
 	struct digest digest;
@@ -192,8 +251,8 @@ static int log_it(struct audit *a, json_t *report, struct err *e)
 			  json_digest(&a->subject), "subject_name",
 			  json_text_lossy(name ? name + 1 : a->suspect.ref.path), "parent",
 			  json_digest(&c->release.root), "parent_name", c->name, "declared",
-			  a->suspect.base[0] ? a->suspect.base : NULL, "relation",
-			  a->suspect.relation[0] ? a->suspect.relation : NULL, "verdict",
+			  a->suspect.card.base[0] ? a->suspect.card.base : NULL, "relation",
+			  a->suspect.card.relation[0] ? a->suspect.card.relation : NULL, "verdict",
 			  fork_verdict_name(c->result.verdict), "p_value", c->result.p_value,
 			  "effect", c->result.effect, "findings",
 			  json_object_get(report, "findings"), "report", json_digest(&digest));
@@ -218,97 +277,4 @@ static int add_receipt(struct audit *a, json_t *report, struct err *e)
 	buf_free(&entry);
 	buf_free(&proof);
 	return rc;
-}
-
-int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
-		    json_t **report, struct err *e)
-{
-	struct audit a = { .flow = f, .unavailable = json_array() };
-	*report = NULL;
-	int rc = flow_fork_model_open(f, suspect, &a.suspect, e);
-	if (rc == 0)
-		rc = find_candidates(&a, parent, e);
-	if (rc == 0)
-		rc = open_candidates(&a, parent != NULL, e);
-	if (rc == 0)
-		rc = compare_all(&a, seed, e);
-	if (rc == 0)
-		rc = flow_fork_model_root(&a.suspect, &a.subject, e);
-	if (rc == 0)
-		rc = choose_parent(&a, e);
-	if (rc == 0)
-		rc = report_of(&a, report, e);
-	if (rc == 0)
-		rc = log_it(&a, *report, e);
-	if (rc == 0)
-		rc = add_receipt(&a, *report, e);
-	for (size_t i = 0; i < a.count; i++) {
-		if (a.candidate[i].compared)
-			fork_comparison_free(&a.candidate[i].result);
-		flow_fork_model_close(&a.candidate[i].model);
-	}
-	free(a.candidate);
-	json_decref(a.unavailable);
-	flow_fork_model_close(&a.suspect);
-	if (rc < 0 && *report) {
-		json_decref(*report);
-		*report = NULL;
-	}
-	return rc;
-}
-
-int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
-		      json_t **report, struct err *e)
-{
-	struct flow_fork_model left, right = { 0 };
-	struct fork_comparison c = { 0 };
-	bool compared = false;
-	*report = NULL;
-	TRY(flow_fork_model_open(f, a, &left, e));
-	int rc = flow_fork_model_open(f, b, &right, e);
-	if (rc == 0) {
-		rc = fork_compare(&left.model, &right.model, ALPHA, seed, NULL, &c, e);
-		compared = rc == 0;
-	}
-	if (rc == 0)
-		rc = fork_comparison_json(&c, blocks, report, e);
-	if (rc == 0) {
-		json_t *findings = json_array();
-		bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
-		json_object_set_new(*report, "parent", found ? json_text_lossy(a) : json_null());
-		json_object_set_new(*report, "findings", findings);
-		rc = flow_fork_findings(&left, left.ref.registered ? left.ref.release.model : a,
-					&right, &c, findings, e);
-	}
-	if (compared)
-		fork_comparison_free(&c);
-	flow_fork_model_close(&left);
-	flow_fork_model_close(&right);
-	return rc;
-}
-
-int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
-			struct err *e)
-{
-	struct flow_fork_model m;
-	struct fork_calibration c = { 0 };
-	TRY(flow_fork_model_open(f, ref, &m, e));
-	int rc = fork_calibrate(&m.model, seed, &c, e);
-	flow_fork_model_close(&m);
-	TRY(rc);
-	*report =
-		json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs",
-			  (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05", c.below_05, "below_005",
-			  c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
-	return json_ok(*report, e);
-}
-
-int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
-{
-	json_t *all;
-	TRY(registry_export(f->registry, &all, e));
-	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks",
-			    json_object_get(all, "forks"));
-	json_decref(all);
-	return json_ok(*report, e);
 }

@@ -8,61 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whole characters only, '?' for what is not UTF-8: a card must not be able to break the report
- * that quotes it. */
-static void copy_text(const char *s, size_t len, char *out, size_t room)
-{
-	size_t at = 0, used = 0;
-	uint32_t cp;
-	while (at < len) {
-		int n = text_utf8_decode(s + at, len - at, &cp);
-		size_t step = n > 0 ? (size_t)n : 1, width = n > 0 ? step : 1;
-		if (used + width >= room)
-			break;
-		memcpy(out + used, n > 0 ? s + at : "?", width);
-		used += width;
-		at += step;
-	}
-	out[used] = 0;
-}
-
-/* The value of `key:` in the front matter; a list gives its first item. */
-static void front_matter(const char *card, const char *key, char *out, size_t room)
-{
-	out[0] = 0;
-	if (!text_starts(card, "---"))
-		return;
-	const char *end = strstr(card + 3, "\n---");
-	for (const char *at = strchr(card, '\n'); at && end && at < end;
-	     at = strchr(at + 1, '\n')) {
-		size_t n = strlen(key);
-		if (strncmp(at + 1, key, n) != 0 || at[1 + n] != ':')
-			continue;
-		at += 2 + n;
-		at += strspn(at, " \t\"'");
-		if (*at == '\n') {
-			at += 1 + strspn(at + 1, " \t");
-			at = *at == '-' ? at + 1 + strspn(at + 1, " \t\"'") : "";
-		}
-		size_t len = strcspn(at, "\"'\r\n");
-		if (at[0] != '[')
-			copy_text(at, len, out, room);
-		return;
-	}
-}
-
-static void read_card(struct flow_fork_model *m)
-{
-	struct buf card = { 0 };
-	struct err none;
-	if (source_read_file(m->source, "README.md", MIB(4), &card, &none) == 0 && card.len) {
-		front_matter(card.bytes, "base_model", m->base, sizeof m->base);
-		front_matter(card.bytes, "base_model_relation", m->relation, sizeof m->relation);
-		front_matter(card.bytes, "license", m->license, sizeof m->license);
-	}
-	buf_free(&card);
-}
-
 static void read_texts(struct flow_fork_model *m)
 {
 	struct buf b = { 0 };
@@ -118,7 +63,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	if (rc < 0)
 		return err_prefix(e, "%s/config.json", m->ref.path);
 	m->model = (struct fork_model){ m->tensors, m->source, m->config };
-	read_card(m);
+	flow_card_read(m->source, &m->card);
 	read_texts(m);
 	return 0;
 }
@@ -202,7 +147,7 @@ static void config_findings(const json_t *a, const json_t *b, json_t *findings)
 static bool declares(const struct flow_fork_model *m, const char *parent_name)
 {
 	size_t n = strcspn(parent_name, "@");
-	return strlen(m->base) == n && strncmp(m->base, parent_name, n) == 0;
+	return strlen(m->card.base) == n && strncmp(m->card.base, parent_name, n) == 0;
 }
 
 int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name,
@@ -210,19 +155,19 @@ int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_
 		       json_t *findings, struct err *e)
 {
 	bool derived = c->verdict == FORK_IDENTICAL || c->verdict == FORK_DEPENDENT;
-	if (derived && !suspect->base[0])
+	if (derived && !suspect->card.base[0])
 		add(findings, "F-PARENT-MISSING",
 		    "the card declares no base model; the weights depend on %s (p %.3g, effect %.3f)",
 		    parent_name, c->p_value, c->effect);
 	else if (derived && !declares(suspect, parent_name))
 		add(findings, "F-PARENT-WRONG",
 		    "the card declares %s; the weights depend on %s (p %.3g, effect %.3f)",
-		    suspect->base, parent_name, c->p_value, c->effect);
+		    suspect->card.base, parent_name, c->p_value, c->effect);
 	else if (c->verdict == FORK_NO_EVIDENCE && declares(suspect, parent_name))
 		add(findings, "F-PARENT-WRONG",
 		    "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
 		    "%zu blocks)",
-		    suspect->base, c->p_value, c->effect, c->blocks);
+		    suspect->card.base, c->p_value, c->effect, c->blocks);
 	if (derived) {
 		config_findings(parent->config, suspect->config, findings);
 		if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
@@ -231,7 +176,7 @@ int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_
 		if (!digest_equal(&parent->chat_template, &suspect->chat_template))
 			add(findings, "F-TEMPLATE", "the chat template differs from that of %s",
 			    parent_name);
-		if (strcmp(suspect->relation, "finetune") == 0 && c->changed > 0 &&
+		if (strcmp(suspect->card.relation, "finetune") == 0 && c->changed > 0 &&
 		    c->rounding > 0.99)
 			add(findings, "F-RELATION",
 			    "declared as finetune; every changed matrix fits rounding to 8 bits");

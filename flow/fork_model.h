@@ -2,9 +2,12 @@
 #ifndef FLOW_FORK_MODEL_H
 #define FLOW_FORK_MODEL_H
 
-#include "model/tensors.h"
+#include "flow/card.h"
 #include "flow/home.h"
 #include "forks/forks.h"
+#include "model/tensors.h"
+
+#define FLOW_FORK_ALPHA 1e-3 /* the chance of one false accusation that an audit accepts */
 
 struct flow_fork_model {
 	struct flow_ref ref;
@@ -13,11 +16,10 @@ struct flow_fork_model {
 	struct source *source;            /* the one to read: verified, or that of ref */
 	struct model_tensors *tensors;
 	json_t *config;
-	struct fork_model model;      /* views of the above */
-	char base[256], relation[64]; /* declared in README.md's front matter; "" when not */
-	char license[64];
-	struct digest tokenizer,
-		chat_template; /* of tokenizer.json; of the template text; zero when absent */
+	struct fork_model model; /* views of the above */
+	struct flow_card card;
+	struct digest tokenizer;     /* of tokenizer.json; zero when absent */
+	struct digest chat_template; /* of the template's text; zero when absent */
 };
 
 int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,

@@ -98,7 +98,11 @@ int flow_ranges_of(const struct model_tensors *t, struct signing_range **out, si
 int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signing_manifest *m,
 		     size_t *signer, struct err *e) MUST_USE;
 
-/* ---- publish.c, recover.c ---- */
+/* ---- publish_finish.c, recover.c ---- */
+
+/* dir with a suffix: "path too long" otherwise. */
+int flow_path_beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES],
+		     struct err *e) MUST_USE;
 
 /* 1 if the release of a publication under way is in the log, 0 if not. */
 int flow_pending_logged(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;

@@ -1,7 +1,7 @@
 /* Releases read back: verified and shown. A failed verification is a report with ok false, not an
  * error. */
 #include "base/text.h"
-#include "flow/home.h"
+#include "flow/artifact.h"
 
 #include <string.h>
 
@@ -49,24 +49,30 @@ static void add_failures(json_t *report, const struct signing_report *r)
 						r->difference[i].found));
 }
 
-/* The minisign signature beside the model, when it is there: the same manifest, signed with
- * Ed25519. */
-static int check_minisign(struct source *beside, const struct signing_public *key,
-			  const struct signing_manifest *m, json_t *report, struct err *e)
+/* What lies beside the model and has something to say. */
+static int check_artifacts(struct source *beside, const struct signing_public *key,
+			   const struct signing_manifest *m, json_t *report, struct err *e)
 {
-	struct buf sig = { 0 };
-	struct err why = { 0 };
-	if (!key->has_ed25519 || !beside)
-		return 0;
-	int rc = source_read_file(beside, "manifest.json.minisig", MIB(1), &sig, e);
-	if (rc == 0) {
-		int ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len,
-						sig.bytes, sig.len, &why);
-		add_check(report, "minisign", ok == 0,
-			  ok == 0 ? "Ed25519 signature of the manifest is good" : why.text);
+	struct buf text = { 0 };
+	int rc = 0;
+	for (size_t i = 0; beside && i < FLOW_ARTIFACTS; i++) {
+		const struct flow_artifact *a = &flow_artifacts[i];
+		struct flow_verdict verdict = { 0 };
+		if (!a->check)
+			continue;
+		buf_clear(&text);
+		rc = source_read_file(beside, a->name, FLOW_ARTIFACT_BYTES, &text, e);
+		if (rc == ERR_NOTFOUND)
+			continue;
+		TRY_OUT(rc);
+		a->check(key, m, &text, &verdict);
+		if (verdict.name)
+			add_check(report, verdict.name, verdict.ok, verdict.detail);
 	}
-	buf_free(&sig);
-	return rc == ERR_NOTFOUND ? 0 : rc;
+	rc = 0;
+out:
+	buf_free(&text);
+	return rc;
 }
 
 /* A registered release must be the one that was registered under that name. */
@@ -120,7 +126,7 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
 	check_registered(ref, &m, report);
 	TRY_OUT(check_files(ref, &m, v, report, e));
-	TRY_OUT(check_minisign(ref->beside, key, &m, report, e));
+	TRY_OUT(check_artifacts(ref->beside, key, &m, report, e));
 out:
 	signing_manifest_free(&m);
 	return rc;

@@ -171,6 +171,8 @@ static const struct {
 	{ "---\nlicense:   'cc-by-4.0'\n---\n", "cc-by-4.0" },
 	{ "---\nlicense_name: x\n---\n", "unknown" },
 	{ "no front matter\n", "unknown" },
+	{ "no front matter\n\nlicense: mit\n", "unknown" },
+	{ "---\nbase_model: a/b\n---\nSee\nlicense: mit\n", "unknown" },
 	{ "---\nlicense: \xff\n---\n", "\xef\xbf\xbd" },
 	{ "---\nlicense: 0123456789012345678901234567890123456789012345678901234567890123456789\n---\n",
 	  "012345678901234567890123456789012345678901234567890123456789012" },

@@ -1,0 +1,94 @@
+#include "flow/artifact.h"
+#include "base/file.h"
+
+#include <stdio.h>
+
+static int make_bundle(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	return signing_bundle_make(of->key, of->manifest, out, e);
+}
+
+static int make_manifest(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	buf_add_buf(out, &of->manifest->payload);
+	return buf_done(out, e);
+}
+
+static int make_minisign(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	const struct buf *signs = &of->manifest->payload;
+	char comment[400];
+	snprintf(comment, sizeof comment, "model:%s version:%s", of->model, of->version);
+	return signing_minisign(of->key, signs->bytes, signs->len, comment, out, e);
+}
+
+static void check_minisign(const struct signing_public *key, const struct signing_manifest *m,
+			   const struct buf *text, struct flow_verdict *out)
+{
+	struct err why = { 0 };
+	if (!key->has_ed25519)
+		return;
+	out->name = "minisign";
+	out->ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len,
+					 text->bytes, text->len, &why) == 0;
+	snprintf(out->detail, sizeof out->detail, "%s",
+		 out->ok ? "Ed25519 signature of the manifest is good" : why.text);
+}
+
+static int make_provenance(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	return signing_provenance(of->key, of->manifest, of->kind, of->parent, of->parent ? 1 : 0,
+				  env_now_us(of->flow->env), out, e);
+}
+
+static int make_public_key(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	return signing_public_export(signing_identity_public(of->key), SIGNING_DOCUMENT, NULL, out,
+				     e);
+}
+
+static int make_receipt(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	struct buf entry = { 0 };
+	uint64_t index = of->registered->log_index;
+	int rc = 0;
+	TRY_OUT(audit_log_entry(of->flow->log, index, &entry, e));
+	TRY_OUT(audit_log_proof(of->flow->log, index, entry.bytes, entry.len, out, e));
+out:
+	buf_free(&entry);
+	return rc;
+}
+
+/* Verification begins with the bundle, so it has no check of its own here. */
+const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS] = {
+	{ SIGNING_BUNDLE, .inside = true, .make = make_bundle },
+	{ FLOW_MANIFEST, .make = make_manifest },
+	{ FLOW_MANIFEST ".minisig", .make = make_minisign, .check = check_minisign },
+	{ "provenance.json", .make = make_provenance },
+	{ "publisher.pub", .make = make_public_key },
+	{ FLOW_RECEIPT, .logged = true, .make = make_receipt },
+};
+
+static int stage_one(const struct flow_artifact *a, const struct flow_making *of,
+		     const char *staging, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf text = { 0 };
+	int rc = 0;
+	TRY_OUT(file_join(path, staging, a->name, e));
+	TRY_OUT(a->make(of, &text, e));
+	TRY_OUT(buf_done(&text, e));
+	TRY_OUT(file_write_durable(path, text.bytes, text.len, 0644, e));
+out:
+	buf_free(&text);
+	return rc;
+}
+
+int flow_artifacts_stage(const struct flow_making *of, bool logged, const char *staging,
+			 struct err *e)
+{
+	for (size_t i = 0; i < FLOW_ARTIFACTS; i++)
+		if (flow_artifacts[i].logged == logged)
+			TRY(stage_one(&flow_artifacts[i], of, staging, e));
+	return 0;
+}

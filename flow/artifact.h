@@ -1,0 +1,49 @@
+/* Private to flow/: what a release carries besides the files of the model, one row each. Publishing
+ * makes them, finishing moves them, packing takes them along and verifying looks at them, all by
+ * walking this table: another signature or document is another row. */
+#ifndef FLOW_ARTIFACT_H
+#define FLOW_ARTIFACT_H
+
+#include "flow/home.h"
+
+#define FLOW_ARTIFACTS 6
+#define FLOW_ARTIFACT_BYTES LIMIT_MANIFEST_BYTES /* none is longer than the manifest */
+
+#define FLOW_MANIFEST "manifest.json"
+#define FLOW_RECEIPT "receipt.tlog-proof"
+
+/* What they are made of; borrowed. */
+struct flow_making {
+	struct flow *flow;
+	const char *model, *version;
+	const struct signing_identity *key;        /* NULL: past the commit point */
+	const struct signing_manifest *manifest;   /* NULL likewise */
+	const char *kind;                          /* train, fine-tune, ... */
+	const struct signing_parent *parent;       /* NULL: none */
+	const struct registry_release *registered; /* NULL before the commit point */
+};
+
+/* What is to be said of one that lies there. */
+struct flow_verdict {
+	const char *name; /* of the check; NULL: nothing */
+	bool ok;
+	char detail[sizeof((struct err *)0)->text];
+};
+
+struct flow_artifact {
+	const char *name;
+	bool inside; /* in the model's folder, else in the one beside it */
+	bool logged; /* made once the release is in the log */
+	/* Appended to out. */
+	int (*make)(const struct flow_making *of, struct buf *out, struct err *e);
+	/* Of one beside a release whose manifest and files verify with this key; NULL: nothing. */
+	void (*check)(const struct signing_public *key, const struct signing_manifest *m,
+		      const struct buf *text, struct flow_verdict *out);
+};
+extern const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS];
+
+/* Make those that are (not yet) logged into the folder `staging`. */
+int flow_artifacts_stage(const struct flow_making *of, bool logged, const char *staging,
+			 struct err *e) MUST_USE;
+
+#endif
