@@ -53,10 +53,13 @@ enum backend_peak {
 /* Functions are called under one lock (struct engine), never two at a time, but for `pages`, which
  * may run beside any other. */
 struct backend {
-	const char *set;      /* its kernels: "avx512"; a record says what computed */
-	const char *numerics; /* the regime of its bits: "canonical", "fast" */
-	uint64_t page_bytes;  /* that a page of KERNEL_PAGE positions takes, all layers together */
-	uint32_t rows_max;    /* of one pass */
+	struct model_keeper
+		keeper;        /* first: takes the weights (model/weights.h), once, after open */
+	const char *set;       /* its kernels: "avx512"; a record says what computed */
+	const char *numerics;  /* the regime of its bits: "canonical", "fast" */
+	uint64_t page_bytes;   /* that a page of KERNEL_PAGE positions takes, all layers together */
+	uint32_t rows_max;     /* of one pass */
+	uint64_t weight_bytes; /* that the weights take, once placed */
 
 	/* Make memory for so many more pages of the cache, contents undefined. They are numbered
 	 * on from those made before, from 0. ERR_NOMEM: none was made. Thread-safe. */

@@ -96,7 +96,7 @@ static void plain_fill(struct ban *b, const struct token_tree *t, uint64_t *bits
 	}
 }
 
-void ban_mask(const struct ban *b, uint64_t *allowed, uint32_t words)
+void engine_ban_mask(const struct ban *b, uint64_t *allowed, uint32_t words)
 {
 	const struct token_tree *t = token_trees_at(b->trees, !b->begun);
 	const uint64_t *plain = !b->begun && b->trees->differs ? b->plain_first : b->plain;
@@ -122,7 +122,7 @@ void ban_mask(const struct ban *b, uint64_t *allowed, uint32_t words)
 	}
 }
 
-void ban_accept(struct ban *b, uint32_t id)
+void engine_ban_accept(struct ban *b, uint32_t id)
 {
 	if (id >= b->trees->ids || (tokenizer_is_special(b->tokenizer, id) && !b->markers))
 		return;
@@ -183,8 +183,9 @@ static int ban_fill(struct ban *b, uint32_t bytes, const char *const *string, si
 	return 0;
 }
 
-int ban_open(struct ban **out, const struct token_trees *trees, const struct tokenizer *tokenizer,
-	     bool markers, const char *const *string, size_t count, struct err *e)
+int engine_ban_open(struct ban **out, const struct token_trees *trees,
+		    const struct tokenizer *tokenizer, bool markers, const char *const *string,
+		    size_t count, struct err *e)
 {
 	uint32_t bytes = 0;
 	*out = NULL;
@@ -195,13 +196,13 @@ int ban_open(struct ban **out, const struct token_trees *trees, const struct tok
 	*b = (struct ban){ .trees = trees, .tokenizer = tokenizer, .markers = markers };
 	int rc = ban_fill(b, bytes, string, count, e);
 	if (rc < 0)
-		ban_close(b);
+		engine_ban_close(b);
 	else
 		*out = b;
 	return rc;
 }
 
-void ban_close(struct ban *b)
+void engine_ban_close(struct ban *b)
 {
 	if (b == NULL)
 		return;

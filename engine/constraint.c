@@ -48,7 +48,7 @@ static int open_masks(struct engine_constraint *c, const struct engine *m, struc
 	uint32_t depth = c->trees->later.depth_max;
 	if (c->trees->differs && c->trees->first.depth_max > depth)
 		depth = c->trees->first.depth_max;
-	size_t bytes = constraint_words(c) * sizeof(uint64_t),
+	size_t bytes = engine_constraint_words(c) * sizeof(uint64_t),
 	       count = LIMIT_CONSTRAINT_CACHE / (bytes + 1);
 	c->masks = count < 64 ? 64 : count > 8192 ? 8192 : (uint32_t)count;
 	c->mask = calloc(c->masks, sizeof *c->mask);
@@ -98,9 +98,15 @@ void engine_constraint_close(struct engine_constraint *c)
 
 struct digest engine_constraint_digest(const struct engine_constraint *c) { return c->digest; }
 
-const struct engine *constraint_engine(const struct engine_constraint *c) { return c->engine; }
+const struct engine *engine_constraint_engine(const struct engine_constraint *c)
+{
+	return c->engine;
+}
 
-uint32_t constraint_words(const struct engine_constraint *c) { return c->trees->ids / 64 + 1; }
+uint32_t engine_constraint_words(const struct engine_constraint *c)
+{
+	return c->trees->ids / 64 + 1;
+}
 
 /* ---- places ---- */
 
@@ -185,7 +191,7 @@ static bool mask_fill(struct engine_constraint *c, const struct token_tree *t, u
 		      struct mask *m)
 {
 	const uint8_t *class = automaton_classes(c->automaton);
-	memset(m->bits, 0, constraint_words(c) * sizeof *m->bits);
+	memset(m->bits, 0, engine_constraint_words(c) * sizeof *m->bits);
 	m->limited = false;
 	c->walk[0] = at;
 	for (uint32_t i = 0; i < t->nodes && at >= AUTOMATON_START;) {
@@ -219,7 +225,7 @@ static struct mask *mask_at(struct engine_constraint *c, uint32_t at, bool first
 	if (m->key == key)
 		return m;
 	if (m->bits == NULL)
-		m->bits = calloc(constraint_words(c), sizeof *m->bits);
+		m->bits = calloc(engine_constraint_words(c), sizeof *m->bits);
 	if (m->bits == NULL) {
 		*rc = err_set(e, ERR_NOMEM, "out of memory for the constraint");
 		return NULL;
@@ -251,7 +257,7 @@ static int look(struct engine_constraint *c, struct constraint_place *p, const u
 						  p->at == AUTOMATON_LIMIT ||
 							  (m != NULL && m->limited) };
 		if (mask != NULL)
-			memcpy(mask, m->bits, constraint_words(c) * sizeof *mask);
+			memcpy(mask, m->bits, engine_constraint_words(c) * sizeof *mask);
 		return 0;
 	}
 	return err_set(
@@ -260,8 +266,9 @@ static int look(struct engine_constraint *c, struct constraint_place *p, const u
 		LIMIT_CONSTRAINT_CACHE >> 20, LIMIT_CONSTRAINT_WORK, count);
 }
 
-int constraint_mask(struct engine_constraint *c, struct constraint_place *p, const uint32_t *id,
-		    uint32_t count, uint64_t *mask, struct constraint_state *out, struct err *e)
+int engine_constraint_mask(struct engine_constraint *c, struct constraint_place *p,
+			   const uint32_t *id, uint32_t count, uint64_t *mask,
+			   struct constraint_state *out, struct err *e)
 {
 	pthread_mutex_lock(&c->lock);
 	int rc = look(c, p, id, count, mask, out, e);
@@ -269,10 +276,11 @@ int constraint_mask(struct engine_constraint *c, struct constraint_place *p, con
 	return rc;
 }
 
-int constraint_look(struct engine_constraint *c, struct constraint_place *p, const uint32_t *id,
-		    uint32_t count, struct constraint_state *out, struct err *e)
+int engine_constraint_look(struct engine_constraint *c, struct constraint_place *p,
+			   const uint32_t *id, uint32_t count, struct constraint_state *out,
+			   struct err *e)
 {
-	return constraint_mask(c, p, id, count, NULL, out, e);
+	return engine_constraint_mask(c, p, id, count, NULL, out, e);
 }
 
 /* ---- bytes alone ---- */

@@ -11,21 +11,24 @@ struct constraint_place {
 };
 
 /* What may come after id [count] (the ids accepted so far, no eos among them; those before the ones
- * of the last call with this place are the same). mask: out, [constraint_words] bits, the ids that
- * may be drawn, eos not among them. ERR_INPUT: a limit of the automaton is reached, by name.
- * Thread-safe. */
+ * of the last call with this place are the same). mask: out, [engine_constraint_words] bits, the
+ * ids that may be drawn, eos not among them. ERR_INPUT: a limit of the automaton is reached, by
+ * name. Thread-safe. */
 struct constraint_state {
 	bool ends;    /* the answer may end here */
 	bool goes_on; /* it may go on */
 	bool limited; /* something was left out because it nests too deeply or in too many ways */
 };
-int constraint_mask(struct engine_constraint *c, struct constraint_place *p, const uint32_t *id,
-		    uint32_t count, uint64_t *mask, struct constraint_state *out,
-		    struct err *e) MUST_USE;
+int engine_constraint_mask(struct engine_constraint *c, struct constraint_place *p,
+			   const uint32_t *id, uint32_t count, uint64_t *mask,
+			   struct constraint_state *out, struct err *e) MUST_USE;
 /* The same without the mask. */
-int constraint_look(struct engine_constraint *c, struct constraint_place *p, const uint32_t *id,
-		    uint32_t count, struct constraint_state *out, struct err *e) MUST_USE;
-uint32_t constraint_words(const struct engine_constraint *c); /* (ids of the tokenizer + 63) / 64 */
-const struct engine *constraint_engine(const struct engine_constraint *c); /* NULL: bytes alone */
+int engine_constraint_look(struct engine_constraint *c, struct constraint_place *p,
+			   const uint32_t *id, uint32_t count, struct constraint_state *out,
+			   struct err *e) MUST_USE;
+uint32_t engine_constraint_words(
+	const struct engine_constraint *c); /* (ids of the tokenizer + 63) / 64 */
+const struct engine *engine_constraint_engine(
+	const struct engine_constraint *c); /* NULL: bytes alone */
 
 #endif

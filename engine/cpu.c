@@ -106,7 +106,7 @@ static void cpu_close(struct backend *b)
 {
 	struct cpu *m = cpu_of(b);
 	cpu_workspace_free(&m->work);
-	model_weights_free(&m->weights, &m->config);
+	cpu_weights_free(m);
 	rope_table_close(&m->rope);
 	cache_free(&m->cache);
 	free(m);
@@ -119,7 +119,11 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 	if (!m)
 		return err_set(e, ERR_NOMEM, "model");
 	*m = (struct cpu){
-		.backend = { .set = o->kernels->name,
+		.backend = { .keeper = { .place = cpu_place,
+					 .fill = cpu_fill,
+					 .invent = cpu_invent,
+					 .finish = cpu_finish },
+			     .set = o->kernels->name,
 			     .numerics = o->kernels->canonical ? "canonical" : "fast",
 			     .page_bytes = (uint64_t)cpu_layer_bytes(c, o->cache) * c->layers,
 			     .rows_max = cpu_rows_max(c),

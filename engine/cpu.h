@@ -10,6 +10,62 @@
 
 #define CPU_LOGIT_ROWS 32 /* rows of logits at a time */
 
+/* ---- weights, packed for the kernels ---- */
+
+/* Latent attention. Norm gains are f32 vectors; biases NULL without. */
+struct mla_weights {
+	struct kernel_matrix q_a;  /* [q_rank, hidden]; unused without query latent */
+	struct kernel_matrix q;    /* [heads*(nope+rope), q_rank or hidden] */
+	struct kernel_matrix kv_a; /* [latent+rope, hidden] */
+	struct kernel_matrix o;    /* [hidden, heads*value] */
+	struct kernel_matrix
+		*key_up; /* [heads] of [latent, nope]: transposed, for the absorbed form */
+	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
+	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
+	float *q_bias, *kv_bias, *o_bias;
+};
+
+/* Grouped-query attention; q_norm and k_norm [head] or the full width, sinks [heads]. */
+struct gqa_weights {
+	struct kernel_matrix q, k, v, o;
+	float *q_norm, *k_norm, *q_bias, *k_bias, *v_bias, *o_bias, *sinks;
+};
+
+struct ffn_weights {
+	struct kernel_matrix gate, up, down; /* [width, hidden] twice, [hidden, width] */
+	float *gate_bias, *up_bias, *down_bias;
+};
+
+struct layer_weights {
+	float *attn_norm, *ffn_norm; /* [hidden] */
+	struct mla_weights mla;      /* the one of the config's attention kind */
+	struct gqa_weights gqa;
+	struct ffn_weights ffn;      /* of a dense layer, or the shared expert (width 0: none) */
+	struct kernel_matrix router; /* [experts, hidden] */
+	float *router_bias;          /* [experts], or NULL */
+	struct kernel_matrix shared_gate; /* [1, hidden] when the shared expert is gated */
+	struct ffn_weights *expert;       /* [experts]; NULL: dense layer */
+};
+
+struct cpu_weights {
+	struct kernel_store store;   /* of the panels of all matrices */
+	struct kernel_matrix embed;  /* [vocab, hidden]; unused when the head serves for both */
+	struct kernel_matrix head;   /* [vocab, hidden] */
+	float *norm;                 /* [hidden] */
+	struct layer_weights *layer; /* [layers] */
+};
+
+/* What stays only until everything is loaded. */
+struct cpu_loading {
+	const struct model_plan *plan;
+	/* [items] by their place in the plan, NULL where there is none: FP8 that becomes another
+	 * format [ceil(rows/128)][ceil(columns/128)], and MXFP4's [E][rows][columns/32] */
+	float **scale;
+	unsigned char **mx_scale;
+	size_t items;
+	struct cpu_samples *samples; /* cpu_invent.c */
+};
+
 /* ---- work ---- */
 
 /* One matrix product of a stage, plus bias if not NULL. With `up` set: out = act(w x, up x) by the
@@ -68,7 +124,9 @@ struct cpu_cache {
 struct cpu {
 	struct backend backend; /* first: what the seam's functions are given */
 	struct model_config config;
-	struct model_weights weights;
+	struct cpu_weights weights;
+	struct cpu_loading loading;
+	bool integers; /* some matrices have an integer format */
 	const struct kernels *kernels;
 	struct pool *pool;
 	struct rope_table rope;
@@ -80,6 +138,10 @@ struct cpu {
 };
 
 static inline struct cpu *cpu_of(struct backend *b) { return (struct cpu *)b; }
+static inline struct cpu *cpu_of_keeper(struct model_keeper *k)
+{
+	return (struct cpu *)k; /* the first member of the first member */
+}
 
 /* Bytes of the cache of one position in one layer. A page of a layer is 64 times as many bytes
  * in an order of the attention kind's own: pages are shared or copied whole, never by rows. */
@@ -149,6 +211,54 @@ void cpu_ffn_run(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t m
 int cpu_forward(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
 void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain);
 void cpu_row_close(struct cpu *m, uint32_t i, const void *gain);
+
+/* cpu_weights.c: memory of a plan (struct model_keeper, place and finish), and where an item's
+ * parts lie: a vector; the i-th matrix, with its shape, NULL past the last; an expert's bias of
+ * ITEM_BIASES, part 1 being `up`. */
+int cpu_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch,
+	      struct err *e) MUST_USE;
+int cpu_finish(struct model_keeper *k, struct err *e) MUST_USE;
+void cpu_weights_free(struct cpu *m);
+float **cpu_floats(struct cpu *m, const struct model_item *it);
+struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_t i, uint32_t *rows,
+			       uint32_t *columns);
+float **cpu_bias(struct cpu *m, const struct model_item *it, uint32_t expert, uint32_t part);
+
+/* cpu_pack.c: struct model_keeper, fill. The form that pack takes an item's values in, and its
+ * bytes for each: FP8 latents and F64 are widened to f32 first. cpu_pack_refuse: "file: tensor T
+ * has a non-finite value at row R, column C", or one that the format lacks. */
+int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
+	     const unsigned char *bytes, uint64_t len, unsigned char *scratch,
+	     struct err *e) MUST_USE;
+enum kernel_stored cpu_pack_stored(const struct model_item *it);
+size_t cpu_pack_element(const struct model_item *it);
+int cpu_pack_refuse(const struct model_item *it, uint64_t row, uint64_t column, struct err *e);
+/* cpu_pack_latent.c, cpu_pack_fused.c */
+int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
+		  const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
+int cpu_pack_turned(struct cpu *m, const struct model_item *it, uint64_t expert,
+		    const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
+int cpu_pack_blocks(struct cpu *m, const struct model_item *it, uint64_t at,
+		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,
+		    struct err *e) MUST_USE;
+int cpu_pack_biases(struct cpu *m, const struct model_item *it, const unsigned char *bytes,
+		    struct err *e) MUST_USE;
+
+/* cpu_invent.c: struct model_keeper, invent */
+int cpu_invent(struct model_keeper *k, const struct model_item *it, uint64_t seed, uint64_t number,
+	       struct err *e) MUST_USE;
+void cpu_samples_free(struct cpu_samples *s);
+
+/* The scales of an item while loading; NULL: none. */
+static inline size_t cpu_item_index(const struct cpu *m, const struct model_item *it)
+{
+	return (size_t)(it - m->loading.plan->item);
+}
+
+static inline const float *cpu_item_scale(const struct cpu *m, const struct model_item *it)
+{
+	return m->loading.scale[cpu_item_index(m, it)];
+}
 
 /* cpu_peak.c */
 int cpu_peak(struct backend *b, enum backend_peak what, double *rate, struct err *e) MUST_USE;

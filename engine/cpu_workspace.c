@@ -31,11 +31,6 @@ static int workspace_quant(struct kernel_quant *q, size_t rows, uint32_t columns
 	return workspace_array((void **)&q->start, n / KERNEL_GROUP, sizeof *q->start, e);
 }
 
-static bool is_integer(const struct cpu *m)
-{
-	return m->weights.values[KERNEL_Q8] + m->weights.values[KERNEL_Q4] > 0;
-}
-
 static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
 
 static int workspace_attention(struct workspace *r, const struct model_config *c, size_t n,
@@ -122,7 +117,7 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 	BUFFER(delta, (size_t)n * c->hidden);
 	TRY(workspace_attention(r, c, n, e));
 	TRY(workspace_ffn(r, c, n, e));
-	if (is_integer(m))
+	if (m->integers)
 		TRY(workspace_codes(r, c, n, e));
 	BUFFER(job, c->gate.experts + c->heads + 3);
 	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);

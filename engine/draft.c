@@ -8,7 +8,7 @@
 #define NGRAM_MIN 2u
 #define LOOK_BACK 8192u /* tokens, so that a step's cost has a bound */
 
-uint32_t draft_lookup(const uint32_t *token, uint32_t count, uint32_t most, uint32_t *out)
+uint32_t engine_draft_lookup(const uint32_t *token, uint32_t count, uint32_t most, uint32_t *out)
 {
 	uint32_t from = count > LOOK_BACK ? count - LOOK_BACK : 0;
 	for (uint32_t n = NGRAM_MAX; n >= NGRAM_MIN; n--) {

@@ -1,5 +1,4 @@
 /* Opening and closing a model, and the public functions that only hand on to the text half. */
-#include "engine/cpu.h"
 #include "engine/engine_in.h"
 
 #include "base/limits.h"
@@ -28,9 +27,8 @@ static void text_facts(struct engine_facts *f, const struct language_facts *t,
 
 static const char *const cache_names[KERNEL_CACHES] = { "f32", "bf16", "int8" };
 
-static void facts_set(struct engine *m, enum kernel_cache cache)
+static void facts_set(struct engine *m, const struct model_formats *f, enum kernel_cache cache)
 {
-	const struct model_weights *w = &cpu_of(m->backend)->weights;
 	const struct model_config *c = &m->config;
 	m->facts = (struct engine_facts){
 		.model_type = c->model_type,
@@ -41,20 +39,20 @@ static void facts_set(struct engine *m, enum kernel_cache cache)
 		.context_max = c->context_max,
 		.eos_count = c->eos_count,
 		.bos = c->bos,
-		.weights = model_weights_name(w),
+		.weights = model_formats_name(f),
 		.kernel_set = m->backend->set,
 		.cache = cache_names[cache],
 		.numerics = m->backend->numerics,
 		.threads = pool_threads(m->pool),
 		.config = c->digest,
-		.weight_bytes = w->bytes,
+		.weight_bytes = m->backend->weight_bytes,
 		.moe_layers = model_moe_layers(c),
 		.experts = c->gate.experts,
 		.experts_per_token = c->gate.top_k,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
 	m->facts.choice =
-		model_weights_choice(w, m->facts.cache, m->facts.kernel_set, m->facts.numerics);
+		model_formats_choice(f, m->facts.cache, m->facts.kernel_set, m->facts.numerics);
 	if (m->text != NULL)
 		text_facts(&m->facts, language_info(m->text), c);
 }
@@ -86,16 +84,17 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		.packing = o->weights,
 		.memory_max = o->memory_max,
 		.quiet = o->quiet,
-		.kernels = m->kernels,
 		.pool = m->pool,
 	};
+	struct model_keeper *keeper = &m->backend->keeper;
+	struct model_formats formats;
 	if (src != NULL) {
 		TRY(language_open(&m->text, src, e));
-		TRY(model_weights_load(&cpu_of(m->backend)->weights, &order, src, e));
+		TRY(model_weights_load(&formats, &order, src, keeper, e));
 	} else {
-		TRY(model_weights_invent(&cpu_of(m->backend)->weights, &order, seed, e));
+		TRY(model_weights_invent(&formats, &order, seed, keeper, e));
 	}
-	facts_set(m, backend.cache);
+	facts_set(m, &formats, backend.cache);
 	return scheduler_open(m, o, e);
 }
 
@@ -154,7 +153,7 @@ void engine_close(struct engine *m)
 	if (m->backend)
 		m->backend->close(m->backend);
 	pool_close(m->pool);
-	pass_buffers_free(&m->pass);
+	engine_pass_free(&m->pass);
 	language_close(m->text);
 	pthread_mutex_destroy(&m->lock);
 	free(m);

@@ -49,6 +49,6 @@ int engine_open_with(struct engine **out, struct source *src, const struct engin
 		     backend_opener *open, struct err *e) MUST_USE;
 
 /* pass.c */
-void pass_buffers_free(struct pass_buffers *b);
+void engine_pass_free(struct pass_buffers *b);
 
 #endif

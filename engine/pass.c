@@ -84,7 +84,7 @@ static int buffers_grow(struct engine *m, const struct engine_feed *feed, size_t
 	return experts_grow(b, (size_t)m->facts.moe_layers * n * m->facts.experts_per_token, e);
 }
 
-void pass_buffers_free(struct pass_buffers *b)
+void engine_pass_free(struct pass_buffers *b)
 {
 	free(b->block);
 	free(b->logits);

@@ -209,9 +209,9 @@ static uint32_t keep(struct ranking *r, const struct engine_sampling *s, double 
 	return i;
 }
 
-uint32_t sample_draw(const struct kernels *k, const float *logits, const uint64_t *allowed,
-		     uint32_t n, const struct engine_sampling *s, uint32_t position, float *weight,
-		     uint32_t *id)
+uint32_t engine_sample_draw(const struct kernels *k, const float *logits, const uint64_t *allowed,
+			    uint32_t n, const struct engine_sampling *s, uint32_t position,
+			    float *weight, uint32_t *id)
 {
 	struct ranking r = { .weight = weight, .id = id, .n = n };
 	double total, sum = 0;
@@ -238,5 +238,5 @@ uint32_t engine_sample(const struct engine *m, const float *logits, uint32_t voc
 	const struct kernels *k = m != NULL ? m->kernels : NULL;
 	uint32_t n = tokens_real > 0 && tokens_real < vocab ? tokens_real : vocab;
 	uint32_t *id = scratch != NULL ? (uint32_t *)scratch + n : NULL; /* none at temperature 0 */
-	return sample_draw(k, logits, NULL, n, s, position, scratch, id);
+	return engine_sample_draw(k, logits, NULL, n, s, position, scratch, id);
 }

@@ -76,7 +76,7 @@ static int sampling_check(const struct engine *m, const struct engine_sampling *
 	if (s->top_logprobs > ENGINE_TOP_LOGPROBS)
 		return err_set(e, ERR_INPUT, "top_logprobs is %u, and at most %d", s->top_logprobs,
 			       ENGINE_TOP_LOGPROBS);
-	if (s->constraint != NULL && constraint_engine(s->constraint) != m)
+	if (s->constraint != NULL && engine_constraint_engine(s->constraint) != m)
 		return err_set(e, ERR_INPUT, "the constraint was made for another model");
 	if (s->ban_count > 0 && m->text == NULL)
 		return err_set(e, ERR_UNSUPPORTED,
@@ -129,8 +129,8 @@ static int open_parts(struct sampler *s, const uint32_t *prompt, size_t count, s
 	if (s->allowed == NULL || s->id == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the sampler");
 	if (w->ban_count > 0)
-		TRY(ban_open(&s->ban, trees, language_tokenizer(s->engine->text), w->markers,
-			     w->ban, w->ban_count, e));
+		TRY(engine_ban_open(&s->ban, trees, language_tokenizer(s->engine->text), w->markers,
+				    w->ban, w->ban_count, e));
 	s->penalised = is_on(w->repetition) || w->presence != 0 || w->frequency != 0;
 	if (s->penalised)
 		TRY(open_seen(s, prompt, count, e));
@@ -163,7 +163,7 @@ void sampler_close(struct sampler *s)
 {
 	if (s == NULL)
 		return;
-	ban_close(s->ban);
+	engine_ban_close(s->ban);
 	free(s->id);
 	free(s->allowed);
 	free(s->seen);
@@ -214,16 +214,16 @@ static int masks_apply(struct sampler *s, struct err *e)
 	struct constraint_state state = { .ends = true };
 	memset(s->allowed, 0xff, s->words * sizeof *s->allowed);
 	if (s->s.constraint != NULL) {
-		uint32_t words = constraint_words(s->s.constraint);
-		TRY(constraint_mask(s->s.constraint, &s->place, s->id, s->count, s->allowed, &state,
-				    e));
+		uint32_t words = engine_constraint_words(s->s.constraint);
+		TRY(engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count, s->allowed,
+					   &state, e));
 		memset(s->allowed + words, 0, (s->words - words) * sizeof *s->allowed);
 	}
 	s->allowed[s->n / 64] &= ((uint64_t)1 << (s->n % 64)) - 1;
 	for (uint32_t i = s->n / 64 + 1; i < s->words; i++)
 		s->allowed[i] = 0;
 	if (s->ban != NULL)
-		ban_mask(s->ban, s->allowed, s->words);
+		engine_ban_mask(s->ban, s->allowed, s->words);
 	bool end = state.ends && s->count >= s->s.tokens_min &&
 		   !(s->s.ignore_eos && s->s.constraint != NULL);
 	for (uint32_t i = 0; i < s->engine->facts.eos_count; i++)
@@ -311,8 +311,9 @@ int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void
 	if (!(s->s.temperature > 0) && !s->masked)
 		*id = s->engine->kernels->argmax(work, s->n);
 	else
-		*id = sample_draw(s->engine->kernels, work, s->masked ? s->allowed : NULL, s->n,
-				  &s->s, position, scratch, (uint32_t *)scratch + s->n);
+		*id = engine_sample_draw(s->engine->kernels, work, s->masked ? s->allowed : NULL,
+					 s->n, &s->s, position, scratch,
+					 (uint32_t *)scratch + s->n);
 	if (!number_is_finite(logits[*id]))
 		return err_set(e, ERR_INPUT, "the model's logits are not finite at position %u",
 			       position);
@@ -332,9 +333,9 @@ void sampler_accept(struct sampler *s, uint32_t id)
 	check(s->count < s->room);
 	s->id[s->count++] = id;
 	if (s->ban != NULL)
-		ban_accept(s->ban, id);
-	if (s->s.constraint != NULL &&
-	    constraint_look(s->s.constraint, &s->place, s->id, s->count, &state, &ignored) == 0)
+		engine_ban_accept(s->ban, id);
+	if (s->s.constraint != NULL && engine_constraint_look(s->s.constraint, &s->place, s->id,
+							      s->count, &state, &ignored) == 0)
 		s->complete = state.ends && !state.goes_on;
 }
 

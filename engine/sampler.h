@@ -13,8 +13,7 @@ struct sampler;
 /* Parameters are checked (ERR_INPUT). prompt: for the repetition penalty. tokens_max: ids that will
  * be accepted at most. */
 int sampler_open(struct sampler **out, const struct engine *m, const struct engine_sampling *s,
-		 const uint32_t *prompt, size_t count, uint32_t tokens_max,
-		 struct err *e) MUST_USE;
+		 const uint32_t *prompt, size_t count, uint32_t tokens_max, struct err *e) MUST_USE;
 void sampler_close(struct sampler *s);
 /* The id at this position. ERR_INPUT: logits not finite; or a dead end, nothing is
  * allowed by constraint and bans together. scratch: vocab entries of 8 bytes. top: out, may be

@@ -127,7 +127,7 @@ void task_fail(struct task *t, int code, const char *text);
 
 /* draft.c: up to `most` tokens that followed the last ones of token [count] before; returns how
  * many. */
-uint32_t draft_lookup(const uint32_t *token, uint32_t count, uint32_t most, uint32_t *out);
+uint32_t engine_draft_lookup(const uint32_t *token, uint32_t count, uint32_t most, uint32_t *out);
 
 /* Tokens not yet computed. */
 static inline uint32_t task_pending(const struct task *t)

@@ -215,7 +215,7 @@ static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 	(void)!sequence_grow(q, q->length + 1 + most); /* nobody gives way for a draft */
 	uint32_t held = q->held_count * KERNEL_PAGE - q->length - 1;
 	most = most < held ? most : held;
-	uint32_t n = draft_lookup(t->token, count, most, t->token + count);
+	uint32_t n = engine_draft_lookup(t->token, count, most, t->token + count);
 	s->load.drafted += n;
 	return n;
 }

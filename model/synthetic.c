@@ -1,37 +1,14 @@
-/* Random weights of the kinds and sizes that a config asks for, made in packed form: for every
- * format, width and spread that occurs a few panels are packed from random values, and each panel
- * of a matrix is a copy of one of them, chosen by seed, matrix and panel. So it is as fast as
- * memory, takes nothing beside the weights, and does not depend on threads. Values have a standard
- * deviation near 1/sqrt(columns), a power of two; norm gains are 1, other vectors are small. */
-#include "model/weights_loader.h"
+/* The values of invented models, and their configs. */
+#include "model/synthetic.h"
 
-#include "base/check.h"
-#include "base/limits.h"
 #include "model/config_shapes.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define SAMPLES 64   /* panels to choose from: 1024 rows */
 #define EXPONENTS 16 /* standard deviations 2^0 to 2^-15 */
 
-/* Packed panels to choose from. */
-struct samples {
-	struct kernel_matrix matrix; /* [SAMPLES * 16, columns] */
-	unsigned exponent;
-	struct samples *next;
-};
-
-struct inventor {
-	struct loader *l;
-	uint64_t seed;
-	struct samples *samples;
-	/* the matrix at work */
-	struct kernel_matrix *w;
-	const struct samples *from;
-	uint64_t key;
-};
+/* ---- values ---- */
 
 /* splitmix64 */
 static uint64_t mix(uint64_t x)
@@ -50,176 +27,49 @@ static float normal(uint64_t bits)
 	return ((float)sum - 131070.0f) * (1.0f / 37837.0f);
 }
 
-/* The power of two next to 1/sqrt(columns). */
-static unsigned exponent_for(uint32_t columns)
+uint32_t model_sample_pick(uint64_t seed, uint64_t key, uint32_t panel)
 {
-	unsigned e = 0;
-	while (e + 1 < EXPONENTS && (uint64_t)2 << (2 * e) < columns)
-		e++;
-	return e;
+	return (uint32_t)(mix(mix(mix(seed) ^ mix(key)) + panel) % MODEL_SAMPLES);
 }
 
-/* Row i of the samples into a format but MXFP4. */
-static bool wide_row(const struct inventor *v, struct samples *s, uint32_t row, float *value)
+/* The power of two next to 1/sqrt(columns); but embeddings are rows, not sums, and scores of
+ * experts are spread wider than the rest. */
+unsigned model_sample_exponent(enum weight_class class, uint32_t columns)
 {
-	uint32_t n = s->matrix.columns;
-	for (size_t i = 0; i < (size_t)KERNEL_PANEL * n; i++)
-		value[i] = normal(mix(v->seed ^ mix(row * (uint64_t)n + i))) /
-			   (float)(1u << s->exponent);
-	const struct kernel_stored_rows in = { KERNEL_FROM_F32, value, n * sizeof *value, NULL, 0 };
-	return v->l->kernels->pack(&s->matrix, row, KERNEL_PANEL, &in) ==
-	       (uint64_t)KERNEL_PANEL * n;
+	unsigned e = 0;
+	if (class == WEIGHT_EMBED)
+		return 0;
+	while (e + 1 < EXPONENTS && (uint64_t)2 << (2 * e) < columns)
+		e++;
+	return class == WEIGHT_ROUTER && e > 0 ? e - 1 : e;
+}
+
+void model_sample_rows(uint64_t seed, uint32_t sample, unsigned exponent, uint32_t columns,
+		       float *value)
+{
+	uint64_t s = mix(seed), first = (uint64_t)sample * KERNEL_PANEL * columns;
+	for (size_t i = 0; i < (size_t)KERNEL_PANEL * columns; i++)
+		value[i] = normal(mix(s ^ mix(first + i))) / (float)(1u << exponent);
 }
 
 /* E2M1 codes are near 3 in the mean, so their scale is smaller by that. */
-static bool mx_row(const struct inventor *v, struct samples *s, uint32_t row, unsigned char *bytes)
+void model_sample_mxfp4(uint64_t seed, uint32_t sample, unsigned exponent, uint32_t columns,
+			unsigned char *bytes)
 {
-	size_t block = s->matrix.columns / 2, scale = s->matrix.columns / KERNEL_GROUP;
+	size_t block = columns / 2, scale = columns / KERNEL_GROUP;
+	uint64_t s = mix(seed), row = (uint64_t)sample * KERNEL_PANEL;
 	unsigned char *scales = bytes + KERNEL_PANEL * block;
 	for (size_t i = 0; i < KERNEL_PANEL * block; i++)
-		bytes[i] = (unsigned char)mix(v->seed ^ mix(row * block + i));
+		bytes[i] = (unsigned char)mix(s ^ mix(row * block + i));
 	for (size_t i = 0; i < KERNEL_PANEL * scale; i++)
-		scales[i] = (unsigned char)(127 - 1 - s->exponent - (mix(i ^ row ^ v->seed) & 1));
-	const struct kernel_mxfp4_rows in = { bytes, scales, block, scale };
-	return v->l->kernels->pack_mxfp4(&s->matrix, row, KERNEL_PANEL, &in) ==
-	       (uint64_t)KERNEL_PANEL * s->matrix.columns;
+		scales[i] = (unsigned char)(127 - 1 - exponent - (mix(i ^ row ^ s) & 1));
 }
 
-static int samples_make(struct inventor *v, enum kernel_format f, uint32_t columns,
-			unsigned exponent, struct samples **out)
+void model_sample_floats(uint64_t seed, uint64_t key, bool gain, size_t n, float *out)
 {
-	struct samples *s = *out = calloc(1, sizeof *s);
-	float *value = malloc(KERNEL_PANEL * sizeof *value * columns);
-	int r = s == NULL || value == NULL ? err_set(v->l->e, ERR_NOMEM, "random values") : 0;
-	if (s != NULL) {
-		s->exponent = exponent;
-		s->next = v->samples;
-		v->samples = s;
-	}
-	if (r == 0)
-		r = kernel_matrix_alloc(&s->matrix, f, SAMPLES * KERNEL_PANEL, columns, v->l->e);
-	for (uint32_t row = 0; r == 0 && row < SAMPLES * KERNEL_PANEL; row += KERNEL_PANEL)
-		check(f == KERNEL_MXFP4 ? mx_row(v, s, row, (unsigned char *)value)
-					: wide_row(v, s, row, value));
-	free(value);
-	return r;
-}
-
-static int samples_for(struct inventor *v, enum kernel_format f, uint32_t columns,
-		       unsigned exponent, const struct samples **out)
-{
-	struct samples *s = v->samples;
-	while (s != NULL &&
-	       (s->matrix.format != f || s->matrix.columns != columns || s->exponent != exponent))
-		s = s->next;
-	if (s == NULL)
-		TRY(samples_make(v, f, columns, exponent, &s));
-	*out = s;
-	return 0;
-}
-
-static void panels_fill(void *ctx, struct part part)
-{
-	struct inventor *v = ctx;
-	size_t bytes = v->w->panel_bytes;
-	for (uint32_t panel = part.begin; panel < part.end; panel++)
-		memcpy(v->w->panel + panel * bytes,
-		       v->from->matrix.panel + mix(v->key + panel) % SAMPLES * bytes, bytes);
-}
-
-/* Rows beyond the last are zero, so a last panel that is not full is packed anew. */
-static int rest_fill(struct inventor *v)
-{
-	uint32_t n = v->w->rows % KERNEL_PANEL, columns = v->w->columns;
-	float *value = malloc(KERNEL_PANEL * sizeof *value * columns);
-	const struct kernel_stored_rows in = { KERNEL_FROM_F32, value, columns * sizeof *value,
-					       NULL, 0 };
-	if (value == NULL)
-		return err_set(v->l->e, ERR_NOMEM, "random values");
-	for (uint32_t i = 0; i < n; i++)
-		kernel_matrix_row(&v->from->matrix, i, value + (size_t)i * columns);
-	check(v->l->kernels->pack(v->w, v->w->rows - n, n, &in) == (uint64_t)n * columns);
-	free(value);
-	return 0;
-}
-
-static int matrix_fill(struct inventor *v, const struct item *it, struct kernel_matrix *w,
-		       uint64_t key)
-{
-	/* embeddings are rows, not sums; scores of experts are spread wider than the rest */
-	unsigned exponent = it->class == WEIGHT_EMBED ? 0 : exponent_for(w->columns);
-	if (it->class == WEIGHT_ROUTER && exponent > 0)
-		exponent--;
-	v->w = w;
-	v->key = mix(v->seed ^ mix(key));
-	TRY(samples_for(v, w->format, w->columns, exponent, &v->from));
-	pool_run(v->l->pool, kernel_panels(w), panels_fill, v);
-	return w->rows % KERNEL_PANEL == 0 ? 0 : rest_fill(v);
-}
-
-static void floats_fill(struct inventor *v, float *to, size_t n, bool gain, uint64_t key)
-{
+	uint64_t s = mix(seed) ^ mix(key);
 	for (size_t i = 0; i < n; i++)
-		to[i] = gain ? 1 : 0.02f * normal(mix(v->seed ^ mix(key) ^ i));
-}
-
-static void biases_fill(struct inventor *v, const struct item *it, uint64_t key)
-{
-	size_t n = it->columns / it->count;
-	for (uint32_t i = 0; i < v->l->c->gate.experts; i++) {
-		struct ffn_weights *w = &it->to.expert[i];
-		floats_fill(v, it->count == 1 ? w->down_bias : w->gate_bias, n, false, key + i);
-		if (it->count == 2)
-			floats_fill(v, w->up_bias, n, false, ~(key + i));
-	}
-}
-
-static int item_fill(struct inventor *v, const struct item *it, uint64_t key)
-{
-	uint32_t rows, columns;
-	struct kernel_matrix *w;
-	if (it->kind == ITEM_FLOATS)
-		floats_fill(v, *it->to.floats, it->columns, it->gain, key << 20);
-	if (it->kind == ITEM_BIASES)
-		biases_fill(v, it, key << 20);
-	for (size_t i = 0; (w = loader_part(v->l, it, i, &rows, &columns)) != NULL; i++)
-		TRY(matrix_fill(v, it, w, (key << 20) + i));
-	return 0;
-}
-
-static void samples_free(struct inventor *v)
-{
-	while (v->samples != NULL) {
-		struct samples *next = v->samples->next;
-		kernel_matrix_free(&v->samples->matrix);
-		free(v->samples);
-		v->samples = next;
-	}
-}
-
-int model_weights_invent(struct model_weights *w, const struct weights_order *o, uint64_t seed,
-			 struct err *e)
-{
-	struct loader l = { .c = o->config,
-			    .packing = o->packing,
-			    .memory_max = o->memory_max,
-			    .quiet = o->quiet,
-			    .kernels = o->kernels,
-			    .pool = o->pool,
-			    .w = w,
-			    .e = e };
-	struct inventor v = { .l = &l, .seed = mix(seed) };
-	*w = (struct model_weights){ 0 };
-	int r = loader_plan(&l);
-	if (r == 0)
-		r = loader_alloc(&l);
-	for (size_t i = 0; r == 0 && i < l.count; i++)
-		r = item_fill(&v, &l.item[i], i + 1);
-	samples_free(&v);
-	free(l.item);
-	if (r < 0)
-		model_weights_free(w, o->config);
-	return r;
+		out[i] = gain ? 1 : 0.02f * normal(mix(s ^ i));
 }
 
 /* ---- configs ---- */

@@ -38,6 +38,9 @@ const struct model_tensor *model_tensors_at(const struct model_tensors *t, size_
 /* or NULL */
 const struct model_tensor *model_tensors_find(const struct model_tensors *t, const char *name);
 const char *model_dtype_name(enum model_dtype d); /* as in the file: "BF16" */
+unsigned model_dtype_bits(enum model_dtype d);
+/* n values of a plain float type as f32; raw may be unaligned. */
+void model_dtype_widen(enum model_dtype d, const unsigned char *raw, size_t n, float *out);
 /* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out,
  * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for
  * integer types; ERR_INPUT for non-finite values. */

@@ -3,6 +3,7 @@
 #define MODEL_TENSORS_IN_H
 
 #include "base/arena.h"
+#include "kernels/matrix.h"
 #include "model/tensors.h"
 
 struct model_tensors {
@@ -12,8 +13,6 @@ struct model_tensors {
 	size_t count;
 };
 
-unsigned model_dtype_bits(enum model_dtype d);
-
 /* Columns (last dimension, 1 for rank 0) and rows (product of the others). */
 uint64_t model_tensor_columns(const struct model_tensor *t);
 uint64_t model_tensor_rows(const struct model_tensor *t);
@@ -22,15 +21,11 @@ uint64_t model_tensor_rows(const struct model_tensor *t);
 int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 			uint64_t rows, void *out, struct err *e) MUST_USE;
 
-/* n values of a plain float type as f32; raw may be unaligned. */
 bool model_dtype_is_float(enum model_dtype d);
-void model_dtype_widen(enum model_dtype d, const unsigned char *raw, size_t n, float *out);
 
 /* The block scales of an FP8 tensor as f32, [ceil(rows/128)][ceil(columns/128)], malloc'ed. Their
  * tensor's existence, type and shape are checked; ERR_INPUT if one is not finite. */
 int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, float **out,
 			 struct err *e) MUST_USE;
-
-#define MODEL_FP8_BLOCK 128
 
 #endif

@@ -125,8 +125,8 @@ int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, 
 	if (s == NULL)
 		return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing", w->file,
 			       w->name, name);
-	rows = (model_tensor_rows(w) + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
-	columns = (model_tensor_columns(w) + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
+	rows = (model_tensor_rows(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
+	columns = (model_tensor_columns(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 	if (w->rank != 2 || s->rank != 2 || s->shape[0] != rows || s->shape[1] != columns)
 		return err_set(e, ERR_INPUT,
 			       "%s: tensor %s must be [%llu, %llu], a scale for each 128x128 block",
@@ -150,16 +150,16 @@ int model_tensors_read(struct model_tensors *t, const struct model_tensor *w, ui
 		       uint64_t rows, float *out, struct err *e)
 {
 	uint64_t columns = model_tensor_columns(w),
-		 blocks = (columns + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK;
+		 blocks = (columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 	float *scale;
 	TRY(values_read(t, w, row, rows, out, e));
 	if (w->dtype != MODEL_F8_E4M3)
 		return 0;
 	TRY(model_tensors_scales(t, w, &scale, e));
 	for (uint64_t i = 0; i < rows; i++) {
-		const float *s = scale + (row + i) / MODEL_FP8_BLOCK * blocks;
+		const float *s = scale + (row + i) / KERNEL_FP8_BLOCK * blocks;
 		for (uint64_t k = 0; k < columns; k++)
-			out[i * columns + k] *= s[k / MODEL_FP8_BLOCK];
+			out[i * columns + k] *= s[k / KERNEL_FP8_BLOCK];
 	}
 	free(scale);
 	return finite_check(w, row, out, rows * columns, e);

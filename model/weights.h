@@ -1,63 +1,115 @@
-/* The weights of a model in memory, packed for the kernels; loaded from a source, or invented. */
+/* The weights of a model: a plan of all its tensors, and the reading of them to whoever keeps them.
+ *
+ * The plan says what there is: names and shapes checked, the class of each tensor, the format its
+ * values shall have. The keeper (a backend) says where that lies. So reading knows no memory, and
+ * a keeper no file. */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
 #include "base/pool.h"
 #include "base/source.h"
-#include "kernels/kernels.h"
+#include "kernels/matrix.h"
 #include "model/config.h"
 #include "model/packing.h"
+#include "model/tensors.h"
 
-/* Latent attention. Norm gains are f32 vectors; biases NULL without. */
-struct mla_weights {
-	struct kernel_matrix q_a;  /* [q_rank, hidden]; unused without query latent */
-	struct kernel_matrix q;    /* [heads*(nope+rope), q_rank or hidden] */
-	struct kernel_matrix kv_a; /* [latent+rope, hidden] */
-	struct kernel_matrix o;    /* [hidden, heads*value] */
-	struct kernel_matrix
-		*key_up; /* [heads] of [latent, nope]: transposed, for the absorbed form */
-	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
-	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
-	float *q_bias, *kv_bias, *o_bias;
-};
+/* ---- the plan ---- */
 
-/* Grouped-query attention; q_norm and k_norm [head] or the full width, sinks [heads]. */
-struct gqa_weights {
-	struct kernel_matrix q, k, v, o;
-	float *q_norm, *k_norm, *q_bias, *k_bias, *v_bias, *o_bias, *sinks;
-};
-
-struct ffn_weights {
-	struct kernel_matrix gate, up, down; /* [width, hidden] twice, [hidden, width] */
-	float *gate_bias, *up_bias, *down_bias;
-};
-
-struct layer_weights {
-	float *attn_norm, *ffn_norm; /* [hidden] */
-	struct mla_weights mla;      /* the one of the config's attention kind */
-	struct gqa_weights gqa;
-	struct ffn_weights ffn;      /* of a dense layer, or the shared expert (width 0: none) */
-	struct kernel_matrix router; /* [experts, hidden] */
-	float *router_bias;          /* [experts], or NULL */
-	struct kernel_matrix shared_gate; /* [1, hidden] when the shared expert is gated */
-	struct ffn_weights *expert;       /* [experts]; NULL: dense layer */
-};
-
-/* What a tensor is for decides how it is packed: weights_choice.c. */
+/* What a tensor is for decides which format its values get: weights_choice.c. */
 enum weight_class { /* clang-format off */
 	WEIGHT_EMBED, WEIGHT_HEAD, WEIGHT_ATTENTION, WEIGHT_LATENT, WEIGHT_DENSE, WEIGHT_SHARED,
 	WEIGHT_EXPERT, WEIGHT_ROUTER, WEIGHT_VECTOR, WEIGHT_CLASSES /* clang-format on */
 };
 
-struct model_weights {
-	struct kernel_store store;   /* of the panels of all matrices */
-	struct kernel_matrix embed;  /* [vocab, hidden]; unused when the head serves for both */
-	struct kernel_matrix head;   /* [vocab, hidden] */
-	float *norm;                 /* [hidden] */
-	struct layer_weights *layer; /* [layers] */
-	uint64_t bytes;
+/* How the stored values of a tensor become matrices [outputs, inputs] or vectors. */
+enum item_kind {
+	ITEM_FLOATS, /* a vector [columns] of f32 */
+	ITEM_MATRIX, /* [rows, columns] */
+	ITEM_KV_B,   /* of each head: nope rows, to be transposed, then value rows, all [kv_rank]:
+	                    * two matrices a head, [kv_rank, nope] and [value, kv_rank] */
+	ITEM_TURNED, /* experts [E, columns, rows]: transposed */
+	ITEM_BLOCKS, /* experts [E, rows, columns/32, 16], MXFP4 codes, low nibble first */
+	ITEM_BLOCK_SCALES, /* their scales [E, rows, columns/32]; of `parent` */
+	ITEM_BIASES,       /* experts' biases [E, columns] */
+	ITEM_FP8_SCALES, /* [ceil(rows/128), ceil(columns/128)] of `parent`: value = fp8 * scale */
+	ITEM_TIED        /* a stored head that must repeat the embeddings, which are `parent` */
+};
+
+/* Where in the model a tensor belongs; in its layer but for the first three. */
+enum model_slot { /* clang-format off */
+	SLOT_EMBED, SLOT_HEAD, SLOT_NORM,
+	SLOT_ATTN_NORM, SLOT_FFN_NORM,
+	/* attention; with a query latent SLOT_Q is its up-projection, and SLOT_Q_BIAS is SLOT_Q_A's */
+	SLOT_Q_A, SLOT_Q, SLOT_KV_A, SLOT_KV_B, SLOT_K, SLOT_V, SLOT_O,
+	SLOT_Q_NORM, SLOT_K_NORM, SLOT_KV_NORM,
+	SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS, SLOT_KV_BIAS, SLOT_O_BIAS, SLOT_SINKS,
+	/* feed-forward: of a dense layer or the shared expert, or of `expert`; SLOT_GATE_UP and
+	 * SLOT_DOWN of all experts in one tensor, by the item's kind */
+	SLOT_ROUTER, SLOT_ROUTER_BIAS, SLOT_SHARED_GATE,
+	SLOT_GATE, SLOT_UP, SLOT_DOWN, SLOT_GATE_BIAS, SLOT_UP_BIAS, SLOT_DOWN_BIAS, SLOT_GATE_UP,
+	MODEL_SLOTS /* clang-format on */
+};
+
+#define MODEL_NO_EXPERT UINT32_MAX
+
+/* One tensor of the model. */
+struct model_item {
+	enum item_kind kind;
+	enum weight_class class;
+	enum model_dtype dtype;            /* as stored; invented: BF16, or U8 for BLOCKS */
+	enum kernel_format format;         /* of its values as kept */
+	uint32_t rows, columns;            /* of the matrix; TURNED, BLOCKS: of one expert */
+	uint32_t count;                    /* TURNED, BLOCKS, BIASES: matrices (1: down, 2: gate and
+	                                    * up) that its rows go to in turn */
+	bool gain;                         /* FLOATS: a norm's, near 1 */
+	const struct model_tensor *tensor; /* NULL: invented */
+	size_t parent;                     /* index of the item that it belongs to */
+	uint32_t layer;                    /* where it belongs */
+	enum model_slot slot;
+	uint32_t expert; /* or MODEL_NO_EXPERT */
+	/* The tensor is groups (of the last one cut short none) of units: filled by whole units,
+	 * at most a group at a time where it matters. */
+	uint64_t group_bytes, unit_bytes;
+	int phase; /* 0: what others need first, 2: what needs others */
+};
+
+/* What the matrices of a plan are kept as. */
+struct model_formats {
 	uint64_t values[KERNEL_FORMATS]; /* of the matrices in this format, embeddings left out */
 	unsigned used[WEIGHT_CLASSES];   /* bit for each kernel_format of the class */
+};
+
+struct model_plan {
+	const struct model_config *config;
+	struct model_item *item;
+	size_t count;
+	struct model_formats formats;
+	uint64_t reading_bytes; /* that reading takes while it lasts, without scratch */
+	unsigned threads;       /* that fill at the same time */
+	enum model_packing packing;
+	uint64_t memory_max; /* refuse to keep it in more; 0: what the system says is available */
+};
+
+/* ---- who keeps it ---- */
+
+struct model_keeper {
+	/* Take memory for the whole plan, which stays as it is until `finish`. *scratch: bytes that
+	 * fill needs beside what it is given, one piece for each thread. ERR_NOMEM names what is
+	 * needed and what there is; nothing was read then. */
+	int (*place)(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch,
+		     struct err *e) MUST_USE;
+	/* Whole units of an item, from byte `at` of its tensor; scratch is 64-byte aligned. Safe for
+	 * several threads on disjoint units. ERR_INPUT: a value is not finite, or none of the
+	 * format, with its place. */
+	int (*fill)(struct model_keeper *k, const struct model_item *it, uint64_t at,
+		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,
+		    struct err *e) MUST_USE;
+	/* In place of filling: the random values of seed for the number-th item (from 1), as
+	 * model/synthetic.h defines them. NULL: not offered. */
+	int (*invent)(struct model_keeper *k, const struct model_item *it, uint64_t seed,
+		      uint64_t number, struct err *e) MUST_USE;
+	/* Everything has come: what was kept for loading alone goes. */
+	int (*finish)(struct model_keeper *k, struct err *e) MUST_USE;
 };
 
 struct weights_order {
@@ -65,22 +117,21 @@ struct weights_order {
 	enum model_packing packing;
 	uint64_t memory_max; /* refuse to load beyond it; 0: what the system says is available */
 	bool quiet;          /* no progress bar */
-	const struct kernels *kernels;
 	struct pool *pool;
 };
 
-/* weights.c: load everything from the source, on the threads of the pool. ERR_NOMEM before any
- * weight is read when memory will not suffice. */
-int model_weights_load(struct model_weights *w, const struct weights_order *o, struct source *src,
-		       struct err *e) MUST_USE;
-/* synthetic.c: the same, with random weights. */
-int model_weights_invent(struct model_weights *w, const struct weights_order *o, uint64_t seed,
-			 struct err *e) MUST_USE;
-/* weights_choice.c: the format that most values are in; and a digest of what every class was packed
- * to, the cache's type, the kernel set and the numerics (docs/formats.md). */
-const char *model_weights_name(const struct model_weights *w);
-struct digest model_weights_choice(const struct model_weights *w, const char *cache,
+/* weights.c: read everything from the source to the keeper, on the threads of the pool. Tensors
+ * that are missing, of another shape or no part of the model are refused by name. */
+int model_weights_load(struct model_formats *out, const struct weights_order *o, struct source *src,
+		       struct model_keeper *k, struct err *e) MUST_USE;
+/* The same with random values in place of a source. */
+int model_weights_invent(struct model_formats *out, const struct weights_order *o, uint64_t seed,
+			 struct model_keeper *k, struct err *e) MUST_USE;
+
+/* weights_choice.c: the format that most values are in; and a digest of what every class is kept
+ * as, the cache's type, the kernel set and the numerics (docs/formats.md). */
+const char *model_formats_name(const struct model_formats *f);
+struct digest model_formats_choice(const struct model_formats *f, const char *cache,
 				   const char *kernels, const char *numerics);
-void model_weights_free(struct model_weights *w, const struct model_config *c);
 
 #endif

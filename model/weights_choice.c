@@ -1,4 +1,4 @@
-/* Which format a tensor is packed to.
+/* Which format the values of a tensor get.
  *
  *   class                          stored      bf16        q8          q4
  *   attention, dense, shared,
@@ -29,10 +29,10 @@ static enum kernel_format as_stored(enum model_dtype d)
 	}
 }
 
-enum kernel_format loader_format(const struct loader *l, enum weight_class class,
-				 enum model_dtype stored)
+enum kernel_format model_plan_format(const struct loader *l, enum weight_class class,
+				     enum model_dtype stored)
 {
-	enum model_packing want = l->packing;
+	enum model_packing want = l->order->packing;
 	enum kernel_format f = as_stored(stored);
 	if (class == WEIGHT_VECTOR)
 		return KERNEL_F32;
@@ -49,15 +49,15 @@ enum kernel_format loader_format(const struct loader *l, enum weight_class class
 	return want == MODEL_PACKING_Q4 && class != WEIGHT_HEAD ? KERNEL_Q4 : KERNEL_Q8;
 }
 
-const char *model_weights_name(const struct model_weights *w)
+const char *model_formats_name(const struct model_formats *has)
 {
 	int best = 0;
 	for (int f = 1; f < KERNEL_FORMATS; f++)
-		best = w->values[f] > w->values[best] ? f : best;
+		best = has->values[f] > has->values[best] ? f : best;
 	return kernel_format_name((enum kernel_format)best);
 }
 
-struct digest model_weights_choice(const struct model_weights *w, const char *cache,
+struct digest model_formats_choice(const struct model_formats *has, const char *cache,
 				   const char *kernels, const char *numerics)
 {
 	static const char *const names[WEIGHT_CLASSES] = {
@@ -72,7 +72,7 @@ struct digest model_weights_choice(const struct model_weights *w, const char *ca
 	buf_add_text(&text, "hallmark choice 1\n");
 	for (int c = 0; c < WEIGHT_CLASSES; c++) {
 		for (int f = 0; f < KERNEL_FORMATS; f++) {
-			if ((w->used[c] & 1u << f) == 0)
+			if ((has->used[c] & 1u << f) == 0)
 				continue;
 			snprintf(line, sizeof line, "%s %s\n", names[c],
 				 kernel_format_name((enum kernel_format)f));

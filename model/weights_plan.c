@@ -50,7 +50,7 @@ static int expect(struct loader *l, const uint32_t *shape, int rank,
 		       t->file, t->name, want, has);
 }
 
-static int type_check(struct loader *l, const struct item *it)
+static int type_check(struct loader *l, const struct model_item *it)
 {
 	const struct model_tensor *t = it->tensor;
 	bool fp8 = t->dtype == MODEL_F8_E4M3;
@@ -74,12 +74,11 @@ static int type_check(struct loader *l, const struct item *it)
 	return 0;
 }
 
-/* How much of the tensor is packed at once, and what that needs beside it. */
-static void units_set(struct loader *l, struct item *it)
+/* How much of the tensor is filled at once. */
+static void units_set(const struct loader *l, struct model_item *it)
 {
 	const struct model_config *c = l->c;
-	uint64_t row = (uint64_t)it->columns * model_dtype_bits(it->dtype) / 8,
-		 scratch = KERNEL_PANEL * (uint64_t)it->columns * 4;
+	uint64_t row = (uint64_t)it->columns * model_dtype_bits(it->dtype) / 8;
 	if (it->kind == ITEM_BLOCKS)
 		row = it->columns / 2;
 	it->group_bytes = it->tensor == NULL ? 0 : it->tensor->bytes;
@@ -94,41 +93,39 @@ static void units_set(struct loader *l, struct item *it)
 		it->unit_bytes = KERNEL_PANEL * it->count * row;
 	if (it->kind == ITEM_BLOCK_SCALES)
 		it->unit_bytes = 1;
-	if (it->kind == ITEM_KV_B)
-		scratch = ((uint64_t)c->nope + c->value) * c->kv_rank * 8;
-	if (it->kind == ITEM_TIED)
-		scratch += kernel_format_bytes(it->format, KERNEL_PANEL, it->columns);
-	l->scratch_bytes = scratch > l->scratch_bytes ? scratch : l->scratch_bytes;
 }
 
-static int push(struct loader *l, struct item *it)
+static int push(struct loader *l, struct model_item *it)
 {
-	if (l->count == l->room) {
-		size_t room = l->room * 2 + 256;
-		struct item *more = realloc(l->item, room * sizeof *more);
+	if (l->plan.count == l->capacity) {
+		size_t room = l->capacity * 2 + 256;
+		struct model_item *more = realloc(l->plan.item, room * sizeof *more);
 		if (more == NULL)
 			return err_set(l->e, ERR_NOMEM, "list of tensors");
-		l->item = more;
-		l->room = room;
+		l->plan.item = more;
+		l->capacity = room;
 	}
 	units_set(l, it);
-	l->item[l->count++] = *it;
+	l->plan.item[l->plan.count++] = *it;
 	return 0;
 }
 
 /* NAME_scale_inv of the last item: a scale for each block of 128 rows and 128 columns. */
 static int add_fp8_scales(struct loader *l)
 {
-	struct item *of = &l->item[l->count - 1];
+	const struct model_item *of = &l->plan.item[l->plan.count - 1];
 	const struct model_tensor *t = of->tensor;
-	uint32_t shape[] = { (of->rows + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK,
-			     (of->columns + MODEL_FP8_BLOCK - 1) / MODEL_FP8_BLOCK };
-	struct item it = { .kind = ITEM_FP8_SCALES,
-			   .class = WEIGHT_VECTOR,
-			   .rows = shape[0],
-			   .columns = shape[1],
-			   .parent = l->count - 1,
-			   .phase = of->format == KERNEL_FP8 };
+	uint32_t shape[] = { (of->rows + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK,
+			     (of->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK };
+	struct model_item it = { .kind = ITEM_FP8_SCALES,
+				 .class = WEIGHT_VECTOR,
+				 .rows = shape[0],
+				 .columns = shape[1],
+				 .parent = l->plan.count - 1,
+				 .layer = of->layer,
+				 .slot = of->slot,
+				 .expert = of->expert,
+				 .phase = of->format == KERNEL_FP8 };
 	snprintf(l->name, sizeof l->name, "%s_scale_inv", t->name);
 	if (model_tensors_find(l->tensors, l->name) == NULL)
 		return err_set(l->e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing",
@@ -138,14 +135,13 @@ static int add_fp8_scales(struct loader *l)
 	if (it.dtype != MODEL_F32 && it.dtype != MODEL_BF16)
 		return err_set(l->e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32 or BF16",
 			       it.tensor->file, l->name, model_dtype_name(it.dtype));
-	of->scale = calloc((size_t)shape[0] * shape[1] + 1, sizeof *of->scale);
-	return of->scale == NULL ? err_set(l->e, ERR_NOMEM, "tensor %s", l->name) : push(l, &it);
+	return push(l, &it);
 }
 
-int loader_add(struct loader *l, const struct item *item, const uint32_t *shape, int rank)
+int model_plan_add(struct loader *l, const struct model_item *item, const uint32_t *shape, int rank)
 {
 	const uint32_t matrix[] = { item->rows, item->columns };
-	struct item it = *item;
+	struct model_item it = *item;
 	it.dtype = it.kind == ITEM_BLOCKS || it.kind == ITEM_BLOCK_SCALES ? MODEL_U8 : MODEL_BF16;
 	it.phase = it.kind == ITEM_BLOCK_SCALES ? 0 : it.kind == ITEM_TIED ? 2 : 1;
 	if (l->tensors != NULL) {
@@ -154,49 +150,54 @@ int loader_add(struct loader *l, const struct item *item, const uint32_t *shape,
 		it.dtype = it.tensor->dtype;
 		TRY(type_check(l, &it));
 	}
-	it.format = loader_format(l, it.class, it.dtype);
+	it.format = model_plan_format(l, it.class, it.dtype);
 	TRY(push(l, &it));
 	return it.dtype == MODEL_F8_E4M3 ? add_fp8_scales(l) : 0;
 }
 
-void loader_name(struct loader *l, uint32_t layer, const char *part)
+void model_plan_name(struct loader *l, uint32_t layer, const char *part)
 {
 	snprintf(l->name, sizeof l->name, "model.layers.%u.%s", layer, part);
 }
 
-static int add_floats(struct loader *l, uint32_t n, float **out)
+static int add_floats(struct loader *l, uint32_t layer, enum model_slot slot, uint32_t n)
 {
-	const struct item it = { .kind = ITEM_FLOATS,
-				 .class = WEIGHT_VECTOR,
-				 .gain = text_ends(l->name, "norm.weight"),
-				 .rows = 1,
-				 .columns = n,
-				 .to.floats = out };
-	return loader_add(l, &it, &n, 1);
+	const struct model_item it = { .kind = ITEM_FLOATS,
+				       .class = WEIGHT_VECTOR,
+				       .gain = text_ends(l->name, "norm.weight"),
+				       .rows = 1,
+				       .columns = n,
+				       .layer = layer,
+				       .slot = slot,
+				       .expert = MODEL_NO_EXPERT };
+	return model_plan_add(l, &it, &n, 1);
 }
 
-static int add_matrix(struct loader *l, enum weight_class class, uint32_t rows, uint32_t columns,
-		      struct kernel_matrix *w)
+static int add_matrix(struct loader *l, enum weight_class class, uint32_t layer,
+		      enum model_slot slot, uint32_t rows, uint32_t columns)
 {
-	const struct item it = { .kind = ITEM_MATRIX,
-				 .class = class,
-				 .rows = rows,
-				 .columns = columns,
-				 .to.matrix = w };
-	return loader_add(l, &it, NULL, 2);
+	const struct model_item it = { .kind = ITEM_MATRIX,
+				       .class = class,
+				       .rows = rows,
+				       .columns = columns,
+				       .layer = layer,
+				       .slot = slot,
+				       .expert = MODEL_NO_EXPERT };
+	return model_plan_add(l, &it, NULL, 2);
 }
 
-int loader_floats(struct loader *l, uint32_t layer, const char *part, uint32_t n, float **out)
+int model_plan_floats(struct loader *l, uint32_t layer, const char *part, enum model_slot slot,
+		      uint32_t n)
 {
-	loader_name(l, layer, part);
-	return add_floats(l, n, out);
+	model_plan_name(l, layer, part);
+	return add_floats(l, layer, slot, n);
 }
 
-int loader_matrix(struct loader *l, enum weight_class class, uint32_t layer, const char *part,
-		  uint32_t rows, uint32_t columns, struct kernel_matrix *w)
+int model_plan_matrix(struct loader *l, enum weight_class class, uint32_t layer, const char *part,
+		      enum model_slot slot, uint32_t rows, uint32_t columns)
 {
-	loader_name(l, layer, part);
-	return add_matrix(l, class, rows, columns, w);
+	model_plan_name(l, layer, part);
+	return add_matrix(l, class, layer, slot, rows, columns);
 }
 
 /* ---- whole ---- */
@@ -206,26 +207,27 @@ int loader_matrix(struct loader *l, enum weight_class class, uint32_t layer, con
 static int add_tied(struct loader *l)
 {
 	const struct model_config *c = l->c;
-	struct model_weights *w = l->w;
-	size_t embed = l->count;
-	TRY(add_matrix(l, WEIGHT_EMBED, c->vocab, c->hidden, &w->embed));
-	struct item *it = &l->item[embed];
-	if (loader_format(l, WEIGHT_HEAD, it->dtype) == it->format) {
+	size_t embed = l->plan.count;
+	TRY(add_matrix(l, WEIGHT_EMBED, 0, SLOT_EMBED, c->vocab, c->hidden));
+	struct model_item *it = &l->plan.item[embed];
+	if (model_plan_format(l, WEIGHT_HEAD, it->dtype) == it->format) {
 		it->class = WEIGHT_HEAD;
-		it->to.matrix = &w->head;
+		it->slot = SLOT_HEAD;
 	} else {
 		snprintf(l->name, sizeof l->name, "model.embed_tokens.weight");
-		TRY(add_matrix(l, WEIGHT_HEAD, c->vocab, c->hidden, &w->head));
+		TRY(add_matrix(l, WEIGHT_HEAD, 0, SLOT_HEAD, c->vocab, c->hidden));
 	}
 	snprintf(l->name, sizeof l->name, "lm_head.weight");
 	if (l->tensors == NULL || model_tensors_find(l->tensors, l->name) == NULL)
 		return 0;
-	const struct item head = { .kind = ITEM_TIED,
-				   .class = WEIGHT_EMBED,
-				   .rows = c->vocab,
-				   .columns = c->hidden,
-				   .parent = embed };
-	return loader_add(l, &head, NULL, 2);
+	const struct model_item head = { .kind = ITEM_TIED,
+					 .class = WEIGHT_EMBED,
+					 .rows = c->vocab,
+					 .columns = c->hidden,
+					 .parent = embed,
+					 .slot = SLOT_HEAD,
+					 .expert = MODEL_NO_EXPERT };
+	return model_plan_add(l, &head, NULL, 2);
 }
 
 static int add_ends(struct loader *l)
@@ -235,12 +237,12 @@ static int add_ends(struct loader *l)
 	if (c->tied) {
 		TRY(add_tied(l));
 	} else {
-		TRY(add_matrix(l, WEIGHT_EMBED, c->vocab, c->hidden, &l->w->embed));
+		TRY(add_matrix(l, WEIGHT_EMBED, 0, SLOT_EMBED, c->vocab, c->hidden));
 		snprintf(l->name, sizeof l->name, "lm_head.weight");
-		TRY(add_matrix(l, WEIGHT_HEAD, c->vocab, c->hidden, &l->w->head));
+		TRY(add_matrix(l, WEIGHT_HEAD, 0, SLOT_HEAD, c->vocab, c->hidden));
 	}
 	snprintf(l->name, sizeof l->name, "model.norm.weight");
-	return add_floats(l, c->hidden, &l->w->norm);
+	return add_floats(l, 0, SLOT_NORM, c->hidden);
 }
 
 /* Stale buffers and layers of next-token prediction are no part of the model. */
@@ -267,48 +269,52 @@ static int check_unused(struct loader *l)
 	return 0;
 }
 
-int loader_plan(struct loader *l)
+/* Matrices of the tensor altogether have as many values as it. */
+static void formats_count(struct model_formats *f, const struct model_config *c,
+			  const struct model_item *it)
+{
+	bool fused = it->kind == ITEM_TURNED || it->kind == ITEM_BLOCKS;
+	bool matrix = fused || it->kind == ITEM_MATRIX || it->kind == ITEM_KV_B;
+	if (it->kind == ITEM_FLOATS)
+		f->used[it->class] |= 1u << KERNEL_F32;
+	if (!matrix)
+		return;
+	f->used[it->class] |= 1u << it->format;
+	if (it->class != WEIGHT_EMBED)
+		f->values[it->format] +=
+			(uint64_t)it->rows * it->columns * (fused ? c->gate.experts : 1);
+}
+
+/* What pieces and joined units take. */
+static void summary_make(struct loader *l)
+{
+	struct model_plan *p = &l->plan;
+	uint64_t unit = 0;
+	p->config = l->c;
+	p->threads = pool_threads(l->order->pool);
+	p->packing = l->order->packing;
+	p->memory_max = l->order->memory_max;
+	for (size_t i = 0; i < p->count; i++) {
+		formats_count(&p->formats, l->c, &p->item[i]);
+		if (l->tensors && p->item[i].unit_bytes > unit)
+			unit = p->item[i].unit_bytes;
+	}
+	p->reading_bytes = p->threads * SOURCE_GRANULE + (p->threads + 2) * unit;
+}
+
+int model_plan_make(struct loader *l)
 {
 	const struct model_config *c = l->c;
 	TRY(add_ends(l));
-	l->w->layer = calloc(c->layers, sizeof *l->w->layer);
-	if (l->w->layer == NULL)
-		return err_set(l->e, ERR_NOMEM, "layers");
 	for (uint32_t i = 0; i < c->layers; i++) {
-		struct layer_weights *w = &l->w->layer[i];
-		TRY(loader_floats(l, i, "input_layernorm.weight", c->hidden, &w->attn_norm));
-		TRY(loader_floats(l, i, "post_attention_layernorm.weight", c->hidden,
-				  &w->ffn_norm));
-		TRY(loader_attention(l, i, w));
-		TRY(loader_ffn(l, i, w));
+		TRY(model_plan_floats(l, i, "input_layernorm.weight", SLOT_ATTN_NORM, c->hidden));
+		TRY(model_plan_floats(l, i, "post_attention_layernorm.weight", SLOT_FFN_NORM,
+				      c->hidden));
+		TRY(model_plan_attention(l, i));
+		TRY(model_plan_ffn(l, i));
 	}
-	return l->tensors == NULL ? 0 : check_unused(l);
-}
-
-static struct kernel_matrix *fused_part(const struct item *it, size_t i)
-{
-	struct ffn_weights *w = &it->to.expert[i / it->count];
-	return it->count == 1 ? &w->down : i % 2 == 0 ? &w->gate : &w->up;
-}
-
-struct kernel_matrix *loader_part(const struct loader *l, const struct item *it, size_t i,
-				  uint32_t *rows, uint32_t *columns)
-{
-	const struct model_config *c = l->c;
-	*rows = it->rows;
-	*columns = it->columns;
-	if (it->kind == ITEM_MATRIX)
-		return i == 0 ? it->to.matrix : NULL;
-	if (it->kind == ITEM_KV_B) {
-		bool key = i % 2 == 0;
-		*rows = key ? c->kv_rank : c->value;
-		*columns = key ? c->nope : c->kv_rank;
-		return i >= 2 * (size_t)c->heads ? NULL
-		       : key                     ? &it->to.mla->key_up[i / 2]
-						 : &it->to.mla->value_up[i / 2];
-	}
-	if (it->kind != ITEM_TURNED && it->kind != ITEM_BLOCKS)
-		return NULL;
-	*rows = it->rows / it->count;
-	return i < (size_t)c->gate.experts * it->count ? fused_part(it, i) : NULL;
+	if (l->tensors)
+		TRY(check_unused(l));
+	summary_make(l);
+	return 0;
 }

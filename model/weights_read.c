@@ -1,7 +1,7 @@
 /* Reading: files from front to back, in pieces that a verifying source checks as a whole, so that
- * every byte is read once, hashed once and packed from the same buffer while it is in the cache.
+ * every byte is read once, hashed once and filled from the same buffer while it is in the cache.
  * Each thread does all three for its piece. What crosses the border of two pieces is put together
- * in a buffer of its own, and packed by the thread that brings the last of it. */
+ * in a buffer of its own, and filled by the thread that brings the last of it. */
 #include "model/weights_loader.h"
 
 #include "base/check.h"
@@ -13,7 +13,7 @@
 /* A unit of which some bytes have come. */
 struct joint {
 	struct joint *next;
-	const struct item *item;
+	const struct model_item *item;
 	uint64_t at;
 	size_t len, missing;
 	unsigned char bytes[];
@@ -29,7 +29,7 @@ struct chunk {
 struct reading {
 	struct loader *l;
 	struct source *source;
-	const struct item **span; /* of this phase, by file and place */
+	const struct model_item **span; /* of this phase, by file and place */
 	size_t spans;
 	struct chunk *piece;
 	size_t pieces, room;
@@ -43,14 +43,14 @@ struct reading {
 
 /* ---- units ---- */
 
-static uint64_t unit_len(const struct item *it, uint64_t at)
+static uint64_t unit_len(const struct model_item *it, uint64_t at)
 {
 	uint64_t left = it->group_bytes - at % it->group_bytes;
 	return left < it->unit_bytes ? left : it->unit_bytes;
 }
 
 /* The joint of the unit at `at`, new if need be; NULL: no memory. Called with the lock held. */
-static struct joint *joint_at(struct reading *r, const struct item *it, uint64_t at)
+static struct joint *joint_at(struct reading *r, const struct model_item *it, uint64_t at)
 {
 	size_t len = (size_t)unit_len(it, at);
 	for (struct joint *j = r->joint; j != NULL; j = j->next) {
@@ -81,7 +81,7 @@ static bool joint_came(struct reading *r, struct joint *j, size_t len)
 	return whole;
 }
 
-static int join(struct reading *r, const struct item *it, uint64_t unit, uint64_t at,
+static int join(struct reading *r, const struct model_item *it, uint64_t unit, uint64_t at,
 		const unsigned char *bytes, size_t len, unsigned char *scratch, struct err *e)
 {
 	pthread_mutex_lock(&r->lock);
@@ -92,13 +92,13 @@ static int join(struct reading *r, const struct item *it, uint64_t unit, uint64_
 	memcpy(j->bytes + (at - unit), bytes, len);
 	if (!joint_came(r, j, len))
 		return 0;
-	int result = item_pack(r->l, it, unit, j->bytes, j->len, scratch, e);
+	int result = r->l->keeper->fill(r->l->keeper, it, unit, j->bytes, j->len, scratch, e);
 	free(j);
 	return result;
 }
 
 /* Bytes [at, at+len) of an item's tensor. */
-static int item_feed(struct reading *r, const struct item *it, uint64_t at,
+static int item_feed(struct reading *r, const struct model_item *it, uint64_t at,
 		     const unsigned char *bytes, uint64_t len, unsigned char *scratch,
 		     struct err *e)
 {
@@ -108,7 +108,7 @@ static int item_feed(struct reading *r, const struct item *it, uint64_t at,
 		if (in_group + part < it->group_bytes)
 			part -= part % it->unit_bytes; /* whole units only */
 		if (in_unit == 0 && part > 0) {
-			TRY(item_pack(r->l, it, at, bytes, part, scratch, e));
+			TRY(r->l->keeper->fill(r->l->keeper, it, at, bytes, part, scratch, e));
 		} else {
 			part = unit_len(it, at - in_unit) - in_unit;
 			part = part < len ? part : len;
@@ -166,8 +166,8 @@ static void pieces_take(void *ctx, struct part part)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct model_tensor *x = (*(const struct item *const *)a)->tensor,
-				  *y = (*(const struct item *const *)b)->tensor;
+	const struct model_tensor *x = (*(const struct model_item *const *)a)->tensor,
+				  *y = (*(const struct model_item *const *)b)->tensor;
 	int c = strcmp(x->file, y->file);
 	return c != 0 ? c : x->begin < y->begin ? -1 : x->begin > y->begin;
 }
@@ -219,19 +219,19 @@ static int pieces_list(struct reading *r)
 static int phase_list(struct reading *r, int phase)
 {
 	r->spans = r->pieces = 0;
-	for (size_t i = 0; i < r->l->count; i++) {
-		if (r->l->item[i].phase == phase)
-			r->span[r->spans++] = &r->l->item[i];
+	for (size_t i = 0; i < r->l->plan.count; i++) {
+		if (r->l->plan.item[i].phase == phase)
+			r->span[r->spans++] = &r->l->plan.item[i];
 	}
 	if (r->spans > 1)
-		qsort(r->span, r->spans, sizeof(const struct item *), by_place);
+		qsort(r->span, r->spans, sizeof(const struct model_item *), by_place);
 	return pieces_list(r);
 }
 
 static int phase_run(struct reading *r, int phase)
 {
 	TRY(phase_list(r, phase));
-	pool_run_in_order(r->l->pool, (uint32_t)r->pieces, pieces_take, r);
+	pool_run_in_order(r->l->order->pool, (uint32_t)r->pieces, pieces_take, r);
 	if (r->code < 0) {
 		if (r->l->e != NULL)
 			*r->l->e = r->error;
@@ -243,8 +243,8 @@ static int phase_run(struct reading *r, int phase)
 
 static int buffers_open(struct reading *r)
 {
-	unsigned threads = pool_threads(r->l->pool);
-	r->span = calloc(r->l->count + 1, sizeof(const struct item *));
+	unsigned threads = pool_threads(r->l->order->pool);
+	r->span = calloc(r->l->plan.count + 1, sizeof(const struct model_item *));
 	r->buffer = calloc(threads, sizeof *r->buffer);
 	for (unsigned i = 0; r->buffer != NULL && i < threads; i++) {
 		size_t room = (SOURCE_GRANULE + r->l->scratch_bytes + 63) / 64 * 64;
@@ -257,7 +257,7 @@ static int buffers_open(struct reading *r)
 
 static void buffers_close(struct reading *r)
 {
-	for (unsigned i = 0; r->buffer != NULL && i < pool_threads(r->l->pool); i++)
+	for (unsigned i = 0; r->buffer != NULL && i < pool_threads(r->l->order->pool); i++)
 		free(r->buffer[i]);
 	while (r->joint != NULL) {
 		struct joint *next = r->joint->next;
@@ -269,7 +269,7 @@ static void buffers_close(struct reading *r)
 	free(r->piece);
 }
 
-int loader_read(struct loader *l)
+int model_plan_read(struct loader *l)
 {
 	struct reading r = { .l = l, .source = l->tensors->source, .failed = UINT32_MAX };
 	pthread_mutex_init(&r.lock, NULL);

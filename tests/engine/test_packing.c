@@ -1,6 +1,6 @@
-/* Loading: what packed weights hold against what the files say, in every stored type and every
+/* Packing: what the CPU's weights hold against what the files say, in every stored type and every
  * format asked for; the same bytes on any number of threads; memory. */
-#include "support.h"
+#include "loaded.h"
 #include "base/limits.h"
 #include "model/tensors.h"
 #include "tests/shared/memory.h"
@@ -72,7 +72,7 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 	struct err e = { 0 };
 	bool as_is = asked[i].weights == MODEL_PACKING_STORED;
 	loaded_folder(&m, dir, asked[i].weights, 2);
-	const struct model_weights *w = &m.weights;
+	const struct cpu_weights *w = &cpu_of(m.backend)->weights;
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0);
 	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
 	const struct kernel_matrix *o = m.config.attention == MODEL_ATTN_MLA ? &w->layer[0].mla.o
@@ -89,14 +89,14 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 		compare(dir, t, "model.layers.2.mlp.experts.3.down_proj.weight", &w->layer[2].expert[3].down);
 		cr_assert_eq(w->layer[2].router.format, embed, "%s", dir);
 	}
-	cr_assert_str_eq(model_weights_name(w), kernel_format_name(o->format), "%s: %s", dir,
-	                 model_weights_name(w));
+	cr_assert_str_eq(model_formats_name(&m.formats), kernel_format_name(o->format), "%s: %s", dir,
+	                 model_formats_name(&m.formats));
 	model_tensors_close(t);
 	source_close(s);
 	loaded_close(&m);
 }
 
-Test(model_loading, every_stored_type_becomes_every_format)
+Test(engine_packing, every_stored_type_becomes_every_format)
 {
 	static const struct { const char *dir; enum kernel_format stored, embed; } dirs[] = {
 		{ CASES "deepseek_v2_lite", KERNEL_F32, KERNEL_F32 },
@@ -113,7 +113,7 @@ Test(model_loading, every_stored_type_becomes_every_format)
 }
 
 /* The bf16 case, read as if its bits were halves: other numbers, all finite. */
-Test(model_loading, halves_stay_halves_and_quantise)
+Test(engine_packing, halves_stay_halves_and_quantise)
 {
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
 		const struct loading how = { .packing = asked[i].weights, .threads = 2 };
@@ -130,14 +130,64 @@ Test(model_loading, halves_stay_halves_and_quantise)
 		}
 		cr_assert_eq(loaded_open(&m, &how, &s.source, &e), 0, "%s", e.text);
 		cr_assert_eq(model_tensors_open(&t, &s.source, &e), 0, "%s", e.text);
-		const struct kernel_matrix *w = &m.weights.layer[0].mla.o;
+		const struct cpu_weights *all = &cpu_of(m.backend)->weights;
+		const struct kernel_matrix *w = &all->layer[0].mla.o;
 		cr_assert_eq(w->format, asked[i].wide == KERNEL_FORMATS ? KERNEL_F16 : asked[i].wide);
 		compare("halves", t, "model.layers.0.self_attn.o_proj.weight", w);
-		compare("halves", t, "model.embed_tokens.weight", &m.weights.embed);
+		compare("halves", t, "model.embed_tokens.weight", &all->embed);
 		model_tensors_close(t);
 		loaded_close(&m);
 		memory_free(&s);
 	}
+}
+
+/* ---- values that are none ---- */
+
+static int open_memory(struct memory_source *m, struct err *e)
+{
+	const struct loading how = { .threads = 1 };
+	struct loaded model;
+	TRY(loaded_open(&model, &how, &m->source, e));
+	loaded_close(&model);
+	return 0;
+}
+
+Test(engine_packing, non_finite_values_are_reported_by_place)
+{
+	struct memory_source m;
+	struct err e = { 0 };
+	memory_load(&m, CASES "deepseek_v2_lite_bf16");
+	for (size_t i = 0; i < m.count; i++) {
+		/* the last value of the last tensor */
+		if (strcmp(m.file[i].name, "model.safetensors") == 0) {
+			m.file[i].bytes.bytes[m.file[i].bytes.len - 1] = 0x7f;
+			m.file[i].bytes.bytes[m.file[i].bytes.len - 2] = (char)0x80;
+		}
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text,
+	                          "tensor model.norm.weight has a non-finite value at row 0, column 51"),
+	                          "%s", e.text);
+	memory_free(&m);
+}
+
+Test(engine_packing, block_scales_that_are_no_number_are_refused)
+{
+	struct memory_source m;
+	struct model_tensors *t;
+	struct err e = { 0 };
+	memory_load(&m, CASES "gpt_oss_mxfp4");
+	cr_assert_eq(model_tensors_open(&t, &m.source, &e), 0, "%s", e.text);
+	uint64_t at = model_tensors_find(t, "model.layers.1.mlp.experts.down_proj_scales")->begin;
+	model_tensors_close(t);
+	for (size_t i = 0; i < m.count; i++) {
+		if (strcmp(m.file[i].name, "model.safetensors") == 0)
+			m.file[i].bytes.bytes[at + 5] = (char)0xff;
+	}
+	cr_assert_eq(open_memory(&m, &e), ERR_INPUT);
+	cr_assert_not_null(strstr(e.text, "layers.1.mlp.experts.down_proj_blocks has a non-finite value"),
+	                   "%s", e.text);
+	memory_free(&m);
 }
 
 /* ---- bytes ---- */
@@ -161,17 +211,18 @@ static void add_ffn(struct sha256 *h, const struct ffn_weights *w)
 static struct digest packed(const struct loaded *m)
 {
 	const struct model_config *c = &m->config;
+	const struct cpu_weights *all = &cpu_of(m->backend)->weights;
 	struct sha256 *h;
 	struct err e = { 0 };
 	cr_assert_eq(sha256_open(&h, &e), 0);
-	add(h, &m->weights.embed);
-	add(h, &m->weights.head);
+	add(h, &all->embed);
+	add(h, &all->head);
 	for (uint32_t i = 0; i < c->layers; i++) {
-		const struct layer_weights *w = &m->weights.layer[i];
-		const struct kernel_matrix *all[] = { &w->mla.q_a, &w->mla.q, &w->mla.kv_a, &w->mla.o,
+		const struct layer_weights *w = &all->layer[i];
+		const struct kernel_matrix *one[] = { &w->mla.q_a, &w->mla.q, &w->mla.kv_a, &w->mla.o,
 			&w->gqa.q, &w->gqa.k, &w->gqa.v, &w->gqa.o, &w->router, &w->shared_gate };
-		for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
-			add(h, all[j]);
+		for (size_t j = 0; j < sizeof one / sizeof one[0]; j++)
+			add(h, one[j]);
 		for (uint32_t j = 0; w->mla.key_up != NULL && j < c->heads; j++) {
 			add(h, &w->mla.key_up[j]);
 			add(h, &w->mla.value_up[j]);
@@ -186,7 +237,7 @@ static struct digest packed(const struct loaded *m)
 	return d;
 }
 
-Test(model_loading, threads_change_no_packed_byte)
+Test(engine_packing, threads_change_no_packed_byte)
 {
 	static const char *const dirs[] = { "demo/model", CASES "deepseek_v3", CASES "deepseek_v3_fp8",
 		CASES "gpt_oss", CASES "gpt_oss_mxfp4", CASES "qwen2_moe" };
@@ -205,7 +256,7 @@ Test(model_loading, threads_change_no_packed_byte)
 	}
 }
 
-Test(model_loading, the_choice_names_what_was_packed)
+Test(engine_packing, the_choice_names_what_was_packed)
 {
 	struct digest last[4];
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
@@ -220,7 +271,7 @@ Test(model_loading, the_choice_names_what_was_packed)
 
 /* ---- memory ---- */
 
-Test(model_loading, too_little_memory_is_refused_before_reading)
+Test(engine_packing, too_little_memory_is_refused_before_reading)
 {
 	const struct loading how = { .threads = 1, .memory_max = MIB(12) };
 	struct source *s;
@@ -245,7 +296,7 @@ static uint64_t high_water(void)
 	return kib * 1024;
 }
 
-Test(model_loading, invented_weights_take_no_memory_beside_them)
+Test(engine_packing, invented_weights_take_no_memory_beside_them)
 {
 	const struct loading how = { .packing = MODEL_PACKING_Q4, .threads = 2 };
 	const struct loading alone = { .packing = MODEL_PACKING_Q4, .threads = 1 };
@@ -253,7 +304,7 @@ Test(model_loading, invented_weights_take_no_memory_beside_them)
 	struct err e = { 0 };
 	uint64_t before = high_water();
 	cr_assert_eq(loaded_invent(&m, &how, "olmoe", 1, 7, &e), 0, "%s", e.text);
-	uint64_t weights = m.weights.bytes;
+	uint64_t weights = m.backend->weight_bytes;
 	cr_assert(weights > 500000000 && weights < 700000000, "%llu", (unsigned long long)weights);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 	cr_assert_lt((double)(high_water() - before), 1.15 * (double)weights);

@@ -1,12 +1,13 @@
-/* A model's config and weights without an engine. */
-#ifndef TESTS_MODEL_SUPPORT_H
-#define TESTS_MODEL_SUPPORT_H
+/* A model's config and the CPU's weights without an engine. */
+#ifndef TESTS_ENGINE_LOADED_H
+#define TESTS_ENGINE_LOADED_H
 
-#include "model/weights.h"
+#include "engine/cpu.h"
 
 struct loaded {
 	struct model_config config;
-	struct model_weights weights;
+	struct model_formats formats;
+	struct backend *backend;
 	const struct kernels *kernels;
 	struct pool *pool;
 };

@@ -1,4 +1,4 @@
-#include "support.h"
+#include "loaded.h"
 
 #include "kernels/number.h"
 
@@ -11,8 +11,9 @@ static int means_open(struct loaded *m, const struct loading *how, struct weight
 	TRY(kernels_pick(&m->kernels, NULL, false, e));
 	TRY(pool_open(&m->pool, how->threads, thread_begin, e));
 	*o = (struct weights_order){ .config = &m->config, .packing = how->packing, .quiet = true,
-		                     .memory_max = how->memory_max, .kernels = m->kernels, .pool = m->pool };
-	return 0;
+		                     .memory_max = how->memory_max, .pool = m->pool };
+	const struct backend_order b = { .config = &m->config, .kernels = m->kernels, .pool = m->pool };
+	return cpu_open(&m->backend, &b, e);
 }
 
 int loaded_open(struct loaded *m, const struct loading *how, struct source *src, struct err *e)
@@ -22,7 +23,7 @@ int loaded_open(struct loaded *m, const struct loading *how, struct source *src,
 	*m = (struct loaded){ 0 };
 	TRY(model_config_read(&m->config, src, e));
 	TRY_OUT(means_open(m, how, &o, e));
-	TRY_OUT(model_weights_load(&m->weights, &o, src, e));
+	TRY_OUT(model_weights_load(&m->formats, &o, src, &m->backend->keeper, e));
 	return 0;
 out:
 	loaded_close(m);
@@ -37,7 +38,7 @@ int loaded_invent(struct loaded *m, const struct loading *how, const char *shape
 	*m = (struct loaded){ 0 };
 	TRY(model_config_shape(&m->config, shape, layers, how->packing == MODEL_PACKING_STORED, e));
 	TRY_OUT(means_open(m, how, &o, e));
-	TRY_OUT(model_weights_invent(&m->weights, &o, seed, e));
+	TRY_OUT(model_weights_invent(&m->formats, &o, seed, &m->backend->keeper, e));
 	return 0;
 out:
 	loaded_close(m);
@@ -46,8 +47,9 @@ out:
 
 void loaded_close(struct loaded *m)
 {
+	if (m->backend)
+		m->backend->close(m->backend);
 	pool_close(m->pool);
-	model_weights_free(&m->weights, &m->config);
 	*m = (struct loaded){ 0 };
 }
 
@@ -63,5 +65,5 @@ void loaded_folder(struct loaded *m, const char *dir, enum model_packing packing
 
 struct digest loaded_choice(const struct loaded *m)
 {
-	return model_weights_choice(&m->weights, "f32", m->kernels->name, "canonical");
+	return model_formats_choice(&m->formats, "f32", m->kernels->name, "canonical");
 }

@@ -1,0 +1,365 @@
+/* Memory of all weights: counted for the whole plan, compared with what there is, and taken before
+ * anything is read; and where each item of the plan has its part of it. */
+#include "engine/cpu.h"
+
+#include "base/check.h"
+#include "base/machine.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+/* ---- places ---- */
+
+#define AT(field) offsetof(struct layer_weights, field)
+#define FFN_AT(field) offsetof(struct ffn_weights, field)
+
+/* Where a layer has it, for grouped queries and for latent attention. */
+static const size_t layer_at[MODEL_SLOTS][2] = {
+	[SLOT_ATTN_NORM] = { AT(attn_norm), AT(attn_norm) },
+	[SLOT_FFN_NORM] = { AT(ffn_norm), AT(ffn_norm) },
+	[SLOT_Q_A] = { 0, AT(mla.q_a) },
+	[SLOT_Q] = { AT(gqa.q), AT(mla.q) },
+	[SLOT_KV_A] = { 0, AT(mla.kv_a) },
+	[SLOT_K] = { AT(gqa.k), 0 },
+	[SLOT_V] = { AT(gqa.v), 0 },
+	[SLOT_O] = { AT(gqa.o), AT(mla.o) },
+	[SLOT_Q_NORM] = { AT(gqa.q_norm), AT(mla.q_norm) },
+	[SLOT_K_NORM] = { AT(gqa.k_norm), 0 },
+	[SLOT_KV_NORM] = { 0, AT(mla.kv_norm) },
+	[SLOT_Q_BIAS] = { AT(gqa.q_bias), AT(mla.q_bias) },
+	[SLOT_K_BIAS] = { AT(gqa.k_bias), 0 },
+	[SLOT_V_BIAS] = { AT(gqa.v_bias), 0 },
+	[SLOT_KV_BIAS] = { 0, AT(mla.kv_bias) },
+	[SLOT_O_BIAS] = { AT(gqa.o_bias), AT(mla.o_bias) },
+	[SLOT_SINKS] = { AT(gqa.sinks), 0 },
+	[SLOT_ROUTER] = { AT(router), AT(router) },
+	[SLOT_ROUTER_BIAS] = { AT(router_bias), AT(router_bias) },
+	[SLOT_SHARED_GATE] = { AT(shared_gate), AT(shared_gate) },
+};
+
+/* Where a network has it. */
+static const size_t ffn_at[MODEL_SLOTS] = {
+	[SLOT_GATE] = FFN_AT(gate),       [SLOT_UP] = FFN_AT(up),
+	[SLOT_DOWN] = FFN_AT(down),       [SLOT_GATE_BIAS] = FFN_AT(gate_bias),
+	[SLOT_UP_BIAS] = FFN_AT(up_bias), [SLOT_DOWN_BIAS] = FFN_AT(down_bias),
+};
+
+static bool is_of_ffn(enum model_slot s) { return s >= SLOT_GATE && s <= SLOT_DOWN_BIAS; }
+
+/* The matrix, or the pointer to the vector, of an item. */
+static void *slot_of(struct cpu *m, const struct model_item *it)
+{
+	struct cpu_weights *w = &m->weights;
+	if (it->slot == SLOT_EMBED)
+		return &w->embed;
+	if (it->slot == SLOT_HEAD)
+		return &w->head;
+	if (it->slot == SLOT_NORM)
+		return &w->norm;
+	struct layer_weights *layer = &w->layer[it->layer];
+	struct ffn_weights *ffn =
+		it->expert == MODEL_NO_EXPERT ? &layer->ffn : &layer->expert[it->expert];
+	if (is_of_ffn(it->slot))
+		return (char *)ffn + ffn_at[it->slot];
+	size_t at = layer_at[it->slot][m->config.attention == MODEL_ATTN_MLA];
+	check(at > 0 || it->slot == SLOT_ATTN_NORM);
+	return (char *)layer + at;
+}
+
+float **cpu_floats(struct cpu *m, const struct model_item *it) { return slot_of(m, it); }
+
+float **cpu_bias(struct cpu *m, const struct model_item *it, uint32_t expert, uint32_t part)
+{
+	struct ffn_weights *w = &m->weights.layer[it->layer].expert[expert];
+	return it->count == 1 ? &w->down_bias : part == 0 ? &w->gate_bias : &w->up_bias;
+}
+
+static struct kernel_matrix *fused_part(struct cpu *m, const struct model_item *it, size_t i)
+{
+	struct ffn_weights *w = &m->weights.layer[it->layer].expert[i / it->count];
+	return it->count == 1 ? &w->down : i % 2 == 0 ? &w->gate : &w->up;
+}
+
+struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_t i, uint32_t *rows,
+			       uint32_t *columns)
+{
+	const struct model_config *c = &m->config;
+	*rows = it->rows;
+	*columns = it->columns;
+	if (it->kind == ITEM_MATRIX)
+		return i == 0 ? slot_of(m, it) : NULL;
+	if (it->kind == ITEM_KV_B) {
+		struct mla_weights *w = &m->weights.layer[it->layer].mla;
+		bool key = i % 2 == 0;
+		*rows = key ? c->kv_rank : c->value;
+		*columns = key ? c->nope : c->kv_rank;
+		return i >= 2 * (size_t)c->heads ? NULL
+		       : key                     ? &w->key_up[i / 2]
+						 : &w->value_up[i / 2];
+	}
+	if (it->kind != ITEM_TURNED && it->kind != ITEM_BLOCKS)
+		return NULL;
+	*rows = it->rows / it->count;
+	return i < (size_t)c->gate.experts * it->count ? fused_part(m, it, i) : NULL;
+}
+
+/* ---- counting ---- */
+
+static bool is_floats(const struct model_item *it)
+{
+	return it->kind == ITEM_FLOATS || it->kind == ITEM_BIASES;
+}
+
+/* Bytes an item takes for good. */
+static uint64_t item_bytes(struct cpu *m, const struct model_item *it)
+{
+	uint64_t sum = is_floats(it) ? (uint64_t)it->rows * it->columns * 4 : 0;
+	uint32_t rows, columns;
+	for (size_t i = 0; cpu_part(m, it, i, &rows, &columns) != NULL; i++)
+		sum += kernel_format_bytes(it->format, rows, columns);
+	return sum;
+}
+
+/* And while the rest is loaded. */
+static uint64_t item_bytes_passing(const struct model_item *it)
+{
+	if (it->tensor == NULL)
+		return 0;
+	return it->kind == ITEM_BLOCK_SCALES ? (uint64_t)it->rows * it->columns
+	       : it->kind == ITEM_FP8_SCALES ? (uint64_t)it->rows * it->columns * 4
+					     : 0;
+}
+
+/* Bytes of its matrices in the store. */
+static uint64_t item_store_bytes(struct cpu *m, const struct model_item *it)
+{
+	uint64_t sum = 0;
+	uint32_t rows, columns;
+	for (size_t i = 0; cpu_part(m, it, i, &rows, &columns) != NULL; i++)
+		sum += kernel_store_bytes(it->format, rows, columns);
+	return sum;
+}
+
+/* What packing an item needs beside its bytes. */
+static uint64_t item_scratch_bytes(const struct model_config *c, const struct model_item *it)
+{
+	uint64_t scratch = KERNEL_PANEL * (uint64_t)it->columns * 4;
+	if (it->kind == ITEM_KV_B)
+		scratch = ((uint64_t)c->nope + c->value) * c->kv_rank * 8;
+	if (it->kind == ITEM_TIED)
+		scratch += kernel_format_bytes(it->format, KERNEL_PANEL, it->columns);
+	return scratch;
+}
+
+static const char *advice(const struct model_plan *p)
+{
+	return p->packing == MODEL_PACKING_Q4   ? "load a smaller model"
+	       : p->packing == MODEL_PACKING_Q8 ? "try --weights q4"
+						: "try --weights q8 or q4";
+}
+
+static int memory_check(const struct model_plan *p, uint64_t need, struct err *e)
+{
+	uint64_t has = machine_memory(), most = p->memory_max;
+	bool limited = most > 0 && most < has;
+	has = limited ? most : has;
+	if (need <= has)
+		return 0;
+	return err_set(e, ERR_NOMEM, "the weights need %.2f GB of memory, %.2f GB %s: %s",
+		       (double)need / 1e9, (double)has / 1e9,
+		       limited ? "are allowed" : "are available", advice(p));
+}
+
+/* ---- taking ---- */
+
+static int floats_alloc(float **out, size_t n, struct err *e)
+{
+	*out = malloc((n + 1) * sizeof **out);
+	return *out ? 0 : err_set(e, ERR_NOMEM, "a vector");
+}
+
+static int biases_alloc(struct cpu *m, const struct model_item *it, struct err *e)
+{
+	for (uint32_t i = 0; i < m->config.gate.experts; i++) {
+		for (uint32_t j = 0; j < it->count; j++)
+			TRY(floats_alloc(cpu_bias(m, it, i, j), it->columns / it->count, e));
+	}
+	return 0;
+}
+
+static int parts_alloc(struct cpu *m, const struct model_item *it, struct err *e)
+{
+	uint32_t rows, columns;
+	struct kernel_matrix *w;
+	for (size_t i = 0; (w = cpu_part(m, it, i, &rows, &columns)) != NULL; i++)
+		TRY(kernel_matrix_place(w, &m->weights.store, it->format, rows, columns, e));
+	return 0;
+}
+
+static int item_alloc(struct cpu *m, const struct model_item *it, struct err *e)
+{
+	struct cpu_loading *l = &m->loading;
+	size_t n = (size_t)it->rows * it->columns;
+	switch (it->kind) {
+	case ITEM_FLOATS:
+		return floats_alloc(cpu_floats(m, it), it->columns, e);
+	case ITEM_BIASES:
+		return biases_alloc(m, it, e);
+	case ITEM_BLOCK_SCALES:
+		l->mx_scale[it->parent] = it->tensor ? malloc(n) : NULL;
+		return l->mx_scale[it->parent] || !it->tensor
+			       ? 0
+			       : err_set(e, ERR_NOMEM, "scales of experts");
+	case ITEM_FP8_SCALES:
+		return l->plan->item[it->parent].format == KERNEL_FP8
+			       ? 0
+			       : floats_alloc(&l->scale[it->parent], n, e);
+	default:
+		return parts_alloc(m, it, e);
+	}
+}
+
+static int layers_alloc(struct cpu *m, struct err *e)
+{
+	const struct model_config *c = &m->config;
+	struct layer_weights *layer = m->weights.layer = calloc(c->layers, sizeof *layer);
+	if (!layer)
+		return err_set(e, ERR_NOMEM, "layers");
+	for (uint32_t i = 0; i < c->layers; i++) {
+		struct mla_weights *w = &layer[i].mla;
+		if (model_layer_is_moe(c, i)) {
+			layer[i].expert = calloc(c->gate.experts, sizeof *layer[i].expert);
+			if (!layer[i].expert)
+				return err_set(e, ERR_NOMEM, "experts");
+		}
+		if (c->attention != MODEL_ATTN_MLA)
+			continue;
+		w->key_up = calloc(c->heads, sizeof *w->key_up);
+		w->value_up = calloc(c->heads, sizeof *w->value_up);
+		if (!w->key_up || !w->value_up)
+			return err_set(e, ERR_NOMEM, "heads");
+	}
+	return 0;
+}
+
+static int loading_open(struct cpu_loading *l, const struct model_plan *p, struct err *e)
+{
+	l->plan = p;
+	l->items = p->count;
+	l->scale = calloc(p->count, sizeof *l->scale);
+	l->mx_scale = calloc(p->count, sizeof *l->mx_scale);
+	return l->scale && l->mx_scale ? 0 : err_set(e, ERR_NOMEM, "list of tensors");
+}
+
+int cpu_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch, struct err *e)
+{
+	struct cpu *m = cpu_of_keeper(k);
+	uint64_t passing = 0, store = 0, bytes = 0;
+	*scratch = 0;
+	TRY(loading_open(&m->loading, p, e));
+	TRY(layers_alloc(m, e));
+	for (size_t i = 0; i < p->count; i++) {
+		uint64_t some = item_scratch_bytes(&m->config, &p->item[i]);
+		bytes += item_bytes(m, &p->item[i]);
+		store += item_store_bytes(m, &p->item[i]);
+		passing += item_bytes_passing(&p->item[i]);
+		*scratch = some > *scratch ? some : *scratch;
+	}
+	TRY(memory_check(p, bytes + passing + p->reading_bytes + p->threads * *scratch, e));
+	TRY(kernel_store_open(&m->weights.store, store, e));
+	for (size_t i = 0; i < p->count; i++)
+		TRY(item_alloc(m, &p->item[i], e));
+	m->backend.weight_bytes = bytes;
+	m->integers = p->formats.values[KERNEL_Q8] + p->formats.values[KERNEL_Q4] > 0;
+	return 0;
+}
+
+/* ---- giving back ---- */
+
+static void loading_free(struct cpu_loading *l)
+{
+	for (size_t i = 0; i < l->items; i++) {
+		if (l->scale)
+			free(l->scale[i]);
+		if (l->mx_scale)
+			free(l->mx_scale[i]);
+	}
+	free(l->scale);
+	free(l->mx_scale);
+	cpu_samples_free(l->samples);
+	*l = (struct cpu_loading){ 0 };
+}
+
+int cpu_finish(struct model_keeper *k, struct err *e)
+{
+	(void)e;
+	loading_free(&cpu_of_keeper(k)->loading);
+	return 0;
+}
+
+static void mla_free(struct mla_weights *w, const struct model_config *c)
+{
+	struct kernel_matrix *one[] = { &w->q_a, &w->q, &w->kv_a, &w->o };
+	float *vector[] = { w->q_norm, w->kv_norm, w->q_bias, w->kv_bias, w->o_bias };
+	for (size_t i = 0; i < sizeof one / sizeof one[0]; i++)
+		kernel_matrix_free(one[i]);
+	for (size_t i = 0; i < sizeof vector / sizeof vector[0]; i++)
+		free(vector[i]);
+	for (uint32_t h = 0; h < c->heads; h++) {
+		if (w->key_up != NULL)
+			kernel_matrix_free(&w->key_up[h]);
+		if (w->value_up != NULL)
+			kernel_matrix_free(&w->value_up[h]);
+	}
+	free(w->key_up);
+	free(w->value_up);
+}
+
+static void gqa_free(struct gqa_weights *w)
+{
+	struct kernel_matrix *one[] = { &w->q, &w->k, &w->v, &w->o };
+	float *vector[] = { w->q_norm, w->k_norm, w->q_bias, w->k_bias,
+			    w->v_bias, w->o_bias, w->sinks };
+	for (size_t i = 0; i < sizeof one / sizeof one[0]; i++)
+		kernel_matrix_free(one[i]);
+	for (size_t i = 0; i < sizeof vector / sizeof vector[0]; i++)
+		free(vector[i]);
+}
+
+static void ffn_free(struct ffn_weights *w)
+{
+	kernel_matrix_free(&w->gate);
+	kernel_matrix_free(&w->up);
+	kernel_matrix_free(&w->down);
+	free(w->gate_bias);
+	free(w->up_bias);
+	free(w->down_bias);
+}
+
+static void layer_free(struct layer_weights *w, const struct model_config *c)
+{
+	free(w->attn_norm);
+	free(w->ffn_norm);
+	mla_free(&w->mla, c);
+	gqa_free(&w->gqa);
+	ffn_free(&w->ffn);
+	kernel_matrix_free(&w->router);
+	kernel_matrix_free(&w->shared_gate);
+	free(w->router_bias);
+	for (uint32_t i = 0; w->expert != NULL && i < c->gate.experts; i++)
+		ffn_free(&w->expert[i]);
+	free(w->expert);
+}
+
+void cpu_weights_free(struct cpu *m)
+{
+	struct cpu_weights *w = &m->weights;
+	loading_free(&m->loading);
+	for (uint32_t i = 0; w->layer != NULL && i < m->config.layers; i++)
+		layer_free(&w->layer[i], &m->config);
+	free(w->layer);
+	free(w->norm);
+	kernel_matrix_free(&w->embed);
+	kernel_matrix_free(&w->head);
+	kernel_store_close(&w->store);
+}
