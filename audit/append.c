@@ -182,7 +182,8 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
 		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
 	TRY(rc);
-	/* From here on the database is ahead of the folder: only a reopening may repair a failure. */
+	/* From here on the database is ahead of the folder: only a reopening may repair a
+	 * failure. */
 	rc = publish_batch(log, batch, count, e);
 	*fatal = rc < 0 || is_fatal(log, erased);
 	if (rc == 0 && erased < 0)
@@ -322,7 +323,7 @@ int log_append(struct audit_log *log, struct pending *p, struct err *e)
 	uint64_t there;
 	int rc = append_and_wait(log, p, e);
 
-	/* A number that is in the log already is not free. */
+	/* A number that is already in the log is not given back. */
 	if (rc < 0 && rc != ERR_IO && !p->worker &&
 	    audit_log_find(log, log->worker, from->n, &there, NULL) == ERR_NOTFOUND)
 		return_number(log, from);

@@ -63,7 +63,7 @@ int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct er
 
 /* ---- reading every entry again ---- */
 
-/* What the tree must be at a size. */
+/* The root that the tree must have at a size. */
 struct expected {
 	uint64_t size;
 	struct digest root;
@@ -334,7 +334,7 @@ struct rebuild {
 	json_t *undisclosable;
 };
 
-/* What the lost vault held: the commitments stand, nothing opens them. */
+/* Count what the lost vault held: the commitments remain, but can no longer be disclosed. */
 static int add_undisclosable(struct rebuild *r, uint64_t index, const char *type, struct err *e)
 {
 	json_t *item = json_pack("{s:I,s:s}", "index", (json_int_t)index, "type", type);
@@ -380,8 +380,8 @@ static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 	return 0;
 }
 
-/* Tiles beyond the checkpoint are of entries that were lost with the database; the next ones will
- * differ. */
+/* Remove tiles beyond the checkpoint: their entries were lost with the database, and the next
+ * entries will give other tiles. */
 static int drop_beyond(const char *dir, uint64_t size, struct err *e)
 {
 	char tiles[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES], name[LIMIT_PATH_BYTES];
@@ -423,7 +423,7 @@ out:
 	return rc;
 }
 
-/* Numbering is a matter of the past: hashes and signature decide what can be rebuilt. */
+/* Problems of numbering do not prevent a rebuild: hashes and signature decide. */
 static int check_folder(const char *dir, const char *vkey, struct err *e)
 {
 	struct audit_verdict *v = calloc(1, sizeof *v);

@@ -57,8 +57,8 @@ static void problem(struct check *k, const char *kind, const char *fmt, ...)
 	v->problems++;
 }
 
-/* Wrong is a problem of the log; not being able to look is an error of ours. A missing file is
- * wrong. */
+/* What does not verify, or is missing, is a problem of the log; being unable to read is our
+ * error. */
 static int judge(struct check *k, const char *kind, int rc, const struct err *why)
 {
 	if (rc == ERR_VERIFY || rc == ERR_NOTFOUND || rc == ERR_INPUT || rc == ERR_UNSUPPORTED) {
@@ -129,7 +129,8 @@ static int take_number(struct check *k, const char *id, uint64_t n)
 	return 0;
 }
 
-/* The log's own word that a worker died: its missing numbers were never acknowledged. */
+/* A `lost` entry, in which the log states that a worker died: its missing numbers were never
+ * acknowledged. */
 static int take_lost(struct check *k, const json_t *body)
 {
 	const json_t *id = json_object_get(body, "worker"),

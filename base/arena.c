@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Only the first chunk of the list has room to give. A large allocation gets a chunk of its own,
- * behind the first, so that the room of the first is not lost. */
+/* Allocations come from the first chunk of the list. A large one gets a chunk of its own, put
+ * second, so that what is left in the first is not lost. */
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t used, room;

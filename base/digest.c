@@ -64,7 +64,7 @@ void sha256_close(struct sha256 *h)
 	free(h);
 }
 
-/* Of prefix (NULL: none), a and b. OpenSSL is the faster one, but it may lack memory. */
+/* The digest of prefix (NULL: none), a and b. OpenSSL is faster, but may run out of memory. */
 static bool digest_fast(struct digest *d, const uint8_t *prefix, const void *a, size_t a_len,
 			const void *b, size_t b_len)
 {
@@ -79,7 +79,7 @@ static bool digest_fast(struct digest *d, const uint8_t *prefix, const void *a, 
 	return ok;
 }
 
-/* libsodium takes none: this cannot fail. */
+/* libsodium allocates nothing: this cannot fail. */
 static void digest_sure(struct digest *d, const uint8_t *prefix, const void *a, size_t a_len,
 			const void *b, size_t b_len)
 {

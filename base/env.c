@@ -81,7 +81,8 @@ struct clock clock_fixed(int64_t *time_us)
 	return (struct clock){ fixed_now_us, fixed_now_us, time_us };
 }
 
-/* counter is the offset in the key stream in bytes: how calls cut the stream does not change it. */
+/* counter is the offset in the key stream in bytes, so that the sizes of calls do not change the
+ * stream. */
 static void seeded_fill(void *ctx, void *out, size_t len)
 {
 	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The sentence may quote input: no control characters reach a terminal or a log line, and what is
- * printed is UTF-8 even where a quotation was cut in the middle of a character. */
+/* A sentence may quote input: replace control characters, which must not reach a terminal or a log,
+ * and bytes that are not UTF-8, as where a quotation was cut within a character. */
 static void make_printable(char *text)
 {
 	size_t len = strlen(text), i = 0;

@@ -166,7 +166,7 @@ int file_create_immutable(const char *path, const void *bytes, size_t len, unsig
 		return sync_parent(path, e); /* its writer may have died before this */
 	}
 	TRY(write_temp(path, bytes, len, mode, temp, e));
-	/* link(2) refuses to replace: of two racing writers one loses here and compares. */
+	/* link(2) does not replace: of two racing writers one fails here and then compares. */
 	if (link(temp, path) == 0)
 		result = 0;
 	else

@@ -70,7 +70,7 @@ const char *file_kind_name(enum file_kind kind)
 	return names[kind];
 }
 
-/* Folders still to be read wait in a list of their own, which grows while it is worked off. */
+/* Folders still to be read, in a list that grows while it is read. */
 struct walk {
 	int root;
 	const char *const *skip;
@@ -188,7 +188,7 @@ void file_tree_free(struct file_tree *t)
 	*t = (struct file_tree){ 0 };
 }
 
-/* The names of a tree of files alone; the tree gives them up. */
+/* Move the names out of a tree that holds only files. */
 static int list_names(struct file_tree *t, struct file_list *out, struct err *e)
 {
 	for (size_t i = 0; i < t->count; i++)
@@ -234,7 +234,7 @@ void file_list_free(struct file_list *l)
 
 /* ---- removing ---- */
 
-/* One folder on the way down; name is its entry in the folder above. */
+/* An open folder on the path to the deepest one; name is its entry in its parent. */
 struct level {
 	DIR *d;
 	char name[LIMIT_NAME_BYTES + 1];

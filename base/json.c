@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson's parser recurses, so the depth is counted first, by brackets outside strings. Text that
- * is not JSON may be counted wrongly here; the parser refuses it at the point where the count went
- * wrong. */
+/* jansson's parser recurses, so the depth is counted first, by brackets outside strings. In text
+ * that is not JSON the count may be wrong; the parser then refuses it at that point. */
 static int check_depth(const char *text, size_t len, int depth_max, struct err *e)
 {
 	bool in_string = false;
@@ -36,7 +35,7 @@ static int check_depth(const char *text, size_t len, int depth_max, struct err *
 	return 0;
 }
 
-/* jansson takes a failed allocation in its parser for bad text; this remembers the difference. */
+/* jansson's parser reports a failed allocation as bad text; this tells the two apart. */
 static _Thread_local bool starved;
 
 static void *json_allocate(size_t bytes)
@@ -86,7 +85,7 @@ int json_read_written(json_t **out, const void *text, size_t len, size_t bytes_m
 	return read_with(out, text, len, bytes_max, depth_max, JSON_ALLOW_NUL, e);
 }
 
-/* jansson gives no name to a missing key or kind; these do. */
+/* Names for the sentences: jansson has none for a missing key or for kinds. */
 static const char *kind_name(const json_t *v)
 {
 	static const char *const names[] = {

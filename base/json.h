@@ -44,7 +44,7 @@ int json_only_keys(const json_t *o, const char *const *keys, const char *what,
 
 /* ---- values made ---- */
 
-/* jansson's makers return NULL without memory: turn that into ERR_NOMEM. */
+/* jansson's constructors return NULL when out of memory: turn that into ERR_NOMEM. */
 int json_ok(const json_t *v, struct err *e) MUST_USE;
 /* "sha256:..." (new reference). */
 json_t *json_digest(const struct digest *d);

@@ -39,10 +39,10 @@ static bool digits_give(const char *digits, int count, int exponent, double v)
 	return strtod(text, NULL) == v;
 }
 
-/* The shortest decimal digits that read back as v > 0, and among those the nearest to v. The
- * correctly rounded decimal of some length can miss v where its neighbour above does not: below a
- * power of two the doubles lie closer (2^-44 is 5.684341886080802e-14). Returns the count;
- * *exponent is the first digit's. */
+/* The shortest decimal digits that read back as v > 0, and among those the nearest to v. At a given
+ * length the correctly rounded decimal may read back as another double while the next decimal above
+ * reads back as v, since doubles lie closer together below a power of two (2^-44 is
+ * 5.684341886080802e-14). Returns the count; *exponent is that of the first digit. */
 static int shortest_digits(double v, char digits[20], int *exponent)
 {
 	for (int count = 1; count <= 17; count++) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number behind a key at the start of a line; false: no such line. */
+/* The number after a key that begins a line; false: there is no such line. */
 static bool line_number(const char *path, const char *key, uint64_t *out)
 {
 	char line[256];

@@ -49,7 +49,7 @@ int name_check(const char *name, size_t len, struct err *e)
 	}
 }
 
-/* One known name: folded is the key; spelled tells a twin from a repetition. */
+/* A name in the set: `folded` is the key; `spelled` tells a case variant from a duplicate. */
 struct known {
 	char *folded, *spelled;
 	bool folder;
@@ -126,7 +126,7 @@ static int refuse(const struct known *k, const char *name, bool folder, struct e
 	return err_set(e, ERR_INPUT, "\"%.200s\": duplicate", name);
 }
 
-/* Take in spelled[0..spelled_len), known as folded[0..folded_len). A folder may come again. */
+/* Add spelled[0..spelled_len) under the key folded[0..folded_len). A folder may be added again. */
 static int add_one(struct names *n, const char *folded, size_t folded_len, const char *spelled,
 		   size_t spelled_len, bool folder, struct err *e)
 {

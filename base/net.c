@@ -83,7 +83,7 @@ static int system_accept(void *ctx, int fd)
 	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	if (peer < 0)
 		return -errno;
-	/* Tokens go out one by one: do not hold them back to fill a segment. */
+	/* Send each token at once (no Nagle delay). */
 	int on = 1;
 	setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return peer;
@@ -96,7 +96,7 @@ static ssize_t system_recv(void *ctx, int fd, void *out, size_t len, int flags)
 	return n < 0 ? -errno : n;
 }
 
-/* A peer that is gone is a result, not a SIGPIPE. */
+/* A connection closed by the peer is an error number, not a SIGPIPE. */
 static ssize_t system_send(void *ctx, int fd, const void *bytes, size_t len, int flags)
 {
 	(void)ctx;

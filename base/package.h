@@ -7,8 +7,8 @@
 #include <archive.h>
 #include <locale.h>
 
-/* libarchive converts names by the thread's locale; UTF-8 is asked for while it works, so that
- * names come out as they went in, whatever the program's locale is. */
+/* libarchive converts names by the thread's locale. A UTF-8 locale is set while it works, so that
+ * names come out as they went in. */
 struct package_locale {
 	locale_t utf8, before;
 };

@@ -13,9 +13,9 @@
 
 #define SPIN_TICKS 500000u /* some 200 us: longer than the pause between two stages of a pass */
 
-/* Parts not yet taken: the first in the high half, the end in the low half. Who takes some with a
- * compare and swap keeps the call from ending, and so reads work, ctx and parts of that very call
- * afterwards. */
+/* Parts not yet taken: the first in the high half, the end in the low half. A thread that takes
+ * some by compare-and-swap keeps the call from ending, so that work, ctx and parts which it then
+ * reads belong to that call. */
 struct lane {
 	_Alignas(64) _Atomic uint64_t left;
 };
@@ -25,10 +25,10 @@ struct pool {
 	_Atomic(void (*)(void *ctx, struct part part)) work;
 	_Atomic(void *) ctx;
 	atomic_uint parts;
-	struct lane lane[LIMIT_THREADS + 1]; /* of each thread; the last is everybody's, in order */
-	_Alignas(64) atomic_uint call;       /* its number, that workers wait for */
+	struct lane lane[LIMIT_THREADS + 1]; /* one a thread; the last is shared, for calls in order */
+	_Alignas(64) atomic_uint call;       /* number of the current call, which workers wait for */
 	_Alignas(64) atomic_uint done;       /* parts finished in this call */
-	atomic_uint sleeping;                /* workers that need a wake */
+	atomic_uint sleeping;                /* workers asleep, to be woken */
 	atomic_bool waiting;                 /* the caller does */
 	atomic_bool ending;
 	pthread_mutex_t lock; /* for sleeping only */
@@ -75,7 +75,7 @@ static bool take_any(struct pool *p, unsigned worker, struct part *part)
 	return take(&p->lane[LIMIT_THREADS], FRONT, true, part);
 }
 
-/* Work off parts until none is left to take. */
+/* Take and run parts until no lane has any left. */
 static void take_parts(struct pool *p, unsigned worker)
 {
 	struct part part = { .worker = worker };
@@ -109,7 +109,7 @@ static uint32_t next_call(struct pool *p, uint32_t seen)
 		return call;
 	pthread_mutex_lock(&p->lock);
 	atomic_fetch_add(&p->sleeping,
-			 1); /* before the look: the caller looks in the other order */
+			 1); /* before the check: the caller does the two in the opposite order */
 	while ((call = atomic_load(&p->call)) == seen)
 		pthread_cond_wait(&p->wake, &p->lock);
 	atomic_fetch_sub(&p->sleeping, 1);
@@ -162,14 +162,14 @@ static void wait_done(struct pool *p, uint32_t parts)
 	if (all_done(p, parts))
 		return;
 	pthread_mutex_lock(&p->lock);
-	atomic_store(&p->waiting, true); /* before the look: workers look in the other order */
+	atomic_store(&p->waiting, true); /* before the check: workers do the two in the opposite order */
 	while (!all_done(p, parts))
 		pthread_cond_wait(&p->finished, &p->lock);
 	atomic_store(&p->waiting, false);
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* All lanes are empty: the call before has ended. */
+/* Fill the lanes, which are empty since the last call has ended. */
 static void lanes_fill(struct pool *p, uint32_t parts, bool in_order)
 {
 	if (in_order) {
@@ -212,8 +212,8 @@ void pool_run_in_order(struct pool *p, uint32_t parts, void (*work)(void *ctx, s
 	run(p, parts, work, ctx, true);
 }
 
-/* A core for each thread, if there is exactly one for each: with fewer threads than cores the
- * system knows better which are free. */
+/* Bind each thread to a core if there are as many threads as cores. With fewer threads the system
+ * knows better which cores are free. */
 static void cores_give(struct pool *p)
 {
 	cpu_set_t set;

@@ -1,9 +1,9 @@
-/* A few threads that work off the parts of one call together, again and again. Each has a
- * lane of its own: neighbouring parts, so that what it reads follows on, and what it wrote in one
- * call is near in the next. It takes most of what is left there, again and again; when its lane is
- * empty it takes from the ends of the others', so a worker that the system has put aside delays
- * nobody who has not begun its part. Workers spin briefly for the next call, then sleep. One caller
- * at a time. */
+/* A thread pool with work stealing, for many short calls. The parts of a call are divided into a
+ * lane of neighbouring parts for each thread, so that a thread reads memory in sequence and finds
+ * in the next call what it wrote in this one. A thread repeatedly takes most of what is left in its
+ * lane; when that is empty it steals from the ends of the others', so that a descheduled worker
+ * delays only the parts it has begun. Workers spin briefly for the next call, then sleep. One
+ * caller at a time. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -34,8 +34,8 @@ int pool_open(struct pool **out, unsigned threads, void (*start)(void), struct e
 void pool_close(struct pool *p); /* NULL is fine */
 unsigned pool_threads(const struct pool *p);
 
-/* Threads have a core each where the pool has as many as the machine; the caller is kept on its own
- * from enter to leave, so that no worker shares it. */
+/* Where the pool has as many threads as the machine has cores, each thread is bound to a core; the
+ * caller is bound to its own from enter to leave, so that no worker shares it. */
 struct pool_caller {
 	bool moved;
 	cpu_set_t cores;
@@ -43,9 +43,9 @@ struct pool_caller {
 void pool_enter(struct pool *p, struct pool_caller *former);
 void pool_leave(const struct pool_caller *former);
 
-/* work(ctx, part) for parts 0..parts-1, each once; returns when all are done. What the caller wrote
- * before is seen by all, what they wrote is seen by the caller after. In order: parts are taken one
- * by one, ascending, by whoever is free. parts < 2^31. */
+/* Call work(ctx, part) for parts 0..parts-1, each once, and return when all are done. Memory is
+ * synchronised both ways: workers see what the caller wrote before, the caller sees what they
+ * wrote. pool_run_in_order: free threads take parts one by one, ascending. parts < 2^31. */
 void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx);
 void pool_run_in_order(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
 		       void *ctx);

@@ -19,10 +19,10 @@ struct held {
 	uint64_t used;
 };
 
-/* A folder. Of a plain one the names are fixed when it is opened. A file is opened at its first use
- * and kept open, so that what was looked at first and what is read later are the same file even if
- * the name is moved meanwhile, and so that the system goes on reading ahead; where there are more
- * files than may be kept, those that were not used for longest are closed. */
+/* A folder as a source. A plain folder's names are fixed when it is opened. A file is opened at its
+ * first use and kept open: then what was checked first and what is read later are the same file,
+ * even if it is renamed in between, and the system's read-ahead continues. Beyond HELD_MAX files
+ * the least recently used one is closed. */
 struct folder {
 	struct source source;
 	struct file_list list;
@@ -54,7 +54,7 @@ static int open_file(struct folder *f, const char *name, int *fd, struct err *e)
 	return rc;
 }
 
-/* An unused place, or that of the file that was not read for longest. NULL: all are being read. */
+/* A free slot, or that of the least recently used file. NULL: all are being read. */
 static struct held *held_place(struct folder *f)
 {
 	struct held *oldest = NULL;
@@ -92,7 +92,7 @@ static int held_open(struct folder *f, const char *name, struct held **out, stru
 	return 0;
 }
 
-/* The file, open until it is let go. */
+/* Open the file, or find it open, and keep it open until it is released. */
 static int folder_hold(struct folder *f, const char *name, struct held **out, struct err *e)
 {
 	if (!f->as_it_stands &&

@@ -11,11 +11,11 @@
 
 struct source;
 
-/* Reads of this many bytes at a multiple of it, the last of a file shorter, are what a verifying
- * source checks where they will be used, without a copy and without others waiting. */
+/* A read of this many bytes at a multiple of it (the last of a file may be shorter) is checked by a
+ * verifying source in the caller's buffer: without a copy, and without making others wait. */
 #define SOURCE_GRANULE ((size_t)4 << 20)
 
-/* What changes when somebody writes to a file. */
+/* Metadata that changes when a file is written. */
 struct source_state {
 	uint64_t device, inode, bytes;
 	int64_t modified_ns, changed_ns;

@@ -133,7 +133,7 @@ static int refuse_poisoned(const struct store *s, struct err *e)
 		       "database: an earlier storage failure left it in doubt; reopen it");
 }
 
-/* After every call into the engine. */
+/* Note a poisoned connection; called after every call into the engine. */
 static int settle(struct store *s, const struct store_conn *c, int rc)
 {
 	if (c->poisoned)

@@ -92,7 +92,7 @@ static int sqlite_run(struct sqlite_conn *c, const char *sql, const char *what, 
 
 /* ---- opening ---- */
 
-/* The file is made by us, so that it is never readable by others. Only when new: closing a second
+/* Create the file here, so that it is never readable by others. Only if it is new: closing a second
  * descriptor of an open database would drop this process's locks on it. */
 static int create_private(const char *path, struct err *e)
 {
@@ -341,7 +341,7 @@ static const char *column_type(enum store_type type)
 	return "TEXT";
 }
 
-/* Whether the key is one integer column, which SQLite makes the row's number. */
+/* Whether the key is a single integer column, which SQLite uses as the rowid. */
 static bool has_row_number(const struct store_table *t)
 {
 	for (const struct store_column *c = t->column; t->key && c->type != STORE_NONE; c++)

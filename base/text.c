@@ -152,8 +152,8 @@ static int base64_value(char c, const char *alphabet)
 	return at ? (int)(at - alphabet) : -1;
 }
 
-/* n digits without padding. A digit alone, or set bits below the last whole byte, is a second
- * spelling. */
+/* Decode n digits without padding. A single digit, or set bits below the last whole byte, would be
+ * a second spelling, and is refused. */
 static int base64_read(struct buf *out, const char *s, size_t n, const char *alphabet)
 {
 	if (n % 4 == 1)

@@ -86,8 +86,8 @@ static int read_escape(struct toml_reader *r, bool multi)
 	return 0;
 }
 
-/* Inside a string: true when its end has been read. Up to two quotes may stand before the closing
- * three. */
+/* Inside a string: read its closing quotes if they are next; up to two quotes may precede the
+ * closing three. */
 static bool read_close(struct toml_reader *r, int quote, bool multi)
 {
 	size_t run = 0;

@@ -9,7 +9,8 @@ bool unicode_is_space(uint32_t cp)
 	       cp == 0x205F || cp == 0x3000;
 }
 
-/* ---- what the reference library does not know ----
+/* ---- characters newer than the reference library's tables ----
+ *
  *
  * Its normalisation forms rest on the tables of Unicode 9, its punctuation on those of Unicode 8:
  * models are trained on what it makes of a text, so later characters are nothing special here. */

@@ -98,8 +98,8 @@ static void insert(struct automaton *a, const struct automaton_literal *l, int r
 		a->longest = (uint32_t)l->n;
 }
 
-/* One node of the breadth-first pass: its children get their links, its missing edges those of its
- * suffix. */
+/* One node of the breadth-first pass: give its children their failure links, and its missing edges
+ * those of its suffix node. */
 static void link_node(struct automaton *a, uint32_t node, uint32_t *queue, uint32_t *tail)
 {
 	uint32_t *row = &a->next[(size_t)node * a->classes];
@@ -107,7 +107,7 @@ static void link_node(struct automaton *a, uint32_t node, uint32_t *queue, uint3
 	int children = 0;
 	for (uint32_t c = 1; c < a->classes; c++) {
 		uint32_t child = row[c];
-		if (!child) { /* rows of waiting nodes hold children only */
+		if (!child) { /* a queued node has only its children in its row */
 			row[c] = node ? suffix[c] : 0;
 			continue;
 		}
@@ -169,8 +169,8 @@ uint32_t filter_automaton_live(const struct automaton *a, uint32_t state) { retu
 
 uint32_t filter_automaton_longest(const struct automaton *a) { return a->longest; }
 
-/* *it counts the answers given; the chain is walked anew each time, for it is as short as literals
- * end together. */
+/* *it counts the matches given so far. Each call walks the chain from its start: it has one link
+ * for each literal that ends here. */
 int filter_automaton_next_match(const struct automaton *a, uint32_t state, uint32_t *it,
 				uint32_t *rule, uint32_t *chars)
 {

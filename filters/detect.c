@@ -23,7 +23,7 @@ static size_t context_start(const struct detect_hit *h)
 {
 	size_t at = h->start;
 	int words = 0;
-	/* One less: the left neighbour of a word is looked at too. */
+	/* One code point less, since the check of a word also reads its left neighbour. */
 	for (int left = DETECT_BEFORE - 1; at > 0 && left > 0; left--) {
 		size_t before = at;
 		do

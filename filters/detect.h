@@ -12,7 +12,7 @@
 
 enum detect_verdict {
 	DETECT_NO,   /* try again one code point further */
-	DETECT_SKIP, /* honest: go on behind it */
+	DETECT_SKIP, /* legitimate use: continue behind it */
 	DETECT_YES,
 };
 
@@ -21,7 +21,7 @@ struct detect_hit {
 	const char *text;
 	size_t len;                       /* of the window */
 	size_t start, end;                /* bytes; end: in, out */
-	size_t head, tail;                /* out: [start, head) and [tail, end) stay under a mask */
+	size_t head, tail;                /* out: a mask leaves [start, head) and [tail, end) readable */
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
 	size_t n;                         /* of value; longer matches are cut off */
 	bool bare;                        /* nothing but letters and digits */

@@ -189,8 +189,8 @@ static uint32_t first_cp(const struct detect_hit *h, size_t at)
 	return cp;
 }
 
-/* Tag characters are honest in the flags of England, Scotland and Wales: after U+1F3F4, closed by
- * U+E007F. */
+/* Tag characters are legitimate in the flags of England, Scotland and Wales: after U+1F3F4, closed
+ * by U+E007F. */
 enum detect_verdict detect_tags(struct detect_hit *h)
 {
 	if (first_cp(h, h->start) != 0x1F3F4)
@@ -199,13 +199,13 @@ enum detect_verdict detect_tags(struct detect_hit *h)
 									   : DETECT_NO;
 }
 
-/* Two selectors in a row are never honest: the regex says it all. */
+/* Two selectors in a row are never legitimate: the regex alone decides. */
 enum detect_verdict detect_selectors(struct detect_hit *h)
 {
 	return h->end > h->start ? DETECT_YES : DETECT_NO;
 }
 
-/* An override is honest inside right-to-left text: the nearest letter before it decides. */
+/* An override is legitimate in right-to-left text: the nearest letter before it decides. */
 enum detect_verdict detect_bidi(struct detect_hit *h)
 {
 	size_t at = h->start;

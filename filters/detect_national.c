@@ -35,7 +35,8 @@ enum detect_verdict detect_cn_uscc(struct detect_hit *h)
 	return yes(h->value[17] == alphabet[(31 - sum % 31) % 31]);
 }
 
-/* No check digit: what was never issued, and the numbers of advertisements. */
+/* There is no check digit. Refused are numbers that were never issued and those that advertisements
+ * made known. */
 enum detect_verdict detect_us_ssn(struct detect_hit *h)
 {
 	static const char *const known[] = { "078051120", "123456789", "219099999", "457555462" };

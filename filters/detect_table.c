@@ -67,8 +67,8 @@ static const char *const words_brn[] = { "business", "registration", "\uc0ac\uc5
 
 static const char *const words_in_pan[] = { "pan", "permanent account", "income tax", NULL };
 
-/* The host has a dot, so that scheme://host in a manual is none; the rest ends at a space, a quote
- * or a bracket. */
+/* The host has a dot, so that scheme://host in a manual does not match; the rest ends at a space, a
+ * quote or a bracket. */
 static const char url[] =
 	"(?<![A-Za-z0-9_])(?i)https?://"
 	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,5}[\\p{L}0-9-]{2,24}"

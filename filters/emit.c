@@ -1,5 +1,5 @@
-/* Release: by the time a byte is released, every match that covers it is known, so its fate is read
- * off it alone. */
+/* Releasing bytes. By then every match that covers a byte is known, so what happens to the byte
+ * depends on those matches alone. */
 #include "base/check.h"
 #include "base/text.h"
 #include "filters/stream.h"
@@ -55,7 +55,8 @@ static const struct rule *rule_of(const struct filter_stream *f, const struct ma
 
 static bool covers(const struct match *m, uint64_t at) { return m->start <= at && at < m->end; }
 
-/* The strongest match over a byte; among equals the first id, for rules are sorted by id. */
+/* The strongest match over a byte; among equals the one of the first id, since rules are sorted by
+ * id. */
 static const struct match *strongest(const struct filter_stream *f, uint64_t at)
 {
 	const struct match *best = NULL;
@@ -70,7 +71,7 @@ static const struct match *strongest(const struct filter_stream *f, uint64_t at)
 	return best;
 }
 
-/* Does one match of this action cover both the byte and the one before it? */
+/* Whether one match of this action covers both the byte and the one before it. */
 static bool joined(const struct filter_stream *f, uint64_t at, enum filter_action action)
 {
 	for (size_t i = f->match_first; i < f->matches && f->match[i].start < at; i++)
@@ -196,7 +197,7 @@ static struct found *segment(struct filter_stream *f, const struct step *s, cons
 	return x;
 }
 
-/* A byte under a match. */
+/* Emit, replace or withhold a byte that some match covers. */
 static void covered(struct filter_stream *f, const struct step *s, const struct match *m)
 {
 	struct found *x = segment(f, s, m);
@@ -213,7 +214,8 @@ static void covered(struct filter_stream *f, const struct step *s, const struct 
 		put(f, x, shown(f, s) ? s->as : "*", shown(f, s) ? s->as_n : 1);
 }
 
-/* A byte under none: a mark behind a withheld span goes with it. */
+/* Emit a byte that no match covers; a combining mark right behind a withheld span is withheld
+ * too. */
 static void bare(struct filter_stream *f, const struct step *s)
 {
 	f->open = false;
@@ -248,7 +250,7 @@ static void block(struct filter_stream *f, const struct step *s, const struct ma
 	f->record.end_offset = s->at;
 }
 
-/* Bytes under no match, up to the next one. */
+/* How many bytes from here on no match covers. */
 static size_t run(const struct filter_stream *f, uint64_t limit)
 {
 	uint64_t end = limit;

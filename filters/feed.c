@@ -77,7 +77,8 @@ static void keep(struct filter_stream *f, struct feed *feed, uint32_t cp, const 
 		accept(f, feed, p->end);
 }
 
-/* A dropped character: beyond the gap nothing that began before it can match. */
+/* Count a dropped character: after more than the gap allows, no match that began earlier can go
+ * on. */
 static void drop(struct feed *feed, bool noise)
 {
 	if (noise)

@@ -17,7 +17,7 @@ static char ascii(const struct escape *x, int i)
 	return x->wait[i].cp < 0x80 ? (char)x->wait[i].cp : '\xff';
 }
 
-/* Up to most digits of a base from *i; how many. */
+/* Read at most `most` digits of a base from *i on; returns how many. */
 static int digits(const struct escape *x, int *i, int most, int base, uint32_t *v)
 {
 	int n = 0;
@@ -41,7 +41,7 @@ static int scalar(uint32_t cp, int used)
 	return cp <= 0x10FFFF && (cp < 0xD800 || cp > 0xDFFF) ? used : PARSE_NO;
 }
 
-/* The introducer at i, if it stands there: PARSE_MORE when the input ends inside. */
+/* Match the introducer `text` at i; PARSE_MORE when the input ends inside it. */
 static int intro(const struct escape *x, int i, const char *text)
 {
 	for (int k = 0; text[k]; k++) {
@@ -162,7 +162,8 @@ static int entity_parse(const struct escape *x, uint32_t *cp)
 	return got > 0 && ascii(x, i) == ';' ? scalar(*cp, i + 1) : PARSE_NO;
 }
 
-/* What stands at the front: length and code point, not an escape, or too early to say. */
+/* Parse the front of the queue: an escape's length and code point, no escape, or too early to
+ * say. */
 static int escape_parse(const struct escape *x, uint32_t *cp)
 {
 	switch (ascii(x, 0)) {
@@ -236,7 +237,8 @@ static void selector_put(struct filter_stream *f, const struct place *p, int byt
 		filter_source_put(f, SOURCE_HIDDEN, &(struct place){ cp, h->start, p->end });
 }
 
-/* An override holds its own start until its first character: the span of a match covers it. */
+/* The first character after an override takes the override's start, so that the span of a match
+ * covers the override too. */
 static void reversed_put(struct filter_stream *f, const struct place *p)
 {
 	struct hidden *h = &f->hidden;

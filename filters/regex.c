@@ -61,8 +61,8 @@ static void facts(struct regex *r)
 		memcpy(r->first, map, sizeof r->first);
 		r->first_known = true;
 	} else if (type == 1 && unit < 0x80) {
-		/* A caseless first unit is not told apart: both cases, and the two letters that
-		 * fold to ASCII. */
+		/* PCRE2 does not say which case a caseless first unit has: allow both, and the two
+		 * letters that fold to ASCII. */
 		static const uint8_t folded[] = { 0xC5, 0xE2 }; /* U+017F, U+212A */
 		uint8_t both[4] = { (uint8_t)unit, (uint8_t)(unit ^ 0x20), folded[0], folded[1] };
 		for (int i = 0; i < 4; i++)
@@ -100,7 +100,7 @@ static int tried_with(const struct regex *r, const char *unit, size_t n, pcre2_m
 		len += n;
 	}
 	TRY(tried_once(r, s, len, m, c, e));
-	s[len++] = '\x01'; /* what hardly any class holds: the repeat fails at its very end */
+	s[len++] = '\x01'; /* few classes hold this: the repetition fails at its very end */
 	return tried_once(r, s, len, m, c, e);
 }
 

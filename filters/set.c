@@ -124,7 +124,7 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	s->plain |= !p->raw;
 	if (p->regex.behind + 1 > s->behind)
 		s->behind = p->regex.behind + 1;
-	/* In the plain view every kept character may stand behind VIEW_NOISE_MAX dropped ones. */
+	/* In the plain view up to VIEW_NOISE_MAX dropped characters may precede each kept one. */
 	widen(s, (size_t)p->regex.width * 4 * (p->raw ? 1 : 1 + VIEW_NOISE_MAX));
 	return 0;
 }
@@ -211,7 +211,7 @@ static int fold_group(struct filter_set *s, const struct group *g, const struct 
 	return 0;
 }
 
-/* What may stand for one kept character: see the stream's feeds. */
+/* Source bytes that one kept character may stand for, by the feeds of stream.h. */
 static size_t bytes_per_char(const struct group *g)
 {
 	switch (g->fold) {

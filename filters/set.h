@@ -20,7 +20,7 @@ struct rule {
 	enum filter_action action;
 };
 
-/* A regex at work for a rule. */
+/* A compiled regex and the rule it is for. */
 struct probe {
 	struct regex regex;
 	const struct detector *detector; /* or NULL */

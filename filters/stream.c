@@ -74,7 +74,7 @@ size_t filter_stream_held_max(const struct filter_stream *f) { return f->held_ma
 
 /* ---- a step */
 
-/* All complete code points to all views. final: an unfinished one is ill-formed. */
+/* Give all complete code points to all views. final: an incomplete one at the end is ill-formed. */
 static void feed_text(struct filter_stream *f, bool final)
 {
 	while (f->fed < f->raw.len) {
@@ -119,8 +119,8 @@ static void finish(struct filter_stream *f, enum filter_end end)
 	f->record.emitted_digest = sha256_take(f->emitted_hash);
 }
 
-/* A block decides on the text up to the end of its span; what came after is not part of the record,
- * for how much that is depends on the cuts. */
+/* A block ends the record where its span ends: how much text came after depends on how it was
+ * cut. */
 static void finish_block(struct filter_stream *f)
 {
 	uint64_t end = f->found[f->founds - 1].pub.end;

@@ -1,9 +1,9 @@
-/* One stream at work. Private to the room.
+/* The state of one stream. Private to the room.
  *
  * Bytes enter a window [base, ...) of raw text. Every complete code point goes to the views: text
- * windows for regexes, feeds for the literal automata. What a view may still match holds the
- * window; the rest is released in order, and by then every match that touches it is known. So each
- * byte's fate is a function of the text alone. */
+ * windows for regexes, feeds for the literal automata. Bytes that a view may still match are held;
+ * the others are released in order, and by then every match that touches them is known. So what
+ * happens to a byte is a function of the text alone. */
 #ifndef FILTERS_STREAM_H
 #define FILTERS_STREAM_H
 
@@ -16,7 +16,7 @@
 /* Where the characters of a feed come from. */
 enum source { SOURCE_DIRECT, SOURCE_ESCAPED, SOURCE_HIDDEN, SOURCE_REVERSED, SOURCES };
 
-/* One automaton at work on one source. */
+/* One automaton's state on one source of characters. */
 struct feed {
 	const struct automaton *automaton;
 	enum view view;
@@ -32,7 +32,7 @@ struct place {
 	uint64_t start, end;
 };
 
-/* Escapes: what may still become one. */
+/* Code points that may still become an escape. */
 struct escape {
 	struct place wait[ESCAPE_MAX + 1];
 	int n;

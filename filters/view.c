@@ -21,7 +21,7 @@ static const struct range ignorable[] = {
 	{ 0x1D173, 0x1D17A }, { 0xE0000, 0xE0FFF },
 };
 
-/* Latin's marks only: vowel signs and voicing marks of other scripts tell words apart. */
+/* Marks of Latin only: in other scripts vowel signs and voicing marks distinguish words. */
 static const struct range stripped[] = {
 	{ 0x0300, 0x036F }, { 0x0483, 0x0489 }, { 0x1AB0, 0x1AFF },
 	{ 0x1DC0, 0x1DFF }, { 0x20D0, 0x20FF }, { 0xFE20, 0xFE2F },
@@ -185,7 +185,8 @@ static bool separator(uint32_t cp)
 	       c != UTF8PROC_CATEGORY_ME;
 }
 
-/* What a reader takes for the same letter: i l 1 | are l, 0 is o, m is rn. */
+/* Characters that a reader takes for the same letter: i l 1 | become l, 0 becomes o, m becomes
+ * rn. */
 static void merge(struct fold *f)
 {
 	struct fold in = *f;
@@ -261,7 +262,7 @@ static void fold_slow(enum view v, uint32_t cp, struct fold *out)
 	}
 }
 
-/* The first code points are nearly all of most texts: folded once. */
+/* Most texts consist of low code points: those are folded once and looked up. */
 #define CACHED 0x500
 struct cached {
 	uint8_t n;

@@ -9,8 +9,8 @@
 
 enum view { VIEW_RAW, VIEW_CASE, VIEW_STRICT_A, VIEW_STRICT_B, VIEW_PLAIN, VIEWS };
 
-/* Dropped between two kept characters: how many ignorables and marks a live match survives. It
- * bounds what may be held. */
+/* How many ignorable characters and marks may lie between two kept characters of a match. It bounds
+ * how many bytes are held. */
 #define VIEW_NOISE_MAX 16
 
 #define FOLD_MAX 128 /* U+FDFA has 18 characters in NFKC; each may grow by folding */

@@ -1,6 +1,6 @@
-/* Regexes and detectors on the text of a view, stepped with PARTIAL_HARD: a full match is reported
- * only if the matcher never touched the end, so no later text can change it; a partial one says
- * where the earliest open try began. */
+/* Regexes and detectors on the text of a view, matched with PCRE2's PARTIAL_HARD: a full match is
+ * reported only if the matcher never reached the end, so that no later text can change it; a
+ * partial match says where the earliest open attempt began. */
 #include "base/check.h"
 #include "base/text.h"
 #include "filters/stream.h"
@@ -58,8 +58,8 @@ void filter_windows_put(struct filter_stream *f, const struct place *p)
 	if (fold.n) {
 		f->plain.noise = 0;
 	} else if (++f->plain.noise > VIEW_NOISE_MAX) {
-		/* Too much of nothing: it counts as a character, else a match could be held for
-		 * ever. */
+		/* Too many dropped characters in a row: one counts as kept, or a match could be
+		 * held for ever. */
 		f->plain.noise = 0;
 		window_put(f, &f->plain, 0xFFFD, p);
 	}

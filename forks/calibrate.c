@@ -1,6 +1,7 @@
-/* Null pairs come from one model: different experts of a layer, drawn independently at the start
- * and trained on the same data. A model without experts gives pairs of MLPs of different layers. S1
- * is then what it claims to be on this very kind of weights, or no p-value is stated. */
+/* Null pairs come from one model: different experts of a layer, which were initialised
+ * independently and trained on the same data; from a model without experts, MLPs of different
+ * layers. If the p-values of these pairs are not uniform, the statistic is not valid for this kind
+ * of weights, and no p-value is stated. */
 #include "forks/calibrate.h"
 
 #include "forks/s1.h"
@@ -66,7 +67,7 @@ static void pair_score_s2(struct pairs *out, const struct s2_gram *a, const stru
 		fork_s2_score(a, b, out->seed, PHILOX_CALIBRATE_S2, stream, S2_NULL_DRAWS).p;
 }
 
-/* A block as its statistic needs it. */
+/* A block's data for its statistic: features for S1, inner products for S2. */
 struct member {
 	struct features f;
 	struct s2_gram *gram; /* S2 only; the features are then dropped */
@@ -86,7 +87,7 @@ static int member_load(const struct fork_model *m, const struct site *site, bool
 	return 0;
 }
 
-/* Up to `quota` pairs among blocks of equal shape. */
+/* Score up to `quota` pairs of blocks of equal shape. */
 static int group_score(const struct fork_model *m, const struct site *const *site, size_t count,
 		       size_t quota, struct pairs *out, struct err *e)
 {
@@ -145,7 +146,7 @@ static const struct site *group_next(const struct sites *sites, const struct sit
 	return NULL;
 }
 
-/* Fewest blocks that give so many pairs. */
+/* The smallest number of blocks that gives so many pairs. */
 static size_t group_size(size_t quota)
 {
 	size_t n = 2;

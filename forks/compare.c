@@ -1,4 +1,5 @@
-/* The ladder: digests, tensor values, S1, S2. The first rung that decides ends it. */
+/* Comparison as a ladder of tests: digests, tensor values, S1, S2. The first that decides ends
+ * it. */
 #include "forks/calibrate.h"
 #include "forks/diff.h"
 #include "forks/s1.h"
@@ -9,9 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Rungs that state a p-value: the correction holds whether or not the second is asked. */
+/* Tests that state a p-value (S1, S2): the correction holds whether or not the second is run. */
 #define RUNGS 2
-#define DRAWS_MAX (1u << 22) /* of the one block whose resolution is raised: some seconds */
+#define DRAWS_MAX (1u << 22) /* draws for one block, raise_draws: some seconds */
 
 const char *fork_verdict_name(enum fork_verdict v)
 {
@@ -36,7 +37,7 @@ struct scan {
 	const struct site **in_a, **in_b; /* [blocks] */
 	uint64_t *exceed;                 /* [blocks] */
 	double *p, *z;                    /* [blocks] of the rung at hand */
-	bool draw;                        /* the calibration passed: p-values may be stated */
+	bool draw;                        /* the calibration passed: p-values are stated */
 };
 
 static int scan_open(struct scan *s, struct err *e)
@@ -82,9 +83,9 @@ static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, str
 	return r;
 }
 
-/* Draws [block->draws, draws) more. They need not depend on earlier draws: p stays super-uniform
- * for any choice of blocks that are continued only while no draw has exceeded, since p <= t then
- * implies that the block's longer or shorter test alone says so. */
+/* Extend a block's test to `draws` permutations. A block may be extended only while no draw has
+ * exceeded the observed trace. Then p stays super-uniform whichever blocks are chosen: p <= t
+ * implies that the longer or the shorter test of that block, taken alone, gives p <= t. */
 static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint32_t draws)
 {
 	struct fork_block *block = &s->out->block[i];
@@ -151,10 +152,10 @@ static int scan_blocks(struct scan *s, struct err *e)
 	return 0;
 }
 
-/* p-values below the smallest normal double are stated as that: still an upper bound. */
+/* A p-value below the smallest normal double is raised to it: still an upper bound. */
 static double p_of_log(double log_p) { return fmin(fmax(exp(log_p), DBL_MIN), 1); }
 
-/* Blocks together. */
+/* p-values of all blocks combined. */
 struct combined {
 	double p, fisher, smallest, stouffer;
 };
@@ -193,9 +194,9 @@ static void combine_s1(struct scan *s)
 	out->p_value = fmin(1, RUNGS * c.p);
 }
 
-/* Dependence in few blocks drowns in Fisher's sum, and Bonferroni's bound cannot fall below blocks
- * / (1 + draws): draw more for the block with the largest z, until a rejection at alpha is
- * possible. */
+/* Dependence in a few blocks disappears in Fisher's sum, and Bonferroni's bound cannot fall below
+ * blocks / (1 + draws): so the block with the largest z gets more draws, until it can reject at
+ * alpha. */
 static int raise_draws(struct scan *s, double alpha, struct err *e)
 {
 	struct fork_comparison *out = s->out;

@@ -88,8 +88,7 @@ static void pair_close(struct pair *p)
 	free(p->scale);
 }
 
-/* b's FP8 scales. Any other shape than one for each block is left to the engine, which refuses it
- * on reading b. */
+/* b's FP8 scales, one for each block. Another shape is refused by model/ when b is read. */
 static int pair_scales(struct pair *p, struct err *e)
 {
 	const struct model_tensor *scales = companion(p->mb, p->b);
@@ -105,7 +104,7 @@ static int pair_scales(struct pair *p, struct err *e)
 	return model_tensors_read(p->mb->tensors, scales, 0, down, p->scale, e);
 }
 
-/* Rows are all dimensions but the last, as in the engine's panels. */
+/* A tensor is read as a matrix: its rows are all dimensions but the last. */
 static int pair_open(struct pair *p, struct err *e)
 {
 	size_t cells;

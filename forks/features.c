@@ -198,7 +198,7 @@ void fork_features_free(struct features *f)
 	f->v = NULL;
 }
 
-/* What loading one block needs besides its features. */
+/* Buffers for loading one block. */
 struct load {
 	const struct fork_model *m;
 	const struct site *s;
@@ -250,7 +250,8 @@ static int load_open(struct load *l, struct err *e)
 	return l->s->norm ? model_tensors_read(l->m->tensors, l->s->norm, 0, 1, l->gain, e) : 0;
 }
 
-/* One row of gate or up, gain folded in, to unit `unit` of the part that begins at `dimension`. */
+/* Add a row of gate or up, multiplied by the norm's gain, as the features of `unit` from
+ * `dimension` on. */
 static void add_row(const struct load *l, const float *row, uint32_t unit, uint32_t dimension)
 {
 	float *out = l->f->v + (size_t)dimension * l->f->stride + unit;
@@ -279,8 +280,8 @@ static int load_rows(const struct load *l, const struct model_tensor *w, uint32_
 	return 0;
 }
 
-/* Columns of down: row d of the matrix goes to one feature dimension of all units; the norms are
- * known only at the end. */
+/* Add the columns of down: row d of the matrix is one feature dimension of all units. They are
+ * normalised at the end, when the norms are known. */
 static int load_columns(const struct load *l, uint32_t dimension, struct err *e)
 {
 	struct features *f = l->f;

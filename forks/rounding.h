@@ -10,7 +10,7 @@
 
 #define ROUNDING_BLOCK 128
 
-/* Values of a matrix that are not where rounding would have put them. */
+/* Counts values of a matrix that do not lie where rounding would have put them. */
 struct rounding {
 	uint64_t values, off_int8, off_fp8;
 };
@@ -21,8 +21,8 @@ struct rounding {
 void fork_rounding_add(struct rounding *r, const float *a, const float *b, size_t rows,
 		       size_t columns, const float *scale);
 
-/* At most 1% off, by one of the rules: room for values near a tie and for another rounding of the
- * scale. */
+/* Whether at most 1% of the values are off, by one of the rules: values near a tie, or a scale that
+ * was rounded differently, may be. */
 bool fork_rounding_fits(const struct rounding *r);
 
 /* Nearest E4M3 value, ties to even, saturating at 448. */

@@ -63,11 +63,11 @@ void fork_s2_gram_fill(struct s2_gram *g, const struct features *f)
 	}
 }
 
-/* The lanes of one pair of units, moved as one: two halves stored apart would stall the load of the
- * whole. */
+/* The lanes of one pair of units, stored and loaded as one vector: a load of two separately stored
+ * halves stalls (store forwarding). */
 typedef int16_t lanes __attribute__((vector_size(2 * S2_LANES), aligned(2), may_alias));
 
-/* A constant length lets the compiler use its multiply-and-add of pairs. */
+/* The constant length lets the compiler use pmaddwd. */
 static int32_t dot(const int16_t *a, const int16_t *b)
 {
 	uint32_t sum = 0; /* modulo 2^32, as the processor adds; the result is known to fit */

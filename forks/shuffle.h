@@ -9,9 +9,9 @@
 #define SHUFFLE_BATCH 6
 #define SHUFFLE_WORDS_MAX ((SHUFFLE_UNITS_MAX / SHUFFLE_BATCH + 2) & ~1)
 
-/* Whether the dice of top, top-1, ... (count of them) that left `low` of their word must be thrown
- * again to be exactly uniform: at most one word in 2^64 / top^count. Source: Brackett-Rozinsky and
- * Lemire, "Batched Ranged Random Integer Generation", 2024. */
+/* Whether a word must be rejected for exact uniformity: `count` dice of top, top-1, ... sides were
+ * drawn from it and left `low`. At most one word in 2^64 / top^count is. Source: Brackett-Rozinsky
+ * and Lemire, "Batched Ranged Random Integer Generation", 2024. */
 static inline int shuffle_refuses(uint64_t low, uint32_t top, uint32_t count)
 {
 	uint64_t product = 1;
@@ -34,8 +34,8 @@ static inline uint64_t shuffle_step(uint64_t word, uint16_t *place, uint32_t top
 	return (uint64_t)wide;
 }
 
-/* 0 if a word was refused. The words are made ahead of the steps, so that the processor overlaps
- * them. */
+/* 0 if a word was rejected. All words are generated before the steps, so that the processor
+ * overlaps the two. */
 static inline int shuffle_try(struct philox *g, uint16_t *place, uint32_t n)
 {
 	uint64_t words[SHUFFLE_WORDS_MAX], word,

@@ -74,7 +74,7 @@ static void read_policy(struct reader *r, const struct toml *t)
 					     "retention_days", "jurisdiction", NULL };
 	static const char *const later[] = { "canary_percent", "approvals", "overrides", NULL };
 	struct policy *p = r->policy;
-	int64_t days = 183; /* six months, the least that the record-keeping duties ask for */
+	int64_t days = 183; /* six months: the least that record-keeping duties demand */
 	policy_read_keys(r, t, "policy", known, later);
 	read_name(r, t, &p->name, &p->version);
 	read_mode(r, t);
@@ -132,7 +132,7 @@ static void toml_problem(struct reader *r, const char *text)
 	policy_problem_at(r, line, column, "%.200s", text + used);
 }
 
-/* One file, the policy's or a pack's. */
+/* Read one file: the policy itself or a pack. */
 static void read_file(struct reader *r, const char *text, size_t len)
 {
 	static const char *const known[] = { "policy", "rule", NULL };

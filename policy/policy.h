@@ -68,7 +68,7 @@ int policy_test(const struct policy *p, uint64_t *passed, json_t **failures,
 /* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic. */
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e) MUST_USE;
 
-/* What serving needs; immutable, shared by threads. */
+/* The serve profile: all that serving needs of a policy. Immutable, shared by threads. */
 struct policy_profile {
 	char name[128];
 	uint64_t version;

@@ -190,7 +190,8 @@ static void read_tests(struct reader *r, const struct toml *t, struct policy_rul
 		policy_read_strings(r, miss, "tests.miss", &x->misses);
 }
 
-/* What only the filters can judge: folding, widths. The problem stands at the rule. */
+/* Build the rule alone, since only filters can judge folds and widths. Problems are reported at the
+ * rule's line. */
 static void check_build(struct reader *r, const struct toml *t, const struct policy_rule *x)
 {
 	struct filter_rule rule = policy_rule_filter(x);

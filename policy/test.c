@@ -1,4 +1,4 @@
-/* Tests are part of the rule: each case runs against its rule alone, whole and in pieces. */
+/* Run the tests written in the rules: each against its rule alone, whole and cut into pieces. */
 #include "policy/rules.h"
 
 #include <string.h>

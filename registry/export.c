@@ -1,4 +1,4 @@
-/* What the registry can say as documents: everything, and who is affected by a root. */
+/* The registry as documents: all of it, and the descendants of a root. */
 #include "base/limits.h"
 #include "registry/rows.h"
 

@@ -1,5 +1,5 @@
-/* Publications under way. A row is made before anything is written beside the model, and goes when
- * the last rename is done; what the next opening finds here, a crash left. */
+/* Publications under way. A row is written before anything is staged beside the model, and removed
+ * after the last rename. A row found when the state folder is opened was left by a crash. */
 #include "registry/rows.h"
 
 #include "base/limits.h"
