@@ -3,6 +3,7 @@
 #include "tests/shared/acceptor.h"
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/limits.h"
 
 #include <string.h>
