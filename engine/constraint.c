@@ -10,7 +10,6 @@
 #include "tokenizer/tokenizer.h"
 
 #include "base/limits.h"
-#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@ struct mask {
 
 struct engine_constraint {
 	const struct engine *engine;
-	const struct token_trees *trees; /* NULL without engine */
+	const struct token_trees *trees;
 	struct digest digest;
 	struct grammar *grammar;
 	pthread_mutex_t lock; /* of all that follows */
@@ -40,8 +39,6 @@ struct engine_constraint {
 
 static int open_masks(struct engine_constraint *c, const struct engine *m, struct err *e)
 {
-	if (m == NULL)
-		return 0;
 	if (m->text == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "constraints need the model's tokenizer.json");
 	TRY(language_trees(m->text, &c->trees, e));
@@ -281,32 +278,4 @@ int engine_constraint_look(struct engine_constraint *c, struct constraint_place 
 			   struct err *e)
 {
 	return engine_constraint_mask(c, p, id, count, NULL, out, e);
-}
-
-/* ---- bytes alone ---- */
-
-/* False: full. */
-static bool read_bytes(struct engine_constraint *c, const char *text, size_t len, uint32_t *at)
-{
-	*at = AUTOMATON_START;
-	for (size_t i = 0; i < len && *at >= AUTOMATON_START; i++)
-		*at = automaton_take(c->automaton, *at, (uint8_t)text[i]);
-	return *at != AUTOMATON_FULL;
-}
-
-bool engine_constraint_accepts(const struct engine_constraint *constraint, const char *text,
-			       size_t len, bool whole)
-{
-	struct engine_constraint *c =
-		(struct engine_constraint *)constraint; /* its cache changes */
-	uint32_t at;
-	pthread_mutex_lock(&c->lock);
-	bool done = read_bytes(c, text, len, &at);
-	if (!done) {
-		forget(c);
-		done = read_bytes(c, text, len, &at);
-	}
-	bool ok = done && at >= AUTOMATON_START && (!whole || automaton_accepts(c->automaton, at));
-	pthread_mutex_unlock(&c->lock);
-	return ok;
 }

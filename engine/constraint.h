@@ -28,7 +28,6 @@ int engine_constraint_look(struct engine_constraint *c, struct constraint_place 
 			   struct err *e) MUST_USE;
 uint32_t engine_constraint_words(
 	const struct engine_constraint *c); /* (ids of the tokenizer + 63) / 64 */
-const struct engine *engine_constraint_engine(
-	const struct engine_constraint *c); /* NULL: bytes alone */
+const struct engine *engine_constraint_engine(const struct engine_constraint *c);
 
 #endif

@@ -102,9 +102,6 @@ int engine_constraint_open(struct engine_constraint **out, const struct engine *
 			   struct err *e) MUST_USE;
 void engine_constraint_close(struct engine_constraint *c);                 /* NULL is fine */
 struct digest engine_constraint_digest(const struct engine_constraint *c); /* of kind and text */
-/* Whether text (a whole answer, or the beginning of one) is accepted: the byte automaton alone. */
-bool engine_constraint_accepts(const struct engine_constraint *c, const char *text, size_t len,
-			       bool whole);
 
 /* ---- sampling ---- */
 
