@@ -37,8 +37,8 @@ static void add_buf(struct buf *out, const struct buf *b)
 
 /* ---- log-probabilities ---- */
 
-/* {"token":"...","logprob":x,"bytes":[...] without the brace that closes it. The least that a
- * client takes for minus infinity is what OpenAI writes. */
+/* {"token":"...","logprob":x,"bytes":[...] without the brace that closes it. Minus infinity is
+ * written as -9999.0, as OpenAI does. */
 static void open_token(struct buf *out, const struct cleared *text, float logprob)
 {
 	buf_add_text(out, "{\"token\":\"");

@@ -11,7 +11,6 @@ bool unicode_is_space(uint32_t cp)
 
 /* ---- characters newer than the reference library's tables ----
  *
- *
  * Its normalisation forms rest on the tables of Unicode 9, its punctuation on those of Unicode 8:
  * models are trained on what it makes of a text, so later characters are nothing special here. */
 

@@ -1,4 +1,4 @@
-/* A network at work: a deterministic automaton over bytes, made as it is used.
+/* A deterministic automaton over bytes, built lazily from a network as texts are read.
  *
  * A configuration is the set of all ways to read the bytes so far: pairs (state, stack). A stack
  * is a set too: all the places (state, stack) at which the rule at work was called when it began
@@ -77,7 +77,7 @@ static int by_pair(const struct pair *x, const struct pair *y)
 	return (x->stack > y->stack) - (x->stack < y->stack);
 }
 
-/* Sorted, each once. Shell's sort: qsort may allocate. */
+/* Sort and remove duplicates. Shell's sort, since qsort may allocate. */
 static uint32_t pairs_sort(struct pair *p, uint32_t count)
 {
 	static const uint32_t gaps[] = { 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
@@ -139,7 +139,7 @@ static bool sets_room(struct sets *s, uint32_t pairs)
 	return true;
 }
 
-/* The number of this sorted set; UINT32_MAX: out of memory. */
+/* The number of this sorted set, added if it is new; UINT32_MAX: out of memory. */
 static uint32_t sets_number(struct sets *s, const struct pair *p, uint32_t count, uint32_t depth)
 {
 	uint32_t hash = count;
@@ -275,7 +275,7 @@ static void place_add(struct automaton *a, struct pair p)
 		a->place[a->places++] = p;
 }
 
-/* Nothing comes after this place in its rule. */
+/* Whether this place is the last of its rule (a tail call). */
 static bool is_tail(const struct grammar *n, uint32_t state)
 {
 	return n->end[state] && n->first[state] == n->first[state + 1];

@@ -31,8 +31,8 @@ void grammar_close(struct grammar *g); /* NULL is fine */
 
 /* ---- a grammar at work ---- */
 
-/* A deterministic automaton over bytes, made as it is used; numbers are its configurations. Not for
- * several threads. g is borrowed. */
+/* A deterministic automaton over bytes, built lazily; configurations are numbered. Not for several
+ * threads. g is borrowed. */
 struct automaton;
 
 enum { /* configurations with a meaning; AUTOMATON_FULL is none, but a call for reset */

@@ -72,7 +72,8 @@ static void bytes_add(struct builder *b, uint32_t from, uint32_t to, uint32_t lo
 	}
 }
 
-/* Cut [lo, hi] where the length of the encoding changes or a byte's range would not be free. */
+/* Where to cut [lo, hi]: the length of the encoding changes there, or the ranges of its bytes would
+ * depend on one another. */
 static uint32_t cut(uint32_t lo, uint32_t hi)
 {
 	static const uint32_t last[] = { 0x7F, 0x7FF, 0xFFFF };
@@ -109,7 +110,7 @@ static void range_add(struct builder *b, uint32_t from, uint32_t to, uint32_t lo
 
 static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to);
 
-/* Few edges, so that copies are cheap. */
+/* Whether the expression has few edges, so that copies of it are cheap. */
 static bool is_small(const struct pattern *p, uint32_t node)
 {
 	const struct pattern_node *n = &p->node[node];
@@ -118,7 +119,8 @@ static bool is_small(const struct pattern *p, uint32_t node)
 	return n->kind == PATTERN_CALL || n->kind == PATTERN_EMPTY;
 }
 
-/* Something as good as node that may be built many times. */
+/* An equivalent of node that may be built many times: itself if it is small, else a call of a new
+ * rule. */
 static uint32_t copyable(struct builder *b, uint32_t node)
 {
 	if (is_small(b->p, node))
@@ -158,8 +160,8 @@ static void build_repeat(struct builder *b, uint32_t node, uint32_t from, uint32
 
 /* ---- alternatives ---- */
 
-/* Many alternatives that begin with the same characters (a list of names) share the states of
- * these, or each would be one more way of reading the answer. */
+/* Many alternatives with a common prefix (a list of names) share its states, as in a trie;
+ * otherwise each would be another configuration while the answer is read. */
 #define SHARE_FROM 16 /* alternatives */
 
 struct branch {
@@ -190,7 +192,7 @@ static struct branch branch_of(const struct pattern *p, uint32_t node)
 	return r;
 }
 
-/* Characters that both begin with. *at: the first child of b behind them. */
+/* The length of the common prefix of two branches. *at: the first child of b after it. */
 static uint32_t branch_common(const struct pattern *p, const struct branch *a,
 			      const struct branch *b, uint32_t *at)
 {
@@ -369,7 +371,7 @@ static int index_edges(struct grammar *n, struct err *e)
 	return 0;
 }
 
-/* Bytes are told apart where some edge's range begins or ends. */
+/* Find the byte classes: two bytes differ if some edge's range begins or ends between them. */
 static void find_classes(struct grammar *n)
 {
 	bool begins[257] = { [0] = true };

@@ -179,7 +179,8 @@ static uint32_t first_calls(struct walk *w, uint32_t rule, uint32_t *out)
 	return found;
 }
 
-/* Callers first. Returns how many rules were ordered: fewer than all means a cycle. */
+/* Topological sort, callers first. Returns how many rules were ordered: fewer than all means a
+ * cycle. */
 static uint32_t sort_rules(struct walk *w, uint32_t *order)
 {
 	uint32_t rules = w->n->rules, ready = 0, done = 0;

@@ -48,7 +48,7 @@ uint32_t pattern_repeat(struct pattern *p, uint32_t child, uint32_t min, uint32_
 	return at;
 }
 
-/* A child stands in one list only: what is shared gets a node of its own around it. */
+/* A node can be in one list only: a shared one is wrapped in a node of its own. */
 void pattern_push(struct pattern *p, struct pattern_list *l, uint32_t child)
 {
 	if (p->failed != 0)

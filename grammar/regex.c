@@ -24,7 +24,8 @@ struct reader {
 	int rc; /* the first error */
 };
 
-/* A pattern that could not grow ends the reading early: that is the error then. */
+/* Whether all was read. When the pattern could not grow, reading ended early and that is the
+ * error. */
 static bool whole(struct reader *r)
 {
 	if (r->rc == 0)
@@ -90,7 +91,7 @@ static uint32_t hex(struct reader *r, int digits)
 	return v;
 }
 
-/* What both languages count as digit, space and word, and what either does. */
+/* Digits, spaces and word characters: those of both languages, and those of either. */
 static const struct pattern_range digits[] = { { '0', '9' } },
 				  spaces[] = { { '\t', '\r' }, { ' ', ' ' } },
 				  words[] = {

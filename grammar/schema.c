@@ -80,7 +80,7 @@ static int keywords_check(struct schema *c, const json_t *s)
 	return schema_type_check(c, s);
 }
 
-/* Nothing in it but notes. */
+/* Whether the schema holds annotations only. */
 static bool is_empty(const json_t *s)
 {
 	const char *key;
@@ -409,7 +409,7 @@ static bool is_pure_ref(const json_t *s)
 	return json_object_get(s, "$ref") != NULL;
 }
 
-/* Drop the parts that say nothing. */
+/* Drop the parts that constrain nothing. */
 static void parts_tidy(struct parts *p)
 {
 	for (size_t i = 0; i < p->count;) {

@@ -1,6 +1,6 @@
 /* Two schemas that must both hold, as one; which values of an enum stay; and which branches of a
- * oneOf cannot overlap. Sub-schemas that meet are put side by side in an allOf, to be taken apart
- * when their turn comes. */
+ * oneOf cannot overlap. Two sub-schemas for the same place become an allOf, which is merged when
+ * that place is compiled. */
 #include "grammar/schema_parts.h"
 
 #include "base/limits.h"
@@ -121,7 +121,8 @@ static json_t *both(const json_t *a, const json_t *b)
 	return json_pack("{s:[O,O]}", "allOf", a, b);
 }
 
-/* Of a member that only one side names, the other side's say is additionalProperties. */
+/* For a member that only one side names, the other side's constraint is its
+ * additionalProperties. */
 static json_t *merge_properties(const json_t *a, const json_t *b)
 {
 	const json_t *pa = json_object_get(a, "properties"), *pb = json_object_get(b, "properties");
@@ -157,7 +158,7 @@ static json_t *merge_required(const json_t *a, const json_t *b)
 	return out;
 }
 
-/* Of an element that only one side fixes, the other side's say is items. */
+/* For an element that only one side fixes, the other side's constraint is its items. */
 static json_t *merge_fixed(const json_t *a, const json_t *b)
 {
 	const json_t *pa = json_object_get(a, "prefixItems"),
@@ -294,7 +295,7 @@ static size_t characters(const char *s, size_t len)
 	return n;
 }
 
-/* 1, 0, or -1: a keyword about values of this type that is not weighed here. */
+/* Whether one keyword allows the value: 1, 0, or -1 for a keyword that is not evaluated here. */
 static int keyword_allows(struct schema *c, const char *key, const json_t *v, const json_t *value,
 			  unsigned type)
 {
@@ -331,7 +332,7 @@ static int keyword_allows(struct schema *c, const char *key, const json_t *v, co
 	return 1;
 }
 
-/* Strings are weighed by minLength, arrays by minItems: not one by the other's. */
+/* Whether a keyword applies to values of this type: minLength to strings, minItems to arrays. */
 static bool is_about(const char *key, unsigned type)
 {
 	bool length = is_key(key, "minLength", "maxLength", "maxLength");

@@ -14,7 +14,7 @@
 #define LONGEST 40  /* digits of either part of a bound */
 #define LISTED 2000 /* multiples that are written out */
 
-/* A magnitude: whole and fraction digits, neither empty of meaning: "0", "" is nought. */
+/* A decimal number. whole is never empty; zero is whole "0" and fraction "". */
 struct decimal {
 	char whole[LONGEST + 1], fraction[LONGEST + 1];
 	bool negative, open; /* open: the bound itself is out */
@@ -124,7 +124,7 @@ static void any_digits(struct buf *b, size_t min, size_t max)
 
 static void digit_range(struct buf *b, char lo, char hi) { buf_printf(b, " [%c-%c]", lo, hi); }
 
-/* Same number of digits, all >= lo (up) or <= lo. */
+/* Numbers with as many digits as lo that are >= lo (up) or <= lo. */
 static void one_sided(struct buf *b, const char *lo, bool up)
 {
 	size_t n = strlen(lo);
@@ -164,8 +164,8 @@ static void same_length(struct buf *b, const char *lo, const char *hi)
 	buf_add_text(b, ")");
 }
 
-/* Whole numbers without leading noughts, lo <= x <= hi; hi NULL: of any length up to DIGITS. An
- * alternative list; [] when empty. */
+/* Whole numbers without leading zeros, lo <= x <= hi; hi NULL: of any length up to DIGITS. Written
+ * as a list of alternatives; [] when empty. */
 static void whole_range(struct buf *b, const char *lo, const char *hi)
 {
 	char low[LONGEST + 1], high[LONGEST + 1];
@@ -303,8 +303,8 @@ static void between(struct buf *b, const struct decimal *low, const struct decim
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Digits of a fraction: few enough that next to an open bound no text reads as the bound itself,
- * whose double has 15 digits that count. */
+/* How many digits a fraction may have: so few that next to an open bound no text reads as the bound
+ * itself, since a double has 15 significant digits. */
 static size_t fraction_room(const struct decimal *low, const struct decimal *high)
 {
 	size_t own = larger(strlen(low->fraction), strlen(high->fraction)),
@@ -315,7 +315,7 @@ static size_t fraction_room(const struct decimal *low, const struct decimal *hig
 	return room;
 }
 
-/* Alternatives for low <= x <= high, both of no sign; high absent: no bound. */
+/* Alternatives for low <= x <= high, both without sign; high absent: no bound. */
 static void magnitudes(struct buf *b, const struct decimal *low, const struct decimal *high,
 		       bool integer)
 {
@@ -372,8 +372,9 @@ static void magnitudes(struct buf *b, const struct decimal *low, const struct de
 	buf_add_text(b, ")?");
 }
 
-/* Texts with a fraction are read as doubles, which must not meet an open bound, nor round past one
- * of more digits than doubles have: bounds far from nought come nearer, others are refused. */
+/* Texts with a fraction are read as doubles: these must not equal an open bound, nor round past a
+ * bound that has more digits than doubles. Such a bound is moved inwards if it is far from zero,
+ * and refused otherwise. */
 static int tame(struct schema *c, struct decimal *bound, bool low)
 {
 	size_t digits = strlen(bound->whole) + strlen(bound->fraction);

@@ -152,7 +152,7 @@ struct object {
 	const json_t *extra; /* of other members; NULL: none */
 };
 
-/* The names of a list, as a set: as many may be asked for as there are. */
+/* The names of a list as a set, so that looking one up does not depend on their number. */
 static json_t *names_set(struct schema *c, const json_t *list)
 {
 	json_t *set = schema_own(c, json_object()), *one;
@@ -254,7 +254,8 @@ static int extra_rule(struct schema *c, const struct object *o, struct buf *out)
 	return rc < 0 ? rc : rule_of(c, &body, out);
 }
 
-/* What may come from member i on after another one: a rule for each i, each ending in the next. */
+/* The rules for what may follow from member i on: one rule for each i, which ends in the rule for i
+ * + 1. */
 static int object_body(struct schema *c, const struct object *o, struct buf *body)
 {
 	struct buf tail = { 0 }, extra = { 0 }, first = { 0 };

@@ -57,8 +57,8 @@ static void write_escape(struct buf *out, uint32_t cp, bool *any)
 		buf_printf(out, "\"\\\\u%04x\"", cp);
 }
 
-/* Characters that JSON takes as they are go into one class; the others get their escapes. NUL is in
- * no text that is read. */
+/* Characters that JSON allows unescaped form one class; each other one is written as its escape.
+ * NUL occurs in no text that is read. */
 static void write_set(struct writer *w, const struct pattern_node *n)
 {
 	struct buf raw = { 0 };

@@ -89,8 +89,8 @@ static int prompt(struct bench *b, struct engine_sequence *s, uint32_t count, st
 	return engine_forward(b->engine, &f, 1, e);
 }
 
-/* One token for each of n sequences; the draw is made as in serving, but the next token is any, so
- * that a poor model does not repeat itself. */
+/* Decode one token for each of n sequences. The sampler runs as in serving, but a random token is
+ * fed back, so that a model of random weights does not repeat itself. */
 static int decode_step(struct bench *b, uint32_t n, struct err *e)
 {
 	const struct engine_sampling greedy = { 0 };
@@ -164,7 +164,7 @@ static double gop_s(const struct stretch *s)
 
 static double multiply_fraction(const struct stretch *s) { return gop_s(s) / s->peak_gop_s; }
 
-/* Close a stretch with the limit of now. */
+/* End a stretch: measure the limit again, and take the better of before and after. */
 static int weigh_read(struct bench *b, struct stretch *s, struct figure *f, struct err *e)
 {
 	double former = b->read_gb_s;
@@ -176,7 +176,7 @@ static int weigh_read(struct bench *b, struct stretch *s, struct figure *f, stru
 	return 0;
 }
 
-/* The multiply units are a core's own: every stretch counts. */
+/* Other programs do not disturb a core's multiply units: every stretch counts. */
 static int weigh_multiply(struct bench *b, struct stretch *s, struct figure *f, struct err *e)
 {
 	double former = b->peak_gop_s;
@@ -187,10 +187,11 @@ static int weigh_multiply(struct bench *b, struct stretch *s, struct figure *f, 
 	return 0;
 }
 
-/* Whether `is` is nearer to the limit than `was`. Above it the limit was disturbed. */
+/* Whether `is` is nearer to the limit than `was`. A fraction above 1 means that measuring the limit
+ * was disturbed. */
 static bool nearer(double is, double was) { return is <= 1 ? was > 1 || is > was : is < was; }
 
-/* Whether memory was about as fast as in any stretch of this run, before and after. */
+/* Whether memory was about as fast, before and after, as in the fastest stretch of this run. */
 static bool undisturbed(const struct bench *b, const struct stretch *s)
 {
 	return s->calm_gb_s >= UNDISTURBED * b->calm_gb_s;

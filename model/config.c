@@ -11,14 +11,14 @@
 #define CONFIG_BYTES MIB(4)
 #define VOCAB_MAX (1u << 22)
 
-/* Architectures that are known and deliberately not computed. */
+/* Architectures that are known and deliberately not implemented. */
 static const char *const outside[] = {
 	"deepseek_v32", "deepseek_v4", "kimi_linear", "kimi_k25",
 	"qwen3_next",   "qwen3_5",     "glm4",        "glm_moe_dsa",
 };
 
-/* Keys that change the computation of any architecture in a way nobody here computes, unless they
- * are null, false, or the number that leaves everything as it is (0: there is none). */
+/* Keys that would change the computation of any architecture and are not implemented. They are
+ * refused unless null, false, or the number that has no effect (0: there is no such number). */
 static const struct {
 	const char *key;
 	double neutral;

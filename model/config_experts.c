@@ -59,7 +59,7 @@ static uint32_t count_or(struct config_reader *r, const char *key, uint32_t abse
 	return model_config_u32_or(r, key, model_config_get(r, key) == NULL ? absent : 0, 0, max);
 }
 
-/* Dense layers first, then every so many; and the shared experts, which are one network. */
+/* The first layers are dense, then every n-th is a mixture; the shared experts are one network. */
 static void read_deepseek_layers(struct config_reader *r, struct model_config *c,
 				 const struct config_defaults *absent)
 {

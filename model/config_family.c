@@ -66,7 +66,7 @@ static void read_window(struct config_reader *r, struct model_config *c, uint32_
 		c->window_layer[l] = true;
 }
 
-/* Qwen files carry a number that counts only with this flag. */
+/* In Qwen files the window's width applies only with this flag. */
 static bool uses_window(struct config_reader *r)
 {
 	return model_config_bool_or(r, "use_sliding_window", false);

@@ -1,6 +1,5 @@
-/* Private: typed members of a config object with a sticky first error, so that a reader is a list
- * of lines.
- * */
+/* Private: typed members of a config object. The first error sticks, so that a reader is one line
+ * for each member. */
 #ifndef MODEL_CONFIG_READER_H
 #define MODEL_CONFIG_READER_H
 

@@ -12,15 +12,15 @@
 
 double rope_mscale(double s, double c) { return s <= 1 ? 1 : 0.1 * c * number_log(s) + 1; }
 
-/* The pair that turns b times within the original context. */
+/* The (fractional) pair that makes b rotations within the original context. */
 static double turning_pair(const struct model_rope *p, double b)
 {
 	return p->size * number_log(p->context_original / (2 * PI * b)) /
 	       (2 * number_log(p->theta));
 }
 
-/* As in the reference, only low is bounded below and only high above: where even the slow bound
- * lies below pair 0, nothing is interpolated. */
+/* As in the reference implementation low is clamped only from below and high only from above: where
+ * even high lies below pair 0, nothing is interpolated. */
 void rope_yarn_bounds(const struct model_rope *p, double *low, double *high)
 {
 	double last = p->size - 1;

@@ -12,7 +12,7 @@ struct rope_table {
 };
 
 int rope_table_open(struct rope_table *t, const struct model_rope *p, struct err *e) MUST_USE;
-/* Have at least this many positions. May move the tables. */
+/* Make the tables at least this many positions long. They may move. */
 int rope_table_grow(struct rope_table *t, uint32_t positions, struct err *e) MUST_USE;
 void rope_table_close(struct rope_table *t);
 

@@ -1,4 +1,4 @@
-/* The values of invented models, and their configs. */
+/* Random weights for models of a published shape, and their configs. */
 #include "model/synthetic.h"
 
 #include "model/config_shapes.h"
@@ -19,7 +19,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* Near normal with variance 1: the sum of four uniform 16-bit numbers. */
+/* Approximately normal with variance 1: the sum of four uniform 16-bit numbers. */
 static float normal(uint64_t bits)
 {
 	uint32_t sum = (uint32_t)(bits & 0xffff) + (uint32_t)(bits >> 16 & 0xffff) +
@@ -32,8 +32,8 @@ uint32_t model_sample_pick(uint64_t seed, uint64_t key, uint32_t panel)
 	return (uint32_t)(mix(mix(mix(seed) ^ mix(key)) + panel) % MODEL_SAMPLES);
 }
 
-/* The power of two next to 1/sqrt(columns); but embeddings are rows, not sums, and scores of
- * experts are spread wider than the rest. */
+/* The power of two nearest to 1/sqrt(columns). Two exceptions: embeddings, which are looked up and
+ * not summed, and the router, whose scores are spread wider. */
 unsigned model_sample_exponent(enum weight_class class, uint32_t columns)
 {
 	unsigned e = 0;
@@ -52,7 +52,7 @@ void model_sample_rows(uint64_t seed, uint32_t sample, unsigned exponent, uint32
 		value[i] = normal(mix(s ^ mix(first + i))) / (float)(1u << exponent);
 }
 
-/* E2M1 codes are near 3 in the mean, so their scale is smaller by that. */
+/* The mean magnitude of E2M1 codes is about 3, so that their scale is smaller by that factor. */
 void model_sample_mxfp4(uint64_t seed, uint32_t sample, unsigned exponent, uint32_t columns,
 			unsigned char *bytes)
 {

@@ -90,7 +90,7 @@ static int finite_check(const struct model_tensor *w, uint64_t row, const float 
 	return 0;
 }
 
-/* Stored values, unscaled. */
+/* Read stored values without applying block scales. */
 static int values_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 		       uint64_t rows, float *out, struct err *e)
 {

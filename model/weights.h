@@ -1,8 +1,8 @@
 /* The weights of a model: a plan of all its tensors, and the reading of them to whoever keeps them.
  *
- * The plan says what there is: names and shapes checked, the class of each tensor, the format its
- * values shall have. The keeper (a backend) says where that lies. So reading knows no memory, and
- * a keeper no file. */
+ * The plan lists the tensors: names and shapes checked, the class of each, the format that its
+ * values are packed to. The keeper (a backend) decides where they are stored. So the reader knows
+ * nothing of memory, and the keeper nothing of files. */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
@@ -39,7 +39,8 @@ enum item_kind {
 enum model_slot { /* clang-format off */
 	SLOT_EMBED, SLOT_HEAD, SLOT_NORM,
 	SLOT_ATTN_NORM, SLOT_FFN_NORM,
-	/* attention; with a query latent SLOT_Q is its up-projection, and SLOT_Q_BIAS is SLOT_Q_A's */
+	/* attention; with a query latent SLOT_Q is its up-projection, and SLOT_Q_BIAS is
+	 * SLOT_Q_A's */
 	SLOT_Q_A, SLOT_Q, SLOT_KV_A, SLOT_KV_B, SLOT_K, SLOT_V, SLOT_O,
 	SLOT_Q_NORM, SLOT_K_NORM, SLOT_KV_NORM,
 	SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS, SLOT_KV_BIAS, SLOT_O_BIAS, SLOT_SINKS,
@@ -98,8 +99,8 @@ struct model_keeper {
 	 * needed and what there is; nothing was read then. */
 	int (*place)(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch,
 		     struct err *e) MUST_USE;
-	/* Whole units of an item, from byte `at` of its tensor; scratch is 64-byte aligned. Safe for
-	 * several threads on disjoint units. ERR_INPUT: a value is not finite, or none of the
+	/* Whole units of an item, from byte `at` of its tensor; scratch is 64-byte aligned. Safe
+	 * for several threads on disjoint units. ERR_INPUT: a value is not finite, or none of the
 	 * format, with its place. */
 	int (*fill)(struct model_keeper *k, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,

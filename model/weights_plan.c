@@ -74,7 +74,7 @@ static int type_check(struct loader *l, const struct model_item *it)
 	return 0;
 }
 
-/* How much of the tensor is filled at once. */
+/* Set the units in which the tensor is filled. */
 static void units_set(const struct loader *l, struct model_item *it)
 {
 	const struct model_config *c = l->c;
@@ -245,7 +245,8 @@ static int add_ends(struct loader *l)
 	return add_floats(l, 0, SLOT_NORM, c->hidden);
 }
 
-/* Stale buffers and layers of next-token prediction are no part of the model. */
+/* Tensors that are in the file and not part of the model: old buffers, and layers for multi-token
+ * prediction. */
 static bool known_extra(const struct model_config *c, const char *name)
 {
 	if (text_ends(name, ".rotary_emb.inv_freq") || text_starts(name, "mtp."))
@@ -269,7 +270,7 @@ static int check_unused(struct loader *l)
 	return 0;
 }
 
-/* Matrices of the tensor altogether have as many values as it. */
+/* Count the values of the tensor for each format. */
 static void formats_count(struct model_formats *f, const struct model_config *c,
 			  const struct model_item *it)
 {
@@ -285,7 +286,8 @@ static void formats_count(struct model_formats *f, const struct model_config *c,
 			(uint64_t)it->rows * it->columns * (fused ? c->gate.experts : 1);
 }
 
-/* What pieces and joined units take. */
+/* Add up the memory of reading: a buffer a thread, and units that cross the border of two
+ * pieces. */
 static void summary_make(struct loader *l)
 {
 	struct model_plan *p = &l->plan;

@@ -1,7 +1,7 @@
 /* Reading: files from front to back, in pieces that a verifying source checks as a whole, so that
  * every byte is read once, hashed once and filled from the same buffer while it is in the cache.
- * Each thread does all three for its piece. What crosses the border of two pieces is put together
- * in a buffer of its own, and filled by the thread that brings the last of it. */
+ * Each thread does all three for its piece. A unit that crosses the border of two pieces is joined
+ * in a buffer of its own, and filled by the thread that reads its last bytes. */
 #include "model/weights_loader.h"
 
 #include "base/check.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A unit of which some bytes have come. */
+/* A unit that crosses a border and of which some bytes have been read. */
 struct joint {
 	struct joint *next;
 	const struct model_item *item;
@@ -65,7 +65,7 @@ static struct joint *joint_at(struct reading *r, const struct model_item *it, ui
 	return j;
 }
 
-/* True when nothing is missing any more: the joint is the caller's then. */
+/* Note len more bytes. True when the unit is complete: the joint is the caller's then. */
 static bool joint_came(struct reading *r, struct joint *j, size_t len)
 {
 	pthread_mutex_lock(&r->lock);

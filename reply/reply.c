@@ -11,7 +11,8 @@
 
 /* ---- parts ---- */
 
-/* What is written anew, and what stands on in the text, goes on the run before. */
+/* Whether this piece continues the last run: rewritten text does, and text that follows it directly
+ * in the input. */
 static bool goes_on(const struct part_run *last, enum reply_part part, uint32_t call,
 		    uint64_t place)
 {
@@ -89,7 +90,8 @@ static void drop_blank(struct reply *r)
 	r->blank_keep = NO_SECTION;
 }
 
-/* Text follows: of the white space before it, the line ends behind a marker are the marker's. */
+/* Text follows the held white space: emit it, without the line ends after a marker, which belong to
+ * the marker. */
 void reply_settle_content(struct reply *r)
 {
 	size_t skip = 0;
@@ -101,7 +103,8 @@ void reply_settle_content(struct reply *r)
 	drop_blank(r);
 }
 
-/* A marker follows: the line ends before it are the marker's; between markers all is. */
+/* A marker follows the held white space: emit it, without the line ends before the marker, which
+ * belong to it; between two markers all of it belongs to them. */
 void reply_settle_call(struct reply *r)
 {
 	size_t len = r->blank_keep == NO_SECTION ? r->blank.len : r->blank_keep;
@@ -149,7 +152,7 @@ void reply_open_call(struct reply *r, const struct call_step *program, size_t sk
 	reply_call_begin(&r->call, program, &r->stage, r->calls);
 }
 
-/* Give out what is staged. */
+/* Deliver the staged parts of a call. */
 static void commit(struct reply *r)
 {
 	if (!r->committed) {
@@ -172,7 +175,8 @@ static void call_succeeded(struct reply *r)
 	r->mode = r->syntax == REPLY_SYNTAX_HARMONY ? REPLY_GAP : REPLY_TEXT;
 }
 
-/* What was staged is text; of a call that was given out already, what comes behind that. */
+/* The call is broken: emit its text as content, or, if part of it was already given out, what
+ * follows that part. */
 static void call_failed(struct reply *r)
 {
 	size_t len = 0;
@@ -215,7 +219,7 @@ bool reply_step_call(struct reply *r, bool end)
 
 /* ---- markers ---- */
 
-/* Nothing but white space so far: reasoning may begin. */
+/* Whether the reply is only white space so far, so that reasoning may begin. */
 static bool fresh(const struct reply *r)
 {
 	return !r->thought && !r->spoken && r->calls == 0 && r->blank_keep == NO_SECTION;

@@ -1,5 +1,5 @@
-/* Reply: what a model wrote, taken apart into content, reasoning and tool calls, as each family
- * marks them; and the grammar of a call that a family can be made to write. */
+/* Reply: parses what a model wrote into content, reasoning and tool calls, as each family marks
+ * them; and makes the grammar of a call that a model is forced to write. */
 #ifndef REPLY_REPLY_H
 #define REPLY_REPLY_H
 

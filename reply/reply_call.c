@@ -1,5 +1,5 @@
-/* The programs of calls: see enum step_op. Everything is decided byte by byte, without going
- * back; what is staged is dropped by the caller when a program fails. */
+/* The interpreter of call programs (enum step_op). It decides byte by byte without backtracking;
+ * when a program fails, the caller drops what was staged. */
 #include "reply/reply_in.h"
 
 #include <string.h>

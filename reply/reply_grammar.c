@@ -79,7 +79,7 @@ static size_t marker_at(const struct family *f, const char *text)
 	return most;
 }
 
-/* What the family itself writes, as its tokenizer cuts it. */
+/* Add text of the family's own, with its control tokens as tokens and the rest as characters. */
 static void marked(const struct family *f, struct buf *out, const char *text)
 {
 	size_t plain = 0;
@@ -132,7 +132,8 @@ static bool is_required(const json_t *schema, const char *name)
 	return false;
 }
 
-/* Members are compiled one by one: of the whole they see the definitions alone. */
+/* Whether every $ref leads to the shared definitions: members are compiled one by one, and see only
+ * those of the whole schema. */
 static bool refs_are_shared(const json_t *s, int depth)
 {
 	const char *ref = json_string_value(json_object_get(s, "$ref")), *key;

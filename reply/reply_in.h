@@ -1,10 +1,10 @@
-/* Replies taken apart: what a family writes around reasoning and tool calls. Private to reply/.
+/* The parser of replies: how families write reasoning and tool calls. Private to reply/.
  *
  * The reader looks at one position of the text at a time. A position is decided only when no
  * further byte can change the decision, so that the cutting of the input never shows. Where a
- * marker opens a call, a small program (a table of steps) reads it byte by byte while its parts
- * are staged; success delivers them, failure makes the marker's first byte content and goes on
- * reading right behind it. */
+ * marker opens a call, a small program (a table of steps) reads it byte by byte while its parts are
+ * staged; success delivers them, failure makes the marker's first byte content and goes on reading
+ * right behind it. */
 #ifndef REPLY_REPLY_IN_H
 #define REPLY_REPLY_IN_H
 
@@ -127,7 +127,7 @@ extern const struct call_step reply_harmony_call[];
 /* ---- reply.c, reply_harmony.c ---- */
 
 enum reply_mode { REPLY_TEXT, REPLY_CALL, REPLY_GAP, REPLY_BODY };
-/* What stood before the white space at hand. */
+/* What came before the white space that is held. */
 enum reply_before { BEFORE_NOTHING, BEFORE_CONTENT, BEFORE_REASONING, BEFORE_CALL };
 
 struct reply {

@@ -122,7 +122,7 @@ bool reply_syntax_markers(enum reply_syntax s)
 
 enum reply_syntax reply_syntax_find(const char *text, size_t len)
 {
-	/* all of a row must occur; the first row that fits decides */
+	/* all strings of a row must occur; the first row that matches decides */
 	static const struct {
 		enum reply_syntax syntax;
 		const char *first, *second;

@@ -24,7 +24,7 @@ static int pick(struct jinja *j, const struct jinja_value *attribute,
 	return jinja_path(j, item, attribute->text, otherwise, out);
 }
 
-/* What sorting and comparing look at: strings in lower case unless case counts. */
+/* The key for sorting and comparing: strings in lower case unless case matters. */
 static int key_of(struct jinja *j, const struct jinja_value *attribute, bool exact,
                   const struct jinja_value *item, struct jinja_value *out)
 {
@@ -266,7 +266,7 @@ static int split_name(struct jinja *j, const struct jinja_list *all, size_t at, 
 	return *name ? 0 : jinja_no_memory(j);
 }
 
-/* map, select and reject take whatever is false for an empty list. */
+/* map, select and reject treat any false value as an empty list. */
 static int items_if_any(struct jinja *j, const struct jinja_value *in, struct jinja_list **out)
 {
 	static struct jinja_list none;

@@ -87,8 +87,8 @@ static size_t without_space(const struct lexer *x, size_t begin, size_t end)
 	return end;
 }
 
-/* Text up to a tag: sign is the character after its opening, lstrip whether the tag is a block or a
- * comment. */
+/* Add text up to a tag. sign: the character after the tag's opening; lstrip: the tag is a block or
+ * a comment. */
 static int add_data(struct lexer *x, size_t begin, size_t end, char sign, bool lstrip)
 {
 	struct jinja_token *t;

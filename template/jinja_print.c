@@ -45,7 +45,7 @@ struct place {
 	const struct jinja_value *v;
 	size_t index;
 };
-/* How a printer writes the pieces; index counts the children of a container from 0. */
+/* A way to write values (repr or JSON); index counts the children of a container from 0. */
 struct printer {
 	struct jinja *j;
 	struct buf out;
@@ -166,7 +166,7 @@ static void json_newline(struct printer *p, int depth)
 	}
 }
 
-/* JSON wants keys to be strings; Python writes scalars as such. */
+/* Keys of JSON objects are strings: Python writes scalar keys as strings. */
 static int print_key(struct printer *p, const struct jinja_value *key)
 {
 	bool quoted = p->json && key->kind != J_STR;

@@ -70,7 +70,7 @@ static int push_frame(struct jinja *j, struct jinja_frame *outer)
 	return 0;
 }
 
-/* Leave the innermost frame. Loops make one for each turn, so its memory is used again. */
+/* Leave the innermost frame. Its memory is reused, since loops make a frame for each iteration. */
 static void pop_frame(struct jinja *j, struct jinja_frame *outer)
 {
 	struct jinja_frame *f = j->frame;
@@ -408,7 +408,7 @@ int jinja_run(struct jinja *j, const struct jinja_node *list)
 
 /* ---- macros ---- */
 
-/* Arguments that no parameter takes: varargs and kwargs, where the body names them. */
+/* Bind arguments without a parameter to varargs and kwargs, if the body uses those names. */
 static int bind_rest(struct jinja *j, const struct jinja_macro *m, size_t parameters,
                      const struct jinja_list *positional, const struct jinja_dict *rest)
 {

@@ -33,7 +33,7 @@ static int window_of(struct jinja *j, const struct jinja_arguments *a, int slot,
 	return 0;
 }
 
-/* From the end, place by place: charged for all that may be compared. */
+/* Search from the end; the steps charged cover every comparison that may happen. */
 static uint64_t find_last_steps(const struct jinja_text *t, const struct jinja_text *needle)
 {
 	uint64_t places = t->len < needle->len ? 0 : t->len - needle->len + 1;
@@ -140,7 +140,7 @@ static int str_endswith(struct jinja *j, const struct jinja_arguments *a, struct
 	return edge(j, a, false, out);
 }
 
-/* Without s at its start or end, where it is. */
+/* removeprefix and removesuffix: the string without s at its start or end, if it is there. */
 static int remove_edge(struct jinja *j, const struct jinja_arguments *a, bool start,
                        struct jinja_value *out)
 {
@@ -165,7 +165,8 @@ static int str_removesuffix(struct jinja *j, const struct jinja_arguments *a,
 	return remove_edge(j, a, false, out);
 }
 
-/* Before, separator, after; without one all goes to the side that was searched first. */
+/* Before, separator, after; without a separator the whole string goes to the side that was searched
+ * first. */
 static int partition(struct jinja *j, const struct jinja_arguments *a, bool last,
                      struct jinja_value *out)
 {

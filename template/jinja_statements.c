@@ -154,7 +154,7 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 	return 0;
 }
 
-/* Which of the names that a macro gets on demand stand between two tokens. */
+/* Which of the names varargs, kwargs and caller occur between two tokens. */
 static unsigned char names_used(const struct jinja_parser *p, size_t begin, size_t end)
 {
 	static const char *const names[] = { "varargs", "kwargs", "caller" };
@@ -256,7 +256,7 @@ static int parse_with(struct jinja_parser *p, struct jinja_node **out)
 	return jinja_node_done(p, n);
 }
 
-/* The body alone: a marker for training, of no meaning here. */
+/* {% generation %}: only its body counts; the tag marks tokens for training. */
 static int parse_generation(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "endgeneration", NULL };

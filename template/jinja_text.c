@@ -198,8 +198,8 @@ void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool 
 	}
 }
 
-/* Whether a character is one that `title` starts a word after: Python asks for uncased ones, the
- * filter for a few. */
+/* Whether `title` starts a word after this character: in Python after any uncased one, in Jinja's
+ * filter after a few. */
 static bool opens_word(uint32_t cp, enum jinja_case c)
 {
 	uint32_t upper[3], lower[3];

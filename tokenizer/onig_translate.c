@@ -448,7 +448,7 @@ static int read_group(struct reader *r)
 
 /* ---- quantifiers ---- */
 
-/* What has a quantifier gets another one around it. */
+/* Put a group around an atom that already has a quantifier, so that it can get another one. */
 static void wrap_atom(struct reader *r)
 {
 	struct buf kept = { 0 };

@@ -1,4 +1,5 @@
-/* Bytes come from the decoder itself, so that what is allowed is what will be read. */
+/* The bytes of a token are those that the decoder gives, so that a constraint allows exactly the
+ * text that decoding will produce. */
 #include "tokenizer/tokenizer_in.h"
 
 #include <stdlib.h>

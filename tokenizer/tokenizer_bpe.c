@@ -1,5 +1,5 @@
-/* Byte-pair merging with a heap: n log n also where one piece is the whole text. The pair with the
- * lowest rank goes first, the leftmost of equal ones before others. */
+/* Byte-pair merging with a heap: O(n log n) even where one piece is the whole text. The pair with
+ * the lowest rank goes first, the leftmost of equal ones before others. */
 #include "tokenizer/tokenizer_in.h"
 
 #include <stdio.h>
@@ -109,7 +109,7 @@ static void merge_all(const struct tokenizer *t, struct bpe_scratch *s, size_t c
 struct builder {
 	struct bpe_symbol *symbol;
 	size_t count;
-	bool pending; /* an unknown token that is not written yet, so that runs can be fused */
+	bool pending; /* an unknown token not yet written, so that a run of them can be fused */
 };
 
 static void add_symbol(struct builder *b, uint32_t id)

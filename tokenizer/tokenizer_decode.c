@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every character of the byte-level alphabet: the bytes; else the token stays as it is. */
+/* Replace the token by its bytes if all its characters are of the byte-level alphabet; else it
+ * stays as it is. */
 static int from_levels(struct buf *token)
 {
 	struct buf out = { 0 };
@@ -127,7 +128,7 @@ static int decode_step(const struct step *s, const struct tokenizer_decode_state
 	}
 }
 
-/* The Strip after joining takes from the start of the whole text, wherever token borders fall. */
+/* Strip characters from the start of the joined text, wherever token borders lie. */
 static void strip_joined(const struct tokenizer *t, struct tokenizer_decode_state *s,
 			 struct buf *token)
 {
@@ -141,7 +142,7 @@ static void strip_joined(const struct tokenizer *t, struct tokenizer_decode_stat
 	s->open = token->len > 0 || s->stripped == strip->start;
 }
 
-/* The usual case, a lone byte-level decoder: straight into out, so that a streamed token
+/* The usual case, a byte-level decoder alone: decode directly into out, so that a streamed token
  * allocates nothing. False: not all characters are of the byte-level alphabet, and out is as it
  * was. */
 static bool levels_straight(const struct tokenizer *t, uint32_t id, struct buf *out)

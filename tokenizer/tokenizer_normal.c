@@ -51,8 +51,8 @@ static utf8proc_option_t form_options(enum step_kind kind)
 	return UTF8PROC_STABLE | of[kind];
 }
 
-/* Whether a character can never join or reorder with what stands before it: there the text may be
- * cut. */
+/* Whether a character never composes or reorders with the text before it, so that the text may be
+ * cut there. */
 static bool starts_segment(uint32_t cp, utf8proc_option_t options)
 {
 	utf8proc_int32_t first[32];

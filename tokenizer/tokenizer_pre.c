@@ -1,5 +1,5 @@
-/* Pre-tokenizers: each cuts the pieces of the one before it, which it sees one at a time, as
- * texts of their own. */
+/* Pre-tokenizers: each cuts the pieces made by the one before it, and sees each piece as a text of
+ * its own. */
 #include "tokenizer/tokenizer_in.h"
 
 #include "base/unicode.h"
@@ -71,7 +71,7 @@ static int close_part(struct cut *c)
 				    c->e);
 }
 
-/* An empty match is a part too: it keeps the gaps beside it apart. */
+/* An empty match counts as a part, since it separates the gaps beside it. */
 static int add_part(struct cut *c, size_t begin, size_t end, bool match)
 {
 	bool before = c->matched, joins = false;
