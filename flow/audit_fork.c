@@ -20,7 +20,7 @@ struct audit {
 	uint64_t seed;
 	struct flow_fork_model suspect;
 	struct digest subject; /* the suspect's root, as a release has it */
-	struct candidate *candidate;
+	struct candidate **candidate; /* each by itself: the sources of an open model borrow its parts */
 	size_t count;
 	json_t *unavailable;          /* registered releases whose files are gone or were changed */
 	const struct candidate *best; /* the parent found, or NULL */
@@ -66,13 +66,18 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 	return rc;
 }
 
+static void candidate_free(struct candidate *c)
+{
+	if (c->compared)
+		fork_comparison_free(&c->result);
+	flow_fork_model_close(&c->model);
+	free(c);
+}
+
 static void audit_close(struct audit *a)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		if (a->candidate[i].compared)
-			fork_comparison_free(&a->candidate[i].result);
-		flow_fork_model_close(&a->candidate[i].model);
-	}
+	for (size_t i = 0; i < a->count; i++)
+		candidate_free(a->candidate[i]);
 	free(a->candidate);
 	json_decref(a->unavailable);
 	flow_fork_model_close(&a->suspect);
@@ -82,13 +87,17 @@ static void audit_close(struct audit *a)
 
 static int add_candidate(struct audit *a, const struct registry_release *r, struct err *e)
 {
-	struct candidate *grown = realloc(a->candidate, (a->count + 1) * sizeof *grown);
-	if (!grown)
+	struct candidate **grown = realloc(a->candidate, (a->count + 1) * sizeof *grown);
+	struct candidate *c = calloc(1, sizeof *c);
+	if (grown)
+		a->candidate = grown;
+	if (!grown || !c) {
+		free(c);
 		return err_set(e, ERR_NOMEM, "out of memory");
-	a->candidate = grown;
-	struct candidate *c = &grown[a->count++];
-	*c = (struct candidate){ .release = *r };
+	}
+	c->release = *r;
 	snprintf(c->name, sizeof c->name, "%s@%s", r->model, r->version);
+	a->candidate[a->count++] = c;
 	return 0;
 }
 
@@ -112,45 +121,64 @@ static int find_candidates(struct audit *a, struct err *e)
 	return 0;
 }
 
-/* By root, so that a folder is only ever taken for the release that it holds. Those that cannot be
- * read are named and left out, unless one was asked for. */
+/* Those that cannot be read, or not as they were signed, are named and left out. */
+static void leave_out(struct audit *a, size_t i, const char *reason)
+{
+	struct candidate *c = a->candidate[i];
+	json_array_append_new(a->unavailable,
+			      json_pack("{s:s,s:o}", "name", c->name, "reason", json_text_lossy(reason)));
+	candidate_free(c);
+	a->count--;
+	memmove(a->candidate + i, a->candidate + i + 1, (a->count - i) * sizeof *a->candidate);
+}
+
+static int check_left(const struct audit *a, struct err *e)
+{
+	return a->count ? 0 : err_set(e, ERR_NOTFOUND, "no registered release can be read here");
+}
+
+/* By root, so that a folder is only ever taken for the release that it holds. */
 static int open_candidates(struct audit *a, struct err *e)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < a->count; i++) {
-		struct candidate c = a->candidate[i];
+	for (size_t i = 0; i < a->count;) {
+		struct candidate *c = a->candidate[i];
 		char root[DIGEST_TEXT_ROOM];
 		struct err why = { 0 };
-		digest_text(&c.release.root, root);
-		a->candidate[i] = (struct candidate){ 0 };
-		int rc = flow_fork_model_open(a->flow, root, &c.model, &why);
+		digest_text(&c->release.root, root);
+		int rc = flow_fork_model_open(a->flow, root, &c->model, &why);
 		bool gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
 		if (rc < 0 && (a->asked || !gone))
-			return err_set(e, rc, "compare with %s: %s", c.name, why.text);
+			return err_set(e, rc, "compare with %s: %s", c->name, why.text);
 		if (rc < 0)
-			json_array_append_new(a->unavailable, json_pack("{s:s,s:s}", "name", c.name,
-									"reason", why.text));
+			leave_out(a, i, why.text);
 		else
-			a->candidate[kept++] = c;
+			i++;
 	}
-	a->count = kept;
-	return kept ? 0 : err_set(e, ERR_NOTFOUND, "no registered release can be read here");
+	return check_left(a, e);
 }
 
 /* ---- comparing ---- */
 
+/* Large files are checked as they are read: a changed one comes to light only here. Of a suspect
+ * that is a release itself it might be the suspect's. */
 static int compare_all(struct audit *a, struct err *e)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		struct candidate *c = &a->candidate[i];
-		int rc = fork_compare(&c->model.model, &a->suspect.model,
-				      FLOW_FORK_ALPHA / (double)a->count, a->seed, NULL, &c->result,
-				      e);
+	double alpha = FLOW_FORK_ALPHA / (double)a->count;
+	for (size_t i = 0; i < a->count;) {
+		struct candidate *c = a->candidate[i];
+		struct err why = { 0 };
+		int rc = fork_compare(&c->model.model, &a->suspect.model, alpha, a->seed, NULL,
+				      &c->result, &why);
+		bool changed = rc == ERR_VERIFY && !a->suspect.verified;
+		c->compared = rc == 0;
+		if (rc < 0 && (a->asked || !changed))
+			return err_set(e, rc, "compare with %s: %s", c->name, why.text);
 		if (rc < 0)
-			return err_prefix(e, "compare with %s", c->name);
-		c->compared = true;
+			leave_out(a, i, why.text);
+		else
+			i++;
 	}
-	return 0;
+	return check_left(a, e);
 }
 
 static bool derived(const struct candidate *c)
@@ -180,10 +208,10 @@ static int choose_parent(struct audit *a, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < a->count; i++)
-		p[i] = a->candidate[i].result.p_value;
+		p[i] = a->candidate[i]->result.p_value;
 	fork_holm(p, a->count, a->count, FLOW_FORK_ALPHA, reject);
 	for (size_t i = 0; i < a->count; i++) {
-		struct candidate *c = &a->candidate[i];
+		struct candidate *c = a->candidate[i];
 		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
 			c->result.verdict = FORK_INCONCLUSIVE;
 		if (derived(c) && (!a->best || is_nearer(a, a->best, c)))
@@ -202,9 +230,9 @@ static const struct candidate *subject_of(const struct audit *a)
 	if (a->best)
 		return a->best;
 	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->candidate[i].release.model, a->suspect.card.base) == 0)
-			return &a->candidate[i];
-	return &a->candidate[0];
+		if (strcmp(a->candidate[i]->release.model, a->suspect.card.base) == 0)
+			return a->candidate[i];
+	return a->candidate[0];
 }
 
 static int write_report(struct audit *a, json_t **out, struct err *e)
@@ -221,10 +249,10 @@ static int write_report(struct audit *a, json_t **out, struct err *e)
 				      "license",
 				      a->suspect.card.license[0] ? a->suspect.card.license : NULL));
 	for (size_t i = 0; i < a->count; i++) {
-		const struct fork_comparison *r = &a->candidate[i].result;
+		const struct fork_comparison *r = &a->candidate[i]->result;
 		json_array_append_new(candidates,
 				      json_pack("{s:s,s:s,s:f,s:f,s:f}", "name",
-						a->candidate[i].name, "verdict",
+						a->candidate[i]->name, "verdict",
 						fork_verdict_name(r->verdict), "p_value",
 						r->p_value, "effect", r->effect, "relative_l2",
 						r->relative_l2));

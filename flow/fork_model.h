@@ -22,6 +22,7 @@ struct flow_fork_model {
 	struct digest chat_template; /* of the template's text; zero when absent */
 };
 
+/* *out must stay where it is until it is closed: its sources borrow its parts. */
 int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,
 			 struct err *e) MUST_USE;
 void flow_fork_model_close(struct flow_fork_model *m);

@@ -150,23 +150,35 @@ static double normal(uint64_t *state)
 	return r * cos(2 * 3.14159265358979323846 * uniform(state));
 }
 
-#define HIDDEN 32
-#define UNITS 24
-
 struct weights {
 	struct buf header, data;
 	uint64_t seed, noise_seed;
 	double noise;
+	bool int8;
 };
+
+static void round_row(float *v, unsigned columns)
+{
+	float most = 0;
+	for (unsigned i = 0; i < columns; i++)
+		most = fmaxf(most, fabsf(v[i]));
+	for (unsigned i = 0; i < columns; i++)
+		v[i] = rintf(v[i] / (most / 127)) * (most / 127);
+}
 
 static void add_matrix(struct weights *w, const char *name, unsigned rows, unsigned columns)
 {
 	size_t begin = w->data.len;
-	for (unsigned i = 0; i < rows * columns; i++) {
-		float v = (float)(0.02 * normal(&w->seed));
-		if (w->noise > 0)
-			v += (float)(0.02 * w->noise * normal(&w->noise_seed));
-		buf_add(&w->data, &v, sizeof v);
+	for (unsigned i = 0; i < rows; i++) {
+		float row[TOY_HIDDEN > TOY_UNITS ? TOY_HIDDEN : TOY_UNITS];
+		for (unsigned k = 0; k < columns; k++) {
+			row[k] = (float)(0.02 * normal(&w->seed));
+			if (w->noise > 0)
+				row[k] += (float)(0.02 * w->noise * normal(&w->noise_seed));
+		}
+		if (w->int8)
+			round_row(row, columns);
+		buf_add(&w->data, row, columns * sizeof *row);
 	}
 	buf_printf(&w->header,
 		   "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%u,%u],\"data_offsets\":[%zu,%zu]}",
@@ -191,14 +203,17 @@ static void write_weights(struct fixture *x, const char *name, struct weights *w
 void fixture_toy(struct fixture *x, const char *name, const struct toy *t)
 {
 	static const char *const part[] = { "gate_proj", "up_proj", "down_proj" };
-	struct weights w = { .seed = t->seed, .noise_seed = t->noise_seed, .noise = t->noise };
+	struct weights w = {
+		.seed = t->seed, .noise_seed = t->noise_seed, .noise = t->noise, .int8 = t->int8
+	};
 	char path[200], tensor[100];
 	buf_add_byte(&w.header, '{');
-	add_matrix(&w, "model.embed_tokens.weight", 30, HIDDEN);
+	add_matrix(&w, "model.embed_tokens.weight", t->words ? t->words : 30, TOY_HIDDEN);
 	for (uint32_t i = 0; i < t->experts * 3; i++) {
 		snprintf(tensor, sizeof tensor, "model.layers.0.mlp.experts.%u.%s.weight", i / 3,
 			 part[i % 3]);
-		add_matrix(&w, tensor, i % 3 == 2 ? HIDDEN : UNITS, i % 3 == 2 ? UNITS : HIDDEN);
+		add_matrix(&w, tensor, i % 3 == 2 ? TOY_HIDDEN : TOY_UNITS,
+			   i % 3 == 2 ? TOY_UNITS : TOY_HIDDEN);
 	}
 	write_weights(x, name, &w);
 	snprintf(path, sizeof path, "%s/config.json", name);
@@ -305,8 +320,9 @@ const json_t *item_with(const json_t *o, const char *key, const char *member, co
 	return NULL;
 }
 
-int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, json_t **report,
-		   struct err *e)
+int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
+		   json_t **report, struct err *e)
 {
-	return flow_release_verify(f, &(struct flow_verify){ ref, key, ignore_unsigned, true }, report, e);
+	return flow_release_verify(f, &(struct flow_verify){ ref, key, ignore_unsigned, true },
+				   report, e);
 }

@@ -47,16 +47,21 @@ void fixture_delete(struct fixture *x, const char *name);               /* a fil
 
 /* ---- models ---- */
 
+#define TOY_HIDDEN 16
+#define TOY_UNITS 16 /* the fewest that the statistics take */
+
 struct toy {
 	uint64_t seed;
 	uint32_t experts; /* blocks of one layer: 25 give the statistics their 300 null pairs */
 	double noise;     /* added to every matrix, as a share of its own spread */
 	uint64_t noise_seed;
+	uint32_t words;     /* rows of the embedding; 0: 30 */
+	bool int8;          /* then rounded to 8 bits by row */
 	const char *card;   /* README.md, or NULL */
 	const char *config; /* config.json; NULL: {} */
 };
-/* A checkpoint folder dir/name: model.safetensors (F32, experts of 24 units of 32 numbers each, an
- * embedding), config.json, and README.md where a card is given. Same facts, same bytes. */
+/* A checkpoint folder dir/name: model.safetensors (F32: an embedding, experts of TOY_UNITS units of
+ * TOY_HIDDEN numbers), config.json, and README.md where a card is given. Same facts, same bytes. */
 void fixture_toy(struct fixture *x, const char *name, const struct toy *t);
 void fixture_model(struct fixture *x, const char *name); /* the smallest, with a card */
 
@@ -73,8 +78,8 @@ json_t *fixture_publish(struct fixture *x, const char *model, const char *name,
 			const char *version);
 
 /* flow_release_verify, quietly. */
-int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned, json_t **report,
-		   struct err *e) MUST_USE;
+int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
+		   json_t **report, struct err *e) MUST_USE;
 
 /* A committed record with the field `text` in the vault; its index. */
 uint64_t fixture_secret(struct fixture *x, const char *text);

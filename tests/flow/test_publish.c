@@ -139,7 +139,7 @@ Test(flow_publish, bytes_are_those_of_all_files)
 		sum += (long long)bytes;
 	}
 	cr_expect_eq(number_of(report, "bytes"), sum);
-	cr_expect_gt(sum, 3 * 24 * 32 * 4);
+	cr_expect_gt(sum, 3 * TOY_UNITS * TOY_HIDDEN * 4);
 	json_decref(report);
 	json_decref(shown);
 }

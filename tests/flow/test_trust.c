@@ -71,8 +71,7 @@ static bool accepts_theirs(void)
 		expect(0, flow_publish(other.flow, &p, &report, &e));
 		json_decref(report);
 	}
-	int rc = fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false,
-				     &report, &e);
+	int rc = fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false, &report, &e);
 	bool ok = rc == 0 && truth_of(report, "ok");
 	json_decref(report);
 	return ok;
@@ -154,34 +153,26 @@ Test(flow_trust, a_name_that_is_taken_or_malformed_makes_no_key)
 
 Test(flow_trust, a_key_with_a_passphrase_does_not_open_without)
 {
-	static const struct {
-		const char *given;
-		int rc;
-	} rows[] = { { "open sesame", 0 }, { NULL, ERR_VERIFY } };
 	struct flow_options o = { .home = fixture_path(&at, "home"),
 				  .env = &at.env,
 				  .quiet = true,
 				  .passphrase = "open sesame" };
-	struct err e = { 0 };
+	const struct flow_publish p = { .dir = fixture_path(&at, "model"),
+					.name = "acme/m",
+					.version = "1",
+					.key = "k",
+					.dry_run = true };
 	json_t *report;
+	struct err e = { 0 };
 	fixture_model(&at, "model");
 	fixture_close(&at);
 	expect(0, flow_open(&at.flow, &o, &e));
-	fixture_key(&at, "k");
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const struct flow_publish p = { .dir = fixture_path(&at, "model"),
-						.name = "acme/m",
-						.version = "1",
-						.key = "k",
-						.dry_run = true };
-		fixture_close(&at);
-		o.passphrase = rows[i].given;
-		expect(0, flow_open(&at.flow, &o, &e));
-		int rc = flow_publish(at.flow, &p, &report, &e);
-		cr_expect(rc == rows[i].rc || (rows[i].rc < 0 && rc == ERR_USAGE), "%s: %d (%s)",
-			  rows[i].given ? rows[i].given : "none", rc, e.text);
-		json_decref(report);
-	}
+	fixture_key(&at, "k"); /* opens it, too */
+	fixture_close(&at);
+	fixture_open(&at);
+	int rc = flow_publish(at.flow, &p, &report, &e);
+	cr_expect(rc == ERR_VERIFY || rc == ERR_USAGE, "%d (%s)", rc, e.text);
+	cr_expect_null(report);
 }
 
 /* ---- exporting ---- */
@@ -458,8 +449,7 @@ Test(flow_trust, a_document_may_lie_elsewhere_and_be_called_otherwise)
 		 their_key("document"));
 	fixture_text(&at, "home/trust.toml", text);
 	cr_expect(accepts_theirs());
-	expect(0, fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false,
-				      &report, &e));
+	expect(0, fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false, &report, &e));
 	cr_expect_str_eq(text_of(report, "signer"), "our supplier");
 	json_decref(report);
 }
