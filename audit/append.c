@@ -67,6 +67,7 @@ static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pendi
 	struct entry_row row = { index,        p->receipt.leaf, p->record.from->type, worker,
 				 p->receipt.n, p->entry.bytes,  p->entry.len };
 	TRY(log_entry_insert(tx, &row, e));
+	TRY(workers_apply(tx, index, row.type, worker, p->record.from->body, e));
 	TRY(run_hook(log, tx, index, &p->entry, e));
 	log->last_time_us = now;
 	return 0;
@@ -123,8 +124,19 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 			size++;
 		}
 	}
+	if (size == old)
+		return 0;
 	root = merkle_root(merkle);
-	return size == old ? 0 : head_update(log, tx, size, &root, old, e);
+	TRY(workers_whole(tx, log->worker, numbers_whole(&log->numbers), e));
+	return head_update(log, tx, size, &root, old, e);
+}
+
+/* A batch says what was whole before it: a lower bound, whatever becomes of the batch. */
+static void note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batch[i]->rc == 0 && !batch[i]->worker)
+			numbers_add(&log->numbers, batch[i]->receipt.n);
 }
 
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -145,6 +157,7 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 		return rc;
 	}
 	log->merkle = merkle;
+	note_numbers(log, batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
 }
@@ -180,7 +193,7 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	vault_keys_drop(batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
-		erased = vault_erase_keys(log, batch[0]->erase, &batch[0]->err);
+		erased = vault_erase_keys(log, &batch[0]->err);
 	TRY(rc);
 	/* From here on the database is ahead of the folder: only a reopening may repair a
 	 * failure. */

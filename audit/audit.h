@@ -113,7 +113,7 @@ uint64_t audit_log_size(const struct audit_log *log);
 const char *audit_log_origin(const struct audit_log *log);
 int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e) MUST_USE;
 
-/* Entry bytes by index, appended to out. */
+/* Entry bytes by index, appended to out. ERR_VERIFY: they do not have their published hash. */
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e) MUST_USE;
 /* The newest record of this type and n of a worker; ERR_NOTFOUND. */
 int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,

@@ -76,14 +76,62 @@ int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct
 	return 0;
 }
 
-struct digest edge_root(const struct edge *edge)
+/* A tile at the edge of the smaller tree may be a wider one in the larger: the hashes in front are
+ * the same. */
+static int load_level(struct edge *edge, const char *dir, int level, uint64_t size, struct err *e)
+{
+	uint64_t hashes = edge->size >> 8 * level, n = hashes / TILE_FULL;
+	struct tile t = { level, n, tile_width(size, level, n) };
+	struct buf bytes = { 0 };
+
+	if (hashes % TILE_FULL == 0)
+		return 0;
+	int rc = tile_read(dir, &t, &bytes, e);
+	if (rc == 0)
+		memcpy(edge->hash[level], bytes.bytes, hashes % TILE_FULL * 32);
+	buf_free(&bytes);
+	return rc;
+}
+
+int edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t size, struct err *e)
+{
+	check(edge->size == 0 && at % TILE_FULL == 0 && at <= size);
+	edge->size = at;
+	for (int level = 1; level < TILE_LEVELS; level++)
+		TRY(load_level(edge, dir, level, size, e));
+	return 0;
+}
+
+static struct tree_range edge_range(const struct edge *edge)
 {
 	struct tree_range r = { .count = 0 };
 
 	for (int level = TILE_LEVELS - 1; level >= 0; level--)
 		for (unsigned i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
 			tree_range_add(&r, 8 * level, &edge->hash[level][i]);
+	return r;
+}
+
+struct digest edge_root(const struct edge *edge)
+{
+	struct tree_range r = edge_range(edge);
+
 	return tree_range_root(&r);
 }
 
-void edge_close(struct edge *edge) { buf_free(&edge->bundle); }
+/* Both hold one subtree for each set bit of the size, the largest first. */
+struct merkle edge_merkle(const struct edge *edge)
+{
+	struct tree_range r = edge_range(edge);
+	struct merkle m = { .count = edge->size };
+
+	check(r.count == __builtin_popcountll(m.count));
+	memcpy(m.stack, r.node, (size_t)r.count * sizeof *r.node);
+	return m;
+}
+
+void edge_close(struct edge *edge)
+{
+	buf_free(&edge->bundle);
+	*edge = (struct edge){ .size = 0 };
+}

@@ -1,6 +1,7 @@
 /* The log: opened, asked, closed. */
 #include "audit/log_in.h"
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -78,9 +79,13 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 {
 	char path[LIMIT_PATH_BYTES];
 
+	check(log->keys);
 	TRY(file_make_dirs(log->dir, 0755, e));
 	TRY(file_join(path, log->dir, "lock", e));
 	TRY(file_lock(path, &log->lock_fd, e));
+	TRY(file_join(path, log->dir, TILE_STAGING, e));
+	TRY(file_remove_tree(path, e)); /* left by a crash */
+	TRY(file_make_dirs(path, 0755, e));
 	TRY(log_schema(o, e));
 	TRY(vault_open(log, e));
 	return log_recover(log, e);
@@ -133,6 +138,7 @@ void audit_log_close(struct audit_log *log)
 		file_unlock(log->lock_fd);
 	edge_close(log->edge);
 	free(log->edge);
+	numbers_free(&log->numbers);
 	buf_free(&log->checkpoint);
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
@@ -178,10 +184,11 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
+	uint64_t size = audit_log_size(log);
 	size_t len;
 	int rc;
 
-	if (index >= audit_log_size(log))
+	if (index >= size)
 		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			       (unsigned long long)index);
 	TRY(store_read(log->store, &tx, e));
@@ -194,6 +201,7 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 		goto out;
 	}
 	const void *bytes = store_blob(st, 0, &len);
+	TRY_OUT(tile_check_entry(log->dir, size, index, bytes, len, e));
 	buf_add(out, bytes, len);
 	rc = buf_done(out, e);
 out:

@@ -13,12 +13,18 @@
 #define LOG_BATCH_MAX 64
 #define LOG_QUEUE_MAX 1024
 #define LOG_ITSELF "0000000000000000" /* worker of genesis and lost entries */
+#define LOG_HEAD_VERSION 2            /* 1: before tables had versions; programs of then refuse 2 */
 
 /* What an erasing append also does in its transaction. */
 struct vault_erase {
 	const char *subject; /* or NULL: */
 	uint64_t index;
-	json_t *key_ids; /* of the rows removed, for the keys to destroy */
+};
+
+/* Numbers of this worker that are in the log: all below base, and those of the bits. */
+struct numbers {
+	uint64_t base, words;
+	uint64_t *word;
 };
 
 /* One waiting append. */
@@ -47,7 +53,7 @@ struct audit_log {
 	uint8_t *kek; /* guarded memory, [32] */
 	struct buf vkey;
 
-	pthread_mutex_t lock;    /* all below */
+	pthread_mutex_t lock; /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued;
@@ -61,6 +67,7 @@ struct audit_log {
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;
 	struct merkle merkle;
+	struct numbers numbers;
 	int64_t last_time_us;
 };
 
@@ -81,6 +88,11 @@ int log_schema_check(const struct audit_options *o, struct err *e) MUST_USE;
 int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
 		  struct err *e) MUST_USE; /* ERR_NOTFOUND */
 int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e) MUST_USE;
+int log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
+		    struct err *e) MUST_USE;
+/* Append a record of the log itself; takes body, which may be NULL for want of memory. */
+int log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
+		      struct err *e) MUST_USE;
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
 int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
 			struct err *e) MUST_USE;
@@ -94,6 +106,16 @@ struct entry_row {
 	size_t len;
 };
 int log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e) MUST_USE;
+
+/* workers.c: what an entry says of a worker's life, inside its transaction. */
+int workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
+		  const json_t *body, struct err *e) MUST_USE;
+int workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struct err *e) MUST_USE;
+int workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
+int workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
+void numbers_add(struct numbers *s, uint64_t n);
+uint64_t numbers_whole(const struct numbers *s); /* all below it are in */
+void numbers_free(struct numbers *s);
 
 /* vault.c */
 struct vault_key {
@@ -112,9 +134,11 @@ int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const 
 /* Remove rows inside the transaction and make the erasure's record. */
 int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
 		     struct err *e) MUST_USE;
-/* After the commit: destroy keys that no row uses, and cut the write-ahead logs. */
-int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct err *e) MUST_USE;
-/* At opening: keys without rows remain of a crash. */
+/* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases. */
+int vault_erase_keys(struct audit_log *log, struct err *e) MUST_USE;
+/* At opening: complete what a crash left of that, and remove keys that were made for nothing. */
 int vault_recover(struct audit_log *log, struct err *e) MUST_USE;
+/* Let the next opening look at every key: of rows that are lost. */
+int vault_doubt_keys(struct store *keys, struct err *e) MUST_USE;
 
 #endif

@@ -81,7 +81,7 @@ static int put_in_place(struct audit_log *log, const struct buf *note, struct er
 {
 	char staged[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
 
-	TRY(file_join(staged, log->home, "checkpoint.staged", e));
+	TRY(file_join(staged, log->dir, TILE_STAGING "/checkpoint", e));
 	TRY(file_join(path, log->dir, "checkpoint", e));
 	TRY(file_write_durable(staged, note->bytes, note->len, 0644, e));
 	env_step(log->env, "audit.checkpoint.staged");

@@ -3,9 +3,13 @@
  *   state.db  log_head(1)            version, size, root; checkpoint: as it was published last when
  *                                    the head was written
  *             log_entry(idx)         leaf hash, entry; type, worker and n are of the entry
+ *             log_worker(worker)     start, whole: audit/workers.c
  *             vault(idx)             key_id, cipher: audit/vault.c
+ *             vault_doomed(key_id)   of rows that an erasure removed: keys to be destroyed
  *   keys.db   subject_key(id)        wrapped
- *             scrub                  a row: bytes of destroyed keys may still be in the files
+ *             fresh_key(id)          made for a batch that may not have been committed
+ *             scrub                  pending: 1, bytes of destroyed keys may still be in the files;
+ *                                    0, only bytes of rows in state.db's
  *
  * Only the rooms that own tables read them: nobody outside audit/ reads these. */
 #include "audit/log_in.h"
@@ -52,14 +56,37 @@ static const struct store_table key_tables[] = {
 	{ .name = "scrub", .column = { { "pending", STORE_INTEGER } } },
 };
 
-/* Version 1 is what was there before versions were counted, so its tables may exist already. */
+static const struct store_table log_tables_2[] = {
+	{
+		.name = "log_worker",
+		.column = { { "worker", STORE_TEXT },
+			    { "start", STORE_INTEGER },
+			    { "whole", STORE_INTEGER } },
+		.key = "worker",
+	},
+	{ .name = "vault_doomed", .column = { { "key_id", STORE_TEXT } }, .key = "key_id" },
+};
+static const struct store_table key_tables_2[] = {
+	{ .name = "fresh_key", .column = { { "id", STORE_TEXT } }, .key = "id" },
+};
+
+/* Version 1 is what was there before versions were counted, so its tables may exist already.
+ * Version 2 remembers what an opening had to find in all entries and all keys; for older ones it is
+ * found once more. */
 static const struct store_version log_versions[] = {
 	{ .table = log_tables,
 	  .tables = COUNT(log_tables),
 	  .sql = "DROP INDEX IF EXISTS vault_key" },
+	{ .table = log_tables_2,
+	  .tables = COUNT(log_tables_2),
+	  .sql = "UPDATE log_head SET version = 2",
+	  .fill = workers_fill },
 };
 static const struct store_version key_versions[] = {
 	{ .table = key_tables, .tables = COUNT(key_tables) },
+	{ .table = key_tables_2,
+	  .tables = COUNT(key_tables_2),
+	  .sql = "INSERT INTO fresh_key(id) SELECT id FROM subject_key" },
 };
 
 #define LOG_PART "log"

@@ -5,6 +5,8 @@
  *   <N>                         groups of three digits, all but the last with an 'x': 1234067 is
  *                               x001/x234/067
  *
+ *   tmp/                        files not yet linked into place; emptied when the log is opened
+ *
  * A tile is immutable. Partial tiles of every published size stay until the full tile exists. A
  * tile is right when its subtree's root is the hash above it, and so on up to the signed root. */
 #include "audit/tile.h"
@@ -14,6 +16,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,13 +177,15 @@ static int make_parents(const char *dir, const char *name, struct err *e)
 
 int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len, struct err *e)
 {
-	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
-	int rc;
+	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES], staging[LIMIT_PATH_BYTES];
 
 	tile_path(t, name);
 	TRY(make_parents(dir, name, e));
 	TRY(file_join(path, dir, name, e));
-	rc = file_create_immutable(path, bytes, len, 0644, e);
+	TRY(file_join(staging, dir, TILE_STAGING, e));
+	if (!file_is_dir(staging))
+		TRY(file_make_dirs(staging, 0755, e));
+	int rc = file_create_immutable(path, staging, bytes, len, 0644, e);
 	if (rc == ERR_CONFLICT)
 		return err_set(e, ERR_VERIFY,
 			       "%s: the published file differs from the entries in the database",
@@ -196,6 +202,33 @@ int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)
 	*strrchr(name, '/') = 0;
 	TRY(file_join(path, dir, name, e));
 	return file_exists(path) ? file_remove_tree(path, e) : 0;
+}
+
+int tile_drop_beyond(const char *dir, uint64_t size, struct err *e)
+{
+	char top[LIMIT_PATH_BYTES];
+	struct tile t;
+	int rc = 0;
+
+	TRY(file_join(top, dir, "tile", e));
+	FTS *walk = fts_open((char *[]){ top, NULL }, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	if (!walk)
+		return err_errno(e, "open folder %s", top);
+	errno = 0;
+	for (FTSENT *f; rc == 0 && (f = fts_read(walk)); errno = 0) {
+		if (f->fts_info == FTS_ERR || f->fts_info == FTS_DNR) {
+			errno = f->fts_errno;
+			rc = err_errno(e, "read folder %s", f->fts_path);
+		} else if (f->fts_info == FTS_F &&
+			   tile_path_parse(f->fts_path + strlen(dir) + 1, &t) &&
+			   tile_width(size, t.level, t.n) < t.width) {
+			rc = file_remove_tree(f->fts_path, e);
+		}
+	}
+	if (rc == 0 && errno)
+		rc = err_errno(e, "read folder %s", top);
+	fts_close(walk);
+	return rc;
 }
 
 int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
@@ -314,6 +347,28 @@ int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, str
 	}
 	buf_free(&tile);
 	buf_free(&above);
+	return rc;
+}
+
+int tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry, size_t len,
+		     struct err *e)
+{
+	struct tile t = { 0, index / TILE_FULL, tile_width(size, 0, index / TILE_FULL) };
+	struct digest leaf = tree_leaf(entry, len);
+	struct buf tile = { 0 };
+	int rc = tile_read(dir, &t, &tile, e);
+
+	if (rc == ERR_NOTFOUND)
+		rc = err_set(e, ERR_VERIFY, "entry %llu: its published tile is missing",
+			     (unsigned long long)index);
+	if (rc == 0) {
+		struct digest stored = hash_at(&tile, index % TILE_FULL);
+		if (!digest_equal(&leaf, &stored))
+			rc = err_set(e, ERR_VERIFY,
+				     "entry %llu in the database does not have its published hash",
+				     (unsigned long long)index);
+	}
+	buf_free(&tile);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #define TILE_LEVELS 8     /* 256^8 leaves are more than a size can say */
 #define TILE_FULL 256u
 #define TILE_PATH_ROOM 96
+#define TILE_STAGING "tmp" /* beside tile/: files not yet linked into place */
 #define TILE_BUNDLE_MAX (TILE_FULL * (2u + 65535u))
 
 struct tile {
@@ -36,6 +37,9 @@ int tile_read(const char *dir, const struct tile *t, struct buf *out, struct err
 int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
 	       struct err *e) MUST_USE;
 
+/* Remove all files that a tree of this size does not have. */
+int tile_drop_beyond(const char *dir, uint64_t size, struct err *e) MUST_USE;
+
 /* Remove the partial forms of tile n of a level, which is full. */
 int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e) MUST_USE;
 
@@ -58,6 +62,10 @@ void tile_nodes_close(struct tile_nodes *t);
 int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e) MUST_USE;
 int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n,
 		      struct err *e) MUST_USE;
+
+/* Check an entry against its hash in a tree of this size, which is more than index. */
+int tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry, size_t len,
+		     struct err *e) MUST_USE;
 
 /* The root from the right edge's tiles alone, as stored. */
 int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e) MUST_USE;

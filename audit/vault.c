@@ -8,9 +8,11 @@
  *             wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad = id)
  *             id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own key
  *
- * The kek is derived from the log's key and never stored. Erasing removes the rows and, once no row
- * uses a key, the key; a key without rows (a crash between the two databases) is removed at the
- * next opening. */
+ * The kek is derived from the log's key and never stored. Keys are durable before the rows they
+ * seal, and noted in fresh_key until the next batch has seen that there are such rows. Erasing
+ * removes the rows and notes their keys in vault_doomed, in one transaction; then the keys go that
+ * no row uses, then the bytes in the files (scrub). So an opening looks at what was noted, never at
+ * all keys. */
 #include "audit/log_in.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -121,10 +123,22 @@ static int key_create(struct audit_log *log, struct store_tx *tx, struct vault_k
 	TRY_OUT(store_prepare(tx, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)", &st, e));
 	store_bind_text(st, 1, k->id);
 	store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
+	TRY_OUT(store_run(st, e));
+	TRY_OUT(store_prepare(tx, "INSERT INTO fresh_key(id) VALUES($1)", &st, e));
+	store_bind_text(st, 1, k->id);
 	rc = store_run(st, e);
 out:
 	buf_free(&wrapped);
 	return rc;
+}
+
+static int key_delete(struct store_tx *tx, const char *id, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx, "DELETE FROM subject_key WHERE id = $1", &st, e));
+	store_bind_text(st, 1, id);
+	return store_run(st, e);
 }
 
 static int key_for(struct audit_log *log, struct store_tx *tx, const char *subject,
@@ -144,6 +158,87 @@ static int key_for(struct audit_log *log, struct store_tx *tx, const char *subje
 	return rc == ERR_NOTFOUND ? key_create(log, tx, k, e) : rc;
 }
 
+/* The first column as a list of texts, a new reference. */
+static int ids_in(struct store_tx *tx, const char *sql, json_t **out, struct err *e)
+{
+	json_t *ids = json_array();
+	struct store_stmt *st;
+	int rc;
+
+	TRY_OUT(store_prepare(tx, sql, &st, e));
+	while ((rc = store_step(st, e)) == 1)
+		if (json_array_append_new(ids, json_string(store_text(st, 0))) < 0) {
+			rc = err_set(e, ERR_NOMEM, "out of memory");
+			break;
+		}
+	store_finish(st);
+out:
+	if (rc < 0) {
+		json_decref(ids);
+		ids = NULL;
+	}
+	*out = ids;
+	return rc;
+}
+
+static int list_ids(struct store *s, const char *sql, json_t **out, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_read(s, &tx, e));
+	int rc = ids_in(tx, sql, out, e);
+	store_end(tx);
+	return rc;
+}
+
+/* Of these keys, remove those that no row uses; *removed says whether there were any. tx: of
+ * keys.db. */
+static int remove_unused(struct audit_log *log, struct store_tx *tx, const json_t *ids,
+			 bool *removed, struct err *e)
+{
+	struct store_stmt *used = NULL;
+	struct store_tx *rows;
+	const json_t *id;
+	size_t i;
+	int rc;
+
+	*removed = false;
+	TRY(store_read(log->store, &rows, e));
+	TRY_OUT(store_prepare(rows, "SELECT 1 FROM vault WHERE key_id = $1 LIMIT 1", &used, e));
+	json_array_foreach(ids, i, id) {
+		store_reset(used);
+		store_bind_text(used, 1, json_string_value(id));
+		TRY_OUT(store_step(used, e));
+		if (rc == 1)
+			continue;
+		TRY_OUT(key_delete(tx, json_string_value(id), e));
+		*removed = true;
+	}
+	rc = 0;
+out:
+	store_finish(used);
+	store_end(rows);
+	return rc;
+}
+
+/* Keys made for the batch before: its rows are committed, or it failed and the keys are of no use.
+ */
+static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
+{
+	json_t *ids;
+	bool removed;
+
+	TRY(ids_in(tx, "SELECT id FROM fresh_key", &ids, e));
+	int rc = 0;
+	if (json_array_size(ids) > 0) {
+		rc = remove_unused(log, tx, ids, &removed, e);
+		if (rc == 0)
+			rc = store_exec(tx, "DELETE FROM fresh_key", e);
+	}
+	json_decref(ids);
+	return rc;
+}
+
 int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
 {
 	struct store_tx *tx;
@@ -155,6 +250,7 @@ int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t c
 	if (sealed == 0)
 		return 0;
 	TRY(store_write(log->keys, &tx, e));
+	TRY_OUT(settle_fresh(log, tx, e));
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		if (!p->record.committed && !p->erase)
@@ -329,39 +425,45 @@ static void add_range(json_t *ranges, uint64_t index)
 				      json_pack("[II]", (json_int_t)index, (json_int_t)index));
 }
 
-static int remove_rows(struct store_tx *tx, struct vault_erase *x, json_t *ranges, uint64_t *count,
-		       struct err *e)
+/* A statement over the rows to be erased, of a subject's key or of one index. */
+static int prepare_erase(struct store_tx *tx, const struct vault_erase *x, const char *of_key,
+			 const char *of_index, struct store_stmt **out, struct err *e)
 {
-	char key_id[300];
+	char key_id[sizeof(((struct vault_key *)0)->id)];
+
+	TRY(store_prepare(tx, x->subject ? of_key : of_index, out, e));
+	snprintf(key_id, sizeof(key_id), "s:%s", x->subject ? x->subject : "");
+	if (x->subject)
+		store_bind_text(*out, 1, key_id);
+	else
+		store_bind_i64(*out, 1, (int64_t)x->index);
+	return 0;
+}
+
+/* Their keys are noted in the same transaction, so that no crash forgets to destroy them. */
+static int remove_rows(struct store_tx *tx, const struct vault_erase *x, json_t *ranges,
+		       uint64_t *count, struct err *e)
+{
 	struct store_stmt *st;
 	int rc;
 
-	snprintf(key_id, sizeof(key_id), "s:%s", x->subject ? x->subject : "");
-	TRY(store_prepare(tx,
-			  x->subject
-				  ? "SELECT idx, key_id FROM vault WHERE key_id = $1 ORDER BY idx"
-				  : "SELECT idx, key_id FROM vault WHERE idx = $1",
-			  &st, e));
-	if (x->subject)
-		store_bind_text(st, 1, key_id);
-	else
-		store_bind_i64(st, 1, (int64_t)x->index);
-	for (*count = 0; (rc = store_step(st, e)) == 1; (*count)++) {
+	TRY(prepare_erase(tx, x, "SELECT idx FROM vault WHERE key_id = $1 ORDER BY idx",
+			  "SELECT idx FROM vault WHERE idx = $1", &st, e));
+	for (*count = 0; (rc = store_step(st, e)) == 1; (*count)++)
 		add_range(ranges, (uint64_t)store_i64(st, 0));
-		json_object_set_new(x->key_ids, store_text(st, 1), json_true());
-	}
 	store_finish(st);
 	TRY(rc);
 	if (*count == 0)
 		return err_set(e, ERR_NOTFOUND, "the vault holds nothing of that to erase");
-	TRY(store_prepare(tx,
-			  x->subject ? "DELETE FROM vault WHERE key_id = $1"
-				     : "DELETE FROM vault WHERE idx = $1",
+	TRY(prepare_erase(tx, x,
+			  "INSERT INTO vault_doomed(key_id) SELECT DISTINCT key_id FROM vault"
+			  " WHERE key_id = $1 ON CONFLICT(key_id) DO NOTHING",
+			  "INSERT INTO vault_doomed(key_id) SELECT DISTINCT key_id FROM vault"
+			  " WHERE idx = $1 ON CONFLICT(key_id) DO NOTHING",
 			  &st, e));
-	if (x->subject)
-		store_bind_text(st, 1, key_id);
-	else
-		store_bind_i64(st, 1, (int64_t)x->index);
+	TRY(store_run(st, e));
+	TRY(prepare_erase(tx, x, "DELETE FROM vault WHERE key_id = $1",
+			  "DELETE FROM vault WHERE idx = $1", &st, e));
 	return store_run(st, e);
 }
 
@@ -393,17 +495,56 @@ out:
 	return rc;
 }
 
-static int key_used(struct audit_log *log, const char *id, bool *used, struct err *e)
+/* Write transactions of one statement. */
+static int write_once(struct store *s, const char *sql, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_write(s, &tx, e));
+	int rc = store_exec(tx, sql, e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	return rc;
+}
+
+/* An erasure's keys first, then the files. Each step is remembered before the one before it is
+ * forgotten: vault_doomed, then scrub. */
+static int destroy_doomed(struct audit_log *log, struct err *e)
+{
+	struct store_tx *tx = NULL;
+	json_t *ids = NULL;
+	bool removed;
+	int rc = 0;
+
+	TRY(list_ids(log->store, "SELECT key_id FROM vault_doomed", &ids, e));
+	if (json_array_size(ids) == 0)
+		goto out;
+	TRY_OUT(store_write(log->keys, &tx, e));
+	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
+	TRY_OUT(store_exec(tx,
+			   removed ? "INSERT INTO scrub(pending) VALUES(1)"
+				   : "INSERT INTO scrub(pending) VALUES(0)",
+			   e));
+	TRY_OUT(store_commit(tx, e));
+	rc = write_once(log->store, "DELETE FROM vault_doomed", e);
+out:
+	store_end(tx);
+	json_decref(ids);
+	return rc;
+}
+
+/* What scrub asks for: -1 nothing, else its greatest `pending`. */
+static int scrub_wanted(struct audit_log *log, int64_t *wanted, struct err *e)
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
 	int rc;
 
-	TRY(store_read(log->store, &tx, e));
-	TRY_OUT(store_prepare(tx, "SELECT 1 FROM vault WHERE key_id = $1 LIMIT 1", &st, e));
-	store_bind_text(st, 1, id);
+	TRY(store_read(log->keys, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT max(pending) FROM scrub", &st, e));
 	TRY_OUT(store_step(st, e));
-	*used = rc == 1;
+	*wanted = store_is_null(st, 0) ? -1 : store_i64(st, 0);
 	rc = 0;
 out:
 	store_finish(st);
@@ -411,104 +552,54 @@ out:
 	return rc;
 }
 
-static int key_delete(struct store_tx *tx, const char *id, struct err *e)
-{
-	struct store_stmt *st;
-
-	TRY(store_prepare(tx, "DELETE FROM subject_key WHERE id = $1", &st, e));
-	store_bind_text(st, 1, id);
-	return store_run(st, e);
-}
-
-/* Of these ids, remove the keys that no row uses; *removed says whether any was. The mark in
- * `scrub` stays until their bytes are gone from the files too, so that a crash between does not
- * leave them. */
-static int destroy_keys(struct audit_log *log, const json_t *ids, bool *removed, struct err *e)
-{
-	struct store_tx *tx;
-	const char *id;
-	json_t *value;
-	int rc = 0;
-
-	*removed = false;
-	TRY(store_write(log->keys, &tx, e));
-	json_object_foreach((json_t *)(uintptr_t)ids, id, value) {
-		bool used;
-		TRY_OUT(key_used(log, id, &used, e));
-		if (used)
-			continue;
-		TRY_OUT(key_delete(tx, id, e));
-		*removed = true;
-	}
-	if (*removed)
-		TRY_OUT(store_exec(tx, "INSERT INTO scrub(pending) VALUES(1)", e));
-	rc = store_commit(tx, e);
-out:
-	store_end(tx);
-	return rc;
-}
-
 static int scrub(struct audit_log *log, struct err *e)
 {
-	struct store_tx *tx;
+	int64_t wanted;
 
-	TRY(store_scrub(log->keys, true, e));
+	TRY(scrub_wanted(log, &wanted, e));
+	if (wanted < 0)
+		return 0;
+	if (wanted > 0)
+		TRY(store_scrub(log->keys, true, e));
 	TRY(store_scrub(log->store, false, e));
-	TRY(store_write(log->keys, &tx, e));
-	int rc = store_exec(tx, "DELETE FROM scrub", e);
-	if (rc == 0)
-		rc = store_commit(tx, e);
-	store_end(tx);
-	TRY(rc);
+	TRY(write_once(log->keys, "DELETE FROM scrub", e));
 	env_step(log->env, "audit.erase.scrubbed");
 	return 0;
 }
 
-int vault_erase_keys(struct audit_log *log, const struct vault_erase *x, struct err *e)
+int vault_erase_keys(struct audit_log *log, struct err *e)
 {
-	bool removed;
-
-	TRY(destroy_keys(log, x->key_ids, &removed, e));
+	TRY(destroy_doomed(log, e));
 	env_step(log->env, "audit.erase.keys");
-	return removed ? scrub(log, e) : store_scrub(log->store, false, e);
-}
-
-/* Every key's id as a member of ids; *pending says whether an earlier erasure was cut short. */
-static int list_keys(struct audit_log *log, json_t *ids, bool *pending, struct err *e)
-{
-	struct store_stmt *st = NULL;
-	struct store_tx *tx;
-	int rc;
-
-	*pending = false;
-	TRY(store_read(log->keys, &tx, e));
-	TRY_OUT(store_prepare(tx, "SELECT id FROM subject_key UNION ALL SELECT NULL FROM scrub",
-			      &st, e));
-	while ((rc = store_step(st, e)) == 1) {
-		if (store_is_null(st, 0))
-			*pending = true;
-		else
-			json_object_set_new(ids, store_text(st, 0), json_true());
-	}
-out:
-	store_finish(st);
-	store_end(tx);
-	return rc;
+	return scrub(log, e);
 }
 
 int vault_recover(struct audit_log *log, struct err *e)
 {
-	json_t *ids = json_object();
-	bool pending = false, removed = false;
-	int rc = list_keys(log, ids, &pending, e);
+	struct store_tx *tx;
 
+	TRY(destroy_doomed(log, e));
+	TRY(store_write(log->keys, &tx, e));
+	int rc = settle_fresh(log, tx, e);
 	if (rc == 0)
-		rc = destroy_keys(log, ids, &removed, e);
-	json_decref(ids);
-	if (rc == 0)
-		rc = removed || pending ? scrub(log, e) : store_scrub(log->store, false, e);
-	/* ERR_UNAVAILABLE: a reader is at work; the next opening tries again. */
+		rc = store_commit(tx, e);
+	store_end(tx);
+	TRY(rc);
+	store_wait_ms(log->store, 0);
+	store_wait_ms(log->keys, 0);
+	rc = scrub(log, e);
+	store_wait_ms(log->store, STORE_WAIT_MS);
+	store_wait_ms(log->keys, STORE_WAIT_MS);
+	/* A reader is at work; the next opening tries again. */
 	return rc == ERR_UNAVAILABLE ? 0 : rc;
+}
+
+int vault_doubt_keys(struct store *keys, struct err *e)
+{
+	return write_once(keys,
+			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE true"
+			  " ON CONFLICT(id) DO NOTHING",
+			  e);
 }
 
 int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,
@@ -530,15 +621,12 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 		.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4
 	};
 	struct pending p = { .erase = &x };
-	x.key_ids = json_object();
 	TRY_OUT(json_ok(field[2].value, e));
 	TRY_OUT(json_ok(field[3].value, e));
-	TRY_OUT(json_ok(x.key_ids, e));
 	TRY_OUT(record_prepare(&r, log->env, &p.record, e));
 	TRY_OUT(log_append(log, &p, e));
 	*out = p.receipt;
 out:
-	json_decref(x.key_ids);
 	json_decref(field[2].value);
 	json_decref(field[3].value);
 	return rc;

@@ -205,8 +205,7 @@ static void check_workers(struct check *k)
 	const char *id;
 	json_t *at;
 
-	json_object_foreach(k->index, id, at)
-	{
+	json_object_foreach(k->index, id, at) {
 		const struct worker *w = &k->worker[json_integer_value(at)];
 		uint64_t missing = w->seen ? first_missing(w) : 1;
 		bool running = open && w->order == k->starts;

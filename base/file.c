@@ -109,16 +109,17 @@ static int sync_parent(const char *path, struct err *e)
 	return file_sync_dir(dir, e);
 }
 
-/* A synced temporary file beside path; its name goes to temp. */
-static int write_temp(const char *path, const void *bytes, size_t len, unsigned mode, char *temp,
-		      struct err *e)
+/* A synced temporary file in that folder, or beside path; its name goes to temp. */
+static int write_temp(const char *path, const char *staging, const void *bytes, size_t len,
+		      unsigned mode, char *temp, struct err *e)
 {
 	unsigned char salt[8];
 	char hex[17];
 	if (getrandom(salt, sizeof salt, 0) != (ssize_t)sizeof salt)
 		return err_errno(e, "getrandom");
 	text_hex(salt, sizeof salt, hex);
-	if (snprintf(temp, LIMIT_PATH_BYTES, "%s.tmp-%s", path, hex) >= LIMIT_PATH_BYTES)
+	if (snprintf(temp, LIMIT_PATH_BYTES, "%s%s%s", staging ? staging : path,
+		     staging ? "/" : ".tmp-", hex) >= LIMIT_PATH_BYTES)
 		return err_set(e, ERR_INPUT, "path too long: %.200s", path);
 	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
@@ -135,7 +136,7 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 		       struct err *e)
 {
 	char temp[LIMIT_PATH_BYTES];
-	TRY(write_temp(path, bytes, len, mode, temp, e));
+	TRY(write_temp(path, NULL, bytes, len, mode, temp, e));
 	if (rename(temp, path) < 0) {
 		int result = err_errno(e, "rename %s", path);
 		unlink(temp);
@@ -156,8 +157,8 @@ static int same_content(const char *path, const void *bytes, size_t len, struct 
 	return result;
 }
 
-int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode,
-			  struct err *e)
+int file_create_immutable(const char *path, const char *staging, const void *bytes, size_t len,
+			  unsigned mode, struct err *e)
 {
 	char temp[LIMIT_PATH_BYTES];
 	int result = same_content(path, bytes, len, e);
@@ -165,7 +166,7 @@ int file_create_immutable(const char *path, const void *bytes, size_t len, unsig
 		TRY(result);
 		return sync_parent(path, e); /* its writer may have died before this */
 	}
-	TRY(write_temp(path, bytes, len, mode, temp, e));
+	TRY(write_temp(path, staging, bytes, len, mode, temp, e));
 	/* link(2) does not replace: of two racing writers one fails here and then compares. */
 	if (link(temp, path) == 0)
 		result = 0;

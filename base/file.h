@@ -17,9 +17,10 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 		       struct err *e) MUST_USE;
 
 /* As file_write_durable, but an existing file with the same content is left alone, and other
- * content is ERR_CONFLICT: for immutable tiles. */
-int file_create_immutable(const char *path, const void *bytes, size_t len, unsigned mode,
-			  struct err *e) MUST_USE;
+ * content is ERR_CONFLICT: for immutable tiles. staging: a folder of the same file system for the
+ * temporary file, so that a crash leaves none beside path; NULL: beside it. */
+int file_create_immutable(const char *path, const char *staging, const void *bytes, size_t len,
+			  unsigned mode, struct err *e) MUST_USE;
 
 /* rename(2), then fsync of both directories. */
 int file_rename_durable(const char *from, const char *to, struct err *e) MUST_USE;

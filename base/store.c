@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define IDLE_MAX 16 /* readers kept open; each holds descriptors and a page cache */
-#define WAIT_MS 5000
 
 static const struct store_backend *const backends[] = { &store_sqlite };
 
@@ -74,7 +73,7 @@ int store_open(struct store **out, const char *url, struct err *e)
 	pthread_mutex_init(&s->turn, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	s->backend = backend;
-	s->wait_ms = WAIT_MS;
+	s->wait_ms = STORE_WAIT_MS;
 	s->writer = (struct store_tx){ .store = s, .writes = true };
 	s->url = strdup(url);
 	int rc = s->url ? backend->open(&s->writer.conn, url, true, e)
@@ -83,7 +82,7 @@ int store_open(struct store **out, const char *url, struct err *e)
 		store_close(s);
 		return rc;
 	}
-	backend->wait_ms(s->writer.conn, WAIT_MS);
+	backend->wait_ms(s->writer.conn, STORE_WAIT_MS);
 	*out = s;
 	return 0;
 }

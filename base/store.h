@@ -27,7 +27,8 @@ struct store_stmt;
 int store_open(struct store **out, const char *url, struct err *e) MUST_USE;
 /* No transaction is open. */
 void store_close(struct store *s);
-/* How long a transaction or a scrub waits for other processes; 5,000 at first. */
+#define STORE_WAIT_MS 5000
+/* How long a transaction or a scrub waits for others; STORE_WAIT_MS at first. */
 void store_wait_ms(struct store *s, unsigned ms);
 
 /* ---- transactions ---- */

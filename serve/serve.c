@@ -63,7 +63,7 @@ static int keep_bundle(struct serve_service *s, const struct buf *bundle, struct
 	digest_hex(&s->profile->bundle, hex);
 	snprintf(name, sizeof name, "policy/%s.bundle", hex);
 	TRY(flow_path(s->flow, name, path, e));
-	return file_create_immutable(path, bundle->bytes, bundle->len, 0644, e);
+	return file_create_immutable(path, NULL, bundle->bytes, bundle->len, 0644, e);
 }
 
 static int open_policy(struct serve_service *s, const char *path, bool keep, struct err *e)

@@ -20,7 +20,7 @@ struct place {
 void place_make(struct place *p);
 void place_open(struct place *p);
 int place_try_open(struct place *p, struct err *e);
-void place_close(struct place *p);  /* the log and its databases; the folder stays */
+void place_close(struct place *p); /* the log and its databases; the folder stays */
 /* The databases alone, for looking and tampering; place_close closes them. */
 void place_stores(struct place *p);
 struct audit_options place_options(const struct place *p);

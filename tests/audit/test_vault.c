@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct place at;
@@ -292,4 +293,115 @@ Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 		cr_expect_null(find_anywhere(&key), "%s: %s", steps[i], find_anywhere(&key));
 		place_expect_clean(&at);
 	}
+}
+
+/* ---- what crashes, refusals and readers leave ---- */
+
+static void expect_no_key_without_rows(const char *when)
+{
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"),
+		     place_number(at.store, "SELECT count(DISTINCT key_id) FROM vault"), "%s",
+		     when);
+}
+
+static bool refusing;
+
+static int refuse_all(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
+		      struct err *e)
+{
+	(void)ctx, (void)tx, (void)index, (void)entry;
+	return refusing ? err_set(e, ERR_CONFLICT, "refused") : 0;
+}
+
+Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
+{
+	struct audit_field field = { "text", json_integer(1) };
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+
+	place_close(&at);
+	at.hook = (struct audit_hook){ .apply = refuse_all };
+	place_open(&at);
+	place_decision(&at, "someone", "kept");
+	struct audit_record r = {
+		.type = "incident", .field = &field, .field_count = 1, .outcome = "completed"
+	};
+	refusing = true;
+	for (int i = 0; i < 2; i++) {
+		r.n = audit_log_reserve(at.log_open);
+		r.subject = i ? "someone" : NULL;
+		cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
+	}
+	refusing = false;
+	uint64_t last = place_decision(&at, NULL, "kept too");
+	expect_no_key_without_rows("after the next batch");
+	place_close(&at);
+	place_open(&at);
+	expect_no_key_without_rows("after an opening");
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"), 2);
+	json_decref(read_vault(last));
+	refusing = true;
+	r.n = audit_log_reserve(at.log_open);
+	r.subject = "another";
+	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
+	refusing = false;
+	place_close(&at);
+	place_open(&at);
+	json_decref(field.value);
+	expect_no_key_without_rows("after a refusal and an opening");
+}
+
+Test(audit_vault, erasure_that_a_reader_held_up_is_completed_by_the_next_opening_without_one)
+{
+	struct audit_receipt receipt;
+	struct store_tx *reader;
+	struct err e = { 0 };
+
+	for (int shared = 0; shared < 2; shared++) {
+		uint64_t index = place_decision(&at, shared ? "s" : NULL, "a person's words");
+		uint64_t other = place_decision(&at, "s", "other words");
+		char sql[96];
+		snprintf(sql, sizeof(sql), "SELECT cipher FROM vault WHERE idx = %llu",
+			 (unsigned long long)index);
+		struct secret row = fetch(at.store, sql);
+		cr_assert_eq(store_read(at.store, &reader, &e), 0);
+		store_wait_ms(at.store, 10);
+		cr_expect_eq(audit_vault_erase(at.log_open, NULL, index, "ground", "actor",
+					       &receipt, &e),
+			     ERR_UNAVAILABLE);
+		place_expect_clean(&at); /* it is in the log */
+		cr_assert(find_anywhere(&row), "the reader does not hold what this test is about");
+		store_end(reader);
+		place_close(&at);
+		place_open(&at);
+		cr_expect_null(find_anywhere(&row), "%s", find_anywhere(&row));
+		json_decref(read_vault(other));
+		cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
+		cr_expect_eq(place_number(at.store, "SELECT count(*) FROM vault_doomed"), 0);
+	}
+}
+
+Test(audit_vault, opening_does_not_wait_for_a_reader_when_an_erasure_is_to_be_completed)
+{
+	struct store_tx *reader;
+	struct store *other;
+	struct err e = { 0 };
+	char path[128];
+
+	place_decision(&at, "s", "words");
+	snprintf(path, sizeof(path), "%s/state.db", at.home);
+	cr_assert_eq(store_open(&other, path, &e), 0);
+	cr_assert_eq(store_read(other, &reader, &e), 0);
+	place_decision(&at, "s", "more words"); /* a page that the reader does not see */
+	place_sql(at.keys, "INSERT INTO scrub(pending) VALUES(1)");
+	place_close(&at);
+	time_t begin = time(NULL);
+	place_open(&at);
+	cr_expect_lt(time(NULL) - begin, STORE_WAIT_MS / 1000 - 1);
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 1);
+	place_close(&at);
+	store_end(reader);
+	store_close(other);
+	place_open(&at);
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
 }

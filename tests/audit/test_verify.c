@@ -162,7 +162,8 @@ Test(audit_verify, not_being_able_to_look_is_an_error_and_no_verdict)
 
 TestSuite(audit_rebuild, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static int remember(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry, struct err *e)
+static int remember(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
+		    struct err *e)
 {
 	struct store_stmt *st;
 	struct buf text = { 0 };
@@ -186,9 +187,7 @@ static void dump(struct buf *out)
 	struct store_tx *tx;
 
 	cr_assert_eq(store_read(at.store, &tx, NULL), 0);
-	cr_assert_eq(store_prepare(tx, "SELECT idx, entry FROM hooked ORDER BY idx", &st,
-				   NULL),
-		     0);
+	cr_assert_eq(store_prepare(tx, "SELECT idx, entry FROM hooked ORDER BY idx", &st, NULL), 0);
 	while (store_step(st, NULL) == 1)
 		buf_printf(out, "%lld %s\n", (long long)store_i64(st, 0), store_text(st, 1));
 	store_finish(st);

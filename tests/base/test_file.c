@@ -57,13 +57,29 @@ Test(base_file, immutable_file_is_created_once)
 	struct temp t;
 	temp_open(&t);
 	const char *path = temp_path(&t, "tile");
-	cr_expect_eq(file_create_immutable(path, "tile", 4, 0644, NULL), 0);
-	cr_expect_eq(file_create_immutable(path, "tile", 4, 0644, NULL), 0);
-	cr_expect_eq(file_create_immutable(path, "tilE", 4, 0644, NULL), ERR_CONFLICT);
-	cr_expect_eq(file_create_immutable(path, "til", 3, 0644, NULL), ERR_CONFLICT);
-	cr_expect_eq(file_create_immutable(path, "tile2", 5, 0644, NULL), ERR_CONFLICT);
+	cr_expect_eq(file_create_immutable(path, NULL, "tile", 4, 0644, NULL), 0);
+	cr_expect_eq(file_create_immutable(path, NULL, "tile", 4, 0644, NULL), 0);
+	cr_expect_eq(file_create_immutable(path, NULL, "tilE", 4, 0644, NULL), ERR_CONFLICT);
+	cr_expect_eq(file_create_immutable(path, NULL, "til", 3, 0644, NULL), ERR_CONFLICT);
+	cr_expect_eq(file_create_immutable(path, NULL, "tile2", 5, 0644, NULL), ERR_CONFLICT);
 	expect_content(path, "tile");
 	cr_expect_eq(entries(t.dir), 1);
+	temp_close(&t);
+}
+
+Test(base_file, immutable_file_is_staged_in_another_folder)
+{
+	struct temp t;
+	char path[LIMIT_PATH_BYTES], staging[LIMIT_PATH_BYTES];
+	temp_open(&t);
+	snprintf(path, sizeof path, "%s", temp_path(&t, "tile"));
+	snprintf(staging, sizeof staging, "%s", temp_path(&t, "tmp"));
+	cr_expect_eq(file_create_immutable(path, staging, "tile", 4, 0644, NULL), ERR_NOTFOUND);
+	cr_expect_eq(entries(t.dir), 0);
+	cr_assert_eq(file_make_dirs(staging, 0755, NULL), 0);
+	cr_expect_eq(file_create_immutable(path, staging, "tile", 4, 0644, NULL), 0);
+	expect_content(path, "tile");
+	cr_expect_eq(entries(staging), 0);
 	temp_close(&t);
 }
 

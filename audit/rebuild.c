@@ -1,0 +1,152 @@
+/* Rebuilding a lost database from the published folder: every bundle is read, every entry inserted
+ * and handed to the hook, in one transaction. What the vault held is gone, and listed. */
+#include "audit/log_in.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rebuild {
+	const struct audit_options *o;
+	struct store_tx *tx;
+	const char *dir;
+	struct merkle merkle;
+	json_t *undisclosable;
+};
+
+/* Count what the lost vault held: the commitments remain, but can no longer be disclosed. */
+static int add_undisclosable(struct rebuild *r, uint64_t index, const char *type, struct err *e)
+{
+	json_t *item = json_pack("{s:I,s:s}", "index", (json_int_t)index, "type", type);
+
+	return json_array_append_new(r->undisclosable, item) == 0
+		       ? 0
+		       : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struct err *e)
+{
+	struct digest leaf = tree_leaf(bytes, len);
+	uint64_t index = r->merkle.count;
+	struct record_head head;
+	int rc;
+
+	TRY(record_parse(bytes, len, &head, e));
+	struct entry_row row = { index, leaf, head.type, head.worker, head.n, bytes, len };
+	TRY_OUT(log_entry_insert(r->tx, &row, e));
+	TRY_OUT(workers_apply(r->tx, index, head.type, head.worker,
+			      json_object_get(head.entry, "body"), e));
+	if (r->o->hook.apply)
+		TRY_OUT(r->o->hook.apply(r->o->hook.ctx, r->tx, index, head.entry, e));
+	if (head.sealed)
+		rc = add_undisclosable(r, index, head.type, e);
+	merkle_add(&r->merkle, &leaf);
+out:
+	json_decref(head.entry);
+	return rc < 0 ? rc : 0;
+}
+
+static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
+{
+	for (uint64_t n = 0; n * TILE_FULL < size; n++) {
+		struct tile t = { TILE_ENTRIES, n, tile_width(size, 0, n) };
+		struct buf bundle = { 0 };
+		const void *entry;
+		size_t at = 0, len;
+		int rc = tile_read(r->dir, &t, &bundle, e);
+		while (rc == 0 && (rc = bundle_next(&bundle, &at, &entry, &len, e)) == 1)
+			rc = rebuild_entry(r, entry, len, e);
+		buf_free(&bundle);
+		TRY(rc);
+	}
+	return 0;
+}
+
+static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct err *e)
+{
+	struct digest root;
+	int rc;
+
+	TRY(store_write(r->o->store, &r->tx, e));
+	TRY_OUT(rebuild_entries(r, c->size, e));
+	root = merkle_root(&r->merkle);
+	if (!digest_equal(&root, &c->root)) {
+		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
+		goto out;
+	}
+	TRY_OUT(log_head_insert(r->tx, c->size, &root, e));
+	rc = store_commit(r->tx, e);
+out:
+	store_end(r->tx);
+	return rc;
+}
+
+/* Problems of numbering do not prevent a rebuild: hashes and signature decide. */
+static int check_folder(const char *dir, const char *vkey, struct err *e)
+{
+	struct audit_verdict *v = calloc(1, sizeof *v);
+
+	if (!v)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	int rc = audit_verify(dir, vkey, NULL, v, e);
+	for (size_t i = 0; rc == 0 && i < v->problems && i < 64; i++) {
+		const char *kind = v->problem[i].kind;
+		if (strcmp(kind, "gap") != 0 && strcmp(kind, "stop") != 0 &&
+		    strcmp(kind, "time") != 0)
+			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
+				     kind, v->problem[i].text);
+	}
+	free(v);
+	return rc;
+}
+
+static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, struct err *e)
+{
+	struct buf note = { 0 };
+	struct checkpoint c;
+	struct digest root;
+	int rc;
+
+	TRY(log_schema(r->o, e));
+	rc = log_head_ask(r->o->store, size, &root, e);
+	if (rc == 0)
+		return err_set(e, ERR_CONFLICT,
+			       "the database holds a log already; rebuild works on an empty one");
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	TRY(check_folder(r->dir, vkey, e));
+	rc = log_checkpoint_read(r->dir, vkey, &note, &c, e);
+	buf_free(&note);
+	TRY(rc);
+	if (r->o->keys)
+		TRY(vault_doubt_keys(r->o->keys, e));
+	TRY(rebuild_store(r, &c, e));
+	*size = c.size;
+	/* Tiles beyond the checkpoint: their entries were lost with the database, and the next
+	 * entries will give other tiles. */
+	return tile_drop_beyond(r->dir, c.size, e);
+}
+
+int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
+		  struct err *e)
+{
+	char dir[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	struct rebuild r = { .o = o, .dir = dir };
+	int fd, rc;
+
+	*out = (struct audit_rebuilt){ .size = 0 };
+	TRY(file_join(dir, o->home, "log", e));
+	TRY(file_join(path, dir, "lock", e));
+	TRY(file_lock(path, &fd, e));
+	r.undisclosable = json_array();
+	rc = r.undisclosable ? rebuild_locked(&r, vkey, &out->size, e)
+			     : err_set(e, ERR_NOMEM, "out of memory");
+	file_unlock(fd);
+	if (rc < 0) {
+		json_decref(r.undisclosable);
+		r.undisclosable = NULL;
+	}
+	out->undisclosable = r.undisclosable;
+	return rc;
+}
