@@ -18,8 +18,8 @@ static int describe(struct flow *f, const struct audit_rebuilt *r, json_t **repo
 	TRY(registry_export(f->registry, &all, e));
 	*report = json_pack("{s:I,s:I,s:I,s:I,s:O}", "size", (json_int_t)r->size, "releases",
 			    count(all, "releases"), "forks", count(all, "forks"), "undisclosable",
-			    (json_int_t)json_array_size(r->undisclosable),
-			    "undisclosable_entries", r->undisclosable);
+			    (json_int_t)json_array_size(r->undisclosable), "undisclosable_entries",
+			    r->undisclosable);
 	json_decref(all);
 	return json_ok(*report, e);
 }

@@ -6,8 +6,6 @@
 #include "base/text.h"
 #include "flow/home.h"
 
-#include <string.h>
-
 static void note(struct flow *f, const char *what, const char *dir, const char *reason)
 {
 	char text[LIMIT_PATH_BYTES + sizeof(struct err)];
@@ -43,19 +41,21 @@ static int undo(struct flow *f, const struct registry_pending *p, struct err *e)
 }
 
 /* A folder that cannot be written must not close the log: its row waits for the next opening. */
+static int recover_one(struct flow *f, const struct registry_pending *p, struct err *e)
+{
+	struct err why = { 0 };
+	int logged = flow_pending_logged(f, p, e);
+	TRY(logged);
+	if ((logged ? complete(f, p, &why) : undo(f, p, &why)) < 0)
+		note(f, "failed", p->dir, why.text);
+	return 0;
+}
+
 int flow_recover(struct flow *f, struct err *e)
 {
-	struct registry_pending p = { 0 };
-	for (;;) {
-		char last[LIMIT_PATH_BYTES];
-		struct err why = { 0 };
-		strcpy(last, p.dir);
-		int found = registry_pending_next(f->registry, last, &p, e);
-		if (found <= 0)
-			return found;
-		int logged = flow_pending_logged(f, &p, e);
-		TRY(logged);
-		if ((logged ? complete(f, &p, &why) : undo(f, &p, &why)) < 0)
-			note(f, "failed", p.dir, why.text);
-	}
+	struct registry_pending p = { .dir = "" };
+	int rc;
+	while ((rc = registry_pending_next(f->registry, p.dir, &p, e)) == 1)
+		TRY(recover_one(f, &p, e));
+	return rc;
 }

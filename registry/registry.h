@@ -78,7 +78,8 @@ int registry_pending_begin(struct registry *r, const struct registry_pending *p,
 int registry_pending_root(struct registry *r, const char *dir, const struct digest *root,
 			  struct err *e) MUST_USE;
 int registry_pending_forget(struct registry *r, const char *dir, struct err *e) MUST_USE;
-/* 1 with the first whose folder sorts after that one ("" to begin), 0 past the last. */
+/* 1 with the first whose folder sorts after that one ("" to begin), 0 past the last. after may be
+ * out->dir. */
 int registry_pending_next(struct registry *r, const char *after, struct registry_pending *out,
 			  struct err *e) MUST_USE;
 
