@@ -83,4 +83,11 @@ struct backend {
 /* The host's processor, by the kernel set of the order (cpu.c). */
 int cpu_open(struct backend **out, const struct backend_order *o, struct err *e) MUST_USE;
 
+/* Opens a backend: cpu_open, or another. */
+typedef int backend_opener(struct backend **out, const struct backend_order *o, struct err *e);
+
+/* engine.c: engine_open with a backend of the caller's choice, which the engine closes. */
+int engine_open_with(struct engine **out, struct source *src, const struct engine_options *o,
+		     backend_opener *open, struct err *e) MUST_USE;
+
 #endif

@@ -40,14 +40,6 @@ struct engine {
 	struct scheduler *scheduler;
 };
 
-/* How a backend is opened: cpu_open, or another. */
-typedef int backend_opener(struct backend **out, const struct backend_order *o, struct err *e);
-
-/* engine.c: engine_open and engine_open_synthetic with a backend of the caller's choice, which the
- * engine closes. */
-int engine_open_with(struct engine **out, struct source *src, const struct engine_options *o,
-		     backend_opener *open, struct err *e) MUST_USE;
-
 /* pass.c */
 void engine_pass_free(struct pass_buffers *b);
 

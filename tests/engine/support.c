@@ -1,15 +1,27 @@
 #include "support.h"
 
+#include "plain_backend.h"
+
 #include <criterion/criterion.h>
 
-struct engine *open_model(const char *dir, const char *kernels, unsigned threads)
+const struct backend_kind backends[BACKENDS] = {
+	{ "cpu", cpu_open, true },
+	{ "plain backend", plain_open, false },
+};
+
+struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open)
 {
-	struct engine_options o = { .threads = threads, .kernels = kernels, .quiet = true };
 	struct source *s;
 	struct engine *m;
 	struct err e = { 0 };
+	o.quiet = true;
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_open(&m, s, &o, &e), 0, "%s: %s", dir, e.text);
+	cr_assert_eq(engine_open_with(&m, s, &o, open, &e), 0, "%s: %s", dir, e.text);
 	source_close(s);
 	return m;
+}
+
+struct engine *open_model(const char *dir, const char *kernels, unsigned threads)
+{
+	return open_model_with(dir, (struct engine_options){ .threads = threads, .kernels = kernels }, cpu_open);
 }

@@ -3,9 +3,20 @@
 #define TESTS_ENGINE_SUPPORT_H
 
 #include "base/limits.h"
-#include "engine/pass.h"
+#include "engine/backend.h"
 #include "tests/shared/memory.h"
 
 struct engine *open_model(const char *dir, const char *kernels, unsigned threads);
+/* By a backend of one's choice; quiet. */
+struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open);
+
+/* Every backend there is, for what must hold in each. */
+struct backend_kind {
+	const char *name;
+	backend_opener *open;
+	bool sets; /* computes by the kernel sets of the host */
+};
+extern const struct backend_kind backends[];
+#define BACKENDS 2
 
 #endif

@@ -61,31 +61,45 @@ static void check_same(const struct engine *m, const float *want, const float *g
 		             "%s: row %u differs", what, i);
 }
 
-Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
+static void check_chunks(const struct backend_kind *b, const char *dir, const uint32_t *token, uint32_t n,
+                         const float *want, const struct engine_options *o)
+{
+	char what[200];
+	bool first = strcmp(o->kernels, kernels_at(0)->name) == 0;
+	struct engine *m = open_model_with(dir, *o, b->open);
+	for (uint32_t most = first ? 6 : 0; most < 12; most += 6) {
+		snprintf(what, sizeof what, "%s by %s with %s, %u threads, chunks up to %u", dir, b->name,
+		         o->kernels, o->threads, most);
+		float *got = logits_of(m, token, n, most);
+		check_same(m, want, got, n, what);
+		free(got);
+	}
+	engine_close(m);
+}
+
+static void check_bits(const struct backend_kind *b, const char *dir)
 {
 	enum { N = 20 };
 	uint32_t token[N];
-	char what[200];
-	for (size_t i = 0; i < MODELS; i++) {
-		struct engine *m = open_model(models[i], "plain", 1);
-		random_tokens(m, token, N);
-		float *want = logits_of(m, token, N, 0);
-		engine_close(m);
-		for (size_t k = 0; kernels_at(k) != NULL; k++) {
-			for (unsigned threads = k == 0 ? 2 : 1; threads <= 2; threads++) {
-				m = open_model(models[i], kernels_at(k)->name, threads);
-				for (uint32_t most = k == 0 ? 6 : 0; most < 12; most += 6) {
-					snprintf(what, sizeof what,
-					         "%s with %s, %u threads, chunks up to %u", models[i],
-					         kernels_at(k)->name, threads, most);
-					float *got = logits_of(m, token, N, most);
-					check_same(m, want, got, N, what);
-					free(got);
-				}
-				engine_close(m);
-			}
+	const struct engine_options plain = { .threads = 1, .kernels = "plain" };
+	struct engine *m = open_model_with(dir, plain, b->open);
+	random_tokens(m, token, N);
+	float *want = logits_of(m, token, N, 0);
+	engine_close(m);
+	for (size_t k = 0; kernels_at(k) != NULL && (b->sets || k == 0); k++) {
+		for (unsigned threads = k == 0 ? 2 : 1; threads <= 2; threads++) {
+			const struct engine_options o = { .threads = threads, .kernels = kernels_at(k)->name };
+			check_chunks(b, dir, token, N, want, &o);
 		}
-		free(want);
+	}
+	free(want);
+}
+
+Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
+{
+	for (size_t b = 0; b < BACKENDS; b++) {
+		for (size_t i = 0; i < MODELS; i++)
+			check_bits(&backends[b], models[i]);
 	}
 }
 

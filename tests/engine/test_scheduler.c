@@ -38,16 +38,11 @@ static uint64_t hash_of(const void *bytes, size_t len)
 	return h;
 }
 
+static size_t backend; /* of `backends`, that every model here is opened by */
+
 static struct engine *open_with(const char *dir, struct engine_options o)
 {
-	struct source *s;
-	struct engine *m;
-	struct err e = { 0 };
-	o.quiet = true;
-	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_open(&m, s, &o, &e), 0, "%s: %s", dir, e.text);
-	source_close(s);
-	return m;
+	return open_model_with(dir, o, backends[backend].open);
 }
 
 /* cache_bytes for so many pages. */
@@ -316,6 +311,13 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_deepseek_v3) { check_
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_moe) { check_model(models[2], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_gpt_oss) { check_model(models[3], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(models[4], false); }
+
+/* Neither scheduler nor pages nor drafts know which backend computes. */
+Test(engine_scheduler, answers_are_the_same_in_any_company_by_another_backend)
+{
+	backend = 1;
+	check_model(models[2], false);
+}
 
 /* ---- one thing at a time ---- */
 
