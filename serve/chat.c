@@ -2,11 +2,10 @@
  * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
  * durable before the final event is handed out. The choices of one request take turns. */
 #include "base/text.h"
-#include "serve/service.h"
+#include "serve/chat.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int name_chat(struct serve_chat *c, const struct serve_chat_given *given, struct err *e)
 {
@@ -42,28 +41,47 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 	return serve_notes_init(&c->notes, e);
 }
 
-static int64_t deadline(const struct serve_service *s)
+static int64_t deadline_of(const struct serve_service *s)
 {
-	struct timespec t;
-	if (!s->timeout_us || !s->recording)
-		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 + s->timeout_us;
+	return s->timeout_us && s->recording ? env_steady_us(s->flow->env) + s->timeout_us : 0;
+}
+
+/* The choices that the answer has begun are in the record, whether or not all of them were. */
+static int open_answer(struct serve_chat *c, struct err *e)
+{
+	const struct answerer *who = c->service->who;
+	struct answer_facts facts = { 0 };
+	int rc = who->open(c->service->self,
+			   &(struct answer_request){ .asked = &c->request,
+						     .messages = c->messages,
+						     .tools = c->tools,
+						     .client = c->client,
+						     .seed = c->seed,
+						     .created_us = c->created_us,
+						     .deadline_us = c->deadline_us },
+			   &c->answer, e);
+	if (c->answer)
+		who->facts(c->answer, &facts);
+	while (c->choices < facts.choices) {
+		struct err second;
+		unsigned i = c->choices++;
+		int opened = serve_completion_open(c, &c->choice[i], i, rc < 0 ? &second : e);
+		rc = rc < 0 ? rc : opened;
+	}
+	return rc;
 }
 
 /* From admission on every way out leaves a record. */
 static int begin(struct serve_chat *c, struct err *e)
 {
-	c->deadline_us = deadline(c->service);
+	c->deadline_us = deadline_of(c->service);
 	int end = serve_scan_request(c, e);
 	TRY(end);
-	if (end != FILTER_COMPLETE) {
-		c->finish_reason = "content_filter";
-		c->notes.stopped = end;
-		return 0;
-	}
-	TRY(serve_prompt_make(c, e));
-	return serve_prompt_sessions(c, e);
+	if (end == FILTER_COMPLETE)
+		return open_answer(c, e);
+	c->finish_reason = "content_filter";
+	c->notes.stopped = end;
+	return 0;
 }
 
 static void abandon(struct serve_chat *c, const char *outcome, const char *finish)
@@ -78,26 +96,23 @@ static void abandon(struct serve_chat *c, const char *outcome, const char *finis
 	/* When the log refuses, it says so itself, and admits nothing more. One attempt: a number
 	 * that was refused may be another's by now. */
 	if (c->record[0])
-		(void)!serve_decision_append(c, &ignored);
+		(void)!serve_record_append(c, &ignored);
 }
 
 static void chat_free(struct serve_chat *c)
 {
 	for (unsigned i = 0; i < c->choices; i++)
 		serve_completion_free(&c->choice[i]);
-	engine_constraint_close(c->constraint); /* after the sessions that use it */
+	serve_decision_free(&c->decision);
+	c->service->who->close(c->answer);
 	api_request_free(&c->request);
 	buf_free(&c->body);
 	json_decref(c->messages);
 	json_decref(c->tools);
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
-	token_ids_free(&c->prompt);
 	serve_queue_free(&c->queue);
-	free(c->bias);
-	free(c->known_tokens);
-	for (size_t i = 0; i < SERVE_DECISION_FIELDS; i++)
-		json_decref(c->field[i].value);
+	buf_free(&c->known_tokens);
 	free(c);
 }
 
@@ -176,7 +191,7 @@ static int finish_chat(struct serve_chat *c, struct err *e)
 {
 	if (!c->recorded) {
 		env_step(c->service->flow->env, "serve.answered");
-		TRY(serve_decision_append(c, e));
+		TRY(serve_record_append(c, e));
 		env_step(c->service->flow->env, "serve.recorded");
 	}
 	return SERVE_END;
@@ -193,6 +208,8 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	struct serve_completion *ch = next_choice(c);
 	if (!ch)
 		return finish_chat(c, e);
+	if (c->deadline_us && env_steady_us(c->service->flow->env) >= c->deadline_us)
+		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));
 	piece->choice = ch->index;
 	TRY(take(c, piece, e));
@@ -212,8 +229,8 @@ int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e
 void serve_chat_cancel(struct serve_chat *c)
 {
 	atomic_store(&c->cancelled, true);
-	for (unsigned i = 0; i < c->choices; i++)
-		engine_session_cancel(c->choice[i].session);
+	if (c->answer)
+		c->service->who->cancel(c->answer);
 }
 
 void serve_chat_close(struct serve_chat *c)

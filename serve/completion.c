@@ -1,8 +1,8 @@
-/* One choice: tokens -> text -> parts -> filters -> queue. Content, reasoning and the arguments of
+/* One choice: events -> filters -> queue. Content, reasoning and the arguments of
  * each call are texts of their own, each with the rules of its phase; the streams of content and
  * reasoning last as long as the answer, so that nothing slips through where a part is interrupted.
  * A block in any part ends the choice. */
-#include "serve/service.h"
+#include "serve/chat.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +15,12 @@ static int open_stream(const struct serve_chat *c, enum policy_phase phase,
 }
 
 int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
-			  const struct engine_request *q, struct err *e)
+			  struct err *e)
 {
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
-	TRY(open_stream(c, POLICY_OUTPUT, &ch->content, e));
-	if (c->syntax != REPLY_SYNTAX_PLAIN)
-		TRY(reply_open(&ch->reply, c->syntax, c->reasons, e));
-	if (ch->reply && c->constraint)
-		reply_hold(ch->reply, 0); /* the grammar makes the call whole */
-	return engine_session_open(&ch->session, c->service->engine, q, e);
+	TRY(serve_notes_init(&ch->notes, e));
+	return open_stream(c, POLICY_OUTPUT, &ch->content, e);
 }
 
 /* ---- parts ---- */
@@ -70,17 +66,16 @@ static int finish(struct serve_chat *c, struct serve_completion *ch, struct filt
 	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
 }
 
-static int push_content(struct serve_chat *c, struct serve_completion *ch, const char *text,
-			size_t len, struct err *e)
+static int push_content(struct serve_chat *c, struct serve_completion *ch,
+			const struct reply_event *v, struct err *e)
 {
-	serve_tokens_place(ch, true, text, len);
-	return push(c, ch, ch->content, API_CONTENT, text, len, e);
+	serve_tokens_place(&ch->tokens, v->begin, filter_stream_record(ch->content)->seen, v->len);
+	return push(c, ch, ch->content, API_CONTENT, v->text, v->len, e);
 }
 
 static int push_thought(struct serve_chat *c, struct serve_completion *ch, const char *text,
 			size_t len, struct err *e)
 {
-	serve_tokens_place(ch, false, text, len);
 	if (!ch->thought)
 		TRY(open_stream(c, POLICY_REASONING, &ch->thought, e));
 	return push(c, ch, ch->thought, API_REASONING, text, len, e);
@@ -190,7 +185,6 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch, const c
 	int end = end_call(c, ch, e);
 	if (end != FILTER_OPEN)
 		return end;
-	serve_tokens_place(ch, false, name, len);
 	if (!c->request.tools)
 		return demote(c, ch, name, len, e);
 	if (c->request.one_call && ch->calls) {
@@ -210,7 +204,6 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch, const c
 static int push_arguments(struct serve_chat *c, struct serve_completion *ch, const char *text,
 			  size_t len, struct err *e)
 {
-	serve_tokens_place(ch, false, text, len);
 	if (ch->demoted)
 		return push(c, ch, ch->content, API_CONTENT, text, len, e);
 	TRY(serve_unescape_push(&ch->unescape, text, len, &ch->plain, e));
@@ -219,6 +212,22 @@ static int push_arguments(struct serve_chat *c, struct serve_completion *ch, con
 
 /* ---- steps ---- */
 
+/* What a choice is in, by `demoted`, `arguments` and `finish_reason`:
+ *
+ *              content, reasoning                 arguments
+ *             +------------------+               +---------+
+ *             v                  |               v         |
+ *      +--> TEXT ----------------+    +-------> CALL ------+
+ *      |      |  name, tools offered  |          |  | name: the call ends, the next begins
+ *      |      +-----------------------+----------+--+
+ *      |      |  name, none offered   +-------> DEMOTED: name and arguments are content
+ *      |      +-----------------------+          |
+ *      +------- content, reasoning: the call, or its JSON as content, ends
+ *
+ *   any -- a rule blocks, or a limit ------------> ENDED "content_filter": nothing held goes out
+ *   CALL -- a second name where one is allowed --> ENDED "tool_calls"
+ *   any -- the answer ends ----------------------> ENDED "length", "tool_calls" or "stop",
+ *                                                  after what the filters hold */
 static int take_event(struct serve_chat *c, struct serve_completion *ch,
 		      const struct reply_event *v, struct err *e)
 {
@@ -235,30 +244,17 @@ static int take_event(struct serve_chat *c, struct serve_completion *ch,
 	case REPLY_CALL_ARGUMENTS:
 		return push_arguments(c, ch, v->text, v->len, e);
 	default:
-		return push_content(c, ch, v->text, v->len, e);
+		return push_content(c, ch, v, e);
 	}
 }
 
-static int take_events(struct serve_chat *c, struct serve_completion *ch,
-		       const struct reply_event *event, size_t count, struct err *e)
+static int take_step(struct serve_chat *c, struct serve_completion *ch,
+		     const struct answer_step *step, struct err *e)
 {
-	for (size_t i = 0; i < count && !ch->finish_reason; i++)
-		TRY(take_event(c, ch, &event[i], e));
+	TRY(serve_tokens_take(&ch->tokens, step, e));
+	for (size_t i = 0; i < step->events && !ch->finish_reason; i++)
+		TRY(take_event(c, ch, &step->event[i], e));
 	return 0;
-}
-
-static int take_text(struct serve_chat *c, struct serve_completion *ch, const char *text,
-		     size_t len, struct err *e)
-{
-	const struct reply_event *event;
-	size_t count;
-	TRY(serve_tokens_take(c, ch, text, len, e));
-	if (!ch->reply) {
-		TRY(push_content(c, ch, text, len, e));
-		return 0;
-	}
-	TRY(reply_push(ch->reply, text, len, &event, &count, e));
-	return take_events(c, ch, event, count, e);
 }
 
 /* Release what is held, part by part; a block in one keeps the rest back. */
@@ -273,19 +269,14 @@ static int flush(struct serve_chat *c, struct serve_completion *ch, struct err *
 	return 0;
 }
 
-static int end_choice(struct serve_chat *c, struct serve_completion *ch, int how, struct err *e)
+static int end_choice(struct serve_chat *c, struct serve_completion *ch, enum answer_end how,
+		      struct err *e)
 {
-	const struct reply_event *event;
-	size_t count;
-	if (ch->reply && !ch->finish_reason) {
-		TRY(reply_end(ch->reply, &event, &count, e));
-		TRY(take_events(c, ch, event, count, e));
-	}
 	if (ch->notes.stopped)
 		return 0;
 	TRY(flush(c, ch, e));
 	if (!ch->finish_reason)
-		ch->finish_reason = how == ENGINE_LENGTH ? "length"
+		ch->finish_reason = how == ANSWER_LENGTH ? "length"
 				    : ch->calls          ? "tool_calls"
 							 : "stop";
 	return 0;
@@ -293,13 +284,13 @@ static int end_choice(struct serve_chat *c, struct serve_completion *ch, int how
 
 int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, struct err *e)
 {
-	const char *text;
-	size_t len;
-	int how = engine_session_next(ch->session, &text, &len, e);
-	TRY(how);
-	TRY(take_text(c, ch, text, len, e));
-	if (how != ENGINE_GOING || ch->finish_reason)
-		return end_choice(c, ch, how, e);
+	struct answer_step step;
+	do {
+		TRY(c->service->who->next(c->answer, ch->index, &step, e));
+		TRY(take_step(c, ch, &step, e));
+	} while (step.more && !ch->finish_reason);
+	if (step.end != ANSWER_GOING || ch->finish_reason)
+		return end_choice(c, ch, step.end, e);
 	return 0;
 }
 
@@ -331,8 +322,6 @@ void serve_completion_free(struct serve_completion *ch)
 	for (size_t i = 0; i < sizeof stream / sizeof *stream; i++)
 		if (stream[i])
 			filter_stream_close(stream[i]);
-	engine_session_close(ch->session);
-	reply_close(ch->reply);
 	for (unsigned i = 0; i < ch->calls; i++) {
 		buf_free(&ch->call[i].name);
 		buf_free(&ch->call[i].arguments);
@@ -342,6 +331,6 @@ void serve_completion_free(struct serve_completion *ch)
 	buf_free(&ch->thoughts);
 	buf_free(&ch->unescape.held);
 	buf_free(&ch->plain);
-	serve_tokens_free(&ch->tokens);
+	buf_free(&ch->tokens.drawn);
 	serve_notes_free(&ch->notes);
 }

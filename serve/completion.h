@@ -1,35 +1,15 @@
-/* Private to serve/: one choice of a chat's answer. The model's text is taken apart into parts
- * (choice.c), each part passes the filters of its phase, and what they clear waits in the chat's
- * queue (queue.c) until it is handed out. */
+/* Private to serve/: one choice of a chat's answer. Events of several parts come in, each part
+ * passes the filters of its phase, and what they clear waits in the chat's queue (queue.c) until it
+ * is handed out. */
 #ifndef SERVE_COMPLETION_H
 #define SERVE_COMPLETION_H
 
 #include "base/buf.h"
-#include "engine/engine.h"
 #include "filters/filters.h"
-#include "serve/serve.h"
+#include "serve/answerer.h"
+#include "serve/decision.h"
 
 struct serve_chat;
-
-/* ---- what was scanned ---- */
-
-/* Where a scanned text stood: item and member only where member is given. */
-struct serve_scan {
-	const char *phase;
-	size_t index; /* of the message, the tool, or the choice */
-	const char *member;
-	size_t item;
-};
-struct serve_notes {
-	json_t *scans, *interventions;
-	bool redacted;
-	int stopped; /* FILTER_BLOCKED or FILTER_LIMIT; else 0 */
-};
-int serve_notes_init(struct serve_notes *n, struct err *e) MUST_USE;
-void serve_notes_free(struct serve_notes *n);
-/* What a stream's record says (decision_scan.c). */
-int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
-		    const struct filter_record *r, struct err *e) MUST_USE;
 
 /* ---- pieces on their way out ---- */
 
@@ -72,39 +52,32 @@ void serve_queue_free(struct serve_queue *q);
 
 /* ---- which tokens may be named ---- */
 
-/* A drawn token and the bytes of the session's text that it made. */
-struct serve_drawn {
-	size_t index;        /* among the session's ids */
-	uint64_t begin, end; /* of the session's text */
-	uint64_t content;    /* where it lies there; UINT64_MAX: it does not */
-};
-/* A run of the session's text that is a run of the content. */
+/* A run of the choice's text that is a run of its content. */
 struct serve_run {
 	uint64_t source, content, len;
+};
+/* A drawn token: its place in the text, and in the content; UINT64_MAX: it does not lie there. */
+struct serve_drawn {
+	struct answer_place text;
+	uint64_t content;
 };
 /* Log-probabilities are given for tokens that lie whole in the content, and there in bytes that the
  * filter released as they were (tokens.c). */
 struct serve_tokens {
-	bool wanted, lost; /* lost: the ids do not spell the text; none is named any more */
-	struct buf drawn;  /* struct serve_drawn, in order */
-	size_t placed_at;  /* the first whose place is not known */
+	bool wanted, lost; /* lost: none is named any more */
+	struct buf drawn;  /* struct serve_drawn, by number */
+	size_t placed_at;  /* the first whose place in the content is not known */
 	size_t drawn_at;   /* the first not yet decided */
-	size_t ids;        /* looked at */
-	uint64_t drawn_end;
-	struct buf source; /* the session's text from source_at on */
-	uint64_t source_at, source_end, content_end;
-	struct buf expected; /* spelled by ids, not yet seen in the text */
 	struct serve_run run;
 };
 struct serve_completion;
-/* After each piece of the session's text. */
-int serve_tokens_take(const struct serve_chat *c, struct serve_completion *ch, const char *text,
-		      size_t len, struct err *e) MUST_USE;
-/* Text that the reply's parser gave, of the content or not. */
-void serve_tokens_place(struct serve_completion *ch, bool content, const char *text, size_t len);
+/* The tokens of a step. */
+int serve_tokens_take(struct serve_tokens *t, const struct answer_step *step,
+		      struct err *e) MUST_USE;
+/* len bytes of the text from begin on are the content's from content_at on. */
+void serve_tokens_place(struct serve_tokens *t, uint64_t begin, uint64_t content_at, size_t len);
 /* Tokens that the filter has released by now go to the queue's last item. */
 int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
-void serve_tokens_free(struct serve_tokens *t);
 
 /* ---- arguments as text ---- */
 
@@ -129,8 +102,6 @@ struct serve_call {
 
 struct serve_completion {
 	unsigned index;
-	struct engine_session *session;
-	struct reply *reply; /* NULL: all is content */
 	struct filter_stream *content, *thought, *arguments;
 	struct buf emitted, thoughts; /* what went out */
 	struct serve_call *call;      /* [SERVE_CALLS] once there is one */
@@ -144,8 +115,8 @@ struct serve_completion {
 	const char *finish_reason; /* NULL while running */
 };
 int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
-			  const struct engine_request *q, struct err *e) MUST_USE;
-/* One step of the session: what it clears goes into the chat's queue. */
+			  struct err *e) MUST_USE;
+/* One step of the answer's choice: what it clears goes into the chat's queue. */
 int serve_completion_step(struct serve_chat *c, struct serve_completion *ch,
 			  struct err *e) MUST_USE;
 /* Note the streams that are still open, as far as they came. */

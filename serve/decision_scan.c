@@ -1,6 +1,7 @@
 /* The truthful record of one scanned text: what was seen, scanned, emitted and withheld, in ranges
  * of its bytes; and what the rules found. Form: docs/formats.md, section 8. */
-#include "serve/service.h"
+#include "filters/filters.h"
+#include "serve/decision.h"
 
 static const char *end_name(enum filter_end end)
 {
@@ -110,4 +111,15 @@ int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
 		n->redacted |= !r->shadow && x->action > FILTER_NOTICE;
 	}
 	return failed ? err_set(e, ERR_NOMEM, "out of memory for the record of a scan") : 0;
+}
+
+int serve_notes_join(struct serve_notes *n, const struct serve_notes *more, struct err *e)
+{
+	if (json_array_extend(n->scans, more->scans) < 0 ||
+	    json_array_extend(n->interventions, more->interventions) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	n->redacted |= more->redacted;
+	if (!n->stopped)
+		n->stopped = more->stopped;
+	return 0;
 }

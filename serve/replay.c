@@ -1,8 +1,10 @@
 /* Replay: run a recorded request again and compare the two records field by field. In canonical
  * numerics every token, every emitted byte and the digest of the last logits must come out the
  * same; what differs is named. */
+#include "base/arena.h"
+#include "base/check.h"
 #include "base/text.h"
-#include "serve/service.h"
+#include "serve/chat.h"
 
 #include <string.h>
 
@@ -12,24 +14,37 @@ struct replay {
 	json_t *entry, *vault;
 	struct serve_service *service;
 	struct serve_chat *chat;
-	const char *was[SERVE_DECISION_FIELDS]; /* recorded values */
+	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table */
 	struct arena values;
 };
 
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
-static bool compared(enum serve_decision_field f)
+static bool compared(const char *field)
 {
-	return f != FIELD_SUBJECT && f != FIELD_CLIENT && f != FIELD_TIMING &&
-	       f != FIELD_ENGINE_BUILD && f != FIELD_KERNEL_SET;
+	static const char *const not [] = { "subject", "client", "timing", "engine_build",
+					    "kernel_set" };
+	for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
+		if (strcmp(field, not [i]) == 0)
+			return false;
+	return true;
 }
 
 static const char *field_name(size_t f) { return audit_type_find("decision")->field[f]; }
 
-/* The disclosed values as canonical text, which is what a run computes too. */
+static const char *recorded(const struct replay *r, const char *field)
+{
+	size_t f = 0;
+	while (f < DECISION_FIELDS && strcmp(field_name(f), field) != 0)
+		f++;
+	check(f < DECISION_FIELDS);
+	return r->was[f];
+}
+
+/* The disclosed values as canonical text, which does not tell 1 from 1.0. */
 static int read_values(struct replay *r, struct err *e)
 {
 	const json_t *fields = json_object_get(r->vault, "fields");
-	for (size_t f = 0; f < SERVE_DECISION_FIELDS; f++) {
+	for (size_t f = 0; f < DECISION_FIELDS; f++) {
 		const json_t *field = json_array_get(fields, f);
 		const json_t *value = json_object_get(field, "value");
 		const char *name = json_string_value(json_object_get(field, "name"));
@@ -79,8 +94,8 @@ static void plain(const char *value, char *out, size_t room)
 static int open_service(struct replay *r, const struct serve_replay_options *o, struct err *e)
 {
 	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], name[96], path[LIMIT_PATH_BYTES];
-	plain(r->was[FIELD_MODEL_ROOT], root, sizeof root);
-	plain(r->was[FIELD_POLICY_BUNDLE], bundle, sizeof bundle);
+	plain(recorded(r, "model_root"), root, sizeof root);
+	plain(recorded(r, "policy_bundle"), bundle, sizeof bundle);
 	if (bundle[0]) {
 		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
 		TRY(flow_path(r->flow, name, path, e));
@@ -122,24 +137,31 @@ static int run(struct replay *r, const struct serve_replay_options *o, struct er
 	return rc < 0 ? rc : 0;
 }
 
-static json_t *differences(const struct replay *r)
+static int add_difference(json_t *list, const char *field, const char *was, json_t *value,
+			  struct err *e)
 {
-	json_t *list = json_array();
-	for (int f = 0; f < SERVE_DECISION_FIELDS; f++) {
-		struct buf now = { 0 };
-		struct err ignored;
-		json_t *value = r->chat->field[f].value;
-		if (!value)
-			buf_add_text(&now, "null");
-		else if (json_write_canonical(value, &now, &ignored) < 0)
-			buf_clear(&now);
-		if (compared((enum serve_decision_field)f) && strcmp(r->was[f], now.bytes) != 0)
-			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field",
-							      field_name((size_t)f), "recorded",
-							      r->was[f], "found", now.bytes));
-		buf_free(&now);
-	}
-	return list;
+	struct buf now = { 0 };
+	int rc = json_write_canonical(value, &now, e);
+	if (rc == 0 && strcmp(was, now.bytes) != 0 &&
+	    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", field, "recorded", was,
+						  "found", now.bytes)) < 0)
+		rc = err_set(e, ERR_NOMEM, "out of memory");
+	buf_free(&now);
+	return rc;
+}
+
+/* [{field, recorded, found}], in the record's order. */
+static int differences(const struct replay *r, json_t *list, struct err *e)
+{
+	struct decision_fields now;
+	TRY(serve_decision_fields(&r->chat->decision, &now, e));
+	int rc = 0;
+	for (size_t f = 0; f < now.count && rc == 0; f++)
+		if (compared(now.field[f].name))
+			rc = add_difference(list, now.field[f].name, r->was[f], now.field[f].value,
+					    e);
+	serve_decision_fields_free(&now);
+	return rc;
 }
 
 /* The recorded ids of a choice. */
@@ -152,10 +174,10 @@ static const json_t *recorded_ids(const struct replay *r, unsigned choice)
 /* The first generated token of a choice that differs, or -1. */
 static json_int_t first_of(const struct replay *r, unsigned choice)
 {
-	const struct engine_session *s = r->chat->choice[choice].session;
+	const struct answer_choice_facts *now = &r->chat->decision.answer.choice[choice];
 	const json_t *was = recorded_ids(r, choice);
-	size_t count = 0;
-	const uint32_t *id = s ? engine_session_ids(s, &count) : NULL;
+	const uint32_t *id = now->id;
+	size_t count = now->count;
 	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
 	for (size_t i = 0; i < most; i++)
 		if (i >= count || i >= json_array_size(was) ||
@@ -183,21 +205,21 @@ static json_int_t token_count(const struct replay *r)
 
 static int describe(struct replay *r, json_t **report, struct err *e)
 {
-	json_t *list = differences(r);
-	json_t *first = json_object_get(json_array_get(list, 0), "field");
+	const struct answer_model *m = &r->chat->decision.model;
+	json_t *list = json_array();
 	char set[32];
-	plain(r->was[FIELD_KERNEL_SET], set, sizeof set);
-	*report =
-		json_pack("{s:b,s:O,s:s,s:s,s:s,s:I,s:I,s:s}", "equal", json_array_size(list) == 0,
-			  "first_difference", first ? first : json_null(), "regime",
-			  engine_info(r->service->engine)->numerics, "kernels_recorded", set,
-			  "kernels_here", engine_info(r->service->engine)->kernel_set, "tokens",
-			  token_count(r), "first_token", first_token(r), "finish_reason",
-			  serve_completion_finish(r->chat, 0));
-	if (*report)
-		json_object_set(*report, "differences", list);
+	plain(recorded(r, "kernel_set"), set, sizeof set);
+	int rc = differences(r, list, e);
+	json_t *first = json_object_get(json_array_get(list, 0), "field");
+	if (rc == 0)
+		*report = json_pack("{s:b,s:O,s:s?,s:s,s:s?,s:I,s:I,s:s,s:O}", "equal",
+				    json_array_size(list) == 0, "first_difference",
+				    first ? first : json_null(), "regime", m->numerics,
+				    "kernels_recorded", set, "kernels_here", m->kernels, "tokens",
+				    token_count(r), "first_token", first_token(r), "finish_reason",
+				    serve_record_finish(r->chat, 0), "differences", list);
 	json_decref(list);
-	return json_ok(*report, e);
+	return rc < 0 ? rc : json_ok(*report, e);
 }
 
 int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,

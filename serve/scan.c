@@ -2,7 +2,7 @@
  * rules, what tools answered by those for tool results, tool definitions by those for metadata, or
  * by the input rules where there are none. Names and ids link things, so that a rule that would
  * change one ends the request. */
-#include "serve/service.h"
+#include "serve/chat.h"
 
 #include <string.h>
 
@@ -132,14 +132,12 @@ static int visit(struct walk *w, json_t *v, int depth, struct err *e)
 		return err_set(e, ERR_INPUT, "the body is nested too deep");
 	if (json_is_string(v))
 		return visit_text(w, json_string_value(v), json_string_length(v), v, e);
-	json_array_foreach(v, i, inner)
-	{
+	json_array_foreach(v, i, inner) {
 		rc = visit(w, inner, depth + 1, e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
-	json_object_foreach(v, key, inner)
-	{
+	json_object_foreach(v, key, inner) {
 		rc = visit_text(w, key, strlen(key), NULL, e);
 		if (rc == FILTER_COMPLETE)
 			rc = visit(w, inner, depth + 1, e);
@@ -195,8 +193,7 @@ static int scan_calls(struct serve_chat *c, size_t index, json_t *message, struc
 	static const char *const id[] = { "id" }, *const name[] = { "name" };
 	size_t i;
 	json_t *call;
-	json_array_foreach(json_object_get(message, "tool_calls"), i, call)
-	{
+	json_array_foreach(json_object_get(message, "tool_calls"), i, call) {
 		json_t *function = json_object_get(call, "function");
 		struct serve_scan where = { "input", index, "arguments", i };
 		int rc = scan_ids(c, POLICY_INPUT, &where, call, id, 1, e);
@@ -238,8 +235,7 @@ static int scan_tools(struct serve_chat *c, struct err *e)
 	c->tools = json_deep_copy(c->request.tools);
 	if (!c->tools)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	json_array_foreach(c->tools, where.index, tool)
-	{
+	json_array_foreach(c->tools, where.index, tool) {
 		static const char *const name[] = { "name" };
 		json_t *function = json_object_get(tool, "function");
 		int rc = scan_ids(c, phase, &where, function, name, 1, e);
@@ -258,8 +254,7 @@ int serve_scan_request(struct serve_chat *c, struct err *e)
 	c->messages = json_deep_copy(c->request.messages);
 	if (!c->messages)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	json_array_foreach(c->messages, i, message)
-	{
+	json_array_foreach(c->messages, i, message) {
 		int rc = scan_message(c, i, message, e);
 		if (rc != FILTER_COMPLETE)
 			return rc;

@@ -1,9 +1,25 @@
-/* Serve: a verified model, a compiled policy and the log, ready to answer. Bytes are verified
- * before they are used: the engine reads through a source that hands out only what the signed
- * manifest lists. */
+/* Serve, from one end to the other:
+ *
+ *   serve_service_open   the policy becomes a profile of filter sets, kept by digest for replays;
+ *                        the REF becomes a source whose every byte is checked against the signed
+ *                        manifest; the engine loads from it and is the answerer; the log gets what
+ *                        is being served: records "start", "bundle" and "config"
+ *
+ *   serve_chat_open      bytes -> struct api_request; a number is reserved: from here on every way
+ *    (chat.c)            out leaves a record; each text of the request passes the rules of its
+ *                        phase (scan.c); what is left of it is asked of the answerer
+ *
+ *   serve_chat_next      a piece that waits in the queue, or else one step of the next choice:
+ *    (completion.c)      answerer -> events of content, reasoning, calls -> a filter stream each
+ *                        -> struct cleared -> queue. When all choices have ended, the record is
+ *    (record.c)          made durable: commitments, rule ids, counts and digests, never the text
+ *                        in the clear; only then the final event goes out, with its receipt
+ *
+ *   serve_replay         the same way again with the recorded request, seed and time, without
+ *    (replay.c)          recording; the two decisions are compared field by field */
 #include "base/file.h"
 #include "base/text.h"
-#include "serve/compute.h"
+#include "serve/engine_answer.h"
 #include "serve/service.h"
 
 #include <stdlib.h>
@@ -79,24 +95,13 @@ static int open_policy(struct serve_service *s, const char *path, bool keep, str
 	return rc;
 }
 
+/* A replay with another model takes its context: what differs will show. */
 static int open_engine(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
-	struct engine_options options;
-	uint32_t context_max = o->context_max;
-	TRY(serve_compute_read(&o->compute, &options, e));
-	options.quiet = s->flow->quiet;
-	s->weights = serve_weights_name(options.weights);
-	s->cache = serve_cache_name(options.cache);
-	s->speculation = o->compute.speculation;
-	TRY(engine_open(&s->engine, s->source, &options, e));
-	uint32_t most = engine_info(s->engine)->context_max;
-	if (context_max > most && !s->recording)
-		context_max = most; /* a replay with another model: what differs will show */
-	if (context_max > most)
-		return err_set(e, ERR_INPUT, "context of %u tokens asked for; the model takes %u",
-			       context_max, most);
-	s->context_max = context_max ? context_max : most;
-	s->timeout_us = (int64_t)o->timeout_s * 1000000;
+	struct serve_engine *m;
+	TRY(serve_engine_open(&m, s->source, o, !s->recording, s->flow->quiet, e));
+	s->who = &serve_engine_answerer;
+	s->self = m;
 	return 0;
 }
 
@@ -120,15 +125,14 @@ static int append_bundle(struct serve_service *s, struct err *e)
 /* What is being served, from now on. */
 static int append_config(struct serve_service *s, struct err *e)
 {
-	const struct engine_facts *facts = engine_info(s->engine);
-	json_t *body =
-		json_pack("{s:s,s:s,s:o,s:s?,s:s,s:s,s:s,s:s,s:o,s:I}", "event", "serve", "model",
-			  s->model_name, "root", json_digest(&s->root), "signer",
-			  s->signer[0] ? s->signer : NULL, "weights", facts->weights, "packed",
-			  s->weights, "cache", facts->cache, "numerics", facts->numerics, "choice",
-			  json_digest(&facts->choice), "context_max", (json_int_t)s->context_max);
-	if (body)
-		json_object_set_new(body, "kernels", json_string(facts->kernel_set));
+	struct answer_model m;
+	s->who->model(s->self, &m);
+	json_t *body = json_pack("{s:s,s:s,s:o,s:s?,s:s?,s:s?,s:s?,s:s?,s:o,s:I,s:s?}", "event",
+				 "serve", "model", s->model_name, "root", json_digest(&s->root),
+				 "signer", s->signer[0] ? s->signer : NULL, "weights", m.matrices,
+				 "packed", m.packed, "cache", m.cache, "numerics", m.numerics,
+				 "choice", m.choice ? json_digest(m.choice) : json_null(),
+				 "context_max", (json_int_t)m.context_max, "kernels", m.kernels);
 	struct audit_receipt receipt;
 	TRY(json_ok(body, e));
 	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body },
@@ -139,8 +143,8 @@ static int append_config(struct serve_service *s, struct err *e)
 
 static void service_free(struct serve_service *s)
 {
-	if (s->engine)
-		engine_close(s->engine);
+	if (s->who)
+		s->who->free(s->self);
 	source_close(s->verified);
 	signing_manifest_free(&s->manifest);
 	policy_profile_free(s->profile);
@@ -149,78 +153,101 @@ static void service_free(struct serve_service *s)
 	free(s);
 }
 
-static int service_new(struct serve_service **out, struct flow *f, const char *ref,
+static int service_new(struct serve_service **out, struct flow *f, const struct serve_options *o,
 		       const char *name, struct err *e)
 {
-	struct serve_service *s = calloc(1, sizeof *s);
-	*out = NULL;
+	struct serve_service *s = *out = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	s->flow = f;
 	s->created_us = env_now_us(f->env);
-	snprintf(s->model_name, sizeof s->model_name, "%s", name ? name : ref);
-	int rc = flow_ref_open(f, ref, &s->ref, e);
-	if (rc < 0) {
-		service_free(s);
-		return rc;
-	}
-	*out = s;
+	s->timeout_us = (int64_t)o->timeout_s * 1000000;
+	snprintf(s->model_name, sizeof s->model_name, "%s", name ? name : o->ref);
 	return 0;
+}
+
+/* What is being served goes into the log. */
+static int record_start(struct serve_service *s, struct err *e)
+{
+	TRY(flow_start(s->flow, e));
+	TRY(append_bundle(s, e));
+	return append_config(s, e);
+}
+
+/* *out is the service, or nothing where opening failed. */
+static int opened(struct serve_service **out, int rc)
+{
+	if (rc < 0) {
+		serve_service_close(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static int open_all(struct serve_service *s, const struct serve_options *o, struct err *e)
+{
+	if (s->flow->read_only)
+		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
+	s->recording = true;
+	TRY(flow_ref_open(s->flow, o->ref, &s->ref, e));
+	TRY(open_policy(s, o->policy, true, e));
+	TRY(open_source(s, o->key, o->unsigned_ok, e));
+	TRY(open_engine(s, o, e));
+	return record_start(s, e);
 }
 
 int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
 		       struct err *e)
 {
-	struct serve_service *s;
-	*out = NULL;
-	if (f->read_only)
-		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
-	TRY(service_new(&s, f, o->ref, o->model_name, e));
+	TRY(service_new(out, f, o, o->model_name, e));
+	return opened(out, open_all(*out, o, e));
+}
+
+static int open_answerer(struct serve_service *s, const struct serve_options *o, struct err *e)
+{
 	s->recording = true;
-	int rc = open_policy(s, o->policy, true, e);
-	if (rc == 0)
-		rc = open_source(s, o->key, o->unsigned_ok, e);
-	if (rc == 0)
-		rc = open_engine(s, o, e);
-	if (rc == 0)
-		rc = flow_start(f, e);
-	if (rc == 0)
-		rc = append_bundle(s, e);
-	if (rc == 0)
-		rc = append_config(s, e);
+	TRY(open_policy(s, o->policy, true, e));
+	return record_start(s, e);
+}
+
+int serve_service_open_answerer(struct serve_service **out, struct flow *f,
+				const struct serve_options *o, const struct answerer *who,
+				void *self, struct err *e)
+{
+	int rc = service_new(out, f, o, o->model_name, e);
 	if (rc < 0) {
-		service_free(s);
+		who->free(self);
 		return rc;
 	}
-	*out = s;
-	return 0;
+	(*out)->who = who;
+	(*out)->self = self;
+	return opened(out, open_answerer(*out, o, e));
+}
+
+/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
+static int open_altered(struct serve_service *s, const struct serve_options *o, struct err *e)
+{
+	source_close(s->verified);
+	s->source = s->verified = NULL;
+	TRY(open_unsigned(s, e));
+	return open_engine(s, o, e);
+}
+
+static int open_replay(struct serve_service *s, const struct serve_options *o, struct err *e)
+{
+	TRY(flow_ref_open(s->flow, o->ref, &s->ref, e));
+	TRY(open_policy(s, o->policy, false, e));
+	int rc = open_source(s, NULL, o->unsigned_ok, e);
+	if (rc == 0)
+		rc = open_engine(s, o, e);
+	return rc == ERR_VERIFY && o->unsigned_ok && s->source ? open_altered(s, o, e) : rc;
 }
 
 int serve_service_open_replay(struct serve_service **out, struct flow *f,
 			      const struct serve_options *o, struct err *e)
 {
-	struct serve_service *s;
-	*out = NULL;
-	TRY(service_new(&s, f, o->ref, NULL, e));
-	int rc = open_policy(s, o->policy, false, e);
-	if (rc == 0)
-		rc = open_source(s, NULL, o->unsigned_ok, e);
-	if (rc == 0)
-		rc = open_engine(s, o, e);
-	if (rc == ERR_VERIFY && o->unsigned_ok && s->source) {
-		/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
-		source_close(s->verified);
-		s->source = s->verified = NULL;
-		rc = open_unsigned(s, e);
-		if (rc == 0)
-			rc = open_engine(s, o, e);
-	}
-	if (rc < 0) {
-		service_free(s);
-		return rc;
-	}
-	*out = s;
-	return 0;
+	TRY(service_new(out, f, o, NULL, e));
+	return opened(out, open_replay(*out, o, e));
 }
 
 void serve_service_drain(struct serve_service *s) { atomic_store(&s->draining, true); }

@@ -1,0 +1,64 @@
+/* Private to serve/: one request on its way. scan.c puts what came in through the rules, the
+ * service's answerer makes events of it, completion.c takes those of each choice, record.c writes
+ * down what became of it. */
+#ifndef SERVE_CHAT_H
+#define SERVE_CHAT_H
+
+#include "serve/completion.h"
+#include "serve/decision.h"
+#include "serve/service.h"
+
+/* What a replay fixes, and a first run draws. */
+struct serve_chat_given {
+	bool given;
+	int64_t created_us;
+	uint64_t seed;
+};
+
+struct serve_chat {
+	struct serve_service *service;
+	struct api_request request;
+	struct buf body; /* the request as received */
+	struct digest body_digest;
+	char client[128];
+	char id[160], record[96];
+	uint64_t n; /* the record's number */
+	int64_t created_us;
+	int64_t deadline_us; /* steady clock; 0: none */
+	uint64_t seed;
+	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
+	struct serve_notes notes; /* of the request's texts */
+	struct answer *answer;    /* NULL until the request has passed its rules */
+	struct serve_completion choice[API_CHOICES];
+	unsigned choices, turn; /* that were begun; whose is next */
+	struct serve_queue queue;
+	struct buf known_tokens;   /* tokens.c */
+	const char *finish_reason; /* of all choices, when none of them has its own */
+	atomic_bool cancelled;
+	bool recorded;
+	const char *outcome;
+	struct decision decision; /* once recorded */
+	struct audit_receipt receipt;
+	json_t *result;
+};
+
+/* Everything of the request that the model may see, through the rules of its phase, into
+ * c->messages and c->tools. FILTER_COMPLETE, or why the request ends here: FILTER_BLOCKED,
+ * FILTER_LIMIT. */
+int serve_scan_request(struct serve_chat *c, struct err *e) MUST_USE;
+
+/* Ends without a service's admission checks; the service may be replaying. */
+int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
+			  size_t len, const char *client, const struct serve_chat_given *given,
+			  struct err *e) MUST_USE;
+
+/* ---- record.c ---- */
+
+/* Fill c->decision from the chat's state. */
+int serve_record_decide(struct serve_chat *c, struct err *e) MUST_USE;
+/* Append the record and make the receipt (c->result). Once only, whatever comes back: where the
+ * record cannot be made, a `lost` one takes its number. Nothing is appended while replaying. */
+int serve_record_append(struct serve_chat *c, struct err *e) MUST_USE;
+const char *serve_record_finish(const struct serve_chat *c, unsigned choice);
+
+#endif

@@ -1,0 +1,75 @@
+/* Private to serve/: what a record says of one answered request, as a value. A chat fills it; a
+ * replay compares two; who else answers requests fills it too. */
+#ifndef SERVE_DECISION_H
+#define SERVE_DECISION_H
+
+#include "audit/audit.h"
+#include "serve/answerer.h"
+
+struct decision_choice {
+	const char *finish_reason;
+	struct digest emitted; /* of what went out: content, reasoning, each call */
+	json_t *output;        /* owned: that itself, to be kept for replay */
+};
+
+/* Everything is borrowed but what says otherwise; zero and NULL: absent. */
+struct decision {
+	const char *client; /* "": unknown */
+	const void *body;   /* [body_len], the request as received */
+	size_t body_len;
+	struct digest body_digest;
+	const struct api_request *asked;
+	uint64_t seed;
+	int64_t created_us, ended_us;
+	const struct digest *root; /* of the model */
+	const char *signer;        /* "": unsigned */
+	const char *build;         /* of this program */
+	const char *backend;
+	struct answer_model model;
+	struct answer_facts answer;
+	const struct digest *bundle; /* of the policy; NULL: none */
+	const char *mode;
+	json_t *scans, *interventions;              /* owned */
+	struct decision_choice choice[API_CHOICES]; /* [asked->n] */
+	const char *outcome;
+};
+void serve_decision_free(struct decision *d);
+
+#define DECISION_FIELDS 29
+
+/* The record's fields, in the order of audit's table; values are owned. */
+struct decision_fields {
+	struct audit_field field[DECISION_FIELDS];
+	size_t count;
+};
+int serve_decision_fields(const struct decision *d, struct decision_fields *out,
+			  struct err *e) MUST_USE;
+void serve_decision_fields_free(struct decision_fields *f);
+/* What the vault keeps for replay (new reference). */
+int serve_decision_retained(const struct decision *d, json_t **out, struct err *e) MUST_USE;
+
+/* ---- what was scanned (decision_scan.c) ---- */
+
+struct filter_record;
+
+/* Where a scanned text stood: item and member only where member is given. */
+struct serve_scan {
+	const char *phase;
+	size_t index; /* of the message, the tool, or the choice */
+	const char *member;
+	size_t item;
+};
+struct serve_notes {
+	json_t *scans, *interventions;
+	bool redacted;
+	int stopped; /* FILTER_BLOCKED or FILTER_LIMIT; else 0 */
+};
+int serve_notes_init(struct serve_notes *n, struct err *e) MUST_USE;
+void serve_notes_free(struct serve_notes *n);
+/* What a stream's record says. */
+int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
+		    const struct filter_record *r, struct err *e) MUST_USE;
+/* Those of a choice behind those of the request. */
+int serve_notes_join(struct serve_notes *n, const struct serve_notes *more, struct err *e) MUST_USE;
+
+#endif

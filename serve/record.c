@@ -1,0 +1,211 @@
+/* The end of a chat: what became of it, as a decision; the record in the log; what the client gets
+ * as proof. */
+#include "base/text.h"
+#include "serve/chat.h"
+
+#include <string.h>
+
+/* ---- the decision ---- */
+
+static void add_buf(struct buf *all, const struct buf *b)
+{
+	buf_add(all, b->bytes ? b->bytes : "", b->len);
+}
+
+static struct digest emitted_digest(const struct serve_completion *ch)
+{
+	struct buf all = { 0 };
+	add_buf(&all, &ch->emitted);
+	add_buf(&all, &ch->thoughts);
+	for (unsigned i = 0; i < ch->calls; i++) {
+		add_buf(&all, &ch->call[i].name);
+		add_buf(&all, &ch->call[i].arguments);
+	}
+	struct digest d = digest_of(all.bytes ? all.bytes : "", all.len);
+	buf_free(&all);
+	return d;
+}
+
+static json_t *text_json(const struct buf *b)
+{
+	return json_stringn(b->bytes ? b->bytes : "", b->len);
+}
+
+/* The text alone, or {content, reasoning, tool_calls} where there was more. */
+static json_t *output_json(const struct serve_completion *ch)
+{
+	if (!ch->thoughts.len && !ch->calls)
+		return text_json(&ch->emitted);
+	json_t *calls = json_array();
+	int failed = 0;
+	for (unsigned i = 0; i < ch->calls; i++)
+		failed |= json_array_append_new(calls,
+						json_pack("{s:s,s:o,s:o}", "id", ch->call[i].id,
+							  "name", text_json(&ch->call[i].name),
+							  "arguments",
+							  text_json(&ch->call[i].arguments)));
+	json_t *o = json_pack("{s:o,s:o,s:o}", "content", text_json(&ch->emitted), "reasoning",
+			      text_json(&ch->thoughts), "tool_calls", calls);
+	if (!failed)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+const char *serve_record_finish(const struct serve_chat *c, unsigned i)
+{
+	const char *own = i < c->choices ? c->choice[i].finish_reason : NULL;
+	return c->finish_reason ? c->finish_reason : own ? own : "error";
+}
+
+/* What was scanned, request first, then choice by choice, whatever came when. */
+static int join_notes(struct serve_chat *c, struct err *e)
+{
+	for (unsigned i = 0; i < c->choices; i++) {
+		TRY(serve_completion_note(&c->choice[i], e));
+		TRY(serve_notes_join(&c->notes, &c->choice[i].notes, e));
+	}
+	c->decision.scans = json_incref(c->notes.scans);
+	c->decision.interventions = json_incref(c->notes.interventions);
+	return 0;
+}
+
+static int decide_choices(struct serve_chat *c, struct err *e)
+{
+	for (unsigned i = 0; i < c->request.n; i++) {
+		struct decision_choice *d = &c->decision.choice[i];
+		d->finish_reason = serve_record_finish(c, i);
+		d->emitted = emitted_digest(&c->choice[i]);
+		d->output = output_json(&c->choice[i]);
+		TRY(json_ok(d->output, e));
+	}
+	return 0;
+}
+
+int serve_record_decide(struct serve_chat *c, struct err *e)
+{
+	const struct serve_service *s = c->service;
+	struct decision *d = &c->decision;
+	*d = (struct decision){ .client = c->client,
+				.body = c->body.bytes,
+				.body_len = c->body.len,
+				.body_digest = c->body_digest,
+				.asked = &c->request,
+				.seed = c->seed,
+				.created_us = c->created_us,
+				.ended_us = env_now_us(s->flow->env),
+				.root = &s->root,
+				.signer = s->signer,
+				.build = FLOW_BUILD_ID,
+				.backend = s->who->backend,
+				.bundle = s->profile ? &s->profile->bundle : NULL,
+				.mode = s->profile ? policy_mode_name(s->profile->mode) : "off" };
+	s->who->model(s->self, &d->model);
+	if (c->answer)
+		s->who->facts(c->answer, &d->answer);
+	TRY(join_notes(c, e));
+	TRY(decide_choices(c, e));
+	if (!c->outcome)
+		c->outcome = c->notes.stopped == FILTER_LIMIT ? "engine_limit"
+			     : c->notes.stopped               ? "blocked"
+			     : c->notes.redacted              ? "redacted"
+							      : "completed";
+	d->outcome = c->outcome;
+	return 0;
+}
+
+/* ---- the record ---- */
+
+/* The number was told to the client: it must not become a gap that nobody can explain. */
+static void append_lost(struct serve_chat *c)
+{
+	json_t *body = json_pack("{s:s}", "refused", "decision");
+	struct audit_record r = { .type = "lost", .n = c->n, .body = body };
+	struct err ignored;
+	if (body) /* where this fails too, the gap stays, and audit verify reports it */
+		(void)!flow_append(c->service->flow, &r, true, &c->receipt, &ignored);
+	json_decref(body);
+}
+
+static int append_decision(struct serve_chat *c, const struct decision_fields *f, json_t *retained,
+			   struct err *e)
+{
+	char bundle[DIGEST_TEXT_ROOM];
+	struct audit_record r = { .type = "decision",
+				  .n = c->n,
+				  .field = f->field,
+				  .field_count = f->count,
+				  .outcome = c->decision.outcome,
+				  .retained = retained };
+	if (c->decision.bundle) {
+		digest_text(c->decision.bundle, bundle);
+		r.bundle = bundle;
+	}
+	return flow_append(c->service->flow, &r, true, &c->receipt, e);
+}
+
+/* {record, index, leaf, receipt}: where the record stands, and the proof that it stands there. */
+static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
+{
+	struct audit_log *log = c->service->flow->log;
+	struct buf entry = { 0 }, proof = { 0 }, coded = { 0 };
+	int rc;
+	TRY_OUT(audit_log_entry(log, c->receipt.index, &entry, e));
+	TRY_OUT(audit_log_proof(log, c->receipt.index, entry.bytes, entry.len, &proof, e));
+	text_base64(&coded, proof.bytes, proof.len);
+	TRY_OUT(buf_done(&coded, e));
+	*out = json_pack("{s:s,s:I,s:o,s:s}", "record", c->record, "index",
+			 (json_int_t)c->receipt.index, "leaf", json_digest(&c->receipt.leaf),
+			 "receipt", coded.bytes ? coded.bytes : "");
+	rc = json_ok(*out, e);
+out:
+	buf_free(&entry);
+	buf_free(&proof);
+	buf_free(&coded);
+	return rc;
+}
+
+static int make_result(struct serve_chat *c, struct err *e)
+{
+	const struct answer_facts *a = &c->decision.answer;
+	json_t *finish = json_array(), *proof = NULL;
+	size_t count = 0;
+	int failed = 0;
+	for (unsigned i = 0; i < c->request.n; i++)
+		failed |= json_array_append_new(finish, json_string(serve_record_finish(c, i)));
+	for (unsigned i = 0; i < a->choices; i++)
+		count += a->choice[i].count;
+	int rc = failed ? err_set(e, ERR_NOMEM, "out of memory") : make_proof(c, &proof, e);
+	if (rc == 0) {
+		c->result =
+			json_pack("{s:s,s:O,s:I,s:I,s:I,s:I,s:o}", "finish_reason",
+				  serve_record_finish(c, 0), "finish_reasons", finish,
+				  "prompt_tokens", (json_int_t)a->prompt_count, "completion_tokens",
+				  (json_int_t)count, "cached_tokens", (json_int_t)a->cached, "seed",
+				  (json_int_t)c->seed, "hallmark", proof);
+		rc = json_ok(c->result, e);
+	}
+	json_decref(finish);
+	return rc;
+}
+
+int serve_record_append(struct serve_chat *c, struct err *e)
+{
+	struct decision_fields fields = { 0 };
+	json_t *retained = NULL;
+	c->recorded = true;
+	int rc = serve_record_decide(c, e);
+	if (!c->service->recording)
+		return rc;
+	if (rc == 0)
+		rc = serve_decision_fields(&c->decision, &fields, e);
+	if (rc == 0)
+		rc = serve_decision_retained(&c->decision, &retained, e);
+	if (rc == 0)
+		rc = append_decision(c, &fields, retained, e);
+	else
+		append_lost(c);
+	serve_decision_fields_free(&fields);
+	json_decref(retained);
+	return rc < 0 ? rc : make_result(c, e);
+}
