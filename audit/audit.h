@@ -80,8 +80,8 @@ struct audit_options {
 	const char *home;    /* state folder */
 	struct store *store; /* state.db, borrowed */
 	struct store *keys;  /* keys.db, borrowed; NULL when read_only and there is none */
-	const struct signing_identity
-		*key;           /* log key; its name is the origin's last part; borrowed */
+	/* the log's key; its name is the origin's last part; borrowed */
+	const struct signing_identity *key;
 	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */

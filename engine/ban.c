@@ -1,6 +1,6 @@
-/* From the start state most tokens' fates are the same at every step: those are found once. From
- * another state only tokens matter whose bytes go on with what has begun; walking the tree from
- * both states at once, a branch is left as soon as they meet. */
+/* From the automaton's start state the banned tokens are always the same: they are found once. From
+ * another state only those tokens differ whose bytes continue a string that has begun: the tree is
+ * walked from both states at once, and a branch is left as soon as the two states are equal. */
 #include "engine/ban.h"
 
 #include "base/limits.h"
@@ -29,7 +29,7 @@ static void string_add(struct ban *b, const char *s)
 	for (; *s != '\0' && at != HIT; s++) {
 		uint32_t *next = &b->next[at][(uint8_t)*s];
 		if (s[1] == '\0')
-			*next = HIT; /* what is longer is banned with it */
+			*next = HIT; /* longer strings that begin with it are banned too */
 		else if (*next == 0)
 			*next = b->states++;
 		at = *next;
@@ -76,7 +76,7 @@ static void token_set(uint64_t *bits, const struct token_tree *t, uint32_t id)
 		bits[id / 64] |= (uint64_t)1 << (id % 64);
 }
 
-/* All tokens below a node hold what the node completes. */
+/* Set all tokens below a node whose bytes complete a banned string. */
 static void branch_set(uint64_t *bits, const struct token_tree *t, uint32_t i)
 {
 	for (uint32_t end = t->node[i].end; i < end; i++)

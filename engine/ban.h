@@ -1,5 +1,5 @@
-/* Private: byte strings that an answer must never hold, however it is cut into tokens: the
- * automaton of Aho and Corasick over its bytes. */
+/* Private: bad words: byte strings that an answer must never contain, however it is cut into
+ * tokens; by an Aho-Corasick automaton over its bytes. */
 #ifndef ENGINE_BAN_H
 #define ENGINE_BAN_H
 

@@ -23,7 +23,7 @@ struct cache_pool {
 	bool keep;
 	struct slab *slab;
 	struct cache_page *free;            /* hold nothing */
-	struct cache_page *oldest, *newest; /* kept, and held by nobody */
+	struct cache_page *oldest, *newest; /* kept, and held by no sequence */
 	struct cache_page **bucket;
 	uint32_t buckets; /* a power of two */
 };
@@ -165,7 +165,7 @@ static void idle_remove(struct cache_pool *p, struct cache_page *page)
 	p->idle_count--;
 }
 
-/* Forget the page that was unused for longest. */
+/* Evict the least recently used page. */
 static void give_up(struct cache_pool *p)
 {
 	struct cache_page *page = p->oldest;

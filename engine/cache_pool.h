@@ -1,11 +1,11 @@
 /* Private: who holds the pages of all caches, of 64 positions of all layers each, counted by
  * reference.
  *
- * Full pages are also kept under what they hold: a page's key is the page before it (at the front:
- * the client's root) and its 64 tokens, compared whole. So a prefix is found page by page, exactly,
- * and only by the client who made it; model, kernel set and numerics are those of the one engine.
- * Kept pages that nobody uses are given up when memory is needed, the longest unused first. A page
- * is always given up before the page in front of it.
+ * Prefix cache: full pages are also kept (cached) by content. A page's key is the page before it
+ * (for the first one: the client's root) and its 64 tokens, compared in full. So a prefix is found
+ * page by page, exactly, and only by the client who made it; model, kernel set and numerics are
+ * those of the one engine. Kept pages that no sequence holds are evicted when memory is needed,
+ * least recently used first, and a page always before the page in front of it.
  *
  * Thread-safe. Memory is made when sequences are opened, up to the bound, never later. */
 #ifndef ENGINE_CACHE_POOL_H
@@ -21,7 +21,7 @@
 struct cache_pool;
 struct backend;
 
-/* What stands before a page: a client's root, or a kept page. */
+/* What precedes a page: a client's root, or a kept page. */
 struct cache_key {
 	uint64_t id[2];
 };
@@ -42,19 +42,20 @@ int cache_pool_open(struct cache_pool **out, struct backend *b, uint64_t pages_m
 		    struct err *e) MUST_USE;
 void cache_pool_close(struct cache_pool *p); /* NULL is fine; all pages must be back */
 
-/* A sequence is opened that will hold so many pages at most: make their memory, as far as the bound
- * allows. */
+/* Reserve: a sequence is opened that will hold at most so many pages. Make their memory, as far as
+ * the bound allows. */
 int cache_pool_promise(struct cache_pool *p, uint32_t pages, struct err *e) MUST_USE;
-/* It has taken some of them (negative), or given some back and will want them again. */
+/* Change the reservation: the sequence has taken some of them (negative), or has given some back
+ * and will need them again. */
 void cache_pool_promise_change(struct cache_pool *p, int64_t pages);
 
-/* A page of one's own, contents undefined; NULL: all are in use. */
+/* A new page, contents undefined; NULL: all are in use. */
 struct cache_page *cache_pool_take(struct cache_pool *p);
 /* The kept page of these 64 tokens after `before`, now also held by the caller; or NULL. */
 struct cache_page *cache_pool_find(struct cache_pool *p, struct cache_key before,
 				   const uint32_t *token);
-/* Keep a page of one's own that is full. Returns the page to hold from now on: another one, if the
- * same was kept already. */
+/* Put a full page into the prefix cache. Returns the page to hold from now on: another one, if an
+ * equal page is there already. */
 struct cache_page *cache_pool_keep(struct cache_pool *p, struct cache_page *page,
 				   struct cache_key before, const uint32_t *token);
 /* Give a page back; the pages of a sequence from the last to the first. */

@@ -1,9 +1,9 @@
-/* Constraints: compiled text, the automaton, and masks of what may be drawn.
+/* Constraints: compiled text, its automaton, and masks of the tokens that may be sampled.
  *
- * A mask is found by running the automaton over the tree of all tokens from the configuration at
- * hand; masks are kept by configuration. When the automaton's memory is used up it forgets
- * everything, and each answer's place is found again from its ids: so what is allowed depends on
- * the accepted ids alone, not on the cache's history. */
+ * A mask is made by running the automaton over the tree of all tokens from the answer's
+ * configuration; masks are cached by configuration. When the automaton's memory is used up it is
+ * reset, and each answer's configuration is computed again from its ids: so what is allowed depends
+ * on the accepted ids alone, not on the history of the cache. */
 #include "engine/constraint.h"
 #include "engine/engine_in.h"
 #include "grammar/grammar.h"
@@ -167,7 +167,8 @@ static void mask_set(uint64_t *bits, const struct token_tree *t, uint32_t token)
 		bits[token / 64] |= (uint64_t)1 << (token % 64);
 }
 
-/* Control tokens: one look tells where none may come. False: the automaton is full. */
+/* Allow control tokens: often one transition shows that none may come here. False: the automaton is
+ * full. */
 static bool mask_fill_controls(struct engine_constraint *c, uint32_t at, struct mask *m)
 {
 	uint32_t inside = take_mark(c, at);

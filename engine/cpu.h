@@ -18,8 +18,7 @@ struct mla_weights {
 	struct kernel_matrix q;    /* [heads*(nope+rope), q_rank or hidden] */
 	struct kernel_matrix kv_a; /* [latent+rope, hidden] */
 	struct kernel_matrix o;    /* [hidden, heads*value] */
-	struct kernel_matrix
-		*key_up; /* [heads] of [latent, nope]: transposed, for the absorbed form */
+	struct kernel_matrix *key_up;   /* [heads] of [latent, nope]: transposed (absorbed) */
 	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
 	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
 	float *q_bias, *kv_bias, *o_bias;

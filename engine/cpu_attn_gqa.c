@@ -83,8 +83,8 @@ static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 				   to + h * KERNEL_PAGE * part);
 }
 
-/* Rows share a call where lanes would stay empty; one each where every row is another sequence, so
- * that threads have more to share. */
+/* How many rows may share a call, so that SIMD lanes do not stay empty; one where every row is of
+ * another sequence, so that there is work for all threads. */
 static uint32_t block_rows(const struct cpu *m, const struct pass *p)
 {
 	uint32_t rows = KERNEL_HEADS / (m->config.heads / m->config.kv_heads);

@@ -123,7 +123,8 @@ static uint32_t down_jobs(struct cpu *m, const struct pass *p, const struct laye
 	return count;
 }
 
-/* x += slots in rank order + shared (which lies in delta); then the norm, where the sum was. */
+/* x += the slots in rank order + shared (which lies in delta); then the norm, written where the sum
+ * was. */
 static void sum_row(struct cpu *m, uint32_t i, const void *gain)
 {
 	struct workspace *r = &m->work;

@@ -2,7 +2,7 @@
  * thread computes a panel never changes its bits. */
 #include "engine/cpu.h"
 
-/* Costs are bytes that memory gives in the same time. */
+/* Costs are in bytes: what memory delivers in the same time. */
 #define ALONE_COST 32768       /* below it waking the others costs more than it saves */
 #define PART_COST (128u << 10) /* threads wait for each other at most as long as one part takes */
 #define PARTS 64               /* for each thread at most */
@@ -14,7 +14,7 @@ struct stage {
 	uint64_t cost; /* of all panels */
 };
 
-/* Light work on every row. */
+/* Work other than matrix products, row by row. */
 struct rows {
 	struct cpu *m;
 	uint32_t count;
@@ -22,7 +22,8 @@ struct rows {
 	const void *ctx;
 };
 
-/* A panel is read once; a multiply-add of a lane takes the time of so many quarter bytes. */
+/* The cost of a panel: its bytes, read once, and its multiply-adds, each the time of so many
+ * quarter bytes. */
 static uint64_t matrix_cost(const struct kernel_matrix *w, uint32_t rows)
 {
 	uint64_t each = kernel_is_integer(w->format) ? 3 : 9;
@@ -34,8 +35,9 @@ static uint64_t panel_cost(const struct job *j)
 	return matrix_cost(j->w, j->x.count) + (j->up == NULL ? 0 : matrix_cost(j->up, j->x.count));
 }
 
-/* The first panel of a job, whose panels begin at cost `begin`, that belongs to someone whose share
- * begins at `share`. Whole groups of panels: tiles are up to four wide, codes come in blocks. */
+/* The first panel of a job (whose own cost begins at `begin`) for the part whose cost begins at
+ * `share`. Rounded to whole groups of panels, since tiles are up to four panels wide and codes come
+ * in blocks. */
 static uint32_t first_panel(const struct job *j, uint64_t begin, uint64_t cost, uint64_t share)
 {
 	uint32_t panels = kernel_panels(j->w);

@@ -9,7 +9,7 @@
 
 /* ---- stored wide ---- */
 
-/* Sixteen outputs at a time are put in rows: those of matrix `part` are every count-th. */
+/* Transpose sixteen outputs at a time into rows: those of matrix `part` are every count-th. */
 static int turned_rows(struct cpu *m, const struct model_item *it, uint64_t expert, uint32_t part,
 		       uint32_t row, const unsigned char *bytes, unsigned char *scratch,
 		       struct err *e)

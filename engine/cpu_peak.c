@@ -1,5 +1,5 @@
-/* What the machine can do at most, taken with the engine's own threads, weights and kernels, so
- * that figures of the same run can be compared with it. */
+/* The machine's peaks, measured with the engine's own threads, weights and kernels, so that figures
+ * of the same run can be compared with them. */
 #include "engine/cpu.h"
 
 #include "base/limits.h"
@@ -89,7 +89,8 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* What reading keeps up, as what it is compared with must: the median pass, not a lucky one. */
+/* The sustained rate of reading: the median pass and not the best, since what is compared with it
+ * is sustained too. */
 static double read_rate(struct cpu *m, struct spans *s, bool streams)
 {
 	double rate[PEAK_ROUNDS];

@@ -110,7 +110,7 @@ static bool is_floats(const struct model_item *it)
 	return it->kind == ITEM_FLOATS || it->kind == ITEM_BIASES;
 }
 
-/* Bytes an item takes for good. */
+/* Bytes that an item takes permanently. */
 static uint64_t item_bytes(struct cpu *m, const struct model_item *it)
 {
 	uint64_t sum = is_floats(it) ? (uint64_t)it->rows * it->columns * 4 : 0;
@@ -120,7 +120,7 @@ static uint64_t item_bytes(struct cpu *m, const struct model_item *it)
 	return sum;
 }
 
-/* And while the rest is loaded. */
+/* Bytes that an item takes only while loading. */
 static uint64_t item_bytes_passing(const struct model_item *it)
 {
 	if (it->tensor == NULL)

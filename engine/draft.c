@@ -1,5 +1,5 @@
-/* Drafting by prompt lookup: what followed the last words when they stood there before.
- * Source: A. Saxena, "Prompt Lookup Decoding", 2023. */
+/* Speculative decoding by prompt lookup: the draft is what followed the last occurrence of the
+ * latest tokens (n-grams of 4 down to 2). Source: A. Saxena, "Prompt Lookup Decoding", 2023. */
 #include "engine/scheduler.h"
 
 #include <string.h>

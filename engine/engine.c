@@ -1,4 +1,4 @@
-/* Opening and closing a model, and the public functions that only hand on to the text half. */
+/* Opening and closing a model, and the public functions that delegate to language.c. */
 #include "engine/engine_in.h"
 
 #include "base/limits.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every thread that computes does so with IEEE's defaults. */
+/* Every computing thread has IEEE's default rounding and denormals. */
 static void thread_begin(void) { (void)number_mode_enter(); }
 
 static void text_facts(struct engine_facts *f, const struct language_facts *t,

@@ -181,8 +181,8 @@ const float *engine_session_logits(const struct engine_session *s);
 /* Tokens of the prompt that came from the prefix cache. */
 uint32_t engine_session_cached(const struct engine_session *s);
 void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */
-/* Nobody reads any more: a call of engine_session_next that waits, or the next one, fails with
- * ERR_UNAVAILABLE. The one function for another thread, until close. NULL is fine. */
+/* The reader is gone: a waiting call of engine_session_next, or the next one, fails with
+ * ERR_UNAVAILABLE. The only function that another thread may call, until close. NULL is fine. */
 void engine_session_cancel(struct engine_session *s);
 
 /* How busy the engine is. */

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-/* Of a pass's sequence: its feed, its first row, and the index of that row in the feed. */
+/* For a sequence of a pass: its feed, its first row, and that row's index in the feed. */
 struct pass_feed {
 	const struct engine_feed *feed;
 	uint32_t row, index;

@@ -1,4 +1,4 @@
-/* Feeds become passes: the rows of all feeds, as plain arrays, in as many passes as the backend
+/* From batches to passes: the rows of all feeds as plain arrays, in as many passes as the backend
  * needs for them. */
 #include "engine/engine_in.h"
 

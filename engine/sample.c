@@ -1,12 +1,12 @@
-/* Drawing a token: a pure function of logits, parameters and position.
+/* Sampling a token: a pure function of logits, parameters and position.
  *
  * Order: ids that are not allowed are out; temperature; top_k; top_p; min_p; then the inverse of
  * the cumulative distribution over the kept ids in the order (probability descending, id
- * ascending), at u = (w0 * 2^21 + w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with
- * key = seed (low, high) and counter = (position, choice, 0, 0).
+ * ascending), at u = (w0 * 2^21 + w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with key
+ * = seed (low, high) and counter = (position, choice, 0, 0).
  *
- * Few draws look beyond the best ids, so ranking is lazy: weights are counted by their binary
- * exponent, and ids are collected and ordered one band of exponents after the other. */
+ * Sampling rarely needs more than the best ids, so sorting is lazy: weights are counted by their
+ * binary exponent, and ids are collected and sorted one band of exponents at a time. */
 #include "engine/sample.h"
 #include "engine/engine_in.h"
 #include "base/philox.h"
@@ -61,7 +61,7 @@ static void pop(struct ranking *r)
 		sift(r, 0);
 }
 
-/* The band is done: put it in order, and collect the next one. */
+/* Put the finished band in order, and collect the next one. */
 static void collect(struct ranking *r)
 {
 	uint32_t last = r->exponents, found = 0;
@@ -118,7 +118,7 @@ static uint32_t largest_of(const float *logits, const uint64_t *allowed, uint32_
 	return best;
 }
 
-/* The same: what is largest of all is mostly allowed. */
+/* The same, faster: the largest of all is usually allowed. */
 static uint32_t largest_fast(const struct kernels *k, const float *logits, const uint64_t *allowed,
 			     uint32_t n)
 {
@@ -128,7 +128,7 @@ static uint32_t largest_fast(const struct kernels *k, const float *logits, const
 	return best;
 }
 
-/* Where all that are allowed are NaN, the first of them: who asked sees that it is none. */
+/* If all allowed logits are NaN, the first of them; the caller sees that it is NaN. */
 static uint32_t best_of(const struct kernels *k, const float *logits, const uint64_t *allowed,
 			uint32_t n)
 {
@@ -157,7 +157,8 @@ static bool is_sparse(const uint64_t *allowed, uint32_t n)
 	return allowed != NULL && count < n / 32;
 }
 
-/* Weights, their sum and their exponents. A few are weighed one by one. */
+/* Compute the weights, their sum and the counts of their exponents; one by one where few are
+ * allowed. */
 static void weigh(struct ranking *r, const struct kernels *k, const float *logits,
 		  const uint64_t *allowed, float largest, float temperature)
 {

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An id of the prompt or the answer. */
+/* An id that occurs in the prompt or the answer. */
 struct seen {
 	uint32_t id, drawn;
-}; /* drawn: times in the answer */
+}; /* drawn: how often in the answer */
 
 struct sampler {
 	const struct engine *engine;
@@ -325,7 +325,7 @@ int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void
 void sampler_accept(struct sampler *s, uint32_t id)
 {
 	struct constraint_state state;
-	struct err ignored = { 0 }; /* a limit that is reached here is told by the next draw */
+	struct err ignored = { 0 }; /* a limit that is reached here is reported by the next draw */
 	if (s->penalised && id < s->n)
 		see(s, id, 1);
 	if (is_eos(s, id) && !s->s.ignore_eos)

@@ -1,8 +1,8 @@
-/* Private: what is drawn next, for one answer: masks, penalties, the draw, and what it changes.
+/* Private: sampling for one answer: masks, penalties, the draw, and the state that it changes.
  *
  * draw is a pure function of (logits, position, accepted ids); accept moves on by one id. So a
- * drafted token is verified by drawing at its position and comparing. Allocates nothing after
- * open (a constraint's cache of masks grows to its bound). */
+ * drafted token is verified by drawing at its position and comparing. Allocates nothing after open
+ * (a constraint's cache of masks grows to its bound). */
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 

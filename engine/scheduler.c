@@ -1,4 +1,4 @@
-/* Who is open, waiting and running, and the thread that steps them. */
+/* Open, waiting and running tasks, and the thread that steps them. */
 #include "engine/scheduler.h"
 #include "engine/engine_in.h"
 
@@ -127,7 +127,8 @@ static struct client *client_find(const struct scheduler *s, const char *name)
 	return c;
 }
 
-/* A newcomer has had as much as whoever has had least. */
+/* Find or add a client. A new one starts with the virtual time of the client that was served least
+ * (weighted fair queueing), so that it gets no credit for the past. */
 static struct client *client_enter(struct scheduler *s, const char *name)
 {
 	struct client *c = client_find(s, name);
@@ -208,7 +209,7 @@ static int request_check(const struct engine *m, const struct engine_request *q,
 	return 0;
 }
 
-/* What the answer may be long: as asked, or what context and cache leave. */
+/* Set the answer's maximum length: as requested, else as much as context and cache leave. */
 static int room_set(struct task *t, const struct engine *m, const struct engine_request *q,
 		    struct err *e)
 {
@@ -231,8 +232,9 @@ static int room_set(struct task *t, const struct engine *m, const struct engine_
 	return 0;
 }
 
-/* Beside the places of all there are some for clients that have few answers open (one request may
- * ask for as many), or one that fills the queue would keep the others out. */
+/* How many tasks may be open when this client opens one. Some places are reserved for clients with
+ * few open answers (one request may ask for TASK_FEW), or one client could fill the queue and keep
+ * the others out. */
 static uint32_t places(const struct scheduler *s, const char *client)
 {
 	const struct client *c = client_find(s, client);
@@ -313,7 +315,7 @@ static void task_drop(struct task *t)
 	t->unwanted = true;
 	if (!t->stepping) {
 		scheduler_retire(t->scheduler, t);
-		wake(t->scheduler); /* its pages may be what another waits for */
+		wake(t->scheduler); /* another task may wait for its pages */
 	}
 }
 

@@ -17,11 +17,11 @@
 #define TASK_QUEUE 8u /* tasks that wait, at most, for each one that may be stepped */
 #define TASK_FEW 8u   /* a client with fewer open has a place where others have filled the queue */
 
-/* Who asks. Turns go by what each has been served. */
+/* A client. Rows are shared among clients by weighted fair queueing on `served`. */
 struct client {
 	struct client *next;
 	uint32_t tasks, active; /* open; running and not parked, while planning */
-	uint64_t served; /* rows computed for it, or what it would have had, had it been here */
+	uint64_t served; /* virtual time: rows computed for it, as if it had always been here */
 	struct cache_key root; /* of its kept pages */
 	char name[];
 };
@@ -57,7 +57,7 @@ struct task {
 	enum task_state state;
 	uint32_t drawn, taken, cached;
 	uint32_t idle;          /* steps that it was left out of because it is ahead */
-	bool again;             /* has given way before */
+	bool again;             /* was preempted before */
 	bool late;              /* could go on in the last step and was left out */
 	bool unwanted;          /* ends as soon as it is not stepping */
 	bool eos;               /* the last id is an eos */
@@ -67,7 +67,7 @@ struct task {
 	pthread_cond_t changed;
 };
 
-/* What one task does in a step. */
+/* One task's share of a step: the tokens it feeds, and the tokens that are sampled from them. */
 struct turn {
 	struct task *task;
 	uint32_t count, drafts; /* tokens fed, drafts among them */

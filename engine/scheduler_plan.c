@@ -1,10 +1,10 @@
-/* The turns of the next step: who is let in, who goes on, who gives way. Everything here is under
- * the scheduler's lock and allocates nothing.
+/* Planning the next step: which tasks are admitted, which go on, which are preempted. All of it
+ * runs under the scheduler's lock and allocates nothing.
  *
- * Order: running answers, one row each and drafts where rows are left; then pieces of prompts, the
- * client that has been served least first. A task takes pages from parked ones and from younger
- * ones; a client of whom nothing runs may have the place of the youngest task of a client that has
- * several. A task that has given way keeps its age, so the oldest always goes on. */
+ * Order: running answers (decode), one row each, and drafts where rows are left; then pieces of
+ * prompts (chunked prefill), the least served client first. A task may preempt parked tasks and
+ * younger ones; a client without a running task may preempt the youngest task of a client that has
+ * several. A preempted task keeps its age, so that the oldest task always goes on. */
 #include "engine/scheduler.h"
 #include "engine/engine_in.h"
 
@@ -55,7 +55,7 @@ static bool is_parked(const struct task *t)
 	return t->state == TASK_RUNNING && !t->stepping && !task_is_ready(t);
 }
 
-/* The youngest that may be sent away for t, or NULL. */
+/* The youngest task that may be preempted for t, or NULL. */
 static struct task *victim_of(const struct scheduler *s, const struct task *t)
 {
 	for (struct task *v = s->youngest; v != NULL; v = v->before) {
@@ -69,7 +69,7 @@ static struct task *victim_of(const struct scheduler *s, const struct task *t)
 	return NULL;
 }
 
-/* Have pages for so many tokens. */
+/* Get pages for so many tokens, preempting others if needed. */
 static bool pages_get(struct scheduler *s, struct task *t, uint32_t tokens)
 {
 	while (!sequence_grow(t->sequence, tokens)) {
@@ -97,7 +97,7 @@ static uint32_t count_active(struct scheduler *s)
 	return n;
 }
 
-/* For a client of whom nothing runs: the youngest of the client with most. */
+/* For a client without a running task: the youngest task of the client that has most. */
 static struct task *place_of_another(const struct scheduler *s, const struct task *t)
 {
 	struct task *best = NULL;
@@ -125,7 +125,7 @@ static struct task *next_waiting(const struct scheduler *s)
 static uint32_t known(const struct task *t) { return t->prompt_count + t->drawn; }
 static uint32_t pages_of(uint32_t tokens) { return (tokens + KERNEL_PAGE - 1) / KERNEL_PAGE; }
 
-/* Pages that those let in already will need to get as far as they know their tokens. */
+/* Pages that admitted tasks still need for the tokens that they already have. */
 static uint64_t pages_owed(const struct scheduler *s)
 {
 	uint64_t n = 0;
@@ -148,7 +148,7 @@ static void adopted(struct scheduler *s, struct task *t, uint32_t n)
 	t->cached += t->again ? 0 : n;
 }
 
-/* Pages for t to begin with, at the cost of the parked and of a client with several. */
+/* Get pages for t to start with, preempting parked tasks and tasks of a client with several. */
 static bool has_pages(struct scheduler *s, struct task *t)
 {
 	while (cache_pool_available(s->engine->pages) + t->sequence->held_count <
@@ -201,7 +201,7 @@ static struct turn *turn_add(struct scheduler *s, struct task *t, uint32_t count
 	return turn;
 }
 
-/* Tokens to verify with the next one, put behind those known. */
+/* Append draft tokens, to be verified together with the next one. */
 static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 {
 	struct engine_sequence *q = t->sequence;
@@ -212,7 +212,7 @@ static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 	most = most < ROWS_DRAFTS - rows ? most : ROWS_DRAFTS - rows;
 	if (most == 0)
 		return 0;
-	(void)!sequence_grow(q, q->length + 1 + most); /* nobody gives way for a draft */
+	(void)!sequence_grow(q, q->length + 1 + most); /* no task is preempted for a draft */
 	uint32_t held = q->held_count * KERNEL_PAGE - q->length - 1;
 	most = most < held ? most : held;
 	uint32_t n = engine_draft_lookup(t->token, count, most, t->token + count);
@@ -240,8 +240,8 @@ static void plan_streams(struct scheduler *s)
 	}
 }
 
-/* Whether an older task of this step computes the very page that t comes to next: then t waits, and
- * takes it over. */
+/* Whether an older task of this step computes the page that t needs next: then t waits and takes it
+ * from the prefix cache. */
 static bool comes_anyway(const struct scheduler *s, const struct task *t)
 {
 	uint32_t at = t->sequence->length;
@@ -280,7 +280,7 @@ static void plan_prompts(struct scheduler *s, uint32_t budget)
 		adopted(s, t, adopt(t));
 		uint32_t length = t->sequence->length, n = task_pending(t);
 		n = n < budget ? n : budget;
-		t->late = true; /* for now: not to be looked at again in this step */
+		t->late = true; /* not considered again in this step */
 		if (comes_anyway(s, t))
 			continue;
 		if (!pages_get(s, t, length + n)) {
@@ -316,8 +316,8 @@ static void served_set(struct scheduler *s)
 		s->served = least;
 }
 
-/* Nothing can go on, and nothing is under way that could change it: whoever is first cannot be
- * helped. The pages are with sequences that are not ours. */
+/* Nothing can go on and nothing in progress could change that: the first task fails. The pages are
+ * held by sequences outside the scheduler. */
 static bool stuck(struct scheduler *s)
 {
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {

@@ -1,4 +1,4 @@
-/* One step: the pass for all turns, the draws that follow, and what becomes of each task. */
+/* One step: the pass for all turns, the sampling that follows, and the new state of each task. */
 #include "engine/scheduler.h"
 #include "engine/engine_in.h"
 
@@ -38,7 +38,7 @@ static int draw_one(struct turn *turn, uint32_t index, void *scratch, uint32_t *
 	return 0;
 }
 
-/* The next token, and further ones as long as they are what was drafted. */
+/* Sample the next token, and further ones as long as they equal the draft. */
 static void draw(struct turn *turn, void *scratch)
 {
 	struct task *t = turn->task;
@@ -118,7 +118,7 @@ static int positions_ready(struct scheduler *s, struct err *e)
 	return r;
 }
 
-/* Rejected drafts go, full pages are kept. */
+/* Drop rejected drafts, and put full pages into the prefix cache. */
 static void settle(struct turn *turn)
 {
 	struct task *t = turn->task;

@@ -12,8 +12,8 @@
 
 /* ---- the pool ---- */
 
-/* Unless told: a third of what is free, three quarters if one full context needs that much; not
- * more than all sessions of a step can fill. */
+/* The default size: a third of the free memory, three quarters if one full context needs that much;
+ * at most what all sessions of a step can fill. */
 static uint64_t pages_default(const struct engine *m, uint32_t batch, uint64_t page_bytes)
 {
 	uint64_t context = ((uint64_t)m->config.context_max + KERNEL_PAGE - 1) / KERNEL_PAGE,
@@ -153,7 +153,8 @@ static int positions_ready(struct engine *m, uint32_t positions, struct err *e)
 	return r;
 }
 
-/* The numeric interface holds all its pages from the start: nobody can take them back. */
+/* A sequence of the numeric interface holds all its pages from the start: it cannot be
+ * preempted. */
 int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
 			 struct err *e)
 {

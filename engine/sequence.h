@@ -16,20 +16,20 @@ struct engine_sequence {
 	const struct engine_feed *fed; /* guards against the same sequence twice in a call */
 };
 
-/* Without pages yet: they are taken as it grows, and promised to it meanwhile. */
+/* Opened without pages: they are reserved, and taken as it grows. */
 int sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
 		  struct err *e) MUST_USE;
 /* Hold pages for this many tokens in all; false: no page was left, some may have been added. */
 bool sequence_grow(struct engine_sequence *s, uint32_t tokens);
 /* Give all pages back. */
 void sequence_release(struct engine_sequence *s);
-/* Go on with kept pages, as far as they hold token [count] in front of its last one. The length
- * must be a multiple of 64 and all held pages kept. Returns the tokens gained. */
+/* Take pages from the prefix cache, as far as they hold token [count] before its last one. The
+ * length must be a multiple of 64 and all held pages kept. Returns the tokens gained. */
 uint32_t sequence_adopt(struct engine_sequence *s, struct cache_key root, const uint32_t *token,
 			uint32_t count);
 /* Keep the pages that have become full of token [length]. */
 void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token);
-/* What stands before the first page that is not kept. */
+/* The key for the first page that is not kept: what precedes it. */
 struct cache_key sequence_key(const struct engine_sequence *s, struct cache_key root);
 
 /* The pool of all sequences of the engine, as its options say. */

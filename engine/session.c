@@ -1,5 +1,5 @@
 /* One answer as its reader sees it: ids become text, and text is held back while it may still
- * become a stop string. Where the ids come from is the scheduler's affair. */
+ * become a stop string. The ids come from the scheduler. */
 #include "engine/engine_in.h"
 
 #include <stdlib.h>
@@ -95,7 +95,7 @@ static size_t stop_find(const struct engine_session *s)
 	return first;
 }
 
-/* Bytes at the end that are a proper prefix of a stop string. */
+/* How many bytes at the end are a proper prefix of a stop string. */
 static size_t stop_begun(const struct engine_session *s)
 {
 	size_t most = 0;
@@ -111,8 +111,8 @@ static size_t stop_begun(const struct engine_session *s)
 	return most;
 }
 
-/* Take the last id into the text and decide what may go out. Before tokens_min nothing stops an
- * answer, so nothing is held back either. */
+/* Decode the last id into the text and decide how much of it may go out. Before tokens_min no stop
+ * string counts, so nothing is held back. */
 static int text_take(struct engine_session *s, bool last, struct err *e)
 {
 	const struct task *t = &s->task;

@@ -23,8 +23,7 @@ struct flow {
 	struct store *keys;  /* keys.db; NULL when read-only and there is none */
 	struct registry *registry;
 	struct signing_identity *log_key;
-	struct audit_log
-		*log; /* NULL until the first look at it when read-only and there is no log */
+	struct audit_log *log;
 	char origin[128];
 	char vkey[512];
 	bool started; /* this process has a start record */

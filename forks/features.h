@@ -19,8 +19,8 @@ struct site {
 	const char *stem;
 	uint32_t layer, expert; /* expert UINT32_MAX: dense or shared MLP */
 	bool shared;
-	const struct model_tensor *gate, *up, *down,
-		*norm;          /* norm: gain of the MLP's input, or NULL */
+	const struct model_tensor *gate, *up, *down;
+	const struct model_tensor *norm; /* gain of the MLP's input, or NULL */
 	uint64_t units, hidden; /* 0 when a tensor is missing or of no float type, or shapes
 				   contradict each other */
 };
