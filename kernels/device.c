@@ -121,8 +121,10 @@ const struct device_facts *device_info(const struct device *d) { return &d->fact
 
 int device_supports(const struct device *d, const char *operation, struct err *e)
 {
-	if (strcmp(operation, "moe_gate") == 0 && d->table->moe_gate != NULL)
-		return 0;
+	for (uint32_t i = 0; i < d->table->operations; i++) {
+		if (strcmp(operation, d->table->operation[i].name) == 0)
+			return 0;
+	}
 	return err_set(e, ERR_UNSUPPORTED, "not available in this version: %.60s on the GPU",
 		       operation);
 }
@@ -236,16 +238,11 @@ int device_clock_stop(struct device_stream *s, double *us, struct err *e)
 
 /* ---- operations ---- */
 
-int device_moe_gate(struct device_stream *s, const struct kernel_gate *g, const float *score,
-		    uint32_t tokens, uint16_t *expert, float *weight, struct err *e)
+int device_run(struct device_stream *s, enum device_operation o, const void *args, struct err *e)
 {
-	TRY(device_supports(s->device, "moe_gate", e));
-	check(g->experts >= 1 && g->experts <= KERNEL_EXPERTS);
-	check(g->top_k >= 1 && g->top_k <= g->experts && g->top_k <= KERNEL_TOP_K);
-	check(g->groups >= 1 && g->experts % g->groups == 0);
-	check(g->groups_kept >= 1 && g->groups_kept <= g->groups);
-	check(g->kind == KERNEL_GATE_SOFTMAX || g->bias != NULL);
-	return answer(s->device,
-		      s->device->table->moe_gate(s->at, g, score, tokens, expert, weight),
-		      "moe_gate", e);
+	const struct device_table *t = s->device->table;
+	check(o < t->operations);
+	int error = t->operation[o].run(s->at, args);
+	check(error != t->invalid);
+	return answer(s->device, error, t->operation[o].name, e);
 }

@@ -3,13 +3,13 @@
  *
  * Work is asynchronous: calls on one stream are executed in order, and are done when device_wait
  * returns. An error of earlier work may be reported by a later call. Operations are of a whole
- * batch and take addresses of device memory, which the CPU must not read. One thread at a time may
- * use a stream; threads may share a device. */
+ * batch (kernels/operation.h) and take addresses of device memory, which the CPU must not read. One
+ * thread at a time may use a stream; threads may share a device. */
 #ifndef KERNELS_DEVICE_H
 #define KERNELS_DEVICE_H
 
 #include "base/err.h"
-#include "kernels/kernels.h"
+#include "kernels/operation.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +31,8 @@ struct device_facts {
 int device_open(struct device **out, const char *library, struct err *e) MUST_USE;
 void device_close(struct device *d); /* after its streams and buffers; NULL is fine */
 const struct device_facts *device_info(const struct device *d);
-/* 0, or ERR_UNSUPPORTED for an operation (a field of struct kernels) that the library lacks. Ask
- * for all that a model needs before its weights are read. */
+/* 0, or ERR_UNSUPPORTED for an operation that the library lacks. Ask for all that a model needs
+ * before its weights are read. */
 int device_supports(const struct device *d, const char *operation, struct err *e) MUST_USE;
 
 /* ---- memory ---- */
@@ -74,9 +74,17 @@ int device_clock_stop(struct device_stream *s, double *us, struct err *e) MUST_U
 
 /* ---- operations ---- */
 
-/* moe_gate of struct kernels, with the same bits; g->bias is device memory too. Shapes are checked
- * as an invariant. */
-int device_moe_gate(struct device_stream *s, const struct kernel_gate *g, const float *score,
-		    uint32_t tokens, uint16_t *expert, float *weight, struct err *e) MUST_USE;
+/* args: the operation's struct, read before this returns. A shape against its rules is a broken
+ * invariant. device_NAME is the same with the type checked: device_moe_gate(stream, args, e). */
+int device_run(struct device_stream *s, enum device_operation o, const void *args,
+	       struct err *e) MUST_USE;
+
+#define DEVICE_CALL(name)                                                                       \
+	static inline int MUST_USE device_##name(struct device_stream *s,                       \
+						 const struct name##_args *args, struct err *e) \
+	{                                                                                       \
+		return device_run(s, DEVICE_##name, args, e);                                   \
+	}
+DEVICE_OPERATIONS(DEVICE_CALL)
 
 #endif

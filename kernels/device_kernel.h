@@ -39,8 +39,9 @@ static __device__ __forceinline__ float device_exp(float x)
 	return x < -87.3f ? 0.0f : scaled;
 }
 
-/* Operations; see struct device_table. */
-extern "C" int moe_gate_cuda(void *stream, const struct kernel_gate *g, const float *score,
-			     uint32_t tokens, uint16_t *expert, float *weight);
+/* NAME_cuda of every operation: kernels/operation.h. */
+#define DEVICE_DECLARATION(name)                                                                   \
+	extern "C" int name##_cuda(void *stream, const struct name##_args *a);
+DEVICE_OPERATIONS(DEVICE_DECLARATION)
 
 #endif

@@ -109,11 +109,15 @@ static int clock_stop(void *stream, double *us)
 	return error;
 }
 
-static int gate(void *stream, const struct kernel_gate *g, const float *score, uint32_t tokens,
-		uint16_t *expert, float *weight)
-{
-	return moe_gate_cuda(stream_of(stream), g, score, tokens, expert, weight);
-}
+#define DEVICE_RUN(name)                                                                           \
+	static int run_##name(void *stream, const void *args)                                      \
+	{                                                                                          \
+		return name##_cuda(stream_of(stream), (const struct name##_args *)args);           \
+	}
+DEVICE_OPERATIONS(DEVICE_RUN)
+
+#define DEVICE_ROW(name) { #name, run_##name },
+static const struct device_row operations[] = { DEVICE_OPERATIONS(DEVICE_ROW) };
 
 extern "C" __attribute__((visibility("default"))) const struct device_table *hallmark_cuda(void)
 {
@@ -121,6 +125,9 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		DEVICE_TABLE_VERSION,
 		90,
 		cudaErrorMemoryAllocation,
+		cudaErrorInvalidValue,
+		operations,
+		DEVICE_OPERATION_COUNT,
 		why,
 		open_first,
 		memory_alloc,
@@ -132,7 +139,6 @@ extern "C" __attribute__((visibility("default"))) const struct device_table *hal
 		fill,
 		clock_start,
 		clock_stop,
-		gate,
 	};
 	return &table;
 }

@@ -5,15 +5,23 @@
 
 #include "kernels/device.h"
 
-#define DEVICE_TABLE_VERSION 1 /* raise with every change of this file or of an argument */
+#define DEVICE_TABLE_VERSION 2 /* raise with every change of this file or of operation.h */
 #define DEVICE_TABLE_SYMBOL "hallmark_cuda"
 
 enum device_way { DEVICE_UP, DEVICE_DOWN, DEVICE_WITHIN };
 
+/* One operation. args: its struct NAME_args. */
+struct device_row {
+	const char *name;
+	int (*run)(void *stream, const void *args);
+};
+
 struct device_table {
 	uint32_t version;
-	uint32_t capability; /* that the library has code for */
-	int out_of_memory;   /* the error number that means it */
+	uint32_t capability;                /* that the library has code for */
+	int out_of_memory, invalid;         /* the error numbers that mean it */
+	const struct device_row *operation; /* [operations], by enum device_operation */
+	uint32_t operations;
 
 	const char *(*why)(int error);
 	int (*open)(struct device_facts *out);
@@ -26,10 +34,6 @@ struct device_table {
 	int (*fill)(void *stream, void *to, uint8_t byte, size_t bytes);
 	int (*clock_start)(void *stream);
 	int (*clock_stop)(void *stream, double *us);
-
-	/* Operations, as in struct kernels; NULL where there is none. */
-	int (*moe_gate)(void *stream, const struct kernel_gate *g, const float *score,
-			uint32_t tokens, uint16_t *expert, float *weight);
 };
 
 typedef const struct device_table *device_table_function(void);

@@ -224,15 +224,25 @@ static __global__ void __launch_bounds__(TOKENS *WARP)
 		choose_topk(g, score, r, expert, weight);
 }
 
-extern "C" int moe_gate_cuda(void *stream, const struct kernel_gate *g, const float *score,
-			     uint32_t tokens, uint16_t *expert, float *weight)
+static bool valid(const struct kernel_gate &g)
 {
-	if (tokens == 0)
+	return g.experts >= 1 && g.experts <= KERNEL_EXPERTS && g.top_k >= 1 &&
+	       g.top_k <= g.experts && g.top_k <= KERNEL_TOP_K && g.groups >= 1 &&
+	       g.experts % g.groups == 0 && g.groups_kept >= 1 && g.groups_kept <= g.groups &&
+	       (g.kind == KERNEL_GATE_SOFTMAX || g.bias != nullptr);
+}
+
+extern "C" int moe_gate_cuda(void *stream, const struct moe_gate_args *a)
+{
+	if (!valid(a->gate))
+		return cudaErrorInvalidValue;
+	if (a->tokens == 0)
 		return 0;
 	cudaLaunchConfig_t launch = {};
-	launch.gridDim = dim3((tokens - 1) / TOKENS + 1);
+	launch.gridDim = dim3((a->tokens - 1) / TOKENS + 1);
 	launch.blockDim = dim3(TOKENS * WARP);
-	launch.dynamicSmemBytes = TOKENS * scratch_floats(*g) * sizeof(float);
+	launch.dynamicSmemBytes = TOKENS * scratch_floats(a->gate) * sizeof(float);
 	launch.stream = (cudaStream_t)stream;
-	return cudaLaunchKernelEx(&launch, gate, *g, score, tokens, expert, weight);
+	return cudaLaunchKernelEx(&launch, gate, a->gate, a->score, a->tokens, a->expert,
+				  a->weight);
 }

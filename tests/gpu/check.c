@@ -222,8 +222,9 @@ static void gate_close(struct gate *x)
 static void one_gate(void *with)
 {
 	struct gate *x = with;
-	must(device_moe_gate(stream, &x->at_device, x->d_score.at, x->tokens, x->d_expert.at,
-			     x->d_weight.at, &why));
+	const struct moe_gate_args args = { x->at_device, x->d_score.at, x->tokens, x->d_expert.at,
+					    x->d_weight.at };
+	must(device_moe_gate(stream, &args, &why));
 }
 
 static void check_gate(const struct gate_case *c, uint32_t tokens)

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,8 @@ static void compare(struct bench *b, struct kernel_gate g, const float *score, u
 			     e.text);
 	cr_assert_eq(device_fill(b->stream, &b->expert, 0xff, &e), 0, "%s", e.text);
 	g.bias = g.bias ? b->bias.at : NULL;
-	cr_assert_eq(device_moe_gate(b->stream, &g, b->score.at, tokens, b->expert.at, b->weight.at, &e), 0,
-		     "%s: %s", row, e.text);
+	const struct moe_gate_args args = { g, b->score.at, tokens, b->expert.at, b->weight.at };
+	cr_assert_eq(device_moe_gate(b->stream, &args, &e), 0, "%s: %s", row, e.text);
 	cr_assert_eq(device_download(b->stream, got, &b->expert, 0, out * 2, &e), 0, "%s", e.text);
 	cr_assert_eq(device_download(b->stream, weight, &b->weight, 0, out * 4, &e), 0, "%s", e.text);
 	cr_assert_eq(device_wait(b->stream, &e), 0, "%s", e.text);
@@ -200,10 +201,10 @@ Test(cuda, moe_gate_has_the_bits_of_the_truth_for_any_number_of_tokens, .timeout
 					 .bias = bias };
 		compare(&b, g, score, counts[i], "tokens");
 	}
-	struct kernel_gate none = {
-		.kind = KERNEL_GATE_SOFTMAX, .experts = 8, .top_k = 2, .groups = 1, .groups_kept = 1
+	const struct moe_gate_args none = {
+		.gate = { .kind = KERNEL_GATE_SOFTMAX, .experts = 8, .top_k = 2, .groups = 1, .groups_kept = 1 }
 	};
-	cr_assert_eq(device_moe_gate(b.stream, &none, NULL, 0, NULL, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(device_moe_gate(b.stream, &none, &e), 0, "%s", e.text);
 	bench_close(&b);
 }
 
@@ -233,6 +234,18 @@ Test(cuda, a_library_or_a_device_that_is_not_there_is_named)
 	cr_assert_not_null(strstr(e.text,
 				  "not available in this version: host emulator (compute capability 8.0"),
 			   "%s", e.text);
+}
+
+/* An id beyond the experts would be written: the launch does not happen. */
+Test(cuda, a_shape_against_the_rules_is_a_broken_invariant, .signal = SIGABRT)
+{
+	struct bench b;
+	bench_open(&b);
+	const struct moe_gate_args more = {
+		.gate = { .kind = KERNEL_GATE_SOFTMAX, .experts = 8, .top_k = 9, .groups = 1, .groups_kept = 1 },
+		.tokens = 1,
+	};
+	(void)!device_moe_gate(b.stream, &more, &e);
 }
 
 Test(cuda, operations_that_are_not_there_are_refused_by_name)
