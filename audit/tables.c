@@ -23,8 +23,9 @@ static const struct store_table log_tables[] = {
 			    { "version", STORE_INTEGER },
 			    { "size", STORE_INTEGER },
 			    { "root", STORE_BYTES },
-			    { "checkpoint", STORE_TEXT, .null = true } },
+			    { "checkpoint", STORE_TEXT } },
 		.key = "id",
+		.null = "checkpoint",
 	},
 	{
 		.name = "log_entry",

@@ -89,7 +89,6 @@ enum store_type {
 struct store_column {
 	const char *name;
 	enum store_type type;
-	bool null; /* may be absent */
 };
 #define STORE_COLUMNS_MAX 8
 /* Lists of columns are written "model, version". */
@@ -98,6 +97,7 @@ struct store_table {
 	struct store_column column[STORE_COLUMNS_MAX + 1];
 	const char *key;    /* columns that name a row; NULL: none */
 	const char *unique; /* other columns that no two rows share; NULL: none */
+	const char *null;   /* the column that may be absent; NULL: none */
 	const char *index;  /* one column that rows are looked up by; NULL: none */
 };
 /* One step of a part's tables: the i-th makes version i + 1 of version i, going forward only. */

@@ -355,7 +355,7 @@ static void add_columns(const struct store_table *t, struct buf *sql)
 	for (const struct store_column *c = t->column; c->type != STORE_NONE; c++) {
 		buf_printf(sql, "%s%s %s", c == t->column ? "" : ", ", c->name,
 			   column_type(c->type));
-		if (!c->null)
+		if (!t->null || strcmp(c->name, t->null) != 0)
 			buf_add_text(sql, " NOT NULL");
 		if (c->type == STORE_BOOLEAN)
 			buf_printf(sql, " CHECK(%s IN (0, 1))", c->name);

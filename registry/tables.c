@@ -59,9 +59,10 @@ static const struct store_table tables[] = {
 		.column = { { "dir", STORE_TEXT },
 			    { "model", STORE_TEXT },
 			    { "version", STORE_TEXT },
-			    { "root", STORE_TEXT, .null = true },
+			    { "root", STORE_TEXT },
 			    { "package", STORE_TEXT } },
 		.key = "dir",
+		.null = "root",
 	},
 };
 

@@ -120,12 +120,13 @@ static const struct store_table wide = {
 		    { "b", STORE_TEXT },
 		    { "c", STORE_BYTES },
 		    { "d", STORE_BYTES },
-		    { "f", STORE_TEXT, .null = true },
+		    { "f", STORE_TEXT },
 		    { "g", STORE_REAL },
 		    { "h", STORE_BOOLEAN },
 		    { "i", STORE_BOOLEAN } },
 	.key = "a",
 	.unique = "b, c",
+	.null = "f",
 	.index = "g",
 };
 
