@@ -74,6 +74,7 @@ struct obj {
 
 /* Keys are literals and are borrowed until *_done; one that is there already is replaced. */
 void obj_text(struct obj *o, const char *key, const char *text); /* NULL gives null; UTF-8 */
+void obj_bytes(struct obj *o, const char *key, const char *text, size_t len); /* may hold NUL */
 void obj_int(struct obj *o, const char *key, int64_t v);
 void obj_count(struct obj *o, const char *key, uint64_t v); /* at most INT64_MAX */
 void obj_real(struct obj *o, const char *key, double v);    /* finite */

@@ -32,6 +32,11 @@ void obj_text(struct obj *o, const char *key, const char *text)
 	obj_put(o, key, text_value(text), reason(text && !is_utf8(text)));
 }
 
+void obj_bytes(struct obj *o, const char *key, const char *text, size_t len)
+{
+	obj_put(o, key, json_stringn(len ? text : "", len), reason(!text_utf8_valid(text, len)));
+}
+
 void obj_int(struct obj *o, const char *key, int64_t v)
 {
 	obj_put(o, key, json_integer((json_int_t)v), ERR_NOMEM);

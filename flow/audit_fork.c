@@ -274,17 +274,21 @@ static int append_fork(struct audit *a, const json_t *report, struct err *e)
 	digest = digest_of(text.bytes, text.len);
 	buf_free(&text);
 	TRY(rc);
-	json_t *body =
-		json_pack("{s:o,s:o,s:o,s:s,s:s?,s:s?,s:s,s:f,s:f,s:O,s:o}", "subject",
-			  json_digest(&a->subject), "subject_name",
-			  json_text_lossy(name ? name + 1 : a->suspect.ref.path), "parent",
-			  json_digest(&c->release.root), "parent_name", c->name, "declared",
-			  a->suspect.card.base[0] ? a->suspect.card.base : NULL, "relation",
-			  a->suspect.card.relation[0] ? a->suspect.card.relation : NULL, "verdict",
-			  fork_verdict_name(c->result.verdict), "p_value", c->result.p_value,
-			  "effect", c->result.effect, "findings",
-			  json_object_get(report, "findings"), "report", json_digest(&digest));
-	TRY(json_ok(body, e));
+	const struct flow_card *card = &a->suspect.card;
+	struct obj o = { 0 };
+	json_t *body;
+	obj_add(&o, "subject", json_digest(&a->subject));
+	obj_add(&o, "subject_name", json_text_lossy(name ? name + 1 : a->suspect.ref.path));
+	obj_add(&o, "parent", json_digest(&c->release.root));
+	obj_text(&o, "parent_name", c->name);
+	obj_text(&o, "declared", card->base[0] ? card->base : NULL);
+	obj_text(&o, "relation", card->relation[0] ? card->relation : NULL);
+	obj_text(&o, "verdict", fork_verdict_name(c->result.verdict));
+	obj_real(&o, "p_value", c->result.p_value);
+	obj_real(&o, "effect", c->result.effect);
+	obj_share(&o, "findings", json_object_get(report, "findings"));
+	obj_add(&o, "report", json_digest(&digest));
+	TRY(obj_done(&o, &body, e));
 	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false,
 			 &a->receipt, e);
 	json_decref(body);

@@ -22,17 +22,22 @@ int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = audit_verify(path, vkey ? vkey : f->vkey, path == own ? f->store : NULL, v, e);
 	if (rc == 0) {
-		json_t *list = json_array();
+		struct obj o = { 0 };
+		struct arr list = { 0 };
 		for (size_t i = 0; i < v->problems && i < sizeof v->problem / sizeof *v->problem;
-		     i++)
-			json_array_append_new(list,
-					      json_pack("{s:s,s:s}", "kind", v->problem[i].kind,
-							"detail", v->problem[i].text));
-		*report = json_pack("{s:b,s:I,s:o,s:s,s:o,s:I}", "ok", v->ok, "size",
-				    (json_int_t)v->size, "root", json_digest(&v->root), "origin",
-				    v->origin, "problems", list, "problem_count",
-				    (json_int_t)v->problems);
-		rc = json_ok(*report, e);
+		     i++) {
+			struct obj problem = { 0 };
+			obj_text(&problem, "kind", v->problem[i].kind);
+			obj_text(&problem, "detail", v->problem[i].text);
+			arr_object(&list, &problem);
+		}
+		obj_bool(&o, "ok", v->ok);
+		obj_count(&o, "size", v->size);
+		obj_add(&o, "root", json_digest(&v->root));
+		obj_text(&o, "origin", v->origin);
+		obj_array(&o, "problems", &list);
+		obj_count(&o, "problem_count", v->problems);
+		rc = obj_done(&o, report, e);
 	}
 	free(v);
 	return rc;

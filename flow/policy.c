@@ -40,12 +40,15 @@ static int parse_file(const char *path, struct policy **out, struct policy_probl
 
 static json_t *list_problems(const struct policy_problems *p)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < p->count; i++)
-		json_array_append_new(list,
-				      json_pack("{s:i,s:i,s:s}", "line", p->item[i].line, "column",
-						p->item[i].column, "text", p->item[i].text));
-	return list;
+	struct arr list = { 0 };
+	for (size_t i = 0; i < p->count; i++) {
+		struct obj o = { 0 };
+		obj_int(&o, "line", p->item[i].line);
+		obj_int(&o, "column", p->item[i].column);
+		obj_text(&o, "text", p->item[i].text);
+		arr_object(&list, &o);
+	}
+	return arr_take(&list);
 }
 
 int flow_policy_check(const char *path, json_t **report, struct err *e)
@@ -124,16 +127,18 @@ int flow_profile_load(const char *path, struct policy_profile **out, struct buf 
 
 json_t *flow_findings_json(const struct filter_record *r)
 {
-	json_t *list = json_array();
+	struct arr list = { 0 };
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
-		json_array_append_new(list,
-				      json_pack("{s:s,s:s,s:I,s:I,s:s}", "rule", x->rules,
-						"detector", x->detector, "start",
-						(json_int_t)x->start, "end", (json_int_t)x->end,
-						"action", filter_action_name(x->action)));
+		struct obj o = { 0 };
+		obj_text(&o, "rule", x->rules);
+		obj_text(&o, "detector", x->detector);
+		obj_count(&o, "start", x->start);
+		obj_count(&o, "end", x->end);
+		obj_text(&o, "action", filter_action_name(x->action));
+		arr_object(&list, &o);
 	}
-	return list;
+	return arr_take(&list);
 }
 
 /* ---- policy scan ---- */
@@ -202,10 +207,12 @@ int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, cons
 	int rc = feed(f, text, len, pieces, count, &out, e);
 	if (rc == 0) {
 		const struct filter_record *r = filter_stream_record(f);
-		*report = json_pack("{s:s,s:o,s:s%,s:I}", "action", strongest(r), "findings",
-				    flow_findings_json(r), "output", out.bytes ? out.bytes : "",
-				    out.len, "held_max", (json_int_t)filter_stream_held_max(f));
-		rc = json_ok(*report, e);
+		struct obj o = { 0 };
+		obj_text(&o, "action", strongest(r));
+		obj_add(&o, "findings", flow_findings_json(r));
+		obj_bytes(&o, "output", out.bytes, out.len);
+		obj_count(&o, "held_max", filter_stream_held_max(f));
+		rc = obj_done(&o, report, e);
 	}
 	filter_stream_close(f);
 	buf_free(&out);

@@ -262,18 +262,26 @@ static int make_body(struct publication *p, struct err *e)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < m->file_count; i++)
 		bytes += m->file[i].bytes;
-	json_t *parents = p->want->parent
-				  ? json_pack("[{s:s,s:o,s:s}]", "name", p->parent.model, "root",
-					      json_digest(&p->parent.root), "relation", p->kind)
-				  : json_array();
-	p->body = json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:o,s:o,s:I,s:I}", "model", p->want->name,
-			    "version", p->want->version, "root", json_digest(&m->root), "manifest",
-			    json_digest(&manifest), "publisher", pub->name, "keyid",
-			    pub->p256_keyid, "license",
-			    json_text_lossy(p->card.license[0] ? p->card.license : "unknown"),
-			    "parents", parents, "files", (json_int_t)m->file_count, "bytes",
-			    (json_int_t)bytes);
-	return json_ok(p->body, e);
+	struct obj o = { 0 }, parent = { 0 };
+	struct arr parents = { 0 };
+	if (p->want->parent) {
+		obj_text(&parent, "name", p->parent.model);
+		obj_add(&parent, "root", json_digest(&p->parent.root));
+		obj_text(&parent, "relation", p->kind);
+		arr_object(&parents, &parent);
+	}
+	obj_text(&o, "model", p->want->name);
+	obj_text(&o, "version", p->want->version);
+	obj_add(&o, "root", json_digest(&m->root));
+	obj_add(&o, "manifest", json_digest(&manifest));
+	obj_text(&o, "publisher", pub->name);
+	obj_text(&o, "keyid", pub->p256_keyid);
+	obj_add(&o, "license",
+		json_text_lossy(p->card.license[0] ? p->card.license : "unknown"));
+	obj_array(&o, "parents", &parents);
+	obj_count(&o, "files", m->file_count);
+	obj_count(&o, "bytes", bytes);
+	return obj_done(&o, &p->body, e);
 }
 
 static int sign_manifest(struct publication *p, struct err *e)
@@ -334,14 +342,18 @@ static int report_release(const struct publication *p, json_t **report, struct e
 	const char *package = p->pending.package;
 	TRY(file_join(bundle, p->pending.dir, SIGNING_BUNDLE, e));
 	TRY(file_join(receipt, p->final, FLOW_RECEIPT, e));
-	*report =
-		json_pack("{s:O,s:O,s:s,s:s,s:O,s:O,s:I,s:o,s:o,s:o*,s:b}", "root",
-			  json_object_get(p->body, "root"), "manifest",
-			  json_object_get(p->body, "manifest"), "name", p->want->name, "version",
-			  p->want->version, "files", json_object_get(p->body, "files"), "bytes",
-			  json_object_get(p->body, "bytes"), "index", (json_int_t)p->receipt.index,
-			  "receipt", json_text_lossy(receipt), "bundle", json_text_lossy(bundle),
-			  "package", package[0] ? json_text_lossy(package) : NULL, "dry_run",
-			  p->want->dry_run);
-	return json_ok(*report, e);
+	struct obj o = { 0 };
+	obj_share(&o, "root", json_object_get(p->body, "root"));
+	obj_share(&o, "manifest", json_object_get(p->body, "manifest"));
+	obj_text(&o, "name", p->want->name);
+	obj_text(&o, "version", p->want->version);
+	obj_share(&o, "files", json_object_get(p->body, "files"));
+	obj_share(&o, "bytes", json_object_get(p->body, "bytes"));
+	obj_count(&o, "index", p->receipt.index);
+	obj_add(&o, "receipt", json_text_lossy(receipt));
+	obj_add(&o, "bundle", json_text_lossy(bundle));
+	if (package[0])
+		obj_add(&o, "package", json_text_lossy(package));
+	obj_bool(&o, "dry_run", p->want->dry_run);
+	return obj_done(&o, report, e);
 }

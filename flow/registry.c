@@ -11,39 +11,45 @@ int flow_registry_export(struct flow *f, json_t **report, struct err *e)
 	return registry_export(f->registry, report, e);
 }
 
-static json_t *describe(const struct registry_release *r)
+static struct obj describe(const struct registry_release *r)
 {
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:o}", "model", r->model, "version", r->version,
-			 "root", json_digest(&r->root), "publisher", r->publisher, "license",
-			 r->license, "index", (json_int_t)r->log_index, "location",
-			 json_text_lossy(r->location));
+	struct obj o = { 0 };
+	obj_text(&o, "model", r->model);
+	obj_text(&o, "version", r->version);
+	obj_add(&o, "root", json_digest(&r->root));
+	obj_text(&o, "publisher", r->publisher);
+	obj_text(&o, "license", r->license);
+	obj_count(&o, "index", r->log_index);
+	obj_add(&o, "location", json_text_lossy(r->location));
+	return o;
 }
 
 static int add_release(void *list, const struct registry_release *r, struct err *e)
 {
-	return json_array_append_new(list, describe(r)) == 0
-		       ? 0
-		       : err_set(e, ERR_NOMEM, "out of memory");
+	struct obj o = describe(r);
+	(void)e; /* the list's builder keeps a failure */
+	arr_object(list, &o);
+	return 0;
 }
 
 int flow_registry_list(struct flow *f, json_t **report, struct err *e)
 {
-	json_t *list = json_array();
-	int rc = registry_each(f->registry, add_release, list, e);
-	if (rc < 0) {
-		json_decref(list);
-		return rc;
-	}
-	*report = json_pack("{s:o}", "releases", list);
-	return json_ok(*report, e);
+	struct obj o = { 0 };
+	struct arr list = { 0 };
+	int rc = registry_each(f->registry, add_release, &list, e);
+	obj_array(&o, "releases", &list);
+	if (rc == 0)
+		return obj_done(&o, report, e);
+	obj_free(&o);
+	return rc;
 }
 
 int flow_registry_show(struct flow *f, const char *ref, json_t **report, struct err *e)
 {
 	struct registry_release r;
 	TRY(registry_find(f->registry, ref, &r, e));
-	*report = describe(&r);
-	return json_ok(*report, e);
+	struct obj o = describe(&r);
+	return obj_done(&o, report, e);
 }
 
 /* A reference finds versions first: an alias that is spelled like one would never be reached. */

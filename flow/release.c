@@ -135,10 +135,18 @@ out:
 /* What cannot be opened as a package is a failed verification. */
 static int unopened(json_t **report, struct err *e)
 {
-	*report =
-		json_pack("{s:b,s:n,s:n,s:[{s:s,s:b,s:s}],s:[]}", "ok", false, "signer", "root",
-			  "checks", "name", "package", "ok", false, "detail", e->text, "failures");
-	return json_ok(*report, e);
+	struct obj o = { 0 }, check = { 0 };
+	struct arr checks = { 0 }, failures = { 0 };
+	obj_text(&check, "name", "package");
+	obj_bool(&check, "ok", false);
+	obj_text(&check, "detail", e->text);
+	arr_object(&checks, &check);
+	obj_bool(&o, "ok", false);
+	obj_null(&o, "signer");
+	obj_null(&o, "root");
+	obj_array(&o, "checks", &checks);
+	obj_array(&o, "failures", &failures);
+	return obj_done(&o, report, e);
 }
 
 int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **report, struct err *e)

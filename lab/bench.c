@@ -255,25 +255,38 @@ static int rounds(struct bench *b, struct figure *one, struct figure *first, str
 }
 
 /* {tokens_s, bytes_token, gb_s, fraction, ...} of the read limit. */
-static json_t *decode_report(const struct bench *b, const struct figure *f)
+static void add_decode(struct obj *report, const char *key, const struct bench *b,
+		       const struct figure *f)
 {
 	const struct stretch *s = best(b, f);
+	struct obj o = { 0 };
 	uint64_t bytes = s->traffic.weight_bytes + s->traffic.cache_bytes;
 	uint64_t layers = s->traffic.passes * (b->facts->moe_layers ? b->facts->moe_layers : 1);
-	return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens_s", rate(s),
-			 "bytes_token", (double)bytes / (double)s->tokens, "gb_s", read_gb_s(s),
-			 "experts", (double)s->traffic.experts / (double)layers, "read_gb_s",
-			 s->read_gb_s, "fraction", read_fraction(s), "fraction_median", median(f),
-			 "stretches", (json_int_t)f->count, "above_limit", (json_int_t)above(f));
+	obj_real(&o, "tokens_s", rate(s));
+	obj_real(&o, "bytes_token", (double)bytes / (double)s->tokens);
+	obj_real(&o, "gb_s", read_gb_s(s));
+	obj_real(&o, "experts", (double)s->traffic.experts / (double)layers);
+	obj_real(&o, "read_gb_s", s->read_gb_s);
+	obj_real(&o, "fraction", read_fraction(s));
+	obj_real(&o, "fraction_median", median(f));
+	obj_count(&o, "stretches", f->count);
+	obj_count(&o, "above_limit", above(f));
+	obj_object(report, key, &o);
 }
 
-static json_t *prefill_report(const struct bench *b, const struct figure *f)
+static void add_prefill(struct obj *report, const struct bench *b, const struct figure *f)
 {
 	const struct stretch *s = best(b, f);
-	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:I}", "tokens", (json_int_t)s->tokens,
-			 "tokens_s", rate(s), "gop_s", gop_s(s), "peak_gop_s", s->peak_gop_s,
-			 "fraction", multiply_fraction(s), "fraction_median", median(f),
-			 "stretches", (json_int_t)f->count, "above_limit", (json_int_t)above(f));
+	struct obj o = { 0 };
+	obj_count(&o, "tokens", s->tokens);
+	obj_real(&o, "tokens_s", rate(s));
+	obj_real(&o, "gop_s", gop_s(s));
+	obj_real(&o, "peak_gop_s", s->peak_gop_s);
+	obj_real(&o, "fraction", multiply_fraction(s));
+	obj_real(&o, "fraction_median", median(f));
+	obj_count(&o, "stretches", f->count);
+	obj_count(&o, "above_limit", above(f));
+	obj_object(report, "prefill", &o);
 }
 
 static int report_make(const struct lab_bench *o, const struct bench *b, const struct figure *one,
@@ -281,18 +294,26 @@ static int report_make(const struct lab_bench *o, const struct bench *b, const s
 		       struct err *e)
 {
 	const struct engine_facts *f = b->facts;
+	struct obj report = { 0 }, limits = { 0 };
 	struct rusage usage = { 0 };
 	getrusage(RUSAGE_SELF, &usage);
-	*out = json_pack("{s:i,s:s,s:i,s:s,s:s,s:i,s:s,s:s,s:I,s:I,s:{s:f,s:f},s:o,s:o,s:o}",
-			 "version", 1, "shape", o->shape, "layers", (int)f->layers, "dtype",
-			 f->weights, "cache", f->cache, "threads", (int)f->threads, "kernels",
-			 f->kernel_set, "numerics", f->numerics, "weight_bytes",
-			 (json_int_t)f->weight_bytes, "peak_rss_bytes",
-			 (json_int_t)usage.ru_maxrss * 1024, "limits", "read_gb_s",
-			 best(b, one)->read_gb_s, "peak_gop_s", best(b, first)->peak_gop_s,
-			 "decode", decode_report(b, one), "prefill", prefill_report(b, first),
-			 "batch8", decode_report(b, eight));
-	return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	obj_int(&report, "version", 1);
+	obj_text(&report, "shape", o->shape);
+	obj_count(&report, "layers", f->layers);
+	obj_text(&report, "dtype", f->weights);
+	obj_text(&report, "cache", f->cache);
+	obj_count(&report, "threads", f->threads);
+	obj_text(&report, "kernels", f->kernel_set);
+	obj_text(&report, "numerics", f->numerics);
+	obj_count(&report, "weight_bytes", f->weight_bytes);
+	obj_int(&report, "peak_rss_bytes", (int64_t)usage.ru_maxrss * 1024);
+	obj_real(&limits, "read_gb_s", best(b, one)->read_gb_s);
+	obj_real(&limits, "peak_gop_s", best(b, first)->peak_gop_s);
+	obj_object(&report, "limits", &limits);
+	add_decode(&report, "decode", b, one);
+	add_prefill(&report, b, first);
+	add_decode(&report, "batch8", b, eight);
+	return obj_done(&report, out, e);
 }
 
 static int bench_open(struct bench *b, const struct lab_bench *o, struct err *e)

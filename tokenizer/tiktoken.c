@@ -202,16 +202,29 @@ static int list_specials(struct reading *r, const json_t *config, json_t *list, 
 
 static int open_steps(struct tokenizer *t, struct err *e)
 {
-	json_t *pre = json_pack("{s:s,s:[{s:s,s:{s:s},s:s,s:b},{s:s,s:b,s:b}]}", "type", "Sequence",
-				"pretokenizers", "type", "Split", "pattern", "Regex", pattern,
-				"behavior", "Isolated", "invert", 0, "type", "ByteLevel",
-				"add_prefix_space", 0, "use_regex", 0);
-	json_t *decoder = json_pack("{s:s}", "type", "ByteLevel");
-	int rc = pre && decoder ? 0 : err_set(e, ERR_NOMEM, "out of memory for tiktoken.model");
-	if (rc == 0)
-		rc = tokenizer_steps_load_pre(t, pre, e);
-	if (rc == 0)
-		rc = tokenizer_steps_load_decoder(t, decoder, e);
+	struct obj sequence = { 0 }, split = { 0 }, regex = { 0 }, levels = { 0 }, back = { 0 };
+	struct arr steps = { 0 };
+	json_t *pre = NULL, *decoder = NULL;
+	int rc;
+	obj_text(&regex, "Regex", pattern);
+	obj_text(&split, "type", "Split");
+	obj_object(&split, "pattern", &regex);
+	obj_text(&split, "behavior", "Isolated");
+	obj_bool(&split, "invert", false);
+	arr_object(&steps, &split);
+	obj_text(&levels, "type", "ByteLevel");
+	obj_bool(&levels, "add_prefix_space", false);
+	obj_bool(&levels, "use_regex", false);
+	arr_object(&steps, &levels);
+	obj_text(&sequence, "type", "Sequence");
+	obj_array(&sequence, "pretokenizers", &steps);
+	obj_text(&back, "type", "ByteLevel");
+	TRY_OUT(obj_done(&sequence, &pre, e));
+	TRY_OUT(obj_done(&back, &decoder, e));
+	TRY_OUT(tokenizer_steps_load_pre(t, pre, e));
+	TRY_OUT(tokenizer_steps_load_decoder(t, decoder, e));
+out:
+	obj_free(&back);
 	json_decref(pre);
 	json_decref(decoder);
 	return rc;

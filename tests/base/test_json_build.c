@@ -13,6 +13,8 @@ static int build(json_t **out, struct err *e)
 	json_t *shared = json_string("shared");
 	obj_text(&o, "text", "h\xc3\xa9");
 	obj_text(&o, "none", NULL);
+	obj_bytes(&o, "bytes", "a\0b", 3);
+	obj_bytes(&o, "nothing", NULL, 0);
 	obj_int(&o, "int", -3);
 	obj_count(&o, "count", INT64_MAX);
 	obj_real(&o, "real", 0.5);
@@ -35,8 +37,9 @@ static int build(json_t **out, struct err *e)
 }
 
 static const char wanted[] =
-	"{\"text\":\"h\xc3\xa9\",\"none\":null,\"int\":-3,\"count\":9223372036854775807,\"real\":0.5,"
-	"\"bool\":true,\"null\":null,\"add\":1,\"share\":\"shared\",\"empty\":{},\"object\":{\"a\":\"b\"},"
+	"{\"text\":\"h\xc3\xa9\",\"none\":null,\"bytes\":\"a\\u0000b\",\"nothing\":\"\",\"int\":-3,"
+	"\"count\":9223372036854775807,\"real\":0.5,\"bool\":true,\"null\":null,\"add\":1,"
+	"\"share\":\"shared\",\"empty\":{},\"object\":{\"a\":\"b\"},"
 	"\"array\":[\"x\",2,true,\"shared\",{\"n\":1}]}";
 
 Test(json_build, members_keep_their_order_and_kind)
@@ -63,6 +66,7 @@ Test(json_build, nothing_added_is_an_empty_value)
 }
 
 static void bad_text(struct obj *o) { obj_text(o, "bad", "\xff"); }
+static void bad_bytes(struct obj *o) { obj_bytes(o, "bad", "a\xc3", 2); }
 static void bad_count(struct obj *o) { obj_count(o, "bad", (uint64_t)INT64_MAX + 1); }
 static void bad_nan(struct obj *o) { obj_real(o, "bad", NAN); }
 static void bad_infinity(struct obj *o) { obj_real(o, "bad", -INFINITY); }
@@ -81,7 +85,7 @@ static void bad_list(struct obj *o)
 
 Test(json_build, the_first_failure_sticks_and_names_its_key)
 {
-	static void (*const bad[])(struct obj *) = { bad_text,	   bad_count,  bad_nan,
+	static void (*const bad[])(struct obj *) = { bad_text,     bad_bytes,  bad_count, bad_nan,
 						     bad_infinity, bad_object, bad_list };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct obj o = { 0 };
