@@ -1,0 +1,242 @@
+/* A request's way: admission, errors at each step, cancellation, deadlines; every way out leaves a record. */
+#include "tests/serve/support.h"
+
+#include <string.h>
+
+static struct served at;
+
+static void setup(void) { served_open(&at, served_rules); }
+static void teardown(void) { served_close(&at); }
+
+TestSuite(serve_chat, .init = setup, .fini = teardown);
+
+static const char *outcome(void)
+{
+	static char out[32];
+	json_t *entry = served_last(&at);
+	const char *s = json_string_value(json_object_get(entry, "outcome"));
+	snprintf(out, sizeof out, "%s", s ? s : "");
+	json_decref(entry);
+	return out;
+}
+
+static uint64_t log_size(void) { return audit_log_size(at.flow->log); }
+
+Test(serve_chat, answer_is_recorded_with_who_answered_and_what_went_out)
+{
+	script_say(at.script, "a secret", 3);
+	struct said x = served_say(&at, ",\"seed\":5,\"temperature\":0");
+	cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+	cr_expect_str_eq(outcome(), "redacted");
+	cr_expect_str_eq(served_field(&at, "backend"), "\"script\"");
+	cr_expect_str_eq(served_field(&at, "client"), "\"someone\"");
+	cr_expect_str_eq(served_field(&at, "kernel_regimes"), "[\"script\"]");
+	cr_expect_str_eq(served_field(&at, "tokenizer"), "null");
+	cr_expect_str_eq(served_field(&at, "output_count"), "3");
+	cr_expect_str_eq(served_field(&at, "policy_mode"), "\"enforce\"");
+	cr_expect_str_eq(served_retained(&at, "output"), "\"a [gone]\"");
+	cr_expect_str_eq(served_retained(&at, "seed"), "\"5\"");
+	struct digest d = digest_of("a [gone]", 8);
+	char hex[DIGEST_TEXT_ROOM], quoted[DIGEST_TEXT_ROOM + 2];
+	digest_text(&d, hex);
+	snprintf(quoted, sizeof quoted, "\"%s\"", hex);
+	cr_expect_str_eq(served_field(&at, "emitted_bytes_digest"), quoted);
+	const json_t *mark = json_object_get(x.result, "hallmark");
+	cr_expect_eq(json_integer_value(json_object_get(mark, "index")), (json_int_t)log_size() - 1);
+	cr_expect_str_eq(json_string_value(json_object_get(mark, "record")), x.record);
+	cr_expect_eq(json_integer_value(json_object_get(x.result, "cached_tokens")), 2);
+	cr_expect_eq(json_integer_value(json_object_get(x.result, "completion_tokens")), 3);
+	said_free(&x);
+	cr_expect(at.script->opened == 1 && at.script->closed == 1);
+}
+
+Test(serve_chat, request_that_is_none_leaves_no_record_and_asks_nobody)
+{
+	static const struct {
+		const char *body;
+		int code;
+	} rows[] = {
+		{ "{", ERR_INPUT },
+		{ "{\"model\":\"m\"}", ERR_INPUT },
+		{ "{\"model\":\"other\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+		  ERR_NOTFOUND },
+		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"audio\":{}}",
+		  ERR_UNSUPPORTED }
+	};
+	uint64_t before = log_size();
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct serve_chat *c;
+		struct err e = { 0 };
+		cr_expect_eq(serve_chat_open(&c, at.service, rows[i].body, strlen(rows[i].body), NULL, &e),
+			     rows[i].code, "row %zu: %s", i, e.text);
+		cr_expect_null(c);
+	}
+	cr_expect_eq(log_size(), before);
+	cr_expect_eq(at.script->opened, 0);
+}
+
+Test(serve_chat, answer_that_cannot_be_opened_is_recorded_with_the_choices_that_were_begun)
+{
+	for (unsigned begun = 0; begun < 3; begun++) {
+		at.script->open_error = ERR_UNAVAILABLE;
+		at.script->open_choices = begun;
+		struct said x = served_say(&at, ",\"n\":3");
+		cr_expect_eq(x.rc, ERR_UNAVAILABLE);
+		cr_expect_str_eq(x.err.text, "opening was told to fail");
+		cr_expect_str_eq(outcome(), "error");
+		cr_expect_str_eq(served_field(&at, "finish_reason"), "[\"error\",\"error\",\"error\"]");
+		const char *scans = served_field(&at, "scans");
+		unsigned found = 0;
+		while ((scans = strstr(scans, "\"phase\":\"output\"")))
+			scans++, found++;
+		cr_expect_eq(found, begun);
+		cr_expect_str_eq(served_retained(&at, "prompt_ids"), begun ? "[100,101,102]" : "[]");
+		said_free(&x);
+	}
+	cr_expect_eq(at.script->closed, 3);
+}
+
+Test(serve_chat, error_at_any_step_ends_the_chat_after_what_had_gone_out)
+{
+	script_say(at.script, "uvwxyz", 1);
+	for (size_t k = 0; k < 6; k++) {
+		at.script->step[k].error = ERR_IO;
+		struct said x = served_say(&at, "");
+		cr_expect_eq(x.rc, ERR_IO);
+		cr_expect_eq(x.content[0].len, k);
+		cr_expect_str_eq(outcome(), "error");
+		cr_expect_str_eq(served_field(&at, "finish_reason"), "\"error\"");
+		cr_expect_eq(strlen(served_retained(&at, "output")), k + 2);
+		said_free(&x);
+		at.script->step[k].error = 0;
+	}
+}
+
+struct canceller {
+	struct serve_chat *chat;
+	size_t at;
+};
+
+static void cancel_at(void *ctx, unsigned choice, size_t step)
+{
+	struct canceller *x = ctx;
+	(void)choice;
+	if (step == x->at)
+		serve_chat_cancel(x->chat);
+}
+
+Test(serve_chat, cancelled_chat_fails_at_once_and_its_record_says_aborted)
+{
+	struct canceller x = { .at = 2 };
+	struct said said = { 0 };
+	struct err e = { 0 };
+	script_say(at.script, "uvwxyz", 1);
+	cr_assert_eq(served_chat(&at, "", &x.chat, &e), 0, "%s", e.text);
+	at.script->at_step = cancel_at;
+	at.script->ctx = &x;
+	said_run(&said, x.chat);
+	cr_expect_eq(said.rc, ERR_UNAVAILABLE);
+	cr_expect_str_eq(text_of(&said.content[0]), "uv");
+	cr_expect_eq(at.script->cancelled, 1);
+	cr_expect_str_eq(outcome(), "aborted");
+	uint64_t size = log_size();
+	serve_chat_close(x.chat);
+	cr_expect_eq(log_size(), size, "closing adds no second record");
+	said_free(&said);
+}
+
+Test(serve_chat, chat_closed_before_its_end_is_aborted_with_what_had_gone_out)
+{
+	struct serve_chat *c;
+	struct api_piece piece;
+	struct err e = { 0 };
+	script_say(at.script, "uv sec", 1);
+	cr_assert_eq(served_chat(&at, "", &c, &e), 0, "%s", e.text);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(serve_chat_next(c, &piece, &e), SERVE_TEXT);
+	serve_chat_close(c);
+	cr_expect_str_eq(outcome(), "aborted");
+	cr_expect_str_eq(served_retained(&at, "output"), "\"uv\"");
+	cr_expect(strstr(served_field(&at, "scans"), "\"end\":\"disconnected\""));
+	serve_chat_close(NULL);
+}
+
+Test(serve_chat, deadline_goes_by_the_steady_clock_and_is_told_to_the_answerer)
+{
+	script_say(at.script, "uvwxyz", 1);
+	at.script->time_us = &at.time_us;
+	at.script->step_us = 4000000;
+	int64_t begun = at.time_us;
+	struct said x = served_say(&at, "");
+	cr_expect_eq(x.rc, ERR_UNAVAILABLE);
+	cr_expect_str_eq(x.err.text, "the request's deadline has passed");
+	cr_expect_eq(at.script->asked.deadline_us, begun + 10000000);
+	cr_expect_str_eq(text_of(&x.content[0]), "uvw");
+	cr_expect_str_eq(outcome(), "error");
+	said_free(&x);
+	at.script->step_us = 1000000;
+	x = served_say(&at, "");
+	cr_expect_eq(x.rc, SERVE_END, "%s", x.err.text);
+	said_free(&x);
+}
+
+Test(serve_chat, drained_service_lets_running_chats_end_and_takes_no_others)
+{
+	struct serve_chat *c;
+	struct said x = { 0 };
+	struct err e = { 0 };
+	script_say(at.script, "uvw", 1);
+	cr_assert_eq(served_chat(&at, "", &c, &e), 0, "%s", e.text);
+	serve_service_drain(at.service);
+	struct said refused = served_say(&at, "");
+	cr_expect_eq(refused.rc, ERR_UNAVAILABLE);
+	said_run(&x, c);
+	cr_expect_eq(x.rc, SERVE_END, "%s", x.err.text);
+	serve_chat_close(c);
+	said_free(&x);
+}
+
+Test(serve_chat, choices_take_turns_and_the_record_has_a_value_for_each)
+{
+	script_say(at.script, "uvw", 1);
+	struct said x = served_say(&at, ",\"n\":3");
+	cr_expect_str_eq(text_of(&x.order), "012012012");
+	cr_expect_eq(json_array_size(json_object_get(x.result, "finish_reasons")), 3);
+	cr_expect_eq(json_integer_value(json_object_get(x.result, "completion_tokens")), 9);
+	said_free(&x);
+	cr_expect_str_eq(served_field(&at, "output_count"), "[3,3,3]");
+	cr_expect_str_eq(served_field(&at, "finish_reason"), "[\"stop\",\"stop\",\"stop\"]");
+	cr_expect_str_eq(served_retained(&at, "output"), "[\"uvw\",\"uvw\",\"uvw\"]");
+}
+
+Test(serve_chat, seed_is_the_requests_or_one_that_was_drawn_and_is_recorded)
+{
+	struct said x = served_say(&at, ""), y = served_say(&at, "");
+	json_int_t a = json_integer_value(json_object_get(x.result, "seed")),
+		   b = json_integer_value(json_object_get(y.result, "seed"));
+	cr_expect(a > 0 && b > 0 && a != b);
+	cr_expect_eq((json_int_t)at.script->asked.seed, b);
+	said_free(&x);
+	said_free(&y);
+}
+
+Test(serve_chat, record_that_cannot_be_made_leaves_a_lost_one_with_its_number)
+{
+	static const char body[] =
+		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	struct serve_chat *c;
+	struct said x = { 0 };
+	struct err e = { 0 };
+	cr_assert_eq(serve_chat_open(&c, at.service, body, strlen(body), "\xff", &e), 0, "%s", e.text);
+	said_run(&x, c);
+	cr_expect_lt(x.rc, 0);
+	serve_chat_close(c);
+	json_t *entry = served_last(&at);
+	cr_expect_str_eq(json_string_value(json_object_get(entry, "type")), "lost");
+	cr_expect_eq(json_integer_value(json_object_get(entry, "n")), atoi(strchr(x.record, '/') + 1));
+	json_decref(entry);
+	said_free(&x);
+	x = served_say(&at, "");
+	cr_expect_eq(x.rc, SERVE_END, "and the next is recorded: %s", x.err.text);
+	said_free(&x);
+}

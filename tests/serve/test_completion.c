@@ -1,0 +1,196 @@
+/* One choice: events through the filters of their phases, in every cutting; calls; how it ends. */
+#include "tests/serve/support.h"
+
+#include <string.h>
+
+#define TOOLS \
+	",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"find\",\"parameters\":{\"type\":\"object\"}}}]"
+
+static struct served at;
+
+static void setup(void) { served_open(&at, served_rules); }
+static void teardown(void) { served_close(&at); }
+
+TestSuite(serve_completion, .init = setup, .fini = teardown);
+
+static const char *finish_of(const struct said *x)
+{
+	return json_string_value(json_object_get(x->result, "finish_reason"));
+}
+
+Test(serve_completion, rules_redact_and_block_alike_in_every_cutting)
+{
+	static const struct {
+		const char *text, *out, *finish;
+	} rows[] = {
+		{ "all is well here", "all is well here", "stop" },
+		{ "a secret, and a Secret more", "a [gone], and a [gone] more", "stop" },
+		{ "look: the bomb is here", "look: the ", "content_filter" },
+		{ "secret bomb secret", "[gone] ", "content_filter" },
+		{ "sec", "sec", "stop" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char scans[65536] = "";
+		for (size_t piece = strlen(rows[i].text); piece > 0; piece--) {
+			script_say(at.script, rows[i].text, piece);
+			struct said x = served_say(&at, "");
+			cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+			cr_expect_str_eq(text_of(&x.content[0]), rows[i].out, "pieces of %zu", piece);
+			cr_expect_str_eq(finish_of(&x), rows[i].finish, "%s", rows[i].text);
+			const char *record = served_field(&at, "scans");
+			if (*scans)
+				cr_expect_str_eq(record, scans, "pieces of %zu", piece);
+			else
+				snprintf(scans, sizeof scans, "%s", record);
+			said_free(&x);
+		}
+	}
+}
+
+/* Run these steps, and stop behind them. */
+static struct said say(const struct script_step *step, size_t count, const char *more)
+{
+	memcpy(at.script->step, step, count * sizeof *step);
+	at.script->steps = count;
+	return served_say(&at, more);
+}
+#define SAY(steps, more) say(steps, sizeof steps / sizeof *steps, more)
+
+Test(serve_completion, reasoning_and_content_have_streams_that_an_interruption_does_not_end)
+{
+	static const struct script_step steps[] = { { .text = "think sec", .part = REPLY_REASONING },
+						    { .text = "say sec" },
+						    { .text = "ret thought", .part = REPLY_REASONING },
+						    { .text = "ret word" } };
+	struct said x = SAY(steps, "");
+	cr_expect_str_eq(text_of(&x.reasoning[0]), "think [gone] thought");
+	cr_expect_str_eq(text_of(&x.content[0]), "say [gone] word");
+	cr_expect_str_eq(served_field(&at, "finish_reason"), "\"stop\"");
+	said_free(&x);
+	cr_expect(strstr(served_retained(&at, "output"), "\"reasoning\":\"think [gone] thought\""));
+}
+
+Test(serve_completion, block_in_reasoning_keeps_back_what_content_holds)
+{
+	static const struct script_step steps[] = { { .text = "held sec" },
+						    { .text = "the bomb", .part = REPLY_REASONING },
+						    { .text = "never" } };
+	struct said x = SAY(steps, "");
+	cr_expect_str_eq(text_of(&x.content[0]), "held ");
+	cr_expect_str_eq(text_of(&x.reasoning[0]), "the ");
+	cr_expect_str_eq(finish_of(&x), "content_filter");
+	json_t *entry = served_last(&at);
+	cr_expect_str_eq(json_string_value(json_object_get(entry, "outcome")), "blocked");
+	json_decref(entry);
+	said_free(&x);
+}
+
+static const struct script_step calls[] = {
+	{ .text = "I look. " },
+	{ .text = "find", .part = REPLY_CALL_NAME },
+	{ .text = "{\"q\":\"s\\u0065c", .part = REPLY_CALL_ARGUMENTS },
+	{ .text = "ret \\\"x\\\"\"}", .part = REPLY_CALL_ARGUMENTS },
+	{ .text = "find", .part = REPLY_CALL_NAME },
+	{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+};
+
+Test(serve_completion, calls_give_name_and_arguments_whose_escapes_hide_nothing_from_rules)
+{
+	struct said x = SAY(calls, TOOLS);
+	cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+	cr_expect_str_eq(text_of(&x.content[0]), "I look. ");
+	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone] \\\"x\\\"\"})find({}");
+	cr_expect_str_eq(finish_of(&x), "tool_calls");
+	said_free(&x);
+	cr_expect(strstr(served_field(&at, "scans"), "\"tool_arguments\""));
+}
+
+Test(serve_completion, digest_of_what_went_out_goes_over_content_reasoning_and_each_call)
+{
+	static const struct script_step steps[] = { { .text = "hm", .part = REPLY_REASONING },
+						    { .text = "say" },
+						    { .text = "find", .part = REPLY_CALL_NAME },
+						    { .text = "{}", .part = REPLY_CALL_ARGUMENTS } };
+	struct said x = SAY(steps, TOOLS);
+	struct digest d = digest_of("sayhmfind{}", 11);
+	char text[DIGEST_TEXT_ROOM], quoted[DIGEST_TEXT_ROOM + 2];
+	digest_text(&d, text);
+	snprintf(quoted, sizeof quoted, "\"%s\"", text);
+	cr_expect_str_eq(served_field(&at, "emitted_bytes_digest"), quoted);
+	said_free(&x);
+}
+
+Test(serve_completion, second_call_ends_a_choice_that_may_have_one)
+{
+	struct said x = SAY(calls, TOOLS ",\"parallel_tool_calls\":false");
+	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone] \\\"x\\\"\"}");
+	cr_expect_str_eq(finish_of(&x), "tool_calls");
+	said_free(&x);
+}
+
+Test(serve_completion, call_that_nobody_offered_is_content_as_the_model_wrote_it)
+{
+	struct said x = SAY(calls, "");
+	cr_expect_str_eq(text_of(&x.content[0]),
+			 "I look. {\"name\": \"find\", \"arguments\": {\"q\":\"s\\u0065cret \\\"x\\\"\"}}"
+			 "{\"name\": \"find\", \"arguments\": {}}");
+	cr_expect_str_eq(text_of(&x.calls[0]), "");
+	cr_expect_str_eq(finish_of(&x), "stop");
+	said_free(&x);
+}
+
+Test(serve_completion, name_that_a_rule_blocks_ends_the_choice_and_does_not_go_out)
+{
+	static const struct script_step steps[] = { { .text = "bomb", .part = REPLY_CALL_NAME },
+						    { .text = "{}", .part = REPLY_CALL_ARGUMENTS } };
+	struct said x = SAY(steps, TOOLS);
+	cr_expect_str_eq(text_of(&x.calls[0]), "");
+	cr_expect_str_eq(finish_of(&x), "content_filter");
+	said_free(&x);
+}
+
+Test(serve_completion, ids_of_calls_are_those_of_the_same_request_and_of_no_other)
+{
+	char first[4096], other[4096];
+	struct said x = SAY(calls, TOOLS ",\"n\":2");
+	snprintf(first, sizeof first, "%s", served_retained(&at, "output"));
+	said_free(&x);
+	x = SAY(calls, TOOLS ",\"n\":2");
+	cr_expect_str_eq(served_retained(&at, "output"), first);
+	said_free(&x);
+	x = SAY(calls, TOOLS ",\"n\":2,\"top_p\":0.5");
+	snprintf(other, sizeof other, "%s", served_retained(&at, "output"));
+	cr_expect_str_neq(other, first);
+	said_free(&x);
+}
+
+Test(serve_completion, way_it_ends_is_the_answers_unless_calls_or_rules_say_otherwise)
+{
+	static const struct {
+		enum answer_end end;
+		enum reply_part part;
+		const char *text, *finish;
+	} rows[] = { { ANSWER_STOP, REPLY_CONTENT, "x", "stop" },
+		     { ANSWER_LENGTH, REPLY_CONTENT, "x", "length" },
+		     { ANSWER_STOP, REPLY_CALL_NAME, "find", "tool_calls" },
+		     { ANSWER_LENGTH, REPLY_CALL_NAME, "find", "length" },
+		     { ANSWER_LENGTH, REPLY_CONTENT, "bomb", "content_filter" } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct script_step step = { .text = rows[i].text,
+					    .part = rows[i].part,
+					    .end = rows[i].end };
+		struct said x = say(&step, 1, TOOLS);
+		cr_expect_str_eq(finish_of(&x), rows[i].finish, "row %zu", i);
+		said_free(&x);
+	}
+}
+
+Test(serve_completion, step_that_has_more_goes_on_before_another_choice_has_its_turn)
+{
+	static const struct script_step steps[] = { { .text = "u", .more = true },
+						    { .text = "v" },
+						    { .text = "w" } };
+	struct said x = SAY(steps, ",\"n\":2");
+	cr_expect_str_eq(text_of(&x.order), "001101");
+	said_free(&x);
+}

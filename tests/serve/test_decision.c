@@ -1,0 +1,152 @@
+/* A decision is a value: filled by hand it becomes the fields that the log's table wants. */
+#include "serve/decision.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const struct digest zero;
+
+static struct api_request request;
+static struct decision d;
+
+static void setup(void)
+{
+	static const char body[] =
+		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	struct err e;
+	cr_assert_eq(api_request_parse(body, strlen(body), &request, &e), 0);
+	d = (struct decision){ .client = "",
+			       .body = body,
+			       .body_len = strlen(body),
+			       .asked = &request,
+			       .seed = UINT64_MAX,
+			       .signer = "",
+			       .build = "b",
+			       .backend = "upstream",
+			       .mode = "off",
+			       .scans = json_array(),
+			       .interventions = json_array(),
+			       .outcome = "completed" };
+	for (unsigned i = 0; i < API_CHOICES; i++)
+		d.choice[i] = (struct decision_choice){ "stop", zero, json_string("said") };
+}
+
+static void teardown(void)
+{
+	serve_decision_free(&d);
+	api_request_free(&request);
+}
+
+TestSuite(serve_decision, .init = setup, .fini = teardown);
+
+/* The field's canonical text, until the next call. */
+static const char *field(const char *name)
+{
+	static char out[4096];
+	struct decision_fields f;
+	struct buf b = { 0 };
+	struct err e;
+	cr_assert_eq(serve_decision_fields(&d, &f, &e), 0, "%s", e.text);
+	snprintf(out, sizeof out, "(none)");
+	for (size_t i = 0; i < f.count; i++)
+		if (strcmp(f.field[i].name, name) == 0) {
+			cr_assert_eq(json_write_canonical(f.field[i].value, &b, NULL), 0);
+			snprintf(out, sizeof out, "%s", b.bytes);
+		}
+	serve_decision_fields_free(&f);
+	buf_free(&b);
+	return out;
+}
+
+Test(serve_decision, fields_are_those_of_the_logs_table_in_its_order)
+{
+	const char *const *names = audit_type_find("decision")->field;
+	struct decision_fields f;
+	struct err e;
+	cr_assert_eq(serve_decision_fields(&d, &f, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < f.count; i++)
+		cr_expect_str_eq(f.field[i].name, names[i]);
+	cr_expect_null(names[f.count]);
+	serve_decision_fields_free(&f);
+}
+
+Test(serve_decision, what_an_upstream_does_not_know_is_null)
+{
+	static const char *const absent[] = { "subject",          "client",         "model_root",
+					      "model_signer",     "tokenizer",      "template",
+					      "kernel_set",       "kernel_regimes", "policy_bundle",
+					      "constraint",       "weights_format", "prompt_count",
+					      "output_count",     "routing_digest", "logits_digest",
+					      "prompt_ids_digest" };
+	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+		cr_expect_str_eq(field(absent[i]), "null", "%s", absent[i]);
+	cr_expect_str_eq(field("backend"), "\"upstream\"");
+}
+
+Test(serve_decision, ids_are_digested_as_u32_little_endian)
+{
+	static const uint32_t id[] = { 1, 0x01020304 };
+	struct digest want = digest_of("\1\0\0\0\4\3\2\1", 8);
+	char text[DIGEST_TEXT_ROOM], quoted[DIGEST_TEXT_ROOM + 2];
+	digest_text(&want, text);
+	snprintf(quoted, sizeof quoted, "\"%s\"", text);
+	d.model.knows_ids = true;
+	d.answer = (struct answer_facts){ .prompt = id, .prompt_count = 2, .choices = 1 };
+	d.answer.choice[0] = (struct answer_choice_facts){ .id = id, .count = 2 };
+	cr_expect_str_eq(field("prompt_ids_digest"), quoted);
+	cr_expect_str_eq(field("output_ids_digest"), quoted);
+	cr_expect_str_eq(field("output_count"), "2");
+}
+
+Test(serve_decision, weights_format_is_the_files_unless_something_else_was_asked_for)
+{
+	d.model = (struct answer_model){ .matrices = "bf16", .packed = "stored", .cache = "f32" };
+	cr_expect_str_eq(field("weights_format"), "\"bf16\"");
+	d.model.cache = "int8";
+	cr_expect_str_eq(field("weights_format"),
+			 "{\"cache\":\"int8\",\"matrices\":\"bf16\",\"packed\":\"stored\"}");
+	d.model = (struct answer_model){ .matrices = "q8", .packed = "q8", .cache = "f32" };
+	cr_expect_str_eq(field("weights_format"),
+			 "{\"cache\":\"f32\",\"matrices\":\"q8\",\"packed\":\"q8\"}");
+}
+
+Test(serve_decision, sampling_names_later_parameters_only_where_they_have_an_effect)
+{
+	cr_expect_str_eq(field("sampling"),
+			 "{\"max_tokens\":0,\"min_p\":0,\"seed\":\"18446744073709551615\",\"stop\":[],"
+			 "\"temperature\":1,\"top_k\":0,\"top_p\":1,\"watermark\":null}");
+	request.frequency = 0.5;
+	request.repetition = 2;
+	request.ignore_eos = true;
+	request.logprobs = true;
+	request.top_logprobs = 0;
+	const char *s = field("sampling");
+	cr_expect(strstr(s, "\"frequency_penalty\":0.5") && strstr(s, "\"repetition_penalty\":2") &&
+			  strstr(s, "\"ignore_eos\":true") && strstr(s, "\"top_logprobs\":0"),
+		  "%s", s);
+	cr_expect(!strstr(s, "presence_penalty") && !strstr(s, "\"n\""), "%s", s);
+}
+
+Test(serve_decision, several_choices_are_lists_and_one_is_none)
+{
+	json_t *kept;
+	struct err e;
+	cr_expect_str_eq(field("finish_reason"), "\"stop\"");
+	request.n = 3;
+	d.choice[1].finish_reason = "length";
+	cr_expect_str_eq(field("finish_reason"), "[\"stop\",\"length\",\"stop\"]");
+	cr_expect_str_eq(field("logits_digest"), "[null,null,null]");
+	cr_assert_eq(serve_decision_retained(&d, &kept, &e), 0, "%s", e.text);
+	cr_expect_eq(json_array_size(json_object_get(kept, "output")), 3);
+	cr_expect_eq(json_array_size(json_object_get(kept, "output_ids")), 3);
+	json_decref(kept);
+}
+
+Test(serve_decision, constraint_and_kwargs_stand_as_they_were_asked_for)
+{
+	d.answer.has_constraint = true;
+	d.answer.constraint_field = "guided_regex";
+	request.template_kwargs = json_pack("{s:b}", "enable_thinking", 1);
+	cr_expect(strstr(field("constraint"), "\"from\":\"guided_regex\""));
+	cr_expect_str_eq(field("template_kwargs"), "{\"clock\":\"created\",\"enable_thinking\":true}");
+}

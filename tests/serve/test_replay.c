@@ -1,0 +1,126 @@
+/* The engine as an answerer, and its recorded answers run again. */
+#include "tests/serve/support.h"
+
+#include <string.h>
+
+static struct served at;
+static struct serve_service *engine;
+
+static void setup(void)
+{
+	struct serve_options o = { .ref = "demo/model", .model_name = "m", .unsigned_ok = true };
+	struct err e = { 0 };
+	served_open(&at, NULL);
+	cr_assert_eq(serve_service_open(&engine, at.flow, &o, &e), 0, "%s", e.text);
+}
+
+static void teardown(void)
+{
+	serve_service_close(engine);
+	served_close(&at);
+}
+
+TestSuite(serve_replay, .init = setup, .fini = teardown);
+
+/* A chat with the engine to its end; the index of its record. */
+static uint64_t say(const char *more, struct said *x)
+{
+	struct serve_service *script = at.service;
+	at.service = engine;
+	*x = served_say(&at, more);
+	at.service = script;
+	cr_assert_eq(x->rc, SERVE_END, "%s", x->err.text);
+	return audit_log_size(at.flow->log) - 1;
+}
+
+static json_t *replay(uint64_t index, const struct serve_replay_options *o)
+{
+	json_t *report;
+	struct err e = { 0 };
+	cr_assert_eq(serve_replay(at.flow, index, o, &report, &e), 0, "%s", e.text);
+	return report;
+}
+
+static const struct serve_replay_options same = { .ref = "demo/model", .unsigned_ok = true };
+
+Test(serve_replay, recorded_answers_come_the_same_again)
+{
+	static const char *const rows[] = {
+		",\"max_tokens\":12,\"seed\":3",
+		",\"max_tokens\":8,\"n\":2,\"temperature\":1.3",
+		",\"max_tokens\":20,\"guided_regex\":\"[a-z]{5}\",\"logprobs\":true,\"top_logprobs\":2",
+		",\"max_tokens\":9,\"stop\":[\"e\"],\"logit_bias\":{\"100\":-100}",
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct said x;
+		uint64_t size = audit_log_size(at.flow->log), index = say(rows[i], &x);
+		cr_expect_eq(index, size);
+		cr_expect_str_eq(served_field(&at, "backend"), "\"engine\"");
+		json_t *report = replay(index, &same);
+		cr_expect(json_is_true(json_object_get(report, "equal")), "%s", rows[i]);
+		cr_expect_eq(json_integer_value(json_object_get(report, "first_token")), -1);
+		cr_expect_str_eq(json_string_value(json_object_get(report, "regime")), "canonical");
+		cr_expect_eq(json_integer_value(json_object_get(report, "tokens")),
+			     json_integer_value(json_object_get(x.result, "completion_tokens")));
+		cr_expect_eq(audit_log_size(at.flow->log), index + 1, "nothing is recorded");
+		json_decref(report);
+		said_free(&x);
+	}
+}
+
+Test(serve_replay, another_seed_is_named_as_the_first_difference)
+{
+	struct said x;
+	uint64_t index = say(",\"max_tokens\":16,\"temperature\":2,\"seed\":3", &x);
+	struct serve_replay_options other = same;
+	other.has_seed = true;
+	other.seed = 4;
+	json_t *report = replay(index, &other);
+	cr_expect(json_is_false(json_object_get(report, "equal")));
+	cr_expect_str_eq(json_string_value(json_object_get(report, "first_difference")), "sampling");
+	cr_expect_geq(json_integer_value(json_object_get(report, "first_token")), 0);
+	json_decref(report);
+	said_free(&x);
+}
+
+Test(serve_replay, only_decisions_of_which_something_was_kept_can_be_replayed)
+{
+	json_t *report;
+	struct err e = { 0 };
+	cr_expect_eq(serve_replay(at.flow, 0, &same, &report, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "genesis"), "%s", e.text);
+	cr_expect_lt(serve_replay(at.flow, 9999, &same, &report, &e), 0);
+}
+
+Test(serve_replay, text_ids_and_tokens_of_the_engine_fit_together)
+{
+	struct said x;
+	say(",\"max_tokens\":5,\"seed\":3,\"logprobs\":true", &x);
+	char *bare = strdup(text_of(&x.tokens[0])), *to = bare;
+	for (const char *from = bare; *from; from++)
+		if (*from != '|')
+			*to++ = *from;
+	*to = 0;
+	cr_expect_str_eq(bare, text_of(&x.content[0]));
+	cr_expect_eq(json_integer_value(json_object_get(x.result, "completion_tokens")), 5);
+	cr_expect_str_eq(json_string_value(json_object_get(x.result, "finish_reason")), "length");
+	free(bare);
+	said_free(&x);
+}
+
+Test(serve_replay, request_beyond_the_context_is_refused_and_recorded)
+{
+	struct buf b = { 0 };
+	struct serve_chat *c;
+	struct err e = { 0 };
+	buf_add_text(&b, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"");
+	for (int i = 0; i < 20000; i++)
+		buf_add_text(&b, "word ");
+	buf_add_text(&b, "\"}]}");
+	cr_expect_eq(serve_chat_open(&c, engine, b.bytes, b.len, NULL, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "the context of this model is"), "%s", e.text);
+	cr_expect_str_eq(served_field(&at, "scans")[0] == '[' ? "list" : "none", "list");
+	cr_expect_str_eq(served_retained(&at, "prompt_ids"), "[]");
+	cr_expect_str_neq(served_field(&at, "prompt_count"), "0");
+	buf_free(&b);
+}

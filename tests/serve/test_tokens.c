@@ -1,0 +1,118 @@
+/* Which tokens may be named beside the text: those that went out whole and unchanged. */
+#include "tests/serve/support.h"
+
+#include <string.h>
+
+#define LOGPROBS ",\"logprobs\":true,\"top_logprobs\":2"
+
+static struct served at;
+
+static void setup(void) { served_open(&at, served_rules); }
+static void teardown(void) { served_close(&at); }
+
+TestSuite(serve_tokens, .init = setup, .fini = teardown);
+
+static struct said say(const struct script_step *step, size_t count, const char *more)
+{
+	memcpy(at.script->step, step, count * sizeof *step);
+	at.script->steps = count;
+	struct said x = served_say(&at, more);
+	cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+	return x;
+}
+#define SAY(steps, more) say(steps, sizeof steps / sizeof *steps, more)
+
+Test(serve_tokens, tokens_of_what_was_redacted_are_not_named_in_any_cutting)
+{
+	static const char text[] = "one secret two";
+	for (size_t piece = 1; piece < sizeof text; piece++) {
+		script_say(at.script, text, piece);
+		struct said x = served_say(&at, LOGPROBS);
+		cr_expect_str_eq(text_of(&x.content[0]), "one [gone] two");
+		char all[64] = "", *to = all;
+		for (size_t i = 0; i < sizeof text - 1; i += piece) {
+			size_t end = i + piece < sizeof text - 1 ? i + piece : sizeof text - 1;
+			if (end <= 4 || i >= 10) /* "secret" is text[4..10) */
+				to += sprintf(to, "%.*s|", (int)(end - i), text + i);
+		}
+		cr_expect_str_eq(text_of(&x.tokens[0]), all, "pieces of %zu", piece);
+		said_free(&x);
+	}
+}
+
+Test(serve_tokens, without_being_asked_for_none_is_named)
+{
+	script_say(at.script, "one two", 2);
+	struct said x = served_say(&at, "");
+	cr_expect_eq(x.tokens[0].len, 0);
+	said_free(&x);
+}
+
+Test(serve_tokens, alternatives_that_a_rule_would_touch_are_left_out)
+{
+	at.script->top[0] = (struct answer_token){ 7, -1, "secret", 6 };
+	at.script->top[1] = (struct answer_token){ 8, -2, "free", 4 };
+	at.script->top[2] = (struct answer_token){ UINT32_MAX, -3, "bomb", 4 };
+	at.script->top[3] = (struct answer_token){ UINT32_MAX, -4, "tree", 4 };
+	at.script->tops = 4;
+	script_say(at.script, "one two", 4);
+	struct said x = served_say(&at, LOGPROBS);
+	cr_expect_str_eq(text_of(&x.tokens[0]), "one /free/tree|two/free/tree|");
+	said_free(&x);
+}
+
+Test(serve_tokens, tokens_of_reasoning_and_calls_are_none_of_the_content)
+{
+	static const struct script_step steps[] = { { .text = "hm", .part = REPLY_REASONING },
+						    { .text = "say" },
+						    { .text = "hm", .part = REPLY_REASONING },
+						    { .text = " hm" } };
+	struct said x = SAY(steps, LOGPROBS);
+	cr_expect_str_eq(text_of(&x.tokens[0]), "say| hm|");
+	said_free(&x);
+}
+
+/* The JSON of a demoted call is longer than what the model wrote of it. */
+Test(serve_tokens, behind_a_demoted_call_the_places_in_the_content_are_right)
+{
+	static const struct script_step steps[] = { { .text = "f", .part = REPLY_CALL_NAME },
+						    { .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+						    { .text = " one " },
+						    { .text = "secret" },
+						    { .text = " two" } };
+	struct said x = SAY(steps, LOGPROBS);
+	cr_expect_str_eq(text_of(&x.content[0]), "{\"name\": \"f\", \"arguments\": {}} one [gone] two");
+	cr_expect_str_eq(text_of(&x.tokens[0]), " one | two|");
+	said_free(&x);
+}
+
+Test(serve_tokens, once_tokens_do_not_spell_the_text_none_is_named)
+{
+	at.script->lost = true;
+	script_say(at.script, "one two", 2);
+	struct said x = served_say(&at, LOGPROBS);
+	cr_expect_str_eq(text_of(&x.content[0]), "one two");
+	cr_expect_eq(x.tokens[0].len, 0);
+	said_free(&x);
+}
+
+/* Where tokens lie in the content when parts and tokens are cut differently. */
+Test(serve_tokens, token_lies_in_the_content_only_whole)
+{
+	static const struct answer_place places[] = { { 0, 2 }, { 2, 5 }, { 5, 6 },
+						      { 6, 6 }, { 6, 9 }, { 9, 12 } };
+	struct serve_tokens t = { .wanted = true };
+	struct answer_step step = { .place = places, .places = 6 };
+	struct err e;
+	cr_assert_eq(serve_tokens_take(&t, &step, &e), 0);
+	serve_tokens_place(&t, 1, 0, 3); /* text[1..4) is content[0..3) */
+	cr_expect_eq(t.placed_at, 1, "the second may still go on");
+	serve_tokens_place(&t, 4, 3, 2); /* text[4..6) */
+	serve_tokens_place(&t, 7, 5, 9); /* text[7..16): the byte between is not content */
+	const struct serve_drawn *d = (const void *)t.drawn.bytes;
+	static const uint64_t content[] = { UINT64_MAX, 1, 4, UINT64_MAX, UINT64_MAX, 7 };
+	cr_assert_eq(t.placed_at, 6);
+	for (size_t i = 0; i < 6; i++)
+		cr_expect_eq(d[i].content, content[i], "token %zu: %zu", i, (size_t)d[i].content);
+	buf_free(&t.drawn);
+}
