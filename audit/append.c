@@ -12,7 +12,7 @@
 
 /* ---- one record, inside the transaction ---- */
 
-int log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e)
+int audit_log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -55,19 +55,19 @@ static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pendi
 	int64_t now = env_now_us(log->env);
 
 	if (p->erase)
-		TRY(vault_erase_rows(log, tx, p, e));
+		TRY(audit_vault_erase_rows(log, tx, p, e));
 	sealed = p->record.committed;
 	if (sealed)
-		TRY(vault_put(log, tx, index, p, &cipher, e));
+		TRY(audit_vault_put(log, tx, index, p, &cipher, e));
 	now = now > log->last_time_us ? now : log->last_time_us;
-	TRY(record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL,
-			 &p->entry, e));
+	TRY(audit_record_entry(&p->record, worker, p->record.from->n, now, sealed ? &cipher : NULL,
+			       &p->entry, e));
 	p->receipt = (struct audit_receipt){ index, p->record.from->n,
-					     tree_leaf(p->entry.bytes, p->entry.len) };
+					     audit_tree_leaf(p->entry.bytes, p->entry.len) };
 	struct entry_row row = { index,        p->receipt.leaf, p->record.from->type, worker,
 				 p->receipt.n, p->entry.bytes,  p->entry.len };
-	TRY(log_entry_insert(tx, &row, e));
-	TRY(workers_apply(tx, index, row.type, worker, p->record.from->body, e));
+	TRY(audit_log_entry_insert(tx, &row, e));
+	TRY(audit_workers_apply(tx, index, row.type, worker, p->record.from->body, e));
 	TRY(run_hook(log, tx, index, &p->entry, e));
 	log->last_time_us = now;
 	return 0;
@@ -112,7 +112,7 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 	uint64_t size, old = log->edge->size;
 	struct digest root;
 
-	TRY(log_head_read(tx, &size, &root, e));
+	TRY(audit_log_head_read(tx, &size, &root, e));
 	if (size != old)
 		return err_set(e, ERR_IO,
 			       "the database's head is at %llu, ours at %llu; open the log anew",
@@ -127,7 +127,7 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 	if (size == old)
 		return 0;
 	root = merkle_root(merkle);
-	TRY(workers_whole(tx, log->worker, numbers_whole(&log->numbers), e));
+	TRY(audit_workers_whole(tx, log->worker, audit_numbers_whole(&log->numbers), e));
 	return head_update(log, tx, size, &root, old, e);
 }
 
@@ -136,7 +136,7 @@ static void note_numbers(struct audit_log *log, struct pending *const *batch, si
 {
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->rc == 0 && !batch[i]->worker)
-			numbers_add(&log->numbers, batch[i]->receipt.n);
+			audit_numbers_add(&log->numbers, batch[i]->receipt.n);
 }
 
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -146,7 +146,7 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 	int64_t time_us = log->last_time_us;
 	struct store_tx *tx;
 
-	TRY(vault_keys_get(log, batch, count, e));
+	TRY(audit_vault_keys_get(log, batch, count, e));
 	TRY(store_write(log->store, &tx, e));
 	int rc = fill_transaction(log, tx, batch, count, &merkle, e);
 	if (rc == 0)
@@ -177,11 +177,11 @@ static int publish_batch(struct audit_log *log, struct pending *const *batch, si
 
 	for (size_t i = 0; i < count; i++)
 		if (batch[i]->rc == 0)
-			TRY(edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes,
-				     batch[i]->entry.len, e));
+			TRY(audit_edge_add(log->edge, log->dir, log->env, batch[i]->entry.bytes,
+					   batch[i]->entry.len, e));
 	if (log->edge->size == old)
 		return 0;
-	return log_publish(log, e);
+	return audit_log_publish(log, e);
 }
 
 static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -190,10 +190,10 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	int rc, erased = 0;
 
 	rc = commit_batch(log, batch, count, e);
-	vault_keys_drop(batch, count);
+	audit_vault_keys_drop(batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
-		erased = vault_erase_keys(log, &batch[0]->err);
+		erased = audit_vault_erase_keys(log, &batch[0]->err);
 	TRY(rc);
 	/* From here on the database is ahead of the folder: only a reopening may repair a
 	 * failure. */
@@ -323,14 +323,14 @@ static void return_number(struct audit_log *log, const struct audit_record *refu
 	struct pending p = { .rc = 0 };
 	struct err ignored;
 	/* Where this fails too, the gap stays, and audit_verify reports it. */
-	int rc = body ? record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
+	int rc = body ? audit_record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
 	if (rc == 0)
 		(void)!append_and_wait(log, &p, &ignored);
 	buf_free(&p.entry);
 	json_decref(body);
 }
 
-int log_append(struct audit_log *log, struct pending *p, struct err *e)
+int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e)
 {
 	const struct audit_record *from = p->record.from;
 	uint64_t there;
@@ -340,7 +340,7 @@ int log_append(struct audit_log *log, struct pending *p, struct err *e)
 	if (rc < 0 && rc != ERR_IO && !p->worker &&
 	    audit_log_find(log, log->worker, from->n, &there, NULL) == ERR_NOTFOUND)
 		return_number(log, from);
-	record_free(&p->record);
+	audit_record_free(&p->record);
 	buf_free(&p->entry);
 	return rc;
 }
@@ -353,12 +353,12 @@ int audit_log_append(struct audit_log *log, const struct audit_record *r, struct
 
 	if (log->read_only)
 		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
-	rc = record_prepare(r, log->env, &p.record, e);
+	rc = audit_record_prepare(r, log->env, &p.record, e);
 	if (rc < 0) {
 		return_number(log, r);
 		return rc;
 	}
-	TRY(log_append(log, &p, e));
+	TRY(audit_log_append_pending(log, &p, e));
 	*out = p.receipt;
 	return 0;
 }

@@ -11,8 +11,8 @@ static struct digest fold_full(const struct digest hash[TILE_FULL])
 	struct tree_range r = { .count = 0 };
 
 	for (size_t i = 0; i < TILE_FULL; i++)
-		tree_range_add(&r, 0, &hash[i]);
-	return tree_range_root(&r);
+		audit_tree_range_add(&r, 0, &hash[i]);
+	return audit_tree_range_root(&r);
 }
 
 static int write_bundle(struct edge *edge, const char *dir, const struct env *env, uint64_t n,
@@ -20,7 +20,7 @@ static int write_bundle(struct edge *edge, const char *dir, const struct env *en
 {
 	struct tile t = { TILE_ENTRIES, n, width };
 
-	TRY(tile_write(dir, &t, edge->bundle.bytes, edge->bundle.len, e));
+	TRY(audit_tile_write(dir, &t, edge->bundle.bytes, edge->bundle.len, e));
 	env_step(env, "audit.bundle");
 	return 0;
 }
@@ -28,16 +28,16 @@ static int write_bundle(struct edge *edge, const char *dir, const struct env *en
 static int write_tile(struct edge *edge, const char *dir, const struct env *env,
 		      const struct tile *t, struct err *e)
 {
-	TRY(tile_write(dir, t, edge->hash[t->level], t->width * 32, e));
+	TRY(audit_tile_write(dir, t, edge->hash[t->level], t->width * 32, e));
 	env_step(env, "audit.tile");
 	return 0;
 }
 
-int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
-	     size_t len, struct err *e)
+int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
+		   size_t len, struct err *e)
 {
 	uint64_t n = edge->size;
-	struct digest up = tree_leaf(entry, len);
+	struct digest up = audit_tree_leaf(entry, len);
 
 	check(len <= LIMIT_ENTRY_BYTES);
 	buf_add_u16be(&edge->bundle, (uint16_t)len);
@@ -60,7 +60,7 @@ int edge_add(struct edge *edge, const char *dir, const struct env *env, const vo
 	return 0;
 }
 
-int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e)
+int audit_edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e)
 {
 	uint64_t n = edge->size, old = edge->flushed;
 
@@ -81,19 +81,19 @@ int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct
 static int load_level(struct edge *edge, const char *dir, int level, uint64_t size, struct err *e)
 {
 	uint64_t hashes = edge->size >> 8 * level, n = hashes / TILE_FULL;
-	struct tile t = { level, n, tile_width(size, level, n) };
+	struct tile t = { level, n, audit_tile_width(size, level, n) };
 	struct buf bytes = { 0 };
 
 	if (hashes % TILE_FULL == 0)
 		return 0;
-	int rc = tile_read(dir, &t, &bytes, e);
+	int rc = audit_tile_read(dir, &t, &bytes, e);
 	if (rc == 0)
 		memcpy(edge->hash[level], bytes.bytes, hashes % TILE_FULL * 32);
 	buf_free(&bytes);
 	return rc;
 }
 
-int edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t size, struct err *e)
+int audit_edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t size, struct err *e)
 {
 	check(edge->size == 0 && at % TILE_FULL == 0 && at <= size);
 	edge->size = at;
@@ -108,19 +108,19 @@ static struct tree_range edge_range(const struct edge *edge)
 
 	for (int level = TILE_LEVELS - 1; level >= 0; level--)
 		for (unsigned i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
-			tree_range_add(&r, 8 * level, &edge->hash[level][i]);
+			audit_tree_range_add(&r, 8 * level, &edge->hash[level][i]);
 	return r;
 }
 
-struct digest edge_root(const struct edge *edge)
+struct digest audit_edge_root(const struct edge *edge)
 {
 	struct tree_range r = edge_range(edge);
 
-	return tree_range_root(&r);
+	return audit_tree_range_root(&r);
 }
 
 /* Both hold one subtree for each set bit of the size, the largest first. */
-struct merkle edge_merkle(const struct edge *edge)
+struct merkle audit_edge_merkle(const struct edge *edge)
 {
 	struct tree_range r = edge_range(edge);
 	struct merkle m = { .count = edge->size };
@@ -130,7 +130,7 @@ struct merkle edge_merkle(const struct edge *edge)
 	return m;
 }
 
-void edge_close(struct edge *edge)
+void audit_edge_close(struct edge *edge)
 {
 	buf_free(&edge->bundle);
 	*edge = (struct edge){ .size = 0 };

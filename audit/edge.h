@@ -12,16 +12,17 @@ struct edge {
 };
 
 /* Take the next entry; tiles that it completes are written, from the bundle up. */
-int edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
-	     size_t len, struct err *e) MUST_USE;
+int audit_edge_add(struct edge *edge, const char *dir, const struct env *env, const void *entry,
+		   size_t len, struct err *e) MUST_USE;
 /* Write the partial tiles of the present size. */
-int edge_flush(struct edge *edge, const char *dir, const struct env *env, struct err *e) MUST_USE;
+int audit_edge_flush(struct edge *edge, const char *dir, const struct env *env,
+		     struct err *e) MUST_USE;
 /* Take an empty edge to `at`, a multiple of TILE_FULL, by the hashes of a tree of `size` >= at, as
  * they are stored: the caller compares a root. ERR_NOTFOUND: a tile is missing. */
-int edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t size,
-	      struct err *e) MUST_USE;
-struct digest edge_root(const struct edge *edge);
-struct merkle edge_merkle(const struct edge *edge);
-void edge_close(struct edge *edge); /* leaves an empty one */
+int audit_edge_load(struct edge *edge, const char *dir, uint64_t at, uint64_t size,
+		    struct err *e) MUST_USE;
+struct digest audit_edge_root(const struct edge *edge);
+struct merkle audit_edge_merkle(const struct edge *edge);
+void audit_edge_close(struct edge *edge); /* leaves an empty one */
 
 #endif

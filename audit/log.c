@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
-			struct err *e)
+int audit_log_checkpoint_read(const char *dir, const char *vkey, struct buf *note,
+			      struct checkpoint *out, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 
 	TRY(file_join(path, dir, "checkpoint", e));
 	TRY(file_read(path, LIMIT_ENTRY_BYTES, note, e));
-	return checkpoint_open(note->bytes, note->len, vkey, out, e);
+	return audit_checkpoint_open(note->bytes, note->len, vkey, out, e);
 }
 
 /* ---- opening ---- */
@@ -37,11 +37,11 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	free(home);
 	TRY(rc);
 	TRY(file_join(log->dir, log->home, "log", e));
-	if (!note_name_valid(o->origin, strlen(o->origin)) || !pub->has_ed25519)
+	if (!audit_note_name_valid(o->origin, strlen(o->origin)) || !pub->has_ed25519)
 		return err_set(e, ERR_INPUT,
 			       "the log's origin is no key name, or its key has no Ed25519 half");
 	snprintf(log->origin, sizeof(log->origin), "%s", o->origin);
-	note_key_text(log->origin, pub->ed25519, &log->vkey);
+	audit_note_key_text(log->origin, pub->ed25519, &log->vkey);
 	log->store = o->store;
 	log->keys = o->keys;
 	log->key = o->key;
@@ -64,15 +64,15 @@ static void choose_worker(struct audit_log *log)
 static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
 {
 	struct checkpoint c;
-	TRY(log_schema_check(o, e));
-	int rc = log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, &c, e);
+	TRY(audit_log_schema_check(o, e));
+	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, &c, e);
 
 	if (rc == ERR_NOTFOUND)
 		return err_set(e, rc, "there is no log in %.300s", log->dir);
 	TRY(rc);
 	log->size = c.size;
 	log->root = c.root;
-	return vault_open(log, e);
+	return audit_vault_open(log, e);
 }
 
 static int open_writing(struct audit_log *log, const struct audit_options *o, struct err *e)
@@ -86,9 +86,9 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 	TRY(file_join(path, log->dir, TILE_STAGING, e));
 	TRY(file_remove_tree(path, e)); /* left by a crash */
 	TRY(file_make_dirs(path, 0755, e));
-	TRY(log_schema(o, e));
-	TRY(vault_open(log, e));
-	return log_recover(log, e);
+	TRY(audit_log_schema(o, e));
+	TRY(audit_vault_open(log, e));
+	return audit_log_recover(log, e);
 }
 
 static int make_parts(struct audit_log **out, struct err *e)
@@ -133,12 +133,12 @@ void audit_log_close(struct audit_log *log)
 {
 	if (!log)
 		return;
-	vault_close(log);
+	audit_vault_close(log);
 	if (log->lock_fd >= 0)
 		file_unlock(log->lock_fd);
-	edge_close(log->edge);
+	audit_edge_close(log->edge);
 	free(log->edge);
-	numbers_free(&log->numbers);
+	audit_numbers_free(&log->numbers);
 	buf_free(&log->checkpoint);
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
@@ -201,7 +201,7 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 		goto out;
 	}
 	const void *bytes = store_blob(st, 0, &len);
-	TRY_OUT(tile_check_entry(log->dir, size, index, bytes, len, e));
+	TRY_OUT(audit_tile_check_entry(log->dir, size, index, bytes, len, e));
 	buf_add(out, bytes, len);
 	rc = buf_done(out, e);
 out:

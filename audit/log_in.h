@@ -72,30 +72,31 @@ struct audit_log {
 };
 
 /* append.c: erase may be NULL; worker LOG_ITSELF or NULL. */
-int log_append(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
+int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
-int log_publish(struct audit_log *log, struct err *e) MUST_USE;
+int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
 /* Remove partial tiles that full ones replaced, for tiles filled since size old. */
-int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_USE;
+int audit_log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_USE;
 
 /* recover.c: bring the folder up to the database, or refuse. */
-int log_recover(struct audit_log *log, struct err *e) MUST_USE;
+int audit_log_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* The tables of state.db, the hook's too, and of keys.db; check: that no newer program wrote them.
  * keys may be NULL. */
-int log_schema(const struct audit_options *o, struct err *e) MUST_USE;
-int log_schema_check(const struct audit_options *o, struct err *e) MUST_USE;
-int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
-		  struct err *e) MUST_USE; /* ERR_NOTFOUND */
-int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e) MUST_USE;
-int log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
-		    struct err *e) MUST_USE;
+int audit_log_schema(const struct audit_options *o, struct err *e) MUST_USE;
+int audit_log_schema_check(const struct audit_options *o, struct err *e) MUST_USE;
+int audit_log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
+			struct err *e) MUST_USE; /* ERR_NOTFOUND */
+int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root,
+		       struct err *e) MUST_USE;
+int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
+			  struct err *e) MUST_USE;
 /* Append a record of the log itself; takes body, which may be NULL for want of memory. */
-int log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
-		      struct err *e) MUST_USE;
+int audit_log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
+			    struct err *e) MUST_USE;
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
-int log_checkpoint_read(const char *dir, const char *vkey, struct buf *note, struct checkpoint *out,
-			struct err *e) MUST_USE;
+int audit_log_checkpoint_read(const char *dir, const char *vkey, struct buf *note,
+			      struct checkpoint *out, struct err *e) MUST_USE;
 /* append.c: one row of log_entry, inside a transaction. */
 struct entry_row {
 	uint64_t index;
@@ -105,40 +106,42 @@ struct entry_row {
 	const void *bytes;
 	size_t len;
 };
-int log_entry_insert(struct store_tx *tx, const struct entry_row *row, struct err *e) MUST_USE;
+int audit_log_entry_insert(struct store_tx *tx, const struct entry_row *row,
+			   struct err *e) MUST_USE;
 
 /* workers.c: what an entry says of a worker's life, inside its transaction. */
-int workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
-		  const json_t *body, struct err *e) MUST_USE;
-int workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struct err *e) MUST_USE;
-int workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
-int workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
-void numbers_add(struct numbers *s, uint64_t n);
-uint64_t numbers_whole(const struct numbers *s); /* all below it are in */
-void numbers_free(struct numbers *s);
+int audit_workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
+			const json_t *body, struct err *e) MUST_USE;
+int audit_workers_whole(struct store_tx *tx, const char *worker, uint64_t whole,
+			struct err *e) MUST_USE;
+int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
+int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
+void audit_numbers_add(struct numbers *s, uint64_t n);
+uint64_t audit_numbers_whole(const struct numbers *s); /* all below it are in */
+void audit_numbers_free(struct numbers *s);
 
 /* vault.c */
 struct vault_key {
 	char id[300];
 	uint8_t key[32];
 };
-int vault_open(struct audit_log *log, struct err *e) MUST_USE;
-void vault_close(struct audit_log *log);
+int audit_vault_open(struct audit_log *log, struct err *e) MUST_USE;
+void audit_vault_close(struct audit_log *log);
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
-int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
-		   struct err *e) MUST_USE;
-void vault_keys_drop(struct pending *const *batch, size_t count);
+int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
+			 struct err *e) MUST_USE;
+void audit_vault_keys_drop(struct pending *const *batch, size_t count);
 /* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
-int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const struct pending *p,
-	      struct digest *cipher, struct err *e) MUST_USE;
+int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
+		    const struct pending *p, struct digest *cipher, struct err *e) MUST_USE;
 /* Remove rows inside the transaction and make the erasure's record. */
-int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
-		     struct err *e) MUST_USE;
+int audit_vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
+			   struct err *e) MUST_USE;
 /* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases. */
-int vault_erase_keys(struct audit_log *log, struct err *e) MUST_USE;
+int audit_vault_erase_keys(struct audit_log *log, struct err *e) MUST_USE;
 /* At opening: complete what a crash left of that, and remove keys that were made for nothing. */
-int vault_recover(struct audit_log *log, struct err *e) MUST_USE;
+int audit_vault_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* Let the next opening look at every key: of rows that are lost. */
-int vault_doubt_keys(struct store *keys, struct err *e) MUST_USE;
+int audit_vault_doubt_keys(struct store *keys, struct err *e) MUST_USE;
 
 #endif

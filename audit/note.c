@@ -9,7 +9,8 @@
  *               extension lines
  *
  * A line by an unknown (name, keyid) is passed over; one by the known key that fails refuses the
- * note. Only alg 01 (Ed25519) is read; the table of algorithms is the switch in note_key_parse. */
+ * note. Only alg 01 (Ed25519) is read; the table of algorithms is the
+ * switch in audit_note_key_parse. */
 #include "audit/note.h"
 
 #include "audit/audit.h"
@@ -30,7 +31,7 @@ static bool is_space(uint32_t cp)
 	       cp == 0x205f || cp == 0x3000;
 }
 
-bool note_name_valid(const char *name, size_t len)
+bool audit_note_name_valid(const char *name, size_t len)
 {
 	if (len == 0 || len >= NOTE_NAME_ROOM)
 		return false;
@@ -58,7 +59,7 @@ static void key_id(const char *name, const uint8_t public_key[32], uint8_t id[4]
 	memcpy(id, d.bytes, 4);
 }
 
-void note_key_text(const char *name, const uint8_t public_key[32], struct buf *out)
+void audit_note_key_text(const char *name, const uint8_t public_key[32], struct buf *out)
 {
 	uint8_t id[4], key[33] = { ALG_ED25519 };
 	char hex[9];
@@ -92,7 +93,7 @@ static int parse_key_bytes(const struct buf *key, struct note_key *out, struct e
 	}
 }
 
-int note_key_parse(const char *vkey, struct note_key *out, struct err *e)
+int audit_note_key_parse(const char *vkey, struct note_key *out, struct err *e)
 {
 	size_t len = strcspn(vkey, "\n");
 	const char *plus = memchr(vkey, '+', len), *second;
@@ -106,7 +107,7 @@ int note_key_parse(const char *vkey, struct note_key *out, struct err *e)
 	second = plus ? memchr(plus + 1, '+', len - (size_t)(plus + 1 - vkey)) : NULL;
 	if (!second || second - plus != 9 || text_unhex(plus + 1, 8, out->id, 4) < 0)
 		return bad_key(e, "malformed");
-	if (!note_name_valid(vkey, (size_t)(plus - vkey)))
+	if (!audit_note_name_valid(vkey, (size_t)(plus - vkey)))
 		return bad_key(e, "the name is empty, too long or holds a space");
 	memcpy(out->name, vkey, (size_t)(plus - vkey));
 	rc = text_unbase64(&key, second + 1, len - (size_t)(second + 1 - vkey));
@@ -124,7 +125,7 @@ int audit_note_sign(const struct signing_identity *id, const char *name, const c
 	const struct signing_public *pub = signing_identity_public(id);
 	uint8_t signature[4 + 64];
 
-	if (!pub->has_ed25519 || !note_name_valid(name, strlen(name)))
+	if (!pub->has_ed25519 || !audit_note_name_valid(name, strlen(name)))
 		return err_set(e, ERR_INPUT,
 			       "cannot sign a note as \"%.100s\": bad name, or no Ed25519 key",
 			       name);
@@ -182,7 +183,7 @@ static int check_line(const char *line, size_t len, const struct note_key *key, 
 	line += sizeof(dash) - 1;
 	len -= sizeof(dash) - 1;
 	space = memchr(line, ' ', len);
-	if (!space || !note_name_valid(line, (size_t)(space - line)))
+	if (!space || !audit_note_name_valid(line, (size_t)(space - line)))
 		return bad_note(e, "malformed signature line");
 	size_t name_len = (size_t)(space - line);
 	if (text_unbase64(&raw, space + 1, len - name_len - 1) < 0 || raw.len < 5) {
@@ -226,7 +227,7 @@ int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *
 	struct note_key key;
 	size_t split;
 
-	TRY(note_key_parse(vkey, &key, e));
+	TRY(audit_note_key_parse(vkey, &key, e));
 	TRY(check_bytes(s, len, e));
 	if (!find_split(s, len, &split))
 		return bad_note(e, "no blank line before the signatures");
@@ -237,7 +238,8 @@ int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *
 
 /* ---- checkpoint ---- */
 
-void checkpoint_text(const char *origin, uint64_t size, const struct digest *root, struct buf *out)
+void audit_checkpoint_text(const char *origin, uint64_t size, const struct digest *root,
+			   struct buf *out)
 {
 	buf_printf(out, "%s\n%llu\n", origin, (unsigned long long)size);
 	text_base64(out, root->bytes, 32);
@@ -256,7 +258,7 @@ static const char *next_line(const char *text, size_t len, size_t *at, size_t *n
 	return line;
 }
 
-int checkpoint_parse(const char *text, size_t len, struct checkpoint *out, struct err *e)
+int audit_checkpoint_parse(const char *text, size_t len, struct checkpoint *out, struct err *e)
 {
 	size_t at = 0, n;
 	const char *line = next_line(text, len, &at, &n);
@@ -284,17 +286,17 @@ int checkpoint_parse(const char *text, size_t len, struct checkpoint *out, struc
 	return rc;
 }
 
-int checkpoint_open(const void *note, size_t len, const char *vkey, struct checkpoint *out,
-		    struct err *e)
+int audit_checkpoint_open(const void *note, size_t len, const char *vkey, struct checkpoint *out,
+			  struct err *e)
 {
 	struct buf text = { 0 };
 	struct note_key key;
-	int rc = note_key_parse(vkey, &key, e);
+	int rc = audit_note_key_parse(vkey, &key, e);
 
 	if (rc == 0)
 		rc = audit_note_open(note, len, vkey, &text, e);
 	if (rc == 0)
-		rc = checkpoint_parse(text.bytes, text.len, out, e);
+		rc = audit_checkpoint_parse(text.bytes, text.len, out, e);
 	if (rc == 0 && strcmp(out->origin, key.name) != 0)
 		rc = err_set(e, ERR_VERIFY,
 			     "the checkpoint is of \"%.100s\", the key of \"%.100s\"", out->origin,
@@ -307,5 +309,5 @@ int audit_vkey_check(const char *vkey, struct err *e)
 {
 	struct note_key key;
 
-	return note_key_parse(vkey, &key, e);
+	return audit_note_key_parse(vkey, &key, e);
 }

@@ -23,7 +23,7 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 {
 	struct digest path[TREE_PATH_MAX];
 	struct tile_nodes nodes = { .dir = log->dir };
-	struct tree_reader reader = tile_nodes_reader(&nodes);
+	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	struct buf note = { 0 };
 	size_t count;
 	int rc = 0;
@@ -36,7 +36,7 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 		rc = err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			     (unsigned long long)index);
 	if (rc == 0)
-		rc = tree_inclusion_path(&reader, index, nodes.size, path, &count, e);
+		rc = audit_tree_inclusion_path(&reader, index, nodes.size, path, &count, e);
 	if (rc == 0) {
 		buf_printf(out, "%s\n", magic);
 		if (extra) {
@@ -56,7 +56,7 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 			rc = buf_done(out, e);
 	}
 	buf_free(&note);
-	tile_nodes_close(&nodes);
+	audit_tile_nodes_close(&nodes);
 	return rc;
 }
 
@@ -143,13 +143,13 @@ int audit_proof_check(const void *proof, size_t len, const void *entry, size_t e
 		      const char *vkey, uint64_t *index, struct err *e)
 {
 	struct proof p = { .has_extra = false };
-	struct digest leaf = tree_leaf(entry, entry_len);
+	struct digest leaf = audit_tree_leaf(entry, entry_len);
 	struct checkpoint c;
 	int rc = parse_proof(proof, len, &p, e);
 
 	buf_free(&p.extra);
 	TRY(rc);
-	TRY(checkpoint_open(p.checkpoint, p.checkpoint_len, vkey, &c, e));
+	TRY(audit_checkpoint_open(p.checkpoint, p.checkpoint_len, vkey, &c, e));
 	if (audit_inclusion_check(p.index, c.size, &leaf, p.path, p.count, &c.root) < 0)
 		return err_set(e, ERR_VERIFY, "the entry is not entry %llu of the signed log",
 			       (unsigned long long)p.index);

@@ -17,11 +17,11 @@
 static int check_stored(struct audit_log *log, uint64_t old, uint64_t size, struct err *e)
 {
 	for (uint64_t n = old / TILE_FULL; n * TILE_FULL < size; n++)
-		TRY(tile_check_bundle(log->dir, size, n, e));
+		TRY(audit_tile_check_bundle(log->dir, size, n, e));
 	for (int level = 0; level + 1 < TILE_LEVELS; level++) {
 		uint64_t full = size >> 8 * (level + 1);
 		for (uint64_t n = old >> 8 * (level + 1); n < full; n++)
-			TRY(tile_check_parent(log->dir, size, level, n, e));
+			TRY(audit_tile_check_parent(log->dir, size, level, n, e));
 	}
 	return 0;
 }
@@ -32,7 +32,7 @@ static int verify_stored(struct audit_log *log, struct digest *root, struct err 
 	struct digest in_memory = merkle_root(&log->merkle);
 
 	TRY(check_stored(log, log->size, size, e));
-	TRY(tile_edge_root(log->dir, size, root, e));
+	TRY(audit_tile_edge_root(log->dir, size, root, e));
 	if (!digest_equal(root, &in_memory))
 		return err_set(
 			e, ERR_VERIFY,
@@ -47,17 +47,17 @@ static int verify_growth(struct audit_log *log, const struct digest *root, struc
 	struct digest path[TREE_PATH_MAX];
 	size_t count;
 	struct tile_nodes nodes = { .dir = log->dir, .size = log->edge->size };
-	struct tree_reader reader = tile_nodes_reader(&nodes);
+	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	int rc;
 
 	if (log->size == 0)
 		return 0;
-	rc = tree_consistency_path(&reader, log->size, nodes.size, path, &count, e);
+	rc = audit_tree_consistency_path(&reader, log->size, nodes.size, path, &count, e);
 	if (rc == 0 &&
 	    audit_consistency_check(log->size, nodes.size, &log->root, root, path, count) < 0)
 		rc = err_set(e, ERR_VERIFY,
 			     "the log is not a continuation of the last signed checkpoint");
-	tile_nodes_close(&nodes);
+	audit_tile_nodes_close(&nodes);
 	return rc;
 }
 
@@ -67,12 +67,12 @@ static int sign(struct audit_log *log, const struct digest *root, struct buf *no
 	struct buf text = { 0 };
 	int rc;
 
-	checkpoint_text(log->origin, log->edge->size, root, &text);
+	audit_checkpoint_text(log->origin, log->edge->size, root, &text);
 	rc = buf_done(&text, e);
 	if (rc == 0)
 		rc = audit_note_sign(log->key, log->origin, text.bytes, text.len, note, e);
 	if (rc == 0)
-		rc = checkpoint_open(note->bytes, note->len, log->vkey.bytes, &again, e);
+		rc = audit_checkpoint_open(note->bytes, note->len, log->vkey.bytes, &again, e);
 	buf_free(&text);
 	return rc;
 }
@@ -90,22 +90,22 @@ static int put_in_place(struct audit_log *log, const struct buf *note, struct er
 	return 0;
 }
 
-int log_drop_partials(struct audit_log *log, uint64_t old, struct err *e)
+int audit_log_drop_partials(struct audit_log *log, uint64_t old, struct err *e)
 {
 	for (uint64_t n = old / TILE_FULL; n < log->size / TILE_FULL; n++)
-		TRY(tile_drop_partials(log->dir, TILE_ENTRIES, n, e));
+		TRY(audit_tile_drop_partials(log->dir, TILE_ENTRIES, n, e));
 	for (int level = 0; level < TILE_LEVELS; level++)
 		for (uint64_t n = old >> 8 * level >> 8; n < log->size >> 8 * level >> 8; n++)
-			TRY(tile_drop_partials(log->dir, level, n, e));
+			TRY(audit_tile_drop_partials(log->dir, level, n, e));
 	return 0;
 }
 
-int log_publish(struct audit_log *log, struct err *e)
+int audit_log_publish(struct audit_log *log, struct err *e)
 {
 	struct buf note = { 0 };
 	struct digest root;
 	uint64_t old = log->size;
-	int rc = edge_flush(log->edge, log->dir, log->env, e);
+	int rc = audit_edge_flush(log->edge, log->dir, log->env, e);
 
 	if (rc == 0)
 		rc = verify_stored(log, &root, e);
@@ -125,5 +125,5 @@ int log_publish(struct audit_log *log, struct err *e)
 	log->size = log->edge->size;
 	log->root = root;
 	pthread_mutex_unlock(&log->lock);
-	return log_drop_partials(log, old, e);
+	return audit_log_drop_partials(log, old, e);
 }

@@ -27,16 +27,16 @@ static int add_undisclosable(struct rebuild *r, uint64_t index, const char *type
 
 static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struct err *e)
 {
-	struct digest leaf = tree_leaf(bytes, len);
+	struct digest leaf = audit_tree_leaf(bytes, len);
 	uint64_t index = r->merkle.count;
 	struct record_head head;
 	int rc;
 
-	TRY(record_parse(bytes, len, &head, e));
+	TRY(audit_record_parse(bytes, len, &head, e));
 	struct entry_row row = { index, leaf, head.type, head.worker, head.n, bytes, len };
-	TRY_OUT(log_entry_insert(r->tx, &row, e));
-	TRY_OUT(workers_apply(r->tx, index, head.type, head.worker,
-			      json_object_get(head.entry, "body"), e));
+	TRY_OUT(audit_log_entry_insert(r->tx, &row, e));
+	TRY_OUT(audit_workers_apply(r->tx, index, head.type, head.worker,
+				    json_object_get(head.entry, "body"), e));
 	if (r->o->hook.apply)
 		TRY_OUT(r->o->hook.apply(r->o->hook.ctx, r->tx, index, head.entry, e));
 	if (head.sealed)
@@ -50,12 +50,12 @@ out:
 static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 {
 	for (uint64_t n = 0; n * TILE_FULL < size; n++) {
-		struct tile t = { TILE_ENTRIES, n, tile_width(size, 0, n) };
+		struct tile t = { TILE_ENTRIES, n, audit_tile_width(size, 0, n) };
 		struct buf bundle = { 0 };
 		const void *entry;
 		size_t at = 0, len;
-		int rc = tile_read(r->dir, &t, &bundle, e);
-		while (rc == 0 && (rc = bundle_next(&bundle, &at, &entry, &len, e)) == 1)
+		int rc = audit_tile_read(r->dir, &t, &bundle, e);
+		while (rc == 0 && (rc = audit_bundle_next(&bundle, &at, &entry, &len, e)) == 1)
 			rc = rebuild_entry(r, entry, len, e);
 		buf_free(&bundle);
 		TRY(rc);
@@ -75,7 +75,7 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct e
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
 		goto out;
 	}
-	TRY_OUT(log_head_insert(r->tx, c->size, &root, e));
+	TRY_OUT(audit_log_head_insert(r->tx, c->size, &root, e));
 	rc = store_commit(r->tx, e);
 out:
 	store_end(r->tx);
@@ -108,24 +108,24 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, s
 	struct digest root;
 	int rc;
 
-	TRY(log_schema(r->o, e));
-	rc = log_head_ask(r->o->store, size, &root, e);
+	TRY(audit_log_schema(r->o, e));
+	rc = audit_log_head_ask(r->o->store, size, &root, e);
 	if (rc == 0)
 		return err_set(e, ERR_CONFLICT,
 			       "the database holds a log already; rebuild works on an empty one");
 	if (rc != ERR_NOTFOUND)
 		return rc;
 	TRY(check_folder(r->dir, vkey, e));
-	rc = log_checkpoint_read(r->dir, vkey, &note, &c, e);
+	rc = audit_log_checkpoint_read(r->dir, vkey, &note, &c, e);
 	buf_free(&note);
 	TRY(rc);
 	if (r->o->keys)
-		TRY(vault_doubt_keys(r->o->keys, e));
+		TRY(audit_vault_doubt_keys(r->o->keys, e));
 	TRY(rebuild_store(r, &c, e));
 	*size = c.size;
 	/* Tiles beyond the checkpoint: their entries were lost with the database, and the next
 	 * entries will give other tiles. */
-	return tile_drop_beyond(r->dir, c.size, e);
+	return audit_tile_drop_beyond(r->dir, c.size, e);
 }
 
 int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,

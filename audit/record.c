@@ -49,7 +49,7 @@ static int commitment(const uint8_t salt[32], const char *name, const json_t *va
 
 static void add_commitment(struct merkle *m, const struct digest *c)
 {
-	struct digest leaf = tree_leaf(c->bytes, 32);
+	struct digest leaf = audit_tree_leaf(c->bytes, 32);
 	merkle_add(m, &leaf);
 }
 
@@ -95,25 +95,25 @@ static int prepare_committed(const struct audit_record *from, const struct env *
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (from->retained && json_object_set(out->plain, "retained", from->retained) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	TRY(record_fields_check(from->type, from->field, from->field_count, e));
+	TRY(audit_record_fields_check(from->type, from->field, from->field_count, e));
 	for (size_t i = 0; i < from->field_count; i++)
 		TRY(add_field(&from->field[i], env, fields, &m, e));
 	out->root = merkle_root(&m);
 	return 0;
 }
 
-int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
-		   struct err *e)
+int audit_record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
+			 struct err *e)
 {
 	*out = (struct record){ .from = from };
-	if (!from->type || !record_type_known(from->type))
+	if (!from->type || !audit_record_type_known(from->type))
 		return err_set(e, ERR_INPUT, "unknown record type \"%.40s\"",
 			       from->type ? from->type : "");
-	out->committed = record_type_committed(from->type);
+	out->committed = audit_record_type_committed(from->type);
 	if (out->committed) {
 		int rc = prepare_committed(from, env, out, e);
 		if (rc < 0)
-			record_free(out);
+			audit_record_free(out);
 		return rc;
 	}
 	if (!json_is_object(from->body) || from->field_count || from->outcome || from->retained ||
@@ -123,7 +123,7 @@ int record_prepare(const struct audit_record *from, const struct env *env, struc
 	return 0;
 }
 
-void record_free(struct record *r)
+void audit_record_free(struct record *r)
 {
 	json_decref(r->plain);
 	r->plain = NULL;
@@ -141,8 +141,8 @@ static json_t *digest_json(const struct digest *d)
 	return json_string(text);
 }
 
-int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
-		 const struct digest *cipher, struct buf *out, struct err *e)
+int audit_record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
+		       const struct digest *cipher, struct buf *out, struct err *e)
 {
 	const struct audit_record *from = r->from;
 	size_t begin = out->len;
@@ -227,16 +227,16 @@ static int check_head(const json_t *o, struct record_head *out, struct err *e)
 	TRY(json_get_u64(o, "n", &out->n, "entry", e));
 	TRY(json_get_u64(o, "time_us", &time_us, "entry", e));
 	out->time_us = (int64_t)time_us;
-	if (!record_type_known(out->type))
+	if (!audit_record_type_known(out->type))
 		return err_set(e, ERR_INPUT, "entry: unknown type \"%.40s\"", out->type);
-	out->committed = record_type_committed(out->type);
+	out->committed = audit_record_type_committed(out->type);
 	if (out->committed)
 		return check_committed(o, out, e);
 	TRY(json_only_keys(o, keys, "entry", e));
 	return json_get_object(o, "body", &body, "entry", e);
 }
 
-int record_parse(const void *entry, size_t len, struct record_head *out, struct err *e)
+int audit_record_parse(const void *entry, size_t len, struct record_head *out, struct err *e)
 {
 	struct buf again = { 0 };
 	int rc;
@@ -294,7 +294,7 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
 
 	if (!json_is_array(fields))
 		return err_set(e, ERR_INPUT, "disclosed fields: expected an array");
-	TRY(record_parse(entry, len, &head, e));
+	TRY(audit_record_parse(entry, len, &head, e));
 	rc = head.committed
 		     ? 0
 		     : err_set(e, ERR_INPUT, "entry of type %s holds no commitments", head.type);

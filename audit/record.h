@@ -13,20 +13,20 @@ struct record {
 };
 
 /* Check the type and its parts, draw salts, commit to the values (kept by reference). */
-int record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
-		   struct err *e) MUST_USE;
-void record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
+int audit_record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
+			 struct err *e) MUST_USE;
+void audit_record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
 
 /* Append the canonical entry. cipher may be NULL. ERR_INPUT over LIMIT_ENTRY_BYTES. */
-int record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
-		 const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
+int audit_record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,
+		       const struct digest *cipher, struct buf *out, struct err *e) MUST_USE;
 
 /* types.c */
-bool record_type_known(const char *type);
-bool record_type_committed(const char *type);
+bool audit_record_type_known(const char *type);
+bool audit_record_type_committed(const char *type);
 /* The fields that the type has, in its order: else ERR_INPUT. */
-int record_fields_check(const char *type, const struct audit_field *field, size_t count,
-			struct err *e) MUST_USE;
+int audit_record_fields_check(const char *type, const struct audit_field *field, size_t count,
+			      struct err *e) MUST_USE;
 
 /* Parse and check the members of an entry's canonical JSON. */
 struct record_head {
@@ -36,6 +36,7 @@ struct record_head {
 	int64_t time_us;
 	bool committed, sealed; /* sealed: cipher is not null */
 };
-int record_parse(const void *entry, size_t len, struct record_head *out, struct err *e) MUST_USE;
+int audit_record_parse(const void *entry, size_t len, struct record_head *out,
+		       struct err *e) MUST_USE;
 
 #endif

@@ -34,7 +34,7 @@ static int take_head(struct store_stmt *st, uint64_t *size, struct digest *root,
 	return 0;
 }
 
-int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root, struct err *e)
+int audit_log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -48,17 +48,18 @@ int log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root, stru
 	return rc;
 }
 
-int log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e)
+int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e)
 {
 	struct store_tx *tx;
 
 	TRY(store_read(s, &tx, e));
-	int rc = log_head_read(tx, size, root, e);
+	int rc = audit_log_head_read(tx, size, root, e);
 	store_end(tx);
 	return rc;
 }
 
-int log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root, struct err *e)
+int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
+			  struct err *e)
 {
 	struct store_stmt *st;
 
@@ -83,7 +84,7 @@ static int first_opening(struct audit_log *log, struct err *e)
 			"%s is signed, but the database has no log: run `hallmark registry rebuild`",
 			path);
 	TRY(store_write(log->store, &tx, e));
-	int rc = log_head_insert(tx, 0, &root, e);
+	int rc = audit_log_head_insert(tx, 0, &root, e);
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
@@ -104,7 +105,7 @@ static int published_before(struct audit_log *log, uint64_t *size, struct err *e
 	TRY_OUT(store_prepare(tx, "SELECT checkpoint FROM log_head WHERE id = 1", &st, e));
 	TRY_OUT(store_step(st, e));
 	const char *note = rc == 1 ? store_text(st, 0) : NULL;
-	if (note && checkpoint_open(note, strlen(note), log->vkey.bytes, &c, NULL) == 0)
+	if (note && audit_checkpoint_open(note, strlen(note), log->vkey.bytes, &c, NULL) == 0)
 		*size = c.size;
 	rc = 0;
 out:
@@ -142,7 +143,7 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 {
 	size_t leaf_len, len;
 	const void *stored = store_blob(st, 1, &leaf_len), *entry = store_blob(st, 2, &len);
-	struct digest leaf = tree_leaf(entry, len);
+	struct digest leaf = audit_tree_leaf(entry, len);
 	unsigned long long index = (unsigned long long)log->merkle.count;
 	struct record_head head;
 
@@ -151,12 +152,12 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 	if (len > LIMIT_ENTRY_BYTES || leaf_len != 32 || memcmp(stored, leaf.bytes, 32) != 0)
 		return err_set(e, ERR_VERIFY, "entry %llu in the database does not have its hash",
 			       index);
-	if (record_parse(entry, len, &head, e) < 0)
+	if (audit_record_parse(entry, len, &head, e) < 0)
 		return err_set(e, ERR_VERIFY, "entry %llu in the database is malformed", index);
 	log->last_time_us = head.time_us;
 	json_decref(head.entry);
 	merkle_add(&log->merkle, &leaf);
-	return edge_add(log->edge, log->dir, log->env, entry, len, e);
+	return audit_edge_add(log->edge, log->dir, log->env, entry, len, e);
 }
 
 /* All entries from `from` on; x[0] is the end. */
@@ -167,7 +168,7 @@ static int replay(struct audit_log *log, uint64_t from, const struct expected *x
 	struct store_tx *tx;
 	int rc;
 
-	log->merkle = edge_merkle(log->edge);
+	log->merkle = audit_edge_merkle(log->edge);
 	TRY(compare_root(log, x, count, e));
 	TRY(store_read(log->store, &tx, e));
 	TRY_OUT(store_prepare(tx,
@@ -193,7 +194,7 @@ static int replay_edge(struct audit_log *log, const struct expected *x, size_t c
 {
 	uint64_t from = size ? (size - 1) / TILE_FULL * TILE_FULL : 0;
 
-	TRY(edge_load(log->edge, log->dir, from, size, e));
+	TRY(audit_edge_load(log->edge, log->dir, from, size, e));
 	return replay(log, from, x, count, e);
 }
 
@@ -201,7 +202,7 @@ static int replay_edge(struct audit_log *log, const struct expected *x, size_t c
 
 static int open_checkpoint(struct audit_log *log, struct checkpoint *c, struct err *e)
 {
-	int rc = log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, e);
+	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, e);
 
 	if (rc == ERR_NOTFOUND) {
 		*c = (struct checkpoint){ .root = digest_of("", 0) };
@@ -226,50 +227,50 @@ static int bring_up(struct audit_log *log, uint64_t size, const struct digest *r
 				       { c.size, c.root, "the signed checkpoint" } };
 	int rc = replay_edge(log, x, 2, c.size, e);
 	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY) {
-		edge_close(log->edge);
+		audit_edge_close(log->edge);
 		rc = replay(log, 0, x, 2, e);
 	}
 	TRY(rc);
 	log->size = c.size;
 	log->root = c.root;
 	if (size > c.size)
-		return log_publish(log, e);
+		return audit_log_publish(log, e);
 	TRY(published_before(log, &before, e));
-	TRY(edge_flush(log->edge, log->dir, log->env, e));
-	return log_drop_partials(log, before, e);
+	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
+	return audit_log_drop_partials(log, before, e);
 }
 
-int log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
-		      struct err *e)
+int audit_log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
+			    struct err *e)
 {
 	struct audit_record r = { .type = type, .n = n, .body = body };
 	struct pending p = { .worker = LOG_ITSELF };
-	int rc = body ? record_prepare(&r, log->env, &p.record, e)
+	int rc = body ? audit_record_prepare(&r, log->env, &p.record, e)
 		      : err_set(e, ERR_NOMEM, "out of memory");
 
 	if (rc == 0)
-		rc = log_append(log, &p, e);
+		rc = audit_log_append_pending(log, &p, e);
 	json_decref(body);
 	return rc;
 }
 
-int log_recover(struct audit_log *log, struct err *e)
+int audit_log_recover(struct audit_log *log, struct err *e)
 {
 	struct digest root;
 	uint64_t size = 0;
-	int rc = log_head_ask(log->store, &size, &root, e);
+	int rc = audit_log_head_ask(log->store, &size, &root, e);
 
 	if (rc == ERR_NOTFOUND) {
 		TRY(first_opening(log, e));
-		rc = log_head_ask(log->store, &size, &root, e);
+		rc = audit_log_head_ask(log->store, &size, &root, e);
 	}
 	TRY(rc);
 	TRY(bring_up(log, size, &root, e));
-	TRY(vault_recover(log, e));
+	TRY(audit_vault_recover(log, e));
 	if (size == 0)
-		return log_append_itself(log, "genesis", 0,
-					 json_pack("{s:s,s:s}", "origin", log->origin, "vkey",
-						   log->vkey.bytes),
-					 e);
-	return workers_close_dead(log, e);
+		return audit_log_append_itself(log, "genesis", 0,
+					       json_pack("{s:s,s:s}", "origin", log->origin, "vkey",
+							 log->vkey.bytes),
+					       e);
+	return audit_workers_close_dead(log, e);
 }

@@ -81,7 +81,7 @@ static const struct store_version log_versions[] = {
 	{ .table = log_tables_2,
 	  .tables = COUNT(log_tables_2),
 	  .sql = "UPDATE log_head SET version = 2",
-	  .fill = workers_fill },
+	  .fill = audit_workers_fill },
 };
 static const struct store_version key_versions[] = {
 	{ .table = key_tables, .tables = COUNT(key_tables) },
@@ -130,16 +130,16 @@ static int check_part(struct store *s, const char *part, size_t known, struct er
 	return rc;
 }
 
-int log_schema_check(const struct audit_options *o, struct err *e)
+int audit_log_schema_check(const struct audit_options *o, struct err *e)
 {
 	TRY(check_part(o->store, LOG_PART, COUNT(log_versions), e));
 	return o->keys ? check_part(o->keys, KEYS_PART, COUNT(key_versions), e) : 0;
 }
 
 /* Checked first, so that a newer keys.db leaves state.db as it is. */
-int log_schema(const struct audit_options *o, struct err *e)
+int audit_log_schema(const struct audit_options *o, struct err *e)
 {
-	TRY(log_schema_check(o, e));
+	TRY(audit_log_schema_check(o, e));
 	TRY(make_log_tables(o->store, &o->hook, e));
 	return o->keys ? make_key_tables(o->keys, e) : 0;
 }

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned tile_width(uint64_t size, int level, uint64_t n)
+unsigned audit_tile_width(uint64_t size, int level, uint64_t n)
 {
 	int height = level > 0 ? 8 * level : 0;
 	uint64_t hashes = size >> height, begin = n * TILE_FULL;
@@ -34,7 +34,7 @@ unsigned tile_width(uint64_t size, int level, uint64_t n)
 
 /* ---- paths ---- */
 
-void tile_path(const struct tile *t, char out[TILE_PATH_ROOM])
+void audit_tile_path(const struct tile *t, char out[TILE_PATH_ROOM])
 {
 	int groups = 1, at;
 	uint64_t top = 1;
@@ -53,7 +53,7 @@ void tile_path(const struct tile *t, char out[TILE_PATH_ROOM])
 		snprintf(out + at, (size_t)(TILE_PATH_ROOM - at), ".p/%u", t->width);
 }
 
-/* Reads loosely; tile_path_parse then compares with the one right spelling. */
+/* Reads loosely; audit_tile_path_parse then compares with the one right spelling. */
 static bool parse_number(const char *s, struct tile *out)
 {
 	for (;; s++) {
@@ -78,7 +78,7 @@ static bool parse_number(const char *s, struct tile *out)
 	return out->width >= 1 && out->width < TILE_FULL;
 }
 
-bool tile_path_parse(const char *path, struct tile *out)
+bool audit_tile_path_parse(const char *path, struct tile *out)
 {
 	char again[TILE_PATH_ROOM];
 
@@ -96,7 +96,7 @@ bool tile_path_parse(const char *path, struct tile *out)
 	}
 	if (!parse_number(path, out))
 		return false;
-	tile_path(out, again);
+	audit_tile_path(out, again);
 	return strcmp(strchr(again + 5, '/') + 1, path) == 0;
 }
 
@@ -106,7 +106,7 @@ static int read_form(const char *dir, const struct tile *t, struct buf *out, str
 {
 	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
 
-	tile_path(t, name);
+	audit_tile_path(t, name);
 	TRY(file_join(path, dir, name, e));
 	return file_read(path, t->level == TILE_ENTRIES ? TILE_BUNDLE_MAX : TILE_FULL * 32, out, e);
 }
@@ -123,7 +123,7 @@ static int cut(struct buf *out, size_t begin, const struct tile *t, unsigned sto
 	size_t len;
 	int rc;
 
-	tile_path(t, name);
+	audit_tile_path(t, name);
 	if (t->level != TILE_ENTRIES) {
 		if (part.len != stored * 32)
 			return err_set(e, ERR_VERIFY, "%s: expected %u hashes, found %zu bytes",
@@ -131,7 +131,7 @@ static int cut(struct buf *out, size_t begin, const struct tile *t, unsigned sto
 		out->len = begin + t->width * 32;
 		return 0;
 	}
-	while ((rc = bundle_next(&part, &at, &entry, &len, e)) == 1)
+	while ((rc = audit_bundle_next(&part, &at, &entry, &len, e)) == 1)
 		keep = ++count == t->width ? at : keep;
 	if (rc < 0 || count != stored)
 		return err_set(e, ERR_VERIFY, "%s: expected %u whole entries, found %u", name,
@@ -140,7 +140,7 @@ static int cut(struct buf *out, size_t begin, const struct tile *t, unsigned sto
 	return 0;
 }
 
-int tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e)
+int audit_tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e)
 {
 	struct tile form = *t;
 	size_t begin = out->len;
@@ -175,11 +175,12 @@ static int make_parents(const char *dir, const char *name, struct err *e)
 	}
 }
 
-int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len, struct err *e)
+int audit_tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
+		     struct err *e)
 {
 	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES], staging[LIMIT_PATH_BYTES];
 
-	tile_path(t, name);
+	audit_tile_path(t, name);
 	TRY(make_parents(dir, name, e));
 	TRY(file_join(path, dir, name, e));
 	TRY(file_join(staging, dir, TILE_STAGING, e));
@@ -193,18 +194,18 @@ int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t 
 	return rc;
 }
 
-int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)
+int audit_tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)
 {
 	struct tile t = { .level = level, .n = n, .width = 1 };
 	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
 
-	tile_path(&t, name);
+	audit_tile_path(&t, name);
 	*strrchr(name, '/') = 0;
 	TRY(file_join(path, dir, name, e));
 	return file_exists(path) ? file_remove_tree(path, e) : 0;
 }
 
-int tile_drop_beyond(const char *dir, uint64_t size, struct err *e)
+int audit_tile_drop_beyond(const char *dir, uint64_t size, struct err *e)
 {
 	char top[LIMIT_PATH_BYTES];
 	struct tile t;
@@ -220,8 +221,8 @@ int tile_drop_beyond(const char *dir, uint64_t size, struct err *e)
 			errno = f->fts_errno;
 			rc = err_errno(e, "read folder %s", f->fts_path);
 		} else if (f->fts_info == FTS_F &&
-			   tile_path_parse(f->fts_path + strlen(dir) + 1, &t) &&
-			   tile_width(size, t.level, t.n) < t.width) {
+			   audit_tile_path_parse(f->fts_path + strlen(dir) + 1, &t) &&
+			   audit_tile_width(size, t.level, t.n) < t.width) {
 			rc = file_remove_tree(f->fts_path, e);
 		}
 	}
@@ -231,8 +232,8 @@ int tile_drop_beyond(const char *dir, uint64_t size, struct err *e)
 	return rc;
 }
 
-int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
-		struct err *e)
+int audit_bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
+		      struct err *e)
 {
 	const unsigned char *p = (const unsigned char *)bundle->bytes + *at;
 	size_t left = bundle->len - *at;
@@ -262,9 +263,9 @@ static struct digest fold(const struct buf *tile, size_t begin, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		struct digest d = hash_at(tile, begin + i);
-		tree_range_add(&r, 0, &d);
+		audit_tree_range_add(&r, 0, &d);
 	}
-	return tree_range_root(&r);
+	return audit_tree_range_root(&r);
 }
 
 static int node(void *ctx, int height, uint64_t index, struct digest *out, struct err *e)
@@ -273,24 +274,24 @@ static int node(void *ctx, int height, uint64_t index, struct digest *out, struc
 	int level = height / 8, inner = height % 8;
 	uint64_t first = index << inner;
 	struct tile want = { level, first / TILE_FULL,
-			     tile_width(t->size, level, first / TILE_FULL) };
+			     audit_tile_width(t->size, level, first / TILE_FULL) };
 
 	check(want.width >= first % TILE_FULL + (1u << inner));
 	if (t->bytes.len == 0 || want.level != t->last.level || want.n != t->last.n) {
 		buf_clear(&t->bytes);
-		TRY(tile_read(t->dir, &want, &t->bytes, e));
+		TRY(audit_tile_read(t->dir, &want, &t->bytes, e));
 		t->last = want;
 	}
 	*out = fold(&t->bytes, first % TILE_FULL, (size_t)1 << inner);
 	return 0;
 }
 
-struct tree_reader tile_nodes_reader(struct tile_nodes *t)
+struct tree_reader audit_tile_nodes_reader(struct tile_nodes *t)
 {
 	return (struct tree_reader){ node, t };
 }
 
-void tile_nodes_close(struct tile_nodes *t) { buf_free(&t->bytes); }
+void audit_tile_nodes_close(struct tile_nodes *t) { buf_free(&t->bytes); }
 
 /* ---- checks of what is stored ---- */
 
@@ -301,8 +302,8 @@ static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint
 	size_t at = 0, len, i = 0;
 	int rc;
 
-	while ((rc = bundle_next(bundle, &at, &entry, &len, e)) == 1) {
-		struct digest leaf = tree_leaf(entry, len), stored = hash_at(tile, i);
+	while ((rc = audit_bundle_next(bundle, &at, &entry, &len, e)) == 1) {
+		struct digest leaf = audit_tree_leaf(entry, len), stored = hash_at(tile, i);
 		if (!digest_equal(&leaf, &stored))
 			return err_set(e, ERR_VERIFY,
 				       "entry %llu does not have the hash in its tile",
@@ -312,14 +313,14 @@ static int compare_bundle(const struct buf *bundle, const struct buf *tile, uint
 	return rc;
 }
 
-int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e)
+int audit_tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e)
 {
-	struct tile t = { 0, n, tile_width(size, 0, n) }, b = { TILE_ENTRIES, n, t.width };
+	struct tile t = { 0, n, audit_tile_width(size, 0, n) }, b = { TILE_ENTRIES, n, t.width };
 	struct buf tile = { 0 }, bundle = { 0 };
-	int rc = tile_read(dir, &t, &tile, e);
+	int rc = audit_tile_read(dir, &t, &tile, e);
 
 	if (rc == 0)
-		rc = tile_read(dir, &b, &bundle, e);
+		rc = audit_tile_read(dir, &b, &bundle, e);
 	if (rc == 0)
 		rc = compare_bundle(&bundle, &tile, n * TILE_FULL, e);
 	buf_free(&tile);
@@ -327,16 +328,16 @@ int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e)
 	return rc;
 }
 
-int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, struct err *e)
+int audit_tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, struct err *e)
 {
 	uint64_t up = n / TILE_FULL;
 	struct tile t = { level, n, TILE_FULL },
-		    p = { level + 1, up, tile_width(size, level + 1, up) };
+		    p = { level + 1, up, audit_tile_width(size, level + 1, up) };
 	struct buf tile = { 0 }, above = { 0 };
-	int rc = tile_read(dir, &t, &tile, e);
+	int rc = audit_tile_read(dir, &t, &tile, e);
 
 	if (rc == 0)
-		rc = tile_read(dir, &p, &above, e);
+		rc = audit_tile_read(dir, &p, &above, e);
 	if (rc == 0) {
 		struct digest root = fold(&tile, 0, TILE_FULL),
 			      stored = hash_at(&above, n % TILE_FULL);
@@ -350,13 +351,13 @@ int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n, str
 	return rc;
 }
 
-int tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry, size_t len,
-		     struct err *e)
+int audit_tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry,
+			   size_t len, struct err *e)
 {
-	struct tile t = { 0, index / TILE_FULL, tile_width(size, 0, index / TILE_FULL) };
-	struct digest leaf = tree_leaf(entry, len);
+	struct tile t = { 0, index / TILE_FULL, audit_tile_width(size, 0, index / TILE_FULL) };
+	struct digest leaf = audit_tree_leaf(entry, len);
 	struct buf tile = { 0 };
-	int rc = tile_read(dir, &t, &tile, e);
+	int rc = audit_tile_read(dir, &t, &tile, e);
 
 	if (rc == ERR_NOTFOUND)
 		rc = err_set(e, ERR_VERIFY, "entry %llu: its published tile is missing",
@@ -372,7 +373,7 @@ int tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void 
 	return rc;
 }
 
-int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e)
+int audit_tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e)
 {
 	struct tree_range range = { .count = 0 };
 
@@ -382,14 +383,14 @@ int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct er
 		struct buf bytes = { 0 };
 		if (t.width == 0)
 			continue;
-		int rc = tile_read(dir, &t, &bytes, e);
+		int rc = audit_tile_read(dir, &t, &bytes, e);
 		for (size_t i = 0; rc == 0 && i < t.width; i++) {
 			struct digest d = hash_at(&bytes, i);
-			tree_range_add(&range, 8 * level, &d);
+			audit_tree_range_add(&range, 8 * level, &d);
 		}
 		buf_free(&bytes);
 		TRY(rc);
 	}
-	*out = tree_range_root(&range);
+	*out = audit_tree_range_root(&range);
 	return 0;
 }

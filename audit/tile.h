@@ -22,30 +22,30 @@ struct tile {
 };
 
 /* Hashes (or entries) of tile n at a level in a tree of that size: 0..256. */
-unsigned tile_width(uint64_t size, int level, uint64_t n);
+unsigned audit_tile_width(uint64_t size, int level, uint64_t n);
 
 /* Relative path: "tile/0/x001/067", "tile/entries/000.p/5". */
-void tile_path(const struct tile *t, char out[TILE_PATH_ROOM]);
+void audit_tile_path(const struct tile *t, char out[TILE_PATH_ROOM]);
 /* Strict inverse. */
-bool tile_path_parse(const char *path, struct tile *out);
+bool audit_tile_path_parse(const char *path, struct tile *out);
 
 /* Append the tile's bytes, exactly width hashes or entries. A partial tile that was replaced by its
  * full one is taken from there. ERR_NOTFOUND; ERR_VERIFY for a file of another length. */
-int tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e) MUST_USE;
+int audit_tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e) MUST_USE;
 
 /* Durable, with its folders. The same bytes again are fine; others are ERR_VERIFY. */
-int tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
-	       struct err *e) MUST_USE;
+int audit_tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
+		     struct err *e) MUST_USE;
 
 /* Remove all files that a tree of this size does not have. */
-int tile_drop_beyond(const char *dir, uint64_t size, struct err *e) MUST_USE;
+int audit_tile_drop_beyond(const char *dir, uint64_t size, struct err *e) MUST_USE;
 
 /* Remove the partial forms of tile n of a level, which is full. */
-int tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e) MUST_USE;
+int audit_tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e) MUST_USE;
 
 /* The next entry of a bundle, from *at on: 1, 0 at the end, ERR_VERIFY when cut short. */
-int bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
-		struct err *e) MUST_USE;
+int audit_bundle_next(const struct buf *bundle, size_t *at, const void **entry, size_t *len,
+		      struct err *e) MUST_USE;
 
 /* Subtree hashes from the tiles of a tree of this size; keeps the last tile read. */
 struct tile_nodes {
@@ -54,20 +54,21 @@ struct tile_nodes {
 	struct tile last;
 	struct buf bytes;
 };
-struct tree_reader tile_nodes_reader(struct tile_nodes *t);
-void tile_nodes_close(struct tile_nodes *t);
+struct tree_reader audit_tile_nodes_reader(struct tile_nodes *t);
+void audit_tile_nodes_close(struct tile_nodes *t);
 
 /* Check bundle n against its level-0 tile, and a full tile of any level against the hash above it
  * (in a tree of this size). */
-int tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e) MUST_USE;
-int tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n,
-		      struct err *e) MUST_USE;
+int audit_tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct err *e) MUST_USE;
+int audit_tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n,
+			    struct err *e) MUST_USE;
 
 /* Check an entry against its hash in a tree of this size, which is more than index. */
-int tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry, size_t len,
-		     struct err *e) MUST_USE;
+int audit_tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry,
+			   size_t len, struct err *e) MUST_USE;
 
 /* The root from the right edge's tiles alone, as stored. */
-int tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e) MUST_USE;
+int audit_tile_edge_root(const char *dir, uint64_t size, struct digest *out,
+			 struct err *e) MUST_USE;
 
 #endif

@@ -6,22 +6,22 @@
 
 #include <string.h>
 
-struct digest tree_leaf(const void *entry, size_t len)
+struct digest audit_tree_leaf(const void *entry, size_t len)
 {
 	return digest_tagged(0x00, entry, len, NULL, 0);
 }
 
-struct digest tree_node(const struct digest *left, const struct digest *right)
+struct digest audit_tree_node(const struct digest *left, const struct digest *right)
 {
 	return digest_tagged(0x01, left->bytes, 32, right->bytes, 32);
 }
 
-void tree_range_add(struct tree_range *r, int height, const struct digest *d)
+void audit_tree_range_add(struct tree_range *r, int height, const struct digest *d)
 {
 	struct digest node = *d;
 
 	while (r->count > 0 && r->height[r->count - 1] == height) {
-		node = tree_node(&r->node[--r->count], &node);
+		node = audit_tree_node(&r->node[--r->count], &node);
 		height++;
 	}
 	check(r->count < 64 && (r->count == 0 || r->height[r->count - 1] > height));
@@ -29,7 +29,7 @@ void tree_range_add(struct tree_range *r, int height, const struct digest *d)
 	r->height[r->count++] = height;
 }
 
-struct digest tree_range_root(const struct tree_range *r)
+struct digest audit_tree_range_root(const struct tree_range *r)
 {
 	struct digest d;
 
@@ -37,7 +37,7 @@ struct digest tree_range_root(const struct tree_range *r)
 		return digest_of("", 0);
 	d = r->node[r->count - 1];
 	for (int i = r->count - 2; i >= 0; i--)
-		d = tree_node(&r->node[i], &d);
+		d = audit_tree_node(&r->node[i], &d);
 	return d;
 }
 
@@ -53,14 +53,14 @@ static int range_root(const struct tree_reader *r, uint64_t begin, uint64_t end,
 		struct digest d;
 		int height = 63 - __builtin_clzll(end - begin);
 		TRY(r->node(r->ctx, height, begin >> height, &d, e));
-		tree_range_add(&range, height, &d);
+		audit_tree_range_add(&range, height, &d);
 		begin += (uint64_t)1 << height;
 	}
-	*out = tree_range_root(&range);
+	*out = audit_tree_range_root(&range);
 	return 0;
 }
 
-int tree_root(const struct tree_reader *r, uint64_t size, struct digest *out, struct err *e)
+int audit_tree_root(const struct tree_reader *r, uint64_t size, struct digest *out, struct err *e)
 {
 	return range_root(r, 0, size, out, e);
 }
@@ -77,8 +77,8 @@ static void reverse(struct digest *path, size_t count)
 	}
 }
 
-int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
-			struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
+int audit_tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
+			      struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
 {
 	uint64_t begin = 0, end = size;
 
@@ -97,8 +97,8 @@ int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t si
 	return 0;
 }
 
-int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
-			  struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
+int audit_tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
+				struct digest path[TREE_PATH_MAX], size_t *count, struct err *e)
 {
 	uint64_t begin = 0, end = size;
 	bool known = true; /* the verifier has the root of [begin, end) */
@@ -137,13 +137,13 @@ int audit_inclusion_check(uint64_t index, uint64_t size, const struct digest *le
 		if (s == 0)
 			return ERR_VERIFY;
 		if (f & 1 || f == s) {
-			r = tree_node(&path[i], &r);
+			r = audit_tree_node(&path[i], &r);
 			while (!(f & 1) && f != 0) {
 				f >>= 1;
 				s >>= 1;
 			}
 		} else {
-			r = tree_node(&r, &path[i]);
+			r = audit_tree_node(&r, &path[i]);
 		}
 		f >>= 1;
 		s >>= 1;
@@ -161,14 +161,14 @@ static int walk_consistency(uint64_t f, uint64_t s, struct digest first, const s
 		if (s == 0)
 			return ERR_VERIFY;
 		if (f & 1 || f == s) {
-			a = tree_node(&path[i], &a);
-			b = tree_node(&path[i], &b);
+			a = audit_tree_node(&path[i], &a);
+			b = audit_tree_node(&path[i], &b);
 			while (!(f & 1) && f != 0) {
 				f >>= 1;
 				s >>= 1;
 			}
 		} else {
-			b = tree_node(&b, &path[i]);
+			b = audit_tree_node(&b, &path[i]);
 		}
 		f >>= 1;
 		s >>= 1;

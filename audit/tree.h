@@ -11,8 +11,8 @@
 #define TREE_PATH_MAX 64 /* hashes in a proof over 2^63 - 1 entries */
 
 /* H(0x00 || entry), H(0x01 || left || right). */
-struct digest tree_leaf(const void *entry, size_t len);
-struct digest tree_node(const struct digest *left, const struct digest *right);
+struct digest audit_tree_leaf(const void *entry, size_t len);
+struct digest audit_tree_node(const struct digest *left, const struct digest *right);
 
 /* The right edge of a tree: complete subtrees from left to right, each lower than the last. */
 struct tree_range {
@@ -21,8 +21,8 @@ struct tree_range {
 	int count;
 };
 /* Add the next complete subtree; equal heights merge. */
-void tree_range_add(struct tree_range *r, int height, const struct digest *d);
-struct digest tree_range_root(const struct tree_range *r); /* H("") for none */
+void audit_tree_range_add(struct tree_range *r, int height, const struct digest *d);
+struct digest audit_tree_range_root(const struct tree_range *r); /* H("") for none */
 
 /* The complete subtree over leaves [index << height, (index + 1) << height). */
 struct tree_reader {
@@ -30,13 +30,15 @@ struct tree_reader {
 	void *ctx;
 };
 
-int tree_root(const struct tree_reader *r, uint64_t size, struct digest *out,
-	      struct err *e) MUST_USE;
+int audit_tree_root(const struct tree_reader *r, uint64_t size, struct digest *out,
+		    struct err *e) MUST_USE;
 /* index < size. From the leaf's sibling to the root's child. */
-int tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
-			struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
+int audit_tree_inclusion_path(const struct tree_reader *r, uint64_t index, uint64_t size,
+			      struct digest path[TREE_PATH_MAX], size_t *count,
+			      struct err *e) MUST_USE;
 /* 0 < old_size <= size. RFC 6962 section 2.1.2. */
-int tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
-			  struct digest path[TREE_PATH_MAX], size_t *count, struct err *e) MUST_USE;
+int audit_tree_consistency_path(const struct tree_reader *r, uint64_t old_size, uint64_t size,
+				struct digest path[TREE_PATH_MAX], size_t *count,
+				struct err *e) MUST_USE;
 
 #endif

@@ -57,16 +57,16 @@ const struct audit_type *audit_type_find(const char *name)
 	return NULL;
 }
 
-bool record_type_known(const char *type) { return audit_type_find(type) != NULL; }
+bool audit_record_type_known(const char *type) { return audit_type_find(type) != NULL; }
 
-bool record_type_committed(const char *type)
+bool audit_record_type_committed(const char *type)
 {
 	const struct audit_type *t = audit_type_find(type);
 	return t && t->committed;
 }
 
-int record_fields_check(const char *type, const struct audit_field *field, size_t count,
-			struct err *e)
+int audit_record_fields_check(const char *type, const struct audit_field *field, size_t count,
+			      struct err *e)
 {
 	const struct audit_type *t = audit_type_find(type);
 	if (!t || !t->field)

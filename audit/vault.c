@@ -26,7 +26,7 @@
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
 
-int vault_open(struct audit_log *log, struct err *e)
+int audit_vault_open(struct audit_log *log, struct err *e)
 {
 	if (!log->keys)
 		return 0;
@@ -37,7 +37,7 @@ int vault_open(struct audit_log *log, struct err *e)
 	return 0;
 }
 
-void vault_close(struct audit_log *log)
+void audit_vault_close(struct audit_log *log)
 {
 	if (log->kek)
 		sodium_free(log->kek);
@@ -239,7 +239,8 @@ static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *
 	return rc;
 }
 
-int vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count, struct err *e)
+int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
+			 struct err *e)
 {
 	struct store_tx *tx;
 	size_t sealed = 0;
@@ -266,7 +267,7 @@ out:
 	return rc;
 }
 
-void vault_keys_drop(struct pending *const *batch, size_t count)
+void audit_vault_keys_drop(struct pending *const *batch, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		sodium_free(batch[i]->key); /* wipes; NULL is fine */
@@ -288,8 +289,8 @@ static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
 	return store_run(st, e);
 }
 
-int vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index, const struct pending *p,
-	      struct digest *cipher, struct err *e)
+int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
+		    const struct pending *p, struct digest *cipher, struct err *e)
 {
 	struct buf plain = { 0 }, ad = { 0 }, sealed = { 0 };
 	int rc;
@@ -399,7 +400,7 @@ int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct
 
 	*out = NULL;
 	TRY_OUT(audit_log_entry(log, index, &entry, e));
-	TRY_OUT(record_parse(entry.bytes, entry.len, &head, e));
+	TRY_OUT(audit_record_parse(entry.bytes, entry.len, &head, e));
 	TRY_OUT(read_row(log, index, key_id, sizeof(key_id), &cipher, e));
 	TRY_OUT(read_key(log, key_id, key, e));
 	TRY_OUT(check_cipher(&head, &cipher, e));
@@ -469,7 +470,8 @@ static int remove_rows(struct store_tx *tx, const struct vault_erase *x, json_t 
 
 /* Fields of an erasure: ranges of indexes, how many records, ground, actor (the last two wait in
  * retained order). */
-int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p, struct err *e)
+int audit_vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
+			   struct err *e)
 {
 	const struct audit_field *given = p->record.from->field;
 	struct audit_field field[4] = {
@@ -485,9 +487,9 @@ int vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending 
 	field[1].value = json_integer((json_int_t)count);
 	TRY_OUT(json_ok(field[1].value, e));
 	full.field = field;
-	TRY_OUT(record_prepare(&full, log->env, &made, e));
+	TRY_OUT(audit_record_prepare(&full, log->env, &made, e));
 	made.from = p->record.from;
-	record_free(&p->record);
+	audit_record_free(&p->record);
 	p->record = made;
 out:
 	json_decref(field[0].value);
@@ -567,14 +569,14 @@ static int scrub(struct audit_log *log, struct err *e)
 	return 0;
 }
 
-int vault_erase_keys(struct audit_log *log, struct err *e)
+int audit_vault_erase_keys(struct audit_log *log, struct err *e)
 {
 	TRY(destroy_doomed(log, e));
 	env_step(log->env, "audit.erase.keys");
 	return scrub(log, e);
 }
 
-int vault_recover(struct audit_log *log, struct err *e)
+int audit_vault_recover(struct audit_log *log, struct err *e)
 {
 	struct store_tx *tx;
 
@@ -594,7 +596,7 @@ int vault_recover(struct audit_log *log, struct err *e)
 	return rc == ERR_UNAVAILABLE ? 0 : rc;
 }
 
-int vault_doubt_keys(struct store *keys, struct err *e)
+int audit_vault_doubt_keys(struct store *keys, struct err *e)
 {
 	return write_once(keys,
 			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE true"
@@ -623,8 +625,8 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 	struct pending p = { .erase = &x };
 	TRY_OUT(json_ok(field[2].value, e));
 	TRY_OUT(json_ok(field[3].value, e));
-	TRY_OUT(record_prepare(&r, log->env, &p.record, e));
-	TRY_OUT(log_append(log, &p, e));
+	TRY_OUT(audit_record_prepare(&r, log->env, &p.record, e));
+	TRY_OUT(audit_log_append_pending(log, &p, e));
 	*out = p.receipt;
 out:
 	json_decref(field[2].value);

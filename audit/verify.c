@@ -249,7 +249,7 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 {
 	struct record_head head;
 	struct err e = { 0 };
-	int rc = record_parse(entry, len, &head, &e);
+	int rc = audit_record_parse(entry, len, &head, &e);
 
 	if (rc < 0) {
 		char text[200];
@@ -266,16 +266,16 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 
 static int check_bundle(struct check *k, uint64_t n)
 {
-	struct tile t = { TILE_ENTRIES, n, tile_width(k->c.size, 0, n) };
+	struct tile t = { TILE_ENTRIES, n, audit_tile_width(k->c.size, 0, n) };
 	struct buf bundle = { 0 };
 	struct err e = { 0 };
 	const void *entry;
 	size_t at = 0, len;
 	uint64_t index = n * TILE_FULL;
-	int rc = judge(k, "entry", tile_check_bundle(k->dir, k->c.size, n, &e), &e);
+	int rc = judge(k, "entry", audit_tile_check_bundle(k->dir, k->c.size, n, &e), &e);
 
-	if (rc == 0 && tile_read(k->dir, &t, &bundle, &e) == 0)
-		while (rc == 0 && (rc = bundle_next(&bundle, &at, &entry, &len, &e)) == 1)
+	if (rc == 0 && audit_tile_read(k->dir, &t, &bundle, &e) == 0)
+		while (rc == 0 && (rc = audit_bundle_next(&bundle, &at, &entry, &len, &e)) == 1)
 			rc = check_entry(k, index++, entry, len);
 	buf_free(&bundle);
 	return rc;
@@ -289,9 +289,9 @@ static int check_tiles(struct check *k)
 
 	for (int level = 0; level + 1 < TILE_LEVELS; level++)
 		for (uint64_t n = 0; n < k->c.size >> 8 * (level + 1); n++)
-			TRY(judge(k, "tile", tile_check_parent(k->dir, k->c.size, level, n, &e),
-				  &e));
-	rc = tile_edge_root(k->dir, k->c.size, &root, &e);
+			TRY(judge(k, "tile",
+				  audit_tile_check_parent(k->dir, k->c.size, level, n, &e), &e));
+	rc = audit_tile_edge_root(k->dir, k->c.size, &root, &e);
 	if (rc == 0 && !digest_equal(&root, &k->c.root))
 		problem(k, "tile", "the tiles do not have the signed root");
 	return judge(k, "tile", rc, &e);
@@ -302,7 +302,7 @@ static int check_head(struct check *k, struct store_tx *tx)
 	struct err e = { 0 };
 	struct digest root;
 	uint64_t size = 0;
-	int rc = log_head_read(tx, &size, &root, &e);
+	int rc = audit_log_head_read(tx, &size, &root, &e);
 
 	if (rc == 0 && size < k->c.size)
 		problem(k, "head", "the database has %llu entries, the signed checkpoint %llu",
@@ -347,10 +347,11 @@ int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 	int rc;
 
 	*out = (struct audit_verdict){ .ok = true };
-	TRY(note_key_parse(vkey, &key, e));
+	TRY(audit_note_key_parse(vkey, &key, e));
 	if (!file_is_dir(log_dir))
 		return err_set(e, ERR_NOTFOUND, "%s: there is no log", log_dir);
-	rc = judge(&k, "checkpoint", log_checkpoint_read(log_dir, vkey, &note, &k.c, &why), &why);
+	rc = judge(&k, "checkpoint", audit_log_checkpoint_read(log_dir, vkey, &note, &k.c, &why),
+		   &why);
 	buf_free(&note);
 	if (rc < 0 || !out->ok)
 		return rc;

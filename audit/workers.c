@@ -32,8 +32,8 @@ static int delete_worker(struct store_tx *tx, const char *worker, struct err *e)
 	return store_run(st, e);
 }
 
-int workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
-		  const json_t *body, struct err *e)
+int audit_workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
+			const json_t *body, struct err *e)
 {
 	if (strcmp(type, "start") == 0)
 		return insert_worker(tx, worker, index, e);
@@ -43,7 +43,7 @@ int workers_apply(struct store_tx *tx, uint64_t index, const char *type, const c
 	return ended ? delete_worker(tx, ended, e) : 0;
 }
 
-int workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struct err *e)
+int audit_workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -53,7 +53,7 @@ int workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struc
 	return store_run(st, e);
 }
 
-int workers_fill(struct store_tx *tx, struct err *e)
+int audit_workers_fill(struct store_tx *tx, struct err *e)
 {
 	struct store_stmt *st;
 	struct record_head head;
@@ -66,9 +66,9 @@ int workers_fill(struct store_tx *tx, struct err *e)
 			  &st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		const void *entry = store_blob(st, 1, &len);
-		TRY_OUT(record_parse(entry, len, &head, e));
-		rc = workers_apply(tx, (uint64_t)store_i64(st, 0), head.type, head.worker,
-				   json_object_get(head.entry, "body"), e);
+		TRY_OUT(audit_record_parse(entry, len, &head, e));
+		rc = audit_workers_apply(tx, (uint64_t)store_i64(st, 0), head.type, head.worker,
+					 json_object_get(head.entry, "body"), e);
 		json_decref(head.entry);
 		if (rc < 0)
 			goto out;
@@ -95,7 +95,7 @@ static int numbers_grow(struct numbers *s, uint64_t words)
 }
 
 /* Without memory a number is not noted, and whole stays at it: a lower bound, as before. */
-void numbers_add(struct numbers *s, uint64_t n)
+void audit_numbers_add(struct numbers *s, uint64_t n)
 {
 	if (n < s->base)
 		return;
@@ -113,14 +113,14 @@ void numbers_add(struct numbers *s, uint64_t n)
 	s->base += full * WORD;
 }
 
-uint64_t numbers_whole(const struct numbers *s)
+uint64_t audit_numbers_whole(const struct numbers *s)
 {
 	if (s->words == 0)
 		return s->base;
 	return s->base + (uint64_t)__builtin_ctzll(~s->word[0]);
 }
 
-void numbers_free(struct numbers *s)
+void audit_numbers_free(struct numbers *s)
 {
 	free(s->word);
 	*s = (struct numbers){ .base = 0 };
@@ -193,7 +193,7 @@ out:
 	return rc;
 }
 
-int workers_close_dead(struct audit_log *log, struct err *e)
+int audit_workers_close_dead(struct audit_log *log, struct err *e)
 {
 	json_t *dead = json_object(), *whole;
 	const char *worker;
@@ -204,7 +204,7 @@ int workers_close_dead(struct audit_log *log, struct err *e)
 	json_object_foreach(dead, worker, whole) {
 		json_t *body;
 		TRY_OUT(lost_body(log, worker, json_integer_value(whole), &body, e));
-		TRY_OUT(log_append_itself(log, "lost", next++, body, e));
+		TRY_OUT(audit_log_append_itself(log, "lost", next++, body, e));
 	}
 out:
 	json_decref(dead);

@@ -28,7 +28,7 @@ static int take_digest(const json_t *o, const char *key, const char *what, struc
 	return digest_parse(text, out, e);
 }
 
-int rows_release(const json_t *body, struct registry_release *out, struct err *e)
+int registry_rows_release(const json_t *body, struct registry_release *out, struct err *e)
 {
 	static const char *const keys[] = { "model",   "version",   "root",  "manifest",
 					    "bundle",  "publisher", "keyid", "license",
@@ -137,7 +137,7 @@ static int apply_release(struct store_tx *tx, uint64_t index, const json_t *body
 	char root[DIGEST_TEXT_ROOM];
 	int rc;
 
-	TRY(rows_release(body, &r, e));
+	TRY(registry_rows_release(body, &r, e));
 	digest_text(&r.root, root);
 	TRY(check_version(tx, &r, root, e));
 	TRY_OUT(body_text(body, &text, e));

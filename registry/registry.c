@@ -20,7 +20,7 @@ int registry_open(struct registry **out, struct store *store, struct err *e)
 	if (!r)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r->store = store;
-	rc = rows_check(store, e);
+	rc = registry_rows_check(store, e);
 	if (rc < 0)
 		registry_close(r);
 	else
@@ -38,7 +38,7 @@ static int read_row(struct store_stmt *st, struct registry_release *out, struct 
 	int rc;
 
 	TRY(json_read(&body, text, strlen(text), LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
-	rc = rows_release(body, out, e);
+	rc = registry_rows_release(body, out, e);
 	json_decref(body);
 	out->log_index = (uint64_t)store_i64(st, 0);
 	snprintf(out->location, sizeof(out->location), "%s", folder ? folder : "");

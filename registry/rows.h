@@ -9,9 +9,9 @@ struct registry {
 };
 
 /* Refuse tables of a newer program. */
-int rows_check(struct store *s, struct err *e) MUST_USE;
+int registry_rows_check(struct store *s, struct err *e) MUST_USE;
 
 /* A release body into plain facts; strict about kinds and lengths. */
-int rows_release(const json_t *body, struct registry_release *out, struct err *e) MUST_USE;
+int registry_rows_release(const json_t *body, struct registry_release *out, struct err *e) MUST_USE;
 
 #endif

@@ -78,7 +78,7 @@ int registry_schema(struct store_tx *tx, struct err *e)
 	return store_schema(tx, "registry", versions, COUNT(versions), e);
 }
 
-int rows_check(struct store *s, struct err *e)
+int registry_rows_check(struct store *s, struct err *e)
 {
 	struct store_tx *tx;
 

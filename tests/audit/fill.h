@@ -22,15 +22,15 @@ static inline int fill_entry(struct store_tx *tx, const struct env *env, uint64_
 	struct buf bytes = { 0 };
 	int rc;
 
-	TRY_OUT(record_prepare(&from, env, &record, e));
-	TRY_OUT(record_entry(&record, FILL_WORKER, n, env_now_us(env), NULL, &bytes, e));
-	struct digest leaf = tree_leaf(bytes.bytes, bytes.len);
+	TRY_OUT(audit_record_prepare(&from, env, &record, e));
+	TRY_OUT(audit_record_entry(&record, FILL_WORKER, n, env_now_us(env), NULL, &bytes, e));
+	struct digest leaf = audit_tree_leaf(bytes.bytes, bytes.len);
 	struct entry_row row = { index, leaf, from.type, FILL_WORKER, n, bytes.bytes, bytes.len };
-	TRY_OUT(log_entry_insert(tx, &row, e));
-	TRY_OUT(workers_apply(tx, index, row.type, FILL_WORKER, body, e));
+	TRY_OUT(audit_log_entry_insert(tx, &row, e));
+	TRY_OUT(audit_workers_apply(tx, index, row.type, FILL_WORKER, body, e));
 	merkle_add(merkle, &leaf);
 out:
-	record_free(&record);
+	audit_record_free(&record);
 	buf_free(&bytes);
 	json_decref(body);
 	return rc;
@@ -75,7 +75,7 @@ static inline int fill_log(struct store *s, const struct env *env, uint64_t coun
 	TRY_OUT(fill_merkle(tx, &merkle, e));
 	for (uint64_t n = 0; n < count; n++)
 		TRY_OUT(fill_entry(tx, env, merkle.count, n, &merkle, e));
-	TRY_OUT(workers_whole(tx, FILL_WORKER, count, e));
+	TRY_OUT(audit_workers_whole(tx, FILL_WORKER, count, e));
 	TRY_OUT(fill_head(tx, &merkle, e));
 	rc = store_commit(tx, e);
 out:

@@ -47,7 +47,8 @@ Test(audit_note, published_verifier_keys_satisfy_the_key_id_rule)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct note_key key;
-		cr_expect_eq(note_key_parse(rows[i].vkey, &key, NULL), rows[i].rc, "row %zu", i);
+		cr_expect_eq(audit_note_key_parse(rows[i].vkey, &key, NULL), rows[i].rc, "row %zu",
+			     i);
 	}
 }
 
@@ -58,12 +59,12 @@ Test(audit_note, golden_checkpoint_opens_and_every_changed_bit_closes_it)
 
 	read_vector("log5/checkpoint", &note);
 	read_vector("log5.vkey", &vkey);
-	cr_assert_eq(checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0);
+	cr_assert_eq(audit_checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0);
 	cr_expect_eq(c.size, 5);
 	cr_expect_str_eq(c.origin, "log.hallmark.example/golden");
 	for (size_t i = 0; i < note.len * 8; i++) {
 		note.bytes[i / 8] = (char)(note.bytes[i / 8] ^ 1 << i % 8);
-		cr_expect_lt(checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0,
+		cr_expect_lt(audit_checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0,
 			     "bit %zu", i);
 		note.bytes[i / 8] = (char)(note.bytes[i / 8] ^ 1 << i % 8);
 	}
@@ -151,7 +152,7 @@ Test(audit_note, checkpoint_bodies_are_read_strictly)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct checkpoint c;
-		cr_expect_eq(checkpoint_parse(rows[i].text, strlen(rows[i].text), &c, NULL),
+		cr_expect_eq(audit_checkpoint_parse(rows[i].text, strlen(rows[i].text), &c, NULL),
 			     rows[i].rc, "row %zu", i);
 	}
 }
@@ -194,15 +195,15 @@ Test(audit_tile, paths_are_those_of_the_specification)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		char path[TILE_PATH_ROOM];
 		struct tile t;
-		tile_path(&rows[i].t, path);
+		audit_tile_path(&rows[i].t, path);
 		cr_expect_str_eq(path, rows[i].path);
-		cr_assert(tile_path_parse(path, &t), "%s", path);
+		cr_assert(audit_tile_path_parse(path, &t), "%s", path);
 		cr_expect(t.level == rows[i].t.level && t.n == rows[i].t.n &&
 			  t.width == rows[i].t.width);
 	}
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		struct tile t;
-		cr_expect_not(tile_path_parse(wrong[i], &t), "%s", wrong[i]);
+		cr_expect_not(audit_tile_path_parse(wrong[i], &t), "%s", wrong[i]);
 	}
 }
 
@@ -218,8 +219,8 @@ Test(audit_tile, size_70000_has_the_tiles_of_the_specification)
 		     { 3, 0, 0 } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		cr_expect_eq(tile_width(70000, rows[i].level, rows[i].n), rows[i].width, "row %zu",
-			     i);
+		cr_expect_eq(audit_tile_width(70000, rows[i].level, rows[i].n), rows[i].width,
+			     "row %zu", i);
 }
 
 Test(audit_tile, golden_log_has_its_signed_root)
@@ -228,18 +229,18 @@ Test(audit_tile, golden_log_has_its_signed_root)
 	struct checkpoint c;
 	struct digest root;
 	struct tile_nodes nodes = { .dir = "tests/vectors/tlog/log5", .size = 5 };
-	struct tree_reader reader = tile_nodes_reader(&nodes);
+	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	struct err e = { 0 };
 
 	read_vector("log5/checkpoint", &note);
 	read_vector("log5.vkey", &vkey);
-	cr_assert_eq(checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0);
-	cr_assert_eq(tile_check_bundle(nodes.dir, 5, 0, &e), 0, "%s", e.text);
-	cr_assert_eq(tile_edge_root(nodes.dir, 5, &root, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_checkpoint_open(note.bytes, note.len, vkey.bytes, &c, NULL), 0);
+	cr_assert_eq(audit_tile_check_bundle(nodes.dir, 5, 0, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_tile_edge_root(nodes.dir, 5, &root, &e), 0, "%s", e.text);
 	cr_expect(digest_equal(&root, &c.root));
-	cr_assert_eq(tree_root(&reader, 5, &root, &e), 0);
+	cr_assert_eq(audit_tree_root(&reader, 5, &root, &e), 0);
 	cr_expect(digest_equal(&root, &c.root));
-	tile_nodes_close(&nodes);
+	audit_tile_nodes_close(&nodes);
 	buf_free(&note);
 	buf_free(&vkey);
 }

@@ -247,7 +247,7 @@ static size_t touch_level(int level, uint64_t count)
 	for (uint64_t n = 0; n < count; n++) {
 		struct tile t = { level, n, TILE_FULL };
 		char name[TILE_PATH_ROOM], path[256];
-		tile_path(&t, name);
+		audit_tile_path(&t, name);
 		snprintf(path, sizeof(path), "%s/%s", at.log, name);
 		if (n % 1000 == 0) {
 			char folder[256];
@@ -276,7 +276,7 @@ static void craft_huge(void)
 	for (int level = 1; level < TILE_LEVELS; level++)
 		for (uint64_t i = 0; i < (edge->size >> 8 * level) % TILE_FULL; i++)
 			env_random(&at.env, edge->hash[level][i].bytes, 32);
-	struct merkle merkle = edge_merkle(edge);
+	struct merkle merkle = audit_edge_merkle(edge);
 	place_stores(&at);
 	cr_assert_eq(store_write(at.store, &tx, &e), 0);
 	for (uint64_t n = 0; merkle.count < HUGE; n++)
@@ -288,19 +288,20 @@ static void craft_huge(void)
 	while (store_step(st, &e) == 1) {
 		size_t len;
 		const void *entry = store_blob(st, 0, &len);
-		cr_assert_eq(edge_add(edge, at.log, &at.env, entry, len, &e), 0, "%s", e.text);
+		cr_assert_eq(audit_edge_add(edge, at.log, &at.env, entry, len, &e), 0, "%s",
+			     e.text);
 	}
 	store_finish(st);
-	cr_assert_eq(edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
-	struct digest root = edge_root(edge);
-	checkpoint_text(PLACE_ORIGIN, HUGE, &root, &text);
+	cr_assert_eq(audit_edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
+	struct digest root = audit_edge_root(edge);
+	audit_checkpoint_text(PLACE_ORIGIN, HUGE, &root, &text);
 	cr_assert_eq(audit_note_sign(at.key, PLACE_ORIGIN, text.bytes, text.len, &note, &e), 0);
 	place_write(&at, "log/checkpoint", note.bytes, note.len);
 	cr_assert_eq(fill_head(tx, &merkle, &e), 0, "%s", e.text);
 	cr_assert_eq(store_commit(tx, &e), 0, "%s", e.text);
 	store_end(tx);
 	place_close(&at);
-	edge_close(edge);
+	audit_edge_close(edge);
 	free(edge);
 	buf_free(&text);
 	buf_free(&note);
@@ -334,18 +335,18 @@ Test(audit_open, numbers_come_in_any_order_and_whole_is_the_first_that_is_missin
 {
 	struct numbers s = { 0 };
 
-	cr_expect_eq(numbers_whole(&s), 0);
+	cr_expect_eq(audit_numbers_whole(&s), 0);
 	for (uint64_t n = 1; n < 1000; n++)
-		numbers_add(&s, n);
-	cr_expect_eq(numbers_whole(&s), 0);
-	numbers_add(&s, 0);
-	cr_expect_eq(numbers_whole(&s), 1000);
-	numbers_add(&s, 3); /* again */
-	numbers_add(&s, 100000);
-	cr_expect_eq(numbers_whole(&s), 1000);
+		audit_numbers_add(&s, n);
+	cr_expect_eq(audit_numbers_whole(&s), 0);
+	audit_numbers_add(&s, 0);
+	cr_expect_eq(audit_numbers_whole(&s), 1000);
+	audit_numbers_add(&s, 3); /* again */
+	audit_numbers_add(&s, 100000);
+	cr_expect_eq(audit_numbers_whole(&s), 1000);
 	for (uint64_t n = 99999; n >= 1000; n--)
-		numbers_add(&s, n);
-	cr_expect_eq(numbers_whole(&s), 100001);
+		audit_numbers_add(&s, n);
+	cr_expect_eq(audit_numbers_whole(&s), 100001);
 	cr_expect_lt(s.words, 100000);
-	numbers_free(&s);
+	audit_numbers_free(&s);
 }

@@ -101,8 +101,8 @@ static int slow_node(void *ctx, int height, uint64_t index, struct digest *out, 
 	cr_assert_leq(end, LEAVES);
 	struct tree_range r = { .count = 0 };
 	for (uint64_t i = begin; i < end; i++)
-		tree_range_add(&r, 0, &leaf[i]);
-	*out = tree_range_root(&r);
+		audit_tree_range_add(&r, 0, &leaf[i]);
+	*out = audit_tree_range_root(&r);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static struct digest mth(uint64_t begin, uint64_t end)
 static void make_leaves(void)
 {
 	for (int i = 0; i < LEAVES; i++)
-		leaf[i] = tree_leaf(&i, sizeof(i));
+		leaf[i] = audit_tree_leaf(&i, sizeof(i));
 }
 
 TestSuite(audit_tree, .init = make_leaves);
@@ -136,7 +136,7 @@ Test(audit_tree, root_is_that_of_the_definition)
 	for (uint64_t n = 0; n <= LEAVES; n++) {
 		struct digest expected = mth(0, n), got;
 		struct merkle m = { .count = 0 };
-		cr_assert_eq(tree_root(&slow, n, &got, NULL), 0);
+		cr_assert_eq(audit_tree_root(&slow, n, &got, NULL), 0);
 		cr_expect(digest_equal(&got, &expected), "%d", (int)n);
 		for (uint64_t i = 0; i < n; i++)
 			merkle_add(&m, &leaf[i]);
@@ -153,7 +153,7 @@ Test(audit_tree, inclusion_proof_of_every_leaf_passes_and_of_a_neighbour_fails)
 	for (uint64_t n = 1; n <= LEAVES; n++) {
 		struct digest root = mth(0, n);
 		for (uint64_t i = 0; i < n; i++) {
-			cr_assert_eq(tree_inclusion_path(&slow, i, n, path, &count, NULL), 0);
+			cr_assert_eq(audit_tree_inclusion_path(&slow, i, n, path, &count, NULL), 0);
 			cr_expect_eq(audit_inclusion_check(i, n, &leaf[i], path, count, &root), 0);
 			cr_expect_eq(audit_inclusion_check(i, n, &leaf[(i + 1) % LEAVES], path,
 							   count, &root),
@@ -180,7 +180,8 @@ Test(audit_tree, consistency_proof_of_every_pair_passes_and_changed_ones_fail)
 		for (uint64_t m = 1; m <= n; m++) {
 			struct digest a = mth(0, m), b = mth(0, n), other = leaf[0];
 			other.bytes[0] ^= 1;
-			cr_assert_eq(tree_consistency_path(&slow, m, n, path, &count, NULL), 0);
+			cr_assert_eq(audit_tree_consistency_path(&slow, m, n, path, &count, NULL),
+				     0);
 			cr_expect_eq(audit_consistency_check(m, n, &a, &b, path, count), 0, "%d %d",
 				     (int)m, (int)n);
 			cr_expect_eq(audit_consistency_check(m, n, &other, &b, path, count),

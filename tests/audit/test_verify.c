@@ -29,17 +29,17 @@ static void craft(const char *const *entry)
 
 	cr_assert_eq(file_remove_tree(at.log, NULL), 0);
 	for (; *entry; entry++)
-		cr_assert_eq(edge_add(edge, at.log, &at.env, *entry, strlen(*entry), &e), 0, "%s",
-			     e.text);
-	cr_assert_eq(edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
-	root = edge_root(edge);
-	checkpoint_text(PLACE_ORIGIN, edge->size, &root, &body);
+		cr_assert_eq(audit_edge_add(edge, at.log, &at.env, *entry, strlen(*entry), &e), 0,
+			     "%s", e.text);
+	cr_assert_eq(audit_edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
+	root = audit_edge_root(edge);
+	audit_checkpoint_text(PLACE_ORIGIN, edge->size, &root, &body);
 	cr_assert_eq(audit_note_sign(at.key, PLACE_ORIGIN, body.bytes, body.len, &note, &e), 0,
 		     "%s", e.text);
 	place_write(&at, "log/checkpoint", note.bytes, note.len);
 	buf_clear(&at.vkey);
-	note_key_text(PLACE_ORIGIN, signing_identity_public(at.key)->ed25519, &at.vkey);
-	edge_close(edge);
+	audit_note_key_text(PLACE_ORIGIN, signing_identity_public(at.key)->ed25519, &at.vkey);
+	audit_edge_close(edge);
 	free(edge);
 	buf_free(&body);
 	buf_free(&note);
@@ -135,12 +135,13 @@ Test(audit_verify, checkpoint_of_another_key_or_origin_is_no_checkpoint)
 	craft((const char *const[]){ ENTRY("config", 0, 1), NULL });
 	cr_expect(place_verify(&at, false)->ok);
 	buf_clear(&at.vkey);
-	note_key_text("hallmark.test/other", signing_identity_public(at.key)->ed25519, &at.vkey);
+	audit_note_key_text("hallmark.test/other", signing_identity_public(at.key)->ed25519,
+			    &at.vkey);
 	v = place_verify(&at, false);
 	cr_expect(!v->ok && strcmp(v->problem[0].kind, "checkpoint") == 0);
 	buf_clear(&at.vkey);
 	uint8_t other[32] = { 9 };
-	note_key_text(PLACE_ORIGIN, other, &at.vkey);
+	audit_note_key_text(PLACE_ORIGIN, other, &at.vkey);
 	v = place_verify(&at, false);
 	cr_expect(!v->ok && strcmp(v->problem[0].kind, "checkpoint") == 0);
 }
