@@ -29,8 +29,7 @@ int cmd_audit_list(struct cli *c)
 	size_t i;
 	json_t *item;
 	struct buf out = { 0 };
-	json_array_foreach(json_object_get(report, "entries"), i, item)
-	{
+	json_array_foreach(json_object_get(report, "entries"), i, item) {
 		const json_t *entry = json_object_get(item, "entry"),
 			     *outcome = json_object_get(entry, "outcome");
 		buf_printf(&out, "%6lld  %-10s %s\n",
@@ -143,8 +142,15 @@ int cmd_audit_replay(struct cli *c)
 	flow_close(f);
 	TRY(rc);
 	bool equal = json_is_true(json_object_get(report, "equal"));
+	const char *verdict = json_string_value(json_object_get(report, "verdict"));
+	bool other = verdict && strcmp(verdict, "other regime") == 0;
 	TRY(cli_print(c, report));
-	return equal ? 0 : err_set(&c->err, ERR_VERIFY, "the replay differs from the record");
+	if (equal)
+		return 0;
+	return err_set(&c->err, ERR_VERIFY,
+		       other ? "the record was computed in another regime of numerics, whose bits "
+			       "are its own: replay it with the kernels it names"
+			     : "the replay differs from the record");
 }
 
 int cmd_audit_erase(struct cli *c)

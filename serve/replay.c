@@ -203,6 +203,19 @@ static json_int_t token_count(const struct replay *r)
 	return (json_int_t)count;
 }
 
+/* Bits are one regime's own: computed in another, the two say nothing about each other. */
+static const char *verdict(const json_t *list)
+{
+	const json_t *row;
+	size_t i;
+	json_array_foreach(list, i, row) {
+		const char *field = json_string_value(json_object_get(row, "field"));
+		if (field && strcmp(field, "kernel_regimes") == 0)
+			return "other regime";
+	}
+	return json_array_size(list) == 0 ? "equal" : "different";
+}
+
 static int describe(struct replay *r, json_t **report, struct err *e)
 {
 	const struct answer_model *m = &r->chat->decision.model;
@@ -212,11 +225,12 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 	int rc = differences(r, list, e);
 	json_t *first = json_object_get(json_array_get(list, 0), "field");
 	if (rc == 0)
-		*report = json_pack("{s:b,s:O,s:s?,s:s,s:s?,s:I,s:I,s:s,s:O}", "equal",
-				    json_array_size(list) == 0, "first_difference",
-				    first ? first : json_null(), "regime", m->numerics,
-				    "kernels_recorded", set, "kernels_here", m->kernels, "tokens",
-				    token_count(r), "first_token", first_token(r), "finish_reason",
+		*report = json_pack("{s:b,s:s,s:O,s:s?,s:s,s:s?,s:I,s:I,s:s,s:O}", "equal",
+				    json_array_size(list) == 0, "verdict", verdict(list),
+				    "first_difference", first ? first : json_null(), "regime",
+				    m->numerics, "kernels_recorded", set, "kernels_here",
+				    m->kernels, "tokens", token_count(r), "first_token",
+				    first_token(r), "finish_reason",
 				    serve_record_finish(r->chat, 0), "differences", list);
 	json_decref(list);
 	return rc < 0 ? rc : json_ok(*report, e);
