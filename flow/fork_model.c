@@ -34,10 +34,13 @@ static int open_registered(struct flow_fork_model *m, struct err *e)
 {
 	struct buf bundle = { 0 };
 	int rc = 0;
+	m->manifest = calloc(1, sizeof *m->manifest);
+	if (!m->manifest)
+		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
 	TRY_OUT(source_read_file(m->ref.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
-	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m->manifest, e));
-	TRY_OUT(flow_ref_check(&m->ref, &m->manifest, e));
-	TRY_OUT(signing_source_open(&m->verified, &m->manifest, m->ref.source, e));
+	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, m->manifest, e));
+	TRY_OUT(flow_ref_check(&m->ref, m->manifest, e));
+	TRY_OUT(signing_source_open(&m->verified, m->manifest, m->ref.source, e));
 	m->source = m->verified;
 out:
 	buf_free(&bundle);
@@ -84,7 +87,9 @@ void flow_fork_model_close(struct flow_fork_model *m)
 	json_decref(m->config);
 	model_tensors_close(m->tensors);
 	source_close(m->verified);
-	signing_manifest_free(&m->manifest);
+	if (m->manifest)
+		signing_manifest_free(m->manifest);
+	free(m->manifest);
 	flow_ref_free(&m->ref);
 	*m = (struct flow_fork_model){ 0 };
 }
@@ -94,7 +99,7 @@ int flow_fork_model_root(const struct flow_fork_model *m, struct digest *root, s
 	struct signing_range *range = NULL;
 	size_t count = 0;
 	if (m->ref.registered) {
-		*root = m->manifest.root;
+		*root = m->manifest->root;
 		return 0;
 	}
 	TRY(flow_ranges_of(m->tensors, &range, &count, e));

@@ -11,9 +11,11 @@
 
 struct flow_fork_model {
 	struct flow_ref ref;
-	struct signing_manifest manifest; /* of a registered release: what its folder must hold */
-	struct source *verified;          /* the same read through it; else NULL */
-	struct source *source;            /* the one to read: verified, or that of ref */
+	/* Of a registered release, what must lie there; else NULL. Memory of its own: `verified`
+	 * points to it, and this structure is moved. */
+	struct signing_manifest *manifest;
+	struct source *verified; /* the same read through it; else NULL */
+	struct source *source;   /* the one to read: verified, or that of ref */
 	struct model_tensors *tensors;
 	json_t *config;
 	struct fork_model model; /* views of the above */

@@ -1,5 +1,5 @@
 /* One read of a file yields its digest, the leaves of its chunk tree and the digests of its named
- * ranges. */
+ * ranges; several files are read at once. */
 #ifndef SIGNING_HASH_H
 #define SIGNING_HASH_H
 
@@ -17,21 +17,35 @@ struct hash_range {
 };
 
 struct hash_job {
-	struct source *source;
 	const char *name;
 	uint64_t bytes; /* the file's size */
 	bool want_leaves;
-	struct hash_range *range; /* [ranges], sorted by begin, disjoint, inside the file */
+	struct hash_range *range; /* [ranges], sorted by begin, disjoint, inside the file; malloc'd,
+				     freed by hash_files */
 	size_t ranges;
-	struct progress *progress; /* may be NULL */
 
 	struct digest digest; /* out */
-	struct digest *leaf;  /* out, owned by the caller; [leaves] if want_leaves */
+	struct digest *leaf;  /* out, [leaves] if want_leaves; freed by hash_files unless taken */
 	uint32_t leaves;
 };
 
-/* ERR_CONFLICT if the file changed while it was read. */
-int hash_file(struct hash_job *job, struct err *e) MUST_USE;
+struct hash_run {
+	struct source *source;
+	size_t count; /* files */
+	/* Say what is wanted of file i; *job is zero. Positive: nothing. Asked in order. */
+	int (*begin)(void *ctx, size_t i, struct hash_job *job, struct err *e);
+	/* Take what came of it: in the order in which they end. Both are called by one thread. */
+	int (*end)(void *ctx, size_t i, struct hash_job *job, struct err *e);
+	void *ctx;
+	struct progress *progress; /* may be NULL */
+};
+
+/* Work off all files. Memory: at most 16 files at once, two chunks of each. ERR_CONFLICT if a file
+ * changed while it was read; otherwise the first failure of a read or a callback. */
+int hash_files(const struct hash_run *run, struct err *e) MUST_USE;
+
+/* One file, as job says; job->range stays the caller's, job->leaf becomes it. */
+int hash_file(struct source *s, struct hash_job *job, struct err *e) MUST_USE;
 
 /* Leaf hashes of bytes in memory, [chunks of len]; NULL when memory is exhausted. */
 struct digest *hash_leaves(const void *bytes, size_t len, uint32_t *count);

@@ -136,82 +136,74 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 	return tensor_index_make(&k->index, m->tensor, count, e);
 }
 
-/* The file's tensors as ranges to hash, in order of place; NULL on failure. */
-static struct hash_range *file_ranges(const struct making *k, const struct signing_file *f,
-				      uint64_t bytes, size_t *count, struct err *e)
+/* The file's tensors as ranges to hash, in order of place. */
+static int file_ranges(const struct making *k, struct hash_job *job, struct err *e)
 {
-	const size_t *at = tensor_index_file(&k->index, f->name, count);
-	struct hash_range *range = calloc(*count + 1, sizeof *range);
-	if (!range)
-		err_set(e, ERR_NOMEM, "out of memory for tensors");
-	for (size_t i = 0; range && i < *count; i++) {
+	const size_t *at = tensor_index_file(&k->index, job->name, &job->ranges);
+	job->range = calloc(job->ranges + 1, sizeof *job->range);
+	if (!job->range)
+		return err_set(e, ERR_NOMEM, "out of memory for tensors");
+	for (size_t i = 0; i < job->ranges; i++) {
 		const struct signing_tensor *t = &k->m->tensor[at[i]];
-		range[i].begin = t->begin;
-		range[i].bytes = t->bytes;
-		if (t->begin + t->bytes > bytes) {
-			err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s",
-				t->name, f->name);
-			free(range);
-			return NULL;
-		}
+		job->range[i].begin = t->begin;
+		job->range[i].bytes = t->bytes;
+		if (t->begin + t->bytes > job->bytes)
+			return err_set(e, ERR_INPUT, "tensor %.200s: its range ends beyond %.200s",
+				       t->name, job->name);
 	}
-	return range;
+	return 0;
 }
 
-static int hash_one(struct making *k, struct signing_file *f, struct err *e)
+static int make_begin(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
-	struct hash_job job = { .source = k->source, .name = f->name, .progress = &k->progress };
-	TRY(source_size(k->source, f->name, &job.bytes, e));
-	struct err local = { 0 };
-	job.want_leaves = job.bytes >= SIGNING_CHUNK_BYTES;
-	job.range = file_ranges(k, f, job.bytes, &job.ranges, &local);
-	int result = job.range ? hash_file(&job, &local) : local.code;
-	if (result < 0)
-		err_set(e, result, "%s", local.text);
-	if (result == 0) {
-		const size_t *at = tensor_index_file(&k->index, f->name, &job.ranges);
-		for (size_t i = 0; i < job.ranges; i++)
-			k->m->tensor[at[i]].digest = job.range[i].digest;
-		f->bytes = job.bytes;
-		f->has_bytes = true;
-		f->digest = job.digest;
-		f->has_chunks = job.want_leaves;
-		f->leaf = job.leaf;
-		f->chunk_count = job.leaves;
-	}
-	free(job.range);
-	return result;
+	struct making *k = ctx;
+	job->name = k->m->file[i].name;
+	TRY(source_size(k->source, job->name, &job->bytes, e));
+	job->want_leaves = job->bytes >= SIGNING_CHUNK_BYTES;
+	return file_ranges(k, job, e);
 }
 
-/* Trees over what one read of the file gave. */
-static int finish_one(const struct making *k, struct signing_file *f, struct err *e)
+/* What one read of the file gave, and the trees over it. */
+static int make_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
-	if (f->has_chunks)
-		f->chunk_root = hash_tree(f->leaf, f->chunk_count);
+	struct making *k = ctx;
+	struct signing_file *f = &k->m->file[i];
+	const size_t *at = tensor_index_file(&k->index, f->name, &job->ranges);
+	for (size_t n = 0; n < job->ranges; n++)
+		k->m->tensor[at[n]].digest = job->range[n].digest;
+	f->bytes = job->bytes;
+	f->has_bytes = true;
+	f->digest = job->digest;
 	if (f->bytes < SIGNING_CHUNK_BYTES)
 		return 0;
+	f->has_chunks = true;
+	f->leaf = job->leaf;
+	job->leaf = NULL;
+	f->chunk_count = job->leaves;
+	f->chunk_root = hash_tree(f->leaf, f->chunk_count);
 	TRY(tensors_tree(&k->index, f->name, &f->tensor_count, &f->tensor_root, e));
 	f->has_tensors = f->tensor_count > 0;
 	return 0;
 }
 
-static int hash_files(struct making *k, bool quiet, struct err *e)
+static int hash_model(struct making *k, bool quiet, struct err *e)
 {
-	uint64_t total = 0;
-	for (size_t i = 0; !quiet && i < k->m->file_count; i++) {
-		uint64_t bytes = 0;
+	struct hash_run files = {
+		.source = k->source,
+		.count = k->m->file_count,
+		.begin = make_begin,
+		.end = make_end,
+		.ctx = k,
+		.progress = &k->progress,
+	};
+	uint64_t total = 0, bytes = 0;
+	for (size_t i = 0; !quiet && i < k->m->file_count; i++)
 		if (source_size(k->source, k->m->file[i].name, &bytes, NULL) == 0)
 			total += bytes;
-	}
 	progress_start(&k->progress, "hashing", total, quiet);
-	int result = 0;
-	for (size_t i = 0; i < k->m->file_count && result == 0; i++) {
-		result = hash_one(k, &k->m->file[i], e);
-		if (result == 0)
-			result = finish_one(k, &k->m->file[i], e);
-	}
+	int rc = hash_files(&files, e);
 	progress_end(&k->progress);
-	return result;
+	return rc;
 }
 
 /* Write one of our own files and read it again: what is signed is what lies there. */
@@ -280,7 +272,7 @@ int signing_manifest_make(struct signing_manifest *out, const struct signing_mak
 	TRY_OUT(check_names(&k.there, e));
 	TRY_OUT(take_ignored(out, e));
 	TRY_OUT(take_ranges(&k, how->range, how->ranges, e));
-	TRY_OUT(hash_files(&k, how->quiet, e));
+	TRY_OUT(hash_model(&k, how->quiet, e));
 	TRY_OUT(add_owns(out, how->staging, e));
 	TRY_OUT(statement_write(out, e));
 out:
@@ -299,7 +291,7 @@ int signing_root_of(struct source *s, const struct signing_range *range, size_t 
 	int rc = 0;
 	TRY_OUT(take_files(&k, e));
 	TRY_OUT(take_ranges(&k, range, ranges, e));
-	TRY_OUT(hash_files(&k, true, e));
+	TRY_OUT(hash_model(&k, true, e));
 	TRY_OUT(add_owns(&m, NULL, e));
 	TRY_OUT(statement_root(&m, e));
 	*root = m.root;

@@ -69,10 +69,8 @@ static int open_small(struct verified *v, size_t file, uint64_t bytes, struct er
 static int take_leaves(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	struct signing_file *f = &v->shadow.file[file];
-	struct hash_job job = {
-		.source = v->under, .name = f->name, .bytes = bytes, .want_leaves = true
-	};
-	TRY(hash_file(&job, e));
+	struct hash_job job = { .name = f->name, .bytes = bytes, .want_leaves = true };
+	TRY(hash_file(v->under, &job, e));
 	if (!digest_equal(&job.digest, &f->digest)) {
 		free(job.leaf); /* kept, they would vouch for the changed file at its next use */
 		return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->source.label,

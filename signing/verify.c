@@ -78,7 +78,7 @@ static int name_tensors(struct checking *k, const struct signing_file *f, uint64
 {
 	size_t count;
 	const size_t *at = tensor_index_file(&k->index, f->name, &count);
-	struct hash_job job = { .source = k->under, .name = f->name, .bytes = bytes };
+	struct hash_job job = { .name = f->name, .bytes = bytes };
 	job.range = calloc(count + 1, sizeof *job.range);
 	if (!job.range)
 		return err_set(e, ERR_NOMEM, "out of memory for a report");
@@ -90,7 +90,7 @@ static int name_tensors(struct checking *k, const struct signing_file *f, uint64
 		job.range[job.ranges] = (struct hash_range){ .begin = t->begin, .bytes = t->bytes };
 	}
 	if (count)
-		result = hash_file(&job, e);
+		result = hash_file(k->under, &job, e);
 	for (size_t i = 0; i < count && result == 0; i++) {
 		const struct signing_tensor *t = &k->shadow.tensor[at[i]];
 		char expected[DIGEST_TEXT_ROOM];
@@ -109,35 +109,36 @@ static int name_tensors(struct checking *k, const struct signing_file *f, uint64
 	return result;
 }
 
-static int check_contents(struct checking *k, const struct signing_file *f, uint64_t bytes,
-			  struct err *e)
+static int check_begin(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
-	struct hash_job job = {
-		.source = k->under, .name = f->name, .bytes = bytes, .progress = &k->progress
-	};
-	size_t named = 0;
-	TRY(hash_file(&job, e));
-	k->r->bytes += bytes;
-	if (digest_equal(&job.digest, &f->digest))
-		return 0;
-	if (load_tensors(k))
-		TRY(name_tensors(k, f, bytes, &named, e));
-	return named ? 0 : differ_digest(k->r, f->name, NULL, &f->digest, &job.digest, e);
-}
-
-static int check_file(struct checking *k, const struct signing_file *f, struct err *e)
-{
+	struct checking *k = ctx;
+	const struct signing_file *f = &k->m->file[i];
 	char expected[DIGEST_TEXT_ROOM];
 	struct err why = { 0 };
-	uint64_t bytes = 0;
-	int rc = source_size(k->under, f->name, &bytes, &why);
+	int rc = source_size(k->under, f->name, &job->bytes, &why);
+	job->name = f->name;
 	digest_text(&f->digest, expected);
 	if (rc == ERR_NOTFOUND)
-		return differ(k->r, f->name, NULL, expected, "missing", e);
-	if (rc == ERR_INPUT)
-		return differ(k->r, f->name, NULL, expected, "not a regular file, or behind a link",
-			      e);
-	return rc < 0 ? err_set(e, rc, "%s", why.text) : check_contents(k, f, bytes, e);
+		TRY(differ(k->r, f->name, NULL, expected, "missing", e));
+	else if (rc == ERR_INPUT)
+		TRY(differ(k->r, f->name, NULL, expected, "not a regular file, or behind a link",
+			   e));
+	else if (rc < 0)
+		return err_set(e, rc, "%s", why.text);
+	return rc < 0;
+}
+
+static int check_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
+{
+	struct checking *k = ctx;
+	const struct signing_file *f = &k->m->file[i];
+	size_t named = 0;
+	k->r->bytes += job->bytes;
+	if (digest_equal(&job->digest, &f->digest))
+		return 0;
+	if (load_tensors(k))
+		TRY(name_tensors(k, f, job->bytes, &named, e));
+	return named ? 0 : differ_digest(k->r, f->name, NULL, &f->digest, &job->digest, e);
 }
 
 /* What is there and not listed. Listed names were looked at one by one. */
@@ -181,12 +182,19 @@ int signing_manifest_check(struct signing_report *r, const struct signing_manife
 			   struct source *under, unsigned flags, struct err *e)
 {
 	struct checking k = { .m = m, .r = r, .under = under };
+	struct hash_run files = {
+		.source = under,
+		.count = m->file_count,
+		.begin = check_begin,
+		.end = check_end,
+		.ctx = &k,
+		.progress = &k.progress,
+	};
 	bool quiet = flags & SIGNING_QUIET;
 	int rc = 0;
 	*r = (struct signing_report){ .ok = false };
 	progress_start(&k.progress, "verifying", quiet ? 0 : total_bytes(&k), quiet);
-	for (size_t i = 0; i < m->file_count; i++)
-		TRY_OUT(check_file(&k, &m->file[i], e));
+	TRY_OUT(hash_files(&files, e));
 	if (!(flags & SIGNING_IGNORE_UNSIGNED))
 		TRY_OUT(check_extra(&k, e));
 	if (r->count)
