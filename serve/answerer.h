@@ -95,7 +95,7 @@ struct answerer {
 		     struct buf *text, struct err *e) MUST_USE;
 	void (*facts)(const struct answer *a, struct answer_facts *out);
 	void (*model)(const void *self, struct answer_model *out);
-	/* Nobody reads any more: what next waits for ends, and it fails with ERR_UNAVAILABLE. */
+	/* The reader is gone: a `next` that waits returns, and fails with ERR_UNAVAILABLE. */
 	void (*cancel)(struct answer *a);
 	void (*close)(struct answer *a); /* NULL is fine */
 	void (*free)(void *self);        /* all answers are closed */

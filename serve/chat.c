@@ -46,7 +46,7 @@ static int64_t deadline_of(const struct serve_service *s)
 	return s->timeout_us && s->recording ? env_steady_us(s->flow->env) + s->timeout_us : 0;
 }
 
-/* The choices that the answer has begun are in the record, whether or not all of them were. */
+/* Open the answer. The record lists the choices that were begun, even if not all of them were. */
 static int open_answer(struct serve_chat *c, struct err *e)
 {
 	const struct answerer *who = c->service->who;
@@ -71,7 +71,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 	return rc;
 }
 
-/* From admission on every way out leaves a record. */
+/* Once a request is admitted, every way out leaves a record. */
 static int begin(struct serve_chat *c, struct err *e)
 {
 	c->deadline_us = deadline_of(c->service);
@@ -93,8 +93,8 @@ static void abandon(struct serve_chat *c, const char *outcome, const char *finis
 	c->finish_reason = finish;
 	for (unsigned i = 0; i < c->choices; i++)
 		serve_completion_abort(&c->choice[i]);
-	/* When the log refuses, it says so itself, and admits nothing more. One attempt: a number
-	 * that was refused may be another's by now. */
+	/* Try once only: a refused number may belong to another record by now. A log that refuses
+	 * reports that itself, and admits nothing more. */
 	if (c->record[0])
 		(void)!serve_record_append(c, &ignored);
 }
@@ -151,7 +151,7 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 
 /* ---- output ---- */
 
-/* What is handed out is what the record will hold. */
+/* Keep a copy of what is handed out: the record commits to exactly that. */
 static int keep(struct serve_chat *c, const struct api_piece *p, struct err *e)
 {
 	struct serve_completion *ch = &c->choice[p->choice];
@@ -199,7 +199,7 @@ static int finish_chat(struct serve_chat *c, struct err *e)
 
 static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 {
-	/* What cannot be recorded any more does not go out either. */
+	/* Text that can no longer be recorded is not sent. */
 	if (c->service->recording && !c->recorded)
 		TRY(audit_log_ready(c->service->flow->log, e));
 	int taken = take(c, piece, e);

@@ -1,6 +1,5 @@
-/* Private to serve/: one request on its way. scan.c puts what came in through the rules, the
- * service's answerer makes events of it, completion.c takes those of each choice, record.c writes
- * down what became of it. */
+/* Private to serve/: one request. scan.c filters its texts, the service's answerer turns it into
+ * events, completion.c filters those of each choice, record.c writes the decision record. */
 #ifndef SERVE_CHAT_H
 #define SERVE_CHAT_H
 

@@ -25,7 +25,7 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 
 /* ---- parts ---- */
 
-/* The rules said no: the choice ends where they begin, and nothing that is held goes out. */
+/* A rule blocks: the choice ends where its match begins, and nothing that is held is sent. */
 static int stop_choice(struct serve_completion *ch, int end)
 {
 	ch->finish_reason = "content_filter";
@@ -92,7 +92,7 @@ static int note_arguments(struct serve_completion *ch, struct err *e)
 	return rc;
 }
 
-/* The call that is open has ended. */
+/* End the open call: the rest of its arguments goes through their filter. */
 static int end_call(struct serve_chat *c, struct serve_completion *ch, struct err *e)
 {
 	if (ch->demoted) {
@@ -111,7 +111,8 @@ static int end_call(struct serve_chat *c, struct serve_completion *ch, struct er
 	return end;
 }
 
-/* The whole name through its rules; what they clear of it first is kept until the rest is. */
+/* Filter the whole name of a call. The part that is cleared first is kept until the rest is cleared
+ * too. */
 static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
 		      const char *text, size_t len, struct err *e)
 {
@@ -134,7 +135,7 @@ static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct 
 	return rc < 0 ? rc : end;
 }
 
-/* The name goes out whole, or the choice ends. */
+/* Queue the name of a call whole, or end the choice. */
 static int put_name(struct serve_chat *c, struct serve_completion *ch, const char *text, size_t len,
 		    struct err *e)
 {
@@ -148,7 +149,7 @@ static int put_name(struct serve_chat *c, struct serve_completion *ch, const cha
 	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
 }
 
-/* The same request has the same ids, also when it is replayed. */
+/* The id of a call, from the request's digest: a replay gives the same ids. */
 static void name_call(const struct serve_chat *c, const struct serve_completion *ch, unsigned call,
 		      char id[40])
 {
@@ -163,7 +164,7 @@ static void name_call(const struct serve_chat *c, const struct serve_completion 
 	snprintf(id, 40, "call_%.24s", hex);
 }
 
-/* Nobody offered a tool: the call is what the model wrote, as JSON. */
+/* No tool was offered: the call becomes content, written as JSON. */
 static int demote(struct serve_chat *c, struct serve_completion *ch, const char *name, size_t len,
 		  struct err *e)
 {
@@ -257,7 +258,7 @@ static int take_step(struct serve_chat *c, struct serve_completion *ch,
 	return 0;
 }
 
-/* Release what is held, part by part; a block in one keeps the rest back. */
+/* Release what the filters hold, part by part; a block in one part withholds the rest. */
 static int flush(struct serve_chat *c, struct serve_completion *ch, struct err *e)
 {
 	int end = finish(c, ch, ch->thought, API_REASONING, e);

@@ -81,7 +81,7 @@ int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, stru
 
 /* ---- arguments as text ---- */
 
-/* Zero-initialise; free held. The same text for every cutting. */
+/* Zero-initialise; free held. The result does not depend on how the text is cut. */
 struct serve_unescape {
 	bool in_string;
 	struct buf held; /* an escape that is not whole yet */

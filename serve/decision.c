@@ -44,8 +44,8 @@ static json_t *template_kwargs(const struct decision *d)
 	return kwargs;
 }
 
-/* Parameters that came later stand here only where they have an effect: a record of before them
- * has the same value. */
+/* Parameters added in later versions are written only where they have an effect, so that older
+ * records keep their value. */
 static int sampling_more(const struct api_request *q, json_t *o)
 {
 	json_t *bias = json_array(), *ban = json_array();

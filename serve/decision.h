@@ -1,5 +1,5 @@
-/* Private to serve/: what a record says of one answered request, as a value. A chat fills it; a
- * replay compares two; who else answers requests fills it too. */
+/* Private to serve/: the decision record of one answered request, as a value. A chat fills it, and
+ * so can any other code that answers requests; a replay compares two. */
 #ifndef SERVE_DECISION_H
 #define SERVE_DECISION_H
 

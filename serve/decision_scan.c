@@ -15,7 +15,7 @@ static json_t *range(uint64_t from, uint64_t to)
 	return from < to ? json_pack("[I,I]", (json_int_t)from, (json_int_t)to) : NULL;
 }
 
-/* Ranges of [0, released) that were handed out as they were: what the findings leave. */
+/* Ranges of [0, released) that were emitted unchanged: those between the findings. */
 static json_t *emitted_ranges(const struct filter_record *r)
 {
 	json_t *list = json_array();

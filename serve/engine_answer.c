@@ -1,5 +1,5 @@
-/* The engine answers: a session for each choice, its text taken apart by the family's reader of
- * replies. */
+/* The engine as answerer: a session for each choice, whose text the family's reply parser turns
+ * into events. */
 #include "serve/engine_answer.h"
 
 #include "base/check.h"
@@ -102,7 +102,7 @@ static void engine_answer_cancel(struct answer *a)
 
 /* ---- tokens ---- */
 
-/* The text of one token, as it stands after the one before it. */
+/* The text of one token, which depends on the token before it. */
 static int spell(const struct answer *a, const uint32_t *id, size_t at, struct buf *out,
 		 struct err *e)
 {

@@ -19,7 +19,7 @@ static int render(struct answer *a, const json_t *tools, struct buf *text, struc
 	return engine_chat_encode(a->by->engine, &chat, text, ids, e);
 }
 
-/* A template that passes tools over would leave them unknown to the model. */
+/* Refuse tools if the template ignores them: the model would not see them. */
 static int check_tools(struct answer *a, const struct buf *with, struct err *e)
 {
 	struct buf without = { 0 };
@@ -62,7 +62,7 @@ static int open_constraint(struct answer *a, enum grammar_kind kind, const struc
 	return rc < 0 ? err_prefix(e, "\"%s\"", field) : 0;
 }
 
-/* A call is demanded: the answer is one. */
+/* Make the constraint for a forced call: the answer is one call. */
 static int demand_call(struct answer *a, struct err *e)
 {
 	struct buf grammar = { 0 };
@@ -127,8 +127,8 @@ int serve_engine_prompt(struct answer *a, struct err *e)
 	TRY(encode(a, e));
 	TRY(make_bias(a, e));
 	TRY(constrain(a, e));
-	/* What has the form that was asked for is content, whatever stands in it; and without tools
-	 * a JSON object is no call. */
+	/* A constrained answer is content, whatever it looks like; and without tools a JSON object
+	 * is not a call. */
 	if ((a->constraint && !a->q.tools) || (a->syntax == REPLY_SYNTAX_LLAMA3 && !a->q.tools))
 		a->syntax = REPLY_SYNTAX_PLAIN;
 	a->markers = reply_syntax_markers(a->syntax);

@@ -17,7 +17,7 @@ static struct serve_queue_span add_span(struct serve_queue *q, const struct clea
 	return s;
 }
 
-/* All that was handed out may be forgotten. */
+/* Drop what has been handed out. */
 static void forget(struct serve_queue *q)
 {
 	buf_clear(&q->text);

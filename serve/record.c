@@ -1,5 +1,4 @@
-/* The end of a chat: what became of it, as a decision; the record in the log; what the client gets
- * as proof. */
+/* The end of a chat: its decision, the record in the log, and the proof for the client. */
 #include "base/text.h"
 #include "serve/chat.h"
 
@@ -116,7 +115,8 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 
 /* ---- the record ---- */
 
-/* The number was told to the client: it must not become a gap that nobody can explain. */
+/* Append a `lost` record: the client was told the number, so that it must not become an unexplained
+ * gap. */
 static void append_lost(struct serve_chat *c)
 {
 	json_t *body = json_pack("{s:s}", "refused", "decision");

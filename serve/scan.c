@@ -47,7 +47,8 @@ static int push_text(struct serve_chat *c, struct filter_stream *f, const char *
 	return rc;
 }
 
-/* clean receives what may be seen of the text. note false: looked at, but not for the record. */
+/* Filter one text; `clean` receives what the rules leave of it. note false: the result is not
+ * recorded. */
 static int scan_text(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
 		     const char *text, size_t len, bool note, struct buf *clean, struct err *e)
 {
@@ -73,7 +74,7 @@ static bool is_same(const struct buf *clean, const char *text, size_t len)
 	       (len == 0 || (text != NULL && memcmp(clean->bytes, text, len) == 0));
 }
 
-/* A string that is replaced by what may be seen of it. */
+/* Filter a string and replace it by what the rules leave of it. */
 static int scan_string(struct serve_chat *c, enum policy_phase phase,
 		       const struct serve_scan *where, json_t *string, struct err *e)
 {
@@ -87,7 +88,7 @@ static int scan_string(struct serve_chat *c, enum policy_phase phase,
 	return rc;
 }
 
-/* A text that must stay as it is. */
+/* Filter a text that cannot be changed: a rule that would change it ends the request. */
 static int scan_fixed(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
 		      const char *text, size_t len, struct err *e)
 {
@@ -147,7 +148,8 @@ static int visit(struct walk *w, json_t *v, int depth, struct err *e)
 	return rc;
 }
 
-/* All strings as one text; only where the rules would change something each by itself. */
+/* Filter all strings as one text; only if the rules would change something, each string by
+ * itself. */
 static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
 		     json_t *v, struct err *e)
 {

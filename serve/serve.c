@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The model as it is, its root computed for the record. */
+/* Open a model without a signature; its root is computed for the record. */
 static int open_unsigned(struct serve_service *s, struct err *e)
 {
 	signing_manifest_free(&s->manifest);
