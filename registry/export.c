@@ -4,6 +4,27 @@
 
 #include <string.h>
 
+/* A body and its "index", which takes its place among the members: they are in canonical order, and
+ * a person gets to read them as they stand. NULL: out of memory. */
+static json_t *body_with_index(json_t *body, int64_t index)
+{
+	json_t *row = json_object(), *value;
+	const char *key;
+	bool placed = false;
+
+	json_object_foreach(body, key, value) {
+		if (!placed && strcmp(key, "index") > 0) {
+			json_object_set_new(row, "index", json_integer(index));
+			placed = true;
+		}
+		json_object_set(row, key, value);
+	}
+	if (!placed)
+		json_object_set_new(row, "index", json_integer(index));
+	json_decref(body);
+	return row;
+}
+
 /* Rows (idx, body) as an array of bodies with their "index". */
 static int export_bodies(struct store_tx *tx, const char *sql, json_t *out, struct err *e)
 {
@@ -17,8 +38,7 @@ static int export_bodies(struct store_tx *tx, const char *sql, json_t *out, stru
 		rc = json_read(&body, text, strlen(text), LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e);
 		if (rc < 0)
 			break;
-		json_object_set_new(body, "index", json_integer(store_i64(st, 0)));
-		if (json_array_append_new(out, body) != 0) {
+		if (json_array_append_new(out, body_with_index(body, store_i64(st, 0))) != 0) {
 			rc = err_set(e, ERR_NOMEM, "out of memory");
 			break;
 		}
@@ -36,10 +56,11 @@ static int export_aliases(struct store_tx *tx, json_t *out, struct err *e)
 		tx, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st,
 		e));
 	while ((rc = store_step(st, e)) == 1)
-		json_array_append_new(out, json_pack("{s:s,s:s,s:s,s:I}", "model",
-						     store_text(st, 0), "alias", store_text(st, 1),
-						     "root", store_text(st, 2), "index",
-						     (json_int_t)store_i64(st, 3)));
+		json_array_append_new(out, json_pack("{s:s,s:I,s:s,s:s}", "alias",
+						     store_text(st, 1), "index",
+						     (json_int_t)store_i64(st, 3), "model",
+						     store_text(st, 0), "root",
+						     store_text(st, 2)));
 	store_finish(st);
 	return rc;
 }

@@ -192,6 +192,40 @@ Test(registry, version_cannot_change_its_content)
 	buf_free(&after);
 }
 
+/* Bodies come from the log in canonical order. */
+static json_t *sorted(json_t *body)
+{
+	struct buf text = { 0 };
+	json_t *again;
+
+	cr_assert_eq(json_write_canonical(body, &text, &e), 0, "%s", e.text);
+	cr_assert_eq(json_read(&again, text.bytes, text.len, MIB(1), LIMIT_JSON_DEPTH, &e), 0, "%s", e.text);
+	buf_free(&text);
+	json_decref(body);
+	return again;
+}
+
+Test(registry, members_of_an_export_stand_in_their_order)
+{
+	struct buf expected = { 0 };
+	json_t *all;
+
+	cr_assert_eq(apply(1, "release", sorted(release("a/m", "1.0", '1', 0))), 0, "%s", e.text);
+	cr_assert_eq(apply(2, "alias", sorted(alias_body("a/m", "stable", '1'))), 0, "%s", e.text);
+	cr_assert_eq(registry_export(reg, &all, &e), 0, "%s", e.text);
+	json_t *releases = json_object_get(all, "releases"), *aliases = json_object_get(all, "aliases");
+	char *release_text = json_dumps(releases, JSON_COMPACT), *alias_text = json_dumps(aliases, JSON_COMPACT);
+	cr_assert_eq(json_write_canonical(releases, &expected, &e), 0, "%s", e.text);
+	cr_expect_str_eq(release_text, expected.bytes);
+	buf_clear(&expected);
+	cr_assert_eq(json_write_canonical(aliases, &expected, &e), 0, "%s", e.text);
+	cr_expect_str_eq(alias_text, expected.bytes);
+	free(release_text);
+	free(alias_text);
+	buf_free(&expected);
+	json_decref(all);
+}
+
 Test(registry, replay_gives_the_same_export_byte_for_byte_without_locations)
 {
 	struct buf first = { 0 }, second = { 0 };
