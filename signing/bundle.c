@@ -32,10 +32,10 @@ int signing_bundle_make(const struct signing_identity *id, const struct signing_
 {
 	struct buf pae = { 0 }, der = { 0 };
 	char hint[65];
-	dsse_pae(&pae, STATEMENT_PAYLOAD_TYPE, m->payload.bytes, m->payload.len);
+	signing_dsse_pae(&pae, STATEMENT_PAYLOAD_TYPE, m->payload.bytes, m->payload.len);
 	int result = buf_done(&pae, e);
 	if (result == 0)
-		result = keys_ecdsa_sign(id, pae.bytes, pae.len, &der, e);
+		result = signing_keys_ecdsa_sign(id, pae.bytes, pae.len, &der, e);
 	if (result == 0)
 		result = buf_done(&der, e);
 	if (result == 0) {
@@ -46,7 +46,8 @@ int signing_bundle_make(const struct signing_identity *id, const struct signing_
 			   "\",\"verificationMaterial\":{\"publicKey\":{\"hint\":\"%s\"},"
 			   "\"tlogEntries\":[]},\"dsseEnvelope\":",
 			   hint);
-		dsse_write(out, STATEMENT_PAYLOAD_TYPE, m->payload.bytes, m->payload.len, &s, 1);
+		signing_dsse_write(out, STATEMENT_PAYLOAD_TYPE, m->payload.bytes, m->payload.len,
+				   &s, 1);
 		buf_add_text(out, "}");
 		result = buf_done(out, e);
 	}
@@ -121,16 +122,16 @@ static int open_envelope(const json_t *root, const struct signing_public *key,
 	json_t *envelope = NULL;
 	struct dsse d;
 	TRY(json_get_object(root, "dsseEnvelope", &envelope, WHAT, e));
-	TRY(dsse_read(envelope, STATEMENT_PAYLOAD_TYPE, false, &d, e));
+	TRY(signing_dsse_read(envelope, STATEMENT_PAYLOAD_TYPE, false, &d, e));
 	int result = d.count == 1 ? 0
 				  : err_set(e, ERR_INPUT, WHAT ": %zu signatures, expected one",
 					    d.count);
 	if (result == 0 && key)
-		result = ecdsa_check(key->p256_pem, d.pae.bytes, d.pae.len, d.signature[0].bytes,
-				     d.signature[0].len, e);
+		result = signing_ecdsa_check(key->p256_pem, d.pae.bytes, d.pae.len,
+					     d.signature[0].bytes, d.signature[0].len, e);
 	if (result == 0)
-		result = statement_read(d.payload.bytes, d.payload.len, m, e);
-	dsse_free(&d);
+		result = signing_statement_read(d.payload.bytes, d.payload.len, m, e);
+	signing_dsse_free(&d);
 	return result;
 }
 

@@ -20,7 +20,7 @@
 #define MAGIC "HMCHUNK1"
 #define VERSION 1
 
-void chunks_write(const struct signing_file *file, size_t count, struct buf *out)
+void signing_chunks_write(const struct signing_file *file, size_t count, struct buf *out)
 {
 	uint32_t large = 0;
 	for (size_t i = 0; i < count; i++)
@@ -43,7 +43,7 @@ void chunks_write(const struct signing_file *file, size_t count, struct buf *out
 /* One record into the next file that has chunks. */
 static int read_one(struct reader *r, struct signing_file *f, struct err *e)
 {
-	char *name = reader_string(r, 2);
+	char *name = signing_reader_string(r, 2);
 	uint64_t bytes = reader_uint(r, 8), chunks = reader_uint(r, 4);
 	if (!name || r->failed || strcmp(name, f->name) != 0 || bytes != f->bytes ||
 	    chunks != f->chunk_count) {
@@ -61,7 +61,7 @@ static int read_one(struct reader *r, struct signing_file *f, struct err *e)
 	if (!f->leaf)
 		return err_set(e, ERR_NOMEM, "out of memory for " SIGNING_CHUNKS);
 	memcpy(f->leaf, leaves, (size_t)chunks * sizeof *f->leaf);
-	struct digest root = hash_tree(f->leaf, (size_t)chunks);
+	struct digest root = signing_hash_tree(f->leaf, (size_t)chunks);
 	if (!digest_equal(&root, &f->chunk_root))
 		return err_set(e, ERR_INPUT,
 			       SIGNING_CHUNKS ": the tree of %s has another root than signed",
@@ -69,8 +69,8 @@ static int read_one(struct reader *r, struct signing_file *f, struct err *e)
 	return 0;
 }
 
-int chunks_read(const void *bytes, size_t len, struct signing_file *file, size_t count,
-		struct err *e)
+int signing_chunks_read(const void *bytes, size_t len, struct signing_file *file, size_t count,
+			struct err *e)
 {
 	struct reader r = { bytes, len, false };
 	const uint8_t *magic = reader_bytes(&r, 8);

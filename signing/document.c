@@ -39,12 +39,12 @@ static int keyid(const char *keytype, const char *scheme, const char *public_tex
 	return result;
 }
 
-int keys_fill_ids(struct signing_public *pub, struct err *e)
+int signing_keys_fill_ids(struct signing_public *pub, struct err *e)
 {
 	char hex[65];
 	const char *scheme = NULL;
 	if (pub->has_p256) {
-		TRY(ecdsa_scheme(pub->p256_pem, &scheme, e));
+		TRY(signing_ecdsa_scheme(pub->p256_pem, &scheme, e));
 		TRY(keyid("ecdsa", scheme, pub->p256_pem, pub->p256_keyid, e));
 	}
 	text_hex(pub->ed25519, 32, hex);
@@ -70,10 +70,10 @@ static int sign_both(const struct signing_public *pub, const struct buf *payload
 {
 	struct buf pae = { 0 }, der = { 0 };
 	uint8_t signature[64];
-	dsse_pae(&pae, DOCUMENT_TYPE, payload->bytes, payload->len);
+	signing_dsse_pae(&pae, DOCUMENT_TYPE, payload->bytes, payload->len);
 	int result = buf_done(&pae, e);
 	if (result == 0)
-		result = ecdsa_sign(p256, pae.bytes, pae.len, &der, e);
+		result = signing_ecdsa_sign(p256, pae.bytes, pae.len, &der, e);
 	if (result == 0)
 		result = buf_done(&der, e);
 	if (result == 0) {
@@ -82,7 +82,7 @@ static int sign_both(const struct signing_public *pub, const struct buf *payload
 			{ pub->p256_keyid, der.bytes, der.len },
 			{ pub->ed25519_keyid, signature, sizeof signature },
 		};
-		dsse_write(out, DOCUMENT_TYPE, payload->bytes, payload->len, both, 2);
+		signing_dsse_write(out, DOCUMENT_TYPE, payload->bytes, payload->len, both, 2);
 		buf_add_byte(out, '\n');
 		result = buf_done(out, e);
 	}
@@ -91,8 +91,8 @@ static int sign_both(const struct signing_public *pub, const struct buf *payload
 	return result;
 }
 
-int keys_document_make(struct signing_public *pub, const uint8_t p256[32],
-		       const uint8_t ed25519[64], int64_t time_us, struct err *e)
+int signing_keys_document_make(struct signing_public *pub, const uint8_t p256[32],
+			       const uint8_t ed25519[64], int64_t time_us, struct err *e)
 {
 	struct buf payload = { 0 }, text = { 0 };
 	json_t *o = payload_json(pub, time_us);
@@ -129,7 +129,7 @@ static int read_keys(const json_t *keys, struct signing_public *pub, struct err 
 	TRY(json_only_keys(keys, kinds, "key document", e));
 	TRY(copy_key(keys, "ecdsa-p256", &pem, &p256_id, e));
 	TRY(copy_key(keys, "ed25519", &hex, &ed25519_id, e));
-	TRY(ecdsa_read(pem, strlen(pem), pub->p256_pem, &scheme, unused, e));
+	TRY(signing_ecdsa_read(pem, strlen(pem), pub->p256_pem, &scheme, unused, e));
 	if (!scheme || strcmp(scheme, "ecdsa-sha2-nistp256") != 0 ||
 	    strcmp(pem, pub->p256_pem) != 0)
 		return err_set(
@@ -139,7 +139,7 @@ static int read_keys(const json_t *keys, struct signing_public *pub, struct err 
 		return err_set(e, ERR_INPUT,
 			       "key document: \"ed25519\" is not 64 lower-case hex digits");
 	pub->has_p256 = pub->has_ed25519 = true;
-	TRY(keys_fill_ids(pub, e));
+	TRY(signing_keys_fill_ids(pub, e));
 	if (strcmp(p256_id, pub->p256_keyid) != 0 || strcmp(ed25519_id, pub->ed25519_keyid) != 0)
 		return err_set(e, ERR_INPUT, "key document: a key id that is not that of its key");
 	return 0;
@@ -163,7 +163,7 @@ static int read_payload(const json_t *o, struct signing_public *pub, struct err 
 			       (unsigned long long)version);
 	TRY(json_get_string(o, "created", &created, "key document", e));
 	TRY(json_get_string(o, "name", &name, "key document", e));
-	TRY(keys_check_name(name, e));
+	TRY(signing_keys_check_name(name, e));
 	memcpy(pub->name, name, strlen(name) + 1);
 	TRY(json_get_object(o, "keys", &keys, "key document", e));
 	return read_keys(keys, pub, e);
@@ -174,8 +174,8 @@ static int check_both(const struct dsse *d, const struct signing_public *pub, st
 	if (d->count != 2 || d->signature[1].len != 64)
 		return err_set(e, ERR_INPUT,
 			       "key document: expected two signatures, ECDSA then Ed25519");
-	TRY(ecdsa_check(pub->p256_pem, d->pae.bytes, d->pae.len, d->signature[0].bytes,
-			d->signature[0].len, e));
+	TRY(signing_ecdsa_check(pub->p256_pem, d->pae.bytes, d->pae.len, d->signature[0].bytes,
+				d->signature[0].len, e));
 	if (signing_ed25519_check(pub->ed25519, d->pae.bytes, d->pae.len,
 				  (const uint8_t *)d->signature[1].bytes) < 0)
 		return err_set(e, ERR_VERIFY, "the Ed25519 signature is not by this key");
@@ -184,7 +184,8 @@ static int check_both(const struct dsse *d, const struct signing_public *pub, st
 
 /* The keys come out of the payload that they sign: the document proves that both secrets agreed to
  * the binding, not whose they are. */
-int keys_document_read(const char *text, size_t len, struct signing_public *pub, struct err *e)
+int signing_keys_document_read(const char *text, size_t len, struct signing_public *pub,
+			       struct err *e)
 {
 	json_t *envelope = NULL, *payload = NULL;
 	struct dsse d = { .count = 0 };
@@ -193,7 +194,7 @@ int keys_document_read(const char *text, size_t len, struct signing_public *pub,
 		return err_set(e, ERR_INPUT, "a key document of %zu bytes", len);
 	int result = json_read(&envelope, text, len, KEYS_DOCUMENT_BYTES, LIMIT_JSON_DEPTH, e);
 	if (result == 0)
-		result = dsse_read(envelope, DOCUMENT_TYPE, false, &d, e);
+		result = signing_dsse_read(envelope, DOCUMENT_TYPE, false, &d, e);
 	if (result == 0)
 		result = json_read(&payload, d.payload.bytes, d.payload.len, KEYS_DOCUMENT_BYTES,
 				   LIMIT_JSON_DEPTH, e);
@@ -203,7 +204,7 @@ int keys_document_read(const char *text, size_t len, struct signing_public *pub,
 		result = check_both(&d, pub, e);
 	if (result == 0)
 		memcpy(pub->document, text, len);
-	dsse_free(&d);
+	signing_dsse_free(&d);
 	json_decref(payload);
 	json_decref(envelope);
 	return result < 0 ? err_prefix(e, "key document") : 0;

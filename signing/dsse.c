@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-void dsse_pae(struct buf *out, const char *payload_type, const void *payload, size_t len)
+void signing_dsse_pae(struct buf *out, const char *payload_type, const void *payload, size_t len)
 {
 	buf_printf(out, "DSSEv1 %zu %s %zu ", strlen(payload_type), payload_type, len);
 	buf_add(out, payload, len);
 }
 
-void dsse_write(struct buf *out, const char *payload_type, const void *payload, size_t len,
-		const struct dsse_signature *signature, size_t count)
+void signing_dsse_write(struct buf *out, const char *payload_type, const void *payload, size_t len,
+			const struct dsse_signature *signature, size_t count)
 {
 	buf_add_text(out, "{\"payload\":\"");
 	text_base64(out, payload, len);
@@ -86,21 +86,21 @@ static int read_members(const json_t *envelope, const char *payload_type, bool u
 	for (size_t i = 0; i < out->count; i++)
 		TRY(read_signature(json_array_get(signatures, i), url_safe, &out->signature[i], e));
 	TRY(decode(payload, url_safe, &out->payload, e));
-	dsse_pae(&out->pae, out->payload_type, out->payload.bytes, out->payload.len);
+	signing_dsse_pae(&out->pae, out->payload_type, out->payload.bytes, out->payload.len);
 	return buf_done(&out->pae, e);
 }
 
-int dsse_read(const json_t *envelope, const char *payload_type, bool url_safe, struct dsse *out,
-	      struct err *e)
+int signing_dsse_read(const json_t *envelope, const char *payload_type, bool url_safe,
+		      struct dsse *out, struct err *e)
 {
 	memset(out, 0, sizeof *out);
 	int result = read_members(envelope, payload_type, url_safe, out, e);
 	if (result < 0)
-		dsse_free(out);
+		signing_dsse_free(out);
 	return result;
 }
 
-void dsse_free(struct dsse *d)
+void signing_dsse_free(struct dsse *d)
 {
 	for (size_t i = 0; i < d->count; i++)
 		buf_free(&d->signature[i]);
@@ -114,13 +114,13 @@ int signing_dsse_seal(const struct signing_identity *id, const char *payload_typ
 {
 	uint8_t signature[64];
 	struct buf pae = { 0 };
-	dsse_pae(&pae, payload_type, payload, len);
+	signing_dsse_pae(&pae, payload_type, payload, len);
 	int result = buf_done(&pae, e);
 	if (result == 0) {
 		signing_ed25519(id, pae.bytes, pae.len, signature);
 		struct dsse_signature s = { signing_identity_public(id)->ed25519_keyid, signature,
 					    sizeof signature };
-		dsse_write(out, payload_type, payload, len, &s, 1);
+		signing_dsse_write(out, payload_type, payload, len, &s, 1);
 		result = buf_done(out, e);
 	}
 	buf_free(&pae);
@@ -162,7 +162,7 @@ int signing_dsse_open(const void *envelope, size_t len, const char *payload_type
 	if (threshold <= 0)
 		return err_set(e, ERR_INPUT, "a threshold of %d signatures", threshold);
 	TRY(json_read(&root, envelope, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e));
-	int result = dsse_read(root, payload_type, true, &d, e);
+	int result = signing_dsse_read(root, payload_type, true, &d, e);
 	if (result == 0) {
 		int signers = count_signers(&d, keys, count);
 		if (signers < threshold)
@@ -174,7 +174,7 @@ int signing_dsse_open(const void *envelope, size_t len, const char *payload_type
 		buf_add(payload, d.payload.bytes, d.payload.len);
 		result = buf_done(payload, e);
 	}
-	dsse_free(&d);
+	signing_dsse_free(&d);
 	json_decref(root);
 	return result;
 }

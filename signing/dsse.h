@@ -12,7 +12,7 @@
 #define DSSE_SIGNATURES_MAX 64
 
 /* Pre-authentication encoding, appended. */
-void dsse_pae(struct buf *out, const char *payload_type, const void *payload, size_t len);
+void signing_dsse_pae(struct buf *out, const char *payload_type, const void *payload, size_t len);
 
 /* One signature to write. */
 struct dsse_signature {
@@ -22,8 +22,8 @@ struct dsse_signature {
 };
 
 /* Appends the envelope's JSON text, without newline. */
-void dsse_write(struct buf *out, const char *payload_type, const void *payload, size_t len,
-		const struct dsse_signature *signature, size_t count);
+void signing_dsse_write(struct buf *out, const char *payload_type, const void *payload, size_t len,
+			const struct dsse_signature *signature, size_t count);
 
 /* An envelope as read: everything decoded, nothing verified. */
 struct dsse {
@@ -36,8 +36,8 @@ struct dsse {
 /* Read from a JSON object. Exactly payload, payloadType, signatures[{sig, keyid}]; payloadType must
  * be the one given; keyid is a hint: absent, null or a string. url_safe: the URL alphabet is
  * accepted too, padded as well. */
-int dsse_read(const json_t *envelope, const char *payload_type, bool url_safe, struct dsse *out,
-	      struct err *e) MUST_USE;
-void dsse_free(struct dsse *d);
+int signing_dsse_read(const json_t *envelope, const char *payload_type, bool url_safe,
+		      struct dsse *out, struct err *e) MUST_USE;
+void signing_dsse_free(struct dsse *d);
 
 #endif

@@ -28,7 +28,7 @@ static int crypto_failed(struct err *e, const char *what)
 		       code ? ERR_reason_error_string(code) : "libcrypto failed");
 }
 
-bool ecdsa_secret_valid(const uint8_t secret[ECDSA_SECRET_BYTES])
+bool signing_ecdsa_secret_valid(const uint8_t secret[ECDSA_SECRET_BYTES])
 {
 	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	BIGNUM *n = BN_bin2bn(secret, ECDSA_SECRET_BYTES, NULL);
@@ -101,7 +101,8 @@ static int write_pem(EVP_PKEY *key, char pem[ECDSA_PEM_ROOM], struct err *e)
 	return result;
 }
 
-int ecdsa_public(const uint8_t secret[ECDSA_SECRET_BYTES], char pem[ECDSA_PEM_ROOM], struct err *e)
+int signing_ecdsa_public(const uint8_t secret[ECDSA_SECRET_BYTES], char pem[ECDSA_PEM_ROOM],
+			 struct err *e)
 {
 	EVP_PKEY *key = secret_key(secret);
 	if (!key)
@@ -111,8 +112,8 @@ int ecdsa_public(const uint8_t secret[ECDSA_SECRET_BYTES], char pem[ECDSA_PEM_RO
 	return result;
 }
 
-int ecdsa_sign(const uint8_t secret[ECDSA_SECRET_BYTES], const void *bytes, size_t len,
-	       struct buf *out, struct err *e)
+int signing_ecdsa_sign(const uint8_t secret[ECDSA_SECRET_BYTES], const void *bytes, size_t len,
+		       struct buf *out, struct err *e)
 {
 	uint8_t signature[80];
 	size_t signature_len = sizeof signature;
@@ -164,8 +165,8 @@ static int curve_of(EVP_PKEY *key, const struct curve **out, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "not available in this version: the curve %s", group);
 }
 
-int ecdsa_read(const char *text, size_t len, char pem[ECDSA_PEM_ROOM], const char **scheme,
-	       uint8_t ed25519[32], struct err *e)
+int signing_ecdsa_read(const char *text, size_t len, char pem[ECDSA_PEM_ROOM], const char **scheme,
+		       uint8_t ed25519[32], struct err *e)
 {
 	EVP_PKEY *key = NULL;
 	const struct curve *curve = NULL;
@@ -187,16 +188,16 @@ int ecdsa_read(const char *text, size_t len, char pem[ECDSA_PEM_ROOM], const cha
 	return result;
 }
 
-int ecdsa_scheme(const char *pem, const char **scheme, struct err *e)
+int signing_ecdsa_scheme(const char *pem, const char **scheme, struct err *e)
 {
 	char again[ECDSA_PEM_ROOM];
 	uint8_t ed25519[32];
-	TRY(ecdsa_read(pem, strlen(pem), again, scheme, ed25519, e));
+	TRY(signing_ecdsa_read(pem, strlen(pem), again, scheme, ed25519, e));
 	return *scheme ? 0 : err_set(e, ERR_INPUT, "expected an ECDSA public key, found Ed25519");
 }
 
-int ecdsa_check(const char *pem, const void *bytes, size_t len, const void *signature,
-		size_t signature_len, struct err *e)
+int signing_ecdsa_check(const char *pem, const void *bytes, size_t len, const void *signature,
+			size_t signature_len, struct err *e)
 {
 	EVP_PKEY *key = NULL;
 	const struct curve *curve = NULL;

@@ -14,10 +14,10 @@
 static int read_pem(const struct buf *text, struct signing_public *out, struct err *e)
 {
 	const char *scheme = NULL;
-	TRY(ecdsa_read(text->bytes, text->len, out->p256_pem, &scheme, out->ed25519, e));
+	TRY(signing_ecdsa_read(text->bytes, text->len, out->p256_pem, &scheme, out->ed25519, e));
 	out->has_p256 = scheme != NULL;
 	out->has_ed25519 = scheme == NULL;
-	return keys_fill_ids(out, e);
+	return signing_keys_fill_ids(out, e);
 }
 
 static int read_minisign(const struct buf *text, struct signing_public *out, struct err *e)
@@ -41,7 +41,7 @@ static int read_minisign(const struct buf *text, struct signing_public *out, str
 	if (result == 0) {
 		memcpy(out->ed25519, key.bytes + 10, 32);
 		out->has_ed25519 = true;
-		result = keys_fill_ids(out, e);
+		result = signing_keys_fill_ids(out, e);
 	}
 	buf_free(&key);
 	return result;
@@ -50,7 +50,7 @@ static int read_minisign(const struct buf *text, struct signing_public *out, str
 int signing_public_read(const char *path, struct signing_public *out, struct err *e)
 {
 	struct buf text = { 0 };
-	keys_start();
+	signing_keys_start();
 	memset(out, 0, sizeof *out);
 	int result = file_read(path, KEYS_DOCUMENT_BYTES, &text, e);
 	if (result < 0)
@@ -58,7 +58,7 @@ int signing_public_read(const char *path, struct signing_public *out, struct err
 	if (!text.bytes || strlen(text.bytes) != text.len)
 		result = err_set(e, ERR_INPUT, "not text");
 	else if (text.bytes[0] == '{')
-		result = keys_document_read(text.bytes, text.len, out, e);
+		result = signing_keys_document_read(text.bytes, text.len, out, e);
 	else if (strstr(text.bytes, "-----BEGIN ")) /* some tools describe the key before it */
 		result = read_pem(&text, out, e);
 	else
@@ -100,7 +100,7 @@ static void export_ssh(const struct signing_public *pub, const char *name, struc
 static void export_minisign(const struct signing_public *pub, struct buf *out)
 {
 	uint8_t key[MINISIGN_BYTES] = "Ed";
-	keys_number(pub, key + 2);
+	signing_keys_number(pub, key + 2);
 	memcpy(key + 10, pub->ed25519, 32);
 	buf_add_text(out, COMMENT " minisign public key ");
 	for (int i = 9; i >= 2; i--) /* minisign shows the number as a little-endian integer */

@@ -46,12 +46,12 @@ struct hashing {
 	uint32_t tasks;
 };
 
-uint64_t hash_chunks(uint64_t bytes)
+uint64_t signing_hash_chunks(uint64_t bytes)
 {
 	return bytes / SIGNING_CHUNK_BYTES + (bytes % SIGNING_CHUNK_BYTES != 0);
 }
 
-struct digest hash_tree(const struct digest *leaf, size_t count)
+struct digest signing_hash_tree(const struct digest *leaf, size_t count)
 {
 	struct merkle m = { .count = 0 };
 	for (size_t i = 0; i < count; i++)
@@ -199,13 +199,13 @@ static int job_check(struct hashing *h, struct hash_lane *l, struct err *e)
 {
 	struct hash_job *job = &l->job;
 	uint64_t bytes = 0;
-	if (hash_chunks(job->bytes) >= UINT32_MAX)
+	if (signing_hash_chunks(job->bytes) >= UINT32_MAX)
 		return err_set(e, ERR_INPUT, "%s: too large for a chunk tree", job->name);
 	TRY(source_state(h->run->source, job->name, &l->before, e));
 	TRY(source_size(h->run->source, job->name, &bytes, e));
 	if (bytes != job->bytes)
 		return err_set(e, ERR_CONFLICT, "%s: changed while it was read", job->name);
-	job->leaves = job->want_leaves ? (uint32_t)hash_chunks(bytes) : 0;
+	job->leaves = job->want_leaves ? (uint32_t)signing_hash_chunks(bytes) : 0;
 	job->leaf = job->want_leaves ? calloc(job->leaves + 1u, sizeof *job->leaf) : NULL;
 	if (job->want_leaves && !job->leaf)
 		return err_set(e, ERR_NOMEM, "out of memory to hash %s", job->name);
@@ -273,7 +273,7 @@ static void hashing_close(struct hashing *h)
 	free(h);
 }
 
-int hash_files(const struct hash_run *run, struct err *e)
+int signing_hash_files(const struct hash_run *run, struct err *e)
 {
 	struct hashing *h = calloc(1, sizeof *h);
 	int rc = 0;
@@ -318,17 +318,17 @@ static int one_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 	return 0;
 }
 
-int hash_file(struct source *s, struct hash_job *job, struct err *e)
+int signing_hash_file(struct source *s, struct hash_job *job, struct err *e)
 {
 	struct hash_run run = {
 		.source = s, .count = 1, .begin = one_begin, .end = one_end, .ctx = job
 	};
-	return hash_files(&run, e);
+	return signing_hash_files(&run, e);
 }
 
-struct digest *hash_leaves(const void *bytes, size_t len, uint32_t *count)
+struct digest *signing_hash_leaves(const void *bytes, size_t len, uint32_t *count)
 {
-	*count = (uint32_t)hash_chunks(len);
+	*count = (uint32_t)signing_hash_chunks(len);
 	struct digest *leaf = calloc(*count + 1u, sizeof *leaf);
 	for (uint32_t i = 0; leaf && i < *count; i++) {
 		size_t from = (size_t)i * SIGNING_CHUNK_BYTES;

@@ -21,11 +21,11 @@ struct hash_job {
 	uint64_t bytes; /* the file's size */
 	bool want_leaves;
 	struct hash_range *range; /* [ranges], sorted by begin, disjoint, inside the file; malloc'd,
-				     freed by hash_files */
+				     freed by signing_hash_files */
 	size_t ranges;
 
 	struct digest digest; /* out */
-	struct digest *leaf;  /* out, [leaves] if want_leaves; freed by hash_files unless taken */
+	struct digest *leaf; /* out, [leaves] if want_leaves; signing_hash_files frees what is left */
 	uint32_t leaves;
 };
 
@@ -42,18 +42,18 @@ struct hash_run {
 
 /* Work off all files. Memory: at most 16 files at once, two chunks of each. ERR_CONFLICT if a file
  * changed while it was read; otherwise the first failure of a read or a callback. */
-int hash_files(const struct hash_run *run, struct err *e) MUST_USE;
+int signing_hash_files(const struct hash_run *run, struct err *e) MUST_USE;
 
 /* One file, as job says; job->range stays the caller's, job->leaf becomes it. */
-int hash_file(struct source *s, struct hash_job *job, struct err *e) MUST_USE;
+int signing_hash_file(struct source *s, struct hash_job *job, struct err *e) MUST_USE;
 
 /* Leaf hashes of bytes in memory, [chunks of len]; NULL when memory is exhausted. */
-struct digest *hash_leaves(const void *bytes, size_t len, uint32_t *count);
+struct digest *signing_hash_leaves(const void *bytes, size_t len, uint32_t *count);
 
 /* RFC 6962 root of leaves. */
-struct digest hash_tree(const struct digest *leaf, size_t count);
+struct digest signing_hash_tree(const struct digest *leaf, size_t count);
 
 /* Chunks of a file of that size, rounded up. */
-uint64_t hash_chunks(uint64_t bytes);
+uint64_t signing_hash_chunks(uint64_t bytes);
 
 #endif

@@ -58,9 +58,9 @@ struct signing_identity {
 	struct guarded *secret;
 };
 
-void keys_start(void) { check(sodium_init() >= 0); }
+void signing_keys_start(void) { check(sodium_init() >= 0); }
 
-int keys_check_name(const char *name, struct err *e)
+int signing_keys_check_name(const char *name, struct err *e)
 {
 	size_t len = strlen(name);
 	if (len < 1 || len > 63 || name[0] == '.' ||
@@ -72,14 +72,14 @@ int keys_check_name(const char *name, struct err *e)
 	return 0;
 }
 
-void keys_number(const struct signing_public *pub, uint8_t out[8])
+void signing_keys_number(const struct signing_public *pub, uint8_t out[8])
 {
 	check(text_unhex(pub->ed25519_keyid, 16, out, 8) == 0);
 }
 
 static struct signing_identity *identity_alloc(void)
 {
-	keys_start();
+	signing_keys_start();
 	struct signing_identity *id = calloc(1, sizeof *id);
 	struct guarded *secret = id ? sodium_malloc(sizeof *secret) : NULL;
 	if (!secret) {
@@ -109,9 +109,9 @@ static int derive_public(struct signing_identity *id, const char *name, struct e
 	snprintf(id->public.name, sizeof id->public.name, "%s", name);
 	crypto_sign_seed_keypair(id->public.ed25519, id->secret->ed25519, id->secret->seed + 32);
 	sodium_mprotect_readonly(id->secret);
-	TRY(ecdsa_public(id->secret->seed, id->public.p256_pem, e));
+	TRY(signing_ecdsa_public(id->secret->seed, id->public.p256_pem, e));
 	id->public.has_p256 = id->public.has_ed25519 = true;
-	return keys_fill_ids(&id->public, e);
+	return signing_keys_fill_ids(&id->public, e);
 }
 
 static void put_u64le(uint8_t *out, uint64_t v)
@@ -179,7 +179,7 @@ static int write_secret(const struct signing_identity *id, const char *path, con
 		goto out;
 	memset(file, 0, FILE_BYTES);
 	file[AT_VERSION] = 1;
-	keys_number(&id->public, file + AT_NUMBER);
+	signing_keys_number(&id->public, file + AT_NUMBER);
 	if (passphrase)
 		result = seal_wrapped(id, passphrase, env, file, e);
 	else
@@ -200,7 +200,7 @@ static int key_paths(const char *dir, const char *name, char secret[LIMIT_PATH_B
 		     char public[LIMIT_PATH_BYTES], struct err *e)
 {
 	char file[80];
-	TRY(keys_check_name(name, e));
+	TRY(signing_keys_check_name(name, e));
 	snprintf(file, sizeof file, "%s.key", name);
 	TRY(file_join(secret, dir, file, e));
 	snprintf(file, sizeof file, "%s.pub", name);
@@ -212,10 +212,10 @@ static int generate(struct signing_identity *id, const char *name, const struct 
 {
 	do
 		env_random(env, id->secret->seed, SEED_BYTES);
-	while (!ecdsa_secret_valid(id->secret->seed));
+	while (!signing_ecdsa_secret_valid(id->secret->seed));
 	TRY(derive_public(id, name, e));
-	return keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
-				  env_now_us(env), e);
+	return signing_keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
+					  env_now_us(env), e);
 }
 
 int signing_identity_create(const char *dir, const char *name, const char *passphrase,
@@ -287,7 +287,7 @@ static int open_secret(struct signing_identity *id, const uint8_t *file, const c
 		TRY(open_wrapped(id, file, passphrase, e));
 	else
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: its wrapping");
-	return ecdsa_secret_valid(id->secret->seed)
+	return signing_ecdsa_secret_valid(id->secret->seed)
 		       ? 0
 		       : err_set(e, ERR_INPUT, "damaged: not a P-256 secret");
 }
@@ -367,10 +367,10 @@ int signing_identity_open(struct signing_identity **out, const char *dir, const 
 	return 0;
 }
 
-int keys_ecdsa_sign(const struct signing_identity *id, const void *bytes, size_t len,
-		    struct buf *out, struct err *e)
+int signing_keys_ecdsa_sign(const struct signing_identity *id, const void *bytes, size_t len,
+			    struct buf *out, struct err *e)
 {
-	return ecdsa_sign(id->secret->seed, bytes, len, out, e);
+	return signing_ecdsa_sign(id->secret->seed, bytes, len, out, e);
 }
 
 void signing_ed25519(const struct signing_identity *id, const void *bytes, size_t len,
@@ -382,7 +382,7 @@ void signing_ed25519(const struct signing_identity *id, const void *bytes, size_
 int signing_ed25519_check(const uint8_t public_key[32], const void *bytes, size_t len,
 			  const uint8_t signature[64])
 {
-	keys_start();
+	signing_keys_start();
 	return crypto_sign_verify_detached(signature, bytes, len, public_key) == 0 ? 0 : ERR_VERIFY;
 }
 

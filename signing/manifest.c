@@ -59,7 +59,7 @@ static int take_ignored(struct signing_manifest *m, struct err *e)
 {
 	m->ignore = calloc(STATEMENT_IGNORED, sizeof *m->ignore);
 	for (size_t i = 0; m->ignore && i < STATEMENT_IGNORED; i++) {
-		m->ignore[i] = strdup(statement_ignored[i]);
+		m->ignore[i] = strdup(signing_statement_ignored[i]);
 		if (!m->ignore[i])
 			break;
 		m->ignore_count++;
@@ -73,7 +73,7 @@ static int take_ignored(struct signing_manifest *m, struct err *e)
 static int take_files(struct making *k, struct err *e)
 {
 	const char *skip[STATEMENT_IGNORED + 2] = { SIGNING_CHUNKS, SIGNING_TENSORS };
-	memcpy(skip + 2, statement_ignored, sizeof statement_ignored);
+	memcpy(skip + 2, signing_statement_ignored, sizeof signing_statement_ignored);
 	TRY(source_list(k->source, skip, STATEMENT_IGNORED + 2, &k->there, e));
 	if (k->there.count == 0)
 		return err_set(e, ERR_INPUT, "%s: an empty folder", k->source->label);
@@ -100,7 +100,7 @@ static int copy_range(const struct signing_range *r, struct signing_tensor *t, s
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
 	for (int i = 0; i < r->rank && i < 8; i++)
 		t->shape[i] = r->shape[i];
-	return tensor_check(t, e);
+	return signing_tensor_check(t, e);
 }
 
 static int by_tensor_name(const void *a, const void *b)
@@ -120,7 +120,7 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
 	for (m->tensor_count = 0; m->tensor_count < count; m->tensor_count++) {
 		int result = copy_range(&range[m->tensor_count], &m->tensor[m->tensor_count], e);
-		if (result == 0 && statement_find(m, m->tensor[m->tensor_count].file) < 0)
+		if (result == 0 && signing_statement_find(m, m->tensor[m->tensor_count].file) < 0)
 			result = err_set(e, ERR_INPUT, "tensor %.200s: no file %.200s",
 					 range[m->tensor_count].name, range[m->tensor_count].file);
 		if (result < 0) {
@@ -133,13 +133,13 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 		if (strcmp(m->tensor[i - 1].name, m->tensor[i].name) == 0)
 			return err_set(e, ERR_INPUT, "tensor %.200s: given twice",
 				       m->tensor[i].name);
-	return tensor_index_make(&k->index, m->tensor, count, e);
+	return signing_tensor_index_make(&k->index, m->tensor, count, e);
 }
 
 /* The file's tensors as ranges to hash, in order of place. */
 static int file_ranges(const struct making *k, struct hash_job *job, struct err *e)
 {
-	const size_t *at = tensor_index_file(&k->index, job->name, &job->ranges);
+	const size_t *at = signing_tensor_index_file(&k->index, job->name, &job->ranges);
 	job->range = calloc(job->ranges + 1, sizeof *job->range);
 	if (!job->range)
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");
@@ -168,7 +168,7 @@ static int make_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
 	struct making *k = ctx;
 	struct signing_file *f = &k->m->file[i];
-	const size_t *at = tensor_index_file(&k->index, f->name, &job->ranges);
+	const size_t *at = signing_tensor_index_file(&k->index, f->name, &job->ranges);
 	for (size_t n = 0; n < job->ranges; n++)
 		k->m->tensor[at[n]].digest = job->range[n].digest;
 	f->bytes = job->bytes;
@@ -180,8 +180,8 @@ static int make_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 	f->leaf = job->leaf;
 	job->leaf = NULL;
 	f->chunk_count = job->leaves;
-	f->chunk_root = hash_tree(f->leaf, f->chunk_count);
-	TRY(tensors_tree(&k->index, f->name, &f->tensor_count, &f->tensor_root, e));
+	f->chunk_root = signing_hash_tree(f->leaf, f->chunk_count);
+	TRY(signing_tensors_tree(&k->index, f->name, &f->tensor_count, &f->tensor_root, e));
 	f->has_tensors = f->tensor_count > 0;
 	return 0;
 }
@@ -201,7 +201,7 @@ static int hash_model(struct making *k, bool quiet, struct err *e)
 		if (source_size(k->source, k->m->file[i].name, &bytes, NULL) == 0)
 			total += bytes;
 	progress_start(&k->progress, "hashing", total, quiet);
-	int rc = hash_files(&files, e);
+	int rc = signing_hash_files(&files, e);
 	progress_end(&k->progress);
 	return rc;
 }
@@ -232,10 +232,10 @@ static int add_own(struct signing_manifest *m, const char *staging, const char *
 	f->bytes = text->len;
 	f->has_bytes = true;
 	if (leaves && text->len >= SIGNING_CHUNK_BYTES) {
-		f->leaf = hash_leaves(text->bytes, text->len, &f->chunk_count);
+		f->leaf = signing_hash_leaves(text->bytes, text->len, &f->chunk_count);
 		if (!f->leaf)
 			return err_set(e, ERR_NOMEM, "out of memory for a manifest");
-		f->chunk_root = hash_tree(f->leaf, f->chunk_count);
+		f->chunk_root = signing_hash_tree(f->leaf, f->chunk_count);
 		f->has_chunks = true;
 	}
 	return 0;
@@ -245,12 +245,12 @@ static int add_own(struct signing_manifest *m, const char *staging, const char *
 static int add_owns(struct signing_manifest *m, const char *staging, struct err *e)
 {
 	struct buf text = { 0 };
-	tensors_write(m, &text);
+	signing_tensors_write(m, &text);
 	int result = add_own(m, staging, SIGNING_TENSORS, true, &text, e);
 	if (result == 0) {
 		sort_files(m);
 		buf_clear(&text);
-		chunks_write(m->file, m->file_count, &text);
+		signing_chunks_write(m->file, m->file_count, &text);
 		result = add_own(m, staging, SIGNING_CHUNKS, false, &text, e);
 		sort_files(m);
 	}
@@ -274,9 +274,9 @@ int signing_manifest_make(struct signing_manifest *out, const struct signing_mak
 	TRY_OUT(take_ranges(&k, how->range, how->ranges, e));
 	TRY_OUT(hash_model(&k, how->quiet, e));
 	TRY_OUT(add_owns(out, how->staging, e));
-	TRY_OUT(statement_write(out, e));
+	TRY_OUT(signing_statement_write(out, e));
 out:
-	tensor_index_free(&k.index);
+	signing_tensor_index_free(&k.index);
 	file_tree_free(&k.there);
 	if (rc < 0)
 		signing_manifest_free(out);
@@ -293,10 +293,10 @@ int signing_root_of(struct source *s, const struct signing_range *range, size_t 
 	TRY_OUT(take_ranges(&k, range, ranges, e));
 	TRY_OUT(hash_model(&k, true, e));
 	TRY_OUT(add_owns(&m, NULL, e));
-	TRY_OUT(statement_root(&m, e));
+	TRY_OUT(signing_statement_root(&m, e));
 	*root = m.root;
 out:
-	tensor_index_free(&k.index);
+	signing_tensor_index_free(&k.index);
 	file_tree_free(&k.there);
 	signing_manifest_free(&m);
 	return rc;

@@ -53,7 +53,7 @@ int signing_minisign(const struct signing_identity *id, const void *bytes, size_
 	if (comment > TRUSTED_MAX || !printable(trusted_comment, comment))
 		return err_set(e, ERR_INPUT, "trusted comment: expected at most %d printable bytes",
 			       TRUSTED_MAX);
-	keys_number(signing_identity_public(id), head + 2);
+	signing_keys_number(signing_identity_public(id), head + 2);
 	prehash(bytes, len, hash);
 	signing_ed25519(id, hash, sizeof hash, head + 10);
 	int rc = global_message(head + 10, trusted_comment, comment, &message, e);
@@ -145,7 +145,7 @@ int signing_minisign_check(const uint8_t public_key[32], const void *bytes, size
 	struct line line[4];
 	uint8_t head[SIG_BYTES], global[64];
 	struct buf message = { 0 };
-	keys_start();
+	signing_keys_start();
 	TRY(split(signature_text, signature_len, line, e));
 	TRY(comment_of(&line[0], UNTRUSTED, UNTRUSTED_MAX, e));
 	TRY(comment_of(&line[2], TRUSTED, TRUSTED_MAX, e));

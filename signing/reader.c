@@ -1,6 +1,6 @@
 #include "signing/reader.h"
 
-char *reader_string(struct reader *r, size_t width)
+char *signing_reader_string(struct reader *r, size_t width)
 {
 	size_t len = (size_t)reader_uint(r, width);
 	const uint8_t *bytes = reader_bytes(r, len);

@@ -37,6 +37,6 @@ static inline uint64_t reader_uint(struct reader *r, size_t width)
 
 /* A fresh NUL-terminated copy of a string with its length in `width` bytes before it; NULL on
  * failure (also of memory) or if it holds a NUL. */
-char *reader_string(struct reader *r, size_t width);
+char *signing_reader_string(struct reader *r, size_t width);
 
 #endif

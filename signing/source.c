@@ -70,7 +70,7 @@ static int take_leaves(struct verified *v, size_t file, uint64_t bytes, struct e
 {
 	struct signing_file *f = &v->shadow.file[file];
 	struct hash_job job = { .name = f->name, .bytes = bytes, .want_leaves = true };
-	TRY(hash_file(v->under, &job, e));
+	TRY(signing_hash_file(v->under, &job, e));
 	if (!digest_equal(&job.digest, &f->digest)) {
 		free(job.leaf); /* kept, they would vouch for the changed file at its next use */
 		return err_set(e, ERR_VERIFY, "%s/%s: not what was signed", v->source.label,
@@ -120,7 +120,7 @@ static int open_file(struct verified *v, size_t file, struct err *e)
 
 static int find(struct verified *v, const char *name, size_t *file, struct err *e)
 {
-	ptrdiff_t at = statement_find(v->m, name);
+	ptrdiff_t at = signing_statement_find(v->m, name);
 	if (at < 0)
 		return err_set(e, ERR_NOTFOUND, "%s: no file %s in the signed manifest",
 			       v->source.label, name);
@@ -242,7 +242,7 @@ static void verified_close(struct source *s)
 		free(v->opened[i].whole);
 	for (size_t i = 0; i < SLOTS; i++)
 		free(v->slot[i].bytes);
-	manifest_shadow_free(&v->shadow);
+	signing_manifest_shadow_free(&v->shadow);
 	pthread_mutex_destroy(&v->lock);
 	free(v->opened);
 	free(v);
@@ -273,8 +273,8 @@ int signing_source_open(struct source **out, const struct signing_manifest *m, s
 		err_set(e, ERR_NOMEM, "out of memory for a source");
 		goto out;
 	}
-	TRY_OUT(manifest_shadow(&v->shadow, v->m, e));
-	rc = manifest_load_chunks(&v->shadow, under, e);
+	TRY_OUT(signing_manifest_shadow(&v->shadow, v->m, e));
+	rc = signing_manifest_load_chunks(&v->shadow, under, e);
 	if (rc < 0) {
 		err_prefix(e, "%s", under->label);
 		goto out;

@@ -32,7 +32,7 @@
 #define CHUNK_ALGORITHM "sha256-rfc6962"
 #define WHAT "statement"
 
-const char *const statement_ignored[STATEMENT_IGNORED] = {
+const char *const signing_statement_ignored[STATEMENT_IGNORED] = {
 	".git", ".gitattributes", ".github", ".gitignore", SIGNING_BUNDLE,
 };
 
@@ -44,7 +44,7 @@ void signing_manifest_free(struct signing_manifest *m)
 	}
 	for (size_t i = 0; i < m->ignore_count; i++)
 		free(m->ignore[i]);
-	tensors_free(m->tensor, m->tensor_count);
+	signing_tensors_free(m->tensor, m->tensor_count);
 	free(m->file);
 	free(m->ignore);
 	free(m->model_name);
@@ -57,7 +57,7 @@ static int by_name(const void *key, const void *file)
 	return strcmp(key, ((const struct signing_file *)file)->name);
 }
 
-ptrdiff_t statement_find(const struct signing_manifest *m, const char *name)
+ptrdiff_t signing_statement_find(const struct signing_manifest *m, const char *name)
 {
 	const struct signing_file *f =
 		m->file_count ? bsearch(name, m->file, m->file_count, sizeof *m->file, by_name)
@@ -98,7 +98,7 @@ static void write_resource(struct buf *b, const struct signing_file *f)
 	buf_add_text(b, "}");
 }
 
-int statement_root(struct signing_manifest *m, struct err *e)
+int signing_statement_root(struct signing_manifest *m, struct err *e)
 {
 	struct sha256 *h = NULL;
 	TRY(sha256_open(&h, e));
@@ -109,10 +109,10 @@ int statement_root(struct signing_manifest *m, struct err *e)
 	return 0;
 }
 
-int statement_write(struct signing_manifest *m, struct err *e)
+int signing_statement_write(struct signing_manifest *m, struct err *e)
 {
 	struct buf *b = &m->payload;
-	TRY(statement_root(m, e));
+	TRY(signing_statement_root(m, e));
 	buf_add_text(b, "{\"_type\":\"" STATEMENT_TYPE "\",\"subject\":[{\"name\":");
 	text_json_string(b, m->model_name, strlen(m->model_name));
 	buf_add_text(b, ",\"digest\":{\"sha256\":");
@@ -197,8 +197,8 @@ static int read_chunks(const json_t *chunks, struct signing_file *f, struct err 
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: chunks of %llu bytes",
 			       (unsigned long long)size);
-	if (!f->has_bytes || f->bytes < SIGNING_CHUNK_BYTES || count != hash_chunks(f->bytes) ||
-	    count >= UINT32_MAX)
+	if (!f->has_bytes || f->bytes < SIGNING_CHUNK_BYTES ||
+	    count != signing_hash_chunks(f->bytes) || count >= UINT32_MAX)
 		return err_set(e, ERR_INPUT, WHAT ": %.200s: %llu chunks do not fit its size",
 			       f->name, (unsigned long long)count);
 	f->has_chunks = true;
@@ -266,7 +266,7 @@ static int read_resources(const json_t *predicate, struct signing_manifest *m,
 	m->file_count = count;
 	for (size_t i = 0; i < count; i++)
 		TRY(read_resource(json_array_get(resources, i), &m->file[i], e));
-	TRY(statement_root(m, e));
+	TRY(signing_statement_root(m, e));
 	if (!digest_equal(&m->root, stated))
 		return err_set(e, ERR_VERIFY,
 			       WHAT ": the subject's digest is not the root of the listed files");
@@ -348,7 +348,8 @@ static int read_members(const json_t *root, struct signing_manifest *m, struct e
 	return read_resources(predicate, m, &stated, e);
 }
 
-int statement_read(const void *payload, size_t len, struct signing_manifest *m, struct err *e)
+int signing_statement_read(const void *payload, size_t len, struct signing_manifest *m,
+			   struct err *e)
 {
 	json_t *root = NULL;
 	*m = (struct signing_manifest){ .file = NULL };

@@ -9,19 +9,19 @@
 /* What a statement of ours leaves out and every check passes over, at the top of the folder:
  * version control, and the signature itself. */
 #define STATEMENT_IGNORED 5
-extern const char *const statement_ignored[STATEMENT_IGNORED];
+extern const char *const signing_statement_ignored[STATEMENT_IGNORED];
 
 /* Set m->root from the files, in their order. */
-int statement_root(struct signing_manifest *m, struct err *e) MUST_USE;
+int signing_statement_root(struct signing_manifest *m, struct err *e) MUST_USE;
 
 /* Write m->payload from the rest of m, whose files are sorted, and set m->root. */
-int statement_write(struct signing_manifest *m, struct err *e) MUST_USE;
+int signing_statement_write(struct signing_manifest *m, struct err *e) MUST_USE;
 
 /* Read payload strictly into m (which starts empty). The payload is copied, files are sorted. */
-int statement_read(const void *payload, size_t len, struct signing_manifest *m,
-		   struct err *e) MUST_USE;
+int signing_statement_read(const void *payload, size_t len, struct signing_manifest *m,
+			   struct err *e) MUST_USE;
 
 /* Position of a file by name, or -1. */
-ptrdiff_t statement_find(const struct signing_manifest *m, const char *name);
+ptrdiff_t signing_statement_find(const struct signing_manifest *m, const char *name);
 
 #endif

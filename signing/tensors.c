@@ -42,7 +42,7 @@ static void write_record(const struct signing_tensor *t, struct buf *out)
 	buf_add(out, t->digest.bytes, 32);
 }
 
-void tensors_write(const struct signing_manifest *m, struct buf *out)
+void signing_tensors_write(const struct signing_manifest *m, struct buf *out)
 {
 	buf_add_text(out, MAGIC);
 	buf_add_u32le(out, VERSION);
@@ -62,7 +62,7 @@ static bool printable(const char *s, size_t max)
 	return true;
 }
 
-int tensor_check(const struct signing_tensor *t, struct err *e)
+int signing_tensor_check(const struct signing_tensor *t, struct err *e)
 {
 	if (!printable(t->name, TENSOR_NAME_BYTES))
 		return err_set(e, ERR_INPUT,
@@ -79,7 +79,7 @@ int tensor_check(const struct signing_tensor *t, struct err *e)
 	return name_check(t->file, strlen(t->file), e);
 }
 
-void tensors_free(struct signing_tensor *tensor, size_t count)
+void signing_tensors_free(struct signing_tensor *tensor, size_t count)
 {
 	for (size_t i = 0; tensor && i < count; i++) {
 		free(tensor[i].name);
@@ -91,22 +91,22 @@ void tensors_free(struct signing_tensor *tensor, size_t count)
 
 static int read_record(struct reader *r, struct signing_tensor *t, struct err *e)
 {
-	t->name = reader_string(r, 2);
-	t->dtype = reader_string(r, 1);
+	t->name = signing_reader_string(r, 2);
+	t->dtype = signing_reader_string(r, 1);
 	t->rank = (int)reader_uint(r, 1);
 	for (int i = 0; i < t->rank && !r->failed; i++) {
 		uint64_t dimension = reader_uint(r, 8);
 		if (i < 8)
 			t->shape[i] = dimension;
 	}
-	t->file = reader_string(r, 2);
+	t->file = signing_reader_string(r, 2);
 	t->begin = reader_uint(r, 8);
 	t->bytes = reader_uint(r, 8);
 	const uint8_t *digest = reader_bytes(r, 32);
 	if (r->failed || !digest)
 		return err_set(e, ERR_INPUT, SIGNING_TENSORS ": damaged or cut off");
 	memcpy(t->digest.bytes, digest, 32);
-	return tensor_check(t, e);
+	return signing_tensor_check(t, e);
 }
 
 static int by_name(const void *key, const void *file)
@@ -150,25 +150,25 @@ static int check_trees(const struct signing_manifest *m, const struct signing_te
 	struct tensor_index x;
 	struct digest root;
 	uint64_t in_file;
-	TRY(tensor_index_make(&x, tensor, count, e));
+	TRY(signing_tensor_index_make(&x, tensor, count, e));
 	int result = 0;
 	for (size_t i = 0; i < m->file_count && result == 0; i++) {
 		const struct signing_file *f = &m->file[i];
 		if (!f->has_tensors)
 			continue;
-		result = tensors_tree(&x, f->name, &in_file, &root, e);
+		result = signing_tensors_tree(&x, f->name, &in_file, &root, e);
 		if (result == 0 &&
 		    (in_file != f->tensor_count || !digest_equal(&root, &f->tensor_root)))
 			result = err_set(e, ERR_INPUT,
 					 SIGNING_TENSORS ": not the tensors signed for %.200s",
 					 f->name);
 	}
-	tensor_index_free(&x);
+	signing_tensor_index_free(&x);
 	return result;
 }
 
-int tensors_read(const void *bytes, size_t len, const struct signing_manifest *m,
-		 struct signing_tensor **tensor, size_t *count, struct err *e)
+int signing_tensors_read(const void *bytes, size_t len, const struct signing_manifest *m,
+			 struct signing_tensor **tensor, size_t *count, struct err *e)
 {
 	struct reader r = { bytes, len, false };
 	const uint8_t *magic = reader_bytes(&r, 8);
@@ -188,7 +188,7 @@ int tensors_read(const void *bytes, size_t len, const struct signing_manifest *m
 	if (result == 0)
 		result = check_trees(m, all, (size_t)records, e);
 	if (result < 0) {
-		tensors_free(all, (size_t)records);
+		signing_tensors_free(all, (size_t)records);
 		return result;
 	}
 	*tensor = all;
@@ -212,8 +212,8 @@ static int by_place(const void *a, const void *b, void *tensor)
 	return x < y ? -1 : x > y;
 }
 
-int tensor_index_make(struct tensor_index *out, const struct signing_tensor *tensor, size_t count,
-		      struct err *e)
+int signing_tensor_index_make(struct tensor_index *out, const struct signing_tensor *tensor,
+			      size_t count, struct err *e)
 {
 	*out = (struct tensor_index){ tensor, calloc(count + 1, sizeof *out->at), count };
 	if (!out->at)
@@ -225,7 +225,7 @@ int tensor_index_make(struct tensor_index *out, const struct signing_tensor *ten
 	for (size_t i = 1; i < count; i++) {
 		const struct signing_tensor *a = &tensor[out->at[i - 1]], *b = &tensor[out->at[i]];
 		if (strcmp(a->file, b->file) == 0 && a->begin + a->bytes > b->begin) {
-			tensor_index_free(out);
+			signing_tensor_index_free(out);
 			return err_set(e, ERR_INPUT, "tensors %.150s and %.150s overlap in %.150s",
 				       a->name, b->name, a->file);
 		}
@@ -233,7 +233,7 @@ int tensor_index_make(struct tensor_index *out, const struct signing_tensor *ten
 	return 0;
 }
 
-void tensor_index_free(struct tensor_index *x)
+void signing_tensor_index_free(struct tensor_index *x)
 {
 	free(x->at);
 	*x = (struct tensor_index){ .at = NULL };
@@ -254,7 +254,8 @@ static size_t bound(const struct tensor_index *x, const char *file, bool after)
 	return low;
 }
 
-const size_t *tensor_index_file(const struct tensor_index *x, const char *file, size_t *count)
+const size_t *signing_tensor_index_file(const struct tensor_index *x, const char *file,
+					size_t *count)
 {
 	size_t first = bound(x, file, false);
 	*count = bound(x, file, true) - first;
@@ -267,13 +268,13 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int tensors_tree(const struct tensor_index *x, const char *file, uint64_t *count,
-		 struct digest *root, struct err *e)
+int signing_tensors_tree(const struct tensor_index *x, const char *file, uint64_t *count,
+			 struct digest *root, struct err *e)
 {
 	struct merkle tree = { .count = 0 };
 	struct buf record = { 0 };
 	size_t n;
-	const size_t *at = tensor_index_file(x, file, &n);
+	const size_t *at = signing_tensor_index_file(x, file, &n);
 	size_t *by_name_order = malloc((n + 1) * sizeof *by_name_order);
 	if (!by_name_order)
 		return err_set(e, ERR_NOMEM, "out of memory for tensors");

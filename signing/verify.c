@@ -64,10 +64,10 @@ static bool load_tensors(struct checking *k)
 	if (k->tensors_tried)
 		return k->tensors_usable;
 	k->tensors_tried = true;
-	k->tensors_usable =
-		manifest_shadow(&k->shadow, k->m, NULL) == 0 &&
-		manifest_load_tensors(&k->shadow, k->under, NULL) == 0 &&
-		tensor_index_make(&k->index, k->shadow.tensor, k->shadow.tensor_count, NULL) == 0;
+	k->tensors_usable = signing_manifest_shadow(&k->shadow, k->m, NULL) == 0 &&
+			    signing_manifest_load_tensors(&k->shadow, k->under, NULL) == 0 &&
+			    signing_tensor_index_make(&k->index, k->shadow.tensor,
+						      k->shadow.tensor_count, NULL) == 0;
 	return k->tensors_usable;
 }
 
@@ -77,7 +77,7 @@ static int name_tensors(struct checking *k, const struct signing_file *f, uint64
 			size_t *named, struct err *e)
 {
 	size_t count;
-	const size_t *at = tensor_index_file(&k->index, f->name, &count);
+	const size_t *at = signing_tensor_index_file(&k->index, f->name, &count);
 	struct hash_job job = { .name = f->name, .bytes = bytes };
 	job.range = calloc(count + 1, sizeof *job.range);
 	if (!job.range)
@@ -90,7 +90,7 @@ static int name_tensors(struct checking *k, const struct signing_file *f, uint64
 		job.range[job.ranges] = (struct hash_range){ .begin = t->begin, .bytes = t->bytes };
 	}
 	if (count)
-		result = hash_file(k->under, &job, e);
+		result = signing_hash_file(k->under, &job, e);
 	for (size_t i = 0; i < count && result == 0; i++) {
 		const struct signing_tensor *t = &k->shadow.tensor[at[i]];
 		char expected[DIGEST_TEXT_ROOM];
@@ -149,12 +149,12 @@ static int check_extra(struct checking *k, struct err *e)
 	const char **ignore = malloc(count * sizeof *ignore);
 	if (!ignore)
 		return err_set(e, ERR_NOMEM, "out of memory for a folder");
-	memcpy(ignore, statement_ignored, sizeof statement_ignored);
+	memcpy(ignore, signing_statement_ignored, sizeof signing_statement_ignored);
 	for (size_t i = 0; i < k->m->ignore_count; i++)
 		ignore[STATEMENT_IGNORED + i] = k->m->ignore[i];
 	int rc = source_list(k->under, ignore, count, &there, e);
 	for (size_t i = 0; rc == 0 && i < there.count; i++)
-		if (statement_find(k->m, there.entry[i].name) < 0)
+		if (signing_statement_find(k->m, there.entry[i].name) < 0)
 			rc = differ(k->r, there.entry[i].name, NULL, "not in the manifest",
 				    file_kind_name(there.entry[i].kind), e);
 	file_tree_free(&there);
@@ -194,7 +194,7 @@ int signing_manifest_check(struct signing_report *r, const struct signing_manife
 	int rc = 0;
 	*r = (struct signing_report){ .ok = false };
 	progress_start(&k.progress, "verifying", quiet ? 0 : total_bytes(&k), quiet);
-	TRY_OUT(hash_files(&files, e));
+	TRY_OUT(signing_hash_files(&files, e));
 	if (!(flags & SIGNING_IGNORE_UNSIGNED))
 		TRY_OUT(check_extra(&k, e));
 	if (r->count)
@@ -202,8 +202,8 @@ int signing_manifest_check(struct signing_report *r, const struct signing_manife
 	r->ok = r->count == 0;
 out:
 	progress_end(&k.progress);
-	tensor_index_free(&k.index);
-	manifest_shadow_free(&k.shadow);
+	signing_tensor_index_free(&k.index);
+	signing_manifest_shadow_free(&k.shadow);
 	if (rc < 0)
 		signing_report_free(r);
 	return rc;

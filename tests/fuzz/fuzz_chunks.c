@@ -23,9 +23,9 @@ static void check_chunks(const uint8_t *bytes, size_t len)
 	if (len < sizeof leaf)
 		return;
 	memcpy(leaf, bytes + len - sizeof leaf, sizeof leaf);
-	file[1].chunk_root = hash_tree(leaf, 3);
-	if (chunks_read(bytes, len, file, 2, &e) == 0) {
-		chunks_write(file, 2, &again);
+	file[1].chunk_root = signing_hash_tree(leaf, 3);
+	if (signing_chunks_read(bytes, len, file, 2, &e) == 0) {
+		signing_chunks_write(file, 2, &again);
 		check(again.len == len && memcmp(again.bytes, bytes, len) == 0);
 	}
 	free(file[0].leaf);
@@ -41,11 +41,11 @@ static void check_tensors(const uint8_t *bytes, size_t len)
 	struct err e = {0};
 	file[1].has_bytes = true;
 	file[1].bytes = 1000;
-	if (tensors_read(bytes, len, &m, &m.tensor, &m.tensor_count, &e) < 0)
+	if (signing_tensors_read(bytes, len, &m, &m.tensor, &m.tensor_count, &e) < 0)
 		return;
-	tensors_write(&m, &again);
+	signing_tensors_write(&m, &again);
 	check(again.len == len && memcmp(again.bytes, bytes, len) == 0);
-	tensors_free(m.tensor, m.tensor_count);
+	signing_tensors_free(m.tensor, m.tensor_count);
 	buf_free(&again);
 }
 

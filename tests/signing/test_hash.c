@@ -105,17 +105,17 @@ static int end(void *ctx, size_t i, struct hash_job *job, struct err *err)
 	found[i] = job->digest;
 	for (size_t r = 0; r < job->ranges; r++)
 		range_found[i][r] = job->range[r].digest;
-	tree_found[i] = hash_tree(job->leaf, job->leaves);
+	tree_found[i] = signing_hash_tree(job->leaf, job->leaves);
 	return 0;
 }
 
 static int hash_all(void)
 {
-	return hash_files(&(struct hash_run){ .source = &memory.source,
-					      .count = FILES,
-					      .begin = begin,
-					      .end = end },
-			  &e);
+	return signing_hash_files(&(struct hash_run){ .source = &memory.source,
+						      .count = FILES,
+						      .begin = begin,
+						      .end = end },
+				  &e);
 }
 
 static bool is_digest(const struct digest *d, const uint8_t *bytes, size_t len)
@@ -141,8 +141,8 @@ static void check_all(void)
 		}
 		if (i % 2) {
 			uint32_t leaves = 0;
-			struct digest *leaf = hash_leaves(bytes, len, &leaves);
-			struct digest tree = hash_tree(leaf, leaves);
+			struct digest *leaf = signing_hash_leaves(bytes, len, &leaves);
+			struct digest tree = signing_hash_tree(leaf, leaves);
 			cr_expect(digest_equal(&tree, &tree_found[i]), "file %zu", i);
 			free(leaf);
 		}
@@ -187,7 +187,7 @@ Test(signing_hash, one_file_gives_its_leaves_and_keeps_the_callers_ranges)
 				.want_leaves = true,
 				.range = range,
 				.ranges = 1 };
-	expect(0, hash_file(&memory.source, &job, &e));
+	expect(0, signing_hash_file(&memory.source, &job, &e));
 	cr_expect(is_digest(&job.digest, content + 8, (size_t)memory.bytes[8]));
 	cr_expect(is_digest(&range[0].digest, content + 13, CHUNK));
 	cr_expect_eq(job.leaves, 4u);

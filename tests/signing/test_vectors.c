@@ -31,7 +31,7 @@ Test(signing_vectors, ecdsa_p256_verdicts_are_those_of_wycheproof)
 		{
 			size_t len = unhex(text(t, "msg"), message, ROOM),
 			       sig = unhex(text(t, "sig"), signature, ROOM);
-			int result = ecdsa_check(pem, message, len, signature, sig, &e);
+			int result = signing_ecdsa_check(pem, message, len, signature, sig, &e);
 			bool expected = strcmp(text(t, "result"), "valid") == 0;
 			cr_assert_eq(result == 0, expected, "tcId %lld (%s): %d",
 				     json_integer_value(json_object_get(t, "tcId")), text(t, "comment"),
