@@ -8,25 +8,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_texts(struct flow_fork_model *m)
+/* 1 with the text, 0 where there is none of use. ERR_VERIFY: not the one that was signed, which
+ * must not count as absent: the suspect would be told to differ from it. */
+static int read_text(struct flow_fork_model *m, const char *name, size_t bytes_max, struct buf *out,
+		     struct err *e)
 {
-	struct buf b = { 0 };
+	struct err why = { 0 };
+	buf_clear(out);
+	int rc = source_read_file(m->source, name, bytes_max, out, &why);
+	if (rc == ERR_VERIFY)
+		return err_set(e, rc, "%s", why.text);
+	return rc == 0;
+}
+
+/* The template that tokenizer_config.json holds, where no file of its own does. */
+static int read_old_template(struct flow_fork_model *m, struct buf *b, struct err *e)
+{
 	struct err none;
 	json_t *config = NULL;
-	if (source_read_file(m->source, "tokenizer.json", LIMIT_JSON_BYTES, &b, &none) == 0)
-		m->tokenizer = digest_of(b.bytes, b.len);
-	buf_clear(&b);
-	if (source_read_file(m->source, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, &none) ==
-	    0) {
-		m->chat_template = digest_of(b.bytes, b.len);
-	} else if (source_read_file(m->source, "tokenizer_config.json", MIB(8), &b, &none) == 0 &&
-		   json_read(&config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
+	int rc = read_text(m, "tokenizer_config.json", MIB(8), b, e);
+	if (rc == 1 && json_read(&config, b->bytes, b->len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
 		const char *text = json_string_value(json_object_get(config, "chat_template"));
 		if (text)
 			m->chat_template = digest_of(text, strlen(text));
 	}
 	json_decref(config);
+	return rc < 0 ? rc : 0;
+}
+
+static int read_texts(struct flow_fork_model *m, struct err *e)
+{
+	struct buf b = { 0 };
+	int rc = read_text(m, "tokenizer.json", LIMIT_JSON_BYTES, &b, e);
+	if (rc == 1)
+		m->tokenizer = digest_of(b.bytes, b.len);
+	TRY_OUT(rc);
+	rc = read_text(m, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, e);
+	if (rc == 1)
+		m->chat_template = digest_of(b.bytes, b.len);
+	else if (rc == 0)
+		rc = read_old_template(m, &b, e);
+out:
 	buf_free(&b);
+	return rc < 0 ? rc : 0;
 }
 
 /* A registered release is read as it was registered, or not at all. */
@@ -67,8 +91,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 		return err_prefix(e, "%s/config.json", m->ref.path);
 	m->model = (struct fork_model){ m->tensors, m->source, m->config };
 	flow_card_read(m->source, &m->card);
-	read_texts(m);
-	return 0;
+	return read_texts(m, e);
 }
 
 int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,

@@ -221,6 +221,37 @@ Test(flow_fork, a_change_that_only_comparing_meets_is_left_out_too)
 				    &e));
 }
 
+Test(flow_fork, a_parents_changed_text_is_not_the_suspects_difference)
+{
+	static const char *const texts[] = { "tokenizer.json", "chat_template.jinja",
+					     "tokenizer_config.json" };
+	struct toy small = { .seed = 1, .experts = 1 };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char parents[100], suspects[100], name[20];
+		json_t *report;
+		struct err e = { 0 };
+		snprintf(name, sizeof name, "acme/m%zu", i);
+		snprintf(parents, sizeof parents, "a/%s", texts[i]);
+		snprintf(suspects, sizeof suspects, "suspect/%s", texts[i]);
+		fixture_toy(&at, "a", &small);
+		fixture_toy(&at, "suspect", &small);
+		fixture_text(&at, parents, "{\"chat_template\":\"x\"}");
+		fixture_text(&at, suspects, "{\"chat_template\":\"x\"}");
+		json_decref(fixture_publish(&at, "a", name, "1"));
+		report = audit("suspect", name);
+		cr_expect_not(found(report, "F-TOKENIZER") || found(report, "F-TEMPLATE"), "%s",
+			      texts[i]);
+		json_decref(report);
+		fixture_flip(&at, parents, 3);
+		cr_expect_eq(flow_audit_fork(at.flow, fixture_path(&at, "suspect"), name, 7,
+					     &report, &e),
+			     ERR_VERIFY, "%s", texts[i]);
+		cr_expect(strstr(e.text, texts[i]), "%s: %s", texts[i], e.text);
+		fixture_delete(&at, "a");
+		fixture_delete(&at, "suspect");
+	}
+}
+
 Test(flow_fork, without_candidates_there_is_nothing_to_compare_with)
 {
 	json_t *report;
