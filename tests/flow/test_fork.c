@@ -168,6 +168,7 @@ Test(flow_fork, the_same_seed_gives_the_same_report)
 		json_object_del(two, drawn_by_the_log[i]);
 	}
 	cr_expect(json_equal(one, two));
+	cr_expect_str_eq(text_of(one, "seed"), "7");
 	json_decref(one);
 	json_decref(two);
 }
@@ -197,6 +198,22 @@ Test(flow_fork, releases_that_are_gone_or_changed_are_named_and_left_out)
 	expect_says(ERR_NOTFOUND, "no registered release can be read here",
 		    flow_audit_fork(at.flow, fixture_path(&at, "suspect"), NULL, 7, &report, &e));
 	cr_expect_null(report);
+}
+
+Test(flow_fork, a_folder_counts_only_for_the_release_that_it_holds)
+{
+	struct toy t = derived(NULL);
+	fixture_toy(&at, "a", &original);
+	json_decref(fixture_publish(&at, "a", "acme/m", "1"));
+	fixture_text(&at, "a/README.md", "another card\n");
+	json_decref(fixture_publish(&at, "a", "acme/m", "2"));
+	fixture_toy(&at, "suspect", &t);
+	json_t *report = audit("suspect", NULL);
+	cr_expect_eq(count_of(report, "candidates"), 1);
+	cr_expect_str_eq(text_of(item_of(report, "candidates", 0), "name"), "acme/m@2");
+	cr_expect(strstr(text_of(item_with(report, "unavailable", "name", "acme/m@1"), "reason"),
+			 "another release"));
+	json_decref(report);
 }
 
 Test(flow_fork, a_change_that_only_comparing_meets_is_left_out_too)
@@ -583,10 +600,17 @@ Test(flow_fork, two_folders_are_compared_without_a_state_folder_and_logged_nowhe
 Test(flow_fork, a_registered_release_is_compared_by_its_name)
 {
 	struct toy t = derived(CARD("base_model: acme/original\n"));
-	json_t *report;
+	json_t *report, *published;
 	struct err e = { 0 };
-	publish_toy("a", &original, "acme/original");
+	fixture_toy(&at, "a", &original);
+	published = fixture_publish(&at, "a", "acme/original", "1");
 	fixture_toy(&at, "b", &t);
+	expect(0, flow_fork_compare(at.flow, text_of(published, "root"), fixture_path(&at, "b"), 7,
+				    false, &report, &e));
+	cr_expect_eq(count_of(report, "findings"), 0, "a root has a name: %s",
+		     text_of(item_of(report, "findings", 0), "detail"));
+	json_decref(report);
+	json_decref(published);
 	expect(0, flow_fork_compare(at.flow, "acme/original", fixture_path(&at, "b"), 7, false,
 				    &report, &e));
 	cr_expect_str_eq(text_of(report, "parent"), "acme/original");

@@ -319,6 +319,8 @@ Test(flow_rebuild, folders_are_not_in_the_log_and_are_not_made_up)
 	expect(0, fixture_verify(at.flow, fixture_path(&at, "a"), NULL, false, &report, &e));
 	cr_expect(truth_of(report, "ok"), "the folder itself is as good as before");
 	json_decref(report);
+	expect_says(ERR_NOTFOUND, "no registered release lies on this machine",
+		    flow_audit_fork(at.flow, fixture_path(&at, "a"), NULL, 1, &report, &e));
 }
 
 Test(flow_rebuild, what_the_vault_held_is_listed_as_lost)
