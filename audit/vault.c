@@ -91,22 +91,20 @@ static int key_load(struct audit_log *log, struct store_tx *tx, const char *id, 
 {
 	struct store_stmt *st;
 	size_t len;
-	int rc;
 
 	TRY(store_prepare(tx, "SELECT wrapped FROM subject_key WHERE id = $1", &st, e));
 	store_bind_text(st, 1, id);
-	rc = store_step(st, e);
+	int rc = store_step(st, e);
+	const uint8_t *wrapped = rc == 1 ? store_blob(st, 0, &len) : NULL;
 	if (rc == 0)
 		rc = err_set(e, ERR_NOTFOUND, "the key of this record was erased");
-	if (rc == 1) {
-		const uint8_t *wrapped = store_blob(st, 0, &len);
-		rc = len == NONCE + 32 + TAG ? unseal(log->kek, id, strlen(id), wrapped, len, key)
-					     : ERR_VERIFY;
-		if (rc < 0)
-			err_set(e, rc,
-				"keys.db: a subject key does not unwrap with this log's key");
-	}
+	else if (rc == 1 && len == NONCE + 32 + TAG)
+		rc = unseal(log->kek, id, strlen(id), wrapped, len, key);
+	else if (rc == 1)
+		rc = ERR_VERIFY;
 	store_finish(st);
+	if (rc == ERR_VERIFY)
+		return err_set(e, rc, "keys.db: a subject key does not unwrap with this log's key");
 	return rc;
 }
 
@@ -221,20 +219,18 @@ out:
 	return rc;
 }
 
-/* Keys made for the batch before: its rows are committed, or it failed and the keys are of no use.
- */
+/* Keys made for the batch before: its rows are committed, or nothing was sealed with them. */
 static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
 	json_t *ids;
 	bool removed;
+	int rc;
 
 	TRY(ids_in(tx, "SELECT id FROM fresh_key", &ids, e));
-	int rc = 0;
-	if (json_array_size(ids) > 0) {
-		rc = remove_unused(log, tx, ids, &removed, e);
-		if (rc == 0)
-			rc = store_exec(tx, "DELETE FROM fresh_key", e);
-	}
+	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
+	if (json_array_size(ids) > 0)
+		rc = store_exec(tx, "DELETE FROM fresh_key", e);
+out:
 	json_decref(ids);
 	return rc;
 }
@@ -529,6 +525,7 @@ static int destroy_doomed(struct audit_log *log, struct err *e)
 				   : "INSERT INTO scrub(pending) VALUES(0)",
 			   e));
 	TRY_OUT(store_commit(tx, e));
+	env_step(log->env, "audit.erase.destroyed");
 	rc = write_once(log->store, "DELETE FROM vault_doomed", e);
 out:
 	store_end(tx);
@@ -600,7 +597,8 @@ int audit_vault_doubt_keys(struct store *keys, struct err *e)
 {
 	return write_once(keys,
 			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE true"
-			  " ON CONFLICT(id) DO NOTHING",
+			  " ON CONFLICT(id) DO NOTHING;"
+			  "INSERT INTO scrub(pending) VALUES(1)",
 			  e);
 }
 

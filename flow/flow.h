@@ -21,8 +21,10 @@ struct flow_options {
 	bool quiet;             /* no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 };
-/* Opens, creating what is missing (a log key and a log on the first use), and completes or undoes
- * what a crash left behind. ERR_CONFLICT: another process writes here. */
+/* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier
+ * versions up, and completes or undoes what a crash left behind. ERR_CONFLICT: another process
+ * writes here; ERR_UNSUPPORTED: a newer program did. Any number of threads may use the verbs that
+ * only read, beside one that writes. */
 int flow_open(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 void flow_close(struct flow *f);
 

@@ -266,8 +266,9 @@ static void die_at(void *ctx, const char *step)
 
 Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 {
-	static const char *const steps[] = { "audit.committed", "audit.erase.keys",
-					     "audit.erase.scrubbed", "audit.verified" };
+	static const char *const steps[] = { "audit.committed", "audit.erase.destroyed",
+					     "audit.erase.keys", "audit.erase.scrubbed",
+					     "audit.verified" };
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		uint64_t index = place_decision(&at, "s", "a");

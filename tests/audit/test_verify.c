@@ -251,6 +251,9 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 	place_close(&at);
 	place_open(&at);
 	cr_expect_eq(audit_vault_read(at.log_open, secret, &plain, &e), ERR_NOTFOUND);
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"), 0,
+		     "keys of lost rows are of no use");
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
 	place_note(&at, "goes on");
 	place_expect_clean(&at);
 	buf_free(&before);
