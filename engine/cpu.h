@@ -235,7 +235,7 @@ int cpu_pack_refuse(const struct model_item *it, uint64_t row, uint64_t column, 
 /* cpu_pack_latent.c, cpu_pack_fused.c */
 int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 		  const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
-int cpu_pack_turned(struct cpu *m, const struct model_item *it, uint64_t expert,
+int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t expert,
 		    const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
 int cpu_pack_blocks(struct cpu *m, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,

@@ -147,8 +147,8 @@ int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
 		return fp8_scales_pack(m, it, bytes, e);
 	case ITEM_MATRIX:
 		return matrix_pack(m, it, at, bytes, len, scratch, e);
-	case ITEM_TURNED:
-		return cpu_pack_turned(m, it, at / it->group_bytes, bytes, scratch, e);
+	case ITEM_TRANSPOSED:
+		return cpu_pack_transposed(m, it, at / it->group_bytes, bytes, scratch, e);
 	case ITEM_BLOCKS:
 		return cpu_pack_blocks(m, it, at, bytes, len, scratch, e);
 	case ITEM_BLOCK_SCALES:

@@ -10,9 +10,9 @@
 /* ---- stored wide ---- */
 
 /* Transpose sixteen outputs at a time into rows: those of matrix `part` are every count-th. */
-static int turned_rows(struct cpu *m, const struct model_item *it, uint64_t expert, uint32_t part,
-		       uint32_t row, const unsigned char *bytes, unsigned char *scratch,
-		       struct err *e)
+static int transposed_rows(struct cpu *m, const struct model_item *it, uint64_t expert,
+			   uint32_t part, uint32_t row, const unsigned char *bytes,
+			   unsigned char *scratch, struct err *e)
 {
 	uint32_t rows, columns, size = (uint32_t)cpu_pack_element(it);
 	struct kernel_matrix *w =
@@ -40,12 +40,12 @@ static int turned_rows(struct cpu *m, const struct model_item *it, uint64_t expe
 					 (row + at / columns) * it->count + part, e);
 }
 
-int cpu_pack_turned(struct cpu *m, const struct model_item *it, uint64_t expert,
+int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t expert,
 		    const unsigned char *bytes, unsigned char *scratch, struct err *e)
 {
 	for (uint32_t part = 0; part < it->count; part++) {
 		for (uint32_t row = 0; row < it->rows / it->count; row += KERNEL_PANEL)
-			TRY(turned_rows(m, it, expert, part, row, bytes, scratch, e));
+			TRY(transposed_rows(m, it, expert, part, row, bytes, scratch, e));
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@ int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 	size_t first = (size_t)head * per_head, size = cpu_pack_element(it), rank = c->kv_rank;
 	const float *scale = cpu_item_scale(m, it);
 	const struct mla_weights *w = &m->weights.layer[it->layer].mla;
-	unsigned char *turned = scratch + per_head * rank * 4;
+	unsigned char *transposed = scratch + per_head * rank * 4;
 	if (it->dtype == MODEL_F64 || it->dtype == MODEL_F8_E4M3) {
 		float *wide = (float *)(void *)scratch;
 		size_t blocks = (rank + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
@@ -28,11 +28,11 @@ int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 	}
 	for (size_t k = 0; k < rank; k++) {
 		for (size_t i = 0; i < c->nope; i++)
-			memcpy(turned + (k * c->nope + i) * size, bytes + (i * rank + k) * size,
+			memcpy(transposed + (k * c->nope + i) * size, bytes + (i * rank + k) * size,
 			       size);
 	}
 	struct kernel_stored_rows key = { .stored = cpu_pack_stored(it),
-					  .value = turned,
+					  .value = transposed,
 					  .stride_bytes = c->nope * size };
 	struct kernel_stored_rows value = { .stored = key.stored,
 					    .value = bytes + c->nope * rank * size,

@@ -97,7 +97,7 @@ struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_
 		       : key                     ? &w->key_up[i / 2]
 						 : &w->value_up[i / 2];
 	}
-	if (it->kind != ITEM_TURNED && it->kind != ITEM_BLOCKS)
+	if (it->kind != ITEM_TRANSPOSED && it->kind != ITEM_BLOCKS)
 		return NULL;
 	*rows = it->rows / it->count;
 	return i < (size_t)c->gate.experts * it->count ? fused_part(m, it, i) : NULL;

@@ -38,11 +38,15 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 	int rc = fork_calibrate(&m.model, seed, &c, e);
 	flow_fork_model_close(&m);
 	TRY(rc);
-	*report =
-		json_pack("{s:s,s:I,s:f,s:f,s:f,s:b,s:I}", "statistic", "s1", "pairs",
-			  (json_int_t)c.pairs, "ks_p", c.ks_p, "below_05", c.below_05, "below_005",
-			  c.below_005, "passed", c.passed, "seed", (json_int_t)c.seed);
-	return json_ok(*report, e);
+	struct obj o = { 0 };
+	obj_text(&o, "statistic", "s1");
+	obj_count(&o, "pairs", c.pairs);
+	obj_real(&o, "ks_p", c.ks_p);
+	obj_real(&o, "below_05", c.below_05);
+	obj_real(&o, "below_005", c.below_005);
+	obj_bool(&o, "passed", c.passed);
+	obj_int(&o, "seed", (int64_t)c.seed);
+	return obj_done(&o, report, e);
 }
 
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e)

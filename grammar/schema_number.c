@@ -394,17 +394,17 @@ static int tame(struct schema *c, struct decimal *bound, bool low)
 static int bounded(struct schema *c, const struct decimal *low, const struct decimal *high,
 		   bool integer, struct buf *body)
 {
-	struct decimal nought = { .whole = "0", .present = true }, none = { 0 };
+	struct decimal zero = { .whole = "0", .present = true }, none = { 0 };
 	bool below = !low->present || low->negative, beyond = !high->present || !high->negative;
 	struct decimal a, z;
 	if (beyond) {
-		a = low->present && !low->negative ? *low : nought;
+		a = low->present && !low->negative ? *low : zero;
 		buf_add_text(body, "(");
 		magnitudes(body, &a, high->present ? high : &none, integer);
 		buf_add_text(body, ")");
 	}
 	if (below) { /* mirrored, and without -0 */
-		a = high->present && high->negative ? *high : nought;
+		a = high->present && high->negative ? *high : zero;
 		z = low->present ? *low : none;
 		a.open = a.open || (is_zero_digits(a.whole) && is_zero_digits(a.fraction));
 		buf_add_text(body, beyond ? " | \"-\" (" : "\"-\" (");
@@ -466,7 +466,7 @@ static int multiples(struct schema *c, const json_t *s, const struct decimal *lo
 	bool lower = low->present, upper = high->present;
 	int64_t from = 0, to = 0;
 	if (lower && upper && strlen(low->whole) < 16 && strlen(high->whole) < 16) {
-		/* the whole numbers inside: truncation towards nought, then inwards */
+		/* the whole numbers inside: truncation towards zero, then inwards */
 		from = strtoll(low->whole, NULL, 10) * (low->negative ? -1 : 1);
 		to = strtoll(high->whole, NULL, 10) * (high->negative ? -1 : 1);
 		from += !low->negative && low->fraction[0] != '\0';
@@ -476,8 +476,8 @@ static int multiples(struct schema *c, const json_t *s, const struct decimal *lo
 		if (to < from || (to - from) / (int64_t)of < LISTED)
 			return listed(c, from, to, (int64_t)of, body);
 	}
-	bool nought = lower && is_zero_digits(low->whole) && low->fraction[0] == '\0';
-	if (upper || (lower && !nought) || of > 64)
+	bool zero = lower && is_zero_digits(low->whole) && low->fraction[0] == '\0';
+	if (upper || (lower && !zero) || of > 64)
 		return schema_refuse(c, "multipleOf with these bounds or of that size");
 	buf_add_text(body, lower && low->open ? "(" : "(\"0\" | ");
 	buf_add_text(body, lower ? "(" : "\"-\"? (");

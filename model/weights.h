@@ -27,7 +27,7 @@ enum item_kind {
 	ITEM_MATRIX, /* [rows, columns] */
 	ITEM_KV_B,   /* of each head: nope rows, to be transposed, then value rows, all [kv_rank]:
 	                    * two matrices a head, [kv_rank, nope] and [value, kv_rank] */
-	ITEM_TURNED, /* experts [E, columns, rows]: transposed */
+	ITEM_TRANSPOSED, /* experts [E, columns, rows]: transposed */
 	ITEM_BLOCKS, /* experts [E, rows, columns/32, 16], MXFP4 codes, low nibble first */
 	ITEM_BLOCK_SCALES, /* their scales [E, rows, columns/32]; of `parent` */
 	ITEM_BIASES,       /* experts' biases [E, columns] */
@@ -59,8 +59,8 @@ struct model_item {
 	enum weight_class class;
 	enum model_dtype dtype;            /* as stored; invented: BF16, or U8 for BLOCKS */
 	enum kernel_format format;         /* of its values as kept */
-	uint32_t rows, columns;            /* of the matrix; TURNED, BLOCKS: of one expert */
-	uint32_t count;                    /* TURNED, BLOCKS, BIASES: matrices (1: down, 2: gate and
+	uint32_t rows, columns;            /* of the matrix; TRANSPOSED, BLOCKS: of one expert */
+	uint32_t count;                    /* TRANSPOSED, BLOCKS, BIASES: matrices (1: down, 2: gate and
 	                                    * up) that its rows go to in turn */
 	bool gain;                         /* FLOATS: a norm's, near 1 */
 	const struct model_tensor *tensor; /* NULL: invented */

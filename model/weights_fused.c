@@ -15,7 +15,7 @@
 static int add_wide(struct loader *l, uint32_t layer, const char *name, struct model_item *it)
 {
 	const uint32_t shape[] = { l->c->gate.experts, it->columns, it->rows };
-	it->kind = ITEM_TURNED;
+	it->kind = ITEM_TRANSPOSED;
 	model_plan_name(l, layer, name);
 	return model_plan_add(l, it, shape, 3);
 }

@@ -87,7 +87,7 @@ static void units_set(const struct loader *l, struct model_item *it)
 		it->unit_bytes = KERNEL_PANEL * row;
 	if (it->kind == ITEM_KV_B)
 		it->unit_bytes = (c->nope + c->value) * row;
-	if (it->kind == ITEM_TURNED || it->kind == ITEM_BLOCKS)
+	if (it->kind == ITEM_TRANSPOSED || it->kind == ITEM_BLOCKS)
 		it->group_bytes = it->unit_bytes = it->rows * row;
 	if (it->kind == ITEM_BLOCKS)
 		it->unit_bytes = KERNEL_PANEL * it->count * row;
@@ -274,7 +274,7 @@ static int check_unused(struct loader *l)
 static void formats_count(struct model_formats *f, const struct model_config *c,
 			  const struct model_item *it)
 {
-	bool fused = it->kind == ITEM_TURNED || it->kind == ITEM_BLOCKS;
+	bool fused = it->kind == ITEM_TRANSPOSED || it->kind == ITEM_BLOCKS;
 	bool matrix = fused || it->kind == ITEM_MATRIX || it->kind == ITEM_KV_B;
 	if (it->kind == ITEM_FLOATS)
 		f->used[it->class] |= 1u << KERNEL_F32;

@@ -46,56 +46,53 @@ static json_t *template_kwargs(const struct decision *d)
 
 /* Parameters added in later versions are written only where they have an effect, so that older
  * records keep their value. */
-static int sampling_more(const struct api_request *q, json_t *o)
+static void add_sampling_more(const struct api_request *q, struct obj *o)
 {
-	json_t *bias = json_array(), *ban = json_array();
-	int failed = 0;
+	struct arr bias = { 0 }, ban = { 0 };
 	for (size_t i = 0; i < q->bias_count; i++)
-		failed |= json_array_append_new(bias, json_pack("[I,f]", (json_int_t)q->bias[i].id,
-								(double)q->bias[i].bias));
+		arr_add(&bias, json_pack("[I,f]", (json_int_t)q->bias[i].id,
+					 (double)q->bias[i].bias));
 	for (size_t i = 0; i < q->ban_count; i++)
-		failed |= json_array_append_new(ban, json_string(q->ban[i]));
+		arr_text(&ban, q->ban[i]);
 	if (q->n > 1)
-		failed |= json_object_set_new(o, "n", json_integer(q->n));
+		obj_count(o, "n", q->n);
 	if (q->frequency != 0)
-		failed |= json_object_set_new(o, "frequency_penalty", json_real(q->frequency));
+		obj_real(o, "frequency_penalty", q->frequency);
 	if (q->presence != 0)
-		failed |= json_object_set_new(o, "presence_penalty", json_real(q->presence));
+		obj_real(o, "presence_penalty", q->presence);
 	if (q->repetition != 1)
-		failed |= json_object_set_new(o, "repetition_penalty", json_real(q->repetition));
+		obj_real(o, "repetition_penalty", q->repetition);
 	if (q->bias_count)
-		failed |= json_object_set(o, "logit_bias", bias);
+		obj_array(o, "logit_bias", &bias);
 	if (q->ban_count)
-		failed |= json_object_set(o, "bad_words", ban);
+		obj_array(o, "bad_words", &ban);
 	if (q->tokens_min)
-		failed |= json_object_set_new(o, "min_tokens", json_integer(q->tokens_min));
+		obj_count(o, "min_tokens", q->tokens_min);
 	if (q->ignore_eos)
-		failed |= json_object_set_new(o, "ignore_eos", json_true());
+		obj_bool(o, "ignore_eos", true);
 	if (q->logprobs)
-		failed |= json_object_set_new(o, "top_logprobs", json_integer(q->top_logprobs));
-	json_decref(bias);
-	json_decref(ban);
-	return failed;
+		obj_count(o, "top_logprobs", q->top_logprobs);
 }
 
 static json_t *sampling(const struct decision *d)
 {
 	const struct api_request *q = d->asked;
+	struct obj o = { 0 };
+	struct arr stop = { 0 };
 	char seed[32];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)d->seed);
-	json_t *stop = json_array();
-	int failed = 0;
 	for (size_t i = 0; i < q->stop_count; i++)
-		failed |= json_array_append_new(stop, json_string(q->stop[i]));
-	json_t *o = json_pack("{s:f,s:f,s:f,s:I,s:I,s:s,s:o,s:n}", "temperature", q->temperature,
-			      "top_p", q->top_p, "min_p", q->min_p, "top_k", (json_int_t)q->top_k,
-			      "max_tokens", (json_int_t)q->tokens_max, "seed", seed, "stop", stop,
-			      "watermark");
-	if (failed || !o || sampling_more(q, o) != 0) {
-		json_decref(o);
-		return NULL;
-	}
-	return o;
+		arr_text(&stop, q->stop[i]);
+	obj_real(&o, "temperature", q->temperature);
+	obj_real(&o, "top_p", q->top_p);
+	obj_real(&o, "min_p", q->min_p);
+	obj_count(&o, "top_k", q->top_k);
+	obj_count(&o, "max_tokens", q->tokens_max);
+	obj_text(&o, "seed", seed);
+	obj_array(&o, "stop", &stop);
+	obj_null(&o, "watermark");
+	add_sampling_more(q, &o);
+	return obj_take(&o);
 }
 
 static json_t *constraint(const struct answer_facts *a)
@@ -254,15 +251,22 @@ int serve_decision_retained(const struct decision *d, json_t **out, struct err *
 	const struct answer_facts *a = &d->answer;
 	const struct answer_model *m = &d->model;
 	size_t prompt = a->choices ? a->prompt_count : 0; /* a refused one may be of any length */
+	struct obj o = { 0 }, engine = { 0 };
 	char seed[32];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)d->seed);
-	*out = json_pack("{s:s%,s:o,s:o,s:o,s:s,s:I,s:I,s:{s:s?,s:s?,s:s?,s:o}}", "request",
-			 d->body, d->body_len, "output", each_choice(d, output), "prompt_ids",
-			 id_list(a->prompt, prompt), "output_ids", each_choice(d, output_ids),
-			 "seed", seed, "created_us", (json_int_t)d->created_us, "context_max",
-			 (json_int_t)m->context_max, "engine", "weights", m->packed, "cache",
-			 m->cache, "numerics", m->numerics, "choice", digest_or_null(m->choice));
-	return json_ok(*out, e);
+	obj_bytes(&o, "request", d->body, d->body_len);
+	obj_add(&o, "output", each_choice(d, output));
+	obj_add(&o, "prompt_ids", id_list(a->prompt, prompt));
+	obj_add(&o, "output_ids", each_choice(d, output_ids));
+	obj_text(&o, "seed", seed);
+	obj_int(&o, "created_us", d->created_us);
+	obj_count(&o, "context_max", m->context_max);
+	obj_text(&engine, "weights", m->packed);
+	obj_text(&engine, "cache", m->cache);
+	obj_text(&engine, "numerics", m->numerics);
+	obj_add(&engine, "choice", digest_or_null(m->choice));
+	obj_object(&o, "engine", &engine);
+	return obj_done(&o, out, e);
 }
 
 void serve_decision_free(struct decision *d)

@@ -10,51 +10,59 @@ static const char *end_name(enum filter_end end)
 	return names[end];
 }
 
-static json_t *range(uint64_t from, uint64_t to)
+/* [from, to), if it is not empty. */
+static void add_range(struct arr *list, uint64_t from, uint64_t to)
 {
-	return from < to ? json_pack("[I,I]", (json_int_t)from, (json_int_t)to) : NULL;
+	struct arr range = { 0 };
+	if (from >= to)
+		return;
+	arr_count(&range, from);
+	arr_count(&range, to);
+	arr_add(list, arr_take(&range));
 }
 
 /* Ranges of [0, released) that were emitted unchanged: those between the findings. */
-static json_t *emitted_ranges(const struct filter_record *r)
+static void add_emitted(struct obj *o, const struct filter_record *r)
 {
-	json_t *list = json_array();
+	struct arr list = { 0 };
 	uint64_t at = 0;
 	for (size_t i = 0; i < r->findings && !r->shadow; i++) {
 		if (r->finding[i].action <= FILTER_NOTICE)
 			continue;
-		json_array_append_new(list, range(at, r->finding[i].start));
+		add_range(&list, at, r->finding[i].start);
 		at = r->finding[i].end;
 	}
-	json_array_append_new(list, range(at, r->released));
-	return list;
+	add_range(&list, at, r->released);
+	obj_array(o, "emitted", &list);
 }
 
-static json_t *withheld_ranges(const struct filter_record *r)
+static void add_withheld(struct obj *o, const struct filter_record *r)
 {
-	json_t *list = json_array();
+	struct arr list = { 0 };
 	for (size_t i = 0; i < r->findings && !r->shadow; i++) {
 		const struct filter_finding *x = &r->finding[i];
+		struct obj range = { 0 };
 		if (x->action <= FILTER_NOTICE)
 			continue;
-		json_array_append_new(list,
-				      json_pack("{s:I,s:I,s:s,s:s,s:I}", "start",
-						(json_int_t)x->start, "end", (json_int_t)x->end,
-						"rules", x->rules, "action",
-						filter_action_name(x->action), "replacement",
-						(json_int_t)x->replacement_len));
+		obj_count(&range, "start", x->start);
+		obj_count(&range, "end", x->end);
+		obj_text(&range, "rules", x->rules);
+		obj_text(&range, "action", filter_action_name(x->action));
+		obj_count(&range, "replacement", x->replacement_len);
+		arr_object(&list, &range);
 	}
-	return list;
+	obj_array(o, "withheld", &list);
 }
 
-/* {phase, index, ...}, the same in each finding. */
-static json_t *place_json(const struct serve_scan *where)
+/* phase, index, ...: the same in each finding. */
+static struct obj place_of(const struct serve_scan *where)
 {
-	json_t *o =
-		json_pack("{s:s,s:I}", "phase", where->phase, "index", (json_int_t)where->index);
-	if (o && where->member) {
-		json_object_set_new(o, "member", json_string(where->member));
-		json_object_set_new(o, "item", json_integer((json_int_t)where->item));
+	struct obj o = { 0 };
+	obj_text(&o, "phase", where->phase);
+	obj_count(&o, "index", where->index);
+	if (where->member) {
+		obj_text(&o, "member", where->member);
+		obj_count(&o, "item", where->item);
 	}
 	return o;
 }
@@ -62,24 +70,21 @@ static json_t *place_json(const struct serve_scan *where)
 /* Where, seen, ...: the truthful scan record. */
 static json_t *scan_json(const struct serve_scan *where, const struct filter_record *r)
 {
-	json_t *o = place_json(where);
-	json_t *rest = json_pack("{s:I,s:o,s:o,s:o,s:I,s:o,s:o}", "seen", (json_int_t)r->seen,
-				 "seen_digest", json_digest(&r->seen_digest), "scanned",
-				 json_array(), "emitted", emitted_ranges(r), "emitted_bytes",
-				 (json_int_t)r->emitted_bytes, "emitted_digest",
-				 json_digest(&r->emitted_digest), "withheld", withheld_ranges(r));
-	if (!o || json_object_update_new(o, rest) < 0) {
-		json_decref(o);
-		return NULL;
-	}
-	json_array_append_new(json_object_get(o, "scanned"), range(0, r->scanned));
-	json_object_set_new(o, "hold_bound", json_integer((json_int_t)r->hold_bound));
-	json_object_set_new(o, "ill_formed", json_integer((json_int_t)r->ill_formed));
-	json_object_set_new(o, "end", json_string(end_name(r->end)));
-	json_object_set_new(o, "offset",
-			    json_integer((json_int_t)(r->end == FILTER_BLOCKED ? r->end_offset
-									       : r->released)));
-	return o;
+	struct obj o = place_of(where);
+	struct arr scanned = { 0 };
+	add_range(&scanned, 0, r->scanned);
+	obj_count(&o, "seen", r->seen);
+	obj_add(&o, "seen_digest", json_digest(&r->seen_digest));
+	obj_array(&o, "scanned", &scanned);
+	add_emitted(&o, r);
+	obj_count(&o, "emitted_bytes", r->emitted_bytes);
+	obj_add(&o, "emitted_digest", json_digest(&r->emitted_digest));
+	add_withheld(&o, r);
+	obj_count(&o, "hold_bound", r->hold_bound);
+	obj_count(&o, "ill_formed", r->ill_formed);
+	obj_text(&o, "end", end_name(r->end));
+	obj_count(&o, "offset", r->end == FILTER_BLOCKED ? r->end_offset : r->released);
+	return obj_take(&o);
 }
 
 int serve_notes_init(struct serve_notes *n, struct err *e)
@@ -102,12 +107,12 @@ int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
 	int failed = json_array_append_new(n->scans, scan_json(where, r));
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
-		json_t *o = place_json(where);
-		json_t *rest = json_pack("{s:s,s:I,s:I,s:s}", "rule", x->rules, "start",
-					 (json_int_t)x->start, "end", (json_int_t)x->end, "action",
-					 filter_action_name(x->action));
-		failed |= json_object_update_new(o, rest);
-		failed |= json_array_append_new(n->interventions, o);
+		struct obj o = place_of(where);
+		obj_text(&o, "rule", x->rules);
+		obj_count(&o, "start", x->start);
+		obj_count(&o, "end", x->end);
+		obj_text(&o, "action", filter_action_name(x->action));
+		failed |= json_array_append_new(n->interventions, obj_take(&o));
 		n->redacted |= !r->shadow && x->action > FILTER_NOTICE;
 	}
 	return failed ? err_set(e, ERR_NOMEM, "out of memory for the record of a scan") : 0;

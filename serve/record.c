@@ -177,13 +177,15 @@ static int make_result(struct serve_chat *c, struct err *e)
 		count += a->choice[i].count;
 	int rc = failed ? err_set(e, ERR_NOMEM, "out of memory") : make_proof(c, &proof, e);
 	if (rc == 0) {
-		c->result =
-			json_pack("{s:s,s:O,s:I,s:I,s:I,s:I,s:o}", "finish_reason",
-				  serve_record_finish(c, 0), "finish_reasons", finish,
-				  "prompt_tokens", (json_int_t)a->prompt_count, "completion_tokens",
-				  (json_int_t)count, "cached_tokens", (json_int_t)a->cached, "seed",
-				  (json_int_t)c->seed, "hallmark", proof);
-		rc = json_ok(c->result, e);
+		struct obj o = { 0 };
+		obj_text(&o, "finish_reason", serve_record_finish(c, 0));
+		obj_share(&o, "finish_reasons", finish);
+		obj_count(&o, "prompt_tokens", a->prompt_count);
+		obj_count(&o, "completion_tokens", count);
+		obj_count(&o, "cached_tokens", a->cached);
+		obj_int(&o, "seed", (int64_t)c->seed);
+		obj_add(&o, "hallmark", proof);
+		rc = obj_done(&o, &c->result, e);
 	}
 	json_decref(finish);
 	return rc;

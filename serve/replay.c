@@ -224,16 +224,22 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 	plain(recorded(r, "kernel_set"), set, sizeof set);
 	int rc = differences(r, list, e);
 	json_t *first = json_object_get(json_array_get(list, 0), "field");
-	if (rc == 0)
-		*report = json_pack("{s:b,s:s,s:O,s:s?,s:s,s:s?,s:I,s:I,s:s,s:O}", "equal",
-				    json_array_size(list) == 0, "verdict", verdict(list),
-				    "first_difference", first ? first : json_null(), "regime",
-				    m->numerics, "kernels_recorded", set, "kernels_here",
-				    m->kernels, "tokens", token_count(r), "first_token",
-				    first_token(r), "finish_reason",
-				    serve_record_finish(r->chat, 0), "differences", list);
+	if (rc == 0) {
+		struct obj o = { 0 };
+		obj_bool(&o, "equal", json_array_size(list) == 0);
+		obj_text(&o, "verdict", verdict(list));
+		obj_share(&o, "first_difference", first ? first : json_null());
+		obj_text(&o, "regime", m->numerics);
+		obj_text(&o, "kernels_recorded", set);
+		obj_text(&o, "kernels_here", m->kernels);
+		obj_int(&o, "tokens", token_count(r));
+		obj_int(&o, "first_token", first_token(r));
+		obj_text(&o, "finish_reason", serve_record_finish(r->chat, 0));
+		obj_share(&o, "differences", list);
+		rc = obj_done(&o, report, e);
+	}
 	json_decref(list);
-	return rc < 0 ? rc : json_ok(*report, e);
+	return rc;
 }
 
 int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,

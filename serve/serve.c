@@ -110,12 +110,16 @@ static int append_bundle(struct serve_service *s, struct err *e)
 	if (!s->profile)
 		return 0;
 	const struct policy_profile *p = s->profile;
-	json_t *body = json_pack("{s:s,s:o,s:s,s:I,s:s,s:s}", "event", "load", "digest",
-				 json_digest(&p->bundle), "name", p->name, "version",
-				 (json_int_t)p->version, "mode", policy_mode_name(p->mode),
-				 "tables", filter_tables_version());
+	struct obj o = { 0 };
+	json_t *body;
+	obj_text(&o, "event", "load");
+	obj_add(&o, "digest", json_digest(&p->bundle));
+	obj_text(&o, "name", p->name);
+	obj_count(&o, "version", p->version);
+	obj_text(&o, "mode", policy_mode_name(p->mode));
+	obj_text(&o, "tables", filter_tables_version());
 	struct audit_receipt receipt;
-	TRY(json_ok(body, e));
+	TRY(obj_done(&o, &body, e));
 	int rc = flow_append(s->flow, &(struct audit_record){ .type = "bundle", .body = body },
 			     false, &receipt, e);
 	json_decref(body);
@@ -127,14 +131,21 @@ static int append_config(struct serve_service *s, struct err *e)
 {
 	struct answer_model m;
 	s->who->model(s->self, &m);
-	json_t *body = json_pack("{s:s,s:s,s:o,s:s?,s:s?,s:s?,s:s?,s:s?,s:o,s:I,s:s?}", "event",
-				 "serve", "model", s->model_name, "root", json_digest(&s->root),
-				 "signer", s->signer[0] ? s->signer : NULL, "weights", m.matrices,
-				 "packed", m.packed, "cache", m.cache, "numerics", m.numerics,
-				 "choice", m.choice ? json_digest(m.choice) : json_null(),
-				 "context_max", (json_int_t)m.context_max, "kernels", m.kernels);
+	struct obj o = { 0 };
+	json_t *body;
+	obj_text(&o, "event", "serve");
+	obj_text(&o, "model", s->model_name);
+	obj_add(&o, "root", json_digest(&s->root));
+	obj_text(&o, "signer", s->signer[0] ? s->signer : NULL);
+	obj_text(&o, "weights", m.matrices);
+	obj_text(&o, "packed", m.packed);
+	obj_text(&o, "cache", m.cache);
+	obj_text(&o, "numerics", m.numerics);
+	obj_add(&o, "choice", m.choice ? json_digest(m.choice) : json_null());
+	obj_count(&o, "context_max", m.context_max);
+	obj_text(&o, "kernels", m.kernels);
 	struct audit_receipt receipt;
-	TRY(json_ok(body, e));
+	TRY(obj_done(&o, &body, e));
 	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body },
 			     false, &receipt, e);
 	json_decref(body);

@@ -58,10 +58,19 @@ static json_t *payload_json(const struct signing_public *pub, int64_t time_us)
 	char created[32], hex[65];
 	text_time_rfc3339(time_us, created);
 	text_hex(pub->ed25519, 32, hex);
-	return json_pack("{s:s,s:{s:{s:s,s:s},s:{s:s,s:s}},s:s,s:s,s:i}", "created", created,
-			 "keys", "ecdsa-p256", "keyid", pub->p256_keyid, "public", pub->p256_pem,
-			 "ed25519", "keyid", pub->ed25519_keyid, "public", hex, "kind", "key",
-			 "name", pub->name, "version", 1);
+	struct obj o = { 0 }, keys = { 0 }, ecdsa = { 0 }, ed25519 = { 0 };
+	obj_text(&ecdsa, "keyid", pub->p256_keyid);
+	obj_text(&ecdsa, "public", pub->p256_pem);
+	obj_text(&ed25519, "keyid", pub->ed25519_keyid);
+	obj_text(&ed25519, "public", hex);
+	obj_object(&keys, "ecdsa-p256", &ecdsa);
+	obj_object(&keys, "ed25519", &ed25519);
+	obj_text(&o, "created", created);
+	obj_object(&o, "keys", &keys);
+	obj_text(&o, "kind", "key");
+	obj_text(&o, "name", pub->name);
+	obj_int(&o, "version", 1);
+	return obj_take(&o);
 }
 
 static int sign_both(const struct signing_public *pub, const struct buf *payload,

@@ -15,58 +15,82 @@
 #define PREDICATE_TYPE "https://slsa.dev/provenance/v1"
 #define BUILDER "urn:hallmark:builder:v1"
 
-static json_t *digest_set(const struct digest *d)
+static void add_digest(struct obj *o, const struct digest *d)
 {
+	struct obj set = { 0 };
 	char hex[65];
 	digest_hex(d, hex);
-	return json_pack("{s:s}", "sha256", hex);
+	obj_text(&set, "sha256", hex);
+	obj_object(o, "digest", &set);
 }
 
-static json_t *subjects(const struct signing_manifest *m)
+static void add_subjects(struct obj *o, const struct signing_manifest *m)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < m->file_count; i++)
-		json_array_append_new(list, json_pack("{s:s,s:o}", "name", m->file[i].name,
-						      "digest", digest_set(&m->file[i].digest)));
-	return list;
+	struct arr list = { 0 };
+	for (size_t i = 0; i < m->file_count; i++) {
+		struct obj file = { 0 };
+		obj_text(&file, "name", m->file[i].name);
+		add_digest(&file, &m->file[i].digest);
+		arr_object(&list, &file);
+	}
+	obj_array(o, "subject", &list);
 }
 
-static json_t *dependencies(const struct signing_manifest *m, const struct signing_parent *parent,
-			    size_t parents)
+static void add_dependency(struct arr *list, const char *name, const struct digest *d,
+			   const struct signing_parent *parent)
+{
+	struct obj o = { 0 }, annotations = { 0 };
+	obj_text(&o, "name", name);
+	obj_text(&o, "uri", "urn:hallmark:release:v1");
+	add_digest(&o, d);
+	if (parent) {
+		obj_text(&annotations, "relation", parent->relation);
+		if (parent->license)
+			obj_text(&annotations, "license", parent->license);
+		obj_object(&o, "annotations", &annotations);
+	}
+	arr_object(list, &o);
+}
+
+static void add_dependencies(struct obj *o, const struct signing_manifest *m,
+			     const struct signing_parent *parent, size_t parents)
 {
 	struct digest manifest = digest_of(m->payload.bytes, m->payload.len);
-	json_t *list = json_array();
-	json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "name", "manifest", "uri",
-					      "urn:hallmark:release:v1", "digest",
-					      digest_set(&manifest)));
-	for (size_t i = 0; i < parents; i++) {
-		const struct signing_parent *p = &parent[i];
-		json_array_append_new(list,
-				      json_pack("{s:s,s:s,s:o,s:{s:s,s:s*}}", "name", p->name,
-						"uri", "urn:hallmark:release:v1", "digest",
-						digest_set(&p->root), "annotations", "relation",
-						p->relation, "license", p->license));
-	}
-	return list;
+	struct arr list = { 0 };
+	add_dependency(&list, "manifest", &manifest, NULL);
+	for (size_t i = 0; i < parents; i++)
+		add_dependency(&list, parent[i].name, &parent[i].root, &parent[i]);
+	obj_array(o, "resolvedDependencies", &list);
 }
 
 static int statement(const struct signing_manifest *m, const char *kind,
 		     const struct signing_parent *parent, size_t parents, int64_t time_us,
 		     struct buf *out, struct err *e)
 {
+	struct obj o = { 0 }, predicate = { 0 }, definition = { 0 }, external = { 0 };
+	struct obj run = { 0 }, builder = { 0 }, metadata = { 0 };
 	char type[64], when[32], root[DIGEST_TEXT_ROOM];
+	json_t *s;
 	snprintf(type, sizeof type, "urn:hallmark:build:%.20s:v1", kind);
 	text_time_rfc3339(time_us, when);
 	digest_text(&m->root, root);
-	json_t *s =
-		json_pack("{s:s,s:o,s:s,s:{s:{s:s,s:{s:s,s:s},s:o},s:{s:{s:s},s:{s:s}}}}", "_type",
-			  STATEMENT_TYPE, "subject", subjects(m), "predicateType", PREDICATE_TYPE,
-			  "predicate", "buildDefinition", "buildType", type, "externalParameters",
-			  "model", m->model_name, "root", root, "resolvedDependencies",
-			  dependencies(m, parent, parents), "runDetails", "builder", "id", BUILDER,
-			  "metadata", "finishedOn", when);
-	int rc = s ? json_write_canonical(s, out, e)
-		   : err_set(e, ERR_NOMEM, "out of memory for a provenance statement");
+	obj_text(&external, "model", m->model_name);
+	obj_text(&external, "root", root);
+	obj_text(&definition, "buildType", type);
+	obj_object(&definition, "externalParameters", &external);
+	add_dependencies(&definition, m, parent, parents);
+	obj_text(&builder, "id", BUILDER);
+	obj_text(&metadata, "finishedOn", when);
+	obj_object(&run, "builder", &builder);
+	obj_object(&run, "metadata", &metadata);
+	obj_object(&predicate, "buildDefinition", &definition);
+	obj_object(&predicate, "runDetails", &run);
+	obj_text(&o, "_type", STATEMENT_TYPE);
+	add_subjects(&o, m);
+	obj_text(&o, "predicateType", PREDICATE_TYPE);
+	obj_object(&o, "predicate", &predicate);
+	TRY(obj_done(&o, &s, e));
+	int rc = json_write_canonical(s, out, e);
 	json_decref(s);
 	return rc;
 }

@@ -52,7 +52,7 @@ static int place_item(struct plain *m, size_t i, const struct model_item *it, st
 		               kernel_format_name(it->format));
 	if (it->kind == ITEM_FP8_SCALES || it->kind == ITEM_BLOCK_SCALES) {
 		m->scale[i] = zeroed((size_t)it->rows * it->columns, sizeof(float));
-	} else if (it->kind == ITEM_TURNED || it->kind == ITEM_BLOCKS || it->kind == ITEM_BIASES) {
+	} else if (it->kind == ITEM_TRANSPOSED || it->kind == ITEM_BLOCKS || it->kind == ITEM_BIASES) {
 		size_t n = it->kind == ITEM_BIASES ? it->columns : (size_t)it->rows * it->columns;
 		for (uint32_t x = 0; x < experts * it->count; x++)
 			*fused_place(m, it, x / it->count, x % it->count) = zeroed(n / it->count, sizeof(float));
@@ -133,7 +133,7 @@ static int fill(struct model_keeper *k, const struct model_item *it, uint64_t at
 		for (uint64_t j = 0; j < len; j++)
 			m->scale[i][at + j] = ldexpf(1, bytes[j] - 127);
 		return 0;
-	case ITEM_TURNED:
+	case ITEM_TRANSPOSED:
 		fill_turned(m, it, (uint32_t)(at / it->group_bytes), bytes);
 		return 0;
 	case ITEM_BIASES:
