@@ -132,4 +132,44 @@ int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const c
 /* What recovery did at flow_open: {completed, undone, failed}: folders, and why not. Borrowed. */
 const json_t *flow_recovered(const struct flow *f);
 
+/* ---- for serving ---- */
+
+#define FLOW_BUILD_ID "hallmark-0.1.0"
+
+/* Borrowed until flow_close. */
+const struct env *flow_env(const struct flow *f);
+struct audit_log *flow_log(const struct flow *f);
+bool flow_quiet(const struct flow *f);
+bool flow_read_only(const struct flow *f);
+
+/* Append a record with this process's next number; the first is preceded by a start record. body or
+ * fields as in audit.h; r->n is set here, unless reserved says that it was before. */
+struct audit_record;
+struct audit_receipt;
+int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
+		struct err *e) MUST_USE;
+int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
+
+/* A policy for use: TOML is compiled, a bundle taken as it is. keep: the bundle is kept in the
+ * state folder by its digest, so that flow_policy_find finds it for a replay. */
+struct policy_profile;
+int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_profile **out,
+		     struct err *e) MUST_USE;
+/* The path of a kept bundle, by digest text ("sha256:..."). out[LIMIT_PATH_BYTES]. */
+int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e) MUST_USE;
+
+/* A model as a source whose every byte is checked as it is read, when it is signed by `key` (NULL:
+ * a trusted one). unsigned_ok: else as it is, its root computed. ERR_VERIFY, ERR_NOTFOUND. */
+struct flow_model;
+struct source;
+int flow_model_open(struct flow_model **out, struct flow *f, const char *ref, const char *key,
+		    bool unsigned_ok, struct err *e) MUST_USE;
+/* From here on as it is, whatever was signed. Its source changes. */
+int flow_model_plain(struct flow_model *m, struct err *e) MUST_USE;
+/* Borrowed. signer: "" when unsigned. */
+struct source *flow_model_source(const struct flow_model *m);
+const struct digest *flow_model_root(const struct flow_model *m);
+const char *flow_model_signer(const struct flow_model *m);
+void flow_model_close(struct flow_model *m); /* NULL is fine */
+
 #endif

@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct env *flow_env(const struct flow *f) { return f->env; }
+struct audit_log *flow_log(const struct flow *f) { return f->log; }
+bool flow_quiet(const struct flow *f) { return f->quiet; }
+bool flow_read_only(const struct flow *f) { return f->read_only; }
+
 int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
 {
 	return file_join(out, f->home, name, e);

@@ -9,7 +9,6 @@
 #include "registry/registry.h"
 #include "signing/signing.h"
 
-#define FLOW_BUILD_ID "hallmark-0.1.0"
 #define FLOW_LOG_KEY "log"
 #define FLOW_FOLDER_SUFFIX ".hallmark"       /* beside the model: manifest, signatures, receipt */
 #define FLOW_STAGING_SUFFIX ".hallmark.part" /* the same, before its release is in the log */
@@ -38,12 +37,6 @@ int flow_path(const struct flow *f, const char *name, char *out, struct err *e) 
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
 struct audit_options flow_log_options(const struct flow *f);
-
-/* Append a record with this process's next number; the first is preceded by a start record. body or
- * fields as in audit.h; r->n is set here, unless reserved says that it was before. */
-int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
-		struct err *e) MUST_USE;
-int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if not yet written */
 
 /* Opens an identity of HOME/keys by name. */
 int flow_identity(struct flow *f, const char *name, struct signing_identity **out,

@@ -125,6 +125,34 @@ int flow_profile_load(const char *path, struct policy_profile **out, struct buf 
 	return rc < 0 ? rc : policy_load(out, bundle->bytes, bundle->len, e);
 }
 
+int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e)
+{
+	char name[96];
+	const char *hex = strchr(digest, ':');
+	snprintf(name, sizeof name, "policy/%.64s.bundle", hex ? hex + 1 : digest);
+	return flow_path(f, name, out, e);
+}
+
+static int keep_bundle(struct flow *f, const struct digest *digest, const struct buf *bundle,
+		       struct err *e)
+{
+	char text[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
+	digest_text(digest, text);
+	TRY(flow_policy_find(f, text, path, e));
+	return file_create_immutable(path, NULL, bundle->bytes, bundle->len, 0644, e);
+}
+
+int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_profile **out,
+		     struct err *e)
+{
+	struct buf bundle = { 0 };
+	int rc = flow_profile_load(path, out, &bundle, e);
+	if (rc == 0 && keep)
+		rc = keep_bundle(f, &(*out)->bundle, &bundle, e);
+	buf_free(&bundle);
+	return rc;
+}
+
 json_t *flow_findings_json(const struct filter_record *r)
 {
 	struct arr list = { 0 };

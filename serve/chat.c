@@ -10,22 +10,22 @@
 static int name_chat(struct serve_chat *c, const struct serve_chat_given *given, struct err *e)
 {
 	struct serve_service *s = c->service;
-	c->created_us = given->given ? given->created_us : env_now_us(s->flow->env);
+	c->created_us = given->given ? given->created_us : env_now_us(flow_env(s->flow));
 	c->seed = given->given ? given->seed : c->request.seed;
 	if (!given->given && !c->request.has_seed) {
-		env_random(s->flow->env, &c->seed, sizeof c->seed);
+		env_random(flow_env(s->flow), &c->seed, sizeof c->seed);
 		c->seed >>= 1; /* a positive 64-bit integer in every language */
 	}
 	if (!s->recording)
 		return 0;
 	if (atomic_load(&s->draining))
 		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
-	TRY(audit_log_ready(s->flow->log, e)); /* no log, no answer */
-	const char *worker = audit_log_worker(s->flow->log);
-	c->n = audit_log_reserve(s->flow->log);
+	TRY(audit_log_ready(flow_log(s->flow), e)); /* no log, no answer */
+	const char *worker = audit_log_worker(flow_log(s->flow));
+	c->n = audit_log_reserve(flow_log(s->flow));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
 	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
-	env_step(s->flow->env, "serve.admitted");
+	env_step(flow_env(s->flow), "serve.admitted");
 	return 0;
 }
 
@@ -43,7 +43,7 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 
 static int64_t deadline_of(const struct serve_service *s)
 {
-	return s->timeout_us && s->recording ? env_steady_us(s->flow->env) + s->timeout_us : 0;
+	return s->timeout_us && s->recording ? env_steady_us(flow_env(s->flow)) + s->timeout_us : 0;
 }
 
 /* Open the answer. The record lists the choices that were begun, even if not all of them were. */
@@ -190,9 +190,9 @@ static struct serve_completion *next_choice(struct serve_chat *c)
 static int finish_chat(struct serve_chat *c, struct err *e)
 {
 	if (!c->recorded) {
-		env_step(c->service->flow->env, "serve.answered");
+		env_step(flow_env(c->service->flow), "serve.answered");
 		TRY(serve_record_append(c, e));
-		env_step(c->service->flow->env, "serve.recorded");
+		env_step(flow_env(c->service->flow), "serve.recorded");
 	}
 	return SERVE_END;
 }
@@ -201,14 +201,14 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 {
 	/* Text that can no longer be recorded is not sent. */
 	if (c->service->recording && !c->recorded)
-		TRY(audit_log_ready(c->service->flow->log, e));
+		TRY(audit_log_ready(flow_log(c->service->flow), e));
 	int taken = take(c, piece, e);
 	if (taken != 0)
 		return taken < 0 ? taken : SERVE_TEXT;
 	struct serve_completion *ch = next_choice(c);
 	if (!ch)
 		return finish_chat(c, e);
-	if (c->deadline_us && env_steady_us(c->service->flow->env) >= c->deadline_us)
+	if (c->deadline_us && env_steady_us(flow_env(c->service->flow)) >= c->deadline_us)
 		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));
 	piece->choice = ch->index;

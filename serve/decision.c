@@ -27,31 +27,34 @@ static json_t *text_or_null(const char *s) { return s && *s ? json_string(s) : j
 /* The files' own type, or how it was packed and cached where that was asked for. */
 static json_t *weights_format(const struct answer_model *m)
 {
+	struct obj o = { 0 };
 	if (!m->packed || (strcmp(m->packed, "stored") == 0 && strcmp(m->cache, "f32") == 0))
 		return text_or_null(m->matrices);
-	return json_pack("{s:s,s:s,s:s}", "packed", m->packed, "matrices", m->matrices, "cache",
-			 m->cache);
+	obj_text(&o, "packed", m->packed);
+	obj_text(&o, "matrices", m->matrices);
+	obj_text(&o, "cache", m->cache);
+	return obj_take(&o);
 }
 
 static json_t *template_kwargs(const struct decision *d)
 {
-	json_t *kwargs = json_pack("{s:s}", "clock", "created");
-	if (kwargs && d->asked->template_kwargs &&
-	    json_object_update(kwargs, d->asked->template_kwargs) < 0) {
-		json_decref(kwargs);
-		return NULL;
-	}
-	return kwargs;
+	struct obj o = { 0 };
+	const char *key;
+	json_t *value;
+	obj_text(&o, "clock", "created");
+	json_object_foreach(d->asked->template_kwargs, key, value)
+		obj_share(&o, key, value);
+	return obj_take(&o);
 }
 
 /* Parameters added in later versions are written only where they have an effect, so that older
  * records keep their value. */
-static void add_sampling_more(const struct api_request *q, struct obj *o)
+static void sampling_more(const struct api_request *q, struct obj *o)
 {
 	struct arr bias = { 0 }, ban = { 0 };
 	for (size_t i = 0; i < q->bias_count; i++)
-		arr_add(&bias, json_pack("[I,f]", (json_int_t)q->bias[i].id,
-					 (double)q->bias[i].bias));
+		arr_add(&bias,
+			json_pack("[I,f]", (json_int_t)q->bias[i].id, (double)q->bias[i].bias));
 	for (size_t i = 0; i < q->ban_count; i++)
 		arr_text(&ban, q->ban[i]);
 	if (q->n > 1)
@@ -74,13 +77,18 @@ static void add_sampling_more(const struct api_request *q, struct obj *o)
 		obj_count(o, "top_logprobs", q->top_logprobs);
 }
 
+static void add_seed(struct obj *o, uint64_t seed)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
+	obj_text(o, "seed", text);
+}
+
 static json_t *sampling(const struct decision *d)
 {
 	const struct api_request *q = d->asked;
 	struct obj o = { 0 };
 	struct arr stop = { 0 };
-	char seed[32];
-	snprintf(seed, sizeof seed, "%llu", (unsigned long long)d->seed);
 	for (size_t i = 0; i < q->stop_count; i++)
 		arr_text(&stop, q->stop[i]);
 	obj_real(&o, "temperature", q->temperature);
@@ -88,18 +96,21 @@ static json_t *sampling(const struct decision *d)
 	obj_real(&o, "min_p", q->min_p);
 	obj_count(&o, "top_k", q->top_k);
 	obj_count(&o, "max_tokens", q->tokens_max);
-	obj_text(&o, "seed", seed);
+	add_seed(&o, d->seed);
 	obj_array(&o, "stop", &stop);
 	obj_null(&o, "watermark");
-	add_sampling_more(q, &o);
+	sampling_more(q, &o);
 	return obj_take(&o);
 }
 
 static json_t *constraint(const struct answer_facts *a)
 {
-	return a->has_constraint ? json_pack("{s:o,s:s}", "digest", json_digest(&a->constraint),
-					     "from", a->constraint_field)
-				 : json_null();
+	struct obj o = { 0 };
+	if (!a->has_constraint)
+		return json_null();
+	obj_add(&o, "digest", json_digest(&a->constraint));
+	obj_text(&o, "from", a->constraint_field);
+	return obj_take(&o);
 }
 
 /* ---- the answer: a value, or with several choices a list with one for each ---- */
@@ -139,15 +150,10 @@ static json_t *output(const struct decision *d, unsigned i)
 
 static json_t *id_list(const uint32_t *id, size_t count)
 {
-	json_t *list = json_array();
-	int failed = 0;
+	struct arr list = { 0 };
 	for (size_t i = 0; i < count; i++)
-		failed |= json_array_append_new(list, json_integer((json_int_t)id[i]));
-	if (failed) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
+		arr_count(&list, id[i]);
+	return arr_take(&list);
 }
 
 static json_t *output_ids(const struct decision *d, unsigned i)
@@ -160,15 +166,10 @@ static json_t *each_choice(const struct decision *d,
 {
 	if (d->asked->n == 1)
 		return value(d, 0);
-	json_t *list = json_array();
-	int failed = 0;
+	struct arr list = { 0 };
 	for (unsigned i = 0; i < d->asked->n; i++)
-		failed |= json_array_append_new(list, value(d, i));
-	if (failed) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
+		arr_add(&list, value(d, i));
+	return arr_take(&list);
 }
 
 /* ---- the fields ---- */
@@ -220,9 +221,10 @@ static void add_answer(const struct decision *d, struct decision_fields *f)
 	add(f, "logits_digest", each_choice(d, logits_digest));
 	add(f, "backend", json_string(d->backend));
 	add(f, "parameters_without_effect", json_deep_copy(d->asked->without_effect));
-	add(f, "timing",
-	    json_pack("{s:I,s:I}", "admitted_us", (json_int_t)d->created_us, "ended_us",
-		      (json_int_t)d->ended_us));
+	struct obj timing = { 0 };
+	obj_int(&timing, "admitted_us", d->created_us);
+	obj_int(&timing, "ended_us", d->ended_us);
+	add(f, "timing", obj_take(&timing));
 }
 
 int serve_decision_fields(const struct decision *d, struct decision_fields *out, struct err *e)
@@ -252,19 +254,17 @@ int serve_decision_retained(const struct decision *d, json_t **out, struct err *
 	const struct answer_model *m = &d->model;
 	size_t prompt = a->choices ? a->prompt_count : 0; /* a refused one may be of any length */
 	struct obj o = { 0 }, engine = { 0 };
-	char seed[32];
-	snprintf(seed, sizeof seed, "%llu", (unsigned long long)d->seed);
-	obj_bytes(&o, "request", d->body, d->body_len);
-	obj_add(&o, "output", each_choice(d, output));
-	obj_add(&o, "prompt_ids", id_list(a->prompt, prompt));
-	obj_add(&o, "output_ids", each_choice(d, output_ids));
-	obj_text(&o, "seed", seed);
-	obj_int(&o, "created_us", d->created_us);
-	obj_count(&o, "context_max", m->context_max);
 	obj_text(&engine, "weights", m->packed);
 	obj_text(&engine, "cache", m->cache);
 	obj_text(&engine, "numerics", m->numerics);
 	obj_add(&engine, "choice", digest_or_null(m->choice));
+	obj_bytes(&o, "request", d->body, d->body_len);
+	obj_add(&o, "output", each_choice(d, output));
+	obj_add(&o, "prompt_ids", id_list(a->prompt, prompt));
+	obj_add(&o, "output_ids", each_choice(d, output_ids));
+	add_seed(&o, d->seed);
+	obj_int(&o, "created_us", d->created_us);
+	obj_count(&o, "context_max", m->context_max);
 	obj_object(&o, "engine", &engine);
 	return obj_done(&o, out, e);
 }

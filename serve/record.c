@@ -35,20 +35,19 @@ static json_t *output_json(const struct serve_completion *ch)
 {
 	if (!ch->thoughts.len && !ch->calls)
 		return text_json(&ch->emitted);
-	json_t *calls = json_array();
-	int failed = 0;
-	for (unsigned i = 0; i < ch->calls; i++)
-		failed |= json_array_append_new(calls,
-						json_pack("{s:s,s:o,s:o}", "id", ch->call[i].id,
-							  "name", text_json(&ch->call[i].name),
-							  "arguments",
-							  text_json(&ch->call[i].arguments)));
-	json_t *o = json_pack("{s:o,s:o,s:o}", "content", text_json(&ch->emitted), "reasoning",
-			      text_json(&ch->thoughts), "tool_calls", calls);
-	if (!failed)
-		return o;
-	json_decref(o);
-	return NULL;
+	struct obj o = { 0 };
+	struct arr calls = { 0 };
+	for (unsigned i = 0; i < ch->calls; i++) {
+		struct obj call = { 0 };
+		obj_text(&call, "id", ch->call[i].id);
+		obj_add(&call, "name", text_json(&ch->call[i].name));
+		obj_add(&call, "arguments", text_json(&ch->call[i].arguments));
+		arr_object(&calls, &call);
+	}
+	obj_add(&o, "content", text_json(&ch->emitted));
+	obj_add(&o, "reasoning", text_json(&ch->thoughts));
+	obj_array(&o, "tool_calls", &calls);
+	return obj_take(&o);
 }
 
 const char *serve_record_finish(const struct serve_chat *c, unsigned i)
@@ -92,9 +91,9 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.asked = &c->request,
 				.seed = c->seed,
 				.created_us = c->created_us,
-				.ended_us = env_now_us(s->flow->env),
-				.root = &s->root,
-				.signer = s->signer,
+				.ended_us = env_now_us(flow_env(s->flow)),
+				.root = serve_root(s),
+				.signer = serve_signer(s),
 				.build = FLOW_BUILD_ID,
 				.backend = s->who->backend,
 				.bundle = s->profile ? &s->profile->bundle : NULL,
@@ -147,17 +146,19 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 /* {record, index, leaf, receipt}: where the record stands, and the proof that it stands there. */
 static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 {
-	struct audit_log *log = c->service->flow->log;
+	struct audit_log *log = flow_log(c->service->flow);
 	struct buf entry = { 0 }, proof = { 0 }, coded = { 0 };
 	int rc;
 	TRY_OUT(audit_log_entry(log, c->receipt.index, &entry, e));
 	TRY_OUT(audit_log_proof(log, c->receipt.index, entry.bytes, entry.len, &proof, e));
 	text_base64(&coded, proof.bytes, proof.len);
 	TRY_OUT(buf_done(&coded, e));
-	*out = json_pack("{s:s,s:I,s:o,s:s}", "record", c->record, "index",
-			 (json_int_t)c->receipt.index, "leaf", json_digest(&c->receipt.leaf),
-			 "receipt", coded.bytes ? coded.bytes : "");
-	rc = json_ok(*out, e);
+	struct obj o = { 0 };
+	obj_text(&o, "record", c->record);
+	obj_count(&o, "index", c->receipt.index);
+	obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
+	obj_text(&o, "receipt", coded.bytes ? coded.bytes : "");
+	rc = obj_done(&o, out, e);
 out:
 	buf_free(&entry);
 	buf_free(&proof);
@@ -168,27 +169,23 @@ out:
 static int make_result(struct serve_chat *c, struct err *e)
 {
 	const struct answer_facts *a = &c->decision.answer;
-	json_t *finish = json_array(), *proof = NULL;
-	size_t count = 0;
-	int failed = 0;
+	struct obj o = { 0 };
+	struct arr finish = { 0 };
+	json_t *proof;
+	uint64_t count = 0;
+	TRY(make_proof(c, &proof, e));
 	for (unsigned i = 0; i < c->request.n; i++)
-		failed |= json_array_append_new(finish, json_string(serve_record_finish(c, i)));
+		arr_text(&finish, serve_record_finish(c, i));
 	for (unsigned i = 0; i < a->choices; i++)
 		count += a->choice[i].count;
-	int rc = failed ? err_set(e, ERR_NOMEM, "out of memory") : make_proof(c, &proof, e);
-	if (rc == 0) {
-		struct obj o = { 0 };
-		obj_text(&o, "finish_reason", serve_record_finish(c, 0));
-		obj_share(&o, "finish_reasons", finish);
-		obj_count(&o, "prompt_tokens", a->prompt_count);
-		obj_count(&o, "completion_tokens", count);
-		obj_count(&o, "cached_tokens", a->cached);
-		obj_int(&o, "seed", (int64_t)c->seed);
-		obj_add(&o, "hallmark", proof);
-		rc = obj_done(&o, &c->result, e);
-	}
-	json_decref(finish);
-	return rc;
+	obj_text(&o, "finish_reason", serve_record_finish(c, 0));
+	obj_array(&o, "finish_reasons", &finish);
+	obj_count(&o, "prompt_tokens", a->prompt_count);
+	obj_count(&o, "completion_tokens", count);
+	obj_count(&o, "cached_tokens", a->cached);
+	obj_int(&o, "seed", (int64_t)c->seed);
+	obj_add(&o, "hallmark", proof);
+	return obj_done(&o, &c->result, e);
 }
 
 int serve_record_append(struct serve_chat *c, struct err *e)

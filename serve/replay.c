@@ -3,6 +3,7 @@
  * same; what differs is named. */
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "serve/chat.h"
 
@@ -64,7 +65,7 @@ static int read_values(struct replay *r, struct err *e)
 static int load_record(struct replay *r, struct err *e)
 {
 	struct buf text = { 0 };
-	int rc = audit_log_entry(r->flow->log, r->index, &text, e);
+	int rc = audit_log_entry(flow_log(r->flow), r->index, &text, e);
 	if (rc == 0)
 		rc = json_read(&r->entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
 			       e);
@@ -76,7 +77,7 @@ static int load_record(struct replay *r, struct err *e)
 				     (unsigned long long)r->index, type ? type : "?");
 	}
 	if (rc == 0)
-		rc = audit_vault_read(r->flow->log, r->index, &r->vault, e);
+		rc = audit_vault_read(flow_log(r->flow), r->index, &r->vault, e);
 	if (rc == 0)
 		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
 					e);
@@ -93,13 +94,11 @@ static void plain(const char *value, char *out, size_t room)
 
 static int open_service(struct replay *r, const struct serve_replay_options *o, struct err *e)
 {
-	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], name[96], path[LIMIT_PATH_BYTES];
+	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
 	plain(recorded(r, "model_root"), root, sizeof root);
 	plain(recorded(r, "policy_bundle"), bundle, sizeof bundle);
-	if (bundle[0]) {
-		snprintf(name, sizeof name, "policy/%s.bundle", bundle + strlen("sha256:"));
-		TRY(flow_path(r->flow, name, path, e));
-	}
+	if (bundle[0])
+		TRY(flow_policy_find(r->flow, bundle, path, e));
 	const json_t *kept = json_object_get(r->vault, "retained");
 	const json_t *engine = json_object_get(kept, "engine"); /* absent: recorded before it was */
 	json_int_t context = json_integer_value(json_object_get(kept, "context_max"));
@@ -220,26 +219,24 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 {
 	const struct answer_model *m = &r->chat->decision.model;
 	json_t *list = json_array();
+	struct obj o = { 0 };
 	char set[32];
 	plain(recorded(r, "kernel_set"), set, sizeof set);
 	int rc = differences(r, list, e);
-	json_t *first = json_object_get(json_array_get(list, 0), "field");
-	if (rc == 0) {
-		struct obj o = { 0 };
-		obj_bool(&o, "equal", json_array_size(list) == 0);
-		obj_text(&o, "verdict", verdict(list));
-		obj_share(&o, "first_difference", first ? first : json_null());
-		obj_text(&o, "regime", m->numerics);
-		obj_text(&o, "kernels_recorded", set);
-		obj_text(&o, "kernels_here", m->kernels);
-		obj_int(&o, "tokens", token_count(r));
-		obj_int(&o, "first_token", first_token(r));
-		obj_text(&o, "finish_reason", serve_record_finish(r->chat, 0));
-		obj_share(&o, "differences", list);
-		rc = obj_done(&o, report, e);
-	}
-	json_decref(list);
-	return rc;
+	const json_t *first = json_object_get(json_array_get(list, 0), "field");
+	obj_bool(&o, "equal", json_array_size(list) == 0);
+	obj_text(&o, "verdict", verdict(list));
+	obj_text(&o, "first_difference", json_string_value(first));
+	obj_text(&o, "regime", m->numerics);
+	obj_text(&o, "kernels_recorded", set);
+	obj_text(&o, "kernels_here", m->kernels);
+	obj_int(&o, "tokens", token_count(r));
+	obj_int(&o, "first_token", first_token(r));
+	obj_text(&o, "finish_reason", serve_record_finish(r->chat, 0));
+	obj_add(&o, "differences", list);
+	if (rc < 0)
+		obj_free(&o);
+	return rc < 0 ? rc : obj_done(&o, report, e);
 }
 
 int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,

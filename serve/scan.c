@@ -2,6 +2,7 @@
  * rules, what tools answered by those for tool results, tool definitions by those for metadata, or
  * by the input rules where there are none. Names and ids link things, so that a rule that would
  * change one ends the request. */
+#include "base/limits.h"
 #include "serve/chat.h"
 
 #include <string.h>

@@ -17,7 +17,8 @@
  *
  *   serve_replay         the same way again with the recorded request, seed and time, without
  *    (replay.c)          recording; the two decisions are compared field by field */
-#include "base/file.h"
+#include "audit/audit.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "serve/engine_answer.h"
 #include "serve/service.h"
@@ -25,118 +26,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Open a model without a signature; its root is computed for the record. */
-static int open_unsigned(struct serve_service *s, struct err *e)
-{
-	signing_manifest_free(&s->manifest);
-	s->manifest = (struct signing_manifest){ 0 };
-	s->signer[0] = 0;
-	TRY(flow_ref_plain(&s->ref, e));
-	s->source = s->ref.source;
-	return signing_root_of(s->source, NULL, 0, &s->root, e);
-}
-
-/* A folder without a signature, or with one that cannot be read, does not verify. */
-static int open_manifest(struct serve_service *s, const struct flow_trust *t, size_t *signer,
-			 struct err *e)
-{
-	int rc = flow_bundle_open(s->ref.source, t, &s->manifest, signer, e);
-	if (rc == 0)
-		rc = flow_ref_check(&s->ref, &s->manifest, e);
-	return rc == ERR_NOTFOUND || rc == ERR_INPUT ? ERR_VERIFY : rc;
-}
-
-/* Signed: every byte read is checked. Unsigned only where that is allowed. */
-static int open_source(struct serve_service *s, const char *key, bool unsigned_ok, struct err *e)
-{
-	struct flow_trust t = { 0 };
-	size_t signer = 0;
-	int rc = flow_trust_load(s->flow, key, &t, e);
-	if (rc == 0)
-		rc = open_manifest(s, &t, &signer, e);
-	if (rc == 0) {
-		const struct signing_public *p = &t.key[signer];
-		snprintf(s->signer, sizeof s->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
-		s->root = s->manifest.root;
-		rc = signing_source_open(&s->verified, &s->manifest, s->ref.source, e);
-		s->source = s->verified;
-	} else if (unsigned_ok) {
-		rc = open_unsigned(s, e);
-	} else {
-		err_prefix(
-			e,
-			"%s cannot be served (sign it, import its publisher's key, or give --unsigned)",
-			s->ref.path);
-	}
-	flow_trust_free(&t);
-	return rc;
-}
-
-/* Every served policy is kept by digest, so that a replay finds it. */
-static int keep_bundle(struct serve_service *s, const struct buf *bundle, struct err *e)
-{
-	char hex[65], name[96], path[LIMIT_PATH_BYTES];
-	digest_hex(&s->profile->bundle, hex);
-	snprintf(name, sizeof name, "policy/%s.bundle", hex);
-	TRY(flow_path(s->flow, name, path, e));
-	return file_create_immutable(path, NULL, bundle->bytes, bundle->len, 0644, e);
-}
-
 static int open_policy(struct serve_service *s, const char *path, bool keep, struct err *e)
 {
-	struct buf bundle = { 0 };
 	TRY(filter_set_build(&s->none, NULL, 0, e));
-	if (!path)
-		return 0;
-	int rc = flow_profile_load(path, &s->profile, &bundle, e);
-	if (rc == 0 && keep)
-		rc = keep_bundle(s, &bundle, e);
-	buf_free(&bundle);
-	return rc;
+	return path ? flow_policy_open(s->flow, path, keep, &s->profile, e) : 0;
 }
 
 /* A replay with another model takes its context: what differs will show. */
 static int open_engine(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
 	struct serve_engine *m;
-	TRY(serve_engine_open(&m, s->source, o, !s->recording, s->flow->quiet, e));
+	TRY(serve_engine_open(&m, flow_model_source(s->model), o, !s->recording,
+			      flow_quiet(s->flow), e));
 	s->who = &serve_engine_answerer;
 	s->self = m;
 	return 0;
 }
 
+const struct digest *serve_root(const struct serve_service *s)
+{
+	return s->model ? flow_model_root(s->model) : NULL;
+}
+
+const char *serve_signer(const struct serve_service *s)
+{
+	return s->model ? flow_model_signer(s->model) : "";
+}
+
+static int append_body(struct serve_service *s, const char *type, struct obj *o, struct err *e)
+{
+	struct audit_record r = { .type = type };
+	struct audit_receipt receipt;
+	TRY(obj_done(o, &r.body, e));
+	int rc = flow_append(s->flow, &r, false, &receipt, e);
+	json_decref(r.body);
+	return rc;
+}
+
 static int append_bundle(struct serve_service *s, struct err *e)
 {
-	if (!s->profile)
-		return 0;
 	const struct policy_profile *p = s->profile;
 	struct obj o = { 0 };
-	json_t *body;
+	if (!p)
+		return 0;
 	obj_text(&o, "event", "load");
 	obj_add(&o, "digest", json_digest(&p->bundle));
 	obj_text(&o, "name", p->name);
 	obj_count(&o, "version", p->version);
 	obj_text(&o, "mode", policy_mode_name(p->mode));
 	obj_text(&o, "tables", filter_tables_version());
-	struct audit_receipt receipt;
-	TRY(obj_done(&o, &body, e));
-	int rc = flow_append(s->flow, &(struct audit_record){ .type = "bundle", .body = body },
-			     false, &receipt, e);
-	json_decref(body);
-	return rc;
+	return append_body(s, "bundle", &o, e);
 }
 
 /* What is being served, from now on. */
 static int append_config(struct serve_service *s, struct err *e)
 {
+	const struct digest *root = serve_root(s);
 	struct answer_model m;
-	s->who->model(s->self, &m);
 	struct obj o = { 0 };
-	json_t *body;
+	s->who->model(s->self, &m);
 	obj_text(&o, "event", "serve");
 	obj_text(&o, "model", s->model_name);
-	obj_add(&o, "root", json_digest(&s->root));
-	obj_text(&o, "signer", s->signer[0] ? s->signer : NULL);
+	obj_add(&o, "root", root ? json_digest(root) : json_null());
+	obj_text(&o, "signer", *serve_signer(s) ? serve_signer(s) : NULL);
 	obj_text(&o, "weights", m.matrices);
 	obj_text(&o, "packed", m.packed);
 	obj_text(&o, "cache", m.cache);
@@ -144,23 +96,16 @@ static int append_config(struct serve_service *s, struct err *e)
 	obj_add(&o, "choice", m.choice ? json_digest(m.choice) : json_null());
 	obj_count(&o, "context_max", m.context_max);
 	obj_text(&o, "kernels", m.kernels);
-	struct audit_receipt receipt;
-	TRY(obj_done(&o, &body, e));
-	int rc = flow_append(s->flow, &(struct audit_record){ .type = "config", .body = body },
-			     false, &receipt, e);
-	json_decref(body);
-	return rc;
+	return append_body(s, "config", &o, e);
 }
 
 static void service_free(struct serve_service *s)
 {
 	if (s->who)
 		s->who->free(s->self);
-	source_close(s->verified);
-	signing_manifest_free(&s->manifest);
+	flow_model_close(s->model);
 	policy_profile_free(s->profile);
 	filter_set_free(s->none);
-	flow_ref_free(&s->ref);
 	free(s);
 }
 
@@ -171,7 +116,7 @@ static int service_new(struct serve_service **out, struct flow *f, const struct 
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	s->flow = f;
-	s->created_us = env_now_us(f->env);
+	s->created_us = env_now_us(flow_env(f));
 	s->timeout_us = (int64_t)o->timeout_s * 1000000;
 	snprintf(s->model_name, sizeof s->model_name, "%s", name ? name : o->ref);
 	return 0;
@@ -197,12 +142,11 @@ static int opened(struct serve_service **out, int rc)
 
 static int open_all(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
-	if (s->flow->read_only)
+	if (flow_read_only(s->flow))
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
 	s->recording = true;
-	TRY(flow_ref_open(s->flow, o->ref, &s->ref, e));
 	TRY(open_policy(s, o->policy, true, e));
-	TRY(open_source(s, o->key, o->unsigned_ok, e));
+	TRY(flow_model_open(&s->model, s->flow, o->ref, o->key, o->unsigned_ok, e));
 	TRY(open_engine(s, o, e));
 	return record_start(s, e);
 }
@@ -235,23 +179,16 @@ int serve_service_open_answerer(struct serve_service **out, struct flow *f,
 	return opened(out, open_answerer(*out, o, e));
 }
 
-/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
-static int open_altered(struct serve_service *s, const struct serve_options *o, struct err *e)
-{
-	source_close(s->verified);
-	s->source = s->verified = NULL;
-	TRY(open_unsigned(s, e));
-	return open_engine(s, o, e);
-}
-
 static int open_replay(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
-	TRY(flow_ref_open(s->flow, o->ref, &s->ref, e));
 	TRY(open_policy(s, o->policy, false, e));
-	int rc = open_source(s, NULL, o->unsigned_ok, e);
-	if (rc == 0)
-		rc = open_engine(s, o, e);
-	return rc == ERR_VERIFY && o->unsigned_ok && s->source ? open_altered(s, o, e) : rc;
+	TRY(flow_model_open(&s->model, s->flow, o->ref, NULL, o->unsigned_ok, e));
+	int rc = open_engine(s, o, e);
+	if (rc != ERR_VERIFY || !o->unsigned_ok)
+		return rc;
+	/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
+	TRY(flow_model_plain(s->model, e));
+	return open_engine(s, o, e);
 }
 
 int serve_service_open_replay(struct serve_service **out, struct flow *f,
@@ -291,7 +228,7 @@ static int check_decision(struct serve_service *s, uint64_t index, struct err *e
 {
 	struct buf text = { 0 };
 	json_t *entry = NULL;
-	int rc = audit_log_entry(s->flow->log, index, &text, e);
+	int rc = audit_log_entry(flow_log(s->flow), index, &text, e);
 	if (rc == 0)
 		rc = json_read(&entry, text.bytes, text.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
 			       e);
@@ -310,7 +247,7 @@ int serve_service_receipt(struct serve_service *s, const char *id, struct buf *o
 	if (split_id(id, worker, &n) < 0)
 		return err_set(e, ERR_NOTFOUND, "no record \"%.100s\": expected chatcmpl-WORKER-N",
 			       id);
-	TRY(audit_log_find(s->flow->log, worker, n, &index, e));
+	TRY(audit_log_find(flow_log(s->flow), worker, n, &index, e));
 	TRY(check_decision(s, index, e));
 	return flow_audit_proof(s->flow, index, true, out, e);
 }

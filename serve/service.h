@@ -4,8 +4,8 @@
 
 #include "serve/answerer.h"
 #include "filters/filters.h"
-#include "flow/home.h"
-#include "flow/profile.h"
+#include "flow/flow.h"
+#include "policy/policy.h"
 #include "serve/serve.h"
 
 #include <stdatomic.h>
@@ -13,21 +13,20 @@
 struct serve_service {
 	struct flow *flow;
 	const struct answerer *who;
-	void *self; /* who's own */
-	struct flow_ref ref;
-	struct signing_manifest manifest; /* when signed */
-	struct source *verified;          /* of ref's source, when signed; else NULL */
-	struct source *source;            /* the one to read: verified, or that of ref */
-	struct policy_profile *profile;   /* NULL: no policy */
-	struct filter_set *none;          /* passes everything, and keeps the record */
+	void *self;                     /* who's own */
+	struct flow_model *model;       /* NULL: the answerer has another */
+	struct policy_profile *profile; /* NULL: no policy */
+	struct filter_set *none;        /* passes everything, and keeps the record */
 	char model_name[256];
-	struct digest root; /* of the manifest, signed or computed */
-	char signer[128];   /* "" when unsigned */
 	int64_t created_us;
 	int64_t timeout_us; /* 0: none */
 	atomic_bool draining;
 	bool recording; /* false while replaying: nothing is appended */
 };
+
+/* Of the model, where there is one: NULL and "" where not. */
+const struct digest *serve_root(const struct serve_service *s);
+const char *serve_signer(const struct serve_service *s);
 
 /* The rules of a phase, or those that pass everything. */
 const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase);

@@ -3,6 +3,7 @@
 #define TESTS_SERVE_SUPPORT_H
 
 #include "base/env.h"
+#include "flow/home.h"
 #include "serve/chat.h"
 #include "tests/base/temp.h"
 #include "tests/shared/script.h"
