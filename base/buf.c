@@ -48,12 +48,20 @@ void buf_add_buf(struct buf *b, const struct buf *from)
 
 void buf_add_byte(struct buf *b, unsigned char c) { buf_add(b, &c, 1); }
 
+/* Straight into the room that is left; only what does not fit is formatted twice. */
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list args;
+	size_t room = b->bytes && !b->failed ? b->room - b->len + 1 : 0;
 	va_start(args, fmt);
-	int len = vsnprintf(NULL, 0, fmt, args);
+	int len = vsnprintf(room ? b->bytes + b->len : NULL, room, fmt, args);
 	va_end(args);
+	if (len >= 0 && (size_t)len < room) {
+		b->len += (size_t)len;
+		return;
+	}
+	if (room)
+		b->bytes[b->len] = '\0';
 	if (len < 0)
 		b->failed = true;
 	if (len < 0 || !make_room(b, (size_t)len))
