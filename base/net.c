@@ -60,7 +60,7 @@ static int system_listen(void *ctx, const char *address, uint16_t *port, struct 
 	union address a;
 	socklen_t len = 0;
 	TRY(parse_address(address, *port, &a, &len, e));
-	int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(e, "socket");
 	if (bind_and_listen(fd, &a, len) < 0) {
@@ -77,12 +77,26 @@ static int system_listen(void *ctx, const char *address, uint16_t *port, struct 
 	return fd;
 }
 
-static int system_accept(void *ctx, int fd)
+static struct net_peer peer_of(const union address *a)
+{
+	struct net_peer peer = { { [10] = 0xff, [11] = 0xff } };
+	if (a->any.sa_family == AF_INET6)
+		memcpy(peer.address, &a->v6.sin6_addr, 16);
+	else
+		memcpy(peer.address + 12, &a->v4.sin_addr, 4);
+	return peer;
+}
+
+static int system_accept(void *ctx, int fd, struct net_peer *from)
 {
 	(void)ctx;
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	union address a;
+	socklen_t len = sizeof a;
+	int peer = accept4(fd, &a.any, &len, SOCK_CLOEXEC);
 	if (peer < 0)
 		return -errno;
+	if (from)
+		*from = peer_of(&a);
 	/* Send each token at once (no Nagle delay). */
 	int on = 1;
 	setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

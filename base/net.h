@@ -8,10 +8,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Who a connection comes from: IPv6, or IPv4 as ::ffff:a.b.c.d. */
+struct net_peer {
+	uint8_t address[16];
+};
+
 struct net {
 	int (*listen)(void *ctx, const char *address, uint16_t *port,
-		      struct err *e);     /* fd; loopback only */
-	int (*accept)(void *ctx, int fd); /* fd or -errno */
+		      struct err *e); /* fd; loopback only */
+	/* fd or -errno: -EAGAIN when nobody waits; peer may be NULL */
+	int (*accept)(void *ctx, int fd, struct net_peer *peer);
 	ssize_t (*recv)(void *ctx, int fd, void *out, size_t len, int flags); /* recv(2), -errno */
 	ssize_t (*send)(void *ctx, int fd, const void *bytes, size_t len,
 			int flags);                         /* send(2), -errno */

@@ -7,7 +7,7 @@
  *   value  = *(HTAB / 20-7E / 80-FF)
  *
  * Every line ends in CRLF; a bare CR or LF, NUL, another control byte or a folded line is refused.
- * Framing is by one Content-Length of digits or no body at all; Transfer-Encoding is refused. */
+ * Framing is by one Content-Length of digits, or by Transfer-Encoding: chunked alone (body.c). */
 #include "server/head.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -100,6 +100,8 @@ static enum head_result check_target(struct head *h, const char *s, size_t len)
 		if (s[i] <= 0x20 || s[i] >= 0x7f || s[i] == '#')
 			return refuse(h, 400, "the target holds a byte that must be escaped");
 	const char *query = memchr(s, '?', len);
+	if (query)
+		h->query = (struct head_slice){ query + 1, (size_t)(s + len - query - 1) };
 	if (!decode_path(h, s, query ? (size_t)(query - s) : len))
 		return refuse(h, 400, "malformed path");
 	if (strstr(h->path, "..") || strstr(h->path, "//"))
@@ -184,18 +186,48 @@ static enum head_result check_host(struct head *h)
 	return ok ? HEAD_OK : refuse(h, 400, "malformed Host");
 }
 
+static struct head_slice trim(struct head_slice s)
+{
+	while (s.len && (s.bytes[0] == ' ' || s.bytes[0] == '\t')) {
+		s.bytes++;
+		s.len--;
+	}
+	while (s.len && (s.bytes[s.len - 1] == ' ' || s.bytes[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+/* A list of tokens; empty members are allowed. */
+static enum head_result check_connection(struct head *h)
+{
+	struct head_slice v = h->field[HEAD_CONNECTION];
+	for (const char *end = v.bytes + v.len, *comma; v.bytes <= end; v.bytes = comma + 1) {
+		comma = memchr(v.bytes, ',', (size_t)(end - v.bytes));
+		comma = comma ? comma : end;
+		struct head_slice option =
+			trim((struct head_slice){ v.bytes, (size_t)(comma - v.bytes) });
+		if (option.len && !is_token(option.bytes, option.len))
+			return refuse(h, 400, "malformed Connection");
+		h->says_close |= slice_is(option, "close");
+		h->says_keep |= slice_is(option, "keep-alive");
+	}
+	return HEAD_OK;
+}
+
 static const struct {
 	const char *name;
 	enum head_result (*check)(struct head *h);
+	bool may_repeat;
 } fields[HEAD_FIELDS] = {
-	[HEAD_HOST] = { "Host", check_host },
-	[HEAD_LENGTH] = { "Content-Length", check_length },
-	[HEAD_AUTHORIZATION] = { "Authorization", NULL },
-	[HEAD_TYPE] = { "Content-Type", NULL },
-	[HEAD_ORIGIN] = { "Origin", NULL },
-	[HEAD_TRANSFER] = { "Transfer-Encoding", NULL },
-	[HEAD_EXPECT] = { "Expect", NULL },
-	[HEAD_ENCODING] = { "Content-Encoding", NULL },
+	[HEAD_HOST] = { "Host", check_host, false },
+	[HEAD_LENGTH] = { "Content-Length", check_length, false },
+	[HEAD_AUTHORIZATION] = { "Authorization", NULL, false },
+	[HEAD_TYPE] = { "Content-Type", NULL, false },
+	[HEAD_ORIGIN] = { "Origin", NULL, false },
+	[HEAD_TRANSFER] = { "Transfer-Encoding", NULL, false },
+	[HEAD_EXPECT] = { "Expect", NULL, false },
+	[HEAD_ENCODING] = { "Content-Encoding", NULL, false },
+	[HEAD_CONNECTION] = { "Connection", check_connection, true },
 };
 
 static enum head_result check_field(struct head *h, const char *s, size_t len)
@@ -206,16 +238,11 @@ static enum head_result check_field(struct head *h, const char *s, size_t len)
 	struct head_slice name = { s, colon ? (size_t)(colon - s) : 0 };
 	if (!is_token(name.bytes, name.len))
 		return refuse(h, 400, "malformed header field");
-	struct head_slice value = { colon + 1, len - name.len - 1 };
-	for (; value.len && (value.bytes[0] == ' ' || value.bytes[0] == '\t'); value.len--)
-		value.bytes++;
-	while (value.len &&
-	       (value.bytes[value.len - 1] == ' ' || value.bytes[value.len - 1] == '\t'))
-		value.len--;
+	struct head_slice value = trim((struct head_slice){ colon + 1, len - name.len - 1 });
 	for (int i = 0; i < HEAD_FIELDS; i++) {
 		if (!slice_is(name, fields[i].name))
 			continue;
-		if (h->field[i].bytes)
+		if (h->field[i].bytes && !fields[i].may_repeat)
 			return refuse(h, 400, "a header field that may occur once occurs twice");
 		h->field[i] = value;
 		return fields[i].check ? fields[i].check(h) : HEAD_OK;
@@ -229,23 +256,21 @@ static enum head_result check_field(struct head *h, const char *s, size_t len)
 static enum head_result check_whole(struct head *h)
 {
 	const struct head_slice *f = h->field;
-	bool has_body = h->has_length && h->body_bytes > 0,
-	     is_post = strcmp(h->method, "POST") == 0;
+	bool is_post = strcmp(h->method, "POST") == 0;
 	if (!f[HEAD_HOST].bytes && !h->http10)
 		return refuse(h, 400, "Host is missing");
 	if (f[HEAD_TRANSFER].bytes && (h->has_length || h->http10))
 		return refuse(h, 400,
 			      "Transfer-Encoding beside Content-Length, or from an old client");
-	if (f[HEAD_TRANSFER].bytes)
-		return slice_is(f[HEAD_TRANSFER], "chunked")
-			       ? refuse(h, 411,
-					"not available in this version: Transfer-Encoding (send Content-Length)")
-			       : refuse(h, 501, "unknown Transfer-Encoding");
+	h->chunked = f[HEAD_TRANSFER].bytes && slice_is(f[HEAD_TRANSFER], "chunked");
+	if (f[HEAD_TRANSFER].bytes && !h->chunked)
+		return refuse(h, 501, "unknown Transfer-Encoding");
 	if (f[HEAD_EXPECT].bytes && !slice_is(f[HEAD_EXPECT], "100-continue"))
 		return refuse(h, 417, "unknown expectation");
 	if (f[HEAD_ENCODING].bytes)
 		return refuse(h, 415, "Content-Encoding is not taken on a request");
-	if (is_post && !h->has_length)
+	bool has_body = h->chunked || h->body_bytes > 0;
+	if (is_post && !h->has_length && !h->chunked)
 		return refuse(h, 411, "Content-Length is missing");
 	if (!is_post && has_body)
 		return refuse(h, 400, "this method takes no body");
@@ -296,33 +321,7 @@ enum head_result head_check(struct head *h, const char *bytes, size_t len)
 	return r == HEAD_OK ? HEAD_MORE : r;
 }
 
-static void write_path(const struct head *h, struct buf *out)
+bool head_keeps_open(const struct head *h)
 {
-	for (const char *s = h->path; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-		if (c > 0x20 && c < 0x7f && !strchr("%?#\"<>[]^`{|}", c))
-			buf_add_byte(out, c);
-		else
-			buf_printf(out, "%%%02X", c);
-	}
-}
-
-void head_write(const struct head *h, struct buf *out)
-{
-	static const enum head_field passed[] = { HEAD_HOST, HEAD_AUTHORIZATION, HEAD_TYPE };
-	buf_add_text(out, h->method);
-	buf_add_byte(out, ' ');
-	write_path(h, out);
-	buf_add_text(out, h->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
-		struct head_slice v = h->field[passed[i]];
-		if (!v.bytes)
-			continue;
-		buf_printf(out, "%s: ", fields[passed[i]].name);
-		buf_add(out, v.bytes, v.len);
-		buf_add_text(out, "\r\n");
-	}
-	if (h->has_length)
-		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)h->body_bytes);
-	buf_add_text(out, "Connection: close\r\n\r\n");
+	return !h->says_close && (!h->http10 || h->says_keep);
 }

@@ -1,8 +1,6 @@
-/* Private: the head of a request, checked byte by byte before any library sees it. Pure. */
+/* Private: the head of a request, checked byte by byte. Pure. */
 #ifndef SERVER_HEAD_H
 #define SERVER_HEAD_H
-
-#include "base/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +15,7 @@ struct head_slice {
 	size_t len;
 };
 
-/* Fields that mean something to us; each occurs at most once. */
+/* Fields that mean something to us; each but Connection occurs at most once. */
 enum head_field {
 	HEAD_HOST,
 	HEAD_LENGTH,
@@ -27,6 +25,7 @@ enum head_field {
 	HEAD_TRANSFER,
 	HEAD_EXPECT,
 	HEAD_ENCODING,
+	HEAD_CONNECTION,
 	HEAD_FIELDS,
 };
 
@@ -38,8 +37,10 @@ struct head {
 	const char *reason; /* of a refusal; static */
 	char method[8];
 	char path[HEAD_TARGET_MAX + 1]; /* decoded once, without the query */
-	bool http10, has_length, expects_continue;
-	uint64_t body_bytes; /* Content-Length, <= LIMIT_REQUEST_BYTES */
+	struct head_slice query;        /* after the "?", as it was sent */
+	bool http10, has_length, chunked, expects_continue;
+	bool says_close, says_keep; /* options of Connection */
+	uint64_t body_bytes;        /* Content-Length, <= LIMIT_REQUEST_BYTES */
 	struct head_slice field[HEAD_FIELDS];
 	size_t bytes;                /* of the whole head, once it is complete */
 	size_t line, scanned, lines; /* start of the open line; bytes looked at; lines closed */
@@ -51,8 +52,7 @@ struct head {
  * HEAD_BYTES_MAX. Source: RFC 9112. */
 enum head_result head_check(struct head *h, const char *bytes, size_t len);
 
-/* The same request in canonical form: a request line without a query, and only the fields that
- * routes use. */
-void head_write(const struct head *h, struct buf *out);
+/* Whether the client would send another request on this connection. */
+bool head_keeps_open(const struct head *h);
 
 #endif

@@ -1,14 +1,36 @@
-/* Private: the routes, as callbacks of libmicrohttpd. cls is the struct server. */
+/* Private: the route table, and who may use what is in it. */
 #ifndef SERVER_ROUTES_H
 #define SERVER_ROUTES_H
 
-#include <microhttpd.h>
+#include "server/respond.h"
 
-enum MHD_Result routes_answer(void *cls, struct MHD_Connection *connection, const char *url,
-			      const char *method, const char *version, const char *upload,
-			      size_t *upload_len, void **state);
+/* Deny by default: a route says what it needs. */
+enum need {
+	NEED_ADMIN, /* a token with CALLER_ADMIN, also where no other token is asked for */
+	NEED_TOKEN, /* a token, where the server asks for any */
+	NEED_OPEN,  /* nothing */
+};
 
-void routes_completed(void *cls, struct MHD_Connection *connection, void **state,
-		      enum MHD_RequestTerminationCode code);
+struct route {
+	const char *path, *method;
+	enum need need;
+	bool is_prefix; /* of paths that go on */
+	/* The body is whole. A negative result: close the connection. */
+	int (*answer)(struct exchange *x);
+};
+
+/* All there is; NULL after the last. */
+const struct route *route_at(size_t i);
+
+/* NULL: no such route. */
+const struct route *route_find(const char *path);
+
+/* 0, or the status that refuses a caller: 401 or 403. known: of the server's options. caller: NULL:
+ * without a valid token. */
+int route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller);
+
+/* Everything that the head alone decides: route, caller, method, type of the body. 0: go on, 1: an
+ * error was the answer, or a negative result of respond_error. */
+int route_admit(struct exchange *x) MUST_USE;
 
 #endif

@@ -1,34 +1,52 @@
-/* The server: an OpenAI-compatible API on loopback, behind a strict HTTP gate. It knows flow's
- * serving part and base. */
+/* The server: an OpenAI-compatible API over one strict HTTP/1.1 server, on loopback. It knows the
+ * serving room and base. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include "base/digest.h"
 #include "base/env.h"
 #include "base/net.h"
 
 struct serve_service;
 struct server;
 
+/* Who sends a request: what its bearer token stands for. */
+struct caller {
+	char handle[64];      /* printable; goes into the record of an answer */
+	unsigned permissions; /* CALLER_ADMIN */
+};
+#define CALLER_ADMIN 1u /* may use the routes that need it */
+
 struct server_options {
 	const char *address; /* "HOST:PORT" with 127.x.y.z, [::1] or localhost; port 0 picks one;
 			      * NULL: "127.0.0.1:8080" */
-	unsigned connections_max;  /* beyond it 503; 0: 64 */
+	/* Open connections, of 41 KiB each: beyond it the one that has been idle longest is closed,
+	 * and where none is, the new one gets 503. 0: 256 */
+	unsigned connections_max;
+	/* Of these from one address. 0: no limit of its own, since behind a proxy all come from
+	 * one */
+	unsigned address_connections_max;
+	unsigned requests_max;     /* worked on at once, a thread each; beyond it 503; 0: 64 */
 	unsigned head_timeout_ms;  /* wall clock for a whole head; 0: 10,000 */
 	unsigned body_timeout_ms;  /* wall clock for a whole body; 0: 60,000 */
+	unsigned idle_timeout_ms;  /* between two requests of a connection; 0: 75,000 */
 	unsigned stall_timeout_ms; /* a reader that takes nothing for so long is gone; 0: 60,000 */
 	unsigned ping_ms;          /* a comment into a silent stream; 0: 15,000 */
 	unsigned drain_ms; /* after a stop: wait so long for running answers, then cut them off; 0:
 			      30,000 */
 	const struct net *net; /* borrowed until server_close; NULL: the system's */
 	const struct env *env; /* borrowed until server_close; NULL: the system's */
-	/* NULL-terminated, 64 hex digits each: SHA-256 of a bearer token. NULL or empty: no token
-	 * is asked for; else every route but /health demands one of them. Copied. */
-	const char *const *token_sha256;
+
+	/* Asked with the SHA-256 of the bearer token of each request: 1 and *out, 0 for one that
+	 * nobody holds (401), or an ERR_* code (its status). Any thread; tokens may come and go while
+	 * serving. NULL: no token is asked for, and what needs an admin is refused. */
+	int (*known)(void *ctx, const struct digest *token, struct caller *out);
+	void *known_ctx;
 };
 
 /* Bind and listen; nothing is answered before server_run. The service is borrowed until
  * server_close. ERR_UNSUPPORTED: not a loopback address. ERR_CONFLICT: the port is in use.
- * ERR_INPUT: malformed address or token. */
+ * ERR_INPUT: malformed address. */
 int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
 		struct err *e) MUST_USE;
 

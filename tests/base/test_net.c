@@ -29,8 +29,12 @@ Test(base_net, bytes_travel_over_loopback)
 	cr_expect_eq(net.poll_in(net.ctx, fd, 0), 0, "nobody waits");
 	int client = connect_to(port);
 	cr_expect_eq(net.poll_in(net.ctx, fd, 1000), 1);
-	int peer = net.accept(net.ctx, fd);
+	struct net_peer from;
+	static const uint8_t here[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 };
+	int peer = net.accept(net.ctx, fd, &from);
 	cr_assert_geq(peer, 0);
+	cr_expect_arr_eq(from.address, here, sizeof here);
+	cr_expect_eq(net.accept(net.ctx, fd, NULL), -EAGAIN, "nobody else waits");
 	cr_expect_eq(net.poll_in(net.ctx, peer, 0), 0);
 	cr_expect_eq(net.recv(net.ctx, peer, out, sizeof out, MSG_DONTWAIT), -EAGAIN);
 	cr_expect_eq(net.send(net.ctx, client, "ping", 4, 0), 4);
@@ -43,7 +47,7 @@ Test(base_net, bytes_travel_over_loopback)
 	net.close(net.ctx, peer);
 	net.close(net.ctx, client);
 	net.close(net.ctx, fd);
-	cr_expect_eq(net.accept(net.ctx, fd), -EBADF);
+	cr_expect_eq(net.accept(net.ctx, fd, NULL), -EBADF);
 }
 
 Test(base_net, sending_to_a_closed_peer_is_a_result)
@@ -51,7 +55,7 @@ Test(base_net, sending_to_a_closed_peer_is_a_result)
 	struct net net = net_system();
 	uint16_t port = 0;
 	int fd = net.listen(net.ctx, "localhost", &port, NULL), client = connect_to(port);
-	int peer = net.accept(net.ctx, fd);
+	int peer = net.accept(net.ctx, fd, NULL);
 	close(client);
 	ssize_t n = 0;
 	for (int i = 0; i < 1000 && n >= 0; i++)

@@ -1,166 +1,14 @@
 #include "base/digest.h"
 #include "base/text.h"
-#include "server/server.h"
-#include "tests/server/fake_serve.h"
+#include "tests/server/talk.h"
 
-#include <arpa/inet.h>
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-struct running {
-	struct server *s;
-	pthread_t thread;
-	uint16_t port;
-};
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void *serve(void *arg)
-{
-	struct err e = { 0 };
-	int r = server_run(arg, &e);
-	cr_expect_eq(r, 0, "%s", e.text);
-	return NULL;
-}
-
-static struct running start(struct server_options o)
-{
-	struct running r = { 0 };
-	struct err e = { 0 };
-	o.address = "127.0.0.1:0";
-	cr_assert_eq(server_open(&r.s, NULL, &o, &e), 0, "%s", e.text);
-	const char *colon = strrchr(server_address(r.s), ':');
-	r.port = (uint16_t)atoi(colon + 1);
-	cr_assert_neq(r.port, 0);
-	cr_assert_eq(pthread_create(&r.thread, NULL, serve, r.s), 0);
-	return r;
-}
-
-static void stop(struct running *r)
-{
-	server_stop(r->s);
-	pthread_join(r->thread, NULL);
-	server_close(r->s);
-}
-
-static int dial(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	return fd;
-}
-
-static void put(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return;
-		bytes += n;
-		len -= (size_t)n;
-	}
-}
-
-/* Everything until the end of the stream, or 20 seconds. */
-static void get_all(int fd, struct buf *out)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char part[4096];
-	ssize_t n = 1;
-	while (n > 0 && poll(&p, 1, 20000) == 1) {
-		n = recv(fd, part, sizeof part, 0);
-		if (n > 0)
-			buf_add(out, part, (size_t)n);
-	}
-	cr_expect_leq(n, 0, "the server did not close");
-	buf_add(out, "", 0);
-	if (!out->bytes)
-		buf_add_text(out, "");
-}
-
-enum { SHUT = 1 };
-
-static struct buf talk(uint16_t port, const char *raw, size_t len, int flags)
-{
-	struct buf out = { 0 };
-	int fd = dial(port);
-	put(fd, raw, len);
-	if (flags & SHUT)
-		shutdown(fd, SHUT_WR);
-	get_all(fd, &out);
-	close(fd);
-	buf_add_byte(&out, 0);
-	return out;
-}
-
-static struct buf ask(uint16_t port, const char *line, const char *fields, const char *body)
-{
-	struct buf raw = { 0 };
-	buf_printf(&raw, "%s HTTP/1.1\r\nHost: a.test\r\n%s", line, fields);
-	if (body)
-		buf_printf(&raw, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-			   strlen(body));
-	buf_printf(&raw, "\r\n%s", body ? body : "");
-	struct buf out = talk(port, raw.bytes, raw.len, 0);
-	buf_free(&raw);
-	return out;
-}
-
-static struct buf chat(uint16_t port, const char *body)
-{
-	return ask(port, "POST /v1/chat/completions", "", body);
-}
-
-static int status(const struct buf *b)
-{
-	return b->len > 12 && memcmp(b->bytes, "HTTP/1.", 7) == 0 ? atoi(b->bytes + 9) : 0;
-}
-
-static int count(const struct buf *b, const char *what)
-{
-	int n = 0;
-	for (const char *s = b->bytes; (s = strstr(s, what)) != NULL; s++)
-		n++;
-	return n;
-}
-
-#define expect_status(answer, wanted)                                           \
-	do {                                                                    \
-		struct buf b_ = answer;                                         \
-		cr_expect_eq(status(&b_), wanted, "%s: %s", #answer, b_.bytes); \
-		cr_expect_eq(count(&b_, "HTTP/1."), 1);                         \
-		cr_expect_eq(count(&b_, "Connection: close"), 1);               \
-		buf_free(&b_);                                                  \
-	} while (0)
-
-static void wait_for(atomic_int *counter, int value, int ms)
-{
-	for (int64_t end = now_ms() + ms; atomic_load(counter) < value && now_ms() < end;)
-		usleep(2000);
-	cr_expect_eq(atomic_load(counter), value, "expected %d, found %d", value,
-		     atomic_load(counter));
-}
-
-#define MESSAGE(words) \
-	"\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"" words "\"}]}"
-#define SAY(words) "{" MESSAGE(words)
-#define STREAM(words) "{\"stream\":true," MESSAGE(words)
-#define POST "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
 Test(server, only_loopback_is_listened_on)
 {
@@ -333,60 +181,13 @@ Test(server, errors_have_their_status_and_hide_what_is_ours)
 	stop(&r);
 }
 
-Test(server, tokens_guard_every_route_but_health)
-{
-	struct digest d = digest_of("sesame", 6);
-	char hex[65];
-	digest_hex(&d, hex);
-	const char *tokens[] = { "0000000000000000000000000000000000000000000000000000000000000000",
-				 hex, NULL };
-	struct running r = start((struct server_options){ .token_sha256 = tokens });
-	expect_status(ask(r.port, "GET /health", "", NULL), 200);
-	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
-	static const struct {
-		const char *line, *body;
-		int good;
-	} rows[] = {
-		{ "GET /v1/models", NULL, 200 },
-		{ "GET /v1/receipts/chatcmpl-w-7", NULL, 200 },
-		{ "POST /v1/chat/completions", SAY("hi"), 200 },
-		{ "DELETE /v1/models", NULL, 405 },
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		expect_status(ask(r.port, rows[i].line, "", rows[i].body), 401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer \r\n", rows[i].body),
-			      401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesam\r\n",
-				  rows[i].body),
-			      401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Bearer sesame2\r\n",
-				  rows[i].body),
-			      401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: Basic sesame\r\n",
-				  rows[i].body),
-			      401);
-		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n",
-				  rows[i].body),
-			      rows[i].good);
-	}
-	stop(&r);
-}
-
-Test(server, a_malformed_token_digest_is_refused)
-{
-	const char *tokens[] = { "00", NULL };
-	struct server *s = NULL;
-	struct server_options o = { .address = "127.0.0.1:0", .token_sha256 = tokens };
-	cr_expect_eq(server_open(&s, NULL, &o, NULL), ERR_INPUT);
-}
-
 Test(server, what_follows_a_request_is_never_answered)
 {
 	struct running r = start((struct server_options){ 0 });
 	static const char *const raw[] = {
 		"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET /health HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
-		(POST
+		(POST_KEEP
 		 "Content-Length: 15\r\n\r\n{\"messages\":[]}GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"),
 		"GET / HTTP/9.9\r\n\r\nGET /canary HTTP/1.1\r\nHost: a\r\n\r\n",
 	};
@@ -482,7 +283,7 @@ Test(server, slow_heads_and_bodies_meet_a_deadline)
 Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
 {
 	struct running r = start((struct server_options){ .head_timeout_ms = 600 });
-	static const char raw[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char raw[] = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	struct buf b = { 0 };
 	int fd = dial(r.port);
 	for (size_t i = 0; i < sizeof raw - 1; i++) {

@@ -1,0 +1,165 @@
+#include "server/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define TICK_MS 100       /* how soon a thread notices that the server cuts its answer off */
+#define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
+
+ssize_t connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms)
+{
+	struct net *net = &c->s->net;
+	for (;;) {
+		int64_t left = deadline_ms - server_now_ms(c->s);
+		if (atomic_load(&c->s->aborting))
+			return CLIENT_GONE;
+		if (left <= 0)
+			return CLIENT_LATE;
+		int rc = net->poll_in(net->ctx, c->fd, left < TICK_MS ? (int)left : TICK_MS);
+		ssize_t n = rc > 0 ? net->recv(net->ctx, c->fd, out, len, MSG_DONTWAIT) : rc;
+		if (rc > 0 && n >= 0)
+			return n;
+		if (n < 0 && n != -EINTR && n != -EAGAIN)
+			return CLIENT_GONE;
+	}
+}
+
+static int write_all(struct connection *c, const char *bytes, size_t len)
+{
+	struct net *net = &c->s->net;
+	int64_t deadline = 0; /* once the client has stopped taking */
+	while (len > 0) {
+		ssize_t n = net->send(net->ctx, c->fd, bytes, len, MSG_DONTWAIT);
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+			deadline = 0;
+			continue;
+		}
+		if (n != -EAGAIN && n != -EINTR)
+			return CLIENT_GONE;
+		int64_t now = server_now_ms(c->s);
+		deadline = deadline ? deadline : now + c->s->limits.stall_timeout_ms;
+		int rc = net->poll_out(net->ctx, c->fd, TICK_MS);
+		if ((rc < 0 && rc != -EINTR) || now >= deadline || atomic_load(&c->s->aborting))
+			return CLIENT_GONE;
+	}
+	return 0;
+}
+
+int connection_write(struct connection *c, const char *bytes, size_t len)
+{
+	pthread_mutex_lock(&c->lock);
+	int rc = c->gone ? CLIENT_GONE : write_all(c, bytes, len);
+	c->wrote_ms = server_now_ms(c->s);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+bool connection_has_more(struct connection *c)
+{
+	char byte;
+	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n != -EAGAIN;
+}
+
+void connection_await(struct connection *c, void (*cancel)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&c->lock);
+	c->waiting = true;
+	c->cancel = cancel;
+	c->cancel_arg = arg;
+	if (c->gone && cancel)
+		cancel(arg);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void connection_attend(struct connection *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->waiting = false;
+	c->cancel = NULL;
+	pthread_mutex_unlock(&c->lock);
+}
+
+size_t connection_begin(struct connection *c, bool *ended)
+{
+	pthread_mutex_lock(&c->lock);
+	c->answering = true; /* no more is sent ahead */
+	*ended = c->ended;
+	size_t probed = c->probed;
+	pthread_mutex_unlock(&c->lock);
+	return probed;
+}
+
+void connection_stream(struct connection *c, bool chunked)
+{
+	pthread_mutex_lock(&c->lock);
+	c->ping = chunked ? "8\r\n: ping\n\n\r\n" : ": ping\n\n";
+	pthread_mutex_unlock(&c->lock);
+}
+
+void connection_stream_end(struct connection *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->ping = NULL;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the look; with the connection's lock held ---- */
+
+/* Without waiting. A part of it alone would spoil the answer: then the client counts as gone. */
+static void send_at_once(struct connection *c, const char *bytes, size_t len)
+{
+	struct net *net = &c->s->net;
+	ssize_t n = net->send(net->ctx, c->fd, bytes, len, MSG_DONTWAIT);
+	c->gone = n != (ssize_t)len && n != -EAGAIN && n != -EINTR;
+}
+
+/* A client that ended sending may be gone, or may still read; the two differ in whether it takes
+ * bytes. So the first bytes of the status line, the same in every answer, are sent ahead, one at
+ * each look: a client that is gone resets the second. */
+static void probe(struct connection *c)
+{
+	static const char start[] = "HTTP/1.1 ";
+	if (c->ended && !c->answering && c->probed < sizeof start - 1)
+		send_at_once(c, start + c->probed++, 1);
+}
+
+/* Once a stream has begun its own bytes tell. */
+static void ping(struct connection *c)
+{
+	unsigned often = c->s->limits.ping_ms;
+	often = c->ended && often > DOUBT_PING_MS ? DOUBT_PING_MS : often;
+	if (!c->ping || server_now_ms(c->s) - c->wrote_ms < often)
+		return;
+	send_at_once(c, c->ping, strlen(c->ping));
+	c->wrote_ms = server_now_ms(c->s);
+}
+
+static void look(struct connection *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+	if (poll(&p, 1, 0) > 0) {
+		c->ended = true;
+		c->gone |= (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+	}
+	c->gone |= atomic_load(&c->s->aborting);
+	if (!c->gone)
+		probe(c);
+	if (!c->gone)
+		ping(c);
+	if (c->gone && c->cancel)
+		c->cancel(c->cancel_arg);
+}
+
+void connection_look(struct connection *c)
+{
+	if (pthread_mutex_trylock(&c->lock) != 0)
+		return; /* its thread writes: that asks the client already */
+	if (c->waiting && !c->gone)
+		look(c);
+	pthread_mutex_unlock(&c->lock);
+}

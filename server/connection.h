@@ -1,0 +1,86 @@
+/* Private: one client's connection. It belongs to the thread that has claimed it (table.h), but for
+ * the members behind its lock: while that thread waits for an answer, another one looks whether the
+ * client still does. */
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include "server/head.h"
+#include "server/state.h"
+
+/* Results beside enum err_code. */
+enum {
+	CLIENT_GONE = -64, /* or the server stops: close without a word */
+	CLIENT_LATE = -65, /* past a deadline */
+};
+
+struct intake {
+	size_t have;
+	struct head head;
+	char bytes[HEAD_BYTES_MAX];
+};
+
+enum connection_place {
+	CONNECTION_FREE,           /* an empty slot of the table */
+	CONNECTION_WAITS_FOR_HEAD, /* for the rest of it, or, newly accepted, for its first byte */
+	CONNECTION_WAITS_FOR_REQUEST, /* for the next one */
+	CONNECTION_CLOSING,           /* has had its last answer, waits for the client's end */
+	CONNECTION_CLAIMED,           /* belongs to a thread */
+};
+
+struct connection {
+	struct server *s;
+	struct connection *next_free;
+	uint32_t generation;              /* of the slot: counts its connections */
+	enum connection_place place, was; /* was: before it was claimed */
+	int64_t since_ms;                 /* it waits; for a head: since its first byte */
+	int fd;
+	struct net_peer peer;
+	bool turned_away; /* beyond the limits: its request is answered with 503 */
+	bool at_work;     /* counted in the server's requests */
+	unsigned requests;
+	struct intake *in; /* NULL until something has been read */
+
+	pthread_mutex_t lock;      /* of what follows, and of writing */
+	void (*cancel)(void *arg); /* ends what its thread waits for; NULL: it cannot be ended */
+	void *cancel_arg;
+	bool waiting;     /* its thread waits for an answer: look whether the client does too */
+	bool ended;       /* the client sends no more: it is gone, or has only shut that side */
+	bool gone;        /* the client, or the server cuts off */
+	bool answering;   /* the head of an answer has been begun */
+	size_t probed;    /* bytes of it that were sent ahead */
+	const char *ping; /* into the silence of a stream; NULL: it is none */
+	int64_t wrote_ms;
+};
+
+/* ---- for the thread that has it ---- */
+
+/* Bytes read (at least 1), 0 at the end of what the client sends, CLIENT_LATE or CLIENT_GONE. */
+ssize_t connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms);
+
+/* All of it, or CLIENT_GONE: also when the client takes nothing for stall_timeout_ms. */
+int connection_write(struct connection *c, const char *bytes, size_t len) MUST_USE;
+
+/* The client has sent more than the request that is being answered, or has ended sending. */
+bool connection_has_more(struct connection *c);
+
+/* Have the client looked at until connection_attend. cancel (of arg; NULL: nothing yet) is
+ * called, once and by any thread, when the client is gone or the server cuts off; at once when that
+ * has happened already. */
+void connection_await(struct connection *c, void (*cancel)(void *arg), void *arg);
+void connection_attend(struct connection *c);
+
+/* An answer begins: how many bytes of it have been sent ahead, and whether the client has ended
+ * sending. */
+size_t connection_begin(struct connection *c, bool *ended);
+
+/* From here on the answer is a stream, in chunks or not, and its silence is filled with pings; or
+ * no longer. */
+void connection_stream(struct connection *c, bool chunked);
+void connection_stream_end(struct connection *c);
+
+/* ---- for the one that looks ---- */
+
+/* Every 100 ms, at a claimed connection. */
+void connection_look(struct connection *c);
+
+#endif

@@ -1,0 +1,92 @@
+#include "server/loop.h"
+#include "server/table.h"
+#include "server/worker.h"
+#include "serve/serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_MS 100 /* real time, whatever clock the deadlines are read from */
+#define ACCEPTS_AT_ONCE 64
+
+static void accept_some(struct server *s)
+{
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		struct net_peer peer = { 0 };
+		int fd = s->net.accept(s->net.ctx, s->listen_fd, &peer);
+		if (fd >= 0) {
+			table_add(s, fd, &peer);
+			continue;
+		}
+		if (fd == -EINTR || fd == -ECONNABORTED)
+			continue;
+		/* Out of descriptors: one is made free, or some will be soon. */
+		if (fd != -EAGAIN && !table_make_room(s))
+			nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+		return;
+	}
+}
+
+static int64_t real_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void tick(struct server *s)
+{
+	struct connection *late;
+	table_look(s);
+	while ((late = table_overdue(s)) != NULL)
+		worker_refuse(late, 408, "the head took too long");
+}
+
+/* Until a stop, or an error of the listening socket. */
+static int serve_all(struct server *s, struct err *e)
+{
+	struct pollfd p[] = { { .fd = s->listen_fd, .events = POLLIN },
+			      { .fd = s->stop_fd, .events = POLLIN } };
+	int64_t ticked = real_ms();
+	while (!atomic_load(&s->stopping)) {
+		int64_t left = ticked + TICK_MS - real_ms();
+		int n = poll(p, 2, left > 0 ? (int)left : 0);
+		if (n < 0 && errno != EINTR)
+			return err_errno(e, "wait for connections");
+		if (n > 0 && p[0].revents)
+			accept_some(s);
+		if (real_ms() - ticked >= TICK_MS) {
+			tick(s);
+			ticked = real_ms();
+		}
+	}
+	return 0;
+}
+
+/* Running answers end by themselves, or are cut off after drain_ms. */
+static void drain(struct server *s)
+{
+	int64_t end = server_now_ms(s) + s->limits.drain_ms;
+	serve_service_drain(s->service);
+	while (!table_drain(s)) {
+		if (server_now_ms(s) >= end)
+			atomic_store(&s->aborting, true);
+		tick(s);
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	}
+}
+
+int loop_run(struct server *s, struct err *e)
+{
+	int rc = workers_start(s, e);
+	if (rc == 0)
+		rc = serve_all(s, e);
+	atomic_store(&s->stopping, true);
+	s->net.close(s->net.ctx, s->listen_fd);
+	s->listen_fd = -1;
+	drain(s);
+	workers_end(s);
+	return rc;
+}

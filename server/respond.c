@@ -1,0 +1,169 @@
+#include "server/respond.h"
+#include "api/api.h"
+#include "base/limits.h"
+
+#include <string.h>
+#include <time.h>
+
+static const struct {
+	int status;
+	const char *phrase;
+} phrases[] = {
+	{ 200, "OK" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 409, "Conflict" },
+	{ 411, "Length Required" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 415, "Unsupported Media Type" },
+	{ 417, "Expectation Failed" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 503, "Service Unavailable" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
+static const char *phrase_of(int status)
+{
+	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "";
+}
+
+/* Date: Sun, 06 Nov 1994 08:49:37 GMT */
+static void add_date(struct buf *out, const struct server *s)
+{
+	static const char days[] = "SunMonTueWedThuFriSat",
+			  months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t seconds = (time_t)(env_now_us(&s->env) / 1000000);
+	struct tm t;
+	if (!gmtime_r(&seconds, &t))
+		return;
+	buf_printf(out, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n", days + 3 * t.tm_wday,
+		   t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min,
+		   t.tm_sec);
+}
+
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+	buf_add_text(out, name);
+	buf_add_text(out, ": ");
+	buf_add_text(out, value);
+	buf_add_text(out, "\r\n");
+}
+
+/* Everything but the fields that frame the body, and the blank line. */
+static void add_head(struct buf *out, const struct server *s, const struct response *r,
+		     const char *connection)
+{
+	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, phrase_of(r->status));
+	add_date(out, s);
+	if (connection)
+		add_field(out, "Connection", connection);
+	add_field(out, "Content-Type", r->type);
+	buf_add_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+	if (r->status == 503)
+		buf_add_text(out, "Retry-After: 1\r\n");
+	for (const char *const *f = r->field; f && f[0]; f += 2)
+		add_field(out, f[0], f[1]);
+}
+
+/* The head of an answer to x into x->out. What the client has sent behind its request is never
+ * taken for another one: that is where requests are smuggled. HTTP/1.1 keeps a connection unless it
+ * is told; 1.0 closes it. */
+static void start(struct exchange *x, const struct response *r)
+{
+	bool ended;
+	x->ahead = connection_begin(x->c, &ended);
+	ended |= atomic_load(&x->s->stopping);
+	x->keeps = x->keeps && !ended && !connection_has_more(x->c);
+	const char *keep = x->request.http10 ? "keep-alive" : NULL;
+	add_head(&x->out, x->s, r, x->keeps ? keep : "close");
+}
+
+/* What has gathered in x->out. */
+static int flush(struct exchange *x)
+{
+	if (x->out.failed)
+		return ERR_NOMEM;
+	int rc = connection_write(x->c, x->out.bytes + x->ahead, x->out.len - x->ahead);
+	buf_clear(&x->out);
+	x->ahead = 0;
+	return rc;
+}
+
+int respond_whole(struct exchange *x, const struct response *r, const struct buf *body)
+{
+	bool small = body->len <= KIB(64), silent = strcmp(x->request.method, "HEAD") == 0;
+	if (body->failed)
+		return ERR_NOMEM;
+	start(x, r);
+	buf_printf(&x->out, "Content-Length: %zu\r\n\r\n", body->len);
+	if (small && !silent)
+		buf_add(&x->out, body->bytes, body->len);
+	TRY(flush(x));
+	return small || silent ? 0 : connection_write(x->c, body->bytes, body->len);
+}
+
+int respond_error(struct exchange *x, int status, const char *message, const char *code,
+		  const char *const *field)
+{
+	struct response r = { status, "application/json", field };
+	struct buf body = { 0 };
+	api_error_json(&body, status, message, code);
+	buf_add_byte(&body, '\n');
+	int rc = respond_whole(x, &r, &body);
+	buf_free(&body);
+	return rc;
+}
+
+/* HTTP/1.0 has no chunks: there the end of the connection is the end of the response. */
+int respond_begin(struct exchange *x, const struct response *r)
+{
+	x->chunked = !x->request.http10;
+	x->keeps &= x->chunked;
+	start(x, r);
+	buf_add_text(&x->out, x->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+	TRY(flush(x));
+	connection_stream(x->c, x->chunked);
+	return 0;
+}
+
+int respond_part(struct exchange *x, const char *bytes, size_t len)
+{
+	if (!x->chunked)
+		return connection_write(x->c, bytes, len);
+	buf_printf(&x->out, "%zx\r\n", len);
+	buf_add(&x->out, bytes, len);
+	buf_add_text(&x->out, "\r\n");
+	return flush(x);
+}
+
+int respond_end(struct exchange *x)
+{
+	connection_stream_end(x->c);
+	return x->chunked ? connection_write(x->c, "0\r\n\r\n", 5) : 0;
+}
+
+void respond_refusal(struct buf *out, const struct server *s, int status, const char *message,
+		     bool without_body)
+{
+	static const char *const allow[] = { "Allow", "GET, POST", NULL };
+	struct response r = { status, "application/json", status == 405 ? allow : NULL };
+	struct buf body = { 0 };
+	api_error_json(&body, status, message, NULL);
+	buf_add_byte(&body, '\n');
+	add_head(out, s, &r, "close");
+	buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
+	if (!without_body)
+		buf_add_buf(out, &body);
+	out->failed |= body.failed;
+	buf_free(&body);
+}

@@ -1,0 +1,53 @@
+/* Private: one request that is being answered, and the writer of its response. Every answer goes
+ * out through here. */
+#ifndef SERVER_RESPOND_H
+#define SERVER_RESPOND_H
+
+#include "base/buf.h"
+#include "server/connection.h"
+
+struct request {
+	const char *method, *path; /* path: decoded */
+	struct head_slice query;
+	const struct head_slice *field; /* [HEAD_FIELDS] */
+	bool http10;
+	struct buf body; /* whole */
+};
+
+struct route;
+struct exchange {
+	struct server *s;
+	struct connection *c;
+	struct request request;
+	const struct route *route; /* NULL: there is none */
+	const char *rest;          /* of the path, after a prefix route */
+	struct caller caller;      /* an empty handle: nobody has to say who they are */
+	bool keeps;                /* the connection is for another request afterwards */
+	bool chunked;              /* these three: the writer's */
+	size_t ahead;              /* bytes of the head that have been sent */
+	struct buf out;
+};
+
+struct response {
+	int status;
+	const char *type;         /* Content-Type */
+	const char *const *field; /* name, value, ..., NULL: further fields; may be NULL */
+};
+
+/* All return 0, CLIENT_GONE or ERR_NOMEM (nothing can be answered); in both cases the connection is
+ * to be closed. A HEAD request gets the fields alone. */
+int respond_whole(struct exchange *x, const struct response *r, const struct buf *body) MUST_USE;
+int respond_error(struct exchange *x, int status, const char *message, const char *code,
+		  const char *const *field) MUST_USE;
+
+/* A response whose length is not known: begin, any number of parts (none of them empty), end. Where
+ * the end is left out, the client sees that it was cut off. */
+int respond_begin(struct exchange *x, const struct response *r) MUST_USE;
+int respond_part(struct exchange *x, const char *bytes, size_t len) MUST_USE;
+int respond_end(struct exchange *x) MUST_USE;
+
+/* An error response that closes, whole, for a request that does not come to be answered. */
+void respond_refusal(struct buf *out, const struct server *s, int status, const char *message,
+		     bool without_body);
+
+#endif

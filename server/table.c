@@ -1,0 +1,260 @@
+/*   table_add --> WAITS_FOR_HEAD --> CLAIMED --> refused, or last answer --> CLOSING --> dropped
+ *                    ^                |  ^  |
+ *                    '--more to come--'  |  '--answered, and kept --> WAITS_FOR_REQUEST
+ *                                        '--------- first byte ---------------'
+ *
+ * Descriptors are watched with EPOLLONESHOT, and the watch is set again whenever a connection is
+ * put back. An event carries the slot and its generation, for by the time a thread looks at it the
+ * connection may have been claimed for its deadline, or be another. */
+#include "server/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+static uint64_t key_of(const struct connection *c)
+{
+	return (uint64_t)c->generation << 32 | (uint64_t)(c - c->s->slot);
+}
+
+static bool waits(const struct connection *c)
+{
+	return c->place != CONNECTION_FREE && c->place != CONNECTION_CLAIMED;
+}
+
+static bool has_begun(const struct connection *c) { return c->in && c->in->have; }
+
+int table_open(struct server *s, struct err *e)
+{
+	s->slots = 2 * s->limits.connections_max;
+	s->slot = calloc(s->slots, sizeof *s->slot);
+	if (!s->slot)
+		return err_set(e, ERR_NOMEM, "out of memory for %u connections", s->slots);
+	for (unsigned i = s->slots; i-- > 0;) {
+		struct connection *c = &s->slot[i];
+		c->s = s;
+		pthread_mutex_init(&c->lock, NULL);
+		c->next_free = s->free;
+		s->free = c;
+	}
+	return 0;
+}
+
+/* ---- with the lock held ---- */
+
+static void end_request(struct connection *c)
+{
+	c->s->requests -= c->at_work;
+	c->at_work = false;
+}
+
+static void drop(struct connection *c)
+{
+	struct server *s = c->s;
+	end_request(c);
+	s->net.close(s->net.ctx, c->fd);
+	free(c->in);
+	c->in = NULL;
+	c->place = CONNECTION_FREE;
+	c->generation++;
+	c->next_free = s->free;
+	s->free = c;
+	s->open--;
+}
+
+static void put(struct connection *c, enum connection_place place)
+{
+	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = key_of(c) } };
+	end_request(c);
+	c->place = place;
+	if (epoll_ctl(c->s->epoll_fd, EPOLL_CTL_MOD, c->fd, &event) < 0)
+		drop(c);
+}
+
+static bool is_from(const struct connection *c, const struct net_peer *peer)
+{
+	return !peer || memcmp(&c->peer, peer, sizeof *peer) == 0;
+}
+
+/* Of those that wait between requests or for the client's end, the one that has for longest; peer:
+ * from there alone. */
+static bool make_room(struct server *s, const struct net_peer *peer)
+{
+	struct connection *oldest = NULL;
+	for (unsigned i = 0; i < s->slots; i++) {
+		struct connection *c = &s->slot[i];
+		bool idle =
+			c->place == CONNECTION_WAITS_FOR_REQUEST || c->place == CONNECTION_CLOSING;
+		if (idle && is_from(c, peer) && (!oldest || c->since_ms < oldest->since_ms))
+			oldest = c;
+	}
+	if (oldest)
+		drop(oldest);
+	return oldest != NULL;
+}
+
+static unsigned count_from(const struct server *s, const struct net_peer *peer)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < s->slots; i++)
+		n += s->slot[i].place != CONNECTION_FREE && is_from(&s->slot[i], peer);
+	return n;
+}
+
+/* Whether there is room for one more, perhaps after another was dropped. */
+static bool has_room(struct server *s, const struct net_peer *peer)
+{
+	const struct server_options *o = &s->limits;
+	bool own_limit = o->address_connections_max < o->connections_max;
+	if (own_limit && count_from(s, peer) >= o->address_connections_max && !make_room(s, peer))
+		return false;
+	return s->open < o->connections_max || make_room(s, NULL);
+}
+
+struct connection *table_claim(struct server *s, uint64_t key)
+{
+	struct connection *c = &s->slot[(uint32_t)key];
+	if (c->generation != key >> 32 || !waits(c))
+		return NULL;
+	c->was = c->place;
+	c->place = CONNECTION_CLAIMED;
+	return c;
+}
+
+/* ---- without ---- */
+
+void table_close(struct server *s)
+{
+	for (unsigned i = 0; s->slot && i < s->slots; i++) {
+		if (s->slot[i].place != CONNECTION_FREE)
+			drop(&s->slot[i]);
+		pthread_mutex_destroy(&s->slot[i].lock);
+	}
+	free(s->slot);
+}
+
+void table_add(struct server *s, int fd, const struct net_peer *peer)
+{
+	pthread_mutex_lock(&s->lock);
+	bool room = has_room(s, peer);
+	struct connection *c = s->free;
+	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
+	bool ok = c && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+	if (ok) {
+		s->free = c->next_free;
+		s->open++;
+		c->fd = fd;
+		c->peer = *peer;
+		c->place = CONNECTION_WAITS_FOR_HEAD;
+		c->since_ms = server_now_ms(s);
+		c->requests = 0;
+		c->turned_away = !room;
+		c->ended = c->gone = c->answering = false;
+		c->probed = 0;
+		c->ping = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!ok)
+		s->net.close(s->net.ctx, fd);
+}
+
+bool table_make_room(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool made = make_room(s, NULL);
+	pthread_mutex_unlock(&s->lock);
+	return made;
+}
+
+static int64_t patience_ms(const struct connection *c)
+{
+	switch (c->place) {
+	case CONNECTION_WAITS_FOR_HEAD:
+		return c->s->limits.head_timeout_ms;
+	case CONNECTION_WAITS_FOR_REQUEST:
+		return c->s->limits.idle_timeout_ms;
+	default:
+		return SERVER_CLOSING_MS;
+	}
+}
+
+struct connection *table_overdue(struct server *s)
+{
+	bool aborting = atomic_load(&s->aborting);
+	int64_t now = server_now_ms(s);
+	struct connection *late = NULL;
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->slots && !late; i++) {
+		struct connection *c = &s->slot[i];
+		if (!waits(c) || (!aborting && now - c->since_ms < patience_ms(c)))
+			continue;
+		if (has_begun(c) && c->place == CONNECTION_WAITS_FOR_HEAD && !aborting) {
+			c->was = c->place;
+			c->place = CONNECTION_CLAIMED;
+			late = c;
+		} else {
+			drop(c);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return late;
+}
+
+bool table_drain(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->slots; i++) {
+		struct connection *c = &s->slot[i];
+		if (waits(c) && c->place != CONNECTION_CLOSING && !has_begun(c))
+			drop(c);
+	}
+	bool none = s->open == 0;
+	pthread_mutex_unlock(&s->lock);
+	return none;
+}
+
+void table_look(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->slots; i++)
+		if (s->slot[i].place == CONNECTION_CLAIMED)
+			connection_look(&s->slot[i]);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool table_begin_request(struct connection *c, bool *alone)
+{
+	struct server *s = c->s;
+	pthread_mutex_lock(&s->lock);
+	c->at_work = s->requests < s->limits.requests_max;
+	s->requests += c->at_work;
+	*alone = s->waiting == 0;
+	bool ok = c->at_work;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+void table_put(struct connection *c, enum connection_place place)
+{
+	struct server *s = c->s;
+	bool another = place != c->was;
+	if (place == CONNECTION_WAITS_FOR_REQUEST) { /* the buffer stays with the connection */
+		c->in->have = 0;
+		c->in->head = (struct head){ 0 };
+		c->answering = false;
+		c->probed = 0;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (another || place == CONNECTION_WAITS_FOR_REQUEST)
+		c->since_ms = server_now_ms(s);
+	put(c, place);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void table_drop(struct connection *c)
+{
+	struct server *s = c->s;
+	pthread_mutex_lock(&s->lock);
+	drop(c);
+	pthread_mutex_unlock(&s->lock);
+}

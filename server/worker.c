@@ -1,0 +1,204 @@
+/* All workers wait for events on the same set of descriptors; who gets one serves that connection
+ * until it has nothing more to say. Reading a head never blocks, so whoever sends slowly, says
+ * nonsense or only holds a connection open costs no thread. Before a worker takes on a request,
+ * which may take long, it sees to it that another one waits. No request is handed from one thread
+ * to another: that would cost more than many an answer. */
+#include "server/worker.h"
+#include "server/request.h"
+#include "server/respond.h"
+#include "server/table.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SPARE 16 /* workers that wait; more of them end */
+#define KEY_END UINT64_MAX
+
+static void *work(void *arg);
+
+/* Signals belong to the thread that runs server_run. */
+static bool start_thread(struct server *s)
+{
+	pthread_t thread;
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	bool ok = pthread_create(&thread, NULL, work, s) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ok)
+		pthread_detach(thread);
+	return ok;
+}
+
+/* See to it that somebody waits for events. False: no thread can be made. */
+static bool ensure_waiting(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ok = s->waiting > 0;
+	if (!ok && start_thread(s)) {
+		ok = true;
+		s->workers++;
+		s->waiting++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+void worker_refuse(struct connection *c, int status, const char *reason)
+{
+	struct server *s = c->s;
+	struct buf out = { 0 };
+	respond_refusal(&out, s, status, reason, c->in && strcmp(c->in->head.method, "HEAD") == 0);
+	ssize_t n =
+		out.failed ? -1 : s->net.send(s->net.ctx, c->fd, out.bytes, out.len, MSG_DONTWAIT);
+	if (n >= 0 && n == (ssize_t)out.len) {
+		s->net.finish(s->net.ctx, c->fd);
+		table_put(c, CONNECTION_CLOSING);
+	} else {
+		table_drop(c);
+	}
+	buf_free(&out);
+}
+
+/* A whole, good head. Where no thread can be made, nobody waits for events until this one is
+ * done. */
+static void serve_request(struct connection *c)
+{
+	struct server *s = c->s;
+	bool alone = false;
+	if (c->turned_away || !table_begin_request(c, &alone)) {
+		worker_refuse(c, 503,
+			      c->turned_away ? "too many connections"
+					     : "too many requests at once");
+		return;
+	}
+	if (alone)
+		(void)ensure_waiting(s);
+	enum request_end end = request_run(c);
+	if (end == REQUEST_KEEPS) {
+		table_put(c, CONNECTION_WAITS_FOR_REQUEST);
+	} else if (end == REQUEST_WAS_LAST) {
+		s->net.finish(s->net.ctx, c->fd);
+		table_put(c, CONNECTION_CLOSING);
+	} else {
+		table_drop(c);
+	}
+}
+
+/* More of a head, or its end. n: result of recv. */
+static void take_head(struct connection *c, ssize_t n)
+{
+	struct intake *in = c->in;
+	if (n == -EAGAIN || n == -EINTR) {
+		table_put(c, c->was);
+		return;
+	}
+	if (n < 0 || (n == 0 && in->have == 0)) {
+		table_drop(c);
+		return;
+	}
+	in->have += (size_t)n;
+	enum head_result r = n ? head_check(&in->head, in->bytes, in->have) : HEAD_REFUSED;
+	if (r == HEAD_OK)
+		serve_request(c);
+	else if (r == HEAD_MORE)
+		table_put(c, CONNECTION_WAITS_FOR_HEAD);
+	else
+		worker_refuse(c, n ? in->head.status : 400,
+			      n ? in->head.reason : "the head is cut short");
+}
+
+/* What comes after the last answer is read and forgotten. */
+static void wait_for_end(struct connection *c)
+{
+	char bytes[4096];
+	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	if (n > 0 || n == -EAGAIN || n == -EINTR)
+		table_put(c, CONNECTION_CLOSING);
+	else
+		table_drop(c);
+}
+
+static struct intake *new_intake(void)
+{
+	struct intake *in = malloc(sizeof *in);
+	if (in) {
+		in->have = 0;
+		in->head = (struct head){ 0 };
+	}
+	return in;
+}
+
+static void serve_event(struct connection *c)
+{
+	struct net *net = &c->s->net;
+	if (c->was == CONNECTION_CLOSING) {
+		wait_for_end(c);
+		return;
+	}
+	c->in = c->in ? c->in : new_intake();
+	if (!c->in) {
+		worker_refuse(c, 503, "out of memory");
+		return;
+	}
+	size_t have = c->in->have;
+	take_head(c, net->recv(net->ctx, c->fd, c->in->bytes + have, sizeof c->in->bytes - have,
+			       MSG_DONTWAIT));
+}
+
+/* Serve one event. False: the workers are to end, or are more than are of use. */
+static bool work_once(struct server *s)
+{
+	struct epoll_event event;
+	int n;
+	do
+		n = epoll_wait(s->epoll_fd, &event, 1, -1);
+	while (n < 0 && errno == EINTR);
+	bool ends = n < 0 || event.data.u64 == KEY_END;
+	pthread_mutex_lock(&s->lock);
+	s->waiting--;
+	struct connection *c = ends ? NULL : table_claim(s, event.data.u64);
+	pthread_mutex_unlock(&s->lock);
+	if (c)
+		serve_event(c);
+	pthread_mutex_lock(&s->lock);
+	ends |= s->waiting >= SPARE;
+	s->waiting += !ends;
+	pthread_mutex_unlock(&s->lock);
+	return !ends;
+}
+
+static void *work(void *arg)
+{
+	struct server *s = arg;
+	while (work_once(s))
+		;
+	pthread_mutex_lock(&s->lock);
+	if (--s->workers == 0)
+		pthread_cond_signal(&s->ended);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+int workers_start(struct server *s, struct err *e)
+{
+	struct epoll_event ending = { EPOLLIN, { .u64 = KEY_END } };
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->end_fd, &ending) < 0)
+		return err_errno(e, "wait for connections");
+	return ensure_waiting(s) ? 0 : err_set(e, ERR_IO, "no thread can be made");
+}
+
+void workers_end(struct server *s)
+{
+	eventfd_write(s->end_fd, 1); /* never read: it wakes them all */
+	pthread_mutex_lock(&s->lock);
+	while (s->workers > 0)
+		pthread_cond_wait(&s->ended, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}

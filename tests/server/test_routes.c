@@ -1,0 +1,130 @@
+#include "server/routes.h"
+#include "tests/server/talk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Who holds which token, while the server asks. */
+struct tokens {
+	const char *_Atomic name[2];
+	atomic_int fails;
+};
+
+static int find_token(void *ctx, const struct digest *token, struct caller *out)
+{
+	struct tokens *t = ctx;
+	if (atomic_load(&t->fails))
+		return atomic_load(&t->fails);
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = t->name[i];
+		struct digest d = digest_of(name ? name : "", name ? strlen(name) : 0);
+		if (name && memcmp(&d, token, sizeof d) == 0) {
+			snprintf(out->handle, sizeof out->handle, "token:%s", name);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static struct running start_with(struct tokens *t)
+{
+	return start((struct server_options){ .known = find_token, .known_ctx = t });
+}
+
+Test(server_routes, tokens_guard_every_route_but_health)
+{
+	struct tokens t = { .name = { "other", "sesame" } };
+	struct running r = start_with(&t);
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	expect_status(ask(r.port, "GET /nothing", "", NULL), 404);
+	static const struct {
+		const char *line, *body;
+		int good;
+	} rows[] = {
+		{ "GET /v1/models", NULL, 200 },
+		{ "GET /v1/receipts/chatcmpl-w-7", NULL, 200 },
+		{ "POST /v1/chat/completions", SAY("hi"), 200 },
+		{ "DELETE /v1/models", NULL, 405 },
+	};
+	static const char *const bad[] = {
+		"", "Authorization: Bearer \r\n", "Authorization: Bearer sesam\r\n",
+		"Authorization: Bearer sesame2\r\n", "Authorization: Basic sesame\r\n", "Authorization: Bearer\r\n",
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+			expect_status(ask(r.port, rows[i].line, bad[k], rows[i].body), 401);
+		expect_status(ask(r.port, rows[i].line, "Authorization: bearer sesame\r\n", rows[i].body),
+			      rows[i].good);
+	}
+	stop(&r);
+}
+
+Test(server_routes, a_token_made_or_revoked_counts_from_the_next_request_on)
+{
+	static const char raw[] = "GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sesame\r\n\r\n";
+	struct tokens t = { 0 };
+	struct running r = start_with(&t);
+	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 401);
+	t.name[0] = "sesame";
+	int fd = dial(r.port);
+	for (int i = 0; i < 3; i++) {
+		say(fd, raw);
+		struct buf b = get_one(fd, false);
+		cr_expect_eq(status(&b), i == 2 ? 401 : 200, "%s", b.bytes);
+		buf_free(&b);
+		if (i == 1)
+			t.name[0] = NULL; /* on a connection that was good so far */
+	}
+	cr_expect(is_closed(fd));
+	close(fd);
+	atomic_store(&t.fails, ERR_UNAVAILABLE);
+	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 503);
+	atomic_store(&t.fails, ERR_IO);
+	expect_status(ask(r.port, "GET /v1/models", "Authorization: Bearer sesame\r\n", NULL), 500);
+	expect_status(ask(r.port, "GET /health", "Authorization: Bearer sesame\r\n", NULL), 200);
+	stop(&r);
+}
+
+Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_without)
+{
+	struct tokens t = { 0 };
+	struct running r = start_with(&t);
+	const struct route *route;
+	size_t n = 0, open = 0;
+	for (; (route = route_at(n)) != NULL; n++) {
+		char line[200];
+		snprintf(line, sizeof line, "%s %s%s", route->method, route->path, route->is_prefix ? "x" : "");
+		expect_status(ask(r.port, line, "", strcmp(route->method, "POST") == 0 ? "{}" : NULL),
+			      route->need == NEED_OPEN ? 200 : 401);
+		open += route->need == NEED_OPEN;
+		/* a neighbour of each: longer, shorter, without the rest of a prefix */
+		snprintf(line, sizeof line, "GET %s%s", route->path, route->is_prefix ? "" : "/x");
+		expect_status(ask(r.port, line, "", NULL), 404);
+		snprintf(line, sizeof line, "GET %.*s", (int)strlen(route->path) - 2, route->path);
+		expect_status(ask(r.port, line, "", NULL), 404);
+		snprintf(line, sizeof line, "GET /x%s", route->path);
+		expect_status(ask(r.port, line, "", NULL), 404);
+	}
+	cr_expect(n >= 4 && open == 1, "only /health is open");
+	stop(&r);
+}
+
+Test(server_routes, what_a_route_needs_decides)
+{
+	static const struct caller user = { "u", 0 }, admin = { "a", CALLER_ADMIN };
+	static const struct {
+		enum need need;
+		bool asks;
+		const struct caller *caller;
+		int status;
+	} rows[] = {
+		{ NEED_OPEN, true, NULL, 0 },	{ NEED_OPEN, false, NULL, 0 },
+		{ NEED_TOKEN, false, NULL, 0 }, { NEED_TOKEN, true, NULL, 401 },
+		{ NEED_TOKEN, true, &user, 0 }, { NEED_TOKEN, true, &admin, 0 },
+		{ NEED_ADMIN, true, NULL, 401 }, { NEED_ADMIN, false, NULL, 403 },
+		{ NEED_ADMIN, true, &user, 403 }, { NEED_ADMIN, true, &admin, 0 },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_expect_eq(route_refuses(rows[i].need, rows[i].asks, rows[i].caller), rows[i].status, "%zu", i);
+}
