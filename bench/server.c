@@ -1,0 +1,145 @@
+/* The HTTP server before an answerer that knows its answer: bench/server PORT serves on loopback
+ * until it is told to end, for bench/server.py to measure. Without a port it runs that script. */
+#include "base/buf.h"
+#include "serve/serve.h"
+#include "server/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECES 20 /* of a streamed answer */
+
+struct serve_chat {
+	bool streams;
+	int given;
+	json_t *result;
+};
+
+const char *serve_service_model(const struct serve_service *s)
+{
+	(void)s;
+	return "m";
+}
+
+int64_t serve_service_created(const struct serve_service *s)
+{
+	(void)s;
+	return 1700000000;
+}
+
+void serve_service_drain(struct serve_service *s) { (void)s; }
+
+int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
+		    const char *client, struct err *e)
+{
+	static const char streams[] = "\"stream\":true";
+	struct serve_chat *c = calloc(1, sizeof *c);
+	(void)s, (void)client;
+	if (!c)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	c->streams = len && memmem(body, len, streams, sizeof streams - 1);
+	*out = c;
+	return 0;
+}
+
+const char *serve_chat_id(const struct serve_chat *c)
+{
+	(void)c;
+	return "chatcmpl-w-7";
+}
+
+const char *serve_chat_record(const struct serve_chat *c)
+{
+	(void)c;
+	return "w/7";
+}
+
+bool serve_chat_streams(const struct serve_chat *c) { return c->streams; }
+
+bool serve_chat_wants_usage(const struct serve_chat *c)
+{
+	(void)c;
+	return false;
+}
+
+bool serve_chat_wants_logprobs(const struct serve_chat *c)
+{
+	(void)c;
+	return false;
+}
+
+unsigned serve_chat_choices(const struct serve_chat *c)
+{
+	(void)c;
+	return 1;
+}
+
+int64_t serve_chat_created(const struct serve_chat *c)
+{
+	(void)c;
+	return 1700000001;
+}
+
+int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
+{
+	static const char text[] = "An overdraft is ";
+	if (c->given++ < (c->streams ? PIECES : 1)) {
+		*piece = (struct api_piece){ .text = { .bytes = text, .len = sizeof text - 1 } };
+		return SERVE_TEXT;
+	}
+	c->result =
+		json_pack("{s:[s],s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s}}", "finish_reasons", "stop",
+			  "prompt_tokens", 5, "completion_tokens", 4, "cached_tokens", 0, "seed", 9,
+			  "hallmark", "record", "w/7", "index", 3, "leaf", "sha256:00");
+	return c->result ? SERVE_END : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+void serve_chat_cancel(struct serve_chat *c) { (void)c; }
+
+const json_t *serve_chat_result(const struct serve_chat *c) { return c->result; }
+
+void serve_chat_close(struct serve_chat *c)
+{
+	if (c)
+		json_decref(c->result);
+	free(c);
+}
+
+int serve_service_receipt(struct serve_service *s, const char *id, struct buf *out, struct err *e)
+{
+	(void)s, (void)id, (void)out;
+	return err_set(e, ERR_NOTFOUND, "no receipts here");
+}
+
+static struct server *running; /* for the signal handler alone */
+
+static void on_signal(int number)
+{
+	(void)number;
+	server_stop(running);
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = { 0 };
+	char address[40];
+	if (argc < 2) {
+		execl("bench/server.py", "bench/server.py", argv[0], NULL);
+		perror("bench/server.py");
+		return 1;
+	}
+	snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
+	struct server_options o = { .address = address };
+	if (server_open(&running, NULL, &o, &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	int rc = server_run(running, &e);
+	server_close(running);
+	return rc < 0;
+}
