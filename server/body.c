@@ -10,7 +10,7 @@
 #include "server/body.h"
 #include "base/limits.h"
 
-void body_start(struct body *b, const struct head *h)
+void server_body_start(struct body *b, const struct head *h)
 {
 	*b = (struct body){ .state = h->chunked      ? BODY_SIZE
 				     : h->body_bytes ? BODY_COUNTED
@@ -92,8 +92,8 @@ static size_t take_data(struct body *b, const char *bytes, size_t len, struct bu
 	return n;
 }
 
-enum body_result body_take(struct body *b, const char *bytes, size_t len, size_t *used,
-			   struct buf *out)
+enum body_result server_body_take(struct body *b, const char *bytes, size_t len, size_t *used,
+				  struct buf *out)
 {
 	enum body_result r = BODY_MORE;
 	*used = 0;

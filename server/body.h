@@ -29,13 +29,13 @@ struct body {
 };
 
 /* An accepted head. */
-void body_start(struct body *b, const struct head *h);
+void server_body_start(struct body *b, const struct head *h);
 
 /* Take what belongs to the body out of the next bytes[0..len) and append it to out, which never
  * holds more than LIMIT_REQUEST_BYTES. *used: bytes that belong to the body and its framing; after
  * BODY_WHOLE what follows them belongs to no one yet. The result is the same however the bytes are
  * cut.  Source: RFC 9112, section 7.1, without extensions and trailers. */
-enum body_result body_take(struct body *b, const char *bytes, size_t len, size_t *used,
-			   struct buf *out);
+enum body_result server_body_take(struct body *b, const char *bytes, size_t len, size_t *used,
+				  struct buf *out);
 
 #endif

@@ -36,7 +36,7 @@ static int pass_on(struct chat *c)
 {
 	TRY(buf_done(&c->out, &c->err));
 	if (c->out.len)
-		TRY(respond_part(c->x, c->out.bytes, c->out.len));
+		TRY(server_respond_part(c->x, c->out.bytes, c->out.len));
 	buf_clear(&c->out);
 	return 0;
 }
@@ -88,7 +88,8 @@ static int answer_plain(struct chat *c)
 	const char *const field[] = { "Hallmark-Record", serve_chat_record(c->asked),
 				      receipt.len ? "Hallmark-Receipt" : NULL, receipt.bytes,
 				      NULL };
-	rc = respond_whole(c->x, &(struct response){ 200, "application/json", field }, &c->out);
+	rc = server_respond_whole(c->x, &(struct response){ 200, "application/json", field },
+				  &c->out);
 out:
 	buf_free(&receipt);
 	return rc;
@@ -98,7 +99,7 @@ out:
 static int answer_stream(struct chat *c)
 {
 	const char *const field[] = { "Hallmark-Record", serve_chat_record(c->asked), NULL };
-	TRY(respond_begin(c->x, &(struct response){ 200, "text/event-stream", field }));
+	TRY(server_respond_begin(c->x, &(struct response){ 200, "text/event-stream", field }));
 	TRY(pass_on(c));
 	int rc = take_answer(c);
 	if (rc < 0 && rc != CLIENT_GONE) {
@@ -107,7 +108,7 @@ static int answer_stream(struct chat *c)
 		api_answer_fail(&c->out, api_error_status(rc), c->err.text);
 		TRY(pass_on(c));
 	}
-	return rc == CLIENT_GONE ? rc : respond_end(c->x);
+	return rc == CLIENT_GONE ? rc : server_respond_end(c->x);
 }
 
 static void cancel(void *arg) { serve_chat_cancel(arg); }
@@ -116,10 +117,10 @@ static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
 	const char *client = x->caller.handle[0] ? x->caller.handle : NULL;
-	connection_await(x->c, NULL, NULL);
+	server_connection_await(x->c, NULL, NULL);
 	TRY(serve_chat_open(&c->asked, x->s->service, x->request.body.bytes, x->request.body.len,
 			    client, &c->err));
-	connection_await(x->c, cancel, c->asked);
+	server_connection_await(x->c, cancel, c->asked);
 	buf_free(&x->request.body);
 	c->answer.facts = (struct api_answer_facts){
 		.streams = serve_chat_streams(c->asked),
@@ -134,7 +135,7 @@ static int open_chat(struct chat *c)
 	return 0;
 }
 
-int chat_answer(struct exchange *x)
+int server_chat_answer(struct exchange *x)
 {
 	struct chat c = { .x = x };
 	const char *code = NULL;
@@ -146,10 +147,10 @@ int chat_answer(struct exchange *x)
 	TRY_OUT(rc);
 	rc = c.answer.facts.streams ? answer_stream(&c) : answer_plain(&c);
 out:
-	connection_attend(x->c);
+	server_connection_attend(x->c);
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {
 		rc = hide_ours(&c, rc);
-		rc = respond_error(x, api_error_status(rc), c.err.text, code, NULL);
+		rc = server_respond_error(x, api_error_status(rc), c.err.text, code, NULL);
 	}
 	serve_chat_close(c.asked);
 	api_answer_free(&c.answer);

@@ -5,6 +5,6 @@
 #include "server/respond.h"
 
 /* As struct route's answer. */
-int chat_answer(struct exchange *x) MUST_USE;
+int server_chat_answer(struct exchange *x) MUST_USE;
 
 #endif

@@ -8,7 +8,7 @@
 #define TICK_MS 100       /* how soon a thread notices that the server cuts its answer off */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
-ssize_t connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms)
+ssize_t server_connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms)
 {
 	struct net *net = &c->s->net;
 	for (;;) {
@@ -49,7 +49,7 @@ static int write_all(struct connection *c, const char *bytes, size_t len)
 	return 0;
 }
 
-int connection_write(struct connection *c, const char *bytes, size_t len)
+int server_connection_write(struct connection *c, const char *bytes, size_t len)
 {
 	pthread_mutex_lock(&c->lock);
 	int rc = c->gone ? CLIENT_GONE : write_all(c, bytes, len);
@@ -58,14 +58,14 @@ int connection_write(struct connection *c, const char *bytes, size_t len)
 	return rc;
 }
 
-bool connection_has_more(struct connection *c)
+bool server_connection_has_more(struct connection *c)
 {
 	char byte;
 	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	return n != -EAGAIN;
 }
 
-void connection_await(struct connection *c, void (*cancel)(void *arg), void *arg)
+void server_connection_await(struct connection *c, void (*cancel)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&c->lock);
 	c->waiting = true;
@@ -76,7 +76,7 @@ void connection_await(struct connection *c, void (*cancel)(void *arg), void *arg
 	pthread_mutex_unlock(&c->lock);
 }
 
-void connection_attend(struct connection *c)
+void server_connection_attend(struct connection *c)
 {
 	pthread_mutex_lock(&c->lock);
 	c->waiting = false;
@@ -84,7 +84,7 @@ void connection_attend(struct connection *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-size_t connection_begin(struct connection *c, bool *ended)
+size_t server_connection_begin(struct connection *c, bool *ended)
 {
 	pthread_mutex_lock(&c->lock);
 	c->answering = true; /* no more is sent ahead */
@@ -94,14 +94,14 @@ size_t connection_begin(struct connection *c, bool *ended)
 	return probed;
 }
 
-void connection_stream(struct connection *c, bool chunked)
+void server_connection_stream(struct connection *c, bool chunked)
 {
 	pthread_mutex_lock(&c->lock);
 	c->ping = chunked ? "8\r\n: ping\n\n\r\n" : ": ping\n\n";
 	pthread_mutex_unlock(&c->lock);
 }
 
-void connection_stream_end(struct connection *c)
+void server_connection_stream_end(struct connection *c)
 {
 	pthread_mutex_lock(&c->lock);
 	c->ping = NULL;
@@ -155,7 +155,7 @@ static void look(struct connection *c)
 		c->cancel(c->cancel_arg);
 }
 
-void connection_look(struct connection *c)
+void server_connection_look(struct connection *c)
 {
 	if (pthread_mutex_trylock(&c->lock) != 0)
 		return; /* its thread writes: that asks the client already */

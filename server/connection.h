@@ -55,32 +55,32 @@ struct connection {
 /* ---- for the thread that has it ---- */
 
 /* Bytes read (at least 1), 0 at the end of what the client sends, CLIENT_LATE or CLIENT_GONE. */
-ssize_t connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms);
+ssize_t server_connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms);
 
 /* All of it, or CLIENT_GONE: also when the client takes nothing for stall_timeout_ms. */
-int connection_write(struct connection *c, const char *bytes, size_t len) MUST_USE;
+int server_connection_write(struct connection *c, const char *bytes, size_t len) MUST_USE;
 
 /* The client has sent more than the request that is being answered, or has ended sending. */
-bool connection_has_more(struct connection *c);
+bool server_connection_has_more(struct connection *c);
 
-/* Have the client looked at until connection_attend. cancel (of arg; NULL: nothing yet) is
+/* Have the client looked at until server_connection_attend. cancel (of arg; NULL: nothing yet) is
  * called, once and by any thread, when the client is gone or the server cuts off; at once when that
  * has happened already. */
-void connection_await(struct connection *c, void (*cancel)(void *arg), void *arg);
-void connection_attend(struct connection *c);
+void server_connection_await(struct connection *c, void (*cancel)(void *arg), void *arg);
+void server_connection_attend(struct connection *c);
 
 /* An answer begins: how many bytes of it have been sent ahead, and whether the client has ended
  * sending. */
-size_t connection_begin(struct connection *c, bool *ended);
+size_t server_connection_begin(struct connection *c, bool *ended);
 
 /* From here on the answer is a stream, in chunks or not, and its silence is filled with pings; or
  * no longer. */
-void connection_stream(struct connection *c, bool chunked);
-void connection_stream_end(struct connection *c);
+void server_connection_stream(struct connection *c, bool chunked);
+void server_connection_stream_end(struct connection *c);
 
 /* ---- for the one that looks ---- */
 
 /* Every 100 ms, at a claimed connection. */
-void connection_look(struct connection *c);
+void server_connection_look(struct connection *c);
 
 #endif

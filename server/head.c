@@ -293,7 +293,7 @@ static enum head_result check_byte(struct head *h, const char *bytes, size_t i, 
 	return HEAD_OK;
 }
 
-enum head_result head_check(struct head *h, const char *bytes, size_t len)
+enum head_result server_head_check(struct head *h, const char *bytes, size_t len)
 {
 	size_t end = len < HEAD_BYTES_MAX ? len : HEAD_BYTES_MAX;
 	enum head_result r = HEAD_OK;
@@ -321,7 +321,7 @@ enum head_result head_check(struct head *h, const char *bytes, size_t len)
 	return r == HEAD_OK ? HEAD_MORE : r;
 }
 
-bool head_keeps_open(const struct head *h)
+bool server_head_keeps_open(const struct head *h)
 {
 	return !h->says_close && (!h->http10 || h->says_keep);
 }

@@ -50,9 +50,9 @@ struct head {
  * HEAD_MORE. A fault is reported with the line that holds it, without waiting for the rest; what
  * follows the head is not read. HEAD_OK: slices point into bytes. Never HEAD_MORE for len >=
  * HEAD_BYTES_MAX. Source: RFC 9112. */
-enum head_result head_check(struct head *h, const char *bytes, size_t len);
+enum head_result server_head_check(struct head *h, const char *bytes, size_t len);
 
 /* Whether the client would send another request on this connection. */
-bool head_keeps_open(const struct head *h);
+bool server_head_keeps_open(const struct head *h);
 
 #endif

@@ -17,13 +17,13 @@ static void accept_some(struct server *s)
 		struct net_peer peer = { 0 };
 		int fd = s->net.accept(s->net.ctx, s->listen_fd, &peer);
 		if (fd >= 0) {
-			table_add(s, fd, &peer);
+			server_table_add(s, fd, &peer);
 			continue;
 		}
 		if (fd == -EINTR || fd == -ECONNABORTED)
 			continue;
 		/* Out of descriptors: one is made free, or some will be soon. */
-		if (fd != -EAGAIN && !table_make_room(s))
+		if (fd != -EAGAIN && !server_table_make_room(s))
 			nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 		return;
 	}
@@ -39,9 +39,9 @@ static int64_t real_ms(void)
 static void tick(struct server *s)
 {
 	struct connection *late;
-	table_look(s);
-	while ((late = table_overdue(s)) != NULL)
-		worker_refuse(late, 408, "the head took too long");
+	server_table_look(s);
+	while ((late = server_table_overdue(s)) != NULL)
+		server_worker_refuse(late, 408, "the head took too long");
 }
 
 /* Until a stop, or an error of the listening socket. */
@@ -70,7 +70,7 @@ static void drain(struct server *s)
 {
 	int64_t end = server_now_ms(s) + s->limits.drain_ms;
 	serve_service_drain(s->service);
-	while (!table_drain(s)) {
+	while (!server_table_drain(s)) {
 		if (server_now_ms(s) >= end)
 			atomic_store(&s->aborting, true);
 		tick(s);
@@ -78,15 +78,15 @@ static void drain(struct server *s)
 	}
 }
 
-int loop_run(struct server *s, struct err *e)
+int server_loop_run(struct server *s, struct err *e)
 {
-	int rc = workers_start(s, e);
+	int rc = server_workers_start(s, e);
 	if (rc == 0)
 		rc = serve_all(s, e);
 	atomic_store(&s->stopping, true);
 	s->net.close(s->net.ctx, s->listen_fd);
 	s->listen_fd = -1;
 	drain(s);
-	workers_end(s);
+	server_workers_end(s);
 	return rc;
 }

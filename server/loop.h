@@ -6,6 +6,6 @@
 
 /* Accept, watch the deadlines and look at clients whose answers take long, until a stop has been
  * asked for and every connection has ended. */
-int loop_run(struct server *s, struct err *e) MUST_USE;
+int server_loop_run(struct server *s, struct err *e) MUST_USE;
 
 #endif

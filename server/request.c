@@ -18,9 +18,9 @@ static int read_body(struct exchange *x, struct body *b, const char **reason)
 	size_t used;
 	const char *next = in->bytes + in->head.bytes;
 	size_t len = in->have - in->head.bytes;
-	body_start(b, &in->head);
+	server_body_start(b, &in->head);
 	for (;;) {
-		enum body_result r = body_take(b, next, len, &used, &x->request.body);
+		enum body_result r = server_body_take(b, next, len, &used, &x->request.body);
 		*reason = b->reason;
 		if (r == BODY_REFUSED)
 			return b->status;
@@ -32,7 +32,7 @@ static int read_body(struct exchange *x, struct body *b, const char **reason)
 			return 0;
 		size_t most = b->state == BODY_COUNTED && b->left < sizeof bytes ? (size_t)b->left
 										 : sizeof bytes;
-		ssize_t n = connection_read(x->c, bytes, most, deadline);
+		ssize_t n = server_connection_read(x->c, bytes, most, deadline);
 		*reason = n == 0 ? "the body is cut short" : "the body took too long";
 		if (n <= 0)
 			return n == 0 ? 400 : n == CLIENT_LATE ? 408 : CLIENT_GONE;
@@ -48,14 +48,14 @@ static int say_continue(struct exchange *x)
 	const struct intake *in = x->c->in;
 	if (!in->head.expects_continue || in->have > in->head.bytes)
 		return 0;
-	return connection_write(x->c, go_on, sizeof go_on - 1);
+	return server_connection_write(x->c, go_on, sizeof go_on - 1);
 }
 
 static int answer_request(struct exchange *x)
 {
 	struct body b;
 	const char *reason = NULL;
-	int rc = route_admit(x);
+	int rc = server_route_admit(x);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	TRY(say_continue(x));
@@ -63,10 +63,10 @@ static int answer_request(struct exchange *x)
 	if (status < 0)
 		return status;
 	x->keeps &= status == 0;
-	return status ? respond_error(x, status, reason, NULL, NULL) : x->route->answer(x);
+	return status ? server_respond_error(x, status, reason, NULL, NULL) : x->route->answer(x);
 }
 
-enum request_end request_run(struct connection *c)
+enum request_end server_request_run(struct connection *c)
 {
 	struct server *s = c->s;
 	const struct head *h = &c->in->head;
@@ -78,7 +78,7 @@ enum request_end request_run(struct connection *c)
 			     .query = h->query,
 			     .field = h->field,
 			     .http10 = h->http10 },
-		.keeps = head_keeps_open(h) && ++c->requests < SERVER_REQUESTS_EACH,
+		.keeps = server_head_keeps_open(h) && ++c->requests < SERVER_REQUESTS_EACH,
 	};
 	int rc = answer_request(&x);
 	buf_free(&x.request.body);

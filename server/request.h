@@ -11,6 +11,6 @@ enum request_end {
 };
 
 /* Take the body, answer. */
-enum request_end request_run(struct connection *c);
+enum request_end server_request_run(struct connection *c);
 
 #endif

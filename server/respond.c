@@ -81,9 +81,9 @@ static void add_head(struct buf *out, const struct server *s, const struct respo
 static void start(struct exchange *x, const struct response *r)
 {
 	bool ended;
-	x->ahead = connection_begin(x->c, &ended);
+	x->ahead = server_connection_begin(x->c, &ended);
 	ended |= atomic_load(&x->s->stopping);
-	x->keeps = x->keeps && !ended && !connection_has_more(x->c);
+	x->keeps = x->keeps && !ended && !server_connection_has_more(x->c);
 	const char *keep = x->request.http10 ? "keep-alive" : NULL;
 	add_head(&x->out, x->s, r, x->keeps ? keep : "close");
 }
@@ -93,13 +93,13 @@ static int flush(struct exchange *x)
 {
 	if (x->out.failed)
 		return ERR_NOMEM;
-	int rc = connection_write(x->c, x->out.bytes + x->ahead, x->out.len - x->ahead);
+	int rc = server_connection_write(x->c, x->out.bytes + x->ahead, x->out.len - x->ahead);
 	buf_clear(&x->out);
 	x->ahead = 0;
 	return rc;
 }
 
-int respond_whole(struct exchange *x, const struct response *r, const struct buf *body)
+int server_respond_whole(struct exchange *x, const struct response *r, const struct buf *body)
 {
 	bool small = body->len <= KIB(64), silent = strcmp(x->request.method, "HEAD") == 0;
 	if (body->failed)
@@ -109,51 +109,51 @@ int respond_whole(struct exchange *x, const struct response *r, const struct buf
 	if (small && !silent)
 		buf_add(&x->out, body->bytes, body->len);
 	TRY(flush(x));
-	return small || silent ? 0 : connection_write(x->c, body->bytes, body->len);
+	return small || silent ? 0 : server_connection_write(x->c, body->bytes, body->len);
 }
 
-int respond_error(struct exchange *x, int status, const char *message, const char *code,
-		  const char *const *field)
+int server_respond_error(struct exchange *x, int status, const char *message, const char *code,
+			 const char *const *field)
 {
 	struct response r = { status, "application/json", field };
 	struct buf body = { 0 };
 	api_error_json(&body, status, message, code);
 	buf_add_byte(&body, '\n');
-	int rc = respond_whole(x, &r, &body);
+	int rc = server_respond_whole(x, &r, &body);
 	buf_free(&body);
 	return rc;
 }
 
 /* HTTP/1.0 has no chunks: there the end of the connection is the end of the response. */
-int respond_begin(struct exchange *x, const struct response *r)
+int server_respond_begin(struct exchange *x, const struct response *r)
 {
 	x->chunked = !x->request.http10;
 	x->keeps &= x->chunked;
 	start(x, r);
 	buf_add_text(&x->out, x->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
 	TRY(flush(x));
-	connection_stream(x->c, x->chunked);
+	server_connection_stream(x->c, x->chunked);
 	return 0;
 }
 
-int respond_part(struct exchange *x, const char *bytes, size_t len)
+int server_respond_part(struct exchange *x, const char *bytes, size_t len)
 {
 	if (!x->chunked)
-		return connection_write(x->c, bytes, len);
+		return server_connection_write(x->c, bytes, len);
 	buf_printf(&x->out, "%zx\r\n", len);
 	buf_add(&x->out, bytes, len);
 	buf_add_text(&x->out, "\r\n");
 	return flush(x);
 }
 
-int respond_end(struct exchange *x)
+int server_respond_end(struct exchange *x)
 {
-	connection_stream_end(x->c);
-	return x->chunked ? connection_write(x->c, "0\r\n\r\n", 5) : 0;
+	server_connection_stream_end(x->c);
+	return x->chunked ? server_connection_write(x->c, "0\r\n\r\n", 5) : 0;
 }
 
-void respond_refusal(struct buf *out, const struct server *s, int status, const char *message,
-		     bool without_body)
+void server_respond_refusal(struct buf *out, const struct server *s, int status,
+			    const char *message, bool without_body)
 {
 	static const char *const allow[] = { "Allow", "GET, POST", NULL };
 	struct response r = { status, "application/json", status == 405 ? allow : NULL };

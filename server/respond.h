@@ -36,18 +36,19 @@ struct response {
 
 /* All return 0, CLIENT_GONE or ERR_NOMEM (nothing can be answered); in both cases the connection is
  * to be closed. A HEAD request gets the fields alone. */
-int respond_whole(struct exchange *x, const struct response *r, const struct buf *body) MUST_USE;
-int respond_error(struct exchange *x, int status, const char *message, const char *code,
-		  const char *const *field) MUST_USE;
+int server_respond_whole(struct exchange *x, const struct response *r,
+			 const struct buf *body) MUST_USE;
+int server_respond_error(struct exchange *x, int status, const char *message, const char *code,
+			 const char *const *field) MUST_USE;
 
 /* A response whose length is not known: begin, any number of parts (none of them empty), end. Where
  * the end is left out, the client sees that it was cut off. */
-int respond_begin(struct exchange *x, const struct response *r) MUST_USE;
-int respond_part(struct exchange *x, const char *bytes, size_t len) MUST_USE;
-int respond_end(struct exchange *x) MUST_USE;
+int server_respond_begin(struct exchange *x, const struct response *r) MUST_USE;
+int server_respond_part(struct exchange *x, const char *bytes, size_t len) MUST_USE;
+int server_respond_end(struct exchange *x) MUST_USE;
 
 /* An error response that closes, whole, for a request that does not come to be answered. */
-void respond_refusal(struct buf *out, const struct server *s, int status, const char *message,
-		     bool without_body);
+void server_respond_refusal(struct buf *out, const struct server *s, int status,
+			    const char *message, bool without_body);
 
 #endif

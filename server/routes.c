@@ -13,7 +13,8 @@
 
 static int answer_json(struct exchange *x, struct buf *body, const char *const *field)
 {
-	int rc = respond_whole(x, &(struct response){ 200, "application/json", field }, body);
+	int rc =
+		server_respond_whole(x, &(struct response){ 200, "application/json", field }, body);
 	buf_free(body);
 	return rc;
 }
@@ -52,15 +53,15 @@ static int answer_receipt(struct exchange *x)
 	struct buf body = { 0 };
 	struct err err = { 0 };
 	if (!is_receipt_id(x->rest))
-		return respond_error(x, 404, "no such receipt", NULL, NULL);
+		return server_respond_error(x, 404, "no such receipt", NULL, NULL);
 	int rc = serve_service_receipt(x->s->service, x->rest, &body, &err);
 	int status = rc < 0 ? api_error_status(rc) : 200;
 	if (status == 500) {
 		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);
 		err_set(&err, rc, "internal error: %s", err_name(rc));
 	}
-	rc = rc < 0 ? respond_error(x, status, err.text, NULL, NULL)
-		    : respond_whole(x, &text, &body);
+	rc = rc < 0 ? server_respond_error(x, status, err.text, NULL, NULL)
+		    : server_respond_whole(x, &text, &body);
 	buf_free(&body);
 	return rc;
 }
@@ -68,28 +69,28 @@ static int answer_receipt(struct exchange *x)
 static const struct route routes[] = {
 	{ "/health", "GET", NEED_OPEN, false, answer_health },
 	{ "/v1/models", "GET", NEED_TOKEN, false, answer_models },
-	{ "/v1/chat/completions", "POST", NEED_TOKEN, false, chat_answer },
+	{ "/v1/chat/completions", "POST", NEED_TOKEN, false, server_chat_answer },
 	{ "/v1/receipts/", "GET", NEED_TOKEN, true, answer_receipt },
 };
 
 /* ---- admission ---- */
 
-const struct route *route_at(size_t i)
+const struct route *server_route_at(size_t i)
 {
 	return i < sizeof routes / sizeof *routes ? &routes[i] : NULL;
 }
 
-const struct route *route_find(const char *path)
+const struct route *server_route_find(const char *path)
 {
 	const struct route *r;
-	for (size_t i = 0; (r = route_at(i)) != NULL; i++)
+	for (size_t i = 0; (r = server_route_at(i)) != NULL; i++)
 		if (r->is_prefix ? text_starts(path, r->path) && path[strlen(r->path)]
 				 : strcmp(path, r->path) == 0)
 			return r;
 	return NULL;
 }
 
-int route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller)
+int server_route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller)
 {
 	if (need == NEED_OPEN || (need == NEED_TOKEN && !asks_for_tokens))
 		return 0;
@@ -122,20 +123,20 @@ static int check_caller(struct exchange *x)
 	int rc = find_caller(x);
 	if (rc < 0)
 		return api_error_status(rc);
-	return route_refuses(x->route->need, x->s->limits.known != NULL,
-			     rc > 0 ? &x->caller : NULL);
+	return server_route_refuses(x->route->need, x->s->limits.known != NULL,
+				    rc > 0 ? &x->caller : NULL);
 }
 
 static int refuse_caller(struct exchange *x, int status)
 {
 	static const char *const ask[] = { "WWW-Authenticate", "Bearer", NULL };
 	if (status == 401)
-		return respond_error(x, 401, "a valid bearer token is required", "invalid_api_key",
-				     ask);
-	return respond_error(x, status,
-			     status == 403 ? "this token may not do that"
-					   : "tokens cannot be checked now: try again",
-			     NULL, NULL);
+		return server_respond_error(x, 401, "a valid bearer token is required",
+					    "invalid_api_key", ask);
+	return server_respond_error(x, status,
+				    status == 403 ? "this token may not do that"
+						  : "tokens cannot be checked now: try again",
+				    NULL, NULL);
 }
 
 static bool is_method_taken(const struct exchange *x)
@@ -158,19 +159,20 @@ static int refuse_by_head(struct exchange *x, int status)
 	const char *const allow[] = { "Allow", x->route ? x->route->method : "", NULL };
 	x->keeps = false; /* its body, if any, is not read */
 	if (!x->route)
-		TRY(respond_error(x, 404, "no such route", NULL, NULL));
+		TRY(server_respond_error(x, 404, "no such route", NULL, NULL));
 	else if (status)
 		TRY(refuse_caller(x, status));
 	else if (!is_method_taken(x))
-		TRY(respond_error(x, 405, "method not allowed", NULL, allow));
+		TRY(server_respond_error(x, 405, "method not allowed", NULL, allow));
 	else
-		TRY(respond_error(x, 415, "expected Content-Type: application/json", NULL, NULL));
+		TRY(server_respond_error(x, 415, "expected Content-Type: application/json", NULL,
+					 NULL));
 	return 1;
 }
 
-int route_admit(struct exchange *x)
+int server_route_admit(struct exchange *x)
 {
-	x->route = route_find(x->request.path);
+	x->route = server_route_find(x->request.path);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
 	int status = x->route ? check_caller(x) : 404;
 	bool ok = status == 0 && is_method_taken(x) &&

@@ -20,17 +20,17 @@ struct route {
 };
 
 /* All there is; NULL after the last. */
-const struct route *route_at(size_t i);
+const struct route *server_route_at(size_t i);
 
 /* NULL: no such route. */
-const struct route *route_find(const char *path);
+const struct route *server_route_find(const char *path);
 
 /* 0, or the status that refuses a caller: 401 or 403. known: of the server's options. caller: NULL:
  * without a valid token. */
-int route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller);
+int server_route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller);
 
 /* Everything that the head alone decides: route, caller, method, type of the body. 0: go on, 1: an
- * error was the answer, or a negative result of respond_error. */
-int route_admit(struct exchange *x) MUST_USE;
+ * error was the answer, or a negative result of server_respond_error. */
+int server_route_admit(struct exchange *x) MUST_USE;
 
 #endif

@@ -92,7 +92,7 @@ static int open_parts(struct server *s, const struct server_options *o, struct e
 	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->epoll_fd < 0 || s->stop_fd < 0 || s->end_fd < 0)
 		return err_errno(e, "wait for connections");
-	return table_open(s, e);
+	return server_table_open(s, e);
 }
 
 int server_open(struct server **out, struct serve_service *service, const struct server_options *o,
@@ -118,7 +118,7 @@ int server_open(struct server **out, struct serve_service *service, const struct
 
 const char *server_address(const struct server *s) { return s->address; }
 
-int server_run(struct server *s, struct err *e) { return loop_run(s, e); }
+int server_run(struct server *s, struct err *e) { return server_loop_run(s, e); }
 
 void server_stop(struct server *s)
 {
@@ -131,7 +131,7 @@ void server_close(struct server *s)
 	if (!s)
 		return;
 	const int fd[] = { s->epoll_fd, s->stop_fd, s->end_fd };
-	table_close(s);
+	server_table_close(s);
 	for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);

@@ -1,4 +1,4 @@
-/*   table_add --> WAITS_FOR_HEAD --> CLAIMED --> refused, or last answer --> CLOSING --> dropped
+/*       added --> WAITS_FOR_HEAD --> CLAIMED --> refused, or last answer --> CLOSING --> dropped
  *                    ^                |  ^  |
  *                    '--more to come--'  |  '--answered, and kept --> WAITS_FOR_REQUEST
  *                                        '--------- first byte ---------------'
@@ -24,7 +24,7 @@ static bool waits(const struct connection *c)
 
 static bool has_begun(const struct connection *c) { return c->in && c->in->have; }
 
-int table_open(struct server *s, struct err *e)
+int server_table_open(struct server *s, struct err *e)
 {
 	s->slots = 2 * s->limits.connections_max;
 	s->slot = calloc(s->slots, sizeof *s->slot);
@@ -111,7 +111,7 @@ static bool has_room(struct server *s, const struct net_peer *peer)
 	return s->open < o->connections_max || make_room(s, NULL);
 }
 
-struct connection *table_claim(struct server *s, uint64_t key)
+struct connection *server_table_claim(struct server *s, uint64_t key)
 {
 	struct connection *c = &s->slot[(uint32_t)key];
 	if (c->generation != key >> 32 || !waits(c))
@@ -123,7 +123,7 @@ struct connection *table_claim(struct server *s, uint64_t key)
 
 /* ---- without ---- */
 
-void table_close(struct server *s)
+void server_table_close(struct server *s)
 {
 	for (unsigned i = 0; s->slot && i < s->slots; i++) {
 		if (s->slot[i].place != CONNECTION_FREE)
@@ -133,7 +133,7 @@ void table_close(struct server *s)
 	free(s->slot);
 }
 
-void table_add(struct server *s, int fd, const struct net_peer *peer)
+void server_table_add(struct server *s, int fd, const struct net_peer *peer)
 {
 	pthread_mutex_lock(&s->lock);
 	bool room = has_room(s, peer);
@@ -158,7 +158,7 @@ void table_add(struct server *s, int fd, const struct net_peer *peer)
 		s->net.close(s->net.ctx, fd);
 }
 
-bool table_make_room(struct server *s)
+bool server_table_make_room(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
 	bool made = make_room(s, NULL);
@@ -178,7 +178,7 @@ static int64_t patience_ms(const struct connection *c)
 	}
 }
 
-struct connection *table_overdue(struct server *s)
+struct connection *server_table_overdue(struct server *s)
 {
 	bool aborting = atomic_load(&s->aborting);
 	int64_t now = server_now_ms(s);
@@ -200,7 +200,7 @@ struct connection *table_overdue(struct server *s)
 	return late;
 }
 
-bool table_drain(struct server *s)
+bool server_table_drain(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < s->slots; i++) {
@@ -213,16 +213,16 @@ bool table_drain(struct server *s)
 	return none;
 }
 
-void table_look(struct server *s)
+void server_table_look(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < s->slots; i++)
 		if (s->slot[i].place == CONNECTION_CLAIMED)
-			connection_look(&s->slot[i]);
+			server_connection_look(&s->slot[i]);
 	pthread_mutex_unlock(&s->lock);
 }
 
-bool table_begin_request(struct connection *c, bool *alone)
+bool server_table_begin_request(struct connection *c, bool *alone)
 {
 	struct server *s = c->s;
 	pthread_mutex_lock(&s->lock);
@@ -234,7 +234,7 @@ bool table_begin_request(struct connection *c, bool *alone)
 	return ok;
 }
 
-void table_put(struct connection *c, enum connection_place place)
+void server_table_put(struct connection *c, enum connection_place place)
 {
 	struct server *s = c->s;
 	bool another = place != c->was;
@@ -251,7 +251,7 @@ void table_put(struct connection *c, enum connection_place place)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void table_drop(struct connection *c)
+void server_table_drop(struct connection *c)
 {
 	struct server *s = c->s;
 	pthread_mutex_lock(&s->lock);

@@ -11,35 +11,37 @@
 #define SERVER_REQUESTS_EACH 1000u
 #define SERVER_CLOSING_MS 2000 /* for the client to end first: a reset could eat our last bytes */
 
-int table_open(struct server *s, struct err *e) MUST_USE;
-void table_close(struct server *s); /* drops what is left; also when table_open failed */
+int server_table_open(struct server *s, struct err *e) MUST_USE;
+
+/* Drop what is left; also when server_table_open failed. */
+void server_table_close(struct server *s);
 
 /* A new connection, waiting for a head. It takes fd. Beyond the limits another that is of no use
  * is dropped for it, or it will be turned away; beyond twice connections_max it is closed. */
-void table_add(struct server *s, int fd, const struct net_peer *peer);
+void server_table_add(struct server *s, int fd, const struct net_peer *peer);
 
 /* Drop a connection that is of no use, to make a descriptor free. */
-bool table_make_room(struct server *s);
+bool server_table_make_room(struct server *s);
 
 /* The connection of an event, claimed; NULL when the event is out of date. With the lock held. */
-struct connection *table_claim(struct server *s, uint64_t key);
+struct connection *server_table_claim(struct server *s, uint64_t key);
 
 /* A connection that has waited too long, claimed, in *place before; NULL: there is none. Those that
  * have said nothing are dropped without a word, as are all when aborting. */
-struct connection *table_overdue(struct server *s);
+struct connection *server_table_overdue(struct server *s);
 
 /* Let go of all that are between requests or have not begun one. True when none is open. */
-bool table_drain(struct server *s);
+bool server_table_drain(struct server *s);
 
 /* Look at the clients of all requests that are worked on. */
-void table_look(struct server *s);
+void server_table_look(struct server *s);
 
 /* Count the request of a claimed connection as worked on, until it is put back or dropped. False:
  * there are requests_max already. *alone: no other worker waits for an event. */
-bool table_begin_request(struct connection *c, bool *alone);
+bool server_table_begin_request(struct connection *c, bool *alone);
 
 /* From the thread that has it: wait for the client again, or close. */
-void table_put(struct connection *c, enum connection_place place);
-void table_drop(struct connection *c);
+void server_table_put(struct connection *c, enum connection_place place);
+void server_table_drop(struct connection *c);
 
 #endif

@@ -50,18 +50,19 @@ static bool ensure_waiting(struct server *s)
 	return ok;
 }
 
-void worker_refuse(struct connection *c, int status, const char *reason)
+void server_worker_refuse(struct connection *c, int status, const char *reason)
 {
 	struct server *s = c->s;
 	struct buf out = { 0 };
-	respond_refusal(&out, s, status, reason, c->in && strcmp(c->in->head.method, "HEAD") == 0);
+	server_respond_refusal(&out, s, status, reason,
+			       c->in && strcmp(c->in->head.method, "HEAD") == 0);
 	ssize_t n =
 		out.failed ? -1 : s->net.send(s->net.ctx, c->fd, out.bytes, out.len, MSG_DONTWAIT);
 	if (n >= 0 && n == (ssize_t)out.len) {
 		s->net.finish(s->net.ctx, c->fd);
-		table_put(c, CONNECTION_CLOSING);
+		server_table_put(c, CONNECTION_CLOSING);
 	} else {
-		table_drop(c);
+		server_table_drop(c);
 	}
 	buf_free(&out);
 }
@@ -72,22 +73,22 @@ static void serve_request(struct connection *c)
 {
 	struct server *s = c->s;
 	bool alone = false;
-	if (c->turned_away || !table_begin_request(c, &alone)) {
-		worker_refuse(c, 503,
-			      c->turned_away ? "too many connections"
-					     : "too many requests at once");
+	if (c->turned_away || !server_table_begin_request(c, &alone)) {
+		server_worker_refuse(c, 503,
+				     c->turned_away ? "too many connections"
+						    : "too many requests at once");
 		return;
 	}
 	if (alone)
 		(void)ensure_waiting(s);
-	enum request_end end = request_run(c);
+	enum request_end end = server_request_run(c);
 	if (end == REQUEST_KEEPS) {
-		table_put(c, CONNECTION_WAITS_FOR_REQUEST);
+		server_table_put(c, CONNECTION_WAITS_FOR_REQUEST);
 	} else if (end == REQUEST_WAS_LAST) {
 		s->net.finish(s->net.ctx, c->fd);
-		table_put(c, CONNECTION_CLOSING);
+		server_table_put(c, CONNECTION_CLOSING);
 	} else {
-		table_drop(c);
+		server_table_drop(c);
 	}
 }
 
@@ -96,22 +97,22 @@ static void take_head(struct connection *c, ssize_t n)
 {
 	struct intake *in = c->in;
 	if (n == -EAGAIN || n == -EINTR) {
-		table_put(c, c->was);
+		server_table_put(c, c->was);
 		return;
 	}
 	if (n < 0 || (n == 0 && in->have == 0)) {
-		table_drop(c);
+		server_table_drop(c);
 		return;
 	}
 	in->have += (size_t)n;
-	enum head_result r = n ? head_check(&in->head, in->bytes, in->have) : HEAD_REFUSED;
+	enum head_result r = n ? server_head_check(&in->head, in->bytes, in->have) : HEAD_REFUSED;
 	if (r == HEAD_OK)
 		serve_request(c);
 	else if (r == HEAD_MORE)
-		table_put(c, CONNECTION_WAITS_FOR_HEAD);
+		server_table_put(c, CONNECTION_WAITS_FOR_HEAD);
 	else
-		worker_refuse(c, n ? in->head.status : 400,
-			      n ? in->head.reason : "the head is cut short");
+		server_worker_refuse(c, n ? in->head.status : 400,
+				     n ? in->head.reason : "the head is cut short");
 }
 
 /* What comes after the last answer is read and forgotten. */
@@ -120,9 +121,9 @@ static void wait_for_end(struct connection *c)
 	char bytes[4096];
 	ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 	if (n > 0 || n == -EAGAIN || n == -EINTR)
-		table_put(c, CONNECTION_CLOSING);
+		server_table_put(c, CONNECTION_CLOSING);
 	else
-		table_drop(c);
+		server_table_drop(c);
 }
 
 static struct intake *new_intake(void)
@@ -144,7 +145,7 @@ static void serve_event(struct connection *c)
 	}
 	c->in = c->in ? c->in : new_intake();
 	if (!c->in) {
-		worker_refuse(c, 503, "out of memory");
+		server_worker_refuse(c, 503, "out of memory");
 		return;
 	}
 	size_t have = c->in->have;
@@ -163,7 +164,7 @@ static bool work_once(struct server *s)
 	bool ends = n < 0 || event.data.u64 == KEY_END;
 	pthread_mutex_lock(&s->lock);
 	s->waiting--;
-	struct connection *c = ends ? NULL : table_claim(s, event.data.u64);
+	struct connection *c = ends ? NULL : server_table_claim(s, event.data.u64);
 	pthread_mutex_unlock(&s->lock);
 	if (c)
 		serve_event(c);
@@ -186,7 +187,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-int workers_start(struct server *s, struct err *e)
+int server_workers_start(struct server *s, struct err *e)
 {
 	struct epoll_event ending = { EPOLLIN, { .u64 = KEY_END } };
 	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->end_fd, &ending) < 0)
@@ -194,7 +195,7 @@ int workers_start(struct server *s, struct err *e)
 	return ensure_waiting(s) ? 0 : err_set(e, ERR_IO, "no thread can be made");
 }
 
-void workers_end(struct server *s)
+void server_workers_end(struct server *s)
 {
 	eventfd_write(s->end_fd, 1); /* never read: it wakes them all */
 	pthread_mutex_lock(&s->lock);

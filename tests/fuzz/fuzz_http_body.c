@@ -17,10 +17,10 @@ static struct verdict read_cut(const struct head *h, const char *text, size_t le
 {
 	struct verdict v = { .r = BODY_MORE };
 	struct body b;
-	body_start(&b, h);
+	server_body_start(&b, h);
 	do {
 		size_t left = len - v.used, n = left < step ? left : step, used;
-		v.r = body_take(&b, text + v.used, n, &used, &v.body);
+		v.r = server_body_take(&b, text + v.used, n, &used, &v.body);
 		check(used <= n && (v.r != BODY_MORE || used == n));
 		v.used += used;
 	} while (v.r == BODY_MORE && v.used < len);

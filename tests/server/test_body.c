@@ -57,7 +57,7 @@ static struct body begin(uint64_t framing)
 	struct body b;
 	h.chunked = framing == CHUNKED;
 	h.body_bytes = h.chunked ? 0 : framing;
-	body_start(&b, &h);
+	server_body_start(&b, &h);
 	return b;
 }
 
@@ -69,11 +69,12 @@ Test(server_body, each_row_is_read_the_same_at_every_cut)
 			struct body b = begin(rows[i].framing);
 			struct buf out = { 0 };
 			size_t used, first;
-			enum body_result r = body_take(&b, rows[i].bytes, cut, &used, &out);
+			enum body_result r = server_body_take(&b, rows[i].bytes, cut, &used, &out);
 			first = used;
 			if (r == BODY_MORE) {
 				cr_expect_eq(used, cut, "%s", rows[i].what);
-				r = body_take(&b, rows[i].bytes + cut, len - cut, &used, &out);
+				r = server_body_take(&b, rows[i].bytes + cut, len - cut, &used,
+						     &out);
 				used += first;
 			}
 			cr_expect_eq(r, rows[i].result, "%s, cut at %zu: %d", rows[i].what, cut, r);
@@ -94,12 +95,12 @@ Test(server_body, the_limit_is_exact)
 	static char half[4u << 20];
 	size_t used;
 	for (int i = 0; i < 2; i++) {
-		cr_assert_eq(body_take(&b, "400000\r\n", 8, &used, &out), BODY_MORE);
-		cr_assert_eq(body_take(&b, half, sizeof half, &used, &out), BODY_MORE);
-		cr_assert_eq(body_take(&b, "\r\n", 2, &used, &out), BODY_MORE);
+		cr_assert_eq(server_body_take(&b, "400000\r\n", 8, &used, &out), BODY_MORE);
+		cr_assert_eq(server_body_take(&b, half, sizeof half, &used, &out), BODY_MORE);
+		cr_assert_eq(server_body_take(&b, "\r\n", 2, &used, &out), BODY_MORE);
 	}
 	cr_expect_eq(out.len, LIMIT_REQUEST_BYTES);
-	cr_expect_eq(body_take(&b, "1\r\n", 3, &used, &out), BODY_REFUSED);
+	cr_expect_eq(server_body_take(&b, "1\r\n", 3, &used, &out), BODY_REFUSED);
 	cr_expect_eq(b.status, 413);
 	buf_free(&out);
 }

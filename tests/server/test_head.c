@@ -15,9 +15,9 @@
 static int status_of(const char *bytes, size_t len, size_t cut, struct head *h)
 {
 	memset(h, 0, sizeof *h);
-	enum head_result r = cut < len ? head_check(h, bytes, cut) : HEAD_MORE;
+	enum head_result r = cut < len ? server_head_check(h, bytes, cut) : HEAD_MORE;
 	if (r == HEAD_MORE)
-		r = head_check(h, bytes, len);
+		r = server_head_check(h, bytes, len);
 	return r == HEAD_OK ? 200 : r == HEAD_MORE ? 400 : h->status;
 }
 
@@ -31,11 +31,11 @@ static int status_with_body(const char *bytes, size_t len, size_t cut, struct he
 	if (status != 200)
 		return status;
 	at = h->bytes;
-	body_start(&b, h);
-	enum body_result r = body_take(&b, bytes + at, cut > at ? cut - at : 0, &used, &out);
+	server_body_start(&b, h);
+	enum body_result r = server_body_take(&b, bytes + at, cut > at ? cut - at : 0, &used, &out);
 	at += used;
 	if (r == BODY_MORE)
-		r = body_take(&b, bytes + at, len - at, &used, &out);
+		r = server_body_take(&b, bytes + at, len - at, &used, &out);
 	buf_free(&out);
 	return r == BODY_WHOLE ? 200 : r == BODY_MORE ? 400 : b.status;
 }
@@ -223,6 +223,6 @@ Test(server_head, a_full_buffer_is_never_asked_for_more)
 	memset(bytes, 'a', sizeof bytes);
 	memcpy(bytes, "GET / HTTP/1.1\r\nX: ", 19);
 	bytes[sizeof bytes - 1] = '\r';
-	cr_expect_eq(head_check(&h, bytes, sizeof bytes), HEAD_REFUSED);
+	cr_expect_eq(server_head_check(&h, bytes, sizeof bytes), HEAD_REFUSED);
 	cr_expect_eq(h.status, 431);
 }

@@ -92,7 +92,7 @@ Test(server_routes, what_is_not_listed_is_404_and_what_needs_a_token_is_401_with
 	struct running r = start_with(&t);
 	const struct route *route;
 	size_t n = 0, open = 0;
-	for (; (route = route_at(n)) != NULL; n++) {
+	for (; (route = server_route_at(n)) != NULL; n++) {
 		char line[200];
 		snprintf(line, sizeof line, "%s %s%s", route->method, route->path, route->is_prefix ? "x" : "");
 		expect_status(ask(r.port, line, "", strcmp(route->method, "POST") == 0 ? "{}" : NULL),
@@ -126,5 +126,6 @@ Test(server_routes, what_a_route_needs_decides)
 		{ NEED_ADMIN, true, &user, 403 }, { NEED_ADMIN, true, &admin, 0 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		cr_expect_eq(route_refuses(rows[i].need, rows[i].asks, rows[i].caller), rows[i].status, "%zu", i);
+		cr_expect_eq(server_route_refuses(rows[i].need, rows[i].asks, rows[i].caller),
+			     rows[i].status, "%zu", i);
 }
