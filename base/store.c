@@ -380,7 +380,8 @@ int store_scrub(struct store *s, bool rewrite, struct err *e)
 
 static const struct store_table schema_table = {
 	.name = "schema",
-	.column = { { "part", STORE_TEXT }, { "version", STORE_INTEGER } },
+	.column = { { .name = "part", .type = STORE_TEXT },
+		    { .name = "version", .type = STORE_INTEGER } },
 	.key = "part",
 };
 

@@ -1,5 +1,5 @@
 /* hallmark serve */
-#include "base/net.h"
+#include "net/net.h"
 #include "cli/cli.h"
 #include "server/server.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/digest.h"
 #include "base/env.h"
-#include "base/net.h"
+#include "net/net.h"
 
 struct serve_service;
 struct server;

@@ -1,4 +1,4 @@
-#include "base/net.h"
+#include "net/net.h"
 
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
@@ -17,7 +17,7 @@ static int connect_to(uint16_t port)
 	return fd;
 }
 
-Test(base_net, bytes_travel_over_loopback)
+Test(net_sockets, bytes_travel_over_loopback)
 {
 	struct net net = net_system();
 	struct err e = { 0 };
@@ -50,7 +50,7 @@ Test(base_net, bytes_travel_over_loopback)
 	cr_expect_eq(net.accept(net.ctx, fd, NULL), -EBADF);
 }
 
-Test(base_net, sending_to_a_closed_peer_is_a_result)
+Test(net_sockets, sending_to_a_closed_peer_is_a_result)
 {
 	struct net net = net_system();
 	uint16_t port = 0;
@@ -65,7 +65,7 @@ Test(base_net, sending_to_a_closed_peer_is_a_result)
 	net.close(net.ctx, fd);
 }
 
-Test(base_net, only_loopback_addresses_are_listened_on)
+Test(net_sockets, only_loopback_addresses_are_listened_on)
 {
 	struct net net = net_system();
 	struct err e = { 0 };

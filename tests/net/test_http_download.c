@@ -1,6 +1,6 @@
-#include "base/http.h"
+#include "net/net.h"
 #include "base/text.h"
-#include "tests/base/http_site.h"
+#include "tests/net/http_site.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -119,7 +119,7 @@ static const struct {
 	{ "nothing comes", HONOURS, 0, 0, "", "\"a\"", ERR_UNAVAILABLE, 0, 3, "shorter" },
 };
 
-Test(base_http_download, a_download_goes_on_where_it_ended_or_begins_anew)
+Test(net_http_download, a_download_goes_on_where_it_ended_or_begins_anew)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		static struct site s;
@@ -152,7 +152,7 @@ static void answer_404(struct visit *v)
 	v->ended = 1;
 }
 
-Test(base_http_download, another_status_is_a_result_and_loses_nothing)
+Test(net_http_download, another_status_is_a_result_and_loses_nothing)
 {
 	static struct site s;
 	struct held held = { 0 };

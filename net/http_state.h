@@ -1,8 +1,8 @@
 /* Private: what http_download needs of an open client. */
-#ifndef BASE_HTTP_STATE_H
-#define BASE_HTTP_STATE_H
+#ifndef NET_HTTP_STATE_H
+#define NET_HTTP_STATE_H
 
-#include "base/http.h"
+#include "net/net.h"
 
 int64_t http_steady_ms(const struct http *h); /* by the client's clock */
 uint64_t http_body_bytes_max(const struct http_request *r);

@@ -4,7 +4,7 @@
  *   200                                                     the whole resource: restart
  *   416, "bytes * / length" of what we have                 nothing was missing
  *   else                                                    the caller's to read */
-#include "base/http_state.h"
+#include "net/http_state.h"
 #include "base/text.h"
 
 #include <poll.h>

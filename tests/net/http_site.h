@@ -1,6 +1,6 @@
 /* A tiny HTTP server on loopback, plain or TLS, that says what a test tells it to, right or wrong. */
-#ifndef TESTS_BASE_HTTP_SITE_H
-#define TESTS_BASE_HTTP_SITE_H
+#ifndef TESTS_NET_HTTP_SITE_H
+#define TESTS_NET_HTTP_SITE_H
 
 #include <openssl/ssl.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "tests/base/http_site.h"
+#include "tests/net/http_site.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,7 +1,7 @@
 /* One request is a chain of hops, joined by redirects; each hop is one transfer of libcurl.
  * Redirects are followed here and not by libcurl, so that who gets the credentials is decided in
  * one place. */
-#include "base/http_state.h"
+#include "net/http_state.h"
 #include "base/limits.h"
 
 #include <curl/curl.h>

@@ -1,6 +1,6 @@
-#include "base/http.h"
+#include "net/net.h"
 #include "base/text.h"
-#include "tests/base/http_site.h"
+#include "tests/net/http_site.h"
 #include "tests/base/temp.h"
 
 #include <signal.h>
@@ -59,7 +59,7 @@ static int collect(void *ctx, const void *bytes, size_t len, struct err *e)
 	return buf_done(ctx, e);
 }
 
-Test(base_http, a_request_is_sent_as_said_and_its_response_read)
+Test(net_http, a_request_is_sent_as_said_and_its_response_read)
 {
 	static struct site s;
 	struct http_response r = { 0 };
@@ -105,7 +105,7 @@ Test(base_http, a_request_is_sent_as_said_and_its_response_read)
 	site_close(&s);
 }
 
-Test(base_http, what_cannot_be_a_request_is_refused_before_it_is_sent)
+Test(net_http, what_cannot_be_a_request_is_refused_before_it_is_sent)
 {
 	static struct site s;
 	site_open(&s, answer_plain, NULL);
@@ -147,7 +147,7 @@ Test(base_http, what_cannot_be_a_request_is_refused_before_it_is_sent)
 	site_close(&s);
 }
 
-Test(base_http, nothing_is_taken_from_the_environment)
+Test(net_http, nothing_is_taken_from_the_environment)
 {
 	static struct site s, proxy;
 	struct temp t;
@@ -180,7 +180,7 @@ Test(base_http, nothing_is_taken_from_the_environment)
 
 /* ---- TLS ---- */
 
-Test(base_http, only_a_valid_chain_for_this_host_is_talked_to)
+Test(net_http, only_a_valid_chain_for_this_host_is_talked_to)
 {
 	static const struct {
 		const char *certificate, *ca, *host;
@@ -222,7 +222,7 @@ Test(base_http, only_a_valid_chain_for_this_host_is_talked_to)
 	temp_close(&t);
 }
 
-Test(base_http, plain_bytes_on_a_tls_port_are_an_error)
+Test(net_http, plain_bytes_on_a_tls_port_are_an_error)
 {
 	static struct site s;
 	struct http_response r = { 0 };
@@ -268,7 +268,7 @@ static int follow(struct http *h, struct http_request q, struct http_response *r
 	return http_do(h, &q, r, e);
 }
 
-Test(base_http, redirects_are_followed_as_far_as_allowed)
+Test(net_http, redirects_are_followed_as_far_as_allowed)
 {
 	static struct site s;
 	struct http_response r = { 0 };
@@ -303,7 +303,7 @@ Test(base_http, redirects_are_followed_as_far_as_allowed)
 	site_close(&s);
 }
 
-Test(base_http, credentials_stay_with_their_origin)
+Test(net_http, credentials_stay_with_their_origin)
 {
 	static struct site s, other;
 	struct http_response r = { 0 };
@@ -332,7 +332,7 @@ Test(base_http, credentials_stay_with_their_origin)
 	site_close(&other);
 }
 
-Test(base_http, a_redirect_never_leaves_tls)
+Test(net_http, a_redirect_never_leaves_tls)
 {
 	static struct site s, plain;
 	struct http_response r = { 0 };
@@ -421,7 +421,7 @@ static void answer_badly(struct visit *v)
 	}
 }
 
-Test(base_http, bad_and_endless_responses_end_with_a_sentence)
+Test(net_http, bad_and_endless_responses_end_with_a_sentence)
 {
 	static const struct {
 		const char *path;
@@ -472,7 +472,7 @@ static bool cancel_later(void *ctx)
 	return --*left < 0;
 }
 
-Test(base_http, the_total_deadline_and_a_cancel_hold_however_it_drips)
+Test(net_http, the_total_deadline_and_a_cancel_hold_however_it_drips)
 {
 	static struct site s;
 	struct http_response r = { 0 };
@@ -496,7 +496,7 @@ Test(base_http, the_total_deadline_and_a_cancel_hold_however_it_drips)
 	site_close(&s);
 }
 
-Test(base_http, an_injected_clock_decides_the_deadlines)
+Test(net_http, an_injected_clock_decides_the_deadlines)
 {
 	static struct site s;
 	struct http_response r = { 0 };
@@ -525,7 +525,7 @@ static int refuse_404(void *ctx, const struct http_response *r, struct err *e)
 	return r->status == 404 ? err_set(e, ERR_NOTFOUND, "no such blob") : 0;
 }
 
-Test(base_http, what_a_call_returns_ends_the_request)
+Test(net_http, what_a_call_returns_ends_the_request)
 {
 	static struct site s;
 	struct http_response r = { 0 };
