@@ -7,25 +7,27 @@
 #include <string.h>
 #include <unistd.h>
 
-static int request_body(struct cli *c, const json_t *messages, struct buf *out)
+static int request_body(struct cli *c, json_t *messages, struct buf *out)
 {
-	uint64_t tokens = 0, seed = 0;
-	double temperature = 0;
+	struct api_request q = { .model = "local",
+				 .messages = messages,
+				 .stream = true,
+				 .n = 1,
+				 .top_p = 1,
+				 .repetition = 1,
+				 .has_seed = cli_has(c, "seed") };
+	uint64_t tokens = 0;
 	const char *t = cli_value(c, "temperature");
 	TRY(cli_number(c, "max-tokens", &tokens));
-	TRY(cli_number(c, "seed", &seed));
-	if (t && text_parse_double(t, &temperature) < 0)
+	TRY(cli_number(c, "seed", &q.seed));
+	if (tokens > UINT32_MAX)
+		return err_set(&c->err, ERR_USAGE, "--max-tokens %llu: at most %u",
+			       (unsigned long long)tokens, UINT32_MAX);
+	q.tokens_max = (uint32_t)tokens;
+	if (t && text_parse_double(t, &q.temperature) < 0)
 		return err_set(&c->err, ERR_USAGE,
 			       "--temperature %s: expected a number from 0 to 2", t);
-	json_t *q = json_pack("{s:s,s:O,s:b,s:f}", "model", "local", "messages", messages, "stream",
-			      true, "temperature", temperature);
-	if (q && tokens)
-		json_object_set_new(q, "max_tokens", json_integer((json_int_t)tokens));
-	if (q && cli_has(c, "seed"))
-		json_object_set_new(q, "seed", json_integer((json_int_t)seed));
-	int rc = q ? json_write(q, 0, out, &c->err) : err_set(&c->err, ERR_NOMEM, "out of memory");
-	json_decref(q);
-	return rc;
+	return api_request_write(&q, out, &c->err);
 }
 
 /* One answer as it comes. Reasoning is dimmed on a terminal; elsewhere it goes to stderr, so that
@@ -104,7 +106,7 @@ static int print_end(struct printing *p, const json_t *result)
 }
 
 /* Print the answer as it comes; answer collects it for the next turn. */
-static int ask(struct cli *c, struct serve_service *s, const json_t *messages, struct buf *answer)
+static int ask(struct cli *c, struct serve_service *s, json_t *messages, struct buf *answer)
 {
 	struct printing p = { .c = c, .terminal = isatty(STDOUT_FILENO) };
 	struct buf body = { 0 };
