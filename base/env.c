@@ -64,6 +64,12 @@ static void step_crash(void *ctx, const char *step)
 		kill(getpid(), SIGKILL);
 }
 
+static const char *system_variable(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
 struct env env_system(void)
 {
 	char *crash_at = getenv("HALLMARK_CRASH_AT");
@@ -71,6 +77,7 @@ struct env env_system(void)
 		.clock = { system_now_us, system_steady_us, NULL },
 		.random = { system_fill, NULL },
 		.steps = { crash_at && *crash_at ? step_crash : step_nothing, crash_at },
+		.variables = { system_variable, NULL },
 	};
 }
 

@@ -25,10 +25,17 @@ struct steps {
 	void *ctx;
 };
 
+/* Variables of the environment, as getenv(3). */
+struct variables {
+	const char *(*get)(void *ctx, const char *name);
+	void *ctx;
+};
+
 struct env {
 	struct clock clock;
 	struct random random;
 	struct steps steps;
+	struct variables variables;
 };
 
 /* The system's clock and random generator; steps do nothing, unless HALLMARK_CRASH_AT=NAME[:K] is
@@ -56,6 +63,11 @@ static inline int64_t env_steady_us(const struct env *env)
 static inline void env_random(const struct env *env, void *out, size_t len)
 {
 	env->random.fill(env->random.ctx, out, len);
+}
+/* The variable's value, or NULL. Borrowed. */
+static inline const char *env_variable(const struct env *env, const char *name)
+{
+	return env->variables.get(env->variables.ctx, name);
 }
 static inline void env_step(const struct env *env, const char *step)
 {

@@ -71,7 +71,7 @@ int cli_size(struct cli *c, const char *name, uint64_t *out)
 /* A passphrase comes by file or environment, never as an argument. */
 static int read_passphrase(struct cli *c, const char **out)
 {
-	const char *given = getenv("HALLMARK_PASSPHRASE");
+	const char *given = env_variable(&c->env, "HALLMARK_PASSPHRASE");
 	struct buf b = { 0 };
 	*out = NULL;
 	if (c->passphrase_file) {

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "base/env.h"
 #include "base/source.h"
 #include "grammar/grammar.h"
 #include "model/packing.h"
@@ -32,7 +33,8 @@ struct engine_options {
 	uint64_t memory_max;  /* refuse to load beyond it; 0: what the system says is available */
 	uint32_t batch_max;   /* sessions stepped together; 0: 64 */
 	bool no_prefix_cache;
-	bool quiet; /* no progress bar */
+	bool quiet;         /* no progress bar */
+	struct clock clock; /* for deadlines; zero: the system's */
 };
 
 struct engine_facts {
@@ -156,7 +158,7 @@ struct engine_request {
 	size_t count;
 	struct engine_sampling sampling;
 	const char *client;   /* fair share and cache sharing are by client; NULL: "" */
-	int64_t deadline_us;  /* monotonic clock; ERR_UNAVAILABLE once passed; 0: none */
+	int64_t deadline_us;  /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
 	uint32_t speculation; /* tokens drafted by n-gram lookup at most; 0: off */
 };
 

@@ -64,6 +64,7 @@ int scheduler_open(struct engine *m, const struct engine_options *o, struct err 
 	if (s == NULL)
 		return err_set(e, ERR_NOMEM, "scheduler");
 	s->engine = m;
+	s->clock = o->clock.steady_us ? o->clock : env_system().clock;
 	s->batch = o->batch_max == 0          ? BATCH_DEFAULT
 		   : o->batch_max < BATCH_MAX ? o->batch_max
 					      : BATCH_MAX;
@@ -319,19 +320,26 @@ static void task_drop(struct task *t)
 	}
 }
 
-/* Until something has changed, or the deadline. */
+/* Until something has changed, or the deadline. A condition knows the system's clock alone: it
+ * waits for as long as the given clock says is left. */
 static void task_wait(struct task *t)
 {
+	struct scheduler *s = t->scheduler;
 	if (t->deadline_us == 0) {
-		pthread_cond_wait(&t->changed, &t->scheduler->lock);
+		pthread_cond_wait(&t->changed, &s->lock);
 		return;
 	}
-	struct timespec until = { .tv_sec = t->deadline_us / 1000000,
-				  .tv_nsec = t->deadline_us % 1000000 * 1000 };
-	if (pthread_cond_timedwait(&t->changed, &t->scheduler->lock, &until) == 0)
+	int64_t left_us = t->deadline_us - s->clock.steady_us(s->clock.ctx);
+	if (left_us <= 0) {
+		task_fail(t, ERR_UNAVAILABLE, "the request's deadline has passed");
+		task_drop(t);
 		return;
-	task_fail(t, ERR_UNAVAILABLE, "the request's deadline has passed");
-	task_drop(t);
+	}
+	struct clock system = env_system().clock;
+	int64_t until_us = system.steady_us(system.ctx) + left_us;
+	struct timespec until = { .tv_sec = until_us / 1000000,
+				  .tv_nsec = until_us % 1000000 * 1000 };
+	(void)pthread_cond_timedwait(&t->changed, &s->lock, &until);
 }
 
 int task_take(struct task *t, bool *last, struct err *e)

@@ -81,6 +81,7 @@ struct turn {
 
 struct scheduler {
 	struct engine *engine;
+	struct clock clock;
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* something to do */
 	bool started, ending, idle;

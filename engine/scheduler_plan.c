@@ -9,19 +9,11 @@
 #include "engine/engine_in.h"
 
 #include <string.h>
-#include <time.h>
 
 #define ROWS_BESIDE 64u /* rows of prompts in a step that running streams wait for */
 #define ROWS_ALONE 256u /* and in one that nobody waits for */
 #define ROWS_DRAFTS 32u /* rows of a step up to which drafts are added */
 #define IDLE_STREAM 8u  /* steps after which a reader that takes nothing counts as gone */
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static void fail(struct scheduler *s, struct task *t, int code, const char *text)
 {
@@ -32,7 +24,7 @@ static void fail(struct scheduler *s, struct task *t, int code, const char *text
 
 static void expire(struct scheduler *s)
 {
-	int64_t now = now_us();
+	int64_t now = s->clock.steady_us(s->clock.ctx);
 	for (struct task *t = s->oldest, *next; t != NULL; t = next) {
 		next = t->after;
 		if (t->deadline_us != 0 && t->deadline_us <= now)

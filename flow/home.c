@@ -24,15 +24,16 @@ int flow_path(const struct flow *f, const char *name, char *out, struct err *e)
 	return file_join(out, f->home, name, e);
 }
 
-static int find_home(const char *given, char out[LIMIT_PATH_BYTES], struct err *e)
+static int find_home(const struct env *env, const char *given, char out[LIMIT_PATH_BYTES],
+		     struct err *e)
 {
-	const char *base = given ? given : getenv("HALLMARK_HOME");
+	const char *base = given ? given : env_variable(env, "HALLMARK_HOME");
 	if (base && *base)
 		return file_join(out, base, "", e);
-	base = getenv("XDG_DATA_HOME");
+	base = env_variable(env, "XDG_DATA_HOME");
 	if (base && *base)
 		return file_join(out, base, "hallmark", e);
-	base = getenv("HOME");
+	base = env_variable(env, "HOME");
 	if (base && *base)
 		return file_join(out, base, ".local/share/hallmark", e);
 	return err_set(e, ERR_USAGE, "no state folder: set HALLMARK_HOME or give --home DIR");
@@ -159,7 +160,7 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->env = o->env;
 	f->read_only = o->read_only;
 	f->quiet = o->quiet;
-	int rc = find_home(o->home, f->home, e);
+	int rc = find_home(o->env, o->home, f->home, e);
 	trim_slashes(f->home);
 	if (rc == 0 && o->passphrase && !(f->passphrase = strdup(o->passphrase)))
 		rc = err_set(e, ERR_NOMEM, "out of memory");

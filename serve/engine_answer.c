@@ -292,7 +292,7 @@ const struct answerer serve_engine_answerer = {
 };
 
 int serve_engine_open(struct serve_engine **out, struct source *src, const struct serve_options *o,
-		      bool clamp, bool quiet, struct err *e)
+		      bool clamp, bool quiet, struct clock clock, struct err *e)
 {
 	struct serve_engine *m = calloc(1, sizeof *m);
 	struct engine_options options;
@@ -302,6 +302,7 @@ int serve_engine_open(struct serve_engine **out, struct source *src, const struc
 		TRY_OUT(err_set(e, ERR_NOMEM, "out of memory"));
 	TRY_OUT(serve_compute_read(&o->compute, &options, e));
 	options.quiet = quiet;
+	options.clock = clock;
 	m->packed = serve_weights_name(options.weights);
 	m->cache = serve_cache_name(options.cache);
 	m->speculation = o->compute.speculation;

@@ -37,7 +37,7 @@ static int open_engine(struct serve_service *s, const struct serve_options *o, s
 {
 	struct serve_engine *m;
 	TRY(serve_engine_open(&m, flow_model_source(s->model), o, !s->recording,
-			      flow_quiet(s->flow), e));
+			      flow_quiet(s->flow), flow_env(s->flow)->clock, e));
 	s->who = &serve_engine_answerer;
 	s->self = m;
 	return 0;

@@ -62,6 +62,22 @@ Test(base_env, named_step_kills_at_its_second_arrival, .signal = SIGKILL)
 	env_step(&env, "publish.commit");
 }
 
+static const char *two_of(void *ctx, const char *name)
+{
+	return strcmp(name, "A") == 0 ? ctx : NULL;
+}
+
+Test(base_env, variables_are_the_systems_or_those_that_are_given)
+{
+	struct env env = env_system();
+	setenv("HALLMARK_TEST", "here", 1);
+	cr_expect_str_eq(env_variable(&env, "HALLMARK_TEST"), "here");
+	cr_expect_null(env_variable(&env, "HALLMARK_NONE"));
+	env.variables = (struct variables){ two_of, "given" };
+	cr_expect_str_eq(env_variable(&env, "A"), "given");
+	cr_expect_null(env_variable(&env, "HALLMARK_TEST"));
+}
+
 Test(base_env, named_step_spares_earlier_arrivals)
 {
 	setenv("HALLMARK_CRASH_AT", "publish.commit:2", 1);

@@ -381,6 +381,24 @@ Test(engine_scheduler, deadline_ends_a_request_and_no_other)
 	engine_close(m);
 }
 
+Test(engine_scheduler, deadlines_go_by_the_clock_that_is_given)
+{
+	int64_t time_us = 5; /* long ago for the system's steady clock */
+	struct engine *m = open_with(
+		DEMO, (struct engine_options){ .threads = 1, .clock = clock_fixed(&time_us) });
+	struct engine_request q = request_of(10, 8);
+	struct err e = { 0 };
+	q.deadline_us = 6;
+	struct engine_session *early = must_open(m, &q);
+	cr_assert_eq(next_of(early, &e), ENGINE_GOING, "%s", e.text);
+	q.deadline_us = 5;
+	struct engine_session *late = must_open(m, &q);
+	cr_assert_eq(next_of(late, &e), ERR_UNAVAILABLE);
+	engine_session_close(early);
+	engine_session_close(late);
+	engine_close(m);
+}
+
 Test(engine_scheduler, full_queue_refuses_and_takes_again_when_one_is_gone)
 {
 	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 1, .batch_max = 2 });
