@@ -11,7 +11,8 @@
 #include <math.h>
 #include <string.h>
 
-void api_text_write(struct buf *out, const struct cleared *text)
+/* The one way of model text to a socket: appended as the inside of a JSON string. */
+static void write_text(struct buf *out, const struct cleared *text)
 {
 	size_t at = out->len;
 	text_json_string(out, text->bytes, text->len);
@@ -42,7 +43,7 @@ static void add_buf(struct buf *out, const struct buf *b)
 static void open_token(struct buf *out, const struct cleared *text, float logprob)
 {
 	buf_add_text(out, "{\"token\":\"");
-	api_text_write(out, text);
+	write_text(out, text);
 	buf_printf(out, "\",\"logprob\":%.9g,\"bytes\":[",
 		   isfinite(logprob) ? (double)logprob : -9999.0);
 	for (size_t i = 0; i < text->len; i++)
@@ -118,7 +119,7 @@ static void add_delta(struct buf *out, const struct api_piece *p)
 			   p->call);
 		break;
 	}
-	api_text_write(out, &p->text);
+	write_text(out, &p->text);
 	buf_add_text(out, p->part == API_CALL_NAME        ? "\",\"arguments\":\"\"}}]"
 			  : p->part == API_CALL_ARGUMENTS ? "\"}}]"
 							  : "\"");
@@ -145,21 +146,21 @@ static void keep_piece(struct api_answer_choice *c, const struct api_piece *p)
 {
 	switch (p->part) {
 	case API_CONTENT:
-		api_text_write(&c->content, &p->text);
+		write_text(&c->content, &p->text);
 		add_tokens(&c->tokens, p, c->tokens.len > 0);
 		break;
 	case API_REASONING:
-		api_text_write(&c->reasoning, &p->text);
+		write_text(&c->reasoning, &p->text);
 		break;
 	case API_CALL_NAME:
 		buf_add_text(&c->calls, c->calls.len ? "\"}},{\"id\":" : "{\"id\":");
 		add_string(&c->calls, p->call_id);
 		buf_add_text(&c->calls, ",\"type\":\"function\",\"function\":{\"name\":\"");
-		api_text_write(&c->calls, &p->text);
+		write_text(&c->calls, &p->text);
 		buf_add_text(&c->calls, "\",\"arguments\":\"");
 		break;
 	case API_CALL_ARGUMENTS:
-		api_text_write(&c->calls, &p->text);
+		write_text(&c->calls, &p->text);
 		break;
 	}
 }

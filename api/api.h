@@ -144,9 +144,6 @@ struct api_answer {
 void api_answer_free(struct api_answer *s);
 size_t api_answer_kept(const struct api_answer *s); /* bytes */
 
-/* The one way of model text to a socket: appended as the inside of a JSON string. */
-void api_text_write(struct buf *out, const struct cleared *text);
-
 /* An answer is begin, any number of pieces, then end or fail. Each call appends whole events to
  * out; of a plain answer only the end writes, one JSON document. */
 void api_answer_begin(struct buf *out, const struct api_answer *s);

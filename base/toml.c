@@ -49,7 +49,8 @@ bool toml_ahead(const struct toml_reader *r, const char *bytes)
 	return (size_t)(r->end - r->at) >= n && memcmp(r->at, bytes, n) == 0;
 }
 
-void toml_locate(struct toml_reader *r, const char *at, int *line, int *column)
+/* Line and column (in code points, both from 1) of `at`; cheap while `at` only grows. */
+static void find_place(struct toml_reader *r, const char *at, int *line, int *column)
 {
 	if (at < r->seen) {
 		r->seen = r->begin;
@@ -76,7 +77,7 @@ int(toml_fail)(struct toml_reader *r, const char *at, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	toml_locate(r, at, &line, &column);
+	find_place(r, at, &line, &column);
 	return err_set(r->e, ERR_INPUT, "line %d, column %d: %s", line, column, what);
 }
 
@@ -144,7 +145,7 @@ static int add_child(struct toml_reader *r, struct node *parent, const struct ke
 	if (!n)
 		return err_set(r->e, ERR_NOMEM, "out of memory while reading TOML");
 	n->depth = parent->depth + 1;
-	toml_locate(r, at, &n->v.line, &n->v.column);
+	find_place(r, at, &n->v.line, &n->v.column);
 	if (k) {
 		if (r->slots_used * 2 >= r->slots_room)
 			TRY(grow_slots(r));
@@ -385,7 +386,7 @@ static int open_table(struct toml_reader *r, struct node *parent, const struct k
 	if ((*out)->v.kind != TOML_TABLE || (*out)->flags)
 		return toml_fail(r, k->at, "\"%.80s\" is defined already", k->text);
 	(*out)->flags = OPENED;
-	toml_locate(r, k->at, &(*out)->v.line, &(*out)->v.column);
+	find_place(r, k->at, &(*out)->v.line, &(*out)->v.column);
 	return 0;
 }
 

@@ -33,9 +33,6 @@ int toml_fail(struct toml_reader *r, const char *at, const char *fmt, ...) PRINT
 #define toml_fail(r, at, ...) ((toml_fail)(r, at, __VA_ARGS__), ERR_INPUT)
 #endif
 
-/* Line and column (in code points, both from 1) of `at`; cheap while `at` only grows. */
-void toml_locate(struct toml_reader *r, const char *at, int *line, int *column);
-
 /* A quoted string of any of the four kinds, or of the two one-line kinds; the bytes live in the
  * arena. */
 int toml_read_string(struct toml_reader *r, bool one_line, const char **text, size_t *len) MUST_USE;

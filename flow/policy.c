@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "flow/home.h"
-#include "flow/profile.h"
+#include "policy/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +113,10 @@ int flow_policy_packs(json_t **report, struct err *e)
 	return json_ok(*report, e);
 }
 
-int flow_profile_load(const char *path, struct policy_profile **out, struct buf *bundle,
-		      struct err *e)
+/* TOML is compiled, a bundle taken as it is; bundle receives the bytes whose digest the profile
+ * carries. */
+static int load_profile(const char *path, struct policy_profile **out, struct buf *bundle,
+			struct err *e)
 {
 	int rc = file_read(path, LIMIT_TOML_BYTES, bundle, e);
 	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC ||
@@ -146,14 +148,15 @@ int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_
 		     struct err *e)
 {
 	struct buf bundle = { 0 };
-	int rc = flow_profile_load(path, out, &bundle, e);
+	int rc = load_profile(path, out, &bundle, e);
 	if (rc == 0 && keep)
 		rc = keep_bundle(f, &(*out)->bundle, &bundle, e);
 	buf_free(&bundle);
 	return rc;
 }
 
-json_t *flow_findings_json(const struct filter_record *r)
+/* [{rule, detector, start, end, action}] of a record. */
+static json_t *list_findings(const struct filter_record *r)
 {
 	struct arr list = { 0 };
 	for (size_t i = 0; i < r->findings; i++) {
@@ -183,7 +186,7 @@ int flow_scanner_open(struct flow_scanner **out, const char *policy_path, struct
 	*out = NULL;
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	int rc = flow_profile_load(policy_path, &s->profile, &bundle, e);
+	int rc = load_profile(policy_path, &s->profile, &bundle, e);
 	if (rc == 0)
 		rc = filter_set_build(&s->none, NULL, 0, e);
 	buf_free(&bundle);
@@ -237,7 +240,7 @@ int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, cons
 		const struct filter_record *r = filter_stream_record(f);
 		struct obj o = { 0 };
 		obj_text(&o, "action", strongest(r));
-		obj_add(&o, "findings", flow_findings_json(r));
+		obj_add(&o, "findings", list_findings(r));
 		obj_bytes(&o, "output", out.bytes, out.len);
 		obj_count(&o, "held_max", filter_stream_held_max(f));
 		rc = obj_done(&o, report, e);

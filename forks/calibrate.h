@@ -11,7 +11,4 @@
 int fork_calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
 		      struct err *e) MUST_USE;
 
-/* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
-void fork_calibration_judge(double *p, size_t count, struct fork_calibration *out);
-
 #endif

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t model_tensor_columns(const struct model_tensor *t)
+/* The last dimension, 1 for rank 0. */
+static uint64_t columns_of(const struct model_tensor *t)
 {
 	return t->rank == 0 ? 1 : t->shape[t->rank - 1];
 }
 
-uint64_t model_tensor_rows(const struct model_tensor *t)
+/* The product of the others. */
+static uint64_t rows_of(const struct model_tensor *t)
 {
 	uint64_t rows = 1;
 	for (int i = 0; i + 1 < t->rank; i++)
@@ -22,14 +24,15 @@ uint64_t model_tensor_rows(const struct model_tensor *t)
 	return rows;
 }
 
-int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
-			uint64_t rows, void *out, struct err *e)
+/* The stored bytes of rows [row, row+rows). */
+static int read_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+		      uint64_t rows, void *out, struct err *e)
 {
-	uint64_t row_bits = model_tensor_columns(w) * model_dtype_bits(w->dtype);
-	if (row > model_tensor_rows(w) || rows > model_tensor_rows(w) - row)
+	uint64_t row_bits = columns_of(w) * model_dtype_bits(w->dtype);
+	if (row > rows_of(w) || rows > rows_of(w) - row)
 		return err_set(e, ERR_INPUT, "tensor %s: rows %llu+%llu of %llu", w->name,
 			       (unsigned long long)row, (unsigned long long)rows,
-			       (unsigned long long)model_tensor_rows(w));
+			       (unsigned long long)rows_of(w));
 	if (row_bits % 8 != 0)
 		return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %llu bits", w->name,
 			       (unsigned long long)row_bits);
@@ -78,7 +81,7 @@ bool model_dtype_is_float(enum model_dtype d)
 static int finite_check(const struct model_tensor *w, uint64_t row, const float *v, size_t n,
 			struct err *e)
 {
-	uint64_t columns = model_tensor_columns(w);
+	uint64_t columns = columns_of(w);
 	for (size_t i = 0; i < n; i++) {
 		if (!number_is_finite(v[i]))
 			return err_set(
@@ -99,13 +102,13 @@ static int values_read(struct model_tensors *t, const struct model_tensor *w, ui
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s: tensor %s is %s, not a supported weight type", w->file, w->name,
 			       model_dtype_name(w->dtype));
-	if (__builtin_mul_overflow(rows, model_tensor_columns(w), &n) || n > SIZE_MAX / 8)
+	if (__builtin_mul_overflow(rows, columns_of(w), &n) || n > SIZE_MAX / 8)
 		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name,
 			       (unsigned long long)rows);
 	unsigned char *raw = calloc(n * model_dtype_bits(w->dtype) / 8 + 1, 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
-	int r = model_tensors_bytes(t, w, row, rows, raw, e);
+	int r = read_bytes(t, w, row, rows, raw, e);
 	if (r == 0) {
 		model_dtype_widen(w->dtype, raw, n, out);
 		r = finite_check(w, row, out, n, e);
@@ -114,8 +117,10 @@ static int values_read(struct model_tensors *t, const struct model_tensor *w, ui
 	return r;
 }
 
-int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, float **out,
-			 struct err *e)
+/* The block scales of an FP8 tensor as f32, [ceil(rows/128)][ceil(columns/128)], malloc'ed. Their
+ * tensor's existence, type and shape are checked; ERR_INPUT if one is not finite. */
+static int read_scales(struct model_tensors *t, const struct model_tensor *w, float **out,
+		       struct err *e)
 {
 	char name[600];
 	uint64_t rows, columns;
@@ -125,8 +130,8 @@ int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, 
 	if (s == NULL)
 		return err_set(e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing", w->file,
 			       w->name, name);
-	rows = (model_tensor_rows(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
-	columns = (model_tensor_columns(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
+	rows = (rows_of(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
+	columns = (columns_of(w) + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 	if (w->rank != 2 || s->rank != 2 || s->shape[0] != rows || s->shape[1] != columns)
 		return err_set(e, ERR_INPUT,
 			       "%s: tensor %s must be [%llu, %llu], a scale for each 128x128 block",
@@ -149,13 +154,13 @@ int model_tensors_scales(struct model_tensors *t, const struct model_tensor *w, 
 int model_tensors_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 		       uint64_t rows, float *out, struct err *e)
 {
-	uint64_t columns = model_tensor_columns(w),
+	uint64_t columns = columns_of(w),
 		 blocks = (columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 	float *scale;
 	TRY(values_read(t, w, row, rows, out, e));
 	if (w->dtype != MODEL_F8_E4M3)
 		return 0;
-	TRY(model_tensors_scales(t, w, &scale, e));
+	TRY(read_scales(t, w, &scale, e));
 	for (uint64_t i = 0; i < rows; i++) {
 		const float *s = scale + (row + i) / KERNEL_FP8_BLOCK * blocks;
 		for (uint64_t k = 0; k < columns; k++)

@@ -46,23 +46,24 @@ void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint6
 	p->run[p->count++] = (struct part_run){ part, call, begin, len, place };
 }
 
-void reply_parts_clear(struct parts *p)
+static void parts_clear(struct parts *p)
 {
 	buf_clear(&p->text);
 	p->count = 0;
 }
 
-void reply_parts_move(struct parts *to, struct parts *from, uint64_t place)
+/* All of them get this place. */
+static void parts_move(struct parts *to, struct parts *from, uint64_t place)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		const struct part_run *r = &from->run[i];
 		reply_parts_add(to, r->part, r->call, place, from->text.bytes + r->begin, r->len);
 	}
 	to->failed |= from->failed;
-	reply_parts_clear(from);
+	parts_clear(from);
 }
 
-void reply_parts_free(struct parts *p)
+static void parts_free(struct parts *p)
 {
 	buf_free(&p->text);
 	free(p->run);
@@ -148,7 +149,7 @@ void reply_open_call(struct reply *r, const struct call_step *program, size_t sk
 	r->body = skip;
 	r->call_at = r->base + r->at;
 	r->committed = false;
-	reply_parts_clear(&r->stage);
+	parts_clear(&r->stage);
 	reply_call_begin(&r->call, program, &r->stage, r->calls);
 }
 
@@ -161,7 +162,7 @@ static void commit(struct reply *r)
 		r->thought = true;
 		r->committed = true;
 	}
-	reply_parts_move(&r->out, &r->stage, r->call_at);
+	parts_move(&r->out, &r->stage, r->call_at);
 	r->at = r->next - (r->call.fed - r->call.delivered);
 }
 
@@ -185,7 +186,7 @@ static void call_failed(struct reply *r)
 		r->calls += r->call.count - (r->call.named && !r->call.begun);
 	else
 		len = harmony ? r->body : 1;
-	reply_parts_clear(&r->stage);
+	parts_clear(&r->stage);
 	reply_settle_content(r);
 	r->before = BEFORE_CONTENT;
 	reply_emit(r, r->text.bytes + r->at, len);
@@ -194,7 +195,7 @@ static void call_failed(struct reply *r)
 	r->mode = harmony ? REPLY_BODY : REPLY_TEXT;
 }
 
-bool reply_step_call(struct reply *r, bool end)
+static bool step_call(struct reply *r, bool end)
 {
 	while (r->next < r->text.len) {
 		enum taken t = reply_call_byte(&r->call, (unsigned char)r->text.bytes[r->next]);
@@ -363,7 +364,7 @@ static void run(struct reply *r, bool end)
 	bool more = r->text.bytes != NULL;
 	while (more && !r->out.failed && !r->stage.failed && !r->text.failed) {
 		if (r->mode == REPLY_CALL)
-			more = reply_step_call(r, end);
+			more = step_call(r, end);
 		else if (r->mode == REPLY_TEXT)
 			more = step_text(r, end);
 		else
@@ -379,7 +380,7 @@ int reply_push(struct reply *r, const char *text, size_t len, const struct reply
 	       size_t *count, struct err *e)
 {
 	check(!r->ended);
-	reply_parts_clear(&r->out);
+	parts_clear(&r->out);
 	buf_add(&r->text, text, len);
 	run(r, false);
 	return make_events(r, event, count, e);
@@ -388,7 +389,7 @@ int reply_push(struct reply *r, const char *text, size_t len, const struct reply
 int reply_end(struct reply *r, const struct reply_event **event, size_t *count, struct err *e)
 {
 	check(!r->ended);
-	reply_parts_clear(&r->out);
+	parts_clear(&r->out);
 	run(r, true);
 	settle_end(r);
 	r->ended = true;
@@ -400,8 +401,8 @@ void reply_close(struct reply *r)
 	if (!r)
 		return;
 	reply_call_free(&r->call);
-	reply_parts_free(&r->out);
-	reply_parts_free(&r->stage);
+	parts_free(&r->out);
+	parts_free(&r->stage);
 	buf_free(&r->text);
 	buf_free(&r->blank);
 	free(r->event);

@@ -56,10 +56,6 @@ struct parts {
 };
 void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint64_t place,
 		     const void *s, size_t len);
-/* All of them get this place. */
-void reply_parts_move(struct parts *to, struct parts *from, uint64_t place);
-void reply_parts_clear(struct parts *p);
-void reply_parts_free(struct parts *p);
 
 /* ---- reply_call.c: the programs of calls ---- */
 
@@ -159,7 +155,6 @@ struct reply {
 
 /* One step of reading; false: nothing more can be decided. end: no further text will come. */
 bool reply_step_harmony(struct reply *r, bool end);
-bool reply_step_call(struct reply *r, bool end);
 /* len bytes of text from s on, as text or as white space that waits. */
 void reply_emit(struct reply *r, const char *s, size_t len);
 void reply_blank(struct reply *r, const char *s, size_t len);

@@ -80,7 +80,8 @@ const struct route *server_route_at(size_t i)
 	return i < sizeof routes / sizeof *routes ? &routes[i] : NULL;
 }
 
-const struct route *server_route_find(const char *path)
+/* NULL: no such route. */
+static const struct route *find_route(const char *path)
 {
 	const struct route *r;
 	for (size_t i = 0; (r = server_route_at(i)) != NULL; i++)
@@ -172,7 +173,7 @@ static int refuse_by_head(struct exchange *x, int status)
 
 int server_route_admit(struct exchange *x)
 {
-	x->route = server_route_find(x->request.path);
+	x->route = find_route(x->request.path);
 	x->rest = x->route ? x->request.path + strlen(x->route->path) : "";
 	int status = x->route ? check_caller(x) : 404;
 	bool ok = status == 0 && is_method_taken(x) &&

@@ -22,9 +22,6 @@ struct route {
 /* All there is; NULL after the last. */
 const struct route *server_route_at(size_t i);
 
-/* NULL: no such route. */
-const struct route *server_route_find(const char *path);
-
 /* 0, or the status that refuses a caller: 401 or 403. known: of the server's options. caller: NULL:
  * without a valid token. */
 int server_route_refuses(enum need need, bool asks_for_tokens, const struct caller *caller);
