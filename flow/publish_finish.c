@@ -115,16 +115,14 @@ out:
 int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e)
 {
 	struct source *model = NULL, *beside = NULL;
-	char part[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
+	char final[LIMIT_PATH_BYTES];
 	int rc = 0;
 	if (!p->package[0])
 		return 0;
 	TRY(flow_path_beside(p->dir, FLOW_FOLDER_SUFFIX, final, e));
-	TRY(flow_path_beside(p->package, ".part", part, e));
 	TRY_OUT(source_open_tree(&model, p->dir, e));
 	TRY_OUT(source_open_tree(&beside, final, e));
-	TRY_OUT(write_package(part, model, beside, e));
-	TRY_OUT(file_rename_durable(part, p->package, e));
+	TRY_OUT(write_package(p->package, model, beside, e)); /* there once it is whole */
 out:
 	source_close(model);
 	source_close(beside);
