@@ -186,6 +186,18 @@ static bool derived(const struct candidate *c)
 	return c->result.verdict == FORK_IDENTICAL || c->result.verdict == FORK_DEPENDENT;
 }
 
+/* Where the suspect was released here before: when. UINT64_MAX: it was not, or nobody knows. */
+static uint64_t released_at(const struct audit *a)
+{
+	uint64_t at = UINT64_MAX;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct registry_release *r = &a->candidate[i]->release;
+		if (digest_equal(&r->root, &a->subject) && r->log_index < at)
+			at = r->log_index;
+	}
+	return at;
+}
+
 /* Whether b is a better parent than a: a release is its own parent only where nothing else is, and
  * of two others the nearer in weights is. */
 static bool is_nearer(const struct audit *x, const struct candidate *a, const struct candidate *b)
@@ -197,9 +209,11 @@ static bool is_nearer(const struct audit *x, const struct candidate *a, const st
 	return b->result.relative_l2 < a->result.relative_l2;
 }
 
-/* Holm takes back what does not survive the correction; the parent is among the rest. */
+/* Holm takes back what does not survive the correction; the parent is among the rest. The measure
+ * knows no direction, the log does: what was released later is no parent of a release. */
 static int choose_parent(struct audit *a, struct err *e)
 {
+	uint64_t released = released_at(a);
 	double *p = calloc(a->count, sizeof *p);
 	bool *reject = calloc(a->count, sizeof *reject);
 	if (!p || !reject) {
@@ -214,7 +228,8 @@ static int choose_parent(struct audit *a, struct err *e)
 		struct candidate *c = a->candidate[i];
 		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
 			c->result.verdict = FORK_INCONCLUSIVE;
-		if (derived(c) && (!a->best || is_nearer(a, a->best, c)))
+		if (derived(c) && c->release.log_index <= released &&
+		    (!a->best || is_nearer(a, a->best, c)))
 			a->best = c;
 	}
 	free(p);

@@ -87,6 +87,25 @@ Test(flow_fork_name, edges_meet_along_a_chain_of_forks)
 	json_decref(b);
 }
 
+/* The measure knows no direction. */
+Test(flow_fork_name, a_release_does_not_descend_from_its_own_fork)
+{
+	struct err e = { 0 };
+	json_t *report;
+	json_decref(fixture_publish(&at, "a", "acme/a", "1"));
+	fixture_toy(&at, "b", &child);
+	json_decref(fixture_publish(&at, "b", "acme/b", "1"));
+	const struct {
+		const char *folder, *verdict;
+	} row[] = { { "a", "identical" }, { "b", "dependent-initialisation" } };
+	for (size_t i = 0; i < 2; i++) {
+		expect(0, flow_audit_fork(at.flow, fixture_path(&at, row[i].folder), NULL, 7, &report, &e));
+		cr_expect_str_eq(text_of(report, "parent"), "acme/a@1", "of %s", row[i].folder);
+		cr_expect_str_eq(text_of(report, "verdict"), row[i].verdict, "of %s", row[i].folder);
+		json_decref(report);
+	}
+}
+
 /* Names that no release may have do not keep a folder from being audited. */
 Test(flow_fork_name, a_suspect_may_be_called_what_it_likes)
 {
