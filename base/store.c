@@ -61,6 +61,21 @@ static int find_backend(const char *url, const struct store_backend **out, struc
 	return err_set(e, ERR_INPUT, "storage \"%.200s\": expected an absolute path", url);
 }
 
+/* A thread that begins a second write, or ends that of another, breaks a rule of the interface: it
+ * aborts, and does not wait for ever. */
+static void turn_init(pthread_mutex_t *turn)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutex_init(turn, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+static void turn_take(struct store *s) { check(pthread_mutex_lock(&s->turn) == 0); }
+static void turn_give(struct store *s) { check(pthread_mutex_unlock(&s->turn) == 0); }
+
 int store_open(struct store **out, const char *url, struct err *e)
 {
 	const struct store_backend *backend;
@@ -70,7 +85,7 @@ int store_open(struct store **out, const char *url, struct err *e)
 	struct store *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	pthread_mutex_init(&s->turn, NULL);
+	turn_init(&s->turn);
 	pthread_mutex_init(&s->lock, NULL);
 	s->backend = backend;
 	s->wait_ms = STORE_WAIT_MS;
@@ -114,9 +129,9 @@ void store_close(struct store *s)
 
 void store_wait_ms(struct store *s, unsigned ms)
 {
-	pthread_mutex_lock(&s->turn);
+	turn_take(s);
 	s->backend->wait_ms(s->writer.conn, ms);
-	pthread_mutex_unlock(&s->turn);
+	turn_give(s);
 	pthread_mutex_lock(&s->lock);
 	s->wait_ms = ms;
 	pthread_mutex_unlock(&s->lock);
@@ -189,12 +204,12 @@ int store_read(struct store *s, struct store_tx **out, struct err *e)
 int store_write(struct store *s, struct store_tx **out, struct err *e)
 {
 	*out = NULL;
-	pthread_mutex_lock(&s->turn);
+	turn_take(s);
 	int rc = refuse_poisoned(s, e);
 	if (rc == 0)
 		rc = settle(s, s->writer.conn, s->backend->begin(s->writer.conn, true, e));
 	if (rc < 0)
-		pthread_mutex_unlock(&s->turn);
+		turn_give(s);
 	else
 		*out = &s->writer;
 	return rc;
@@ -236,7 +251,7 @@ void store_end(struct store_tx *tx)
 	atomic_fetch_add(&tx->store->work, tx->conn->work);
 	tx->conn->work = 0;
 	if (tx->writes)
-		pthread_mutex_unlock(&tx->store->turn);
+		turn_give(tx->store);
 	else
 		reader_keep(tx);
 }
@@ -368,11 +383,11 @@ int64_t store_changes(struct store_tx *tx) { return tx->conn->backend->changes(t
 
 int store_scrub(struct store *s, bool rewrite, struct err *e)
 {
-	pthread_mutex_lock(&s->turn);
+	turn_take(s);
 	int rc = refuse_poisoned(s, e);
 	if (rc == 0)
 		rc = settle(s, s->writer.conn, s->backend->scrub(s->writer.conn, rewrite, e));
-	pthread_mutex_unlock(&s->turn);
+	turn_give(s);
 	return rc;
 }
 

@@ -5,7 +5,8 @@
  * to the thread that began it:
  *   store_read    a snapshot: what was committed when it began, whatever is committed meanwhile;
  *                 any number at once
- *   store_write   the one writer; waits for the one before it to end
+ *   store_write   the one writer; waits for the one before it to end, so that a thread has one at
+ *                 a time
  * The statements are the subset that all engines share: $1..$n, ON CONFLICT .. DO UPDATE with
  * excluded.NAME, RETURNING, SAVEPOINT. Tables are described (struct store_table), never written as
  * statements; what an engine adds to them is its own business. */

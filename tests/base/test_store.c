@@ -72,6 +72,15 @@ static int64_t ask(struct store *s, const char *query)
 	return v;
 }
 
+Test(base_store, a_second_write_of_one_thread_is_a_broken_invariant, .signal = SIGABRT)
+{
+	struct store *s = open_here();
+	struct store_tx *first, *second;
+	must(store_write(s, &first, &e));
+	alarm(5); /* another signal than the one awaited */
+	(void)!store_write(s, &second, &e);
+}
+
 Test(base_store, other_engines_and_relative_paths_are_refused_by_name)
 {
 	struct store *s;
