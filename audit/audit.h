@@ -62,8 +62,8 @@ struct audit_receipt {
 };
 
 /* Runs inside the append's transaction, after the entry is inserted, for rows that must share its
- * fate. entry is the parsed canonical JSON. The log is the only caller order: the same function run
- * over all entries rebuilds the rows. */
+ * fate. entry is the parsed canonical JSON, borrowed. A negative result refuses the record, and
+ * undoes what was done for it. Run over all entries in order, it rebuilds the rows. */
 struct audit_hook {
 	int (*apply)(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		     struct err *e);
@@ -92,16 +92,17 @@ struct audit_options {
  * step; a new log starts with a genesis entry. ERR_VERIFY: stored state contradicts itself (says
  * where); nothing is signed then. */
 int audit_log_open(struct audit_log **out, const struct audit_options *o, struct err *e) MUST_USE;
-void audit_log_close(struct audit_log *log);
+void audit_log_close(struct audit_log *log); /* NULL is fine */
 
-/* This process's worker id (random hex, in every entry) and its next number, without gaps from 0
- * (the start record). */
+/* This process's worker id (random hex, in every entry; borrowed) and its next number, without gaps
+ * from 0 (the start record). A number that is reserved must come to an append, or it is a gap. */
 const char *audit_log_worker(const struct audit_log *log);
 uint64_t audit_log_reserve(struct audit_log *log);
 
 /* Append and wait until the checkpoint that covers it is durable. Many threads may call it at once:
- * they share commits (up to 64 entries or 5 ms). ERR_UNAVAILABLE: queue full or fail-stop; ERR_IO:
- * storage failed, nothing was acknowledged. */
+ * what queues while one batch is made durable is the next, of up to 64. ERR_UNAVAILABLE: queue full
+ * or fail-stop; ERR_IO: storage failed, nothing was acknowledged. ERR_CONFLICT: read_only, or the
+ * hook refuses the record. */
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e) MUST_USE;
 
@@ -115,7 +116,7 @@ int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e) 
 
 /* Entry bytes by index, appended to out. ERR_VERIFY: they do not have their published hash. */
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e) MUST_USE;
-/* The newest record of this type and n of a worker; ERR_NOTFOUND. */
+/* The index of a worker's record with number n; ERR_NOTFOUND. */
 int audit_log_find(struct audit_log *log, const char *worker, uint64_t n, uint64_t *index,
 		   struct err *e) MUST_USE;
 

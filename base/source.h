@@ -1,4 +1,4 @@
-/* A source: named, read-only byte ranges. Signing verifies them, engine reads tensors from them,
+/* A source: named, read-only byte ranges. Signing verifies them, model reads tensors from them,
  * flow introduces the two. A source may be read by several threads at once. */
 #ifndef BASE_SOURCE_H
 #define BASE_SOURCE_H
