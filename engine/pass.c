@@ -32,9 +32,13 @@ static int rows_grow(struct pass_buffers *b, uint32_t rows, struct err *e)
 {
 	free(b->logits);
 	free(b->feed);
+	b->rows = 0; /* none of the arrays of rows counts while one is missing */
 	b->logits = malloc(rows * sizeof *b->logits);
 	b->feed = malloc(rows * sizeof *b->feed);
-	return b->logits && b->feed ? 0 : err_set(e, ERR_NOMEM, "rows of a pass");
+	if (!b->logits || !b->feed)
+		return err_set(e, ERR_NOMEM, "rows of a pass");
+	b->rows = rows;
+	return 0;
 }
 
 static int experts_grow(struct pass_buffers *b, size_t count, struct err *e)

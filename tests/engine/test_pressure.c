@@ -1,5 +1,7 @@
 /* Out of memory at any allocation: tests/shared/press.h. */
 #include "support.h"
+#include "engine/pass.h"
+#include "tests/shared/counting.h"
 #include "tests/shared/press.h"
 
 #include <criterion/criterion.h>
@@ -47,4 +49,37 @@ Test(engine_pressure, a_model_from_its_files_to_an_answer)
 	press("a model", &(struct work){ run_model, &m.source, 0, messages });
 	json_decref(messages);
 	memory_free(&m);
+}
+
+/* A pass that failed leaves nothing behind: the same feed goes through once there is memory. */
+Test(engine_pressure, a_pass_can_be_asked_for_again)
+{
+	static const uint32_t token[] = { 1, 2, 3, 4, 5 };
+	const struct engine_options o = { .threads = 1, .quiet = true, .cache_bytes = MIB(4) };
+	struct memory_source src;
+	struct err e = { 0 };
+	bool fell = COUNTING;
+	if (!COUNTING)
+		cr_skip_test("the sanitizer brings its own malloc");
+	memory_load(&src, MODEL);
+	for (size_t nth = 1; fell; nth++) {
+		struct engine *m;
+		struct engine_sequence *s;
+		cr_assert_eq(engine_open(&m, &src.source, &o, &e), 0, "%s", e.text);
+		cr_assert_eq(engine_sequence_open(&s, m, 64, &e), 0, "%s", e.text);
+		float *logits = malloc(engine_info(m)->vocab * sizeof *logits);
+		const struct engine_feed feed = { .sequence = s, .token = token, .count = 5, .logits = logits };
+		counting_fail(nth);
+		int rc = engine_forward(m, &feed, 1, &e);
+		fell = counting_failed();
+		counting_fail(0);
+		cr_expect_eq(rc, fell ? ERR_NOMEM : 0, "allocation %zu: %d", nth, rc);
+		cr_expect_eq(engine_sequence_length(s), fell ? 0 : 5, "allocation %zu", nth);
+		if (fell)
+			cr_expect_eq(engine_forward(m, &feed, 1, &e), 0, "allocation %zu: %s", nth, e.text);
+		engine_sequence_close(s);
+		engine_close(m);
+		free(logits);
+	}
+	memory_free(&src);
 }
