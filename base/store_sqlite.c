@@ -146,9 +146,10 @@ static int sqlite_open(struct store_conn **out, const char *url, bool writer, st
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->base.backend = &store_sqlite;
 	int code = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	int rc = code == SQLITE_OK ? configure(c, writer, e) : sqlite_failed(c, code, path, e);
+	int rc = code == SQLITE_OK ? configure(c, writer, e) : sqlite_failed(c, code, "open", e);
 	if (rc < 0) {
 		sqlite_close(&c->base);
+		err_prefix(e, "%s", path); /* which one, of several */
 		return rc;
 	}
 	*out = &c->base;

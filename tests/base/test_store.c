@@ -94,6 +94,23 @@ Test(base_store, other_engines_and_relative_paths_are_refused_by_name)
 	cr_expect_null(s);
 }
 
+/* There are several databases: a sentence without the file's name does not say what to mend. */
+Test(base_store, file_that_cannot_be_opened_is_named)
+{
+	char garbage[4096];
+	struct store *s;
+
+	memset(garbage, 'x', sizeof garbage);
+	cr_assert_eq(file_write_durable(path, garbage, sizeof garbage, 0600, &e), 0, "%s", e.text);
+	cr_expect_eq(store_open(&s, path, &e), ERR_IO);
+	cr_expect(strstr(e.text, path), "%s", e.text);
+	cr_expect(strstr(e.text, "file is not a database"), "%s", e.text);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_expect_eq(store_open(&s, path, &e), ERR_IO);
+	cr_expect(strstr(e.text, path), "%s", e.text);
+}
+
 Test(base_store, settings_are_those_that_are_promised)
 {
 	struct store *s = open_here();
