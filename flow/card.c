@@ -59,23 +59,33 @@ static const char *front_matter(const char *card, const char **end)
 	return NULL;
 }
 
+/* Whether YAML takes this for text: not for a list, a map, a block that begins on the next line, an
+ * anchor, an alias, a tag, or nothing. */
+static bool is_text(const char *plain, size_t len)
+{
+	static const char *const nothing[] = { "~", "null", "Null", "NULL" };
+	for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
+		if (len == strlen(nothing[i]) && strncmp(plain, nothing[i], len) == 0)
+			return false;
+	return len && !strchr("[{#>|&*!", *plain);
+}
+
 /* One scalar on its line: quotes and comments are not part of it. */
 static void read_scalar(const char *at, char *out, size_t room)
 {
-	size_t len;
 	at += strspn(at, BLANK);
 	if (*at == '"' || *at == '\'') {
-		char quote[] = { *at++, '\r', '\n', 0 };
-		len = strcspn(at, quote);
-	} else {
-		len = strcspn(at, "\r\n");
-		for (size_t i = 1; i < len; i++)
-			if (at[i] == '#' && (at[i - 1] == ' ' || at[i - 1] == '\t'))
-				len = i;
-		while (len && strchr(BLANK, at[len - 1]))
-			len--;
+		const char quote[] = { *at++, '\r', '\n', 0 };
+		copy_text(at, strcspn(at, quote), out, room);
+		return;
 	}
-	if (len && *at != '[' && *at != '{' && *at != '#')
+	size_t len = strcspn(at, "\r\n");
+	for (size_t i = 1; i < len; i++)
+		if (at[i] == '#' && (at[i - 1] == ' ' || at[i - 1] == '\t'))
+			len = i;
+	while (len && strchr(BLANK, at[len - 1]))
+		len--;
+	if (is_text(at, len))
 		copy_text(at, len, out, room);
 }
 
