@@ -2,7 +2,7 @@
  *
  *   206, Content-Range from where we are, same validator   the sink goes on
  *   200                                                     the whole resource: restart
- *   416, "bytes * / length" of what we have                 nothing was missing
+ *   416, "bytes * / length" of what we have                 nothing was missing: told as 206
  *   else                                                    the caller's to read */
 #include "net/http_state.h"
 #include "base/text.h"
@@ -146,8 +146,13 @@ static int try_once(struct http *h, struct job *j, int64_t left_ms, struct http_
 	r.total_ms = (unsigned)left_ms;
 	TRY(http_do(h, &r, out, e));
 	if (out->status == 416 && j->part->bytes) {
-		TRY(is_whole(j, out) ? 0 : forget_part(j, e));
-		return j->part->bytes == 0;
+		if (is_whole(j, out)) {
+			out->status = 206; /* no error page for what is complete */
+			buf_clear(&out->body);
+			return 0;
+		}
+		TRY(forget_part(j, e));
+		return 1;
 	}
 	if (out->status != 206)
 		return 0;

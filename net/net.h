@@ -113,8 +113,9 @@ struct http_download {
 
 /* GET into the sink, from *part on; *part is kept up to date. A transfer that breaks off is taken
  * up again where it ended (Range with If-Range), as long as total_ms allows. A server that does not
- * honour this, or no validator, means restart and the whole resource. Other statuses than 2xx are
- * results as in http_do, and leave *part alone.  Source: RFC 9110, sections 13.1.5 and 14. */
+ * honour this, or no validator, means restart and the whole resource. The status is a 2xx where all
+ * of it is held, also when nothing was missing. Others are results as in http_do, and leave *part
+ * alone.  Source: RFC 9110, sections 13.1.5 and 14. */
 int http_download(struct http *h, const struct http_download *d, struct http_part *part,
 		  struct http_response *out, struct err *e) MUST_USE;
 

@@ -75,6 +75,8 @@ static int restart(void *ctx, struct err *e)
 	return 0;
 }
 
+static int status; /* of the last download */
+
 static int download(const struct site *s, struct held *held, struct http_part *part, unsigned tries,
 		    struct err *e)
 {
@@ -88,6 +90,7 @@ static int download(const struct site *s, struct held *held, struct http_part *p
 				   .restart = restart,
 				   .tries_max = tries };
 	int rc = http_download(h, &d, part, &r, e);
+	status = r.status;
 	http_response_free(&r);
 	http_close(h);
 	return rc;
@@ -134,6 +137,7 @@ Test(net_http_download, a_download_goes_on_where_it_ended_or_begins_anew)
 		site_open(&s, answer_ranges, NULL);
 		int rc = download(&s, &held, &part, 3, &e);
 		cr_expect_eq(rc, rows[i].code, "%s: %d %s", rows[i].what, rc, e.text);
+		cr_expect(rc < 0 || status / 100 == 2, "%s: %d", rows[i].what, status);
 		cr_expect(strstr(e.text, rows[i].says), "%s: %s", rows[i].what, e.text);
 		cr_expect_eq(held.restarts, rows[i].restarts, "%s: %d", rows[i].what, held.restarts);
 		cr_expect_eq(atomic_load(&s.requests), rows[i].requests, "%s: %d", rows[i].what,
@@ -160,6 +164,7 @@ Test(net_http_download, another_status_is_a_result_and_loses_nothing)
 	struct err e = { 0 };
 	site_open(&s, answer_404, NULL);
 	cr_expect_eq(download(&s, &held, &part, 0, &e), 0, "%s", e.text);
+	cr_expect_eq(status, 404);
 	cr_expect(part.bytes == 7 && held.restarts == 0 && held.takes == 0);
 	cr_expect_eq(atomic_load(&s.requests), 1);
 	site_close(&s);
