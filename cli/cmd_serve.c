@@ -6,13 +6,14 @@
 #include <signal.h>
 #include <string.h>
 
-static struct server *running; /* for the signal handler alone */
+static struct server *volatile running; /* for the signal handler alone */
 
 static void on_signal(int number)
 {
+	struct server *s = running;
 	(void)number;
-	if (running)
-		server_stop(running);
+	if (s)
+		server_stop(s);
 }
 
 static int serve(struct cli *c, struct serve_service *service, const char *listen)
