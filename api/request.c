@@ -261,7 +261,7 @@ static int read_function_call(struct api_request *r, const char *name, const jso
 
 static const struct {
 	const char *name;
-	flow_reader *read;
+	api_field_reader *read;
 } fields[] = {
 	{ "model", read_model },
 	{ "messages", api_read_messages },

@@ -19,17 +19,18 @@ int api_read_strings(const char *name, const json_t *v, bool lone, size_t most, 
 /* The field was accepted and changes nothing. */
 int api_read_note(struct api_request *r, const char *name, struct err *e) MUST_USE;
 
-typedef int flow_reader(struct api_request *r, const char *name, const json_t *v, struct err *e);
+typedef int api_field_reader(struct api_request *r, const char *name, const json_t *v,
+			     struct err *e);
 
 /* request_messages.c */
-flow_reader api_read_messages;
+api_field_reader api_read_messages;
 /* request_sampling.c */
-flow_reader api_read_temperature, api_read_top_p, api_read_min_p, api_read_top_k,
+api_field_reader api_read_temperature, api_read_top_p, api_read_min_p, api_read_top_k,
 	api_read_frequency, api_read_presence, api_read_repetition, api_read_seed,
 	api_read_tokens_max, api_read_tokens_min, api_read_ignore_eos, api_read_stop, api_read_ban,
 	api_read_bias, api_read_logprobs, api_read_top_logprobs, api_read_n;
 /* request_tools.c */
-flow_reader api_read_tools, api_read_tool_choice, api_read_parallel, api_read_response_format,
+api_field_reader api_read_tools, api_read_tool_choice, api_read_parallel, api_read_response_format,
 	api_read_guided_json, api_read_guided_regex, api_read_guided_choice,
 	api_read_guided_grammar, api_read_structured, api_read_kwargs, api_read_effort;
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */

@@ -229,7 +229,7 @@ int api_read_structured(struct api_request *r, const char *name, const json_t *v
 {
 	static const struct {
 		const char *key;
-		flow_reader *read;
+		api_field_reader *read;
 	} forms[] = { { "json", api_read_guided_json },
 		      { "regex", api_read_guided_regex },
 		      { "choice", api_read_guided_choice },

@@ -21,7 +21,7 @@ struct pairs {
 };
 
 /* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
-static void judge(double *p, size_t count, struct fork_calibration *out)
+static void judge_pairs(double *p, size_t count, struct fork_calibration *out)
 {
 	uint64_t below_05 = 0, below_005 = 0, low, high;
 	double n = (double)count;
@@ -196,7 +196,7 @@ static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed,
 			  (fork_site_usable(&sites.at[i]) && sites.at[i].expert != UINT32_MAX);
 	r = groups_score(m, &sites, experts, &pairs, e);
 	if (r == 0)
-		judge(pairs.p, pairs.count, out);
+		judge_pairs(pairs.p, pairs.count, out);
 	free(pairs.p);
 	fork_sites_free(&sites);
 	return r;

@@ -16,7 +16,6 @@ struct builder {
 	struct grammar *n;
 	uint32_t edge_room, *end; /* [rules] */
 	int failed;
-	const char *refused;
 };
 
 static uint32_t state_add(struct builder *b)

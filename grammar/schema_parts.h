@@ -33,7 +33,7 @@ struct schema {
 	uint32_t ref_rule[SCHEMA_REFS_MAX];
 	uint32_t refs, rules, steps, compared;
 	int depth;
-	bool wrote_char, wrote_string, wrote_number, wrote_value, wrote_key;
+	bool wrote_char, wrote_string, wrote_number, wrote_value;
 	struct buf path; /* of the schema at work, for messages */
 	struct err *e;
 };
