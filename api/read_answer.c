@@ -8,7 +8,6 @@
  * Sources: OpenAI API reference, chat completions; WHATWG HTML, server-sent events. */
 #include "api/api.h"
 
-#include "base/check.h"
 #include "base/limits.h"
 
 #include <stdlib.h>

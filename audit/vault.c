@@ -14,8 +14,6 @@
  * no row uses, then the bytes in the files (scrub). So an opening looks at what was noted, never at
  * all keys. */
 #include "audit/log_in.h"
-#include "base/check.h"
-#include "base/file.h"
 #include "base/text.h"
 
 #include <sodium.h>

@@ -1,5 +1,4 @@
 #include "base/json.h"
-#include "base/limits.h"
 #include "base/text.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 /* Writers. Canonical form: RFC 8785; its numbers: ECMA-262, Number::toString. */
 #include "base/json.h"
-#include "base/limits.h"
 #include "base/text.h"
 
 #include <math.h>

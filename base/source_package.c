@@ -17,7 +17,6 @@
 #include "base/names.h"
 #include "base/package.h"
 #include "base/source_fd.h"
-#include "base/text.h"
 
 #include <archive_entry.h>
 #include <fcntl.h>

@@ -9,7 +9,6 @@
  *              missing; given out with 'T', 'Z' and, where it has a fraction, at least milliseconds
  *
  * Anything else is refused where it stands. A float that no double can hold is refused. */
-#include "base/limits.h"
 #include "base/text.h"
 #include "base/toml_reader.h"
 

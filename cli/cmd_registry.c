@@ -1,5 +1,4 @@
 /* hallmark registry */
-#include "base/text.h"
 #include "cli/cli.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
 /* hallmark run: a prompt, or a chat, through the same filters and log as the server. */
-#include "base/limits.h"
 #include "base/text.h"
 #include "cli/cli.h"
 

@@ -2,7 +2,6 @@
  * rules and prove what happened? Parses the command line by the table in commands.c, runs one
  * command, prints the error, exits with the status of product terms: 0 ok, 1 error, 2 usage, 3
  * verification failed, 4 denied, 5 not found, 6 conflict, 7 unavailable. */
-#include "base/file.h"
 #include "base/text.h"
 #include "cli/cli.h"
 

@@ -1,7 +1,6 @@
 /* From stored bytes to panels. Runs on several threads, each with units of its own. */
 #include "engine/cpu.h"
 
-#include "base/check.h"
 #include "kernels/number.h"
 
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "engine/engine_in.h"
 
 #include "base/check.h"
-#include "base/limits.h"
 #include "base/machine.h"
 
 #include <stdio.h>

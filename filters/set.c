@@ -2,7 +2,6 @@
  * were written. */
 #include "filters/set.h"
 
-#include "base/limits.h"
 #include "base/text.h"
 
 #include <stdio.h>

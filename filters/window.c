@@ -1,7 +1,6 @@
 /* Regexes and detectors on the text of a view, matched with PCRE2's PARTIAL_HARD: a full match is
  * reported only if the matcher never reached the end, so that no later text can change it; a
  * partial match says where the earliest open attempt began. */
-#include "base/check.h"
 #include "base/text.h"
 #include "filters/stream.h"
 

@@ -1,6 +1,5 @@
 /* What a fork declares (its card and files) beside what its weights say; contradictions become
  * findings. Source of the finding names: docs/formats.md, "findings". */
-#include "base/file.h"
 #include "base/text.h"
 #include "flow/fork_model.h"
 

@@ -1,6 +1,5 @@
 /* The registry's verbs. Every change is a log entry; the registry's rows follow from it in the same
  * transaction. */
-#include "base/file.h"
 #include "flow/home.h"
 
 #include <stdlib.h>

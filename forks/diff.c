@@ -1,6 +1,5 @@
 #include "forks/diff.h"
 
-#include "base/check.h"
 #include "base/text.h"
 #include "forks/rounding.h"
 

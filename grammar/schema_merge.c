@@ -3,9 +3,6 @@
  * that place is compiled. */
 #include "grammar/schema_parts.h"
 
-#include "base/limits.h"
-#include "base/text.h"
-
 #include <string.h>
 
 /* ---- types ---- */

@@ -3,8 +3,6 @@
  * Without bounds: 15 digits, 15 of a fraction, an exponent of two, so that none overflows. */
 #include "grammar/schema_parts.h"
 
-#include "base/text.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,6 @@
  *   DUMP/CASE/computed.safetensors  logits F32, greedy and moe.L.expert_ids I32, same shapes */
 #include "base/file.h"
 #include "base/limits.h"
-#include "base/text.h"
 #include "engine/pass.h"
 #include "model/tensors.h"
 #include "lab/oracle.h"

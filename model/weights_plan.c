@@ -2,7 +2,6 @@
  * the known extras; every name, type and shape is checked here, before any weight is read. */
 #include "model/weights_loader.h"
 
-#include "base/limits.h"
 #include "base/text.h"
 
 #include <stdio.h>

@@ -2,8 +2,6 @@
  * after the last rename. A row found when the state folder is opened was left by a crash. */
 #include "registry/rows.h"
 
-#include "base/limits.h"
-
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* One request: inbound scan -> prompt -> tokens -> streaming scan -> cleared text; then one record
  * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
  * durable before the final event is handed out. The choices of one request take turns. */
-#include "base/text.h"
 #include "serve/chat.h"
 
 #include <stdlib.h>

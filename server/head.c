@@ -10,7 +10,6 @@
  * Framing is by one Content-Length of digits, or by Transfer-Encoding: chunked alone (body.c). */
 #include "server/head.h"
 #include "base/limits.h"
-#include "base/text.h"
 
 #include <string.h>
 #include <strings.h>

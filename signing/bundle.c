@@ -10,7 +10,6 @@
  * publicKey.rawBytes and keyDetails; one signature; canonical padded standard base64; the hint of
  * the given key. */
 #include "base/limits.h"
-#include "base/text.h"
 #include "signing/dsse.h"
 #include "signing/ecdsa.h"
 #include "signing/keys.h"

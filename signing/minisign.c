@@ -8,7 +8,6 @@
  * alg "ED": sig is over BLAKE2b-512 of the file (written here); "Ed": over the file itself (read
  * only). Valid: both signatures good, comments printable, nothing after the fourth line. Source:
  * minisign, "signature format". */
-#include "base/limits.h"
 #include "base/text.h"
 #include "signing/keys.h"
 

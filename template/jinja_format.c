@@ -2,8 +2,6 @@
  * with flags, width and precision. Names in brackets, * and ascii() are refused. */
 #include "template/jinja.h"
 
-#include "base/text.h"
-
 #include <stdio.h>
 #include <string.h>
 
