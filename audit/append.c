@@ -188,17 +188,18 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 			bool *fatal, struct err *e)
 {
 	int rc, erased = 0;
+	bool destroyed = true;
 
 	rc = commit_batch(log, batch, count, e);
 	audit_vault_keys_drop(batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
-		erased = audit_vault_erase_keys(log, &batch[0]->err);
+		erased = audit_vault_erase_keys(log, &destroyed, &batch[0]->err);
 	TRY(rc);
 	/* From here on the database is ahead of the folder: only a reopening may repair a
 	 * failure. */
 	rc = publish_batch(log, batch, count, e);
-	*fatal = rc < 0 || is_fatal(log, erased);
+	*fatal = rc < 0 || !destroyed || is_fatal(log, erased);
 	if (rc == 0 && erased < 0)
 		batch[0]->rc = erased;
 	return rc;

@@ -137,8 +137,9 @@ int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 /* Remove rows inside the transaction and make the erasure's record. */
 int audit_vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
 			   struct err *e) MUST_USE;
-/* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases. */
-int audit_vault_erase_keys(struct audit_log *log, struct err *e) MUST_USE;
+/* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases.
+ * *destroyed false: nothing more may be sealed, or it would be with those keys. */
+int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e) MUST_USE;
 /* At opening: complete what a crash left of that, and remove keys that were made for nothing. */
 int audit_vault_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* Let the next opening look at every key: of rows that are lost. */

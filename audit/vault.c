@@ -564,9 +564,11 @@ static int scrub(struct audit_log *log, struct err *e)
 	return 0;
 }
 
-int audit_vault_erase_keys(struct audit_log *log, struct err *e)
+int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e)
 {
+	*destroyed = false;
 	TRY(destroy_doomed(log, e));
+	*destroyed = true;
 	env_step(log->env, "audit.erase.keys");
 	return scrub(log, e);
 }

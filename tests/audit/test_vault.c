@@ -255,6 +255,46 @@ Test(audit_vault, erasing_one_index_keeps_a_shared_key_and_destroys_a_lone_one)
 	place_expect_clean(&at);
 }
 
+/* Another process writes to keys.db from the commit of the erasure on. */
+static struct store *other_keys;
+static struct store_tx *other_write;
+
+static void take_keys_at_commit(void *ctx, const char *step)
+{
+	char path[128];
+
+	(void)ctx;
+	if (strcmp(step, "audit.committed") != 0 || other_keys)
+		return;
+	snprintf(path, sizeof(path), "%s/keys.db", at.home);
+	cr_assert_eq(store_open(&other_keys, path, NULL), 0);
+	cr_assert_eq(store_write(other_keys, &other_write, NULL), 0);
+}
+
+static void no_step(void *ctx, const char *step) { (void)ctx, (void)step; }
+
+Test(audit_vault, nothing_is_sealed_with_a_key_that_could_not_be_destroyed)
+{
+	struct audit_receipt receipt;
+	place_decision(&at, "s", "old");
+	struct secret key = fetch(at.keys, "SELECT wrapped FROM subject_key WHERE id = 's:s'");
+
+	store_wait_ms(at.keys, 0);
+	at.env.steps = (struct steps){ take_keys_at_commit, NULL };
+	cr_expect_eq(audit_vault_erase(at.log_open, "s", 0, "ground", "actor", &receipt, NULL),
+		     ERR_UNAVAILABLE);
+	cr_assert(other_keys);
+	cr_expect_eq(audit_log_ready(at.log_open, NULL), ERR_UNAVAILABLE);
+	at.env.steps = (struct steps){ no_step, NULL };
+	store_end(other_write);
+	store_close(other_keys);
+	place_close(&at);
+	place_open(&at);
+	cr_expect_null(find_anywhere(&key), "%s", find_anywhere(&key));
+	json_decref(read_vault(place_decision(&at, "s", "new")));
+	place_expect_clean(&at);
+}
+
 static const char *fatal_step;
 
 static void die_at(void *ctx, const char *step)
