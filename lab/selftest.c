@@ -21,26 +21,37 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Folders below dir that hold expected.safetensors, sorted; free each and the list. */
+static int keep_name(char ***list, size_t *count, const char *name, struct err *e)
+{
+	char **grown = realloc(*list, (*count + 1) * sizeof *grown);
+	char *copy = grown ? strdup(name) : NULL;
+	if (grown)
+		*list = grown;
+	if (!copy)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of cases");
+	grown[(*count)++] = copy;
+	return 0;
+}
+
+/* Folders below dir that hold expected.safetensors, sorted; free each and the list, also after an
+ * error. */
 static int list_cases(const char *dir, char ***out, size_t *count, struct err *e)
 {
 	DIR *d = opendir(dir);
 	struct dirent *x;
 	char path[LIMIT_PATH_BYTES + 300];
+	int rc = 0;
 	*out = NULL;
 	*count = 0;
 	if (!d)
 		return err_errno(e, "open %s", dir);
-	while ((x = readdir(d))) {
+	while (rc == 0 && (x = readdir(d))) {
 		snprintf(path, sizeof path, "%s/%s/expected.safetensors", dir, x->d_name);
-		char **grown =
-			file_exists(path) ? realloc(*out, (*count + 1) * sizeof *grown) : NULL;
-		if (grown) {
-			*out = grown;
-			grown[(*count)++] = strdup(x->d_name);
-		}
+		if (file_exists(path))
+			rc = keep_name(out, count, x->d_name, e);
 	}
 	closedir(d);
+	TRY(rc);
 	if (*count == 0)
 		return err_set(e, ERR_NOTFOUND,
 			       "%s holds no oracle case (folders with expected.safetensors)", dir);
