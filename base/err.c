@@ -6,26 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A sentence may quote input: replace control characters, which must not reach a terminal or a log,
- * and bytes that are not UTF-8, as where a quotation was cut within a character. */
-static void make_printable(char *text)
-{
-	size_t len = strlen(text), i = 0;
-	while (i < len) {
-		uint32_t cp = 0;
-		int n = text_utf8_decode(text + i, len - i, &cp);
-		if (n == 0) {
-			text[i] = '\0';
-			return;
-		}
-		bool unprintable = n < 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
-		size_t used = (size_t)(n < 0 ? -n : n);
-		if (unprintable)
-			memset(text + i, '?', used);
-		i += used;
-	}
-}
-
 int(err_set)(struct err *e, int code, const char *fmt, ...)
 {
 	if (!e)
@@ -37,7 +17,8 @@ int(err_set)(struct err *e, int code, const char *fmt, ...)
 	va_end(args);
 	e->code = code;
 	memcpy(e->text, text, sizeof text);
-	make_printable(e->text);
+	/* a sentence may quote input, and cut a quotation within a character */
+	e->text[text_make_printable(e->text, strlen(e->text))] = '\0';
 	return code;
 }
 

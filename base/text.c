@@ -85,6 +85,23 @@ size_t text_utf8_unfinished(const void *s, size_t len)
 	return 0;
 }
 
+size_t text_make_printable(char *text, size_t len)
+{
+	size_t i = 0;
+	while (i < len) {
+		uint32_t cp = 0;
+		int n = text_utf8_decode(text + i, len - i, &cp);
+		if (n == 0)
+			break;
+		bool unprintable = n < 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
+		size_t used = (size_t)(n < 0 ? -n : n);
+		if (unprintable)
+			memset(text + i, '?', used);
+		i += used;
+	}
+	return i;
+}
+
 void text_hex(const void *bytes, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

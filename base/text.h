@@ -22,6 +22,10 @@ bool text_utf8_valid(const void *s, size_t len);
 /* Bytes at the end of s[0..len) that are an unfinished, so far well-formed sequence: 0..3. */
 size_t text_utf8_unfinished(const void *s, size_t len);
 
+/* Replace by "?" what must reach no terminal and no log: control characters, and bytes that are not
+ * UTF-8. Returns the length without an unfinished character at the end, at most len. */
+size_t text_make_printable(char *text, size_t len) MUST_USE;
+
 /* Lower-case hex; out holds 2*len + 1. */
 void text_hex(const void *bytes, size_t len, char *out);
 

@@ -111,8 +111,7 @@ int cli_open(struct cli *c, bool read_only, struct flow **out)
 	const char *key;
 	size_t i;
 	json_t *item;
-	json_object_foreach((json_t *)(uintptr_t)r, key, item)
-	{
+	json_object_foreach((json_t *)(uintptr_t)r, key, item) {
 		list = item;
 		for (i = 0; i < json_array_size(list) && !c->quiet; i++)
 			fprintf(stderr, "hallmark: recovery %s the publication of %s\n", key,
@@ -158,12 +157,21 @@ int cli_write(struct cli *c, const void *bytes, size_t len)
 /* ---- text form of a report: a line for each member; members of members are dotted, lists indented
  * ---- */
 
+/* A name or a card may hold what would command the terminal. */
+static void add_printable(struct buf *out, const char *text, size_t len)
+{
+	size_t before = out->len;
+	buf_add(out, text, len);
+	if (out->len > before)
+		out->len = before + text_make_printable(out->bytes + before, len);
+}
+
 static void scalar(struct buf *out, const json_t *v)
 {
 	if (json_is_string(v) && strchr(json_string_value(v), '\n'))
 		buf_printf(out, "(%zu bytes: see --json)", json_string_length(v));
 	else if (json_is_string(v))
-		buf_add(out, json_string_value(v), json_string_length(v));
+		add_printable(out, json_string_value(v), json_string_length(v));
 	else if (json_is_real(v))
 		buf_printf(out, "%.6g", json_real_value(v));
 	else if (json_is_integer(v))
@@ -182,8 +190,7 @@ static void one_line(struct buf *out, json_t *o)
 		scalar(out, o);
 		return;
 	}
-	json_object_foreach(o, key, v)
-	{
+	json_object_foreach(o, key, v) {
 		if (json_is_object(v) || json_is_array(v) || json_is_null(v))
 			continue;
 		buf_printf(out, "%s%s ", first ? "" : "  ", key);
@@ -197,8 +204,7 @@ static void list_form(struct buf *out, const char *name, json_t *list)
 	json_t *item;
 	size_t i;
 	buf_printf(out, "%-24s %zu\n", name, json_array_size(list));
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		buf_add_text(out, "  ");
 		one_line(out, item);
 		buf_add_text(out, "\n");
@@ -211,8 +217,7 @@ static void text_form(struct buf *out, const char *prefix, json_t *report, int d
 	char name[200];
 	const char *key;
 	json_t *v;
-	json_object_foreach(report, key, v)
-	{
+	json_object_foreach(report, key, v) {
 		snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
 		if (json_is_object(v) && depth < 3) {
 			text_form(out, name, v, depth + 1);

@@ -93,6 +93,27 @@ Test(base_text, utf8_unfinished_ignores_ill_formed_ends)
 	cr_expect(text_utf8_valid("\xe2\x82\xac", 3));
 }
 
+Test(base_text, what_commands_a_terminal_is_replaced)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "", "" },
+		{ "plain \xc3\xa4 \xf0\x9f\x98\x80", "plain \xc3\xa4 \xf0\x9f\x98\x80" },
+		{ "\x1b[31mred\a\n\t\x7f", "?[31mred????" },
+		{ "\xc2\x9b"
+		  "31m \xc2\xa0",
+		  "\?\?31m \xc2\xa0" },
+		{ "not \xff UTF-8 \xe2\x82", "not ? UTF-8 " },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char text[64];
+		strcpy(text, rows[i].text);
+		text[text_make_printable(text, strlen(text))] = '\0';
+		cr_expect_str_eq(text, rows[i].want);
+	}
+}
+
 Test(base_text, hex_round_trips_and_refuses_other_spellings)
 {
 	unsigned char bytes[4];
