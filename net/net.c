@@ -90,7 +90,7 @@ static struct net_peer peer_of(const union address *a)
 static int system_accept(void *ctx, int fd, struct net_peer *from)
 {
 	(void)ctx;
-	union address a;
+	union address a = { 0 };
 	socklen_t len = sizeof a;
 	int peer = accept4(fd, &a.any, &len, SOCK_CLOEXEC);
 	if (peer < 0)
