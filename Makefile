@@ -113,10 +113,12 @@ asan:
 	@$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" tests-built
 	@SANITIZER=asan tests/run build/asan $(TESTED)
 # Criterion crashes at start under ThreadSanitizer: tests/shim stands in. Only rooms whose tests use threads,
-# and of the engine's not those that only compare bits for many minutes; make tsan TSAN_SLOW= runs them too.
+# and not those that only compare bits or permute blocks, in one thread, for many minutes; make tsan TSAN_SLOW=
+# runs them too.
 THREADED ?= base net signing audit model engine filters flow serve server
 TSAN_SLOW ?= chunks_threads_and_sets_give_the_same_bits long_prompts_across_passes_and_splits_give_the_same_bits \
-  neighbours_in_the_batch_change_no_bit demo_samples_come_token_for_token length_ends_an_answer_and_the_context_too
+  neighbours_in_the_batch_change_no_bit demo_samples_come_token_for_token length_ends_an_answer_and_the_context_too \
+  flow_fork flow_fork_name
 tsan: ROOMS_HERE := $(filter $(THREADED),$(TESTED))
 tsan:
 	@$(MAKE) BUILD=build/tsan CFLAGS="-O1 -g -fsanitize=thread -Itests/shim" \

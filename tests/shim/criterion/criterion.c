@@ -1,6 +1,6 @@
 /* Runs each test in a child of a process without threads, as Criterion does:
  *     TEST [-jN] [--filter SUITE/NAME] [--short-filename]
- * SHIM_SKIP: names of tests, apart by spaces, to leave out; each is printed.
+ * SHIM_SKIP: names of tests or whole suites, apart by spaces, to leave out; each is printed.
  * A test passes if it came to its end, no assertion failed in it, and its process then exits with
  * 0 (so a report of a sanitizer at exit fails it); or if it died by the signal that it named. The
  * verdict is kept in memory shared with the children, so that neither exit(0) in the middle nor a
@@ -194,15 +194,21 @@ static void start(struct job *j, const struct shim_test *t)
 	}
 }
 
-static bool left_out(const struct shim_test *t)
+static bool is_listed(const char *list, const char *name)
 {
-	const char *list = getenv("SHIM_SKIP");
-	size_t len = strlen(t->name);
+	size_t len = strlen(name);
 
-	for (const char *at = list; at && (at = strstr(at, t->name)) != NULL; at += len)
+	for (const char *at = list; at && (at = strstr(at, name)) != NULL; at += len)
 		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
 			return true;
 	return false;
+}
+
+static bool left_out(const struct shim_test *t)
+{
+	const char *list = getenv("SHIM_SKIP");
+
+	return is_listed(list, t->name) || is_listed(list, t->suite);
 }
 
 static struct totals run_all(const char *filter, int jobs_max)
