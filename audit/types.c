@@ -35,6 +35,12 @@ static const char *const decision[] = {
 	"backend",
 	"parameters_without_effect",
 	"timing",
+	"route",
+	"conversation",
+	"upstream",
+	"verdicts",
+	"shadow",
+	"device",
 	NULL,
 };
 static const char *const erasure[] = { "ranges", "records", "ground", "actor", NULL };

@@ -96,3 +96,21 @@ unsigned machine_cores(void)
 		return 1;
 	return (unsigned)CPU_COUNT(&set);
 }
+
+void machine_processor(char *out, size_t room)
+{
+	static const char key[] = "model name";
+	char line[256];
+	const char *value = NULL;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	while (f != NULL && value == NULL && fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, key, sizeof key - 1) == 0)
+			value = strchr(line, ':');
+	if (f != NULL)
+		fclose(f);
+	size_t n = 0;
+	for (value = value ? value + 1 : ""; *value && n + 1 < room; value++)
+		if (*value >= ' ' && *value <= '~' && (n > 0 || *value != ' '))
+			out[n++] = *value;
+	out[n] = '\0';
+}

@@ -2,6 +2,7 @@
 #ifndef BASE_MACHINE_H
 #define BASE_MACHINE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Bytes that this process may still take: what the system has available, and no more than its
@@ -11,5 +12,8 @@ uint64_t machine_memory(void);
 
 /* Cores that this process may run on (its affinity mask); at least 1. */
 unsigned machine_cores(void);
+
+/* What the processor calls itself: printable ASCII; "" where nothing says. */
+void machine_processor(char *out, size_t room);
 
 #endif

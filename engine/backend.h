@@ -54,7 +54,10 @@ enum backend_peak {
  * may run beside any other. */
 struct backend {
 	struct model_keeper
-		keeper;        /* first: takes the weights (model/weights.h), once, after open */
+		keeper;     /* first: takes the weights (model/weights.h), once, after open */
+	const char *device; /* what it computes on: "cpu" */
+	const char
+		*device_name;  /* what that calls itself; "": unknown; borrowed from the backend */
 	const char *set;       /* its kernels: "avx512"; a record says what computed */
 	const char *numerics;  /* the regime of its bits: "canonical", "fast" */
 	uint64_t page_bytes;   /* that a page of KERNEL_PAGE positions takes, all layers together */

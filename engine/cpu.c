@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,8 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 					 .fill = cpu_fill,
 					 .invent = cpu_invent,
 					 .finish = cpu_finish },
+			     .device = "cpu",
+			     .device_name = m->name,
 			     .set = o->kernels->name,
 			     .numerics = o->kernels->canonical ? "canonical" : "fast",
 			     .page_bytes = (uint64_t)cpu_layer_bytes(c, o->cache) * c->layers,
@@ -140,6 +143,7 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 		.attention_scale = model_attention_scale(c),
 		.kind = o->cache,
 	};
+	machine_processor(m->name, sizeof m->name);
 	pthread_mutex_init(&m->cache.lock, NULL);
 	int rc = rope_table_open(&m->rope, &m->config.rope, e);
 	if (rc < 0) {

@@ -14,10 +14,10 @@
 
 /* Latent attention. Norm gains are f32 vectors; biases NULL without. */
 struct mla_weights {
-	struct kernel_matrix q_a;  /* [q_rank, hidden]; unused without query latent */
-	struct kernel_matrix q;    /* [heads*(nope+rope), q_rank or hidden] */
-	struct kernel_matrix kv_a; /* [latent+rope, hidden] */
-	struct kernel_matrix o;    /* [hidden, heads*value] */
+	struct kernel_matrix q_a;       /* [q_rank, hidden]; unused without query latent */
+	struct kernel_matrix q;         /* [heads*(nope+rope), q_rank or hidden] */
+	struct kernel_matrix kv_a;      /* [latent+rope, hidden] */
+	struct kernel_matrix o;         /* [hidden, heads*value] */
 	struct kernel_matrix *key_up;   /* [heads] of [latent, nope]: transposed (absorbed) */
 	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
 	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
@@ -122,6 +122,7 @@ struct cpu_cache {
 
 struct cpu {
 	struct backend backend; /* first: what the seam's functions are given */
+	char name[64];          /* of the processor */
 	struct model_config config;
 	struct cpu_weights weights;
 	struct cpu_loading loading;
@@ -236,7 +237,7 @@ int cpu_pack_refuse(const struct model_item *it, uint64_t row, uint64_t column, 
 int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 		  const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
 int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t expert,
-		    const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
+			const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
 int cpu_pack_blocks(struct cpu *m, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,
 		    struct err *e) MUST_USE;

@@ -40,6 +40,8 @@ static void facts_set(struct engine *m, const struct model_formats *f, enum kern
 		.eos_count = c->eos_count,
 		.bos = c->bos,
 		.weights = model_formats_name(f),
+		.device = m->backend->device,
+		.device_name = m->backend->device_name,
 		.kernel_set = m->backend->set,
 		.cache = cache_names[cache],
 		.numerics = m->backend->numerics,

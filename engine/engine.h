@@ -42,10 +42,11 @@ struct engine_facts {
 	/* tokens_real: ids that the tokenizer knows */
 	uint32_t vocab, tokens_real, layers, hidden, context_max;
 	uint32_t eos[8], eos_count, bos; /* bos UINT32_MAX: none */
-	const char *weights;    /* widest-used storage of the matrices as packed: "bf16", "q8" */
-	const char *cache;      /* "f32", "bf16", "int8" */
-	const char *kernel_set; /* "plain", "avx2", ... */
-	const char *numerics;   /* "canonical" or "fast" */
+	const char *weights; /* widest-used storage of the matrices as packed: "bf16", "q8" */
+	const char *cache;   /* "f32", "bf16", "int8" */
+	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
+	const char *kernel_set;           /* "plain", "avx2", ... */
+	const char *numerics;             /* "canonical" or "fast" */
 	/* of the files' bytes; template: of its text; choice: of what every tensor class was packed
 	 * to, the cache's type, the kernel set and the numerics, as docs/formats.md says */
 	struct digest config, tokenizer, chat_template, choice;

@@ -75,6 +75,10 @@ struct answer_model {
 	const char *packed;   /* as asked for: "stored", "q8" */
 	const char *cache, *kernels, *numerics;
 	const struct digest *tokenizer, *chat_template, *choice;
+	struct {
+		const char *backend, *name, *driver; /* "cpu"; what it calls itself */
+		const struct digest *library;        /* that was loaded for it */
+	} device;
 	uint32_t context_max;
 };
 

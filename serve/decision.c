@@ -1,4 +1,4 @@
-/* The decision record: 29 fields in fixed order, each committed under its own salt. The table of
+/* The decision record: 35 fields in fixed order, each committed under its own salt. The table of
  * fields is frozen in docs/formats.md and checked by the log (audit/types.c); absent is null. A
  * replay makes them anew and compares. */
 #include "serve/decision.h"
@@ -227,12 +227,36 @@ static void add_answer(const struct decision *d, struct decision_fields *f)
 	add(f, "timing", obj_take(&timing));
 }
 
+static json_t *device(const struct answer_model *m)
+{
+	struct obj o = { 0 };
+	if (!m->device.backend)
+		return json_null();
+	obj_text(&o, "backend", m->device.backend);
+	obj_add(&o, "name", text_or_null(m->device.name));
+	obj_add(&o, "driver", text_or_null(m->device.driver));
+	obj_add(&o, "library_digest", digest_or_null(m->device.library));
+	return obj_take(&o);
+}
+
+/* What does not exist here yet is null; its form is fixed in docs/formats.md. */
+static void add_route(const struct decision *d, struct decision_fields *f)
+{
+	add(f, "route", json_pack("{s:s}", "shape", d->shape));
+	add(f, "conversation", json_null());
+	add(f, "upstream", json_null());
+	add(f, "verdicts", json_null());
+	add(f, "shadow", json_null());
+	add(f, "device", device(&d->model));
+}
+
 int serve_decision_fields(const struct decision *d, struct decision_fields *out, struct err *e)
 {
 	*out = (struct decision_fields){ 0 };
 	add_request(d, out);
 	add_model(d, out);
 	add_answer(d, out);
+	add_route(d, out);
 	for (size_t i = 0; i < out->count; i++)
 		if (!out->field[i].value) {
 			serve_decision_fields_free(out);

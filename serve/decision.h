@@ -25,6 +25,7 @@ struct decision {
 	const char *signer;        /* "": unsigned */
 	const char *build;         /* of this program */
 	const char *backend;
+	const char *shape; /* of the API that was asked: "chat" */
 	struct answer_model model;
 	struct answer_facts answer;
 	const struct digest *bundle; /* of the policy; NULL: none */
@@ -35,7 +36,7 @@ struct decision {
 };
 void serve_decision_free(struct decision *d);
 
-#define DECISION_FIELDS 29
+#define DECISION_FIELDS 35
 
 /* The record's fields, in the order of audit's table; values are owned. */
 struct decision_fields {

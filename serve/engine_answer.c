@@ -266,6 +266,7 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .tokenizer = &f->tokenizer,
 				      .chat_template = &f->chat_template,
 				      .choice = &f->choice,
+				      .device = { f->device, f->device_name, NULL, NULL },
 				      .context_max = m->context_max };
 }
 

@@ -96,6 +96,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.signer = serve_signer(s),
 				.build = FLOW_BUILD_ID,
 				.backend = s->who->backend,
+				.shape = "chat",
 				.bundle = s->profile ? &s->profile->bundle : NULL,
 				.mode = s->profile ? policy_mode_name(s->profile->mode) : "off" };
 	s->who->model(s->self, &d->model);

@@ -22,8 +22,8 @@ struct replay {
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
 static bool compared(const char *field)
 {
-	static const char *const not [] = { "subject", "client", "timing", "engine_build",
-					    "kernel_set" };
+	static const char *const not [] = { "subject",      "client",     "timing",
+					    "engine_build", "kernel_set", "device" };
 	for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
 		if (strcmp(field, not [i]) == 0)
 			return false;

@@ -30,7 +30,7 @@ void place_remove(struct place *p); /* all */
 uint64_t place_note(struct place *p, const char *text);
 /* Append a decision of a subject (or NULL) whose field 1 is text, the next 7, the others absent; its
  * index. */
-#define PLACE_FIELDS 29
+#define PLACE_FIELDS 35
 uint64_t place_decision(struct place *p, const char *subject, const char *text);
 
 /* The folder's verdict; with_store compares the database too. */

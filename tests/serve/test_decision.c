@@ -23,6 +23,7 @@ static void setup(void)
 			       .signer = "",
 			       .build = "b",
 			       .backend = "upstream",
+			       .shape = "chat",
 			       .mode = "off",
 			       .scans = json_array(),
 			       .interventions = json_array(),
@@ -77,10 +78,25 @@ Test(serve_decision, what_an_upstream_does_not_know_is_null)
 					      "kernel_set",       "kernel_regimes", "policy_bundle",
 					      "constraint",       "weights_format", "prompt_count",
 					      "output_count",     "routing_digest", "logits_digest",
-					      "prompt_ids_digest" };
+					      "prompt_ids_digest", "conversation", "upstream",
+					      "verdicts", "shadow", "device" };
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
 		cr_expect_str_eq(field(absent[i]), "null", "%s", absent[i]);
 	cr_expect_str_eq(field("backend"), "\"upstream\"");
+}
+
+Test(serve_decision, route_and_device_say_what_was_asked_and_what_computed)
+{
+	static const struct digest library = { { 1 } };
+	cr_expect_str_eq(field("route"), "{\"shape\":\"chat\"}");
+	d.model.device.backend = "cpu";
+	cr_expect_str_eq(field("device"),
+			 "{\"backend\":\"cpu\",\"driver\":null,\"library_digest\":null,\"name\":null}");
+	d.model.device.name = "Some CPU";
+	d.model.device.library = &library;
+	cr_expect(strstr(field("device"), "\"name\":\"Some CPU\"") &&
+			  strstr(field("device"), "\"library_digest\":\"sha256:01000000"),
+		  "%s", field("device"));
 }
 
 Test(serve_decision, ids_are_digested_as_u32_little_endian)

@@ -56,6 +56,7 @@ Test(serve_replay, recorded_answers_come_the_same_again)
 		uint64_t size = audit_log_size(at.flow->log), index = say(rows[i], &x);
 		cr_expect_eq(index, size);
 		cr_expect_str_eq(served_field(&at, "backend"), "\"engine\"");
+		cr_expect(strstr(served_field(&at, "device"), "{\"backend\":\"cpu\","));
 		json_t *report = replay(index, &same);
 		cr_expect(json_is_true(json_object_get(report, "equal")), "%s", rows[i]);
 		cr_expect_eq(json_integer_value(json_object_get(report, "first_token")), -1);
