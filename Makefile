@@ -106,9 +106,15 @@ $(EMULATED):
 $(BUILD)/test/kernels: | $(EMULATED)
 tests-built: $(TEST_BINS) $(BUILD)/hallmark
 
+# One room or one case: make test ROOM=audit, make test CASE=tests/cli/case_serve.py.
+ifneq ($(ROOM)$(CASE),)
+test: $(ROOM:%=$(BUILD)/test/%) $(BUILD)/hallmark deps-test
+	@CASES="$(or $(CASE),none)" tests/run $(BUILD) $(ROOM)
+else
 test: tests-built deps-test
 	@.ci/check $(BUILD)
 	@tests/run $(BUILD) $(TESTED)
+endif
 asan:
 	@$(MAKE) BUILD=build/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" tests-built
 	@SANITIZER=asan tests/run build/asan $(TESTED)
