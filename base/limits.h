@@ -15,6 +15,7 @@
 #define LIMIT_SAFETENSORS_DEPTH 4           /* header, tensor, shape: the format needs 3 */
 #define LIMIT_TENSORS 1000000u              /* 61 layers x 384 experts x 6 tensors is 140,544 */
 #define LIMIT_TOML_BYTES MIB(16)            /* a literal bank of 100,000 terms */
+#define LIMIT_BUNDLE_BYTES MIB(64)          /* a policy of that size and its packs, as JSON */
 #define LIMIT_TOML_DEPTH 64                 /* nested arrays and inline tables */
 #define LIMIT_REQUEST_BYTES MIB(8)          /* a long context as JSON */
 #define LIMIT_MESSAGES 4096u                /* turns of one conversation, each scanned alone */

@@ -19,9 +19,9 @@ enum detect_verdict {
 /* A proposed match in a window of view text. A check may shorten it, and says what a mask shows. */
 struct detect_hit {
 	const char *text;
-	size_t len;                       /* of the window */
-	size_t start, end;                /* bytes; end: in, out */
-	size_t head, tail;                /* out: a mask leaves [start, head) and [tail, end) readable */
+	size_t len;        /* of the window */
+	size_t start, end; /* bytes; end: in, out */
+	size_t head, tail; /* out: a mask leaves [start, head) and [tail, end) readable */
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
 	size_t n;                         /* of value; longer matches are cut off */
 	bool bare;                        /* nothing but letters and digits */
@@ -30,15 +30,19 @@ struct detect_hit {
 typedef enum detect_verdict detect_check(struct detect_hit *h);
 
 struct detector {
-	const char *name, *regex;
+	const char *name;
+	unsigned version; /* from 1: filter_detector_known */
+	const char *regex;
 	detect_check *check;        /* NULL: the shape decides */
 	const char *const *context; /* NULL-terminated; NULL: none */
 	bool context_bare;          /* a context word is needed for bare values only */
 	bool raw;                   /* on the raw view */
 };
 
-const struct detector *filter_detector_at(
-	size_t i); /* a row of the table, or NULL; rows of one name act together */
+/* A row of the table, or NULL; rows of one name and version act together. */
+const struct detector *filter_detector_at(size_t i);
+/* Whether a row is meant by "pan" (its newest version) or "pan/1". */
+bool filter_detector_is(const struct detector *d, const char *asked);
 /* Fill value, n and bare, then context and check. */
 enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
 

@@ -1,7 +1,10 @@
-/* The detectors; rows of one name act together. Bounds: L and R keep a value out of identifiers and
- * decimals; Chinese, Japanese and other letters may touch it, for those scripts write no spaces. */
+/* The detectors; rows of one name and version act together. What changes the finds of a row gets
+ * the next version, beside the old row: bundles of before then keep their meaning. Bounds: L and R
+ * keep a value out of identifiers and decimals; Chinese, Japanese and other letters may touch it,
+ * for those scripts write no spaces. */
 #include "filters/detect.h"
 
+#include "base/text.h"
 #include "filters/filters.h"
 
 #include <string.h>
@@ -75,105 +78,107 @@ static const char url[] =
 	"(?::[0-9]{1,5})?(?:[/?#][^\\s\"'<>()\\[\\]{}]{0,256})?";
 
 /* Prefixes that are not given out: D F I Q U V at the front, O second, and BG GB NK KN TN NT ZZ. */
-static const char nino[] = L
-	"(?i)(?!BG|GB|NK|KN|TN|NT|ZZ)"
-	"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]" R;
+static const char nino[] =
+	L "(?i)(?!BG|GB|NK|KN|TN|NT|ZZ)"
+	  "[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]" R;
 
-#define SHAPE(name, regex, check)                      \
-	{                                              \
-		name, regex, check, NULL, false, false \
+#define SHAPE(name, version, regex, check)                      \
+	{                                                       \
+		name, version, regex, check, NULL, false, false \
 	}
 static const struct detector table[] = {
-	{ "pan",
+	{ "pan", 1,
 	  "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
 	  detect_pan, NULL, false, false },
-	SHAPE("iban", iban, detect_iban),
-	SHAPE("email", email, detect_email),
-	SHAPE("phone", phone, detect_phone),
-	{ "phone", phone_bare, detect_phone, words_phone, false, false },
-	SHAPE("ip",
+	SHAPE("iban", 1, iban, detect_iban),
+	SHAPE("email", 1, email, detect_email),
+	SHAPE("phone", 1, phone, detect_phone),
+	{ "phone", 1, phone_bare, detect_phone, words_phone, false, false },
+	SHAPE("ip", 1,
 	      "(?<![0-9A-Za-z_.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?![0-9A-Za-z_-])(?!\\.[0-9A-Za-z])",
 	      detect_ip),
-	SHAPE("mac",
+	SHAPE("mac", 1,
 	      "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}"
 	      "(?:(?::[0-9A-F]{2}){5}|(?:-[0-9A-F]{2}){5})(?![0-9A-Z_:-])",
 	      detect_mac),
-	SHAPE("mac",
+	SHAPE("mac", 1,
 	      "(?<![0-9A-Za-z_.])(?i)(?:[0-9A-F]{4}\\.){2}[0-9A-F]{4}(?![0-9A-Z_]|\\.[0-9A-Z])",
 	      detect_mac),
-	SHAPE("url", url, NULL),
-	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])",
+	SHAPE("url", 1, url, NULL),
+	SHAPE("crypto.btc", 1, "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])",
 	      detect_base58),
-	SHAPE("crypto.btc", "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])",
+	SHAPE("crypto.btc", 1, "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])",
 	      detect_bech32),
-	SHAPE("cn.resident_id", L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
-	SHAPE("cn.uscc", L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R,
+	SHAPE("cn.resident_id", 1, L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
+	SHAPE("cn.uscc", 1, L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R,
 	      detect_cn_uscc),
-	{ "us.ssn", L "(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{9})" R,
+	{ "us.ssn", 1, L "(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{9})" R,
 	  detect_us_ssn, words_ssn, true, false },
-	{ "us.aba", L "[0-9]{4}-?[0-9]{4}-?[0-9]" R, detect_us_aba, words_aba, false, false },
-	{ "us.npi", L "[12][0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_us_npi, words_npi, true,
+	{ "us.aba", 1, L "[0-9]{4}-?[0-9]{4}-?[0-9]" R, detect_us_aba, words_aba, false, false },
+	{ "us.npi", 1, L "[12][0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_us_npi, words_npi, true,
 	  false },
-	SHAPE("us.itin", L "9[0-9]{2}([- ])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])[- ][0-9]{4}" R,
-	      NULL),
-	SHAPE("us.dea", L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
-	SHAPE("uk.nhs", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
-	SHAPE("uk.nino", nino, NULL),
-	SHAPE("uk.vehicle",
+	SHAPE("us.itin", 1,
+	      L "9[0-9]{2}([- ])(?:5[0-9]|6[0-5]|7[0-9]|8[0-8]|9[0-24-9])[- ][0-9]{4}" R, NULL),
+	SHAPE("us.dea", 1, L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
+	SHAPE("uk.nhs", 1, L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
+	SHAPE("uk.nino", 1, nino, NULL),
+	SHAPE("uk.vehicle", 1,
 	      L "(?i)[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}" R,
 	      NULL),
-	SHAPE("de.tax_id", L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
-	SHAPE("de.vat_id", L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
-	SHAPE("de.pension", L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
-	SHAPE("de.health", L "[A-Z][0-9]{9}" R, detect_de_health),
-	{ "de.passport", L "[CFGHJK][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao, words_passport,
-	  false, false },
-	{ "de.id_card", L "[LMNPRTVWXY][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
+	SHAPE("de.tax_id", 1, L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
+	SHAPE("de.vat_id", 1, L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
+	SHAPE("de.pension", 1, L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
+	SHAPE("de.health", 1, L "[A-Z][0-9]{9}" R, detect_de_health),
+	{ "de.passport", 1, L "[CFGHJK][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
 	  words_passport, false, false },
-	SHAPE("br.cpf", L "[0-9]{3}\\.?[0-9]{3}\\.?[0-9]{3}-?[0-9]{2}" R, detect_br_cpf),
-	SHAPE("br.cnpj", L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R,
+	{ "de.id_card", 1, L "[LMNPRTVWXY][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
+	  words_passport, false, false },
+	SHAPE("br.cpf", 1, L "[0-9]{3}\\.?[0-9]{3}\\.?[0-9]{3}-?[0-9]{2}" R, detect_br_cpf),
+	SHAPE("br.cnpj", 1, L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R,
 	      detect_br_cnpj),
-	SHAPE("in.aadhaar", L "[2-9][0-9]{3}(?:[ :-]?)[0-9]{4}(?:[ :-]?)[0-9]{4}" R,
+	SHAPE("in.aadhaar", 1, L "[2-9][0-9]{3}(?:[ :-]?)[0-9]{4}(?:[ :-]?)[0-9]{4}" R,
 	      detect_in_aadhaar),
-	SHAPE("in.gstin", L "[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]" R, detect_in_gstin),
-	{ "in.pan", L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false,
+	SHAPE("in.gstin", 1, L "[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]" R,
+	      detect_in_gstin),
+	{ "in.pan", 1, L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false,
 	  false },
-	SHAPE("ng.nin", L "[0-9]{11}" R, detect_ng_nin),
-	SHAPE("pl.pesel", L "[0-9]{11}" R, detect_pl_pesel),
-	SHAPE("fi.hetu", L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R,
+	SHAPE("ng.nin", 1, L "[0-9]{11}" R, detect_ng_nin),
+	SHAPE("pl.pesel", 1, L "[0-9]{11}" R, detect_pl_pesel),
+	SHAPE("fi.hetu", 1, L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R,
 	      detect_fi_hetu),
-	SHAPE("es.nif", L "[0-9]{7,8}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
-	SHAPE("es.nie", L "[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
-	SHAPE("it.fiscal",
+	SHAPE("es.nif", 1, L "[0-9]{7,8}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
+	SHAPE("es.nie", 1, L "[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
+	SHAPE("it.fiscal", 1,
 	      L
 	      "[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]" R,
 	      detect_it_fiscal),
-	SHAPE("it.vat", L "(?:IT ?)?[0-9]{11}" R, detect_it_vat),
-	SHAPE("se.person", L "(?:[0-9]{2})?[0-9]{6}[-+]?[0-9]{4}" R, detect_se_person),
-	SHAPE("se.org", L "[125-9][0-9][2-9][0-9]{3}-[0-9]{4}" R, detect_luhn_whole),
-	SHAPE("za.id", L "[0-9]{13}" R, detect_za_id),
-	SHAPE("ca.sin", L "[1-9][0-9]{2}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_luhn_whole),
-	SHAPE("tr.id", L "[1-9][0-9]{10}" R, detect_tr_id),
-	SHAPE("th.id", L "[1-8]" S "[0-9]{4}" S "[0-9]{5}" S "[0-9]{2}" S "[0-9]" R, detect_th_id),
-	SHAPE("kr.rrn", L "[0-9]{6}-?[0-9]{7}" R, detect_kr_rrn),
-	{ "kr.brn", L "[0-9]{3}-?[0-9]{2}-?[0-9]{5}" R, detect_kr_brn, words_brn, false, false },
-	SHAPE("sg.nric", L "[STFGM][0-9]{7}[A-Z]" R, detect_sg_nric),
-	SHAPE("sg.uen", L "(?:[0-9]{8}|(?:19|20)[0-9]{7}|[TSR][0-9]{2}[A-Z]{2}[0-9]{4})[A-Z]" R,
+	SHAPE("it.vat", 1, L "(?:IT ?)?[0-9]{11}" R, detect_it_vat),
+	SHAPE("se.person", 1, L "(?:[0-9]{2})?[0-9]{6}[-+]?[0-9]{4}" R, detect_se_person),
+	SHAPE("se.org", 1, L "[125-9][0-9][2-9][0-9]{3}-[0-9]{4}" R, detect_luhn_whole),
+	SHAPE("za.id", 1, L "[0-9]{13}" R, detect_za_id),
+	SHAPE("ca.sin", 1, L "[1-9][0-9]{2}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_luhn_whole),
+	SHAPE("tr.id", 1, L "[1-9][0-9]{10}" R, detect_tr_id),
+	SHAPE("th.id", 1, L "[1-8]" S "[0-9]{4}" S "[0-9]{5}" S "[0-9]{2}" S "[0-9]" R,
+	      detect_th_id),
+	SHAPE("kr.rrn", 1, L "[0-9]{6}-?[0-9]{7}" R, detect_kr_rrn),
+	{ "kr.brn", 1, L "[0-9]{3}-?[0-9]{2}-?[0-9]{5}" R, detect_kr_brn, words_brn, false, false },
+	SHAPE("sg.nric", 1, L "[STFGM][0-9]{7}[A-Z]" R, detect_sg_nric),
+	SHAPE("sg.uen", 1, L "(?:[0-9]{8}|(?:19|20)[0-9]{7}|[TSR][0-9]{2}[A-Z]{2}[0-9]{4})[A-Z]" R,
 	      detect_sg_uen),
-	SHAPE("au.abn", L "[1-9][0-9] ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}" R, detect_au_abn),
-	{ "au.acn", L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_au_acn, words_acn, true,
+	SHAPE("au.abn", 1, L "[1-9][0-9] ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}" R, detect_au_abn),
+	{ "au.acn", 1, L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{3}" R, detect_au_acn, words_acn, true,
 	  false },
-	SHAPE("au.tfn", L "[0-9]{3}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_au_tfn),
-	SHAPE("au.medicare", L "[2-6][0-9]{3}" S "[0-9]{5}" S "[0-9]" R, detect_au_medicare),
-	{ "unicode.tags",
+	SHAPE("au.tfn", 1, L "[0-9]{3}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_au_tfn),
+	SHAPE("au.medicare", 1, L "[2-6][0-9]{3}" S "[0-9]{5}" S "[0-9]" R, detect_au_medicare),
+	{ "unicode.tags", 1,
 	  "\\x{1F3F4}[\\x{E0020}-\\x{E007E}]{0,8}\\x{E007F}?|[\\x{E0001}\\x{E0020}-\\x{E007F}]{1,64}",
 	  detect_tags, NULL, false, true },
-	{ "unicode.selectors",
+	{ "unicode.selectors", 1,
 	  "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]{2,64}"
 	  "|(?<=[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}])[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]",
 	  detect_selectors, NULL, false, true },
-	{ "unicode.bidi", "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?", detect_bidi, NULL,
-	  false, true },
+	{ "unicode.bidi", 1, "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?", detect_bidi,
+	  NULL, false, true },
 };
 
 const struct detector *filter_detector_at(size_t i)
@@ -181,10 +186,35 @@ const struct detector *filter_detector_at(size_t i)
 	return i < sizeof table / sizeof *table ? &table[i] : NULL;
 }
 
+static bool named(const struct detector *d, const char *name, size_t len)
+{
+	return strlen(d->name) == len && memcmp(d->name, name, len) == 0;
+}
+
+unsigned filter_detector_version(const char *name)
+{
+	unsigned newest = 0;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (named(&table[i], name, strlen(name)) && table[i].version > newest)
+			newest = table[i].version;
+	return newest;
+}
+
+bool filter_detector_is(const struct detector *d, const char *asked)
+{
+	const char *slash = strchr(asked, '/');
+	uint64_t version;
+	if (!slash)
+		return named(d, asked, strlen(asked)) &&
+		       d->version == filter_detector_version(asked);
+	return named(d, asked, (size_t)(slash - asked)) &&
+	       text_parse_u64(slash + 1, strlen(slash + 1), &version) == 0 && version == d->version;
+}
+
 bool filter_detector_known(const char *name)
 {
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (strcmp(table[i].name, name) == 0)
+		if (filter_detector_is(&table[i], name))
 			return true;
 	return false;
 }

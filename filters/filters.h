@@ -43,7 +43,7 @@ struct filter_rule {
 	uint32_t gap_max;      /* strict: dropped separators allowed between two kept characters */
 	const char *regex;     /* PCRE2 subset with finite width, on the plain view */
 	uint32_t repeat_max;   /* what *, + and {n,} mean; 0: they are refused */
-	const char *detector;  /* "pan", "email", ...: filter_detector_known */
+	const char *detector;  /* "pan", or one version of it, "pan/1": filter_detector_known */
 };
 
 struct filter_set; /* compiled rules: immutable, shared by threads */
@@ -55,12 +55,21 @@ int filter_set_build(struct filter_set **out, const struct filter_rule *rule, si
 void filter_set_free(struct filter_set *s);
 /* Greatest number of source bytes that may be held at any time, over all rules. */
 size_t filter_set_width(const struct filter_set *s);
+/* A detector has a version, raised when its form, its context words or its check change what it
+ * finds. "pan" is the newest one of that name, "pan/1" that one. */
 bool filter_detector_known(const char *name);
+/* The newest version of a name without one; 0: there is no such detector. */
+unsigned filter_detector_version(const char *name);
 /* Check one regex alone: its greatest width in code points, or ERR_INPUT with the reason. */
 int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width,
 		       struct err *e) MUST_USE;
 
-/* Versions that a bundle records: Unicode, confusables, PCRE2, these tables. Static storage. */
+/* The version of what is ours besides detectors: views, confusables, the grammar of regexes. It
+ * only grows; a policy bundle states it as the least that it needs. */
+unsigned filter_tables(void);
+/* What does the matching here, for the log, "NAME-VERSION" and spaces: the above, the confusables
+ * behind it, and the libraries: "unicode-15.0.0 confusables-17.0.0 pcre2-10.42 tables-1". Static
+ * storage. */
 const char *filter_tables_version(void);
 
 /* A decided span of the source text. rules: the ids that cover it, sorted, joined by ','. */

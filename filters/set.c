@@ -95,8 +95,8 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
 	to->replacement = arena_copy(&s->arena, text, strlen(text));
 	to->replacement_len = (uint32_t)strlen(text);
-	to->detector =
-		from->detector ? arena_copy(&s->arena, from->detector, strlen(from->detector)) : "";
+	const char *detector = from->detector ? from->detector : "";
+	to->detector = arena_copy(&s->arena, detector, strcspn(detector, "/"));
 	return to->id && to->replacement && to->detector ? 0 : nomem(e);
 }
 
@@ -142,7 +142,7 @@ static int probes_build(struct filter_set *s, const struct filter_rule **rule, s
 			TRY(probe_add(s, rule[i]->regex, rule[i]->repeat_max, NULL, i, e));
 		for (size_t k = 0; rule[i]->detector && k < rows; k++) {
 			const struct detector *d = filter_detector_at(k);
-			if (strcmp(d->name, rule[i]->detector) == 0)
+			if (filter_detector_is(d, rule[i]->detector))
 				TRY(probe_add(s, d->regex, 0, d, i, e));
 		}
 	}

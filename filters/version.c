@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <utf8proc.h>
 
-/* Raised when a view, a detector's form or its check changes what is found. */
-#define TABLES "1"
+/* Raised when a view, the confusables or the grammar of regexes change what is found. */
+#define TABLES 1
 
 static char version[160];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -20,9 +20,11 @@ static void make(void)
 	for (char *c = pcre; *c; c++)
 		if (*c == ' ')
 			*c = 0;
-	snprintf(version, sizeof version, "unicode-%s confusables-%s pcre2-%s tables-%s",
-		 utf8proc_unicode_version(), filter_confusables_version, pcre, TABLES);
+	snprintf(version, sizeof version, "unicode-%s confusables-%s pcre2-%s tables-%u",
+		 utf8proc_unicode_version(), filter_confusables_version, pcre, filter_tables());
 }
+
+unsigned filter_tables(void) { return TABLES; }
 
 const char *filter_tables_version(void)
 {

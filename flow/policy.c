@@ -118,7 +118,7 @@ int flow_policy_packs(json_t **report, struct err *e)
 static int load_profile(const char *path, struct policy_profile **out, struct buf *bundle,
 			struct err *e)
 {
-	int rc = file_read(path, LIMIT_TOML_BYTES, bundle, e);
+	int rc = file_read(path, LIMIT_BUNDLE_BYTES, bundle, e);
 	if (rc == 0 && (bundle->len < sizeof BUNDLE_MAGIC ||
 			memcmp(bundle->bytes, BUNDLE_MAGIC, sizeof BUNDLE_MAGIC - 1) != 0)) {
 		buf_clear(bundle);

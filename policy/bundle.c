@@ -2,26 +2,30 @@
  *
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
  *   {"extends":[{"digest":"sha256:..","name":".."}],
- *    "format":1,
+ *    "format":2,
  *    "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
  *              "severity":".."}],
- *    "tables":".."}
- * extends: packs by name, with the digest of their text. tables: filter_tables_version(); other
- * tables would give other results. Rules are sorted by id; replace and severity may be absent.
- * match is one of
- *   {"fold":"..","gap_max":n,"literals":[..]}   {"regex":"..","repeat_max":n}   {"detector":".."}
+ *    "tables":n}
+ * extends: packs by name, with the digest of their text. tables: filter_tables() of the program
+ * that compiled it, the least that a reader must have. Rules are sorted by id; replace and severity
+ * may be absent. match is one of
+ *   {"fold":"..","gap_max":n,"literals":[..]}  {"regex":"..","repeat_max":n}  {"detector":"pan/1"}
  *
- * Valid: the header, canonical bytes, no other key, ids strictly ascending, and every rule
- * compiles. */
+ * Nothing of the machine is in it, no library's version either: the same text gives the same digest
+ * everywhere. What the libraries were is in the log entry of the policy's loading.
+ *
+ * Valid: the header, canonical bytes, no other key, ids strictly ascending, a version in every
+ * detector's name, and every rule compiles. Format 1 named the libraries, and is refused. */
 #include "base/json.h"
+#include "base/limits.h"
 #include "policy/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define HEADER "HMPOLICY1\n"
-#define BUNDLE_BYTES_MAX ((size_t)64 << 20)
+#define FORMAT 2
 
 /* ---- writing */
 
@@ -31,6 +35,17 @@ static void add_strings(struct obj *o, const char *key, const struct strings *s)
 	for (size_t i = 0; i < s->count; i++)
 		arr_text(&list, s->item[i]);
 	obj_array(o, key, &list);
+}
+
+/* With its version, which the text may leave out for the newest. */
+static void add_detector(struct obj *o, const char *name)
+{
+	char text[128];
+	if (strchr(name, '/'))
+		snprintf(text, sizeof text, "%s", name);
+	else
+		snprintf(text, sizeof text, "%s/%u", name, filter_detector_version(name));
+	obj_text(o, "detector", text);
 }
 
 static void add_match(struct obj *to, const struct policy_rule *x)
@@ -44,7 +59,7 @@ static void add_match(struct obj *to, const struct policy_rule *x)
 		obj_text(&o, "regex", x->regex);
 		obj_count(&o, "repeat_max", x->repeat_max);
 	} else {
-		obj_text(&o, "detector", x->detector);
+		add_detector(&o, x->detector);
 	}
 	obj_object(to, "match", &o);
 }
@@ -86,10 +101,10 @@ static int bundle_json(const struct policy *p, json_t **out, struct err *e)
 	obj_count(&head, "retention_days", p->retention_days);
 	obj_count(&head, "version", p->version);
 	obj_array(&o, "extends", &packs);
-	obj_int(&o, "format", 1);
+	obj_int(&o, "format", FORMAT);
 	obj_object(&o, "policy", &head);
 	obj_array(&o, "rules", &rules);
-	obj_text(&o, "tables", filter_tables_version());
+	obj_count(&o, "tables", filter_tables());
 	return obj_done(&o, out, e);
 }
 
@@ -100,7 +115,12 @@ int policy_compile(const struct policy *p, struct buf *bundle, struct err *e)
 	buf_add_text(bundle, HEADER);
 	int rc = json_write_canonical(o, bundle, e);
 	json_decref(o);
-	return rc < 0 ? rc : buf_done(bundle, e);
+	if (rc == 0)
+		rc = buf_done(bundle, e);
+	if (rc == 0 && bundle->len > LIMIT_BUNDLE_BYTES)
+		rc = err_set(e, ERR_INPUT, "the bundle has %zu bytes, %zu are accepted",
+			     bundle->len, LIMIT_BUNDLE_BYTES);
+	return rc;
 }
 
 /* ---- reading */
@@ -148,6 +168,20 @@ static int load_u32(const json_t *o, const char *key, uint64_t most, uint32_t *o
 	return 0;
 }
 
+static int load_detector(const json_t *m, struct policy_rule *x, struct err *e)
+{
+	TRY(json_get_string(m, "detector", &x->detector, what, e));
+	if (!strchr(x->detector, '/'))
+		return wrong(e, "detector");
+	if (!filter_detector_known(x->detector))
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"the bundle was compiled with the detector \"%.60s\", which this "
+			"program does not have: compile it again, or use the program of then",
+			x->detector);
+	return 0;
+}
+
 static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, struct err *e)
 {
 	static const char *const literal_keys[] = { "fold", "gap_max", "literals", NULL };
@@ -171,7 +205,7 @@ static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, 
 		return json_get_string(m, "regex", &x->regex, what, e);
 	}
 	TRY(json_only_keys(m, detector_keys, what, e));
-	return json_get_string(m, "detector", &x->detector, what, e);
+	return load_detector(m, x, e);
 }
 
 static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
@@ -282,20 +316,19 @@ static int load_document(struct policy *p, const json_t *o, struct err *e)
 	static const char *const keys[] = {
 		"extends", "format", "policy", "rules", "tables", NULL
 	};
-	uint64_t format;
-	const char *tables;
-	TRY(json_only_keys(o, keys, what, e));
+	uint64_t format, tables;
 	TRY(json_get_u64(o, "format", &format, what, e));
-	if (format != 1)
+	if (format != FORMAT)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: policy bundle format %ju",
 			       (uintmax_t)format);
-	TRY(json_get_string(o, "tables", &tables, what, e));
-	if (strcmp(tables, filter_tables_version()) != 0)
-		return err_set(
-			e, ERR_UNSUPPORTED,
-			"the bundle was built for \"%.150s\", this program has \"%s\": compile it again",
-			tables, filter_tables_version());
+	TRY(json_only_keys(o, keys, what, e));
+	TRY(json_get_u64(o, "tables", &tables, what, e));
+	if (tables > filter_tables())
+		return err_set(e, ERR_UNSUPPORTED,
+			       "the bundle needs tables %ju, this program has %u: a newer program "
+			       "compiled it",
+			       (uintmax_t)tables, filter_tables());
 	TRY(load_packs(o, e));
 	TRY(load_head(p, o, e));
 	return load_rules(p, o, e);
@@ -358,7 +391,7 @@ int policy_load(struct policy_profile **out, const void *bundle, size_t len, str
 	if (len < head || memcmp(bundle, HEADER, head) != 0)
 		return err_set(e, ERR_INPUT, "%s: expected the header HMPOLICY1", what);
 	const char *text = (const char *)bundle + head;
-	TRY(json_read(&o, text, len - head, BUNDLE_BYTES_MAX, 8, e));
+	TRY(json_read(&o, text, len - head, LIMIT_BUNDLE_BYTES, 8, e));
 	struct policy *p = calloc(1, sizeof *p);
 	struct policy_profile *x = calloc(1, sizeof *x);
 	int r = p && x ? 0 : err_set(e, ERR_NOMEM, "out of memory for a policy");

@@ -65,7 +65,8 @@ void policy_free(struct policy *p);
 int policy_test(const struct policy *p, uint64_t *passed, json_t **failures,
 		struct err *e) MUST_USE;
 
-/* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic. */
+/* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic: the same text gives the
+ * same bytes on every machine, whatever libraries it has. ERR_INPUT: over LIMIT_BUNDLE_BYTES. */
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e) MUST_USE;
 
 /* The serve profile: all that serving needs of a policy. Immutable, shared by threads. */
@@ -77,7 +78,8 @@ struct policy_profile {
 	uint32_t retention_days;
 	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase */
 };
-/* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: built for other tables. */
+/* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: another format, or one that needs newer tables or a
+ * detector that is not here. */
 int policy_load(struct policy_profile **out, const void *bundle, size_t len,
 		struct err *e) MUST_USE;
 void policy_profile_free(struct policy_profile *p);

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "serve/chat.h"
+#include "serve/replay_libraries.h"
 
 #include <string.h>
 
@@ -215,6 +216,17 @@ static const char *verdict(const json_t *list)
 	return json_array_size(list) == 0 ? "equal" : "different";
 }
 
+/* Those that match the policy's rules, and have another version here. */
+static int add_libraries(const struct replay *r, struct obj *o, struct err *e)
+{
+	char bundle[DIGEST_TEXT_ROOM];
+	json_t *list;
+	plain(recorded(r, "policy_bundle"), bundle, sizeof bundle);
+	TRY(serve_replay_libraries(r->flow, r->entry, bundle, &list, e));
+	obj_add(o, "libraries", list);
+	return 0;
+}
+
 static int describe(struct replay *r, json_t **report, struct err *e)
 {
 	const struct answer_model *m = &r->chat->decision.model;
@@ -234,6 +246,8 @@ static int describe(struct replay *r, json_t **report, struct err *e)
 	obj_int(&o, "first_token", first_token(r));
 	obj_text(&o, "finish_reason", serve_record_finish(r->chat, 0));
 	obj_add(&o, "differences", list);
+	if (rc == 0)
+		rc = add_libraries(r, &o, e);
 	if (rc < 0)
 		obj_free(&o);
 	return rc < 0 ? rc : obj_done(&o, report, e);

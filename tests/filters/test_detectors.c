@@ -1,4 +1,6 @@
 #include "tests/filters/scan.h"
+#include "base/digest.h"
+#include "filters/detect.h"
 
 #include <criterion/criterion.h>
 
@@ -393,4 +395,141 @@ Test(filters_detectors, texts_of_the_detectors_own_letters_stay_within_the_work_
 		scan_free(&s);
 	}
 	filter_set_free(set);
+}
+
+/* ---- versions */
+
+/* What each detector's rows are, so that none changes without its version. Checks are code, and are
+ * not in the digest: who changes one raises the version too. */
+static const struct {
+	const char *name, *form;
+} forms[] = {
+	{ "pan/1", "4560225f34d6a3eb" },
+	{ "iban/1", "ec558b494ecefcbe" },
+	{ "email/1", "24f63a9612432f08" },
+	{ "phone/1", "7fa6449f7ca6d8b9" },
+	{ "ip/1", "3a86135c96640c31" },
+	{ "mac/1", "57389d9dd62891e6" },
+	{ "url/1", "dd43ad7a5889c031" },
+	{ "crypto.btc/1", "7384ef6e0932b2c6" },
+	{ "cn.resident_id/1", "f826b2241041afef" },
+	{ "cn.uscc/1", "36b0dd9aa7501ae8" },
+	{ "us.ssn/1", "59ee980e33752729" },
+	{ "us.aba/1", "ebf981d61e2cbcf3" },
+	{ "us.npi/1", "1487257f17ba9d35" },
+	{ "us.itin/1", "1eb3d3890be59174" },
+	{ "us.dea/1", "ba4db7cbda902981" },
+	{ "uk.nhs/1", "5158cb68eda9c809" },
+	{ "uk.nino/1", "02128024ced045a1" },
+	{ "uk.vehicle/1", "fcdb6ed865ad00b3" },
+	{ "de.tax_id/1", "82997d7c0f96a5fd" },
+	{ "de.vat_id/1", "09ea05aa3f8b1346" },
+	{ "de.pension/1", "052644795d814a57" },
+	{ "de.health/1", "bba027cb2a25cc72" },
+	{ "de.passport/1", "ee02ba747a0d9d09" },
+	{ "de.id_card/1", "b00d480d48f93f6d" },
+	{ "br.cpf/1", "9cdc5025b28b0f6b" },
+	{ "br.cnpj/1", "f61b12df8fa4ec41" },
+	{ "in.aadhaar/1", "0d553a333192339c" },
+	{ "in.gstin/1", "bbf1ab094abb37b6" },
+	{ "in.pan/1", "9dd16bee2d25011d" },
+	{ "ng.nin/1", "44ede3c47db4869c" },
+	{ "pl.pesel/1", "44ede3c47db4869c" },
+	{ "fi.hetu/1", "07cff4a86831e167" },
+	{ "es.nif/1", "122bb1fe157d4111" },
+	{ "es.nie/1", "65a19e24794f0423" },
+	{ "it.fiscal/1", "ab0aab5de0b11990" },
+	{ "it.vat/1", "f52319069e33c28b" },
+	{ "se.person/1", "0c3c21927d31b368" },
+	{ "se.org/1", "e5dd9e1279e00f3f" },
+	{ "za.id/1", "b163e75840ce0c9b" },
+	{ "ca.sin/1", "479e1b23d166df49" },
+	{ "tr.id/1", "cc3309f72814bde1" },
+	{ "th.id/1", "ab853e33f64f0a59" },
+	{ "kr.rrn/1", "db2b5f9544b5b8f5" },
+	{ "kr.brn/1", "e99dfada92c8421d" },
+	{ "sg.nric/1", "e6f8ad7e3319562c" },
+	{ "sg.uen/1", "784af63edadd8cd7" },
+	{ "au.abn/1", "bd3f3c8907f7ad5e" },
+	{ "au.acn/1", "f5a6ff638f7c202d" },
+	{ "au.tfn/1", "9535a40d22444627" },
+	{ "au.medicare/1", "c304234a32403b0d" },
+	{ "unicode.tags/1", "217dc5d73acb1105" },
+	{ "unicode.selectors/1", "eda5ba7020ee702e" },
+	{ "unicode.bidi/1", "e99350ab0f09a4ea" },
+};
+
+static void form_of(const char *name, unsigned version, char hex[65])
+{
+	struct buf b = { 0 };
+	const struct detector *d;
+	for (size_t i = 0; (d = filter_detector_at(i)); i++) {
+		if (strcmp(d->name, name) != 0 || d->version != version)
+			continue;
+		buf_printf(&b, "%s\n%d %d\n", d->regex, d->context_bare, d->raw);
+		for (size_t k = 0; d->context && d->context[k]; k++)
+			buf_printf(&b, "%s\n", d->context[k]);
+	}
+	struct digest digest = digest_of(b.bytes, b.len);
+	digest_hex(&digest, hex);
+	buf_free(&b);
+}
+
+Test(filters_detectors, no_row_changes_without_its_version)
+{
+	const struct detector *d;
+	size_t listed = 0;
+	char last[64] = "";
+	for (size_t i = 0; (d = filter_detector_at(i)); i++) {
+		char name[64], hex[65];
+		snprintf(name, sizeof name, "%s/%u", d->name, d->version);
+		if (strcmp(name, last) == 0)
+			continue;
+		snprintf(last, sizeof last, "%s", name);
+		form_of(d->name, d->version, hex);
+		size_t k = 0;
+		while (k < sizeof forms / sizeof *forms && strcmp(forms[k].name, name) != 0)
+			k++;
+		cr_expect_lt(k, sizeof forms / sizeof *forms, "not listed: { \"%s\", \"%.16s\" },",
+			     name, hex);
+		if (k < sizeof forms / sizeof *forms)
+			cr_expect(strncmp(hex, forms[k].form, 16) == 0, "%s is now %.16s", name,
+				  hex);
+		listed++;
+	}
+	cr_expect_eq(listed, sizeof forms / sizeof *forms);
+}
+
+Test(filters_detectors, a_name_is_its_newest_version_and_may_carry_one)
+{
+	static const char *const known[] = { "pan", "pan/1", "phone/1", "unicode.bidi/1" };
+	static const char *const none[] = { "",	      "pa",	 "pan/", "pan/0", "pan/01",
+					    "pan/2", "pan/1/1", "/1",	 "pan/x", "pan/-1",
+					    "pan /1", "pan/18446744073709551617" };
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		cr_expect(filter_detector_known(known[i]), "%s", known[i]);
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		cr_expect(!filter_detector_known(none[i]), "%s", none[i]);
+	cr_expect_eq(filter_detector_version("pan"), 1);
+	cr_expect_eq(filter_detector_version("pen"), 0);
+	struct filter_set *plain = one("phone", FILTER_REDACT), *dated = one("phone/1", FILTER_REDACT);
+	const char *text = "call (617) 555-0116, phone 4155550170";
+	struct scan a = scan_whole(plain, text, strlen(text)),
+		    b = scan_whole(dated, text, strlen(text));
+	cr_expect_eq(a.findings, 2);
+	cr_expect_str_eq(a.trace.bytes, b.trace.bytes, "findings name the detector alone");
+	scan_free(&a);
+	scan_free(&b);
+	filter_set_free(plain);
+	filter_set_free(dated);
+}
+
+/* Whoever brings in other confusables raises the tables' version, and adds a row here. */
+Test(filters_detectors, tables_have_one_version_for_each_set_of_confusables)
+{
+	static const char *const confusables[] = { "", "confusables-17.0.0" };
+	cr_assert_eq(filter_tables(), 1);
+	cr_expect(strstr(filter_tables_version(), confusables[filter_tables()]), "%s",
+		  filter_tables_version());
+	cr_expect(strstr(filter_tables_version(), "tables-1"));
 }

@@ -2,6 +2,8 @@
  * files, what they extend, and reports. */
 #include "support.h"
 
+#include "base/limits.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -308,6 +310,26 @@ Test(flow_policy, a_text_in_pieces_is_scanned_as_the_whole)
 		json_decref(cut);
 	}
 	json_decref(whole);
+}
+
+/* What compiles is also taken: a bundle may be longer than any text. */
+Test(flow_policy, a_bundle_longer_than_a_text_may_be_is_taken)
+{
+	struct buf text = { 0 };
+	struct flow_scanner *s;
+	struct err e = { 0 };
+	buf_add_text(&text, HEAD("shadow") RULE("mail", "output", "detector = \"email\"", "redact")
+				    "controls = ['");
+	while (text.len < 12u << 20)
+		buf_add_byte(&text, '"'); /* two bytes in JSON */
+	buf_add_text(&text, "']\n");
+	struct buf bundle = compile(policy(text.bytes));
+	cr_assert_gt(bundle.len, LIMIT_TOML_BYTES);
+	fixture_write(&at, "p.bundle", bundle.bytes, bundle.len);
+	expect(0, flow_scanner_open(&s, fixture_path(&at, "p.bundle"), &e));
+	flow_scanner_close(s);
+	buf_free(&text);
+	buf_free(&bundle);
 }
 
 Test(flow_policy, a_scanner_is_used_again_and_takes_a_bundle_too)
