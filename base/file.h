@@ -34,8 +34,9 @@ int file_make_dirs(const char *path, unsigned mode, struct err *e) MUST_USE;
 int file_remove_tree(const char *path, struct err *e) MUST_USE;
 
 /* Open the relative name below dir_fd with open(2) flags (no O_CREAT), following no link in any
- * component and never blocking on a FIFO. "", "." and ".." components and absolute names are
- * ERR_INPUT, so is a link. *fd is the caller's; its kind is not checked. */
+ * component and never blocking on a FIFO. "", "." and ".." components, absolute names and a file
+ * where a folder should be are ERR_INPUT, a link is ERR_UNSUPPORTED. *fd is the caller's; its kind
+ * is not checked. */
 int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err *e) MUST_USE;
 
 bool file_exists(const char *path);
@@ -50,9 +51,15 @@ int file_join(char *out, const char *dir, const char *name, struct err *e) MUST_
 int file_lock(const char *path, int *fd, struct err *e) MUST_USE;
 void file_unlock(int fd);
 
+/* What a sentence about a link that is not followed ends with. */
+#define FILE_LINK_REMEDY \
+	"; only links within a cache of the Hugging Face hub are followed: copy the folder with " \
+	"`cp -rL`"
+
 enum file_kind {
 	FILE_REGULAR,
-	FILE_LINK,
+	FILE_LINKED, /* a link that ends in a regular file of a cache: hub_cache.h */
+	FILE_LINK,   /* one that is not followed */
 	FILE_DEEP,  /* a folder or file whose relative path is LIMIT_PATH_BYTES or longer */
 	FILE_OTHER, /* a device, socket or FIFO */
 };

@@ -25,6 +25,23 @@ static int next_component(const char **name, char part[LIMIT_NAME_BYTES + 1])
 	return 0;
 }
 
+/* Why a component could not be opened, by errno. */
+static int not_opened(int at, const char *part, bool last, const char *name, struct err *e)
+{
+	int number = errno;
+	struct stat st;
+	if ((number == ELOOP || number == ENOTDIR) &&
+	    fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (S_ISLNK(st.st_mode))
+			return err_set(e, ERR_UNSUPPORTED, "%.200s: %sa symbolic link%s%.80s%s",
+				       name, last ? "" : "behind ", last ? "" : ", ",
+				       last ? "" : part, FILE_LINK_REMEDY);
+		return err_set(e, ERR_INPUT, "%.200s: %.80s is no folder", name, part);
+	}
+	errno = number;
+	return err_errno(e, "open %s", name);
+}
+
 int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err *e)
 {
 	const char *rest = name;
@@ -40,10 +57,7 @@ int file_open_below(int dir_fd, const char *name, int flags, int *fd, struct err
 				      (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW |
 					      O_NONBLOCK | O_CLOEXEC);
 		if (result == 0 && next < 0)
-			result = errno == ELOOP || (errno == ENOTDIR && !last)
-					 ? err_set(e, ERR_INPUT,
-						   "%s: a component is a link or no folder", name)
-					 : err_errno(e, "open %s", name);
+			result = not_opened(at, part, last, name, e);
 		if (at != dir_fd)
 			close(at);
 		if (result < 0)
@@ -63,6 +77,7 @@ const char *file_kind_name(enum file_kind kind)
 {
 	static const char *const names[] = {
 		[FILE_REGULAR] = "a file",
+		[FILE_LINKED] = "a link into the cache",
 		[FILE_LINK] = "a symbolic link",
 		[FILE_DEEP] = "deeper than a path can name",
 		[FILE_OTHER] = "a device, socket or FIFO",

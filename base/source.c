@@ -1,3 +1,4 @@
+#include "base/hub_cache.h"
 #include "base/source_fd.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct folder {
 	bool as_it_stands;
 	char *label;
 	int dir_fd;
+	struct hub_cache *cache; /* NULL: no link is followed */
 	struct held held[HELD_MAX];
 	size_t helds;
 	uint64_t uses;
@@ -43,7 +45,8 @@ static int by_name(const void *key, const void *entry)
 static int open_file(struct folder *f, const char *name, int *fd, struct err *e)
 {
 	struct stat st;
-	TRY(file_open_below(f->dir_fd, name, O_RDONLY, fd, e));
+	TRY(f->cache ? hub_cache_open(f->cache, name, fd, e)
+		     : file_open_below(f->dir_fd, name, O_RDONLY, fd, e));
 	int rc = 0;
 	if (fstat(*fd, &st) < 0)
 		rc = err_errno(e, "stat %s", name);
@@ -159,9 +162,41 @@ static int folder_read(struct source *s, const char *name, uint64_t offset, void
 static int folder_list(struct source *s, const char *const *skip, size_t skips,
 		       struct file_tree *out, struct err *e)
 {
-	int rc = file_walk(((struct folder *)s)->dir_fd, skip, skips, out, e);
+	struct folder *f = (struct folder *)s;
+	int rc = file_walk(f->dir_fd, skip, skips, out, e);
 	if (rc < 0)
-		err_prefix(e, "%s", s->label);
+		return err_prefix(e, "%s", s->label);
+	for (size_t i = 0; f->cache && i < out->count; i++) {
+		struct file_entry *entry = &out->entry[i];
+		int fd = -1;
+		if (entry->kind != FILE_LINK || open_file(f, entry->name, &fd, NULL) < 0)
+			continue;
+		close(fd);
+		entry->kind = FILE_LINKED;
+	}
+	return 0;
+}
+
+/* Move the names out of a tree that holds only files. */
+static int take_names(struct folder *f, struct file_tree *t, struct err *e)
+{
+	f->list.names = calloc(t->count + 1, sizeof *f->list.names);
+	if (!f->list.names)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	for (size_t i = 0; i < t->count; i++) {
+		TRY(source_entry_check(&f->source, &t->entry[i], e));
+		f->list.names[f->list.count++] = t->entry[i].name;
+		t->entry[i].name = NULL;
+	}
+	return 0;
+}
+
+static int fix_names(struct folder *f, struct err *e)
+{
+	struct file_tree t = { 0 };
+	TRY(folder_list(&f->source, NULL, 0, &t, e));
+	int rc = take_names(f, &t, e);
+	file_tree_free(&t);
 	return rc;
 }
 
@@ -180,6 +215,7 @@ static void folder_close(struct source *s)
 	}
 	if (f->dir_fd >= 0)
 		close(f->dir_fd);
+	hub_cache_close(f->cache);
 	file_list_free(&f->list);
 	pthread_mutex_destroy(&f->lock);
 	free(f->label);
@@ -200,8 +236,12 @@ static int folder_fill(struct folder *f, const char *dir, struct err *e)
 	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir_fd < 0)
 		return err_errno(e, "open folder %s", dir);
-	if (!f->as_it_stands)
-		TRY(file_list(dir, &f->list, e));
+	char *full = realpath(dir, NULL);
+	if (!full)
+		return err_errno(e, "open folder %s", dir);
+	int rc = hub_cache_find(&f->cache, full, e);
+	free(full);
+	TRY(rc);
 	f->label = strdup(dir);
 	if (!f->label)
 		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
@@ -215,9 +255,12 @@ static int folder_open(struct source **out, const char *dir, bool as_it_stands, 
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
 	f->dir_fd = -1;
-	f->as_it_stands = as_it_stands;
+	f->as_it_stands = true;
 	pthread_mutex_init(&f->lock, NULL);
 	int rc = folder_fill(f, dir, e);
+	if (rc == 0 && !as_it_stands)
+		rc = fix_names(f, e);
+	f->as_it_stands = as_it_stands;
 	if (rc < 0) {
 		folder_close(&f->source);
 		return rc;
@@ -237,6 +280,17 @@ int source_open_tree(struct source **out, const char *dir, struct err *e)
 }
 
 /* ---- for every kind of source ---- */
+
+int source_entry_check(struct source *s, const struct file_entry *f, struct err *e)
+{
+	uint64_t bytes;
+	if (f->kind == FILE_REGULAR || f->kind == FILE_LINKED)
+		return 0;
+	if (f->kind == FILE_LINK)
+		TRY(source_size(s, f->name, &bytes, e)); /* says why it is not followed */
+	return err_set(e, ERR_INPUT, "%s: %.200s is %s; only regular files and folders are taken",
+		       s->label, f->name, file_kind_name(f->kind));
+}
 
 struct source_state source_state_of(const struct stat *st)
 {

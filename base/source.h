@@ -22,7 +22,8 @@ struct source_state {
 };
 
 struct source_ops {
-	/* ERR_NOTFOUND if there is no such file; ERR_INPUT if it is no regular file. */
+	/* ERR_NOTFOUND if there is no such file; ERR_INPUT if it is no regular file,
+	 * ERR_UNSUPPORTED if a link stands there that is not followed. */
 	int (*size)(struct source *s, const char *name, uint64_t *bytes, struct err *e);
 	/* Exactly len bytes from offset, as they will be used: a verifying source has checked those
 	 * it copies. ERR_INPUT past the end. */
@@ -44,7 +45,8 @@ struct source {
 	bool verified;     /* every byte read was compared with a signed digest */
 };
 
-/* A plain folder: regular files only, anything else is refused by name; no links followed. */
+/* A plain folder: regular files only, anything else is refused by name. Of links only those of a
+ * snapshot in a hub's cache are followed: hub_cache.h. */
 int source_open_folder(struct source **out, const char *dir, struct err *e) MUST_USE;
 
 /* A folder as it stands, whatever it holds: files are read by their names, source_list tells what
@@ -65,6 +67,10 @@ int source_read_file(struct source *s, const char *name, size_t bytes_max, struc
 /* What is there now, of whatever kind; skip [skips] as for file_walk. Free with file_tree_free. */
 int source_list(struct source *s, const char *const *skip, size_t skips, struct file_tree *out,
 		struct err *e) MUST_USE;
+
+/* Whether f, listed from s, can be read: ERR_INPUT for a device and the like, ERR_UNSUPPORTED for a
+ * link that is not followed, with the reason and the remedy. */
+int source_entry_check(struct source *s, const struct file_entry *f, struct err *e) MUST_USE;
 
 int source_state(struct source *s, const char *name, struct source_state *out,
 		 struct err *e) MUST_USE;

@@ -82,9 +82,8 @@ static int take_files(struct making *k, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
 	for (size_t i = 0; i < k->there.count; i++) {
 		const struct file_entry *f = &k->there.entry[i];
-		if (f->kind != FILE_REGULAR)
-			return err_set(e, ERR_INPUT, "%s: %s; a release holds regular files only",
-				       f->name, file_kind_name(f->kind));
+		TRY(source_entry_check(k->source, f, e));
+		k->m->links = k->m->links || f->kind == FILE_LINKED;
 		TRY(add_file(k->m, f->name, e));
 	}
 	return 0;

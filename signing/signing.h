@@ -2,8 +2,7 @@
  *
  * A release is signed once, over its manifest (an in-toto Statement v1 that lists every file with
  * its SHA-256), as an OpenSSF Model Signing v1.0 bundle with ECDSA P-256, and beside it with
- * Ed25519 as minisign. Sources: OMS v1.0, DSSE v1, in-toto Statement v1, minisign, C2SP
- * signed-note. */
+ * Ed25519 as minisign. Sources: OMS v1.0, DSSE v1, in-toto Statement v1, minisign, signed-note. */
 #ifndef SIGNING_SIGNING_H
 #define SIGNING_SIGNING_H
 #include "base/buf.h"
@@ -14,8 +13,8 @@
 
 /* ---- keys ---- */
 
-/* A publisher's identity: ECDSA P-256 (libcrypto) and Ed25519 (libsodium), bound by a key document
- * that both sign. Secret halves live in guarded memory and are wiped by signing_identity_close. */
+/* A publisher's identity: ECDSA P-256 and Ed25519, bound by a key document that both sign. Secret
+ * halves live in guarded memory and are wiped by signing_identity_close. */
 struct signing_identity;
 
 struct signing_public {
@@ -107,13 +106,13 @@ struct signing_manifest {
 	struct signing_tensor *tensor; /* sorted by name */
 	char **ignore;                 /* the statement's ignore_paths */
 	size_t file_count, tensor_count, ignore_count;
+	bool links;         /* allow_symlinks: some of the files are links, into a hub's cache */
 	struct digest root; /* SHA-256 of the concatenated file digests in listed order */
 	struct buf payload; /* exact bytes of the statement */
 };
 void signing_manifest_free(struct signing_manifest *m);
 
-/* Fill leaf and tensor from hallmark.chunks and hallmark.tensors, where they are listed, after
- * comparing them with their signed digests and trees (ERR_VERIFY). */
+/* Fill leaf and tensor from hallmark.chunks and hallmark.tensors, where listed (ERR_VERIFY). */
 int signing_manifest_load(struct signing_manifest *m, struct source *under, struct err *e) MUST_USE;
 
 /* What a manifest is made of. */
@@ -126,9 +125,9 @@ struct signing_making {
 	bool quiet;
 };
 /* Hash every file in one read, make hallmark.chunks and hallmark.tensors, build the statement.
- * model.sig, hallmark.chunks, hallmark.tensors already there are remains of an earlier release and
- * not read; .git, .gitattributes, .github, .gitignore at the top are ignored. Links, devices, names
- * that collide after NFC and case folding: ERR_INPUT. ERR_CONFLICT: a file changed meanwhile. */
+ * model.sig and these two, when there, are an earlier release's and not read; what is ignored is in
+ * statement.c. ERR_INPUT: devices, names that collide after NFC and case folding; ERR_UNSUPPORTED:
+ * links that are not followed; ERR_CONFLICT: a file changed meanwhile. */
 int signing_manifest_make(struct signing_manifest *out, const struct signing_making *how,
 			  struct err *e) MUST_USE;
 /* The root of its manifest, made or not, whatever the files are called; nothing is written. */
@@ -160,12 +159,13 @@ int signing_provenance(const struct signing_identity *id, const struct signing_m
 
 struct signing_difference {
 	char *path, *expected, *found;
-	char *tensor; /* NULL: outside any, or hallmark.tensors is unusable */
+	char *tensor;   /* NULL: outside any, or hallmark.tensors is unusable */
+	bool unchecked; /* behind a link that is not followed; found says why */
 };
 struct signing_report {
 	bool ok;
 	struct signing_difference *difference;
-	size_t count;
+	size_t count, unchecked; /* how many of count were not checked */
 	uint64_t bytes; /* hashed */
 };
 void signing_report_free(struct signing_report *r);

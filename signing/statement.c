@@ -9,10 +9,11 @@
  *        "resources":[{"name":PATH,"digest":HEX,"algorithm":"sha256",
  *            "size":N,"chunks":{"algorithm":"sha256-rfc6962","size":4194304,"count":M,"root":HEX},
  *            "tensors":{"count":T,"root":HEX}},...],
- *        "serialization":{"method":"files","hash_type":"sha256","allow_symlinks":false,
+ *        "serialization":{"method":"files","hash_type":"sha256","allow_symlinks":BOOL,
  *            "ignore_paths":[...]}}}
  *
- * Resources are written in code point order of their names and read in any order, without
+ * allow_symlinks is true where a file was a link when it was signed; what we follow does not depend
+ * on it. Resources are written in code point order of their names and read in any order, without
  * repetition. ROOT is the SHA-256 of their digests, concatenated in the listed order; it is
  * recomputed on reading. Extra members that others put into a descriptor are passed over; "chunks"
  * is ours only with our algorithm, "tensors" only with count and root. */
@@ -124,9 +125,10 @@ int signing_statement_write(struct signing_manifest *m, struct err *e)
 			buf_add_byte(b, ',');
 		write_resource(b, &m->file[i]);
 	}
-	buf_add_text(b, "],\"serialization\":{\"method\":\"files\",\"hash_type\":\"sha256\","
-			"\"allow_symlinks\":false,"
-			"\"ignore_paths\":[");
+	buf_printf(b,
+		   "],\"serialization\":{\"method\":\"files\",\"hash_type\":\"sha256\","
+		   "\"allow_symlinks\":%s,\"ignore_paths\":[",
+		   m->links ? "true" : "false");
 	for (size_t i = 0; i < m->ignore_count; i++) {
 		if (i)
 			buf_add_byte(b, ',');
@@ -319,11 +321,9 @@ static int read_serialization(const json_t *predicate, struct signing_manifest *
 	if (json_object_get(s, "shard_size"))
 		return err_set(e, ERR_INPUT, WHAT ": a shard size with method files");
 	const json_t *links = json_object_get(s, "allow_symlinks");
-	if (json_is_true(links))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: models with symbolic links");
-	if (!json_is_false(links))
+	if (!json_is_boolean(links))
 		return err_set(e, ERR_INPUT, WHAT ": \"allow_symlinks\" is not a truth value");
+	m->links = json_is_true(links);
 	return read_ignore(s, m, e);
 }
 

@@ -48,6 +48,16 @@ static int differ(struct signing_report *r, const char *path, const char *tensor
 	return 0;
 }
 
+/* What stands behind a link that is not followed is unknown. */
+static int leave_unchecked(struct signing_report *r, const char *path, const char *expected,
+			   const char *why, struct err *e)
+{
+	TRY(differ(r, path, NULL, expected, why, e));
+	r->difference[r->count - 1].unchecked = true;
+	r->unchecked++;
+	return 0;
+}
+
 static int differ_digest(struct signing_report *r, const char *path, const char *tensor,
 			 const struct digest *expected, const struct digest *found, struct err *e)
 {
@@ -121,8 +131,9 @@ static int check_begin(void *ctx, size_t i, struct hash_job *job, struct err *e)
 	if (rc == ERR_NOTFOUND)
 		TRY(differ(k->r, f->name, NULL, expected, "missing", e));
 	else if (rc == ERR_INPUT)
-		TRY(differ(k->r, f->name, NULL, expected, "not a regular file, or behind a link",
-			   e));
+		TRY(differ(k->r, f->name, NULL, expected, "not a regular file", e));
+	else if (rc == ERR_UNSUPPORTED)
+		TRY(leave_unchecked(k->r, f->name, expected, why.text, e));
 	else if (rc < 0)
 		return err_set(e, rc, "%s", why.text);
 	return rc < 0;

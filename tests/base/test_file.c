@@ -184,7 +184,8 @@ Test(base_file, open_below_stays_below)
 	int dir = open(t.dir, O_RDONLY | O_DIRECTORY), fd = -1;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int result = file_open_below(dir, bad[i], O_RDONLY, &fd, NULL);
-		cr_expect_eq(result, ERR_INPUT, "%s: %d", bad[i], result);
+		int wanted = strstr(bad[i], "link") ? ERR_UNSUPPORTED : ERR_INPUT;
+		cr_expect_eq(result, wanted, "%s: %d", bad[i], result);
 	}
 	cr_assert_eq(file_open_below(dir, "a/x", O_RDONLY, &fd, NULL), 0);
 	close(fd);

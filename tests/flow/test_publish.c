@@ -448,7 +448,7 @@ Test(flow_publish, a_link_in_the_model_is_refused)
 	json_t *report;
 	struct err e = { 0 };
 	cr_assert_eq(symlink("/etc/passwd", fixture_path(&at, "model/link")), 0);
-	expect_says(ERR_INPUT, "link", flow_publish(at.flow, &p, &report, &e));
+	expect_says(ERR_UNSUPPORTED, "link", flow_publish(at.flow, &p, &report, &e));
 	cr_expect_not(fixture_has(&at, "model.hallmark.part"));
 }
 

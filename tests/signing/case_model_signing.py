@@ -98,7 +98,62 @@ def theirs_verifies_here(h, curve):
     h.run("release", "verify", model, "--key", h.dir / "k.pem", status=3)
 
 
+def cached(h, model, name):
+    """A snapshot of the model as the hub's client caches it: small files in the repository's blobs, large
+    ones in the store that repositories share."""
+    cache = h.dir / name
+    repo = cache / "models--a--b"
+    snapshot = repo / "snapshots/0123456789abcdef"
+    for i, path in enumerate(p for p in sorted(model.rglob("*")) if p.is_file()):
+        at = snapshot / path.relative_to(model)
+        blob, up = repo / "blobs" / f"e{i}", "../" * (1 + len(path.relative_to(model).parts))
+        for folder in (at.parent, blob.parent, cache / "blobs/ab"):
+            folder.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_size > CHUNK:
+            shutil.copy(path, cache / "blobs/ab" / f"h{i}")
+            blob.symlink_to(f"../../blobs/ab/h{i}")
+        else:
+            shutil.copy(path, blob)
+        at.symlink_to(f"{up}blobs/e{i}")
+    return snapshot
+
+
+def snapshots_verify_on_both_sides(h):
+    """A snapshot can be signed where it lies; what is signed are the files behind the links."""
+    model = fill(h.model("plain"))
+    snapshot = cached(h, model, "cache")
+    h.publish(snapshot, "a/cached", "1")
+    assert not (snapshot / "model.sig").is_symlink()
+    pem = h.dir / "k.pem"
+    check = ("verify", "key", snapshot, "--signature", snapshot / "model.sig", "--public_key", pem)
+    check = (*check, "--allow_symlinks")  # it asks for this, whatever the statement says
+    ok, text = model_signing(*check)
+    assert ok, text
+    assert h.json("release", "verify", snapshot)["ok"] is True
+    flip(snapshot / "large.bin", 5 << 20)
+    ok, text = model_signing(*check)
+    assert not ok and "large.bin" in text, text
+    bad = h.json("release", "verify", snapshot, status=3)
+    assert [f["path"] for f in bad["failures"]] == ["large.bin"], bad
+
+
+def a_release_arrives_in_a_cache(h):
+    """All its files are links there, its signature too; signing it again replaces the link."""
+    snapshot = cached(h, h.dir / "ours", "arrived")
+    assert (snapshot / "model.sig").is_symlink()
+    assert h.json("release", "verify", snapshot)["ok"] is True
+    blob, bundle = (snapshot / "model.sig").resolve(), (snapshot / "model.sig").read_bytes()
+    (snapshot / "README.md").unlink()
+    (snapshot / "README.md").write_text("another")
+    assert h.json("release", "verify", snapshot, status=3)["failures"][0]["path"] == "README.md"
+    h.publish(snapshot, "a/again", "2")
+    assert h.json("release", "verify", snapshot)["ok"] is True
+    assert not (snapshot / "model.sig").is_symlink() and blob.read_bytes() == bundle
+
+
 with Home() as home:
     ours_verifies_there(home)
     for name in ("prime256v1", "secp384r1"):
         theirs_verifies_here(home, name)
+    snapshots_verify_on_both_sides(home)
+    a_release_arrives_in_a_cache(home)
