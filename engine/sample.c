@@ -1,9 +1,14 @@
 /* Sampling a token: a pure function of logits, parameters and position.
  *
  * Order: ids that are not allowed are out; temperature; top_k; top_p; min_p; then the inverse of
- * the cumulative distribution over the kept ids in the order (probability descending, id
- * ascending), at u = (w0 * 2^21 + w1 / 2^11) / 2^53 where w are the words of Philox4x32-10 with key
- * = seed (low, high) and counter = (position, choice, 0, 0).
+ * the cumulative distribution over the kept ids in the order (weight descending, id ascending).
+ *
+ * The weight of an id is e^((logit - largest) / temperature), an f32 in [0, 1], and 1 for the best.
+ * It counts in whole units of 2^-40, so that sums are integers and do not depend on the order or
+ * the machine that adds them. 2^24 ids fit into 64 bits; an id below 10^-12 of the best is never
+ * drawn. With T the sum over the kept ids and r = w0 * 2^32 + w1, the first words of Philox4x32-10
+ * with key = seed (low, high) and counter = (position, choice, 0, 0), the id drawn is the first at
+ * which the running sum exceeds floor(r * T / 2^64). Words w2 and w3 are kept for watermarks.
  *
  * Sampling rarely needs more than the best ids, so sorting is lazy: weights are counted by their
  * binary exponent, and ids are collected and sorted one band of exponents at a time. */
@@ -27,7 +32,7 @@ struct ranking {
 	uint32_t begin, end, left;
 	uint32_t of[256];   /* how many weights have this exponent */
 	uint32_t exponents; /* those below are not yet collected */
-	double whole;       /* weight of all, added in the order of ids */
+	uint64_t whole;     /* weight of all, in units */
 };
 
 static bool before(const struct ranking *r, uint32_t a, uint32_t b)
@@ -95,7 +100,10 @@ static uint32_t ranked(struct ranking *r, uint32_t i)
 	return i < r->begin ? r->id[i] : r->id[r->begin + (r->end - 1 - i)];
 }
 
-static double weight_at(struct ranking *r, uint32_t i) { return (double)r->weight[ranked(r, i)]; }
+static uint64_t units_at(struct ranking *r, uint32_t i)
+{
+	return number_to_units(r->weight[ranked(r, i)]);
+}
 
 static bool is_allowed(const uint64_t *allowed, uint32_t id)
 {
@@ -171,40 +179,54 @@ static void weigh(struct ranking *r, const struct kernels *k, const float *logit
 			r->weight[i] = OUT;
 			continue;
 		}
-		r->whole += (double)r->weight[i];
+		r->whole += number_to_units(r->weight[i]);
 		r->of[number_bits(r->weight[i]) >> 23 & 255]++;
 		r->count++;
 	}
 	r->exponents = 256;
 }
 
-static double uniform(const struct engine_sampling *s, uint32_t position)
+/* A whole number from 0 to below total. */
+static uint64_t target_below(uint64_t total, const struct engine_sampling *s, uint32_t position)
 {
 	const uint32_t counter[4] = { position, s->choice, 0, 0 };
 	const uint32_t key[2] = { (uint32_t)s->seed, (uint32_t)(s->seed >> 32) };
 	uint32_t w[4];
 	philox_block(key, counter, w);
-	return ((double)w[0] * 0x1p21 + (double)(w[1] >> 11)) * 0x1p-53;
+	uint64_t drawn = (uint64_t)w[0] << 32 | w[1];
+	return (uint64_t)((unsigned __int128)drawn * total >> 64);
+}
+
+/* The least whole number that is not below p * whole, for p in (0, 1): p is a fraction of a power
+ * of two, and the product is exact. */
+static uint64_t share_of(float p, uint64_t whole)
+{
+	uint32_t bits = number_bits(p), exponent = bits >> 23, normal = exponent > 0;
+	unsigned __int128 product = (bits & 0x7fffffu) | normal << 23;
+	uint32_t shift = 149 - (exponent - normal);
+	product *= whole;
+	if (shift > 127)
+		return product > 0;
+	return (uint64_t)((product + (((unsigned __int128)1 << shift) - 1)) >> shift);
 }
 
 /* How many of the best stay, and their total weight. */
-static uint32_t keep(struct ranking *r, const struct engine_sampling *s, double *total)
+static uint32_t keep(struct ranking *r, const struct engine_sampling *s, uint64_t *total)
 {
 	uint32_t most = s->top_k > 0 && s->top_k < r->count ? s->top_k : r->count, i;
 	bool by_sum = s->top_p > 0 && s->top_p < 1;
-	double sum = 0, whole = 0, least = s->min_p > 0 ? (double)s->min_p * weight_at(r, 0) : 0;
-	if (most == r->count)
-		whole = r->whole;
+	uint64_t sum = 0, whole = most == r->count ? r->whole : 0, enough;
 	for (i = 0; most < r->count && i < most; i++)
-		whole += weight_at(r, i);
+		whole += units_at(r, i);
 	*total = whole;
 	if (!by_sum && !(s->min_p > 0)) /* nothing more to cut, so nothing more to sort */
 		return most;
+	enough = by_sum ? share_of(s->top_p, whole) : UINT64_MAX;
 	for (i = 0; i < most; i++) {
-		double w = weight_at(r, i);
-		if (i > 0 && ((by_sum && sum >= (double)s->top_p * whole) || w < least))
+		float w = r->weight[ranked(r, i)];
+		if (i > 0 && (sum >= enough || w < s->min_p)) /* the best has 1 */
 			break;
-		sum += w;
+		sum += number_to_units(w);
 	}
 	*total = sum;
 	return i;
@@ -215,7 +237,7 @@ uint32_t engine_sample_draw(const struct kernels *k, const float *logits, const 
 			    float *weight, uint32_t *id)
 {
 	struct ranking r = { .weight = weight, .id = id, .n = n };
-	double total, sum = 0;
+	uint64_t total, sum = 0;
 	uint32_t best = best_of(k, logits, allowed, n);
 	if (!(s->temperature > 0) || id == NULL || !number_is_finite(logits[best]))
 		return best;
@@ -223,9 +245,9 @@ uint32_t engine_sample_draw(const struct kernels *k, const float *logits, const 
 	if (r.count == 0)
 		return 0;
 	uint32_t kept = keep(&r, s, &total);
-	double target = uniform(s, position) * total;
+	uint64_t target = target_below(total, s, position);
 	for (uint32_t i = 0; i < kept; i++) {
-		sum += weight_at(&r, i);
+		sum += units_at(&r, i);
 		if (sum > target)
 			return ranked(&r, i);
 	}

@@ -287,11 +287,11 @@ static void logprobs_fill(const struct sampler *s, const float *logits, uint32_t
 			  struct engine_logprob *out)
 {
 	uint32_t largest = s->engine->kernels->argmax(logits, s->n);
-	double sum = 0;
+	uint64_t sum = 0; /* as in sample.c: the same in any order */
 	s->engine->kernels->weigh(logits, s->n, logits[largest], 1, work);
 	for (uint32_t i = 0; i < s->n; i++)
-		sum += (double)work[i];
-	double shift = (double)logits[largest] + number_log(sum);
+		sum += number_to_units(work[i]);
+	double shift = (double)logits[largest] + number_log((double)sum * NUMBER_UNIT);
 	*out = (struct engine_logprob){ .id = id, .logprob = (float)((double)logits[id] - shift) };
 	out->top_count = best_find(logits, s->n, s->s.top_logprobs, out->top_id);
 	for (uint32_t i = 0; i < out->top_count; i++)

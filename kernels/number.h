@@ -32,6 +32,11 @@ float number_from_f16(uint16_t h); /* IEEE binary16, exact */
 float number_from_e4m3(uint8_t b); /* OCP FP8 E4M3, exact; 0x7f and 0xff are NaN */
 float number_from_e2m1(uint8_t b); /* OCP MX E2M1, exact; the low four bits count */
 
+/* A weight in [0, 1] in units of 2^-40, rounded down: sums of such are exact, in any order. What is
+ * below one unit weighs nothing. */
+static inline uint64_t number_to_units(float weight) { return (uint64_t)(weight * 0x1p40f); }
+#define NUMBER_UNIT 0x1p-40
+
 /* Round half to even; too large gives infinity, NaN stays one. */
 uint16_t number_to_bf16(float f);
 uint16_t number_to_f16(float f);

@@ -6,9 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "base/philox.h"
 #include "engine/sampler.h"
-#include "kernels/number.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -118,10 +116,12 @@ Test(engine_sampler, completed_answers_satisfy_the_constraint, .timeout = 600)
 		cr_assert_eq(fclose(out), 0);
 }
 
-/* ---- the draw ---- */
-
-#define N 700
-static float logits[N];
+static const struct engine_sampling draws[] = {
+	{ .temperature = 1 }, { .temperature = 1, .top_p = 1 }, { .temperature = 0.3f, .top_p = 0.9f },
+	{ .temperature = 2, .top_p = 0.99f, .min_p = 0.01f }, { .temperature = 1, .top_k = 1 },
+	{ .temperature = 1, .top_k = 40, .top_p = 0.7f }, { .temperature = 5, .min_p = 0.2f },
+	{ .temperature = 0.05f }, { .temperature = 1.7f, .top_k = 699 }, { .temperature = 1, .top_p = 0.05f },
+};
 
 static uint32_t noise(uint32_t i)
 {
@@ -130,89 +130,6 @@ static uint32_t noise(uint32_t i)
 	i ^= i >> 4;
 	i *= 0x27d4eb2d;
 	return i ^ i >> 15;
-}
-
-static void logits_fill(uint32_t seed, float width, bool ties)
-{
-	for (uint32_t i = 0; i < N; i++) {
-		float u = (float)(noise(seed * 1000 + i) % 2000) / 1000 - 1;
-		logits[i] = ties ? floorf(u * width) : u * width;
-	}
-}
-
-struct entry { float weight; uint32_t id; };
-
-static int better(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	if (x->weight != y->weight)
-		return x->weight > y->weight ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
-}
-
-/* docs/formats.md, section 9, as it stands there: everything sorted, nothing lazy. */
-static uint32_t by_the_book(const struct engine_sampling *s, uint32_t position)
-{
-	static struct entry all[N];
-	float largest = -INFINITY;
-	double whole = 0, sum = 0, total;
-	uint32_t words[4], kept = 0, count = s->top_k > 0 && s->top_k < N ? s->top_k : N;
-	for (uint32_t i = 0; i < N; i++)
-		largest = logits[i] > largest ? logits[i] : largest;
-	for (uint32_t i = 0; i < N; i++) {
-		all[i] = (struct entry){ number_exp((logits[i] - largest) / s->temperature), i };
-		whole += (double)all[i].weight;
-	}
-	qsort(all, N, sizeof *all, better);
-	if (count < N)
-		whole = 0;
-	for (uint32_t i = 0; count < N && i < count; i++)
-		whole += (double)all[i].weight;
-	total = whole;
-	if ((s->top_p > 0 && s->top_p < 1) || s->min_p > 0) {
-		for (; kept < count; kept++) {
-			double w = (double)all[kept].weight;
-			bool far = s->top_p > 0 && s->top_p < 1 && sum >= (double)s->top_p * whole;
-			if (kept > 0 && (far || w < (double)s->min_p * (double)all[0].weight))
-				break;
-			sum += w;
-		}
-		total = sum;
-	} else {
-		kept = count;
-	}
-	philox_block((const uint32_t[2]){ (uint32_t)s->seed, (uint32_t)(s->seed >> 32) },
-		     (const uint32_t[4]){ position, s->choice, 0, 0 }, words);
-	double u = ((double)words[0] * 0x1p21 + (double)(words[1] >> 11)) * 0x1p-53;
-	sum = 0;
-	for (uint32_t i = 0; i < kept; i++) {
-		sum += (double)all[i].weight;
-		if (sum > u * total)
-			return all[i].id;
-	}
-	return all[kept - 1].id;
-}
-
-static const struct engine_sampling draws[] = {
-	{ .temperature = 1 }, { .temperature = 1, .top_p = 1 }, { .temperature = 0.3f, .top_p = 0.9f },
-	{ .temperature = 2, .top_p = 0.99f, .min_p = 0.01f }, { .temperature = 1, .top_k = 1 },
-	{ .temperature = 1, .top_k = 40, .top_p = 0.7f }, { .temperature = 5, .min_p = 0.2f },
-	{ .temperature = 0.05f }, { .temperature = 1.7f, .top_k = 699 }, { .temperature = 1, .top_p = 0.05f },
-};
-
-Test(engine_sampler, lazy_ranking_draws_what_a_whole_sort_would)
-{
-	static unsigned char scratch[N * 8];
-	for (uint32_t round = 0; round < 40; round++) {
-		logits_fill(round, (float)(1 + round % 5 * 8), round % 3 == 2);
-		for (size_t k = 0; k < sizeof draws / sizeof *draws; k++) {
-			struct engine_sampling s = draws[k];
-			s.seed = round;
-			for (uint32_t position = 0; position < 8; position++)
-				cr_assert_eq(engine_sample(NULL, logits, N, N, &s, position, scratch),
-				             by_the_book(&s, position), "row %zu, round %u", k, round);
-		}
-	}
 }
 
 /* A sampler of the demo model over logits of its whole vocabulary. */
