@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "engine/pass.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #include <fcntl.h>
 #include <stdio.h>

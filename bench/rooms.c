@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "engine/pass.h"
 #include "policy/policy.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #include <fcntl.h>
 #include <pthread.h>

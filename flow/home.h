@@ -7,7 +7,7 @@
 #include "base/store.h"
 #include "flow/flow.h"
 #include "registry/registry.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #define FLOW_LOG_KEY "log"
 #define FLOW_FOLDER_SUFFIX ".hallmark"       /* beside the model: manifest, signatures, receipt */

@@ -3,7 +3,7 @@
 #define SIGNING_CHUNKS_H
 
 #include "base/buf.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 /* Write the leaves of the files that have chunks. files sorted by name. */
 void signing_chunks_write(const struct signing_file *file, size_t count, struct buf *out);

@@ -3,7 +3,7 @@
 #ifndef SIGNING_LOAD_H
 #define SIGNING_LOAD_H
 
-#include "signing/signing.h"
+#include "signing/release.h"
 
 /* Exactly len bytes of a file whose size was asked before: ERR_VERIFY if it has become shorter. */
 int signing_read(struct source *under, const char *name, uint64_t offset, void *out, size_t len,

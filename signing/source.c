@@ -46,9 +46,19 @@ static int mismatch(const struct verified *v, size_t file, uint64_t chunk, struc
 		       (unsigned long long)(chunk * SIGNING_CHUNK_BYTES));
 }
 
+static int check_size(const struct verified *v, const struct signing_file *f, uint64_t bytes,
+		      struct err *e)
+{
+	if (!f->has_bytes || bytes == f->bytes)
+		return 0;
+	return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed", v->source.label,
+		       f->name, (unsigned long long)bytes, (unsigned long long)f->bytes);
+}
+
 static int open_small(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	const struct signing_file *f = &v->m->file[file];
+	TRY(check_size(v, f, bytes, e));
 	uint8_t *whole = malloc((size_t)bytes + 1);
 	if (!whole)
 		return err_set(e, ERR_NOMEM, "out of memory for %s", f->name);
@@ -84,10 +94,7 @@ static int take_leaves(struct verified *v, size_t file, uint64_t bytes, struct e
 static int open_large(struct verified *v, size_t file, uint64_t bytes, struct err *e)
 {
 	const struct signing_file *f = &v->shadow.file[file];
-	if (f->has_bytes && bytes != f->bytes)
-		return err_set(e, ERR_VERIFY, "%s/%s: %llu bytes, %llu were signed",
-			       v->source.label, f->name, (unsigned long long)bytes,
-			       (unsigned long long)f->bytes);
+	TRY(check_size(v, f, bytes, e));
 	if (!f->leaf)
 		TRY(take_leaves(v, file, bytes, e));
 	return 0;

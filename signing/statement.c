@@ -1,6 +1,6 @@
 /* The statement's JSON, as OMS v1.0 has it; nothing more at any level but in the resource
- * descriptors, which admit extra members (ours: size, chunks, tensors, for files of at least 4
- * MiB):
+ * descriptors, which admit extra members (ours: size; chunks and tensors for files of at least
+ * 4 MiB):
  *
  *     {"_type":"https://in-toto.io/Statement/v1",
  *      "subject":[{"name":BASENAME,"digest":{"sha256":ROOT}}],
@@ -34,7 +34,7 @@
 #define WHAT "statement"
 
 const char *const signing_statement_ignored[STATEMENT_IGNORED] = {
-	".git", ".gitattributes", ".github", ".gitignore", SIGNING_BUNDLE,
+	".git", ".gitattributes", ".github", ".gitignore", SIGNING_BUNDLE, ".cache", SIGNING_EXTRAS,
 };
 
 void signing_manifest_free(struct signing_manifest *m)
@@ -80,8 +80,7 @@ static void write_resource(struct buf *b, const struct signing_file *f)
 	buf_add_text(b, ",\"digest\":");
 	write_digest(b, &f->digest);
 	buf_add_text(b, ",\"algorithm\":\"sha256\"");
-	if (f->bytes >= SIGNING_CHUNK_BYTES)
-		buf_printf(b, ",\"size\":%llu", (unsigned long long)f->bytes);
+	buf_printf(b, ",\"size\":%llu", (unsigned long long)f->bytes);
 	if (f->has_chunks) {
 		buf_printf(b,
 			   ",\"chunks\":{\"algorithm\":\"" CHUNK_ALGORITHM

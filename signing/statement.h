@@ -2,13 +2,15 @@
 #ifndef SIGNING_STATEMENT_H
 #define SIGNING_STATEMENT_H
 
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #define STATEMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
 
-/* What a statement of ours leaves out and every check passes over, at the top of the folder:
- * version control, and the signature itself. */
-#define STATEMENT_IGNORED 5
+/* What a statement of ours leaves out, at the top of the folder. The first few, version control and
+ * the signature itself, are passed over by every check, whoever signed; the others, a downloader's
+ * notes and what lies beside a model, only where the signed ignore_paths name them. */
+#define STATEMENT_IGNORED_ALWAYS 5
+#define STATEMENT_IGNORED 7
 extern const char *const signing_statement_ignored[STATEMENT_IGNORED];
 
 /* Set m->root from the files, in their order. */

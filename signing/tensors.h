@@ -3,7 +3,7 @@
 #define SIGNING_TENSORS_H
 
 #include "base/buf.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 /* Write all tensors of m (sorted by name). */
 void signing_tensors_write(const struct signing_manifest *m, struct buf *out);

@@ -4,6 +4,7 @@
 #include "signing/statement.h"
 #include "signing/tensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,18 @@ static int check_begin(void *ctx, size_t i, struct hash_job *job, struct err *e)
 	return rc < 0;
 }
 
+/* The right bytes under a wrong statement of their number. */
+static int check_size(struct signing_report *r, const struct signing_file *f, uint64_t bytes,
+		      struct err *e)
+{
+	char expected[40], found[40];
+	if (!f->has_bytes || f->bytes == bytes)
+		return 0;
+	snprintf(expected, sizeof expected, "%llu bytes", (unsigned long long)f->bytes);
+	snprintf(found, sizeof found, "%llu bytes", (unsigned long long)bytes);
+	return differ(r, f->name, NULL, expected, found, e);
+}
+
 static int check_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
 	struct checking *k = ctx;
@@ -146,7 +159,7 @@ static int check_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 	size_t named = 0;
 	k->r->bytes += job->bytes;
 	if (digest_equal(&job->digest, &f->digest))
-		return 0;
+		return check_size(k->r, f, job->bytes, e);
 	if (load_tensors(k))
 		TRY(name_tensors(k, f, job->bytes, &named, e));
 	return named ? 0 : differ_digest(k->r, f->name, NULL, &f->digest, &job->digest, e);
@@ -156,13 +169,13 @@ static int check_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 static int check_extra(struct checking *k, struct err *e)
 {
 	struct file_tree there = { 0 };
-	size_t count = STATEMENT_IGNORED + k->m->ignore_count;
+	size_t count = STATEMENT_IGNORED_ALWAYS + k->m->ignore_count;
 	const char **ignore = malloc(count * sizeof *ignore);
 	if (!ignore)
 		return err_set(e, ERR_NOMEM, "out of memory for a folder");
-	memcpy(ignore, signing_statement_ignored, sizeof signing_statement_ignored);
+	memcpy(ignore, signing_statement_ignored, STATEMENT_IGNORED_ALWAYS * sizeof *ignore);
 	for (size_t i = 0; i < k->m->ignore_count; i++)
-		ignore[STATEMENT_IGNORED + i] = k->m->ignore[i];
+		ignore[STATEMENT_IGNORED_ALWAYS + i] = k->m->ignore[i];
 	int rc = source_list(k->under, ignore, count, &there, e);
 	for (size_t i = 0; rc == 0 && i < there.count; i++)
 		if (signing_statement_find(k->m, there.entry[i].name) < 0)

@@ -128,7 +128,7 @@ Test(flow_publish, bytes_are_those_of_all_files)
 {
 	json_t *report = fixture_publish(&at, "model", "acme/m", "1"), *shown;
 	struct err e = { 0 };
-	long long sum = 0; /* a manifest states the sizes of large files alone */
+	long long sum = 0;
 	expect(0, flow_release_show(at.flow, "acme/m", &shown, &e));
 	for (size_t i = 0; i < count_of(shown, "files"); i++) {
 		char name[300];
@@ -136,6 +136,8 @@ Test(flow_publish, bytes_are_those_of_all_files)
 		snprintf(name, sizeof name, "model/%s",
 			 text_of(item_of(shown, "files", i), "name"));
 		expect(0, file_size(fixture_path(&at, name), &bytes, &e));
+		cr_expect_eq(number_of(item_of(shown, "files", i), "bytes"), (long long)bytes,
+			     "%s: the manifest states its size", name);
 		sum += (long long)bytes;
 	}
 	cr_expect_eq(number_of(report, "bytes"), sum);

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -61,6 +61,13 @@ def ours_verifies_there(h):
         assert not ok, f"model_signing accepted a changed {path.name}"
         assert h.json("release", "verify", model, "--key", pem, status=3)["ok"] is False
         flip(path, path.stat().st_size // 2)
+    # What the signed list of ignored paths names may lie there, for both.
+    for name in (".cache/huggingface/x.lock", ".hallmark/manifest.json", ".git/config"):
+        (model / name).parent.mkdir(parents=True)
+        (model / name).write_text("x")
+    ok, text = model_signing(*check)
+    assert ok, text
+    assert h.json("release", "verify", model, "--key", pem)["ok"] is True
     (model / "extra").write_text("x")
     ok, text = model_signing(*check)
     assert not ok, "model_signing accepted an extra file"

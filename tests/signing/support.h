@@ -2,7 +2,7 @@
 #ifndef TESTS_SIGNING_SUPPORT_H
 #define TESTS_SIGNING_SUPPORT_H
 
-#include "signing/signing.h"
+#include "signing/release.h"
 
 #include <criterion/criterion.h>
 

@@ -151,6 +151,8 @@ Test(signing_manifest, read_back_equals_what_was_signed)
 	cr_assert_eq(again.tensor_count, m.tensor_count);
 	for (size_t i = 0; i < m.file_count; i++) {
 		cr_assert_str_eq(again.file[i].name, m.file[i].name);
+		cr_assert(again.file[i].has_bytes && again.file[i].bytes == m.file[i].bytes,
+			  "%s states its size", m.file[i].name);
 		cr_assert(digest_equal(&again.file[i].digest, &m.file[i].digest));
 		cr_assert_eq(again.file[i].chunk_count, m.file[i].chunk_count);
 		if (m.file[i].chunk_count)

@@ -81,8 +81,15 @@ static void ignored(void)
 {
 	put("model/.git/config", "x");
 	put("model/.gitattributes", "x");
+	put("model/.cache/huggingface/download/x.lock", "");
+	put("model/.hallmark/manifest.json", "x");
 }
-static void ignored_below(void) { put("model/sub/.git", "x"); }
+static void ignored_below(void)
+{
+	put("model/sub/.cache/x", "x");
+	put("model/sub/.git", "x");
+	put("model/sub/.hallmark/x", "x");
+}
 
 static const struct {
 	const char *row;
@@ -105,7 +112,7 @@ static const struct {
 	{ "a FIFO", fifo, { "a-b" }, false },
 	{ "an extra link", extra_link, { "l" }, true },
 	{ "ignored files", ignored, { NULL }, true },
-	{ "ignored names elsewhere", ignored_below, { "sub/.git" }, true },
+	{ "ignored names elsewhere", ignored_below, { "sub/.cache/x", "sub/.git", "sub/.hallmark/x" }, true },
 };
 
 static void try_row(size_t i)
@@ -134,6 +141,36 @@ Test(signing_verify, every_difference_is_named)
 		signing_manifest_free(&m);
 		world_model(&w);
 		world_sign(&w, &m);
+	}
+}
+
+/* Of a release that was signed before these names were left out, or by others. */
+Test(signing_verify, only_what_was_recorded_as_ignored_at_signing_is_passed_over)
+{
+	static const char *const path[] = { ".cache/x", ".hallmark/x" };
+	put("model/.cache/x", "x");
+	put("model/.git/config", "x");
+	put("model/.hallmark/x", "x");
+	size_t recorded = m.ignore_count;
+	m.ignore_count = 0;
+	expect(0, check_folder(&r, &m, w.model, 0, &e));
+	m.ignore_count = recorded;
+	cr_assert_eq(r.count, 2, "%zu differences", r.count);
+	for (size_t i = 0; i < 2; i++)
+		cr_expect_str_eq(r.difference[i].path, path[i]);
+	signing_report_free(&r);
+}
+
+Test(signing_verify, a_size_that_is_not_the_files_is_named_though_the_digest_is_right)
+{
+	for (size_t i = 0; i < m.file_count; i++) {
+		cr_assert(m.file[i].has_bytes);
+		m.file[i].bytes++;
+		expect(0, check_folder(&r, &m, w.model, 0, &e));
+		cr_assert_eq(r.count, 1, "%s", m.file[i].name);
+		cr_expect_str_eq(r.difference[0].path, m.file[i].name);
+		signing_report_free(&r);
+		m.file[i].bytes--;
 	}
 }
 
