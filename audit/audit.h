@@ -1,15 +1,7 @@
 /* Audit: the transparency log. RFC 6962 tree, C2SP tiles and checkpoint, salted commitments,
- * erasable vault.
- *
- *   HOME/log/      checkpoint, tile/<L>/<N>[.p/<W>], tile/entries/<N>[.p/<W>]: published,
- *                  readable by others' tools; and lock
- *   HOME/state.db  log_head, log_entry, vault (ciphertext), and the registry's index:
- *                  one transaction covers them
- *   HOME/keys.db   wrapped subject keys, apart, never in a backup
- *
- * A record is acknowledged only after its checkpoint is durable. Order of durability:
- * section 4 of docs/formats.md. Sources: RFC 6962, RFC 9162 section 2.1, C2SP signed-note,
- * tlog-checkpoint, tlog-tiles, tlog-proof. */
+ * erasable vault; where its parts lie, what an entry holds and how it may grow: docs/formats.md, 1,
+ * 4 and 5. A record is acknowledged only after its checkpoint is durable. Sources: RFC 6962, RFC
+ * 9162 section 2.1, C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof. */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
 
@@ -47,7 +39,7 @@ struct audit_record {
 	json_t *body; /* object, or NULL for committed types */
 	const struct audit_field *field;
 	size_t field_count;
-	const char *bundle;  /* policy bundle digest text, or NULL */
+	const char *bundle; /* policy bundle digest text, or NULL */
 	/* "completed", "redacted", "blocked", "aborted", ...; NULL for clear types */
 	const char *outcome;
 	const char *subject; /* keyed handle whose key seals the row; NULL: a key of its own */
@@ -140,6 +132,10 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 
 /* Recompute an entry's field root from disclosed fields; entry: canonical bytes. May ERR_VERIFY. */
 int audit_fields_check(const void *entry, size_t len, const json_t *fields, struct err *e) MUST_USE;
+
+/* Close the fields that are not named in `open` (NULL-terminated): each becomes {"commitment"}.
+ * fields as audit_vault_read gives them. */
+int audit_fields_close(json_t *fields, const char *const *open, struct err *e) MUST_USE;
 
 /* ---- verifying: with nothing but a verifier key ---- */
 

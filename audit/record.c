@@ -264,14 +264,14 @@ static int disclosed(const json_t *f, struct digest *c, struct err *e)
 {
 	static const char *const open_keys[] = { "name", "salt", "value", NULL },
 				 *const closed_keys[] = { "commitment", NULL };
-	const char *name, *salt, *hex;
+	const char *name, *salt, *closed;
 	const json_t *value = json_object_get(f, "value");
 	uint8_t bytes[32];
 
 	if (json_object_get(f, "commitment")) {
 		TRY(json_only_keys(f, closed_keys, "field", e));
-		TRY(json_get_string(f, "commitment", &hex, "field", e));
-		return digest_parse_hex(hex, c, e);
+		TRY(json_get_string(f, "commitment", &closed, "field", e));
+		return digest_parse(closed, c, e);
 	}
 	TRY(json_only_keys(f, open_keys, "field", e));
 	TRY(json_get_string(f, "name", &name, "field", e));
@@ -316,4 +316,28 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
 	return digest_equal(&computed, &stated)
 		       ? 0
 		       : err_set(e, ERR_VERIFY, "the fields do not fit the commitments");
+}
+
+static bool is_named(const char *name, const char *const *list)
+{
+	while (*list && strcmp(*list, name) != 0)
+		list++;
+	return *list != NULL;
+}
+
+int audit_fields_close(json_t *fields, const char *const *open, struct err *e)
+{
+	json_t *f;
+	size_t i;
+	json_array_foreach(fields, i, f) {
+		const char *name = json_string_value(json_object_get(f, "name"));
+		struct digest c;
+		if (!name || is_named(name, open))
+			continue;
+		TRY(disclosed(f, &c, e));
+		if (json_array_set_new(fields, i,
+				       json_pack("{s:o}", "commitment", digest_json(&c))) < 0)
+			return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	return 0;
 }

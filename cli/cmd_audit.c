@@ -119,7 +119,7 @@ int cmd_audit_proof(struct cli *c)
 	uint64_t index;
 	TRY(index_operand(c, &index));
 	TRY(cli_open(c, true, &f));
-	int rc = flow_audit_proof(f, index, cli_has(c, "disclose"), &out, &c->err);
+	int rc = flow_audit_proof(f, index, cli_has(c, "disclose"), NULL, &out, &c->err);
 	flow_close(f);
 	if (rc == 0)
 		rc = cli_write(c, out.bytes, out.len);

@@ -120,8 +120,12 @@ int flow_audit_list(struct flow *f, uint64_t first, uint64_t count, json_t **rep
 /* disclose: fields of the vault too. */
 int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **report,
 		    struct err *e) MUST_USE;
-int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out,
-		     struct err *e) MUST_USE;
+/* The .tlog-proof of an entry, which it carries. disclose: with the fields that the vault holds,
+ * those of `shown` (NULL-terminated names) in clear and the others closed; NULL: all in clear. */
+int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, const char *const *shown,
+		     struct buf *out, struct err *e) MUST_USE;
+/* As one short line: the entry, a dot, and its .tlog-proof without it, both in base64. */
+int flow_audit_proof_line(struct flow *f, uint64_t index, struct buf *out, struct err *e) MUST_USE;
 /* A receipt file, checked with a verifier key alone. Report: {ok, index, type, entry, fields,
  * detail}. */
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report,

@@ -78,7 +78,8 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 	struct buf text = { 0 };
 	json_t *entry = NULL, *vault = NULL;
 	int rc = read_entry(f, index, &text, &entry, e);
-	if (rc == 0 && disclose && json_object_get(entry, "fields")) /* else all of it is in clear */
+	if (rc == 0 && disclose &&
+	    json_object_get(entry, "fields")) /* else all of it is in clear */
 		rc = audit_vault_read(f->log, index, &vault, e);
 	if (rc == 0) {
 		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
@@ -95,7 +96,8 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 /* `extra` of a receipt: {"entry": canonical text, "fields": [...]}. It is not authenticated by the
  * proof: the entry counts because its hash is the proven leaf, the fields because their commitments
  * give the entry's root. */
-static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e)
+static int make_extra(struct flow *f, uint64_t index, bool disclose, const char *const *shown,
+		      struct buf *out, struct err *e)
 {
 	struct buf text = { 0 };
 	json_t *entry = NULL, *vault = NULL, *extra = NULL;
@@ -104,6 +106,8 @@ static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf 
 		rc = audit_vault_read(f->log, index, &vault, e);
 	if (rc == ERR_NOTFOUND)
 		rc = 0; /* erased: the proof stands, nothing can be disclosed */
+	if (rc == 0 && vault && shown)
+		rc = audit_fields_close(json_object_get(vault, "fields"), shown, e);
 	if (rc == 0) {
 		extra = json_pack("{s:s%,s:O*}", "entry", text.bytes, text.len, "fields",
 				  json_object_get(vault, "fields"));
@@ -118,13 +122,30 @@ static int make_extra(struct flow *f, uint64_t index, bool disclose, struct buf 
 	return rc;
 }
 
-int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, struct buf *out, struct err *e)
+int flow_audit_proof(struct flow *f, uint64_t index, bool disclose, const char *const *shown,
+		     struct buf *out, struct err *e)
 {
 	struct buf extra = { 0 };
-	int rc = make_extra(f, index, disclose, &extra, e);
+	int rc = make_extra(f, index, disclose, shown, &extra, e);
 	if (rc == 0)
 		rc = audit_log_proof(f->log, index, extra.bytes, extra.len, out, e);
 	buf_free(&extra);
+	return rc;
+}
+
+int flow_audit_proof_line(struct flow *f, uint64_t index, struct buf *out, struct err *e)
+{
+	struct buf entry = { 0 }, proof = { 0 };
+	int rc;
+	TRY_OUT(audit_log_entry(f->log, index, &entry, e));
+	TRY_OUT(audit_log_proof(f->log, index, NULL, 0, &proof, e));
+	text_base64(out, entry.bytes, entry.len);
+	buf_add_byte(out, '.');
+	text_base64(out, proof.bytes, proof.len);
+	rc = buf_done(out, e);
+out:
+	buf_free(&entry);
+	buf_free(&proof);
 	return rc;
 }
 
@@ -135,8 +156,7 @@ static int check_fields(const struct buf *entry, json_t *fields, json_t *report,
 	TRY(audit_fields_check(entry->bytes, entry->len, fields, e));
 	json_t *shown = json_object(), *item;
 	size_t i;
-	json_array_foreach(fields, i, item)
-	{
+	json_array_foreach(fields, i, item) {
 		const char *name = json_string_value(json_object_get(item, "name"));
 		if (name)
 			json_object_set(shown, name, json_object_get(item, "value"));
@@ -145,76 +165,92 @@ static int check_fields(const struct buf *entry, json_t *fields, json_t *report,
 	return 0;
 }
 
-/* The entry that a receipt carries: as extra's JSON member, or as the whole extra (the short form
- * of response headers). */
-static int entry_of(const struct buf *extra, struct buf *entry, json_t **fields, struct err *e)
+/* What a receipt file holds, taken apart. */
+struct receipt {
+	struct buf proof, entry;
+	json_t *fields; /* disclosed, or NULL */
+};
+
+static void receipt_free(struct receipt *r)
 {
-	json_t *o = NULL;
-	TRY(json_read(&o, extra->bytes, extra->len, MIB(16), LIMIT_JSON_DEPTH, e));
-	const json_t *inner = json_object_get(o, "entry");
-	if (json_is_string(inner)) {
-		buf_add(entry, json_string_value(inner), json_string_length(inner));
-		*fields = json_incref(json_object_get(o, "fields"));
-	} else {
-		buf_add(entry, extra->bytes, extra->len);
-	}
-	json_decref(o);
-	return buf_done(entry, e);
+	buf_free(&r->proof);
+	buf_free(&r->entry);
+	json_decref(r->fields);
 }
 
-static int check_receipt(const struct buf *proof, const char *vkey, json_t *report, struct err *e)
+/* Of a .tlog-proof: its extra is the entry, or has it as a member beside the disclosed fields. */
+static int take_extra(struct receipt *r, struct err *e)
 {
-	struct buf extra = { 0 }, entry = { 0 };
-	json_t *fields = NULL, *parsed = NULL;
-	uint64_t index = 0;
-	int rc = audit_proof_extra(proof->bytes, proof->len, &extra, e);
+	struct buf extra = { 0 };
+	json_t *o = NULL;
+	int rc = audit_proof_extra(r->proof.bytes, r->proof.len, &extra, e);
 	if (rc == 0)
-		rc = entry_of(&extra, &entry, &fields, e);
-	if (rc == 0)
-		rc = audit_proof_check(proof->bytes, proof->len, entry.bytes, entry.len, vkey,
-				       &index, e);
-	if (rc == 0)
-		rc = json_read(&parsed, entry.bytes, entry.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
-			       e);
-	if (rc == 0) {
-		json_object_set_new(report, "index", json_integer((json_int_t)index));
-		json_object_set(report, "type", json_object_get(parsed, "type"));
-		json_object_set(report, "entry", parsed);
-		rc = check_fields(&entry, fields, report, e);
+		rc = json_read(&o, extra.bytes, extra.len, MIB(16), LIMIT_JSON_DEPTH, e);
+	const json_t *inner = json_object_get(o, "entry");
+	if (rc == 0 && json_is_string(inner)) {
+		buf_add(&r->entry, json_string_value(inner), json_string_length(inner));
+		r->fields = json_incref(json_object_get(o, "fields"));
+	} else if (rc == 0) {
+		buf_add(&r->entry, extra.bytes, extra.len);
 	}
-	json_decref(fields);
-	json_decref(parsed);
+	json_decref(o);
 	buf_free(&extra);
-	buf_free(&entry);
+	return rc < 0 ? rc : buf_done(&r->entry, e);
+}
+
+/* Of the short form: ENTRY.PROOF in base64. */
+static int take_line(struct receipt *r, const char *text, size_t len, struct err *e)
+{
+	const char *dot = memchr(text, '.', len);
+	if (!dot || text_unbase64(&r->entry, text, (size_t)(dot - text)) < 0 ||
+	    text_unbase64(&r->proof, dot + 1, len - (size_t)(dot + 1 - text)) < 0)
+		return err_set(e, ERR_INPUT,
+			       "neither a .tlog-proof nor a receipt as answers carry it");
+	TRY(buf_done(&r->entry, e));
+	return buf_done(&r->proof, e);
+}
+
+static int read_receipt(const char *path, struct receipt *r, struct err *e)
+{
+	struct buf raw = { 0 };
+	size_t len;
+	TRY(file_read(path, MIB(16), &raw, e));
+	if (raw.len && text_starts(raw.bytes, "c2sp.org/")) {
+		r->proof = raw;
+		return take_extra(r, e);
+	}
+	for (len = raw.len; len && strchr(" \r\n", raw.bytes[len - 1]);)
+		len--;
+	int rc = take_line(r, raw.bytes ? raw.bytes : "", len, e);
+	buf_free(&raw);
 	return rc;
 }
 
-/* A response header's value is the same file in base64. */
-static int read_receipt(const char *path, struct buf *out, struct err *e)
+static int check_receipt(const struct receipt *r, const char *vkey, json_t *report, struct err *e)
 {
-	struct buf raw = { 0 };
-	TRY(file_read(path, MIB(16), &raw, e));
-	while (raw.len && strchr(" \r\n", raw.bytes[raw.len - 1]))
-		raw.len--;
-	bool coded = raw.len && !text_starts(raw.bytes, "c2sp.org/");
-	int rc = 0;
-	if (coded && text_unbase64(out, raw.bytes, raw.len) < 0)
-		rc = err_set(e, ERR_INPUT, "%s is neither a .tlog-proof nor one in base64", path);
-	buf_free(&raw);
-	return coded || rc < 0 ? rc : file_read(path, MIB(16), out, e);
+	json_t *parsed;
+	uint64_t index = 0;
+	TRY(audit_proof_check(r->proof.bytes, r->proof.len, r->entry.bytes, r->entry.len, vkey,
+			      &index, e));
+	TRY(json_read(&parsed, r->entry.bytes, r->entry.len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH,
+		      e));
+	json_object_set_new(report, "index", json_integer((json_int_t)index));
+	json_object_set(report, "type", json_object_get(parsed, "type"));
+	json_object_set_new(report, "entry", parsed);
+	return check_fields(&r->entry, r->fields, report, e);
 }
 
 int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report, struct err *e)
 {
-	struct buf proof = { 0 };
+	struct receipt r = { 0 };
 	TRY(audit_vkey_check(vkey, e)); /* could not check is not: checked, and wrong */
 	if (!file_exists(receipt_path))
 		return err_set(e, ERR_NOTFOUND, "%s: no such file", receipt_path);
 	*report = json_pack("{s:b}", "ok", true);
 	TRY(json_ok(*report, e));
-	int rc = read_receipt(receipt_path, &proof, e);
+	int rc = read_receipt(receipt_path, &r, e);
 	if (rc == 0)
-		rc = check_receipt(&proof, vkey, *report, e);
+		rc = check_receipt(&r, vkey, *report, e);
 	if (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND) {
 		json_object_clear(*report);
 		json_object_set_new(*report, "ok", json_false());
@@ -225,7 +261,7 @@ int flow_audit_check(const char *receipt_path, const char *vkey, json_t **report
 		json_decref(*report);
 		*report = NULL;
 	}
-	buf_free(&proof);
+	receipt_free(&r);
 	return rc;
 }
 

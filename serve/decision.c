@@ -5,6 +5,26 @@
 
 #include <string.h>
 
+/* Receipts can be asked for by others than the one who was answered, and hold salts: a field that
+ * is shown must not tell what was said, to whom, or how much of it was withheld. Why each of the
+ * others stays closed: docs/formats.md, section 6. */
+const char *const serve_decision_shown[] = {
+	"model_root",
+	"model_signer",
+	"weights_format",
+	"tokenizer",
+	"template",
+	"engine_build",
+	"kernel_set",
+	"kernel_regimes",
+	"policy_bundle",
+	"policy_mode",
+	"finish_reason",
+	"backend",
+	"parameters_without_effect",
+	NULL,
+};
+
 /* ---- values ---- */
 
 /* Little-endian u32 ids, as docs/formats.md says. */

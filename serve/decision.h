@@ -45,6 +45,8 @@ struct decision_fields {
 };
 int serve_decision_fields(const struct decision *d, struct decision_fields *out,
 			  struct err *e) MUST_USE;
+/* What a client's receipt discloses of them: NULL-terminated names. */
+extern const char *const serve_decision_shown[];
 void serve_decision_fields_free(struct decision_fields *f);
 /* What the vault keeps for replay (new reference). */
 int serve_decision_retained(const struct decision *d, json_t **out, struct err *e) MUST_USE;

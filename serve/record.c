@@ -1,5 +1,4 @@
 /* The end of a chat: its decision, the record in the log, and the proof for the client. */
-#include "base/text.h"
 #include "serve/chat.h"
 
 #include <string.h>
@@ -147,23 +146,17 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 /* {record, index, leaf, receipt}: where the record stands, and the proof that it stands there. */
 static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 {
-	struct audit_log *log = flow_log(c->service->flow);
-	struct buf entry = { 0 }, proof = { 0 }, coded = { 0 };
-	int rc;
-	TRY_OUT(audit_log_entry(log, c->receipt.index, &entry, e));
-	TRY_OUT(audit_log_proof(log, c->receipt.index, entry.bytes, entry.len, &proof, e));
-	text_base64(&coded, proof.bytes, proof.len);
-	TRY_OUT(buf_done(&coded, e));
+	struct buf line = { 0 };
 	struct obj o = { 0 };
-	obj_text(&o, "record", c->record);
-	obj_count(&o, "index", c->receipt.index);
-	obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
-	obj_text(&o, "receipt", coded.bytes ? coded.bytes : "");
-	rc = obj_done(&o, out, e);
-out:
-	buf_free(&entry);
-	buf_free(&proof);
-	buf_free(&coded);
+	int rc = flow_audit_proof_line(c->service->flow, c->receipt.index, &line, e);
+	if (rc == 0) {
+		obj_text(&o, "record", c->record);
+		obj_count(&o, "index", c->receipt.index);
+		obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
+		obj_text(&o, "receipt", line.bytes);
+		rc = obj_done(&o, out, e);
+	}
+	buf_free(&line);
 	return rc;
 }
 

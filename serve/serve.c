@@ -20,6 +20,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "serve/decision.h"
 #include "serve/engine_answer.h"
 #include "serve/service.h"
 
@@ -249,5 +250,5 @@ int serve_service_receipt(struct serve_service *s, const char *id, struct buf *o
 			       id);
 	TRY(audit_log_find(flow_log(s->flow), worker, n, &index, e));
 	TRY(check_decision(s, index, e));
-	return flow_audit_proof(s->flow, index, true, out, e);
+	return flow_audit_proof(s->flow, index, true, serve_decision_shown, out, e);
 }

@@ -110,7 +110,7 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 	uint64_t i = place_decision(&at, NULL, "words");
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
 	struct buf entry = { 0 }, b = { 0 };
-	char hex[65];
+	char hex[DIGEST_TEXT_ROOM];
 	uint8_t salt[32];
 
 	/* The commitment of field 0 by hand: name "subject", value null. */
@@ -121,13 +121,38 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 	buf_add(&b, salt, 32);
 	buf_add(&b, "\0\x07subject\0\0\0\x04null", 2 + 7 + 4 + 4);
 	struct digest c = digest_of(b.bytes, b.len);
-	digest_hex(&c, hex);
+	digest_text(&c, hex);
 	json_array_set_new(fields, 0, json_pack("{s:s}", "commitment", hex));
 	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
 	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), 0);
 	json_decref(plain);
 	buf_free(&entry);
 	buf_free(&b);
+}
+
+Test(audit_vault, fields_that_are_not_named_are_closed_and_still_fit_the_record)
+{
+	static const char *const open[] = { "prompt_count", "client", NULL }, *const none[] = { NULL };
+	uint64_t i = place_decision(&at, NULL, "words");
+	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
+	struct buf entry = { 0 }, text = { 0 };
+	size_t k;
+	json_t *f;
+	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
+	cr_assert_eq(audit_fields_close(fields, open, NULL), 0);
+	json_array_foreach(fields, k, f) {
+		bool shown = k == 1 || k == 4;
+		cr_expect_eq(json_object_get(f, "value") != NULL, shown, "%zu", k);
+		cr_expect_eq(json_object_size(f), shown ? 3 : 1, "%zu", k);
+	}
+	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), 0);
+	cr_assert_eq(audit_fields_close(fields, none, NULL), 0); /* what is closed stays so */
+	cr_assert_eq(json_write_canonical(fields, &text, NULL), 0);
+	cr_expect(!strstr(text.bytes, "salt") && !strstr(text.bytes, "words"));
+	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), 0);
+	json_decref(plain);
+	buf_free(&entry);
+	buf_free(&text);
 }
 
 Test(audit_vault, row_moved_to_another_record_is_refused)

@@ -2,7 +2,7 @@
 # peer: openai
 """The stock OpenAI client chats with the server, plain and streamed, and reads our errors as its own."""
 
-import base64, os, sys
+import base64, json, os, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../cli"))
 from client import Home, MODEL, POLICY, Server
@@ -37,8 +37,9 @@ with Home() as h, Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
     assert text and plain.choices[0].finish_reason in ("stop", "length"), plain
     assert plain.usage.total_tokens == plain.usage.prompt_tokens + plain.usage.completion_tokens
     assert raw.headers["hallmark-record"] == plain.hallmark["record"]
-    receipt = base64.b64decode(raw.headers["hallmark-receipt"])
-    assert receipt.startswith(b"c2sp.org/tlog-proof@v1\n"), receipt[:80]
+    entry, proof = map(base64.b64decode, raw.headers["hallmark-receipt"].split("."))
+    assert json.loads(entry)["type"] == "decision", entry
+    assert proof.startswith(b"c2sp.org/tlog-proof@v1\nindex "), proof[:80]
 
     stream = client.chat.completions.create(
         model="m",

@@ -12,7 +12,7 @@ struct serve_chat {
 	atomic_bool cancelled;
 	int pieces, pause_ms, first_ms, fail_at, given, choices;
 	bool streams, usage, over, rich, logprobs;
-	char text[64];
+	char text[64], receipt[8192];
 	struct api_alternative top[1];
 	struct api_token token[1];
 	json_t *result;
@@ -74,6 +74,7 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 		c->first_ms = word(text, "first=", 0);
 		c->fail_at = word(text, "fail=", -1);
 		c->choices = word(text, "choices=", 1);
+		memset(c->receipt, 'r', (size_t)word(text, "receipt=", 7));
 		c->rich = strstr(text, "rich") != NULL;
 		c->logprobs = strstr(text, "logprobs") != NULL;
 		c->streams = strstr(text, "\"stream\":true") != NULL;
@@ -120,7 +121,7 @@ static int finish(struct serve_chat *c, struct err *e)
 	c->result = json_pack("{s:o,s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reasons", finish,
 			      "prompt_tokens", 5, "completion_tokens", c->given, "cached_tokens", 4,
 			      "seed", 9, "hallmark", "record", "w/7", "index", 3, "leaf",
-			      "sha256:00", "receipt", "c2sp.org/tlog-proof@v1\nindex 3\n");
+			      "sha256:00", "receipt", c->receipt);
 	c->over = true;
 	atomic_fetch_add(&fake_counts.ended, 1);
 	return c->result ? SERVE_END : err_set(e, ERR_NOMEM, "no result");
