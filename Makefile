@@ -52,7 +52,17 @@ deps-test: $(BUILD)/stamp/deps
 # A change of compiler or flags rebuilds everything.
 $(BUILD)/stamp/flags: FORCE | $(BUILD)/stamp/deps
 	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+.PHONY: FORCE # .SECONDARY makes every file intermediate, and one that is missing forces nothing
 FORCE:
+
+# The digest of all sources, which base/build.c carries. The stamp moves only when it is another.
+SOURCES := $(sort Makefile $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*.h $(r)/*.inc $(r)/*.cu $(r)/*.awk)) \
+  $(wildcard policy/packs/*))
+$(BUILD)/stamp/sources: FORCE
+	@mkdir -p $(@D); sha256sum $(SOURCES) | sha256sum | cut -c1-64 >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(BUILD)/obj/base/build.o: $(BUILD)/stamp/sources
+$(BUILD)/obj/base/build.o: DEFINED = -DBUILD_SOURCES=$(file <$(BUILD)/stamp/sources)
 
 # Instruction sets are chosen by file.
 %_avx2.o:   SIMD := -mavx2 -mfma -mf16c
@@ -63,7 +73,7 @@ FORCE:
 $(BUILD)/obj/%.o: %.c $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  cc $<")
-	$(Q)$(CC) $(ALL_CFLAGS) $(SIMD) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(SIMD) $(DEFINED) -MMD -MP -c $< -o $@
 
 define room_rule
 $(call lib,$(1)): $(call obj,$(1))

@@ -2,6 +2,7 @@
  * rules and prove what happened? Parses the command line by the table in commands.c, runs one
  * command, prints the error, exits with the status of product terms: 0 ok, 1 error, 2 usage, 3
  * verification failed, 4 denied, 5 not found, 6 conflict, 7 unavailable. */
+#include "base/build.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
@@ -9,8 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VERSION "0.1.0"
 
 static const struct cli_option global[] = {
 	{ "json", NULL, "one JSON document on stdout" },
@@ -28,7 +27,7 @@ static void print_overview(FILE *to)
 	fprintf(to,
 		"hallmark %s: publish verified releases, audit forks, serve under a policy, prove it\n\n"
 		"usage: hallmark NOUN VERB [operands] [options]\n\n",
-		VERSION);
+		BUILD_VERSION);
 	for (size_t i = 0; i < cli_command_count; i++) {
 		const struct cli_command *k = &cli_commands[i];
 		fprintf(to, "  %-9s%-10s%-16s%s\n", k->noun, k->verb ? k->verb : "", k->operands,
@@ -179,7 +178,7 @@ static int start(struct cli *c, int argc, char **argv)
 				: 0;
 	}
 	if (strcmp(argv[0], "--version") == 0) {
-		puts("hallmark " VERSION);
+		printf("hallmark %s\n%s\n", BUILD_VERSION, build_id());
 		return 0;
 	}
 	int used = find_command(c, argc, argv);

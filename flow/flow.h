@@ -138,8 +138,6 @@ const json_t *flow_recovered(const struct flow *f);
 
 /* ---- for serving ---- */
 
-#define FLOW_BUILD_ID "hallmark-0.1.0"
-
 /* Borrowed until flow_close. */
 const struct env *flow_env(const struct flow *f);
 struct audit_log *flow_log(const struct flow *f);

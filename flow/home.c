@@ -7,6 +7,7 @@
  *   HOME/keys.db                  wrapped subject keys
  *   HOME/policy/HEX.bundle        compiled policies that were served, by digest
  *   HOME/cache/                   may be deleted at any time */
+#include "base/build.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
@@ -191,7 +192,7 @@ int flow_start(struct flow *f, struct err *e)
 	if (f->started)
 		return 0;
 	json_t *body =
-		json_pack("{s:s,s:s}", "build", FLOW_BUILD_ID, "worker", audit_log_worker(f->log));
+		json_pack("{s:s,s:s}", "build", build_id(), "worker", audit_log_worker(f->log));
 	TRY(json_ok(body, e));
 	struct audit_record r = { .type = "start", .n = audit_log_reserve(f->log), .body = body };
 	struct audit_receipt receipt;

@@ -1,4 +1,5 @@
 /* The end of a chat: its decision, the record in the log, and the proof for the client. */
+#include "base/build.h"
 #include "serve/chat.h"
 
 #include <string.h>
@@ -93,7 +94,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.ended_us = env_now_us(flow_env(s->flow)),
 				.root = serve_root(s),
 				.signer = serve_signer(s),
-				.build = FLOW_BUILD_ID,
+				.build = build_id(),
 				.backend = s->who->backend,
 				.shape = "chat",
 				.bundle = s->profile ? &s->profile->bundle : NULL,

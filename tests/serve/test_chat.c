@@ -1,6 +1,8 @@
 /* A request's way: admission, errors at each step, cancellation, deadlines; every way out leaves a record. */
 #include "tests/serve/support.h"
 
+#include "base/build.h"
+
 #include <string.h>
 
 static struct served at;
@@ -32,6 +34,9 @@ Test(serve_chat, answer_is_recorded_with_who_answered_and_what_went_out)
 	cr_expect_str_eq(served_field(&at, "client"), "\"someone\"");
 	cr_expect_str_eq(served_field(&at, "kernel_regimes"), "[\"script\"]");
 	cr_expect_str_eq(served_field(&at, "tokenizer"), "null");
+	char build[160];
+	snprintf(build, sizeof build, "\"%s\"", build_id());
+	cr_expect_str_eq(served_field(&at, "engine_build"), build);
 	cr_expect_str_eq(served_field(&at, "output_count"), "3");
 	cr_expect_str_eq(served_field(&at, "policy_mode"), "\"enforce\"");
 	cr_expect_str_eq(served_retained(&at, "output"), "\"a [gone]\"");
