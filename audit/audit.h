@@ -77,12 +77,12 @@ struct audit_options {
 	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */
-	bool read_only;         /* no lock, no recovery, no append */
+	struct audit_claim *claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
+	bool read_only;            /* no lock, no recovery, no append */
 };
 
-/* Open or create; takes the lock HOME/log/lock (held: ERR_CONFLICT); recovers from a crash at any
- * step; a new log starts with a genesis entry. ERR_VERIFY: stored state contradicts itself (says
- * where); nothing is signed then. */
+/* Open, or create; recovers from a crash at any step. ERR_CONFLICT: another process
+ * writes. ERR_VERIFY: stored state contradicts itself (says where); nothing is signed then. */
 int audit_log_open(struct audit_log **out, const struct audit_options *o, struct err *e) MUST_USE;
 void audit_log_close(struct audit_log *log); /* NULL is fine */
 

@@ -81,8 +81,10 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 
 	check(log->keys);
 	TRY(file_make_dirs(log->dir, 0755, e));
-	TRY(file_join(path, log->dir, "lock", e));
-	TRY(file_lock(path, &log->lock_fd, e));
+	if (!o->claim)
+		TRY(audit_claim_take(&log->claim,
+				     &(struct audit_claiming){ .home = log->home, .env = log->env },
+				     e));
 	TRY(file_join(path, log->dir, TILE_STAGING, e));
 	TRY(file_remove_tree(path, e)); /* left by a crash */
 	TRY(file_make_dirs(path, 0755, e));
@@ -103,7 +105,6 @@ static int make_parts(struct audit_log **out, struct err *e)
 		free(log);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
-	log->lock_fd = -1;
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->moved, NULL);
 	*out = log;
@@ -134,8 +135,7 @@ void audit_log_close(struct audit_log *log)
 	if (!log)
 		return;
 	audit_vault_close(log);
-	if (log->lock_fd >= 0)
-		file_unlock(log->lock_fd);
+	audit_claim_drop(log->claim);
 	audit_edge_close(log->edge);
 	free(log->edge);
 	audit_numbers_free(&log->numbers);

@@ -3,6 +3,7 @@
 #define AUDIT_LOG_IN_H
 
 #include "audit/audit.h"
+#include "audit/claim.h"
 #include "audit/edge.h"
 #include "audit/note.h"
 #include "audit/record.h"
@@ -49,7 +50,7 @@ struct audit_log {
 	struct audit_hook hook;
 	const struct env *env;
 	bool read_only;
-	int lock_fd;
+	struct audit_claim *claim; /* taken here, or NULL */
 	uint8_t *kek; /* guarded memory, [32] */
 	struct buf vkey;
 

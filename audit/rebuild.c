@@ -131,18 +131,20 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, s
 int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
 		  struct err *e)
 {
-	char dir[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	char dir[LIMIT_PATH_BYTES];
 	struct rebuild r = { .o = o, .dir = dir };
-	int fd, rc;
+	struct audit_claim *claim = NULL;
+	int rc;
 
 	*out = (struct audit_rebuilt){ .size = 0 };
 	TRY(file_join(dir, o->home, "log", e));
-	TRY(file_join(path, dir, "lock", e));
-	TRY(file_lock(path, &fd, e));
+	if (!o->claim)
+		TRY(audit_claim_take(&claim,
+				     &(struct audit_claiming){ .home = o->home, .env = o->env }, e));
 	r.undisclosable = json_array();
 	rc = r.undisclosable ? rebuild_locked(&r, vkey, &out->size, e)
 			     : err_set(e, ERR_NOMEM, "out of memory");
-	file_unlock(fd);
+	audit_claim_drop(claim);
 	if (rc < 0) {
 		json_decref(r.undisclosable);
 		r.undisclosable = NULL;

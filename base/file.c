@@ -245,12 +245,16 @@ int file_join(char *out, const char *dir, const char *name, struct err *e)
 	return 0;
 }
 
-int file_lock(const char *path, int *fd, struct err *e)
+static int lock_file(const char *path, int how, int *fd, struct err *e)
 {
 	int held = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (held < 0)
 		return err_errno(e, "open %s", path);
-	if (flock(held, LOCK_EX | LOCK_NB) < 0) {
+	int failed;
+	do
+		failed = flock(held, how);
+	while (failed && errno == EINTR);
+	if (failed) {
 		int result = errno == EWOULDBLOCK ? err_set(e, ERR_CONFLICT,
 							    "%s: locked by another process", path)
 						  : err_errno(e, "lock %s", path);
@@ -259,6 +263,16 @@ int file_lock(const char *path, int *fd, struct err *e)
 	}
 	*fd = held;
 	return 0;
+}
+
+int file_lock(const char *path, int *fd, struct err *e)
+{
+	return lock_file(path, LOCK_EX | LOCK_NB, fd, e);
+}
+
+int file_lock_wait(const char *path, int *fd, struct err *e)
+{
+	return lock_file(path, LOCK_EX, fd, e);
 }
 
 void file_unlock(int fd) { close(fd); }

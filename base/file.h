@@ -49,6 +49,8 @@ int file_join(char *out, const char *dir, const char *name, struct err *e) MUST_
 /* Exclusive advisory lock on path (created if needed); *fd is closed by file_unlock. Held:
  * ERR_CONFLICT. */
 int file_lock(const char *path, int *fd, struct err *e) MUST_USE;
+/* As file_lock, but waits while it is held: for what is done in an instant. */
+int file_lock_wait(const char *path, int *fd, struct err *e) MUST_USE;
 void file_unlock(int fd);
 
 /* What a sentence about a link that is not followed ends with. */

@@ -44,6 +44,8 @@ struct cli {
 					       when absent */
 	bool json, quiet, no_input, dry_run, yes, help;
 	const char *home, *passphrase_file;
+	unsigned wait_s;
+	char name[40]; /* of the command: "release create" */
 	char passphrase[1024];
 	struct env env;
 	struct err err;
@@ -62,7 +64,9 @@ int cli_size(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 /* How the engine is to compute, from the options of `serve` and `run` (cmd_serve.c). */
 int cli_compute(struct cli *c, struct serve_options *out) MUST_USE;
 
-/* Open the state folder as the options say. */
+/* How to open the state folder, as the options say; without a passphrase. */
+struct flow_options cli_flow_options(const struct cli *c, bool read_only);
+/* Open it so. */
 int cli_open(struct cli *c, bool read_only, struct flow **out) MUST_USE;
 /* For reading, where the command can do without: NULL when there is none. */
 struct flow *cli_open_if_there(const struct cli *c);

@@ -63,7 +63,7 @@ int cmd_registry_affected(struct cli *c)
 
 int cmd_registry_rebuild(struct cli *c)
 {
-	struct flow_options o = { .home = c->home, .env = &c->env, .quiet = c->quiet };
+	struct flow_options o = cli_flow_options(c, false);
 	json_t *report = NULL;
 	TRY(cli_operands(c, 0, 0));
 	TRY(flow_registry_rebuild(&o, &report, &c->err));

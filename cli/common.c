@@ -99,11 +99,19 @@ static int read_passphrase(struct cli *c, const char **out)
 	return 0;
 }
 
+struct flow_options cli_flow_options(const struct cli *c, bool read_only)
+{
+	return (struct flow_options){ .home = c->home,
+				      .env = &c->env,
+				      .read_only = read_only,
+				      .quiet = c->quiet,
+				      .command = c->name,
+				      .wait_s = c->wait_s };
+}
+
 int cli_open(struct cli *c, bool read_only, struct flow **out)
 {
-	struct flow_options o = {
-		.home = c->home, .env = &c->env, .read_only = read_only, .quiet = c->quiet
-	};
+	struct flow_options o = cli_flow_options(c, read_only);
 	*out = NULL;
 	TRY(read_passphrase(c, &o.passphrase));
 	TRY(flow_open(out, &o, &c->err));

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAIT_SECONDS 30
+#define WAIT_MOST 86400
+
 static const struct cli_option global[] = {
 	{ "json", NULL, "one JSON document on stdout" },
 	{ "quiet", NULL, "no progress, no remarks" },
@@ -19,6 +22,8 @@ static const struct cli_option global[] = {
 	{ "yes", NULL, "do not ask for confirmation" },
 	{ "help", NULL, "this text" },
 	{ "home", "DIR", "state folder (default: $HALLMARK_HOME, else $XDG_DATA_HOME/hallmark)" },
+	{ "wait", "SECONDS",
+	  "how long to wait for another process that writes to the state folder (default: 30)" },
 	{ "passphrase-file", "FILE", "passphrase of the key (or in $HALLMARK_PASSPHRASE)" },
 };
 
@@ -92,6 +97,16 @@ static bool known_noun(const char *noun)
 	return known;
 }
 
+static int take_wait(struct cli *c, const char *value)
+{
+	uint64_t seconds;
+	if (text_parse_u64(value, strlen(value), &seconds) < 0 || seconds > WAIT_MOST)
+		return err_set(&c->err, ERR_USAGE, "--wait %s: expected seconds, 0 to %d", value,
+			       WAIT_MOST);
+	c->wait_s = (unsigned)seconds;
+	return 0;
+}
+
 static int set_global(struct cli *c, size_t i, const char *value)
 {
 	bool *const flags[] = { &c->json, &c->quiet, &c->no_input, &c->dry_run, &c->yes, &c->help };
@@ -99,6 +114,8 @@ static int set_global(struct cli *c, size_t i, const char *value)
 		*flags[i] = true;
 	else if (strcmp(global[i].name, "home") == 0)
 		c->home = value;
+	else if (strcmp(global[i].name, "wait") == 0)
+		return take_wait(c, value);
 	else
 		c->passphrase_file = value;
 	return 0;
@@ -131,9 +148,8 @@ static int take_option(struct cli *c, const char *word, const char *next)
 			return list[i].value && !inline_value ? 2 : 1;
 		}
 	}
-	return err_set(&c->err, ERR_USAGE, "unknown option --%.*s: see `hallmark %s%s%s --help`",
-		       (int)len, word, c->command->noun, c->command->verb ? " " : "",
-		       c->command->verb ? c->command->verb : "");
+	return err_set(&c->err, ERR_USAGE, "unknown option --%.*s: see `hallmark %s --help`",
+		       (int)len, word, c->name);
 }
 
 static int parse(struct cli *c, int argc, char **argv)
@@ -164,8 +180,8 @@ static int run(struct cli *c)
 		return 0;
 	}
 	if (!k->run)
-		return err_set(&c->err, ERR_UNSUPPORTED, "not available in this version: %s%s%s",
-			       k->noun, k->verb ? " " : "", k->verb ? k->verb : "");
+		return err_set(&c->err, ERR_UNSUPPORTED, "not available in this version: %s",
+			       c->name);
 	return k->run(c);
 }
 
@@ -187,13 +203,15 @@ static int start(struct cli *c, int argc, char **argv)
 			       known_noun(argv[0]) ? "unknown verb for %s: see `hallmark --help`"
 						   : "unknown noun %s: see `hallmark --help`",
 			       argv[0]);
+	snprintf(c->name, sizeof c->name, "%s%s%s", c->command->noun, c->command->verb ? " " : "",
+		 c->command->verb ? c->command->verb : "");
 	TRY(parse(c, argc - used, argv + used));
 	return run(c);
 }
 
 int main(int argc, char **argv)
 {
-	struct cli c = { .env = env_system() };
+	struct cli c = { .env = env_system(), .wait_s = WAIT_SECONDS };
 	signal(SIGPIPE, SIG_IGN);
 	int rc = start(&c, argc - 1, argv + 1);
 	if (rc == 0 && fflush(stdout) != 0 && errno != EPIPE)

@@ -20,11 +20,13 @@ struct flow_options {
 	bool read_only;         /* no lock, nothing created; ERR_NOTFOUND: no state */
 	bool quiet;             /* no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
+	const char *command;    /* whom others wait for: "release create"; NULL: not said */
+	unsigned wait_s;        /* how long to wait for another process that writes here */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier
  * versions up, and completes or undoes what a crash left behind. ERR_CONFLICT: another process
- * writes here; ERR_UNSUPPORTED: a newer program did. Any number of threads may use the verbs that
- * only read, beside one that writes. */
+ * writes here, and did so for wait_s; ERR_UNSUPPORTED: a newer program did. Any number of threads
+ * may use the verbs that only read, beside one that writes. */
 int flow_open(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 void flow_close(struct flow *f);
 

@@ -59,6 +59,28 @@ static int make_folders(struct flow *f, struct err *e)
 	return 0;
 }
 
+static void say_waiting(void *ctx, const char *who)
+{
+	const struct flow *f = ctx;
+	if (!f->quiet)
+		fprintf(stderr, "hallmark: waiting for %s, which writes to %s\n", who, f->home);
+}
+
+/* Before anything is made or looked at: of several first commands one makes keys, databases and
+ * log, and the others find them whole. */
+int flow_home_claim(struct flow *f, struct err *e)
+{
+	TRY(make_folders(f, e));
+	return audit_claim_take(&f->claim,
+				&(struct audit_claiming){ .home = f->home,
+							  .command = f->command,
+							  .env = f->env,
+							  .wait_ms = f->wait_s * 1000,
+							  .waiting = say_waiting,
+							  .ctx = f },
+				e);
+}
+
 /* The one place that opens databases; to others they are handed in. */
 static int open_store(struct flow *f, const char *name, struct store **out, struct err *e)
 {
@@ -77,11 +99,12 @@ static int open_store(struct flow *f, const char *name, struct store **out, stru
  * key, so a copied folder keeps its name. */
 static int open_log_key(struct flow *f, struct err *e)
 {
-	char dir[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES];
+	char dir[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES], secret[LIMIT_PATH_BYTES];
 	TRY(flow_path(f, "keys", dir, e));
+	TRY(flow_path(f, "keys/" FLOW_LOG_KEY ".key", secret, e));
 	TRY(flow_path(f, "log/checkpoint", checkpoint, e));
 	int rc = signing_identity_open(&f->log_key, dir, FLOW_LOG_KEY, NULL, e);
-	if (rc == ERR_NOTFOUND && file_exists(checkpoint))
+	if (rc == ERR_NOTFOUND && file_exists(checkpoint) && !file_exists(secret))
 		return err_set(e, ERR_NOTFOUND,
 			       "%s/" FLOW_LOG_KEY ".key, which signs this log, is missing: put it "
 			       "back from a backup",
@@ -115,6 +138,7 @@ struct audit_options flow_log_options(const struct flow *f)
 		.origin = f->origin,
 		.hook = { registry_apply, registry_schema, f->registry },
 		.env = f->env,
+		.claim = f->claim,
 		.read_only = f->read_only,
 	};
 }
@@ -127,23 +151,35 @@ int flow_home_stores(struct flow *f, struct err *e)
 	return open_log_key(f, e);
 }
 
-static int open_parts(struct flow *f, struct err *e)
+/* The signed checkpoint is what a first command writes last: before it there is nothing to read. */
+static int check_parts(struct flow *f, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
-	TRY(flow_path(f, "state.db", path, e));
-	bool there = file_exists(path);
+	char database[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, "state.db", database, e));
+	TRY(flow_path(f, "log/checkpoint", checkpoint, e));
+	bool there = file_exists(database), signed_once = file_exists(checkpoint);
+	if (f->read_only && there && !signed_once)
+		return err_set(e, ERR_NOTFOUND,
+			       "no log in %s yet: its first command is at work, or was cut off; "
+			       "run that again",
+			       f->home);
 	if (f->read_only && !there)
 		return err_set(e, ERR_NOTFOUND,
 			       "no state in %s: publish or serve first, or run "
 			       "`hallmark registry rebuild` when only the log is left",
 			       f->home);
-	TRY(flow_path(f, "log/checkpoint", path, e));
-	if (!there && file_exists(path))
+	if (!there && signed_once)
 		return err_set(e, ERR_NOTFOUND,
 			       "%s has a log but no state.db: run `hallmark registry rebuild`",
 			       f->home);
+	return 0;
+}
+
+static int open_parts(struct flow *f, struct err *e)
+{
 	if (!f->read_only)
-		TRY(make_folders(f, e));
+		TRY(flow_home_claim(f, e));
+	TRY(check_parts(f, e));
 	TRY(flow_home_stores(f, e));
 	struct audit_options log = flow_log_options(f);
 	TRY(audit_log_open(&f->log, &log, e));
@@ -161,6 +197,8 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->env = o->env;
 	f->read_only = o->read_only;
 	f->quiet = o->quiet;
+	f->command = o->command;
+	f->wait_s = o->wait_s;
 	int rc = find_home(o->env, o->home, f->home, e);
 	trim_slashes(f->home);
 	if (rc == 0 && o->passphrase && !(f->passphrase = strdup(o->passphrase)))
@@ -239,6 +277,7 @@ void flow_close(struct flow *f)
 		registry_close(f->registry);
 	store_close(f->keys);
 	store_close(f->store);
+	audit_claim_drop(f->claim); /* the next writer finds the databases closed */
 	if (f->log_key)
 		signing_identity_close(f->log_key);
 	if (f->passphrase) {

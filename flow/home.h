@@ -3,6 +3,7 @@
 #define FLOW_HOME_H
 
 #include "audit/audit.h"
+#include "audit/door.h"
 #include "base/limits.h"
 #include "base/store.h"
 #include "flow/flow.h"
@@ -17,11 +18,14 @@ struct flow {
 	char home[LIMIT_PATH_BYTES];
 	const struct env *env;
 	bool read_only, quiet;
+	const char *command; /* borrowed: the options' */
+	unsigned wait_s;
 	char *passphrase;
 	struct store *store; /* state.db: of the log and the registry; flow has no tables */
 	struct store *keys;  /* keys.db; NULL when read-only and there is none */
 	struct registry *registry;
 	struct signing_identity *log_key;
+	struct audit_claim *claim; /* the right to write; NULL when read-only */
 	struct audit_log *log;
 	char origin[128];
 	char vkey[512];
@@ -32,9 +36,10 @@ struct flow {
 /* HOME/name into out[LIMIT_PATH_BYTES]. */
 int flow_path(const struct flow *f, const char *name, char *out, struct err *e) MUST_USE;
 
-/* The first two steps of flow_open, for rebuilding: the structure with its folder, then stores,
- * index and log key. */
+/* The first steps of flow_open, for rebuilding: the structure with its folder; the right to write;
+ * then stores, index and log key. */
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
+int flow_home_claim(struct flow *f, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
 struct audit_options flow_log_options(const struct flow *f);
 

@@ -47,27 +47,35 @@ static void take_back(const char *path)
 	}
 }
 
+static int check_places(const struct flow *f, const char *database, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, "log/checkpoint", path, e));
+	if (!file_exists(path))
+		return err_set(e, ERR_NOTFOUND, "no log in %s: nothing to rebuild from", f->home);
+	if (file_exists(database))
+		return err_set(e, ERR_CONFLICT,
+			       "%s exists: move it away first; rebuild makes a new one", database);
+	return 0;
+}
+
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e)
 {
 	struct flow *f = NULL;
-	char path[LIMIT_PATH_BYTES];
+	char database[LIMIT_PATH_BYTES];
+	bool ours = false;
+	int rc;
 	*report = NULL;
 	TRY(flow_home_alloc(&f, o, e));
-	int rc = flow_path(f, "log/checkpoint", path, e);
-	if (rc == 0 && !file_exists(path))
-		rc = err_set(e, ERR_NOTFOUND, "no log in %s: nothing to rebuild from", f->home);
-	if (rc == 0)
-		rc = flow_path(f, "state.db", path, e);
-	if (rc == 0 && file_exists(path))
-		rc = err_set(e, ERR_CONFLICT,
-			     "%s exists: move it away first; rebuild makes a new one", path);
-	if (rc < 0) {
-		flow_close(f);
-		return rc;
-	}
+	TRY_OUT(flow_path(f, "state.db", database, e));
+	TRY_OUT(check_places(f, database, e));
+	TRY_OUT(flow_home_claim(f, e));
+	TRY_OUT(check_places(f, database, e)); /* made while we waited */
+	ours = true;
 	rc = rebuild(f, report, e);
+out:
 	flow_close(f);
-	if (rc < 0 && rc != ERR_CONFLICT) /* then it is another process's */
-		take_back(path);
+	if (rc < 0 && ours)
+		take_back(database);
 	return rc;
 }

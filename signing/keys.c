@@ -188,7 +188,7 @@ static int write_secret(const struct signing_identity *id, const char *path, con
 		buf_printf(&text, "%s%s\n", COMMENT, id->public.name);
 		text_base64(&text, file, FILE_BYTES);
 		buf_add_byte(&text, '\n');
-		result = file_write_durable(path, text.bytes, text.len, 0600, e);
+		result = file_create_immutable(path, NULL, text.bytes, text.len, 0600, e);
 	}
 out:
 	sodium_free(file);
@@ -216,27 +216,6 @@ static int generate(struct signing_identity *id, const char *name, const struct 
 	TRY(derive_public(id, name, e));
 	return signing_keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
 					  env_now_us(env), e);
-}
-
-int signing_identity_create(const char *dir, const char *name, const char *passphrase,
-			    const struct env *env, struct err *e)
-{
-	char secret[LIMIT_PATH_BYTES], public[LIMIT_PATH_BYTES];
-	TRY(key_paths(dir, name, secret, public, e));
-	TRY(file_make_dirs(dir, 0700, e));
-	if (file_exists(secret) || file_exists(public))
-		return err_set(e, ERR_CONFLICT, "a key named %s exists already in %s", name, dir);
-	struct signing_identity *id = identity_alloc();
-	if (!id)
-		return err_set(e, ERR_NOMEM, "out of memory for a key");
-	int result = generate(id, name, env, e);
-	if (result == 0)
-		result = write_secret(id, secret, passphrase, env, e);
-	if (result == 0)
-		result = file_write_durable(public, id->public.document,
-					    strlen(id->public.document), 0644, e);
-	signing_identity_close(id);
-	return result;
 }
 
 static int open_plain(struct signing_identity *id, const uint8_t *file, struct err *e)
@@ -343,6 +322,62 @@ static int match_document(struct signing_identity *id, const char *path, struct 
 	if (result == 0)
 		id->public = *document;
 	free(document);
+	return result;
+}
+
+/* A secret key without its document is what a cut-off creation left, of which nobody was told: it
+ * is completed, never replaced. */
+static int complete(struct signing_identity *id, const char *path, const char *name,
+		    const char *passphrase, const struct env *env, struct err *e)
+{
+	struct err why = { 0 };
+	int result = read_secret(id, path, passphrase, &why);
+	if (result < 0)
+		return err_set(e, ERR_CONFLICT, "%s exists without its key document: %.300s", path,
+			       why.text);
+	TRY(derive_public(id, name, e));
+	return signing_keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
+					  env_now_us(env), e);
+}
+
+static int create_locked(const char *dir, const char *name, const char *passphrase,
+			 const struct env *env, struct err *e)
+{
+	char secret[LIMIT_PATH_BYTES], public[LIMIT_PATH_BYTES];
+	TRY(key_paths(dir, name, secret, public, e));
+	if (file_exists(public))
+		return err_set(e, ERR_CONFLICT, "a key named %s exists already in %s", name, dir);
+	struct signing_identity *id = identity_alloc();
+	if (!id)
+		return err_set(e, ERR_NOMEM, "out of memory for a key");
+	int result;
+	if (file_exists(secret)) {
+		result = complete(id, secret, name, passphrase, env, e);
+	} else {
+		result = generate(id, name, env, e);
+		if (result == 0)
+			result = write_secret(id, secret, passphrase, env, e);
+	}
+	env_step(env, "key.secret");
+	if (result == 0)
+		result = file_create_immutable(public, NULL, id->public.document,
+					       strlen(id->public.document), 0644, e);
+	signing_identity_close(id);
+	return result;
+}
+
+/* One at a time in a folder: of two that make the same name, one finds the other's. */
+int signing_identity_create(const char *dir, const char *name, const char *passphrase,
+			    const struct env *env, struct err *e)
+{
+	char lock[LIMIT_PATH_BYTES];
+	int fd;
+	TRY(signing_keys_check_name(name, e));
+	TRY(file_make_dirs(dir, 0700, e));
+	TRY(file_join(lock, dir, "lock", e));
+	TRY(file_lock_wait(lock, &fd, e));
+	int result = create_locked(dir, name, passphrase, env, e);
+	file_unlock(fd);
 	return result;
 }
 

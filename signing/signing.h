@@ -24,7 +24,7 @@ struct signing_public {
 
 /* Make an identity in DIR: DIR/NAME.key (0600) and DIR/NAME.pub (the key document, JSON). name:
  * [a-z0-9._-]{1,63}, not starting with a dot. passphrase NULL stores the secret unwrapped, else
- * under argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists. */
+ * under argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists: no file is ever replaced. */
 int signing_identity_create(const char *dir, const char *name, const char *passphrase,
 			    const struct env *env, struct err *e) MUST_USE;
 /* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or another's key document). */

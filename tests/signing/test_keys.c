@@ -4,9 +4,11 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct world w;
 
@@ -108,6 +110,67 @@ Test(signing_keys, any_damage_to_the_secret_file_is_noticed)
 		expect(ERR_INPUT, signing_identity_open(&id, dir, "k", NULL, &e));
 	}
 	buf_free(&text);
+}
+
+/* A creation that was cut off between the two files: the secret stays what it is. */
+Test(signing_keys, a_secret_without_its_document_is_completed_and_never_replaced)
+{
+	struct err e = { 0 };
+	struct signing_identity *id = NULL;
+	struct buf before = { 0 }, after = { 0 };
+	char dir[128];
+	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
+	expect(0, signing_identity_create(dir, "p", "correct horse", &w.env, &e));
+	read_whole(world_path(&w, "keys/p.key"), &before);
+	cr_assert_eq(unlink(world_path(&w, "keys/p.pub")), 0);
+	expect(ERR_NOTFOUND, signing_identity_open(&id, dir, "p", "correct horse", &e));
+	expect(ERR_CONFLICT, signing_identity_create(dir, "p", NULL, &w.env, &e));
+	expect(ERR_CONFLICT, signing_identity_create(dir, "p", "other", &w.env, &e));
+	cr_expect_not(file_exists(world_path(&w, "keys/p.pub")));
+	expect(0, signing_identity_create(dir, "p", "correct horse", &w.env, &e));
+	expect(0, signing_identity_open(&id, dir, "p", "correct horse", &e));
+	signing_identity_close(id);
+	read_whole(world_path(&w, "keys/p.key"), &after);
+	cr_expect(after.len == before.len && memcmp(after.bytes, before.bytes, after.len) == 0);
+	buf_free(&before);
+	buf_free(&after);
+}
+
+/* ---- many at once ---- */
+
+struct maker {
+	pthread_t thread;
+	int rc;
+};
+
+static void *make_one(void *arg)
+{
+	struct maker *m = arg;
+	struct env env = env_system();
+	char dir[128];
+	snprintf(dir, sizeof dir, "%s/keys", w.dir);
+	m->rc = signing_identity_create(dir, "same", NULL, &env, NULL);
+	return NULL;
+}
+
+Test(signing_keys, of_many_that_make_the_same_name_one_does)
+{
+	struct maker maker[8];
+	struct err e = { 0 };
+	struct signing_identity *id = NULL;
+	char dir[128];
+	int made = 0;
+	for (size_t i = 0; i < 8; i++)
+		cr_assert_eq(pthread_create(&maker[i].thread, NULL, make_one, &maker[i]), 0);
+	for (size_t i = 0; i < 8; i++) {
+		pthread_join(maker[i].thread, NULL);
+		cr_expect(maker[i].rc == 0 || maker[i].rc == ERR_CONFLICT, "%d", maker[i].rc);
+		made += maker[i].rc == 0;
+	}
+	cr_expect_eq(made, 1, "%d", made);
+	snprintf(dir, sizeof dir, "%s/keys", w.dir);
+	expect(0, signing_identity_open(&id, dir, "same", NULL, &e));
+	signing_identity_close(id);
 }
 
 Test(signing_keys, the_document_of_another_key_is_refused)
