@@ -77,8 +77,8 @@ static int fill(struct hub_cache *c, const char *dir, size_t repository, struct 
 	}
 	c->root = strndup(dir, root);
 	c->snapshot = strdup(dir + root + 1);
-	c->repository = root == repository ? strdup("")
-					   : strndup(dir + root + 1, repository - root - 1);
+	c->repository =
+		root == repository ? strdup("") : strndup(dir + root + 1, repository - root - 1);
 	if (!c->root || !c->snapshot || !c->repository)
 		return err_set(e, ERR_NOMEM, "out of memory for folder %s", dir);
 	c->root_fd = open(c->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

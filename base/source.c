@@ -1,4 +1,5 @@
 #include "base/hub_cache.h"
+#include "base/limits.h"
 #include "base/source_fd.h"
 
 #include <errno.h>
@@ -319,6 +320,20 @@ int source_pread(const struct source *s, const char *name, int fd, uint64_t offs
 				       name, offset + len);
 		done += (size_t)n;
 	}
+	return 0;
+}
+
+int source_is_pointer(struct source *s, const char *name, bool *pointer, struct err *e)
+{
+	static const char version[] = "version https://git-lfs.github.com/spec/v1\n";
+	char head[sizeof version];
+	uint64_t bytes = 0;
+	*pointer = false;
+	TRY(source_size(s, name, &bytes, e));
+	if (bytes < sizeof head || bytes >= KIB(1))
+		return 0;
+	TRY(source_read(s, name, 0, head, sizeof head, e));
+	*pointer = memcmp(head, version, sizeof version - 1) == 0;
 	return 0;
 }
 

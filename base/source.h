@@ -72,6 +72,12 @@ int source_list(struct source *s, const char *const *skip, size_t skips, struct 
  * link that is not followed, with the reason and the remedy. */
 int source_entry_check(struct source *s, const struct file_entry *f, struct err *e) MUST_USE;
 
+/* Whether the file is a pointer of git-lfs, whose content is elsewhere.  Source: git-lfs,
+ * docs/spec.md: a text below 1,024 bytes whose first line is the version. */
+#define SOURCE_POINTER \
+	"a git-lfs pointer, not the file itself: fetch it with `git lfs pull` in the folder"
+int source_is_pointer(struct source *s, const char *name, bool *pointer, struct err *e) MUST_USE;
+
 int source_state(struct source *s, const char *name, struct source_state *out,
 		 struct err *e) MUST_USE;
 bool source_state_equal(const struct source_state *a, const struct source_state *b);

@@ -6,6 +6,7 @@ int cmd_release_create(struct cli *c)
 	struct flow_publish p = { .package = cli_value(c, "package"),
 				  .kind = cli_value(c, "kind"),
 				  .parent = cli_value(c, "parent"),
+				  .include_secrets = cli_has(c, "include-secrets"),
 				  .dry_run = c->dry_run };
 	struct flow *f;
 	json_t *report = NULL;

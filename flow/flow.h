@@ -51,10 +51,12 @@ struct flow_publish {
 	const char *kind;    /* train, fine-tune, merge, quantize, convert, prune; NULL: train */
 	const char *parent;  /* REF of a registered release; NULL: none */
 	bool dry_run;        /* check and hash, write nothing */
+	bool include_secrets; /* release files that look like keys and passwords, too */
 };
-/* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package}. The
- * commit point is the log append; before it nothing is visible, after it recovery completes.
- * ERR_CONFLICT: name and version exist with another root. */
+/* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package, tensors,
+ * whole, ignored, secrets}. The commit point is the log append; before it nothing is visible, after
+ * it recovery completes. ERR_CONFLICT: name and version exist with another root; ERR_DENIED: the
+ * folder holds what looks like a secret. */
 int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
 		 struct err *e) MUST_USE;
 

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "flow/artifact.h"
 #include "flow/card.h"
+#include "flow/folder.h"
 #include "model/tensors.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct publication {
 	struct registry_pending pending;
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
 	struct source *source; /* the model's folder */
+	struct flow_folder folder;
 	struct flow_card card;
 	struct registry_release parent; /* where one was asked for */
 	struct signing_identity *key;
@@ -36,6 +38,20 @@ struct publication {
 
 /* The steps, in their order. */
 static int check_wanted(struct publication *p, struct err *e);
+/* What must not be published by mistake stops it. */
+static int check_folder(struct publication *p, struct err *e)
+{
+	TRY(flow_folder_look(p->source, &p->folder, e));
+	size_t secrets = json_array_size(p->folder.secrets);
+	if (secrets == 0 || p->want->include_secrets)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		       "%.200s%s looks like a secret, and a release is for others to read: take it "
+		       "out of %s, or give --include-secrets",
+		       json_string_value(json_array_get(p->folder.secrets, 0)),
+		       secrets > 1 ? " (and others)" : "", p->want->dir);
+}
+
 static int open_inputs(struct publication *p, struct err *e);
 static int begin_staging(struct publication *p, struct err *e);
 static int hash_model(struct publication *p, struct err *e);
@@ -79,6 +95,7 @@ int flow_publish(struct flow *f, const struct flow_publish *want, json_t **repor
 	if (rc < 0 || want->dry_run)
 		take_back(&p);
 	json_decref(p.body);
+	flow_folder_free(&p.folder);
 	signing_manifest_free(&p.manifest);
 	if (p.key)
 		signing_identity_close(p.key);
@@ -188,7 +205,8 @@ static int check_wanted(struct publication *p, struct err *e)
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
-	TRY(source_open_folder(&p->source, p->pending.dir, e));
+	TRY(source_open_tree(&p->source, p->pending.dir, e));
+	TRY(check_folder(p, e));
 	flow_card_read(p->source, &p->card);
 	if (p->want->parent)
 		TRY(registry_find(p->flow->registry, p->want->parent, &p->parent, e));
@@ -354,6 +372,10 @@ static int report_release(const struct publication *p, json_t **report, struct e
 	obj_add(&o, "bundle", json_text_lossy(bundle));
 	if (package[0])
 		obj_add(&o, "package", json_text_lossy(package));
+	obj_count(&o, "tensors", p->manifest.tensor_count);
+	obj_share(&o, "whole", p->folder.whole);
+	obj_share(&o, "ignored", p->folder.ignored);
+	obj_share(&o, "secrets", p->folder.secrets);
 	obj_bool(&o, "dry_run", p->want->dry_run);
 	return obj_done(&o, report, e);
 }

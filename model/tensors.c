@@ -263,7 +263,11 @@ static int file_add(struct model_tensors *d, const char *file, struct err *e)
 {
 	unsigned char head[8];
 	uint64_t bytes, n;
+	bool pointer = false;
 	TRY(source_size(d->source, file, &bytes, e));
+	TRY(source_is_pointer(d->source, file, &pointer, e));
+	if (pointer)
+		return err_set(e, ERR_INPUT, "%s: " SOURCE_POINTER, file);
 	if (bytes < sizeof head)
 		return err_set(e, ERR_INPUT, "%s: %llu bytes are no safetensors file: truncated",
 			       file, (unsigned long long)bytes);

@@ -55,18 +55,48 @@ out:
 	return rc;
 }
 
+static int add_ignored(struct signing_manifest *m, const char *name, size_t len, struct err *e)
+{
+	char **grown = realloc(m->ignore, (m->ignore_count + 1) * sizeof *grown);
+	if (!grown)
+		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	m->ignore = grown;
+	m->ignore[m->ignore_count] = strndup(name, len);
+	if (!m->ignore[m->ignore_count])
+		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	m->ignore_count++;
+	return 0;
+}
+
 static int take_ignored(struct signing_manifest *m, struct err *e)
 {
-	m->ignore = calloc(STATEMENT_IGNORED, sizeof *m->ignore);
-	for (size_t i = 0; m->ignore && i < STATEMENT_IGNORED; i++) {
-		m->ignore[i] = strdup(signing_statement_ignored[i]);
-		if (!m->ignore[i])
-			break;
-		m->ignore_count++;
+	for (size_t i = 0; i < STATEMENT_IGNORED; i++)
+		TRY(add_ignored(m, signing_statement_ignored[i],
+				strlen(signing_statement_ignored[i]), e));
+	return 0;
+}
+
+/* Take out of the list what is ignored wherever it lies. OMS knows only whole paths: those found go
+ * into the statement. What lies below one path stands together in the list. */
+static int drop_ignored(struct making *k, struct err *e)
+{
+	struct file_tree *t = &k->there;
+	size_t kept = 0;
+	int rc = 0;
+	for (size_t i = 0; i < t->count; i++) {
+		char *name = t->entry[i].name;
+		size_t len = signing_ignored(name), last = k->m->ignore_count;
+		if (len == 0) {
+			t->entry[kept++] = t->entry[i];
+			continue;
+		}
+		const char *before = last ? k->m->ignore[last - 1] : "";
+		if (rc == 0 && (strncmp(before, name, len) != 0 || before[len] != '\0'))
+			rc = add_ignored(k->m, name, len, e);
+		free(name);
 	}
-	return m->ignore_count == STATEMENT_IGNORED
-		       ? 0
-		       : err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	t->count = kept;
+	return rc;
 }
 
 /* List what is there without the remains of an earlier release. */
@@ -74,7 +104,9 @@ static int take_files(struct making *k, struct err *e)
 {
 	const char *skip[STATEMENT_IGNORED + 2] = { SIGNING_CHUNKS, SIGNING_TENSORS };
 	memcpy(skip + 2, signing_statement_ignored, sizeof signing_statement_ignored);
+	TRY(take_ignored(k->m, e));
 	TRY(source_list(k->source, skip, STATEMENT_IGNORED + 2, &k->there, e));
+	TRY(drop_ignored(k, e));
 	if (k->there.count == 0)
 		return err_set(e, ERR_INPUT, "%s: an empty folder", k->source->label);
 	k->m->file = calloc(k->there.count + 2, sizeof *k->m->file);
@@ -269,7 +301,6 @@ int signing_manifest_make(struct signing_manifest *out, const struct signing_mak
 		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
 	TRY_OUT(take_files(&k, e));
 	TRY_OUT(check_names(&k.there, e));
-	TRY_OUT(take_ignored(out, e));
 	TRY_OUT(take_ranges(&k, how->range, how->ranges, e));
 	TRY_OUT(hash_model(&k, how->quiet, e));
 	TRY_OUT(add_owns(out, how->staging, e));

@@ -68,11 +68,14 @@ struct signing_making {
 	bool quiet;
 };
 /* Hash every file in one read, make hallmark.chunks and hallmark.tensors, build the statement.
- * model.sig and these two, when there, are an earlier release's and not read; what is ignored is in
- * statement.c. ERR_INPUT: devices, names that collide after NFC and case folding; ERR_UNSUPPORTED:
- * links that are not followed; ERR_CONFLICT: a file changed meanwhile. */
+ * model.sig and these two, when there, are an earlier release's, not read; what is ignored at any
+ * depth is recorded where found. ERR_INPUT: devices, names that collide after NFC and case folding;
+ * ERR_UNSUPPORTED: links that are not followed; ERR_CONFLICT: a file changed meanwhile. */
 int signing_manifest_make(struct signing_manifest *out, const struct signing_making *how,
 			  struct err *e) MUST_USE;
+/* Length of the part of a file's name that keeps it out of every release (".git", ".cache",
+ * "a/__pycache__"), or 0: version control, our own files beside the model, what tools leave. */
+size_t signing_ignored(const char *name);
 /* The root of its manifest, made or not, whatever the files are called; nothing is written. */
 int signing_root_of(struct source *s, const struct signing_range *range, size_t ranges,
 		    struct digest *root, struct err *e) MUST_USE;

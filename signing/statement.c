@@ -37,6 +37,32 @@ const char *const signing_statement_ignored[STATEMENT_IGNORED] = {
 	".git", ".gitattributes", ".github", ".gitignore", SIGNING_BUNDLE, ".cache", SIGNING_EXTRAS,
 };
 
+/* What tools leave in folders at any depth, and nobody means to release. */
+static const char *const leftovers[] = {
+	".DS_Store", ".cache", ".hallmark", ".ipynb_checkpoints", "Thumbs.db", "__pycache__",
+};
+
+static bool is_one_of(const char *const *list, size_t count, const char *part, size_t len)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strlen(list[i]) == len && memcmp(list[i], part, len) == 0)
+			return true;
+	return false;
+}
+
+size_t signing_ignored(const char *name)
+{
+	size_t len = strcspn(name, "/"), at = 0;
+	if (is_one_of(signing_statement_ignored, STATEMENT_IGNORED, name, len))
+		return len;
+	for (;; at += len + 1, len = strcspn(name + at, "/")) {
+		if (is_one_of(leftovers, sizeof leftovers / sizeof *leftovers, name + at, len))
+			return at + len;
+		if (name[at + len] == '\0')
+			return 0;
+	}
+}
+
 void signing_manifest_free(struct signing_manifest *m)
 {
 	for (size_t i = 0; i < m->file_count; i++) {

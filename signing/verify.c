@@ -156,10 +156,16 @@ static int check_end(void *ctx, size_t i, struct hash_job *job, struct err *e)
 {
 	struct checking *k = ctx;
 	const struct signing_file *f = &k->m->file[i];
+	char expected[DIGEST_TEXT_ROOM];
 	size_t named = 0;
+	bool pointer = false;
 	k->r->bytes += job->bytes;
 	if (digest_equal(&job->digest, &f->digest))
 		return check_size(k->r, f, job->bytes, e);
+	digest_text(&f->digest, expected);
+	TRY(source_is_pointer(k->under, f->name, &pointer, e));
+	if (pointer)
+		return differ(k->r, f->name, NULL, expected, SOURCE_POINTER, e);
 	if (load_tensors(k))
 		TRY(name_tensors(k, f, job->bytes, &named, e));
 	return named ? 0 : differ_digest(k->r, f->name, NULL, &f->digest, &job->digest, e);

@@ -158,9 +158,25 @@ def a_release_arrives_in_a_cache(h):
     assert not (snapshot / "model.sig").is_symlink() and blob.read_bytes() == bundle
 
 
+def leftovers_are_ignored_on_both_sides(h):
+    model = fill(h.model("leftovers"))
+    for name in (".DS_Store", "sub/__pycache__/a.pyc", ".cache/huggingface/x.lock", "a/.DS_Store"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("left")
+    h.publish(model, "a/leftovers", "1")
+    check = ("verify", "key", model, "--signature", model / "model.sig", "--public_key", h.dir / "k.pem")
+    (model / "sub/__pycache__/b.pyc").write_text("later")
+    ok, text = model_signing(*check)
+    assert ok and h.json("release", "verify", model)["ok"], text
+    (model / "sub/.DS_Store").write_text("not there when it was signed")
+    ok, text = model_signing(*check)
+    assert not ok and not h.json("release", "verify", model, status=3)["ok"]
+
+
 with Home() as home:
     ours_verifies_there(home)
     for name in ("prime256v1", "secp384r1"):
         theirs_verifies_here(home, name)
     snapshots_verify_on_both_sides(home)
     a_release_arrives_in_a_cache(home)
+    leftovers_are_ignored_on_both_sides(home)

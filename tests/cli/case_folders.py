@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""What real folders hold besides a model: leftovers of tools are left out and named, secrets stop a release,
+and a git-lfs pointer is named wherever weights are read."""
+
+import json, os, shutil, struct, sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+from client import Home, Server, ServerEnded
+
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n"
+PUBLIC = "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n"
+ACCOUNT = json.dumps({"type": "service_account", "private_key": "x"})
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 9\n" % 1
+
+SECRETS = """.env .env.local sub/.ENV prod.env id_rsa sub/id_ed25519 .netrc _netrc .git-credentials .npmrc
+.pypirc .aws/credentials .docker/config.json sub/.kube/config .ssh/known .pgpass token .huggingface/token
+kaggle.json client_secret_1.json application_default_credentials.json secrets.yaml a.p12 b.pfx c.jks d.ppk
+e.kdbx""".split()
+SECRETS = [(name, "x") for name in SECRETS] + [
+    ("server.pem", KEY),
+    ("tls/server.key", KEY),
+    ("minisign.key", "untrusted comment: minisign encrypted secret key\nRWRT\n"),
+    ("age.txt", "AGE-SECRET-KEY-1QQQ\n"),
+    ("robot.json", ACCOUNT),
+]
+HARMLESS = [
+    (".env.example", "A="),
+    ("public.pem", PUBLIC),
+    ("public.key", PUBLIC),
+    ("tokens.json", "{}"),
+    ("tokenizer.json", "{}"),
+    ("environment.md", "x"),
+    ("docs/config.json", "{}"),
+    ("other.json", json.dumps({"type": "service_account"})),
+]
+LEFTOVERS = {
+    ".DS_Store": ".DS_Store",
+    "sub/.DS_Store": "sub/.DS_Store",
+    "__pycache__/a.pyc": "__pycache__",
+    "sub/__pycache__/a.pyc": "sub/__pycache__",
+    ".ipynb_checkpoints/a.ipynb": ".ipynb_checkpoints",
+    ".cache/huggingface/download/model.safetensors.lock": ".cache",
+    ".hallmark/badge.svg": ".hallmark",
+}
+
+
+def put(folder, name, text="x"):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def small(h, name):
+    folder = h.dir / name
+    head = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    put(folder, "config.json", "{}")
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + bytes(8))
+    return folder
+
+
+def create(h, folder, name, *more, status=0):
+    args = ("release", "create", folder, "--name", f"a/{name}", "--version", "1", "--key", "k")
+    return h.run(*args, "--quiet", "--json", *more, status=status)
+
+
+def secrets_stop_a_release(h):
+    for i, (name, text) in enumerate(SECRETS):
+        folder = small(h, f"secret{i}")
+        put(folder, name, text)
+        refused = create(h, folder, f"s{i}", status=4)
+        assert name in refused.stderr.decode() and b"--include-secrets" in refused.stderr, refused
+        assert not (folder / "model.sig").exists()
+    folder = small(h, "included")
+    put(folder, ".env")
+    made = json.loads(create(h, folder, "included", "--include-secrets").stdout)
+    assert made["secrets"] == [".env"], made
+    folder = small(h, "harmless")
+    for name, text in HARMLESS:
+        put(folder, name, text)
+    made = json.loads(create(h, folder, "harmless").stdout)
+    assert made["secrets"] == [] and made["files"] == 4 + len(HARMLESS), made
+
+
+def leftovers_are_left_out(h):
+    folder = small(h, "leftovers")
+    for name in LEFTOVERS:
+        put(folder, name)
+    put(folder, ".cache/token")  # no secret of the release: it stays here
+    put(folder, "sub/pycache/kept")
+    package = h.dir / "leftovers.tar"
+    made = json.loads(create(h, folder, "leftovers", "--package", package).stdout)
+    assert sorted(made["ignored"]) == sorted(set(LEFTOVERS.values())), made
+    shown = [f["name"] for f in h.json("release", "show", folder)["files"]]
+    assert shown == [
+        "config.json",
+        "hallmark.chunks",
+        "hallmark.tensors",
+        "model.safetensors",
+        "sub/pycache/kept",
+    ], shown
+    assert h.json("release", "verify", folder)["ok"]
+    put(folder, "__pycache__/b.pyc")  # the folder is ignored, not only what was in it
+    assert h.json("release", "verify", folder)["ok"]
+    put(folder, "other/__pycache__/b.pyc")  # this one was not there when it was signed
+    assert h.json("release", "verify", folder, status=3)["failures"][0]["path"].startswith("other/")
+    assert h.json("release", "verify", package)["ok"]
+
+
+def pointers_are_named(h):
+    folder = small(h, "pointer")
+    create(h, folder, "pointer")
+    whole = shutil.copytree(folder, h.dir / "whole")
+    put(folder, "model.safetensors", POINTER)
+    bad = h.json("release", "verify", folder, status=3)["failures"]
+    assert [f["path"] for f in bad] == ["model.safetensors"] and "git lfs pull" in bad[0]["found"], bad
+    assert b"git lfs pull" in h.run("fork", "compare", whole, folder, status=1).stderr
+    assert b"git lfs pull" in create(h, folder, "again", status=1).stderr
+    real = h.model("real")
+    put(real, "model.safetensors", POINTER)
+    try:
+        Server(h, real, "--unsigned")
+        raise SystemExit("a pointer was served")
+    except ServerEnded as e:
+        assert "git lfs pull" in str(e), e
+
+
+with Home() as home:
+    home.run("key", "new", "--name", "k", "--quiet")
+    secrets_stop_a_release(home)
+    leftovers_are_left_out(home)
+    pointers_are_named(home)
