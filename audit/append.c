@@ -49,7 +49,7 @@ static int run_hook(struct audit_log *log, struct store_tx *tx, uint64_t index,
 static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pending *p,
 			uint64_t index, struct err *e)
 {
-	const char *worker = p->worker ? p->worker : log->worker;
+	const char *worker = p->worker->id;
 	struct digest cipher;
 	bool sealed;
 	int64_t now = env_now_us(log->env);
@@ -105,6 +105,22 @@ static int head_update(struct audit_log *log, struct store_tx *tx, uint64_t size
 	return 0;
 }
 
+/* A batch says of its workers what was whole before it: a lower bound, whatever becomes of the
+ * batch. */
+static int write_whole(struct store_tx *tx, struct pending *const *batch, size_t count,
+		       struct err *e)
+{
+	for (size_t i = 0; i < count; i++)
+		batch[i]->worker->changed = true;
+	for (size_t i = 0; i < count; i++) {
+		struct log_worker *w = batch[i]->worker;
+		if (w->changed)
+			TRY(audit_workers_whole(tx, w->id, audit_numbers_whole(&w->numbers), e));
+		w->changed = false;
+	}
+	return 0;
+}
+
 static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 			    struct pending *const *batch, size_t count, struct merkle *merkle,
 			    struct err *e)
@@ -127,16 +143,15 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 	if (size == old)
 		return 0;
 	root = merkle_root(merkle);
-	TRY(audit_workers_whole(tx, log->worker, audit_numbers_whole(&log->numbers), e));
+	TRY(write_whole(tx, batch, count, e));
 	return head_update(log, tx, size, &root, old, e);
 }
 
-/* A batch says what was whole before it: a lower bound, whatever becomes of the batch. */
-static void note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
+static void note_numbers(struct pending *const *batch, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (batch[i]->rc == 0 && !batch[i]->worker)
-			audit_numbers_add(&log->numbers, batch[i]->receipt.n);
+		if (batch[i]->rc == 0)
+			audit_numbers_add(&batch[i]->worker->numbers, batch[i]->receipt.n);
 }
 
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -157,7 +172,7 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 		return rc;
 	}
 	log->merkle = merkle;
-	note_numbers(log, batch, count);
+	note_numbers(batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
 }
@@ -307,21 +322,22 @@ static int append_and_wait(struct audit_log *log, struct pending *p, struct err 
 
 /* The refused record's number must not become a gap: it is given back, or a `lost` entry takes its
  * place. */
-static void return_number(struct audit_log *log, const struct audit_record *refused)
+static void return_number(struct audit_log *log, struct log_worker *w,
+			  const struct audit_record *refused)
 {
 	bool given_back;
 
 	pthread_mutex_lock(&log->lock);
-	bool reserved = refused->n < log->next_n && !log->failed;
-	given_back = reserved && refused->n + 1 == log->next_n;
+	bool reserved = refused->n < w->next_n && !log->failed;
+	given_back = reserved && refused->n + 1 == w->next_n;
 	if (given_back)
-		log->next_n--;
+		w->next_n--;
 	pthread_mutex_unlock(&log->lock);
 	if (given_back || !reserved)
 		return;
 	json_t *body = json_pack("{s:s}", "refused", refused->type);
 	struct audit_record r = { .type = "lost", .n = refused->n, .body = body };
-	struct pending p = { .rc = 0 };
+	struct pending p = { .worker = w };
 	struct err ignored;
 	/* Where this fails too, the gap stays, and audit_verify reports it. */
 	int rc = body ? audit_record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
@@ -338,9 +354,9 @@ int audit_log_append_pending(struct audit_log *log, struct pending *p, struct er
 	int rc = append_and_wait(log, p, e);
 
 	/* A number that is already in the log is not given back. */
-	if (rc < 0 && rc != ERR_IO && !p->worker &&
-	    audit_log_find(log, log->worker, from->n, &there, NULL) == ERR_NOTFOUND)
-		return_number(log, from);
+	if (rc < 0 && rc != ERR_IO &&
+	    audit_log_find(log, p->worker->id, from->n, &there, NULL) == ERR_NOTFOUND)
+		return_number(log, p->worker, from);
 	audit_record_free(&p->record);
 	buf_free(&p->entry);
 	return rc;
@@ -349,14 +365,14 @@ int audit_log_append_pending(struct audit_log *log, struct pending *p, struct er
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e)
 {
-	struct pending p = { .rc = 0 };
+	struct pending p = { .worker = &log->self };
 	int rc;
 
 	if (log->read_only)
 		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
 	rc = audit_record_prepare(r, log->env, &p.record, e);
 	if (rc < 0) {
-		return_number(log, r);
+		return_number(log, p.worker, r);
 		return rc;
 	}
 	TRY(audit_log_append_pending(log, &p, e));

@@ -58,7 +58,8 @@ static void choose_worker(struct audit_log *log)
 	do
 		env_random(log->env, id, sizeof(id));
 	while (sodium_is_zero(id, sizeof(id)));
-	text_hex(id, sizeof(id), log->worker);
+	text_hex(id, sizeof(id), log->self.id);
+	strcpy(log->itself.id, LOG_ITSELF);
 }
 
 static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
@@ -138,7 +139,8 @@ void audit_log_close(struct audit_log *log)
 	audit_claim_drop(log->claim);
 	audit_edge_close(log->edge);
 	free(log->edge);
-	audit_numbers_free(&log->numbers);
+	audit_numbers_free(&log->self.numbers);
+	audit_numbers_free(&log->itself.numbers);
 	buf_free(&log->checkpoint);
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
@@ -148,16 +150,18 @@ void audit_log_close(struct audit_log *log)
 
 /* ---- asking ---- */
 
-const char *audit_log_worker(const struct audit_log *log) { return log->worker; }
+const char *audit_log_worker(const struct audit_log *log) { return log->self.id; }
 
 const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
 
-uint64_t audit_log_reserve(struct audit_log *log)
+uint64_t audit_log_reserve(struct audit_log *log) { return audit_worker_reserve(log, &log->self); }
+
+uint64_t audit_worker_reserve(struct audit_log *log, struct log_worker *w)
 {
 	uint64_t n;
 
 	pthread_mutex_lock(&log->lock);
-	n = log->next_n++;
+	n = w->next_n++;
 	pthread_mutex_unlock(&log->lock);
 	return n;
 }

@@ -22,16 +22,24 @@ struct vault_erase {
 	uint64_t index;
 };
 
-/* Numbers of this worker that are in the log: all below base, and those of the bits. */
+/* Numbers of a worker that are in the log: all below base, and those of the bits. */
 struct numbers {
 	uint64_t base, words;
 	uint64_t *word;
 };
 
+/* Whose records are numbered one after the other: this process, or the log itself. */
+struct log_worker {
+	char id[17];
+	uint64_t next_n;        /* under the log's lock */
+	struct numbers numbers; /* the leader's alone, as is: */
+	bool changed;
+};
+
 /* One waiting append. */
 struct pending {
 	struct record record;
-	const char *worker;        /* LOG_ITSELF, or NULL for the log's own worker id */
+	struct log_worker *worker;     /* borrowed */
 	struct vault_erase *erase; /* or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
 	struct buf entry;
@@ -44,7 +52,8 @@ struct pending {
 
 struct audit_log {
 	char home[LIMIT_PATH_BYTES], dir[LIMIT_PATH_BYTES]; /* dir is home/log */
-	char origin[NOTE_NAME_ROOM], worker[17];
+	char origin[NOTE_NAME_ROOM];
+	struct log_worker self, itself; /* this process; LOG_ITSELF */
 	struct store *store, *keys;
 	const struct signing_identity *key;
 	struct audit_hook hook;
@@ -60,7 +69,6 @@ struct audit_log {
 	size_t queued;
 	bool leading; /* a thread is making a batch durable */
 	bool failed;  /* fail-stop: nothing is taken until the log is opened anew */
-	uint64_t next_n;
 	uint64_t size; /* the published checkpoint */
 	struct digest root;
 	struct buf checkpoint;
@@ -68,12 +76,13 @@ struct audit_log {
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;
 	struct merkle merkle;
-	struct numbers numbers;
 	int64_t last_time_us;
 };
 
-/* append.c: erase may be NULL; worker LOG_ITSELF or NULL. */
+/* append.c: append what was prepared. */
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
+/* log.c: audit_log_reserve for any worker. */
+uint64_t audit_worker_reserve(struct audit_log *log, struct log_worker *w);
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
@@ -93,7 +102,7 @@ int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root,
 int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
 			  struct err *e) MUST_USE;
 /* Append a record of the log itself; takes body, which may be NULL for want of memory. */
-int audit_log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
+int audit_log_append_itself(struct audit_log *log, const char *type, json_t *body,
 			    struct err *e) MUST_USE;
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
 int audit_log_checkpoint_read(const char *dir, const char *vkey, struct buf *note,

@@ -240,11 +240,11 @@ static int bring_up(struct audit_log *log, uint64_t size, const struct digest *r
 	return audit_log_drop_partials(log, before, e);
 }
 
-int audit_log_append_itself(struct audit_log *log, const char *type, uint64_t n, json_t *body,
-			    struct err *e)
+int audit_log_append_itself(struct audit_log *log, const char *type, json_t *body, struct err *e)
 {
-	struct audit_record r = { .type = type, .n = n, .body = body };
-	struct pending p = { .worker = LOG_ITSELF };
+	struct log_worker *w = &log->itself;
+	struct audit_record r = { .type = type, .n = audit_worker_reserve(log, w), .body = body };
+	struct pending p = { .worker = w };
 	int rc = body ? audit_record_prepare(&r, log->env, &p.record, e)
 		      : err_set(e, ERR_NOMEM, "out of memory");
 
@@ -268,7 +268,7 @@ int audit_log_recover(struct audit_log *log, struct err *e)
 	TRY(bring_up(log, size, &root, e));
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)
-		return audit_log_append_itself(log, "genesis", 0,
+		return audit_log_append_itself(log, "genesis",
 					       json_pack("{s:s,s:s}", "origin", log->origin, "vkey",
 							 log->vkey.bytes),
 					       e);

@@ -620,7 +620,7 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 	struct audit_record r = {
 		.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4
 	};
-	struct pending p = { .erase = &x };
+	struct pending p = { .worker = &log->self, .erase = &x };
 	TRY_OUT(json_ok(field[2].value, e));
 	TRY_OUT(json_ok(field[3].value, e));
 	TRY_OUT(audit_record_prepare(&r, log->env, &p.record, e));

@@ -176,14 +176,15 @@ static int next_number(struct store_tx *tx, uint64_t *n, struct err *e)
 }
 
 /* Worker -> whole of those that have not ended, in the order of their starts. */
-static int list_dead(struct audit_log *log, json_t *dead, uint64_t *next, struct err *e)
+static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
 	int rc;
 
 	TRY(store_read(log->store, &tx, e));
-	TRY_OUT(next_number(tx, next, e));
+	TRY_OUT(next_number(tx, &log->itself.next_n, e));
+	log->itself.numbers.base = log->itself.next_n;
 	TRY_OUT(store_prepare(tx, "SELECT worker, whole FROM log_worker ORDER BY start", &st, e));
 	while ((rc = store_step(st, e)) == 1)
 		json_object_set_new(dead, store_text(st, 0), json_integer(store_i64(st, 1)));
@@ -197,14 +198,13 @@ int audit_workers_close_dead(struct audit_log *log, struct err *e)
 {
 	json_t *dead = json_object(), *whole;
 	const char *worker;
-	uint64_t next;
 	int rc;
 
-	TRY_OUT(list_dead(log, dead, &next, e));
+	TRY_OUT(list_dead(log, dead, e));
 	json_object_foreach(dead, worker, whole) {
 		json_t *body;
 		TRY_OUT(lost_body(log, worker, json_integer_value(whole), &body, e));
-		TRY_OUT(audit_log_append_itself(log, "lost", next++, body, e));
+		TRY_OUT(audit_log_append_itself(log, "lost", body, e));
 	}
 out:
 	json_decref(dead);
