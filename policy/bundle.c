@@ -3,7 +3,8 @@
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
  *   {"extends":[{"digest":"sha256:..","name":".."}],
  *    "format":2,
- *    "policy":{"jurisdiction":[..],"mode":"..","name":"..","retention_days":n,"version":n},
+ *    "policy":{"content":"..","jurisdiction":[..],"mode":"..","name":"..","retention_days":n,
+ *              "version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
  *              "severity":".."}],
  *    "tables":n}
@@ -95,6 +96,7 @@ static int bundle_json(const struct policy *p, json_t **out, struct err *e)
 	}
 	for (size_t i = 0; i < p->rules; i++)
 		add_rule(&rules, &p->rule[i]);
+	obj_text(&head, "content", policy_content_name(p->content));
 	add_strings(&head, "jurisdiction", &p->jurisdiction);
 	obj_text(&head, "mode", policy_mode_name(p->mode));
 	obj_text(&head, "name", p->name);
@@ -270,10 +272,11 @@ static int load_rules(struct policy *p, const json_t *o, struct err *e)
 
 static int load_head(struct policy *p, const json_t *o, struct err *e)
 {
-	static const char *const keys[] = { "jurisdiction",   "mode",    "name",
-					    "retention_days", "version", NULL };
+	static const char *const keys[] = { "content",        "jurisdiction", "mode", "name",
+					    "retention_days", "version",      NULL };
 	json_t *h;
-	const char *mode;
+	const char *mode, *content;
+	size_t kept;
 	TRY(json_get_object(o, "policy", &h, what, e));
 	TRY(json_only_keys(h, keys, what, e));
 	TRY(json_get_string(h, "name", &p->name, what, e));
@@ -281,6 +284,10 @@ static int load_head(struct policy *p, const json_t *o, struct err *e)
 	TRY(load_u32(h, "retention_days", 36500, &p->retention_days, e));
 	TRY(load_strings(p, h, "jurisdiction", &p->jurisdiction, e));
 	TRY(json_get_string(h, "mode", &mode, what, e));
+	TRY(json_get_string(h, "content", &content, what, e));
+	if (find(policy_content_names, content, &kept) < 0)
+		return wrong(e, "content");
+	p->content = (enum policy_content)kept;
 	if (strlen(p->name) > 127 || strlen(p->name) == 0)
 		return wrong(e, "name");
 	for (int m = POLICY_OFF; m <= POLICY_ENFORCE; m++)
@@ -357,6 +364,7 @@ static int build_profile(const struct policy *p, struct policy_profile *x, struc
 	x->version = p->version;
 	x->mode = p->mode;
 	x->retention_days = p->retention_days;
+	x->content = p->content;
 	for (int i = 0; i < POLICY_PHASES; i++)
 		TRY(build_phase(p, (enum policy_phase)i, &x->set[i], e));
 	return 0;

@@ -12,6 +12,10 @@ static const char *const mode_names[] = { "off", "shadow", "canary", "enforce", 
 
 const char *policy_mode_name(enum policy_mode m) { return mode_names[m]; }
 
+const char *const policy_content_names[] = { "full", "cleaned", "none", NULL };
+
+const char *policy_content_name(enum policy_content c) { return policy_content_names[c]; }
+
 void policy_free(struct policy *p)
 {
 	if (!p)
@@ -96,6 +100,24 @@ static void read_policy(struct reader *r, const struct toml *t)
 	r->nomem |= p->extends.count && !p->extends_line;
 }
 
+/* [retention], which may be left out. */
+static void read_retention(struct reader *r, const struct toml *root)
+{
+	static const char *const known[] = { "content", NULL }, *const none[] = { NULL };
+	const struct toml *t = toml_get(root, "retention");
+	size_t content = POLICY_FULL;
+	if (!t)
+		return;
+	if (t->kind != TOML_TABLE) {
+		policy_problem_at(r, t->line, t->column, "retention: expected a table [retention]");
+		return;
+	}
+	policy_read_keys(r, t, "retention", known, none);
+	const struct toml *v = toml_get(t, "content");
+	if (v && policy_read_choice(r, v, "retention.content", policy_content_names, &content))
+		r->policy->content = (enum policy_content)content;
+}
+
 /* A pack has a name and a version; it extends nothing and has no mode of its own. */
 static void read_pack_head(struct reader *r, const struct toml *t)
 {
@@ -135,7 +157,8 @@ static void toml_problem(struct reader *r, const char *text)
 /* Read one file: the policy itself or a pack. */
 static void read_file(struct reader *r, const char *text, size_t len)
 {
-	static const char *const known[] = { "policy", "rule", NULL };
+	static const char *const all[] = { "policy", "retention", "rule", NULL },
+				 *const of_pack[] = { "policy", "rule", NULL };
 	static const char *const later[] = { "watermark", "label", "notice", NULL };
 	struct arena arena = { .bytes_max = LIMIT_TOML_BYTES * 16 };
 	struct toml *root;
@@ -147,7 +170,7 @@ static void read_file(struct reader *r, const char *text, size_t len)
 		toml_problem(r, e.text);
 	} else {
 		const struct toml *t = toml_get(root, "policy");
-		policy_read_keys(r, root, "", known, later);
+		policy_read_keys(r, root, "", r->pack ? of_pack : all, later);
 		if (!t || t->kind != TOML_TABLE)
 			policy_problem_at(r, t ? t->line : 1, t ? t->column : 1,
 					  "expected a table [policy]");
@@ -155,6 +178,8 @@ static void read_file(struct reader *r, const char *text, size_t len)
 			read_pack_head(r, t);
 		else
 			read_policy(r, t);
+		if (!r->pack)
+			read_retention(r, root);
 		read_rules(r, root);
 	}
 	arena_free(&arena);

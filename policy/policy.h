@@ -28,6 +28,10 @@ const char *policy_phase_name(enum policy_phase p);
 enum policy_mode { POLICY_OFF, POLICY_SHADOW, POLICY_CANARY, POLICY_ENFORCE };
 const char *policy_mode_name(enum policy_mode m);
 
+/* What the vault keeps of an answer's texts, docs/formats.md, section 7. */
+enum policy_content { POLICY_FULL, POLICY_CLEANED, POLICY_NONE };
+const char *policy_content_name(enum policy_content c);
+
 struct policy_problem {
 	int line, column;
 	char text[240]; /* what was expected, what was found */
@@ -55,10 +59,10 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 		 struct err *e) MUST_USE;
 void policy_free(struct policy *p);
 
-/* Defaults: retention_days 183; match.fold "case", gap_max 4 (with fold "strict"); replace
- * "[redacted]". An enforced policy has at least three tests.hit and three tests.miss in every rule.
- * A pack is such a file too: [policy] with name and version only, and rules, whose ids share one
- * space with the policy's. */
+/* Defaults: retention_days 183; retention.content "full"; match.fold "case", gap_max 4 (with fold
+ * "strict"); replace "[redacted]". An enforced policy has at least three tests.hit and three
+ * tests.miss in every rule. A pack is such a file too: [policy] with name and version only, and
+ * rules, whose ids share one space with the policy's. */
 
 /* Run the tests written in the rules, whole and in pieces. Appends one JSON object per failure to
  * failures (a new array). */
@@ -76,6 +80,7 @@ struct policy_profile {
 	enum policy_mode mode;
 	struct digest bundle; /* of the bundle's bytes */
 	uint32_t retention_days;
+	enum policy_content content;
 	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase */
 };
 /* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: another format, or one that needs newer tables or a

@@ -36,6 +36,7 @@ struct policy {
 	uint64_t version;
 	enum policy_mode mode;
 	uint32_t retention_days;
+	enum policy_content content;
 	struct strings jurisdiction, extends;
 	int *extends_line;
 	struct policy_rule *rule; /* sorted by id once parsed */
@@ -84,6 +85,7 @@ struct policy_pack {
 };
 extern const struct policy_pack policy_pack_list[];
 
+extern const char *const policy_content_names[];  /* by enum policy_content, NULL-terminated */
 extern const char *const policy_fold_names[];     /* by enum filter_fold, NULL-terminated */
 extern const char *const policy_severity_names[]; /* NULL-terminated */
 

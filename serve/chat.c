@@ -6,9 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int name_chat(struct serve_chat *c, const struct serve_chat_given *given, struct err *e)
+const char *serve_chat_name(const struct serve_chat *c)
+{
+	return c->given.given ? c->given.record : c->record;
+}
+
+static int name_chat(struct serve_chat *c, struct err *e)
 {
 	struct serve_service *s = c->service;
+	const struct serve_chat_given *given = &c->given;
 	c->created_us = given->given ? given->created_us : env_now_us(flow_env(s->flow));
 	c->seed = given->given ? given->seed : c->request.seed;
 	if (!given->given && !c->request.has_seed) {
@@ -30,14 +36,18 @@ static int name_chat(struct serve_chat *c, const struct serve_chat_given *given,
 
 static int parse(struct serve_chat *c, const void *body, size_t len, struct err *e)
 {
-	buf_add(&c->body, body, len);
-	TRY(buf_done(&c->body, e));
 	c->body_digest = digest_of(body, len);
 	TRY(api_request_parse(body, len, &c->request, e));
+	if (c->given.given) {
+		json_decref(c->request.without_effect);
+		c->request.without_effect = json_incref(c->given.without_effect);
+		if (c->given.constraint_field)
+			c->request.constraint_field = c->given.constraint_field;
+	}
 	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
 		return err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has \"%s\"",
 			       c->request.model, c->service->model_name);
-	return serve_notes_init(&c->notes, e);
+	return serve_notes_init(&c->notes, serve_keeps(c->service) != POLICY_FULL, e);
 }
 
 static int64_t deadline_of(const struct serve_service *s)
@@ -105,7 +115,6 @@ static void chat_free(struct serve_chat *c)
 	serve_decision_free(&c->decision);
 	c->service->who->close(c->answer);
 	api_request_free(&c->request);
-	buf_free(&c->body);
 	json_decref(c->messages);
 	json_decref(c->tools);
 	json_decref(c->result);
@@ -124,11 +133,12 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->service = s;
+	c->given = *given;
 	if (client)
 		snprintf(c->client, sizeof c->client, "%s", client);
 	int rc = parse(c, body, len, e);
 	if (rc == 0)
-		rc = name_chat(c, given, e);
+		rc = name_chat(c, e);
 	if (rc == 0) {
 		rc = begin(c, e);
 		if (rc < 0)

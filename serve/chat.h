@@ -12,13 +12,19 @@ struct serve_chat_given {
 	bool given;
 	int64_t created_us;
 	uint64_t seed;
+	const char *record;           /* "WORKER/N": calls are named after it */
+	const struct digest *body;    /* of the request as it came; NULL: not known */
+	json_t *without_effect;       /* names of its fields that changed nothing */
+	const char *constraint_field; /* that asked for the constraint, or NULL */
+	json_t *scans,
+		*interventions; /* of its texts, which have passed the rules; NULL: have not */
 };
 
 struct serve_chat {
 	struct serve_service *service;
+	struct serve_chat_given given;
 	struct api_request request;
-	struct buf body; /* the request as received */
-	struct digest body_digest;
+	struct digest body_digest; /* of the request as received */
 	char client[128];
 	char id[160], record[96];
 	uint64_t n; /* the record's number */
@@ -40,6 +46,9 @@ struct serve_chat {
 	struct audit_receipt receipt;
 	json_t *result;
 };
+
+/* The text that calls are named after. */
+const char *serve_chat_name(const struct serve_chat *c);
 
 /* Everything of the request that the model may see, through the rules of its phase, into
  * c->messages and c->tools. FILTER_COMPLETE, or why the request ends here: FILTER_BLOCKED,

@@ -19,7 +19,7 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 {
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
-	TRY(serve_notes_init(&ch->notes, e));
+	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
 	return open_stream(c, POLICY_OUTPUT, &ch->content, e);
 }
 
@@ -149,13 +149,15 @@ static int put_name(struct serve_chat *c, struct serve_completion *ch, const cha
 	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
 }
 
-/* The id of a call, from the request's digest: a replay gives the same ids. */
+/* The id of a call, from the record's number: a replay gives the same ids, and they tell nothing of
+ * what was asked. */
 static void name_call(const struct serve_chat *c, const struct serve_completion *ch, unsigned call,
 		      char id[40])
 {
 	struct buf b = { 0 };
 	char hex[65];
-	buf_add(&b, c->body_digest.bytes, sizeof c->body_digest.bytes);
+	buf_add_text(&b, serve_chat_name(c));
+	buf_add_byte(&b, 0);
 	buf_add_u32le(&b, ch->index);
 	buf_add_u32le(&b, call);
 	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);

@@ -206,7 +206,7 @@ static void add_request(const struct decision *d, struct decision_fields *f)
 	bool ids = d->model.knows_ids;
 	add(f, "subject", json_null());
 	add(f, "client", text_or_null(d->client));
-	add(f, "request_bytes_digest", json_digest(&d->body_digest));
+	add(f, "request_bytes_digest", digest_or_null(d->body_digest));
 	add(f, "prompt_ids_digest", ids ? ids_digest(a->prompt, a->prompt_count) : json_null());
 	add(f, "prompt_count", ids ? json_integer((json_int_t)a->prompt_count) : json_null());
 }
@@ -294,18 +294,19 @@ void serve_decision_fields_free(struct decision_fields *f)
 
 int serve_decision_retained(const struct decision *d, json_t **out, struct err *e)
 {
-	const struct answer_facts *a = &d->answer;
 	const struct answer_model *m = &d->model;
-	size_t prompt = a->choices ? a->prompt_count : 0; /* a refused one may be of any length */
 	struct obj o = { 0 }, engine = { 0 };
+	*out = NULL;
+	if (d->keeps_nothing)
+		return 0;
 	obj_text(&engine, "weights", m->packed);
 	obj_text(&engine, "cache", m->cache);
 	obj_text(&engine, "numerics", m->numerics);
 	obj_add(&engine, "choice", digest_or_null(m->choice));
-	obj_bytes(&o, "request", d->body, d->body_len);
+	obj_add(&o, "request", d->request ? json_incref(d->request) : json_null());
+	obj_text(&o, "not_kept", d->not_kept);
 	obj_add(&o, "output", each_choice(d, output));
-	obj_add(&o, "prompt_ids", id_list(a->prompt, prompt));
-	obj_add(&o, "output_ids", each_choice(d, output_ids));
+	obj_add(&o, "output_ids", d->hides_ids ? json_null() : each_choice(d, output_ids));
 	add_seed(&o, d->seed);
 	obj_int(&o, "created_us", d->created_us);
 	obj_count(&o, "context_max", m->context_max);
@@ -317,6 +318,7 @@ void serve_decision_free(struct decision *d)
 {
 	for (unsigned i = 0; i < API_CHOICES; i++)
 		json_decref(d->choice[i].output);
+	json_decref(d->request);
 	json_decref(d->scans);
 	json_decref(d->interventions);
 	*d = (struct decision){ 0 };

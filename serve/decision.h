@@ -14,11 +14,13 @@ struct decision_choice {
 
 /* Everything is borrowed but what says otherwise; zero and NULL: absent. */
 struct decision {
-	const char *client; /* "": unknown */
-	const void *body;   /* [body_len], the request as received */
-	size_t body_len;
-	struct digest body_digest;
+	const char *client;               /* "": unknown */
+	const struct digest *body_digest; /* of the request as received */
 	const struct api_request *asked;
+	json_t *request;      /* owned: as it is kept for replay; NULL: it is not, */
+	const char *not_kept; /* and why */
+	bool keeps_nothing;   /* but the fields */
+	bool hides_ids;       /* what was drawn is not kept */
 	uint64_t seed;
 	int64_t created_us, ended_us;
 	const struct digest *root; /* of the model */
@@ -64,10 +66,11 @@ struct serve_scan {
 };
 struct serve_notes {
 	json_t *scans, *interventions;
+	bool discreet; /* no digest of a text that a rule changed is noted */
 	bool redacted;
 	int stopped; /* FILTER_BLOCKED or FILTER_LIMIT; else 0 */
 };
-int serve_notes_init(struct serve_notes *n, struct err *e) MUST_USE;
+int serve_notes_init(struct serve_notes *n, bool discreet, struct err *e) MUST_USE;
 void serve_notes_free(struct serve_notes *n);
 /* What a stream's record says. */
 int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,

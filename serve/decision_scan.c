@@ -67,14 +67,25 @@ static struct obj place_of(const struct serve_scan *where)
 	return o;
 }
 
+/* Whether all of the text was let through as it came. */
+static bool is_untouched(const struct filter_record *r)
+{
+	for (size_t i = 0; i < r->findings; i++)
+		if (!r->shadow && r->finding[i].action > FILTER_NOTICE)
+			return false;
+	return r->end == FILTER_COMPLETE;
+}
+
 /* Where, seen, ...: the truthful scan record. */
-static json_t *scan_json(const struct serve_scan *where, const struct filter_record *r)
+static json_t *scan_json(const struct serve_notes *n, const struct serve_scan *where,
+			 const struct filter_record *r)
 {
 	struct obj o = place_of(where);
 	struct arr scanned = { 0 };
 	add_range(&scanned, 0, r->scanned);
 	obj_count(&o, "seen", r->seen);
-	obj_add(&o, "seen_digest", json_digest(&r->seen_digest));
+	obj_add(&o, "seen_digest",
+		n->discreet && !is_untouched(r) ? json_null() : json_digest(&r->seen_digest));
 	obj_array(&o, "scanned", &scanned);
 	add_emitted(&o, r);
 	obj_count(&o, "emitted_bytes", r->emitted_bytes);
@@ -87,8 +98,9 @@ static json_t *scan_json(const struct serve_scan *where, const struct filter_rec
 	return obj_take(&o);
 }
 
-int serve_notes_init(struct serve_notes *n, struct err *e)
+int serve_notes_init(struct serve_notes *n, bool discreet, struct err *e)
 {
+	n->discreet = discreet;
 	n->scans = json_array();
 	n->interventions = json_array();
 	return n->scans && n->interventions ? 0 : err_set(e, ERR_NOMEM, "out of memory");
@@ -104,7 +116,7 @@ void serve_notes_free(struct serve_notes *n)
 int serve_notes_add(struct serve_notes *n, const struct serve_scan *where,
 		    const struct filter_record *r, struct err *e)
 {
-	int failed = json_array_append_new(n->scans, scan_json(where, r));
+	int failed = json_array_append_new(n->scans, scan_json(n, where, r));
 	for (size_t i = 0; i < r->findings; i++) {
 		const struct filter_finding *x = &r->finding[i];
 		struct obj o = place_of(where);

@@ -1,5 +1,6 @@
 /* The end of a chat: its decision, the record in the log, and the proof for the client. */
 #include "base/build.h"
+#include "base/limits.h"
 #include "serve/chat.h"
 
 #include <string.h>
@@ -80,14 +81,66 @@ static int decide_choices(struct serve_chat *c, struct err *e)
 	return 0;
 }
 
+/* ---- what is kept ---- */
+
+static bool is_changed(const struct serve_notes *n) { return n->redacted || n->stopped; }
+
+/* Whoever knows the rest of a request finds the masked number in it from the digest of the whole:
+ * where the policy wants what it changed to be forgotten, that is not kept either. */
+static const struct digest *body_digest(const struct serve_chat *c)
+{
+	if (c->given.given)
+		return c->given.body;
+	return c->notes.discreet && is_changed(&c->notes) ? NULL : &c->body_digest;
+}
+
+/* Why the request is not kept; NULL: it is. */
+static const char *why_not_kept(const struct serve_chat *c)
+{
+	if (c->notes.discreet && c->notes.stopped)
+		return "nothing of it has passed the rules";
+	if (!c->choices && !c->notes.stopped)
+		return "it was refused before an answer began";
+	return NULL;
+}
+
+/* The request as a replay needs it: nothing that changes no answer, and, where the policy keeps
+ * only what it has cleaned, what the model has seen. */
+static int write_request(const struct serve_chat *c, struct buf *out, struct err *e)
+{
+	struct api_request q = c->request; /* shares all of it */
+	if (c->notes.discreet) {
+		q.messages = c->messages;
+		q.tools = c->tools;
+	}
+	return api_request_write(&q, out, e);
+}
+
+static int keep_request(const struct serve_chat *c, struct decision *d, struct err *e)
+{
+	struct buf text = { 0 };
+	enum policy_content keeps = serve_keeps(c->service);
+	d->keeps_nothing = keeps == POLICY_NONE;
+	for (unsigned i = 0; i < c->choices && keeps != POLICY_FULL; i++)
+		d->hides_ids |= is_changed(&c->choice[i].notes);
+	d->not_kept = why_not_kept(c);
+	if (!c->service->recording || d->keeps_nothing || d->not_kept)
+		return 0;
+	int rc = write_request(c, &text, e);
+	if (rc == 0 && text.len > LIMIT_RETAINED_BYTES)
+		d->not_kept = "it is longer than 4 MiB";
+	else if (rc == 0)
+		rc = json_ok(d->request = json_stringn(text.bytes, text.len), e);
+	buf_free(&text);
+	return rc;
+}
+
 int serve_record_decide(struct serve_chat *c, struct err *e)
 {
 	const struct serve_service *s = c->service;
 	struct decision *d = &c->decision;
 	*d = (struct decision){ .client = c->client,
-				.body = c->body.bytes,
-				.body_len = c->body.len,
-				.body_digest = c->body_digest,
+				.body_digest = body_digest(c),
 				.asked = &c->request,
 				.seed = c->seed,
 				.created_us = c->created_us,
@@ -104,6 +157,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 		s->who->facts(c->answer, &d->answer);
 	TRY(join_notes(c, e));
 	TRY(decide_choices(c, e));
+	TRY(keep_request(c, d, e));
 	if (!c->outcome)
 		c->outcome = c->notes.stopped == FILTER_LIMIT ? "engine_limit"
 			     : c->notes.stopped               ? "blocked"

@@ -18,6 +18,10 @@ struct replay {
 	struct serve_chat *chat;
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table */
 	struct arena values;
+	const json_t *request; /* as it was kept; and what of it is not in that: */
+	char record[96];
+	struct digest body;
+	json_t *scans, *interventions;
 };
 
 /* Who asked and when, and on which machine: these differ by nature and are shown, not compared. */
@@ -115,24 +119,79 @@ static int open_service(struct replay *r, const struct serve_replay_options *o, 
 	return serve_service_open_replay(&r->service, r->flow, &serve, e);
 }
 
+/* Those of a request's texts: [{phase, ...}]. */
+static json_t *of_request(const json_t *list)
+{
+	static const char *const phase[] = { "input", "tool_results", "metadata" };
+	struct arr out = { 0 };
+	const json_t *item;
+	size_t i;
+	json_array_foreach(list, i, item) {
+		const char *is = json_string_value(json_object_get(item, "phase"));
+		for (size_t k = 0; is && k < sizeof phase / sizeof *phase; k++)
+			if (strcmp(is, phase[k]) == 0)
+				arr_add(&out, json_incref((json_t *)(uintptr_t)item));
+	}
+	return arr_take(&out);
+}
+
+/* The recorded value of a field, by the log's table. */
+static json_t *value_of(const struct replay *r, const char *name)
+{
+	const json_t *f;
+	size_t i;
+	json_array_foreach(json_object_get(r->vault, "fields"), i, f) {
+		const char *is = json_string_value(json_object_get(f, "name"));
+		if (is && strcmp(is, name) == 0)
+			return json_object_get(f, "value");
+	}
+	return NULL;
+}
+
+static void read_given(struct replay *r, struct serve_chat_given *out)
+{
+	const char *worker = json_string_value(json_object_get(r->entry, "worker"));
+	const char *body = json_string_value(value_of(r, "request_bytes_digest"));
+	json_int_t n = json_integer_value(json_object_get(r->entry, "n"));
+	snprintf(r->record, sizeof r->record, "%.60s/%lld", worker ? worker : "", (long long)n);
+	out->record = r->record;
+	out->body = body && digest_parse(body, &r->body, NULL) == 0 ? &r->body : NULL;
+	out->without_effect = value_of(r, "parameters_without_effect");
+	out->constraint_field =
+		json_string_value(json_object_get(value_of(r, "constraint"), "from"));
+	if (serve_keeps(r->service) == POLICY_FULL)
+		return;
+	out->scans = r->scans = of_request(value_of(r, "scans"));
+	out->interventions = r->interventions = of_request(value_of(r, "interventions"));
+}
+
+/* The text of the request, or why there is none. */
+static int find_request(struct replay *r, struct err *e)
+{
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const char *why = json_string_value(json_object_get(kept, "not_kept"));
+	r->request = json_object_get(kept, "request");
+	if (json_is_string(r->request))
+		return 0;
+	return err_set(e, ERR_UNAVAILABLE,
+		       "entry %llu cannot be replayed: its content was not kept (%s)",
+		       (unsigned long long)r->index, why ? why : "as its policy wants");
+}
+
 static int run(struct replay *r, const struct serve_replay_options *o, struct err *e)
 {
 	const json_t *kept = json_object_get(r->vault, "retained");
-	const json_t *request = json_object_get(kept, "request");
 	const char *seed = json_string_value(json_object_get(kept, "seed"));
 	struct serve_chat_given given = { .given = true, .seed = o->seed };
-	if (!json_is_string(request) || !seed)
-		return err_set(e, ERR_NOTFOUND, "entry %llu: the request was not retained",
-			       (unsigned long long)r->index);
 	given.created_us = (int64_t)json_integer_value(json_object_get(kept, "created_us"));
 	if (!o->has_seed)
-		TRY(text_parse_u64(seed, strlen(seed), &given.seed));
-	TRY(serve_chat_open_given(&r->chat, r->service, json_string_value(request),
-				  json_string_length(request), NULL, &given, e));
+		TRY(text_parse_u64(seed ? seed : "", seed ? strlen(seed) : 0, &given.seed));
+	read_given(r, &given);
+	int rc = serve_chat_open_given(&r->chat, r->service, json_string_value(r->request),
+				       json_string_length(r->request), NULL, &given, e);
 	struct api_piece piece;
-	int rc;
 	do
-		rc = serve_chat_next(r->chat, &piece, e);
+		rc = rc < 0 ? rc : serve_chat_next(r->chat, &piece, e);
 	while (rc == SERVE_TEXT);
 	return rc < 0 ? rc : 0;
 }
@@ -178,6 +237,8 @@ static json_int_t first_of(const struct replay *r, unsigned choice)
 	const json_t *was = recorded_ids(r, choice);
 	const uint32_t *id = now->id;
 	size_t count = now->count;
+	if (!json_is_array(was)) /* not kept: their digest tells */
+		return -1;
 	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
 	for (size_t i = 0; i < most; i++)
 		if (i >= count || i >= json_array_size(was) ||
@@ -197,10 +258,12 @@ static json_int_t first_token(const struct replay *r)
 
 static json_int_t token_count(const struct replay *r)
 {
-	size_t count = 0;
-	for (unsigned i = 0; i < r->chat->request.n; i++)
-		count += json_array_size(recorded_ids(r, i));
-	return (json_int_t)count;
+	const json_t *count = value_of(r, "output_count"), *each;
+	json_int_t all = json_integer_value(count);
+	size_t i;
+	json_array_foreach(count, i, each)
+		all += json_integer_value(each);
+	return all;
 }
 
 /* Bits are one regime's own: computed in another, the two say nothing about each other. */
@@ -260,6 +323,8 @@ int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_optio
 	*report = NULL;
 	int rc = load_record(&r, e);
 	if (rc == 0)
+		rc = find_request(&r, e);
+	if (rc == 0)
 		rc = open_service(&r, o, e);
 	if (rc == 0)
 		rc = run(&r, o, e);
@@ -267,6 +332,8 @@ int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_optio
 		rc = describe(&r, report, e);
 	serve_chat_close(r.chat);
 	serve_service_close(r.service);
+	json_decref(r.scans);
+	json_decref(r.interventions);
 	json_decref(r.entry);
 	json_decref(r.vault);
 	arena_free(&r.values);

@@ -23,6 +23,11 @@ bool serve_shadowed(const struct serve_service *s)
 	return s->profile && s->profile->mode == POLICY_SHADOW;
 }
 
+enum policy_content serve_keeps(const struct serve_service *s)
+{
+	return s->profile ? s->profile->content : POLICY_FULL;
+}
+
 /* ---- one text ---- */
 
 static int push_text(struct serve_chat *c, struct filter_stream *f, const char *text, size_t len,
@@ -250,6 +255,17 @@ static int scan_tools(struct serve_chat *c, struct err *e)
 	return FILTER_COMPLETE;
 }
 
+/* What was kept has passed the rules, and what they found is known. */
+static int take_passed(struct serve_chat *c, struct err *e)
+{
+	c->tools = json_deep_copy(c->request.tools);
+	if (json_array_extend(c->notes.scans, c->given.scans) < 0 ||
+	    json_array_extend(c->notes.interventions, c->given.interventions) < 0 ||
+	    (c->request.tools && !c->tools))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	return FILTER_COMPLETE;
+}
+
 int serve_scan_request(struct serve_chat *c, struct err *e)
 {
 	size_t i;
@@ -257,6 +273,8 @@ int serve_scan_request(struct serve_chat *c, struct err *e)
 	c->messages = json_deep_copy(c->request.messages);
 	if (!c->messages)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (c->given.scans)
+		return take_passed(c, e);
 	json_array_foreach(c->messages, i, message) {
 		int rc = scan_message(c, i, message, e);
 		if (rc != FILTER_COMPLETE)

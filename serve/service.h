@@ -31,6 +31,8 @@ const char *serve_signer(const struct serve_service *s);
 /* The rules of a phase, or those that pass everything. */
 const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase);
 bool serve_shadowed(const struct serve_service *s);
+/* What is kept of an answer's texts. */
+enum policy_content serve_keeps(const struct serve_service *s);
 
 /* A service whose answerer is given and whose model is not looked at: o->ref is its name alone.
  * self is taken, on failure too. */

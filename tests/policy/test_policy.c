@@ -48,6 +48,10 @@ static const struct wrong wrongs[] = {
 	{ HEAD "colour = 5\n", 5, "unknown key policy.colour" },
 	{ HEAD "fail = \"open\"\n", 5, "unknown key policy.fail" },
 	{ HEAD "retention_days = 0\n", 5, "policy.retention_days: expected 1 to 36500" },
+	{ HEAD "[retention]\ncontent = \"some\"\n", 6, "expected one of full, cleaned, none" },
+	{ HEAD "[retention]\ncontent = 5\n", 6, "retention.content: expected a string" },
+	{ HEAD "[retention]\n\ndays = 5\n", 7, "unknown key retention.days" },
+	{ HEAD "[[retention]]\n", 5, "retention: expected a table" },
 	{ HEAD "extends = [\"packs/nope\"]\n", 5, "there is no pack \"packs/nope\"" },
 	{ HEAD "extends = [\n  \"packs/pii-eu\",\n  \"packs/secrets\"]\n", 7,
 	  "not available in this version: packs/secrets" },
@@ -317,6 +321,28 @@ Test(policy_bundle, loading_gives_a_set_for_each_phase)
 	buf_free(&b);
 }
 
+Test(policy_bundle, carries_what_is_kept_of_the_texts_and_that_is_all_by_default)
+{
+	static const struct {
+		const char *text;
+		enum policy_content content;
+	} rows[] = { { HEAD TWO_A, POLICY_FULL },
+		     { HEAD "[retention]\n" TWO_A, POLICY_FULL },
+		     { HEAD "[retention]\ncontent = \"full\"\n" TWO_A, POLICY_FULL },
+		     { HEAD "[retention]\ncontent = \"cleaned\"\n" TWO_A, POLICY_CLEANED },
+		     { HEAD "[retention]\ncontent = \"none\"\n" TWO_A, POLICY_NONE } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf b = { 0 };
+		struct policy_profile *x;
+		struct err e = { 0 };
+		compile(rows[i].text, &b);
+		cr_assert(policy_load(&x, b.bytes, b.len, &e) == 0, "%s", e.text);
+		cr_expect_eq(x->content, rows[i].content, "row %zu", i);
+		policy_profile_free(x);
+		buf_free(&b);
+	}
+}
+
 Test(policy_bundle, no_changed_byte_loads_as_the_same_policy)
 {
 	struct buf b = { 0 };
@@ -399,6 +425,8 @@ static const struct {
 	{ "\"tables\":1}", "\"tables\":\"unicode-15.0.0 tables-1\"}", ERR_INPUT, "tables" },
 	{ "\"format\":2", "\"format\":1", ERR_UNSUPPORTED, "policy bundle format 1" },
 	{ "\"format\":2", "\"format\":3", ERR_UNSUPPORTED, "policy bundle format 3" },
+	{ "\"content\":\"full\"", "\"content\":\"some\"", ERR_INPUT, "content" },
+	{ "\"content\":\"full\",", "", ERR_INPUT, "content" },
 	{ "\"pan/1\"", "\"pan/2\"", ERR_UNSUPPORTED, "the detector \"pan/2\"" },
 	{ "\"pan/1\"", "\"pen/1\"", ERR_UNSUPPORTED, "the detector \"pen/1\"" },
 	{ "\"pan/1\"", "\"pan\"", ERR_INPUT, "detector" },

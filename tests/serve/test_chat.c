@@ -95,7 +95,10 @@ Test(serve_chat, answer_that_cannot_be_opened_is_recorded_with_the_choices_that_
 		while ((scans = strstr(scans, "\"phase\":\"output\"")))
 			scans++, found++;
 		cr_expect_eq(found, begun);
-		cr_expect_str_eq(served_retained(&at, "prompt_ids"), begun ? "[100,101,102]" : "[]");
+		bool kept = strstr(served_retained(&at, "request"), "\"content\\\":\\\"hi");
+		cr_expect_eq(kept, begun > 0, "%s", served_retained(&at, "request"));
+		cr_expect_str_eq(served_retained(&at, "not_kept"),
+				 begun ? "null" : "\"it was refused before an answer began\"");
 		said_free(&x);
 	}
 	cr_expect_eq(at.script->closed, 3);

@@ -149,18 +149,43 @@ Test(serve_completion, name_that_a_rule_blocks_ends_the_choice_and_does_not_go_o
 	said_free(&x);
 }
 
-Test(serve_completion, ids_of_calls_are_those_of_the_same_request_and_of_no_other)
+/* The calls of the record that was written last, or, once replayed, of `record`. */
+static const char *calls_again(const char *record, char out[4096])
 {
-	char first[4096], other[4096];
+	static const char body[] =
+		"{\"model\":\"m\",\"n\":2,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" TOOLS "}";
+	struct serve_chat_given given = { .given = true, .record = record };
+	struct serve_chat *c;
+	struct said x = { 0 };
+	struct err e = { 0 };
+	at.service->recording = false;
+	cr_assert_eq(serve_chat_open_given(&c, at.service, body, strlen(body), NULL, &given, &e), 0, "%s",
+		     e.text);
+	said_run(&x, c);
+	struct buf b = { 0 };
+	for (unsigned i = 0; i < 2; i++)
+		cr_assert_eq(json_write_canonical(c->decision.choice[i].output, &b, NULL), 0);
+	snprintf(out, 4096, "%s", b.bytes);
+	buf_free(&b);
+	serve_chat_close(c);
+	said_free(&x);
+	at.service->recording = true;
+	return out;
+}
+
+Test(serve_completion, ids_of_calls_are_those_of_the_record_and_of_no_other)
+{
+	char first[4096], again[4096], other[4096];
 	struct said x = SAY(calls, TOOLS ",\"n\":2");
 	snprintf(first, sizeof first, "%s", served_retained(&at, "output"));
+	cr_expect(strstr(first, "\"call_"));
+	calls_again(x.record, again);
+	cr_expect(strlen(again) == strlen(first) - 3, "%s: %s", first, again); /* but for [,] */
+	cr_expect(strncmp(again, first + 1, 200) == 0, "%s: %s", first, again);
+	cr_expect_str_neq(calls_again("other/7", other), again);
 	said_free(&x);
 	x = SAY(calls, TOOLS ",\"n\":2");
-	cr_expect_str_eq(served_retained(&at, "output"), first);
-	said_free(&x);
-	x = SAY(calls, TOOLS ",\"n\":2,\"top_p\":0.5");
-	snprintf(other, sizeof other, "%s", served_retained(&at, "output"));
-	cr_expect_str_neq(other, first);
+	cr_expect_str_neq(served_retained(&at, "output"), first, "the same request, asked again");
 	said_free(&x);
 }
 

@@ -16,8 +16,7 @@ static void setup(void)
 	struct err e;
 	cr_assert_eq(api_request_parse(body, strlen(body), &request, &e), 0);
 	d = (struct decision){ .client = "",
-			       .body = body,
-			       .body_len = strlen(body),
+			       .body_digest = &zero,
 			       .asked = &request,
 			       .seed = UINT64_MAX,
 			       .signer = "",
@@ -156,6 +155,37 @@ Test(serve_decision, several_choices_are_lists_and_one_is_none)
 	cr_expect_eq(json_array_size(json_object_get(kept, "output")), 3);
 	cr_expect_eq(json_array_size(json_object_get(kept, "output_ids")), 3);
 	json_decref(kept);
+}
+
+/* What would be kept, as canonical text; until the next call. */
+static const char *kept(void)
+{
+	static char out[4096];
+	struct buf b = { 0 };
+	json_t *o;
+	struct err e;
+	cr_assert_eq(serve_decision_retained(&d, &o, &e), 0, "%s", e.text);
+	cr_assert_eq(json_write_canonical(o ? o : json_null(), &b, NULL), 0);
+	snprintf(out, sizeof out, "%s", b.bytes);
+	json_decref(o);
+	buf_free(&b);
+	return out;
+}
+
+Test(serve_decision, only_what_may_be_kept_is_kept)
+{
+	cr_expect(strstr(kept(), "\"request\":null") && strstr(kept(), "\"not_kept\":null"));
+	d.not_kept = "a reason";
+	cr_expect(strstr(kept(), "\"not_kept\":\"a reason\""), "%s", kept());
+	d.request = json_string("asked");
+	cr_expect(strstr(kept(), "\"request\":\"asked\"") && strstr(kept(), "\"output_ids\":[]"));
+	d.hides_ids = true;
+	cr_expect(strstr(kept(), "\"output_ids\":null"), "%s", kept());
+	cr_expect(!strstr(kept(), "prompt_ids"));
+	d.keeps_nothing = true;
+	cr_expect_str_eq(kept(), "null");
+	d.body_digest = NULL;
+	cr_expect_str_eq(field("request_bytes_digest"), "null");
 }
 
 Test(serve_decision, constraint_and_kwargs_stand_as_they_were_asked_for)
