@@ -1,10 +1,11 @@
 /* Appending with group commit.
  *
- * Threads queue; one of them leads: it takes up to 64 of the queue, commits them in one transaction
- * (the commit point), makes the tiles and the checkpoint durable and wakes the others. What queues
+ * Threads queue; one of them leads: it takes up to LOG_BATCH_MAX of the queue, commits them in one
+ * transaction (the commit point), writes tiles and checkpoint and wakes the others. What queues
  * meanwhile is the next batch, so a batch waits for nothing but the one before it. A record that
- * the hook refuses is undone alone, by its savepoint. After a failed write or fsync nothing more is
- * taken: the log must be opened anew. */
+ * the hook refuses is undone alone, by its savepoint. Now and then the thread that led makes the
+ * files durable, while another leads. After a failed write or fsync nothing more is taken: the log
+ * must be opened anew. */
 #include "audit/log_in.h"
 
 #include <stdlib.h>
@@ -85,26 +86,6 @@ static int insert_one(struct audit_log *log, struct store_tx *tx, struct pending
 
 /* ---- one batch ---- */
 
-static int head_update(struct audit_log *log, struct store_tx *tx, uint64_t size,
-		       const struct digest *root, uint64_t old, struct err *e)
-{
-	struct store_stmt *st;
-
-	TRY(store_prepare(
-		tx,
-		"UPDATE log_head SET size = $1, root = $2, checkpoint = $3 WHERE id = 1 AND size = $4",
-		&st, e));
-	store_bind_i64(st, 1, (int64_t)size);
-	store_bind_blob(st, 2, root->bytes, 32);
-	store_bind_text(st, 3, log->checkpoint.len ? log->checkpoint.bytes : NULL);
-	store_bind_i64(st, 4, (int64_t)old);
-	TRY(store_run(st, e));
-	if (store_changes(tx) != 1)
-		return err_set(e, ERR_IO,
-			       "the log's head was changed by someone else; open the log anew");
-	return 0;
-}
-
 /* A batch says of its workers what was whole before it: a lower bound, whatever becomes of the
  * batch. */
 static int write_whole(struct store_tx *tx, struct pending *const *batch, size_t count,
@@ -144,7 +125,8 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 		return 0;
 	root = merkle_root(merkle);
 	TRY(write_whole(tx, batch, count, e));
-	return head_update(log, tx, size, &root, old, e);
+	TRY(audit_log_head_update(tx, size, &root, old, e));
+	return audit_guard_write(log, tx, e);
 }
 
 static void note_numbers(struct pending *const *batch, size_t count)
@@ -256,6 +238,22 @@ static int refuse_failed(struct err *e)
 	return err_set(e, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
 }
 
+/* Files are synced when enough of them wait for it, by one thread. Called and left with `lock`
+ * held. */
+static void settle_behind(struct audit_log *log)
+{
+	struct err ignored;
+
+	if (log->failed || log->settling || log->size < log->guard.synced + LOG_SETTLE_EVERY)
+		return;
+	log->settling = true;
+	pthread_mutex_unlock(&log->lock);
+	int rc = audit_log_settle(log, &ignored);
+	pthread_mutex_lock(&log->lock);
+	log->settling = false;
+	log->failed = log->failed || (rc < 0 && rc != ERR_UNAVAILABLE && rc != ERR_NOMEM);
+}
+
 /* Called and left with `lock` held. */
 static void lead(struct audit_log *log)
 {
@@ -277,6 +275,7 @@ static void lead(struct audit_log *log)
 	log->failed = log->failed || fatal;
 	finish(batch, count, rc, &err);
 	pthread_cond_broadcast(&log->moved);
+	settle_behind(log);
 }
 
 int audit_log_ready(struct audit_log *log, struct err *e)

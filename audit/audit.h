@@ -77,8 +77,9 @@ struct audit_options {
 	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */
-	struct audit_claim *claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
-	bool read_only;            /* no lock, no recovery, no append */
+	struct audit_claim
+		*claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
+	bool read_only; /* no lock, no recovery, no append */
 };
 
 /* Open, or create; recovers from a crash at any step. ERR_CONFLICT: another process
@@ -92,9 +93,9 @@ const char *audit_log_worker(const struct audit_log *log);
 uint64_t audit_log_reserve(struct audit_log *log);
 
 /* Append and wait until the checkpoint that covers it is durable. Many threads may call it at once:
- * what queues while one batch is made durable is the next, of up to 64. ERR_UNAVAILABLE: queue full
- * or fail-stop; ERR_IO: storage failed, nothing was acknowledged. ERR_CONFLICT: read_only, or the
- * hook refuses the record. */
+ * what queues while one batch is made durable is the next, of up to 1,024. ERR_UNAVAILABLE: queue
+ * full or fail-stop; ERR_IO: storage failed, nothing was acknowledged. ERR_CONFLICT: read_only, or
+ * the hook refuses the record. */
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e) MUST_USE;
 

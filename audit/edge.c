@@ -15,12 +15,20 @@ static struct digest fold_full(const struct digest hash[TILE_FULL])
 	return audit_tree_range_root(&r);
 }
 
+static int write_file(struct edge *edge, const char *dir, const struct tile *t, const void *bytes,
+		      size_t len, struct err *e)
+{
+	bool settled = t->n * TILE_FULL + t->width <= audit_tile_hashes(edge->settled, t->level);
+
+	return audit_tile_write(dir, t, bytes, len, settled, e);
+}
+
 static int write_bundle(struct edge *edge, const char *dir, const struct env *env, uint64_t n,
 			unsigned width, struct err *e)
 {
 	struct tile t = { TILE_ENTRIES, n, width };
 
-	TRY(audit_tile_write(dir, &t, edge->bundle.bytes, edge->bundle.len, e));
+	TRY(write_file(edge, dir, &t, edge->bundle.bytes, edge->bundle.len, e));
 	env_step(env, "audit.bundle");
 	return 0;
 }
@@ -28,7 +36,7 @@ static int write_bundle(struct edge *edge, const char *dir, const struct env *en
 static int write_tile(struct edge *edge, const char *dir, const struct env *env,
 		      const struct tile *t, struct err *e)
 {
-	TRY(audit_tile_write(dir, t, edge->hash[t->level], t->width * 32, e));
+	TRY(write_file(edge, dir, t, edge->hash[t->level], t->width * 32, e));
 	env_step(env, "audit.tile");
 	return 0;
 }

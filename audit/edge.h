@@ -7,6 +7,7 @@
 
 struct edge {
 	uint64_t size, flushed; /* now, and when partial tiles were last written */
+	uint64_t settled;       /* files of a tree of this size were durable once */
 	struct digest hash[TILE_LEVELS][TILE_FULL]; /* of the unfinished tile at each level */
 	struct buf bundle;                          /* the unfinished entry bundle */
 };

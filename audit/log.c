@@ -91,7 +91,10 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 	TRY(file_make_dirs(path, 0755, e));
 	TRY(audit_log_schema(o, e));
 	TRY(audit_vault_open(log, e));
-	return audit_log_recover(log, e);
+	audit_guard_key(log->key, log->guard_key);
+	TRY(audit_log_recover(log, e));
+	log->up = true;
+	return 0;
 }
 
 static int make_parts(struct audit_log **out, struct err *e)
@@ -133,8 +136,14 @@ int audit_log_open(struct audit_log **out, const struct audit_options *o, struct
 
 void audit_log_close(struct audit_log *log)
 {
+	struct err ignored;
+
 	if (!log)
 		return;
+	/* Where this fails, the next opening does what it would have done. */
+	if (log->up && !log->failed)
+		(void)!audit_log_settle_all(log, &ignored);
+	sodium_memzero(log->guard_key, sizeof(log->guard_key));
 	audit_vault_close(log);
 	audit_claim_drop(log->claim);
 	audit_edge_close(log->edge);

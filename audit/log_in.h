@@ -11,10 +11,11 @@
 
 #include <pthread.h>
 
-#define LOG_BATCH_MAX 64
-#define LOG_QUEUE_MAX 1024
+#define LOG_BATCH_MAX 1024
+#define LOG_QUEUE_MAX 4096
+#define LOG_SETTLE_EVERY 1024         /* entries whose files are not yet synced */
 #define LOG_ITSELF "0000000000000000" /* worker of genesis and lost entries */
-#define LOG_HEAD_VERSION 2            /* 1: before tables had versions; programs of then refuse 2 */
+#define LOG_HEAD_VERSION 3            /* as the tables; programs before those had versions know 1 */
 
 /* What an erasing append also does in its transaction. */
 struct vault_erase {
@@ -36,10 +37,17 @@ struct log_worker {
 	bool changed;
 };
 
+/* What is known beside the head: audit/head.c. */
+#define GUARD_MAC 32
+struct guard {
+	uint64_t synced; /* files of log/ up to this size are durable */
+	uint64_t seen;   /* keys.db holds a signed head of at least this size */
+};
+
 /* One waiting append. */
 struct pending {
 	struct record record;
-	struct log_worker *worker;     /* borrowed */
+	struct log_worker *worker; /* borrowed */
 	struct vault_erase *erase; /* or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
 	struct buf entry;
@@ -60,18 +68,22 @@ struct audit_log {
 	const struct env *env;
 	bool read_only;
 	struct audit_claim *claim; /* taken here, or NULL */
-	uint8_t *kek; /* guarded memory, [32] */
+	uint8_t *kek;              /* guarded memory, [32] */
+	uint8_t guard_key[32];
+	bool up; /* recovered: what is appended may be settled at the end */
 	struct buf vkey;
 
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued;
-	bool leading; /* a thread is making a batch durable */
-	bool failed;  /* fail-stop: nothing is taken until the log is opened anew */
+	bool leading;  /* a thread is making a batch durable */
+	bool settling; /* a thread is making files durable */
+	bool failed;   /* fail-stop: nothing is taken until the log is opened anew */
 	uint64_t size; /* the published checkpoint */
 	struct digest root;
 	struct buf checkpoint;
+	struct guard guard;
 
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;
@@ -86,8 +98,15 @@ uint64_t audit_worker_reserve(struct audit_log *log, struct log_worker *w);
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
-/* Remove partial tiles that full ones replaced, for tiles filled since size old. */
-int audit_log_drop_partials(struct audit_log *log, uint64_t old, struct err *e) MUST_USE;
+/* Put the log's checkpoint into the folder. */
+int audit_log_put_checkpoint(struct audit_log *log, const struct buf *note, struct err *e) MUST_USE;
+/* Whether the tree of the edge, flushed, contains that of a smaller checkpoint: else ERR_VERIFY. */
+int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest *root,
+		       struct err *e) MUST_USE;
+/* Make the published files durable, remove partial tiles that full ones replaced, and note both. */
+int audit_log_settle(struct audit_log *log, struct err *e) MUST_USE;
+/* The same, and in keys.db the newest signed head: at the end. */
+int audit_log_settle_all(struct audit_log *log, struct err *e) MUST_USE;
 
 /* recover.c: bring the folder up to the database, or refuse. */
 int audit_log_recover(struct audit_log *log, struct err *e) MUST_USE;
@@ -95,18 +114,41 @@ int audit_log_recover(struct audit_log *log, struct err *e) MUST_USE;
  * keys may be NULL. */
 int audit_log_schema(const struct audit_options *o, struct err *e) MUST_USE;
 int audit_log_schema_check(const struct audit_options *o, struct err *e) MUST_USE;
-int audit_log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
-			struct err *e) MUST_USE; /* ERR_NOTFOUND */
-int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root,
-		       struct err *e) MUST_USE;
-int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
-			  struct err *e) MUST_USE;
 /* Append a record of the log itself; takes body, which may be NULL for want of memory. */
 int audit_log_append_itself(struct audit_log *log, const char *type, json_t *body,
 			    struct err *e) MUST_USE;
 /* log.c: read HOME/log/checkpoint: ERR_NOTFOUND without one. */
 int audit_log_checkpoint_read(const char *dir, const char *vkey, struct buf *note,
 			      struct checkpoint *out, struct err *e) MUST_USE;
+
+/* head.c: the row log_head. ERR_NOTFOUND: the database has no log. */
+int audit_log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root,
+			struct err *e) MUST_USE;
+int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root,
+		       struct err *e) MUST_USE;
+int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
+			  const char *checkpoint, struct err *e) MUST_USE;
+/* By compare-and-swap: ERR_IO where the size was not `old`. */
+int audit_log_head_update(struct store_tx *tx, uint64_t size, const struct digest *root,
+			  uint64_t old, struct err *e) MUST_USE;
+/* The second commit of a batch: the checkpoint over the edge is durable. */
+int audit_log_head_sign(struct audit_log *log, const struct digest *root, const struct buf *note,
+			struct err *e) MUST_USE;
+/* The row log_guard, always in the transaction that changes the head. */
+void audit_guard_key(const struct signing_identity *id, uint8_t key[32]);
+int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct guard *g,
+		    uint64_t size, const struct digest *root, struct err *e) MUST_USE;
+int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
+/* ERR_NOTFOUND: not there, as in databases of before. ERR_VERIFY: not of this log's key. */
+int audit_guard_read(struct audit_log *log, struct store_tx *tx, uint64_t size,
+		     const struct digest *root, struct guard *out, struct err *e) MUST_USE;
+/* Note the signed head in a transaction of keys.db; once that is durable, audit_guard_saw. */
+int audit_guard_see(struct audit_log *log, struct store_tx *keys, uint64_t *seen,
+		    struct err *e) MUST_USE;
+void audit_guard_saw(struct audit_log *log, uint64_t seen);
+/* What keys.db has seen, appended: a signed note. ERR_NOTFOUND. */
+int audit_guard_seen(struct store *keys, struct buf *note, struct err *e) MUST_USE;
+
 /* append.c: one row of log_entry, inside a transaction. */
 struct entry_row {
 	uint64_t index;

@@ -1,12 +1,16 @@
 /* After the commit point: tiles, check of what is stored, signature, checkpoint.
  *
- *   tiles written, each durable          audit.bundle, audit.tile
- *   root recomputed from stored bytes    audit.verified
- *   checkpoint staged beside the log     audit.checkpoint.staged
- *   renamed into place, folders synced   audit.checkpoint
+ *   tiles written                          audit.bundle, audit.tile
+ *   root recomputed from stored bytes      audit.verified
+ *   checkpoint signed, and in log_head     audit.signed
+ *   renamed into the folder                audit.checkpoint
+ *   behind all that: files synced          audit.synced
+ *   noted in log_guard                     audit.settled
  *
  * Nothing is signed that was not read back: a flipped bit between memory and disk stops the log,
- * not its readers. */
+ * not its readers. Nothing is published that the database does not hold. Files need not be durable
+ * before their readers see them, for they follow from the database, and an opening writes again
+ * what a power failure took. */
 #include "audit/log_in.h"
 
 #include "base/file.h"
@@ -41,22 +45,22 @@ static int verify_stored(struct audit_log *log, struct digest *root, struct err 
 	return 0;
 }
 
-/* The new tree contains the last signed one. */
-static int verify_growth(struct audit_log *log, const struct digest *root, struct err *e)
+int audit_log_contains(struct audit_log *log, uint64_t size, const struct digest *root,
+		       struct err *e)
 {
-	struct digest path[TREE_PATH_MAX];
+	struct digest path[TREE_PATH_MAX], now = audit_edge_root(log->edge);
 	size_t count;
 	struct tile_nodes nodes = { .dir = log->dir, .size = log->edge->size };
 	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	int rc;
 
-	if (log->size == 0)
+	if (size == 0)
 		return 0;
-	rc = audit_tree_consistency_path(&reader, log->size, nodes.size, path, &count, e);
-	if (rc == 0 &&
-	    audit_consistency_check(log->size, nodes.size, &log->root, root, path, count) < 0)
+	rc = audit_tree_consistency_path(&reader, size, nodes.size, path, &count, e);
+	if (rc == 0 && audit_consistency_check(size, nodes.size, root, &now, path, count) < 0)
 		rc = err_set(e, ERR_VERIFY,
-			     "the log is not a continuation of the last signed checkpoint");
+			     "the log is not a continuation of the checkpoint signed at size %llu",
+			     (unsigned long long)size);
 	audit_tile_nodes_close(&nodes);
 	return rc;
 }
@@ -77,44 +81,34 @@ static int sign(struct audit_log *log, const struct digest *root, struct buf *no
 	return rc;
 }
 
-static int put_in_place(struct audit_log *log, const struct buf *note, struct err *e)
+int audit_log_put_checkpoint(struct audit_log *log, const struct buf *note, struct err *e)
 {
-	char staged[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	char staging[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
 
-	TRY(file_join(staged, log->dir, TILE_STAGING "/checkpoint", e));
+	TRY(file_join(staging, log->dir, TILE_STAGING, e));
 	TRY(file_join(path, log->dir, "checkpoint", e));
-	TRY(file_write_durable(staged, note->bytes, note->len, 0644, e));
-	env_step(log->env, "audit.checkpoint.staged");
-	TRY(file_rename_durable(staged, path, e));
+	TRY(file_write_unsynced(path, staging, note->bytes, note->len, 0644, e));
 	env_step(log->env, "audit.checkpoint");
 	return 0;
 }
 
-int audit_log_drop_partials(struct audit_log *log, uint64_t old, struct err *e)
+static int sign_stored(struct audit_log *log, struct digest *root, struct buf *note, struct err *e)
 {
-	for (uint64_t n = old / TILE_FULL; n < log->size / TILE_FULL; n++)
-		TRY(audit_tile_drop_partials(log->dir, TILE_ENTRIES, n, e));
-	for (int level = 0; level < TILE_LEVELS; level++)
-		for (uint64_t n = old >> 8 * level >> 8; n < log->size >> 8 * level >> 8; n++)
-			TRY(audit_tile_drop_partials(log->dir, level, n, e));
-	return 0;
+	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
+	TRY(verify_stored(log, root, e));
+	TRY(audit_log_contains(log, log->size, &log->root, e));
+	TRY(sign(log, root, note, e));
+	TRY(audit_log_head_sign(log, root, note, e));
+	env_step(log->env, "audit.signed");
+	return audit_log_put_checkpoint(log, note, e);
 }
 
 int audit_log_publish(struct audit_log *log, struct err *e)
 {
 	struct buf note = { 0 };
 	struct digest root;
-	uint64_t old = log->size;
-	int rc = audit_edge_flush(log->edge, log->dir, log->env, e);
+	int rc = sign_stored(log, &root, &note, e);
 
-	if (rc == 0)
-		rc = verify_stored(log, &root, e);
-	if (rc == 0)
-		rc = verify_growth(log, &root, e);
-	if (rc == 0)
-		rc = sign(log, &root, &note, e);
-	if (rc == 0)
-		rc = put_in_place(log, &note, e);
 	if (rc < 0) {
 		buf_free(&note);
 		return rc;
@@ -125,5 +119,94 @@ int audit_log_publish(struct audit_log *log, struct err *e)
 	log->size = log->edge->size;
 	log->root = root;
 	pthread_mutex_unlock(&log->lock);
-	return audit_log_drop_partials(log, old, e);
+	return 0;
+}
+
+/* ---- behind ---- */
+
+static int drop_partials(struct audit_log *log, uint64_t old, uint64_t size, struct err *e)
+{
+	for (uint64_t n = old / TILE_FULL; n < size / TILE_FULL; n++)
+		TRY(audit_tile_drop_partials(log->dir, TILE_ENTRIES, n, e));
+	for (int level = 0; level < TILE_LEVELS; level++)
+		for (uint64_t n = old >> 8 * level >> 8; n < size >> 8 * level >> 8; n++)
+			TRY(audit_tile_drop_partials(log->dir, level, n, e));
+	return 0;
+}
+
+/* The checkpoint in the folder covers that size or a larger one. */
+static int sync_files(struct audit_log *log, uint64_t old, uint64_t size, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+
+	TRY(audit_tile_sync(log->dir, old, size, e));
+	TRY(file_join(path, log->dir, "checkpoint", e));
+	TRY(file_sync(path, e));
+	TRY(file_sync_dir(log->dir, e));
+	env_step(log->env, "audit.synced");
+	return drop_partials(log, old, size, e);
+}
+
+static int write_guard(struct audit_log *log, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_write(log->store, &tx, e));
+	int rc = audit_guard_write(log, tx, e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	if (rc == 0)
+		env_step(log->env, "audit.settled");
+	return rc;
+}
+
+static int sync_behind(struct audit_log *log, bool *news, struct err *e)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t old = log->guard.synced, size = log->size;
+	pthread_mutex_unlock(&log->lock);
+	if (size == old)
+		return 0;
+	TRY(sync_files(log, old, size, e));
+	pthread_mutex_lock(&log->lock);
+	log->guard.synced = size;
+	pthread_mutex_unlock(&log->lock);
+	*news = true;
+	return 0;
+}
+
+int audit_log_settle(struct audit_log *log, struct err *e)
+{
+	bool news = false;
+
+	TRY(sync_behind(log, &news, e));
+	return news ? write_guard(log, e) : 0;
+}
+
+static int see_head(struct audit_log *log, bool *news, struct err *e)
+{
+	struct store_tx *tx;
+	uint64_t seen;
+
+	if (log->guard.seen >= log->size)
+		return 0;
+	TRY(store_write(log->keys, &tx, e));
+	int rc = audit_guard_see(log, tx, &seen, e);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	TRY(rc);
+	audit_guard_saw(log, seen);
+	*news = true;
+	return 0;
+}
+
+int audit_log_settle_all(struct audit_log *log, struct err *e)
+{
+	bool news = false;
+
+	TRY(sync_behind(log, &news, e));
+	TRY(see_head(log, &news, e));
+	return news ? write_guard(log, e) : 0;
 }

@@ -63,7 +63,21 @@ static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 	return 0;
 }
 
-static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct err *e)
+static int put_head(struct rebuild *r, const struct checkpoint *c, const struct buf *note,
+		    struct err *e)
+{
+	const struct guard guard = { .synced = c->size };
+	uint8_t key[32];
+
+	TRY(audit_log_head_insert(r->tx, c->size, &c->root, note->bytes, e));
+	audit_guard_key(r->o->key, key);
+	int rc = audit_guard_put(r->tx, key, &guard, c->size, &c->root, e);
+	explicit_bzero(key, sizeof key);
+	return rc;
+}
+
+static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const struct buf *note,
+			 struct err *e)
 {
 	struct digest root;
 	int rc;
@@ -75,7 +89,7 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, struct e
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
 		goto out;
 	}
-	TRY_OUT(audit_log_head_insert(r->tx, c->size, &root, e));
+	TRY_OUT(put_head(r, c, note, e));
 	rc = store_commit(r->tx, e);
 out:
 	store_end(r->tx);
@@ -101,6 +115,40 @@ static int check_folder(const char *dir, const char *vkey, struct err *e)
 	return rc;
 }
 
+/* keys.db may have seen more than the folder holds. */
+static int check_seen(struct rebuild *r, const char *vkey, const struct checkpoint *c,
+		      struct err *e)
+{
+	struct buf note = { 0 };
+	struct checkpoint seen;
+	int rc = r->o->keys ? audit_guard_seen(r->o->keys, &note, e) : ERR_NOTFOUND;
+
+	if (rc == 0)
+		rc = audit_checkpoint_open(note.bytes, note.len, vkey, &seen, e);
+	buf_free(&note);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0 || seen.size <= c->size)
+		return rc;
+	return err_set(
+		e, ERR_VERIFY,
+		"log/ covers %llu entries, keys.db has seen %llu: log/ is an old copy; put back "
+		"the newest, or knowingly give up the rest: move keys.db away",
+		(unsigned long long)c->size, (unsigned long long)seen.size);
+}
+
+static int rebuild_from(struct rebuild *r, const char *vkey, const struct checkpoint *c,
+			const struct buf *note, struct err *e)
+{
+	TRY(check_seen(r, vkey, c, e));
+	if (r->o->keys)
+		TRY(audit_vault_doubt_keys(r->o->keys, e));
+	TRY(rebuild_store(r, c, note, e));
+	/* Tiles beyond the checkpoint: their entries were lost with the database, and the next
+	 * entries will give other tiles. */
+	return audit_tile_drop_beyond(r->dir, c->size, e);
+}
+
 static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, struct err *e)
 {
 	struct buf note = { 0 };
@@ -117,15 +165,12 @@ static int rebuild_locked(struct rebuild *r, const char *vkey, uint64_t *size, s
 		return rc;
 	TRY(check_folder(r->dir, vkey, e));
 	rc = audit_log_checkpoint_read(r->dir, vkey, &note, &c, e);
+	if (rc == 0)
+		rc = rebuild_from(r, vkey, &c, &note, e);
+	if (rc == 0)
+		*size = c.size;
 	buf_free(&note);
-	TRY(rc);
-	if (r->o->keys)
-		TRY(audit_vault_doubt_keys(r->o->keys, e));
-	TRY(rebuild_store(r, &c, e));
-	*size = c.size;
-	/* Tiles beyond the checkpoint: their entries were lost with the database, and the next
-	 * entries will give other tiles. */
-	return audit_tile_drop_beyond(r->dir, c.size, e);
+	return rc;
 }
 
 int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
@@ -140,7 +185,8 @@ int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_
 	TRY(file_join(dir, o->home, "log", e));
 	if (!o->claim)
 		TRY(audit_claim_take(&claim,
-				     &(struct audit_claiming){ .home = o->home, .env = o->env }, e));
+				     &(struct audit_claiming){ .home = o->home, .env = o->env },
+				     e));
 	r.undisclosable = json_array();
 	rc = r.undisclosable ? rebuild_locked(&r, vkey, &out->size, e)
 			     : err_set(e, ERR_NOMEM, "out of memory");

@@ -1,12 +1,17 @@
 /* Recovery at opening.
  *
- * The database is ahead of the folder by what a crash left between commit point and checkpoint,
- * never behind it. What the signed checkpoint covers was durable before it was signed, so only the
- * edge is looked at: the right edge of its tree from the published tiles, the newest bundle's
- * entries and all later ones from the database. From these the signed root and the head's root must
- * come out, and the published files of the edge must be the same; what is missing is written; then
- * the head is signed. Any difference stops the log with nothing signed. Running it twice changes
- * nothing.
+ * The database is ahead of the folder by what a crash left, never behind it. Three places hold a
+ * signed checkpoint: log_head (durable before any reader sees it), the folder's, which may lag, be
+ * torn or be missing only as far as its files were not yet synced, and keys.db's, which lags by a
+ * few batches. Each must be a checkpoint of the tree of the rows; a head beyond the newest of them
+ * must carry the log's own mac. A part that is older than what the others remember of it was put
+ * back, and is refused.
+ *
+ * What was synced is not read again, so only the edge is looked at: the right edge of the synced
+ * tree from the published tiles, the newest bundle's entries and all later ones from the database.
+ * From these the signed roots and the head's root must come out, and the synced files of the edge
+ * must be the same; later ones are written anew; then the head is signed. Any difference stops the
+ * log with nothing signed. Running it twice changes nothing.
  *
  * Where the edge does not come out, or a tile of it is missing, every entry is read again from the
  * first: missing files are written, or the first one that differs is named. What lies farther back
@@ -17,64 +22,37 @@
 
 #include <string.h>
 
-/* ---- the head ---- */
+/* ---- what is there ---- */
 
-static int take_head(struct store_stmt *st, uint64_t *size, struct digest *root, struct err *e)
+enum { IN_DATABASE, IN_FOLDER, IN_KEYS, SIGNED, HEAD = SIGNED, ROOTS };
+static const char *const source[ROOTS] = {
+	[IN_DATABASE] = "the checkpoint in the database",
+	[IN_FOLDER] = "the signed checkpoint",
+	[IN_KEYS] = "the checkpoint that keys.db has seen",
+	[HEAD] = "its head",
+};
+
+/* A root that the tree must have at a size; size 0: says nothing. */
+struct found {
+	struct checkpoint at[ROOTS];
+	struct buf note[SIGNED];
+	struct guard guard;
+	bool guarded; /* false: a database of before there were guards */
+	bool torn;    /* the folder's checkpoint, by a power failure */
+	int newest;   /* of those that are signed */
+};
+
+static void found_free(struct found *f)
 {
-	size_t len;
-	const void *bytes = store_blob(st, 2, &len);
-	int64_t version = store_i64(st, 0);
-
-	if (version < 1 || version > LOG_HEAD_VERSION)
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: this log_head");
-	if (len != 32 || store_i64(st, 1) < 0)
-		return err_set(e, ERR_VERIFY, "log_head is malformed");
-	*size = (uint64_t)store_i64(st, 1);
-	memcpy(root->bytes, bytes, 32);
-	return 0;
-}
-
-int audit_log_head_read(struct store_tx *tx, uint64_t *size, struct digest *root, struct err *e)
-{
-	struct store_stmt *st;
-
-	TRY(store_prepare(tx, "SELECT version, size, root FROM log_head WHERE id = 1", &st, e));
-	int rc = store_step(st, e);
-	if (rc == 1)
-		rc = take_head(st, size, root, e);
-	else if (rc == 0)
-		rc = err_set(e, ERR_NOTFOUND, "the database has no log");
-	store_finish(st);
-	return rc;
-}
-
-int audit_log_head_ask(struct store *s, uint64_t *size, struct digest *root, struct err *e)
-{
-	struct store_tx *tx;
-
-	TRY(store_read(s, &tx, e));
-	int rc = audit_log_head_read(tx, size, root, e);
-	store_end(tx);
-	return rc;
-}
-
-int audit_log_head_insert(struct store_tx *tx, uint64_t size, const struct digest *root,
-			  struct err *e)
-{
-	struct store_stmt *st;
-
-	TRY(store_prepare(tx, "INSERT INTO log_head(id, version, size, root) VALUES(1, $3, $1, $2)",
-			  &st, e));
-	store_bind_i64(st, 1, (int64_t)size);
-	store_bind_blob(st, 2, root->bytes, 32);
-	store_bind_i64(st, 3, LOG_HEAD_VERSION);
-	return store_run(st, e);
+	for (int i = 0; i < SIGNED; i++)
+		buf_free(&f->note[i]);
 }
 
 static int first_opening(struct audit_log *log, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	struct digest root = digest_of("", 0);
+	struct buf seen = { 0 };
 	struct store_tx *tx;
 
 	TRY(file_join(path, log->dir, "checkpoint", e));
@@ -83,58 +61,164 @@ static int first_opening(struct audit_log *log, struct err *e)
 			e, ERR_VERIFY,
 			"%s is signed, but the database has no log: run `hallmark registry rebuild`",
 			path);
+	int rc = audit_guard_seen(log->keys, &seen, e);
+	buf_free(&seen);
+	if (rc == 0)
+		return err_set(
+			e, ERR_VERIFY,
+			"keys.db has seen a log here, and now there is none: put back log/ and "
+			"state.db, or only log/ and run `hallmark registry rebuild`; to begin a "
+			"new log knowingly, move keys.db away");
+	if (rc != ERR_NOTFOUND)
+		return rc;
 	TRY(store_write(log->store, &tx, e));
-	int rc = audit_log_head_insert(tx, 0, &root, e);
+	rc = audit_log_head_insert(tx, 0, &root, NULL, e);
+	if (rc == 0)
+		rc = audit_guard_put(tx, log->guard_key, &log->guard, 0, &root, e);
 	if (rc == 0)
 		rc = store_commit(tx, e);
 	store_end(tx);
 	return rc;
 }
 
-/* The size that was published when the head was written last: what a crash may have left to do in
- * the folder lies behind it. 0 where the row names none. */
-static int published_before(struct audit_log *log, uint64_t *size, struct err *e)
+static int read_database(struct audit_log *log, struct found *f, struct err *e)
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
-	struct checkpoint c;
 	int rc;
 
-	*size = 0;
 	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(audit_log_head_read(tx, &f->at[HEAD].size, &f->at[HEAD].root, e));
+	rc = audit_guard_read(log, tx, f->at[HEAD].size, &f->at[HEAD].root, &f->guard, e);
+	f->guarded = rc == 0;
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		goto out;
 	TRY_OUT(store_prepare(tx, "SELECT checkpoint FROM log_head WHERE id = 1", &st, e));
 	TRY_OUT(store_step(st, e));
-	const char *note = rc == 1 ? store_text(st, 0) : NULL;
-	if (note && audit_checkpoint_open(note, strlen(note), log->vkey.bytes, &c, NULL) == 0)
-		*size = c.size;
-	rc = 0;
+	if (rc == 1 && store_text(st, 0))
+		buf_add_text(&f->note[IN_DATABASE], store_text(st, 0));
+	rc = buf_done(&f->note[IN_DATABASE], e);
 out:
 	store_finish(st);
 	store_end(tx);
 	return rc;
 }
 
+static int open_note(struct audit_log *log, struct found *f, int i, struct err *e)
+{
+	const struct buf *note = &f->note[i];
+	int rc = audit_checkpoint_open(note->bytes ? note->bytes : "", note->len, log->vkey.bytes,
+				       &f->at[i], e);
+
+	if (rc == 0)
+		return 0;
+	f->at[i] = (struct checkpoint){ .size = 0 };
+	if (rc == ERR_INPUT || rc == ERR_VERIFY)
+		return err_set(e, ERR_VERIFY, "%s is damaged, or not signed with the log's key",
+			       source[i]);
+	return rc;
+}
+
+static int read_folder(struct audit_log *log, struct found *f, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+
+	TRY(file_join(path, log->dir, "checkpoint", e));
+	int rc = file_read(path, LIMIT_ENTRY_BYTES, &f->note[IN_FOLDER], e);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc == 0)
+		rc = open_note(log, f, IN_FOLDER, e);
+	f->torn = rc == ERR_VERIFY && f->guarded && f->guard.synced < f->at[IN_DATABASE].size;
+	if (rc == 0 || f->torn)
+		return 0;
+	return rc == ERR_VERIFY || rc == ERR_INPUT ? err_set(e, ERR_VERIFY, "%s is damaged", path)
+						   : rc;
+}
+
+/* A part that is older than what the others remember of it. */
+static int check_ages(const struct audit_log *log, const struct found *f, struct err *e)
+{
+	unsigned long long head = f->at[HEAD].size, folder = f->at[IN_FOLDER].size,
+			   seen = f->at[IN_KEYS].size;
+
+	for (int i = 0; i < SIGNED; i++)
+		if (f->at[i].size > head)
+			return err_set(
+				e, ERR_VERIFY,
+				"%s covers %llu entries, the database has %llu: state.db is an old copy; put "
+				"back the newest, or move it away and run `hallmark registry rebuild`",
+				source[i], (unsigned long long)f->at[i].size, head);
+	if (folder < f->guard.synced && !f->torn)
+		return err_set(
+			e, ERR_VERIFY,
+			"%s/checkpoint %s, and %llu entries were published: put back the newest "
+			"log/",
+			log->dir, folder ? "is an old copy" : "is missing",
+			(unsigned long long)f->guard.synced);
+	if (seen < f->guard.seen)
+		return err_set(
+			e, ERR_VERIFY,
+			"keys.db %s: put back the newest; where it is lost, so is what the vault holds: "
+			"move state.db and keys.db away and run `hallmark registry rebuild`",
+			seen ? "is an old copy" : "is missing, or has seen no log");
+	return 0;
+}
+
+/* A database of before there were guards, with what a crash of that program left: at most its
+ * batch, beyond the folder's checkpoint. Once keys.db has seen a head, there is a guard too. */
+static bool is_older_tail(const struct found *f)
+{
+	return !f->guarded && f->at[IN_FOLDER].size == f->at[f->newest].size &&
+	       f->at[IN_KEYS].size == 0 && f->at[HEAD].size - f->at[IN_FOLDER].size <= 64;
+}
+
+/* Rows that nothing signed are a batch of ours, cut short. */
+static int check_tail(struct found *f, struct err *e)
+{
+	f->newest = IN_DATABASE;
+	for (int i = 0; i < SIGNED; i++)
+		if (f->at[i].size > f->at[f->newest].size)
+			f->newest = i;
+	if (f->at[HEAD].size == f->at[f->newest].size || f->guarded || is_older_tail(f))
+		return 0;
+	return err_set(
+		e, ERR_VERIFY,
+		"the database has %llu entries, %llu are signed, and nothing vouches for the "
+		"others: put back state.db and log/checkpoint of one time",
+		(unsigned long long)f->at[HEAD].size, (unsigned long long)f->at[f->newest].size);
+}
+
+static int look(struct audit_log *log, struct found *f, struct err *e)
+{
+	TRY(read_database(log, f, e));
+	if (f->note[IN_DATABASE].len)
+		TRY(open_note(log, f, IN_DATABASE, e));
+	TRY(read_folder(log, f, e));
+	int rc = audit_guard_seen(log->keys, &f->note[IN_KEYS], e);
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		return rc;
+	if (rc == 0)
+		TRY(open_note(log, f, IN_KEYS, e));
+	if (!f->guarded)
+		f->guard.synced = f->at[IN_FOLDER].size;
+	TRY(check_ages(log, f, e));
+	return check_tail(f, e);
+}
+
 /* ---- reading entries again ---- */
 
-/* The root that the tree must have at a size. */
-struct expected {
-	uint64_t size;
-	struct digest root;
-	const char *what;
-};
-
-static int compare_root(struct audit_log *log, const struct expected *x, size_t count,
-			struct err *e)
+static int compare_root(struct audit_log *log, const struct found *f, struct err *e)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (x[i].size != log->merkle.count)
+	for (int i = ROOTS - 1; i >= 0; i--) {
+		if (f->at[i].size == 0 || f->at[i].size != log->merkle.count)
 			continue;
 		struct digest root = merkle_root(&log->merkle);
-		if (!digest_equal(&x[i].root, &root))
+		if (!digest_equal(&f->at[i].root, &root))
 			return err_set(
 				e, ERR_VERIFY,
 				"the entries in the database do not have the root of %s at size %llu",
-				x[i].what, (unsigned long long)x[i].size);
+				source[i], (unsigned long long)f->at[i].size);
 	}
 	return 0;
 }
@@ -160,16 +244,15 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 	return audit_edge_add(log->edge, log->dir, log->env, entry, len, e);
 }
 
-/* All entries from `from` on; x[0] is the end. */
-static int replay(struct audit_log *log, uint64_t from, const struct expected *x, size_t count,
-		  struct err *e)
+/* All entries from `from` on. */
+static int replay(struct audit_log *log, uint64_t from, const struct found *f, struct err *e)
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
 	int rc;
 
 	log->merkle = audit_edge_merkle(log->edge);
-	TRY(compare_root(log, x, count, e));
+	TRY(compare_root(log, f, e));
 	TRY(store_read(log->store, &tx, e));
 	TRY_OUT(store_prepare(tx,
 			      "SELECT idx, leaf, entry FROM log_entry WHERE idx >= $1 ORDER BY idx",
@@ -177,67 +260,71 @@ static int replay(struct audit_log *log, uint64_t from, const struct expected *x
 	store_bind_i64(st, 1, (int64_t)from);
 	while ((rc = store_step(st, e)) == 1) {
 		TRY_OUT(replay_row(log, st, e));
-		TRY_OUT(compare_root(log, x, count, e));
+		TRY_OUT(compare_root(log, f, e));
 	}
-	if (rc == 0 && log->edge->size != x[0].size)
+	if (rc == 0 && log->edge->size != f->at[HEAD].size)
 		rc = err_set(e, ERR_VERIFY, "the database has %llu entries, its head says %llu",
-			     (unsigned long long)log->edge->size, (unsigned long long)x[0].size);
+			     (unsigned long long)log->edge->size,
+			     (unsigned long long)f->at[HEAD].size);
 out:
 	store_finish(st);
 	store_end(tx);
 	return rc;
 }
 
-/* From the newest bundle that the checkpoint covers, over the published tiles above it. */
-static int replay_edge(struct audit_log *log, const struct expected *x, size_t count, uint64_t size,
-		       struct err *e)
+/* From the newest bundle that was synced, over the published tiles above it. */
+static int replay_edge(struct audit_log *log, const struct found *f, struct err *e)
 {
-	uint64_t from = size ? (size - 1) / TILE_FULL * TILE_FULL : 0;
+	uint64_t size = f->guard.synced, from = size ? (size - 1) / TILE_FULL * TILE_FULL : 0;
 
+	log->edge->settled = size;
 	TRY(audit_edge_load(log->edge, log->dir, from, size, e));
-	return replay(log, from, x, count, e);
+	return replay(log, from, f, e);
+}
+
+static int replay_all(struct audit_log *log, const struct found *f, struct err *e)
+{
+	audit_edge_close(log->edge);
+	log->edge->settled = f->guard.synced;
+	return replay(log, 0, f, e);
 }
 
 /* ---- opening ---- */
 
-static int open_checkpoint(struct audit_log *log, struct checkpoint *c, struct err *e)
+/* The signed checkpoint goes where it is not, the database first. */
+static int put_signed(struct audit_log *log, const struct found *f, struct err *e)
 {
-	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, e);
+	const struct checkpoint *newest = &f->at[f->newest];
 
-	if (rc == ERR_NOTFOUND) {
-		*c = (struct checkpoint){ .root = digest_of("", 0) };
-		return 0;
-	}
-	return rc == ERR_INPUT ? err_set(e, ERR_VERIFY, "%s/checkpoint is damaged", log->dir) : rc;
+	if (f->at[IN_DATABASE].size < newest->size)
+		TRY(audit_log_head_sign(log, &newest->root, &log->checkpoint, e));
+	if (f->at[IN_FOLDER].size < newest->size)
+		TRY(audit_log_put_checkpoint(log, &log->checkpoint, e));
+	return 0;
 }
 
-static int bring_up(struct audit_log *log, uint64_t size, const struct digest *root, struct err *e)
+static int bring_up(struct audit_log *log, struct found *f, struct err *e)
 {
-	struct checkpoint c;
-	uint64_t before;
+	const struct checkpoint *newest = &f->at[f->newest];
+	int rc = replay_edge(log, f, e);
 
-	TRY(open_checkpoint(log, &c, e));
-	if (c.size > size)
-		return err_set(
-			e, ERR_VERIFY,
-			"the signed checkpoint covers %llu entries, the database has %llu: it is an old copy; "
-			"run `hallmark registry rebuild` with an empty one",
-			(unsigned long long)c.size, (unsigned long long)size);
-	const struct expected x[2] = { { size, *root, "its head" },
-				       { c.size, c.root, "the signed checkpoint" } };
-	int rc = replay_edge(log, x, 2, c.size, e);
-	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY) {
-		audit_edge_close(log->edge);
-		rc = replay(log, 0, x, 2, e);
-	}
+	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY)
+		rc = replay_all(log, f, e);
 	TRY(rc);
-	log->size = c.size;
-	log->root = c.root;
-	if (size > c.size)
-		return audit_log_publish(log, e);
-	TRY(published_before(log, &before, e));
+	log->size = newest->size;
+	log->root = newest->root;
+	log->guard = (struct guard){ .synced = f->guard.synced, .seen = f->at[IN_KEYS].size };
+	buf_add(&log->checkpoint, f->note[f->newest].bytes, f->note[f->newest].len);
+	TRY(buf_done(&log->checkpoint, e));
 	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
-	return audit_log_drop_partials(log, before, e);
+	for (int i = 0; i < SIGNED; i++)
+		TRY(audit_log_contains(log, f->at[i].size, &f->at[i].root, e));
+	TRY(audit_tile_mend(log->dir, log->guard.synced, log->edge->size, e));
+	if (log->edge->size > log->size)
+		TRY(audit_log_publish(log, e));
+	else
+		TRY(put_signed(log, f, e));
+	return audit_log_settle(log, e);
 }
 
 int audit_log_append_itself(struct audit_log *log, const char *type, json_t *body, struct err *e)
@@ -254,18 +341,28 @@ int audit_log_append_itself(struct audit_log *log, const char *type, json_t *bod
 	return rc;
 }
 
-int audit_log_recover(struct audit_log *log, struct err *e)
+static int look_and_bring_up(struct audit_log *log, uint64_t *size, struct err *e)
 {
-	struct digest root;
-	uint64_t size = 0;
-	int rc = audit_log_head_ask(log->store, &size, &root, e);
+	struct found f = { .newest = 0 };
+	int rc = look(log, &f, e);
 
 	if (rc == ERR_NOTFOUND) {
-		TRY(first_opening(log, e));
-		rc = audit_log_head_ask(log->store, &size, &root, e);
+		TRY_OUT(first_opening(log, e));
+		rc = look(log, &f, e);
 	}
-	TRY(rc);
-	TRY(bring_up(log, size, &root, e));
+	if (rc == 0)
+		rc = bring_up(log, &f, e);
+	*size = f.at[HEAD].size;
+out:
+	found_free(&f);
+	return rc;
+}
+
+int audit_log_recover(struct audit_log *log, struct err *e)
+{
+	uint64_t size;
+
+	TRY(look_and_bring_up(log, &size, e));
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)
 		return audit_log_append_itself(log, "genesis",

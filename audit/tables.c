@@ -1,12 +1,13 @@
 /* The log's tables.
  *
- *   state.db  log_head(1)            version, size, root; checkpoint: as it was published last when
- *                                    the head was written
+ *   state.db  log_head(1)            version, size, root, checkpoint: audit/head.c
+ *             log_guard(1)           synced, seen, mac: audit/head.c
  *             log_entry(idx)         leaf hash, entry; type, worker and n are of the entry
  *             log_worker(worker)     start, whole: audit/workers.c
  *             vault(idx)             key_id, cipher: audit/vault.c
  *             vault_doomed(key_id)   of rows that an erasure removed: keys to be destroyed
  *   keys.db   subject_key(id)        wrapped
+ *             log_seen(1)            size, checkpoint: audit/head.c
  *             fresh_key(id)          made for a batch that may not have been committed
  *             scrub                  pending: 1, bytes of destroyed keys may still be in the files;
  *                                    0, only bytes of rows in state.db's
@@ -71,9 +72,29 @@ static const struct store_table key_tables_2[] = {
 	{ .name = "fresh_key", .column = { { "id", STORE_TEXT } }, .key = "id" },
 };
 
+static const struct store_table log_tables_3[] = {
+	{
+		.name = "log_guard",
+		.column = { { "id", STORE_INTEGER },
+			    { "synced", STORE_INTEGER },
+			    { "seen", STORE_INTEGER },
+			    { "mac", STORE_BYTES } },
+		.key = "id",
+	},
+};
+static const struct store_table key_tables_3[] = {
+	{
+		.name = "log_seen",
+		.column = { { "id", STORE_INTEGER },
+			    { "size", STORE_INTEGER },
+			    { "checkpoint", STORE_TEXT } },
+		.key = "id",
+	},
+};
+
 /* Version 1 is what was there before versions were counted, so its tables may exist already.
  * Version 2 remembers what an opening had to find in all entries and all keys; for older ones it is
- * found once more. */
+ * found once more. Version 3 knows what vouches for the head, and what files are durable. */
 static const struct store_version log_versions[] = {
 	{ .table = log_tables,
 	  .tables = COUNT(log_tables),
@@ -82,12 +103,16 @@ static const struct store_version log_versions[] = {
 	  .tables = COUNT(log_tables_2),
 	  .sql = "UPDATE log_head SET version = 2",
 	  .fill = audit_workers_fill },
+	{ .table = log_tables_3,
+	  .tables = COUNT(log_tables_3),
+	  .sql = "UPDATE log_head SET version = 3" },
 };
 static const struct store_version key_versions[] = {
 	{ .table = key_tables, .tables = COUNT(key_tables) },
 	{ .table = key_tables_2,
 	  .tables = COUNT(key_tables_2),
 	  .sql = "INSERT INTO fresh_key(id) SELECT id FROM subject_key" },
+	{ .table = key_tables_3, .tables = COUNT(key_tables_3) },
 };
 
 #define LOG_PART "log"

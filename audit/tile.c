@@ -7,8 +7,10 @@
  *
  *   tmp/                        files not yet linked into place; emptied when the log is opened
  *
- * A tile is immutable. Partial tiles of every published size stay until the full tile exists. A
- * tile is right when its subtree's root is the hash above it, and so on up to the signed root. */
+ * A tile is immutable. Partial tiles of every published size stay until the full tile exists and is
+ * durable. A tile is right when its subtree's root is the hash above it, and so on up to the signed
+ * root. Files follow from the database and are synced behind it: only up to a size, which the
+ * database remembers, are they known to be whole after a power failure. */
 #include "audit/tile.h"
 
 #include "base/check.h"
@@ -22,10 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint64_t audit_tile_hashes(uint64_t size, int level)
+{
+	return level > 0 ? size >> 8 * level : size;
+}
+
 unsigned audit_tile_width(uint64_t size, int level, uint64_t n)
 {
-	int height = level > 0 ? 8 * level : 0;
-	uint64_t hashes = size >> height, begin = n * TILE_FULL;
+	uint64_t hashes = audit_tile_hashes(size, level), begin = n * TILE_FULL;
 
 	if (hashes <= begin)
 		return 0;
@@ -155,43 +161,133 @@ int audit_tile_read(const char *dir, const struct tile *t, struct buf *out, stru
 	return rc < 0 ? rc : cut(out, begin, t, form.width, e);
 }
 
-/* Folders that did not exist are made, and the names of all of them synced, down from dir. */
-static int make_parents(const char *dir, const char *name, struct err *e)
+/* The names of path's folders, from its own up to dir. */
+static int sync_parents(const char *dir, const char *path, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
+	char folder[LIMIT_PATH_BYTES];
 	size_t n = strlen(dir);
 
-	TRY(file_join(path, dir, name, e));
-	*strrchr(path, '/') = 0;
-	if (file_is_dir(path))
-		return 0;
-	TRY(file_make_dirs(path, 0755, e));
-	for (;;) {
-		char *slash = strrchr(path, '/');
-		if (!slash || (size_t)(slash - path) < n)
-			return 0;
+	snprintf(folder, sizeof(folder), "%s", path);
+	for (char *slash; (slash = strrchr(folder, '/')) && (size_t)(slash - folder) >= n;) {
 		*slash = 0;
-		TRY(file_sync_dir(path, e));
+		TRY(file_sync_dir(folder, e));
 	}
+	return 0;
+}
+
+static int make_parent(const char *path, struct err *e)
+{
+	char folder[LIMIT_PATH_BYTES];
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	return file_is_dir(folder) ? 0 : file_make_dirs(folder, 0755, e);
 }
 
 int audit_tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
-		     struct err *e)
+		     bool settled, struct err *e)
 {
 	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES], staging[LIMIT_PATH_BYTES];
 
 	audit_tile_path(t, name);
-	TRY(make_parents(dir, name, e));
 	TRY(file_join(path, dir, name, e));
 	TRY(file_join(staging, dir, TILE_STAGING, e));
+	TRY(make_parent(path, e));
 	if (!file_is_dir(staging))
 		TRY(file_make_dirs(staging, 0755, e));
+	if (!settled)
+		return file_write_unsynced(path, staging, bytes, len, 0644, e);
 	int rc = file_create_immutable(path, staging, bytes, len, 0644, e);
 	if (rc == ERR_CONFLICT)
 		return err_set(e, ERR_VERIFY,
 			       "%s: the published file differs from the entries in the database",
 			       name);
+	return rc < 0 ? rc : sync_parents(dir, path, e);
+}
+
+/* Those tiles of a level that grew between two sizes. */
+struct span {
+	uint64_t first, end;
+};
+
+static struct span grown(uint64_t old, uint64_t size, int level)
+{
+	uint64_t from = audit_tile_hashes(old, level), to = audit_tile_hashes(size, level);
+
+	if (from == to)
+		return (struct span){ 0, 0 };
+	return (struct span){ from / TILE_FULL, (to + TILE_FULL - 1) / TILE_FULL };
+}
+
+/* Of a run of files in one folder, the folder is synced once; the newest may be partial, and then
+ * lies in a folder of its own. */
+static int sync_level(const char *dir, int level, uint64_t old, uint64_t size, struct err *e)
+{
+	struct span s = grown(old, size, level);
+	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
+
+	for (uint64_t n = s.first; n < s.end; n++) {
+		struct tile t = { level, n, audit_tile_width(size, level, n) };
+		audit_tile_path(&t, name);
+		TRY(file_join(path, dir, name, e));
+		TRY(file_sync(path, e));
+		if (n == s.first || n + 2 >= s.end || n % 1000 == 0)
+			TRY(sync_parents(dir, path, e));
+	}
+	return 0;
+}
+
+int audit_tile_sync(const char *dir, uint64_t old, uint64_t size, struct err *e)
+{
+	for (int level = TILE_ENTRIES; level < TILE_LEVELS; level++)
+		TRY(sync_level(dir, level, old, size, e));
+	return 0;
+}
+
+/* Whether a file is the beginning of the tile that holds it. */
+static bool is_prefix(const char *dir, const struct tile *t, const struct buf *whole)
+{
+	struct buf part = { 0 };
+	bool is = audit_tile_read(dir, t, &part, NULL) == 0 && part.len <= whole->len &&
+		  memcmp(part.bytes, whole->bytes, part.len) == 0;
+
+	buf_free(&part);
+	return is;
+}
+
+static int mend_tile(const char *dir, const struct tile *t, unsigned settled, struct err *e)
+{
+	struct tile part = { t->level, t->n, 1 };
+	char name[TILE_PATH_ROOM], path[LIMIT_PATH_BYTES];
+	struct buf whole = { 0 };
+	int rc;
+
+	audit_tile_path(&part, name);
+	*strrchr(name, '/') = 0;
+	TRY(file_join(path, dir, name, e));
+	if (!file_is_dir(path))
+		return 0;
+	rc = audit_tile_read(dir, t, &whole, e);
+	for (part.width = t->width; rc == 0 && --part.width > settled;) {
+		audit_tile_path(&part, name);
+		TRY_OUT(file_join(path, dir, name, e));
+		if (file_exists(path) && !is_prefix(dir, &part, &whole))
+			rc = file_remove_tree(path, e);
+	}
+out:
+	buf_free(&whole);
 	return rc;
+}
+
+int audit_tile_mend(const char *dir, uint64_t old, uint64_t size, struct err *e)
+{
+	for (int level = TILE_ENTRIES; level < TILE_LEVELS; level++) {
+		struct span s = grown(old, size, level);
+		for (uint64_t n = s.first; n < s.end; n++) {
+			struct tile t = { level, n, audit_tile_width(size, level, n) };
+			TRY(mend_tile(dir, &t, audit_tile_width(old, level, n), e));
+		}
+	}
+	return 0;
 }
 
 int audit_tile_drop_partials(const char *dir, int level, uint64_t n, struct err *e)

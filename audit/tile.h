@@ -21,6 +21,8 @@ struct tile {
 	unsigned width; /* 1..256 */
 };
 
+/* Hashes (or entries) of a level in a tree of that size. */
+uint64_t audit_tile_hashes(uint64_t size, int level);
 /* Hashes (or entries) of tile n at a level in a tree of that size: 0..256. */
 unsigned audit_tile_width(uint64_t size, int level, uint64_t n);
 
@@ -33,9 +35,16 @@ bool audit_tile_path_parse(const char *path, struct tile *out);
  * full one is taken from there. ERR_NOTFOUND; ERR_VERIFY for a file of another length. */
 int audit_tile_read(const char *dir, const struct tile *t, struct buf *out, struct err *e) MUST_USE;
 
-/* Durable, with its folders. The same bytes again are fine; others are ERR_VERIFY. */
+/* settled: the file was durable once. The same bytes again are fine, others are ERR_VERIFY, and a
+ * missing one is written durably. Otherwise it is written anew, and not synced. */
 int audit_tile_write(const char *dir, const struct tile *t, const void *bytes, size_t len,
-		     struct err *e) MUST_USE;
+		     bool settled, struct err *e) MUST_USE;
+
+/* Make durable what a tree of this size has beyond that of an old size, with the folders. */
+int audit_tile_sync(const char *dir, uint64_t old, uint64_t size, struct err *e) MUST_USE;
+/* Remove partial files of sizes between the two that are not the beginning of the newest tile: a
+ * power failure left them torn. */
+int audit_tile_mend(const char *dir, uint64_t old, uint64_t size, struct err *e) MUST_USE;
 
 /* Remove all files that a tree of this size does not have. */
 int audit_tile_drop_beyond(const char *dir, uint64_t size, struct err *e) MUST_USE;

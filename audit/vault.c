@@ -238,6 +238,7 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 {
 	struct store_tx *tx;
 	size_t sealed = 0;
+	uint64_t seen;
 	int rc;
 
 	for (size_t i = 0; i < count; i++)
@@ -254,7 +255,9 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 		TRY_OUT(p->key ? key_for(log, tx, p->record.from->subject, p->key, e)
 			       : err_set(e, ERR_NOMEM, "out of guarded memory"));
 	}
+	TRY_OUT(audit_guard_see(log, tx, &seen, e));
 	TRY_OUT(store_commit(tx, e));
+	audit_guard_saw(log, seen);
 	env_step(log->env, "audit.keys");
 out:
 	store_end(tx);

@@ -85,9 +85,12 @@ static int write_all(int fd, const void *bytes, size_t len, const char *path, st
 			return err_errno(e, "write %s", path);
 		done += n > 0 ? (size_t)n : 0;
 	}
-	if (fsync(fd) < 0)
-		return err_errno(e, "fsync %s", path);
 	return 0;
+}
+
+static int sync_fd(int fd, const char *path, struct err *e)
+{
+	return fsync(fd) < 0 ? err_errno(e, "fsync %s", path) : 0;
 }
 
 /* The folder that holds path. */
@@ -109,9 +112,9 @@ static int sync_parent(const char *path, struct err *e)
 	return file_sync_dir(dir, e);
 }
 
-/* A synced temporary file in that folder, or beside path; its name goes to temp. */
+/* A temporary file in that folder, or beside path; its name goes to temp. */
 static int write_temp(const char *path, const char *staging, const void *bytes, size_t len,
-		      unsigned mode, char *temp, struct err *e)
+		      unsigned mode, bool synced, char *temp, struct err *e)
 {
 	unsigned char salt[8];
 	char hex[17];
@@ -125,6 +128,8 @@ static int write_temp(const char *path, const char *staging, const void *bytes, 
 	if (fd < 0)
 		return err_errno(e, "create %s", temp);
 	int result = write_all(fd, bytes, len, temp, e);
+	if (result == 0 && synced)
+		result = sync_fd(fd, temp, e);
 	if (close(fd) < 0 && result == 0)
 		result = err_errno(e, "close %s", temp);
 	if (result < 0)
@@ -132,17 +137,30 @@ static int write_temp(const char *path, const char *staging, const void *bytes, 
 	return result;
 }
 
+static int rename_temp(const char *temp, const char *path, struct err *e)
+{
+	if (rename(temp, path) == 0)
+		return 0;
+	int result = err_errno(e, "rename %s", path);
+	unlink(temp);
+	return result;
+}
+
 int file_write_durable(const char *path, const void *bytes, size_t len, unsigned mode,
 		       struct err *e)
 {
 	char temp[LIMIT_PATH_BYTES];
-	TRY(write_temp(path, NULL, bytes, len, mode, temp, e));
-	if (rename(temp, path) < 0) {
-		int result = err_errno(e, "rename %s", path);
-		unlink(temp);
-		return result;
-	}
+	TRY(write_temp(path, NULL, bytes, len, mode, true, temp, e));
+	TRY(rename_temp(temp, path, e));
 	return sync_parent(path, e);
+}
+
+int file_write_unsynced(const char *path, const char *staging, const void *bytes, size_t len,
+			unsigned mode, struct err *e)
+{
+	char temp[LIMIT_PATH_BYTES];
+	TRY(write_temp(path, staging, bytes, len, mode, false, temp, e));
+	return rename_temp(temp, path, e);
 }
 
 static int same_content(const char *path, const void *bytes, size_t len, struct err *e)
@@ -166,7 +184,7 @@ int file_create_immutable(const char *path, const char *staging, const void *byt
 		TRY(result);
 		return sync_parent(path, e); /* its writer may have died before this */
 	}
-	TRY(write_temp(path, staging, bytes, len, mode, temp, e));
+	TRY(write_temp(path, staging, bytes, len, mode, true, temp, e));
 	/* link(2) does not replace: of two racing writers one fails here and then compares. */
 	if (link(temp, path) == 0)
 		result = 0;
@@ -191,7 +209,18 @@ int file_sync_dir(const char *dir, struct err *e)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, "open %s", dir);
-	int result = fsync(fd) < 0 ? err_errno(e, "fsync %s", dir) : 0;
+	int result = sync_fd(fd, dir, e);
+	close(fd);
+	return result;
+}
+
+int file_sync(const char *path, struct err *e)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, e);
+	if (fd < 0)
+		return fd;
+	int result = sync_fd(fd, path, e);
 	close(fd);
 	return result;
 }

@@ -22,10 +22,18 @@ int file_write_durable(const char *path, const void *bytes, size_t len, unsigned
 int file_create_immutable(const char *path, const char *staging, const void *bytes, size_t len,
 			  unsigned mode, struct err *e) MUST_USE;
 
+/* Written to a temporary file in the folder `staging` of the same file system, then renamed to
+ * path: readers see the old content or the new. Nothing is synced (file_sync): a power failure may
+ * leave the old, none, or a torn file. */
+int file_write_unsynced(const char *path, const char *staging, const void *bytes, size_t len,
+			unsigned mode, struct err *e) MUST_USE;
+
 /* rename(2), then fsync of both directories. */
 int file_rename_durable(const char *from, const char *to, struct err *e) MUST_USE;
 
 int file_sync_dir(const char *dir, struct err *e) MUST_USE;
+/* fsync of a regular file that exists; its name is the folder's to sync. */
+int file_sync(const char *path, struct err *e) MUST_USE;
 
 /* mkdir -p; mode for the directories made. */
 int file_make_dirs(const char *path, unsigned mode, struct err *e) MUST_USE;

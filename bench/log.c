@@ -1,4 +1,5 @@
-/* How long a large log takes to open for writing: bench/log [ENTRIES], 1,000,000 if not given. Its rows
+/* What the log costs: bench/log [ENTRIES], 1,000,000 if not given. First durable appends by many writers,
+ * beside the disk's own rate; then how long a large log takes to open for writing. Its rows
  * are made in one transaction, as if appended and not yet published; the first opening then writes the
  * tiles and signs, as after a crash. Readers are other openings of the same folder, each with a snapshot,
  * on a thread of its own. Beside each opening stands fdatasync of one block in the same folder, for an
@@ -155,16 +156,94 @@ static void open_beside_readers(void)
 		pthread_join(thread[i], NULL);
 }
 
+/* ---- writers ---- */
+
+#define WRITERS 512
+#define SECONDS 4
+
+static struct audit_log *the_log;
+static atomic_bool writing, sealing;
+static atomic_ullong appended;
+
+/* A record of the size that an answer's has, sealed or clear. */
+static void append_one(json_t *value)
+{
+	const char *const *names = audit_type_find("decision")->field;
+	struct audit_field field[64];
+	struct audit_record r = { .type = "config", .body = value };
+	struct audit_receipt receipt;
+	struct err e;
+	if (sealing) {
+		r = (struct audit_record){ .type = "decision",
+					   .outcome = "completed",
+					   .field = field,
+					   .retained = value };
+		for (; names[r.field_count]; r.field_count++)
+			field[r.field_count] = (struct audit_field){ names[r.field_count], value };
+	}
+	r.n = audit_log_reserve(the_log);
+	if (audit_log_append(the_log, &r, &receipt, &e) < 0)
+		fprintf(stderr, "log: a writer: %s\n", e.text);
+	else
+		appended++;
+}
+
+static void *append_entries(void *arg)
+{
+	json_t *value = json_pack("{s:s,s:s}", "model", "acme/bank", "event", "a value");
+	(void)arg;
+	while (writing)
+		append_one(value);
+	json_decref(value);
+	return NULL;
+}
+
+/* Acknowledged appends in a second. */
+static double rate(int writers, bool sealed)
+{
+	static pthread_t thread[WRITERS];
+	appended = 0;
+	sealing = sealed;
+	writing = true;
+	double t = now();
+	for (int i = 0; i < writers; i++)
+		pthread_create(&thread[i], NULL, append_entries, NULL);
+	sleep(SECONDS);
+	writing = false;
+	for (int i = 0; i < writers; i++)
+		pthread_join(thread[i], NULL);
+	return (double)appended / (now() - t);
+}
+
+/* Beside each rate, how often the disk took fdatasync of one block right before. */
+static void print_rates(void)
+{
+	static const int writers[] = { 1, 64, WRITERS };
+	struct flow *f = open_flow(false);
+	must(flow_start(f, &why));
+	the_log = flow_log(f);
+	for (int i = 0; i < 6; i++) {
+		double syncs = 1e3 / fdatasync_ms(), r = rate(writers[i % 3], i >= 3);
+		printf("log      %4d writers, %-30s %8.0f /s    %.1f x fdatasync (%.0f /s)\n",
+		       writers[i % 3], i >= 3 ? "sealed records" : "clear records", r, r / syncs,
+		       syncs);
+	}
+	flow_close(f);
+}
+
 /* ---- the log ---- */
 
 static void make_log(void)
 {
+	struct signing_identity *key;
 	struct store *s;
 	flow_close(open_flow(false));
 	double t = now();
+	must(signing_identity_open(&key, below("keys"), "log", NULL, &why));
 	must(store_open(&s, below("state.db"), &why));
-	must(fill_log(s, &env, entries, &why));
+	must(fill_log(s, key, &env, entries, &why));
 	store_close(s);
+	signing_identity_close(key);
 	printf("log      %-44s %8.1f s\n", "rows of the entries, one transaction", now() - t);
 	t = opening();
 	printf("log      %-44s %8.1f s    %.0f /s\n", "opening that writes all tiles and signs", t,
@@ -179,6 +258,9 @@ int main(int count, char **argument)
 		return 2;
 	}
 	env = env_system();
+	print_rates();
+	must(file_remove_tree(work, &why));
+	must(file_make_dirs(work, 0700, &why));
 	printf("log      %llu entries; fdatasync of a block takes %.2f ms\n", entries,
 	       fdatasync_ms());
 	make_log();

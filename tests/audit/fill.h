@@ -36,15 +36,18 @@ out:
 	return rc;
 }
 
-static inline int fill_head(struct store_tx *tx, const struct merkle *merkle, struct err *e)
+static inline int fill_head(struct store_tx *tx, const struct signing_identity *id,
+			    const struct merkle *merkle, uint64_t synced, struct err *e)
 {
-	struct digest root = merkle_root(merkle);
-	struct store_stmt *st;
+	const struct guard guard = { .synced = synced };
+	struct digest old, root = merkle_root(merkle);
+	uint64_t size;
+	uint8_t key[32];
 
-	TRY(store_prepare(tx, "UPDATE log_head SET size = $1, root = $2 WHERE id = 1", &st, e));
-	store_bind_i64(st, 1, (int64_t)merkle->count);
-	store_bind_blob(st, 2, root.bytes, 32);
-	return store_run(st, e);
+	TRY(audit_log_head_read(tx, &size, &old, e));
+	TRY(audit_log_head_update(tx, merkle->count, &root, size, e));
+	audit_guard_key(id, key);
+	return audit_guard_put(tx, key, &guard, merkle->count, &root, e);
 }
 
 /* The tree of what is there. */
@@ -65,7 +68,8 @@ static inline int fill_merkle(struct store_tx *tx, struct merkle *merkle, struct
 }
 
 /* A closed log grows by count entries of one worker, which has not ended. Once for each log. */
-static inline int fill_log(struct store *s, const struct env *env, uint64_t count, struct err *e)
+static inline int fill_log(struct store *s, const struct signing_identity *id,
+			   const struct env *env, uint64_t count, struct err *e)
 {
 	struct merkle merkle = { .count = 0 };
 	struct store_tx *tx;
@@ -76,7 +80,7 @@ static inline int fill_log(struct store *s, const struct env *env, uint64_t coun
 	for (uint64_t n = 0; n < count; n++)
 		TRY_OUT(fill_entry(tx, env, merkle.count, n, &merkle, e));
 	TRY_OUT(audit_workers_whole(tx, FILL_WORKER, count, e));
-	TRY_OUT(fill_head(tx, &merkle, e));
+	TRY_OUT(fill_head(tx, id, &merkle, 0, e));
 	rc = store_commit(tx, e);
 out:
 	store_end(tx);

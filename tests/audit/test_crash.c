@@ -2,6 +2,7 @@
  * must verify. */
 #include "support.h"
 
+#include "audit/tile.h"
 #include "base/file.h"
 #include "base/limits.h"
 
@@ -133,9 +134,8 @@ static void crash_and_check(const char *step, int which, int records)
 	place_close(&at);
 }
 
-static const char *const steps[] = { "audit.keys",      "audit.committed",
-				     "audit.bundle",    "audit.tile",
-				     "audit.verified",  "audit.checkpoint.staged",
+static const char *const steps[] = { "audit.keys",      "audit.committed", "audit.bundle",
+				     "audit.tile",      "audit.verified",  "audit.signed",
 				     "audit.checkpoint" };
 #define STEPS (sizeof(steps) / sizeof(*steps))
 
@@ -188,6 +188,77 @@ Test(audit_crash, recovery_itself_may_crash_at_any_step_and_is_idempotent)
 	cr_expect(one.len == two.len && memcmp(one.bytes, two.bytes, one.len) == 0);
 	buf_free(&one);
 	buf_free(&two);
+}
+
+/* ---- power that fails: files that were not synced are torn, or not there ---- */
+
+/* Every file below log/ that the tree of `synced` entries does not have: cut to half, or removed. */
+static size_t tear_beyond(uint64_t synced, bool remove)
+{
+	struct file_list list;
+	size_t torn = 0;
+
+	cr_assert_eq(file_list(at.log, &list, NULL), 0);
+	for (size_t i = 0; i < list.count; i++) {
+		struct tile t;
+		char path[256];
+		bool tile = audit_tile_path_parse(list.names[i], &t);
+		if (tile ? audit_tile_width(synced, t.level, t.n) >= t.width
+			 : strcmp(list.names[i], "checkpoint") != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", at.log, list.names[i]);
+		if (remove && tile)
+			cr_assert_eq(unlink(path), 0);
+		else
+			cr_assert_eq(truncate(path, remove ? 0 : 40), 0);
+		torn++;
+	}
+	file_list_free(&list);
+	return torn;
+}
+
+static void lose_power(uint64_t first, int records, bool remove)
+{
+	uint64_t acked[512];
+	bool died;
+
+	place_open(&at);
+	while (audit_log_size(at.log_open) < first)
+		place_note(&at, "synced at the end");
+	place_close(&at);
+	size_t count = run_child("none", 1, records, acked, &died);
+	cr_assert_eq(count, records);
+	cr_expect_gt(tear_beyond(first, remove), 2);
+	place_open(&at);
+	cr_expect_geq(audit_log_size(at.log_open), first + (uint64_t)records);
+	place_expect_clean(&at);
+	check_acknowledged("power", 0, acked, count);
+	place_note(&at, "goes on");
+	place_close(&at);
+	place_expect_clean(&at);
+}
+
+Test(audit_crash, files_that_were_not_synced_may_be_torn_and_are_written_anew)
+{
+	lose_power(5, 6, false);
+	lose_power(250, 12, false); /* over the border of a tile */
+	lose_power(300, 260, false);
+}
+
+Test(audit_crash, files_that_were_not_synced_may_be_missing_and_are_written_anew)
+{
+	lose_power(5, 6, true);
+	lose_power(250, 12, true);
+	lose_power(300, 260, true);
+}
+
+Test(audit_crash, file_that_was_synced_may_not_be_torn)
+{
+	struct err e = { 0 };
+
+	lose_power(5, 6, false);
+	cr_expect_gt(tear_beyond(3, false), 2);
+	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY);
 }
 
 /* ---- workers that died ---- */

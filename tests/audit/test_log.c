@@ -288,6 +288,10 @@ Test(audit_log, log_grows_past_a_full_tile_and_drops_its_partials)
 	for (int i = 0; i < 300; i++)
 		place_note(&at, "x");
 	place_expect_clean(&at);
+	snprintf(path, sizeof(path), "%s/tile/0/000.p", at.log);
+	cr_expect(file_exists(path)); /* until the full tile is durable */
+	place_close(&at);
+	place_open(&at);
 	snprintf(path, sizeof(path), "%s/tile/0/000", at.log);
 	cr_expect(file_exists(path));
 	snprintf(path, sizeof(path), "%s/tile/0/000.p", at.log);

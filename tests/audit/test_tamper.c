@@ -140,7 +140,7 @@ Test(audit_tamper, changed_database_is_found_and_nothing_is_signed_over_it)
 		"DELETE FROM log_entry WHERE idx = 4",
 		"UPDATE log_head SET size = 4",
 		"UPDATE log_head SET root = zeroblob(32)",
-		"UPDATE log_head SET version = 3",
+		"UPDATE log_head SET version = 4",
 	};
 	struct buf before = { 0 };
 
