@@ -138,25 +138,7 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
  * fields as audit_vault_read gives them. */
 int audit_fields_close(json_t *fields, const char *const *open, struct err *e) MUST_USE;
 
-/* ---- verifying: with nothing but a verifier key ---- */
-
-struct audit_problem {
-	char kind[32]; /* "checkpoint", "tile", "entry", "gap", "stop", "time", "head", "record" */
-	char text[256];
-};
-struct audit_verdict {
-	bool ok;
-	uint64_t size;
-	struct digest root;
-	char origin[256];
-	struct audit_problem problem[64]; /* the first ones */
-	size_t problems;                  /* all */
-};
-
-/* Check the published folder: note, every tile and entry bundle, canonical entries, worker
- * numbering, times. store may be NULL; with it, the database's head and entries are compared. */
-int audit_verify(const char *log_dir, const char *vkey, struct store *store,
-		 struct audit_verdict *out, struct err *e) MUST_USE;
+/* ---- verifying, with nothing but a verifier key; of whole logs: audit/whole.h ---- */
 
 /* Check a .tlog-proof of entry bytes offline. 0, ERR_INPUT (malformed) or ERR_VERIFY. index may be
  * NULL. */
@@ -182,16 +164,5 @@ int audit_note_sign(const struct signing_identity *id, const char *name, const c
 		    size_t len, struct buf *out, struct err *e) MUST_USE;
 int audit_note_open(const void *note, size_t len, const char *vkey, struct buf *text,
 		    struct err *e) MUST_USE;
-
-/* ---- rebuilding ---- */
-
-struct audit_rebuilt {
-	uint64_t size;
-	json_t *undisclosable; /* [{"index","type"}...]: records whose vault row is gone */
-};
-/* Restore the log's tables in an empty state.db from the published folder, running the hook over
- * every entry in order. The folder must verify. out->undisclosable is a new reference. */
-int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
-		  struct err *e) MUST_USE;
 
 #endif

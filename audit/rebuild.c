@@ -1,6 +1,7 @@
 /* Rebuilding a lost database from the published folder: every bundle is read, every entry inserted
  * and handed to the hook, in one transaction. What the vault held is gone, and listed. */
 #include "audit/log_in.h"
+#include "audit/whole.h"
 
 #include "base/file.h"
 
@@ -25,6 +26,15 @@ static int add_undisclosable(struct rebuild *r, uint64_t index, const char *type
 		       : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+static int apply_entry(struct rebuild *r, uint64_t index, const struct record_head *head,
+		       struct err *e)
+{
+	TRY(audit_workers_apply(r->tx, index, head->type, head->worker,
+				json_object_get(head->entry, "body"), e));
+	return r->o->hook.apply ? r->o->hook.apply(r->o->hook.ctx, r->tx, index, head->entry, e)
+				: 0;
+}
+
 static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struct err *e)
 {
 	struct digest leaf = audit_tree_leaf(bytes, len);
@@ -33,12 +43,12 @@ static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struc
 	int rc;
 
 	TRY(audit_record_parse(bytes, len, &head, e));
-	struct entry_row row = { index, leaf, head.type, head.worker, head.n, bytes, len };
+	/* A row for each entry; one of a later version may name neither worker nor number. */
+	uint64_t n = head.worker[0] ? head.n : index;
+	struct entry_row row = { index, leaf, head.type, head.worker, n, bytes, len };
 	TRY_OUT(audit_log_entry_insert(r->tx, &row, e));
-	TRY_OUT(audit_workers_apply(r->tx, index, head.type, head.worker,
-				    json_object_get(head.entry, "body"), e));
-	if (r->o->hook.apply)
-		TRY_OUT(r->o->hook.apply(r->o->hook.ctx, r->tx, index, head.entry, e));
+	if (!head.unread)
+		TRY_OUT(apply_entry(r, index, &head, e));
 	if (head.sealed)
 		rc = add_undisclosable(r, index, head.type, e);
 	merkle_add(&r->merkle, &leaf);

@@ -2,6 +2,8 @@
  *
  *   clear       {"body":{...},"n","time_us","type","v":1,"worker"}, and "bundle" if given
  *   committed   {"bundle","cipher","fields","n","outcome","root","time_us","type","v":1,"worker"}
+ *   growth      members and types that are not known here are kept and not read; a committed type
+ *               only appends fields; every v keeps "n", "time_us", "type", "v" and "worker"
  *   worker      16 lower-case hex digits; all zero is the log itself
  *   fields      how many commitments the root covers: 1 to 256
  *   commitment  c = SHA-256(0x02 || salt[32] || u16be name length || name
@@ -187,21 +189,17 @@ static int check_worker(const char *worker, struct err *e)
 
 static int check_committed(const json_t *o, struct record_head *out, struct err *e)
 {
-	static const char *const keys[] = { "v",       "type",   "worker",  "n",
-					    "time_us", "bundle", "outcome", "fields",
-					    "root",    "cipher", NULL };
 	const json_t *cipher = json_object_get(o, "cipher");
 	struct digest d;
 	const char *text;
 	uint64_t fields;
 
-	TRY(json_only_keys(o, keys, "entry", e));
 	TRY(json_get_u64(o, "fields", &fields, "entry", e));
 	TRY(json_get_string(o, "root", &text, "entry", e));
 	TRY(digest_parse(text, &d, e));
 	if (fields == 0 || fields > FIELDS_MAX)
 		return err_set(e, ERR_INPUT, "entry: \"fields\" is out of range");
-	out->sealed = !json_is_null(cipher);
+	out->sealed = cipher && !json_is_null(cipher);
 	if (out->sealed) {
 		TRY(json_get_string(o, "cipher", &text, "entry", e));
 		TRY(digest_parse(text, &d, e));
@@ -209,31 +207,55 @@ static int check_committed(const json_t *o, struct record_head *out, struct err 
 	return 0;
 }
 
+/* The members that an entry of any version has. */
 static int check_head(const json_t *o, struct record_head *out, struct err *e)
 {
-	static const char *const keys[] = { "v",       "type", "worker", "n",
-					    "time_us", "body", "bundle", NULL };
-	uint64_t version, time_us;
-	json_t *body;
+	uint64_t time_us;
 
-	TRY(json_get_u64(o, "v", &version, "entry", e));
-	if (version != 1)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: log entries of version %llu",
-			       (unsigned long long)version);
 	TRY(json_get_string(o, "type", &out->type, "entry", e));
 	TRY(json_get_string(o, "worker", &out->worker, "entry", e));
 	TRY(check_worker(out->worker, e));
 	TRY(json_get_u64(o, "n", &out->n, "entry", e));
 	TRY(json_get_u64(o, "time_us", &time_us, "entry", e));
 	out->time_us = (int64_t)time_us;
-	if (!audit_record_type_known(out->type))
-		return err_set(e, ERR_INPUT, "entry: unknown type \"%.40s\"", out->type);
-	out->committed = audit_record_type_committed(out->type);
-	if (out->committed)
-		return check_committed(o, out, e);
-	TRY(json_only_keys(o, keys, "entry", e));
-	return json_get_object(o, "body", &body, "entry", e);
+	return 0;
+}
+
+/* What an entry of version 1 holds decides its form; a type that is known has one of them. */
+static int check_form(const json_t *o, struct record_head *out, struct err *e)
+{
+	const struct audit_type *known = audit_type_find(out->type);
+	bool clear = json_object_get(o, "body");
+	json_t *body;
+
+	out->committed = json_object_get(o, "fields") || json_object_get(o, "root");
+	if (clear == out->committed)
+		return err_set(
+			e, ERR_INPUT,
+			"entry: expected a body, or the number and root of committed fields");
+	if (known && known->committed != out->committed)
+		return err_set(e, ERR_INPUT, "entry: a record of type %s %s", out->type,
+			       known->committed ? "commits to fields" : "has a body in clear");
+	out->unread = !known;
+	return clear ? json_get_object(o, "body", &body, "entry", e) : check_committed(o, out, e);
+}
+
+static int check_entry(const json_t *o, struct record_head *out, struct err *e)
+{
+	TRY(json_get_u64(o, "v", &out->version, "entry", e));
+	if (out->version == 0)
+		return err_set(e, ERR_INPUT, "entry: \"v\" is 0");
+	if (out->version == 1) {
+		TRY(check_head(o, out, e));
+		return check_form(o, out, e);
+	}
+	out->unread = true;
+	if (check_head(o, out, NULL) < 0) {
+		out->type = out->worker = "";
+		out->n = 0;
+		out->time_us = 0;
+	}
+	return 0;
 }
 
 int audit_record_parse(const void *entry, size_t len, struct record_head *out, struct err *e)
@@ -243,7 +265,7 @@ int audit_record_parse(const void *entry, size_t len, struct record_head *out, s
 
 	*out = (struct record_head){ 0 };
 	TRY(json_read(&out->entry, entry, len, LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
-	rc = json_is_object(out->entry) ? check_head(out->entry, out, e)
+	rc = json_is_object(out->entry) ? check_entry(out->entry, out, e)
 					: err_set(e, ERR_INPUT, "entry: not an object");
 	if (rc == 0)
 		rc = json_write_canonical(out->entry, &again, e);
@@ -255,6 +277,15 @@ int audit_record_parse(const void *entry, size_t len, struct record_head *out, s
 		out->entry = NULL;
 	}
 	return rc;
+}
+
+int audit_record_known_version(const struct record_head *head, struct err *e)
+{
+	return head->version == 1
+		       ? 0
+		       : err_set(e, ERR_UNSUPPORTED,
+				 "not available in this version: log entries of version %llu",
+				 (unsigned long long)head->version);
 }
 
 /* ---- disclosure ---- */
@@ -295,9 +326,9 @@ int audit_fields_check(const void *entry, size_t len, const json_t *fields, stru
 	if (!json_is_array(fields))
 		return err_set(e, ERR_INPUT, "disclosed fields: expected an array");
 	TRY(audit_record_parse(entry, len, &head, e));
-	rc = head.committed
-		     ? 0
-		     : err_set(e, ERR_INPUT, "entry of type %s holds no commitments", head.type);
+	rc = audit_record_known_version(&head, e);
+	if (rc == 0 && !head.committed)
+		rc = err_set(e, ERR_INPUT, "entry of type %s holds no commitments", head.type);
 	if (rc == 0)
 		rc = digest_parse(json_string_value(json_object_get(head.entry, "root")), &stated,
 				  e);

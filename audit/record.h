@@ -28,15 +28,20 @@ bool audit_record_type_committed(const char *type);
 int audit_record_fields_check(const char *type, const struct audit_field *field, size_t count,
 			      struct err *e) MUST_USE;
 
-/* Parse and check the members of an entry's canonical JSON. */
+/* Parse and check the members of an entry's canonical JSON. What this version does not know is not
+ * an error: an unknown type has `unread`, and so has a later version, whose form is not looked at.
+ */
 struct record_head {
-	json_t *entry; /* owned */
-	const char *type, *worker;
-	uint64_t n;
+	json_t *entry;             /* owned */
+	const char *type, *worker; /* both "", n and time_us 0: a later version that lacks one */
+	uint64_t n, version;
 	int64_t time_us;
-	bool committed, sealed; /* sealed: cipher is not null */
+	bool unread;
+	bool committed, sealed; /* of version 1; sealed: it has a cipher */
 };
 int audit_record_parse(const void *entry, size_t len, struct record_head *out,
 		       struct err *e) MUST_USE;
+/* ERR_UNSUPPORTED, by name, where an entry of version 1 is needed. */
+int audit_record_known_version(const struct record_head *head, struct err *e) MUST_USE;
 
 #endif

@@ -238,7 +238,8 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 			       index);
 	if (audit_record_parse(entry, len, &head, e) < 0)
 		return err_set(e, ERR_VERIFY, "entry %llu in the database is malformed", index);
-	log->last_time_us = head.time_us;
+	if (head.worker[0]) /* else a later version that states no time */
+		log->last_time_us = head.time_us;
 	json_decref(head.entry);
 	merkle_add(&log->merkle, &leaf);
 	return audit_edge_add(log->edge, log->dir, log->env, entry, len, e);

@@ -1,6 +1,6 @@
 /* The types of records, and what each may hold: docs/formats.md, section 5. A clear type carries a
  * body; a committed one carries fields, each committed under its own salt, in the order of this
- * table, which is frozen: a field's place is part of its commitment. */
+ * table: a field's place is part of its commitment, so a type only gains fields at its end. */
 #include "audit/record.h"
 
 #include <string.h>
@@ -44,15 +44,41 @@ static const char *const decision[] = {
 	NULL,
 };
 static const char *const erasure[] = { "ranges", "records", "ground", "actor", NULL };
-
-/* Types that are reserved have no fields yet: theirs are not checked. */
+static const char *const operator_fields[] = { "actor",         "action",   "target",
+					       "reason",        "asked_us", "effective_us",
+					       "last_token_us", "detail",   NULL };
+static const char *const incident[] = { "kind",        "severity",      "first_us",
+					"deadline_us", "subjects",      "records",
+					"text",        "report_digest", NULL };
+static const char *const seal[] = { "release", "copy_root", "recipient", "mark_commitment",
+				    "code",    "actor",     NULL };
+static const char *const access_fields[] = { "actor",  "action", "token", "roles",
+					     "quotas", "reason", NULL };
 static const struct audit_type types[] = {
-	{ "genesis", false, NULL },    { "start", false, NULL },     { "stop", false, NULL },
-	{ "lost", false, NULL },       { "key", false, NULL },       { "bundle", false, NULL },
-	{ "config", false, NULL },     { "release", false, NULL },   { "registry", false, NULL },
-	{ "fork", false, NULL },       { "erasure", true, erasure }, { "decision", true, decision },
-	{ "revocation", false, NULL }, { "gate", false, NULL },      { "operator", true, NULL },
-	{ "incident", true, NULL },    { "witness", false, NULL },   { "migration", false, NULL },
+	{ "genesis", false, NULL },
+	{ "start", false, NULL },
+	{ "stop", false, NULL },
+	{ "lost", false, NULL },
+	{ "key", false, NULL },
+	{ "bundle", false, NULL },
+	{ "config", false, NULL },
+	{ "release", false, NULL },
+	{ "registry", false, NULL },
+	{ "fork", false, NULL },
+	{ "erasure", true, erasure },
+	{ "revocation", false, NULL },
+	{ "gate", false, NULL },
+	{ "witness", false, NULL },
+	{ "migration", false, NULL },
+	{ "attestation", false, NULL },
+	{ "channel", false, NULL },
+	{ "deployment", false, NULL },
+	{ "retention", false, NULL },
+	{ "decision", true, decision },
+	{ "operator", true, operator_fields },
+	{ "incident", true, incident },
+	{ "seal", true, seal },
+	{ "access", true, access_fields },
 };
 
 const struct audit_type *audit_type_find(const char *name)

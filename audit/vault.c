@@ -398,6 +398,7 @@ int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct
 	*out = NULL;
 	TRY_OUT(audit_log_entry(log, index, &entry, e));
 	TRY_OUT(audit_record_parse(entry.bytes, entry.len, &head, e));
+	TRY_OUT(audit_record_known_version(&head, e));
 	TRY_OUT(read_row(log, index, key_id, sizeof(key_id), &cipher, e));
 	TRY_OUT(read_key(log, key_id, key, e));
 	TRY_OUT(check_cipher(&head, &cipher, e));

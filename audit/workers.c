@@ -67,7 +67,8 @@ int audit_workers_fill(struct store_tx *tx, struct err *e)
 	while ((rc = store_step(st, e)) == 1) {
 		const void *entry = store_blob(st, 1, &len);
 		TRY_OUT(audit_record_parse(entry, len, &head, e));
-		rc = audit_workers_apply(tx, (uint64_t)store_i64(st, 0), head.type, head.worker,
+		rc = audit_workers_apply(tx, (uint64_t)store_i64(st, 0),
+					 head.unread ? "" : head.type, head.worker,
 					 json_object_get(head.entry, "body"), e);
 		json_decref(head.entry);
 		if (rc < 0)

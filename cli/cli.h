@@ -77,6 +77,9 @@ int cli_line(struct cli *c, struct buf *out) MUST_USE;
 /* Print a report: one JSON document with --json, text otherwise. Takes the reference. Write errors
  * are ERR_IO. */
 int cli_print(struct cli *c, json_t *report) MUST_USE;
+/* Print the report of flow_audit_verify (taken); ERR_VERIFY, or ERR_UNSUPPORTED where a part of the
+ * log is of a later version. */
+int cli_log_verdict(struct cli *c, json_t *report) MUST_USE;
 int cli_write(struct cli *c, const void *bytes, size_t len) MUST_USE;
 
 /* A verifier key given as text or as the name of a file that holds one. */

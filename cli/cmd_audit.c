@@ -85,6 +85,26 @@ static int verify_receipt(struct cli *c, const char *receipt, const char *vkey, 
 	return flow_audit_check(receipt, key, report, &c->err);
 }
 
+static long long member(const json_t *report, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(report, name));
+}
+
+int cli_log_verdict(struct cli *c, json_t *report)
+{
+	bool ok = json_is_true(json_object_get(report, "ok"));
+	long long problems = member(report, "problem_count"), newer = member(report, "newer");
+	TRY(cli_print(c, report));
+	if (ok)
+		return 0;
+	if (problems)
+		return err_set(&c->err, ERR_VERIFY, "the log does not verify");
+	return err_set(&c->err, ERR_UNSUPPORTED,
+		       "the log could not be checked whole: %lld entries are of a later version than "
+		       "this program reads; nothing wrong was found, check it with a newer one",
+		       newer);
+}
+
 int cmd_audit_verify(struct cli *c)
 {
 	const char *receipt = cli_value(c, "receipt"), *vkey = cli_value(c, "vkey");
@@ -105,11 +125,11 @@ int cmd_audit_verify(struct cli *c)
 		flow_close(f);
 	}
 	TRY(rc);
+	if (!receipt)
+		return cli_log_verdict(c, report);
 	bool ok = json_is_true(json_object_get(report, "ok"));
 	TRY(cli_print(c, report));
-	return ok ? 0
-		  : err_set(&c->err, ERR_VERIFY,
-			    receipt ? "the receipt does not verify" : "the log does not verify");
+	return ok ? 0 : err_set(&c->err, ERR_VERIFY, "the receipt does not verify");
 }
 
 int cmd_audit_proof(struct cli *c)

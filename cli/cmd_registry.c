@@ -11,10 +11,7 @@ int cmd_registry_init(struct cli *c)
 	TRY(cli_open(c, false, &f));
 	int rc = flow_audit_verify(f, NULL, NULL, &report, &c->err);
 	flow_close(f);
-	TRY(rc);
-	bool ok = json_is_true(json_object_get(report, "ok"));
-	TRY(cli_print(c, report));
-	return ok ? 0 : err_set(&c->err, ERR_VERIFY, "the log does not verify");
+	return rc < 0 ? rc : cli_log_verdict(c, report);
 }
 
 int cmd_registry_list(struct cli *c)

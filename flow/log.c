@@ -1,10 +1,59 @@
 /* The log's verbs: verify, list, show, prove, check offline, erase. */
+#include "audit/whole.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static void add_findings(struct obj *o, const char *name, const struct audit_problem *list,
+			 size_t count, size_t room)
+{
+	struct arr out = { 0 };
+	for (size_t i = 0; i < count && i < room; i++) {
+		struct obj item = { 0 };
+		obj_text(&item, "kind", list[i].kind);
+		obj_text(&item, "detail", list[i].text);
+		arr_object(&out, &item);
+	}
+	obj_array(o, name, &out);
+}
+
+/* Those of a later version, without which the log is not checked whole, and types that came later.
+ */
+static void add_unread(struct obj *o, const struct audit_verdict *v)
+{
+	struct arr out = { 0 };
+	for (size_t i = 0; i < v->unreads && i < sizeof v->unread / sizeof *v->unread; i++) {
+		const struct audit_unread *u = &v->unread[i];
+		struct obj item = { 0 };
+		obj_text(&item, "kind", "unread");
+		obj_count(&item, "index", u->index);
+		obj_text(&item, "type", u->type);
+		obj_count(&item, "v", u->version);
+		arr_object(&out, &item);
+	}
+	obj_array(o, "unread", &out);
+}
+
+static int describe(const struct audit_verdict *v, json_t **report, struct err *e)
+{
+	struct obj o = { 0 };
+	size_t room = sizeof v->problem / sizeof *v->problem;
+	obj_bool(&o, "ok", v->ok);
+	obj_count(&o, "size", v->size);
+	obj_add(&o, "root", json_digest(&v->root));
+	obj_text(&o, "origin", v->origin);
+	add_findings(&o, "problems", v->problem, v->problems, room);
+	obj_count(&o, "problem_count", v->problems);
+	add_findings(&o, "remarks", v->remark, v->remarks, room);
+	obj_count(&o, "remark_count", v->remarks);
+	add_unread(&o, v);
+	obj_count(&o, "unread_count", v->unreads);
+	obj_count(&o, "newer", v->newer);
+	return obj_done(&o, report, e);
+}
 
 int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t **report,
 		      struct err *e)
@@ -21,24 +70,8 @@ int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t
 	if (!v)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = audit_verify(path, vkey ? vkey : f->vkey, path == own ? f->store : NULL, v, e);
-	if (rc == 0) {
-		struct obj o = { 0 };
-		struct arr list = { 0 };
-		for (size_t i = 0; i < v->problems && i < sizeof v->problem / sizeof *v->problem;
-		     i++) {
-			struct obj problem = { 0 };
-			obj_text(&problem, "kind", v->problem[i].kind);
-			obj_text(&problem, "detail", v->problem[i].text);
-			arr_object(&list, &problem);
-		}
-		obj_bool(&o, "ok", v->ok);
-		obj_count(&o, "size", v->size);
-		obj_add(&o, "root", json_digest(&v->root));
-		obj_text(&o, "origin", v->origin);
-		obj_array(&o, "problems", &list);
-		obj_count(&o, "problem_count", v->problems);
-		rc = obj_done(&o, report, e);
-	}
+	if (rc == 0)
+		rc = describe(v, report, e);
 	free(v);
 	return rc;
 }

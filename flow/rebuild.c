@@ -1,6 +1,7 @@
 /* Registry rebuild: the log is the truth. Recreates a missing state.db from the published log
  * folder; what the vault held is gone and is listed as no longer disclosable. Runs where flow_open
  * cannot: there is no head to open. */
+#include "audit/whole.h"
 #include "base/file.h"
 #include "flow/home.h"
 

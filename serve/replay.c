@@ -16,7 +16,8 @@ struct replay {
 	json_t *entry, *vault;
 	struct serve_service *service;
 	struct serve_chat *chat;
-	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table */
+	size_t fields; /* of the record, as far as they are known here */
+	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
 	const json_t *request; /* as it was kept; and what of it is not in that: */
 	char record[96];
@@ -46,11 +47,17 @@ static const char *recorded(const struct replay *r, const char *field)
 	return r->was[f];
 }
 
-/* The disclosed values as canonical text, which does not tell 1 from 1.0. */
+/* The disclosed values as canonical text, which does not tell 1 from 1.0. A decision only appends
+ * fields: what an older record lacks reads as null, what a newer one has beyond is not looked at.
+ */
 static int read_values(struct replay *r, struct err *e)
 {
 	const json_t *fields = json_object_get(r->vault, "fields");
-	for (size_t f = 0; f < DECISION_FIELDS; f++) {
+	size_t there = json_array_size(fields);
+	r->fields = there < DECISION_FIELDS ? there : DECISION_FIELDS;
+	for (size_t f = r->fields; f < DECISION_FIELDS; f++)
+		r->was[f] = "null";
+	for (size_t f = 0; f < r->fields; f++) {
 		const json_t *field = json_array_get(fields, f);
 		const json_t *value = json_object_get(field, "value");
 		const char *name = json_string_value(json_object_get(field, "name"));
@@ -215,7 +222,7 @@ static int differences(const struct replay *r, json_t *list, struct err *e)
 	struct decision_fields now;
 	TRY(serve_decision_fields(&r->chat->decision, &now, e));
 	int rc = 0;
-	for (size_t f = 0; f < now.count && rc == 0; f++)
+	for (size_t f = 0; f < r->fields && rc == 0; f++)
 		if (compared(now.field[f].name))
 			rc = add_difference(list, now.field[f].name, r->was[f], now.field[f].value,
 					    e);

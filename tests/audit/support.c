@@ -137,6 +137,13 @@ uint64_t place_decision(struct place *p, const char *subject, const char *text)
 	return receipt.index;
 }
 
+void place_incident(struct audit_field field[PLACE_INCIDENT], json_t *text)
+{
+	const char *const *name = audit_type_find("incident")->field;
+	for (size_t i = 0; i < PLACE_INCIDENT; i++)
+		field[i] = (struct audit_field){ name[i], i == 6 ? text : NULL };
+}
+
 struct audit_verdict *place_verify(struct place *p, bool with_store)
 {
 	static struct audit_verdict v;

@@ -3,6 +3,7 @@
 #define TESTS_AUDIT_SUPPORT_H
 
 #include "audit/audit.h"
+#include "audit/whole.h"
 
 struct place {
 	char home[64], log[80];
@@ -32,6 +33,10 @@ uint64_t place_note(struct place *p, const char *text);
  * index. */
 #define PLACE_FIELDS 35
 uint64_t place_decision(struct place *p, const char *subject, const char *text);
+
+/* The fields of an incident: its text, the others absent. */
+#define PLACE_INCIDENT 8
+void place_incident(struct audit_field field[PLACE_INCIDENT], json_t *text);
 
 /* The folder's verdict; with_store compares the database too. */
 struct audit_verdict *place_verify(struct place *p, bool with_store);

@@ -81,17 +81,44 @@ Test(audit_types, a_decision_that_lacks_a_field_or_has_another_is_refused_by_its
 	place_expect_clean(&at);
 }
 
+Test(audit_types, every_type_that_is_known_has_a_form_and_the_committed_ones_their_fields)
+{
+	static const struct {
+		const char *name, *last;
+		size_t fields; /* 0: clear */
+	} rows[] = {
+		{ "operator", "detail", 8 }, { "incident", "report_digest", 8 },
+		{ "seal", "actor", 6 },      { "access", "reason", 6 },
+		{ "attestation", NULL, 0 },  { "channel", NULL, 0 },
+		{ "deployment", NULL, 0 },   { "retention", NULL, 0 },
+		{ "gate", NULL, 0 },         { "revocation", NULL, 0 },
+		{ "witness", NULL, 0 },      { "migration", NULL, 0 },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct audit_type *t = audit_type_find(rows[i].name);
+		size_t count = 0;
+		cr_assert(t, "%s", rows[i].name);
+		cr_expect_eq(t->committed, rows[i].fields > 0, "%s", rows[i].name);
+		while (t->field && t->field[count])
+			count++;
+		cr_expect_eq(count, rows[i].fields, "%s: %zu", rows[i].name, count);
+		if (count)
+			cr_expect_str_eq(t->field[count - 1], rows[i].last);
+	}
+}
+
 Test(audit_types, what_is_retained_is_kept_as_a_value_even_with_a_zero_byte_in_a_text)
 {
 	struct audit_receipt receipt;
 	struct err e = { 0 };
 	json_t *plain, *value = json_stringn("a\0b", 3);
-	struct audit_field field = { "text", NULL };
+	struct audit_field field[PLACE_INCIDENT];
 	struct audit_record r = { .type = "incident",
 				  .n = audit_log_reserve(at.log_open),
-				  .field = &field,
-				  .field_count = 1,
+				  .field = field,
+				  .field_count = PLACE_INCIDENT,
 				  .retained = value };
+	place_incident(field, NULL);
 	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), 0, "%s", e.text);
 	cr_assert_eq(audit_vault_read(at.log_open, receipt.index, &plain, &e), 0, "%s", e.text);
 	cr_expect(json_equal(json_object_get(plain, "retained"), value));

@@ -125,6 +125,12 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 	json_array_set_new(fields, 0, json_pack("{s:s}", "commitment", hex));
 	cr_assert_eq(audit_log_entry(at.log_open, i, &entry, NULL), 0);
 	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), 0);
+	json_array_set_new(fields, 0, json_pack("{s:s}", "commitment", hex + 7));
+	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), ERR_INPUT,
+		     "a digest is spelled as everywhere");
+	json_array_set_new(fields, 0,
+			   json_pack("{s:s,s:s}", "commitment", hex, "name", "subject"));
+	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), ERR_INPUT);
 	json_decref(plain);
 	buf_free(&entry);
 	buf_free(&b);
@@ -381,17 +387,20 @@ static int refuse_all(void *ctx, struct store_tx *tx, uint64_t index, const json
 
 Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
 {
-	struct audit_field field = { "text", json_integer(1) };
+	struct audit_field field[PLACE_INCIDENT];
 	struct audit_receipt receipt;
 	struct err e = { 0 };
+	json_t *text = json_integer(1);
 
+	place_incident(field, text);
 	place_close(&at);
 	at.hook = (struct audit_hook){ .apply = refuse_all };
 	place_open(&at);
 	place_decision(&at, "someone", "kept");
-	struct audit_record r = {
-		.type = "incident", .field = &field, .field_count = 1, .outcome = "completed"
-	};
+	struct audit_record r = { .type = "incident",
+				  .field = field,
+				  .field_count = PLACE_INCIDENT,
+				  .outcome = "completed" };
 	refusing = true;
 	for (int i = 0; i < 2; i++) {
 		r.n = audit_log_reserve(at.log_open);
@@ -413,7 +422,7 @@ Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
 	refusing = false;
 	place_close(&at);
 	place_open(&at);
-	json_decref(field.value);
+	json_decref(text);
 	expect_no_key_without_rows("after a refusal and an opening");
 }
 

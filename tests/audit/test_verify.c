@@ -1,9 +1,7 @@
 /* Logs that are rightly signed and wrong in what they say. */
+#include "by_hand.h"
 #include "support.h"
 
-#include "audit/edge.h"
-#include "audit/note.h"
-#include "base/file.h"
 #include "base/limits.h"
 
 #include <criterion/criterion.h>
@@ -19,30 +17,11 @@ static void tear_down(void) { place_remove(&at); }
 
 TestSuite(audit_verify, .init = set_up, .fini = tear_down);
 
-/* Publish these entries as a log under at.home/log, signed by the real key. */
 static void craft(const char *const *entry)
 {
-	struct edge *edge = calloc(1, sizeof(*edge));
-	struct buf body = { 0 }, note = { 0 };
-	struct digest root;
-	struct err e = { 0 };
-
-	cr_assert_eq(file_remove_tree(at.log, NULL), 0);
-	for (; *entry; entry++)
-		cr_assert_eq(audit_edge_add(edge, at.log, &at.env, *entry, strlen(*entry), &e), 0,
-			     "%s", e.text);
-	cr_assert_eq(audit_edge_flush(edge, at.log, &at.env, &e), 0, "%s", e.text);
-	root = audit_edge_root(edge);
-	audit_checkpoint_text(PLACE_ORIGIN, edge->size, &root, &body);
-	cr_assert_eq(audit_note_sign(at.key, PLACE_ORIGIN, body.bytes, body.len, &note, &e), 0,
-		     "%s", e.text);
-	place_write(&at, "log/checkpoint", note.bytes, note.len);
+	hand_publish(at.log, at.key, PLACE_ORIGIN, &at.env, entry);
 	buf_clear(&at.vkey);
 	audit_note_key_text(PLACE_ORIGIN, signing_identity_public(at.key)->ed25519, &at.vkey);
-	audit_edge_close(edge);
-	free(edge);
-	buf_free(&body);
-	buf_free(&note);
 }
 
 #define W "\"v\":1,\"worker\":\"00000000000000aa\"}"
@@ -53,69 +32,204 @@ static void craft(const char *const *entry)
 	"{\"body\":" body \
 	",\"n\":0,\"time_us\":1,\"type\":\"lost\",\"v\":1,\"worker\":\"0000000000000000\"}"
 
+#define BESIDE "\"v\":1,\"worker\":\"00000000000000bb\"}"
+#define GUEST(type, n)                                                                          \
+	"{\"body\":{\"host\":\"00000000000000aa\"},\"n\":" #n ",\"time_us\":2,\"type\":\"" type \
+	"\"," BESIDE
+#define OTHER(type, n) "{\"body\":{},\"n\":" #n ",\"time_us\":2,\"type\":\"" type "\"," BESIDE
+#define DIGEST "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+/* A committed record of worker aa. */
+#define FIELDS(type, more)                                                                          \
+	"{\"bundle\":null,\"cipher\":null,\"fields\":3,\"n\":0,\"outcome\":null,\"root\":\"" DIGEST \
+	"\",\"time_us\":1,\"type\":\"" type "\"," more
+
+static const struct {
+	const char *entry[8], *kind; /* kind NULL: nothing wrong */
+	size_t problems, remarks;
+} rows[] = {
+	{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2), ENTRY("stop", 2, 2) }, NULL, 0, 0 },
+	{ { ENTRY("config", 0, 1) }, NULL, 0, 0 }, /* a command that only appends */
+	{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2), ENTRY("config", 1, 2) }, "stop", 1, 0 },
+	{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2) }, "gap", 1, 0 },
+	{ { ENTRY("config", 1, 1), ENTRY("config", 2, 1) }, "gap", 1, 0 },
+	{ { ENTRY("config", 0, 1), ENTRY("config", 0, 2) }, "gap", 1, 0 },
+	{ { ENTRY("config", 0, 1), ENTRY("config", 1, 1), ENTRY("config", 2, 1),
+	    ENTRY("config", 1, 2) },
+	  "gap",
+	  1,
+	  0 },
+	{ { ENTRY("config", 9007199254740991, 1) }, "gap", 1, 0 },
+	/* It may run, or it was killed and nobody came after it. */
+	{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2) }, NULL, 0, 1 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 2, 2) }, NULL, 0, 1 },
+	{ { ENTRY("start", 0, 1), OTHER("start", 0), OTHER("stop", 1) }, "stop", 1, 0 },
+	{ { ENTRY("start", 0, 1), OTHER("start", 0) }, "stop", 1, 1 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1), OTHER("start", 0), OTHER("stop", 1) },
+	  "gap",
+	  2,
+	  0 },
+	/* Others write through a process that runs. */
+	{ { ENTRY("start", 0, 1), GUEST("start", 0), GUEST("stop", 1) }, NULL, 0, 1 },
+	{ { ENTRY("start", 0, 1), GUEST("start", 0) }, NULL, 0, 2 },
+	{ { ENTRY("start", 0, 1), GUEST("start", 0), ENTRY("stop", 1, 2) }, NULL, 0, 1 },
+	{ { ENTRY("config", 0, 2), ENTRY("config", 1, 1) }, "time", 1, 0 },
+	{ { "{\"body\": {}}" }, "record", 1, 0 },
+	{ { "" }, "record", 1, 0 },
+	{ { "[]" }, "record", 1, 0 },
+	{ { "{\"body\":{},\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
+	  "record",
+	  1,
+	  0 },
+	{ { "{\"n\":0,\"body\":{},\"time_us\":1,\"type\":\"config\"," W }, "record", 1, 0 },
+	{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":1,\"worker\":\"AA\"}" },
+	  "record",
+	  1,
+	  0 },
+	{ { "{\"body\":{},\"n\":-1,\"time_us\":1,\"type\":\"config\"," W }, "record", 1, 0 },
+	{ { "{\"n\":0,\"time_us\":1,\"type\":\"later\"," W }, "record", 1, 0 },
+	{ { "{\"body\":1,\"n\":0,\"time_us\":1,\"type\":\"later\"," W }, "record", 1, 0 },
+	{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":0,\"worker\":\"00000000000000aa\"}" },
+	  "record",
+	  1,
+	  0 },
+	{ { ENTRY("decision", 0, 1) }, "record", 1, 0 },
+	{ { FIELDS("config", W) }, "record", 1, 0 },
+	{ { FIELDS("later", "\"body\":{}," W) }, "record", 1, 0 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
+	    LOST("{\"last\":2,\"missing\":[1],\"worker\":\"00000000000000aa\"}") },
+	  NULL,
+	  0,
+	  0 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 9000000000000000, 1),
+	    LOST("{\"missing\":[[1,8999999999999999]],\"worker\":\"00000000000000aa\"}") },
+	  NULL,
+	  0,
+	  0 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 100, 1),
+	    LOST("{\"missing\":[[1,98],100],\"worker\":\"00000000000000aa\"}") },
+	  "gap",
+	  1,
+	  0 },
+	{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
+	    LOST("{\"last\":2,\"missing\":[],\"worker\":\"00000000000000aa\"}") },
+	  "gap",
+	  1,
+	  0 },
+	{ { ENTRY("start", 0, 1),
+	    LOST("{\"last\":0,\"missing\":[],\"worker\":\"00000000000000aa\"}"),
+	    ENTRY("config", 1, 1) },
+	  "stop",
+	  1,
+	  0 },
+	{ { ENTRY("start", 0, 1), LOST("{\"missing\":[-1,[3,2],99999,\"x\",null]}"),
+	    ENTRY("stop", 1, 1) },
+	  NULL,
+	  0,
+	  0 },
+	{ { ENTRY("start", 0, 1), ENTRY("stop", 1, 1),
+	    LOST("{\"missing\":[-1,[3,2],[1],\"x\",null],\"worker\":\"00000000000000aa\"}") },
+	  NULL,
+	  0,
+	  0 },
+};
+
 Test(audit_verify, names_what_is_wrong_with_a_rightly_signed_log)
 {
-	static const struct {
-		const char *entry[8], *kind; /* kind NULL: nothing wrong */
-		size_t problems;
-	} rows[] = {
-		{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2), ENTRY("stop", 2, 2) }, NULL, 0 },
-		{ { ENTRY("config", 0, 1) }, NULL, 0 }, /* a command that only appends */
-		{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2), ENTRY("config", 1, 2) }, "stop", 1 },
-		{ { ENTRY("start", 0, 1), ENTRY("stop", 2, 2) }, "gap", 1 },
-		{ { ENTRY("config", 1, 1), ENTRY("config", 2, 1) }, "gap", 2 },
-		{ { ENTRY("config", 0, 1), ENTRY("config", 0, 2) }, "gap", 1 },
-		{ { ENTRY("config", 9007199254740991, 1) }, "gap", 1 },
-		{ { ENTRY("start", 0, 1), ENTRY("config", 1, 2) }, "stop", 1 },
-		{ { ENTRY("config", 0, 2), ENTRY("config", 1, 1) }, "time", 1 },
-		{ { ENTRY("nonsense", 0, 1) }, "record", 1 },
-		{ { "{\"body\": {}}" }, "record", 1 },
-		{ { "" }, "record", 1 },
-		{ { "[]" }, "record", 1 },
-		{ { "{\"body\":{},\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
-		  "record",
-		  1 },
-		{ { "{\"body\":{},\"extra\":1,\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
-		  "record",
-		  1 },
-		{ { "{\"n\":0,\"body\":{},\"time_us\":1,\"type\":\"config\"," W }, "record", 1 },
-		{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":1,\"worker\":\"AA\"}" },
-		  "record",
-		  1 },
-		{ { "{\"body\":{},\"n\":0,\"time_us\":1,\"type\":\"config\",\"v\":2,\"worker\":\"00000000000000aa\"}" },
-		  "record",
-		  1 },
-		{ { "{\"body\":{},\"n\":-1,\"time_us\":1,\"type\":\"config\"," W }, "record", 1 },
-		{ { ENTRY("decision", 0, 1) }, "record", 1 },
-		{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
-		    LOST("{\"last\":2,\"missing\":[1],\"worker\":\"00000000000000aa\"}") },
-		  NULL,
-		  0 },
-		{ { ENTRY("start", 0, 1), ENTRY("config", 2, 1),
-		    LOST("{\"last\":2,\"missing\":[],\"worker\":\"00000000000000aa\"}") },
-		  "gap",
-		  1 },
-		{ { ENTRY("start", 0, 1),
-		    LOST("{\"last\":0,\"missing\":[],\"worker\":\"00000000000000aa\"}"),
-		    ENTRY("config", 1, 1) },
-		  "stop",
-		  1 },
-		{ { ENTRY("start", 0, 1), LOST("{\"missing\":[-1,99999,\"x\",null]}"),
-		    ENTRY("stop", 1, 1) },
-		  NULL,
-		  0 },
-	};
-
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		craft(rows[i].entry);
 		struct audit_verdict *v = place_verify(&at, false);
 		cr_expect_eq(v->problems, rows[i].problems, "row %zu: %zu problems, first: %s: %s",
 			     i, v->problems, v->problem[0].kind, v->problem[0].text);
+		cr_expect_eq(v->remarks, rows[i].remarks, "row %zu: %zu remarks, first: %s", i,
+			     v->remarks, v->remark[0].text);
 		cr_expect_eq(v->ok, rows[i].problems == 0, "row %zu", i);
+		cr_expect_eq(v->unreads, 0, "row %zu", i);
 		if (rows[i].kind && v->problems)
 			cr_expect_str_eq(v->problem[0].kind, rows[i].kind, "row %zu: %s", i,
 					 v->problem[0].text);
 	}
+}
+
+/* ---- growth ---- */
+
+#define V2(members) "{" members "\"v\":2}"
+/* The members of a later version stand where canonical JSON wants them: "v" before "worker". */
+#define LATER(n)                                                                              \
+	"{\"n\":" #n ",\"parts\":[1.5],\"time_us\":1,\"type\":\"config\",\"v\":2,\"worker\":" \
+	"\"00000000000000aa\"}"
+
+static const struct growth {
+	const char *what, *entry[8];
+	size_t unreads, newer, remarks;
+} grown[] = {
+	{ "an extra member in the head",
+	  { "{\"body\":{},\"extra\":[1],\"n\":0,\"time_us\":1,\"type\":\"config\"," W },
+	  0,
+	  0,
+	  0 },
+	{ "an extra member in the body",
+	  { "{\"body\":{\"later\":{}},\"n\":0,\"time_us\":1,\"type\":\"genesis\"," W },
+	  0,
+	  0,
+	  0 },
+	{ "an unknown clear type", { ENTRY("nonsense", 0, 1) }, 1, 0, 0 },
+	{ "an unknown committed type, with one more member",
+	  { FIELDS("later", "\"u\":1," W) },
+	  1,
+	  0,
+	  0 },
+	{ "a version 2 between others",
+	  { ENTRY("start", 0, 1), LATER(1), ENTRY("stop", 2, 1) },
+	  1,
+	  1,
+	  0 },
+	{ "a version 2 that may be a stop",
+	  { ENTRY("start", 0, 1), LATER(1), OTHER("start", 0), OTHER("stop", 1) },
+	  1,
+	  1,
+	  1 },
+	{ "a version 2 that names no worker, and may be its number 1",
+	  { ENTRY("start", 0, 1), V2("\"a\":1,"), ENTRY("stop", 2, 1) },
+	  1,
+	  1,
+	  1 },
+	{ "a version 2 with other things in the members that all versions keep",
+	  { ENTRY("config", 0, 1), V2("\"n\":\"x\",\"time_us\":null,\"type\":[],") },
+	  1,
+	  1,
+	  0 },
+};
+
+Test(audit_verify, what_came_later_is_hashed_and_listed_and_no_problem)
+{
+	for (size_t i = 0; i < sizeof grown / sizeof *grown; i++) {
+		const struct growth *g = &grown[i];
+		craft(g->entry);
+		struct audit_verdict *v = place_verify(&at, false);
+		cr_expect_eq(v->problems, 0, "%s: %s", g->what, v->problem[0].text);
+		cr_expect_eq(v->ok, g->newer == 0, "%s", g->what);
+		cr_expect_eq(v->unreads, g->unreads, "%s: %zu", g->what, v->unreads);
+		cr_expect_eq(v->newer, g->newer, "%s: %zu", g->what, v->newer);
+		cr_expect_eq(v->remarks, g->remarks, "%s: %s", g->what, v->remark[0].text);
+		cr_expect(!v->newer || v->unread[0].version == 2, "%s", g->what);
+	}
+	craft((const char *const[]){ ENTRY("config", 0, 1), ENTRY("nonsense", 1, 1), NULL });
+	struct audit_verdict *v = place_verify(&at, false);
+	cr_expect(v->unread[0].index == 1 && strcmp(v->unread[0].type, "nonsense") == 0);
+}
+
+Test(audit_verify, an_entry_of_a_later_version_is_still_verified_by_its_hash)
+{
+	struct buf b = { 0 };
+
+	craft((const char *const[]){ ENTRY("config", 0, 1), LATER(1), NULL });
+	place_read(&at, "log/tile/entries/000.p/2", &b);
+	b.bytes[b.len - 3] ^= 1;
+	place_write(&at, "log/tile/entries/000.p/2", b.bytes, b.len);
+	struct audit_verdict *v = place_verify(&at, false);
+	cr_expect(v->problems == 1 && strcmp(v->problem[0].kind, "entry") == 0, "%s",
+		  v->problem[0].text);
+	buf_free(&b);
 }
 
 Test(audit_verify, more_problems_than_fit_are_counted)
@@ -211,6 +325,38 @@ static int rebuild(size_t *lost, struct err *e)
 	*lost = json_array_size(r.undisclosable);
 	json_decref(r.undisclosable);
 	return rc;
+}
+
+/* Rebuilt, opened, appended to: the log lives with entries that came later. */
+Test(audit_rebuild, what_came_later_is_kept_and_the_log_goes_on)
+{
+	struct err e = { 0 };
+	size_t lost;
+	struct buf entry = { 0 };
+
+	for (size_t i = 0; i < sizeof grown / sizeof *grown; i++) {
+		craft(grown[i].entry);
+		open_stores();
+		cr_assert_eq(rebuild(&lost, &e), 0, "%s: %s", grown[i].what, e.text);
+		place_close(&at);
+		place_open(&at);
+		place_note(&at, "goes on");
+		uint64_t size = audit_log_size(at.log_open);
+		for (uint64_t n = 0; n < size; n++) {
+			buf_clear(&entry);
+			cr_expect_eq(audit_log_entry(at.log_open, n, &entry, &e), 0, "%s: %s",
+				     grown[i].what, e.text);
+		}
+		cr_expect_str_eq(entry.bytes + entry.len - 1, "}");
+		struct audit_verdict *v = place_verify(&at, true);
+		cr_expect_eq(v->problems, 0, "%s: %s", grown[i].what, v->problem[0].text);
+		cr_expect_eq(v->unreads, grown[i].unreads, "%s", grown[i].what);
+		place_close(&at);
+		char command[128];
+		snprintf(command, sizeof command, "rm -f %s/*.db*", at.home);
+		cr_assert_eq(system(command), 0);
+	}
+	buf_free(&entry);
 }
 
 static void lose_database(void)

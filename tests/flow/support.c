@@ -275,14 +275,21 @@ json_t *fixture_publish(struct fixture *x, const char *model, const char *name, 
 
 uint64_t fixture_secret(struct fixture *x, const char *text)
 {
-	struct audit_field field[] = { { "subject", NULL }, { "text", json_string(text) } };
+	struct audit_field field[] = { { "kind", NULL },
+				       { "severity", NULL },
+				       { "first_us", NULL },
+				       { "deadline_us", NULL },
+				       { "subjects", NULL },
+				       { "records", NULL },
+				       { "text", json_string(text) },
+				       { "report_digest", NULL } };
 	struct audit_record r = {
-		.type = "incident", .field = field, .field_count = 2, .outcome = "noted"
+		.type = "incident", .field = field, .field_count = 8, .outcome = "noted"
 	};
 	struct audit_receipt receipt;
 	struct err e = { 0 };
 	expect(0, flow_append(x->flow, &r, false, &receipt, &e));
-	json_decref(field[1].value);
+	json_decref(field[6].value);
 	return receipt.index;
 }
 

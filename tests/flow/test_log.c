@@ -379,7 +379,7 @@ Test(flow_log, erasing_takes_the_content_and_keeps_the_proof)
 	cr_expect_null(json_object_get(report, "fields"));
 	json_decref(report);
 	expect(0, flow_audit_show(at.flow, kept, true, &shown, &e));
-	cr_expect_eq(count_of(json_object_get(shown, "disclosed"), "fields"), 2);
+	cr_expect_eq(count_of(json_object_get(shown, "disclosed"), "fields"), 8);
 	json_decref(shown);
 	report = verify(NULL, NULL);
 	cr_expect(truth_of(report, "ok"));

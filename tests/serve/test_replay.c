@@ -1,4 +1,5 @@
 /* The engine as an answerer, and its recorded answers run again. */
+#include "tests/audit/by_hand.h"
 #include "tests/serve/support.h"
 
 #include <string.h>
@@ -78,7 +79,8 @@ Test(serve_replay, another_seed_is_named_as_the_first_difference)
 	other.seed = 4;
 	json_t *report = replay(index, &other);
 	cr_expect(json_is_false(json_object_get(report, "equal")));
-	cr_expect_str_eq(json_string_value(json_object_get(report, "first_difference")), "sampling");
+	cr_expect_str_eq(json_string_value(json_object_get(report, "first_difference")),
+			 "sampling");
 	cr_expect_geq(json_integer_value(json_object_get(report, "first_token")), 0);
 	json_decref(report);
 	said_free(&x);
@@ -124,4 +126,43 @@ Test(serve_replay, request_beyond_the_context_is_refused_and_recorded)
 	cr_expect_str_eq(served_retained(&at, "request"), "null");
 	cr_expect_str_neq(served_field(&at, "prompt_count"), "0");
 	buf_free(&b);
+}
+
+/* The recorded decision again, with `drop` fields fewer at its end, or one more. */
+static uint64_t say_again(uint64_t index, size_t drop, bool more)
+{
+	json_t *plain, *fields = json_object(), *f;
+	struct err e = { 0 };
+	size_t i;
+	cr_assert_eq(audit_vault_read(at.flow->log, index, &plain, &e), 0, "%s", e.text);
+	const json_t *list = json_object_get(plain, "fields");
+	json_array_foreach(list, i, f)
+		if (i + drop < json_array_size(list))
+			json_object_set(fields, json_string_value(json_object_get(f, "name")),
+					json_object_get(f, "value"));
+	if (more)
+		json_object_set_new(fields, "a_later_field", json_pack("{s:i}", "x", 1));
+	uint64_t made =
+		hand_append(at.flow->log, "decision", fields, json_object_get(plain, "retained"));
+	json_decref(fields);
+	json_decref(plain);
+	return made;
+}
+
+Test(serve_replay, a_record_with_fewer_or_more_fields_than_are_known_is_replayed_over_the_fewer)
+{
+	struct said x;
+	uint64_t index = say(",\"max_tokens\":8,\"seed\":3", &x);
+	static const struct {
+		size_t drop;
+		bool more;
+	} rows[] = { { 0, false }, { 0, true }, { 1, false }, { 6, false } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint64_t made = say_again(index, rows[i].drop, rows[i].more);
+		json_t *report = replay(made, &same);
+		cr_expect(json_is_true(json_object_get(report, "equal")), "row %zu: %s", i,
+			  json_dumps(json_object_get(report, "differences"), 0));
+		json_decref(report);
+	}
+	said_free(&x);
 }

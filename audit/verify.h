@@ -1,0 +1,36 @@
+/* Private to audit/: one verification under way, shared by verify*.c. */
+#ifndef AUDIT_VERIFY_H
+#define AUDIT_VERIFY_H
+
+#include "audit/log_in.h"
+#include "audit/whole.h"
+
+/* What the entries so far say of each worker: verify_lives.c. */
+struct lives {
+	json_t *index; /* worker id -> position in worker[] */
+	struct life *worker;
+	struct span *span; /* numbers that are there, or stated as lost */
+	size_t workers, spans, room, starts;
+};
+
+struct check {
+	const char *dir;
+	struct audit_verdict *v;
+	struct checkpoint c;
+	struct lives lives;
+	int64_t time_us;
+	struct store_stmt *rows; /* entries of the database, in order, or NULL */
+	bool row;                /* rows stands on one that is not compared yet */
+	struct err *e;
+};
+
+/* Both count, and keep the first ones. */
+void audit_check_problem(struct check *k, const char *kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void audit_check_remark(struct check *k, const char *kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+int audit_lives_open(struct check *k) MUST_USE;
+int audit_lives_take(struct check *k, uint64_t index, const struct record_head *head) MUST_USE;
+void audit_lives_judge(struct check *k); /* after the last entry */
+void audit_lives_close(struct check *k);
+
+#endif

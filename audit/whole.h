@@ -1,0 +1,41 @@
+/* Audit: a log taken as a whole: verified from its published folder, or its database rebuilt. */
+#ifndef AUDIT_WHOLE_H
+#define AUDIT_WHOLE_H
+
+#include "audit/audit.h"
+
+struct audit_problem {
+	char kind[32]; /* as audit/verify.c lists them: "checkpoint", "tile", "entry", ... */
+	char text[400];
+};
+struct audit_unread { /* an entry of a type or version that is not known here */
+	uint64_t index, version;
+	char type[64];
+};
+struct audit_verdict {
+	bool ok; /* no problems, nothing newer */
+	uint64_t size;
+	struct digest root;
+	char origin[256];
+	/* The first ones, and how many: what is wrong; what may be right and is worth a sentence;
+	 * what its hash alone vouches for. newer: those of a later version; not checked whole. */
+	struct audit_problem problem[64], remark[64];
+	struct audit_unread unread[64];
+	size_t problems, remarks, unreads, newer;
+};
+
+/* Check the published folder: note, every tile and entry bundle, canonical entries, worker
+ * numbering, times. store may be NULL; with it, the database's head and entries are compared. */
+int audit_verify(const char *log_dir, const char *vkey, struct store *store,
+		 struct audit_verdict *out, struct err *e) MUST_USE;
+
+struct audit_rebuilt {
+	uint64_t size;
+	json_t *undisclosable; /* [{"index","type"}...]: records whose vault row is gone */
+};
+/* Restore the log's tables in an empty state.db from the published folder, running the hook over
+ * every entry in order. The folder must verify. out->undisclosable is a new reference. */
+int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_rebuilt *out,
+		  struct err *e) MUST_USE;
+
+#endif
