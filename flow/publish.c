@@ -230,7 +230,7 @@ static int hash_model(struct publication *p, struct err *e)
 	struct signing_range *range = NULL;
 	size_t count = 0;
 	int rc = 0;
-	TRY_OUT(model_tensors_open(&t, p->source, e));
+	TRY_OUT(flow_folder_tensors(p->source, &p->folder, &t, e));
 	TRY_OUT(flow_ranges_of(t, &range, &count, e));
 	TRY_OUT(signing_manifest_make(&p->manifest,
 				      &(struct signing_making){
