@@ -41,7 +41,7 @@ static int check_signature(struct flow_model *m, struct flow *f, const char *key
 	int rc;
 	TRY_OUT(flow_trust_load(f, key, &t, e));
 	TRY_OUT(read_manifest(m, &t, &signer, e));
-	const struct signing_public *p = &t.key[signer];
+	const struct signing_public *p = &t.of[signer].key;
 	snprintf(m->signer, sizeof m->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
 	m->root = m->manifest.root;
 out:

@@ -202,9 +202,26 @@ static int check_wanted(struct publication *p, struct err *e)
 	return check_places(p, e);
 }
 
+/* The key may sign this name, and still signs. */
+static int check_key(const struct publication *p, struct err *e)
+{
+	struct flow_publisher publisher;
+	char when[32];
+	TRY(flow_trust_own(p->flow, p->want->key, &publisher, e));
+	TRY(flow_trust_allows(&publisher, p->want->name, e));
+	int64_t expires = publisher.key.expires_us;
+	text_time_rfc3339(expires, when);
+	if (expires && env_now_us(p->flow->env) >= expires)
+		return err_set(e, ERR_DENIED,
+			       "the key %s expired on %s: make another, with --previous %s",
+			       p->want->key, when, p->want->key);
+	return 0;
+}
+
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
+	TRY(check_key(p, e));
 	TRY(source_open_tree(&p->source, p->pending.dir, e));
 	TRY(check_folder(p, e));
 	flow_card_read(p->source, &p->card);
