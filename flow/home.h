@@ -100,6 +100,10 @@ struct model_tensors;
 int flow_ranges_of(const struct model_tensors *t, struct signing_range **out, size_t *count,
 		   struct err *e) MUST_USE;
 
+/* The root that publishing what lies there, as it is, would give it: what is unsigned has this
+ * name, wherever it is named. Reads every file once. */
+int flow_root_of(struct source *s, struct digest *root, struct err *e) MUST_USE;
+
 /* ---- release.c ---- */
 
 /* The bundle of a release, checked against trusted keys. *signer is the index of the key in t.

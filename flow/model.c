@@ -21,7 +21,7 @@ int flow_model_plain(struct flow_model *m, struct err *e)
 	m->manifest = (struct signing_manifest){ 0 };
 	m->signer[0] = 0;
 	TRY(flow_ref_plain(&m->ref, e));
-	return signing_root_of(m->ref.source, NULL, 0, &m->root, e);
+	return flow_root_of(m->ref.source, &m->root, e);
 }
 
 /* A folder without a signature, or with one that cannot be read, does not verify. */

@@ -56,6 +56,7 @@ static int open_inputs(struct publication *p, struct err *e);
 static int begin_staging(struct publication *p, struct err *e);
 static int hash_model(struct publication *p, struct err *e);
 static int check_version(struct publication *p, struct err *e);
+static int check_lineage(const struct publication *p, struct err *e);
 static int sign_manifest(struct publication *p, struct err *e);
 static int append_release(struct publication *p, struct err *e);
 static int finish_release(struct publication *p, struct err *e);
@@ -72,6 +73,7 @@ static int publish(struct publication *p, struct err *e)
 
 	TRY(hash_model(p, e)); /* tensor directory -> manifest */
 	TRY(check_version(p, e));
+	TRY(check_lineage(p, e));
 	env_step(p->flow->env, "publish.hashed");
 
 	TRY(sign_manifest(p, e)); /* -> artifacts, staged beside the model */
@@ -286,6 +288,23 @@ static int check_version(struct publication *p, struct err *e)
 			       ref);
 	return err_set(e, ERR_CONFLICT,
 		       "%s is published already with other content: choose a new version", ref);
+}
+
+/* Nothing descends from itself, under whichever name. */
+static int check_lineage(const struct publication *p, struct err *e)
+{
+	const struct registry_release *parent = &p->parent;
+	enum registry_descent descent;
+	if (!p->want->parent)
+		return 0;
+	if (digest_equal(&parent->root, &p->manifest.root))
+		return err_set(e, ERR_CONFLICT, "%s@%s has this very content: it is no parent of it",
+			       parent->model, parent->version);
+	TRY(registry_descent(p->flow->registry, &parent->root, &p->manifest.root, &descent, e));
+	if (descent != REGISTRY_FIRM)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "%s@%s descends from it: it is no parent of it",
+		       parent->model, parent->version);
 }
 
 /* What the log keeps of the release. */
