@@ -87,17 +87,31 @@ static int insert_one(struct audit_log *log, struct store_tx *tx, struct pending
 /* ---- one batch ---- */
 
 /* A batch says of its workers what was whole before it: a lower bound, whatever becomes of the
- * batch. */
-static int write_whole(struct store_tx *tx, struct pending *const *batch, size_t count,
+ * batch. It reserves their next numbers too, so that few are reserved alone. */
+static int note_worker(struct audit_log *log, struct store_tx *tx, struct log_worker *w,
 		       struct err *e)
+{
+	bool there;
+
+	pthread_mutex_lock(&log->lock);
+	uint64_t next = w->next_n, reserved = w->reserved;
+	pthread_mutex_unlock(&log->lock);
+	w->reserving = reserved < next + LOG_BLOCK / 2 ? next + LOG_BLOCK : reserved;
+	TRY(audit_workers_note(tx, w->id, audit_numbers_whole(&w->numbers), w->reserving, &there,
+			       e));
+	w->reserving = there ? w->reserving : 0;
+	return 0;
+}
+
+static int note_workers(struct audit_log *log, struct store_tx *tx, struct pending *const *batch,
+			size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++)
 		batch[i]->worker->changed = true;
 	for (size_t i = 0; i < count; i++) {
-		struct log_worker *w = batch[i]->worker;
-		if (w->changed)
-			TRY(audit_workers_whole(tx, w->id, audit_numbers_whole(&w->numbers), e));
-		w->changed = false;
+		if (batch[i]->worker->changed)
+			TRY(note_worker(log, tx, batch[i]->worker, e));
+		batch[i]->worker->changed = false;
 	}
 	return 0;
 }
@@ -124,16 +138,21 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 	if (size == old)
 		return 0;
 	root = merkle_root(merkle);
-	TRY(write_whole(tx, batch, count, e));
+	TRY(note_workers(log, tx, batch, count, e));
 	TRY(audit_log_head_update(tx, size, &root, old, e));
 	return audit_guard_write(log, tx, e);
 }
 
-static void note_numbers(struct pending *const *batch, size_t count)
+static void note_numbers(struct audit_log *log, struct pending *const *batch, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (batch[i]->rc == 0)
-			audit_numbers_add(&batch[i]->worker->numbers, batch[i]->receipt.n);
+	pthread_mutex_lock(&log->lock);
+	for (size_t i = 0; i < count; i++) {
+		if (batch[i]->rc < 0)
+			continue;
+		audit_numbers_add(&batch[i]->worker->numbers, batch[i]->receipt.n);
+		audit_worker_extended(batch[i]->worker, batch[i]->worker->reserving);
+	}
+	pthread_mutex_unlock(&log->lock);
 }
 
 static int commit_batch(struct audit_log *log, struct pending *const *batch, size_t count,
@@ -154,7 +173,7 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 		return rc;
 	}
 	log->merkle = merkle;
-	note_numbers(batch, count);
+	note_numbers(log, batch, count);
 	env_step(log->env, "audit.committed");
 	return 0;
 }
@@ -319,26 +338,23 @@ static int append_and_wait(struct audit_log *log, struct pending *p, struct err 
 	return rc;
 }
 
-/* The refused record's number must not become a gap: it is given back, or a `lost` entry takes its
- * place. */
+/* A number that was refused is never the next record's: a `lost` entry takes it. Only one that has
+ * left this file nowhere is given again. */
 static void return_number(struct audit_log *log, struct log_worker *w,
-			  const struct audit_record *refused)
+			  const struct audit_record *refused, bool ours)
 {
-	bool given_back;
-
 	pthread_mutex_lock(&log->lock);
 	bool reserved = refused->n < w->next_n && !log->failed;
-	given_back = reserved && refused->n + 1 == w->next_n;
-	if (given_back)
-		w->next_n--;
+	bool again = ours && reserved && refused->n + 1 == w->next_n;
+	w->next_n -= again;
 	pthread_mutex_unlock(&log->lock);
-	if (given_back || !reserved)
+	if (again || !reserved)
 		return;
 	json_t *body = json_pack("{s:s}", "refused", refused->type);
 	struct audit_record r = { .type = "lost", .n = refused->n, .body = body };
 	struct pending p = { .worker = w };
 	struct err ignored;
-	/* Where this fails too, the gap stays, and audit_verify reports it. */
+	/* Where this fails too, the worker's end says that the number is missing. */
 	int rc = body ? audit_record_prepare(&r, log->env, &p.record, &ignored) : ERR_NOMEM;
 	if (rc == 0)
 		(void)!append_and_wait(log, &p, &ignored);
@@ -348,33 +364,44 @@ static void return_number(struct audit_log *log, struct log_worker *w,
 
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e)
 {
-	const struct audit_record *from = p->record.from;
+	struct audit_record numbered = *p->record.from;
+	bool ours = numbered.n == AUDIT_NEXT;
 	uint64_t there;
-	int rc = append_and_wait(log, p, e);
+	int rc = ours ? audit_worker_reserve(log, p->worker, &numbered.n, e) : 0;
 
-	/* A number that is already in the log is not given back. */
-	if (rc < 0 && rc != ERR_IO &&
-	    audit_log_find(log, p->worker->id, from->n, &there, NULL) == ERR_NOTFOUND)
-		return_number(log, p->worker, from);
+	if (rc == 0) {
+		p->record.from = &numbered;
+		rc = append_and_wait(log, p, e);
+		/* A number that is already in the log is not given back. */
+		if (rc < 0 && rc != ERR_IO &&
+		    audit_log_find(log, p->worker->id, numbered.n, &there, NULL) == ERR_NOTFOUND)
+			return_number(log, p->worker, &numbered, ours);
+	}
 	audit_record_free(&p->record);
 	buf_free(&p->entry);
 	return rc;
 }
 
-int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
-		     struct err *e)
+int audit_worker_append(struct audit_log *log, struct log_worker *w, const struct audit_record *r,
+			struct audit_receipt *out, struct err *e)
 {
-	struct pending p = { .worker = &log->self };
+	struct pending p = { .worker = w };
 	int rc;
 
 	if (log->read_only)
 		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
 	rc = audit_record_prepare(r, log->env, &p.record, e);
 	if (rc < 0) {
-		return_number(log, p.worker, r);
+		return_number(log, w, r, false);
 		return rc;
 	}
 	TRY(audit_log_append_pending(log, &p, e));
 	*out = p.receipt;
 	return 0;
+}
+
+int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
+		     struct err *e)
+{
+	return audit_worker_append(log, &log->self, r, out, e);
 }

@@ -31,11 +31,13 @@ struct audit_field {
 	json_t *value;
 };
 
+#define AUDIT_NEXT UINT64_MAX /* the next number, which nobody is told before the record is there */
+
 /* What to append. Clear types (genesis, config, release, ...) carry `body`; committed types
  * (decision, erasure, ...) carry `field` in their type's order. All of it is borrowed. */
 struct audit_record {
 	const char *type;
-	uint64_t n;   /* worker's running number, from audit_log_reserve */
+	uint64_t n;   /* worker's running number, from audit_log_reserve, or AUDIT_NEXT */
 	json_t *body; /* object, or NULL for committed types */
 	const struct audit_field *field;
 	size_t field_count;
@@ -88,9 +90,11 @@ int audit_log_open(struct audit_log **out, const struct audit_options *o, struct
 void audit_log_close(struct audit_log *log); /* NULL is fine */
 
 /* This process's worker id (random hex, in every entry; borrowed) and its next number, without gaps
- * from 0 (the start record). A number that is reserved must come to an append, or it is a gap. */
+ * from 0 (the start record). No number is given twice, not even after a crash, once the worker has
+ * started: it is reserved durably, in blocks, and one that never comes to a record is named in a
+ * `lost` entry. May fail as an append does. */
 const char *audit_log_worker(const struct audit_log *log);
-uint64_t audit_log_reserve(struct audit_log *log);
+int audit_log_reserve(struct audit_log *log, uint64_t *n, struct err *e) MUST_USE;
 
 /* Append and wait until the checkpoint that covers it is durable. Many threads may call it at once:
  * what queues while one batch is made durable is the next, of up to 1,024. ERR_UNAVAILABLE: queue
@@ -98,6 +102,10 @@ uint64_t audit_log_reserve(struct audit_log *log);
  * the hook refuses the record. */
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e) MUST_USE;
+
+/* Append the stop record, after all others: the worker's last number, those that were given and
+ * have no record, and those that were reserved and never given. */
+int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err *e) MUST_USE;
 
 /* 0 while the log takes records; ERR_UNAVAILABLE after a storage failure: what cannot be recorded
  * must not be begun. */

@@ -163,16 +163,14 @@ const char *audit_log_worker(const struct audit_log *log) { return log->self.id;
 
 const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
 
-uint64_t audit_log_reserve(struct audit_log *log) { return audit_worker_reserve(log, &log->self); }
-
-uint64_t audit_worker_reserve(struct audit_log *log, struct log_worker *w)
+int audit_log_reserve(struct audit_log *log, uint64_t *n, struct err *e)
 {
-	uint64_t n;
+	return audit_worker_reserve(log, &log->self, n, e);
+}
 
-	pthread_mutex_lock(&log->lock);
-	n = w->next_n++;
-	pthread_mutex_unlock(&log->lock);
-	return n;
+int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err *e)
+{
+	return audit_worker_stop(log, &log->self, out, e);
 }
 
 uint64_t audit_log_size(const struct audit_log *log)

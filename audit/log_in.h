@@ -13,6 +13,7 @@
 
 #define LOG_BATCH_MAX 1024
 #define LOG_QUEUE_MAX 4096
+#define LOG_BLOCK 1024                /* numbers that are reserved at once */
 #define LOG_SETTLE_EVERY 1024         /* entries whose files are not yet synced */
 #define LOG_ITSELF "0000000000000000" /* worker of genesis and lost entries */
 #define LOG_HEAD_VERSION 3            /* as the tables; programs before those had versions know 1 */
@@ -32,9 +33,12 @@ struct numbers {
 /* Whose records are numbered one after the other: this process, or the log itself. */
 struct log_worker {
 	char id[17];
-	uint64_t next_n;        /* under the log's lock */
+	uint64_t next_n;        /* under the log's lock, as are: */
+	uint64_t reserved;      /* numbers below it are durably reserved; 0: has not started */
+	bool extending;         /* a thread is making the next block durable */
 	struct numbers numbers; /* the leader's alone, as is: */
 	bool changed;
+	uint64_t reserving; /* by the batch being committed */
 };
 
 /* What is known beside the head: audit/head.c. */
@@ -93,8 +97,16 @@ struct audit_log {
 
 /* append.c: append what was prepared. */
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
-/* log.c: audit_log_reserve for any worker. */
-uint64_t audit_worker_reserve(struct audit_log *log, struct log_worker *w);
+/* audit_log_append for any worker. */
+int audit_worker_append(struct audit_log *log, struct log_worker *w, const struct audit_record *r,
+			struct audit_receipt *out, struct err *e) MUST_USE;
+/* workers.c: audit_log_reserve and audit_log_stop for any worker. */
+int audit_worker_reserve(struct audit_log *log, struct log_worker *w, uint64_t *n,
+			 struct err *e) MUST_USE;
+int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_receipt *out,
+		      struct err *e) MUST_USE;
+/* Numbers below `reserved` are durably reserved; under the log's lock. */
+void audit_worker_extended(struct log_worker *w, uint64_t reserved);
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
@@ -164,12 +176,17 @@ int audit_log_entry_insert(struct store_tx *tx, const struct entry_row *row,
 /* workers.c: what an entry says of a worker's life, inside its transaction. */
 int audit_workers_apply(struct store_tx *tx, uint64_t index, const char *type, const char *worker,
 			const json_t *body, struct err *e) MUST_USE;
-int audit_workers_whole(struct store_tx *tx, const char *worker, uint64_t whole,
-			struct err *e) MUST_USE;
+/* Raise what is known of a worker; there: whether it has started and not ended, or NULL. */
+int audit_workers_note(struct store_tx *tx, const char *worker, uint64_t whole, uint64_t reserved,
+		       bool *there, struct err *e) MUST_USE;
+/* Where their rows were lost: more than they can have reserved. */
+int audit_workers_guess(struct store_tx *tx, struct err *e) MUST_USE;
 int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
 int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
 void audit_numbers_add(struct numbers *s, uint64_t n);
-uint64_t audit_numbers_whole(const struct numbers *s); /* all below it are in */
+uint64_t audit_numbers_whole(const struct numbers *s);                /* all below it are in */
+json_t *audit_numbers_missing(const struct numbers *s, uint64_t end); /* ranges below end */
+void audit_range_add(json_t *ranges, uint64_t first, uint64_t last);  /* ascending */
 void audit_numbers_free(struct numbers *s);
 
 /* vault.c */

@@ -94,6 +94,7 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const st
 
 	TRY(store_write(r->o->store, &r->tx, e));
 	TRY_OUT(rebuild_entries(r, c->size, e));
+	TRY_OUT(audit_workers_guess(r->tx, e));
 	root = merkle_root(&r->merkle);
 	if (!digest_equal(&root, &c->root)) {
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");

@@ -331,7 +331,7 @@ static int bring_up(struct audit_log *log, struct found *f, struct err *e)
 int audit_log_append_itself(struct audit_log *log, const char *type, json_t *body, struct err *e)
 {
 	struct log_worker *w = &log->itself;
-	struct audit_record r = { .type = type, .n = audit_worker_reserve(log, w), .body = body };
+	struct audit_record r = { .type = type, .n = AUDIT_NEXT, .body = body };
 	struct pending p = { .worker = w };
 	int rc = body ? audit_record_prepare(&r, log->env, &p.record, e)
 		      : err_set(e, ERR_NOMEM, "out of memory");

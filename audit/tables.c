@@ -3,7 +3,7 @@
  *   state.db  log_head(1)            version, size, root, checkpoint: audit/head.c
  *             log_guard(1)           synced, seen, mac: audit/head.c
  *             log_entry(idx)         leaf hash, entry; type, worker and n are of the entry
- *             log_worker(worker)     start, whole: audit/workers.c
+ *             log_writer(worker)     start, whole, reserved: audit/workers.c
  *             vault(idx)             key_id, cipher: audit/vault.c
  *             vault_doomed(key_id)   of rows that an erasure removed: keys to be destroyed
  *   keys.db   subject_key(id)        wrapped
@@ -59,13 +59,6 @@ static const struct store_table key_tables[] = {
 };
 
 static const struct store_table log_tables_2[] = {
-	{
-		.name = "log_worker",
-		.column = { { "worker", STORE_TEXT },
-			    { "start", STORE_INTEGER },
-			    { "whole", STORE_INTEGER } },
-		.key = "worker",
-	},
 	{ .name = "vault_doomed", .column = { { "key_id", STORE_TEXT } }, .key = "key_id" },
 };
 static const struct store_table key_tables_2[] = {
@@ -81,6 +74,14 @@ static const struct store_table log_tables_3[] = {
 			    { "mac", STORE_BYTES } },
 		.key = "id",
 	},
+	{
+		.name = "log_writer",
+		.column = { { "worker", STORE_TEXT },
+			    { "start", STORE_INTEGER },
+			    { "whole", STORE_INTEGER },
+			    { "reserved", STORE_INTEGER } },
+		.key = "worker",
+	},
 };
 static const struct store_table key_tables_3[] = {
 	{
@@ -93,19 +94,20 @@ static const struct store_table key_tables_3[] = {
 };
 
 /* Version 1 is what was there before versions were counted, so its tables may exist already.
- * Version 2 remembers what an opening had to find in all entries and all keys; for older ones it is
- * found once more. Version 3 knows what vouches for the head, and what files are durable. */
+ * Version 2 remembers what an opening had to find in all keys. Version 3 knows what vouches for the
+ * head, what files are durable, and what numbers each worker may have given; the workers of older
+ * ones are found in all entries, once. */
 static const struct store_version log_versions[] = {
 	{ .table = log_tables,
 	  .tables = COUNT(log_tables),
 	  .sql = "DROP INDEX IF EXISTS vault_key" },
 	{ .table = log_tables_2,
 	  .tables = COUNT(log_tables_2),
-	  .sql = "UPDATE log_head SET version = 2",
-	  .fill = audit_workers_fill },
+	  .sql = "UPDATE log_head SET version = 2" },
 	{ .table = log_tables_3,
 	  .tables = COUNT(log_tables_3),
-	  .sql = "UPDATE log_head SET version = 3" },
+	  .sql = "UPDATE log_head SET version = 3; DROP TABLE IF EXISTS log_worker",
+	  .fill = audit_workers_fill },
 };
 static const struct store_version key_versions[] = {
 	{ .table = key_tables, .tables = COUNT(key_tables) },

@@ -622,7 +622,7 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 					{ "ground", json_text_lossy(ground) },
 					{ "actor", json_text_lossy(actor) } };
 	struct audit_record r = {
-		.type = "erasure", .n = audit_log_reserve(log), .field = field, .field_count = 4
+		.type = "erasure", .n = AUDIT_NEXT, .field = field, .field_count = 4
 	};
 	struct pending p = { .worker = &log->self, .erase = &x };
 	TRY_OUT(json_ok(field[2].value, e));

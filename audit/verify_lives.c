@@ -103,25 +103,32 @@ static bool read_range(const json_t *item, uint64_t *first, uint64_t *last)
 	return true;
 }
 
+/* Numbers that a worker's end names: given, and never a record's. */
+static int take_missing(struct check *k, struct life *w, const json_t *body)
+{
+	const json_t *item;
+	uint64_t first, last;
+	size_t i;
+
+	json_array_foreach(json_object_get(body, "missing"), i, item) {
+		if (read_range(item, &first, &last))
+			TRY(add_span(k, w, first, last, true));
+	}
+	return 0;
+}
+
 /* A `lost` entry, in which the log states that a worker died: its missing numbers were never
  * acknowledged. */
 static int take_lost(struct check *k, const json_t *body)
 {
 	const char *id = json_string_value(json_object_get(body, "worker"));
 	struct life *w;
-	const json_t *item;
-	uint64_t first, last;
-	size_t i;
 
 	if (!id || strlen(id) != 16)
 		return 0;
 	TRY(find_worker(k, id, &w));
 	w->ended = true;
-	json_array_foreach(json_object_get(body, "missing"), i, item) {
-		if (read_range(item, &first, &last))
-			TRY(add_span(k, w, first, last, true));
-	}
-	return 0;
+	return take_missing(k, w, body);
 }
 
 static int take_start(struct check *k, const struct record_head *head)
@@ -151,8 +158,12 @@ int audit_lives_take(struct check *k, uint64_t index, const struct record_head *
 	if (w->ended)
 		audit_check_problem(k, "stop", "worker %s: entry %llu after its end", head->worker,
 				    (unsigned long long)index);
-	w->ended = w->ended || strcmp(head->type, "stop") == 0;
-	return strcmp(head->type, "start") == 0 ? take_start(k, head) : 0;
+	if (strcmp(head->type, "start") == 0)
+		return take_start(k, head);
+	if (strcmp(head->type, "stop") != 0)
+		return 0;
+	w->ended = true;
+	return take_missing(k, w, json_object_get(head->entry, "body"));
 }
 
 /* ---- after the last entry ---- */

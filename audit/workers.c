@@ -1,10 +1,14 @@
 /* A worker's life, as the log tells it: a start, numbers without gaps, a stop.
  *
- * log_worker(worker, start, whole) holds those that have started and not ended. When the log is
- * opened they are dead, for the lock is ours; each gets a `lost` entry with the highest number it
- * reached and those below it that never came. start is the index of the start record. Every number
- * below `whole` is in the log, so that only those from there on are looked at, however long the
- * worker lived. */
+ * log_writer(worker, start, whole, reserved) holds those that have started and not ended. When the
+ * log is opened they are dead, for the lock is ours. A number may have left in a header before its
+ * record came: so numbers are given from blocks, each durable before its first one is; none from
+ * `reserved` on was ever given. Each dead worker gets a `lost` entry with the last number of its
+ * blocks and those up to it that have no record. start is the index of the start record. Every
+ * number below `whole` is in the log, so that only those from there on are looked at, however long
+ * the worker lived.
+ *
+ * A worker that has not started has no row: its numbers leave in no header. */
 #include "audit/log_in.h"
 
 #include <stdlib.h>
@@ -15,8 +19,8 @@ static int insert_worker(struct store_tx *tx, const char *worker, uint64_t start
 	struct store_stmt *st;
 
 	TRY(store_prepare(tx,
-			  "INSERT INTO log_worker(worker, start, whole) VALUES($1, $2, 0)"
-			  " ON CONFLICT(worker) DO NOTHING",
+			  "INSERT INTO log_writer(worker, start, whole, reserved)"
+			  " VALUES($1, $2, 0, 0) ON CONFLICT(worker) DO NOTHING",
 			  &st, e));
 	store_bind_text(st, 1, worker);
 	store_bind_i64(st, 2, (int64_t)start);
@@ -27,7 +31,7 @@ static int delete_worker(struct store_tx *tx, const char *worker, struct err *e)
 {
 	struct store_stmt *st;
 
-	TRY(store_prepare(tx, "DELETE FROM log_worker WHERE worker = $1", &st, e));
+	TRY(store_prepare(tx, "DELETE FROM log_writer WHERE worker = $1", &st, e));
 	store_bind_text(st, 1, worker);
 	return store_run(st, e);
 }
@@ -37,19 +41,45 @@ int audit_workers_apply(struct store_tx *tx, uint64_t index, const char *type, c
 {
 	if (strcmp(type, "start") == 0)
 		return insert_worker(tx, worker, index, e);
-	const char *ended = strcmp(type, "stop") == 0 ? worker : NULL;
-	if (strcmp(type, "lost") == 0 && strcmp(worker, LOG_ITSELF) == 0)
-		ended = json_string_value(json_object_get(body, "worker"));
-	return ended ? delete_worker(tx, ended, e) : 0;
+	if (strcmp(type, "stop") == 0)
+		return delete_worker(tx, worker, e);
+	const char *lost = json_string_value(json_object_get(body, "worker"));
+	if (strcmp(type, "lost") != 0 || strcmp(worker, LOG_ITSELF) != 0 || !lost)
+		return 0;
+	if (!json_is_true(json_object_get(body, "more")))
+		return delete_worker(tx, lost, e);
+	json_int_t last = json_integer_value(json_object_get(body, "last"));
+	return audit_workers_note(tx, lost, (uint64_t)last + 1, 0, NULL, e);
 }
 
-int audit_workers_whole(struct store_tx *tx, const char *worker, uint64_t whole, struct err *e)
+int audit_workers_note(struct store_tx *tx, const char *worker, uint64_t whole, uint64_t reserved,
+		       bool *there, struct err *e)
 {
 	struct store_stmt *st;
 
-	TRY(store_prepare(tx, "UPDATE log_worker SET whole = $2 WHERE worker = $1", &st, e));
+	TRY(store_prepare(
+		tx,
+		"UPDATE log_writer SET whole = CASE WHEN whole < $2 THEN $2 ELSE whole END,"
+		" reserved = CASE WHEN reserved < $3 THEN $3 ELSE reserved END WHERE worker = $1",
+		&st, e));
 	store_bind_text(st, 1, worker);
 	store_bind_i64(st, 2, (int64_t)whole);
+	store_bind_i64(st, 3, (int64_t)reserved);
+	TRY(store_run(st, e));
+	if (there)
+		*there = store_changes(tx) == 1;
+	return 0;
+}
+
+int audit_workers_guess(struct store_tx *tx, struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx,
+			  "UPDATE log_writer SET reserved = $1 + (SELECT max(n) FROM log_entry"
+			  " WHERE log_entry.worker = log_writer.worker)",
+			  &st, e));
+	store_bind_i64(st, 1, LOG_BLOCK + 1);
 	return store_run(st, e);
 }
 
@@ -76,6 +106,68 @@ int audit_workers_fill(struct store_tx *tx, struct err *e)
 	}
 out:
 	store_finish(st);
+	return rc < 0 ? rc : audit_workers_guess(tx, e);
+}
+
+/* ---- giving numbers ---- */
+
+/* Make the next block durable. */
+static int extend(struct audit_log *log, const char *worker, uint64_t reserved, struct err *e)
+{
+	struct store_tx *tx;
+	bool there;
+
+	TRY(store_write(log->store, &tx, e));
+	int rc = audit_workers_note(tx, worker, 0, reserved, &there, e);
+	if (rc == 0 && !there)
+		rc = err_set(e, ERR_CONFLICT, "worker %s has ended", worker);
+	if (rc == 0)
+		rc = store_commit(tx, e);
+	store_end(tx);
+	if (rc == 0)
+		env_step(log->env, "audit.reserved");
+	return rc;
+}
+
+/* Called and left with `lock` held. Batches extend the blocks as they go by; this is for many
+ * numbers at once. */
+static int extend_alone(struct audit_log *log, struct log_worker *w, struct err *e)
+{
+	uint64_t reserved = w->next_n + LOG_BLOCK;
+
+	if (log->failed)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "the log stopped after a storage failure; open it anew");
+	w->extending = true;
+	pthread_mutex_unlock(&log->lock);
+	int rc = extend(log, w->id, reserved, e);
+	pthread_mutex_lock(&log->lock);
+	w->extending = false;
+	if (rc == 0)
+		audit_worker_extended(w, reserved);
+	pthread_cond_broadcast(&log->moved);
+	return rc;
+}
+
+void audit_worker_extended(struct log_worker *w, uint64_t reserved)
+{
+	w->reserved = reserved > w->reserved ? reserved : w->reserved;
+}
+
+int audit_worker_reserve(struct audit_log *log, struct log_worker *w, uint64_t *n, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&log->lock);
+	while (rc == 0 && w->reserved && w->next_n >= w->reserved) {
+		if (w->extending)
+			pthread_cond_wait(&log->moved, &log->lock);
+		else
+			rc = extend_alone(log, w, e);
+	}
+	if (rc == 0)
+		*n = w->next_n++;
+	pthread_mutex_unlock(&log->lock);
 	return rc;
 }
 
@@ -121,6 +213,34 @@ uint64_t audit_numbers_whole(const struct numbers *s)
 	return s->base + (uint64_t)__builtin_ctzll(~s->word[0]);
 }
 
+static bool is_in(const struct numbers *s, uint64_t n)
+{
+	uint64_t at = n < s->base ? 0 : (n - s->base) / WORD;
+
+	return n < s->base || (at < s->words && s->word[at] >> (n - s->base) % WORD & 1);
+}
+
+json_t *audit_numbers_missing(const struct numbers *s, uint64_t end)
+{
+	json_t *ranges = json_array();
+
+	for (uint64_t n = audit_numbers_whole(s); n < end; n++)
+		if (!is_in(s, n))
+			audit_range_add(ranges, n, n);
+	return ranges;
+}
+
+void audit_range_add(json_t *ranges, uint64_t first, uint64_t last)
+{
+	json_t *newest = json_array_get(ranges, json_array_size(ranges) - 1);
+
+	if (newest && json_integer_value(json_array_get(newest, 1)) + 1 == (json_int_t)first)
+		json_array_set_new(newest, 1, json_integer((json_int_t)last));
+	else
+		json_array_append_new(ranges,
+				      json_pack("[II]", (json_int_t)first, (json_int_t)last));
+}
+
 void audit_numbers_free(struct numbers *s)
 {
 	free(s->word);
@@ -129,33 +249,53 @@ void audit_numbers_free(struct numbers *s)
 
 /* ---- closing the dead ---- */
 
-/* The body of a lost entry. More than 4,096 missing numbers are not named: an entry has a limit. */
-static int lost_body(struct audit_log *log, const char *worker, int64_t whole, json_t **out,
-		     struct err *e)
+/* One of a dead worker's lost entries: an entry has a limit. */
+struct lost {
+	const char *worker;
+	int64_t next, reserved; /* what is said of all numbers below next */
+	bool more;
+};
+
+#define LOST_RANGES 1500
+
+static int list_missing(struct store_tx *tx, struct lost *l, json_t *missing, struct err *e)
+{
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(tx, "SELECT n FROM log_entry WHERE worker = $1 AND n >= $2 ORDER BY n",
+			  &st, e));
+	store_bind_text(st, 1, l->worker);
+	store_bind_i64(st, 2, l->next);
+	while ((rc = store_step(st, e)) == 1 && json_array_size(missing) < LOST_RANGES) {
+		int64_t n = store_i64(st, 0);
+		if (n > l->next)
+			audit_range_add(missing, (uint64_t)l->next, (uint64_t)n - 1);
+		l->next = n + 1;
+	}
+	store_finish(st);
+	l->more = rc == 1;
+	if (rc == 0 && l->next < l->reserved) {
+		audit_range_add(missing, (uint64_t)l->next, (uint64_t)l->reserved - 1);
+		l->next = l->reserved;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int lost_body(struct audit_log *log, struct lost *l, json_t **out, struct err *e)
 {
 	json_t *missing = json_array();
-	struct store_stmt *st = NULL;
 	struct store_tx *tx = NULL;
-	int64_t expected = whole;
 	int rc;
 
 	*out = NULL;
 	TRY_OUT(store_read(log->store, &tx, e));
-	TRY_OUT(store_prepare(tx,
-			      "SELECT n FROM log_entry WHERE worker = $1 AND n >= $2 ORDER BY n",
-			      &st, e));
-	store_bind_text(st, 1, worker);
-	store_bind_i64(st, 2, whole);
-	while ((rc = store_step(st, e)) == 1) {
-		for (; expected < store_i64(st, 0) && json_array_size(missing) < 4096; expected++)
-			json_array_append_new(missing, json_integer(expected));
-		expected = store_i64(st, 0) + 1;
-	}
-	if (rc == 0)
-		*out = json_pack("{s:s,s:I,s:O}", "worker", worker, "last",
-				 (json_int_t)(expected - 1), "missing", missing);
+	TRY_OUT(list_missing(tx, l, missing, e));
+	*out = json_pack("{s:s,s:I,s:O}", "worker", l->worker, "last", (json_int_t)(l->next - 1),
+			 "missing", missing);
+	if (l->more)
+		json_object_set_new(*out, "more", json_true());
 out:
-	store_finish(st);
 	store_end(tx);
 	json_decref(missing);
 	return rc;
@@ -176,7 +316,7 @@ static int next_number(struct store_tx *tx, uint64_t *n, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
-/* Worker -> whole of those that have not ended, in the order of their starts. */
+/* Worker -> [whole, reserved] of those that have not ended, in the order of their starts. */
 static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 {
 	struct store_stmt *st = NULL;
@@ -186,9 +326,12 @@ static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 	TRY(store_read(log->store, &tx, e));
 	TRY_OUT(next_number(tx, &log->itself.next_n, e));
 	log->itself.numbers.base = log->itself.next_n;
-	TRY_OUT(store_prepare(tx, "SELECT worker, whole FROM log_worker ORDER BY start", &st, e));
+	TRY_OUT(store_prepare(tx, "SELECT worker, whole, reserved FROM log_writer ORDER BY start",
+			      &st, e));
 	while ((rc = store_step(st, e)) == 1)
-		json_object_set_new(dead, store_text(st, 0), json_integer(store_i64(st, 1)));
+		json_object_set_new(dead, store_text(st, 0),
+				    json_pack("[II]", (json_int_t)store_i64(st, 1),
+					      (json_int_t)store_i64(st, 2)));
 out:
 	store_finish(st);
 	store_end(tx);
@@ -197,17 +340,50 @@ out:
 
 int audit_workers_close_dead(struct audit_log *log, struct err *e)
 {
-	json_t *dead = json_object(), *whole;
+	json_t *dead = json_object(), *known;
 	const char *worker;
 	int rc;
 
 	TRY_OUT(list_dead(log, dead, e));
-	json_object_foreach(dead, worker, whole) {
-		json_t *body;
-		TRY_OUT(lost_body(log, worker, json_integer_value(whole), &body, e));
-		TRY_OUT(audit_log_append_itself(log, "lost", body, e));
+	json_object_foreach(dead, worker, known) {
+		struct lost l = { .worker = worker,
+				  .next = json_integer_value(json_array_get(known, 0)),
+				  .reserved = json_integer_value(json_array_get(known, 1)) };
+		do {
+			json_t *body;
+			TRY_OUT(lost_body(log, &l, &body, e));
+			TRY_OUT(audit_log_append_itself(log, "lost", body, e));
+		} while (l.more);
 	}
 out:
 	json_decref(dead);
+	return rc;
+}
+
+/* ---- the end ---- */
+
+/* What is missing below the stop's number was given and has no record. */
+int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_receipt *out,
+		      struct err *e)
+{
+	struct audit_record r = { .type = "stop" };
+	int rc;
+
+	TRY(audit_worker_reserve(log, w, &r.n, e));
+	pthread_mutex_lock(&log->lock);
+	while (log->leading)
+		pthread_cond_wait(&log->moved, &log->lock);
+	json_t *missing = audit_numbers_missing(&w->numbers, r.n);
+	uint64_t reserved = w->reserved;
+	pthread_mutex_unlock(&log->lock);
+	r.body = json_pack("{s:I,s:o}", "last", (json_int_t)r.n, "missing", missing);
+	if (reserved > r.n + 1)
+		json_object_set_new(r.body, "never_given",
+				    json_pack("[II]", (json_int_t)r.n + 1,
+					      (json_int_t)reserved - 1));
+	rc = json_ok(r.body, e);
+	if (rc == 0)
+		rc = audit_worker_append(log, w, &r, out, e);
+	json_decref(r.body);
 	return rc;
 }

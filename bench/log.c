@@ -181,7 +181,7 @@ static void append_one(json_t *value)
 		for (; names[r.field_count]; r.field_count++)
 			field[r.field_count] = (struct audit_field){ names[r.field_count], value };
 	}
-	r.n = audit_log_reserve(the_log);
+	r.n = AUDIT_NEXT;
 	if (audit_log_append(the_log, &r, &receipt, &e) < 0)
 		fprintf(stderr, "log: a writer: %s\n", e.text);
 	else
@@ -266,7 +266,7 @@ int main(int count, char **argument)
 	make_log();
 	print_openings("open for writing");
 	open_beside_readers();
-	sql("state.db", "INSERT INTO log_worker SELECT worker, min(idx), 0 FROM log_entry"
+	sql("state.db", "INSERT INTO log_writer SELECT worker, min(idx), 0, max(n) FROM log_entry"
 			" WHERE worker = '" FILL_WORKER "' GROUP BY worker");
 	printf("log      %-44s %8.1f ms\n", "the same, all numbers of a worker looked at",
 	       opening() * 1e3);

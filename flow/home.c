@@ -232,7 +232,7 @@ int flow_start(struct flow *f, struct err *e)
 	json_t *body =
 		json_pack("{s:s,s:s}", "build", build_id(), "worker", audit_log_worker(f->log));
 	TRY(json_ok(body, e));
-	struct audit_record r = { .type = "start", .n = audit_log_reserve(f->log), .body = body };
+	struct audit_record r = { .type = "start", .n = AUDIT_NEXT, .body = body };
 	struct audit_receipt receipt;
 	int rc = audit_log_append(f->log, &r, &receipt, e);
 	json_decref(body);
@@ -247,7 +247,7 @@ int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct au
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
 	TRY(flow_start(f, e));
 	if (!reserved)
-		r->n = audit_log_reserve(f->log);
+		r->n = AUDIT_NEXT;
 	return audit_log_append(f->log, r, out, e);
 }
 
@@ -255,14 +255,10 @@ int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct au
  * missing. */
 static void append_stop(struct flow *f)
 {
-	uint64_t n = audit_log_reserve(f->log);
-	json_t *body = json_pack("{s:I}", "last", (json_int_t)n);
-	struct audit_record r = { .type = "stop", .n = n, .body = body };
 	struct audit_receipt receipt;
 	struct err ignored;
-	if (body && audit_log_append(f->log, &r, &receipt, &ignored) < 0)
+	if (audit_log_stop(f->log, &receipt, &ignored) < 0)
 		f->started = false; /* the next opening finds the gap and says so */
-	json_decref(body);
 }
 
 void flow_close(struct flow *f)

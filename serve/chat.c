@@ -27,7 +27,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
 	TRY(audit_log_ready(flow_log(s->flow), e)); /* no log, no answer */
 	const char *worker = audit_log_worker(flow_log(s->flow));
-	c->n = audit_log_reserve(flow_log(s->flow));
+	TRY(audit_log_reserve(flow_log(s->flow), &c->n, e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);
 	snprintf(c->id, sizeof c->id, "chatcmpl-%.60s-%llu", worker, (unsigned long long)c->n);
 	env_step(flow_env(s->flow), "serve.admitted");

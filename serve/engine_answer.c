@@ -263,7 +263,6 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .cache = f->cache,
 				      .kernels = f->kernel_set,
 				      .numerics = f->numerics,
-				      .regime = f->regime,
 				      .tokenizer = &f->tokenizer,
 				      .chat_template = &f->chat_template,
 				      .choice = &f->choice,

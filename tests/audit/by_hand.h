@@ -81,7 +81,7 @@ __attribute__((unused)) static uint64_t hand_append(struct audit_log *log, const
 	json_object_foreach(fields, name, value)
 		json_array_append_new(list, hand_field(name, value, ++fill, &m));
 	struct audit_record r = { .type = type,
-				  .n = audit_log_reserve(log),
+				  .n = AUDIT_NEXT,
 				  .field_count = json_array_size(list),
 				  .outcome = "completed" };
 	struct pending p = { .worker = &log->self,

@@ -79,7 +79,7 @@ static inline int fill_log(struct store *s, const struct signing_identity *id,
 	TRY_OUT(fill_merkle(tx, &merkle, e));
 	for (uint64_t n = 0; n < count; n++)
 		TRY_OUT(fill_entry(tx, env, merkle.count, n, &merkle, e));
-	TRY_OUT(audit_workers_whole(tx, FILL_WORKER, count, e));
+	TRY_OUT(audit_workers_note(tx, FILL_WORKER, count, count, NULL, e));
 	TRY_OUT(fill_head(tx, id, &merkle, 0, e));
 	rc = store_commit(tx, e);
 out:

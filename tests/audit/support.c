@@ -98,11 +98,39 @@ void place_remove(struct place *p)
 	cr_assert_eq(file_remove_tree(p->home, NULL), 0);
 }
 
+uint64_t place_reserve(struct place *p)
+{
+	struct err e = { 0 };
+	uint64_t n;
+
+	cr_assert_eq(audit_log_reserve(p->log_open, &n, &e), 0, "%s", e.text);
+	return n;
+}
+
+void place_start(struct place *p)
+{
+	json_t *body = json_pack("{s:s}", "build", "test");
+	struct audit_record r = { .type = "start", .n = AUDIT_NEXT, .body = body };
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+
+	cr_assert_eq(audit_log_append(p->log_open, &r, &receipt, &e), 0, "%s", e.text);
+	json_decref(body);
+}
+
+void place_stop(struct place *p)
+{
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+
+	cr_assert_eq(audit_log_stop(p->log_open, &receipt, &e), 0, "%s", e.text);
+}
+
 uint64_t place_note(struct place *p, const char *text)
 {
 	json_t *body = json_pack("{s:s}", "text", text);
 	struct audit_record r = { .type = "registry",
-				  .n = audit_log_reserve(p->log_open),
+				  .n = place_reserve(p),
 				  .body = body };
 	struct audit_receipt receipt;
 	struct err e = { 0 };
@@ -124,7 +152,7 @@ uint64_t place_decision(struct place *p, const char *subject, const char *text)
 	field[1].value = json_string(text);
 	field[2].value = json_integer(7);
 	struct audit_record r = { .type = "decision",
-				  .n = audit_log_reserve(p->log_open),
+				  .n = place_reserve(p),
 				  .field = field,
 				  .field_count = PLACE_FIELDS,
 				  .outcome = "completed",

@@ -27,6 +27,12 @@ void place_stores(struct place *p);
 struct audit_options place_options(const struct place *p);
 void place_remove(struct place *p); /* all */
 
+/* A number of the open log's. */
+uint64_t place_reserve(struct place *p);
+/* The start and the stop of its worker. */
+void place_start(struct place *p);
+void place_stop(struct place *p);
+
 /* Append a clear record ("registry") with this text; its index. */
 uint64_t place_note(struct place *p, const char *text);
 /* Append a decision of a subject (or NULL) whose field 1 is text, the next 7, the others absent; its

@@ -2,11 +2,13 @@
  * must verify. */
 #include "support.h"
 
-#include "audit/tile.h"
+#include "audit/log_in.h"
 #include "base/file.h"
 #include "base/limits.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,23 +265,14 @@ Test(audit_crash, file_that_was_synced_may_not_be_torn)
 
 /* ---- workers that died ---- */
 
-static void append_start(uint64_t n)
-{
-	json_t *body = json_pack("{s:s}", "build", "test");
-	struct audit_record r = { .type = "start", .n = n, .body = body };
-	struct audit_receipt receipt;
-	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, NULL), 0);
-	json_decref(body);
-}
-
 Test(audit_crash, worker_that_died_is_closed_by_a_lost_entry_that_names_its_missing_numbers)
 {
 	struct buf entry = { 0 };
 	char worker[32];
 
 	place_open(&at);
-	append_start(audit_log_reserve(at.log_open));
-	audit_log_reserve(at.log_open); /* admitted, never recorded */
+	place_start(&at);
+	place_reserve(&at); /* admitted, never recorded */
 	place_note(&at, "served");
 	snprintf(worker, sizeof(worker), "%s", audit_log_worker(at.log_open));
 	place_expect_clean(&at); /* running */
@@ -293,13 +286,233 @@ Test(audit_crash, worker_that_died_is_closed_by_a_lost_entry_that_names_its_miss
 	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &entry, NULL),
 		     0);
 	cr_expect(strstr(entry.bytes, "\"type\":\"lost\"") && strstr(entry.bytes, worker) &&
-			  strstr(entry.bytes, "\"last\":2,\"missing\":[1]"),
+			  strstr(entry.bytes, "\"last\":1024,\"missing\":[[1,1],[3,1024]]"),
 		  "%s", entry.bytes);
 	place_close(&at);
 	place_expect_clean(&at);
 	place_open(&at); /* once is enough */
 	cr_expect_eq(audit_log_size(at.log_open), 4);
 	buf_free(&entry);
+}
+
+/* A worker starts, and numbers are seen by others: of each `step` numbers one gets a record. Then it
+ * dies, with the last that was seen on the pipe. */
+static uint64_t see_numbers(uint64_t count, uint64_t step)
+{
+	int pipe_fd[2], status;
+	uint64_t seen = 0, n;
+
+	cr_assert_eq(pipe(pipe_fd), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct err e;
+		if (place_try_open(&at, &e) < 0)
+			_exit(97);
+		place_start(&at);
+		for (n = 0; n < count;) {
+			n = place_reserve(&at);
+			if (write(pipe_fd[1], &n, sizeof(n)) != sizeof(n))
+				_exit(98);
+			if (n % step == 0)
+				place_note(&at, "takes the next");
+		}
+		_exit(99);
+	}
+	close(pipe_fd[1]);
+	while (read(pipe_fd[0], &n, sizeof(n)) == sizeof(n))
+		seen = n;
+	close(pipe_fd[0]);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 99);
+	return seen;
+}
+
+/* Every number up to it is a record, or named by a lost entry. */
+static void expect_accounted(uint64_t seen)
+{
+	uint64_t next = 0, size = audit_log_size(at.log_open);
+	char *known = calloc(1, seen + 4096);
+
+	for (uint64_t i = 0; i < size; i++) {
+		struct buf text = { 0 };
+		json_t *entry, *range;
+		size_t k;
+		cr_assert_eq(audit_log_entry(at.log_open, i, &text, NULL), 0);
+		cr_assert_eq(json_read(&entry, text.bytes, text.len, MIB(1), 16, NULL), 0);
+		json_t *missing = json_object_get(json_object_get(entry, "body"), "missing");
+		const char *worker = json_string_value(json_object_get(entry, "worker"));
+		json_int_t n = json_integer_value(json_object_get(entry, "n"));
+		if (strcmp(worker, LOG_ITSELF) != 0 && (uint64_t)n <= seen)
+			known[n]++;
+		json_array_foreach(missing, k, range) {
+			json_int_t a = json_integer_value(json_array_get(range, 0)),
+				   b = json_integer_value(json_array_get(range, 1));
+			for (; a <= b && (uint64_t)a <= seen; a++)
+				known[a]++;
+		}
+		json_decref(entry);
+		buf_free(&text);
+	}
+	while (next <= seen && known[next] == 1)
+		next++;
+	cr_expect_eq(next, seen + 1, "number %llu is %d times there", (unsigned long long)next,
+		     next <= seen ? known[next] : 0);
+	free(known);
+}
+
+Test(audit_crash, numbers_that_were_seen_before_a_crash_are_records_or_lost)
+{
+	uint64_t seen = see_numbers(3000, 7000); /* several blocks, without a record */
+	place_open(&at);
+	expect_accounted(seen);
+	place_close(&at);
+	place_expect_clean(&at);
+	tear_down();
+	set_up();
+	seen = see_numbers(2600, 10); /* blocks that batches extend */
+	place_open(&at);
+	expect_accounted(seen);
+	place_expect_clean(&at);
+}
+
+Test(audit_crash, worker_with_more_gaps_than_an_entry_holds_gets_several_lost_entries)
+{
+	uint64_t seen = see_numbers(6400, 2), acked[1];
+	bool died;
+
+	/* The process that writes the first of them dies right after. */
+	run_child("audit.checkpoint", 2, 0, acked, &died);
+	cr_expect(died);
+	place_open(&at);
+	expect_accounted(seen);
+	place_expect_clean(&at);
+	cr_expect_gt(place_number(at.store, "SELECT count(*) FROM log_entry WHERE type = 'lost'"),
+		     1);
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM log_writer"), 0);
+}
+
+/* ---- kills at any moment ---- */
+
+/* What a client learns of a record: its number when it asks, its index when it is answered. */
+struct learnt {
+	uint64_t n, index, acknowledged;
+};
+
+#define WRITERS 4
+static int clients;
+
+static void *write_until_killed(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		json_t *body = json_pack("{s:s}", "text", "x");
+		struct learnt l = { .n = place_reserve(&at) };
+		struct audit_record r = { .type = "registry", .n = l.n, .body = body };
+		struct audit_receipt receipt;
+		if (write(clients, &l, sizeof(l)) != sizeof(l) ||
+		    audit_log_append(at.log_open, &r, &receipt, NULL) < 0)
+			_exit(98);
+		l = (struct learnt){ l.n, receipt.index, 1 };
+		if (write(clients, &l, sizeof(l)) != sizeof(l))
+			_exit(98);
+		json_decref(body);
+	}
+	return NULL;
+}
+
+/* The child says who it is, writes, and is killed. What its clients learnt goes to out. */
+static size_t kill_writers(unsigned microseconds, char worker[17], struct learnt *out, size_t room)
+{
+	int pipe_fd[2], status;
+	size_t count = 0;
+
+	cr_assert_eq(pipe(pipe_fd), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pthread_t thread[WRITERS];
+		place_open(&at);
+		place_start(&at);
+		clients = pipe_fd[1];
+		if (write(clients, audit_log_worker(at.log_open), 17) != 17)
+			_exit(98);
+		for (int i = 0; i < WRITERS; i++)
+			pthread_create(&thread[i], NULL, write_until_killed, NULL);
+		pause();
+	}
+	close(pipe_fd[1]);
+	cr_assert_eq(read(pipe_fd[0], worker, 17), 17);
+	usleep(microseconds);
+	kill(child, SIGKILL);
+	while (count < room && read(pipe_fd[0], &out[count], sizeof(*out)) == sizeof(*out))
+		count++;
+	close(pipe_fd[0]);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFSIGNALED(status), "%x", (unsigned)status);
+	return count;
+}
+
+/* The range of numbers from `last` of its newest lost entry, or a record. */
+static bool is_lost(const char *worker, uint64_t n)
+{
+	struct buf text = { 0 };
+	json_t *entry, *range;
+	bool found = false;
+	size_t i;
+
+	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &text, NULL), 0);
+	cr_assert_eq(json_read(&entry, text.bytes, text.len, MIB(1), 16, NULL), 0);
+	json_t *body = json_object_get(entry, "body");
+	cr_assert_str_eq(json_string_value(json_object_get(body, "worker")), worker);
+	json_array_foreach(json_object_get(body, "missing"), i, range)
+		found |= (uint64_t)json_integer_value(json_array_get(range, 0)) <= n &&
+			 n <= (uint64_t)json_integer_value(json_array_get(range, 1));
+	json_decref(entry);
+	buf_free(&text);
+	return found;
+}
+
+static void expect_kept(const char *worker, const struct learnt *l)
+{
+	uint64_t index;
+	int rc = audit_log_find(at.log_open, worker, l->n, &index, NULL);
+
+	if (l->acknowledged)
+		cr_assert(rc == 0 && index == l->index, "%llu was lost", (unsigned long long)l->n);
+	else
+		cr_assert((rc == 0) != is_lost(worker, l->n), "%llu left no trace, or two",
+			  (unsigned long long)l->n);
+}
+
+/* CRASH_KILLS=2000 in the environment for many. */
+Test(audit_crash, kill_at_any_moment_loses_nothing_acknowledged, .timeout = 7200)
+{
+	static struct learnt learnt[200000];
+	const char *given = getenv("CRASH_KILLS");
+	long kills = given ? strtol(given, NULL, 10) : 20;
+	size_t all = 0, unanswered = 0;
+	char worker[17];
+
+	place_open(&at);
+	place_close(&at);
+	for (long i = 0; i < kills; i++) {
+		size_t count = kill_writers((unsigned)(i * 7919 % 40000), worker, learnt,
+					    sizeof(learnt) / sizeof(*learnt));
+		place_open(&at);
+		for (size_t k = 0; k < count; k++)
+			expect_kept(worker, &learnt[k]);
+		if (i % 50 == 49 || i + 1 == kills)
+			place_expect_clean(&at);
+		place_close(&at);
+		for (size_t k = 0; k < count; k++)
+			all += learnt[k].acknowledged;
+		unanswered += count;
+	}
+	unanswered -= 2 * all;
+	cr_expect_gt(all, 0);
+	cr_expect_gt(unanswered, 0);
+	if (given)
+		printf("%ld kills: %zu acknowledged records are there, %zu more numbers are accounted for\n",
+		       kills, all, unanswered);
 }
 
 /* ---- storage that fails ---- */
@@ -315,11 +528,9 @@ Test(audit_crash, failed_write_stops_the_log_until_it_is_opened_anew)
 	place_note(&at, "good");
 	snprintf(command, sizeof(command), "cd %s/tile && mv 0 0.kept && touch 0", at.log);
 	cr_assert_eq(system(command), 0);
-	struct audit_record r = { .type = "registry",
-				  .n = audit_log_reserve(at.log_open),
-				  .body = body };
+	struct audit_record r = { .type = "registry", .n = place_reserve(&at), .body = body };
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_IO, "%s", e.text);
-	r.n = audit_log_reserve(at.log_open);
+	r.n = place_reserve(&at);
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_UNAVAILABLE);
 	cr_expect_eq(audit_log_size(at.log_open), 2);
 	place_close(&at);

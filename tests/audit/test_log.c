@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 	struct audit_receipt receipt;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		rows[i].n = audit_log_reserve(at.log_open);
+		rows[i].n = place_reserve(&at);
 		cr_expect_eq(audit_log_append(at.log_open, &rows[i], &receipt, NULL), ERR_INPUT,
 			     "row %zu", i);
 	}
@@ -124,7 +125,7 @@ Test(audit_log, records_of_the_wrong_shape_are_refused_and_leave_no_gap)
 
 Test(audit_log, number_refused_while_later_ones_are_out_becomes_a_lost_entry)
 {
-	uint64_t first = audit_log_reserve(at.log_open);
+	uint64_t first = place_reserve(&at);
 	struct audit_record r = { .type = "nonsense", .n = first };
 	struct audit_receipt receipt;
 	struct buf entry = { 0 };
@@ -139,6 +140,74 @@ Test(audit_log, number_refused_while_later_ones_are_out_becomes_a_lost_entry)
 	cr_expect(strstr(entry.bytes, "\"type\":\"lost\""));
 	place_expect_clean(&at);
 	buf_free(&entry);
+}
+
+Test(audit_log, number_that_was_refused_is_never_given_again)
+{
+	struct audit_receipt receipt;
+	uint64_t refused = place_reserve(&at), index;
+	struct audit_record r = { .type = "nonsense", .n = refused };
+
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, NULL), ERR_INPUT);
+	cr_expect_eq(place_reserve(&at), refused + 1);
+	cr_expect_eq(audit_log_find(at.log_open, audit_log_worker(at.log_open), refused, &index,
+				    NULL),
+		     0);
+	/* One that nobody was told of is. */
+	r.n = AUDIT_NEXT;
+	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, NULL), ERR_INPUT);
+	cr_expect_eq(place_reserve(&at), refused + 2);
+}
+
+Test(audit_log, stop_names_what_was_given_without_a_record_and_what_was_never_given)
+{
+	struct buf entry = { 0 };
+
+	place_start(&at);
+	place_reserve(&at);
+	place_note(&at, "number 2");
+	place_reserve(&at);
+	place_reserve(&at);
+	place_stop(&at);
+	cr_assert_eq(audit_log_entry(at.log_open, audit_log_size(at.log_open) - 1, &entry, NULL),
+		     0);
+	cr_expect(strstr(entry.bytes, "{\"last\":5,\"missing\":[[1,1],[3,4]],\"never_given\":"
+				      "[6,1024]}"),
+		  "%s", entry.bytes);
+	place_expect_clean(&at);
+	place_close(&at);
+	place_open(&at);
+	cr_expect_eq(audit_log_size(at.log_open), 4); /* it needs no lost entry */
+	buf_free(&entry);
+}
+
+#define RESERVERS 8
+#define NUMBERS 2000
+static atomic_char given[1 + RESERVERS * NUMBERS];
+
+static void *reserve_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < NUMBERS; i++)
+		given[place_reserve(&at)]++;
+	return NULL;
+}
+
+Test(audit_log, numbers_that_many_threads_reserve_are_given_once_each)
+{
+	pthread_t thread[RESERVERS];
+
+	place_start(&at);
+	for (int i = 0; i < RESERVERS; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, reserve_many, NULL), 0);
+	for (int i = 0; i < RESERVERS; i++)
+		pthread_join(thread[i], NULL);
+	for (int n = 1; n <= RESERVERS * NUMBERS; n++)
+		cr_assert_eq(given[n], 1, "%d", n);
+	cr_expect_geq(place_number(at.store, "SELECT reserved FROM log_writer"),
+		      RESERVERS * NUMBERS + 1);
+	place_stop(&at);
+	place_expect_clean(&at);
 }
 
 /* ---- the hook shares the record's fate ---- */
@@ -171,13 +240,11 @@ Test(audit_log, record_that_the_hook_refuses_is_undone_alone)
 	uint64_t size = audit_log_size(at.log_open);
 	place_note(&at, "take");
 	json_t *body = json_pack("{s:s}", "text", "refuse");
-	struct audit_record r = { .type = "registry",
-				  .n = audit_log_reserve(at.log_open),
-				  .body = body };
+	struct audit_record r = { .type = "registry", .n = place_reserve(&at), .body = body };
 	cr_expect_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
 	cr_expect_str_eq(e.text, "refused");
 	place_note(&at, "take too");
-	cr_expect_eq(audit_log_size(at.log_open), size + 2);
+	cr_expect_eq(audit_log_size(at.log_open), size + 3); /* and the refused one's number */
 	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM hooked"), 2);
 	place_expect_clean(&at);
 	json_decref(body);

@@ -180,7 +180,7 @@ Test(audit_open, cost_does_not_grow_with_a_dead_worker_s_age)
 
 	for (int round = 0; round < 2; round++) {
 		fill(round ? 700 + 256 * 40 : 700);
-		change("INSERT INTO log_worker SELECT worker, min(idx), max(n) - 5 FROM log_entry"
+		change("INSERT INTO log_writer SELECT worker, min(idx), max(n) - 5, max(n) FROM log_entry"
 		       " WHERE worker = '" FILL_WORKER "' GROUP BY worker");
 		cost[round] = cost_of_opening();
 		tear_down();

@@ -61,7 +61,7 @@ static int append_decision(size_t count, size_t wrong, struct err *e)
 		field[i].name = i == wrong ? "other" : t->field[i];
 	field[PLACE_FIELDS].name = "more";
 	struct audit_record r = { .type = "decision",
-				  .n = audit_log_reserve(at.log_open),
+				  .n = place_reserve(&at),
 				  .field = field,
 				  .field_count = count,
 				  .outcome = "completed" };
@@ -114,7 +114,7 @@ Test(audit_types, what_is_retained_is_kept_as_a_value_even_with_a_zero_byte_in_a
 	json_t *plain, *value = json_stringn("a\0b", 3);
 	struct audit_field field[PLACE_INCIDENT];
 	struct audit_record r = { .type = "incident",
-				  .n = audit_log_reserve(at.log_open),
+				  .n = place_reserve(&at),
 				  .field = field,
 				  .field_count = PLACE_INCIDENT,
 				  .retained = value };

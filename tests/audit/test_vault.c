@@ -403,7 +403,7 @@ Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
 				  .outcome = "completed" };
 	refusing = true;
 	for (int i = 0; i < 2; i++) {
-		r.n = audit_log_reserve(at.log_open);
+		r.n = place_reserve(&at);
 		r.subject = i ? "someone" : NULL;
 		cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
 	}
@@ -416,7 +416,7 @@ Test(audit_vault, key_made_for_a_refused_record_goes_with_the_next_batch)
 	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"), 2);
 	json_decref(read_vault(last));
 	refusing = true;
-	r.n = audit_log_reserve(at.log_open);
+	r.n = place_reserve(&at);
 	r.subject = "another";
 	cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, &e), ERR_CONFLICT);
 	refusing = false;
