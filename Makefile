@@ -157,8 +157,12 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call shared,tests/fuzz/%) $(ARCHI
 
 demo: $(BUILD)/hallmark
 	@demo/run $(BUILD)
-crash: $(BUILD)/hallmark
+# KILLS=50 for a shorter run.
+KILLS ?= 2000
+crash: $(BUILD)/hallmark $(BUILD)/test/audit
 	@tests/crash/run $(BUILD) all
+	@tests/crash/streams $(BUILD)
+	@CRASH_KILLS=$(KILLS) $(BUILD)/test/audit --filter '*/kill_at_any_moment*'
 bench: $(BENCHES)
 	@for b in $^; do $$b || exit 1; done
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(ARCHIVES)
