@@ -19,7 +19,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	c->seed = given->given ? given->seed : c->request.seed;
 	if (!given->given && !c->request.has_seed) {
 		env_random(flow_env(s->flow), &c->seed, sizeof c->seed);
-		c->seed >>= 1; /* a positive 64-bit integer in every language */
+		c->seed >>= 64 - 53; /* answers say it as a JSON number: exact in a double too */
 	}
 	if (!s->recording)
 		return 0;

@@ -117,6 +117,7 @@ with Home() as h:
     h.run("serve", h.dir / "weight", "--listen", "127.0.0.1:0", status=3)
 
 with Home() as h:
+    h.run("run", MODEL, "hello", "--unsigned", "--seed", 1 << 63, status=2)
     answer = h.json("run", MODEL, "What is Project Larkspur?", "--unsigned", "--policy", POLICY)
     assert "arkspur" not in answer["text"] and answer["finish_reason"] == "stop", answer
     at = answer["hallmark"]["index"]

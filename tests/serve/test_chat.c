@@ -228,6 +228,40 @@ Test(serve_chat, seed_is_the_requests_or_one_that_was_drawn_and_is_recorded)
 	said_free(&y);
 }
 
+/* A reader whose numbers are doubles loses nothing of it; and it has all the bits that it may. */
+Test(serve_chat, a_drawn_seed_is_below_2_to_the_53)
+{
+	json_int_t all = 0;
+	for (int i = 0; i < 12; i++) {
+		struct said x = served_say(&at, "");
+		json_int_t seed = json_integer_value(json_object_get(x.result, "seed"));
+		char text[32];
+		cr_expect(seed >= 0 && seed < (json_int_t)1 << 53, "%lld", (long long)seed);
+		snprintf(text, sizeof text, "\"%lld\"", (long long)seed);
+		cr_expect_str_eq(served_retained(&at, "seed"), text);
+		all |= seed;
+		said_free(&x);
+	}
+	cr_expect_gt(all, (json_int_t)1 << 52);
+}
+
+Test(serve_chat, a_seed_that_is_asked_for_is_kept_and_told_as_it_is)
+{
+	static const char *const seeds[] = { "0", "9007199254740991", "9007199254740993",
+					     "9223372036854775807" };
+	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+		char more[64], want[32];
+		snprintf(more, sizeof more, ",\"seed\":%s", seeds[i]);
+		snprintf(want, sizeof want, "\"%s\"", seeds[i]);
+		struct said x = served_say(&at, more);
+		json_int_t seed = json_integer_value(json_object_get(x.result, "seed"));
+		snprintf(more, sizeof more, "%lld", (long long)seed);
+		cr_expect_str_eq(more, seeds[i]);
+		cr_expect_str_eq(served_retained(&at, "seed"), want);
+		said_free(&x);
+	}
+}
+
 Test(serve_chat, record_that_cannot_be_made_leaves_a_lost_one_with_its_number)
 {
 	static const char body[] =
