@@ -61,7 +61,8 @@ struct audit_receipt {
 struct audit_hook {
 	int (*apply)(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
 		     struct err *e);
-	/* Runs when the log's own tables are made or brought up, in the same transaction; or NULL. */
+	/* Runs when the log's own tables are made or brought up, in the same transaction; or NULL.
+	 */
 	int (*schema)(struct store_tx *tx, struct err *e);
 	void *ctx;
 };
@@ -74,15 +75,20 @@ struct audit_options {
 	const char *home;    /* state folder */
 	struct store *store; /* state.db, borrowed */
 	struct store *keys;  /* keys.db, borrowed; NULL when read_only and there is none */
-	/* the log's key; its name is the origin's last part; borrowed */
-	const struct signing_identity *key;
-	const char *origin;     /* "hallmark.local/9f3c1a..": vkey name, first checkpoint line */
+	const struct signing_identity *key; /* the log's, borrowed */
+	const char *origin;     /* the log's name: vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */
 	struct audit_claim
 		*claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
 	bool read_only; /* no lock, no recovery, no append */
 };
+
+/* The name of the log of a state folder, given once to its genesis, into out[256]: from the
+ * database, or where that has no log from the checkpoint. ERR_NOTFOUND: there is no log yet. It
+ * counts when the log is opened under it: the checkpoint must be signed in that name. */
+int audit_log_name(struct store *store, const char *log_dir, char out[256],
+		   struct err *e) MUST_USE;
 
 /* Open, or create; recovers from a crash at any step. ERR_CONFLICT: another process
  * writes. ERR_VERIFY: stored state contradicts itself (says where); nothing is signed then. */

@@ -20,6 +20,67 @@ int audit_log_checkpoint_read(const char *dir, const char *vkey, struct buf *not
 	return audit_checkpoint_open(note->bytes, note->len, vkey, out, e);
 }
 
+/* ---- its name ---- */
+
+static int genesis_name(struct store_tx *tx, char out[NOTE_NAME_ROOM], struct err *e)
+{
+	struct store_stmt *st;
+	struct record_head head = { 0 };
+	size_t len;
+
+	TRY(store_prepare(tx, "SELECT entry FROM log_entry WHERE idx = 0", &st, e));
+	int rc = store_step(st, e);
+	if (rc == 1) {
+		const void *entry = store_blob(st, 0, &len);
+		rc = audit_record_parse(entry, len, &head, e) < 0 ? ERR_VERIFY : 0;
+	} else if (rc == 0) {
+		rc = ERR_NOTFOUND;
+	}
+	const char *name =
+		json_string_value(json_object_get(json_object_get(head.entry, "body"), "origin"));
+	if (rc == 0 && name && audit_note_name_valid(name, strlen(name)))
+		snprintf(out, NOTE_NAME_ROOM, "%s", name);
+	else if (rc == 0)
+		rc = ERR_VERIFY;
+	json_decref(head.entry);
+	store_finish(st);
+	return rc == ERR_VERIFY
+		       ? err_set(e, rc, "the first entry in the database does not name the log")
+		       : rc;
+}
+
+static int checkpoint_name(const char *dir, char out[NOTE_NAME_ROOM], struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf note = { 0 };
+	int rc = file_join(path, dir, "checkpoint", e);
+
+	if (rc == 0)
+		rc = file_read(path, LIMIT_ENTRY_BYTES, &note, e);
+	size_t len = rc == 0 && note.len ? strcspn(note.bytes, "\n") : 0;
+	if (rc == 0 && !audit_note_name_valid(note.bytes, len))
+		rc = err_set(e, ERR_VERIFY, "%s does not name the log", path);
+	if (rc == 0)
+		snprintf(out, NOTE_NAME_ROOM, "%.*s", (int)len, note.bytes);
+	buf_free(&note);
+	return rc;
+}
+
+int audit_log_name(struct store *store, const char *log_dir, char out[NOTE_NAME_ROOM],
+		   struct err *e)
+{
+	struct store_tx *tx;
+	int rc = ERR_NOTFOUND;
+
+	if (store) {
+		TRY(store_read(store, &tx, e));
+		rc = genesis_name(tx, out, e);
+		store_end(tx);
+	}
+	/* ERR_INPUT: the tables are not there yet. */
+	return rc == ERR_NOTFOUND || rc == ERR_INPUT ? checkpoint_name(log_dir, out, e) : rc;
+}
+
 /* ---- opening ---- */
 
 static int take_options(struct audit_log *log, const struct audit_options *o, struct err *e)

@@ -134,8 +134,21 @@ static void take_unread(struct check *k, uint64_t index, const struct record_hea
 	v->ok = v->ok && head->version == 1;
 }
 
+static void check_genesis(struct check *k, uint64_t index, const struct record_head *head)
+{
+	const char *name =
+		json_string_value(json_object_get(json_object_get(head->entry, "body"), "origin"));
+
+	if (name && strcmp(name, k->c.origin) != 0)
+		audit_check_problem(k, "record",
+				    "entry %llu names the log %.100s, its checkpoint %s",
+				    (unsigned long long)index, name, k->c.origin);
+}
+
 static int take_record(struct check *k, uint64_t index, const struct record_head *head)
 {
+	if (!head->unread && strcmp(head->type, "genesis") == 0)
+		check_genesis(k, index, head);
 	if (head->unread)
 		take_unread(k, index, head);
 	if (!head->worker[0])

@@ -44,6 +44,7 @@ struct cli {
 					       when absent */
 	bool json, quiet, no_input, dry_run, yes, help;
 	const char *home, *passphrase_file;
+	const char *origin; /* of `registry init`, or NULL */
 	unsigned wait_s;
 	char name[40]; /* of the command: "release create" */
 	char passphrase[1024];

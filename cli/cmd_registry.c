@@ -8,6 +8,8 @@ int cmd_registry_init(struct cli *c)
 	struct flow *f;
 	json_t *report = NULL;
 	TRY(cli_operands(c, 0, 0));
+	if (cli_has(c, "origin"))
+		TRY(cli_need(c, "origin", &c->origin));
 	TRY(cli_open(c, false, &f));
 	int rc = flow_audit_verify(f, NULL, NULL, &report, &c->err);
 	flow_close(f);

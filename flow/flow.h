@@ -22,6 +22,7 @@ struct flow_options {
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 	const char *command;    /* whom others wait for: "release create"; NULL: not said */
 	unsigned wait_s;        /* how long to wait for another process that writes here */
+	const char *origin;     /* a new log's name; ERR_CONFLICT where it has another; or NULL */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier
  * versions up, and completes or undoes what a crash left behind. ERR_CONFLICT: another process

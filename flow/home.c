@@ -95,8 +95,28 @@ static int open_store(struct flow *f, const char *name, struct store **out, stru
 	return store_open(out, path, e);
 }
 
-/* The log's key is made with the log, never for one that exists; its origin is derived from the
- * key, so a copied folder keeps its name. */
+/* The log's name: what its genesis says; of a new one what was asked for, else one of its key. So a
+ * copied folder keeps its name. */
+static int take_origin(struct flow *f, const struct signing_public *pub, struct err *e)
+{
+	char dir[LIMIT_PATH_BYTES], hex[17];
+	const char *wanted = f->origin_wanted;
+	TRY(flow_path(f, "log", dir, e));
+	int rc = audit_log_name(f->store, dir, f->origin, e);
+	if (rc == 0 && wanted && strcmp(wanted, f->origin) != 0)
+		return err_set(e, ERR_CONFLICT,
+			       "the log in %s is named %s: a log keeps the name that it began with",
+			       f->home, f->origin);
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	struct digest d = digest_of(pub->ed25519, sizeof pub->ed25519);
+	text_hex(d.bytes, 8, hex);
+	snprintf(f->origin, sizeof f->origin, "%s%s", wanted ? wanted : "hallmark.local/",
+		 wanted ? "" : hex);
+	return 0;
+}
+
+/* The log's key is made with the log, never for one that exists. */
 static int open_log_key(struct flow *f, struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES], secret[LIMIT_PATH_BYTES];
@@ -115,10 +135,7 @@ static int open_log_key(struct flow *f, struct err *e)
 	}
 	TRY(rc);
 	const struct signing_public *pub = signing_identity_public(f->log_key);
-	struct digest d = digest_of(pub->ed25519, sizeof pub->ed25519);
-	char hex[17];
-	text_hex(d.bytes, 8, hex);
-	snprintf(f->origin, sizeof f->origin, "hallmark.local/%s", hex);
+	TRY(take_origin(f, pub, e));
 	struct buf vkey = { 0 };
 	rc = signing_public_export(pub, SIGNING_VKEY, f->origin, &vkey, e);
 	if (rc == 0 && vkey.len < sizeof f->vkey)
@@ -188,6 +205,24 @@ static int open_parts(struct flow *f, struct err *e)
 	return f->read_only ? 0 : flow_recover(f, e);
 }
 
+/* A prefix of URLs without their scheme, as C2SP tlog-checkpoint asks of an origin. */
+static int check_origin(const char *name, struct err *e)
+{
+	static const char host_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.:";
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.:"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ/_~";
+	size_t len = strlen(name), host = strcspn(name, "/");
+	if (len < 128 && host > 0 && strspn(name, host_letters) >= host &&
+	    !strchr("-.:", name[0]) && !strchr("-.:", name[host - 1]) &&
+	    strspn(name, letters) == len && !strstr(name, "//") && name[len - 1] != '/')
+		return 0;
+	return err_set(
+		e, ERR_USAGE,
+		"origin \"%.128s\": expected a URL without its scheme and without a slash at "
+		"its end, such as log.acme.example/prod",
+		name);
+}
+
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e)
 {
 	struct flow *f = calloc(1, sizeof *f);
@@ -199,7 +234,10 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->quiet = o->quiet;
 	f->command = o->command;
 	f->wait_s = o->wait_s;
-	int rc = find_home(o->env, o->home, f->home, e);
+	f->origin_wanted = o->origin;
+	int rc = o->origin ? check_origin(o->origin, e) : 0;
+	if (rc == 0)
+		rc = find_home(o->env, o->home, f->home, e);
 	trim_slashes(f->home);
 	if (rc == 0 && o->passphrase && !(f->passphrase = strdup(o->passphrase)))
 		rc = err_set(e, ERR_NOMEM, "out of memory");

@@ -27,7 +27,8 @@ struct flow {
 	struct signing_identity *log_key;
 	struct audit_claim *claim; /* the right to write; NULL when read-only */
 	struct audit_log *log;
-	char origin[128];
+	const char *origin_wanted; /* borrowed: the options'; for a log that is not there yet */
+	char origin[256];
 	char vkey[512];
 	bool started; /* this process has a start record */
 	json_t *recovered;
