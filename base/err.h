@@ -17,7 +17,7 @@ enum err_code {
 	ERR_DENIED = -4,      /* policy says no */
 	ERR_NOTFOUND = -5,    /* no such thing */
 	ERR_CONFLICT = -6,    /* exists already, or changed under us */
-	ERR_UNAVAILABLE = -7, /* busy, full, or shutting down: try again */
+	ERR_UNAVAILABLE = -7, /* busy, full, or shutting down: try again; or not on this machine */
 	ERR_UNSUPPORTED = -8, /* understood, and refused by name */
 	ERR_IO = -9,          /* the system failed us */
 	ERR_NOMEM = -10,      /* out of memory, or over a memory limit */

@@ -8,8 +8,9 @@
  *   store_write   the one writer; waits for the one before it to end, so that a thread has one at
  *                 a time
  * The statements are the subset that all engines share: $1..$n, ON CONFLICT .. DO UPDATE with
- * excluded.NAME, RETURNING, SAVEPOINT. Tables are described (struct store_table), never written as
- * statements; what an engine adds to them is its own business. */
+ * excluded.NAME, RETURNING, SAVEPOINT, WITH RECURSIVE .. UNION (before DELETE too). Text is ordered
+ * by its bytes, and large results are paged by key, never by OFFSET. Tables are described (struct
+ * store_table), never written as statements; what an engine adds to them is its own business. */
 #ifndef BASE_STORE_H
 #define BASE_STORE_H
 

@@ -36,6 +36,11 @@ struct store_backend {
 	int (*commit)(struct store_conn *c, struct err *e);
 	void (*rollback)(struct store_conn *c); /* also when nothing is left to undo */
 
+	/* A read is one snapshot from its begin to its rollback, whatever others commit. Text of the
+	 * tables that make_table made, and of columns added to them later, is compared and ordered
+	 * by its bytes, in every statement and index, on every machine: exports say so (PostgreSQL:
+	 * a database made with LC_COLLATE 'C', or COLLATE "C" on each column). Names that differ in
+	 * case or in Unicode form are different names. */
 	int (*exec)(struct store_conn *c, const char *sql, struct err *e);
 	int (*prepare)(struct store_conn *c, const char *sql, struct store_stmt **out,
 		       struct err *e);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Unicode 15, table 3-7: the lead byte says how many bytes follow and narrows the range of the
  * second. */
@@ -291,6 +292,23 @@ void text_time_rfc3339(int64_t time_us, char out[32])
 	int64_t year = yoe + era * 400 + (month <= 2), day = doy - (153 * mp + 2) / 5 + 1;
 	snprintf(out, 32, "%04d-%02u-%02uT%02u:%02u:%02uZ", (int)year, (unsigned)month % 13,
 		 (unsigned)day % 32, second / 3600, second / 60 % 60, second % 60);
+}
+
+int text_time_parse(const char *text, int64_t *time_us)
+{
+	char whole[21] = "YYYY-MM-DDT00:00:00Z", again[32];
+	size_t len = strlen(text);
+	struct tm t = { 0 };
+	if (len != strlen("YYYY-MM-DD") && len != strlen(whole))
+		return ERR_INPUT;
+	memcpy(whole, text, len);
+	const char *end = strptime(whole, "%Y-%m-%dT%H:%M:%SZ", &t);
+	time_t seconds = end && !*end ? timegm(&t) : -1;
+	if (seconds < 0)
+		return ERR_INPUT;
+	*time_us = (int64_t)seconds * 1000000;
+	text_time_rfc3339(*time_us, again); /* one spelling; no 31 February */
+	return strcmp(again, whole) == 0 ? 0 : ERR_INPUT;
 }
 
 bool text_starts(const char *s, const char *prefix)

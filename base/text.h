@@ -52,6 +52,9 @@ void text_json_string(struct buf *out, const void *s, size_t len);
 
 /* RFC 3339 UTC with seconds, "2026-11-23T21:25:42Z", of microseconds since 1970. */
 void text_time_rfc3339(int64_t time_us, char out[32]);
+/* Back from that form, or from a date alone, which is its first second. ERR_INPUT for all else,
+ * other offsets and leap seconds among it. */
+int text_time_parse(const char *text, int64_t *time_us) MUST_USE;
 
 bool text_starts(const char *s, const char *prefix);
 bool text_ends(const char *s, const char *suffix);

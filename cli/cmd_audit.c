@@ -147,6 +147,23 @@ int cmd_audit_proof(struct cli *c)
 	return rc;
 }
 
+/* Of a report: 0 where all is equal, ERR_VERIFY where not, ERR_UNAVAILABLE where nothing ran. */
+static int replay_outcome(const json_t *report, struct err *e)
+{
+	const char *verdict = json_string_value(json_object_get(report, "verdict"));
+	const char *here = json_string_value(json_object_get(report, "regime"));
+	const char *then =
+		json_string_value(json_array_get(json_object_get(report, "regimes_recorded"), 0));
+	if (json_is_true(json_object_get(report, "equal")))
+		return 0;
+	if (!verdict || strcmp(verdict, "other regime") != 0)
+		return err_set(e, ERR_VERIFY, "the replay differs from the record");
+	return err_set(e, ERR_UNAVAILABLE,
+		       "the record cannot be replayed here: it was computed in the regime %.60s, "
+		       "whose bits are its own, and this machine computes in %.60s",
+		       then ? then : "?", here ? here : "?");
+}
+
 int cmd_audit_replay(struct cli *c)
 {
 	struct serve_replay_options o = { .ref = cli_value(c, "model"),
@@ -161,16 +178,12 @@ int cmd_audit_replay(struct cli *c)
 	int rc = serve_replay(f, index, &o, &report, &c->err);
 	flow_close(f);
 	TRY(rc);
-	bool equal = json_is_true(json_object_get(report, "equal"));
-	const char *verdict = json_string_value(json_object_get(report, "verdict"));
-	bool other = verdict && strcmp(verdict, "other regime") == 0;
+	struct err outcome = { 0 };
+	rc = replay_outcome(report, &outcome);
 	TRY(cli_print(c, report));
-	if (equal)
-		return 0;
-	return err_set(&c->err, ERR_VERIFY,
-		       other ? "the record was computed in another regime of numerics, whose bits "
-			       "are its own: replay it with the kernels it names"
-			     : "the replay differs from the record");
+	if (rc < 0)
+		c->err = outcome;
+	return rc;
 }
 
 int cmd_audit_erase(struct cli *c)

@@ -3,16 +3,18 @@
 
 int cmd_key_new(struct cli *c)
 {
-	const char *name;
+	struct flow_key k = { .models = cli_value(c, "models"),
+			      .expires = cli_value(c, "expires"),
+			      .previous = cli_value(c, "previous") };
 	struct flow *f;
 	json_t *report = NULL;
 	TRY(cli_operands(c, 0, 0));
-	TRY(cli_need(c, "name", &name));
+	TRY(cli_need(c, "name", &k.name));
 	TRY(cli_open(c, false, &f));
 	if (!c->passphrase[0] && !c->quiet)
 		fputs("hallmark: no passphrase: the secret key is stored unwrapped (mode 0600)\n",
 		      stderr);
-	int rc = flow_key_new(f, name, &report, &c->err);
+	int rc = flow_key_new(f, &k, &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }
@@ -61,7 +63,11 @@ int cmd_key_import(struct cli *c)
 	json_t *report = NULL;
 	TRY(cli_operands(c, 1, 1));
 	TRY(cli_open(c, false, &f));
-	int rc = flow_key_import(f, c->operand[0], &report, &c->err);
+	int rc = flow_key_import(f,
+				 &(struct flow_import){ .path = c->operand[0],
+							.name = cli_value(c, "name"),
+							.models = cli_value(c, "models") },
+				 &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }

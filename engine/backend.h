@@ -3,7 +3,7 @@
  * arrays of numbers, so that a device gets it in one upload, and pages of the cache are numbers.
  * cpu.c is one implementation; tests/engine/plain_backend.c is another, for proving the seam.
  *
- * Bits: within one regime (`numerics`) the logits of a row depend on the tokens before it alone,
+ * Bits: within one regime the logits of a row depend on the tokens before it alone,
  * not on the other rows of a pass, on how a text is cut into passes, or on threads.
  *
  * What may come without a change of the functions here: a sequence that also owns numbered state
@@ -59,7 +59,8 @@ struct backend {
 	const char
 		*device_name;  /* what that calls itself; "": unknown; borrowed from the backend */
 	const char *set;       /* its kernels: "avx512"; a record says what computed */
-	const char *numerics;  /* the regime of its bits: "canonical", "fast" */
+	const char *numerics;  /* "canonical", "fast": what was asked for and could be done */
+	const char *regime;    /* the class of its bits: "cpu/1" (kernels/kernels.h) */
 	uint64_t page_bytes;   /* that a page of KERNEL_PAGE positions takes, all layers together */
 	uint32_t rows_max;     /* of one pass */
 	uint64_t weight_bytes; /* that the weights take, once placed */

@@ -128,6 +128,7 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 			     .device_name = m->name,
 			     .set = o->kernels->name,
 			     .numerics = o->kernels->canonical ? "canonical" : "fast",
+			     .regime = o->kernels->regime,
 			     .page_bytes = (uint64_t)cpu_layer_bytes(c, o->cache) * c->layers,
 			     .rows_max = cpu_rows_max(c),
 			     .pages = cpu_pages,

@@ -45,6 +45,7 @@ static void facts_set(struct engine *m, const struct model_formats *f, enum kern
 		.kernel_set = m->backend->set,
 		.cache = cache_names[cache],
 		.numerics = m->backend->numerics,
+		.regime = m->backend->regime,
 		.threads = pool_threads(m->pool),
 		.config = c->digest,
 		.weight_bytes = m->backend->weight_bytes,
@@ -57,6 +58,16 @@ static void facts_set(struct engine *m, const struct model_formats *f, enum kern
 		model_formats_choice(f, m->facts.cache, m->facts.kernel_set, m->facts.numerics);
 	if (m->text != NULL)
 		text_facts(&m->facts, language_info(m->text), c);
+}
+
+int engine_means(const struct engine_options *o, const char **kernel_set, const char **regime,
+		 struct err *e)
+{
+	const struct kernels *k;
+	TRY(kernels_pick(&k, o->kernels, o->fast, e));
+	*kernel_set = k->name;
+	*regime = k->regime;
+	return 0;
 }
 
 /* Kernels and threads. */

@@ -24,8 +24,7 @@ enum engine_cache { ENGINE_CACHE_F32, ENGINE_CACHE_BF16, ENGINE_CACHE_INT8 };
 
 struct engine_options {
 	unsigned threads; /* 0: one for each core */
-	/* NULL: HALLMARK_KERNELS, else the best this machine has: "plain", "avx2", ... */
-	const char *kernels;
+	const char *kernels; /* NULL: HALLMARK_KERNELS, else the best this machine has: "avx2", ... */
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
 	enum model_packing weights;
 	enum engine_cache cache;
@@ -42,11 +41,10 @@ struct engine_facts {
 	/* tokens_real: ids that the tokenizer knows */
 	uint32_t vocab, tokens_real, layers, hidden, context_max;
 	uint32_t eos[8], eos_count, bos; /* bos UINT32_MAX: none */
-	const char *weights; /* widest-used storage of the matrices as packed: "bf16", "q8" */
-	const char *cache;   /* "f32", "bf16", "int8" */
+	const char *weights, *cache; /* most matrices' storage as packed: "q8"; "f32", "int8" */
 	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
 	const char *kernel_set;           /* "plain", "avx2", ... */
-	const char *numerics;             /* "canonical" or "fast" */
+	const char *numerics, *regime;    /* "canonical" or "fast"; the class of its bits, "cpu/1" */
 	/* of the files' bytes; template: of its text; choice: of what every tensor class was packed
 	 * to, the cache's type, the kernel set and the numerics, as docs/formats.md says */
 	struct digest config, tokenizer, chat_template, choice;
@@ -66,6 +64,9 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e) MUST_USE;
 void engine_close(struct engine *m);
+/* Kernel set and regime that an engine opened with these options has. */
+int engine_means(const struct engine_options *o, const char **kernel_set, const char **regime,
+		 struct err *e) MUST_USE;
 const struct engine_facts *engine_info(const struct engine *m);
 
 /* ---- text ---- */

@@ -1,61 +1,49 @@
 /* Audit a fork: untrusted folder or package -> candidates from the registry -> lineage statistics
- * -> contradictions with what its card declares -> log -> registry edge -> report. Holm over the
+ * -> contradictions with what its card declares -> log -> registry edges -> report. Holm over the
  * candidates bounds the chance of one false accusation. */
-#include "flow/fork_model.h"
+#include "base/decimal.h"
+#include "flow/fork_audit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct candidate {
-	struct flow_fork_model model;
-	struct registry_release release;
-	char name[330];
-	struct fork_comparison result;
-	bool compared;
-};
-
-struct audit {
-	struct flow *flow;
-	const char *asked; /* REF of the one candidate; NULL: every release that lies here */
-	uint64_t seed;
-	struct flow_fork_model suspect;
-	struct digest subject; /* the suspect's root, as a release has it */
-	struct candidate **candidate; /* each by itself: the sources of an open model borrow its parts */
-	size_t count;
-	json_t *unavailable;          /* registered releases whose files are gone or were changed */
-	const struct candidate *best; /* the parent found, or NULL */
-	struct audit_receipt receipt;
-};
+#define METHOD "ladder/1" /* how the rungs become a verdict: docs/formats.md, section 10 */
 
 /* The steps, in their order. */
-static int find_candidates(struct audit *a, struct err *e);
-static int open_candidates(struct audit *a, struct err *e);
-static int compare_all(struct audit *a, struct err *e);
-static int choose_parent(struct audit *a, struct err *e);
-static int write_report(struct audit *a, json_t **report, struct err *e);
-static int append_fork(struct audit *a, const json_t *report, struct err *e);
-static int add_receipt(struct audit *a, json_t *report, struct err *e);
-static void audit_close(struct audit *a);
+static int find_candidates(struct flow_fork_audit *a, struct err *e);
+static int compare_all(struct flow_fork_audit *a, struct err *e);
+static int correct(struct flow_fork_audit *a, struct err *e);
+static int write_report(struct flow_fork_audit *a, json_t **report, struct err *e);
+static int append_fork(struct flow_fork_audit *a, const json_t *report, struct err *e);
+static int add_receipt(struct flow_fork_audit *a, json_t *report, struct err *e);
+static void audit_close(struct flow_fork_audit *a);
 
 /* The page. */
-static int audit_fork(struct audit *a, const char *suspect, json_t **report, struct err *e)
+static int audit_fork(struct flow_fork_audit *a, const char *suspect, json_t **report,
+		      struct err *e)
 {
 	TRY(flow_fork_model_open(a->flow, suspect, &a->suspect, e)); /* untrusted bytes */
+	TRY(flow_fork_model_root(a->flow, &a->suspect, &a->subject, e));
 	TRY(find_candidates(a, e));
-	TRY(open_candidates(a, e)); /* registered bytes, verified as they are read */
-	TRY(compare_all(a, e));     /* lineage statistics */
-	TRY(flow_fork_model_root(&a->suspect, &a->subject, e));
-	TRY(choose_parent(a, e)); /* what survives Holm */
+	TRY(compare_all(a,
+			e)); /* registered bytes, verified as they are read: lineage statistics */
+	TRY(correct(a, e));  /* what survives Holm */
+	TRY(flow_fork_lineage(a, e)); /* and who descends from whom */
 
 	TRY(write_report(a, report, e)); /* and where the card contradicts what was measured */
-	TRY(append_fork(a, *report, e)); /* log entry and registry edge, one transaction */
+	TRY(append_fork(a, *report, e)); /* log entry and registry edges, one transaction */
 	return add_receipt(a, *report, e);
 }
 
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e)
 {
-	struct audit a = { .flow = f, .asked = parent, .seed = seed, .unavailable = json_array() };
+	struct flow_fork_audit a = { .flow = f,
+				     .asked = parent,
+				     .seed = seed,
+				     .known_as = json_array(),
+				     .registered = UINT64_MAX,
+				     .unavailable = json_array() };
 	*report = NULL;
 	int rc = audit_fork(&a, suspect, report, e);
 	audit_close(&a);
@@ -66,29 +54,35 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 	return rc;
 }
 
-static void candidate_free(struct candidate *c)
+static void candidate_free(struct flow_candidate *c)
 {
-	if (c->compared)
-		fork_comparison_free(&c->result);
-	flow_fork_model_close(&c->model);
+	json_decref(c->comparison);
+	flow_fork_facts_free(&c->facts);
 	free(c);
 }
 
-static void audit_close(struct audit *a)
+static void audit_close(struct flow_fork_audit *a)
 {
 	for (size_t i = 0; i < a->count; i++)
 		candidate_free(a->candidate[i]);
 	free(a->candidate);
+	free(a->parent);
+	json_decref(a->known_as);
 	json_decref(a->unavailable);
 	flow_fork_model_close(&a->suspect);
 }
 
 /* ---- candidates ---- */
 
-static int add_candidate(struct audit *a, const struct registry_release *r, struct err *e)
+static void take_name(struct flow_candidate *c, const struct registry_release *r)
 {
-	struct candidate **grown = realloc(a->candidate, (a->count + 1) * sizeof *grown);
-	struct candidate *c = calloc(1, sizeof *c);
+	snprintf(c->name, sizeof c->name, "%s@%s", r->model, r->version);
+}
+
+static int add_candidate(struct flow_fork_audit *a, const struct registry_release *r, struct err *e)
+{
+	struct flow_candidate **grown = realloc(a->candidate, (a->count + 1) * sizeof *grown);
+	struct flow_candidate *c = calloc(1, sizeof *c);
 	if (grown)
 		a->candidate = grown;
 	if (!grown || !c) {
@@ -96,141 +90,141 @@ static int add_candidate(struct audit *a, const struct registry_release *r, stru
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	c->release = *r;
-	snprintf(c->name, sizeof c->name, "%s@%s", r->model, r->version);
+	c->declared = flow_card_declares(&a->suspect.facts.card, r->model);
+	take_name(c, r);
 	a->candidate[a->count++] = c;
 	return 0;
 }
 
-static int add_located(void *audit, const struct registry_release *r, struct err *e)
+static struct flow_candidate *candidate_with(const struct flow_fork_audit *a,
+					     const struct digest *root)
 {
-	return r->location[0] ? add_candidate(audit, r, e) : 0;
+	for (size_t i = 0; i < a->count; i++)
+		if (digest_equal(&a->candidate[i]->release.root, root))
+			return a->candidate[i];
+	return NULL;
 }
 
-static int find_candidates(struct audit *a, struct err *e)
+/* One content is one candidate, by the name that the card declares if that is one of its names. The
+ * suspect's own content is none. */
+static int visit_release(void *audit, const struct registry_release *r, struct err *e)
+{
+	struct flow_fork_audit *a = audit;
+	a->located |= r->location[0] != 0;
+	if (digest_equal(&r->root, &a->subject)) {
+		struct flow_candidate itself;
+		take_name(&itself, r);
+		json_array_append_new(a->known_as, json_string(itself.name));
+		a->registered = a->registered < r->log_index ? a->registered : r->log_index;
+		return 0;
+	}
+	struct flow_candidate *c = candidate_with(a, &r->root);
+	if (c && !c->declared && flow_card_declares(&a->suspect.facts.card, r->model)) {
+		c->declared = true;
+		take_name(c, r);
+	}
+	return c || a->asked || !r->location[0] ? 0 : add_candidate(a, r, e);
+}
+
+static int find_candidates(struct flow_fork_audit *a, struct err *e)
 {
 	struct registry_release r;
 	if (a->asked) {
 		TRY(registry_find(a->flow->registry, a->asked, &r, e));
-		return add_candidate(a, &r, e);
+		if (!digest_equal(&r.root, &a->subject))
+			TRY(add_candidate(a, &r, e));
 	}
-	TRY(registry_each(a->flow->registry, add_located, a, e));
-	if (a->count == 0)
-		return err_set(
-			e, ERR_NOTFOUND,
-			"no registered release lies on this machine: publish or add the possible parents first");
-	return 0;
+	TRY(registry_each(a->flow->registry, visit_release, a, e));
+	if (a->asked || a->located)
+		return 0;
+	return err_set(
+		e, ERR_NOTFOUND,
+		"no registered release lies on this machine: publish or add the possible parents first");
 }
 
 /* Those that cannot be read, or not as they were signed, are named and left out. */
-static void leave_out(struct audit *a, size_t i, const char *reason)
+static void leave_out(struct flow_fork_audit *a, size_t i, const char *reason)
 {
-	struct candidate *c = a->candidate[i];
-	json_array_append_new(a->unavailable,
-			      json_pack("{s:s,s:o}", "name", c->name, "reason", json_text_lossy(reason)));
+	struct flow_candidate *c = a->candidate[i];
+	json_array_append_new(a->unavailable, json_pack("{s:s,s:o}", "name", c->name, "reason",
+							json_text_lossy(reason)));
 	candidate_free(c);
 	a->count--;
 	memmove(a->candidate + i, a->candidate + i + 1, (a->count - i) * sizeof *a->candidate);
 }
 
-static int check_left(const struct audit *a, struct err *e)
-{
-	return a->count ? 0 : err_set(e, ERR_NOTFOUND, "no registered release can be read here");
-}
-
-/* By root, so that a folder is only ever taken for the release that it holds. */
-static int open_candidates(struct audit *a, struct err *e)
-{
-	for (size_t i = 0; i < a->count;) {
-		struct candidate *c = a->candidate[i];
-		char root[DIGEST_TEXT_ROOM];
-		struct err why = { 0 };
-		digest_text(&c->release.root, root);
-		int rc = flow_fork_model_open(a->flow, root, &c->model, &why);
-		bool gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
-		if (rc < 0 && (a->asked || !gone))
-			return err_set(e, rc, "compare with %s: %s", c->name, why.text);
-		if (rc < 0)
-			leave_out(a, i, why.text);
-		else
-			i++;
-	}
-	return check_left(a, e);
-}
-
 /* ---- comparing ---- */
 
-/* Large files are checked as they are read: a changed one comes to light only here. Of a suspect
- * that is a release itself it might be the suspect's. */
-static int compare_all(struct audit *a, struct err *e)
+static int take_comparison(struct flow_candidate *c, struct flow_fork_model *m,
+			   struct fork_comparison *result, struct err *e)
 {
-	double alpha = FLOW_FORK_ALPHA / (double)a->count;
+	int rc = fork_comparison_json(result, false, &c->comparison, e);
+	c->measure = flow_fork_measure_of(result);
+	c->facts = m->facts;
+	m->facts = (struct flow_fork_facts){ 0 };
+	fork_comparison_free(result);
+	return rc;
+}
+
+/* By root, so that a folder is only ever taken for the release that it holds. Large files are
+ * checked as they are read: a changed one comes to light only in comparing. Of a suspect that is a
+ * release itself it might be the suspect's. *gone: its files are not what was registered. */
+static int compare_one(struct flow_fork_audit *a, struct flow_candidate *c, double alpha,
+		       bool *gone, struct err *e)
+{
+	char root[DIGEST_TEXT_ROOM];
+	struct flow_fork_model m;
+	struct fork_comparison result;
+	digest_text(&c->release.root, root);
+	int rc = flow_fork_model_open(a->flow, root, &m, e);
+	*gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
+	TRY(rc);
+	rc = fork_compare(&m.model, &a->suspect.model, alpha, a->seed, NULL, &result, e);
+	*gone = rc == ERR_VERIFY && !a->suspect.verified;
+	if (rc == 0)
+		rc = take_comparison(c, &m, &result, e);
+	flow_fork_model_close(&m);
+	return rc;
+}
+
+static int compare_all(struct flow_fork_audit *a, struct err *e)
+{
+	bool any = a->count > 0;
+	double alpha = FLOW_FORK_ALPHA / (double)(any ? a->count : 1);
 	for (size_t i = 0; i < a->count;) {
-		struct candidate *c = a->candidate[i];
 		struct err why = { 0 };
-		int rc = fork_compare(&c->model.model, &a->suspect.model, alpha, a->seed, NULL,
-				      &c->result, &why);
-		bool changed = rc == ERR_VERIFY && !a->suspect.verified;
-		c->compared = rc == 0;
-		if (rc < 0 && (a->asked || !changed))
-			return err_set(e, rc, "compare with %s: %s", c->name, why.text);
+		bool gone = false;
+		int rc = compare_one(a, a->candidate[i], alpha, &gone, &why);
+		if (rc < 0 && (a->asked || !gone))
+			return err_set(e, rc, "compare with %s: %s", a->candidate[i]->name,
+				       why.text);
 		if (rc < 0)
 			leave_out(a, i, why.text);
 		else
 			i++;
 	}
-	return check_left(a, e);
+	if (any && a->count == 0)
+		return err_set(e, ERR_NOTFOUND, "no registered release can be read here");
+	return 0;
 }
 
-static bool derived(const struct candidate *c)
+/* Holm takes back what does not survive the correction for the number of candidates. */
+static int correct(struct flow_fork_audit *a, struct err *e)
 {
-	return c->result.verdict == FORK_IDENTICAL || c->result.verdict == FORK_DEPENDENT;
-}
-
-/* Where the suspect was released here before: when. UINT64_MAX: it was not, or nobody knows. */
-static uint64_t released_at(const struct audit *a)
-{
-	uint64_t at = UINT64_MAX;
-	for (size_t i = 0; i < a->count; i++) {
-		const struct registry_release *r = &a->candidate[i]->release;
-		if (digest_equal(&r->root, &a->subject) && r->log_index < at)
-			at = r->log_index;
-	}
-	return at;
-}
-
-/* Whether b is a better parent than a: a release is its own parent only where nothing else is, and
- * of two others the nearer in weights is. */
-static bool is_nearer(const struct audit *x, const struct candidate *a, const struct candidate *b)
-{
-	bool a_itself = digest_equal(&a->release.root, &x->subject);
-	bool b_itself = digest_equal(&b->release.root, &x->subject);
-	if (a_itself != b_itself)
-		return a_itself;
-	return b->result.relative_l2 < a->result.relative_l2;
-}
-
-/* Holm takes back what does not survive the correction; the parent is among the rest. The measure
- * knows no direction, the log does: what was released later is no parent of a release. */
-static int choose_parent(struct audit *a, struct err *e)
-{
-	uint64_t released = released_at(a);
-	double *p = calloc(a->count, sizeof *p);
-	bool *reject = calloc(a->count, sizeof *reject);
+	double *p = calloc(a->count + 1, sizeof *p);
+	bool *reject = calloc(a->count + 1, sizeof *reject);
 	if (!p || !reject) {
 		free(p);
 		free(reject);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < a->count; i++)
-		p[i] = a->candidate[i]->result.p_value;
+		p[i] = a->candidate[i]->measure.p_value;
 	fork_holm(p, a->count, a->count, FLOW_FORK_ALPHA, reject);
 	for (size_t i = 0; i < a->count; i++) {
-		struct candidate *c = a->candidate[i];
-		if (c->result.verdict == FORK_DEPENDENT && !reject[i])
-			c->result.verdict = FORK_INCONCLUSIVE;
-		if (derived(c) && c->release.log_index <= released &&
-		    (!a->best || is_nearer(a, a->best, c)))
-			a->best = c;
+		struct flow_fork_measure *m = &a->candidate[i]->measure;
+		if (m->verdict == FORK_DEPENDENT && !reject[i])
+			m->verdict = FORK_INCONCLUSIVE;
 	}
 	free(p);
 	free(reject);
@@ -239,69 +233,157 @@ static int choose_parent(struct audit *a, struct err *e)
 
 /* ---- telling ---- */
 
-/* The candidate that the report is about: the parent found, else the declared, else the first. */
-static const struct candidate *subject_of(const struct audit *a)
+/* Whether the verdict is rather about b than about a: about one that is related, nobody knows how,
+ * else about a declared one, else about the one that stands out most. */
+static bool says_more(const struct flow_candidate *a, const struct flow_candidate *b)
 {
-	if (a->best)
-		return a->best;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->candidate[i]->release.model, a->suspect.card.base) == 0)
-			return a->candidate[i];
-	return a->candidate[0];
+	bool related_a = a->direction == FLOW_UNKNOWN, related_b = b->direction == FLOW_UNKNOWN;
+	if (related_a != related_b)
+		return related_b;
+	if (a->declared != b->declared)
+		return b->declared;
+	if (a->measure.tested != b->measure.tested)
+		return b->measure.tested;
+	return b->measure.p_value < a->measure.p_value;
 }
 
-static int write_report(struct audit *a, json_t **out, struct err *e)
+/* The candidate that the verdict is about: the parent found, or one that could have been it; never
+ * one that descends from the suspect. NULL: none. */
+static const struct flow_candidate *candidate_of_verdict(const struct flow_fork_audit *a)
 {
-	const struct candidate *c = subject_of(a);
-	TRY(fork_comparison_json(&c->result, false, out, e));
-	json_t *findings = json_array(), *candidates = json_array();
-	json_object_set_new(*out, "parent", a->best ? json_string(c->name) : json_null());
-	json_object_set_new(*out, "declared",
-			    json_pack("{s:s?,s:s?,s:s?}", "base_model",
-				      a->suspect.card.base[0] ? a->suspect.card.base : NULL,
-				      "relation",
-				      a->suspect.card.relation[0] ? a->suspect.card.relation : NULL,
-				      "license",
-				      a->suspect.card.license[0] ? a->suspect.card.license : NULL));
+	const struct flow_candidate *best = NULL;
+	if (a->parents)
+		return a->parent[0];
 	for (size_t i = 0; i < a->count; i++) {
-		const struct fork_comparison *r = &a->candidate[i]->result;
-		json_array_append_new(candidates,
-				      json_pack("{s:s,s:s,s:f,s:f,s:f}", "name",
-						a->candidate[i]->name, "verdict",
-						fork_verdict_name(r->verdict), "p_value",
-						r->p_value, "effect", r->effect, "relative_l2",
-						r->relative_l2));
+		const struct flow_candidate *c = a->candidate[i];
+		if (c->direction != FLOW_CHILD && (!best || says_more(best, c)))
+			best = c;
 	}
-	json_object_set_new(*out, "candidates", candidates);
-	json_object_set(*out, "unavailable", a->unavailable);
-	json_object_set_new(*out, "alpha", json_real(FLOW_FORK_ALPHA));
-	json_object_set_new(*out, "findings", findings);
-	return flow_fork_findings(&c->model, c->name, &a->suspect, &c->result, findings, e);
+	return best;
 }
 
-static int append_fork(struct audit *a, const json_t *report, struct err *e)
+/* Where no candidate is left that could be a parent: what was compared descends from the suspect,
+ * or there was nothing to compare. */
+static int report_without_candidate(const struct flow_fork_audit *a, json_t **out, struct err *e)
 {
-	const struct candidate *c = subject_of(a);
-	struct digest digest;
+	static const char *const rungs[] = { "s1", "s2", "s3", "s4" };
+	const struct fork_comparison none = {
+		.verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE,
+		.p_value = 1,
+		.seed = a->seed,
+	};
+	struct obj why = { 0 };
+	TRY(fork_comparison_json(&none, false, out, e));
+	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
+		obj_text(&why, rungs[i],
+			 a->count ? "every candidate that is related descends from this one"
+				  : "no other registered release lies here");
+	json_object_set_new(*out, "not_run", obj_take(&why));
+	return json_ok(json_object_get(*out, "not_run"), e);
+}
+
+static void add_declared(const struct flow_card *card, struct obj *to)
+{
+	struct obj o = { 0 };
+	struct arr bases = { 0 };
+	for (size_t i = 0; i < card->bases; i++)
+		arr_text(&bases, card->base[i]);
+	obj_text(&o, "base_model", card->bases ? card->base[0] : NULL);
+	obj_add(&o, "base_models", bases.json ? arr_take(&bases) : json_array());
+	obj_text(&o, "relation", card->relation[0] ? card->relation : NULL);
+	obj_text(&o, "license", card->license[0] ? card->license : NULL);
+	obj_object(to, "declared", &o);
+}
+
+static void add_candidates(const struct flow_fork_audit *a, struct obj *to)
+{
+	struct arr list = { 0 };
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		struct obj o = { 0 };
+		obj_text(&o, "name", c->name);
+		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
+		obj_add(&o, "p_value", flow_fork_p_value(&c->measure));
+		obj_real(&o, "effect", decimal_round(c->measure.effect, DECIMAL_DIGITS));
+		obj_real(&o, "relative_l2", decimal_round(c->measure.relative_l2, DECIMAL_DIGITS));
+		obj_text(&o, "direction", flow_direction_name(c->direction));
+		arr_object(&list, &o);
+	}
+	obj_add(to, "candidates", list.json ? arr_take(&list) : json_array());
+}
+
+/* Of the nearest parent, and of every declared one that the weights do not confirm where no other
+ * contradicts the card already. */
+static int add_findings(const struct flow_fork_audit *a, json_t *findings, struct err *e)
+{
+	const struct flow_fork_facts *suspect = &a->suspect.facts;
+	if (a->parents)
+		TRY(flow_fork_findings(&a->parent[0]->facts, a->parent[0]->name, suspect,
+				       &a->parent[0]->measure, findings, e));
+	if (a->parents && !a->parent[0]->declared)
+		return 0;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		if (c->declared && c->measure.verdict == FORK_NO_EVIDENCE)
+			TRY(flow_fork_findings(&c->facts, c->name, suspect, &c->measure, findings,
+					       e));
+	}
+	return 0;
+}
+
+static int write_report(struct flow_fork_audit *a, json_t **out, struct err *e)
+{
+	const struct flow_candidate *c = candidate_of_verdict(a);
+	struct obj o = { 0 };
+	if (!c) {
+		TRY(report_without_candidate(a, &o.json, e));
+	} else {
+		o.json = json_incref(c->comparison);
+		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
+	}
+	json_t *findings = json_array();
+	obj_add(&o, "subject", json_digest(&a->subject));
+	obj_share(&o, "registered_as", a->known_as);
+	obj_text(&o, "parent", a->parents ? a->parent[0]->name : NULL);
+	obj_add(&o, "parents", flow_fork_parents(a));
+	obj_count(&o, "compared", a->count);
+	obj_text(&o, "method", METHOD);
+	add_declared(&a->suspect.facts.card, &o);
+	add_candidates(a, &o);
+	obj_share(&o, "unavailable", a->unavailable);
+	obj_real(&o, "alpha", FLOW_FORK_ALPHA);
+	obj_add(&o, "findings", findings);
+	TRY(obj_done(&o, out, e));
+	return add_findings(a, findings, e);
+}
+
+/* By the name that it is registered by, else its folder's. */
+static json_t *subject_name(const struct flow_fork_audit *a)
+{
+	const char *path = a->suspect.ref.path, *name = strrchr(path, '/');
+	if (json_array_size(a->known_as))
+		return json_incref(json_array_get(a->known_as, 0));
+	return json_text_lossy(name ? name + 1 : path);
+}
+
+static int append_fork(struct flow_fork_audit *a, const json_t *report, struct err *e)
+{
+	static const char *const shared[] = { "verdict",  "p_value", "effect",  "parents",
+					      "compared", "method",  "findings" };
 	struct buf text = { 0 };
-	const char *name = strrchr(a->suspect.ref.path, '/');
 	int rc = json_write_canonical(report, &text, e);
-	digest = digest_of(text.bytes, text.len);
+	struct digest digest = digest_of(text.bytes, text.len);
 	buf_free(&text);
 	TRY(rc);
-	const struct flow_card *card = &a->suspect.card;
+	const json_t *declared = json_object_get(report, "declared");
 	struct obj o = { 0 };
 	json_t *body;
 	obj_add(&o, "subject", json_digest(&a->subject));
-	obj_add(&o, "subject_name", json_text_lossy(name ? name + 1 : a->suspect.ref.path));
-	obj_add(&o, "parent", json_digest(&c->release.root));
-	obj_text(&o, "parent_name", c->name);
-	obj_text(&o, "declared", card->base[0] ? card->base : NULL);
-	obj_text(&o, "relation", card->relation[0] ? card->relation : NULL);
-	obj_text(&o, "verdict", fork_verdict_name(c->result.verdict));
-	obj_real(&o, "p_value", c->result.p_value);
-	obj_real(&o, "effect", c->result.effect);
-	obj_share(&o, "findings", json_object_get(report, "findings"));
+	obj_add(&o, "subject_name", subject_name(a));
+	obj_share(&o, "declared", json_object_get(declared, "base_models"));
+	obj_share(&o, "relation", json_object_get(declared, "relation"));
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+		obj_share(&o, shared[i], json_object_get(report, shared[i]));
 	obj_add(&o, "report", json_digest(&digest));
 	TRY(obj_done(&o, &body, e));
 	rc = flow_append(a->flow, &(struct audit_record){ .type = "fork", .body = body }, false,
@@ -310,7 +392,7 @@ static int append_fork(struct audit *a, const json_t *report, struct err *e)
 	return rc;
 }
 
-static int add_receipt(struct audit *a, json_t *report, struct err *e)
+static int add_receipt(struct flow_fork_audit *a, json_t *report, struct err *e)
 {
 	struct buf entry = { 0 }, proof = { 0 };
 	int rc = audit_log_entry(a->flow->log, a->receipt.index, &entry, e);

@@ -33,13 +33,28 @@ void flow_close(struct flow *f);
 
 /* ---- keys ---- */
 
-int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *e) MUST_USE;
+/* A new identity. Its document names the log of this state folder. */
+struct flow_key {
+	const char *name;
+	const char *models;   /* patterns it may sign (signing.h); NULL: those of organisation NAME */
+	const char *expires;  /* date or time; NULL: never */
+	const char *previous; /* own key that it follows, and that signs its document; NULL: none */
+};
+int flow_key_new(struct flow *f, const struct flow_key *k, json_t **report, struct err *e) MUST_USE;
 int flow_key_list(struct flow *f, json_t **report, struct err *e) MUST_USE;
 /* name NULL: the log's key. form: "pem", "ssh", "minisign", "vkey", "document". Appended to out. */
 int flow_key_export(struct flow *f, const char *name, const char *form, struct buf *out,
 		    struct err *e) MUST_USE;
-/* Trust another publisher's key document (into HOME/trust.toml). */
-int flow_key_import(struct flow *f, const char *path, json_t **report, struct err *e) MUST_USE;
+/* Trust another publisher's key document (into HOME/trust.toml). Report: the key; claims: what its
+ * document says that it signs, where we do not take its word; follows: whether the key before it,
+ * which its document names, is known here and signed it. */
+struct flow_import {
+	const char *path;
+	const char *name;   /* of the publisher; NULL: as the document says, else its key id */
+	const char *models; /* patterns it may sign; NULL: the publisher's own */
+};
+int flow_key_import(struct flow *f, const struct flow_import *w, json_t **report,
+		    struct err *e) MUST_USE;
 
 /* ---- releases ---- */
 

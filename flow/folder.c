@@ -1,8 +1,12 @@
 #include "flow/folder.h"
 #include "base/limits.h"
+#include "base/text.h"
+#include "model/tensors.h"
 #include "signing/release.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* clang-format off */
@@ -115,6 +119,41 @@ static void add_ignored(json_t *list, const char *name, size_t len)
 		json_array_append_new(list, json_stringn(name, len));
 }
 
+/* Take "NAME-00002-of-00003.EXT" apart. False: not named so. */
+static bool read_part(const char *name, int *stem, unsigned long *part, unsigned long *parts)
+{
+	static const char *const kinds[] = { ".safetensors", ".gguf", ".bin" };
+	const char *at = NULL;
+	bool known = false;
+	for (const char *p = last_part(name); (p = strstr(p, "-of-")); p++)
+		at = p;
+	if (!at || at - last_part(name) < 6 || at[-6] != '-' ||
+	    strspn(at - 5, "0123456789") != 5 || strspn(at + 4, "0123456789") != 5)
+		return false;
+	for (size_t i = 0; i < ROOM(kinds); i++)
+		known = known || strcmp(at + 9, kinds[i]) == 0;
+	*stem = (int)(at - name) - 5;
+	*part = strtoul(at - 5, NULL, 10);
+	*parts = strtoul(at + 4, NULL, 10);
+	return known && *part >= 1 && *part <= *parts;
+}
+
+/* The next part, counted in a circle, must be there: so none is missing where each was asked. */
+static int check_parts(struct source *of, const char *name, struct err *e)
+{
+	char next[LIMIT_PATH_BYTES + 8];
+	unsigned long part, parts;
+	uint64_t bytes;
+	int stem;
+	if (!read_part(name, &stem, &part, &parts))
+		return 0;
+	snprintf(next, sizeof next, "%.*s%05lu%s", stem, name, part % parts + 1, name + stem + 5);
+	int rc = source_size(of, next, &bytes, e);
+	return rc == ERR_NOTFOUND ? err_set(e, ERR_INPUT, "%s/%.200s: this part is missing",
+					    of->label, next)
+				  : rc;
+}
+
 static int look_at(struct source *of, const struct file_entry *f, struct flow_folder *out,
 		   struct err *e)
 {
@@ -132,6 +171,9 @@ static int look_at(struct source *of, const struct file_entry *f, struct flow_fo
 	TRY(flow_folder_is_secret(of, f->name, &secret, e));
 	if (secret)
 		json_array_append_new(out->secrets, json_text_lossy(f->name));
+	TRY(check_parts(of, f->name, e));
+	if (text_ends(f->name, ".safetensors"))
+		json_array_append_new(out->tensors, json_string(f->name));
 	if (matches(other_weights, ROOM(other_weights), last_part(f->name)))
 		json_array_append_new(out->whole, json_text_lossy(f->name));
 	return 0;
@@ -142,9 +184,10 @@ int flow_folder_look(struct source *of, struct flow_folder *out, struct err *e)
 	static const char *const skip[] = { ".git", SIGNING_CHUNKS, SIGNING_TENSORS };
 	struct file_tree t = { 0 };
 	int rc = 0;
-	*out = (struct flow_folder){ json_array(), json_array(), json_array() };
+	*out = (struct flow_folder){ json_array(), json_array(), json_array(), json_array() };
 	TRY_OUT(json_ok(out->ignored, e));
 	TRY_OUT(json_ok(out->secrets, e));
+	TRY_OUT(json_ok(out->tensors, e));
 	TRY_OUT(json_ok(out->whole, e));
 	TRY_OUT(source_list(of, skip, ROOM(skip), &t, e));
 	for (size_t i = 0; i < t.count; i++)
@@ -156,10 +199,40 @@ out:
 	return rc;
 }
 
+/* What the index says must be so, where there is one. */
+static int check_index(struct source *of, struct err *e)
+{
+	struct model_tensors *t = NULL;
+	uint64_t bytes;
+	if (source_size(of, "model.safetensors.index.json", &bytes, NULL) < 0)
+		return 0;
+	int rc = model_tensors_open(&t, of, e);
+	model_tensors_close(t);
+	return rc;
+}
+
+int flow_folder_tensors(struct source *of, const struct flow_folder *l, struct model_tensors **out,
+			struct err *e)
+{
+	size_t count = json_array_size(l->tensors);
+	const char **file = calloc(count + 1, sizeof *file);
+	*out = NULL;
+	if (!file)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	for (size_t i = 0; i < count; i++)
+		file[i] = json_string_value(json_array_get(l->tensors, i));
+	int rc = check_index(of, e);
+	if (rc == 0)
+		rc = model_tensors_of(out, of, file, count, e);
+	free(file);
+	return rc;
+}
+
 void flow_folder_free(struct flow_folder *l)
 {
 	json_decref(l->ignored);
 	json_decref(l->secrets);
+	json_decref(l->tensors);
 	json_decref(l->whole);
 	*l = (struct flow_folder){ 0 };
 }

@@ -1,6 +1,27 @@
 /* Forks looked at without an accusation: two models compared, the statistic's calibration, the tree
  * of what is registered. */
 #include "flow/fork_model.h"
+#include "base/decimal.h"
+
+#include <string.h>
+
+/* The comparison as a report, and what the card of b says against it. */
+static int describe(const struct flow_fork_model *a, const char *ref_a,
+		    const struct flow_fork_model *b, const struct fork_comparison *c, bool blocks,
+		    json_t **report, struct err *e)
+{
+	const struct flow_fork_measure m = flow_fork_measure_of(c);
+	const char *name = a->ref.registered ? a->ref.release.model : ref_a;
+	TRY(fork_comparison_json(c, blocks, report, e));
+	json_t *findings = json_array();
+	json_object_set_new(*report, "parent",
+			    flow_fork_derived(&m) ? json_text_lossy(ref_a) : json_null());
+	json_object_set_new(*report, "findings", findings);
+	/* A folder compared with itself contradicts nothing. */
+	if (strcmp(a->ref.path, b->ref.path) == 0)
+		return 0;
+	return flow_fork_findings(&a->facts, name, &b->facts, &m, findings, e);
+}
 
 int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
 		      json_t **report, struct err *e)
@@ -14,13 +35,7 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 	TRY_OUT(flow_fork_model_open(f, b, &right, e));
 	TRY_OUT(fork_compare(&left.model, &right.model, FLOW_FORK_ALPHA, seed, NULL, &c, e));
 	compared = true;
-	TRY_OUT(fork_comparison_json(&c, blocks, report, e));
-	json_t *findings = json_array();
-	bool found = c.verdict == FORK_IDENTICAL || c.verdict == FORK_DEPENDENT;
-	json_object_set_new(*report, "parent", found ? json_text_lossy(a) : json_null());
-	json_object_set_new(*report, "findings", findings);
-	const char *name = left.ref.registered ? left.ref.release.model : a;
-	TRY_OUT(flow_fork_findings(&left, name, &right, &c, findings, e));
+	rc = describe(&left, a, &right, &c, blocks, report, e);
 out:
 	if (compared)
 		fork_comparison_free(&c);
@@ -41,9 +56,9 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 	struct obj o = { 0 };
 	obj_text(&o, "statistic", "s1");
 	obj_count(&o, "pairs", c.pairs);
-	obj_real(&o, "ks_p", c.ks_p);
-	obj_real(&o, "below_05", c.below_05);
-	obj_real(&o, "below_005", c.below_005);
+	obj_real(&o, "ks_p", decimal_round(c.ks_p, DECIMAL_DIGITS));
+	obj_real(&o, "below_05", decimal_round(c.below_05, DECIMAL_DIGITS));
+	obj_real(&o, "below_005", decimal_round(c.below_005, DECIMAL_DIGITS));
 	obj_bool(&o, "passed", c.passed);
 	obj_int(&o, "seed", (int64_t)c.seed);
 	return obj_done(&o, report, e);
@@ -53,8 +68,7 @@ int flow_fork_tree(struct flow *f, json_t **report, struct err *e)
 {
 	json_t *all;
 	TRY(registry_export(f->registry, &all, e));
-	*report = json_pack("{s:O,s:O}", "releases", json_object_get(all, "releases"), "forks",
-			    json_object_get(all, "forks"));
-	json_decref(all);
-	return json_ok(*report, e);
+	json_object_del(all, "aliases");
+	*report = all;
+	return 0;
 }

@@ -1,5 +1,6 @@
 /* What a fork declares (its card and files) beside what its weights say; contradictions become
  * findings. Source of the finding names: docs/formats.md, "findings". */
+#include "base/decimal.h"
 #include "base/text.h"
 #include "flow/fork_model.h"
 
@@ -29,7 +30,7 @@ static int read_old_template(struct flow_fork_model *m, struct buf *b, struct er
 	if (rc == 1 && json_read(&config, b->bytes, b->len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
 		const char *text = json_string_value(json_object_get(config, "chat_template"));
 		if (text)
-			m->chat_template = digest_of(text, strlen(text));
+			m->facts.chat_template = digest_of(text, strlen(text));
 	}
 	json_decref(config);
 	return rc < 0 ? rc : 0;
@@ -40,11 +41,11 @@ static int read_texts(struct flow_fork_model *m, struct err *e)
 	struct buf b = { 0 };
 	int rc = read_text(m, "tokenizer.json", LIMIT_JSON_BYTES, &b, e);
 	if (rc == 1)
-		m->tokenizer = digest_of(b.bytes, b.len);
+		m->facts.tokenizer = digest_of(b.bytes, b.len);
 	TRY_OUT(rc);
 	rc = read_text(m, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &b, e);
 	if (rc == 1)
-		m->chat_template = digest_of(b.bytes, b.len);
+		m->facts.chat_template = digest_of(b.bytes, b.len);
 	else if (rc == 0)
 		rc = read_old_template(m, &b, e);
 out:
@@ -84,12 +85,12 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	TRY(model_tensors_open(&m->tensors, m->source, e));
 	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
 	if (rc == 0)
-		rc = json_read(&m->config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
+		rc = json_read(&m->facts.config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
 	buf_free(&b);
 	if (rc < 0)
 		return err_prefix(e, "%s/config.json", m->ref.path);
-	m->model = (struct fork_model){ m->tensors, m->source, m->config };
-	flow_card_read(m->source, &m->card);
+	m->model = (struct fork_model){ m->tensors, m->source, m->facts.config };
+	flow_card_read(m->source, &m->facts.card);
 	return read_texts(m, e);
 }
 
@@ -106,7 +107,7 @@ int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model
 
 void flow_fork_model_close(struct flow_fork_model *m)
 {
-	json_decref(m->config);
+	flow_fork_facts_free(&m->facts);
 	model_tensors_close(m->tensors);
 	source_close(m->verified);
 	if (m->manifest)
@@ -116,17 +117,52 @@ void flow_fork_model_close(struct flow_fork_model *m)
 	*m = (struct flow_fork_model){ 0 };
 }
 
-int flow_fork_model_root(const struct flow_fork_model *m, struct digest *root, struct err *e)
+void flow_fork_facts_free(struct flow_fork_facts *x)
 {
-	struct signing_range *range = NULL;
-	size_t count = 0;
-	if (m->ref.registered) {
+	json_decref(x->config);
+	*x = (struct flow_fork_facts){ 0 };
+}
+
+/* Whether a trusted key signed all that lies there; then its root. */
+static int signed_root(struct flow *f, struct flow_fork_model *m, const struct flow_trust *t,
+		       struct digest *root, struct err *e)
+{
+	struct signing_manifest manifest = { 0 };
+	struct signing_report report = { 0 };
+	struct err why = { 0 };
+	size_t signer;
+	int rc = flow_bundle_open(m->source, t, &manifest, &signer, &why);
+	bool readable = rc == 0;
+	if (rc == ERR_NOMEM || rc == ERR_IO)
+		TRY_OUT(err_set(e, rc, "%s", why.text));
+	rc = 0;
+	if (!readable || digest_equal(&manifest.root, root))
+		goto out;
+	TRY_OUT(signing_manifest_check(&report, &manifest, m->source, f->quiet ? SIGNING_QUIET : 0,
+				       e));
+	if (report.ok)
+		*root = manifest.root;
+out:
+	signing_report_free(&report);
+	signing_manifest_free(&manifest);
+	return rc;
+}
+
+int flow_fork_model_root(struct flow *f, struct flow_fork_model *m, struct digest *root,
+			 struct err *e)
+{
+	struct flow_trust trust = { 0 };
+	if (m->manifest) {
 		*root = m->manifest->root;
 		return 0;
 	}
-	TRY(flow_ranges_of(m->tensors, &range, &count, e));
-	int rc = signing_root_of(m->source, range, count, root, e);
-	free(range);
+	TRY(flow_root_of(m->source, root, e));
+	int rc = flow_trust_load(f, NULL, &trust, e);
+	if (rc == ERR_USAGE)
+		return 0; /* no key is trusted here */
+	TRY(rc);
+	rc = signed_root(f, m, &trust, root, e);
+	flow_trust_free(&trust);
 	return rc;
 }
 
@@ -171,42 +207,95 @@ static void config_findings(const json_t *a, const json_t *b, json_t *findings)
 	}
 }
 
-static bool declares(const struct flow_fork_model *m, const char *parent_name)
+/* ---- what was measured ---- */
+
+struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
 {
-	size_t n = strcspn(parent_name, "@");
-	return strlen(m->card.base) == n && strncmp(m->card.base, parent_name, n) == 0;
+	return (struct flow_fork_measure){
+		.verdict = c->verdict,
+		.rung = fork_comparison_rung(c),
+		.tested = fork_comparison_tested(c),
+		.p_value = c->p_value,
+		.effect = c->effect,
+		.relative_l2 = c->relative_l2,
+		.rounding = c->rounding,
+		.changed = c->changed,
+		.blocks = c->blocks,
+	};
 }
 
-int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name,
-		       const struct flow_fork_model *suspect, const struct fork_comparison *c,
+bool flow_fork_derived(const struct flow_fork_measure *m)
+{
+	return m->verdict == FORK_IDENTICAL || m->verdict == FORK_DEPENDENT;
+}
+
+json_t *flow_fork_p_value(const struct flow_fork_measure *m)
+{
+	return m->tested ? json_real(decimal_round(m->p_value, DECIMAL_DIGITS)) : json_null();
+}
+
+static bool declares(const struct flow_card *card, const char *parent_name)
+{
+	char model[256];
+	snprintf(model, sizeof model, "%.*s", (int)strcspn(parent_name, "@"), parent_name);
+	return flow_card_declares(card, model);
+}
+
+/* The numbers behind a finding, in brackets. */
+static const char *numbers(const struct flow_fork_measure *m, char out[120])
+{
+	if (m->verdict == FORK_IDENTICAL)
+		snprintf(out, 120, "(every tensor is the same)");
+	else
+		snprintf(out, 120, "(p %.4g, effect %.4g over %zu blocks)",
+			 decimal_round(m->p_value, DECIMAL_DIGITS),
+			 decimal_round(m->effect, DECIMAL_DIGITS), m->blocks);
+	return out;
+}
+
+/* Every base that the card names, as far as there is room. */
+static const char *bases(const struct flow_card *card, char out[256])
+{
+	size_t used = 0;
+	for (size_t i = 0; i < card->bases && used < 256; i++)
+		used += (size_t)snprintf(out + used, 256 - used, "%s%s", i ? ", " : "",
+					 card->base[i]);
+	return out;
+}
+
+static void parent_findings(const char *name, const struct flow_card *card,
+			    const struct flow_fork_measure *m, json_t *findings)
+{
+	char said[256] = "", figures[120];
+	bool derived = flow_fork_derived(m), declared = declares(card, name);
+	numbers(m, figures);
+	if (derived && card->bases == 0)
+		add(findings, "F-PARENT-MISSING",
+		    "the card declares no base model; the weights depend on %s %s", name, figures);
+	else if (derived && !declared)
+		add(findings, "F-PARENT-WRONG", "the card declares %s; the weights depend on %s %s",
+		    bases(card, said), name, figures);
+	else if (m->verdict == FORK_NO_EVIDENCE && declared)
+		add(findings, "F-PARENT-WRONG",
+		    "the card declares %.*s; the weights show no dependence on it %s",
+		    (int)strcspn(name, "@"), name, figures);
+}
+
+int flow_fork_findings(const struct flow_fork_facts *parent, const char *parent_name,
+		       const struct flow_fork_facts *suspect, const struct flow_fork_measure *m,
 		       json_t *findings, struct err *e)
 {
-	bool derived = c->verdict == FORK_IDENTICAL || c->verdict == FORK_DEPENDENT;
-	if (derived && !suspect->card.base[0])
-		add(findings, "F-PARENT-MISSING",
-		    "the card declares no base model; the weights depend on %s (p %.3g, effect %.3f)",
-		    parent_name, c->p_value, c->effect);
-	else if (derived && !declares(suspect, parent_name))
-		add(findings, "F-PARENT-WRONG",
-		    "the card declares %s; the weights depend on %s (p %.3g, effect %.3f)",
-		    suspect->card.base, parent_name, c->p_value, c->effect);
-	else if (c->verdict == FORK_NO_EVIDENCE && declares(suspect, parent_name))
-		add(findings, "F-PARENT-WRONG",
-		    "the card declares %s; the weights show no dependence on it (p %.3g, effect %.3f over "
-		    "%zu blocks)",
-		    suspect->card.base, c->p_value, c->effect, c->blocks);
-	if (derived) {
-		config_findings(parent->config, suspect->config, findings);
-		if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
-			add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s",
-			    parent_name);
-		if (!digest_equal(&parent->chat_template, &suspect->chat_template))
-			add(findings, "F-TEMPLATE", "the chat template differs from that of %s",
-			    parent_name);
-		if (strcmp(suspect->card.relation, "finetune") == 0 && c->changed > 0 &&
-		    c->rounding > 0.99)
-			add(findings, "F-RELATION",
-			    "declared as finetune; every changed matrix fits rounding to 8 bits");
-	}
+	parent_findings(parent_name, &suspect->card, m, findings);
+	if (!flow_fork_derived(m))
+		return json_ok(findings, e);
+	config_findings(parent->config, suspect->config, findings);
+	if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
+		add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", parent_name);
+	if (!digest_equal(&parent->chat_template, &suspect->chat_template))
+		add(findings, "F-TEMPLATE", "the chat template differs from that of %s",
+		    parent_name);
+	if (strcmp(suspect->card.relation, "finetune") == 0 && m->changed > 0 && m->rounding > 0.99)
+		add(findings, "F-RELATION",
+		    "declared as finetune; every changed matrix fits rounding to 8 bits");
 	return json_ok(findings, e);
 }

@@ -9,6 +9,15 @@
 
 #define FLOW_FORK_ALPHA 1e-3 /* the chance of one false accusation that an audit accepts */
 
+/* What is kept of a model beside its weights. */
+struct flow_fork_facts {
+	json_t *config;
+	struct flow_card card;
+	struct digest tokenizer;     /* of tokenizer.json; zero when absent */
+	struct digest chat_template; /* of the template's text; zero when absent */
+};
+void flow_fork_facts_free(struct flow_fork_facts *x);
+
 struct flow_fork_model {
 	struct flow_ref ref;
 	/* Of a registered release, what must lie there; else NULL. Memory of its own: `verified`
@@ -17,11 +26,8 @@ struct flow_fork_model {
 	struct source *verified; /* the same read through it; else NULL */
 	struct source *source;   /* the one to read: verified, or that of ref */
 	struct model_tensors *tensors;
-	json_t *config;
+	struct flow_fork_facts facts;
 	struct fork_model model; /* views of the above */
-	struct flow_card card;
-	struct digest tokenizer;     /* of tokenizer.json; zero when absent */
-	struct digest chat_template; /* of the template's text; zero when absent */
 };
 
 /* *out must stay where it is until it is closed: its sources borrow its parts. */
@@ -29,15 +35,31 @@ int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model
 			 struct err *e) MUST_USE;
 void flow_fork_model_close(struct flow_fork_model *m);
 
-/* Its root as a release, signed or not: one content has one name. */
-int flow_fork_model_root(const struct flow_fork_model *m, struct digest *root,
+/* Its root: of the manifest that was verified; of any other folder or package that of a manifest
+ * that a trusted key signed and that all of its files match, else the one that it would be
+ * published with. So one content has one name, as a model that is served has. */
+int flow_fork_model_root(struct flow *f, struct flow_fork_model *m, struct digest *root,
 			 struct err *e) MUST_USE;
+
+/* A comparison's numbers, as far as they outlive its models. */
+struct flow_fork_measure {
+	enum fork_verdict verdict;
+	const char *rung; /* that decided; NULL: none did */
+	bool tested;      /* else there is no p-value */
+	double p_value, effect, relative_l2, rounding;
+	uint64_t changed;
+	size_t blocks;
+};
+struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c);
+bool flow_fork_derived(const struct flow_fork_measure *m); /* identical or dependent */
+/* The p-value as it is told: a number, or null. */
+json_t *flow_fork_p_value(const struct flow_fork_measure *m);
 
 /* Contradictions between what the suspect's card declares and what was measured against one
  * candidate, appended to findings as {kind, detail}. parent_name: the candidate's registered name
  * or folder. */
-int flow_fork_findings(const struct flow_fork_model *parent, const char *parent_name,
-		       const struct flow_fork_model *suspect, const struct fork_comparison *c,
+int flow_fork_findings(const struct flow_fork_facts *parent, const char *parent_name,
+		       const struct flow_fork_facts *suspect, const struct flow_fork_measure *m,
 		       json_t *findings, struct err *e) MUST_USE;
 
 #endif

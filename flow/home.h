@@ -52,13 +52,25 @@ int flow_identity(struct flow *f, const char *name, struct signing_identity **ou
 
 /* Public keys that may sign releases: the file `key` alone, or own keys and trust.toml. f may be
  * NULL with key. */
+struct flow_publisher {
+	struct signing_public key; /* its name is that of trust.toml, where it stands there */
+	bool own, given;           /* of this state folder; from the file `key` */
+	char models[sizeof((struct signing_public *)0)->models]; /* that it may sign; "": see below */
+};
 struct flow_trust {
-	struct signing_public *key;
-	size_t count, own; /* the first `own` are this state folder's */
+	struct flow_publisher *of; /* own ones first */
+	size_t count;
 };
 int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out,
 		    struct err *e) MUST_USE;
 void flow_trust_free(struct flow_trust *t);
+/* Whether a publisher may sign a model of that name: trust.toml says so; else, of an own key, its
+ * document does; else the name's organisation is the publisher. A key file that was given and names
+ * nobody may sign any. ERR_DENIED, with what to do about it. */
+int flow_trust_allows(const struct flow_publisher *p, const char *model, struct err *e) MUST_USE;
+/* The own publisher of that name, as trust.toml has it too. ERR_NOTFOUND. */
+int flow_trust_own(struct flow *f, const char *name, struct flow_publisher *out,
+		   struct err *e) MUST_USE;
 
 /* ---- ref.c ---- */
 
@@ -88,6 +100,10 @@ bool flow_name_ok(const char *name);
 struct model_tensors;
 int flow_ranges_of(const struct model_tensors *t, struct signing_range **out, size_t *count,
 		   struct err *e) MUST_USE;
+
+/* The root that publishing what lies there, as it is, would give it: what is unsigned has this
+ * name, wherever it is named. Reads every file once. */
+int flow_root_of(struct source *s, struct digest *root, struct err *e) MUST_USE;
 
 /* ---- release.c ---- */
 

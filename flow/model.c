@@ -21,7 +21,7 @@ int flow_model_plain(struct flow_model *m, struct err *e)
 	m->manifest = (struct signing_manifest){ 0 };
 	m->signer[0] = 0;
 	TRY(flow_ref_plain(&m->ref, e));
-	return signing_root_of(m->ref.source, NULL, 0, &m->root, e);
+	return flow_root_of(m->ref.source, &m->root, e);
 }
 
 /* A folder without a signature, or with one that cannot be read, does not verify. */
@@ -41,7 +41,7 @@ static int check_signature(struct flow_model *m, struct flow *f, const char *key
 	int rc;
 	TRY_OUT(flow_trust_load(f, key, &t, e));
 	TRY_OUT(read_manifest(m, &t, &signer, e));
-	const struct signing_public *p = &t.key[signer];
+	const struct signing_public *p = &t.of[signer].key;
 	snprintf(m->signer, sizeof m->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
 	m->root = m->manifest.root;
 out:

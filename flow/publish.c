@@ -56,6 +56,7 @@ static int open_inputs(struct publication *p, struct err *e);
 static int begin_staging(struct publication *p, struct err *e);
 static int hash_model(struct publication *p, struct err *e);
 static int check_version(struct publication *p, struct err *e);
+static int check_lineage(const struct publication *p, struct err *e);
 static int sign_manifest(struct publication *p, struct err *e);
 static int append_release(struct publication *p, struct err *e);
 static int finish_release(struct publication *p, struct err *e);
@@ -72,6 +73,7 @@ static int publish(struct publication *p, struct err *e)
 
 	TRY(hash_model(p, e)); /* tensor directory -> manifest */
 	TRY(check_version(p, e));
+	TRY(check_lineage(p, e));
 	env_step(p->flow->env, "publish.hashed");
 
 	TRY(sign_manifest(p, e)); /* -> artifacts, staged beside the model */
@@ -202,9 +204,26 @@ static int check_wanted(struct publication *p, struct err *e)
 	return check_places(p, e);
 }
 
+/* The key may sign this name, and still signs. */
+static int check_key(const struct publication *p, struct err *e)
+{
+	struct flow_publisher publisher;
+	char when[32];
+	TRY(flow_trust_own(p->flow, p->want->key, &publisher, e));
+	TRY(flow_trust_allows(&publisher, p->want->name, e));
+	int64_t expires = publisher.key.expires_us;
+	text_time_rfc3339(expires, when);
+	if (expires && env_now_us(p->flow->env) >= expires)
+		return err_set(e, ERR_DENIED,
+			       "the key %s expired on %s: make another, with --previous %s",
+			       p->want->key, when, p->want->key);
+	return 0;
+}
+
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
+	TRY(check_key(p, e));
 	TRY(source_open_tree(&p->source, p->pending.dir, e));
 	TRY(check_folder(p, e));
 	flow_card_read(p->source, &p->card);
@@ -230,7 +249,7 @@ static int hash_model(struct publication *p, struct err *e)
 	struct signing_range *range = NULL;
 	size_t count = 0;
 	int rc = 0;
-	TRY_OUT(model_tensors_open(&t, p->source, e));
+	TRY_OUT(flow_folder_tensors(p->source, &p->folder, &t, e));
 	TRY_OUT(flow_ranges_of(t, &range, &count, e));
 	TRY_OUT(signing_manifest_make(&p->manifest,
 				      &(struct signing_making){
@@ -269,6 +288,23 @@ static int check_version(struct publication *p, struct err *e)
 			       ref);
 	return err_set(e, ERR_CONFLICT,
 		       "%s is published already with other content: choose a new version", ref);
+}
+
+/* Nothing descends from itself, under whichever name. */
+static int check_lineage(const struct publication *p, struct err *e)
+{
+	const struct registry_release *parent = &p->parent;
+	enum registry_descent descent;
+	if (!p->want->parent)
+		return 0;
+	if (digest_equal(&parent->root, &p->manifest.root))
+		return err_set(e, ERR_CONFLICT, "%s@%s has this very content: it is no parent of it",
+			       parent->model, parent->version);
+	TRY(registry_descent(p->flow->registry, &parent->root, &p->manifest.root, &descent, e));
+	if (descent != REGISTRY_FIRM)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "%s@%s descends from it: it is no parent of it",
+		       parent->model, parent->version);
 }
 
 /* What the log keeps of the release. */

@@ -26,3 +26,29 @@ int flow_ranges_of(const struct model_tensors *t, struct signing_range **out, si
 	*count = n;
 	return 0;
 }
+
+/* A folder without safetensors has no tensors that could be named. */
+static int open_tensors(struct source *s, struct model_tensors **out, struct err *e)
+{
+	struct err why = { 0 };
+	int rc = model_tensors_open(out, s, &why);
+	if (rc == 0 || rc == ERR_NOTFOUND)
+		return 0;
+	return err_set(e, rc, "%s", why.text);
+}
+
+int flow_root_of(struct source *s, struct digest *root, struct err *e)
+{
+	struct model_tensors *t = NULL;
+	struct signing_range *range = NULL;
+	size_t count = 0;
+	int rc = 0;
+	TRY_OUT(open_tensors(s, &t, e));
+	if (t)
+		TRY_OUT(flow_ranges_of(t, &range, &count, e));
+	rc = signing_root_of(s, range, count, root, e);
+out:
+	free(range);
+	model_tensors_close(t);
+	return rc;
+}

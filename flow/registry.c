@@ -80,9 +80,15 @@ int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json
 			       alias);
 	TRY(registry_find(f->registry, ref, &r, e));
 	TRY(check_alias(f, r.model, alias, e));
-	json_t *body = json_pack("{s:s,s:s,s:o}", "model", r.model, "alias", alias, "root",
-				 json_digest(&r.root));
-	TRY(json_ok(body, e));
+	struct obj o = { 0 };
+	json_t *body;
+	obj_text(&o, "event", "alias");
+	obj_null(&o, "actor"); /* a handle, where somebody vouches for who it was */
+	obj_text(&o, "model", r.model);
+	obj_text(&o, "alias", alias);
+	obj_add(&o, "root", json_digest(&r.root));
+	obj_null(&o, "gate"); /* the entry that let it pass */
+	TRY(obj_done(&o, &body, e));
 	int rc = flow_append(f, &(struct audit_record){ .type = "registry", .body = body }, false,
 			     &receipt, e);
 	if (rc == 0)

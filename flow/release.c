@@ -16,9 +16,9 @@ int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signin
 	else if (rc == 0)
 		rc = ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
-		if (!t->key[i].has_p256 && t->count > 1)
+		if (!t->of[i].key.has_p256 && t->count > 1)
 			continue; /* a key of another kind: it says nothing about this signature */
-		rc = signing_bundle_open(bundle.bytes, bundle.len, &t->key[i], m, e);
+		rc = signing_bundle_open(bundle.bytes, bundle.len, &t->of[i].key, m, e);
 		*signer = i;
 	}
 	if (rc == ERR_VERIFY && t->count != 1)
@@ -119,7 +119,7 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 		goto out;
 	}
 	TRY_OUT(rc);
-	const struct signing_public *key = &t->key[signer];
+	const struct signing_public *key = &t->of[signer].key;
 	json_object_set_new(report, "signer",
 			    json_string(key->name[0] ? key->name : key->p256_keyid));
 	json_object_set_new(report, "root", json_digest(&m.root));

@@ -1,11 +1,15 @@
-/* Keys: made, listed, exported; and whose signatures count. Keys in HOME/keys and in trust.toml are
- * the only roots.
+/* Keys: made, listed, exported; whose signatures count, and for which names. Keys in HOME/keys and
+ * in trust.toml are the only roots.
  *
  * trust.toml:   [[publisher]]
  *               name = "acme"
  *               document = "trust/acme.pub"
+ *               models = ["acme/bank-*", "acme-labs/m"]
  *
- * document: relative to HOME; a key document, PEM or a minisign public key. */
+ * document: relative to HOME; a key document, PEM or a minisign public key. Without one, the entry
+ * is about the own key of that name. models: what this key may sign; without it, NAME/ and any
+ * model. What a key document says of its own models is its owner's claim, and counts for own keys
+ * alone. */
 #include "base/file.h"
 #include "base/text.h"
 #include "base/toml.h"
@@ -13,21 +17,23 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static int add_key(struct flow_trust *t, const char *path, struct err *e)
 {
-	struct signing_public *grown = realloc(t->key, (t->count + 1) * sizeof *grown);
+	struct flow_publisher *grown = realloc(t->of, (t->count + 1) * sizeof *grown);
 	if (!grown)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	t->key = grown;
-	TRY(signing_public_read(path, &t->key[t->count], e));
+	t->of = grown;
+	t->of[t->count] = (struct flow_publisher){ .own = false };
+	TRY(signing_public_read(path, &t->of[t->count].key, e));
 	t->count++;
 	return 0;
 }
 
 void flow_trust_free(struct flow_trust *t)
 {
-	free(t->key);
+	free(t->of);
 	*t = (struct flow_trust){ 0 };
 }
 
@@ -45,16 +51,56 @@ static int add_own_keys(struct flow *f, struct flow_trust *t, struct err *e)
 		rc = file_join(path, dir, l.names[i], e);
 		if (rc == 0)
 			rc = add_key(t, path, e);
+		if (rc < 0)
+			break;
+		struct flow_publisher *p = &t->of[t->count - 1];
+		p->own = true;
+		memcpy(p->models, p->key.models, sizeof p->models);
 	}
 	file_list_free(&l);
 	return rc;
+}
+
+/* The list of an entry as text, over whatever was there. */
+static int take_models(const struct toml *entry, struct flow_publisher *p, struct err *e)
+{
+	const struct toml *models = toml_get(entry, "models");
+	struct buf list = { 0 };
+	if (!models)
+		return 0;
+	bool texts = models->kind == TOML_ARRAY && models->first;
+	for (const struct toml *x = models->first; texts && x; x = x->next) {
+		texts = x->kind == TOML_STRING && strlen(x->text) == x->text_len &&
+			!strchr(x->text, ',');
+		buf_printf(&list, "%s%s", list.len ? "," : "", texts ? x->text : "");
+	}
+	int rc = texts ? buf_done(&list, e)
+		       : err_set(e, ERR_INPUT, "models is not a list of patterns ORG/MODEL");
+	if (rc == 0)
+		rc = signing_models_check(list.bytes, e);
+	if (rc == 0)
+		snprintf(p->models, sizeof p->models, "%s", list.bytes);
+	buf_free(&list);
+	return rc < 0 ? err_prefix(e, "trust.toml line %d", models->line) : 0;
+}
+
+static struct flow_publisher *find_own(struct flow_trust *t, const char *name)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->of[i].own && strcmp(t->of[i].key.name, name) == 0)
+			return &t->of[i];
+	return NULL;
 }
 
 static int add_publisher(struct flow *f, const struct toml *entry, struct flow_trust *t,
 			 struct err *e)
 {
 	const struct toml *name = toml_get(entry, "name"), *document = toml_get(entry, "document");
-	if (!name || name->kind != TOML_STRING || !document || document->kind != TOML_STRING)
+	bool named = name && name->kind == TOML_STRING;
+	struct flow_publisher *own = named && !document ? find_own(t, name->text) : NULL;
+	if (own)
+		return take_models(entry, own, e);
+	if (!named || !document || document->kind != TOML_STRING)
 		return err_set(e, ERR_INPUT,
 			       "trust.toml line %d: a publisher needs name and document",
 			       entry->line);
@@ -64,8 +110,9 @@ static int add_publisher(struct flow *f, const struct toml *entry, struct flow_t
 	else
 		TRY(flow_path(f, document->text, path, e));
 	TRY(add_key(t, path, e));
-	snprintf(t->key[t->count - 1].name, sizeof t->key->name, "%s", name->text);
-	return 0;
+	struct flow_publisher *p = &t->of[t->count - 1];
+	snprintf(p->key.name, sizeof p->key.name, "%s", name->text);
+	return take_models(entry, p, e);
 }
 
 static int add_trusted(struct flow *f, struct flow_trust *t, struct err *e)
@@ -96,13 +143,14 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 	int rc;
 	if (key) {
 		rc = add_key(out, key, e);
+		if (rc == 0)
+			out->of[0].given = true;
 	} else if (!f) {
 		rc = err_set(
 			e, ERR_USAGE,
 			"no trusted key: give --key FILE, or import one with `hallmark key import FILE`");
 	} else {
 		rc = add_own_keys(f, out, e);
-		out->own = out->count;
 		if (rc == 0)
 			rc = add_trusted(f, out, e);
 		if (rc == 0 && out->count == 0)
@@ -116,52 +164,131 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 	return rc;
 }
 
-static json_t *describe(const struct signing_public *p, const char *origin)
+int flow_trust_own(struct flow *f, const char *name, struct flow_publisher *out, struct err *e)
 {
-	return json_pack("{s:s,s:s,s:s*,s:s*}", "name", p->name, "origin", origin, "ed25519",
-			 p->has_ed25519 ? p->ed25519_keyid : NULL, "p256",
-			 p->has_p256 ? p->p256_keyid : NULL);
+	struct flow_trust t;
+	TRY(flow_trust_load(f, NULL, &t, e));
+	const struct flow_publisher *p = find_own(&t, name);
+	if (p)
+		*out = *p;
+	flow_trust_free(&t);
+	return p ? 0 : err_set(e, ERR_NOTFOUND, "no key named %s: see `hallmark key list`", name);
 }
 
-int flow_key_new(struct flow *f, const char *name, json_t **report, struct err *e)
+int flow_trust_allows(const struct flow_publisher *p, const char *model, struct err *e)
 {
-	char dir[LIMIT_PATH_BYTES];
-	if (strcmp(name, FLOW_LOG_KEY) == 0)
-		return err_set(e, ERR_CONFLICT,
-			       "the name \"%s\" belongs to the log's own key: choose another",
-			       name);
-	TRY(flow_path(f, "keys", dir, e));
-	TRY(signing_identity_create(dir, name, f->passphrase, f->env, e));
-	struct signing_identity *id;
-	TRY(flow_identity(f, name, &id, e));
-	const struct signing_public *pub = signing_identity_public(id);
-	json_t *body = json_pack("{s:s,s:s,s:s,s:s}", "event", "new", "name", name, "ed25519",
-				 pub->ed25519_keyid, "p256", pub->p256_keyid);
-	*report = describe(pub, "own");
-	signing_identity_close(id);
-	int rc = json_ok(body, e) < 0 || json_ok(*report, e) < 0 ? ERR_NOMEM : 0;
+	const char *name = p->key.name;
+	size_t org = strcspn(model, "/");
+	if (p->models[0] ? signing_models_match(p->models, model)
+			 : (p->given && !name[0]) ||
+				   (strlen(name) == org && strncasecmp(name, model, org) == 0))
+		return 0;
+	if (p->given)
+		return err_set(e, ERR_DENIED,
+			       "the key of %s may sign %s/* only, and this is %s: give --name %s if "
+			       "you know that it may",
+			       name, name, model, model);
+	return err_set(e, ERR_DENIED,
+		       "the key %s may sign %.200s%s only, and this is %s: if it may, say so in "
+		       "HOME/trust.toml: [[publisher]] name = \"%s\", models = [\"%.*s/*\"]",
+		       name, p->models[0] ? p->models : name, p->models[0] ? "" : "/*", model, name,
+		       (int)org, model);
+}
+
+static json_t *describe(const struct flow_publisher *p)
+{
+	const struct signing_public *k = &p->key;
+	struct obj o = { 0 };
+	char expires[32], own[80];
+	obj_text(&o, "name", k->name);
+	obj_text(&o, "origin", p->own ? "own" : "trusted");
+	if (k->has_ed25519)
+		obj_text(&o, "ed25519", k->ed25519_keyid);
+	if (k->has_p256)
+		obj_text(&o, "p256", k->p256_keyid);
+	snprintf(own, sizeof own, "%s/*", k->name);
+	obj_add(&o, "models", json_text_lossy(p->models[0] ? p->models : own));
+	if (strcmp(k->models, p->models) != 0 && k->models[0])
+		obj_add(&o, "claims", json_text_lossy(k->models));
+	text_time_rfc3339(k->expires_us, expires);
+	if (k->expires_us)
+		obj_text(&o, "expires", expires);
+	if (k->log[0])
+		obj_add(&o, "log", json_text_lossy(k->log));
+	if (k->previous[0])
+		obj_text(&o, "previous", k->previous);
+	return obj_take(&o);
+}
+
+static int log_new_key(struct flow *f, const struct signing_public *pub, struct err *e)
+{
 	struct audit_receipt receipt;
-	if (rc == 0)
-		rc = flow_append(f, &(struct audit_record){ .type = "key", .body = body }, false,
-				 &receipt, e);
+	struct obj o = { 0 };
+	json_t *body;
+	obj_text(&o, "event", "new");
+	obj_text(&o, "name", pub->name);
+	obj_text(&o, "ed25519", pub->ed25519_keyid);
+	obj_text(&o, "p256", pub->p256_keyid);
+	TRY(obj_done(&o, &body, e));
+	int rc = flow_append(f, &(struct audit_record){ .type = "key", .body = body }, false,
+			     &receipt, e);
 	json_decref(body);
 	return rc;
+}
+
+static int make_key(struct flow *f, const struct flow_key *k, struct err *e)
+{
+	struct signing_terms terms = { .models = k->models, .log = f->vkey };
+	struct signing_identity *previous = NULL;
+	char dir[LIMIT_PATH_BYTES];
+	int rc = 0;
+	if (strcmp(k->name, FLOW_LOG_KEY) == 0)
+		return err_set(e, ERR_CONFLICT,
+			       "the name \"%s\" belongs to the log's own key: choose another",
+			       k->name);
+	if (k->models)
+		TRY(signing_models_check(k->models, e));
+	if (k->expires && text_time_parse(k->expires, &terms.expires_us) < 0)
+		return err_set(e, ERR_USAGE, "expires \"%s\": expected a date like 2027-12-31",
+			       k->expires);
+	TRY(flow_path(f, "keys", dir, e));
+	if (k->previous)
+		TRY(flow_identity(f, k->previous, &previous, e));
+	terms.previous = previous;
+	rc = signing_publisher_create(dir, k->name, f->passphrase, &terms, f->env, e);
+	signing_identity_close(previous);
+	return rc;
+}
+
+int flow_key_new(struct flow *f, const struct flow_key *k, json_t **report, struct err *e)
+{
+	struct flow_publisher made = { .own = true };
+	struct signing_identity *id;
+	TRY(make_key(f, k, e));
+	TRY(flow_identity(f, k->name, &id, e));
+	made.key = *signing_identity_public(id);
+	memcpy(made.models, made.key.models, sizeof made.models);
+	signing_identity_close(id);
+	*report = describe(&made);
+	int rc = json_ok(*report, e);
+	return rc < 0 ? rc : log_new_key(f, &made.key, e);
 }
 
 int flow_key_list(struct flow *f, json_t **report, struct err *e)
 {
 	struct flow_trust t;
+	struct arr list = { 0 };
+	struct obj o = { 0 };
 	int rc = flow_trust_load(f, NULL, &t, e);
 	if (rc == ERR_USAGE)
 		t = (struct flow_trust){ 0 };
 	else
 		TRY(rc);
-	json_t *list = json_array();
 	for (size_t i = 0; i < t.count; i++)
-		json_array_append_new(list, describe(&t.key[i], i < t.own ? "own" : "trusted"));
+		arr_add(&list, describe(&t.of[i]));
 	flow_trust_free(&t);
-	*report = json_pack("{s:o}", "keys", list);
-	return json_ok(*report, e);
+	obj_array(&o, "keys", &list);
+	return obj_done(&o, report, e);
 }
 
 static int parse_form(const char *form, enum signing_form *out, struct err *e)
@@ -202,46 +329,91 @@ int flow_key_export(struct flow *f, const char *name, const char *form, struct b
 	return signing_public_export(&pub, kind, name, out, e);
 }
 
-/* By trust.toml: a document beside it that is not listed there is the trace of a crash. */
-static int is_listed(struct flow *f, const char *label, bool *listed, struct err *e)
+/* What is imported, and what is known of it and its predecessor already. By trust.toml: a document
+ * beside it that is not listed there is the trace of a crash. */
+struct import {
+	struct flow_publisher it;
+	bool listed, follows;
+};
+
+static int look_up(struct flow *f, struct import *m, struct err *e)
 {
 	struct flow_trust t = { 0 };
-	int rc = add_trusted(f, &t, e);
-	for (size_t i = 0; rc == 0 && i < t.count; i++)
-		*listed = *listed || strncmp(t.key[i].name, label, 63) == 0;
+	int rc = add_own_keys(f, &t, e);
+	if (rc == 0)
+		rc = add_trusted(f, &t, e);
+	for (size_t i = 0; rc == 0 && i < t.count; i++) {
+		m->listed = m->listed ||
+			    (!t.of[i].own && strcmp(t.of[i].key.name, m->it.key.name) == 0);
+		m->follows = m->follows || signing_public_follows(&m->it.key, &t.of[i].key);
+	}
 	flow_trust_free(&t);
 	return rc;
 }
 
-int flow_key_import(struct flow *f, const char *path, json_t **report, struct err *e)
+static int read_import(const struct flow_import *w, struct import *m, struct err *e)
 {
-	struct signing_public pub;
-	TRY(signing_public_read(path, &pub, e));
+	struct signing_public *k = &m->it.key;
+	TRY(signing_public_read(w->path, k, e));
+	const char *label = w->name      ? w->name
+			    : k->name[0] ? k->name
+			    : k->has_p256 ? k->p256_keyid
+					  : k->ed25519_keyid;
+	char name[sizeof k->name];
+	snprintf(name, sizeof name, "%.63s", label);
+	if (w->name && (!*name || strlen(w->name) >= sizeof name || name[0] == '.' ||
+			strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				     "._-") != strlen(name)))
+		return err_set(e, ERR_USAGE,
+			       "name %.80s: expected 1 to 63 letters, digits, '.', '_' and '-'",
+			       w->name);
+	memcpy(k->name, name, sizeof name);
+	if (!w->models)
+		return 0;
+	snprintf(m->it.models, sizeof m->it.models, "%s", w->models);
+	return signing_models_check(w->models, e);
+}
+
+/* The entry that is added to trust.toml. */
+static void add_entry(struct buf *text, const struct flow_publisher *p)
+{
+	buf_printf(text, "\n[[publisher]]\nname = \"%s\"\ndocument = \"trust/%s.pub\"\n",
+		   p->key.name, p->key.name);
+	for (const char *m = p->models; *m; m += *m == ',') {
+		size_t len = strcspn(m, ",");
+		buf_printf(text, "%s\"%.*s\"", m == p->models ? "models = [" : ", ", (int)len, m);
+		m += len;
+	}
+	buf_add_text(text, p->models[0] ? "]\n" : "");
+}
+
+int flow_key_import(struct flow *f, const struct flow_import *w, json_t **report, struct err *e)
+{
+	struct import m = { .listed = false };
+	struct buf key = { 0 }, text = { 0 };
 	char name[100], to[LIMIT_PATH_BYTES], list[LIMIT_PATH_BYTES];
-	const char *label = pub.name[0]    ? pub.name
-			    : pub.has_p256 ? pub.p256_keyid
-					   : pub.ed25519_keyid;
-	snprintf(name, sizeof name, "trust/%.63s.pub", label);
+	int rc = 0;
+	TRY(read_import(w, &m, e));
+	snprintf(name, sizeof name, "trust/%s.pub", m.it.key.name);
 	TRY(flow_path(f, name, to, e));
 	TRY(flow_path(f, "trust.toml", list, e));
-	bool listed = false;
-	TRY(is_listed(f, label, &listed, e));
-	if (listed)
-		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)", label, to);
-	struct buf key = { 0 }, text = { 0 };
-	int rc = file_read(path, MIB(1), &key, e);
-	if (rc == 0)
-		rc = file_write_durable(to, key.bytes, key.len, 0644, e);
-	if (rc == 0 && file_exists(list))
-		rc = file_read(list, LIMIT_TOML_BYTES, &text, e);
-	buf_printf(&text, "\n[[publisher]]\nname = \"%.63s\"\ndocument = \"%s\"\n", label, name);
-	if (rc == 0)
-		rc = buf_done(&text, e);
-	if (rc == 0)
-		rc = file_write_durable(list, text.bytes, text.len, 0644, e);
+	TRY(look_up(f, &m, e));
+	if (m.listed)
+		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)",
+			       m.it.key.name, to);
+	TRY_OUT(file_read(w->path, MIB(1), &key, e));
+	TRY_OUT(file_write_durable(to, key.bytes, key.len, 0644, e));
+	if (file_exists(list))
+		TRY_OUT(file_read(list, LIMIT_TOML_BYTES, &text, e));
+	add_entry(&text, &m.it);
+	TRY_OUT(buf_done(&text, e));
+	TRY_OUT(file_write_durable(list, text.bytes, text.len, 0644, e));
+	*report = describe(&m.it);
+	TRY_OUT(json_ok(*report, e));
+	if (m.it.key.previous[0])
+		json_object_set_new(*report, "follows", json_boolean(m.follows));
+out:
 	buf_free(&key);
 	buf_free(&text);
-	TRY(rc);
-	*report = describe(&pub, "trusted");
-	return json_ok(*report, e);
+	return rc;
 }

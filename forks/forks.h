@@ -90,6 +90,11 @@ int fork_compare(const struct fork_model *a, const struct fork_model *b, double 
 		 uint64_t seed, const struct fork_calibration *calibration,
 		 struct fork_comparison *out, struct err *e) MUST_USE;
 void fork_comparison_free(struct fork_comparison *c);
+/* Whether it states a p-value: identical models and those without a calibrated block have none. */
+bool fork_comparison_tested(const struct fork_comparison *c);
+/* The rung that gave its smallest p-value ("s1", "s2"), "digest" for identical models, or NULL. */
+const char *fork_comparison_rung(const struct fork_comparison *c);
+
 /* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect",
  * "statistics":{"s1":{...},"s2":null,...}, "tensors", "calibration", ...). */
 int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out,

@@ -1,8 +1,9 @@
 /* A comparison as JSON; fields in docs/formats.md, "fork statistics". Numbers that were not
  * measured are null, and "not_run" says why. Seeds are decimal strings: they use all 64 bits, JSON
- * numbers hold 53. */
+ * numbers hold 53. Measured numbers have four significant digits. */
 #include "forks/forks.h"
 
+#include "base/decimal.h"
 #include "base/json.h"
 #include "forks/features.h"
 
@@ -13,7 +14,7 @@
 static void add_number(struct obj *o, const char *key, double v, bool measured)
 {
 	if (measured && isfinite(v))
-		obj_real(o, key, v);
+		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
 	else
 		obj_null(o, key);
 }
@@ -42,9 +43,9 @@ static void add_calibration(struct obj *to, const struct fork_calibration *c)
 		return;
 	}
 	obj_count(&o, "pairs", c->pairs);
-	obj_real(&o, "ks_p", c->ks_p);
-	obj_real(&o, "below_05", c->below_05);
-	obj_real(&o, "below_005", c->below_005);
+	add_number(&o, "ks_p", c->ks_p, true);
+	add_number(&o, "below_05", c->below_05, true);
+	add_number(&o, "below_005", c->below_005, true);
 	obj_bool(&o, "passed", c->passed);
 	add_seed(&o, "seed", c->seed);
 	obj_object(to, "calibration", &o);
@@ -60,9 +61,23 @@ static double matched(const struct fork_comparison *c)
 	return c->blocks > 0 ? (double)count / (double)c->blocks : 0;
 }
 
+bool fork_comparison_tested(const struct fork_comparison *c)
+{
+	return c->verdict != FORK_IDENTICAL && c->blocks > 0 && c->calibration.passed;
+}
+
+const char *fork_comparison_rung(const struct fork_comparison *c)
+{
+	if (c->verdict == FORK_IDENTICAL)
+		return "digest";
+	if (!fork_comparison_tested(c))
+		return NULL;
+	return c->s2.run && c->s2.p < c->s1_p ? "s2" : "s1";
+}
+
 static void add_s1(struct obj *to, const struct fork_comparison *c)
 {
-	bool tested = c->blocks > 0 && c->calibration.passed;
+	bool tested = fork_comparison_tested(c);
 	struct obj o = { 0 };
 
 	if (c->verdict == FORK_IDENTICAL) {
@@ -171,9 +186,9 @@ static void add_block(struct arr *list, const struct fork_block *b, bool tested)
 	else
 		obj_null(&o, "expert");
 	obj_text(&o, "kind", is_expert ? "expert" : b->shared ? "shared" : "dense");
-	obj_real(&o, "trace", b->trace);
-	obj_real(&o, "expectation", b->expectation);
-	obj_real(&o, "variance", b->variance);
+	add_number(&o, "trace", b->trace, true);
+	add_number(&o, "expectation", b->expectation, true);
+	add_number(&o, "variance", b->variance, true);
 	add_number(&o, "z", b->z, tested);
 	add_number(&o, "p", b->p, tested);
 	add_number(&o, "cosine", b->cosine, true);
@@ -195,15 +210,14 @@ static void add_tensor(struct arr *list, const struct fork_tensor *t)
 
 int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out, struct err *e)
 {
-	bool identical = c->verdict == FORK_IDENTICAL,
-	     tested = c->blocks > 0 && c->calibration.passed;
+	bool identical = c->verdict == FORK_IDENTICAL, tested = fork_comparison_tested(c);
 	struct obj o = { 0 };
 
 	obj_text(&o, "verdict", fork_verdict_name(c->verdict));
 	obj_text(&o, "null_hypothesis", "independent initialisation");
 	add_number(&o, "p_value", c->p_value, tested);
 	add_number(&o, "effect", c->effect, identical || c->blocks > 0);
-	obj_real(&o, "relative_l2", c->relative_l2);
+	add_number(&o, "relative_l2", c->relative_l2, true);
 	add_number(&o, "rounding", c->rounding, c->changed > 0);
 	add_tensors(&o, c);
 	add_statistics(&o, c);

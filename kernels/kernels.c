@@ -7,9 +7,9 @@
 
 /* A set: which form multiplies the integer formats, which BF16, which packs weights and quantises
  * inputs, and which does all else. */
-#define SET(set, integer, bf16, packing, other, is_canonical)                                   \
+#define SET(set, integer, bf16, packing, other, is_canonical, its_regime)                       \
 	{                                                                                       \
-		.name = #set, .canonical = (is_canonical),                                      \
+		.name = #set, .canonical = (is_canonical), .regime = its_regime,                \
 		.matmul = { [KERNEL_F32] = kernel_matmul_f32_##other,                           \
 			    [KERNEL_BF16] = kernel_matmul_bf16_##bf16,                          \
 			    [KERNEL_FP8] = kernel_matmul_fp8_##other,                           \
@@ -29,17 +29,20 @@
 
 enum { HAS_AVX2 = 1, HAS_AVXVNNI = 2, HAS_AVX512 = 4, HAS_VNNI = 8, HAS_BF16 = 16 };
 
+#define CPU "cpu/1"
+
 /* From the slowest to the fastest, then the fast twins. */
 static const struct {
 	struct kernels set;
 	unsigned needs;
 } sets[] = {
-	{ SET(plain, plain, plain, plain, plain, true), 0 },
-	{ SET(avx2, avx2, avx2, avx2, avx2, true), HAS_AVX2 },
-	{ SET(avxvnni, avxvnni, avx2, avx2, avx2, true), HAS_AVX2 | HAS_AVXVNNI },
-	{ SET(avx512, avx512, avx512, avx2, avx512, true), HAS_AVX512 },
-	{ SET(vnni, vnni, avx512, avx2, avx512, true), HAS_AVX512 | HAS_VNNI },
-	{ SET(bf16, vnni, bf16, avx2, avx512, false), HAS_AVX512 | HAS_VNNI | HAS_BF16 },
+	{ SET(plain, plain, plain, plain, plain, true, CPU), 0 },
+	{ SET(avx2, avx2, avx2, avx2, avx2, true, CPU), HAS_AVX2 },
+	{ SET(avxvnni, avxvnni, avx2, avx2, avx2, true, CPU), HAS_AVX2 | HAS_AVXVNNI },
+	{ SET(avx512, avx512, avx512, avx2, avx512, true, CPU), HAS_AVX512 },
+	{ SET(vnni, vnni, avx512, avx2, avx512, true, CPU), HAS_AVX512 | HAS_VNNI },
+	{ SET(bf16, vnni, bf16, avx2, avx512, false, "cpu-fast-bf16/1"),
+	  HAS_AVX512 | HAS_VNNI | HAS_BF16 },
 };
 
 #define SETS (sizeof sets / sizeof sets[0])

@@ -42,8 +42,12 @@ struct kernel_gate {
 #define KERNEL_TOP_K 64
 
 struct kernels {
-	const char *name; /* "plain", "avx2", "avx512", "vnni", "bf16" */
+	const char *name; /* "plain", "avx2", "avxvnni", "avx512", "vnni", "bf16" */
 	bool canonical;   /* false: a fast twin, whose bits are its own ("bf16") */
+	/* The class of its bits: sets of one regime give the same bits on every machine. "cpu/1" is
+	 * the canonical sets', "cpu-fast-bf16/1" the twin's. The number grows when a bit of any
+	 * result changes, of the draw too (docs/formats.md, section 9). */
+	const char *regime;
 
 	/* out[i][row] = sum_k w[row][k] x_i[k] for the rows of panels [panel, panel+panels). Writes
 	 * no other row. */

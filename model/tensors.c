@@ -286,14 +286,20 @@ static int file_add(struct model_tensors *d, const char *file, struct err *e)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct model_tensor *)a)->name,
-		      ((const struct model_tensor *)b)->name);
+	const struct model_tensor *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+	return order ? order : strcmp(x->file, y->file);
+}
+
+static void sort_tensors(struct model_tensors *d)
+{
+	if (d->count > 0)
+		qsort(d->tensor, d->count, sizeof *d->tensor, by_name);
 }
 
 static int finish(struct model_tensors *d, struct err *e)
 {
-	if (d->count > 0)
-		qsort(d->tensor, d->count, sizeof *d->tensor, by_name);
+	sort_tensors(d);
 	for (size_t i = 1; i < d->count; i++) {
 		if (strcmp(d->tensor[i - 1].name, d->tensor[i].name) == 0)
 			return err_set(e, ERR_INPUT, "tensor %s is in %s and again in %s",
@@ -426,6 +432,26 @@ int model_tensors_open(struct model_tensors **out, struct source *src, struct er
 	}
 	*out = d;
 	return r;
+}
+
+int model_tensors_of(struct model_tensors **out, struct source *src, const char *const *file,
+		     size_t files, struct err *e)
+{
+	struct model_tensors *d = calloc(1, sizeof *d);
+	int r = 0;
+	*out = NULL;
+	if (d == NULL)
+		return err_set(e, ERR_NOMEM, "tensor directory");
+	d->source = src;
+	for (size_t i = 0; r == 0 && i < files; i++)
+		r = file_add(d, file[i], e);
+	if (r < 0) {
+		model_tensors_close(d);
+		return r;
+	}
+	sort_tensors(d);
+	*out = d;
+	return 0;
 }
 
 int model_tensors_parse(struct model_tensors **out, const char *file, const void *head, size_t len,

@@ -27,13 +27,17 @@ struct model_tensors;
 /* model.safetensors, or the shards of model.safetensors.index.json. Strict: no hole, no overlap.
  * The source is borrowed. */
 int model_tensors_open(struct model_tensors **out, struct source *src, struct err *e) MUST_USE;
+/* The tensors of all these safetensors files [files], which need not belong together: a name may be
+ * in several of them. */
+int model_tensors_of(struct model_tensors **out, struct source *src, const char *const *file,
+		     size_t files, struct err *e) MUST_USE;
 /* The header of one file in memory (length prefix included): for fuzzing and for headers from
  * elsewhere. file_bytes is the size of the whole file. */
 int model_tensors_parse(struct model_tensors **out, const char *file, const void *head, size_t len,
 			uint64_t file_bytes, struct err *e) MUST_USE;
 void model_tensors_close(struct model_tensors *t);
 size_t model_tensors_count(const struct model_tensors *t);
-/* sorted by name */
+/* sorted by name, then by file */
 const struct model_tensor *model_tensors_at(const struct model_tensors *t, size_t i);
 /* or NULL */
 const struct model_tensor *model_tensors_find(const struct model_tensors *t, const char *name);

@@ -1,5 +1,5 @@
-/* From log entries to rows: the only writer of everything that is exported. */
-#include "base/text.h"
+/* From log entries to rows: the only writer of everything that is exported. A body may hold members
+ * that this program does not know: they are kept in the row. What it reads must be well-formed. */
 #include "registry/rows.h"
 
 #include <stdio.h>
@@ -28,14 +28,20 @@ static int take_digest(const json_t *o, const char *key, const char *what, struc
 	return digest_parse(text, out, e);
 }
 
+/* A digest's text, for a column. */
+static int take_root(const json_t *o, const char *key, const char *what, char out[DIGEST_TEXT_ROOM],
+		     struct err *e)
+{
+	struct digest d;
+
+	TRY(take_digest(o, key, what, &d, e));
+	digest_text(&d, out);
+	return 0;
+}
+
 int registry_rows_release(const json_t *body, struct registry_release *out, struct err *e)
 {
-	static const char *const keys[] = { "model",   "version",   "root",  "manifest",
-					    "bundle",  "publisher", "keyid", "license",
-					    "parents", "files",     "bytes", NULL };
-
 	memset(out, 0, sizeof(*out));
-	TRY(json_only_keys(body, keys, "release", e));
 	TRY(take_text(body, "model", out->model, sizeof(out->model), e));
 	TRY(take_text(body, "version", out->version, sizeof(out->version), e));
 	TRY(take_text(body, "publisher", out->publisher, sizeof(out->publisher), e));
@@ -61,49 +67,24 @@ static int body_text(const json_t *body, struct buf *out, struct err *e)
 
 /* ---- edges ---- */
 
-struct edge {
-	uint64_t index;
-	int64_t pos;
-	const char *parent, *child, *name, *relation;
-};
-
-static int insert_edge(struct store_tx *tx, const struct edge *edge, struct err *e)
-{
-	struct store_stmt *st;
-
-	TRY(store_prepare(tx,
-			  "INSERT INTO registry_edge(idx, pos, parent, child, name, relation)"
-			  " VALUES($1, $2, $3, $4, $5, $6)",
-			  &st, e));
-	store_bind_i64(st, 1, (int64_t)edge->index);
-	store_bind_i64(st, 2, edge->pos);
-	store_bind_text(st, 3, edge->parent);
-	store_bind_text(st, 4, edge->child);
-	store_bind_text(st, 5, edge->name);
-	store_bind_text(st, 6, edge->relation);
-	return store_run(st, e);
-}
-
 static int insert_parents(struct store_tx *tx, uint64_t index, const json_t *body,
 			  const struct registry_release *r, struct err *e)
 {
 	const json_t *parents = json_object_get(body, "parents"), *parent;
-	char child[DIGEST_TEXT_ROOM], name[400];
+	char name[400];
 	size_t i;
 
 	if (parents && !json_is_array(parents))
 		return err_set(e, ERR_INPUT, "release: \"parents\" is not an array");
-	digest_text(&r->root, child);
 	snprintf(name, sizeof(name), "%s@%s", r->model, r->version);
 	json_array_foreach(parents, i, parent) {
-		struct digest root;
-		struct edge edge = {
-			.index = index, .pos = (int64_t)i, .child = child, .name = name
+		struct registry_edge edge = {
+			.index = index, .pos = (int64_t)i, .name = name, .basis = "declared"
 		};
-		TRY(take_digest(parent, "root", "release parent", &root, e));
-		TRY(json_get_string(parent, "root", &edge.parent, "release parent", e));
+		digest_text(&r->root, edge.child);
+		TRY(take_root(parent, "root", "release parent", edge.parent, e));
 		TRY(json_get_string(parent, "relation", &edge.relation, "release parent", e));
-		TRY(insert_edge(tx, &edge, e));
+		TRY(registry_edge_add(tx, &edge, e));
 	}
 	return 0;
 }
@@ -158,64 +139,124 @@ out:
 	return rc;
 }
 
-/* Verdicts that say the subject descends from the parent. */
-static bool is_descent(const char *verdict)
+/* A number, or null where nothing was measured. */
+static int check_measure(const json_t *o, const char *key, struct err *e)
 {
-	return strcmp(verdict, "identical") == 0 || text_starts(verdict, "dependent");
+	const json_t *v = json_object_get(o, key);
+
+	if (!v || json_is_null(v) || json_is_number(v))
+		return 0;
+	return err_set(e, ERR_INPUT, "fork parent: \"%s\" is no number and not null", key);
 }
 
-static int apply_fork(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
+/* One parent of a fork. Without a basis it is stated as it stands. */
+static int insert_fork_parent(struct store_tx *tx, const json_t *parent, struct registry_edge *edge,
+			      struct err *e)
 {
-	static const char *const keys[] = { "subject",  "subject_name", "parent",  "parent_name",
-					    "declared", "relation",     "verdict", "p_value",
-					    "effect",   "findings",     "report",  NULL };
-	struct edge edge = { .index = index };
+	static const char *const measures[] = { "weight", "p_value", "effect" };
+	static const char what[] = "fork parent";
+	const char *name;
+
+	TRY(take_root(parent, "root", what, edge->parent, e));
+	TRY(json_get_string(parent, "name", &name, what, e));
+	TRY(json_get_string(parent, "verdict", &edge->relation, what, e));
+	edge->basis = NULL;
+	if (json_object_get(parent, "basis"))
+		TRY(json_get_string(parent, "basis", &edge->basis, what, e));
+	for (size_t i = 0; i < sizeof(measures) / sizeof(*measures); i++)
+		TRY(check_measure(parent, measures[i], e));
+	return registry_edge_add(tx, edge, e);
+}
+
+static int insert_fork(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
+{
 	struct store_stmt *st;
 	struct buf text = { 0 };
-	struct digest d;
 	int rc;
 
-	TRY(json_only_keys(body, keys, "fork", e));
-	TRY(take_digest(body, "subject", "fork", &d, e));
-	TRY(take_digest(body, "parent", "fork", &d, e));
-	TRY(json_get_string(body, "subject", &edge.child, "fork", e));
-	TRY(json_get_string(body, "parent", &edge.parent, "fork", e));
-	TRY(json_get_string(body, "subject_name", &edge.name, "fork", e));
-	TRY(json_get_string(body, "verdict", &edge.relation, "fork", e));
 	TRY_OUT(body_text(body, &text, e));
 	TRY_OUT(store_prepare(tx, "INSERT INTO registry_fork(idx, body) VALUES($1, $2)", &st, e));
 	store_bind_i64(st, 1, (int64_t)index);
 	store_bind_text(st, 2, text.bytes);
-	TRY_OUT(store_run(st, e));
-	if (is_descent(edge.relation))
-		rc = insert_edge(tx, &edge, e);
+	rc = store_run(st, e);
 out:
 	buf_free(&text);
 	return rc;
 }
 
+static int apply_fork(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
+{
+	const json_t *parents = json_object_get(body, "parents"), *parent;
+	struct registry_edge edge = { .index = index };
+	const char *verdict;
+	size_t i;
+
+	TRY(take_root(body, "subject", "fork", edge.child, e));
+	TRY(json_get_string(body, "subject_name", &edge.name, "fork", e));
+	TRY(json_get_string(body, "verdict", &verdict, "fork", e));
+	if (parents && !json_is_array(parents))
+		return err_set(e, ERR_INPUT, "fork: \"parents\" is not an array");
+	TRY(insert_fork(tx, index, body, e));
+	json_array_foreach(parents, i, parent) {
+		edge.pos = (int64_t)i;
+		TRY(insert_fork_parent(tx, parent, &edge, e));
+	}
+	return 0;
+}
+
+/* ---- events of the registry ---- */
+
+static int check_alias(const json_t *body, struct err *e)
+{
+	const json_t *actor = json_object_get(body, "actor"), *gate = json_object_get(body, "gate");
+	uint64_t index;
+
+	if (actor && !json_is_null(actor) && !json_is_string(actor))
+		return err_set(e, ERR_INPUT, "registry: \"actor\" is no handle and not null");
+	if (gate && !json_is_null(gate))
+		return json_get_u64(body, "gate", &index, "registry", e);
+	return 0;
+}
+
 static int apply_alias(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
 {
-	static const char *const keys[] = { "model", "alias", "root", NULL };
-	const char *model, *alias, *root;
+	const char *model, *alias;
+	char root[DIGEST_TEXT_ROOM];
 	struct store_stmt *st;
-	struct digest d;
+	struct buf text = { 0 };
+	int rc;
 
-	TRY(json_only_keys(body, keys, "registry", e));
 	TRY(json_get_string(body, "model", &model, "registry", e));
 	TRY(json_get_string(body, "alias", &alias, "registry", e));
-	TRY(json_get_string(body, "root", &root, "registry", e));
-	TRY(digest_parse(root, &d, e));
-	TRY(store_prepare(
+	TRY(take_root(body, "root", "registry", root, e));
+	TRY(check_alias(body, e));
+	TRY_OUT(body_text(body, &text, e));
+	TRY_OUT(store_prepare(
 		tx,
-		"INSERT INTO registry_alias(model, alias, root, idx) VALUES($1, $2, $3, $4)"
-		" ON CONFLICT(model, alias) DO UPDATE SET root = excluded.root, idx = excluded.idx",
+		"INSERT INTO registry_alias(model, alias, root, idx, body) VALUES($1, $2, $3, $4, $5)"
+		" ON CONFLICT(model, alias) DO UPDATE"
+		" SET root = excluded.root, idx = excluded.idx, body = excluded.body",
 		&st, e));
 	store_bind_text(st, 1, model);
 	store_bind_text(st, 2, alias);
 	store_bind_text(st, 3, root);
 	store_bind_i64(st, 4, (int64_t)index);
-	return store_run(st, e);
+	store_bind_text(st, 5, text.bytes);
+	rc = store_run(st, e);
+out:
+	buf_free(&text);
+	return rc;
+}
+
+/* Without "event" an entry is an alias that moves; what this program does not know stays in the log
+ * for one that does. */
+static int apply_event(struct store_tx *tx, uint64_t index, const json_t *body, struct err *e)
+{
+	const char *event = "alias";
+
+	if (json_object_get(body, "event"))
+		TRY(json_get_string(body, "event", &event, "registry", e));
+	return strcmp(event, "alias") == 0 ? apply_alias(tx, index, body, e) : 0;
 }
 
 int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const json_t *entry,
@@ -227,7 +268,7 @@ int registry_apply(void *registry, struct store_tx *tx, uint64_t index, const js
 			     struct err *e);
 	} table[] = { { "release", apply_release },
 		      { "fork", apply_fork },
-		      { "registry", apply_alias } };
+		      { "registry", apply_event } };
 	const char *type;
 	json_t *body;
 

@@ -47,29 +47,78 @@ static int export_bodies(struct store_tx *tx, const char *sql, json_t *out, stru
 	return rc;
 }
 
+/* One alias as it was logged; of rows that older programs wrote, what they knew. */
+static int alias_row(struct store_stmt *st, json_t **out, struct err *e)
+{
+	const char *text = store_text(st, 4);
+
+	if (text) {
+		TRY(json_read(out, text, strlen(text), LIMIT_ENTRY_BYTES, LIMIT_JSON_DEPTH, e));
+	} else {
+		struct obj o = { 0 };
+		obj_text(&o, "alias", store_text(st, 1));
+		obj_text(&o, "model", store_text(st, 0));
+		obj_text(&o, "root", store_text(st, 2));
+		TRY(obj_done(&o, out, e));
+	}
+	*out = body_with_index(*out, store_i64(st, 3));
+	return json_ok(*out, e);
+}
+
 static int export_aliases(struct store_tx *tx, json_t *out, struct err *e)
 {
 	struct store_stmt *st;
+	json_t *row;
 	int rc;
 
-	TRY(store_prepare(
-		tx, "SELECT model, alias, root, idx FROM registry_alias ORDER BY model, alias", &st,
-		e));
-	while ((rc = store_step(st, e)) == 1)
-		json_array_append_new(out, json_pack("{s:s,s:I,s:s,s:s}", "alias",
-						     store_text(st, 1), "index",
-						     (json_int_t)store_i64(st, 3), "model",
-						     store_text(st, 0), "root",
-						     store_text(st, 2)));
+	TRY(store_prepare(tx,
+			  "SELECT model, alias, root, idx, body FROM registry_alias"
+			  " ORDER BY model, alias",
+			  &st, e));
+	while ((rc = store_step(st, e)) == 1) {
+		rc = alias_row(st, &row, e);
+		if (rc < 0)
+			break;
+		json_array_append_new(out, row);
+	}
+	store_finish(st);
+	return rc;
+}
+
+/* Lineage, as far as the entries tell it without contradiction. */
+static int export_edges(struct store_tx *tx, json_t *out, struct err *e)
+{
+	struct store_stmt *st;
+	json_t *row = NULL;
+	int rc;
+
+	TRY(store_prepare(tx,
+			  "SELECT idx, parent, child, name, relation, basis FROM registry_edge"
+			  " ORDER BY idx, pos",
+			  &st, e));
+	while ((rc = store_step(st, e)) == 1) {
+		struct obj o = { 0 };
+		obj_text(&o, "basis", store_text(st, 5));
+		obj_text(&o, "child", store_text(st, 2));
+		obj_int(&o, "index", store_i64(st, 0));
+		obj_text(&o, "name", store_text(st, 3));
+		obj_text(&o, "parent", store_text(st, 1));
+		obj_text(&o, "relation", store_text(st, 4));
+		rc = obj_done(&o, &row, e);
+		if (rc < 0)
+			break;
+		json_array_append_new(out, row);
+	}
 	store_finish(st);
 	return rc;
 }
 
 int registry_export(struct registry *r, json_t **out, struct err *e)
 {
-	json_t *releases = json_array(), *forks = json_array(), *aliases = json_array();
-	json_t *all = json_pack("{s:o,s:o,s:o}", "releases", releases, "forks", forks, "aliases",
-				aliases);
+	json_t *releases = json_array(), *forks = json_array(), *aliases = json_array(),
+	       *edges = json_array();
+	json_t *all = json_pack("{s:o,s:o,s:o,s:o}", "releases", releases, "forks", forks,
+				"aliases", aliases, "edges", edges);
 	struct store_tx *tx = NULL;
 	int rc;
 
@@ -81,6 +130,7 @@ int registry_export(struct registry *r, json_t **out, struct err *e)
 			      e));
 	TRY_OUT(export_bodies(tx, "SELECT idx, body FROM registry_fork ORDER BY idx", forks, e));
 	TRY_OUT(export_aliases(tx, aliases, e));
+	TRY_OUT(export_edges(tx, edges, e));
 	*out = json_incref(all);
 out:
 	store_end(tx);

@@ -2,14 +2,14 @@
  * written by registry_apply from a log entry, so that replaying the log gives the same rows and the
  * same export.
  *
- * Entry bodies it understands (ordered fields in docs/formats.md):
+ * Entry bodies it reads (docs/formats.md, section 5); members beside these are kept:
  *   release   {model, version, root, manifest, bundle, publisher, keyid, license,
  *              parents:[{name, root, relation}], files, bytes}
- *   fork      {subject, subject_name, parent, parent_name, declared, relation, verdict, p_value,
- *              effect, findings:[{kind, detail}], report}
- *   registry  {model, alias, root}: an alias moves
- * Other types are ignored. Local folders are not part of the log: they stand in table location,
- * outside the export. */
+ *   fork      {subject, subject_name, verdict,
+ *              parents:[{root, name, weight, verdict, p_value, effect, rung, basis}], ...}
+ *   registry  {event, actor, model, alias, root, gate}: an alias moves
+ * Other types and events are ignored. Local folders are not part of the log: they stand in table
+ * location, outside the export. */
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 
@@ -49,8 +49,9 @@ int registry_find(struct registry *r, const char *ref, struct registry_release *
 int registry_locate(struct registry *r, const struct digest *root, const char *folder,
 		    struct err *e) MUST_USE;
 
-/* Everything, ordered: {"releases":[...],"forks":[...],"aliases":[...]}, a new reference. Same log,
- * same canonical bytes. */
+/* Everything, ordered and out of one snapshot: {"releases":[...],"forks":[...],"aliases":[...],
+ * "edges":[...]} as docs/formats.md, section 11, has it, a new reference. Same log, same canonical
+ * bytes. */
 int registry_export(struct registry *r, json_t **out, struct err *e) MUST_USE;
 
 /* Call visit for every release, in log order, out of one snapshot. Its release is borrowed; what it
@@ -60,9 +61,18 @@ int registry_each(struct registry *r,
 		  void *ctx, struct err *e) MUST_USE;
 
 /* Descendants of a root along fork edges and declared parents, as JSON array of {name, root,
- * relation, depth}. */
+ * relation, depth}. Nothing is its own descendant. */
 int registry_affected(struct registry *r, const struct digest *root, json_t **out,
 		      struct err *e) MUST_USE;
+
+/* How the edges say that root descends from ancestor. */
+enum registry_descent {
+	REGISTRY_UNRELATED,
+	REGISTRY_PRESUMED, /* the direction is only that of registration, at one edge or more */
+	REGISTRY_FIRM,     /* declared, measured or asserted all the way; or it is the ancestor */
+};
+int registry_descent(struct registry *r, const struct digest *root, const struct digest *ancestor,
+		     enum registry_descent *out, struct err *e) MUST_USE;
 
 /* ---- publications under way: of this machine, not of the log ---- */
 

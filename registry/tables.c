@@ -1,9 +1,9 @@
 /* The registry's tables, and how they came about.
  *
  *   registry_release  (model, version)   root, idx, body
- *   registry_edge     (idx, pos)         parent and child root, child's name, relation
+ *   registry_edge     (idx, pos)         parent and child root, child's name, relation, basis
  *   registry_fork     (idx)              body
- *   registry_alias    (model, alias)     root, idx
+ *   registry_alias    (model, alias)     root, idx, body
  *   location          (root)             folder; of this machine, not of the log
  *   registry_pending  (dir)              publications under way; of this machine, not of the log
  *
@@ -71,6 +71,9 @@ static const struct store_version versions[] = {
 	{ .table = tables, .tables = COUNT(tables) },
 	/* 2: pending publications are the registry's. */
 	{ .sql = "ALTER TABLE flow_pending RENAME TO registry_pending" },
+	/* 3: what tells an edge's direction, and an alias as it was logged; NULL of older rows. */
+	{ .sql = "ALTER TABLE registry_edge ADD COLUMN basis TEXT;"
+		 "ALTER TABLE registry_alias ADD COLUMN body TEXT" },
 };
 
 int registry_schema(struct store_tx *tx, struct err *e)

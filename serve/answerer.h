@@ -74,6 +74,7 @@ struct answer_model {
 	const char *matrices; /* storage of most matrices: "bf16" */
 	const char *packed;   /* as asked for: "stored", "q8" */
 	const char *cache, *kernels, *numerics;
+	const char *regime; /* the class of its bits: "cpu/1" */
 	const struct digest *tokenizer, *chat_template, *choice;
 	struct {
 		const char *backend, *name, *driver; /* "cpu"; what it calls itself */

@@ -222,7 +222,7 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 	add(f, "template_kwargs", template_kwargs(d));
 	add(f, "engine_build", json_string(d->build));
 	add(f, "kernel_set", text_or_null(m->kernels));
-	add(f, "kernel_regimes", m->numerics ? json_pack("[s]", m->numerics) : json_null());
+	add(f, "kernel_regimes", m->regime ? json_pack("[s]", m->regime) : json_null());
 	add(f, "policy_bundle", digest_or_null(d->bundle));
 	add(f, "policy_mode", json_string(d->mode));
 	add(f, "sampling", sampling(d));

@@ -263,6 +263,7 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .cache = f->cache,
 				      .kernels = f->kernel_set,
 				      .numerics = f->numerics,
+				      .regime = f->regime,
 				      .tokenizer = &f->tokenizer,
 				      .chat_template = &f->chat_template,
 				      .choice = &f->choice,

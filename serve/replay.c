@@ -1,11 +1,14 @@
-/* Replay: run a recorded request again and compare the two records field by field. In canonical
- * numerics every token, every emitted byte and the digest of the last logits must come out the
- * same; what differs is named. */
+/* Replay: run a recorded request again and compare the two records field by field. In the regime
+ * of the record every token, every emitted byte and the digest of the last logits must come out the
+ * same; what differs is named. In another regime the bits are others by right: nothing is run, and
+ * the report says which one it takes. */
 #include "base/arena.h"
+#include "base/build.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "serve/chat.h"
+#include "serve/compute.h"
 #include "serve/replay_libraries.h"
 
 #include <string.h>
@@ -19,6 +22,7 @@ struct replay {
 	size_t fields; /* of the record, as far as they are known here */
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
+	const char *kernels, *regime; /* of this machine, by the options of the record */
 	const json_t *request; /* as it was kept; and what of it is not in that: */
 	char record[96];
 	struct digest body;
@@ -104,6 +108,63 @@ static void plain(const char *value, char *out, size_t room)
 	snprintf(out, room, "%.*s", value[0] == '"' && n > 2 ? (int)(n - 2) : 0, value + 1);
 }
 
+/* How the recorded engine computed; NULL and 0 where the record does not say. */
+static struct serve_compute recorded_compute(const struct replay *r)
+{
+	const json_t *kept = json_object_get(r->vault, "retained");
+	const json_t *engine = json_object_get(kept, "engine");
+	return (struct serve_compute){
+		.weights = json_string_value(json_object_get(engine, "weights")),
+		.cache = json_string_value(json_object_get(engine, "cache")),
+		.numerics = json_string_value(json_object_get(engine, "numerics")),
+	};
+}
+
+/* ---- regimes ---- */
+
+/* "kernel_regimes" of the record; before regimes had names it held the word for the numerics. */
+static const char *recorded_regimes(const struct replay *r)
+{
+	const char *was = recorded(r, "kernel_regimes");
+	if (strcmp(was, "[\"canonical\"]") == 0)
+		return "[\"cpu/1\"]";
+	return strcmp(was, "[\"fast\"]") == 0 ? "[\"cpu-fast-bf16/1\"]" : was;
+}
+
+/* ERR_UNAVAILABLE: this program does not know the record's words for how it computed. */
+static int find_means(struct replay *r, struct err *e)
+{
+	struct engine_options means;
+	struct serve_compute how = recorded_compute(r);
+	int rc = serve_compute_read(&how, &means, e);
+	if (rc == ERR_USAGE)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "entry %llu cannot be replayed here: this program knows no weights "
+			       "%.20s, cache %.20s and numerics %.20s together",
+			       (unsigned long long)r->index, how.weights, how.cache, how.numerics);
+	TRY(rc);
+	return engine_means(&means, &r->kernels, &r->regime, e);
+}
+
+static bool same_regime(const struct replay *r)
+{
+	char here[80];
+	snprintf(here, sizeof here, "[\"%s\"]", r->regime);
+	return strcmp(here, recorded_regimes(r)) == 0;
+}
+
+/* ---- running it again ---- */
+
+/* What this program or machine is short of is no fault of the record. */
+static int cannot_here(const struct replay *r, int rc, struct err *e)
+{
+	if (rc != ERR_UNSUPPORTED || !e)
+		return rc == ERR_UNSUPPORTED ? ERR_UNAVAILABLE : rc;
+	struct err why = *e;
+	return err_set(e, ERR_UNAVAILABLE, "entry %llu cannot be replayed here: %.500s",
+		       (unsigned long long)r->index, why.text);
+}
+
 static int open_service(struct replay *r, const struct serve_replay_options *o, struct err *e)
 {
 	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
@@ -112,18 +173,15 @@ static int open_service(struct replay *r, const struct serve_replay_options *o, 
 	if (bundle[0])
 		TRY(flow_policy_find(r->flow, bundle, path, e));
 	const json_t *kept = json_object_get(r->vault, "retained");
-	const json_t *engine = json_object_get(kept, "engine"); /* absent: recorded before it was */
 	json_int_t context = json_integer_value(json_object_get(kept, "context_max"));
 	struct serve_options serve = {
 		.ref = o->ref ? o->ref : root,
 		.policy = bundle[0] ? path : NULL,
 		.unsigned_ok = o->unsigned_ok,
-		.compute = { .weights = json_string_value(json_object_get(engine, "weights")),
-			     .cache = json_string_value(json_object_get(engine, "cache")),
-			     .numerics = json_string_value(json_object_get(engine, "numerics")) },
+		.compute = recorded_compute(r),
 		.context_max = context > 0 && context <= UINT32_MAX ? (uint32_t)context : 0,
 	};
-	return serve_service_open_replay(&r->service, r->flow, &serve, e);
+	return cannot_here(r, serve_service_open_replay(&r->service, r->flow, &serve, e), e);
 }
 
 /* Those of a request's texts: [{phase, ...}]. */
@@ -203,6 +261,8 @@ static int run(struct replay *r, const struct serve_replay_options *o, struct er
 	return rc < 0 ? rc : 0;
 }
 
+/* ---- the report ---- */
+
 static int add_difference(json_t *list, const char *field, const char *was, json_t *value,
 			  struct err *e)
 {
@@ -222,10 +282,12 @@ static int differences(const struct replay *r, json_t *list, struct err *e)
 	struct decision_fields now;
 	TRY(serve_decision_fields(&r->chat->decision, &now, e));
 	int rc = 0;
-	for (size_t f = 0; f < r->fields && rc == 0; f++)
-		if (compared(now.field[f].name))
-			rc = add_difference(list, now.field[f].name, r->was[f], now.field[f].value,
-					    e);
+	for (size_t f = 0; f < r->fields && rc == 0; f++) {
+		const char *name = now.field[f].name;
+		bool regimes = strcmp(name, "kernel_regimes") == 0; /* same_regime was here */
+		if (compared(name) && !regimes)
+			rc = add_difference(list, name, r->was[f], now.field[f].value, e);
+	}
 	serve_decision_fields_free(&now);
 	return rc;
 }
@@ -263,6 +325,7 @@ static json_int_t first_token(const struct replay *r)
 	return -1;
 }
 
+/* Of all choices. */
 static json_int_t token_count(const struct replay *r)
 {
 	const json_t *count = value_of(r, "output_count"), *each;
@@ -271,19 +334,6 @@ static json_int_t token_count(const struct replay *r)
 	json_array_foreach(count, i, each)
 		all += json_integer_value(each);
 	return all;
-}
-
-/* Bits are one regime's own: computed in another, the two say nothing about each other. */
-static const char *verdict(const json_t *list)
-{
-	const json_t *row;
-	size_t i;
-	json_array_foreach(list, i, row) {
-		const char *field = json_string_value(json_object_get(row, "field"));
-		if (field && strcmp(field, "kernel_regimes") == 0)
-			return "other regime";
-	}
-	return json_array_size(list) == 0 ? "equal" : "different";
 }
 
 /* Those that match the policy's rules, and have another version here. */
@@ -297,30 +347,62 @@ static int add_libraries(const struct replay *r, struct obj *o, struct err *e)
 	return 0;
 }
 
-static int describe(struct replay *r, json_t **report, struct err *e)
+/* Which program computed, and which would here. */
+static void add_machines(const struct replay *r, struct obj *o)
 {
-	const struct answer_model *m = &r->chat->decision.model;
-	json_t *list = json_array();
-	struct obj o = { 0 };
-	char set[32];
+	char set[32], build[160];
+	json_t *regimes = json_loads(recorded_regimes(r), JSON_DECODE_ANY, NULL);
 	plain(recorded(r, "kernel_set"), set, sizeof set);
-	int rc = differences(r, list, e);
+	plain(recorded(r, "engine_build"), build, sizeof build);
+	obj_text(o, "regime", r->regime);
+	obj_add(o, "regimes_recorded", regimes);
+	obj_text(o, "kernels_recorded", set);
+	obj_text(o, "kernels_here", r->kernels);
+	obj_text(o, "build_recorded", build);
+	obj_text(o, "build_here", build_id());
+	obj_int(o, "tokens", token_count(r));
+}
+
+/* After run, or without it where the regime is another. list is taken. */
+static int describe(struct replay *r, const char *verdict, json_t *list, json_t **report,
+		    struct err *e)
+{
+	struct obj o = { 0 };
 	const json_t *first = json_object_get(json_array_get(list, 0), "field");
-	obj_bool(&o, "equal", json_array_size(list) == 0);
-	obj_text(&o, "verdict", verdict(list));
+	obj_bool(&o, "equal", strcmp(verdict, "equal") == 0);
+	obj_text(&o, "verdict", verdict);
 	obj_text(&o, "first_difference", json_string_value(first));
-	obj_text(&o, "regime", m->numerics);
-	obj_text(&o, "kernels_recorded", set);
-	obj_text(&o, "kernels_here", m->kernels);
-	obj_int(&o, "tokens", token_count(r));
-	obj_int(&o, "first_token", first_token(r));
-	obj_text(&o, "finish_reason", serve_record_finish(r->chat, 0));
+	add_machines(r, &o);
+	obj_add(&o, "first_token", r->chat ? json_integer(first_token(r)) : json_null());
+	obj_text(&o, "finish_reason", r->chat ? serve_record_finish(r->chat, 0) : NULL);
 	obj_add(&o, "differences", list);
-	if (rc == 0)
-		rc = add_libraries(r, &o, e);
+	int rc = add_libraries(r, &o, e);
 	if (rc < 0)
 		obj_free(&o);
 	return rc < 0 ? rc : obj_done(&o, report, e);
+}
+
+static int refuse_regime(struct replay *r, json_t **report, struct err *e)
+{
+	json_t *list = json_array(), *here = json_pack("[s]", r->regime);
+	int rc = add_difference(list, "kernel_regimes", recorded_regimes(r), here, e);
+	json_decref(here);
+	if (rc < 0)
+		json_decref(list);
+	return rc < 0 ? rc : describe(r, "other regime", list, report, e);
+}
+
+static int run_and_compare(struct replay *r, const struct serve_replay_options *o, json_t **report,
+			   struct err *e)
+{
+	TRY(open_service(r, o, e));
+	TRY(run(r, o, e));
+	json_t *list = json_array();
+	int rc = differences(r, list, e);
+	if (rc < 0)
+		json_decref(list);
+	bool equal = json_array_size(list) == 0;
+	return rc < 0 ? rc : describe(r, equal ? "equal" : "different", list, report, e);
 }
 
 int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,
@@ -332,11 +414,10 @@ int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_optio
 	if (rc == 0)
 		rc = find_request(&r, e);
 	if (rc == 0)
-		rc = open_service(&r, o, e);
+		rc = find_means(&r, e);
 	if (rc == 0)
-		rc = run(&r, o, e);
-	if (rc == 0)
-		rc = describe(&r, report, e);
+		rc = same_regime(&r) ? run_and_compare(&r, o, report, e)
+				     : refuse_regime(&r, report, e);
 	serve_chat_close(r.chat);
 	serve_service_close(r.service);
 	json_decref(r.scans);

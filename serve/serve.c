@@ -94,6 +94,7 @@ static int append_config(struct serve_service *s, struct err *e)
 	obj_text(&o, "packed", m.packed);
 	obj_text(&o, "cache", m.cache);
 	obj_text(&o, "numerics", m.numerics);
+	obj_text(&o, "regime", m.regime);
 	obj_add(&o, "choice", m.choice ? json_digest(m.choice) : json_null());
 	obj_count(&o, "context_max", m.context_max);
 	obj_text(&o, "kernels", m.kernels);

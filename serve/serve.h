@@ -91,8 +91,10 @@ struct serve_replay_options {
 	uint64_t seed; /* instead of the recorded one */
 	bool unsigned_ok;
 };
-/* Run the recorded request again. Report: {equal, first_difference, differences:[{field, recorded,
- * found}], regime, tokens}. */
+/* Run the recorded request again. Report: as docs/formats.md, section 11, says. Where this machine
+ * computes in another regime than the record, nothing is run, and "verdict" is "other regime".
+ * ERR_UNAVAILABLE: this program is short of what the record takes (a policy's detector, a word for
+ * how it was computed). */
 int serve_replay(struct flow *f, uint64_t index, const struct serve_replay_options *o,
 		 json_t **report, struct err *e) MUST_USE;
 

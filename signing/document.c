@@ -8,9 +8,13 @@
  *      "keys":{"ecdsa-p256":{"keyid":HEX,"public":PEM},"ed25519":{"keyid":HEX,"public":HEX}},
  *      "kind":"key","name":NAME,"version":1}
  *
+ * and where they are stated "expires":TIME, "log":VKEY (of the log that its releases stand in),
+ * "models":[PATTERN...] (models.c), "previous":HEX (Ed25519 key id of the key that it follows).
+ *
  * signatures[0] is ECDSA P-256 with SHA-256 (ASN.1 DER), signatures[1] is Ed25519, both over the
- * PAE; keyid names the key. Valid: exactly these members, key ids that match, PEM in its one
- * spelling, both signatures good. */
+ * PAE; keyid names the key. With "previous", signatures[2] is that key's Ed25519. Valid: these
+ * members, key ids that match, PEM in its one spelling, the first two signatures good. Members and
+ * further signatures that a reader does not know are passed over. */
 #include "base/limits.h"
 #include "base/text.h"
 #include "signing/dsse.h"
@@ -18,6 +22,7 @@
 #include "signing/keys.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DOCUMENT_TYPE "application/vnd.hallmark.key+json;version=1"
@@ -53,6 +58,26 @@ int signing_keys_fill_ids(struct signing_public *pub, struct err *e)
 	return 0;
 }
 
+static void add_terms(struct obj *o, const struct signing_public *pub)
+{
+	struct arr models = { 0 };
+	char expires[32];
+	for (const char *p = pub->models; *p; p += *p == ',') {
+		size_t len = strcspn(p, ",");
+		arr_add(&models, json_stringn(p, len));
+		p += len;
+	}
+	text_time_rfc3339(pub->expires_us, expires);
+	if (pub->expires_us)
+		obj_text(o, "expires", expires);
+	if (pub->log[0])
+		obj_text(o, "log", pub->log);
+	if (pub->models[0])
+		obj_array(o, "models", &models);
+	if (pub->previous[0])
+		obj_text(o, "previous", pub->previous);
+}
+
 static json_t *payload_json(const struct signing_public *pub, int64_t time_us)
 {
 	char created[32], hex[65];
@@ -70,72 +95,72 @@ static json_t *payload_json(const struct signing_public *pub, int64_t time_us)
 	obj_text(&o, "kind", "key");
 	obj_text(&o, "name", pub->name);
 	obj_int(&o, "version", 1);
+	add_terms(&o, pub);
 	return obj_take(&o);
 }
 
-static int sign_both(const struct signing_public *pub, const struct buf *payload,
-		     const uint8_t p256[32], const uint8_t ed25519[64], struct buf *out,
-		     struct err *e)
+static int sign_all(const struct signing_public *pub, const struct keys_document *how,
+		    const struct buf *payload, struct buf *out, struct err *e)
 {
 	struct buf pae = { 0 }, der = { 0 };
-	uint8_t signature[64];
+	uint8_t own[64], before[64];
+	struct dsse_signature s[3] = {
+		{ pub->p256_keyid, NULL, 0 },
+		{ pub->ed25519_keyid, own, sizeof own },
+		{ pub->previous, before, sizeof before },
+	};
+	int rc = 0;
 	signing_dsse_pae(&pae, DOCUMENT_TYPE, payload->bytes, payload->len);
-	int result = buf_done(&pae, e);
-	if (result == 0)
-		result = signing_ecdsa_sign(p256, pae.bytes, pae.len, &der, e);
-	if (result == 0)
-		result = buf_done(&der, e);
-	if (result == 0) {
-		crypto_sign_detached(signature, NULL, (const uint8_t *)pae.bytes, pae.len, ed25519);
-		struct dsse_signature both[] = {
-			{ pub->p256_keyid, der.bytes, der.len },
-			{ pub->ed25519_keyid, signature, sizeof signature },
-		};
-		signing_dsse_write(out, DOCUMENT_TYPE, payload->bytes, payload->len, both, 2);
-		buf_add_byte(out, '\n');
-		result = buf_done(out, e);
-	}
+	TRY_OUT(buf_done(&pae, e));
+	TRY_OUT(signing_ecdsa_sign(how->p256, pae.bytes, pae.len, &der, e));
+	TRY_OUT(buf_done(&der, e));
+	s[0].bytes = der.bytes;
+	s[0].len = der.len;
+	crypto_sign_detached(own, NULL, (const uint8_t *)pae.bytes, pae.len, how->ed25519);
+	if (how->previous)
+		signing_ed25519(how->previous, pae.bytes, pae.len, before);
+	signing_dsse_write(out, DOCUMENT_TYPE, payload->bytes, payload->len, s,
+			   how->previous ? 3 : 2);
+	buf_add_byte(out, '\n');
+	rc = buf_done(out, e);
+out:
 	buf_free(&pae);
 	buf_free(&der);
-	return result;
+	return rc;
 }
 
-int signing_keys_document_make(struct signing_public *pub, const uint8_t p256[32],
-			       const uint8_t ed25519[64], int64_t time_us, struct err *e)
+int signing_keys_document_make(struct signing_public *pub, const struct keys_document *how,
+			       struct err *e)
 {
 	struct buf payload = { 0 }, text = { 0 };
-	json_t *o = payload_json(pub, time_us);
-	int result = o ? json_write_canonical(o, &payload, e)
-		       : err_set(e, ERR_NOMEM, "out of memory for a key document");
-	if (result == 0)
-		result = sign_both(pub, &payload, p256, ed25519, &text, e);
-	if (result == 0 && text.len >= sizeof pub->document)
-		result = err_set(e, ERR_INPUT, "a key document of %zu bytes", text.len);
-	if (result == 0)
-		memcpy(pub->document, text.bytes, text.len + 1);
+	json_t *o = payload_json(pub, how->time_us);
+	int rc = o ? 0 : err_set(e, ERR_NOMEM, "out of memory for a key document");
+	TRY_OUT(rc);
+	TRY_OUT(json_write_canonical(o, &payload, e));
+	TRY_OUT(sign_all(pub, how, &payload, &text, e));
+	if (text.len >= sizeof pub->document)
+		TRY_OUT(err_set(e, ERR_INPUT, "a key document of %zu bytes", text.len));
+	memcpy(pub->document, text.bytes, text.len + 1);
+out:
 	json_decref(o);
 	buf_free(&payload);
 	buf_free(&text);
-	return result;
+	return rc;
 }
 
 static int copy_key(const json_t *keys, const char *kind, const char **public_text, const char **id,
 		    struct err *e)
 {
-	static const char *const members[] = { "keyid", "public", NULL };
 	json_t *k = NULL;
 	TRY(json_get_object(keys, kind, &k, "key document", e));
-	TRY(json_only_keys(k, members, "key document", e));
 	TRY(json_get_string(k, "public", public_text, "key document", e));
 	return json_get_string(k, "keyid", id, "key document", e);
 }
 
 static int read_keys(const json_t *keys, struct signing_public *pub, struct err *e)
 {
-	static const char *const kinds[] = { "ecdsa-p256", "ed25519", NULL };
 	const char *pem = NULL, *hex = NULL, *p256_id = NULL, *ed25519_id = NULL, *scheme = NULL;
 	uint8_t unused[32];
-	TRY(json_only_keys(keys, kinds, "key document", e));
 	TRY(copy_key(keys, "ecdsa-p256", &pem, &p256_id, e));
 	TRY(copy_key(keys, "ed25519", &hex, &ed25519_id, e));
 	TRY(signing_ecdsa_read(pem, strlen(pem), pub->p256_pem, &scheme, unused, e));
@@ -154,13 +179,62 @@ static int read_keys(const json_t *keys, struct signing_public *pub, struct err 
 	return 0;
 }
 
+/* A text that may be absent into out[room]. */
+static int read_text(const json_t *o, const char *key, char *out, size_t room, struct err *e)
+{
+	const char *text = NULL;
+	if (!json_object_get(o, key))
+		return 0;
+	TRY(json_get_string(o, key, &text, "key document", e));
+	if (strlen(text) >= room)
+		return err_set(e, ERR_INPUT, "key document: \"%s\" is longer than %zu bytes", key,
+			       room - 1);
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+static int read_models(const json_t *o, struct signing_public *pub, struct err *e)
+{
+	json_t *list = NULL, *item;
+	size_t i, at = 0;
+	if (!json_object_get(o, "models"))
+		return 0;
+	TRY(json_get_array(o, "models", &list, "key document", e));
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		if (!text || strchr(text, ',') || at + strlen(text) + 2 > sizeof pub->models)
+			return err_set(e, ERR_INPUT,
+				       "key document: \"models\" is no list of patterns of at most "
+				       "%zu bytes",
+				       sizeof pub->models - 1);
+		at += (size_t)snprintf(pub->models + at, sizeof pub->models - at, "%s%s",
+				       at ? "," : "", text);
+	}
+	return at ? signing_models_check(pub->models, e) : 0;
+}
+
+/* What a document may say beside its keys. */
+static int read_terms(const json_t *o, struct signing_public *pub, struct err *e)
+{
+	uint8_t unused[32];
+	char expires[64] = "";
+	TRY(read_text(o, "expires", expires, sizeof expires, e));
+	TRY(read_text(o, "log", pub->log, sizeof pub->log, e));
+	TRY(read_text(o, "previous", pub->previous, sizeof pub->previous, e));
+	TRY(read_models(o, pub, e));
+	if (pub->previous[0] && text_unhex(pub->previous, strlen(pub->previous), unused, 32) < 0)
+		return err_set(e, ERR_INPUT, "key document: \"previous\" is not a key id");
+	if (expires[0] && text_time_parse(expires, &pub->expires_us) < 0)
+		return err_set(e, ERR_INPUT, "key document: \"expires\" is not a time");
+	return 0;
+}
+
 static int read_payload(const json_t *o, struct signing_public *pub, struct err *e)
 {
-	static const char *const members[] = { "created", "keys", "kind", "name", "version", NULL };
 	const char *kind = NULL, *name = NULL, *created = NULL;
 	uint64_t version = 0;
 	json_t *keys = NULL;
-	TRY(json_only_keys(o, members, "key document", e));
 	TRY(json_get_string(o, "kind", &kind, "key document", e));
 	TRY(json_get_u64(o, "version", &version, "key document", e));
 	if (strcmp(kind, "key") != 0)
@@ -174,13 +248,14 @@ static int read_payload(const json_t *o, struct signing_public *pub, struct err 
 	TRY(json_get_string(o, "name", &name, "key document", e));
 	TRY(signing_keys_check_name(name, e));
 	memcpy(pub->name, name, strlen(name) + 1);
+	TRY(read_terms(o, pub, e));
 	TRY(json_get_object(o, "keys", &keys, "key document", e));
 	return read_keys(keys, pub, e);
 }
 
 static int check_both(const struct dsse *d, const struct signing_public *pub, struct err *e)
 {
-	if (d->count != 2 || d->signature[1].len != 64)
+	if (d->count < 2 || d->signature[1].len != 64)
 		return err_set(e, ERR_INPUT,
 			       "key document: expected two signatures, ECDSA then Ed25519");
 	TRY(signing_ecdsa_check(pub->p256_pem, d->pae.bytes, d->pae.len, d->signature[0].bytes,
@@ -217,4 +292,31 @@ int signing_keys_document_read(const char *text, size_t len, struct signing_publ
 	json_decref(payload);
 	json_decref(envelope);
 	return result < 0 ? err_prefix(e, "key document") : 0;
+}
+
+int signing_public_parse(const char *text, size_t len, struct signing_public *out, struct err *e)
+{
+	return signing_keys_document_read(text, len, out, e);
+}
+
+bool signing_public_follows(const struct signing_public *next, const struct signing_public *before)
+{
+	json_t *envelope = NULL;
+	struct dsse d = { .count = 0 };
+	bool signed_by = false;
+	if (!next->previous[0] || !before->has_ed25519 ||
+	    strcmp(next->previous, before->ed25519_keyid) != 0)
+		return false;
+	if (json_read(&envelope, next->document, strlen(next->document), KEYS_DOCUMENT_BYTES,
+		      LIMIT_JSON_DEPTH, NULL) == 0 &&
+	    signing_dsse_read(envelope, DOCUMENT_TYPE, false, &d, NULL) == 0)
+		for (size_t i = 2; i < d.count; i++)
+			signed_by = signed_by ||
+				    (d.signature[i].len == 64 &&
+				     signing_ed25519_check(
+					     before->ed25519, d.pae.bytes, d.pae.len,
+					     (const uint8_t *)d.signature[i].bytes) == 0);
+	signing_dsse_free(&d);
+	json_decref(envelope);
+	return signed_by;
 }

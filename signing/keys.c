@@ -207,15 +207,42 @@ static int key_paths(const char *dir, const char *name, char secret[LIMIT_PATH_B
 	return file_join(public, dir, file, e);
 }
 
-static int generate(struct signing_identity *id, const char *name, const struct env *env,
-		    struct err *e)
+/* What the document is to say, into its place. */
+static int take_terms(struct signing_public *pub, const struct signing_terms *t, struct err *e)
+{
+	if (t->models) {
+		TRY(signing_models_check(t->models, e));
+		snprintf(pub->models, sizeof pub->models, "%s", t->models);
+	}
+	if (t->log && strlen(t->log) >= sizeof pub->log)
+		return err_set(e, ERR_INPUT, "a log's key of %zu bytes", strlen(t->log));
+	snprintf(pub->log, sizeof pub->log, "%s", t->log ? t->log : "");
+	if (t->previous)
+		memcpy(pub->previous, t->previous->public.ed25519_keyid, sizeof pub->previous);
+	pub->expires_us = t->expires_us;
+	return 0;
+}
+
+static void draw_secrets(struct signing_identity *id, const struct env *env)
 {
 	do
 		env_random(env, id->secret->seed, SEED_BYTES);
 	while (!signing_ecdsa_secret_valid(id->secret->seed));
+}
+
+static int make_document(struct signing_identity *id, const char *name,
+			 const struct signing_terms *t, const struct env *env, struct err *e)
+{
 	TRY(derive_public(id, name, e));
-	return signing_keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
-					  env_now_us(env), e);
+	TRY(take_terms(&id->public, t, e));
+	return signing_keys_document_make(&id->public,
+					  &(struct keys_document){
+						  .p256 = id->secret->seed,
+						  .ed25519 = id->secret->ed25519,
+						  .previous = t->previous,
+						  .time_us = env_now_us(env),
+					  },
+					  e);
 }
 
 static int open_plain(struct signing_identity *id, const uint8_t *file, struct err *e)
@@ -327,37 +354,36 @@ static int match_document(struct signing_identity *id, const char *path, struct 
 
 /* A secret key without its document is what a cut-off creation left, of which nobody was told: it
  * is completed, never replaced. */
-static int complete(struct signing_identity *id, const char *path, const char *name,
-		    const char *passphrase, const struct env *env, struct err *e)
+static int take_secret(struct signing_identity *id, const char *path, const char *passphrase,
+		       struct err *e)
 {
 	struct err why = { 0 };
 	int result = read_secret(id, path, passphrase, &why);
-	if (result < 0)
-		return err_set(e, ERR_CONFLICT, "%s exists without its key document: %.300s", path,
-			       why.text);
-	TRY(derive_public(id, name, e));
-	return signing_keys_document_make(&id->public, id->secret->seed, id->secret->ed25519,
-					  env_now_us(env), e);
+	return result < 0 ? err_set(e, ERR_CONFLICT,
+				    "%s exists without its key document: %.300s", path, why.text)
+			  : 0;
 }
 
 static int create_locked(const char *dir, const char *name, const char *passphrase,
-			 const struct env *env, struct err *e)
+			 const struct signing_terms *terms, const struct env *env, struct err *e)
 {
 	char secret[LIMIT_PATH_BYTES], public[LIMIT_PATH_BYTES];
+	int result = 0;
 	TRY(key_paths(dir, name, secret, public, e));
 	if (file_exists(public))
 		return err_set(e, ERR_CONFLICT, "a key named %s exists already in %s", name, dir);
 	struct signing_identity *id = identity_alloc();
 	if (!id)
 		return err_set(e, ERR_NOMEM, "out of memory for a key");
-	int result;
-	if (file_exists(secret)) {
-		result = complete(id, secret, name, passphrase, env, e);
-	} else {
-		result = generate(id, name, env, e);
-		if (result == 0)
-			result = write_secret(id, secret, passphrase, env, e);
-	}
+	bool there = file_exists(secret);
+	if (there)
+		result = take_secret(id, secret, passphrase, e);
+	else
+		draw_secrets(id, env);
+	if (result == 0)
+		result = make_document(id, name, terms, env, e);
+	if (result == 0 && !there)
+		result = write_secret(id, secret, passphrase, env, e);
 	env_step(env, "key.secret");
 	if (result == 0)
 		result = file_create_immutable(public, NULL, id->public.document,
@@ -367,8 +393,9 @@ static int create_locked(const char *dir, const char *name, const char *passphra
 }
 
 /* One at a time in a folder: of two that make the same name, one finds the other's. */
-int signing_identity_create(const char *dir, const char *name, const char *passphrase,
-			    const struct env *env, struct err *e)
+int signing_publisher_create(const char *dir, const char *name, const char *passphrase,
+			     const struct signing_terms *terms, const struct env *env,
+			     struct err *e)
 {
 	char lock[LIMIT_PATH_BYTES];
 	int fd;
@@ -376,9 +403,16 @@ int signing_identity_create(const char *dir, const char *name, const char *passp
 	TRY(file_make_dirs(dir, 0700, e));
 	TRY(file_join(lock, dir, "lock", e));
 	TRY(file_lock_wait(lock, &fd, e));
-	int result = create_locked(dir, name, passphrase, env, e);
+	int result = create_locked(dir, name, passphrase, terms, env, e);
 	file_unlock(fd);
 	return result;
+}
+
+int signing_identity_create(const char *dir, const char *name, const char *passphrase,
+			    const struct env *env, struct err *e)
+{
+	return signing_publisher_create(dir, name, passphrase, &(struct signing_terms){ 0 }, env,
+					e);
 }
 
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,

@@ -14,9 +14,14 @@ int signing_keys_fill_ids(struct signing_public *pub, struct err *e) MUST_USE;
 int signing_keys_check_name(const char *name, struct err *e) MUST_USE;
 
 /* Write the key document of pub into pub->document, signed with both secrets (P-256 scalar, Ed25519
- * 64 bytes). */
-int signing_keys_document_make(struct signing_public *pub, const uint8_t p256[32],
-			       const uint8_t ed25519[64], int64_t time_us, struct err *e) MUST_USE;
+ * 64 bytes), and by the identity before it where there is one (NULL: none). */
+struct keys_document {
+	const uint8_t *p256, *ed25519;
+	const struct signing_identity *previous;
+	int64_t time_us;
+};
+int signing_keys_document_make(struct signing_public *pub, const struct keys_document *how,
+			       struct err *e) MUST_USE;
 
 /* Check both signatures and fill pub. */
 int signing_keys_document_read(const char *text, size_t len, struct signing_public *pub,

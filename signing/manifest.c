@@ -136,8 +136,7 @@ static int copy_range(const struct signing_range *r, struct signing_tensor *t, s
 
 static int by_tensor_name(const void *a, const void *b)
 {
-	return strcmp(((const struct signing_tensor *)a)->name,
-		      ((const struct signing_tensor *)b)->name);
+	return signing_tensor_order(a, b);
 }
 
 static int take_ranges(struct making *k, const struct signing_range *range, size_t count,
@@ -161,7 +160,7 @@ static int take_ranges(struct making *k, const struct signing_range *range, size
 	}
 	qsort(m->tensor, count, sizeof *m->tensor, by_tensor_name);
 	for (size_t i = 1; i < count; i++)
-		if (strcmp(m->tensor[i - 1].name, m->tensor[i].name) == 0)
+		if (signing_tensor_order(&m->tensor[i - 1], &m->tensor[i]) == 0)
 			return err_set(e, ERR_INPUT, "tensor %.200s: given twice",
 				       m->tensor[i].name);
 	return signing_tensor_index_make(&k->index, m->tensor, count, e);

@@ -46,7 +46,7 @@ struct signing_tensor {
 struct signing_manifest {
 	char *model_name; /* basename in the statement's subject */
 	struct signing_file *file;
-	struct signing_tensor *tensor; /* sorted by name */
+	struct signing_tensor *tensor; /* sorted by name, then by file */
 	char **ignore;                 /* the statement's ignore_paths */
 	size_t file_count, tensor_count, ignore_count;
 	bool links;         /* allow_symlinks: some of the files are links, into a hub's cache */

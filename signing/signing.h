@@ -19,22 +19,47 @@ struct signing_public {
 	uint8_t ed25519[32];
 	bool has_p256, has_ed25519;
 	char p256_keyid[65], ed25519_keyid[65]; /* SHA-256 of canonical {keytype, keyval, scheme} */
-	char document[2560]; /* the key document's text, or "" */
+	/* What a key document says beside its keys; each may be "" or 0. */
+	char models[512];  /* what its owner means to sign, as signing_models_check has it */
+	char log[512];     /* verifier key of the log that its releases stand in */
+	char previous[65]; /* Ed25519 key id of the key that this one follows */
+	int64_t expires_us;
+	char document[8192]; /* its text, or "" */
 };
+
+/* Patterns of model names, separated by commas: ORG/MODEL, where either part may end in '*'. */
+int signing_models_check(const char *models, struct err *e) MUST_USE;
+/* Whether one of them, each well-formed, is that of a name. ASCII letters match in either case. */
+bool signing_models_match(const char *models, const char *name);
 
 /* Make an identity in DIR: DIR/NAME.key (0600) and DIR/NAME.pub (the key document, JSON). name:
  * [a-z0-9._-]{1,63}, not starting with a dot. passphrase NULL stores the secret unwrapped, else
  * under argon2id + XChaCha20-Poly1305. ERR_CONFLICT if it exists: no file is ever replaced. */
 int signing_identity_create(const char *dir, const char *name, const char *passphrase,
 			    const struct env *env, struct err *e) MUST_USE;
+/* What to state in the key document of an identity that signs releases; NULL or 0: nothing. */
+struct signing_terms {
+	const char *models, *log;
+	const struct signing_identity *previous; /* signs the document, too */
+	int64_t expires_us;
+};
+int signing_publisher_create(const char *dir, const char *name, const char *passphrase,
+			     const struct signing_terms *terms, const struct env *env,
+			     struct err *e) MUST_USE;
 /* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or another's key document). */
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,
 			  const char *passphrase, struct err *e) MUST_USE;
 const struct signing_public *signing_identity_public(const struct signing_identity *id);
 void signing_identity_close(struct signing_identity *id);
 
-/* A key document (both signatures are checked), a PEM or a minisign public key, by content. */
+/* A key document (both signatures are checked), a PEM or a minisign public key, by content.
+ * ERR_UNSUPPORTED: the document is of a later version. */
 int signing_public_read(const char *path, struct signing_public *out, struct err *e) MUST_USE;
+/* The same of a key document's text. */
+int signing_public_parse(const char *text, size_t len, struct signing_public *out,
+			 struct err *e) MUST_USE;
+/* Whether the document of `next` names `before` as the key that it follows, and is signed by it. */
+bool signing_public_follows(const struct signing_public *next, const struct signing_public *before);
 
 enum signing_form { SIGNING_PEM, SIGNING_SSH, SIGNING_MINISIGN, SIGNING_VKEY, SIGNING_DOCUMENT };
 /* Appends the public key with final newline. name: of the vkey, comment of the ssh line, else NULL.

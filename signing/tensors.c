@@ -3,14 +3,14 @@
  *     0   8  "HMTENSR1"
  *     8   4  u32 version, 1
  *     12  4  u32 number of tensors
- *     then per tensor, in ascending order of name bytes, one record:
+ *     then per tensor, in ascending order of name bytes and then of file bytes, one record:
  *         u16 length of name, name; u8 length of dtype, dtype; u8 rank; rank x u64 dimensions;
  *         u16 length of file, file; u64 first byte in the file; u64 number of bytes;
  *         SHA-256 of those bytes
  *
- * Valid: names ascending without repetition, rank at most 8, files listed in the manifest, ranges
- * inside their file and disjoint, and no byte after the last record. A file's descriptor may state
- * count and root of its records: RFC 6962 over SHA-256(0x00 || record), in order of name. */
+ * Valid: that order, no name twice in one file, rank at most 8, files listed in the manifest,
+ * ranges inside their file and disjoint, and no byte after the last record. A file's descriptor may
+ * state count and root of its records: RFC 6962 over SHA-256(0x00 || record), in order of name. */
 #include "signing/tensors.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -60,6 +60,12 @@ static bool printable(const char *s, size_t max)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			return false;
 	return true;
+}
+
+int signing_tensor_order(const struct signing_tensor *a, const struct signing_tensor *b)
+{
+	int order = strcmp(a->name, b->name);
+	return order ? order : strcmp(a->file, b->file);
 }
 
 int signing_tensor_check(const struct signing_tensor *t, struct err *e)
@@ -135,7 +141,7 @@ static int read_records(struct reader *r, const struct signing_manifest *m,
 	for (size_t i = 0; i < count; i++) {
 		TRY(read_record(r, &tensor[i], e));
 		TRY(check_file(&tensor[i], m, e));
-		if (i && strcmp(tensor[i - 1].name, tensor[i].name) >= 0)
+		if (i && signing_tensor_order(&tensor[i - 1], &tensor[i]) >= 0)
 			return err_set(e, ERR_INPUT,
 				       SIGNING_TENSORS ": %.200s is out of order or repeated",
 				       tensor[i].name);

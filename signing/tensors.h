@@ -5,7 +5,10 @@
 #include "base/buf.h"
 #include "signing/release.h"
 
-/* Write all tensors of m (sorted by name). */
+/* Below, at or over 0: by name, then by file. */
+int signing_tensor_order(const struct signing_tensor *a, const struct signing_tensor *b);
+
+/* Write all tensors of m, in that order. */
 void signing_tensors_write(const struct signing_manifest *m, struct buf *out);
 
 /* Read into *tensor (owned by the caller: signing_tensors_free) and compare with the files' stated

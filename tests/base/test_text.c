@@ -233,6 +233,35 @@ Test(base_text, times_are_utc_with_seconds)
 	}
 }
 
+Test(base_text, a_time_is_read_in_one_spelling_alone)
+{
+	static const struct {
+		const char *text;
+		int64_t time_us; /* -1: refused */
+	} rows[] = {
+		{ "2000-02-29T00:00:00Z", 951782400000000 },
+		{ "2026-11-23T21:25:42Z", 1795469142000000 },
+		{ "2027-01-01", 1798761600000000 },
+		{ "2027-02-29", -1 },
+		{ "2027-1-1", -1 },
+		{ "2026-11-23T21:25:60Z", -1 },
+		{ "2026-11-23T21:25:42", -1 },
+		{ "2026-11-23T21:25:42z", -1 },
+		{ "2026-11-23T21:25:42+01:00", -1 },
+		{ "2026-11-23T24:00:00Z", -1 },
+		{ " 2026-11-2", -1 },
+		{ "", -1 },
+		{ "tomorrow..", -1 },
+	};
+	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+		int64_t us = -1;
+		int rc = text_time_parse(rows[r].text, &us);
+		cr_expect_eq(rc, rows[r].time_us < 0 ? ERR_INPUT : 0, "\"%s\"", rows[r].text);
+		cr_expect(rc < 0 || us == rows[r].time_us, "\"%s\": %lld", rows[r].text,
+			  (long long)us);
+	}
+}
+
 Test(base_text, starts_and_ends)
 {
 	cr_expect(text_starts("model.safetensors", "model") && !text_starts("mod", "model"));

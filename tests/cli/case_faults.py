@@ -84,10 +84,14 @@ with Home() as h:
     assert not h.json("release", "verify", "a/m@1", status=3)["ok"]
     assert h.json("release", "verify", "a/m@2")["ok"] and h.json("release", "verify", model)["ok"]
     h.run("serve", "a/m@1", "--listen", "127.0.0.1:0", status=3)
-    audited = h.json("fork", "audit", MODEL)
+    assert h.json("fork", "audit", MODEL)["registered_as"] == ["a/m@1"]
+    copy = h.dir / "copy"
+    shutil.copytree(MODEL, copy)
+    (copy / "README.md").write_text("a third\n")
+    audited = h.json("fork", "audit", copy)
     assert [c["name"] for c in audited["candidates"]] == ["a/m@2"], audited
     assert [c["name"] for c in audited["unavailable"]] == ["a/m@1"], audited
-    h.run("fork", "audit", MODEL, "--parent", "a/m@1", status=3)
+    h.run("fork", "audit", copy, "--parent", "a/m@1", status=3)
 
     # A card cannot hide a finding or stop the audit by not being text.
     fork = h.dir / "fork"

@@ -68,3 +68,12 @@ with Home() as h:
     assert named["unicode"][0] == "31.0.0" and named["pcre2"][1][:3] == "10.", named
     back = {r["name"]: r["found"] for r in replay("here", other)["libraries"]}
     assert back == {"pcre2": "99.7", "unicode": "31.0.0"}, back
+
+    # What this program cannot load is no difference of the record.
+    kept = next((h.state / "policy").glob("*.bundle"))
+    newer = kept.read_bytes().replace(b'"tables":1', b'"tables":99')
+    kept.chmod(0o644)
+    kept.write_bytes(newer)
+    index = answers["here"][1]["hallmark"]["index"]
+    r = h.run("audit", "replay", index, "--model", MODEL, "--unsigned", status=7)
+    assert b"cannot be replayed here" in r.stderr and b"needs tables 99" in r.stderr, r.stderr

@@ -74,9 +74,6 @@ with Home() as h:
     assert equal["verdict"] == "equal", equal
     other = h.json("audit", "replay", index, "--seed", 8, status=3)
     assert other["first_difference"] == "sampling" and other["verdict"] == "different", other
-    if b"avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_bytes():  # there is a fast twin here
-        fast = h.run("audit", "replay", index, env=h.env(HALLMARK_KERNELS="bf16"), status=3)
-        assert b"other regime" in fast.stdout and b"another regime of numerics" in fast.stderr, fast
     shutil.copytree(model, h.dir / "weight")
     flip(h.dir / "weight/model.safetensors", 9000000)
     h.run("audit", "replay", index, "--model", h.dir / "weight", status=3)

@@ -50,7 +50,7 @@ class Home:
 
     def publish(self, folder, name="hallmark/fernbank-demo", version="1.0.0"):
         if not (self.state / "keys/k.pub").exists():
-            self.run("key", "new", "--name", "k", "--quiet")
+            self.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
         return self.json(
             "release",
             "create",

@@ -266,7 +266,8 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 	m->width = c->attention == MODEL_ATTN_MLA ? c->kv_rank + c->rope_head : 2 * c->kv_heads * c->head;
 	m->backend = (struct backend){
 		.keeper = { .place = place, .fill = fill, .finish = finish },
-		.device = "test", .device_name = "", .set = "plain", .numerics = "double", .rows_max = PLAIN_ROWS,
+		.device = "test", .device_name = "", .set = "plain", .numerics = "double",
+		.regime = "test/1", .rows_max = PLAIN_ROWS,
 		.page_bytes = (uint64_t)c->layers * KERNEL_PAGE * m->width * sizeof(float),
 		.pages = pages, .page_copy = page_copy, .positions = positions, .forward = plain_forward,
 		.load = load, .peak = peak, .close = close_plain,

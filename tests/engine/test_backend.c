@@ -75,6 +75,8 @@ Test(engine_backend, facts_name_the_one_that_computes)
 	                                       backends[1].open);
 	cr_assert_str_eq(engine_info(cpu)->numerics, "canonical");
 	cr_assert_str_eq(engine_info(other)->numerics, "double");
+	cr_assert_str_eq(engine_info(cpu)->regime, "cpu/1");
+	cr_assert_str_eq(engine_info(other)->regime, "test/1");
 	cr_assert_not(digest_equal(&engine_info(cpu)->choice, &engine_info(other)->choice));
 	engine_close(cpu);
 	engine_close(other);

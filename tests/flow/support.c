@@ -67,7 +67,8 @@ void fixture_key(struct fixture *x, const char *name)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect(0, flow_key_new(x->flow, name, &report, &e));
+	const struct flow_key k = { .name = name, .models = "*/*" };
+	expect(0, flow_key_new(x->flow, &k, &report, &e));
 	json_decref(report);
 }
 

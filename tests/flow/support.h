@@ -30,7 +30,8 @@ void fixture_remove(struct fixture *x); /* closes too */
 int fixture_try_open(struct fixture *x, bool read_only, struct err *e) MUST_USE;
 void fixture_open(struct fixture *x);
 void fixture_close(struct fixture *x);
-void fixture_key(struct fixture *x, const char *name); /* a new identity of the open state folder */
+/* A new identity of the open state folder, which may sign every name. */
+void fixture_key(struct fixture *x, const char *name);
 
 /* ---- files, all named relative to x->dir ---- */
 

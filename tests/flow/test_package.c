@@ -47,7 +47,7 @@ Test(flow_package, compares_and_audits_without_a_temporary_folder)
 	cr_expect_str_eq(text_of(report, "verdict"), "identical");
 	json_decref(report);
 	expect(0, flow_audit_fork(at.flow, fixture_path(&at, "m.tar"), NULL, 7, &report, &e));
-	cr_expect_str_eq(text_of(report, "parent"), "acme/m@1");
+	cr_expect_str_eq(json_string_value(item_of(report, "registered_as", 0)), "acme/m@1");
 	json_decref(report);
 }
 

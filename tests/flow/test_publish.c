@@ -241,6 +241,7 @@ Test(flow_publish, without_a_kind_a_release_is_trained)
 	struct err e = { 0 };
 	struct flow_publish p = wanted("2");
 	json_decref(fixture_publish(&at, "model", "acme/base", "1"));
+	fixture_text(&at, "model/README.md", "trained on\n");
 	p.parent = "acme/base";
 	json_decref(publish(&p));
 	json_t *statement = provenance(), *body = newest_release();

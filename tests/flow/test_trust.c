@@ -40,11 +40,16 @@ static const char *their_key(const char *form)
 	return fixture_path(&at, name);
 }
 
+static int import_key(const char *path, json_t **report, struct err *e)
+{
+	return flow_key_import(at.flow, &(struct flow_import){ .path = path }, report, e);
+}
+
 static void import(const char *form)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect(0, flow_key_import(at.flow, their_key(form), &report, &e));
+	expect(0, import_key(their_key(form), &report, &e));
 	cr_expect_str_eq(text_of(report, "origin"), "trusted");
 	json_decref(report);
 }
@@ -86,7 +91,7 @@ Test(flow_trust, a_new_key_is_listed_logged_and_kept_apart)
 	struct err e = { 0 };
 	cr_expect_eq(count_of((list = list_keys()), "keys"), 0, "the log's key signs no release");
 	json_decref(list);
-	expect(0, flow_key_new(at.flow, "k", &report, &e));
+	expect(0, flow_key_new(at.flow, &(struct flow_key){ .name = "k" }, &report, &e));
 	cr_expect_str_eq(text_of(report, "name"), "k");
 	cr_expect_str_eq(text_of(report, "origin"), "own");
 	cr_expect_eq(strlen(text_of(report, "ed25519")), 64);
@@ -133,7 +138,7 @@ Test(flow_trust, the_logs_own_name_is_refused_with_the_reason)
 	json_t *report;
 	struct err e = { 0 };
 	expect_says(ERR_CONFLICT, "belongs to the log's own key",
-		    flow_key_new(at.flow, "log", &report, &e));
+		    flow_key_new(at.flow, &(struct flow_key){ .name = "log" }, &report, &e));
 }
 
 Test(flow_trust, a_name_that_is_taken_or_malformed_makes_no_key)
@@ -142,7 +147,8 @@ Test(flow_trust, a_name_that_is_taken_or_malformed_makes_no_key)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		json_t *report = NULL;
 		struct err e = { 0 };
-		int rc = flow_key_new(at.flow, names[i].name, &report, &e);
+		int rc = flow_key_new(at.flow, &(struct flow_key){ .name = names[i].name }, &report,
+				      &e);
 		cr_expect(rc == names[i].rc || (names[i].rc == ERR_USAGE && rc == ERR_INPUT),
 			  "%s: %d (%s)", names[i].name, rc, e.text);
 		json_t *list = list_keys();
@@ -309,7 +315,7 @@ Test(flow_trust, a_key_is_imported_once)
 	import("document");
 	fixture_read(&at, "home/trust.toml", &before);
 	expect_says(ERR_CONFLICT, "a key of acme is trusted already",
-		    flow_key_import(at.flow, their_key("document"), &report, &e));
+		    import_key(their_key("document"), &report, &e));
 	fixture_read(&at, "home/trust.toml", &after);
 	cr_expect_str_eq(after.bytes, before.bytes);
 	buf_free(&before);
@@ -335,7 +341,7 @@ Test(flow_trust, another_publishers_key_of_the_same_name_is_not_put_over_the_fir
 	expect(0, flow_key_export(at.flow, "acme", "document", &key, &e));
 	fixture_write(&at, "imposter.pub", key.bytes, key.len);
 	expect(ERR_CONFLICT,
-	       flow_key_import(at.flow, fixture_path(&at, "imposter.pub"), &report, &e));
+	       import_key(fixture_path(&at, "imposter.pub"), &report, &e));
 	cr_expect(accepts_theirs());
 	buf_free(&key);
 }
@@ -358,13 +364,13 @@ Test(flow_trust, what_is_no_public_key_is_not_trusted)
 		json_t *report = NULL;
 		struct err e = { 0 };
 		fixture_text(&at, "bad", not_keys[i].text);
-		int rc = flow_key_import(at.flow, fixture_path(&at, "bad"), &report, &e);
+		int rc = import_key(fixture_path(&at, "bad"), &report, &e);
 		cr_expect_eq(rc, not_keys[i].rc, "row %zu: %d (%s)", i, rc, e.text);
 		cr_expect_not(fixture_has(&at, "home/trust.toml"), "row %zu", i);
 	}
 	struct err e = { 0 };
 	json_t *report;
-	expect(ERR_NOTFOUND, flow_key_import(at.flow, fixture_path(&at, "none"), &report, &e));
+	expect(ERR_NOTFOUND, import_key(fixture_path(&at, "none"), &report, &e));
 }
 
 Test(flow_trust, a_key_document_that_was_changed_is_not_trusted)
@@ -378,7 +384,7 @@ Test(flow_trust, a_key_document_that_was_changed_is_not_trusted)
 	cr_assert_not_null(payload);
 	key.bytes[payload - key.bytes + 40] ^= 1;
 	fixture_write(&at, "acme.document", key.bytes, key.len);
-	int rc = flow_key_import(at.flow, path, &report, &e);
+	int rc = import_key(path, &report, &e);
 	cr_expect(rc == ERR_VERIFY || rc == ERR_INPUT, "%d (%s)", rc, e.text);
 	cr_expect_not(fixture_has(&at, "home/trust.toml"));
 	buf_free(&key);
@@ -417,7 +423,7 @@ Test(flow_trust, a_mistake_in_trust_toml_is_named_with_its_line)
 		cr_expect(strstr(e.text, tomls[i].words), "row %zu: %s", i, e.text);
 		/* A broken list lets nobody through, and nothing is added to it. */
 		cr_expect_not(accepts_theirs(), "row %zu", i);
-		cr_expect_lt(flow_key_import(at.flow, their_key("pem"), &report, &e), 0, "row %zu",
+		cr_expect_lt(import_key(their_key("pem"), &report, &e), 0, "row %zu",
 			     i);
 	}
 }
@@ -452,4 +458,129 @@ Test(flow_trust, a_document_may_lie_elsewhere_and_be_called_otherwise)
 	expect(0, fixture_verify(at.flow, fixture_path(&other, "model"), NULL, false, &report, &e));
 	cr_expect_str_eq(text_of(report, "signer"), "our supplier");
 	json_decref(report);
+}
+
+/* ---- whose name ---- */
+
+static int create_as(struct fixture *x, const char *key, const char *name, struct err *e)
+{
+	const struct flow_publish p = { .dir = fixture_path(x, "model"),
+					.name = name,
+					.version = "1",
+					.key = key,
+					.dry_run = true };
+	json_t *report = NULL;
+	if (!fixture_has(x, "model"))
+		fixture_model(x, "model");
+	int rc = flow_publish(x->flow, &p, &report, e);
+	json_decref(report);
+	return rc;
+}
+
+static void new_key(const struct flow_key *k)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_key_new(at.flow, k, &report, &e));
+	json_decref(report);
+}
+
+Test(flow_trust, a_key_signs_its_own_organisations_names_alone)
+{
+	struct err e = { 0 };
+	new_key(&(struct flow_key){ .name = "acme" });
+	new_key(&(struct flow_key){ .name = "bot", .models = "acme/*,labs/m-*" });
+	expect(0, create_as(&at, "acme", "acme/m", &e));
+	expect(0, create_as(&at, "acme", "Acme/m", &e));
+	expect_says(ERR_DENIED, "may sign acme/* only, and this is bigbank/official",
+		    create_as(&at, "acme", "bigbank/official", &e));
+	expect(ERR_DENIED, create_as(&at, "acme", "acme2/m", &e));
+	expect(0, create_as(&at, "bot", "acme/m", &e));
+	expect(0, create_as(&at, "bot", "labs/m-1", &e));
+	expect(ERR_DENIED, create_as(&at, "bot", "labs/n", &e));
+	expect(ERR_DENIED, create_as(&at, "bot", "bot/m", &e));
+	cr_expect_not(fixture_has(&at, "model.hallmark.part"));
+}
+
+Test(flow_trust, trust_toml_says_otherwise_of_own_keys_too)
+{
+	struct err e = { 0 };
+	new_key(&(struct flow_key){ .name = "acme", .models = "acme/*" });
+	fixture_text(&at, "home/trust.toml",
+		     "[[publisher]]\nname = \"acme\"\nmodels = [\"bigbank/*\", \"acme/only\"]\n");
+	expect(0, create_as(&at, "acme", "bigbank/official", &e));
+	expect(0, create_as(&at, "acme", "acme/only", &e));
+	expect(ERR_DENIED, create_as(&at, "acme", "acme/m", &e));
+}
+
+static const char *const bad_models[] = { "\"acme/*\"", "[]", "[1]", "[\"acme\"]", "[\"a/b,c/d\"]" };
+
+Test(flow_trust, a_list_of_models_that_is_none_trusts_nobody)
+{
+	import("document");
+	for (size_t i = 0; i < sizeof bad_models / sizeof *bad_models; i++) {
+		struct buf text = { 0 };
+		struct err e = { 0 };
+		json_t *report = NULL;
+		buf_printf(&text, ACME "models = %s\n", bad_models[i]);
+		fixture_write(&at, "home/trust.toml", text.bytes, text.len);
+		expect_says(ERR_INPUT, "trust.toml line 4", flow_key_list(at.flow, &report, &e));
+		buf_free(&text);
+	}
+}
+
+Test(flow_trust, an_expired_key_signs_nothing_more)
+{
+	struct err e = { 0 };
+	new_key(&(struct flow_key){ .name = "acme", .expires = "2026-12-31" });
+	expect(0, create_as(&at, "acme", "acme/m", &e));
+	at.time_us = 1798761600000000; /* 2027-01-01 */
+	expect_says(ERR_DENIED, "the key acme expired on 2026-12-31T00:00:00Z",
+		    create_as(&at, "acme", "acme/m", &e));
+	json_t *report = NULL;
+	expect_says(ERR_USAGE, "expected a date like",
+		    flow_key_new(at.flow, &(struct flow_key){ .name = "x", .expires = "soon" },
+				 &report, &e));
+}
+
+Test(flow_trust, an_import_shows_what_the_document_claims_and_whom_it_follows)
+{
+	json_t *report;
+	struct buf key = { 0 };
+	struct err e = { 0 };
+	const struct flow_key heir = {
+		.name = "heir", .models = "bigbank/*", .expires = "2030-01-01", .previous = "acme"
+	};
+	expect(0, flow_key_new(other.flow, &heir, &report, &e));
+	cr_expect(text_starts(text_of(report, "log"), "hallmark.local/"), "%s", text_of(report, "log"));
+	json_decref(report);
+	expect(0, flow_key_export(other.flow, "heir", "document", &key, &e));
+	fixture_write(&at, "heir.pub", key.bytes, key.len);
+	import("document");
+	expect(0, import_key(fixture_path(&at, "heir.pub"), &report, &e));
+	cr_expect_str_eq(text_of(report, "models"), "heir/*", "the claim is not believed");
+	cr_expect_str_eq(text_of(report, "claims"), "bigbank/*");
+	cr_expect_str_eq(text_of(report, "expires"), "2030-01-01T00:00:00Z");
+	cr_expect(truth_of(report, "follows"), "signed by the key that is trusted here");
+	json_decref(report);
+	buf_free(&key);
+}
+
+Test(flow_trust, a_bare_key_is_imported_under_a_name_with_its_models)
+{
+	json_t *report;
+	struct err e = { 0 };
+	struct flow_import w = { .path = their_key("pem"), .name = "Acme", .models = "acme/*,a/b" };
+	expect(0, flow_key_import(at.flow, &w, &report, &e));
+	cr_expect_str_eq(text_of(report, "name"), "Acme");
+	json_decref(report);
+	json_t *list = list_keys();
+	cr_expect_str_eq(text_of(item_of(list, "keys", 0), "models"), "acme/*,a/b");
+	json_decref(list);
+	w.name = "../x";
+	expect(ERR_USAGE, flow_key_import(at.flow, &w, &report, &e));
+	w.name = "b";
+	w.models = "b";
+	expect(ERR_INPUT, flow_key_import(at.flow, &w, &report, &e));
+	cr_expect(accepts_theirs());
 }

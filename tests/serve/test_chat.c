@@ -32,7 +32,7 @@ Test(serve_chat, answer_is_recorded_with_who_answered_and_what_went_out)
 	cr_expect_str_eq(outcome(), "redacted");
 	cr_expect_str_eq(served_field(&at, "backend"), "\"script\"");
 	cr_expect_str_eq(served_field(&at, "client"), "\"someone\"");
-	cr_expect_str_eq(served_field(&at, "kernel_regimes"), "[\"script\"]");
+	cr_expect_str_eq(served_field(&at, "kernel_regimes"), "[\"script/1\"]");
 	cr_expect_str_eq(served_field(&at, "tokenizer"), "null");
 	char build[160];
 	snprintf(build, sizeof build, "\"%s\"", build_id());

@@ -1,4 +1,6 @@
 /* The engine as an answerer, and its recorded answers run again. */
+#include "base/build.h"
+#include "serve/engine_answer.h"
 #include "tests/audit/by_hand.h"
 #include "tests/serve/support.h"
 
@@ -61,7 +63,9 @@ Test(serve_replay, recorded_answers_come_the_same_again)
 		json_t *report = replay(index, &same);
 		cr_expect(json_is_true(json_object_get(report, "equal")), "%s", rows[i]);
 		cr_expect_eq(json_integer_value(json_object_get(report, "first_token")), -1);
-		cr_expect_str_eq(json_string_value(json_object_get(report, "regime")), "canonical");
+		cr_expect_str_eq(json_string_value(json_object_get(report, "regime")), "cpu/1");
+		cr_expect_str_eq(json_string_value(json_object_get(report, "verdict")), "equal");
+		cr_expect_str_eq(json_string_value(json_object_get(report, "build_recorded")), build_id());
 		cr_expect_eq(json_integer_value(json_object_get(report, "tokens")),
 			     json_integer_value(json_object_get(x.result, "completion_tokens")));
 		cr_expect_eq(audit_log_size(at.flow->log), index + 1, "nothing is recorded");
@@ -83,6 +87,83 @@ Test(serve_replay, another_seed_is_named_as_the_first_difference)
 			 "sampling");
 	cr_expect_geq(json_integer_value(json_object_get(report, "first_token")), 0);
 	json_decref(report);
+	said_free(&x);
+}
+
+/* What answered computes as no machine of ours does, and kept its ids all the same. */
+Test(serve_replay, another_regime_is_named_and_nothing_is_run)
+{
+	struct said x = served_say(&at, "");
+	cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+	uint64_t index = audit_log_size(at.flow->log) - 1;
+	/* no model is opened: there is none of this name */
+	struct serve_replay_options nowhere = { .ref = "/nowhere" };
+	json_t *report = replay(index, &nowhere);
+	cr_expect_str_eq(json_string_value(json_object_get(report, "verdict")), "other regime");
+	cr_expect(json_is_false(json_object_get(report, "equal")));
+	cr_expect_str_eq(json_string_value(json_object_get(report, "regime")), "cpu/1");
+	cr_expect_str_eq(json_string_value(json_object_get(report, "first_difference")), "kernel_regimes");
+	cr_expect(json_is_null(json_object_get(report, "first_token")));
+	cr_expect(json_is_null(json_object_get(report, "finish_reason")));
+	const json_t *row = json_array_get(json_object_get(report, "differences"), 0);
+	cr_expect_str_eq(json_string_value(json_object_get(row, "recorded")), "[\"script/1\"]");
+	cr_expect_str_eq(json_string_value(json_object_get(row, "found")), "[\"cpu/1\"]");
+	cr_expect_eq(json_array_size(json_object_get(report, "differences")), 1);
+	json_decref(report);
+	said_free(&x);
+}
+
+/* Records of before regimes had names hold the word for the numerics. */
+static const struct { const char *was; bool runs; } names[] = {
+	{ "canonical", true }, { "cpu/1", true }, { "fast", false }, { "cpu/2", false },
+	{ "cpu-fast-bf16/1", false },
+	{ "cuda/1", false }, { "cuda-fast/1", false }, { "canonical/1", false },
+};
+
+static const char *posed;
+
+static void posing_model(const void *self, struct answer_model *out)
+{
+	serve_engine_answerer.model(self, out);
+	out->regime = posed;
+}
+
+Test(serve_replay, the_regime_of_a_record_decides_whether_it_can_be_run)
+{
+	struct said x;
+	struct answerer posing = serve_engine_answerer;
+	posing.model = posing_model;
+	engine->who = &posing;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		posed = names[i].was;
+		uint64_t index = say(",\"max_tokens\":3,\"seed\":3", &x);
+		json_t *report = replay(index, &same);
+		cr_expect_str_eq(json_string_value(json_object_get(report, "verdict")),
+		                 names[i].runs ? "equal" : "other regime", "%s", names[i].was);
+		json_decref(report);
+		said_free(&x);
+	}
+	engine->who = &serve_engine_answerer;
+}
+
+static void newer_model(const void *self, struct answer_model *out)
+{
+	serve_engine_answerer.model(self, out);
+	out->packed = "q3";
+}
+
+Test(serve_replay, words_that_only_a_newer_program_knows_are_no_difference)
+{
+	struct said x;
+	struct answerer newer = serve_engine_answerer;
+	json_t *report;
+	struct err e = { 0 };
+	newer.model = newer_model;
+	engine->who = &newer;
+	uint64_t index = say(",\"max_tokens\":3", &x);
+	engine->who = &serve_engine_answerer;
+	cr_expect_eq(serve_replay(at.flow, index, &same, &report, &e), ERR_UNAVAILABLE);
+	cr_expect(strstr(e.text, "cannot be replayed here") && strstr(e.text, "weights q3"), "%s", e.text);
 	said_free(&x);
 }
 

@@ -88,7 +88,7 @@ static void script_facts(const struct answer *a, struct answer_facts *out)
 static void script_model(const void *self, struct answer_model *out)
 {
 	(void)self;
-	*out = (struct answer_model){ .knows_ids = true, .numerics = "script", .context_max = 64 };
+	*out = (struct answer_model){ .knows_ids = true, .regime = "script/1", .context_max = 64 };
 }
 
 static void script_cancel(struct answer *a)

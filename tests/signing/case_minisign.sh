@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HALLMARK_HOME="$work/home" HOME="$work"
 cp -r demo/model "$work/model"
-"$BUILD/hallmark" key new --name k --quiet >/dev/null
+"$BUILD/hallmark" key new --name k --models 'a/*' --quiet >/dev/null
 "$BUILD/hallmark" key new --name other --quiet >/dev/null
 "$BUILD/hallmark" release create "$work/model" --name a/model --version 1 --key k --quiet >/dev/null
 "$BUILD/hallmark" key export k --format minisign >"$work/k.pub"

@@ -4,6 +4,9 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -312,4 +315,163 @@ Test(signing_keys, ed25519_signatures_are_bound_to_key_and_bytes)
 	sig[63] ^= 1;
 	key[0] ^= 1;
 	cr_assert_eq(signing_ed25519_check(key, "message", 7, sig), ERR_VERIFY);
+}
+
+/* ---- what a document says beside its keys ---- */
+
+Test(signing_keys, a_document_keeps_what_it_was_told)
+{
+	struct err e = { 0 };
+	struct signing_public pub;
+	struct signing_identity *heir;
+	char dir[128];
+	const struct signing_terms terms = {
+		.models = "acme/*,acme-labs/m",
+		.log = "example.org/log+00000000+AAAA",
+		.previous = w.id,
+		.expires_us = 1893456000000000, /* 2030 */
+	};
+	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
+	expect(0, signing_publisher_create(dir, "heir", NULL, &terms, &w.env, &e));
+	expect(0, signing_public_read(world_path(&w, "keys/heir.pub"), &pub, &e));
+	cr_expect_str_eq(pub.models, terms.models);
+	cr_expect_str_eq(pub.log, terms.log);
+	cr_expect_eq(pub.expires_us, terms.expires_us);
+	cr_expect_str_eq(pub.previous, signing_identity_public(w.id)->ed25519_keyid);
+	cr_expect(signing_public_follows(&pub, signing_identity_public(w.id)));
+	cr_expect_not(signing_public_follows(signing_identity_public(w.id), &pub));
+	expect(0, signing_identity_open(&heir, dir, "heir", NULL, &e));
+	cr_expect_str_eq(signing_identity_public(heir)->models, terms.models);
+	signing_identity_close(heir);
+
+	/* Named, but not by that key's signature. */
+	char text[sizeof pub.document];
+	memcpy(text, pub.document, sizeof text);
+	char *third = strrchr(text, '{') + strlen("{\"sig\":\"") + 10;
+	*third = *third == 'A' ? 'B' : 'A';
+	expect(0, signing_public_parse(text, strlen(text), &pub, &e));
+	cr_expect_not(signing_public_follows(&pub, signing_identity_public(w.id)));
+}
+
+Test(signing_keys, a_document_without_terms_has_none)
+{
+	const struct signing_public *pub = signing_identity_public(w.id);
+	cr_expect(!pub->models[0] && !pub->log[0] && !pub->previous[0] && pub->expires_us == 0);
+}
+
+Test(signing_keys, terms_that_cannot_stand_in_a_document_make_no_key)
+{
+	struct err e = { 0 };
+	char dir[128], log[600];
+	memset(log, 'x', sizeof log);
+	log[sizeof log - 1] = 0;
+	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
+	const struct signing_terms terms[] = { { .models = "acme" }, { .log = log } };
+	for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
+		expect(ERR_INPUT, signing_publisher_create(dir, "x", NULL, &terms[i], &w.env, &e));
+		cr_expect_not(file_exists(world_path(&w, "keys/x.key")));
+	}
+}
+
+static void add_base64(struct buf *out, const void *bytes, size_t len)
+{
+	text_base64(out, bytes, len);
+	buf_add_text(out, "\"}");
+}
+
+static void key_id(const char *type, const char *scheme, const char *key, char out[65])
+{
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	json_t *o = json_pack("{s:s,s:{s:s},s:s}", "keytype", type, "keyval", "public", key,
+			      "scheme", scheme);
+	expect(0, json_write_canonical(o, &text, &e));
+	struct digest d = digest_of(text.bytes, text.len);
+	digest_hex(&d, out);
+	json_decref(o);
+	buf_free(&text);
+}
+
+/* A document made by another program: its own P-256 key, w.id's Ed25519, and members added to what we
+ * know. more_keys, more: JSON members that begin with a comma, or ""; more_signatures likewise. */
+static void foreign_document(const char *type, const char *version, const char *more_keys,
+			     const char *more, const char *more_signatures, struct buf *out)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	BIO *bio = BIO_new(BIO_s_mem());
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	char pem[400], p256_id[65], hex[65], escaped[500] = "";
+	uint8_t der[100], ed25519[64];
+	size_t der_len = sizeof der;
+	struct buf payload = { 0 }, pae = { 0 };
+	cr_assert(key && bio && c && PEM_write_bio_PUBKEY(bio, key));
+	pem[BIO_read(bio, pem, sizeof pem - 1)] = 0;
+	for (const char *s = pem; *s; s++)
+		strcat(escaped, *s == '\n' ? "\\n" : (char[]){ *s, 0 });
+	key_id("ecdsa", "ecdsa-sha2-nistp256", pem, p256_id);
+	text_hex(signing_identity_public(w.id)->ed25519, 32, hex);
+	buf_printf(&payload,
+		   "{\"created\":\"2026-01-31T12:00:00Z\",\"keys\":{\"ecdsa-p256\":{\"keyid\":\"%s\","
+		   "\"public\":\"%s\"},\"ed25519\":{\"keyid\":\"%s\",\"public\":\"%s\"}%s},"
+		   "\"kind\":\"key\",\"name\":\"other\",\"version\":%s%s}",
+		   p256_id, escaped, signing_identity_public(w.id)->ed25519_keyid, hex, more_keys,
+		   version, more);
+	buf_printf(&pae, "DSSEv1 %zu %s %zu %s", strlen(type), type, payload.len, payload.bytes);
+	cr_assert(EVP_DigestSignInit(c, NULL, EVP_sha256(), NULL, key) == 1 &&
+		  EVP_DigestSign(c, der, &der_len, (uint8_t *)pae.bytes, pae.len) == 1);
+	signing_ed25519(w.id, pae.bytes, pae.len, ed25519);
+	buf_add_text(out, "{\"payload\":\"");
+	text_base64(out, payload.bytes, payload.len);
+	buf_printf(out, "\",\"payloadType\":\"%s\",\"signatures\":[{\"sig\":\"", type);
+	add_base64(out, der, der_len);
+	buf_add_text(out, ",{\"sig\":\"");
+	add_base64(out, ed25519, sizeof ed25519);
+	buf_printf(out, "%s]}", more_signatures);
+	EVP_MD_CTX_free(c);
+	BIO_free(bio);
+	EVP_PKEY_free(key);
+	buf_free(&payload);
+	buf_free(&pae);
+}
+
+#define KEY_TYPE "application/vnd.hallmark.key+json;version="
+static const struct {
+	const char *row, *type, *version, *more_keys, *more, *more_signatures, *words;
+	int rc;
+} documents[] = {
+	{ "plain", KEY_TYPE "1", "1", "", "", "", "", 0 },
+	{ "a member of later", KEY_TYPE "1", "1", "", ",\"zz\":{\"a\":[1]}", "", "", 0 },
+	{ "a key of later", KEY_TYPE "1", "1", ",\"ml-dsa\":{\"public\":\"x\"}", "", "", "", 0 },
+	{ "a third signature", KEY_TYPE "1", "1", "", "", ",{\"sig\":\"AAAA\"}", "", 0 },
+	{ "a later version", KEY_TYPE "2", "2", "", "", "", "version 2 of this document",
+	  ERR_UNSUPPORTED },
+	{ "a later version inside", KEY_TYPE "1", "2", "", "", "", "key document version 2",
+	  ERR_UNSUPPORTED },
+	{ "another type", "application/json", "1", "", "", "", "expected payloadType", ERR_INPUT },
+	{ "expires, no time", KEY_TYPE "1", "1", "", ",\"expires\":\"2027-02-31\"", "", "expires",
+	  ERR_INPUT },
+	{ "expires, a number", KEY_TYPE "1", "1", "", ",\"expires\":1", "", "expires", ERR_INPUT },
+	{ "models, no list", KEY_TYPE "1", "1", "", ",\"models\":\"a/b\"", "", "models", ERR_INPUT },
+	{ "models, no pattern", KEY_TYPE "1", "1", "", ",\"models\":[\"a\"]", "", "models",
+	  ERR_INPUT },
+	{ "models, two in one", KEY_TYPE "1", "1", "", ",\"models\":[\"a/b,c/d\"]", "", "models",
+	  ERR_INPUT },
+	{ "previous, no key id", KEY_TYPE "1", "1", "", ",\"previous\":\"x\"", "", "previous",
+	  ERR_INPUT },
+};
+
+Test(signing_keys, documents_of_later_programs_read_or_say_that_they_are_newer)
+{
+	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+		struct buf text = { 0 };
+		struct err e = { 0 };
+		struct signing_public pub;
+		foreign_document(documents[i].type, documents[i].version, documents[i].more_keys,
+				 documents[i].more, documents[i].more_signatures, &text);
+		world_write(&w, "other.pub", text.bytes, text.len);
+		int rc = signing_public_read(world_path(&w, "other.pub"), &pub, &e);
+		cr_expect_eq(rc, documents[i].rc, "%s: %d (%s)", documents[i].row, rc, e.text);
+		cr_expect(strstr(e.text, documents[i].words), "%s: %s", documents[i].row, e.text);
+		buf_free(&text);
+	}
 }

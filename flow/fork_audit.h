@@ -1,0 +1,53 @@
+/* Private to flow/: an audit under way, shared by the steps of flow/audit_fork.c and the lineage of
+ * flow/fork_lineage.c. */
+#ifndef FLOW_FORK_AUDIT_H
+#define FLOW_FORK_AUDIT_H
+
+#include "flow/fork_model.h"
+
+/* Which of two related models came first. The measure of the weights does not tell. */
+enum flow_direction {
+	FLOW_UNRELATED, /* nothing to ask: the weights show no dependence */
+	FLOW_PARENT,    /* the suspect descends from the candidate */
+	FLOW_CHILD,     /* the other way about */
+	FLOW_UNKNOWN,   /* related, and nobody says how */
+};
+const char *flow_direction_name(enum flow_direction d); /* NULL of FLOW_UNRELATED */
+
+/* A registered content that the suspect is compared with. Its files are closed again: of many large
+ * releases one is open at a time. */
+struct flow_candidate {
+	struct registry_release release; /* the first with this root */
+	char name[330];
+	bool declared; /* the suspect's card names it */
+	struct flow_fork_facts facts;
+	struct flow_fork_measure measure;
+	json_t *comparison; /* as in a report; NULL until compared */
+	enum flow_direction direction;
+	const char *basis; /* what tells that it is a parent */
+};
+
+struct flow_fork_audit {
+	struct flow *flow;
+	const char *asked; /* REF of the one candidate; NULL: every release that lies here */
+	uint64_t seed;
+	struct flow_fork_model suspect;
+	struct digest subject; /* the suspect's root */
+	json_t *known_as;      /* the releases that have this root: "model@version" */
+	uint64_t registered;   /* index of the first of them; UINT64_MAX: none */
+	bool located;          /* some release lies here, be it this one */
+	struct flow_candidate **candidate;
+	size_t count;
+	json_t *unavailable; /* registered releases whose files are gone or were changed */
+	struct flow_candidate **parent; /* nearest first: of the candidates, as many as there are */
+	size_t parents;
+	struct audit_receipt receipt;
+};
+
+/* After all were compared and corrected: who descends from whom, and which are the parents. */
+int flow_fork_lineage(struct flow_fork_audit *a, struct err *e) MUST_USE;
+
+/* The parents as a record and a report have them. */
+json_t *flow_fork_parents(const struct flow_fork_audit *a);
+
+#endif
