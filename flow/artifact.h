@@ -46,4 +46,15 @@ extern const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS];
 int flow_artifacts_stage(const struct flow_making *of, bool logged, const char *staging,
 			 struct err *e) MUST_USE;
 
+/* ---- publish_again.c: of a release that is in the log (of->registered) ---- */
+
+/* Make m, made of the folder as it is now, the manifest that was signed then: its statement may
+ * have another folder's name, or ignore other paths. ERR_CONFLICT: it cannot be found. */
+int flow_publish_adopt(const struct flow_making *of, struct source *model,
+		       struct signing_manifest *m, struct err *e) MUST_USE;
+/* Stage what is missing or damaged of its artifacts, and with it a copy of what is not: then
+ * flow_publish_finish can move them. Where nothing is missing staging is removed. */
+int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
+			 const char *final, struct err *e) MUST_USE;
+
 #endif

@@ -70,9 +70,10 @@ struct flow_publish {
 	bool include_secrets; /* release files that look like keys and passwords, too */
 };
 /* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package, tensors,
- * whole, ignored, secrets}. The commit point is the log append; before it nothing is visible, after
- * it recovery completes. ERR_CONFLICT: name and version exist with another root; ERR_DENIED: the
- * folder holds what looks like a secret. */
+ * whole, ignored, secrets, existing}. The commit point is the log append; before it nothing is
+ * visible, after it recovery completes. The same release again is no error: existing is true, and
+ * what is missing of it is made again. ERR_CONFLICT: name and version exist with another root or
+ * key; ERR_DENIED: the folder holds what looks like a secret. */
 int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
 		 struct err *e) MUST_USE;
 

@@ -31,31 +31,21 @@ struct publication {
 	struct registry_release parent; /* where one was asked for */
 	struct signing_identity *key;
 	struct signing_manifest manifest;
+	size_t tensors; /* with digests of their own */
 	json_t *body; /* of the release record */
+	bool existing; /* it is in the log already, as: */
+	struct registry_release there;
 	struct audit_receipt receipt;
 	bool begun; /* the pending row is ours */
 };
 
 /* The steps, in their order. */
 static int check_wanted(struct publication *p, struct err *e);
-/* What must not be published by mistake stops it. */
-static int check_folder(struct publication *p, struct err *e)
-{
-	TRY(flow_folder_look(p->source, &p->folder, e));
-	size_t secrets = json_array_size(p->folder.secrets);
-	if (secrets == 0 || p->want->include_secrets)
-		return 0;
-	return err_set(e, ERR_DENIED,
-		       "%.200s%s looks like a secret, and a release is for others to read: take it "
-		       "out of %s, or give --include-secrets",
-		       json_string_value(json_array_get(p->folder.secrets, 0)),
-		       secrets > 1 ? " (and others)" : "", p->want->dir);
-}
-
 static int open_inputs(struct publication *p, struct err *e);
 static int begin_staging(struct publication *p, struct err *e);
 static int hash_model(struct publication *p, struct err *e);
 static int check_version(struct publication *p, struct err *e);
+static int complete_existing(struct publication *p, struct err *e);
 static int check_lineage(const struct publication *p, struct err *e);
 static int sign_manifest(struct publication *p, struct err *e);
 static int append_release(struct publication *p, struct err *e);
@@ -73,8 +63,10 @@ static int publish(struct publication *p, struct err *e)
 
 	TRY(hash_model(p, e)); /* tensor directory -> manifest */
 	TRY(check_version(p, e));
-	TRY(check_lineage(p, e));
 	env_step(p->flow->env, "publish.hashed");
+	if (p->existing)
+		return complete_existing(p, e);
+	TRY(check_lineage(p, e));
 
 	TRY(sign_manifest(p, e)); /* -> artifacts, staged beside the model */
 	env_step(p->flow->env, "publish.staged");
@@ -117,11 +109,22 @@ static int full_path(const char *path, char out[LIMIT_PATH_BYTES], struct err *e
 	return rc;
 }
 
+/* Whether a folder is one of ours, perhaps with something missing. */
+static bool is_companion(const char *folder)
+{
+	char path[LIMIT_PATH_BYTES];
+	for (size_t i = 0; i < FLOW_ARTIFACTS; i++)
+		if (!flow_artifacts[i].inside &&
+		    file_join(path, folder, flow_artifacts[i].name, NULL) == 0 && file_exists(path))
+			return true;
+	return false;
+}
+
 /* What would fail after the commit point is asked before it. */
 static int check_places(const struct publication *p, struct err *e)
 {
 	const char *dir = p->pending.dir, *package = p->pending.package;
-	char parent[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	char parent[LIMIT_PATH_BYTES];
 	struct stat here, above;
 	snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(dir, '/') - dir) + 1, dir);
 	if (stat(dir, &here) < 0 || stat(parent, &above) < 0)
@@ -133,8 +136,7 @@ static int check_places(const struct publication *p, struct err *e)
 			       dir);
 	if (access(dir, W_OK | X_OK) < 0 || access(parent, W_OK | X_OK) < 0)
 		return err_errno(e, "write to %s and beside it", dir);
-	TRY(file_join(path, p->final, FLOW_MANIFEST, e));
-	if (file_exists(p->final) && !file_exists(path))
+	if (file_exists(p->final) && !is_companion(p->final))
 		return err_set(e, ERR_CONFLICT,
 			       "%s is in the way, and is no release's folder: move it", p->final);
 	if (!package[0])
@@ -220,6 +222,20 @@ static int check_key(const struct publication *p, struct err *e)
 	return 0;
 }
 
+/* What must not be published by mistake stops it. */
+static int check_folder(struct publication *p, struct err *e)
+{
+	TRY(flow_folder_look(p->source, &p->folder, e));
+	size_t secrets = json_array_size(p->folder.secrets);
+	if (secrets == 0 || p->want->include_secrets)
+		return 0;
+	return err_set(e, ERR_DENIED,
+		       "%.200s%s looks like a secret, and a release is for others to read: take it "
+		       "out of %s, or give --include-secrets",
+		       json_string_value(json_array_get(p->folder.secrets, 0)),
+		       secrets > 1 ? " (and others)" : "", p->want->dir);
+}
+
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
@@ -261,33 +277,39 @@ static int hash_model(struct publication *p, struct err *e)
 					      .quiet = p->flow->quiet,
 				      },
 				      e));
+	p->tensors = count;
 out:
 	free(range);
 	model_tensors_close(t);
 	return rc;
 }
 
-/* The same name and version may be published again only with the same content. */
+/* The same name and version may be published again only with the same content, by the same key:
+ * that is a run repeated, which completes what is missing. */
 static int check_version(struct publication *p, struct err *e)
 {
 	char ref[300];
-	struct registry_release there;
+	const struct registry_release *there = &p->there;
 	struct err none;
 	snprintf(ref, sizeof ref, "%s@%s", p->want->name, p->want->version);
-	int rc = registry_find(p->flow->registry, ref, &there, &none);
+	int rc = registry_find(p->flow->registry, ref, &p->there, &none);
 	if (rc == ERR_NOTFOUND)
 		return 0;
 	if (rc < 0)
 		return err_set(e, rc, "%s", none.text);
-	if (strcmp(there.version, p->want->version) != 0)
+	if (strcmp(there->version, p->want->version) != 0)
 		return err_set(e, ERR_CONFLICT,
 			       "%s is an alias of version %s: choose a new version", ref,
-			       there.version);
-	if (digest_equal(&there.root, &p->manifest.root))
-		return err_set(e, ERR_CONFLICT, "%s is published already, with this very content",
+			       there->version);
+	if (!digest_equal(&there->root, &p->manifest.root))
+		return err_set(e, ERR_CONFLICT,
+			       "%s is published already with other content: choose a new version",
 			       ref);
-	return err_set(e, ERR_CONFLICT,
-		       "%s is published already with other content: choose a new version", ref);
+	if (strcmp(there->keyid, signing_identity_public(p->key)->p256_keyid) != 0)
+		return err_set(e, ERR_CONFLICT, "%s is published already, signed by %s", ref,
+			       there->publisher);
+	p->existing = true;
+	return 0;
 }
 
 /* Nothing descends from itself, under whichever name. */
@@ -338,28 +360,57 @@ static int make_body(struct publication *p, struct err *e)
 	return obj_done(&o, &p->body, e);
 }
 
-static int sign_manifest(struct publication *p, struct err *e)
+/* From here on recovery knows which release was meant. */
+static int name_root(struct publication *p, struct err *e)
 {
-	const struct signing_parent parent = {
+	p->pending.root = p->manifest.root;
+	p->pending.has_root = true;
+	return registry_pending_root(p->flow->registry, p->pending.dir, &p->pending.root, e);
+}
+
+/* parent is filled in and borrowed by the result. */
+static struct flow_making making_of(const struct publication *p, struct signing_parent *parent)
+{
+	*parent = (struct signing_parent){
 		.name = p->parent.model,
 		.relation = p->kind,
 		.license = p->parent.license,
 		.root = p->parent.root,
 	};
-	const struct flow_making of = {
+	return (struct flow_making){
 		.flow = p->flow,
 		.model = p->want->name,
 		.version = p->want->version,
 		.key = p->key,
 		.manifest = &p->manifest,
 		.kind = p->kind,
-		.parent = p->want->parent ? &parent : NULL,
+		.parent = p->want->parent ? parent : NULL,
+		.registered = p->existing ? &p->there : NULL,
 	};
+}
+
+static int sign_manifest(struct publication *p, struct err *e)
+{
+	struct signing_parent parent;
+	const struct flow_making of = making_of(p, &parent);
 	TRY(flow_artifacts_stage(&of, false, p->staging, e));
-	p->pending.root = p->manifest.root;
-	p->pending.has_root = true;
-	TRY(registry_pending_root(p->flow->registry, p->pending.dir, &p->pending.root, e));
+	TRY(name_root(p, e));
 	return make_body(p, e);
+}
+
+/* Of a release that is in the log: make again what is missing of it, and nothing else. */
+static int complete_existing(struct publication *p, struct err *e)
+{
+	struct signing_parent parent;
+	const struct flow_making of = making_of(p, &parent);
+	TRY(flow_publish_adopt(&of, p->source, &p->manifest, e));
+	p->receipt.index = p->there.log_index;
+	TRY(make_body(p, e));
+	if (p->want->dry_run)
+		return 0;
+	TRY(flow_publish_restage(&of, p->pending.dir, p->staging, p->final, e));
+	TRY(name_root(p, e));
+	return finish_release(p, e);
 }
 
 static int append_release(struct publication *p, struct err *e)
@@ -408,10 +459,11 @@ static int report_release(const struct publication *p, json_t **report, struct e
 	obj_add(&o, "bundle", json_text_lossy(bundle));
 	if (package[0])
 		obj_add(&o, "package", json_text_lossy(package));
-	obj_count(&o, "tensors", p->manifest.tensor_count);
+	obj_count(&o, "tensors", p->tensors);
 	obj_share(&o, "whole", p->folder.whole);
 	obj_share(&o, "ignored", p->folder.ignored);
 	obj_share(&o, "secrets", p->folder.secrets);
+	obj_bool(&o, "existing", p->existing);
 	obj_bool(&o, "dry_run", p->want->dry_run);
 	return obj_done(&o, report, e);
 }

@@ -312,6 +312,17 @@ out:
 	return rc;
 }
 
+int signing_manifest_rename(struct signing_manifest *m, const char *name, struct err *e)
+{
+	char *copy = strdup(name);
+	if (!copy)
+		return err_set(e, ERR_NOMEM, "out of memory for a manifest");
+	free(m->model_name);
+	m->model_name = copy;
+	buf_clear(&m->payload);
+	return signing_statement_write(m, e);
+}
+
 int signing_root_of(struct source *s, const struct signing_range *range, size_t ranges,
 		    struct digest *root, struct err *e)
 {

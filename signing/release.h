@@ -73,6 +73,8 @@ struct signing_making {
  * ERR_UNSUPPORTED: links that are not followed; ERR_CONFLICT: a file changed meanwhile. */
 int signing_manifest_make(struct signing_manifest *out, const struct signing_making *how,
 			  struct err *e) MUST_USE;
+/* Write its statement again, as of a folder of that name. */
+int signing_manifest_rename(struct signing_manifest *m, const char *name, struct err *e) MUST_USE;
 /* Length of the part of a file's name that keeps it out of every release (".git", ".cache",
  * "a/__pycache__"), or 0: version control, our own files beside the model, what tools leave. */
 size_t signing_ignored(const char *name);

@@ -1,0 +1,134 @@
+/* A release published again: the same content under the same name and version. What is missing is
+ * made again from the log and the folder; what is there stays as it was signed. */
+#include "base/file.h"
+#include "flow/artifact.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Whether the statement is the one that the log knows. */
+static bool is_logged(const struct flow_making *of, const struct signing_manifest *m)
+{
+	struct digest d = digest_of(m->payload.bytes, m->payload.len);
+	return digest_equal(&d, &of->registered->manifest);
+}
+
+/* The manifest of the bundle in the folder. False: there is none of this key, or it is another. */
+static bool read_bundle(const struct flow_making *of, struct source *model,
+			struct signing_manifest *m)
+{
+	const struct signing_public *key = signing_identity_public(of->key);
+	struct buf b = { 0 };
+	struct err why;
+	bool ours = source_read_file(model, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &b, &why) == 0 &&
+		    signing_bundle_open(b.bytes, b.len, key, m, &why) == 0;
+	buf_free(&b);
+	if (ours && !is_logged(of, m)) {
+		signing_manifest_free(m);
+		ours = false;
+	}
+	return ours;
+}
+
+int flow_publish_adopt(const struct flow_making *of, struct source *model,
+		       struct signing_manifest *m, struct err *e)
+{
+	struct signing_manifest signed_one = { 0 };
+	const char *folder = of->registered->location;
+	const char *slash = strrchr(folder, '/');
+	if (is_logged(of, m))
+		return 0;
+	if (read_bundle(of, model, &signed_one)) {
+		signing_manifest_free(m);
+		*m = signed_one;
+		return 0;
+	}
+	if (slash && slash[1])
+		TRY(signing_manifest_rename(m, slash + 1, e));
+	return is_logged(of, m) ? 0
+				: err_set(e, ERR_CONFLICT,
+					  "%s@%s is published already with this content, but its "
+					  "signature is not here: copy it from %s",
+					  of->model, of->version,
+					  *folder ? folder : "where it was published");
+}
+
+/* One artifact's text as it lies there, appended to out. False: missing or damaged. */
+static bool read_intact(const struct flow_making *of, const struct flow_artifact *a,
+			const char *folder, struct buf *out)
+{
+	const struct signing_public *key = signing_identity_public(of->key);
+	char path[LIMIT_PATH_BYTES];
+	struct flow_verdict verdict = { .ok = true };
+	struct err why;
+	if (file_join(path, folder, a->name, &why) < 0 ||
+	    file_read(path, FLOW_ARTIFACT_BYTES, out, &why) < 0)
+		return false;
+	if (a->check)
+		a->check(key, of->manifest, out, &verdict);
+	if (strcmp(a->name, FLOW_MANIFEST) == 0)
+		verdict.ok = out->len == of->manifest->payload.len &&
+			     memcmp(out->bytes, of->manifest->payload.bytes, out->len) == 0;
+	return verdict.ok;
+}
+
+static bool is_intact(const struct flow_making *of, const struct flow_artifact *a, const char *dir,
+		      const char *final)
+{
+	struct buf text = { 0 };
+	struct signing_manifest m = { 0 };
+	struct err why;
+	bool intact = read_intact(of, a, a->inside ? dir : final, &text);
+	if (intact && a->inside) {
+		intact = signing_bundle_open(text.bytes, text.len, signing_identity_public(of->key),
+					     &m, &why) == 0 &&
+			 is_logged(of, &m);
+		signing_manifest_free(&m);
+	}
+	buf_free(&text);
+	return intact;
+}
+
+/* Copied from where it lies, or made. */
+static int restage(const struct flow_making *of, const struct flow_artifact *a, const char *staging,
+		   const char *final, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	struct buf text = { 0 };
+	int rc = 0;
+	if (a->inside || !read_intact(of, a, final, &text)) {
+		buf_clear(&text);
+		TRY_OUT(a->make(of, &text, e));
+	}
+	TRY_OUT(buf_done(&text, e));
+	TRY_OUT(file_join(path, staging, a->name, e));
+	TRY_OUT(file_write_durable(path, text.bytes, text.len, 0644, e));
+out:
+	buf_free(&text);
+	return rc;
+}
+
+/* hallmark.chunks and hallmark.tensors are files of the release: its root says that they are the
+ * same; whether they lie in the folder is to be asked. */
+static bool has_lists(const char *dir)
+{
+	char chunks[LIMIT_PATH_BYTES], tensors[LIMIT_PATH_BYTES];
+	return file_join(chunks, dir, SIGNING_CHUNKS, NULL) == 0 && file_exists(chunks) &&
+	       file_join(tensors, dir, SIGNING_TENSORS, NULL) == 0 && file_exists(tensors);
+}
+
+int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
+			 const char *final, struct err *e)
+{
+	bool complete = has_lists(dir);
+	for (size_t i = 0; complete && i < FLOW_ARTIFACTS; i++)
+		complete = is_intact(of, &flow_artifacts[i], dir, final);
+	if (complete)
+		return file_remove_tree(staging, e);
+	for (size_t i = 0; i < FLOW_ARTIFACTS; i++) {
+		const struct flow_artifact *a = &flow_artifacts[i];
+		if (!a->inside || !is_intact(of, a, dir, final))
+			TRY(restage(of, a, staging, final, e));
+	}
+	return 0;
+}
