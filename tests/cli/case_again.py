@@ -28,8 +28,8 @@ def size(h):
 
 
 with Home() as h:
-    h.run("key", "new", "--name", "k", "--quiet")
-    h.run("key", "new", "--name", "other", "--quiet")
+    h.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
+    h.run("key", "new", "--name", "other", "--models", "*/*", "--quiet")
     model = h.dir / "m"
     model.mkdir()
     (model / "config.json").write_text("{}")

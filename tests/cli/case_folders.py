@@ -126,7 +126,7 @@ def pointers_are_named(h):
 
 
 with Home() as home:
-    home.run("key", "new", "--name", "k", "--quiet")
+    home.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
     secrets_stop_a_release(home)
     leftovers_are_left_out(home)
     pointers_are_named(home)

@@ -286,8 +286,9 @@ Test(flow_publish, a_version_is_published_once_and_names_what_differs)
 	json_decref(publish(&p));
 	fixture_read(&at, "model/model.sig", &before);
 	uint64_t size = log_size();
-	expect_says(ERR_CONFLICT, "with this very content", flow_publish(at.flow, &p, &report, &e));
-	cr_expect_null(report);
+	expect(0, flow_publish(at.flow, &p, &report, &e));
+	cr_expect(truth_of(report, "existing"));
+	json_decref(report);
 	fixture_text(&at, "model/README.md", "other\n");
 	expect_says(ERR_CONFLICT, "other content: choose a new version",
 		    flow_publish(at.flow, &p, &report, &e));
@@ -488,6 +489,7 @@ Test(flow_publish, a_dry_run_finds_what_would_be_refused)
 	struct err e = { 0 };
 	json_decref(publish(&p));
 	p.dry_run = true;
+	fixture_text(&at, "model/README.md", "other\n");
 	expect(ERR_CONFLICT, flow_publish(at.flow, &p, &report, &e));
 	cr_expect(fixture_has(&at, "model/model.sig"), "the release stays");
 }
