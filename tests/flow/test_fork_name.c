@@ -2,6 +2,9 @@
  * the edges of the registry meet. */
 #include "support.h"
 
+#include "base/source.h"
+#include "signing/release.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,17 +90,88 @@ Test(flow_fork_name, edges_meet_along_a_chain_of_forks)
 	json_decref(b);
 }
 
-Test(flow_fork_name, what_is_served_unsigned_has_the_name_that_publishing_gives)
+static void served(const char *folder, char root[DIGEST_TEXT_ROOM])
 {
 	struct err e = { 0 };
 	struct flow_model *m;
-	char served[DIGEST_TEXT_ROOM];
-	expect(0, flow_model_open(&m, at.flow, fixture_path(&at, "a"), NULL, true, &e));
-	digest_text(flow_model_root(m), served);
+	expect(0, flow_model_open(&m, at.flow, fixture_path(&at, folder), NULL, true, &e));
+	digest_text(flow_model_root(m), root);
 	flow_model_close(m);
-	json_t *a = fixture_publish(&at, "a", "acme/a", "1");
-	cr_expect_str_eq(text_of(a, "root"), served);
-	json_decref(a);
+}
+
+/* Extra weights, adapters, folders of parts, what is left out, weights of no kind that is known. */
+Test(flow_fork_name, what_is_served_unsigned_has_the_name_that_publishing_gives)
+{
+	static const struct {
+		const char *file, *of; /* a copy of `of`, or a text */
+	} rows[] = { { "a/README.md", NULL },
+		     { "a/adapter/adapter_model.safetensors", "a/model.safetensors" },
+		     { "a/model.gguf", NULL },
+		     { "a/.cache/huggingface/x", NULL },
+		     { "a/.DS_Store", NULL },
+		     { "a/hallmark.tensors", NULL } };
+	char root[DIGEST_TEXT_ROOM], version[4];
+	fixture_toy(&at, "other", &(struct toy){ .seed = 4, .experts = 1 });
+	json_decref(fixture_publish(&at, "other", "acme/other", "1"));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char command[3 * LIMIT_PATH_BYTES];
+		snprintf(command, sizeof command, "mkdir -p $(dirname %s)", fixture_path(&at, rows[i].file));
+		cr_assert_eq(system(command), 0);
+		if (rows[i].of)
+			fixture_copy(&at, rows[i].of, rows[i].file);
+		else
+			fixture_text(&at, rows[i].file, rows[i].file);
+		fixture_delete(&at, "a/model.sig");
+		served("a", root);
+		cr_expect_str_eq(audited(fixture_path(&at, "a")), root, "row %zu", i);
+		snprintf(version, sizeof version, "%zu", i);
+		json_t *a = fixture_publish(&at, "a", "acme/a", version);
+		cr_expect_str_eq(text_of(a, "root"), root, "row %zu: %s", i, rows[i].file);
+		json_decref(a);
+	}
+}
+
+/* A signature over the same files without their tensors, as other signers make it. */
+static void sign_as_others(const char *folder, char root[DIGEST_TEXT_ROOM])
+{
+	struct signing_identity *id;
+	struct signing_manifest m;
+	struct source *s;
+	struct buf bundle = { 0 };
+	struct err e = { 0 };
+	char file[100];
+	expect(0, signing_identity_open(&id, fixture_path(&at, "home/keys"), "k", NULL, &e));
+	expect(0, source_open_folder(&s, fixture_path(&at, folder), &e));
+	const struct signing_making how = {
+		.source = s, .name = folder, .staging = fixture_path(&at, folder), .quiet = true
+	};
+	expect(0, signing_manifest_make(&m, &how, &e));
+	expect(0, signing_bundle_make(id, &m, &bundle, &e));
+	snprintf(file, sizeof file, "%s/model.sig", folder);
+	fixture_write(&at, file, bundle.bytes, bundle.len);
+	digest_text(&m.root, root);
+	buf_free(&bundle);
+	signing_manifest_free(&m);
+	source_close(s);
+	signing_identity_close(id);
+}
+
+Test(flow_fork_name, a_signature_names_the_content_only_while_all_of_it_matches)
+{
+	char root[DIGEST_TEXT_ROOM], plain[DIGEST_TEXT_ROOM];
+	json_decref(fixture_publish(&at, "a", "acme/a", "1"));
+	fixture_toy(&at, "b", &child);
+	snprintf(plain, sizeof plain, "%s", audited(fixture_path(&at, "b")));
+	sign_as_others("b", root);
+	cr_expect_str_neq(root, plain);
+	cr_expect_str_eq(audited(fixture_path(&at, "b")), root);
+	fixture_text(&at, "b/README.md", "not signed\n");
+	const char *now = audited(fixture_path(&at, "b"));
+	cr_expect(strcmp(now, root) != 0 && strcmp(now, plain) != 0, "it is neither: %s", now);
+	fixture_delete(&at, "b/README.md");
+	fixture_delete(&at, "home/keys/k.pub");
+	fixture_delete(&at, "home/keys/k.key");
+	cr_expect_str_eq(audited(fixture_path(&at, "b")), plain, "nobody here trusts that signature");
 }
 
 /* Names that no release may have do not keep a folder from being audited. */

@@ -541,6 +541,40 @@ Test(registry, cost_of_a_walk_grows_with_the_releases_and_not_with_their_square)
 		     (unsigned long long)some, (unsigned long long)more);
 }
 
+/* A star of forks around root 1, each with a fork of its own. */
+static uint64_t cost_of_forks(unsigned from, unsigned to)
+{
+	uint64_t before = store_work(store);
+	struct store_tx *tx;
+
+	cr_assert_eq(store_write(store, &tx, &e), 0);
+	for (unsigned i = from; i < to; i++) {
+		char subject[DIGEST_TEXT_ROOM], parent[DIGEST_TEXT_ROOM];
+		json_t *body = fork_of('0', '1', "declared");
+		snprintf(subject, sizeof(subject), "sha256:%064x", i + 16);
+		snprintf(parent, sizeof(parent), "sha256:%064x", i + 15);
+		json_object_set_new(body, "subject", json_string(subject));
+		if (i % 2)
+			json_object_set_new(json_array_get(json_object_get(body, "parents"), 0), "root",
+					    json_string(parent));
+		json_t *entry = json_pack("{s:s,s:o}", "type", "fork", "body", body);
+		cr_assert_eq(registry_apply(reg, tx, i, entry, &e), 0, "%s", e.text);
+		json_decref(entry);
+	}
+	cr_assert_eq(store_commit(tx, &e), 0);
+	store_end(tx);
+	cr_expect_eq(descendants('1'), to);
+	return store_work(store) - before;
+}
+
+Test(registry, cost_of_lineage_grows_with_the_forks_and_not_with_their_square)
+{
+	uint64_t some = cost_of_forks(0, 1000), more = cost_of_forks(1000, 5000);
+
+	cr_expect_lt(more, some * 8, "%llu steps for 1,000 forks, %llu for 4,000 more",
+		     (unsigned long long)some, (unsigned long long)more);
+}
+
 /* ---- publications under way ---- */
 
 static struct registry_pending pending(const char *folder)
