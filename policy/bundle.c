@@ -7,17 +7,22 @@
  *              "version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
  *              "severity":".."}],
+ *    "rules_digest":"sha256:..",
+ *    "source":"sha256:..",
  *    "tables":n}
  * extends: packs by name, with the digest of their text. tables: filter_tables() of the program
  * that compiled it, the least that a reader must have. Rules are sorted by id; replace and severity
- * may be absent. match is one of
+ * may be absent. rules_digest: of the canonical JSON of rules, so that it stays when a policy goes
+ * from shadow to enforce, and what was found out about the rules, and who approved them, goes with
+ * it. source: of the policy's text, comments and all. match is one of
  *   {"fold":"..","gap_max":n,"literals":[..]}  {"regex":"..","repeat_max":n}  {"detector":"pan/1"}
  *
  * Nothing of the machine is in it, no library's version either: the same text gives the same digest
  * everywhere. What the libraries were is in the log entry of the policy's loading.
  *
  * Valid: the header, canonical bytes, no other key, ids strictly ascending, a version in every
- * detector's name, and every rule compiles. Format 1 named the libraries, and is refused. */
+ * detector's name, rules_digest is that of the rules, and every rule compiles. Format 1 named the
+ * libraries, and is refused. Signatures and approvals stand outside, over the bundle's bytes. */
 #include "base/json.h"
 #include "base/limits.h"
 #include "policy/rules.h"
@@ -84,18 +89,47 @@ static void add_rule(struct arr *rules, const struct policy_rule *x)
 	arr_object(rules, &o);
 }
 
+static int digest_rules(const json_t *rules, struct digest *out, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = json_write_canonical(rules, &text, e);
+	if (rc == 0)
+		rc = buf_done(&text, e);
+	*out = digest_of(text.bytes ? text.bytes : "", text.len);
+	buf_free(&text);
+	return rc;
+}
+
+/* The rules and their digest. */
+static int add_rules(const struct policy *p, struct obj *o, struct err *e)
+{
+	struct arr rules = { 0 };
+	struct digest digest;
+	for (size_t i = 0; i < p->rules; i++)
+		add_rule(&rules, &p->rule[i]);
+	json_t *list = arr_take(&rules);
+	TRY(json_ok(list, e));
+	int rc = digest_rules(list, &digest, e);
+	obj_add(o, "rules", list);
+	obj_add(o, "rules_digest", json_digest(&digest));
+	return rc;
+}
+
 static int bundle_json(const struct policy *p, json_t **out, struct err *e)
 {
 	struct obj o = { 0 }, head = { 0 };
-	struct arr packs = { 0 }, rules = { 0 };
+	struct arr packs = { 0 };
+	int rc = add_rules(p, &o, e);
+	if (rc < 0) {
+		obj_free(&o);
+		return rc;
+	}
 	for (size_t i = 0; i < p->packs; i++) {
 		struct obj pack = { 0 };
 		obj_add(&pack, "digest", json_digest(&p->pack[i].digest));
 		obj_text(&pack, "name", p->pack[i].name);
 		arr_object(&packs, &pack);
 	}
-	for (size_t i = 0; i < p->rules; i++)
-		add_rule(&rules, &p->rule[i]);
 	obj_text(&head, "content", policy_content_name(p->content));
 	add_strings(&head, "jurisdiction", &p->jurisdiction);
 	obj_text(&head, "mode", policy_mode_name(p->mode));
@@ -105,7 +139,7 @@ static int bundle_json(const struct policy *p, json_t **out, struct err *e)
 	obj_array(&o, "extends", &packs);
 	obj_int(&o, "format", FORMAT);
 	obj_object(&o, "policy", &head);
-	obj_array(&o, "rules", &rules);
+	obj_add(&o, "source", json_digest(&p->source));
 	obj_count(&o, "tables", filter_tables());
 	return obj_done(&o, out, e);
 }
@@ -318,10 +352,22 @@ static int load_packs(const json_t *o, struct err *e)
 	return 0;
 }
 
-static int load_document(struct policy *p, const json_t *o, struct err *e)
+static int load_digests(struct policy *p, const json_t *o, struct digest *rules, struct err *e)
+{
+	const char *source, *stated;
+	struct digest d;
+	TRY(json_get_string(o, "source", &source, what, e));
+	TRY(json_get_string(o, "rules_digest", &stated, what, e));
+	TRY(digest_parse(source, &p->source, e));
+	TRY(digest_parse(stated, &d, e));
+	TRY(digest_rules(json_object_get(o, "rules"), rules, e));
+	return digest_equal(&d, rules) ? 0 : wrong(e, "rules_digest");
+}
+
+static int load_document(struct policy *p, const json_t *o, struct digest *rules, struct err *e)
 {
 	static const char *const keys[] = {
-		"extends", "format", "policy", "rules", "tables", NULL
+		"extends", "format", "policy", "rules", "rules_digest", "source", "tables", NULL
 	};
 	uint64_t format, tables;
 	TRY(json_get_u64(o, "format", &format, what, e));
@@ -338,7 +384,8 @@ static int load_document(struct policy *p, const json_t *o, struct err *e)
 			       (uintmax_t)tables, filter_tables());
 	TRY(load_packs(o, e));
 	TRY(load_head(p, o, e));
-	return load_rules(p, o, e);
+	TRY(load_rules(p, o, e));
+	return load_digests(p, o, rules, e);
 }
 
 /* ---- the profile */
@@ -364,6 +411,7 @@ static int build_profile(const struct policy *p, struct policy_profile *x, struc
 	x->version = p->version;
 	x->mode = p->mode;
 	x->retention_days = p->retention_days;
+	x->source = p->source;
 	x->content = p->content;
 	for (int i = 0; i < POLICY_PHASES; i++)
 		TRY(build_phase(p, (enum policy_phase)i, &x->set[i], e));
@@ -407,7 +455,7 @@ int policy_load(struct policy_profile **out, const void *bundle, size_t len, str
 		r = json_is_object(o) ? canonical(o, text, len - head, e)
 				      : wrong(e, "the document");
 	if (r == 0)
-		r = load_document(p, o, e);
+		r = load_document(p, o, &x->rules, e);
 	if (r == 0)
 		r = build_profile(p, x, e);
 	if (r == 0) {

@@ -287,6 +287,7 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 		return err_set(e, ERR_NOMEM, "out of memory for a policy");
 	struct reader r = { .policy = p, .problems = problems };
 	p->name = "";
+	p->source = digest_of(text, len);
 	read_file(&r, text, len);
 	read_packs(&r, packs);
 	check_rules(&r);

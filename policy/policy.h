@@ -69,8 +69,9 @@ void policy_free(struct policy *p);
 int policy_test(const struct policy *p, uint64_t *passed, json_t **failures,
 		struct err *e) MUST_USE;
 
-/* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic: the same text gives the
- * same bytes on every machine, whatever libraries it has. ERR_INPUT: over LIMIT_BUNDLE_BYTES. */
+/* The bundle: header `HMPOLICY1\n`, then canonical JSON. Deterministic: the same text (and packs)
+ * gives the same bytes on every machine, whatever libraries it has. ERR_INPUT: over
+ * LIMIT_BUNDLE_BYTES. */
 int policy_compile(const struct policy *p, struct buf *bundle, struct err *e) MUST_USE;
 
 /* The serve profile: all that serving needs of a policy. Immutable, shared by threads. */
@@ -79,6 +80,8 @@ struct policy_profile {
 	uint64_t version;
 	enum policy_mode mode;
 	struct digest bundle; /* of the bundle's bytes */
+	struct digest rules;  /* of its rules alone: a change of mode or version leaves it */
+	struct digest source; /* of the text it was compiled from */
 	uint32_t retention_days;
 	enum policy_content content;
 	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase */

@@ -32,6 +32,7 @@ struct pack {
 
 struct policy {
 	struct arena arena;
+	struct digest source; /* of its text */
 	const char *name;
 	uint64_t version;
 	enum policy_mode mode;

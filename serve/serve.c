@@ -72,6 +72,8 @@ static int append_bundle(struct serve_service *s, struct err *e)
 		return 0;
 	obj_text(&o, "event", "load");
 	obj_add(&o, "digest", json_digest(&p->bundle));
+	obj_add(&o, "rules_digest", json_digest(&p->rules));
+	obj_add(&o, "source", json_digest(&p->source));
 	obj_text(&o, "name", p->name);
 	obj_count(&o, "version", p->version);
 	obj_text(&o, "mode", policy_mode_name(p->mode));

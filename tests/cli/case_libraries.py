@@ -2,7 +2,7 @@
 """A policy compiled beside one version of PCRE2 is the same beside another, and loads there; a replay
 names what is different about the machine, and stays equal."""
 
-import os, pathlib, subprocess, sys
+import hashlib, os, pathlib, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, POLICY, Server
@@ -52,6 +52,8 @@ with Home() as h:
         if e["entry"]["type"] == "bundle"
     ]
     assert [b["digest"] for b in loaded] == [loaded[0]["digest"]] * 2, loaded
+    source = hashlib.sha256(pathlib.Path(POLICY).read_bytes()).hexdigest()
+    assert loaded[0]["source"] == f"sha256:{source}" and loaded[0]["rules_digest"] in there.decode()
     assert "pcre2-99.7" not in loaded[0]["tables"] and "pcre2-99.7" in loaded[1]["tables"], loaded
 
     def replay(name, env=None):

@@ -288,18 +288,95 @@ static void compile(const char *text, struct buf *out)
 	"[[rule]]\nid = \"b\"\nphase = [\"output\"]\nmatch = { regex = \"q+\", repeat_max = 5 }\naction " \
 	"= \"redact\"\nreplace = \"-\"\n"
 
-Test(policy_bundle, bytes_do_not_depend_on_order_or_spelling)
+/* The value of a member whose value is a digest, as it stands in the bundle. */
+static const char *digest_in(const struct buf *b, const char *member)
 {
-	struct buf a = { 0 }, b = { 0 }, c = { 0 };
+	static char text[2][DIGEST_TEXT_ROOM];
+	static int turn;
+	char key[40];
+	snprintf(key, sizeof key, "\"%s\":\"sha256:", member);
+	const char *at = strstr(b->bytes, key);
+	cr_assert(at, "%s in %s", key, b->bytes);
+	turn = !turn;
+	snprintf(text[turn], sizeof text[turn], "%.71s", at + strlen(key) - strlen("sha256:"));
+	return text[turn];
+}
+
+static void expect_digest(const char *text, const void *bytes, size_t len)
+{
+	char want[DIGEST_TEXT_ROOM];
+	struct digest d = digest_of(bytes, len);
+	digest_text(&d, want);
+	cr_expect_str_eq(text, want);
+}
+
+#define SPELLED "# a comment\n" HEAD TWO_B "\n\n" TWO_A
+
+Test(policy_bundle, bytes_are_the_texts_and_rules_do_not_depend_on_its_spelling)
+{
+	struct buf a = { 0 }, again = { 0 }, b = { 0 }, c = { 0 };
 	compile(HEAD TWO_A TWO_B, &a);
-	compile("# a comment\n" HEAD TWO_B "\n\n" TWO_A, &b);
+	compile(HEAD TWO_A TWO_B, &again);
+	compile(SPELLED, &b);
 	compile(HEAD TWO_A, &c);
-	cr_assert(a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0);
-	cr_assert(a.len != c.len);
+	cr_assert(a.len == again.len && memcmp(a.bytes, again.bytes, a.len) == 0);
 	cr_assert(strncmp(a.bytes, "HMPOLICY1\n{", 11) == 0);
+	expect_digest(digest_in(&a, "source"), HEAD TWO_A TWO_B, strlen(HEAD TWO_A TWO_B));
+	expect_digest(digest_in(&b, "source"), SPELLED, strlen(SPELLED));
+	cr_expect_str_eq(digest_in(&a, "rules_digest"), digest_in(&b, "rules_digest"));
+	cr_expect_str_neq(digest_in(&a, "rules_digest"), digest_in(&c, "rules_digest"));
+	char *source = strstr(b.bytes, "\"source\"");
+	cr_assert_eq(a.len, b.len);
+	memcpy(source, strstr(a.bytes, "\"source\""), 82);
+	cr_expect_str_eq(a.bytes, b.bytes, "nothing else depends on the spelling");
+	buf_free(&again);
 	buf_free(&a);
 	buf_free(&b);
 	buf_free(&c);
+}
+
+/* From shadow to enforce, under another name and version, kept for longer: the rules are those that
+ * were tried. */
+Test(policy_bundle, digest_of_the_rules_stays_when_a_policy_is_enforced)
+{
+#define TESTED_A                                                                                    \
+	TWO_A "tests.hit = [\"x y\", \"xy\", \"X Y\"]\ntests.miss = [\"x\", \"y\", \"z\"]\n"
+	static const char *const same[] = {
+		HEAD TESTED_A,
+		"[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\n" TESTED_A,
+		"[policy]\nname = \"q\"\nversion = 9\nmode = \"off\"\nretention_days = 1\n"
+		"jurisdiction = [\"EU\"]\n" TESTED_A,
+	};
+	static const char *const others[] = {
+		HEAD TWO_A "controls = [\"EU-1\"]\n",
+		HEAD TWO_B,
+		HEAD TWO_A TWO_B,
+		HEAD,
+	};
+	struct buf first = { 0 };
+	struct err e = { 0 };
+	compile(same[0], &first);
+	const char *rules = strstr(first.bytes, "\"rules\":") + strlen("\"rules\":");
+	expect_digest(digest_in(&first, "rules_digest"), rules,
+		      (size_t)(strstr(rules, ",\"rules_digest\"") - rules));
+	for (size_t i = 0; i < sizeof same / sizeof *same + sizeof others / sizeof *others; i++) {
+		bool is_same = i < sizeof same / sizeof *same;
+		struct buf b = { 0 };
+		struct policy_profile *x;
+		char loaded[DIGEST_TEXT_ROOM];
+		compile(is_same ? same[i] : others[i - sizeof same / sizeof *same], &b);
+		cr_assert_eq(policy_load(&x, b.bytes, b.len, &e), 0, "%s", e.text);
+		digest_text(&x->rules, loaded);
+		cr_expect_str_eq(loaded, digest_in(&b, "rules_digest"));
+		digest_text(&x->source, loaded);
+		cr_expect_str_eq(loaded, digest_in(&b, "source"));
+		bool equal = strcmp(digest_in(&b, "rules_digest"),
+				    digest_in(&first, "rules_digest")) == 0;
+		cr_expect_eq(equal, is_same, "row %zu", i);
+		policy_profile_free(x);
+		buf_free(&b);
+	}
+	buf_free(&first);
 }
 
 Test(policy_bundle, loading_gives_a_set_for_each_phase)
@@ -387,7 +464,7 @@ static void replaced(const struct buf *b, const char *from, const char *to, stru
 
 #define CARD                                                                                   \
 	"[[rule]]\nid = \"c\"\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = " \
-	"\"mask\"\n"
+	"\"mask\"\nseverity = \"low\"\n"
 
 Test(policy_bundle, states_what_is_ours_and_nothing_of_the_machine)
 {
@@ -408,9 +485,10 @@ Test(policy_bundle, states_what_is_ours_and_nothing_of_the_machine)
 		s += n;
 	}
 	compile(HEAD "[[rule]]\nid = \"c\"\nphase = [\"output\"]\nmatch = { detector = "
-		     "\"pan/1\" }\naction = \"mask\"\n",
+		     "\"pan/1\" }\naction = \"mask\"\nseverity = \"low\"\n",
 		&pinned);
-	cr_expect_str_eq(pinned.bytes, b.bytes, "the newest version may be named too");
+	cr_expect_str_eq(digest_in(&pinned, "rules_digest"), digest_in(&b, "rules_digest"),
+			 "the newest version may be named too");
 	buf_free(&b);
 	buf_free(&pinned);
 }
@@ -421,12 +499,16 @@ static const struct {
 	const char *words;
 } machines[] = {
 	{ "\"tables\":1}", "\"tables\":0}", 0, "" },
+	{ "\"version\":1", "\"version\":2", 0, "" },
 	{ "\"tables\":1}", "\"tables\":2}", ERR_UNSUPPORTED, "needs tables 2, this program has 1" },
 	{ "\"tables\":1}", "\"tables\":\"unicode-15.0.0 tables-1\"}", ERR_INPUT, "tables" },
 	{ "\"format\":2", "\"format\":1", ERR_UNSUPPORTED, "policy bundle format 1" },
 	{ "\"format\":2", "\"format\":3", ERR_UNSUPPORTED, "policy bundle format 3" },
 	{ "\"content\":\"full\"", "\"content\":\"some\"", ERR_INPUT, "content" },
 	{ "\"content\":\"full\",", "", ERR_INPUT, "content" },
+	{ "\"rules_digest\":\"sha256:", "\"rules_digest\":\"sha257:", ERR_INPUT, "sha256" },
+	{ "\"severity\":\"low\"", "\"severity\":\"high\"", ERR_INPUT, "rules_digest" },
+	{ "\"source\":\"sha256:", "\"source\":\"", ERR_INPUT, "sha256" },
 	{ "\"pan/1\"", "\"pan/2\"", ERR_UNSUPPORTED, "the detector \"pan/2\"" },
 	{ "\"pan/1\"", "\"pen/1\"", ERR_UNSUPPORTED, "the detector \"pen/1\"" },
 	{ "\"pan/1\"", "\"pan\"", ERR_INPUT, "detector" },
