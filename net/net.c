@@ -118,23 +118,12 @@ static ssize_t system_send(void *ctx, int fd, const void *bytes, size_t len, int
 	return n < 0 ? -errno : n;
 }
 
-static int poll_one(int fd, short events, int timeout_ms)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int n = poll(&p, 1, timeout_ms);
-	return n < 0 ? -errno : n > 0;
-}
-
-static int system_poll_in(void *ctx, int fd, int timeout_ms)
-{
-	(void)ctx;
-	return poll_one(fd, POLLIN, timeout_ms);
-}
-
 static int system_poll_out(void *ctx, int fd, int timeout_ms)
 {
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	(void)ctx;
-	return poll_one(fd, POLLOUT, timeout_ms);
+	int n = poll(&p, 1, timeout_ms);
+	return n < 0 ? -errno : n > 0;
 }
 
 static void system_finish(void *ctx, int fd)
@@ -156,7 +145,6 @@ struct net net_system(void)
 		.accept = system_accept,
 		.recv = system_recv,
 		.send = system_send,
-		.poll_in = system_poll_in,
 		.poll_out = system_poll_out,
 		.finish = system_finish,
 		.close = system_close,

@@ -24,7 +24,6 @@ struct net {
 	ssize_t (*recv)(void *ctx, int fd, void *out, size_t len, int flags); /* recv(2), -errno */
 	ssize_t (*send)(void *ctx, int fd, const void *bytes, size_t len,
 			int flags);                         /* send(2), -errno */
-	int (*poll_in)(void *ctx, int fd, int timeout_ms);  /* 1 ready, 0 timeout, -errno */
 	int (*poll_out)(void *ctx, int fd, int timeout_ms); /* 1 ready, 0 timeout, -errno */
 	void (*finish)(void *ctx, int fd);                  /* nothing more to send: FIN */
 	void (*close)(void *ctx, int fd);

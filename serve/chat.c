@@ -23,9 +23,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	}
 	if (!s->recording)
 		return 0;
-	if (atomic_load(&s->draining))
-		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
-	TRY(audit_log_ready(flow_log(s->flow), e)); /* no log, no answer */
+	TRY(serve_service_ready(s, e));
 	const char *worker = audit_log_worker(flow_log(s->flow));
 	TRY(audit_log_reserve(flow_log(s->flow), &c->n, e));
 	snprintf(c->record, sizeof c->record, "%.60s/%llu", worker, (unsigned long long)c->n);

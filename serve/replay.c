@@ -19,7 +19,7 @@ struct replay {
 	json_t *entry, *vault;
 	struct serve_service *service;
 	struct serve_chat *chat;
-	size_t fields; /* of the record, as far as they are known here */
+	size_t fields;                    /* of the record, as far as they are known here */
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
 	const char *kernels, *regime; /* of this machine, by the options of the record */

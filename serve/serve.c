@@ -202,6 +202,13 @@ int serve_service_open_replay(struct serve_service **out, struct flow *f,
 	return opened(out, open_replay(*out, o, e));
 }
 
+int serve_service_ready(struct serve_service *s, struct err *e)
+{
+	if (atomic_load(&s->draining))
+		return err_set(e, ERR_UNAVAILABLE, "the server is shutting down");
+	return audit_log_ready(flow_log(s->flow), e); /* no log, no answer */
+}
+
 void serve_service_drain(struct serve_service *s) { atomic_store(&s->draining, true); }
 
 void serve_service_close(struct serve_service *s)

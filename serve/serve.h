@@ -41,6 +41,9 @@ struct serve_options {
 };
 int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
 		       struct err *e) MUST_USE;
+/* 0: a chat would be taken; ERR_UNAVAILABLE, and why not: the service drains, or its log takes no
+ * records. Any thread. */
+int serve_service_ready(struct serve_service *s, struct err *e) MUST_USE;
 /* Refuse new chats (ERR_UNAVAILABLE); running ones go on. */
 void serve_service_drain(struct serve_service *s);
 /* All chats must be closed. NULL is fine. */

@@ -2,6 +2,7 @@
  * text, and another thread looks meanwhile whether the client still waits. A plain answer is kept
  * and written at the end; of a stream each piece goes out as it comes. */
 #include "server/chat.h"
+#include "server/request.h"
 #include "base/limits.h"
 #include "serve/serve.h"
 
@@ -107,7 +108,7 @@ static int open_chat(struct chat *c)
 	TRY(serve_chat_open(&c->asked, x->s->service, x->request.body.bytes, x->request.body.len,
 			    client, &c->err));
 	server_connection_await(x->c, cancel, c->asked);
-	buf_free(&x->request.body);
+	server_request_drop_body(x);
 	c->answer.facts = (struct api_answer_facts){
 		.streams = serve_chat_streams(c->asked),
 		.wants_usage = serve_chat_wants_usage(c->asked),

@@ -8,24 +8,6 @@
 #define TICK_MS 100       /* how soon a thread notices that the server cuts its answer off */
 #define DOUBT_PING_MS 250 /* while the client of a stream may be gone */
 
-ssize_t server_connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms)
-{
-	struct net *net = &c->s->net;
-	for (;;) {
-		int64_t left = deadline_ms - server_now_ms(c->s);
-		if (atomic_load(&c->s->aborting))
-			return CLIENT_GONE;
-		if (left <= 0)
-			return CLIENT_LATE;
-		int rc = net->poll_in(net->ctx, c->fd, left < TICK_MS ? (int)left : TICK_MS);
-		ssize_t n = rc > 0 ? net->recv(net->ctx, c->fd, out, len, MSG_DONTWAIT) : rc;
-		if (rc > 0 && n >= 0)
-			return n;
-		if (n < 0 && n != -EINTR && n != -EAGAIN)
-			return CLIENT_GONE;
-	}
-}
-
 static int write_all(struct connection *c, const char *bytes, size_t len)
 {
 	struct net *net = &c->s->net;

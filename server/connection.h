@@ -10,7 +10,6 @@
 /* Results beside enum err_code. */
 enum {
 	CLIENT_GONE = -64, /* or the server stops: close without a word */
-	CLIENT_LATE = -65, /* past a deadline */
 };
 
 struct intake {
@@ -22,6 +21,7 @@ struct intake {
 enum connection_place {
 	CONNECTION_FREE,           /* an empty slot of the table */
 	CONNECTION_WAITS_FOR_HEAD, /* for the rest of it, or, newly accepted, for its first byte */
+	CONNECTION_WAITS_FOR_BODY, /* for the rest of it */
 	CONNECTION_WAITS_FOR_REQUEST, /* for the next one */
 	CONNECTION_CLOSING,           /* has had its last answer, waits for the client's end */
 	CONNECTION_CLAIMED,           /* belongs to a thread */
@@ -32,13 +32,14 @@ struct connection {
 	struct connection *next_free;
 	uint32_t generation;              /* of the slot: counts its connections */
 	enum connection_place place, was; /* was: before it was claimed */
-	int64_t since_ms;                 /* it waits; for a head: since its first byte */
+	int64_t since_ms;                 /* it waits; for a body: since its first byte */
 	int fd;
 	struct net_peer peer;
 	bool turned_away; /* beyond the limits: its request is answered with 503 */
 	bool at_work;     /* counted in the server's requests */
 	unsigned requests;
-	struct intake *in; /* NULL until something has been read */
+	struct intake *in;      /* NULL until something has been read */
+	struct exchange *asked; /* whose body is coming, or that is being answered; or NULL */
 
 	pthread_mutex_t lock;      /* of what follows, and of writing */
 	void (*cancel)(void *arg); /* ends what its thread waits for; NULL: it cannot be ended */
@@ -53,9 +54,6 @@ struct connection {
 };
 
 /* ---- for the thread that has it ---- */
-
-/* Bytes read (at least 1), 0 at the end of what the client sends, CLIENT_LATE or CLIENT_GONE. */
-ssize_t server_connection_read(struct connection *c, void *out, size_t len, int64_t deadline_ms);
 
 /* All of it, or CLIENT_GONE: also when the client takes nothing for stall_timeout_ms. */
 int server_connection_write(struct connection *c, const char *bytes, size_t len) MUST_USE;

@@ -41,7 +41,10 @@ static void tick(struct server *s)
 	struct connection *late;
 	server_table_look(s);
 	while ((late = server_table_overdue(s)) != NULL)
-		server_worker_refuse(late, 408, "the head took too long");
+		server_worker_refuse(late, 408,
+				     late->was == CONNECTION_WAITS_FOR_BODY
+					     ? "the body took too long"
+					     : "the head took too long");
 }
 
 /* Until a stop, or an error of the listening socket. */

@@ -1,44 +1,42 @@
 /* The head has been checked; who may ask what is decided before the body is read; then one answer.
- * A connection lives on only after a request that was read to its exact end, with nothing behind
- * it: what a client sends before its answer has begun is never taken for another request. */
+ * The body comes in as the head does, without a thread that waits for it. A connection lives on
+ * only after a request that was read to its exact end, with nothing behind it: what a client sends
+ * before its answer has begun is never taken for another request. */
 #include "server/request.h"
 #include "server/body.h"
 #include "server/routes.h"
 #include "server/table.h"
 #include "base/limits.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-/* 0, CLIENT_GONE, or the status of a refusal with its reason. */
-static int read_body(struct exchange *x, struct body *b, const char **reason)
+#define READS_AT_ONCE 64 /* of one event; then others have their turn */
+
+static enum request_end refuse(struct exchange *x, int status, const char *reason)
 {
-	char bytes[KIB(16)];
-	struct intake *in = x->c->in;
-	int64_t deadline = server_now_ms(x->s) + x->s->limits.body_timeout_ms;
+	x->status = status;
+	x->reason = reason;
+	x->keeps = false;
+	return REQUEST_WHOLE;
+}
+
+/* Of the body, or what is behind it. */
+static enum request_end take(struct exchange *x, const char *bytes, size_t len)
+{
+	struct buf *to = &x->request.body;
 	size_t used;
-	const char *next = in->bytes + in->head.bytes;
-	size_t len = in->have - in->head.bytes;
-	server_body_start(b, &in->head);
-	for (;;) {
-		enum body_result r = server_body_take(b, next, len, &used, &x->request.body);
-		*reason = b->reason;
-		if (r == BODY_REFUSED)
-			return b->status;
-		*reason = "out of memory";
-		if (x->request.body.failed)
-			return 503;
-		x->keeps &= used == len;
-		if (r == BODY_WHOLE)
-			return 0;
-		size_t most = b->state == BODY_COUNTED && b->left < sizeof bytes ? (size_t)b->left
-										 : sizeof bytes;
-		ssize_t n = server_connection_read(x->c, bytes, most, deadline);
-		*reason = n == 0 ? "the body is cut short" : "the body took too long";
-		if (n <= 0)
-			return n == 0 ? 400 : n == CLIENT_LATE ? 408 : CLIENT_GONE;
-		next = bytes;
-		len = (size_t)n;
-	}
+	enum body_result r = server_body_take(&x->body, bytes, len, &used, to);
+	x->keeps &= used == len;
+	if (r == BODY_REFUSED)
+		return refuse(x, x->body.status, x->body.reason);
+	if (to->failed)
+		return refuse(x, 503, "out of memory");
+	if (!server_table_hold(x->s, &x->held, to->len))
+		return refuse(x, 503, "too many long requests at once");
+	return r == BODY_WHOLE ? REQUEST_WHOLE : REQUEST_WAITS;
 }
 
 /* Asked for before the body, by a client that waits: none of it has come. */
@@ -51,37 +49,82 @@ static int say_continue(struct exchange *x)
 	return server_connection_write(x->c, go_on, sizeof go_on - 1);
 }
 
-static int answer_request(struct exchange *x)
+static enum request_end end_of(const struct exchange *x, int rc)
 {
-	struct body b;
-	const char *reason = NULL;
-	int rc = server_route_admit(x);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	TRY(say_continue(x));
-	int status = read_body(x, &b, &reason);
-	if (status < 0)
-		return status;
-	x->keeps &= status == 0;
-	return status ? server_respond_error(x, status, reason, NULL, NULL) : x->route->answer(x);
+	return rc < 0 ? REQUEST_BROKE : x->keeps ? REQUEST_KEEPS : REQUEST_WAS_LAST;
 }
 
-enum request_end server_request_run(struct connection *c)
+static struct exchange *new_exchange(struct connection *c)
 {
-	struct server *s = c->s;
 	const struct head *h = &c->in->head;
-	struct exchange x = {
-		.s = s,
-		.c = c,
-		.request = { .method = h->method,
-			     .path = h->path,
-			     .query = h->query,
-			     .field = h->field,
-			     .http10 = h->http10 },
-		.keeps = server_head_keeps_open(h) && ++c->requests < SERVER_REQUESTS_EACH,
-	};
-	int rc = answer_request(&x);
-	buf_free(&x.request.body);
-	buf_free(&x.out);
-	return rc < 0 ? REQUEST_BROKE : x.keeps ? REQUEST_KEEPS : REQUEST_WAS_LAST;
+	struct exchange *x = calloc(1, sizeof *x);
+	if (!x)
+		return NULL;
+	x->s = c->s;
+	x->c = c;
+	x->request = (struct request){ .method = h->method,
+				       .path = h->path,
+				       .query = h->query,
+				       .field = h->field,
+				       .http10 = h->http10 };
+	x->keeps = server_head_keeps_open(h) && ++c->requests < SERVER_REQUESTS_EACH;
+	return x;
+}
+
+enum request_end server_request_begin(struct connection *c)
+{
+	struct intake *in = c->in;
+	struct exchange *x = c->asked = new_exchange(c);
+	if (!x)
+		return REQUEST_BROKE;
+	int rc = server_route_admit(x);
+	if (rc == 0)
+		rc = say_continue(x);
+	if (rc != 0)
+		return end_of(x, rc);
+	server_body_start(&x->body, &in->head);
+	return take(x, in->bytes + in->head.bytes, in->have - in->head.bytes);
+}
+
+enum request_end server_request_take(struct connection *c)
+{
+	struct exchange *x = c->asked;
+	enum request_end end = REQUEST_WAITS;
+	char bytes[KIB(16)];
+	for (int i = 0; i < READS_AT_ONCE && end == REQUEST_WAITS; i++) {
+		size_t most = x->body.state == BODY_COUNTED && x->body.left < sizeof bytes
+				      ? (size_t)x->body.left
+				      : sizeof bytes;
+		ssize_t n = c->s->net.recv(c->s->net.ctx, c->fd, bytes, most, MSG_DONTWAIT);
+		if (n == -EAGAIN || n == -EINTR)
+			return REQUEST_WAITS;
+		if (n < 0)
+			return REQUEST_BROKE;
+		end = n ? take(x, bytes, (size_t)n) : refuse(x, 400, "the body is cut short");
+	}
+	return end;
+}
+
+enum request_end server_request_answer(struct connection *c)
+{
+	struct exchange *x = c->asked;
+	return end_of(x, x->status ? server_respond_error(x, x->status, x->reason, NULL, NULL)
+				   : x->route->answer(x));
+}
+
+void server_request_drop_body(struct exchange *x)
+{
+	buf_free(&x->request.body);
+	server_table_let_go(x->s, &x->held);
+}
+
+void server_request_drop(struct connection *c)
+{
+	struct exchange *x = c->asked;
+	if (!x)
+		return;
+	server_request_drop_body(x);
+	buf_free(&x->out);
+	free(x);
+	c->asked = NULL;
 }

@@ -19,9 +19,15 @@ static int answer_json(struct exchange *x, struct buf *body, const char *const *
 	return rc;
 }
 
+/* 503 while nothing can be answered: a balancer asks elsewhere then. */
 static int answer_health(struct exchange *x)
 {
 	struct buf body = { 0 };
+	struct err err = { 0 };
+	if (atomic_load(&x->s->stopping))
+		return server_respond_error(x, 503, "shutting down", NULL, NULL);
+	if (serve_service_ready(x->s->service, &err) < 0)
+		return server_respond_error(x, 503, err.text, NULL, NULL);
 	buf_add_text(&body, "{\"status\":\"ok\"}\n");
 	return answer_json(x, &body, NULL);
 }

@@ -1,6 +1,7 @@
 #include "server/server.h"
 #include "server/loop.h"
 #include "server/table.h"
+#include "base/limits.h"
 #include "base/text.h"
 
 #include <arpa/inet.h>
@@ -70,11 +71,13 @@ static unsigned or_default(unsigned value, unsigned fallback) { return value ? v
 static void set_limits(struct server_options *l, const struct server_options *o)
 {
 	l->connections_max = or_default(o->connections_max, 256);
-	l->address_connections_max = or_default(o->address_connections_max, l->connections_max);
+	l->address_connections_max =
+		or_default(o->address_connections_max, l->connections_max - l->connections_max / 8);
 	l->requests_max = or_default(o->requests_max, 64);
 	l->head_timeout_ms = or_default(o->head_timeout_ms, 10000);
 	l->body_timeout_ms = or_default(o->body_timeout_ms, 60000);
 	l->idle_timeout_ms = or_default(o->idle_timeout_ms, 75000);
+	l->long_bytes_max = o->long_bytes_max ? o->long_bytes_max : MIB(16);
 	l->stall_timeout_ms = or_default(o->stall_timeout_ms, 60000);
 	l->ping_ms = or_default(o->ping_ms, 15000);
 	l->drain_ms = or_default(o->drain_ms, 30000);

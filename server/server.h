@@ -23,10 +23,13 @@ struct server_options {
 	/* Open connections, of 41 KiB each: beyond it the one that has been idle longest is closed,
 	 * and where none is, the new one gets 503. 0: 256 */
 	unsigned connections_max;
-	/* Of these from one address. 0: no limit of its own, since behind a proxy all come from
-	 * one */
+	/* Of these from one address. 0: seven eighths, so that another finds room, and a proxy from
+	 * which all come has nearly all */
 	unsigned address_connections_max;
-	unsigned requests_max;     /* worked on at once, a thread each; beyond it 503; 0: 64 */
+	/* Worked on at once, a thread each, seven eighths of them from one address; beyond it 503; 0:
+	 * 64 */
+	unsigned requests_max;
+	size_t long_bytes_max;     /* of bodies over 64 KiB that are not read yet; 503; 0: 16 MiB */
 	unsigned head_timeout_ms;  /* wall clock for a whole head; 0: 10,000 */
 	unsigned body_timeout_ms;  /* wall clock for a whole body; 0: 60,000 */
 	unsigned idle_timeout_ms;  /* between two requests of a connection; 0: 75,000 */

@@ -19,6 +19,7 @@ struct server {
 	int stop_fd, end_fd;  /* event counters: a stop was asked for; the workers are to end */
 	atomic_bool stopping; /* no new work */
 	atomic_bool aborting; /* running answers are cut off too */
+	atomic_size_t held;   /* bytes of long bodies */
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t ended; /* the last worker */
 	struct connection *slot, *free; /* [slots] */

@@ -7,6 +7,7 @@
  * put back. An event carries the slot and its generation, for by the time a thread looks at it the
  * connection may have been claimed for its deadline, or be another. */
 #include "server/table.h"
+#include "server/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,20 @@ static bool waits(const struct connection *c)
 }
 
 static bool has_begun(const struct connection *c) { return c->in && c->in->have; }
+
+bool server_table_hold(struct server *s, size_t *held, size_t bytes)
+{
+	size_t more = bytes > SERVER_BODY_SMALL ? bytes - *held : 0;
+	size_t before = atomic_fetch_add(&s->held, more);
+	*held += more;
+	return more == 0 || before + more <= s->limits.long_bytes_max;
+}
+
+void server_table_let_go(struct server *s, size_t *held)
+{
+	atomic_fetch_sub(&s->held, *held);
+	*held = 0;
+}
 
 int server_table_open(struct server *s, struct err *e)
 {
@@ -52,6 +67,7 @@ static void drop(struct connection *c)
 {
 	struct server *s = c->s;
 	end_request(c);
+	server_request_drop(c);
 	s->net.close(s->net.ctx, c->fd);
 	free(c->in);
 	c->in = NULL;
@@ -76,21 +92,44 @@ static bool is_from(const struct connection *c, const struct net_peer *peer)
 	return !peer || memcmp(&c->peer, peer, sizeof *peer) == 0;
 }
 
-/* Of those that wait between requests or for the client's end, the one that has for longest; peer:
- * from there alone. */
-static bool make_room(struct server *s, const struct net_peer *peer)
+/* How little a connection is missed when another needs its place: 0 is not at all, NEEDED is too
+ * much. One that has just come gets a moment to say what it wants, unless the other has said it. */
+#define NEEDED 3
+static int need_of(const struct connection *c, int64_t now, bool asks)
 {
-	struct connection *oldest = NULL;
+	bool spared = !asks && now - c->since_ms < SERVER_MOMENT_MS;
+	switch (c->place) {
+	case CONNECTION_WAITS_FOR_REQUEST:
+	case CONNECTION_CLOSING:
+		return 0;
+	case CONNECTION_WAITS_FOR_HEAD:
+		return spared ? NEEDED : has_begun(c) ? 2 : 1;
+	case CONNECTION_WAITS_FOR_BODY:
+		return spared ? NEEDED : 2;
+	default:
+		return NEEDED;
+	}
+}
+
+/* Drop the one that is needed least, and of those the one that waits for longest. peer: from there
+ * alone; asks: for one that has sent a whole request. */
+static bool make_room(struct server *s, const struct net_peer *peer, bool asks)
+{
+	struct connection *best = NULL;
+	int64_t now = server_now_ms(s);
+	int least = NEEDED;
 	for (unsigned i = 0; i < s->slots; i++) {
 		struct connection *c = &s->slot[i];
-		bool idle =
-			c->place == CONNECTION_WAITS_FOR_REQUEST || c->place == CONNECTION_CLOSING;
-		if (idle && is_from(c, peer) && (!oldest || c->since_ms < oldest->since_ms))
-			oldest = c;
+		int need = need_of(c, now, asks);
+		if (!is_from(c, peer) || need > least || need == NEEDED)
+			continue;
+		if (need < least || c->since_ms < best->since_ms)
+			best = c;
+		least = need;
 	}
-	if (oldest)
-		drop(oldest);
-	return oldest != NULL;
+	if (best)
+		drop(best);
+	return best != NULL;
 }
 
 static unsigned count_from(const struct server *s, const struct net_peer *peer)
@@ -101,14 +140,15 @@ static unsigned count_from(const struct server *s, const struct net_peer *peer)
 	return n;
 }
 
-/* Whether there is room for one more, perhaps after another was dropped. */
-static bool has_room(struct server *s, const struct net_peer *peer)
+/* Whether there is room for `more` connections, perhaps after another was dropped. */
+static bool has_room(struct server *s, const struct net_peer *peer, unsigned more, bool asks)
 {
 	const struct server_options *o = &s->limits;
 	bool own_limit = o->address_connections_max < o->connections_max;
-	if (own_limit && count_from(s, peer) >= o->address_connections_max && !make_room(s, peer))
+	if (own_limit && count_from(s, peer) + more > o->address_connections_max &&
+	    !make_room(s, peer, asks))
 		return false;
-	return s->open < o->connections_max || make_room(s, NULL);
+	return s->open + more <= o->connections_max || make_room(s, NULL, asks);
 }
 
 struct connection *server_table_claim(struct server *s, uint64_t key)
@@ -136,7 +176,9 @@ void server_table_close(struct server *s)
 void server_table_add(struct server *s, int fd, const struct net_peer *peer)
 {
 	pthread_mutex_lock(&s->lock);
-	bool room = has_room(s, peer);
+	bool room = has_room(s, peer, 1, false);
+	if (!s->free)
+		(void)make_room(s, NULL, true);
 	struct connection *c = s->free;
 	struct epoll_event event = { EPOLLIN | EPOLLONESHOT, { .u64 = c ? key_of(c) : 0 } };
 	bool ok = c && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
@@ -161,7 +203,7 @@ void server_table_add(struct server *s, int fd, const struct net_peer *peer)
 bool server_table_make_room(struct server *s)
 {
 	pthread_mutex_lock(&s->lock);
-	bool made = make_room(s, NULL);
+	bool made = make_room(s, NULL, false);
 	pthread_mutex_unlock(&s->lock);
 	return made;
 }
@@ -171,6 +213,8 @@ static int64_t patience_ms(const struct connection *c)
 	switch (c->place) {
 	case CONNECTION_WAITS_FOR_HEAD:
 		return c->s->limits.head_timeout_ms;
+	case CONNECTION_WAITS_FOR_BODY:
+		return c->s->limits.body_timeout_ms;
 	case CONNECTION_WAITS_FOR_REQUEST:
 		return c->s->limits.idle_timeout_ms;
 	default:
@@ -188,7 +232,9 @@ struct connection *server_table_overdue(struct server *s)
 		struct connection *c = &s->slot[i];
 		if (!waits(c) || (!aborting && now - c->since_ms < patience_ms(c)))
 			continue;
-		if (has_begun(c) && c->place == CONNECTION_WAITS_FOR_HEAD && !aborting) {
+		if (has_begun(c) && !aborting &&
+		    (c->place == CONNECTION_WAITS_FOR_HEAD ||
+		     c->place == CONNECTION_WAITS_FOR_BODY)) {
 			c->was = c->place;
 			c->place = CONNECTION_CLAIMED;
 			late = c;
@@ -222,11 +268,33 @@ void server_table_look(struct server *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* An eighth of what is worked on at once is for others than the address that has all of the
+ * rest. */
+static bool has_share(const struct connection *c)
+{
+	const struct server *s = c->s;
+	unsigned most = s->limits.requests_max - s->limits.requests_max / 8, n = 0;
+	if (s->requests < most)
+		return true;
+	for (unsigned i = 0; i < s->slots; i++)
+		n += s->slot[i].at_work && is_from(&s->slot[i], &c->peer);
+	return n < most;
+}
+
+bool server_table_take_in(struct connection *c)
+{
+	pthread_mutex_lock(&c->s->lock);
+	if (c->turned_away)
+		c->turned_away = !has_room(c->s, &c->peer, 0, true);
+	pthread_mutex_unlock(&c->s->lock);
+	return !c->turned_away;
+}
+
 bool server_table_begin_request(struct connection *c, bool *alone)
 {
 	struct server *s = c->s;
 	pthread_mutex_lock(&s->lock);
-	c->at_work = s->requests < s->limits.requests_max;
+	c->at_work = s->requests < s->limits.requests_max && has_share(c);
 	s->requests += c->at_work;
 	*alone = s->waiting == 0;
 	bool ok = c->at_work;
@@ -238,6 +306,8 @@ void server_table_put(struct connection *c, enum connection_place place)
 {
 	struct server *s = c->s;
 	bool another = place != c->was;
+	if (place != CONNECTION_WAITS_FOR_BODY)
+		server_request_drop(c);
 	if (place == CONNECTION_WAITS_FOR_REQUEST) { /* the buffer stays with the connection */
 		c->in->have = 0;
 		c->in->head = (struct head){ 0 };

@@ -5,10 +5,12 @@
 #ifndef SERVER_TABLE_H
 #define SERVER_TABLE_H
 
+#include "base/limits.h"
 #include "server/connection.h"
 
 /* Of one connection: a client that has more begins another. */
 #define SERVER_REQUESTS_EACH 1000u
+#define SERVER_MOMENT_MS 250   /* that a new connection has for its first words */
 #define SERVER_CLOSING_MS 2000 /* for the client to end first: a reset could eat our last bytes */
 
 int server_table_open(struct server *s, struct err *e) MUST_USE;
@@ -35,6 +37,17 @@ bool server_table_drain(struct server *s);
 
 /* Look at the clients of all requests that are worked on. */
 void server_table_look(struct server *s);
+
+/* Whether one that was turned away has a place after all, now that it has sent a whole request: of
+ * another that has not. */
+bool server_table_take_in(struct connection *c);
+
+/* Bodies of more than 64 KiB take part in a sum that is bounded: what is asked in them takes many
+ * times their bytes until it has been read. Count `bytes` of one, of which *held were counted;
+ * false: too many are held already. Atomic. */
+#define SERVER_BODY_SMALL KIB(64)
+bool server_table_hold(struct server *s, size_t *held, size_t bytes);
+void server_table_let_go(struct server *s, size_t *held);
 
 /* Count the request of a claimed connection as worked on, until it is put back or dropped. False:
  * there are requests_max already. *alone: no other worker waits for an event. */

@@ -1,8 +1,8 @@
 /* All workers wait for events on the same set of descriptors; who gets one serves that connection
- * until it has nothing more to say. Reading a head never blocks, so whoever sends slowly, says
- * nonsense or only holds a connection open costs no thread. Before a worker takes on a request,
- * which may take long, it sees to it that another one waits. No request is handed from one thread
- * to another: that would cost more than many an answer. */
+ * until it has nothing more to say. Reading a head or a body never blocks, so whoever sends slowly,
+ * says nonsense or only holds a connection open costs no thread. Before a worker takes on a
+ * request, which may take long, it sees to it that another one waits. No request is handed from one
+ * thread to another: that would cost more than many an answer. */
 #include "server/worker.h"
 #include "server/request.h"
 #include "server/respond.h"
@@ -67,22 +67,31 @@ void server_worker_refuse(struct connection *c, int status, const char *reason)
 	buf_free(&out);
 }
 
-/* A whole, good head. Where no thread can be made, nobody waits for events until this one is
- * done. */
-static void serve_request(struct connection *c)
+/* From here on this thread may have to wait: another one looks for events. Where no thread can be
+ * made, nobody does until this one is done. whole: the request, with its body. False: refused. */
+static bool may_work(struct connection *c, bool whole)
 {
-	struct server *s = c->s;
 	bool alone = false;
-	if (c->turned_away || !server_table_begin_request(c, &alone)) {
+	if ((whole && !server_table_take_in(c)) || !server_table_begin_request(c, &alone)) {
 		server_worker_refuse(c, 503,
 				     c->turned_away ? "too many connections"
 						    : "too many requests at once");
-		return;
+		return false;
 	}
 	if (alone)
-		(void)ensure_waiting(s);
-	enum request_end end = server_request_run(c);
-	if (end == REQUEST_KEEPS) {
+		(void)ensure_waiting(c->s);
+	return true;
+}
+
+/* What is to become of the connection. */
+static void conclude(struct connection *c, enum request_end end)
+{
+	struct server *s = c->s;
+	if (end == REQUEST_WHOLE)
+		end = server_request_answer(c);
+	if (end == REQUEST_WAITS) {
+		server_table_put(c, CONNECTION_WAITS_FOR_BODY);
+	} else if (end == REQUEST_KEEPS) {
 		server_table_put(c, CONNECTION_WAITS_FOR_REQUEST);
 	} else if (end == REQUEST_WAS_LAST) {
 		s->net.finish(s->net.ctx, c->fd);
@@ -90,6 +99,23 @@ static void serve_request(struct connection *c)
 	} else {
 		server_table_drop(c);
 	}
+}
+
+/* A whole, good head; and perhaps its body. */
+static void serve_request(struct connection *c)
+{
+	const struct head *h = &c->in->head;
+	bool whole = !h->chunked && c->in->have >= h->bytes + h->body_bytes;
+	if (may_work(c, whole))
+		conclude(c, server_request_begin(c));
+}
+
+/* More of a body. Reading it is no work: nobody is kept waiting by a slow one. */
+static void take_body(struct connection *c)
+{
+	enum request_end end = server_request_take(c);
+	if (end != REQUEST_WHOLE || may_work(c, true))
+		conclude(c, end);
 }
 
 /* More of a head, or its end. n: result of recv. */
@@ -141,6 +167,10 @@ static void serve_event(struct connection *c)
 	struct net *net = &c->s->net;
 	if (c->was == CONNECTION_CLOSING) {
 		wait_for_end(c);
+		return;
+	}
+	if (c->was == CONNECTION_WAITS_FOR_BODY) {
+		take_body(c);
 		return;
 	}
 	c->in = c->in ? c->in : new_intake();

@@ -42,6 +42,12 @@ int64_t serve_service_created(const struct serve_service *s)
 	return 1700000000;
 }
 
+int serve_service_ready(struct serve_service *s, struct err *e)
+{
+	(void)s;
+	return atomic_load(&fake_counts.unready) ? err_set(e, ERR_UNAVAILABLE, "no log") : 0;
+}
+
 void serve_service_drain(struct serve_service *s)
 {
 	(void)s;

@@ -7,6 +7,7 @@
 
 struct fake_counts {
 	atomic_int opened, ended, aborted, drained;
+	atomic_int unready; /* set by a test: nothing can be answered */
 };
 extern struct fake_counts fake_counts;
 

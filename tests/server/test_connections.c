@@ -31,6 +31,19 @@ static void expect_one(int fd, int wanted, const char *connection)
 	buf_free(&b);
 }
 
+/* From 127.0.0.LAST, which is another address. */
+static int dial_from(uint16_t port, unsigned last)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	a.sin_port = htons(port);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	return fd;
+}
+
 Test(server_connections, many_requests_share_one)
 {
 	struct running r = start((struct server_options){ 0 });
@@ -268,31 +281,153 @@ Test(server_connections, the_one_that_is_idle_longest_makes_room)
 	stop(&r);
 }
 
-/* From 127.0.0.LAST, which is another address. */
-static int dial_from(uint16_t port, unsigned last)
+Test(server_connections, whoever_says_little_makes_room_for_one_who_asks)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-	a.sin_port = htons(port);
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	return fd;
+	static const char *const little[] = { "", "G", POST_KEEP, POST_KEEP LENGTH(100) "{" };
+	for (size_t k = 0; k < sizeof little / sizeof *little; k++) {
+		struct running r = start((struct server_options){ .connections_max = 3 });
+		int held[3], other;
+		for (int i = 0; i < 3; i++) {
+			held[i] = dial(r.port);
+			say(held[i], little[k]);
+		}
+		for (int i = 0; i < 5; i++) {
+			other = dial(r.port);
+			say(other, HEALTH);
+			expect_one(other, 200, NULL);
+		}
+		cr_expect(is_closed(held[0]), "row %zu", k);
+		for (int i = 0; i < 3; i++)
+			close(held[i]);
+		close(other);
+		stop(&r);
+	}
+}
+
+Test(server_connections, a_body_that_is_coming_takes_no_thread_and_no_place)
+{
+	struct running r = start((struct server_options){ .requests_max = 2 });
+	static const char body[] = SAY("hi");
+	int fd[100];
+	for (int i = 0; i < 100; i++) {
+		char raw[400];
+		fd[i] = dial(r.port);
+		snprintf(raw, sizeof raw, POST_KEEP "Content-Length: %zu\r\n\r\n%.*s", sizeof body - 1,
+			 1 + i % 20, body);
+		say(fd[i], raw);
+	}
+	expect_status(chat(r.port, SAY("hi")), 200);
+	cr_expect_lt(threads(), 20, "%d threads", threads());
+	for (int i = 0; i < 100; i++) {
+		say(fd[i], body + 1 + i % 20);
+		expect_one(fd[i], 200, NULL);
+		post(fd[i], "", SAY("again"));
+		expect_one(fd[i], 200, NULL);
+		close(fd[i]);
+	}
+	stop(&r);
+}
+
+Test(server_connections, a_body_is_the_same_however_it_is_cut)
+{
+	static const char raw[] = POST_KEEP "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"mes\r\n"
+					    "9\r\nsages\":0}\r\n0\r\n\r\n";
+	struct running r = start((struct server_options){ 0 });
+	for (size_t cut = sizeof POST_KEEP; cut < sizeof raw - 1; cut += 3) {
+		int fd = dial(r.port);
+		put(fd, raw, cut);
+		usleep(3000);
+		put(fd, raw + cut, sizeof raw - 1 - cut);
+		expect_one(fd, 200, NULL);
+		say(fd, HEALTH);
+		expect_one(fd, 200, NULL);
+		close(fd);
+	}
+	stop(&r);
+}
+
+Test(server_connections, one_address_does_not_take_all_places)
+{
+	struct running r = start((struct server_options){ .requests_max = 8 });
+	int fd[8], other = dial_from(r.port, 2);
+	for (int i = 0; i < 7; i++) {
+		fd[i] = dial(r.port);
+		post(fd[i], "", SAY("pieces=1 first=3000"));
+		wait_for(&fake_counts.opened, i + 1, 2000);
+	}
+	fd[7] = dial(r.port);
+	say(fd[7], HEALTH);
+	expect_one(fd[7], 503, "close");
+	say(other, HEALTH);
+	expect_one(other, 200, NULL);
+	for (int i = 0; i < 8; i++)
+		close(fd[i]);
+	close(other);
+	stop(&r);
+}
+
+Test(server_connections, long_bodies_share_a_sum_and_short_ones_do_not)
+{
+	struct running r = start((struct server_options){ .long_bytes_max = 200000 });
+	static char half[100000];
+	int first = dial(r.port), second = dial(r.port);
+	memset(half, ' ', sizeof half - 1);
+	say(first, POST_KEEP LENGTH(150000));
+	put(first, half, sizeof half);
+	say(second, POST_KEEP LENGTH(150000));
+	put(second, half, sizeof half);
+	usleep(100000);
+	put(second, half, 20000);
+	struct buf b = get_one(second, false);
+	cr_expect(status(&b) == 503 && count(&b, "too many long requests"), "%s", b.bytes);
+	buf_free(&b);
+	expect_status(chat(r.port, SAY("hi")), 200);
+	close(first);
+	close(second);
+	usleep(300000);
+	first = dial(r.port);
+	say(first, POST_KEEP LENGTH(150000));
+	put(first, half, sizeof half - 1);
+	put(first, half, 50000 - sizeof SAY("hi") + 2);
+	say(first, SAY("hi"));
+	expect_one(first, 200, NULL);
+	close(first);
+	stop(&r);
+}
+
+Test(server_connections, whoever_has_said_nothing_yet_has_a_moment_and_then_makes_room)
+{
+	struct running r = start((struct server_options){ .connections_max = 2 });
+	int first = dial(r.port), second = dial(r.port), third = dial(r.port); /* turned away */
+	usleep(50000);
+	say(first, HEALTH);
+	expect_one(first, 200, NULL);
+	usleep(400000);
+	int fourth = dial(r.port);
+	cr_expect(is_closed(first) || is_closed(second));
+	say(third, HEALTH);
+	expect_one(third, 200, NULL);
+	close(first);
+	close(second);
+	close(third);
+	close(fourth);
+	stop(&r);
 }
 
 Test(server_connections, an_address_has_a_limit_of_its_own)
 {
 	struct running r = start((struct server_options){ .connections_max = 8, .address_connections_max = 2 });
-	int held[2] = { dial(r.port), dial(r.port) };
-	say(held[0], "G");
-	say(held[1], "G");
-	usleep(100000);
+	int held[2], other = dial_from(r.port, 2);
+	for (int i = 0; i < 2; i++) {
+		held[i] = dial(r.port);
+		post(held[i], "", SAY("pieces=1 first=20000"));
+		wait_for(&fake_counts.opened, i + 1, 2000);
+	}
 	expect_status(ask(r.port, "GET /health", "", NULL), 503);
-	int other = dial_from(r.port, 2);
 	say(other, HEALTH);
 	expect_one(other, 200, NULL);
 	close(held[0]);
+	wait_for(&fake_counts.aborted, 1, 5000);
 	usleep(100000);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	close(held[1]);

@@ -324,6 +324,31 @@ Test(server, a_byte_at_a_time_is_fine_until_the_deadline)
 	stop(&r);
 }
 
+Test(server, health_is_503_while_nothing_can_be_answered)
+{
+	struct running r = start((struct server_options){ 0 });
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	atomic_store(&fake_counts.unready, 1);
+	struct buf b = ask(r.port, "GET /health", "", NULL);
+	cr_expect(status(&b) == 503 && count(&b, "Retry-After: 1\r\n") == 1 && count(&b, "no log"), "%s",
+		  b.bytes);
+	buf_free(&b);
+	atomic_store(&fake_counts.unready, 0);
+	expect_status(ask(r.port, "GET /health", "", NULL), 200);
+	int fd = dial(r.port);
+	static const char half[] = "GET /health HTTP/1.1\r\nHost: a\r\n";
+	put(fd, half, sizeof half - 1);
+	usleep(100000);
+	server_stop(r.s);
+	usleep(100000);
+	put(fd, "\r\n", 2);
+	b = get_one(fd, false);
+	cr_expect_eq(status(&b), 503, "%s", b.bytes);
+	buf_free(&b);
+	close(fd);
+	stop(&r);
+}
+
 Test(server, expect_continue_is_answered_once_and_only_when_waited_for)
 {
 	struct running r = start((struct server_options){ 0 });
@@ -362,9 +387,13 @@ Test(server, connections_beyond_the_limit_get_503)
 {
 	struct running r = start((struct server_options){ .connections_max = 2 });
 	int held[2] = { dial(r.port), dial(r.port) };
-	put(held[0], "G", 1);
-	put(held[1], "G", 1);
-	usleep(400000);
+	for (int i = 0; i < 2; i++) {
+		static const char body[] = SAY("pieces=1 first=20000");
+		char raw[300];
+		snprintf(raw, sizeof raw, POST "Content-Length: %zu\r\n\r\n%s", sizeof body - 1, body);
+		put(held[i], raw, strlen(raw));
+		wait_for(&fake_counts.opened, i + 1, 2000);
+	}
 	struct buf b = ask(r.port, "GET /health", "", NULL);
 	cr_expect_eq(status(&b), 503, "%s", b.bytes);
 	cr_expect_eq(count(&b, "Retry-After: 1"), 1);
