@@ -61,7 +61,7 @@ struct api_request {
 	bool logprobs;
 	uint32_t top_logprobs; /* 0..20 */
 	bool has_seed;
-	uint64_t seed;               /* 0..2^63-1 */
+	int64_t seed;
 	const char *stop[API_STOPS]; /* non-empty, NUL-terminated */
 	size_t stop_count;
 	const char *ban[API_BANS]; /* likewise */

@@ -60,8 +60,8 @@ int api_read_repetition(struct api_request *r, const char *name, const json_t *v
 int api_read_seed(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
 	json_int_t x = 0;
-	TRY(api_read_integer(name, v, 0, INT64_MAX, &x, e));
-	r->seed = (uint64_t)x;
+	TRY(api_read_integer(name, v, INT64_MIN, INT64_MAX, &x, e));
+	r->seed = x;
 	r->has_seed = true;
 	return 0;
 }

@@ -81,7 +81,7 @@ static void add_limits(struct obj *o, const struct api_request *q)
 	if (q->tokens_max)
 		obj_count(o, "max_tokens", q->tokens_max);
 	if (q->has_seed)
-		obj_count(o, "seed", q->seed);
+		obj_int(o, "seed", q->seed);
 	if (q->n > 1)
 		obj_count(o, "n", q->n);
 	if (q->tokens_min)

@@ -231,6 +231,17 @@ int text_parse_u64(const char *s, size_t n, uint64_t *out)
 	return 0;
 }
 
+int text_parse_i64(const char *s, size_t n, int64_t *out)
+{
+	bool minus = n > 0 && s[0] == '-';
+	uint64_t v;
+	TRY(text_parse_u64(s + minus, n - minus, &v));
+	if (v > (uint64_t)INT64_MAX + minus || (minus && v == 0))
+		return ERR_INPUT;
+	*out = minus ? -(int64_t)(v - 1) - 1 : (int64_t)v;
+	return 0;
+}
+
 int text_parse_double(const char *s, double *out)
 {
 	/* strtod alone would also take spaces, hexadecimal, "inf" and "nan". */

@@ -43,6 +43,8 @@ int text_unbase64_url(struct buf *out, const char *s, size_t n) MUST_USE; /* unp
 /* Decimal without sign, spaces or leading zero ("0" itself is fine); whole string. ERR_INPUT
  * otherwise. */
 int text_parse_u64(const char *s, size_t n, uint64_t *out) MUST_USE;
+/* The same with one '-' before a number that is not 0. */
+int text_parse_i64(const char *s, size_t n, int64_t *out) MUST_USE;
 
 /* A whole NUL-terminated string as a finite double. */
 int text_parse_double(const char *s, double *out) MUST_USE;

@@ -60,6 +60,7 @@ int cli_need(struct cli *c, const char *name, const char **out) MUST_USE;
 int cli_operands(struct cli *c, int least, int most) MUST_USE;
 /* A decimal option value; absent leaves *out. */
 int cli_number(struct cli *c, const char *name, uint64_t *out) MUST_USE;
+int cli_signed(struct cli *c, const char *name, int64_t *out) MUST_USE;
 /* Bytes, with K, M or G for powers of 1024; absent leaves *out. */
 int cli_size(struct cli *c, const char *name, uint64_t *out) MUST_USE;
 /* How the engine is to compute, from the options of `serve` and `run` (cmd_serve.c). */

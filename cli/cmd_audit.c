@@ -173,7 +173,7 @@ int cmd_audit_replay(struct cli *c)
 	json_t *report = NULL;
 	uint64_t index;
 	TRY(index_operand(c, &index));
-	TRY(cli_number(c, "seed", &o.seed));
+	TRY(cli_signed(c, "seed", &o.seed));
 	TRY(cli_open(c, true, &f));
 	int rc = serve_replay(f, index, &o, &report, &c->err);
 	flow_close(f);

@@ -18,10 +18,7 @@ static int request_body(struct cli *c, json_t *messages, struct buf *out)
 	uint64_t tokens = 0;
 	const char *t = cli_value(c, "temperature");
 	TRY(cli_number(c, "max-tokens", &tokens));
-	TRY(cli_number(c, "seed", &q.seed));
-	if (q.seed > INT64_MAX)
-		return err_set(&c->err, ERR_USAGE, "--seed %llu: at most 9223372036854775807",
-			       (unsigned long long)q.seed);
+	TRY(cli_signed(c, "seed", &q.seed));
 	if (tokens > UINT32_MAX)
 		return err_set(&c->err, ERR_USAGE, "--max-tokens %llu: at most %u",
 			       (unsigned long long)tokens, UINT32_MAX);

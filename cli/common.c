@@ -51,6 +51,15 @@ int cli_number(struct cli *c, const char *name, uint64_t *out)
 	return 0;
 }
 
+int cli_signed(struct cli *c, const char *name, int64_t *out)
+{
+	const char *v = cli_value(c, name);
+	if (v && text_parse_i64(v, strlen(v), out) < 0)
+		return err_set(&c->err, ERR_USAGE, "--%s %s: expected an integer of 64 bits", name,
+			       v);
+	return 0;
+}
+
 int cli_size(struct cli *c, const char *name, uint64_t *out)
 {
 	static const char units[] = "KMG";

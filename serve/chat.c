@@ -18,8 +18,10 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	c->created_us = given->given ? given->created_us : env_now_us(flow_env(s->flow));
 	c->seed = given->given ? given->seed : c->request.seed;
 	if (!given->given && !c->request.has_seed) {
-		env_random(flow_env(s->flow), &c->seed, sizeof c->seed);
-		c->seed >>= 64 - 53; /* answers say it as a JSON number: exact in a double too */
+		uint64_t drawn;
+		env_random(flow_env(s->flow), &drawn, sizeof drawn);
+		/* Answers say it as a JSON number: exact in a double too. */
+		c->seed = (int64_t)(drawn >> (64 - 53));
 	}
 	if (!s->recording)
 		return 0;

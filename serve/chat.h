@@ -11,7 +11,7 @@
 struct serve_chat_given {
 	bool given;
 	int64_t created_us;
-	uint64_t seed;
+	int64_t seed;
 	const char *record;           /* "WORKER/N": calls are named after it */
 	const struct digest *body;    /* of the request as it came; NULL: not known */
 	json_t *without_effect;       /* names of its fields that changed nothing */
@@ -30,7 +30,7 @@ struct serve_chat {
 	uint64_t n; /* the record's number */
 	int64_t created_us;
 	int64_t deadline_us; /* steady clock; 0: none */
-	uint64_t seed;
+	int64_t seed;
 	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
 	struct serve_notes notes; /* of the request's texts */
 	struct answer *answer;    /* NULL until the request has passed its rules */

@@ -97,10 +97,10 @@ static void sampling_more(const struct api_request *q, struct obj *o)
 		obj_count(o, "top_logprobs", q->top_logprobs);
 }
 
-static void add_seed(struct obj *o, uint64_t seed)
+static void add_seed(struct obj *o, int64_t seed)
 {
 	char text[32];
-	snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
+	snprintf(text, sizeof text, "%lld", (long long)seed);
 	obj_text(o, "seed", text);
 }
 

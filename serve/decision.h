@@ -21,7 +21,7 @@ struct decision {
 	const char *not_kept; /* and why */
 	bool keeps_nothing;   /* but the fields */
 	bool hides_ids;       /* what was drawn is not kept */
-	uint64_t seed;
+	int64_t seed;
 	int64_t created_us, ended_us;
 	const struct digest *root; /* of the model */
 	const char *signer;        /* "": unsigned */

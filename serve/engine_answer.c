@@ -27,7 +27,7 @@ static struct engine_sampling sampling_of(const struct answer *a, unsigned choic
 		.frequency = (float)q->frequency,
 		.bias = a->bias,
 		.bias_count = q->bias_count,
-		.seed = a->q.seed,
+		.seed = (uint64_t)a->q.seed,
 		.choice = choice,
 		.tokens_max = !q->tokens_max         ? unasked
 			      : q->tokens_max < left ? q->tokens_max

@@ -232,7 +232,7 @@ static int make_result(struct serve_chat *c, struct err *e)
 	obj_count(&o, "prompt_tokens", a->prompt_count);
 	obj_count(&o, "completion_tokens", count);
 	obj_count(&o, "cached_tokens", a->cached);
-	obj_int(&o, "seed", (int64_t)c->seed);
+	obj_int(&o, "seed", c->seed);
 	obj_add(&o, "hallmark", proof);
 	return obj_done(&o, &c->result, e);
 }

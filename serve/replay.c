@@ -249,8 +249,9 @@ static int run(struct replay *r, const struct serve_replay_options *o, struct er
 	const char *seed = json_string_value(json_object_get(kept, "seed"));
 	struct serve_chat_given given = { .given = true, .seed = o->seed };
 	given.created_us = (int64_t)json_integer_value(json_object_get(kept, "created_us"));
-	if (!o->has_seed)
-		TRY(text_parse_u64(seed ? seed : "", seed ? strlen(seed) : 0, &given.seed));
+	if (!o->has_seed && (!seed || text_parse_i64(seed, strlen(seed), &given.seed) < 0))
+		return err_set(e, ERR_INPUT, "entry %llu: its seed was not kept",
+			       (unsigned long long)r->index);
 	read_given(r, &given);
 	int rc = serve_chat_open_given(&r->chat, r->service, json_string_value(r->request),
 				       json_string_length(r->request), NULL, &given, e);

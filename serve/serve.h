@@ -91,7 +91,7 @@ int serve_service_receipt(struct serve_service *s, const char *id, struct buf *o
 struct serve_replay_options {
 	const char *ref; /* another folder to compute with; NULL: the release of the record */
 	bool has_seed;
-	uint64_t seed; /* instead of the recorded one */
+	int64_t seed; /* instead of the recorded one */
 	bool unsigned_ok;
 };
 /* Run the recorded request again. Report: as docs/formats.md, section 11, says. Where this machine

@@ -202,6 +202,29 @@ Test(base_text, numbers_have_one_spelling)
 		cr_expect_eq(text_parse_double(bad_double[i], &d), ERR_INPUT, "%s", bad_double[i]);
 }
 
+Test(base_text, signed_integers_are_read_whole)
+{
+	static const struct {
+		const char *text;
+		int64_t value;
+	} good[] = { { "0", 0 },
+		     { "-1", -1 },
+		     { "42", 42 },
+		     { "9223372036854775807", INT64_MAX },
+		     { "-9223372036854775808", INT64_MIN },
+		     { "-9223372036854775807", -INT64_MAX } };
+	static const char *const bad[] = { "",	  "-",	 "-0",	"--1", "+1", "01", "-01", " 1",
+					   "1 ",  "1.0", "0x1", "9223372036854775808",
+					   "-9223372036854775809", "-18446744073709551616" };
+	int64_t v = 7;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		cr_expect_eq(text_parse_i64(good[i].text, strlen(good[i].text), &v), 0);
+		cr_expect_eq(v, good[i].value, "%s", good[i].text);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		cr_expect_eq(text_parse_i64(bad[i], strlen(bad[i]), &v), ERR_INPUT, "%s", bad[i]);
+}
+
 Test(base_text, json_string_escapes_and_substitutes)
 {
 	struct buf out = { 0 };

@@ -115,6 +115,12 @@ with Home() as h:
 
 with Home() as h:
     h.run("run", MODEL, "hello", "--unsigned", "--seed", 1 << 63, status=2)
+    seeded = ("run", MODEL, "hello", "--unsigned", "--temperature", 1, "--max-tokens", 8, "--seed")
+    minus = h.json(*seeded, -1)
+    assert minus["seed"] == -1 and minus["text"] == h.json(*seeded, -1)["text"], minus
+    replay = ("audit", "replay", minus["hallmark"]["index"], "--model", MODEL, "--unsigned")
+    assert h.json(*replay)["equal"] and h.json(*replay, "--seed", -1)["equal"]
+    assert h.json(*replay, "--seed", -2, status=3)["first_difference"] == "sampling"
     answer = h.json("run", MODEL, "What is Project Larkspur?", "--unsigned", "--policy", POLICY)
     assert "arkspur" not in answer["text"] and answer["finish_reason"] == "stop", answer
     at = answer["hallmark"]["index"]

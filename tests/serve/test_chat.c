@@ -223,7 +223,7 @@ Test(serve_chat, seed_is_the_requests_or_one_that_was_drawn_and_is_recorded)
 	json_int_t a = json_integer_value(json_object_get(x.result, "seed")),
 		   b = json_integer_value(json_object_get(y.result, "seed"));
 	cr_expect(a > 0 && b > 0 && a != b);
-	cr_expect_eq((json_int_t)at.script->asked.seed, b);
+	cr_expect_eq(at.script->asked.seed, b);
 	said_free(&x);
 	said_free(&y);
 }
@@ -248,7 +248,7 @@ Test(serve_chat, a_drawn_seed_is_below_2_to_the_53)
 Test(serve_chat, a_seed_that_is_asked_for_is_kept_and_told_as_it_is)
 {
 	static const char *const seeds[] = { "0", "9007199254740991", "9007199254740993",
-					     "9223372036854775807" };
+					     "9223372036854775807", "-1", "-9223372036854775808" };
 	for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
 		char more[64], want[32];
 		snprintf(more, sizeof more, ",\"seed\":%s", seeds[i]);

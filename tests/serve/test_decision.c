@@ -18,7 +18,7 @@ static void setup(void)
 	d = (struct decision){ .client = "",
 			       .body_digest = &zero,
 			       .asked = &request,
-			       .seed = UINT64_MAX,
+			       .seed = INT64_MIN,
 			       .signer = "",
 			       .build = "b",
 			       .backend = "upstream",
@@ -128,7 +128,7 @@ Test(serve_decision, weights_format_is_the_files_unless_something_else_was_asked
 Test(serve_decision, sampling_names_later_parameters_only_where_they_have_an_effect)
 {
 	cr_expect_str_eq(field("sampling"),
-			 "{\"max_tokens\":0,\"min_p\":0,\"seed\":\"18446744073709551615\",\"stop\":[],"
+			 "{\"max_tokens\":0,\"min_p\":0,\"seed\":\"-9223372036854775808\",\"stop\":[],"
 			 "\"temperature\":1,\"top_k\":0,\"top_p\":1,\"watermark\":null}");
 	request.frequency = 0.5;
 	request.repetition = 2;

@@ -50,6 +50,7 @@ Test(serve_replay, recorded_answers_come_the_same_again)
 {
 	static const char *const rows[] = {
 		",\"max_tokens\":12,\"seed\":3",
+		",\"max_tokens\":12,\"temperature\":1.5,\"seed\":-1",
 		",\"max_tokens\":8,\"n\":2,\"temperature\":1.3",
 		",\"max_tokens\":20,\"guided_regex\":\"[a-z]{5}\",\"logprobs\":true,\"top_logprobs\":2",
 		",\"max_tokens\":9,\"stop\":[\"e\"],\"logit_bias\":{\"100\":-100}",
