@@ -1,5 +1,6 @@
 /* The registry's verbs. Every change is a log entry; the registry's rows follow from it in the same
  * transaction. */
+#include "base/version.h"
 #include "flow/home.h"
 
 #include <stdlib.h>
@@ -77,6 +78,11 @@ int flow_registry_alias(struct flow *f, const char *ref, const char *alias, json
 	    strspn(alias, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(alias))
 		return err_set(e, ERR_USAGE,
 			       "alias \"%s\": expected lower-case letters, digits, '-' and '_'",
+			       alias);
+	if (version_like(alias) || strcmp(alias, "latest") == 0)
+		return err_set(e, ERR_USAGE,
+			       "alias \"%s\" reads as a version (a reference without one is the "
+			       "highest): choose a word such as stable",
 			       alias);
 	TRY(registry_find(f->registry, ref, &r, e));
 	TRY(check_alias(f, r.model, alias, e));

@@ -1,10 +1,11 @@
 /* Asking the registry. References:
  *
  *   sha256:<hex>       the newest release with that root
- *   org/model          the newest version
+ *   org/model          the highest version: base/version.h
  *   org/model@x        version x; else the release that alias x points to */
 #include "base/limits.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "registry/rows.h"
 
 #include <stdio.h>
@@ -90,6 +91,29 @@ static int find_named(struct store_tx *tx, const char *ref, const char *at,
 			model, at + 1, out, e);
 }
 
+/* "model": its highest version. */
+static int find_highest(struct store_tx *tx, const char *model, struct registry_release *out,
+			struct err *e)
+{
+	char highest[sizeof(out->version)] = "";
+	struct store_stmt *st;
+	int rc;
+
+	TRY(store_prepare(tx, "SELECT r.version FROM registry_release r WHERE r.model = $1", &st,
+			  e));
+	store_bind_text(st, 1, model);
+	while ((rc = store_step(st, e)) == 1) {
+		const char *version = store_text(st, 0);
+		if (version_compare(version, highest) > 0)
+			snprintf(highest, sizeof(highest), "%s", version);
+	}
+	store_finish(st);
+	if (rc < 0 || !highest[0])
+		return rc;
+	return find_row(tx, RELEASE_ROWS "WHERE r.model = $1 AND r.version = $2", model, highest,
+			out, e);
+}
+
 int registry_find(struct registry *r, const char *ref, struct registry_release *out, struct err *e)
 {
 	const char *at = strchr(ref, '@');
@@ -103,8 +127,7 @@ int registry_find(struct registry *r, const char *ref, struct registry_release *
 	else if (at)
 		rc = find_named(tx, ref, at, out, e);
 	else
-		rc = find_row(tx, RELEASE_ROWS "WHERE r.model = $1 ORDER BY r.idx DESC LIMIT 1",
-			      ref, NULL, out, e);
+		rc = find_highest(tx, ref, out, e);
 	store_end(tx);
 	if (rc == 0)
 		return err_set(e, ERR_NOTFOUND, "the registry has no %.300s", ref);

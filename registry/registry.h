@@ -41,7 +41,8 @@ struct registry_release {
 	char location[4096]; /* local folder, or "" */
 };
 
-/* "org/model" (newest), "org/model@1.2.0", "org/model@alias", "sha256:..." (root). ERR_NOTFOUND. */
+/* "org/model" (its highest version), "org/model@1.2.0", "org/model@alias", "sha256:..." (root).
+ * ERR_NOTFOUND. */
 int registry_find(struct registry *r, const char *ref, struct registry_release *out,
 		  struct err *e) MUST_USE;
 

@@ -1,6 +1,7 @@
-/* Public keys in the forms of other tools. Read by content: a key document, PEM, or a minisign
- * public key (one line of base64 of "Ed" || key number[8] || key[32], after an optional comment
- * line).  Sources: RFC 5958 and 7468, RFC 4253 section 6.6, minisign, C2SP signed-note. */
+/* Public keys in the forms of other tools. Read by content: a key document, PEM, a line of OpenSSH,
+ * or a minisign public key (one line of base64 of "Ed" || key number[8] || key[32], after an
+ * optional comment line); lines may end in CR LF.  Sources: RFC 5958 and 7468, RFC 4253 section
+ * 6.6, minisign, C2SP signed-note. */
 #include "base/file.h"
 #include "base/text.h"
 #include "signing/ecdsa.h"
@@ -10,6 +11,7 @@
 
 #define COMMENT "untrusted comment:"
 #define MINISIGN_BYTES 42
+#define SSH_TYPE "ssh-ed25519"
 
 static int read_pem(const struct buf *text, struct signing_public *out, struct err *e)
 {
@@ -29,17 +31,39 @@ static int read_minisign(const struct buf *text, struct signing_public *out, str
 		if (!line++)
 			return err_set(e, ERR_INPUT, "a comment and no key");
 	}
-	size_t len = strcspn(line, "\n");
-	if (line[len] == '\n' && line[len + 1])
+	size_t len = strcspn(line, "\r\n");
+	if (line[len + strspn(line + len, "\r\n")])
 		return err_set(e, ERR_INPUT, "text after the key");
-	int result =
-		text_unbase64(&key, line, len) < 0 || key.len != MINISIGN_BYTES ||
-				memcmp(key.bytes, "Ed", 2) != 0
-			? err_set(e, ERR_INPUT,
-				  "neither a key document, a PEM public key nor a minisign public key")
-			: 0;
+	int result = text_unbase64(&key, line, len) < 0 || key.len != MINISIGN_BYTES ||
+				     memcmp(key.bytes, "Ed", 2) != 0
+			     ? err_set(e, ERR_INPUT,
+				       "neither a key document nor a public key in PEM, OpenSSH's "
+				       "or minisign's form")
+			     : 0;
 	if (result == 0) {
 		memcpy(out->ed25519, key.bytes + 10, 32);
+		out->has_ed25519 = true;
+		result = signing_keys_fill_ids(out, e);
+	}
+	buf_free(&key);
+	return result;
+}
+
+/* "ssh-ed25519 BASE64 [COMMENT]", BASE64 of u32 11, "ssh-ed25519", u32 32, key. */
+static int read_ssh(const struct buf *text, struct signing_public *out, struct err *e)
+{
+	static const uint8_t head[] = "\0\0\0\013" SSH_TYPE "\0\0\0 ";
+	const char *line = text->bytes + strlen(SSH_TYPE " ");
+	struct buf key = { 0 };
+	if (!text_starts(text->bytes, SSH_TYPE " "))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: keys of OpenSSH other than " SSH_TYPE);
+	int result = 0;
+	if (text_unbase64(&key, line, strcspn(line, " \r\n")) < 0 ||
+	    key.len != sizeof head - 1 + 32 || memcmp(key.bytes, head, sizeof head - 1) != 0)
+		result = err_set(e, ERR_INPUT, "not a key of OpenSSH: the line is damaged");
+	if (result == 0) {
+		memcpy(out->ed25519, key.bytes + sizeof head - 1, 32);
 		out->has_ed25519 = true;
 		result = signing_keys_fill_ids(out, e);
 	}
@@ -61,6 +85,9 @@ int signing_public_read(const char *path, struct signing_public *out, struct err
 		result = signing_keys_document_read(text.bytes, text.len, out, e);
 	else if (strstr(text.bytes, "-----BEGIN ")) /* some tools describe the key before it */
 		result = read_pem(&text, out, e);
+	else if (text_starts(text.bytes, "ssh-") || text_starts(text.bytes, "ecdsa-sha2-") ||
+		 text_starts(text.bytes, "sk-"))
+		result = read_ssh(&text, out, e);
 	else
 		result = read_minisign(&text, out, e);
 	if (result < 0)

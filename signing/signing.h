@@ -46,13 +46,14 @@ struct signing_terms {
 int signing_publisher_create(const char *dir, const char *name, const char *passphrase,
 			     const struct signing_terms *terms, const struct env *env,
 			     struct err *e) MUST_USE;
-/* ERR_NOTFOUND, ERR_INPUT (damaged), ERR_VERIFY (wrong passphrase, or another's key document). */
+/* ERR_NOTFOUND, ERR_INPUT (damaged, wrong or no passphrase), ERR_VERIFY (another's document). */
 int signing_identity_open(struct signing_identity **out, const char *dir, const char *name,
 			  const char *passphrase, struct err *e) MUST_USE;
 const struct signing_public *signing_identity_public(const struct signing_identity *id);
 void signing_identity_close(struct signing_identity *id);
 
-/* A key document (both signatures are checked), a PEM or a minisign public key, by content.
+/* A key document (both signatures are checked), or a public key in PEM, in OpenSSH's (ssh-ed25519)
+ * or in minisign's form, by content.
  * ERR_UNSUPPORTED: the document is of a later version. */
 int signing_public_read(const char *path, struct signing_public *out, struct err *e) MUST_USE;
 /* The same of a key document's text. */

@@ -91,7 +91,7 @@ Test(flow_registry, list_and_show_say_the_same_in_the_logs_order)
 	cr_expect(json_equal(shown, one));
 	json_decref(shown);
 	json_decref(list);
-	expect_version("acme/m", "1.0.0"); /* the newest published, not the highest */
+	expect_version("acme/m", "2.0.0"); /* the highest, not the newest published */
 	expect_says(ERR_NOTFOUND, "acme/none",
 		    flow_registry_show(at.flow, "acme/none", &shown, &e));
 }
@@ -146,7 +146,11 @@ static const struct {
 	  "expected lower-case letters" },
 	{ "acme/none", "stable", ERR_NOTFOUND, "the registry has no acme/none" },
 	{ "acme/m@none", "stable", ERR_NOTFOUND, "the registry has no acme/m@none" },
-	{ "acme/m", "2024", ERR_CONFLICT, "acme/m@2024 is a version" },
+	{ "acme/m", "2024", ERR_USAGE, "reads as a version" },
+	{ "acme/m", "2026-11-29", ERR_USAGE, "reads as a version" },
+	{ "acme/m", "v2", ERR_USAGE, "reads as a version" },
+	{ "acme/m", "latest", ERR_USAGE, "reads as a version" },
+	{ "acme/m", "beta", ERR_CONFLICT, "acme/m@beta is a version" },
 };
 
 Test(flow_registry, an_alias_that_could_not_be_found_again_is_refused)
@@ -154,7 +158,7 @@ Test(flow_registry, an_alias_that_could_not_be_found_again_is_refused)
 	struct buf before = { 0 }, after = { 0 };
 	struct err e = { 0 };
 	publish("a", 1, "2024", NULL);
-	publish("b", 2, "2025-1", NULL);
+	publish("b", 2, "beta", NULL);
 	json_decref(exported(&before));
 	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
 		json_t *report = NULL;

@@ -347,7 +347,7 @@ Test(flow_release, a_reference_finds_the_release_by_every_name_it_has)
 		json_decref(report);
 	}
 	report = verify("acme/m");
-	cr_expect_str_neq(text_of(report, "root"), root, "a bare name is the newest");
+	cr_expect_str_neq(text_of(report, "root"), root, "a bare name is the highest version");
 	json_decref(report);
 	cr_assert_eq(chdir(here), 0);
 }

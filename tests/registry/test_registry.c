@@ -146,7 +146,7 @@ static void fill(void)
 	cr_assert_eq(apply(7, "release", release("b/copy", "1", '5', '3')), 0, "%s", e.text);
 }
 
-Test(registry, finds_by_newest_version_alias_and_root)
+Test(registry, finds_by_highest_version_alias_and_root)
 {
 	static const struct {
 		const char *ref;

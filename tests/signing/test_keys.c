@@ -266,6 +266,42 @@ Test(signing_keys, minisign_and_ssh_forms_hold_the_same_key)
 	buf_free(&blob);
 }
 
+/* The form's text, with CR LF where asked, read back as a public key. */
+static int read_again(const char *text, bool crlf, struct signing_public *out, struct err *e)
+{
+	struct buf b = { 0 };
+	for (; *text; text++) {
+		if (*text == '\n' && crlf)
+			buf_add_byte(&b, '\r');
+		buf_add_byte(&b, (unsigned char)*text);
+	}
+	world_write(&w, "again", b.bytes, b.len);
+	buf_free(&b);
+	return signing_public_read(world_path(&w, "again"), out, e);
+}
+
+Test(signing_keys, bare_keys_are_read_with_either_end_of_line)
+{
+	static const enum signing_form forms[] = { SIGNING_PEM, SIGNING_SSH, SIGNING_MINISIGN };
+	const struct signing_public *pub = signing_identity_public(w.id);
+	struct signing_public again;
+	struct err e = { 0 };
+	for (size_t i = 0; i < 6; i++) {
+		struct buf text = { 0 };
+		enum signing_form form = forms[i / 2];
+		expect(0, signing_public_export(pub, form, "me", &text, &e));
+		expect(0, read_again(text.bytes, i % 2, &again, &e));
+		cr_expect_eq(again.has_p256, form == SIGNING_PEM);
+		cr_expect_eq(again.has_ed25519, form != SIGNING_PEM);
+		cr_expect_str_eq(form == SIGNING_PEM ? again.p256_keyid : again.ed25519_keyid,
+				 form == SIGNING_PEM ? pub->p256_keyid : pub->ed25519_keyid);
+		buf_free(&text);
+	}
+	expect(ERR_UNSUPPORTED, read_again("ssh-rsa AAAAB3NzaC1yc2E= me\n", false, &again, &e));
+	expect(ERR_INPUT, read_again("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me\n", false, &again, &e));
+	expect(ERR_INPUT, read_again("ssh-ed25519 \n", false, &again, &e));
+}
+
 Test(signing_keys, reads_the_keys_of_other_tools)
 {
 	static const struct {
