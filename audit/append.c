@@ -56,7 +56,7 @@ static int insert_parts(struct audit_log *log, struct store_tx *tx, struct pendi
 	int64_t now = env_now_us(log->env);
 
 	if (p->erase)
-		TRY(audit_vault_erase_rows(log, tx, p, e));
+		TRY(audit_vault_erase_rows(tx, p, e));
 	sealed = p->record.committed;
 	if (sealed)
 		TRY(audit_vault_put(log, tx, index, p, &cipher, e));
@@ -129,7 +129,10 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 			       "the database's head is at %llu, ours at %llu; open the log anew",
 			       (unsigned long long)size, (unsigned long long)old);
 	for (size_t i = 0; i < count; i++) {
-		TRY(insert_one(log, tx, batch[i], size, e));
+		if (i > 0 && batch[i - 1]->with == batch[i] && batch[i - 1]->rc < 0)
+			batch[i]->rc = batch[i - 1]->rc;
+		else
+			TRY(insert_one(log, tx, batch[i], size, e));
 		if (batch[i]->rc == 0) {
 			merkle_add(merkle, &batch[i]->receipt.leaf);
 			size++;
@@ -223,7 +226,8 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 
 /* ---- the queue ---- */
 
-/* An erasure is a batch of its own: it destroys keys that a neighbour would be sealed with. */
+/* An erasure is a batch of its own, with the record of who asked: it destroys keys that a neighbour
+ * would be sealed with. */
 static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 {
 	size_t count = 0;
@@ -233,6 +237,8 @@ static size_t take(struct audit_log *log, struct pending *batch[LOG_BATCH_MAX])
 		log->first = p->next;
 		batch[count++] = p;
 		log->queued--;
+		if (p->with)
+			batch[count++] = p->with;
 		if (p->erase)
 			break;
 	}
@@ -362,20 +368,37 @@ static void return_number(struct audit_log *log, struct log_worker *w,
 	json_decref(body);
 }
 
+static int give_number(struct audit_log *log, struct pending *p, struct audit_record *numbered,
+		       struct err *e)
+{
+	*numbered = *p->record.from;
+	p->record.from = numbered;
+	return numbered->n == AUDIT_NEXT ? audit_worker_reserve(log, p->worker, &numbered->n, e)
+					 : 0;
+}
+
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e)
 {
-	struct audit_record numbered = *p->record.from;
-	bool ours = numbered.n == AUDIT_NEXT;
+	struct pending *all[2] = { p, p->with };
+	struct audit_record numbered[2];
+	bool ours[2];
 	uint64_t there;
-	int rc = ours ? audit_worker_reserve(log, p->worker, &numbered.n, e) : 0;
+	int given = 0, rc = 0;
 
-	if (rc == 0) {
-		p->record.from = &numbered;
+	for (; rc == 0 && given < (p->with ? 2 : 1); given += rc == 0) {
+		ours[given] = all[given]->record.from->n == AUDIT_NEXT;
+		rc = give_number(log, all[given], &numbered[given], e);
+	}
+	if (rc == 0)
 		rc = append_and_wait(log, p, e);
-		/* A number that is already in the log is not given back. */
-		if (rc < 0 && rc != ERR_IO &&
-		    audit_log_find(log, p->worker->id, numbered.n, &there, NULL) == ERR_NOTFOUND)
-			return_number(log, p->worker, &numbered, ours);
+	if (rc == 0 && p->with && p->with->rc < 0)
+		rc = err_set(e, p->with->rc, "%s", p->with->err.text);
+	/* A number that is already in the log is not given back. */
+	while (rc < 0 && rc != ERR_IO && given-- > 0) {
+		const struct audit_record *r = &numbered[given];
+		struct log_worker *w = all[given]->worker;
+		if (audit_log_find(log, w->id, r->n, &there, NULL) == ERR_NOTFOUND)
+			return_number(log, w, r, ours[given]);
 	}
 	audit_record_free(&p->record);
 	buf_free(&p->entry);

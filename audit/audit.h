@@ -138,9 +138,11 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct err *e) MUST_USE;
 
 /* Erase ciphertext, salts and subject keys of a subject (or of one index when subject is NULL),
- * scrub the databases, and append an erasure entry with ground and actor. ERR_NOTFOUND: the vault
- * holds nothing of it. ERR_UNAVAILABLE: logged, and completed by the next opening: a reader held
- * old pages, or the key could not be destroyed, and until then the log takes nothing more. */
+ * scrub the databases, and append an erasure entry and the operator record of who asked. ground:
+ * "request", "court", "retention" or "mistake"; other text is the reason of a request. actor: a
+ * name, of which the log gets a keyed handle. ERR_NOTFOUND: the vault holds nothing of it.
+ * ERR_UNAVAILABLE: logged, and completed by the next opening: a reader held old pages, or the key
+ * could not be destroyed, and until then the log takes nothing more. */
 int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,
 		      const char *ground, const char *actor, struct audit_receipt *out,
 		      struct err *e) MUST_USE;

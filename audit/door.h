@@ -12,8 +12,8 @@ struct audit_claiming {
 	const char *command;   /* what others are told of us: "release create"; NULL: nothing */
 	const struct env *env; /* borrowed */
 	unsigned wait_ms;      /* how long to wait for the holder; 0: not at all */
-	/* Called once when there is something to wait for; may be NULL. who: "`hallmark serve` (process
-	 * 1234)", or "another process". */
+	/* Called once when there is something to wait for; may be NULL. who: "`hallmark serve`
+	 * (process 1234)", or "another process". */
 	void (*waiting)(void *ctx, const char *who);
 	void *ctx;
 };

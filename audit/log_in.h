@@ -22,6 +22,8 @@
 struct vault_erase {
 	const char *subject; /* or NULL: */
 	uint64_t index;
+	json_t *body; /* of its entry; the ranges are filled in */
+	bool more;    /* out: more rows are left than one entry names */
 };
 
 /* Numbers of a worker that are in the log: all below base, and those of the bits. */
@@ -53,6 +55,7 @@ struct pending {
 	struct record record;
 	struct log_worker *worker; /* borrowed */
 	struct vault_erase *erase; /* or NULL */
+	struct pending *with;      /* shares its batch and its fate, and is not queued; or NULL */
 	struct vault_key *key;     /* while its batch is committed, or NULL */
 	struct buf entry;
 	struct audit_receipt receipt;
@@ -181,6 +184,8 @@ int audit_workers_note(struct store_tx *tx, const char *worker, uint64_t whole, 
 		       bool *there, struct err *e) MUST_USE;
 /* Where their rows were lost: more than they can have reserved. */
 int audit_workers_guess(struct store_tx *tx, struct err *e) MUST_USE;
+/* The log's own next number. */
+int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e) MUST_USE;
 int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
 int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
 void audit_numbers_add(struct numbers *s, uint64_t n);
@@ -203,9 +208,12 @@ void audit_vault_keys_drop(struct pending *const *batch, size_t count);
 /* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
 int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 		    const struct pending *p, struct digest *cipher, struct err *e) MUST_USE;
-/* Remove rows inside the transaction and make the erasure's record. */
-int audit_vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
-			   struct err *e) MUST_USE;
+/* erase.c: remove rows inside the transaction, and fill in the body of the erasure. */
+int audit_vault_erase_rows(struct store_tx *tx, struct pending *p, struct err *e) MUST_USE;
+/* A person's name for clear entries: "handle:" and 32 hex digits. */
+#define VAULT_HANDLE_ROOM 40
+int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
+		       char out[VAULT_HANDLE_ROOM], struct err *e) MUST_USE;
 /* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases.
  * *destroyed false: nothing more may be sealed, or it would be with those keys. */
 int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e) MUST_USE;

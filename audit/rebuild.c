@@ -1,5 +1,9 @@
 /* Rebuilding a lost database from the published folder: every bundle is read, every entry inserted
- * and handed to the hook, in one transaction. What the vault held is gone, and listed. */
+ * and handed to the hook, in one transaction. What the vault held is gone, and listed. What no
+ * entry says was erased is lost, and one more entry states it, so that nobody need take an emptied
+ * vault for a rebuilt one: it waits in the database, and the next opening for writing publishes it.
+ */
+#include "audit/gone.h"
 #include "audit/log_in.h"
 #include "audit/whole.h"
 
@@ -13,6 +17,8 @@ struct rebuild {
 	struct store_tx *tx;
 	const char *dir;
 	struct merkle merkle;
+	int64_t time_us; /* of the last entry */
+	struct gone gone;
 	json_t *undisclosable;
 };
 
@@ -43,6 +49,8 @@ static int rebuild_entry(struct rebuild *r, const void *bytes, size_t len, struc
 	int rc;
 
 	TRY(audit_record_parse(bytes, len, &head, e));
+	r->time_us = head.time_us > r->time_us ? head.time_us : r->time_us;
+	TRY_OUT(audit_gone_take(&r->gone, index, &head, e));
 	/* A row for each entry; one of a later version may name neither worker nor number. */
 	uint64_t n = head.worker[0] ? head.n : index;
 	struct entry_row row = { index, leaf, head.type, head.worker, n, bytes, len };
@@ -73,15 +81,87 @@ static int rebuild_entries(struct rebuild *r, uint64_t size, struct err *e)
 	return 0;
 }
 
+/* ---- what is lost ---- */
+
+struct loss {
+	json_int_t first, last, records;
+};
+
+/* Of each sealed entry: whether it was erased, and by which entry, or is lost. out: those of which
+ * no entry says so yet. */
+static int tell_gone(struct rebuild *r, struct loss *out, struct err *e)
+{
+	json_t *item;
+	size_t i;
+
+	*out = (struct loss){ .records = 0 };
+	audit_gone_sort(&r->gone);
+	json_array_foreach(r->undisclosable, i, item) {
+		json_int_t index = json_integer_value(json_object_get(item, "index"));
+		const struct gone_range *g = audit_gone_find(&r->gone, (uint64_t)index);
+		const char *how = g && !g->lost ? "erased" : "lost";
+		int failed = json_object_set_new(item, "gone", json_string(how));
+		if (g)
+			failed |= json_object_set_new(item, "by", json_integer((json_int_t)g->by));
+		if (failed)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		if (g)
+			continue;
+		out->first = out->records ? out->first : index;
+		out->last = index;
+		out->records++;
+	}
+	return 0;
+}
+
+static int insert_loss(struct rebuild *r, const struct record *made, struct err *e)
+{
+	int64_t now = env_now_us(r->o->env);
+	uint64_t index = r->merkle.count, n;
+	struct buf bytes = { 0 };
+	int rc;
+
+	TRY(audit_workers_next(r->tx, &n, e));
+	TRY_OUT(audit_record_entry(made, LOG_ITSELF, n, now > r->time_us ? now : r->time_us, NULL,
+				   &bytes, e));
+	struct digest leaf = audit_tree_leaf(bytes.bytes, bytes.len);
+	struct entry_row row = { index, leaf, "lost", LOG_ITSELF, n, bytes.bytes, bytes.len };
+	rc = audit_log_entry_insert(r->tx, &row, e);
+	merkle_add(&r->merkle, &leaf);
+out:
+	buf_free(&bytes);
+	return rc;
+}
+
+static int state_loss(struct rebuild *r, const struct loss *loss, struct err *e)
+{
+	json_t *body = json_pack("{s:[[II]],s:I}", "vault", loss->first, loss->last, "records",
+				 loss->records);
+	struct audit_record lost = { .type = "lost", .body = body };
+	struct record made;
+
+	TRY(json_ok(body, e));
+	int rc = audit_record_prepare(&lost, r->o->env, &made, e);
+	if (rc == 0) {
+		rc = insert_loss(r, &made, e);
+		audit_record_free(&made);
+	}
+	json_decref(body);
+	return rc;
+}
+
+/* ---- the whole ---- */
+
 static int put_head(struct rebuild *r, const struct checkpoint *c, const struct buf *note,
 		    struct err *e)
 {
 	const struct guard guard = { .synced = c->size };
+	const struct digest root = merkle_root(&r->merkle);
 	uint8_t key[32];
 
-	TRY(audit_log_head_insert(r->tx, c->size, &c->root, note->bytes, e));
+	TRY(audit_log_head_insert(r->tx, r->merkle.count, &root, note->bytes, e));
 	audit_guard_key(r->o->key, key);
-	int rc = audit_guard_put(r->tx, key, &guard, c->size, &c->root, e);
+	int rc = audit_guard_put(r->tx, key, &guard, r->merkle.count, &root, e);
 	explicit_bzero(key, sizeof key);
 	return rc;
 }
@@ -90,6 +170,7 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const st
 			 struct err *e)
 {
 	struct digest root;
+	struct loss loss;
 	int rc;
 
 	TRY(store_write(r->o->store, &r->tx, e));
@@ -100,6 +181,9 @@ static int rebuild_store(struct rebuild *r, const struct checkpoint *c, const st
 		rc = err_set(e, ERR_VERIFY, "the bundles do not have the signed root");
 		goto out;
 	}
+	TRY_OUT(tell_gone(r, &loss, e));
+	if (loss.records)
+		TRY_OUT(state_loss(r, &loss, e));
 	TRY_OUT(put_head(r, c, note, e));
 	rc = store_commit(r->tx, e);
 out:
@@ -202,6 +286,7 @@ int audit_rebuild(const struct audit_options *o, const char *vkey, struct audit_
 	rc = r.undisclosable ? rebuild_locked(&r, vkey, &out->size, e)
 			     : err_set(e, ERR_NOMEM, "out of memory");
 	audit_claim_drop(claim);
+	audit_gone_free(&r.gone);
 	if (rc < 0) {
 		json_decref(r.undisclosable);
 		r.undisclosable = NULL;

@@ -43,7 +43,6 @@ static const char *const decision[] = {
 	"device",
 	NULL,
 };
-static const char *const erasure[] = { "ranges", "records", "ground", "actor", NULL };
 static const char *const operator_fields[] = { "actor",         "action",   "target",
 					       "reason",        "asked_us", "effective_us",
 					       "last_token_us", "detail",   NULL };
@@ -65,7 +64,7 @@ static const struct audit_type types[] = {
 	{ "release", false, NULL },
 	{ "registry", false, NULL },
 	{ "fork", false, NULL },
-	{ "erasure", true, erasure },
+	{ "erasure", false, NULL },
 	{ "revocation", false, NULL },
 	{ "gate", false, NULL },
 	{ "witness", false, NULL },

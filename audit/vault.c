@@ -6,7 +6,8 @@
  *             ad     = origin || 0x0A || u64be index || type
  *   keys.db   subject_key(id, wrapped)
  *             wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad = id)
- *             id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own key
+ *             id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own key;
+ *                       "h:handles": of the handles of persons in clear entries
  *
  * The kek is derived from the log's key and never stored. Keys are durable before the rows they
  * seal, and noted in fresh_key until the next batch has seen that there are such rows. Erasing
@@ -23,6 +24,7 @@
 
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define HANDLE_KEY "h:handles"
 
 int audit_vault_open(struct audit_log *log, struct err *e)
 {
@@ -119,13 +121,22 @@ static int key_create(struct audit_log *log, struct store_tx *tx, struct vault_k
 	TRY_OUT(store_prepare(tx, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)", &st, e));
 	store_bind_text(st, 1, k->id);
 	store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
-	TRY_OUT(store_run(st, e));
-	TRY_OUT(store_prepare(tx, "INSERT INTO fresh_key(id) VALUES($1)", &st, e));
-	store_bind_text(st, 1, k->id);
 	rc = store_run(st, e);
 out:
 	buf_free(&wrapped);
 	return rc;
+}
+
+/* For a row: noted until there is one. */
+static int key_create_fresh(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
+			    struct err *e)
+{
+	struct store_stmt *st;
+
+	TRY(key_create(log, tx, k, e));
+	TRY(store_prepare(tx, "INSERT INTO fresh_key(id) VALUES($1)", &st, e));
+	store_bind_text(st, 1, k->id);
+	return store_run(st, e);
 }
 
 static int key_delete(struct store_tx *tx, const char *id, struct err *e)
@@ -145,13 +156,44 @@ static int key_for(struct audit_log *log, struct store_tx *tx, const char *subje
 		env_random(log->env, own, sizeof(own));
 		memcpy(k->id, "r:", 3);
 		text_hex(own, sizeof(own), k->id + 2);
-		return key_create(log, tx, k, e);
+		return key_create_fresh(log, tx, k, e);
 	}
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
 		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
 			       sizeof(k->id) - 3);
 	int rc = key_load(log, tx, k->id, k->key, e);
-	return rc == ERR_NOTFOUND ? key_create(log, tx, k, e) : rc;
+	return rc == ERR_NOTFOUND ? key_create_fresh(log, tx, k, e) : rc;
+}
+
+/* HMAC-SHA-256 of what and name, by a key of keys.db: without that row nobody can say whose it is.
+ */
+int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
+		       char out[VAULT_HANDLE_ROOM], struct err *e)
+{
+	struct vault_key *k = sodium_malloc(sizeof *k);
+	crypto_auth_hmacsha256_state s;
+	struct store_tx *tx = NULL;
+	uint8_t mac[32];
+	int rc;
+
+	TRY_OUT(k ? store_write(log->keys, &tx, e)
+		  : err_set(e, ERR_NOMEM, "out of guarded memory"));
+	strcpy(k->id, HANDLE_KEY);
+	rc = key_load(log, tx, k->id, k->key, e);
+	if (rc == ERR_NOTFOUND)
+		rc = key_create(log, tx, k, e);
+	TRY_OUT(rc);
+	TRY_OUT(store_commit(tx, e));
+	crypto_auth_hmacsha256_init(&s, k->key, sizeof k->key);
+	crypto_auth_hmacsha256_update(&s, (const uint8_t *)what, strlen(what) + 1);
+	crypto_auth_hmacsha256_update(&s, (const uint8_t *)name, strlen(name));
+	crypto_auth_hmacsha256_final(&s, mac);
+	memcpy(out, "handle:", 7);
+	text_hex(mac, 16, out + 7);
+out:
+	store_end(tx);
+	sodium_free(k); /* wipes; NULL is fine */
+	return rc;
 }
 
 /* The first column as a list of texts, a new reference. */
@@ -242,14 +284,14 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 	int rc;
 
 	for (size_t i = 0; i < count; i++)
-		sealed += batch[i]->record.committed || batch[i]->erase;
+		sealed += batch[i]->record.committed;
 	if (sealed == 0)
 		return 0;
 	TRY(store_write(log->keys, &tx, e));
 	TRY_OUT(settle_fresh(log, tx, e));
 	for (size_t i = 0; i < count; i++) {
 		struct pending *p = batch[i];
-		if (!p->record.committed && !p->erase)
+		if (!p->record.committed)
 			continue;
 		p->key = sodium_malloc(sizeof(*p->key));
 		TRY_OUT(p->key ? key_for(log, tx, p->record.from->subject, p->key, e)
@@ -411,89 +453,7 @@ out:
 	return rc;
 }
 
-/* ---- erasing ---- */
-
-static void add_range(json_t *ranges, uint64_t index)
-{
-	json_t *last = json_array_get(ranges, json_array_size(ranges) - 1);
-
-	if (last && json_integer_value(json_array_get(last, 1)) + 1 == (json_int_t)index)
-		json_array_set_new(last, 1, json_integer((json_int_t)index));
-	else
-		json_array_append_new(ranges,
-				      json_pack("[II]", (json_int_t)index, (json_int_t)index));
-}
-
-/* A statement over the rows to be erased, of a subject's key or of one index. */
-static int prepare_erase(struct store_tx *tx, const struct vault_erase *x, const char *of_key,
-			 const char *of_index, struct store_stmt **out, struct err *e)
-{
-	char key_id[sizeof(((struct vault_key *)0)->id)];
-
-	TRY(store_prepare(tx, x->subject ? of_key : of_index, out, e));
-	snprintf(key_id, sizeof(key_id), "s:%s", x->subject ? x->subject : "");
-	if (x->subject)
-		store_bind_text(*out, 1, key_id);
-	else
-		store_bind_i64(*out, 1, (int64_t)x->index);
-	return 0;
-}
-
-/* Their keys are noted in the same transaction, so that no crash forgets to destroy them. */
-static int remove_rows(struct store_tx *tx, const struct vault_erase *x, json_t *ranges,
-		       uint64_t *count, struct err *e)
-{
-	struct store_stmt *st;
-	int rc;
-
-	TRY(prepare_erase(tx, x, "SELECT idx FROM vault WHERE key_id = $1 ORDER BY idx",
-			  "SELECT idx FROM vault WHERE idx = $1", &st, e));
-	for (*count = 0; (rc = store_step(st, e)) == 1; (*count)++)
-		add_range(ranges, (uint64_t)store_i64(st, 0));
-	store_finish(st);
-	TRY(rc);
-	if (*count == 0)
-		return err_set(e, ERR_NOTFOUND, "the vault holds nothing of that to erase");
-	TRY(prepare_erase(tx, x,
-			  "INSERT INTO vault_doomed(key_id) SELECT DISTINCT key_id FROM vault"
-			  " WHERE key_id = $1 ON CONFLICT(key_id) DO NOTHING",
-			  "INSERT INTO vault_doomed(key_id) SELECT DISTINCT key_id FROM vault"
-			  " WHERE idx = $1 ON CONFLICT(key_id) DO NOTHING",
-			  &st, e));
-	TRY(store_run(st, e));
-	TRY(prepare_erase(tx, x, "DELETE FROM vault WHERE key_id = $1",
-			  "DELETE FROM vault WHERE idx = $1", &st, e));
-	return store_run(st, e);
-}
-
-/* Fields of an erasure: ranges of indexes, how many records, ground, actor (the last two wait in
- * retained order). */
-int audit_vault_erase_rows(struct audit_log *log, struct store_tx *tx, struct pending *p,
-			   struct err *e)
-{
-	const struct audit_field *given = p->record.from->field;
-	struct audit_field field[4] = {
-		{ "ranges", json_array() }, { "records", NULL }, given[2], given[3]
-	};
-	struct audit_record full = *p->record.from;
-	uint64_t count;
-	struct record made;
-	int rc;
-
-	TRY_OUT(json_ok(field[0].value, e));
-	TRY_OUT(remove_rows(tx, p->erase, field[0].value, &count, e));
-	field[1].value = json_integer((json_int_t)count);
-	TRY_OUT(json_ok(field[1].value, e));
-	full.field = field;
-	TRY_OUT(audit_record_prepare(&full, log->env, &made, e));
-	made.from = p->record.from;
-	audit_record_free(&p->record);
-	p->record = made;
-out:
-	json_decref(field[0].value);
-	json_decref(field[1].value);
-	return rc;
-}
+/* ---- destroying keys ---- */
 
 /* Write transactions of one statement. */
 static int write_once(struct store *s, const char *sql, struct err *e)
@@ -600,38 +560,9 @@ int audit_vault_recover(struct audit_log *log, struct err *e)
 int audit_vault_doubt_keys(struct store *keys, struct err *e)
 {
 	return write_once(keys,
-			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE true"
+			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE id <> '" HANDLE_KEY
+			  "'"
 			  " ON CONFLICT(id) DO NOTHING;"
 			  "INSERT INTO scrub(pending) VALUES(1)",
 			  e);
-}
-
-int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index,
-		      const char *ground, const char *actor, struct audit_receipt *out,
-		      struct err *e)
-{
-	struct vault_erase x = { .subject = subject, .index = index };
-	int rc;
-
-	if (!ground || !*ground || !actor || !*actor)
-		return err_set(e, ERR_INPUT, "an erasure names its ground and its actor");
-	if (log->read_only)
-		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
-	struct audit_field field[4] = { { "ranges", NULL },
-					{ "records", NULL },
-					{ "ground", json_text_lossy(ground) },
-					{ "actor", json_text_lossy(actor) } };
-	struct audit_record r = {
-		.type = "erasure", .n = AUDIT_NEXT, .field = field, .field_count = 4
-	};
-	struct pending p = { .worker = &log->self, .erase = &x };
-	TRY_OUT(json_ok(field[2].value, e));
-	TRY_OUT(json_ok(field[3].value, e));
-	TRY_OUT(audit_record_prepare(&r, log->env, &p.record, e));
-	TRY_OUT(audit_log_append_pending(log, &p, e));
-	*out = p.receipt;
-out:
-	json_decref(field[2].value);
-	json_decref(field[3].value);
-	return rc;
 }

@@ -11,9 +11,11 @@
  *   gap         a worker's number is missing, or stands twice
  *   stop        a worker started and never ended, with others after it, or wrote after its end
  *   head        database and folder differ
+ *   vault       what entries seal is damaged, or missing with nothing that says why
  *
  *   remarks: worker  the last one that started has not ended
- *            head    the database is ahead of the folder */
+ *            head    the database is ahead of the folder
+ *            vault   an erasure of before version 1 may have taken it */
 #include "audit/verify.h"
 
 #include "base/file.h"
@@ -173,6 +175,8 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 		TRY(judge(k, "record", rc, &e));
 	} else {
 		rc = take_record(k, index, &head);
+		if (rc == 0)
+			rc = audit_check_vault(k, index, &head);
 		json_decref(head.entry);
 		TRY(rc);
 	}
@@ -238,25 +242,49 @@ static int check_head(struct check *k, struct store_tx *tx)
 
 /* ---- the whole ---- */
 
+/* Entries that the folder does not hold yet may say what became of the vault's rows. */
+static int take_unpublished(struct check *k)
+{
+	struct record_head head;
+	size_t len;
+
+	TRY(seek_row(k, k->c.size));
+	int rc = k->row;
+	while (rc == 1) {
+		const void *entry = store_blob(k->rows, 1, &len);
+		uint64_t index = (uint64_t)store_i64(k->rows, 0);
+		if (audit_record_parse(entry, len, &head, NULL) == 0) {
+			rc = audit_gone_take(&k->vault.gone, index, &head, k->e);
+			json_decref(head.entry);
+			TRY(rc);
+		}
+		rc = store_step(k->rows, k->e);
+	}
+	return rc;
+}
+
 static int check_all(struct check *k, struct store *store)
 {
-	struct store_stmt *rows = NULL;
 	struct store_tx *tx = NULL;
 	int rc = 0;
 
 	if (store) {
 		TRY(store_read(store, &tx, k->e));
 		TRY_OUT(check_head(k, tx));
-		TRY_OUT(store_prepare(tx, "SELECT idx, entry FROM log_entry ORDER BY idx", &rows,
+		TRY_OUT(store_prepare(tx, "SELECT idx, entry FROM log_entry ORDER BY idx", &k->rows,
 				      k->e));
-		k->rows = rows;
+		TRY_OUT(audit_check_vault_open(k, tx));
 	}
 	for (uint64_t n = 0; n * TILE_FULL < k->c.size; n++)
 		TRY_OUT(check_bundle(k, n));
 	TRY_OUT(check_tiles(k));
+	if (k->rows)
+		TRY_OUT(take_unpublished(k));
 	audit_lives_judge(k);
+	rc = audit_check_vault_judge(k, tx);
 out:
-	store_finish(rows);
+	store_finish(k->rows);
+	audit_check_vault_close(k);
 	store_end(tx);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef AUDIT_VERIFY_H
 #define AUDIT_VERIFY_H
 
+#include "audit/gone.h"
 #include "audit/log_in.h"
 #include "audit/whole.h"
 
@@ -13,11 +14,21 @@ struct lives {
 	size_t workers, spans, room, starts;
 };
 
+/* What it holds, and what the log says of that: verify_vault.c. */
+struct vault_check {
+	struct store_stmt *rows; /* in order, or NULL */
+	bool row, ended;         /* rows stands on one that is not passed; there are no more */
+	struct gone gone;
+	uint64_t *absent; /* sealed entries without a row */
+	size_t absents, room;
+};
+
 struct check {
 	const char *dir;
 	struct audit_verdict *v;
 	struct checkpoint c;
 	struct lives lives;
+	struct vault_check vault;
 	int64_t time_us;
 	struct store_stmt *rows; /* entries of the database, in order, or NULL */
 	bool row;                /* rows stands on one that is not compared yet */
@@ -32,5 +43,11 @@ int audit_lives_open(struct check *k) MUST_USE;
 int audit_lives_take(struct check *k, uint64_t index, const struct record_head *head) MUST_USE;
 void audit_lives_judge(struct check *k); /* after the last entry */
 void audit_lives_close(struct check *k);
+
+/* tx: of the database, the same to the end; without one only the log's own words are taken. */
+int audit_check_vault_open(struct check *k, struct store_tx *tx) MUST_USE;
+int audit_check_vault(struct check *k, uint64_t index, const struct record_head *head) MUST_USE;
+int audit_check_vault_judge(struct check *k, struct store_tx *tx) MUST_USE;
+void audit_check_vault_close(struct check *k);
 
 #endif

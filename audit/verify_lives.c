@@ -89,20 +89,6 @@ static int add_number(struct check *k, struct life *w, uint64_t n)
 	return 0;
 }
 
-/* A number, or a pair of the first and last of a range. */
-static bool read_range(const json_t *item, uint64_t *first, uint64_t *last)
-{
-	const json_t *from = json_is_array(item) ? json_array_get(item, 0) : item,
-		     *to = json_is_array(item) ? json_array_get(item, 1) : item;
-
-	if (!json_is_integer(from) || !json_is_integer(to) || json_integer_value(from) < 0 ||
-	    json_integer_value(to) < json_integer_value(from))
-		return false;
-	*first = (uint64_t)json_integer_value(from);
-	*last = (uint64_t)json_integer_value(to);
-	return true;
-}
-
 /* Numbers that a worker's end names: given, and never a record's. */
 static int take_missing(struct check *k, struct life *w, const json_t *body)
 {
@@ -111,7 +97,7 @@ static int take_missing(struct check *k, struct life *w, const json_t *body)
 	size_t i;
 
 	json_array_foreach(json_object_get(body, "missing"), i, item) {
-		if (read_range(item, &first, &last))
+		if (audit_range_read(item, &first, &last))
 			TRY(add_span(k, w, first, last, true));
 	}
 	return 0;

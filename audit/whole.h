@@ -12,6 +12,10 @@ struct audit_unread { /* an entry of a type or version that is not known here */
 	uint64_t index, version;
 	char type[64];
 };
+struct audit_gone { /* records of which entry `by` says that they were erased, or lost */
+	uint64_t first, last, by;
+	bool lost;
+};
 struct audit_verdict {
 	bool ok; /* no problems, nothing newer */
 	uint64_t size;
@@ -22,16 +26,24 @@ struct audit_verdict {
 	struct audit_problem problem[64], remark[64];
 	struct audit_unread unread[64];
 	size_t problems, remarks, unreads, newer;
+	/* Of the vault: the first ranges, and all; how many records were erased; how many the
+	 * database lacks of those that are stated as lost. */
+	struct audit_gone gone[64];
+	size_t gones;
+	uint64_t erased, lost;
 };
 
 /* Check the published folder: note, every tile and entry bundle, canonical entries, worker
- * numbering, times. store may be NULL; with it, the database's head and entries are compared. */
+ * numbering, times. store may be NULL; with it, the database's head, its entries and each row of
+ * the vault are compared. */
 int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 		 struct audit_verdict *out, struct err *e) MUST_USE;
 
 struct audit_rebuilt {
 	uint64_t size;
-	json_t *undisclosable; /* [{"index","type"}...]: records whose vault row is gone */
+	/* [{"index","type","gone","by"}...]: records whose vault row is gone; "erased" or "lost";
+	 * the entry that says so, absent where none did */
+	json_t *undisclosable;
 };
 /* Restore the log's tables in an empty state.db from the published folder, running the hook over
  * every entry in order. The folder must verify. out->undisclosable is a new reference. */

@@ -302,7 +302,7 @@ out:
 }
 
 /* The log's own next number. */
-static int next_number(struct store_tx *tx, uint64_t *n, struct err *e)
+int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e)
 {
 	struct store_stmt *st;
 
@@ -324,7 +324,7 @@ static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 	int rc;
 
 	TRY(store_read(log->store, &tx, e));
-	TRY_OUT(next_number(tx, &log->itself.next_n, e));
+	TRY_OUT(audit_workers_next(tx, &log->itself.next_n, e));
 	log->itself.numbers.base = log->itself.next_n;
 	TRY_OUT(store_prepare(tx, "SELECT worker, whole, reserved FROM log_writer ORDER BY start",
 			      &st, e));

@@ -37,6 +37,28 @@ static void add_unread(struct obj *o, const struct audit_verdict *v)
 	obj_array(o, "unread", &out);
 }
 
+/* What the vault no longer holds, by the log's own words. */
+static void add_gone(struct obj *o, const char *name, const struct audit_verdict *v, bool lost)
+{
+	struct arr out = { 0 };
+	for (size_t i = 0; i < v->gones && i < sizeof v->gone / sizeof *v->gone; i++) {
+		const struct audit_gone *g = &v->gone[i];
+		char text[80];
+		struct obj item = { 0 };
+		if (g->lost != lost)
+			continue;
+		snprintf(text, sizeof text,
+			 lost ? "lost, as entry %llu states" : "erased by entry %llu",
+			 (unsigned long long)g->by);
+		obj_count(&item, "first", g->first);
+		obj_count(&item, "last", g->last);
+		obj_count(&item, "by", g->by);
+		obj_text(&item, "detail", text);
+		arr_object(&out, &item);
+	}
+	obj_array(o, name, &out);
+}
+
 static int describe(const struct audit_verdict *v, json_t **report, struct err *e)
 {
 	struct obj o = { 0 };
@@ -52,6 +74,10 @@ static int describe(const struct audit_verdict *v, json_t **report, struct err *
 	add_unread(&o, v);
 	obj_count(&o, "unread_count", v->unreads);
 	obj_count(&o, "newer", v->newer);
+	add_gone(&o, "erased", v, false);
+	obj_count(&o, "erased_count", v->erased);
+	add_gone(&o, "lost", v, true);
+	obj_count(&o, "lost_count", v->lost);
 	return obj_done(&o, report, e);
 }
 
@@ -304,7 +330,8 @@ int flow_audit_erase(struct flow *f, uint64_t index, const char *ground, const c
 	struct audit_receipt receipt;
 	TRY(flow_start(f, e));
 	TRY(audit_vault_erase(f->log, NULL, index, ground, actor, &receipt, e));
-	*report = json_pack("{s:I,s:I}", "erased", (json_int_t)index, "index",
-			    (json_int_t)receipt.index);
+	/* Who asked, and why in words, is the next entry's. */
+	*report = json_pack("{s:I,s:I,s:I}", "erased", (json_int_t)index, "index",
+			    (json_int_t)receipt.index, "operator", (json_int_t)receipt.index + 1);
 	return json_ok(*report, e);
 }

@@ -15,12 +15,20 @@ static json_int_t count(const json_t *all, const char *list)
 
 static int describe(struct flow *f, const struct audit_rebuilt *r, json_t **report, struct err *e)
 {
-	json_t *all;
+	json_int_t erased = 0, lost = 0;
+	json_t *all, *item;
+	size_t i;
+	json_array_foreach(r->undisclosable, i, item) {
+		const char *gone = json_string_value(json_object_get(item, "gone"));
+		bool meant = gone && strcmp(gone, "erased") == 0;
+		erased += meant;
+		lost += !meant;
+	}
 	TRY(registry_export(f->registry, &all, e));
-	*report = json_pack("{s:I,s:I,s:I,s:I,s:O}", "size", (json_int_t)r->size, "releases",
-			    count(all, "releases"), "forks", count(all, "forks"), "undisclosable",
-			    (json_int_t)json_array_size(r->undisclosable), "undisclosable_entries",
-			    r->undisclosable);
+	*report = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "size", (json_int_t)r->size,
+			    "releases", count(all, "releases"), "forks", count(all, "forks"),
+			    "undisclosable", erased + lost, "erased", erased, "lost", lost,
+			    "undisclosable_entries", r->undisclosable);
 	json_decref(all);
 	return json_ok(*report, e);
 }

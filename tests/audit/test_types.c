@@ -41,7 +41,7 @@ Test(audit_types, clear_and_committed_types_are_told_apart_and_others_are_unknow
 		const char *name;
 		bool known, committed;
 	} rows[] = { { "genesis", true, false }, { "release", true, false },
-		     { "lost", true, false },    { "erasure", true, true },
+		     { "lost", true, false },    { "erasure", true, false },
 		     { "incident", true, true }, { "Decision", false, false },
 		     { "", false, false } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

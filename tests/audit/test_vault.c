@@ -128,8 +128,7 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 	json_array_set_new(fields, 0, json_pack("{s:s}", "commitment", hex + 7));
 	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), ERR_INPUT,
 		     "a digest is spelled as everywhere");
-	json_array_set_new(fields, 0,
-			   json_pack("{s:s,s:s}", "commitment", hex, "name", "subject"));
+	json_array_set_new(fields, 0, json_pack("{s:s,s:s}", "commitment", hex, "name", "subject"));
 	cr_expect_eq(audit_fields_check(entry.bytes, entry.len, fields, NULL), ERR_INPUT);
 	json_decref(plain);
 	buf_free(&entry);
@@ -138,7 +137,9 @@ Test(audit_vault, single_field_can_be_shown_beside_commitments_of_the_others)
 
 Test(audit_vault, fields_that_are_not_named_are_closed_and_still_fit_the_record)
 {
-	static const char *const open[] = { "prompt_count", "client", NULL }, *const none[] = { NULL };
+	static const char *const open[] = { "prompt_count", "client", NULL }, *const none[] = {
+		NULL
+	};
 	uint64_t i = place_decision(&at, NULL, "words");
 	json_t *plain = read_vault(i), *fields = json_object_get(plain, "fields");
 	struct buf entry = { 0 }, text = { 0 };
@@ -220,6 +221,31 @@ static const char *find_anywhere(const struct secret *secret)
 	return hit ? found : NULL;
 }
 
+/* The entry names what was erased and why, the person only as a handle, and the next one is who. */
+static void expect_erasure(uint64_t index, size_t ranges, int records, const char *ground)
+{
+	struct buf entry = { 0 }, log = { 0 };
+	struct err e = { 0 };
+	json_t *o;
+
+	cr_assert_eq(audit_log_entry(at.log_open, index, &entry, &e), 0, "%s", e.text);
+	cr_assert_eq(json_read(&o, entry.bytes, entry.len, entry.len, 20, &e), 0, "%s", e.text);
+	const json_t *body = json_object_get(o, "body");
+	cr_expect_str_eq(json_string_value(json_object_get(o, "type")), "erasure");
+	cr_expect_eq(json_array_size(json_object_get(body, "ranges")), ranges, "%s", entry.bytes);
+	cr_expect_eq(json_integer_value(json_object_get(body, "records")), records);
+	cr_expect_str_eq(json_string_value(json_object_get(body, "ground")), ground);
+	const char *actor = json_string_value(json_object_get(body, "actor"));
+	cr_expect(actor && strncmp(actor, "handle:", 7) == 0 && strlen(actor) == 39, "%s", actor);
+	json_decref(o);
+	cr_assert_eq(audit_log_entry(at.log_open, index + 1, &log, &e), 0, "%s", e.text);
+	cr_expect(strstr(log.bytes, "\"type\":\"operator\""), "%s", log.bytes);
+	cr_expect_null(strstr(log.bytes, "dpo"), "only the vault knows a name");
+	cr_expect_null(strstr(entry.bytes, "dpo"));
+	buf_free(&entry);
+	buf_free(&log);
+}
+
 Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_file)
 {
 	struct audit_receipt receipt;
@@ -248,14 +274,14 @@ Test(audit_vault, erasing_a_subject_leaves_no_byte_of_key_or_ciphertext_in_any_f
 		cr_expect_eq(audit_vault_read(at.log_open, mine[i], &plain, &e), ERR_NOTFOUND);
 	cr_expect_eq(audit_vault_read(at.log_open, other, &plain, &e), 0, "%s", e.text);
 	json_decref(plain);
-	place_expect_clean(&at); /* root, proofs and counts survive */
-	plain = read_vault(receipt.index);
+	place_expect_clean(&at);                          /* root, proofs and counts survive */
+	expect_erasure(receipt.index, 40, 40, "request"); /* alternating records */
+	plain = read_vault(receipt.index + 1);
 	const json_t *fields = json_object_get(plain, "fields");
-	cr_expect_eq(json_integer_value(json_object_get(json_array_get(fields, 1), "value")), 40);
-	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 2), "value")),
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 0), "value")),
+			 "dpo@example");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(fields, 3), "value")),
 			 "GDPR Art. 17");
-	cr_expect_eq(json_array_size(json_object_get(json_array_get(fields, 0), "value")),
-		     40); /* alternating records */
 	json_decref(plain);
 	cr_expect_eq(audit_vault_erase(at.log_open, "subject-handle", 0, "again", "dpo", &receipt,
 				       &e),
@@ -371,7 +397,8 @@ Test(audit_vault, crash_while_erasing_is_completed_at_the_next_opening)
 
 static void expect_no_key_without_rows(const char *when)
 {
-	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM subject_key"),
+	cr_expect_eq(place_number(at.keys,
+				  "SELECT count(*) FROM subject_key WHERE id NOT LIKE 'h:%'"),
 		     place_number(at.store, "SELECT count(DISTINCT key_id) FROM vault"), "%s",
 		     when);
 }
@@ -479,4 +506,97 @@ Test(audit_vault, opening_does_not_wait_for_a_reader_when_an_erasure_is_to_be_co
 	store_close(other);
 	place_open(&at);
 	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
+}
+
+/* ---- what verifying says of it ---- */
+
+static void expect_problem(const char *change, const char *says)
+{
+	place_sql(at.store, change);
+	struct audit_verdict *v = place_verify(&at, true);
+	cr_expect_eq(v->problems, 1, "%s: %zu problems", change, v->problems);
+	cr_expect_str_eq(v->problem[0].kind, "vault");
+	cr_expect(strstr(v->problem[0].text, says), "%s: %s", change, v->problem[0].text);
+}
+
+Test(audit_vault, verifying_tells_erased_damaged_and_missing_apart)
+{
+	struct audit_receipt receipt;
+	uint64_t note = place_note(&at, "in clear");
+
+	for (int i = 0; i < 5; i++)
+		place_decision(&at, NULL, "x");
+	place_sql(at.store, "CREATE TABLE kept AS SELECT * FROM vault");
+	cr_assert_eq(audit_vault_erase(at.log_open, NULL, note + 1, "mistake", "dpo", &receipt,
+				       NULL),
+		     0);
+	struct audit_verdict *v = place_verify(&at, true);
+	cr_expect(v->ok && v->erased == 1 && v->gones == 1, "%s", v->problem[0].text);
+	cr_expect(v->gone[0].first == note + 1 && v->gone[0].by == receipt.index &&
+		  !v->gone[0].lost);
+	v = place_verify(&at, false);
+	cr_expect(v->ok && v->erased == 1, "the log says so by itself");
+	char missing[80], damaged[80], back[80], clear[80];
+	snprintf(missing, sizeof missing, "entry %d: what it sealed is missing", (int)note + 2);
+	snprintf(damaged, sizeof damaged, "entry %d: what the vault holds", (int)note + 3);
+	snprintf(back, sizeof back, "entry %d was erased by entry %d, and", (int)note + 1,
+		 (int)receipt.index);
+	snprintf(clear, sizeof clear, "entry %d seals nothing", (int)note);
+	expect_problem("DELETE FROM vault WHERE idx = 3", missing);
+	place_sql(at.store, "INSERT INTO vault SELECT * FROM kept WHERE idx = 3");
+	expect_problem("UPDATE vault SET cipher = zeroblob(80) WHERE idx = 4", damaged);
+	place_sql(at.store, "DELETE FROM vault WHERE idx = 4");
+	expect_problem("INSERT INTO vault SELECT * FROM kept WHERE idx IN (2, 4)", back);
+	place_sql(at.store, "DELETE FROM vault WHERE idx = 2");
+	expect_problem("INSERT INTO vault SELECT 1, 'r:0', zeroblob(9)", clear);
+	place_sql(at.store, "DELETE FROM vault");
+	v = place_verify(&at, true);
+	cr_expect_eq(v->problems, 5, "an emptied vault: %zu", v->problems); /* the operator's too */
+	cr_expect_eq(v->erased, 1);
+}
+
+Test(audit_vault, scattered_records_of_a_subject_are_named_by_several_erasures)
+{
+	struct audit_receipt receipt;
+	struct err e = { 0 };
+	uint64_t size, last = 0;
+
+	for (int i = 0; i < 1003; i++) {
+		place_decision(&at, "s", "x");
+		last = place_decision(&at, NULL, "y");
+	}
+	size = audit_log_size(at.log_open);
+	cr_assert_eq(audit_vault_erase(at.log_open, "s", 0, "court", "dpo", &receipt, &e), 0, "%s",
+		     e.text);
+	cr_expect_eq(receipt.index, size + 2);
+	expect_erasure(size, 1000, 1000, "court");
+	expect_erasure(size + 2, 3, 3, "court");
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM vault WHERE key_id = 's:s'"), 0);
+	expect_no_key_without_rows("after both");
+	json_decref(read_vault(last));
+	cr_expect_eq(place_verify(&at, true)->erased, 1003);
+	place_expect_clean(&at);
+}
+
+Test(audit_vault, a_handle_is_the_same_for_a_name_until_its_key_is_destroyed)
+{
+	struct audit_receipt receipt;
+	char text[4][512];
+
+	for (int i = 0; i < 4; i++) {
+		struct buf entry = { 0 };
+		uint64_t index = place_decision(&at, NULL, "x");
+		if (i == 3)
+			place_sql(at.keys, "DELETE FROM subject_key WHERE id LIKE 'h:%'");
+		cr_assert_eq(audit_vault_erase(at.log_open, NULL, index, "request",
+					       i == 2 ? "clerk" : "dpo", &receipt, NULL),
+			     0);
+		cr_assert_eq(audit_log_entry(at.log_open, receipt.index, &entry, NULL), 0);
+		snprintf(text[i], sizeof text[i], "%.47s", strstr(entry.bytes, "handle:"));
+		text[i][39] = 0;
+		buf_free(&entry);
+	}
+	cr_expect_str_eq(text[0], text[1]);
+	cr_expect_str_neq(text[0], text[2]);
+	cr_expect_str_neq(text[0], text[3]);
 }

@@ -406,6 +406,47 @@ Test(audit_rebuild, lost_database_comes_back_with_the_same_rows_and_goes_on)
 	buf_free(&after);
 }
 
+Test(audit_rebuild, what_was_erased_is_told_from_what_is_lost)
+{
+	struct audit_receipt receipt;
+	struct audit_rebuilt r;
+	struct err e = { 0 };
+
+	place_open(&at);
+	uint64_t erased = place_decision(&at, NULL, "x"), kept = place_decision(&at, "s", "y");
+	cr_assert_eq(audit_vault_erase(at.log_open, NULL, erased, "retention", "dpo", &receipt, &e),
+		     0, "%s", e.text);
+	for (int round = 0; round < 2; round++) {
+		lose_database();
+		place_stores(&at);
+		struct audit_options o = place_options(&at);
+		cr_assert_eq(audit_rebuild(&o, at.vkey.bytes, &r, &e), 0, "%s", e.text);
+		cr_expect_eq(json_array_size(r.undisclosable), 3);
+		const json_t *first = json_array_get(r.undisclosable, 0),
+			     *second = json_array_get(r.undisclosable, 1);
+		cr_expect_str_eq(json_string_value(json_object_get(first, "gone")), "erased");
+		cr_expect_eq(json_integer_value(json_object_get(first, "by")),
+			     (json_int_t)receipt.index);
+		cr_expect_str_eq(json_string_value(json_object_get(second, "gone")), "lost");
+		cr_expect_eq(json_object_get(second, "by") != NULL, round == 1,
+			     "stated by the first rebuild");
+		json_decref(r.undisclosable);
+		struct audit_verdict *v = place_verify(&at, true);
+		cr_expect(v->ok && v->erased == 1 && v->lost == 2, "before it is published: %s",
+			  v->problem[0].text);
+		place_close(&at);
+		place_open(&at);
+		v = place_verify(&at, true);
+		cr_expect(v->ok && v->erased == 1 && v->lost == 2 && v->gones == 2, "%s",
+			  v->problem[0].text);
+		cr_expect(v->gone[1].lost && v->gone[1].first == kept &&
+			  v->gone[1].last == receipt.index + 1);
+	}
+	place_decision(&at, NULL, "after it");
+	place_sql(at.store, "DELETE FROM vault");
+	cr_expect_eq(place_verify(&at, true)->problems, 1, "a vault that was emptied since");
+}
+
 Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 {
 	struct buf note = { 0 };

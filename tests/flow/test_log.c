@@ -339,8 +339,14 @@ Test(flow_log, a_proof_that_carries_no_entry_proves_nothing_by_itself)
 }
 
 static const char *const receipts[] = {
-	"", "hello, this is no receipt\n", "c2sp.org/tlog-proof@v1\n", "aGVsbG8=", "====",
-	"aGVsbG8=.aGVsbG8=", ".", "aGVsbG8=.",
+	"",
+	"hello, this is no receipt\n",
+	"c2sp.org/tlog-proof@v1\n",
+	"aGVsbG8=",
+	"====",
+	"aGVsbG8=.aGVsbG8=",
+	".",
+	"aGVsbG8=.",
 };
 
 Test(flow_log, what_is_no_receipt_fails_and_what_cannot_be_checked_is_an_error)
@@ -392,9 +398,17 @@ Test(flow_log, the_erasure_states_its_ground_and_actor_to_those_who_may_see)
 	struct err e = { 0 };
 	expect(0, flow_audit_erase(at.flow, secret, "request of the person", "clerk", &report, &e));
 	expect(0, flow_audit_show(at.flow, (uint64_t)number_of(report, "index"), true, &shown, &e));
+	const json_t *entry = json_object_get(shown, "entry"),
+		     *body = json_object_get(entry, "body");
+	cr_expect_str_eq(text_of(entry, "type"), "erasure");
+	cr_expect_str_eq(text_of(body, "ground"), "request");
+	cr_expect_null(strstr(text_of(body, "actor"), "clerk"), "a name is for the vault");
+	json_decref(shown);
+	expect(0,
+	       flow_audit_show(at.flow, (uint64_t)number_of(report, "operator"), true, &shown, &e));
 	const json_t *open = json_object_get(shown, "disclosed");
-	cr_expect_str_eq(text_of(json_object_get(shown, "entry"), "type"), "erasure");
-	cr_expect_str_eq(text_of(item_with(open, "fields", "name", "ground"), "value"),
+	cr_expect_str_eq(text_of(json_object_get(shown, "entry"), "type"), "operator");
+	cr_expect_str_eq(text_of(item_with(open, "fields", "name", "reason"), "value"),
 			 "request of the person");
 	cr_expect_str_eq(text_of(item_with(open, "fields", "name", "actor"), "value"), "clerk");
 	json_decref(shown);
