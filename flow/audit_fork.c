@@ -126,6 +126,18 @@ static int visit_release(void *audit, const struct registry_release *r, struct e
 	return c || a->asked || !r->location[0] ? 0 : add_candidate(a, r, e);
 }
 
+static bool is_own(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	size_t i, len = strlen(c->release.model);
+	const json_t *name;
+	json_array_foreach(a->known_as, i, name) {
+		const char *text = json_string_value(name);
+		if (strncmp(text, c->release.model, len) == 0 && text[len] == '@')
+			return true;
+	}
+	return false;
+}
+
 static int find_candidates(struct flow_fork_audit *a, struct err *e)
 {
 	struct registry_release r;
@@ -135,6 +147,8 @@ static int find_candidates(struct flow_fork_audit *a, struct err *e)
 			TRY(add_candidate(a, &r, e));
 	}
 	TRY(registry_each(a->flow->registry, visit_release, a, e));
+	for (size_t i = 0; i < a->count; i++)
+		a->candidate[i]->own = is_own(a, a->candidate[i]);
 	if (a->asked || a->located)
 		return 0;
 	return err_set(
@@ -312,21 +326,25 @@ static void add_candidates(const struct flow_fork_audit *a, struct obj *to)
 	obj_add(to, "candidates", list.json ? arr_take(&list) : json_array());
 }
 
+static int add_findings_of(const struct flow_fork_audit *a, const struct flow_candidate *c,
+			   json_t *findings, struct err *e)
+{
+	const struct flow_fork_other other = { &c->facts, c->name, c->own };
+	return flow_fork_findings(&other, &a->suspect.facts, &c->measure, findings, e);
+}
+
 /* Of the nearest parent, and of every declared one that the weights do not confirm where no other
  * contradicts the card already. */
 static int add_findings(const struct flow_fork_audit *a, json_t *findings, struct err *e)
 {
-	const struct flow_fork_facts *suspect = &a->suspect.facts;
 	if (a->parents)
-		TRY(flow_fork_findings(&a->parent[0]->facts, a->parent[0]->name, suspect,
-				       &a->parent[0]->measure, findings, e));
-	if (a->parents && !a->parent[0]->declared)
+		TRY(add_findings_of(a, a->parent[0], findings, e));
+	if (a->parents && !a->parent[0]->declared && !a->parent[0]->own)
 		return 0;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct flow_candidate *c = a->candidate[i];
 		if (c->declared && c->measure.verdict == FORK_NO_EVIDENCE)
-			TRY(flow_fork_findings(&c->facts, c->name, suspect, &c->measure, findings,
-					       e));
+			TRY(add_findings_of(a, c, findings, e));
 	}
 	return 0;
 }

@@ -11,7 +11,12 @@ static int describe(const struct flow_fork_model *a, const char *ref_a,
 		    json_t **report, struct err *e)
 {
 	const struct flow_fork_measure m = flow_fork_measure_of(c);
-	const char *name = a->ref.registered ? a->ref.release.model : ref_a;
+	const struct flow_fork_other other = {
+		.facts = &a->facts,
+		.name = a->ref.registered ? a->ref.release.model : ref_a,
+		.own = a->ref.registered && b->ref.registered &&
+		       strcmp(a->ref.release.model, b->ref.release.model) == 0,
+	};
 	TRY(fork_comparison_json(c, blocks, report, e));
 	json_t *findings = json_array();
 	json_object_set_new(*report, "parent",
@@ -20,7 +25,7 @@ static int describe(const struct flow_fork_model *a, const char *ref_a,
 	/* A folder compared with itself contradicts nothing. */
 	if (strcmp(a->ref.path, b->ref.path) == 0)
 		return 0;
-	return flow_fork_findings(&a->facts, name, &b->facts, &m, findings, e);
+	return flow_fork_findings(&other, &b->facts, &m, findings, e);
 }
 
 int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,

@@ -20,6 +20,7 @@ struct flow_candidate {
 	struct registry_release release; /* the first with this root */
 	char name[330];
 	bool declared; /* the suspect's card names it */
+	bool own;      /* the suspect is another version of the same model */
 	struct flow_fork_facts facts;
 	struct flow_fork_measure measure;
 	json_t *comparison; /* as in a report; NULL until compared */

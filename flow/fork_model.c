@@ -281,19 +281,20 @@ static void parent_findings(const char *name, const struct flow_card *card,
 		    (int)strcspn(name, "@"), name, figures);
 }
 
-int flow_fork_findings(const struct flow_fork_facts *parent, const char *parent_name,
-		       const struct flow_fork_facts *suspect, const struct flow_fork_measure *m,
-		       json_t *findings, struct err *e)
+int flow_fork_findings(const struct flow_fork_other *other, const struct flow_fork_facts *suspect,
+		       const struct flow_fork_measure *m, json_t *findings, struct err *e)
 {
-	parent_findings(parent_name, &suspect->card, m, findings);
+	const struct flow_fork_facts *parent = other->facts;
+	if (!other->own)
+		parent_findings(other->name, &suspect->card, m, findings);
 	if (!flow_fork_derived(m))
 		return json_ok(findings, e);
 	config_findings(parent->config, suspect->config, findings);
 	if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
-		add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", parent_name);
+		add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", other->name);
 	if (!digest_equal(&parent->chat_template, &suspect->chat_template))
 		add(findings, "F-TEMPLATE", "the chat template differs from that of %s",
-		    parent_name);
+		    other->name);
 	if (strcmp(suspect->card.relation, "finetune") == 0 && m->changed > 0 && m->rounding > 0.99)
 		add(findings, "F-RELATION",
 		    "declared as finetune; every changed matrix fits rounding to 8 bits");

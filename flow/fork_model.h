@@ -55,11 +55,15 @@ bool flow_fork_derived(const struct flow_fork_measure *m); /* identical or depen
 /* The p-value as it is told: a number, or null. */
 json_t *flow_fork_p_value(const struct flow_fork_measure *m);
 
+/* Whom a suspect was compared with. */
+struct flow_fork_other {
+	const struct flow_fork_facts *facts;
+	const char *name; /* registered name or folder */
+	bool own;         /* another version of the suspect's own model: no card names that */
+};
 /* Contradictions between what the suspect's card declares and what was measured against one
- * candidate, appended to findings as {kind, detail}. parent_name: the candidate's registered name
- * or folder. */
-int flow_fork_findings(const struct flow_fork_facts *parent, const char *parent_name,
-		       const struct flow_fork_facts *suspect, const struct flow_fork_measure *m,
-		       json_t *findings, struct err *e) MUST_USE;
+ * candidate, appended to findings as {kind, detail}. */
+int flow_fork_findings(const struct flow_fork_other *other, const struct flow_fork_facts *suspect,
+		       const struct flow_fork_measure *m, json_t *findings, struct err *e) MUST_USE;
 
 #endif

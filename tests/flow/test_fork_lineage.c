@@ -260,6 +260,30 @@ Test(flow_fork_lineage, a_release_cannot_name_its_own_descendant_as_its_parent)
 	json_decref(report);
 }
 
+/* A card names what a model was made of, and no earlier version of the model itself. */
+Test(flow_fork_lineage, an_earlier_version_is_a_parent_that_no_card_names)
+{
+	static const char *const cards[] = { NULL, CARD("base_model: acme/a\n") };
+	for (size_t i = 0; i < 2; i++) {
+		struct toy t = { .seed = 1, .experts = EXPERTS };
+		fixture_toy(&at, "a", &t);
+		publish(0);
+		t.noise = 0.3;
+		t.noise_seed = 5;
+		t.card = cards[i];
+		fixture_toy(&at, "b", &t);
+		publish(1);
+		t.int8 = true;
+		fixture_toy(&at, "b2", &t);
+		json_decref(fixture_publish(&at, "b2", "acme/b", "2"));
+		json_t *report = audit("acme/b@2", NULL);
+		cr_expect_str_eq(text_of(report, "parent"), "acme/b@1", "row %zu", i);
+		expect_no_accusation(report, "a new version");
+		json_decref(report);
+		again();
+	}
+}
+
 /* ---- several parents ---- */
 
 Test(flow_fork_lineage, a_merge_has_the_parents_that_its_card_names_and_the_weights_confirm)
@@ -385,8 +409,9 @@ Test(flow_fork_lineage, measured_numbers_have_four_digits)
 	publish(0);
 	report = audit_folder(1);
 	expect_four_digits(report, "report");
-	expect_four_digits(body_of(report, &shown), "entry");
-	cr_expect(json_is_real(json_object_get(item_of(body_of(report, &shown), "parents", 0), "p_value")));
+	const json_t *body = body_of(report, &shown);
+	expect_four_digits(body, "entry");
+	cr_expect(json_is_real(json_object_get(item_of(body, "parents", 0), "p_value")));
 	json_decref(shown);
 	json_decref(report);
 	expect(0, flow_fork_compare(NULL, fixture_path(&at, "a"), fixture_path(&at, "b"), 7, true, &report, &e));
