@@ -82,6 +82,9 @@ struct audit_options {
 	struct audit_claim
 		*claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
 	bool read_only; /* no lock, no recovery, no append */
+	/* Write log/ again from state.db where its checkpoint is missing, damaged or older than what was
+	 * published, which is refused otherwise. ERR_CONFLICT: it is none of these. */
+	bool rewrite;
 };
 
 /* The name of the log of a state folder, given once to its genesis, into out[256]: from the

@@ -109,6 +109,7 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	log->hook = o->hook;
 	log->env = o->env;
 	log->read_only = o->read_only;
+	log->rewrite = o->rewrite;
 	return buf_done(&log->vkey, e);
 }
 

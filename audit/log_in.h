@@ -73,7 +73,7 @@ struct audit_log {
 	const struct signing_identity *key;
 	struct audit_hook hook;
 	const struct env *env;
-	bool read_only;
+	bool read_only, rewrite;
 	struct audit_claim *claim; /* taken here, or NULL */
 	uint8_t *kek;              /* guarded memory, [32] */
 	uint8_t guard_key[32];

@@ -38,7 +38,7 @@ struct found {
 	struct buf note[SIGNED];
 	struct guard guard;
 	bool guarded; /* false: a database of before there were guards */
-	bool torn;    /* the folder's checkpoint, by a power failure */
+	bool damaged; /* the folder's checkpoint */
 	int newest;   /* of those that are signed */
 };
 
@@ -129,18 +129,43 @@ static int read_folder(struct audit_log *log, struct found *f, struct err *e)
 		return 0;
 	if (rc == 0)
 		rc = open_note(log, f, IN_FOLDER, e);
-	f->torn = rc == ERR_VERIFY && f->guarded && f->guard.synced < f->at[IN_DATABASE].size;
-	if (rc == 0 || f->torn)
+	f->damaged = rc == ERR_VERIFY || rc == ERR_INPUT;
+	return f->damaged ? 0 : rc;
+}
+
+/* The folder's checkpoint is behind what was made durable there, or, unless a power failure may
+ * have torn it, damaged. */
+static int check_folder(struct audit_log *log, struct found *f, struct err *e)
+{
+	bool torn = f->damaged && f->guarded && f->guard.synced < f->at[IN_DATABASE].size;
+	bool behind = f->damaged ? !torn : f->at[IN_FOLDER].size < f->guard.synced;
+
+	if (log->rewrite && !behind)
+		return err_set(
+			e, ERR_CONFLICT,
+			"state.db and log/ are both there: nothing is rebuilt; to make state.db "
+			"anew from log/, move it away first");
+	if (log->rewrite) {
+		f->guard.synced = 0;
+		f->at[IN_FOLDER].size = 0;
+	}
+	if (!behind || log->rewrite)
 		return 0;
-	return rc == ERR_VERIFY || rc == ERR_INPUT ? err_set(e, ERR_VERIFY, "%s is damaged", path)
-						   : rc;
+	return err_set(
+		e, ERR_VERIFY,
+		"%s/checkpoint is %s, and %llu entries were published: put back the newest log/, "
+		"or run `hallmark registry rebuild` to write it again from state.db",
+		log->dir,
+		f->damaged              ? "damaged"
+		: f->at[IN_FOLDER].size ? "an old copy"
+					: "missing",
+		(unsigned long long)f->guard.synced);
 }
 
 /* A part that is older than what the others remember of it. */
-static int check_ages(const struct audit_log *log, const struct found *f, struct err *e)
+static int check_ages(const struct found *f, struct err *e)
 {
-	unsigned long long head = f->at[HEAD].size, folder = f->at[IN_FOLDER].size,
-			   seen = f->at[IN_KEYS].size;
+	unsigned long long head = f->at[HEAD].size, seen = f->at[IN_KEYS].size;
 
 	for (int i = 0; i < SIGNED; i++)
 		if (f->at[i].size > head)
@@ -149,13 +174,6 @@ static int check_ages(const struct audit_log *log, const struct found *f, struct
 				"%s covers %llu entries, the database has %llu: state.db is an old copy; put "
 				"back the newest, or move it away and run `hallmark registry rebuild`",
 				source[i], (unsigned long long)f->at[i].size, head);
-	if (folder < f->guard.synced && !f->torn)
-		return err_set(
-			e, ERR_VERIFY,
-			"%s/checkpoint %s, and %llu entries were published: put back the newest "
-			"log/",
-			log->dir, folder ? "is an old copy" : "is missing",
-			(unsigned long long)f->guard.synced);
 	if (seen < f->guard.seen)
 		return err_set(
 			e, ERR_VERIFY,
@@ -169,8 +187,9 @@ static int check_ages(const struct audit_log *log, const struct found *f, struct
  * batch, beyond the folder's checkpoint. Once keys.db has seen a head, there is a guard too. */
 static bool is_older_tail(const struct found *f)
 {
-	return !f->guarded && f->at[IN_FOLDER].size == f->at[f->newest].size &&
-	       f->at[IN_KEYS].size == 0 && f->at[HEAD].size - f->at[IN_FOLDER].size <= 64;
+	return !f->guarded && f->at[IN_FOLDER].size > 0 &&
+	       f->at[IN_FOLDER].size == f->at[f->newest].size && f->at[IN_KEYS].size == 0 &&
+	       f->at[HEAD].size - f->at[IN_FOLDER].size <= 64;
 }
 
 /* Rows that nothing signed are a batch of ours, cut short. */
@@ -202,7 +221,8 @@ static int look(struct audit_log *log, struct found *f, struct err *e)
 		TRY(open_note(log, f, IN_KEYS, e));
 	if (!f->guarded)
 		f->guard.synced = f->at[IN_FOLDER].size;
-	TRY(check_ages(log, f, e));
+	TRY(check_ages(f, e));
+	TRY(check_folder(log, f, e));
 	return check_tail(f, e);
 }
 

@@ -171,20 +171,27 @@ int flow_home_stores(struct flow *f, struct err *e)
 /* The signed checkpoint is what a first command writes last: before it there is nothing to read. */
 static int check_parts(struct flow *f, struct err *e)
 {
-	char database[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES];
+	char database[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES], keys[LIMIT_PATH_BYTES];
 	TRY(flow_path(f, "state.db", database, e));
 	TRY(flow_path(f, "log/checkpoint", checkpoint, e));
+	TRY(flow_path(f, "keys.db", keys, e)); /* made after state.db */
 	bool there = file_exists(database), signed_once = file_exists(checkpoint);
 	if (f->read_only && there && !signed_once)
 		return err_set(e, ERR_NOTFOUND,
-			       "no log in %s yet: its first command is at work, or was cut off; "
-			       "run that again",
+			       "no log in %s yet: its first command is at work, or was cut off: "
+			       "run that again; or log/ was lost: run `hallmark registry rebuild`",
 			       f->home);
 	if (f->read_only && !there)
 		return err_set(e, ERR_NOTFOUND,
 			       "no state in %s: publish or serve first, or run "
 			       "`hallmark registry rebuild` when only the log is left",
 			       f->home);
+	if (!there && !signed_once && file_exists(keys))
+		return err_set(
+			e, ERR_NOTFOUND,
+			"%s has keys.db, and neither log/ nor state.db: put both back, or only log/ and "
+			"run `hallmark registry rebuild`; to begin a new log knowingly, move keys.db away",
+			f->home);
 	if (!there && signed_once)
 		return err_set(e, ERR_NOTFOUND,
 			       "%s has a log but no state.db: run `hallmark registry rebuild`",

@@ -1,6 +1,6 @@
 /* Registry rebuild: the log is the truth. Recreates a missing state.db from the published log
- * folder; what the vault held is gone and is listed as no longer disclosable. Runs where flow_open
- * cannot: there is no head to open. */
+ * folder; what the vault held is gone and is listed as no longer disclosable. Or, where state.db is
+ * there, writes a log folder again that is missing or an old copy. Runs where flow_open cannot. */
 #include "audit/whole.h"
 #include "base/file.h"
 #include "flow/home.h"
@@ -33,13 +33,26 @@ static int describe(struct flow *f, const struct audit_rebuilt *r, json_t **repo
 	return json_ok(*report, e);
 }
 
-static int rebuild(struct flow *f, json_t **report, struct err *e)
+static int rewrite_log(struct flow *f, struct audit_rebuilt *out, struct err *e)
+{
+	struct audit_options o = flow_log_options(f);
+	o.rewrite = true;
+	TRY(audit_log_open(&f->log, &o, e));
+	out->size = audit_log_size(f->log);
+	out->undisclosable = json_array();
+	return json_ok(out->undisclosable, e);
+}
+
+static int rebuild(struct flow *f, bool there, json_t **report, struct err *e)
 {
 	struct audit_rebuilt rebuilt;
 	TRY(flow_home_stores(f, e));
 	struct audit_options o = flow_log_options(f);
-	TRY(audit_rebuild(&o, f->vkey, &rebuilt, e));
-	int rc = describe(f, &rebuilt, report, e);
+	int rc = audit_rebuild(&o, f->vkey, &rebuilt, e);
+	if (rc == ERR_CONFLICT && there)
+		rc = rewrite_log(f, &rebuilt, e);
+	if (rc == 0)
+		rc = describe(f, &rebuilt, report, e);
 	json_decref(rebuilt.undisclosable);
 	return rc;
 }
@@ -56,15 +69,14 @@ static void take_back(const char *path)
 	}
 }
 
-static int check_places(const struct flow *f, const char *database, struct err *e)
+/* At least one of the two is there; whether state.db is. */
+static int check_places(const struct flow *f, const char *database, bool *there, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	TRY(flow_path(f, "log/checkpoint", path, e));
-	if (!file_exists(path))
+	*there = file_exists(database);
+	if (!*there && !file_exists(path))
 		return err_set(e, ERR_NOTFOUND, "no log in %s: nothing to rebuild from", f->home);
-	if (file_exists(database))
-		return err_set(e, ERR_CONFLICT,
-			       "%s exists: move it away first; rebuild makes a new one", database);
 	return 0;
 }
 
@@ -72,19 +84,19 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 {
 	struct flow *f = NULL;
 	char database[LIMIT_PATH_BYTES];
-	bool ours = false;
+	bool there = true;
 	int rc;
 	*report = NULL;
 	TRY(flow_home_alloc(&f, o, e));
 	TRY_OUT(flow_path(f, "state.db", database, e));
-	TRY_OUT(check_places(f, database, e));
+	TRY_OUT(check_places(f, database, &there, e));
+	there = true; /* or made while we waited */
 	TRY_OUT(flow_home_claim(f, e));
-	TRY_OUT(check_places(f, database, e)); /* made while we waited */
-	ours = true;
-	rc = rebuild(f, report, e);
+	TRY_OUT(check_places(f, database, &there, e));
+	rc = rebuild(f, there, report, e);
 out:
 	flow_close(f);
-	if (rc < 0 && ours)
+	if (rc < 0 && !there)
 		take_back(database);
 	return rc;
 }

@@ -349,7 +349,7 @@ Test(flow_rebuild, only_a_missing_database_is_rebuilt)
 	json_t *report;
 	struct err e = { 0 };
 	fixture_close(&at);
-	expect_says(ERR_CONFLICT, "state.db exists: move it away first", rebuild(&report, &e));
+	expect_says(ERR_CONFLICT, "are both there", rebuild(&report, &e));
 	cr_expect_null(report);
 	lose_database();
 	fixture_delete(&at, "home/log");
