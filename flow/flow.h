@@ -178,7 +178,8 @@ int flow_start(struct flow *f, struct err *e) MUST_USE; /* the start record, if 
 struct policy_profile;
 int flow_policy_open(struct flow *f, const char *path, bool keep, struct policy_profile **out,
 		     struct err *e) MUST_USE;
-/* The path of a kept bundle, by digest text ("sha256:..."). out[LIMIT_PATH_BYTES]. */
+/* The path of a kept bundle, by digest text ("sha256:..."). out[LIMIT_PATH_BYTES]. ERR_NOTFOUND;
+ * ERR_VERIFY: the file is not what its name says. */
 int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e) MUST_USE;
 
 /* A model as a source whose every byte is checked as it is read, when it is signed by `key` (NULL:

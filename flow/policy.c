@@ -127,7 +127,7 @@ static int load_profile(const char *path, struct policy_profile **out, struct bu
 	return rc < 0 ? rc : policy_load(out, bundle->bytes, bundle->len, e);
 }
 
-int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e)
+static int bundle_path(const struct flow *f, const char *digest, char *out, struct err *e)
 {
 	char name[96];
 	const char *hex = strchr(digest, ':');
@@ -135,12 +135,29 @@ int flow_policy_find(const struct flow *f, const char *digest, char *out, struct
 	return flow_path(f, name, out, e);
 }
 
+int flow_policy_find(const struct flow *f, const char *digest, char *out, struct err *e)
+{
+	struct buf bundle = { 0 };
+	struct digest want, found;
+	TRY(digest_parse(digest, &want, e));
+	TRY(bundle_path(f, digest, out, e));
+	int rc = file_read(out, LIMIT_BUNDLE_BYTES, &bundle, e);
+	found = digest_of(bundle.bytes ? bundle.bytes : "", bundle.len);
+	buf_free(&bundle);
+	if (rc == ERR_NOTFOUND)
+		return err_set(e, ERR_NOTFOUND, "%s is not there: the policy bundle was not kept",
+			       out);
+	if (rc == 0 && !digest_equal(&want, &found))
+		return err_set(e, ERR_VERIFY, "%s is not the bundle that its name says", out);
+	return rc;
+}
+
 static int keep_bundle(struct flow *f, const struct digest *digest, const struct buf *bundle,
 		       struct err *e)
 {
 	char text[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
 	digest_text(digest, text);
-	TRY(flow_policy_find(f, text, path, e));
+	TRY(bundle_path(f, text, path, e));
 	return file_create_immutable(path, NULL, bundle->bytes, bundle->len, 0644, e);
 }
 

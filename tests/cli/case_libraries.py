@@ -71,11 +71,15 @@ with Home() as h:
     back = {r["name"]: r["found"] for r in replay("here", other)["libraries"]}
     assert back == {"pcre2": "99.7", "unicode": "31.0.0"}, back
 
-    # What this program cannot load is no difference of the record.
+    # A bundle is what its name says, or no answer is run with it.
     kept = next((h.state / "policy").glob("*.bundle"))
-    newer = kept.read_bytes().replace(b'"tables":1', b'"tables":99')
+    bytes_of_it = kept.read_bytes()
     kept.chmod(0o644)
-    kept.write_bytes(newer)
     index = answers["here"][1]["hallmark"]["index"]
-    r = h.run("audit", "replay", index, "--model", MODEL, "--unsigned", status=7)
-    assert b"cannot be replayed here" in r.stderr and b"needs tables 99" in r.stderr, r.stderr
+    again = ("audit", "replay", index, "--model", MODEL, "--unsigned")
+    kept.write_bytes(bytes_of_it.replace(b'"mask"', b'"flag"'))
+    assert b"not the bundle that its name says" in h.run(*again, status=3).stderr
+    kept.unlink()
+    assert b"was not kept" in h.run(*again, status=5).stderr
+    kept.write_bytes(bytes_of_it)
+    h.run(*again)

@@ -147,6 +147,32 @@ Test(serve_replay, the_regime_of_a_record_decides_whether_it_can_be_run)
 	engine->who = &serve_engine_answerer;
 }
 
+/* The bundle of the record, kept under its digest, needs tables that are not here. */
+Test(serve_replay, a_policy_that_only_a_newer_program_takes_is_no_difference)
+{
+	struct said x;
+	json_t *report;
+	struct err e = { 0 };
+	struct buf bundle = { 0 };
+	char digest[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES + 100];
+	const char *text = temp_path(&at.temp, "p.toml");
+	cr_assert_eq(file_write_durable(text, served_rules, strlen(served_rules), 0600, &e), 0);
+	cr_assert_eq(flow_policy_compile(text, &bundle, &e), 0, "%s", e.text);
+	cr_assert_eq(policy_load(&engine->profile, bundle.bytes, bundle.len, &e), 0, "%s", e.text);
+	char *tables = strstr(bundle.bytes, "\"tables\":1}");
+	cr_assert(tables);
+	tables[strlen("\"tables\":")] = '9';
+	engine->profile->bundle = digest_of(bundle.bytes, bundle.len);
+	digest_text(&engine->profile->bundle, digest);
+	snprintf(path, sizeof path, "%s/policy/%s.bundle", at.flow->home, digest + strlen("sha256:"));
+	cr_assert_eq(file_write_durable(path, bundle.bytes, bundle.len, 0644, &e), 0, "%s", e.text);
+	uint64_t index = say(",\"max_tokens\":3", &x);
+	cr_expect_eq(serve_replay(at.flow, index, &same, &report, &e), ERR_UNAVAILABLE);
+	cr_expect(strstr(e.text, "cannot be replayed here") && strstr(e.text, "needs tables 9"), "%s", e.text);
+	said_free(&x);
+	buf_free(&bundle);
+}
+
 static void newer_model(const void *self, struct answer_model *out)
 {
 	serve_engine_answerer.model(self, out);
