@@ -25,6 +25,10 @@ struct sampler {
 	uint32_t n, vocab, words;
 	uint32_t *id, count, room; /* accepted, end tokens not among them */
 	uint64_t *allowed;         /* [words] */
+	uint64_t *ready;           /* [words of the constraint] its mask after `ready_at` ids */
+	struct constraint_state ready_state;
+	uint32_t ready_at;
+	bool prepares; /* the mask comes from sampler_prepare */
 	struct constraint_place place;
 	struct ban *ban;
 	struct seen *seen; /* [seens] */
@@ -166,6 +170,7 @@ void sampler_close(struct sampler *s)
 	engine_ban_close(s->ban);
 	free(s->id);
 	free(s->allowed);
+	free(s->ready);
 	free(s->seen);
 	free(s->slot);
 	free(s);
@@ -209,16 +214,44 @@ static int dead_end(const struct sampler *s, const struct constraint_state *stat
 				      : "");
 }
 
+bool sampler_is_constrained(const struct sampler *s) { return s->s.constraint != NULL; }
+
+int sampler_prepare(struct sampler *s, bool only_look, struct err *e)
+{
+	struct constraint_state *state = &s->ready_state;
+	s->prepares = true;
+	if (s->ready == NULL)
+		s->ready = calloc(engine_constraint_words(s->s.constraint), sizeof *s->ready);
+	if (s->ready == NULL)
+		return err_set(e, ERR_NOMEM, "out of memory for the constraint");
+	s->ready_at = UINT32_MAX;
+	TRY(engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count,
+				   only_look ? NULL : s->ready, state, e));
+	s->ready_at = only_look ? UINT32_MAX : s->count;
+	s->complete = s->count > 0 && state->ends && !state->goes_on;
+	return 0;
+}
+
+static int constraint_apply(struct sampler *s, struct constraint_state *state, struct err *e)
+{
+	uint32_t words = engine_constraint_words(s->s.constraint);
+	if (s->prepares && s->ready_at == s->count) {
+		memcpy(s->allowed, s->ready, words * sizeof *s->allowed);
+		*state = s->ready_state;
+	} else {
+		TRY(engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count, s->allowed,
+					   state, e));
+	}
+	memset(s->allowed + words, 0, (s->words - words) * sizeof *s->allowed);
+	return 0;
+}
+
 static int masks_apply(struct sampler *s, struct err *e)
 {
 	struct constraint_state state = { .ends = true };
 	memset(s->allowed, 0xff, s->words * sizeof *s->allowed);
-	if (s->s.constraint != NULL) {
-		uint32_t words = engine_constraint_words(s->s.constraint);
-		TRY(engine_constraint_mask(s->s.constraint, &s->place, s->id, s->count, s->allowed,
-					   &state, e));
-		memset(s->allowed + words, 0, (s->words - words) * sizeof *s->allowed);
-	}
+	if (s->s.constraint != NULL)
+		TRY(constraint_apply(s, &state, e));
 	s->allowed[s->n / 64] &= ((uint64_t)1 << (s->n % 64)) - 1;
 	for (uint32_t i = s->n / 64 + 1; i < s->words; i++)
 		s->allowed[i] = 0;
@@ -334,8 +367,9 @@ void sampler_accept(struct sampler *s, uint32_t id)
 	s->id[s->count++] = id;
 	if (s->ban != NULL)
 		engine_ban_accept(s->ban, id);
-	if (s->s.constraint != NULL && engine_constraint_look(s->s.constraint, &s->place, s->id,
-							      s->count, &state, &ignored) == 0)
+	if (s->s.constraint != NULL && !s->prepares &&
+	    engine_constraint_look(s->s.constraint, &s->place, s->id, s->count, &state, &ignored) ==
+		    0)
 		s->complete = state.ends && !state.goes_on;
 }
 

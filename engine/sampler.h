@@ -21,6 +21,12 @@ void sampler_close(struct sampler *s);
 int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void *scratch,
 		 uint32_t *id, struct engine_logprob *top, struct err *e) MUST_USE;
 void sampler_accept(struct sampler *s, uint32_t id);
+/* Whether there is a constraint. Its mask is most of a draw's work, and may take half a second: so
+ * it can be made beforehand, for the ids accepted so far, by another thread than the one that
+ * draws, one at a time. From the first call on accept looks at the constraint no more: is_complete
+ * holds after a prepare. only_look: no draw follows. ERR_INPUT: as of sampler_draw. */
+bool sampler_is_constrained(const struct sampler *s);
+int sampler_prepare(struct sampler *s, bool only_look, struct err *e) MUST_USE;
 /* The constraint is complete and nothing may follow: the answer ends here (as if by eos). */
 bool sampler_is_complete(const struct sampler *s);
 

@@ -272,7 +272,10 @@ int task_open(struct task *t, struct engine *m, const struct engine_request *q,
 	t->scheduler = s;
 	t->sampling = sampling;
 	t->deadline_us = q->deadline_us;
-	t->draft_max = q->speculation < TASK_DRAFT ? q->speculation : TASK_DRAFT;
+	t->unprepared = sampling->constraint != NULL;
+	t->draft_max = t->unprepared                 ? 0
+		       : q->speculation < TASK_DRAFT ? q->speculation
+						     : TASK_DRAFT;
 	int r = task_alloc(t, m, q, e);
 	if (r < 0) {
 		task_free(t);
@@ -342,14 +345,83 @@ static void task_wait(struct task *t)
 	(void)pthread_cond_timedwait(&t->changed, &s->lock, &until);
 }
 
+/* ---- masks of constraints ---- */
+
+/* How many make masks at once: the others' tokens need the cores too. */
+static uint32_t makers_max(const struct scheduler *s)
+{
+	uint32_t half = s->engine->facts.threads / 2;
+	return half > 0 ? half : 1;
+}
+
+/* Of those that wait to make one: whose client was served least. */
+static struct task *next_maker(const struct scheduler *s)
+{
+	struct task *best = NULL;
+	for (struct task *t = s->oldest; t != NULL; t = t->after) {
+		if (t->queues && (best == NULL || t->client->served < best->client->served))
+			best = t;
+	}
+	return best;
+}
+
+static void signal_maker(struct scheduler *s)
+{
+	struct task *next = next_maker(s);
+	if (next != NULL && s->makers < makers_max(s))
+		pthread_cond_signal(&next->changed);
+}
+
+/* The mask of the next token, which the step that draws it does not wait for: it may take half a
+ * second. The reader's thread makes it, without the lock, when it is its turn; its client pays for
+ * each millisecond as for a row. */
+static void make_mask(struct task *t)
+{
+	struct scheduler *s = t->scheduler;
+	struct err err = { 0 };
+	t->queues = true;
+	while (t->state != TASK_DONE && (s->makers >= makers_max(s) || next_maker(s) != t)) {
+		signal_maker(s); /* whose turn it is may have changed since one was told */
+		task_wait(t);
+	}
+	t->queues = false;
+	bool ended = t->end != ENGINE_GOING, gone = t->state == TASK_DONE && !ended;
+	if (!gone) {
+		s->makers++;
+		signal_maker(s);
+		pthread_mutex_unlock(&s->lock);
+		int64_t begun = s->clock.steady_us(s->clock.ctx);
+		int r = sampler_prepare(t->sampler, ended, &err);
+		int64_t took = s->clock.steady_us(s->clock.ctx) - begun;
+		pthread_mutex_lock(&s->lock);
+		s->makers--;
+		t->client->served += took > 0 ? (uint64_t)took / 1000 : 0;
+		if (r < 0 && !ended)
+			task_fail(t, r, err.text);
+		else if (r == 0 && sampler_is_complete(t->sampler))
+			t->end = ENGINE_STOP;
+		if (t->result < 0 || t->end != ENGINE_GOING)
+			scheduler_retire(s, t);
+	}
+	t->unprepared = false;
+	signal_maker(s);
+	wake(s);
+}
+
 int task_take(struct task *t, bool *last, struct err *e)
 {
 	int r = 0;
 	pthread_mutex_lock(&t->scheduler->lock);
-	while (t->taken == t->drawn && t->result == 0)
-		task_wait(t);
+	while (t->taken == t->drawn && t->result == 0) {
+		if (t->unprepared && !t->stepping)
+			make_mask(t);
+		else
+			task_wait(t);
+	}
 	if (t->taken < t->drawn) {
 		t->taken++;
+		if (t->unprepared && !t->eos)
+			make_mask(t);
 		*last = t->taken == t->drawn && t->end != ENGINE_GOING;
 		wake(t->scheduler);
 	} else {

@@ -3,7 +3,9 @@
  * A step is one pass: a row for every answer that can go on (with drafts, some more), then pieces
  * of prompts up to a budget; then each draws its next tokens. A task runs a few tokens ahead of its
  * reader and is left out while it is that far. When pages of the cache run out, the youngest task
- * gives its pages back and is computed again later. None of this shows in tokens or logits. */
+ * gives its pages back and is computed again later. Masks of constraints are made by the readers:
+ * they may take half a second, and no step waits for one. None of this shows in tokens or
+ * logits. */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
 
@@ -59,6 +61,8 @@ struct task {
 	uint32_t idle;          /* steps that it was left out of because it is ahead */
 	bool again;             /* was preempted before */
 	bool late;              /* could go on in the last step and was left out */
+	bool unprepared;        /* constrained, and the mask of its next token is not made yet */
+	bool queues;            /* its reader waits for leave to make that */
 	bool unwanted;          /* ends as soon as it is not stepping */
 	bool eos;               /* the last id is an eos */
 	enum engine_finish end; /* after all that is drawn */
@@ -90,6 +94,7 @@ struct scheduler {
 	struct client *clients;
 	uint32_t batch, open_count; /* open_count: tasks in the list */
 	uint64_t serial, served;    /* served: the least of the clients at work */
+	uint32_t makers;            /* readers that make a mask */
 	struct engine_load load;    /* the counters since open */
 
 	/* The thread's own. */
@@ -137,6 +142,9 @@ static inline uint32_t task_pending(const struct task *t)
 }
 
 /* Near enough to its reader to be stepped. */
-static inline bool task_is_ready(const struct task *t) { return t->drawn - t->taken < TASK_AHEAD; }
+static inline bool task_is_ready(const struct task *t)
+{
+	return t->drawn - t->taken < TASK_AHEAD && !t->unprepared;
+}
 
 #endif

@@ -153,6 +153,7 @@ static void finish(struct scheduler *s, struct turn *turn)
 	s->load.accepted += known;
 	t->stepping = false;
 	t->drawn += turn->fresh;
+	t->unprepared = turn->fresh > 0 && sampler_is_constrained(t->sampler);
 	t->end = turn->end;
 	t->eos = turn->eos;
 	if (turn->result < 0)

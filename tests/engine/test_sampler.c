@@ -301,6 +301,34 @@ Test(engine_sampler, the_end_waits_for_min_tokens_and_for_the_constraint)
 	bench_close(&b);
 }
 
+Test(engine_sampler, a_mask_made_beforehand_is_the_same_mask)
+{
+	struct bench b;
+	struct engine_constraint *c;
+	bench_open(&b);
+	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "([a-d]{2}x|y[e-z ]{1,6})+!", 26, &b.e), 0);
+	const struct engine_sampling t = { .constraint = c, .temperature = 1, .top_p = 1, .seed = 5 };
+	struct sampler *made;
+	cr_assert_eq(sampler_open(&made, b.m, &t, NULL, 0, 100, &b.e), 0);
+	bench_sampler(&b, &t, NULL, 0);
+	for (uint32_t at = 0; at < 40 && !sampler_is_complete(b.sampler); at++) {
+		uint32_t id, same;
+		cr_assert_eq(sampler_draw(b.sampler, b.logits, at, b.scratch, &id, NULL, &b.e), 0);
+		cr_assert_eq(sampler_prepare(made, false, &b.e), 0);
+		cr_assert_eq(sampler_draw(made, b.logits, at, b.scratch, &same, NULL, &b.e), 0);
+		cr_assert_eq(id, same, "token %u", at);
+		sampler_accept(b.sampler, id);
+		sampler_accept(made, same);
+		cr_assert_eq(sampler_prepare(made, true, &b.e), 0);
+		cr_assert_eq(sampler_is_complete(made), sampler_is_complete(b.sampler), "token %u", at);
+	}
+	sampler_close(made);
+	sampler_close(b.sampler);
+	b.sampler = NULL;
+	engine_constraint_close(c);
+	bench_close(&b);
+}
+
 static const struct { const char *row; struct engine_sampling s; const char *word; } wrong[] = {
 	{ "temperature", { .temperature = -1 }, "temperature" }, { "nan", { .temperature = NAN }, "temperature" },
 	{ "top_p", { .top_p = 1.5f }, "top_p" }, { "min_p", { .min_p = -0.5f }, "min_p" },

@@ -214,6 +214,65 @@ Test(engine_session, stop_strings_never_come_out)
 	engine_close(m);
 }
 
+/* What a regular expression makes of the first sample: how it ends, and its text. */
+static enum engine_finish matched(struct engine *m, const char *regex, uint32_t tokens_max, char out[200])
+{
+	struct engine_sampling s = { .temperature = 1, .top_p = 1, .seed = 3, .tokens_max = tokens_max };
+	struct engine_session *session;
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	cr_assert_eq(engine_constraint_open(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
+	cr_assert_eq(open_session(&session, m, sample[0].prompt, sample[0].prompt_count, &s, &e), 0);
+	enum engine_finish end = run(session, &text);
+	snprintf(out, 200, "%.*s", (int)text.len, text.len ? text.bytes : "");
+	engine_session_close(session);
+	engine_constraint_close(s.constraint);
+	buf_free(&text);
+	return end;
+}
+
+Test(engine_session, a_constrained_answer_ends_where_nothing_may_follow)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	char text[200];
+	samples_read(sample, 16);
+	cr_expect_eq(matched(m, "(ab|cd)", 9, text), ENGINE_STOP);
+	cr_expect(strcmp(text, "ab") == 0 || strcmp(text, "cd") == 0, "%s", text);
+	cr_expect_eq(matched(m, "[a-z]{150}", 3, text), ENGINE_LENGTH);
+	cr_expect_eq(matched(m, "[0-9]", 1, text), ENGINE_STOP, "whole with the last token it may have");
+	cr_expect(strlen(text) == 1 && text[0] >= '0' && text[0] <= '9', "%s", text);
+	engine_close(m);
+}
+
+Test(engine_session, a_mask_is_made_by_its_reader_and_no_step_waits_for_it)
+{
+	static const char regex[] = "([\\s\\S]*a[\\s\\S]{60}|[\\s\\S]*b[\\s\\S]{60})";
+	struct engine *m = open_model(MODEL, NULL, 1);
+	struct engine_sampling s = { .temperature = 1, .top_p = 1, .seed = 3, .tokens_max = 20 },
+			       greedy = { .top_p = 1, .tokens_max = 20 };
+	struct engine_session *held, *free_one;
+	struct engine_load load;
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	char first[200], again[200];
+	samples_read(sample, 16);
+	cr_assert_eq(engine_constraint_open(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
+	cr_assert_eq(open_session(&held, m, sample[0].prompt, sample[0].prompt_count, &s, &e), 0);
+	cr_assert_eq(open_session(&free_one, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
+	cr_expect_neq(run(free_one, NULL), ENGINE_GOING);
+	engine_load(m, &load);
+	cr_expect(load.running == 0 && load.waiting == 1, "nobody reads it: %u running", load.running);
+	run(held, &text);
+	snprintf(first, sizeof first, "%.*s", (int)text.len, text.len ? text.bytes : "");
+	engine_session_close(held);
+	engine_session_close(free_one);
+	matched(m, regex, 20, again);
+	cr_expect_str_eq(first, again, "the same in any company");
+	engine_constraint_close(s.constraint);
+	buf_free(&text);
+	engine_close(m);
+}
+
 Test(engine_session, length_ends_an_answer_and_the_context_too)
 {
 	struct engine *m = open_model(MODEL, NULL, 1);
