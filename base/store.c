@@ -466,14 +466,20 @@ int store_schema(struct store_tx *tx, const char *part, const struct store_versi
 	return write_version(tx, part, count, e);
 }
 
-int store_schema_check(struct store_tx *tx, const char *part, size_t known, struct err *e)
+int store_schema_version(struct store_tx *tx, const char *part, int64_t *version, struct err *e)
 {
 	bool there;
-	int64_t found = 0;
 
+	*version = 0;
 	TRY(settle(tx->store, tx->conn,
 		   tx->conn->backend->has_table(tx->conn, schema_table.name, &there, e)));
-	if (there)
-		TRY(read_version(tx, part, &found, e));
+	return there ? read_version(tx, part, version, e) : 0;
+}
+
+int store_schema_check(struct store_tx *tx, const char *part, size_t known, struct err *e)
+{
+	int64_t found;
+
+	TRY(store_schema_version(tx, part, &found, e));
 	return check_version(tx, part, found, known, e);
 }

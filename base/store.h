@@ -113,6 +113,10 @@ struct store_version {
  * which. ERR_UNSUPPORTED: a newer program wrote them; nothing was changed. */
 int store_schema(struct store_tx *tx, const char *part, const struct store_version *version,
 		 size_t count, struct err *e) MUST_USE;
+/* The version that a part's tables have; 0 where none is said. For reading: what came later is not
+ * there yet. */
+int store_schema_version(struct store_tx *tx, const char *part, int64_t *version,
+			 struct err *e) MUST_USE;
 /* For reading: only refuse what is newer. */
 int store_schema_check(struct store_tx *tx, const char *part, size_t known, struct err *e) MUST_USE;
 

@@ -65,15 +65,17 @@ static int alias_row(struct store_stmt *st, json_t **out, struct err *e)
 	return json_ok(*out, e);
 }
 
-static int export_aliases(struct store_tx *tx, json_t *out, struct err *e)
+static int export_aliases(struct store_tx *tx, bool newer, json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	json_t *row;
 	int rc;
 
 	TRY(store_prepare(tx,
-			  "SELECT model, alias, root, idx, body FROM registry_alias"
-			  " ORDER BY model, alias",
+			  newer ? "SELECT model, alias, root, idx, body FROM registry_alias"
+				  " ORDER BY model, alias"
+				: "SELECT model, alias, root, idx, NULL FROM registry_alias"
+				  " ORDER BY model, alias",
 			  &st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		rc = alias_row(st, &row, e);
@@ -86,16 +88,19 @@ static int export_aliases(struct store_tx *tx, json_t *out, struct err *e)
 }
 
 /* Lineage, as far as the entries tell it without contradiction. */
-static int export_edges(struct store_tx *tx, json_t *out, struct err *e)
+static int export_edges(struct store_tx *tx, bool newer, json_t *out, struct err *e)
 {
 	struct store_stmt *st;
 	json_t *row = NULL;
 	int rc;
 
-	TRY(store_prepare(tx,
-			  "SELECT idx, parent, child, name, relation, basis FROM registry_edge"
-			  " ORDER BY idx, pos",
-			  &st, e));
+	TRY(store_prepare(
+		tx,
+		newer ? "SELECT idx, parent, child, name, relation, basis FROM registry_edge"
+			" ORDER BY idx, pos"
+		      : "SELECT idx, parent, child, name, relation, NULL FROM registry_edge"
+			" ORDER BY idx, pos",
+		&st, e));
 	while ((rc = store_step(st, e)) == 1) {
 		struct obj o = { 0 };
 		obj_text(&o, "basis", store_text(st, 5));
@@ -120,17 +125,19 @@ int registry_export(struct registry *r, json_t **out, struct err *e)
 	json_t *all = json_pack("{s:o,s:o,s:o,s:o}", "releases", releases, "forks", forks,
 				"aliases", aliases, "edges", edges);
 	struct store_tx *tx = NULL;
+	bool newer;
 	int rc;
 
 	*out = NULL;
 	if (!all)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	TRY_OUT(store_read(r->store, &tx, e));
+	TRY_OUT(registry_rows_newer(tx, &newer, e));
 	TRY_OUT(export_bodies(tx, "SELECT idx, body FROM registry_release ORDER BY idx", releases,
 			      e));
 	TRY_OUT(export_bodies(tx, "SELECT idx, body FROM registry_fork ORDER BY idx", forks, e));
-	TRY_OUT(export_aliases(tx, aliases, e));
-	TRY_OUT(export_edges(tx, edges, e));
+	TRY_OUT(export_aliases(tx, newer, aliases, e));
+	TRY_OUT(export_edges(tx, newer, edges, e));
 	*out = json_incref(all);
 out:
 	store_end(tx);

@@ -10,6 +10,8 @@ struct registry {
 
 /* Refuse tables of a newer program. */
 int registry_rows_check(struct store *s, struct err *e) MUST_USE;
+/* Whether the tables have what version 3 brought: a reader finds older ones as they are. */
+int registry_rows_newer(struct store_tx *tx, bool *newer, struct err *e) MUST_USE;
 
 /* A release body into plain facts; strict about kinds and lengths. */
 int registry_rows_release(const json_t *body, struct registry_release *out, struct err *e) MUST_USE;

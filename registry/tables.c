@@ -71,14 +71,27 @@ static const struct store_version versions[] = {
 	{ .table = tables, .tables = COUNT(tables) },
 	/* 2: pending publications are the registry's. */
 	{ .sql = "ALTER TABLE flow_pending RENAME TO registry_pending" },
-	/* 3: what tells an edge's direction, and an alias as it was logged; NULL of older rows. */
+	/* 3: what tells an edge's direction, and an alias as it was logged (NULL of older rows).
+	 * Until then only the order of registration told a fork's, and a fork could be its own. */
 	{ .sql = "ALTER TABLE registry_edge ADD COLUMN basis TEXT;"
+		 "UPDATE registry_edge SET basis = '" REGISTRY_PRESUMED_BASIS "'"
+		 " WHERE idx IN (SELECT idx FROM registry_fork);"
+		 "DELETE FROM registry_edge WHERE parent = child;"
 		 "ALTER TABLE registry_alias ADD COLUMN body TEXT" },
 };
 
 int registry_schema(struct store_tx *tx, struct err *e)
 {
 	return store_schema(tx, "registry", versions, COUNT(versions), e);
+}
+
+int registry_rows_newer(struct store_tx *tx, bool *newer, struct err *e)
+{
+	int64_t version;
+
+	TRY(store_schema_version(tx, "registry", &version, e));
+	*newer = version >= 3;
+	return 0;
 }
 
 int registry_rows_check(struct store *s, struct err *e)

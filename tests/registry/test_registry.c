@@ -418,8 +418,6 @@ Test(registry, aliases_of_older_programs_export_what_they_knew)
 	buf_free(&older);
 }
 
-/* ---- lineage ---- */
-
 static enum registry_descent descent(char child, char parent)
 {
 	struct digest below = root_digest(child), above = root_digest(parent);
@@ -439,6 +437,39 @@ static size_t descendants(char of)
 	json_decref(list);
 	return count;
 }
+
+/* Who only reads brings nothing up. */
+Test(registry, tables_of_older_programs_are_read_as_they_are)
+{
+	struct buf now = { 0 }, before = { 0 };
+
+	cr_assert_eq(apply(1, "release", sorted(release("a/m", "1.0", '1', 0))), 0, "%s", e.text);
+	cr_assert_eq(apply(2, "fork", sorted(fork_of('3', '1', NULL))), 0, "%s", e.text);
+	cr_assert_eq(apply(3, "registry", sorted(alias_body("a/m", "live", '1'))), 0, "%s", e.text);
+	export_text(&now);
+	sql("ALTER TABLE registry_edge DROP COLUMN basis;"
+	    "ALTER TABLE registry_alias DROP COLUMN body;"
+	    "UPDATE schema SET version = 2 WHERE part = 'registry'");
+	export_text(&before);
+	cr_expect_str_eq(now.bytes, before.bytes);
+	cr_expect_eq(descendants('1'), 1);
+	sql("DROP TABLE schema");
+	buf_clear(&before);
+	export_text(&before);
+	cr_expect_str_eq(now.bytes, before.bytes);
+	sql("INSERT INTO registry_edge VALUES(4, 0, 'x', 'x', 'itself', 'identical');"
+	    "ALTER TABLE registry_pending RENAME TO flow_pending");
+	make_tables();
+	buf_clear(&before);
+	export_text(&before);
+	cr_expect(strstr(before.bytes, "\"edges\":[{\"basis\":\"registered\"") && !strstr(before.bytes, "itself"),
+		  "brought up: %s", before.bytes);
+	cr_expect_eq(descent('3', '1'), REGISTRY_PRESUMED);
+	buf_free(&now);
+	buf_free(&before);
+}
+
+/* ---- lineage ---- */
 
 Test(registry, nothing_is_its_own_ancestor_whatever_is_logged)
 {
