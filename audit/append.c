@@ -305,6 +305,8 @@ static void lead(struct audit_log *log)
 
 int audit_log_ready(struct audit_log *log, struct err *e)
 {
+	if (log->guest)
+		return audit_guest_ready(log->guest, e);
 	pthread_mutex_lock(&log->lock);
 	bool failed = log->failed;
 	pthread_mutex_unlock(&log->lock);
@@ -426,5 +428,8 @@ int audit_worker_append(struct audit_log *log, struct log_worker *w, const struc
 int audit_log_append(struct audit_log *log, const struct audit_record *r, struct audit_receipt *out,
 		     struct err *e)
 {
-	return audit_worker_append(log, &log->self, r, out, e);
+	if (!log->guest)
+		return audit_worker_append(log, &log->self, r, out, e);
+	TRY(audit_guest_append(log->guest, r, out, e));
+	return audit_log_refresh(log, e);
 }

@@ -140,13 +140,14 @@ static int operator_record(struct audit_log *log, const struct vault_erase *x, c
 }
 
 /* Once: as many rows as one entry names. */
-static int erase_some(struct audit_log *log, struct vault_erase *x, const char *actor,
-		      const char *reason, struct audit_receipt *out, struct err *e)
+static int erase_some(struct audit_log *log, struct log_worker *w, struct vault_erase *x,
+		      const char *actor, const char *reason, struct audit_receipt *out,
+		      struct err *e)
 {
 	struct audit_record erasure = { .type = "erasure", .n = AUDIT_NEXT, .body = x->body };
 	struct audit_record by = { .type = "operator", .n = AUDIT_NEXT, .field_count = 8 };
-	struct pending told = { .worker = &log->self };
-	struct pending p = { .worker = &log->self, .erase = x, .with = &told };
+	struct pending told = { .worker = w };
+	struct pending p = { .worker = w, .erase = x, .with = &told };
 
 	TRY(operator_record(log, x, actor, reason, &told.record, e));
 	told.record.from = &by;
@@ -163,25 +164,36 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 		      const char *ground, const char *actor, struct audit_receipt *out,
 		      struct err *e)
 {
-	struct vault_erase x = { .subject = subject, .index = index };
+	struct erase_request x = { subject, index, ground ? ground : "", actor ? actor : "" };
+
+	if (log->read_only)
+		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
+	if (!log->guest)
+		return audit_worker_erase(log, &log->self, &x, out, e);
+	TRY(audit_guest_erase(log->guest, &x, out, e));
+	return audit_log_refresh(log, e);
+}
+
+int audit_worker_erase(struct audit_log *log, struct log_worker *w,
+		       const struct erase_request *asked, struct audit_receipt *out, struct err *e)
+{
+	struct vault_erase x = { .subject = asked->subject, .index = asked->index };
 	char handle[VAULT_HANDLE_ROOM];
 	const char *reason;
 	int rc;
 
-	if (!ground || !*ground || !actor || !*actor)
+	if (!*asked->ground || !*asked->actor)
 		return err_set(e, ERR_INPUT, "an erasure names its ground and its actor");
-	if (strlen(ground) > REASON_MAX || strlen(actor) > REASON_MAX)
+	if (strlen(asked->ground) > REASON_MAX || strlen(asked->actor) > REASON_MAX)
 		return err_set(e, ERR_INPUT,
 			       "the ground or the actor of an erasure is longer than %d",
 			       REASON_MAX);
-	if (log->read_only)
-		return err_set(e, ERR_CONFLICT, "the log is open for reading only");
-	TRY(audit_vault_handle(log, "actor", actor, handle, e));
+	TRY(audit_vault_handle(log, "actor", asked->actor, handle, e));
 	x.body = json_pack("{s:[],s:i,s:s,s:s}", "ranges", "records", 0, "ground",
-			   ground_code(ground, &reason), "actor", handle);
+			   ground_code(asked->ground, &reason), "actor", handle);
 	TRY(json_ok(x.body, e));
 	do
-		rc = erase_some(log, &x, actor, reason, out, e);
+		rc = erase_some(log, w, &x, asked->actor, reason, out, e);
 	while (rc == 0 && x.more);
 	json_decref(x.body);
 	return rc;

@@ -89,15 +89,27 @@ static void pause_a_little(const struct env *env)
  * a writer but by trying again. */
 #define TRIES 3
 
-static int wait_for_lock(const char *path, const struct audit_claiming *how, int *fd,
-			 struct err *e)
+/* One attempt. ERR_CONFLICT: held, and no door is open. */
+static int try_claim(const char *path, const struct audit_claiming *how, struct audit_claim *claim,
+		     struct err *e)
+{
+	int rc = file_lock(path, &claim->lock_fd, e);
+
+	if (rc != ERR_CONFLICT || how->alone)
+		return rc;
+	rc = audit_guest_enter(&claim->guest, how->home, how->command, e);
+	return rc == ERR_NOTFOUND || rc == ERR_UNAVAILABLE ? ERR_CONFLICT : rc;
+}
+
+static int wait_for_claim(const char *path, const struct audit_claiming *how,
+			  struct audit_claim *claim, struct err *e)
 {
 	int64_t begin = env_steady_us(how->env), end = begin + (int64_t)how->wait_ms * 1000;
 	char who[WHO_ROOM] = "";
 	bool told = false;
 
 	for (int tried = 1;; tried++) {
-		int rc = file_lock(path, fd, e);
+		int rc = try_claim(path, how, claim, e);
 		if (rc != ERR_CONFLICT)
 			return rc;
 		read_holder(path, who);
@@ -127,12 +139,13 @@ int audit_claim_take(struct audit_claim **out, const struct audit_claiming *how,
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = file_join(path, how->home, "log/lock", e);
 	if (rc == 0)
-		rc = wait_for_lock(path, how, &claim->lock_fd, e);
+		rc = wait_for_claim(path, how, claim, e);
 	if (rc < 0) {
 		free(claim);
 		return rc;
 	}
-	write_holder(claim->lock_fd, how->command);
+	if (!claim->guest)
+		write_holder(claim->lock_fd, how->command);
 	*out = claim;
 	return 0;
 }
@@ -141,7 +154,10 @@ void audit_claim_drop(struct audit_claim *claim)
 {
 	if (!claim)
 		return;
-	(void)!ftruncate(claim->lock_fd, 0);
-	file_unlock(claim->lock_fd);
+	audit_guest_leave(claim->guest);
+	if (!claim->guest) {
+		(void)!ftruncate(claim->lock_fd, 0);
+		file_unlock(claim->lock_fd);
+	}
 	free(claim);
 }

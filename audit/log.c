@@ -113,15 +113,15 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	return buf_done(&log->vkey, e);
 }
 
-static void choose_worker(struct audit_log *log)
+void audit_worker_choose(const struct audit_log *log, struct log_worker *w)
 {
 	uint8_t id[8];
 
 	do
 		env_random(log->env, id, sizeof(id));
 	while (sodium_is_zero(id, sizeof(id)));
-	text_hex(id, sizeof(id), log->self.id);
-	strcpy(log->itself.id, LOG_ITSELF);
+	*w = (struct log_worker){ .next_n = 0 };
+	text_hex(id, sizeof(id), w->id);
 }
 
 static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
@@ -136,6 +136,14 @@ static int open_reading(struct audit_log *log, const struct audit_options *o, st
 	log->size = c.size;
 	log->root = c.root;
 	return audit_vault_open(log, e);
+}
+
+static int open_guest(struct audit_log *log, const struct audit_options *o, struct err *e)
+{
+	TRY(open_reading(log, o, e));
+	log->guest = o->claim->guest;
+	strcpy(log->self.id, audit_guest_worker(log->guest));
+	return 0;
 }
 
 static int open_writing(struct audit_log *log, const struct audit_options *o, struct err *e)
@@ -186,8 +194,14 @@ int audit_log_open(struct audit_log **out, const struct audit_options *o, struct
 	TRY(make_parts(&log, e));
 	rc = take_options(log, o, e);
 	if (rc == 0) {
-		choose_worker(log);
-		rc = log->read_only ? open_reading(log, o, e) : open_writing(log, o, e);
+		strcpy(log->itself.id, LOG_ITSELF);
+		audit_worker_choose(log, &log->self);
+		if (log->read_only)
+			rc = open_reading(log, o, e);
+		else if (o->claim && o->claim->guest)
+			rc = open_guest(log, o, e);
+		else
+			rc = open_writing(log, o, e);
 	}
 	if (rc < 0)
 		audit_log_close(log);
@@ -223,16 +237,45 @@ void audit_log_close(struct audit_log *log)
 
 const char *audit_log_worker(const struct audit_log *log) { return log->self.id; }
 
+const char *audit_log_host(const struct audit_log *log)
+{
+	return log->guest ? audit_guest_host(log->guest) : NULL;
+}
+
 const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
+
+int audit_log_refresh(struct audit_log *log, struct err *e)
+{
+	struct buf note = { 0 };
+	struct checkpoint c;
+	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &note, &c, e);
+
+	pthread_mutex_lock(&log->lock);
+	if (rc == 0 && c.size > log->size) {
+		struct buf old = log->checkpoint;
+		log->checkpoint = note;
+		note = old;
+		log->size = c.size;
+		log->root = c.root;
+	}
+	pthread_mutex_unlock(&log->lock);
+	buf_free(&note);
+	return rc;
+}
 
 int audit_log_reserve(struct audit_log *log, uint64_t *n, struct err *e)
 {
+	if (log->guest)
+		return audit_guest_reserve(log->guest, n, e);
 	return audit_worker_reserve(log, &log->self, n, e);
 }
 
 int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err *e)
 {
-	return audit_worker_stop(log, &log->self, out, e);
+	if (!log->guest)
+		return audit_worker_stop(log, &log->self, out, e);
+	TRY(audit_guest_stop(log->guest, out, e));
+	return audit_log_refresh(log, e);
 }
 
 uint64_t audit_log_size(const struct audit_log *log)

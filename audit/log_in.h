@@ -75,6 +75,7 @@ struct audit_log {
 	const struct env *env;
 	bool read_only, rewrite;
 	struct audit_claim *claim; /* taken here, or NULL */
+	struct audit_guest *guest; /* borrowed; who appends for us, or NULL */
 	uint8_t *kek;              /* guarded memory, [32] */
 	uint8_t guard_key[32];
 	bool up; /* recovered: what is appended may be settled at the end */
@@ -110,6 +111,12 @@ int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_
 		      struct err *e) MUST_USE;
 /* Numbers below `reserved` are durably reserved; under the log's lock. */
 void audit_worker_extended(struct log_worker *w, uint64_t reserved);
+/* erase.c: audit_vault_erase for any worker. log.c: one with a new id. */
+int audit_worker_erase(struct audit_log *log, struct log_worker *w, const struct erase_request *x,
+		       struct audit_receipt *out, struct err *e) MUST_USE;
+void audit_worker_choose(const struct audit_log *log, struct log_worker *w);
+/* log.c: take the published checkpoint again, which another process has written. */
+int audit_log_refresh(struct audit_log *log, struct err *e) MUST_USE;
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;
@@ -188,6 +195,8 @@ int audit_workers_guess(struct store_tx *tx, struct err *e) MUST_USE;
 int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e) MUST_USE;
 int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
 int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
+/* The same for one that has gone; nothing where it never started, or stopped. */
+int audit_workers_close(struct audit_log *log, const char *worker, struct err *e) MUST_USE;
 void audit_numbers_add(struct numbers *s, uint64_t n);
 uint64_t audit_numbers_whole(const struct numbers *s);                /* all below it are in */
 json_t *audit_numbers_missing(const struct numbers *s, uint64_t end); /* ranges below end */

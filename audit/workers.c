@@ -338,6 +338,41 @@ out:
 	return rc;
 }
 
+static int close_worker(struct audit_log *log, const char *worker, int64_t whole,
+			int64_t reserved, struct err *e)
+{
+	struct lost l = { .worker = worker, .next = whole, .reserved = reserved };
+
+	do {
+		json_t *body;
+		TRY(lost_body(log, &l, &body, e));
+		TRY(audit_log_append_itself(log, "lost", body, e));
+	} while (l.more);
+	return 0;
+}
+
+int audit_workers_close(struct audit_log *log, const char *worker, struct err *e)
+{
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
+	int64_t whole = 0, reserved = 0;
+	int rc;
+
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT whole, reserved FROM log_writer WHERE worker = $1", &st,
+			      e));
+	store_bind_text(st, 1, worker);
+	TRY_OUT(store_step(st, e));
+	if (rc == 1) {
+		whole = store_i64(st, 0);
+		reserved = store_i64(st, 1);
+	}
+out:
+	store_finish(st);
+	store_end(tx);
+	return rc == 1 ? close_worker(log, worker, whole, reserved, e) : rc;
+}
+
 int audit_workers_close_dead(struct audit_log *log, struct err *e)
 {
 	json_t *dead = json_object(), *known;
@@ -346,14 +381,8 @@ int audit_workers_close_dead(struct audit_log *log, struct err *e)
 
 	TRY_OUT(list_dead(log, dead, e));
 	json_object_foreach(dead, worker, known) {
-		struct lost l = { .worker = worker,
-				  .next = json_integer_value(json_array_get(known, 0)),
-				  .reserved = json_integer_value(json_array_get(known, 1)) };
-		do {
-			json_t *body;
-			TRY_OUT(lost_body(log, &l, &body, e));
-			TRY_OUT(audit_log_append_itself(log, "lost", body, e));
-		} while (l.more);
+		TRY_OUT(close_worker(log, worker, json_integer_value(json_array_get(known, 0)),
+				     json_integer_value(json_array_get(known, 1)), e));
 	}
 out:
 	json_decref(dead);

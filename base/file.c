@@ -304,4 +304,25 @@ int file_lock_wait(const char *path, int *fd, struct err *e)
 	return lock_file(path, LOCK_EX, fd, e);
 }
 
-void file_unlock(int fd) { close(fd); }
+int file_lock_folder(const char *dir, int *fd, struct err *e)
+{
+	int held = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*fd = -1;
+	if (held < 0 && errno == ENOENT)
+		return 0;
+	if (held < 0)
+		return err_errno(e, "open %s", dir);
+	if (flock(held, LOCK_EX | LOCK_NB) == 0) {
+		*fd = held;
+		return 0;
+	}
+	bool taken = errno == EWOULDBLOCK;
+	close(held);
+	return taken ? err_set(e, ERR_CONFLICT, "%s: locked by another process", dir) : 0;
+}
+
+void file_unlock(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}

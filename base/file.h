@@ -59,7 +59,10 @@ int file_join(char *out, const char *dir, const char *name, struct err *e) MUST_
 int file_lock(const char *path, int *fd, struct err *e) MUST_USE;
 /* As file_lock, but waits while it is held: for what is done in an instant. */
 int file_lock_wait(const char *path, int *fd, struct err *e) MUST_USE;
-void file_unlock(int fd);
+/* As file_lock, on a folder and nothing in it. *fd is -1 where its file system has no such locks,
+ * or it is not there. */
+int file_lock_folder(const char *dir, int *fd, struct err *e) MUST_USE;
+void file_unlock(int fd); /* -1 is fine */
 
 /* What a sentence about a link that is not followed ends with. */
 #define FILE_LINK_REMEDY \

@@ -58,6 +58,15 @@ int cli_compute(struct cli *c, struct serve_options *out)
 	return 0;
 }
 
+/* The server holds the right to write for months; other commands write through it. */
+static void open_door(struct cli *c, struct flow *f)
+{
+	struct err why = { 0 };
+	if (flow_door_open(f, &why) < 0 && !c->quiet)
+		fprintf(stderr, "hallmark: other commands cannot write while this serves: %s\n",
+			why.text);
+}
+
 int cmd_serve(struct cli *c)
 {
 	struct serve_options o = { .model_name = cli_value(c, "name"),
@@ -71,7 +80,9 @@ int cmd_serve(struct cli *c)
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
 	o.ref = c->operand[0];
+	c->alone = true;
 	TRY(cli_open(c, false, &f));
+	open_door(c, f);
 	int rc = serve_service_open(&service, f, &o, &c->err);
 	if (rc == 0) {
 		if (!o.policy && !c->quiet)

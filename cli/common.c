@@ -116,7 +116,8 @@ struct flow_options cli_flow_options(const struct cli *c, bool read_only)
 				      .quiet = c->quiet,
 				      .command = c->name,
 				      .wait_s = c->wait_s,
-				      .origin = c->origin };
+				      .origin = c->origin,
+				      .alone = c->alone };
 }
 
 int cli_open(struct cli *c, bool read_only, struct flow **out)

@@ -6,14 +6,12 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
 /* ---- the state folder ---- */
 
 struct flow; /* an open state folder: database, log, registry, trust */
-
 struct flow_options {
 	const char *home;       /* NULL: $HALLMARK_HOME, else as docs/formats.md says */
 	const struct env *env;  /* borrowed */
@@ -23,11 +21,12 @@ struct flow_options {
 	const char *command;    /* whom others wait for: "release create"; NULL: not said */
 	unsigned wait_s;        /* how long to wait for another process that writes here */
 	const char *origin;     /* a new log's name; ERR_CONFLICT where it has another; or NULL */
+	bool alone;             /* write ourselves, never through another process's door */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier
- * versions up, and completes or undoes what a crash left behind. ERR_CONFLICT: another process
- * writes here, and did so for wait_s; ERR_UNSUPPORTED: a newer program did. Any number of threads
- * may use the verbs that only read, beside one that writes. */
+ * versions up, completes or undoes what a crash left behind; or writes through another process's
+ * door. ERR_CONFLICT: another writes, and did so for wait_s; ERR_UNSUPPORTED: a newer program did.
+ * Any number of threads may use the verbs that only read, beside one that writes. */
 int flow_open(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 void flow_close(struct flow *f);
 
@@ -164,6 +163,8 @@ const struct env *flow_env(const struct flow *f);
 struct audit_log *flow_log(const struct flow *f);
 bool flow_quiet(const struct flow *f);
 bool flow_read_only(const struct flow *f);
+/* Let other commands write through this process. ERR_IO: no sockets on this file system. */
+int flow_door_open(struct flow *f, struct err *e) MUST_USE;
 
 /* Append a record with this process's next number; the first is preceded by a start record. body or
  * fields as in audit.h; r->n is set here, unless reserved says that it was before. */

@@ -75,6 +75,7 @@ int flow_home_claim(struct flow *f, struct err *e)
 				&(struct audit_claiming){ .home = f->home,
 							  .command = f->command,
 							  .env = f->env,
+							  .alone = f->alone,
 							  .wait_ms = f->wait_s * 1000,
 							  .waiting = say_waiting,
 							  .ctx = f },
@@ -241,6 +242,7 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 	f->quiet = o->quiet;
 	f->command = o->command;
 	f->wait_s = o->wait_s;
+	f->alone = o->alone;
 	f->origin_wanted = o->origin;
 	int rc = o->origin ? check_origin(o->origin, e) : 0;
 	if (rc == 0)
@@ -274,8 +276,8 @@ int flow_start(struct flow *f, struct err *e)
 {
 	if (f->started)
 		return 0;
-	json_t *body =
-		json_pack("{s:s,s:s}", "build", build_id(), "worker", audit_log_worker(f->log));
+	json_t *body = json_pack("{s:s,s:s,s:s*}", "build", build_id(), "worker",
+				 audit_log_worker(f->log), "host", audit_log_host(f->log));
 	TRY(json_ok(body, e));
 	struct audit_record r = { .type = "start", .n = AUDIT_NEXT, .body = body };
 	struct audit_receipt receipt;
@@ -310,6 +312,7 @@ void flow_close(struct flow *f)
 {
 	if (!f)
 		return;
+	audit_door_close(f->door);
 	if (f->log && f->started)
 		append_stop(f);
 	if (f->log)
@@ -327,6 +330,13 @@ void flow_close(struct flow *f)
 	}
 	json_decref(f->recovered);
 	free(f);
+}
+
+/* Our start record first: guests name us in theirs. */
+int flow_door_open(struct flow *f, struct err *e)
+{
+	TRY(flow_start(f, e));
+	return audit_door_open(&f->door, f->log, e);
 }
 
 int flow_identity(struct flow *f, const char *name, struct signing_identity **out, struct err *e)

@@ -20,6 +20,7 @@ struct flow {
 	bool read_only, quiet;
 	const char *command; /* borrowed: the options' */
 	unsigned wait_s;
+	bool alone;
 	char *passphrase;
 	struct store *store; /* state.db: of the log and the registry; flow has no tables */
 	struct store *keys;  /* keys.db; NULL when read-only and there is none */
@@ -27,6 +28,7 @@ struct flow {
 	struct signing_identity *log_key;
 	struct audit_claim *claim; /* the right to write; NULL when read-only */
 	struct audit_log *log;
+	struct audit_door *door;   /* or NULL */
 	const char *origin_wanted; /* borrowed: the options'; for a log that is not there yet */
 	char origin[256];
 	char vkey[512];
@@ -125,5 +127,7 @@ int flow_pending_logged(struct flow *f, const struct registry_pending *p, struct
 int flow_publish_finish(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;
 int flow_publish_package(struct flow *f, const struct registry_pending *p, struct err *e) MUST_USE;
 int flow_recover(struct flow *f, struct err *e) MUST_USE;
+/* That of one folder, which the caller has locked. */
+int flow_recover_folder(struct flow *f, const char *dir, struct err *e) MUST_USE;
 
 #endif

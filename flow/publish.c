@@ -36,6 +36,7 @@ struct publication {
 	bool existing; /* it is in the log already, as: */
 	struct registry_release there;
 	struct audit_receipt receipt;
+	int lock;   /* of the folder, while we are at it; -1: none */
 	bool begun; /* the pending row is ours */
 };
 
@@ -81,7 +82,7 @@ static int publish(struct publication *p, struct err *e)
 
 int flow_publish(struct flow *f, const struct flow_publish *want, json_t **report, struct err *e)
 {
-	struct publication p = { .flow = f, .want = want };
+	struct publication p = { .flow = f, .want = want, .lock = -1 };
 	*report = NULL;
 	int rc = publish(&p, e);
 	if (rc == 0)
@@ -94,6 +95,7 @@ int flow_publish(struct flow *f, const struct flow_publish *want, json_t **repor
 	if (p.key)
 		signing_identity_close(p.key);
 	source_close(p.source);
+	file_unlock(p.lock);
 	return rc;
 }
 
@@ -253,6 +255,10 @@ static int open_inputs(struct publication *p, struct err *e)
 /* The pending row first: what it names, recovery may remove. */
 static int begin_staging(struct publication *p, struct err *e)
 {
+	if (file_lock_folder(p->pending.dir, &p->lock, e) == ERR_CONFLICT)
+		return err_set(e, ERR_CONFLICT, "%s is being published by another process",
+			       p->pending.dir);
+	TRY(flow_recover_folder(p->flow, p->pending.dir, e));
 	TRY(registry_pending_begin(p->flow->registry, &p->pending, e));
 	p->begun = true;
 	TRY(file_remove_tree(p->staging, e));

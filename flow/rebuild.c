@@ -86,8 +86,10 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 	char database[LIMIT_PATH_BYTES];
 	bool there = true;
 	int rc;
+	struct flow_options alone = *o;
 	*report = NULL;
-	TRY(flow_home_alloc(&f, o, e));
+	alone.alone = true;
+	TRY(flow_home_alloc(&f, &alone, e));
 	TRY_OUT(flow_path(f, "state.db", database, e));
 	TRY_OUT(check_places(f, database, &there, e));
 	there = true; /* or made while we waited */

@@ -1,10 +1,13 @@
-/* Recover: complete or undo what a crash left. Run at every opening for writing; idempotent.
+/* Recover: complete or undo what a crash left. Run at every opening for writing, a guest's too, and
+ * before a folder is published again; idempotent.
  *
  * The log repairs itself when it opens (audit_log_open). Here: publications whose release is in the
  * log are completed, others are undone. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
+
+#include <string.h>
 
 static void note(struct flow *f, const char *what, const char *dir, const char *reason)
 {
@@ -51,11 +54,29 @@ static int recover_one(struct flow *f, const struct registry_pending *p, struct 
 	return 0;
 }
 
-int flow_recover(struct flow *f, struct err *e)
+int flow_recover_folder(struct flow *f, const char *dir, struct err *e)
 {
 	struct registry_pending p = { .dir = "" };
 	int rc;
 	while ((rc = registry_pending_next(f->registry, p.dir, &p, e)) == 1)
-		TRY(recover_one(f, &p, e));
+		if (strcmp(p.dir, dir) == 0)
+			return recover_one(f, &p, e);
+	return rc;
+}
+
+/* What is being published at this moment, by us or through our door, is locked and left alone. */
+int flow_recover(struct flow *f, struct err *e)
+{
+	struct registry_pending p = { .dir = "" };
+	int rc;
+	while ((rc = registry_pending_next(f->registry, p.dir, &p, e)) == 1) {
+		int fd = -1;
+		struct err ignored;
+		if (file_lock_folder(p.dir, &fd, &ignored) == ERR_CONFLICT)
+			continue;
+		rc = flow_recover_folder(f, p.dir, e);
+		file_unlock(fd);
+		TRY(rc);
+	}
 	return rc;
 }

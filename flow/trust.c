@@ -387,7 +387,7 @@ static void add_entry(struct buf *text, const struct flow_publisher *p)
 	buf_add_text(text, p->models[0] ? "]\n" : "");
 }
 
-int flow_key_import(struct flow *f, const struct flow_import *w, json_t **report, struct err *e)
+static int import_key(struct flow *f, const struct flow_import *w, json_t **report, struct err *e)
 {
 	struct import m = { .listed = false };
 	struct buf key = { 0 }, text = { 0 };
@@ -415,5 +415,17 @@ int flow_key_import(struct flow *f, const struct flow_import *w, json_t **report
 out:
 	buf_free(&key);
 	buf_free(&text);
+	return rc;
+}
+
+/* One at a time: each writes the whole list anew. */
+int flow_key_import(struct flow *f, const struct flow_import *w, json_t **report, struct err *e)
+{
+	char lock[LIMIT_PATH_BYTES];
+	int fd;
+	TRY(flow_path(f, "trust/lock", lock, e));
+	TRY(file_lock_wait(lock, &fd, e));
+	int rc = import_key(f, w, report, e);
+	file_unlock(fd);
 	return rc;
 }

@@ -1,4 +1,5 @@
-/* Net: the one room that opens sockets to elsewhere: sockets for a server, and an HTTP client. */
+/* Net: the one room that opens sockets: for a server, between processes of one user, and an HTTP
+ * client. */
 #ifndef NET_NET_H
 #define NET_NET_H
 
@@ -31,6 +32,25 @@ struct net {
 };
 
 struct net net_system(void);
+
+/* ---- local sockets: between processes of one user on one machine ---- */
+
+/* Listen at DIR/name, mode 0600; a socket that is there is replaced: the caller knows that it is
+ * nobody's. Paths longer than an address holds are no hindrance. *fd is the caller's; its file
+ * stays when it is closed. */
+int net_local_listen(const char *dir, const char *name, int *fd, struct err *e) MUST_USE;
+/* ERR_NOTFOUND: nobody listens there. ERR_CONFLICT: who does is neither this user nor root. */
+int net_local_connect(const char *dir, const char *name, int *fd, struct err *e) MUST_USE;
+/* The next that waits; another user's is refused. ERR_UNAVAILABLE: none. */
+int net_local_accept(int listener, int *fd, struct err *e) MUST_USE;
+
+/* Messages: u32be length, then that many bytes. ERR_UNAVAILABLE: the other end is gone, or let us
+ * wait for longer than whole_ms with a message begun. */
+int net_message_send(int fd, const void *bytes, size_t len, int whole_ms, struct err *e) MUST_USE;
+/* Appended to out, which grows with what comes, not with what is announced. begin_ms: how long for
+ * the first byte, -1: for ever. ERR_INPUT: over bytes_max. */
+int net_message_receive(int fd, size_t bytes_max, int begin_ms, int whole_ms, struct buf *out,
+			struct err *e) MUST_USE;
 
 /* ---- HTTP client ---- */
 

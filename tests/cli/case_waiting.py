@@ -2,23 +2,12 @@
 """A writer waits for the one before it, and says for whom; many at once all succeed; what a crash left in
 the lock's file names nobody."""
 
-import json, os, re, struct, subprocess, sys
+import json, os, re, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from client import HALLMARK, Home, MODEL
+from client import HALLMARK, Home, MODEL, tiny_model
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-
-
-def tiny_model(folder, i):
-    folder.mkdir()
-    header = json.dumps(
-        {"w": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}, separators=(",", ":")
-    ).encode()
-    values = struct.pack("<64f", *(float(i * 64 + k) for k in range(64)))
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + values)
-    (folder / "config.json").write_text('{"model_type": "llama"}')
-    return folder
 
 
 def many_at_once(h):

@@ -1,6 +1,6 @@
 """What the command-line tests share: a program, a fresh state folder, a running server."""
 
-import http.client, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
+import http.client, json, os, pathlib, re, shutil, struct, subprocess, sys, tempfile, time
 
 BUILD = os.environ.get("BUILD", "build")
 HALLMARK = os.path.abspath(f"{BUILD}/hallmark")
@@ -162,6 +162,18 @@ class ServerEnded(Exception):
     def __init__(self, status, text):
         super().__init__(f"server ended with {status}: {text}")
         self.status = status
+
+
+def tiny_model(folder, i):
+    """A folder with the smallest model, another for each i."""
+    folder.mkdir()
+    header = json.dumps(
+        {"w": {"dtype": "F32", "shape": [64], "data_offsets": [0, 256]}}, separators=(",", ":")
+    ).encode()
+    values = struct.pack("<64f", *(float(i * 64 + k) for k in range(64)))
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + values)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return folder
 
 
 def flip(path, offset):

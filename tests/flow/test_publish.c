@@ -620,7 +620,7 @@ static void publish_again(void *ctx, const char *step)
 	(void)ctx;
 	conflict_rc = -99; /* once */
 	conflict_rc = flow_publish(at.flow, &p, &report, &e);
-	conflict_words = strstr(e.text, "is not finished yet") ? "not finished" : "";
+	conflict_words = strstr(e.text, "is being published") ? "under way" : "";
 }
 
 Test(flow_publish, one_folder_is_published_by_one_at_a_time)
@@ -629,7 +629,7 @@ Test(flow_publish, one_folder_is_published_by_one_at_a_time)
 	at.env.steps = (struct steps){ publish_again, NULL };
 	json_decref(publish(&p));
 	cr_expect_eq(conflict_rc, ERR_CONFLICT);
-	cr_expect_str_eq(conflict_words, "not finished");
+	cr_expect_str_eq(conflict_words, "under way");
 	expect_registered("acme/m@1", true);
 	expect_registered("acme/m@2", false);
 }

@@ -2,6 +2,8 @@
  * nothing half is left. */
 #include "support.h"
 
+#include "base/file.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -338,4 +340,41 @@ Test(flow_recover, several_publications_are_recovered_each_by_itself)
 	cr_expect(registered("acme/m@1") && !registered("acme/second@1"));
 	cr_expect_not(fixture_has(&at, "second.hallmark.part"));
 	expect_clean_log("several");
+}
+
+/* ---- beside a writer ---- */
+
+static struct flow_options options(void)
+{
+	return (struct flow_options){ .home = fixture_path(&at, "home"), .env = &at.env, .quiet = true };
+}
+
+static bool is_pending(struct flow *f, const char *what)
+{
+	return json_array_size(json_object_get(flow_recovered(f), what)) > 0;
+}
+
+/* A publication of another process at this moment is left alone; once nobody holds its folder, the
+ * next opening undoes it: also that of a guest. */
+Test(flow_recover, a_guest_undoes_what_was_left_and_not_what_is_under_way)
+{
+	const struct flow_options o = options();
+	struct flow *host, *guest;
+	struct err e = { 0 };
+	int lock = -1;
+	expect(0, flow_open(&host, &o, &e));
+	expect(0, flow_door_open(host, &e));
+	cr_assert(dies_publishing("publish.staged", 1));
+	cr_expect(fixture_has(&at, "model.hallmark.part"));
+	expect(0, file_lock_folder(fixture_path(&at, "model"), &lock, &e));
+	expect(0, flow_open(&guest, &o, &e));
+	cr_expect_not(is_pending(guest, "undone"));
+	cr_expect(fixture_has(&at, "model.hallmark.part"));
+	flow_close(guest);
+	file_unlock(lock);
+	expect(0, flow_open(&guest, &o, &e));
+	cr_expect(is_pending(guest, "undone"));
+	cr_expect_not(fixture_has(&at, "model.hallmark.part"));
+	flow_close(guest);
+	flow_close(host);
 }
