@@ -30,6 +30,12 @@ int64_t serve_service_created(const struct serve_service *s)
 	return 1700000000;
 }
 
+int serve_service_ready(struct serve_service *s, struct err *e)
+{
+	(void)s, (void)e;
+	return 0;
+}
+
 void serve_service_drain(struct serve_service *s) { (void)s; }
 
 int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
