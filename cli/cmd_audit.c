@@ -147,6 +147,13 @@ int cmd_audit_proof(struct cli *c)
 	return rc;
 }
 
+static bool same_build(const json_t *report)
+{
+	const char *then = json_string_value(json_object_get(report, "build_recorded"));
+	const char *here = json_string_value(json_object_get(report, "build_here"));
+	return then && here && strcmp(then, here) == 0;
+}
+
 /* Of a report: 0 where all is equal, ERR_VERIFY where not, ERR_UNAVAILABLE where nothing ran. */
 static int replay_outcome(const json_t *report, struct err *e)
 {
@@ -157,7 +164,11 @@ static int replay_outcome(const json_t *report, struct err *e)
 	if (json_is_true(json_object_get(report, "equal")))
 		return 0;
 	if (!verdict || strcmp(verdict, "other regime") != 0)
-		return err_set(e, ERR_VERIFY, "the replay differs from the record");
+		return err_set(e, ERR_VERIFY, "the replay differs from the record%s%s",
+			       same_build(report) ? "" : "; another build computed it",
+			       json_array_size(json_object_get(report, "libraries")) == 0
+				       ? ""
+				       : "; other libraries matched its policy's rules");
 	return err_set(e, ERR_UNAVAILABLE,
 		       "the record cannot be replayed here: it was computed in the regime %.60s, "
 		       "whose bits are its own, and this machine computes in %.60s",

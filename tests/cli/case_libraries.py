@@ -71,6 +71,13 @@ with Home() as h:
     back = {r["name"]: r["found"] for r in replay("here", other)["libraries"]}
     assert back == {"pcre2": "99.7", "unicode": "31.0.0"}, back
 
+    # Where something does differ, the sentence tells what else did.
+    index = answers["there"][1]["hallmark"]["index"]
+    seed = ("audit", "replay", index, "--model", MODEL, "--unsigned", "--seed", 8)
+    r = h.run(*seed, status=3)
+    assert b"differs from the record; other libraries" in r.stderr and b"build" not in r.stderr, r
+    assert b"libraries" not in h.run(*seed, status=3, env=other).stderr
+
     # A bundle is what its name says, or no answer is run with it.
     kept = next((h.state / "policy").glob("*.bundle"))
     bytes_of_it = kept.read_bytes()

@@ -2,11 +2,12 @@
 """A record says in which class of bits it was computed. Every kernel set of that class replays it; in
 another the answer is that it cannot be replayed here, exit 7, and not that it differs."""
 
-import os, pathlib, subprocess, sys
+import json, os, pathlib, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from client import HALLMARK, Home, MODEL, Server
+from client import HALLMARK, Home, MODEL, Server, TOP
 
+OLD = TOP / "tests/vectors/state/state-0.tar.gz"
 FLAGS = pathlib.Path("/proc/cpuinfo").read_text().split()
 CANONICAL = ["plain"] + ["avx2"] * ("avx2" in FLAGS) + ["avx512"] * ("avx512dq" in FLAGS)
 CANONICAL += ["vnni"] * ("avx512_vnni" in FLAGS) + ["avxvnni"] * ("avx_vnni" in FLAGS)
@@ -56,3 +57,17 @@ with Home() as h:
     # In the log, what is served says it too.
     served = [e["entry"].get("body", {}) for e in h.json("audit", "list")["entries"]]
     assert [b["regime"] for b in served if b.get("event") == "serve"][0] == "cpu/1", served
+
+with Home() as h:
+    # A record of an earlier version: six fields fewer, and "canonical" for a regime. The state folder's
+    # model was signed; here the same bytes are not, and nothing else differs.
+    h.state.mkdir()
+    subprocess.run(["tar", "xzf", OLD, "-C", h.state], check=True)
+    for index in 16, 20:
+        command = ("audit", "replay", index, "--model", MODEL, "--unsigned", "--json")
+        r = h.run(*command, status=3)
+        assert b"the replay differs from the record; another build computed it" in r.stderr, r.stderr
+        old = json.loads(r.stdout)
+        assert [d["field"] for d in old["differences"]] == ["model_signer"], old
+        assert old["first_token"] == -1 and old["tokens"] == 4 and old["verdict"] == "different", old
+        assert old["regimes_recorded"] == ["cpu/1"] and old["build_recorded"] == "hallmark-0.1.0", old
