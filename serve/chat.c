@@ -64,7 +64,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 			   &(struct answer_request){ .asked = &c->request,
 						     .messages = c->messages,
 						     .tools = c->tools,
-						     .client = c->client,
+						     .client = c->share,
 						     .seed = c->seed,
 						     .created_us = c->created_us,
 						     .deadline_us = c->deadline_us },
@@ -124,9 +124,30 @@ static void chat_free(struct serve_chat *c)
 	free(c);
 }
 
+static void set_caller(struct serve_chat *c, const struct serve_caller *by)
+{
+	const char *share = by->handle ? by->handle : by->share;
+	snprintf(c->client, sizeof c->client, "%s", by->handle ? by->handle : "");
+	snprintf(c->share, sizeof c->share, "%s", share ? share : "");
+}
+
+/* The last places are for answers that end soon. */
+static int check_size(const struct serve_chat *c, const struct serve_caller *by, struct err *e)
+{
+	const struct api_request *q = &c->request;
+	if (!by || !by->tokens_most)
+		return 0;
+	if (q->tokens_max && (uint64_t)q->tokens_max * q->n <= by->tokens_most)
+		return 0;
+	return err_set(e, ERR_UNAVAILABLE,
+		       "too many requests at once: places are left for answers of at most %u "
+		       "tokens (max_tokens)",
+		       by->tokens_most);
+}
+
 int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
-			  size_t len, const char *client, const struct serve_chat_given *given,
-			  struct err *e)
+			  size_t len, const struct serve_caller *by,
+			  const struct serve_chat_given *given, struct err *e)
 {
 	struct serve_chat *c = calloc(1, sizeof *c);
 	*out = NULL;
@@ -134,9 +155,11 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->service = s;
 	c->given = *given;
-	if (client)
-		snprintf(c->client, sizeof c->client, "%s", client);
+	if (by)
+		set_caller(c, by);
 	int rc = parse(c, body, len, e);
+	if (rc == 0)
+		rc = check_size(c, by, e);
 	if (rc == 0)
 		rc = name_chat(c, e);
 	if (rc == 0) {
@@ -153,9 +176,9 @@ int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, cons
 }
 
 int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const char *client, struct err *e)
+		    const struct serve_caller *by, struct err *e)
 {
-	return serve_chat_open_given(out, s, body, len, client, &(struct serve_chat_given){ 0 }, e);
+	return serve_chat_open_given(out, s, body, len, by, &(struct serve_chat_given){ 0 }, e);
 }
 
 /* ---- output ---- */

@@ -24,8 +24,8 @@ struct serve_chat {
 	struct serve_service *service;
 	struct serve_chat_given given;
 	struct api_request request;
-	struct digest body_digest; /* of the request as received */
-	char client[128];
+	struct digest body_digest;    /* of the request as received */
+	char client[128], share[128]; /* "": unknown; share: of the answerer's places */
 	char id[160], record[96];
 	uint64_t n; /* the record's number */
 	int64_t created_us;
@@ -57,8 +57,8 @@ int serve_scan_request(struct serve_chat *c, struct err *e) MUST_USE;
 
 /* Ends without a service's admission checks; the service may be replaying. */
 int serve_chat_open_given(struct serve_chat **out, struct serve_service *s, const void *body,
-			  size_t len, const char *client, const struct serve_chat_given *given,
-			  struct err *e) MUST_USE;
+			  size_t len, const struct serve_caller *by,
+			  const struct serve_chat_given *given, struct err *e) MUST_USE;
 
 /* ---- record.c ---- */
 

@@ -23,7 +23,7 @@ struct replay {
 	const char *was[DECISION_FIELDS]; /* recorded values, by the log's table; else null */
 	struct arena values;
 	const char *kernels, *regime; /* of this machine, by the options of the record */
-	const json_t *request; /* as it was kept; and what of it is not in that: */
+	const json_t *request;        /* as it was kept; and what of it is not in that: */
 	char record[96];
 	struct digest body;
 	json_t *scans, *interventions;

@@ -53,11 +53,18 @@ int64_t serve_service_created(const struct serve_service *s); /* seconds since 1
 
 struct serve_chat; /* one request; one thread */
 
+/* Who asks; NULL and 0 where nothing is known. */
+struct serve_caller {
+	const char *handle;   /* printable; goes into the record */
+	const char *share;    /* who has no handle shares the engine's places by it: an address */
+	uint32_t tokens_most; /* no more may be asked for, few places being left; 0: any number */
+};
+
 /* Parse an OpenAI chat completion request, scan it, admit it. ERR_INPUT: 400 (nothing logged),
- * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503.
- * client: printable handle of the caller, or NULL. */
+ * ERR_NOTFOUND: unknown model, ERR_UNSUPPORTED: a field refused by name, ERR_UNAVAILABLE: 503. by:
+ * may be NULL. */
 int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const char *client, struct err *e) MUST_USE;
+		    const struct serve_caller *by, struct err *e) MUST_USE;
 const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
 bool serve_chat_streams(const struct serve_chat *c);       /* "stream": true */

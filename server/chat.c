@@ -3,9 +3,11 @@
  * and written at the end; of a stream each piece goes out as it comes. */
 #include "server/chat.h"
 #include "server/request.h"
+#include "server/table.h"
 #include "base/limits.h"
 #include "serve/serve.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,10 +105,14 @@ static void cancel(void *arg) { serve_chat_cancel(arg); }
 static int open_chat(struct chat *c)
 {
 	struct exchange *x = c->x;
-	const char *client = x->caller.handle[0] ? x->caller.handle : NULL;
+	char address[INET6_ADDRSTRLEN] = "";
+	inet_ntop(AF_INET6, x->c->peer.address, address, sizeof address);
+	struct serve_caller by = { .handle = x->caller.handle[0] ? x->caller.handle : NULL,
+				   .share = address,
+				   .tokens_most = x->c->shortly ? SERVER_SHORT_TOKENS : 0 };
 	server_connection_await(x->c, NULL, NULL);
 	TRY(serve_chat_open(&c->asked, x->s->service, x->request.body.bytes, x->request.body.len,
-			    client, &c->err));
+			    &by, &c->err));
 	server_connection_await(x->c, cancel, c->asked);
 	server_request_drop_body(x);
 	c->answer.facts = (struct api_answer_facts){

@@ -37,6 +37,7 @@ struct connection {
 	struct net_peer peer;
 	bool turned_away; /* beyond the limits: its request is answered with 503 */
 	bool at_work;     /* counted in the server's requests */
+	bool shortly;     /* has one of the last places of its address */
 	unsigned requests;
 	struct intake *in;      /* NULL until something has been read */
 	struct exchange *asked; /* whose body is coming, or that is being answered; or NULL */

@@ -26,8 +26,8 @@ struct server_options {
 	/* Of these from one address. 0: seven eighths, so that another finds room, and a proxy from
 	 * which all come has nearly all */
 	unsigned address_connections_max;
-	/* Worked on at once, a thread each, seven eighths of them from one address; beyond it 503; 0:
-	 * 64 */
+	/* Worked on at once, a thread each, seven eighths of them from one address, of which the last
+	 * eighth for answers of at most 64 tokens; beyond it 503; 0: 64 */
 	unsigned requests_max;
 	size_t long_bytes_max;     /* of bodies over 64 KiB that are not read yet; 503; 0: 16 MiB */
 	unsigned head_timeout_ms;  /* wall clock for a whole head; 0: 10,000 */

@@ -268,17 +268,24 @@ void server_table_look(struct server *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* An eighth of what is worked on at once is for others than the address that has all of the
- * rest. */
-static bool has_share(const struct connection *c)
+/* How many of c's address are worked on. Not counted while that decides nothing. */
+static unsigned count_at_work(const struct connection *c, unsigned least)
 {
 	const struct server *s = c->s;
-	unsigned most = s->limits.requests_max - s->limits.requests_max / 8, n = 0;
-	if (s->requests < most)
-		return true;
-	for (unsigned i = 0; i < s->slots; i++)
+	unsigned n = 0;
+	for (unsigned i = 0; i < s->slots && s->requests >= least; i++)
 		n += s->slot[i].at_work && is_from(&s->slot[i], &c->peer);
-	return n < most;
+	return n;
+}
+
+/* Of what is worked on at once an eighth is for others than the address that has all of the rest,
+ * and another eighth for what that address asks shortly. */
+static bool has_share(struct connection *c)
+{
+	unsigned all = c->s->limits.requests_max, eighth = all / 8;
+	unsigned n = count_at_work(c, all - 2 * eighth);
+	c->shortly = eighth && n >= all - 2 * eighth;
+	return n < all - eighth;
 }
 
 bool server_table_take_in(struct connection *c)

@@ -104,6 +104,56 @@ Test(serve_chat, answer_that_cannot_be_opened_is_recorded_with_the_choices_that_
 	cr_expect_eq(at.script->closed, 3);
 }
 
+Test(serve_chat, who_asks_is_recorded_by_the_handle_alone_and_shares_by_what_is_known)
+{
+	static const struct {
+		struct serve_caller by;
+		const char *client, *shares;
+	} rows[] = { { { .handle = "h", .share = "::1" }, "\"h\"", "h" },
+		     { { .share = "::1" }, "null", "::1" },
+		     { { 0 }, "null", "" } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		static const char body[] =
+			"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+		struct serve_chat *c;
+		struct said x = { 0 };
+		struct err e = { 0 };
+		cr_assert_eq(serve_chat_open(&c, at.service, body, strlen(body), &rows[i].by, &e), 0, "%s",
+			     e.text);
+		cr_expect_str_eq(at.script->asked.client, rows[i].shares);
+		said_run(&x, c);
+		serve_chat_close(c);
+		cr_expect_str_eq(served_field(&at, "client"), rows[i].client);
+		said_free(&x);
+	}
+}
+
+Test(serve_chat, few_places_are_for_answers_that_say_how_short_they_are)
+{
+	static const struct {
+		const char *more;
+		int rc;
+	} rows[] = { { "", ERR_UNAVAILABLE },
+		     { ",\"max_tokens\":65", ERR_UNAVAILABLE },
+		     { ",\"max_tokens\":64", 0 },
+		     { ",\"max_tokens\":33,\"n\":2", ERR_UNAVAILABLE },
+		     { ",\"max_tokens\":32,\"n\":2", 0 } };
+	uint64_t size = audit_log_size(at.flow->log);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char body[200];
+		struct serve_caller by = { .tokens_most = 64 };
+		struct serve_chat *c = NULL;
+		struct err e = { 0 };
+		snprintf(body, sizeof body,
+			 "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
+			 rows[i].more);
+		cr_expect_eq(serve_chat_open(&c, at.service, body, strlen(body), &by, &e), rows[i].rc, "%s: %s",
+			     rows[i].more, e.text);
+		serve_chat_close(c);
+	}
+	cr_expect_eq(audit_log_size(at.flow->log), size + 2, "what was refused has no number");
+}
+
 Test(serve_chat, error_at_any_step_ends_the_chat_after_what_had_gone_out)
 {
 	script_say(at.script, "uvwxyz", 1);
@@ -269,7 +319,8 @@ Test(serve_chat, record_that_cannot_be_made_leaves_a_lost_one_with_its_number)
 	struct serve_chat *c;
 	struct said x = { 0 };
 	struct err e = { 0 };
-	cr_assert_eq(serve_chat_open(&c, at.service, body, strlen(body), "\xff", &e), 0, "%s", e.text);
+	cr_assert_eq(serve_chat_open(&c, at.service, body, strlen(body),
+				     &(struct serve_caller){ .handle = "\xff" }, &e), 0, "%s", e.text);
 	said_run(&x, c);
 	cr_expect_lt(x.rc, 0);
 	serve_chat_close(c);

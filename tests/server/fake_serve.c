@@ -7,6 +7,7 @@
 #include <time.h>
 
 struct fake_counts fake_counts;
+char fake_share[64];
 
 struct serve_chat {
 	atomic_bool cancelled;
@@ -68,11 +69,14 @@ static int refusal(const char *body, struct err *e)
 }
 
 int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void *body, size_t len,
-		    const char *client, struct err *e)
+		    const struct serve_caller *by, struct err *e)
 {
-	(void)s, (void)client;
+	(void)s;
 	char *text = len ? strndup(body, len) : strdup("");
 	int r = refusal(text, e);
+	snprintf(fake_share, sizeof fake_share, "%s", by->handle ? by->handle : by->share);
+	if (r == 0 && by->tokens_most && !strstr(text, "\"max_tokens\":5"))
+		r = err_set(e, ERR_UNAVAILABLE, "only short ones");
 	if (r == 0) {
 		struct serve_chat *c = calloc(1, sizeof *c);
 		c->pieces = word(text, "pieces=", 3);

@@ -10,5 +10,6 @@ struct fake_counts {
 	atomic_int unready; /* set by a test: nothing can be answered */
 };
 extern struct fake_counts fake_counts;
+extern char fake_share[64]; /* whose places the last chat took */
 
 #endif

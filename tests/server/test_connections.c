@@ -349,17 +349,28 @@ Test(server_connections, a_body_is_the_same_however_it_is_cut)
 Test(server_connections, one_address_does_not_take_all_places)
 {
 	struct running r = start((struct server_options){ .requests_max = 8 });
-	int fd[8], other = dial_from(r.port, 2);
-	for (int i = 0; i < 7; i++) {
+	int fd[9], other = dial_from(r.port, 2);
+	for (int i = 0; i < 6; i++) {
 		fd[i] = dial(r.port);
 		post(fd[i], "", SAY("pieces=1 first=3000"));
 		wait_for(&fake_counts.opened, i + 1, 2000);
 	}
+	cr_expect_str_eq(fake_share, "::ffff:127.0.0.1");
+	fd[6] = dial(r.port); /* the last place is for what ends soon */
+	post(fd[6], "", SAY("long"));
+	expect_one(fd[6], 503, NULL);
+	post(fd[6], "", "{\"max_tokens\":5," MESSAGE("short"));
+	expect_one(fd[6], 200, NULL);
+	post(fd[6], "", "{\"max_tokens\":5," MESSAGE("pieces=1 first=3000"));
+	wait_for(&fake_counts.opened, 8, 2000);
 	fd[7] = dial(r.port);
 	say(fd[7], HEALTH);
 	expect_one(fd[7], 503, "close");
 	say(other, HEALTH);
 	expect_one(other, 200, NULL);
+	post(other, "", SAY("long"));
+	expect_one(other, 200, NULL);
+	cr_expect_str_eq(fake_share, "::ffff:127.0.0.2");
 	for (int i = 0; i < 8; i++)
 		close(fd[i]);
 	close(other);
