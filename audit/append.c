@@ -4,8 +4,8 @@
  * transaction (the commit point), writes tiles and checkpoint and wakes the others. What queues
  * meanwhile is the next batch, so a batch waits for nothing but the one before it. A record that
  * the hook refuses is undone alone, by its savepoint. Now and then the thread that led makes the
- * files durable, while another leads. After a failed write or fsync nothing more is taken: the log
- * must be opened anew. */
+ * files durable, while another leads. After a failed write or fsync nothing more is taken until the
+ * log was opened again: audit/fault.c. */
 #include "audit/log_in.h"
 
 #include <stdlib.h>
@@ -258,25 +258,21 @@ static void finish(struct pending *const *batch, size_t count, int rc, const str
 	}
 }
 
-static int refuse_failed(struct err *e)
-{
-	return err_set(e, ERR_UNAVAILABLE, "the log stopped after a storage failure; open it anew");
-}
-
 /* Files are synced when enough of them wait for it, by one thread. Called and left with `lock`
  * held. */
 static void settle_behind(struct audit_log *log)
 {
-	struct err ignored;
+	struct err why = { 0 };
 
 	if (log->failed || log->settling || log->size < log->guard.synced + LOG_SETTLE_EVERY)
 		return;
 	log->settling = true;
 	pthread_mutex_unlock(&log->lock);
-	int rc = audit_log_settle(log, &ignored);
+	int rc = audit_log_settle(log, &why);
 	pthread_mutex_lock(&log->lock);
 	log->settling = false;
-	log->failed = log->failed || (rc < 0 && rc != ERR_UNAVAILABLE && rc != ERR_NOMEM);
+	if (rc < 0 && rc != ERR_UNAVAILABLE && rc != ERR_NOMEM)
+		audit_log_fail(log, &why);
 }
 
 /* Called and left with `lock` held. */
@@ -289,7 +285,7 @@ static void lead(struct audit_log *log)
 	int rc;
 
 	if (log->failed) {
-		rc = refuse_failed(&err);
+		rc = audit_log_refuse(log, &err);
 	} else {
 		log->leading = true;
 		pthread_mutex_unlock(&log->lock);
@@ -297,7 +293,8 @@ static void lead(struct audit_log *log)
 		pthread_mutex_lock(&log->lock);
 		log->leading = false;
 	}
-	log->failed = log->failed || fatal;
+	if (fatal)
+		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
 	finish(batch, count, rc, &err);
 	pthread_cond_broadcast(&log->moved);
 	settle_behind(log);
@@ -308,15 +305,17 @@ int audit_log_ready(struct audit_log *log, struct err *e)
 	if (log->guest)
 		return audit_guest_ready(log->guest, e);
 	pthread_mutex_lock(&log->lock);
-	bool failed = log->failed;
+	audit_log_retry(log);
+	int rc = log->failed ? audit_log_refuse(log, e) : 0;
 	pthread_mutex_unlock(&log->lock);
-	return failed ? refuse_failed(e) : 0;
+	return rc;
 }
 
 static int enqueue(struct audit_log *log, struct pending *p, struct err *e)
 {
+	audit_log_retry(log);
 	if (log->failed)
-		return refuse_failed(e);
+		return audit_log_refuse(log, e);
 	if (log->queued >= LOG_QUEUE_MAX)
 		return err_set(e, ERR_UNAVAILABLE, "the log's queue is full; try again");
 	if (log->last)

@@ -116,8 +116,8 @@ int audit_log_append(struct audit_log *log, const struct audit_record *r, struct
  * have no record, and those that were reserved and never given. */
 int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err *e) MUST_USE;
 
-/* 0 while the log takes records; ERR_UNAVAILABLE after a storage failure: what cannot be recorded
- * must not be begun. */
+/* 0 while the log takes records; ERR_UNAVAILABLE after a storage fault: what cannot be recorded
+ * must not be begun. Asking opens it again, from the disk, when it is time for a try. */
 int audit_log_ready(struct audit_log *log, struct err *e) MUST_USE;
 
 uint64_t audit_log_size(const struct audit_log *log);

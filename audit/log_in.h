@@ -87,8 +87,11 @@ struct audit_log {
 	size_t queued;
 	bool leading;  /* a thread is making a batch durable */
 	bool settling; /* a thread is making files durable */
-	bool failed;   /* fail-stop: nothing is taken until the log is opened anew */
-	uint64_t size; /* the published checkpoint */
+	bool failed;   /* nothing is taken until the log is opened again: audit/fault.c */
+	bool broken;   /* and it will not be in this process */
+	struct err failure;
+	int64_t retry_us, retry_after_us; /* when that is tried next; the wait before it */
+	uint64_t size;                    /* the published checkpoint */
 	struct digest root;
 	struct buf checkpoint;
 	struct guard guard;
@@ -130,7 +133,15 @@ int audit_log_settle(struct audit_log *log, struct err *e) MUST_USE;
 /* The same, and in keys.db the newest signed head: at the end. */
 int audit_log_settle_all(struct audit_log *log, struct err *e) MUST_USE;
 
-/* recover.c: bring the folder up to the database, or refuse. */
+/* fault.c, called and left with `lock` held: note a storage fault; refuse because of it; open the
+ * log again if it is time. */
+void audit_log_fail(struct audit_log *log, const struct err *why);
+int audit_log_refuse(const struct audit_log *log, struct err *e) MUST_USE;
+void audit_log_retry(struct audit_log *log);
+
+/* recover.c: bring the folder up to the database, or refuse. The edge is empty before it. */
+int audit_log_bring_up(struct audit_log *log, struct err *e) MUST_USE;
+/* The same at opening, with the erasures and workers that a crash left open. */
 int audit_log_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* The tables of state.db, the hook's too, and of keys.db; check: that no newer program wrote them.
  * keys may be NULL. */
@@ -193,7 +204,8 @@ int audit_workers_note(struct store_tx *tx, const char *worker, uint64_t whole, 
 int audit_workers_guess(struct store_tx *tx, struct err *e) MUST_USE;
 /* The log's own next number. */
 int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e) MUST_USE;
-int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;         /* from all entries */
+int audit_workers_fill(struct store_tx *tx, struct err *e) MUST_USE;     /* from all entries */
+int audit_workers_itself(struct audit_log *log, struct err *e) MUST_USE; /* the log's own numbers */
 int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* by lost entries */
 /* The same for one that has gone; nothing where it never started, or stopped. */
 int audit_workers_close(struct audit_log *log, const char *worker, struct err *e) MUST_USE;

@@ -324,19 +324,26 @@ static int put_signed(struct audit_log *log, const struct found *f, struct err *
 	return 0;
 }
 
+static void take_signed(struct audit_log *log, struct found *f)
+{
+	pthread_mutex_lock(&log->lock);
+	log->size = f->at[f->newest].size;
+	log->root = f->at[f->newest].root;
+	log->guard = (struct guard){ .synced = f->guard.synced, .seen = f->at[IN_KEYS].size };
+	buf_free(&log->checkpoint);
+	log->checkpoint = f->note[f->newest];
+	f->note[f->newest] = (struct buf){ 0 };
+	pthread_mutex_unlock(&log->lock);
+}
+
 static int bring_up(struct audit_log *log, struct found *f, struct err *e)
 {
-	const struct checkpoint *newest = &f->at[f->newest];
 	int rc = replay_edge(log, f, e);
 
 	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY)
 		rc = replay_all(log, f, e);
 	TRY(rc);
-	log->size = newest->size;
-	log->root = newest->root;
-	log->guard = (struct guard){ .synced = f->guard.synced, .seen = f->at[IN_KEYS].size };
-	buf_add(&log->checkpoint, f->note[f->newest].bytes, f->note[f->newest].len);
-	TRY(buf_done(&log->checkpoint, e));
+	take_signed(log, f);
 	TRY(audit_edge_flush(log->edge, log->dir, log->env, e));
 	for (int i = 0; i < SIGNED; i++)
 		TRY(audit_log_contains(log, f->at[i].size, &f->at[i].root, e));
@@ -362,28 +369,27 @@ int audit_log_append_itself(struct audit_log *log, const char *type, json_t *bod
 	return rc;
 }
 
-static int look_and_bring_up(struct audit_log *log, uint64_t *size, struct err *e)
+int audit_log_bring_up(struct audit_log *log, struct err *e)
 {
 	struct found f = { .newest = 0 };
 	int rc = look(log, &f, e);
 
-	if (rc == ERR_NOTFOUND) {
-		TRY_OUT(first_opening(log, e));
-		rc = look(log, &f, e);
-	}
 	if (rc == 0)
 		rc = bring_up(log, &f, e);
-	*size = f.at[HEAD].size;
-out:
 	found_free(&f);
 	return rc;
 }
 
 int audit_log_recover(struct audit_log *log, struct err *e)
 {
-	uint64_t size;
+	struct digest root;
+	uint64_t size = 0;
+	int rc = audit_log_head_ask(log->store, &size, &root, e);
 
-	TRY(look_and_bring_up(log, &size, e));
+	if (rc == ERR_NOTFOUND)
+		rc = first_opening(log, e);
+	TRY(rc);
+	TRY(audit_log_bring_up(log, e));
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)
 		return audit_log_append_itself(log, "genesis",

@@ -136,8 +136,7 @@ static int extend_alone(struct audit_log *log, struct log_worker *w, struct err 
 	uint64_t reserved = w->next_n + LOG_BLOCK;
 
 	if (log->failed)
-		return err_set(e, ERR_UNAVAILABLE,
-			       "the log stopped after a storage failure; open it anew");
+		return audit_log_refuse(log, e);
 	w->extending = true;
 	pthread_mutex_unlock(&log->lock);
 	int rc = extend(log, w->id, reserved, e);
@@ -316,6 +315,18 @@ int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
+int audit_workers_itself(struct audit_log *log, struct err *e)
+{
+	struct store_tx *tx;
+
+	TRY(store_read(log->store, &tx, e));
+	int rc = audit_workers_next(tx, &log->itself.next_n, e);
+	store_end(tx);
+	audit_numbers_free(&log->itself.numbers);
+	log->itself.numbers.base = log->itself.next_n;
+	return rc;
+}
+
 /* Worker -> [whole, reserved] of those that have not ended, in the order of their starts. */
 static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 {
@@ -324,8 +335,6 @@ static int list_dead(struct audit_log *log, json_t *dead, struct err *e)
 	int rc;
 
 	TRY(store_read(log->store, &tx, e));
-	TRY_OUT(audit_workers_next(tx, &log->itself.next_n, e));
-	log->itself.numbers.base = log->itself.next_n;
 	TRY_OUT(store_prepare(tx, "SELECT worker, whole, reserved FROM log_writer ORDER BY start",
 			      &st, e));
 	while ((rc = store_step(st, e)) == 1)
@@ -379,6 +388,7 @@ int audit_workers_close_dead(struct audit_log *log, struct err *e)
 	const char *worker;
 	int rc;
 
+	TRY_OUT(audit_workers_itself(log, e));
 	TRY_OUT(list_dead(log, dead, e));
 	json_object_foreach(dead, worker, known) {
 		TRY_OUT(close_worker(log, worker, json_integer_value(json_array_get(known, 0)),

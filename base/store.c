@@ -22,6 +22,7 @@ struct store_tx {
 	struct store_tx *next; /* while idle */
 	bool writes;
 	unsigned statements; /* not yet finished */
+	unsigned age;        /* the store's, when a reader was made */
 };
 
 struct store {
@@ -35,6 +36,7 @@ struct store {
 	pthread_mutex_t lock; /* all below */
 	struct store_tx *idle;
 	unsigned kept, reading; /* idle readers; those in use */
+	unsigned age;           /* how often it was opened again */
 	unsigned wait_ms;
 };
 
@@ -109,22 +111,61 @@ static void reader_close(struct store_tx *tx)
 	free(tx);
 }
 
+static void readers_close(struct store_tx *idle)
+{
+	while (idle) {
+		struct store_tx *tx = idle;
+		idle = tx->next;
+		reader_close(tx);
+	}
+}
+
 void store_close(struct store *s)
 {
 	if (!s)
 		return;
 	check(s->reading == 0);
-	while (s->idle) {
-		struct store_tx *tx = s->idle;
-		s->idle = tx->next;
-		reader_close(tx);
-	}
+	readers_close(s->idle);
 	if (s->writer.conn)
 		s->backend->close(s->writer.conn);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->turn);
 	free(s->url);
 	free(s);
+}
+
+/* All that was read and written before is left behind with the old connections. */
+static void take_writer(struct store *s, struct store_conn *conn)
+{
+	pthread_mutex_lock(&s->lock);
+	struct store_conn *old = s->writer.conn;
+	struct store_tx *idle = s->idle;
+	s->writer.conn = conn;
+	s->idle = NULL;
+	s->kept = 0;
+	s->age++;
+	pthread_mutex_unlock(&s->lock);
+	readers_close(idle);
+	s->backend->close(old);
+	atomic_store(&s->poisoned, false);
+}
+
+int store_reopen(struct store *s, struct err *e)
+{
+	struct store_conn *conn;
+
+	turn_take(s);
+	int rc = s->backend->open(&conn, s->url, true, e);
+	if (rc == 0) {
+		s->backend->wait_ms(conn, STORE_WAIT_MS);
+		rc = s->backend->scrub(conn, false, e);
+		if (rc < 0)
+			s->backend->close(conn);
+		else
+			take_writer(s, conn);
+	}
+	turn_give(s);
+	return rc;
 }
 
 void store_wait_ms(struct store *s, unsigned ms)
@@ -178,6 +219,7 @@ int store_read(struct store *s, struct store_tx **out, struct err *e)
 	pthread_mutex_lock(&s->lock);
 	struct store_tx *tx = s->idle;
 	unsigned wait = s->wait_ms;
+	unsigned age = s->age;
 	if (tx) {
 		s->idle = tx->next;
 		s->kept--;
@@ -186,6 +228,7 @@ int store_read(struct store *s, struct store_tx **out, struct err *e)
 	pthread_mutex_unlock(&s->lock);
 	int rc = tx ? 0 : reader_open(s, &tx, e);
 	if (rc == 0) {
+		tx->age = age;
 		s->backend->wait_ms(tx->conn, wait);
 		rc = settle(s, tx->conn, s->backend->begin(tx->conn, false, e));
 	}
@@ -231,7 +274,7 @@ static void reader_keep(struct store_tx *tx)
 
 	pthread_mutex_lock(&s->lock);
 	s->reading--;
-	bool keep = s->kept < IDLE_MAX && !store_poisoned(s);
+	bool keep = s->kept < IDLE_MAX && tx->age == s->age && !store_poisoned(s);
 	if (keep) {
 		tx->next = s->idle;
 		s->idle = tx;

@@ -46,6 +46,10 @@ int store_commit(struct store_tx *tx, struct err *e) MUST_USE;
  * NULL is fine. */
 void store_end(struct store_tx *tx);
 bool store_poisoned(const struct store *s);
+/* Open a store again, from the disk, after such a failure; waits for the writer to end. What the
+ * log beside the tables held is written into them, durably. ERR_UNAVAILABLE: a reader is still at
+ * it. Where this fails the store stays as it was. */
+int store_reopen(struct store *s, struct err *e) MUST_USE;
 
 /* ---- statements ---- */
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -541,4 +542,116 @@ Test(audit_crash, failed_write_stops_the_log_until_it_is_opened_anew)
 	cr_expect_eq(audit_log_size(at.log_open), 3); /* committed, though never acknowledged */
 	place_expect_clean(&at);
 	json_decref(body);
+}
+
+/* ---- and comes back, without a restart ---- */
+
+/* A folder of tiles becomes a file, and again a folder. */
+static void break_tiles(bool broken)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 broken ? "cd %s/tile && mv 0 0.kept && touch 0"
+			: "cd %s/tile && rm 0 && mv 0.kept 0",
+		 at.log);
+	cr_assert_eq(system(command), 0);
+}
+
+static int try_note(struct err *e)
+{
+	json_t *body = json_pack("{s:s}", "text", "unlucky");
+	struct audit_record r = { .type = "registry", .n = AUDIT_NEXT, .body = body };
+	struct audit_receipt receipt;
+	int rc = audit_log_append(at.log_open, &r, &receipt, e);
+
+	json_decref(body);
+	return rc;
+}
+
+Test(audit_crash, log_opens_again_by_itself_once_the_storage_works)
+{
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_start(&at);
+	place_note(&at, "good");
+	break_tiles(true);
+	cr_expect_eq(try_note(&e), ERR_IO);
+	cr_expect_eq(audit_log_ready(at.log_open, &e), ERR_UNAVAILABLE);
+	for (int i = 0; i < 12; i++) { /* tries that fail, farther and farther apart */
+		at.time_us += 61000000;
+		cr_expect_eq(audit_log_ready(at.log_open, &e), ERR_UNAVAILABLE, "%d", i);
+		cr_expect(strstr(e.text, "storage fault"), "%s", e.text);
+	}
+	break_tiles(false);
+	cr_expect_eq(audit_log_ready(at.log_open, &e), ERR_UNAVAILABLE, "it is not time yet");
+	at.time_us += 61000000;
+	cr_expect_eq(audit_log_ready(at.log_open, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_log_size(at.log_open), 4, "committed, though never acknowledged");
+	place_expect_clean(&at);
+	uint64_t index = place_decision(&at, "someone", "after the fault");
+	cr_expect_eq(index, 4);
+	place_stop(&at);
+	place_close(&at);
+	place_expect_clean(&at);
+	place_open(&at);
+	cr_expect_eq(audit_log_size(at.log_open), 6);
+	place_expect_clean(&at);
+}
+
+Test(audit_crash, log_that_contradicts_itself_after_a_fault_stays_stopped)
+{
+	struct err e = { 0 };
+
+	place_open(&at);
+	place_note(&at, "good");
+	break_tiles(true);
+	cr_expect_eq(try_note(&e), ERR_IO);
+	break_tiles(false);
+	place_sql(at.store, "UPDATE log_head SET root = zeroblob(32)");
+	at.time_us += 61000000;
+	cr_expect_eq(audit_log_ready(at.log_open, &e), ERR_UNAVAILABLE);
+	cr_expect(strstr(e.text, "does not open again"), "%s", e.text);
+	cr_expect_eq(try_note(&e), ERR_UNAVAILABLE);
+}
+
+/* The database is what fails: the file may not grow. In a child, for its signals. */
+static int fill_the_disk(void)
+{
+	struct rlimit small = { 1 << 19, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct err e = { 0 };
+	int rc = 0, taken = 0;
+
+	place_open(&at);
+	place_start(&at);
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &small);
+	for (; rc == 0 && taken < 5000; taken++)
+		rc = try_note(&e);
+	if (rc != ERR_IO || audit_log_ready(at.log_open, &e) != ERR_UNAVAILABLE)
+		return 10;
+	setrlimit(RLIMIT_FSIZE, &none);
+	at.time_us += 61000000;
+	if (audit_log_ready(at.log_open, &e) != 0 || try_note(&e) < 0)
+		return 11;
+	uint64_t size = audit_log_size(at.log_open);
+	place_stop(&at);
+	place_expect_clean(&at);
+	place_close(&at);
+	return size >= 2 + (uint64_t)taken ? 0
+					   : 12; /* genesis, start, all but the refused, one more */
+}
+
+Test(audit_crash, full_disk_that_has_room_again_needs_no_restart)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(fill_the_disk());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
+	place_open(&at);
+	place_expect_clean(&at);
 }

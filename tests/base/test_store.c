@@ -238,10 +238,9 @@ Test(base_store, described_tables_keep_out_what_does_not_fit)
 Test(base_store, text_is_ordered_and_told_apart_by_its_bytes)
 {
 	static const char *const sorted[] = {
-		"",	  " a",	      "-",	  "10",	      "9",		  "A",
-		"Z",	  "_",	      "a",	  "a b",      "aB",		  "ab",
-		"b",	  "e\u0301",  "z",	  "\u00c4",   "\u00e4",	      "\u00e9",
-		"\u00fc", "\u03a9",   "\u2126",	  "\uff41",   "\U0001f600",
+		"",       " a",     "-",      "10",     "9",      "A",       "Z",          "_",
+		"a",      "a b",    "aB",     "ab",     "b",      "e\u0301", "z",          "\u00c4",
+		"\u00e4", "\u00e9", "\u00fc", "\u03a9", "\u2126", "\uff41",  "\U0001f600",
 	};
 	enum { COUNT = sizeof(sorted) / sizeof(*sorted) };
 	struct store *s = open_here();
@@ -529,12 +528,12 @@ Test(base_store, writers_of_one_store_take_turns)
 /* In a child, so that the file size limit ends with it. */
 static int write_until_refused(void)
 {
-	struct rlimit limit = { 1 << 20, 1 << 20 };
+	struct rlimit limit = { 1 << 20, RLIM_INFINITY };
 	struct store *s = open_here();
 	struct store_tx *tx;
 	int rc = 0;
 
-	sql(s, "CREATE TABLE t(a BLOB)");
+	sql(s, "CREATE TABLE t(a)");
 	signal(SIGXFSZ, SIG_IGN);
 	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
 		return 10;
@@ -547,12 +546,18 @@ static int write_until_refused(void)
 		return 12;
 	if (store_scrub(s, false, &e) != ERR_IO)
 		return 13;
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || store_reopen(s, &e) < 0)
+		return 14;
+	rc = try_sql(s, "INSERT INTO t VALUES('goes on')"); /* over the same store */
+	if (rc < 0 || store_poisoned(s) ||
+	    ask(s, "SELECT count(*) FROM t WHERE a = 'goes on'") != 1)
+		return 15;
 	store_close(s);
 	s = open_here(); /* a reopen reads the truth and goes on */
 	rc = store_read(s, &tx, &e);
 	store_end(tx);
 	store_close(s);
-	return rc == 0 ? 0 : 14;
+	return rc == 0 ? 0 : 16;
 }
 
 Test(base_store, failed_write_poisons_until_reopened)
@@ -564,6 +569,27 @@ Test(base_store, failed_write_poisons_until_reopened)
 		_exit(write_until_refused());
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
+}
+
+Test(base_store, reopening_leaves_open_readers_their_snapshot)
+{
+	struct store *s = open_here();
+	struct store_tx *before, *tx;
+	struct store_stmt *st;
+
+	sql(s, "CREATE TABLE t(a INTEGER); INSERT INTO t VALUES(1)");
+	must(store_read(s, &before, &e));
+	cr_expect_eq(store_reopen(s, &e), ERR_UNAVAILABLE, "its pages are still read");
+	sql(s, "INSERT INTO t VALUES(2)");
+	store_end(before);
+	must(store_reopen(s, &e));
+	must(store_read(s, &tx, &e));
+	must(store_prepare(tx, "SELECT count(*) FROM t", &st, &e));
+	cr_expect_eq(store_step(st, &e), 1);
+	cr_expect_eq(store_i64(st, 0), 2);
+	store_finish(st);
+	store_end(tx);
+	store_close(s);
 }
 
 static bool file_holds(const char *name, const char *text)
