@@ -16,6 +16,7 @@ static int name_chat(struct serve_chat *c, struct err *e)
 	struct serve_service *s = c->service;
 	const struct serve_chat_given *given = &c->given;
 	c->created_us = given->given ? given->created_us : env_now_us(flow_env(s->flow));
+	c->begun_us = env_steady_us(flow_env(s->flow));
 	c->seed = given->given ? given->seed : c->request.seed;
 	if (!given->given && !c->request.has_seed) {
 		uint64_t drawn;
@@ -50,9 +51,10 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 	return serve_notes_init(&c->notes, serve_keeps(c->service) != POLICY_FULL, e);
 }
 
-static int64_t deadline_of(const struct serve_service *s)
+static int64_t deadline_of(const struct serve_chat *c)
 {
-	return s->timeout_us && s->recording ? env_steady_us(flow_env(s->flow)) + s->timeout_us : 0;
+	const struct serve_service *s = c->service;
+	return s->timeout_us && s->recording ? c->begun_us + s->timeout_us : 0;
 }
 
 /* Open the answer. The record lists the choices that were begun, even if not all of them were. */
@@ -83,7 +85,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 /* Once a request is admitted, every way out leaves a record. */
 static int begin(struct serve_chat *c, struct err *e)
 {
-	c->deadline_us = deadline_of(c->service);
+	c->deadline_us = deadline_of(c);
 	int end = serve_scan_request(c, e);
 	TRY(end);
 	if (end == FILTER_COMPLETE)

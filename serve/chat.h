@@ -29,7 +29,8 @@ struct serve_chat {
 	char id[160], record[96];
 	uint64_t n; /* the record's number */
 	int64_t created_us;
-	int64_t deadline_us; /* steady clock; 0: none */
+	int64_t begun_us;    /* the same moment by the steady clock */
+	int64_t deadline_us; /* likewise; 0: none */
 	int64_t seed;
 	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
 	struct serve_notes notes; /* of the request's texts */

@@ -144,7 +144,8 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 				.asked = &c->request,
 				.seed = c->seed,
 				.created_us = c->created_us,
-				.ended_us = env_now_us(flow_env(s->flow)),
+				.ended_us = c->created_us + env_steady_us(flow_env(s->flow)) -
+					    c->begun_us,
 				.root = serve_root(s),
 				.signer = serve_signer(s),
 				.build = build_id(),

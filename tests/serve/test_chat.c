@@ -154,6 +154,36 @@ Test(serve_chat, few_places_are_for_answers_that_say_how_short_they_are)
 	cr_expect_eq(audit_log_size(at.flow->log), size + 2, "what was refused has no number");
 }
 
+static int64_t day_us, steady_us;
+static int64_t day(void *ctx) { return (void)ctx, day_us; }
+static int64_t steady(void *ctx) { return (void)ctx, steady_us; }
+static void jump(void *ctx, unsigned choice, size_t step)
+{
+	(void)ctx, (void)choice;
+	day_us += step % 2 ? -7200000000 : 3600000000;
+	steady_us += 1000000;
+}
+
+Test(serve_chat, a_clock_that_jumps_ends_no_chat_and_is_in_no_duration)
+{
+	char wanted[100];
+	day_us = at.time_us + 1000000;
+	steady_us = 5;
+	at.env.clock = (struct clock){ day, steady, NULL };
+	script_say(at.script, "abcdef", 1);
+	at.script->at_step = jump;
+	snprintf(wanted, sizeof wanted, "{\"admitted_us\":%lld,\"ended_us\":%lld}", (long long)day_us,
+		 (long long)day_us + 7000000);
+	struct said x = served_say(&at, "");
+	cr_expect_eq(x.rc, SERVE_END, "%s", x.err.text);
+	cr_expect_str_eq(served_field(&at, "timing"), wanted);
+	said_free(&x);
+	script_say(at.script, "abcdefghijklmn", 1);
+	x = served_say(&at, "");
+	cr_expect_eq(x.rc, ERR_UNAVAILABLE, "14 seconds are over the limit of 10");
+	said_free(&x);
+}
+
 Test(serve_chat, error_at_any_step_ends_the_chat_after_what_had_gone_out)
 {
 	script_say(at.script, "uvwxyz", 1);
