@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""A server whose storage fails says so and answers nobody; once the storage is well again it answers, without
+having been started anew."""
+
+import http.client, json, os, sys, time
+
+sys.path.insert(0, os.path.dirname(__file__))
+from client import Home, MODEL, Server
+
+
+def ask(server, method, path, body=None):
+    c = http.client.HTTPConnection(server.address, timeout=60)
+    c.request(method, path, body, {"Content-Type": "application/json"})
+    r = c.getresponse()
+    return r.status, dict(r.getheaders()), r.read()
+
+
+def chat(server, stream):
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+    return ask(server, "POST", "/v1/chat/completions", json.dumps(dict(body, stream=stream)))
+
+
+def until_well(server):
+    for _ in range(1200):  # as long as it takes: no answer is timed
+        if ask(server, "GET", "/health")[0] == 200:
+            return
+        time.sleep(0.1)
+    raise SystemExit("the server does not recover")
+
+
+with Home() as h:
+    with Server(h, MODEL, "--unsigned") as s:
+        assert ask(s, "GET", "/health")[0] == 200 and chat(s, False)[0] == 200
+        for fault in range(2):
+            (h.state / "log").rename(h.state / "log.away")
+            (h.state / "log").write_text("")
+            status, _, answer = chat(s, fault == 1)
+            assert status != 200 or b"[DONE]" not in answer, answer  # it has no record
+            for stream in (False, True):
+                status, headers, answer = chat(s, stream)
+                assert status == 503 and b"choices" not in answer, (status, answer)
+                assert headers["Retry-After"] == "1", headers
+            status, headers, answer = ask(s, "GET", "/health")
+            assert status == 503 and headers["Retry-After"] == "1", (status, headers)
+            (h.state / "log").unlink()
+            (h.state / "log.away").rename(h.state / "log")
+            until_well(s)
+            for stream in (False, True):
+                status, headers, answer = chat(s, stream)
+                assert status == 200, answer
+        assert s.stop() == 0
+    assert h.json("audit", "verify")["ok"]
+    # Every number that left in a header is a record.
+    numbers = sorted(
+        e["entry"]["n"]
+        for e in h.json("audit", "list")["entries"]
+        if e["entry"]["worker"] != "0" * 16
+    )
+    assert numbers == list(range(len(numbers))), numbers
