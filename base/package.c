@@ -25,5 +25,7 @@ int package_error(struct archive *a, const char *what, struct err *e)
 	int kind = code == ENOMEM                                   ? ERR_NOMEM
 		   : code == ENOSPC || code == EIO || code == EFBIG ? ERR_IO
 								    : ERR_INPUT;
+	if (code == ENOSPC)
+		text = "the disk is full";
 	return err_set(e, kind, "cannot %s the package: %s", what, text ? text : "damaged");
 }

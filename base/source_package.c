@@ -26,6 +26,7 @@
 
 #define BLOCK_BYTES KIB(64) /* read for a header; libarchive seeks over whole ones */
 #define TAR_BLOCK 512u
+#define HEAD_BYTES 262 /* to the end of "ustar" in the first header */
 #define FOLDERS_MAX LIMIT_FILES
 /* Kept of names and the folders above them: length times depth each. */
 #define NAMES_BYTES_MAX MIB(64)
@@ -57,6 +58,7 @@ struct indexing {
 	struct package *main, *beside;
 	const char *apart; /* or NULL */
 	uint64_t tar_bytes;
+	bool ustar; /* as the first header says of itself */
 	size_t names_bytes, entries;
 	struct entry last; /* where the next header begins says whether it was in one piece */
 };
@@ -208,6 +210,14 @@ static int entry_take(struct indexing *x, struct archive_entry *entry, struct er
 
 /* ---- all headers ---- */
 
+/* What never was a package was not checked: another code than that of a damaged one. */
+static int no_package(const char *kind, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED,
+		       "no package but %s %s file: a package is one uncompressed tar",
+		       strchr("aeiou", kind[0]) ? "an" : "a", kind);
+}
+
 static int headers_read(struct indexing *x, struct err *e)
 {
 	for (;;) {
@@ -217,13 +227,13 @@ static int headers_read(struct indexing *x, struct err *e)
 			return package_error(x->a, "read", e);
 		TRY(entry_ended(x, e));
 		if (rc == ARCHIVE_EOF)
-			return x->entries ? 0 : err_set(e, ERR_INPUT, "the package is empty");
+			return x->entries ? 0 : no_package("empty", e);
 		TRY(entry_take(x, entry, e));
 	}
 }
 
 /* Only plain tar is read. What is often mistaken for it is refused by name. */
-static int magic_check(const void *head, size_t len, struct err *e)
+static int magic_check(const char *head, size_t len, bool *ustar, struct err *e)
 {
 	static const struct {
 		const char *magic, *name;
@@ -239,9 +249,9 @@ static int magic_check(const void *head, size_t len, struct err *e)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		size_t n = strlen(known[i].magic);
 		if (len >= n && memcmp(head, known[i].magic, n) == 0)
-			return err_set(e, ERR_INPUT, "a %s file: packages are uncompressed tar",
-				       known[i].name);
+			return no_package(known[i].name, e);
 	}
+	*ustar = len == HEAD_BYTES && memcmp(head + HEAD_BYTES - 5, "ustar", 5) == 0;
 	return 0;
 }
 
@@ -279,6 +289,8 @@ static int package_index(struct indexing *x, struct err *e)
 	files_sort(x->main);
 	files_sort(x->beside);
 out:
+	if (rc == ERR_INPUT && x->entries == 0 && !x->ustar)
+		rc = no_package(x->tar_bytes ? "foreign" : "empty", e);
 	if (inside)
 		package_locale_leave(&locale);
 	archive_read_free(x->a);
@@ -374,18 +386,19 @@ static int package_make(struct package **out, const char *label, struct err *e)
 	return 0;
 }
 
-static int package_open(struct package *p, const char *path, uint64_t *bytes, struct err *e)
+static int package_open(struct indexing *x, const char *path, struct err *e)
 {
+	struct package *p = x->main;
 	struct stat st;
-	char head[8];
+	char head[HEAD_BYTES];
 	p->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (p->fd < 0)
 		return err_errno(e, "open");
 	if (fstat(p->fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_set(e, ERR_INPUT, "not a regular file");
-	*bytes = (uint64_t)st.st_size;
+		return err_set(e, ERR_UNSUPPORTED, "no package: not a regular file");
+	x->tar_bytes = (uint64_t)st.st_size;
 	ssize_t n = pread(p->fd, head, sizeof head, 0);
-	return n < 0 ? err_errno(e, "read") : magic_check(head, (size_t)n, e);
+	return n < 0 ? err_errno(e, "read") : magic_check(head, (size_t)n, &x->ustar, e);
 }
 
 int source_open_package(struct source **out, struct source **beside, const char *path,
@@ -395,7 +408,7 @@ int source_open_package(struct source **out, struct source **beside, const char 
 	int rc = 0;
 	TRY_OUT(package_make(&x.main, path, e));
 	TRY_OUT(package_make(&x.beside, path, e));
-	TRY_OUT(package_open(x.main, path, &x.tar_bytes, e));
+	TRY_OUT(package_open(&x, path, e));
 	TRY_OUT(package_index(&x, e));
 	if (x.beside->count) {
 		x.beside->fd = fcntl(x.main->fd, F_DUPFD_CLOEXEC, 0);

@@ -25,7 +25,8 @@ struct store_tx;
 struct store_stmt;
 
 /* url: an absolute path (a file of the built-in engine, created if absent, readable by its owner
- * alone), or SCHEME://... of an engine; one that is not in this version is ERR_UNSUPPORTED. */
+ * alone; where it cannot be written it can be read), or SCHEME://... of an engine; one that is not
+ * in this version is ERR_UNSUPPORTED. */
 int store_open(struct store **out, const char *url, struct err *e) MUST_USE;
 /* No transaction is open. */
 void store_close(struct store *s);

@@ -10,6 +10,10 @@
  *   IOERR_NOMEM                      ERR_IO, not poisoned
  *   any other                        ERR_IO
  *
+ * A file that nobody here may write (its mode, its folder, a read-only medium) is opened for
+ * reading as it is: where no write-ahead log lies beside it, nobody is writing, and "immutable"
+ * makes SQLite need none of its own.
+ *
  * Settings: WAL (readers beside the writer), synchronous=FULL, foreign_keys, secure_delete,
  * trusted_schema off, defensive; readers query_only. SQLite numbers "$2" by first appearance,
  * PostgreSQL by its digits: parameters are bound by name. */
@@ -17,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -25,6 +30,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct sqlite_conn {
@@ -74,12 +81,28 @@ static bool poisons(int code)
 	       primary == SQLITE_NOTADB;
 }
 
+/* SQLite's words for it are many, and some are only "disk I/O error". */
+static bool disk_is_full(sqlite3 *db, int code)
+{
+	int primary = code & 0xff, number = db ? sqlite3_system_errno(db) : 0;
+	const char *path = db ? sqlite3_db_filename(db, "main") : NULL;
+	struct statvfs fs;
+
+	if (primary == SQLITE_FULL || number == ENOSPC || number == EDQUOT)
+		return true;
+	return primary == SQLITE_IOERR && path && statvfs(path, &fs) == 0 &&
+	       (uint64_t)fs.f_bavail * fs.f_frsize < KIB(64);
+}
+
 static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, struct err *e)
 {
 	const char *why = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
 
 	if (poisons(code))
 		c->base.poisoned = true;
+	if (disk_is_full(c->db, code))
+		return err_set(e, ERR_IO,
+			       "database: %s: the disk is full: make room, then run this again", what);
 	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
 }
 
@@ -105,7 +128,50 @@ static int create_private(const char *path, struct err *e)
 	return 0;
 }
 
-static int configure(struct sqlite_conn *c, bool writer, struct err *e)
+enum access_to { TO_WRITE, TO_READ, TO_READ_AS_IT_IS };
+
+static enum access_to access_to(const char *path)
+{
+	char folder[LIMIT_PATH_BYTES], log[LIMIT_PATH_BYTES];
+	struct stat st;
+
+	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path) + 1, path);
+	if (access(path, F_OK) < 0 || (access(path, W_OK) == 0 && access(folder, W_OK | X_OK) == 0))
+		return TO_WRITE; /* or to fail with the system's reason */
+	int len = snprintf(log, sizeof log, "%s-wal", path);
+	bool written = len > 0 && len < LIMIT_PATH_BYTES && stat(log, &st) == 0 && st.st_size > 0;
+	return written ? TO_READ : TO_READ_AS_IT_IS;
+}
+
+/* The name as a URI, with what would end or change it as %XX. */
+static int open_as(struct sqlite_conn *c, const char *path, enum access_to how, struct err *e)
+{
+	static const int flags[] = {
+		[TO_WRITE] = SQLITE_OPEN_READWRITE,
+		[TO_READ] = SQLITE_OPEN_READONLY,
+		[TO_READ_AS_IT_IS] = SQLITE_OPEN_READONLY,
+	};
+	struct buf uri = { 0 };
+
+	buf_add_text(&uri, "file:");
+	for (const char *s = path; *s; s++) {
+		if (strchr("?#%", *s))
+			buf_printf(&uri, "%%%02X", (unsigned char)*s);
+		else
+			buf_add_byte(&uri, (unsigned char)*s);
+	}
+	buf_add_text(&uri, how == TO_READ_AS_IT_IS ? "?immutable=1" : "");
+	int rc = buf_done(&uri, e);
+	if (rc == 0) {
+		int code = sqlite3_open_v2(uri.bytes, &c->db,
+					   flags[how] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+		rc = code == SQLITE_OK ? 0 : sqlite_failed(c, code, "open", e);
+	}
+	buf_free(&uri);
+	return rc;
+}
+
+static int configure(struct sqlite_conn *c, bool writer, enum access_to how, struct err *e)
 {
 	sqlite3_extended_result_codes(c->db, 1);
 	if (sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK)
@@ -113,9 +179,13 @@ static int configure(struct sqlite_conn *c, bool writer, struct err *e)
 	sqlite3_busy_timeout(c->db, 5000);
 	TRY(sqlite_run(c,
 		       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-		       "PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL;"
-		       "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
+		       "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON",
 		       "set up", e));
+	if (how == TO_WRITE)
+		TRY(sqlite_run(c,
+			       "PRAGMA secure_delete=ON; PRAGMA journal_mode=WAL;"
+			       "PRAGMA synchronous=FULL",
+			       "set up", e));
 	if (writer)
 		return 0;
 	TRY(sqlite_run(c, "PRAGMA query_only=ON", "set up", e));
@@ -139,14 +209,20 @@ static int sqlite_open(struct store_conn **out, const char *url, bool writer, st
 
 	if (path[0] != '/')
 		return err_set(e, ERR_INPUT, "storage \"%.200s\": the path must be absolute", url);
-	if (writer)
+	if (writer && access(path, F_OK) < 0)
 		TRY(create_private(path, e));
 	struct sqlite_conn *c = calloc(1, sizeof *c);
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	c->base.backend = &store_sqlite;
-	int code = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	int rc = code == SQLITE_OK ? configure(c, writer, e) : sqlite_failed(c, code, "open", e);
+	enum access_to how = access_to(path);
+	int rc = open_as(c, path, how, e);
+	if (rc == 0)
+		rc = configure(c, writer, how, e);
+	if (rc < 0 && how == TO_READ)
+		rc = err_set(e, rc,
+			     "changes wait in its write-ahead log, and a folder that cannot be written "
+			     "cannot take them in: copy the folder, and read the copy");
 	if (rc < 0) {
 		sqlite_close(&c->base);
 		err_prefix(e, "%s", path); /* which one, of several */

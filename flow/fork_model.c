@@ -131,7 +131,7 @@ static int signed_root(struct flow *f, struct flow_fork_model *m, const struct f
 	struct signing_report report = { 0 };
 	struct err why = { 0 };
 	size_t signer;
-	int rc = flow_bundle_open(m->source, t, &manifest, &signer, &why);
+	int rc = flow_bundle_open(m->source, m->ref.beside, t, &manifest, &signer, &why);
 	bool readable = rc == 0;
 	if (rc == ERR_NOMEM || rc == ERR_IO)
 		TRY_OUT(err_set(e, rc, "%s", why.text));
@@ -158,7 +158,7 @@ int flow_fork_model_root(struct flow *f, struct flow_fork_model *m, struct diges
 	}
 	TRY(flow_root_of(m->source, root, e));
 	int rc = flow_trust_load(f, NULL, &trust, e);
-	if (rc == ERR_USAGE)
+	if (rc == ERR_NOTFOUND)
 		return 0; /* no key is trusted here */
 	TRY(rc);
 	rc = signed_root(f, m, &trust, root, e);

@@ -12,8 +12,10 @@
 #include "base/text.h"
 #include "flow/home.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct env *flow_env(const struct flow *f) { return f->env; }
 struct audit_log *flow_log(const struct flow *f) { return f->log; }
@@ -169,14 +171,29 @@ int flow_home_stores(struct flow *f, struct err *e)
 	return open_log_key(f, e);
 }
 
+/* Whether a part of the state folder is there. What may not be looked at is not absent. */
+static int look_for(const struct flow *f, const char *name, bool *there, struct err *e)
+{
+	char path[LIMIT_PATH_BYTES];
+	TRY(flow_path(f, name, path, e));
+	*there = access(path, R_OK) == 0;
+	if (*there || errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	if (errno == EACCES || errno == EPERM)
+		return err_set(e, ERR_IO,
+			       "state folder %s: permission denied: it is another user's; give --home "
+			       "DIR, or set HALLMARK_HOME",
+			       f->home);
+	return err_errno(e, "state folder %s", f->home);
+}
+
 /* The signed checkpoint is what a first command writes last: before it there is nothing to read. */
 static int check_parts(struct flow *f, struct err *e)
 {
-	char database[LIMIT_PATH_BYTES], checkpoint[LIMIT_PATH_BYTES], keys[LIMIT_PATH_BYTES];
-	TRY(flow_path(f, "state.db", database, e));
-	TRY(flow_path(f, "log/checkpoint", checkpoint, e));
-	TRY(flow_path(f, "keys.db", keys, e)); /* made after state.db */
-	bool there = file_exists(database), signed_once = file_exists(checkpoint);
+	bool there = false, signed_once = false, keys = false;
+	TRY(look_for(f, "state.db", &there, e));
+	TRY(look_for(f, "log/checkpoint", &signed_once, e));
+	TRY(look_for(f, "keys.db", &keys, e)); /* made after state.db */
 	if (f->read_only && there && !signed_once)
 		return err_set(e, ERR_NOTFOUND,
 			       "no log in %s yet: its first command is at work, or was cut off: "
@@ -184,10 +201,11 @@ static int check_parts(struct flow *f, struct err *e)
 			       f->home);
 	if (f->read_only && !there)
 		return err_set(e, ERR_NOTFOUND,
-			       "no state in %s: publish or serve first, or run "
-			       "`hallmark registry rebuild` when only the log is left",
+			       "no state in %s yet: to verify, trust a publisher (`hallmark key "
+			       "import FILE`) or give --key FILE; to publish, `hallmark key new`; "
+			       "where only the log is left, `hallmark registry rebuild`",
 			       f->home);
-	if (!there && !signed_once && file_exists(keys))
+	if (!there && !signed_once && keys)
 		return err_set(
 			e, ERR_NOTFOUND,
 			"%s has keys.db, and neither log/ nor state.db: put both back, or only log/ and "

@@ -66,6 +66,8 @@ struct flow_trust {
 int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out,
 		    struct err *e) MUST_USE;
 void flow_trust_free(struct flow_trust *t);
+/* What to call a key: its name, else the id of one of its halves. Borrowed. */
+const char *flow_key_label(const struct signing_public *key);
 /* Whether a publisher may sign a model of that name: trust.toml says so; else, of an own key, its
  * document does; else the name's organisation is the publisher. A key file that was given and names
  * nobody may sign any. ERR_DENIED, with what to do about it. */
@@ -110,9 +112,11 @@ int flow_root_of(struct source *s, struct digest *root, struct err *e) MUST_USE;
 /* ---- release.c ---- */
 
 /* The bundle of a release, checked against trusted keys. *signer is the index of the key in t.
- * ERR_NOTFOUND: unsigned; ERR_VERIFY: no trusted key fits. */
-int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signing_manifest *m,
-		     size_t *signer, struct err *e) MUST_USE;
+ * beside: what lies beside the model, or NULL; an Ed25519 key needs it. ERR_NOTFOUND: unsigned, or
+ * by nobody who is trusted. ERR_VERIFY: not by the trusted key that it names; not by the one given.
+ */
+int flow_bundle_open(struct source *s, struct source *beside, const struct flow_trust *t,
+		     struct signing_manifest *m, size_t *signer, struct err *e) MUST_USE;
 
 /* ---- publish_finish.c, recover.c ---- */
 

@@ -24,14 +24,14 @@ int flow_model_plain(struct flow_model *m, struct err *e)
 	return flow_root_of(m->ref.source, &m->root, e);
 }
 
-/* A folder without a signature, or with one that cannot be read, does not verify. */
+/* A signature that cannot be read does not verify; one that is not there was not checked. */
 static int read_manifest(struct flow_model *m, const struct flow_trust *t, size_t *signer,
 			 struct err *e)
 {
-	int rc = flow_bundle_open(m->ref.source, t, &m->manifest, signer, e);
+	int rc = flow_bundle_open(m->ref.source, m->ref.beside, t, &m->manifest, signer, e);
 	if (rc == 0)
 		rc = flow_ref_check(&m->ref, &m->manifest, e);
-	return rc == ERR_NOTFOUND || rc == ERR_INPUT ? ERR_VERIFY : rc;
+	return rc == ERR_INPUT ? ERR_VERIFY : rc;
 }
 
 static int check_signature(struct flow_model *m, struct flow *f, const char *key, struct err *e)
@@ -42,7 +42,7 @@ static int check_signature(struct flow_model *m, struct flow *f, const char *key
 	TRY_OUT(flow_trust_load(f, key, &t, e));
 	TRY_OUT(read_manifest(m, &t, &signer, e));
 	const struct signing_public *p = &t.of[signer].key;
-	snprintf(m->signer, sizeof m->signer, "%s", p->name[0] ? p->name : p->p256_keyid);
+	snprintf(m->signer, sizeof m->signer, "%s", flow_key_label(p));
 	m->root = m->manifest.root;
 out:
 	flow_trust_free(&t);

@@ -5,10 +5,56 @@
 
 #include <string.h>
 
-int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signing_manifest *m,
-		     size_t *signer, struct err *e)
+/* With an Ed25519 key alone: the manifest's own signature beside covers what the bundle signs. */
+static int open_by_minisign(const struct buf *bundle, struct source *beside,
+			    const struct signing_public *key, struct signing_manifest *m,
+			    struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = beside ? source_read_file(beside, FLOW_MANIFEST ".minisig", FLOW_ARTIFACT_BYTES,
+					   &text, e)
+			: ERR_NOTFOUND;
+	if (rc == ERR_NOTFOUND)
+		return err_set(e, rc,
+			       "an Ed25519 key checks " FLOW_MANIFEST ".minisig, which is not "
+			       "beside the model: give the publisher's key document or PEM");
+	TRY_OUT(rc);
+	TRY_OUT(signing_bundle_open(bundle->bytes, bundle->len, NULL, m, e));
+	rc = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len, text.bytes,
+				    text.len, e);
+	if (rc < 0)
+		signing_manifest_free(m);
+out:
+	buf_free(&text);
+	return rc;
+}
+
+/* No key of t fits. Wrong is what names a trusted key, or is none of the key that was given; a
+ * signature by somebody else was not checked. */
+static int no_signer(const struct buf *bundle, const char *label, const struct flow_trust *t,
+		     struct err *e)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct signing_public *key = &t->of[i].key;
+		if (t->of[i].given)
+			return err_set(e, ERR_VERIFY, "%s/" SIGNING_BUNDLE ": %s", label, e->text);
+		if (signing_bundle_names(bundle->bytes, bundle->len, key))
+			return err_set(e, ERR_VERIFY,
+				       "%s/" SIGNING_BUNDLE
+				       ": the signature is not by the key of %s, which it names",
+				       label, flow_key_label(key));
+	}
+	return err_set(e, ERR_NOTFOUND,
+		       "%s/" SIGNING_BUNDLE ": none of the %zu trusted keys made this signature: if "
+		       "you trust its publisher, `hallmark key import FILE`, or give --key FILE",
+		       label, t->count);
+}
+
+int flow_bundle_open(struct source *s, struct source *beside, const struct flow_trust *t,
+		     struct signing_manifest *m, size_t *signer, struct err *e)
 {
 	struct buf bundle = { 0 };
+	struct err why = { 0 };
 	int rc = source_read_file(s, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e);
 	if (rc == ERR_NOTFOUND)
 		rc = err_set(e, ERR_NOTFOUND,
@@ -16,16 +62,18 @@ int flow_bundle_open(struct source *s, const struct flow_trust *t, struct signin
 	else if (rc == 0)
 		rc = ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
-		if (!t->of[i].key.has_p256 && t->count > 1)
+		const struct signing_public *key = &t->of[i].key;
+		if (!key->has_p256 && !t->of[i].given)
 			continue; /* a key of another kind: it says nothing about this signature */
-		rc = signing_bundle_open(bundle.bytes, bundle.len, &t->of[i].key, m, e);
+		rc = key->has_p256
+			     ? signing_bundle_open(bundle.bytes, bundle.len, key, m, &why)
+			     : open_by_minisign(&bundle, beside, key, m, &why);
 		*signer = i;
+		if (rc < 0)
+			err_set(e, rc, "%s", why.text);
 	}
-	if (rc == ERR_VERIFY && t->count != 1)
-		rc = err_set(e, ERR_VERIFY,
-			     "%s/" SIGNING_BUNDLE
-			     ": none of the %zu trusted keys made this signature",
-			     s->label, t->count);
+	if (rc == ERR_VERIFY)
+		rc = no_signer(&bundle, s->label, t, e);
 	buf_free(&bundle);
 	return rc;
 }
@@ -95,6 +143,11 @@ static int check_files(const struct flow_ref *ref, const struct signing_manifest
 				   (v->ignore_unsigned ? SIGNING_IGNORE_UNSIGNED : 0) |
 					   (v->quiet ? SIGNING_QUIET : 0),
 				   e));
+	if (r.unchecked && r.unchecked == r.count && json_is_true(json_object_get(report, "ok"))) {
+		int rc = err_set(e, ERR_UNSUPPORTED, "%s", r.difference[0].found);
+		signing_report_free(&r);
+		return rc;
+	}
 	if (r.ok)
 		snprintf(detail, sizeof detail, "%zu files, %llu bytes hashed", m->file_count,
 			 (unsigned long long)r.bytes);
@@ -112,8 +165,8 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 {
 	struct signing_manifest m = { 0 };
 	size_t signer = 0;
-	int rc = flow_bundle_open(ref->source, t, &m, &signer, e);
-	if (rc == ERR_VERIFY || rc == ERR_INPUT || rc == ERR_NOTFOUND) {
+	int rc = flow_bundle_open(ref->source, ref->beside, t, &m, &signer, e);
+	if (rc == ERR_VERIFY || rc == ERR_INPUT) {
 		add_check(report, "signature", false, e->text);
 		rc = 0;
 		goto out;
@@ -121,9 +174,12 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 	TRY_OUT(rc);
 	const struct signing_public *key = &t->of[signer].key;
 	json_object_set_new(report, "signer",
-			    json_string(key->name[0] ? key->name : key->p256_keyid));
+			    json_string(flow_key_label(key)));
 	json_object_set_new(report, "root", json_digest(&m.root));
-	add_check(report, "signature", true, "OpenSSF Model Signing v1.0 bundle, ECDSA");
+	add_check(report, "signature", true,
+		  key->has_p256 ? "OpenSSF Model Signing v1.0 bundle, ECDSA"
+				: "Ed25519 signature of the manifest; the bundle's ECDSA signature "
+				  "needs another key");
 	check_registered(ref, &m, report);
 	TRY_OUT(check_files(ref, &m, v, report, e));
 	TRY_OUT(check_artifacts(ref->beside, key, &m, report, e));

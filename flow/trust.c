@@ -31,6 +31,11 @@ static int add_key(struct flow_trust *t, const char *path, struct err *e)
 	return 0;
 }
 
+const char *flow_key_label(const struct signing_public *key)
+{
+	return key->name[0] ? key->name : key->has_p256 ? key->p256_keyid : key->ed25519_keyid;
+}
+
 void flow_trust_free(struct flow_trust *t)
 {
 	free(t->of);
@@ -137,6 +142,18 @@ static int add_trusted(struct flow *f, struct flow_trust *t, struct err *e)
 	return rc;
 }
 
+/* May be nobody. */
+static int trust_of_home(struct flow *f, struct flow_trust *out, struct err *e)
+{
+	*out = (struct flow_trust){ 0 };
+	int rc = add_own_keys(f, out, e);
+	if (rc == 0)
+		rc = add_trusted(f, out, e);
+	if (rc < 0)
+		flow_trust_free(out);
+	return rc;
+}
+
 int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, struct err *e)
 {
 	*out = (struct flow_trust){ 0 };
@@ -146,17 +163,15 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 		if (rc == 0)
 			out->of[0].given = true;
 	} else if (!f) {
-		rc = err_set(
-			e, ERR_USAGE,
-			"no trusted key: give --key FILE, or import one with `hallmark key import FILE`");
+		rc = err_set(e, ERR_NOTFOUND,
+			     "no publisher is trusted here yet: get the publisher's key and `hallmark "
+			     "key import FILE`, or give --key FILE");
 	} else {
-		rc = add_own_keys(f, out, e);
-		if (rc == 0)
-			rc = add_trusted(f, out, e);
+		rc = trust_of_home(f, out, e);
 		if (rc == 0 && out->count == 0)
-			rc = err_set(e, ERR_USAGE,
-				     "no trusted key in %s: give --key FILE, or import one with "
-				     "`hallmark key import FILE`",
+			rc = err_set(e, ERR_NOTFOUND,
+				     "no publisher is trusted in %s yet: get the publisher's key and "
+				     "`hallmark key import FILE`, or give --key FILE",
 				     f->home);
 	}
 	if (rc < 0)
@@ -279,11 +294,7 @@ int flow_key_list(struct flow *f, json_t **report, struct err *e)
 	struct flow_trust t;
 	struct arr list = { 0 };
 	struct obj o = { 0 };
-	int rc = flow_trust_load(f, NULL, &t, e);
-	if (rc == ERR_USAGE)
-		t = (struct flow_trust){ 0 };
-	else
-		TRY(rc);
+	TRY(trust_of_home(f, &t, e));
 	for (size_t i = 0; i < t.count; i++)
 		arr_add(&list, describe(&t.of[i]));
 	flow_trust_free(&t);

@@ -149,6 +149,22 @@ static int open_root(const json_t *root, const struct signing_public *key,
 	return open_envelope(root, key, m, e);
 }
 
+bool signing_bundle_names(const void *bundle, size_t len, const struct signing_public *key)
+{
+	json_t *root = NULL;
+	char expected[65];
+	if (!key->has_p256 ||
+	    json_read(&root, bundle, len, LIMIT_MANIFEST_BYTES, LIMIT_JSON_DEPTH, NULL) < 0)
+		return false;
+	const json_t *material = json_object_get(root, "verificationMaterial");
+	const char *hint = json_string_value(
+		json_object_get(json_object_get(material, "publicKey"), "hint"));
+	key_hint(key, expected);
+	bool names = !hint || strcmp(hint, expected) == 0;
+	json_decref(root);
+	return names;
+}
+
 int signing_bundle_open(const void *bundle, size_t len, const struct signing_public *key,
 			struct signing_manifest *m, struct err *e)
 {

@@ -263,7 +263,9 @@ static int open_wrapped(struct signing_identity *id, const uint8_t *file, const 
 		return err_set(e, ERR_INPUT, "damaged: argon2id with %llu passes over %llu bytes",
 			       (unsigned long long)passes, (unsigned long long)memory);
 	if (!passphrase)
-		return err_set(e, ERR_VERIFY, "protected by a passphrase, and none was given");
+		return err_set(e, ERR_INPUT,
+			       "protected by a passphrase, and none was given: give "
+			       "--passphrase-file FILE, or set HALLMARK_PASSPHRASE");
 	uint8_t *key = stretch(passphrase, file, e);
 	if (!key)
 		return ERR_NOMEM;
@@ -273,7 +275,7 @@ static int open_wrapped(struct signing_identity *id, const uint8_t *file, const 
 								    file + AT_TAG, file, AT_SECRET,
 								    file + AT_NONCE, key);
 	sodium_free(key);
-	return result == 0 ? 0 : err_set(e, ERR_VERIFY, "wrong passphrase, or the file is damaged");
+	return result == 0 ? 0 : err_set(e, ERR_INPUT, "wrong passphrase, or the file is damaged");
 }
 
 static int open_secret(struct signing_identity *id, const uint8_t *file, const char *passphrase,

@@ -90,6 +90,9 @@ int signing_bundle_make(const struct signing_identity *id, const struct signing_
 int signing_bundle_open(const void *bundle, size_t len, const struct signing_public *key,
 			struct signing_manifest *m, struct err *e) MUST_USE;
 
+/* Whether a bundle says that this key made it, or does not say which did: no proof of anything. */
+bool signing_bundle_names(const void *bundle, size_t len, const struct signing_public *key);
+
 /* SLSA v1 provenance in a DSSE envelope (urn:hallmark:build:KIND:v1); parents bind lineage. */
 struct signing_parent {
 	const char *name, *relation, *license; /* borrowed; license may be NULL */

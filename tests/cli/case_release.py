@@ -51,7 +51,7 @@ with Home() as h:
     flip(h.dir / "readme/model.sig", 900)
     assert not h.json("release", "verify", h.dir / "readme", status=3)["ok"]
     shutil.copytree(model, h.dir / "unsigned", ignore=shutil.ignore_patterns("model.sig"))
-    h.run("release", "verify", h.dir / "unsigned", status=3)
+    h.run("release", "verify", h.dir / "unsigned", status=5)
     h.run("release", "verify", h.dir / "nothing-here", status=5)
     h.run(
         "release", "create", model, "--name", "no-slash", "--version", "1", "--key", "k", status=2
@@ -63,7 +63,7 @@ with Home() as h:
     with Home() as other:
         theirs = other.model()
         other.publish(theirs, "acme/x")
-        h.run("release", "verify", theirs, status=3)
+        h.run("release", "verify", theirs, status=5)
         (h.dir / "acme.pub").write_bytes(other.run("key", "show", "k").stdout)
         h.run("release", "verify", theirs, "--key", h.dir / "acme.pub")
 

@@ -155,17 +155,14 @@ Test(flow_release, extra_files_are_let_pass_only_when_asked)
 	json_decref(report);
 }
 
-Test(flow_release, an_unsigned_folder_is_a_failed_verification_that_says_so)
+Test(flow_release, an_unsigned_folder_was_not_checked)
 {
+	json_t *report;
+	struct err e = { 0 };
 	fixture_model(&at, "plain");
-	json_t *report = verify(fixture_path(&at, "plain"));
-	cr_expect_not(truth_of(report, "ok"));
-	cr_expect(json_is_null(json_object_get(report, "signer")));
-	cr_expect(json_is_null(json_object_get(report, "root")));
-	cr_expect(strstr(text_of(check_of(report, "signature"), "detail"),
-			 "is not a signed release"));
-	cr_expect_null(check_of(report, "files"), "nothing was hashed");
-	json_decref(report);
+	expect_says(ERR_NOTFOUND, "is not a signed release",
+		    fixture_verify(at.flow, fixture_path(&at, "plain"), NULL, false, &report, &e));
+	cr_expect_null(report);
 }
 
 static const struct {
@@ -239,10 +236,9 @@ Test(flow_release, a_strangers_release_needs_the_strangers_key)
 	expect(0, flow_key_export(other.flow, "k", "pem", &pem, &e));
 	fixture_write(&at, "k.pem", pem.bytes, pem.len);
 
-	expect(0, fixture_verify(other.flow, fixture_path(&at, "model"), NULL, false, &report, &e));
-	cr_expect_not(truth_of(report, "ok"));
-	cr_expect_null(check_of(report, "files"), "nothing unsigned is hashed");
-	json_decref(report);
+	expect_says(ERR_NOTFOUND, "hallmark key import",
+		    fixture_verify(other.flow, fixture_path(&at, "model"), NULL, false, &report, &e));
+	cr_expect_null(report, "signed by a stranger is not wrong");
 
 	/* A key given is the only one that counts, own keys do not help. */
 	expect(0, fixture_verify(at.flow, fixture_path(&at, "model"), fixture_path(&at, "k.pem"),
@@ -284,7 +280,7 @@ Test(flow_release, without_any_key_it_cannot_be_checked)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect_says(ERR_USAGE, "no trusted key",
+	expect_says(ERR_NOTFOUND, "hallmark key import",
 		    fixture_verify(NULL, fixture_path(&at, "model"), NULL, false, &report, &e));
 	cr_expect_null(report);
 	expect(ERR_NOTFOUND, fixture_verify(NULL, fixture_path(&at, "model"),
@@ -295,17 +291,24 @@ Test(flow_release, without_any_key_it_cannot_be_checked)
 	cr_expect_null(report, "could not check is not: checked, and wrong");
 }
 
-Test(flow_release, a_minisign_key_cannot_check_the_bundle)
+Test(flow_release, a_minisign_key_checks_what_lies_beside)
 {
 	struct buf key = { 0 };
 	json_t *report;
 	struct err e = { 0 };
 	expect(0, flow_key_export(at.flow, "k", "minisign", &key, &e));
 	fixture_write(&at, "k.minisign", key.bytes, key.len);
-	int rc = fixture_verify(at.flow, fixture_path(&at, "model"),
-				fixture_path(&at, "k.minisign"), false, &report, &e);
-	cr_expect(rc < 0 || !truth_of(report, "ok"));
+	const char *model = fixture_path(&at, "model"), *file = fixture_path(&at, "k.minisign");
+	expect(0, fixture_verify(at.flow, model, file, false, &report, &e));
+	cr_expect(truth_of(report, "ok"));
 	json_decref(report);
+	fixture_flip(&at, "model.hallmark/manifest.json.minisig", 80);
+	int rc = fixture_verify(at.flow, model, file, false, &report, &e);
+	cr_expect(rc == 0 && !truth_of(report, "ok"), "%d (%s)", rc, e.text);
+	json_decref(report);
+	fixture_delete(&at, "model.hallmark/manifest.json.minisig");
+	expect_says(ERR_NOTFOUND, "manifest.json.minisig",
+		    fixture_verify(at.flow, model, file, false, &report, &e));
 	buf_free(&key);
 }
 
@@ -453,7 +456,7 @@ Test(flow_release, a_package_verifies_and_leaves_nothing_unpacked)
 static const struct {
 	const char *what;
 	long offset; /* of the byte changed; negative: bytes cut from the end; 0: the file replaced */
-	const char *text;
+	const char *text; /* no package at all: nothing to check */
 } packages[] = {
 	{ "a name in a header", 3, NULL },
 	{ "half of it", -6000, NULL },
@@ -479,9 +482,13 @@ Test(flow_release, a_package_that_is_damaged_fails_and_leaves_nothing)
 				     0);
 		else
 			fixture_flip(&at, "bad.tar", (uint64_t)packages[i].offset);
-		json_t *report = verify(fixture_path(&at, "bad.tar"));
-		cr_expect_not(truth_of(report, "ok"), "%s", packages[i].what);
-		cr_expect(text_of(item_of(report, "checks", 0), "detail")[0], "%s: says why",
+		json_t *report;
+		struct err e = { 0 };
+		int rc = fixture_verify(at.flow, fixture_path(&at, "bad.tar"), NULL, false, &report, &e);
+		cr_expect_eq(rc, packages[i].text ? ERR_UNSUPPORTED : 0, "%s: %d", packages[i].what, rc);
+		cr_expect(rc < 0 ? strstr(e.text, "no package") != NULL : !truth_of(report, "ok"), "%s",
+			  packages[i].what);
+		cr_expect(rc < 0 || text_of(item_of(report, "checks", 0), "detail")[0], "%s: says why",
 			  packages[i].what);
 		json_decref(report);
 		cr_expect_eq(entries_in(fixture_path(&at, "tmp")), 0, "%s", packages[i].what);

@@ -44,8 +44,8 @@ Test(signing_keys, opens_only_with_its_passphrase)
 	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
 	expect(0, signing_identity_create(dir, "p", "correct horse", &w.env, &e));
 	cr_assert_eq(mode_of("keys/p.key"), 0600);
-	expect(ERR_VERIFY, signing_identity_open(&id, dir, "p", "correct hors", &e));
-	expect(ERR_VERIFY, signing_identity_open(&id, dir, "p", NULL, &e));
+	expect(ERR_INPUT, signing_identity_open(&id, dir, "p", "correct hors", &e));
+	expect(ERR_INPUT, signing_identity_open(&id, dir, "p", NULL, &e));
 	cr_assert_null(id);
 	expect(0, signing_identity_open(&id, dir, "p", "correct horse", &e));
 	cr_assert_str_eq(signing_identity_public(id)->name, "p");
@@ -56,7 +56,7 @@ Test(signing_keys, opens_only_with_its_passphrase)
 	char *body = strchr(text.bytes, '\n') + 1;
 	body[20] = body[20] == 'A' ? 'B' : 'A'; /* inside the key number */
 	world_write(&w, "keys/p.key", text.bytes, text.len);
-	expect(ERR_VERIFY, signing_identity_open(&id, dir, "p", "correct horse", &e));
+	expect(ERR_INPUT, signing_identity_open(&id, dir, "p", "correct horse", &e));
 	buf_free(&text);
 }
 
