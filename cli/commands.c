@@ -155,7 +155,7 @@ const struct cli_command cli_commands[] = {
 	  "audit",
 	  "FOLDER|PACKAGE",
 	  "find a fork's parent from its weights, compare with its card (logged)",
-	  { { "parent", "REF", "only this candidate" }, SEED_OPTION },
+	  { { "parent", "REF", "only this candidate; related, it is the parent" }, SEED_OPTION },
 	  { "hallmark fork audit ./download",
 	    "hallmark fork audit ./download --parent acme/bank --json" },
 	  cmd_fork_audit },

@@ -329,7 +329,12 @@ static void add_candidates(const struct flow_fork_audit *a, struct obj *to)
 static int add_findings_of(const struct flow_fork_audit *a, const struct flow_candidate *c,
 			   json_t *findings, struct err *e)
 {
-	const struct flow_fork_other other = { &c->facts, c->name, c->own };
+	const struct flow_fork_other other = {
+		.facts = &c->facts,
+		.name = c->name,
+		.own = c->own,
+		.presumed = c->direction == FLOW_PARENT && flow_fork_presumed(c),
+	};
 	return flow_fork_findings(&other, &a->suspect.facts, &c->measure, findings, e);
 }
 

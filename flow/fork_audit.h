@@ -45,6 +45,9 @@ struct flow_fork_audit {
 	struct audit_receipt receipt;
 };
 
+/* Of a parent: whether nothing but the order of registration tells it. */
+bool flow_fork_presumed(const struct flow_candidate *c);
+
 /* After all were compared and corrected: who descends from whom, and which are the parents. */
 int flow_fork_lineage(struct flow_fork_audit *a, struct err *e) MUST_USE;
 

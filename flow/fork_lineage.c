@@ -50,7 +50,7 @@ static enum flow_direction is_parent(struct flow_candidate *c, const char *basis
 	return FLOW_PARENT;
 }
 
-static bool is_presumed(const struct flow_candidate *c)
+bool flow_fork_presumed(const struct flow_candidate *c)
 {
 	return strcmp(c->basis, BY_REGISTRATION) == 0;
 }
@@ -99,7 +99,7 @@ static void follow_cards(struct flow_fork_audit *a)
 		for (size_t i = 0; i < a->count; i++) {
 			struct flow_candidate *c = a->candidate[i];
 			bool open = c->direction == FLOW_UNKNOWN ||
-				    (c->direction == FLOW_PARENT && is_presumed(c));
+				    (c->direction == FLOW_PARENT && flow_fork_presumed(c));
 			if (!open || !names_child(a, c))
 				continue;
 			c->direction = FLOW_CHILD;

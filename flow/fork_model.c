@@ -242,14 +242,15 @@ static bool declares(const struct flow_card *card, const char *parent_name)
 }
 
 /* The numbers behind a finding, in brackets. */
-static const char *numbers(const struct flow_fork_measure *m, char out[120])
+static const char *numbers(const struct flow_fork_measure *m, bool presumed, char out[160])
 {
+	const char *first = presumed ? "; it was registered first" : "";
 	if (m->verdict == FORK_IDENTICAL)
-		snprintf(out, 120, "(every tensor is the same)");
+		snprintf(out, 160, "(every tensor is the same%s)", first);
 	else
-		snprintf(out, 120, "(p %.4g, effect %.4g over %zu blocks)",
+		snprintf(out, 160, "(p %.4g, effect %.4g over %zu blocks%s)",
 			 decimal_round(m->p_value, DECIMAL_DIGITS),
-			 decimal_round(m->effect, DECIMAL_DIGITS), m->blocks);
+			 decimal_round(m->effect, DECIMAL_DIGITS), m->blocks, first);
 	return out;
 }
 
@@ -263,12 +264,13 @@ static const char *bases(const struct flow_card *card, char out[256])
 	return out;
 }
 
-static void parent_findings(const char *name, const struct flow_card *card,
+static void parent_findings(const struct flow_fork_other *other, const struct flow_card *card,
 			    const struct flow_fork_measure *m, json_t *findings)
 {
-	char said[256] = "", figures[120];
+	const char *name = other->name;
+	char said[256] = "", figures[160];
 	bool derived = flow_fork_derived(m), declared = declares(card, name);
-	numbers(m, figures);
+	numbers(m, other->presumed, figures);
 	if (derived && card->bases == 0)
 		add(findings, "F-PARENT-MISSING",
 		    "the card declares no base model; the weights depend on %s %s", name, figures);
@@ -286,7 +288,7 @@ int flow_fork_findings(const struct flow_fork_other *other, const struct flow_fo
 {
 	const struct flow_fork_facts *parent = other->facts;
 	if (!other->own)
-		parent_findings(other->name, &suspect->card, m, findings);
+		parent_findings(other, &suspect->card, m, findings);
 	if (!flow_fork_derived(m))
 		return json_ok(findings, e);
 	config_findings(parent->config, suspect->config, findings);

@@ -60,6 +60,7 @@ struct flow_fork_other {
 	const struct flow_fork_facts *facts;
 	const char *name; /* registered name or folder */
 	bool own;         /* another version of the suspect's own model: no card names that */
+	bool presumed;    /* the parent, as far as the order of registration tells */
 };
 /* Contradictions between what the suspect's card declares and what was measured against one
  * candidate, appended to findings as {kind, detail}. */

@@ -172,6 +172,8 @@ Test(flow_fork_lineage, a_fork_that_was_registered_first_gets_its_declared_paren
 	json_t *report = audit_folder(0); /* not released: it looks like a fork of its fork */
 	cr_expect_str_eq(text_of(report, "parent"), "acme/b@1");
 	cr_expect_str_eq(text_of(item_of(report, "parents", 0), "basis"), "registered");
+	cr_expect(strstr(text_of(item_of(report, "findings", 0), "detail"), "it was registered first"),
+		  "the presumption is stated: %s", text_of(item_of(report, "findings", 0), "detail"));
 	json_decref(report);
 	publish(0);
 	report = audit("acme/b", NULL);
