@@ -4,6 +4,7 @@
 #define CLI_CLI_H
 
 #include "flow/flow.h"
+#include "flow/release.h"
 #include "lab/lab.h"
 #include "serve/serve.h"
 

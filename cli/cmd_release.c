@@ -38,11 +38,14 @@ int cmd_release_verify(struct cli *c)
 	json_t *report = NULL;
 	TRY(cli_operands(c, 1, 1));
 	TRY(open_for_verify(c, key, &f));
-	int rc = flow_release_verify(f,
-				     &(struct flow_verify){ c->operand[0], key,
-							    cli_has(c, "ignore-unsigned-files"),
-							    c->quiet },
-				     &report, &c->err);
+	const struct flow_verify v = {
+		.ref = c->operand[0],
+		.key = key,
+		.name = cli_value(c, "name"),
+		.ignore_unsigned = cli_has(c, "ignore-unsigned-files"),
+		.quiet = c->quiet,
+	};
+	int rc = flow_release_verify(f, &v, &report, &c->err);
 	flow_close(f);
 	TRY(rc);
 	bool ok = json_is_true(json_object_get(report, "ok"));

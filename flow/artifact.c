@@ -18,27 +18,19 @@ static int make_minisign(const struct flow_making *of, struct buf *out, struct e
 {
 	const struct buf *signs = &of->manifest->payload;
 	char comment[400];
-	snprintf(comment, sizeof comment, "model:%s version:%s", of->model, of->version);
+	snprintf(comment, sizeof comment, "model:%s version:%s", of->release->model,
+		 of->release->version);
 	return signing_minisign(of->key, signs->bytes, signs->len, comment, out, e);
-}
-
-static void check_minisign(const struct signing_public *key, const struct signing_manifest *m,
-			   const struct buf *text, struct flow_verdict *out)
-{
-	struct err why = { 0 };
-	if (!key->has_ed25519)
-		return;
-	out->name = "minisign";
-	out->ok = signing_minisign_check(key->ed25519, m->payload.bytes, m->payload.len,
-					 text->bytes, text->len, &why) == 0;
-	snprintf(out->detail, sizeof out->detail, "%s",
-		 out->ok ? "Ed25519 signature of the manifest is good" : why.text);
 }
 
 static int make_provenance(const struct flow_making *of, struct buf *out, struct err *e)
 {
-	return signing_provenance(of->key, of->manifest, of->kind, of->parent, of->parent ? 1 : 0,
-				  env_now_us(of->flow->env), out, e);
+	return signing_provenance(of->key, of->manifest, of->release, out, e);
+}
+
+static int make_release(const struct flow_making *of, struct buf *out, struct err *e)
+{
+	return signing_release_make(of->key, of->manifest, of->release, out, e);
 }
 
 static int make_public_key(const struct flow_making *of, struct buf *out, struct err *e)
@@ -59,14 +51,16 @@ out:
 	return rc;
 }
 
-/* Verification begins with the bundle, so it has no check of its own here. */
+/* Verification begins with the bundle, so it has no check of its own here. The publisher's document
+ * comes first: it may have the halves of the key that the others are signed with. */
 const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS] = {
 	{ SIGNING_BUNDLE, .inside = true, .make = make_bundle },
-	{ FLOW_MANIFEST, .make = make_manifest },
-	{ FLOW_MANIFEST ".minisig", .make = make_minisign, .check = check_minisign },
+	{ FLOW_PUBLISHER, .make = make_public_key, .check = flow_check_publisher },
+	{ FLOW_MANIFEST, .make = make_manifest, .check = flow_check_manifest },
+	{ FLOW_MANIFEST ".minisig", .make = make_minisign, .check = flow_check_minisign },
+	{ FLOW_RELEASE, .demanded = true, .make = make_release, .check = flow_check_release },
 	{ "provenance.json", .make = make_provenance },
-	{ "publisher.pub", .make = make_public_key },
-	{ FLOW_RECEIPT, .logged = true, .make = make_receipt },
+	{ FLOW_RECEIPT, .logged = true, .make = make_receipt, .check = flow_check_receipt },
 };
 
 static int stage_one(const struct flow_artifact *a, const struct flow_making *of,

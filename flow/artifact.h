@@ -6,21 +6,29 @@
 
 #include "flow/home.h"
 
-#define FLOW_ARTIFACTS 6
+#define FLOW_ARTIFACTS 7
 #define FLOW_ARTIFACT_BYTES LIMIT_MANIFEST_BYTES /* none is longer than the manifest */
 
 #define FLOW_MANIFEST "manifest.json"
+#define FLOW_RELEASE "release.json"
+#define FLOW_PUBLISHER "publisher.pub"
 #define FLOW_RECEIPT "receipt.tlog-proof"
 
 /* What they are made of; borrowed. */
 struct flow_making {
 	struct flow *flow;
-	const char *model, *version;
-	const struct signing_identity *key;        /* NULL: past the commit point */
+	const struct signing_release *release;     /* NULL: past the commit point */
+	const struct signing_identity *key;        /* NULL likewise */
 	const struct signing_manifest *manifest;   /* NULL likewise */
-	const char *kind;                          /* train, fine-tune, ... */
-	const struct signing_parent *parent;       /* NULL: none */
 	const struct registry_release *registered; /* NULL before the commit point */
+};
+
+/* What lies beside a release whose signature is good, as far as it was looked at. */
+struct flow_beside {
+	struct signing_public key; /* the signer's, with what publisher.pub adds to it */
+	const struct signing_manifest *manifest;
+	struct signing_named named; /* model "": nothing says validly what the release is called */
+	int64_t logged_us;          /* by the publisher's log, where the receipt proves it; else 0 */
 };
 
 /* What is to be said of one that lies there. */
@@ -32,13 +40,13 @@ struct flow_verdict {
 
 struct flow_artifact {
 	const char *name;
-	bool inside; /* in the model's folder, else in the one beside it */
-	bool logged; /* made once the release is in the log */
+	bool inside;   /* in the model's folder, else in the one beside it */
+	bool logged;   /* made once the release is in the log */
+	bool demanded; /* where any of them lies beside a model, this one must */
 	/* Appended to out. */
 	int (*make)(const struct flow_making *of, struct buf *out, struct err *e);
-	/* Of one beside a release whose manifest and files verify with this key; NULL: nothing. */
-	void (*check)(const struct signing_public *key, const struct signing_manifest *m,
-		      const struct buf *text, struct flow_verdict *out);
+	/* Of one beside a release, in the order of the table; NULL: nothing. */
+	void (*check)(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 };
 extern const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS];
 
@@ -56,5 +64,13 @@ int flow_publish_adopt(const struct flow_making *of, struct source *model,
  * flow_publish_finish can move them. Where nothing is missing staging is removed. */
 int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
 			 const char *final, struct err *e) MUST_USE;
+
+/* ---- artifact_check.c ---- */
+
+void flow_check_publisher(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
+void flow_check_manifest(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
+void flow_check_release(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
+void flow_check_minisign(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
+void flow_check_receipt(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/store.h"
 #include "flow/flow.h"
+#include "flow/release.h"
 #include "registry/registry.h"
 #include "signing/release.h"
 

@@ -27,8 +27,10 @@ struct publication {
 	char staging[LIMIT_PATH_BYTES], final[LIMIT_PATH_BYTES];
 	struct source *source; /* the model's folder */
 	struct flow_folder folder;
-	struct flow_card card;
-	struct registry_release parent; /* where one was asked for */
+	char license[4 * sizeof((struct flow_card *)0)->license]; /* the card's, in UTF-8 */
+	struct registry_release parent;                           /* where one was asked for */
+	struct signing_parent from; /* the same, as it is stated */
+	struct signing_release release;
 	struct signing_identity *key;
 	struct signing_manifest manifest;
 	size_t tensors; /* with digests of their own */
@@ -238,13 +240,24 @@ static int check_folder(struct publication *p, struct err *e)
 		       secrets > 1 ? " (and others)" : "", p->want->dir);
 }
 
+static int take_license(struct publication *p, struct err *e)
+{
+	struct flow_card card;
+	flow_card_read(p->source, &card);
+	json_t *text = json_text_lossy(card.license[0] ? card.license : "unknown");
+	TRY(json_ok(text, e));
+	snprintf(p->license, sizeof p->license, "%s", json_string_value(text));
+	json_decref(text);
+	return 0;
+}
+
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
 	TRY(check_key(p, e));
 	TRY(source_open_tree(&p->source, p->pending.dir, e));
 	TRY(check_folder(p, e));
-	flow_card_read(p->source, &p->card);
+	TRY(take_license(p, e));
 	if (p->want->parent)
 		TRY(registry_find(p->flow->registry, p->want->parent, &p->parent, e));
 	return 0;
@@ -358,8 +371,7 @@ static int make_body(struct publication *p, struct err *e)
 	obj_add(&o, "manifest", json_digest(&manifest));
 	obj_text(&o, "publisher", pub->name);
 	obj_text(&o, "keyid", pub->p256_keyid);
-	obj_add(&o, "license",
-		json_text_lossy(p->card.license[0] ? p->card.license : "unknown"));
+	obj_text(&o, "license", p->license);
 	obj_array(&o, "parents", &parents);
 	obj_count(&o, "files", m->file_count);
 	obj_count(&o, "bytes", bytes);
@@ -374,31 +386,37 @@ static int name_root(struct publication *p, struct err *e)
 	return registry_pending_root(p->flow->registry, p->pending.dir, &p->pending.root, e);
 }
 
-/* parent is filled in and borrowed by the result. */
-static struct flow_making making_of(const struct publication *p, struct signing_parent *parent)
+/* Borrows from p. */
+static struct flow_making making_of(struct publication *p)
 {
-	*parent = (struct signing_parent){
+	p->from = (struct signing_parent){
 		.name = p->parent.model,
+		.version = p->parent.version,
 		.relation = p->kind,
 		.license = p->parent.license,
 		.root = p->parent.root,
 	};
-	return (struct flow_making){
-		.flow = p->flow,
+	p->release = (struct signing_release){
 		.model = p->want->name,
 		.version = p->want->version,
+		.kind = p->kind,
+		.license = p->license,
+		.parent = &p->from,
+		.parents = p->want->parent ? 1 : 0,
+		.created_us = env_now_us(p->flow->env),
+	};
+	return (struct flow_making){
+		.flow = p->flow,
+		.release = &p->release,
 		.key = p->key,
 		.manifest = &p->manifest,
-		.kind = p->kind,
-		.parent = p->want->parent ? parent : NULL,
 		.registered = p->existing ? &p->there : NULL,
 	};
 }
 
 static int sign_manifest(struct publication *p, struct err *e)
 {
-	struct signing_parent parent;
-	const struct flow_making of = making_of(p, &parent);
+	const struct flow_making of = making_of(p);
 	TRY(flow_artifacts_stage(&of, false, p->staging, e));
 	TRY(name_root(p, e));
 	return make_body(p, e);
@@ -407,8 +425,7 @@ static int sign_manifest(struct publication *p, struct err *e)
 /* Of a release that is in the log: make again what is missing of it, and nothing else. */
 static int complete_existing(struct publication *p, struct err *e)
 {
-	struct signing_parent parent;
-	const struct flow_making of = making_of(p, &parent);
+	const struct flow_making of = making_of(p);
 	TRY(flow_publish_adopt(&of, p->source, &p->manifest, e));
 	p->receipt.index = p->there.log_index;
 	TRY(make_body(p, e));

@@ -49,7 +49,7 @@ int flow_publish_adopt(const struct flow_making *of, struct source *model,
 				: err_set(e, ERR_CONFLICT,
 					  "%s@%s is published already with this content, but its "
 					  "signature is not here: copy it from %s",
-					  of->model, of->version,
+					  of->release->model, of->release->version,
 					  *folder ? folder : "where it was published");
 }
 
@@ -57,7 +57,8 @@ int flow_publish_adopt(const struct flow_making *of, struct source *model,
 static bool read_intact(const struct flow_making *of, const struct flow_artifact *a,
 			const char *folder, struct buf *out)
 {
-	const struct signing_public *key = signing_identity_public(of->key);
+	struct flow_beside beside = { .key = *signing_identity_public(of->key),
+				      .manifest = of->manifest };
 	char path[LIMIT_PATH_BYTES];
 	struct flow_verdict verdict = { .ok = true };
 	struct err why;
@@ -65,10 +66,7 @@ static bool read_intact(const struct flow_making *of, const struct flow_artifact
 	    file_read(path, FLOW_ARTIFACT_BYTES, out, &why) < 0)
 		return false;
 	if (a->check)
-		a->check(key, of->manifest, out, &verdict);
-	if (strcmp(a->name, FLOW_MANIFEST) == 0)
-		verdict.ok = out->len == of->manifest->payload.len &&
-			     memcmp(out->bytes, of->manifest->payload.bytes, out->len) == 0;
+		a->check(&beside, out, &verdict);
 	return verdict.ok;
 }
 

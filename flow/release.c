@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "flow/artifact.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* With an Ed25519 key alone: the manifest's own signature beside covers what the bundle signs. */
@@ -97,30 +98,93 @@ static void add_failures(json_t *report, const struct signing_report *r)
 						r->difference[i].found));
 }
 
-/* What lies beside the model and has something to say. */
-static int check_artifacts(struct source *beside, const struct signing_public *key,
-			   const struct signing_manifest *m, json_t *report, struct err *e)
+/* One of those that lie beside the model. *there: whether it does. */
+static int check_artifact(const struct flow_artifact *a, struct source *beside,
+			  struct flow_beside *of, bool *there, json_t *report, struct err *e)
 {
 	struct buf text = { 0 };
-	int rc = 0;
+	struct flow_verdict verdict = { 0 };
+	int rc = source_read_file(beside, a->name, FLOW_ARTIFACT_BYTES, &text, e);
+	*there = rc == 0;
+	if (rc == 0)
+		a->check(of, &text, &verdict);
+	if (verdict.name)
+		add_check(report, verdict.name, verdict.ok, verdict.detail);
+	buf_free(&text);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* A folder that another tool signed has nothing beside it, and no name; with anything of ours
+ * there, the statement that names it must not be missing. */
+static int check_artifacts(struct source *beside, struct flow_beside *of, json_t *report,
+			   struct err *e)
+{
+	const struct flow_artifact *missing = NULL;
+	bool any = false;
 	for (size_t i = 0; beside && i < FLOW_ARTIFACTS; i++) {
 		const struct flow_artifact *a = &flow_artifacts[i];
-		struct flow_verdict verdict = { 0 };
+		bool there = false;
 		if (!a->check)
 			continue;
-		buf_clear(&text);
-		rc = source_read_file(beside, a->name, FLOW_ARTIFACT_BYTES, &text, e);
-		if (rc == ERR_NOTFOUND)
-			continue;
-		TRY_OUT(rc);
-		a->check(key, m, &text, &verdict);
-		if (verdict.name)
-			add_check(report, verdict.name, verdict.ok, verdict.detail);
+		TRY(check_artifact(a, beside, of, &there, report, e));
+		any = any || there;
+		if (a->demanded && !there)
+			missing = a;
 	}
-	rc = 0;
-out:
-	buf_free(&text);
-	return rc;
+	if (any && missing)
+		add_check(report, "release", false,
+			  FLOW_RELEASE " is missing beside the model: no name and version are "
+				       "signed");
+	else if (!any)
+		add_check(report, "release", true,
+			  "nothing lies beside the model: no name and version are signed");
+	return 0;
+}
+
+/* The name that the release has: one that its signer may give, and the one that was asked for. */
+static void check_name(const struct flow_publisher *signer, const struct signing_named *named,
+		       const char *wanted, json_t *report)
+{
+	char is[sizeof named->model + sizeof named->version + 1];
+	char detail[sizeof((struct err *)0)->text];
+	struct err why = { 0 };
+	snprintf(is, sizeof is, "%s@%s", named->model, named->version);
+	size_t model = strlen(named->model);
+	bool asked = wanted && model && strncmp(wanted, is, model) == 0 &&
+		     (!wanted[model] || strcmp(wanted, is) == 0);
+	if (model) {
+		json_object_set_new(report, "model", json_string(named->model));
+		json_object_set_new(report, "version", json_string(named->version));
+	}
+	if (wanted && !asked) {
+		snprintf(detail, sizeof detail, "expected %.250s, the release is %s", wanted,
+			 model ? is : "not named by anything that is signed");
+		add_check(report, "name", false, detail);
+	} else if (model && !(asked && signer->given) &&
+		   flow_trust_allows(signer, named->model, &why) < 0) {
+		add_check(report, "name", false, why.text);
+	} else if (model) {
+		snprintf(detail, sizeof detail, "%s, %s", is,
+			 asked ? "as asked for" : "which this key may sign");
+		add_check(report, "name", true, detail);
+	}
+}
+
+/* A key that has ended vouches for what its publisher's log had before. */
+static void check_expiry(const struct flow_beside *of, int64_t now_us, json_t *report)
+{
+	char ended[32], logged[32], detail[200];
+	int64_t expires = of->key.expires_us;
+	if (expires == 0 || now_us < expires)
+		return;
+	bool before = of->logged_us != 0 && of->logged_us < expires;
+	text_time_rfc3339(expires, ended);
+	text_time_rfc3339(of->logged_us, logged);
+	snprintf(detail, sizeof detail, "the signer's key expired on %s%s%s", ended,
+		 before ? "; its log has the release since "
+			: ", and nothing proves that the signature is older",
+		 before ? logged : "");
+	add_check(report, "key", before, detail);
 }
 
 /* A registered release must be the one that was registered under that name. */
@@ -161,7 +225,7 @@ static int check_files(const struct flow_ref *ref, const struct signing_manifest
 }
 
 static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
-		      const struct flow_verify *v, json_t *report, struct err *e)
+		      const struct flow_verify *v, int64_t now_us, json_t *report, struct err *e)
 {
 	struct signing_manifest m = { 0 };
 	size_t signer = 0;
@@ -173,6 +237,7 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 	}
 	TRY_OUT(rc);
 	const struct signing_public *key = &t->of[signer].key;
+	struct flow_beside beside = { .key = *key, .manifest = &m };
 	json_object_set_new(report, "signer",
 			    json_string(flow_key_label(key)));
 	json_object_set_new(report, "root", json_digest(&m.root));
@@ -182,7 +247,9 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 				  "needs another key");
 	check_registered(ref, &m, report);
 	TRY_OUT(check_files(ref, &m, v, report, e));
-	TRY_OUT(check_artifacts(ref->beside, key, &m, report, e));
+	TRY_OUT(check_artifacts(ref->beside, &beside, report, e));
+	check_name(&t->of[signer], &beside.named, v->name, report);
+	check_expiry(&beside, now_us, report);
 out:
 	signing_manifest_free(&m);
 	return rc;
@@ -199,6 +266,8 @@ static int unopened(json_t **report, struct err *e)
 	arr_object(&checks, &check);
 	obj_bool(&o, "ok", false);
 	obj_null(&o, "signer");
+	obj_null(&o, "model");
+	obj_null(&o, "version");
 	obj_null(&o, "root");
 	obj_array(&o, "checks", &checks);
 	obj_array(&o, "failures", &failures);
@@ -209,16 +278,17 @@ int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **re
 {
 	struct flow_ref r;
 	struct flow_trust t = { 0 };
+	struct env env = env_system();
 	*report = NULL;
 	int rc = flow_ref_open(f, v->ref, &r, e);
 	if (rc == ERR_INPUT || rc == ERR_VERIFY)
 		return unopened(report, e);
 	TRY_OUT(rc);
 	TRY_OUT(flow_trust_load(f, v->key, &t, e));
-	*report = json_pack("{s:b,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "root", "checks",
-			    "failures");
+	*report = json_pack("{s:b,s:n,s:n,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "model",
+			    "version", "root", "checks", "failures");
 	TRY_OUT(json_ok(*report, e));
-	TRY_OUT(verify_ref(&r, &t, v, *report, e));
+	TRY_OUT(verify_ref(&r, &t, v, env_now_us(f ? f->env : &env), *report, e));
 out:
 	if (rc < 0) {
 		json_decref(*report);
@@ -239,18 +309,43 @@ static json_t *list_files(const struct signing_manifest *m)
 	return files;
 }
 
+/* What a release is called, by whoever's key lies beside it: not trusted, only shown. */
+static void read_name(struct source *beside, const struct signing_manifest *m,
+		      struct signing_named *out)
+{
+	struct buf key = { 0 }, text = { 0 };
+	struct signing_public p;
+	if (beside &&
+	    source_read_file(beside, FLOW_PUBLISHER, FLOW_ARTIFACT_BYTES, &key, NULL) == 0 &&
+	    source_read_file(beside, FLOW_RELEASE, FLOW_ARTIFACT_BYTES, &text, NULL) == 0 &&
+	    signing_public_parse(key.bytes, key.len, &p, NULL) == 0)
+		(void)!signing_release_open(text.bytes, text.len, &p, m, out, NULL);
+	buf_free(&key);
+	buf_free(&text);
+}
+
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e)
 {
 	struct flow_ref r;
 	struct signing_manifest m = { 0 };
+	struct signing_named named = { .model = "" };
+	struct obj o = { 0 };
 	struct buf bundle = { 0 };
 	TRY(flow_ref_open(f, ref, &r, e));
 	int rc = 0;
 	TRY_OUT(source_read_file(r.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
 	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
-	*report = json_pack("{s:s,s:o,s:b,s:o}", "name", m.model_name, "root", json_digest(&m.root),
-			    "verified", false, "files", list_files(&m));
-	TRY_OUT(json_ok(*report, e));
+	read_name(r.beside, &m, &named);
+	bool is_named = named.model[0];
+	obj_text(&o, "name", m.model_name);
+	obj_text(&o, "model", is_named ? named.model : NULL);
+	obj_text(&o, "version", is_named ? named.version : NULL);
+	obj_text(&o, "publisher", is_named ? named.publisher : NULL);
+	obj_text(&o, "kind", is_named ? named.kind : NULL);
+	obj_add(&o, "root", json_digest(&m.root));
+	obj_bool(&o, "verified", false);
+	obj_add(&o, "files", list_files(&m));
+	TRY_OUT(obj_done(&o, report, e));
 out:
 	signing_manifest_free(&m);
 	buf_free(&bundle);

@@ -93,14 +93,35 @@ int signing_bundle_open(const void *bundle, size_t len, const struct signing_pub
 /* Whether a bundle says that this key made it, or does not say which did: no proof of anything. */
 bool signing_bundle_names(const void *bundle, size_t len, const struct signing_public *key);
 
-/* SLSA v1 provenance in a DSSE envelope (urn:hallmark:build:KIND:v1); parents bind lineage. */
+/* ---- what a release is called ---- */
+
 struct signing_parent {
-	const char *name, *relation, *license; /* borrowed; license may be NULL */
+	const char *name, *version, *relation, *license; /* version and license may be NULL */
 	struct digest root;
 };
+/* What is stated of a release beside its files; borrowed. */
+struct signing_release {
+	const char *model, *version, *kind, *license;
+	const struct signing_parent *parent; /* [parents] */
+	size_t parents;
+	int64_t created_us;
+};
+/* SLSA v1 provenance in a DSSE envelope (urn:hallmark:build:KIND:v1); parents bind lineage. */
 int signing_provenance(const struct signing_identity *id, const struct signing_manifest *m,
-		       const char *kind, const struct signing_parent *parent, size_t parents,
-		       int64_t time_us, struct buf *out, struct err *e) MUST_USE;
+		       const struct signing_release *r, struct buf *out, struct err *e) MUST_USE;
+
+/* The release statement, release.json: model and version bound to root and manifest (naming.c). */
+int signing_release_make(const struct signing_identity *id, const struct signing_manifest *m,
+			 const struct signing_release *r, struct buf *out, struct err *e) MUST_USE;
+struct signing_named {
+	char model[256], version[64], publisher[64], kind[32], license[256], created[32];
+	struct digest root;
+};
+/* Read one that this key must have signed, of the release that m is. ERR_VERIFY: another signer,
+ * release, or contradictory; ERR_UNSUPPORTED: of a later version. out is empty on failure. */
+int signing_release_open(const void *text, size_t len, const struct signing_public *key,
+			 const struct signing_manifest *m, struct signing_named *out,
+			 struct err *e) MUST_USE;
 
 struct signing_difference {
 	char *path, *expected, *found;

@@ -27,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
 #define PREDICATE_TYPE "https://model_signing/signature/v1.0"
 #define LEGACY_PREDICATE_TYPE "https://model_signing/Digests/v0.1"
 #define CHUNK_ALGORITHM "sha256-rfc6962"
@@ -90,6 +89,15 @@ ptrdiff_t signing_statement_find(const struct signing_manifest *m, const char *n
 		m->file_count ? bsearch(name, m->file, m->file_count, sizeof *m->file, by_name)
 			      : NULL;
 	return f ? f - m->file : -1;
+}
+
+void signing_statement_digest(struct obj *o, const struct digest *d)
+{
+	struct obj set = { 0 };
+	char hex[65];
+	digest_hex(d, hex);
+	obj_text(&set, "sha256", hex);
+	obj_object(o, "digest", &set);
 }
 
 static void write_digest(struct buf *b, const struct digest *d)

@@ -5,6 +5,10 @@
 #include "signing/release.h"
 
 #define STATEMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
+#define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
+
+/* Add in-toto's "digest":{"sha256":HEX}. */
+void signing_statement_digest(struct obj *o, const struct digest *d);
 
 /* What a statement of ours leaves out, at the top of the folder. The first few, version control and
  * the signature itself, are passed over by every check, whoever signed; the others, a downloader's

@@ -20,7 +20,10 @@ with Home() as h:
         and good["root"] == made["root"]
         and not good["failures"]
     ), good
-    assert {c["name"] for c in good["checks"]} == {"signature", "files", "minisign"}, good
+    assert {c["name"] for c in good["checks"]} == {
+        *("signature", "files", "minisign", "release", "receipt", "name")
+    }, good
+    assert good["model"] == "hallmark/fernbank-demo" and good["version"] == "1.0.0", good
     assert h.json("release", "verify", "hallmark/fernbank-demo")["ok"]
     assert h.json("release", "verify", made["root"])["ok"]
 
@@ -65,7 +68,9 @@ with Home() as h:
         other.publish(theirs, "acme/x")
         h.run("release", "verify", theirs, status=5)
         (h.dir / "acme.pub").write_bytes(other.run("key", "show", "k").stdout)
-        h.run("release", "verify", theirs, "--key", h.dir / "acme.pub")
+        h.run("release", "verify", theirs, "--key", h.dir / "acme.pub", status=3)  # k is not acme
+        h.run("release", "verify", theirs, "--key", h.dir / "acme.pub", "--name", "acme/x")
+        h.run(*("release", "verify", theirs, "--key", h.dir / "acme.pub"), *("--name", "acme/y"), status=3)
 
     # The package is the same release; a tampered one is not.
     tar = h.dir / "p.tar"

@@ -11,7 +11,7 @@ COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 
 
 def many_at_once(h):
-    h.run("key", "new", "--name", "k", "--quiet")
+    h.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
     made = [
         subprocess.Popen(
             [

@@ -331,6 +331,8 @@ const json_t *item_with(const json_t *o, const char *key, const char *member, co
 int fixture_verify(struct flow *f, const char *ref, const char *key, bool ignore_unsigned,
 		   json_t **report, struct err *e)
 {
-	return flow_release_verify(f, &(struct flow_verify){ ref, key, ignore_unsigned, true },
-				   report, e);
+	const struct flow_verify v = {
+		.ref = ref, .key = key, .ignore_unsigned = ignore_unsigned, .quiet = true
+	};
+	return flow_release_verify(f, &v, report, e);
 }

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "flow/flow.h"
+#include "flow/release.h"
 
 #include <criterion/criterion.h>
 

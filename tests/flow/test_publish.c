@@ -84,6 +84,7 @@ Test(flow_publish, leaves_signatures_in_the_model_and_the_rest_beside_it)
 		"model.hallmark/manifest.json",
 		"model.hallmark/manifest.json.minisig",
 		"model.hallmark/provenance.json",
+		"model.hallmark/release.json",
 		"model.hallmark/publisher.pub",
 		"model.hallmark/receipt.tlog-proof",
 	};

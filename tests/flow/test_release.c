@@ -50,14 +50,17 @@ Test(flow_release, what_was_published_verifies_with_every_check)
 	cr_expect_str_eq(text_of(report, "signer"), "k");
 	cr_expect_str_eq(text_of(report, "root"), root);
 	cr_expect_eq(count_of(report, "failures"), 0);
-	cr_expect_eq(count_of(report, "checks"), 3);
-	cr_expect(truth_of(check_of(report, "signature"), "ok"));
-	cr_expect(truth_of(check_of(report, "files"), "ok"));
-	cr_expect(truth_of(check_of(report, "minisign"), "ok"));
+	cr_expect_str_eq(text_of(report, "model"), "acme/m");
+	cr_expect_str_eq(text_of(report, "version"), "1.0.0");
+	static const char *const names[] = { "signature", "files",   "minisign",
+					     "release",   "receipt", "name" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		cr_expect(truth_of(check_of(report, names[i]), "ok"), "%s", names[i]);
+	cr_expect_eq(count_of(report, "checks"), sizeof names / sizeof *names);
 	json_decref(report);
 	report = verify("acme/m");
 	cr_expect(truth_of(report, "ok"));
-	cr_expect_eq(count_of(report, "checks"), 4);
+	cr_expect_eq(count_of(report, "checks"), 1 + sizeof names / sizeof *names);
 	cr_expect(truth_of(check_of(report, "registered"), "ok"),
 		  "a name is checked against the registry");
 	json_decref(report);
@@ -253,24 +256,28 @@ Test(flow_release, a_key_file_alone_verifies_without_a_state_folder)
 {
 	static const struct {
 		const char *form, *signer;
-		bool minisign;
-	} rows[] = { { "pem", "", false }, { "document", "k", true } };
+	} rows[] = { { "pem", "" }, { "document", "k" } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct buf key = { 0 };
 		json_t *report;
 		struct err e = { 0 };
 		expect(0, flow_key_export(at.flow, "k", rows[i].form, &key, &e));
 		fixture_write(&at, "key", key.bytes, key.len);
-		expect(0, fixture_verify(NULL, fixture_path(&at, "model"), fixture_path(&at, "key"),
-					 false, &report, &e));
+		const struct flow_verify v = { .ref = fixture_path(&at, "model"),
+					       .key = fixture_path(&at, "key"),
+					       .name = "acme/m",
+					       .quiet = true };
+		expect(0, flow_release_verify(NULL, &v, &report, &e));
 		cr_expect(truth_of(report, "ok"), "%s", rows[i].form);
+		cr_expect_str_eq(text_of(report, "model"), "acme/m",
+				 "%s: publisher.pub has the half that signed it", rows[i].form);
 		if (rows[i].signer[0])
 			cr_expect_str_eq(text_of(report, "signer"), rows[i].signer);
 		else
 			cr_expect_eq(strlen(text_of(report, "signer")), 64,
 				     "a PEM has no name: its key id");
-		cr_expect_eq(check_of(report, "minisign") != NULL, rows[i].minisign, "%s",
-			     rows[i].form);
+		cr_expect(truth_of(check_of(report, "minisign"), "ok"), "%s", rows[i].form);
+		cr_expect(truth_of(check_of(report, "receipt"), "ok"), "%s", rows[i].form);
 		json_decref(report);
 		buf_free(&key);
 	}
@@ -531,4 +538,164 @@ Test(flow_release, show_lists_the_signed_files_and_claims_no_more)
 	json_decref(report);
 	fixture_model(&at, "plain");
 	expect(ERR_NOTFOUND, flow_release_show(at.flow, fixture_path(&at, "plain"), &report, &e));
+}
+
+/* ---- what a release is called ---- */
+
+static json_t *verify_as(const char *name, const char *key)
+{
+	const struct flow_verify v = {
+		.ref = fixture_path(&at, "model"), .key = key, .name = name, .quiet = true
+	};
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_release_verify(at.flow, &v, &report, &e));
+	return report;
+}
+
+static const struct {
+	const char *name;
+	bool ok;
+} asked[] = {
+	{ "acme/m", true },	     { "acme/m@1.0.0", true }, { "acme/m@1.0.1", false },
+	{ "acme/m@1.0", false },     { "acme/mm", false },     { "acme", false },
+	{ "acme/m@1.0.0x", false },  { "", false },	       { "bigbank/m", false },
+};
+
+Test(flow_release, the_name_that_is_asked_for_is_demanded)
+{
+	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+		json_t *report = verify_as(asked[i].name, NULL);
+		cr_expect_eq(truth_of(report, "ok"), asked[i].ok, "%s", asked[i].name);
+		cr_expect_eq(truth_of(check_of(report, "name"), "ok"), asked[i].ok, "%s",
+			     asked[i].name);
+		json_decref(report);
+	}
+}
+
+Test(flow_release, a_release_without_its_statement_has_no_name_and_fails)
+{
+	fixture_delete(&at, "model.hallmark/release.json");
+	json_t *report = verify(fixture_path(&at, "model"));
+	cr_expect_not(truth_of(report, "ok"));
+	cr_expect(strstr(text_of(check_of(report, "release"), "detail"), "is missing"));
+	cr_expect(json_is_null(json_object_get(report, "model")));
+	json_decref(report);
+
+	/* As stock tools leave it: signed, and called nothing. */
+	fixture_delete(&at, "model.hallmark");
+	report = verify(fixture_path(&at, "model"));
+	cr_expect(truth_of(report, "ok"));
+	cr_expect(strstr(text_of(check_of(report, "release"), "detail"),
+			 "no name and version are signed"));
+	cr_expect(json_is_null(json_object_get(report, "model")));
+	cr_expect(json_is_null(json_object_get(report, "version")));
+	json_decref(report);
+	report = verify_as("acme/m", NULL);
+	cr_expect_not(truth_of(report, "ok"), "the name that was asked for is nowhere signed");
+	json_decref(report);
+}
+
+Test(flow_release, another_releases_statement_names_nothing)
+{
+	fixture_copy(&at, "model", "other");
+	fixture_text(&at, "other/README.md", "changed\n");
+	json_decref(fixture_publish(&at, "other", "acme/other", "1"));
+	static const char *const swapped[] = { "release.json", "manifest.json", "receipt.tlog-proof" };
+	static const char *const check[] = { "release", "manifest", "receipt" };
+	for (size_t i = 0; i < sizeof swapped / sizeof *swapped; i++) {
+		char from[80], to[80];
+		snprintf(from, sizeof from, "other.hallmark/%s", swapped[i]);
+		snprintf(to, sizeof to, "model.hallmark/%s", swapped[i]);
+		fixture_copy(&at, to, "kept");
+		fixture_copy(&at, from, to);
+		json_t *report = verify(fixture_path(&at, "model"));
+		cr_expect_not(truth_of(report, "ok"), "%s", swapped[i]);
+		cr_expect(check_of(report, check[i]), "%s", swapped[i]);
+		cr_expect_not(truth_of(check_of(report, check[i]), "ok"), "%s", swapped[i]);
+		json_decref(report);
+		fixture_copy(&at, "kept", to);
+	}
+	json_t *report = verify(fixture_path(&at, "model"));
+	cr_expect(truth_of(report, "ok"));
+	json_decref(report);
+}
+
+Test(flow_release, a_key_may_not_sign_another_organisations_name)
+{
+	struct fixture other;
+	struct buf key = { 0 };
+	json_t *report;
+	struct err e = { 0 };
+	fixture_make(&other);
+	other.seed.seed[0] = 8;
+	fixture_open(&other);
+	expect(0, flow_key_export(at.flow, "k", "document", &key, &e));
+	fixture_write(&at, "k.pub", key.bytes, key.len);
+	fixture_write(&other, "k.pub", key.bytes, key.len);
+	const struct flow_import w = { .path = fixture_path(&other, "k.pub") };
+	expect(0, flow_key_import(other.flow, &w, &report, &e));
+	json_decref(report);
+	expect(0, fixture_verify(other.flow, fixture_path(&at, "model"), NULL, false, &report, &e));
+	cr_expect_not(truth_of(report, "ok"));
+	cr_expect(truth_of(check_of(report, "signature"), "ok"));
+	cr_expect(strstr(text_of(check_of(report, "name"), "detail"), "may sign k/* only"), "%s",
+		  text_of(check_of(report, "name"), "detail"));
+	json_decref(report);
+	fixture_text(&other, "home/trust.toml",
+		     "[[publisher]]\nname = \"k\"\ndocument = \"trust/k.pub\"\n"
+		     "models = [\"acme/*\"]\n");
+	expect(0, fixture_verify(other.flow, fixture_path(&at, "model"), NULL, false, &report, &e));
+	cr_expect(truth_of(report, "ok"));
+	json_decref(report);
+
+	/* A key that is given may sign the name that is asked for. */
+	report = verify_as(NULL, fixture_path(&at, "k.pub"));
+	cr_expect_not(truth_of(report, "ok"));
+	json_decref(report);
+	report = verify_as("acme/m", fixture_path(&at, "k.pub"));
+	cr_expect(truth_of(report, "ok"));
+	json_decref(report);
+	buf_free(&key);
+	fixture_remove(&other);
+}
+
+Test(flow_release, an_expired_key_vouches_for_what_the_log_had_before)
+{
+	json_t *report;
+	struct err e = { 0 };
+	const struct flow_key k = { .name = "acme", .expires = "2026-12-31" };
+	const struct flow_publish p = {
+		.dir = fixture_path(&at, "dated"), .name = "acme/d", .version = "1", .key = "acme"
+	};
+	fixture_model(&at, "dated");
+	expect(0, flow_key_new(at.flow, &k, &report, &e));
+	json_decref(report);
+	expect(0, flow_publish(at.flow, &p, &report, &e));
+	json_decref(report);
+	at.time_us = 1798761600000000; /* 2027-01-01 */
+	report = verify(p.dir);
+	cr_expect(truth_of(report, "ok"));
+	cr_expect(strstr(text_of(check_of(report, "key"), "detail"),
+			 "expired on 2026-12-31T00:00:00Z; its log has the release since"),
+		  "%s", text_of(check_of(report, "key"), "detail"));
+	json_decref(report);
+	fixture_delete(&at, "dated.hallmark/receipt.tlog-proof");
+	report = verify(p.dir);
+	cr_expect_not(truth_of(report, "ok"));
+	cr_expect(strstr(text_of(check_of(report, "key"), "detail"), "nothing proves"));
+	json_decref(report);
+}
+
+Test(flow_release, show_tells_the_name_and_every_size)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_release_show(at.flow, fixture_path(&at, "model"), &report, &e));
+	cr_expect_str_eq(text_of(report, "model"), "acme/m");
+	cr_expect_str_eq(text_of(report, "version"), "1.0.0");
+	cr_expect_str_eq(text_of(report, "publisher"), "k");
+	for (size_t i = 0; i < count_of(report, "files"); i++)
+		cr_expect_gt(number_of(item_of(report, "files", i), "bytes"), 0);
+	json_decref(report);
 }

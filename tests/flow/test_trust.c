@@ -42,7 +42,8 @@ static const char *their_key(const char *form)
 
 static int import_key(const char *path, json_t **report, struct err *e)
 {
-	return flow_key_import(at.flow, &(struct flow_import){ .path = path }, report, e);
+	const struct flow_import w = { .path = path, .models = "acme/*" };
+	return flow_key_import(at.flow, &w, report, e);
 }
 
 static void import(const char *form)
@@ -451,7 +452,8 @@ Test(flow_trust, a_document_may_lie_elsewhere_and_be_called_otherwise)
 	char text[600];
 	struct err e = { 0 };
 	json_t *report;
-	snprintf(text, sizeof text, "[[publisher]]\nname = \"our supplier\"\ndocument = \"%s\"\n",
+	snprintf(text, sizeof text, "[[publisher]]\nname = \"our supplier\"\ndocument = \"%s\"\n"
+		 "models = [\"acme/*\"]\n",
 		 their_key("document"));
 	fixture_text(&at, "home/trust.toml", text);
 	cr_expect(accepts_theirs());
@@ -557,7 +559,9 @@ Test(flow_trust, an_import_shows_what_the_document_claims_and_whom_it_follows)
 	expect(0, flow_key_export(other.flow, "heir", "document", &key, &e));
 	fixture_write(&at, "heir.pub", key.bytes, key.len);
 	import("document");
-	expect(0, import_key(fixture_path(&at, "heir.pub"), &report, &e));
+	expect(0, flow_key_import(at.flow,
+				  &(struct flow_import){ .path = fixture_path(&at, "heir.pub") },
+				  &report, &e));
 	cr_expect_str_eq(text_of(report, "models"), "heir/*", "the claim is not believed");
 	cr_expect_str_eq(text_of(report, "claims"), "bigbank/*");
 	cr_expect_str_eq(text_of(report, "expires"), "2030-01-01T00:00:00Z");

@@ -140,14 +140,23 @@ Test(signing_dsse, provenance_binds_names_manifest_and_parents)
 {
 	struct signing_manifest m;
 	struct signing_parent parents[2] = {
-		{ "org/base", "base", "MIT", { { 1 } } },
-		{ "org/adapter", "merge", NULL, { { 2 } } },
+		{ "org/base", "1.0", "base", "MIT", { { 1 } } },
+		{ "org/adapter", NULL, "merge", NULL, { { 2 } } },
 	};
+	static const char *const uris[] = { "urn:hallmark:model:org/base@1.0",
+					    "urn:hallmark:model:org/adapter" };
+	const struct signing_release release = { .model = "acme/m",
+						 .version = "2",
+						 .kind = "merge",
+						 .license = "MIT",
+						 .parent = parents,
+						 .parents = 2,
+						 .created_us = w.time_us };
 	struct buf text = { 0 }, payload = { 0 };
 	json_t *root = NULL;
 	world_model(&w);
 	world_sign(&w, &m);
-	expect(0, signing_provenance(id[0], &m, "merge", parents, 2, w.time_us, &text, &e));
+	expect(0, signing_provenance(id[0], &m, &release, &text, &e));
 	expect(0, signing_dsse_open(text.bytes, text.len, "application/vnd.in-toto+json", pub, 1, 1, &payload,
 				    &e));
 	expect(0, json_read(&root, payload.bytes, payload.len, MIB(1), 16, &e));
@@ -161,9 +170,15 @@ Test(signing_dsse, provenance_binds_names_manifest_and_parents)
 			 "urn:hallmark:build:merge:v1");
 	json_t *needs = json_object_get(build, "resolvedDependencies");
 	cr_assert_eq(json_array_size(needs), 3u);
-	for (size_t i = 0; i < 2; i++)
-		cr_assert_str_eq(json_string_value(json_object_get(json_array_get(needs, i + 1), "name")),
-				 parents[i].name);
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *parent = json_array_get(needs, i + 1);
+		cr_assert_str_eq(json_string_value(json_object_get(parent, "name")), parents[i].name);
+		cr_assert_str_eq(json_string_value(json_object_get(parent, "uri")), uris[i]);
+	}
+	json_t *external = json_object_get(build, "externalParameters");
+	cr_assert_eq(json_object_size(external), 2u);
+	cr_assert_str_eq(json_string_value(json_object_get(external, "model")), "acme/m");
+	cr_assert_str_eq(json_string_value(json_object_get(external, "version")), "2");
 	json_t *notes = json_object_get(json_array_get(needs, 2), "annotations");
 	cr_assert_str_eq(json_string_value(json_object_get(notes, "relation")), "merge");
 	cr_assert_null(json_object_get(notes, "license"));
