@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define CARD_BYTES MIB(4) /* the longest in the field have some 200 KiB */
 #define BLANK " \t"
@@ -237,10 +238,16 @@ void flow_card_read(struct source *s, struct flow_card *out)
 	buf_free(&card);
 }
 
+/* Cards give a hub's address for the name, and hubs do not tell upper from lower case. */
 bool flow_card_declares(const struct flow_card *c, const char *model)
 {
-	for (size_t i = 0; i < c->bases; i++)
-		if (strcmp(c->base[i], model) == 0)
+	static const char *const hub[] = { "https://huggingface.co/", "https://hf.co/" };
+	for (size_t i = 0; i < c->bases; i++) {
+		const char *base = c->base[i];
+		for (size_t k = 0; k < sizeof hub / sizeof *hub; k++)
+			base += text_starts(base, hub[k]) ? strlen(hub[k]) : 0;
+		if (strcasecmp(base, model) == 0)
 			return true;
+	}
 	return false;
 }

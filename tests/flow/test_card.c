@@ -121,6 +121,14 @@ Test(flow_card, more_bases_than_there_is_room_for_are_left_out)
 		  !flow_card_declares(&c, "a/m"));
 }
 
+Test(flow_card, a_base_is_named_as_hubs_name_it)
+{
+	struct flow_card c;
+	flow_card_parse("---\nbase_model: [Acme/Base, \"https://huggingface.co/acme/other\"]\n---\n", &c);
+	cr_expect(flow_card_declares(&c, "acme/base") && flow_card_declares(&c, "acme/Other"));
+	cr_expect(!flow_card_declares(&c, "acme/base-2") && !flow_card_declares(&c, "other"));
+}
+
 /* No beginning of a card makes the reader leave it. */
 Test(flow_card, a_card_may_end_anywhere)
 {
