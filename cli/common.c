@@ -218,11 +218,34 @@ static void one_line(struct buf *out, json_t *o)
 	}
 }
 
-static void list_form(struct buf *out, const char *name, json_t *list)
+/* Beside a list that holds only the first of many, LIST_count says how many there are (a plural
+ * loses its s). */
+static const json_t *count_of(const json_t *report, const char *list, char name[200])
+{
+	size_t len = strlen(list);
+	if (len > 0 && list[len - 1] == 's')
+		len--;
+	snprintf(name, 200, "%.*s_count", (int)len, list);
+	return json_object_get(report, name);
+}
+
+static bool is_count(const json_t *report, const char *key)
+{
+	char name[200];
+	const char *list;
+	json_t *v;
+	json_object_foreach((json_t *)report, list, v)
+		if (json_is_array(v) && count_of(report, list, name) && strcmp(name, key) == 0)
+			return true;
+	return false;
+}
+
+static void list_form(struct buf *out, const char *name, const json_t *count, json_t *list)
 {
 	json_t *item;
 	size_t i;
-	buf_printf(out, "%-24s %zu\n", name, json_array_size(list));
+	buf_printf(out, "%-24s %lld\n", name,
+		   count ? (long long)json_integer_value(count) : (long long)json_array_size(list));
 	json_array_foreach(list, i, item) {
 		buf_add_text(out, "  ");
 		one_line(out, item);
@@ -233,7 +256,7 @@ static void list_form(struct buf *out, const char *name, json_t *list)
 /* Reports nest at most three deep; what is deeper is for --json. */
 static void text_form(struct buf *out, const char *prefix, json_t *report, int depth)
 {
-	char name[200];
+	char name[200], count[200];
 	const char *key;
 	json_t *v;
 	json_object_foreach(report, key, v) {
@@ -241,8 +264,8 @@ static void text_form(struct buf *out, const char *prefix, json_t *report, int d
 		if (json_is_object(v) && depth < 3) {
 			text_form(out, name, v, depth + 1);
 		} else if (json_is_array(v)) {
-			list_form(out, name, v);
-		} else {
+			list_form(out, name, count_of(report, key, count), v);
+		} else if (!is_count(report, key)) {
 			buf_printf(out, "%-24s ", name);
 			scalar(out, v);
 			buf_add_text(out, "\n");
