@@ -76,6 +76,10 @@ struct audit_options {
 	struct store *store; /* state.db, borrowed */
 	struct store *keys;  /* keys.db, borrowed; NULL when read_only and there is none */
 	const struct signing_identity *key; /* the log's, borrowed */
+	/* The vault's, from which what wraps its subject keys derives, and the one before it, of
+	 * which an opening for writing makes no use but to wrap again; borrowed. NULL: the log's.
+	 */
+	const struct signing_identity *vault, *vault_before;
 	const char *origin;     /* the log's name: vkey name, first checkpoint line */
 	struct audit_hook hook; /* may be {0} */
 	const struct env *env;  /* borrowed */
@@ -139,6 +143,10 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 /* Fields with salts, and what was retained, of a committed record:
  * {"fields":[{"name","salt","value"}...],"retained":...}. ERR_NOTFOUND: erased or lost. */
 int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct err *e) MUST_USE;
+
+/* The id of the key that wraps what is in keys.db, "" where nothing is, or the log's key does. */
+#define VAULT_KEK_ROOM 17
+int audit_vault_kek(struct store *keys, char id[VAULT_KEK_ROOM], struct err *e) MUST_USE;
 
 /* Erase ciphertext, salts and subject keys of a subject (or of one index when subject is NULL),
  * scrub the databases, and append an erasure entry and the operator record of who asked. ground:

@@ -25,6 +25,8 @@ int audit_claim_take(struct audit_claim **out, const struct audit_claiming *how,
 		     struct err *e) MUST_USE;
 /* After the log is closed; NULL is fine. */
 void audit_claim_drop(struct audit_claim *claim);
+/* Whether another process writes for its holder; false for NULL. */
+bool audit_claim_is_guest(const struct audit_claim *claim);
 /* The worker of the process that writes for this log, or NULL: it writes itself. Borrowed. */
 const char *audit_log_host(const struct audit_log *log);
 

@@ -161,3 +161,5 @@ void audit_claim_drop(struct audit_claim *claim)
 	}
 	free(claim);
 }
+
+bool audit_claim_is_guest(const struct audit_claim *claim) { return claim && claim->guest; }

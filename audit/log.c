@@ -135,7 +135,7 @@ static int open_reading(struct audit_log *log, const struct audit_options *o, st
 	TRY(rc);
 	log->size = c.size;
 	log->root = c.root;
-	return audit_vault_open(log, e);
+	return audit_vault_open(log, o, e);
 }
 
 static int open_guest(struct audit_log *log, const struct audit_options *o, struct err *e)
@@ -160,7 +160,7 @@ static int open_writing(struct audit_log *log, const struct audit_options *o, st
 	TRY(file_remove_tree(path, e)); /* left by a crash */
 	TRY(file_make_dirs(path, 0755, e));
 	TRY(audit_log_schema(o, e));
-	TRY(audit_vault_open(log, e));
+	TRY(audit_vault_open(log, o, e));
 	audit_guard_key(log->key, log->guard_key);
 	TRY(audit_log_recover(log, e));
 	log->up = true;

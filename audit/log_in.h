@@ -76,7 +76,7 @@ struct audit_log {
 	bool read_only, rewrite;
 	struct audit_claim *claim; /* taken here, or NULL */
 	struct audit_guest *guest; /* borrowed; who appends for us, or NULL */
-	uint8_t *kek;              /* guarded memory, [32] */
+	struct keks *keks;         /* guarded memory */
 	uint8_t guard_key[32];
 	bool up; /* recovered: what is appended may be settled at the end */
 	struct buf vkey;
@@ -220,8 +220,6 @@ struct vault_key {
 	char id[300];
 	uint8_t key[32];
 };
-int audit_vault_open(struct audit_log *log, struct err *e) MUST_USE;
-void audit_vault_close(struct audit_log *log);
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 			 struct err *e) MUST_USE;
@@ -233,6 +231,7 @@ int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 int audit_vault_erase_rows(struct store_tx *tx, struct pending *p, struct err *e) MUST_USE;
 /* A person's name for clear entries: "handle:" and 32 hex digits. */
 #define VAULT_HANDLE_ROOM 40
+#define VAULT_HANDLE_KEY "h:handles"
 int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
 		       char out[VAULT_HANDLE_ROOM], struct err *e) MUST_USE;
 /* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases.
@@ -242,5 +241,23 @@ int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e
 int audit_vault_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* Let the next opening look at every key: of rows that are lost. */
 int audit_vault_doubt_keys(struct store *keys, struct err *e) MUST_USE;
+
+/* vault_keys.c */
+int audit_vault_open(struct audit_log *log, const struct audit_options *o, struct err *e) MUST_USE;
+void audit_vault_close(struct audit_log *log);
+/* out: appended; of unseal: room for len bytes. */
+int audit_seal(const struct env *env, const uint8_t key[32], const void *ad, size_t ad_len,
+	       const void *plain, size_t len, struct buf *out, struct err *e) MUST_USE;
+int audit_unseal(const uint8_t key[32], const void *ad, size_t ad_len, const uint8_t *sealed,
+		 size_t len, uint8_t *out) MUST_USE;
+/* ERR_NOTFOUND, or the unwrapped key. tx: of keys.db. */
+int audit_key_load(struct audit_log *log, struct store_tx *tx, const char *id, uint8_t key[32],
+		   struct err *e) MUST_USE;
+int audit_key_create(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
+		     struct err *e) MUST_USE;
+/* Wrap again what is not under the vault's key. */
+int audit_keks_rewrap(struct audit_log *log, struct err *e) MUST_USE;
+/* vault.c: the first column as a list of texts, a new reference. */
+int audit_key_ids(struct store_tx *tx, const char *sql, json_t **out, struct err *e) MUST_USE;
 
 #endif

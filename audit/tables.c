@@ -6,7 +6,7 @@
  *             log_writer(worker)     start, whole, reserved: audit/workers.c
  *             vault(idx)             key_id, cipher: audit/vault.c
  *             vault_doomed(key_id)   of rows that an erasure removed: keys to be destroyed
- *   keys.db   subject_key(id)        wrapped
+ *   keys.db   subject_key(id)        wrapped, kek: audit/vault_keys.c
  *             log_seen(1)            size, checkpoint: audit/head.c
  *             fresh_key(id)          made for a batch that may not have been committed
  *             scrub                  pending: 1, bytes of destroyed keys may still be in the files;
@@ -115,6 +115,10 @@ static const struct store_version key_versions[] = {
 	  .tables = COUNT(key_tables_2),
 	  .sql = "INSERT INTO fresh_key(id) SELECT id FROM subject_key" },
 	{ .table = key_tables_3, .tables = COUNT(key_tables_3) },
+	/* Wrapped by a key of the vault's own; the column's text is empty for what the log's
+	 * wrapped. */
+	{ .sql = "ALTER TABLE subject_key ADD COLUMN kek TEXT NOT NULL DEFAULT '';"
+		 "CREATE INDEX subject_key_kek ON subject_key(kek)" },
 };
 
 #define LOG_PART "log"

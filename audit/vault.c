@@ -4,12 +4,7 @@
  *             cipher = nonce[24] || XChaCha20-Poly1305(key, plain, ad)
  *             plain  = {"fields":[{"name","salt","value"}...],"retained":...} as canonical JSON
  *             ad     = origin || 0x0A || u64be index || type
- *   keys.db   subject_key(id, wrapped)
- *             wrapped = nonce[24] || XChaCha20-Poly1305(kek, key, ad = id)
- *             id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own key;
- *                       "h:handles": of the handles of persons in clear entries
- *
- * The kek is derived from the log's key and never stored. Keys are durable before the rows they
+ * Subject keys lie apart: audit/vault_keys.c. Keys are durable before the rows they
  * seal, and noted in fresh_key until the next batch has seen that there are such rows. Erasing
  * removes the rows and notes their keys in vault_doomed, in one transaction; then the keys go that
  * no row uses, then the bytes in the files (scrub). So an opening looks at what was noted, never at
@@ -24,53 +19,8 @@
 
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define HANDLE_KEY "h:handles"
-
-int audit_vault_open(struct audit_log *log, struct err *e)
-{
-	if (!log->keys)
-		return 0;
-	log->kek = sodium_malloc(32);
-	if (!log->kek)
-		return err_set(e, ERR_NOMEM, "out of guarded memory");
-	signing_derive(log->key, "hallmark vault key-encryption key v1", log->kek);
-	return 0;
-}
-
-void audit_vault_close(struct audit_log *log)
-{
-	if (log->kek)
-		sodium_free(log->kek);
-	log->kek = NULL;
-}
 
 /* ---- sealing ---- */
-
-static int seal(const struct env *env, const uint8_t key[32], const void *ad, size_t ad_len,
-		const void *plain, size_t len, struct buf *out, struct err *e)
-{
-	char *to = buf_reserve(out, NONCE + len + TAG);
-
-	if (!to)
-		return buf_done(out, e);
-	env_random(env, to, NONCE);
-	crypto_aead_xchacha20poly1305_ietf_encrypt((uint8_t *)to + NONCE, NULL, plain, len, ad,
-						   ad_len, NULL, (uint8_t *)to, key);
-	out->len += NONCE + len + TAG;
-	return 0;
-}
-
-/* out has room for len - NONCE - TAG bytes. */
-static int unseal(const uint8_t key[32], const void *ad, size_t ad_len, const uint8_t *sealed,
-		  size_t len, uint8_t *out)
-{
-	if (len < NONCE + TAG)
-		return ERR_VERIFY;
-	return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed + NONCE,
-							  len - NONCE, ad, ad_len, sealed, key) == 0
-		       ? 0
-		       : ERR_VERIFY;
-}
 
 static int record_ad(const struct audit_log *log, uint64_t index, const char *type, struct buf *out,
 		     struct err *e)
@@ -85,55 +35,13 @@ static int record_ad(const struct audit_log *log, uint64_t index, const char *ty
 
 /* ---- keys ---- */
 
-/* ERR_NOTFOUND, or the unwrapped key. tx: of keys.db. */
-static int key_load(struct audit_log *log, struct store_tx *tx, const char *id, uint8_t key[32],
-		    struct err *e)
-{
-	struct store_stmt *st;
-	size_t len;
-
-	TRY(store_prepare(tx, "SELECT wrapped FROM subject_key WHERE id = $1", &st, e));
-	store_bind_text(st, 1, id);
-	int rc = store_step(st, e);
-	const uint8_t *wrapped = rc == 1 ? store_blob(st, 0, &len) : NULL;
-	if (rc == 0)
-		rc = err_set(e, ERR_NOTFOUND, "the key of this record was erased");
-	else if (rc == 1 && len == NONCE + 32 + TAG)
-		rc = unseal(log->kek, id, strlen(id), wrapped, len, key);
-	else if (rc == 1)
-		rc = ERR_VERIFY;
-	store_finish(st);
-	if (rc == ERR_VERIFY)
-		return err_set(e, rc, "keys.db: a subject key does not unwrap with this log's key");
-	return rc;
-}
-
-static int key_create(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
-		      struct err *e)
-{
-	struct store_stmt *st;
-	struct buf wrapped = { 0 };
-	int rc;
-
-	env_random(log->env, k->key, sizeof(k->key));
-	TRY_OUT(seal(log->env, log->kek, k->id, strlen(k->id), k->key, sizeof(k->key), &wrapped,
-		     e));
-	TRY_OUT(store_prepare(tx, "INSERT INTO subject_key(id, wrapped) VALUES($1, $2)", &st, e));
-	store_bind_text(st, 1, k->id);
-	store_bind_blob(st, 2, wrapped.bytes, wrapped.len);
-	rc = store_run(st, e);
-out:
-	buf_free(&wrapped);
-	return rc;
-}
-
 /* For a row: noted until there is one. */
 static int key_create_fresh(struct audit_log *log, struct store_tx *tx, struct vault_key *k,
 			    struct err *e)
 {
 	struct store_stmt *st;
 
-	TRY(key_create(log, tx, k, e));
+	TRY(audit_key_create(log, tx, k, e));
 	TRY(store_prepare(tx, "INSERT INTO fresh_key(id) VALUES($1)", &st, e));
 	store_bind_text(st, 1, k->id);
 	return store_run(st, e);
@@ -161,43 +69,12 @@ static int key_for(struct audit_log *log, struct store_tx *tx, const char *subje
 	if ((size_t)snprintf(k->id, sizeof(k->id), "s:%s", subject) >= sizeof(k->id))
 		return err_set(e, ERR_INPUT, "the subject's handle is longer than %zu bytes",
 			       sizeof(k->id) - 3);
-	int rc = key_load(log, tx, k->id, k->key, e);
+	int rc = audit_key_load(log, tx, k->id, k->key, e);
 	return rc == ERR_NOTFOUND ? key_create_fresh(log, tx, k, e) : rc;
 }
 
-/* HMAC-SHA-256 of what and name, by a key of keys.db: without that row nobody can say whose it is.
- */
-int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
-		       char out[VAULT_HANDLE_ROOM], struct err *e)
-{
-	struct vault_key *k = sodium_malloc(sizeof *k);
-	crypto_auth_hmacsha256_state s;
-	struct store_tx *tx = NULL;
-	uint8_t mac[32];
-	int rc;
-
-	TRY_OUT(k ? store_write(log->keys, &tx, e)
-		  : err_set(e, ERR_NOMEM, "out of guarded memory"));
-	strcpy(k->id, HANDLE_KEY);
-	rc = key_load(log, tx, k->id, k->key, e);
-	if (rc == ERR_NOTFOUND)
-		rc = key_create(log, tx, k, e);
-	TRY_OUT(rc);
-	TRY_OUT(store_commit(tx, e));
-	crypto_auth_hmacsha256_init(&s, k->key, sizeof k->key);
-	crypto_auth_hmacsha256_update(&s, (const uint8_t *)what, strlen(what) + 1);
-	crypto_auth_hmacsha256_update(&s, (const uint8_t *)name, strlen(name));
-	crypto_auth_hmacsha256_final(&s, mac);
-	memcpy(out, "handle:", 7);
-	text_hex(mac, 16, out + 7);
-out:
-	store_end(tx);
-	sodium_free(k); /* wipes; NULL is fine */
-	return rc;
-}
-
 /* The first column as a list of texts, a new reference. */
-static int ids_in(struct store_tx *tx, const char *sql, json_t **out, struct err *e)
+int audit_key_ids(struct store_tx *tx, const char *sql, json_t **out, struct err *e)
 {
 	json_t *ids = json_array();
 	struct store_stmt *st;
@@ -224,7 +101,7 @@ static int list_ids(struct store *s, const char *sql, json_t **out, struct err *
 	struct store_tx *tx;
 
 	TRY(store_read(s, &tx, e));
-	int rc = ids_in(tx, sql, out, e);
+	int rc = audit_key_ids(tx, sql, out, e);
 	store_end(tx);
 	return rc;
 }
@@ -266,7 +143,7 @@ static int settle_fresh(struct audit_log *log, struct store_tx *tx, struct err *
 	bool removed;
 	int rc;
 
-	TRY(ids_in(tx, "SELECT id FROM fresh_key", &ids, e));
+	TRY(audit_key_ids(tx, "SELECT id FROM fresh_key", &ids, e));
 	TRY_OUT(remove_unused(log, tx, ids, &removed, e));
 	if (json_array_size(ids) > 0)
 		rc = store_exec(tx, "DELETE FROM fresh_key", e);
@@ -339,7 +216,8 @@ int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 		TRY_OUT(err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu",
 				plain.len, (size_t)LIMIT_JSON_BYTES));
 	TRY_OUT(record_ad(log, index, p->record.from->type, &ad, e));
-	TRY_OUT(seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed, e));
+	TRY_OUT(audit_seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed,
+			   e));
 	*cipher = digest_of(sealed.bytes, sealed.len);
 	rc = insert_row(tx, index, p->key->id, &sealed, e);
 out:
@@ -385,7 +263,7 @@ static int read_key(struct audit_log *log, const char *id, uint8_t key[32], stru
 	if (!log->keys)
 		return err_set(e, ERR_NOTFOUND, "keys.db is not there");
 	TRY(store_read(log->keys, &tx, e));
-	int rc = key_load(log, tx, id, key, e);
+	int rc = audit_key_load(log, tx, id, key, e);
 	store_end(tx);
 	return rc;
 }
@@ -414,8 +292,8 @@ static int open_row(struct audit_log *log, uint64_t index, const struct record_h
 	char *to = buf_reserve(&plain, cipher->len);
 	if (!to)
 		TRY_OUT(buf_done(&plain, e));
-	if (unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len, (uint8_t *)to) <
-	    0) {
+	if (audit_unseal(key, ad.bytes, ad.len, (uint8_t *)cipher->bytes, cipher->len,
+			 (uint8_t *)to) < 0) {
 		rc = err_set(e, ERR_VERIFY, "record %llu: the vault row does not open",
 			     (unsigned long long)index);
 		goto out;
@@ -541,6 +419,7 @@ int audit_vault_recover(struct audit_log *log, struct err *e)
 {
 	struct store_tx *tx;
 
+	TRY(audit_keks_rewrap(log, e));
 	TRY(destroy_doomed(log, e));
 	TRY(store_write(log->keys, &tx, e));
 	int rc = settle_fresh(log, tx, e);
@@ -559,10 +438,11 @@ int audit_vault_recover(struct audit_log *log, struct err *e)
 
 int audit_vault_doubt_keys(struct store *keys, struct err *e)
 {
-	return write_once(keys,
-			  "INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE id <> '" HANDLE_KEY
-			  "'"
-			  " ON CONFLICT(id) DO NOTHING;"
-			  "INSERT INTO scrub(pending) VALUES(1)",
-			  e);
+	return write_once(
+		keys,
+		"INSERT INTO fresh_key(id) SELECT id FROM subject_key WHERE id <> '" VAULT_HANDLE_KEY
+		"'"
+		" ON CONFLICT(id) DO NOTHING;"
+		"INSERT INTO scrub(pending) VALUES(1)",
+		e);
 }

@@ -126,6 +126,7 @@ int cmd_audit_verify(struct cli *c);
 int cmd_audit_proof(struct cli *c);
 int cmd_audit_replay(struct cli *c);
 int cmd_audit_erase(struct cli *c);
+int cmd_audit_rewrap(struct cli *c);
 int cmd_selftest(struct cli *c);
 int cmd_bench(struct cli *c);
 

@@ -1,6 +1,7 @@
 /* hallmark audit */
 #include "base/text.h"
 #include "cli/cli.h"
+#include "flow/vault.h"
 
 #include <string.h>
 
@@ -210,6 +211,22 @@ int cmd_audit_erase(struct cli *c)
 		return err_set(&c->err, ERR_USAGE, "erasing cannot be undone: add --yes");
 	TRY(cli_open(c, false, &f));
 	int rc = flow_audit_erase(f, index, ground, actor, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}
+
+int cmd_audit_rewrap(struct cli *c)
+{
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 0));
+	c->alone = true; /* a running server seals with the key that it opened */
+	TRY(cli_open(c, false, &f));
+	int rc = flow_vault_renew(f, &c->err);
+	flow_close(f);
+	TRY(rc);
+	TRY(cli_open(c, false, &f)); /* wraps all under it */
+	rc = flow_vault_renewed(f, &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }

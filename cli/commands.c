@@ -302,6 +302,13 @@ const struct cli_command cli_commands[] = {
 	  { "hallmark audit erase 7 --ground \"GDPR Art. 17\" --actor dpo --yes",
 	    "hallmark audit erase 7 --ground request --actor dpo --yes --json" },
 	  cmd_audit_erase },
+	{ "audit",
+	  "rewrap",
+	  "",
+	  "give the vault a new key, which wraps all that keys.db holds",
+	  { { 0 } },
+	  { "hallmark audit rewrap", "hallmark audit rewrap --passphrase-file secret.txt" },
+	  cmd_audit_rewrap },
 
 	{ "selftest",
 	  NULL,

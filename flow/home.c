@@ -155,6 +155,8 @@ struct audit_options flow_log_options(const struct flow *f)
 		.store = f->store,
 		.keys = f->keys,
 		.key = f->log_key,
+		.vault = f->vault,
+		.vault_before = f->vault_before,
 		.origin = f->origin,
 		.hook = { registry_apply, registry_schema, f->registry },
 		.env = f->env,
@@ -168,7 +170,8 @@ int flow_home_stores(struct flow *f, struct err *e)
 	TRY(open_store(f, "state.db", &f->store, e));
 	TRY(open_store(f, "keys.db", &f->keys, e));
 	TRY(registry_open(&f->registry, f->store, e));
-	return open_log_key(f, e);
+	TRY(open_log_key(f, e));
+	return flow_vault_open(f, e);
 }
 
 /* Whether a part of the state folder is there. What may not be looked at is not absent. */
@@ -226,6 +229,7 @@ static int open_parts(struct flow *f, struct err *e)
 	TRY(flow_home_stores(f, e));
 	struct audit_options log = flow_log_options(f);
 	TRY(audit_log_open(&f->log, &log, e));
+	TRY(flow_vault_settle(f, e));
 	f->recovered = json_pack("{s:[],s:[],s:[]}", "completed", "undone", "failed");
 	TRY(json_ok(f->recovered, e));
 	return f->read_only ? 0 : flow_recover(f, e);
@@ -340,8 +344,9 @@ void flow_close(struct flow *f)
 	store_close(f->keys);
 	store_close(f->store);
 	audit_claim_drop(f->claim); /* the next writer finds the databases closed */
-	if (f->log_key)
-		signing_identity_close(f->log_key);
+	signing_identity_close(f->log_key); /* NULL is fine */
+	signing_identity_close(f->vault);
+	signing_identity_close(f->vault_before);
 	if (f->passphrase) {
 		explicit_bzero(f->passphrase, strlen(f->passphrase));
 		free(f->passphrase);

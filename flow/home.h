@@ -12,6 +12,7 @@
 #include "signing/release.h"
 
 #define FLOW_LOG_KEY "log"
+#define FLOW_VAULT_KEY "vault"
 #define FLOW_FOLDER_SUFFIX ".hallmark"       /* beside the model: manifest, signatures, receipt */
 #define FLOW_STAGING_SUFFIX ".hallmark.part" /* the same, before its release is in the log */
 
@@ -27,6 +28,9 @@ struct flow {
 	struct store *keys;  /* keys.db; NULL when read-only and there is none */
 	struct registry *registry;
 	struct signing_identity *log_key;
+	/* The vault's key and, while a new one takes its place, the one before; NULL: not there, or
+	 * of no use when read-only. */
+	struct signing_identity *vault, *vault_before;
 	struct audit_claim *claim; /* the right to write; NULL when read-only */
 	struct audit_log *log;
 	struct audit_door *door;   /* or NULL */
@@ -46,6 +50,11 @@ int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err 
 int flow_home_claim(struct flow *f, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
 struct audit_options flow_log_options(const struct flow *f);
+
+/* vault.c: open the vault's key, making the first one; after the log's opening, which wrapped all
+ * under it, put a new one in its place. */
+int flow_vault_open(struct flow *f, struct err *e) MUST_USE;
+int flow_vault_settle(struct flow *f, struct err *e) MUST_USE;
 
 /* Opens an identity of HOME/keys by name. */
 int flow_identity(struct flow *f, const char *name, struct signing_identity **out,

@@ -42,7 +42,21 @@ void flow_trust_free(struct flow_trust *t)
 	*t = (struct flow_trust){ 0 };
 }
 
-/* Calls back for each document under HOME/keys. */
+/* Names of the state folder's own keys, which sign no releases. */
+static bool is_reserved(const char *name)
+{
+	return strcmp(name, FLOW_LOG_KEY) == 0 || strcmp(name, FLOW_VAULT_KEY) == 0;
+}
+
+static bool is_publisher(const char *file)
+{
+	char name[LIMIT_PATH_BYTES];
+	if (!text_ends(file, ".pub"))
+		return false;
+	snprintf(name, sizeof name, "%.*s", (int)(strlen(file) - 4), file);
+	return !is_reserved(name);
+}
+
 static int add_own_keys(struct flow *f, struct flow_trust *t, struct err *e)
 {
 	char dir[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
@@ -51,7 +65,7 @@ static int add_own_keys(struct flow *f, struct flow_trust *t, struct err *e)
 	TRY(file_list(dir, &l, e));
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < l.count; i++) {
-		if (!text_ends(l.names[i], ".pub") || strcmp(l.names[i], FLOW_LOG_KEY ".pub") == 0)
+		if (!is_publisher(l.names[i]))
 			continue;
 		rc = file_join(path, dir, l.names[i], e);
 		if (rc == 0)
@@ -199,10 +213,11 @@ int flow_trust_allows(const struct flow_publisher *p, const char *model, struct 
 				   (strlen(name) == org && strncasecmp(name, model, org) == 0))
 		return 0;
 	if (p->given)
-		return err_set(e, ERR_DENIED,
-			       "the key of %s may sign %s/* only, and this is %s: give --name %s if "
-			       "you know that it may",
-			       name, name, model, model);
+		return err_set(
+			e, ERR_DENIED,
+			"the key of %s may sign %s/* only, and this is %s: give --name %s if "
+			"you know that it may",
+			name, name, model, model);
 	return err_set(e, ERR_DENIED,
 		       "the key %s may sign %.200s%s only, and this is %s: if it may, say so in "
 		       "HOME/trust.toml: [[publisher]] name = \"%s\", models = [\"%.*s/*\"]",
@@ -257,10 +272,11 @@ static int make_key(struct flow *f, const struct flow_key *k, struct err *e)
 	struct signing_identity *previous = NULL;
 	char dir[LIMIT_PATH_BYTES];
 	int rc = 0;
-	if (strcmp(k->name, FLOW_LOG_KEY) == 0)
-		return err_set(e, ERR_CONFLICT,
-			       "the name \"%s\" belongs to the log's own key: choose another",
-			       k->name);
+	if (is_reserved(k->name))
+		return err_set(
+			e, ERR_CONFLICT,
+			"the name \"%s\" belongs to the state folder's own key: choose another",
+			k->name);
 	if (k->models)
 		TRY(signing_models_check(k->models, e));
 	if (k->expires && text_time_parse(k->expires, &terms.expires_us) < 0)
@@ -366,15 +382,16 @@ static int read_import(const struct flow_import *w, struct import *m, struct err
 {
 	struct signing_public *k = &m->it.key;
 	TRY(signing_public_read(w->path, k, e));
-	const char *label = w->name      ? w->name
-			    : k->name[0] ? k->name
+	const char *label = w->name       ? w->name
+			    : k->name[0]  ? k->name
 			    : k->has_p256 ? k->p256_keyid
 					  : k->ed25519_keyid;
 	char name[sizeof k->name];
 	snprintf(name, sizeof name, "%.63s", label);
-	if (w->name && (!*name || strlen(w->name) >= sizeof name || name[0] == '.' ||
-			strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				     "._-") != strlen(name)))
+	if (w->name &&
+	    (!*name || strlen(w->name) >= sizeof name || name[0] == '.' ||
+	     strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			  "._-") != strlen(name)))
 		return err_set(e, ERR_USAGE,
 			       "name %.80s: expected 1 to 63 letters, digits, '.', '_' and '-'",
 			       w->name);

@@ -41,6 +41,8 @@ struct audit_options place_options(const struct place *p)
 				       .store = p->store,
 				       .keys = p->keys,
 				       .key = p->key,
+				       .vault = p->vault,
+				       .vault_before = p->vault_before,
 				       .origin = PLACE_ORIGIN,
 				       .env = &p->env,
 				       .hook = p->hook };
@@ -94,6 +96,8 @@ void place_remove(struct place *p)
 {
 	place_close(p);
 	signing_identity_close(p->key);
+	signing_identity_close(p->vault);
+	signing_identity_close(p->vault_before);
 	buf_free(&p->vkey);
 	cr_assert_eq(file_remove_tree(p->home, NULL), 0);
 }

@@ -8,6 +8,7 @@
 struct place {
 	char home[64], log[80];
 	struct signing_identity *key;
+	struct signing_identity *vault, *vault_before; /* NULL: the log's key wraps */
 	struct store *store, *keys;
 	struct audit_log *log_open; /* NULL while closed */
 	struct env env;

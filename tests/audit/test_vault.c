@@ -600,3 +600,86 @@ Test(audit_vault, a_handle_is_the_same_for_a_name_until_its_key_is_destroyed)
 	cr_expect_str_neq(text[0], text[2]);
 	cr_expect_str_neq(text[0], text[3]);
 }
+
+/* ---- what wraps the keys ---- */
+
+static struct signing_identity *new_identity(const char *name)
+{
+	struct signing_identity *id;
+	struct err e = { 0 };
+	cr_assert_eq(signing_identity_create(at.home, name, NULL, &at.env, &e), 0, "%s", e.text);
+	cr_assert_eq(signing_identity_open(&id, at.home, name, NULL, &e), 0, "%s", e.text);
+	return id;
+}
+
+static void expect_wrapped_by(const struct signing_identity *id)
+{
+	char sql[120], found[VAULT_KEK_ROOM];
+	snprintf(sql, sizeof sql, "SELECT count(*) FROM subject_key WHERE kek <> '%.16s'",
+		 signing_identity_public(id)->ed25519_keyid);
+	cr_expect_eq(place_number(at.keys, sql), 0);
+	cr_assert_eq(audit_vault_kek(at.keys, found, NULL), 0);
+	cr_expect(strncmp(found, signing_identity_public(id)->ed25519_keyid, 16) == 0, "%s", found);
+}
+
+Test(audit_vault, keys_are_wrapped_again_when_the_vault_has_another_key)
+{
+	json_t *plain;
+	struct err e = { 0 };
+	uint64_t index[2] = { place_decision(&at, "s", "x"), place_decision(&at, NULL, "y") };
+
+	for (int round = 0; round < 2; round++) { /* from the log's key; from one of its own */
+		struct secret old = fetch(at.keys, "SELECT wrapped FROM subject_key LIMIT 1");
+		cr_assert(find_anywhere(&old));
+		place_close(&at);
+		at.vault_before = at.vault;
+		at.vault = new_identity(round ? "v1" : "v0");
+		place_open(&at);
+		expect_wrapped_by(at.vault);
+		cr_expect_null(find_anywhere(&old), "%s", find_anywhere(&old));
+		for (int i = 0; i < 2; i++)
+			json_decref(read_vault(index[i]));
+		json_decref(read_vault(place_decision(&at, "s", "new")));
+		place_expect_clean(&at);
+	}
+	signing_identity_close(at.vault);
+	at.vault = at.vault_before;
+	at.vault_before = NULL;
+	place_close(&at);
+	cr_expect_eq(place_try_open(&at, &e), ERR_INPUT, "only the key before is there");
+	cr_expect(strstr(e.text, "put keys/vault.key"), "%s", e.text);
+	place_stores(&at);
+	struct audit_options o = place_options(&at);
+	o.read_only = true;
+	cr_assert_eq(audit_log_open(&at.log_open, &o, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_vault_read(at.log_open, index[0], &plain, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "put keys/vault.key"), "%s", e.text);
+}
+
+Test(audit_vault, a_key_that_does_not_unwrap_stands_in_the_way_of_no_other)
+{
+	json_t *plain;
+	struct err e = { 0 };
+	uint64_t a = place_decision(&at, "a", "x"), b = place_decision(&at, "b", "y");
+
+	place_sql(at.keys, "UPDATE subject_key SET wrapped = zeroblob(72) WHERE id = 's:a'");
+	place_close(&at);
+	at.vault = new_identity("v0");
+	place_open(&at);
+	expect_wrapped_by(at.vault);
+	cr_expect_eq(audit_vault_read(at.log_open, a, &plain, &e), ERR_VERIFY, "%s", e.text);
+	json_decref(read_vault(b));
+}
+
+Test(audit_vault, many_keys_are_wrapped_again)
+{
+	place_sql(at.keys,
+		  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)"
+		  " INSERT INTO subject_key(id, wrapped) SELECT 's:' || i, zeroblob(72) FROM n");
+	uint64_t index = place_decision(&at, "s", "x");
+	place_close(&at);
+	at.vault = new_identity("v0");
+	place_open(&at);
+	expect_wrapped_by(at.vault);
+	json_decref(read_vault(index));
+}

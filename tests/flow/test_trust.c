@@ -138,7 +138,7 @@ Test(flow_trust, the_logs_own_name_is_refused_with_the_reason)
 {
 	json_t *report;
 	struct err e = { 0 };
-	expect_says(ERR_CONFLICT, "belongs to the log's own key",
+	expect_says(ERR_CONFLICT, "belongs to the state folder's own key",
 		    flow_key_new(at.flow, &(struct flow_key){ .name = "log" }, &report, &e));
 }
 
