@@ -13,12 +13,11 @@ int(err_set)(struct err *e, int code, const char *fmt, ...)
 	char text[sizeof e->text]; /* the arguments may point into e->text */
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	int len = vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	e->code = code;
-	memcpy(e->text, text, sizeof text);
 	/* a sentence may quote input, and cut a quotation within a character */
-	e->text[text_make_printable(e->text, strlen(e->text))] = '\0';
+	text_escape(e->text, sizeof e->text, text, strlen(text), len >= (int)sizeof text);
 	return code;
 }
 

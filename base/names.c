@@ -30,12 +30,13 @@ int name_check(const char *name, size_t len, struct err *e)
 	if (len == 0 || len >= LIMIT_PATH_BYTES)
 		return err_set(e, ERR_INPUT, "a file name of %zu bytes", len);
 	if (strlen(name) != len || !text_utf8_valid(name, len))
-		return err_set(e, ERR_INPUT, "a file name that is not UTF-8 text");
+		return err_set(e, ERR_INPUT, "\"%.200s\": a file name that is not UTF-8 text",
+			       name);
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
 			return err_set(e, ERR_INPUT,
-				       "a file name with the control byte 0x%02x at %zu", name[i],
-				       i);
+				       "\"%.200s\": a file name with the control byte 0x%02x at %zu",
+				       name, name[i], i);
 	const char *part = name;
 	for (int n = 1;; n++) {
 		size_t part_len = strcspn(part, "/");

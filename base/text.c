@@ -86,21 +86,41 @@ size_t text_utf8_unfinished(const void *s, size_t len)
 	return 0;
 }
 
-size_t text_make_printable(char *text, size_t len)
+/* Characters that a reader does not see, and that move or hide those that he does. */
+static bool is_invisible(uint32_t cp)
 {
-	size_t i = 0;
-	while (i < len) {
+	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x61c || cp == 0x200b ||
+	       cp == 0x200e || cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) ||
+	       (cp >= 0x2060 && cp <= 0x2069) || cp == 0xfeff;
+}
+
+size_t text_escape(char *out, size_t room, const char *s, size_t len, bool cut)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t at = 0;
+	for (size_t i = 0; i < len;) {
 		uint32_t cp = 0;
-		int n = text_utf8_decode(text + i, len - i, &cp);
-		if (n == 0)
+		int n = text_utf8_decode(s + i, len - i, &cp);
+		if (n == 0 && cut)
 			break;
-		bool unprintable = n < 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
-		size_t used = (size_t)(n < 0 ? -n : n);
-		if (unprintable)
-			memset(text + i, '?', used);
-		i += used;
+		size_t used = n == 0 ? len - i : (size_t)(n < 0 ? -n : n);
+		bool escaped = n <= 0 || is_invisible(cp);
+		if (at + (escaped ? 4 * used : used) >= room)
+			break;
+		for (size_t k = 0; k < used; k++, i++) {
+			unsigned char byte = (unsigned char)s[i];
+			if (!escaped) {
+				out[at++] = (char)byte;
+				continue;
+			}
+			memcpy(out + at, "\\x", 2);
+			out[at + 2] = digits[byte >> 4];
+			out[at + 3] = digits[byte & 15];
+			at += 4;
+		}
 	}
-	return i;
+	out[at] = '\0';
+	return at;
 }
 
 void text_hex(const void *bytes, size_t len, char *out)

@@ -22,9 +22,11 @@ bool text_utf8_valid(const void *s, size_t len);
 /* Bytes at the end of s[0..len) that are an unfinished, so far well-formed sequence: 0..3. */
 size_t text_utf8_unfinished(const void *s, size_t len);
 
-/* Replace by "?" what must reach no terminal and no log: control characters, and bytes that are not
- * UTF-8. Returns the length without an unfinished character at the end, at most len. */
-size_t text_make_printable(char *text, size_t len) MUST_USE;
+/* s[0..len) into out[room] with a NUL at its end, as far as it fits. What must reach no terminal
+ * and no log is written as \xNN: control characters, those that hide or reorder text, bytes that
+ * are no UTF-8. Of an unfinished character at the end nothing is written when `cut` says that more
+ * stood behind it. Returns the length. What was escaped once is not changed by it again. */
+size_t text_escape(char *out, size_t room, const char *s, size_t len, bool cut);
 
 /* Lower-case hex; out holds 2*len + 1. */
 void text_hex(const void *bytes, size_t len, char *out);

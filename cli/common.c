@@ -179,10 +179,9 @@ int cli_write(struct cli *c, const void *bytes, size_t len)
 /* A name or a card may hold what would command the terminal. */
 static void add_printable(struct buf *out, const char *text, size_t len)
 {
-	size_t before = out->len;
-	buf_add(out, text, len);
-	if (out->len > before)
-		out->len = before + text_make_printable(out->bytes + before, len);
+	char *to = buf_reserve(out, 4 * len + 1);
+	if (to)
+		out->len += text_escape(to, 4 * len + 1, text, len, false);
 }
 
 static void scalar(struct buf *out, const json_t *v)

@@ -34,7 +34,9 @@ Test(base_err, sentences_are_printable_utf8)
 {
 	struct err e = { 0 };
 	err_set(&e, ERR_INPUT, "%s", "a\nb\x1b[31m\xff\xc3\xa4\xc2\x9b\xe2\x82");
-	cr_expect_str_eq(e.text, "a?b?[31m?\xc3\xa4??");
+	cr_expect_str_eq(e.text, "a\\x0ab\\x1b[31m\\xff\xc3\xa4\\xc2\\x9b\\xe2\\x82");
+	err_prefix(&e, "again");
+	cr_expect_str_eq(e.text, "again: a\\x0ab\\x1b[31m\\xff\xc3\xa4\\xc2\\x9b\\xe2\\x82");
 }
 
 Test(base_err, errno_becomes_a_code)

@@ -93,24 +93,31 @@ Test(base_text, utf8_unfinished_ignores_ill_formed_ends)
 	cr_expect(text_utf8_valid("\xe2\x82\xac", 3));
 }
 
-Test(base_text, what_commands_a_terminal_is_replaced)
+Test(base_text, what_commands_a_terminal_is_escaped)
 {
 	static const struct {
 		const char *text, *want;
 	} rows[] = {
 		{ "", "" },
 		{ "plain \xc3\xa4 \xf0\x9f\x98\x80", "plain \xc3\xa4 \xf0\x9f\x98\x80" },
-		{ "\x1b[31mred\a\n\t\x7f", "?[31mred????" },
-		{ "\xc2\x9b"
-		  "31m \xc2\xa0",
-		  "\?\?31m \xc2\xa0" },
-		{ "not \xff UTF-8 \xe2\x82", "not ? UTF-8 " },
+		{ "\x1b[31mred\a\n\t\x7f", "\\x1b[31mred\\x07\\x0a\\x09\\x7f" },
+		{ "\xc2\x9b" "31m \xc2\xa0", "\\xc2\\x9b31m \xc2\xa0" },
+		{ "fdp.\xe2\x80\xae" "exe", "fdp.\\xe2\\x80\\xaeexe" }, /* would read as exe.pdf */
+		{ "a\xe2\x80\x8b", "a\\xe2\\x80\\x8b" },
+		{ "not \xff UTF-8 \xe2\x82", "not \\xff UTF-8 \\xe2\\x82" },
+		{ "\\x0a", "\\x0a" },
 	};
+	char out[100];
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		char text[64];
-		strcpy(text, rows[i].text);
-		text[text_make_printable(text, strlen(text))] = '\0';
-		cr_expect_str_eq(text, rows[i].want);
+		size_t len = text_escape(out, sizeof out, rows[i].text, strlen(rows[i].text), false);
+		cr_expect_str_eq(out, rows[i].want);
+		cr_expect_eq(len, strlen(rows[i].want));
+	}
+	cr_expect_eq(text_escape(out, sizeof out, "a\xe2\x82", 3, true), 1u, "cut within a character");
+	for (size_t room = 1; room < 12; room++) {
+		size_t len = text_escape(out, room, "ab\n\xc3\xa4z", 6, false);
+		static const size_t fits[] = { 0, 0, 1, 2, 2, 2, 2, 6, 6, 8, 9, 9 };
+		cr_expect_eq(len, fits[room], "room %zu: %zu", room, len);
 	}
 }
 
