@@ -142,6 +142,7 @@ static int fill_transaction(struct audit_log *log, struct store_tx *tx,
 		return 0;
 	root = merkle_root(merkle);
 	TRY(note_workers(log, tx, batch, count, e));
+	TRY(audit_clock_write(log, tx, e));
 	TRY(audit_log_head_update(tx, size, &root, old, e));
 	return audit_guard_write(log, tx, e);
 }
@@ -165,6 +166,7 @@ static int commit_batch(struct audit_log *log, struct pending *const *batch, siz
 	int64_t time_us = log->last_time_us;
 	struct store_tx *tx;
 
+	TRY(audit_clock_check(log, e));
 	TRY(audit_vault_keys_get(log, batch, count, e));
 	TRY(store_write(log->store, &tx, e));
 	int rc = fill_transaction(log, tx, batch, count, &merkle, e);
@@ -306,7 +308,7 @@ int audit_log_ready(struct audit_log *log, struct err *e)
 		return audit_guest_ready(log->guest, e);
 	pthread_mutex_lock(&log->lock);
 	audit_log_retry(log);
-	int rc = log->failed ? audit_log_refuse(log, e) : 0;
+	int rc = log->failed ? audit_log_refuse(log, e) : audit_clock_check(log, e);
 	pthread_mutex_unlock(&log->lock);
 	return rc;
 }

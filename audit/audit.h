@@ -89,6 +89,7 @@ struct audit_options {
 	/* Write log/ again from state.db where its checkpoint is missing, damaged or older than what was
 	 * published, which is refused otherwise. ERR_CONFLICT: it is none of these. */
 	bool rewrite;
+	bool clock_ok; /* take a clock that jumped ahead: audit/clock.c */
 };
 
 /* The name of the log of a state folder, given once to its genesis, into out[256]: from the
@@ -120,8 +121,9 @@ int audit_log_append(struct audit_log *log, const struct audit_record *r, struct
  * have no record, and those that were reserved and never given. */
 int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err *e) MUST_USE;
 
-/* 0 while the log takes records; ERR_UNAVAILABLE after a storage fault: what cannot be recorded
- * must not be begun. Asking opens it again, from the disk, when it is time for a try. */
+/* 0 while the log takes records; ERR_UNAVAILABLE after a storage fault, or while the clock is over
+ * a day ahead: what cannot be recorded must not be begun. Asking opens the log again, from the
+ * disk, when it is time for a try. */
 int audit_log_ready(struct audit_log *log, struct err *e) MUST_USE;
 
 uint64_t audit_log_size(const struct audit_log *log);

@@ -110,6 +110,7 @@ static int take_options(struct audit_log *log, const struct audit_options *o, st
 	log->env = o->env;
 	log->read_only = o->read_only;
 	log->rewrite = o->rewrite;
+	log->clock_ok = o->clock_ok;
 	return buf_done(&log->vkey, e);
 }
 

@@ -50,6 +50,11 @@ struct guard {
 	uint64_t seen;   /* keys.db holds a signed head of at least this size */
 };
 
+/* The two clocks at one time. */
+struct moment {
+	int64_t now_us, steady_us;
+};
+
 /* One waiting append. */
 struct pending {
 	struct record record;
@@ -73,7 +78,8 @@ struct audit_log {
 	const struct signing_identity *key;
 	struct audit_hook hook;
 	const struct env *env;
-	bool read_only, rewrite;
+	bool read_only, rewrite, clock_ok;
+	struct moment opened;      /* its wall clock not behind the last entry */
 	struct audit_claim *claim; /* taken here, or NULL */
 	struct audit_guest *guest; /* borrowed; who appends for us, or NULL */
 	struct keks *keks;         /* guarded memory */
@@ -181,6 +187,11 @@ int audit_guard_see(struct audit_log *log, struct store_tx *keys, uint64_t *seen
 void audit_guard_saw(struct audit_log *log, uint64_t seen);
 /* What keys.db has seen, appended: a signed note. ERR_NOTFOUND. */
 int audit_guard_seen(struct store *keys, struct buf *note, struct err *e) MUST_USE;
+
+/* clock.c: ERR_UNAVAILABLE where the clock has jumped ahead; at opening; the row log_clock. */
+int audit_clock_check(const struct audit_log *log, struct err *e) MUST_USE;
+int audit_clock_open(struct audit_log *log, struct err *e) MUST_USE;
+int audit_clock_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
 
 /* append.c: one row of log_entry, inside a transaction. */
 struct entry_row {

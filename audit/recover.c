@@ -390,6 +390,7 @@ int audit_log_recover(struct audit_log *log, struct err *e)
 		rc = first_opening(log, e);
 	TRY(rc);
 	TRY(audit_log_bring_up(log, e));
+	TRY(audit_clock_open(log, e));
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)
 		return audit_log_append_itself(log, "genesis",

@@ -3,6 +3,7 @@
  *   state.db  log_head(1)            version, size, root, checkpoint: audit/head.c
  *             log_guard(1)           synced, seen, mac: audit/head.c
  *             log_entry(idx)         leaf hash, entry; type, worker and n are of the entry
+ *             log_clock(1)           boot, now_us, steady_us of the last batch: audit/clock.c
  *             log_writer(worker)     start, whole, reserved: audit/workers.c
  *             vault(idx)             key_id, cipher: audit/vault.c
  *             vault_doomed(key_id)   of rows that an erasure removed: keys to be destroyed
@@ -83,6 +84,16 @@ static const struct store_table log_tables_3[] = {
 		.key = "worker",
 	},
 };
+static const struct store_table log_tables_4[] = {
+	{
+		.name = "log_clock",
+		.column = { { "id", STORE_INTEGER },
+			    { "boot", STORE_TEXT },
+			    { "now_us", STORE_INTEGER },
+			    { "steady_us", STORE_INTEGER } },
+		.key = "id",
+	},
+};
 static const struct store_table key_tables_3[] = {
 	{
 		.name = "log_seen",
@@ -108,6 +119,7 @@ static const struct store_version log_versions[] = {
 	  .tables = COUNT(log_tables_3),
 	  .sql = "UPDATE log_head SET version = 3; DROP TABLE IF EXISTS log_worker",
 	  .fill = audit_workers_fill },
+	{ .table = log_tables_4, .tables = COUNT(log_tables_4) },
 };
 static const struct store_version key_versions[] = {
 	{ .table = key_tables, .tables = COUNT(key_tables) },

@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -28,7 +29,24 @@ static int64_t system_now_us(void *ctx)
 static int64_t system_steady_us(void *ctx)
 {
 	(void)ctx;
-	return read_clock_us(CLOCK_MONOTONIC);
+	return read_clock_us(CLOCK_BOOTTIME); /* goes on while the machine sleeps */
+}
+
+/* Linux names each start of the machine. */
+static const char *read_boot(void)
+{
+	static char boot[40];
+	static atomic_int state; /* 0, 1 being read, 2 there */
+	int unread = 0;
+	if (atomic_compare_exchange_strong(&state, &unread, 1)) {
+		int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? 0 : read(fd, boot, sizeof boot - 1);
+		boot[n < 36 ? 0 : 36] = 0;
+		if (fd >= 0)
+			close(fd);
+		atomic_store(&state, 2);
+	}
+	return atomic_load(&state) == 2 && boot[0] ? boot : NULL;
 }
 
 static void system_fill(void *ctx, void *out, size_t len)
@@ -74,7 +92,7 @@ struct env env_system(void)
 {
 	char *crash_at = getenv("HALLMARK_CRASH_AT");
 	return (struct env){
-		.clock = { system_now_us, system_steady_us, NULL },
+		.clock = { system_now_us, system_steady_us, NULL, read_boot() },
 		.random = { system_fill, NULL },
 		.steps = { crash_at && *crash_at ? step_crash : step_nothing, crash_at },
 		.variables = { system_variable, NULL },
@@ -85,7 +103,7 @@ static int64_t fixed_now_us(void *ctx) { return *(int64_t *)ctx; }
 
 struct clock clock_fixed(int64_t *time_us)
 {
-	return (struct clock){ fixed_now_us, fixed_now_us, time_us };
+	return (struct clock){ fixed_now_us, fixed_now_us, time_us, NULL };
 }
 
 /* counter is the offset in the key stream in bytes, so that the sizes of calls do not change the

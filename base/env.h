@@ -11,6 +11,8 @@ struct clock {
 	int64_t (*now_us)(void *ctx);    /* microseconds since 1970, UTC; may jump */
 	int64_t (*steady_us)(void *ctx); /* microseconds since some time; for deadlines */
 	void *ctx;
+	/* Names the start of the machine, since when steady times can be compared; NULL: unknown. */
+	const char *boot;
 };
 
 struct random {

@@ -117,6 +117,7 @@ struct flow_options cli_flow_options(const struct cli *c, bool read_only)
 				      .command = c->name,
 				      .wait_s = c->wait_s,
 				      .origin = c->origin,
+				      .clock_ok = c->clock_ok,
 				      .alone = c->alone };
 }
 

@@ -21,6 +21,7 @@ static const struct cli_option global[] = {
 	{ "dry-run", NULL, "check, write nothing" },
 	{ "yes", NULL, "do not ask for confirmation" },
 	{ "help", NULL, "this text" },
+	{ "clock-ok", NULL, "take a clock that is over a day ahead of the log" },
 	{ "home", "DIR", "state folder (default: $HALLMARK_HOME, else $XDG_DATA_HOME/hallmark)" },
 	{ "wait", "SECONDS",
 	  "how long to wait for another process that writes to the state folder (default: 30)" },
@@ -109,7 +110,8 @@ static int take_wait(struct cli *c, const char *value)
 
 static int set_global(struct cli *c, size_t i, const char *value)
 {
-	bool *const flags[] = { &c->json, &c->quiet, &c->no_input, &c->dry_run, &c->yes, &c->help };
+	bool *const flags[] = { &c->json, &c->quiet, &c->no_input, &c->dry_run,
+				&c->yes,  &c->help,  &c->clock_ok };
 	if (i < sizeof flags / sizeof *flags)
 		*flags[i] = true;
 	else if (strcmp(global[i].name, "home") == 0)

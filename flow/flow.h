@@ -15,12 +15,12 @@ struct flow; /* an open state folder: database, log, registry, trust */
 struct flow_options {
 	const char *home;       /* NULL: $HALLMARK_HOME, else as docs/formats.md says */
 	const struct env *env;  /* borrowed */
-	bool read_only;         /* no lock, nothing created; ERR_NOTFOUND: no state */
-	bool quiet;             /* no progress bars */
+	bool read_only, quiet;  /* no lock, nothing created (ERR_NOTFOUND: no state); no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 	const char *command;    /* whom others wait for: "release create"; NULL: not said */
 	unsigned wait_s;        /* how long to wait for another process that writes here */
 	const char *origin;     /* a new log's name; ERR_CONFLICT where it has another; or NULL */
+	bool clock_ok;          /* take a clock that jumped ahead of the log */
 	bool alone;             /* write ourselves, never through another process's door */
 };
 /* Opens, creating what is missing (a log key and a log on the first use), brings tables of earlier

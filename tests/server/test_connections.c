@@ -521,7 +521,7 @@ Test(server_connections, deadlines_are_wall_clock_and_exact)
 {
 	static _Atomic int64_t time_us = 1000000;
 	struct env env = env_system();
-	env.clock = (struct clock){ read_time, read_time, &time_us };
+	env.clock = (struct clock){ read_time, read_time, &time_us, NULL };
 	struct running r = start((struct server_options){ .env = &env });
 	int silent = dial(r.port), idle = dial(r.port), late = dial(r.port);
 	int head = dial(r.port), body = dial(r.port);
