@@ -208,21 +208,20 @@ static int publish_batch(struct audit_log *log, struct pending *const *batch, si
 static int make_durable(struct audit_log *log, struct pending *const *batch, size_t count,
 			bool *fatal, struct err *e)
 {
-	int rc, erased = 0;
-	bool destroyed = true;
+	int rc, destroyed = 0;
 
 	rc = commit_batch(log, batch, count, e);
 	audit_vault_keys_drop(batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
-		erased = audit_vault_erase_keys(log, &destroyed, &batch[0]->err);
+		destroyed = audit_vault_destroy(log, &batch[0]->err);
 	TRY(rc);
 	/* From here on the database is ahead of the folder: only a reopening may repair a
 	 * failure. */
 	rc = publish_batch(log, batch, count, e);
-	*fatal = rc < 0 || !destroyed || is_fatal(log, erased);
-	if (rc == 0 && erased < 0)
-		batch[0]->rc = erased;
+	*fatal = rc < 0 || destroyed < 0;
+	if (rc == 0 && destroyed < 0)
+		batch[0]->rc = destroyed;
 	return rc;
 }
 

@@ -196,5 +196,5 @@ int audit_worker_erase(struct audit_log *log, struct log_worker *w,
 		rc = erase_some(log, w, &x, asked->actor, reason, out, e);
 	while (rc == 0 && x.more);
 	json_decref(x.body);
-	return rc;
+	return rc < 0 ? rc : audit_vault_scrub(log, e);
 }

@@ -180,6 +180,7 @@ static int make_parts(struct audit_log **out, struct err *e)
 		free(log);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
+	pthread_mutex_init(&log->scrubbing, NULL);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->moved, NULL);
 	*out = log;
@@ -231,6 +232,7 @@ void audit_log_close(struct audit_log *log)
 	buf_free(&log->vkey);
 	pthread_cond_destroy(&log->moved);
 	pthread_mutex_destroy(&log->lock);
+	pthread_mutex_destroy(&log->scrubbing);
 	free(log);
 }
 

@@ -87,7 +87,8 @@ struct audit_log {
 	bool up; /* recovered: what is appended may be settled at the end */
 	struct buf vkey;
 
-	pthread_mutex_t lock; /* all below */
+	pthread_mutex_t scrubbing; /* one at a time */
+	pthread_mutex_t lock;      /* all below */
 	pthread_cond_t moved;
 	struct pending *first, *last;
 	size_t queued;
@@ -245,9 +246,11 @@ int audit_vault_erase_rows(struct store_tx *tx, struct pending *p, struct err *e
 #define VAULT_HANDLE_KEY "h:handles"
 int audit_vault_handle(struct audit_log *log, const char *what, const char *name,
 		       char out[VAULT_HANDLE_ROOM], struct err *e) MUST_USE;
-/* After the commit: destroy the keys of removed rows that no row uses, and scrub the databases.
- * *destroyed false: nothing more may be sealed, or it would be with those keys. */
-int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e) MUST_USE;
+/* After the commit: destroy the keys of removed rows that no row uses. Where it fails nothing more
+ * may be sealed, or it would be with those keys. */
+int audit_vault_destroy(struct audit_log *log, struct err *e) MUST_USE;
+/* Then: their bytes in the files, and those of the rows. Others append meanwhile. */
+int audit_vault_scrub(struct audit_log *log, struct err *e) MUST_USE;
 /* At opening: complete what a crash left of that, and remove keys that were made for nothing. */
 int audit_vault_recover(struct audit_log *log, struct err *e) MUST_USE;
 /* Let the next opening look at every key: of rows that are lost. */

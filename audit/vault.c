@@ -373,46 +373,72 @@ out:
 	return rc;
 }
 
-/* What scrub asks for: -1 nothing, else its greatest `pending`. */
-static int scrub_wanted(struct audit_log *log, int64_t *wanted, struct err *e)
+/* What is asked for: how many rows, and their greatest `pending`. */
+struct wanted {
+	int64_t rows, most;
+};
+
+static int scrub_wanted(struct store_tx *tx, struct wanted *out, struct err *e)
 {
-	struct store_stmt *st = NULL;
+	struct store_stmt *st;
+
+	TRY(store_prepare(tx, "SELECT count(*), coalesce(max(pending), 0) FROM scrub", &st, e));
+	int rc = store_step(st, e);
+	*out = (struct wanted){ store_i64(st, 0), store_i64(st, 1) };
+	store_finish(st);
+	return rc < 0 ? rc : 0;
+}
+
+/* What was asked for is done; unless more was asked for meanwhile, which does all of it again. */
+static int forget_wanted(struct audit_log *log, const struct wanted *done, struct err *e)
+{
+	struct wanted now;
 	struct store_tx *tx;
 	int rc;
 
-	TRY(store_read(log->keys, &tx, e));
-	TRY_OUT(store_prepare(tx, "SELECT max(pending) FROM scrub", &st, e));
-	TRY_OUT(store_step(st, e));
-	*wanted = store_is_null(st, 0) ? -1 : store_i64(st, 0);
-	rc = 0;
+	TRY(store_write(log->keys, &tx, e));
+	TRY_OUT(scrub_wanted(tx, &now, e));
+	if (now.rows == done->rows) {
+		TRY_OUT(store_exec(tx, "DELETE FROM scrub", e));
+		rc = store_commit(tx, e);
+	}
 out:
-	store_finish(st);
 	store_end(tx);
 	return rc;
 }
 
 static int scrub(struct audit_log *log, struct err *e)
 {
-	int64_t wanted;
+	struct wanted wanted;
+	struct store_tx *tx;
 
-	TRY(scrub_wanted(log, &wanted, e));
-	if (wanted < 0)
+	TRY(store_read(log->keys, &tx, e));
+	int rc = scrub_wanted(tx, &wanted, e);
+	store_end(tx);
+	TRY(rc);
+	if (wanted.rows == 0)
 		return 0;
-	if (wanted > 0)
+	if (wanted.most > 0)
 		TRY(store_scrub(log->keys, true, e));
 	TRY(store_scrub(log->store, false, e));
-	TRY(write_once(log->keys, "DELETE FROM scrub", e));
+	TRY(forget_wanted(log, &wanted, e));
 	env_step(log->env, "audit.erase.scrubbed");
 	return 0;
 }
 
-int audit_vault_erase_keys(struct audit_log *log, bool *destroyed, struct err *e)
+int audit_vault_destroy(struct audit_log *log, struct err *e)
 {
-	*destroyed = false;
 	TRY(destroy_doomed(log, e));
-	*destroyed = true;
 	env_step(log->env, "audit.erase.keys");
-	return scrub(log, e);
+	return 0;
+}
+
+int audit_vault_scrub(struct audit_log *log, struct err *e)
+{
+	pthread_mutex_lock(&log->scrubbing);
+	int rc = scrub(log, e);
+	pthread_mutex_unlock(&log->scrubbing);
+	return rc;
 }
 
 int audit_vault_recover(struct audit_log *log, struct err *e)
@@ -429,7 +455,7 @@ int audit_vault_recover(struct audit_log *log, struct err *e)
 	TRY(rc);
 	store_wait_ms(log->store, 0);
 	store_wait_ms(log->keys, 0);
-	rc = scrub(log, e);
+	rc = audit_vault_scrub(log, e);
 	store_wait_ms(log->store, STORE_WAIT_MS);
 	store_wait_ms(log->keys, STORE_WAIT_MS);
 	/* A reader is at work; the next opening tries again. */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define IDLE_MAX 16 /* readers kept open; each holds descriptors and a page cache */
 
@@ -424,14 +425,36 @@ int store_run(struct store_stmt *st, struct err *e)
 
 int64_t store_changes(struct store_tx *tx) { return tx->conn->backend->changes(tx->conn); }
 
-int store_scrub(struct store *s, bool rewrite, struct err *e)
+/* One attempt, in which writers wait. */
+static int scrub_once(struct store *s, bool rewrite, unsigned try_ms, unsigned wait_ms,
+		      struct err *e)
 {
 	turn_take(s);
 	int rc = refuse_poisoned(s, e);
-	if (rc == 0)
+	if (rc == 0) {
+		s->backend->wait_ms(s->writer.conn, try_ms);
 		rc = settle(s, s->writer.conn, s->backend->scrub(s->writer.conn, rewrite, e));
+		s->backend->wait_ms(s->writer.conn, wait_ms);
+	}
 	turn_give(s);
 	return rc;
+}
+
+#define SCRUB_TRY_MS 20
+
+int store_scrub(struct store *s, bool rewrite, struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	unsigned wait_ms = s->wait_ms;
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned waited = 0;; waited += 2 * SCRUB_TRY_MS) {
+		unsigned left = wait_ms - waited;
+		unsigned try_ms = left < SCRUB_TRY_MS ? left : SCRUB_TRY_MS;
+		int rc = scrub_once(s, rewrite, try_ms, wait_ms, e);
+		if (rc != ERR_UNAVAILABLE || left <= 2 * SCRUB_TRY_MS)
+			return rc;
+		nanosleep(&(struct timespec){ .tv_nsec = SCRUB_TRY_MS * 1000000L }, NULL);
+	}
 }
 
 /* ---- versions of tables ---- */

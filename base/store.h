@@ -128,7 +128,8 @@ int store_schema_check(struct store_tx *tx, const char *part, size_t known, stru
 /* ---- erasing ---- */
 
 /* Remove deleted content from what the engine keeps beside the tables. rewrite: write the tables
- * themselves anew too. ERR_UNAVAILABLE: a reader still holds old pages. */
+ * themselves anew too. It waits for readers of old pages in turns with writers, who are not kept
+ * waiting for them; ERR_UNAVAILABLE: one still holds such pages. */
 int store_scrub(struct store *s, bool rewrite, struct err *e) MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -481,6 +482,42 @@ Test(audit_vault, erasure_that_a_reader_held_up_is_completed_by_the_next_opening
 		cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
 		cr_expect_eq(place_number(at.store, "SELECT count(*) FROM vault_doomed"), 0);
 	}
+}
+
+struct eraser {
+	uint64_t index;
+	int rc;
+	struct err err;
+};
+
+static void *erase_one(void *arg)
+{
+	struct eraser *x = arg;
+	struct audit_receipt receipt;
+	x->rc = audit_vault_erase(at.log_open, NULL, x->index, "request", "actor", &receipt, &x->err);
+	return NULL;
+}
+
+/* The reader leaves only after others have written: an erasure that let nobody write would give up. */
+Test(audit_vault, an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing)
+{
+	struct eraser x = { .index = place_decision(&at, NULL, "a person's words") };
+	struct store_tx *reader;
+	struct err e = { 0 };
+	pthread_t thread;
+	uint64_t size = audit_log_size(at.log_open);
+
+	cr_assert_eq(store_read(at.store, &reader, &e), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, erase_one, &x), 0);
+	while (audit_log_size(at.log_open) == size)
+		usleep(1000); /* the erasure is logged, and waits */
+	for (int i = 0; i < 20; i++)
+		place_decision(&at, NULL, "other words");
+	store_end(reader);
+	pthread_join(thread, NULL);
+	cr_assert_eq(x.rc, 0, "%s", x.err.text);
+	cr_expect_eq(place_number(at.keys, "SELECT count(*) FROM scrub"), 0);
+	place_expect_clean(&at);
 }
 
 Test(audit_vault, opening_does_not_wait_for_a_reader_when_an_erasure_is_to_be_completed)
