@@ -200,6 +200,12 @@ Test(policy_parse, packs_bring_rules_and_their_errors_name_the_pack)
 				 "packs/local line 4: unknown key policy.mode"),
 		  "%s", problems.item[0].text);
 	policy_problems_free(&problems);
+	static char keeps[] = "[policy]\nname = \"l\"\nversion = 3\n[retention]\ncontent = \"none\"\n";
+	packs.ctx = keeps;
+	cr_assert_eq(policy_parse(&p, text, strlen(text), &packs, &problems, &e), ERR_INPUT);
+	cr_expect(strstr(problems.item[0].text, "packs/local line 4: unknown key retention"), "%s",
+		  problems.item[0].text);
+	policy_problems_free(&problems);
 }
 
 /* ---- tests in rules */
