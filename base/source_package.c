@@ -6,8 +6,8 @@
  * Names are raw bytes, those that are not ASCII too. Folders may have entries of their own.
  *
  * Valid: regular files and folders only, whose names pass names.h as one set; contents without
- * holes, each in one piece within the file. Whether the files are those that were signed is for
- * verification.
+ * holes, each in one piece within the file; behind the last one nothing but zeros. Whether the
+ * files are those that were signed is for verification.
  *
  * Only the headers are read when a package is opened, by libarchive, which skips contents by
  * seeking. Where an entry's bytes lie is told by libarchive twice, before the entry is read and by
@@ -26,6 +26,7 @@
 
 #define BLOCK_BYTES KIB(64) /* read for a header; libarchive seeks over whole ones */
 #define TAR_BLOCK 512u
+#define PADDING_MAX MIB(1) /* records of tar are 10 KiB, or what -b says */
 #define HEAD_BYTES 262 /* to the end of "ustar" in the first header */
 #define FOLDERS_MAX LIMIT_FILES
 /* Kept of names and the folders above them: length times depth each. */
@@ -183,6 +184,28 @@ static int entry_ended(const struct indexing *x, struct err *e)
 	return 0;
 }
 
+/* Behind the last entry come the end marker and padding: zeros. What followed them would be in the
+ * package and in no listing of it. */
+static int end_check(const struct indexing *x, struct err *e)
+{
+	const struct entry *last = &x->last;
+	uint64_t at = last->at + last->bytes + (TAR_BLOCK - last->bytes % TAR_BLOCK) % TAR_BLOCK;
+	char block[4096];
+	if (at < x->tar_bytes && x->tar_bytes - at > PADDING_MAX)
+		return err_set(e, ERR_INPUT, "%llu bytes behind the last entry",
+			       (unsigned long long)(x->tar_bytes - at));
+	while (at < x->tar_bytes) {
+		size_t len = x->tar_bytes - at < sizeof block ? (size_t)(x->tar_bytes - at)
+							      : sizeof block;
+		TRY(source_pread(&x->main->source, "", x->main->fd, at, block, len, e));
+		for (size_t i = 0; i < len; i++)
+			if (block[i])
+				return err_set(e, ERR_INPUT, "bytes behind its end marker");
+		at += len;
+	}
+	return 0;
+}
+
 static int file_add(struct package *p, const char *name, const struct entry *entry, struct err *e)
 {
 	if (p->count % 256 == 0) {
@@ -227,7 +250,8 @@ static int headers_read(struct indexing *x, struct err *e)
 			return package_error(x->a, "read", e);
 		TRY(entry_ended(x, e));
 		if (rc == ARCHIVE_EOF)
-			return x->entries ? 0 : no_package("empty", e);
+			return x->entries ? end_check(x, e)
+					  : no_package("empty", e);
 		TRY(entry_take(x, entry, e));
 	}
 }

@@ -1,19 +1,37 @@
 /* hallmark release */
 #include "cli/cli.h"
 
+#include <string.h>
+#include <unistd.h>
+
+/* How the release was made, from the person at the terminal; NULL: not said. */
+static const char *ask_kind(char *line, int room)
+{
+	fputs("How was it made (train, fine-tune, merge, quantize, convert, prune)? Enter: unstated. ",
+	      stderr);
+	if (!fgets(line, room, stdin))
+		return NULL;
+	line[strcspn(line, "\r\n")] = 0;
+	return line[0] ? line : NULL;
+}
+
 int cmd_release_create(struct cli *c)
 {
 	struct flow_publish p = { .package = cli_value(c, "package"),
 				  .kind = cli_value(c, "kind"),
 				  .parent = cli_value(c, "parent"),
 				  .include_secrets = cli_has(c, "include-secrets"),
-				  .dry_run = c->dry_run };
+				  .dry_run = c->dry_run,
+				  .yes = c->yes };
 	struct flow *f;
 	json_t *report = NULL;
 	TRY(cli_operands(c, 1, 1));
 	TRY(cli_need(c, "name", &p.name));
 	TRY(cli_need(c, "version", &p.version));
 	TRY(cli_need(c, "key", &p.key));
+	char kind[32];
+	if (!p.kind && !c->no_input && isatty(STDIN_FILENO))
+		p.kind = ask_kind(kind, sizeof kind);
 	p.dir = c->operand[0];
 	TRY(cli_open(c, false, &f));
 	int rc = flow_publish(f, &p, &report, &c->err);

@@ -74,7 +74,7 @@ const struct cli_command cli_commands[] = {
 	    { "version", "V", "version (required)" },
 	    { "key", "NAME", "identity that signs (required)" },
 	    { "package", "FILE", "write the release as one .tar, too" },
-	    { "kind", "KIND", "train, fine-tune, merge, quantize, convert or prune" },
+	    { "kind", "KIND", "train, fine-tune, merge, quantize, convert, prune or unstated" },
 	    { "parent", "REF", "registered release it derives from" },
 	    { "include-secrets", NULL, "release files that look like secrets, too" } },
 	  { "hallmark release create ./model --name acme/bank --version 1.0.0 --key acme",

@@ -1,7 +1,9 @@
 #include "flow/artifact.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int make_bundle(const struct flow_making *of, struct buf *out, struct err *e)
 {
@@ -62,6 +64,14 @@ const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS] = {
 	{ "provenance.json", .make = make_provenance },
 	{ FLOW_RECEIPT, .logged = true, .make = make_receipt, .check = flow_check_receipt },
 };
+
+bool flow_beside_known(const char *name)
+{
+	for (size_t i = 0; i < FLOW_ARTIFACTS; i++)
+		if (!flow_artifacts[i].inside && strcmp(name, flow_artifacts[i].name) == 0)
+			return true;
+	return text_starts(name, FLOW_UPSTREAM "/");
+}
 
 static int stage_one(const struct flow_artifact *a, const struct flow_making *of,
 		     const char *staging, struct err *e)

@@ -13,6 +13,7 @@
 #define FLOW_RELEASE "release.json"
 #define FLOW_PUBLISHER "publisher.pub"
 #define FLOW_RECEIPT "receipt.tlog-proof"
+#define FLOW_UPSTREAM "upstream" /* folder: what another publisher signed first */
 
 /* What they are made of; borrowed. */
 struct flow_making {
@@ -64,6 +65,30 @@ int flow_publish_adopt(const struct flow_making *of, struct source *model,
  * flow_publish_finish can move them. Where nothing is missing staging is removed. */
 int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
 			 const char *final, struct err *e) MUST_USE;
+
+/* Whether a file beside a model is of a kind that this program knows. */
+bool flow_beside_known(const char *name);
+
+/* ---- publish_first.c ---- */
+
+/* The release that a folder was before, where another publisher signed it. */
+struct flow_first {
+	bool found, readable; /* readable: the rest is known */
+	char name[256], version[64], license[256];
+	struct digest root;
+};
+int flow_first_find(struct flow *f, struct source *model, const char *dir, struct flow_first *out,
+		    struct err *e) MUST_USE;
+/* Copy bundle and companion of the first release into staging/upstream, where found says that the
+ * folder holds one; else only what an earlier release of ours kept of it. */
+int flow_first_keep(struct source *model, const char *dir, bool found, const char *staging,
+		    struct err *e) MUST_USE;
+/* Copy what lies beside a model, all that is known, or of upstream alone, into folder. */
+int flow_beside_copy(struct source *from, bool all, const char *folder, struct err *e) MUST_USE;
+/* What release.json says, checked with the key that lies beside it alone: a claim. out stays as it
+ * is where there is none. beside may be NULL. */
+void flow_named_read(struct source *beside, const struct signing_manifest *m,
+		     struct signing_named *out);
 
 /* ---- artifact_check.c ---- */
 

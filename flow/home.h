@@ -97,6 +97,9 @@ struct flow_ref {
 	bool registered;
 	struct registry_release release; /* when registered */
 };
+/* What lies beside a model's folder: DIR.hallmark, else .hallmark in it, as a package that tar
+ * unpacked or a hub's repository has it. *out NULL: neither is there. */
+int flow_beside_open(const char *dir, struct source **out, struct err *e) MUST_USE;
 int flow_ref_open(struct flow *f, const char *ref, struct flow_ref *out, struct err *e) MUST_USE;
 void flow_ref_free(struct flow_ref *r);
 /* For use without a signature: a folder that holds anything but files is refused, by its name. */

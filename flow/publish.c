@@ -29,7 +29,8 @@ struct publication {
 	struct flow_folder folder;
 	char license[4 * sizeof((struct flow_card *)0)->license]; /* the card's, in UTF-8 */
 	struct registry_release parent;                           /* where one was asked for */
-	struct signing_parent from; /* the same, as it is stated */
+	struct flow_first first;       /* signed by another publisher, in this very folder */
+	struct signing_parent from[2]; /* both, as they are stated */
 	struct signing_release release;
 	struct signing_identity *key;
 	struct signing_manifest manifest;
@@ -166,13 +167,14 @@ static bool version_ok(const char *version)
 
 static int check_kind(struct publication *p, struct err *e)
 {
-	static const char *const kinds[] = { "train",    "fine-tune", "merge",
-					     "quantize", "convert",   "prune" };
+	static const char *const kinds[] = { "unstated", "train",   "fine-tune", "merge",
+					     "quantize", "convert", "prune" };
 	p->kind = p->want->kind ? p->want->kind : kinds[0];
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(p->kind, kinds[i]) == 0)
+	for (size_t n = 0; n < sizeof kinds / sizeof *kinds; n++)
+		if (strcmp(p->kind, kinds[n]) == 0)
 			return 0;
-	return err_set(e, ERR_USAGE, "kind %s: train, fine-tune, merge, quantize, convert or prune",
+	return err_set(e, ERR_USAGE,
+		       "kind %s: train, fine-tune, merge, quantize, convert, prune or unstated",
 		       p->kind);
 }
 
@@ -251,11 +253,27 @@ static int take_license(struct publication *p, struct err *e)
 	return 0;
 }
 
+/* Another publisher's signature is replaced only where that is wanted, and then kept. */
+static int check_first(struct publication *p, struct err *e)
+{
+	const struct flow_first *first = &p->first;
+	TRY(flow_first_find(p->flow, p->source, p->pending.dir, &p->first, e));
+	if (!first->found || p->want->yes)
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+		       "%s/" SIGNING_BUNDLE " is by no key of yours%s%.200s: --yes signs the folder "
+		       "anew, keeps that signature in %s/" FLOW_UPSTREAM
+		       " and names the release as a parent",
+		       p->want->dir, first->readable ? ", but of " : "",
+		       first->readable ? first->name : "", p->final);
+}
+
 static int open_inputs(struct publication *p, struct err *e)
 {
 	TRY(flow_identity(p->flow, p->want->key, &p->key, e));
 	TRY(check_key(p, e));
 	TRY(source_open_tree(&p->source, p->pending.dir, e));
+	TRY(check_first(p, e));
 	TRY(check_folder(p, e));
 	TRY(take_license(p, e));
 	if (p->want->parent)
@@ -357,12 +375,13 @@ static int make_body(struct publication *p, struct err *e)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < m->file_count; i++)
 		bytes += m->file[i].bytes;
-	struct obj o = { 0 }, parent = { 0 };
+	struct obj o = { 0 };
 	struct arr parents = { 0 };
-	if (p->want->parent) {
-		obj_text(&parent, "name", p->parent.model);
-		obj_add(&parent, "root", json_digest(&p->parent.root));
-		obj_text(&parent, "relation", p->kind);
+	for (size_t i = 0; i < p->release.parents; i++) {
+		struct obj parent = { 0 };
+		obj_text(&parent, "name", p->from[i].name);
+		obj_add(&parent, "root", json_digest(&p->from[i].root));
+		obj_text(&parent, "relation", p->from[i].relation);
 		arr_object(&parents, &parent);
 	}
 	obj_text(&o, "model", p->want->name);
@@ -386,25 +405,40 @@ static int name_root(struct publication *p, struct err *e)
 	return registry_pending_root(p->flow->registry, p->pending.dir, &p->pending.root, e);
 }
 
+/* What p->release states; borrows from p. */
+static void state_parents(struct publication *p)
+{
+	const struct flow_first *first = &p->first;
+	if (p->want->parent)
+		p->from[p->release.parents++] = (struct signing_parent){
+			.name = p->parent.model,
+			.version = p->parent.version,
+			.relation = p->kind,
+			.license = p->parent.license,
+			.root = p->parent.root,
+		};
+	if (first->readable && !(p->want->parent && digest_equal(&p->parent.root, &first->root)))
+		p->from[p->release.parents++] = (struct signing_parent){
+			.name = first->name,
+			.version = first->version[0] ? first->version : NULL,
+			.relation = p->kind,
+			.license = first->license[0] ? first->license : NULL,
+			.root = first->root,
+		};
+}
+
 /* Borrows from p. */
 static struct flow_making making_of(struct publication *p)
 {
-	p->from = (struct signing_parent){
-		.name = p->parent.model,
-		.version = p->parent.version,
-		.relation = p->kind,
-		.license = p->parent.license,
-		.root = p->parent.root,
-	};
 	p->release = (struct signing_release){
 		.model = p->want->name,
 		.version = p->want->version,
 		.kind = p->kind,
 		.license = p->license,
-		.parent = &p->from,
-		.parents = p->want->parent ? 1 : 0,
+		.parent = p->from,
 		.created_us = env_now_us(p->flow->env),
 	};
+	state_parents(p);
 	return (struct flow_making){
 		.flow = p->flow,
 		.release = &p->release,
@@ -418,6 +452,7 @@ static int sign_manifest(struct publication *p, struct err *e)
 {
 	const struct flow_making of = making_of(p);
 	TRY(flow_artifacts_stage(&of, false, p->staging, e));
+	TRY(flow_first_keep(p->source, p->pending.dir, p->first.found, p->staging, e));
 	TRY(name_root(p, e));
 	return make_body(p, e);
 }

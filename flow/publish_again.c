@@ -115,6 +115,15 @@ static bool has_lists(const char *dir)
 	       file_join(tensors, dir, SIGNING_TENSORS, NULL) == 0 && file_exists(tensors);
 }
 
+static int keep_upstream(const char *dir, const char *staging, struct err *e)
+{
+	struct source *beside = NULL;
+	TRY(flow_beside_open(dir, &beside, e));
+	int rc = beside ? flow_beside_copy(beside, false, staging, e) : 0;
+	source_close(beside);
+	return rc;
+}
+
 int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
 			 const char *final, struct err *e)
 {
@@ -123,6 +132,7 @@ int flow_publish_restage(const struct flow_making *of, const char *dir, const ch
 		complete = is_intact(of, &flow_artifacts[i], dir, final);
 	if (complete)
 		return file_remove_tree(staging, e);
+	TRY(keep_upstream(dir, staging, e));
 	for (size_t i = 0; i < FLOW_ARTIFACTS; i++) {
 		const struct flow_artifact *a = &flow_artifacts[i];
 		if (!a->inside || !is_intact(of, a, dir, final))

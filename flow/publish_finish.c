@@ -4,6 +4,7 @@
 #include "flow/artifact.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int flow_path_beside(const char *dir, const char *suffix, char out[LIMIT_PATH_BYTES], struct err *e)
@@ -73,22 +74,19 @@ int flow_publish_finish(struct flow *f, const struct registry_pending *p, struct
 	return registry_locate(f->registry, &p->root, p->dir, e);
 }
 
-/* The artifacts that lie beside the model: all that this version makes, or fewer where an earlier
- * one made them. */
-static int list_beside(struct source *beside, const char *name[FLOW_ARTIFACTS], size_t *count,
-		       struct err *e)
+/* What lies beside the model and is known: all that this version makes, or fewer where an earlier
+ * one made them, and what another publisher signed first. Borrows from *there. */
+static int list_beside(struct source *beside, struct file_tree *there, const char ***name,
+		       size_t *count, struct err *e)
 {
 	*count = 0;
-	for (size_t i = 0; i < FLOW_ARTIFACTS; i++) {
-		uint64_t bytes;
-		if (flow_artifacts[i].inside)
-			continue;
-		int rc = source_size(beside, flow_artifacts[i].name, &bytes, e);
-		if (rc == ERR_NOTFOUND)
-			continue;
-		TRY(rc);
-		name[(*count)++] = flow_artifacts[i].name;
-	}
+	TRY(source_list(beside, NULL, 0, there, e));
+	*name = calloc(there->count + 1, sizeof **name);
+	if (!*name)
+		return err_set(e, ERR_NOMEM, "out of memory for a package");
+	for (size_t i = 0; i < there->count; i++)
+		if (there->entry[i].kind == FILE_REGULAR && flow_beside_known(there->entry[i].name))
+			(*name)[(*count)++] = there->entry[i].name;
 	return 0;
 }
 
@@ -97,16 +95,19 @@ static int write_package(const char *path, struct source *model, struct source *
 {
 	struct buf bundle = { 0 };
 	struct signing_manifest m = { 0 };
-	const char *extra[FLOW_ARTIFACTS];
+	struct file_tree there = { 0 };
+	const char **extra = NULL;
 	size_t extras = 0;
 	int rc = 0;
 	TRY_OUT(source_read_file(model, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
 	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
-	TRY_OUT(list_beside(beside, extra, &extras, e));
+	TRY_OUT(list_beside(beside, &there, &extra, &extras, e));
 	TRY_OUT(signing_package_write(path,
 				      &(struct signing_package){ &m, model, beside, extra, extras },
 				      e));
 out:
+	free(extra);
+	file_tree_free(&there);
 	signing_manifest_free(&m);
 	buf_free(&bundle);
 	return rc;

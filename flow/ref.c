@@ -32,14 +32,22 @@ static int resolve_path(const char *path, struct flow_ref *out, struct err *e)
 	return rc;
 }
 
-static int open_folder(const char *path, struct flow_ref *out, struct err *e)
+int flow_beside_open(const char *dir, struct source **out, struct err *e)
 {
 	char beside[LIMIT_PATH_BYTES + sizeof FLOW_FOLDER_SUFFIX];
+	*out = NULL;
+	snprintf(beside, sizeof beside, "%s" FLOW_FOLDER_SUFFIX, dir);
+	if (!file_is_dir(beside))
+		snprintf(beside, sizeof beside, "%s/" SIGNING_EXTRAS, dir);
+	return file_is_dir(beside) ? source_open_tree(out, beside, e) : 0;
+}
+
+static int open_folder(const char *path, struct flow_ref *out, struct err *e)
+{
 	TRY(resolve_path(path, out, e));
 	out->is_folder = true;
 	TRY(source_open_tree(&out->source, out->path, e));
-	snprintf(beside, sizeof beside, "%s" FLOW_FOLDER_SUFFIX, out->path);
-	return file_is_dir(beside) ? source_open_tree(&out->beside, beside, e) : 0;
+	return flow_beside_open(out->path, &out->beside, e);
 }
 
 static int open_package(const char *path, struct flow_ref *out, struct err *e)

@@ -114,6 +114,28 @@ static int check_artifact(const struct flow_artifact *a, struct source *beside,
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* What lies there and is of no kind that is known here is of later programs, or a stranger's: it
+ * vouches for nothing, and is named. */
+static int report_unknown(struct source *beside, json_t *report, struct err *e)
+{
+	struct file_tree there = { 0 };
+	const char *first = NULL;
+	char detail[400];
+	size_t count = 0;
+	TRY(source_list(beside, NULL, 0, &there, e));
+	for (size_t i = 0; i < there.count; i++)
+		if (!flow_beside_known(there.entry[i].name)) {
+			first = first ? first : there.entry[i].name;
+			count++;
+		}
+	snprintf(detail, sizeof detail, "%zu files beside the model are unknown and unchecked: %.200s%s",
+		 count, first ? first : "", count > 1 ? ", ..." : "");
+	if (count)
+		add_check(report, "beside", true, detail);
+	file_tree_free(&there);
+	return 0;
+}
+
 /* A folder that another tool signed has nothing beside it, and no name; with anything of ours
  * there, the statement that names it must not be missing. */
 static int check_artifacts(struct source *beside, struct flow_beside *of, json_t *report,
@@ -131,6 +153,8 @@ static int check_artifacts(struct source *beside, struct flow_beside *of, json_t
 		if (a->demanded && !there)
 			missing = a;
 	}
+	if (beside)
+		TRY(report_unknown(beside, report, e));
 	if (any && missing)
 		add_check(report, "release", false,
 			  FLOW_RELEASE " is missing beside the model: no name and version are "
@@ -309,9 +333,8 @@ static json_t *list_files(const struct signing_manifest *m)
 	return files;
 }
 
-/* What a release is called, by whoever's key lies beside it: not trusted, only shown. */
-static void read_name(struct source *beside, const struct signing_manifest *m,
-		      struct signing_named *out)
+void flow_named_read(struct source *beside, const struct signing_manifest *m,
+		     struct signing_named *out)
 {
 	struct buf key = { 0 }, text = { 0 };
 	struct signing_public p;
@@ -335,7 +358,7 @@ int flow_release_show(struct flow *f, const char *ref, json_t **report, struct e
 	int rc = 0;
 	TRY_OUT(source_read_file(r.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
 	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
-	read_name(r.beside, &m, &named);
+	flow_named_read(r.beside, &m, &named);
 	bool is_named = named.model[0];
 	obj_text(&o, "name", m.model_name);
 	obj_text(&o, "model", is_named ? named.model : NULL);

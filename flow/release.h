@@ -42,16 +42,18 @@ struct flow_publish {
 	const char *version; /* semantic version */
 	const char *key;     /* identity in HOME/keys */
 	const char *package; /* write one .tar here too; NULL: none */
-	const char *kind;    /* train, fine-tune, merge, quantize, convert, prune; NULL: train */
+	const char *kind;    /* train, fine-tune, merge, quantize, convert, prune; NULL: unstated */
 	const char *parent;  /* REF of a registered release; NULL: none */
 	bool dry_run;        /* check and hash, write nothing */
+	bool yes;            /* sign what another publisher signed; that is kept beside it */
 	bool include_secrets; /* release files that look like keys and passwords, too */
 };
 /* Report: {root, manifest, name, version, files, bytes, index, receipt, bundle, package, tensors,
  * whole, ignored, secrets, existing}. The commit point is the log append; before it nothing is
  * visible, after it recovery completes. The same release again is no error: existing is true, and
  * what is missing of it is made again. ERR_CONFLICT: name and version exist with another root or
- * key; ERR_DENIED: the folder holds what looks like a secret. */
+ * key, or another publisher signed the folder; ERR_DENIED: the folder holds what looks like a
+ * secret. */
 int flow_publish(struct flow *f, const struct flow_publish *p, json_t **report,
 		 struct err *e) MUST_USE;
 

@@ -369,3 +369,32 @@ Test(base_package, what_is_not_a_whole_tar_is_refused)
 	cr_expect_eq(source_open_package(&s, &beside, temp_path(&t, "none"), APART, &e), ERR_NOTFOUND);
 	temp_close(&t);
 }
+
+/* Two packages in one, or a note behind the end: nothing that lists a package would show it. */
+Test(base_package, bytes_behind_the_end_are_refused)
+{
+	static const char zeros[10240] = { 0 };
+	struct temp t;
+	struct buf tar = { 0 };
+	struct source *s = NULL, *beside = NULL;
+	struct err e = { 0 };
+	temp_open(&t);
+	add(&tar, "a", '0', "", "content");
+	end(&tar);
+	buf_add(&tar, zeros, sizeof zeros); /* as tar pads */
+	cr_assert_eq(open_tar(&t, &tar, &s, &beside, &e), 0, "%s", e.text);
+	source_close(s);
+	tar.bytes[tar.len - 1] = 'x';
+	refused(&t, "a byte in the padding", "bytes behind its end marker", &tar);
+	tar.bytes[tar.len - 1] = 0;
+	add(&tar, "hidden", '0', "", "more");
+	end(&tar);
+	refused(&t, "a second archive", "bytes behind its end marker", &tar);
+	buf_clear(&tar);
+	add(&tar, "a", '0', "", "content");
+	for (int i = 0; i < 120; i++)
+		buf_add(&tar, zeros, sizeof zeros);
+	refused(&t, "a megabyte of nothing", "bytes behind the last entry", &tar);
+	buf_free(&tar);
+	temp_close(&t);
+}

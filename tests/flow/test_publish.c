@@ -236,7 +236,7 @@ static json_t *provenance(void)
 	return statement;
 }
 
-Test(flow_publish, without_a_kind_a_release_is_trained)
+Test(flow_publish, without_a_kind_a_releases_making_is_unstated)
 {
 	struct buf text = { 0 };
 	struct err e = { 0 };
@@ -247,9 +247,9 @@ Test(flow_publish, without_a_kind_a_release_is_trained)
 	json_decref(publish(&p));
 	json_t *statement = provenance(), *body = newest_release();
 	expect(0, json_write(statement, 0, &text, &e));
-	cr_expect(strstr(text.bytes, "urn:hallmark:build:train:v1"), "%s", text.bytes);
-	cr_expect(strstr(text.bytes, "\"relation\":\"train\""), "%s", text.bytes);
-	cr_expect_str_eq(text_of(item_of(body, "parents", 0), "relation"), "train");
+	cr_expect(strstr(text.bytes, "urn:hallmark:build:unstated:v1"), "%s", text.bytes);
+	cr_expect(strstr(text.bytes, "\"relation\":\"unstated\""), "%s", text.bytes);
+	cr_expect_str_eq(text_of(item_of(body, "parents", 0), "relation"), "unstated");
 	buf_free(&text);
 	json_decref(statement);
 	json_decref(body);
@@ -382,8 +382,8 @@ Test(flow_publish, what_is_not_well_named_is_refused_before_anything_is_written)
 
 Test(flow_publish, every_kind_of_the_formats_is_taken)
 {
-	static const char *const kinds[] = { "train",    "fine-tune", "merge",
-					     "quantize", "convert",   "prune" };
+	static const char *const kinds[] = { "train",   "fine-tune", "merge",   "quantize",
+					     "convert", "prune",     "unstated" };
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		char version[8];
 		snprintf(version, sizeof version, "%zu", i);
@@ -645,4 +645,111 @@ Test(flow_publish, a_state_folder_open_for_reading_publishes_nothing)
 	cr_expect_lt(flow_publish(at.flow, &p, &report, &e), 0);
 	cr_expect_not(fixture_has(&at, "model/model.sig"));
 	cr_expect_not(fixture_has(&at, "model.hallmark.part"));
+}
+
+/* ---- what another publisher signed ---- */
+
+/* dir/theirs, signed by another publisher as their/base@3; the state folder is closed again. */
+static void sign_theirs(struct fixture *other)
+{
+	fixture_make(other);
+	other->seed.seed[0] = 8;
+	fixture_open(other);
+	fixture_key(other, "their");
+	const struct flow_publish p = { .dir = fixture_path(&at, "theirs"),
+					.name = "their/base",
+					.version = "3",
+					.key = "their" };
+	json_t *report;
+	struct err e = { 0 };
+	fixture_model(&at, "theirs");
+	expect(0, flow_publish(other->flow, &p, &report, &e));
+	json_decref(report);
+}
+
+static struct flow_publish of_theirs(void)
+{
+	struct flow_publish p = wanted("1");
+	p.dir = fixture_path(&at, "theirs");
+	p.kind = "convert";
+	return p;
+}
+
+Test(flow_publish, what_another_publisher_signed_is_a_conflict_and_stays)
+{
+	struct fixture other;
+	struct buf before = { 0 }, after = { 0 };
+	struct err e = { 0 };
+	json_t *report;
+	sign_theirs(&other);
+	fixture_read(&at, "theirs/model.sig", &before);
+	struct flow_publish p = of_theirs();
+	uint64_t size = log_size();
+	expect_says(ERR_CONFLICT, "by no key of yours, but of their/base",
+		    flow_publish(at.flow, &p, &report, &e));
+	fixture_read(&at, "theirs/model.sig", &after);
+	cr_expect(before.len == after.len && memcmp(before.bytes, after.bytes, after.len) == 0);
+	cr_expect(fixture_has(&at, "theirs.hallmark/release.json"));
+	cr_expect_eq(log_size(), size);
+
+	fixture_text(&at, "model/model.sig", "no bundle at all");
+	p = wanted("1");
+	expect(ERR_CONFLICT, flow_publish(at.flow, &p, &report, &e));
+	buf_free(&before);
+	buf_free(&after);
+	fixture_remove(&other);
+}
+
+Test(flow_publish, the_first_signature_is_kept_and_its_release_is_a_parent)
+{
+	static const char *const kept[] = { "model.sig", "release.json", "manifest.json",
+					    "publisher.pub", "receipt.tlog-proof" };
+	struct fixture other;
+	struct buf before = { 0 }, after = { 0 }, text = { 0 };
+	struct err e = { 0 };
+	json_t *report;
+	sign_theirs(&other);
+	fixture_read(&at, "theirs/model.sig", &before);
+	struct flow_publish p = of_theirs();
+	p.yes = true;
+	p.package = fixture_path(&at, "t.tar");
+	json_decref(publish(&p));
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+		char name[80];
+		snprintf(name, sizeof name, "theirs.hallmark/upstream/%s", kept[i]);
+		cr_expect(fixture_has(&at, name), "%s", name);
+	}
+	fixture_read(&at, "theirs.hallmark/upstream/model.sig", &after);
+	cr_expect(before.len == after.len && memcmp(before.bytes, after.bytes, after.len) == 0);
+	json_t *body = newest_release();
+	cr_expect_eq(count_of(body, "parents"), 1);
+	cr_expect_str_eq(text_of(item_of(body, "parents", 0), "name"), "their/base");
+	cr_expect_str_eq(text_of(item_of(body, "parents", 0), "relation"), "convert");
+	struct buf inner = { 0 };
+	fixture_read(&at, "theirs.hallmark/provenance.json", &text);
+	const char *payload = strstr(text.bytes, "\"payload\":\"") + strlen("\"payload\":\"");
+	cr_assert_eq(text_unbase64(&inner, payload, strcspn(payload, "\"")), 0);
+	cr_expect(strstr(inner.bytes, "urn:hallmark:model:their/base@3"), "%s", inner.bytes);
+
+	static const char *const refs[] = { "theirs", "t.tar" };
+	for (size_t i = 0; i < 2; i++) {
+		expect(0, fixture_verify(at.flow, fixture_path(&at, refs[i]), NULL, false, &report,
+					 &e));
+		cr_expect(truth_of(report, "ok"), "%s", refs[i]);
+		cr_expect_null(item_with(report, "checks", "name", "beside"), "all of it is known");
+		json_decref(report);
+	}
+
+	/* The next version of ours keeps it, without asking: the folder's signature is ours. */
+	fixture_text(&at, "theirs/README.md", "changed\n");
+	p = of_theirs();
+	p.version = "2";
+	json_decref(publish(&p));
+	cr_expect(fixture_has(&at, "theirs.hallmark/upstream/model.sig"));
+	json_decref(body);
+	buf_free(&before);
+	buf_free(&after);
+	buf_free(&text);
+	buf_free(&inner);
+	fixture_remove(&other);
 }

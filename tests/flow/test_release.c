@@ -699,3 +699,37 @@ Test(flow_release, show_tells_the_name_and_every_size)
 		cr_expect_gt(number_of(item_of(report, "files", i), "bytes"), 0);
 	json_decref(report);
 }
+
+/* ---- what lies beside, inside ---- */
+
+Test(flow_release, what_lies_beside_may_lie_inside_as_tar_leaves_it)
+{
+	json_t *report;
+	struct err e = { 0 };
+	fixture_copy(&at, "model", "hub");
+	fixture_copy(&at, "model.hallmark", "hub/.hallmark");
+	report = verify(fixture_path(&at, "hub"));
+	cr_expect(truth_of(report, "ok"));
+	cr_expect_str_eq(text_of(report, "model"), "acme/m");
+	cr_expect(truth_of(check_of(report, "minisign"), "ok"));
+	json_decref(report);
+	expect(0, flow_release_show(at.flow, fixture_path(&at, "hub"), &report, &e));
+	cr_expect_str_eq(text_of(report, "version"), "1.0.0");
+	json_decref(report);
+
+	/* Nothing of the model is read from there. */
+	fixture_move(&at, "hub/config.json", "hub/.hallmark/config.json");
+	report = verify(fixture_path(&at, "hub"));
+	cr_expect_not(truth_of(report, "ok"));
+	cr_expect(item_with(report, "failures", "path", "config.json"));
+	json_decref(report);
+}
+
+Test(flow_release, what_is_unknown_beside_a_model_is_named)
+{
+	fixture_text(&at, "model.hallmark/badge.json", "{}");
+	json_t *report = verify(fixture_path(&at, "model"));
+	cr_expect(truth_of(report, "ok"), "later programs put more there");
+	cr_expect(strstr(text_of(check_of(report, "beside"), "detail"), "badge.json"));
+	json_decref(report);
+}
