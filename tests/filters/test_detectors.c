@@ -524,6 +524,17 @@ Test(filters_detectors, a_name_is_its_newest_version_and_may_carry_one)
 	filter_set_free(dated);
 }
 
+/* A new version stands beside the old one, and takes nothing from it. */
+Test(filters_detectors, versions_of_one_name_are_two_detectors)
+{
+	const struct detector next = { .name = "pan", .version = 2 }, first = { .name = "pan", .version = 1 };
+	cr_expect(filter_detector_is(&next, "pan/2") && !filter_detector_is(&next, "pan/1"));
+	cr_expect(filter_detector_is(&first, "pan/1") && !filter_detector_is(&first, "pan/2"));
+	cr_expect(filter_detector_is(&first, "pan") && !filter_detector_is(&next, "pan"),
+		  "without a version: the newest of the table");
+	cr_expect(!filter_detector_is(&first, "pa") && !filter_detector_is(&first, "iban/1"));
+}
+
 /* Whoever brings in other confusables raises the tables' version, and adds a row here. */
 Test(filters_detectors, tables_have_one_version_for_each_set_of_confusables)
 {
