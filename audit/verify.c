@@ -15,6 +15,7 @@
  *
  *   remarks: worker  the last one that started has not ended
  *            head    the database is ahead of the folder
+ *            files   the newest files are torn, and the database has what they held
  *            vault   an erasure of before version 1 may have taken it */
 #include "audit/verify.h"
 
@@ -70,18 +71,27 @@ static int judge(struct check *k, const char *kind, int rc, const struct err *wh
 	return rc;
 }
 
-/* Of a file below log/tile: what it holds follows from the entries. */
-static int judge_file(struct check *k, const char *kind, int rc, struct err *why)
+/* Of a file below log/tile, of entries up to `end`: what it holds follows from the entries. 1: it
+ * is as it should be. */
+static int judge_file(struct check *k, const char *kind, uint64_t end, int rc, struct err *why)
 {
 	char found[300];
 
-	if (rc == ERR_VERIFY || rc == ERR_NOTFOUND || rc == ERR_INPUT) {
-		snprintf(found, sizeof found, "%.299s", why->text);
-		err_set(why, rc, "%s; %s", found,
-			k->rows ? "move log/tile away: the next opening for writing makes it again "
-				  "from the database"
-				: "take it again from where this copy came from");
+	if (rc != ERR_VERIFY && rc != ERR_NOTFOUND && rc != ERR_INPUT) {
+		rc = judge(k, kind, rc, why);
+		return rc < 0 ? rc : 1;
 	}
+	snprintf(found, sizeof found, "%.299s", why->text);
+	if (end > k->synced) {
+		if (!k->torn)
+			memcpy(k->torn_text, found, sizeof found);
+		k->torn = true;
+		return 0;
+	}
+	err_set(why, rc, "%s; %s", found,
+		k->rows ? "move log/tile away: the next opening for writing makes it again from "
+			  "the database"
+			: "take it again from where this copy came from");
 	return judge(k, kind, rc, why);
 }
 
@@ -168,6 +178,10 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 	struct err e = { 0 };
 	int rc = audit_record_parse(entry, len, &head, &e);
 
+	if (k->synced < k->c.size) {
+		struct digest leaf = audit_tree_leaf(entry, len);
+		merkle_add(&k->merkle, &leaf);
+	}
 	if (rc < 0) {
 		char text[200];
 		snprintf(text, sizeof(text), "%.199s", e.text);
@@ -183,6 +197,21 @@ static int check_entry(struct check *k, uint64_t index, const void *entry, size_
 	return compare_row(k, index, entry, len);
 }
 
+/* Entries of a bundle that is torn, from the database. */
+static int check_rows(struct check *k, uint64_t index, uint64_t end)
+{
+	size_t len;
+
+	for (; index < end; index++) {
+		TRY(seek_row(k, index));
+		if (!k->row || (uint64_t)store_i64(k->rows, 0) != index)
+			return 0; /* the root will not come out */
+		const void *entry = store_blob(k->rows, 1, &len);
+		TRY(check_entry(k, index, entry, len));
+	}
+	return 0;
+}
+
 static int check_bundle(struct check *k, uint64_t n)
 {
 	struct tile t = { TILE_ENTRIES, n, audit_tile_width(k->c.size, 0, n) };
@@ -190,14 +219,34 @@ static int check_bundle(struct check *k, uint64_t n)
 	struct err e = { 0 };
 	const void *entry;
 	size_t at = 0, len;
-	uint64_t index = n * TILE_FULL;
-	int rc = judge_file(k, "entry", audit_tile_check_bundle(k->dir, k->c.size, n, &e), &e);
+	uint64_t index = n * TILE_FULL, end = index + t.width;
+	bool torn = k->torn;
+	int rc = audit_tile_check_bundle(k->dir, k->c.size, n, &e);
 
-	if (rc == 0 && audit_tile_read(k->dir, &t, &bundle, &e) == 0)
-		while (rc == 0 && (rc = audit_bundle_next(&bundle, &at, &entry, &len, &e)) == 1)
+	k->torn = false;
+	rc = judge_file(k, "entry", end, rc, &e);
+	if (rc == 0 && k->torn)
+		rc = check_rows(k, index, end);
+	else if (rc >= 0 && audit_tile_read(k->dir, &t, &bundle, &e) == 0)
+		while (rc >= 0 && (rc = audit_bundle_next(&bundle, &at, &entry, &len, &e)) == 1)
 			rc = check_entry(k, index++, entry, len);
+	k->torn = k->torn || torn;
 	buf_free(&bundle);
 	return rc;
+}
+
+/* The end of the entries by which a tile and the one above it may be torn; 0: both were durable. */
+static uint64_t tile_reach(const struct check *k, int level, uint64_t n)
+{
+	uint64_t up = n / TILE_FULL;
+
+	if (k->synced >= k->c.size)
+		return 0;
+	if ((n + 1) << 8 * (level + 1) <= k->synced &&
+	    audit_tile_width(k->c.size, level + 1, up) ==
+		    audit_tile_width(k->synced, level + 1, up))
+		return 0;
+	return k->c.size;
 }
 
 static int check_tiles(struct check *k)
@@ -207,14 +256,49 @@ static int check_tiles(struct check *k)
 	int rc;
 
 	for (int level = 0; level + 1 < TILE_LEVELS; level++)
-		for (uint64_t n = 0; n < k->c.size >> 8 * (level + 1); n++)
-			TRY(judge_file(k, "tile",
-				       audit_tile_check_parent(k->dir, k->c.size, level, n, &e),
-				       &e));
+		for (uint64_t n = 0; n < k->c.size >> 8 * (level + 1); n++) {
+			rc = audit_tile_check_parent(k->dir, k->c.size, level, n, &e);
+			TRY(judge_file(k, "tile", tile_reach(k, level, n), rc, &e));
+		}
 	rc = audit_tile_edge_root(k->dir, k->c.size, &root, &e);
 	if (rc == 0 && !digest_equal(&root, &k->c.root))
-		audit_check_problem(k, "tile", "the tiles do not have the signed root");
-	return judge_file(k, "tile", rc, &e);
+		rc = err_set(&e, ERR_VERIFY, "the tiles do not have the signed root");
+	rc = judge_file(k, "tile", k->c.size, rc, &e);
+	return rc < 0 ? rc : 0;
+}
+
+/* Torn files are no loss where the database has all that was signed. */
+static void judge_torn(struct check *k)
+{
+	struct digest root = merkle_root(&k->merkle);
+
+	if (k->merkle.count == k->c.size && digest_equal(&root, &k->c.root))
+		audit_check_remark(
+			k, "files",
+			"files of entries from %llu on are not all there: they were not "
+			"durable yet when the machine stopped; the database holds what they "
+			"held, and the next opening for writing writes them again",
+			(unsigned long long)k->synced);
+	else
+		audit_check_problem(k, "tile",
+				    "%s; nor do the database's entries have the signed root",
+				    k->torn_text);
+}
+
+/* How far the files are durable; databases of before do not say. */
+static int read_synced(struct check *k, struct store_tx *tx)
+{
+	struct store_stmt *st;
+	int rc = store_prepare(tx, "SELECT synced FROM log_guard WHERE id = 1", &st, k->e);
+
+	if (rc == ERR_INPUT)
+		return 0;
+	TRY(rc);
+	rc = store_step(st, k->e);
+	if (rc == 1 && store_i64(st, 0) >= 0)
+		k->synced = (uint64_t)store_i64(st, 0);
+	store_finish(st);
+	return rc < 0 ? rc : 0;
 }
 
 static int check_head(struct check *k, struct store_tx *tx)
@@ -271,6 +355,7 @@ static int check_all(struct check *k, struct store *store)
 	if (store) {
 		TRY(store_read(store, &tx, k->e));
 		TRY_OUT(check_head(k, tx));
+		TRY_OUT(read_synced(k, tx));
 		TRY_OUT(store_prepare(tx, "SELECT idx, entry FROM log_entry ORDER BY idx", &k->rows,
 				      k->e));
 		TRY_OUT(audit_check_vault_open(k, tx));
@@ -278,6 +363,8 @@ static int check_all(struct check *k, struct store *store)
 	for (uint64_t n = 0; n * TILE_FULL < k->c.size; n++)
 		TRY_OUT(check_bundle(k, n));
 	TRY_OUT(check_tiles(k));
+	if (k->torn)
+		judge_torn(k);
 	if (k->rows)
 		TRY_OUT(take_unpublished(k));
 	audit_lives_judge(k);
@@ -289,12 +376,54 @@ out:
 	return rc;
 }
 
+/* The newest checkpoint that was signed, as the database keeps it; 1 if the file may be torn. */
+static int kept_checkpoint(struct check *k, struct store_tx *tx, const char *vkey)
+{
+	struct store_stmt *st;
+	struct checkpoint c;
+
+	TRY(read_synced(k, tx));
+	TRY(store_prepare(tx, "SELECT checkpoint FROM log_head WHERE id = 1", &st, k->e));
+	int rc = store_step(st, k->e);
+	const char *note = rc == 1 ? store_text(st, 0) : NULL;
+	bool fits = note && audit_checkpoint_open(note, strlen(note), vkey, &c, NULL) == 0 &&
+		    c.size > k->synced;
+	store_finish(st);
+	if (fits)
+		k->c = c;
+	return rc < 0 ? rc : fits;
+}
+
+/* From the folder; where the file is damaged, and may be, from the database. */
+static int take_checkpoint(struct check *k, struct store *store, const char *vkey)
+{
+	struct buf note = { 0 };
+	struct err why = { 0 };
+	struct store_tx *tx;
+	int found = audit_log_checkpoint_read(k->dir, vkey, &note, &k->c, &why);
+
+	buf_free(&note);
+	if (store && (found == ERR_INPUT || found == ERR_VERIFY)) {
+		TRY(store_read(store, &tx, k->e));
+		int rc = kept_checkpoint(k, tx, vkey);
+		store_end(tx);
+		TRY(rc);
+		if (rc == 1) {
+			audit_check_remark(
+				k, "files",
+				"log/checkpoint is torn: it was not durable yet when the "
+				"machine stopped; the database holds it, and the next "
+				"opening for writing writes it again");
+			return 0;
+		}
+	}
+	return judge(k, "checkpoint", found, &why);
+}
+
 int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 		 struct audit_verdict *out, struct err *e)
 {
-	struct check k = { .dir = log_dir, .v = out, .e = e };
-	struct buf note = { 0 };
-	struct err why = { 0 };
+	struct check k = { .dir = log_dir, .v = out, .synced = UINT64_MAX, .e = e };
 	struct note_key key;
 	int rc;
 
@@ -302,9 +431,7 @@ int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 	TRY(audit_note_key_parse(vkey, &key, e));
 	if (!file_is_dir(log_dir))
 		return err_set(e, ERR_NOTFOUND, "%s: there is no log", log_dir);
-	rc = judge(&k, "checkpoint", audit_log_checkpoint_read(log_dir, vkey, &note, &k.c, &why),
-		   &why);
-	buf_free(&note);
+	rc = take_checkpoint(&k, store, vkey);
 	if (rc < 0 || !out->ok)
 		return rc;
 	out->size = k.c.size;

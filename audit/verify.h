@@ -32,6 +32,12 @@ struct check {
 	int64_t time_us;
 	struct store_stmt *rows; /* entries of the database, in order, or NULL */
 	bool row;                /* rows stands on one that is not compared yet */
+	/* Files of entries from `synced` on may be torn, where the machine stopped: then the
+	 * database's entries must have the signed root. */
+	uint64_t synced;
+	bool torn;
+	char torn_text[300];  /* the first that is */
+	struct merkle merkle; /* over the entries, if any file may be torn */
 	struct err *e;
 };
 

@@ -232,6 +232,17 @@ static void lose_power(uint64_t first, int records, bool remove)
 	size_t count = run_child("none", 1, records, acked, &died);
 	cr_assert_eq(count, records);
 	cr_expect_gt(tear_beyond(first, remove), 2);
+	place_stores(&at);
+	struct audit_verdict *v = place_verify(&at, true);
+	cr_expect(v->ok, "nothing that was signed is lost: %s: %s", v->problem[0].kind,
+		  v->problem[0].text);
+	cr_expect_eq(v->remarks, 2, "the checkpoint, the files: %zu", v->remarks);
+	cr_expect_str_eq(v->remark[0].kind, "files");
+	place_sql(at.store, "CREATE TABLE kept AS SELECT * FROM log_entry WHERE idx = 2;"
+			    "DELETE FROM log_entry WHERE idx = 2");
+	cr_expect_not(place_verify(&at, true)->ok, "the database has not all that was signed");
+	place_sql(at.store, "INSERT INTO log_entry SELECT * FROM kept; DROP TABLE kept");
+	place_close(&at);
 	place_open(&at);
 	cr_expect_geq(audit_log_size(at.log_open), first + (uint64_t)records);
 	place_expect_clean(&at);
@@ -261,6 +272,9 @@ Test(audit_crash, file_that_was_synced_may_not_be_torn)
 
 	lose_power(5, 6, false);
 	cr_expect_gt(tear_beyond(3, false), 2);
+	place_stores(&at);
+	cr_expect_not(place_verify(&at, true)->ok);
+	place_close(&at);
 	cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY);
 }
 
