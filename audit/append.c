@@ -2,7 +2,8 @@
  *
  * Threads queue; one of them leads: it takes up to LOG_BATCH_MAX of the queue, commits them in one
  * transaction (the commit point), writes tiles and checkpoint and wakes the others. What queues
- * meanwhile is the next batch, so a batch waits for nothing but the one before it. A record that
+ * meanwhile is the next batch, so a batch waits for nothing but the one before it. Each thread is
+ * woken when its record is done, or to lead, not whenever a batch is. A record that
  * the hook refuses is undone alone, by its savepoint. Now and then the thread that led makes the
  * files durable, while another leads. After a failed write or fsync nothing more is taken until the
  * log was opened again: audit/fault.c. */
@@ -211,7 +212,7 @@ static int make_durable(struct audit_log *log, struct pending *const *batch, siz
 	int rc, destroyed = 0;
 
 	rc = commit_batch(log, batch, count, e);
-	audit_vault_keys_drop(batch, count);
+	audit_vault_keys_drop(log, batch, count);
 	*fatal = is_fatal(log, rc);
 	if (rc == 0 && batch[0]->erase && batch[0]->rc == 0)
 		destroyed = audit_vault_destroy(log, &batch[0]->err);
@@ -256,7 +257,15 @@ static void finish(struct pending *const *batch, size_t count, int rc, const str
 			batch[i]->err = *err;
 		}
 		batch[i]->done = true;
+		pthread_cond_signal(&batch[i]->woken);
 	}
+}
+
+void audit_log_wake(struct audit_log *log)
+{
+	pthread_cond_broadcast(&log->moved);
+	if (log->first)
+		pthread_cond_signal(&log->first->woken);
 }
 
 /* Files are synced when enough of them wait for it, by one thread. Called and left with `lock`
@@ -297,7 +306,7 @@ static void lead(struct audit_log *log)
 	if (fatal)
 		audit_log_fail(log, rc < 0 ? &err : &batch[0]->err);
 	finish(batch, count, rc, &err);
-	pthread_cond_broadcast(&log->moved);
+	audit_log_wake(log);
 	settle_behind(log);
 }
 
@@ -332,15 +341,17 @@ static int append_and_wait(struct audit_log *log, struct pending *p, struct err 
 {
 	int rc;
 
+	pthread_cond_init(&p->woken, NULL);
 	pthread_mutex_lock(&log->lock);
 	rc = enqueue(log, p, e);
 	while (rc == 0 && !p->done) {
 		if (log->leading)
-			pthread_cond_wait(&log->moved, &log->lock);
+			pthread_cond_wait(&p->woken, &log->lock);
 		else
 			lead(log);
 	}
 	pthread_mutex_unlock(&log->lock);
+	pthread_cond_destroy(&p->woken);
 	if (rc == 0 && p->rc < 0)
 		rc = err_set(e, p->rc, "%s", p->err.text);
 	return rc;

@@ -72,5 +72,5 @@ void audit_log_retry(struct audit_log *log)
 					      : RETRY_MAX_US;
 		log->retry_us = env_steady_us(log->env) + log->retry_after_us;
 	}
-	pthread_cond_broadcast(&log->moved);
+	audit_log_wake(log);
 }

@@ -67,6 +67,7 @@ struct pending {
 	struct err err;
 	int rc;
 	bool done;
+	pthread_cond_t woken; /* when done, or when it is its thread's turn to lead */
 	struct pending *next;
 };
 
@@ -106,10 +107,13 @@ struct audit_log {
 	/* The leader's alone: what the database holds. */
 	struct edge *edge;
 	struct merkle merkle;
+	struct vault_key *batch_keys; /* guarded memory, while a batch is committed */
 	int64_t last_time_us;
 };
 
-/* append.c: append what was prepared. */
+/* append.c: nobody leads: the next in the queue does, if there is one. Called with `lock` held. */
+void audit_log_wake(struct audit_log *log);
+/* Append what was prepared. */
 int audit_log_append_pending(struct audit_log *log, struct pending *p, struct err *e) MUST_USE;
 /* audit_log_append for any worker. */
 int audit_worker_append(struct audit_log *log, struct log_worker *w, const struct audit_record *r,
@@ -235,7 +239,7 @@ struct vault_key {
 /* Keys for all sealed records of a batch, made where needed, durable in keys.db. The leader's. */
 int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, size_t count,
 			 struct err *e) MUST_USE;
-void audit_vault_keys_drop(struct pending *const *batch, size_t count);
+void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, size_t count);
 /* Seal a record for that index: the vault row, and its digest. Inside the transaction. */
 int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 		    const struct pending *p, struct digest *cipher, struct err *e) MUST_USE;

@@ -80,28 +80,44 @@ static int add_field(const struct audit_field *f, const struct env *env, json_t 
 	return rc;
 }
 
+/* The vault must be able to read it again. */
+static int write_plain(const struct audit_record *from, json_t *fields, struct buf *out,
+		       struct err *e)
+{
+	json_t *plain = json_pack("{s:O,s:n}", "fields", fields, "retained");
+	int rc = plain ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+
+	if (rc == 0 && from->retained && json_object_set(plain, "retained", from->retained) < 0)
+		rc = err_set(e, ERR_NOMEM, "out of memory");
+	if (rc == 0)
+		rc = json_write_canonical(plain, out, e);
+	if (rc == 0 && out->len > LIMIT_JSON_BYTES)
+		rc = err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu", out->len,
+			     (size_t)LIMIT_JSON_BYTES);
+	json_decref(plain);
+	return rc;
+}
+
 static int prepare_committed(const struct audit_record *from, const struct env *env,
 			     struct record *out, struct err *e)
 {
 	struct merkle m = { .count = 0 };
 	json_t *fields = json_array();
+	int rc;
 
-	if (from->body || from->field_count == 0 || from->field_count > FIELDS_MAX) {
-		json_decref(fields);
-		return err_set(e, ERR_INPUT,
-			       "a record of type %s carries 1 to %d fields and no body", from->type,
-			       FIELDS_MAX);
-	}
-	out->plain = json_pack("{s:o,s:n}", "fields", fields, "retained");
-	if (!out->plain)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if (from->retained && json_object_set(out->plain, "retained", from->retained) < 0)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	TRY(audit_record_fields_check(from->type, from->field, from->field_count, e));
+	TRY_OUT(json_ok(fields, e));
+	if (from->body || from->field_count == 0 || from->field_count > FIELDS_MAX)
+		TRY_OUT(err_set(e, ERR_INPUT,
+				"a record of type %s carries 1 to %d fields and no body",
+				from->type, FIELDS_MAX));
+	TRY_OUT(audit_record_fields_check(from->type, from->field, from->field_count, e));
 	for (size_t i = 0; i < from->field_count; i++)
-		TRY(add_field(&from->field[i], env, fields, &m, e));
+		TRY_OUT(add_field(&from->field[i], env, fields, &m, e));
 	out->root = merkle_root(&m);
-	return 0;
+	rc = write_plain(from, fields, &out->plain, e);
+out:
+	json_decref(fields);
+	return rc;
 }
 
 int audit_record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
@@ -125,11 +141,7 @@ int audit_record_prepare(const struct audit_record *from, const struct env *env,
 	return 0;
 }
 
-void audit_record_free(struct record *r)
-{
-	json_decref(r->plain);
-	r->plain = NULL;
-}
+void audit_record_free(struct record *r) { buf_wipe(&r->plain); }
 
 /* ---- entries ---- */
 

@@ -8,14 +8,14 @@
 struct record {
 	const struct audit_record *from; /* borrowed */
 	bool committed;                  /* type with commitments */
-	json_t *plain;                   /* what the vault seals; NULL for clear types */
+	struct buf plain;                /* canonical JSON that the vault seals; empty for clear types */
 	struct digest root;              /* over the field commitments */
 };
 
 /* Check the type and its parts, draw salts, commit to the values (kept by reference). */
 int audit_record_prepare(const struct audit_record *from, const struct env *env, struct record *out,
 			 struct err *e) MUST_USE;
-void audit_record_free(struct record *r); /* wipes nothing: jansson has no wiping allocator */
+void audit_record_free(struct record *r); /* wipes its text; jansson has no wiping allocator */
 
 /* Append the canonical entry. cipher may be NULL. ERR_INPUT over LIMIT_ENTRY_BYTES. */
 int audit_record_entry(const struct record *r, const char *worker, uint64_t n, int64_t time_us,

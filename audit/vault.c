@@ -164,15 +164,17 @@ int audit_vault_keys_get(struct audit_log *log, struct pending *const *batch, si
 		sealed += batch[i]->record.committed;
 	if (sealed == 0)
 		return 0;
+	log->batch_keys = sodium_allocarray(sealed, sizeof(*log->batch_keys));
+	if (!log->batch_keys)
+		return err_set(e, ERR_NOMEM, "out of guarded memory");
 	TRY(store_write(log->keys, &tx, e));
 	TRY_OUT(settle_fresh(log, tx, e));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0, next = 0; i < count; i++) {
 		struct pending *p = batch[i];
 		if (!p->record.committed)
 			continue;
-		p->key = sodium_malloc(sizeof(*p->key));
-		TRY_OUT(p->key ? key_for(log, tx, p->record.from->subject, p->key, e)
-			       : err_set(e, ERR_NOMEM, "out of guarded memory"));
+		p->key = &log->batch_keys[next++];
+		TRY_OUT(key_for(log, tx, p->record.from->subject, p->key, e));
 	}
 	TRY_OUT(audit_guard_see(log, tx, &seen, e));
 	TRY_OUT(store_commit(tx, e));
@@ -183,12 +185,12 @@ out:
 	return rc;
 }
 
-void audit_vault_keys_drop(struct pending *const *batch, size_t count)
+void audit_vault_keys_drop(struct audit_log *log, struct pending *const *batch, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		sodium_free(batch[i]->key); /* wipes; NULL is fine */
+	sodium_free(log->batch_keys); /* wipes; NULL is fine */
+	log->batch_keys = NULL;
+	for (size_t i = 0; i < count; i++)
 		batch[i]->key = NULL;
-	}
 }
 
 /* ---- rows ---- */
@@ -208,20 +210,16 @@ static int insert_row(struct store_tx *tx, uint64_t index, const char *key_id,
 int audit_vault_put(struct audit_log *log, struct store_tx *tx, uint64_t index,
 		    const struct pending *p, struct digest *cipher, struct err *e)
 {
-	struct buf plain = { 0 }, ad = { 0 }, sealed = { 0 };
+	const struct buf *plain = &p->record.plain;
+	struct buf ad = { 0 }, sealed = { 0 };
 	int rc;
 
-	TRY_OUT(json_write_canonical(p->record.plain, &plain, e));
-	if (plain.len > LIMIT_JSON_BYTES) /* it could not be read again */
-		TRY_OUT(err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu",
-				plain.len, (size_t)LIMIT_JSON_BYTES));
 	TRY_OUT(record_ad(log, index, p->record.from->type, &ad, e));
-	TRY_OUT(audit_seal(log->env, p->key->key, ad.bytes, ad.len, plain.bytes, plain.len, &sealed,
-			   e));
+	TRY_OUT(audit_seal(log->env, p->key->key, ad.bytes, ad.len, plain->bytes, plain->len,
+			   &sealed, e));
 	*cipher = digest_of(sealed.bytes, sealed.len);
 	rc = insert_row(tx, index, p->key->id, &sealed, e);
 out:
-	buf_wipe(&plain);
 	buf_free(&ad);
 	buf_free(&sealed);
 	return rc;

@@ -165,23 +165,26 @@ static struct audit_log *the_log;
 static atomic_bool writing, sealing;
 static atomic_ullong appended;
 
-/* A record of the size that an answer's has, sealed or clear. */
-static void append_one(json_t *value)
+/* A record as an answer gives it, sealed: digests and small numbers, and what a replay needs; or a
+ * clear one. */
+static void append_one(json_t *digest, json_t *number, json_t *body)
 {
 	const char *const *names = audit_type_find("decision")->field;
 	struct audit_field field[64];
-	struct audit_record r = { .type = "config", .body = value };
+	struct audit_record r = { .type = "config", .n = AUDIT_NEXT, .body = body };
 	struct audit_receipt receipt;
 	struct err e;
 	if (sealing) {
 		r = (struct audit_record){ .type = "decision",
+					   .n = AUDIT_NEXT,
 					   .outcome = "completed",
 					   .field = field,
-					   .retained = value };
-		for (; names[r.field_count]; r.field_count++)
-			field[r.field_count] = (struct audit_field){ names[r.field_count], value };
+					   .retained = body };
+		for (size_t i = 0; names[i]; i++)
+			field[i] = (struct audit_field){ names[i], i % 2 ? number : digest };
+		while (names[r.field_count])
+			r.field_count++;
 	}
-	r.n = AUDIT_NEXT;
 	if (audit_log_append(the_log, &r, &receipt, &e) < 0)
 		fprintf(stderr, "log: a writer: %s\n", e.text);
 	else
@@ -190,11 +193,18 @@ static void append_one(json_t *value)
 
 static void *append_entries(void *arg)
 {
-	json_t *value = json_pack("{s:s,s:s}", "model", "acme/bank", "event", "a value");
+	struct digest d = digest_of("a value", 7);
+	char text[DIGEST_TEXT_ROOM];
+	digest_text(&d, text);
+	json_t *digest = json_string(text), *number = json_integer(12345),
+	       *body = json_pack("{s:s,s:s}", "request", "How do I open an account?", "output",
+				 "You can open one in any branch, or at home with our app.");
 	(void)arg;
 	while (writing)
-		append_one(value);
-	json_decref(value);
+		append_one(digest, number, body);
+	json_decref(digest);
+	json_decref(number);
+	json_decref(body);
 	return NULL;
 }
 

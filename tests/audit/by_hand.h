@@ -84,15 +84,14 @@ __attribute__((unused)) static uint64_t hand_append(struct audit_log *log, const
 				  .n = AUDIT_NEXT,
 				  .field_count = json_array_size(list),
 				  .outcome = "completed" };
+	json_t *plain = json_pack("{s:o,s:O?}", "fields", list, "retained", retained);
 	struct pending p = { .worker = &log->self,
-			     .record = { .from = &r,
-					 .committed = true,
-					 .plain = json_pack("{s:o,s:O?}", "fields", list,
-							    "retained", retained),
-					 .root = merkle_root(&m) } };
-	cr_assert(p.record.plain);
+			     .record = { .from = &r, .committed = true, .root = merkle_root(&m) } };
+	cr_assert(plain);
 	if (!retained)
-		json_object_set_new(p.record.plain, "retained", json_null());
+		json_object_set_new(plain, "retained", json_null());
+	cr_assert_eq(json_write_canonical(plain, &p.record.plain, &e), 0, "%s", e.text);
+	json_decref(plain);
 	cr_assert_eq(audit_log_append_pending(log, &p, &e), 0, "%s", e.text);
 	return p.receipt.index;
 }
