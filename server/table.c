@@ -208,13 +208,17 @@ bool server_table_make_room(struct server *s)
 	return made;
 }
 
+/* A server that stops does not wait long for what is no request yet: a stalled upload would hold it
+ * up as long as an answer may. */
 static int64_t patience_ms(const struct connection *c)
 {
+	bool stopping = atomic_load(&c->s->stopping);
+	int64_t head = c->s->limits.head_timeout_ms, body = c->s->limits.body_timeout_ms;
 	switch (c->place) {
 	case CONNECTION_WAITS_FOR_HEAD:
-		return c->s->limits.head_timeout_ms;
+		return stopping && head > SERVER_STOPPING_MS ? SERVER_STOPPING_MS : head;
 	case CONNECTION_WAITS_FOR_BODY:
-		return c->s->limits.body_timeout_ms;
+		return stopping && body > SERVER_STOPPING_MS ? SERVER_STOPPING_MS : body;
 	case CONNECTION_WAITS_FOR_REQUEST:
 		return c->s->limits.idle_timeout_ms;
 	default:

@@ -457,6 +457,23 @@ Test(server, a_stop_lets_running_answers_end)
 	free(b);
 }
 
+/* Half a head, and half a body: no request that an answer could belong to. */
+Test(server, a_stop_does_not_wait_for_an_upload_that_stalls)
+{
+	struct running r = start((struct server_options){
+		.drain_ms = 20000, .head_timeout_ms = 120000, .body_timeout_ms = 120000 });
+	int head = dial(r.port), body = dial(r.port);
+	put(head, "POST /v1/chat", 13);
+	const char *text = POST "Content-Length: 100\r\n\r\n{";
+	put(body, text, strlen(text));
+	nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL); /* it has read them */
+	int64_t begin = now_ms();
+	stop(&r);
+	cr_expect_lt(now_ms() - begin, 15000, "not as long as an answer may take");
+	close(head);
+	close(body);
+}
+
 Test(server, a_stop_cuts_off_what_does_not_end)
 {
 	struct running r = start((struct server_options){ .drain_ms = 300 });
