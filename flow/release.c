@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+static int read_bundle(struct source *s, struct buf *out, struct err *e)
+{
+	int rc = source_read_file(s, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, out, e);
+	return rc == ERR_NOTFOUND ? err_set(e, rc,
+					    "%s has no " SIGNING_BUNDLE
+					    ": it is not a signed release",
+					    s->label)
+				  : rc;
+}
+
 /* With an Ed25519 key alone: the manifest's own signature beside covers what the bundle signs. */
 static int open_by_minisign(const struct buf *bundle, struct source *beside,
 			    const struct signing_public *key, struct signing_manifest *m,
@@ -56,12 +66,8 @@ int flow_bundle_open(struct source *s, struct source *beside, const struct flow_
 {
 	struct buf bundle = { 0 };
 	struct err why = { 0 };
-	int rc = source_read_file(s, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e);
-	if (rc == ERR_NOTFOUND)
-		rc = err_set(e, ERR_NOTFOUND,
-			     "%s has no " SIGNING_BUNDLE ": it is not a signed release", s->label);
-	else if (rc == 0)
-		rc = ERR_VERIFY;
+	int rc = read_bundle(s, &bundle, e);
+	rc = rc < 0 ? rc : ERR_VERIFY;
 	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
 		const struct signing_public *key = &t->of[i].key;
 		if (!key->has_p256 && !t->of[i].given)
@@ -356,7 +362,7 @@ int flow_release_show(struct flow *f, const char *ref, json_t **report, struct e
 	struct buf bundle = { 0 };
 	TRY(flow_ref_open(f, ref, &r, e));
 	int rc = 0;
-	TRY_OUT(source_read_file(r.source, SIGNING_BUNDLE, LIMIT_MANIFEST_BYTES, &bundle, e));
+	TRY_OUT(read_bundle(r.source, &bundle, e));
 	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
 	flow_named_read(r.beside, &m, &named);
 	bool is_named = named.model[0];

@@ -125,8 +125,50 @@ def pointers_are_named(h):
         assert "git lfs pull" in str(e), e
 
 
+def cached(h, folder, name):
+    """The folder as the hub's client caches it, in the layout of two levels."""
+    cache = h.dir / name
+    repo = cache / "models--a--b"
+    for i, path in enumerate(p for p in sorted(folder.rglob("*")) if p.is_file()):
+        at = repo / "snapshots/0123" / path.relative_to(folder)
+        for part in (at.parent, repo / "blobs", cache / "blobs/ab"):
+            part.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, cache / f"blobs/ab/{i}")
+        (repo / f"blobs/e{i}").symlink_to(f"../../blobs/ab/{i}")
+        at.symlink_to("../" * (1 + len(path.relative_to(folder).parts)) + f"blobs/e{i}")
+    return repo / "snapshots/0123"
+
+
+def snapshots_are_used_as_they_lie(h):
+    """Compared, audited, served and released, unsigned and signed, and refused when a link leads out."""
+    model = h.model("model")
+    plain = cached(h, model, "cache")
+    assert h.json("fork", "compare", plain, model)["verdict"] == "identical"
+    with Server(h, plain, "--unsigned") as s:
+        assert s.chat("Hello", max_tokens=4)[0] == 200
+    made = json.loads(create(h, plain, "cached").stdout)
+    assert json.loads(create(h, model, "plain").stdout)["root"] == made["root"]
+    with Server(h, "a/cached") as s:
+        assert s.chat("Hello", max_tokens=4)[0] == 200
+    arrived = cached(h, model, "arrived")  # with its signature, which is a link too
+    assert h.json("release", "verify", arrived)["ok"]
+    assert "a/cached@1" in h.json("fork", "audit", arrived)["registered_as"]
+    (arrived / "config.json").unlink()
+    (arrived / "config.json").symlink_to(model / "config.json")
+    for command in (
+        ("release", "verify", arrived),
+        ("fork", "compare", arrived, model),
+        ("serve", arrived, "--listen", "127.0.0.1:0"),
+        ("release", "create", arrived, "--name", "a/x", "--version", "1", "--key", "k"),
+    ):
+        r = h.run(*command, status=1)
+        assert b"config.json" in r.stderr and b"out of the cache" in r.stderr, (command, r)
+        assert b"cp -rL" in r.stderr, r
+
+
 with Home() as home:
     home.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
     secrets_stop_a_release(home)
     leftovers_are_left_out(home)
     pointers_are_named(home)
+    snapshots_are_used_as_they_lie(home)
