@@ -57,6 +57,7 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 static void candidate_free(struct flow_candidate *c)
 {
 	json_decref(c->comparison);
+	json_decref(c->models);
 	flow_fork_facts_free(&c->facts);
 	free(c);
 }
@@ -90,10 +91,21 @@ static int add_candidate(struct flow_fork_audit *a, const struct registry_releas
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
 	c->release = *r;
-	c->declared = flow_card_declares(&a->suspect.facts.card, r->model);
+	c->models = json_array();
 	take_name(c, r);
 	a->candidate[a->count++] = c;
-	return 0;
+	return json_ok(c->models, e);
+}
+
+/* One of the names of its content; the one that the card declares counts as its name. */
+static void add_model(struct flow_fork_audit *a, struct flow_candidate *c,
+		      const struct registry_release *r)
+{
+	json_array_append_new(c->models, json_string(r->model));
+	if (c->declared || !flow_card_declares(&a->suspect.facts.card, r->model))
+		return;
+	c->declared = true;
+	take_name(c, r);
 }
 
 static struct flow_candidate *candidate_with(const struct flow_fork_audit *a,
@@ -105,8 +117,7 @@ static struct flow_candidate *candidate_with(const struct flow_fork_audit *a,
 	return NULL;
 }
 
-/* One content is one candidate, by the name that the card declares if that is one of its names. The
- * suspect's own content is none. */
+/* One content is one candidate, whatever its names. The suspect's own content is none. */
 static int visit_release(void *audit, const struct registry_release *r, struct err *e)
 {
 	struct flow_fork_audit *a = audit;
@@ -119,22 +130,26 @@ static int visit_release(void *audit, const struct registry_release *r, struct e
 		return 0;
 	}
 	struct flow_candidate *c = candidate_with(a, &r->root);
-	if (c && !c->declared && flow_card_declares(&a->suspect.facts.card, r->model)) {
-		c->declared = true;
-		take_name(c, r);
+	if (!c && !a->asked && r->location[0]) {
+		TRY(add_candidate(a, r, e));
+		c = a->candidate[a->count - 1];
 	}
-	return c || a->asked || !r->location[0] ? 0 : add_candidate(a, r, e);
+	if (c)
+		add_model(a, c, r);
+	return 0;
 }
 
 static bool is_own(const struct flow_fork_audit *a, const struct flow_candidate *c)
 {
-	size_t i, len = strlen(c->release.model);
-	const json_t *name;
-	json_array_foreach(a->known_as, i, name) {
-		const char *text = json_string_value(name);
-		if (strncmp(text, c->release.model, len) == 0 && text[len] == '@')
-			return true;
-	}
+	size_t i, k;
+	const json_t *name, *model;
+	json_array_foreach(a->known_as, i, name)
+		json_array_foreach(c->models, k, model) {
+			const char *text = json_string_value(name), *of = json_string_value(model);
+			size_t len = strlen(of);
+			if (strncmp(text, of, len) == 0 && text[len] == '@')
+				return true;
+		}
 	return false;
 }
 

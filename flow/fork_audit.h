@@ -19,8 +19,9 @@ const char *flow_direction_name(enum flow_direction d); /* NULL of FLOW_UNRELATE
 struct flow_candidate {
 	struct registry_release release; /* the first with this root */
 	char name[330];
-	bool declared; /* the suspect's card names it */
-	bool own;      /* the suspect is another version of the same model */
+	json_t *models; /* all models that have a version with this root */
+	bool declared;  /* the suspect's card names it */
+	bool own;       /* the suspect is another version of the same model */
 	struct flow_fork_facts facts;
 	struct flow_fork_measure measure;
 	json_t *comparison; /* as in a report; NULL until compared */

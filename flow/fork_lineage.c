@@ -84,10 +84,15 @@ static int find_direction(struct flow_fork_audit *a, struct flow_candidate *c, s
 /* Whether a candidate's card names another that descends from the suspect. */
 static bool names_child(const struct flow_fork_audit *a, const struct flow_candidate *c)
 {
-	for (size_t i = 0; i < a->count; i++)
-		if (a->candidate[i]->direction == FLOW_CHILD &&
-		    flow_card_declares(&c->facts.card, a->candidate[i]->release.model))
-			return true;
+	for (size_t i = 0; i < a->count; i++) {
+		const json_t *model;
+		size_t k;
+		if (a->candidate[i]->direction != FLOW_CHILD)
+			continue;
+		json_array_foreach(a->candidate[i]->models, k, model)
+			if (flow_card_declares(&c->facts.card, json_string_value(model)))
+				return true;
+	}
 	return false;
 }
 

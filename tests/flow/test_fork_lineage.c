@@ -243,6 +243,12 @@ Test(flow_fork_lineage, one_content_under_two_names_is_itself)
 	cr_expect_eq(count_of(report, "findings"), 0);
 	json_decref(report);
 	cr_expect(!is_affected("acme/a@1", "other/copy") && !is_affected("other/copy@2", "acme/a"));
+	fixture_text(&at, "b/README.md", CARD("license: mit\n"));
+	json_decref(fixture_publish(&at, "b", "other/copy", "3"));
+	report = audit("other/copy@3", NULL);
+	cr_expect_eq(count_of(report, "parents"), 1);
+	expect_no_accusation(report, "a version of the second name");
+	json_decref(report);
 }
 
 Test(flow_fork_lineage, a_release_cannot_name_its_own_descendant_as_its_parent)
