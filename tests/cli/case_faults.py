@@ -181,7 +181,7 @@ with Home() as h:
         for form in ("minisign", "pem"):
             path = h.dir / f"k.{form}"
             path.write_bytes(h.run("key", "export", "k", "--format", form).stdout)
-            other.run("key", "import", path)
+            other.run("key", "import", path, "--models", "a/*")
         assert other.json("release", "verify", h.dir / "model2")["ok"]
         other.run("key", "import", h.dir / "k.pem", status=6)
         (other.state / "trust.toml").unlink()
