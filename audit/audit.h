@@ -86,8 +86,8 @@ struct audit_options {
 	struct audit_claim
 		*claim; /* the right to write (audit/door.h), borrowed; NULL: taken here */
 	bool read_only; /* no lock, no recovery, no append */
-	/* Write log/ again from state.db where its checkpoint is missing, damaged or older than what was
-	 * published, which is refused otherwise. ERR_CONFLICT: it is none of these. */
+	/* Write log/ again from state.db where its checkpoint is missing, damaged or older than
+	 * what was published, which is refused otherwise. ERR_CONFLICT: it is none of these. */
 	bool rewrite;
 	bool clock_ok; /* take a clock that jumped ahead: audit/clock.c */
 };
@@ -145,6 +145,9 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 /* Fields with salts, and what was retained, of a committed record:
  * {"fields":[{"name","salt","value"}...],"retained":...}. ERR_NOTFOUND: erased or lost. */
 int audit_vault_read(struct audit_log *log, uint64_t index, json_t **out, struct err *e) MUST_USE;
+/* After its ERR_NOTFOUND for a sealed record: the same, with a sentence that says why: erased by
+ * which entry, lost. Looks at every entry after it. */
+int audit_vault_why(struct audit_log *log, uint64_t index, struct err *e) MUST_USE;
 
 /* The id of the key that wraps what is in keys.db, "" where nothing is, or the log's key does. */
 #define VAULT_KEK_ROOM 17

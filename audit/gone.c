@@ -104,3 +104,56 @@ void audit_gone_free(struct gone *g)
 	free(g->range);
 	*g = (struct gone){ .count = 0 };
 }
+
+/* ---- of one record ---- */
+
+static int take_row(struct gone *g, struct store_stmt *row, struct err *e)
+{
+	struct record_head head;
+	size_t len;
+	const void *entry = store_blob(row, 1, &len);
+
+	if (audit_record_parse(entry, len, &head, NULL) < 0)
+		return 0;
+	int rc = audit_gone_take(g, (uint64_t)store_i64(row, 0), &head, e);
+	json_decref(head.entry);
+	return rc;
+}
+
+int audit_vault_why(struct audit_log *log, uint64_t index, struct err *e)
+{
+	const unsigned long long at = index;
+	struct gone g = { .count = 0 };
+	struct store_stmt *st = NULL;
+	struct store_tx *tx;
+	int rc;
+
+	TRY(store_read(log->store, &tx, e));
+	TRY_OUT(store_prepare(tx,
+			      "SELECT idx, entry FROM log_entry WHERE idx > $1"
+			      " AND type IN ('erasure', 'lost')",
+			      &st, e));
+	store_bind_i64(st, 1, (int64_t)index);
+	while ((rc = store_step(st, e)) == 1)
+		TRY_OUT(take_row(&g, st, e));
+	TRY_OUT(rc);
+	audit_gone_sort(&g);
+	const struct gone_range *r = audit_gone_find(&g, index);
+	if (r && !r->lost)
+		rc = err_set(e, ERR_NOTFOUND, "record %llu was erased by entry %llu", at,
+			     (unsigned long long)r->by);
+	else if (r)
+		rc = err_set(e, ERR_NOTFOUND,
+			     "record %llu is lost: the database was rebuilt, says entry %llu", at,
+			     (unsigned long long)r->by);
+	else
+		rc = err_set(e, ERR_NOTFOUND,
+			     "record %llu: the vault does not hold it, and no entry says why: run "
+			     "`hallmark audit verify`",
+			     at);
+out:
+	store_finish(st);
+	store_end(tx);
+	audit_gone_free(&g);
+	return rc;
+}

@@ -140,6 +140,8 @@ int flow_audit_show(struct flow *f, uint64_t index, bool disclose, json_t **repo
 	if (rc == 0 && disclose &&
 	    json_object_get(entry, "fields")) /* else all of it is in clear */
 		rc = audit_vault_read(f->log, index, &vault, e);
+	if (rc == ERR_NOTFOUND && entry)
+		rc = audit_vault_why(f->log, index, e);
 	if (rc == 0) {
 		struct digest leaf = digest_tagged(0, text.bytes, text.len, NULL, 0);
 		*report = json_pack("{s:I,s:o,s:O,s:O*}", "index", (json_int_t)index, "leaf",

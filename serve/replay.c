@@ -94,6 +94,8 @@ static int load_record(struct replay *r, struct err *e)
 	}
 	if (rc == 0)
 		rc = audit_vault_read(flow_log(r->flow), r->index, &r->vault, e);
+	if (rc == ERR_NOTFOUND && r->entry)
+		rc = audit_vault_why(flow_log(r->flow), r->index, e);
 	if (rc == 0)
 		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
 					e);

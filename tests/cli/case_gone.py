@@ -36,6 +36,9 @@ with Home() as h:
     for path in h.state.rglob("*"):
         assert path.is_dir() or b"Jane Roe" not in path.read_bytes(), path
 
+    why = f"record {first} was erased by entry {erased['index']}"
+    assert why in h.run("audit", "show", first, "--disclose", status=5).stderr.decode()
+    assert why in h.run("audit", "replay", first, status=5).stderr.decode()
     v = h.json("audit", "verify")
     assert v["ok"] and v["erased_count"] == 1 and v["lost"] == [], v
     assert v["erased"][0]["detail"] == f"erased by entry {erased['index']}", v
@@ -46,6 +49,8 @@ with Home() as h:
     vault(h, f"DELETE FROM vault WHERE idx = {second}")
     assert f"entry {second}" in problem(h) and "missing" in problem(h)
     vault(h, "DELETE FROM vault")
+    told = h.run("audit", "show", third, "--disclose", status=5).stderr.decode()
+    assert "no entry says why" in told, told
     assert h.json("audit", "verify", status=3)["problem_count"] == 3  # two answers, one operator
     shutil.rmtree(h.state)
     (h.dir / "kept").rename(h.state)
@@ -57,6 +62,9 @@ with Home() as h:
     assert gone[first] == ("erased", erased["index"]), gone
     assert gone[second] == gone[third] == gone[erased["operator"]] == ("lost", None), gone
     assert (again["erased"], again["lost"], again["undisclosable"]) == (1, 3, 4), again
+    assert why in h.run("audit", "show", first, "--disclose", status=5).stderr.decode()
+    told = h.run("audit", "show", second, "--disclose", status=5).stderr.decode()
+    assert f"record {second} is lost" in told, told
     for published in (False, True):
         v = h.json("audit", "verify")
         assert v["ok"] and v["erased_count"] == 1 and v["lost_count"] == 3, v

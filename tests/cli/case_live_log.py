@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""The log of a server that runs, in place and copied, and after kill -9: nothing is wrong, and a remark says
+what there is to know."""
+
+import os, shutil, sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+from client import MODEL, Home, Server
+
+
+def worker(v):
+    """The verdict is good, with one remark, of the worker that has not ended."""
+    assert v["ok"] and v["problem_count"] == 0, v
+    remarks = [r for r in v["remarks"] if r["kind"] == "worker"]
+    assert len(remarks) == 1 and "it may be running, or it was killed" in remarks[0]["detail"], v
+    return remarks[0]["detail"]
+
+
+with Home() as h:
+    h.run("key", "new", "--name", "acme", "--quiet")
+    vkey = h.run("key", "export", "--log").stdout.decode().strip()
+    server = Server(h, MODEL, "--unsigned")
+    with server:
+        assert server.chat("hello")[0] == 200
+        worker(h.json("audit", "verify"))
+        shutil.copytree(h.state / "log", h.dir / "copy")
+        said = worker(h.json("audit", "verify", h.dir / "copy", "--vkey", vkey))
+        server.process.kill()
+        server.process.wait()
+    assert worker(h.json("audit", "verify")) == said
+    text = h.run("audit", "verify").stdout.decode()
+    assert "it may be running" in text, text
+    h.run("registry", "init")
+    v = h.json("audit", "verify")
+    assert v["ok"] and v["remarks"] == [], v
+    last = h.json("audit", "list", "--first", v["size"] - 1)["entries"][0]["entry"]
+    assert last["type"] == "lost" and last["body"]["worker"] in said, last
