@@ -102,6 +102,7 @@ int cmd_key_import(struct cli *c);
 int cmd_release_create(struct cli *c);
 int cmd_release_verify(struct cli *c);
 int cmd_release_show(struct cli *c);
+int cmd_release_unpack(struct cli *c);
 int cmd_registry_init(struct cli *c);
 int cmd_registry_list(struct cli *c);
 int cmd_registry_show(struct cli *c);

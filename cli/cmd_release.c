@@ -80,3 +80,22 @@ int cmd_release_show(struct cli *c)
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }
+
+int cmd_release_unpack(struct cli *c)
+{
+	struct flow_unpack u = { .key = cli_value(c, "key"), .name = cli_value(c, "name") };
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 2, 2));
+	u.package = c->operand[0];
+	u.dir = c->operand[1];
+	TRY(open_for_verify(c, u.key, &f));
+	int rc = flow_release_unpack(f, &u, &report, &c->err);
+	flow_close(f);
+	TRY(rc);
+	bool ok = json_is_true(json_object_get(report, "ok"));
+	TRY(cli_print(c, report));
+	return ok ? 0
+		  : err_set(&c->err, ERR_VERIFY, "%s does not verify: nothing was written",
+			    c->operand[0]);
+}

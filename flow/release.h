@@ -61,6 +61,7 @@ struct flow_verify {
 	const char *ref; /* folder, package file, or registered REF */
 	const char *key; /* path of a public key; NULL: trust.toml and own keys */
 	bool ignore_unsigned, quiet;
+	bool unhashed;    /* leave the files to the caller, who compares them as it reads them */
 	const char *name; /* "org/model" or "org/model@version" that it must be; NULL: any */
 };
 /* f may be NULL when key is given. 0 also when the report's ok is false. model and version of the
@@ -68,5 +69,17 @@ struct flow_verify {
 int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **report,
 			struct err *e) MUST_USE;
 int flow_release_show(struct flow *f, const char *ref, json_t **report, struct err *e) MUST_USE;
+
+struct flow_unpack {
+	const char *package;
+	const char *dir;  /* the folder to make; DIR.hallmark comes beside it */
+	const char *key;  /* as of flow_verify */
+	const char *name; /* likewise */
+};
+/* Unpack what verifies, every byte compared before the folder has its name. Report: that of
+ * flow_release_verify with {folder, files, bytes} when ok; else nothing was written. ERR_CONFLICT:
+ * something is there already; ERR_VERIFY: a file is not what was signed. */
+int flow_release_unpack(struct flow *f, const struct flow_unpack *want, json_t **report,
+			struct err *e) MUST_USE;
 
 #endif

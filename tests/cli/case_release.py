@@ -2,7 +2,7 @@
 """A release verifies as it was made; every change is caught with exit 3 and named; a conflict or a bad
 word has its own exit code."""
 
-import json, os, shutil, sys
+import json, os, shutil, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, Server, flip
@@ -89,6 +89,19 @@ with Home() as h:
         "--quiet",
     )
     assert h.json("release", "verify", tar)["ok"]
+
+    # Unpacked by us, or by plain tar: the same release, with its name.
+    out = h.json("release", "unpack", tar, h.dir / "out", "--name", "hallmark/fernbank-demo")
+    assert out["ok"] and out["version"] == "1.0.1" and (h.dir / "out.hallmark/release.json").exists()
+    h.run("release", "unpack", tar, h.dir / "out", status=6)
+    h.run("release", "unpack", tar, h.dir / "other", "--name", "acme/other", status=3)
+    assert not (h.dir / "other").exists() and not (h.dir / "other.part").exists()
+    (h.dir / "plain").mkdir()
+    subprocess.run(["tar", "xf", tar, "-C", h.dir / "plain"], check=True)
+    for folder in ("out", "plain"):
+        got = h.json("release", "verify", h.dir / folder)
+        assert got["ok"] and got["model"] == "hallmark/fernbank-demo", got
+        assert {c["name"] for c in got["checks"]} >= {"minisign", "release", "receipt"}, got
 
     # It is read where it lies: nothing is copied to where temporary files would go.
     nowhere = h.env(TMPDIR="/nonexistent/nowhere")
