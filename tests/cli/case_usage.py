@@ -78,7 +78,7 @@ with Home() as h:
     card = h.model("card") / "README.md"
     card.write_text('---\nbase_model: "x/\x1b]0;title\x07\x1b[31my"\n---\n')
     shown = h.run("fork", "compare", MODEL, card.parent, "--quiet").stdout
-    assert b"declares x/?]0;title??[31my;" in shown and b"\x1b" not in shown, shown
+    assert rb"declares x/\x1b]0;title\x07\x1b[31my;" in shown and b"\x1b" not in shown, shown
     forks = h.json("fork", "compare", MODEL, MODEL)
     assert forks["verdict"] == "identical", forks
     calibrated = h.json("fork", "calibrate", MODEL)
