@@ -61,26 +61,39 @@ static int no_signer(const struct buf *bundle, const char *label, const struct f
 		       label, t->count);
 }
 
+/* The first key of one kind that made the signature. A key that was given answers for itself. */
+static int find_signer(const struct buf *bundle, struct source *beside, const struct flow_trust *t,
+		       bool p256, struct signing_manifest *m, size_t *signer, struct err *e)
+{
+	struct err why = { 0 };
+	int rc = ERR_VERIFY;
+	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
+		const struct signing_public *key = &t->of[i].key;
+		if (key->has_p256 != p256)
+			continue;
+		rc = p256 ? signing_bundle_open(bundle->bytes, bundle->len, key, m, &why)
+			  : open_by_minisign(bundle, beside, key, m, &why);
+		*signer = i;
+		if (rc < 0)
+			err_set(e, rc, "%s", why.text);
+		if (rc == ERR_NOTFOUND && !t->of[i].given)
+			rc = ERR_VERIFY; /* nothing for it to check: the next one may */
+	}
+	return rc;
+}
+
 int flow_bundle_open(struct source *s, struct source *beside, const struct flow_trust *t,
 		     struct signing_manifest *m, size_t *signer, struct err *e)
 {
 	struct buf bundle = { 0 };
-	struct err why = { 0 };
-	int rc = read_bundle(s, &bundle, e);
-	rc = rc < 0 ? rc : ERR_VERIFY;
-	for (size_t i = 0; rc == ERR_VERIFY && i < t->count; i++) {
-		const struct signing_public *key = &t->of[i].key;
-		if (!key->has_p256 && !t->of[i].given)
-			continue; /* a key of another kind: it says nothing about this signature */
-		rc = key->has_p256
-			     ? signing_bundle_open(bundle.bytes, bundle.len, key, m, &why)
-			     : open_by_minisign(&bundle, beside, key, m, &why);
-		*signer = i;
-		if (rc < 0)
-			err_set(e, rc, "%s", why.text);
-	}
+	int rc = 0;
+	TRY_OUT(read_bundle(s, &bundle, e));
+	rc = find_signer(&bundle, beside, t, true, m, signer, e);
+	if (rc == ERR_VERIFY) /* an Ed25519 key alone says less: only where no other fits */
+		rc = find_signer(&bundle, beside, t, false, m, signer, e);
 	if (rc == ERR_VERIFY)
 		rc = no_signer(&bundle, s->label, t, e);
+out:
 	buf_free(&bundle);
 	return rc;
 }

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/toml.h"
-#include "flow/home.h"
+#include "flow/artifact.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +229,7 @@ static json_t *describe(const struct flow_publisher *p)
 {
 	const struct signing_public *k = &p->key;
 	struct obj o = { 0 };
+	struct arr checks = { 0 };
 	char expires[32], own[80];
 	obj_text(&o, "name", k->name);
 	obj_text(&o, "origin", p->own ? "own" : "trusted");
@@ -236,6 +237,11 @@ static json_t *describe(const struct flow_publisher *p)
 		obj_text(&o, "ed25519", k->ed25519_keyid);
 	if (k->has_p256)
 		obj_text(&o, "p256", k->p256_keyid);
+	if (k->has_p256)
+		arr_add(&checks, json_string(SIGNING_BUNDLE));
+	if (k->has_ed25519)
+		arr_add(&checks, json_string(FLOW_MANIFEST ".minisig"));
+	obj_array(&o, "checks", &checks);
 	snprintf(own, sizeof own, "%s/*", k->name);
 	obj_add(&o, "models", json_text_lossy(p->models[0] ? p->models : own));
 	if (strcmp(k->models, p->models) != 0 && k->models[0])

@@ -46,7 +46,7 @@ def a_home_that_cannot_be_written(h):
     before = {str(p): p.stat().st_mtime_ns for p in (h.dir / "ro").rglob("*")}
     reading = (
         ("registry", "list"),
-        ("registry", "show", "a/m"),
+        ("registry", "show", "k/m"),
         ("registry", "export"),
         ("audit", "verify"),
         ("audit", "list"),
@@ -55,7 +55,7 @@ def a_home_that_cannot_be_written(h):
         ("key", "list"),
         ("key", "export", "k"),
         ("release", "verify", h.dir / "m"),
-        ("release", "show", "a/m"),
+        ("release", "show", "k/m"),
         ("fork", "tree"),
     )
     for command in reading:
@@ -63,8 +63,8 @@ def a_home_that_cannot_be_written(h):
         assert r.returncode == 0, (command, r)
     writing = (
         ("key", "new", "--name", "x"),
-        ("registry", "alias", "a/m", "stable"),
-        ("release", "create", h.dir / "m", "--name", "a/m", "--version", "2", "--key", "k"),
+        ("registry", "alias", "k/m", "stable"),
+        ("release", "create", h.dir / "m", "--name", "k/m", "--version", "2", "--key", "k"),
     )
     for command in writing:
         r = nobody(h, *command, home=h.dir / "ro")
@@ -95,8 +95,20 @@ def a_machine_that_only_verifies(h):
         if form != "document":
             key.write_bytes(key.read_bytes().replace(b"\n", b"\r\n"))
         h.run("release", "verify", h.dir / "m", "--key", key, env=fresh)
-    h.run("key", "import", h.dir / "k.pem", "--name", "k", "--models", "*/*", env=fresh)
-    assert h.json("release", "verify", h.dir / "m", env=fresh)["signer"] == "k"
+    for form in ("pem", "minisign", "ssh"):  # a bare key gets its name at the import
+        env = dict(fresh, HALLMARK_HOME=str(h.dir / f"fresh-{form}"))
+        key = ("--name", "k", "--models", "*/*")
+        made = h.json("key", "import", h.dir / f"k.{form}", *key, env=env)
+        checks = "model.sig" if form == "pem" else "manifest.json.minisig"
+        assert made["name"] == "k" and made["checks"] == [checks], made
+        assert h.json("release", "verify", h.dir / "m", env=env)["signer"] == "k"
+    with Home() as other:
+        other.run("key", "new", "--name", "k", "--models", "*/*", "--quiet")
+        key = other.dir / "k.ssh"
+        key.write_bytes(other.run("key", "export", "k", "--format", "ssh").stdout)
+        env = dict(fresh, HALLMARK_HOME=str(h.dir / "fresh-other"))
+        h.run("key", "import", key, "--name", "other", "--models", "*/*", env=env)
+        h.run("release", "verify", h.dir / "m", env=env, status=5)
 
 
 def what_was_not_checked_is_not_wrong(h):
@@ -173,7 +185,7 @@ def a_full_disk(h):
 with Home() as home:
     os.chmod(home.dir, 0o755)
     shutil.copy(HALLMARK, home.dir / "hallmark")
-    home.publish(small(home, "m"), "a/m", "1")
+    home.publish(small(home, "m"), "k/m", "1")
     a_home_that_cannot_be_written(home)
     another_users_home(home)
     a_machine_that_only_verifies(home)
