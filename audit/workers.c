@@ -317,14 +317,20 @@ int audit_workers_next(struct store_tx *tx, uint64_t *n, struct err *e)
 
 int audit_workers_itself(struct audit_log *log, struct err *e)
 {
+	struct log_worker *w = &log->itself;
 	struct store_tx *tx;
+	uint64_t next = 0;
 
 	TRY(store_read(log->store, &tx, e));
-	int rc = audit_workers_next(tx, &log->itself.next_n, e);
+	int rc = audit_workers_next(tx, &next, e);
 	store_end(tx);
-	audit_numbers_free(&log->itself.numbers);
-	log->itself.numbers.base = log->itself.next_n;
-	return rc;
+	TRY(rc);
+	pthread_mutex_lock(&log->lock);
+	w->next_n = next;
+	audit_numbers_free(&w->numbers);
+	w->numbers.base = next;
+	pthread_mutex_unlock(&log->lock);
+	return 0;
 }
 
 /* Worker -> [whole, reserved] of those that have not ended, in the order of their starts. */
