@@ -169,7 +169,7 @@ Test(serve_chat, a_clock_that_jumps_ends_no_chat_and_is_in_no_duration)
 	char wanted[100];
 	day_us = at.time_us + 1000000;
 	steady_us = 5;
-	at.env.clock = (struct clock){ day, steady, NULL };
+	at.env.clock = (struct clock){ .now_us = day, .steady_us = steady };
 	script_say(at.script, "abcdef", 1);
 	at.script->at_step = jump;
 	snprintf(wanted, sizeof wanted, "{\"admitted_us\":%lld,\"ended_us\":%lld}", (long long)day_us,
