@@ -44,14 +44,15 @@ static int local_socket(int *fd, struct err *e)
 	return *fd < 0 ? err_errno(e, "make a local socket") : 0;
 }
 
-static int check_peer(int fd, struct err *e)
+/* Root may come to anyone's, and anyone to root's. */
+static int check_peer(int fd, bool coming, struct err *e)
 {
 	struct ucred who;
 	socklen_t len = sizeof who;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
 		return err_errno(e, "ask who is at the other end of a local socket");
-	if (who.uid == 0 || who.uid == geteuid())
+	if (who.uid == 0 || who.uid == geteuid() || (coming && geteuid() == 0))
 		return 0;
 	return err_set(e, ERR_CONFLICT, "the other end of the local socket is user %u's",
 		       (unsigned)who.uid);
@@ -97,7 +98,7 @@ int net_local_connect(const char *dir, const char *name, int *fd, struct err *e)
 		rc = nobody ? err_set(e, ERR_NOTFOUND, "nobody listens at %.300s/%s", dir, name)
 			    : err_errno(e, "connect to %.300s/%s", dir, name);
 		close(made);
-	} else if (rc == 0 && (rc = check_peer(made, e)) < 0) {
+	} else if (rc == 0 && (rc = check_peer(made, true, e)) < 0) {
 		close(made);
 	}
 	if (dir_fd >= 0)
@@ -113,7 +114,7 @@ int net_local_accept(int listener, int *fd, struct err *e)
 
 	if (made < 0)
 		return err_set(e, ERR_UNAVAILABLE, "nobody waits: %s", strerror(errno));
-	int rc = check_peer(made, e);
+	int rc = check_peer(made, false, e);
 	if (rc < 0)
 		close(made);
 	else

@@ -39,7 +39,7 @@ struct net net_system(void);
  * nobody's. Paths longer than an address holds are no hindrance. *fd is the caller's; its file
  * stays when it is closed. */
 int net_local_listen(const char *dir, const char *name, int *fd, struct err *e) MUST_USE;
-/* ERR_NOTFOUND: nobody listens there. ERR_CONFLICT: who does is neither this user nor root. */
+/* ERR_NOTFOUND: nobody listens there. ERR_CONFLICT: another user does, and neither is root. */
 int net_local_connect(const char *dir, const char *name, int *fd, struct err *e) MUST_USE;
 /* The next that waits; another user's is refused. ERR_UNAVAILABLE: none. */
 int net_local_accept(int listener, int *fd, struct err *e) MUST_USE;

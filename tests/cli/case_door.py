@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """While a server runs, every command that appends works beside it, with the same results and exit codes;
-whoever is killed, guest or server, leaves a whole log and no folder half published."""
+whoever is killed, guest or server, leaves a whole log and no folder half published.
+   case_door.py [RUSHES]"""
 
-import fcntl, json, os, signal, subprocess, sys, threading, time
+import fcntl, json, os, random, signal, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, Server, TOP, tiny_model
 
 FORK = TOP / "demo/fork-travel-fp8"
+RUSHES = int(sys.argv[1]) if len(sys.argv) > 1 else 3
 
 
 def types(h):
@@ -150,6 +152,36 @@ def server_ends(h, how):
     assert not clean(h)["remarks"]
 
 
+def killed_in_the_rush(h, loops):
+    """Servers killed while commands write through them: whoever got exit 0 has its record, no number is
+    without a record or a `lost`, and the next command opens the log."""
+    rng, acknowledged = random.Random(7), set()
+    for loop in range(loops):
+        with Server(h, MODEL, "--unsigned") as s:
+            rush = {
+                f"r{loop}-{i}": subprocess.Popen(
+                    [HALLMARK, "key", "new", "--name", f"r{loop}-{i}", "--quiet", "--wait", str(i % 2 * 60)],
+                    env=h.env(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+                for i in range(10)
+            }
+            time.sleep(rng.random() * 0.2)
+            s.process.kill()
+            s.process.wait()
+            for name, p in rush.items():
+                said = p.communicate(timeout=300)[1].decode()
+                assert p.returncode in (0, 6, 7), (name, p.returncode, said)
+                acknowledged |= {name} if p.returncode == 0 else set()
+        h.run("registry", "init", "--quiet")
+        verdict = clean(h)
+        assert not verdict["remarks"], verdict
+    entries = [e["entry"] for e in h.json("audit", "list", "--count", "100000")["entries"]]
+    logged = [e["body"]["name"] for e in entries if e["type"] == "key"]
+    assert acknowledged <= set(logged) and len(logged) == len(set(logged)), acknowledged - set(logged)
+
+
 class LongHome(Home):
     """A path that no address of a local socket holds."""
 
@@ -175,3 +207,4 @@ for kind in (Home, LongHome):
         assert not clean(h)["remarks"]
         for how in (signal.SIGTERM, signal.SIGKILL):
             server_ends(h, how)
+        killed_in_the_rush(h, RUSHES if kind is Home else 1)
