@@ -156,6 +156,8 @@ def round_trip(h, folder, name, tensors):
     verified(h, folder, made["root"])
     verified(h, package, made["root"])
     verified(h, f"a/{name}", made["root"])
+    h.run("release", "unpack", package, h.dir / f"{name}-again", "--quiet")
+    verified(h, h.dir / f"{name}-again", made["root"])
     with tarfile.open(package) as tar:
         tar.extractall(unpacked)
     verified(h, unpacked, made["root"])
