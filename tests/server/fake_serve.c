@@ -1,13 +1,24 @@
 #include "tests/server/fake_serve.h"
 #include "serve/serve.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct fake_counts fake_counts;
-char fake_share[64];
+static pthread_mutex_t share_lock = PTHREAD_MUTEX_INITIALIZER;
+static char share[64];
+
+const char *fake_share(void)
+{
+	static char out[sizeof share];
+	pthread_mutex_lock(&share_lock);
+	memcpy(out, share, sizeof out);
+	pthread_mutex_unlock(&share_lock);
+	return out;
+}
 
 struct serve_chat {
 	atomic_bool cancelled;
@@ -74,7 +85,9 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 	(void)s;
 	char *text = len ? strndup(body, len) : strdup("");
 	int r = refusal(text, e);
-	snprintf(fake_share, sizeof fake_share, "%s", by->handle ? by->handle : by->share);
+	pthread_mutex_lock(&share_lock);
+	snprintf(share, sizeof share, "%s", by->handle ? by->handle : by->share);
+	pthread_mutex_unlock(&share_lock);
 	if (r == 0 && by->tokens_most && !strstr(text, "\"max_tokens\":5"))
 		r = err_set(e, ERR_UNAVAILABLE, "only short ones");
 	if (r == 0) {

@@ -10,6 +10,7 @@ struct fake_counts {
 	atomic_int unready; /* set by a test: nothing can be answered */
 };
 extern struct fake_counts fake_counts;
-extern char fake_share[64]; /* whose places the last chat took */
+/* Whose places the last chat took: until the next call. */
+const char *fake_share(void);
 
 #endif

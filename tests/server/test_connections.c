@@ -358,7 +358,7 @@ Test(server_connections, one_address_does_not_take_all_places)
 		post(fd[i], "", SAY("pieces=1 first=3000"));
 		wait_for(&fake_counts.opened, i + 1, 2000);
 	}
-	cr_expect_str_eq(fake_share, "::ffff:127.0.0.1");
+	cr_expect_str_eq(fake_share(), "::ffff:127.0.0.1");
 	fd[6] = dial(r.port); /* the last place is for what ends soon */
 	post(fd[6], "", SAY("long"));
 	expect_one(fd[6], 503, NULL);
@@ -373,7 +373,7 @@ Test(server_connections, one_address_does_not_take_all_places)
 	expect_one(other, 200, NULL);
 	post(other, "", SAY("long"));
 	expect_one(other, 200, NULL);
-	cr_expect_str_eq(fake_share, "::ffff:127.0.0.2");
+	cr_expect_str_eq(fake_share(), "::ffff:127.0.0.2");
 	for (int i = 0; i < 8; i++)
 		close(fd[i]);
 	close(other);
