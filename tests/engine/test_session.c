@@ -273,6 +273,43 @@ Test(engine_session, a_mask_is_made_by_its_reader_and_no_step_waits_for_it)
 	engine_close(m);
 }
 
+struct matching {
+	struct engine *m;
+	const char *regex;
+	char text[200];
+	enum engine_finish end;
+};
+
+static void *match(void *arg)
+{
+	struct matching *x = arg;
+	x->end = matched(x->m, x->regex, 25, x->text);
+	return NULL;
+}
+
+Test(engine_session, constrained_answers_beside_each_other_are_those_of_each_alone)
+{
+	static const char *const regex[] = { "[a-z ]{40}", "(yes|no)", "[0-9]{3}-[0-9]{4}", "[\\s\\S]*x[\\s\\S]{30}",
+					     "[A-Z][a-z]+\\.", "[\\s\\S]*y[\\s\\S]{30}", "a{1,9}", "(ab|cd|ef){5}" };
+	enum { N = sizeof regex / sizeof *regex };
+	struct matching alone[N], beside[N];
+	pthread_t thread[N];
+	struct engine *m = open_model(MODEL, NULL, 4);
+	samples_read(sample, 16);
+	for (size_t i = 0; i < N; i++) {
+		alone[i] = beside[i] = (struct matching){ .m = m, .regex = regex[i] };
+		match(&alone[i]);
+	}
+	for (size_t i = 0; i < N; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, match, &beside[i]), 0);
+	for (size_t i = 0; i < N; i++) {
+		pthread_join(thread[i], NULL);
+		cr_expect_str_eq(beside[i].text, alone[i].text, "%s", regex[i]);
+		cr_expect_eq(beside[i].end, alone[i].end, "%s", regex[i]);
+	}
+	engine_close(m);
+}
+
 Test(engine_session, length_ends_an_answer_and_the_context_too)
 {
 	struct engine *m = open_model(MODEL, NULL, 1);
