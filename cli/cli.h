@@ -103,6 +103,7 @@ int cmd_release_create(struct cli *c);
 int cmd_release_verify(struct cli *c);
 int cmd_release_show(struct cli *c);
 int cmd_release_unpack(struct cli *c);
+int cmd_release_sign(struct cli *c);
 int cmd_registry_init(struct cli *c);
 int cmd_registry_list(struct cli *c);
 int cmd_registry_show(struct cli *c);

@@ -99,3 +99,17 @@ int cmd_release_unpack(struct cli *c)
 		  : err_set(&c->err, ERR_VERIFY, "%s does not verify: nothing was written",
 			    c->operand[0]);
 }
+
+int cmd_release_sign(struct cli *c)
+{
+	struct flow_cosign s = { .key = NULL };
+	struct flow *f;
+	json_t *report = NULL;
+	TRY(cli_operands(c, 1, 1));
+	TRY(cli_need(c, "key", &s.key));
+	s.dir = c->operand[0];
+	TRY(cli_open(c, false, &f));
+	int rc = flow_release_sign(f, &s, &report, &c->err);
+	flow_close(f);
+	return rc < 0 ? rc : cli_print(c, report);
+}

@@ -70,7 +70,7 @@ bool flow_beside_known(const char *name)
 	for (size_t i = 0; i < FLOW_ARTIFACTS; i++)
 		if (!flow_artifacts[i].inside && strcmp(name, flow_artifacts[i].name) == 0)
 			return true;
-	return text_starts(name, FLOW_UPSTREAM "/");
+	return text_starts(name, FLOW_UPSTREAM "/") || flow_beside_numbered(name);
 }
 
 static int stage_one(const struct flow_artifact *a, const struct flow_making *of,

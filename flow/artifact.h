@@ -69,6 +69,17 @@ int flow_publish_restage(const struct flow_making *of, const char *dir, const ch
 /* Whether a file beside a model is of a kind that this program knows. */
 bool flow_beside_known(const char *name);
 
+/* ---- cosign.c ---- */
+
+/* Whether it is of a further signer: model.sig.N, publisher.pub.N. */
+bool flow_beside_numbered(const char *name);
+/* Call visit for each further bundle. signer NULL: by no trusted key. */
+int flow_signers_each(struct source *beside, const struct flow_trust *t,
+		      const struct signing_manifest *m,
+		      void (*visit)(void *ctx, const struct flow_verdict *v,
+				    const struct flow_publisher *signer),
+		      void *ctx, struct err *e) MUST_USE;
+
 /* ---- publish_first.c ---- */
 
 /* The release that a folder was before, where another publisher signed it. */
@@ -83,8 +94,9 @@ int flow_first_find(struct flow *f, struct source *model, const char *dir, struc
  * folder holds one; else only what an earlier release of ours kept of it. */
 int flow_first_keep(struct source *model, const char *dir, bool found, const char *staging,
 		    struct err *e) MUST_USE;
-/* Copy what lies beside a model, all that is known, or of upstream alone, into folder. */
-int flow_beside_copy(struct source *from, bool all, const char *folder, struct err *e) MUST_USE;
+/* Copy of what lies beside a model the wanted files into folder. */
+int flow_beside_copy(struct source *from, bool (*wanted)(const char *name), const char *folder,
+		     struct err *e) MUST_USE;
 /* What release.json says, checked with the key that lies beside it alone: a claim. out stays as it
  * is where there is none. beside may be NULL. */
 void flow_named_read(struct source *beside, const struct signing_manifest *m,

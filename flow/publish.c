@@ -375,8 +375,8 @@ static int make_body(struct publication *p, struct err *e)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < m->file_count; i++)
 		bytes += m->file[i].bytes;
-	struct obj o = { 0 };
-	struct arr parents = { 0 };
+	struct obj o = { 0 }, signer = { 0 };
+	struct arr parents = { 0 }, signers = { 0 };
 	for (size_t i = 0; i < p->release.parents; i++) {
 		struct obj parent = { 0 };
 		obj_text(&parent, "name", p->from[i].name);
@@ -390,6 +390,10 @@ static int make_body(struct publication *p, struct err *e)
 	obj_add(&o, "manifest", json_digest(&manifest));
 	obj_text(&o, "publisher", pub->name);
 	obj_text(&o, "keyid", pub->p256_keyid);
+	obj_text(&signer, "publisher", pub->name);
+	obj_text(&signer, "keyid", pub->p256_keyid);
+	arr_object(&signers, &signer);
+	obj_array(&o, "signers", &signers);
 	obj_text(&o, "license", p->license);
 	obj_array(&o, "parents", &parents);
 	obj_count(&o, "files", m->file_count);

@@ -1,6 +1,7 @@
 /* A release published again: the same content under the same name and version. What is missing is
  * made again from the log and the folder; what is there stays as it was signed. */
 #include "base/file.h"
+#include "base/text.h"
 #include "flow/artifact.h"
 
 #include <stdio.h>
@@ -115,11 +116,17 @@ static bool has_lists(const char *dir)
 	       file_join(tensors, dir, SIGNING_TENSORS, NULL) == 0 && file_exists(tensors);
 }
 
-static int keep_upstream(const char *dir, const char *staging, struct err *e)
+/* What is not in the table, and of the same content: another's release, further signers. */
+static bool is_kept(const char *name)
+{
+	return text_starts(name, FLOW_UPSTREAM "/") || flow_beside_numbered(name);
+}
+
+static int keep_others(const char *dir, const char *staging, struct err *e)
 {
 	struct source *beside = NULL;
 	TRY(flow_beside_open(dir, &beside, e));
-	int rc = beside ? flow_beside_copy(beside, false, staging, e) : 0;
+	int rc = beside ? flow_beside_copy(beside, is_kept, staging, e) : 0;
 	source_close(beside);
 	return rc;
 }
@@ -132,7 +139,7 @@ int flow_publish_restage(const struct flow_making *of, const char *dir, const ch
 		complete = is_intact(of, &flow_artifacts[i], dir, final);
 	if (complete)
 		return file_remove_tree(staging, e);
-	TRY(keep_upstream(dir, staging, e));
+	TRY(keep_others(dir, staging, e));
 	for (size_t i = 0; i < FLOW_ARTIFACTS; i++) {
 		const struct flow_artifact *a = &flow_artifacts[i];
 		if (!a->inside || !is_intact(of, a, dir, final))

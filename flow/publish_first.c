@@ -81,7 +81,8 @@ out:
 	return rc;
 }
 
-int flow_beside_copy(struct source *from, bool all, const char *folder, struct err *e)
+int flow_beside_copy(struct source *from, bool (*wanted)(const char *name), const char *folder,
+		     struct err *e)
 {
 	struct file_tree there = { 0 };
 	int rc = 0;
@@ -91,15 +92,15 @@ int flow_beside_copy(struct source *from, bool all, const char *folder, struct e
 				UPSTREAM_FILES_MAX));
 	for (size_t i = 0; i < there.count; i++) {
 		const struct file_entry *f = &there.entry[i];
-		bool wanted = all ? flow_beside_known(f->name)
-				  : text_starts(f->name, FLOW_UPSTREAM "/");
-		if (wanted && f->kind == FILE_REGULAR)
+		if (wanted(f->name) && f->kind == FILE_REGULAR)
 			TRY_OUT(copy_one(from, f->name, folder, e));
 	}
 out:
 	file_tree_free(&there);
 	return rc;
 }
+
+static bool is_upstream(const char *name) { return text_starts(name, FLOW_UPSTREAM "/"); }
 
 int flow_first_keep(struct source *model, const char *dir, bool found, const char *staging,
 		    struct err *e)
@@ -112,7 +113,8 @@ int flow_first_keep(struct source *model, const char *dir, bool found, const cha
 	if (found)
 		TRY_OUT(copy_one(model, SIGNING_BUNDLE, upstream, e));
 	if (beside)
-		TRY_OUT(flow_beside_copy(beside, found, found ? upstream : staging, e));
+		TRY_OUT(flow_beside_copy(beside, found ? flow_beside_known : is_upstream,
+					 found ? upstream : staging, e));
 out:
 	source_close(beside);
 	return rc;

@@ -267,6 +267,15 @@ static int check_files(const struct flow_ref *ref, const struct signing_manifest
 	return 0;
 }
 
+static void add_signer(void *ctx, const struct flow_verdict *v, const struct flow_publisher *signer)
+{
+	json_t *report = ctx;
+	add_check(report, v->name, v->ok, v->detail);
+	if (signer)
+		json_array_append_new(json_object_get(report, "signers"),
+				      json_string(flow_key_label(&signer->key)));
+}
+
 static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 		      const struct flow_verify *v, int64_t now_us, json_t *report, struct err *e)
 {
@@ -293,6 +302,9 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 		TRY_OUT(check_files(ref, &m, v, report, e));
 	TRY_OUT(check_artifacts(ref->beside, &beside, report, e));
 	check_name(&t->of[signer], &beside.named, v->name, report);
+	json_array_append_new(json_object_get(report, "signers"),
+			      json_string(flow_key_label(key)));
+	TRY_OUT(flow_signers_each(ref->beside, t, &m, add_signer, report, e));
 	check_expiry(&beside, now_us, report);
 out:
 	signing_manifest_free(&m);
@@ -303,13 +315,14 @@ out:
 static int unopened(json_t **report, struct err *e)
 {
 	struct obj o = { 0 }, check = { 0 };
-	struct arr checks = { 0 }, failures = { 0 };
+	struct arr checks = { 0 }, failures = { 0 }, signers = { .json = json_array() };
 	obj_text(&check, "name", "package");
 	obj_bool(&check, "ok", false);
 	obj_text(&check, "detail", e->text);
 	arr_object(&checks, &check);
 	obj_bool(&o, "ok", false);
 	obj_null(&o, "signer");
+	obj_array(&o, "signers", &signers);
 	obj_null(&o, "model");
 	obj_null(&o, "version");
 	obj_null(&o, "root");
@@ -329,8 +342,8 @@ int flow_release_verify(struct flow *f, const struct flow_verify *v, json_t **re
 		return unopened(report, e);
 	TRY_OUT(rc);
 	TRY_OUT(flow_trust_load(f, v->key, &t, e));
-	*report = json_pack("{s:b,s:n,s:n,s:n,s:n,s:[],s:[]}", "ok", true, "signer", "model",
-			    "version", "root", "checks", "failures");
+	*report = json_pack("{s:b,s:n,s:[],s:n,s:n,s:n,s:[],s:[]}", "ok", true, "signer",
+			    "signers", "model", "version", "root", "checks", "failures");
 	TRY_OUT(json_ok(*report, e));
 	TRY_OUT(verify_ref(&r, &t, v, env_now_us(f ? f->env : &env), *report, e));
 out:

@@ -82,4 +82,14 @@ struct flow_unpack {
 int flow_release_unpack(struct flow *f, const struct flow_unpack *want, json_t **report,
 			struct err *e) MUST_USE;
 
+struct flow_cosign {
+	const char *dir; /* a release's folder, or its REF, that verifies here */
+	const char *key; /* identity in HOME/keys, of any name */
+};
+/* Sign the manifest of a release that others signed, byte for byte, beside it. Report: {root,
+ * signer, number, bundle, index, existing}; existing: this key had signed it. ERR_VERIFY: the
+ * release does not verify. */
+int flow_release_sign(struct flow *f, const struct flow_cosign *want, json_t **report,
+		      struct err *e) MUST_USE;
+
 #endif

@@ -148,7 +148,7 @@ static int copy_all(struct unpacking *u, struct err *e)
 	if (!u->package.beside)
 		return 0;
 	TRY(file_make_dirs(u->part_beside, 0755, e));
-	return flow_beside_copy(u->package.beside, true, u->part_beside, e);
+	return flow_beside_copy(u->package.beside, flow_beside_known, u->part_beside, e);
 }
 
 /* The folder's own name comes last: a model that is there is whole. */
