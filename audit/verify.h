@@ -36,6 +36,7 @@ struct check {
 	 * database's entries must have the signed root. */
 	uint64_t synced;
 	bool torn;
+	bool skipped; /* entries that nothing here holds: numbers of theirs are not missing */
 	char torn_text[300];  /* the first that is */
 	struct merkle merkle; /* over the entries, if any file may be torn */
 	struct err *e;

@@ -190,7 +190,7 @@ static size_t sweep(struct check *k, size_t at, bool *gap, uint64_t *missing)
 
 static void judge_worker(struct check *k, const struct life *w, bool gap, uint64_t missing)
 {
-	bool open = w->order && !w->ended;
+	bool open = w->order && !w->ended, doubt = k->v->newer || k->skipped;
 	unsigned long long n = missing;
 
 	if (open && w->order == k->lives.starts)
@@ -198,7 +198,7 @@ static void judge_worker(struct check *k, const struct life *w, bool gap, uint64
 				   "worker %s has no stop record: it may be running, or it was "
 				   "killed; the next opening for writing says what it left",
 				   w->id);
-	else if (gap && k->v->newer)
+	else if (gap && doubt)
 		audit_check_remark(
 			k, "worker",
 			"worker %s: number %llu is missing, or is in an entry of a later "
@@ -211,7 +211,7 @@ static void judge_worker(struct check *k, const struct life *w, bool gap, uint64
 	if (k->v->newer)
 		audit_check_remark(
 			k, "worker",
-			"worker %s has no stop record, or it is an entry of a later version",
+			"worker %s has no stop record, or it is in an entry that could not be read",
 			w->id);
 	else
 		audit_check_problem(

@@ -109,6 +109,31 @@ Test(audit_open, damage_to_the_newest_bundle_or_the_tiles_above_it_stops_the_ope
 	place_expect_clean(&at);
 }
 
+Test(audit_open, a_missing_bundle_is_one_problem_that_says_how_it_comes_back)
+{
+	char command[300];
+	struct err e = { 0 };
+
+	fill(600);
+	snprintf(command, sizeof command, "rm %s/tile/entries/001", at.log);
+	cr_assert_eq(system(command), 0);
+	place_stores(&at);
+	struct audit_verdict *v = place_verify(&at, true);
+	cr_expect_eq(v->problems, 1, "%zu: the database lacks nothing: %s", v->problems,
+		     v->problem[1].text);
+	cr_expect_str_eq(v->problem[0].kind, "entry");
+	cr_expect(strstr(v->problem[0].text, "move log/tile away: the next opening"), "%s",
+		  v->problem[0].text);
+	v = place_verify(&at, false);
+	cr_expect(strstr(v->problem[0].text, "where this copy came from"), "%s",
+		  v->problem[0].text);
+	place_close(&at);
+	snprintf(command, sizeof command, "mv %s/tile %s/away", at.log, at.log);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(place_try_open(&at, &e), 0, "%s", e.text);
+	place_expect_clean(&at);
+}
+
 Test(audit_open, damage_farther_back_is_found_by_verifying_and_by_reading_that_entry)
 {
 	struct buf b = { 0 }, entry = { 0 };
