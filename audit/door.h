@@ -29,6 +29,9 @@ void audit_claim_drop(struct audit_claim *claim);
 bool audit_claim_is_guest(const struct audit_claim *claim);
 /* The worker of the process that writes for this log, or NULL: it writes itself. Borrowed. */
 const char *audit_log_host(const struct audit_log *log);
+/* Whether that process is gone, with nothing of ours in hand: what it did not record may be given
+ * to the next, after a claim and an opening anew. */
+bool audit_log_orphan(const struct audit_log *log);
 
 /* Let others write through this log (borrowed), each as a worker of its own, while it is open.
  * Their audit_log_open takes their claim and reads like any reader; what it appends is done here.

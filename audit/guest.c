@@ -21,7 +21,7 @@ struct audit_guest {
 	char home[LIMIT_PATH_BYTES], worker[17], host[17];
 	pthread_mutex_t turn; /* all below */
 	int fd;
-	bool gone;
+	bool gone, unsure; /* the host is; what it had in hand may have been recorded */
 };
 
 /* ---- asking ---- */
@@ -29,6 +29,7 @@ struct audit_guest {
 static int host_gone(struct audit_guest *g, bool sent, const struct err *why, struct err *e)
 {
 	g->gone = true;
+	g->unsure = g->unsure || sent;
 	if (sent)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "the process that writes to %.200s ended before it answered (%.120s): "
@@ -103,6 +104,14 @@ int audit_guest_enter(struct audit_guest **out, const char *home, const char *co
 	strcpy(g->host, reply.host);
 	*out = g;
 	return 0;
+}
+
+bool audit_guest_orphan(struct audit_guest *g)
+{
+	pthread_mutex_lock(&g->turn);
+	bool orphan = g->gone && !g->unsure;
+	pthread_mutex_unlock(&g->turn);
+	return orphan;
 }
 
 void audit_guest_leave(struct audit_guest *g)

@@ -12,6 +12,7 @@ int audit_guest_enter(struct audit_guest **out, const char *home, const char *co
 void audit_guest_leave(struct audit_guest *g); /* NULL is fine */
 const char *audit_guest_worker(const struct audit_guest *g);
 const char *audit_guest_host(const struct audit_guest *g); /* the host's own worker */
+bool audit_guest_orphan(struct audit_guest *g); /* the host is gone, with nothing of ours in hand */
 
 /* What the log's own functions of these names do, done by the host. ERR_UNAVAILABLE: it is gone. */
 int audit_guest_ready(struct audit_guest *g, struct err *e) MUST_USE;

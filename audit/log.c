@@ -245,6 +245,11 @@ const char *audit_log_host(const struct audit_log *log)
 	return log->guest ? audit_guest_host(log->guest) : NULL;
 }
 
+bool audit_log_orphan(const struct audit_log *log)
+{
+	return log->guest && audit_guest_orphan(log->guest);
+}
+
 const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
 
 int audit_log_refresh(struct audit_log *log, struct err *e)

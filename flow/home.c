@@ -311,15 +311,50 @@ int flow_start(struct flow *f, struct err *e)
 	return rc;
 }
 
+static int append_once(struct flow *f, const struct audit_record *r, struct audit_receipt *out,
+		       struct err *e)
+{
+	TRY(flow_start(f, e));
+	return audit_log_append(f->log, r, out, e);
+}
+
+/* The process that wrote for us is gone: hold the lock, or write through the next that does, as a
+ * new worker. */
+static int come_again(struct flow *f, struct err *e)
+{
+	struct audit_claim *before = f->claim;
+	struct audit_log *log = NULL;
+	int rc = flow_home_claim(f, e);
+	if (rc < 0) {
+		f->claim = before;
+		return rc;
+	}
+	struct audit_options o = flow_log_options(f);
+	rc = audit_log_open(&log, &o, e);
+	if (rc < 0) {
+		audit_claim_drop(f->claim);
+		f->claim = before;
+		return rc;
+	}
+	audit_log_close(f->log);
+	audit_claim_drop(before);
+	f->log = log;
+	f->started = false;
+	return 0;
+}
+
 int flow_append(struct flow *f, struct audit_record *r, bool reserved, struct audit_receipt *out,
 		struct err *e)
 {
 	if (f->read_only)
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
-	TRY(flow_start(f, e));
 	if (!reserved)
 		r->n = AUDIT_NEXT;
-	return audit_log_append(f->log, r, out, e);
+	int rc = append_once(f, r, out, e);
+	if (rc != ERR_UNAVAILABLE || reserved || !audit_log_orphan(f->log))
+		return rc;
+	TRY(come_again(f, e));
+	return append_once(f, r, out, e);
 }
 
 /* The stop record closes this worker's numbering; without it a verifier must assume records are

@@ -3,7 +3,7 @@
 whoever is killed, guest or server, leaves a whole log and no folder half published.
    case_door.py [RUSHES]"""
 
-import fcntl, json, os, random, signal, subprocess, sys, threading, time
+import fcntl, json, os, pathlib, random, signal, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, Server, TOP, tiny_model
@@ -152,6 +152,34 @@ def server_ends(h, how):
     assert not clean(h)["remarks"]
 
 
+def server_restarts(h, how):
+    """While a command hashes, the server that writes for it ends: it goes on alone, or through the next."""
+    for again in (False, True):
+        folder = tiny_model(h.dir / f"long-{how.name}-{again}", 300 + again)
+        with open(folder / "weights.bin", "wb") as f:
+            f.truncate(1 << 30)
+        s = Server(h, MODEL, "--unsigned")
+        made = subprocess.Popen(
+            [HALLMARK, "release", "create", str(folder), "--name", f"k/{folder.name.lower()}"]
+            + ["--version", "1.0.0", "--key", "k", "--quiet", "--wait", "300"],
+            env=h.env(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        staged = pathlib.Path(f"{folder}.hallmark.part")
+        while not staged.exists() and made.poll() is None:
+            time.sleep(0.002)
+        s.process.send_signal(how)
+        assert made.poll() is None, "it hashed too fast to test anything"
+        s.process.wait(timeout=60)
+        after = Server(h, MODEL, "--unsigned") if again else None
+        assert made.wait(timeout=300) == 0, made.stderr.read()
+        if after:
+            assert after.stop() == 0
+        assert h.json("release", "verify", folder)["ok"] and not staged.exists()
+        assert not clean(h)["remarks"]
+
+
 def killed_in_the_rush(h, loops):
     """Servers killed while commands write through them: whoever got exit 0 has its record, no number is
     without a record or a `lost`, and the next command opens the log."""
@@ -207,4 +235,6 @@ for kind in (Home, LongHome):
         assert not clean(h)["remarks"]
         for how in (signal.SIGTERM, signal.SIGKILL):
             server_ends(h, how)
+            if kind is Home:
+                server_restarts(h, how)
         killed_in_the_rush(h, RUSHES if kind is Home else 1)
