@@ -62,7 +62,7 @@ def ours_verifies_there(h):
         assert h.json("release", "verify", model, "--key", pem, status=3)["ok"] is False
         flip(path, path.stat().st_size // 2)
     # What the signed list of ignored paths names may lie there, for both.
-    for name in (".cache/huggingface/x.lock", ".hallmark/manifest.json", ".git/config"):
+    for name in (".cache/huggingface/x.lock", ".hallmark/badge.json", ".git/config"):
         (model / name).parent.mkdir(parents=True)
         (model / name).write_text("x")
     ok, text = model_signing(*check)
