@@ -146,6 +146,12 @@ int audit_vault_why(struct audit_log *log, uint64_t index, struct err *e)
 		rc = err_set(e, ERR_NOTFOUND,
 			     "record %llu is lost: the database was rebuilt, says entry %llu", at,
 			     (unsigned long long)r->by);
+	else if (index < g.unsaid)
+		rc = err_set(
+			e, ERR_NOTFOUND,
+			"record %llu is gone: an erasure of an earlier form, entry %llu or before, "
+			"may have taken it",
+			at, (unsigned long long)g.unsaid);
 	else
 		rc = err_set(e, ERR_NOTFOUND,
 			     "record %llu: the vault does not hold it, and no entry says why: run "

@@ -350,7 +350,8 @@ static void expect_all_there(void)
 			 "sha256:3adea2952e290b152b316cf5a07ed3eea06b5cba53a1e48617955ab8e7148bd8");
 	cr_expect_gt(count_of(json_object_get(report, "disclosed"), "fields"), 20);
 	json_decref(report);
-	expect(ERR_NOTFOUND, flow_audit_show(at.flow, 12, true, &report, &e));
+	expect_says(ERR_NOTFOUND, "an erasure of an earlier form, entry 23",
+		    flow_audit_show(at.flow, 12, true, &report, &e));
 }
 
 Test(flow_home, folder_of_version_0_can_be_read_without_being_changed)
@@ -380,6 +381,14 @@ Test(flow_home, folder_of_version_0_is_brought_up_with_all_it_held)
 	fixture_open(&at);
 	expect_all_there();
 	expect_verified("brought up");
+	expect(0, flow_audit_verify(at.flow, NULL, NULL, &report, &e));
+	cr_expect_eq(number_of(report, "unread_count"), 1,
+		     "its erasure, which sealed what it says");
+	cr_expect_str_eq(text_of(item_of(report, "remarks", 0), "kind"), "vault");
+	json_decref(report);
+	char kek[VAULT_KEK_ROOM];
+	expect(0, audit_vault_kek(at.flow->keys, kek, &e));
+	cr_expect_eq(strlen(kek), 16, "wrapped by the vault's own key now");
 	/* What the crash left: the publication is in the log, its folder is gone, its worker is
 	 * closed. */
 	cr_expect_eq(count_of(flow_recovered(at.flow), "failed"), 1);
