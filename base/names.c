@@ -153,6 +153,14 @@ static int add_one(struct names *n, const char *folded, size_t folded_len, const
 	return 0;
 }
 
+bool name_composed(const char *name)
+{
+	utf8proc_uint8_t *composed = utf8proc_NFC((const utf8proc_uint8_t *)name);
+	bool same = composed && strcmp((const char *)composed, name) == 0;
+	free(composed);
+	return same;
+}
+
 int names_add(struct names *n, const char *name, bool folder, struct err *e)
 {
 	TRY(name_check(name, strlen(name), e));

@@ -11,6 +11,8 @@
  * at most 255 bytes, at most 64 of them. ERR_INPUT with the reason.  Source: OMS v1.0, and our
  * refusals beyond it. */
 int name_check(const char *name, size_t len, struct err *e) MUST_USE;
+/* Whether a name is in normal form C, as almost all are. */
+bool name_composed(const char *name);
 
 /* Names seen so far, with every folder above them, compared after NFC and case folding. */
 struct names;

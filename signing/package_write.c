@@ -99,14 +99,14 @@ static int write_item(struct packing *p, const struct item *x, struct err *e)
 	return 0;
 }
 
-/* The option that keeps names as raw bytes puts a pax record before every entry: only where it is
- * needed. */
-static bool all_ascii(const struct packing *p)
+/* A reader of UTF-8 composes names, so that one in another normal form comes back changed. The
+ * option that keeps names as raw bytes puts a pax record before every entry, of which tar warns:
+ * only where such a name is. */
+static bool all_composed(const struct packing *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		for (const char *s = p->item[i].name; *s; s++)
-			if ((unsigned char)*s > 0x7e)
-				return false;
+		if (!name_composed(p->item[i].name))
+			return false;
 	return true;
 }
 
@@ -116,7 +116,7 @@ static int write_archive(struct packing *p, int fd, struct err *e)
 	if (!p->a)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");
 	if (archive_write_set_format_pax_restricted(p->a) != ARCHIVE_OK ||
-	    (!all_ascii(p) &&
+	    (!all_composed(p) &&
 	     archive_write_set_format_option(p->a, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK) ||
 	    archive_write_open_fd(p->a, fd) != ARCHIVE_OK)
 		return package_error(p->a, "write", e);

@@ -186,6 +186,24 @@ Test(signing_package, names_come_back_byte_for_byte)
 	cr_assert_null(beside);
 }
 
+/* GNU tar warns of the record that keeps names as they are: only those packages have it that need it. */
+Test(signing_package, names_are_marked_as_raw_bytes_only_where_one_must_be)
+{
+	static const char *const name[] = { "model/d\xc3\xa9j\xc3\xa0", "model/e\xcc\x81.txt" };
+	for (int i = 0; i < 2; i++) {
+		struct source *beside = NULL;
+		struct buf tar = { 0 };
+		world_text(&w, name[i], "x");
+		signing_manifest_free(&m);
+		world_sign(&w, &m);
+		expect(0, write_package("p.tar", false));
+		read_whole(world_path(&w, "p.tar"), &tar);
+		cr_expect_eq(memmem(tar.bytes, tar.len, "hdrcharset", 10) != NULL, i == 1, "%s", name[i]);
+		source_close(open_package("p.tar", &beside));
+		buf_free(&tar);
+	}
+}
+
 Test(signing_package, nothing_appears_when_the_folder_is_not_what_was_signed)
 {
 	world_flip(&w, "model/big.bin", 77);
