@@ -440,20 +440,21 @@ static int scrub_once(struct store *s, bool rewrite, unsigned try_ms, unsigned w
 	return rc;
 }
 
-#define SCRUB_TRY_MS 20
+#define SCRUB_TRY_MS 5 /* of these 30, so that writers hardly notice */
+#define SCRUB_TURN_MS 30
 
 int store_scrub(struct store *s, bool rewrite, struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
 	unsigned wait_ms = s->wait_ms;
 	pthread_mutex_unlock(&s->lock);
-	for (unsigned waited = 0;; waited += 2 * SCRUB_TRY_MS) {
+	for (unsigned waited = 0;; waited += SCRUB_TURN_MS) {
 		unsigned left = wait_ms - waited;
 		unsigned try_ms = left < SCRUB_TRY_MS ? left : SCRUB_TRY_MS;
 		int rc = scrub_once(s, rewrite, try_ms, wait_ms, e);
-		if (rc != ERR_UNAVAILABLE || left <= 2 * SCRUB_TRY_MS)
+		if (rc != ERR_UNAVAILABLE || left <= SCRUB_TURN_MS)
 			return rc;
-		nanosleep(&(struct timespec){ .tv_nsec = SCRUB_TRY_MS * 1000000L }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = (SCRUB_TURN_MS - SCRUB_TRY_MS) * 1000000L }, NULL);
 	}
 }
 
