@@ -55,16 +55,14 @@ static void add_commitment(struct merkle *m, const struct digest *c)
 	merkle_add(m, &leaf);
 }
 
-/* One field: salt drawn, commitment added, member appended to `fields`. */
-static int add_field(const struct audit_field *f, const struct env *env, json_t *fields,
+/* One field: commitment added, member appended to `fields`. */
+static int add_field(const struct audit_field *f, const uint8_t salt[32], json_t *fields,
 		     struct merkle *m, struct err *e)
 {
 	json_t *value = f->value ? json_incref(f->value) : json_null();
 	struct digest c;
-	uint8_t salt[32];
 	char hex[65];
-	env_random(env, salt, sizeof salt);
-	text_hex(salt, sizeof salt, hex);
+	text_hex(salt, 32, hex);
 	int rc = commitment(salt, f->name, value, &c, e);
 	json_t *member = json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
 	if (rc < 0) {
@@ -75,7 +73,6 @@ static int add_field(const struct audit_field *f, const struct env *env, json_t 
 	} else {
 		add_commitment(m, &c);
 	}
-	explicit_bzero(salt, sizeof salt);
 	explicit_bzero(hex, sizeof hex);
 	return rc;
 }
@@ -102,6 +99,7 @@ static int prepare_committed(const struct audit_record *from, const struct env *
 			     struct record *out, struct err *e)
 {
 	struct merkle m = { .count = 0 };
+	uint8_t salt[FIELDS_MAX][32];
 	json_t *fields = json_array();
 	int rc;
 
@@ -111,11 +109,13 @@ static int prepare_committed(const struct audit_record *from, const struct env *
 				"a record of type %s carries 1 to %d fields and no body",
 				from->type, FIELDS_MAX));
 	TRY_OUT(audit_record_fields_check(from->type, from->field, from->field_count, e));
+	env_random(env, salt, from->field_count * 32); /* all at once: it is a system call */
 	for (size_t i = 0; i < from->field_count; i++)
-		TRY_OUT(add_field(&from->field[i], env, fields, &m, e));
+		TRY_OUT(add_field(&from->field[i], salt[i], fields, &m, e));
 	out->root = merkle_root(&m);
 	rc = write_plain(from, fields, &out->plain, e);
 out:
+	explicit_bzero(salt, sizeof salt);
 	json_decref(fields);
 	return rc;
 }

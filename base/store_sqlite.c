@@ -34,9 +34,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define KEPT_MAX 24 /* finished statements of a connection that are kept for the same text */
+
+struct sqlite_stmt;
 struct sqlite_conn {
 	struct store_conn base;
 	sqlite3 *db;
+	struct sqlite_stmt *kept[KEPT_MAX];
+	unsigned oldest;    /* its place is taken when all are */
 	sqlite3_stmt *look; /* of a reader: its first step takes the snapshot */
 };
 
@@ -102,7 +107,8 @@ static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, stru
 		c->base.poisoned = true;
 	if (disk_is_full(c->db, code))
 		return err_set(e, ERR_IO,
-			       "database: %s: the disk is full: make room, then run this again", what);
+			       "database: %s: the disk is full: make room, then run this again",
+			       what);
 	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
 }
 
@@ -163,8 +169,9 @@ static int open_as(struct sqlite_conn *c, const char *path, enum access_to how, 
 	buf_add_text(&uri, how == TO_READ_AS_IT_IS ? "?immutable=1" : "");
 	int rc = buf_done(&uri, e);
 	if (rc == 0) {
-		int code = sqlite3_open_v2(uri.bytes, &c->db,
-					   flags[how] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+		int code =
+			sqlite3_open_v2(uri.bytes, &c->db,
+					flags[how] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
 		rc = code == SQLITE_OK ? 0 : sqlite_failed(c, code, "open", e);
 	}
 	buf_free(&uri);
@@ -194,10 +201,19 @@ static int configure(struct sqlite_conn *c, bool writer, enum access_to how, str
 	return code == SQLITE_OK ? 0 : sqlite_failed(c, code, "set up", e);
 }
 
+static void drop(struct sqlite_stmt *st)
+{
+	if (st)
+		sqlite3_finalize(st->st);
+	free(st);
+}
+
 static void sqlite_close(struct store_conn *base)
 {
 	struct sqlite_conn *c = conn_of(base);
 
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		drop(c->kept[i]);
 	sqlite3_finalize(c->look);
 	sqlite3_close_v2(c->db);
 	free(c);
@@ -220,9 +236,10 @@ static int sqlite_open(struct store_conn **out, const char *url, bool writer, st
 	if (rc == 0)
 		rc = configure(c, writer, how, e);
 	if (rc < 0 && how == TO_READ)
-		rc = err_set(e, rc,
-			     "changes wait in its write-ahead log, and a folder that cannot be written "
-			     "cannot take them in: copy the folder, and read the copy");
+		rc = err_set(
+			e, rc,
+			"changes wait in its write-ahead log, and a folder that cannot be written "
+			"cannot take them in: copy the folder, and read the copy");
 	if (rc < 0) {
 		sqlite_close(&c->base);
 		err_prefix(e, "%s", path); /* which one, of several */
@@ -274,15 +291,47 @@ static int sqlite_exec(struct store_conn *base, const char *sql, struct err *e)
 	return sqlite_run(conn_of(base), sql, "execute", e);
 }
 
+/* A statement of that text that was finished; the engine reads a text again only where the tables
+ * have changed since. */
+static struct sqlite_stmt *take_kept(struct sqlite_conn *c, const char *sql)
+{
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		struct sqlite_stmt *st = c->kept[i];
+		if (st && strcmp(sqlite3_sql(st->st), sql) == 0) {
+			c->kept[i] = NULL;
+			return st;
+		}
+	}
+	return NULL;
+}
+
+static void keep(struct sqlite_conn *c, struct sqlite_stmt *st)
+{
+	size_t at = 0;
+
+	while (at < KEPT_MAX && c->kept[at])
+		at++;
+	if (at == KEPT_MAX) {
+		at = c->oldest++ % KEPT_MAX;
+		drop(c->kept[at]);
+	}
+	c->kept[at] = st;
+}
+
 static int sqlite_prepare(struct store_conn *base, const char *sql, struct store_stmt **out,
 			  struct err *e)
 {
 	struct sqlite_conn *c = conn_of(base);
-	struct sqlite_stmt *st = calloc(1, sizeof *st);
+	struct sqlite_stmt *st = take_kept(c, sql);
 
+	if (st) {
+		*out = &st->base;
+		return 0;
+	}
+	st = calloc(1, sizeof *st);
 	if (!st)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	int code = sqlite3_prepare_v3(c->db, sql, -1, 0, &st->st, NULL);
+	int code = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->st, NULL);
 	if (code == SQLITE_OK && st->st) {
 		*out = &st->base;
 		return 0;
@@ -389,9 +438,9 @@ static void sqlite_finish(struct store_stmt *base)
 {
 	struct sqlite_stmt *st = stmt_of(base);
 
-	base->conn->work += (uint64_t)sqlite3_stmt_status(st->st, SQLITE_STMTSTATUS_VM_STEP, 0);
-	sqlite3_finalize(st->st);
-	free(st);
+	base->conn->work += (uint64_t)sqlite3_stmt_status(st->st, SQLITE_STMTSTATUS_VM_STEP, 1);
+	sqlite_reset(base);
+	keep(conn_of(base->conn), st);
 }
 
 static int64_t sqlite_changes(struct store_conn *base)
