@@ -24,27 +24,37 @@
 
 /* ---- commitments ---- */
 
-static int commitment(const uint8_t salt[32], const char *name, const json_t *value,
-		      struct digest *out, struct err *e)
+/* text: the value in canonical JSON. */
+static int commit_text(const uint8_t salt[32], const char *name, const void *text, size_t len,
+		       struct digest *out, struct err *e)
 {
-	struct buf b = { 0 }, text = { 0 };
+	struct buf b = { 0 };
 	size_t name_len = strlen(name);
-	int rc = json_write_canonical(value, &text, e);
+	int rc;
 
-	if (rc == 0 && name_len > UINT16_MAX)
-		rc = err_set(e, ERR_INPUT, "field name too long");
-	if (rc == 0) {
-		buf_add_byte(&b, 0x02);
-		buf_add(&b, salt, 32);
-		buf_add_u16be(&b, (uint16_t)name_len);
-		buf_add(&b, name, name_len);
-		buf_add_u32be(&b, (uint32_t)text.len);
-		buf_add(&b, text.bytes, text.len);
-		rc = buf_done(&b, e);
-	}
+	if (name_len > UINT16_MAX)
+		return err_set(e, ERR_INPUT, "field name too long");
+	buf_add_byte(&b, 0x02);
+	buf_add(&b, salt, 32);
+	buf_add_u16be(&b, (uint16_t)name_len);
+	buf_add(&b, name, name_len);
+	buf_add_u32be(&b, (uint32_t)len);
+	buf_add(&b, text, len);
+	rc = buf_done(&b, e);
 	if (rc == 0)
 		*out = digest_of(b.bytes, b.len);
 	buf_wipe(&b);
+	return rc;
+}
+
+static int commitment(const uint8_t salt[32], const char *name, const json_t *value,
+		      struct digest *out, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc = json_write_canonical(value, &text, e);
+
+	if (rc == 0)
+		rc = commit_text(salt, name, text.bytes, text.len, out, e);
 	buf_wipe(&text);
 	return rc;
 }
@@ -55,68 +65,79 @@ static void add_commitment(struct merkle *m, const struct digest *c)
 	merkle_add(m, &leaf);
 }
 
-/* One field: commitment added, member appended to `fields`. */
-static int add_field(const struct audit_field *f, const uint8_t salt[32], json_t *fields,
-		     struct merkle *m, struct err *e)
+/* Append a value, or null, in canonical JSON. */
+static int add_value(const json_t *value, struct buf *out, struct err *e)
 {
-	json_t *value = f->value ? json_incref(f->value) : json_null();
-	struct digest c;
-	char hex[65];
-	text_hex(salt, 32, hex);
-	int rc = commitment(salt, f->name, value, &c, e);
-	json_t *member = json_pack("{s:s,s:s,s:o}", "name", f->name, "salt", hex, "value", value);
-	if (rc < 0) {
-		json_decref(member);
-		err_prefix(e, "field \"%s\"", f->name);
-	} else if (json_array_append_new(fields, member) < 0) {
-		rc = err_set(e, ERR_NOMEM, "out of memory");
-	} else {
-		add_commitment(m, &c);
-	}
-	explicit_bzero(hex, sizeof hex);
-	return rc;
+	if (value)
+		return json_write_canonical(value, out, e);
+	buf_add_text(out, "null");
+	return buf_done(out, e);
 }
 
-/* The vault must be able to read it again. */
-static int write_plain(const struct audit_record *from, json_t *fields, struct buf *out,
-		       struct err *e)
+/* One field: commitment added, member appended to what the vault seals. */
+static int add_field(const struct audit_field *f, const uint8_t salt[32], struct buf *plain,
+		     struct merkle *m, struct err *e)
 {
-	json_t *plain = json_pack("{s:O,s:n}", "fields", fields, "retained");
-	int rc = plain ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	struct digest c;
+	char hex[65];
 
-	if (rc == 0 && from->retained && json_object_set(plain, "retained", from->retained) < 0)
-		rc = err_set(e, ERR_NOMEM, "out of memory");
+	if (!text_utf8_valid(f->name, strlen(f->name)))
+		return err_set(e, ERR_INPUT, "a field's name is not UTF-8");
+	text_hex(salt, 32, hex);
+	buf_add_text(plain, "{\"name\":");
+	text_json_string(plain, f->name, strlen(f->name));
+	buf_printf(plain, ",\"salt\":\"%s\",\"value\":", hex);
+	explicit_bzero(hex, sizeof hex);
+	size_t at = plain->len;
+	int rc = add_value(f->value, plain, e);
 	if (rc == 0)
-		rc = json_write_canonical(plain, out, e);
-	if (rc == 0 && out->len > LIMIT_JSON_BYTES)
-		rc = err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu", out->len,
-			     (size_t)LIMIT_JSON_BYTES);
-	json_decref(plain);
-	return rc;
+		rc = commit_text(salt, f->name, plain->bytes + at, plain->len - at, &c, e);
+	if (rc < 0) {
+		err_prefix(e, "field \"%s\"", f->name);
+		return rc;
+	}
+	buf_add_byte(plain, '}');
+	add_commitment(m, &c);
+	return 0;
+}
+
+/* {"fields":[...],"retained":...} in canonical JSON. The vault must be able to read it again. */
+static int write_plain(const struct audit_record *from, const uint8_t (*salt)[32],
+		       struct record *out, struct err *e)
+{
+	struct merkle m = { .count = 0 };
+	struct buf *plain = &out->plain;
+
+	buf_add_text(plain, "{\"fields\":[");
+	for (size_t i = 0; i < from->field_count; i++) {
+		if (i)
+			buf_add_byte(plain, ',');
+		TRY(add_field(&from->field[i], salt[i], plain, &m, e));
+	}
+	buf_add_text(plain, "],\"retained\":");
+	TRY(add_value(from->retained, plain, e));
+	buf_add_byte(plain, '}');
+	TRY(buf_done(plain, e));
+	if (plain->len > LIMIT_JSON_BYTES)
+		return err_set(e, ERR_INPUT, "a record of %zu bytes, the vault takes %zu",
+			       plain->len, (size_t)LIMIT_JSON_BYTES);
+	out->root = merkle_root(&m);
+	return 0;
 }
 
 static int prepare_committed(const struct audit_record *from, const struct env *env,
 			     struct record *out, struct err *e)
 {
-	struct merkle m = { .count = 0 };
 	uint8_t salt[FIELDS_MAX][32];
-	json_t *fields = json_array();
-	int rc;
 
-	TRY_OUT(json_ok(fields, e));
 	if (from->body || from->field_count == 0 || from->field_count > FIELDS_MAX)
-		TRY_OUT(err_set(e, ERR_INPUT,
-				"a record of type %s carries 1 to %d fields and no body",
-				from->type, FIELDS_MAX));
-	TRY_OUT(audit_record_fields_check(from->type, from->field, from->field_count, e));
+		return err_set(e, ERR_INPUT,
+			       "a record of type %s carries 1 to %d fields and no body", from->type,
+			       FIELDS_MAX);
+	TRY(audit_record_fields_check(from->type, from->field, from->field_count, e));
 	env_random(env, salt, from->field_count * 32); /* all at once: it is a system call */
-	for (size_t i = 0; i < from->field_count; i++)
-		TRY_OUT(add_field(&from->field[i], salt[i], fields, &m, e));
-	out->root = merkle_root(&m);
-	rc = write_plain(from, fields, &out->plain, e);
-out:
+	int rc = write_plain(from, salt, out, e);
 	explicit_bzero(salt, sizeof salt);
-	json_decref(fields);
 	return rc;
 }
 
