@@ -111,7 +111,8 @@ def cached(h, model, name):
     cache = h.dir / name
     repo = cache / "models--a--b"
     snapshot = repo / "snapshots/0123456789abcdef"
-    for i, path in enumerate(p for p in sorted(model.rglob("*")) if p.is_file()):
+    kept = (p for p in sorted(model.rglob("*")) if p.is_file() and ".hallmark" not in p.parts)
+    for i, path in enumerate(kept):
         at = snapshot / path.relative_to(model)
         blob, up = repo / "blobs" / f"e{i}", "../" * (1 + len(path.relative_to(model).parts))
         for folder in (at.parent, blob.parent, cache / "blobs/ab"):
