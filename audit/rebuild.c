@@ -206,6 +206,9 @@ static int check_folder(const char *dir, const char *vkey, struct err *e)
 			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
 				     kind, v->problem[i].text);
 	}
+	if (rc == 0 && v->incomplete)
+		rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s",
+			     v->remark[0].text);
 	free(v);
 	return rc;
 }

@@ -15,6 +15,7 @@
  *
  *   remarks: worker  the last one that started has not ended
  *            head    the database is ahead of the folder
+ *            copy    a folder by itself lacks the newest files
  *            files   the newest files are torn, and the database has what they held
  *            vault   an erasure of before version 1 may have taken it */
 #include "audit/verify.h"
@@ -82,6 +83,8 @@ static int judge_file(struct check *k, const char *kind, uint64_t end, int rc, s
 		return rc < 0 ? rc : 1;
 	}
 	snprintf(found, sizeof found, "%.299s", why->text);
+	if (rc == ERR_NOTFOUND && k->absent)
+		return 0; /* judged with what else is missing there */
 	if (end > k->synced) {
 		if (!k->torn)
 			memcpy(k->torn_text, found, sizeof found);
@@ -212,6 +215,37 @@ static int check_rows(struct check *k, uint64_t index, uint64_t end)
 	return 0;
 }
 
+/* In a folder by itself, files that are missing at the end were not there yet when it was copied;
+ * before files that are there they are a hole. */
+static bool note_absent(struct check *k, uint64_t n, int rc, const struct err *why)
+{
+	if (k->rows)
+		return false;
+	if (rc == ERR_NOTFOUND) {
+		if (!k->absent) {
+			k->absent_from = n;
+			snprintf(k->absent_text, sizeof k->absent_text, "%.299s", why->text);
+		}
+		k->absent = k->skipped = true;
+		return true;
+	}
+	if (k->absent)
+		audit_check_problem(k, "entry", "%s; take it again from where this copy came from",
+				    k->absent_text);
+	k->absent = false;
+	return false;
+}
+
+static void judge_absent_files(struct check *k)
+{
+	k->v->incomplete = k->c.size - k->absent_from * TILE_FULL;
+	k->v->ok = false;
+	audit_check_remark(k, "copy",
+			   "%s: a copy that was made while the log was written lacks its newest "
+			   "files; copy it again, log/checkpoint first",
+			   k->absent_text);
+}
+
 static int check_bundle(struct check *k, uint64_t n)
 {
 	struct tile t = { TILE_ENTRIES, n, audit_tile_width(k->c.size, 0, n) };
@@ -223,6 +257,8 @@ static int check_bundle(struct check *k, uint64_t n)
 	bool torn = k->torn;
 	int rc = audit_tile_check_bundle(k->dir, k->c.size, n, &e);
 
+	if (note_absent(k, n, rc, &e))
+		return 0;
 	k->torn = false;
 	rc = judge_file(k, "entry", end, rc, &e);
 	if (rc == 0 && k->torn)
@@ -367,6 +403,8 @@ static int check_all(struct check *k, struct store *store)
 	for (uint64_t n = 0; n * TILE_FULL < k->c.size; n++)
 		TRY_OUT(check_bundle(k, n));
 	TRY_OUT(check_tiles(k));
+	if (k->absent)
+		judge_absent_files(k);
 	if (k->torn)
 		judge_torn(k);
 	if (k->rows)

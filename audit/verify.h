@@ -36,6 +36,9 @@ struct check {
 	 * database's entries must have the signed root. */
 	uint64_t synced;
 	bool torn;
+	bool absent; /* without a database: from this bundle on, files are missing */
+	uint64_t absent_from;
+	char absent_text[300];
 	bool skipped; /* entries that nothing here holds: numbers of theirs are not missing */
 	char torn_text[300];  /* the first that is */
 	struct merkle merkle; /* over the entries, if any file may be torn */

@@ -17,7 +17,7 @@ struct audit_gone { /* records of which entry `by` says that they were erased, o
 	bool lost;
 };
 struct audit_verdict {
-	bool ok; /* no problems, nothing newer */
+	bool ok; /* no problems, nothing newer, all there */
 	uint64_t size;
 	struct digest root;
 	char origin[256];
@@ -26,6 +26,7 @@ struct audit_verdict {
 	struct audit_problem problem[64], remark[64];
 	struct audit_unread unread[64];
 	size_t problems, remarks, unreads, newer;
+	uint64_t incomplete; /* newest entries that a folder by itself lacks: copied while written */
 	/* Of the vault: the first ranges, and all; how many records were erased; how many the
 	 * database lacks of those that are stated as lost. */
 	struct audit_gone gone[64];

@@ -100,6 +100,10 @@ int cli_log_verdict(struct cli *c, json_t *report)
 		return 0;
 	if (problems)
 		return err_set(&c->err, ERR_VERIFY, "the log does not verify");
+	if (!newer)
+		return err_set(&c->err, ERR_INPUT,
+			       "the log could not be checked whole: this copy lacks its newest files; "
+			       "copy it again, log/checkpoint first");
 	return err_set(&c->err, ERR_UNSUPPORTED,
 		       "the log could not be checked whole: %lld entries are of a later version than "
 		       "this program reads; nothing wrong was found, check it with a newer one",

@@ -74,6 +74,7 @@ static int describe(const struct audit_verdict *v, json_t **report, struct err *
 	add_unread(&o, v);
 	obj_count(&o, "unread_count", v->unreads);
 	obj_count(&o, "newer", v->newer);
+	obj_count(&o, "incomplete", v->incomplete);
 	add_gone(&o, "erased", v, false);
 	obj_count(&o, "erased_count", v->erased);
 	add_gone(&o, "lost", v, true);

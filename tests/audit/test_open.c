@@ -134,6 +134,38 @@ Test(audit_open, a_missing_bundle_is_one_problem_that_says_how_it_comes_back)
 	place_expect_clean(&at);
 }
 
+Test(audit_open, a_copy_that_lacks_its_newest_files_is_not_called_wrong)
+{
+	static const struct {
+		const char *gone;
+		size_t problems;
+		uint64_t incomplete;
+	} rows[] = { { "entries/002.p", 0, 90 },
+		     { "0/002.p", 0, 90 },
+		     { "entries/001 entries/002.p 0/002.p", 0, 346 },
+		     { "entries/001", 1, 0 },
+		     { "entries/000 entries/002.p", 1, 90 } };
+	char command[500];
+
+	fill(600);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		snprintf(command, sizeof command, "cp -r %s %s.kept", at.log, at.log);
+		cr_assert_eq(system(command), 0);
+		snprintf(command, sizeof command, "cd %s/tile && rm -r %s", at.log, rows[i].gone);
+		cr_assert_eq(system(command), 0, "%s", command);
+		struct audit_verdict *v = place_verify(&at, false);
+		cr_expect_not(v->ok, "%s: not checked whole", rows[i].gone);
+		cr_expect_eq(v->problems, rows[i].problems, "%s: %zu: %s", rows[i].gone,
+			     v->problems, v->problem[0].text);
+		cr_expect_eq(v->incomplete, rows[i].incomplete, "%s: %d", rows[i].gone,
+			     (int)v->incomplete);
+		snprintf(command, sizeof command, "rm -r %s && mv %s.kept %s", at.log, at.log,
+			 at.log);
+		cr_assert_eq(system(command), 0);
+	}
+	place_expect_clean(&at);
+}
+
 Test(audit_open, damage_farther_back_is_found_by_verifying_and_by_reading_that_entry)
 {
 	struct buf b = { 0 }, entry = { 0 };
