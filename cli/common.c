@@ -187,7 +187,8 @@ static void add_printable(struct buf *out, const char *text, size_t len)
 
 static void scalar(struct buf *out, const json_t *v)
 {
-	if (json_is_string(v) && strchr(json_string_value(v), '\n'))
+	if (json_is_string(v) && json_string_length(v) > LIMIT_NAME_BYTES &&
+	    strchr(json_string_value(v), '\n')) /* a document, no name */
 		buf_printf(out, "(%zu bytes: see --json)", json_string_length(v));
 	else if (json_is_string(v))
 		add_printable(out, json_string_value(v), json_string_length(v));

@@ -106,12 +106,22 @@ static void add_check(json_t *report, const char *name, bool ok, const char *det
 		json_object_set_new(report, "ok", json_false());
 }
 
+/* A name that is no text is told from others by its bytes. */
+static json_t *name_of_file(const char *path)
+{
+	char text[4 * LIMIT_PATH_BYTES];
+	if (text_utf8_valid(path, strlen(path)))
+		return json_string(path);
+	text_escape(text, sizeof text, path, strlen(path), false);
+	return json_string(text);
+}
+
 static void add_failures(json_t *report, const struct signing_report *r)
 {
 	for (size_t i = 0; i < r->count; i++)
 		json_array_append_new(json_object_get(report, "failures"),
 				      json_pack("{s:o,s:s?,s:s?,s:s?}", "path",
-						json_text_lossy(r->difference[i].path), "tensor",
+						name_of_file(r->difference[i].path), "tensor",
 						r->difference[i].tensor, "expected",
 						r->difference[i].expected, "found",
 						r->difference[i].found));

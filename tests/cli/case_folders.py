@@ -125,6 +125,19 @@ def pointers_are_named(h):
         assert "git lfs pull" in str(e), e
 
 
+def names_that_cannot_be_printed_are_shown(h):
+    folder = small(h, "odd")
+    create(h, folder, "odd")
+    for name, shown in ((b"bad\xff", "bad\\xff"), (b"new\nline", "new\\x0aline")):
+        odd = os.path.join(os.fsencode(folder), name)
+        open(odd, "wb").close()
+        said = h.run("release", "verify", folder, status=3).stdout.decode()
+        assert shown in said, said
+        said = h.run(*f"release create {folder} --name a/o --version 1 --key k".split(), status=1)
+        assert shown in said.stderr.decode(), said
+        os.unlink(odd)
+
+
 def cached(h, folder, name):
     """The folder as the hub's client caches it, in the layout of two levels."""
     cache = h.dir / name
@@ -172,3 +185,4 @@ with Home() as home:
     leftovers_are_left_out(home)
     pointers_are_named(home)
     snapshots_are_used_as_they_lie(home)
+    names_that_cannot_be_printed_are_shown(home)
