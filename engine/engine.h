@@ -162,6 +162,7 @@ struct engine_request {
 	const char *client;   /* fair share and cache sharing are by client; NULL: "" */
 	int64_t deadline_us;  /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
 	uint32_t speculation; /* tokens drafted by n-gram lookup at most; 0: off */
+	bool answer_unshared; /* the prefix cache gets the prompt alone: guesses find nothing */
 };
 
 /* One answer being made. All sessions of an engine are stepped together, a few tokens ahead of
@@ -180,8 +181,7 @@ int engine_session_next(struct engine_session *s, const char **text, size_t *len
 const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count);
 /* The log-probabilities of those ids, [count of engine_session_ids]; NULL unless asked for. */
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
-/* [vocab], raw, those of the last of these ids. */
-const float *engine_session_logits(const struct engine_session *s);
+const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
 /* Tokens of the prompt that came from the prefix cache. */
 uint32_t engine_session_cached(const struct engine_session *s);
 void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */

@@ -272,6 +272,7 @@ int task_open(struct task *t, struct engine *m, const struct engine_request *q,
 	t->scheduler = s;
 	t->sampling = sampling;
 	t->deadline_us = q->deadline_us;
+	t->shared = q->answer_unshared ? t->prompt_count : UINT32_MAX;
 	t->unprepared = sampling->constraint != NULL;
 	t->draft_max = t->unprepared                 ? 0
 		       : q->speculation < TASK_DRAFT ? q->speculation

@@ -43,6 +43,7 @@ struct task {
 	int64_t deadline_us;
 	const struct engine_sampling *sampling;
 	uint32_t prompt_count, id_room, draft_max;
+	uint32_t shared; /* tokens, from the first, whose pages others may have */
 
 	/* The scheduler thread's while stepping; otherwise whoever holds the lock. token: prompt,
 	 * drawn ids, and drafts while they are verified. logits: those of id i in row i % rows. */

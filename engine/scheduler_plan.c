@@ -245,6 +245,7 @@ static bool comes_anyway(const struct scheduler *s, const struct task *t)
 		const struct task *o = s->turn[i].task;
 		struct cache_key its = sequence_key(o->sequence, o->client->root);
 		if (o->sequence->kept * KERNEL_PAGE == at && known(o) >= at + KERNEL_PAGE &&
+		    o->shared >= at + KERNEL_PAGE &&
 		    its.id[0] == mine.id[0] && its.id[1] == mine.id[1] &&
 		    memcmp(o->token + at, t->token + at, KERNEL_PAGE * sizeof *t->token) == 0)
 			return true;

@@ -126,7 +126,7 @@ static void settle(struct turn *turn)
 	if (turn->drafts > 0 && turn->fresh > 0 && t->sequence->length > length - 1)
 		t->sequence->length = length - 1;
 	if (turn->result == 0)
-		sequence_keep(t->sequence, t->client->root, t->token);
+		sequence_keep(t->sequence, t->client->root, t->token, t->shared);
 }
 
 void scheduler_run(struct scheduler *s)

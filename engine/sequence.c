@@ -95,9 +95,11 @@ uint32_t sequence_adopt(struct engine_sequence *s, struct cache_key root, const 
 	return s->length - had;
 }
 
-void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token)
+void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token,
+		   uint32_t shared)
 {
-	while ((s->kept + 1) * KERNEL_PAGE <= s->length) {
+	uint32_t most = s->length < shared ? s->length : shared;
+	while ((s->kept + 1) * KERNEL_PAGE <= most) {
 		struct cache_page *mine = s->held[s->kept];
 		struct cache_page *page =
 			cache_pool_keep(s->engine->pages, mine, sequence_key(s, root),

@@ -27,8 +27,9 @@ void sequence_release(struct engine_sequence *s);
  * length must be a multiple of 64 and all held pages kept. Returns the tokens gained. */
 uint32_t sequence_adopt(struct engine_sequence *s, struct cache_key root, const uint32_t *token,
 			uint32_t count);
-/* Keep the pages that have become full of token [length]. */
-void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token);
+/* Keep the pages that have become full of token [length], of the first `shared` ones. */
+void sequence_keep(struct engine_sequence *s, struct cache_key root, const uint32_t *token,
+		   uint32_t shared);
 /* The key for the first page that is not kept: what precedes it. */
 struct cache_key sequence_key(const struct engine_sequence *s, struct cache_key root);
 

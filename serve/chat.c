@@ -57,6 +57,19 @@ static int64_t deadline_of(const struct serve_chat *c)
 	return s->timeout_us && s->recording ? c->begun_us + s->timeout_us : 0;
 }
 
+/* Whether rules may withhold something of an answer. Its pages stay out of the prefix cache then:
+ * cached_tokens, and the time that it takes, would tell a client who sends the answer back with a
+ * guess in place of what was masked whether the guess is right, token by token. */
+static bool is_filtered(const struct serve_service *s)
+{
+	static const enum policy_phase phases[] = { POLICY_OUTPUT, POLICY_REASONING,
+						    POLICY_TOOL_ARGUMENTS };
+	bool any = false;
+	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+		any |= serve_rules(s, phases[i]) != s->none;
+	return any && !serve_shadowed(s);
+}
+
 /* Open the answer. The record lists the choices that were begun, even if not all of them were. */
 static int open_answer(struct serve_chat *c, struct err *e)
 {
@@ -69,7 +82,8 @@ static int open_answer(struct serve_chat *c, struct err *e)
 						     .client = c->share,
 						     .seed = c->seed,
 						     .created_us = c->created_us,
-						     .deadline_us = c->deadline_us },
+						     .deadline_us = c->deadline_us,
+						     .filtered = is_filtered(c->service) },
 			   &c->answer, e);
 	if (c->answer)
 		who->facts(c->answer, &facts);

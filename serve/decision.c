@@ -138,7 +138,8 @@ static json_t *constraint(const struct answer_facts *a)
 static json_t *output_ids_digest(const struct decision *d, unsigned i)
 {
 	const struct answer_choice_facts *f = &d->answer.choice[i];
-	return d->model.knows_ids ? ids_digest(f->id, f->count) : json_null();
+	/* Whoever knows the rest of what was drawn finds the masked number from the digest. */
+	return d->model.knows_ids && !d->hides_ids ? ids_digest(f->id, f->count) : json_null();
 }
 
 static json_t *emitted_digest(const struct decision *d, unsigned i)

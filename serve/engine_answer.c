@@ -53,7 +53,8 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 				    .sampling = sampling_of(a, i),
 				    .client = a->q.client,
 				    .deadline_us = a->q.deadline_us,
-				    .speculation = a->by->speculation };
+				    .speculation = a->by->speculation,
+				    .answer_unshared = a->q.filtered };
 	if (a->syntax != REPLY_SYNTAX_PLAIN)
 		TRY(reply_open(&ch->reply, a->syntax, a->reasons, e));
 	if (ch->reply && a->constraint)

@@ -309,7 +309,7 @@ static json_int_t first_of(const struct replay *r, unsigned choice)
 	const json_t *was = recorded_ids(r, choice);
 	const uint32_t *id = now->id;
 	size_t count = now->count;
-	if (!json_is_array(was)) /* not kept: their digest tells */
+	if (!json_is_array(was)) /* not kept: digests of text and logits tell */
 		return -1;
 	size_t most = json_array_size(was) > count ? json_array_size(was) : count;
 	for (size_t i = 0; i < most; i++)

@@ -539,6 +539,36 @@ Test(engine_scheduler, choices_share_their_prompt_and_clients_do_not)
 	engine_close(m);
 }
 
+/* What a later prompt finds of an answer that it repeats: 100 + 100 tokens are three pages. */
+static uint32_t cached_of_repeated(bool unshared)
+{
+	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2 });
+	struct engine_request q = request_of(100, 100);
+	uint32_t said[300];
+	struct err e = { 0 };
+	size_t count;
+	q.answer_unshared = unshared;
+	struct engine_session *s = must_open(m, &q);
+	while (next_of(s, &e) == ENGINE_GOING)
+		;
+	memcpy(said, q.prompt, q.count * sizeof *said);
+	memcpy(said + q.count, engine_session_ids(s, &count), 100 * sizeof *said);
+	engine_session_close(s);
+	q.prompt = said, q.count += count, q.sampling.tokens_max = 1;
+	s = must_open(m, &q);
+	cr_assert_geq(next_of(s, &e), 0, "%s", e.text);
+	uint32_t found = engine_session_cached(s);
+	engine_session_close(s);
+	engine_close(m);
+	return found;
+}
+
+Test(engine_scheduler, an_unshared_answer_is_not_found_by_whoever_guesses_it)
+{
+	cr_expect_eq(cached_of_repeated(false), 192);
+	cr_expect_eq(cached_of_repeated(true), 64);
+}
+
 Test(engine_scheduler, what_can_never_fit_is_refused_with_figures)
 {
 	struct engine_options o = { .threads = 1, .cache_bytes = bytes_of_pages(DEMO, 3) };

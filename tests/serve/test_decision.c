@@ -181,6 +181,7 @@ Test(serve_decision, only_what_may_be_kept_is_kept)
 	cr_expect(strstr(kept(), "\"request\":\"asked\"") && strstr(kept(), "\"output_ids\":[]"));
 	d.hides_ids = true;
 	cr_expect(strstr(kept(), "\"output_ids\":null"), "%s", kept());
+	cr_expect_str_eq(field("output_ids_digest"), "null");
 	cr_expect(!strstr(kept(), "prompt_ids"));
 	d.keeps_nothing = true;
 	cr_expect_str_eq(kept(), "null");
