@@ -14,6 +14,17 @@ static int index_operand(struct cli *c, uint64_t *out)
 	return 0;
 }
 
+/* A member as a terminal may have it: a log may come from elsewhere, and of a later version hold
+ * anything. */
+static const char *shown(const json_t *entry, const char *key, char *out, size_t room)
+{
+	const json_t *v = json_object_get(entry, key);
+	*out = 0;
+	if (json_is_string(v))
+		text_escape(out, room, json_string_value(v), json_string_length(v), false);
+	return out;
+}
+
 int cmd_audit_list(struct cli *c)
 {
 	struct flow *f;
@@ -31,12 +42,12 @@ int cmd_audit_list(struct cli *c)
 	json_t *item;
 	struct buf out = { 0 };
 	json_array_foreach(json_object_get(report, "entries"), i, item) {
-		const json_t *entry = json_object_get(item, "entry"),
-			     *outcome = json_object_get(entry, "outcome");
+		char type[200], outcome[200];
+		const json_t *entry = json_object_get(item, "entry");
 		buf_printf(&out, "%6lld  %-10s %s\n",
 			   (long long)json_integer_value(json_object_get(item, "index")),
-			   json_string_value(json_object_get(entry, "type")),
-			   json_is_string(outcome) ? json_string_value(outcome) : "");
+			   shown(entry, "type", type, sizeof type),
+			   shown(entry, "outcome", outcome, sizeof outcome));
 	}
 	json_decref(report);
 	rc = buf_done(&out, &c->err);

@@ -175,7 +175,7 @@ with Home() as h:
         genesis,
         entry("start", 0),
         entry("decision", 1, v=2, body=None, parts=[{"deep": 1}]),
-        canonical({"v": 3, "all": "different"}),
+        canonical({"v": 3, "all": "different", "type": "b\x1b]0;x"}),
         entry("stop", 2),
     ]
     publish(h, later)
@@ -187,6 +187,8 @@ with Home() as h:
     told = h.run("audit", "verify", status=1).stderr.decode()
     assert "later version" in told, told
     assert len(h.json("audit", "list")["entries"]) == len(later)
+    listed = h.run("audit", "list").stdout
+    assert b"\n     3  b\\x1b]0;x  \n" in listed and b"\x1b" not in listed, listed
     assert canonical(h.json("audit", "show", 3)["entry"]) == later[3]
     (h.dir / "p").write_bytes(h.run("audit", "proof", 2).stdout)
     assert h.json("audit", "verify", "--receipt", h.dir / "p", "--vkey", vkey)["ok"]
