@@ -106,13 +106,13 @@ static int scan_fixed(struct serve_chat *c, enum policy_phase phase, const struc
 	return rc;
 }
 
-/* ---- JSON: its strings one by one ---- */
+/* ---- JSON: its strings, numbers and keys one by one ---- */
 
 struct walk {
 	struct serve_chat *c;
 	enum policy_phase phase;
-	struct serve_scan where; /* item counts the strings */
-	struct buf *all;         /* collect only: each string and key, and a line break */
+	struct serve_scan where; /* item counts them */
+	struct buf *all;         /* collect only: each of them, and a line break */
 };
 
 static int visit_text(struct walk *w, const char *text, size_t len, json_t *string, struct err *e)
@@ -128,6 +128,41 @@ static int visit_text(struct walk *w, const char *text, size_t len, json_t *stri
 	return rc;
 }
 
+/* A card needs no quotes. *clean: the string that the rules leave of a number; NULL: the number may
+ * stay. */
+static int visit_number(struct walk *w, const json_t *number, json_t **clean, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *string = NULL;
+	int rc = json_write(number, 0, &text, e);
+	*clean = NULL;
+	if (rc == 0)
+		rc = json_ok(string = json_stringn(text.bytes, text.len), e);
+	if (rc == 0)
+		rc = visit_text(w, text.bytes, text.len, string, e);
+	if (rc == FILTER_COMPLETE && strcmp(json_string_value(string), text.bytes) != 0)
+		*clean = json_incref(string);
+	json_decref(string);
+	buf_free(&text);
+	return rc;
+}
+
+static int visit(struct walk *w, json_t *v, int depth, struct err *e);
+
+/* v stands in an object under key, or in an array (key NULL). */
+static int visit_member(struct walk *w, json_t *in, const char *key, size_t i, json_t *v, int depth,
+			struct err *e)
+{
+	json_t *clean = NULL;
+	if (!json_is_number(v))
+		return visit(w, v, depth, e);
+	int rc = visit_number(w, v, &clean, e);
+	if (clean && (key ? json_object_set_new_nocheck(in, key, clean)
+			  : json_array_set_new(in, i, clean)) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	return rc;
+}
+
 /* depth is bounded: the request's reader took no deeper document. */
 static int visit(struct walk *w, json_t *v, int depth, struct err *e)
 {
@@ -140,22 +175,21 @@ static int visit(struct walk *w, json_t *v, int depth, struct err *e)
 	if (json_is_string(v))
 		return visit_text(w, json_string_value(v), json_string_length(v), v, e);
 	json_array_foreach(v, i, inner) {
-		rc = visit(w, inner, depth + 1, e);
+		rc = visit_member(w, v, NULL, i, inner, depth + 1, e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
 	json_object_foreach(v, key, inner) {
 		rc = visit_text(w, key, strlen(key), NULL, e);
 		if (rc == FILTER_COMPLETE)
-			rc = visit(w, inner, depth + 1, e);
+			rc = visit_member(w, v, key, 0, inner, depth + 1, e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
 	return rc;
 }
 
-/* Filter all strings as one text; only if the rules would change something, each string by
- * itself. */
+/* Filter all of it as one text; only if the rules would change something, each part by itself. */
 static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
 		     json_t *v, struct err *e)
 {

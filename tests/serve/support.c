@@ -15,7 +15,8 @@ const char served_rules[] =
 	"retention_days = 1\n" RULE("hide", OUTPUTS, "redact", "secret") "replace = \"[gone]\"\n" TESTS(
 		"secret") RULE("stop", OUTPUTS, "block", "bomb") TESTS("bomb")
 		RULE("tea", "\"input\"", "redact", "tea") "replace = \"[cup]\"\n" TESTS("tea")
-			RULE("mine", "\"input\"", "block", "mine") TESTS("mine");
+			RULE("mine", "\"input\"", "block", "mine") TESTS("mine")
+				RULE("number", "\"input\"", "redact", "7788") "replace = \"[no]\"\n" TESTS("7788");
 
 static void no_step(void *ctx, const char *step) { (void)ctx, (void)step; }
 

@@ -56,6 +56,8 @@ Test(serve_scan, texts_are_replaced_where_a_rule_says_so_and_names_stay)
 		{ USER("some tea"), "", "some [cup]", "tea" },
 		{ CALL("c1", "find", "{\\\"q\\\":\\\"tea\\\"}"), "", "\"q\":\"[cup]\"", "\"tea\"" },
 		{ CALL("c1", "find", "{\\\"q\\\":[1,\\\"x\\\"]}"), "", "\"q\":[1,\"x\"]", "[cup]" },
+		{ CALL("c1", "find", "{\\\"q\\\":[1,7788,2]}"), "", "\"q\":[1,\"[no]\",2]", "7788" },
+		{ CALL("c1", "find", "{\\\"q\\\":77.5,\\\"r\\\":7788}"), "", "\"q\":77.5,\"r\":\"[no]\"", "7788" },
 		{ CALL("c1", "find", "{}"), "", "tea time",
 		  "[cup]" }, /* tool results have rules of their own */
 		{ USER("x"), TOOL("find", "makes tea"), "makes [cup]", "tea" },
