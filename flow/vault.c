@@ -50,10 +50,11 @@ static int tidy(const struct flow *f, struct err *e)
 	return file_remove_tree(next, e);
 }
 
-/* begun: a crash left half of it, which wraps nothing yet. */
+/* begun: a crash left half of it, which wraps nothing yet. A public half that is left of a key whose
+ * loss was accepted stands for nothing. */
 static int make(struct flow *f, const char *dir, bool begun, struct err *e)
 {
-	char id[VAULT_KEK_ROOM];
+	char id[VAULT_KEK_ROOM], stale[LIMIT_PATH_BYTES];
 	TRY(audit_vault_kek(f->keys, id, e));
 	if (id[0] && !begun)
 		return err_set(
@@ -62,6 +63,9 @@ static int make(struct flow *f, const char *dir, bool begun, struct err *e)
 			"and " VAULT ".pub back from a backup; or give up what the vault holds: "
 			"move state.db and keys.db away, and run `hallmark registry rebuild`",
 			dir);
+	TRY(flow_path(f, THIS_PUB, stale, e));
+	if (!begun)
+		TRY(file_remove_tree(stale, e));
 	TRY(signing_identity_create(dir, VAULT, NULL, f->env, e));
 	return signing_identity_open(&f->vault, dir, VAULT, NULL, e);
 }

@@ -61,8 +61,11 @@ with Home() as h:
     shutil.copy(kept / "vault.pub", h.state / "keys/vault.pub")
     assert h.run("audit", "show", index, "--disclose", "--passphrase-file", secret).stdout == disclosed
 
-    # Given up.
-    for f in [*h.state.glob("*.db*"), *h.state.glob("keys/vault*")]:
+    # Given up, as the sentence says; the public half may be left.
+    key.unlink()
+    told = h.run("key", "new", "--name", "k2", status=5).stderr.decode()
+    assert "move state.db and keys.db away" in told and left(h) == ["vault.pub"], told
+    for f in h.state.glob("*.db*"):
         f.unlink()
     assert h.json("registry", "rebuild")["lost"] == 1
     again = h.json("run", MODEL, "hello", "--unsigned", "--quiet")["hallmark"]["index"]
