@@ -297,18 +297,37 @@ static int make_key(struct flow *f, const struct flow_key *k, struct err *e)
 	return rc;
 }
 
-int flow_key_new(struct flow *f, const struct flow_key *k, json_t **report, struct err *e)
+/* A command that failed can be run again: it finds the secret half, as after a crash, and makes the
+ * same key of it. */
+static void take_back(const struct flow *f, const char *name)
+{
+	char file[LIMIT_PATH_BYTES], path[LIMIT_PATH_BYTES];
+	struct err ignored;
+	snprintf(file, sizeof file, "keys/%s.pub", name);
+	if (flow_path(f, file, path, &ignored) == 0)
+		(void)!file_remove_tree(path, &ignored);
+}
+
+static int record_key(struct flow *f, const char *name, json_t **report, struct err *e)
 {
 	struct flow_publisher made = { .own = true };
 	struct signing_identity *id;
-	TRY(make_key(f, k, e));
-	TRY(flow_identity(f, k->name, &id, e));
+	TRY(flow_identity(f, name, &id, e));
 	made.key = *signing_identity_public(id);
 	memcpy(made.models, made.key.models, sizeof made.models);
 	signing_identity_close(id);
 	*report = describe(&made);
 	int rc = json_ok(*report, e);
 	return rc < 0 ? rc : log_new_key(f, &made.key, e);
+}
+
+int flow_key_new(struct flow *f, const struct flow_key *k, json_t **report, struct err *e)
+{
+	TRY(make_key(f, k, e));
+	int rc = record_key(f, k->name, report, e);
+	if (rc < 0)
+		take_back(f, k->name);
+	return rc;
 }
 
 int flow_key_list(struct flow *f, json_t **report, struct err *e)

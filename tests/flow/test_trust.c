@@ -117,6 +117,29 @@ Test(flow_trust, a_new_key_is_listed_logged_and_kept_apart)
 	json_decref(report);
 }
 
+Test(flow_trust, a_key_that_the_log_did_not_take_is_made_by_the_next_run)
+{
+	const struct flow_key k = { .name = "k" };
+	json_t *report = NULL, *list;
+	struct err e = { 0 };
+	fixture_move(&at, "home/log", "away");
+	fixture_text(&at, "home/log", "");
+	cr_expect_lt(flow_key_new(at.flow, &k, &report, &e), 0);
+	json_decref(report);
+	cr_expect_eq(count_of((list = list_keys()), "keys"), 0);
+	json_decref(list);
+	fixture_close(&at);
+	fixture_delete(&at, "home/log");
+	fixture_move(&at, "away", "home/log");
+	fixture_open(&at);
+	report = NULL;
+	expect(0, flow_key_new(at.flow, &k, &report, &e));
+	json_decref(report);
+	expect(ERR_CONFLICT, flow_key_new(at.flow, &k, &report, &e));
+	cr_expect_eq(count_of((list = list_keys()), "keys"), 1);
+	json_decref(list);
+}
+
 static const struct {
 	const char *name;
 	int rc;
