@@ -122,6 +122,39 @@ int audit_log_head_sign(struct audit_log *log, const struct digest *root, const 
 	return rc;
 }
 
+int audit_log_kept(struct store *store, const char *vkey, struct buf *note, struct checkpoint *out,
+		   struct err *e)
+{
+	struct store_stmt *st;
+	struct store_tx *tx;
+	struct checkpoint c;
+	int rc;
+
+	TRY(store_read(store, &tx, e));
+	rc = store_prepare(tx,
+			   "SELECT h.checkpoint, g.synced FROM log_head h, log_guard g"
+			   " WHERE h.id = 1 AND g.id = 1",
+			   &st, e);
+	if (rc == ERR_INPUT)
+		rc = ERR_NOTFOUND; /* a database of before does not say */
+	if (rc < 0)
+		goto out;
+	rc = store_step(st, e);
+	const char *text = rc == 1 ? store_text(st, 0) : NULL;
+	bool torn = text && audit_checkpoint_open(text, strlen(text), vkey, &c, NULL) == 0 &&
+		    c.size > (uint64_t)store_i64(st, 1);
+	if (torn) {
+		buf_add_text(note, text);
+		*out = c;
+	}
+	store_finish(st);
+	if (rc >= 0)
+		rc = torn ? buf_done(note, e) : ERR_NOTFOUND;
+out:
+	store_end(tx);
+	return rc;
+}
+
 /* ---- the guard ---- */
 
 static void guard_mac(const uint8_t key[32], const struct guard *g, uint64_t size,

@@ -125,15 +125,33 @@ void audit_worker_choose(const struct audit_log *log, struct log_worker *w)
 	text_hex(id, sizeof(id), w->id);
 }
 
-static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
+/* As audit_verify has it: where a power failure may have torn the folder's, the database's. */
+static int read_newest(struct audit_log *log, struct checkpoint *c, struct err *e)
 {
-	struct checkpoint c;
-	TRY(audit_log_schema_check(o, e));
-	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, &c, e);
+	struct err why = { 0 };
+	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, &why);
 
 	if (rc == ERR_NOTFOUND)
 		return err_set(e, rc, "there is no log in %.300s", log->dir);
-	TRY(rc);
+	if (rc != ERR_INPUT && rc != ERR_VERIFY)
+		return rc < 0 ? err_set(e, rc, "%s", why.text) : 0;
+	buf_free(&log->checkpoint);
+	rc = audit_log_kept(log->store, log->vkey.bytes, &log->checkpoint, c, e);
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	return err_set(e, ERR_VERIFY,
+		       "%.200s/checkpoint is damaged, or not signed with the log's key (%.120s): "
+		       "put back the newest log/, or run `hallmark registry rebuild` to write it "
+		       "again from state.db",
+		       log->dir, why.text);
+}
+
+static int open_reading(struct audit_log *log, const struct audit_options *o, struct err *e)
+{
+	struct checkpoint c;
+
+	TRY(audit_log_schema_check(o, e));
+	TRY(read_newest(log, &c, e));
 	log->size = c.size;
 	log->root = c.root;
 	return audit_vault_open(log, o, e);

@@ -418,46 +418,25 @@ out:
 	return rc;
 }
 
-/* The newest checkpoint that was signed, as the database keeps it; 1 if the file may be torn. */
-static int kept_checkpoint(struct check *k, struct store_tx *tx, const char *vkey)
-{
-	struct store_stmt *st;
-	struct checkpoint c;
-
-	TRY(read_synced(k, tx));
-	TRY(store_prepare(tx, "SELECT checkpoint FROM log_head WHERE id = 1", &st, k->e));
-	int rc = store_step(st, k->e);
-	const char *note = rc == 1 ? store_text(st, 0) : NULL;
-	bool fits = note && audit_checkpoint_open(note, strlen(note), vkey, &c, NULL) == 0 &&
-		    c.size > k->synced;
-	store_finish(st);
-	if (fits)
-		k->c = c;
-	return rc < 0 ? rc : fits;
-}
-
 /* From the folder; where the file is damaged, and may be, from the database. */
 static int take_checkpoint(struct check *k, struct store *store, const char *vkey)
 {
 	struct buf note = { 0 };
 	struct err why = { 0 };
-	struct store_tx *tx;
 	int found = audit_log_checkpoint_read(k->dir, vkey, &note, &k->c, &why);
 
 	buf_free(&note);
 	if (store && (found == ERR_INPUT || found == ERR_VERIFY)) {
-		TRY(store_read(store, &tx, k->e));
-		int rc = kept_checkpoint(k, tx, vkey);
-		store_end(tx);
-		TRY(rc);
-		if (rc == 1) {
+		int rc = audit_log_kept(store, vkey, &note, &k->c, k->e);
+		buf_free(&note);
+		if (rc == 0)
 			audit_check_remark(
 				k, "files",
 				"log/checkpoint is torn: it was not durable yet when the "
 				"machine stopped; the database holds it, and the next "
 				"opening for writing writes it again");
-			return 0;
-		}
+		if (rc != ERR_NOTFOUND)
+			return rc;
 	}
 	return judge(k, "checkpoint", found, &why);
 }

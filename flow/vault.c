@@ -50,8 +50,8 @@ static int tidy(const struct flow *f, struct err *e)
 	return file_remove_tree(next, e);
 }
 
-/* begun: a crash left half of it, which wraps nothing yet. A public half that is left of a key whose
- * loss was accepted stands for nothing. */
+/* begun: a crash left half of it, which wraps nothing yet. A public half that is left of a key
+ * whose loss was accepted stands for nothing. */
 static int make(struct flow *f, const char *dir, bool begun, struct err *e)
 {
 	char id[VAULT_KEK_ROOM], stale[LIMIT_PATH_BYTES];

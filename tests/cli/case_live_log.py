@@ -2,7 +2,7 @@
 """The log of a server that runs, in place and copied, and after kill -9: nothing is wrong, and a remark says
 what there is to know."""
 
-import os, shutil, sys
+import os, shutil, sqlite3, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import MODEL, Home, Server
@@ -30,6 +30,21 @@ with Home() as h:
     assert worker(h.json("audit", "verify")) == said
     text = h.run("audit", "verify").stdout.decode()
     assert "it may be running" in text, text
+
+    # The machine stopped before log/ was durable: its newest checkpoint may be torn. Else it is damaged.
+    torn, checkpoint = h.dir / "torn", (h.state / "log/checkpoint").read_bytes()
+    shutil.copytree(h.state, torn, ignore=shutil.ignore_patterns("door"))
+    for durable, found in ((0, 0), (1 << 40, 3)):
+        with sqlite3.connect(torn / "state.db") as db:
+            db.execute("UPDATE log_guard SET synced = ?", (durable,))
+        db.close()
+        for left in (b"", b"\0" * len(checkpoint), checkpoint[:-9]):
+            (torn / "log/checkpoint").write_bytes(left)
+            h.run("audit", "list", "--home", torn, status=found)
+            r = h.run("audit", "verify", "--home", torn, "--json", status=found)
+            told = "log/checkpoint is " + ("damaged" if durable else "torn")
+            assert told in (r.stderr if durable else r.stdout).decode(), r
+
     h.run("registry", "init")
     v = h.json("audit", "verify")
     assert v["ok"] and v["remarks"] == [], v
