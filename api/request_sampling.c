@@ -24,8 +24,7 @@ int api_read_temperature(struct api_request *r, const char *name, const json_t *
 
 int api_read_top_p(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	TRY(api_read_real(name, v, 0, 1, &r->top_p, e));
-	return r->top_p > 0 ? 0 : api_read_unexpected(name, "a number over 0, to 1", e);
+	return api_read_real(name, v, 0, 1, &r->top_p, e);
 }
 
 int api_read_min_p(struct api_request *r, const char *name, const json_t *v, struct err *e)

@@ -5,10 +5,14 @@
 #include "base/check.h"
 #include "serve/compute.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- sessions ---- */
+
+/* The engine's 0 is "off", a request's is the least there is. */
+static float least(double x) { return (float)x > 0 ? (float)x : FLT_TRUE_MIN; }
 
 static struct engine_sampling sampling_of(const struct answer *a, unsigned choice)
 {
@@ -19,10 +23,10 @@ static struct engine_sampling sampling_of(const struct answer *a, unsigned choic
 	uint32_t unasked = a->by->context_max < most ? left : 0;
 	return (struct engine_sampling){
 		.temperature = (float)q->temperature,
-		.top_p = (float)q->top_p,
+		.top_p = least(q->top_p),
 		.min_p = (float)q->min_p,
 		.top_k = q->top_k,
-		.repetition = (float)q->repetition,
+		.repetition = least(q->repetition),
 		.presence = (float)q->presence,
 		.frequency = (float)q->frequency,
 		.bias = a->bias,

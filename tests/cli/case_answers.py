@@ -65,6 +65,13 @@ with Home() as h:
         assert sorted(text) == sorted("a\0ba\0b") and last["choices"][0]["finish_reason"] == "stop", last
         index = last["hallmark"]["index"]
 
+        # The least top_p there is leaves the likeliest token, and is not "off".
+        best = s.chat("How do I open an account?", max_tokens=12)[2]["choices"][0]["message"]
+        for least in (0, 1e-300, 1e-45):
+            asked = {"temperature": 2, "seed": 1, "max_tokens": 12, "top_p": least}
+            status, _, said = s.chat("How do I open an account?", **asked)
+            assert status == 200 and said["choices"][0]["message"] == best, (least, said)
+
         many = [f"item-{i:05}" for i in range(15000)]
         status, _, said = s.chat("Hello", guided_choice=many, temperature=2, seed=1)
         assert status == 200 and said["choices"][0]["message"]["content"] in many, said
