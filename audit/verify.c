@@ -12,12 +12,14 @@
  *   stop        a worker started and never ended, with others after it, or wrote after its end
  *   head        database and folder differ
  *   vault       what entries seal is damaged, or missing with nothing that says why
+ *   keys        keys.db has seen another history of the log
  *
  *   remarks: worker  the last one that started has not ended
  *            head    the database is ahead of the folder
  *            copy    a folder by itself lacks the newest files
  *            files   the newest files are torn, and the database has what they held
- *            vault   an erasure of before version 1 may have taken it */
+ *            vault   an erasure of before version 1 may have taken it
+ *            keys    keys.db, or the log, is older than the other remembers it */
 #include "audit/verify.h"
 
 #include "base/file.h"

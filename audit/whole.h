@@ -40,6 +40,11 @@ struct audit_verdict {
 int audit_verify(const char *log_dir, const char *vkey, struct store *store,
 		 struct audit_verdict *out, struct err *e) MUST_USE;
 
+/* Add to the verdict of a state folder's log what state.db and keys.db, NULL where it is not there,
+ * remember of each other and of the log. */
+int audit_verify_keys(const char *log_dir, const char *vkey, struct store *store,
+		      struct store *keys, struct audit_verdict *out, struct err *e) MUST_USE;
+
 struct audit_rebuilt {
 	uint64_t size;
 	/* [{"index","type","gone","by"}...]: records whose vault row is gone; "erased" or "lost";

@@ -97,6 +97,8 @@ int flow_audit_verify(struct flow *f, const char *path, const char *vkey, json_t
 	if (!v)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = audit_verify(path, vkey ? vkey : f->vkey, path == own ? f->store : NULL, v, e);
+	if (rc == 0 && path == own)
+		rc = audit_verify_keys(path, vkey ? vkey : f->vkey, f->store, f->keys, v, e);
 	if (rc == 0)
 		rc = describe(v, report, e);
 	free(v);
