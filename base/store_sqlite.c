@@ -102,6 +102,8 @@ static bool disk_is_full(sqlite3 *db, int code)
 static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, struct err *e)
 {
 	const char *why = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
+	const char *path = c->db ? sqlite3_db_filename(c->db, "main") : NULL;
+	int primary = code & 0xff;
 
 	if (poisons(code))
 		c->base.poisoned = true;
@@ -109,6 +111,11 @@ static int sqlite_failed(struct sqlite_conn *c, int code, const char *what, stru
 		return err_set(e, ERR_IO,
 			       "database: %s: the disk is full: make room, then run this again",
 			       what);
+	if (path && strchr(path, '/') && (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB))
+		return err_set(e, ERR_IO,
+			       "database: %s: %s is damaged (%s): put it back from a backup; or "
+			       "move it away, and the next command says what to do",
+			       what, strrchr(path, '/') + 1, why);
 	return err_set(e, class_of(code), "database: %s: %s (code %d)", what, why, code);
 }
 

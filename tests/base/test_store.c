@@ -105,6 +105,7 @@ Test(base_store, file_that_cannot_be_opened_is_named)
 	cr_expect_eq(store_open(&s, path, &e), ERR_IO);
 	cr_expect(strstr(e.text, path), "%s", e.text);
 	cr_expect(strstr(e.text, "file is not a database"), "%s", e.text);
+	cr_expect(strstr(e.text, " is damaged") && strstr(e.text, "move it away"), "%s", e.text);
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(mkdir(path, 0700), 0);
 	cr_expect_eq(store_open(&s, path, &e), ERR_IO);
