@@ -175,8 +175,7 @@ int flow_home_stores(struct flow *f, struct err *e)
 	return flow_vault_open(f, e);
 }
 
-/* Whether a part of the state folder is there. What may not be looked at is not absent. */
-static int look_for(const struct flow *f, const char *name, bool *there, struct err *e)
+int flow_home_look(const struct flow *f, const char *name, bool *there, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES];
 	TRY(flow_path(f, name, path, e));
@@ -195,9 +194,9 @@ static int look_for(const struct flow *f, const char *name, bool *there, struct 
 static int check_parts(struct flow *f, struct err *e)
 {
 	bool there = false, signed_once = false, keys = false;
-	TRY(look_for(f, "state.db", &there, e));
-	TRY(look_for(f, "log/checkpoint", &signed_once, e));
-	TRY(look_for(f, "keys.db", &keys, e)); /* made after state.db */
+	TRY(flow_home_look(f, "state.db", &there, e));
+	TRY(flow_home_look(f, "log/checkpoint", &signed_once, e));
+	TRY(flow_home_look(f, "keys.db", &keys, e)); /* made after state.db */
 	if (f->read_only && there && !signed_once)
 		return err_set(e, ERR_NOTFOUND,
 			       "no log in %s yet: its first command is at work, or was cut off: "

@@ -49,6 +49,8 @@ int flow_path(const struct flow *f, const char *name, char *out, struct err *e) 
 int flow_home_alloc(struct flow **out, const struct flow_options *o, struct err *e) MUST_USE;
 int flow_home_claim(struct flow *f, struct err *e) MUST_USE;
 int flow_home_stores(struct flow *f, struct err *e) MUST_USE;
+/* Whether a part of the state folder is there. What may not be looked at is not absent: ERR_IO. */
+int flow_home_look(const struct flow *f, const char *name, bool *there, struct err *e) MUST_USE;
 struct audit_options flow_log_options(const struct flow *f);
 
 /* vault.c: open the vault's key, making the first one; after the log's opening, which wrapped all

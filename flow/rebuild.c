@@ -70,12 +70,12 @@ static void take_back(const char *path)
 }
 
 /* At least one of the two is there; whether state.db is. */
-static int check_places(const struct flow *f, const char *database, bool *there, struct err *e)
+static int check_places(const struct flow *f, bool *there, struct err *e)
 {
-	char path[LIMIT_PATH_BYTES];
-	TRY(flow_path(f, "log/checkpoint", path, e));
-	*there = file_exists(database);
-	if (!*there && !file_exists(path))
+	bool log = false;
+	TRY(flow_home_look(f, "state.db", there, e));
+	TRY(flow_home_look(f, "log/checkpoint", &log, e));
+	if (!*there && !log)
 		return err_set(e, ERR_NOTFOUND, "no log in %s: nothing to rebuild from", f->home);
 	return 0;
 }
@@ -91,10 +91,10 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 	alone.alone = true;
 	TRY(flow_home_alloc(&f, &alone, e));
 	TRY_OUT(flow_path(f, "state.db", database, e));
-	TRY_OUT(check_places(f, database, &there, e));
+	TRY_OUT(check_places(f, &there, e));
 	there = true; /* or made while we waited */
 	TRY_OUT(flow_home_claim(f, e));
-	TRY_OUT(check_places(f, database, &there, e));
+	TRY_OUT(check_places(f, &there, e));
 	rc = rebuild(f, there, report, e);
 out:
 	flow_close(f);

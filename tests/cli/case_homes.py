@@ -77,7 +77,8 @@ def a_home_that_cannot_be_written(h):
 def another_users_home(h):
     shutil.copytree(h.state, h.dir / "theirs")
     os.chmod(h.dir / "theirs", 0o000 if not ROOT else 0o700)
-    for command in (("registry", "list"), ("audit", "verify"), ("release", "verify", h.dir / "m")):
+    refused = ("registry", "list"), ("audit", "verify"), ("release", "verify", h.dir / "m")
+    for command in (*refused, ("registry", "rebuild")):
         r = nobody(h, *command, home=h.dir / "theirs")
         assert r.returncode == 1 and b"permission denied" in r.stderr, (command, r)
         assert b"publish" not in r.stderr, r
