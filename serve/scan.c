@@ -7,9 +7,10 @@
 
 #include <string.h>
 
-/* A request may have so many findings, looked at every so many bytes: all of them stand in its
- * record, and a record that is refused would leave the request without one. */
+/* A request may have so many findings, looked at every so many bytes, and so many texts: all of
+ * them stand in its record, and a record that is refused would leave the request without one. */
 #define FINDINGS_MAX 10000u
+#define SCANS_MAX    10000u
 #define SCAN_PIECE KIB(64)
 
 const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase)
@@ -53,18 +54,30 @@ static int push_text(struct serve_chat *c, struct filter_stream *f, const char *
 	return rc;
 }
 
-/* Filter one text; `clean` receives what the rules leave of it. note false: the result is not
- * recorded. */
+/* When the scan of a text is recorded. */
+enum note { NOTE, NOTE_UNCHANGED, NOTE_FOUND };
+
+static bool is_noted(enum note note, bool changed, const struct filter_record *r)
+{
+	return note == NOTE		? true
+	       : note == NOTE_UNCHANGED ? !changed
+					: changed || r->findings > 0;
+}
+
+/* Filter one text; `clean` receives what the rules leave of it. */
 static int scan_text(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
-		     const char *text, size_t len, bool note, struct buf *clean, struct err *e)
+		     const char *text, size_t len, enum note note, struct buf *clean,
+		     struct err *e)
 {
 	struct filter_stream *f;
 	buf_clear(clean);
+	if (json_array_size(c->notes.scans) >= SCANS_MAX)
+		return FILTER_LIMIT;
 	TRY(filter_stream_open(&f, serve_rules(c->service, phase), serve_shadowed(c->service), e));
 	int rc = push_text(c, f, text, len, clean, e);
 	bool changed = rc >= 0 && (rc != FILTER_COMPLETE || clean->len != len ||
 				   (len && !clean->failed && memcmp(clean->bytes, text, len) != 0));
-	if (rc >= 0 && (note || !changed)) {
+	if (rc >= 0 && is_noted(note, changed, filter_stream_record(f))) {
 		int noted = serve_notes_add(&c->notes, where, filter_stream_record(f), e);
 		rc = noted < 0 ? noted : rc;
 	}
@@ -82,11 +95,12 @@ static bool is_same(const struct buf *clean, const char *text, size_t len)
 
 /* Filter a string and replace it by what the rules leave of it. */
 static int scan_string(struct serve_chat *c, enum policy_phase phase,
-		       const struct serve_scan *where, json_t *string, struct err *e)
+		       const struct serve_scan *where, json_t *string, enum note note,
+		       struct err *e)
 {
 	struct buf clean = { 0 };
 	int rc = scan_text(c, phase, where, json_string_value(string), json_string_length(string),
-			   true, &clean, e);
+			   note, &clean, e);
 	if (rc == FILTER_COMPLETE &&
 	    json_string_setn_nocheck(string, clean.bytes ? clean.bytes : "", clean.len) < 0)
 		rc = err_set(e, ERR_NOMEM, "out of memory");
@@ -96,10 +110,10 @@ static int scan_string(struct serve_chat *c, enum policy_phase phase,
 
 /* Filter a text that cannot be changed: a rule that would change it ends the request. */
 static int scan_fixed(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
-		      const char *text, size_t len, struct err *e)
+		      const char *text, size_t len, enum note note, struct err *e)
 {
 	struct buf clean = { 0 };
-	int rc = scan_text(c, phase, where, text, len, true, &clean, e);
+	int rc = scan_text(c, phase, where, text, len, note, &clean, e);
 	if (rc == FILTER_COMPLETE && !is_same(&clean, text, len))
 		rc = FILTER_BLOCKED;
 	buf_free(&clean);
@@ -122,8 +136,8 @@ static int visit_text(struct walk *w, const char *text, size_t len, json_t *stri
 		buf_add_byte(w->all, '\n');
 		return FILTER_COMPLETE;
 	}
-	int rc = string ? scan_string(w->c, w->phase, &w->where, string, e)
-			: scan_fixed(w->c, w->phase, &w->where, text, len, e);
+	int rc = string ? scan_string(w->c, w->phase, &w->where, string, NOTE_FOUND, e)
+			: scan_fixed(w->c, w->phase, &w->where, text, len, NOTE_FOUND, e);
 	w->where.item++;
 	return rc;
 }
@@ -189,7 +203,8 @@ static int visit(struct walk *w, json_t *v, int depth, struct err *e)
 	return rc;
 }
 
-/* Filter all of it as one text; only if the rules would change something, each part by itself. */
+/* Filter all of it as one text; only if the rules would change something, each part by itself, of
+ * which the record has those where a rule found something. */
 static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
 		     json_t *v, struct err *e)
 {
@@ -199,8 +214,8 @@ static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct
 	if (rc == FILTER_COMPLETE && buf_done(&all, e) < 0)
 		rc = ERR_NOMEM;
 	if (rc == FILTER_COMPLETE)
-		rc = scan_text(c, phase, where, all.bytes ? all.bytes : "", all.len, false, &clean,
-			       e);
+		rc = scan_text(c, phase, where, all.bytes ? all.bytes : "", all.len, NOTE_UNCHANGED,
+			       &clean, e);
 	bool same = rc == FILTER_COMPLETE && is_same(&clean, all.bytes, all.len);
 	buf_free(&all);
 	buf_free(&clean);
@@ -225,7 +240,7 @@ static int scan_ids(struct serve_chat *c, enum policy_phase phase, const struct 
 		here.member = key[i];
 		if (v)
 			rc = scan_fixed(c, phase, &here, json_string_value(v),
-					json_string_length(v), e);
+					json_string_length(v), NOTE, e);
 	}
 	return rc;
 }
@@ -257,11 +272,11 @@ static int scan_message(struct serve_chat *c, size_t index, json_t *message, str
 	enum policy_phase phase = tool ? POLICY_TOOL_RESULTS : POLICY_INPUT;
 	struct serve_scan where = { .phase = policy_phase_name(phase), .index = index };
 	json_t *thought = json_object_get(message, "reasoning_content");
-	int rc = scan_string(c, phase, &where, json_object_get(message, "content"), e);
+	int rc = scan_string(c, phase, &where, json_object_get(message, "content"), NOTE, e);
 	if (rc == FILTER_COMPLETE && thought) {
 		struct serve_scan there = where;
 		there.member = "reasoning_content";
-		rc = scan_string(c, phase, &there, thought, e);
+		rc = scan_string(c, phase, &there, thought, NOTE, e);
 	}
 	if (rc == FILTER_COMPLETE)
 		rc = scan_ids(c, phase, &where, message, ids, 2, e);

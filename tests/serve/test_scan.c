@@ -94,6 +94,49 @@ Test(serve_scan, block_and_a_name_that_a_rule_would_change_end_the_request_unask
 	}
 }
 
+Test(serve_scan, of_the_parts_of_a_value_the_record_has_those_with_a_finding)
+{
+	struct said x;
+	const char *call = CALL("c1", "find", "{\\\"q\\\":[1,\\\"a\\\",7788,2]}");
+	cr_assert(asked(call, "", &x));
+	said_free(&x);
+	const char *scans = served_field(&at, "scans");
+	cr_expect(strstr(scans, "\"item\":3,\"member\":\"arguments\""), "%s", scans);
+	for (int i = 0; i < 5; i++) {
+		char other[60];
+		snprintf(other, sizeof other, "\"item\":%d,\"member\":\"arguments\"", i);
+		cr_expect((strstr(scans, other) != NULL) == (i == 3), "%s: %s", other, scans);
+	}
+}
+
+Test(serve_scan, more_texts_than_a_record_takes_end_the_request)
+{
+	struct said x;
+	struct serve_chat *c;
+	struct buf b = { 0 };
+	buf_add_text(&b, "{\"model\":\"m\",\"messages\":[");
+	for (int i = 0; i < 90; i++) {
+		buf_printf(&b, "%s{\"role\":\"assistant\",\"tool_calls\":[", i ? "," : "");
+		for (int k = 0; k < 50; k++)
+			buf_printf(&b,
+				   "%s{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}",
+				   k ? "," : "");
+		buf_add_text(&b, "]}");
+	}
+	buf_add_text(&b, "]}");
+	x = (struct said){ 0 };
+	x.rc = serve_chat_open(&c, at.service, b.bytes, b.len, NULL, &x.err);
+	cr_assert_eq(x.rc, 0, "%s", x.err.text);
+	cr_expect_eq(at.script->opened, 0);
+	said_run(&x, c);
+	serve_chat_close(c);
+	json_t *entry = served_last(&at);
+	cr_expect_str_eq(json_string_value(json_object_get(entry, "outcome")), "engine_limit");
+	json_decref(entry);
+	said_free(&x);
+	buf_free(&b);
+}
+
 Test(serve_scan, record_says_which_text_of_which_message_was_touched)
 {
 	struct said x;
