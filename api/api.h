@@ -41,6 +41,7 @@ enum api_tool_choice { API_TOOLS_AUTO, API_TOOLS_NONE, API_TOOLS_REQUIRED, API_T
 /* Zero-initialise ({0}); every pointer is owned by the request. */
 struct api_request {
 	json_t *root;      /* the document; holds the strings below */
+	size_t values;     /* in it, and in the texts of JSON that it holds */
 	const char *model; /* 1..256 bytes */
 	/* [{"role", "content"}] with strings, at least one; of an assistant maybe "tool_calls"
 	 * [{"id", "type", "function": {"name", "arguments": object}}] and "reasoning_content"; of
@@ -49,7 +50,7 @@ struct api_request {
 	bool stream, include_usage;
 	uint32_t n;          /* 1..8 */
 	double temperature;  /* 0..2; default 1 */
-	double top_p;        /* over 0, to 1; default 1: off */
+	double top_p;        /* 0..1; default 1: off */
 	double min_p;        /* 0..1; default 0: off */
 	uint32_t top_k;      /* 0: off, also from -1 */
 	double frequency;    /* -2..2; default 0: off */

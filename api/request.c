@@ -84,9 +84,9 @@ static int count_byte(struct shape *s, char c, struct err *e)
 }
 
 /* Text that is not JSON may be counted wrongly: the parser refuses it at the place. */
-static int check_shape(const char *text, size_t len, struct err *e)
+int api_read_shape(struct api_request *r, const char *text, size_t len, struct err *e)
 {
-	struct shape s = { 0 };
+	struct shape s = { .values = r->values };
 	for (size_t i = 0; i < len;) {
 		if (text[i] == '"') {
 			i = skip_string(&s, text, i + 1, len);
@@ -95,6 +95,7 @@ static int check_shape(const char *text, size_t len, struct err *e)
 		TRY(count_byte(&s, text[i], e));
 		i++;
 	}
+	r->values = s.values;
 	return 0;
 }
 
@@ -336,7 +337,7 @@ int api_request_parse(const void *body, size_t len, struct api_request *out, str
 	*out = (struct api_request){ .n = 1, .temperature = 1, .top_p = 1, .repetition = 1 };
 	if (len > LIMIT_REQUEST_BYTES)
 		return err_set(e, ERR_INPUT, "the body is longer than 8 MiB");
-	TRY(check_shape(body, len, e));
+	TRY(api_read_shape(out, body, len, e));
 	int r = json_read(&out->root, body ? body : "", len, LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH,
 			  e);
 	if (r < 0)

@@ -122,7 +122,8 @@ static int read_name(const json_t *o, const char *key, size_t index, json_t **ou
 }
 
 /* The text of a JSON object; the engine gives templates the form that they expect. */
-static int read_arguments(const json_t *function, size_t index, json_t **out, struct err *e)
+static int read_arguments(struct api_request *r, const json_t *function, size_t index, json_t **out,
+			  struct err *e)
 {
 	const json_t *v = json_object_get(function, "arguments");
 	struct err why = { 0 };
@@ -132,15 +133,17 @@ static int read_arguments(const json_t *function, size_t index, json_t **out, st
 		*out = json_object();
 		return *out ? 0 : no_memory(e);
 	}
-	int r = json_read(out, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES,
-			  LIMIT_JSON_DEPTH, &why);
-	if (r == 0 && json_is_object(*out))
+	TRY(api_read_shape(r, json_string_value(v), json_string_length(v), e));
+	int rc = json_read(out, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES,
+			   LIMIT_JSON_DEPTH, &why);
+	if (rc == 0 && json_is_object(*out))
 		return 0;
-	return r == ERR_NOMEM ? no_memory(e)
+	return rc == ERR_NOMEM ? no_memory(e)
 			      : bad(index, "\"arguments\" of a tool call is not a JSON object", e);
 }
 
-static int read_call(const json_t *call, size_t index, json_t *out, struct err *e)
+static int read_call(struct api_request *r, const json_t *call, size_t index, json_t *out,
+		     struct err *e)
 {
 	static const char *const keys[] = { "id", "type", "function", "index", NULL };
 	static const char *const inner[] = { "name", "arguments", NULL };
@@ -156,17 +159,18 @@ static int read_call(const json_t *call, size_t index, json_t *out, struct err *
 	TRY(json_only_keys(function, inner, "the function of a tool call", e));
 	TRY(read_name(call, "id", index, &id, e));
 	TRY(read_name(function, "name", index, &name, e));
-	int r = read_arguments(function, index, &arguments, e);
-	json_t *clean = r < 0 ? NULL
-			      : json_pack("{s:O,s:s,s:{s:O,s:O}}", "id", id, "type", "function",
-					  "function", "name", name, "arguments", arguments);
+	int rc = read_arguments(r, function, index, &arguments, e);
+	json_t *clean = rc < 0 ? NULL
+			       : json_pack("{s:O,s:s,s:{s:O,s:O}}", "id", id, "type", "function",
+					   "function", "name", name, "arguments", arguments);
 	json_decref(arguments);
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	return json_array_append_new(out, clean) < 0 ? no_memory(e) : 0;
 }
 
-static int read_calls(const json_t *message, size_t index, json_t *clean, struct err *e)
+static int read_calls(struct api_request *r, const json_t *message, size_t index, json_t *clean,
+		      struct err *e)
 {
 	const json_t *calls = json_object_get(message, "tool_calls");
 	size_t i;
@@ -183,7 +187,7 @@ static int read_calls(const json_t *message, size_t index, json_t *clean, struct
 	if (json_object_set_new(clean, "tool_calls", list) < 0)
 		return no_memory(e);
 	json_array_foreach(calls, i, call)
-		TRY(read_call(call, index, list, e));
+		TRY(read_call(r, call, index, list, e));
 	return 0;
 }
 
@@ -255,7 +259,7 @@ static int fill_message(struct api_request *r, const json_t *message, size_t ind
 	if (failed)
 		return no_memory(e);
 	TRY(read_extras(r, message, index, clean, e));
-	return read_calls(message, index, clean, e);
+	return read_calls(r, message, index, clean, e);
 }
 
 static int read_message(struct api_request *r, const json_t *message, size_t index, struct err *e)

@@ -16,6 +16,8 @@ int api_read_bool(const char *name, const json_t *v, bool *out, struct err *e) M
 /* A string, or a list of at most `most`, each of 1..bytes_max bytes; appended to out[*count]. */
 int api_read_strings(const char *name, const json_t *v, bool lone, size_t most, size_t bytes_max,
 		     const char **out, size_t *count, struct err *e) MUST_USE;
+/* Count what a text of JSON holds before it is parsed: the body, and the texts of JSON in it. */
+int api_read_shape(struct api_request *r, const char *text, size_t len, struct err *e) MUST_USE;
 /* The field was accepted and changes nothing. */
 int api_read_note(struct api_request *r, const char *name, struct err *e) MUST_USE;
 

@@ -424,6 +424,31 @@ static int parse_many(const char *field, const char *form, int count, const char
 	return code;
 }
 
+/* Arguments are a text in the body, and count like the rest of it, all calls together. */
+Test(api_request, values_of_arguments_are_counted_with_the_body)
+{
+	struct buf b = { 0 };
+	struct api_request r;
+	struct err e = { 0 };
+	for (int twice = 0; twice < 2; twice++) {
+		buf_clear(&b);
+		buf_add_text(&b, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[");
+		for (int call = 0; call <= twice; call++) {
+			buf_printf(&b, "%s{\"id\":\"c\",\"function\":{\"name\":\"f\",", call ? "," : "");
+			buf_add_text(&b, "\"arguments\":\"{\\\"a\\\":[0");
+			for (int i = 0; i < 70000; i++)
+				buf_add_text(&b, ",0");
+			buf_add_text(&b, "]}\"}}");
+		}
+		buf_add_text(&b, "]}]}");
+		int rc = api_request_parse(b.bytes, b.len, &r, &e);
+		cr_expect_eq(rc, twice ? ERR_INPUT : 0, "%d calls: %s", twice + 1, e.text);
+		cr_expect(!twice || strstr(e.text, "more than 131072 values"), "%s", e.text);
+		api_request_free(&r);
+	}
+	buf_free(&b);
+}
+
 Test(api_request, lists_that_cost_work_are_bounded)
 {
 #define TOOLS(count) \
