@@ -43,7 +43,7 @@ struct cli {
 	int operands;
 	const char *value[CLI_OPTIONS_MAX]; /* by the command's option; "" for a given flag, NULL
 					       when absent */
-	bool json, quiet, no_input, dry_run, yes, help, clock_ok;
+	bool json, quiet, no_input, yes, help, clock_ok;
 	bool alone; /* writes itself: flow_options */
 	const char *home, *passphrase_file;
 	const char *origin; /* of `registry init`, or NULL */

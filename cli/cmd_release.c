@@ -21,7 +21,7 @@ int cmd_release_create(struct cli *c)
 				  .kind = cli_value(c, "kind"),
 				  .parent = cli_value(c, "parent"),
 				  .include_secrets = cli_has(c, "include-secrets"),
-				  .dry_run = c->dry_run,
+				  .dry_run = cli_has(c, "dry-run"),
 				  .yes = c->yes };
 	struct flow *f;
 	json_t *report = NULL;

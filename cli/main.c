@@ -18,7 +18,6 @@ static const struct cli_option global[] = {
 	{ "json", NULL, "one JSON document on stdout" },
 	{ "quiet", NULL, "no progress, no remarks" },
 	{ "no-input", NULL, "never ask" },
-	{ "dry-run", NULL, "check, write nothing" },
 	{ "yes", NULL, "do not ask for confirmation" },
 	{ "help", NULL, "this text" },
 	{ "clock-ok", NULL, "take a clock that is over a day ahead of the log" },
@@ -110,7 +109,7 @@ static int take_wait(struct cli *c, const char *value)
 
 static int set_global(struct cli *c, size_t i, const char *value)
 {
-	bool *const flags[] = { &c->json, &c->quiet, &c->no_input, &c->dry_run,
+	bool *const flags[] = { &c->json, &c->quiet, &c->no_input,
 				&c->yes,  &c->help,  &c->clock_ok };
 	if (i < sizeof flags / sizeof *flags)
 		*flags[i] = true;

@@ -25,6 +25,8 @@ with Home() as h:
         else:
             assert help_text.count("\n  hallmark ") == 2 and (listed or not verb), help_text
         h.run(*words, "--no-such-option", status=2)
+        if "--dry-run" not in help_text:  # never taken by a command that would write all the same
+            h.run(*words, "--dry-run", status=2)
     h.run(status=2)
     h.run("nonsense", status=2)
     h.run("release", "nonsense", status=2)
