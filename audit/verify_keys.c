@@ -45,6 +45,15 @@ static int read_seen(struct check *k, struct store *keys, const char *vkey, stru
 	return 0;
 }
 
+/* Tiles that a power failure tore prove nothing. */
+static bool is_torn(const struct audit_verdict *v)
+{
+	for (size_t i = 0; i < v->remarks && i < sizeof v->remark / sizeof *v->remark; i++)
+		if (strcmp(v->remark[i].kind, "files") == 0)
+			return true;
+	return false;
+}
+
 static int check_continues(struct check *k, const struct checkpoint *seen)
 {
 	struct digest path[TREE_PATH_MAX];
@@ -88,5 +97,7 @@ int audit_verify_keys(const char *log_dir, const char *vkey, struct store *store
 			"keys.db has seen %llu entries of this log, log/ has %llu: log/ is "
 			"an old copy, or the copy was made while the log was written",
 			(unsigned long long)seen.size, (unsigned long long)now.size);
-	return seen.size > 0 && seen.size <= out->size ? check_continues(&k, &seen) : 0;
+	if (seen.size == 0 || seen.size > out->size || is_torn(out))
+		return 0;
+	return check_continues(&k, &seen);
 }
