@@ -123,7 +123,7 @@ int audit_log_head_sign(struct audit_log *log, const struct digest *root, const 
 }
 
 int audit_log_kept(struct store *store, const char *vkey, struct buf *note, struct checkpoint *out,
-		   struct err *e)
+		   uint64_t *durable, struct err *e)
 {
 	struct store_stmt *st;
 	struct store_tx *tx;
@@ -146,6 +146,7 @@ int audit_log_kept(struct store *store, const char *vkey, struct buf *note, stru
 	if (torn) {
 		buf_add_text(note, text);
 		*out = c;
+		*durable = (uint64_t)store_i64(st, 1);
 	}
 	store_finish(st);
 	if (rc >= 0)

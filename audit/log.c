@@ -129,6 +129,7 @@ void audit_worker_choose(const struct audit_log *log, struct log_worker *w)
 static int read_newest(struct audit_log *log, struct checkpoint *c, struct err *e)
 {
 	struct err why = { 0 };
+	uint64_t durable;
 	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &log->checkpoint, c, &why);
 
 	if (rc == ERR_NOTFOUND)
@@ -136,7 +137,7 @@ static int read_newest(struct audit_log *log, struct checkpoint *c, struct err *
 	if (rc != ERR_INPUT && rc != ERR_VERIFY)
 		return rc < 0 ? err_set(e, rc, "%s", why.text) : 0;
 	buf_free(&log->checkpoint);
-	rc = audit_log_kept(log->store, log->vkey.bytes, &log->checkpoint, c, e);
+	rc = audit_log_kept(log->store, log->vkey.bytes, &log->checkpoint, c, &durable, e);
 	if (rc != ERR_NOTFOUND)
 		return rc;
 	return err_set(e, ERR_VERIFY,
@@ -322,6 +323,27 @@ int audit_log_vkey(const struct audit_log *log, struct buf *out, struct err *e)
 	return buf_done(out, e);
 }
 
+/* A tile that is missing or damaged is wrong, unless a power failure may have torn it. */
+static int judge_tile(const struct audit_log *log, uint64_t index, struct err *e)
+{
+	struct err what = e ? *e : (struct err){ 0 };
+	struct buf note = { 0 };
+	struct checkpoint c;
+	uint64_t durable;
+	int rc = log->up ? ERR_NOTFOUND
+			 : audit_log_kept(log->store, log->vkey.bytes, &note, &c, &durable, e);
+
+	buf_free(&note);
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		return rc;
+	if (rc == ERR_NOTFOUND || (index / TILE_FULL + 1) * TILE_FULL <= durable)
+		return err_set(e, ERR_VERIFY, "%s", what.text);
+	return err_set(e, ERR_UNAVAILABLE,
+		       "%s: it was not durable yet when the machine stopped; the next command that "
+		       "writes, such as `hallmark registry init`, writes it again",
+		       what.text);
+}
+
 int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, struct err *e)
 {
 	struct store_stmt *st = NULL;
@@ -343,7 +365,10 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 		goto out;
 	}
 	const void *bytes = store_blob(st, 0, &len);
-	TRY_OUT(audit_tile_check_entry(log->dir, size, index, bytes, len, e));
+	rc = audit_tile_check_entry(log->dir, size, index, bytes, len, e);
+	if (rc == ERR_INPUT)
+		rc = judge_tile(log, index, e);
+	TRY_OUT(rc);
 	buf_add(out, bytes, len);
 	rc = buf_done(out, e);
 out:

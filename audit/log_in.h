@@ -178,10 +178,10 @@ int audit_log_head_update(struct store_tx *tx, uint64_t size, const struct diges
 /* The second commit of a batch: the checkpoint over the edge is durable. */
 int audit_log_head_sign(struct audit_log *log, const struct digest *root, const struct buf *note,
 			struct err *e) MUST_USE;
-/* The newest checkpoint that was signed, where the folder's may be torn: files were not durable up
- * to it when the machine stopped. ERR_NOTFOUND: the folder's should be whole. */
+/* The newest checkpoint that was signed, where the folder's may be torn: its files are durable
+ * up to a smaller size, *durable. ERR_NOTFOUND: the folder should be whole. */
 int audit_log_kept(struct store *store, const char *vkey, struct buf *note, struct checkpoint *out,
-		   struct err *e) MUST_USE;
+		   uint64_t *durable, struct err *e) MUST_USE;
 /* The row log_guard, always in the transaction that changes the head. */
 void audit_guard_key(const struct signing_identity *id, uint8_t key[32]);
 int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct guard *g,

@@ -450,23 +450,26 @@ int audit_tile_check_parent(const char *dir, uint64_t size, int level, uint64_t 
 int audit_tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry,
 			   size_t len, struct err *e)
 {
+	static const struct digest nothing;
 	struct tile t = { 0, index / TILE_FULL, audit_tile_width(size, 0, index / TILE_FULL) };
-	struct digest leaf = audit_tree_leaf(entry, len);
+	struct digest leaf = audit_tree_leaf(entry, len), stored = nothing;
 	struct buf tile = { 0 };
-	int rc = audit_tile_read(dir, &t, &tile, e);
+	struct err why = { 0 };
+	int rc = audit_tile_read(dir, &t, &tile, &why);
 
-	if (rc == ERR_NOTFOUND)
-		rc = err_set(e, ERR_VERIFY, "entry %llu: its published tile is missing",
-			     (unsigned long long)index);
-	if (rc == 0) {
-		struct digest stored = hash_at(&tile, index % TILE_FULL);
-		if (!digest_equal(&leaf, &stored))
-			rc = err_set(e, ERR_VERIFY,
-				     "entry %llu in the database does not have its published hash",
-				     (unsigned long long)index);
-	}
+	if (rc == 0)
+		stored = hash_at(&tile, index % TILE_FULL);
 	buf_free(&tile);
-	return rc;
+	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY || (rc == 0 && digest_equal(&stored, &nothing)))
+		return err_set(e, ERR_INPUT, "entry %llu: its published tile is %s",
+			       (unsigned long long)index,
+			       rc == ERR_NOTFOUND ? "missing" : "damaged");
+	if (rc < 0)
+		return err_set(e, rc, "%s", why.text);
+	if (digest_equal(&leaf, &stored))
+		return 0;
+	return err_set(e, ERR_VERIFY, "entry %llu in the database does not have its published hash",
+		       (unsigned long long)index);
 }
 
 int audit_tile_edge_root(const char *dir, uint64_t size, struct digest *out, struct err *e)

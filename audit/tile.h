@@ -72,7 +72,8 @@ int audit_tile_check_bundle(const char *dir, uint64_t size, uint64_t n, struct e
 int audit_tile_check_parent(const char *dir, uint64_t size, int level, uint64_t n,
 			    struct err *e) MUST_USE;
 
-/* Check an entry against its hash in a tree of this size, which is more than index. */
+/* Check an entry against its hash in a tree of this size, which is more than index. ERR_VERIFY: it
+ * has another; ERR_INPUT: the tile is missing, or not whole. */
 int audit_tile_check_entry(const char *dir, uint64_t size, uint64_t index, const void *entry,
 			   size_t len, struct err *e) MUST_USE;
 

@@ -429,7 +429,8 @@ static int take_checkpoint(struct check *k, struct store *store, const char *vke
 
 	buf_free(&note);
 	if (store && (found == ERR_INPUT || found == ERR_VERIFY)) {
-		int rc = audit_log_kept(store, vkey, &note, &k->c, k->e);
+		uint64_t durable;
+		int rc = audit_log_kept(store, vkey, &note, &k->c, &durable, k->e);
 		buf_free(&note);
 		if (rc == 0)
 			audit_check_remark(

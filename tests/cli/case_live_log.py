@@ -45,6 +45,20 @@ with Home() as h:
             told = "log/checkpoint is " + ("damaged" if durable else "torn")
             assert told in (r.stderr if durable else r.stdout).decode(), r
 
+    (torn / "log/checkpoint").write_bytes(checkpoint)
+    tile = torn / "log/tile/0/000.p" / checkpoint.decode().split("\n")[1]
+    hashes = tile.read_bytes()
+    for durable, found in ((0, 7), (1 << 40, 3)):
+        with sqlite3.connect(torn / "state.db") as db:
+            db.execute("UPDATE log_guard SET synced = ?", (durable,))
+        db.close()
+        for left in (b"", bytes(len(hashes)), hashes[:-9]):
+            tile.write_bytes(left)
+            for command in ("list", "show", "proof"):
+                r = h.run("audit", command, *("1",)[command == "list" :], "--home", torn, status=found)
+                assert b"its published tile is damaged" in r.stderr, r
+            h.run("audit", "verify", "--home", torn, status=0 if found == 7 else 3)
+
     h.run("registry", "init")
     v = h.json("audit", "verify")
     assert v["ok"] and v["remarks"] == [], v
