@@ -385,7 +385,7 @@ int flow_key_export(struct flow *f, const char *name, const char *form, struct b
  * beside it that is not listed there is the trace of a crash. */
 struct import {
 	struct flow_publisher it;
-	bool listed, follows;
+	bool own, listed, follows; /* own: a key of this state folder has the name */
 };
 
 static int look_up(struct flow *f, struct import *m, struct err *e)
@@ -395,8 +395,9 @@ static int look_up(struct flow *f, struct import *m, struct err *e)
 	if (rc == 0)
 		rc = add_trusted(f, &t, e);
 	for (size_t i = 0; rc == 0 && i < t.count; i++) {
-		m->listed = m->listed ||
-			    (!t.of[i].own && strcmp(t.of[i].key.name, m->it.key.name) == 0);
+		bool same = strcasecmp(t.of[i].key.name, m->it.key.name) == 0;
+		m->own = m->own || (same && t.of[i].own);
+		m->listed = m->listed || (same && !t.of[i].own);
 		m->follows = m->follows || signing_public_follows(&m->it.key, &t.of[i].key);
 	}
 	flow_trust_free(&t);
@@ -451,6 +452,11 @@ static int import_key(struct flow *f, const struct flow_import *w, json_t **repo
 	TRY(flow_path(f, name, to, e));
 	TRY(flow_path(f, "trust.toml", list, e));
 	TRY(look_up(f, &m, e));
+	if (m.own)
+		return err_set(e, ERR_CONFLICT,
+			       "%s is an own key's name here, and this key would sign in it: if it "
+			       "may, give it another with --name, and --models '%s/*'",
+			       m.it.key.name, m.it.key.name);
 	if (m.listed)
 		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)",
 			       m.it.key.name, to);

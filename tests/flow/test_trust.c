@@ -357,6 +357,26 @@ Test(flow_trust, an_import_that_died_before_it_was_listed_is_done_again)
 	cr_expect(accepts_theirs());
 }
 
+Test(flow_trust, a_stranger_does_not_sign_in_an_own_keys_name)
+{
+	json_t *report = NULL;
+	struct err e = { 0 };
+	struct flow_import w = { .path = their_key("document") };
+	fixture_key(&at, "acme");
+	expect_says(ERR_CONFLICT, "acme is an own key's name here",
+		    flow_key_import(at.flow, &w, &report, &e));
+	w.name = "ACME"; /* the same organisation: names are allowed in either case */
+	expect_says(ERR_CONFLICT, "is an own key's name here",
+		    flow_key_import(at.flow, &w, &report, &e));
+	cr_expect_not(accepts_theirs());
+	w.name = "acme-builds";
+	expect(0, flow_key_import(at.flow, &w, &report, &e));
+	json_decref(report);
+	w.name = "Acme-Builds";
+	expect_says(ERR_CONFLICT, "is trusted already",
+		    flow_key_import(at.flow, &w, &report, &e));
+}
+
 Test(flow_trust, another_publishers_key_of_the_same_name_is_not_put_over_the_first)
 {
 	struct buf key = { 0 };
