@@ -260,12 +260,17 @@ static int check_first(struct publication *p, struct err *e)
 	TRY(flow_first_find(p->flow, p->source, p->pending.dir, &p->first, e));
 	if (!first->found || p->want->yes)
 		return 0;
+	if (!first->readable)
+		return err_set(e, ERR_CONFLICT,
+			       "%s/" SIGNING_BUNDLE " is no signature that can be read here, so "
+			       "whose it is cannot be told: if it is a damaged one of yours, remove "
+			       "it; --yes signs the folder anew and keeps that file in %s/" FLOW_UPSTREAM,
+			       p->want->dir, p->final);
 	return err_set(e, ERR_CONFLICT,
-		       "%s/" SIGNING_BUNDLE " is by no key of yours%s%.200s: --yes signs the folder "
+		       "%s/" SIGNING_BUNDLE " is by no key of yours, but of %.200s: --yes signs the folder "
 		       "anew, keeps that signature in %s/" FLOW_UPSTREAM
 		       " and names the release as a parent",
-		       p->want->dir, first->readable ? ", but of " : "",
-		       first->readable ? first->name : "", p->final);
+		       p->want->dir, first->name, p->final);
 }
 
 static int open_inputs(struct publication *p, struct err *e)

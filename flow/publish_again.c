@@ -107,13 +107,25 @@ out:
 	return rc;
 }
 
-/* hallmark.chunks and hallmark.tensors are files of the release: its root says that they are the
- * same; whether they lie in the folder is to be asked. */
-static bool has_lists(const char *dir)
+/* hallmark.chunks and hallmark.tensors are files of the release: the root says what they are, not
+ * what lies in the folder. Staging has them made anew. */
+static bool has_lists(const struct signing_manifest *m, const char *dir)
 {
-	char chunks[LIMIT_PATH_BYTES], tensors[LIMIT_PATH_BYTES];
-	return file_join(chunks, dir, SIGNING_CHUNKS, NULL) == 0 && file_exists(chunks) &&
-	       file_join(tensors, dir, SIGNING_TENSORS, NULL) == 0 && file_exists(tensors);
+	bool intact = true;
+	for (size_t i = 0; intact && i < m->file_count; i++) {
+		char path[LIMIT_PATH_BYTES];
+		struct buf text = { 0 };
+		struct err why;
+		if (strcmp(m->file[i].name, SIGNING_CHUNKS) != 0 &&
+		    strcmp(m->file[i].name, SIGNING_TENSORS) != 0)
+			continue;
+		intact = file_join(path, dir, m->file[i].name, &why) == 0 &&
+			 file_read(path, m->file[i].bytes, &text, &why) == 0;
+		struct digest found = digest_of(text.bytes, text.len);
+		intact = intact && digest_equal(&found, &m->file[i].digest);
+		buf_free(&text);
+	}
+	return intact;
 }
 
 /* What is not in the table, and of the same content: another's release, further signers. */
@@ -134,7 +146,7 @@ static int keep_others(const char *dir, const char *staging, struct err *e)
 int flow_publish_restage(const struct flow_making *of, const char *dir, const char *staging,
 			 const char *final, struct err *e)
 {
-	bool complete = has_lists(dir);
+	bool complete = has_lists(of->manifest, dir);
 	for (size_t i = 0; complete && i < FLOW_ARTIFACTS; i++)
 		complete = is_intact(of, &flow_artifacts[i], dir, final);
 	if (complete)

@@ -400,7 +400,9 @@ int flow_release_show(struct flow *f, const char *ref, json_t **report, struct e
 	TRY(flow_ref_open(f, ref, &r, e));
 	int rc = 0;
 	TRY_OUT(read_bundle(r.source, &bundle, e));
-	TRY_OUT(signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e));
+	rc = signing_bundle_open(bundle.bytes, bundle.len, NULL, &m, e);
+	if (rc < 0)
+		TRY_OUT(err_prefix(e, "%s/" SIGNING_BUNDLE, r.source->label));
 	flow_named_read(r.beside, &m, &named);
 	bool is_named = named.model[0];
 	obj_text(&o, "name", m.model_name);
