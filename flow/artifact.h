@@ -73,9 +73,16 @@ bool flow_beside_known(const char *name);
 
 /* Whether it is of a further signer: model.sig.N, publisher.pub.N. */
 bool flow_beside_numbered(const char *name);
-/* Call visit for each further bundle. signer NULL: by no trusted key. */
-int flow_signers_each(struct source *beside, const struct flow_trust *t,
-		      const struct signing_manifest *m,
+/* What further bundles are held against; borrowed. */
+struct flow_signed {
+	const struct flow_trust *trust;
+	const struct signing_manifest *manifest;
+	const struct flow_publisher *first; /* who signed SIGNING_BUNDLE; one of trust */
+	int64_t now_us;
+};
+/* Call visit for each further bundle. signer NULL: it counts for nobody, since no trusted key made
+ * it, or one that has expired, or one that is counted already. */
+int flow_signers_each(struct source *beside, const struct flow_signed *of,
 		      void (*visit)(void *ctx, const struct flow_verdict *v,
 				    const struct flow_publisher *signer),
 		      void *ctx, struct err *e) MUST_USE;

@@ -8,6 +8,7 @@
 #include "flow/artifact.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SIGNERS_MAX 64
@@ -41,14 +42,37 @@ static const struct flow_publisher *signer_of(const struct buf *bundle, const st
 	return NULL;
 }
 
-static void judge(const char *name, const struct buf *bundle, const struct flow_trust *t,
-		  const struct signing_manifest *m, struct flow_verdict *out,
-		  const struct flow_publisher **signer)
+/* Whether a good signature counts: once for each key, and while that key lasts. Nothing proves when
+ * a further signature was made. */
+static bool counts(const struct flow_signed *of, const struct flow_publisher *signer,
+		   const bool *seen, struct flow_verdict *out)
 {
+	const char *label = flow_key_label(&signer->key);
+	struct err ended = { 0 };
+	if (seen[signer - of->trust->of])
+		snprintf(out->detail, sizeof out->detail, "%.200s, who is counted already", label);
+	else if (flow_key_ended(&signer->key, of->now_us, &ended) < 0)
+		snprintf(out->detail, sizeof out->detail, "%.300s: it does not count", ended.text);
+	else
+		snprintf(out->detail, sizeof out->detail, "%.200s", label);
+	return !seen[signer - of->trust->of] && !ended.text[0];
+}
+
+static bool names_trusted(const struct buf *bundle, const struct flow_trust *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (signing_bundle_names(bundle->bytes, bundle->len, &t->of[i].key))
+			return true;
+	return false;
+}
+
+/* NULL: the bundle counts for nobody. */
+static const struct flow_publisher *judge(const struct buf *bundle, const struct flow_signed *of,
+					  const bool *seen, struct flow_verdict *out)
+{
+	const struct signing_manifest *m = of->manifest;
 	struct signing_manifest its = { .file = NULL };
 	struct err why = { 0 };
-	bool named = false;
-	out->name = name;
 	int rc = signing_bundle_open(bundle->bytes, bundle->len, NULL, &its, &why);
 	out->ok = rc == 0 && its.payload.len == m->payload.len &&
 		  memcmp(its.payload.bytes, m->payload.bytes, m->payload.len) == 0;
@@ -56,41 +80,47 @@ static void judge(const char *name, const struct buf *bundle, const struct flow_
 	if (!out->ok) {
 		snprintf(out->detail, sizeof out->detail, "%s",
 			 rc < 0 ? why.text : "signs another manifest");
-		return;
+		return NULL;
 	}
-	*signer = signer_of(bundle, t);
-	for (size_t i = 0; i < t->count; i++)
-		named = named ||
-			signing_bundle_names(bundle->bytes, bundle->len, &t->of[i].key);
-	out->ok = *signer || !named;
-	snprintf(out->detail, sizeof out->detail, "%.200s",
-		 *signer ? flow_key_label(&(*signer)->key)
-		 : named ? "says that it is by a trusted key, and is not"
-			 : "by no key that is trusted here: it does not count");
+	const struct flow_publisher *signer = signer_of(bundle, of->trust);
+	if (signer)
+		return counts(of, signer, seen, out) ? signer : NULL;
+	out->ok = !names_trusted(bundle, of->trust);
+	snprintf(out->detail, sizeof out->detail, "%s",
+		 out->ok ? "by no key that is trusted here: it does not count"
+			 : "says that it is by a trusted key, and is not");
+	return NULL;
 }
 
-int flow_signers_each(struct source *beside, const struct flow_trust *t,
-		      const struct signing_manifest *m,
+int flow_signers_each(struct source *beside, const struct flow_signed *of,
 		      void (*visit)(void *ctx, const struct flow_verdict *v,
 				    const struct flow_publisher *signer),
 		      void *ctx, struct err *e)
 {
+	int rc = 0;
+	bool *seen = calloc(of->trust->count, sizeof *seen);
+	if (!seen)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	seen[of->first - of->trust->of] = true;
 	for (int n = 2; beside && n <= SIGNERS_MAX; n++) {
-		struct flow_verdict verdict = { 0 };
-		const struct flow_publisher *signer = NULL;
-		struct buf bundle = { 0 };
 		char name[32];
+		struct flow_verdict verdict = { .name = name };
+		struct buf bundle = { 0 };
 		snprintf(name, sizeof name, SIGNING_BUNDLE ".%d", n);
-		int rc = source_read_file(beside, name, FLOW_ARTIFACT_BYTES, &bundle, e);
+		rc = source_read_file(beside, name, FLOW_ARTIFACT_BYTES, &bundle, e);
 		if (rc == 0) {
-			judge(name, &bundle, t, m, &verdict, &signer);
+			const struct flow_publisher *signer = judge(&bundle, of, seen, &verdict);
 			visit(ctx, &verdict, signer);
+			if (signer)
+				seen[signer - of->trust->of] = true;
 		}
 		buf_free(&bundle);
 		if (rc < 0 && rc != ERR_NOTFOUND)
-			return rc;
+			break;
+		rc = 0;
 	}
-	return 0;
+	free(seen);
+	return rc;
 }
 
 /* ---- made ---- */
@@ -145,6 +175,7 @@ static int open_release(struct cosigning *c, struct flow *f, struct err *e)
 {
 	size_t signer;
 	TRY(flow_identity(f, c->want->key, &c->key, e));
+	TRY(flow_key_lasts(f, signing_identity_public(c->key), e));
 	TRY(flow_ref_open(f, c->want->dir, &c->ref, e));
 	if (!c->ref.is_folder)
 		return err_set(e, ERR_USAGE,

@@ -80,6 +80,10 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out,
 void flow_trust_free(struct flow_trust *t);
 /* What to call a key: its name, else the id of one of its halves. Borrowed. */
 const char *flow_key_label(const struct signing_public *key);
+/* ERR_DENIED: the key has ended before now, or (lasts) before the clock of f; with what to do. */
+int flow_key_ended(const struct signing_public *key, int64_t now_us, struct err *e) MUST_USE;
+int flow_key_lasts(const struct flow *f, const struct signing_public *key,
+		   struct err *e) MUST_USE;
 /* Whether a publisher may sign a model of that name: trust.toml says so; else, of an own key, its
  * document does; else the name's organisation is the publisher. A key file that was given and names
  * nobody may sign any. ERR_DENIED, with what to do about it. */

@@ -216,16 +216,9 @@ static int check_wanted(struct publication *p, struct err *e)
 static int check_key(const struct publication *p, struct err *e)
 {
 	struct flow_publisher publisher;
-	char when[32];
 	TRY(flow_trust_own(p->flow, p->want->key, &publisher, e));
 	TRY(flow_trust_allows(&publisher, p->want->name, e));
-	int64_t expires = publisher.key.expires_us;
-	text_time_rfc3339(expires, when);
-	if (expires && env_now_us(p->flow->env) >= expires)
-		return err_set(e, ERR_DENIED,
-			       "the key %s expired on %s: make another, with --previous %s",
-			       p->want->key, when, p->want->key);
-	return 0;
+	return flow_key_lasts(p->flow, &publisher.key, e);
 }
 
 /* What must not be published by mistake stops it. */

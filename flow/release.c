@@ -314,7 +314,10 @@ static int verify_ref(const struct flow_ref *ref, const struct flow_trust *t,
 	check_name(&t->of[signer], &beside.named, v->name, report);
 	json_array_append_new(json_object_get(report, "signers"),
 			      json_string(flow_key_label(key)));
-	TRY_OUT(flow_signers_each(ref->beside, t, &m, add_signer, report, e));
+	const struct flow_signed by = {
+		.trust = t, .manifest = &m, .first = &t->of[signer], .now_us = now_us
+	};
+	TRY_OUT(flow_signers_each(ref->beside, &by, add_signer, report, e));
 	check_expiry(&beside, now_us, report);
 out:
 	signing_manifest_free(&m);

@@ -36,6 +36,25 @@ const char *flow_key_label(const struct signing_public *key)
 	return key->name[0] ? key->name : key->has_p256 ? key->p256_keyid : key->ed25519_keyid;
 }
 
+int flow_key_ended(const struct signing_public *key, int64_t now_us, struct err *e)
+{
+	char when[32];
+	if (key->expires_us == 0 || now_us < key->expires_us)
+		return 0;
+	text_time_rfc3339(key->expires_us, when);
+	return err_set(e, ERR_DENIED, "the key %s expired on %s", flow_key_label(key), when);
+}
+
+int flow_key_lasts(const struct flow *f, const struct signing_public *key, struct err *e)
+{
+	char when[32];
+	if (flow_key_ended(key, env_now_us(f->env), e) == 0)
+		return 0;
+	text_time_rfc3339(key->expires_us, when);
+	return err_set(e, ERR_DENIED, "the key %s expired on %s: make another, with --previous %s",
+		       key->name, when, key->name);
+}
+
 void flow_trust_free(struct flow_trust *t)
 {
 	free(t->of);

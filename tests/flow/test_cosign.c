@@ -119,6 +119,49 @@ Test(flow_cosign, a_second_signature_by_one_key_is_the_first)
 	cr_expect_not(fixture_has(&at, "model.hallmark/model.sig.3"));
 }
 
+Test(flow_cosign, a_copied_signature_counts_once)
+{
+	static const char *const copies[] = { "model/model.sig", "model.hallmark/model.sig.2" };
+	json_decref(sign(&at, "second"));
+	for (int i = 0; i < 2; i++) {
+		fixture_copy(&at, copies[i], "model.hallmark/model.sig.3");
+		json_t *report = verify(&at, "model");
+		cr_expect(truth_of(report, "ok"));
+		cr_expect_eq(count_of(report, "signers"), 2, "%s", copies[i]);
+		cr_expect(strstr(text_of(item_with(report, "checks", "name", "model.sig.3"), "detail"),
+				 "who is counted already"));
+		json_decref(report);
+		fixture_delete(&at, "model.hallmark/model.sig.3");
+	}
+}
+
+Test(flow_cosign, a_key_that_has_expired_neither_signs_nor_counts)
+{
+	json_t *report;
+	struct err e = { 0 };
+	const struct flow_key dated[] = { { .name = "dated", .expires = "2026-12-31" },
+					  { .name = "late", .expires = "2026-12-31" } };
+	const struct flow_cosign s = { .dir = fixture_path(&at, "model"), .key = "late" };
+	for (int i = 0; i < 2; i++) {
+		expect(0, flow_key_new(at.flow, &dated[i], &report, &e));
+		json_decref(report);
+	}
+	json_decref(sign(&at, "dated"));
+	report = verify(&at, "model");
+	cr_expect_eq(count_of(report, "signers"), 2);
+	json_decref(report);
+	at.time_us = 1798761600000000; /* 2027-01-01 */
+	expect_says(ERR_DENIED, "the key late expired on 2026-12-31T00:00:00Z: make another",
+		    flow_release_sign(at.flow, &s, &report, &e));
+	cr_expect_not(fixture_has(&at, "model.hallmark/model.sig.3"));
+	report = verify(&at, "model");
+	cr_expect(truth_of(report, "ok"), "the publisher's own signature stands");
+	cr_expect_eq(count_of(report, "signers"), 1);
+	cr_expect(strstr(text_of(item_with(report, "checks", "name", "model.sig.2"), "detail"),
+			 "the key dated expired on 2026-12-31T00:00:00Z: it does not count"));
+	json_decref(report);
+}
+
 Test(flow_cosign, what_does_not_verify_is_not_signed)
 {
 	json_t *report;
