@@ -40,8 +40,9 @@ int flow_registry_affected(struct flow *f, const char *ref, json_t **report,
 			   struct err *e) MUST_USE;
 /* All of the index as a document that is the same for the same log. */
 int flow_registry_export(struct flow *f, json_t **report, struct err *e) MUST_USE;
-/* Recreate head, entries and index of a missing state.db from log/. Called instead of flow_open.
- * Report: {size, releases, forks, undisclosable, undisclosable_entries}. */
+/* Recreate head, entries and index of a missing state.db from log/; or where that is there, write a
+ * log/ again that is missing or an old copy. Called instead of flow_open. Report: {size, releases,
+ * forks, undisclosable, erased, lost, undisclosable_entries}. */
 int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct err *e) MUST_USE;
 
 /* ---- forks ---- */
