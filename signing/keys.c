@@ -355,12 +355,19 @@ static int match_document(struct signing_identity *id, const char *path, struct 
 }
 
 /* A secret key without its document is what a cut-off creation left, of which nobody was told: it
- * is completed, never replaced. */
+ * is completed, never replaced; nor is it taken for one that a passphrase protects. */
 static int take_secret(struct signing_identity *id, const char *path, const char *passphrase,
 		       struct err *e)
 {
 	struct err why = { 0 };
-	int result = read_secret(id, path, passphrase, &why);
+	int result = read_secret(id, path, NULL, &why);
+	if (result == 0 && passphrase)
+		return err_set(e, ERR_CONFLICT,
+			       "%s exists without its key document, and not under a passphrase: "
+			       "remove it, or make the key without one",
+			       path);
+	if (result < 0 && passphrase)
+		result = read_secret(id, path, passphrase, &why);
 	return result < 0 ? err_set(e, ERR_CONFLICT,
 				    "%s exists without its key document: %.300s", path, why.text)
 			  : 0;

@@ -139,6 +139,21 @@ Test(signing_keys, a_secret_without_its_document_is_completed_and_never_replaced
 	buf_free(&after);
 }
 
+Test(signing_keys, a_secret_that_lies_open_is_not_taken_for_one_under_a_passphrase)
+{
+	struct err e = { 0 };
+	struct signing_identity *id = NULL;
+	char dir[128];
+	snprintf(dir, sizeof dir, "%s", world_path(&w, "keys"));
+	expect(0, signing_identity_create(dir, "p", NULL, &w.env, &e));
+	cr_assert_eq(unlink(world_path(&w, "keys/p.pub")), 0);
+	expect(ERR_CONFLICT, signing_identity_create(dir, "p", "correct horse", &w.env, &e));
+	cr_expect_not(file_exists(world_path(&w, "keys/p.pub")));
+	expect(0, signing_identity_create(dir, "p", NULL, &w.env, &e));
+	expect(0, signing_identity_open(&id, dir, "p", NULL, &e));
+	signing_identity_close(id);
+}
+
 /* ---- many at once ---- */
 
 struct maker {
