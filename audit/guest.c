@@ -31,10 +31,11 @@ static int host_gone(struct audit_guest *g, bool sent, const struct err *why, st
 	g->gone = true;
 	g->unsure = g->unsure || sent;
 	if (sent)
-		return err_set(e, ERR_UNAVAILABLE,
-			       "the process that writes to %.200s ended before it answered (%.120s): "
-			       "`hallmark audit list` tells whether this was recorded",
-			       g->home, why->text);
+		return err_set(
+			e, ERR_UNAVAILABLE,
+			"the process that writes to %.200s ended before it answered (%.120s): "
+			"`hallmark audit list` tells whether this was recorded",
+			g->home, why->text);
 	return err_set(e, ERR_UNAVAILABLE,
 		       "the process that writes to %.200s ended; nothing was recorded of this: run "
 		       "the command again",
@@ -83,7 +84,7 @@ int audit_guest_enter(struct audit_guest **out, const char *home, const char *co
 		      struct err *e)
 {
 	struct door_request q = { .call = DOOR_HELLO, .version = DOOR_VERSION, .command = command };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 	int fd;
 
 	TRY(net_local_connect(home, DOOR_NAME, &fd, e));
@@ -131,7 +132,7 @@ const char *audit_guest_host(const struct audit_guest *g) { return g->host; }
 int audit_guest_ready(struct audit_guest *g, struct err *e)
 {
 	struct door_request q = { .call = DOOR_READY };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 
 	return ask(g, &q, &reply, e);
 }
@@ -139,7 +140,7 @@ int audit_guest_ready(struct audit_guest *g, struct err *e)
 int audit_guest_reserve(struct audit_guest *g, uint64_t *n, struct err *e)
 {
 	struct door_request q = { .call = DOOR_RESERVE };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 
 	TRY(ask(g, &q, &reply, e));
 	*n = reply.n;
@@ -150,7 +151,7 @@ int audit_guest_append(struct audit_guest *g, const struct audit_record *r,
 		       struct audit_receipt *out, struct err *e)
 {
 	struct door_request q = { .call = DOOR_APPEND, .record = *r };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 
 	TRY(ask(g, &q, &reply, e));
 	*out = reply.receipt;
@@ -160,7 +161,7 @@ int audit_guest_append(struct audit_guest *g, const struct audit_record *r,
 int audit_guest_stop(struct audit_guest *g, struct audit_receipt *out, struct err *e)
 {
 	struct door_request q = { .call = DOOR_STOP };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 
 	TRY(ask(g, &q, &reply, e));
 	*out = reply.receipt;
@@ -175,7 +176,7 @@ int audit_guest_erase(struct audit_guest *g, const struct erase_request *x,
 				  .index = x->index,
 				  .ground = x->ground,
 				  .actor = x->actor };
-	struct door_reply reply;
+	struct door_reply reply = { .n = 0 };
 
 	TRY(ask(g, &q, &reply, e));
 	*out = reply.receipt;

@@ -197,7 +197,7 @@ int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e)
 {
 	struct digest root;
 	struct guard g;
-	uint64_t size;
+	uint64_t size = 0;
 
 	TRY(audit_log_head_read(tx, &size, &root, e));
 	pthread_mutex_lock(&log->lock);

@@ -218,7 +218,7 @@ static int check_seen(struct rebuild *r, const char *vkey, const struct checkpoi
 		      struct err *e)
 {
 	struct buf note = { 0 };
-	struct checkpoint seen;
+	struct checkpoint seen = { .size = 0 };
 	int rc = r->o->keys ? audit_guard_seen(r->o->keys, &note, e) : ERR_NOTFOUND;
 
 	if (rc == 0)

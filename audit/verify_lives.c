@@ -10,6 +10,8 @@
  * another's process name it as their host, and share its fate. */
 #include "audit/verify.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +74,7 @@ static int add_span(struct check *k, const struct life *w, uint64_t first, uint6
 		l->span = grown;
 		l->room = room;
 	}
+	check(l->span);
 	l->span[l->spans++] = (struct span){ (size_t)(w - l->worker), first, last, lost };
 	return 0;
 }
@@ -108,11 +111,12 @@ static int take_missing(struct check *k, struct life *w, const json_t *body)
 static int take_lost(struct check *k, const json_t *body)
 {
 	const char *id = json_string_value(json_object_get(body, "worker"));
-	struct life *w;
+	struct life *w = NULL;
 
 	if (!id || strlen(id) != 16)
 		return 0;
 	TRY(find_worker(k, id, &w));
+	check(w);
 	w->ended = true;
 	return take_missing(k, w, body);
 }
@@ -121,21 +125,23 @@ static int take_start(struct check *k, const struct record_head *head)
 {
 	const json_t *body = json_object_get(head->entry, "body");
 	const char *id = json_string_value(json_object_get(body, "host"));
-	struct life *w, *host = NULL;
+	struct life *w = NULL, *host = NULL;
 
 	if (id && strlen(id) == 16)
 		TRY(find_worker(k, id, &host));
 	size_t order = host ? host->order : ++k->lives.starts;
 	TRY(find_worker(k, head->worker, &w)); /* host may have moved */
+	check(w);
 	w->order = order;
 	return 0;
 }
 
 int audit_lives_take(struct check *k, uint64_t index, const struct record_head *head)
 {
-	struct life *w;
+	struct life *w = NULL;
 
 	TRY(find_worker(k, head->worker, &w));
+	check(w);
 	TRY(add_number(k, w, head->n));
 	if (head->unread)
 		return 0;

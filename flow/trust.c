@@ -10,6 +10,7 @@
  * is about the own key of that name. models: what this key may sign; without it, NAME/ and any
  * model. What a key document says of its own models is its owner's claim, and counts for own keys
  * alone. */
+#include "base/check.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/toml.h"
@@ -92,6 +93,7 @@ static int add_own_keys(struct flow *f, struct flow_trust *t, struct err *e)
 		if (rc < 0)
 			break;
 		struct flow_publisher *p = &t->of[t->count - 1];
+		check(p);
 		p->own = true;
 		memcpy(p->models, p->key.models, sizeof p->models);
 	}
@@ -196,16 +198,18 @@ int flow_trust_load(struct flow *f, const char *key, struct flow_trust *out, str
 		if (rc == 0)
 			out->of[0].given = true;
 	} else if (!f) {
-		rc = err_set(e, ERR_NOTFOUND,
-			     "no publisher is trusted here yet: get the publisher's key and `hallmark "
-			     "key import FILE`, or give --key FILE");
+		rc = err_set(
+			e, ERR_NOTFOUND,
+			"no publisher is trusted here yet: get the publisher's key and `hallmark "
+			"key import FILE`, or give --key FILE");
 	} else {
 		rc = trust_of_home(f, out, e);
 		if (rc == 0 && out->count == 0)
-			rc = err_set(e, ERR_NOTFOUND,
-				     "no publisher is trusted in %s yet: get the publisher's key and "
-				     "`hallmark key import FILE`, or give --key FILE",
-				     f->home);
+			rc = err_set(
+				e, ERR_NOTFOUND,
+				"no publisher is trusted in %s yet: get the publisher's key and "
+				"`hallmark key import FILE`, or give --key FILE",
+				f->home);
 	}
 	if (rc < 0)
 		flow_trust_free(out);

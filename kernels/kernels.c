@@ -9,7 +9,7 @@
  * inputs, and which does all else. */
 #define SET(set, integer, bf16, packing, other, is_canonical, its_regime)                       \
 	{                                                                                       \
-		.name = #set, .canonical = (is_canonical), .regime = its_regime,                \
+		.name = #set, .canonical = (is_canonical), .regime = (its_regime),              \
 		.matmul = { [KERNEL_F32] = kernel_matmul_f32_##other,                           \
 			    [KERNEL_BF16] = kernel_matmul_bf16_##bf16,                          \
 			    [KERNEL_FP8] = kernel_matmul_fp8_##other,                           \
