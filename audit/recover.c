@@ -38,6 +38,7 @@ struct found {
 	struct buf note[SIGNED];
 	struct guard guard;
 	bool guarded; /* false: a database of before there were guards */
+	bool older;   /* it has rows that count only if the log began before there were guards */
 	bool damaged; /* the folder's checkpoint */
 	int newest;   /* of those that are signed */
 };
@@ -183,13 +184,23 @@ static int check_ages(const struct found *f, struct err *e)
 	return 0;
 }
 
-/* A database of before there were guards, with what a crash of that program left: at most its
- * batch, beyond the folder's checkpoint. Once keys.db has seen a head, there is a guard too. */
+/* What a crash of a program before there were guards left: at most its batch, beyond the folder's
+ * checkpoint. A database whose guard was taken away looks the same, but its genesis, which is under
+ * the signed root, does not: check_genesis. */
 static bool is_older_tail(const struct found *f)
 {
 	return !f->guarded && f->at[IN_FOLDER].size > 0 &&
 	       f->at[IN_FOLDER].size == f->at[f->newest].size && f->at[IN_KEYS].size == 0 &&
 	       f->at[HEAD].size - f->at[IN_FOLDER].size <= 64;
+}
+
+static int refuse_tail(const struct found *f, struct err *e)
+{
+	return err_set(
+		e, ERR_VERIFY,
+		"the database has %llu entries, %llu are signed, and nothing vouches for the "
+		"others: put back state.db and log/checkpoint of one time",
+		(unsigned long long)f->at[HEAD].size, (unsigned long long)f->at[f->newest].size);
 }
 
 /* Rows that nothing signed are a batch of ours, cut short. */
@@ -199,13 +210,17 @@ static int check_tail(struct found *f, struct err *e)
 	for (int i = 0; i < SIGNED; i++)
 		if (f->at[i].size > f->at[f->newest].size)
 			f->newest = i;
-	if (f->at[HEAD].size == f->at[f->newest].size || f->guarded || is_older_tail(f))
+	if (f->at[HEAD].size == f->at[f->newest].size || f->guarded)
 		return 0;
-	return err_set(
-		e, ERR_VERIFY,
-		"the database has %llu entries, %llu are signed, and nothing vouches for the "
-		"others: put back state.db and log/checkpoint of one time",
-		(unsigned long long)f->at[HEAD].size, (unsigned long long)f->at[f->newest].size);
+	f->older = is_older_tail(f);
+	return f->older ? 0 : refuse_tail(f, e);
+}
+
+static int check_genesis(const struct found *f, const struct record_head *head, struct err *e)
+{
+	const json_t *body = json_object_get(head->entry, "body");
+
+	return f->older && json_object_get(body, "guarded") ? refuse_tail(f, e) : 0;
 }
 
 static int look(struct audit_log *log, struct found *f, struct err *e)
@@ -243,7 +258,8 @@ static int compare_root(struct audit_log *log, const struct found *f, struct err
 	return 0;
 }
 
-static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *e)
+static int replay_row(struct audit_log *log, const struct found *f, struct store_stmt *st,
+		      struct err *e)
 {
 	size_t leaf_len, len;
 	const void *stored = store_blob(st, 1, &leaf_len), *entry = store_blob(st, 2, &len);
@@ -260,7 +276,9 @@ static int replay_row(struct audit_log *log, struct store_stmt *st, struct err *
 		return err_set(e, ERR_VERIFY, "entry %llu in the database is malformed", index);
 	if (head.worker[0]) /* else a later version that states no time */
 		log->last_time_us = head.time_us;
+	int rc = index == 0 ? check_genesis(f, &head, e) : 0;
 	json_decref(head.entry);
+	TRY(rc);
 	merkle_add(&log->merkle, &leaf);
 	return audit_edge_add(log->edge, log->dir, log->env, entry, len, e);
 }
@@ -280,7 +298,7 @@ static int replay(struct audit_log *log, uint64_t from, const struct found *f, s
 			      &st, e));
 	store_bind_i64(st, 1, (int64_t)from);
 	while ((rc = store_step(st, e)) == 1) {
-		TRY_OUT(replay_row(log, st, e));
+		TRY_OUT(replay_row(log, f, st, e));
 		TRY_OUT(compare_root(log, f, e));
 	}
 	if (rc == 0 && log->edge->size != f->at[HEAD].size)
@@ -338,7 +356,7 @@ static void take_signed(struct audit_log *log, struct found *f)
 
 static int bring_up(struct audit_log *log, struct found *f, struct err *e)
 {
-	int rc = replay_edge(log, f, e);
+	int rc = f->older ? ERR_NOTFOUND : replay_edge(log, f, e);
 
 	if (rc == ERR_NOTFOUND || rc == ERR_VERIFY)
 		rc = replay_all(log, f, e);
@@ -394,8 +412,8 @@ int audit_log_recover(struct audit_log *log, struct err *e)
 	TRY(audit_vault_recover(log, e));
 	if (size == 0)
 		return audit_log_append_itself(log, "genesis",
-					       json_pack("{s:s,s:s}", "origin", log->origin, "vkey",
-							 log->vkey.bytes),
+					       json_pack("{s:b,s:s,s:s}", "guarded", true, "origin",
+							 log->origin, "vkey", log->vkey.bytes),
 					       e);
 	return audit_workers_close_dead(log, e);
 }

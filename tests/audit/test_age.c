@@ -205,6 +205,62 @@ Test(audit_age, forged_rows_are_refused_whatever_else_is_taken_away)
 			}
 }
 
+/* More rows than are signed, in place of a batch that a crash cut short. */
+static void forge_tail(void)
+{
+	struct merkle merkle = { .count = 0 };
+	struct buf entry = { 0 };
+	struct store_stmt *st;
+	struct store_tx *tx;
+	struct err e = { 0 };
+	size_t len;
+
+	place_stores(&at);
+	cr_assert_eq(store_write(at.store, &tx, &e), 0);
+	cr_assert_eq(store_prepare(tx, "SELECT entry FROM log_entry ORDER BY idx", &st, &e), 0);
+	while (store_step(st, &e) == 1) {
+		const char *bytes = store_blob(st, 0, &len);
+		struct digest leaf = audit_tree_leaf(bytes, len);
+		merkle_add(&merkle, &leaf);
+		buf_clear(&entry);
+		buf_add(&entry, bytes, len);
+	}
+	store_finish(st);
+	struct digest leaf = audit_tree_leaf(entry.bytes, entry.len);
+	struct entry_row row = { .index = merkle.count, .leaf = leaf,        .type = "registry",
+				 .worker = "forged",    .bytes = entry.bytes, .len = entry.len };
+	merkle_add(&merkle, &leaf);
+	struct digest root = merkle_root(&merkle);
+	cr_assert_eq(audit_log_entry_insert(tx, &row, &e), 0, "%s", e.text);
+	cr_assert_eq(audit_log_head_update(tx, merkle.count, &root, merkle.count - 1, &e), 0);
+	cr_assert_eq(store_commit(tx, &e), 0);
+	store_end(tx);
+	buf_free(&entry);
+}
+
+Test(audit_age, forged_rows_behind_the_signed_ones_are_no_batch_that_was_cut_short)
+{
+	static const char *const state[] = { "SELECT 1", "DELETE FROM log_guard",
+					     "DELETE FROM log_guard;"
+					     " UPDATE log_head SET checkpoint = NULL" };
+	static const char *const keys[] = { "SELECT 1", "DELETE FROM log_seen" };
+
+	for (size_t i = 0; i < sizeof(state) / sizeof(*state); i++)
+		for (size_t k = 0; k < 2; k++) {
+			struct err e = { 0 };
+			put(NEWER, NEWER, NEWER);
+			forge_tail();
+			place_sql(at.store, state[i]);
+			place_sql(at.keys, keys[k]);
+			place_close(&at);
+			uint64_t before = published();
+			cr_expect_eq(place_try_open(&at, &e), ERR_VERIFY, "%s; %s: %s", state[i],
+				     keys[k], e.text);
+			cr_expect_eq(published(), before, "something was signed");
+			place_close(&at);
+		}
+}
+
 Test(audit_age, log_folder_that_is_gone_or_old_is_written_again_knowingly)
 {
 	static const enum part logs[] = { MISSING, OLDER, FORGED };
