@@ -106,12 +106,11 @@ static int judge_file(struct check *k, const char *kind, uint64_t end, int rc, s
  * lacks are passed. */
 static int seek_row(struct check *k, uint64_t index)
 {
-	while (!k->row || (uint64_t)store_i64(k->rows, 0) < index) {
+	while (!k->rows_end && (!k->row || (uint64_t)store_i64(k->rows, 0) < index)) {
 		int rc = store_step(k->rows, k->e);
 		TRY(rc);
 		k->row = rc == 1;
-		if (!k->row)
-			return 0;
+		k->rows_end = !k->row;
 	}
 	return 0;
 }

@@ -32,6 +32,7 @@ struct check {
 	int64_t time_us;
 	struct store_stmt *rows; /* entries of the database, in order, or NULL */
 	bool row;                /* rows stands on one that is not compared yet */
+	bool rows_end;           /* there are no more: a step further would begin anew */
 	/* Files of entries from `synced` on may be torn, where the machine stopped: then the
 	 * database's entries must have the signed root. */
 	uint64_t synced;

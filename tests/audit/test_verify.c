@@ -328,6 +328,20 @@ static int rebuild(size_t *lost, struct err *e)
 }
 
 /* Rebuilt, opened, appended to: the log lives with entries that came later. */
+Test(audit_verify, rows_that_are_missing_at_the_end_are_looked_for_once)
+{
+	place_open(&at);
+	for (int i = 0; i < 200; i++)
+		place_note(&at, "x");
+	place_close(&at);
+	place_stores(&at);
+	place_sql(at.store, "DELETE FROM log_entry WHERE idx >= 100");
+	uint64_t before = store_work(at.store);
+	cr_expect_geq(place_verify(&at, true)->problems, 100);
+	uint64_t work = store_work(at.store) - before;
+	cr_expect_lt(work, 10000, "%llu steps", (unsigned long long)work);
+}
+
 Test(audit_rebuild, what_came_later_is_kept_and_the_log_goes_on)
 {
 	at.time_us = 1000; /* entries by hand are of the first microseconds */
