@@ -36,7 +36,6 @@ struct audit_door {
 	int listener, wake;
 	pthread_t thread;
 	pthread_mutex_t lock; /* all below */
-	bool closing;
 	struct guest guest[GUESTS_MAX];
 };
 

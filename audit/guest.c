@@ -53,7 +53,8 @@ static int exchange(struct audit_guest *g, const struct buf *request, int reply_
 		return host_gone(g, false, &why, e);
 	rc = net_message_receive(g->fd, DOOR_MESSAGE_BYTES, reply_ms, SEND_MS, &answer, &why);
 	if (rc == 0)
-		rc = audit_door_reply_read(answer.bytes, answer.len, reply, &why);
+		rc = audit_door_reply_read(answer.bytes ? answer.bytes : "", answer.len, reply,
+					   &why);
 	buf_free(&answer);
 	if (rc < 0)
 		return host_gone(g, true, &why, e);

@@ -154,8 +154,9 @@ void audit_claim_drop(struct audit_claim *claim)
 {
 	if (!claim)
 		return;
-	audit_guest_leave(claim->guest);
-	if (!claim->guest) {
+	if (claim->guest) {
+		audit_guest_leave(claim->guest);
+	} else {
 		(void)!ftruncate(claim->lock_fd, 0);
 		file_unlock(claim->lock_fd);
 	}

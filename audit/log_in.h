@@ -230,9 +230,7 @@ int audit_workers_close_dead(struct audit_log *log, struct err *e) MUST_USE; /* 
 /* The same for one that has gone; nothing where it never started, or stopped. */
 int audit_workers_close(struct audit_log *log, const char *worker, struct err *e) MUST_USE;
 void audit_numbers_add(struct numbers *s, uint64_t n);
-uint64_t audit_numbers_whole(const struct numbers *s);                /* all below it are in */
-json_t *audit_numbers_missing(const struct numbers *s, uint64_t end); /* ranges below end */
-void audit_range_add(json_t *ranges, uint64_t first, uint64_t last);  /* ascending */
+uint64_t audit_numbers_whole(const struct numbers *s); /* all below it are in */
 void audit_numbers_free(struct numbers *s);
 
 /* vault.c */

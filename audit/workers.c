@@ -219,17 +219,8 @@ static bool is_in(const struct numbers *s, uint64_t n)
 	return n < s->base || (at < s->words && s->word[at] >> (n - s->base) % WORD & 1);
 }
 
-json_t *audit_numbers_missing(const struct numbers *s, uint64_t end)
-{
-	json_t *ranges = json_array();
-
-	for (uint64_t n = audit_numbers_whole(s); n < end; n++)
-		if (!is_in(s, n))
-			audit_range_add(ranges, n, n);
-	return ranges;
-}
-
-void audit_range_add(json_t *ranges, uint64_t first, uint64_t last)
+/* Ranges are added in ascending order. */
+static void add_range(json_t *ranges, uint64_t first, uint64_t last)
 {
 	json_t *newest = json_array_get(ranges, json_array_size(ranges) - 1);
 
@@ -238,6 +229,17 @@ void audit_range_add(json_t *ranges, uint64_t first, uint64_t last)
 	else
 		json_array_append_new(ranges,
 				      json_pack("[II]", (json_int_t)first, (json_int_t)last));
+}
+
+/* Ranges of those below end. */
+static json_t *list_unrecorded(const struct numbers *s, uint64_t end)
+{
+	json_t *ranges = json_array();
+
+	for (uint64_t n = audit_numbers_whole(s); n < end; n++)
+		if (!is_in(s, n))
+			add_range(ranges, n, n);
+	return ranges;
 }
 
 void audit_numbers_free(struct numbers *s)
@@ -269,13 +271,13 @@ static int list_missing(struct store_tx *tx, struct lost *l, json_t *missing, st
 	while ((rc = store_step(st, e)) == 1 && json_array_size(missing) < LOST_RANGES) {
 		int64_t n = store_i64(st, 0);
 		if (n > l->next)
-			audit_range_add(missing, (uint64_t)l->next, (uint64_t)n - 1);
+			add_range(missing, (uint64_t)l->next, (uint64_t)n - 1);
 		l->next = n + 1;
 	}
 	store_finish(st);
 	l->more = rc == 1;
 	if (rc == 0 && l->next < l->reserved) {
-		audit_range_add(missing, (uint64_t)l->next, (uint64_t)l->reserved - 1);
+		add_range(missing, (uint64_t)l->next, (uint64_t)l->reserved - 1);
 		l->next = l->reserved;
 	}
 	return rc < 0 ? rc : 0;
@@ -418,7 +420,7 @@ int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_
 	pthread_mutex_lock(&log->lock);
 	while (log->leading)
 		pthread_cond_wait(&log->moved, &log->lock);
-	json_t *missing = audit_numbers_missing(&w->numbers, r.n);
+	json_t *missing = list_unrecorded(&w->numbers, r.n);
 	uint64_t reserved = w->reserved;
 	pthread_mutex_unlock(&log->lock);
 	r.body = json_pack("{s:I,s:o}", "last", (json_int_t)r.n, "missing", missing);
