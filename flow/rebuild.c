@@ -97,8 +97,8 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 	TRY_OUT(check_places(f, &there, e));
 	rc = rebuild(f, there, report, e);
 out:
-	flow_close(f);
 	if (rc < 0 && !there)
-		take_back(database);
+		take_back(database); /* while nobody else may write: it could be theirs */
+	flow_close(f);
 	return rc;
 }
