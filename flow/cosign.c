@@ -216,7 +216,7 @@ static int log_signature(const struct cosigning *c, struct flow *f, const struct
 			 uint64_t *index, struct err *e)
 {
 	struct digest d = digest_of(bundle->bytes, bundle->len);
-	struct audit_receipt receipt;
+	struct audit_receipt receipt = { 0 };
 	struct obj o = { 0 };
 	json_t *body;
 	obj_text(&o, "kind", "signature");
