@@ -347,9 +347,13 @@ static int record_key(struct flow *f, const char *name, json_t **report, struct 
 int flow_key_new(struct flow *f, const struct flow_key *k, json_t **report, struct err *e)
 {
 	TRY(make_key(f, k, e));
+	*report = NULL;
 	int rc = record_key(f, k->name, report, e);
-	if (rc < 0)
-		take_back(f, k->name);
+	if (rc == 0)
+		return 0;
+	take_back(f, k->name);
+	json_decref(*report);
+	*report = NULL;
 	return rc;
 }
 
