@@ -117,6 +117,11 @@ static int copy_file(struct unpacking *u, const char *name, struct err *e)
 	return rc;
 }
 
+static int changed(const struct unpacking *u, struct err *e)
+{
+	return err_set(e, ERR_VERIFY, "%s: changed while it was read", u->want->package);
+}
+
 /* The bundle that was checked, once more and then written: the package may have been changed. */
 static int copy_bundle(struct unpacking *u, struct err *e)
 {
@@ -128,7 +133,7 @@ static int copy_bundle(struct unpacking *u, struct err *e)
 	TRY_OUT(signing_bundle_open(text.bytes, text.len, NULL, &again, e));
 	if (again.payload.len != u->manifest.payload.len ||
 	    memcmp(again.payload.bytes, u->manifest.payload.bytes, again.payload.len) != 0)
-		TRY_OUT(err_set(e, ERR_VERIFY, "%s: changed while it was read", u->want->package));
+		TRY_OUT(changed(u, e));
 	TRY_OUT(file_join(path, u->part_model, SIGNING_BUNDLE, e));
 	TRY_OUT(file_write_durable(path, text.bytes, text.len, 0644, e));
 out:
@@ -162,8 +167,10 @@ static int give_names(struct unpacking *u, struct err *e)
 	return file_remove_tree(u->part, e);
 }
 
-static int open_package(struct unpacking *u, struct flow *f, struct err *e)
+/* Name and companion were checked of the release in the report: it must be this one. */
+static int open_package(struct unpacking *u, struct flow *f, const json_t *report, struct err *e)
 {
+	char root[DIGEST_TEXT_ROOM];
 	struct stat st;
 	if (stat(u->want->package, &st) == 0 && !S_ISREG(st.st_mode))
 		return err_set(e, ERR_USAGE, "%s is no package: a package is one .tar file",
@@ -172,6 +179,9 @@ static int open_package(struct unpacking *u, struct flow *f, struct err *e)
 	TRY(flow_trust_load(f, u->want->key, &u->trust, e));
 	TRY(flow_bundle_open(u->package.source, u->package.beside, &u->trust, &u->manifest,
 			     &u->signer, e));
+	digest_text(&u->manifest.root, root);
+	if (strcmp(root, json_string_value(json_object_get(report, "root"))) != 0)
+		return changed(u, e);
 	TRY(check_listed(u, e));
 	return signing_source_open(&u->verified, &u->manifest, u->package.source, e);
 }
@@ -189,7 +199,7 @@ static int unpack(struct unpacking *u, struct flow *f, json_t **report, struct e
 	TRY(flow_release_verify(f, &v, report, e));
 	if (!json_is_true(json_object_get(*report, "ok")))
 		return 0;
-	TRY(open_package(u, f, e));
+	TRY(open_package(u, f, *report, e));
 	u->block = malloc(SOURCE_GRANULE);
 	if (!u->block)
 		return err_set(e, ERR_NOMEM, "out of memory for a package");

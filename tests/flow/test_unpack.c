@@ -156,6 +156,35 @@ Test(flow_unpack, hostile_archives_write_nothing_anywhere)
 	}
 }
 
+static char from[LIMIT_PATH_BYTES], to[LIMIT_PATH_BYTES];
+
+/* The clock is asked once the package is open. */
+static int64_t put_another_in_its_place(void *time_us)
+{
+	(void)!rename(from, to);
+	return *(int64_t *)time_us;
+}
+
+Test(flow_unpack, another_release_put_in_its_place_after_the_check_leaves_nothing)
+{
+	json_t *report = NULL;
+	struct err e = { 0 };
+	fixture_toy(&at, "other", &(struct toy){ .seed = 2, .experts = 2 });
+	snprintf(from, sizeof from, "%s", fixture_path(&at, "other.tar"));
+	snprintf(to, sizeof to, "%s", fixture_path(&at, "m.tar"));
+	const struct flow_publish p = { .dir = fixture_path(&at, "other"),
+					.name = "acme/other",
+					.version = "1",
+					.key = "k",
+					.package = from };
+	expect(0, flow_publish(at.flow, &p, &report, &e));
+	json_decref(report);
+	at.env.clock.now_us = put_another_in_its_place;
+	expect(ERR_VERIFY, unpack("m.tar", "acme/m@1", &report, &e));
+	cr_expect_not(fixture_has(&at, "other.tar"));
+	cr_expect(nothing_written());
+}
+
 Test(flow_unpack, what_is_not_trusted_or_called_otherwise_leaves_nothing)
 {
 	struct fixture other;
