@@ -38,6 +38,8 @@ struct publication {
 	json_t *body; /* of the release record */
 	bool existing; /* it is in the log already, as: */
 	struct registry_release there;
+	json_t *logged; /* that entry */
+	char was[32];   /* the kind that it was published as, where that is known */
 	struct audit_receipt receipt;
 	int lock;   /* of the folder, while we are at it; -1: none */
 	bool begun; /* the pending row is ours */
@@ -93,6 +95,7 @@ int flow_publish(struct flow *f, const struct flow_publish *want, json_t **repor
 	if (rc < 0 || want->dry_run)
 		take_back(&p);
 	json_decref(p.body);
+	json_decref(p.logged);
 	flow_folder_free(&p.folder);
 	signing_manifest_free(&p.manifest);
 	if (p.key)
@@ -429,6 +432,24 @@ static void state_parents(struct publication *p)
 		};
 }
 
+/* The same of a release that is in the log: as its entry states them, whatever lies in the folder
+ * now. Borrows from p. */
+static void state_logged(struct publication *p)
+{
+	const json_t *body = json_object_get(json_object_get(p->logged, "entry"), "body"), *parent;
+	size_t i;
+	json_array_foreach(json_object_get(body, "parents"), i, parent) {
+		struct signing_parent it = {
+			.name = json_string_value(json_object_get(parent, "name")),
+			.relation = json_string_value(json_object_get(parent, "relation")),
+		};
+		const char *root = json_string_value(json_object_get(parent, "root"));
+		if (i < sizeof p->from / sizeof *p->from && it.name && it.relation && root &&
+		    digest_parse(root, &it.root, NULL) == 0)
+			p->from[p->release.parents++] = it;
+	}
+}
+
 /* Borrows from p. */
 static struct flow_making making_of(struct publication *p)
 {
@@ -440,7 +461,10 @@ static struct flow_making making_of(struct publication *p)
 		.parent = p->from,
 		.created_us = env_now_us(p->flow->env),
 	};
-	state_parents(p);
+	if (p->existing)
+		state_logged(p);
+	else
+		state_parents(p);
 	return (struct flow_making){
 		.flow = p->flow,
 		.release = &p->release,
@@ -459,11 +483,44 @@ static int sign_manifest(struct publication *p, struct err *e)
 	return make_body(p, e);
 }
 
+/* How it was made stays as it was said: by the parents that are logged, or what lies there. */
+static int adopt_making(struct publication *p, struct err *e)
+{
+	const struct registry_release *there = &p->there;
+	const struct signing_release *r = &p->release;
+	struct source *beside = NULL;
+	struct signing_named named = { .model = "" };
+	bool has_parent = !p->want->parent;
+	TRY(flow_beside_open(p->pending.dir, &beside, e));
+	flow_named_read(beside, &p->manifest, &named);
+	source_close(beside);
+	if (r->parents)
+		snprintf(p->was, sizeof p->was, "%s", r->parent[0].relation);
+	else if (strcmp(named.model, there->model) == 0 && !strcmp(named.version, there->version))
+		snprintf(p->was, sizeof p->was, "%s", named.kind);
+	if (p->want->kind && p->was[0] && strcmp(p->was, p->kind) != 0)
+		return err_set(e, ERR_CONFLICT,
+			       "kind: %s@%s is published already as %s: another is for a new version",
+			       there->model, there->version, p->was);
+	for (size_t i = 0; i < r->parents; i++)
+		has_parent = has_parent || digest_equal(&r->parent[i].root, &p->parent.root);
+	if (!has_parent)
+		return err_set(e, ERR_CONFLICT,
+			       "parent: %s@%s is published already, without %s: another is for a new "
+			       "version",
+			       there->model, there->version, p->want->parent);
+	if (p->was[0])
+		p->release.kind = p->kind = p->was;
+	return 0;
+}
+
 /* Of a release that is in the log: make again what is missing of it, and nothing else. */
 static int complete_existing(struct publication *p, struct err *e)
 {
+	TRY(flow_audit_show(p->flow, p->there.log_index, false, &p->logged, e));
 	const struct flow_making of = making_of(p);
 	TRY(flow_publish_adopt(&of, p->source, &p->manifest, e));
+	TRY(adopt_making(p, e));
 	p->receipt.index = p->there.log_index;
 	TRY(make_body(p, e));
 	if (p->want->dry_run)

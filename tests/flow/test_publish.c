@@ -305,25 +305,6 @@ Test(flow_publish, a_version_is_published_once_and_names_what_differs)
 	buf_free(&after);
 }
 
-Test(flow_publish, a_run_repeated_mends_lists_that_are_damaged)
-{
-	static const char *const lists[] = { "model/hallmark.chunks", "model/hallmark.tensors" };
-	static const char *const left[] = { "", "not what was signed" };
-	const struct flow_publish p = wanted("1");
-	json_decref(publish(&p));
-	for (int i = 0; i < 4; i++) {
-		json_t *report;
-		struct err e = { 0 };
-		fixture_text(&at, lists[i / 2], left[i % 2]);
-		report = publish(&p);
-		cr_expect(truth_of(report, "existing"));
-		json_decref(report);
-		expect(0, fixture_verify(at.flow, p.dir, NULL, false, &report, &e));
-		cr_expect(truth_of(report, "ok"), "%s with \"%s\"", lists[i / 2], left[i % 2]);
-		json_decref(report);
-	}
-}
-
 Test(flow_publish, a_version_that_is_an_alias_is_refused_as_what_it_is)
 {
 	json_t *report;
