@@ -415,6 +415,33 @@ static int sharded_read(struct model_tensors *d, struct err *e)
 	return r;
 }
 
+/* Weights that lie there in another form are refused by its name. */
+static int no_weights(struct source *src, struct err *e)
+{
+	static const struct {
+		const char *end, *what;
+	} forms[] = {
+		{ ".gguf", "GGUF: convert them to safetensors" },
+		{ "adapter_model.safetensors", "an adapter: merge them into the base model" },
+		{ "model_index.json", "a pipeline of several models" },
+		{ ".bin", "PyTorch's own form: convert them to safetensors" },
+		{ ".pth", "PyTorch's own form: convert them to safetensors" },
+		{ ".pt", "PyTorch's own form: convert them to safetensors" },
+	};
+	struct file_tree there = { 0 };
+	TRY(source_list(src, NULL, 0, &there, e));
+	int rc = err_set(e, ERR_NOTFOUND, "%s: no weights: neither " SINGLE_FILE " nor " INDEX_FILE,
+			 src->label);
+	for (size_t f = 0; f < sizeof forms / sizeof *forms && rc == ERR_NOTFOUND; f++)
+		for (size_t i = 0; i < there.count && rc == ERR_NOTFOUND; i++)
+			if (text_ends(there.entry[i].name, forms[f].end))
+				rc = err_set(e, ERR_UNSUPPORTED,
+					     "%s: not available in this version: weights in %s",
+					     src->label, forms[f].what);
+	file_tree_free(&there);
+	return rc;
+}
+
 int model_tensors_open(struct model_tensors **out, struct source *src, struct err *e)
 {
 	struct model_tensors *d = calloc(1, sizeof *d);
@@ -424,6 +451,8 @@ int model_tensors_open(struct model_tensors **out, struct source *src, struct er
 	d->source = src;
 	int r = source_size(src, INDEX_FILE, &unused, NULL) == 0 ? sharded_read(d, e)
 								 : file_add(d, SINGLE_FILE, e);
+	if (r == ERR_NOTFOUND && source_size(src, INDEX_FILE, &unused, NULL) == ERR_NOTFOUND)
+		r = no_weights(src, e);
 	if (r == 0)
 		r = finish(d, e);
 	if (r < 0) {

@@ -156,6 +156,29 @@ static int read_one(const char *header, const void *data, size_t len, uint64_t r
 	return r;
 }
 
+static const struct { const char *file, *words; int code; } foreign[] = {
+	{ "m.gguf", "not available in this version: weights in GGUF", ERR_UNSUPPORTED },
+	{ "adapter_model.safetensors", "weights in an adapter", ERR_UNSUPPORTED },
+	{ "model_index.json", "weights in a pipeline", ERR_UNSUPPORTED },
+	{ "pytorch_model.bin", "PyTorch's own form", ERR_UNSUPPORTED },
+	{ "README.md", "no weights: neither model.safetensors nor", ERR_NOTFOUND },
+};
+
+Test(model_tensors, weights_in_another_form_are_refused_by_its_name)
+{
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		struct memory_source m;
+		struct model_tensors *t;
+		struct err e = { 0 };
+		memory_init(&m);
+		buf_add_text(memory_add(&m, foreign[i].file), "x");
+		int rc = model_tensors_open(&t, &m.source, &e);
+		cr_expect_eq(rc, foreign[i].code, "%s: %d (%s)", foreign[i].file, rc, e.text);
+		cr_expect(strstr(e.text, foreign[i].words), "%s: %s", foreign[i].file, e.text);
+		memory_free(&m);
+	}
+}
+
 Test(model_tensors, values_decode)
 {
 	struct err e = { 0 };
