@@ -4,6 +4,7 @@
 #include "flow/home.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct flow_model {
 	struct flow_ref ref;
@@ -34,13 +35,36 @@ static int read_manifest(struct flow_model *m, const struct flow_trust *t, size_
 	return rc == ERR_INPUT ? ERR_VERIFY : rc;
 }
 
-static int check_signature(struct flow_model *m, struct flow *f, const char *key, struct err *e)
+/* What release verify finds besides the files, which are compared as they are read. Whoever gives a
+ * key for one model knows whose name that may be. */
+static int check_release(struct flow *f, const char *ref, const char *key, struct err *e)
+{
+	const struct flow_verify v = { .ref = ref, .key = key, .quiet = true, .unhashed = true };
+	json_t *report;
+	const json_t *check;
+	size_t i;
+	TRY(flow_release_verify(f, &v, &report, e));
+	int rc = 0;
+	json_array_foreach(json_object_get(report, "checks"), i, check) {
+		const char *name = json_string_value(json_object_get(check, "name"));
+		bool known = key && name && strcmp(name, "name") == 0;
+		if (rc == 0 && !known && !json_is_true(json_object_get(check, "ok")))
+			rc = err_set(e, ERR_VERIFY, "%s",
+				     json_string_value(json_object_get(check, "detail")));
+	}
+	json_decref(report);
+	return rc;
+}
+
+static int check_signature(struct flow_model *m, struct flow *f, const char *ref, const char *key,
+			   struct err *e)
 {
 	struct flow_trust t = { 0 };
 	size_t signer = 0;
 	int rc;
 	TRY_OUT(flow_trust_load(f, key, &t, e));
 	TRY_OUT(read_manifest(m, &t, &signer, e));
+	TRY_OUT(check_release(f, ref, key, e));
 	const struct signing_public *p = &t.of[signer].key;
 	snprintf(m->signer, sizeof m->signer, "%s", flow_key_label(p));
 	m->root = m->manifest.root;
@@ -50,10 +74,10 @@ out:
 }
 
 /* Signed: every byte read is checked. Unsigned only where that is allowed. */
-static int open_source(struct flow_model *m, struct flow *f, const char *key, bool unsigned_ok,
-		       struct err *e)
+static int open_source(struct flow_model *m, struct flow *f, const char *ref, const char *key,
+		       bool unsigned_ok, struct err *e)
 {
-	int rc = check_signature(m, f, key, e);
+	int rc = check_signature(m, f, ref, key, e);
 	if (rc == 0)
 		return signing_source_open(&m->verified, &m->manifest, m->ref.source, e);
 	if (unsigned_ok)
@@ -73,7 +97,7 @@ int flow_model_open(struct flow_model **out, struct flow *f, const char *ref, co
 	if (!m)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	TRY_OUT(flow_ref_open(f, ref, &m->ref, e));
-	TRY_OUT(open_source(m, f, key, unsigned_ok, e));
+	TRY_OUT(open_source(m, f, ref, key, unsigned_ok, e));
 	*out = m;
 	return 0;
 out:

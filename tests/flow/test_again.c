@@ -1,7 +1,9 @@
-/* A release published again: what is missing or damaged comes back as it was, and nothing else. */
+/* A release published again: what is missing or damaged comes back as it was, and nothing else. And
+ * one opened to be served: not where verifying would refuse it. */
 #include "support.h"
 
 #include "base/text.h"
+#include "flow/home.h"
 
 #include <string.h>
 
@@ -106,4 +108,31 @@ Test(flow_again, damaged_lists_are_mended)
 		cr_expect(truth_of(report, "ok"), "%s with \"%s\"", lists[i / 2], left[i % 2]);
 		json_decref(report);
 	}
+}
+
+static void expect_served(const char *key, bool unsigned_ok, int code, const char *words)
+{
+	struct flow_model *m = NULL;
+	struct err e = { 0 };
+	int rc = flow_model_open(&m, at.flow, dir, key, unsigned_ok, &e);
+	cr_expect_eq(rc, code, "%d (%s)", rc, e.text);
+	cr_expect(strstr(e.text, words), "%s", e.text);
+	if (rc == 0)
+		cr_expect_str_eq(flow_model_signer(m), unsigned_ok ? "" : "k");
+	flow_model_close(m);
+}
+
+Test(flow_again, what_does_not_verify_is_not_served)
+{
+	json_decref(publish(&wanted));
+	expect_served(NULL, false, 0, "");
+	fixture_text(&at, "home/trust.toml", "[[publisher]]\nname = \"k\"\nmodels = [\"k/*\"]\n");
+	expect_served(NULL, false, ERR_VERIFY, "the key k may sign k/* only, and this is acme/m");
+	expect_served(NULL, true, 0, "");
+	expect_served(fixture_path(&at, "home/keys/k.pub"), false, 0, "");
+	fixture_delete(&at, "home/trust.toml");
+	fixture_delete(&at, "model.hallmark/release.json");
+	expect_served(NULL, false, ERR_VERIFY, "release.json is missing beside the model");
+	fixture_delete(&at, "model.hallmark");
+	expect_served(NULL, false, 0, ""); /* as any tool of OpenSSF signs a folder */
 }
