@@ -413,7 +413,15 @@ int flow_key_export(struct flow *f, const char *name, const char *form, struct b
 struct import {
 	struct flow_publisher it;
 	bool own, listed, follows; /* own: a key of this state folder has the name */
+	char twin[64];             /* this very key's name here, or "" */
 };
+
+static bool is_same_key(const struct signing_public *a, const struct signing_public *b)
+{
+	return (a->has_p256 && b->has_p256 && strcmp(a->p256_keyid, b->p256_keyid) == 0) ||
+	       (a->has_ed25519 && b->has_ed25519 &&
+		strcmp(a->ed25519_keyid, b->ed25519_keyid) == 0);
+}
 
 static int look_up(struct flow *f, struct import *m, struct err *e)
 {
@@ -425,6 +433,8 @@ static int look_up(struct flow *f, struct import *m, struct err *e)
 		bool same = strcasecmp(t.of[i].key.name, m->it.key.name) == 0;
 		m->own = m->own || (same && t.of[i].own);
 		m->listed = m->listed || (same && !t.of[i].own);
+		if (is_same_key(&t.of[i].key, &m->it.key))
+			snprintf(m->twin, sizeof m->twin, "%s", t.of[i].key.name);
 		m->follows = m->follows || signing_public_follows(&m->it.key, &t.of[i].key);
 	}
 	flow_trust_free(&t);
@@ -487,6 +497,11 @@ static int import_key(struct flow *f, const struct flow_import *w, json_t **repo
 	if (m.listed)
 		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)",
 			       m.it.key.name, to);
+	if (m.twin[0])
+		return err_set(e, ERR_CONFLICT,
+			       "this very key is here already as %s: change its name, document or "
+			       "models in %s",
+			       m.twin, list);
 	TRY_OUT(file_read(w->path, MIB(1), &key, e));
 	TRY_OUT(file_write_durable(to, key.bytes, key.len, 0644, e));
 	if (file_exists(list))

@@ -347,6 +347,22 @@ Test(flow_trust, a_key_is_imported_once)
 	buf_free(&after);
 }
 
+/* The first entry would answer for it, whatever the second allows. */
+Test(flow_trust, a_key_has_one_name)
+{
+	json_t *report = NULL;
+	struct err e = { 0 };
+	const struct flow_import again = { .path = their_key("document"), .name = "other" };
+	import("pem");
+	expect_says(ERR_CONFLICT, "this very key is here already as ",
+		    import_key(their_key("document"), &report, &e));
+	expect_says(ERR_CONFLICT, "change its name, document or models in",
+		    flow_key_import(at.flow, &again, &report, &e));
+	json_t *list = list_keys();
+	cr_expect_eq(count_of(list, "keys"), 1);
+	json_decref(list);
+}
+
 Test(flow_trust, an_import_that_died_before_it_was_listed_is_done_again)
 {
 	import("document");
