@@ -61,7 +61,7 @@ const struct flow_artifact flow_artifacts[FLOW_ARTIFACTS] = {
 	{ FLOW_MANIFEST, .make = make_manifest, .check = flow_check_manifest },
 	{ FLOW_MANIFEST ".minisig", .make = make_minisign, .check = flow_check_minisign },
 	{ FLOW_RELEASE, .demanded = true, .make = make_release, .check = flow_check_release },
-	{ "provenance.json", .make = make_provenance },
+	{ FLOW_PROVENANCE, .make = make_provenance, .check = flow_check_provenance },
 	{ FLOW_RECEIPT, .logged = true, .make = make_receipt, .check = flow_check_receipt },
 };
 

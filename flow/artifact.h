@@ -11,6 +11,7 @@
 
 #define FLOW_MANIFEST "manifest.json"
 #define FLOW_RELEASE "release.json"
+#define FLOW_PROVENANCE "provenance.json"
 #define FLOW_PUBLISHER "publisher.pub"
 #define FLOW_RECEIPT "receipt.tlog-proof"
 #define FLOW_UPSTREAM "upstream" /* folder: what another publisher signed first */
@@ -114,6 +115,8 @@ void flow_named_read(struct source *beside, const struct signing_manifest *m,
 void flow_check_publisher(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 void flow_check_manifest(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 void flow_check_release(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
+void flow_check_provenance(struct flow_beside *of, const struct buf *text,
+			   struct flow_verdict *out);
 void flow_check_minisign(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 void flow_check_receipt(struct flow_beside *of, const struct buf *text, struct flow_verdict *out);
 

@@ -70,6 +70,18 @@ void flow_check_release(struct flow_beside *of, const struct buf *text, struct f
 	say(out, "release", true, detail);
 }
 
+void flow_check_provenance(struct flow_beside *of, const struct buf *text, struct flow_verdict *out)
+{
+	struct err why = { 0 };
+	if (!of->key.has_ed25519)
+		return say(out, "provenance", false,
+			   FLOW_PROVENANCE " cannot be checked: without " FLOW_PUBLISHER
+					   ", the signer's Ed25519 key is not known");
+	bool ok = signing_provenance_check(text->bytes, text->len, &of->key, of->manifest,
+					   &of->named, &why) == 0;
+	say(out, "provenance", ok, ok ? "of the files and the manifest that are signed" : why.text);
+}
+
 /* ---- the receipt ---- */
 
 /* The origin in the checkpoint that ends a proof, and that of a verifier key. */

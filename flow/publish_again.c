@@ -54,7 +54,8 @@ int flow_publish_adopt(const struct flow_making *of, struct source *model,
 					  *folder ? folder : "where it was published");
 }
 
-/* One artifact's text as it lies there, appended to out. False: missing or damaged. */
+/* One artifact's text as it lies there, appended to out. False: missing, damaged, or of the same
+ * content under another name. */
 static bool read_intact(const struct flow_making *of, const struct flow_artifact *a,
 			const char *folder, struct buf *out)
 {
@@ -66,9 +67,12 @@ static bool read_intact(const struct flow_making *of, const struct flow_artifact
 	if (file_join(path, folder, a->name, &why) < 0 ||
 	    file_read(path, FLOW_ARTIFACT_BYTES, out, &why) < 0)
 		return false;
+	snprintf(beside.named.model, sizeof beside.named.model, "%s", of->release->model);
+	snprintf(beside.named.version, sizeof beside.named.version, "%s", of->release->version);
 	if (a->check)
 		a->check(&beside, out, &verdict);
-	return verdict.ok;
+	return verdict.ok && strcmp(beside.named.model, of->release->model) == 0 &&
+	       strcmp(beside.named.version, of->release->version) == 0;
 }
 
 static bool is_intact(const struct flow_making *of, const struct flow_artifact *a, const char *dir,

@@ -5,6 +5,7 @@
  * version are external parameters. Parents bind declared lineage, which a fork audit checks against
  * the weights; each has a locator, urn:hallmark:model:ORG/NAME@V, and its root. Sources:
  * in-toto Statement v1, SLSA provenance v1. */
+#include "base/limits.h"
 #include "base/text.h"
 #include "signing/dsse.h"
 #include "signing/keys.h"
@@ -12,7 +13,9 @@
 
 #include <string.h>
 
-#define PREDICATE_TYPE "https://slsa.dev/provenance/v1"
+#define PREDICATE "https://slsa.dev/provenance/v"
+#define PREDICATE_TYPE PREDICATE "1"
+#define WHAT "provenance.json"
 #define BUILDER "urn:hallmark:builder:v1"
 
 static void add_subjects(struct obj *o, const struct signing_manifest *m)
@@ -95,5 +98,94 @@ int signing_provenance(const struct signing_identity *id, const struct signing_m
 	if (rc == 0)
 		rc = signing_dsse_seal(id, STATEMENT_PAYLOAD_TYPE, text.bytes, text.len, out, e);
 	buf_free(&text);
+	return rc;
+}
+
+/* ---- checked ---- */
+
+static bool has_digest(const json_t *o, const char *name, const struct digest *d)
+{
+	const char *its = json_string_value(json_object_get(o, "name"));
+	const char *sha256 =
+		json_string_value(json_object_get(json_object_get(o, "digest"), "sha256"));
+	char hex[65];
+	digest_hex(d, hex);
+	return its && strcmp(its, name) == 0 && sha256 && strcmp(sha256, hex) == 0;
+}
+
+/* A file is written with the name that is signed, in the manifest's order: neither may differ. */
+static int check_subjects(const json_t *statement, const struct signing_manifest *m, struct err *e)
+{
+	json_t *subjects = NULL;
+	TRY(json_get_array(statement, "subject", &subjects, WHAT, e));
+	if (json_array_size(subjects) != m->file_count)
+		return err_set(e, ERR_VERIFY, WHAT ": is of %zu files, the release has %zu",
+			       json_array_size(subjects), m->file_count);
+	for (size_t i = 0; i < m->file_count; i++)
+		if (!has_digest(json_array_get(subjects, i), m->file[i].name, &m->file[i].digest))
+			return err_set(e, ERR_VERIFY, WHAT ": is of another %.300s than is signed",
+				       m->file[i].name);
+	return 0;
+}
+
+static int check_manifest(const json_t *definition, const struct signing_manifest *m, struct err *e)
+{
+	struct digest d = digest_of(m->payload.bytes, m->payload.len);
+	json_t *needs = NULL, *one;
+	size_t i;
+	TRY(json_get_array(definition, "resolvedDependencies", &needs, WHAT, e));
+	json_array_foreach(needs, i, one) {
+		if (has_digest(one, "manifest", &d))
+			return 0;
+	}
+	return err_set(e, ERR_VERIFY, WHAT ": is of another manifest than is signed");
+}
+
+static int check_name(const json_t *definition, const struct signing_named *named, struct err *e)
+{
+	const char *model = NULL, *version = NULL;
+	json_t *external = NULL;
+	TRY(json_get_object(definition, "externalParameters", &external, WHAT, e));
+	TRY(json_get_string(external, "model", &model, WHAT, e));
+	TRY(json_get_string(external, "version", &version, WHAT, e));
+	if (named->model[0] &&
+	    (strcmp(model, named->model) != 0 || strcmp(version, named->version) != 0))
+		return err_set(e, ERR_VERIFY, WHAT ": is of %.250s@%.64s", model, version);
+	return 0;
+}
+
+static int check_statement(const json_t *s, const struct signing_manifest *m,
+			   const struct signing_named *named, struct err *e)
+{
+	const char *type = NULL, *predicate_type = NULL;
+	json_t *predicate = NULL, *definition = NULL;
+	TRY(json_get_string(s, "_type", &type, WHAT, e));
+	TRY(json_get_string(s, "predicateType", &predicate_type, WHAT, e));
+	bool ours = strcmp(type, STATEMENT_TYPE) == 0 && text_starts(predicate_type, PREDICATE);
+	if (!ours)
+		return err_set(e, ERR_VERIFY, WHAT ": a statement of type %.100s", predicate_type);
+	if (strcmp(predicate_type, PREDICATE_TYPE) != 0)
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %.60s",
+			       predicate_type);
+	TRY(check_subjects(s, m, e));
+	TRY(json_get_object(s, "predicate", &predicate, WHAT, e));
+	TRY(json_get_object(predicate, "buildDefinition", &definition, WHAT, e));
+	TRY(check_manifest(definition, m, e));
+	return check_name(definition, named, e);
+}
+
+int signing_provenance_check(const void *text, size_t len, const struct signing_public *key,
+			     const struct signing_manifest *m, const struct signing_named *named,
+			     struct err *e)
+{
+	struct buf payload = { 0 };
+	json_t *s = NULL;
+	int rc = 0;
+	TRY_OUT(signing_dsse_open(text, len, STATEMENT_PAYLOAD_TYPE, key, 1, 1, &payload, e));
+	TRY_OUT(json_read(&s, payload.bytes, payload.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e));
+	TRY_OUT(check_statement(s, m, named, e));
+out:
+	json_decref(s);
+	buf_free(&payload);
 	return rc;
 }

@@ -109,6 +109,13 @@ struct signing_release {
 /* SLSA v1 provenance in a DSSE envelope (urn:hallmark:build:KIND:v1); parents bind lineage. */
 int signing_provenance(const struct signing_identity *id, const struct signing_manifest *m,
 		       const struct signing_release *r, struct buf *out, struct err *e) MUST_USE;
+struct signing_named;
+/* Check one that this key must have signed: its subjects are the files of m, it was built of m's
+ * manifest, and, unless named->model is "", is of that model and version. ERR_VERIFY: another
+ * signer, release or name; ERR_UNSUPPORTED: of a later version. */
+int signing_provenance_check(const void *text, size_t len, const struct signing_public *key,
+			     const struct signing_manifest *m, const struct signing_named *named,
+			     struct err *e) MUST_USE;
 
 /* The release statement, release.json: model and version bound to root and manifest (naming.c). */
 int signing_release_make(const struct signing_identity *id, const struct signing_manifest *m,

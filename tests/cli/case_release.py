@@ -21,7 +21,7 @@ with Home() as h:
         and not good["failures"]
     ), good
     assert {c["name"] for c in good["checks"]} == {
-        *("signature", "files", "minisign", "release", "receipt", "name")
+        *("signature", "files", "minisign", "release", "provenance", "receipt", "name")
     }, good
     assert good["model"] == "hallmark/fernbank-demo" and good["version"] == "1.0.0", good
     assert h.json("release", "verify", "hallmark/fernbank-demo")["ok"]

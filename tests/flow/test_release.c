@@ -52,8 +52,8 @@ Test(flow_release, what_was_published_verifies_with_every_check)
 	cr_expect_eq(count_of(report, "failures"), 0);
 	cr_expect_str_eq(text_of(report, "model"), "acme/m");
 	cr_expect_str_eq(text_of(report, "version"), "1.0.0");
-	static const char *const names[] = { "signature", "files",   "minisign",
-					     "release",   "receipt", "name" };
+	static const char *const names[] = { "signature",  "files",   "minisign", "release",
+					     "provenance", "receipt", "name" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		cr_expect(truth_of(check_of(report, names[i]), "ok"), "%s", names[i]);
 	cr_expect_eq(count_of(report, "checks"), sizeof names / sizeof *names);
@@ -601,8 +601,9 @@ Test(flow_release, another_releases_statement_names_nothing)
 	fixture_copy(&at, "model", "other");
 	fixture_text(&at, "other/README.md", "changed\n");
 	json_decref(fixture_publish(&at, "other", "acme/other", "1"));
-	static const char *const swapped[] = { "release.json", "manifest.json", "receipt.tlog-proof" };
-	static const char *const check[] = { "release", "manifest", "receipt" };
+	static const char *const swapped[] = { "release.json", "manifest.json",
+					       "receipt.tlog-proof", "provenance.json" };
+	static const char *const check[] = { "release", "manifest", "receipt", "provenance" };
 	for (size_t i = 0; i < sizeof swapped / sizeof *swapped; i++) {
 		char from[80], to[80];
 		snprintf(from, sizeof from, "other.hallmark/%s", swapped[i]);
@@ -619,6 +620,44 @@ Test(flow_release, another_releases_statement_names_nothing)
 	json_t *report = verify(fixture_path(&at, "model"));
 	cr_expect(truth_of(report, "ok"));
 	json_decref(report);
+}
+
+Test(flow_release, provenance_that_its_signer_did_not_make_fails_and_is_made_anew)
+{
+	static const char *const forged[] = {
+		"", "{}", "[]", "changed", "other key", "other name"
+	};
+	struct err e = { 0 };
+	fixture_copy(&at, "model", "other");
+	fixture_key(&at, "k2");
+	json_t *report;
+	const struct flow_publish p = {
+		.dir = fixture_path(&at, "other"), .name = "acme/m", .version = "1.0.1", .key = "k2"
+	};
+	fixture_copy(&at, "model", "again");
+	expect(0, flow_publish(at.flow, &p, &report, &e));
+	json_decref(report);
+	json_decref(fixture_publish(&at, "again", "acme/m", "1.0.2"));
+	for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+		static const char name[] = "model.hallmark/provenance.json";
+		if (i == 5)
+			fixture_copy(&at, "again.hallmark/provenance.json", name);
+		else if (i == 4)
+			fixture_copy(&at, "other.hallmark/provenance.json", name);
+		else if (i == 3)
+			fixture_flip(&at, name, 40);
+		else
+			fixture_text(&at, name, forged[i]);
+		report = verify(fixture_path(&at, "model"));
+		cr_expect_not(truth_of(report, "ok"), "%s", forged[i]);
+		cr_expect(check_of(report, "provenance"), "%s", forged[i]);
+		cr_expect_not(truth_of(check_of(report, "provenance"), "ok"), "%s", forged[i]);
+		json_decref(report);
+		json_decref(fixture_publish(&at, "model", "acme/m", "1.0.0"));
+		report = verify(fixture_path(&at, "model"));
+		cr_expect(truth_of(report, "ok"), "%s", forged[i]);
+		json_decref(report);
+	}
 }
 
 Test(flow_release, a_key_may_not_sign_another_organisations_name)
