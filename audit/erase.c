@@ -171,7 +171,8 @@ int audit_vault_erase(struct audit_log *log, const char *subject, uint64_t index
 	if (!log->guest)
 		return audit_worker_erase(log, &log->self, &x, out, e);
 	TRY(audit_guest_erase(log->guest, &x, out, e));
-	return audit_log_refresh(log, e);
+	audit_log_outdated(log);
+	return 0;
 }
 
 int audit_worker_erase(struct audit_log *log, struct log_worker *w,

@@ -271,13 +271,22 @@ bool audit_log_orphan(const struct audit_log *log)
 
 const char *audit_log_origin(const struct audit_log *log) { return log->origin; }
 
-int audit_log_refresh(struct audit_log *log, struct err *e)
+int audit_log_catch_up(struct audit_log *log, struct err *e)
 {
 	struct buf note = { 0 };
 	struct checkpoint c;
+
+	pthread_mutex_lock(&log->lock);
+	uint64_t told = log->told;
+	bool taken = log->taken == told;
+	pthread_mutex_unlock(&log->lock);
+	if (taken)
+		return 0;
 	int rc = audit_log_checkpoint_read(log->dir, log->vkey.bytes, &note, &c, e);
 
 	pthread_mutex_lock(&log->lock);
+	if (rc == 0 && log->taken < told)
+		log->taken = told;
 	if (rc == 0 && c.size > log->size) {
 		struct buf old = log->checkpoint;
 		log->checkpoint = note;
@@ -288,6 +297,16 @@ int audit_log_refresh(struct audit_log *log, struct err *e)
 	pthread_mutex_unlock(&log->lock);
 	buf_free(&note);
 	return rc;
+}
+
+void audit_log_outdated(struct audit_log *log)
+{
+	struct err ignored;
+
+	pthread_mutex_lock(&log->lock);
+	log->told++;
+	pthread_mutex_unlock(&log->lock);
+	(void)!audit_log_catch_up(log, &ignored);
 }
 
 int audit_log_reserve(struct audit_log *log, uint64_t *n, struct err *e)
@@ -302,15 +321,18 @@ int audit_log_stop(struct audit_log *log, struct audit_receipt *out, struct err 
 	if (!log->guest)
 		return audit_worker_stop(log, &log->self, out, e);
 	TRY(audit_guest_stop(log->guest, out, e));
-	return audit_log_refresh(log, e);
+	audit_log_outdated(log);
+	return 0;
 }
 
 uint64_t audit_log_size(const struct audit_log *log)
 {
 	struct audit_log *l =
 		(struct audit_log *)(uintptr_t)log; /* the lock is not part of its value */
+	struct err ignored;
 	uint64_t size;
 
+	(void)!audit_log_catch_up(l, &ignored);
 	pthread_mutex_lock(&l->lock);
 	size = l->size;
 	pthread_mutex_unlock(&l->lock);
@@ -348,10 +370,13 @@ int audit_log_entry(struct audit_log *log, uint64_t index, struct buf *out, stru
 {
 	struct store_stmt *st = NULL;
 	struct store_tx *tx;
+	struct err *why = &(struct err){ 0 };
+	int rc = audit_log_catch_up(log, why);
 	uint64_t size = audit_log_size(log);
 	size_t len;
-	int rc;
 
+	if (index >= size && rc < 0)
+		return err_set(e, rc, "%s", why->text);
 	if (index >= size)
 		return err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			       (unsigned long long)index);

@@ -102,6 +102,7 @@ struct audit_log {
 	uint64_t size;                    /* the published checkpoint */
 	struct digest root;
 	struct buf checkpoint;
+	uint64_t told, taken; /* how often it was outdated; how often of that it was taken again */
 	struct guard guard;
 
 	/* The leader's alone: what the database holds. */
@@ -129,8 +130,11 @@ void audit_worker_extended(struct log_worker *w, uint64_t reserved);
 int audit_worker_erase(struct audit_log *log, struct log_worker *w, const struct erase_request *x,
 		       struct audit_receipt *out, struct err *e) MUST_USE;
 void audit_worker_choose(const struct audit_log *log, struct log_worker *w);
-/* log.c: take the published checkpoint again, which another process has written. */
-int audit_log_refresh(struct audit_log *log, struct err *e) MUST_USE;
+/* log.c: another process has written for us: its checkpoint is taken now or, where that fails, at
+ * the next read. What was recorded is recorded. */
+void audit_log_outdated(struct audit_log *log);
+/* Take the published checkpoint where it is outdated; an error leaves the older one. */
+int audit_log_catch_up(struct audit_log *log, struct err *e) MUST_USE;
 
 /* publish.c: the batch's entries are in the database; write tiles, verify, sign, publish. */
 int audit_log_publish(struct audit_log *log, struct err *e) MUST_USE;

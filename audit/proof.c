@@ -25,14 +25,19 @@ int audit_log_proof(struct audit_log *log, uint64_t index, const void *extra, si
 	struct tile_nodes nodes = { .dir = log->dir };
 	struct tree_reader reader = audit_tile_nodes_reader(&nodes);
 	struct buf note = { 0 };
+	struct err why = { 0 };
 	size_t count;
-	int rc = 0;
+	int rc = audit_log_catch_up(log, &why);
 
 	pthread_mutex_lock(&log->lock);
 	nodes.size = log->size;
 	buf_add(&note, log->checkpoint.bytes, log->checkpoint.len);
 	pthread_mutex_unlock(&log->lock);
-	if (index >= nodes.size)
+	if (index < nodes.size)
+		rc = 0;
+	else if (rc < 0)
+		err_set(e, rc, "%s", why.text);
+	else
 		rc = err_set(e, ERR_NOTFOUND, "the log has no entry %llu",
 			     (unsigned long long)index);
 	if (rc == 0)

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "audit/door.h"
+#include "audit/log_in.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -151,6 +152,40 @@ Test(audit_door, a_guest_appends_reads_and_proves_like_the_writer)
 	place_expect_clean(&p);
 	buf_free(&entry);
 	buf_free(&proof);
+}
+
+/* The view is taken again at the next read; until then it is the older one. */
+Test(audit_door, what_is_recorded_is_no_error_where_the_new_checkpoint_cannot_be_read)
+{
+	struct visitor v;
+	struct audit_receipt receipt;
+	struct buf out = { 0 };
+	struct err e = { 0 };
+	char dir[LIMIT_PATH_BYTES];
+	visit(&v);
+	struct audit_log *log = v.at.log_open;
+	start(log);
+	uint64_t size = audit_log_size(log), sealed = size;
+	strcpy(dir, log->dir);
+	strcat(log->dir, ".away");
+	cr_assert_eq(place_decision(&v.at, "subject", "recorded"), sealed);
+	cr_expect_eq(audit_vault_erase(log, NULL, sealed, "request", "dpo", &receipt, &e), 0, "%s", e.text);
+	cr_expect_eq(audit_log_size(log), size);
+	cr_expect_eq(audit_log_proof(log, sealed, NULL, 0, &out, &e), ERR_NOTFOUND);
+	cr_expect(strstr(e.text, "checkpoint"), "%s", e.text);
+	cr_expect_eq(audit_log_entry(log, sealed, &out, &e), ERR_NOTFOUND);
+	cr_expect(strstr(e.text, "checkpoint"), "%s", e.text);
+	strcpy(log->dir, dir);
+	cr_expect_eq(audit_log_proof(log, receipt.index, NULL, 0, &out, &e), 0, "%s", e.text);
+	buf_clear(&out);
+	cr_expect_eq(audit_log_entry(log, sealed, &out, &e), 0, "%s", e.text);
+	cr_expect_gt(audit_log_size(log), receipt.index);
+	strcat(log->dir, ".away");
+	cr_expect_eq(audit_log_stop(log, &receipt, &e), 0, "%s", e.text);
+	strcpy(log->dir, dir);
+	leave(&v);
+	place_expect_clean(&p);
+	buf_free(&out);
 }
 
 Test(audit_door, errors_come_back_with_code_and_sentence)
