@@ -107,7 +107,7 @@ static int take_missing(struct check *k, struct life *w, const json_t *body)
 }
 
 /* A `lost` entry, in which the log states that a worker died: its missing numbers were never
- * acknowledged. */
+ * acknowledged; or that it has more of them than its stop can name. */
 static int take_lost(struct check *k, const json_t *body)
 {
 	const char *id = json_string_value(json_object_get(body, "worker"));
@@ -117,7 +117,7 @@ static int take_lost(struct check *k, const json_t *body)
 		return 0;
 	TRY(find_worker(k, id, &w));
 	check(w);
-	w->ended = true;
+	w->ended = w->ended || !json_is_true(json_object_get(body, "more"));
 	return take_missing(k, w, body);
 }
 

@@ -231,14 +231,25 @@ static void add_range(json_t *ranges, uint64_t first, uint64_t last)
 				      json_pack("[II]", (json_int_t)first, (json_int_t)last));
 }
 
-/* Ranges of those below end. */
-static json_t *list_unrecorded(const struct numbers *s, uint64_t end)
+#define LOST_RANGES 1500 /* an entry has a limit */
+
+/* Ranges of those from *next below end, as many as an entry holds. *next: all below it are told. */
+static json_t *list_unrecorded(const struct numbers *s, uint64_t *next, uint64_t end)
 {
 	json_t *ranges = json_array();
+	uint64_t n = audit_numbers_whole(s);
 
-	for (uint64_t n = audit_numbers_whole(s); n < end; n++)
-		if (!is_in(s, n))
-			add_range(ranges, n, n);
+	n = n > *next ? n : *next;
+	while (n < end && json_array_size(ranges) < LOST_RANGES) {
+		uint64_t first = n;
+		while (n < end && !is_in(s, n))
+			n++;
+		if (n > first)
+			add_range(ranges, first, n - 1);
+		while (n < end && is_in(s, n))
+			n++;
+	}
+	*next = n;
 	return ranges;
 }
 
@@ -250,14 +261,12 @@ void audit_numbers_free(struct numbers *s)
 
 /* ---- closing the dead ---- */
 
-/* One of a dead worker's lost entries: an entry has a limit. */
+/* One of a dead worker's lost entries. */
 struct lost {
 	const char *worker;
 	int64_t next, reserved; /* what is said of all numbers below next */
 	bool more;
 };
-
-#define LOST_RANGES 1500
 
 static int list_missing(struct store_tx *tx, struct lost *l, json_t *missing, struct err *e)
 {
@@ -409,18 +418,35 @@ out:
 
 /* ---- the end ---- */
 
-/* What is missing below the stop's number was given and has no record. */
+static json_t *ask_unrecorded(struct audit_log *log, const struct log_worker *w, uint64_t *next,
+			      uint64_t end)
+{
+	pthread_mutex_lock(&log->lock);
+	while (log->leading)
+		pthread_cond_wait(&log->moved, &log->lock);
+	json_t *ranges = list_unrecorded(&w->numbers, next, end);
+	pthread_mutex_unlock(&log->lock);
+	return ranges;
+}
+
+/* What is missing below the stop's number was given and has no record. What the stop has no room
+ * for, lost entries name before it. */
 int audit_worker_stop(struct audit_log *log, struct log_worker *w, struct audit_receipt *out,
 		      struct err *e)
 {
 	struct audit_record r = { .type = "stop" };
+	uint64_t next = 0;
+	json_t *missing;
 	int rc;
 
 	TRY(audit_worker_reserve(log, w, &r.n, e));
+	while (missing = ask_unrecorded(log, w, &next, r.n), next < r.n)
+		TRY(audit_log_append_itself(log, "lost",
+					    json_pack("{s:s,s:I,s:o,s:b}", "worker", w->id, "last",
+						      (json_int_t)next - 1, "missing", missing,
+						      "more", 1),
+					    e));
 	pthread_mutex_lock(&log->lock);
-	while (log->leading)
-		pthread_cond_wait(&log->moved, &log->lock);
-	json_t *missing = list_unrecorded(&w->numbers, r.n);
 	uint64_t reserved = w->reserved;
 	pthread_mutex_unlock(&log->lock);
 	r.body = json_pack("{s:I,s:o}", "last", (json_int_t)r.n, "missing", missing);

@@ -210,6 +210,49 @@ Test(audit_log, numbers_that_many_threads_reserve_are_given_once_each)
 	place_expect_clean(&at);
 }
 
+/* An entry has a limit, and the gaps of a long life have none. */
+#define GAPS 4000
+static pthread_mutex_t pair = PTHREAD_MUTEX_INITIALIZER;
+
+static void *leave_gaps(void *arg)
+{
+	static atomic_int left = GAPS;
+
+	(void)arg;
+	while (left-- > 0) {
+		pthread_mutex_lock(&pair);
+		place_reserve(&at);
+		uint64_t n = place_reserve(&at);
+		pthread_mutex_unlock(&pair);
+		json_t *body = json_pack("{s:s}", "text", "x");
+		struct audit_record r = { .type = "registry", .n = n, .body = body };
+		struct audit_receipt receipt;
+		cr_assert_eq(audit_log_append(at.log_open, &r, &receipt, NULL), 0);
+		json_decref(body);
+	}
+	return NULL;
+}
+
+Test(audit_log, stop_with_more_gaps_than_an_entry_holds_is_told_in_parts)
+{
+	pthread_t thread[RESERVERS];
+
+	place_start(&at);
+	for (int i = 0; i < RESERVERS; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, leave_gaps, NULL), 0);
+	for (int i = 0; i < RESERVERS; i++)
+		pthread_join(thread[i], NULL);
+	place_stop(&at);
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM log_entry WHERE type = 'lost'"),
+		     2);
+	cr_expect_eq(place_number(at.store, "SELECT count(*) FROM log_writer"), 0);
+	place_expect_clean(&at);
+	uint64_t size = audit_log_size(at.log_open);
+	place_close(&at);
+	place_open(&at);
+	cr_expect_eq(audit_log_size(at.log_open), size); /* nothing is left to be told */
+}
+
 /* ---- the hook shares the record's fate ---- */
 
 static int refuse_some(void *ctx, struct store_tx *tx, uint64_t index, const json_t *entry,
