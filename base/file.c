@@ -77,7 +77,7 @@ int file_read(const char *path, size_t bytes_max, struct buf *out, struct err *e
 	return result;
 }
 
-static int write_all(int fd, const void *bytes, size_t len, const char *path, struct err *e)
+int file_write_all(int fd, const void *bytes, size_t len, const char *path, struct err *e)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = write(fd, (const char *)bytes + done, len - done);
@@ -127,7 +127,7 @@ static int write_temp(const char *path, const char *staging, const void *bytes, 
 	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_errno(e, "create %s", temp);
-	int result = write_all(fd, bytes, len, temp, e);
+	int result = file_write_all(fd, bytes, len, temp, e);
 	if (result == 0 && synced)
 		result = sync_fd(fd, temp, e);
 	if (close(fd) < 0 && result == 0)

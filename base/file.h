@@ -31,6 +31,10 @@ int file_write_unsynced(const char *path, const char *staging, const void *bytes
 /* rename(2), then fsync of both directories. */
 int file_rename_durable(const char *from, const char *to, struct err *e) MUST_USE;
 
+/* All of it to an open file, however often the system cuts it short; path is for the sentence. */
+int file_write_all(int fd, const void *bytes, size_t len, const char *path,
+		   struct err *e) MUST_USE;
+
 int file_sync_dir(const char *dir, struct err *e) MUST_USE;
 /* fsync of a regular file that exists; its name is the folder's to sync. */
 int file_sync(const char *path, struct err *e) MUST_USE;

@@ -74,19 +74,6 @@ static int check_listed(const struct unpacking *u, struct err *e)
 	return 0;
 }
 
-static int write_all(int fd, const void *bytes, size_t len)
-{
-	const char *at = bytes;
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-		if (n < 0)
-			return -1;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int copy_file(struct unpacking *u, const char *name, struct err *e)
 {
 	char path[LIMIT_PATH_BYTES], above[LIMIT_PATH_BYTES];
@@ -102,8 +89,8 @@ static int copy_file(struct unpacking *u, const char *name, struct err *e)
 	for (uint64_t at = 0; rc == 0 && at < bytes;) {
 		size_t len = bytes - at < SOURCE_GRANULE ? (size_t)(bytes - at) : SOURCE_GRANULE;
 		rc = source_read(u->verified, name, at, u->block, len, e);
-		if (rc == 0 && write_all(fd, u->block, len) < 0)
-			rc = err_errno(e, "write %s", path);
+		if (rc == 0)
+			rc = file_write_all(fd, u->block, len, path, e);
 		at += len;
 	}
 	/* An empty file is compared too: its digest is that of nothing. */

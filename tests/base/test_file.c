@@ -3,6 +3,10 @@
 #include "temp.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -246,4 +250,56 @@ Test(base_file, rename_size_join_and_kinds)
 	name[sizeof name - 1] = '\0';
 	cr_expect_eq(file_join(from, t.dir, name, NULL), ERR_INPUT);
 	temp_close(&t);
+}
+
+/* ---- a write that the system cuts short ---- */
+
+static atomic_int signals;
+static void on_signal(int number) { signals += number == SIGUSR1; }
+
+struct slow_reader {
+	pthread_t writer;
+	int fd;
+	size_t count, wrong;
+};
+
+/* Interrupt the writer, which waits for room in the pipe, before anything is read. */
+static void *read_slowly(void *context)
+{
+	struct slow_reader *r = context;
+	char block[4096];
+	while (signals < 20) {
+		pthread_kill(r->writer, SIGUSR1);
+		usleep(1000);
+	}
+	for (ssize_t n; (n = read(r->fd, block, sizeof block)) > 0;)
+		for (ssize_t i = 0; i < n; i++)
+			r->wrong += block[i] != (char)(r->count++ % 251);
+	return NULL;
+}
+
+Test(base_file, a_write_that_is_interrupted_writes_all, .timeout = 60)
+{
+	enum { BYTES = 1 << 20 };
+	struct sigaction action = { .sa_handler = on_signal };
+	struct slow_reader r = { .writer = pthread_self() };
+	struct err e = { 0 };
+	pthread_t reader;
+	int ends[2];
+	char *bytes = malloc(BYTES);
+	cr_assert(bytes);
+	for (size_t i = 0; i < BYTES; i++)
+		bytes[i] = (char)(i % 251);
+	cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+	cr_assert_eq(pipe(ends), 0);
+	r.fd = ends[0];
+	cr_assert_eq(pthread_create(&reader, NULL, read_slowly, &r), 0);
+	cr_expect_eq(file_write_all(ends[1], bytes, BYTES, "pipe", &e), 0, "%s", e.text);
+	close(ends[1]);
+	pthread_join(reader, NULL);
+	close(ends[0]);
+	cr_expect_eq(r.count, (size_t)BYTES);
+	cr_expect_eq(r.wrong, 0u);
+	cr_expect(signals >= 20);
+	free(bytes);
 }
