@@ -317,26 +317,45 @@ static int append_once(struct flow *f, const struct audit_record *r, struct audi
 	return audit_log_append(f->log, r, out, e);
 }
 
+/* As at the first opening: the vault's key may have been renewed since. */
+static int take_log(struct flow *f, struct audit_log **log, struct err *e)
+{
+	TRY(flow_home_claim(f, e));
+	TRY(flow_vault_open(f, e));
+	struct audit_options o = flow_log_options(f);
+	TRY(audit_log_open(log, &o, e));
+	return flow_vault_settle(f, e);
+}
+
+static void close_vault(struct signing_identity *vault, struct signing_identity *before)
+{
+	signing_identity_close(vault); /* NULL is fine */
+	signing_identity_close(before);
+}
+
 /* The process that wrote for us is gone: hold the lock, or write through the next that does, as a
  * new worker. */
 static int come_again(struct flow *f, struct err *e)
 {
-	struct audit_claim *before = f->claim;
+	struct audit_claim *claim = f->claim;
+	struct signing_identity *vault = f->vault, *before = f->vault_before;
 	struct audit_log *log = NULL;
-	int rc = flow_home_claim(f, e);
+	f->claim = NULL;
+	f->vault = f->vault_before = NULL;
+	int rc = take_log(f, &log, e);
 	if (rc < 0) {
-		f->claim = before;
-		return rc;
-	}
-	struct audit_options o = flow_log_options(f);
-	rc = audit_log_open(&log, &o, e);
-	if (rc < 0) {
+		if (log)
+			audit_log_close(log);
 		audit_claim_drop(f->claim);
-		f->claim = before;
+		close_vault(f->vault, f->vault_before);
+		f->claim = claim;
+		f->vault = vault;
+		f->vault_before = before;
 		return rc;
 	}
 	audit_log_close(f->log);
-	audit_claim_drop(before);
+	audit_claim_drop(claim);
+	close_vault(vault, before);
 	f->log = log;
 	f->started = false;
 	return 0;
@@ -381,8 +400,7 @@ void flow_close(struct flow *f)
 	store_close(f->store);
 	audit_claim_drop(f->claim); /* the next writer finds the databases closed */
 	signing_identity_close(f->log_key); /* NULL is fine */
-	signing_identity_close(f->vault);
-	signing_identity_close(f->vault_before);
+	close_vault(f->vault, f->vault_before);
 	if (f->passphrase) {
 		explicit_bzero(f->passphrase, strlen(f->passphrase));
 		free(f->passphrase);

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "base/file.h"
+#include "flow/vault.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -377,4 +378,39 @@ Test(flow_recover, a_guest_undoes_what_was_left_and_not_what_is_under_way)
 	cr_expect_not(fixture_has(&at, "model.hallmark.part"));
 	flow_close(guest);
 	flow_close(host);
+}
+
+/* The vault's key is renewed after the guest came, and the process that did so dies before anything
+ * is wrapped under it: the guest that takes the log over goes on with it, as an opening would. */
+Test(flow_recover, a_guest_that_takes_over_finishes_what_was_begun_with_the_vaults_key)
+{
+	const struct flow_options o = options();
+	struct flow *guest;
+	struct err e = { 0 };
+	json_t *report;
+	fixture_open(&at);
+	uint64_t secret = fixture_secret(&at, "what was said");
+	expect(0, flow_door_open(at.flow, &e));
+	expect(0, flow_open(&guest, &o, &e));
+	expect(0, flow_key_new(guest, &(struct flow_key){ .name = "first" }, &report, &e));
+	json_decref(report);
+	expect(0, flow_vault_renew(at.flow, &e));
+	fixture_close(&at);
+	cr_assert(fixture_has(&at, "home/keys/next/vault.key"));
+	expect(0, flow_key_new(guest, &(struct flow_key){ .name = "second" }, &report, &e));
+	json_decref(report);
+	cr_expect_not(fixture_has(&at, "home/keys/next"));
+	for (int i = 0; i < 2; i++) {
+		struct buf text = { 0 };
+		expect(0, flow_audit_show(i ? at.flow : guest, secret, true, &report, &e));
+		expect(0, json_write(report, 0, &text, &e));
+		cr_expect(strstr(text.bytes, "what was said"), "%s", text.bytes);
+		json_decref(report);
+		buf_free(&text);
+		if (i == 0) {
+			flow_close(guest);
+			fixture_open(&at);
+		}
+	}
+	fixture_close(&at);
 }
