@@ -21,6 +21,7 @@
 
 #define GUESTS_MAX 64
 #define HELLO_MS 10000
+#define PAUSE_MS 100 /* after nobody could be let in */
 #define MESSAGE_MS 30000 /* from a request's first byte to its last; the same for a reply */
 
 struct guest {
@@ -202,17 +203,18 @@ static void refuse(int fd)
 	close(fd);
 }
 
-static void let_in(struct audit_door *d)
+/* false: nobody could be, as where there are no descriptors left. */
+static bool let_in(struct audit_door *d)
 {
 	struct guest *g;
 	int fd;
 
 	if (net_local_accept(d->listener, &fd, NULL) < 0)
-		return;
+		return false;
 	g = find_place(d);
 	if (!g) {
 		refuse(fd);
-		return;
+		return true;
 	}
 	audit_worker_choose(d->log, &g->worker);
 	pthread_mutex_lock(&d->lock);
@@ -222,6 +224,7 @@ static void let_in(struct audit_door *d)
 		g->fd = -1;
 	}
 	pthread_mutex_unlock(&d->lock);
+	return true;
 }
 
 static void *door_main(void *arg)
@@ -235,7 +238,8 @@ static void *door_main(void *arg)
 			continue;
 		if (p[1].revents)
 			return NULL;
-		let_in(d);
+		if (!let_in(d)) /* who waits still waits: poll would return at once */
+			poll(&p[1], 1, PAUSE_MS);
 	}
 }
 

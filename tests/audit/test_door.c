@@ -13,7 +13,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct place p;
@@ -373,6 +375,30 @@ Test(audit_door, strangers_are_refused_with_a_sentence_and_harm_nothing)
 	cr_expect_eq(audit_log_size(p.log_open), size);
 	place_note(&p, "the log goes on");
 	place_expect_clean(&p);
+}
+
+/* Who waits is let in later; meanwhile the door uses no processor. */
+Test(audit_door, without_descriptors_the_door_waits_and_does_not_spin)
+{
+	struct rlimit limit, low;
+	struct buf answer = { 0 };
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	int lowest = dup(0);
+	cr_assert_geq(lowest, 0);
+	close(lowest);
+	low = limit;
+	low.rlim_cur = (rlim_t)lowest + 1; /* one is left: ours, and none for the door */
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+	int fd = knock();
+	clock_t before = clock();
+	usleep(300000);
+	clock_t used = clock() - before;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_expect_lt(used, CLOCKS_PER_SEC / 20, "%ld", (long)used);
+	cr_expect(tell(fd, "{\"call\":\"hello\",\"version\":1}", &answer));
+	cr_expect(strstr(answer.bytes, "worker"), "%s", answer.bytes);
+	close(fd);
+	buf_free(&answer);
 }
 
 Test(audit_door, more_than_there_are_places_wait_outside)
