@@ -24,11 +24,21 @@ static int refuse(int64_t ahead_us, const char *what, struct err *e)
 		(long long)(ahead_us / DAY_US), what);
 }
 
+/* Of any two times, even of a state.db that was tampered with: at most what an int64_t holds. */
+static int64_t minus(int64_t a, int64_t b)
+{
+	int64_t difference;
+
+	if (__builtin_sub_overflow(a, b, &difference))
+		return a < b ? INT64_MIN : INT64_MAX;
+	return difference;
+}
+
 int audit_clock_check(const struct audit_log *log, struct err *e)
 {
 	const struct moment *m = &log->opened;
-	int64_t elapsed = env_steady_us(log->env) - m->steady_us,
-		ahead = env_now_us(log->env) - (m->now_us + elapsed);
+	int64_t elapsed = minus(env_steady_us(log->env), m->steady_us),
+		ahead = minus(minus(env_now_us(log->env), m->now_us), elapsed);
 
 	if (ahead <= DAY_US || log->clock_ok)
 		return 0;
@@ -68,8 +78,9 @@ int audit_clock_open(struct audit_log *log, struct err *e)
 		return 0;
 	if (now.now_us < log->last_time_us)
 		log->opened.now_us = log->last_time_us;
-	int64_t pause = now.now_us - log->last_time_us,
-		ahead = now.now_us - (last.now_us + now.steady_us - last.steady_us);
+	int64_t pause = minus(now.now_us, log->last_time_us),
+		ahead = minus(minus(now.now_us, last.now_us),
+			      minus(now.steady_us, last.steady_us));
 	if (log->clock_ok)
 		return 0;
 	if (same && ahead > DAY_US && pause > DAY_US)

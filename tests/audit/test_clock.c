@@ -167,6 +167,29 @@ Test(audit_clock, opening_after_a_jump_is_refused_where_anything_tells_it)
 	buf_free(&after);
 }
 
+/* A difference too large for 64 bits is the largest, and not one of the other sign. */
+Test(audit_clock, times_that_no_clock_shows_are_compared_all_the_same)
+{
+	static const char *const wrong[] = {
+		"UPDATE log_clock SET now_us = -9223372036854775807",
+		"UPDATE log_clock SET steady_us = 9223372036854775807, now_us = 0",
+		"UPDATE log_clock SET now_us = -9223372036854775807, steady_us = 9223372036854775807",
+	};
+
+	pass(2 * DAY, 2 * DAY);
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		place_stores(&at);
+		place_sql(at.store, wrong[i]);
+		place_close(&at);
+		cr_expect_eq(try_open(), ERR_UNAVAILABLE, "%s", wrong[i]);
+	}
+	place_stores(&at);
+	place_sql(at.store, "UPDATE log_clock SET now_us = 9223372036854775807,"
+			    " steady_us = -9223372036854775807");
+	place_close(&at);
+	cr_expect_eq(try_open(), 0);
+}
+
 Test(audit_clock, reading_needs_no_clock)
 {
 	struct audit_log *log;
