@@ -199,13 +199,9 @@ static int check_folder(const char *dir, const char *vkey, struct err *e)
 	if (!v)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	int rc = audit_verify(dir, vkey, NULL, v, e);
-	for (size_t i = 0; rc == 0 && i < v->problems && i < 64; i++) {
-		const char *kind = v->problem[i].kind;
-		if (strcmp(kind, "gap") != 0 && strcmp(kind, "stop") != 0 &&
-		    strcmp(kind, "time") != 0)
-			rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
-				     kind, v->problem[i].text);
-	}
+	if (rc == 0 && v->grave.kind[0])
+		rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s: %s",
+			     v->grave.kind, v->grave.text);
 	if (rc == 0 && v->incomplete)
 		rc = err_set(e, ERR_VERIFY, "the published log does not verify: %s",
 			     v->remark[0].text);

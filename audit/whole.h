@@ -26,6 +26,8 @@ struct audit_verdict {
 	struct audit_problem problem[64], remark[64];
 	struct audit_unread unread[64];
 	size_t problems, remarks, unreads, newer;
+	/* The first that is not of numbers or times alone; its kind is empty where none is. */
+	struct audit_problem grave;
 	uint64_t incomplete; /* newest entries that a folder by itself lacks: copied while written */
 	/* Of the vault: the first ranges, and all; how many records were erased; how many the
 	 * database lacks of those that are stated as lost. */

@@ -490,6 +490,28 @@ Test(audit_rebuild, tiles_beyond_the_checkpoint_make_room_for_other_entries)
 	buf_free(&note);
 }
 
+/* However many problems of times come before it. */
+Test(audit_rebuild, one_grave_problem_behind_many_light_ones_is_found)
+{
+	const char *entry[202] = { 0 };
+	struct err e = { 0 };
+	size_t lost;
+
+	for (int i = 0; i < 200; i++)
+		entry[i] = i % 2 ? ENTRY("config", 0, 1) : ENTRY("config", 0, 9); /* back in time */
+	craft(entry);
+	struct audit_verdict *v = place_verify(&at, false);
+	cr_expect_gt(v->problems, 64);
+	cr_expect_str_eq(v->problem[63].kind, "time");
+	cr_expect_str_eq(v->grave.kind, "");
+	entry[200] = "[]";
+	craft(entry);
+	cr_expect_str_eq(place_verify(&at, false)->grave.kind, "record");
+	open_stores();
+	cr_expect_eq(rebuild(&lost, &e), ERR_VERIFY);
+	cr_expect(strstr(e.text, "does not verify: record"), "%s", e.text);
+}
+
 Test(audit_rebuild, damaged_log_is_not_rebuilt_from)
 {
 	struct buf b = { 0 };
