@@ -37,7 +37,7 @@ struct found {
 	struct checkpoint at[ROOTS];
 	struct buf note[SIGNED];
 	struct guard guard;
-	bool guarded; /* false: a database of before there were guards */
+	bool guarded; /* false: a database older than guards */
 	bool older;   /* it has rows that count only if the log began before there were guards */
 	bool damaged; /* the folder's checkpoint */
 	int newest;   /* of those that are signed */
@@ -178,8 +178,9 @@ static int check_ages(const struct found *f, struct err *e)
 	if (seen < f->guard.seen)
 		return err_set(
 			e, ERR_VERIFY,
-			"keys.db %s: put back the newest; where it is lost, so is what the vault holds: "
-			"move state.db and keys.db away and run `hallmark registry rebuild`",
+			"keys.db %s: put back the file itself, where it was only moved aside (a copy "
+			"undoes erasures); where it is lost, so is what the vault holds: move state.db "
+			"and keys.db away and run `hallmark registry rebuild`",
 			seen ? "is an old copy" : "is missing, or has seen no log");
 	return 0;
 }
