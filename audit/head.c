@@ -136,7 +136,7 @@ int audit_log_kept(struct store *store, const char *vkey, struct buf *note, stru
 			   " WHERE h.id = 1 AND g.id = 1",
 			   &st, e);
 	if (rc == ERR_INPUT)
-		rc = ERR_NOTFOUND; /* a database of before does not say */
+		rc = ERR_NOTFOUND; /* an older database does not say */
 	if (rc < 0)
 		goto out;
 	rc = store_step(st, e);

@@ -191,7 +191,7 @@ void audit_guard_key(const struct signing_identity *id, uint8_t key[32]);
 int audit_guard_put(struct store_tx *tx, const uint8_t key[32], const struct guard *g,
 		    uint64_t size, const struct digest *root, struct err *e) MUST_USE;
 int audit_guard_write(struct audit_log *log, struct store_tx *tx, struct err *e) MUST_USE;
-/* ERR_NOTFOUND: not there, as in databases of before. ERR_VERIFY: not of this log's key. */
+/* ERR_NOTFOUND: not there, as in older databases. ERR_VERIFY: not of this log's key. */
 int audit_guard_read(struct audit_log *log, struct store_tx *tx, uint64_t size,
 		     const struct digest *root, struct guard *out, struct err *e) MUST_USE;
 /* Note the signed head in a transaction of keys.db; once that is durable, audit_guard_saw. */

@@ -5,7 +5,7 @@
  *                     id      = "s:" || subject, or "r:" || 32 random hex digits: a record's own
  *                               key; "h:handles": of the handles of persons in clear entries
  *                     kek     = 16 hex digits of the Ed25519 key id of the vault's identity; empty
- *                               in what versions of before wrapped
+ *                               in what older versions wrapped
  *   keys/vault.key    the vault's identity, from which the kek derives: HKDF, never stored. Before
  *                     there was one, it derived from the log's key
  *
@@ -233,7 +233,7 @@ int audit_vault_kek(struct store *keys, char id[VAULT_KEK_ROOM], struct err *e)
 	TRY(store_read(keys, &tx, e));
 	int rc = keks_in_use(tx, least, id, &any, e);
 	store_end(tx);
-	return rc == ERR_INPUT ? 0 : rc; /* tables of before, or none */
+	return rc == ERR_INPUT ? 0 : rc; /* older tables, or none */
 }
 
 /* One key; what does not unwrap stays as it is, and says so when it is asked for. */

@@ -18,7 +18,7 @@
  *            head    the database is ahead of the folder
  *            copy    a folder by itself lacks the newest files
  *            files   the newest files are torn, and the database has what they held
- *            vault   an erasure of before version 1 may have taken it
+ *            vault   an erasure older than version 1 may have taken it
  *            keys    keys.db, or the log, is older than the other remembers it */
 #include "audit/verify.h"
 
@@ -338,7 +338,7 @@ static void judge_torn(struct check *k)
 				    k->torn_text);
 }
 
-/* How far the files are durable; databases of before do not say. */
+/* How far the files are durable; older databases do not say. */
 static int read_synced(struct check *k, struct store_tx *tx)
 {
 	struct store_stmt *st;
