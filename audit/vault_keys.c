@@ -236,7 +236,8 @@ int audit_vault_kek(struct store *keys, char id[VAULT_KEK_ROOM], struct err *e)
 	return rc == ERR_INPUT ? 0 : rc; /* older tables, or none */
 }
 
-/* One key; what does not unwrap stays as it is, and says so when it is asked for. */
+/* One key. What does not unwrap keeps its bytes, and says so when it is asked for; its label
+ * becomes the vault's, or every opening would ask for a key that is gone and opens nothing. */
 static int rewrap(struct audit_log *log, struct store_tx *tx, const char *id, struct err *e)
 {
 	uint8_t *key = sodium_malloc(32);
