@@ -441,10 +441,11 @@ static int look_up(struct flow *f, struct import *m, struct err *e)
 	return rc;
 }
 
-static int read_import(const struct flow_import *w, struct import *m, struct err *e)
+static int read_import(const struct flow_import *w, struct import *m, struct buf *text,
+		       struct err *e)
 {
 	struct signing_public *k = &m->it.key;
-	TRY(signing_public_read(w->path, k, e));
+	TRY(signing_public_read_text(w->path, k, text, e));
 	const char *label = w->name       ? w->name
 			    : k->name[0]  ? k->name
 			    : k->has_p256 ? k->p256_keyid
@@ -463,6 +464,25 @@ static int read_import(const struct flow_import *w, struct import *m, struct err
 		return 0;
 	snprintf(m->it.models, sizeof m->it.models, "%s", w->models);
 	return signing_models_check(w->models, e);
+}
+
+/* to and list: the files that importing it would write. */
+static int may_import(const struct import *m, const char *to, const char *list, struct err *e)
+{
+	if (m->own)
+		return err_set(e, ERR_CONFLICT,
+			       "%s is an own key's name here, and this key would sign in it: if it "
+			       "may, give it another with --name, and --models '%s/*'",
+			       m->it.key.name, m->it.key.name);
+	if (m->listed)
+		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)",
+			       m->it.key.name, to);
+	if (m->twin[0])
+		return err_set(e, ERR_CONFLICT,
+			       "this very key is here already as %s: change its name, document or "
+			       "models in %s",
+			       m->twin, list);
+	return 0;
 }
 
 /* The entry that is added to trust.toml. */
@@ -484,25 +504,13 @@ static int import_key(struct flow *f, const struct flow_import *w, json_t **repo
 	struct buf key = { 0 }, text = { 0 };
 	char name[100], to[LIMIT_PATH_BYTES], list[LIMIT_PATH_BYTES];
 	int rc = 0;
-	TRY(read_import(w, &m, e));
+	TRY_OUT(read_import(w, &m, &key, e));
 	snprintf(name, sizeof name, "trust/%s.pub", m.it.key.name);
-	TRY(flow_path(f, name, to, e));
-	TRY(flow_path(f, "trust.toml", list, e));
-	TRY(look_up(f, &m, e));
-	if (m.own)
-		return err_set(e, ERR_CONFLICT,
-			       "%s is an own key's name here, and this key would sign in it: if it "
-			       "may, give it another with --name, and --models '%s/*'",
-			       m.it.key.name, m.it.key.name);
-	if (m.listed)
-		return err_set(e, ERR_CONFLICT, "a key of %s is trusted already (%s)",
-			       m.it.key.name, to);
-	if (m.twin[0])
-		return err_set(e, ERR_CONFLICT,
-			       "this very key is here already as %s: change its name, document or "
-			       "models in %s",
-			       m.twin, list);
-	TRY_OUT(file_read(w->path, MIB(1), &key, e));
+	TRY_OUT(flow_path(f, name, to, e));
+	TRY_OUT(flow_path(f, "trust.toml", list, e));
+	TRY_OUT(look_up(f, &m, e));
+	TRY_OUT(may_import(&m, to, list, e));
+	env_step(f->env, "import.checked"); /* the file may change: what was read counts */
 	TRY_OUT(file_write_durable(to, key.bytes, key.len, 0644, e));
 	if (file_exists(list))
 		TRY_OUT(file_read(list, LIMIT_TOML_BYTES, &text, e));

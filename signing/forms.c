@@ -71,30 +71,45 @@ static int read_ssh(const struct buf *text, struct signing_public *out, struct e
 	return result;
 }
 
+static int read_any(const struct buf *text, struct signing_public *out, struct err *e)
+{
+	if (!text->bytes || strlen(text->bytes) != text->len)
+		return err_set(e, ERR_INPUT, "not text");
+	if (text->bytes[0] == '{')
+		return signing_keys_document_read(text->bytes, text->len, out, e);
+	if (strstr(text->bytes, "-----BEGIN ")) /* some tools describe the key before it */
+		return read_pem(text, out, e);
+	if (text_starts(text->bytes, "ssh-") || text_starts(text->bytes, "ecdsa-sha2-") ||
+	    text_starts(text->bytes, "sk-"))
+		return read_ssh(text, out, e);
+	return read_minisign(text, out, e);
+}
+
+int signing_public_read_text(const char *path, struct signing_public *out, struct buf *text,
+			     struct err *e)
+{
+	struct buf read = { 0 };
+	int rc = 0;
+	signing_keys_start();
+	memset(out, 0, sizeof *out);
+	TRY_OUT(file_read(path, KEYS_DOCUMENT_BYTES, &read, e));
+	rc = read_any(&read, out, e);
+	if (rc < 0)
+		err_prefix(e, "%s", path);
+	buf_add_buf(text, &read);
+	if (rc == 0)
+		rc = buf_done(text, e);
+out:
+	buf_free(&read);
+	return rc;
+}
+
 int signing_public_read(const char *path, struct signing_public *out, struct err *e)
 {
 	struct buf text = { 0 };
-	signing_keys_start();
-	memset(out, 0, sizeof *out);
-	int result = file_read(path, KEYS_DOCUMENT_BYTES, &text, e);
-	if (result < 0)
-		goto out;
-	if (!text.bytes || strlen(text.bytes) != text.len)
-		result = err_set(e, ERR_INPUT, "not text");
-	else if (text.bytes[0] == '{')
-		result = signing_keys_document_read(text.bytes, text.len, out, e);
-	else if (strstr(text.bytes, "-----BEGIN ")) /* some tools describe the key before it */
-		result = read_pem(&text, out, e);
-	else if (text_starts(text.bytes, "ssh-") || text_starts(text.bytes, "ecdsa-sha2-") ||
-		 text_starts(text.bytes, "sk-"))
-		result = read_ssh(&text, out, e);
-	else
-		result = read_minisign(&text, out, e);
-	if (result < 0)
-		err_prefix(e, "%s", path);
-out:
+	int rc = signing_public_read_text(path, out, &text, e);
 	buf_free(&text);
-	return result;
+	return rc;
 }
 
 /* Names travel as the comment or first field of a line: no space, no '+', nothing unprintable. */

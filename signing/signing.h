@@ -56,6 +56,9 @@ void signing_identity_close(struct signing_identity *id);
  * or in minisign's form, by content.
  * ERR_UNSUPPORTED: the document is of a later version. */
 int signing_public_read(const char *path, struct signing_public *out, struct err *e) MUST_USE;
+/* The same, and the very bytes that were read, appended to text: to copy what was checked. */
+int signing_public_read_text(const char *path, struct signing_public *out, struct buf *text,
+			     struct err *e) MUST_USE;
 /* The same of a key document's text. */
 int signing_public_parse(const char *text, size_t len, struct signing_public *out,
 			 struct err *e) MUST_USE;

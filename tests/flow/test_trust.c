@@ -332,6 +332,32 @@ Test(flow_trust, a_key_of_another_kind_does_not_hide_the_one_that_signed)
 	cr_expect(accepts_theirs());
 }
 
+/* Another file takes the key's place once it was looked at. */
+static void swap_key(void *ctx, const char *step)
+{
+	bool *swapped = ctx;
+	if (strcmp(step, "import.checked") != 0)
+		return;
+	fixture_text(&at, "acme.document", "{}");
+	*swapped = true;
+}
+
+Test(flow_trust, the_key_that_was_looked_at_is_the_one_that_is_trusted)
+{
+	struct buf looked_at = { 0 }, trusted = { 0 };
+	bool swapped = false;
+	their_key("document");
+	fixture_read(&at, "acme.document", &looked_at);
+	at.env.steps = (struct steps){ swap_key, &swapped };
+	import("document");
+	cr_expect(swapped);
+	fixture_read(&at, "home/trust/acme.pub", &trusted);
+	cr_expect_str_eq(trusted.bytes, looked_at.bytes);
+	cr_expect(accepts_theirs());
+	buf_free(&looked_at);
+	buf_free(&trusted);
+}
+
 Test(flow_trust, a_key_is_imported_once)
 {
 	struct buf before = { 0 }, after = { 0 };
