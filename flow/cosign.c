@@ -195,21 +195,80 @@ static int open_release(struct cosigning *c, struct flow *f, struct err *e)
 	return find_number(c, e);
 }
 
-static int write_one(struct cosigning *c, const char *stem, const void *text, size_t len,
-		     struct err *e)
+/* Where the bundle lies until it is logged: the log must not name one that was never on disk. */
+static int staged_path(const struct cosigning *c, char *out, struct err *e)
 {
-	char name[32];
-	snprintf(name, sizeof name, "%s.%d", stem, c->number);
-	TRY(file_join(c->path, c->folder, name, e));
-	return file_write_durable(c->path, text, len, 0644, e);
+	char name[64];
+	snprintf(name, sizeof name, SIGNING_BUNDLE ".%.16s.part",
+		 signing_identity_public(c->key)->p256_keyid);
+	return file_join(out, c->folder, name, e);
+}
+
+/* What a run that was cut off had staged: it may be logged, so it is what comes into place. */
+static bool read_staged(const struct cosigning *c, const char *path, struct buf *bundle)
+{
+	const struct buf *payload = &c->manifest.payload;
+	struct signing_manifest its;
+	bool same = file_read(path, FLOW_ARTIFACT_BYTES, bundle, NULL) == 0 &&
+		    signing_bundle_open(bundle->bytes, bundle->len, signing_identity_public(c->key),
+					&its, NULL) == 0;
+	if (same) {
+		same = its.payload.len == payload->len &&
+		       memcmp(its.payload.bytes, payload->bytes, payload->len) == 0;
+		signing_manifest_free(&its);
+	}
+	if (!same)
+		buf_clear(bundle);
+	return same;
 }
 
 /* The key first, over what a crash left of that number: the bundle is what takes it. */
-static int write_both(struct cosigning *c, const struct buf *bundle, struct err *e)
+static int stage(const struct cosigning *c, const char *staged, bool *again, struct buf *bundle,
+		 struct err *e)
 {
 	const char *document = signing_identity_public(c->key)->document;
-	TRY(write_one(c, FLOW_PUBLISHER, document, strlen(document), e));
-	return write_one(c, SIGNING_BUNDLE, bundle->bytes, bundle->len, e);
+	char name[32], path[LIMIT_PATH_BYTES];
+	snprintf(name, sizeof name, FLOW_PUBLISHER ".%d", c->number);
+	TRY(file_join(path, c->folder, name, e));
+	TRY(file_write_durable(path, document, strlen(document), 0644, e));
+	*again = read_staged(c, staged, bundle);
+	if (*again)
+		return 0;
+	TRY(signing_bundle_make(c->key, &c->manifest, bundle, e));
+	return file_write_durable(staged, bundle->bytes, bundle->len, 0644, e);
+}
+
+static bool is_of(const struct buf *entry, const struct digest *bundle)
+{
+	char text[DIGEST_TEXT_ROOM];
+	json_t *o = NULL;
+	if (json_read(&o, entry->bytes, entry->len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, NULL) < 0)
+		return false;
+	const char *type = json_string_value(json_object_get(o, "type"));
+	const char *digest =
+		json_string_value(json_object_get(json_object_get(o, "body"), "digest"));
+	digest_text(bundle, text);
+	bool is = type && strcmp(type, "attestation") == 0 && digest && strcmp(digest, text) == 0;
+	json_decref(o);
+	return is;
+}
+
+/* The latest first: it was the last thing that the run which was cut off did. */
+static int find_logged(struct flow *f, const struct buf *bundle, bool *found, uint64_t *index,
+		       struct err *e)
+{
+	struct digest d = digest_of(bundle->bytes, bundle->len);
+	struct buf entry = { 0 };
+	int rc = 0;
+	*found = false;
+	for (uint64_t i = audit_log_size(f->log); rc == 0 && !*found && i-- > 0;) {
+		buf_clear(&entry);
+		rc = audit_log_entry(f->log, i, &entry, e);
+		*found = rc == 0 && is_of(&entry, &d);
+		*index = i;
+	}
+	buf_free(&entry);
+	return rc;
 }
 
 static int log_signature(const struct cosigning *c, struct flow *f, const struct buf *bundle,
@@ -232,18 +291,36 @@ static int log_signature(const struct cosigning *c, struct flow *f, const struct
 	return rc;
 }
 
+/* Staged, logged, moved into place: cut off anywhere, the next run goes on with the same bundle. */
+static int sign(struct cosigning *c, struct flow *f, uint64_t *index, struct err *e)
+{
+	char staged[LIMIT_PATH_BYTES], name[32];
+	struct buf bundle = { 0 };
+	bool again = false, logged = false;
+	int rc = 0;
+	snprintf(name, sizeof name, SIGNING_BUNDLE ".%d", c->number);
+	TRY_OUT(file_join(c->path, c->folder, name, e));
+	TRY_OUT(staged_path(c, staged, e));
+	TRY_OUT(stage(c, staged, &again, &bundle, e));
+	env_step(f->env, "cosign.staged");
+	if (again)
+		TRY_OUT(find_logged(f, &bundle, &logged, index, e));
+	if (!logged)
+		TRY_OUT(log_signature(c, f, &bundle, index, e));
+	env_step(f->env, "cosign.logged");
+	TRY_OUT(file_rename_durable(staged, c->path, e));
+out:
+	buf_free(&bundle);
+	return rc;
+}
+
 static int cosign(struct cosigning *c, struct flow *f, json_t **report, struct err *e)
 {
-	struct buf bundle = { 0 };
 	struct obj o = { 0 };
 	uint64_t index = 0;
-	int rc = 0;
-	TRY_OUT(open_release(c, f, e));
-	if (!c->existing) {
-		TRY_OUT(signing_bundle_make(c->key, &c->manifest, &bundle, e));
-		TRY_OUT(log_signature(c, f, &bundle, &index, e));
-		TRY_OUT(write_both(c, &bundle, e));
-	}
+	TRY(open_release(c, f, e));
+	if (!c->existing)
+		TRY(sign(c, f, &index, e));
 	obj_add(&o, "root", json_digest(&c->manifest.root));
 	obj_text(&o, "signer", signing_identity_public(c->key)->name);
 	obj_int(&o, "number", c->number);
@@ -252,10 +329,7 @@ static int cosign(struct cosigning *c, struct flow *f, json_t **report, struct e
 		obj_count(&o, "index", index);
 	}
 	obj_bool(&o, "existing", c->existing);
-	rc = obj_done(&o, report, e);
-out:
-	buf_free(&bundle);
-	return rc;
+	return obj_done(&o, report, e);
 }
 
 int flow_release_sign(struct flow *f, const struct flow_cosign *want, json_t **report,

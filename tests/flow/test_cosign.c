@@ -119,6 +119,81 @@ Test(flow_cosign, a_second_signature_by_one_key_is_the_first)
 	cr_expect_not(fixture_has(&at, "model.hallmark/model.sig.3"));
 }
 
+static void sign_second(struct fixture *x)
+{
+	json_t *report;
+	struct err e = { 0 };
+	const struct flow_cosign s = { .dir = fixture_path(x, "model"), .key = "second" };
+	fixture_open(x);
+	if (flow_release_sign(x->flow, &s, &report, &e) == 0)
+		json_decref(report);
+}
+
+static size_t attestations(json_t **last)
+{
+	json_t *list;
+	struct err e = { 0 };
+	size_t count = 0;
+	expect(0, flow_audit_list(at.flow, 0, 1000, &list, &e));
+	for (size_t i = 0; i < count_of(list, "entries"); i++) {
+		json_t *entry = json_object_get(item_of(list, "entries", i), "entry");
+		if (strcmp(text_of(entry, "type"), "attestation") != 0)
+			continue;
+		count++;
+		json_decref(*last);
+		*last = json_incref(json_object_get(entry, "body"));
+	}
+	json_decref(list);
+	return count;
+}
+
+/* Cut off before or after it is logged, the signature is logged once, and it is the one that lies
+ * beside the model. */
+Test(flow_cosign, a_signature_that_was_cut_off_is_logged_once)
+{
+	static const char *const steps[] = { "cosign.staged", "cosign.logged" };
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		struct buf bundle = { 0 };
+		char text[DIGEST_TEXT_ROOM];
+		json_t *body = NULL;
+		fixture_close(&at);
+		cr_assert(fixture_dies(&at, steps[i], 1, sign_second));
+		cr_expect_not(fixture_has(&at, "model.hallmark/model.sig.2"));
+		fixture_open(&at);
+		cr_expect_eq(attestations(&body), 2 * i, "%s", steps[i]);
+		json_t *made = sign(&at, "second");
+		cr_expect_not(truth_of(made, "existing"));
+		cr_expect_eq(number_of(made, "number"), 2);
+		json_decref(made);
+		fixture_read(&at, "model.hallmark/model.sig.2", &bundle);
+		struct digest d = digest_of(bundle.bytes, bundle.len);
+		digest_text(&d, text);
+		cr_expect_eq(attestations(&body), i + 1, "%s", steps[i]);
+		cr_expect_str_eq(text_of(body, "digest"), text, "%s", steps[i]);
+		made = verify(&at, "model");
+		cr_expect(truth_of(made, "ok"));
+		cr_expect_null(item_with(made, "checks", "name", "beside"), "nothing is left");
+		json_decref(made);
+		json_decref(body);
+		buf_free(&bundle);
+		fixture_delete(&at, "model.hallmark/model.sig.2");
+	}
+}
+
+Test(flow_cosign, what_cannot_be_written_is_not_logged)
+{
+	const struct flow_cosign c = { .dir = fixture_path(&at, "model"), .key = "second" };
+	json_t *report, *body = NULL;
+	struct err e = { 0 };
+	fixture_text(&at, "model.hallmark/publisher.pub.2/in-the-way", "");
+	cr_expect_lt(flow_release_sign(at.flow, &c, &report, &e), 0);
+	cr_expect_eq(attestations(&body), 0u);
+	fixture_delete(&at, "model.hallmark/publisher.pub.2");
+	json_decref(sign(&at, "second"));
+	cr_expect_eq(attestations(&body), 1u);
+	json_decref(body);
+}
+
 Test(flow_cosign, a_copied_signature_counts_once)
 {
 	static const char *const copies[] = { "model/model.sig", "model.hallmark/model.sig.2" };
