@@ -335,7 +335,7 @@ static int cosign(struct cosigning *c, struct flow *f, json_t **report, struct e
 int flow_release_sign(struct flow *f, const struct flow_cosign *want, json_t **report,
 		      struct err *e)
 {
-	const struct flow_verify v = { .ref = want->dir, .quiet = f && flow_quiet(f) };
+	const struct flow_verify v = { .ref = want->dir, .quiet = flow_quiet(f) };
 	struct cosigning c = { .want = want, .lock = -1 };
 	json_t *verified = NULL;
 	int rc = 0;
