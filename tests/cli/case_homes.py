@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home
 
 ROOT = os.geteuid() == 0
+OTHERS = not ROOT or os.stat("/").st_mode & 1  # whether another user can enter the root directory
 
 
 def as_nobody():
@@ -187,8 +188,11 @@ with Home() as home:
     os.chmod(home.dir, 0o755)
     shutil.copy(HALLMARK, home.dir / "hallmark")
     home.publish(small(home, "m"), "k/m", "1")
-    a_home_that_cannot_be_written(home)
-    another_users_home(home)
+    if OTHERS:
+        a_home_that_cannot_be_written(home)
+        another_users_home(home)
+    else:
+        print("left out: homes as another user sees them, who cannot enter / here")
     a_machine_that_only_verifies(home)
     what_was_not_checked_is_not_wrong(home)
     a_full_disk(home)
