@@ -309,7 +309,7 @@ Test(server_connections, whoever_says_little_makes_room_for_one_who_asks)
 
 Test(server_connections, a_body_that_is_coming_takes_no_thread_and_no_place)
 {
-	struct running r = start((struct server_options){ .requests_max = 2 });
+	struct running r = start((struct server_options){ .requests_max = 8 });
 	static const char body[] = SAY("hi");
 	int fd[100];
 	for (int i = 0; i < 100; i++) {
