@@ -31,6 +31,28 @@ int filter_action_parse(const char *name, enum filter_action *out) MUST_USE; /* 
 
 enum filter_fold { FILTER_FOLD_NONE, FILTER_FOLD_CASE, FILTER_FOLD_STRICT };
 
+/* When a detector wants one of its words near a value ("IBAN", "passport"). */
+enum filter_context {
+	FILTER_CONTEXT_WEAK,   /* where form and check alone are often met by chance */
+	FILTER_CONTEXT_ALWAYS, /* for every value */
+	FILTER_CONTEXT_ALONE,  /* as weak, but a value that is all of its text needs none */
+};
+extern const char *const filter_context_names[]; /* by enum filter_context, NULL-terminated */
+
+/* Encodings that a rule looks through: a set of bits; 0 is the set of all. */
+enum filter_decode {
+	FILTER_DECODE_PERCENT = 1 << 0,   /* %34 */
+	FILTER_DECODE_ENTITY = 1 << 1,    /* &#52; &amp; */
+	FILTER_DECODE_BACKSLASH = 1 << 2, /* \n \" \u0034 \x34, to depth 4; of Markdown: \. */
+	FILTER_DECODE_MARKUP = 1 << 3,    /* <br>, inline tags, emphasis and code marks in a value */
+	FILTER_DECODE_QUOTED_PRINTABLE = 1 << 4,
+	FILTER_DECODE_BASE64 = 1 << 5, /* and base64url */
+	FILTER_DECODE_HEX = 1 << 6,
+	FILTER_DECODE_ALL = (1 << 7) - 1,
+	FILTER_DECODE_NONE = 1 << 7, /* says that the set is empty; no other bit with it */
+};
+extern const char *const filter_decode_names[]; /* of bit i, NULL-terminated */
+
 /* One rule; exactly one of literal, regex, detector is given. Strings are borrowed during
  * filter_set_build only. */
 struct filter_rule {
@@ -44,6 +66,8 @@ struct filter_rule {
 	const char *regex;     /* PCRE2 subset with finite width, on the plain view */
 	uint32_t repeat_max;   /* what *, + and {n,} mean; 0: they are refused */
 	const char *detector;  /* "pan", or one version of it, "pan/1": filter_detector_known */
+	enum filter_context context; /* of a detector */
+	uint32_t decode;             /* enum filter_decode */
 };
 
 struct filter_set; /* compiled rules: immutable, shared by threads */

@@ -23,6 +23,10 @@ int filter_action_parse(const char *name, enum filter_action *out)
 	return ERR_INPUT;
 }
 
+const char *const filter_context_names[] = { "weak", "always", "alone", NULL };
+const char *const filter_decode_names[] = { "percent", "entity", "backslash", "markup",
+					    "quoted-printable", "base64", "hex", NULL };
+
 size_t filter_set_width(const struct filter_set *s) { return s->width; }
 
 void filter_set_free(struct filter_set *s)
@@ -60,6 +64,15 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 	if (r->detector && !filter_detector_known(r->detector))
 		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id,
 			       r->detector);
+	if (r->context != FILTER_CONTEXT_WEAK)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: match.context \"%s\" (rule %s)",
+			       filter_context_names[r->context], r->id);
+	if (r->decode && r->decode != FILTER_DECODE_ALL)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: match.decode that leaves one out "
+			       "(rule %s)",
+			       r->id);
 	if (r->gap_max > GAP_MAX)
 		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
 	if (r->replacement && !text_utf8_valid(r->replacement, strlen(r->replacement)))

@@ -2,7 +2,7 @@
  *
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
  *   {"extends":[{"digest":"sha256:..","name":".."}],
- *    "format":2,
+ *    "format":3,
  *    "policy":{"content":"..","jurisdiction":[..],"mode":"..","name":"..","retention_days":n,
  *              "version":n},
  *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
@@ -15,14 +15,17 @@
  * may be absent. rules_digest: of the canonical JSON of rules, so that it stays when a policy goes
  * from shadow to enforce, and what was found out about the rules, and who approved them, goes with
  * it. source: of the policy's text, comments and all. match is one of
- *   {"fold":"..","gap_max":n,"literals":[..]}  {"regex":"..","repeat_max":n}  {"detector":"pan/1"}
+ *   {"decode":[..],"fold":"..","gap_max":n,"literals":[..]}
+ *   {"decode":[..],"regex":"..","repeat_max":n}
+ *   {"context":"..","decode":[..],"detector":"pan/1"}
+ * with the values that the text leaves out written out, so that a new default changes no bundle.
  *
  * Nothing of the machine is in it, no library's version either: the same text gives the same digest
  * everywhere. What the libraries were is in the log entry of the policy's loading.
  *
  * Valid: the header, canonical bytes, no other key, ids strictly ascending, a version in every
- * detector's name, rules_digest is that of the rules, and every rule compiles. Format 1 named the
- * libraries, and is refused. Signatures and approvals stand outside, over the bundle's bytes. */
+ * detector's name, rules_digest is that of the rules, and every rule compiles. Formats 1 and 2 are
+ * refused. Signatures and approvals stand outside, over the bundle's bytes. */
 #include "base/json.h"
 #include "base/limits.h"
 #include "policy/rules.h"
@@ -31,7 +34,7 @@
 #include <string.h>
 
 #define HEADER "HMPOLICY1\n"
-#define FORMAT 2
+#define FORMAT 3
 
 /* ---- writing */
 
@@ -54,9 +57,19 @@ static void add_detector(struct obj *o, const char *name)
 	obj_text(o, "detector", text);
 }
 
+static void add_decode(struct obj *o, uint32_t decode)
+{
+	struct arr list = { 0 };
+	for (size_t i = 0; filter_decode_names[i]; i++)
+		if (decode & 1u << i)
+			arr_text(&list, filter_decode_names[i]);
+	obj_array(o, "decode", &list);
+}
+
 static void add_match(struct obj *to, const struct policy_rule *x)
 {
 	struct obj o = { 0 };
+	add_decode(&o, x->decode);
 	if (x->literals.count) {
 		obj_text(&o, "fold", policy_fold_names[x->fold]);
 		obj_count(&o, "gap_max", x->gap_max);
@@ -65,6 +78,7 @@ static void add_match(struct obj *to, const struct policy_rule *x)
 		obj_text(&o, "regex", x->regex);
 		obj_count(&o, "repeat_max", x->repeat_max);
 	} else {
+		obj_text(&o, "context", filter_context_names[x->context]);
 		add_detector(&o, x->detector);
 	}
 	obj_object(to, "match", &o);
@@ -204,27 +218,52 @@ static int load_u32(const json_t *o, const char *key, uint64_t most, uint32_t *o
 	return 0;
 }
 
+/* Names in the order of their bits, each once. */
+static int load_decode(const json_t *m, struct policy_rule *x, struct err *e)
+{
+	json_t *a;
+	size_t bit = 0, i;
+	TRY(json_get_array(m, "decode", &a, what, e));
+	for (i = 0; i < json_array_size(a) && filter_decode_names[bit]; bit++) {
+		const char *s = json_string_value(json_array_get(a, i));
+		if (s && strcmp(s, filter_decode_names[bit]) == 0) {
+			x->decode |= 1u << bit;
+			i++;
+		}
+	}
+	if (!x->decode)
+		x->decode = FILTER_DECODE_NONE;
+	return i == json_array_size(a) ? 0 : wrong(e, "decode");
+}
+
 static int load_detector(const json_t *m, struct policy_rule *x, struct err *e)
 {
+	const char *context;
+	size_t c;
 	TRY(json_get_string(m, "detector", &x->detector, what, e));
+	TRY(json_get_string(m, "context", &context, what, e));
+	if (find(filter_context_names, context, &c) < 0)
+		return wrong(e, "context");
+	x->context = (enum filter_context)c;
 	if (!strchr(x->detector, '/'))
 		return wrong(e, "detector");
 	if (!filter_detector_known(x->detector))
 		return err_set(
 			e, ERR_UNSUPPORTED,
 			"the bundle was compiled with the detector \"%.60s\", which this "
-			"program does not have: compile it again, or use the program of then",
+			"program does not have: compile the policy again",
 			x->detector);
 	return 0;
 }
 
 static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, struct err *e)
 {
-	static const char *const literal_keys[] = { "fold", "gap_max", "literals", NULL };
-	static const char *const regex_keys[] = { "regex", "repeat_max", NULL },
-				 *const detector_keys[] = { "detector", NULL };
+	static const char *const literal_keys[] = { "decode", "fold", "gap_max", "literals", NULL };
+	static const char *const regex_keys[] = { "decode", "regex", "repeat_max", NULL },
+				 *const detector_keys[] = { "context", "decode", "detector", NULL };
 	const char *fold;
 	size_t f;
+	TRY(load_decode(m, x, e));
 	if (json_object_get(m, "literals")) {
 		TRY(json_only_keys(m, literal_keys, what, e));
 		TRY(load_strings(p, m, "literals", &x->literals, e));
@@ -373,8 +412,9 @@ static int load_document(struct policy *p, const json_t *o, struct digest *rules
 	TRY(json_get_u64(o, "format", &format, what, e));
 	if (format != FORMAT)
 		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: policy bundle format %ju",
-			       (uintmax_t)format);
+			       "not available in this version: policy bundle format %ju (this "
+			       "program writes %d): compile the policy again",
+			       (uintmax_t)format, FORMAT);
 	TRY(json_only_keys(o, keys, what, e));
 	TRY(json_get_u64(o, "tables", &tables, what, e));
 	if (tables > filter_tables())

@@ -28,6 +28,8 @@ struct filter_rule policy_rule_filter(const struct policy_rule *x)
 		.regex = x->regex,
 		.repeat_max = x->repeat_max,
 		.detector = x->detector,
+		.context = x->context,
+		.decode = x->decode,
 	};
 }
 
@@ -138,10 +140,51 @@ static void read_regex(struct reader *r, const struct toml *m, struct policy_rul
 		policy_problem_at(r, v->line, v->column, "match.%s", e.text);
 }
 
+/* A list of encodings; an empty one is a choice too. */
+static void read_decode(struct reader *r, const struct toml *m, struct policy_rule *x)
+{
+	const struct toml *v = toml_get(m, "decode");
+	x->decode = v ? 0 : FILTER_DECODE_ALL;
+	if (!v)
+		return;
+	if (v->kind != TOML_ARRAY) {
+		policy_problem_at(r, v->line, v->column,
+				  "match.decode: expected an array of encodings");
+		return;
+	}
+	for (const struct toml *c = v->first; c; c = c->next) {
+		size_t bit;
+		if (!policy_read_choice(r, c, "match.decode", filter_decode_names, &bit))
+			continue;
+		if (x->decode & 1u << bit)
+			policy_problem_at(r, c->line, c->column, "match.decode: %s is named twice",
+					  filter_decode_names[bit]);
+		x->decode |= 1u << bit;
+	}
+	if (!x->decode)
+		x->decode = FILTER_DECODE_NONE;
+}
+
+static void read_detector(struct reader *r, const struct toml *m, struct policy_rule *x)
+{
+	const struct toml *v = toml_get(m, "detector"), *context = toml_get(m, "context");
+	size_t c;
+	if (v && policy_read_string(r, v, "match.detector", &x->detector) &&
+	    !filter_detector_known(x->detector))
+		policy_problem_at(r, v->line, v->column,
+				  "match.detector: there is no detector \"%.60s\"", x->detector);
+	if (context && !v)
+		policy_problem_at(r, context->line, context->column,
+				  "match.context: only with detector");
+	if (context && policy_read_choice(r, context, "match.context", filter_context_names, &c))
+		x->context = (enum filter_context)c;
+}
+
 static void read_match(struct reader *r, const struct toml *t, struct policy_rule *x)
 {
 	static const char *const known[] = { "literals",   "fold",     "gap_max", "regex",
-					     "repeat_max", "detector", NULL };
+					     "repeat_max", "detector", "context", "decode",
+					     NULL };
 	static const char *const later[] = { "literals_file", "tail",   "tail_max",
 					     "min_strength",  "secret", "tokens",
 					     "all",           "any",    "none",
@@ -155,13 +198,10 @@ static void read_match(struct reader *r, const struct toml *t, struct policy_rul
 	policy_read_keys(r, m, "match", known, later);
 	read_literals(r, m, x);
 	read_regex(r, m, x);
-	const struct toml *d = toml_get(m, "detector");
-	if (d && policy_read_string(r, d, "match.detector", &x->detector) &&
-	    !filter_detector_known(x->detector))
-		policy_problem_at(r, d->line, d->column,
-				  "match.detector: there is no detector \"%.60s\"", x->detector);
-	int kinds =
-		(d != NULL) + (toml_get(m, "literals") != NULL) + (toml_get(m, "regex") != NULL);
+	read_detector(r, m, x);
+	read_decode(r, m, x);
+	int kinds = (toml_get(m, "detector") != NULL) + (toml_get(m, "literals") != NULL) +
+		    (toml_get(m, "regex") != NULL);
 	bool later_kind = false;
 	for (size_t i = 0; later[i]; i++)
 		later_kind |= toml_get(m, later[i]) != NULL;

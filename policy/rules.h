@@ -22,6 +22,8 @@ struct policy_rule {
 	enum filter_fold fold;
 	uint32_t gap_max, repeat_max;
 	const char *regex, *detector;
+	enum filter_context context;
+	uint32_t decode;
 	int line;
 };
 

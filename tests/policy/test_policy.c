@@ -107,6 +107,16 @@ static const struct wrong wrongs[] = {
 	{ RULE("match = { literals = [1] }\naction = \"mask\"\n"), 8,
 	  "expected a string, found an integer" },
 	{ RULE("match = { literals = [\"a\\u0000b\"] }\naction = \"mask\"\n"), 8, "U+0000" },
+	{ RULE("match = { detector = \"pan\", context = \"strong\" }\naction = \"mask\"\n"), 8,
+	  "match.context: expected one of weak, always, alone" },
+	{ RULE("match = { regex = \"a\", context = \"weak\" }\naction = \"mask\"\n"), 8,
+	  "match.context: only with detector" },
+	{ RULE("match = { detector = \"pan\", decode = \"hex\" }\naction = \"mask\"\n"), 8,
+	  "match.decode: expected an array" },
+	{ RULE("match = { detector = \"pan\", decode = [\n\"hex\", \"hax\"] }\naction = \"mask\"\n"), 9,
+	  "match.decode: expected one of percent, entity" },
+	{ RULE("match = { detector = \"pan\", decode = [\"hex\",\n\"hex\"] }\naction = \"mask\"\n"), 9,
+	  "match.decode: hex is named twice" },
 	{ RULE("match = { classifier = { url = \"x\" } }\naction = \"mask\"\n"), 8,
 	  "not available in this version: match.classifier" },
 	{ RULE("match = { tokens = [\"x\"] }\naction = \"mask\"\n"), 8,
@@ -458,6 +468,29 @@ Test(policy_bundle, foreign_or_damaged_bundles_are_refused)
 	buf_free(&b);
 }
 
+/* The sets of encodings that a rule may ask for, in any order, and the one set that they are. */
+Test(policy_bundle, the_same_encodings_are_the_same_rule)
+{
+	static const char *const same[] = {
+		"decode = [\"percent\", \"entity\", \"backslash\", \"markup\", \"quoted-printable\", "
+		"\"base64\", \"hex\"]",
+		"decode = [\"hex\", \"base64\", \"percent\", \"quoted-printable\", \"markup\", "
+		"\"backslash\", \"entity\"], context = \"weak\"",
+	};
+	struct buf plain = { 0 };
+	compile(GOOD, &plain);
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+		struct buf b = { 0 };
+		char text[500];
+		snprintf(text, sizeof text,
+			 RULE("match = { detector = \"pan\", %s }\naction = \"mask\"\n"), same[i]);
+		compile(text, &b);
+		cr_expect_str_eq(digest_in(&plain, "rules_digest"), digest_in(&b, "rules_digest"));
+		buf_free(&b);
+	}
+	buf_free(&plain);
+}
+
 /* The bytes of before, with one text in place of another. */
 static void replaced(const struct buf *b, const char *from, const char *to, struct buf *out)
 {
@@ -475,11 +508,15 @@ static void replaced(const struct buf *b, const char *from, const char *to, stru
 Test(policy_bundle, states_what_is_ours_and_nothing_of_the_machine)
 {
 	struct buf b = { 0 }, pinned = { 0 };
-	char tables[32];
+	char tables[32], match[200], text[300];
 	compile(HEAD CARD, &b);
 	snprintf(tables, sizeof tables, "\"tables\":%u}", filter_tables());
 	cr_expect(strstr(b.bytes, tables), "%s", b.bytes);
-	cr_expect(strstr(b.bytes, "\"match\":{\"detector\":\"pan/1\"}"), "%s", b.bytes);
+	snprintf(match, sizeof match,
+		 "\"match\":{\"context\":\"weak\",\"decode\":[\"percent\",\"entity\",\"backslash\","
+		 "\"markup\",\"quoted-printable\",\"base64\",\"hex\"],\"detector\":\"pan/%u\"}",
+		 filter_detector_version("pan"));
+	cr_expect(strstr(b.bytes, match), "%s", b.bytes);
 	for (const char *s = filter_tables_version(); *s; s += strspn(s, " ")) {
 		char version[64];
 		size_t n = strcspn(s, " "), name = strcspn(s, "-");
@@ -490,36 +527,57 @@ Test(policy_bundle, states_what_is_ours_and_nothing_of_the_machine)
 			  b.bytes);
 		s += n;
 	}
-	compile(HEAD "[[rule]]\nid = \"c\"\nphase = [\"output\"]\nmatch = { detector = "
-		     "\"pan/1\" }\naction = \"mask\"\nseverity = \"low\"\n",
-		&pinned);
+	snprintf(text, sizeof text,
+		 HEAD "[[rule]]\nid = \"c\"\nphase = [\"output\"]\nmatch = { detector = "
+		      "\"pan/%u\" }\naction = \"mask\"\nseverity = \"low\"\n",
+		 filter_detector_version("pan"));
+	compile(text, &pinned);
 	cr_expect_str_eq(digest_in(&pinned, "rules_digest"), digest_in(&b, "rules_digest"),
 			 "the newest version may be named too");
 	buf_free(&b);
 	buf_free(&pinned);
 }
 
+/* In from, @T and @D stand for the tables and the version of pan that are here. */
 static const struct {
 	const char *from, *to;
 	int rc;
 	const char *words;
 } machines[] = {
-	{ "\"tables\":1}", "\"tables\":0}", 0, "" },
+	{ "\"tables\":@T}", "\"tables\":0}", 0, "" },
 	{ "\"version\":1", "\"version\":2", 0, "" },
-	{ "\"tables\":1}", "\"tables\":2}", ERR_UNSUPPORTED, "needs tables 2, this program has 1" },
-	{ "\"tables\":1}", "\"tables\":\"unicode-15.0.0 tables-1\"}", ERR_INPUT, "tables" },
-	{ "\"format\":2", "\"format\":1", ERR_UNSUPPORTED, "policy bundle format 1" },
-	{ "\"format\":2", "\"format\":3", ERR_UNSUPPORTED, "policy bundle format 3" },
+	{ "\"tables\":@T}", "\"tables\":99}", ERR_UNSUPPORTED, "needs tables 99, this program has" },
+	{ "\"tables\":@T}", "\"tables\":\"unicode-15.0.0 tables-1\"}", ERR_INPUT, "tables" },
+	{ "\"format\":3", "\"format\":2", ERR_UNSUPPORTED,
+	  "policy bundle format 2 (this program writes 3): compile the policy again" },
+	{ "\"format\":3", "\"format\":4", ERR_UNSUPPORTED, "policy bundle format 4" },
+	{ "\"context\":\"weak\"", "\"context\":\"strong\"", ERR_INPUT, "context" },
+	{ "\"context\":\"weak\",", "", ERR_INPUT, "context" },
+	{ "\"percent\",\"entity\"", "\"entity\",\"percent\"", ERR_INPUT, "decode" },
+	{ "\"percent\",\"entity\"", "\"percent\",\"percent\"", ERR_INPUT, "decode" },
+	{ "\"percent\",\"entity\"", "\"percent\",\"rot13\"", ERR_INPUT, "decode" },
+	{ "\"percent\",\"entity\"", "\"percent\",5", ERR_INPUT, "decode" },
 	{ "\"content\":\"full\"", "\"content\":\"some\"", ERR_INPUT, "content" },
 	{ "\"content\":\"full\",", "", ERR_INPUT, "content" },
 	{ "\"rules_digest\":\"sha256:", "\"rules_digest\":\"sha257:", ERR_INPUT, "sha256" },
 	{ "\"severity\":\"low\"", "\"severity\":\"high\"", ERR_INPUT, "rules_digest" },
 	{ "\"source\":\"sha256:", "\"source\":\"", ERR_INPUT, "sha256" },
-	{ "\"pan/1\"", "\"pan/2\"", ERR_UNSUPPORTED, "the detector \"pan/2\"" },
-	{ "\"pan/1\"", "\"pen/1\"", ERR_UNSUPPORTED, "the detector \"pen/1\"" },
-	{ "\"pan/1\"", "\"pan\"", ERR_INPUT, "detector" },
-	{ "\"pan/1\"", "\"pan/\"", ERR_UNSUPPORTED, "pan/" },
+	{ "\"pan/@D\"", "\"pan/99\"", ERR_UNSUPPORTED,
+	  "the detector \"pan/99\", which this program does not have: compile the policy again" },
+	{ "\"pan/@D\"", "\"pen/1\"", ERR_UNSUPPORTED, "the detector \"pen/1\"" },
+	{ "\"pan/@D\"", "\"pan\"", ERR_INPUT, "detector" },
+	{ "\"pan/@D\"", "\"pan/\"", ERR_UNSUPPORTED, "pan/" },
 };
+
+static void fill_numbers(const char *form, char *out, size_t room)
+{
+	const char *at = strchr(form, '@');
+	if (!at)
+		snprintf(out, room, "%s", form);
+	else
+		snprintf(out, room, "%.*s%u%s", (int)(at - form), form,
+			 at[1] == 'T' ? filter_tables() : filter_detector_version("pan"), at + 2);
+}
 
 Test(policy_bundle, loads_where_tables_and_detectors_are_at_hand)
 {
@@ -528,7 +586,9 @@ Test(policy_bundle, loads_where_tables_and_detectors_are_at_hand)
 		struct policy_profile *x;
 		struct err e = { 0 };
 		compile(HEAD CARD, &b);
-		replaced(&b, machines[i].from, machines[i].to, &other);
+		char from[100];
+		fill_numbers(machines[i].from, from, sizeof from);
+		replaced(&b, from, machines[i].to, &other);
 		int rc = policy_load(&x, other.bytes, other.len, &e);
 		cr_expect_eq(rc, machines[i].rc, "%s: %s", machines[i].to, e.text);
 		cr_expect(strstr(e.text, machines[i].words), "%s: %s", machines[i].to, e.text);
