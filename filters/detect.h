@@ -3,6 +3,8 @@
 #ifndef FILTERS_DETECT_H
 #define FILTERS_DETECT_H
 
+#include "filters/check.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,16 +47,6 @@ const struct detector *filter_detector_at(size_t i);
 bool filter_detector_is(const struct detector *d, const char *asked);
 /* Fill value, n and bare, then context and check. */
 enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
-
-/* Sums of the checks, shared by their files. v: digits '0'..'9'. */
-bool detect_luhn(const char *v, size_t n);
-/* Sum of digit times weight; weights are letters from '0', ':' is 10. */
-int detect_weighted(const char *v, const char *weights);
-bool detect_same(const char *v, size_t n); /* all characters equal */
-bool detect_date(int year, int month,
-		 int day);                  /* of the Gregorian calendar; year 0: any leap year */
-int detect_base36(char c);                  /* 0..35, -1 */
-int detect_number(const char *v, size_t n); /* up to nine digits */
 
 detect_check detect_pan, detect_iban, detect_email, detect_tags, detect_selectors, detect_bidi,
 	detect_ip, detect_phone;

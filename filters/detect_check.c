@@ -1,59 +1,10 @@
-/* Checks of general detectors, and the arithmetic that national ones share. */
+/* Checks of general detectors. */
 #include "filters/detect.h"
 
 #include "base/text.h"
 #include "filters/view.h"
 
 #include <string.h>
-
-bool detect_luhn(const char *v, size_t n)
-{
-	int sum = 0;
-	for (size_t i = 0; i < n; i++) {
-		int d = v[n - 1 - i] - '0';
-		d = i % 2 ? 2 * d : d;
-		sum += d > 9 ? d - 9 : d;
-	}
-	return sum % 10 == 0;
-}
-
-int detect_weighted(const char *v, const char *weights)
-{
-	int sum = 0;
-	for (size_t i = 0; weights[i]; i++)
-		sum += (v[i] - '0') * (weights[i] - '0');
-	return sum;
-}
-
-bool detect_same(const char *v, size_t n)
-{
-	for (size_t i = 1; i < n; i++)
-		if (v[i] != v[0])
-			return false;
-	return true;
-}
-
-bool detect_date(int year, int month, int day)
-{
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	if (month < 1 || month > 12 || day < 1)
-		return false;
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-	return day <= days[month - 1] + (month == 2 && leap);
-}
-
-int detect_base36(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'Z' ? c - 'A' + 10 : -1;
-}
-
-int detect_number(const char *v, size_t n)
-{
-	int r = 0;
-	for (size_t i = 0; i < n; i++)
-		r = r * 10 + (v[i] - '0');
-	return r;
-}
 
 /* ---- payment cards. Issuer ranges: ISO/IEC 7812, as the networks publish them. */
 
@@ -82,7 +33,7 @@ static const struct issuer issuers[] = {
 
 static bool issued(const char *v, size_t n)
 {
-	uint32_t six = (uint32_t)detect_number(v, 6);
+	uint32_t six = (uint32_t)check_number(v, 6);
 	for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++)
 		if (six >= issuers[i].first && six <= issuers[i].last && n >= issuers[i].least &&
 		    n <= issuers[i].most)
@@ -102,7 +53,7 @@ enum detect_verdict detect_pan(struct detect_hit *h)
 	for (size_t k = n; k >= 13; k--) {
 		size_t end = at[k - 1] + 1;
 		if ((end < h->len && is_digit(h->text[end])) || !issued(h->value, k) ||
-		    !detect_luhn(h->value, k))
+		    !check_luhn(h->value, k))
 			continue;
 		h->end = end;
 		h->head = at[5] + 1;
@@ -118,7 +69,7 @@ enum detect_verdict detect_iban(struct detect_hit *h)
 {
 	uint32_t r = 0;
 	for (size_t i = 0; i < h->n; i++) {
-		int d = detect_base36(h->value[(i + 4) % h->n]);
+		int d = check_base36(h->value[(i + 4) % h->n]);
 		r = (r * (d > 9 ? 100u : 10u) + (uint32_t)d) % 97;
 	}
 	return r == 1 ? DETECT_YES : DETECT_NO;
@@ -146,7 +97,7 @@ enum detect_verdict detect_phone(struct detect_hit *h)
 	size_t n = 0;
 	for (size_t i = h->start; i < h->end; i++)
 		n += is_digit(h->text[i]);
-	return n >= 7 && n <= 15 && !detect_same(h->value, h->n) ? DETECT_YES : DETECT_NO;
+	return n >= 7 && n <= 15 && !check_same(h->value, h->n) ? DETECT_YES : DETECT_NO;
 }
 
 /* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a
@@ -177,7 +128,7 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 /* Not the broadcast address, not zeros. */
 enum detect_verdict detect_mac(struct detect_hit *h)
 {
-	return detect_same(h->value, h->n) ? DETECT_NO : DETECT_YES;
+	return check_same(h->value, h->n) ? DETECT_NO : DETECT_YES;
 }
 
 /* ---- invisible text, on the raw view */

@@ -12,10 +12,10 @@ static int digit(char c) { return c - '0'; }
 enum detect_verdict detect_cn_id(struct detect_hit *h)
 {
 	const char *v = h->value;
-	if (!detect_date(detect_number(v + 6, 4), detect_number(v + 10, 2),
-			 detect_number(v + 12, 2)))
+	if (!check_date(check_number(v + 6, 4), check_number(v + 10, 2),
+			 check_number(v + 12, 2)))
 		return DETECT_NO;
-	return yes(v[17] == "10X98765432"[detect_weighted(v, "79:584216379:5842") % 11]);
+	return yes(v[17] == "10X98765432"[check_weighted(v, "79:584216379:5842") % 11]);
 }
 
 /* GB 32100. */
@@ -41,52 +41,41 @@ enum detect_verdict detect_us_ssn(struct detect_hit *h)
 {
 	static const char *const known[] = { "078051120", "123456789", "219099999", "457555462" };
 	const char *v = h->value;
-	int area = detect_number(v, 3);
-	if (area == 0 || area == 666 || area >= 900 || detect_number(v + 3, 2) == 0 ||
-	    detect_number(v + 5, 4) == 0)
+	int area = check_number(v, 3);
+	if (area == 0 || area == 666 || area >= 900 || check_number(v + 3, 2) == 0 ||
+	    check_number(v + 5, 4) == 0)
 		return DETECT_NO;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(v, known[i]) == 0)
 			return DETECT_NO;
-	return yes(!detect_same(v, 9));
+	return yes(!check_same(v, 9));
 }
 
 enum detect_verdict detect_us_aba(struct detect_hit *h)
 {
-	int two = detect_number(h->value, 2);
+	int two = check_number(h->value, 2);
 	bool district =
 		two <= 12 || (two >= 21 && two <= 32) || (two >= 61 && two <= 72) || two == 80;
-	return yes(district && !detect_same(h->value, 9) &&
-		   detect_weighted(h->value, "371371371") % 10 == 0);
+	return yes(district && !check_same(h->value, 9) &&
+		   check_weighted(h->value, "371371371") % 10 == 0);
 }
 
 enum detect_verdict detect_us_npi(struct detect_hit *h)
 {
 	char v[16] = "80840";
 	memcpy(v + 5, h->value, 10);
-	return yes(!detect_same(h->value + 1, 9) && detect_luhn(v, 15));
+	return yes(!check_same(h->value + 1, 9) && check_luhn(v, 15));
 }
 
 enum detect_verdict detect_us_dea(struct detect_hit *h)
 {
-	return yes(detect_weighted(h->value + 2, "121212") % 10 == digit(h->value[8]));
+	return yes(check_weighted(h->value + 2, "121212") % 10 == digit(h->value[8]));
 }
 
 enum detect_verdict detect_uk_nhs(struct detect_hit *h)
 {
-	int r = 11 - detect_weighted(h->value, ":98765432") % 11;
-	return yes(!detect_same(h->value, 10) && r != 10 && digit(h->value[9]) == r % 11);
-}
-
-/* ISO 7064 MOD 11,10 over n - 1 digits. */
-static bool mod_11_10(const char *v, size_t n)
-{
-	int p = 10;
-	for (size_t i = 0; i + 1 < n; i++) {
-		int t = (digit(v[i]) + p) % 10;
-		p = 2 * (t ? t : 10) % 11;
-	}
-	return digit(v[n - 1]) == (11 - p) % 10;
+	int r = 11 - check_weighted(h->value, ":98765432") % 11;
+	return yes(!check_same(h->value, 10) && r != 10 && digit(h->value[9]) == r % 11);
 }
 
 /* No digit three times in a row; among the first ten one digit two or three times, the others at
@@ -105,12 +94,12 @@ enum detect_verdict detect_de_tax(struct detect_hit *h)
 		if (count[d] > 3)
 			return DETECT_NO;
 	}
-	return yes(v[0] != '0' && repeated <= 1 && mod_11_10(v, 11));
+	return yes(v[0] != '0' && repeated <= 1 && check_mod_11_10(v, 11));
 }
 
 enum detect_verdict detect_de_vat(struct detect_hit *h)
 {
-	return yes(h->value[2] != '0' && mod_11_10(h->value + 2, 9));
+	return yes(h->value[2] != '0' && check_mod_11_10(h->value + 2, 9));
 }
 
 /* Digits of v times weights, digit sums added; a letter counts as two digits (A is 01). */
@@ -119,7 +108,7 @@ static int cross_sum(const char *v, size_t n, const char *weights)
 	char d[24];
 	size_t m = 0;
 	for (size_t i = 0; i < n && m + 2 < sizeof d; i++) {
-		int k = detect_base36(v[i]);
+		int k = check_base36(v[i]);
 		if (k >= 10) {
 			d[m++] = (char)((k - 9) / 10);
 			d[m++] = (char)((k - 9) % 10);
@@ -137,7 +126,7 @@ static int cross_sum(const char *v, size_t n, const char *weights)
 
 enum detect_verdict detect_de_pension(struct detect_hit *h)
 {
-	int day = detect_number(h->value + 2, 2), month = detect_number(h->value + 4, 2);
+	int day = check_number(h->value + 2, 2), month = check_number(h->value + 4, 2);
 	bool born = ((day >= 1 && day <= 31) || (day >= 51 && day <= 81)) && month <= 12;
 	return yes(born && cross_sum(h->value, 11, "212571212121") % 10 == digit(h->value[11]));
 }
@@ -152,7 +141,7 @@ enum detect_verdict detect_icao(struct detect_hit *h)
 {
 	int sum = 0;
 	for (size_t i = 0; i + 1 < h->n; i++)
-		sum += detect_base36(h->value[i]) * "\7\3\1"[i % 3];
+		sum += check_base36(h->value[i]) * "\7\3\1"[i % 3];
 	bool mixed = strpbrk(h->value, "CFGHJKLMNPRTVWXYZ") && strpbrk(h->value, "0123456789");
 	return yes(mixed && sum % 10 == digit(h->value[h->n - 1]));
 }
@@ -160,31 +149,18 @@ enum detect_verdict detect_icao(struct detect_hit *h)
 enum detect_verdict detect_br_cpf(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int a = 10 * detect_weighted(v, ":98765432") % 11 % 10,
-	    b = 10 * detect_weighted(v, ";:98765432") % 11 % 10;
-	return yes(!detect_same(v, 11) && digit(v[9]) == a && digit(v[10]) == b);
+	int a = 10 * check_weighted(v, ":98765432") % 11 % 10,
+	    b = 10 * check_weighted(v, ";:98765432") % 11 % 10;
+	return yes(!check_same(v, 11) && digit(v[9]) == a && digit(v[10]) == b);
 }
 
 enum detect_verdict detect_br_cnpj(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int a = detect_weighted(v, "543298765432") % 11,
-	    b = detect_weighted(v, "6543298765432") % 11;
-	return yes(!detect_same(v, 14) && digit(v[12]) == (a < 2 ? 0 : 11 - a) &&
+	int a = check_weighted(v, "543298765432") % 11,
+	    b = check_weighted(v, "6543298765432") % 11;
+	return yes(!check_same(v, 14) && digit(v[12]) == (a < 2 ? 0 : 11 - a) &&
 		   digit(v[13]) == (b < 2 ? 0 : 11 - b));
-}
-
-static bool verhoeff(const char *v, size_t n)
-{
-	static const char times[10][11] = { "0123456789", "1234067895", "2340178956", "3401289567",
-					    "4012395678", "5987604321", "6598710432", "7659821043",
-					    "8765932104", "9876543210" };
-	static const char turn[8][11] = { "0123456789", "1576283094", "5803796142", "8916043527",
-					  "9453126870", "4286573901", "2793806415", "7046913258" };
-	int c = 0;
-	for (size_t i = 0; i < n; i++)
-		c = digit(times[c][digit(turn[i % 8][digit(v[n - 1 - i])])]);
-	return c == 0;
 }
 
 enum detect_verdict detect_in_aadhaar(struct detect_hit *h)
@@ -192,42 +168,42 @@ enum detect_verdict detect_in_aadhaar(struct detect_hit *h)
 	bool palindrome = true;
 	for (int i = 0; i < 12; i++)
 		palindrome &= h->value[i] == h->value[11 - i];
-	return yes(!palindrome && verhoeff(h->value, 12));
+	return yes(!palindrome && check_verhoeff(h->value, 12));
 }
 
 enum detect_verdict detect_ng_nin(struct detect_hit *h)
 {
-	return yes(!detect_same(h->value, 11) && verhoeff(h->value, 11));
+	return yes(!check_same(h->value, 11) && check_verhoeff(h->value, 11));
 }
 
 enum detect_verdict detect_in_gstin(struct detect_hit *h)
 {
-	int sum = 0, state = detect_number(h->value, 2);
+	int sum = 0, state = check_number(h->value, 2);
 	for (int i = 0; i < 14; i++) {
-		int p = detect_base36(h->value[i]) * (i % 2 ? 2 : 1);
+		int p = check_base36(h->value[i]) * (i % 2 ? 2 : 1);
 		sum += p / 36 + p % 36;
 	}
 	return yes(state >= 1 && state <= 38 &&
-		   detect_base36(h->value[14]) == (36 - sum % 36) % 36);
+		   check_base36(h->value[14]) == (36 - sum % 36) % 36);
 }
 
 enum detect_verdict detect_pl_pesel(struct detect_hit *h)
 {
 	static const int century[] = { 1900, 2000, 2100, 2200, 1800 };
-	int month = detect_number(h->value + 2, 2),
-	    year = century[month / 20] + detect_number(h->value, 2);
-	return yes(detect_date(year, month % 20, detect_number(h->value + 4, 2)) &&
-		   (10 - detect_weighted(h->value, "1379137913") % 10) % 10 == digit(h->value[10]));
+	int month = check_number(h->value + 2, 2),
+	    year = century[month / 20] + check_number(h->value, 2);
+	return yes(check_date(year, month % 20, check_number(h->value + 4, 2)) &&
+		   (10 - check_weighted(h->value, "1379137913") % 10) % 10 == digit(h->value[10]));
 }
 
 /* value has no century sign when that was a dash or plus. */
 enum detect_verdict detect_fi_hetu(struct detect_hit *h)
 {
 	const char *v = h->value, *rest = v + (h->n == 11 ? 7 : 6);
-	if (h->n < 10 || !detect_date(0, detect_number(v + 2, 2), detect_number(v, 2)))
+	if (h->n < 10 || !check_date(0, check_number(v + 2, 2), check_number(v, 2)))
 		return DETECT_NO;
-	int n = detect_number(v, 6) * 1000 % 31 + detect_number(rest, 3) % 31;
-	return yes(detect_number(rest, 3) >= 2 &&
+	int n = check_number(v, 6) * 1000 % 31 + check_number(rest, 3) % 31;
+	return yes(check_number(rest, 3) >= 2 &&
 		   rest[3] == "0123456789ABCDEFHJKLMNPRSTUVWXY"[n % 31]);
 }
 
@@ -238,8 +214,8 @@ enum detect_verdict detect_es_nif(struct detect_hit *h)
 	if (v[0] >= 'X')
 		v[0] = (char)('0' + v[0] - 'X');
 	size_t n = h->n - 1;
-	return yes(!detect_same(v, n) &&
-		   h->value[n] == "TRWAGMYFPDXBNJZSQVHLCKE"[detect_number(v, n) % 23]);
+	return yes(!check_same(v, n) &&
+		   h->value[n] == "TRWAGMYFPDXBNJZSQVHLCKE"[check_number(v, n) % 23]);
 }
 
 enum detect_verdict detect_it_fiscal(struct detect_hit *h)
@@ -248,7 +224,7 @@ enum detect_verdict detect_it_fiscal(struct detect_hit *h)
 				   20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23 };
 	int sum = 0;
 	for (int i = 0; i < 15; i++) {
-		int k = detect_base36(h->value[i]);
+		int k = check_base36(h->value[i]);
 		k = k >= 10 ? k - 10 : k;
 		sum += i % 2 ? k : odd[k];
 	}
@@ -258,42 +234,42 @@ enum detect_verdict detect_it_fiscal(struct detect_hit *h)
 enum detect_verdict detect_it_vat(struct detect_hit *h)
 {
 	const char *v = h->value + h->n - 11;
-	return yes(!detect_same(v, 11) && detect_luhn(v, 11));
+	return yes(!check_same(v, 11) && check_luhn(v, 11));
 }
 
 /* Personnummer: yymmdd (day + 60 for coordination numbers), Luhn of the last ten. */
 enum detect_verdict detect_se_person(struct detect_hit *h)
 {
 	const char *v = h->value + h->n - 10;
-	int day = detect_number(v + 4, 2);
-	return yes(detect_date(0, detect_number(v + 2, 2), day > 60 ? day - 60 : day) &&
-		   detect_luhn(v, 10));
+	int day = check_number(v + 4, 2);
+	return yes(check_date(0, check_number(v + 2, 2), day > 60 ? day - 60 : day) &&
+		   check_luhn(v, 10));
 }
 
 enum detect_verdict detect_za_id(struct detect_hit *h)
 {
-	return yes(detect_date(0, detect_number(h->value + 2, 2), detect_number(h->value + 4, 2)) &&
-		   h->value[10] <= '1' && detect_luhn(h->value, 13));
+	return yes(check_date(0, check_number(h->value + 2, 2), check_number(h->value + 4, 2)) &&
+		   h->value[10] <= '1' && check_luhn(h->value, 13));
 }
 
 enum detect_verdict detect_luhn_whole(struct detect_hit *h)
 {
-	return yes(!detect_same(h->value, h->n) && detect_luhn(h->value, h->n));
+	return yes(!check_same(h->value, h->n) && check_luhn(h->value, h->n));
 }
 
 enum detect_verdict detect_tr_id(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int odd = detect_weighted(v, "101010101"), even = detect_weighted(v, "01010101");
+	int odd = check_weighted(v, "101010101"), even = check_weighted(v, "01010101");
 	int ten = ((7 * odd - even) % 10 + 10) % 10;
 	return yes(digit(v[9]) == ten && digit(v[10]) == (odd + even + ten) % 10);
 }
 
 enum detect_verdict detect_th_id(struct detect_hit *h)
 {
-	return yes(!detect_same(h->value, 12) &&
+	return yes(!check_same(h->value, 12) &&
 		   digit(h->value[12]) ==
-			   (11 - detect_weighted(h->value, "=<;:98765432") % 11) % 10);
+			   (11 - check_weighted(h->value, "=<;:98765432") % 11) % 10);
 }
 
 /* Numbers issued since October 2020 carry no check: for births since then date, century and sex
@@ -301,24 +277,24 @@ enum detect_verdict detect_th_id(struct detect_hit *h)
 enum detect_verdict detect_kr_rrn(struct detect_hit *h)
 {
 	const char *v = h->value;
-	if (!detect_date(0, detect_number(v + 2, 2), detect_number(v + 4, 2)) || v[6] == '0' ||
+	if (!check_date(0, check_number(v + 2, 2), check_number(v + 4, 2)) || v[6] == '0' ||
 	    v[6] == '9')
 		return DETECT_NO;
-	bool checked = digit(v[12]) == (11 - detect_weighted(v, "234567892345") % 11) % 10;
-	bool recent = detect_number(v, 2) >= 20 && detect_number(v, 2) < 50 && strchr("3478", v[6]);
+	bool checked = digit(v[12]) == (11 - check_weighted(v, "234567892345") % 11) % 10;
+	bool recent = check_number(v, 2) >= 20 && check_number(v, 2) < 50 && strchr("3478", v[6]);
 	return yes(checked || (!h->bare && recent));
 }
 
 enum detect_verdict detect_kr_brn(struct detect_hit *h)
 {
-	int sum = detect_weighted(h->value, "137137135") + 5 * digit(h->value[8]) / 10;
+	int sum = check_weighted(h->value, "137137135") + 5 * digit(h->value[8]) / 10;
 	return yes(digit(h->value[9]) == (10 - sum % 10) % 10);
 }
 
 enum detect_verdict detect_sg_nric(struct detect_hit *h)
 {
 	const char *v = h->value;
-	int sum = detect_weighted(v + 1, "2765432") + (v[0] == 'T' || v[0] == 'G' ? 4
+	int sum = check_weighted(v + 1, "2765432") + (v[0] == 'T' || v[0] == 'G' ? 4
 						       : v[0] == 'M'              ? 3
 										  : 0);
 	const char *table = v[0] == 'S' || v[0] == 'T' ? "JZIHGFEDCBA"
@@ -334,9 +310,9 @@ enum detect_verdict detect_sg_uen(struct detect_hit *h)
 	static const int weight[] = { 4, 3, 5, 3, 10, 2, 2, 5, 7 };
 	const char *v = h->value;
 	if (h->n == 9)
-		return yes(v[8] == "XMKECAWLJDB"[detect_weighted(v, ":4938271") % 11]);
+		return yes(v[8] == "XMKECAWLJDB"[check_weighted(v, ":4938271") % 11]);
 	if (v[0] >= '0' && v[0] <= '9')
-		return yes(v[9] == "ZKCMDNERGWH"[detect_weighted(v, ":86497531") % 11]);
+		return yes(v[9] == "ZKCMDNERGWH"[check_weighted(v, ":86497531") % 11]);
 	int sum = -5;
 	for (int i = 0; i < 9; i++) {
 		const char *p = strchr(alphabet, v[i]);
@@ -349,21 +325,21 @@ enum detect_verdict detect_sg_uen(struct detect_hit *h)
 
 enum detect_verdict detect_au_abn(struct detect_hit *h)
 {
-	return yes(h->value[0] != '0' && (detect_weighted(h->value, ":13579;=?AC") - 10) % 89 == 0);
+	return yes(h->value[0] != '0' && (check_weighted(h->value, ":13579;=?AC") - 10) % 89 == 0);
 }
 
 enum detect_verdict detect_au_acn(struct detect_hit *h)
 {
-	return yes(!detect_same(h->value, 9) &&
-		   (10 - detect_weighted(h->value, "87654321") % 10) % 10 == digit(h->value[8]));
+	return yes(!check_same(h->value, 9) &&
+		   (10 - check_weighted(h->value, "87654321") % 10) % 10 == digit(h->value[8]));
 }
 
 enum detect_verdict detect_au_tfn(struct detect_hit *h)
 {
-	return yes(!detect_same(h->value, 9) && detect_weighted(h->value, "14375869:") % 11 == 0);
+	return yes(!check_same(h->value, 9) && check_weighted(h->value, "14375869:") % 11 == 0);
 }
 
 enum detect_verdict detect_au_medicare(struct detect_hit *h)
 {
-	return yes(detect_weighted(h->value, "13791379") % 10 == digit(h->value[8]));
+	return yes(check_weighted(h->value, "13791379") % 10 == digit(h->value[8]));
 }
