@@ -1,4 +1,4 @@
-/* Built-in detectors: a regex on the plain (or raw) view proposes, a check in C decides before the
+/* Built-in detectors: a regex on the value (or raw) view proposes, a check in C decides before the
  * action. */
 #ifndef FILTERS_DETECT_H
 #define FILTERS_DETECT_H

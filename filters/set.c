@@ -104,7 +104,9 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 		     struct err *e)
 {
 	const char *text = from->replacement ? from->replacement : "[redacted]";
+	bool all = from->detector || (from->literal_count && from->fold == FILTER_FOLD_STRICT);
 	to->action = from->action;
+	to->decode = from->decode ? from->decode : all ? FILTER_DECODE_ALL : FILTER_DECODE_NONE;
 	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
 	to->replacement = arena_copy(&s->arena, text, strlen(text));
 	to->replacement_len = (uint32_t)strlen(text);
@@ -131,13 +133,12 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	s->probes++;
 	p->detector = d;
 	p->rule = rule;
-	p->raw = d && d->raw;
-	s->raw |= p->raw;
-	s->plain |= !p->raw;
+	p->view = !d ? TEXT_PLAIN : d->raw ? TEXT_RAW : TEXT_VALUE;
+	s->reads[p->view] = true;
 	if (p->regex.behind + 1 > s->behind)
 		s->behind = p->regex.behind + 1;
-	/* In the plain view up to VIEW_NOISE_MAX dropped characters may precede each kept one. */
-	widen(s, (size_t)p->regex.width * 4 * (p->raw ? 1 : 1 + VIEW_NOISE_MAX));
+	/* But for the raw view up to VIEW_NOISE_MAX dropped characters may precede each kept one. */
+	widen(s, (size_t)p->regex.width * 4 * (p->view == TEXT_RAW ? 1 : 1 + VIEW_NOISE_MAX));
 	return 0;
 }
 

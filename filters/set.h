@@ -18,6 +18,15 @@ struct rule {
 	const char *id, *replacement, *detector;
 	uint32_t replacement_len;
 	enum filter_action action;
+	uint32_t decode; /* FILTER_DECODE_* that its matches may be made of */
+};
+
+/* What text a probe reads. */
+enum text_view {
+	TEXT_RAW,   /* as it stands: invisible characters */
+	TEXT_PLAIN, /* VIEW_PLAIN: regexes of rules */
+	TEXT_VALUE, /* VIEW_VALUE: detectors */
+	TEXT_VIEWS
 };
 
 /* A compiled regex and the rule it is for. */
@@ -25,7 +34,7 @@ struct probe {
 	struct regex regex;
 	const struct detector *detector; /* or NULL */
 	uint32_t rule;
-	bool raw;
+	enum text_view view;
 };
 
 /* Literals that are folded alike. strict: a and b of both directions; else only one automaton. */
@@ -45,7 +54,8 @@ struct filter_set {
 	size_t groups;
 	size_t width;    /* bytes */
 	uint32_t behind; /* code points that a window keeps before the earliest cursor */
-	bool raw, plain, strict;
+	bool reads[TEXT_VIEWS]; /* some probe reads this text */
+	bool strict;
 };
 
 #endif

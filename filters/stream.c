@@ -11,16 +11,13 @@ static int open_all(struct filter_stream *f, struct err *e)
 {
 	TRY(sha256_open(&f->seen_hash, e));
 	TRY(sha256_open(&f->emitted_hash, e));
-	f->probe = calloc(f->set->probes + 1, sizeof *f->probe);
 	f->match_data = pcre2_match_data_create(1, NULL);
 	f->match_context = filter_regex_context();
 	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
-	if (!f->probe || !f->match_data || !f->match_context || !f->jit_stack ||
-	    filter_feeds_open(f) < 0)
+	if (!f->match_data || !f->match_context || !f->jit_stack ||
+	    filter_feeds_open(f) < 0 || filter_windows_open(f) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
 	pcre2_jit_stack_assign(f->match_context, NULL, f->jit_stack);
-	for (size_t i = 0; i < f->set->probes; i++)
-		f->probe[i].live = NOWHERE;
 	return 0;
 }
 
@@ -51,7 +48,6 @@ void filter_stream_close(struct filter_stream *f)
 	filter_feeds_close(f);
 	filter_windows_close(f);
 	filter_findings_close(f);
-	free(f->probe);
 	pcre2_match_data_free(f->match_data);
 	pcre2_match_context_free(f->match_context);
 	pcre2_jit_stack_free(f->jit_stack);

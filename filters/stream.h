@@ -48,18 +48,29 @@ struct hidden {
 	uint32_t lead_noise;
 };
 
-/* Text of a view, with the raw place of each byte. */
-struct window {
-	struct buf text;
-	uint64_t *start, *end; /* [room] by byte of text */
-	size_t room;
-	uint64_t base; /* view offset of text.bytes[0] */
-	uint32_t noise;
-};
-
 struct probe_state {
 	uint64_t cursor; /* view offset from where to try */
 	uint64_t live;   /* view offset of a match that is still open, or NOWHERE */
+};
+
+/* A text that probes read: a view, with the raw place of each byte. View offsets count from the
+ * start of the stream and never move; text.bytes[i] has view offset base + i. */
+struct window {
+	enum text_view view;
+	struct buf text;
+	uint64_t *start, *end; /* [room] by byte of text: the raw place of its character */
+	uint8_t *made;         /* [room] by byte of text: FILTER_DECODE_* that its character came of */
+	size_t room;
+	uint64_t base;
+	uint32_t noise;            /* dropped characters since the last kept one */
+	struct probe_state *probe; /* [set.probes]; those of other views are not used */
+};
+
+#define WINDOWS 3
+
+/* Bytes of a window's text: indices into text.bytes. */
+struct span {
+	size_t start, end, head, tail;
 };
 
 struct match {
@@ -82,8 +93,7 @@ struct filter_stream {
 	uint64_t ill_end; /* raw offset behind the last ill-formed byte */
 	size_t held_max;
 
-	struct window plain, rawtext;
-	struct probe_state *probe;
+	struct window window[WINDOWS];
 	struct feed *feed[SOURCES];
 	size_t feeds; /* of each source but SOURCE_DIRECT */
 	size_t direct_feeds;
@@ -120,11 +130,17 @@ void filter_escape_finish(struct filter_stream *f);
 void filter_hidden_put(struct filter_stream *f, const struct place *p);
 
 /* window.c */
+int filter_windows_open(struct filter_stream *f) MUST_USE;
 void filter_windows_put(struct filter_stream *f, const struct place *p);
 /* 0, or ERR_UNAVAILABLE: a work limit */
 int filter_windows_scan(struct filter_stream *f, bool final) MUST_USE;
 uint64_t filter_windows_hold(const struct filter_stream *f);
 void filter_windows_close(struct filter_stream *f);
+uint64_t filter_window_end(const struct window *w);
+/* Bytes [start, end) of a window's text are a match of a rule; a mask leaves [start, head) and
+ * [tail, end) readable. It counts if the rule allows what the characters were made of. */
+void filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
+			 const struct span *at);
 
 /* emit.c */
 void filter_match_add(struct filter_stream *f, const struct match *m);

@@ -223,6 +223,29 @@ static void plain(uint32_t cp, struct fold *f)
 	drop(f, filter_view_ignorable); /* U+3164 becomes U+1160 */
 }
 
+/* Signs that stand for one sign of a value in print: digits of every script, dashes, spaces of one
+ * line. A tab is none of them: it separates the cells of a table. */
+static uint32_t value_sign(uint32_t cp)
+{
+	if (cp < 0x80)
+		return cp;
+	switch (utf8proc_category((utf8proc_int32_t)cp)) {
+	case UTF8PROC_CATEGORY_ND: {
+		/* The digits of a script stand in a row from nought to nine. */
+		uint32_t first = cp;
+		while (utf8proc_category((utf8proc_int32_t)first - 1) == UTF8PROC_CATEGORY_ND)
+			first--;
+		return '0' + (cp - first) % 10;
+	}
+	case UTF8PROC_CATEGORY_PD:
+		return '-';
+	case UTF8PROC_CATEGORY_ZS:
+		return ' ';
+	default:
+		return cp == 0x2212 || cp == 0x2043 ? '-' : cp; /* minus sign, hyphen bullet */
+	}
+}
+
 static void strict(uint32_t cp, bool fold_first, struct fold *f)
 {
 	plain(cp, f);
@@ -248,6 +271,11 @@ static void fold_slow(enum view v, uint32_t cp, struct fold *out)
 		return;
 	case VIEW_PLAIN:
 		plain(cp, out);
+		return;
+	case VIEW_VALUE:
+		plain(cp, out);
+		for (int i = 0; i < out->n; i++)
+			out->cp[i] = value_sign(out->cp[i]);
 		return;
 	case VIEW_CASE:
 		plain(cp, out);

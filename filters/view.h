@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum view { VIEW_RAW, VIEW_CASE, VIEW_STRICT_A, VIEW_STRICT_B, VIEW_PLAIN, VIEWS };
+enum view { VIEW_RAW, VIEW_CASE, VIEW_STRICT_A, VIEW_STRICT_B, VIEW_PLAIN, VIEW_VALUE, VIEWS };
 
 /* How many ignorable characters and marks may lie between two kept characters of a match. It bounds
  * how many bytes are held. */

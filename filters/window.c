@@ -9,26 +9,57 @@
 
 #define TRIM_BYTES 4096 /* the window moves down in steps of this */
 
+int filter_windows_open(struct filter_stream *f)
+{
+	for (int v = 0; v < TEXT_VIEWS; v++) {
+		struct window *w = &f->window[v];
+		w->view = (enum text_view)v;
+		w->probe = calloc(f->set->probes + 1, sizeof *w->probe);
+		if (!w->probe)
+			return ERR_NOMEM;
+		for (size_t i = 0; i < f->set->probes; i++)
+			w->probe[i].live = NOWHERE;
+	}
+	return 0;
+}
+
+void filter_windows_close(struct filter_stream *f)
+{
+	for (int i = 0; i < WINDOWS; i++) {
+		struct window *w = &f->window[i];
+		buf_free(&w->text);
+		free(w->start);
+		free(w->end);
+		free(w->made);
+		free(w->probe);
+	}
+}
+
+/* ---- text */
+
+static bool bigger(void *list, size_t count, size_t size)
+{
+	void *p = realloc(*(void **)list, count * size);
+	if (p)
+		*(void **)list = p;
+	return p != NULL;
+}
+
 static bool room(struct window *w, size_t more)
 {
 	size_t need = w->text.len + more;
 	if (need <= w->room)
 		return true;
-	size_t bigger = need * 2 + 256;
-	uint64_t *start = realloc(w->start, bigger * sizeof *start);
-	if (start)
-		w->start = start;
-	uint64_t *end = realloc(w->end, bigger * sizeof *end);
-	if (end)
-		w->end = end;
-	if (!start || !end)
+	size_t count = need * 2 + 256;
+	if (!bigger(&w->start, count, sizeof *w->start) ||
+	    !bigger(&w->end, count, sizeof *w->end) || !bigger(&w->made, count, sizeof *w->made))
 		return false;
-	w->room = bigger;
+	w->room = count;
 	return true;
 }
 
-static void window_put(struct filter_stream *f, struct window *w, uint32_t cp,
-		       const struct place *p)
+static void keep(struct filter_stream *f, struct window *w, uint32_t cp, const struct place *p,
+		 uint8_t made)
 {
 	char u[4];
 	size_t n = (size_t)text_utf8_encode(cp, u);
@@ -39,36 +70,54 @@ static void window_put(struct filter_stream *f, struct window *w, uint32_t cp,
 	for (size_t i = 0; i < n; i++) {
 		w->start[w->text.len + i] = p->start;
 		w->end[w->text.len + i] = p->end;
+		w->made[w->text.len + i] = made;
 	}
 	buf_add(&w->text, u, n);
 	f->nomem |= w->text.failed;
+	w->noise = 0;
+}
+
+static void window_put(struct filter_stream *f, struct window *w, const struct place *p,
+		       uint8_t made)
+{
+	static const enum view view[TEXT_VIEWS] = { VIEW_RAW, VIEW_PLAIN, VIEW_VALUE };
+	if (p->cp < 0x80) { /* itself in every view */
+		keep(f, w, p->cp, p, made);
+		return;
+	}
+	struct fold fold;
+	filter_view_fold(view[w->view], p->cp, &fold);
+	for (int i = 0; i < fold.n; i++)
+		keep(f, w, fold.cp[i], p, made);
+	/* Too many dropped characters in a row: one counts as kept, or a match could be held for
+	 * ever. */
+	if (fold.n == 0 && ++w->noise > VIEW_NOISE_MAX)
+		keep(f, w, 0xFFFD, p, made);
 }
 
 void filter_windows_put(struct filter_stream *f, const struct place *p)
 {
-	if (f->set->raw)
-		window_put(f, &f->rawtext, p->cp, p);
-	if (!f->set->plain)
-		return;
-	struct fold fold;
-	filter_view_fold(VIEW_PLAIN, p->cp, &fold);
-	for (int i = 0; i < fold.n; i++)
-		window_put(f, &f->plain, fold.cp[i], p);
-	if (fold.n) {
-		f->plain.noise = 0;
-	} else if (++f->plain.noise > VIEW_NOISE_MAX) {
-		/* Too many dropped characters in a row: one counts as kept, or a match could be
-		 * held for ever. */
-		f->plain.noise = 0;
-		window_put(f, &f->plain, 0xFFFD, p);
-	}
+	for (int i = 0; i < WINDOWS; i++)
+		if (f->set->reads[f->window[i].view])
+			window_put(f, &f->window[i], p, 0);
 }
 
-static uint64_t window_end(const struct window *w) { return w->base + w->text.len; }
+uint64_t filter_window_end(const struct window *w) { return w->base + w->text.len; }
 
-static const struct window *window_of(const struct filter_stream *f, const struct probe *p)
+/* ---- matches */
+
+void filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
+			 const struct span *at)
 {
-	return p->raw ? &f->rawtext : &f->plain;
+	struct match m = { .start = w->start[at->start], .end = w->end[at->end - 1], .rule = rule };
+	uint8_t made = 0;
+	for (size_t i = at->start ? at->start - 1 : 0; i <= at->end && i < w->text.len; i++)
+		made |= w->made[i];
+	if (made & ~f->set->rule[rule].decode)
+		return;
+	m.head = at->head > at->start ? w->end[at->head - 1] : m.start;
+	m.tail = at->tail < at->end ? w->start[at->tail] : m.end;
+	filter_match_add(f, &m);
 }
 
 /* The next byte with which a match may begin. */
@@ -81,7 +130,7 @@ static uint64_t first_from(const struct window *w, const struct regex *r, uint64
 		if (r->first[c / 8] & (1u << (c % 8)))
 			return w->base + i;
 	}
-	return window_end(w);
+	return filter_window_end(w);
 }
 
 static uint64_t next_char(const struct window *w, uint64_t at)
@@ -104,34 +153,27 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
-	if (v == DETECT_YES) {
-		struct match m = { .start = w->start[s],
-				   .end = w->end[h.end - 1],
-				   .rule = p->rule };
-		m.head = h.head > s ? w->end[h.head - 1] : m.start;
-		m.tail = h.tail < h.end ? w->start[h.tail] : m.end;
-		filter_match_add(f, &m);
-	}
+	if (v == DETECT_YES)
+		filter_window_found(f, w, p->rule, &(struct span){ s, h.end, h.head, h.tail });
 	return w->base + h.end;
 }
 
-static int probe_scan(struct filter_stream *f, const struct probe *p, struct probe_state *state,
-		      bool final)
+static int probe_scan(struct filter_stream *f, const struct window *w, const struct probe *p,
+		      struct probe_state *state, bool final)
 {
-	const struct window *w = window_of(f, p);
 	uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (final ? 0 : PCRE2_PARTIAL_HARD) |
 		       (w->base ? PCRE2_NOTBOL : 0);
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(f->match_data);
 	state->live = NOWHERE;
 	for (;;) {
 		state->cursor = first_from(w, &p->regex, state->cursor);
-		if (state->cursor >= window_end(w))
+		if (state->cursor >= filter_window_end(w))
 			return 0;
 		int r = pcre2_match(p->regex.code, (PCRE2_SPTR)w->text.bytes, w->text.len,
 				    (size_t)(state->cursor - w->base), how, f->match_data,
 				    f->match_context);
 		if (r == PCRE2_ERROR_NOMATCH) {
-			state->cursor = window_end(w);
+			state->cursor = filter_window_end(w);
 			return 0;
 		}
 		if (r == PCRE2_ERROR_PARTIAL) {
@@ -147,13 +189,13 @@ static int probe_scan(struct filter_stream *f, const struct probe *p, struct pro
 }
 
 /* Forget what no probe will look at again, but keep `behind` characters before the first cursor. */
-static void trim(struct filter_stream *f, struct window *w, bool raw)
+static void trim(struct filter_stream *f, struct window *w)
 {
-	uint64_t keep = window_end(w);
+	uint64_t first = filter_window_end(w);
 	for (size_t i = 0; i < f->set->probes; i++)
-		if (f->set->probe[i].raw == raw && f->probe[i].cursor < keep)
-			keep = f->probe[i].cursor;
-	size_t n = (size_t)(keep - w->base);
+		if (f->set->probe[i].view == w->view && w->probe[i].cursor < first)
+			first = w->probe[i].cursor;
+	size_t n = (size_t)(first - w->base);
 	for (uint32_t left = f->set->behind; left > 0 && n > 0; left--) {
 		do
 			n--;
@@ -164,38 +206,34 @@ static void trim(struct filter_stream *f, struct window *w, bool raw)
 	size_t stay = w->text.len - n;
 	memmove(w->start, w->start + n, stay * sizeof *w->start);
 	memmove(w->end, w->end + n, stay * sizeof *w->end);
+	memmove(w->made, w->made + n, stay * sizeof *w->made);
 	buf_drop(&w->text, n);
 	w->base += n;
 }
 
 int filter_windows_scan(struct filter_stream *f, bool final)
 {
-	for (size_t i = 0; i < f->set->probes; i++)
-		TRY(probe_scan(f, &f->set->probe[i], &f->probe[i], final));
-	trim(f, &f->plain, false);
-	trim(f, &f->rawtext, true);
+	for (int k = 0; k < WINDOWS; k++) {
+		struct window *w = &f->window[k];
+		for (size_t i = 0; i < f->set->probes; i++)
+			if (f->set->probe[i].view == w->view)
+				TRY(probe_scan(f, w, &f->set->probe[i], &w->probe[i], final));
+		trim(f, w);
+	}
 	return 0;
 }
 
 uint64_t filter_windows_hold(const struct filter_stream *f)
 {
 	uint64_t hold = NOWHERE;
-	for (size_t i = 0; i < f->set->probes; i++) {
-		if (f->probe[i].live == NOWHERE)
-			continue;
-		const struct window *w = window_of(f, &f->set->probe[i]);
-		uint64_t start = w->start[f->probe[i].live - w->base];
-		hold = start < hold ? start : hold;
+	for (int k = 0; k < WINDOWS; k++) {
+		const struct window *w = &f->window[k];
+		for (size_t i = 0; i < f->set->probes; i++) {
+			if (f->set->probe[i].view != w->view || w->probe[i].live == NOWHERE)
+				continue;
+			uint64_t start = w->start[w->probe[i].live - w->base];
+			hold = start < hold ? start : hold;
+		}
 	}
 	return hold;
-}
-
-void filter_windows_close(struct filter_stream *f)
-{
-	struct window *w[] = { &f->plain, &f->rawtext };
-	for (int i = 0; i < 2; i++) {
-		buf_free(&w[i]->text);
-		free(w[i]->start);
-		free(w[i]->end);
-	}
 }
