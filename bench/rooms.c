@@ -125,7 +125,7 @@ static void bench_filter(double sha256)
 	must(policy_parse(&p, text.bytes, text.len, NULL, &problems, &why));
 	must(policy_compile(p, &bundle, &why));
 	must(policy_load(&profile, bundle.bytes, bundle.len, &why));
-	must(filter_stream_open(&f, profile->set[POLICY_OUTPUT], false, &why));
+	must(filter_stream_open(&f, profile->set[POLICY_CONTENT], false, &why));
 	size_t bytes = 0, tokens = 0;
 	double t = now();
 	while (now() - t < 1)

@@ -51,19 +51,54 @@ static json_t *list_problems(const struct policy_problems *p)
 	return arr_take(&list);
 }
 
+/* What nobody looks at, which may be meant so: rules: how many look at each phase; uncovered: the
+ * phases without one; remarks: the same in sentences. */
+static void report_coverage(struct obj *o, const struct policy *p)
+{
+	static const char *const part[POLICY_PHASES] = {
+		[POLICY_INPUT] = "what people and earlier turns say",
+		[POLICY_CONTENT] = "the text of an answer",
+		[POLICY_REASONING] = "a model's reasoning",
+		[POLICY_TOOL_ARGUMENTS] = "names and arguments of a model's calls",
+		[POLICY_TOOL_RESULTS] = "what tools answer",
+		[POLICY_METADATA] = "the definitions of tools",
+	};
+	struct obj rules = { 0 };
+	struct arr uncovered = { 0 }, remarks = { 0 };
+	size_t count[POLICY_PHASES];
+	policy_coverage(p, count);
+	for (int i = 0; i < POLICY_PHASES; i++) {
+		const char *name = policy_phase_name((enum policy_phase)i);
+		char text[160];
+		obj_count(&rules, name, count[i]);
+		if (count[i])
+			continue;
+		arr_text(&uncovered, name);
+		snprintf(text, sizeof text, "no rule looks at %s (%s): it passes unchanged", name,
+			 part[i]);
+		arr_text(&remarks, text);
+	}
+	obj_object(o, "rules", &rules);
+	obj_array(o, "uncovered", &uncovered);
+	obj_array(o, "remarks", &remarks);
+}
+
 int flow_policy_check(const char *path, json_t **report, struct err *e)
 {
 	struct policy *p = NULL;
 	struct policy_problems problems = { 0 };
 	int rc = parse_file(path, &p, &problems, e);
-	policy_free(p);
 	if (rc == ERR_INPUT && problems.count)
 		rc = 0;
 	if (rc == 0) {
-		*report = json_pack("{s:b,s:o}", "ok", problems.count == 0, "problems",
-				    list_problems(&problems));
-		rc = json_ok(*report, e);
+		struct obj o = { 0 };
+		obj_bool(&o, "ok", problems.count == 0);
+		obj_add(&o, "problems", list_problems(&problems));
+		if (p)
+			report_coverage(&o, p);
+		rc = obj_done(&o, report, e);
 	}
+	policy_free(p);
 	policy_problems_free(&problems);
 	return rc;
 }
@@ -248,7 +283,7 @@ static int feed(struct filter_stream *f, const char *text, size_t len, const uin
 int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, const uint32_t *pieces,
 		      size_t count, json_t **report, struct err *e)
 {
-	struct filter_set *set = s->profile->set[POLICY_OUTPUT];
+	struct filter_set *set = s->profile->set[POLICY_CONTENT];
 	struct filter_stream *f = NULL;
 	struct buf out = { 0 };
 	TRY(filter_stream_open(&f, set ? set : s->none, s->profile->mode == POLICY_SHADOW, e));

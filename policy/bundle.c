@@ -12,7 +12,8 @@
  *    "tables":n}
  * extends: packs by name, with the digest of their text. tables: filter_tables() of the program
  * that compiled it, the least that a reader must have. Rules are sorted by id; replace and severity
- * may be absent. rules_digest: of the canonical JSON of rules, so that it stays when a policy goes
+ * may be absent. phase: the parts in the order of enum policy_phase, "output" as the three that it
+ * is short for. rules_digest: of the canonical JSON of rules, so that it stays when a policy goes
  * from shadow to enforce, and what was found out about the rules, and who approved them, goes with
  * it. source: of the policy's text, comments and all. match is one of
  *   {"decode":[..],"fold":"..","gap_max":n,"literals":[..]}
@@ -283,21 +284,18 @@ static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, 
 	return load_detector(m, x, e);
 }
 
+/* The parts themselves, in their order; no short name for several. */
 static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
 {
 	json_t *a;
+	size_t i = 0;
 	TRY(json_get_array(o, "phase", &a, what, e));
-	for (size_t i = 0; i < json_array_size(a); i++) {
+	for (int phase = 0; phase < POLICY_PHASES && i < json_array_size(a); phase++) {
 		const char *s = json_string_value(json_array_get(a, i));
-		int phase = 0;
-		while (s && phase < POLICY_PHASES &&
-		       strcmp(s, policy_phase_name((enum policy_phase)phase)) != 0)
-			phase++;
-		if (!s || phase == POLICY_PHASES || x->phase[phase])
-			return wrong(e, "phase");
-		x->phase[phase] = true;
+		x->phase[phase] = s && strcmp(s, policy_phase_name((enum policy_phase)phase)) == 0;
+		i += x->phase[phase];
 	}
-	return json_array_size(a) ? 0 : wrong(e, "phase");
+	return i && i == json_array_size(a) ? 0 : wrong(e, "phase");
 }
 
 static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, struct err *e)

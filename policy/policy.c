@@ -239,6 +239,17 @@ static void read_packs(struct reader *r, const struct policy_packs *packs)
 
 /* ---- the whole */
 
+void policy_coverage(const struct policy *p, size_t rules[POLICY_PHASES])
+{
+	for (int phase = 0; phase < POLICY_PHASES; phase++) {
+		rules[phase] = 0;
+		for (size_t i = 0; i < p->rules; i++)
+			rules[phase] += p->rule[i].phase[phase];
+	}
+	if (rules[POLICY_METADATA] == 0)
+		rules[POLICY_METADATA] = rules[POLICY_INPUT];
+}
+
 static int by_id(const void *a, const void *b)
 {
 	return strcmp(((const struct policy_rule *)a)->id, ((const struct policy_rule *)b)->id);

@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The parts of a conversation that rules look at. In a policy's text, "output" is short for all
+ * that the model says: content, reasoning and tool_arguments. */
 enum policy_phase {
 	POLICY_INPUT,
-	POLICY_OUTPUT,
+	POLICY_CONTENT,
 	POLICY_REASONING,
-	POLICY_TOOL_ARGUMENTS,
+	POLICY_TOOL_ARGUMENTS, /* names and arguments of calls */
 	POLICY_TOOL_RESULTS,
 	POLICY_METADATA,
 	POLICY_PHASES,
@@ -58,6 +60,10 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 		 const struct policy_packs *packs, struct policy_problems *problems,
 		 struct err *e) MUST_USE;
 void policy_free(struct policy *p);
+
+/* How many rules look at each phase. A tool's definition is looked at by the rules of input where
+ * no rule names metadata: as many count for metadata then. */
+void policy_coverage(const struct policy *p, size_t rules[POLICY_PHASES]);
 
 /* Defaults: retention_days 183; retention.content "full"; match.fold "case", gap_max 4 (with fold
  * "strict"); replace "[redacted]". An enforced policy has at least three tests.hit and three

@@ -7,9 +7,11 @@
 const char *const policy_fold_names[] = { "none", "case", "strict", NULL };
 const char *const policy_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
-static const char *const phase_names[] = {
-	"input", "output", "reasoning", "tool_arguments", "tool_results", "metadata", NULL
-};
+static const char *const phase_names[] = { "input",        "content",
+					   "reasoning",    "tool_arguments",
+					   "tool_results", "metadata",
+					   "output",       NULL };
+#define PHASE_OUTPUT POLICY_PHASES /* in phase_names: all that the model says */
 static const char *const action_names[] = { "flag",  "notice", "replace", "mask", "redact",
 					    "queue", "stop",   "block",   NULL };
 
@@ -64,15 +66,19 @@ static void read_phases(struct reader *r, const struct toml *t, struct policy_ru
 		policy_problem_at(r, v->line, v->column, "rule.phase: expected an array of phases");
 		return;
 	}
+	bool named[POLICY_PHASES + 1] = { false };
 	for (const struct toml *c = v->first; c; c = c->next) {
 		size_t phase;
 		if (!policy_read_choice(r, c, "rule.phase", phase_names, &phase))
 			continue;
-		if (x->phase[phase])
+		if (named[phase])
 			policy_problem_at(r, c->line, c->column, "rule.phase: %s is named twice",
 					  phase_names[phase]);
-		x->phase[phase] = true;
+		named[phase] = true;
 	}
+	for (size_t i = 0; i < POLICY_PHASES; i++)
+		x->phase[i] = named[i] || (named[PHASE_OUTPUT] && i >= POLICY_CONTENT &&
+					   i <= POLICY_TOOL_ARGUMENTS);
 }
 
 static void read_action(struct reader *r, const struct toml *t, struct policy_rule *x)

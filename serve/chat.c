@@ -62,7 +62,7 @@ static int64_t deadline_of(const struct serve_chat *c)
  * guess in place of what was masked whether the guess is right, token by token. */
 static bool is_filtered(const struct serve_service *s)
 {
-	static const enum policy_phase phases[] = { POLICY_OUTPUT, POLICY_REASONING,
+	static const enum policy_phase phases[] = { POLICY_CONTENT, POLICY_REASONING,
 						    POLICY_TOOL_ARGUMENTS };
 	bool any = false;
 	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)

@@ -20,7 +20,7 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	return open_stream(c, POLICY_OUTPUT, &ch->content, e);
+	return open_stream(c, POLICY_CONTENT, &ch->content, e);
 }
 
 /* ---- parts ---- */
@@ -299,7 +299,7 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, str
 
 int serve_completion_note(struct serve_completion *ch, struct err *e)
 {
-	struct serve_scan where = { .phase = "output", .index = ch->index };
+	struct serve_scan where = { .phase = "content", .index = ch->index };
 	if (ch->arguments)
 		TRY(note_arguments(ch, e));
 	if (ch->thought) {

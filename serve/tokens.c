@@ -63,7 +63,7 @@ static int scan_alone(struct serve_chat *c, const struct answer_token *t, struct
 {
 	struct filter_stream *f;
 	struct cleared out;
-	TRY(filter_stream_open(&f, serve_rules(c->service, POLICY_OUTPUT),
+	TRY(filter_stream_open(&f, serve_rules(c->service, POLICY_CONTENT),
 			       serve_shadowed(c->service), e));
 	int end = filter_stream_push(f, t->text, t->len, &out, e);
 	if (end == FILTER_OPEN)
@@ -77,7 +77,7 @@ static int scan_alone(struct serve_chat *c, const struct answer_token *t, struct
 static int is_clear(struct serve_chat *c, const struct answer_token *t, struct err *e)
 {
 	enum { UNKNOWN, CLEAR, HIDDEN };
-	if (serve_rules(c->service, POLICY_OUTPUT) == c->service->none)
+	if (serve_rules(c->service, POLICY_CONTENT) == c->service->none)
 		return 1;
 	if (t->id == UINT32_MAX)
 		return scan_alone(c, t, e);

@@ -74,6 +74,46 @@ Test(flow_policy, check_names_each_problem_with_its_line)
 	}
 }
 
+static const struct {
+	const char *phase, *uncovered;
+} uncovered[] = {
+	{ "output", "[\"input\",\"tool_results\",\"metadata\"]" },
+	{ "content", "[\"input\",\"reasoning\",\"tool_arguments\",\"tool_results\",\"metadata\"]" },
+	{ "input", "[\"content\",\"reasoning\",\"tool_arguments\",\"tool_results\"]" },
+	{ "input\", \"output\", \"tool_results", "[]" },
+};
+
+Test(flow_policy, check_says_which_parts_no_rule_looks_at)
+{
+	for (size_t i = 0; i < sizeof uncovered / sizeof *uncovered; i++) {
+		char text[900];
+		snprintf(
+			text, sizeof text,
+			HEAD("enforce") "[[rule]]\nid = \"mail\"\nphase = [\"%s\"]\n"
+					"match = { detector = \"email\" }\naction = \"redact\"\n" TESTED,
+			uncovered[i].phase);
+		json_t *report = check(policy(text));
+		cr_expect(truth_of(report, "ok"), "a remark is no problem");
+		const json_t *list = json_object_get(report, "uncovered");
+		char *found = json_dumps(list, JSON_COMPACT);
+		cr_expect_str_eq(found, uncovered[i].uncovered, "%s", uncovered[i].phase);
+		cr_expect_eq(count_of(report, "remarks"), json_array_size(list));
+		for (size_t k = 0; k < json_array_size(list); k++) {
+			char words[80];
+			const char *name = json_string_value(json_array_get(list, k));
+			snprintf(words, sizeof words, "no rule looks at %s (", name);
+			cr_expect(strstr(json_string_value(item_of(report, "remarks", k)), words));
+			cr_expect_eq(number_of(json_object_get(report, "rules"), name), 0);
+		}
+		free(found);
+		json_decref(report);
+	}
+	json_t *report = check(policy(HEAD("enforced")));
+	cr_expect_null(json_object_get(report, "uncovered"),
+		       "nothing is said of what is no policy");
+	json_decref(report);
+}
+
 Test(flow_policy, check_goes_on_after_the_first_problem)
 {
 	json_t *report = check(policy(HEAD("enforced") "colour = 1\n[extra]\n"));

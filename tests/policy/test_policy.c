@@ -408,10 +408,65 @@ Test(policy_bundle, loading_gives_a_set_for_each_phase)
 	cr_expect(strcmp(x->name, "bank") == 0 && x->version == 7 && x->mode == POLICY_SHADOW &&
 		  x->retention_days == 400);
 	cr_expect(digest_equal(&d, &x->bundle));
-	cr_expect(x->set[POLICY_INPUT] && x->set[POLICY_OUTPUT] && !x->set[POLICY_REASONING] &&
+	cr_expect(x->set[POLICY_INPUT] && x->set[POLICY_CONTENT] && x->set[POLICY_REASONING] &&
+		  x->set[POLICY_TOOL_ARGUMENTS] && !x->set[POLICY_TOOL_RESULTS] &&
 		  !x->set[POLICY_METADATA]);
 	policy_profile_free(x);
 	buf_free(&b);
+}
+
+/* A rule of "output" holds for all that a model says; one that names parts holds for these. */
+static const struct {
+	const char *phase, *in_bundle;
+	unsigned parts; /* bit of enum policy_phase */
+	unsigned looked_at;
+} phases[] = {
+#define IN(p) (1u << POLICY_##p)
+#define SAID (IN(CONTENT) | IN(REASONING) | IN(TOOL_ARGUMENTS))
+	{ "\"output\"", "[\"content\",\"reasoning\",\"tool_arguments\"]", SAID, SAID },
+	{ "\"output\", \"reasoning\"", "[\"content\",\"reasoning\",\"tool_arguments\"]", SAID,
+	  SAID },
+	{ "\"reasoning\", \"output\", \"content\"",
+	  "[\"content\",\"reasoning\",\"tool_arguments\"]", SAID, SAID },
+	{ "\"content\"", "[\"content\"]", IN(CONTENT), IN(CONTENT) },
+	{ "\"reasoning\", \"content\"", "[\"content\",\"reasoning\"]", IN(CONTENT) | IN(REASONING),
+	  IN(CONTENT) | IN(REASONING) },
+	{ "\"tool_arguments\"", "[\"tool_arguments\"]", IN(TOOL_ARGUMENTS), IN(TOOL_ARGUMENTS) },
+	{ "\"input\"", "[\"input\"]", IN(INPUT), IN(INPUT) | IN(METADATA) },
+	{ "\"metadata\"", "[\"metadata\"]", IN(METADATA), IN(METADATA) },
+	{ "\"tool_results\", \"output\", \"input\"",
+	  "[\"input\",\"content\",\"reasoning\",\"tool_arguments\",\"tool_results\"]",
+	  SAID | IN(INPUT) | IN(TOOL_RESULTS), SAID | IN(INPUT) | IN(TOOL_RESULTS) | IN(METADATA) },
+};
+
+Test(policy_bundle, output_is_all_that_a_model_says_and_a_part_is_itself)
+{
+	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+		struct buf b = { 0 };
+		struct policy_profile *x;
+		struct err e = { 0 };
+		char text[400], want[200];
+		size_t rules[POLICY_PHASES];
+		snprintf(text, sizeof text,
+			 HEAD "[[rule]]\nid = \"r\"\nphase = [%s]\nmatch = { detector = \"pan\" "
+			      "}\naction = \"mask\"\n",
+			 phases[i].phase);
+		struct policy *p = parse(text);
+		policy_coverage(p, rules);
+		policy_free(p);
+		compile(text, &b);
+		snprintf(want, sizeof want, "\"phase\":%s", phases[i].in_bundle);
+		cr_expect(strstr(b.bytes, want), "%s: %s", phases[i].phase, b.bytes);
+		cr_assert_eq(policy_load(&x, b.bytes, b.len, &e), 0, "%s", e.text);
+		for (int k = 0; k < POLICY_PHASES; k++) {
+			cr_expect_eq(x->set[k] != NULL, phases[i].parts >> k & 1, "%s: %s",
+				     phases[i].phase, policy_phase_name((enum policy_phase)k));
+			cr_expect_eq(rules[k], phases[i].looked_at >> k & 1, "%s: %s",
+				     phases[i].phase, policy_phase_name((enum policy_phase)k));
+		}
+		policy_profile_free(x);
+		buf_free(&b);
+	}
 }
 
 Test(policy_bundle, carries_what_is_kept_of_the_texts_and_that_is_all_by_default)
@@ -546,11 +601,16 @@ static const struct {
 } machines[] = {
 	{ "\"tables\":@T}", "\"tables\":0}", 0, "" },
 	{ "\"version\":1", "\"version\":2", 0, "" },
-	{ "\"tables\":@T}", "\"tables\":99}", ERR_UNSUPPORTED, "needs tables 99, this program has" },
+	{ "\"tables\":@T}", "\"tables\":99}", ERR_UNSUPPORTED,
+	  "needs tables 99, this program has" },
 	{ "\"tables\":@T}", "\"tables\":\"unicode-15.0.0 tables-1\"}", ERR_INPUT, "tables" },
 	{ "\"format\":3", "\"format\":2", ERR_UNSUPPORTED,
 	  "policy bundle format 2 (this program writes 3): compile the policy again" },
 	{ "\"format\":3", "\"format\":4", ERR_UNSUPPORTED, "policy bundle format 4" },
+	{ "\"content\",\"reasoning\"", "\"reasoning\",\"content\"", ERR_INPUT, "phase" },
+	{ "\"content\",\"reasoning\"", "\"content\",\"content\"", ERR_INPUT, "phase" },
+	{ "\"content\",\"reasoning\"", "\"output\"", ERR_INPUT, "phase" },
+	{ "[\"content\",\"reasoning\",\"tool_arguments\"]", "[]", ERR_INPUT, "phase" },
 	{ "\"context\":\"weak\"", "\"context\":\"strong\"", ERR_INPUT, "context" },
 	{ "\"context\":\"weak\",", "", ERR_INPUT, "context" },
 	{ "\"percent\",\"entity\"", "\"entity\",\"percent\"", ERR_INPUT, "decode" },
@@ -668,7 +728,7 @@ Test(policy_demo, its_tests_pass_and_it_catches_what_the_demo_model_says)
 	cr_assert(policy_load(&x, bundle.bytes, bundle.len, &e) == 0, "%s", e.text);
 	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
 		struct buf out = { 0 };
-		through(x->set[POLICY_OUTPUT], said[i][0], &out);
+		through(x->set[POLICY_CONTENT], said[i][0], &out);
 		cr_expect_str_eq(out.bytes, said[i][1], "%s", out.bytes);
 		buf_free(&out);
 	}

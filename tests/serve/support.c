@@ -8,7 +8,7 @@
 #define TESTS(word)                                                   \
 	"tests.hit = [\"" word "\", \"a " word "\", \"" word ".\"]\n" \
 	"tests.miss = [\"zebra\", \"quux\", \"plugh\"]\n"
-#define OUTPUTS "\"output\", \"reasoning\", \"tool_arguments\""
+#define OUTPUTS "\"output\"" /* all that the model says */
 
 const char served_rules[] =
 	"[policy]\nname = \"parts\"\nversion = 1\nmode = \"enforce\"\njurisdiction = [\"EU\"]\n"

@@ -92,7 +92,7 @@ Test(serve_chat, answer_that_cannot_be_opened_is_recorded_with_the_choices_that_
 		cr_expect_str_eq(served_field(&at, "finish_reason"), "[\"error\",\"error\",\"error\"]");
 		const char *scans = served_field(&at, "scans");
 		unsigned found = 0;
-		while ((scans = strstr(scans, "\"phase\":\"output\"")))
+		while ((scans = strstr(scans, "\"phase\":\"content\"")))
 			scans++, found++;
 		cr_expect_eq(found, begun);
 		bool kept = strstr(served_retained(&at, "request"), "\"content\\\":\\\"hi");
