@@ -1,9 +1,9 @@
 /* Releasing bytes. By then every match that covers a byte is known, so what happens to the byte
  * depends on those matches alone. */
 #include "base/check.h"
-#include "base/text.h"
 #include "filters/stream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +51,12 @@ static void matches_forget(struct filter_stream *f)
 static const struct rule *rule_of(const struct filter_stream *f, const struct match *m)
 {
 	return &f->set->rule[m->rule];
+}
+
+/* Whether a match changes what goes out. */
+static bool changes(const struct filter_stream *f, const struct match *m)
+{
+	return !f->shadow && rule_of(f, m)->action > FILTER_NOTICE;
 }
 
 static bool covers(const struct match *m, uint64_t at) { return m->start <= at && at < m->end; }
@@ -142,20 +148,25 @@ struct step {
 	const char *bytes;
 	size_t n;
 	uint32_t cp;
+	enum json_part part;
 	const char *as; /* what goes out: U+FFFD for ill-formed bytes, in every mode */
 	size_t as_n;
 };
 
+/* The unit at raw[gone..), which the views have seen: so it is whole, or the text's last. */
 static struct step look(const struct filter_stream *f, size_t gone)
 {
-	struct step s = { .at = f->base, .bytes = f->raw.bytes + gone };
-	int n = text_utf8_decode(s.bytes, f->raw.len - gone, &s.cp);
-	if (n <= 0)
-		s.cp = 0xFFFD;
-	s.n = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : f->raw.len - gone;
-	s.as = n > 0 ? s.bytes : "\xEF\xBF\xBD";
-	s.as_n = n > 0 ? s.n : 3;
-	return s;
+	struct json_unit u;
+	bool in_string = f->json_out->place.in_string;
+	const char *bytes = f->raw.bytes + gone;
+	filter_unit(&in_string, f->json, bytes, f->raw.len - gone, true, &u);
+	return (struct step){ .at = f->base,
+			      .bytes = bytes,
+			      .n = u.n,
+			      .cp = u.cp,
+			      .part = u.part,
+			      .as = u.ill ? "\xEF\xBF\xBD" : bytes,
+			      .as_n = u.ill ? 3 : u.n };
 }
 
 /* A mask shows a byte if every match over it agrees to, or if it is neither letter nor digit. */
@@ -179,6 +190,25 @@ static void put(struct filter_stream *f, struct found *x, const char *bytes, siz
 		x->pub.replacement_len += (uint32_t)n;
 }
 
+/* The replacement of a rule; in JSON it stands in a string. */
+static void put_replacement(struct filter_stream *f, struct found *x, const struct rule *r)
+{
+	char escape[8];
+	if (!f->json) {
+		put(f, x, r->replacement, r->replacement_len);
+		return;
+	}
+	for (size_t i = 0; i < r->replacement_len; i++) {
+		const char *c = &r->replacement[i];
+		if (*c == '"' || *c == '\\')
+			put(f, x, "\\", 1);
+		if ((unsigned char)*c < 0x20)
+			put(f, x, escape, (size_t)sprintf(escape, "\\u%04x", (unsigned)*c));
+		else
+			put(f, x, c, 1);
+	}
+}
+
 static struct found *segment(struct filter_stream *f, const struct step *s, const struct match *m)
 {
 	const struct rule *r = rule_of(f, m);
@@ -192,8 +222,13 @@ static struct found *segment(struct filter_stream *f, const struct step *s, cons
 	x->pub.start = x->pub.end = s->at;
 	x->pub.action = r->action;
 	x->pub.detector = r->detector;
+	if (changes(f, m)) {
+		x->pub.replacement_len = f->json_out->owed;
+		f->json_out->owed = 0;
+		f->json_out->key_changed = true;
+	}
 	if (!f->shadow && (r->action == FILTER_REDACT || r->action == FILTER_REPLACE))
-		put(f, x, r->replacement, r->replacement_len);
+		put_replacement(f, x, r);
 	return x;
 }
 
@@ -250,6 +285,98 @@ static void block(struct filter_stream *f, const struct step *s, const struct ma
 	f->record.end_offset = s->at;
 }
 
+/* ---- JSON */
+
+/* The finding that a byte added behind it belongs to. */
+static struct found *last_change(struct filter_stream *f)
+{
+	for (size_t i = f->founds; i > 0; i--)
+		if (f->found[i - 1].pub.action > FILTER_NOTICE)
+			return &f->found[i - 1];
+	return NULL;
+}
+
+/* A number or word begins: whether it goes out as a string is decided now, so that all of it that
+ * may be changed must be known. Returns whether it is. */
+static bool enter_bare(struct filter_stream *f, size_t gone, uint64_t limit, bool final)
+{
+	size_t len = (size_t)(limit - f->base), at = 0;
+	bool in_string = false, quoted = false;
+	struct json_unit u;
+	for (; at < len && at < JSON_BARE_MAX; at += u.n) {
+		filter_unit(&in_string, true, f->raw.bytes + gone + at, len - at, true, &u);
+		if (u.part != JSON_BARE)
+			break;
+		const struct match *m = strongest(f, f->base + at);
+		quoted |= m && changes(f, m);
+	}
+	if (at == len && at < JSON_BARE_MAX && !final)
+		return false;
+	f->json_out->bare = true;
+	f->json_out->quoted = quoted;
+	if (quoted) {
+		put(f, NULL, "\"", 1);
+		f->json_out->owed = 1;
+	}
+	return true;
+}
+
+static void leave_bare(struct filter_stream *f)
+{
+	if (f->json_out->quoted)
+		put(f, last_change(f), "\"", 1);
+	f->json_out->bare = f->json_out->quoted = false;
+	f->json_out->owed = 0;
+}
+
+/* A mark goes by: keys that a rule changed are told apart by a number, and no finding reaches over
+ * it. */
+static void pass_mark(struct filter_stream *f, const struct step *s)
+{
+	struct json_out *j = f->json_out;
+	char number[16];
+	if (s->cp == '"' && j->place.in_key && j->key_changed) {
+		unsigned nth = filter_json_count_key(&j->place);
+		if (nth > 1)
+			put(f, last_change(f), number,
+			    (size_t)snprintf(number, sizeof number, "#%u", nth));
+	}
+	j->key_changed = false;
+	filter_json_mark(&j->place, s->cp);
+	f->open = false;
+}
+
+/* What comes before a unit of JSON; false: it must wait. */
+static bool prepare(struct filter_stream *f, const struct step *s, size_t gone, uint64_t limit,
+		    bool final)
+{
+	struct json_out *j = f->json_out;
+	if (s->part != JSON_BARE && j->bare)
+		leave_bare(f);
+	if (s->part == JSON_BARE && !j->bare)
+		return enter_bare(f, gone, limit, final);
+	if (s->part == JSON_MARK)
+		pass_mark(f, s);
+	return true;
+}
+
+/* Whether a match ends the text: its rule says so, or what it changes cannot be changed and be
+ * JSON. */
+static bool blocks(const struct filter_stream *f, const struct step *s, const struct match *m)
+{
+	const struct json_out *j = f->json_out;
+	if (!changes(f, m))
+		return false;
+	if (rule_of(f, m)->action == FILTER_BLOCK)
+		return true;
+	if (!f->json || s->part == JSON_MARK)
+		return false;
+	return (s->part == JSON_BARE && !j->quoted) || filter_json_too_deep(&j->place) ||
+	       (f->keys_stay && j->place.in_key);
+}
+
+/* ---- going on */
+
 /* How many bytes from here on no match covers. */
 static size_t run(const struct filter_stream *f, uint64_t limit)
 {
@@ -267,30 +394,42 @@ static void advance(struct filter_stream *f, size_t n)
 		f->match_first++;
 }
 
-void filter_emit_until(struct filter_stream *f, uint64_t limit)
+/* The unit at raw[gone..): how many bytes are done with; 0: it waits, or the text is blocked. */
+static size_t emit_unit(struct filter_stream *f, size_t gone, uint64_t limit, bool final)
+{
+	struct step s = look(f, gone);
+	if (f->json && !prepare(f, &s, gone, limit, final))
+		return 0;
+	const struct match *m = strongest(f, s.at);
+	if (m && blocks(f, &s, m)) {
+		block(f, &s, m);
+		return 0;
+	}
+	if (m && (!f->json || s.part != JSON_MARK || rule_of(f, m)->action <= FILTER_NOTICE))
+		covered(f, &s, m);
+	else
+		bare(f, &s);
+	return s.n;
+}
+
+void filter_emit_until(struct filter_stream *f, uint64_t limit, bool final)
 {
 	size_t gone = 0;
 	while (f->base < limit && !f->nomem) {
-		size_t n = f->swallow || f->ill_end > f->base ? 0 : run(f, limit);
+		size_t n = f->json || f->swallow || f->ill_end > f->base ? 0 : run(f, limit);
 		if (n) {
 			put(f, NULL, f->raw.bytes + gone, n);
 			f->open = false;
 		} else {
-			struct step s = look(f, gone);
-			const struct match *m = strongest(f, s.at);
-			if (m && rule_of(f, m)->action == FILTER_BLOCK && !f->shadow) {
-				block(f, &s, m);
-				break;
-			}
-			if (m)
-				covered(f, &s, m);
-			else
-				bare(f, &s);
-			n = s.n;
+			n = emit_unit(f, gone, limit, final);
 		}
+		if (n == 0)
+			break;
 		gone += n;
 		advance(f, n);
 	}
+	if (final && f->record.end == FILTER_OPEN)
+		leave_bare(f);
 	if (gone) {
 		sha256_add(f->seen_hash, f->raw.bytes, gone);
 		buf_drop(&f->raw, gone);

@@ -131,8 +131,18 @@ struct filter_record {
 
 struct filter_stream; /* one text; not for several threads */
 
-/* shadow: record findings, change no byte. The set must outlive the stream. */
-int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow,
+enum filter_how {
+	FILTER_SHADOW = 1, /* record findings, change no byte */
+	/* The text is one JSON value: rules see its strings unescaped, and what they leave of it is
+	 * JSON again: replacements are escaped, marks between strings and numbers stay, a number
+	 * that is changed becomes a string, a key that is changed gets a number behind it ("#2")
+	 * from the second of its object on. What cannot be changed so is blocked: what stands
+	 * deeper than 128 brackets, and behind the first 128 bytes of one number. */
+	FILTER_JSON = 2,
+	FILTER_KEYS_STAY = 4, /* a rule that would change a key of the JSON blocks */
+};
+/* how: enum filter_how, or-ed. The set must outlive the stream. */
+int filter_stream_open(struct filter_stream **out, const struct filter_set *s, unsigned how,
 		       struct err *e) MUST_USE;
 /* Take a piece; *out is what may go out now (possibly empty, borrowed until the next call). Returns
  * an enum filter_end: FILTER_OPEN, or FILTER_BLOCKED / FILTER_LIMIT after which nothing more comes

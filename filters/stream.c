@@ -11,17 +11,25 @@ static int open_all(struct filter_stream *f, struct err *e)
 {
 	TRY(sha256_open(&f->seen_hash, e));
 	TRY(sha256_open(&f->emitted_hash, e));
+	f->json_out = calloc(1, sizeof *f->json_out);
 	f->match_data = pcre2_match_data_create(1, NULL);
 	f->match_context = filter_regex_context();
 	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
-	if (!f->match_data || !f->match_context || !f->jit_stack ||
+	if (!f->json_out || !f->match_data || !f->match_context || !f->jit_stack ||
 	    filter_feeds_open(f) < 0 || filter_windows_open(f) < 0)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
 	pcre2_jit_stack_assign(f->match_context, NULL, f->jit_stack);
 	return 0;
 }
 
-int filter_stream_open(struct filter_stream **out, const struct filter_set *s, bool shadow,
+/* Source bytes that may be held. */
+static size_t hold_bound(const struct filter_stream *f)
+{
+	return f->json ? f->set->width * JSON_SPREAD + JSON_BARE_MAX + JSON_ESCAPE_MAX
+		       : f->set->width;
+}
+
+int filter_stream_open(struct filter_stream **out, const struct filter_set *s, unsigned how,
 		       struct err *e)
 {
 	*out = NULL;
@@ -29,9 +37,10 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, b
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory for a filter stream");
 	f->set = s;
-	f->shadow = shadow;
-	f->record.hold_bound = s->width;
-	f->record.shadow = shadow;
+	f->shadow = f->record.shadow = how & FILTER_SHADOW;
+	f->json = how & FILTER_JSON;
+	f->keys_stay = how & FILTER_KEYS_STAY;
+	f->record.hold_bound = hold_bound(f);
 	int r = open_all(f, e);
 	if (r < 0) {
 		filter_stream_close(f);
@@ -48,6 +57,7 @@ void filter_stream_close(struct filter_stream *f)
 	filter_feeds_close(f);
 	filter_windows_close(f);
 	filter_findings_close(f);
+	free(f->json_out);
 	pcre2_match_data_free(f->match_data);
 	pcre2_match_context_free(f->match_context);
 	pcre2_jit_stack_free(f->jit_stack);
@@ -70,24 +80,23 @@ size_t filter_stream_held_max(const struct filter_stream *f) { return f->held_ma
 
 /* ---- a step */
 
-/* Give all complete code points to all views. final: an incomplete one at the end is ill-formed. */
+/* Give all complete units to all views. final: an incomplete one at the end is ill-formed. */
 static void feed_text(struct filter_stream *f, bool final)
 {
 	while (f->fed < f->raw.len) {
-		struct place p = { .start = f->base + f->fed };
-		int n = text_utf8_decode(f->raw.bytes + f->fed, f->raw.len - f->fed, &p.cp);
-		if (n == 0 && !final)
+		struct json_unit u;
+		if (!filter_unit(&f->in_string, f->json, f->raw.bytes + f->fed,
+				 f->raw.len - f->fed, final, &u))
 			return;
-		if (n <= 0) {
-			p.cp = 0xFFFD;
-			n = n < 0 ? -n : (int)(f->raw.len - f->fed);
-			f->record.ill_formed += (uint64_t)n;
-			f->ill_end = p.start + (uint64_t)n;
+		struct place p = { .cp = u.cp, .start = f->base + f->fed };
+		p.end = p.start + u.n;
+		if (u.ill) {
+			f->record.ill_formed += u.n;
+			f->ill_end = p.end;
 		}
-		p.end = p.start + (uint64_t)n;
 		filter_windows_put(f, &p);
 		filter_feeds_put(f, &p);
-		f->fed += (size_t)n;
+		f->fed += u.n;
 	}
 	if (final)
 		filter_feeds_finish(f);
@@ -150,12 +159,12 @@ static void step(struct filter_stream *f, bool final)
 	if (!final && b < limit)
 		limit = b;
 	size_t before = f->out.len;
-	filter_emit_until(f, limit);
+	filter_emit_until(f, limit, final);
 	if (f->out.len > before)
 		sha256_add(f->emitted_hash, f->out.bytes + before, f->out.len - before);
 	f->record.emitted_bytes += f->out.len - before;
 	bool blocked = f->record.end == FILTER_BLOCKED; /* then what follows stays, however long */
-	if (f->nomem || f->out.failed || (!blocked && f->raw.len > f->set->width))
+	if (f->nomem || f->out.failed || (!blocked && f->raw.len > f->record.hold_bound))
 		finish_closed(f, FILTER_LIMIT);
 	else if (blocked)
 		finish_block(f);

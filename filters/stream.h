@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "filters/json.h"
 #include "filters/set.h"
 
 #define NOWHERE UINT64_MAX
@@ -84,9 +85,19 @@ struct found {
 	uint32_t rules, room;
 };
 
+/* How a text that is JSON goes out. */
+struct json_out {
+	struct json_place place;
+	bool bare, quoted; /* inside a number or word, which goes out as a string */
+	bool key_changed;
+	uint32_t owed; /* bytes that went out before the finding that they belong to */
+};
+
 struct filter_stream {
 	const struct filter_set *set;
-	bool shadow;
+	bool shadow, json, keys_stay;
+	bool in_string; /* of the JSON, where the views are */
+	struct json_out *json_out;
 	struct buf raw, out;
 	uint64_t base;    /* raw offset of raw.bytes[0] */
 	size_t fed;       /* bytes of raw that the views have seen */
@@ -144,8 +155,8 @@ void filter_window_found(struct filter_stream *f, const struct window *w, uint32
 
 /* emit.c */
 void filter_match_add(struct filter_stream *f, const struct match *m);
-/* Sets record.end when a block begins. */
-void filter_emit_until(struct filter_stream *f, uint64_t limit);
+/* Sets record.end when a block begins. final: nothing comes behind limit. */
+void filter_emit_until(struct filter_stream *f, uint64_t limit, bool final);
 void filter_findings_close(struct filter_stream *f);
 void filter_record_fill(struct filter_stream *f);
 

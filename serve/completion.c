@@ -7,11 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_stream(const struct serve_chat *c, enum policy_phase phase,
+/* how: enum filter_how. */
+static int open_stream(const struct serve_chat *c, enum policy_phase phase, unsigned how,
 		       struct filter_stream **out, struct err *e)
 {
-	return filter_stream_open(out, serve_rules(c->service, phase), serve_shadowed(c->service),
-				  e);
+	return filter_stream_open(out, serve_rules(c->service, phase),
+				  how | (serve_shadowed(c->service) ? FILTER_SHADOW : 0), e);
+}
+
+/* Whether the content can be nothing but one JSON value. */
+static bool is_json(const struct api_request *q)
+{
+	return q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
 }
 
 int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, unsigned index,
@@ -20,7 +27,8 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	return open_stream(c, POLICY_CONTENT, &ch->content, e);
+	return open_stream(c, POLICY_CONTENT, is_json(&c->request) ? FILTER_JSON : 0, &ch->content,
+			   e);
 }
 
 /* ---- parts ---- */
@@ -77,7 +85,7 @@ static int push_thought(struct serve_chat *c, struct serve_completion *ch, const
 			size_t len, struct err *e)
 {
 	if (!ch->thought)
-		TRY(open_stream(c, POLICY_REASONING, &ch->thought, e));
+		TRY(open_stream(c, POLICY_REASONING, 0, &ch->thought, e));
 	return push(c, ch, ch->thought, API_REASONING, text, len, e);
 }
 
@@ -101,11 +109,7 @@ static int end_call(struct serve_chat *c, struct serve_completion *ch, struct er
 	}
 	if (!ch->arguments)
 		return FILTER_OPEN;
-	TRY(serve_unescape_end(&ch->unescape, &ch->plain, e));
-	int end = push(c, ch, ch->arguments, API_CALL_ARGUMENTS, ch->plain.bytes, ch->plain.len, e);
-	TRY(end);
-	if (end == FILTER_OPEN)
-		end = finish(c, ch, ch->arguments, API_CALL_ARGUMENTS, e);
+	int end = finish(c, ch, ch->arguments, API_CALL_ARGUMENTS, e);
 	TRY(end);
 	TRY(note_arguments(ch, e));
 	return end;
@@ -141,7 +145,7 @@ static int put_name(struct serve_chat *c, struct serve_completion *ch, const cha
 {
 	struct serve_scan where = { "tool_arguments", ch->index, "name", ch->open_call };
 	struct filter_stream *f;
-	TRY(open_stream(c, POLICY_TOOL_ARGUMENTS, &f, e));
+	TRY(open_stream(c, POLICY_TOOL_ARGUMENTS, 0, &f, e));
 	int end = clear_name(c, ch, f, text, len, e);
 	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
 	filter_stream_close(f);
@@ -201,7 +205,10 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch, const c
 	ch->open_call = ch->calls++;
 	name_call(c, ch, ch->open_call, ch->call[ch->open_call].id);
 	end = put_name(c, ch, name, len, e);
-	return end == FILTER_OPEN ? open_stream(c, POLICY_TOOL_ARGUMENTS, &ch->arguments, e) : end;
+	TRY(end);
+	return end == FILTER_OPEN ? open_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON,
+						&ch->arguments, e)
+				  : end;
 }
 
 static int push_arguments(struct serve_chat *c, struct serve_completion *ch, const char *text,
@@ -209,8 +216,7 @@ static int push_arguments(struct serve_chat *c, struct serve_completion *ch, con
 {
 	if (ch->demoted)
 		return push(c, ch, ch->content, API_CONTENT, text, len, e);
-	TRY(serve_unescape_push(&ch->unescape, text, len, &ch->plain, e));
-	return push(c, ch, ch->arguments, API_CALL_ARGUMENTS, ch->plain.bytes, ch->plain.len, e);
+	return push(c, ch, ch->arguments, API_CALL_ARGUMENTS, text, len, e);
 }
 
 /* ---- steps ---- */
@@ -332,8 +338,6 @@ void serve_completion_free(struct serve_completion *ch)
 	free(ch->call);
 	buf_free(&ch->emitted);
 	buf_free(&ch->thoughts);
-	buf_free(&ch->unescape.held);
-	buf_free(&ch->plain);
 	buf_free(&ch->tokens.drawn);
 	serve_notes_free(&ch->notes);
 }

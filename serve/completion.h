@@ -79,18 +79,6 @@ void serve_tokens_place(struct serve_tokens *t, uint64_t begin, uint64_t content
 /* Tokens that the filter has released by now go to the queue's last item. */
 int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
 
-/* ---- arguments as text ---- */
-
-/* Zero-initialise; free held. The result does not depend on how the text is cut. */
-struct serve_unescape {
-	bool in_string;
-	struct buf held; /* an escape that is not whole yet */
-};
-/* Appended to out, which is cleared first. */
-int serve_unescape_push(struct serve_unescape *u, const char *text, size_t len, struct buf *out,
-			struct err *e) MUST_USE;
-int serve_unescape_end(struct serve_unescape *u, struct buf *out, struct err *e) MUST_USE;
-
 /* ---- the choice ---- */
 
 #define SERVE_CALLS 128 /* the reply's parser gives no more */
@@ -107,9 +95,7 @@ struct serve_completion {
 	struct serve_call *call;      /* [SERVE_CALLS] once there is one */
 	unsigned calls;
 	unsigned open_call; /* of arguments */
-	struct serve_unescape unescape;
-	struct buf plain; /* arguments without needless escapes */
-	bool demoted;     /* a call that nobody offered a tool for is being made content */
+	bool demoted; /* a call that nobody offered a tool for is being made content */
 	struct serve_tokens tokens;
 	struct serve_notes notes;
 	const char *finish_reason; /* NULL while running */

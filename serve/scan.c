@@ -54,30 +54,18 @@ static int push_text(struct serve_chat *c, struct filter_stream *f, const char *
 	return rc;
 }
 
-/* When the scan of a text is recorded. */
-enum note { NOTE, NOTE_UNCHANGED, NOTE_FOUND };
-
-static bool is_noted(enum note note, bool changed, const struct filter_record *r)
-{
-	return note == NOTE		? true
-	       : note == NOTE_UNCHANGED ? !changed
-					: changed || r->findings > 0;
-}
-
-/* Filter one text; `clean` receives what the rules leave of it. */
+/* Filter one text; `clean` receives what the rules leave of it. how: enum filter_how. */
 static int scan_text(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
-		     const char *text, size_t len, enum note note, struct buf *clean,
-		     struct err *e)
+		     unsigned how, const char *text, size_t len, struct buf *clean, struct err *e)
 {
 	struct filter_stream *f;
 	buf_clear(clean);
 	if (json_array_size(c->notes.scans) >= SCANS_MAX)
 		return FILTER_LIMIT;
-	TRY(filter_stream_open(&f, serve_rules(c->service, phase), serve_shadowed(c->service), e));
+	TRY(filter_stream_open(&f, serve_rules(c->service, phase),
+			       how | (serve_shadowed(c->service) ? FILTER_SHADOW : 0), e));
 	int rc = push_text(c, f, text, len, clean, e);
-	bool changed = rc >= 0 && (rc != FILTER_COMPLETE || clean->len != len ||
-				   (len && !clean->failed && memcmp(clean->bytes, text, len) != 0));
-	if (rc >= 0 && is_noted(note, changed, filter_stream_record(f))) {
+	if (rc >= 0) {
 		int noted = serve_notes_add(&c->notes, where, filter_stream_record(f), e);
 		rc = noted < 0 ? noted : rc;
 	}
@@ -95,12 +83,11 @@ static bool is_same(const struct buf *clean, const char *text, size_t len)
 
 /* Filter a string and replace it by what the rules leave of it. */
 static int scan_string(struct serve_chat *c, enum policy_phase phase,
-		       const struct serve_scan *where, json_t *string, enum note note,
-		       struct err *e)
+		       const struct serve_scan *where, json_t *string, struct err *e)
 {
 	struct buf clean = { 0 };
-	int rc = scan_text(c, phase, where, json_string_value(string), json_string_length(string),
-			   note, &clean, e);
+	int rc = scan_text(c, phase, where, 0, json_string_value(string),
+			   json_string_length(string), &clean, e);
 	if (rc == FILTER_COMPLETE &&
 	    json_string_setn_nocheck(string, clean.bytes ? clean.bytes : "", clean.len) < 0)
 		rc = err_set(e, ERR_NOMEM, "out of memory");
@@ -110,122 +97,42 @@ static int scan_string(struct serve_chat *c, enum policy_phase phase,
 
 /* Filter a text that cannot be changed: a rule that would change it ends the request. */
 static int scan_fixed(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
-		      const char *text, size_t len, enum note note, struct err *e)
+		      const char *text, size_t len, struct err *e)
 {
 	struct buf clean = { 0 };
-	int rc = scan_text(c, phase, where, text, len, note, &clean, e);
+	int rc = scan_text(c, phase, where, 0, text, len, &clean, e);
 	if (rc == FILTER_COMPLETE && !is_same(&clean, text, len))
 		rc = FILTER_BLOCKED;
 	buf_free(&clean);
 	return rc;
 }
 
-/* ---- JSON: its strings, numbers and keys one by one ---- */
+/* ---- JSON ---- */
 
-struct walk {
-	struct serve_chat *c;
-	enum policy_phase phase;
-	struct serve_scan where; /* item counts them */
-	struct buf *all;         /* collect only: each of them, and a line break */
-};
-
-static int visit_text(struct walk *w, const char *text, size_t len, json_t *string, struct err *e)
-{
-	if (w->all) {
-		buf_add(w->all, text, len);
-		buf_add_byte(w->all, '\n');
-		return FILTER_COMPLETE;
-	}
-	int rc = string ? scan_string(w->c, w->phase, &w->where, string, NOTE_FOUND, e)
-			: scan_fixed(w->c, w->phase, &w->where, text, len, NOTE_FOUND, e);
-	w->where.item++;
-	return rc;
-}
-
-/* A card needs no quotes. *clean: the string that the rules leave of a number; NULL: the number may
- * stay. */
-static int visit_number(struct walk *w, const json_t *number, json_t **clean, struct err *e)
-{
-	struct buf text = { 0 };
-	json_t *string = NULL;
-	int rc = json_write(number, 0, &text, e);
-	*clean = NULL;
-	if (rc == 0)
-		rc = json_ok(string = json_stringn(text.bytes, text.len), e);
-	if (rc == 0)
-		rc = visit_text(w, text.bytes, text.len, string, e);
-	if (rc == FILTER_COMPLETE && strcmp(json_string_value(string), text.bytes) != 0)
-		*clean = json_incref(string);
-	json_decref(string);
-	buf_free(&text);
-	return rc;
-}
-
-static int visit(struct walk *w, json_t *v, int depth, struct err *e);
-
-/* v stands in an object under key, or in an array (key NULL). */
-static int visit_member(struct walk *w, json_t *in, const char *key, size_t i, json_t *v, int depth,
-			struct err *e)
-{
-	json_t *clean = NULL;
-	if (!json_is_number(v))
-		return visit(w, v, depth, e);
-	int rc = visit_number(w, v, &clean, e);
-	if (clean && (key ? json_object_set_new_nocheck(in, key, clean)
-			  : json_array_set_new(in, i, clean)) < 0)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	return rc;
-}
-
-/* depth is bounded: the request's reader took no deeper document. */
-static int visit(struct walk *w, json_t *v, int depth, struct err *e)
-{
-	const char *key;
-	json_t *inner;
-	size_t i;
-	int rc = FILTER_COMPLETE;
-	if (depth > LIMIT_JSON_DEPTH)
-		return err_set(e, ERR_INPUT, "the body is nested too deep");
-	if (json_is_string(v))
-		return visit_text(w, json_string_value(v), json_string_length(v), v, e);
-	json_array_foreach(v, i, inner) {
-		rc = visit_member(w, v, NULL, i, inner, depth + 1, e);
-		if (rc != FILTER_COMPLETE)
-			return rc;
-	}
-	json_object_foreach(v, key, inner) {
-		rc = visit_text(w, key, strlen(key), NULL, e);
-		if (rc == FILTER_COMPLETE)
-			rc = visit_member(w, v, key, 0, inner, depth + 1, e);
-		if (rc != FILTER_COMPLETE)
-			return rc;
-	}
-	return rc;
-}
-
-/* Filter all of it as one text; only if the rules would change something, each part by itself, of
- * which the record has those where a rule found something. */
+/* Filter the member `key` of an object as the JSON text that it is, and replace it by what the
+ * rules leave of it. Keys link things: a rule that would change one ends the request. */
 static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct serve_scan *where,
-		     json_t *v, struct err *e)
+		     json_t *in, const char *key, struct err *e)
 {
-	struct buf all = { 0 }, clean = { 0 };
-	struct walk w = { .c = c, .phase = phase, .where = *where, .all = &all };
-	int rc = visit(&w, v, 0, e);
-	if (rc == FILTER_COMPLETE && buf_done(&all, e) < 0)
-		rc = ERR_NOMEM;
-	if (rc == FILTER_COMPLETE)
-		rc = scan_text(c, phase, where, all.bytes ? all.bytes : "", all.len, NOTE_UNCHANGED,
-			       &clean, e);
-	bool same = rc == FILTER_COMPLETE && is_same(&clean, all.bytes, all.len);
-	buf_free(&all);
+	struct buf text = { 0 }, clean = { 0 };
+	const json_t *v = json_object_get(in, key);
+	json_t *left = NULL;
+	if (!v)
+		return FILTER_COMPLETE;
+	int rc = json_write(v, 0, &text, e);
+	if (rc == 0)
+		rc = scan_text(c, phase, where, FILTER_JSON | FILTER_KEYS_STAY, text.bytes,
+			       text.len, &clean, e);
+	if (rc == FILTER_COMPLETE && !is_same(&clean, text.bytes, text.len)) {
+		TRY_OUT(json_read_written(&left, clean.bytes, clean.len, SIZE_MAX, LIMIT_JSON_DEPTH, e));
+		if (json_object_set_new_nocheck(in, key, left) < 0)
+			TRY_OUT(err_set(e, ERR_NOMEM, "out of memory"));
+		rc = FILTER_COMPLETE;
+	}
+out:
+	buf_free(&text);
 	buf_free(&clean);
-	if (rc < 0 || same)
-		return rc;
-	w.all = NULL;
-	w.where.item = 0;
-	if (!w.where.member)
-		w.where.member = "string";
-	return visit(&w, v, 0, e);
+	return rc;
 }
 
 /* ---- messages ---- */
@@ -240,7 +147,7 @@ static int scan_ids(struct serve_chat *c, enum policy_phase phase, const struct 
 		here.member = key[i];
 		if (v)
 			rc = scan_fixed(c, phase, &here, json_string_value(v),
-					json_string_length(v), NOTE, e);
+					json_string_length(v), e);
 	}
 	return rc;
 }
@@ -257,8 +164,7 @@ static int scan_calls(struct serve_chat *c, size_t index, json_t *message, struc
 		if (rc == FILTER_COMPLETE)
 			rc = scan_ids(c, POLICY_INPUT, &where, function, name, 1, e);
 		if (rc == FILTER_COMPLETE)
-			rc = scan_json(c, POLICY_INPUT, &where,
-				       json_object_get(function, "arguments"), e);
+			rc = scan_json(c, POLICY_INPUT, &where, function, "arguments", e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
@@ -272,11 +178,11 @@ static int scan_message(struct serve_chat *c, size_t index, json_t *message, str
 	enum policy_phase phase = tool ? POLICY_TOOL_RESULTS : POLICY_INPUT;
 	struct serve_scan where = { .phase = policy_phase_name(phase), .index = index };
 	json_t *thought = json_object_get(message, "reasoning_content");
-	int rc = scan_string(c, phase, &where, json_object_get(message, "content"), NOTE, e);
+	int rc = scan_string(c, phase, &where, json_object_get(message, "content"), e);
 	if (rc == FILTER_COMPLETE && thought) {
 		struct serve_scan there = where;
 		there.member = "reasoning_content";
-		rc = scan_string(c, phase, &there, thought, NOTE, e);
+		rc = scan_string(c, phase, &there, thought, e);
 	}
 	if (rc == FILTER_COMPLETE)
 		rc = scan_ids(c, phase, &where, message, ids, 2, e);
@@ -297,7 +203,7 @@ static int scan_tools(struct serve_chat *c, struct err *e)
 		json_t *function = json_object_get(tool, "function");
 		int rc = scan_ids(c, phase, &where, function, name, 1, e);
 		if (rc == FILTER_COMPLETE)
-			rc = scan_json(c, phase, &where, function, e);
+			rc = scan_json(c, phase, &where, tool, "function", e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}

@@ -49,14 +49,14 @@ static inline void scan_record(struct scan *s, const struct filter_record *r)
 }
 
 /* size(i): length of the i-th piece, at least 1. */
-static inline struct scan scan_text(const struct filter_set *set, bool shadow, const char *text,
+static inline struct scan scan_text(const struct filter_set *set, unsigned how, const char *text,
 				    size_t len, size_t (*size)(size_t i, void *ctx), void *ctx)
 {
 	struct scan s = { 0 };
 	struct filter_stream *f = NULL;
 	struct cleared out;
 	uint64_t at_source = 0;
-	if (filter_stream_open(&f, set, shadow, NULL) < 0)
+	if (filter_stream_open(&f, set, how, NULL) < 0)
 		abort();
 	for (size_t at = 0, i = 0; at < len; i++) {
 		size_t n = size ? size(i, ctx) : len;
