@@ -22,7 +22,8 @@ struct answer_request {
 	int64_t seed;
 	int64_t created_us;  /* the clock of the chat template */
 	int64_t deadline_us; /* steady clock; ERR_UNAVAILABLE once passed; 0: none */
-	bool filtered;       /* rules look at the answer: what it was before must not be found */
+	bool filtered;       /* rules look at the answer: what it was before must not be found, and
+				stop strings are not the answerer's (stop.c) */
 };
 
 enum answer_end { ANSWER_GOING, ANSWER_STOP, ANSWER_LENGTH };

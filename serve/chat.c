@@ -75,6 +75,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 {
 	const struct answerer *who = c->service->who;
 	struct answer_facts facts = { 0 };
+	c->filtered = is_filtered(c->service);
 	int rc = who->open(c->service->self,
 			   &(struct answer_request){ .asked = &c->request,
 						     .messages = c->messages,
@@ -83,7 +84,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 						     .seed = c->seed,
 						     .created_us = c->created_us,
 						     .deadline_us = c->deadline_us,
-						     .filtered = is_filtered(c->service) },
+						     .filtered = c->filtered },
 			   &c->answer, e);
 	if (c->answer)
 		who->facts(c->answer, &facts);

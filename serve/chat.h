@@ -32,6 +32,7 @@ struct serve_chat {
 	int64_t begun_us;    /* the same moment by the steady clock */
 	int64_t deadline_us; /* likewise; 0: none */
 	int64_t seed;
+	bool filtered;            /* rules may withhold something of an answer */
 	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
 	struct serve_notes notes; /* of the request's texts */
 	struct answer *answer;    /* NULL until the request has passed its rules */

@@ -42,13 +42,36 @@ static int stop_choice(struct serve_completion *ch, int end)
 	return end;
 }
 
-static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part part, unsigned call,
-	       const struct cleared *text, struct err *e)
+static struct serve_stop *stop_of(struct serve_completion *ch, enum api_part part)
+{
+	return &ch->stop[part == API_CONTENT ? 0 : part == API_REASONING ? 1 : 2];
+}
+
+/* Whether stop strings are looked for here, and not by the answerer. */
+static bool finds_stops(const struct serve_chat *c)
+{
+	return c->filtered && c->request.stop_count;
+}
+
+/* Queue what was cleared of a text. last: its end. */
+static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part part, bool last,
+	       struct cleared *text, struct err *e)
 {
 	bool tokens = part == API_CONTENT && ch->tokens.wanted;
+	if (ch->stopped)
+		return 0;
+	if (finds_stops(c)) {
+		bool counts = ch->steps >= c->request.tokens_min;
+		TRY(serve_stop_take(stop_of(ch, part), &c->request, counts, last, text, e));
+		ch->stopped = stop_of(ch, part)->found;
+	}
 	if (text->len || tokens)
-		TRY(serve_queue_text(&c->queue, ch->index, part, call, text, false, e));
-	return tokens ? serve_tokens_release(c, ch, e) : 0;
+		TRY(serve_queue_text(&c->queue, ch->index, part, ch->open_call, text, false, e));
+	if (tokens)
+		TRY(serve_tokens_release(c, ch, e));
+	if (ch->stopped)
+		ch->finish_reason = ch->calls ? "tool_calls" : "stop";
+	return 0;
 }
 
 /* FILTER_OPEN, or how the choice was stopped. */
@@ -58,8 +81,8 @@ static int push(struct serve_chat *c, struct serve_completion *ch, struct filter
 	struct cleared out;
 	int end = filter_stream_push(f, text ? text : "", len, &out, e);
 	TRY(end);
-	TRY(put(c, ch, part, ch->open_call, &out, e));
-	return end == FILTER_OPEN ? end : stop_choice(ch, end);
+	TRY(put(c, ch, part, false, &out, e));
+	return end == FILTER_OPEN || ch->stopped ? FILTER_OPEN : stop_choice(ch, end);
 }
 
 static int finish(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
@@ -70,8 +93,8 @@ static int finish(struct serve_chat *c, struct serve_completion *ch, struct filt
 		return FILTER_OPEN;
 	int end = filter_stream_end(f, &out, e);
 	TRY(end);
-	TRY(put(c, ch, part, ch->open_call, &out, e));
-	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
+	TRY(put(c, ch, part, true, &out, e));
+	return end == FILTER_COMPLETE || ch->stopped ? FILTER_OPEN : stop_choice(ch, end);
 }
 
 static int push_content(struct serve_chat *c, struct serve_completion *ch,
@@ -97,6 +120,8 @@ static int note_arguments(struct serve_completion *ch, struct err *e)
 	int rc = serve_notes_add(&ch->notes, &where, filter_stream_record(ch->arguments), e);
 	filter_stream_close(ch->arguments);
 	ch->arguments = NULL;
+	buf_free(&ch->stop[2].text);
+	ch->stop[2] = (struct serve_stop){ 0 };
 	return rc;
 }
 
@@ -233,6 +258,7 @@ static int push_arguments(struct serve_chat *c, struct serve_completion *ch, con
  *      |      +-----------------------+          |
  *      +------- content, reasoning: the call, or its JSON as content, ends
  *
+ *   any -- a stop string in what goes out -------> ENDED "stop": nothing behind it goes out
  *   any -- a rule blocks, or a limit ------------> ENDED "content_filter": nothing held goes out
  *   CALL -- a second name where one is allowed --> ENDED "tool_calls"
  *   any -- the answer ends ----------------------> ENDED "length", "tool_calls" or "stop",
@@ -296,6 +322,7 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch, str
 	struct answer_step step;
 	do {
 		TRY(c->service->who->next(c->answer, ch->index, &step, e));
+		ch->steps++;
 		TRY(take_step(c, ch, &step, e));
 	} while (step.more && !ch->finish_reason);
 	if (step.end != ANSWER_GOING || ch->finish_reason)
@@ -338,6 +365,8 @@ void serve_completion_free(struct serve_completion *ch)
 	free(ch->call);
 	buf_free(&ch->emitted);
 	buf_free(&ch->thoughts);
+	for (size_t i = 0; i < sizeof ch->stop / sizeof *ch->stop; i++)
+		buf_free(&ch->stop[i].text);
 	buf_free(&ch->tokens.drawn);
 	serve_notes_free(&ch->notes);
 }

@@ -79,6 +79,23 @@ void serve_tokens_place(struct serve_tokens *t, uint64_t begin, uint64_t content
 /* Tokens that the filter has released by now go to the queue's last item. */
 int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
 
+/* ---- stop strings ---- */
+
+/* One text on its way out, as far as it may still become a stop string. Zero-initialise; free
+ * text. */
+struct serve_stop {
+	struct buf text;
+	size_t given; /* of it, by the last call */
+	uint64_t out; /* bytes given so far */
+	bool found;
+};
+/* Take cleared text, and set it to what may go out, borrowed until the next call. counts: stop
+ * strings end the answer by now; last: nothing comes behind it. */
+int serve_stop_take(struct serve_stop *s, const struct api_request *q, bool counts, bool last,
+		    struct cleared *text, struct err *e) MUST_USE;
+/* Up to where in the source everything before it has been given. */
+uint64_t serve_stop_source(const struct serve_stop *s, const struct filter_record *r);
+
 /* ---- the choice ---- */
 
 #define SERVE_CALLS 128 /* the reply's parser gives no more */
@@ -96,6 +113,9 @@ struct serve_completion {
 	unsigned calls;
 	unsigned open_call; /* of arguments */
 	bool demoted; /* a call that nobody offered a tool for is being made content */
+	struct serve_stop stop[3]; /* of content, reasoning, the open call's arguments */
+	uint32_t steps;            /* of the answer: a token each */
+	bool stopped;              /* by a stop string: nothing more goes out */
 	struct serve_tokens tokens;
 	struct serve_notes notes;
 	const char *finish_reason; /* NULL while running */

@@ -138,12 +138,15 @@ int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, stru
 	if (!t->wanted || t->lost || t->drawn_at == t->placed_at)
 		return 0;
 	const struct filter_record *r = filter_stream_record(ch->content);
+	uint64_t given = r->released;
+	if (c->filtered && c->request.stop_count && serve_stop_source(&ch->stop[0], r) < given)
+		given = serve_stop_source(&ch->stop[0], r);
 	for (; t->drawn_at < t->placed_at; t->drawn_at++) {
 		const struct serve_drawn *d = &drawn[t->drawn_at];
 		if (d->content == UINT64_MAX)
 			continue;
 		uint64_t end = d->content + (d->text.end - d->text.begin);
-		if (end > r->released)
+		if (end > given)
 			break;
 		if (is_untouched(r, d->content, end))
 			TRY(add_token(c, ch, t->drawn_at, d->content, e));

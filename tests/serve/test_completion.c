@@ -219,3 +219,59 @@ Test(serve_completion, step_that_has_more_goes_on_before_another_choice_has_its_
 	cr_expect_str_eq(text_of(&x.order), "001101");
 	said_free(&x);
 }
+
+/* A stop string is looked for in what the client sees: a guess at what is withheld finds nothing. */
+Test(serve_completion, stop_string_ends_what_goes_out_and_finds_nothing_withheld)
+{
+	static const struct {
+		const char *text, *stop, *out, *letters; /* named, one by one */
+	} rows[] = {
+		{ "one two three", "[\"two\"]", "one ", "o|n|e| |" },
+		{ "one two three", "[\"e t\",\"wo\"]", "on", "o|n|" },
+		{ "one two thr", "[\"three\"]", "one two thr", "o|n|e| |t|w|o| |t|h|r|" },
+		{ "one secret two", "[\"secret\",\"sec\",\"ret t\"]", "one [gone] two",
+		  "o|n|e| | |t|w|o|" },
+		{ "one secret two", "[\"ne] t\"]", "one [go", "o|n|e| |" },
+		{ "one secret two", "[\" two\"]", "one [gone]", "o|n|e| |" },
+		{ "one secret two bomb", "[\"two\"]", "one [gone] ", "o|n|e| | |" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (size_t piece = strlen(rows[i].text); piece > 0; piece--) {
+			char more[200];
+			snprintf(more, sizeof more, ",\"stop\":%s,\"logprobs\":true", rows[i].stop);
+			script_say(at.script, rows[i].text, piece);
+			struct said x = served_say(&at, more);
+			cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+			cr_expect_str_eq(text_of(&x.content[0]), rows[i].out, "row %zu, pieces of %zu", i,
+					 piece);
+			cr_expect_str_eq(finish_of(&x), "stop");
+			if (piece == 1)
+				cr_expect_str_eq(text_of(&x.tokens[0]), rows[i].letters, "row %zu", i);
+			said_free(&x);
+		}
+}
+
+Test(serve_completion, stop_string_ends_reasoning_and_arguments_too)
+{
+	static const struct script_step thought[] = { { .text = "I think", .part = REPLY_REASONING },
+						      { .text = " of tw", .part = REPLY_REASONING },
+						      { .text = "o things", .part = REPLY_REASONING },
+						      { .text = "said" } };
+	struct said x = SAY(thought, ",\"stop\":[\"two\"]");
+	cr_expect_str_eq(text_of(&x.reasoning[0]), "I think of ");
+	cr_expect_str_eq(text_of(&x.content[0]), "");
+	said_free(&x);
+	x = SAY(calls, TOOLS ",\"stop\":[\"x\"]");
+	cr_expect_str_eq(text_of(&x.content[0]), "I look. ");
+	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone] \\\"");
+	cr_expect_str_eq(finish_of(&x), "tool_calls");
+	said_free(&x);
+}
+
+Test(serve_completion, stop_strings_count_from_min_tokens_on)
+{
+	script_say(at.script, "two two two", 4);
+	struct said x = served_say(&at, ",\"stop\":[\"two\"],\"min_tokens\":2,\"ignore_eos\":true");
+	cr_expect_str_eq(text_of(&x.content[0]), "two ");
+	said_free(&x);
+}
