@@ -23,6 +23,8 @@ enum {
 	TABLES = 8, /* an array of tables made by [[...]] */
 };
 
+#define MISTAKES_MAX 1000
+
 struct node {
 	struct toml v; /* first, so that a struct toml of ours is a node */
 	unsigned flags;
@@ -78,6 +80,9 @@ int(toml_fail)(struct toml_reader *r, const char *at, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
 	find_place(r, at, &line, &column);
+	r->told++;
+	if (r->mistakes)
+		r->mistakes->tell(r->mistakes->ctx, line, column, what);
 	return err_set(r->e, ERR_INPUT, "line %d, column %d: %s", line, column, what);
 }
 
@@ -281,15 +286,20 @@ static int read_pair(struct toml_reader *r, struct node *table)
 
 	TRY(read_key(r, &key));
 	last = &key.parts[key.count - 1];
-	if (toml_peek(r) != '=')
-		return toml_fail(r, r->at, "expected '=' after the key");
-	r->at++;
+	bool equals = toml_peek(r) == '=';
+	if (!equals)
+		TRY(toml_forgive(r, toml_fail(r, r->at, "expected '=' after the key")));
+	r->at += equals;
 	skip_blanks(r);
 	TRY(walk_dotted(r, table, &key, &table));
-	if (find(r, table, last))
-		return toml_fail(r, last->at, "\"%.80s\" is defined already", last->text);
+	n = find(r, table, last);
+	if (n)
+		return toml_fail(r, last->at, "\"%.80s\" is defined already at line %d", last->text,
+				 n->v.line);
 	TRY(add_child(r, table, last, r->at, &n));
-	return read_value(r, n);
+	int rc = equals ? read_value(r, n) : ERR_INPUT;
+	n->v.broken = rc < 0;
+	return rc;
 }
 
 static int read_array(struct toml_reader *r, struct node *array)
@@ -310,26 +320,53 @@ static int read_array(struct toml_reader *r, struct node *array)
 		if (toml_peek(r) == ',')
 			r->at++;
 		else if (toml_peek(r) != ']')
-			return toml_fail(r, r->at, "expected ',' or ']' in the array");
+			return toml_fail(r, r->at,
+					 "expected ',' or ']' in the array that begins at line %d",
+					 array->v.line);
 	}
 	r->at++;
 	return 0;
 }
 
+/* The lines that an inline table may not have: a mistake, for the first of them. */
+static int skip_inline_lines(struct toml_reader *r, bool *said)
+{
+	skip_blanks(r);
+	if (toml_peek(r) != '\n' && toml_peek(r) != '#' && !toml_ahead(r, "\r\n"))
+		return 0;
+	if (!*said)
+		TRY(toml_forgive(
+			r, toml_fail(r, r->at,
+				     "an inline table stands on one line: write { ... } without a "
+				     "line break")));
+	*said = true;
+	return skip_lines(r);
+}
+
 static int read_inline_table(struct toml_reader *r, struct node *table)
 {
+	bool said = false;
 	r->at++;
 	table->v.kind = TOML_TABLE;
-	skip_blanks(r);
+	TRY(skip_inline_lines(r, &said));
 	while (toml_peek(r) != '}' || table->v.count) {
+		if (toml_peek(r) == '}') {
+			TRY(toml_forgive(r, toml_fail(r, r->at,
+						      "expected a key: an inline table has no "
+						      "comma before its '}'")));
+			break;
+		}
 		TRY(read_pair(r, table));
-		skip_blanks(r);
+		TRY(skip_inline_lines(r, &said));
 		if (toml_peek(r) == '}')
 			break;
 		if (toml_peek(r) != ',')
 			return toml_fail(r, r->at,
-					 "expected ',' or '}' on the line of the inline table");
+					 "expected ',' or '}' in the inline table that begins at "
+					 "line %d",
+					 table->v.line);
 		r->at++;
+		TRY(skip_inline_lines(r, &said));
 	}
 	r->at++;
 	table->flags |= INLINE;
@@ -384,7 +421,8 @@ static int open_table(struct toml_reader *r, struct node *parent, const struct k
 	if (!*out)
 		return add_table(r, parent, k, OPENED, out);
 	if ((*out)->v.kind != TOML_TABLE || (*out)->flags)
-		return toml_fail(r, k->at, "\"%.80s\" is defined already", k->text);
+		return toml_fail(r, k->at, "\"%.80s\" is defined already at line %d", k->text,
+				 (*out)->v.line);
 	(*out)->flags = OPENED;
 	find_place(r, k->at, &(*out)->v.line, &(*out)->v.column);
 	return 0;
@@ -401,9 +439,22 @@ static int open_array_table(struct toml_reader *r, struct node *parent, const st
 		array->flags = TABLES;
 	}
 	if (!(array->flags & TABLES))
-		return toml_fail(r, k->at, "\"%.80s\" is defined already and is no array of tables",
-				 k->text);
+		return toml_fail(r, k->at,
+				 "\"%.80s\" is defined already at line %d and is no array of "
+				 "tables",
+				 k->text, array->v.line);
 	TRY(add_child(r, array, NULL, k->at, out));
+	(*out)->v.kind = TOML_TABLE;
+	(*out)->flags = OPENED;
+	return 0;
+}
+
+/* A table that belongs to nothing, for what stands under a header that is a mistake. */
+static int lost_table(struct toml_reader *r, struct node **out)
+{
+	*out = arena_alloc(r->arena, sizeof **out);
+	if (!*out)
+		return err_set(r->e, ERR_NOMEM, "out of memory while reading TOML");
 	(*out)->v.kind = TOML_TABLE;
 	(*out)->flags = OPENED;
 	return 0;
@@ -412,17 +463,73 @@ static int open_array_table(struct toml_reader *r, struct node *parent, const st
 static int read_header(struct toml_reader *r, struct node *root, struct node **table)
 {
 	bool array = toml_ahead(r, "[[");
+	const char *close = array ? "]]" : "]";
 	struct key key;
 	struct node *parent = NULL;
 
 	r->at += array ? 2 : 1;
 	TRY(read_key(r, &key));
-	if (!toml_ahead(r, array ? "]]" : "]"))
-		return toml_fail(r, r->at, "expected '%s' after the table's name",
-				 array ? "]]" : "]");
-	r->at += array ? 2 : 1;
+	if (toml_ahead(r, close)) {
+		r->at += strlen(close);
+	} else {
+		TRY(toml_forgive(r, toml_fail(r, r->at, "expected '%s' after the table's name",
+					      close)));
+		while (toml_peek(r) == ']')
+			r->at++;
+	}
 	TRY(walk_header(r, root, &key, &parent));
 	return (array ? open_array_table : open_table)(r, parent, &key.parts[key.count - 1], table);
+}
+
+/* One line's key or header, up to the end of its line. */
+static int read_expression(struct toml_reader *r, struct node *root, struct node **table)
+{
+	if (toml_peek(r) == '[') {
+		int rc = read_header(r, root, table);
+		if (rc == ERR_INPUT && r->mistakes)
+			TRY(lost_table(r, table));
+		TRY(rc);
+	} else {
+		TRY(read_pair(r, *table));
+	}
+	skip_blanks(r);
+	TRY(skip_comment(r));
+	if (r->at < r->end && !skip_newline(r))
+		return toml_fail(r, r->at, "expected the end of the line");
+	return 0;
+}
+
+/* Whether a line begins as a key or a header does, by its look; the lines of a value that goes over
+ * several begin with quotes, digits and brackets. */
+static bool looks_begun(const struct toml_reader *r)
+{
+	const char *p = r->at;
+	size_t open = 0;
+	while (p < r->end && (*p == ' ' || *p == '\t'))
+		p++;
+	for (; p < r->end && *p == '[' && open < 2; p++)
+		open++;
+	const char *name = p;
+	while (p < r->end && (is_bare((unsigned char)*p) || *p == '.'))
+		p++;
+	if (p == name)
+		return false;
+	while (p < r->end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p == r->end || open)
+		return p < r->end && *p == ']';
+	return *p == '=' || *p == ':' ||
+	       (is_bare((unsigned char)*p) && !(*name >= '0' && *name <= '9'));
+}
+
+/* Behind a mistake in what began at `from`: to the next line that begins something. */
+static void resume(struct toml_reader *r, const char *from)
+{
+	r->at = from;
+	do {
+		const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+		r->at = newline ? newline + 1 : r->end;
+	} while (r->at < r->end && !looks_begun(r));
 }
 
 static int read_document(struct toml_reader *r, struct node *root)
@@ -432,17 +539,21 @@ static int read_document(struct toml_reader *r, struct node *root)
 	if (toml_ahead(r, "\xef\xbb\xbf"))
 		r->at += 3;
 	for (;;) {
-		TRY(skip_lines(r));
-		if (r->at == r->end)
-			return 0;
-		if (toml_peek(r) == '[')
-			TRY(read_header(r, root, &table));
-		else
-			TRY(read_pair(r, table));
-		skip_blanks(r);
-		TRY(skip_comment(r));
-		if (r->at < r->end && !skip_newline(r))
-			return toml_fail(r, r->at, "expected the end of the line");
+		int line, column, rc = skip_lines(r);
+		const char *from = r->at;
+		if (rc == 0 && r->at == r->end)
+			return r->told ? ERR_INPUT : 0;
+		find_place(r, from, &line, &column);
+		if (rc == 0)
+			rc = read_expression(r, root, &table);
+		if (rc == ERR_INPUT && r->mistakes && !r->lost && r->told < MISTAKES_MAX) {
+			resume(r, from);
+			r->seen = from; /* places are counted on from here, not from the top */
+			r->line = line;
+			r->column = column;
+		} else {
+			TRY(rc);
+		}
 	}
 }
 
@@ -458,13 +569,15 @@ static int check_utf8(struct toml_reader *r)
 	return 0;
 }
 
-int toml_parse(const char *text, size_t len, struct arena *a, struct toml **root, struct err *e)
+static int parse(const char *text, size_t len, struct arena *a,
+		 const struct toml_mistakes *mistakes, struct toml **root, struct err *e)
 {
 	struct toml_reader r = { .begin = text,
 				 .at = text,
 				 .end = text + len,
 				 .arena = a,
 				 .e = e,
+				 .mistakes = mistakes,
 				 .seen = text,
 				 .line = 1,
 				 .column = 1 };
@@ -482,13 +595,25 @@ int toml_parse(const char *text, size_t len, struct arena *a, struct toml **root
 	n->v.line = n->v.column = 1;
 	n->flags = OPENED;
 	rc = check_utf8(&r);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = read_document(&r, n);
-	if (rc == 0)
-		*root = &n->v;
+		if (rc == 0 || (rc == ERR_INPUT && mistakes))
+			*root = &n->v;
+	}
 	free(r.slots);
 	buf_free(&r.scratch);
 	return rc;
+}
+
+int toml_parse(const char *text, size_t len, struct arena *a, struct toml **root, struct err *e)
+{
+	return parse(text, len, a, NULL, root, e);
+}
+
+int toml_parse_all(const char *text, size_t len, struct arena *a,
+		   const struct toml_mistakes *mistakes, struct toml **root, struct err *e)
+{
+	return parse(text, len, a, mistakes, root, e);
 }
 
 const struct toml *toml_get(const struct toml *table, const char *key)

@@ -27,6 +27,7 @@ enum toml_kind {
  * order. */
 struct toml {
 	enum toml_kind kind;
+	bool broken; /* toml_parse_all: a mistake stands in it, its other members say nothing */
 	int line, column;
 	const char *key;  /* in a table: NUL-terminated key; in an array NULL */
 	size_t key_len;   /* keys may hold NUL */
@@ -43,6 +44,20 @@ struct toml {
  * L, column C: ". */
 int toml_parse(const char *text, size_t len, struct arena *a, struct toml **root,
 	       struct err *e) MUST_USE;
+
+/* Told of each mistake, in the order in which they are met. */
+struct toml_mistakes {
+	void (*tell)(void *ctx, int line, int column, const char *text);
+	void *ctx;
+};
+
+/* As toml_parse, for a text whose writer wants to know all that is wrong with it: goes on behind a
+ * mistake, at the next line that begins a key or a table, and gives what could be read. ERR_INPUT
+ * when there was a mistake, with *root set; without it where nothing could be read. Ends at the
+ * 1,000th. */
+int toml_parse_all(const char *text, size_t len, struct arena *a,
+		   const struct toml_mistakes *mistakes, struct toml **root,
+		   struct err *e) MUST_USE;
 
 /* Member of a table, or NULL. */
 const struct toml *toml_get(const struct toml *table, const char *key);

@@ -14,6 +14,9 @@ struct toml_reader {
 	struct buf scratch; /* the string or number being read */
 	const char *seen;   /* line and column below belong to this byte */
 	int line, column;
+	const struct toml_mistakes *mistakes; /* NULL: the first one ends the reading */
+	int told;                             /* how many */
+	bool lost;                            /* behind this one nothing can be understood */
 	struct toml_slot *slots; /* (table, key) -> member; open addressing, power of two */
 	size_t slots_room, slots_used;
 };
@@ -27,11 +30,17 @@ static inline int toml_peek(const struct toml_reader *r)
 /* Whether the text goes on with these bytes. */
 bool toml_ahead(const struct toml_reader *r, const char *bytes);
 
-/* ERR_INPUT "line L, column C: ..." for the byte `at`. */
+/* ERR_INPUT "line L, column C: ..." for the byte `at`; told, where mistakes are gathered. */
 int toml_fail(struct toml_reader *r, const char *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #ifdef __clang_analyzer__
 #define toml_fail(r, at, ...) ((toml_fail)(r, at, __VA_ARGS__), ERR_INPUT)
 #endif
+
+/* A mistake behind which the reading can go on right there: 0 where mistakes are gathered. */
+static inline int toml_forgive(const struct toml_reader *r, int rc)
+{
+	return rc == ERR_INPUT && r->mistakes ? 0 : rc;
+}
 
 /* A quoted string of any of the four kinds, or of the two one-line kinds; the bytes live in the
  * arena. */

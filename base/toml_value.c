@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 static bool digit_of(int c, int base, int *value)
 {
@@ -79,7 +80,10 @@ static int read_escape(struct toml_reader *r, bool multi)
 	}
 	const char *name = c > 0 ? strchr(names, c) : NULL;
 	if (!name)
-		return toml_fail(r, r->at - 1, "unknown escape in string");
+		return toml_fail(
+			r, r->at - 1,
+			"unknown escape in string: write \\\\ for a backslash, or the text in "
+			"single quotes");
 	buf_add_byte(&r->scratch, (unsigned char)values[name - names]);
 	r->at++;
 	return 0;
@@ -108,8 +112,10 @@ static int read_one_char(struct toml_reader *r, int quote, bool multi)
 {
 	int c = toml_peek(r);
 
-	if (c < 0)
+	if (c < 0) {
+		r->lost |= multi;
 		return toml_fail(r, r->at, "the string is not closed");
+	}
 	if (quote == '"' && c == '\\')
 		return read_escape(r, multi);
 	if (c == '\n' && !multi)
@@ -232,6 +238,24 @@ static bool take_fraction(struct toml_reader *r, const char *s, size_t n, size_t
 	return *i == n;
 }
 
+/* What is no value: most often a text without quotes, or with those of a word processor. */
+static int no_value(struct toml_reader *r, const char *s, size_t n)
+{
+	bool letter = n > 0 && ((s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z'));
+	if (n == 0 && r->end - s > 2 && memcmp(s, "\xe2\x80", 2) == 0 &&
+	    strchr("\x98\x99\x9c\x9d", s[2]))
+		return toml_fail(r, s,
+				 "expected a value; a text stands in straight quotes: \"...\"");
+	if (n == 4 && strncasecmp(s, "true", n) == 0)
+		return toml_fail(r, s, "expected a value; write true in small letters");
+	if (n == 5 && strncasecmp(s, "false", n) == 0)
+		return toml_fail(r, s, "expected a value; write false in small letters");
+	if (letter)
+		return toml_fail(r, s, "expected a value; a text stands in quotes: \"%.*s\"",
+				 n < 40 ? (int)n : 40, s);
+	return toml_fail(r, s, "expected a value");
+}
+
 static int read_number(struct toml_reader *r, const char *token, size_t n, struct toml *v)
 {
 	bool sign = n > 0 && (token[0] == '+' || token[0] == '-'),
@@ -248,7 +272,7 @@ static int read_number(struct toml_reader *r, const char *token, size_t n, struc
 		return 0;
 	whole = take_digits(r, s, n, &i, 10);
 	if (whole <= 0)
-		return toml_fail(r, token, "expected a value");
+		return no_value(r, token, n + sign);
 	if (whole > 1 && s[0] == '0')
 		return toml_fail(r, token, "a number has no leading zero");
 	if (i == n) {
@@ -430,7 +454,7 @@ int toml_read_scalar(struct toml_reader *r, struct toml *v)
 	size_t n = token_len(r);
 
 	if (n == 0)
-		return toml_fail(r, s, "expected a value");
+		return no_value(r, s, 0);
 	r->at += n;
 	if ((n == 4 && memcmp(s, "true", 4) == 0) || (n == 5 && memcmp(s, "false", 5) == 0)) {
 		v->kind = TOML_BOOL;

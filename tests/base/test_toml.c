@@ -242,6 +242,140 @@ Test(base_toml, refusals_name_line_and_column)
 	}
 }
 
+/* ---- all mistakes of a text ---- */
+
+struct heard {
+	char text[4000];
+	int count;
+};
+
+static void hear(void *ctx, int line, int column, const char *text)
+{
+	struct heard *h = ctx;
+	size_t n = strlen(h->text);
+	h->count++;
+	snprintf(h->text + n, sizeof h->text - n, "%d:%d %s\n", line, column, text);
+}
+
+/* "a.b=1" for each scalar of a tree, '!' for what is broken; one a line. */
+static void print_tree(const struct toml *v, const char *path, char *out, size_t room)
+{
+	size_t n = strlen(out);
+	if (v->broken) {
+		snprintf(out + n, room - n, "%s!\n", path);
+		return;
+	}
+	if (v->kind == TOML_STRING || v->kind == TOML_INTEGER)
+		snprintf(out + n, room - n, "%s=%s%.0jd\n", path, v->text ? v->text : "",
+			 (intmax_t)v->integer);
+	for (const struct toml *m = v->first; m; m = m->next) {
+		char inner[200];
+		snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "",
+			 m->key ? m->key : "-");
+		print_tree(m, inner, out, room);
+	}
+}
+
+static const struct {
+	const char *text, *heard, *tree;
+} mistaken[] = {
+	{ "a = 1\nb = red\nc = 2\n", "2:5 expected a value; a text stands in quotes: \"red\"\n",
+	  "a=1\nb!\nc=2\n" },
+	{ "a = True\nb = FALSE\nc = \xe2\x80\x9cx\xe2\x80\x9d\nd = -\n",
+	  "1:5 expected a value; write true in small letters\n"
+	  "2:5 expected a value; write false in small letters\n"
+	  "3:5 expected a value; a text stands in straight quotes: \"...\"\n4:5 expected a value\n",
+	  "a!\nb!\nc!\nd!\n" },
+	{ "a: 1\nb 2\nc = 3\n", "1:2 expected '=' after the key\n2:3 expected '=' after the key\n",
+	  "a!\nb!\nc=3\n" },
+	{ "a = \"x\nb = 'y\nc = 3\n",
+	  "1:7 the string is not closed on its line\n2:7 the string is not closed on its line\n",
+	  "a!\nb!\nc=3\n" },
+	{ "a = \"\\d\"\nb = 1\n",
+	  "1:6 unknown escape in string: write \\\\ for a backslash, or the text in single quotes\n",
+	  "a!\nb=1\n" },
+	{ "a = 1\na = 2\nb = 3\n", "2:1 \"a\" is defined already at line 1\n", "a=1\nb=3\n" },
+	{ "a = [1,\n  2\n  3 # x\n]\nb = 1\n",
+	  "3:3 expected ',' or ']' in the array that begins at line 1\n", "a!\nb=1\n" },
+	{ "a = [1,\n  2\nb = 1\n[c]\nd = 2\n",
+	  "3:1 expected ',' or ']' in the array that begins at line 1\n", "a!\nb=1\nc.d=2\n" },
+	{ "a = { x = 1,\n  y = 2,\n}\nb = 1\n",
+	  "1:13 an inline table stands on one line: write { ... } without a line break\n"
+	  "3:1 expected a key: an inline table has no comma before its '}'\n",
+	  "a.x=1\na.y=2\nb=1\n" },
+	{ "a = { x = 1; y = 2 }\nb = 1\n",
+	  "1:12 expected ',' or '}' in the inline table that begins at line 1\n", "a!\nb=1\n" },
+	{ "[[r]\nx = 1\n[[r]]\nx = 2\n[s\ny = 3\n",
+	  "1:4 expected ']]' after the table's name\n5:3 expected ']' after the table's name\n",
+	  "r.-.x=1\nr.-.x=2\ns.y=3\n" },
+	{ "[a]\nx = 1\n[a]\nx = 5\ny = \n[b]\nz = 1\n",
+	  "3:2 \"a\" is defined already at line 1\n5:5 expected a value\n", "a.x=1\nb.z=1\n" },
+	{ "[]\nx = 1\n[b]\nz = 1\n", "1:2 expected a key\n", "b.z=1\n" },
+	{ "[[r]]\nx = 1\n[r]\nx = 2\n", "3:2 \"r\" is defined already at line 1\n", "r.-.x=1\n" },
+	{ "x = 1 y = 2\nz = 3\n", "1:7 expected the end of the line\n", "x=1\nz=3\n" },
+	{ "x = 1 # \x01\n# \x02\ny = 2\n", "1:9 control character U+0001 in comment\n",
+	  "x=1\ny=2\n" },
+	{ "a = 1\nb = \"\"\"x\nc = 2\nd = \n", "5:1 the string is not closed\n", "a=1\nb!\n" },
+	{ "= 1\n-\n.a = 3\nb = 4\n", "1:1 expected a key\n3:1 expected a key\n", "b=4\n" },
+	{ "a.b = x\na.c = 1\n", "1:7 expected a value; a text stands in quotes: \"x\"\n",
+	  "a.b!\na.c=1\n" },
+};
+
+Test(base_toml, all_mistakes_are_told_and_what_stands_around_them_is_read)
+{
+	for (size_t i = 0; i < sizeof mistaken / sizeof *mistaken; i++) {
+		struct heard h = { 0 };
+		struct toml_mistakes mistakes = { hear, &h };
+		struct arena arena = { 0 };
+		struct toml *root;
+		char tree[2000] = "";
+		struct err e = { 0 };
+		int rc = toml_parse_all(mistaken[i].text, strlen(mistaken[i].text), &arena,
+					&mistakes, &root, &e);
+		cr_expect_eq(rc, ERR_INPUT);
+		cr_assert(root);
+		cr_expect_str_eq(h.text, mistaken[i].heard, "row %zu: %s", i, h.text);
+		print_tree(root, "", tree, sizeof tree);
+		cr_expect_str_eq(tree, mistaken[i].tree, "row %zu: %s", i, tree);
+		arena_free(&arena);
+	}
+}
+
+Test(base_toml, a_text_without_mistakes_is_the_same_by_both_ways)
+{
+	static const char text[] =
+		"x = 1\n[t]\nkey = [ 1,\n   'two' ]\n[[list]]\n[[list]]\nd = {a = 1}\n";
+	struct heard h = { 0 };
+	struct toml_mistakes mistakes = { hear, &h };
+	struct arena arena = { 0 };
+	struct toml *root, *all;
+	char a[1000] = "", b[1000] = "";
+	cr_assert_eq(toml_parse(text, sizeof text - 1, &arena, &root, NULL), 0);
+	cr_assert_eq(toml_parse_all(text, sizeof text - 1, &arena, &mistakes, &all, NULL), 0);
+	print_tree(root, "", a, sizeof a);
+	print_tree(all, "", b, sizeof b);
+	cr_expect_str_eq(a, b);
+	cr_expect_eq(h.count, 0);
+	arena_free(&arena);
+}
+
+/* Nobody reads on behind a thousand; and a text of nothing but mistakes takes no longer for it. */
+Test(base_toml, mistakes_end_at_the_thousandth, .timeout = 20)
+{
+	struct heard h = { 0 };
+	struct toml_mistakes mistakes = { hear, &h };
+	struct buf text = { 0 };
+	struct arena arena = { 0 };
+	struct toml *root;
+	for (int i = 0; i < 200000; i++)
+		buf_printf(&text, "key%d = [\n", i);
+	cr_expect_eq(toml_parse_all(text.bytes, text.len, &arena, &mistakes, &root, NULL),
+		     ERR_INPUT);
+	cr_expect_eq(h.count, 1000);
+	buf_free(&text);
+	arena_free(&arena);
+}
+
 Test(base_toml, values_know_where_they_stand)
 {
 	static const char text[] = "x = 1\n[t]\n  key = [ 1,\n   'two' ]\n[[list]]\n[[list]]\n"
