@@ -158,11 +158,20 @@ uint32_t filter_automaton_step(const struct automaton *a, uint32_t state, uint32
 {
 	char u[4];
 	int n = text_utf8_encode(cp, u);
-	for (int i = 0; i < n; i++) {
-		uint8_t c = a->class_of[(uint8_t)u[i]];
-		state = c ? a->next[(size_t)state * a->classes + c] : 0;
-	}
+	for (int i = 0; i < n; i++)
+		state = filter_automaton_byte(a, state, (uint8_t)u[i]);
 	return state;
+}
+
+uint32_t filter_automaton_byte(const struct automaton *a, uint32_t state, uint8_t byte)
+{
+	uint8_t c = a->class_of[byte];
+	return c ? a->next[(size_t)state * a->classes + c] : 0;
+}
+
+int filter_automaton_accepts(const struct automaton *a, uint32_t state)
+{
+	return a->accept_of[state] || a->dict[state];
 }
 
 uint32_t filter_automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }

@@ -23,6 +23,10 @@ void filter_automaton_free(struct automaton *a);
 
 /* The state after one more character; 0 is the start. */
 uint32_t filter_automaton_step(const struct automaton *a, uint32_t state, uint32_t cp);
+/* The same for one byte of UTF-8. */
+uint32_t filter_automaton_byte(const struct automaton *a, uint32_t state, uint8_t byte);
+/* Whether a literal ends in this state. */
+int filter_automaton_accepts(const struct automaton *a, uint32_t state);
 /* Characters at the end of the input that may still grow into a literal. */
 uint32_t filter_automaton_live(const struct automaton *a, uint32_t state);
 /* Longest literal, in characters. */

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "filters/filters.h"
+#include "filters/secret.h"
 
 #include <string.h>
 
@@ -197,7 +198,7 @@ unsigned filter_detector_version(const char *name)
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (named(&table[i], name, strlen(name)) && table[i].version > newest)
 			newest = table[i].version;
-	return newest;
+	return newest ? newest : filter_secret_version(name);
 }
 
 bool filter_detector_is(const struct detector *d, const char *asked)
@@ -215,6 +216,9 @@ bool filter_detector_known(const char *name)
 {
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (filter_detector_is(&table[i], name))
+			return true;
+	for (size_t i = 0; filter_secret_at(i); i++)
+		if (filter_secret_is(filter_secret_at(i), name))
 			return true;
 	return false;
 }

@@ -14,7 +14,7 @@ static bool same_match(const struct match *a, const struct match *b)
 	return a->start == b->start && a->end == b->end && a->rule == b->rule;
 }
 
-void filter_match_add(struct filter_stream *f, const struct match *m)
+bool filter_match_add(struct filter_stream *f, const struct match *m)
 {
 	check(m->start >= f->base && m->end > m->start);
 	size_t at = f->matches;
@@ -22,13 +22,13 @@ void filter_match_add(struct filter_stream *f, const struct match *m)
 		at--;
 	for (size_t i = at; i > f->match_first && f->match[i - 1].start == m->start; i--)
 		if (same_match(&f->match[i - 1], m))
-			return;
+			return false;
 	if (f->matches == f->match_room) {
 		size_t bigger = f->match_room * 2 + 16;
 		struct match *p = realloc(f->match, bigger * sizeof *p);
 		if (!p) {
 			f->nomem = true;
-			return;
+			return false;
 		}
 		f->match = p;
 		f->match_room = bigger;
@@ -36,13 +36,28 @@ void filter_match_add(struct filter_stream *f, const struct match *m)
 	memmove(f->match + at + 1, f->match + at, (f->matches - at) * sizeof *f->match);
 	f->match[at] = *m;
 	f->matches++;
+	return true;
+}
+
+void filter_match_grow(struct filter_stream *f, uint64_t start, uint32_t rule, uint64_t end,
+		       bool over)
+{
+	for (size_t i = f->match_first; i < f->matches; i++) {
+		struct match *m = &f->match[i];
+		if (!m->open || m->start != start || m->rule != rule)
+			continue;
+		if (end > m->end)
+			m->end = m->tail = end;
+		m->open = !over;
+		return;
+	}
 }
 
 static void matches_forget(struct filter_stream *f)
 {
 	size_t n = 0;
 	for (size_t i = f->match_first; i < f->matches; i++)
-		if (f->match[i].end > f->base)
+		if (f->match[i].end > f->base || f->match[i].open)
 			f->match[n++] = f->match[i];
 	f->match_first = 0;
 	f->matches = n;
@@ -390,7 +405,8 @@ static size_t run(const struct filter_stream *f, uint64_t limit)
 static void advance(struct filter_stream *f, size_t n)
 {
 	f->base += n;
-	while (f->match_first < f->matches && f->match[f->match_first].end <= f->base)
+	while (f->match_first < f->matches && f->match[f->match_first].end <= f->base &&
+	       !f->match[f->match_first].open)
 		f->match_first++;
 }
 

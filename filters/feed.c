@@ -63,7 +63,7 @@ static void accept(struct filter_stream *f, const struct feed *feed, uint64_t en
 	uint32_t it = 0, rule, chars;
 	while (filter_automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
 		uint64_t start = feed->start[(feed->count - chars) & (feed->ring - 1)];
-		filter_match_add(f, &(struct match){ start, end, start, end, rule });
+		filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
 	}
 }
 

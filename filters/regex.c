@@ -24,7 +24,7 @@ void filter_regex_free(struct regex *r)
 	r->code = NULL;
 }
 
-static int compile(struct regex *out, const char *pattern, size_t len, struct err *e)
+static int compile(struct regex *out, const char *pattern, size_t len, uint32_t how, struct err *e)
 {
 	pcre2_compile_context *c = pcre2_compile_context_create(NULL);
 	if (!c)
@@ -34,7 +34,7 @@ static int compile(struct regex *out, const char *pattern, size_t len, struct er
 	int code;
 	PCRE2_SIZE at;
 	out->code = pcre2_compile((PCRE2_SPTR)pattern, len,
-				  PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
+				  how | PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
 					  PCRE2_MULTILINE | PCRE2_NO_AUTO_CAPTURE,
 				  &code, &at, c);
 	pcre2_compile_context_free(c);
@@ -137,21 +137,36 @@ static int try_worst(const struct regex *r, const char *pattern, struct err *e)
 	return rc;
 }
 
-int filter_regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
-			 struct err *e)
+static int measured(struct regex *out, const char *pattern, uint32_t repeat_max, uint32_t how,
+		    struct err *e)
 {
 	struct buf finite = { 0 };
 	*out = (struct regex){ 0 };
 	int r = filter_regex_measure(pattern, repeat_max, &out->width, &finite, e);
 	if (r == 0)
-		r = compile(out, finite.bytes, finite.len, e);
+		r = compile(out, finite.bytes, finite.len, how, e);
 	if (r == 0)
 		facts(out);
+	buf_free(&finite);
+	return r;
+}
+
+int filter_regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
+			 struct err *e)
+{
+	int r = measured(out, pattern, repeat_max, 0, e);
 	if (r == 0 && tried)
 		r = try_worst(out, pattern, e);
 	if (r < 0)
 		filter_regex_free(out);
-	buf_free(&finite);
+	return r;
+}
+
+int filter_regex_compile_anchored(struct regex *out, const char *pattern, struct err *e)
+{
+	int r = measured(out, pattern, 0, PCRE2_ANCHORED, e);
+	if (r < 0)
+		filter_regex_free(out);
 	return r;
 }
 

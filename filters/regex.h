@@ -31,6 +31,8 @@ int filter_regex_measure(const char *pattern, uint32_t repeat_max, uint32_t *wid
 /* Compile for streaming; tried: first run worst cases made from the pattern's own characters. */
 int filter_regex_compile(struct regex *out, const char *pattern, uint32_t repeat_max, bool tried,
 			 struct err *e) MUST_USE;
+/* The same for a pattern of ours that is tried at given places, where a match then begins. */
+int filter_regex_compile_anchored(struct regex *out, const char *pattern, struct err *e) MUST_USE;
 void filter_regex_free(struct regex *r);
 
 /* A match context with the limits of this room, or NULL. */

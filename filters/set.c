@@ -41,6 +41,7 @@ void filter_set_free(struct filter_set *s)
 		filter_automaton_free(s->group[i].a_reversed);
 		filter_automaton_free(s->group[i].b_reversed);
 	}
+	filter_automaton_free(s->secrets.automaton);
 	arena_free(&s->arena);
 	free(s);
 }
@@ -293,6 +294,7 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 	for (size_t i = 0; i < count; i++)
 		TRY(rule_copy(s, &s->rule[i], sorted[i], e));
 	TRY(probes_build(s, sorted, e));
+	TRY(filter_set_secrets(s, sorted, e));
 	return groups_build(s, sorted, e);
 }
 

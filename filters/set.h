@@ -7,6 +7,7 @@
 #include "filters/detect.h"
 #include "filters/filters.h"
 #include "filters/regex.h"
+#include "filters/secret.h"
 #include "filters/view.h"
 
 #define GAP_MAX 64 /* dropped separators that a rule may ask for */
@@ -37,6 +38,22 @@ struct probe {
 	enum text_view view;
 };
 
+/* A kind of secret, and the rule that asks for it. */
+struct secret_probe {
+	const struct secret_kind *kind;
+	const struct regex *regex; /* of the process */
+	uint32_t rule;
+};
+
+/* All kinds that the rules ask for. probes of keyword k: probe_of[first[k]] to [first[k + 1]). */
+struct secrets {
+	struct automaton *automaton; /* of the keywords; NULL: no rule asks for a secret */
+	struct secret_probe *probe;
+	uint32_t *first, *probe_of;
+	size_t probes;
+	uint32_t lead; /* most characters that a value may begin before its keyword */
+};
+
 /* Literals that are folded alike. strict: a and b of both directions; else only one automaton. */
 struct group {
 	enum filter_fold fold;
@@ -50,6 +67,7 @@ struct filter_set {
 	size_t rules;
 	struct probe *probe;
 	size_t probes;
+	struct secrets secrets;
 	struct group *group;
 	size_t groups;
 	size_t width;    /* bytes */
@@ -57,5 +75,9 @@ struct filter_set {
 	bool reads[TEXT_VIEWS]; /* some probe reads this text */
 	bool strict;
 };
+
+/* set_secrets.c: kinds of secrets, and the automaton of their keywords. */
+int filter_set_secrets(struct filter_set *s, const struct filter_rule **rule,
+		       struct err *e) MUST_USE;
 
 #endif

@@ -12,7 +12,7 @@ static int open_all(struct filter_stream *f, struct err *e)
 	TRY(sha256_open(&f->seen_hash, e));
 	TRY(sha256_open(&f->emitted_hash, e));
 	f->json_out = calloc(1, sizeof *f->json_out);
-	f->match_data = pcre2_match_data_create(1, NULL);
+	f->match_data = pcre2_match_data_create(2, NULL);
 	f->match_context = filter_regex_context();
 	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
 	if (!f->json_out || !f->match_data || !f->match_context || !f->jit_stack ||

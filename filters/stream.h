@@ -54,6 +54,29 @@ struct probe_state {
 	uint64_t live;   /* view offset of a match that is still open, or NOWHERE */
 };
 
+/* Patterns of a kind of secret that are still to be tried from view offsets [at, key]. */
+struct secret_try {
+	uint32_t probe;
+	uint64_t at, key;
+};
+
+/* The tail of a match (its raw start, and rule): view offset that is looked at next. */
+struct secret_tail_state {
+	uint64_t at, start;
+	uint32_t rule, dashes, left;
+	enum secret_tail kind;
+};
+
+/* The search for secrets in one window. */
+struct secrets_state {
+	uint32_t state;  /* of the automaton */
+	uint64_t cursor; /* view offset that it has read up to */
+	struct secret_try *try;
+	size_t tries, try_room;
+	struct secret_tail_state *tail;
+	size_t tails, tail_room;
+};
+
 /* A text that probes read: a view, with the raw place of each byte. View offsets count from the
  * start of the stream and never move; text.bytes[i] has view offset base + i. */
 struct window {
@@ -65,6 +88,7 @@ struct window {
 	uint64_t base;
 	uint32_t noise;            /* dropped characters since the last kept one */
 	struct probe_state *probe; /* [set.probes]; those of other views are not used */
+	struct secrets_state secrets;
 };
 
 #define WINDOWS 3
@@ -72,11 +96,13 @@ struct window {
 /* Bytes of a window's text: indices into text.bytes. */
 struct span {
 	size_t start, end, head, tail;
+	bool open; /* a tail may follow */
 };
 
 struct match {
 	uint64_t start, end, head, tail; /* [start, head) and [tail, end) stay under a mask */
 	uint32_t rule;
+	bool open; /* a tail may still make it longer */
 };
 
 struct found {
@@ -149,12 +175,23 @@ uint64_t filter_windows_hold(const struct filter_stream *f);
 void filter_windows_close(struct filter_stream *f);
 uint64_t filter_window_end(const struct window *w);
 /* Bytes [start, end) of a window's text are a match of a rule; a mask leaves [start, head) and
- * [tail, end) readable. It counts if the rule allows what the characters were made of. */
-void filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
+ * [tail, end) readable. It counts if the rule allows what the characters were made of; false: it
+ * does not, or was known. */
+bool filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
 			 const struct span *at);
 
+/* secret_scan.c */
+int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final) MUST_USE;
+/* View offset of the first character that a secret may still begin with. */
+uint64_t filter_secrets_live(const struct filter_stream *f, const struct window *w);
+void filter_secrets_close(struct window *w);
+
 /* emit.c */
-void filter_match_add(struct filter_stream *f, const struct match *m);
+/* false: it is there already, or memory ran out. */
+bool filter_match_add(struct filter_stream *f, const struct match *m);
+/* The open match of a rule goes on to raw offset end (0: no further); over: it ends there. */
+void filter_match_grow(struct filter_stream *f, uint64_t start, uint32_t rule, uint64_t end,
+		       bool over);
 /* Sets record.end when a block begins. final: nothing comes behind limit. */
 void filter_emit_until(struct filter_stream *f, uint64_t limit, bool final);
 void filter_findings_close(struct filter_stream *f);

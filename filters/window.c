@@ -32,6 +32,7 @@ void filter_windows_close(struct filter_stream *f)
 		free(w->end);
 		free(w->made);
 		free(w->probe);
+		filter_secrets_close(w);
 	}
 }
 
@@ -106,7 +107,7 @@ uint64_t filter_window_end(const struct window *w) { return w->base + w->text.le
 
 /* ---- matches */
 
-void filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
+bool filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
 			 const struct span *at)
 {
 	struct match m = { .start = w->start[at->start], .end = w->end[at->end - 1], .rule = rule };
@@ -114,10 +115,11 @@ void filter_window_found(struct filter_stream *f, const struct window *w, uint32
 	for (size_t i = at->start ? at->start - 1 : 0; i <= at->end && i < w->text.len; i++)
 		made |= w->made[i];
 	if (made & ~f->set->rule[rule].decode)
-		return;
+		return false;
 	m.head = at->head > at->start ? w->end[at->head - 1] : m.start;
 	m.tail = at->tail < at->end ? w->start[at->tail] : m.end;
-	filter_match_add(f, &m);
+	m.open = at->open;
+	return filter_match_add(f, &m);
 }
 
 /* The next byte with which a match may begin. */
@@ -154,7 +156,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES)
-		filter_window_found(f, w, p->rule, &(struct span){ s, h.end, h.head, h.tail });
+		filter_window_found(f, w, p->rule, &(struct span){ s, h.end, h.head, h.tail, false });
 	return w->base + h.end;
 }
 
@@ -188,6 +190,11 @@ static int probe_scan(struct filter_stream *f, const struct window *w, const str
 	}
 }
 
+static bool secrets_in(const struct filter_stream *f, const struct window *w)
+{
+	return f->set->secrets.automaton && w->view == TEXT_VALUE;
+}
+
 /* Forget what no probe will look at again, but keep `behind` characters before the first cursor. */
 static void trim(struct filter_stream *f, struct window *w)
 {
@@ -195,6 +202,10 @@ static void trim(struct filter_stream *f, struct window *w)
 	for (size_t i = 0; i < f->set->probes; i++)
 		if (f->set->probe[i].view == w->view && w->probe[i].cursor < first)
 			first = w->probe[i].cursor;
+	if (secrets_in(f, w)) {
+		uint64_t live = filter_secrets_live(f, w);
+		first = live < first ? live : first;
+	}
 	size_t n = (size_t)(first - w->base);
 	for (uint32_t left = f->set->behind; left > 0 && n > 0; left--) {
 		do
@@ -218,6 +229,8 @@ int filter_windows_scan(struct filter_stream *f, bool final)
 		for (size_t i = 0; i < f->set->probes; i++)
 			if (f->set->probe[i].view == w->view)
 				TRY(probe_scan(f, w, &f->set->probe[i], &w->probe[i], final));
+		if (secrets_in(f, w))
+			TRY(filter_secrets_scan(f, w, final));
 		trim(f, w);
 	}
 	return 0;
@@ -232,6 +245,10 @@ uint64_t filter_windows_hold(const struct filter_stream *f)
 			if (f->set->probe[i].view != w->view || w->probe[i].live == NOWHERE)
 				continue;
 			uint64_t start = w->start[w->probe[i].live - w->base];
+			hold = start < hold ? start : hold;
+		}
+		if (secrets_in(f, w) && filter_secrets_live(f, w) < filter_window_end(w)) {
+			uint64_t start = w->start[filter_secrets_live(f, w) - w->base];
 			hold = start < hold ? start : hold;
 		}
 	}

@@ -1,0 +1,172 @@
+#include "tests/filters/scan.h"
+#include "filters/detect.h"
+#include "filters/secret.h"
+
+#include <criterion/criterion.h>
+
+static struct filter_set *build(const struct filter_rule *rule, size_t count)
+{
+	struct err e = { 0 };
+	struct filter_set *set;
+	cr_assert(filter_set_build(&set, rule, count, &e) == 0, "%s", e.text);
+	return set;
+}
+
+/* All kinds in one set, one rule for each name. */
+static struct filter_set *all_kinds(enum filter_action action)
+{
+	static struct filter_rule rule[512];
+	size_t n = 0;
+	const struct secret_kind *k;
+	for (size_t i = 0; (k = filter_secret_at(i)); i++) {
+		bool known = false;
+		for (size_t j = 0; j < n; j++)
+			known |= strcmp(rule[j].id, k->name) == 0;
+		if (!known)
+			rule[n++] = (struct filter_rule){ .id = k->name,
+							  .action = action,
+							  .detector = k->name,
+							  .decode = FILTER_DECODE_ALL };
+	}
+	return build(rule, n);
+}
+
+static bool same(const struct scan *a, const struct scan *b)
+{
+	return a->end == b->end && a->output.len == b->output.len &&
+	       memcmp(a->output.bytes, b->output.bytes, a->output.len) == 0 &&
+	       strcmp(a->trace.bytes, b->trace.bytes) == 0;
+}
+
+static size_t fixed(size_t i, void *ctx)
+{
+	(void)i;
+	return *(size_t *)ctx;
+}
+
+static void no_cut_matters(const struct filter_set *set, const char *name, const char *text)
+{
+	static size_t sizes[] = { 1, 2, 3, 5, 7, 16, 61 };
+	struct scan whole = scan_text(set, 0, text, strlen(text), NULL, NULL);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct scan cut = scan_text(set, 0, text, strlen(text), fixed, &sizes[i]);
+		cr_assert(same(&whole, &cut), "%s in pieces of %zu:\n%s%s", name, sizes[i],
+			  whole.trace.bytes, cut.trace.bytes);
+		scan_free(&cut);
+	}
+	scan_free(&whole);
+}
+
+Test(filters_secrets, every_kind_finds_its_example_however_it_is_cut)
+{
+	const struct secret_kind *k;
+	for (size_t i = 0; (k = filter_secret_at(i)); i++) {
+		struct filter_rule rule = { .id = "r",
+					    .action = FILTER_REDACT,
+					    .detector = k->name,
+					    .decode = FILTER_DECODE_ALL };
+		struct filter_set *set = build(&rule, 1);
+		char text[2048];
+		snprintf(text, sizeof text, "see %s\nand more of it.", k->example);
+		struct scan s = scan_text(set, 0, text, strlen(text), NULL, NULL);
+		cr_expect(s.findings >= 1, "%s: %s", k->name, k->example);
+		cr_expect(s.output.len > 0 && strstr(s.output.bytes, "and more of it."),
+			  "%s withholds what is behind it", k->name);
+		scan_free(&s);
+		no_cut_matters(set, k->name, text);
+		filter_set_free(set);
+	}
+}
+
+Test(filters_secrets, every_kind_is_described)
+{
+	const struct secret_kind *k;
+	for (size_t i = 0; (k = filter_secret_at(i)); i++) {
+		cr_expect(strncmp(k->name, "secret.", 7) == 0 && k->version > 0, "%s", k->name);
+		cr_expect(k->what && *k->what && k->source && *k->source && k->example, "%s",
+			  k->name);
+		for (const char *c = k->keywords; *c; c++)
+			cr_expect(*c > ' ' - 1 && *c < 0x7F && !(*c >= 'A' && *c <= 'Z'),
+				  "%s: keywords are lower case", k->name);
+		const struct regex *r;
+		struct err e = { 0 };
+		cr_assert(filter_secret_regex(i, &r, &e) == 0, "%s", e.text);
+		cr_expect(r->width <= REGEX_WIDTH_MAX, "%s is %u wide", k->name, r->width);
+	}
+}
+
+/* One rule for each kind in one set: nothing depends on how examples of all kinds are cut. */
+Test(filters_secrets, kinds_together_find_the_same_however_they_are_cut)
+{
+	static const enum filter_action actions[] = { FILTER_REDACT, FILTER_MASK, FILTER_FLAG,
+						      FILTER_BLOCK };
+	struct buf text = { 0 };
+	const struct secret_kind *k;
+	for (size_t i = 0; (k = filter_secret_at(i)); i++)
+		buf_printf(&text, "%s %s\n", i % 3 ? "," : "key of it:", k->example);
+	for (size_t a = 0; a < sizeof actions / sizeof *actions; a++) {
+		struct filter_set *set = all_kinds(actions[a]);
+		no_cut_matters(set, "all kinds", text.bytes);
+		filter_set_free(set);
+	}
+	buf_free(&text);
+}
+
+static size_t found(const struct filter_set *set, const char *text)
+{
+	struct scan s = scan_text(set, 0, text, strlen(text), NULL, NULL);
+	size_t n = s.findings;
+	scan_free(&s);
+	return n;
+}
+
+Test(filters_secrets, stand_ins_pass)
+{
+	static const char *const texts[] = {
+		"ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+		"glpat-XXXXXXXXXXX-XXXXXXXX",
+		"AKIAIOSFODNN7EXAMPLE",
+		"sk_live_your_secret_key_goes_here",
+		"npm_abcdefghijklmnopqrstuvwxyz0123456789",
+		"dop_v1_0000000000000000000000000000000000000000000000000000000000000000",
+		"heroku_api_key = \"{{ HEROKU_API_KEY }}\"",
+		"CLOUDFLARE_API_TOKEN=${CLOUDFLARE_API_TOKEN}",
+		"aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+	};
+	struct filter_set *set = all_kinds(FILTER_REDACT);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		cr_expect(found(set, texts[i]) == 0, "%s", texts[i]);
+	filter_set_free(set);
+}
+
+/* The published example of GitHub's article on the form of its tokens. */
+Test(filters_secrets, checksum_of_github_is_known)
+{
+	static const char token[] = "ghp_" "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17";
+	cr_expect(detect_crc62(token, sizeof token - 1) == SECRET_PROVED);
+	cr_expect(detect_crc62("ghp_" "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq18", 40) == SECRET_LIKELY);
+}
+
+/* A tail goes as far as its class does, and nothing is held for it. */
+Test(filters_secrets, tail_is_withheld_but_not_held)
+{
+	struct filter_rule rule = { .id = "r",
+				    .action = FILTER_REDACT,
+				    .detector = "secret.pypi",
+				    .decode = FILTER_DECODE_ALL };
+	struct filter_set *set = build(&rule, 1);
+	struct buf text = { 0 };
+	buf_add_text(&text, "pypi-" "AgEIcHlwaS5vcmc");
+	for (unsigned i = 0; i < 3000; i++)
+		buf_printf(&text, "%c", "aB3dE-f7H_kLmN"[(i * i + i / 7) % 14]);
+	buf_add_text(&text, " ends here");
+	size_t one = 1;
+	struct scan s = scan_text(set, 0, text.bytes, text.len, fixed, &one);
+	cr_expect_str_eq(s.output.bytes, "[redacted] ends here");
+	cr_expect(s.findings == 1 && s.held_max < 200, "%zu findings, held %zu", s.findings,
+		  s.held_max);
+	scan_free(&s);
+	no_cut_matters(set, "tail", text.bytes);
+	buf_free(&text);
+	filter_set_free(set);
+}
