@@ -27,6 +27,8 @@ struct detect_hit {
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
 	size_t n;                         /* of value; longer matches are cut off */
 	bool bare;                        /* nothing but letters and digits */
+	bool alone; /* the window begins where the text does, and the rule asks for no word where the
+		     * value is all of its text */
 };
 
 typedef enum detect_verdict detect_check(struct detect_hit *h);
@@ -43,6 +45,8 @@ struct detector {
 
 /* A row of the table, or NULL; rows of one name and version act together. */
 const struct detector *filter_detector_at(size_t i);
+/* Those of the table of contacts and places (detect_contact.c). */
+const struct detector *filter_detector_contact(size_t i);
 /* Whether a row is meant by "pan" (its newest version) or "pan/1". */
 bool filter_detector_is(const struct detector *d, const char *asked);
 /* Fill value, n and bare, then context and check. */

@@ -91,15 +91,6 @@ enum detect_verdict detect_email(struct detect_hit *h)
 	return DETECT_YES;
 }
 
-/* Seven to fifteen digits, E.164. */
-enum detect_verdict detect_phone(struct detect_hit *h)
-{
-	size_t n = 0;
-	for (size_t i = h->start; i < h->end; i++)
-		n += is_digit(h->text[i]);
-	return n >= 7 && n <= 15 && !check_same(h->value, h->n) ? DETECT_YES : DETECT_NO;
-}
-
 /* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a
  * version. */
 enum detect_verdict detect_ip(struct detect_hit *h)

@@ -29,38 +29,6 @@ static const char iban[] = "(?i)" L "(?:" IBAN("NO", "11") IBAN("BE", "12") IBAN
 		     "26") "(?:MT|SC)[0-9]{2}(?:[ -]?[0-9A-Z]){27}|"
 			   "(?:LC)[0-9]{2}(?:[ -]?[0-9A-Z]){28}|(?:RU)[0-9]{2}(?:[ -]?[0-9A-Z]){29})(?![0-9A-Za-z])";
 
-static const char email[] =
-	"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9_%+-])?@"
-	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,4}"
-	"(?:xn--[A-Za-z0-9-]{1,59}|[A-Za-z]{2,24}|"
-	"[^\\x00-\\x7f\\P{L}]{2,12})"
-	"(?![A-Za-z0-9-])";
-
-/* +CC and groups, each taken whole: a long run of digits has one reading, not one for each way to
- * cut it; (NPA) NXX-XXXX; three groups of the North American form; bare forms only after a word. */
-static const char phone[] =
-	"(?<![0-9A-Za-z_.+-])(?:\\+[1-9][0-9]{0,2}(?:[ .-]?\\(?[0-9]{1,5}+\\)?){1,6}(?<=[0-9])"
-	"|\\([2-9][0-9]{2}\\)[ -]?[2-9][0-9]{2}[ -][0-9]{4}"
-	"|(?:1[ -])?[2-9][0-9]{2}([ .-])[2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z_])(?![.-][0-9])";
-static const char phone_bare[] = L
-	"(?:0[1-9][0-9]{0,4}[ /-]?[0-9]{3,8}(?:[ -][0-9]{2,5}){0,3}|1[3-9][0-9]{9}|[2-9][0-9]{9})" R;
-
-static const char *const words_phone[] = {
-	"phone",
-	"tel",
-	"telephone",
-	"mobile",
-	"cell",
-	"call",
-	"fax",
-	"telefon",
-	"handy",
-	"telefono",
-	"\u7535\u8bdd",
-	"\u624b\u673a",
-	"\u8054\u7cfb\u65b9\u5f0f",
-	NULL,
-};
 static const char *const words_ssn[] = { "ssn", "social security", "ss#", "ssns", NULL };
 static const char *const words_aba[] = { "aba", "routing", "rtn", "transit", NULL };
 static const char *const words_npi[] = { "npi", "provider", "practitioner", NULL };
@@ -70,13 +38,6 @@ static const char *const words_acn[] = { "acn", "company", NULL };
 static const char *const words_brn[] = { "business", "registration", "\uc0ac\uc5c5\uc790", NULL };
 
 static const char *const words_in_pan[] = { "pan", "permanent account", "income tax", NULL };
-
-/* The host has a dot, so that scheme://host in a manual does not match; the rest ends at a space, a
- * quote or a bracket. */
-static const char url[] =
-	"(?<![A-Za-z0-9_])(?i)https?://"
-	"(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,61}[\\p{L}0-9])?\\.){1,5}[\\p{L}0-9-]{2,24}"
-	"(?::[0-9]{1,5})?(?:[/?#][^\\s\"'<>()\\[\\]{}]{0,256})?";
 
 /* Prefixes that are not given out: D F I Q U V at the front, O second, and BG GB NK KN TN NT ZZ. */
 static const char nino[] =
@@ -92,24 +53,6 @@ static const struct detector table[] = {
 	  "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
 	  detect_pan, NULL, false, false },
 	SHAPE("iban", 1, iban, detect_iban),
-	SHAPE("email", 1, email, detect_email),
-	SHAPE("phone", 1, phone, detect_phone),
-	{ "phone", 1, phone_bare, detect_phone, words_phone, false, false },
-	SHAPE("ip", 1,
-	      "(?<![0-9A-Za-z_.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?![0-9A-Za-z_-])(?!\\.[0-9A-Za-z])",
-	      detect_ip),
-	SHAPE("mac", 1,
-	      "(?<![0-9A-Za-z_:-])(?i)[0-9A-F]{2}"
-	      "(?:(?::[0-9A-F]{2}){5}|(?:-[0-9A-F]{2}){5})(?![0-9A-Z_:-])",
-	      detect_mac),
-	SHAPE("mac", 1,
-	      "(?<![0-9A-Za-z_.])(?i)(?:[0-9A-F]{4}\\.){2}[0-9A-F]{4}(?![0-9A-Z_]|\\.[0-9A-Z])",
-	      detect_mac),
-	SHAPE("url", 1, url, NULL),
-	SHAPE("crypto.btc", 1, "(?<![0-9A-Za-z_])[13][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z_])",
-	      detect_base58),
-	SHAPE("crypto.btc", 1, "(?<![0-9A-Za-z_])(?i)bc1[02-9ac-hj-np-z]{11,71}(?![0-9A-Z_])",
-	      detect_bech32),
 	SHAPE("cn.resident_id", 1, L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
 	SHAPE("cn.uscc", 1, L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R,
 	      detect_cn_uscc),
@@ -123,9 +66,6 @@ static const struct detector table[] = {
 	SHAPE("us.dea", 1, L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
 	SHAPE("uk.nhs", 1, L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
 	SHAPE("uk.nino", 1, nino, NULL),
-	SHAPE("uk.vehicle", 1,
-	      L "(?i)[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}" R,
-	      NULL),
 	SHAPE("de.tax_id", 1, L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
 	SHAPE("de.vat_id", 1, L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
 	SHAPE("de.pension", 1, L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
@@ -184,7 +124,8 @@ static const struct detector table[] = {
 
 const struct detector *filter_detector_at(size_t i)
 {
-	return i < sizeof table / sizeof *table ? &table[i] : NULL;
+	size_t n = sizeof table / sizeof *table;
+	return i < n ? &table[i] : filter_detector_contact(i - n);
 }
 
 static bool named(const struct detector *d, const char *name, size_t len)
@@ -195,9 +136,10 @@ static bool named(const struct detector *d, const char *name, size_t len)
 unsigned filter_detector_version(const char *name)
 {
 	unsigned newest = 0;
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (named(&table[i], name, strlen(name)) && table[i].version > newest)
-			newest = table[i].version;
+	const struct detector *d;
+	for (size_t i = 0; (d = filter_detector_at(i)); i++)
+		if (named(d, name, strlen(name)) && d->version > newest)
+			newest = d->version;
 	return newest ? newest : filter_secret_version(name);
 }
 
@@ -214,8 +156,8 @@ bool filter_detector_is(const struct detector *d, const char *asked)
 
 bool filter_detector_known(const char *name)
 {
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (filter_detector_is(&table[i], name))
+	for (size_t i = 0; filter_detector_at(i); i++)
+		if (filter_detector_is(filter_detector_at(i), name))
 			return true;
 	for (size_t i = 0; filter_secret_at(i); i++)
 		if (filter_secret_is(filter_secret_at(i), name))

@@ -65,7 +65,7 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 	if (r->detector && !filter_detector_known(r->detector))
 		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id,
 			       r->detector);
-	if (r->context != FILTER_CONTEXT_WEAK)
+	if (r->context == FILTER_CONTEXT_ALWAYS)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: match.context \"%s\" (rule %s)",
 			       filter_context_names[r->context], r->id);
@@ -107,6 +107,7 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 	const char *text = from->replacement ? from->replacement : "[redacted]";
 	bool all = from->detector || (from->literal_count && from->fold == FILTER_FOLD_STRICT);
 	to->action = from->action;
+	to->context = from->context;
 	to->decode = from->decode ? from->decode : all ? FILTER_DECODE_ALL : FILTER_DECODE_NONE;
 	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
 	to->replacement = arena_copy(&s->arena, text, strlen(text));

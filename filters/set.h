@@ -19,6 +19,7 @@ struct rule {
 	const char *id, *replacement, *detector;
 	uint32_t replacement_len;
 	enum filter_action action;
+	enum filter_context context;
 	uint32_t decode; /* FILTER_DECODE_* that its matches may be made of */
 };
 

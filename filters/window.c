@@ -151,7 +151,9 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				.start = s,
 				.end = e,
 				.head = s,
-				.tail = e };
+				.tail = e,
+				.alone = w->base == 0 &&
+					 f->set->rule[p->rule].context == FILTER_CONTEXT_ALONE };
 	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);

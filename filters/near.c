@@ -1,0 +1,229 @@
+/* Finding words near a value: one pass over the context for the words of all kinds. */
+#include "filters/near.h"
+
+#include "base/check.h"
+#include "base/text.h"
+#include "filters/view.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#define WORDS_MAX 1500
+
+struct word {
+	const char *text; /* [len] */
+	uint8_t len;
+	bool tail, more; /* "*text", "text*" */
+	enum near_kind kind;
+};
+
+/* By first byte: word[first[c]] up to word[first[c + 1]]. */
+static struct word word[WORDS_MAX];
+static uint16_t first[257];
+static pthread_once_t words_once = PTHREAD_ONCE_INIT;
+
+/* The next word of a list; *list moves behind it. */
+static struct word word_next(const char **list, enum near_kind kind)
+{
+	struct word w = { .text = *list, .len = (uint8_t)strcspn(*list, "|"), .kind = kind };
+	*list += w.len + ((*list)[w.len] == '|');
+	w.tail = w.text[0] == '*';
+	w.text += w.tail;
+	w.len = (uint8_t)(w.len - w.tail);
+	w.more = w.text[w.len - 1] == '*';
+	w.len = (uint8_t)(w.len - w.more);
+	return w;
+}
+
+static void words_sort(void)
+{
+	uint16_t at[257];
+	for (int k = 0; k < NEAR_KINDS; k++)
+		for (const char *list = filter_near_words[k]; *list;)
+			first[(uint8_t)word_next(&list, (enum near_kind)k).text[0] + 1]++;
+	for (int c = 0; c < 256; c++)
+		first[c + 1] = (uint16_t)(first[c + 1] + first[c]);
+	check(first[256] <= WORDS_MAX);
+	memcpy(at, first, sizeof at);
+	for (int k = 0; k < NEAR_KINDS; k++)
+		for (const char *list = filter_near_words[k]; *list;) {
+			struct word w = word_next(&list, (enum near_kind)k);
+			word[at[(uint8_t)w.text[0]]++] = w;
+		}
+}
+
+/* ---- folding */
+
+/* Append cp without the marks that Latin, Greek and Cyrillic letters carry. */
+static size_t letter(uint32_t cp, char *out)
+{
+	bool marked = (cp >= 0xC0 && cp < 0x590) || (cp >= 0x1E00 && cp < 0x2000);
+	utf8proc_int32_t buffer[8] = { (utf8proc_int32_t)cp };
+	int last = 0;
+	utf8proc_ssize_t n = 1;
+	if (marked)
+		n = utf8proc_decompose_char((utf8proc_int32_t)cp, buffer, 8, UTF8PROC_DECOMPOSE,
+					    &last);
+	check(n >= 0 && n <= 8);
+	size_t len = 0;
+	for (utf8proc_ssize_t i = 0; i < n; i++)
+		if (!filter_view_mark((uint32_t)buffer[i]))
+			len += (size_t)text_utf8_encode((uint32_t)buffer[i], out + len);
+	return len;
+}
+
+size_t filter_near_fold(const char *s, size_t n, char *out, size_t room)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < n;) {
+		uint32_t cp;
+		int used = text_utf8_decode(s + i, n - i, &cp);
+		i += used > 0 ? (size_t)used : 1;
+		if (used <= 0)
+			continue;
+		struct fold f;
+		filter_view_fold(VIEW_CASE, cp, &f);
+		for (int k = 0; k < f.n && len + 32 <= room; k++)
+			len += letter(f.cp[k], out + len);
+	}
+	return len;
+}
+
+/* ---- words */
+
+/* Scripts that write no spaces: their words have no borders. */
+static bool unspaced(uint32_t cp)
+{
+	return (cp >= 0x2E80 && cp < 0xAC00) || (cp >= 0xF900 && cp < 0xFB00) || cp >= 0x20000 ||
+	       (cp >= 0x0E00 && cp < 0x0F00) || (cp >= 0xAC00 && cp < 0xD7B0);
+}
+
+static bool joined(uint32_t cp) { return filter_view_alnum(cp) && !unspaced(cp); }
+
+static bool border_left(const char *t, size_t at)
+{
+	if (at == 0)
+		return true;
+	if ((uint8_t)t[at - 1] < 0x80)
+		return !isalnum((uint8_t)t[at - 1]);
+	size_t i = at - 1;
+	while (i > 0 && ((uint8_t)t[i] & 0xC0) == 0x80)
+		i--;
+	uint32_t cp = 0;
+	text_utf8_decode(t + i, at - i, &cp);
+	return !joined(cp);
+}
+
+static bool border_right(const char *t, size_t n, size_t at)
+{
+	if (at >= n)
+		return true;
+	if ((uint8_t)t[at] < 0x80)
+		return !isalpha((uint8_t)t[at]);
+	uint32_t cp = 0;
+	text_utf8_decode(t + at, n - at, &cp);
+	return !joined(cp);
+}
+
+/* Where the word ends that begins at t[at]; 0: another begins there. */
+static size_t word_end(const char *t, size_t n, size_t at, const struct word *w)
+{
+	uint32_t cp = 0;
+	text_utf8_decode(t + at, n - at, &cp);
+	if (!w->tail && !unspaced(cp) && !border_left(t, at))
+		return 0;
+	size_t i = at;
+	for (const char *p = w->text; p < w->text + w->len; p++) {
+		if (*p == ' ')
+			i += i < n && strchr(" -_.", t[i]) ? 1 : 0;
+		else if (i < n && t[i] == *p)
+			i++;
+		else
+			return 0;
+	}
+	if (w->more || unspaced(cp) || border_right(t, n, i))
+		return i;
+	return i < n && t[i] == 's' && border_right(t, n, i + 1) ? i + 1 : 0;
+}
+
+static void words_find(const char *t, size_t n, bool before, size_t *distance)
+{
+	for (size_t at = 0; at < n; at++) {
+		uint8_t c = (uint8_t)t[at];
+		for (uint16_t k = first[c]; k < first[c + 1]; k++) {
+			size_t end = word_end(t, n, at, &word[k]);
+			if (!end)
+				continue;
+			size_t d = before ? n - end : at;
+			if (d < distance[word[k].kind])
+				distance[word[k].kind] = d;
+		}
+	}
+}
+
+/* ---- context */
+
+static size_t back(const char *t, size_t at, int left)
+{
+	while (at > 0 && left-- > 0) {
+		size_t i = at;
+		do
+			i--;
+		while (i > 0 && ((uint8_t)t[i] & 0xC0) == 0x80);
+		if (t[i] == '\n')
+			break;
+		at = i;
+	}
+	return at;
+}
+
+static size_t ahead(const char *t, size_t len, size_t at, int left)
+{
+	while (at < len && left-- > 0 && t[at] != '\n')
+		do
+			at++;
+		while (at < len && ((uint8_t)t[at] & 0xC0) == 0x80);
+	return at;
+}
+
+/* A word behind a value is about it if nothing ends in between, and it is no label of what comes
+ * next ("..., phone: ..."). */
+static size_t after_len(const char *t, size_t n)
+{
+	size_t i = 0;
+	while (i < n && !strchr(",;|\t\"\'{}[]<>=:/.", t[i]))
+		i++;
+	return i < n && strchr("=:/", t[i]) ? 0 : i;
+}
+
+void filter_near(const struct detect_hit *h, struct near *out)
+{
+	pthread_once(&words_once, words_sort);
+	for (int k = 0; k < NEAR_KINDS; k++)
+		out->before[k] = out->after[k] = NEAR_NONE;
+	/* One code point less, since the border of a word also reads its left neighbour. */
+	size_t from = back(h->text, h->start, DETECT_BEFORE - 1);
+	out->left_len =
+		filter_near_fold(h->text + from, h->start - from, out->left, sizeof out->left - 1);
+	words_find(out->left, out->left_len, true, out->before);
+	char right[NEAR_AFTER * 8 + 64];
+	size_t to = ahead(h->text, h->len, h->end, NEAR_AFTER);
+	size_t n = filter_near_fold(h->text + h->end, to - h->end, right, sizeof right);
+	words_find(right, after_len(right, n), false, out->after);
+}
+
+static bool blank(const char *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (t[i] == 0 || !strchr(" \t\r\n\"'.,;!?", t[i]))
+			return false;
+	return true;
+}
+
+bool filter_near_alone(const struct detect_hit *h)
+{
+	return h->alone && h->start <= 8 && h->len - h->end <= 8 && blank(h->text, h->start) &&
+	       blank(h->text + h->end, h->len - h->end);
+}
