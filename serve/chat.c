@@ -137,7 +137,6 @@ static void chat_free(struct serve_chat *c)
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
 	serve_queue_free(&c->queue);
-	buf_free(&c->known_tokens);
 	free(c);
 }
 

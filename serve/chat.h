@@ -39,7 +39,6 @@ struct serve_chat {
 	struct serve_completion choice[API_CHOICES];
 	unsigned choices, turn; /* that were begun; whose is next */
 	struct serve_queue queue;
-	struct buf known_tokens;   /* tokens.c */
 	const char *finish_reason; /* of all choices, when none of them has its own */
 	atomic_bool cancelled;
 	bool recorded;
@@ -51,6 +50,9 @@ struct serve_chat {
 
 /* The text that calls are named after. */
 const char *serve_chat_name(const struct serve_chat *c);
+
+/* Whether the content can be nothing but one JSON value. */
+bool serve_content_is_json(const struct serve_chat *c);
 
 /* Everything of the request that the model may see, through the rules of its phase, into
  * c->messages and c->tools. FILTER_COMPLETE, or why the request ends here: FILTER_BLOCKED,

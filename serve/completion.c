@@ -15,9 +15,9 @@ static int open_stream(const struct serve_chat *c, enum policy_phase phase, unsi
 				  how | (serve_shadowed(c->service) ? FILTER_SHADOW : 0), e);
 }
 
-/* Whether the content can be nothing but one JSON value. */
-static bool is_json(const struct api_request *q)
+bool serve_content_is_json(const struct serve_chat *c)
 {
+	const struct api_request *q = &c->request;
 	return q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
 }
 
@@ -27,7 +27,7 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	return open_stream(c, POLICY_CONTENT, is_json(&c->request) ? FILTER_JSON : 0, &ch->content,
+	return open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0, &ch->content,
 			   e);
 }
 
@@ -58,9 +58,9 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	       struct cleared *text, struct err *e)
 {
 	bool tokens = part == API_CONTENT && ch->tokens.wanted;
-	if (ch->stopped)
-		return 0;
-	if (finds_stops(c)) {
+	if (ch->stopped) {
+		text->len = 0;
+	} else if (finds_stops(c)) {
 		bool counts = ch->steps >= c->request.tokens_min;
 		TRY(serve_stop_take(stop_of(ch, part), &c->request, counts, last, text, e));
 		ch->stopped = stop_of(ch, part)->found;
@@ -68,7 +68,7 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	if (text->len || tokens)
 		TRY(serve_queue_text(&c->queue, ch->index, part, ch->open_call, text, false, e));
 	if (tokens)
-		TRY(serve_tokens_release(c, ch, e));
+		TRY(serve_tokens_release(c, ch, last || ch->stopped, e));
 	if (ch->stopped)
 		ch->finish_reason = ch->calls ? "tool_calls" : "stop";
 	return 0;
@@ -79,6 +79,8 @@ static int push(struct serve_chat *c, struct serve_completion *ch, struct filter
 		enum api_part part, const char *text, size_t len, struct err *e)
 {
 	struct cleared out;
+	if (f == ch->content && ch->tokens.wanted)
+		buf_add(&ch->tokens.tops.content, text ? text : "", len);
 	int end = filter_stream_push(f, text ? text : "", len, &out, e);
 	TRY(end);
 	TRY(put(c, ch, part, false, &out, e));
@@ -368,5 +370,6 @@ void serve_completion_free(struct serve_completion *ch)
 	for (size_t i = 0; i < sizeof ch->stop / sizeof *ch->stop; i++)
 		buf_free(&ch->stop[i].text);
 	buf_free(&ch->tokens.drawn);
+	serve_tops_free(&ch->tokens.tops);
 	serve_notes_free(&ch->notes);
 }

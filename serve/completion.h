@@ -61,6 +61,19 @@ struct serve_drawn {
 	struct answer_place text;
 	uint64_t content;
 };
+/* Which alternatives to a token may be named (tops.c). */
+struct serve_tops {
+	struct buf content; /* all of it, as the model wrote it */
+	uint64_t next;      /* from here in the content on alternatives may be named again */
+	bool judging;       /* one token's; then: */
+	uint64_t end;       /* where the token ends in the content */
+	uint64_t pushed;    /* how much of the content the streams have */
+	uint64_t from;      /* where they begin in it */
+	unsigned count;
+	bool show[ANSWER_TOP];
+	struct filter_stream *stream[ANSWER_TOP]; /* of those not decided yet */
+	uint64_t len[ANSWER_TOP];                 /* bytes of the alternative */
+};
 /* Log-probabilities are given for tokens that lie whole in the content, and there in bytes that the
  * filter released as they were (tokens.c). */
 struct serve_tokens {
@@ -69,6 +82,7 @@ struct serve_tokens {
 	size_t placed_at;  /* the first whose place in the content is not known */
 	size_t drawn_at;   /* the first not yet decided */
 	struct serve_run run;
+	struct serve_tops tops;
 };
 struct serve_completion;
 /* The tokens of a step. */
@@ -76,8 +90,15 @@ int serve_tokens_take(struct serve_tokens *t, const struct answer_step *step,
 		      struct err *e) MUST_USE;
 /* len bytes of the text from begin on are the content's from content_at on. */
 void serve_tokens_place(struct serve_tokens *t, uint64_t begin, uint64_t content_at, size_t len);
-/* Tokens that the filter has released by now go to the queue's last item. */
-int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, struct err *e) MUST_USE;
+/* Tokens that the filter has released by now go to the queue's last item. last: the content is
+ * over. */
+int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, bool last,
+			 struct err *e) MUST_USE;
+/* 1: which alternatives to a drawn token may be named is known; 0: not yet. */
+int serve_tops_judge(struct serve_chat *c, struct serve_completion *ch, size_t index,
+		     uint64_t content, bool last, struct err *e) MUST_USE;
+bool serve_tops_shows(const struct serve_tops *t, unsigned alternative);
+void serve_tops_free(struct serve_tops *t);
 
 /* ---- stop strings ---- */
 

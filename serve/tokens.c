@@ -1,7 +1,7 @@
 /* Log-probabilities without what the filters hide. The answer says where each drawn token and each
  * part stand in its text; the filter releases the content with spans replaced. A token is named
  * only if its bytes lie whole in the content and in a stretch that went out unchanged; so the
- * token's text is text that went out. */
+ * token's text is text that went out. What else might have stood in its place: tops.c. */
 #include "serve/chat.h"
 
 #include <stdlib.h>
@@ -58,45 +58,6 @@ static bool is_untouched(const struct filter_record *r, uint64_t begin, uint64_t
 	return true;
 }
 
-/* Whether the rules leave the text of a token alone when it stands by itself. */
-static int scan_alone(struct serve_chat *c, const struct answer_token *t, struct err *e)
-{
-	struct filter_stream *f;
-	struct cleared out;
-	TRY(filter_stream_open(&f, serve_rules(c->service, POLICY_CONTENT),
-			       serve_shadowed(c->service), e));
-	int end = filter_stream_push(f, t->text, t->len, &out, e);
-	if (end == FILTER_OPEN)
-		end = filter_stream_end(f, &out, e);
-	bool fine = end == FILTER_COMPLETE && is_untouched(filter_stream_record(f), 0, UINT64_MAX);
-	filter_stream_close(f);
-	return end < 0 ? end : fine;
-}
-
-/* Looked at once a chat and id. */
-static int is_clear(struct serve_chat *c, const struct answer_token *t, struct err *e)
-{
-	enum { UNKNOWN, CLEAR, HIDDEN };
-	if (serve_rules(c->service, POLICY_CONTENT) == c->service->none)
-		return 1;
-	if (t->id == UINT32_MAX)
-		return scan_alone(c, t, e);
-	struct buf *known = &c->known_tokens;
-	if (known->len <= t->id) {
-		size_t more = t->id + 1 - known->len;
-		char *room = buf_reserve(known, more);
-		TRY(buf_done(known, e));
-		memset(room, UNKNOWN, more);
-		known->len += more;
-	}
-	if (known->bytes[t->id] == UNKNOWN) {
-		int fine = scan_alone(c, t, e);
-		TRY(fine);
-		known->bytes[t->id] = fine ? CLEAR : HIDDEN;
-	}
-	return known->bytes[t->id] == CLEAR;
-}
-
 /* A text that the rules leave alone is its own cleared form, also where it is less than a
  * character: the filter would write U+FFFD for that. */
 static struct cleared itself(const struct answer_token *t, uint64_t begin)
@@ -104,15 +65,6 @@ static struct cleared itself(const struct answer_token *t, uint64_t begin)
 	return (struct cleared){
 		.bytes = t->text, .len = t->len, .source_begin = begin, .source_end = begin + t->len
 	};
-}
-
-static int add_top(struct serve_chat *c, const struct answer_token *t, struct err *e)
-{
-	int clear = is_clear(c, t, e);
-	if (clear <= 0)
-		return clear;
-	struct cleared text = itself(t, 0);
-	return serve_queue_add_top(&c->queue, &text, t->logprob, e);
 }
 
 static int add_token(struct serve_chat *c, const struct serve_completion *ch, size_t index,
@@ -124,14 +76,18 @@ static int add_token(struct serve_chat *c, const struct serve_completion *ch, si
 	TRY_OUT(count);
 	struct cleared t = itself(&token[0], at);
 	TRY_OUT(serve_queue_add_token(&c->queue, &t, token[0].logprob, e));
-	for (int i = 1; i < count; i++)
-		TRY_OUT(add_top(c, &token[i], e));
+	for (int i = 1; i < count; i++) {
+		struct cleared top = itself(&token[i], 0);
+		if (serve_tops_shows(&ch->tokens.tops, (unsigned)i - 1))
+			TRY_OUT(serve_queue_add_top(&c->queue, &top, token[i].logprob, e));
+	}
 out:
 	buf_free(&text);
 	return rc < 0 ? rc : 0;
 }
 
-int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, struct err *e)
+int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, bool last,
+			 struct err *e)
 {
 	struct serve_tokens *t = &ch->tokens;
 	const struct serve_drawn *drawn = (const void *)t->drawn.bytes;
@@ -148,8 +104,13 @@ int serve_tokens_release(struct serve_chat *c, struct serve_completion *ch, stru
 		uint64_t end = d->content + (d->text.end - d->text.begin);
 		if (end > given)
 			break;
-		if (is_untouched(r, d->content, end))
-			TRY(add_token(c, ch, t->drawn_at, d->content, e));
+		if (!is_untouched(r, d->content, end))
+			continue;
+		int known = serve_tops_judge(c, ch, t->drawn_at, d->content, last, e);
+		TRY(known);
+		if (!known)
+			break;
+		TRY(add_token(c, ch, t->drawn_at, d->content, e));
 	}
 	return 0;
 }

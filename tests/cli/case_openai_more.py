@@ -151,8 +151,8 @@ def check_logprobs(ask):
     plain = ask(logprobs=True, top_logprobs=3)
     text, tokens = plain.choices[0].message.content, plain.choices[0].logprobs.content
     assert b"".join(bytes(t.bytes) for t in tokens).decode() == text, tokens
-    for t in tokens:
-        assert t.logprob <= 0 and len(t.top_logprobs) == 3, t
+    for i, t in enumerate(tokens):  # alternatives in the reach of one match: of the first alone
+        assert t.logprob <= 0 and len(t.top_logprobs) == (1 if i else 3), t
         assert t.top_logprobs[0].logprob == t.logprob and t.top_logprobs[0].bytes == t.bytes, t
     streamed = merged(ask(logprobs=True, top_logprobs=3, stream=True))[0]
     assert streamed["content"] == text and streamed["tokens"] == tokens
@@ -198,6 +198,13 @@ def check_constraints(ask):
     refused(lambda: ask(guided_regex="(a"), "guided_regex")
     refused(lambda: ask(guided_json={"type": "object", "propertyNames": {"pattern": "^a"}}), "guided_json")
     refused(lambda: ask(guided_regex="a", guided_choice=["a"]), "one of them")
+
+
+def check_alternatives(ask):
+    """Without rules every token has them."""
+    tokens = ask(logprobs=True, top_logprobs=3).choices[0].logprobs.content
+    for t in tokens:
+        assert len(t.top_logprobs) == 3 and t.top_logprobs[0].bytes == t.bytes, t
 
 
 def check_tools(ask):
@@ -283,6 +290,7 @@ with Home() as h:
     h.publish(model, "hallmark/tools")
     with Server(h, model) as s:
         ask = Client(s)
+        check_alternatives(ask)
         check_tools(ask)
         check_reasoning(ask)
         assert s.stop() == 0

@@ -48,17 +48,80 @@ Test(serve_tokens, without_being_asked_for_none_is_named)
 	said_free(&x);
 }
 
-Test(serve_tokens, alternatives_that_a_rule_would_touch_are_left_out)
+/* The alternatives of every token, likely ones. */
+static void set_tops(const char *const *text)
 {
-	at.script->top[0] = (struct answer_token){ 7, -1, "secret", 6 };
-	at.script->top[1] = (struct answer_token){ 8, -2, "free", 4 };
-	at.script->top[2] = (struct answer_token){ UINT32_MAX, -3, "bomb", 4 };
-	at.script->top[3] = (struct answer_token){ UINT32_MAX, -4, "tree", 4 };
-	at.script->tops = 4;
-	script_say(at.script, "one two", 4);
+	for (at.script->tops = 0; text[at.script->tops]; at.script->tops++) {
+		int i = at.script->tops;
+		at.script->top[i] =
+			(struct answer_token){ (uint32_t)i, -1 - (float)i, text[i], strlen(text[i]) };
+	}
+}
+
+Test(serve_tokens, alternatives_that_a_rule_would_touch_in_place_are_left_out)
+{
+	static const struct {
+		const char *tops[5], *text;
+		size_t piece;
+		const char *tokens;
+	} rows[] = {
+		{ { "secret", "free", "bomb", "tree" }, "one two", 4, "one /free/tree|two|" },
+		{ { "se", "so", "xx" }, "xxcret no", 2, "xx/so/xx|cr|et| n|o|" }, /* with what follows */
+		{ { "a secret", "sec", "t", "" }, "s ret of the", 2, "s /t/|re|t |of| t|he|" },
+		{ { "re", "" }, "one sec", 9, "one sec/re/|" },
+		{ { "\xF0\x9F", "bom" }, "x", 1, "x/\xF0\x9F/bom|" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		set_tops(rows[i].tops);
+		script_say(at.script, rows[i].text, rows[i].piece);
+		struct said x = served_say(&at, LOGPROBS);
+		cr_expect_str_eq(text_of(&x.tokens[0]), rows[i].tokens, "row %zu: %s", i,
+				 text_of(&x.tokens[0]));
+		said_free(&x);
+	}
+}
+
+/* What a reader can put together is one alternative in the reach of a match, or text that was scanned. */
+Test(serve_tokens, alternatives_are_named_once_in_the_reach_of_a_match)
+{
+	static const char *const tops[] = { "cr", "se", "et", NULL };
+	struct buf text = { 0 };
+	size_t width = filter_set_width(at.service->profile->set[POLICY_CONTENT]);
+	for (int i = 0; i < 400; i++)
+		buf_add_text(&text, "wellwell well");
+	cr_assert_lt(2 * width, text.len);
+	set_tops(tops);
+	script_say(at.script, text.bytes, 13);
 	struct said x = served_say(&at, LOGPROBS);
-	cr_expect_str_eq(text_of(&x.tokens[0]), "one /free/tree|two/free/tree|");
+	size_t named = 0, last = 0, offset = 0;
+	for (char *save, *t = strtok_r(x.tokens[0].bytes, "|", &save); t; t = strtok_r(NULL, "|", &save)) {
+		if (strchr(t, '/')) {
+			cr_expect_str_eq(strchr(t, '/'), "/cr/se/et");
+			cr_expect(named == 0 || offset - last >= width, "%zu, %zu", last, offset);
+			last = offset + 13;
+			named++;
+		}
+		offset += 13;
+	}
+	cr_expect_eq(offset, text.len);
+	cr_expect(named > 1);
 	said_free(&x);
+	buf_free(&text);
+}
+
+/* A bracket of JSON that had no likely alternative does not count. */
+Test(serve_tokens, in_json_alternatives_are_named_where_one_was_likely)
+{
+	static const char *const tops[] = { "ham", "sp", NULL };
+	for (int likely = 0; likely < 2; likely++) {
+		set_tops(tops);
+		at.script->top[0].logprob = at.script->top[1].logprob = likely ? -3 : -20;
+		script_say(at.script, "{\"a\":\"spam\"}", 3);
+		struct said x = served_say(&at, ",\"response_format\":{\"type\":\"json_object\"}" LOGPROBS);
+		cr_expect_str_eq(text_of(&x.tokens[0]),
+				 likely ? "{\"a/ham/sp|\":\"|spa|m\"}|" : "{\"a|\":\"|spa|m\"}|");
+		said_free(&x);
+	}
 }
 
 Test(serve_tokens, tokens_of_reasoning_and_calls_are_none_of_the_content)
