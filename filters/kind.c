@@ -5,8 +5,12 @@
 
 const struct kind *kind_at(size_t i)
 {
-	const struct kind *const *const lists[] = { kind_tables_general, kind_tables_eu,
-						    kind_tables_world };
+	const struct kind *const *const lists[] = {
+		kind_tables_general,	   kind_tables_eu,	    kind_tables_europe,
+		kind_tables_north_america, kind_tables_latin_america, kind_tables_east_asia,
+		kind_tables_south_asia,	   kind_tables_middle_east, kind_tables_africa,
+		kind_tables_pacific,	   kind_tables_europe_east,
+	};
 	for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
 		for (size_t t = 0; lists[k][t]; t++)
 			for (const struct kind *row = lists[k][t]; row->name; row++)

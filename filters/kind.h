@@ -69,10 +69,18 @@ struct kind {
 };
 
 /* The tables: rows end with one without name, lists of tables with NULL. Each list has its own
- * file: kinds_general.c, kinds_eu.c, kinds_world.c. */
+ * file: kinds_general.c, kinds_eu.c, and one for each part of the world. */
 extern const struct kind *const kind_tables_general[];
 extern const struct kind *const kind_tables_eu[];
-extern const struct kind *const kind_tables_world[];
+extern const struct kind *const kind_tables_europe[]; /* outside the Union */
+extern const struct kind *const kind_tables_europe_east[];
+extern const struct kind *const kind_tables_north_america[];
+extern const struct kind *const kind_tables_latin_america[];
+extern const struct kind *const kind_tables_east_asia[];
+extern const struct kind *const kind_tables_south_asia[];
+extern const struct kind *const kind_tables_middle_east[];
+extern const struct kind *const kind_tables_africa[];
+extern const struct kind *const kind_tables_pacific[];
 
 /* Row i of all tables, or NULL behind the last. */
 const struct kind *kind_at(size_t i);
