@@ -11,23 +11,36 @@ static int feed_open(struct feed *feed, const struct automaton *a, enum view v, 
 	for (feed->ring = 1; feed->ring < filter_automaton_longest(a); feed->ring *= 2)
 		;
 	feed->start = calloc(feed->ring, sizeof *feed->start);
-	return feed->start ? 0 : ERR_NOMEM;
+	feed->made = calloc(feed->ring, sizeof *feed->made);
+	return feed->start && feed->made ? 0 : ERR_NOMEM;
+}
+
+static int feed_add(struct filter_stream *f, enum source s, const struct automaton *a, enum view v,
+		    uint32_t gap_max)
+{
+	struct feed *feed = &f->feed[s][f->feeds[s]++];
+	feed->twin = f->feeds[SOURCE_DIRECT] - 1;
+	return feed_open(feed, a, v, gap_max);
 }
 
 static int group_feeds(struct filter_stream *f, const struct group *g)
 {
-	if (g->fold != FILTER_FOLD_STRICT)
-		return feed_open(&f->feed[SOURCE_DIRECT][f->direct_feeds++], g->a,
-				 g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW, 0);
+	bool strict = g->fold == FILTER_FOLD_STRICT;
+	enum view v = strict ? VIEW_STRICT_A : g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW;
 	for (int s = 0; s < SOURCES; s++) {
-		size_t at = s == SOURCE_DIRECT ? f->direct_feeds : f->feeds;
-		const struct automaton *a = s == SOURCE_REVERSED ? g->a_reversed : g->a;
-		const struct automaton *b = s == SOURCE_REVERSED ? g->b_reversed : g->b;
-		TRY(feed_open(&f->feed[s][at], a, VIEW_STRICT_A, g->gap_max));
-		TRY(feed_open(&f->feed[s][at + 1], b, VIEW_STRICT_B, g->gap_max));
+		if (s == SOURCE_DECODED ? !(g->decodes & filter_decode_of(READING_MAIL))
+					: s != SOURCE_DIRECT && !strict)
+			continue;
+		bool back = s == SOURCE_REVERSED;
+		TRY(feed_add(f, (enum source)s, back ? g->a_reversed : g->a, v, g->gap_max));
 	}
-	f->direct_feeds += 2;
-	f->feeds += 2;
+	for (int s = 0; strict && s < SOURCES; s++) {
+		if (s == SOURCE_DECODED && !(g->decodes & filter_decode_of(READING_MAIL)))
+			continue;
+		bool back = s == SOURCE_REVERSED;
+		TRY(feed_add(f, (enum source)s, back ? g->b_reversed : g->b, VIEW_STRICT_B,
+			     g->gap_max));
+	}
 	return 0;
 }
 
@@ -47,92 +60,147 @@ int filter_feeds_open(struct filter_stream *f)
 void filter_feeds_close(struct filter_stream *f)
 {
 	for (int s = 0; s < SOURCES; s++) {
-		for (size_t i = 0; f->feed[s] && i < 2 * f->set->groups; i++)
+		for (size_t i = 0; f->feed[s] && i < f->feeds[s]; i++) {
 			free(f->feed[s][i].start);
+			free(f->feed[s][i].made);
+		}
 		free(f->feed[s]);
 	}
 }
 
-static size_t feeds_of(const struct filter_stream *f, enum source s)
+static uint32_t slot(const struct feed *feed, uint32_t back)
 {
-	return s == SOURCE_DIRECT ? f->direct_feeds : f->feeds;
+	return (uint32_t)(feed->count - back) & (feed->ring - 1);
 }
 
 static void accept(struct filter_stream *f, const struct feed *feed, uint64_t end)
 {
 	uint32_t it = 0, rule, chars;
 	while (filter_automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
-		uint64_t start = feed->start[(feed->count - chars) & (feed->ring - 1)];
-		filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
+		uint64_t start = feed->start[slot(feed, chars)];
+		uint8_t made = 0;
+		for (uint32_t k = 1; k <= chars; k++)
+			made |= feed->made[slot(feed, k)];
+		if (!(made & ~f->set->rule[rule].decode))
+			filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
 	}
 }
 
-static void keep(struct filter_stream *f, struct feed *feed, uint32_t cp, const struct place *p)
+static void keep(struct filter_stream *f, struct feed *feed, uint32_t cp, const struct sign *s)
 {
-	feed->start[feed->count & (feed->ring - 1)] = p->start;
+	feed->start[slot(feed, 0)] = s->start;
+	feed->made[slot(feed, 0)] = s->made;
 	feed->count++;
 	feed->separators = feed->noise = 0;
 	feed->state = filter_automaton_step(feed->automaton, feed->state, cp);
 	if (feed->state)
-		accept(f, feed, p->end);
+		accept(f, feed, s->end);
 }
 
-/* Count a dropped character: after more than the gap allows, no match that began earlier can go
- * on. */
-static void drop(struct feed *feed, bool noise)
+/* Count what is dropped: after more than the gap allows, no match that began earlier can go on. */
+static void drop(struct feed *feed, unsigned separators, unsigned noise)
 {
-	if (noise)
-		feed->noise++;
-	else
-		feed->separators++;
+	feed->separators += separators;
+	feed->noise += noise;
 	if (feed->separators > feed->gap_max || feed->noise > VIEW_NOISE_MAX)
 		feed->state = 0;
 }
 
 static void feed_put(struct filter_stream *f, struct feed *feed, const struct fold *fold,
-		     const struct place *p, bool backwards)
+		     const struct sign *s, bool backwards)
 {
-	if (fold->n == 0) {
-		if (feed->state)
-			drop(feed, filter_view_noise(p->cp));
-		return;
+	if (fold->n == 0 && feed->state) {
+		bool noise = filter_view_noise(s->cp);
+		drop(feed, !noise, noise ? DECODE_NOISE(s->to - s->from) : 0);
 	}
 	for (int i = 0; i < fold->n; i++)
-		keep(f, feed, fold->cp[backwards ? fold->n - 1 - i : i], p);
+		keep(f, feed, fold->cp[backwards ? fold->n - 1 - i : i], s);
+}
+
+static void source_put(struct filter_stream *f, enum source s, const struct sign *sign)
+{
+	struct fold fold[VIEWS];
+	bool have[VIEWS] = { false };
+	for (size_t i = 0; i < f->feeds[s]; i++) {
+		struct feed *feed = &f->feed[s][i];
+		if (!have[feed->view])
+			filter_view_fold(feed->view, sign->cp, &fold[feed->view]);
+		have[feed->view] = true;
+		feed_put(f, feed, &fold[feed->view], sign, s == SOURCE_REVERSED);
+	}
 }
 
 void filter_source_put(struct filter_stream *f, enum source s, const struct place *p)
 {
-	struct fold fold[VIEWS];
-	bool have[VIEWS] = { false };
-	for (size_t i = 0; i < feeds_of(f, s); i++) {
-		struct feed *feed = &f->feed[s][i];
-		if (!have[feed->view])
-			filter_view_fold(feed->view, p->cp, &fold[feed->view]);
-		have[feed->view] = true;
-		feed_put(f, feed, &fold[feed->view], p, s == SOURCE_REVERSED);
-	}
+	source_put(f, s, &(struct sign){ .cp = p->cp, .to = 1, .start = p->start, .end = p->end });
 }
 
 void filter_source_reset(struct filter_stream *f, enum source s)
 {
-	for (size_t i = 0; i < feeds_of(f, s); i++)
+	for (size_t i = 0; i < f->feeds[s]; i++)
 		f->feed[s][i].state = 0;
 }
 
-void filter_feeds_put(struct filter_stream *f, const struct place *p)
+/* ---- the decoded source: it has states of its own only where they differ from the direct one's */
+
+static void twin_copy(struct feed *to, const struct feed *from)
 {
-	filter_source_put(f, SOURCE_DIRECT, p);
-	if (!f->set->strict)
-		return;
-	filter_escape_put(f, p);
-	filter_hidden_put(f, p);
+	to->state = from->state;
+	to->separators = from->separators;
+	to->noise = from->noise;
+	to->count = from->count;
+	uint32_t live = filter_automaton_live(from->automaton, from->state);
+	for (uint32_t k = 1; k <= live; k++) {
+		to->start[slot(to, k)] = from->start[slot(from, k)];
+		to->made[slot(to, k)] = 0;
+	}
 }
 
-void filter_feeds_finish(struct filter_stream *f)
+static bool twin_same(const struct feed *a, const struct feed *b)
 {
-	if (f->set->strict)
-		filter_escape_finish(f);
+	if (a->state != b->state ||
+	    (a->state && (a->separators != b->separators || a->noise != b->noise)))
+		return false;
+	uint32_t live = filter_automaton_live(a->automaton, a->state);
+	for (uint32_t k = 1; k <= live; k++)
+		if (a->start[slot(a, k)] != b->start[slot(b, k)] || a->made[slot(a, k)])
+			return false;
+	return true;
+}
+
+void filter_feeds_part(struct filter_stream *f)
+{
+	for (size_t i = 0; !f->feeds_parted && i < f->feeds[SOURCE_DECODED]; i++) {
+		struct feed *feed = &f->feed[SOURCE_DECODED][i];
+		twin_copy(feed, &f->feed[SOURCE_DIRECT][feed->twin]);
+	}
+	f->feeds_parted = f->feeds[SOURCE_DECODED] > 0;
+}
+
+static void feeds_join(struct filter_stream *f)
+{
+	for (size_t i = 0; i < f->feeds[SOURCE_DECODED]; i++) {
+		const struct feed *feed = &f->feed[SOURCE_DECODED][i];
+		if (!twin_same(feed, &f->feed[SOURCE_DIRECT][feed->twin]))
+			return;
+	}
+	f->feeds_parted = false;
+}
+
+void filter_feeds_put(struct filter_stream *f, enum reading r, const struct sign *s)
+{
+	if (r == READING_DIRECT)
+		source_put(f, SOURCE_DIRECT, s);
+	if (r != READING_MAIL || !f->feeds_parted)
+		return;
+	source_put(f, SOURCE_DECODED, s);
+	feeds_join(f);
+}
+
+void filter_feeds_drop(struct filter_stream *f, enum reading r, unsigned weight)
+{
+	for (size_t i = 0; r == READING_MAIL && i < f->feeds[SOURCE_DECODED]; i++)
+		drop(&f->feed[SOURCE_DECODED][i], 0, weight);
 }
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -141,15 +209,14 @@ uint64_t filter_feeds_hold(const struct filter_stream *f)
 {
 	uint64_t hold = NOWHERE;
 	for (int s = 0; s < SOURCES; s++)
-		for (size_t i = 0; i < feeds_of(f, (enum source)s); i++) {
+		for (size_t i = 0; i < f->feeds[s]; i++) {
 			const struct feed *feed = &f->feed[s][i];
+			if (s == SOURCE_DECODED && !f->feeds_parted)
+				break;
 			uint32_t live = filter_automaton_live(feed->automaton, feed->state);
 			if (live)
-				hold = least(hold,
-					     feed->start[(feed->count - live) & (feed->ring - 1)]);
+				hold = least(hold, feed->start[slot(feed, live)]);
 		}
-	if (f->escape.n)
-		hold = least(hold, f->escape.wait[0].start);
 	if (f->hidden.n)
 		hold = least(hold, f->hidden.start);
 	return least(hold, f->hidden.lead);

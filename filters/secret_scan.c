@@ -68,8 +68,8 @@ static bool found(struct filter_stream *f, const struct window *w, struct secret
 	if (!filter_secret_judge(p->kind, w->text.bytes + a, b - a))
 		return false;
 	/* What follows a block is not looked at: its tail would end where the text happened to. */
-	bool tail = p->kind->tail != SECRET_TAIL_NONE &&
-		    f->set->rule[p->rule].action != FILTER_BLOCK;
+	bool tail =
+		p->kind->tail != SECRET_TAIL_NONE && f->set->rule[p->rule].action != FILTER_BLOCK;
 	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail }) && tail)
 		tail_open(f, s, p, w->start[a], w->base + b);
 	return true;
@@ -100,26 +100,30 @@ static int try_run(struct filter_stream *f, const struct window *w, struct secre
 	return 0;
 }
 
+static void try_keep(struct filter_stream *f, struct secrets_state *s, const struct secret_try *t)
+{
+	if (s->tries == s->try_room) {
+		size_t bigger = s->try_room * 2 + 16;
+		struct secret_try *p = realloc(s->try, bigger * sizeof *p);
+		if (!p) {
+			f->nomem = true;
+			return;
+		}
+		s->try = p;
+		s->try_room = bigger;
+	}
+	s->try[s->tries++] = *t;
+}
+
 static int try_new(struct filter_stream *f, const struct window *w, struct secrets_state *s,
 		   uint32_t probe, uint64_t key, bool final)
 {
 	const struct secret_kind *k = f->set->secrets.probe[probe].kind;
 	struct secret_try t = { probe, lead_start(w, key, k->lead), key };
 	int r = try_run(f, w, s, &t, final);
-	if (r <= 0)
-		return r;
-	if (s->tries == s->try_room) {
-		size_t bigger = s->try_room * 2 + 16;
-		struct secret_try *p = realloc(s->try, bigger * sizeof *p);
-		if (!p) {
-			f->nomem = true;
-			return 0;
-		}
-		s->try = p;
-		s->try_room = bigger;
-	}
-	s->try[s->tries++] = t;
-	return 0;
+	if (r > 0)
+		try_keep(f, s, &t);
+	return r < 0 ? r : 0;
 }
 
 /* Open the tries of all keywords that end where the automaton is. */
@@ -132,6 +136,11 @@ static int keywords(struct filter_stream *f, const struct window *w, struct secr
 		for (uint32_t i = all->first[keyword]; i < all->first[keyword + 1]; i++)
 			TRY(try_new(f, w, s, all->probe_of[i], s->cursor - chars, final));
 	return 0;
+}
+
+static uint32_t step(const struct automaton *a, uint32_t state, char c)
+{
+	return filter_automaton_byte(a, state, (uint8_t)(c >= 'A' && c <= 'Z' ? c | 0x20 : c));
 }
 
 int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final)
@@ -148,8 +157,7 @@ int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final)
 	}
 	s->tries = open;
 	for (uint64_t end = filter_window_end(w); s->cursor < end;) {
-		uint8_t c = (uint8_t)w->text.bytes[s->cursor++ - w->base];
-		s->state = filter_automaton_byte(a, s->state, c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+		s->state = step(a, s->state, w->text.bytes[s->cursor++ - w->base]);
 		if (s->state && filter_automaton_accepts(a, s->state))
 			TRY(keywords(f, w, s, final));
 	}
@@ -160,6 +168,8 @@ int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final)
 			s->tail[open++] = s->tail[i];
 	}
 	s->tails = open;
+	s->asleep = w->reading != READING_DIRECT && s->tails == 0 &&
+		    filter_window_sleeps(w, f->set->secrets.behind, filter_secrets_live(f, w));
 	return 0;
 }
 
@@ -174,6 +184,59 @@ uint64_t filter_secrets_live(const struct filter_stream *f, const struct window 
 		if (s->try[i].at < live)
 			live = s->try[i].at;
 	return live;
+}
+
+bool filter_secrets_read(const struct filter_stream *f, const struct window *w)
+{
+	return f->set->secrets.automaton && w->view == TEXT_VALUE &&
+	       (w->reading == READING_DIRECT ||
+		f->set->secrets.decodes & filter_decode_of(w->reading));
+}
+
+/* The window whose search decides for w, and the first of its places that w's text shares. */
+static const struct window *decides(const struct filter_stream *f, const struct window *w,
+				    uint64_t *from)
+{
+	uint64_t differed = 0;
+	for (; w->reading != READING_DIRECT && (!w->awake || w->secrets.asleep); w--)
+		differed = w->differed > differed ? w->differed : differed;
+	*from = differed ? filter_window_clear(w, differed, f->set->secrets.behind) : 0;
+	return w;
+}
+
+uint64_t filter_secrets_back(const struct filter_stream *f, const struct window *w)
+{
+	uint64_t from;
+	w = decides(f, w, &from);
+	uint64_t live = filter_secrets_live(f, w);
+	return filter_window_end(w) - (live > from ? live : from);
+}
+
+/* Go on where the window stands that decided so far; a tail is that window's own. */
+void filter_secrets_wake(struct filter_stream *f, struct window *w)
+{
+	uint64_t from;
+	const struct window *d = decides(f, w, &from);
+	const struct automaton *a = f->set->secrets.automaton;
+	struct secrets_state *s = &w->secrets;
+	uint64_t end = filter_window_end(w), shift = end - filter_window_end(d);
+	s->cursor = end;
+	s->state = d->secrets.state;
+	s->tries = s->tails = 0;
+	s->asleep = false;
+	if (d->secrets.cursor - filter_automaton_live(a, s->state) < from) {
+		s->state = 0;
+		for (uint64_t at = from; at < filter_window_end(d); at++)
+			s->state = step(a, s->state, d->text.bytes[at - d->base]);
+	}
+	for (size_t i = 0; i < d->secrets.tries; i++) {
+		struct secret_try t = d->secrets.try[i];
+		if (t.key < from)
+			continue;
+		t.at = (t.at > from ? t.at : from) + shift;
+		t.key += shift;
+		try_keep(f, s, &t);
+	}
 }
 
 void filter_secrets_close(struct window *w)

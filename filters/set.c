@@ -24,8 +24,8 @@ int filter_action_parse(const char *name, enum filter_action *out)
 }
 
 const char *const filter_context_names[] = { "weak", "always", "alone", NULL };
-const char *const filter_decode_names[] = { "percent", "entity", "backslash", "markup",
-					    "quoted-printable", "base64", "hex", NULL };
+const char *const filter_decode_names[] = { "percent",          "entity", "backslash", "markup",
+					    "quoted-printable", "base64", "hex",       NULL };
 
 size_t filter_set_width(const struct filter_set *s) { return s->width; }
 
@@ -69,10 +69,9 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: match.context \"%s\" (rule %s)",
 			       filter_context_names[r->context], r->id);
-	if (r->decode && r->decode != FILTER_DECODE_ALL)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: match.decode that leaves one out "
-			       "(rule %s)",
+	if (r->decode > FILTER_DECODE_NONE)
+		return err_set(e, ERR_INPUT,
+			       "rule %s: decode is a set of encodings, or FILTER_DECODE_NONE",
 			       r->id);
 	if (r->gap_max > GAP_MAX)
 		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
@@ -123,6 +122,15 @@ static void widen(struct filter_set *s, size_t bytes)
 		s->width = bytes;
 }
 
+/* A dropped character counts one against VIEW_NOISE_MAX, and one for each 16 characters of an
+ * escape. */
+size_t filter_set_spread(uint32_t decode, uint32_t gap_max)
+{
+	if (!(decode & FILTER_DECODE_ALL))
+		return 4 * (1 + (size_t)gap_max + VIEW_NOISE_MAX);
+	return DECODE_SIGN_MAX * (2 + (size_t)gap_max) + 16 * VIEW_NOISE_MAX;
+}
+
 /* ---- regexes and detectors */
 
 static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_max,
@@ -136,11 +144,18 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	p->detector = d;
 	p->rule = rule;
 	p->view = !d ? TEXT_PLAIN : d->raw ? TEXT_RAW : TEXT_VALUE;
-	s->reads[p->view] = true;
-	if (p->regex.behind + 1 > s->behind)
-		s->behind = p->regex.behind + 1;
-	/* But for the raw view up to VIEW_NOISE_MAX dropped characters may precede each kept one. */
-	widen(s, (size_t)p->regex.width * 4 * (p->view == TEXT_RAW ? 1 : 1 + VIEW_NOISE_MAX));
+	p->behind = d && (d->check || d->context) ? DETECT_BEFORE : 0;
+	if (p->regex.behind > p->behind)
+		p->behind = p->regex.behind;
+	/* Two more: the one that filter_window_sleeps looks at, and one that is never the first. */
+	if (p->behind + 2 > s->behind)
+		s->behind = p->behind + 2;
+	if (p->view == TEXT_RAW) {
+		widen(s, (size_t)p->regex.width * 4);
+		return 0;
+	}
+	s->decodes |= s->rule[rule].decode & FILTER_DECODE_ALL;
+	widen(s, (size_t)p->regex.width * filter_set_spread(s->rule[rule].decode, 0));
 	return 0;
 }
 
@@ -152,7 +167,6 @@ static int probes_build(struct filter_set *s, const struct filter_rule **rule, s
 	s->probe = arena_array(&s->arena, s->rules * rows + 1, sizeof *s->probe);
 	if (!s->probe)
 		return nomem(e);
-	s->behind = DETECT_BEFORE + 1;
 	for (uint32_t i = 0; i < s->rules; i++) {
 		if (rule[i]->regex)
 			TRY(probe_add(s, rule[i]->regex, rule[i]->repeat_max, NULL, i, e));
@@ -226,20 +240,6 @@ static int fold_group(struct filter_set *s, const struct group *g, const struct 
 	return 0;
 }
 
-/* Source bytes that one kept character may stand for, by the feeds of stream.h. */
-static size_t bytes_per_char(const struct group *g)
-{
-	switch (g->fold) {
-	case FILTER_FOLD_NONE:
-		return 4;
-	case FILTER_FOLD_CASE:
-		return 4 * (1 + VIEW_NOISE_MAX);
-	case FILTER_FOLD_STRICT:
-		break;
-	}
-	return (size_t)ESCAPE_MAX * (1 + VIEW_NOISE_MAX + g->gap_max);
-}
-
 static int group_build(struct filter_set *s, struct group *g, const struct filter_rule **rule,
 		       struct err *e)
 {
@@ -258,7 +258,12 @@ static int group_build(struct filter_set *s, struct group *g, const struct filte
 		if (filter_automaton_longest(g->b) > longest)
 			longest = filter_automaton_longest(g->b);
 	}
-	widen(s, longest * bytes_per_char(g) + ESCAPE_MAX);
+	for (size_t i = 0; i < s->rules; i++)
+		g->decodes |= in_group(g, rule[i]) ? s->rule[i].decode & FILTER_DECODE_ALL : 0;
+	s->decodes |= g->decodes;
+	widen(s, g->fold == FILTER_FOLD_NONE && !g->decodes
+			 ? longest * 4
+			 : longest * filter_set_spread(g->decodes, strict ? g->gap_max : 0));
 	return 0;
 }
 
@@ -296,7 +301,9 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 		TRY(rule_copy(s, &s->rule[i], sorted[i], e));
 	TRY(probes_build(s, sorted, e));
 	TRY(filter_set_secrets(s, sorted, e));
-	return groups_build(s, sorted, e);
+	TRY(groups_build(s, sorted, e));
+	s->width += s->decodes ? (size_t)DECODE_BATCH * 4 : 0;
+	return 0;
 }
 
 int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,

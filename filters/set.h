@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "filters/automaton.h"
+#include "filters/decode.h"
 #include "filters/detect.h"
 #include "filters/filters.h"
 #include "filters/regex.h"
@@ -11,9 +12,6 @@
 #include "filters/view.h"
 
 #define GAP_MAX 64 /* dropped separators that a rule may ask for */
-
-/* Escapes are at most this long; an unfinished one holds so many bytes at most. */
-#define ESCAPE_MAX 16
 
 struct rule {
 	const char *id, *replacement, *detector;
@@ -37,6 +35,7 @@ struct probe {
 	const struct detector *detector; /* or NULL */
 	uint32_t rule;
 	enum text_view view;
+	uint32_t behind; /* code points in front of a value that its context may lie in */
 };
 
 /* A kind of secret, and the rule that asks for it. */
@@ -52,13 +51,16 @@ struct secrets {
 	struct secret_probe *probe;
 	uint32_t *first, *probe_of;
 	size_t probes;
-	uint32_t lead; /* most characters that a value may begin before its keyword */
+	uint32_t lead;    /* most characters that a value may begin before its keyword */
+	uint32_t behind;  /* as of a probe, over all */
+	uint32_t decodes; /* FILTER_DECODE_* that some rule allows */
 };
 
 /* Literals that are folded alike. strict: a and b of both directions; else only one automaton. */
 struct group {
 	enum filter_fold fold;
 	uint32_t gap_max;
+	uint32_t decodes; /* FILTER_DECODE_* that some of its rules allow */
 	struct automaton *a, *b, *a_reversed, *b_reversed;
 };
 
@@ -73,9 +75,13 @@ struct filter_set {
 	size_t groups;
 	size_t width;    /* bytes */
 	uint32_t behind; /* code points that a window keeps before the earliest cursor */
-	bool reads[TEXT_VIEWS]; /* some probe reads this text */
 	bool strict;
+	uint32_t decodes; /* FILTER_DECODE_* that some rule allows */
 };
+
+/* Source bytes that one kept character of a view and what is dropped in front of it may take, where
+ * a rule allows these encodings and so many dropped separators. */
+size_t filter_set_spread(uint32_t decode, uint32_t gap_max);
 
 /* set_secrets.c: kinds of secrets, and the automaton of their keywords. */
 int filter_set_secrets(struct filter_set *s, const struct filter_rule **rule,

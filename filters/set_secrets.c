@@ -28,13 +28,18 @@ static int probe_add(struct filter_set *s, size_t row, uint32_t rule, struct err
 	p->kind = filter_secret_at(row);
 	p->rule = rule;
 	TRY(filter_secret_regex(row, &p->regex, e));
-	uint32_t behind = p->regex->behind + 1 + p->kind->lead;
-	s->reads[TEXT_VALUE] = true;
-	if (behind > s->behind)
-		s->behind = behind;
+	/* A value begins up to lead characters before its keyword and looks back from there. */
+	uint32_t behind = p->regex->behind + p->kind->lead;
+	if (behind > s->secrets.behind)
+		s->secrets.behind = behind;
+	if (behind + 2 > s->behind)
+		s->behind = behind + 2;
+	s->secrets.decodes |= s->rule[rule].decode & FILTER_DECODE_ALL;
+	s->decodes |= s->secrets.decodes;
 	if (p->kind->lead > s->secrets.lead)
 		s->secrets.lead = p->kind->lead;
-	size_t width = (size_t)(p->kind->lead + p->regex->width) * 4 * (1 + VIEW_NOISE_MAX);
+	size_t width = (size_t)(p->kind->lead + p->regex->width) *
+		       filter_set_spread(s->rule[rule].decode, 0);
 	if (width > s->width)
 		s->width = width;
 	return 0;

@@ -94,12 +94,15 @@ static void feed_text(struct filter_stream *f, bool final)
 			f->record.ill_formed += u.n;
 			f->ill_end = p.end;
 		}
-		filter_windows_put(f, &p);
-		filter_feeds_put(f, &p);
+		struct sign s = { .cp = p.cp, .to = 1, .start = p.start, .end = p.end };
+		filter_raw_put(f, &s);
+		if (f->set->strict)
+			filter_hidden_put(f, &p);
+		filter_batch_put(f, &s);
 		f->fed += u.n;
 	}
 	if (final)
-		filter_feeds_finish(f);
+		filter_batch_finish(f);
 }
 
 /* Ill-formed bytes among raw[from, fed). */
@@ -149,15 +152,18 @@ static void finish_closed(struct filter_stream *f, enum filter_end end)
 static void step(struct filter_stream *f, bool final)
 {
 	feed_text(f, final);
-	if (filter_windows_scan(f, final) < 0 || f->nomem) {
+	if (filter_windows_scan(f, final) < 0 || f->engine_limit || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);
 		return;
 	}
-	uint64_t limit = f->base + f->fed, a = filter_feeds_hold(f), b = filter_windows_hold(f);
+	uint64_t limit = f->base + f->fed, a = filter_feeds_hold(f), b = filter_windows_hold(f),
+		 c = filter_batch_hold(f);
 	if (!final && a < limit)
 		limit = a;
 	if (!final && b < limit)
 		limit = b;
+	if (!final && c < limit)
+		limit = c;
 	size_t before = f->out.len;
 	filter_emit_until(f, limit, final);
 	if (f->out.len > before)

@@ -15,7 +15,7 @@
 #define NOWHERE UINT64_MAX
 
 /* Where the characters of a feed come from. */
-enum source { SOURCE_DIRECT, SOURCE_ESCAPED, SOURCE_HIDDEN, SOURCE_REVERSED, SOURCES };
+enum source { SOURCE_DIRECT, SOURCE_DECODED, SOURCE_HIDDEN, SOURCE_REVERSED, SOURCES };
 
 /* One automaton's state on one source of characters. */
 struct feed {
@@ -23,8 +23,10 @@ struct feed {
 	enum view view;
 	uint32_t gap_max, state, separators, noise;
 	uint64_t *start; /* [ring] raw starts of the last kept characters */
+	uint8_t *made;   /* [ring] what they were decoded from: FILTER_DECODE_* */
 	uint64_t count;  /* kept characters so far */
 	uint32_t ring;   /* power of two, at least the longest literal */
+	size_t twin;     /* of SOURCE_DECODED: the same on SOURCE_DIRECT */
 };
 
 /* A code point and the raw bytes it stands for. */
@@ -33,10 +35,11 @@ struct place {
 	uint64_t start, end;
 };
 
-/* Code points that may still become an escape. */
-struct escape {
-	struct place wait[ESCAPE_MAX + 1];
+/* Characters that may still become something else in some reading. */
+struct batch {
+	struct sign wait[DECODE_BATCH];
 	int n;
+	uint32_t before[READINGS]; /* the character in front of them */
 };
 
 /* Bytes hidden in variation selectors, and the lead of an override. */
@@ -52,6 +55,7 @@ struct hidden {
 struct probe_state {
 	uint64_t cursor; /* view offset from where to try */
 	uint64_t live;   /* view offset of a match that is still open, or NOWHERE */
+	bool asleep;     /* of a window of a later reading: the reading before decides */
 };
 
 /* Patterns of a kind of secret that are still to be tried from view offsets [at, key]. */
@@ -69,6 +73,7 @@ struct secret_tail_state {
 
 /* The search for secrets in one window. */
 struct secrets_state {
+	bool asleep;     /* as of a probe */
 	uint32_t state;  /* of the automaton */
 	uint64_t cursor; /* view offset that it has read up to */
 	struct secret_try *try;
@@ -77,13 +82,17 @@ struct secrets_state {
 	size_t tails, tail_room;
 };
 
-/* A text that probes read: a view, with the raw place of each byte. View offsets count from the
- * start of the stream and never move; text.bytes[i] has view offset base + i. */
+/* A text that probes read: a view of a reading, with the raw place of each byte. View offsets never
+ * move; text.bytes[i] has view offset base + i. */
 struct window {
 	enum text_view view;
+	enum reading reading;
+	bool used;         /* some probe reads it */
+	bool awake;        /* it has a text of its own; the direct reading always has */
+	uint64_t differed; /* raw end of what was last read otherwise than in the reading before */
 	struct buf text;
 	uint64_t *start, *end; /* [room] by byte of text: the raw place of its character */
-	uint8_t *made;         /* [room] by byte of text: FILTER_DECODE_* that its character came of */
+	uint8_t *made; /* [room] by byte of text: FILTER_DECODE_* that its character came of */
 	size_t room;
 	uint64_t base;
 	uint32_t noise;            /* dropped characters since the last kept one */
@@ -91,7 +100,7 @@ struct window {
 	struct secrets_state secrets;
 };
 
-#define WINDOWS 3
+#define WINDOWS (TEXT_VIEWS * READINGS)
 
 /* Bytes of a window's text: indices into text.bytes. */
 struct span {
@@ -131,10 +140,11 @@ struct filter_stream {
 	size_t held_max;
 
 	struct window window[WINDOWS];
+	bool parted; /* some window of a later reading is awake */
 	struct feed *feed[SOURCES];
-	size_t feeds; /* of each source but SOURCE_DIRECT */
-	size_t direct_feeds;
-	struct escape escape;
+	size_t feeds[SOURCES];
+	bool feeds_parted; /* SOURCE_DECODED has a state of its own */
+	struct batch batch;
 	struct hidden hidden;
 	pcre2_match_data *match_data;
 	pcre2_match_context *match_context;
@@ -149,26 +159,36 @@ struct filter_stream {
 	struct sha256 *seen_hash, *emitted_hash;
 	struct filter_record record;
 	struct arena record_arena;
-	bool nomem;
+	bool nomem, engine_limit;
 };
 
 /* feed.c */
 int filter_feeds_open(struct filter_stream *f) MUST_USE;
 void filter_feeds_close(struct filter_stream *f);
-void filter_feeds_put(struct filter_stream *f, const struct place *p);
-void filter_feeds_finish(struct filter_stream *f);
+/* The last reading of a text, READING_MAIL, is SOURCE_DECODED. */
+void filter_feeds_put(struct filter_stream *f, enum reading r, const struct sign *s);
+void filter_feeds_drop(struct filter_stream *f, enum reading r, unsigned weight);
+/* Characters come that the readings read otherwise. */
+void filter_feeds_part(struct filter_stream *f);
 uint64_t filter_feeds_hold(const struct filter_stream *f);
 void filter_source_put(struct filter_stream *f, enum source s, const struct place *p);
 void filter_source_reset(struct filter_stream *f, enum source s);
 
+/* batch.c */
+void filter_batch_put(struct filter_stream *f, const struct sign *s);
+void filter_batch_finish(struct filter_stream *f);
+uint64_t filter_batch_hold(const struct filter_stream *f);
+
 /* hidden.c */
-void filter_escape_put(struct filter_stream *f, const struct place *p);
-void filter_escape_finish(struct filter_stream *f);
 void filter_hidden_put(struct filter_stream *f, const struct place *p);
 
 /* window.c */
 int filter_windows_open(struct filter_stream *f) MUST_USE;
-void filter_windows_put(struct filter_stream *f, const struct place *p);
+void filter_raw_put(struct filter_stream *f, const struct sign *s);
+void filter_reading_put(struct filter_stream *f, enum reading r, const struct sign *s);
+/* Text was dropped in front of s; weight: DECODE_NOISE. */
+void filter_reading_drop(struct filter_stream *f, enum reading r, const struct sign *s,
+			 unsigned weight);
 /* 0, or ERR_UNAVAILABLE: a work limit */
 int filter_windows_scan(struct filter_stream *f, bool final) MUST_USE;
 uint64_t filter_windows_hold(const struct filter_stream *f);
@@ -185,6 +205,30 @@ int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final) M
 /* View offset of the first character that a secret may still begin with. */
 uint64_t filter_secrets_live(const struct filter_stream *f, const struct window *w);
 void filter_secrets_close(struct window *w);
+/* As filter_window_reads and filter_window_back of a probe, and to wake it. */
+bool filter_secrets_read(const struct filter_stream *f, const struct window *w);
+uint64_t filter_secrets_back(const struct filter_stream *f, const struct window *w);
+void filter_secrets_wake(struct filter_stream *f, struct window *w);
+
+/* follow.c: windows of later readings, which have a text only where they differ. */
+/* Characters come of which differs[r] reads some otherwise than the reading before it. */
+void filter_readings_part(struct filter_stream *f, const bool differs[READINGS]);
+/* They have come; raw_end: of the last. */
+void filter_readings_differed(struct filter_stream *f, const bool differs[READINGS],
+			      uint64_t raw_end);
+/* Whether a match that begins at view offset `at` belongs to the reading before: nothing that was
+ * read otherwise lies within `behind` characters of it. Then the probe sleeps. */
+bool filter_window_sleeps(const struct window *w, uint32_t behind, uint64_t at);
+/* Bytes from where a probe goes on in this window, or would if it woke now, to the end. */
+uint64_t filter_window_back(const struct filter_stream *f, const struct window *w, size_t probe);
+/* The first view offset of a window from which a match cannot see what ends at raw offset
+ * `differed`: filter_window_sleeps of a later window says the same of its text. */
+uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t behind);
+/* The index of the character n before the one at index i, or 0. */
+size_t filter_window_behind(const struct window *w, size_t i, uint32_t n);
+/* Whether a probe reads a window at all. */
+bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe);
+bool filter_window_room(struct window *w, size_t more);
 
 /* emit.c */
 /* false: it is there already, or memory ran out. */

@@ -9,16 +9,32 @@
 
 #define TRIM_BYTES 4096 /* the window moves down in steps of this */
 
+bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe)
+{
+	const struct probe *p = &f->set->probe[probe];
+	return p->view == w->view && (w->reading == READING_DIRECT ||
+				      f->set->rule[p->rule].decode & filter_decode_of(w->reading));
+}
+
 int filter_windows_open(struct filter_stream *f)
 {
-	for (int v = 0; v < TEXT_VIEWS; v++) {
-		struct window *w = &f->window[v];
-		w->view = (enum text_view)v;
+	for (int k = 0; k < WINDOWS; k++) {
+		struct window *w = &f->window[k];
+		w->view = (enum text_view)(k / READINGS);
+		w->reading = (enum reading)(k % READINGS);
+		if (w->view == TEXT_RAW && w->reading != READING_DIRECT)
+			continue;
+		w->awake = w->reading == READING_DIRECT;
 		w->probe = calloc(f->set->probes + 1, sizeof *w->probe);
 		if (!w->probe)
 			return ERR_NOMEM;
-		for (size_t i = 0; i < f->set->probes; i++)
-			w->probe[i].live = NOWHERE;
+		for (size_t i = 0; i < f->set->probes; i++) {
+			bool here = filter_window_reads(f, w, i);
+			w->used |= here;
+			w->probe[i] = (struct probe_state){ 0, NOWHERE, !here || !w->awake };
+		}
+		w->used |= filter_secrets_read(f, w);
+		w->secrets.asleep = !filter_secrets_read(f, w) || !w->awake;
 	}
 	return 0;
 }
@@ -46,7 +62,7 @@ static bool bigger(void *list, size_t count, size_t size)
 	return p != NULL;
 }
 
-static bool room(struct window *w, size_t more)
+bool filter_window_room(struct window *w, size_t more)
 {
 	size_t need = w->text.len + more;
 	if (need <= w->room)
@@ -59,48 +75,71 @@ static bool room(struct window *w, size_t more)
 	return true;
 }
 
-static void keep(struct filter_stream *f, struct window *w, uint32_t cp, const struct place *p,
-		 uint8_t made)
+static void keep(struct filter_stream *f, struct window *w, uint32_t cp, const struct sign *s)
 {
 	char u[4];
 	size_t n = (size_t)text_utf8_encode(cp, u);
-	if (!room(w, n)) {
+	if (!filter_window_room(w, n)) {
 		f->nomem = true;
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		w->start[w->text.len + i] = p->start;
-		w->end[w->text.len + i] = p->end;
-		w->made[w->text.len + i] = made;
+		w->start[w->text.len + i] = s->start;
+		w->end[w->text.len + i] = s->end;
+		w->made[w->text.len + i] = s->made;
 	}
 	buf_add(&w->text, u, n);
 	f->nomem |= w->text.failed;
 	w->noise = 0;
 }
 
-static void window_put(struct filter_stream *f, struct window *w, const struct place *p,
-		       uint8_t made)
+/* Too much dropped text in a row: a sign counts as kept, or a match could be held for ever. */
+static void drop(struct filter_stream *f, struct window *w, const struct sign *s, unsigned weight)
+{
+	w->noise += weight;
+	if (w->noise > VIEW_NOISE_MAX)
+		keep(f, w, 0xFFFD, s);
+}
+
+static void window_put(struct filter_stream *f, struct window *w, const struct sign *s)
 {
 	static const enum view view[TEXT_VIEWS] = { VIEW_RAW, VIEW_PLAIN, VIEW_VALUE };
-	if (p->cp < 0x80) { /* itself in every view */
-		keep(f, w, p->cp, p, made);
+	if (s->cp < 0x80) { /* itself in every view */
+		keep(f, w, s->cp, s);
 		return;
 	}
 	struct fold fold;
-	filter_view_fold(view[w->view], p->cp, &fold);
+	filter_view_fold(view[w->view], s->cp, &fold);
 	for (int i = 0; i < fold.n; i++)
-		keep(f, w, fold.cp[i], p, made);
-	/* Too many dropped characters in a row: one counts as kept, or a match could be held for
-	 * ever. */
-	if (fold.n == 0 && ++w->noise > VIEW_NOISE_MAX)
-		keep(f, w, 0xFFFD, p, made);
+		keep(f, w, fold.cp[i], s);
+	if (fold.n == 0)
+		drop(f, w, s, DECODE_NOISE(s->to - s->from));
 }
 
-void filter_windows_put(struct filter_stream *f, const struct place *p)
+void filter_raw_put(struct filter_stream *f, const struct sign *s)
 {
-	for (int i = 0; i < WINDOWS; i++)
-		if (f->set->reads[f->window[i].view])
-			window_put(f, &f->window[i], p, 0);
+	struct window *w = &f->window[TEXT_RAW * READINGS];
+	if (w->used)
+		window_put(f, w, s);
+}
+
+void filter_reading_put(struct filter_stream *f, enum reading r, const struct sign *s)
+{
+	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++) {
+		struct window *w = &f->window[v * READINGS + (int)r];
+		if (w->used && w->awake)
+			window_put(f, w, s);
+	}
+}
+
+void filter_reading_drop(struct filter_stream *f, enum reading r, const struct sign *s,
+			 unsigned weight)
+{
+	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++) {
+		struct window *w = &f->window[v * READINGS + (int)r];
+		if (w->used && w->awake)
+			drop(f, w, s, weight);
+	}
 }
 
 uint64_t filter_window_end(const struct window *w) { return w->base + w->text.len; }
@@ -158,8 +197,14 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES)
-		filter_window_found(f, w, p->rule, &(struct span){ s, h.end, h.head, h.tail, false });
+		filter_window_found(f, w, p->rule,
+				    &(struct span){ s, h.end, h.head, h.tail, false });
 	return w->base + h.end;
+}
+
+static bool sleeps(const struct window *w, const struct probe *p, uint64_t at)
+{
+	return w->reading != READING_DIRECT && filter_window_sleeps(w, p->behind, at);
 }
 
 static int probe_scan(struct filter_stream *f, const struct window *w, const struct probe *p,
@@ -171,49 +216,43 @@ static int probe_scan(struct filter_stream *f, const struct window *w, const str
 	state->live = NOWHERE;
 	for (;;) {
 		state->cursor = first_from(w, &p->regex, state->cursor);
-		if (state->cursor >= filter_window_end(w))
+		state->asleep = sleeps(w, p, state->cursor);
+		if (state->asleep || state->cursor >= filter_window_end(w))
 			return 0;
 		int r = pcre2_match(p->regex.code, (PCRE2_SPTR)w->text.bytes, w->text.len,
 				    (size_t)(state->cursor - w->base), how, f->match_data,
 				    f->match_context);
-		if (r == PCRE2_ERROR_NOMATCH) {
-			state->cursor = filter_window_end(w);
+		if (r < 0 && r != PCRE2_ERROR_NOMATCH && r != PCRE2_ERROR_PARTIAL)
+			return ERR_UNAVAILABLE;
+		state->cursor = r == PCRE2_ERROR_NOMATCH ? filter_window_end(w) : w->base + at[0];
+		state->asleep = sleeps(w, p, state->cursor);
+		if (state->asleep || r == PCRE2_ERROR_NOMATCH)
 			return 0;
-		}
 		if (r == PCRE2_ERROR_PARTIAL) {
-			state->cursor = w->base + at[0];
 			if (at[0] < w->text.len)
 				state->live = state->cursor;
 			return 0;
 		}
-		if (r < 0)
-			return ERR_UNAVAILABLE;
 		state->cursor = full(f, w, p, at[0], at[1]);
 	}
 }
 
-static bool secrets_in(const struct filter_stream *f, const struct window *w)
-{
-	return f->set->secrets.automaton && w->view == TEXT_VALUE;
-}
-
-/* Forget what no probe will look at again, but keep `behind` characters before the first cursor. */
+/* Forget what no probe will look at again, but keep `behind` characters before the first place
+ * where one will go on. */
 static void trim(struct filter_stream *f, struct window *w)
 {
 	uint64_t first = filter_window_end(w);
-	for (size_t i = 0; i < f->set->probes; i++)
-		if (f->set->probe[i].view == w->view && w->probe[i].cursor < first)
-			first = w->probe[i].cursor;
-	if (secrets_in(f, w)) {
-		uint64_t live = filter_secrets_live(f, w);
-		first = live < first ? live : first;
+	for (size_t i = 0; i < f->set->probes; i++) {
+		if (!filter_window_reads(f, w, i))
+			continue;
+		uint64_t at = filter_window_end(w) - filter_window_back(f, w, i);
+		first = at < first ? at : first;
 	}
-	size_t n = (size_t)(first - w->base);
-	for (uint32_t left = f->set->behind; left > 0 && n > 0; left--) {
-		do
-			n--;
-		while (n > 0 && ((uint8_t)w->text.bytes[n] & 0xC0) == 0x80);
+	if (filter_secrets_read(f, w)) {
+		uint64_t at = filter_window_end(w) - filter_secrets_back(f, w);
+		first = at < first ? at : first;
 	}
+	size_t n = filter_window_behind(w, (size_t)(first - w->base), f->set->behind);
 	if (n < TRIM_BYTES)
 		return;
 	size_t stay = w->text.len - n;
@@ -224,18 +263,44 @@ static void trim(struct filter_stream *f, struct window *w)
 	w->base += n;
 }
 
+static int window_scan(struct filter_stream *f, struct window *w, bool final)
+{
+	bool any = w->reading == READING_DIRECT;
+	for (size_t i = 0; i < f->set->probes; i++) {
+		if (w->probe[i].asleep)
+			continue;
+		TRY(probe_scan(f, w, &f->set->probe[i], &w->probe[i], final));
+		any |= !w->probe[i].asleep;
+	}
+	if (!w->secrets.asleep) {
+		TRY(filter_secrets_scan(f, w, final));
+		any |= !w->secrets.asleep;
+	}
+	w->awake = any;
+	if (!any)
+		buf_clear(&w->text);
+	return 0;
+}
+
 int filter_windows_scan(struct filter_stream *f, bool final)
 {
+	f->parted = false;
 	for (int k = 0; k < WINDOWS; k++) {
 		struct window *w = &f->window[k];
-		for (size_t i = 0; i < f->set->probes; i++)
-			if (f->set->probe[i].view == w->view)
-				TRY(probe_scan(f, w, &f->set->probe[i], &w->probe[i], final));
-		if (secrets_in(f, w))
-			TRY(filter_secrets_scan(f, w, final));
-		trim(f, w);
+		if (w->used && w->awake)
+			TRY(window_scan(f, w, final));
+		f->parted |= w->used && w->awake && w->reading != READING_DIRECT;
 	}
+	for (int k = 0; k < WINDOWS; k++)
+		if (f->window[k].used && f->window[k].text.len >= TRIM_BYTES)
+			trim(f, &f->window[k]);
 	return 0;
+}
+
+static uint64_t earlier(const struct window *w, uint64_t at, uint64_t hold)
+{
+	uint64_t start = at < filter_window_end(w) ? w->start[at - w->base] : NOWHERE;
+	return start < hold ? start : hold;
 }
 
 uint64_t filter_windows_hold(const struct filter_stream *f)
@@ -243,16 +308,13 @@ uint64_t filter_windows_hold(const struct filter_stream *f)
 	uint64_t hold = NOWHERE;
 	for (int k = 0; k < WINDOWS; k++) {
 		const struct window *w = &f->window[k];
-		for (size_t i = 0; i < f->set->probes; i++) {
-			if (f->set->probe[i].view != w->view || w->probe[i].live == NOWHERE)
-				continue;
-			uint64_t start = w->start[w->probe[i].live - w->base];
-			hold = start < hold ? start : hold;
-		}
-		if (secrets_in(f, w) && filter_secrets_live(f, w) < filter_window_end(w)) {
-			uint64_t start = w->start[filter_secrets_live(f, w) - w->base];
-			hold = start < hold ? start : hold;
-		}
+		if (!w->used || !w->awake)
+			continue;
+		for (size_t i = 0; i < f->set->probes; i++)
+			if (!w->probe[i].asleep && w->probe[i].live != NOWHERE)
+				hold = earlier(w, w->probe[i].live, hold);
+		if (!w->secrets.asleep)
+			hold = earlier(w, filter_secrets_live(f, w), hold);
 	}
 	return hold;
 }

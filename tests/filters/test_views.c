@@ -20,9 +20,9 @@ static struct filter_set *detector(const char *name)
 
 Test(filters_views, digits_of_every_script_are_digits)
 {
-	static const uint32_t nought[] = { 0x660,  0x6F0,  0x7C0,  0x966,  0x9E6,   0xE50,
-					   0x1040, 0x17E0, 0x1A90, 0xFF10, 0x104A0, 0x1D7CE,
-					   0x1D7E2, 0x1E950 };
+	static const uint32_t nought[] = { 0x660,   0x6F0,   0x7C0,   0x966,  0x9E6,
+					   0xE50,   0x1040,  0x17E0,  0x1A90, 0xFF10,
+					   0x104A0, 0x1D7CE, 0x1D7E2, 0x1E950 };
 	for (size_t i = 0; i < sizeof nought / sizeof *nought; i++)
 		for (uint32_t d = 0; d < 10; d++) {
 			struct fold f;
@@ -38,8 +38,9 @@ struct row {
 
 static const struct row rows[] = {
 	{ "pan", "\u0664\u0661\u0661\u0661 1111 1111 1111", true },
-	{ "pan", "\u096A\u0967\u0967\u0967\u0967\u0967\u0967\u0967"
-		 "\u0967\u0967\u0967\u0967\u0967\u0967\u0967\u0967",
+	{ "pan",
+	  "\u096A\u0967\u0967\u0967\u0967\u0967\u0967\u0967"
+	  "\u0967\u0967\u0967\u0967\u0967\u0967\u0967\u0967",
 	  true },
 	{ "pan", "4111\u20131111\u20131111\u20131111", true },
 	{ "pan", "4111\u20111111\u20111111\u20111111", true },

@@ -1,0 +1,54 @@
+/* Decoding: what a piece of text says once its escapes are read. Pure functions of a short list of
+ * characters; who collects them, and when they are enough, is batch.c's.
+ *
+ * The readings form a chain; each decodes what the one before does and more. So a writing that can
+ * be meant in two ways is read in both: in "?a=41" the last reading sees an A, the others do not,
+ * and no decoding hides a value from the readings before it. */
+#ifndef FILTERS_DECODE_H
+#define FILTERS_DECODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum reading {
+	READING_DIRECT,  /* as it stands */
+	READING_ESCAPES, /* backslashes, entities */
+	READING_PERCENT, /* and percent, two layers of both */
+	READING_MARKUP,  /* and marks of Markdown and HTML inside words and numbers */
+	READING_MAIL,    /* and quoted-printable */
+	READINGS
+};
+
+#define DECODE_BATCH 128   /* characters that are looked at together */
+#define DECODE_SIGN_MAX 64 /* of them (all ASCII) that may make up one decoded character */
+
+/* A character, the raw bytes it stands for, the encodings (FILTER_DECODE_*) that made it, and which
+ * characters of the batch it came of. */
+struct sign {
+	uint32_t cp;
+	uint8_t made, from, to;
+	uint64_t start, end;
+};
+
+/* A batch in one reading. */
+struct decoded {
+	struct sign sign[DECODE_BATCH];
+	int n;
+	int settled;                   /* characters of the batch that no later one can change */
+	bool inside[DECODE_BATCH + 1]; /* position i lies inside of an escape */
+	uint8_t dropped[DECODE_BATCH + 1]; /* weight of what was dropped and ended at position i */
+};
+
+/* How much a dropped piece of text counts against VIEW_NOISE_MAX: one for each 16 characters. */
+#define DECODE_NOISE(chars) (((unsigned)(chars) + 15) / 16)
+
+/* Whether cp may begin an escape of these encodings. */
+bool filter_decode_opens(uint32_t cp, uint32_t encodings);
+/* Read in[0..n). before: the character in front of the batch in this reading. final: nothing
+ * follows. */
+void filter_decode(enum reading r, uint32_t encodings, const struct sign *in, int n,
+		   uint32_t before, bool final, struct decoded *out);
+/* The encodings of a reading. */
+uint32_t filter_decode_of(enum reading r);
+
+#endif
