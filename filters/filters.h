@@ -94,7 +94,7 @@ int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width,
  * only grows; a policy bundle states it as the least that it needs. */
 unsigned filter_tables(void);
 /* What does the matching here, for the log, "NAME-VERSION" and spaces: the above, the confusables
- * behind it, and the libraries: "unicode-15.0.0 confusables-17.0.0 pcre2-10.42 tables-1". Static
+ * behind it, and the libraries: "unicode-15.0.0 confusables-17.0.0 pcre2-10.42 tables-2". Static
  * storage. */
 const char *filter_tables_version(void);
 

@@ -7,7 +7,7 @@
 #include <utf8proc.h>
 
 /* Raised when a view, the confusables or the grammar of regexes change what is found. */
-#define TABLES 1
+#define TABLES 2
 
 static char version[160];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
