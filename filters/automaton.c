@@ -21,6 +21,7 @@ struct automaton {
 	uint32_t *fail, *dict; /* longest proper suffix; nearest suffix that accepts */
 	uint32_t *depth, *live;
 	uint32_t *accept_of; /* accept + 1, or 0 */
+	uint32_t *whole, *whole_rule; /* the shortest literal through the node */
 	struct accept *accept;
 	uint32_t accepts;
 };
@@ -35,6 +36,8 @@ void filter_automaton_free(struct automaton *a)
 	free(a->depth);
 	free(a->live);
 	free(a->accept_of);
+	free(a->whole);
+	free(a->whole_rule);
 	free(a->accept);
 	free(a);
 }
@@ -68,8 +71,10 @@ static int room(struct automaton *a, size_t nodes, size_t accepts, struct err *e
 	a->live = calloc(nodes, sizeof *a->live);
 	a->accept_of = calloc(nodes, sizeof *a->accept_of);
 	a->accept = calloc(accepts + 1, sizeof *a->accept);
+	a->whole = calloc(nodes, sizeof *a->whole);
+	a->whole_rule = calloc(nodes, sizeof *a->whole_rule);
 	if (!a->next || !a->fail || !a->dict || !a->depth || !a->live || !a->accept_of ||
-	    !a->accept)
+	    !a->accept || !a->whole || !a->whole_rule)
 		return err_set(e, ERR_NOMEM, "out of memory for %zu states", nodes);
 	a->nodes = 1;
 	return 0;
@@ -90,6 +95,10 @@ static void insert(struct automaton *a, const struct automaton_literal *l, int r
 				*cell = a->nodes++;
 			}
 			node = *cell;
+			if (!a->whole[node] || l->n < a->whole[node]) {
+				a->whole[node] = (uint32_t)l->n;
+				a->whole_rule[node] = l->rule;
+			}
 		}
 	}
 	a->accept[a->accepts] = (struct accept){ l->rule, (uint32_t)l->n, a->accept_of[node] };
@@ -175,6 +184,21 @@ int filter_automaton_accepts(const struct automaton *a, uint32_t state)
 }
 
 uint32_t filter_automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }
+
+int filter_automaton_next_live(const struct automaton *a, uint32_t *it, uint32_t *chars,
+			       uint32_t *whole, uint32_t *rule)
+{
+	uint32_t node = *it;
+	while (node && a->live[node] != a->depth[node])
+		node = a->fail[node];
+	if (!node)
+		return 0;
+	*chars = a->depth[node];
+	*whole = a->whole[node];
+	*rule = a->whole_rule[node];
+	*it = a->fail[node];
+	return 1;
+}
 
 uint32_t filter_automaton_longest(const struct automaton *a) { return a->longest; }
 

@@ -29,6 +29,10 @@ uint32_t filter_automaton_byte(const struct automaton *a, uint32_t state, uint8_
 int filter_automaton_accepts(const struct automaton *a, uint32_t state);
 /* Characters at the end of the input that may still grow into a literal. */
 uint32_t filter_automaton_live(const struct automaton *a, uint32_t state);
+/* The ends of the input that may still grow into a literal, longest first: *it starts as the state;
+ * how many characters, how many the shortest of those literals has, and its rule. 0: no more. */
+int filter_automaton_next_live(const struct automaton *a, uint32_t *it, uint32_t *chars,
+			       uint32_t *whole, uint32_t *rule);
 /* Longest literal, in characters. */
 uint32_t filter_automaton_longest(const struct automaton *a);
 

@@ -73,17 +73,22 @@ static uint32_t slot(const struct feed *feed, uint32_t back)
 	return (uint32_t)(feed->count - back) & (feed->ring - 1);
 }
 
+void filter_feed_found(struct filter_stream *f, const struct feed *feed, uint32_t rule,
+		       uint32_t chars, uint64_t end)
+{
+	uint64_t start = feed->start[slot(feed, chars)];
+	uint8_t made = 0;
+	for (uint32_t k = 1; k <= chars; k++)
+		made |= feed->made[slot(feed, k)];
+	if (!(made & ~f->set->rule[rule].decode))
+		filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
+}
+
 static void accept(struct filter_stream *f, const struct feed *feed, uint64_t end)
 {
 	uint32_t it = 0, rule, chars;
-	while (filter_automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars)) {
-		uint64_t start = feed->start[slot(feed, chars)];
-		uint8_t made = 0;
-		for (uint32_t k = 1; k <= chars; k++)
-			made |= feed->made[slot(feed, k)];
-		if (!(made & ~f->set->rule[rule].decode))
-			filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
-	}
+	while (filter_automaton_next_match(feed->automaton, feed->state, &it, &rule, &chars))
+		filter_feed_found(f, feed, rule, chars, end);
 }
 
 static void keep(struct filter_stream *f, struct feed *feed, uint32_t cp, const struct sign *s)

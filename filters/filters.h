@@ -149,6 +149,9 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, u
  * out. */
 int filter_stream_push(struct filter_stream *f, const void *bytes, size_t len, struct cleared *out,
 		       struct err *e) MUST_USE;
+/* Before the end, where the writer of the text does not end it by himself (a limit, a constraint):
+ * what stands there and lacks little of a match counts as one. */
+void filter_stream_cut(struct filter_stream *f);
 /* End of text: release what is held. FILTER_COMPLETE, FILTER_BLOCKED or FILTER_LIMIT. */
 int filter_stream_end(struct filter_stream *f, struct cleared *out, struct err *e) MUST_USE;
 /* The reader is gone: nothing more is released. */

@@ -149,10 +149,21 @@ static void finish_closed(struct filter_stream *f, enum filter_end end)
 	finish(f, end);
 }
 
+/* What the end of the text cut short. */
+static int cut(struct filter_stream *f)
+{
+	int rc = filter_windows_scan(f, false);
+	if (rc == 0)
+		rc = filter_windows_cut(f);
+	filter_feeds_cut(f);
+	return rc;
+}
+
 static void step(struct filter_stream *f, bool final)
 {
 	feed_text(f, final);
-	if (filter_windows_scan(f, final) < 0 || f->engine_limit || f->nomem) {
+	if ((final && f->cut && cut(f) < 0) || filter_windows_scan(f, final) < 0 ||
+	    f->engine_limit || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);
 		return;
 	}
@@ -214,6 +225,8 @@ int filter_stream_end(struct filter_stream *f, struct cleared *out, struct err *
 	give(f, begin, out);
 	return (int)f->record.end;
 }
+
+void filter_stream_cut(struct filter_stream *f) { f->cut = true; }
 
 void filter_stream_abort(struct filter_stream *f)
 {

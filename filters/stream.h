@@ -130,7 +130,7 @@ struct json_out {
 
 struct filter_stream {
 	const struct filter_set *set;
-	bool shadow, json, keys_stay;
+	bool shadow, json, keys_stay, cut;
 	bool in_string; /* of the JSON, where the views are */
 	struct json_out *json_out;
 	struct buf raw, out;
@@ -171,6 +171,10 @@ void filter_feeds_drop(struct filter_stream *f, enum reading r, unsigned weight)
 /* Characters come that the readings read otherwise. */
 void filter_feeds_part(struct filter_stream *f);
 uint64_t filter_feeds_hold(const struct filter_stream *f);
+/* The last characters of a feed, up to raw offset end, are a match of a rule; it counts if the rule
+ * allows what they were made of. */
+void filter_feed_found(struct filter_stream *f, const struct feed *feed, uint32_t rule,
+		       uint32_t chars, uint64_t end);
 void filter_source_put(struct filter_stream *f, enum source s, const struct place *p);
 void filter_source_reset(struct filter_stream *f, enum source s);
 
@@ -229,6 +233,10 @@ size_t filter_window_behind(const struct window *w, size_t i, uint32_t n);
 /* Whether a probe reads a window at all. */
 bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe);
 bool filter_window_room(struct window *w, size_t more);
+
+/* cut.c: the text ends here, and its writer did not choose so. */
+int filter_windows_cut(struct filter_stream *f) MUST_USE;
+void filter_feeds_cut(struct filter_stream *f);
 
 /* emit.c */
 /* false: it is there already, or memory ran out. */

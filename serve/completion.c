@@ -74,6 +74,13 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	return 0;
 }
 
+/* Whether the client has a say in where texts end: the end of one is no more the model's then. */
+static bool is_steered(const struct api_request *q)
+{
+	return q->constraint != API_CONSTRAINT_NONE || q->tool_choice == API_TOOLS_REQUIRED ||
+	       q->tool_choice == API_TOOLS_NAMED || q->bias_count || q->ban_count;
+}
+
 /* FILTER_OPEN, or how the choice was stopped. */
 static int push(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
 		enum api_part part, const char *text, size_t len, struct err *e)
@@ -93,6 +100,8 @@ static int finish(struct serve_chat *c, struct serve_completion *ch, struct filt
 	struct cleared out;
 	if (!f)
 		return FILTER_OPEN;
+	if (ch->cut || is_steered(&c->request))
+		filter_stream_cut(f);
 	int end = filter_stream_end(f, &out, e);
 	TRY(end);
 	TRY(put(c, ch, part, true, &out, e));
@@ -311,6 +320,7 @@ static int end_choice(struct serve_chat *c, struct serve_completion *ch, enum an
 {
 	if (ch->notes.stopped)
 		return 0;
+	ch->cut = how == ANSWER_LENGTH;
 	TRY(flush(c, ch, e));
 	if (!ch->finish_reason)
 		ch->finish_reason = how == ANSWER_LENGTH ? "length"

@@ -136,6 +136,7 @@ struct serve_completion {
 	bool demoted; /* a call that nobody offered a tool for is being made content */
 	struct serve_stop stop[3]; /* of content, reasoning, the open call's arguments */
 	uint32_t steps;            /* of the answer: a token each */
+	bool cut;                  /* by a limit */
 	bool stopped;              /* by a stop string: nothing more goes out */
 	struct serve_tokens tokens;
 	struct serve_notes notes;

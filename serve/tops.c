@@ -120,6 +120,8 @@ static int judge_one(struct serve_completion *ch, unsigned i, uint64_t token_len
 	int rc = filter_stream_push(t->stream[i], t->content.bytes + t->pushed,
 				    t->content.len - t->pushed, &out, e);
 	if (rc == FILTER_OPEN && last)
+		filter_stream_cut(t->stream[i]);
+	if (rc == FILTER_OPEN && last)
 		rc = filter_stream_end(t->stream[i], &out, e);
 	TRY(rc);
 	const struct filter_record *r = filter_stream_record(t->stream[i]);

@@ -128,11 +128,11 @@ Test(serve_completion, second_call_ends_a_choice_that_may_have_one)
 	said_free(&x);
 }
 
-Test(serve_completion, call_that_nobody_offered_is_content_as_the_model_wrote_it)
+Test(serve_completion, call_that_nobody_offered_is_content)
 {
 	struct said x = SAY(calls, "");
 	cr_expect_str_eq(text_of(&x.content[0]),
-			 "I look. {\"name\": \"find\", \"arguments\": {\"q\":\"s\\u0065cret \\\"x\\\"\"}}"
+			 "I look. {\"name\": \"find\", \"arguments\": {\"q\":\"[gone] \\\"x\\\"\"}}"
 			 "{\"name\": \"find\", \"arguments\": {}}");
 	cr_expect_str_eq(text_of(&x.calls[0]), "");
 	cr_expect_str_eq(finish_of(&x), "stop");
@@ -273,5 +273,34 @@ Test(serve_completion, stop_strings_count_from_min_tokens_on)
 	script_say(at.script, "two two two", 4);
 	struct said x = served_say(&at, ",\"stop\":[\"two\"],\"min_tokens\":2,\"ignore_eos\":true");
 	cr_expect_str_eq(text_of(&x.content[0]), "two ");
+	said_free(&x);
+}
+
+/* "secre" at an end that the model did not choose lacks little of what is withheld. */
+Test(serve_completion, what_a_limit_or_a_constraint_cut_short_is_withheld)
+{
+	static const struct {
+		const char *more, *out;
+		enum answer_end end;
+	} rows[] = {
+		{ "", "a secre", ANSWER_STOP },
+		{ "", "a [gone]", ANSWER_LENGTH },
+		{ ",\"guided_regex\":\"a se.*\"", "a [gone]", ANSWER_STOP },
+		{ ",\"response_format\":{\"type\":\"json_object\"}", "a \"[gone]\"", ANSWER_STOP },
+		{ ",\"logit_bias\":{\"5\":3}", "a [gone]", ANSWER_STOP },
+		{ ",\"bad_words\":[\"t\"]", "a [gone]", ANSWER_STOP },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct script_step step = { .text = "a secre", .end = rows[i].end };
+		struct said x = say(&step, 1, rows[i].more);
+		cr_expect_str_eq(text_of(&x.content[0]), rows[i].out, "row %zu", i);
+		said_free(&x);
+	}
+	static const struct script_step call[] = { { .text = "find", .part = REPLY_CALL_NAME },
+						   { .text = "{\"q\":\"secre",
+						     .part = REPLY_CALL_ARGUMENTS,
+						     .end = ANSWER_LENGTH } };
+	struct said x = SAY(call, TOOLS);
+	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone]");
 	said_free(&x);
 }
