@@ -143,18 +143,33 @@ bool filter_secret_judge(const struct secret_kind *k, const char *v, size_t n)
 
 /* ---- tails */
 
-bool filter_secret_tail(enum secret_tail t, char c, uint32_t *dashes)
+static bool within(char c, const char *signs)
 {
-	bool alnum = isalnum((unsigned char)c) && (uint8_t)c < 0x80;
-	if (t == SECRET_TAIL_TOKEN)
-		return alnum || (c && strchr("-_.+/=~", c));
-	/* Armor: five dashes begin the END line, and five end it. */
-	uint32_t run = *dashes % 8, lines = *dashes / 8;
-	if (run == 5)
-		lines++, run = 0;
-	if (lines == 2)
-		return false;
-	run = c == '-' ? run + 1 : 0;
-	*dashes = lines * 8 + run;
-	return alnum || (c && strchr("+/=-\\\"',:. \t\r\n", c));
+	return (isalnum((unsigned char)c) && (uint8_t)c < 0x80) || (c && strchr(signs, c));
+}
+
+/* Five dashes begin the END line, and five end it. *state: dashes in a row, and above them how many
+ * rows of five are over. */
+static bool armor_goes_on(char c, uint32_t *state)
+{
+	uint32_t row = *state % 8, rows = *state / 8;
+	if (row == 5) {
+		rows++;
+		row = 0;
+	}
+	row = c == '-' ? row + 1 : 0;
+	*state = rows * 8 + row;
+	return rows < 2 && within(c, "+/=-\\\"', \t\r\n");
+}
+
+bool filter_secret_tail(enum secret_tail t, char c, uint32_t *state)
+{
+	if (t == SECRET_TAIL_ARMOR)
+		return armor_goes_on(c, state);
+	if (t == SECRET_TAIL_LINES)
+		return within(c, "+/=\\\r\n");
+	/* Behind the padding of base64 comes only padding. */
+	bool padded = *state != 0;
+	*state = padded || c == '=';
+	return padded ? c == '=' : within(c, "-_.+/=~");
 }

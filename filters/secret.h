@@ -22,16 +22,16 @@ typedef enum secret_verdict secret_check(const char *v, size_t n);
 /* Bytes that are withheld behind a match for as long as they continue, at most SECRET_TAIL_MAX. */
 enum secret_tail {
 	SECRET_TAIL_NONE,
-	SECRET_TAIL_TOKEN, /* letters, digits, and - _ . + / = ~ */
+	SECRET_TAIL_TOKEN, /* letters, digits, - _ . + / ~, then = */
 	SECRET_TAIL_ARMOR, /* the lines of a key, to the end of its "-----END ...-----" */
-	SECRET_TAILS,
+	SECRET_TAIL_LINES, /* lines of base64 */
 };
 #define SECRET_TAIL_MAX (64u * 1024u)
 
 struct secret_kind {
 	const char *name; /* "secret.github_pat"; rows of one name and version act together */
 	unsigned version;
-	const char *keywords; /* lower case ASCII, '|' between them: a try begins at each */
+	const char *keywords; /* ASCII in lower case, '|' between them: a try begins at each */
 	const char *pattern;  /* PCRE2 of finite width; group s is the secret, else all of it */
 	uint8_t lead;         /* letters, digits and - _ . ~ of a value before its keyword */
 	uint8_t entropy;      /* least Shannon entropy of the secret in tenths of a bit a character */
@@ -50,8 +50,8 @@ unsigned filter_secret_version(const char *name);
 int filter_secret_regex(size_t i, const struct regex **out, struct err *e) MUST_USE;
 /* Whether a value that fits the pattern of k is a secret. */
 bool filter_secret_judge(const struct secret_kind *k, const char *v, size_t n);
-/* Whether c goes on with a tail. *dashes: 0 at first; counts what ends an armor. */
-bool filter_secret_tail(enum secret_tail t, char c, uint32_t *dashes);
+/* Whether c goes on with a tail. *state: 0 at first. */
+bool filter_secret_tail(enum secret_tail t, char c, uint32_t *state);
 
 /* The tables, each ended by a row without a name. */
 extern const struct secret_kind filter_secrets_code[], filter_secrets_cloud[], filter_secrets_ai[],
@@ -59,7 +59,9 @@ extern const struct secret_kind filter_secrets_code[], filter_secrets_cloud[], f
 
 /* Checks: secret_check.c */
 secret_check detect_crc62, detect_bech32_key, detect_wif, detect_jwt, detect_basic_auth,
-	detect_mixed, detect_password, detect_nuget, detect_sentry, detect_published;
+	detect_mixed, detect_certain, detect_armor, detect_user_password, detect_curl_user,
+	detect_password, detect_password_bare, detect_token, detect_header, detect_nuget,
+	detect_sentry, detect_published;
 /* Shannon entropy in bits a character. */
 double detect_entropy(const char *v, size_t n);
 /* Whether a text is a stand-in: an example, a template, a mask, one character, a sequence. */

@@ -203,14 +203,149 @@ enum secret_verdict detect_mixed(const char *v, size_t n)
 	return turns(v, n) * 8 >= n ? SECRET_LIKELY : SECRET_NO;
 }
 
-/* A password that a person chose: letters with digits or signs, no name, path or call. */
+/* Words that a value made of them, with digits or signs behind, is no secret: "password1". */
+static bool only_common_words(const char *v, size_t n)
+{
+	static const char *const words[] = {
+		"password", "passwort", "passwd", "passphrase", "pass",	  "pwd",     "secret", "token",
+		"user",	    "username", "admin",  "test",	"tests",  "testing", "root",   "guest",
+		"login",    "key",	"apikey", "api",	"my",	  "the",     "your",   "some",
+		"change",   "me",	"value",  "string",	"null",	  "none",    "true",   "false",
+		"here",	    "default",	"empty",  "hidden",	"masked", "sample",  "foo",    "bar",
+		"baz",	    "client",	"auth",	  "access",	"bearer", "basic",   "postgres", "mysql",
+		"private",  "public",	"new",	  "old",	"db",	  "database", "account", "session",
+		"enter",    "input",	"text",	  "type",	"config", "env",     "demo",   "xxx",
+		"undefined", "required", "optional", "credentials", "authorization", "confirm", NULL,
+	};
+	for (size_t i = 0; i < n;) {
+		size_t best = 0;
+		for (size_t k = 0; words[k]; k++) {
+			size_t len = strlen(words[k]);
+			if (len > best && len <= n - i && strncasecmp(v + i, words[k], len) == 0)
+				best = len;
+		}
+		if (best == 0 && isalpha((unsigned char)v[i]))
+			return false;
+		i += best ? best : 1;
+	}
+	return true;
+}
+
+/* Names, calls and paths: words, perhaps with a digit or two behind, joined by . _ - / or ->. */
+static bool like_a_name(const char *v, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t letters = 0, digits = 0;
+		while (i < n && isalpha((unsigned char)v[i]))
+			i++, letters++;
+		while (i < n && isdigit((unsigned char)v[i]))
+			i++, digits++;
+		bool joint = i == n || strchr("._-/:>", v[i]) != NULL;
+		if (digits > 2 || !joint || (letters == 0 && digits == 0))
+			return false;
+		i++;
+	}
+	return true;
+}
+
+/* Whether a value begins like something that is put in later: $NAME, <name>, {name}, [name], %s. */
+static bool inserted(const char *v, size_t n) { return n == 0 || strchr("$<{[(%", v[0]) != NULL; }
+
+/* Where nothing else can stand: the form decides. */
+enum secret_verdict detect_certain(const char *v, size_t n)
+{
+	(void)v;
+	(void)n;
+	return SECRET_PROVED;
+}
+
+/* The head of an armored key, which ends with 32 characters of its body. */
+enum secret_verdict detect_armor(const char *v, size_t n)
+{
+	return n < 32 || detect_placeholder(v + n - 32, 32) ? SECRET_NO : SECRET_PROVED;
+}
+
+/* A password where only a password stands: in a URL, a connection string, a .netrc. */
+enum secret_verdict detect_user_password(const char *v, size_t n)
+{
+	if (inserted(v, n) || only_common_words(v, n) || detect_placeholder(v, n))
+		return SECRET_NO;
+	return SECRET_PROVED;
+}
+
+/* USER:PASSWORD, each perhaps in quotes or braces. */
+enum secret_verdict detect_curl_user(const char *v, size_t n)
+{
+	const char *colon = memchr(v, ':', n);
+	size_t at = colon ? (size_t)(colon - v) : n;
+	size_t from = at + 1;
+	while (from < n && strchr("\"'", v[from]))
+		from++;
+	size_t len = n > from ? n - from : 0;
+	const char *secret = len ? v + from : v; /* a key without password: KEY: */
+	len = len ? len : at;
+	if (len > 2 && secret[0] == '{' && secret[1] != '{')
+		secret++, len -= 2;
+	if (inserted(secret, len) || only_common_words(secret, len))
+		return SECRET_NO;
+	bool mixed = count_of(secret, len, isdigit) > 0 || turns(secret, len) >= 3;
+	if (!mixed || count_of(secret, len, isalpha) == 0 || detect_placeholder(secret, len))
+		return SECRET_NO;
+	return SECRET_PROVED;
+}
+
+/* A password that a person chose, in quotes: letters with digits or signs. */
 enum secret_verdict detect_password(const char *v, size_t n)
 {
-	size_t digits = count_of(v, n, isdigit), letters = count_of(v, n, isalpha);
-	size_t signs = 0;
+	size_t digits = count_of(v, n, isdigit), letters = count_of(v, n, isalpha), signs = 0;
 	for (size_t i = 0; i < n; i++)
-		signs += v[i] && strchr("!@#$%^&*?~+=", v[i]) != NULL;
-	if (digits + signs == 0 || (letters == 0 && signs == 0))
+		signs += strchr("!@#$%^&*?~+=", v[i]) != NULL;
+	if (inserted(v, n) || letters == 0 || only_common_words(v, n))
+		return SECRET_NO;
+	if (digits + signs == 0)
+		return n >= 12 && turns(v, n) >= 4 ? SECRET_LIKELY : SECRET_NO;
+	return SECRET_LIKELY;
+}
+
+/* The same without quotes, where a name or a call of a program may stand as well. */
+enum secret_verdict detect_password_bare(const char *v, size_t n)
+{
+	bool short_name = n < 20 && count_of(v, n, isdigit) > 0 && !memchr(v, '.', n) &&
+			  !memchr(v, '_', n) && !memchr(v, '-', n) && !memchr(v, '/', n);
+	if (like_a_name(v, n) && !short_name)
+		return SECRET_NO;
+	return detect_password(v, n);
+}
+
+/* A token: random characters, not names joined by signs; a UUID is one. */
+enum secret_verdict detect_token(const char *v, size_t n)
+{
+	size_t digits = count_of(v, n, isdigit), part = 0, best = 0;
+	if (like_a_name(v, n) || only_common_words(v, n) || count_of(v, n, isalpha) == 0)
+		return SECRET_NO;
+	for (size_t i = 0; i <= n; i++) {
+		if (i < n && isalnum((unsigned char)v[i])) {
+			part++;
+			continue;
+		}
+		size_t mixed = turns(v + i - part, part);
+		best = mixed > best ? mixed : best;
+		part = 0;
+	}
+	bool uuid = n == 36 && v[8] == '-' && v[13] == '-' && v[18] == '-' && v[23] == '-';
+	if (uuid)
+		return SECRET_LIKELY;
+	return best >= 3 && (digits >= 2 || turns(v, n) >= 6) && turns(v, n) * 8 >= n &&
+			       detect_entropy(v, n) >= 2.75
+		       ? SECRET_LIKELY
+		       : SECRET_NO;
+}
+
+/* What stands in a header of authorization: shorter than a token in code may be. */
+enum secret_verdict detect_header(const char *v, size_t n)
+{
+	if (like_a_name(v, n) || only_common_words(v, n) || count_of(v, n, isdigit) < 2 ||
+	    count_of(v, n, isalpha) == 0 || strncmp(v, "AWS4-HMAC", 9) == 0)
 		return SECRET_NO;
 	return SECRET_LIKELY;
 }
@@ -234,8 +369,23 @@ enum secret_verdict detect_sentry(const char *v, size_t n)
  * of their SHA-256. */
 enum secret_verdict detect_published(const char *v, size_t n)
 {
-	static const uint8_t known[][4] = {
-		{ 0, 0, 0, 0 },
+	static const uint8_t known[][8] = {
+		{ 0xf5, 0x6e, 0x32, 0x34, 0x94, 0xa6, 0xff, 0xc2 },
+		{ 0x20, 0x37, 0xab, 0xca, 0xff, 0xb2, 0xb7, 0x77 },
+		{ 0x3f, 0x37, 0x0c, 0x9d, 0xd8, 0x22, 0x5c, 0x63 },
+		{ 0xe4, 0xa5, 0x54, 0x2b, 0xb7, 0xfd, 0x7b, 0x67 },
+		{ 0xa1, 0x9f, 0x89, 0xab, 0x35, 0x55, 0xea, 0xc1 },
+		{ 0x0b, 0x47, 0x6b, 0xdf, 0x9a, 0xcf, 0x21, 0x23 },
+		{ 0xeb, 0x54, 0x0d, 0x2b, 0x6e, 0xe2, 0xa0, 0xa4 },
+		{ 0x37, 0xf8, 0xf0, 0x9b, 0xdf, 0x12, 0xc2, 0xf2 },
+		{ 0x87, 0x31, 0x26, 0x1c, 0xb7, 0x2d, 0x86, 0x26 },
+		{ 0x49, 0xf7, 0x77, 0xdb, 0x99, 0x5e, 0x82, 0x60 },
+		{ 0x27, 0xa9, 0xa4, 0x29, 0x31, 0xdf, 0xf7, 0xeb },
+		{ 0xdc, 0x0f, 0xcf, 0x04, 0x6c, 0x61, 0x64, 0x0c },
+		{ 0x4c, 0x98, 0x24, 0x2d, 0xca, 0xdc, 0x8b, 0x29 },
+		{ 0xea, 0x9b, 0xb1, 0x08, 0x2c, 0xf9, 0x56, 0x63 },
+		{ 0x3a, 0x8b, 0x61, 0xd0, 0xf6, 0x36, 0xb0, 0x07 },
+		{ 0xa6, 0xc8, 0x14, 0xbc, 0x55, 0x5a, 0xe6, 0x2c },
 	};
 	struct digest d = digest_of(v, n);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

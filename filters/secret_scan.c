@@ -21,6 +21,16 @@ static uint64_t lead_start(const struct window *w, uint64_t key, uint32_t most)
 	return key;
 }
 
+/* View offset `chars` characters before `at`. */
+static uint64_t back(const struct window *w, uint64_t at, uint32_t chars)
+{
+	for (; chars > 0 && at > w->base; chars--)
+		do
+			at--;
+		while (at > w->base && ((uint8_t)w->text.bytes[at - w->base] & 0xC0) == 0x80);
+	return at;
+}
+
 /* ---- tails */
 
 /* Withhold what has come of an open tail. */
@@ -28,7 +38,7 @@ static void tail_grow(struct filter_stream *f, const struct window *w, struct se
 {
 	uint64_t from = t->at;
 	while (t->left > 0 && t->at < filter_window_end(w) &&
-	       filter_secret_tail(t->kind, w->text.bytes[t->at - w->base], &t->dashes)) {
+	       filter_secret_tail(t->kind, w->text.bytes[t->at - w->base], &t->state)) {
 		t->at++;
 		t->left--;
 	}
@@ -134,7 +144,8 @@ static int keywords(struct filter_stream *f, const struct window *w, struct secr
 	uint32_t it = 0, keyword, chars;
 	while (filter_automaton_next_match(all->automaton, s->state, &it, &keyword, &chars))
 		for (uint32_t i = all->first[keyword]; i < all->first[keyword + 1]; i++)
-			TRY(try_new(f, w, s, all->probe_of[i], s->cursor - chars, final));
+			TRY(try_new(f, w, s, all->probe_of[i], back(w, s->cursor, chars),
+				    final));
 	return 0;
 }
 
@@ -178,7 +189,7 @@ uint64_t filter_secrets_live(const struct filter_stream *f, const struct window 
 {
 	const struct secrets_state *s = &w->secrets;
 	const struct secrets *all = &f->set->secrets;
-	uint64_t key = s->cursor - filter_automaton_live(all->automaton, s->state);
+	uint64_t key = back(w, s->cursor, filter_automaton_live(all->automaton, s->state));
 	uint64_t live = lead_start(w, key, all->lead);
 	for (size_t i = 0; i < s->tries; i++)
 		if (s->try[i].at < live)

@@ -1,5 +1,6 @@
 /* Building a set: the kinds of secrets that its rules ask for, one automaton of all keywords. */
-#include "filters/detect.h"
+#include "base/check.h"
+#include "base/text.h"
 #include "filters/set.h"
 
 #include <stdlib.h>
@@ -115,10 +116,14 @@ static int automaton_build(struct filter_set *s, const struct keyword *word, siz
 		uint32_t *cp = arena_array(&s->scratch, word[i].n, sizeof *cp);
 		if (!cp)
 			return nomem(e);
-		for (size_t k = 0; k < word[i].n; k++)
-			cp[k] = (uint8_t)word[i].text[k];
+		size_t chars = 0;
+		for (size_t k = 0; k < word[i].n; chars++) {
+			int used = text_utf8_decode(word[i].text + k, word[i].n - k, &cp[chars]);
+			check(used > 0);
+			k += (size_t)used;
+		}
 		x->first[words] = (uint32_t)i;
-		l[words] = (struct automaton_literal){ cp, word[i].n, words };
+		l[words] = (struct automaton_literal){ cp, chars, words };
 		words++;
 	}
 	x->first[words] = (uint32_t)n;

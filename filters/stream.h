@@ -67,7 +67,7 @@ struct secret_try {
 /* The tail of a match (its raw start, and rule): view offset that is looked at next. */
 struct secret_tail_state {
 	uint64_t at, start;
-	uint32_t rule, dashes, left;
+	uint32_t rule, state, left;
 	enum secret_tail kind;
 };
 

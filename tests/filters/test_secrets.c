@@ -86,7 +86,7 @@ Test(filters_secrets, every_kind_is_described)
 		cr_expect(k->what && *k->what && k->source && *k->source && k->example, "%s",
 			  k->name);
 		for (const char *c = k->keywords; *c; c++)
-			cr_expect(*c > ' ' - 1 && *c < 0x7F && !(*c >= 'A' && *c <= 'Z'),
+			cr_expect(!(*c >= 'A' && *c <= 'Z'),
 				  "%s: keywords are lower case", k->name);
 		const struct regex *r;
 		struct err e = { 0 };
