@@ -259,8 +259,8 @@ int main(int argc, char **argv)
 			      *all = profile(true, LITERALS);
 	struct filter_set *none;
 	must(filter_set_build(&none, NULL, 0, &why));
-	const struct filter_set *set[] = { none, words->set[POLICY_OUTPUT],
-					   only->set[POLICY_OUTPUT], all->set[POLICY_OUTPUT] };
+	const struct filter_set *set[] = { none, words->set[POLICY_CONTENT],
+					   only->set[POLICY_CONTENT], all->set[POLICY_CONTENT] };
 	static const char *const name[] = { "prose", "code", "rows of numbers" };
 	for (int i = 0; i < 3; i++)
 		if (text[i].len)

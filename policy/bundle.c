@@ -443,6 +443,20 @@ static int build_phase(const struct policy *p, enum policy_phase phase, struct f
 	return r;
 }
 
+/* An earlier phase with the same rules, or -1. */
+static int same_rules(const struct policy *p, int phase)
+{
+	for (int other = 0; other < phase; other++) {
+		size_t i = 0;
+		while (i < p->rules && p->rule[i].phase[other] == p->rule[i].phase[phase])
+			i++;
+		if (i == p->rules)
+			return other;
+	}
+	return -1;
+}
+
+/* Phases with the same rules share one set. */
 static int build_profile(const struct policy *p, struct policy_profile *x, struct err *e)
 {
 	memcpy(x->name, p->name, strlen(p->name) + 1);
@@ -451,8 +465,13 @@ static int build_profile(const struct policy *p, struct policy_profile *x, struc
 	x->retention_days = p->retention_days;
 	x->source = p->source;
 	x->content = p->content;
-	for (int i = 0; i < POLICY_PHASES; i++)
-		TRY(build_phase(p, (enum policy_phase)i, &x->set[i], e));
+	for (int i = 0; i < POLICY_PHASES; i++) {
+		int same = same_rules(p, i);
+		if (same >= 0)
+			x->set[i] = x->set[same];
+		else
+			TRY(build_phase(p, (enum policy_phase)i, &x->set[i], e));
+	}
 	return 0;
 }
 
@@ -472,8 +491,13 @@ void policy_profile_free(struct policy_profile *x)
 {
 	if (!x)
 		return;
-	for (int i = 0; i < POLICY_PHASES; i++)
-		filter_set_free(x->set[i]);
+	for (int i = 0; i < POLICY_PHASES; i++) {
+		bool freed = false;
+		for (int k = 0; k < i; k++)
+			freed |= x->set[k] == x->set[i];
+		if (!freed)
+			filter_set_free(x->set[i]);
+	}
 	free(x);
 }
 

@@ -90,7 +90,7 @@ struct policy_profile {
 	struct digest source; /* of the text it was compiled from */
 	uint32_t retention_days;
 	enum policy_content content;
-	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase */
+	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase; some are the same */
 };
 /* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: another format, or one that needs newer tables or a
  * detector that is not here. */

@@ -412,6 +412,9 @@ Test(policy_bundle, loading_gives_a_set_for_each_phase)
 	cr_expect(x->set[POLICY_INPUT] && x->set[POLICY_CONTENT] && x->set[POLICY_REASONING] &&
 		  x->set[POLICY_TOOL_ARGUMENTS] && !x->set[POLICY_TOOL_RESULTS] &&
 		  !x->set[POLICY_METADATA]);
+	cr_expect(x->set[POLICY_CONTENT] == x->set[POLICY_REASONING],
+		  "phases with the same rules share one set");
+	cr_expect(x->set[POLICY_CONTENT] != x->set[POLICY_INPUT]);
 	policy_profile_free(x);
 	buf_free(&b);
 }
