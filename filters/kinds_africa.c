@@ -234,7 +234,7 @@ static const char *const words_mu[] = { "nic", "national id*", NULL };
 static const struct kind west[] = {
 	{ .name = "gh.card",
 	  .version = 1,
-	  .form = "GHA#{10}",
+	  .form = "GH[A]#{10}",
 	  .groups = "3-9-1",
 	  NEEDS(NOTHING, NOTHING, NO_VETO),
 	  .words = words_gh,

@@ -331,12 +331,12 @@ static bool kr_born(const char *v)
 	return year < 2050 && check_date(year, check_number(v + 2, 2), check_number(v + 4, 2));
 }
 
-/* Weights 2 ... 9 2 ... 5; foreigners' check digits are two more. */
+/* Two digits of the place, up to 96; weights 2 ... 9 2 ... 5; of foreigners two more. */
 static bool kr_rrn(const char *v, size_t n)
 {
 	int more = v[6] >= '5' ? 2 : 0;
 	(void)n;
-	return kr_born(v) &&
+	return kr_born(v) && (more || check_number(v + 7, 2) <= 96) &&
 	       v[12] - '0' == (11 + more - check_weighted(v, "234567892345") % 11) % 10;
 }
 

@@ -222,7 +222,7 @@ static const struct kind east[] = {
 	  .example = "полис ОМС 7752320826001239" },
 	{ .name = "by.personal",
 	  .version = 1,
-	  .form = "[1-6]#{6}[A-CEHKM]###PB#|[1-6]#{6}[A-CEHKM]###BA#|[1-6]#{6}[A-CEHKM]###BI#",
+	  .form = "[1-6]#{6}[A-CEHKM]###PB#|[1-6]#{6}[A-CEHKM]###B[A]#|[1-6]#{6}[A-CEHKM]###BI#",
 	  .groups = "7 1 3 2 1",
 	  .check = by_personal,
 	  NEEDS(NOTHING, NOTHING, WORD),

@@ -348,7 +348,7 @@ static bool ec_ruc(const char *v, size_t n)
 			      (public == 0 && memcmp(v + 9, "0000", 4) != 0)))
 			return true;
 	}
-	return ec_ci(v, 10);
+	return memcmp(v + 10, "000", 3) != 0 && ec_ci(v, 10);
 }
 
 static bool ve_rif(const char *v, size_t n)

@@ -5,11 +5,11 @@
 
 /* ---- Australia */
 
-/* One less in front, weights 10 1 3 5 ... 19, divisible by 89. */
+/* Two check digits from 11 on, the first one less, weights 10 1 3 5 ... 19: divisible by 89. */
 static bool au_abn(const char *v, size_t n)
 {
 	static const int weight[] = { 10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 };
-	return (check_sum(v, n, weight) - 10) % 89 == 0;
+	return memcmp(v, "10", 2) > 0 && (check_sum(v, n, weight) - 10) % 89 == 0;
 }
 
 static bool au_acn(const char *v, size_t n)

@@ -279,7 +279,7 @@ static const struct kind sg[] = {
 	  .example = "S2740116C" },
 	{ .name = "sg.uen",
 	  .version = 2,
-	  .form = "#{8}A|19#{7}A|20#{7}A|[TSR]##AA####A",
+	  .form = "#{8}A|19#{7}A|20[0-4]#{6}A|[TSR]##AA####A",
 	  .check = sg_uen,
 	  NEEDS(NO_VETO, NEVER, WORD),
 	  .words = words_sg_uen,

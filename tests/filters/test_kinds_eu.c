@@ -1,46 +1,8 @@
 /* The member states' numbers: published or invented values that are right, and the same with a wrong
  * check digit, a date that is none or a form that is not theirs. */
-#include "filters/kind.h"
+#include "tests/filters/kind_values.h"
 
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-
-static bool form_takes(const struct kind *k, const char *v)
-{
-	struct kind_shape shape[KIND_SHAPES_MAX];
-	size_t shapes, n = strlen(v);
-	struct err e = { 0 };
-	cr_assert(kind_form(k->form, shape, &shapes, &e) == 0, "%s: %s", k->name, e.text);
-	for (size_t i = 0; i < shapes; i++) {
-		size_t at = 0;
-		while (at < n && at < shape[i].most && (shape[i].at[at] & kind_symbol(v[at])))
-			at++;
-		if (at == n && n >= shape[i].least)
-			return true;
-	}
-	return false;
-}
-
-/* By any row of that name. */
-static bool is_valid(const char *name, const char *v)
-{
-	const struct kind *k;
-	bool known = false;
-	for (size_t i = 0; (k = kind_at(i)); i++) {
-		if (strcmp(k->name, name) != 0)
-			continue;
-		known = true;
-		if (form_takes(k, v) && (!k->check || k->check(v, strlen(v))))
-			return true;
-	}
-	cr_expect(known, "%s: no such kind", name);
-	return false;
-}
-
-static const struct {
-	const char *kind, *valid, *wrong; /* compact values, spaces between */
-} rows[] = {
+static const struct kind_values rows[] = {
 	/* west */
 	{ "at.svnr", "1237010180 1244311344", "2237010180 1237310280 0237010180" },
 	{ "at.tax", "591199013", "591199014 991199013" },
@@ -171,24 +133,10 @@ static const struct {
 
 Test(filters_kinds_eu, published_values_pass_and_their_misprints_do_not)
 {
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		char valid[200], wrong[200], *save = NULL;
-		snprintf(valid, sizeof valid, "%s", rows[i].valid);
-		snprintf(wrong, sizeof wrong, "%s", rows[i].wrong);
-		for (char *v = strtok_r(valid, " ", &save); v; v = strtok_r(NULL, " ", &save))
-			cr_expect(is_valid(rows[i].kind, v), "%s: %s is valid", rows[i].kind, v);
-		for (char *v = strtok_r(wrong, " ", &save); v; v = strtok_r(NULL, " ", &save))
-			cr_expect_not(is_valid(rows[i].kind, v), "%s: %s is not valid", rows[i].kind, v);
-	}
+	kind_rows_hold(rows, sizeof rows / sizeof *rows);
 }
 
 Test(filters_kinds_eu, every_kind_of_the_tables_has_values)
 {
-	for (const struct kind *const *t = kind_tables_eu; *t; t++)
-		for (const struct kind *k = *t; k->name; k++) {
-			bool here = false;
-			for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-				here |= strcmp(rows[i].kind, k->name) == 0;
-			cr_expect(here, "%s", k->name);
-		}
+	kind_tables_have_rows(kind_tables_eu, rows, sizeof rows / sizeof *rows);
 }
