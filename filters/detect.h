@@ -52,8 +52,7 @@ bool filter_detector_is(const struct detector *d, const char *asked);
 /* Fill value, n and bare, then context and check. */
 enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
 
-detect_check detect_pan, detect_iban, detect_email, detect_tags, detect_selectors, detect_bidi,
-	detect_ip, detect_phone;
+detect_check detect_email, detect_tags, detect_selectors, detect_bidi, detect_ip, detect_phone;
 detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi,
 	detect_us_dea, detect_uk_nhs;
 detect_check detect_de_tax, detect_de_vat, detect_de_pension, detect_de_health, detect_icao,

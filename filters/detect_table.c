@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "filters/filters.h"
+#include "filters/number.h"
 #include "filters/secret.h"
 
 #include <string.h>
@@ -13,22 +14,6 @@
 #define L "(?<![0-9A-Za-z_])(?<![0-9][.,-])"
 #define R "(?![0-9A-Za-z_])(?![.,-][0-9])"
 #define S "[ -]?"
-#define IBAN(countries, n) "(?:" countries ")[0-9]{2}(?:[ -]?[0-9A-Z]){" n "}|"
-
-static const char iban[] = "(?i)" L "(?:" IBAN("NO", "11") IBAN("BE", "12") IBAN(
-	"DK|FI|FK|FO|GL|NL|SD", "14") IBAN("MK|SI", "15") IBAN("AT|BA|EE|KZ|LT|LU|MN|XK",
-							       "16") IBAN("CH|CR|HR|LI|LV", "17")
-	IBAN("BG|BH|DE|GB|GE|IE|ME|RS|VA", "18") IBAN("AE|GI|IL|IQ|OM|SO|TL", "19") IBAN(
-		"AD|CZ|ES|MD|PK|RO|SA|SE|SK|TN|VG",
-		"20") IBAN("LY|PT|ST",
-			   "21") IBAN("IS|TR",
-				      "22") IBAN("BI|DJ|FR|GR|IT|MC|MR|SM",
-						 "23") IBAN("AL|AZ|BY|CY|DO|GT|HU|LB|NI|PL|SV",
-							    "24") IBAN("BR|EG|PS|QA|UA", "25")
-		IBAN("JO|KW|MU|YE",
-		     "26") "(?:MT|SC)[0-9]{2}(?:[ -]?[0-9A-Z]){27}|"
-			   "(?:LC)[0-9]{2}(?:[ -]?[0-9A-Z]){28}|(?:RU)[0-9]{2}(?:[ -]?[0-9A-Z]){29})(?![0-9A-Za-z])";
-
 static const char *const words_ssn[] = { "ssn", "social security", "ss#", "ssns", NULL };
 static const char *const words_aba[] = { "aba", "routing", "rtn", "transit", NULL };
 static const char *const words_npi[] = { "npi", "provider", "practitioner", NULL };
@@ -49,10 +34,6 @@ static const char nino[] =
 		name, version, regex, check, NULL, false, false \
 	}
 static const struct detector table[] = {
-	{ "pan", 1,
-	  "(?<![0-9A-Za-z_])(?<![0-9][.,])[2-68](?:[ -]?[0-9]){12,18}(?:(?=[0-9])|(?![0-9]))",
-	  detect_pan, NULL, false, false },
-	SHAPE("iban", 1, iban, detect_iban),
 	SHAPE("cn.resident_id", 1, L "[1-9][0-9]{16}[0-9Xx]" R, detect_cn_id),
 	SHAPE("cn.uscc", 1, L "[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}" R,
 	      detect_cn_uscc),
@@ -140,6 +121,8 @@ unsigned filter_detector_version(const char *name)
 	for (size_t i = 0; (d = filter_detector_at(i)); i++)
 		if (named(d, name, strlen(name)) && d->version > newest)
 			newest = d->version;
+	if (filter_kind_version(name) > newest)
+		newest = filter_kind_version(name);
 	return newest ? newest : filter_secret_version(name);
 }
 
@@ -158,6 +141,9 @@ bool filter_detector_known(const char *name)
 {
 	for (size_t i = 0; filter_detector_at(i); i++)
 		if (filter_detector_is(filter_detector_at(i), name))
+			return true;
+	for (size_t i = 0; kind_at(i); i++)
+		if (filter_kind_is(kind_at(i), name))
 			return true;
 	for (size_t i = 0; filter_secret_at(i); i++)
 		if (filter_secret_is(filter_secret_at(i), name))

@@ -82,6 +82,8 @@ static void wake(struct filter_stream *f, struct window *w)
 	}
 	if (filter_secrets_read(f, w) && filter_secrets_back(f, w) > back)
 		back = filter_secrets_back(f, w);
+	if (w->numbers && filter_numbers_back(f, w) > back)
+		back = filter_numbers_back(f, w);
 	size_t at = filter_window_behind(from, from->text.len - (size_t)back, f->set->behind);
 	size_t n = from->text.len - at;
 	buf_clear(&w->text);
@@ -107,6 +109,8 @@ static void part(struct filter_stream *f, struct window *w)
 			wake_probe(f, w, i);
 	if (filter_secrets_read(f, w) && (!w->awake || w->secrets.asleep))
 		filter_secrets_wake(f, w);
+	if (w->numbers && (!w->awake || w->numbers->asleep))
+		filter_numbers_wake(f, w);
 	w->awake = true;
 	for (size_t i = 0; i < f->set->probes; i++)
 		w->probe[i].asleep = !filter_window_reads(f, w, i);

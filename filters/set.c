@@ -42,6 +42,7 @@ void filter_set_free(struct filter_set *s)
 		filter_automaton_free(s->group[i].b_reversed);
 	}
 	filter_automaton_free(s->secrets.automaton);
+	filter_numbers_free(s->numbers);
 	arena_free(&s->arena);
 	free(s);
 }
@@ -179,6 +180,25 @@ static int probes_build(struct filter_set *s, const struct filter_rule **rule, s
 	return 0;
 }
 
+static int numbers_build(struct filter_set *s, const struct filter_rule *const *rule, struct err *e)
+{
+	uint32_t width;
+	TRY(filter_numbers_build(&s->numbers, rule, s->rules, &s->arena, e));
+	if (!s->numbers)
+		return 0;
+	width = filter_numbers_width(s->numbers);
+	for (size_t i = 0; i < s->numbers->kinds; i++)
+		for (uint32_t r = 0; r < s->numbers->kind[i].rules; r++) {
+			uint32_t decode = s->rule[s->numbers->kind[i].rule[r].rule].decode;
+			s->numbers->decodes |= decode & FILTER_DECODE_ALL;
+			widen(s, width * filter_set_spread(decode, 0));
+		}
+	s->decodes |= s->numbers->decodes;
+	if (s->behind < NUMBER_BEHIND + 2)
+		s->behind = NUMBER_BEHIND + 2;
+	return 0;
+}
+
 /* ---- literals */
 
 struct folded {
@@ -300,6 +320,7 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 	for (size_t i = 0; i < count; i++)
 		TRY(rule_copy(s, &s->rule[i], sorted[i], e));
 	TRY(probes_build(s, sorted, e));
+	TRY(numbers_build(s, sorted, e));
 	TRY(filter_set_secrets(s, sorted, e));
 	TRY(groups_build(s, sorted, e));
 	s->width += s->decodes ? (size_t)DECODE_BATCH * 4 : 0;

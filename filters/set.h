@@ -7,6 +7,7 @@
 #include "filters/decode.h"
 #include "filters/detect.h"
 #include "filters/filters.h"
+#include "filters/number.h"
 #include "filters/regex.h"
 #include "filters/secret.h"
 #include "filters/view.h"
@@ -71,6 +72,7 @@ struct filter_set {
 	struct probe *probe;
 	size_t probes;
 	struct secrets secrets;
+	struct number_table *numbers; /* or NULL: no rule asks for a kind */
 	struct group *group;
 	size_t groups;
 	size_t width;    /* bytes */

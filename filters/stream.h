@@ -97,6 +97,7 @@ struct window {
 	uint64_t base;
 	uint32_t noise;            /* dropped characters since the last kept one */
 	struct probe_state *probe; /* [set.probes]; those of other views are not used */
+	struct number_state *numbers; /* or NULL: numbers are not looked for here */
 	struct secrets_state secrets;
 };
 
@@ -213,6 +214,13 @@ void filter_secrets_close(struct window *w);
 bool filter_secrets_read(const struct filter_stream *f, const struct window *w);
 uint64_t filter_secrets_back(const struct filter_stream *f, const struct window *w);
 void filter_secrets_wake(struct filter_stream *f, struct window *w);
+
+/* numbers.c: decide the starts of a window as far as its text allows. */
+void filter_numbers_scan(struct filter_stream *f, struct window *w, bool final);
+/* As filter_window_reads and filter_window_back of a probe, and to wake it. */
+bool filter_numbers_read(const struct filter_stream *f, const struct window *w);
+uint64_t filter_numbers_back(const struct filter_stream *f, const struct window *w);
+void filter_numbers_wake(struct filter_stream *f, struct window *w);
 
 /* follow.c: windows of later readings, which have a text only where they differ. */
 /* Characters come of which differs[r] reads some otherwise than the reading before it. */

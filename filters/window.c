@@ -35,6 +35,14 @@ int filter_windows_open(struct filter_stream *f)
 		}
 		w->used |= filter_secrets_read(f, w);
 		w->secrets.asleep = !filter_secrets_read(f, w) || !w->awake;
+		if (!filter_numbers_read(f, w))
+			continue;
+		w->used = true;
+		w->numbers = calloc(1, sizeof *w->numbers);
+		if (!w->numbers)
+			return ERR_NOMEM;
+		w->numbers->live = NOWHERE;
+		w->numbers->asleep = !w->awake;
 	}
 	return 0;
 }
@@ -48,6 +56,7 @@ void filter_windows_close(struct filter_stream *f)
 		free(w->end);
 		free(w->made);
 		free(w->probe);
+		free(w->numbers);
 		filter_secrets_close(w);
 	}
 }
@@ -252,6 +261,10 @@ static void trim(struct filter_stream *f, struct window *w)
 		uint64_t at = filter_window_end(w) - filter_secrets_back(f, w);
 		first = at < first ? at : first;
 	}
+	if (w->numbers) {
+		uint64_t at = filter_window_end(w) - filter_numbers_back(f, w);
+		first = at < first ? at : first;
+	}
 	size_t n = filter_window_behind(w, (size_t)(first - w->base), f->set->behind);
 	if (n < TRIM_BYTES)
 		return;
@@ -275,6 +288,10 @@ static int window_scan(struct filter_stream *f, struct window *w, bool final)
 	if (!w->secrets.asleep) {
 		TRY(filter_secrets_scan(f, w, final));
 		any |= !w->secrets.asleep;
+	}
+	if (w->numbers && !w->numbers->asleep) {
+		filter_numbers_scan(f, w, final);
+		any |= !w->numbers->asleep;
 	}
 	w->awake = any;
 	if (!any)
@@ -315,6 +332,8 @@ uint64_t filter_windows_hold(const struct filter_stream *f)
 				hold = earlier(w, w->probe[i].live, hold);
 		if (!w->secrets.asleep)
 			hold = earlier(w, filter_secrets_live(f, w), hold);
+		if (w->numbers && !w->numbers->asleep && w->numbers->live != NOWHERE)
+			hold = earlier(w, w->numbers->live, hold);
 	}
 	return hold;
 }

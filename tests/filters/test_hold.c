@@ -29,8 +29,8 @@ static const struct bound bounds[] = {
 	  { .id = "r", .action = FILTER_REDACT, .regex = "\\b[a-z]{1,4}\\b" },
 	  5 }, /* 4 and the end unseen */
 	{ "repeat", { .id = "r", .action = FILTER_REDACT, .regex = "a+b", .repeat_max = 6 }, 6 },
-	{ "card", { .id = "r", .action = FILTER_MASK, .detector = "pan" }, 37 },
-	{ "resident id", { .id = "r", .action = FILTER_REDACT, .detector = "cn.resident_id" }, 20 },
+	{ "card", { .id = "r", .action = FILTER_MASK, .detector = "pan" }, 40 },
+	{ "resident id", { .id = "r", .action = FILTER_REDACT, .detector = "cn.resident_id" }, 38 },
 };
 
 static const char *const texts[] = {
