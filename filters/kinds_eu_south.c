@@ -429,7 +429,7 @@ const struct kind kind_eu_south[] = {
 	  .words = pt_sns,
 	  .what = "Portugal: health service number (número de utente)",
 	  .source =
-		  "Decreto-Lei 52/2022 and Despacho on the Registo Nacional de Utentes (the form)",
+		  "ACSS, Registo Nacional de Utentes (the form)",
 	  .example = "número de utente 123456789" },
 	{ .name = "si.emso",
 	  .version = 1,

@@ -406,7 +406,7 @@ const struct kind kind_eu_west[] = {
 	  .form = "^FR[0-9A-HJ-NP-Z]{2}#{9}",
 	  .groups = "2 11|2 2 9|4 9|4 3 3 3|2 2 3 3 3",
 	  .check = check_fr_vat,
-	  NEEDS(NOTHING, NOTHING, NO_VETO),
+	  NEEDS(NO_VETO, NO_VETO, NO_VETO),
 	  .words = vat,
 	  .what = "France: VAT number",
 	  .source = VAT_RULES,

@@ -2,6 +2,8 @@
  * check digit, a date that is none or a form that is not theirs. */
 #include "tests/filters/kind_values.h"
 
+#include <stdint.h>
+
 static const struct kind_values rows[] = {
 	/* west */
 	{ "at.svnr", "1237010180 1244311344", "2237010180 1237310280 0237010180" },
@@ -15,7 +17,8 @@ static const struct kind_values rows[] = {
 	  "36574261808 06574261809 12345678903 11145678904" },
 	{ "de.tax_number", "18181508155 4151081508156", "123456789" },
 	{ "de.vat_id", "DE136695976 DE315916822", "DE136695978 DE036695976" },
-	{ "de.pension", "15070649C103 42070649J537 65170839J003", "15070649C104 15320649C103 15071349C103" },
+	{ "de.pension", "15070649C103 42070649J537 65170839J003",
+	  "15070649C104 15320649C103 15071349C103" },
 	{ "de.health", "A123456780 O144933383", "A123456781 O144933384" },
 	{ "de.passport", "C01X00T478 C0VYGGTJ18 C01X00T47", "C01X00T479 L01X00T478 C01X0OT47" },
 	{ "de.id_card", "T220001293 L06H4HHVF8 T22000129", "T220001294 A220001293" },
@@ -27,7 +30,8 @@ static const struct kind_values rows[] = {
 	{ "fr.spi", "3023217600053 0701987765493", "3023217600054 9023217600053" },
 	{ "fr.vat", "FR23334175221 FRK7399859412 FR4Z123456782 FR40303265045",
 	  "FR84323140391 FR23334175222 FRIO123456782" },
-	{ "fr.company", "404833048 73282932000074 35600000049837", "404833047 73282932000079 35600000049838" },
+	{ "fr.company", "404833048 73282932000074 35600000049837",
+	  "404833047 73282932000079 35600000049838" },
 	{ "fr.foreigner", "7503123456", "750312345" },
 	{ "ie.pps", "6433435F 6433435FT 6433435FW 6433435OA 6433435IH 1234567T",
 	  "6433435E 6433435OB 6433435XA" },
@@ -36,16 +40,19 @@ static const struct kind_values rows[] = {
 	{ "lu.vat", "LU15027442", "LU15027443" },
 	{ "nl.bsn", "111222333 682569926 01234560", "111252333 111222334 000000000" },
 	{ "nl.education", "101222331", "100252333 111222331" },
-	{ "nl.vat", "NL004495445B01 NL002455799B11", "NL123456789B90 NL002455799B12 NL004495445B00" },
+	{ "nl.vat", "NL004495445B01 NL002455799B11",
+	  "NL123456789B90 NL002455799B12 NL004495445B00" },
 	{ "nl.document", "XR1001R58 EM0000000", "EM000000O E00000000" },
 	{ "nl.foreigner", "2234567890", "223456789" },
 	/* south */
 	{ "cy.tin", "10259033P", "10259033Z 12259033P" },
 	{ "cy.vat", "CY10259033P", "CY10259033Z CY70259033P" },
 	{ "cy.id_card", "6123456", "61234" },
-	{ "es.nif", "54362315K 12345678Z 1234567L M1234567L", "54362315Z 12345678A 54362315 M1234567A" },
+	{ "es.nif", "54362315K 12345678Z 1234567L M1234567L",
+	  "54362315Z 12345678A 54362315 M1234567A" },
 	{ "es.nie", "X2482300W X5253868R Z3241768S", "X2482300A A2482300W" },
-	{ "es.cif", "J99216582 B64717838 A13585625 P0800000B", "J99216583 B6471783I P08000002 I99216582" },
+	{ "es.cif", "J99216582 B64717838 A13585625 P0800000B",
+	  "J99216583 B6471783I P08000002 I99216582" },
 	{ "es.vat", "ESB64717838 ES54362315K ESX5253868R", "ESB64717839 ES54362315Z ESI64717838" },
 	{ "es.nuss", "281234567840 080123456774", "281234567841 991234567840" },
 	{ "gr.afm", "094259216 023456780", "123456781 000000000" },
@@ -88,7 +95,8 @@ static const struct kind_values rows[] = {
 	{ "hu.personal", "18501011231 30501011243", "18501011239 18513011231" },
 	{ "hu.company", "12892312241", "12892313241 12892312299" },
 	{ "hu.vat", "HU12892312", "HU12892313" },
-	{ "pl.pesel", "44051401359 02070803628 02270803624", "44051401358 44053201359 44134501359" },
+	{ "pl.pesel", "44051401359 02070803628 02270803624",
+	  "44051401358 44053201359 44134501359" },
 	{ "pl.nip", "8567346215 1234563218", "8567346216" },
 	{ "pl.vat", "PL8567346215", "PL8567346216" },
 	{ "pl.regon", "192598184 123456785 12345678512347", "192598183 12345678612342" },
@@ -124,7 +132,8 @@ static const struct kind_values rows[] = {
 	{ "se.vat", "SE556036079301", "SE556036079401 SE556036079302" },
 	/* the Union */
 	{ "eu.passport", "12AB34567 AB123456 U1234567 AAA123456 12345678", "123456 ABCD12345" },
-	{ "eu.id_card", "CA12345AB 123456AB AB1234567 X4RTBPFW4 123456789012", "AB12345 IDENTITES" },
+	{ "eu.id_card", "CA12345AB 123456AB AB1234567 X4RTBPFW4 123456789012",
+	  "AB12345 IDENTITES" },
 	{ "eu.residence_permit", "RX1234567 A12345678 7503123456", "RESIDENCE" },
 	{ "eu.health_card", "80380000300012345678", "80999000300012345678 70380000300012345678" },
 	{ "eu.oss_vat", "EU372022452 IM2760000001", "EU999022452 EU37202245" },
@@ -139,4 +148,103 @@ Test(filters_kinds_eu, published_values_pass_and_their_misprints_do_not)
 Test(filters_kinds_eu, every_kind_of_the_tables_has_values)
 {
 	kind_tables_have_rows(kind_tables_eu, rows, sizeof rows / sizeof *rows);
+}
+
+/* ---- how often a chance value passes */
+
+static uint64_t seed = 20261130;
+
+static unsigned below(unsigned n)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)((seed >> 33) % n);
+}
+
+#define DIGITS UINT64_C(0x3FF)
+
+static bool one_of(uint64_t set) { return (set & (set - 1)) == 0; }
+
+/* A random digit where the form has digits, a random letter where it has letters; a letter that the
+ * form names, as in a prefix, stays. */
+static void chance_value(const struct kind_shape *s, char *v)
+{
+	unsigned n = s->least + below((unsigned)(s->most - s->least) + 1);
+	for (unsigned i = 0; i < n; i++) {
+		bool digit = (s->at[i] & DIGITS) != 0, letter = (s->at[i] & ~DIGITS) != 0;
+		unsigned k = digit && letter ? below(36) : digit ? below(10) : 10 + below(26);
+		for (unsigned bit = 10; letter && !digit && one_of(s->at[i]) && bit < 36; bit++)
+			if (s->at[i] >> bit & 1)
+				k = bit;
+		v[i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[k];
+	}
+	v[n] = 0;
+}
+
+static bool is_length(const struct kind *k, unsigned n)
+{
+	struct kind_shape shape[KIND_SHAPES_MAX];
+	size_t shapes;
+	struct err e = { 0 };
+	cr_assert(kind_form(k->form, shape, &shapes, &e) == 0, "%s", e.text);
+	for (size_t i = 0; i < shapes; i++)
+		if (shape[i].least <= n && n <= shape[i].most)
+			return true;
+	return false;
+}
+
+#define CHANCES 50000
+
+static double share_that_passes(const struct kind *k, bool *digits_only)
+{
+	struct kind_shape shape[KIND_SHAPES_MAX];
+	size_t shapes, passed = 0;
+	struct err e = { 0 };
+	char v[KIND_LENGTH_MAX + 1];
+	cr_assert(kind_form(k->form, shape, &shapes, &e) == 0, "%s", e.text);
+	*digits_only = true;
+	for (size_t i = 0; i < shapes; i++)
+		for (unsigned c = 0; c < shape[i].most; c++)
+			*digits_only &= (shape[i].at[c] & ~DIGITS) == 0;
+	for (int i = 0; i < CHANCES; i++) {
+		chance_value(&shape[below((unsigned)shapes)], v);
+		passed += kind_form_takes(k, v) && (!k->check || k->check(v, strlen(v)));
+	}
+	return (double)passed / CHANCES;
+}
+
+/* Half a thousandth is left for the spread of the measurement. */
+Test(filters_kinds_eu, needs_follow_the_measured_chance)
+{
+	for (const struct kind *const *t = kind_tables_eu; *t; t++)
+		for (const struct kind *k = *t; k->name; k++) {
+			bool digits;
+			double share = share_that_passes(k, &digits);
+			bool nothing = k->bare == NEED_NOTHING || k->grouped == NEED_NOTHING;
+			cr_expect(!nothing || share < 0.0015, "%s: %.4f need nothing", k->name,
+				  share);
+			bool wordless = k->bare == NEED_NOTHING || k->bare == NEED_NO_VETO;
+			cr_expect(!(digits && wordless) || share < 0.0025,
+				  "%s: %.4f of bare digits need no word", k->name, share);
+			cr_expect(k->check || (k->bare >= NEED_WORD && k->grouped >= NEED_WORD),
+				  "%s: without a check, a word decides", k->name);
+			cr_expect(!digits || k->bare >= NEED_WORD || !is_length(k, 11),
+				  "%s: eleven digits need a word", k->name);
+		}
+}
+
+Test(filters_kinds_eu, document_names_every_kind)
+{
+	FILE *f = fopen("docs/identifiers.md", "r");
+	cr_assert(f);
+	static char text[1 << 17];
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	cr_assert(n > 0 && n < sizeof text - 1);
+	for (const struct kind *const *t = kind_tables_eu; *t; t++)
+		for (const struct kind *k = *t; k->name; k++) {
+			char cell[64];
+			snprintf(cell, sizeof cell, "| `%s` |", k->name);
+			cr_expect(strstr(text, cell), "docs/identifiers.md has no row of %s",
+				  k->name);
+		}
 }
