@@ -40,6 +40,7 @@ static int settled(const struct decoded *d, int n)
 static void hand_out(struct filter_stream *f, enum reading r, const struct decoded *d, int n)
 {
 	int at = 0;
+	bool runs = r == READING_PERCENT && f->set->decodes & FILTER_DECODE_RUNS;
 	for (int i = 0; i <= d->n; i++) {
 		bool more = i < d->n && d->sign[i].to <= n;
 		const struct sign *next = more ? &d->sign[i] : &f->batch.wait[n - 1];
@@ -54,6 +55,8 @@ static void hand_out(struct filter_stream *f, enum reading r, const struct decod
 			break;
 		filter_reading_put(f, r, &d->sign[i]);
 		filter_feeds_put(f, r, &d->sign[i]);
+		if (runs)
+			filter_runs_put(f, &d->sign[i]);
 		f->batch.before[r] = d->sign[i].cp;
 		at = d->sign[i].to;
 	}
@@ -110,6 +113,8 @@ void filter_batch_put(struct filter_stream *f, const struct sign *s)
 				filter_feeds_put(f, (enum reading)r, s);
 			b->before[r] = s->cp;
 		}
+		if (f->set->decodes & FILTER_DECODE_RUNS)
+			filter_runs_put(f, s);
 		return;
 	}
 	b->wait[b->n] = *s;

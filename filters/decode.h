@@ -19,6 +19,14 @@ enum reading {
 	READINGS
 };
 
+/* Not of readings, but of runs of digits: run.c. */
+#define FILTER_DECODE_RUNS (FILTER_DECODE_BASE64 | FILTER_DECODE_HEX)
+#define RUNS 5          /* four of base64, one of hexadecimal digits */
+#define RUN_MIN 16      /* digits of a run that is read */
+#define RUN_SIGN_MAX 6  /* characters that a digit may be written with */
+#define RUN_WRAP_MAX 12 /* signs between two lines of a run */
+#define RUN_WAIT 16     /* characters of a run before it opens */
+
 #define DECODE_BATCH 128   /* characters that are looked at together */
 #define DECODE_SIGN_MAX 64 /* of them (all ASCII) that may make up one decoded character */
 

@@ -23,24 +23,33 @@ static int feed_add(struct filter_stream *f, enum source s, const struct automat
 	return feed_open(feed, a, v, gap_max);
 }
 
+/* The encodings that a source decodes; 0: none, it is the text or hidden in it. */
+static uint32_t encodings_of(const struct filter_stream *f, enum source s)
+{
+	if (s >= SOURCE_RUNS)
+		return f->run[s - SOURCE_RUNS].encoding;
+	return s == SOURCE_DECODED ? filter_decode_of(READING_MAIL) : 0;
+}
+
+static bool wanted(const struct filter_stream *f, const struct group *g, enum source s)
+{
+	uint32_t encodings = encodings_of(f, s);
+	return encodings ? g->decodes & encodings
+			 : s == SOURCE_DIRECT || g->fold == FILTER_FOLD_STRICT;
+}
+
 static int group_feeds(struct filter_stream *f, const struct group *g)
 {
 	bool strict = g->fold == FILTER_FOLD_STRICT;
 	enum view v = strict ? VIEW_STRICT_A : g->fold == FILTER_FOLD_CASE ? VIEW_CASE : VIEW_RAW;
-	for (int s = 0; s < SOURCES; s++) {
-		if (s == SOURCE_DECODED ? !(g->decodes & filter_decode_of(READING_MAIL))
-					: s != SOURCE_DIRECT && !strict)
-			continue;
-		bool back = s == SOURCE_REVERSED;
-		TRY(feed_add(f, (enum source)s, back ? g->a_reversed : g->a, v, g->gap_max));
-	}
-	for (int s = 0; strict && s < SOURCES; s++) {
-		if (s == SOURCE_DECODED && !(g->decodes & filter_decode_of(READING_MAIL)))
-			continue;
-		bool back = s == SOURCE_REVERSED;
-		TRY(feed_add(f, (enum source)s, back ? g->b_reversed : g->b, VIEW_STRICT_B,
-			     g->gap_max));
-	}
+	for (int s = 0; s < SOURCES; s++)
+		if (wanted(f, g, (enum source)s))
+			TRY(feed_add(f, (enum source)s, s == SOURCE_REVERSED ? g->a_reversed : g->a,
+				     v, g->gap_max));
+	for (int s = 0; strict && s < SOURCES; s++)
+		if (wanted(f, g, (enum source)s))
+			TRY(feed_add(f, (enum source)s, s == SOURCE_REVERSED ? g->b_reversed : g->b,
+				     VIEW_STRICT_B, g->gap_max));
 	return 0;
 }
 
@@ -122,7 +131,7 @@ static void feed_put(struct filter_stream *f, struct feed *feed, const struct fo
 		keep(f, feed, fold->cp[backwards ? fold->n - 1 - i : i], s);
 }
 
-static void source_put(struct filter_stream *f, enum source s, const struct sign *sign)
+void filter_source_sign(struct filter_stream *f, enum source s, const struct sign *sign)
 {
 	struct fold fold[VIEWS];
 	bool have[VIEWS] = { false };
@@ -137,7 +146,9 @@ static void source_put(struct filter_stream *f, enum source s, const struct sign
 
 void filter_source_put(struct filter_stream *f, enum source s, const struct place *p)
 {
-	source_put(f, s, &(struct sign){ .cp = p->cp, .to = 1, .start = p->start, .end = p->end });
+	filter_source_sign(f, s,
+			   &(struct sign){
+				   .cp = p->cp, .to = 1, .start = p->start, .end = p->end });
 }
 
 void filter_source_reset(struct filter_stream *f, enum source s)
@@ -195,10 +206,10 @@ static void feeds_join(struct filter_stream *f)
 void filter_feeds_put(struct filter_stream *f, enum reading r, const struct sign *s)
 {
 	if (r == READING_DIRECT)
-		source_put(f, SOURCE_DIRECT, s);
+		filter_source_sign(f, SOURCE_DIRECT, s);
 	if (r != READING_MAIL || !f->feeds_parted)
 		return;
-	source_put(f, SOURCE_DECODED, s);
+	filter_source_sign(f, SOURCE_DECODED, s);
 	feeds_join(f);
 }
 

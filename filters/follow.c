@@ -10,8 +10,6 @@
  * again. */
 #include "filters/stream.h"
 
-#include <string.h>
-
 size_t filter_window_behind(const struct window *w, size_t i, uint32_t n)
 {
 	for (; n > 0 && i > 0; n--) {
@@ -29,16 +27,22 @@ bool filter_window_sleeps(const struct window *w, uint32_t behind, uint64_t at)
 	return i > 0 && i < w->text.len && w->start[i] >= w->differed;
 }
 
-uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t behind)
+size_t filter_window_at(const struct window *w, uint64_t start)
 {
 	size_t lo = 0, hi = w->text.len;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		if (w->start[mid] < differed)
+		if (w->start[mid] < start)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
+	return lo;
+}
+
+uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t behind)
+{
+	size_t lo = filter_window_at(w, differed);
 	for (uint32_t n = behind + 1; n > 0 && lo < w->text.len; n--) {
 		do
 			lo++;
@@ -85,18 +89,7 @@ static void wake(struct filter_stream *f, struct window *w)
 	if (w->numbers && filter_numbers_back(f, w) > back)
 		back = filter_numbers_back(f, w);
 	size_t at = filter_window_behind(from, from->text.len - (size_t)back, f->set->behind);
-	size_t n = from->text.len - at;
-	buf_clear(&w->text);
-	if (!filter_window_room(w, n)) {
-		f->nomem = true;
-		return;
-	}
-	buf_add(&w->text, from->text.bytes + at, n);
-	memcpy(w->start, from->start + at, n * sizeof *w->start);
-	memcpy(w->end, from->end + at, n * sizeof *w->end);
-	memcpy(w->made, from->made + at, n * sizeof *w->made);
-	f->nomem |= w->text.failed;
-	w->base = from->base + at;
+	filter_window_copy(f, w, from, at, from->text.len);
 	w->noise = from->noise;
 }
 

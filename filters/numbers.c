@@ -568,9 +568,20 @@ void filter_numbers_scan(struct filter_stream *f, struct window *w, bool final)
 
 bool filter_numbers_read(const struct filter_stream *f, const struct window *w)
 {
-	return f->set->numbers && w->view == TEXT_VALUE &&
-	       (w->reading == READING_DIRECT ||
-		f->set->numbers->decodes & filter_decode_of(w->reading));
+	if (!f->set->numbers || w->view != TEXT_VALUE)
+		return false;
+	if (w->encoding)
+		return f->set->numbers->decodes & w->encoding;
+	return w->reading == READING_DIRECT ||
+	       f->set->numbers->decodes & filter_decode_of(w->reading);
+}
+
+void filter_numbers_begin(const struct filter_stream *f, struct window *w)
+{
+	(void)f;
+	if (w->numbers)
+		*w->numbers = (struct number_state){ .cursor = filter_window_end(w),
+						     .live = NOWHERE };
 }
 
 /* The window whose scan decides for w, and the first of its places that w's text shares. */

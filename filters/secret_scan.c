@@ -199,9 +199,21 @@ uint64_t filter_secrets_live(const struct filter_stream *f, const struct window 
 
 bool filter_secrets_read(const struct filter_stream *f, const struct window *w)
 {
-	return f->set->secrets.automaton && w->view == TEXT_VALUE &&
-	       (w->reading == READING_DIRECT ||
-		f->set->secrets.decodes & filter_decode_of(w->reading));
+	uint32_t decodes = f->set->secrets.decodes;
+	if (!f->set->secrets.automaton || w->view != TEXT_VALUE)
+		return false;
+	if (w->encoding)
+		return decodes & w->encoding;
+	return w->reading == READING_DIRECT || decodes & filter_decode_of(w->reading);
+}
+
+void filter_secrets_begin(const struct filter_stream *f, struct window *w)
+{
+	struct secrets_state *s = &w->secrets;
+	s->asleep = !filter_secrets_read(f, w);
+	s->state = 0;
+	s->cursor = filter_window_end(w);
+	s->tries = s->tails = 0;
 }
 
 /* The window whose search decides for w, and the first of its places that w's text shares. */
@@ -235,7 +247,7 @@ void filter_secrets_wake(struct filter_stream *f, struct window *w)
 	s->state = d->secrets.state;
 	s->tries = s->tails = 0;
 	s->asleep = false;
-	if (d->secrets.cursor - filter_automaton_live(a, s->state) < from) {
+	if (back(d, d->secrets.cursor, filter_automaton_live(a, s->state)) < from) {
 		s->state = 0;
 		for (uint64_t at = from; at < filter_window_end(d); at++)
 			s->state = step(a, s->state, d->text.bytes[at - d->base]);

@@ -149,8 +149,8 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	if (p->regex.behind > p->behind)
 		p->behind = p->regex.behind;
 	/* Two more: the one that filter_window_sleeps looks at, and one that is never the first. */
-	if (p->behind + 2 > s->behind)
-		s->behind = p->behind + 2;
+	if (p->behind + 2 > s->context)
+		s->context = p->behind + 2;
 	if (p->view == TEXT_RAW) {
 		widen(s, (size_t)p->regex.width * 4);
 		return 0;
@@ -194,8 +194,8 @@ static int numbers_build(struct filter_set *s, const struct filter_rule *const *
 			widen(s, width * filter_set_spread(decode, 0));
 		}
 	s->decodes |= s->numbers->decodes;
-	if (s->behind < NUMBER_BEHIND + 2)
-		s->behind = NUMBER_BEHIND + 2;
+	if (s->context < NUMBER_BEHIND + 2)
+		s->context = NUMBER_BEHIND + 2;
 	return 0;
 }
 
@@ -323,7 +323,9 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 	TRY(numbers_build(s, sorted, e));
 	TRY(filter_set_secrets(s, sorted, e));
 	TRY(groups_build(s, sorted, e));
-	s->width += s->decodes ? (size_t)DECODE_BATCH * 4 : 0;
+	/* A run that is read later than it began wants what stands in front of it. */
+	s->behind = s->context + (s->decodes & FILTER_DECODE_RUNS ? RUN_MIN * RUN_SIGN_MAX : 0);
+	s->width += s->decodes ? (size_t)DECODE_BATCH * 4 + RUN_MIN * RUN_SIGN_MAX : 0;
 	return 0;
 }
 

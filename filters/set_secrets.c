@@ -33,8 +33,8 @@ static int probe_add(struct filter_set *s, size_t row, uint32_t rule, struct err
 	uint32_t behind = p->regex->behind + p->kind->lead;
 	if (behind > s->secrets.behind)
 		s->secrets.behind = behind;
-	if (behind + 2 > s->behind)
-		s->behind = behind + 2;
+	if (behind + 2 > s->context)
+		s->context = behind + 2;
 	s->secrets.decodes |= s->rule[rule].decode & FILTER_DECODE_ALL;
 	s->decodes |= s->secrets.decodes;
 	if (p->kind->lead > s->secrets.lead)

@@ -12,6 +12,7 @@ static int open_all(struct filter_stream *f, struct err *e)
 	TRY(sha256_open(&f->seen_hash, e));
 	TRY(sha256_open(&f->emitted_hash, e));
 	f->json_out = calloc(1, sizeof *f->json_out);
+	filter_runs_open(f);
 	f->match_data = pcre2_match_data_create(2, NULL);
 	f->match_context = filter_regex_context();
 	f->jit_stack = pcre2_jit_stack_create(32 * 1024, 512 * 1024, NULL);
@@ -162,19 +163,23 @@ static int cut(struct filter_stream *f)
 static void step(struct filter_stream *f, bool final)
 {
 	feed_text(f, final);
-	if ((final && f->cut && cut(f) < 0) || filter_windows_scan(f, final) < 0 ||
-	    f->engine_limit || f->nomem) {
+	int rc = final && f->cut ? cut(f) : 0;
+	if (final)
+		filter_runs_finish(f);
+	if (rc < 0 || filter_windows_scan(f, final) < 0 || f->engine_limit || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);
 		return;
 	}
 	uint64_t limit = f->base + f->fed, a = filter_feeds_hold(f), b = filter_windows_hold(f),
-		 c = filter_batch_hold(f);
+		 c = filter_batch_hold(f), d = filter_runs_hold(f);
 	if (!final && a < limit)
 		limit = a;
 	if (!final && b < limit)
 		limit = b;
 	if (!final && c < limit)
 		limit = c;
+	if (!final && d < limit)
+		limit = d;
 	size_t before = f->out.len;
 	filter_emit_until(f, limit, final);
 	if (f->out.len > before)

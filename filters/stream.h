@@ -15,7 +15,14 @@
 #define NOWHERE UINT64_MAX
 
 /* Where the characters of a feed come from. */
-enum source { SOURCE_DIRECT, SOURCE_DECODED, SOURCE_HIDDEN, SOURCE_REVERSED, SOURCES };
+enum source {
+	SOURCE_DIRECT,
+	SOURCE_DECODED,
+	SOURCE_HIDDEN,
+	SOURCE_REVERSED,
+	SOURCE_RUNS, /* what each run encodes */
+	SOURCES = SOURCE_RUNS + RUNS
+};
 
 /* One automaton's state on one source of characters. */
 struct feed {
@@ -33,6 +40,31 @@ struct feed {
 struct place {
 	uint32_t cp;
 	uint64_t start, end;
+};
+
+/* A run of digits that encode a text: run.c. */
+struct run {
+	uint32_t encoding; /* FILTER_DECODE_BASE64 or _HEX; never changes */
+	bool on, open;     /* it may be text; it is long enough to be read */
+	bool wide;         /* UTF-16 */
+	uint8_t made;      /* encodings of the digits of the next character */
+	uint32_t bits;
+	int have; /* bits that are no whole byte yet */
+	uint32_t digits, line, wrapped, bytes, bad;
+	char part[4]; /* bytes that are no whole character yet */
+	int part_n;
+	uint32_t part_chars, last_chars;
+	uint64_t start, part_start, before_start; /* raw: of the run, of part, of the last digit */
+	struct sign wait[RUN_WAIT];
+	int waits;
+};
+
+/* Where among digits the text is. */
+struct runs_place {
+	bool any;        /* some run is on */
+	bool border;     /* base64 may begin here */
+	bool in_hex;     /* the last character was a hexadecimal digit */
+	uint32_t digits; /* of base64 in a row */
 };
 
 /* Characters that may still become something else in some reading. */
@@ -82,11 +114,12 @@ struct secrets_state {
 	size_t tails, tail_room;
 };
 
-/* A text that probes read: a view of a reading, with the raw place of each byte. View offsets never
- * move; text.bytes[i] has view offset base + i. */
+/* A text that probes read: a view of a reading or of a run, with the raw place of each byte. View
+ * offsets never move; text.bytes[i] has view offset base + i. */
 struct window {
 	enum text_view view;
 	enum reading reading;
+	uint32_t encoding; /* of a run; else 0 */
 	bool used;         /* some probe reads it */
 	bool awake;        /* it has a text of its own; the direct reading always has */
 	uint64_t differed; /* raw end of what was last read otherwise than in the reading before */
@@ -101,7 +134,8 @@ struct window {
 	struct secrets_state secrets;
 };
 
-#define WINDOWS (TEXT_VIEWS * READINGS)
+#define READING_WINDOWS (TEXT_VIEWS * READINGS)
+#define WINDOWS (READING_WINDOWS + RUNS * (TEXT_VIEWS - 1))
 
 /* Bytes of a window's text: indices into text.bytes. */
 struct span {
@@ -146,6 +180,8 @@ struct filter_stream {
 	size_t feeds[SOURCES];
 	bool feeds_parted; /* SOURCE_DECODED has a state of its own */
 	struct batch batch;
+	struct run run[RUNS];
+	struct runs_place runs;
 	struct hidden hidden;
 	pcre2_match_data *match_data;
 	pcre2_match_context *match_context;
@@ -176,6 +212,7 @@ uint64_t filter_feeds_hold(const struct filter_stream *f);
  * allows what they were made of. */
 void filter_feed_found(struct filter_stream *f, const struct feed *feed, uint32_t rule,
 		       uint32_t chars, uint64_t end);
+void filter_source_sign(struct filter_stream *f, enum source s, const struct sign *sign);
 void filter_source_put(struct filter_stream *f, enum source s, const struct place *p);
 void filter_source_reset(struct filter_stream *f, enum source s);
 
@@ -184,11 +221,24 @@ void filter_batch_put(struct filter_stream *f, const struct sign *s);
 void filter_batch_finish(struct filter_stream *f);
 uint64_t filter_batch_hold(const struct filter_stream *f);
 
+/* run.c */
+void filter_runs_open(struct filter_stream *f);
+void filter_runs_put(struct filter_stream *f, const struct sign *s);
+void filter_runs_finish(struct filter_stream *f);
+uint64_t filter_runs_hold(const struct filter_stream *f);
+
 /* hidden.c */
 void filter_hidden_put(struct filter_stream *f, const struct place *p);
 
 /* window.c */
 int filter_windows_open(struct filter_stream *f) MUST_USE;
+/* A window of a run: it begins behind the last characters that another one has before raw offset
+ * `start`; all of it has come; what would be found if it had, which changes nothing else. */
+void filter_window_begin(struct filter_stream *f, struct window *w, const struct window *before,
+			 uint64_t start);
+void filter_window_put(struct filter_stream *f, struct window *w, const struct sign *s);
+void filter_window_finish(struct filter_stream *f, struct window *w);
+void filter_window_peek(struct filter_stream *f, struct window *w);
 void filter_raw_put(struct filter_stream *f, const struct sign *s);
 void filter_reading_put(struct filter_stream *f, enum reading r, const struct sign *s);
 /* Text was dropped in front of s; weight: DECODE_NOISE. */
@@ -212,6 +262,7 @@ uint64_t filter_secrets_live(const struct filter_stream *f, const struct window 
 void filter_secrets_close(struct window *w);
 /* As filter_window_reads and filter_window_back of a probe, and to wake it. */
 bool filter_secrets_read(const struct filter_stream *f, const struct window *w);
+void filter_secrets_begin(const struct filter_stream *f, struct window *w);
 uint64_t filter_secrets_back(const struct filter_stream *f, const struct window *w);
 void filter_secrets_wake(struct filter_stream *f, struct window *w);
 
@@ -219,6 +270,7 @@ void filter_secrets_wake(struct filter_stream *f, struct window *w);
 void filter_numbers_scan(struct filter_stream *f, struct window *w, bool final);
 /* As filter_window_reads and filter_window_back of a probe, and to wake it. */
 bool filter_numbers_read(const struct filter_stream *f, const struct window *w);
+void filter_numbers_begin(const struct filter_stream *f, struct window *w);
 uint64_t filter_numbers_back(const struct filter_stream *f, const struct window *w);
 void filter_numbers_wake(struct filter_stream *f, struct window *w);
 
@@ -233,6 +285,8 @@ void filter_readings_differed(struct filter_stream *f, const bool differs[READIN
 bool filter_window_sleeps(const struct window *w, uint32_t behind, uint64_t at);
 /* Bytes from where a probe goes on in this window, or would if it woke now, to the end. */
 uint64_t filter_window_back(const struct filter_stream *f, const struct window *w, size_t probe);
+/* The index of its first byte that comes of raw offset `start` or later. */
+size_t filter_window_at(const struct window *w, uint64_t start);
 /* The first view offset of a window from which a match cannot see what ends at raw offset
  * `differed`: filter_window_sleeps of a later window says the same of its text. */
 uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t behind);
@@ -240,7 +294,9 @@ uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t
 size_t filter_window_behind(const struct window *w, size_t i, uint32_t n);
 /* Whether a probe reads a window at all. */
 bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe);
-bool filter_window_room(struct window *w, size_t more);
+/* Make bytes [at, end) of another window the text of w, at the same view offsets. */
+void filter_window_copy(struct filter_stream *f, struct window *w, const struct window *from,
+			size_t at, size_t end);
 
 /* cut.c: the text ends here, and its writer did not choose so. */
 int filter_windows_cut(struct filter_stream *f) MUST_USE;

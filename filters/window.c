@@ -12,32 +12,51 @@
 bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe)
 {
 	const struct probe *p = &f->set->probe[probe];
-	return p->view == w->view && (w->reading == READING_DIRECT ||
-				      f->set->rule[p->rule].decode & filter_decode_of(w->reading));
+	uint32_t decodes = f->set->rule[p->rule].decode;
+	if (p->view != w->view)
+		return false;
+	if (w->encoding)
+		return decodes & w->encoding;
+	return w->reading == READING_DIRECT || decodes & filter_decode_of(w->reading);
+}
+
+/* What window k is of. */
+static void window_name(struct filter_stream *f, int k)
+{
+	struct window *w = &f->window[k];
+	int of_run = k - READING_WINDOWS;
+	if (of_run >= 0) {
+		w->view = (enum text_view)(TEXT_PLAIN + of_run % (TEXT_VIEWS - 1));
+		w->encoding = f->run[of_run / (TEXT_VIEWS - 1)].encoding;
+		return;
+	}
+	w->view = (enum text_view)(k / READINGS);
+	w->reading = (enum reading)(k % READINGS);
+	w->awake = w->reading == READING_DIRECT;
 }
 
 int filter_windows_open(struct filter_stream *f)
 {
 	for (int k = 0; k < WINDOWS; k++) {
 		struct window *w = &f->window[k];
-		w->view = (enum text_view)(k / READINGS);
-		w->reading = (enum reading)(k % READINGS);
+		window_name(f, k);
 		if (w->view == TEXT_RAW && w->reading != READING_DIRECT)
 			continue;
-		w->awake = w->reading == READING_DIRECT;
+		w->used = filter_secrets_read(f, w) || filter_numbers_read(f, w);
+		for (size_t i = 0; i < f->set->probes; i++)
+			w->used |= filter_window_reads(f, w, i);
+		if (!w->used)
+			continue;
 		w->probe = calloc(f->set->probes + 1, sizeof *w->probe);
 		if (!w->probe)
 			return ERR_NOMEM;
 		for (size_t i = 0; i < f->set->probes; i++) {
 			bool here = filter_window_reads(f, w, i);
-			w->used |= here;
 			w->probe[i] = (struct probe_state){ 0, NOWHERE, !here || !w->awake };
 		}
-		w->used |= filter_secrets_read(f, w);
 		w->secrets.asleep = !filter_secrets_read(f, w) || !w->awake;
 		if (!filter_numbers_read(f, w))
 			continue;
-		w->used = true;
 		w->numbers = calloc(1, sizeof *w->numbers);
 		if (!w->numbers)
 			return ERR_NOMEM;
@@ -71,7 +90,7 @@ static bool bigger(void *list, size_t count, size_t size)
 	return p != NULL;
 }
 
-bool filter_window_room(struct window *w, size_t more)
+static bool room(struct window *w, size_t more)
 {
 	size_t need = w->text.len + more;
 	if (need <= w->room)
@@ -88,7 +107,7 @@ static void keep(struct filter_stream *f, struct window *w, uint32_t cp, const s
 {
 	char u[4];
 	size_t n = (size_t)text_utf8_encode(cp, u);
-	if (!filter_window_room(w, n)) {
+	if (!room(w, n)) {
 		f->nomem = true;
 		return;
 	}
@@ -102,6 +121,23 @@ static void keep(struct filter_stream *f, struct window *w, uint32_t cp, const s
 	w->noise = 0;
 }
 
+void filter_window_copy(struct filter_stream *f, struct window *w, const struct window *from,
+			size_t at, size_t end)
+{
+	size_t n = end - at;
+	buf_clear(&w->text);
+	w->base = from->base + at;
+	if (!room(w, n)) {
+		f->nomem = true;
+		return;
+	}
+	buf_add(&w->text, from->text.bytes + at, n);
+	memcpy(w->start, from->start + at, n * sizeof *w->start);
+	memcpy(w->end, from->end + at, n * sizeof *w->end);
+	memcpy(w->made, from->made + at, n * sizeof *w->made);
+	f->nomem |= w->text.failed;
+}
+
 /* Too much dropped text in a row: a sign counts as kept, or a match could be held for ever. */
 static void drop(struct filter_stream *f, struct window *w, const struct sign *s, unsigned weight)
 {
@@ -110,8 +146,10 @@ static void drop(struct filter_stream *f, struct window *w, const struct sign *s
 		keep(f, w, 0xFFFD, s);
 }
 
-static void window_put(struct filter_stream *f, struct window *w, const struct sign *s)
+void filter_window_put(struct filter_stream *f, struct window *w, const struct sign *s)
 {
+	if (!w->used || !w->awake)
+		return;
 	static const enum view view[TEXT_VIEWS] = { VIEW_RAW, VIEW_PLAIN, VIEW_VALUE };
 	if (s->cp < 0x80) { /* itself in every view */
 		keep(f, w, s->cp, s);
@@ -127,18 +165,13 @@ static void window_put(struct filter_stream *f, struct window *w, const struct s
 
 void filter_raw_put(struct filter_stream *f, const struct sign *s)
 {
-	struct window *w = &f->window[TEXT_RAW * READINGS];
-	if (w->used)
-		window_put(f, w, s);
+	filter_window_put(f, &f->window[TEXT_RAW * READINGS], s);
 }
 
 void filter_reading_put(struct filter_stream *f, enum reading r, const struct sign *s)
 {
-	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++) {
-		struct window *w = &f->window[v * READINGS + (int)r];
-		if (w->used && w->awake)
-			window_put(f, w, s);
-	}
+	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++)
+		filter_window_put(f, &f->window[v * READINGS + (int)r], s);
 }
 
 void filter_reading_drop(struct filter_stream *f, enum reading r, const struct sign *s,
@@ -312,6 +345,52 @@ int filter_windows_scan(struct filter_stream *f, bool final)
 		if (f->window[k].used && f->window[k].text.len >= TRIM_BYTES)
 			trim(f, &f->window[k]);
 	return 0;
+}
+
+/* ---- windows of runs */
+
+void filter_window_begin(struct filter_stream *f, struct window *w, const struct window *before,
+			 uint64_t start)
+{
+	if (!w->used)
+		return;
+	size_t end = filter_window_at(before, start);
+	filter_window_copy(f, w, before, filter_window_behind(before, end, f->set->context), end);
+	w->noise = 0;
+	w->awake = true;
+	/* A border: what the run encodes does not touch what stands in front of it. */
+	filter_window_put(f, w, &(struct sign){ .cp = ' ', .start = start, .end = start });
+	for (size_t i = 0; i < f->set->probes; i++)
+		w->probe[i] = (struct probe_state){ filter_window_end(w), NOWHERE,
+						    !filter_window_reads(f, w, i) };
+	filter_secrets_begin(f, w);
+	filter_numbers_begin(f, w);
+}
+
+void filter_window_finish(struct filter_stream *f, struct window *w)
+{
+	if (!w->used || !w->awake)
+		return;
+	if (window_scan(f, w, true) < 0)
+		f->engine_limit = true;
+	w->awake = false;
+	buf_clear(&w->text);
+}
+
+void filter_window_peek(struct filter_stream *f, struct window *w)
+{
+	if (!w->used || !w->awake)
+		return;
+	for (size_t i = 0; i < f->set->probes; i++) {
+		struct probe_state state = w->probe[i];
+		if (!state.asleep && probe_scan(f, w, &f->set->probe[i], &state, true) < 0)
+			f->engine_limit = true;
+	}
+	if (w->numbers) {
+		struct number_state state = *w->numbers;
+		filter_numbers_scan(f, w, true);
+		*w->numbers = state;
+	}
 }
 
 static uint64_t earlier(const struct window *w, uint64_t at, uint64_t hold)

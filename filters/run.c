@@ -1,0 +1,286 @@
+/* Runs of base64 and hexadecimal digits: what they encode is read as a text of its own, once.
+ *
+ * A run is text if nine of ten of its bytes so far are (UTF-8, or UTF-16 of the scripts below
+ * U+0700, least byte first). It is a candidate from its first digit on, held only while all it
+ * encodes may be text: most words are none after two or three letters, and a picture or a digest
+ * after a few. At RUN_MIN digits it opens: windows and feeds of its own read it, and hold what may
+ * still match in it. It ends with the first other sign, or when it is text no longer; that is the
+ * end of its text. A line break does not end an open run, but what ends in front of it counts.
+ *
+ * In front of the text stand the characters in front of the run, so that a word there is context of
+ * a value in it. base64 begins anew behind / + - _, which stand as often between words: one
+ * candidate for each of the four ways to count digits in fours.
+ * Sources: RFC 4648 sections 4, 5, 8; RFC 2045 section 6.8. */
+#include "base/text.h"
+#include "filters/stream.h"
+
+#include <string.h>
+
+/* ---- digits */
+
+enum { DIGIT_NONE = -1 };
+
+static int base64_digit(uint32_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (int)c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return (int)c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return (int)c - '0' + 52;
+	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : DIGIT_NONE;
+}
+
+static int hex_digit(uint32_t c)
+{
+	if (c >= '0' && c <= '9')
+		return (int)c - '0';
+	uint32_t lower = c | 32;
+	return lower >= 'a' && lower <= 'f' ? (int)lower - 'a' + 10 : DIGIT_NONE;
+}
+
+static bool is_hex(const struct run *r) { return r->encoding == FILTER_DECODE_HEX; }
+
+static int digit_bits(const struct run *r) { return is_hex(r) ? 4 : 6; }
+
+/* ---- what is text */
+
+static bool printable(uint32_t cp)
+{
+	return cp >= 0x20 ? cp != 0x7F && (cp < 0x80 || cp > 0x9F)
+			  : cp == '\t' || cp == '\n' || cp == '\r';
+}
+
+/* Whether a byte that begins with the `have` bits in `bits` may be a first byte of text. */
+static bool may_begin(uint32_t bits, int have)
+{
+	uint32_t least = bits << (8 - have), most = least | ((1u << (8 - have)) - 1);
+	for (uint32_t b = least; b <= most; b++)
+		if (b < 0x80 ? printable(b) : b >= 0xC2 && b <= 0xF4)
+			return true;
+	return false;
+}
+
+/* ---- windows and feeds of a run */
+
+static struct window *window_of(struct filter_stream *f, const struct run *r, enum text_view v)
+{
+	return &f->window[READING_WINDOWS + (int)(r - f->run) * (TEXT_VIEWS - 1) + (int)v -
+			  TEXT_PLAIN];
+}
+
+static enum source source_of(const struct filter_stream *f, const struct run *r)
+{
+	return (enum source)(SOURCE_RUNS + (r - f->run));
+}
+
+static void give(struct filter_stream *f, struct run *r, const struct sign *s)
+{
+	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++)
+		filter_window_put(f, window_of(f, r, (enum text_view)v), s);
+	filter_source_sign(f, source_of(f, r), s);
+}
+
+static void open_run(struct filter_stream *f, struct run *r)
+{
+	r->open = true;
+	for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++)
+		filter_window_begin(f, window_of(f, r, (enum text_view)v),
+				    &f->window[v * READINGS + READING_DIRECT], r->start);
+	for (int i = 0; i < r->waits; i++)
+		give(f, r, &r->wait[i]);
+}
+
+static void close_run(struct filter_stream *f, struct run *r)
+{
+	for (int v = TEXT_PLAIN; r->open && v < TEXT_VIEWS; v++)
+		filter_window_finish(f, window_of(f, r, (enum text_view)v));
+	if (r->open)
+		filter_source_reset(f, source_of(f, r));
+	r->on = r->open = false;
+}
+
+/* ---- bytes */
+
+static void put_sign(struct filter_stream *f, struct run *r, uint32_t cp, const struct sign *last)
+{
+	struct sign s = { .cp = cp,
+			  .made = r->made,
+			  .to = (uint8_t)(r->part_chars < 255 ? r->part_chars : 255),
+			  .start = r->part_start,
+			  .end = last->end };
+	r->made = (uint8_t)(r->encoding | last->made);
+	r->part_n = 0;
+	r->part_chars = 0;
+	if (r->open)
+		give(f, r, &s);
+	else if (r->waits < RUN_WAIT)
+		r->wait[r->waits++] = s;
+}
+
+static void byte_wide(struct filter_stream *f, struct run *r, uint8_t b, const struct sign *last)
+{
+	r->part[r->part_n++] = (char)b;
+	if (r->part_n < 2)
+		return;
+	uint32_t cp = (uint8_t)r->part[0] | (uint32_t)b << 8;
+	bool text = cp < 0x700 && printable(cp);
+	r->bad += text ? 0 : 2;
+	put_sign(f, r, text ? cp : 0xFFFD, last);
+}
+
+static void byte_utf8(struct filter_stream *f, struct run *r, uint8_t b, const struct sign *last)
+{
+	uint32_t cp;
+	r->part[r->part_n++] = (char)b;
+	int n = text_utf8_decode(r->part, (size_t)r->part_n, &cp);
+	if (n == 0)
+		return;
+	bool text = n > 0 && printable(cp);
+	r->bad += text ? 0 : (unsigned)r->part_n;
+	put_sign(f, r, text ? cp : 0xFFFD, last);
+}
+
+/* A second byte of nought is the other half of a letter. */
+static void byte_put(struct filter_stream *f, struct run *r, uint8_t b, const struct sign *last)
+{
+	if (r->bytes == 1 && b == 0 && r->waits == 1) {
+		r->wide = true;
+		r->waits = 0;
+		r->part[0] = (char)r->wait[0].cp;
+		r->part_n = 1;
+		r->part_start = r->wait[0].start;
+		r->part_chars = r->wait[0].to;
+		r->bad = 0;
+	}
+	r->bytes++;
+	if (r->part_n == 0)
+		r->part_start = r->before_start;
+	r->part_chars += r->last_chars;
+	if (r->wide)
+		byte_wide(f, r, b, last);
+	else
+		byte_utf8(f, r, b, last);
+}
+
+/* ---- the run */
+
+static void begin(struct run *r, const struct sign *s)
+{
+	uint32_t encoding = r->encoding;
+	*r = (struct run){
+		.encoding = encoding, .on = true, .made = (uint8_t)encoding, .start = s->start
+	};
+}
+
+static void digit_put(struct filter_stream *f, struct run *r, int digit, const struct sign *s)
+{
+	int width = digit_bits(r);
+	r->bits = (r->bits << width | (uint32_t)digit) & 0xFFFF;
+	r->have += width;
+	r->digits++;
+	r->line++;
+	r->made |= s->made;
+	r->last_chars = (uint32_t)(s->to - s->from) * 2 + r->wrapped;
+	r->wrapped = 0;
+	if (r->have >= 8) {
+		r->have -= 8;
+		byte_put(f, r, (uint8_t)(r->bits >> r->have), s);
+	} else if (r->digits == 1 && !may_begin(r->bits, r->have)) {
+		r->on = false;
+	}
+	r->before_start = s->start;
+	if (r->bad * 10 > r->bytes)
+		close_run(f, r);
+	else if (r->on && !r->open && r->digits >= RUN_MIN)
+		open_run(f, r);
+}
+
+/* A line break, or spaces behind one, in front of an open run's next line. */
+static bool may_wrap(struct filter_stream *f, struct run *r, const struct sign *s)
+{
+	if (!r->open || (r->line < RUN_MIN && !r->wrapped))
+		return false;
+	if (s->cp == '\n' || s->cp == '\r') {
+		if (r->line > 0)
+			for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++)
+				filter_window_peek(f, window_of(f, r, (enum text_view)v));
+		r->line = 0;
+		return ++r->wrapped <= RUN_WRAP_MAX;
+	}
+	return r->wrapped && (s->cp == ' ' || s->cp == '\t') && ++r->wrapped <= RUN_WRAP_MAX;
+}
+
+static void run_put(struct filter_stream *f, struct run *r, const struct sign *s, bool fresh)
+{
+	int digit = is_hex(r) ? hex_digit(s->cp) : base64_digit(s->cp);
+	if (s->to - s->from > RUN_SIGN_MAX)
+		digit = DIGIT_NONE;
+	if (digit == DIGIT_NONE) {
+		if (r->on && !may_wrap(f, r, s))
+			close_run(f, r);
+		return;
+	}
+	if (fresh && !r->on)
+		begin(r, s);
+	if (!r->on)
+		return;
+	digit_put(f, r, digit, s);
+}
+
+/* Which candidate of base64 may begin with the next digit: none inside of a word. */
+static int fresh_run(struct runs_place *p, const struct sign *s)
+{
+	bool digit = base64_digit(s->cp) != DIGIT_NONE && s->to - s->from <= RUN_SIGN_MAX;
+	bool sign = s->cp == '/' || s->cp == '+' || s->cp == '-' || s->cp == '_';
+	int fresh = digit && p->border ? (int)(p->digits % 4) : DIGIT_NONE;
+	p->border = !digit || sign;
+	p->digits = digit ? p->digits + 1 : 0;
+	return fresh;
+}
+
+void filter_runs_put(struct filter_stream *f, const struct sign *s)
+{
+	struct runs_place *p = &f->runs;
+	int fresh = fresh_run(p, s);
+	bool hex_fresh = hex_digit(s->cp) != DIGIT_NONE && !p->in_hex;
+	p->in_hex = hex_digit(s->cp) != DIGIT_NONE;
+	if (!p->any && fresh == DIGIT_NONE && !hex_fresh)
+		return;
+	p->any = false;
+	for (int i = 0; i < RUNS; i++) {
+		struct run *r = &f->run[i];
+		bool here = is_hex(r) ? hex_fresh : i == fresh;
+		if (!(r->encoding & f->set->decodes) || (!r->on && !here))
+			continue;
+		run_put(f, r, s, here);
+		p->any |= r->on;
+	}
+}
+
+void filter_runs_open(struct filter_stream *f)
+{
+	for (int i = 0; i < RUNS; i++)
+		f->run[i].encoding = i < 4 ? FILTER_DECODE_BASE64 : FILTER_DECODE_HEX;
+	f->runs.border = true;
+}
+
+void filter_runs_finish(struct filter_stream *f)
+{
+	for (int i = 0; i < RUNS; i++)
+		close_run(f, &f->run[i]);
+}
+
+uint64_t filter_runs_hold(const struct filter_stream *f)
+{
+	uint64_t hold = NOWHERE;
+	for (int i = 0; f->runs.any && i < RUNS; i++) {
+		const struct run *r = &f->run[i];
+		if (!r->on)
+			continue;
+		/* An open run holds what is no whole character yet; its windows hold the rest. */
+		uint64_t at = !r->open ? r->start : r->part_n ? r->part_start : r->before_start;
+		hold = at < hold ? at : hold;
+	}
+	return hold;
+}
