@@ -57,7 +57,7 @@ FORCE:
 
 # The digest of all sources, which base/build.c carries. The stamp moves only when it is another.
 SOURCES := $(sort Makefile $(foreach r,$(ROOMS),$(wildcard $(r)/*.c $(r)/*.h $(r)/*.inc $(r)/*.cu $(r)/*.awk)) \
-  $(wildcard policy/packs/*))
+  $(wildcard policy/packs/*) policy/measured.txt)
 $(BUILD)/stamp/sources: FORCE
 	@mkdir -p $(@D); sha256sum $(SOURCES) | sha256sum | cut -c1-64 >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -80,12 +80,15 @@ $(call lib,$(1)): $(call obj,$(1))
 	@mkdir -p $$(@D); rm -f $$@; ar rcsD $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
-# Built-in packs are data: policy/packs/, compiled in as texts. The folder counts too: a file may go.
-$(BUILD)/obj/packs.o: policy/packs.awk policy/packs $(wildcard policy/packs/*) policy/rules.h $(BUILD)/stamp/flags
+# Built-in packs are data: policy/packs/, compiled in as texts; so are the measured shares of detectors. The
+# folder counts too: a file may go.
+$(BUILD)/obj/packs.o: policy/packs.awk policy/packs/packs.txt policy/packs $(wildcard policy/packs/*)
+$(BUILD)/obj/measured.o: policy/measured.awk policy/measured.txt
+$(BUILD)/obj/packs.o $(BUILD)/obj/measured.o: policy/rules.h $(BUILD)/stamp/flags
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  cc policy/packs")
-	$(Q)LC_ALL=C awk -f $< policy/packs/packs.txt >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c $(@:.o=.c) -o $@
-$(call lib,policy): $(BUILD)/obj/packs.o
+	$(if $(Q),@echo "  cc policy/$(basename $(@F))")
+	$(Q)LC_ALL=C awk -f $(wordlist 1,2,$(filter %.awk %.txt,$^)) >$(@:.o=.c) && $(CC) $(ALL_CFLAGS) -c $(@:.o=.c) -o $@
+$(call lib,policy): $(BUILD)/obj/packs.o $(BUILD)/obj/measured.o
 
 $(BUILD)/hallmark: $(ARCHIVES)
 	$(if $(Q),@echo "  link $@")

@@ -120,6 +120,7 @@ int cmd_policy_test(struct cli *c);
 int cmd_policy_compile(struct cli *c);
 int cmd_policy_scan(struct cli *c);
 int cmd_policy_packs(struct cli *c);
+int cmd_policy_detectors(struct cli *c);
 int cmd_serve(struct cli *c);
 int cmd_run(struct cli *c);
 int cmd_audit_list(struct cli *c);

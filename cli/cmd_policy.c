@@ -40,12 +40,119 @@ int cmd_policy_compile(struct cli *c)
 	return rc;
 }
 
+/* ---- tables ---- */
+
+#define CELL 400 /* bytes */
+
+/* "a, b" of a list; the three parts of what a model says under their short name. */
+static void join(const json_t *list, char *out, size_t room)
+{
+	size_t i, n = 0, said = 0;
+	json_t *v;
+	json_array_foreach(list, i, v) {
+		const char *s = json_string_value(v);
+		said += strcmp(s, "content") == 0 || strcmp(s, "reasoning") == 0 ||
+			strcmp(s, "tool_arguments") == 0;
+	}
+	*out = 0;
+	json_array_foreach(list, i, v) {
+		const char *s = json_string_value(v);
+		bool part = strcmp(s, "reasoning") == 0 || strcmp(s, "tool_arguments") == 0;
+		if (said == 3 && part)
+			continue;
+		if (said == 3 && strcmp(s, "content") == 0)
+			s = "output";
+		if (n < room)
+			n += (size_t)snprintf(out + n, room - n, "%s%s", n ? ", " : "", s);
+	}
+}
+
+/* What a rule matches, in a word. */
+static void match_cell(const json_t *match, char *out, size_t room)
+{
+	const char *detector = json_string_value(json_object_get(match, "detector"));
+	size_t literals = json_array_size(json_object_get(match, "literals"));
+	if (detector)
+		snprintf(out, room, "%s", detector);
+	else if (literals)
+		snprintf(out, room, "%zu literals", literals);
+	else
+		snprintf(out, room, "regex");
+}
+
+static void cell(const json_t *row, const char *column, char *out, size_t room)
+{
+	const json_t *v = json_object_get(row, column);
+	if (strcmp(column, "match") == 0)
+		match_cell(v, out, room);
+	else if (json_is_string(v))
+		snprintf(out, room, "%s", json_string_value(v));
+	else if (json_is_integer(v))
+		snprintf(out, room, "%jd", (intmax_t)json_integer_value(v));
+	else if (json_is_real(v))
+		snprintf(out, room, "%.3f", json_real_value(v));
+	else if (json_is_boolean(v))
+		snprintf(out, room, "%s", json_is_true(v) ? "yes" : "no");
+	else if (json_is_array(v))
+		join(v, out, room);
+	else
+		snprintf(out, room, "-");
+}
+
+/* Rows as a table with a line of names above; the last column is as wide as it is. */
+static int print_table(struct cli *c, json_t *report, const char *list, const char *const *columns)
+{
+	const json_t *rows = json_object_get(report, list), *row;
+	char text[CELL];
+	size_t i;
+	if (c->json)
+		return cli_print(c, report);
+	struct buf out = { 0 };
+	size_t width[8] = { 0 };
+	for (size_t k = 0; columns[k]; k++) {
+		width[k] = strlen(columns[k]);
+		json_array_foreach(rows, i, row) {
+			cell(row, columns[k], text, sizeof text);
+			width[k] = strlen(text) > width[k] ? strlen(text) : width[k];
+		}
+	}
+	for (size_t line = 0; line <= json_array_size(rows); line++)
+		for (size_t k = 0; columns[k]; k++) {
+			bool last = !columns[k + 1];
+			snprintf(text, sizeof text, "%s", columns[k]);
+			if (line)
+				cell(json_array_get(rows, line - 1), columns[k], text, sizeof text);
+			buf_printf(&out, "%-*s%s", last ? 0 : (int)width[k], text,
+				   last ? "\n" : "  ");
+		}
+	json_decref(report);
+	int rc = buf_done(&out, &c->err);
+	if (rc == 0)
+		rc = cli_write(c, out.bytes, out.len);
+	buf_free(&out);
+	return rc;
+}
+
 int cmd_policy_packs(struct cli *c)
 {
+	static const char *const packs[] = { "name", "version", "rules", NULL }, *const rules[] = {
+		"id", "match", "action", "phase", "enabled", "description", NULL
+	};
 	json_t *report = NULL;
-	TRY(cli_operands(c, 0, 0));
-	TRY(flow_policy_packs(&report, &c->err));
-	return cli_print(c, report);
+	TRY(cli_operands(c, 0, 1));
+	TRY(flow_policy_packs(c->operand[0], &report, &c->err));
+	return c->operand[0] ? print_table(c, report, "rules", rules)
+			     : print_table(c, report, "packs", packs);
+}
+
+int cmd_policy_detectors(struct cli *c)
+{
+	static const char *const columns[] = { "name",      "version", "recall",
+					       "precision", "what",    NULL };
+	json_t *report = NULL;
+	TRY(cli_operands(c, 0, 1));
+	TRY(flow_policy_detectors(c->operand[0], &report, &c->err));
+	return c->operand[0] ? cli_print(c, report) : print_table(c, report, "detectors", columns);
 }
 
 /* ---- scan ---- */

@@ -70,6 +70,8 @@ struct filter_rule {
 	const char *detector;  /* "pan", or one version of it, "pan/1": filter_detector_known */
 	enum filter_context context; /* of a detector */
 	uint32_t decode;             /* enum filter_decode */
+	const char *const *except;   /* [except_count]: values that are left alone */
+	size_t except_count;
 };
 
 struct filter_set; /* compiled rules: immutable, shared by threads */
@@ -86,6 +88,26 @@ size_t filter_set_width(const struct filter_set *s);
 bool filter_detector_known(const char *name);
 /* The newest version of a name without one; 0: there is no such detector. */
 unsigned filter_detector_version(const char *name);
+
+/* A detector, for people. Strings are static; "" where its table does not say. */
+struct filter_detector {
+	const char *name;
+	unsigned version;         /* the newest */
+	const char *what;         /* "payment card number" */
+	const char *check;        /* what decides besides its form */
+	char context[120];        /* when it needs a word near it */
+	const char *const *words; /* those words, NULL-terminated; NULL: none */
+	const char *keywords;     /* of a secret, '|' between them; NULL: it has none */
+	const char *source;       /* where its rule is published */
+	const char *example;      /* made up and valid, with its word if it needs one */
+};
+#define FILTER_DETECTORS_MAX 2048
+/* The i-th by name, or NULL; one by its name, or NULL. */
+const struct filter_detector *filter_detector_describe(size_t i);
+const struct filter_detector *filter_detector_find(const char *name);
+
+/* Whether nothing is left of a literal by its fold: it would match nowhere, and is refused. */
+bool filter_literal_empty(const char *text, enum filter_fold fold);
 /* Check one regex alone: its greatest width in code points, or ERR_INPUT with the reason. */
 int filter_regex_width(const char *regex, uint32_t repeat_max, uint32_t *width,
 		       struct err *e) MUST_USE;

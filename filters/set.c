@@ -74,6 +74,9 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 		return err_set(e, ERR_INPUT,
 			       "rule %s: decode is a set of encodings, or FILTER_DECODE_NONE",
 			       r->id);
+	if (r->except_count)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: except.literals (rule %s)", r->id);
 	if (r->gap_max > GAP_MAX)
 		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
 	if (r->replacement && !text_utf8_valid(r->replacement, strlen(r->replacement)))
@@ -231,6 +234,24 @@ static int fold_literal(struct filter_set *s, enum view v, const char *text,
 	if (out->n == 0)
 		return err_set(e, ERR_INPUT, "the literal \"%.60s\" is empty after folding", text);
 	return 0;
+}
+
+bool filter_literal_empty(const char *text, enum filter_fold fold)
+{
+	enum view v = fold == FILTER_FOLD_STRICT ? VIEW_STRICT_A
+		      : fold == FILTER_FOLD_CASE ? VIEW_CASE
+						 : VIEW_RAW;
+	size_t len = strlen(text);
+	uint32_t c;
+	struct fold f;
+	for (size_t at = 0, n; at < len; at += n) {
+		int bytes = text_utf8_decode(text + at, len - at, &c);
+		n = bytes > 0 ? (size_t)bytes : len - at;
+		filter_view_fold(v, c, &f);
+		if (bytes > 0 && f.n > 0)
+			return false;
+	}
+	return true;
 }
 
 static bool in_group(const struct group *g, const struct filter_rule *r)

@@ -65,7 +65,11 @@ int flow_policy_check(const char *path, json_t **report, struct err *e) MUST_USE
 /* Report: {ok, passed, failures:[...]}. */
 int flow_policy_test(const char *path, json_t **report, struct err *e) MUST_USE;
 int flow_policy_compile(const char *path, struct buf *bundle, struct err *e) MUST_USE;
-int flow_policy_packs(json_t **report, struct err *e) MUST_USE;
+/* name NULL: {packs [{name, version, rules: how many}]}; else what policy_describe says of one
+ * built-in pack. ERR_NOTFOUND. */
+int flow_policy_packs(const char *name, json_t **report, struct err *e) MUST_USE;
+/* As policy_detectors. */
+int flow_policy_detectors(const char *name, json_t **report, struct err *e) MUST_USE;
 /* Texts through the output rules. pieces [count]: cut sizes in turn; NULL: whole.
  * Report: {action, findings, output, held_max}. */
 struct flow_scanner;

@@ -51,6 +51,18 @@ static json_t *list_problems(const struct policy_problems *p)
 	return arr_take(&list);
 }
 
+/* What the policy changes of its packs. */
+static void report_overrides(struct obj *o, const struct policy *p)
+{
+	json_t *d = NULL;
+	struct err e = { 0 };
+	if (policy_describe(p, &d, &e) == 0)
+		obj_share(o, "overrides", json_object_get(d, "overrides"));
+	else
+		obj_add(o, "overrides", NULL);
+	json_decref(d);
+}
+
 /* What nobody looks at, which may be meant so: rules: how many look at each phase; uncovered: the
  * phases without one; remarks: the same in sentences. */
 static void report_coverage(struct obj *o, const struct policy *p)
@@ -94,8 +106,10 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 		struct obj o = { 0 };
 		obj_bool(&o, "ok", problems.count == 0);
 		obj_add(&o, "problems", list_problems(&problems));
-		if (p)
+		if (p) {
 			report_coverage(&o, p);
+			report_overrides(&o, p);
+		}
 		rc = obj_done(&o, report, e);
 	}
 	policy_free(p);
@@ -139,13 +153,73 @@ int flow_policy_compile(const char *path, struct buf *bundle, struct err *e)
 	return rc;
 }
 
-int flow_policy_packs(json_t **report, struct err *e)
+/* What a policy that extends one built-in pack consists of. */
+static int describe_pack(const char *name, json_t **out, struct err *e)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; policy_pack_name(i); i++)
-		json_array_append_new(list, json_string(policy_pack_name(i)));
-	*report = json_pack("{s:o}", "packs", list);
-	return json_ok(*report, e);
+	struct policy *p;
+	struct policy_problems problems = { 0 };
+	char text[300];
+	snprintf(text, sizeof text,
+		 "[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\nextends = [\"%s\"]\n",
+		 name);
+	int rc = policy_parse(&p, text, strlen(text), NULL, &problems, e);
+	policy_problems_free(&problems);
+	if (rc == 0) {
+		rc = policy_describe(p, out, e);
+		policy_free(p);
+	}
+	return rc;
+}
+
+/* The whole name of a built-in pack, given with or without "packs/". */
+static const char *pack_named(const char *name)
+{
+	const char *full;
+	for (size_t i = 0; (full = policy_pack_name(i)); i++)
+		if (strcmp(full, name) == 0 || strcmp(full + strlen("packs/"), name) == 0)
+			return full;
+	return NULL;
+}
+
+static int list_packs(json_t **report, struct err *e)
+{
+	struct arr list = { 0 };
+	struct obj o = { 0 };
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && policy_pack_name(i); i++) {
+		json_t *d = NULL;
+		struct obj x = { 0 };
+		rc = describe_pack(policy_pack_name(i), &d, e);
+		const json_t *self = json_array_get(json_object_get(d, "packs"), 0);
+		obj_share(&x, "name", json_object_get(self, "name"));
+		obj_share(&x, "version", json_object_get(self, "version"));
+		obj_count(&x, "rules", json_array_size(json_object_get(d, "rules")));
+		arr_object(&list, &x);
+		json_decref(d);
+	}
+	obj_array(&o, "packs", &list);
+	if (rc < 0) {
+		obj_free(&o);
+		return rc;
+	}
+	return obj_done(&o, report, e);
+}
+
+int flow_policy_packs(const char *name, json_t **report, struct err *e)
+{
+	if (!name)
+		return list_packs(report, e);
+	const char *full = pack_named(name);
+	if (!full)
+		return err_set(e, ERR_NOTFOUND,
+			       "there is no built-in pack \"%.60s\"; see `hallmark policy packs`",
+			       name);
+	return describe_pack(full, report, e);
+}
+
+int flow_policy_detectors(const char *name, json_t **report, struct err *e)
+{
+	return policy_detectors(name, report, e);
 }
 
 /* TOML is compiled, a bundle taken as it is; bundle receives the bytes whose digest the profile

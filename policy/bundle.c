@@ -1,25 +1,30 @@
-/* The bundle: what a policy becomes, and what serving loads.
+/* The bundle: what a policy becomes, and what serving loads. Written by compile.c.
  *
  *   "HMPOLICY1\n"  then one canonical JSON document (RFC 8785), nothing behind it:
  *   {"extends":[{"digest":"sha256:..","name":".."}],
  *    "format":3,
+ *    "overrides":[{"from":"..","reason":"..","rule":"..","set":{..}}],
  *    "policy":{"content":"..","jurisdiction":[..],"mode":"..","name":"..","retention_days":n,
  *              "version":n},
- *    "rules":[{"action":"..","controls":[..],"id":"..","match":{..},"phase":[..],"replace":"..",
- *              "severity":".."}],
+ *    "rules":[{"action":"..","controls":[..],"enabled":false,"except":[..],"id":"..","match":{..},
+ *              "phase":[..],"replace":"..","severity":".."}],
  *    "rules_digest":"sha256:..",
  *    "source":"sha256:..",
  *    "tables":n}
  * extends: packs by name, with the digest of their text. tables: filter_tables() of the program
- * that compiled it, the least that a reader must have. Rules are sorted by id; replace and severity
- * may be absent. phase: the parts in the order of enum policy_phase, "output" as the three that it
- * is short for. rules_digest: of the canonical JSON of rules, so that it stays when a policy goes
- * from shadow to enforce, and what was found out about the rules, and who approved them, goes with
- * it. source: of the policy's text, comments and all. match is one of
+ * that compiled it, the least that a reader must have. Rules are sorted by id, and are what the
+ * overrides have made of them; enabled (only false), except (not empty), replace and severity may
+ * be absent. phase: the parts in the order of enum policy_phase, "output" as the three that it is
+ * short for. match is one of
  *   {"decode":[..],"fold":"..","gap_max":n,"literals":[..]}
  *   {"decode":[..],"regex":"..","repeat_max":n}
  *   {"context":"..","decode":[..],"detector":"pan/1"}
  * with the values that the text leaves out written out, so that a new default changes no bundle.
+ * overrides: in the order in which they act; from: the pack whose it is, absent for the policy's
+ * own; set: what it gives, by key; reason may be absent. All of them have at most OVERRIDES_BYTES.
+ * rules_digest: of the canonical JSON of rules, so that it stays when a policy goes from shadow to
+ * enforce, and what was found out about the rules, and who approved them, goes with it. source: of
+ * the policy's text, comments and all.
  *
  * Nothing of the machine is in it, no library's version either: the same text gives the same digest
  * everywhere. What the libraries were is in the log entry of the policy's loading.
@@ -33,148 +38,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define HEADER "HMPOLICY1\n"
-#define FORMAT 3
-
-/* ---- writing */
-
-static void add_strings(struct obj *o, const char *key, const struct strings *s)
-{
-	struct arr list = { 0 };
-	for (size_t i = 0; i < s->count; i++)
-		arr_text(&list, s->item[i]);
-	obj_array(o, key, &list);
-}
-
-/* With its version, which the text may leave out for the newest. */
-static void add_detector(struct obj *o, const char *name)
-{
-	char text[128];
-	if (strchr(name, '/'))
-		snprintf(text, sizeof text, "%s", name);
-	else
-		snprintf(text, sizeof text, "%s/%u", name, filter_detector_version(name));
-	obj_text(o, "detector", text);
-}
-
-static void add_decode(struct obj *o, uint32_t decode)
-{
-	struct arr list = { 0 };
-	for (size_t i = 0; filter_decode_names[i]; i++)
-		if (decode & 1u << i)
-			arr_text(&list, filter_decode_names[i]);
-	obj_array(o, "decode", &list);
-}
-
-static void add_match(struct obj *to, const struct policy_rule *x)
-{
-	struct obj o = { 0 };
-	add_decode(&o, x->decode);
-	if (x->literals.count) {
-		obj_text(&o, "fold", policy_fold_names[x->fold]);
-		obj_count(&o, "gap_max", x->gap_max);
-		add_strings(&o, "literals", &x->literals);
-	} else if (x->regex) {
-		obj_text(&o, "regex", x->regex);
-		obj_count(&o, "repeat_max", x->repeat_max);
-	} else {
-		obj_text(&o, "context", filter_context_names[x->context]);
-		add_detector(&o, x->detector);
-	}
-	obj_object(to, "match", &o);
-}
-
-static void add_rule(struct arr *rules, const struct policy_rule *x)
-{
-	struct obj o = { 0 };
-	struct arr phases = { 0 };
-	for (int i = 0; i < POLICY_PHASES; i++)
-		if (x->phase[i])
-			arr_text(&phases, policy_phase_name((enum policy_phase)i));
-	obj_text(&o, "action", filter_action_name(x->action));
-	add_strings(&o, "controls", &x->controls);
-	obj_text(&o, "id", x->id);
-	add_match(&o, x);
-	obj_array(&o, "phase", &phases);
-	if (x->replace)
-		obj_text(&o, "replace", x->replace);
-	if (x->severity)
-		obj_text(&o, "severity", x->severity);
-	arr_object(rules, &o);
-}
-
-static int digest_rules(const json_t *rules, struct digest *out, struct err *e)
-{
-	struct buf text = { 0 };
-	int rc = json_write_canonical(rules, &text, e);
-	if (rc == 0)
-		rc = buf_done(&text, e);
-	*out = digest_of(text.bytes ? text.bytes : "", text.len);
-	buf_free(&text);
-	return rc;
-}
-
-/* The rules and their digest. */
-static int add_rules(const struct policy *p, struct obj *o, struct err *e)
-{
-	struct arr rules = { 0 };
-	struct digest digest;
-	for (size_t i = 0; i < p->rules; i++)
-		add_rule(&rules, &p->rule[i]);
-	json_t *list = arr_take(&rules);
-	TRY(json_ok(list, e));
-	int rc = digest_rules(list, &digest, e);
-	obj_add(o, "rules", list);
-	obj_add(o, "rules_digest", json_digest(&digest));
-	return rc;
-}
-
-static int bundle_json(const struct policy *p, json_t **out, struct err *e)
-{
-	struct obj o = { 0 }, head = { 0 };
-	struct arr packs = { 0 };
-	int rc = add_rules(p, &o, e);
-	if (rc < 0) {
-		obj_free(&o);
-		return rc;
-	}
-	for (size_t i = 0; i < p->packs; i++) {
-		struct obj pack = { 0 };
-		obj_add(&pack, "digest", json_digest(&p->pack[i].digest));
-		obj_text(&pack, "name", p->pack[i].name);
-		arr_object(&packs, &pack);
-	}
-	obj_text(&head, "content", policy_content_name(p->content));
-	add_strings(&head, "jurisdiction", &p->jurisdiction);
-	obj_text(&head, "mode", policy_mode_name(p->mode));
-	obj_text(&head, "name", p->name);
-	obj_count(&head, "retention_days", p->retention_days);
-	obj_count(&head, "version", p->version);
-	obj_array(&o, "extends", &packs);
-	obj_int(&o, "format", FORMAT);
-	obj_object(&o, "policy", &head);
-	obj_add(&o, "source", json_digest(&p->source));
-	obj_count(&o, "tables", filter_tables());
-	return obj_done(&o, out, e);
-}
-
-int policy_compile(const struct policy *p, struct buf *bundle, struct err *e)
-{
-	json_t *o;
-	TRY(bundle_json(p, &o, e));
-	buf_add_text(bundle, HEADER);
-	int rc = json_write_canonical(o, bundle, e);
-	json_decref(o);
-	if (rc == 0)
-		rc = buf_done(bundle, e);
-	if (rc == 0 && bundle->len > LIMIT_BUNDLE_BYTES)
-		rc = err_set(e, ERR_INPUT, "the bundle has %zu bytes, %zu are accepted",
-			     bundle->len, LIMIT_BUNDLE_BYTES);
-	return rc;
-}
-
-/* ---- reading */
 
 static const char what[] = "policy bundle";
 
@@ -270,7 +133,7 @@ static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, 
 		TRY(load_strings(p, m, "literals", &x->literals, e));
 		TRY(json_get_string(m, "fold", &fold, what, e));
 		TRY(load_u32(m, "gap_max", 64, &x->gap_max, e));
-		if (find(policy_fold_names, fold, &f) < 0)
+		if (find(policy_fold_names, fold, &f) < 0 || f > FILTER_FOLD_STRICT)
 			return wrong(e, "fold");
 		x->fold = (enum filter_fold)f;
 		return 0;
@@ -300,8 +163,8 @@ static int load_phases(const json_t *o, struct policy_rule *x, struct err *e)
 
 static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, struct err *e)
 {
-	static const char *const keys[] = { "action", "controls", "id",       "match",
-					    "phase",  "replace",  "severity", NULL };
+	static const char *const keys[] = { "action", "controls", "enabled", "except",   "id",
+					    "match",  "phase",    "replace", "severity", NULL };
 	const char *action;
 	size_t severity;
 	json_t *m;
@@ -320,6 +183,14 @@ static int load_rule(struct policy *p, const json_t *o, struct policy_rule *x, s
 			return wrong(e, "severity");
 	}
 	TRY(load_strings(p, o, "controls", &x->controls, e));
+	x->off = json_object_get(o, "enabled") != NULL;
+	if (x->off && !json_is_false(json_object_get(o, "enabled")))
+		return wrong(e, "enabled");
+	if (json_object_get(o, "except")) {
+		TRY(load_strings(p, o, "except", &x->except, e));
+		if (x->except.count == 0)
+			return wrong(e, "except");
+	}
 	TRY(load_phases(o, x, e));
 	TRY(json_get_object(o, "match", &m, what, e));
 	return load_match(p, m, x, e);
@@ -389,6 +260,34 @@ static int load_packs(const json_t *o, struct err *e)
 	return 0;
 }
 
+/* They have acted: what the rules are stands in the rules. Here it says who wanted it and why. */
+static int load_overrides(const json_t *o, json_t **out, struct err *e)
+{
+	static const char *const keys[] = { "from", "reason", "rule", "set", NULL },
+				 *const set_keys[] = { "action", "context", "decode",  "enabled",
+						       "except", "phase",   "replace", NULL };
+	json_t *a, *set;
+	const char *text;
+	TRY(json_get_array(o, "overrides", &a, what, e));
+	for (size_t i = 0; i < json_array_size(a); i++) {
+		const json_t *x = json_array_get(a, i);
+		if (!json_is_object(x))
+			return wrong(e, "overrides");
+		TRY(json_only_keys(x, keys, what, e));
+		TRY(json_get_string(x, "rule", &text, what, e));
+		if (json_object_get(x, "from"))
+			TRY(json_get_string(x, "from", &text, what, e));
+		if (json_object_get(x, "reason"))
+			TRY(json_get_string(x, "reason", &text, what, e));
+		TRY(json_get_object(x, "set", &set, what, e));
+		TRY(json_only_keys(set, set_keys, what, e));
+		if (json_object_size(set) == 0)
+			return wrong(e, "set");
+	}
+	*out = json_incref(a);
+	return 0;
+}
+
 static int load_digests(struct policy *p, const json_t *o, struct digest *rules, struct err *e)
 {
 	const char *source, *stated;
@@ -397,22 +296,22 @@ static int load_digests(struct policy *p, const json_t *o, struct digest *rules,
 	TRY(json_get_string(o, "rules_digest", &stated, what, e));
 	TRY(digest_parse(source, &p->source, e));
 	TRY(digest_parse(stated, &d, e));
-	TRY(digest_rules(json_object_get(o, "rules"), rules, e));
+	TRY(policy_digest_rules(json_object_get(o, "rules"), rules, e));
 	return digest_equal(&d, rules) ? 0 : wrong(e, "rules_digest");
 }
 
-static int load_document(struct policy *p, const json_t *o, struct digest *rules, struct err *e)
+static int load_document(struct policy *p, const json_t *o, struct policy_profile *x, struct err *e)
 {
-	static const char *const keys[] = {
-		"extends", "format", "policy", "rules", "rules_digest", "source", "tables", NULL
-	};
+	static const char *const keys[] = { "extends", "format", "overrides",
+					    "policy",  "rules",  "rules_digest",
+					    "source",  "tables", NULL };
 	uint64_t format, tables;
 	TRY(json_get_u64(o, "format", &format, what, e));
-	if (format != FORMAT)
+	if (format != BUNDLE_FORMAT)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: policy bundle format %ju (this "
 			       "program writes %d): compile the policy again",
-			       (uintmax_t)format, FORMAT);
+			       (uintmax_t)format, BUNDLE_FORMAT);
 	TRY(json_only_keys(o, keys, what, e));
 	TRY(json_get_u64(o, "tables", &tables, what, e));
 	if (tables > filter_tables())
@@ -423,7 +322,8 @@ static int load_document(struct policy *p, const json_t *o, struct digest *rules
 	TRY(load_packs(o, e));
 	TRY(load_head(p, o, e));
 	TRY(load_rules(p, o, e));
-	return load_digests(p, o, rules, e);
+	TRY(load_overrides(o, &x->overrides, e));
+	return load_digests(p, o, &x->rules, e);
 }
 
 /* ---- the profile */
@@ -436,19 +336,20 @@ static int build_phase(const struct policy *p, enum policy_phase phase, struct f
 	if (!rule)
 		return err_set(e, ERR_NOMEM, "out of memory for a policy");
 	for (size_t i = 0; i < p->rules; i++)
-		if (p->rule[i].phase[phase])
+		if (p->rule[i].phase[phase] && !p->rule[i].off)
 			rule[n++] = policy_rule_filter(&p->rule[i]);
 	int r = n ? filter_set_build(out, rule, n, e) : 0;
 	free(rule);
 	return r;
 }
 
-/* An earlier phase with the same rules, or -1. */
+/* An earlier phase at which the same rules look, or -1. */
 static int same_rules(const struct policy *p, int phase)
 {
 	for (int other = 0; other < phase; other++) {
 		size_t i = 0;
-		while (i < p->rules && p->rule[i].phase[other] == p->rule[i].phase[phase])
+		while (i < p->rules &&
+		       (p->rule[i].off || p->rule[i].phase[other] == p->rule[i].phase[phase]))
 			i++;
 		if (i == p->rules)
 			return other;
@@ -498,15 +399,16 @@ void policy_profile_free(struct policy_profile *x)
 		if (!freed)
 			filter_set_free(x->set[i]);
 	}
+	json_decref(x->overrides);
 	free(x);
 }
 
 int policy_load(struct policy_profile **out, const void *bundle, size_t len, struct err *e)
 {
-	size_t head = sizeof HEADER - 1;
+	size_t head = sizeof BUNDLE_HEADER - 1;
 	json_t *o = NULL;
 	*out = NULL;
-	if (len < head || memcmp(bundle, HEADER, head) != 0)
+	if (len < head || memcmp(bundle, BUNDLE_HEADER, head) != 0)
 		return err_set(e, ERR_INPUT, "%s: expected the header HMPOLICY1", what);
 	const char *text = (const char *)bundle + head;
 	TRY(json_read(&o, text, len - head, LIMIT_BUNDLE_BYTES, 8, e));
@@ -517,7 +419,7 @@ int policy_load(struct policy_profile **out, const void *bundle, size_t len, str
 		r = json_is_object(o) ? canonical(o, text, len - head, e)
 				      : wrong(e, "the document");
 	if (r == 0)
-		r = load_document(p, o, &x->rules, e);
+		r = load_document(p, o, x, e);
 	if (r == 0)
 		r = build_profile(p, x, e);
 	if (r == 0) {

@@ -1,4 +1,4 @@
-/* Reading a policy: [policy], [[rule]], and the packs it extends. */
+/* Reading a policy: its file, the packs that it extends, and what shows in all rules together. */
 #include "policy/policy.h"
 
 #include "base/limits.h"
@@ -21,65 +21,69 @@ void policy_free(struct policy *p)
 	if (!p)
 		return;
 	free(p->rule);
+	free(p->override);
 	arena_free(&p->arena);
 	free(p);
 }
 
 /* ---- [policy] */
 
-static const struct toml *need(struct reader *r, const struct toml *t, const char *key)
+static const struct toml *need(struct reader *r, const struct toml *t, const char *key,
+			       const char *instead)
 {
 	const struct toml *v = toml_get(t, key);
 	if (!v)
-		policy_problem_at(r, t->line, t->column, "policy.%s is missing", key);
+		policy_problem_at(r, t->line, t->column, "policy.%s is missing; write %s", key,
+				  instead);
 	return v;
 }
 
 static void read_name(struct reader *r, const struct toml *t, const char **name, uint64_t *version)
 {
-	const struct toml *v = need(r, t, "name");
+	const struct toml *v = need(r, t, "name", "name = \"...\"");
 	int64_t n;
 	if (v && policy_read_string(r, v, "policy.name", name) &&
 	    (strlen(*name) == 0 || strlen(*name) > 127))
-		policy_problem_at(r, v->line, v->column, "policy.name: expected 1 to 127 bytes");
-	v = need(r, t, "version");
+		policy_problem_at(r, v->line, v->column,
+				  "policy.name: expected 1 to 127 bytes, found %zu", strlen(*name));
+	v = need(r, t, "version", "version = 1");
 	if (v && policy_read_integer(r, v, "policy.version", 1, (int64_t)1 << 53, &n))
 		*version = (uint64_t)n;
 }
 
 static void read_mode(struct reader *r, const struct toml *t)
 {
-	const struct toml *v = toml_get(t, "mode");
+	static const char *const later[] = { "canary", NULL };
+	const struct toml *v = need(r, t, "mode", "mode = \"shadow\", or off, or enforce");
 	size_t mode;
-	if (!v) {
-		policy_problem_at(r, t->line, t->column,
-				  "policy.mode is missing: off, shadow or enforce");
-		return;
-	}
-	if (!policy_read_choice(r, v, "policy.mode", mode_names, &mode))
-		return;
-	r->policy->mode = (enum policy_mode)mode;
-	if (mode == POLICY_CANARY)
-		policy_problem_at(r, v->line, v->column,
-				  "not available in this version: mode canary");
+	if (v && policy_read_choice(r, v, "policy.mode", mode_names, later, &mode))
+		r->policy->mode = (enum policy_mode)mode;
 }
 
-static const struct toml *nth(const struct toml *array, size_t i)
+static void read_extends(struct reader *r, const struct toml *t, struct strings *out)
 {
-	const struct toml *c = array->first;
-	while (i-- > 0)
-		c = c->next;
-	return c;
+	const struct toml *v = toml_get(t, "extends");
+	if (v && !policy_read_strings(r, v, "policy.extends", out))
+		out->count = 0;
+}
+
+/* The line of each pack that policy.extends names. */
+static int *extends_lines(struct reader *r, const struct toml *t)
+{
+	const struct toml *v = toml_get(t, "extends");
+	int *lines = arena_array(&r->policy->arena, r->policy->extends.count + 1, sizeof *lines);
+	r->nomem |= !lines;
+	const struct toml *c = r->policy->extends.count ? v->first : NULL;
+	for (size_t i = 0; lines && c; c = c->next)
+		lines[i++] = c->line;
+	return lines;
 }
 
 static void read_policy(struct reader *r, const struct toml *t)
 {
-	static const char *const known[] = { "name",           "version",      "mode", "extends",
-					     "retention_days", "jurisdiction", NULL };
-	static const char *const later[] = { "canary_percent", "approvals", "overrides", NULL };
 	struct policy *p = r->policy;
 	int64_t days = 183; /* six months: the least that record-keeping duties demand */
-	policy_read_keys(r, t, "policy", known, later);
+	policy_read_keys(r, t, TABLE_POLICY);
 	read_name(r, t, &p->name, &p->version);
 	read_mode(r, t);
 	const struct toml *v = toml_get(t, "retention_days");
@@ -89,152 +93,99 @@ static void read_policy(struct reader *r, const struct toml *t)
 	v = toml_get(t, "jurisdiction");
 	if (v)
 		policy_read_strings(r, v, "policy.jurisdiction", &p->jurisdiction);
-	v = toml_get(t, "extends");
-	if (v && policy_read_strings(r, v, "policy.extends", &p->extends))
-		p->extends_line =
-			arena_array(&p->arena, p->extends.count + 1, sizeof *p->extends_line);
-	else
-		p->extends.count = 0;
-	for (size_t i = 0; v && p->extends_line && i < p->extends.count; i++)
-		p->extends_line[i] = nth(v, i)->line;
-	r->nomem |= p->extends.count && !p->extends_line;
+	read_extends(r, t, &p->extends);
+	r->extends_lines = extends_lines(r, t);
 }
 
 /* [retention], which may be left out. */
 static void read_retention(struct reader *r, const struct toml *root)
 {
-	static const char *const known[] = { "content", NULL }, *const none[] = { NULL };
 	const struct toml *t = toml_get(root, "retention");
 	size_t content = POLICY_FULL;
-	if (!t)
+	if (!t || !policy_read_kind(r, t, "retention", TOML_TABLE))
 		return;
-	if (t->kind != TOML_TABLE) {
-		policy_problem_at(r, t->line, t->column, "retention: expected a table [retention]");
-		return;
-	}
-	policy_read_keys(r, t, "retention", known, none);
+	policy_read_keys(r, t, TABLE_RETENTION);
 	const struct toml *v = toml_get(t, "content");
-	if (v && policy_read_choice(r, v, "retention.content", policy_content_names, &content))
+	if (v &&
+	    policy_read_choice(r, v, "retention.content", policy_content_names, NULL, &content))
 		r->policy->content = (enum policy_content)content;
 }
 
-/* A pack has a name and a version; it extends nothing and has no mode of its own. */
+/* A pack has a name, a version and packs that it extends, and no mode of its own. */
 static void read_pack_head(struct reader *r, const struct toml *t)
 {
-	static const char *const known[] = { "name", "version", NULL }, *const none[] = { NULL };
+	struct policy *p = r->policy;
+	struct pack *pack = NULL;
 	const char *name;
-	uint64_t version;
-	policy_read_keys(r, t, "policy", known, none);
-	read_name(r, t, &name, &version);
+	for (size_t i = 0; i < p->packs; i++)
+		if (strcmp(p->pack[i].name, r->pack) == 0)
+			pack = &p->pack[i];
+	policy_read_keys(r, t, TABLE_PACK);
+	read_name(r, t, &name, &pack->version);
+	read_extends(r, t, &pack->extends);
 }
 
-static void read_rules(struct reader *r, const struct toml *root)
+/* Every [[rule]], or [[override]]. One written as [rule] is said and read. */
+static void read_list(struct reader *r, const struct toml *root, const char *key,
+		      void (*read)(struct reader *, const struct toml *))
 {
-	const struct toml *list = toml_get(root, "rule");
-	if (!list)
+	const struct toml *list = toml_get(root, key);
+	if (!list || list->broken)
 		return;
-	if (list->kind != TOML_ARRAY) {
-		policy_problem_at(r, list->line, list->column, "rule: expected [[rule]] tables");
+	if (list->kind == TOML_TABLE) {
+		policy_problem_at(
+			r, list->line, list->column,
+			"%s: expected [[%s]], found [%s]; write two brackets on each side", key,
+			key, key);
+		read(r, list);
 		return;
 	}
-	for (const struct toml *t = list->first; t; t = t->next) {
-		if (t->kind == TOML_TABLE)
-			policy_read_rule(r, t);
-		else
-			policy_problem_at(r, t->line, t->column, "rule: expected a table");
-	}
+	if (!policy_read_kind(r, list, key, TOML_ARRAY))
+		return;
+	for (const struct toml *t = list->first; t; t = t->next)
+		if (policy_read_kind(r, t, key, TOML_TABLE))
+			read(r, t);
 }
 
-/* "line L, column C: text" of the TOML reader, as a problem. */
-static void toml_problem(struct reader *r, const char *text)
+/* ---- a file */
+
+static void tell_mistake(void *ctx, int line, int column, const char *text)
 {
-	int line = 1, column = 1, used = 0;
-	if (sscanf(text, "line %d, column %d: %n", &line, &column, &used) < 2)
-		used = 0;
-	policy_problem_at(r, line, column, "%.200s", text + used);
+	policy_problem_at(ctx, line, column, "%.220s", text);
 }
 
-/* Read one file: the policy itself or a pack. */
-static void read_file(struct reader *r, const char *text, size_t len)
+static void read_root(struct reader *r, const struct toml *root)
 {
-	static const char *const all[] = { "policy", "retention", "rule", NULL },
-				 *const of_pack[] = { "policy", "rule", NULL };
-	static const char *const later[] = { "watermark", "label", "notice", NULL };
+	const struct toml *t = toml_get(root, "policy");
+	policy_read_keys(r, root, r->pack ? TABLE_PACK_TOP : TABLE_TOP);
+	if (!t)
+		policy_problem_at(r, 1, 1, "expected a table [policy], found none; write it first");
+	else if (policy_read_kind(r, t, "policy", TOML_TABLE))
+		(r->pack ? read_pack_head : read_policy)(r, t);
+	if (!r->pack)
+		read_retention(r, root);
+	read_list(r, root, "rule", policy_read_rule);
+	read_list(r, root, "override", policy_read_override);
+}
+
+void policy_read_file(struct reader *r, const char *text, size_t len)
+{
 	struct arena arena = { .bytes_max = LIMIT_TOML_BYTES * 16 };
+	struct toml_mistakes mistakes = { tell_mistake, r };
 	struct toml *root;
 	struct err e = { 0 };
 	if (len > LIMIT_TOML_BYTES) {
 		policy_problem_at(r, 1, 1, "the file has %zu bytes, %zu are accepted", len,
 				  (size_t)LIMIT_TOML_BYTES);
-	} else if (toml_parse(text, len, &arena, &root, &e) < 0) {
-		toml_problem(r, e.text);
-	} else {
-		const struct toml *t = toml_get(root, "policy");
-		policy_read_keys(r, root, "", r->pack ? of_pack : all, later);
-		if (!t || t->kind != TOML_TABLE)
-			policy_problem_at(r, t ? t->line : 1, t ? t->column : 1,
-					  "expected a table [policy]");
-		else if (r->pack)
-			read_pack_head(r, t);
-		else
-			read_policy(r, t);
-		if (!r->pack)
-			read_retention(r, root);
-		read_rules(r, root);
-	}
-	arena_free(&arena);
-}
-
-/* ---- packs */
-
-static void read_pack(struct reader *r, const char *name, const struct policy_packs *packs,
-		      struct pack *out)
-{
-	struct buf given = { 0 };
-	struct err e = { 0 };
-	const char *text = policy_pack_text(name);
-	size_t len = text ? strlen(text) : 0;
-	int line = r->pack_line;
-	if (!text && policy_pack_later(name)) {
-		policy_problem_at(r, line, 1, "not available in this version: %s", name);
-	} else if (!text && (!packs || packs->read(packs->ctx, name, &given, &e) < 0)) {
-		policy_problem_at(r, line, 1, "there is no pack \"%.80s\"%s%.100s", name,
-				  e.text[0] ? ": " : "", e.text);
-	} else {
-		if (!text) {
-			text = given.bytes ? given.bytes : "";
-			len = given.len;
-			r->nomem |= given.failed;
-		}
-		r->pack = name;
-		out->name = name;
-		out->digest = digest_of(text, len);
-		r->policy->packs++;
-		read_file(r, text, len);
-	}
-	r->pack = NULL;
-	buf_free(&given);
-}
-
-static void read_packs(struct reader *r, const struct policy_packs *packs)
-{
-	struct policy *p = r->policy;
-	p->pack = arena_array(&p->arena, p->extends.count + 1, sizeof *p->pack);
-	if (!p->pack || r->nomem) {
-		r->nomem = true;
 		return;
 	}
-	for (size_t i = 0; i < p->extends.count; i++) {
-		bool twice = false;
-		for (size_t k = 0; k < i; k++)
-			twice |= strcmp(p->extends.item[i], p->extends.item[k]) == 0;
-		r->pack_line = p->extends_line[i];
-		if (twice)
-			policy_problem_at(r, r->pack_line, 1, "policy.extends names %.80s twice",
-					  p->extends.item[i]);
-		else
-			read_pack(r, p->extends.item[i], packs, &p->pack[p->packs]);
-	}
+	size_t before = r->problems->count;
+	int rc = toml_parse_all(text, len, &arena, &mistakes, &root, &e);
+	if (rc < 0 && r->problems->count == before)
+		policy_problem_at(r, 1, 1, "%.220s", e.text);
+	if (root)
+		read_root(r, root);
+	arena_free(&arena);
 }
 
 /* ---- the whole */
@@ -244,7 +195,7 @@ void policy_coverage(const struct policy *p, size_t rules[POLICY_PHASES])
 	for (int phase = 0; phase < POLICY_PHASES; phase++) {
 		rules[phase] = 0;
 		for (size_t i = 0; i < p->rules; i++)
-			rules[phase] += p->rule[i].phase[phase];
+			rules[phase] += p->rule[i].phase[phase] && !p->rule[i].off;
 	}
 	if (rules[POLICY_METADATA] == 0)
 		rules[POLICY_METADATA] = rules[POLICY_INPUT];
@@ -255,29 +206,48 @@ static int by_id(const void *a, const void *b)
 	return strcmp(((const struct policy_rule *)a)->id, ((const struct policy_rule *)b)->id);
 }
 
+static void check_same_id(struct reader *r, const struct policy_rule *x,
+			  const struct policy_rule *y)
+{
+	bool second = x->pack || (!y->pack && y->id_line > x->id_line);
+	const struct policy_rule *later = second ? y : x, *first = second ? x : y;
+	if (!*x->id || strcmp(x->id, y->id) != 0)
+		return;
+	if (first->pack || later->pack)
+		policy_problem_at(
+			r, later->id_line, 1,
+			"rule.id: two rules have the id %s, one in %s; give this one another",
+			later->id, first->pack ? first->pack : later->pack);
+	else
+		policy_problem_at(
+			r, later->id_line, 1,
+			"rule.id: two rules have the id %s, the other at line %d; give one "
+			"of them another",
+			later->id, first->id_line);
+}
+
+static void check_tested(struct reader *r, const struct policy_rule *x)
+{
+	if (*x->id && !x->tests_wrong &&
+	    (x->hits.count < TESTS_LEAST || x->misses.count < TESTS_LEAST))
+		policy_problem_at(
+			r, x->line, 1,
+			"rule %s: an enforced rule has at least %d tests.hit and %d tests.miss; "
+			"found %zu and %zu: write more, or mode = \"shadow\"",
+			x->id, TESTS_LEAST, TESTS_LEAST, x->hits.count, x->misses.count);
+}
+
+/* What shows in all rules together, sorted by id. A pack's rule is where its pack is named. */
 static void check_rules(struct reader *r)
 {
 	struct policy *p = r->policy;
 	if (p->rules)
 		qsort(p->rule, p->rules, sizeof *p->rule, by_id);
 	for (size_t i = 0; i < p->rules; i++) {
-		const struct policy_rule *x = &p->rule[i], *y = x + 1;
-		bool same = i + 1 < p->rules && *x->id && strcmp(x->id, y->id) == 0;
-		const struct policy_rule *later =
-			same && (x->pack || (!y->pack && y->line > x->line)) ? y : x;
-		if (same)
-			policy_problem_at(r, later->line, 1, "two rules have the id %s%s%s", x->id,
-					  x->pack || y->pack ? ", one in " : "",
-					  x->pack   ? x->pack
-					  : y->pack ? y->pack
-						    : "");
-		if (p->mode == POLICY_ENFORCE && *x->id &&
-		    (x->hits.count < TESTS_LEAST || x->misses.count < TESTS_LEAST))
-			policy_problem_at(
-				r, x->line, 1,
-				"rule %s: an enforced rule has at least %d tests.hit and %d tests.miss; "
-				"found %zu and %zu",
-				x->id, TESTS_LEAST, TESTS_LEAST, x->hits.count, x->misses.count);
+		if (i + 1 < p->rules)
+			check_same_id(r, &p->rule[i], &p->rule[i + 1]);
+		if (p->mode == POLICY_ENFORCE)
+			check_tested(r, &p->rule[i]); /* no override has acted yet */
 	}
 }
 
@@ -299,9 +269,10 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 	struct reader r = { .policy = p, .problems = problems };
 	p->name = "";
 	p->source = digest_of(text, len);
-	read_file(&r, text, len);
-	read_packs(&r, packs);
+	policy_read_file(&r, text, len);
+	policy_read_packs(&r, packs, r.extends_lines);
 	check_rules(&r);
+	policy_apply_overrides(&r);
 	if (problems->count > 1)
 		qsort(problems->item, problems->count, sizeof *problems->item, by_line);
 	if (r.nomem || problems->count) {

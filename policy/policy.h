@@ -36,7 +36,7 @@ const char *policy_content_name(enum policy_content c);
 
 struct policy_problem {
 	int line, column;
-	char text[240]; /* what was expected, what was found */
+	char text[320]; /* what was expected, what was found, what to write instead */
 };
 /* All problems of one file; free with policy_problems_free. */
 struct policy_problems {
@@ -91,12 +91,20 @@ struct policy_profile {
 	uint32_t retention_days;
 	enum policy_content content;
 	struct filter_set *set[POLICY_PHASES]; /* NULL: no rule for that phase; some are the same */
+	json_t *overrides; /* what the policy changed of its packs: policy/bundle.c */
 };
 /* ERR_INPUT: not a bundle; ERR_UNSUPPORTED: another format, or one that needs newer tables or a
  * detector that is not here. */
 int policy_load(struct policy_profile **out, const void *bundle, size_t len,
 		struct err *e) MUST_USE;
 void policy_profile_free(struct policy_profile *p);
+
+/* For people: {packs [{name, version, digest}], rules [the members that a bundle has, and {pack,
+ * description, enabled, overridden}], overrides [those that a bundle has, and line]}. */
+int policy_describe(const struct policy *p, json_t **out, struct err *e) MUST_USE;
+/* {detectors [{name, version, what, check, context, words, source, example, recall, precision}]},
+ * one or (name NULL) all; recall and precision are null where nobody has measured. ERR_NOTFOUND. */
+int policy_detectors(const char *name, json_t **out, struct err *e) MUST_USE;
 
 /* The names of the built-in packs: the i-th or NULL. */
 const char *policy_pack_name(size_t i);

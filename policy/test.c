@@ -80,10 +80,16 @@ static int run_cases(const struct filter_set *set, const struct policy_rule *x, 
 	return 0;
 }
 
+/* A rule that an override changed has two forms: its pack's, of which its pack's tests are, and
+ * what it has become, of which those of the override are. */
 static int run_rule(const struct policy_rule *x, uint64_t *passed, json_t *failures, struct err *e)
 {
 	struct filter_rule rule = policy_rule_filter(x);
 	struct filter_set *set;
+	if (x->original)
+		TRY(run_rule(x->original, passed, failures, e));
+	if (x->off)
+		return 0;
 	TRY(filter_set_build(&set, &rule, 1, e));
 	int r = run_cases(set, x, true, passed, failures, e);
 	if (r == 0)

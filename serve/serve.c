@@ -78,6 +78,8 @@ static int append_bundle(struct serve_service *s, struct err *e)
 	obj_count(&o, "version", p->version);
 	obj_text(&o, "mode", policy_mode_name(p->mode));
 	obj_text(&o, "tables", filter_tables_version());
+	if (json_array_size(p->overrides))
+		obj_share(&o, "overrides", p->overrides);
 	return append_body(s, "bundle", &o, e);
 }
 

@@ -199,18 +199,78 @@ Test(flow_policy, packs_come_with_the_program_and_can_be_extended)
 {
 	json_t *packs, *report;
 	struct err e = { 0 };
-	expect(0, flow_policy_packs(&packs, &e));
+	expect(0, flow_policy_packs(NULL, &packs, &e));
 	cr_expect_gt(count_of(packs, "packs"), 1);
 	for (size_t i = 0; i < count_of(packs, "packs"); i++) {
 		char text[300];
-		const char *name = json_string_value(item_of(packs, "packs", i));
+		const json_t *pack = item_of(packs, "packs", i);
+		const char *name = text_of(pack, "name");
+		cr_expect_geq(number_of(pack, "version"), 1);
 		snprintf(text, sizeof text, HEAD("enforce") "extends = [\"%s\"]\n", name);
 		expect(0, flow_policy_test(policy(text), &report, &e));
 		cr_expect(truth_of(report, "ok"), "%s", name);
 		cr_expect_gt(number_of(report, "passed"), 100, "%s", name);
 		json_decref(report);
+		/* By its whole name and by its last part. */
+		for (int part = 0; part < 2; part++) {
+			expect(0, flow_policy_packs(part ? name + strlen("packs/") : name, &report,
+						    &e));
+			cr_expect_eq((long long)count_of(report, "rules"),
+				     number_of(pack, "rules"));
+			for (size_t k = 0; k < count_of(report, "rules"); k++) {
+				const json_t *rule = item_of(report, "rules", k);
+				cr_expect(*text_of(rule, "id") && *text_of(rule, "action"));
+				cr_expect_gt(count_of(rule, "phase"), 0);
+				cr_expect(json_is_string(json_object_get(rule, "description")));
+			}
+			json_decref(report);
+		}
 	}
 	json_decref(packs);
+	expect_says(ERR_NOTFOUND, "no built-in pack \"none\"",
+		    flow_policy_packs("none", &report, &e));
+	expect_says(ERR_NOTFOUND, "no built-in pack \"gdpr\"",
+		    flow_policy_packs("gdpr", &report, &e));
+}
+
+Test(flow_policy, detectors_say_what_they_find_and_by_which_rule)
+{
+	json_t *all, *one;
+	struct err e = { 0 };
+	expect(0, flow_policy_detectors(NULL, &all, &e));
+	cr_expect_gt(count_of(all, "detectors"), 40);
+	const char *before = "";
+	for (size_t i = 0; i < count_of(all, "detectors"); i++) {
+		const json_t *d = item_of(all, "detectors", i);
+		const char *name = text_of(d, "name");
+		cr_expect_lt(strcmp(before, name), 0, "%s before %s", before, name);
+		cr_expect_geq(number_of(d, "version"), 1, "%s", name);
+		cr_expect(*text_of(d, "check") && *text_of(d, "context"), "%s", name);
+		before = name;
+	}
+	expect(0, flow_policy_detectors("email", &one, &e));
+	cr_assert_eq(count_of(one, "detectors"), 1);
+	cr_expect_str_eq(text_of(item_of(one, "detectors", 0), "what"), "e-mail address");
+	json_decref(one);
+	json_decref(all);
+	expect_says(ERR_NOTFOUND, "there is no detector \"creditcard\"; did you mean \"pan\"?",
+		    flow_policy_detectors("creditcard", &one, &e));
+}
+
+Test(flow_policy, check_names_what_the_policy_changes_of_its_packs)
+{
+	json_t *report =
+		check(policy(HEAD("enforce") "extends = [\"packs/pii-eu\"]\n"
+					     "[[override]]\nrule = \"pii-eu/email\"\n"
+					     "action = \"flag\"\nreason = \"a public list\"\n"));
+	cr_expect(truth_of(report, "ok"));
+	cr_assert_eq(count_of(report, "overrides"), 1);
+	const json_t *o = item_of(report, "overrides", 0);
+	cr_expect_eq(number_of(o, "line"), 6);
+	cr_expect_str_eq(text_of(o, "rule"), "pii-eu/email");
+	cr_expect_str_eq(text_of(o, "reason"), "a public list");
+	cr_expect_str_eq(text_of(json_object_get(o, "set"), "action"), "flag");
+	json_decref(report);
 }
 
 /* ---- test ---- */

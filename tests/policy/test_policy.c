@@ -23,201 +23,6 @@ static struct policy *parse(const char *text)
 	return p;
 }
 
-struct wrong {
-	const char *text;
-	int line;
-	const char *why;
-};
-
-static const struct wrong wrongs[] = {
-	{ "", 1, "expected a table [policy]" },
-	{ "[policy\n", 1, "expected" },
-	{ "a = 1\na = 2\n", 2, "" },
-	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"enforced\"\n", 4,
-	  "expected one of off, shadow, canary, enforce" },
-	{ "[policy]\nname = \"p\"\nversion = 1\n", 1, "policy.mode is missing" },
-	{ "[policy]\nname = 5\nversion = 1\nmode = \"off\"\n", 2,
-	  "policy.name: expected a string, found an integer" },
-	{ "[policy]\nversion = 1\nmode = \"off\"\n", 1, "policy.name is missing" },
-	{ "[policy]\nname = \"p\"\nversion = 0\nmode = \"off\"\n", 3,
-	  "policy.version: expected 1 to" },
-	{ "[policy]\nname = \"p\"\nversion = 1.0\nmode = \"off\"\n", 3, "found a float" },
-	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"canary\"\n", 4,
-	  "not available in this version: mode canary" },
-	{ HEAD "canary_percent = 5\n", 5, "not available in this version: policy.canary_percent" },
-	{ HEAD "colour = 5\n", 5, "unknown key policy.colour" },
-	{ HEAD "fail = \"open\"\n", 5, "unknown key policy.fail" },
-	{ HEAD "retention_days = 0\n", 5, "policy.retention_days: expected 1 to 36500" },
-	{ HEAD "[retention]\ncontent = \"some\"\n", 6, "expected one of full, cleaned, none" },
-	{ HEAD "[retention]\ncontent = 5\n", 6, "retention.content: expected a string" },
-	{ HEAD "[retention]\n\ndays = 5\n", 7, "unknown key retention.days" },
-	{ HEAD "[[retention]]\n", 5, "retention: expected a table" },
-	{ HEAD "extends = [\"packs/nope\"]\n", 5, "there is no pack \"packs/nope\"" },
-	{ HEAD "extends = [\n  \"packs/pii-eu\",\n  \"packs/pci-dss\"]\n", 7,
-	  "not available in this version: packs/pci-dss" },
-	{ HEAD "extends = [\"packs/pii-eu\", \"packs/pii-eu\"]\n", 5, "twice" },
-	{ HEAD "[watermark]\n", 5, "not available in this version: watermark" },
-	{ HEAD "[label]\n", 5, "not available in this version: label" },
-	{ HEAD "[rules]\n", 5, "unknown key rules" },
-	{ HEAD "[rule]\nid = \"x\"\n", 5, "expected [[rule]]" },
-	{ HEAD
-	  "[[rule]]\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n",
-	  5, "rule.id is missing" },
-	{ HEAD
-	  "[[rule]]\nid = \"a b\"\nphase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = "
-	  "\"mask\"\n",
-	  6, "rule.id" },
-	{ HEAD "[[rule]]\nid = \"a\"\nmatch = { detector = \"pan\" }\naction = \"mask\"\n", 5,
-	  "at least one phase" },
-	{ HEAD
-	  "[[rule]]\nid = \"a\"\nphase = [\"outputs\"]\nmatch = { detector = \"pan\" }\naction = \"mask\"\n",
-	  7, "rule.phase" },
-	{ HEAD "[[rule]]\nid = \"a\"\nphase = [\"input\", \"input\"]\nmatch = { detector = \"pan\" "
-	       "}\naction = \"mask\"\n",
-	  7, "twice" },
-	{ RULE("match = { detector = \"pan\" }\n"), 5, "rule.action is missing" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"explode\"\n"), 9,
-	  "rule.action: expected one of" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"queue\"\n"), 9,
-	  "not available in this version: action queue" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nreplace = \"x\"\n"), 10,
-	  "only with action redact" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"replace\"\n"), 9,
-	  "rule.replace is missing" },
-	{ RULE("match = { detector = \"pam\" }\naction = \"mask\"\n"), 8,
-	  "there is no detector \"pam\"" },
-	{ RULE("match = { detector = \"pan\", regex = \"a\" }\naction = \"mask\"\n"), 8,
-	  "exactly one of" },
-	{ RULE("match = { }\naction = \"mask\"\n"), 8, "exactly one of" },
-	{ RULE("action = \"mask\"\n"), 5, "rule.match: expected a table" },
-	{ RULE("match = { regex = \"a*\" }\naction = \"mask\"\n"), 8, "unbounded repeat" },
-	{ RULE("match = { regex = \"a{2000}\" }\naction = \"mask\"\n"), 8, "2000 code points" },
-	{ RULE("match = { regex = \"(a\" }\naction = \"mask\"\n"), 8, ") is missing" },
-	{ RULE("match = { regex = \"a+\", repeat_max = 9000 }\naction = \"mask\"\n"), 8,
-	  "match.repeat_max" },
-	{ RULE("match = { literals = [] }\naction = \"mask\"\n"), 8, "at least one" },
-	{ RULE("match = { literals = [\"...\"], fold = \"strict\" }\naction = \"mask\"\n"), 5,
-	  "empty after folding" },
-	{ RULE("match = { literals = [\"a\"], fold = \"leet\" }\naction = \"mask\"\n"), 8,
-	  "not available in this version: fold leet" },
-	{ RULE("match = { literals = [\"a\"], fold = \"loose\" }\naction = \"mask\"\n"), 8,
-	  "match.fold: expected one of none, case, strict" },
-	{ RULE("match = { literals = [\"a\"], gap_max = 2 }\naction = \"mask\"\n"), 8,
-	  "only with fold" },
-	{ RULE("match = { literals = [1] }\naction = \"mask\"\n"), 8,
-	  "expected a string, found an integer" },
-	{ RULE("match = { literals = [\"a\\u0000b\"] }\naction = \"mask\"\n"), 8, "U+0000" },
-	{ RULE("match = { detector = \"pan\", context = \"strong\" }\naction = \"mask\"\n"), 8,
-	  "match.context: expected one of weak, always, alone" },
-	{ RULE("match = { regex = \"a\", context = \"weak\" }\naction = \"mask\"\n"), 8,
-	  "match.context: only with detector" },
-	{ RULE("match = { detector = \"pan\", decode = \"hex\" }\naction = \"mask\"\n"), 8,
-	  "match.decode: expected an array" },
-	{ RULE("match = { detector = \"pan\", decode = [\n\"hex\", \"hax\"] }\naction = \"mask\"\n"), 9,
-	  "match.decode: expected one of percent, entity" },
-	{ RULE("match = { detector = \"pan\", decode = [\"hex\",\n\"hex\"] }\naction = \"mask\"\n"), 9,
-	  "match.decode: hex is named twice" },
-	{ RULE("match = { classifier = { url = \"x\" } }\naction = \"mask\"\n"), 8,
-	  "not available in this version: match.classifier" },
-	{ RULE("match = { tokens = [\"x\"] }\naction = \"mask\"\n"), 8,
-	  "not available in this version: match.tokens" },
-	{ RULE("match = { any = [] }\naction = \"mask\"\n"), 8,
-	  "not available in this version: match.any" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nwhen = \"true\"\n"), 10,
-	  "not available in this version: rule.when" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nseverity = \"dire\"\n"), 10,
-	  "rule.severity" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = \"x\"\n"), 10,
-	  "tests.hit: expected an array" },
-	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\ntests.file = \"x\"\n"), 10,
-	  "not available in this version: tests.file" },
-	{ GOOD
-	  "[[rule]]\nid = \"r\"\nphase = [\"input\"]\nmatch = { detector = \"iban\" }\naction = \"mask\"\n",
-	  10, "two rules have the id r" },
-	{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"enforce\"\n[[rule]]\nid = \"r\"\nphase = "
-	  "[\"output\"]\n"
-	  "match = { detector = \"pan\" }\naction = \"mask\"\ntests.hit = [\"a\", \"b\", \"c\"]\n",
-	  5, "at least 3 tests.hit and 3 tests.miss" },
-};
-
-static bool reported(const struct policy_problems *p, const struct wrong *w)
-{
-	for (size_t i = 0; i < p->count; i++)
-		if (p->item[i].line == w->line && strstr(p->item[i].text, w->why))
-			return true;
-	return false;
-}
-
-Test(policy_parse, each_error_is_reported_with_its_line)
-{
-	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
-		struct policy *p;
-		struct policy_problems problems;
-		struct err e = { 0 };
-		int r = policy_parse(&p, wrongs[i].text, strlen(wrongs[i].text), NULL, &problems,
-				     &e);
-		cr_expect_eq(r, ERR_INPUT, "row %zu (%s) was accepted", i, wrongs[i].why);
-		cr_expect_null(p);
-		cr_expect(reported(&problems, &wrongs[i]),
-			  "row %zu: expected line %d %s; found line %d: %s", i, wrongs[i].line,
-			  wrongs[i].why, problems.count ? problems.item[0].line : 0, e.text);
-		policy_problems_free(&problems);
-	}
-}
-
-Test(policy_parse, all_errors_are_reported_in_the_order_of_lines)
-{
-	const char *text =
-		"[policy]\nname = 1\nversion = \"x\"\nmode = \"shadow\"\ncolour = 1\n[[rule]]\nid = \"a\"\n"
-		"phase = [\"nowhere\"]\nmatch = { detector = \"none\" }\naction = \"mask\"\n";
-	struct policy *p;
-	struct policy_problems problems;
-	static const int lines[] = { 2, 3, 5, 8, 9 };
-	cr_assert_eq(policy_parse(&p, text, strlen(text), NULL, &problems, NULL), ERR_INPUT);
-	cr_assert_eq(problems.count, 5);
-	for (int i = 0; i < 5; i++)
-		cr_expect_eq(problems.item[i].line, lines[i], "%d: %s", problems.item[i].line,
-			     problems.item[i].text);
-	policy_problems_free(&problems);
-}
-
-static int read_local(void *ctx, const char *name, struct buf *out, struct err *e)
-{
-	if (strcmp(name, "packs/local") != 0)
-		return err_set(e, ERR_NOTFOUND, "no such file");
-	buf_add_text(out, ctx);
-	return buf_done(out, e);
-}
-
-Test(policy_parse, packs_bring_rules_and_their_errors_name_the_pack)
-{
-	static char good[] =
-		"[policy]\nname = \"l\"\nversion = 3\n[[rule]]\nid = \"l/x\"\nphase = [\"output\"]\n"
-		"match = { literals = [\"secret\"] }\naction = \"block\"\n";
-	static char bad[] = "[policy]\nname = \"l\"\nversion = 3\nmode = \"off\"\n";
-	const char *text =
-		"[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\nextends = [\"packs/local\"]\n";
-	struct policy *p;
-	struct policy_problems problems;
-	struct err e = { 0 };
-	struct policy_packs packs = { read_local, good };
-	cr_assert(policy_parse(&p, text, strlen(text), &packs, &problems, &e) == 0, "%s", e.text);
-	policy_free(p);
-	packs.ctx = bad;
-	cr_assert_eq(policy_parse(&p, text, strlen(text), &packs, &problems, &e), ERR_INPUT);
-	cr_expect(problems.item[0].line == 5 &&
-			  strstr(problems.item[0].text,
-				 "packs/local line 4: unknown key policy.mode"),
-		  "%s", problems.item[0].text);
-	policy_problems_free(&problems);
-	static char keeps[] = "[policy]\nname = \"l\"\nversion = 3\n[retention]\ncontent = \"none\"\n";
-	packs.ctx = keeps;
-	cr_assert_eq(policy_parse(&p, text, strlen(text), &packs, &problems, &e), ERR_INPUT);
-	cr_expect(strstr(problems.item[0].text, "packs/local line 4: unknown key retention"), "%s",
-		  problems.item[0].text);
-	policy_problems_free(&problems);
-}
-
 /* ---- tests in rules */
 
 static void all_pass(const char *text, uint64_t least)
@@ -739,4 +544,40 @@ Test(policy_demo, its_tests_pass_and_it_catches_what_the_demo_model_says)
 	policy_profile_free(x);
 	buf_free(&text);
 	buf_free(&bundle);
+}
+
+/* ---- its page */
+
+Test(policy_docs, every_key_and_every_name_is_explained)
+{
+	struct buf page = { 0 };
+	cr_assert_eq(file_read("docs/policy.md", 1 << 20, &page, NULL), 0);
+	buf_add_byte(&page, 0);
+	for (int t = TABLE_TOP; t <= TABLE_OVERRIDE; t++)
+		for (size_t i = 0; policy_tables[t].known[i]; i++) {
+			char key[100];
+			bool table = t == TABLE_TOP || t == TABLE_PACK_TOP;
+			bool inner = t == TABLE_EXCEPT || t == TABLE_TESTS;
+			snprintf(key, sizeof key,
+				 table   ? "[%s]"
+				 : inner ? "%s.%s`"
+					 : "`%s`",
+				 inner ? policy_tables[t].name : policy_tables[t].known[i],
+				 policy_tables[t].known[i]);
+			cr_expect(strstr(page.bytes, key), "%s of table %d", key, t);
+		}
+	const char *const *names[] = { filter_context_names, filter_decode_names,
+				       policy_severity_names };
+	for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+		for (size_t i = 0; names[n][i]; i++) {
+			char name[100];
+			snprintf(name, sizeof name, "`%s`", names[n][i]);
+			cr_expect(strstr(page.bytes, name), "%s", name);
+		}
+	for (int i = 0; i < POLICY_PHASES; i++) {
+		char row[100];
+		snprintf(row, sizeof row, "| `%s` |", policy_phase_name((enum policy_phase)i));
+		cr_expect(strstr(page.bytes, row), "%s", row);
+	}
+	buf_free(&page);
 }
