@@ -1,61 +1,14 @@
 /* The scanner of numbers: from every start through all shapes, and the judgement of what may be a
  * value. The rules that it follows are those of docs/filters.md, "where a value ends". */
-#include "filters/number_read.h"
-#include "filters/stream.h"
+#include "filters/number_scan.h"
 
 #include "base/text.h"
 
 #include <string.h>
 
-/* How a value is written. */
-enum manner { MANNER_NONE, MANNER_BARE, MANNER_GROUPED, MANNER_LOOSE, MANNER_INSIDE };
-
-/* A value that may count, the best of its kind from one start. */
-struct candidate {
-	uint32_t kind;
-	enum manner manner;
-	enum kind_need need;
-	enum evidence evidence;
-	long end, head, tail; /* bytes of the window, as in struct span */
-	unsigned n;
-};
-
-#define CANDIDATES 64 /* kinds that one start may give */
-
-/* The compact value from a start, as far as it was read. */
-struct writing {
-	char value[KIND_LENGTH_MAX + 1];
-	long at[KIND_LENGTH_MAX];           /* of each symbol */
-	uint8_t separator[KIND_LENGTH_MAX]; /* enum separator before it */
-	uint8_t group[KIND_LENGTH_MAX + 1]; /* first symbol of each group */
-	unsigned n, groups;
-};
-
-struct scan {
-	const struct number_table *t;
-	struct number_state *state;
-	struct filter_stream *f;
-	const struct window *w;
-	struct reader r;
-	struct writing x;
-	struct context context;
-	struct candidate candidate[CANDIDATES];
-	unsigned candidates;
-};
-
-static unsigned symbol_of(int c)
-{
-	return (unsigned)(byte_digit(c) ? c - '0' : c >= 'a' ? c - 'a' + 36 : c - 'A' + 10);
-}
-
 static bool symbol(int c) { return byte_digit(c) || byte_letter(c); }
 
 /* ---- grouping */
-
-static unsigned group_length(const struct writing *x, unsigned g)
-{
-	return (g + 1 < x->groups ? x->group[g + 1] : x->n) - x->group[g];
-}
 
 /* Digits of the group that ends with the symbol at i, counted up to most. */
 static unsigned digits_back(struct reader *r, long i, unsigned most)
@@ -90,7 +43,7 @@ static unsigned joined_end(struct scan *s, enum separator sep)
 }
 
 /* The one separator of all groups, or SEP_NONE. */
-static enum separator uniform(const struct writing *x)
+enum separator filter_number_uniform(const struct writing *x)
 {
 	enum separator sep = x->groups > 1 ? x->separator[x->group[1]] : SEP_NONE;
 	for (unsigned g = 2; g < x->groups; g++)
@@ -178,7 +131,7 @@ static enum manner manner_of(struct scan *s, const struct number_kind *k)
 		for (uint32_t i = 0; i < k->groupings; i++)
 			if (k->grouping[i].symbols == s->x.n && grouping_fits(s, &k->grouping[i]))
 				return MANNER_GROUPED;
-	enum separator sep = uniform(&s->x);
+	enum separator sep = filter_number_uniform(&s->x);
 	if (k->row->loose == NEED_NEVER || sep == SEP_NONE)
 		return MANNER_NONE;
 	if (sep > SEP_SOFT_LAST && !(k->digits && thousands(&s->x)))
@@ -191,7 +144,7 @@ static enum manner manner_of(struct scan *s, const struct number_kind *k)
 
 /* ---- judging */
 
-static enum kind_need need_of(const struct kind *row, enum manner m)
+enum kind_need filter_number_need(const struct kind *row, enum manner m)
 {
 	switch (m) {
 	case MANNER_BARE:
@@ -219,7 +172,7 @@ static bool exponent(struct scan *s, long to)
 	return x->value[x->n - 1] == 'E' && (c == '-' || c == '+' || byte_digit(c));
 }
 
-static bool part_of_other(struct scan *s, const struct number_kind *k, enum manner m)
+bool filter_number_part(struct scan *s, const struct number_kind *k, enum manner m)
 {
 	long from = s->x.at[0], to = s->x.at[s->x.n - 1] + 1;
 	if (m == MANNER_BARE && byte_digit(s->x.value[0]) && (k->digits || exponent(s, to)) &&
@@ -259,7 +212,7 @@ static void set_ends(struct candidate *c, const struct writing *x, const struct 
 }
 
 /* The candidate of this kind, or a new one; NULL: there is a better one already. */
-static struct candidate *place_for(struct scan *s, uint32_t kind, enum manner m)
+struct candidate *filter_number_place(struct scan *s, uint32_t kind, enum manner m)
 {
 	for (unsigned i = 0; i < s->candidates; i++)
 		if (s->candidate[i].kind == kind)
@@ -275,15 +228,15 @@ static void judge(struct scan *s, uint32_t kind)
 {
 	const struct number_kind *k = &s->t->kind[kind];
 	enum manner m = manner_of(s, k);
-	enum kind_need need = need_of(k->row, m);
+	enum kind_need need = filter_number_need(k->row, m);
 	if (need == NEED_NEVER || (k->row->check && !k->row->check(s->x.value, s->x.n)))
 		return;
-	if (part_of_other(s, k, m) || (m == MANNER_LOOSE && better_inside(s, k)))
+	if (filter_number_part(s, k, m) || (m == MANNER_LOOSE && better_inside(s, k)))
 		return;
 	if (m == MANNER_BARE && k->digits && need == NEED_NO_VETO &&
 	    filter_border_stamp(s->x.value, s->x.n))
 		need = NEED_WORD;
-	struct candidate *c = place_for(s, kind, m);
+	struct candidate *c = filter_number_place(s, kind, m);
 	if (!c)
 		return;
 	*c = (struct candidate){ .kind = kind, .manner = m, .need = need };
@@ -348,14 +301,16 @@ static void walk(struct scan *s, long start)
 		if (!byte_digit(next))
 			judge_all(s, alive,
 				  (byte_letter(next) ? t->ends_open : t->ends) + s->x.n * t->sets);
-		if (s->x.n == t->length || next < 0)
-			return;
-		if (!symbol(next)) {
+		if (next >= 0 && !symbol(next)) {
 			sep = filter_separator_read(&s->r, at, &at);
 			if (sep == SEP_NONE)
 				return;
 			next = reader_at(&s->r, at);
 		}
+		if (next < 0 && s->f->cut && s->r.final)
+			filter_number_cut(s, alive);
+		if (s->x.n == t->length || next < 0)
+			return;
 		if (!keep_alive(alive, &t->separator[(s->x.n * SEPARATORS + sep) * t->sets],
 				t->sets) ||
 		    !symbol(next) || !keep_alive(alive, symbols(t, s->x.n, next), t->sets))
