@@ -55,11 +55,9 @@ enum detect_verdict filter_detector_judge(const struct detector *d, struct detec
 detect_check detect_email, detect_tags, detect_selectors, detect_bidi, detect_ip, detect_phone;
 detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi,
 	detect_us_dea, detect_uk_nhs;
-detect_check detect_de_tax, detect_de_vat, detect_de_pension, detect_de_health, detect_icao,
-	detect_br_cpf, detect_br_cnpj;
-detect_check detect_in_aadhaar, detect_in_gstin, detect_pl_pesel, detect_fi_hetu, detect_es_nif,
-	detect_it_fiscal, detect_it_vat;
-detect_check detect_se_person, detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id,
+detect_check detect_br_cpf, detect_br_cnpj;
+detect_check detect_in_aadhaar, detect_in_gstin;
+detect_check detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id,
 	detect_kr_rrn, detect_kr_brn;
 detect_check detect_sg_nric, detect_au_abn, detect_au_acn, detect_au_tfn, detect_au_medicare;
 detect_check detect_mac, detect_base58, detect_bech32, detect_ng_nin, detect_sg_uen;

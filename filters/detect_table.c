@@ -17,8 +17,6 @@
 static const char *const words_ssn[] = { "ssn", "social security", "ss#", "ssns", NULL };
 static const char *const words_aba[] = { "aba", "routing", "rtn", "transit", NULL };
 static const char *const words_npi[] = { "npi", "provider", "practitioner", NULL };
-static const char *const words_passport[] = { "passport", "passnummer",    "reisepass",
-					      "ausweis",  "identity card", NULL };
 static const char *const words_acn[] = { "acn", "company", NULL };
 static const char *const words_brn[] = { "business", "registration", "\uc0ac\uc5c5\uc790", NULL };
 
@@ -47,14 +45,6 @@ static const struct detector table[] = {
 	SHAPE("us.dea", 1, L "[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7}" R, detect_us_dea),
 	SHAPE("uk.nhs", 1, L "[0-9]{3}" S "[0-9]{3}" S "[0-9]{4}" R, detect_uk_nhs),
 	SHAPE("uk.nino", 1, nino, NULL),
-	SHAPE("de.tax_id", 1, L "[1-9][0-9][ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_tax),
-	SHAPE("de.vat_id", 1, L "DE[ ]?[0-9]{3}[ ]?[0-9]{3}[ ]?[0-9]{3}" R, detect_de_vat),
-	SHAPE("de.pension", 1, L "[0-9]{2}[ ]?[0-9]{6}[ ]?[A-Z][ ]?[0-9]{3}" R, detect_de_pension),
-	SHAPE("de.health", 1, L "[A-Z][0-9]{9}" R, detect_de_health),
-	{ "de.passport", 1, L "[CFGHJK][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
-	  words_passport, false, false },
-	{ "de.id_card", 1, L "[LMNPRTVWXY][CFGHJKLMNPRTVWXYZ0-9]{8}[0-9]" R, detect_icao,
-	  words_passport, false, false },
 	SHAPE("br.cpf", 1, L "[0-9]{3}\\.?[0-9]{3}\\.?[0-9]{3}-?[0-9]{2}" R, detect_br_cpf),
 	SHAPE("br.cnpj", 1, L "[0-9]{2}\\.?[0-9]{3}\\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2}" R,
 	      detect_br_cnpj),
@@ -65,18 +55,6 @@ static const struct detector table[] = {
 	{ "in.pan", 1, L "[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]" R, NULL, words_in_pan, false,
 	  false },
 	SHAPE("ng.nin", 1, L "[0-9]{11}" R, detect_ng_nin),
-	SHAPE("pl.pesel", 1, L "[0-9]{11}" R, detect_pl_pesel),
-	SHAPE("fi.hetu", 1, L "[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]" R,
-	      detect_fi_hetu),
-	SHAPE("es.nif", 1, L "[0-9]{7,8}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
-	SHAPE("es.nie", 1, L "[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]" R, detect_es_nif),
-	SHAPE("it.fiscal", 1,
-	      L
-	      "[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]" R,
-	      detect_it_fiscal),
-	SHAPE("it.vat", 1, L "(?:IT ?)?[0-9]{11}" R, detect_it_vat),
-	SHAPE("se.person", 1, L "(?:[0-9]{2})?[0-9]{6}[-+]?[0-9]{4}" R, detect_se_person),
-	SHAPE("se.org", 1, L "[125-9][0-9][2-9][0-9]{3}-[0-9]{4}" R, detect_luhn_whole),
 	SHAPE("za.id", 1, L "[0-9]{13}" R, detect_za_id),
 	SHAPE("ca.sin", 1, L "[1-9][0-9]{2}([ -])[0-9]{3}[ -][0-9]{3}" R, detect_luhn_whole),
 	SHAPE("tr.id", 1, L "[1-9][0-9]{10}" R, detect_tr_id),

@@ -55,7 +55,7 @@ struct kind {
 	enum kind_need bare, grouped, loose;
 
 	/* Context words, NULL-terminated, in the country's languages and English: UTF-8, lower case,
-	 * with or without accents. A space stands for a space, '-', '_' or nothing ("tax id" is also
+	 * with or without accents. A space stands for a space, '-', '_', '.' or nothing ("tax id" is also
 	 * taxId and tax_id); '*' at the end of a word for any ending, at its front for any beginning
 	 * ("*nummer"). NULL: no need says NEED_WORD. */
 	const char *const *words;

@@ -10,6 +10,7 @@ static const char *const cy_id[] = { "αριθμος ταυτοτητας",
 				     "αρ ταυτοτητας",
 				     "αριθμος δελτιου ταυτοτητας",
 				     "αδτ",
+				     "α δ τ",
 				     "arc",
 				     "alien registration*",
 				     "κοινωνικων ασφαλισεων",
@@ -39,7 +40,7 @@ static const char *const es_nuss[] = { "nuss",
 				       "seguridad social",
 				       "numero de afiliacion",
 				       "afiliacion",
-				       "n ss",
+				       "no ss",
 				       "nss",
 				       WORDS_SOCIAL,
 				       NULL };
@@ -56,9 +57,9 @@ static const char *const gr_afm[] = { "αφμ",
 static const char *const gr_amka[] = {
 	"αμκα", "α μ κ α", "amka", "a m k a", "κοινωνικης ασφαλισης", WORDS_SOCIAL, NULL
 };
-static const char *const gr_id[] = { "αδτ",           "α δ τ",   "ταυτοτητα*",
-				     "αρ ταυτοτητας", "adt",     "tautotita*",
-				     "identity card", "id card", NULL };
+static const char *const gr_id[] = { "αδτ",           "α δ τ", "α δ τ",      "ταυτοτητα*",
+				     "αρ ταυτοτητας", "adt",   "tautotita*", "identity card",
+				     "id card",       NULL };
 static const char *const hr_oib[] = { "oib",
 				      "o i b",
 				      "osobni identifikacijski broj",
@@ -172,8 +173,7 @@ const struct kind kind_eu_south[] = {
 	  NEEDS(NO_VETO, NO_VETO, WORD),
 	  .words = es_nif,
 	  .what = "Spain: number of the national identity card, also tax number",
-	  .source =
-		  "Real Decreto 1553/2005 (DNI); Real Decreto 1065/2007, art. 19",
+	  .source = "Real Decreto 1553/2005 (DNI); Real Decreto 1065/2007, art. 19",
 	  .example = "54362315-K" },
 	{ .name = "es.nif",
 	  .version = 2,
@@ -233,8 +233,7 @@ const struct kind kind_eu_south[] = {
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = es_nuss,
 	  .what = "Spain: social security number (NUSS, NAF)",
-	  .source =
-		  "TGSS, estructura del número; Real Decreto 84/1996, art. 21",
+	  .source = "TGSS, estructura del número; Real Decreto 84/1996, art. 21",
 	  .example = "28/12345678/40" },
 	{ .name = "gr.afm",
 	  .version = 1,
@@ -398,8 +397,7 @@ const struct kind kind_eu_south[] = {
 	  NEEDS(NO_VETO, NO_VETO, NO_VETO),
 	  .words = pt_cc,
 	  .what = "Portugal: document number of the citizen card",
-	  .source =
-		  "Lei 7/2007; AMA, Validação de número de documento do Cartão de Cidadão",
+	  .source = "Lei 7/2007; AMA, Validação de número de documento do Cartão de Cidadão",
 	  .example = "12345678 9 ZZ1" },
 	{ .name = "pt.bi",
 	  .version = 1,
@@ -428,8 +426,7 @@ const struct kind kind_eu_south[] = {
 	  NEEDS(WORD, WORD, NEVER),
 	  .words = pt_sns,
 	  .what = "Portugal: health service number (número de utente)",
-	  .source =
-		  "ACSS, Registo Nacional de Utentes (the form)",
+	  .source = "ACSS, Registo Nacional de Utentes (the form)",
 	  .example = "número de utente 123456789" },
 	{ .name = "si.emso",
 	  .version = 1,

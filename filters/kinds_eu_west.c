@@ -38,7 +38,7 @@ static const char *const be_vat[] = { "btw*",
 				      WORDS_COMPANY,
 				      NULL };
 static const char *const be_card[] = {
-	"identiteitskaart*", "carte d'identite", "personalausweis*", "kaartnummer", "eid",
+	"identiteitskaart*", "carte d'identite", "personalausweis*", "kaartnummer", "e id",
 	"numero de carte",   "identity card",    "id card",          NULL
 };
 static const char *const de_tax_id[] = { "steuer id*",
@@ -108,7 +108,7 @@ static const char *const de_azr[] = { "azr", "azr nummer", "azr nr", "auslanderz
 static const char *const fr_nir[] = { "secu",
 				      "securite sociale",
 				      "nir",
-				      "n ss",
+				      "n° ss",
 				      "nss",
 				      "insee",
 				      "numero de secu",
@@ -119,13 +119,13 @@ static const char *const fr_nir[] = { "secu",
 				      WORDS_PERSON,
 				      NULL };
 static const char *const fr_spi[] = {
-	"numero fiscal",      "n fiscal",          "no fiscal", "spi",     "nif",
+	"numero fiscal",      "n° fiscal",         "no fiscal", "spi",     "nif",
 	"identifiant fiscal", "reference fiscale", "impots",    WORDS_TAX, NULL
 };
 static const char *const fr_company[] = { "siren",        "siret",       "rcs", "numero siren",
 					  "numero siret", WORDS_COMPANY, NULL };
 static const char *const fr_foreigner[] = {
-	"numero etranger", "n etranger",       "agdref", "titre de sejour",
+	"numero etranger", "n° etranger",      "agdref", "titre de sejour",
 	"carte de sejour", "residence permit", NULL
 };
 static const char *const ie_pps[] = { "pps",        "ppsn",    "pps number", "pps no",
@@ -215,8 +215,7 @@ const struct kind kind_eu_west[] = {
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = be_person,
 	  .what = "Belgium: number of persons outside the national register (bis)",
-	  .source =
-		  "Royal Decree of 8 February 1991 (persons outside the register)",
+	  .source = "Royal Decree of 8 February 1991 (persons outside the register)",
 	  .example = "bis number 98.47.28-997.65" },
 	{ .name = "be.vat",
 	  .version = 1,
@@ -256,8 +255,7 @@ const struct kind kind_eu_west[] = {
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = de_tax_id,
 	  .what = "Germany: tax identification number (IdNr)",
-	  .source =
-		  "AO § 139b; StIdV; BZSt, check digit by ISO 7064 MOD 11,10",
+	  .source = "AO § 139b; StIdV; BZSt, check digit by ISO 7064 MOD 11,10",
 	  .example = "86 095 742 719" },
 	{ .name = "de.tax_number",
 	  .version = 1,
@@ -368,8 +366,7 @@ const struct kind kind_eu_west[] = {
 	  NEEDS(NOTHING, NOTHING, NO_VETO),
 	  .words = fr_nir,
 	  .what = "France: register number (numéro de sécurité sociale, NIR) with its key",
-	  .source =
-		  "INSEE, RNIPP: composition of the number; CSS, art. R. 115-1",
+	  .source = "INSEE, RNIPP: composition of the number; CSS, art. R. 115-1",
 	  .example = "2 95 10 99 126 111 93" },
 	{ .name = "fr.nir",
 	  .version = 1,
@@ -467,8 +464,7 @@ const struct kind kind_eu_west[] = {
 	  NEEDS(NOTHING, NOTHING, NO_VETO),
 	  .words = lu_matricule,
 	  .what = "Luxembourg: national identification number",
-	  .source =
-		  "Law of 19 June 2013 on the identification of natural persons, art. 1 and 2",
+	  .source = "Law of 19 June 2013 on the identification of natural persons, art. 1 and 2",
 	  .example = "1893120105732" },
 	{ .name = "lu.vat",
 	  .version = 1,

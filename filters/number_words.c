@@ -9,8 +9,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- folding: small letters without marks; space, '-', '_' and '/' are one space, and one stands
- * where a capital follows a small letter */
+/* ---- folding: small letters without marks; space, '-', '_', '/' and '.' are one space ("C.F." is
+ * "c f"), and one stands where a capital follows a small letter */
 
 static bool wordless(uint32_t cp) /* scripts that write no spaces, or join words */
 {
@@ -35,7 +35,7 @@ static void fold_add(struct folder *f, uint32_t cp)
 
 static void fold_put(struct folder *f, uint32_t cp)
 {
-	if (cp == ' ' || cp == '-' || cp == '_' || cp == '/') {
+	if (cp == ' ' || cp == '-' || cp == '_' || cp == '/' || cp == '.') {
 		f->small = false;
 		if (f->n == 0 || f->cp[f->n - 1] != ' ')
 			fold_add(f, ' ');
