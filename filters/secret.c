@@ -81,13 +81,12 @@ double detect_entropy(const char *v, size_t n)
 /* Words that stand for a secret to come, lower case. In 40 random characters of base 64 one of five
  * letters stands by chance once in a million times. */
 static const char *const stand_in[] = {
-	"example",  "xxxxx",	 "changeme",   "change_me",  "change-me",   "your_",	"your-",
-	"yourkey",  "yourtoken", "yoursecret", "yourapikey", "placeholder", "dummy",	"redacted",
-	"insert_",  "insert-",	 "replace",    "_here",	     "-here",	    "tokenhere", "keyhere",
-	"my_token", "my-token",	 "my_secret",  "my-secret",  "my_api",	    "my-api",	"not_real",
-	"notreal",  "not-real",	 "process.env", "os.environ", "getenv",	    "secrets.", "deadbeef",
-	"*****",    "....",	 "${",	       "$(",	     "{{",	    "<%",	"%s",
-	"#####",    "-----",	 "_____",     NULL,
+	"example", "xxxxx", "changeme", "change_me", "change-me", "your_", "your-", "yourkey",
+	"yourtoken", "yoursecret", "yourapikey", "placeholder", "dummy", "redacted", "insert_",
+	"insert-", "replace", "_here", "-here", "tokenhere", "keyhere", "my_token", "my-token",
+	"my_secret", "my-secret", "my_api", "my-api", "not_real", "notreal", "not-real",
+	"process.env", "os.environ", "getenv", "secrets.", "deadbeef", "*****", "....", "${",
+	"$(", "{{", "<%", "%s", "#####", "-----", "_____", NULL,
 };
 
 static bool contains(const char *v, size_t n, const char *word)

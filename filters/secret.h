@@ -72,11 +72,13 @@ bool detect_placeholder(const char *v, size_t n);
 #define SECRET_R "(?![A-Za-z0-9_-])"
 #define SECRET_WORD_L "(?<![A-Za-z0-9])"
 #define SECRET_WORD_R "(?![A-Za-z0-9])"
-/* From a name to its value: the rest of the name, type or attribute; a sign; quotes. */
-#define SECRET_IS                                                                          \
-	"[A-Za-z0-9_. \\t-]{0,40}[\"'`]?[ \\t]{0,4}\\]?"                                   \
-	"(?:[:?|.+]?={1,3}>?|:{1,3}=?|=>|>|,|\\|\\|:)[ \\t\\r\\n]{0,12}"                   \
-	"(?:\\\\?[\"'`]){0,3}[ \\t]{0,2}"
+/* From a name to its value: the rest of the name, a type, an attribute; a sign; quotes. SET is for
+ * names that stand everywhere: not in a list of strings, "NAME", "VALUE". */
+#define SECRET_NAME "[A-Za-z0-9_. \\t-]{0,40}[\"'`]?[ \\t]{0,4}\\]?"
+#define SECRET_SIGN "[:?|.+]?={1,3}>?|:{1,3}=?|=>|>|\\|\\|:"
+#define SECRET_QUOTES "[ \\t\\r\\n]{0,12}(?:\\\\?[\"'`]){0,3}[ \\t]{0,2}"
+#define SECRET_IS SECRET_NAME "(?:" SECRET_SIGN "|(?<=[\"'`]),)" SECRET_QUOTES
+#define SECRET_SET SECRET_NAME "(?:" SECRET_SIGN ")" SECRET_QUOTES
 /* A secret of these characters in a context: all of it, not a piece of something longer. */
 #define SECRET_VALUE(class, n) "(?<s>[" class "]{" n "})(?![" class "]|[A-Za-z0-9_=/+-])"
 #define SECRET_NAMED(name, class, n) "(?i)" name SECRET_IS SECRET_VALUE(class, n)

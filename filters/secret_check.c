@@ -198,7 +198,8 @@ static size_t count_of(const char *v, size_t n, int (*is)(int))
 enum secret_verdict detect_mixed(const char *v, size_t n)
 {
 	size_t digits = count_of(v, n, isdigit), letters = count_of(v, n, isalpha);
-	if (letters == 0 || (digits < 2 && turns(v, n) < 6))
+	size_t need = n >= 20 ? 6 : digits ? 2 : 3;
+	if (letters == 0 || (digits < 2 && turns(v, n) < need))
 		return SECRET_NO;
 	return turns(v, n) * 8 >= n ? SECRET_LIKELY : SECRET_NO;
 }
@@ -207,15 +208,16 @@ enum secret_verdict detect_mixed(const char *v, size_t n)
 static bool only_common_words(const char *v, size_t n)
 {
 	static const char *const words[] = {
-		"password", "passwort", "passwd", "passphrase", "pass",	  "pwd",     "secret", "token",
-		"user",	    "username", "admin",  "test",	"tests",  "testing", "root",   "guest",
-		"login",    "key",	"apikey", "api",	"my",	  "the",     "your",   "some",
-		"change",   "me",	"value",  "string",	"null",	  "none",    "true",   "false",
-		"here",	    "default",	"empty",  "hidden",	"masked", "sample",  "foo",    "bar",
-		"baz",	    "client",	"auth",	  "access",	"bearer", "basic",   "postgres", "mysql",
-		"private",  "public",	"new",	  "old",	"db",	  "database", "account", "session",
-		"enter",    "input",	"text",	  "type",	"config", "env",     "demo",   "xxx",
-		"undefined", "required", "optional", "credentials", "authorization", "confirm", NULL,
+		"password", "passwort", "passwd", "passphrase", "pass", "pwd", "secret",
+		"token", "user", "username", "admin", "test", "tests", "testing", "root",
+		"guest", "login", "key", "apikey", "api", "my", "the", "your", "some",
+		"change", "me", "value", "string", "null", "none", "true", "false", "here",
+		"default", "empty", "hidden", "masked", "sample", "foo", "bar", "baz",
+		"client", "auth", "access", "bearer", "basic", "postgres", "mysql", "private",
+		"public", "new", "old", "db", "database", "account", "session", "enter",
+		"input", "text", "type", "config", "env", "demo", "xxx", "undefined",
+		"anoncvs", "anonymous", "abc", "xyz", "required", "optional", "credentials",
+		"authorization", "confirm", NULL,
 	};
 	for (size_t i = 0; i < n;) {
 		size_t best = 0;
@@ -299,7 +301,7 @@ enum secret_verdict detect_password(const char *v, size_t n)
 {
 	size_t digits = count_of(v, n, isdigit), letters = count_of(v, n, isalpha), signs = 0;
 	for (size_t i = 0; i < n; i++)
-		signs += strchr("!@#$%^&*?~+=", v[i]) != NULL;
+		signs += strchr("!@#$%^&*?~+", v[i]) != NULL;
 	if (inserted(v, n) || letters == 0 || only_common_words(v, n))
 		return SECRET_NO;
 	if (digits + signs == 0)
@@ -332,6 +334,8 @@ enum secret_verdict detect_token(const char *v, size_t n)
 		best = mixed > best ? mixed : best;
 		part = 0;
 	}
+	if (n < 20 && count_of(v, n, isxdigit) == n)
+		return SECRET_NO; /* short digests stand everywhere */
 	bool uuid = n == 36 && v[8] == '-' && v[13] == '-' && v[18] == '-' && v[23] == '-';
 	if (uuid)
 		return SECRET_LIKELY;
@@ -350,13 +354,6 @@ enum secret_verdict detect_header(const char *v, size_t n)
 	return SECRET_LIKELY;
 }
 
-/* A password of a package source: whatever it says, but for %VARIABLE%. */
-enum secret_verdict detect_nuget(const char *v, size_t n)
-{
-	bool variable = n > 2 && v[0] == '%' && v[n - 1] == '%';
-	return variable || detect_entropy(v, n) < 1 ? SECRET_NO : SECRET_LIKELY;
-}
-
 /* Sentry: JSON in base64 that says when it was issued, then a signature. */
 enum secret_verdict detect_sentry(const char *v, size_t n)
 {
@@ -365,8 +362,8 @@ enum secret_verdict detect_sentry(const char *v, size_t n)
 	return json_begins(text, len) ? SECRET_LIKELY : SECRET_NO;
 }
 
-/* Keys of Google that its own documentation and programs print, which open nothing: the first bytes
- * of their SHA-256. */
+/* Values that their makers print in documentation and programs, which open nothing: keys of Google,
+ * passwords of NuGet's manual. The first bytes of their SHA-256. */
 enum secret_verdict detect_published(const char *v, size_t n)
 {
 	static const uint8_t known[][8] = {
@@ -386,10 +383,19 @@ enum secret_verdict detect_published(const char *v, size_t n)
 		{ 0xea, 0x9b, 0xb1, 0x08, 0x2c, 0xf9, 0x56, 0x63 },
 		{ 0x3a, 0x8b, 0x61, 0xd0, 0xf6, 0x36, 0xb0, 0x07 },
 		{ 0xa6, 0xc8, 0x14, 0xbc, 0x55, 0x5a, 0xe6, 0x2c },
+		{ 0xdb, 0xa7, 0x2c, 0x00, 0xf4, 0x1f, 0x4e, 0x4c },
+		{ 0xa0, 0x70, 0x2b, 0xc9, 0x1d, 0x69, 0x9f, 0x60 },
 	};
 	struct digest d = digest_of(v, n);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (memcmp(d.bytes, known[i], sizeof known[i]) == 0)
 			return SECRET_NO;
 	return SECRET_LIKELY;
+}
+
+/* A password of a package source: whatever it says, but for %VARIABLE%. */
+enum secret_verdict detect_nuget(const char *v, size_t n)
+{
+	bool variable = n > 2 && v[0] == '%' && v[n - 1] == '%';
+	return variable ? SECRET_NO : detect_published(v, n);
 }

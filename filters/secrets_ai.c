@@ -21,13 +21,24 @@ const struct secret_kind filter_secrets_ai[] = {
 	  "API key of a model provider: DeepSeek, Stability and others",
 	  "public scanners, form of the value",
 	  "sk-" "5ca7386d45d1c0db57e7106753697399" },
-	{ "secret.anthropic", 1, "sk-ant-",
-	  SECRET_WORD_L "sk-ant-(?:(?:api|admin)[0-9]{2}-[A-Za-z0-9_-]{93}AA|(?:oat|ort|sid)[0"
-	  "-9]{2}-[A-Za-z0-9_-]{80,120})" SECRET_R,
+	{ "secret.anthropic", 1, "sk-ant-api",
+	  SECRET_WORD_L "sk-ant-api[0-9]{2}-[A-Za-z0-9_-]{93}AA" SECRET_R,
 	  0, 32, NULL, SECRET_TAIL_NONE,
 	  "Anthropic API key", "docs.anthropic.com: API keys",
 	  "sk-ant-api03-" "TrYoWqj-oBBOe4i2qJq0cMpnGvTy0Y-DJ7Y5ATWfkPDfyalkfqdZsyVRGKudX5ncZuY"
 	  "QE903U_rbdrt4gh_k8pGofY5CBAA" },
+	{ "secret.anthropic_admin", 1, "sk-ant-admin",
+	  SECRET_WORD_L "sk-ant-admin[0-9]{2}-[A-Za-z0-9_-]{93}AA" SECRET_R,
+	  0, 32, NULL, SECRET_TAIL_NONE,
+	  "Anthropic admin key", "docs.anthropic.com: API keys",
+	  "sk-ant-admin01-" "gadF1Z-VAW8cTZEfaOR2Up2WYqux0am71xyc6z20ZqBJ-TFwXUWIxm_Ar-ZTjwR75"
+	  "Roe2GiUGMZz1n18sUeJlhxExihevAA" },
+	{ "secret.anthropic_oauth", 1, "sk-ant-oat|sk-ant-ort|sk-ant-sid",
+	  SECRET_WORD_L "sk-ant-(?:oat|ort|sid)[0-9]{2}-[A-Za-z0-9_-]{80,120}" SECRET_R,
+	  0, 32, NULL, SECRET_TAIL_NONE,
+	  "Anthropic OAuth or session token", "docs.anthropic.com: API keys",
+	  "sk-ant-oat01-" "Ih-MD8sxY_MJhOfSbjstPXHkRYtbcnMl9Qa5gtMI0l962uIYYYI2Au2uv51Wp7PikMj"
+	  "-AzRIsG0KHjVLDy2JSAIrhEjLbnc" },
 	{ "secret.huggingface", 1, "hf_",
 	  SECRET_WORD_L "hf_[A-Za-z0-9]{34}" SECRET_WORD_R,
 	  0, 32, detect_mixed, SECRET_TAIL_NONE,

@@ -126,14 +126,14 @@ const struct secret_kind filter_secrets_code[] = {
 	  "kUtCMdtIRG10zHyLOpr=" "137BFC8E" },
 	{ "secret.atlassian", 1, "atatt3",
 	  "ATATT3[A-Za-z0-9_=-]{150,260}" SECRET_R,
-	  0, 35, NULL, SECRET_TAIL_NONE,
+	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "Atlassian API token", "support.atlassian.com: manage API tokens",
 	  "ATATT3xFfGF0" "1BPz5-kFmnW59J4qvJ_hsB2M1ulge17IEnU6DmKmZLnmo_70ry8_DTRcoN3KQEubOsLI"
 	  "5qsasrU6ZeCSK-lqyOzcBC2EK4od7OWael-r8HUri9Q7p9H-vaTts6xEuWC_gdhlz0DZJ5RWqB0msqOOOvp"
 	  "pGUSwOGVNj04x1uEnqXj=" "1F7A8065" },
 	{ "secret.atlassian", 1, "atlassian|confluence|jira",
 	  SECRET_NAMED("(?:atlassian|confluence|jira)", "a-z0-9", "24"),
-	  0, 35, detect_mixed, SECRET_TAIL_NONE,
+	  0, 30, detect_mixed, SECRET_TAIL_NONE,
 	  "Atlassian API token, older form", "support.atlassian.com: manage API tokens",
 	  "jira_token = \"" "crobofr824slcjdc9u2g" "39c5\"" },
 	{ "secret.trello", 1, "atta",

@@ -45,13 +45,19 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "Authorization: Bearer " "o3qJOId1kroh2L_i-HYs3hQFXCXhgV3qwiqytCrx" },
 	{ "secret.auth_header", 1, "authorization|api-key|api-token|apikey|auth-token|access-t"
 	  "oken|private-token|x-token",
-	  "(?i)(?:authorization|(?:x-[a-z]{2,20}-)?api-?(?:key|token)|(?:x-)?(?:auth|access|pr"
-	  "ivate|csrf)-token|x-token)[\"']?[ \\t]{0,3}:[ \\t]{0,5}[\"']?(?:(?:token|bearer|api"
-	  "-?(?:key|token)|key|apikey)[ \\t]{1,3})?(?<s>[A-Za-z0-9_~@+/=.-]{8,300})(?![A-Za-z0"
-	  "-9_~@+/=.$({-])",
+	  "(?i)(?<![A-Za-z_:])(?:authorization|(?:x-[a-z]{2,20}-)?api-?(?:key|token)|(?:x-)?(?"
+	  ":auth|access|private|csrf)-token|x-token)[\"']?[ \\t]{0,3}:[ \\t]{0,5}[\"']?(?:(?:t"
+	  "oken|bearer|api-?(?:key|token)|key|apikey)[ \\t]{1,3})?(?<s>[A-Za-z0-9_~@+/=.-]{8,3"
+	  "00})(?![A-Za-z0-9_~@+/=.$({-])",
 	  0, 27, detect_header, SECRET_TAIL_NONE,
 	  "key or token in an HTTP header", "RFC 9110: Authorization",
 	  "X-Api-Key: " "c5ea5ad4caaeea2a674a3b2e1533bee0" },
+	{ "secret.auth_header", 1, "token:",
+	  "(?i)(?<=[\\s\"'])token:[ \\t]{0,5}(?<s>[A-Za-z0-9_~@+/=.-]{16,300})(?![A-Za-z0-9_~@"
+	  "+/=.$({-])",
+	  0, 27, detect_header, SECRET_TAIL_NONE,
+	  "token in an HTTP header of that name", "RFC 9110: field names",
+	  "-H \"Token: " "9aaeea22517af37ae3f74761342ada38\"" },
 	{ "secret.curl_user", 1, "curl",
 	  "(?i)curl\\b[^|;]{0,300}?[ \\t\\n](?:-u|--user)(?:=|[ \\t]{0,5})(?:\\\\?[\"'])?(?<s>"
 	  "[^\\s\"':]{0,80}[\"']?:[\"']?[^\\s\"']{3,100}|[^\\s\"':]{6,80}:)(?=[\\s\"']|$)",
@@ -59,8 +65,8 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "user and password of a curl command", "curl.se/docs: curl.1",
 	  "curl --user svc:" "ItasAcef62*K https://example.org/" },
 	{ "secret.netrc", 1, "machine",
-	  "(?i)machine\\s{1,8}\\S{1,80}\\s{1,8}login\\s{1,8}\\S{1,80}\\s{1,8}password\\s{1,8}("
-	  "?<s>\\S{3,120})",
+	  "(?i)machine\\s{1,8}(?:localhost|[A-Za-z0-9-]{1,60}[.:0-9][A-Za-z0-9.:-]{0,60})\\s{1"
+	  ",8}login\\s{1,8}\\S{1,80}\\s{1,8}password\\s{1,8}(?<s>\\S{3,120})",
 	  0, 0, detect_user_password, SECRET_TAIL_NONE,
 	  "password in a .netrc file", "gnu.org/software/inetutils: .netrc",
 	  "machine example.org login svc password " "ArIcipik11*Z" },
@@ -108,12 +114,13 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "번호|pwd|_pass|pass",
 	  "(?i)(?:password|passwd|passphrase|passwort|kennwort|contrase(?:ñ|n)a|senha|wachtwoo"
 	  "rd|mot[ _]de[ _]passe|hasło|парол[ья]|пароль|密码|口令|パスワード|비밀번호|(?<![A-Za-z])pwd|_pwd"
-	  "|_pass|(?<![A-Za-z])pass)(?!s?[_-]?(?:hash|reset|policy|field|len|min|max|url|uri|f"
-	  "ile|path|hint|expir|type|name|id(?![A-Za-z])|count|confirm|label|placeholder|input|"
-	  "form|error|require|chang|encod|strength|column|regex|pattern|rule|manager|valid|sal"
-	  "t|prompt|less|word))[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}\\]?(?::[ \\t]{0,2"
-	  "}[A-Za-z]{3,12}[ \\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?|:{1,3}=?|：|,|>| is "
-	  "| ist | es | est )[ \\t]{0,8}\\\\?[\"'`](?<s>[^\"'`\\s\\\\<>]{6,80})\\\\?[\"'`]",
+	  "|_pass(?![a-z])|(?<![A-Za-z])pass(?![a-z]))(?!s?[_-]?(?:hash|reset|policy|field|len"
+	  "|min|max|url|uri|file|path|hint|expir|type|name|id(?![A-Za-z])|count|confirm|label|"
+	  "placeholder|input|form|error|require|chang|encod|strength|column|regex|pattern|rule"
+	  "|manager|valid|salt|prompt|less|word))[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}"
+	  "\\]?(?::[ \\t]{0,2}[A-Za-z]{3,12}[ \\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?|:"
+	  "{1,3}=?|：|>| is | ist | es | est )[ \\t]{0,8}\\\\?[\"'`](?<s>[^\"'`\\s\\\\<>]{6,80}"
+	  ")\\\\?[\"'`]",
 	  0, 20, detect_password, SECRET_TAIL_NONE,
 	  "password assigned in code, configuration or text", "names of settings in common use",
 	  "password = \"" "ekapAdiv99*K\"" },
@@ -122,35 +129,70 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "번호|pwd|_pass|pass",
 	  "(?i)(?:password|passwd|passphrase|passwort|kennwort|contrase(?:ñ|n)a|senha|wachtwoo"
 	  "rd|mot[ _]de[ _]passe|hasło|парол[ья]|пароль|密码|口令|パスワード|비밀번호|(?<![A-Za-z])pwd|_pwd"
-	  "|_pass|(?<![A-Za-z])pass)(?!s?[_-]?(?:hash|reset|policy|field|len|min|max|url|uri|f"
-	  "ile|path|hint|expir|type|name|id(?![A-Za-z])|count|confirm|label|placeholder|input|"
-	  "form|error|require|chang|encod|strength|column|regex|pattern|rule|manager|valid|sal"
-	  "t|prompt|less|word))[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}\\]?(?::[ \\t]{0,2"
-	  "}[A-Za-z]{3,12}[ \\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?|:{1,3}=?|：|,|>| is "
-	  "| ist | es | est )[ \\t]{0,8}(?<s>[^\\s\"'`<>{}()\\[\\]$%,;|&\\\\][^\\s\"'`<>{}()"
-	  "\\[\\],;|&\\\\]{5,80})(?=[\\s\"'`<>,;&|}]|\\\\[nrt]|$)",
+	  "|_pass(?![a-z])|(?<![A-Za-z])pass(?![a-z]))(?!s?[_-]?(?:hash|reset|policy|field|len"
+	  "|min|max|url|uri|file|path|hint|expir|type|name|id(?![A-Za-z])|count|confirm|label|"
+	  "placeholder|input|form|error|require|chang|encod|strength|column|regex|pattern|rule"
+	  "|manager|valid|salt|prompt|less|word))[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}"
+	  "\\]?(?::[ \\t]{0,2}[A-Za-z]{3,12}[ \\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?|:"
+	  "{1,3}=?|：|>| is | ist | es | est )[ \\t]{0,8}(?<s>[^\\s\"'`<>{}()\\[\\]$%,;|&@"
+	  "\\\\][^\\s\"'`<>{}()\\[\\],;|&\\\\]{5,80})(?=[\\s\"'`<>,;&|}]|\\\\[nrt]|$)",
 	  0, 20, detect_password_bare, SECRET_TAIL_NONE,
 	  "password in a setting without quotes, a URL or a sentence",
 	  "names of settings in common use",
 	  "DB_PASSWORD=" "efovIcIz75!X" },
+	{ "secret.password", 1, "password|passwd|passphrase|passwort|kennwort|contraseña|contr"
+	  "asena|senha|wachtwoord|mot de passe|mot_de_passe|hasło|пароль|Пароль|密码|口令|パスワード|비밀"
+	  "번호|pwd|_pass|pass",
+	  "(?i)(?<=\\([\"'`])[A-Za-z0-9_.-]{0,40}(?:password|passwd|passphrase|passwort|kennwo"
+	  "rt|contrase(?:ñ|n)a|senha|wachtwoord|mot[ _]de[ _]passe|hasło|парол[ья]|пароль|密码|口"
+	  "令|パスワード|비밀번호|(?<![A-Za-z])pwd|_pwd|_pass(?![a-z])|(?<![A-Za-z])pass(?![a-z]))(?:[_."
+	  "-][A-Za-z0-9_.-]{0,20}|[0-9]{0,2})[\"'`][ \\t]{0,3},[ \\t]{0,4}[\"'`](?<s>[^\"'`"
+	  "\\s\\\\<>]{6,80})[\"'`]",
+	  40, 20, detect_password, SECRET_TAIL_NONE,
+	  "password given to a call: setProperty(\"db.password\", ...)",
+	  "names of settings in common use",
+	  "set(\"db.password\", \"" "UnEpAjis61*Q\")" },
 	{ "secret.token", 1, "token|secret|api_key|apikey|api-key|access_key|accesskey|access-"
 	  "key|auth_key|authkey|auth-key|private_key|privatekey|private-key|client_key|encrypt"
 	  "ion_key|encryptionkey|signing_key|signingkey|session_key|master_key|masterkey|app_k"
 	  "ey|appkey|service_key|servicekey|license_key|licensekey|account_key|accountkey|shar"
 	  "ed_key|sharedkey|credential|webhook|_key",
-	  "(?i)(?:token|secret|api[_-]?key|apikey|access[_-]?key|auth[_-]?key|private[_-]?key|"
-	  "client[_-]?key|encryption[_-]?key|signing[_-]?key|session[_-]?key|master[_-]?key|ap"
-	  "p[_-]?key|service[_-]?key|license[_-]?key|account[_-]?key|shared[_-]?key|credential"
-	  "s?|webhook|(?<!public)(?<!primary)(?<!foreign)(?<!cache)(?<!sort)(?<!idempotency)(?"
-	  "<!partition)(?<!object)(?<!row)(?<!unique)(?<!site)(?<!pub)_key)(?![A-Za-z0-9_]{0,1"
-	  "2}(?:count|type|name|url|uri|[_-]id(?![A-Za-z])|izer|limit|usage|endpoint|expir|ttl"
-	  "|length|size|path|file|index|prefix|hash|digest|budget|price|cost|ref(?![a-z])|stat"
-	  "us|class|arn|version|sha|checksum|fingerprint|public))" SECRET_IS
+	  "(?i)(?<!next)(?<!next[_-])(?<!page)(?<!page[_-])(?<!ation)(?<!ation[_-])(?<!lock)(?"
+	  "<!lock[_-])(?<!change)(?<!change[_-])(?<!sync)(?<!sync[_-])(?<!:)(?:token|secret|ap"
+	  "i[_-]?key|apikey|access[_-]?key|auth[_-]?key|private[_-]?key|client[_-]?key|encrypt"
+	  "ion[_-]?key|signing[_-]?key|session[_-]?key|master[_-]?key|app[_-]?key|service[_-]?"
+	  "key|license[_-]?key|account[_-]?key|shared[_-]?key|credentials?|webhook|(?<!public)"
+	  "(?<!primary)(?<!foreign)(?<!cache)(?<!sort)(?<!idempotency)(?<!partition)(?<!object"
+	  ")(?<!row)(?<!unique)(?<!site)(?<!pub)_key)(?![A-Za-z0-9_]{0,12}(?:count|type|name|u"
+	  "rl|uri|[_-]id(?![A-Za-z])|izer|limit|usage|endpoint|expir|ttl|length|size|path|file"
+	  "|index|prefix|hash|digest|budget|price|cost|ref(?![a-z])|status|class|arn|version|s"
+	  "ha|checksum|fingerprint|public))" SECRET_SET
 	  "(?<s>[A-Za-z0-9][A-Za-z0-9_=+/.~:!-]{15,199})(?![A-Za-z0-9_=+/~({$-])",
 	  0, 27, detect_token, SECRET_TAIL_NONE,
 	  "token, key or secret assigned in code or configuration",
 	  "names of settings in common use",
 	  "api_key = \"" "AnMoSRVRKoTY5Z4qnJuqlhO0ORdBNa8xO8QjNkEJ\"" },
+	{ "secret.token", 1, "token|secret|api_key|apikey|api-key|access_key|accesskey|access-"
+	  "key|auth_key|authkey|auth-key|private_key|privatekey|private-key|client_key|encrypt"
+	  "ion_key|encryptionkey|signing_key|signingkey|session_key|master_key|masterkey|app_k"
+	  "ey|appkey|service_key|servicekey|license_key|licensekey|account_key|accountkey|shar"
+	  "ed_key|sharedkey|credential|webhook|_key",
+	  "(?i)(?<=\\([\"'`])[A-Za-z0-9_.-]{0,40}(?<!next)(?<!next[_-])(?<!page)(?<!page[_-])("
+	  "?<!ation)(?<!ation[_-])(?<!lock)(?<!lock[_-])(?<!change)(?<!change[_-])(?<!sync)(?<"
+	  "!sync[_-])(?<!:)(?:token|secret|api[_-]?key|apikey|access[_-]?key|auth[_-]?key|priv"
+	  "ate[_-]?key|client[_-]?key|encryption[_-]?key|signing[_-]?key|session[_-]?key|maste"
+	  "r[_-]?key|app[_-]?key|service[_-]?key|license[_-]?key|account[_-]?key|shared[_-]?ke"
+	  "y|credentials?|webhook|(?<!public)(?<!primary)(?<!foreign)(?<!cache)(?<!sort)(?<!id"
+	  "empotency)(?<!partition)(?<!object)(?<!row)(?<!unique)(?<!site)(?<!pub)_key)(?![A-Z"
+	  "a-z0-9_]{0,12}(?:count|type|name|url|uri|[_-]id(?![A-Za-z])|izer|limit|usage|endpoi"
+	  "nt|expir|ttl|length|size|path|file|index|prefix|hash|digest|budget|price|cost|ref(?"
+	  "![a-z])|status|class|arn|version|sha|checksum|fingerprint|public))(?:[_.-][A-Za-z0-"
+	  "9_.-]{0,20}|[0-9]{0,2})[\"'`][ \\t]{0,3},[ \\t]{0,4}[\"'`](?<s>[A-Za-z0-9][A-Za-z0-"
+	  "9_=+/.~:!-]{15,199})[\"'`]",
+	  40, 27, detect_token, SECRET_TAIL_NONE,
+	  "token given to a call: setProperty(\"api.key\", ...)",
+	  "names of settings in common use",
+	  "set(\"api_key\", \"" "KzE7z9B5vMO0JW41GqUrOVgcWRVYWGIXNwaI9fXj\")" },
 	{ "secret.kubernetes_secret", 1, "kind:",
 	  "(?i)kind:[ \\t]{0,4}[\"']?secret[\"']?[ \\t]{0,20}\\r?\\n(?:[^-]|-[^-]){0,120}?\\b"
 	  "data:[ \\t]{0,20}(?:\\s{1,12}#[^\\n]{0,90})?\\s{1,12}[A-Za-z0-9_.-]{1,40}:[ \\t]{0,"
