@@ -7,21 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELLS_MAX (MIB(512) / sizeof(uint32_t)) /* 10,000 Chinese literals need 9 million */
+#define CELLS_MAX (MIB(512) / sizeof(uint32_t)) /* 10,000 Chinese literals need 3 million */
 
 struct accept {
 	uint32_t rule, chars;
 	uint32_t next; /* accept + 1 of the same node, or 0 */
 };
 
+/* Most nodes have one child: such a one is left by its child or by its failure link, as in a plain
+ * trie, and only the others have a row of all transitions. So 10,000 words take 6 MB, not 15, and a
+ * step is still one look at a row or at a node, with few exceptions. */
+struct node {
+	uint32_t child;      /* the only one, or 0 */
+	uint32_t row;        /* + 1, of a node with several; 0: none */
+	uint32_t fail, dict; /* longest proper suffix; nearest suffix that accepts */
+	uint32_t depth, live;
+	uint32_t accept_of;         /* accept + 1, or 0 */
+	uint32_t whole, whole_rule; /* the shortest literal through the node */
+	uint8_t by;                 /* class that leads to it */
+	uint8_t on;                 /* class that leads to its only child */
+};
+
 struct automaton {
 	uint8_t class_of[256]; /* 0: in no literal */
 	uint32_t classes, nodes, room, longest;
-	uint32_t *next;        /* [nodes][classes] */
-	uint32_t *fail, *dict; /* longest proper suffix; nearest suffix that accepts */
-	uint32_t *depth, *live;
-	uint32_t *accept_of; /* accept + 1, or 0 */
-	uint32_t *whole, *whole_rule; /* the shortest literal through the node */
+	struct node *node;
+	uint32_t *next; /* [rows][classes] */
+	uint32_t rows;
 	struct accept *accept;
 	uint32_t accepts;
 };
@@ -30,14 +42,8 @@ void filter_automaton_free(struct automaton *a)
 {
 	if (!a)
 		return;
+	free(a->node);
 	free(a->next);
-	free(a->fail);
-	free(a->dict);
-	free(a->depth);
-	free(a->live);
-	free(a->accept_of);
-	free(a->whole);
-	free(a->whole_rule);
 	free(a->accept);
 	free(a);
 }
@@ -60,86 +66,143 @@ static size_t measure(struct automaton *a, const struct automaton_literal *l, si
 
 static int room(struct automaton *a, size_t nodes, size_t accepts, struct err *e)
 {
-	if (nodes > CELLS_MAX / a->classes)
-		return err_set(e, ERR_INPUT, "too many literals: %zu states of %u classes", nodes,
-			       a->classes);
+	if (nodes > CELLS_MAX * sizeof(uint32_t) / sizeof *a->node)
+		return err_set(e, ERR_INPUT, "too many literals: %zu states", nodes);
 	a->room = (uint32_t)nodes;
-	a->next = calloc(nodes * a->classes, sizeof *a->next);
-	a->fail = calloc(nodes, sizeof *a->fail);
-	a->dict = calloc(nodes, sizeof *a->dict);
-	a->depth = calloc(nodes, sizeof *a->depth);
-	a->live = calloc(nodes, sizeof *a->live);
-	a->accept_of = calloc(nodes, sizeof *a->accept_of);
+	a->node = calloc(nodes, sizeof *a->node);
 	a->accept = calloc(accepts + 1, sizeof *a->accept);
-	a->whole = calloc(nodes, sizeof *a->whole);
-	a->whole_rule = calloc(nodes, sizeof *a->whole_rule);
-	if (!a->next || !a->fail || !a->dict || !a->depth || !a->live || !a->accept_of ||
-	    !a->accept || !a->whole || !a->whole_rule)
+	if (!a->node || !a->accept)
 		return err_set(e, ERR_NOMEM, "out of memory for %zu states", nodes);
 	a->nodes = 1;
 	return 0;
 }
 
-static void insert(struct automaton *a, const struct automaton_literal *l, int reversed)
+/* ---- the trie: children of a node are a list, each with its next sibling */
+
+static uint32_t child_of(struct automaton *a, uint32_t *sibling, uint32_t node, uint8_t class,
+			 uint32_t depth)
+{
+	uint32_t *at = &a->node[node].child;
+	while (*at && a->node[*at].by != class)
+		at = &sibling[*at];
+	if (*at)
+		return *at;
+	check(a->nodes < a->room);
+	*at = a->nodes++;
+	a->node[*at].by = class;
+	a->node[*at].depth = depth;
+	return *at;
+}
+
+static void insert(struct automaton *a, uint32_t *sibling, const struct automaton_literal *l,
+		   int reversed)
 {
 	uint32_t node = 0;
 	char u[4];
 	for (size_t k = 0; k < l->n; k++) {
 		int n = text_utf8_encode(l->cp[reversed ? l->n - 1 - k : k], u);
 		for (int b = 0; b < n; b++) {
-			uint32_t *cell =
-				&a->next[(size_t)node * a->classes + a->class_of[(uint8_t)u[b]]];
-			if (!*cell) {
-				check(a->nodes < a->room);
-				a->depth[a->nodes] = (uint32_t)k + 1;
-				*cell = a->nodes++;
-			}
-			node = *cell;
-			if (!a->whole[node] || l->n < a->whole[node]) {
-				a->whole[node] = (uint32_t)l->n;
-				a->whole_rule[node] = l->rule;
+			node = child_of(a, sibling, node, a->class_of[(uint8_t)u[b]],
+					(uint32_t)k + 1);
+			struct node *x = &a->node[node];
+			if (!x->whole || l->n < x->whole) {
+				x->whole = (uint32_t)l->n;
+				x->whole_rule = l->rule;
 			}
 		}
 	}
-	a->accept[a->accepts] = (struct accept){ l->rule, (uint32_t)l->n, a->accept_of[node] };
-	a->accept_of[node] = ++a->accepts;
+	a->accept[a->accepts] = (struct accept){ l->rule, (uint32_t)l->n, a->node[node].accept_of };
+	a->node[node].accept_of = ++a->accepts;
 	if (l->n > a->longest)
 		a->longest = (uint32_t)l->n;
 }
 
-/* One node of the breadth-first pass: give its children their failure links, and its missing edges
- * those of its suffix node. */
-static void link_node(struct automaton *a, uint32_t node, uint32_t *queue, uint32_t *tail)
+static int rows_make(struct automaton *a, const uint32_t *sibling, struct err *e)
 {
-	uint32_t *row = &a->next[(size_t)node * a->classes];
-	const uint32_t *suffix = &a->next[(size_t)a->fail[node] * a->classes];
-	int children = 0;
-	for (uint32_t c = 1; c < a->classes; c++) {
-		uint32_t child = row[c];
-		if (!child) { /* a queued node has only its children in its row */
-			row[c] = node ? suffix[c] : 0;
-			continue;
-		}
-		children = 1;
-		a->fail[child] = node ? suffix[c] : 0;
-		uint32_t f = a->fail[child];
-		a->dict[child] = a->accept_of[f] ? f : a->dict[f];
-		queue[(*tail)++] = child;
+	for (uint32_t i = 0; i < a->nodes; i++) {
+		struct node *x = &a->node[i];
+		if (i == 0 || (x->child && sibling[x->child]))
+			x->row = ++a->rows;
+		else if (x->child)
+			x->on = a->node[x->child].by;
 	}
-	a->live[node] = children ? a->depth[node] : a->live[a->fail[node]];
+	if (a->rows > CELLS_MAX / a->classes)
+		return err_set(e, ERR_INPUT, "too many literals: %u states of %u classes", a->rows,
+			       a->classes);
+	a->next = calloc((size_t)a->rows * a->classes, sizeof *a->next);
+	return a->next ? 0 : err_set(e, ERR_NOMEM, "out of memory for %u states", a->rows);
 }
 
-static int link_all(struct automaton *a, struct err *e)
+/* ---- failure links */
+
+static uint32_t follow(const struct automaton *a, uint32_t state, uint8_t class)
+{
+	for (;;) {
+		const struct node *x = &a->node[state];
+		if (x->row)
+			return a->next[(size_t)(x->row - 1) * a->classes + class];
+		if (x->child && x->on == class)
+			return x->child;
+		state = x->fail; /* the root has a row */
+	}
+}
+
+/* One node of the breadth-first pass: give its children their failure links, and its row what its
+ * suffix node does with the classes of no child. */
+static void link_node(struct automaton *a, uint32_t node, const uint32_t *sibling, uint32_t *queue,
+		      uint32_t *tail)
+{
+	struct node *x = &a->node[node];
+	uint32_t *row = x->row ? &a->next[(size_t)(x->row - 1) * a->classes] : NULL;
+	for (uint32_t c = 1; row && node && c < a->classes; c++)
+		row[c] = follow(a, x->fail, (uint8_t)c);
+	for (uint32_t child = x->child; child; child = sibling[child]) {
+		struct node *y = &a->node[child];
+		y->fail = node ? follow(a, x->fail, y->by) : 0;
+		y->dict = a->node[y->fail].accept_of ? y->fail : a->node[y->fail].dict;
+		if (row)
+			row[y->by] = child;
+		queue[(*tail)++] = child;
+	}
+	x->live = x->child ? x->depth : a->node[x->fail].live;
+}
+
+static int link_all(struct automaton *a, const uint32_t *sibling, struct err *e)
 {
 	uint32_t *queue = calloc(a->nodes, sizeof *queue);
 	if (!queue)
 		return err_set(e, ERR_NOMEM, "out of memory for %u states", a->nodes);
 	uint32_t head = 0, tail = 0;
-	link_node(a, 0, queue, &tail);
+	link_node(a, 0, sibling, queue, &tail);
 	while (head < tail)
-		link_node(a, queue[head++], queue, &tail);
+		link_node(a, queue[head++], sibling, queue, &tail);
 	free(queue);
 	return 0;
+}
+
+/* Nodes that literals share were room for nothing. */
+static void shrink(struct automaton *a)
+{
+	struct node *less = realloc(a->node, a->nodes * sizeof *less);
+	if (less)
+		a->node = less;
+}
+
+static int make(struct automaton *a, const struct automaton_literal *l, size_t count, int reversed,
+		struct err *e)
+{
+	TRY(room(a, measure(a, l, count) + 1, count, e));
+	uint32_t *sibling = calloc(a->room, sizeof *sibling);
+	if (!sibling)
+		return err_set(e, ERR_NOMEM, "out of memory for %u states", a->room);
+	for (size_t i = 0; i < count; i++)
+		insert(a, sibling, &l[i], reversed);
+	int rc = rows_make(a, sibling, e);
+	if (rc == 0)
+		rc = link_all(a, sibling, e);
+	free(sibling);
+	shrink(a);
+	return rc;
 }
 
 int filter_automaton_build(struct automaton **out, const struct automaton_literal *l, size_t count,
@@ -149,12 +212,7 @@ int filter_automaton_build(struct automaton **out, const struct automaton_litera
 	*out = NULL;
 	if (!a)
 		return err_set(e, ERR_NOMEM, "out of memory for the literals");
-	int r = room(a, measure(a, l, count) + 1, count, e);
-	if (r >= 0) {
-		for (size_t i = 0; i < count; i++)
-			insert(a, &l[i], reversed);
-		r = link_all(a, e);
-	}
+	int r = make(a, l, count, reversed, e);
 	if (r < 0) {
 		filter_automaton_free(a);
 		return r;
@@ -175,28 +233,32 @@ uint32_t filter_automaton_step(const struct automaton *a, uint32_t state, uint32
 uint32_t filter_automaton_byte(const struct automaton *a, uint32_t state, uint8_t byte)
 {
 	uint8_t c = a->class_of[byte];
-	return c ? a->next[(size_t)state * a->classes + c] : 0;
+	return c ? follow(a, state, c) : 0;
 }
 
 int filter_automaton_accepts(const struct automaton *a, uint32_t state)
 {
-	return a->accept_of[state] || a->dict[state];
+	return a->node[state].accept_of || a->node[state].dict;
 }
 
-uint32_t filter_automaton_live(const struct automaton *a, uint32_t state) { return a->live[state]; }
+uint32_t filter_automaton_live(const struct automaton *a, uint32_t state)
+{
+	return a->node[state].live;
+}
 
 int filter_automaton_next_live(const struct automaton *a, uint32_t *it, uint32_t *chars,
 			       uint32_t *whole, uint32_t *rule)
 {
 	uint32_t node = *it;
-	while (node && a->live[node] != a->depth[node])
-		node = a->fail[node];
+	while (node && a->node[node].live != a->node[node].depth)
+		node = a->node[node].fail;
 	if (!node)
 		return 0;
-	*chars = a->depth[node];
-	*whole = a->whole[node];
-	*rule = a->whole_rule[node];
-	*it = a->fail[node];
+	const struct node *x = &a->node[node];
+	*chars = x->depth;
+	*whole = x->whole;
+	*rule = x->whole_rule;
+	*it = x->fail;
 	return 1;
 }
 
@@ -208,9 +270,9 @@ int filter_automaton_next_match(const struct automaton *a, uint32_t state, uint3
 				uint32_t *rule, uint32_t *chars)
 {
 	uint32_t want = *it, seen = 0;
-	for (uint32_t node = a->accept_of[state] ? state : a->dict[state]; node;
-	     node = a->dict[node])
-		for (uint32_t k = a->accept_of[node]; k; k = a->accept[k - 1].next)
+	for (uint32_t at = a->node[state].accept_of ? state : a->node[state].dict; at;
+	     at = a->node[at].dict)
+		for (uint32_t k = a->node[at].accept_of; k; k = a->accept[k - 1].next)
 			if (seen++ == want) {
 				*rule = a->accept[k - 1].rule;
 				*chars = a->accept[k - 1].chars;

@@ -1,4 +1,4 @@
-/* Aho-Corasick over byte classes of folded UTF-8, dense rows. UTF-8 is self-synchronising, so a
+/* Aho-Corasick over byte classes of folded UTF-8. UTF-8 is self-synchronising, so a
  * suffix that is a prefix of a literal begins at a character. Immutable after build. */
 #ifndef FILTERS_AUTOMATON_H
 #define FILTERS_AUTOMATON_H

@@ -2,6 +2,7 @@
  * were written. */
 #include "filters/set.h"
 
+#include "base/buf.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -36,10 +37,12 @@ void filter_set_free(struct filter_set *s)
 	for (size_t i = 0; i < s->probes; i++)
 		filter_regex_free(&s->probe[i].regex);
 	for (size_t i = 0; i < s->groups; i++) {
+		if (s->group[i].b != s->group[i].a)
+			filter_automaton_free(s->group[i].b);
+		if (s->group[i].b_reversed != s->group[i].a_reversed)
+			filter_automaton_free(s->group[i].b_reversed);
 		filter_automaton_free(s->group[i].a);
-		filter_automaton_free(s->group[i].b);
 		filter_automaton_free(s->group[i].a_reversed);
-		filter_automaton_free(s->group[i].b_reversed);
 	}
 	filter_automaton_free(s->secrets.automaton);
 	filter_numbers_free(s->numbers);
@@ -209,16 +212,12 @@ struct folded {
 	size_t count;
 };
 
-static int fold_literal(struct filter_set *s, enum view v, const char *text,
+/* folded: of the call, reused by the next. */
+static int fold_literal(struct filter_set *s, enum view v, const char *text, struct buf *folded,
 			struct automaton_literal *out, struct err *e)
 {
 	size_t len = strlen(text);
-	uint32_t *cp =
-		arena_array(&s->scratch, len * 18 + 1,
-			    sizeof *cp); /* a code point of 3 bytes gives 18 at most, in NFKC */
-	if (!cp)
-		return nomem(e);
-	out->n = 0;
+	buf_clear(folded);
 	for (size_t at = 0; at < len;) {
 		uint32_t c;
 		int n = text_utf8_decode(text + at, len - at, &c);
@@ -227,12 +226,17 @@ static int fold_literal(struct filter_set *s, enum view v, const char *text,
 		at += (size_t)n;
 		struct fold f;
 		filter_view_fold(v, c, &f);
-		for (int i = 0; i < f.n && out->n < len * 18; i++)
-			cp[out->n++] = f.cp[i];
+		buf_add(folded, f.cp, (size_t)f.n * sizeof *f.cp);
 	}
-	out->cp = cp;
+	TRY(buf_done(folded, e));
+	out->n = folded->len / sizeof *out->cp;
 	if (out->n == 0)
 		return err_set(e, ERR_INPUT, "the literal \"%.60s\" is empty after folding", text);
+	uint32_t *cp = arena_array(&s->scratch, out->n, sizeof *cp);
+	if (!cp)
+		return nomem(e);
+	memcpy(cp, folded->bytes, folded->len);
+	out->cp = cp;
 	return 0;
 }
 
@@ -271,14 +275,43 @@ static int fold_group(struct filter_set *s, const struct group *g, const struct 
 	out->count = 0;
 	if (!out->item)
 		return nomem(e);
-	for (uint32_t i = 0; i < s->rules; i++)
-		for (size_t k = 0; in_group(g, rule[i]) && k < rule[i]->literal_count; k++) {
+	struct buf folded = { 0 };
+	int rc = 0;
+	for (uint32_t i = 0; i < s->rules && rc == 0; i++)
+		for (size_t k = 0; in_group(g, rule[i]) && k < rule[i]->literal_count && rc == 0;
+		     k++) {
 			struct automaton_literal *l = &out->item[out->count++];
-			if (fold_literal(s, v, rule[i]->literal[k], l, e) < 0)
-				return err_prefix(e, "rule %s", rule[i]->id);
+			rc = fold_literal(s, v, rule[i]->literal[k], &folded, l, e);
+			if (rc < 0)
+				rc = err_prefix(e, "rule %s", rule[i]->id);
 			l->rule = i;
 		}
-	return 0;
+	buf_free(&folded);
+	return rc;
+}
+
+static bool same_folded(const struct folded *a, const struct folded *b)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->item[i].n != b->item[i].n ||
+		    memcmp(a->item[i].cp, b->item[i].cp, a->item[i].n * sizeof *a->item[i].cp) != 0)
+			return false;
+	return true;
+}
+
+/* The second of the two strict views: most words are the same in both, and share the automata. */
+static int second_view(struct filter_set *s, struct group *g, const struct filter_rule **rule,
+		       const struct folded *first, struct err *e)
+{
+	struct folded f;
+	TRY(fold_group(s, g, rule, VIEW_STRICT_B, &f, e));
+	if (same_folded(first, &f)) {
+		g->b = g->a;
+		g->b_reversed = g->a_reversed;
+		return 0;
+	}
+	TRY(filter_automaton_build(&g->b, f.item, f.count, 0, e));
+	return filter_automaton_build(&g->b_reversed, f.item, f.count, 1, e);
 }
 
 static int group_build(struct filter_set *s, struct group *g, const struct filter_rule **rule,
@@ -293,9 +326,7 @@ static int group_build(struct filter_set *s, struct group *g, const struct filte
 	if (strict) {
 		s->strict = true;
 		TRY(filter_automaton_build(&g->a_reversed, f.item, f.count, 1, e));
-		TRY(fold_group(s, g, rule, VIEW_STRICT_B, &f, e));
-		TRY(filter_automaton_build(&g->b, f.item, f.count, 0, e));
-		TRY(filter_automaton_build(&g->b_reversed, f.item, f.count, 1, e));
+		TRY(second_view(s, g, rule, &f, e));
 		if (filter_automaton_longest(g->b) > longest)
 			longest = filter_automaton_longest(g->b);
 	}
