@@ -90,11 +90,12 @@ static void look(struct filter_stream *f, bool final)
 {
 	struct batch *b = &f->batch;
 	struct decoded d[READINGS];
+	for (int r = 1; b->alike && r < READINGS; r++)
+		b->before[r] = b->before[0];
+	b->alike = false;
 	while (b->n > 0) {
 		bool whole = final || b->n == DECODE_BATCH;
-		for (int r = 0; r < READINGS; r++)
-			filter_decode((enum reading)r, f->set->decodes, b->wait, b->n, b->before[r],
-				      whole, &d[r]);
+		filter_decode(f->set->decodes, b->wait, b->n, b->before, whole, d);
 		int n = settled(d, b->n);
 		if (n == 0)
 			return;
@@ -106,13 +107,14 @@ void filter_batch_put(struct filter_stream *f, const struct sign *s)
 {
 	struct batch *b = &f->batch;
 	if (b->n == 0 && !filter_decode_opens(s->cp, f->set->decodes)) {
-		for (int r = 0; r < READINGS; r++) {
-			if (r == READING_DIRECT || f->parted)
-				filter_reading_put(f, (enum reading)r, s);
-			if (r == READING_DIRECT || f->feeds_parted)
-				filter_feeds_put(f, (enum reading)r, s);
-			b->before[r] = s->cp;
-		}
+		filter_reading_put(f, READING_DIRECT, s);
+		filter_feeds_put(f, READING_DIRECT, s);
+		for (int r = 1; r < READINGS && f->awake & LATER_READINGS; r++)
+			filter_reading_put(f, (enum reading)r, s);
+		if (f->feeds_parted)
+			filter_feeds_put(f, READING_MAIL, s);
+		b->before[0] = s->cp;
+		b->alike = true;
 		if (f->set->decodes & FILTER_DECODE_RUNS)
 			filter_runs_put(f, s);
 		return;

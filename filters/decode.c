@@ -517,19 +517,25 @@ struct stage {
 #define STAGES 7
 
 /* From the outermost writing inwards: a JSON string holds a letter, which holds HTML, which holds
- * an address. */
-static const struct stage stages[READINGS][STAGES] = {
-	[READING_ESCAPES] = { BACKSLASH, ENTITY },
-	[READING_PERCENT] = { BACKSLASH, ENTITY, PERCENT, ENTITY, PERCENT },
-	[READING_MARKUP] = { BACKSLASH, ENTITY, PERCENT, ENTITY, PERCENT, MARKUP },
-	[READING_MAIL] = { BACKSLASH, MAIL, ENTITY, PERCENT, ENTITY, PERCENT, MARKUP },
+ * an address. A reading begins where another one has come; quoted-printable is read before what it
+ * wraps, so that reading begins anew. */
+static const struct {
+	enum reading from;
+	struct stage stage[STAGES];
+} readings[READINGS] = {
+	[READING_ESCAPES] = { READING_DIRECT, { BACKSLASH, ENTITY } },
+	[READING_PERCENT] = { READING_ESCAPES, { PERCENT, ENTITY, PERCENT } },
+	[READING_MARKUP] = { READING_PERCENT, { MARKUP } },
+	[READING_MAIL] = { READING_DIRECT,
+			   { BACKSLASH, MAIL, ENTITY, PERCENT, ENTITY, PERCENT, MARKUP } },
 };
 
 uint32_t filter_decode_of(enum reading r)
 {
 	uint32_t all = 0;
-	for (int i = 0; i < STAGES; i++)
-		all |= stages[r][i].encoding;
+	for (; r != READING_DIRECT; r = readings[r].from)
+		for (int i = 0; i < STAGES; i++)
+			all |= readings[r].stage[i].encoding;
 	return all;
 }
 
@@ -604,14 +610,28 @@ static void stage_run(struct decoded *d, const struct stage *stage, uint32_t bef
 	d->n = n;
 }
 
-void filter_decode(enum reading r, uint32_t encodings, const struct sign *in, int n,
-		   uint32_t before, bool final, struct decoded *out)
+static void copy(struct decoded *to, const struct decoded *from, int n)
 {
-	memcpy(out->sign, in, (size_t)n * sizeof *in);
-	memset(out->inside, 0, sizeof out->inside);
-	memset(out->dropped, 0, sizeof out->dropped);
-	out->n = out->settled = n;
-	for (int i = 0; i < STAGES && stages[r][i].parse; i++)
-		if (stages[r][i].encoding & encodings)
-			stage_run(out, &stages[r][i], before, final);
+	memcpy(to->sign, from->sign, (size_t)from->n * sizeof *to->sign);
+	memcpy(to->inside, from->inside, (size_t)n + 1);
+	memcpy(to->dropped, from->dropped, (size_t)n + 1);
+	to->n = from->n;
+	to->settled = from->settled;
+}
+
+void filter_decode(uint32_t encodings, const struct sign *in, int n,
+		   const uint32_t before[READINGS], bool final, struct decoded out[READINGS])
+{
+	struct decoded *direct = &out[READING_DIRECT];
+	memcpy(direct->sign, in, (size_t)n * sizeof *in);
+	memset(direct->inside, 0, (size_t)n + 1);
+	memset(direct->dropped, 0, (size_t)n + 1);
+	direct->n = direct->settled = n;
+	for (int r = 1; r < READINGS; r++) {
+		copy(&out[r], &out[readings[r].from], n);
+		const struct stage *stage = readings[r].stage;
+		for (int i = 0; i < STAGES && stage[i].parse; i++)
+			if (stage[i].encoding & encodings)
+				stage_run(&out[r], &stage[i], before[r], final);
+	}
 }

@@ -10,6 +10,8 @@
  * again. */
 #include "filters/stream.h"
 
+#include <string.h>
+
 size_t filter_window_behind(const struct window *w, size_t i, uint32_t n)
 {
 	for (; n > 0 && i > 0; n--) {
@@ -20,11 +22,29 @@ size_t filter_window_behind(const struct window *w, size_t i, uint32_t n)
 	return i;
 }
 
-/* One character more than it looks back: a match is judged by its neighbour too. */
-bool filter_window_sleeps(const struct window *w, uint32_t behind, uint64_t at)
+/* The view offset n characters behind `at`, or 0 where the text does not reach so far. */
+static uint64_t ahead(const struct window *w, uint64_t at, uint32_t n)
 {
-	size_t i = filter_window_behind(w, (size_t)(at - w->base), behind + 1);
-	return i > 0 && i < w->text.len && w->start[i] >= w->differed;
+	size_t i = (size_t)(at - w->base);
+	for (; n > 0 && i < w->text.len; n--) {
+		do
+			i++;
+		while (i < w->text.len && ((uint8_t)w->text.bytes[i] & 0xC0) == 0x80);
+	}
+	return n == 0 ? w->base + i : 0;
+}
+
+/* One character more than it looks back: a match is judged by its neighbour too. */
+bool filter_window_sleeps(struct window *w, uint32_t behind, uint64_t at)
+{
+	if (at < w->same + behind + 1)
+		return false;
+	if (w->same < w->base) /* forgotten: all that looks back so far has gone on */
+		return true;
+	struct clearance *c = &w->clear[behind % CLEARANCES];
+	if (c->behind != behind || c->at == 0)
+		*c = (struct clearance){ behind, ahead(w, w->same, behind + 1) };
+	return c->at && at >= c->at;
 }
 
 size_t filter_window_at(const struct window *w, uint64_t start)
@@ -104,28 +124,36 @@ static void part(struct filter_stream *f, struct window *w)
 		filter_secrets_wake(f, w);
 	if (w->numbers && (!w->awake || w->numbers->asleep))
 		filter_numbers_wake(f, w);
-	w->awake = true;
+	filter_window_wake(f, w, true);
 	for (size_t i = 0; i < f->set->probes; i++)
 		w->probe[i].asleep = !filter_window_reads(f, w, i);
 }
 
 void filter_readings_part(struct filter_stream *f, const bool differs[READINGS])
 {
-	if (filter_windows_scan(f, false) < 0)
+	uint32_t views = 0;
+	for (int k = 0; k < READING_WINDOWS; k++)
+		if (f->window[k].used && differs[f->window[k].reading])
+			views |= ((1u << READINGS) - 1) << (k / READINGS * READINGS);
+	if (filter_windows_scan(f, views, false) < 0)
 		f->engine_limit = true;
-	for (int k = 0; k < WINDOWS; k++) {
+	for (int k = 0; k < READING_WINDOWS; k++) {
 		struct window *w = &f->window[k];
 		if (!w->used || !differs[w->reading])
 			continue;
 		part(f, w);
-		f->parted = true;
 	}
 }
 
 void filter_readings_differed(struct filter_stream *f, const bool differs[READINGS],
 			      uint64_t raw_end)
 {
-	for (int k = 0; k < WINDOWS; k++)
-		if (differs[f->window[k].reading])
-			f->window[k].differed = raw_end;
+	for (int k = 0; k < READING_WINDOWS; k++) {
+		struct window *w = &f->window[k];
+		if (!differs[w->reading])
+			continue;
+		w->differed = raw_end;
+		w->same = filter_window_end(w);
+		memset(w->clear, 0, sizeof w->clear);
+	}
 }

@@ -51,14 +51,13 @@ static bool printable(uint32_t cp)
 			  : cp == '\t' || cp == '\n' || cp == '\r';
 }
 
-/* Whether a byte that begins with the `have` bits in `bits` may be a first byte of text. */
-static bool may_begin(uint32_t bits, int have)
+/* Whether a first byte of text may begin with this digit. */
+static bool may_begin(const struct run *r, int digit)
 {
-	uint32_t least = bits << (8 - have), most = least | ((1u << (8 - have)) - 1);
-	for (uint32_t b = least; b <= most; b++)
-		if (b < 0x80 ? printable(b) : b >= 0xC2 && b <= 0xF4)
-			return true;
-	return false;
+	if (is_hex(r))
+		return digit == 0 || (digit >= 2 && digit <= 7) || digit >= 12;
+	return digit == 2 || digit == 3 || (digit >= 8 && digit < 32) ||
+	       (digit >= 48 && digit < 62);
 }
 
 /* ---- windows and feeds of a run */
@@ -167,10 +166,12 @@ static void byte_put(struct filter_stream *f, struct run *r, uint8_t b, const st
 
 static void begin(struct run *r, const struct sign *s)
 {
-	uint32_t encoding = r->encoding;
-	*r = (struct run){
-		.encoding = encoding, .on = true, .made = (uint8_t)encoding, .start = s->start
-	};
+	r->on = true;
+	r->open = r->wide = false;
+	r->made = (uint8_t)r->encoding;
+	r->have = r->part_n = r->waits = 0;
+	r->digits = r->line = r->wrapped = r->bytes = r->bad = r->part_chars = 0;
+	r->start = s->start;
 }
 
 static void digit_put(struct filter_stream *f, struct run *r, int digit, const struct sign *s)
@@ -186,8 +187,6 @@ static void digit_put(struct filter_stream *f, struct run *r, int digit, const s
 	if (r->have >= 8) {
 		r->have -= 8;
 		byte_put(f, r, (uint8_t)(r->bits >> r->have), s);
-	} else if (r->digits == 1 && !may_begin(r->bits, r->have)) {
-		r->on = false;
 	}
 	r->before_start = s->start;
 	if (r->bad * 10 > r->bytes)
@@ -221,30 +220,45 @@ static void run_put(struct filter_stream *f, struct run *r, const struct sign *s
 			close_run(f, r);
 		return;
 	}
-	if (fresh && !r->on)
+	if (fresh && !r->on && may_begin(r, digit))
 		begin(r, s);
 	if (!r->on)
 		return;
 	digit_put(f, r, digit, s);
 }
 
-/* Which candidate of base64 may begin with the next digit: none inside of a word. */
-static int fresh_run(struct runs_place *p, const struct sign *s)
-{
-	bool digit = base64_digit(s->cp) != DIGIT_NONE && s->to - s->from <= RUN_SIGN_MAX;
-	bool sign = s->cp == '/' || s->cp == '+' || s->cp == '-' || s->cp == '_';
-	int fresh = digit && p->border ? (int)(p->digits % 4) : DIGIT_NONE;
-	p->border = !digit || sign;
-	p->digits = digit ? p->digits + 1 : 0;
-	return fresh;
-}
+/* What a character can be; a digit that is written too long is none. */
+enum { CLASS_BASE64 = 1, CLASS_HEX = 2, CLASS_SIGN = 4, CLASS_DECIMAL = 8, CLASS_X = 16 };
+static const uint8_t class_of[128] = {
+#define DECIMAL CLASS_BASE64 | CLASS_HEX | CLASS_DECIMAL
+#define BOTH CLASS_BASE64 | CLASS_HEX
+	['0' ... '9'] = DECIMAL,
+	['a' ... 'f'] = BOTH,
+	['A' ... 'F'] = BOTH,
+	['g' ... 'w'] = CLASS_BASE64,
+	['G' ... 'W'] = CLASS_BASE64,
+	['y' ... 'z'] = CLASS_BASE64,
+	['Y' ... 'Z'] = CLASS_BASE64,
+	['+'] = CLASS_BASE64 | CLASS_SIGN,
+	['/'] = CLASS_BASE64 | CLASS_SIGN,
+	['-'] = CLASS_BASE64 | CLASS_SIGN,
+	['_'] = CLASS_BASE64 | CLASS_SIGN,
+	['x'] = CLASS_BASE64 | CLASS_X,
+	['X'] = CLASS_BASE64 | CLASS_X,
+};
 
 void filter_runs_put(struct filter_stream *f, const struct sign *s)
 {
 	struct runs_place *p = &f->runs;
-	int fresh = fresh_run(p, s);
-	bool hex_fresh = hex_digit(s->cp) != DIGIT_NONE && !p->in_hex;
-	p->in_hex = hex_digit(s->cp) != DIGIT_NONE;
+	uint8_t c = s->cp < 128 && s->to - s->from <= RUN_SIGN_MAX ? class_of[s->cp] : 0;
+	/* Inside of a word base64 does not begin, and hexadecimal digits do behind an x or with a
+	 * decimal. */
+	bool word = p->before & CLASS_BASE64 && !(p->before & CLASS_SIGN);
+	int fresh = c & CLASS_BASE64 && !word ? (int)(p->digits % 4) : DIGIT_NONE;
+	bool hex_fresh = c & CLASS_HEX && !(p->before & CLASS_HEX) &&
+			 (!word || c & CLASS_DECIMAL || p->before & CLASS_X);
+	p->digits = c & CLASS_BASE64 ? p->digits + 1 : 0;
+	p->before = c;
 	if (!p->any && fresh == DIGIT_NONE && !hex_fresh)
 		return;
 	p->any = false;
@@ -262,7 +276,6 @@ void filter_runs_open(struct filter_stream *f)
 {
 	for (int i = 0; i < RUNS; i++)
 		f->run[i].encoding = i < 4 ? FILTER_DECODE_BASE64 : FILTER_DECODE_HEX;
-	f->runs.border = true;
 }
 
 void filter_runs_finish(struct filter_stream *f)

@@ -153,7 +153,7 @@ static void finish_closed(struct filter_stream *f, enum filter_end end)
 /* What the end of the text cut short. */
 static int cut(struct filter_stream *f)
 {
-	int rc = filter_windows_scan(f, false);
+	int rc = filter_windows_scan(f, ALL_WINDOWS, false);
 	if (rc == 0)
 		rc = filter_windows_cut(f);
 	filter_feeds_cut(f);
@@ -166,7 +166,7 @@ static void step(struct filter_stream *f, bool final)
 	int rc = final && f->cut ? cut(f) : 0;
 	if (final)
 		filter_runs_finish(f);
-	if (rc < 0 || filter_windows_scan(f, final) < 0 || f->engine_limit || f->nomem) {
+	if (rc < 0 || filter_windows_scan(f, ALL_WINDOWS, final) < 0 || f->engine_limit || f->nomem) {
 		finish_closed(f, FILTER_LIMIT);
 		return;
 	}

@@ -62,8 +62,7 @@ struct run {
 /* Where among digits the text is. */
 struct runs_place {
 	bool any;        /* some run is on */
-	bool border;     /* base64 may begin here */
-	bool in_hex;     /* the last character was a hexadecimal digit */
+	uint8_t before;  /* what the last character was */
 	uint32_t digits; /* of base64 in a row */
 };
 
@@ -71,6 +70,7 @@ struct runs_place {
 struct batch {
 	struct sign wait[DECODE_BATCH];
 	int n;
+	bool alike;                /* it is the same in all readings: before[0] */
 	uint32_t before[READINGS]; /* the character in front of them */
 };
 
@@ -114,6 +114,14 @@ struct secrets_state {
 	size_t tails, tail_room;
 };
 
+/* The view offset from which a match with so much look-behind sees only what is the same; 0: not
+ * known yet. */
+struct clearance {
+	uint32_t behind;
+	uint64_t at;
+};
+#define CLEARANCES 4 /* of the last few look-behinds: most probes have the same */
+
 /* A text that probes read: a view of a reading or of a run, with the raw place of each byte. View
  * offsets never move; text.bytes[i] has view offset base + i. */
 struct window {
@@ -123,6 +131,8 @@ struct window {
 	bool used;         /* some probe reads it */
 	bool awake;        /* it has a text of its own; the direct reading always has */
 	uint64_t differed; /* raw end of what was last read otherwise than in the reading before */
+	uint64_t same;     /* view offset where this window's text goes on behind that */
+	struct clearance clear[CLEARANCES];
 	struct buf text;
 	uint64_t *start, *end; /* [room] by byte of text: the raw place of its character */
 	uint8_t *made; /* [room] by byte of text: FILTER_DECODE_* that its character came of */
@@ -135,6 +145,8 @@ struct window {
 };
 
 #define READING_WINDOWS (TEXT_VIEWS * READINGS)
+#define LATER_READINGS (0x1Eu | 0x1Eu << READINGS | 0x1Eu << 2 * READINGS) /* a set of windows */
+#define ALL_WINDOWS UINT32_MAX
 #define WINDOWS (READING_WINDOWS + RUNS * (TEXT_VIEWS - 1))
 
 /* Bytes of a window's text: indices into text.bytes. */
@@ -175,7 +187,7 @@ struct filter_stream {
 	size_t held_max;
 
 	struct window window[WINDOWS];
-	bool parted; /* some window of a later reading is awake */
+	uint32_t awake; /* set of the windows that are used and have a text: bit k is window k */
 	struct feed *feed[SOURCES];
 	size_t feeds[SOURCES];
 	bool feeds_parted; /* SOURCE_DECODED has a state of its own */
@@ -245,7 +257,8 @@ void filter_reading_put(struct filter_stream *f, enum reading r, const struct si
 void filter_reading_drop(struct filter_stream *f, enum reading r, const struct sign *s,
 			 unsigned weight);
 /* 0, or ERR_UNAVAILABLE: a work limit */
-int filter_windows_scan(struct filter_stream *f, bool final) MUST_USE;
+int filter_windows_scan(struct filter_stream *f, uint32_t which, bool final) MUST_USE;
+void filter_window_wake(struct filter_stream *f, struct window *w, bool awake);
 uint64_t filter_windows_hold(const struct filter_stream *f);
 void filter_windows_close(struct filter_stream *f);
 uint64_t filter_window_end(const struct window *w);
@@ -282,7 +295,7 @@ void filter_readings_differed(struct filter_stream *f, const bool differs[READIN
 			      uint64_t raw_end);
 /* Whether a match that begins at view offset `at` belongs to the reading before: nothing that was
  * read otherwise lies within `behind` characters of it. Then the probe sleeps. */
-bool filter_window_sleeps(const struct window *w, uint32_t behind, uint64_t at);
+bool filter_window_sleeps(struct window *w, uint32_t behind, uint64_t at);
 /* Bytes from where a probe goes on in this window, or would if it woke now, to the end. */
 uint64_t filter_window_back(const struct filter_stream *f, const struct window *w, size_t probe);
 /* The index of its first byte that comes of raw offset `start` or later. */

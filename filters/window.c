@@ -35,6 +35,15 @@ static void window_name(struct filter_stream *f, int k)
 	w->awake = w->reading == READING_DIRECT;
 }
 
+void filter_window_wake(struct filter_stream *f, struct window *w, bool awake)
+{
+	uint32_t bit = 1u << (w - f->window);
+	w->awake = awake;
+	f->awake = awake && w->used ? f->awake | bit : f->awake & ~bit;
+	if (!awake)
+		buf_clear(&w->text);
+}
+
 int filter_windows_open(struct filter_stream *f)
 {
 	for (int k = 0; k < WINDOWS; k++) {
@@ -47,6 +56,7 @@ int filter_windows_open(struct filter_stream *f)
 			w->used |= filter_window_reads(f, w, i);
 		if (!w->used)
 			continue;
+		filter_window_wake(f, w, w->awake);
 		w->probe = calloc(f->set->probes + 1, sizeof *w->probe);
 		if (!w->probe)
 			return ERR_NOMEM;
@@ -244,12 +254,12 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 	return w->base + h.end;
 }
 
-static bool sleeps(const struct window *w, const struct probe *p, uint64_t at)
+static bool sleeps(struct window *w, const struct probe *p, uint64_t at)
 {
 	return w->reading != READING_DIRECT && filter_window_sleeps(w, p->behind, at);
 }
 
-static int probe_scan(struct filter_stream *f, const struct window *w, const struct probe *p,
+static int probe_scan(struct filter_stream *f, struct window *w, const struct probe *p,
 		      struct probe_state *state, bool final)
 {
 	uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (final ? 0 : PCRE2_PARTIAL_HARD) |
@@ -326,24 +336,18 @@ static int window_scan(struct filter_stream *f, struct window *w, bool final)
 		filter_numbers_scan(f, w, final);
 		any |= !w->numbers->asleep;
 	}
-	w->awake = any;
 	if (!any)
-		buf_clear(&w->text);
+		filter_window_wake(f, w, false);
 	return 0;
 }
 
-int filter_windows_scan(struct filter_stream *f, bool final)
+int filter_windows_scan(struct filter_stream *f, uint32_t which, bool final)
 {
-	f->parted = false;
-	for (int k = 0; k < WINDOWS; k++) {
-		struct window *w = &f->window[k];
-		if (w->used && w->awake)
-			TRY(window_scan(f, w, final));
-		f->parted |= w->used && w->awake && w->reading != READING_DIRECT;
-	}
-	for (int k = 0; k < WINDOWS; k++)
-		if (f->window[k].used && f->window[k].text.len >= TRIM_BYTES)
-			trim(f, &f->window[k]);
+	for (uint32_t set = f->awake & which; set; set &= set - 1)
+		TRY(window_scan(f, &f->window[__builtin_ctz(set)], final));
+	for (uint32_t set = f->awake; set; set &= set - 1)
+		if (f->window[__builtin_ctz(set)].text.len >= TRIM_BYTES)
+			trim(f, &f->window[__builtin_ctz(set)]);
 	return 0;
 }
 
@@ -357,7 +361,7 @@ void filter_window_begin(struct filter_stream *f, struct window *w, const struct
 	size_t end = filter_window_at(before, start);
 	filter_window_copy(f, w, before, filter_window_behind(before, end, f->set->context), end);
 	w->noise = 0;
-	w->awake = true;
+	filter_window_wake(f, w, true);
 	/* A border: what the run encodes does not touch what stands in front of it. */
 	filter_window_put(f, w, &(struct sign){ .cp = ' ', .start = start, .end = start });
 	for (size_t i = 0; i < f->set->probes; i++)
@@ -373,8 +377,7 @@ void filter_window_finish(struct filter_stream *f, struct window *w)
 		return;
 	if (window_scan(f, w, true) < 0)
 		f->engine_limit = true;
-	w->awake = false;
-	buf_clear(&w->text);
+	filter_window_wake(f, w, false);
 }
 
 void filter_window_peek(struct filter_stream *f, struct window *w)
@@ -402,10 +405,8 @@ static uint64_t earlier(const struct window *w, uint64_t at, uint64_t hold)
 uint64_t filter_windows_hold(const struct filter_stream *f)
 {
 	uint64_t hold = NOWHERE;
-	for (int k = 0; k < WINDOWS; k++) {
-		const struct window *w = &f->window[k];
-		if (!w->used || !w->awake)
-			continue;
+	for (uint32_t set = f->awake; set; set &= set - 1) {
+		const struct window *w = &f->window[__builtin_ctz(set)];
 		for (size_t i = 0; i < f->set->probes; i++)
 			if (!w->probe[i].asleep && w->probe[i].live != NOWHERE)
 				hold = earlier(w, w->probe[i].live, hold);
