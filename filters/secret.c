@@ -147,18 +147,27 @@ static bool within(char c, const char *signs)
 	return (isalnum((unsigned char)c) && (uint8_t)c < 0x80) || (c && strchr(signs, c));
 }
 
-/* Five dashes begin the END line, and five end it. *state: dashes in a row, and above them how many
- * rows of five are over. */
+/* Five dashes begin the END line, and five end it. *state: dashes in a row; above them how many
+ * rows of five are over; above all whether the lines are strings of a program. */
+#define ARMOR_STRINGS 64u
+
 static bool armor_goes_on(char c, uint32_t *state)
 {
-	uint32_t row = *state % 8, rows = *state / 8;
+	uint32_t row = *state % 8, rows = *state % ARMOR_STRINGS / 8;
+	bool strings = *state >= ARMOR_STRINGS;
 	if (row == 5) {
 		rows++;
 		row = 0;
 	}
 	row = c == '-' ? row + 1 : 0;
-	*state = rows * 8 + row;
-	return rows < 2 && within(c, "+/=-\\\"', \t\r\n");
+	*state = (strings ? ARMOR_STRINGS : 0) + rows * 8 + row;
+	return rows < 2 && within(c, strings ? "+/=-\\\"', \t\r\n" : "+/=-\\ \t\r\n");
+}
+
+uint32_t filter_secret_tail_state(enum secret_tail t, const char *head, size_t n)
+{
+	bool strings = memchr(head, '"', n) || memchr(head, '\'', n);
+	return t == SECRET_TAIL_ARMOR && strings ? ARMOR_STRINGS : 0;
 }
 
 bool filter_secret_tail(enum secret_tail t, char c, uint32_t *state)

@@ -50,8 +50,9 @@ unsigned filter_secret_version(const char *name);
 int filter_secret_regex(size_t i, const struct regex **out, struct err *e) MUST_USE;
 /* Whether a value that fits the pattern of k is a secret. */
 bool filter_secret_judge(const struct secret_kind *k, const char *v, size_t n);
-/* Whether c goes on with a tail. *state: 0 at first. */
+/* Whether c goes on with a tail; *state: of the head that the tail follows, at first. */
 bool filter_secret_tail(enum secret_tail t, char c, uint32_t *state);
+uint32_t filter_secret_tail_state(enum secret_tail t, const char *head, size_t n);
 
 /* The tables, each ended by a row without a name. */
 extern const struct secret_kind filter_secrets_code[], filter_secrets_cloud[], filter_secrets_ai[],

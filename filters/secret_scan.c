@@ -49,8 +49,9 @@ static void tail_grow(struct filter_stream *f, const struct window *w, struct se
 		t->left = 0;
 }
 
-static void tail_open(struct filter_stream *f, struct secrets_state *s,
-		      const struct secret_probe *p, uint64_t start, uint64_t at)
+/* Behind text bytes [a, b) of the window. */
+static void tail_open(struct filter_stream *f, const struct window *w, struct secrets_state *s,
+		      const struct secret_probe *p, size_t a, size_t b)
 {
 	if (s->tails == s->tail_room) {
 		size_t bigger = s->tail_room * 2 + 4;
@@ -62,11 +63,15 @@ static void tail_open(struct filter_stream *f, struct secrets_state *s,
 		s->tail = t;
 		s->tail_room = bigger;
 	}
-	s->tail[s->tails++] = (struct secret_tail_state){ .at = at,
-							  .start = start,
-							  .rule = p->rule,
-							  .kind = p->kind->tail,
-							  .left = SECRET_TAIL_MAX };
+	enum secret_tail kind = p->kind->tail;
+	s->tail[s->tails++] = (struct secret_tail_state){
+		.at = w->base + b,
+		.start = w->start[a],
+		.rule = p->rule,
+		.kind = kind,
+		.state = filter_secret_tail_state(kind, w->text.bytes + a, b - a),
+		.left = SECRET_TAIL_MAX,
+	};
 }
 
 /* ---- tries */
@@ -81,7 +86,7 @@ static bool found(struct filter_stream *f, const struct window *w, struct secret
 	bool tail =
 		p->kind->tail != SECRET_TAIL_NONE && f->set->rule[p->rule].action != FILTER_BLOCK;
 	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail }) && tail)
-		tail_open(f, s, p, w->start[a], w->base + b);
+		tail_open(f, w, s, p, a, b);
 	return true;
 }
 

@@ -1,10 +1,11 @@
 /* Secrets of model providers. */
 #include "filters/secret.h"
 
+
 const struct secret_kind filter_secrets_ai[] = {
 	{ "secret.openai", 1, "t3blbkfj",
-	  SECRET_WORD_L "sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,120}T3BlbkFJ[A-Za"
-	  "-z0-9_-]{20,120}" SECRET_R,
+	  SECRET_WORD_L "sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,120}"
+	  "T3BlbkFJ[A-Za-z0-9_-]{20,120}" SECRET_R,
 	  135, 35, NULL, SECRET_TAIL_NONE,
 	  "OpenAI API key", "platform.openai.com: API keys",
 	  "sk-" "aAFPqbv3wfCxTMmWJX0kT3BlbkFJ" "7th9cBxIWuO4ppUAM1p4" },

@@ -1,6 +1,7 @@
 /* Secrets of clouds, hosts and databases as a service. */
 #include "filters/secret.h"
 
+
 const struct secret_kind filter_secrets_cloud[] = {
 	{ "secret.aws_access_key", 1, "akia|asia|abia|acca",
 	  SECRET_WORD_L "(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" SECRET_WORD_R,
@@ -66,8 +67,8 @@ const struct secret_kind filter_secrets_cloud[] = {
 	  "AAAA" "5XLgP6f:APA91b" "p55gJuh5w5SSqiTgHbKJt8cgPmUPbSM5l6BytFtqSMgP5ozNDUs9ML_HWQQ"
 	  "FuyFSJkE8E2qkWf5DH1Y0uo2FBx5vQjOWIIxnW0lx7MnHO6RLCbLz477s1-5YJwcYKbX88UxBY1" },
 	{ "secret.azure_ad", 1, "q~",
-	  "(?<![A-Za-z0-9_~.-])" "[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_"
-	  "~.-])",
+	  "(?<![A-Za-z0-9_~.-])" "[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"
+	  "(?![A-Za-z0-9_~.-])",
 	  4, 30, detect_mixed, SECRET_TAIL_NONE,
 	  "Microsoft Entra client secret", "learn.microsoft.com: application credentials",
 	  "Qad8Q~" "J_ZNXAoG21QfG3-symjXjCZwA6M0AOJDvE" },
@@ -81,15 +82,15 @@ const struct secret_kind filter_secrets_cloud[] = {
 	{ "secret.azure_shared_key", 1, "sharedaccesskey=",
 	  "(?i)SharedAccessKey=(?<s>[A-Za-z0-9+/]{43}=)",
 	  0, 38, NULL, SECRET_TAIL_NONE,
-	  "Azure Service Bus, Event Hubs or IoT key", "learn.microsoft.com: shared access sign"
-	  "atures",
+	  "Azure Service Bus, Event Hubs or IoT key", "learn.microsoft.com: shared access "
+	  "signatures",
 	  "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey="
 	  "mpkDWHKKq9NqA06W3AlqTEZuGCjVRDeD7ZDYszsRVBo=" },
 	{ "secret.azure_sas", 1, "sig=",
 	  "(?<=[?&;])sig=(?<s>[A-Za-z0-9%/+]{43,63}(?:%3[dD]|=))(?![A-Za-z0-9%])",
 	  0, 36, NULL, SECRET_TAIL_NONE,
-	  "signature of an Azure shared access URL", "learn.microsoft.com: shared access signa"
-	  "tures",
+	  "signature of an Azure shared access URL", "learn.microsoft.com: shared access "
+	  "signatures",
 	  "?sv=2022-11-02&sp=r&sig=" "4HXGsHuFZ4Ov5Y8cR4fqBxCPD4hdetrPWPzZAkYnksQ%3D" },
 	{ "secret.azure_devops", 1, "azdo",
 	  SECRET_WORD_L "[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}" SECRET_WORD_R,
@@ -320,8 +321,8 @@ const struct secret_kind filter_secrets_cloud[] = {
 	  "a84uWFYShpEv/95SeSx3itk1qlbWgjfRgWZ5NGBknIMXSuJDD8IevUPYLrTV+ZmREHDCvwysDd6LVSggxu5"
 	  "24OoAdJoBHLLo6k6spm3v" },
 	{ "secret.one_password", 1, "a3-",
-	  SECRET_WORD_L "A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-["
-	  "A-Z0-9]{5}-[A-Z0-9]{5}" SECRET_WORD_R,
+	  SECRET_WORD_L "A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}"
+	  "-[A-Z0-9]{5}-[A-Z0-9]{5}" SECRET_WORD_R,
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "1Password secret key", "support.1password.com: secret key",
 	  "A3-" "3TR7UK-" "1RSWJVROYCI-" "MGWJO-" "7WOAP-" "HDZHY" },
@@ -332,8 +333,8 @@ const struct secret_kind filter_secrets_cloud[] = {
 	  "dnkey-" "OOF18EmBphwUTUogolA_JxJQZi-" "6gx6R9rZcPc-RF4RRF4Qq6qFVRiYG0RsiTG-Q-eMLR5-"
 	  "wTaX8P3N" },
 	{ "secret.authress", 1, "sc_|ext_|scauth_|authress_",
-	  SECRET_WORD_L "(?:scauth|authress|sc|ext)_(?i)[a-z0-9]{5,30}\\.[a-z0-9]{4,6}\\.acc[_"
-	  "-][a-z0-9-]{10,32}\\.[a-z0-9+/_=-]{30,120}(?![a-z0-9+/_=-])",
+	  SECRET_WORD_L "(?:scauth|authress|sc|ext)_(?i)[a-z0-9]{5,30}\\.[a-z0-9]{4,6}"
+	  "\\.acc[_-][a-z0-9-]{10,32}\\.[a-z0-9+/_=-]{30,120}(?![a-z0-9+/_=-])",
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "Authress service client access key", "authress.io/knowledge-base",
 	  "sc_" "rqv1yt2tuq." "g8z5.acc_" "5a8b3q4jun."

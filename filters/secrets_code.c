@@ -1,6 +1,7 @@
 /* Secrets of code hosting, CI and package registries. */
 #include "filters/secret.h"
 
+
 const struct secret_kind filter_secrets_code[] = {
 	{ "secret.github_pat", 1, "ghp_",
 	  "ghp_[A-Za-z0-9]{36,251}" SECRET_WORD_R,
@@ -119,8 +120,8 @@ const struct secret_kind filter_secrets_code[] = {
 	{ "secret.bitbucket_repository", 1, "atctt3xffgn0",
 	  "ATCTT3xFfGN0[A-Za-z0-9_=-]{80,260}" SECRET_R,
 	  0, 35, NULL, SECRET_TAIL_NONE,
-	  "Bitbucket repository access token", "support.atlassian.com: repository access token"
-	  "s",
+	  "Bitbucket repository access token", "support.atlassian.com: repository access "
+	  "tokens",
 	  "ATCTT3xFfGN0" "TdoIYBHGdP42LmDX8N8r8CpHc997w4c52NBo1-G6b2qkvvBcWzpRaey3jADFWWLxdro-"
 	  "rlzApt2n0dW37t9N54kBTTd-TDjIvrmJyYIu86Nra27tOhwmnowLUN5C0tzTuRjLU8zapgGzNodsa0SHmeg"
 	  "kUtCMdtIRG10zHyLOpr=" "137BFC8E" },
@@ -147,8 +148,8 @@ const struct secret_kind filter_secrets_code[] = {
 	  "npm access token", "docs.npmjs.com: about access tokens",
 	  "npm_66RyQ" "R5Zlq10mXHEr27me8eYiYFLX246gL67" },
 	{ "secret.npm", 1, "_authtoken",
-	  "(?i)_authToken[ \\t]{0,2}=[ \\t]{0,2}\"?(?<s>[A-Za-z0-9_+/=.-]{20,300})(?![A-Za-z0-"
-	  "9_+/=.-])",
+	  "(?i)_authToken[ \\t]{0,2}=[ \\t]{0,2}\"?(?<s>[A-Za-z0-9_+/=.-]{20,300})"
+	  "(?![A-Za-z0-9_+/=.-])",
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "token of an npm registry, in .npmrc", "docs.npmjs.com: npmrc",
 	  "//registry.npmjs.org/:_authToken=" "95160639-7400-4305-ad51-ba1a341d634c" },
@@ -337,8 +338,8 @@ const struct secret_kind filter_secrets_code[] = {
 	  "HashiCorp Vault service token, older form", "developer.hashicorp.com: tokens",
 	  "VAULT_TOKEN=s." "gKeeElB8HGTKlc3M5fllfBEG" },
 	{ "secret.doppler", 1, "dp.",
-	  SECRET_WORD_L "dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}\\.)?[A-Za-z0-9]"
-	  "{40,44}" SECRET_WORD_R,
+	  SECRET_WORD_L "dp\\.(?:pt|st|ct|sa|scim|audit)\\.(?:[a-z0-9_-]{2,35}"
+	  "\\.)?[A-Za-z0-9]{40,44}" SECRET_WORD_R,
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "Doppler token", "docs.doppler.com: auth token formats",
 	  "dp.pt." "J9r6yheoKUFZmPiBlzYQPuFrQpG0YOcBu1tpRPVC5Vq" },

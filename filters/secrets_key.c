@@ -1,26 +1,30 @@
 /* Private keys and signed tokens. */
 #include "filters/secret.h"
 
+/* Between two lines of an armored key: line breaks, their escapes, strings of a program. */
+#define BREAK                                                                                   \
+	"(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){0,12}"
+#define BREAK_1                                                                                 \
+	"(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){1,12}"
+
 const struct secret_kind filter_secrets_key[] = {
 	{ "secret.private_key", 1, "-----begin",
-	  "-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[ \\t\\r\\n\"'+,]|\\\\{1,4"
-	  "}[nrt]){0,12}(?:[A-Za-z-]{4,20}: [^\\r\\n\\\\]{0,80}(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}["
-	  "nrt]){1,12}){0,4}[A-Za-z0-9+/=]{32}",
+	  "-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----" BREAK
+	  "(?:[A-Za-z-]{4,20}: [^\\r\\n\\\\]{0,80}" BREAK_1 "){0,4}[A-Za-z0-9+/=]{32}",
 	  0, 0, detect_armor, SECRET_TAIL_ARMOR,
 	  "private key in PEM or PGP armor, to its END line", "RFC 7468, RFC 4880",
 	  "-----BEGIN PRIVATE KEY-----\n" "Nfs4uEe2SzlhuspWoIntno6UjKnviVVfJ2MfVDfQU6qR62CB4ml"
 	  "ZGHW7WflIFL/e\n" "pSGbEST7D8q+AKqkSCpVN8Wc6vb+dPI+GevE4HUJx9ByDdzQvE7z==\n-----END "
 	  "PRIVATE KEY-----" },
 	{ "secret.private_key_ssh2", 1, "---- begin ssh2",
-	  "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){0,12"
-	  "}(?:[A-Za-z-]{4,20}: [^\\r\\n\\\\]{0,80}(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){1,12})"
-	  "{0,4}[A-Za-z0-9+/=]{32}",
+	  "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----" BREAK
+	  "(?:[A-Za-z-]{4,20}: [^\\r\\n\\\\]{0,80}" BREAK_1 "){0,4}[A-Za-z0-9+/=]{32}",
 	  0, 0, detect_armor, SECRET_TAIL_LINES,
 	  "private key of the SSH2 form", "RFC 4716, form of ssh.com",
 	  "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n"
 	  "Y6u9U3uzguptTTARWZCelZkgvgsqUzwwStkNECaHrvl3e8ZgzR8XJ8jqs6xDiJfz\n" "2He5jqdaWYwAI1"
-	  "mR5J0zbJE09n0GMVebBjelJp21YAZ3/q5i99y/eCf0Z4fc\n---- END SSH2 ENCRYPTED PRIVATE KEY"
-	  " ----" },
+	  "mR5J0zbJE09n0GMVebBjelJp21YAZ3/q5i99y/eCf0Z4fc\n---- END SSH2 ENCRYPTED PRIVATE "
+	  "KEY ----" },
 	{ "secret.private_key_putty", 1, "private-lines:",
 	  "Private-Lines: [0-9]{1,4}(?:[ \\t\\r\\n]|\\\\{1,4}[nr]){1,8}(?<s>[A-Za-z0-9+/=]{32})",
 	  0, 0, detect_armor, SECRET_TAIL_LINES,
@@ -45,8 +49,8 @@ const struct secret_kind filter_secrets_key[] = {
 	  "age identity", "github.com/C2SP/C2SP: age",
 	  "AGE-SECRE" "T-KEY-13C4K4Q28JD8ZCYDTNXMAEF84D4E9D0CF78PHR509EMUL2MGV9WTSX8TGNR" },
 	{ "secret.age", 1, "age-secret-key-pq-1|age-plugin-",
-	  "(?i)AGE-(?:SECRET-KEY-PQ|PLUGIN-[A-Z0-9-]{1,30})-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
-	  "]{40}",
+	  "(?i)AGE-(?:SECRET-KEY-PQ|PLUGIN-[A-Z0-9-]{1,30})"
+	  "-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{40}",
 	  0, 0, detect_certain, SECRET_TAIL_TOKEN,
 	  "age identity, post-quantum or of a plugin", "github.com/C2SP/C2SP: age",
 	  "AGE-PLUGI" "N-YUBIKEY-15XHUGHKSV3H44GS3GLVWQECCKVLLFZ4RZ4GNW4Q2MJVY7D2UVUNNGJSWJ48Z"
@@ -65,8 +69,8 @@ const struct secret_kind filter_secrets_key[] = {
 	  "RWRCSwAAACo" "lG7EN7oOVMcpG0TcRMP5BrXo1sCTx+floiD6U5L5zMLKi2f4AFQJ6tpYLwYMQyzjM79Fy"
 	  "POPCXRoRJcTG8f7xtOP8Xs29vkBM9bg8vigyhnrrvH2J6vQW3CcTnfu9vD8" },
 	{ "secret.bitcoin_wif", 1, "wif|privkey|private|wallet",
-	  "(?i)(?:wif|priv(?:ate)?[ _-]?key|wallet)[^\\r\\n]{0,40}?(?-i:(?<![A-Za-z0-9])(?<s>["
-	  "5KLc9][1-9A-HJ-NP-Za-km-z]{50,51}))(?![A-Za-z0-9])",
+	  "(?i)(?:wif|priv(?:ate)?[ _-]?key|wallet)[^\\r\\n]{0,40}?(?-i:(?<![A-Za-z0-9])"
+	  "(?<s>[5KLc9][1-9A-HJ-NP-Za-km-z]{50,51}))(?![A-Za-z0-9])",
 	  0, 0, detect_wif, SECRET_TAIL_NONE,
 	  "Bitcoin private key, wallet import format", "en.bitcoin.it/wiki: WIF",
 	  "WIF: " "KzFUD9L1o1DJsc5jwzCoiKQQfGYLwsYo7PeQBv9jUTXEN5ENYSYq" },
@@ -82,12 +86,12 @@ const struct secret_kind filter_secrets_key[] = {
 	  "Nostr private key", "NIP-19",
 	  "nsec1v2rh" "kt7cr9kqzlaz7xrw6c604s3hky5xf5mc737rvp3zckeegjrquxa0t4" },
 	{ "secret.mnemonic", 1, "mnemonic|seed phrase|recovery phrase|seed_phrase",
-	  "(?i)(?:mnemonic|seed[ _]phrase|recovery phrase)[A-Za-z_ ]{0,16}[\"']?[ \\t]{0,3}[:="
-	  "][ \\t]{0,3}[\"']?(?<s>(?:[a-z]{3,8} ){11,23}[a-z]{3,8})(?![a-z])",
+	  "(?i)(?:mnemonic|seed[ _]phrase|recovery phrase)[A-Za-z_ ]{0,16}[\"']?[ \\t]{0,3}"
+	  "[:=][ \\t]{0,3}[\"']?(?<s>(?:[a-z]{3,8} ){11,23}[a-z]{3,8})(?![a-z])",
 	  0, 0, detect_certain, SECRET_TAIL_NONE,
 	  "seed phrase of a wallet", "BIP 39",
-	  "mnemonic:" " velvet garden timber silent orbit canyon harbor meadow copper saddle w"
-	  "indow ladder" },
+	  "mnemonic:" " velvet garden timber silent orbit canyon harbor meadow copper saddle "
+	  "window ladder" },
 	{ "secret.wireguard", 1, "privatekey|presharedkey",
 	  "(?i)(?:PrivateKey|PresharedKey)[ \\t]{0,4}=[ \\t]{0,4}(?<s>[A-Za-z0-9+/]{43}=)",
 	  0, 40, NULL, SECRET_TAIL_NONE,

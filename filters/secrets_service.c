@@ -1,6 +1,7 @@
 /* Secrets of services: chat, mail, payment, maps, monitoring, office. */
 #include "filters/secret.h"
 
+
 const struct secret_kind filter_secrets_service[] = {
 	{ "secret.slack_bot", 1, "xoxb-",
 	  "xoxb-[0-9]{8,14}-[A-Za-z0-9-]{16,60}" SECRET_R,
@@ -44,9 +45,9 @@ const struct secret_kind filter_secrets_service[] = {
 	  "https://hooks.slack.com/services/T" "BHAIH403QI/B" "Z7S1R8ZO9I/"
 	  "6dyvlHmBA7ai6LDhOpb6envc" },
 	{ "secret.discord_bot", 1, "discord|bot|authorization|token",
-	  "(?i)(?:discord|bot|authorization|token)[A-Za-z0-9_ .-]{0,30}[\"'`]?[ \\t]{0,4}(?:[:"
-	  "=]{1,2}>?|\\()[ \\t]{0,4}[\"'`]?(?:Bot )?(?-i:(?<s>[MNO][A-Za-z0-9_-]{23,27}\\.[A-Z"
-	  "a-z0-9_-]{6}\\.[A-Za-z0-9_-]{27,40}))(?![A-Za-z0-9_-])",
+	  "(?i)(?:discord|bot|authorization|token)[A-Za-z0-9_ .-]{0,30}[\"'`]?[ \\t]{0,4}"
+	  "(?:[:=]{1,2}>?|\\()[ \\t]{0,4}[\"'`]?(?:Bot )?(?-i:(?<s>[MNO][A-Za-z0-9_-]{23,27}"
+	  "\\.[A-Za-z0-9_-]{6}\\.[A-Za-z0-9_-]{27,40}))(?![A-Za-z0-9_-])",
 	  0, 35, NULL, SECRET_TAIL_NONE,
 	  "Discord bot token", "discord.com/developers: authentication",
 	  "DISCORD_TOKEN=M" "45SAv1u6obpfxOTS2XucHF35O." "DumGGj."
@@ -91,8 +92,8 @@ const struct secret_kind filter_secrets_service[] = {
 	  "Twilio auth token", "twilio.com/docs: auth tokens",
 	  "TWILIO_AUTH_TOKEN=" "5c6961ed0325b8b902ccabad91799cbd" },
 	{ "secret.sendgrid", 1, "sg.",
-	  SECRET_WORD_L "SG\\.(?:[A-Za-z0-9_-]{20,24}\\.[A-Za-z0-9_-]{39,50}|[A-Za-z0-9=_.-]{6"
-	  "6})(?![A-Za-z0-9=_.-])",
+	  SECRET_WORD_L "SG\\.(?:[A-Za-z0-9_-]{20,24}\\.[A-Za-z0-9_-]{39,50}"
+	  "|[A-Za-z0-9=_.-]{66})(?![A-Za-z0-9=_.-])",
 	  0, 35, NULL, SECRET_TAIL_NONE,
 	  "SendGrid API key", "docs.sendgrid.com: API keys",
 	  "SG." "f13Tq5zbCc0jjK2gqqre78." "OJN4UV7-sSp9k3sYcgCMNYKQaozzung-aUiFwO3ipyY" },
@@ -176,8 +177,8 @@ const struct secret_kind filter_secrets_service[] = {
 	  "EAAM" "ahB0Lpz924UT1AdsDQfLxzsKyjYXyAVcnb0lAIxe6GUTEbnpHjpgfOH2sr8SGk4OkQPELQhFkSLS"
 	  "b5OGEzMDZkjzcuhyMQHnSLort1lB0gGdZNmVd0hfmYfWWFjVugvCVSHdrrJrO72CaK1NSpr1TV" },
 	{ "secret.facebook_app", 1, "facebook",
-	  "(?i)facebook[^|\\r\\n]{0,60}?(?<s>[0-9]{13,17}(?:\\||%7C)[A-Za-z0-9_-]{20,45})(?![A"
-	  "-Za-z0-9_-])",
+	  "(?i)facebook[^|\\r\\n]{0,60}?(?<s>[0-9]{13,17}(?:\\||%7C)[A-Za-z0-9_-]{20,45})"
+	  "(?![A-Za-z0-9_-])",
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "Facebook app access token", "developers.facebook.com: access tokens",
 	  "facebook_token = " "009543351712251|" "sTan4O8k18OAZYI-dxTSzYLv026" },

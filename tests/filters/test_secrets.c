@@ -158,6 +158,84 @@ Test(filters_secrets, tail_is_withheld_but_not_held)
 	filter_set_free(set);
 }
 
+/* A key as strings of a program goes to its END line; in JSON its string ends it. */
+Test(filters_secrets, armor_ends_where_its_text_does)
+{
+	static const struct {
+		const char *in, *out;
+	} text[] = {
+		{ "k = \"-----BEGIN PRIVATE KEY-----\\n\" +\n  \"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw7d\" +\n"
+		  "  \"Ks14IReLcYgADhoXk56ZzXI=\\n\" +\n  \"-----END PRIVATE KEY-----\"; int x;",
+		  "k = \"[redacted]\"; int x;" },
+		{ "{\"k\": \"-----BEGIN EC PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw7d\\nKs1\", \"b\": 1}",
+		  "{\"k\": \"[redacted]\", \"b\": 1}" },
+		{ "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n"
+		  "lQWGBGSVV4YBDAClvRnxezIRy2Yv7SFlzC0i\n=8xQN\n-----END PGP PRIVATE KEY BLOCK-----\nThanks, all.",
+		  "[redacted]\nThanks, all." },
+	};
+	struct filter_rule rule = { .id = "r",
+				    .action = FILTER_REDACT,
+				    .detector = "secret.private_key",
+				    .decode = FILTER_DECODE_ALL };
+	struct filter_set *set = build(&rule, 1);
+	for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+		struct scan s = scan_whole(set, text[i].in, strlen(text[i].in));
+		cr_expect(s.output.len == strlen(text[i].out) &&
+				  memcmp(s.output.bytes, text[i].out, s.output.len) == 0,
+			  "%zu: %.*s", i, (int)s.output.len, s.output.bytes);
+		scan_free(&s);
+		no_cut_matters(set, "armor", text[i].in);
+	}
+	filter_set_free(set);
+}
+
+/* Examples of kinds, whole or cut off, plain or escaped, between pieces that begin and end values. */
+static void random_text(struct buf *text, uint32_t *state, size_t kinds)
+{
+	static const char *const between[] = { " ", "\n", "\"", "\\n", "&quot;", "%0A", ": ", "=", "', '",
+					       "token = ", "password: ", "<b>", "=\n", "-", "://a:", "@b/" };
+	buf_clear(text);
+	while (text->len < 500) {
+		const char *value = filter_secret_at(scan_random(state) % kinds)->example;
+		size_t n = strlen(value), how = scan_random(state) % 8;
+		n = how < 3 ? scan_random(state) % (n + 1) : n < 300 ? n : 300;
+		for (size_t i = 0; i < n; i++)
+			if (how == 4 && i % 7 == 3)
+				buf_printf(text, "%%%02X", (unsigned char)value[i]);
+			else if (how == 5 && i % 5 == 2)
+				buf_printf(text, "\\u%04x", (unsigned char)value[i]);
+			else
+				buf_add(text, value + i, 1);
+		for (size_t k = scan_random(state) % 3 + 1; k > 0; k--)
+			buf_add_text(text, between[scan_random(state) % (sizeof between / sizeof *between)]);
+	}
+}
+
+Test(filters_secrets, random_cuts_of_random_texts_change_nothing)
+{
+	struct filter_set *set = all_kinds(FILTER_REDACT);
+	struct buf text = { 0 };
+	uint32_t state = 20261130;
+	size_t kinds = 0, found = 0;
+	while (filter_secret_at(kinds))
+		kinds++;
+	for (int round = 0; round < 400; round++) {
+		random_text(&text, &state, kinds);
+		uint32_t cuts = scan_random(&state);
+		struct scan whole = scan_whole(set, text.bytes, text.len);
+		struct scan cut = scan_text(set, 0, text.bytes, text.len, scan_random_size, &cuts);
+		cr_assert(scan_equal(&whole, &cut), "round %d: %s\n%s\n%s", round, text.bytes,
+			  whole.trace.bytes, cut.trace.bytes);
+		cr_assert_lt(cut.held_max, filter_set_width(set));
+		found += whole.findings;
+		scan_free(&whole);
+		scan_free(&cut);
+	}
+	cr_expect_gt(found, 400, "%zu", found);
+	buf_free(&text);
+	filter_set_free(set);
+}
+
 /* ---- cases in files: texts in base64, so that scanners of hosting sites leave them alone */
 
 static void take(const json_t *o, struct buf *text)
