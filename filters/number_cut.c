@@ -3,7 +3,11 @@
  * symbols of a kind that has a check counts as a value if some symbols make it one: whoever knows
  * the rule of the check has them in a thousand tries, and one missing check digit in none. Its
  * issuer, country, date or whatever else the check knows must be right, so that most numbers at an
- * end stay. Kinds without check stay too: nothing tells which of the endings is meant. */
+ * end stay. Kinds without check stay too: nothing tells which of the endings is meant.
+ *
+ * Where more is missing, half of a value counts as it: the client may ask again for a few tokens
+ * more or less, and what a mask leaves readable of the whole, its end, goes with any front that is
+ * longer than what the mask shows. */
 #include "filters/number_scan.h"
 
 #include <string.h>
@@ -60,6 +64,14 @@ static bool completes(const struct number_table *t, size_t shape, char *v, unsig
 	}
 }
 
+/* Of long endings some pass every check. */
+static bool may_end(const struct number_table *t, size_t shape, char *v, unsigned from, unsigned to,
+		    kind_check *check)
+{
+	return to - from > MISSING_MAX || endings(t, shape, from, to) > TRIES_MAX ||
+	       completes(t, shape, v, from, to, check);
+}
+
 /* The groups so far begin this grouping. */
 static bool begins(const struct writing *x, const struct kind_grouping *g)
 {
@@ -104,11 +116,10 @@ static void cut_shape(struct scan *s, size_t shape)
 	struct writing *x = &s->x;
 	char v[KIND_LENGTH_MAX + 1];
 	memcpy(v, x->value, x->n);
-	for (unsigned to = x->n + 1; to <= sh->most && to <= x->n + MISSING_MAX; to++) {
+	for (unsigned to = x->n + 1; to <= sh->most && to <= 2 * x->n; to++) {
 		enum manner m = to < sh->least ? MANNER_NONE : manner_so_far(x, k, to);
 		enum kind_need need = filter_number_need(k->row, m);
-		if (need == NEED_NEVER || endings(s->t, shape, x->n, to) > TRIES_MAX ||
-		    !completes(s->t, shape, v, x->n, to, k->row->check) ||
+		if (need == NEED_NEVER || !may_end(s->t, shape, v, x->n, to, k->row->check) ||
 		    filter_number_part(s, k, m))
 			continue;
 		for (unsigned i = 0; i < s->candidates; i++)
@@ -123,7 +134,8 @@ static void cut_shape(struct scan *s, size_t shape)
 		long end = x->at[x->n - 1] + 1;
 		*c = (struct candidate){ .kind = sh->kind, .manner = m, .need = need, .n = x->n };
 		c->end = c->tail = end;
-		c->head = k->row->shown_first ? x->at[k->row->shown_first - 1] + 1 : x->at[0];
+		unsigned first = k->row->shown_first < x->n ? k->row->shown_first : x->n;
+		c->head = first ? x->at[first - 1] + 1 : x->at[0];
 		return;
 	}
 }

@@ -13,6 +13,9 @@ static const struct filter_rule rules[] = {
 	  .fold = FILTER_FOLD_STRICT,
 	  .gap_max = 4 },
 	{ .id = "mail", .action = FILTER_REDACT, .detector = "email" },
+	{ .id = "card", .action = FILTER_MASK, .detector = "pan" },
+	{ .id = "iban", .action = FILTER_REDACT, .detector = "iban" },
+	{ .id = "tax", .action = FILTER_REDACT, .detector = "de.tax_id", .replacement = "[tax]" },
 	{ .id = "tel", .action = FILTER_REDACT, .detector = "phone", .replacement = "[tel]" },
 	{ .id = "net", .action = FILTER_MASK, .detector = "ip" },
 	{ .id = "staff", .action = FILTER_REDACT, .regex = "\\bEMP-\\d{6}\\b" },
@@ -75,7 +78,16 @@ Test(filter_cut, what_lacks_little_is_withheld_where_the_text_was_cut)
 		{ "call +49 30 1234", "call [tel]" },
 		{ "call +49 30 12", "call +49 30 12" },
 		{ "in {\"n\":306041121764062}", "in {\"n\":306041121764062}" },
-		{ "of 306041121764062", "of 306041121764062" },
+		{ "of 306041121764062", "of 306041*********" },
+		/* of numbers half, and what a mask shows of the whole */
+		{ "card 4539 1488 0343 646", "card 4539 14** **** ***" },
+		{ "card 4539 1488 0343 ", "card 4539 14** **** " },
+		{ "card 453914", "card 453914" },
+		{ "card 453914880343", "card 453914******" },
+		{ "to DE89 3704 0044 053", "to [redacted]" },
+		{ "Steuer-ID 8609574271", "Steuer-ID [tax]" },
+		{ "in 2026-11", "in 2026-11" },
+		{ "1.4539148803", "1.4539148803" },
 		{ "an end that says nothing.", "an end that says nothing." },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

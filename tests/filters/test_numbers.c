@@ -175,7 +175,10 @@ static const struct {
 	{ "pan", "0.411111111111111", NULL },
 	{ "iban", "to DE75 5121 0800 1245 1261 9", "to [redacted]" },
 	{ "iban", "to DE75 5121 0800 1245 126", "to [redacted]" },
-	{ "iban", "to DE75 5121 0800 1245 12", NULL },
+	{ "iban", "to DE75 5121 0800 124", "to [redacted]" }, /* more than half */
+	{ "iban", "to DE75 5121 08", NULL },
+	{ "pan", "card 5425 2334 3010", "card 5425 23** ****" },
+	{ "pan", "card 5425 23", "card 5425 23" },
 	{ "pl.pesel", "PESEL 4405140135", "PESEL [redacted]" },
 	{ "pl.pesel", "PESEL 4499140135", NULL }, /* no such month */
 	{ "pl.pesel", "sum 4405140135", NULL },
