@@ -18,11 +18,12 @@ enum detect_verdict {
 	DETECT_YES,
 };
 
-/* A proposed match in a window of view text. A check may shorten it, and says what a mask shows. */
+/* A proposed match in a window of view text. A check may shorten it at both ends, and says what a
+ * mask shows. */
 struct detect_hit {
 	const char *text;
 	size_t len;        /* of the window */
-	size_t start, end; /* bytes; end: in, out */
+	size_t start, end; /* bytes; in, out */
 	size_t head, tail; /* out: a mask leaves [start, head) and [tail, end) readable */
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
 	size_t n;                         /* of value; longer matches are cut off */
@@ -52,7 +53,11 @@ bool filter_detector_is(const struct detector *d, const char *asked);
 /* Fill value, n and bare, then context and check. */
 enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
 
-detect_check detect_email, detect_tags, detect_selectors, detect_bidi, detect_ip, detect_phone;
+detect_check detect_tags, detect_selectors, detect_bidi;
+detect_check detect_email, detect_phone, detect_ip, detect_ip6, detect_mac;
+detect_check detect_btc58, detect_ltc58, detect_doge, detect_trx, detect_xrp, detect_sol,
+	detect_bech32, detect_bch, detect_eth, detect_xmr;
+detect_check detect_birth, detect_plate, detect_plate_shape, detect_street;
 detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi,
 	detect_us_dea, detect_uk_nhs;
 detect_check detect_br_cpf, detect_br_cnpj;
@@ -60,6 +65,6 @@ detect_check detect_in_aadhaar, detect_in_gstin;
 detect_check detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id,
 	detect_kr_rrn, detect_kr_brn;
 detect_check detect_sg_nric, detect_au_abn, detect_au_acn, detect_au_tfn, detect_au_medicare;
-detect_check detect_mac, detect_base58, detect_bech32, detect_ng_nin, detect_sg_uen;
+detect_check detect_ng_nin, detect_sg_uen;
 
 #endif

@@ -6,53 +6,6 @@
 
 #include <string.h>
 
-/* The ending is not that of a file: image@2x.png is no address. */
-enum detect_verdict detect_email(struct detect_hit *h)
-{
-	static const char *const file[] = { "png",  "jpg",  "jpeg", "gif",  "svg",  "webp", "ico",
-					    "bmp",  "css",  "js",   "json", "html", "txt",  "pdf",
-					    "tiff", "heic", "mp4",  "log",  "xml",  "yaml", "yml" };
-	size_t dot = h->end;
-	while (dot > h->start && h->text[dot - 1] != '.')
-		dot--;
-	size_t n = h->end - dot;
-	for (size_t i = 0; i < sizeof file / sizeof *file; i++)
-		if (strlen(file[i]) == n && strncasecmp(h->text + dot, file[i], n) == 0)
-			return DETECT_SKIP;
-	return DETECT_YES;
-}
-
-/* Four numbers up to 255; not loopback, private, documentation, masks, or what looks like a
- * version. */
-enum detect_verdict detect_ip(struct detect_hit *h)
-{
-	int part[4] = { 0 }, k = 0;
-	for (size_t i = h->start; i < h->end; i++) {
-		if (h->text[i] == '.')
-			k++;
-		else
-			part[k] = part[k] * 10 + (h->text[i] - '0');
-	}
-	for (int i = 0; i < 4; i++)
-		if (part[i] > 255)
-			return DETECT_SKIP;
-	int a = part[0], b = part[1], c = part[2];
-	bool reserved = a == 0 || a == 10 || a == 127 || a >= 224 ||
-			(a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
-			(a == 169 && b == 254) || (a == 100 && b >= 64 && b < 128) ||
-			(a == 192 && b == 0 && (c == 2 || c == 0)) ||
-			(a == 198 && (b == 18 || b == 19)) || (a == 198 && b == 51 && c == 100) ||
-			(a == 203 && b == 0 && c == 113);
-	bool version = a < 20 && b < 20 && c < 20 && part[3] < 20;
-	return reserved || version ? DETECT_SKIP : DETECT_YES;
-}
-
-/* Not the broadcast address, not zeros. */
-enum detect_verdict detect_mac(struct detect_hit *h)
-{
-	return check_same(h->value, h->n) ? DETECT_NO : DETECT_YES;
-}
-
 /* ---- invisible text, on the raw view */
 
 static uint32_t first_cp(const struct detect_hit *h, size_t at)

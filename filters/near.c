@@ -56,9 +56,40 @@ static void words_sort(void)
 
 /* ---- folding */
 
+/* Letters that people write otherwise who lack them on the keyboard; no mark can be taken off. */
+static const char *plain_letter(uint32_t cp)
+{
+	switch (cp) {
+	case 0xE6:
+		return "ae";
+	case 0xF0:
+	case 0x111:
+		return "d";
+	case 0xF8:
+		return "o";
+	case 0xFE:
+		return "th";
+	case 0x127:
+		return "h";
+	case 0x131:
+		return "i";
+	case 0x142:
+		return "l";
+	case 0x153:
+		return "oe";
+	default:
+		return NULL;
+	}
+}
+
 /* Append cp without the marks that Latin, Greek and Cyrillic letters carry. */
 static size_t letter(uint32_t cp, char *out)
 {
+	const char *plain = plain_letter(cp);
+	if (plain) {
+		memcpy(out, plain, strlen(plain));
+		return strlen(plain);
+	}
 	bool marked = (cp >= 0xC0 && cp < 0x590) || (cp >= 0x1E00 && cp < 0x2000);
 	utf8proc_int32_t buffer[8] = { (utf8proc_int32_t)cp };
 	int last = 0;
@@ -143,7 +174,12 @@ static size_t word_end(const char *t, size_t n, size_t at, const struct word *w)
 		else
 			return 0;
 	}
-	if (w->more || unspaced(cp) || border_right(t, n, i))
+	if (w->more) {
+		while (i < n && !border_right(t, n, i))
+			i++;
+		return i;
+	}
+	if (unspaced(cp) || border_right(t, n, i))
 		return i;
 	return i < n && t[i] == 's' && border_right(t, n, i + 1) ? i + 1 : 0;
 }
@@ -212,6 +248,23 @@ void filter_near(const struct detect_hit *h, struct near *out)
 	size_t to = ahead(h->text, h->len, h->end, NEAR_AFTER);
 	size_t n = filter_near_fold(h->text + h->end, to - h->end, right, sizeof right);
 	words_find(right, after_len(right, n), false, out->after);
+}
+
+bool filter_near_other(const struct near *near)
+{
+	size_t d = near->before[NEAR_OTHER];
+	if (d == NEAR_NONE)
+		return false;
+	int words = near->before[NEAR_NUMBER] < d ? -1 : 0;
+	size_t letters = 0;
+	for (size_t i = near->left_len - d; i < near->left_len; i++) {
+		unsigned char c = (unsigned char)near->left[i];
+		if (strchr(",;|", c))
+			return false;
+		letters = isalpha(c) || c >= 0x80 ? letters + 1 : 0;
+		words += letters == 4;
+	}
+	return words <= 0;
 }
 
 static bool blank(const char *t, size_t n)

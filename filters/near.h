@@ -18,6 +18,7 @@ enum near_kind {
 	NEAR_NUMBER,  /* number, alone: it may be any */
 	NEAR_OTHER,   /* a number of another thing: order, invoice, version */
 	NEAR_HOST,    /* client, address, login */
+	NEAR_FROM,    /* from, seen: said of hosts, and of much else */
 	NEAR_VERSION, /* version, kernel, section */
 	NEAR_BIRTH,
 	NEAR_PLATE,
@@ -35,6 +36,9 @@ struct near {
 };
 
 void filter_near(const struct detect_hit *h, struct near *out);
+/* Whether the value is a number of another thing: between the word for it and the value stand no
+ * comma and no word but "number", "is" and the like. */
+bool filter_near_other(const struct near *near);
 /* Words of each kind, '|' between: lower case, no accents. A '*' at an end stands for any letters,
  * a space for a space, '-', '_', '.' or nothing. */
 extern const char *const filter_near_words[NEAR_KINDS];

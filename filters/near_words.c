@@ -48,7 +48,7 @@ static const char contact[] =
 static const char number[] =
 	"number|numbers|nummer|*nummern|nr|num|numero|numeros|numeri|numer|cislo|broj|"
 	"stevilka|numar|numarul|szam|szama|numeris|numurs|uimhir|numru|no|called|calls|"
-	"callback|номер|αριθμοσ|号码|號碼|番号|*번호*|नंबर|*رقم*|*מספר*";
+	"callback|portable|fixe|kom|cel|zap|номер|αριθμοσ|号码|號碼|番号|*번호*|नंबर|*رقم*|*מספר*";
 
 /* Numbers of other things. */
 static const char other[] =
@@ -80,19 +80,24 @@ static const char other[] =
 	"卡号|身份证|*주문*|*송장*|ऑर्डर*|*طلب*|*فاتورة*|*הזמנ*|*חשבונ*";
 
 static const char host[] =
-	"ip|ips|ipv4|ipv6|*ip addr*|*ipaddr*|inet|inet6|from|client*|*host*|addr|addrs|"
-	"address*|*address|*addr|login*|logged|ssh*|sshd|ping*|server*|remote*|source|src|"
-	"dst|destination|dest|peer*|nameserver*|dns|resolver*|gateway*|router*|route*|"
-	"proxy*|forwarded*|x forwarded for|x real ip|connect*|connection*|request*|"
-	"visitor*|user|attacker*|scan*|block*|ban|banned|allow*|deny*|denied|whitelist*|"
-	"blacklist*|allowlist*|firewall*|iptables|traffic|traceroute|whois|nmap|curl|"
-	"network*|subnet*|listen*|bind*|endpoint*|node|nodes|vpn|via|received|adresse*|"
-	"adresa|adres|direccion*|indirizz*|endereco*|von|de|desde|da|van|fra|fran|serveur*|"
-	"servidor*|rechner*|anmeldung*|zugriff*|connexion*|conexion*|osoite*|cim|cime|"
-	"адрес*|сервер*|хост*|διευθυν*|地址|位址|アドレス|*주소*|登录|来自|*عنوان*";
+	"ip|ips|ipv4|ipv6|*ip addr*|*ipaddr*|ip*adresse|*ip adress*|inet|inet6|client*|*host*|"
+	"addr|addrs|address*|*address|*addr|login*|logged|ssh*|sshd|ping*|server*|remote*|src|"
+	"dst|peer*|nameserver*|dns|resolver*|gateway*|router*|proxy*|forwarded*|"
+	"x forwarded for|x real ip|connect*|connection*|request*|visitor*|attacker*|ban|banned|"
+	"denied|whitelist*|blacklist*|allowlist*|blocklist*|firewall*|iptables|traffic|"
+	"traceroute|whois|nmap|curl|network*|subnet*|listen*|bind*|endpoint*|vpn|mac*|bssid|"
+	"ether*|hwaddr|hardware|physical|eui*|wlan|wifi|nic|arp|serveur*|servidor*|rechner*|"
+	"anmeldung*|zugriff*|connexion*|conexion*|osoite*|direccion ip|indirizz*|endereco*|"
+	"adres ip|adresa ip|адрес*|сервер*|хост*|διευθυν*|地址|位址|アドレス|*주소*|登录|"
+	"*عنوان*|*כתובת*";
+
+static const char from[] =
+	"from|source|destination|dest|user|users|node|nodes|via|received|at|seen|by|scan*|"
+	"block*|allow*|deny*|route*|von|de|desde|da|van|fra|fran|adresse*|adresa|adres|cim|"
+	"cime|от|с|来自|から";
 
 static const char version[] =
-	"version*|*version|ver|v|kernel*|release*|build*|firmware*|driver*|update*|"
+	"version*|*version|ver|kernel*|release*|build*|firmware*|driver*|update*|"
 	"upgrade*|downgrade*|patch*|section*|sec|chapter*|clause*|article*|paragraph*|"
 	"schema*|oid|oids|asn1|revision*|rev|edition*|package*|pkg|lib*|install*|chrome*|"
 	"chromium|firefox|safari|edge|windows|linux|ubuntu|debian|macos|ios|android|java|"
@@ -119,16 +124,15 @@ static const char birth[] =
 	"tgl lahir";
 
 static const char plate[] =
-	"plate*|*plate|*plates|number plate|license plate|licence plate|registration|reg|"
-	"reg no|vehicle*|car|cars|vrm|vrn|tag|*kennzeichen*|kfz|fahrzeug*|auto|pkw|"
-	"nummernschild*|immatricul*|plaque*|voiture*|vehicule*|targa*|targhe|targato|"
-	"veicolo|matricula*|placa*|coche*|vehiculo*|viatura*|carro*|kenteken*|nummerplaat*|"
-	"nummerplade*|nummerplate*|registreringsnummer*|reg nr|regnr|registreringsskylt|"
-	"bil|bilen|rekisteri*|rekkari|rek nro|rejestrac*|tablic*|nr rej|spz|rz|ecv|znack*|"
-	"registarsk*|tablice|registrsk*|registarske|rendszam*|frsz|inmatricul*|"
-	"numar de inmatriculare|numarimark*|reg number|autonumbr*|numura zime*|"
-	"valsts numur*|valstybin* numer*|valstybinis|numerio zenkl*|uimhirphlata|clar*|"
-	"pjanca|plakka|plaka*|πινακιδ*|κυκλοφορ*|регистрац*|госномер*|车牌";
+	"plate*|*plate|*plates|number plate|license plate*|licence plate*|vehicle reg*|car reg*|"
+	"registration mark|reg|reg no|vrm|vrn|*kennzeichen*|kfz|"
+	"nummernschild*|immatricul*|plaque*|targa|targhe|targato|matricula*|placa|placas|"
+	"kenteken*|nummerplaat*|nummerplade*|nummerplate*|registreringsnummer*|reg nr|regnr|"
+	"registreringsskylt*|skylt|rekisteri*|rekkari|rek nro|rejestrac*|tablic*|nr rej|spz|ecv|"
+	"registarsk*|registrsk*|rendszam*|frsz|inmatricul*|numarimark*|autonumb*|numura zime*|"
+	"valsts numur*|valstybin*|numerio zenkl*|clarplata|uimhirphlata|pjanca|plakka|plaka*|"
+	"πινακιδ*|κυκλοφορ*|регистрац*|госномер*|номернои знак|номернои|гос номер|车牌*|車牌*|"
+	"ナンバープレート|*차량번호*|*번호판*";
 
 static const char wallet[] =
 	"wallet*|*wallet|address*|adresse*|addr|btc|bitcoin*|eth|ethereum|ether|erc20|ltc|"
@@ -142,7 +146,7 @@ static const char home[] =
 	"address*|*address|addr|lives|live|living|lived|resides|residing|resident|"
 	"residence|home|ship|shipping|deliver*|delivery|mail to|post to|send to|located|"
 	"street|postal|moved to|house|flat|apartment|office at|anschrift*|*adresse*|"
-	"*adressen|wohn*|wohnhaft|lieferadresse|liefern|zieht|domicile*|domicilie*|habite*|"
+	"*adressen|wohn*|wohnhaft|lieferadresse|liefern|zieht|domicile*|domicilie*|habit*|"
 	"demeurant|reside*|livrer|livraison|domicili*|direccion*|vive|vivo|calle|envio|"
 	"enviar|indirizz*|abita*|residente|via|spedire|morada*|mora|reside|endereco*|"
 	"adres*|woont|woonachtig|bezorg*|bor|bopal*|bosatt*|adress*|osoite*|asuu|mieszka*|"
@@ -151,8 +155,8 @@ static const char home[] =
 	"ina chonai|joqghod*|indirizz|διευθυν*|κατοικ*|адрес*|прожив*|живе*|地址|住址|住所|*주소*";
 
 const char *const filter_near_words[NEAR_KINDS] = {
-	[NEAR_PHONE] = phone, [NEAR_CONTACT] = contact, [NEAR_NUMBER] = number,
-	[NEAR_OTHER] = other, [NEAR_HOST] = host,       [NEAR_VERSION] = version,
-	[NEAR_BIRTH] = birth, [NEAR_PLATE] = plate,     [NEAR_WALLET] = wallet,
-	[NEAR_HOME] = home,
+	[NEAR_PHONE] = phone,     [NEAR_CONTACT] = contact, [NEAR_NUMBER] = number,
+	[NEAR_OTHER] = other,     [NEAR_HOST] = host,       [NEAR_FROM] = from,
+	[NEAR_VERSION] = version, [NEAR_BIRTH] = birth,     [NEAR_PLATE] = plate,
+	[NEAR_WALLET] = wallet,   [NEAR_HOME] = home,
 };

@@ -320,28 +320,11 @@ static bool own_layout(const struct number *n)
 
 /* ---- reasons */
 
-/* Whether what stands between a word for another thing and the number is no more than "number is":
- * then the number is of that thing, whatever else is said nearby. */
-static bool other_adjoins(const struct near *near)
-{
-	size_t d = near->before[NEAR_OTHER];
-	if (d == NEAR_NONE)
-		return false;
-	const char *p = near->left + near->left_len - d, *end = near->left + near->left_len;
-	int words = near->before[NEAR_NUMBER] < d ? -1 : 0;
-	for (size_t n = 0; p < end; p++) {
-		bool letter = isalpha((unsigned char)*p) || (unsigned char)*p >= 0x80;
-		n = letter ? n + 1 : 0;
-		words += n == 4;
-	}
-	return words <= 0;
-}
-
 static bool by_words(const struct number *n, const struct near *near)
 {
 	size_t other = near->before[NEAR_OTHER];
 	size_t phone = near->before[NEAR_PHONE], contact = near->before[NEAR_CONTACT];
-	bool adjoins = other_adjoins(near);
+	bool adjoins = filter_near_other(near);
 	if (phone != NEAR_NONE)
 		return phone <= other || !adjoins;
 	if (near->after[NEAR_PHONE] != NEAR_NONE && !adjoins)
@@ -353,18 +336,18 @@ static bool by_words(const struct number *n, const struct near *near)
 	return n->form == PHONE_TRUNK || n->form == PHONE_WORLD || n->groups > 2;
 }
 
-/* Something is computed or assigned: "x = +12345678". */
-static bool in_formula(const struct detect_hit *h)
+/* Short ones may be computed or assigned: "x = +12345678". */
+static bool in_formula(const struct detect_hit *h, const struct number *n)
 {
 	size_t i = h->start;
 	while (i > 0 && h->text[i - 1] == ' ')
 		i--;
-	return i > 0 && strchr("=<>*/^%+-", h->text[i - 1]);
+	return n->n < 10 && n->groups == 1 && i > 0 && strchr("=<>*/^%+-", h->text[i - 1]);
 }
 
 static bool reasoned(const struct detect_hit *h, const struct number *n)
 {
-	if (n->form == PHONE_WORLD && n->plus && (n->groups > 1 || !in_formula(h)))
+	if (n->form == PHONE_WORLD && n->plus && !in_formula(h, n))
 		return true;
 	if (other_layout(n))
 		return false;
@@ -372,10 +355,10 @@ static bool reasoned(const struct detect_hit *h, const struct number *n)
 	filter_near(h, &near);
 	if (by_words(n, &near) || filter_near_alone(h))
 		return true;
-	if (near.before[NEAR_OTHER] <= 24)
+	if (filter_near_other(&near))
 		return false;
 	if (n->form == PHONE_ASSIGNED && n->plus)
-		return n->n >= 9 && (n->groups > 1 || !in_formula(h));
+		return n->n >= 9 && !in_formula(h, n);
 	return own_layout(n);
 }
 
@@ -390,6 +373,9 @@ static bool border(const struct detect_hit *h)
 	char c = h->text[at], next = at + 1 < h->len ? h->text[at + 1] : 0;
 	if (isalnum((unsigned char)c) || c == '_')
 		return false;
+	/* Hungarian and others hang endings on: "234 5678-on". */
+	if (c == '-' && islower((unsigned char)next))
+		return true;
 	bool joins = c == '-' || c == '.' || c == '/' || c == ':' || c == '\'';
 	return !joins || !isalnum((unsigned char)next) || (c == '/' && is_digit(next));
 }

@@ -250,7 +250,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES)
 		filter_window_found(f, w, p->rule,
-				    &(struct span){ s, h.end, h.head, h.tail, false });
+				    &(struct span){ h.start, h.end, h.head, h.tail, false });
 	return w->base + h.end;
 }
 
