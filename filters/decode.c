@@ -2,6 +2,7 @@
  *
  *   backslash        \n \" \. \u0034 (pairs of surrogates too) \u{34} \U00000034 \x34 \064; in a
  *                    string of a string the backslashes double: up to BACKSLASHES are one
+ *                    doubled quotes, as cells of CSV have them, are one
  *   entity           &#52; &#x34; (the semicolon may be missing) &nbsp;
  *   percent          %34; bytes are joined to UTF-8, other bytes are Latin-1
  *   quoted-printable =34 =C2=A0, and a line break behind = is none
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define BACKSLASHES 16 /* a quotation mark at depth 4 has 15 */
+#define QUOTES 8 /* doubled three times: CSV in CSV in CSV */
 #define TAG_MAX 60
 #define RUN_MAX 3 /* marks of Markdown in a row: *** is bold and italic */
 
@@ -210,12 +212,24 @@ static int unicode_parse(const struct front *x, int i, uint32_t *cp)
 	return i;
 }
 
+/* Quotes are escaped by doubling in a cell of CSV: a run of them is one. */
+static int quotes_parse(const struct front *x, uint32_t *cp)
+{
+	int n = 0;
+	while (n < QUOTES && n < x->n && ascii(x, n) == '"')
+		n++;
+	if (n == x->n && n < QUOTES)
+		return PARSE_MORE;
+	*cp = '"';
+	return n > 1 ? n : PARSE_NO;
+}
+
 static int backslash_parse(const struct front *x, uint32_t *cp)
 {
 	static const char letter[] = "ntrbfv", control[] = "\n\t\r\b\f\v";
 	int n = backslashes(x, 0), i = n;
 	if (n == 0)
-		return PARSE_NO;
+		return quotes_parse(x, cp);
 	if (n > BACKSLASHES) {
 		*cp = AS_IT_IS;
 		return n;
@@ -543,6 +557,7 @@ bool filter_decode_opens(uint32_t cp, uint32_t encodings)
 {
 	switch (cp) {
 	case '\\':
+	case '"':
 		return encodings & FILTER_DECODE_BACKSLASH;
 	case '&':
 		return encodings & FILTER_DECODE_ENTITY;

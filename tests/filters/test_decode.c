@@ -550,3 +550,27 @@ Test(filters_decode, readings_that_fall_out_of_step_do_so_in_every_cut)
 	}
 	filter_set_free(set);
 }
+
+/* A cell of CSV doubles its quotes; a name in quotes is read through them. */
+Test(filters_decode, quotes_that_a_cell_doubled_are_read_as_one)
+{
+	static const struct filter_rule rule = { .id = "r",
+						 .action = FILTER_REDACT,
+						 .detector = "secret.password" };
+	struct filter_set *set;
+	cr_assert_eq(filter_set_build(&set, &rule, 1, NULL), 0);
+	static const char *const rows[][2] = {
+		{ "1,\"password = \"\"EsavIsig73*X\"\"\",2", "1,\"password = \"\"[redacted]\"\"\",2" },
+		{ "1,\"\"\"password\"\": \"\"EsavIsig73*X\"\"\",2",
+		  "1,\"\"\"password\"\": \"\"[redacted]\"\"\",2" },
+		{ "\"\",\"\",\"EsavIsig73*X\"\"", "\"\",\"\",\"EsavIsig73*X\"\"" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (size_t piece = 1; piece < 40; piece++) {
+			struct scan s = scan_text(set, 0, rows[i][0], strlen(rows[i][0]), scan_bytes, &piece);
+			buf_add_byte(&s.output, 0);
+			cr_expect_str_eq(s.output.bytes, rows[i][1], "row %zu, pieces of %zu", i, piece);
+			scan_free(&s);
+		}
+	filter_set_free(set);
+}
