@@ -11,18 +11,23 @@
 
 static bool same_match(const struct match *a, const struct match *b)
 {
-	return a->start == b->start && a->end == b->end && a->rule == b->rule;
+	return a->start == b->start && a->head_end == b->head_end && a->rule == b->rule;
 }
 
+/* Windows that find the same head have a tail each: the match grows as far as the longest. */
 bool filter_match_add(struct filter_stream *f, const struct match *m)
 {
-	check(m->start >= f->base && m->end > m->start);
+	struct match one = *m;
+	one.head_end = one.end;
+	check(one.start >= f->base && one.end > one.start);
 	size_t at = f->matches;
-	while (at > f->match_first && f->match[at - 1].start > m->start)
+	while (at > f->match_first && f->match[at - 1].start > one.start)
 		at--;
-	for (size_t i = at; i > f->match_first && f->match[i - 1].start == m->start; i--)
-		if (same_match(&f->match[i - 1], m))
-			return false;
+	for (size_t i = at; i > f->match_first && f->match[i - 1].start == one.start; i--)
+		if (same_match(&f->match[i - 1], &one)) {
+			f->match[i - 1].tails += one.tails;
+			return one.tails > 0;
+		}
 	if (f->matches == f->match_room) {
 		size_t bigger = f->match_room * 2 + 16;
 		struct match *p = realloc(f->match, bigger * sizeof *p);
@@ -34,30 +39,42 @@ bool filter_match_add(struct filter_stream *f, const struct match *m)
 		f->match_room = bigger;
 	}
 	memmove(f->match + at + 1, f->match + at, (f->matches - at) * sizeof *f->match);
-	f->match[at] = *m;
+	f->match[at] = one;
 	f->matches++;
 	return true;
 }
 
-void filter_match_grow(struct filter_stream *f, uint64_t start, uint32_t rule, uint64_t end,
-		       bool over)
+/* The match of that start, head and rule which may still grow, or NULL. */
+static struct match *growing(struct filter_stream *f, const struct match *which)
 {
-	for (size_t i = f->match_first; i < f->matches; i++) {
-		struct match *m = &f->match[i];
-		if (!m->open || m->start != start || m->rule != rule)
-			continue;
-		if (end > m->end)
-			m->end = m->tail = end;
-		m->open = !over;
+	for (size_t i = f->match_first; i < f->matches; i++)
+		if (f->match[i].tails > 0 && same_match(&f->match[i], which))
+			return &f->match[i];
+	return NULL;
+}
+
+void filter_match_grow(struct filter_stream *f, const struct match *which, uint64_t end, bool over)
+{
+	struct match *m = growing(f, which);
+	if (!m)
 		return;
-	}
+	if (end > m->end)
+		m->end = m->tail = end;
+	m->tails -= over;
+}
+
+void filter_match_share(struct filter_stream *f, const struct match *which)
+{
+	struct match *m = growing(f, which);
+	if (m)
+		m->tails++;
 }
 
 static void matches_forget(struct filter_stream *f)
 {
 	size_t n = 0;
 	for (size_t i = f->match_first; i < f->matches; i++)
-		if (f->match[i].end > f->base || f->match[i].open)
+		if (f->match[i].end > f->base || f->match[i].tails > 0)
 			f->match[n++] = f->match[i];
 	f->match_first = 0;
 	f->matches = n;
@@ -406,7 +423,7 @@ static void advance(struct filter_stream *f, size_t n)
 {
 	f->base += n;
 	while (f->match_first < f->matches && f->match[f->match_first].end <= f->base &&
-	       !f->match[f->match_first].open)
+	       f->match[f->match_first].tails == 0)
 		f->match_first++;
 }
 

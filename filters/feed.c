@@ -90,7 +90,11 @@ void filter_feed_found(struct filter_stream *f, const struct feed *feed, uint32_
 	for (uint32_t k = 1; k <= chars; k++)
 		made |= feed->made[slot(feed, k)];
 	if (!(made & ~f->set->rule[rule].decode))
-		filter_match_add(f, &(struct match){ start, end, start, end, rule, false });
+		filter_match_add(f, &(struct match){ .start = start,
+							.end = end,
+							.head = start,
+							.tail = end,
+							.rule = rule });
 }
 
 static void accept(struct filter_stream *f, const struct feed *feed, uint64_t end)

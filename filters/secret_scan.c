@@ -44,14 +44,14 @@ static void tail_grow(struct filter_stream *f, const struct window *w, struct se
 	}
 	bool over = t->left == 0 || t->at < filter_window_end(w);
 	uint64_t end = t->at > from ? w->end[t->at - 1 - w->base] : 0;
-	filter_match_grow(f, t->start, t->rule, end, over);
+	struct match which = { .start = t->start, .head_end = t->head_end, .rule = t->rule };
+	filter_match_grow(f, &which, end, over);
 	if (over)
 		t->left = 0;
 }
 
-/* Behind text bytes [a, b) of the window. */
-static void tail_open(struct filter_stream *f, const struct window *w, struct secrets_state *s,
-		      const struct secret_probe *p, size_t a, size_t b)
+static void tail_keep(struct filter_stream *f, struct secrets_state *s,
+		      const struct secret_tail_state *tail)
 {
 	if (s->tails == s->tail_room) {
 		size_t bigger = s->tail_room * 2 + 4;
@@ -63,15 +63,24 @@ static void tail_open(struct filter_stream *f, const struct window *w, struct se
 		s->tail = t;
 		s->tail_room = bigger;
 	}
+	s->tail[s->tails++] = *tail;
+}
+
+/* Behind text bytes [a, b) of the window. */
+static void tail_open(struct filter_stream *f, const struct window *w, struct secrets_state *s,
+		      const struct secret_probe *p, size_t a, size_t b)
+{
 	enum secret_tail kind = p->kind->tail;
-	s->tail[s->tails++] = (struct secret_tail_state){
-		.at = w->base + b,
-		.start = w->start[a],
-		.rule = p->rule,
-		.kind = kind,
-		.state = filter_secret_tail_state(kind, w->text.bytes + a, b - a),
-		.left = SECRET_TAIL_MAX,
-	};
+	tail_keep(f, s,
+		  &(struct secret_tail_state){
+			  .at = w->base + b,
+			  .start = w->start[a],
+			  .head_end = w->end[b - 1],
+			  .rule = p->rule,
+			  .kind = kind,
+			  .state = filter_secret_tail_state(kind, w->text.bytes + a, b - a),
+			  .left = SECRET_TAIL_MAX,
+		  });
 }
 
 /* ---- tries */
@@ -82,10 +91,9 @@ static bool found(struct filter_stream *f, const struct window *w, struct secret
 {
 	if (!filter_secret_judge(p->kind, w->text.bytes + a, b - a))
 		return false;
-	/* What follows a block is not looked at: its tail would end where the text happened to. */
-	bool tail =
-		p->kind->tail != SECRET_TAIL_NONE && f->set->rule[p->rule].action != FILTER_BLOCK;
-	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail }) && tail)
+	bool tail = p->kind->tail != SECRET_TAIL_NONE;
+	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail }) && tail &&
+	    f->set->rule[p->rule].action != FILTER_BLOCK)
 		tail_open(f, w, s, p, a, b);
 	return true;
 }
@@ -240,7 +248,7 @@ uint64_t filter_secrets_back(const struct filter_stream *f, const struct window 
 	return filter_window_end(w) - (live > from ? live : from);
 }
 
-/* Go on where the window stands that decided so far; a tail is that window's own. */
+/* Go on where the window stands that decided so far. */
 void filter_secrets_wake(struct filter_stream *f, struct window *w)
 {
 	uint64_t from;
@@ -256,6 +264,13 @@ void filter_secrets_wake(struct filter_stream *f, struct window *w)
 		s->state = 0;
 		for (uint64_t at = from; at < filter_window_end(d); at++)
 			s->state = step(a, s->state, d->text.bytes[at - d->base]);
+	}
+	for (size_t i = 0; i < d->secrets.tails; i++) {
+		struct secret_tail_state t = d->secrets.tail[i];
+		struct match which = { .start = t.start, .head_end = t.head_end, .rule = t.rule };
+		t.at += shift;
+		filter_match_share(f, &which);
+		tail_keep(f, s, &t);
 	}
 	for (size_t i = 0; i < d->secrets.tries; i++) {
 		struct secret_try t = d->secrets.try[i];

@@ -96,9 +96,10 @@ struct secret_try {
 	uint64_t at, key;
 };
 
-/* The tail of a match (its raw start, and rule): view offset that is looked at next. */
+/* A tail of a match (its raw start, the raw end of its head, its rule), and the view offset that is
+ * looked at next. */
 struct secret_tail_state {
-	uint64_t at, start;
+	uint64_t at, start, head_end;
 	uint32_t rule, state, left;
 	enum secret_tail kind;
 };
@@ -152,13 +153,14 @@ struct window {
 /* Bytes of a window's text: indices into text.bytes. */
 struct span {
 	size_t start, end, head, tail;
-	bool open; /* a tail may follow */
+	bool open; /* a match whatever comes behind it; a tail may follow */
 };
 
 struct match {
 	uint64_t start, end, head, tail; /* [start, head) and [tail, end) stay under a mask */
 	uint32_t rule;
-	bool open; /* a tail may still make it longer */
+	uint64_t head_end; /* where it ended before it grew by tails */
+	uint32_t tails;    /* that may still make it longer */
 };
 
 struct found {
@@ -316,11 +318,13 @@ int filter_windows_cut(struct filter_stream *f) MUST_USE;
 void filter_feeds_cut(struct filter_stream *f);
 
 /* emit.c */
-/* false: it is there already, or memory ran out. */
+/* head_end is set to end. Returns whether it is new, or may grow by one more tail. */
 bool filter_match_add(struct filter_stream *f, const struct match *m);
-/* The open match of a rule goes on to raw offset end (0: no further); over: it ends there. */
-void filter_match_grow(struct filter_stream *f, uint64_t start, uint32_t rule, uint64_t end,
-		       bool over);
+/* The match of that start, head_end and rule goes on to raw offset end (0: no further); over: one
+ * of its tails ends there. */
+void filter_match_grow(struct filter_stream *f, const struct match *which, uint64_t end, bool over);
+/* It has one more tail. */
+void filter_match_share(struct filter_stream *f, const struct match *which);
 /* Sets record.end when a block begins. final: nothing comes behind limit. */
 void filter_emit_until(struct filter_stream *f, uint64_t limit, bool final);
 void filter_findings_close(struct filter_stream *f);

@@ -203,13 +203,15 @@ bool filter_window_found(struct filter_stream *f, const struct window *w, uint32
 {
 	struct match m = { .start = w->start[at->start], .end = w->end[at->end - 1], .rule = rule };
 	uint8_t made = 0;
-	for (size_t i = at->start ? at->start - 1 : 0; i <= at->end && i < w->text.len; i++)
+	size_t end = at->end + !at->open;
+	for (size_t i = at->start ? at->start - 1 : 0; i < end && i < w->text.len; i++)
 		made |= w->made[i];
 	if (made & ~f->set->rule[rule].decode)
 		return false;
 	m.head = at->head > at->start ? w->end[at->head - 1] : m.start;
 	m.tail = at->tail < at->end ? w->start[at->tail] : m.end;
-	m.open = at->open;
+	/* What follows a block is not looked at: a tail would end where the text happened to. */
+	m.tails = at->open && f->set->rule[rule].action != FILTER_BLOCK;
 	return filter_match_add(f, &m);
 }
 
@@ -412,6 +414,10 @@ uint64_t filter_windows_hold(const struct filter_stream *f)
 				hold = earlier(w, w->probe[i].live, hold);
 		if (!w->secrets.asleep)
 			hold = earlier(w, filter_secrets_live(f, w), hold);
+		/* Characters that the reading drops behind an open tail are of it if it goes on. */
+		if (w->secrets.tails > 0 && w->text.len > 0 &&
+		    w->end[w->text.len - 1] < hold)
+			hold = w->end[w->text.len - 1];
 		if (w->numbers && !w->numbers->asleep && w->numbers->live != NOWHERE)
 			hold = earlier(w, w->numbers->live, hold);
 	}
