@@ -51,7 +51,7 @@ static uint32_t least_of(const struct regex *r)
 static void take(struct filter_stream *f, const struct window *w, uint32_t rule, size_t at)
 {
 	size_t end = w->text.len;
-	filter_window_found(f, w, rule, &(struct span){ at, end, at, end, false });
+	filter_window_found(f, w, rule, &(struct span){ at, end, at, end, false, false });
 }
 
 /* ---- regexes */

@@ -14,17 +14,55 @@ static bool same_match(const struct match *a, const struct match *b)
 	return a->start == b->start && a->head_end == b->head_end && a->rule == b->rule;
 }
 
+/* Of two equal matches a mask shows what both show. */
+static void unite(struct match *a, const struct match *b)
+{
+	a->strong |= b->strong;
+	a->head = b->head < a->head ? b->head : a->head;
+	a->tail = b->tail > a->tail ? b->tail : a->tail;
+}
+
+/* What a pattern finds inside of a strong number is a part of it: a telephone number in a card.
+ * Both are known before the first byte that they share goes out. */
+static bool yields(const struct filter_stream *f, const struct match *m, const struct match *strong)
+{
+	return strong->strong && f->set->rule[m->rule].yields && strong->start <= m->start &&
+	       m->end <= strong->end;
+}
+
+static bool yields_to_any(const struct filter_stream *f, const struct match *m)
+{
+	for (size_t i = f->match_first; i < f->matches; i++)
+		if (yields(f, m, &f->match[i]))
+			return true;
+	return false;
+}
+
+static void drop_yielding(struct filter_stream *f, const struct match *strong)
+{
+	size_t n = f->match_first;
+	for (size_t i = n; i < f->matches; i++)
+		if (!yields(f, &f->match[i], strong))
+			f->match[n++] = f->match[i];
+	f->matches = n;
+}
+
 /* Windows that find the same head have a tail each: the match grows as far as the longest. */
 bool filter_match_add(struct filter_stream *f, const struct match *m)
 {
 	struct match one = *m;
 	one.head_end = one.end;
 	check(one.start >= f->base && one.end > one.start);
+	if (f->set->rule[m->rule].yields && yields_to_any(f, m))
+		return false;
+	if (m->strong)
+		drop_yielding(f, m);
 	size_t at = f->matches;
 	while (at > f->match_first && f->match[at - 1].start > one.start)
 		at--;
 	for (size_t i = at; i > f->match_first && f->match[i - 1].start == one.start; i--)
 		if (same_match(&f->match[i - 1], &one)) {
+			unite(&f->match[i - 1], &one);
 			f->match[i - 1].tails += one.tails;
 			return one.tails > 0;
 		}

@@ -109,9 +109,8 @@ static const struct kind general[] = {
 	{
 		.name = "pan",
 		.version = 2,
-		.form = "[2-68]#{12,18}",
-		.groups = "4 4 4 4|4 6 5|4 6 4|4 4 4 1|4 4 4 2|4 4 4 3|4 4 5|4 4 4 4 1|4 4 4 4 2|"
-			  "4 4 4 4 3",
+		.form = "[2-68]#{13,18}",
+		.groups = "4 4 4 4|4 6 5|4 6 4|4 4 4 2|4 4 4 3|4 4 4 4 1|4 4 4 4 2|4 4 4 4 3",
 		.check = check_pan,
 		/* One chance hit in 40; but to let a card through costs more than that. */
 		.bare = NEED_NOTHING,
@@ -124,6 +123,22 @@ static const struct kind general[] = {
 		.what = "payment card number of a known issuer range",
 		.source = "ISO/IEC 7812-1: Luhn; issuer ranges of the card networks",
 		.example = "4111 1111 1111 1111",
+	},
+	{
+		.name = "pan",
+		.version = 2,
+		.form = "[456]#{12}", /* long out of use; an EAN has as many digits */
+		.groups = "4 4 4 1|4 4 5",
+		.check = check_pan,
+		.bare = NEED_WORD,
+		.grouped = NEED_NO_VETO,
+		.loose = NEED_WORD,
+		.words = words_pan,
+		.shown_first = 6,
+		.shown_last = 4,
+		.what = "payment card number of 13 digits",
+		.source = "ISO/IEC 7812-1: Luhn; issuer ranges of the card networks",
+		.example = "card 4222222222222",
 	},
 	{
 		.name = "iban",

@@ -27,7 +27,7 @@ enum separator {
 	SEP_COLON,
 	SEP_LINE,
 	SEP_COMMA, /* also with a space behind it */
-	SEP_PLUS,
+	SEP_PLUS,  /* a space, in a form body: in all groupings */
 	SEP_APOSTROPHE,
 	SEP_SEMICOLON,
 	SEP_BAR,

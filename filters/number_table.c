@@ -167,6 +167,8 @@ static void put_grouping(struct number_table *t, const struct kind_grouping *g, 
 			put_separator(t, before, filter_separator_of(g->separator[i]), shape);
 		for (unsigned s = 1; g->separator[i] == ' ' && s <= last; s++)
 			put_separator(t, before, (enum separator)s, shape);
+		if (g->separator[i] == ' ')
+			put_separator(t, before, SEP_PLUS, shape);
 	}
 }
 

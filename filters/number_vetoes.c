@@ -123,7 +123,7 @@ const char *const filter_vetoes[] = {
 
 const char *const filter_fillers[] = {
 	/* what says "number" */
-	"no,nr,n,num,number,id,ids,code,key,value,nummer,kennung,num\u00e9ro,n\u00famero,"
+	"no,nr,n,num,number,id,ids,nummer,kennung,num\u00e9ro,n\u00famero,"
 	"numero,n\u00b0,n\u00ba,c\u00f3digo,codice,codigo,numer,numeru,nummeret,sz\u00e1m,"
 	"sz\u00e1ma,\u010d\u00edslo,\u010d\u00edslem,num\u0103r,num\u0103rul,numara,"
 	"numaras\u0131,numaral\u0131,kodu,\u03b1\u03c1\u03b9\u03b8\u03bc\u03cc\u03c2,"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- folding: small letters without marks; space, '-', '_', '/' and '.' are one space ("C.F." is
- * "c f"), and one stands where a capital follows a small letter */
+/* ---- folding: small letters without marks; space, '-', '_', '/', '.' and '+' are one space ("C.F."
+ * is "c f"), and one stands where a capital follows a small letter */
 
 static bool wordless(uint32_t cp) /* scripts that write no spaces, or join words */
 {
@@ -35,7 +35,7 @@ static void fold_add(struct folder *f, uint32_t cp)
 
 static void fold_put(struct folder *f, uint32_t cp)
 {
-	if (cp == ' ' || cp == '-' || cp == '_' || cp == '/' || cp == '.') {
+	if (cp == ' ' || cp == '-' || cp == '_' || cp == '/' || cp == '.' || cp == '+') {
 		f->small = false;
 		if (f->n == 0 || f->cp[f->n - 1] != ' ')
 			fold_add(f, ' ');
@@ -211,18 +211,24 @@ int filter_words_build(struct number_table *t, struct arena *a, struct err *e)
 
 /* ---- finding */
 
+/* Two characters of one word: a word may stand right behind Chinese text. */
+static bool joined(uint32_t before, uint32_t cp)
+{
+	return word_char(before) && wordless(before) == wordless(cp);
+}
+
 static void hit(struct context_text *x, const struct number_table *t, uint32_t word, unsigned start,
 		unsigned end, bool cut_front)
 {
 	const struct number_word *w = &t->word[word];
-	bool inside = start > 0 ? word_char(x->cp[start - 1]) : cut_front;
+	bool inside = start > 0 ? joined(x->cp[start - 1], x->cp[start]) : cut_front;
 	if (inside && !w->open_front)
 		return;
 	while (w->open_front && start > 0 && letter(x->cp[start - 1]) && !wordless(x->cp[start]))
 		start--;
 	if (!w->open_end && end < x->n && x->cp[end] == 's')
 		end++; /* a plural */
-	if (!w->open_end && end < x->n && letter(x->cp[end]))
+	if (!w->open_end && end < x->n && letter(x->cp[end]) && !wordless(x->cp[end]))
 		return;
 	while (w->open_end && end < x->n && letter(x->cp[end]) && !wordless(x->cp[end]))
 		end++;

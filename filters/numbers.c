@@ -97,8 +97,10 @@ static bool grouping_fits(struct scan *s, const struct kind_grouping *g)
 		return false;
 	if (wild <= SEP_DOT || wild == SEP_LOW_LINE || wild == SEP_MIDDLE_DOT)
 		return true;
-	/* A colon, and what parts cells too: only where no further number is joined. */
-	return (wild == SEP_COLON || filter_grouping_fours(g)) && whole(s, wild);
+	/* A colon, the space of a form body, and what parts cells too: only where no further number
+	 * is joined. */
+	return (wild == SEP_COLON || wild == SEP_PLUS || filter_grouping_fours(g)) &&
+	       whole(s, wild);
 }
 
 /* Three digits each behind the first group. */
@@ -355,8 +357,8 @@ static void commit(struct scan *s, const struct candidate *c, long start)
 		bool alone;
 		if (!counts(c, &k->rule[i], &alone))
 			continue;
-		struct span at = { (size_t)start, (size_t)c->end, (size_t)c->head, (size_t)c->tail,
-				   false };
+		struct span at = { (size_t)start,   (size_t)c->end, (size_t)c->head,
+				   (size_t)c->tail, false,          c->need == NEED_NOTHING };
 		if (alone)
 			wait_alone(s,
 				   &(struct number_pending){ base + at.start, end, base + at.head,
@@ -487,7 +489,7 @@ static void take_pending(struct scan *s)
 		uint64_t b = s->w->base;
 		filter_window_found(s->f, s->w, p->rule,
 				    &(struct span){ p->start - b, p->end - b, p->head - b,
-						    p->tail - b, false });
+						    p->tail - b, false, false });
 	}
 	s->state->pendings = 0;
 }
@@ -535,8 +537,8 @@ void filter_numbers_begin(const struct filter_stream *f, struct window *w)
 {
 	(void)f;
 	if (w->numbers)
-		*w->numbers = (struct number_state){ .cursor = filter_window_end(w),
-						     .live = NOWHERE };
+		*w->numbers =
+			(struct number_state){ .cursor = filter_window_end(w), .live = NOWHERE };
 }
 
 /* The window whose scan decides for w, and the first of its places that w's text shares. */

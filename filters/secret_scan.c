@@ -92,7 +92,7 @@ static bool found(struct filter_stream *f, const struct window *w, struct secret
 	if (!filter_secret_judge(p->kind, w->text.bytes + a, b - a))
 		return false;
 	bool tail = p->kind->tail != SECRET_TAIL_NONE;
-	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail }) && tail &&
+	if (filter_window_found(f, w, p->rule, &(struct span){ a, b, a, b, tail, false }) && tail &&
 	    f->set->rule[p->rule].action != FILTER_BLOCK)
 		tail_open(f, w, s, p, a, b);
 	return true;

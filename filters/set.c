@@ -120,6 +120,8 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 	to->replacement_len = (uint32_t)strlen(text);
 	const char *detector = from->detector ? from->detector : "";
 	to->detector = arena_copy(&s->arena, detector, strcspn(detector, "/"));
+	for (size_t i = 0; from->detector && filter_detector_contact(i); i++)
+		to->yields |= filter_detector_is(filter_detector_contact(i), from->detector);
 	return to->id && to->replacement && to->detector ? 0 : nomem(e);
 }
 

@@ -20,6 +20,7 @@ struct rule {
 	enum filter_action action;
 	enum filter_context context;
 	uint32_t decode; /* FILTER_DECODE_* that its matches may be made of */
+	bool yields;     /* its matches inside of a strong number are none */
 };
 
 /* What text a probe reads. */

@@ -153,7 +153,8 @@ struct window {
 /* Bytes of a window's text: indices into text.bytes. */
 struct span {
 	size_t start, end, head, tail;
-	bool open; /* a match whatever comes behind it; a tail may follow */
+	bool open;   /* a match whatever comes behind it; a tail may follow */
+	bool strong; /* a number that needed nothing beside it: what a pattern finds in it is none */
 };
 
 struct match {
@@ -161,6 +162,7 @@ struct match {
 	uint32_t rule;
 	uint64_t head_end; /* where it ended before it grew by tails */
 	uint32_t tails;    /* that may still make it longer */
+	bool strong;       /* as of a span */
 };
 
 struct found {

@@ -212,6 +212,7 @@ bool filter_window_found(struct filter_stream *f, const struct window *w, uint32
 	m.tail = at->tail < at->end ? w->start[at->tail] : m.end;
 	/* What follows a block is not looked at: a tail would end where the text happened to. */
 	m.tails = at->open && f->set->rule[rule].action != FILTER_BLOCK;
+	m.strong = at->strong;
 	return filter_match_add(f, &m);
 }
 
@@ -252,7 +253,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 		return next_char(w, w->base + s);
 	if (v == DETECT_YES)
 		filter_window_found(f, w, p->rule,
-				    &(struct span){ h.start, h.end, h.head, h.tail, false });
+				    &(struct span){ h.start, h.end, h.head, h.tail, false, false });
 	return w->base + h.end;
 }
 
