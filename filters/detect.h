@@ -58,13 +58,5 @@ detect_check detect_email, detect_phone, detect_ip, detect_ip6, detect_mac;
 detect_check detect_btc58, detect_ltc58, detect_doge, detect_trx, detect_xrp, detect_sol,
 	detect_bech32, detect_bch, detect_eth, detect_xmr;
 detect_check detect_birth, detect_plate, detect_plate_shape, detect_street;
-detect_check detect_cn_id, detect_cn_uscc, detect_us_ssn, detect_us_aba, detect_us_npi,
-	detect_us_dea, detect_uk_nhs;
-detect_check detect_br_cpf, detect_br_cnpj;
-detect_check detect_in_aadhaar, detect_in_gstin;
-detect_check detect_za_id, detect_luhn_whole, detect_tr_id, detect_th_id,
-	detect_kr_rrn, detect_kr_brn;
-detect_check detect_sg_nric, detect_au_abn, detect_au_acn, detect_au_tfn, detect_au_medicare;
-detect_check detect_ng_nin, detect_sg_uen;
 
 #endif

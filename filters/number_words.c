@@ -9,8 +9,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- folding: small letters without marks; space, '-', '_', '/', '.' and '+' are one space ("C.F."
- * is "c f"), and one stands where a capital follows a small letter */
+/* ---- folding: small letters without marks; space, '-', '_', '/', '.' and '+' are one space
+ * ("C.F." is "c f"), and one stands where a capital follows a small letter */
 
 static bool wordless(uint32_t cp) /* scripts that write no spaces, or join words */
 {
