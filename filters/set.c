@@ -111,10 +111,10 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 		     struct err *e)
 {
 	const char *text = from->replacement ? from->replacement : "[redacted]";
-	bool all = from->detector || (from->literal_count && from->fold == FILTER_FOLD_STRICT);
+	bool none = from->literal_count && from->fold == FILTER_FOLD_NONE;
 	to->action = from->action;
 	to->context = from->context;
-	to->decode = from->decode ? from->decode : all ? FILTER_DECODE_ALL : FILTER_DECODE_NONE;
+	to->decode = from->decode ? from->decode : none ? FILTER_DECODE_NONE : FILTER_DECODE_ALL;
 	to->id = arena_copy(&s->arena, from->id, strlen(from->id));
 	to->replacement = arena_copy(&s->arena, text, strlen(text));
 	to->replacement_len = (uint32_t)strlen(text);

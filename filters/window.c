@@ -137,6 +137,8 @@ void filter_window_copy(struct filter_stream *f, struct window *w, const struct 
 	size_t n = end - at;
 	buf_clear(&w->text);
 	w->base = from->base + at;
+	if (n == 0)
+		return;
 	if (!room(w, n)) {
 		f->nomem = true;
 		return;

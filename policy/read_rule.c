@@ -329,7 +329,8 @@ static void read_match(struct reader *r, const struct toml *t, struct policy_rul
 	read_regex(r, m, x);
 	read_detector(r, m, x);
 	decode = toml_get(m, "decode");
-	x->decode = FILTER_DECODE_ALL;
+	bool bytes = x->literals.count && x->fold == FILTER_FOLD_NONE;
+	x->decode = bytes ? FILTER_DECODE_NONE : FILTER_DECODE_ALL;
 	if (decode)
 		policy_read_decode(r, decode, "match.decode", &x->decode);
 	for (size_t i = 0; kinds[i]; i++)

@@ -2,8 +2,8 @@
 
 #include <criterion/criterion.h>
 
-/* A rule, how many bytes of plain text it may hold at most (counted by hand), and texts to stream
- * byte by byte. */
+/* A rule, how many bytes of plain text it may hold at most (counted by hand, without what a run of
+ * base64 may hold), and texts to stream byte by byte. */
 static const char *const l_word[] = { "larkspur" }, *const l_long[] = { "abcdefghij", "xyz" },
 			 *const l_han[] = { "\xE5\x86\x85\xE9\x83\xA8" };
 
@@ -23,12 +23,28 @@ static const struct bound bounds[] = {
 	{ "Chinese literal",
 	  { .id = "r", .action = FILTER_REDACT, .literal = l_han, .literal_count = 1 },
 	  5 },
-	{ "regex", { .id = "r", .action = FILTER_REDACT, .regex = "[a-z]{3}[0-9]" }, 3 },
-	{ "regex with look-ahead", { .id = "r", .action = FILTER_REDACT, .regex = "ab(?=cd)" }, 3 },
+	{ "regex",
+	  { .id = "r",
+	    .action = FILTER_REDACT,
+	    .regex = "[a-z]{3}[0-9]",
+	    .decode = FILTER_DECODE_NONE },
+	  3 },
+	{ "regex with look-ahead",
+	  { .id = "r", .action = FILTER_REDACT, .regex = "ab(?=cd)", .decode = FILTER_DECODE_NONE },
+	  3 },
 	{ "regex with a border",
-	  { .id = "r", .action = FILTER_REDACT, .regex = "\\b[a-z]{1,4}\\b" },
+	  { .id = "r",
+	    .action = FILTER_REDACT,
+	    .regex = "\\b[a-z]{1,4}\\b",
+	    .decode = FILTER_DECODE_NONE },
 	  5 }, /* 4 and the end unseen */
-	{ "repeat", { .id = "r", .action = FILTER_REDACT, .regex = "a+b", .repeat_max = 6 }, 6 },
+	{ "repeat",
+	  { .id = "r",
+	    .action = FILTER_REDACT,
+	    .regex = "a+b",
+	    .decode = FILTER_DECODE_NONE,
+	    .repeat_max = 6 },
+	  6 },
 	{ "card", { .id = "r", .action = FILTER_MASK, .detector = "pan" }, 40 },
 	{ "resident id", { .id = "r", .action = FILTER_REDACT, .detector = "cn.resident_id" }, 38 },
 };

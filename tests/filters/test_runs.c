@@ -23,8 +23,8 @@ static const struct filter_rule rules[] = {
 
 static const char *const values[] = { "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00",
 				      "henryb@example.com",
-				      "AKIA"
-				      "Z7VXQ2PNM4RT6WKD",
+				      ("AKIA"
+				       "Z7VXQ2PNM4RT6WKD"),
 				      phrase_text };
 #define VALUES (sizeof values / sizeof *values)
 
