@@ -158,3 +158,11 @@ const struct filter_detector *filter_detector_find(const char *name)
 	}
 	return NULL;
 }
+
+bool filter_detector_worded(const char *name)
+{
+	char base[128];
+	snprintf(base, sizeof base, "%.*s", (int)strcspn(name, "/"), name);
+	const struct filter_detector *d = filter_detector_find(base);
+	return d && (d->words || d->keywords);
+}

@@ -67,7 +67,7 @@ enum detect_verdict filter_detector_judge(const struct detector *d, struct detec
 	h->head = h->start;
 	h->tail = h->end;
 	value(h);
-	if (d->context && (h->bare || !d->context_bare) && !context(h, d->context))
+	if (d->context && (h->bare || !d->context_bare || h->always) && !context(h, d->context))
 		return DETECT_NO;
 	enum detect_verdict v = d->check ? d->check(h) : DETECT_YES;
 	if (v == DETECT_YES && h->tail > h->end)

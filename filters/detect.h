@@ -28,6 +28,7 @@ struct detect_hit {
 	char value[DETECT_VALUE_MAX + 1]; /* its ASCII letters and digits, in upper case */
 	size_t n;                         /* of value; longer matches are cut off */
 	bool bare;                        /* nothing but letters and digits */
+	bool always;                      /* the rule wants a word near every value */
 	bool alone; /* the window begins where the text does, and the rule asks for no word where the
 		     * value is all of its text */
 };

@@ -47,12 +47,35 @@ static void drop_yielding(struct filter_stream *f, const struct match *strong)
 	f->matches = n;
 }
 
+/* Whether a lies in b, which is left alone. */
+static bool spared(const struct match *a, const struct match *b)
+{
+	return b->spare && a->rule == b->rule && a->start >= b->start && a->end <= b->end;
+}
+
+/* Of a value that is left alone, nothing inside is a match, whether it was found before or comes
+ * later. None of it has gone out: it begins no earlier than the value. */
+static bool spare_inside(struct filter_stream *f, const struct match *m)
+{
+	size_t n = f->match_first;
+	for (size_t i = f->match_first; i < f->matches; i++)
+		if (spared(m, &f->match[i]))
+			return true;
+	for (size_t i = f->match_first; i < f->matches; i++)
+		if (!spared(&f->match[i], m))
+			f->match[n++] = f->match[i];
+	f->matches = n;
+	return false;
+}
+
 /* Windows that find the same head have a tail each: the match grows as far as the longest. */
 bool filter_match_add(struct filter_stream *f, const struct match *m)
 {
 	struct match one = *m;
 	one.head_end = one.end;
 	check(one.start >= f->base && one.end > one.start);
+	if (f->set->rule[m->rule].excepts && spare_inside(f, m))
+		return false;
 	if (f->set->rule[m->rule].yields && yields_to_any(f, m))
 		return false;
 	if (m->strong)
@@ -129,7 +152,10 @@ static bool changes(const struct filter_stream *f, const struct match *m)
 	return !f->shadow && rule_of(f, m)->action > FILTER_NOTICE;
 }
 
-static bool covers(const struct match *m, uint64_t at) { return m->start <= at && at < m->end; }
+static bool covers(const struct match *m, uint64_t at)
+{
+	return !m->spare && m->start <= at && at < m->end;
+}
 
 /* The strongest match over a byte; among equals the one of the first id, since rules are sorted by
  * id. */
@@ -151,7 +177,7 @@ static const struct match *strongest(const struct filter_stream *f, uint64_t at)
 static bool joined(const struct filter_stream *f, uint64_t at, enum filter_action action)
 {
 	for (size_t i = f->match_first; i < f->matches && f->match[i].start < at; i++)
-		if (f->match[i].end > at && rule_of(f, &f->match[i])->action == action)
+		if (covers(&f->match[i], at) && rule_of(f, &f->match[i])->action == action)
 			return true;
 	return false;
 }

@@ -105,6 +105,8 @@ struct filter_detector {
 /* The i-th by name, or NULL; one by its name, or NULL. */
 const struct filter_detector *filter_detector_describe(size_t i);
 const struct filter_detector *filter_detector_find(const char *name);
+/* Whether "pan" or "pan/1" has words, which context "always" wants near every value. */
+bool filter_detector_worded(const char *name);
 
 /* Whether nothing is left of a literal by its fold: it would match nowhere, and is refused. */
 bool filter_literal_empty(const char *text, enum filter_fold fold);

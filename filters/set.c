@@ -69,17 +69,17 @@ static int rule_check(const struct filter_rule *r, struct err *e)
 	if (r->detector && !filter_detector_known(r->detector))
 		return err_set(e, ERR_INPUT, "rule %s: there is no detector \"%s\"", r->id,
 			       r->detector);
-	if (r->context == FILTER_CONTEXT_ALWAYS)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: match.context \"%s\" (rule %s)",
-			       filter_context_names[r->context], r->id);
+	if (r->context == FILTER_CONTEXT_ALWAYS && r->detector &&
+	    !filter_detector_worded(r->detector))
+		return err_set(
+			e, ERR_INPUT,
+			"rule %s: context \"always\": the detector %s has no words of its own, "
+			"and would find nothing",
+			r->id, r->detector);
 	if (r->decode > FILTER_DECODE_NONE)
 		return err_set(e, ERR_INPUT,
 			       "rule %s: decode is a set of encodings, or FILTER_DECODE_NONE",
 			       r->id);
-	if (r->except_count)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: except.literals (rule %s)", r->id);
 	if (r->gap_max > GAP_MAX)
 		return err_set(e, ERR_INPUT, "rule %s: gap_max is at most %d", r->id, GAP_MAX);
 	if (r->replacement && !text_utf8_valid(r->replacement, strlen(r->replacement)))
@@ -122,7 +122,9 @@ static int rule_copy(struct filter_set *s, struct rule *to, const struct filter_
 	to->detector = arena_copy(&s->arena, detector, strcspn(detector, "/"));
 	for (size_t i = 0; from->detector && filter_detector_contact(i); i++)
 		to->yields |= filter_detector_is(filter_detector_contact(i), from->detector);
-	return to->id && to->replacement && to->detector ? 0 : nomem(e);
+	if (!to->id || !to->replacement || !to->detector)
+		return nomem(e);
+	return filter_except_copy(s, to, from, e);
 }
 
 static void widen(struct filter_set *s, size_t bytes)
@@ -266,6 +268,39 @@ static bool in_group(const struct group *g, const struct filter_rule *r)
 	       (r->fold != FILTER_FOLD_STRICT || r->gap_max == g->gap_max);
 }
 
+/* Whether a literal is one of those that its rule leaves out, by the rule's own fold. */
+static int left_out(struct filter_set *s, const struct filter_rule *rule, enum view v,
+		    struct buf *folded, const struct automaton_literal *l, bool *out, struct err *e)
+{
+	*out = false;
+	for (size_t i = 0; i < rule->except_count && !*out; i++) {
+		struct automaton_literal x;
+		TRY(fold_literal(s, v, rule->except[i], folded, &x, e));
+		*out = x.n == l->n && memcmp(x.cp, l->cp, x.n * sizeof *x.cp) == 0;
+	}
+	return 0;
+}
+
+/* The literals of one rule, behind those that are there. */
+static int fold_rule(struct filter_set *s, const struct filter_rule *rule, uint32_t index,
+		     enum view v, struct buf *folded, struct folded *out, struct err *e)
+{
+	size_t before = out->count;
+	for (size_t k = 0; k < rule->literal_count; k++) {
+		struct automaton_literal *l = &out->item[out->count];
+		bool skip;
+		l->rule = index;
+		if (fold_literal(s, v, rule->literal[k], folded, l, e) < 0 ||
+		    left_out(s, rule, v, folded, l, &skip, e) < 0)
+			return err_prefix(e, "rule %s", rule->id);
+		out->count += !skip;
+	}
+	return out->count > before
+		       ? 0
+		       : err_set(e, ERR_INPUT,
+				 "rule %s: except.literals leaves none of its literals", rule->id);
+}
+
 /* All literals of a group in one view, with their greatest number of characters. */
 static int fold_group(struct filter_set *s, const struct group *g, const struct filter_rule **rule,
 		      enum view v, struct folded *out, struct err *e)
@@ -280,14 +315,8 @@ static int fold_group(struct filter_set *s, const struct group *g, const struct 
 	struct buf folded = { 0 };
 	int rc = 0;
 	for (uint32_t i = 0; i < s->rules && rc == 0; i++)
-		for (size_t k = 0; in_group(g, rule[i]) && k < rule[i]->literal_count && rc == 0;
-		     k++) {
-			struct automaton_literal *l = &out->item[out->count++];
-			rc = fold_literal(s, v, rule[i]->literal[k], &folded, l, e);
-			if (rc < 0)
-				rc = err_prefix(e, "rule %s", rule[i]->id);
-			l->rule = i;
-		}
+		if (in_group(g, rule[i]))
+			rc = fold_rule(s, rule[i], i, v, &folded, out, e);
 	buf_free(&folded);
 	return rc;
 }

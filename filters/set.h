@@ -14,9 +14,17 @@
 
 #define GAP_MAX 64 /* dropped separators that a rule may ask for */
 
+/* A value that a rule leaves alone, as except.c compares them. */
+struct excepted {
+	const uint32_t *cp;
+	size_t n;
+};
+
 struct rule {
 	const char *id, *replacement, *detector;
 	uint32_t replacement_len;
+	struct excepted *except; /* [excepts] */
+	size_t excepts;
 	enum filter_action action;
 	enum filter_context context;
 	uint32_t decode; /* FILTER_DECODE_* that its matches may be made of */
@@ -90,5 +98,11 @@ size_t filter_set_spread(uint32_t decode, uint32_t gap_max);
 /* set_secrets.c: kinds of secrets, and the automaton of their keywords. */
 int filter_set_secrets(struct filter_set *s, const struct filter_rule **rule,
 		       struct err *e) MUST_USE;
+
+/* except.c */
+int filter_except_copy(struct filter_set *s, struct rule *to, const struct filter_rule *from,
+		       struct err *e) MUST_USE;
+/* Whether a text is a writing of a value that the rule leaves alone. */
+bool filter_excepted(const struct rule *r, const char *text, size_t len);
 
 #endif

@@ -163,6 +163,7 @@ struct match {
 	uint64_t head_end; /* where it ended before it grew by tails */
 	uint32_t tails;    /* that may still make it longer */
 	bool strong;       /* as of a span */
+	bool spare;        /* a value that the rule leaves alone, with all that it finds inside */
 };
 
 struct found {

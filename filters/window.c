@@ -212,10 +212,12 @@ bool filter_window_found(struct filter_stream *f, const struct window *w, uint32
 		return false;
 	m.head = at->head > at->start ? w->end[at->head - 1] : m.start;
 	m.tail = at->tail < at->end ? w->start[at->tail] : m.end;
+	m.spare = filter_excepted(&f->set->rule[rule], w->text.bytes + at->start,
+				  at->end - at->start);
 	/* What follows a block is not looked at: a tail would end where the text happened to. */
-	m.tails = at->open && f->set->rule[rule].action != FILTER_BLOCK;
+	m.tails = at->open && !m.spare && f->set->rule[rule].action != FILTER_BLOCK;
 	m.strong = at->strong;
-	return filter_match_add(f, &m);
+	return filter_match_add(f, &m) && !m.spare;
 }
 
 /* The next byte with which a match may begin. */
@@ -248,6 +250,7 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				.end = e,
 				.head = s,
 				.tail = e,
+				.always = f->set->rule[p->rule].context == FILTER_CONTEXT_ALWAYS,
 				.alone = w->base == 0 &&
 					 f->set->rule[p->rule].context == FILTER_CONTEXT_ALONE };
 	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;

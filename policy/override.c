@@ -199,7 +199,10 @@ static bool change(struct policy *p, struct policy_rule *x, const struct policy_
 		x->replace = o->replace;
 	if (o->given.phase)
 		memcpy(x->phase, o->phase, sizeof x->phase);
-	if (o->given.context && x->detector)
+	/* "always" for all that it can be: a detector without words would find nothing. */
+	if (o->given.context && x->detector &&
+	    (o->context != FILTER_CONTEXT_ALWAYS || strcmp(o->rule, x->id) == 0 ||
+	     filter_detector_worded(x->detector)))
 		x->context = o->context;
 	if (o->given.decode)
 		x->decode = o->decode;

@@ -292,8 +292,14 @@ static void read_detector(struct reader *r, const struct toml *m, struct policy_
 	    !filter_detector_known(x->detector))
 		no_detector(r, v, x->detector);
 	only_with(r, m, "context", "detector");
-	if (context)
-		policy_read_context(r, context, "match.context", &x->context);
+	if (context && policy_read_context(r, context, "match.context", &x->context) &&
+	    x->context == FILTER_CONTEXT_ALWAYS && x->detector &&
+	    filter_detector_known(x->detector) && !filter_detector_worded(x->detector))
+		policy_problem_at(
+			r, context->line, context->column,
+			"match.context: expected weak or alone, found \"always\": %.60s has "
+			"no words of its own, and would find nothing",
+			x->detector);
 }
 
 /* A match by a key that is not built, or by one whose name is misspelt: said already. */

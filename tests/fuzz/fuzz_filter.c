@@ -24,6 +24,8 @@ static const char *const detectors[] = {
 	"unicode.bidi", "us.ssn", "ip",
 };
 
+static const char *const excepts[] = { "ab", "4111 1111 1111 1111", "a@b.cc" };
+
 struct result {
 	char *bytes;
 	size_t len;
@@ -47,6 +49,10 @@ static void rule_make(struct filter_rule *r, uint8_t seed, const char *id)
 		r->regex = regexes[pick / 3 % 8];
 	} else {
 		r->detector = detectors[pick / 3 % 10];
+	}
+	if (seed % 7 == 0 && !r->literal_count) {
+		r->except = excepts;
+		r->except_count = 3;
 	}
 }
 

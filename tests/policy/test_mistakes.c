@@ -96,6 +96,8 @@ static const struct wrong wrongs[] = {
 	{ RULE("match = { literals = [\"a\\u0000b\"] }\naction = \"mask\"\n"), 8, "U+0000" },
 	{ RULE("match = { detector = \"pan\", context = \"strong\" }\naction = \"mask\"\n"), 8,
 	  "match.context: expected one of weak, always, alone" },
+	{ RULE("match = { detector = \"email\", context = \"always\" }\naction = \"mask\"\n"), 8,
+	  "match.context: expected weak or alone, found \"always\": email has no words" },
 	{ RULE("match = { regex = \"a\", context = \"weak\" }\naction = \"mask\"\n"), 8,
 	  "match.context: only with detector" },
 	{ RULE("match = { detector = \"pan\", decode = \"hex\" }\naction = \"mask\"\n"), 8,

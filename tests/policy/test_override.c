@@ -122,6 +122,10 @@ static const struct {
 	  "[redacted] [redacted] three 4111 11** **** 1111" },
 	{ LOW OVERRIDE("low/one", "phase = [\"tool_results\"]\n"), POLICY_TOOL_RESULTS,
 	  "[redacted] two three 4111 1111 1111 1111" },
+	{ LOW OVERRIDE("low/card", "context = \"always\"\n"), POLICY_CONTENT,
+	  "[redacted] [redacted] three 4111 1111 1111 1111" },
+	{ LOW OVERRIDE("low/*", "context = \"always\"\n"), POLICY_CONTENT,
+	  "[redacted] [redacted] three 4111 1111 1111 1111" },
 	/* A pack's overrides act first, the inner pack's before the outer one's; then the policy's. */
 	{ HEAD("enforce", "\"packs/high\""), POLICY_CONTENT,
 	  "one two [redacted] 4111 11** **** 1111" },
@@ -330,4 +334,34 @@ Test(policy_override, too_many_for_an_entry_of_the_log_are_refused)
 	policy_free(p);
 	buf_free(&text);
 	buf_free(&bundle);
+}
+
+Test(policy_override, values_are_left_alone_where_a_rule_or_an_override_says_so)
+{
+	static const struct {
+		const char *text, *said, *out;
+	} rows[] = {
+		{ LOW OVERRIDE("low/card", "except.literals = [\"4111 1111 1111 1111\"]\n"),
+		  "4111-1111-1111-1111 5500 0000 0000 0004",
+		  "4111-1111-1111-1111 5500 00** **** 0004" },
+		{ LOW OVERRIDE("low/card", "except.literals = [\"4111 1111 1111 1111\"]\n")
+			  OVERRIDE("low/card", "except.literals = [\"5500 0000 0000 0004\"]\n"),
+		  "4111-1111-1111-1111 5500 0000 0000 0004",
+		  "4111-1111-1111-1111 5500 0000 0000 0004" },
+		{ "[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\n[[rule]]\nid = \"own\"\n"
+		  "phase = [\"output\"]\nmatch = { literals = [\"red\", \"blue\"] }\naction = \"redact\"\n"
+		  "except.literals = [\"RED\"]\n",
+		  "red blue", "red [redacted]" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf bundle = { 0 }, out = { 0 };
+		struct policy_profile *x = load(rows[i].text, &bundle);
+		through(x->set[POLICY_CONTENT], rows[i].said, &out);
+		buf_add_byte(&out, 0);
+		cr_expect_str_eq(out.bytes, rows[i].out, "row %zu", i);
+		expect_in(&bundle, "\"except\":[\"");
+		policy_profile_free(x);
+		buf_free(&bundle);
+		buf_free(&out);
+	}
 }
