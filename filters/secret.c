@@ -161,7 +161,7 @@ static bool armor_goes_on(char c, uint32_t *state)
 	}
 	row = c == '-' ? row + 1 : 0;
 	*state = (strings ? ARMOR_STRINGS : 0) + rows * 8 + row;
-	return rows < 2 && within(c, strings ? "+/=-\\\"', \t\r\n" : "+/=-\\ \t\r\n");
+	return rows < 2 && within(c, strings ? "+/=-\\\"', \t\r\n>#*|" : "+/=-\\ \t\r\n>#*|");
 }
 
 uint32_t filter_secret_tail_state(enum secret_tail t, const char *head, size_t n)
@@ -174,8 +174,11 @@ bool filter_secret_tail(enum secret_tail t, char c, uint32_t *state)
 {
 	if (t == SECRET_TAIL_ARMOR)
 		return armor_goes_on(c, state);
-	if (t == SECRET_TAIL_LINES)
-		return within(c, "+/=\\\r\n");
+	if (t == SECRET_TAIL_LINES) {
+		bool indent = *state != 0 && (c == ' ' || c == '\t' || c == '>');
+		*state = indent || c == '\n' || c == '\r';
+		return indent || within(c, "+/=\\\r\n");
+	}
 	/* Behind the padding of base64 comes only padding. */
 	bool padded = *state != 0;
 	*state = padded || c == '=';

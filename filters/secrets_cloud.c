@@ -68,7 +68,7 @@ const struct secret_kind filter_secrets_cloud[] = {
 	  "FuyFSJkE8E2qkWf5DH1Y0uo2FBx5vQjOWIIxnW0lx7MnHO6RLCbLz477s1-5YJwcYKbX88UxBY1" },
 	{ "secret.azure_ad", 1, "q~",
 	  "(?<![A-Za-z0-9_~.-])" "[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"
-	  "(?![A-Za-z0-9_~.-])",
+	  "(?![A-Za-z0-9_~-]|\\.[A-Za-z0-9])",
 	  4, 30, detect_mixed, SECRET_TAIL_NONE,
 	  "Microsoft Entra client secret", "learn.microsoft.com: application credentials",
 	  "Qad8Q~" "J_ZNXAoG21QfG3-symjXjCZwA6M0AOJDvE" },
@@ -188,7 +188,8 @@ const struct secret_kind filter_secrets_cloud[] = {
 	  "Supabase secret key", "supabase.com/docs: API keys",
 	  "sb_secret_" "pHV7eHRlsUdRNcB-dJGUkeUYsG1tJpY" },
 	{ "secret.planetscale", 1, "pscale_",
-	  SECRET_WORD_L "pscale_(?:tkn|pw|oauth)_[A-Za-z0-9=._-]{32,64}(?![A-Za-z0-9=._-])",
+	  SECRET_WORD_L "pscale_(?:tkn|pw|oauth)_[A-Za-z0-9=._-]{32,64}(?![A-Za-z0-9=_-]"
+	  "|\\.[A-Za-z0-9])",
 	  0, 30, NULL, SECRET_TAIL_NONE,
 	  "PlanetScale token, password or OAuth token", "planetscale.com/docs: service tokens",
 	  "pscale_tkn_" "gUmuLmPynjW6yyFaR1hUMx3qDuypeI5sUeEW2KsXMAY" },

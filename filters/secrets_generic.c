@@ -3,8 +3,8 @@
 
 #define PASSWORD_NAME                                                                           \
 	"(?:password|passwd|passphrase|passwort|kennwort|contrase(?:ñ|n)a|senha|wachtwoord"     \
-	  "|mot[ _]de[ _]passe|hasło|парол[ья]|пароль|密码|口令|パスワード|비밀번호|(?<![A-Za-z])pwd|_pwd"   \
-	  "|_pass(?![a-z])|(?<![A-Za-z])pass(?![a-z]))"
+	  "|mot[ _]de[ _]passe|hasło|парол[ья]|пароль|密码|口令|パスワード|비밀번호|(?<![A-Za-z])pwd?"       \
+	  "(?![a-z])|_pwd|_pass(?![a-z])|(?<![A-Za-z])pass(?![a-z]))"
 /* Not what is about passwords: password_policy, password_file. */
 #define NOT_ABOUT_PASSWORDS                                                                     \
 	"(?!s?[_-]?(?:hash|reset|policy|field|len|min|max|url|uri|file|path|hint|expir|type"    \
@@ -13,7 +13,7 @@
 /* Names of passwords, in several languages. */
 #define PASSWORD_WORDS                                                                          \
 	"password|passwd|passphrase|passwort|kennwort|contraseña|contrasena|senha|wachtwoord"   \
-	  "|mot de passe|mot_de_passe|hasło|пароль|Пароль|密码|口令|パスワード|비밀번호|pwd|_pass|pass"
+	  "|mot de passe|mot_de_passe|hasło|пароль|Пароль|密码|口令|パスワード|비밀번호|pwd|pw|_pass|pass"
 /* From a name to its value, in code, configuration and sentences. */
 #define ASSIGNED                                                                                \
 	"[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}\\]?(?::[ \\t]{0,2}[A-Za-z]{3,12}[ "      \
@@ -150,7 +150,7 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "password of a Wi-Fi QR code", "github.com/zxing: barcode contents",
 	  "WIFI:T:WPA;S:acme;P:" "ogahimog73!X;;" },
 	{ "secret.wifi", 1, "psk",
-	  "(?<![A-Za-z0-9])psk[ ]{0,2}=[ ]{0,2}\"?(?<s>[^\\s\"]{8,64})",
+	  "(?i)(?<![A-Za-z0-9])psk[ ]{0,2}=[ ]{0,2}\"?(?<s>[^\\s\"]{8,64})",
 	  0, 20, detect_user_password, SECRET_TAIL_NONE,
 	  "pre-shared key of a Wi-Fi network", "w1.fi: wpa_supplicant.conf",
 	  "psk=\"" "ogEnimuv30*X\"" },
@@ -162,7 +162,7 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "password = \"" "ekapAdiv99*K\"" },
 	{ "secret.password", 1, PASSWORD_WORDS,
 	  "(?i)" PASSWORD_NAME NOT_ABOUT_PASSWORDS ASSIGNED "(?<s>[^\\s\"'`<>{}()\\[\\]$%,;"
-	  "|&@\\\\][^\\s\"'`<>{}()\\[\\],;|&\\\\]{5,80})(?=[\\s\"'`<>,;&|}]|\\\\[nrt]|$)",
+	  "|&@\\\\][^\\s\"'`<>{}()\\[\\],;|&\\\\]{5,80})(?=[\\s\"'`<>,;&|})\\]]|\\\\[nrt]|$)",
 	  0, 20, detect_password_bare, SECRET_TAIL_NONE,
 	  "password in a setting without quotes, a URL or a sentence",
 	  "names of settings in common use",

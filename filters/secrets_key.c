@@ -3,9 +3,9 @@
 
 /* Between two lines of an armored key: line breaks, their escapes, strings of a program. */
 #define BREAK                                                                                   \
-	"(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){0,12}"
+	"(?:[ \\t\\r\\n\"'+,>#*|]|\\\\{1,4}[nrt]){0,12}"
 #define BREAK_1                                                                                 \
-	"(?:[ \\t\\r\\n\"'+,]|\\\\{1,4}[nrt]){1,12}"
+	"(?:[ \\t\\r\\n\"'+,>#*|]|\\\\{1,4}[nrt]){1,12}"
 
 const struct secret_kind filter_secrets_key[] = {
 	{ "secret.private_key", 1, "-----begin",

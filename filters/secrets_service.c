@@ -93,7 +93,7 @@ const struct secret_kind filter_secrets_service[] = {
 	  "TWILIO_AUTH_TOKEN=" "5c6961ed0325b8b902ccabad91799cbd" },
 	{ "secret.sendgrid", 1, "sg.",
 	  SECRET_WORD_L "SG\\.(?:[A-Za-z0-9_-]{20,24}\\.[A-Za-z0-9_-]{39,50}"
-	  "|[A-Za-z0-9=_.-]{66})(?![A-Za-z0-9=_.-])",
+	  "|[A-Za-z0-9=_.-]{66})(?![A-Za-z0-9=_-]|\\.[A-Za-z0-9])",
 	  0, 35, NULL, SECRET_TAIL_NONE,
 	  "SendGrid API key", "docs.sendgrid.com: API keys",
 	  "SG." "f13Tq5zbCc0jjK2gqqre78." "OJN4UV7-sSp9k3sYcgCMNYKQaozzung-aUiFwO3ipyY" },
@@ -536,7 +536,7 @@ const struct secret_kind filter_secrets_service[] = {
 	  "Figma token", "figma.com/developers",
 	  "figd_" "fci1ozv0C5N9hJJ8b6QGUlBsDtkqi5Zt-z2eM3Tc" },
 	{ "secret.typeform", 1, "tfp_",
-	  SECRET_WORD_L "tfp_[A-Za-z0-9_.=-]{44,65}(?![A-Za-z0-9_.=-])",
+	  SECRET_WORD_L "tfp_[A-Za-z0-9_.=-]{44,65}(?![A-Za-z0-9_=-]|\\.[A-Za-z0-9])",
 	  0, 35, NULL, SECRET_TAIL_NONE,
 	  "Typeform token", "typeform.com/developers",
 	  "tfp_" "dgjgaRWuiOIVeZ-4v9K4HZudumRBqWEOARqC2WLyFlAfECXv_3b20_b6Bon" },
