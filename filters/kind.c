@@ -206,7 +206,7 @@ int kind_groups(const char **at, struct kind_grouping *out, struct err *e)
 		out->symbols = (uint8_t)(out->symbols + n);
 		if (!*p || *p == '|')
 			break;
-		if (!strchr(" -./_:+,", *p) || !p[1] || p[1] == '|')
+		if (!strchr(" -./_:+,(", *p) || !p[1] || p[1] == '|')
 			return err_set(e, ERR_INPUT, "groups \"%.60s\": a wrong separator", start);
 		out->separator[out->groups - 1] = *p++;
 	}

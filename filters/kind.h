@@ -45,7 +45,7 @@ struct kind {
 	const char *form;
 
 	/* Customary groupings, '|' between: lengths with the separator between them, one of
-	 * - . / _ : + , and ' ' for any one separator throughout: "3.3.3-2|4 4 4". NULL: none. */
+	 * - . / _ : + , ( and ' ' for any one separator throughout: "3.3.3-2|4 4 4". NULL: none. */
 	const char *groups;
 
 	kind_check *check; /* NULL: the form decides */

@@ -136,13 +136,13 @@ static const struct kind hk[] = {
 	{ .name = "hk.id",
 	  .version = 1,
 	  .form = "A{1,2}#{6}[0-9A]",
-	  .groups = "7 1|8 1",
+	  .groups = "7(1|8(1|7 1|8 1",
 	  .check = hk_id,
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = words_hk_id,
 	  .what = "Hong Kong identity card",
 	  .source = "Immigration Department, check digit as published in its guide to employers",
-	  .example = "HKID A123456 3" },
+	  .example = "HKID A123456(3)" },
 	{ 0 },
 };
 

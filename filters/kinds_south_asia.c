@@ -310,7 +310,7 @@ static bool my_kad(const char *v, size_t n)
 	return given && check_yymmdd(v);
 }
 
-static const char *const words_my[] = { "mykad",     "nric", "kad pengenalan", "no kp",  "ic no",
+static const char *const words_my[] = { "my kad",     "nric", "kad pengenalan", "no kp",  "ic no",
 					"ic number", "ic",   "identity card",  "身份证", NULL };
 static const char *const words_my_tax[] = { "tin", "cukai", "lhdn", "tax id*", "income tax", NULL };
 
@@ -425,10 +425,10 @@ static const struct kind id[] = {
 static const char *const words_ph_tin[] = { "tin", "tax identification", "bir", NULL };
 static const char *const words_ph_sss[] = { "sss", "social security system", NULL };
 static const char *const words_ph_crn[] = { "crn", "umid", "common reference", NULL };
-static const char *const words_ph_health[] = { "philhealth*", NULL };
+static const char *const words_ph_health[] = { "phil health*", NULL };
 static const char *const words_ph_pagibig[] = { "pag-ibig", "hdmf", "mid no", NULL };
-static const char *const words_ph_sys[] = { "philsys*",    "philid",  "pcn", "psn",
-					    "national id", "ephilid", NULL };
+static const char *const words_ph_sys[] = { "phil sys*",    "phil id",  "pcn", "psn",
+					    "national id", "ephil id", NULL };
 
 static const struct kind ph[] = {
 	{ .name = "ph.tin",

@@ -36,6 +36,7 @@ enum separator {
 	SEP_TILDE,
 	SEP_EQUALS,
 	SEP_NUMBER_SIGN,
+	SEP_BRACKET, /* the opening one, as before the check digit of Hong Kong */
 	SEPARATORS
 };
 #define SEP_SOFT_LAST SEP_COLON

@@ -38,6 +38,8 @@ enum separator filter_separator_of(char c)
 		return SEP_EQUALS;
 	case '#':
 		return SEP_NUMBER_SIGN;
+	case '(':
+		return SEP_BRACKET;
 	default:
 		return SEP_NONE;
 	}
