@@ -51,15 +51,15 @@ kind_check check_bg_egn, check_bg_pnf, check_bg_eik, check_bg_vat;
 kind_check check_cz_birth, check_cz_birth_old, check_cz_company, check_cz_vat, check_sk_vat;
 kind_check check_hu_tax, check_hu_taj, check_hu_personal, check_hu_company, check_hu_vat;
 kind_check check_pl_pesel, check_pl_nip, check_pl_regon, check_pl_id_card, check_pl_passport;
-kind_check check_ro_cnp, check_ro_cui;
+kind_check check_ro_cnp, check_ro_cnp_likely, check_ro_cui;
 
 kind_check check_dk_cpr, check_dk_cpr_date, check_dk_cvr;
 kind_check check_ee_code, check_ee_company, check_ee_vat, check_lt_code, check_lt_company,
 	check_lt_vat;
 kind_check check_fi_hetu, check_fi_company;
 kind_check check_lv_code, check_lv_company, check_lv_vat;
-kind_check check_se_person, check_se_person_century, check_se_person_clock, check_se_org,
-	check_se_vat;
+kind_check check_se_person, check_se_person_century, check_se_person_no_stamp,
+	check_se_person_clock, check_se_org, check_se_vat;
 
 kind_check check_eu_oss, check_eu_health_card, check_eu_document, check_xi_vat;
 

@@ -121,7 +121,7 @@ bool check_hu_personal(const char *v, size_t n)
 		falling += eu_digit(v[i]) * (10 - i);
 	}
 	return (void)n, check_date(year, eu_two(v + 3), eu_two(v + 5)) &&
-		(year < 1997 ? rising : falling) % 11 == eu_digit(v[10]);
+				(year < 1997 ? rising : falling) % 11 == eu_digit(v[10]);
 }
 
 /* Eight digits with their check; HU before them, or the kind of payer and county behind them. */
@@ -189,6 +189,13 @@ bool check_ro_cnp(const char *v, size_t n)
 	return (void)n, check_eu_born(v + 1, v + 3, v + 5, century[eu_digit(v[0])]) &&
 				ro_county(eu_two(v + 7)) &&
 				(sum == 10 ? 1 : sum) == eu_digit(v[12]);
+}
+
+/* Of a citizen alive since 1978, when the numbers began, and born before 2040. */
+bool check_ro_cnp_likely(const char *v, size_t n)
+{
+	int year = eu_two(v + 1);
+	return (v[0] <= '2' || (v[0] <= '4' ? year >= 70 : year < 40)) && check_ro_cnp(v, n);
 }
 
 /* Two to ten digits, weights from the right; RO may stand before them. */

@@ -117,13 +117,22 @@ bool check_se_person(const char *v, size_t n)
 	return se_born(v, -1) && check_luhn(v, n) && memcmp(v + 6, "000", 3) != 0;
 }
 
-static bool se_clock(const char *v) { return eu_two(v + 8) < 24 && eu_two(v + 10) < 60; }
+/* The rest of a date and a time of day: hour and minute. */
+static bool se_clock(const char *v)
+{
+	return eu_two(v + 6) <= 31 && eu_two(v + 8) < 24 && eu_two(v + 10) < 60;
+}
 
-/* Twelve digits that cannot be a date and a time of day of our years. */
+/* Twelve digits that cannot be a date and a time of day since 2000 .. */
 bool check_se_person_century(const char *v, size_t n)
 {
-	bool clock = v[0] == '2' && eu_two(v + 6) <= 31 && se_clock(v);
-	return !clock && check_se_person_clock(v, n);
+	return !(v[0] == '2' && se_clock(v)) && check_se_person_clock(v, n);
+}
+
+/* .. since 1970, as stamps are written without separators. */
+bool check_se_person_no_stamp(const char *v, size_t n)
+{
+	return !(check_number(v, 4) >= 1970 && se_clock(v)) && check_se_person_clock(v, n);
 }
 
 /* Twelve digits. */

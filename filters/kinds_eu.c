@@ -131,8 +131,7 @@ static const struct kind kinds_eu_all[] = {
 	  NEEDS(WORD, WORD, NEVER),
 	  .words = id_card,
 	  .what = "Number of a member state's identity card",
-	  .source =
-		  "PRADO of the Council of the EU (forms of the numbers)",
+	  .source = "PRADO of the Council of the EU (forms of the numbers)",
 	  .example = "carta d'identità CA12345AB" },
 	{ .name = "eu.id_card",
 	  .version = 1,
@@ -172,8 +171,7 @@ static const struct kind kinds_eu_all[] = {
 	  NEEDS(NO_VETO, NO_VETO, NO_VETO),
 	  .words = vat,
 	  .what = "VAT number of the one-stop shop (non-Union and import schemes)",
-	  .source =
-		  "Directive 2006/112/EC, art. 362 and 369q; Regulation (EU) 282/2011, art. 57d",
+	  .source = "Directive 2006/112/EC, art. 362 and 369q; Regulation (EU) 282/2011, art. 57d",
 	  .example = "EU372022452" },
 	{ .name = "xi.vat",
 	  .version = 1,
@@ -188,5 +186,5 @@ static const struct kind kinds_eu_all[] = {
 	{ 0 },
 };
 
-const struct kind *const kind_tables_eu[] = { kinds_eu_all,   kind_eu_east, kind_eu_north,
+const struct kind *const kind_tables_eu[] = { kinds_eu_all,  kind_eu_east, kind_eu_north,
 					      kind_eu_south, kind_eu_west, NULL };

@@ -11,8 +11,7 @@
 
 #define WORDS_PERSON                                                                             \
 	"national id", "national identi*", "national number", "personal id*", "personal number", \
-		"personal code", "identity number", "identification number", "citizen number",   \
-		"id number"
+		"personal code", "identity number", "citizen number", "id number"
 #define WORDS_TAX "tax id*", "tax number", "tax no", "tax code", "taxpayer*", "tin"
 #define WORDS_SOCIAL \
 	"social security", "social insurance", "ssn", "insurance number", "insurance no"

@@ -58,6 +58,23 @@ const char *const filter_vetoes[] = {
 	"rendel\u00e9s*,sz\u00e1mla*,sorozatsz\u00e1m*,csomag*,term\u00e9k*,foglal\u00e1s*,"
 	"objedn\u00e1v*,faktur*,s\u00e9riov*,\u0161ar\u017e*,z\u00e1silk*,rezervac*,comand*,"
 	"factur*,colet*,rezervar*",
+	/* More of the member states' languages, without accents: both sides are folded */
+	"losnummer*,ersatzteil*,lieferung*,bauteil*,kundenauftrag*,ticketnummer,"
+	"vyrobn*,cislo dilu,cislo dielu,zasielk*,baliku,balik,tovar*,zbozi,smlouv*,zmluv*,"
+	"narudzb*,racun*,serijsk*,posiljk*,isporuk*,artikl*,ponud*,ugovor*,rezervacij*,"
+	"verzij*,narocil*,serij*,pogodb*,izdelk*,"
+	"tellimus*,arve*,seerianumb*,partii*,saadetis*,pakk,paki,mudel*,toode,toote*,leping*,"
+	"broneering*,versioon*,viitenumber,"
+	"pasutijum*,rekin*,serijas,partij*,sutijum*,preces,precu,ligum*,rezervacij*,versij*,"
+	"uzsakym*,saskait*,serijos,siunt*,gamini*,preke*,sutart*,"
+	"gyari szam*,cikkszam*,szallit*,alkatresz*,sorszam*,iktatoszam*,hivatkozas*,"
+	"lot,lotul,serie,seriei,produsul*,piesa,piesei,contract*,rezervare*,"
+	"viitenumero,tuotenumero,eran,kuitti*,sopimus*,versio,"
+	"varenr,ordrenr,fakturanr,artikelnr,serienr,bestellnr,rechnungsnr,auftragsnr,"
+	"numeru ta l ordni,ordni,fattura,ordu,sonrasc,"
+	"σειριακ*,μοντελ*,δεμα,δεματος,κρατηση*,συμβαση*,αναφορα*,"
+	"пратк*,резервац*,артикул*,част,изделие,продукт*,"
+	"type,replaces,product code,item code,article code,order code,batch code,stock code",
 	/* Greek, Bulgarian, Russian */
 	"\u03c0\u03b1\u03c1\u03b1\u03b3\u03b3\u03b5\u03bb\u03af*,"
 	"\u03c4\u03b9\u03bc\u03bf\u03bb\u03cc\u03b3\u03b9*,"
@@ -132,6 +149,8 @@ const char *const filter_fillers[] = {
 	"\u865f,\u756a\u53f7,\u30b3\u30fc\u30c9,\ubc88\ud638,\ucf54\ub4dc,\u0631\u0642\u0645,"
 	"\u0938\u0902\u0916\u094d\u092f\u093e,\u0928\u0902\u092c\u0930,"
 	"\u0928\u092e\u094d\u092c\u0930,\u0915\u094d\u0930\u092e\u093e\u0902\u0915",
+	"numurs,numura,numeris,numerio,kods,kodas,broj,broja,stevilka,stevilke,numbri,"
+	"numeron,numeroa,kodo,κωδικοσ",
 	/* what links it to the number */
 	"is,was,are,with,under,the,of,new,ist,lautet,war,mit,unter,est,sous,es,\u00e8,\u00e9,"
 	"con,com,met,jest,\u00e4r,er,on,\u662f,\u4e3a,\u70ba,\u306f,\u0647\u0648,"
