@@ -163,6 +163,11 @@ enum filter_how {
 	 * from the second of its object on. What cannot be changed so is blocked: what stands
 	 * deeper than 128 brackets, and behind the first 128 bytes of one number. */
 	FILTER_JSON = 2,
+	/* A reader may have had the text written in his form: numbers are read in groups with any
+	 * separator, and with FILTER_SHAPED also with a last symbol that is missing or wrong
+	 * (steered.c). */
+	FILTER_STEERED = 8,
+	FILTER_SHAPED = 16,
 	FILTER_KEYS_STAY = 4, /* a rule that would change a key of the JSON blocks */
 };
 /* how: enum filter_how, or-ed. The set must outlive the stream. */

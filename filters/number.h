@@ -49,6 +49,7 @@ enum separator {
 #define NUMBER_HASH 64    /* longest run of hexadecimal digits that is taken for a digest */
 #define NUMBER_HEADER 512 /* bytes of a line that may name columns */
 #define NUMBER_PENDING 32
+#define NUMBER_SETS_MAX 64 /* words of 64 shapes each */
 /* Code points before a start that anything looks at: a long run, and the words before it. */
 #define NUMBER_BEHIND (NUMBER_HASH + NUMBER_BEFORE + 2)
 

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define SETS_MAX 64 /* of 64 shapes each */
-
 static int nomem(struct err *e) { return err_set(e, ERR_NOMEM, "out of memory for the kinds"); }
 
 /* ---- names */
@@ -203,7 +201,7 @@ static void put_starts(struct number_table *t)
 static int make_sets(struct number_table *t, struct arena *a, struct err *e)
 {
 	t->sets = (t->shapes + 63) / 64;
-	if (t->sets > SETS_MAX)
+	if (t->sets > NUMBER_SETS_MAX)
 		return err_set(e, ERR_INPUT, "too many kinds in one set: %zu shapes", t->shapes);
 	size_t n = t->length + 1;
 	t->symbol = arena_array(a, n * NUMBER_SYMBOLS * t->sets, sizeof *t->symbol);

@@ -287,7 +287,7 @@ static const uint64_t *symbols(const struct number_table *t, unsigned n, int c)
 static void walk(struct scan *s, long start)
 {
 	const struct number_table *t = s->t;
-	uint64_t alive[64];
+	uint64_t alive[NUMBER_SETS_MAX];
 	int c = reader_at(&s->r, start);
 	s->x.n = s->x.groups = s->candidates = 0;
 	memcpy(alive, symbols(t, 0, c), t->sets * sizeof *alive);
@@ -408,7 +408,7 @@ static long long_run(struct scan *s, long i)
 
 static void walk_inside(struct scan *s, long start)
 {
-	uint64_t alive[64];
+	uint64_t alive[NUMBER_SETS_MAX];
 	s->x.n = s->x.groups = s->candidates = 0;
 	memcpy(alive, s->t->inside, s->t->sets * sizeof *alive);
 	for (long at = start;; at++) {

@@ -26,8 +26,8 @@ static int open_all(struct filter_stream *f, struct err *e)
 /* Source bytes that may be held. */
 static size_t hold_bound(const struct filter_stream *f)
 {
-	return f->json ? f->set->width * JSON_SPREAD + JSON_BARE_MAX + JSON_ESCAPE_MAX
-		       : f->set->width;
+	size_t width = f->set->width + (f->steered ? filter_steered_bound() : 0);
+	return f->json ? width * JSON_SPREAD + JSON_BARE_MAX + JSON_ESCAPE_MAX : width;
 }
 
 int filter_stream_open(struct filter_stream **out, const struct filter_set *s, unsigned how,
@@ -41,8 +41,13 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, u
 	f->shadow = f->record.shadow = how & FILTER_SHADOW;
 	f->json = how & FILTER_JSON;
 	f->keys_stay = how & FILTER_KEYS_STAY;
+	f->shaped = how & FILTER_SHAPED;
+	bool steered = how & FILTER_STEERED && s->numbers;
+	if (steered)
+		f->steered = filter_steered_open();
 	f->record.hold_bound = hold_bound(f);
-	int r = open_all(f, e);
+	int r = steered && !f->steered ? err_set(e, ERR_NOMEM, "out of memory for a filter stream")
+				       : open_all(f, e);
 	if (r < 0) {
 		filter_stream_close(f);
 		return r;
@@ -59,6 +64,7 @@ void filter_stream_close(struct filter_stream *f)
 	filter_windows_close(f);
 	filter_findings_close(f);
 	free(f->json_out);
+	free(f->steered);
 	pcre2_match_data_free(f->match_data);
 	pcre2_match_context_free(f->match_context);
 	pcre2_jit_stack_free(f->jit_stack);
@@ -100,10 +106,14 @@ static void feed_text(struct filter_stream *f, bool final)
 		if (f->set->strict)
 			filter_hidden_put(f, &p);
 		filter_batch_put(f, &s);
+		if (f->steered)
+			filter_steered_put(f, &s);
 		f->fed += u.n;
 	}
 	if (final)
 		filter_batch_finish(f);
+	if (final && f->steered)
+		filter_steered_finish(f);
 }
 
 /* Ill-formed bytes among raw[from, fed). */
@@ -171,7 +181,7 @@ static void step(struct filter_stream *f, bool final)
 		return;
 	}
 	uint64_t limit = f->base + f->fed, a = filter_feeds_hold(f), b = filter_windows_hold(f),
-		 c = filter_batch_hold(f), d = filter_runs_hold(f);
+		 c = filter_batch_hold(f), d = filter_runs_hold(f), s = filter_steered_hold(f);
 	if (!final && a < limit)
 		limit = a;
 	if (!final && b < limit)
@@ -180,6 +190,8 @@ static void step(struct filter_stream *f, bool final)
 		limit = c;
 	if (!final && d < limit)
 		limit = d;
+	if (!final && s < limit)
+		limit = s;
 	size_t before = f->out.len;
 	filter_emit_until(f, limit, final);
 	if (f->out.len > before)

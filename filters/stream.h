@@ -182,9 +182,10 @@ struct json_out {
 
 struct filter_stream {
 	const struct filter_set *set;
-	bool shadow, json, keys_stay, cut;
+	bool shadow, json, keys_stay, shaped, cut;
 	bool in_string; /* of the JSON, where the views are */
 	struct json_out *json_out;
+	struct steered *steered; /* or NULL */
 	struct buf raw, out;
 	uint64_t base;    /* raw offset of raw.bytes[0] */
 	size_t fed;       /* bytes of raw that the views have seen */
@@ -315,6 +316,13 @@ bool filter_window_reads(const struct filter_stream *f, const struct window *w, 
 /* Make bytes [at, end) of another window the text of w, at the same view offsets. */
 void filter_window_copy(struct filter_stream *f, struct window *w, const struct window *from,
 			size_t at, size_t end);
+
+/* steered.c: the client chose the form of the text. */
+struct steered *filter_steered_open(void);
+size_t filter_steered_bound(void); /* bytes that it may hold, where one is a byte of source */
+void filter_steered_put(struct filter_stream *f, const struct sign *s);
+void filter_steered_finish(struct filter_stream *f); /* the text, or what can be read of it */
+uint64_t filter_steered_hold(const struct filter_stream *f);
 
 /* cut.c: the text ends here, and its writer did not choose so. */
 int filter_windows_cut(struct filter_stream *f) MUST_USE;

@@ -76,6 +76,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 	const struct answerer *who = c->service->who;
 	struct answer_facts facts = { 0 };
 	c->filtered = is_filtered(c->service);
+	c->steering = serve_steering(&c->request);
 	int rc = who->open(c->service->self,
 			   &(struct answer_request){ .asked = &c->request,
 						     .messages = c->messages,

@@ -33,6 +33,7 @@ struct serve_chat {
 	int64_t deadline_us; /* likewise; 0: none */
 	int64_t seed;
 	bool filtered;            /* rules may withhold something of an answer */
+	unsigned steering;        /* serve_steering of the request */
 	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
 	struct serve_notes notes; /* of the request's texts */
 	struct answer *answer;    /* NULL until the request has passed its rules */
@@ -51,6 +52,8 @@ struct serve_chat {
 /* The text that calls are named after. */
 const char *serve_chat_name(const struct serve_chat *c);
 
+/* The client's say in how an answer is written: FILTER_STEERED, FILTER_SHAPED (steering.c). */
+unsigned serve_steering(const struct api_request *q);
 /* Whether the content can be nothing but one JSON value. */
 bool serve_content_is_json(const struct serve_chat *c);
 

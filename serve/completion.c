@@ -12,7 +12,9 @@ static int open_stream(const struct serve_chat *c, enum policy_phase phase, unsi
 		       struct filter_stream **out, struct err *e)
 {
 	return filter_stream_open(out, serve_rules(c->service, phase),
-				  how | (serve_shadowed(c->service) ? FILTER_SHADOW : 0), e);
+				  how | c->steering |
+					  (serve_shadowed(c->service) ? FILTER_SHADOW : 0),
+				  e);
 }
 
 bool serve_content_is_json(const struct serve_chat *c)
@@ -74,13 +76,6 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	return 0;
 }
 
-/* Whether the client has a say in where texts end: the end of one is no more the model's then. */
-static bool is_steered(const struct api_request *q)
-{
-	return q->constraint != API_CONSTRAINT_NONE || q->tool_choice == API_TOOLS_REQUIRED ||
-	       q->tool_choice == API_TOOLS_NAMED || q->bias_count || q->ban_count;
-}
-
 /* FILTER_OPEN, or how the choice was stopped. */
 static int push(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
 		enum api_part part, const char *text, size_t len, struct err *e)
@@ -100,7 +95,7 @@ static int finish(struct serve_chat *c, struct serve_completion *ch, struct filt
 	struct cleared out;
 	if (!f)
 		return FILTER_OPEN;
-	if (ch->cut || is_steered(&c->request))
+	if (ch->cut || c->steering)
 		filter_stream_cut(f);
 	int end = filter_stream_end(f, &out, e);
 	TRY(end);

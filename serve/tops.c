@@ -42,7 +42,7 @@ static int open_one(struct serve_chat *c, struct serve_tops *t, unsigned i,
 {
 	struct cleared out;
 	TRY(filter_stream_open(&t->stream[i], serve_rules(c->service, POLICY_CONTENT),
-			       serve_content_is_json(c) ? FILTER_JSON : 0, e));
+			       c->steering | (serve_content_is_json(c) ? FILTER_JSON : 0), e));
 	t->len[i] = a->len;
 	int rc = filter_stream_push(t->stream[i], t->content.bytes + t->from, at - t->from, &out,
 				    e);

@@ -304,3 +304,38 @@ Test(serve_completion, what_a_limit_or_a_constraint_cut_short_is_withheld)
 	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone]");
 	said_free(&x);
 }
+
+static const char bank_rules[] =
+	"[policy]\nname = \"bank\"\nversion = 1\nmode = \"enforce\"\n[[rule]]\nid = \"card\"\n"
+	"phase = [\"output\"]\nmatch = { detector = \"pan\" }\naction = \"redact\"\nreplace = \"[card]\"\n"
+	"tests.hit = [\"4111 1111 1111 1111\", \"4111111111111111\", \"5500000000000004\"]\n"
+	"tests.miss = [\"a\", \"b\", \"c\"]\n";
+
+/* A form that the client chose carries no number past the rules. */
+Test(serve_steering, request_that_shapes_its_answer_is_read_for_numbers_in_its_shape)
+{
+	static const struct {
+		const char *text, *more, *out;
+	} rows[] = {
+		{ "a 4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1 b", "", NULL },
+		{ "a 4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1 b", ",\"guided_regex\":\".*\"", "a [card] b" },
+		{ "a 4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1 b", ",\"bad_words\":[\"x\"]", "a [card] b" },
+		{ "a 4111111111111112 b", ",\"guided_grammar\":\"root ::= .*\"", "a [card] b" },
+		{ "{\"c\":\"411111111111111\"}",
+		  ",\"guided_json\":{\"type\":\"object\",\"properties\":{\"c\":{\"type\":\"string\",\"maxLength\":15}}}",
+		  "{\"c\":\"[card]\"}" },
+		{ "{\"c\":\"411111111111111\"}", ",\"guided_json\":{\"type\":\"object\"}", NULL },
+		{ "{\"c\":\"411111111111111\"}", ",\"response_format\":{\"type\":\"json_object\"}", NULL },
+	};
+	struct served bank;
+	served_open(&bank, bank_rules);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		script_say(bank.script, rows[i].text, 3);
+		struct said x = served_say(&bank, rows[i].more);
+		cr_assert_eq(x.rc, SERVE_END, "row %zu: %s", i, x.err.text);
+		cr_expect_str_eq(text_of(&x.content[0]), rows[i].out ? rows[i].out : rows[i].text,
+				 "row %zu", i);
+		said_free(&x);
+	}
+	served_close(&bank);
+}
