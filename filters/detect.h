@@ -11,6 +11,7 @@
 
 #define DETECT_VALUE_MAX 64
 #define DETECT_BEFORE 64 /* code points before a match that a context word may lie in */
+#define DETECT_COLUMNS 512 /* and before it the line may begin that names its column */
 
 enum detect_verdict {
 	DETECT_NO,   /* try again one code point further */
@@ -29,8 +30,8 @@ struct detect_hit {
 	size_t n;                         /* of value; longer matches are cut off */
 	bool bare;                        /* nothing but letters and digits */
 	bool always;                      /* the rule wants a word near every value */
-	bool alone; /* the window begins where the text does, and the rule asks for no word where the
-		     * value is all of its text */
+	bool first; /* the window begins where the text does */
+	bool alone; /* the rule asks for no word where the value is all of its text */
 };
 
 typedef enum detect_verdict detect_check(struct detect_hit *h);

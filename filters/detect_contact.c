@@ -135,7 +135,8 @@ static const char street_french[] =
 	     "(?:[ -](?:(?:de|du|des|la|le|et) )?[\\p{Lu}0-9][\\p{L}0-9.'-]{0,30}){0,4}" CLOSED;
 /* The kind comes first: Romance and Slavic languages, Greek. */
 static const char street_kind_first[] =
-	"(?<![\\p{L}\\p{N}_])(?:(?i:calle|avenida|avda\\.?|paseo|plaza|camino|carrera|ronda|via|"
+	"(?<![0-9A-Za-z_\\x{C0}-\\x{24F}\\x{370}-\\x{52F}])"
+	"(?:(?i:calle|avenida|avda\\.?|paseo|plaza|camino|carrera|ronda|via|"
 	"viale|piazza|corso|largo|vicolo|strada|rua|travessa|praça|alameda|estrada|ulica|aleja|"
 	"aleje|osiedle|bulevardul|calea|aleea|ulice|náměstí|třída|rue|avenue|boulevard|chaussée|"
 	"quai|place|ul\\.|al\\.|pl\\.|os\\.|str\\.|bd\\.|nám\\.|ул\\.|улица|бул\\.|булевард|"

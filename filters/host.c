@@ -59,14 +59,11 @@ static bool as_host(const struct detect_hit *h)
 	return h->text[h->end] == '/' && digits <= 2;
 }
 
-/* Numbers that versions of four parts seldom have: two of 100 and more, or one where the first is
- * beyond the years of a project. */
+/* Versions of four parts seldom begin beyond 31, and then have parts of two digits. */
 static bool unlike_version(const int part[4])
 {
-	int large = 0;
-	for (int i = 0; i < 4; i++)
-		large += part[i] >= 100;
-	return large >= 2 || (large >= 1 && part[0] >= 32);
+	return part[0] >= 32 &&
+	       (part[0] >= 100 || part[1] >= 100 || part[2] >= 100 || part[3] >= 100);
 }
 
 /* "10.11.12.13-2ubuntu4" is a package, "192.0.2.1-192.0.2.9" a range. */
@@ -101,6 +98,11 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 	if (host < version)
 		return DETECT_YES;
 	if (version != NEAR_NONE || near.after[NEAR_VERSION] != NEAR_NONE)
+		return DETECT_SKIP;
+	uint32_t column = filter_near_columns(h);
+	if (column & 1u << NEAR_HOST)
+		return DETECT_YES;
+	if (column & 1u << NEAR_VERSION)
 		return DETECT_SKIP;
 	bool small = part[0] < 20 && part[1] < 20 && part[2] < 20 && part[3] < 20;
 	bool seen = near.before[NEAR_FROM] != NEAR_NONE || near.after[NEAR_HOST] != NEAR_NONE;

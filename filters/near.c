@@ -201,17 +201,25 @@ static void words_find(const char *t, size_t n, bool before, size_t *distance)
 
 /* ---- context */
 
-static size_t back(const char *t, size_t at, int left)
+static size_t back_one(const char *t, size_t at)
 {
-	while (at > 0 && left-- > 0) {
-		size_t i = at;
-		do
-			i--;
-		while (i > 0 && ((uint8_t)t[i] & 0xC0) == 0x80);
-		if (t[i] == '\n')
-			break;
-		at = i;
-	}
+	do
+		at--;
+	while (at > 0 && ((uint8_t)t[at] & 0xC0) == 0x80);
+	return at;
+}
+
+static size_t back_over(const char *t, size_t at, int left)
+{
+	while (at > 0 && left-- > 0)
+		at = back_one(t, at);
+	return at;
+}
+
+static size_t back_in_line(const char *t, size_t at, int left)
+{
+	for (; at > 0 && left > 0 && t[back_one(t, at)] != '\n'; left--)
+		at = back_one(t, at);
 	return at;
 }
 
@@ -234,13 +242,99 @@ static size_t after_len(const char *t, size_t n)
 	return i < n && strchr("=:/", t[i]) ? 0 : i;
 }
 
+/* ---- columns: named by the first of the lines above that the same sign parts, if it has no
+ * number */
+
+struct line {
+	size_t start, end;
+};
+
+/* Signs outside of quotes; *digits: whether four stand in a row. */
+static size_t cells(const char *t, struct line l, char sign, bool *digits)
+{
+	size_t n = 0, run = 0;
+	bool quoted = false;
+	for (size_t i = l.start; i < l.end; i++) {
+		quoted ^= t[i] == '"';
+		n += !quoted && t[i] == sign;
+		run = isdigit((uint8_t)t[i]) ? run + 1 : 0;
+		*digits |= run == 4;
+	}
+	return n;
+}
+
+/* The cell behind so many signs. */
+static struct line cell(const char *t, struct line l, char sign, size_t n)
+{
+	bool quoted = false;
+	size_t at = l.start;
+	for (; n > 0 && at < l.end; at++) {
+		quoted ^= t[at] == '"';
+		n -= !quoted && t[at] == sign;
+	}
+	struct line c = { at, at };
+	for (; c.end < l.end && (quoted || t[c.end] != sign); c.end++)
+		quoted ^= t[c.end] == '"';
+	return c;
+}
+
+/* The line that ends before t[at - 1], a line break; false where its start lies too far back. */
+static bool line_above(const struct detect_hit *h, size_t at, size_t from, struct line *out)
+{
+	if (at == 0)
+		return false;
+	*out = (struct line){ at - 1, at - 1 };
+	while (out->start > from && h->text[out->start - 1] != '\n')
+		out->start--;
+	return out->start > from || (from == 0 && h->first);
+}
+
+uint32_t filter_near_columns(const struct detect_hit *h)
+{
+	pthread_once(&words_once, words_sort);
+	size_t from = back_over(h->text, h->start, DETECT_COLUMNS);
+	struct line own = { h->start, h->start }, top = { 0, 0 }, l;
+	while (own.start > from && h->text[own.start - 1] != '\n')
+		own.start--;
+	if (own.start <= from)
+		return 0;
+	for (const char *sign = "\t|;,"; *sign; sign++) {
+		bool numbers = false, any = false;
+		size_t before = cells(h->text, own, *sign, &numbers);
+		for (size_t at = own.start; line_above(h, at, from, &l); at = l.start) {
+			bool digits = false;
+			size_t n = cells(h->text, l, *sign, &digits);
+			if (n == 0 || n < before)
+				break;
+			top = l;
+			numbers = digits;
+			any = true;
+		}
+		if (!any || numbers)
+			continue;
+		struct line c = cell(h->text, top, *sign, before);
+		char name[DETECT_COLUMNS];
+		size_t distance[NEAR_KINDS], n;
+		for (int k = 0; k < NEAR_KINDS; k++)
+			distance[k] = NEAR_NONE;
+		n = filter_near_fold(h->text + c.start, c.end - c.start, name, sizeof name);
+		words_find(name, n, true, distance);
+		uint32_t kinds = 0;
+		for (int k = 0; k < NEAR_KINDS; k++)
+			kinds |= (uint32_t)(distance[k] != NEAR_NONE) << k;
+		return kinds;
+	}
+	return 0;
+}
+
 void filter_near(const struct detect_hit *h, struct near *out)
 {
 	pthread_once(&words_once, words_sort);
-	for (int k = 0; k < NEAR_KINDS; k++)
+	for (int k = 0; k < NEAR_KINDS; k++) {
 		out->before[k] = out->after[k] = NEAR_NONE;
+	}
 	/* One code point less, since the border of a word also reads its left neighbour. */
-	size_t from = back(h->text, h->start, DETECT_BEFORE - 1);
+	size_t from = back_in_line(h->text, h->start, DETECT_BEFORE - 1);
 	out->left_len =
 		filter_near_fold(h->text + from, h->start - from, out->left, sizeof out->left - 1);
 	words_find(out->left, out->left_len, true, out->before);
@@ -277,6 +371,6 @@ static bool blank(const char *t, size_t n)
 
 bool filter_near_alone(const struct detect_hit *h)
 {
-	return h->alone && h->start <= 8 && h->len - h->end <= 8 && blank(h->text, h->start) &&
-	       blank(h->text + h->end, h->len - h->end);
+	return h->alone && h->first && h->start <= 8 && h->len - h->end <= 8 &&
+	       blank(h->text, h->start) && blank(h->text + h->end, h->len - h->end);
 }

@@ -36,6 +36,8 @@ struct near {
 };
 
 void filter_near(const struct detect_hit *h, struct near *out);
+/* Bit k: the line that names the columns of a table has a word of kind k over the value. */
+uint32_t filter_near_columns(const struct detect_hit *h);
 /* Whether the value is a number of another thing: between the word for it and the value stand no
  * comma and no word but "number", "is" and the like. */
 bool filter_near_other(const struct near *near);

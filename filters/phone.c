@@ -345,6 +345,15 @@ static bool in_formula(const struct detect_hit *h, const struct number *n)
 	return n->n < 10 && n->groups == 1 && i > 0 && strchr("=<>*/^%+-", h->text[i - 1]);
 }
 
+/* Alone it may be anything: eleven digits and more without a zero in front, or a row. */
+static bool any_number(const struct number *n)
+{
+	if (n->form != PHONE_SHORT && n->digits[0] == '0')
+		return false;
+	return n->form == PHONE_ASSIGNED || n->groups > 4 ||
+	       (!n->plus && n->groups == 1 && n->n > 10);
+}
+
 static bool reasoned(const struct detect_hit *h, const struct number *n)
 {
 	if (n->form == PHONE_WORLD && n->plus && !in_formula(h, n))
@@ -353,9 +362,14 @@ static bool reasoned(const struct detect_hit *h, const struct number *n)
 		return false;
 	struct near near;
 	filter_near(h, &near);
-	if (by_words(n, &near) || filter_near_alone(h))
+	if (by_words(n, &near) || (filter_near_alone(h) && !any_number(n)))
 		return true;
 	if (filter_near_other(&near))
+		return false;
+	uint32_t column = filter_near_columns(h);
+	if (column & (1u << NEAR_PHONE | 1u << NEAR_CONTACT))
+		return true;
+	if (column & 1u << NEAR_OTHER)
 		return false;
 	if (n->form == PHONE_ASSIGNED && n->plus)
 		return n->n >= 9 && !in_formula(h, n);
@@ -393,6 +407,17 @@ static bool goes_on(const struct detect_hit *h, const struct writing *w, size_t 
 	       h->text[w->start[last + 1]] != '0';
 }
 
+/* Equal groups stand before it: it would begin in the middle of a card or of a row. */
+static bool goes_before(const struct detect_hit *h, const struct number *n)
+{
+	size_t i = h->start, size = 0;
+	if (n->plus || n->bracket || n->groups < 2 || i == 0 || h->text[i - 1] != n->sign[0])
+		return false;
+	for (i--; i > 0 && is_digit(h->text[i - 1]); i--)
+		size++;
+	return size == n->size[0];
+}
+
 /* Thousands and decimals with a comma: "1,234 567". */
 static bool in_figure(const struct detect_hit *h, const struct writing *w)
 {
@@ -425,7 +450,8 @@ enum detect_verdict detect_phone(struct detect_hit *h)
 		if (!border(h) || check_same(n.digits, n.n))
 			continue;
 		number_read(&n);
-		if (n.form != PHONE_NONE && !goes_on(h, &w, last, &n) && reasoned(h, &n)) {
+		if (n.form != PHONE_NONE && !goes_before(h, &n) && !goes_on(h, &w, last, &n) &&
+		    reasoned(h, &n)) {
 			h->tail = h->end;
 			return DETECT_YES;
 		}

@@ -81,7 +81,9 @@ enum detect_verdict detect_birth(struct detect_hit *h)
 	size_t birth = near.before[NEAR_BIRTH];
 	bool other = near.before[NEAR_OTHER] < birth && filter_near_other(&near);
 	bool before = birth != NEAR_NONE && !other && !other_date(&near, birth);
-	return before || near.after[NEAR_BIRTH] != NEAR_NONE ? DETECT_YES : DETECT_NO;
+	bool found = before || near.after[NEAR_BIRTH] != NEAR_NONE ||
+		     (!other && filter_near_columns(h) & 1u << NEAR_BIRTH);
+	return found ? DETECT_YES : DETECT_NO;
 }
 
 /* ---- plates */
@@ -95,7 +97,9 @@ static enum detect_verdict plated(const struct detect_hit *h, bool shape_is_enou
 		return DETECT_NO;
 	if (plate != NEAR_NONE)
 		return DETECT_YES;
-	return shape_is_enough || near.after[NEAR_PLATE] != NEAR_NONE ? DETECT_YES : DETECT_NO;
+	bool found = shape_is_enough || near.after[NEAR_PLATE] != NEAR_NONE ||
+		     filter_near_columns(h) & 1u << NEAR_PLATE;
+	return found ? DETECT_YES : DETECT_NO;
 }
 
 enum detect_verdict detect_plate(struct detect_hit *h)
@@ -135,5 +139,7 @@ enum detect_verdict detect_street(struct detect_hit *h)
 		return DETECT_YES;
 	struct near near;
 	filter_near(h, &near);
-	return near.before[NEAR_HOME] != NEAR_NONE ? DETECT_YES : DETECT_NO;
+	bool found =
+		near.before[NEAR_HOME] != NEAR_NONE || filter_near_columns(h) & 1u << NEAR_HOME;
+	return found ? DETECT_YES : DETECT_NO;
 }

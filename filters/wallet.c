@@ -64,7 +64,8 @@ static bool worded(const struct detect_hit *h)
 {
 	struct near near;
 	filter_near(h, &near);
-	return near.before[NEAR_WALLET] != NEAR_NONE || near.after[NEAR_WALLET] != NEAR_NONE;
+	return near.before[NEAR_WALLET] != NEAR_NONE || near.after[NEAR_WALLET] != NEAR_NONE ||
+	       filter_near_columns(h) & 1u << NEAR_WALLET;
 }
 
 enum detect_verdict detect_btc58(struct detect_hit *h)

@@ -251,8 +251,8 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				.head = s,
 				.tail = e,
 				.always = f->set->rule[p->rule].context == FILTER_CONTEXT_ALWAYS,
-				.alone = w->base == 0 &&
-					 f->set->rule[p->rule].context == FILTER_CONTEXT_ALONE };
+				.first = w->base == 0 && w->reading == READING_DIRECT,
+				.alone = f->set->rule[p->rule].context == FILTER_CONTEXT_ALONE };
 	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
 		return next_char(w, w->base + s);
@@ -316,6 +316,8 @@ static void trim(struct filter_stream *f, struct window *w)
 		uint64_t at = filter_window_end(w) - filter_numbers_back(f, w);
 		first = at < first ? at : first;
 	}
+	if (first - w->base < TRIM_BYTES)
+		return;
 	size_t n = filter_window_behind(w, (size_t)(first - w->base), f->set->behind);
 	if (n < TRIM_BYTES)
 		return;

@@ -370,6 +370,18 @@ Test(filters_contact, a_number_alone_needs_no_word_where_the_rule_says_so)
 	filter_set_free(set);
 }
 
+Test(filters_contact, a_number_alone_may_be_any_other)
+{
+	static const char *const other[] = { "61298765432", "12 45 33 78 90", "12345678901234" };
+	struct filter_set *set = one("phone", FILTER_CONTEXT_ALONE);
+	for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+		struct scan s = scan_whole(set, other[i], strlen(other[i]));
+		cr_expect_eq(s.findings, 0, "%s", other[i]);
+		scan_free(&s);
+	}
+	filter_set_free(set);
+}
+
 Test(filters_contact, every_plan_can_be_read)
 {
 	const struct phone_plan *plan;
