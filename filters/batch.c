@@ -36,6 +36,24 @@ static int settled(const struct decoded *d, int n)
 	return n;
 }
 
+static enum query query_behind(enum query q, uint32_t cp)
+{
+	switch (cp) {
+	case '?':
+	case '&':
+		return QUERY_NAME;
+	case '=':
+		return q == QUERY_NONE ? q : QUERY_VALUE;
+	case '"':
+	case '\'':
+	case '<':
+	case '>':
+		return QUERY_NONE;
+	default:
+		return cp <= ' ' ? QUERY_NONE : q;
+	}
+}
+
 /* Give one reading's first n characters to `put`, dropped ones as weights. */
 static void hand_out(struct filter_stream *f, enum reading r, const struct decoded *d, int n)
 {
@@ -78,6 +96,8 @@ static void emit(struct filter_stream *f, const struct decoded *d, int n)
 		hand_out(f, (enum reading)r, &d[r], n);
 	if (any)
 		filter_readings_differed(f, differs, b->wait[n - 1].end);
+	for (int i = 0; i < n; i++)
+		b->query = query_behind(b->query, b->wait[i].cp);
 	b->n -= n;
 	memmove(b->wait, b->wait + n, (size_t)b->n * sizeof *b->wait);
 	for (int i = 0; i < b->n; i++) {
@@ -95,7 +115,8 @@ static void look(struct filter_stream *f, bool final)
 	b->alike = false;
 	while (b->n > 0) {
 		bool whole = final || b->n == DECODE_BATCH;
-		filter_decode(f->set->decodes, b->wait, b->n, b->before, whole, d);
+		filter_decode(f->set->decodes, b->wait, b->n, b->before, whole,
+			      b->query == QUERY_VALUE, d);
 		int n = settled(d, b->n);
 		if (n == 0)
 			return;
@@ -106,7 +127,9 @@ static void look(struct filter_stream *f, bool final)
 void filter_batch_put(struct filter_stream *f, const struct sign *s)
 {
 	struct batch *b = &f->batch;
-	if (b->n == 0 && !filter_decode_opens(s->cp, f->set->decodes)) {
+	bool plus = s->cp == '+' && b->query != QUERY_VALUE;
+	if (b->n == 0 && (plus || !filter_decode_opens(s->cp, f->set->decodes))) {
+		b->query = query_behind(b->query, s->cp);
 		filter_reading_put(f, READING_DIRECT, s);
 		filter_feeds_put(f, READING_DIRECT, s);
 		for (int r = 1; r < READINGS && f->awake & LATER_READINGS; r++)

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define BACKSLASHES 16 /* a quotation mark at depth 4 has 15 */
-#define QUOTES 8 /* doubled three times: CSV in CSV in CSV */
+#define QUOTES 8       /* doubled three times: CSV in CSV in CSV */
 #define TAG_MAX 60
 #define RUN_MAX 3 /* marks of Markdown in a row: *** is bold and italic */
 
@@ -35,6 +35,7 @@ struct front {
 	const struct sign *s;
 	int n;
 	uint32_t before;
+	bool final, query;
 };
 
 static char ascii(const struct front *x, int i)
@@ -116,8 +117,19 @@ static int percent_byte(const struct front *x, int *i, uint32_t *byte)
 	return number(x, i, 2, 16, byte);
 }
 
+/* In the query of an address a plus is a space, where it is written as one. */
+static int plus_parse(const struct front *x, uint32_t *cp)
+{
+	if (!x->query || x->s->made)
+		return PARSE_NO;
+	*cp = ' ';
+	return 1;
+}
+
 static int percent_parse(const struct front *x, uint32_t *cp)
 {
+	if (ascii(x, 0) == '+')
+		return plus_parse(x, cp);
 	return bytes_parse(x, percent_byte, cp);
 }
 
@@ -126,6 +138,15 @@ static int mail_byte(const struct front *x, int *i, uint32_t *byte)
 {
 	if (*i >= x->n)
 		return PARSE_MORE;
+	/* A soft line break may part the bytes of a character. */
+	if (*i > 0 && ascii(x, *i) == '=') {
+		int at = *i + 1;
+		at += at < x->n && ascii(x, at) == '\r';
+		if (at < x->n && ascii(x, at) == '\n')
+			*i = at + 1;
+		if (at >= x->n || *i >= x->n)
+			return PARSE_MORE;
+	}
 	if (ascii(x, *i) != '=')
 		return PARSE_NO;
 	for (int k = 1; k <= 2 && *i + k < x->n; k++)
@@ -471,8 +492,22 @@ static int tag_parse(const struct front *x)
 
 static bool mark_sign(char c) { return c && strchr("*_`~", c); }
 
-/* A run of marks stays where it touches no letter or digit; underscores also where both sides are,
- * as in a name of a program. */
+static bool space(uint32_t cp) { return cp <= 0x20 || (cp >= 0x80 && filter_view_space(cp)); }
+
+static bool one_of(uint32_t cp, const char *set) { return cp && cp < 0x80 && strchr(set, (int)cp); }
+
+/* Whether a run of marks between two characters stands for no sign: stars and backticks where they
+ * touch a letter or digit; underscores only at the border of words, for a name of a program or a
+ * token holds them. */
+static bool is_emphasis(char mark, uint32_t left, uint32_t right)
+{
+	if (mark != '_')
+		return filter_view_alnum(left) || filter_view_alnum(right);
+	bool opens = (space(left) || one_of(left, "([{\"'*`~|>,;:")) && !space(right);
+	bool closes = (space(right) || one_of(right, ")]}\"'*`~|<,;:.!?")) && !space(left);
+	return opens != closes;
+}
+
 static int marks_parse(const struct front *x, uint32_t *cp)
 {
 	char mark = ascii(x, 0);
@@ -482,11 +517,9 @@ static int marks_parse(const struct front *x, uint32_t *cp)
 	int next = n; /* behind marks of other kinds */
 	while (next < x->n && next < n + RUN_MAX && mark_sign(ascii(x, next)))
 		next++;
-	if (next >= x->n && n <= RUN_MAX)
+	if (next >= x->n && n <= RUN_MAX && !x->final)
 		return PARSE_MORE;
-	bool left = filter_view_alnum(x->before);
-	bool right = next < x->n && filter_view_alnum(x->s[next].cp);
-	bool drop = n <= RUN_MAX && (mark == '_' ? left != right : left || right);
+	bool drop = n <= RUN_MAX && is_emphasis(mark, x->before, next < x->n ? x->s[next].cp : 0);
 	*cp = drop && (mark != '~' || n == 2) ? DROPPED : AS_IT_IS;
 	return n;
 }
@@ -562,6 +595,7 @@ bool filter_decode_opens(uint32_t cp, uint32_t encodings)
 	case '&':
 		return encodings & FILTER_DECODE_ENTITY;
 	case '%':
+	case '+':
 		return encodings & FILTER_DECODE_PERCENT;
 	case '=':
 		return encodings & FILTER_DECODE_QUOTED_PRINTABLE;
@@ -600,12 +634,13 @@ static void put(struct decoded *d, int *n, const struct sign *s, int used, uint3
 		d->sign[(*n)++] = whole;
 }
 
-static void stage_run(struct decoded *d, const struct stage *stage, uint32_t before, bool final)
+static void stage_run(struct decoded *d, const struct stage *stage, uint32_t before, bool final,
+		      bool query)
 {
 	int n = 0, i = 0;
 	uint32_t left = before;
 	while (i < d->n) {
-		struct front x = { d->sign + i, d->n - i, left };
+		struct front x = { d->sign + i, d->n - i, left, final, query };
 		uint32_t cp = AS_IT_IS;
 		int used = filter_decode_opens(x.s->cp, stage->encoding) ? stage->parse(&x, &cp)
 									 : PARSE_NO;
@@ -635,7 +670,8 @@ static void copy(struct decoded *to, const struct decoded *from, int n)
 }
 
 void filter_decode(uint32_t encodings, const struct sign *in, int n,
-		   const uint32_t before[READINGS], bool final, struct decoded out[READINGS])
+		   const uint32_t before[READINGS], bool final, bool query,
+		   struct decoded out[READINGS])
 {
 	struct decoded *direct = &out[READING_DIRECT];
 	memcpy(direct->sign, in, (size_t)n * sizeof *in);
@@ -647,6 +683,6 @@ void filter_decode(uint32_t encodings, const struct sign *in, int n,
 		const struct stage *stage = readings[r].stage;
 		for (int i = 0; i < STAGES && stage[i].parse; i++)
 			if (stage[i].encoding & encodings)
-				stage_run(&out[r], &stage[i], before[r], final);
+				stage_run(&out[r], &stage[i], before[r], final, query);
 	}
 }

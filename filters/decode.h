@@ -53,9 +53,10 @@ struct decoded {
 /* Whether cp may begin an escape of these encodings. */
 bool filter_decode_opens(uint32_t cp, uint32_t encodings);
 /* Read in[0..n) in every reading. before: the characters in front of the batch. final: nothing
- * follows. */
+ * follows. query: it stands in the query of an address. */
 void filter_decode(uint32_t encodings, const struct sign *in, int n,
-		   const uint32_t before[READINGS], bool final, struct decoded out[READINGS]);
+		   const uint32_t before[READINGS], bool final, bool query,
+		   struct decoded out[READINGS]);
 /* The encodings of a reading. */
 uint32_t filter_decode_of(enum reading r);
 

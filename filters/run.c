@@ -216,6 +216,10 @@ static void run_put(struct filter_stream *f, struct run *r, const struct sign *s
 	if (s->to - s->from > RUN_SIGN_MAX)
 		digit = DIGIT_NONE;
 	if (digit == DIGIT_NONE) {
+		/* Padding counts as digits. */
+		unsigned pads = s->cp == '=' && !is_hex(r) ? (4 - r->digits % 4) % 4 : 0;
+		if (r->on && !r->open && pads && r->digits + pads >= RUN_MIN)
+			open_run(f, r);
 		if (r->on && !may_wrap(f, r, s))
 			close_run(f, r);
 		return;

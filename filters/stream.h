@@ -66,11 +66,15 @@ struct runs_place {
 	uint32_t digits; /* of base64 in a row */
 };
 
+/* Behind ? or &, and a name and =, up to a space or quote. */
+enum query { QUERY_NONE, QUERY_NAME, QUERY_VALUE };
+
 /* Characters that may still become something else in some reading. */
 struct batch {
 	struct sign wait[DECODE_BATCH];
 	int n;
 	bool alike;                /* it is the same in all readings: before[0] */
+	enum query query;          /* whether they stand in the query of an address */
 	uint32_t before[READINGS]; /* the character in front of them */
 };
 

@@ -26,6 +26,7 @@ void filter_view_fold(enum view v, uint32_t cp, struct fold *out);
 bool filter_view_ignorable(uint32_t cp); /* invisible: dropped by every view but the raw one */
 bool filter_view_mark(uint32_t cp);      /* a mark that strict folding strips */
 bool filter_view_noise(uint32_t cp);     /* ignorable or mark: counted against VIEW_NOISE_MAX */
+bool filter_view_space(uint32_t cp);      /* space of any kind */
 bool filter_view_alnum(uint32_t cp);      /* letter or number of any script */
 bool filter_view_rtl(uint32_t cp);        /* strong right-to-left letter */
 /* Withheld after a withheld span, so that no orphan mark is left. */

@@ -302,6 +302,11 @@ static const struct mixed {
 	{ "<td>4111</td><td>1111</td>", "<td>4111</td><td>1111</td>" },
 	{ "4111=\r\n1111=\r\n1111=\r\n1111", "[redacted]" },
 	{ "Pro<b>ject</b> Lark&shy;spur", "[redacted]" },
+	{ "https://a.example/?card=4111+1111+1111+1111&q=a+b",
+	  "https://a.example/?card=[redacted]&q=a+b" },
+	{ "_henryb@example.com_", "_[redacted]_" },
+	{ "caf=C3=\n=A9 4111=C2=\r\n=A01111 1111 1111", "caf=C3=\n=A9 [redacted]" },
+	{ "REU4OS4xMjM=", "REU4OS4xMjM=" },
 };
 
 Test(filters_decode, no_encoding_hides_a_value_from_another)
@@ -328,6 +333,7 @@ static const char *const honest[] = {
 	"C:\\users\\new\\table\\101\\x41 and \\\\server\\share\n",
 	"{\"a\":\"line\\nline\\t\\\"quoted\\\" \\u00e9 \\/ \\\\\"}\n",
 	"4111*1111*1111*1112 and 12**34 ~~gone~~ `a` `b`\n",
+	"x=046+454+286; y = 130+692+544; z=?1:2+3\n",
 	"if a<b then c>d; List<String> x; vector<int> v;\n",
 };
 
@@ -560,16 +566,19 @@ Test(filters_decode, quotes_that_a_cell_doubled_are_read_as_one)
 	struct filter_set *set;
 	cr_assert_eq(filter_set_build(&set, &rule, 1, NULL), 0);
 	static const char *const rows[][2] = {
-		{ "1,\"password = \"\"EsavIsig73*X\"\"\",2", "1,\"password = \"\"[redacted]\"\"\",2" },
+		{ "1,\"password = \"\"EsavIsig73*X\"\"\",2",
+		  "1,\"password = \"\"[redacted]\"\"\",2" },
 		{ "1,\"\"\"password\"\": \"\"EsavIsig73*X\"\"\",2",
 		  "1,\"\"\"password\"\": \"\"[redacted]\"\"\",2" },
 		{ "\"\",\"\",\"EsavIsig73*X\"\"", "\"\",\"\",\"EsavIsig73*X\"\"" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		for (size_t piece = 1; piece < 40; piece++) {
-			struct scan s = scan_text(set, 0, rows[i][0], strlen(rows[i][0]), scan_bytes, &piece);
+			struct scan s = scan_text(set, 0, rows[i][0], strlen(rows[i][0]),
+						  scan_bytes, &piece);
 			buf_add_byte(&s.output, 0);
-			cr_expect_str_eq(s.output.bytes, rows[i][1], "row %zu, pieces of %zu", i, piece);
+			cr_expect_str_eq(s.output.bytes, rows[i][1], "row %zu, pieces of %zu", i,
+					 piece);
 			scan_free(&s);
 		}
 	filter_set_free(set);

@@ -255,6 +255,11 @@ Test(filters_runs, words_in_front_of_a_run_are_context_of_what_it_encodes)
 		    b = scan_whole(set, without, strlen(without));
 	cr_expect_eq(a.findings, 1, "%s", a.trace.bytes);
 	cr_expect_eq(b.findings, 0, "%s", b.trace.bytes);
+	/* "219-09-9998" has 15 digits, and padding is one; a number in groups wants no word. */
+	const char *padded = "It is MjE5LTA5LTk5OTg= or MjE5LTA5LTk5OTg.";
+	struct scan c = scan_whole(set, padded, strlen(padded));
+	cr_expect(c.findings == 1 && c.first_start == 6 && c.first_end == 21, "%s", c.trace.bytes);
+	scan_free(&c);
 	scan_free(&a);
 	scan_free(&b);
 	filter_set_free(set);
