@@ -152,7 +152,13 @@ int cmd_policy_detectors(struct cli *c)
 	json_t *report = NULL;
 	TRY(cli_operands(c, 0, 1));
 	TRY(flow_policy_detectors(c->operand[0], &report, &c->err));
-	return c->operand[0] ? cli_print(c, report) : print_table(c, report, "detectors", columns);
+	if (!c->operand[0])
+		return print_table(c, report, "detectors", columns);
+	if (c->json)
+		return cli_print(c, report);
+	json_t *one = json_incref(json_array_get(json_object_get(report, "detectors"), 0));
+	json_decref(report);
+	return cli_print(c, one);
 }
 
 /* ---- scan ---- */

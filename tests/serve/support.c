@@ -12,7 +12,9 @@
 
 const char served_rules[] =
 	"[policy]\nname = \"parts\"\nversion = 1\nmode = \"enforce\"\njurisdiction = [\"EU\"]\n"
-	"retention_days = 1\n" RULE("hide", OUTPUTS, "redact", "secret") "replace = \"[gone]\"\n" TESTS(
+	"retention_days = 1\nextends = [\"packs/pii-eu\"]\n[[override]]\nrule = \"pii-eu/*\"\n"
+	"enabled = false\nreason = \"tested elsewhere\"\n"
+	RULE("hide", OUTPUTS, "redact", "secret") "replace = \"[gone]\"\n" TESTS(
 		"secret") RULE("stop", OUTPUTS, "block", "bomb") TESTS("bomb")
 		RULE("tea", "\"input\"", "redact", "tea") "replace = \"[cup]\"\n" TESTS("tea")
 			RULE("mine", "\"input\"", "block", "mine") TESTS("mine")

@@ -27,8 +27,14 @@ Test(serve_service, log_says_which_policy_and_which_model_are_served_before_any_
 		json_t *entry = entry_of(i);
 		cr_expect_str_eq(json_string_value(json_object_get(entry, "type")), types[i]);
 		const json_t *body = json_object_get(entry, "body");
-		if (i == 2)
+		if (i == 2) {
 			cr_expect_str_eq(json_string_value(json_object_get(body, "mode")), "enforce");
+			const json_t *changed = json_array_get(json_object_get(body, "overrides"), 0);
+			cr_expect_eq(json_array_size(json_object_get(body, "overrides")), 1);
+			cr_expect_str_eq(json_string_value(json_object_get(changed, "rule")), "pii-eu/*");
+			cr_expect_str_eq(json_string_value(json_object_get(changed, "reason")), "tested elsewhere");
+			cr_expect(json_is_false(json_object_get(json_object_get(changed, "set"), "enabled")));
+		}
 		if (i == 3)
 			cr_expect_str_eq(json_string_value(json_object_get(body, "model")), "m");
 		json_decref(entry);
