@@ -41,10 +41,10 @@
 	  "|shared_key|sharedkey|credential|webhook|_key"
 /* An entry below data:, to its value; and one that is passed over. */
 #define ENTRY                                                                                   \
-	"(?:\\s{1,12}#[^\\n]{0,90})?\\s{1,12}[A-Za-z0-9_.-]{1,40}:[ \\t]{0,4}(?:[|>]"           \
-	  "[+-]?\\s{1,10})?[\"']?"
+	"(?:\\s{1,12}+#[^\\n]{0,90}+)?\\s{1,12}+[A-Za-z0-9_.-]{1,40}+:[ \\t]{0,4}+(?:[|>]"      \
+	  "[+-]?\\s{1,10}+)?[\"']?"
 #define PASSED                                                                                  \
-	"\\s{1,8}[A-Za-z0-9_.-]{1,30}:[ \\t]{0,4}[\"']?[A-Za-z0-9+/=]{0,48}[\"']?"
+	"\\s{1,8}+[A-Za-z0-9_.-]{1,30}+:[ \\t]{0,4}+[\"']?[A-Za-z0-9+/=]{0,48}+[\"']?"
 
 const struct secret_kind filter_secrets_generic[] = {
 	{ "secret.url_password", 1, "://",
@@ -60,7 +60,7 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "token in the URL of a repository", "git-scm.com/docs: gitcredentials",
 	  "https://" "0MluZQAeCcFt3qAaL7MPzOgBUrOlgyA7aprzFxC0@github.com/acme/app.git" },
 	{ "secret.jdbc", 1, "jdbc:",
-	  "(?i)jdbc:[a-z0-9:]{2,30}[^\\s\"'<>]{0,200}?[?;&]password=(?<s>[^\\s\"'&;<>]{3,100})",
+	  "(?i)jdbc:[^\\s\"'<>]{2,230}?[?;&]password=(?<s>[^\\s\"'&;<>]{3,100})",
 	  0, 0, detect_user_password, SECRET_TAIL_NONE,
 	  "password in a JDBC URL", "vendors' manuals of JDBC drivers",
 	  "jdbc:mysql://db.example.org/app?user=svc&password=" "IkAbApon32*X" },
@@ -191,57 +191,57 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "set(\"api_key\", \"" "KzE7z9B5vMO0JW41GqUrOVgcWRVYWGIXNwaI9fXj\")" },
 	{ "secret.kubernetes_secret", 1, "kind:",
 	  "(?i)kind:[ \\t]{0,4}[\"']?secret[\"']?[ \\t]{0,20}\\r?\\n(?:[^-]|-[^-]"
-	  "){0,120}?\\bdata:[ \\t]{0,20}" ENTRY "(?<s>[A-Za-z0-9+/]{10,160}={0,3})[\"']?",
+	  "){0,120}?\\bdata:[ \\t]{0,20}+" ENTRY "(?<s>[A-Za-z0-9+/]{10,160}+={0,3}+)[\"']?+",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "apiVersion: v1\nkind: Secret\ndata:\n  token: " "wtAPAD3TjQw5zaMpme+nQUrY\n" },
 	{ "secret.kubernetes_secret", 1, "kind:",
 	  "(?i)kind:[ \\t]{0,4}[\"']?secret[\"']?[ \\t]{0,20}\\r?\\n(?:[^-]|-[^-]"
-	  "){0,120}?\\bdata:[ \\t]{0,20}(?:" PASSED "){1}" ENTRY
-	  "(?<s>[A-Za-z0-9+/]{10,160}={0,3})[\"']?",
+	  "){0,120}?\\bdata:[ \\t]{0,20}+(?:" PASSED "){1}" ENTRY
+	  "(?<s>[A-Za-z0-9+/]{10,160}+={0,3}+)[\"']?+",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "apiVersion: v1\nkind: Secret\ndata:\n  k0: YWJj\n  token: "
 	  "iC5dhfBUjJXOYAJU/S2BrUIy\n" },
 	{ "secret.kubernetes_secret", 1, "kind:",
 	  "(?i)kind:[ \\t]{0,4}[\"']?secret[\"']?[ \\t]{0,20}\\r?\\n(?:[^-]|-[^-]"
-	  "){0,120}?\\bdata:[ \\t]{0,20}(?:" PASSED "){2}" ENTRY
-	  "(?<s>[A-Za-z0-9+/]{10,160}={0,3})[\"']?",
+	  "){0,120}?\\bdata:[ \\t]{0,20}+(?:" PASSED "){2}" ENTRY
+	  "(?<s>[A-Za-z0-9+/]{10,160}+={0,3}+)[\"']?+",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "apiVersion: v1\nkind: Secret\ndata:\n  k0: YWJj\n  k1: YWJj\n  token: "
 	  "3lH/+UduUCxogYlHY8Cwqy2B\n" },
 	{ "secret.kubernetes_secret", 1, "kind:",
 	  "(?i)kind:[ \\t]{0,4}[\"']?secret[\"']?[ \\t]{0,20}\\r?\\n(?:[^-]|-[^-]"
-	  "){0,120}?\\bdata:[ \\t]{0,20}(?:" PASSED "){3}" ENTRY
-	  "(?<s>[A-Za-z0-9+/]{10,160}={0,3})[\"']?",
+	  "){0,120}?\\bdata:[ \\t]{0,20}+(?:" PASSED "){3}" ENTRY
+	  "(?<s>[A-Za-z0-9+/]{10,160}+={0,3}+)[\"']?+",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "apiVersion: v1\nkind: Secret\ndata:\n  k0: YWJj\n  k1: YWJj\n  k2: YWJj\n  token: "
 	  "30MH12zJSRI00jB3iNy5a0KL\n" },
 	{ "secret.kubernetes_secret", 1, "data:",
-	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}" ENTRY "(?<s>[A-Za-z0-9+/]{10,160}={0,3})[\"']?"
-	  "(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
+	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}+" ENTRY "(?<s>[A-Za-z0-9+/]{10,160}+={0,3}+)"
+	  "[\"']?+(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "data:\n  token: " "P1Z9kmRprEL1BH9tA0mFjypN\nkind: Secret\nmetadata:\n" },
 	{ "secret.kubernetes_secret", 1, "data:",
-	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}(?:" PASSED "){1}" ENTRY "(?<s>[A-Za-z0-9+/]{10,1"
-	  "60}={0,3})[\"']?(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
+	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}+(?:" PASSED "){1}" ENTRY "(?<s>[A-Za-z0-9+/]{10,"
+	  "160}+={0,3}+)[\"']?+(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "data:\n  k0: YWJj\n  token: " "3MuOE1YEGigOhB3L0gd6f9jo\nkind: Secret\nmetadata:\n"
 	  "  k0: YWJj\n" },
 	{ "secret.kubernetes_secret", 1, "data:",
-	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}(?:" PASSED "){2}" ENTRY "(?<s>[A-Za-z0-9+/]{10,1"
-	  "60}={0,3})[\"']?(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
+	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}+(?:" PASSED "){2}" ENTRY "(?<s>[A-Za-z0-9+/]{10,"
+	  "160}+={0,3}+)[\"']?+(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "data:\n  k0: YWJj\n  k1: YWJj\n  token: " "Bswssrs0bU7FLZPeLbu4o1BL\nkind: "
 	  "Secret\nmetadata:\n  k0: YWJj\n  k1: YWJj\n" },
 	{ "secret.kubernetes_secret", 1, "data:",
-	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}(?:" PASSED "){3}" ENTRY "(?<s>[A-Za-z0-9+/]{10,1"
-	  "60}={0,3})[\"']?(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
+	  "(?i)(?<![A-Za-z])data:[ \\t]{0,20}+(?:" PASSED "){3}" ENTRY "(?<s>[A-Za-z0-9+/]{10,"
+	  "160}+={0,3}+)[\"']?+(?=(?:[^-]|-[^-]){0,120}?\\bkind:[ \\t]{0,4}[\"']?secret\\b)",
 	  0, 20, detect_user_password, SECRET_TAIL_TOKEN,
 	  "value of a Kubernetes secret", "kubernetes.io/docs: secrets",
 	  "data:\n  k0: YWJj\n  k1: YWJj\n  k2: YWJj\n  token: " "TTcU/ECFGeuAp0CoOM0zRfjt\nki"

@@ -99,6 +99,50 @@ Test(filters_secrets, kinds_together_find_the_same_however_they_are_cut)
 	buf_free(&text);
 }
 
+/* Chunks of an example, again and again in random order: what makes a pattern go back. */
+static void chunks(struct buf *text, const char *example, uint32_t *state)
+{
+	size_t n = strlen(example);
+	buf_clear(text);
+	buf_add(text, example, scan_random(state) % (n + 1));
+	while (text->len < 1500) {
+		size_t from = scan_random(state) % n, len = scan_random(state) % 12 + 1, times = 1;
+		len = len < n - from ? len : n - from;
+		if (scan_random(state) % 3 == 0)
+			times = scan_random(state) % 60;
+		for (; times > 0 && text->len < 1500; times--)
+			buf_add(text, example + from, len);
+	}
+}
+
+Test(filters_secrets, no_kind_reaches_a_tenth_of_the_work_limit)
+{
+	pcre2_match_context *limits = filter_regex_context();
+	pcre2_match_data *data = pcre2_match_data_create(2, NULL);
+	pcre2_set_match_limit(limits, REGEX_MATCH_LIMIT / 10);
+	struct buf text = { 0 };
+	uint32_t state = 7;
+	const struct secret_kind *k;
+	for (size_t i = 0; (k = filter_secret_at(i)); i++) {
+		const struct regex *r;
+		struct err e = { 0 };
+		cr_assert(filter_secret_regex(i, &r, &e) == 0, "%s", e.text);
+		for (size_t round = 0; round < 12; round++) {
+			chunks(&text, k->example, &state);
+			for (size_t at = 0; at < text.len; at += round % 3 + 1) {
+				int n = pcre2_match(r->code, (PCRE2_SPTR)text.bytes, text.len, at,
+						    PCRE2_PARTIAL_HARD, data, limits);
+				cr_expect(n > 0 || n == PCRE2_ERROR_NOMATCH || n == PCRE2_ERROR_PARTIAL ||
+						  n == PCRE2_ERROR_BADUTFOFFSET,
+					  "%s: error %d at %zu of %s", k->name, n, at, text.bytes);
+			}
+		}
+	}
+	buf_free(&text);
+	pcre2_match_data_free(data);
+	pcre2_match_context_free(limits);
+}
+
 static size_t found(const struct filter_set *set, const char *text)
 {
 	struct scan s = scan_text(set, 0, text, strlen(text), NULL, NULL);
