@@ -37,6 +37,8 @@ static const char *need_name(enum kind_need need)
 		return "no other name before it";
 	case NEED_WORD:
 		return "one of its words near it";
+	case NEED_LABEL:
+		return "one of its words near it, alone too";
 	case NEED_UNSET:
 	case NEED_NEVER:
 		break;

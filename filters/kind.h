@@ -13,12 +13,13 @@
 /* What a value needs besides its form and its check, by how it is written. Rule of thumb: less
  * than one chance hit in 1,000 writings of that shape needs nothing; one in 10 (a bare run of
  * digits with one check digit) needs a word; what lies between needs that no veto stands before
- * it. */
+ * it; where more than one in 4 passes (no check digit), only a label makes it a value. */
 enum kind_need {
 	NEED_UNSET,   /* a row says all three: the tests refuse this one */
 	NEED_NOTHING, /* shape and check make a chance hit rare enough by themselves */
 	NEED_NO_VETO, /* unless a word just before names another thing: order, serial, version ... */
 	NEED_WORD,    /* only near one of the kind's words, or alone where the rule says so */
+	NEED_LABEL,   /* only near one of the kind's words: alone, the number may be any */
 	NEED_NEVER,   /* this writing is not of the kind */
 };
 
@@ -57,7 +58,7 @@ struct kind {
 	/* Context words, NULL-terminated, in the country's languages and English: UTF-8, lower case,
 	 * with or without accents. A space stands for a space, '-', '_', '.' or nothing ("tax id" is also
 	 * taxId and tax_id); '*' at the end of a word for any ending, at its front for any beginning
-	 * ("*nummer"). NULL: no need says NEED_WORD. */
+	 * ("*nummer"). NULL: no need says NEED_WORD or NEED_LABEL. */
 	const char *const *words;
 
 	bool inside;                     /* also looked for inside longer runs of digits */

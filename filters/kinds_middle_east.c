@@ -26,11 +26,10 @@ static bool tr_vkn(const char *v, size_t n)
 	return !check_same(v, 9) && v[9] - '0' == (10 - sum % 10) % 10;
 }
 
-static const char *const words_tr_id[] = {
-	"tckn",  "tc kimlik*", "t.c. kimlik*", "kimlik*", "vatandaşlık*",
-	"tc no", "turkish id", "türk kimlik*", "tc",      "nüfus cüzdan*",
-	NULL
-};
+static const char *const words_tr_id[] = { "tckn",    "tc kimlik*",    "t.c. kimlik*",
+					   "kimlik*", "vatandaşlık*",  "tc no",
+					   "kişi*",   "turkish id",    "türk kimlik*",
+					   "tc",      "nüfus cüzdan*", NULL };
 static const char *const words_tr_vkn[] = { "vkn", "vergi*", "tax id*", "tax number", NULL };
 static const char *const words_tr_passport[] = { "pasaport*", "passport*", NULL };
 
@@ -58,7 +57,7 @@ static const struct kind tr[] = {
 	{ .name = "tr.passport",
 	  .version = 1,
 	  .form = "[SUZ]#{8}",
-	  NEEDS(WORD, NEVER, WORD),
+	  NEEDS(LABEL, NEVER, LABEL),
 	  .words = words_tr_passport,
 	  .what = "Turkish passport",
 	  .source = "General Directorate of Civil Registration",
@@ -103,7 +102,7 @@ static const struct kind il[] = {
 	{ .name = "il.passport",
 	  .version = 1,
 	  .form = "[1-9]#{6,7}",
-	  NEEDS(WORD, NEVER, NEVER),
+	  NEEDS(LABEL, NEVER, NEVER),
 	  .words = words_il_passport,
 	  .what = "Israeli passport",
 	  .source = "Population and Immigration Authority",
@@ -166,7 +165,7 @@ static const struct kind gulf[] = {
 	  .version = 1,
 	  .form = "100#{12}",
 	  .groups = "3 4 4 4|3 3 3 3 3",
-	  NEEDS(WORD, WORD, NEVER),
+	  NEEDS(LABEL, LABEL, NEVER),
 	  .words = words_ae_trn,
 	  .what = "Emirati tax registration number",
 	  .source = "Federal Tax Authority",
@@ -185,7 +184,7 @@ static const struct kind gulf[] = {
 	  .version = 1,
 	  .form = "3#{13}3",
 	  .groups = "3 3 3 3 3",
-	  NEEDS(WORD, WORD, NEVER),
+	  NEEDS(LABEL, LABEL, NEVER),
 	  .words = words_sa_vat,
 	  .what = "Saudi VAT number",
 	  .source = "Zakat, Tax and Customs Authority",
@@ -204,7 +203,7 @@ static const struct kind gulf[] = {
 	  .version = 1,
 	  .form = "[23]#{10}",
 	  .groups = "3 3 5",
-	  NEEDS(WORD, WORD, NEVER),
+	  NEEDS(LABEL, LABEL, NEVER),
 	  .words = words_gulf,
 	  .what = "Qatari identity number",
 	  .source = "Ministry of Interior: century, year, country, serial; no public check digit",
@@ -266,7 +265,7 @@ static const struct kind other[] = {
 	{ .name = "jo.national",
 	  .version = 1,
 	  .form = "[29]#{9}",
-	  NEEDS(WORD, NEVER, NEVER),
+	  NEEDS(LABEL, NEVER, NEVER),
 	  .words = words_jo,
 	  .what = "Jordanian national number",
 	  .source = "Civil Status and Passports Department",
@@ -285,7 +284,7 @@ static const struct kind other[] = {
 	  .version = 1,
 	  .form = "#{9}",
 	  .groups = "3-3-3",
-	  NEEDS(WORD, WORD, WORD),
+	  NEEDS(LABEL, LABEL, LABEL),
 	  .words = words_eg_tax,
 	  .what = "Egyptian tax number",
 	  .source = "Egyptian Tax Authority",

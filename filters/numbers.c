@@ -335,7 +335,8 @@ static bool counts(const struct candidate *c, const struct number_rule *rule, bo
 		return true;
 	if (need == NEED_NO_VETO)
 		return c->evidence == EVIDENCE_NONE;
-	*alone = rule->context == FILTER_CONTEXT_ALONE && c->evidence == EVIDENCE_NONE;
+	*alone = rule->context == FILTER_CONTEXT_ALONE && need == NEED_WORD &&
+		 c->evidence == EVIDENCE_NONE;
 	return *alone;
 }
 

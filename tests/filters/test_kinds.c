@@ -88,7 +88,10 @@ static void row_needs(const struct kind *k)
 {
 	if (!k->bare || !k->grouped || !k->loose)
 		row_wrong(k, "bare, grouped and loose are all said");
-	bool word = k->bare == NEED_WORD || k->grouped == NEED_WORD || k->loose == NEED_WORD;
+	bool word = false;
+	const enum kind_need need[] = { k->bare, k->grouped, k->loose };
+	for (size_t i = 0; i < 3; i++)
+		word |= need[i] == NEED_WORD || need[i] == NEED_LABEL;
 	if (word && (!k->words || !k->words[0]))
 		row_wrong(k, "a need of words has words");
 	for (size_t i = 0; k->words && k->words[i]; i++)

@@ -1,6 +1,7 @@
 /* Numbers of further countries: published or invented values that are right, and the same with a wrong
  * check digit, a date that is none or a form that is not theirs. */
 #include "tests/filters/kind_values.h"
+#include "tests/filters/scan.h"
 
 static const struct kind_values rows[] = {
 	{ "uk.nhs", "9434765870 9434765919 4010232137 0032698674", "0032698676 4030232137" },
@@ -245,4 +246,46 @@ Test(filters_kinds_world, every_kind_of_the_tables_has_values)
 	};
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		kind_tables_have_rows(tables[i], rows, sizeof rows / sizeof *rows);
+}
+
+static size_t findings(const char *detector, enum filter_context context, const char *text)
+{
+	struct filter_rule rule = { .id = "r",
+				    .action = FILTER_REDACT,
+				    .detector = detector,
+				    .context = context };
+	struct filter_set *set;
+	struct filter_stream *f;
+	struct cleared out;
+	struct err e = { 0 };
+	cr_assert(filter_set_build(&set, &rule, 1, &e) == 0, "%s", e.text);
+	cr_assert(filter_stream_open(&f, set, false, &e) == 0);
+	cr_assert(filter_stream_push(f, text, strlen(text), &out, &e) >= 0);
+	cr_assert(filter_stream_end(f, &out, &e) >= 0);
+	size_t n = filter_stream_record(f)->findings;
+	filter_stream_close(f);
+	filter_set_free(set);
+	return n;
+}
+
+Test(filters_kinds_world, a_number_that_any_could_be_needs_its_label_alone_too)
+{
+	static const struct {
+		const char *detector, *alone, *labelled;
+	} row[] = {
+		{ "us.passport", "912803456", "passport 912803456" },
+		{ "us.ssn", "219099998", "ssn 219099998" },
+		{ "vn.passport", "C1234567", "passport C1234567" },
+		{ "ng.bvn", "22123456789", "BVN 22123456789" },
+		{ "uk.account", "55779911", "account number: 55779911" },
+	};
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		cr_expect_eq(findings(row[i].detector, FILTER_CONTEXT_ALONE, row[i].alone), 0, "%s",
+			     row[i].alone);
+		cr_expect_eq(findings(row[i].detector, FILTER_CONTEXT_ALONE, row[i].labelled), 1, "%s",
+			     row[i].labelled);
+	}
+	/* A check digit makes the difference. */
+	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_ALONE, "021000021"), 1);
+	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_WEAK, "021000021"), 0);
 }
