@@ -125,6 +125,14 @@ static bool equal_groups(struct scan *s, enum separator sep)
 	return last < length ? next == 0 : next != length;
 }
 
+static bool all_digits(const struct writing *x)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		if (!byte_digit(x->value[i]))
+			return false;
+	return true;
+}
+
 static enum manner manner_of(struct scan *s, const struct number_kind *k)
 {
 	if (s->x.groups == 1)
@@ -137,6 +145,8 @@ static enum manner manner_of(struct scan *s, const struct number_kind *k)
 	if (k->row->loose == NEED_NEVER || sep == SEP_NONE)
 		return MANNER_NONE;
 	if (sep > SEP_SOFT_LAST && !(k->digits && thousands(&s->x)))
+		return MANNER_NONE;
+	if (sep == SEP_DOT && s->x.groups == 2 && all_digits(&s->x)) /* a decimal */
 		return MANNER_NONE;
 	/* Among words, a value with letters has no neighbours to tell it from. */
 	if (!k->digits || whole(s, sep) || (sep <= SEP_SOFT_LAST && equal_groups(s, sep)))
@@ -163,13 +173,26 @@ enum kind_need filter_number_need(const struct kind *row, enum manner m)
 	return NEED_NEVER;
 }
 
+/* Letters and digits that may as well be a short hash: its letters are small, from a to f. */
+static bool like_hash(struct scan *s)
+{
+	bool letters = false;
+	for (unsigned i = 0; i < s->x.n; i++) {
+		int c = reader_at(&s->r, s->x.at[i]);
+		if (!byte_digit(c) && (c < 'a' || c > 'f'))
+			return false;
+		letters |= !byte_digit(c);
+	}
+	return letters;
+}
+
 /* 6.62607015e-34: digits, then an exponent. */
 static bool exponent(struct scan *s, long to)
 {
 	const struct writing *x = &s->x;
 	for (unsigned i = 0; i + 1 < x->n; i++)
 		if (!byte_digit(x->value[i]))
-			return x->value[i] == 'E';
+			return i > 0 && x->value[i] == 'E';
 	int c = reader_at(&s->r, to);
 	return x->value[x->n - 1] == 'E' && (c == '-' || c == '+' || byte_digit(c));
 }
@@ -177,7 +200,7 @@ static bool exponent(struct scan *s, long to)
 bool filter_number_part(struct scan *s, const struct number_kind *k, enum manner m)
 {
 	long from = s->x.at[0], to = s->x.at[s->x.n - 1] + 1;
-	if (m == MANNER_BARE && byte_digit(s->x.value[0]) && (k->digits || exponent(s, to)) &&
+	if (m == MANNER_BARE && (all_digits(&s->x) || exponent(s, to)) &&
 	    filter_border_fraction(&s->r, from, to))
 		return true;
 	if (k->digits && filter_border_telephone(&s->r, from, to))
@@ -235,8 +258,8 @@ static void judge(struct scan *s, uint32_t kind)
 		return;
 	if (filter_number_part(s, k, m) || (m == MANNER_LOOSE && better_inside(s, k)))
 		return;
-	if (m == MANNER_BARE && k->digits && need == NEED_NO_VETO &&
-	    filter_border_stamp(s->x.value, s->x.n))
+	bool stamp = all_digits(&s->x) && filter_border_stamp(s->x.value, s->x.n);
+	if (m == MANNER_BARE && (stamp || (need == NEED_NO_VETO && like_hash(s))))
 		need = NEED_WORD;
 	struct candidate *c = filter_number_place(s, kind, m);
 	if (!c)
