@@ -3,6 +3,7 @@
 #include "filters/detect.h"
 #include "filters/filters.h"
 #include "filters/kind.h"
+#include "filters/near.h"
 #include "filters/secret.h"
 
 #include <pthread.h>
@@ -79,73 +80,17 @@ static void add_secret(const struct secret_kind *k)
 	snprintf(d->context, sizeof d->context, "needs one of its keywords");
 }
 
-/* Shapes that are neither kinds nor secrets. */
-static const struct shape {
-	const char *name, *what, *source, *example;
-} shapes[] = {
-	{ "email", "e-mail address", "RFC 5322, section 3.4.1; RFC 6531",
-	  "write to henryb@example.com" },
-	{ "phone", "telephone number", "ITU-T E.164; national numbering plans", "+44 7700 900963" },
-	{ "ip", "IP address", "RFC 791; RFC 4291; reserved ranges: RFC 6890",
-	  "from 142.250.74.46" },
-	{ "mac", "MAC address of a network interface", "IEEE 802, clause 8", "00:1A:2B:3C:4D:5E" },
-	{ "url", "URL", "RFC 3986", "see https://www.example.com/a?b=c" },
-	{ "url.credentials", "URL with a user's name and password in it", "RFC 3986, section 3.2.1",
-	  "https://deploy:hunter2@build.example.com" },
-	{ "crypto.btc", "Bitcoin address", "Base58Check; BIP 173 and 350",
-	  "16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ" },
-	{ "crypto.bch", "Bitcoin Cash address", "CashAddr specification",
-	  "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a" },
-	{ "crypto.doge", "Dogecoin address", "Base58Check", "DH5yaieqoZN36fDVciNyRueRGvGLR3mr7L" },
-	{ "crypto.eth", "Ethereum address", "EIP-55",
-	  "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed" },
-	{ "crypto.ltc", "Litecoin address", "Base58Check; BIP 173",
-	  "LM2WMpR1Rp6j3Sa59cMXMs1SPzj9eXpGc1" },
-	{ "crypto.sol", "Solana address", "Base58 of an Ed25519 public key",
-	  "solana 4fYNw3dojWmQ4dXtSGE9epjRGy9pFSx62YypT7avPYvA" },
-	{ "crypto.trx", "Tron address", "Base58Check", "TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy" },
-	{ "crypto.xmr", "Monero address", "Monero: base58 with a Keccak checksum",
-	  "44AFFq5kSiGBoZ4NMDwYtN18obc8AemS33DBLWs3H7otXft3XjrpDtQGv7SqSsaBYBb98uNbr2VBBEt7f2wf"
-	  "n3RVGQBEP3A" },
-	{ "crypto.xrp", "XRP Ledger address", "XRP Ledger: base58 encodings",
-	  "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh" },
-	{ "date_of_birth", "date of birth", "dates near words of birth, in 25 languages",
-	  "born 12 March 1985 in Ulm" },
-	{ "plate", "vehicle registration plate of a member state of the EU",
-	  "national registration rules", "Kennzeichen: B-MW 1234" },
-	{ "uk.vehicle", "United Kingdom: vehicle registration mark",
-	  "DVLA INF104: vehicle registration numbers", "reg AB51 ABC" },
-	{ "ng.vehicle", "Nigeria: vehicle registration plate", "FRSC: number plate scheme",
-	  "KJA 999PZ" },
-	{ "postal_address", "postal address", "UPU S42; national postal codes and street words",
-	  "Hauptstra\u00dfe 12, 10115 Berlin" },
-	{ "unicode.tags", "text hidden in tag characters",
-	  "UTS #51, section 3.4 (emoji tag sequences)", "\U000E0068\U000E0069" },
-	{ "unicode.selectors", "bytes hidden in variation selectors",
-	  "Unicode Standard, section 23.4 (variation selectors)", "a\uFE01\uFE02" },
-	{ "unicode.bidi", "text turned round by a direction override",
-	  "UAX #9, section 2.2 (explicit overrides)", "\u202Eterces\u202C" },
-};
-
 static void add_shape(const struct detector *x)
 {
-	static const struct shape none = { "", "", "", "" };
-	const struct shape *s = &none;
 	struct filter_detector *d = place(x->name, x->version);
 	if (!d)
 		return;
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-		if (strcmp(shapes[i].name, x->name) == 0)
-			s = &shapes[i];
-	d->what = s->what;
-	d->source = s->source;
-	d->example = s->example;
+	d->what = or_empty(x->what);
+	d->source = or_empty(x->source);
+	d->example = or_empty(x->example);
 	d->check = x->check ? "a check of the value decides" : "the form decides";
-	d->words = x->context;
-	snprintf(d->context, sizeof d->context, "%s",
-		 !x->context       ? "needs nothing"
-		 : x->context_bare ? "bare: one of its words near it; else: nothing"
-				   : "needs one of its words near it");
+	d->keywords = x->words ? filter_near_words[x->words - 1] : NULL;
+	snprintf(d->context, sizeof d->context, "%s", x->needs ? x->needs : "needs nothing");
 }
 
 static int by_name(const void *a, const void *b)

@@ -40,10 +40,12 @@ struct detector {
 	const char *name;
 	unsigned version; /* from 1: filter_detector_known */
 	const char *regex;
-	detect_check *check;        /* NULL: the shape decides */
-	const char *const *context; /* NULL-terminated; NULL: none */
-	bool context_bare;          /* a context word is needed for bare values only */
-	bool raw;                   /* on the raw view */
+	detect_check *check; /* NULL: the shape decides */
+	bool raw;            /* on the raw view */
+	/* For people, in the first row of a name: what it is, where the rule is published, a made-up
+	 * valid value with its word if it needs one; when it needs one of its words, NULL: never. */
+	const char *what, *source, *example, *needs;
+	unsigned words; /* 1 + enum near_kind (near.h); 0: it has none */
 };
 
 /* A row of the table, or NULL; rows of one name and version act together. */
@@ -52,7 +54,7 @@ const struct detector *filter_detector_at(size_t i);
 const struct detector *filter_detector_contact(size_t i);
 /* Whether a row is meant by "pan" (its newest version) or "pan/1". */
 bool filter_detector_is(const struct detector *d, const char *asked);
-/* Fill value, n and bare, then context and check. */
+/* Fill value, n and bare, then check. */
 enum detect_verdict filter_detector_judge(const struct detector *d, struct detect_hit *h);
 
 detect_check detect_tags, detect_selectors, detect_bidi;

@@ -11,15 +11,33 @@
 #include <string.h>
 
 static const struct detector table[] = {
-	{ "unicode.tags", 1,
-	  "\\x{1F3F4}[\\x{E0020}-\\x{E007E}]{0,8}\\x{E007F}?|[\\x{E0001}\\x{E0020}-\\x{E007F}]{1,64}",
-	  detect_tags, NULL, false, true },
-	{ "unicode.selectors", 1,
-	  "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]{2,64}"
-	  "|(?<=[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}])[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]",
-	  detect_selectors, NULL, false, true },
-	{ "unicode.bidi", 1, "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?", detect_bidi,
-	  NULL, false, true },
+	{ .name = "unicode.tags",
+	  .version = 1,
+	  .regex = "\\x{1F3F4}[\\x{E0020}-\\x{E007E}]{0,8}\\x{E007F}?|"
+		   "[\\x{E0001}\\x{E0020}-\\x{E007F}]{1,64}",
+	  .check = detect_tags,
+	  .raw = true,
+	  .what = "text hidden in tag characters",
+	  .source = "UTS #51, section 3.4 (emoji tag sequences)",
+	  .example = "\U000E0068\U000E0069" },
+	{ .name = "unicode.selectors",
+	  .version = 1,
+	  .regex = "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]{2,64}"
+		   "|(?<=[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}])"
+		   "[\\x{FE00}-\\x{FE0F}\\x{E0100}-\\x{E01EF}]",
+	  .check = detect_selectors,
+	  .raw = true,
+	  .what = "bytes hidden in variation selectors",
+	  .source = "Unicode Standard, section 23.4 (variation selectors)",
+	  .example = "a\uFE01\uFE02" },
+	{ .name = "unicode.bidi",
+	  .version = 1,
+	  .regex = "[\\x{202D}\\x{202E}][^\\x{202C}\\n]{0,256}\\x{202C}?",
+	  .check = detect_bidi,
+	  .raw = true,
+	  .what = "text turned round by a direction override",
+	  .source = "UAX #9, section 2.2 (explicit overrides)",
+	  .example = "\u202Eterces\u202C" },
 };
 
 const struct detector *filter_detector_at(size_t i)

@@ -97,7 +97,7 @@ struct filter_detector {
 	const char *check;        /* what decides besides its form */
 	char context[120];        /* when it needs a word near it */
 	const char *const *words; /* those words, NULL-terminated; NULL: none */
-	const char *keywords;     /* of a secret, '|' between them; NULL: it has none */
+	const char *keywords;     /* the same in one text, '|' between them; NULL: none */
 	const char *source;       /* where its rule is published */
 	const char *example;      /* made up and valid, with its word if it needs one */
 };

@@ -90,7 +90,7 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 	int part[4];
 	if (!parts4(h->text + h->start, h->end - h->start, part) || reserved4(part) || joined4(h))
 		return DETECT_SKIP;
-	if (as_host(h))
+	if (as_host(h) && !h->always)
 		return DETECT_YES;
 	struct near near;
 	filter_near(h, &near);
@@ -103,6 +103,8 @@ enum detect_verdict detect_ip(struct detect_hit *h)
 	if (column & 1u << NEAR_HOST)
 		return DETECT_YES;
 	if (column & 1u << NEAR_VERSION)
+		return DETECT_SKIP;
+	if (h->always)
 		return DETECT_SKIP;
 	bool small = part[0] < 20 && part[1] < 20 && part[2] < 20 && part[3] < 20;
 	bool seen = near.before[NEAR_FROM] != NEAR_NONE || near.after[NEAR_HOST] != NEAR_NONE;
@@ -150,6 +152,13 @@ static bool parse6(const char *t, size_t n)
  * ("add:2001:..."), a colon or a full stop behind it. */
 enum detect_verdict detect_ip6(struct detect_hit *h)
 {
+	struct near near;
+	if (h->always) {
+		filter_near(h, &near);
+		if (near.before[NEAR_HOST] == NEAR_NONE &&
+		    !(filter_near_columns(h) & 1u << NEAR_HOST))
+			return DETECT_SKIP;
+	}
 	size_t start = h->start, end = h->end, zone = start;
 	while (zone < end && h->text[zone] != '%')
 		zone++;

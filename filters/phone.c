@@ -356,9 +356,10 @@ static bool any_number(const struct number *n)
 
 static bool reasoned(const struct detect_hit *h, const struct number *n)
 {
-	if (n->form == PHONE_WORLD && n->plus && !in_formula(h, n))
+	bool world = n->form == PHONE_WORLD && n->plus && !in_formula(h, n);
+	if (world && !h->always)
 		return true;
-	if (other_layout(n))
+	if (!world && other_layout(n))
 		return false;
 	struct near near;
 	filter_near(h, &near);
@@ -369,7 +370,7 @@ static bool reasoned(const struct detect_hit *h, const struct number *n)
 	uint32_t column = filter_near_columns(h);
 	if (column & (1u << NEAR_PHONE | 1u << NEAR_CONTACT))
 		return true;
-	if (column & 1u << NEAR_OTHER)
+	if (column & 1u << NEAR_OTHER || h->always)
 		return false;
 	if (n->form == PHONE_ASSIGNED && n->plus)
 		return n->n >= 9 && !in_formula(h, n);

@@ -135,7 +135,7 @@ static bool closed(const struct detect_hit *h)
 /* Street and number alone: where someone lives, or is. */
 enum detect_verdict detect_street(struct detect_hit *h)
 {
-	if (closed(h))
+	if (closed(h) && !h->always)
 		return DETECT_YES;
 	struct near near;
 	filter_near(h, &near);

@@ -155,7 +155,7 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	p->detector = d;
 	p->rule = rule;
 	p->view = !d ? TEXT_PLAIN : d->raw ? TEXT_RAW : TEXT_VALUE;
-	p->behind = d && (d->check || d->context) ? DETECT_BEFORE : 0;
+	p->behind = d && d->check ? DETECT_BEFORE : 0;
 	s->columns |= p->behind > 0;
 	if (p->regex.behind > p->behind)
 		p->behind = p->regex.behind;

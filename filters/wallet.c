@@ -180,6 +180,8 @@ enum detect_verdict detect_bch(struct detect_hit *h)
 enum detect_verdict detect_eth(struct detect_hit *h)
 {
 	const char *t = h->text + h->start + 2;
+	if (h->always && !worded(h))
+		return DETECT_NO;
 	char lower[40];
 	bool capitals = false, smalls = false;
 	for (size_t i = 0; i < sizeof lower; i++) {

@@ -370,6 +370,36 @@ Test(filters_contact, a_number_alone_needs_no_word_where_the_rule_says_so)
 	filter_set_free(set);
 }
 
+Test(filters_contact, a_rule_may_want_a_word_near_every_value)
+{
+	static const struct {
+		const char *detector, *text;
+		size_t findings;
+	} row[] = {
+		{ "phone", "+44 7700 900963", 0 },
+		{ "phone", "phone +44 7700 900963", 1 },
+		{ "ip", "91.198.174.192:80 2001:4860:4860::8844", 0 },
+		{ "ip", "client 91.198.174.192:80", 1 },
+		{ "ip", "client 2001:4860:4860::8844", 1 },
+		{ "postal_address", "Via Garibaldi 7, 10122 Torino", 0 },
+		{ "postal_address", "Address: Via Garibaldi 7, 10122 Torino", 1 },
+		{ "crypto.eth", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", 0 },
+		{ "crypto.eth", "ETH 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", 1 },
+	};
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		struct filter_set *set = one(row[i].detector, FILTER_CONTEXT_ALWAYS);
+		struct scan s = scan_whole(set, row[i].text, strlen(row[i].text));
+		cr_expect_eq(s.findings, row[i].findings, "%s: %s", row[i].detector, row[i].text);
+		scan_free(&s);
+		filter_set_free(set);
+	}
+	struct filter_rule rule = { .id = "r",
+				    .detector = "email",
+				    .context = FILTER_CONTEXT_ALWAYS };
+	struct filter_set *set;
+	cr_expect_eq(filter_set_build(&set, &rule, 1, NULL), ERR_INPUT, "it has no words");
+}
+
 Test(filters_contact, a_number_alone_may_be_any_other)
 {
 	static const char *const other[] = { "61298765432", "12 45 33 78 90", "12345678901234" };

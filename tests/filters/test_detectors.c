@@ -415,8 +415,8 @@ static const struct {
 	const char *name, *form;
 } forms[] = {
 	{ "email/2", "1a52fd3abe7d319a" },
-	{ "phone/2", "b036bee8ae1ec37e" },
-	{ "ip/2", "c709a63cef79e7c7" },
+	{ "phone/2", "d4e4d5cb2b0eb6e5" },
+	{ "ip/2", "25c0467d3101602b" },
 	{ "mac/2", "08eea1922c025af9" },
 	{ "url/1", "c4de3702eed7cb7c" },
 	{ "crypto.btc/2", "e9746059940560a2" },
@@ -427,13 +427,13 @@ static const struct {
 	{ "crypto.doge/1", "ce2fa39c5b36672f" },
 	{ "crypto.trx/1", "261eaeec0cfbb442" },
 	{ "crypto.xrp/1", "0d9da847662f0f6b" },
-	{ "crypto.eth/1", "33fb01e7310365fa" },
+	{ "crypto.eth/1", "f93caf9a869096c1" },
 	{ "crypto.xmr/1", "eef1ca82639eb2b1" },
-	{ "crypto.sol/1", "bfa270d9d6c1c729" },
-	{ "date_of_birth/1", "c6c553a96223e6b0" },
-	{ "plate/1", "ed79e5beada9b67f" },
+	{ "crypto.sol/1", "6521cdb572925369" },
+	{ "date_of_birth/1", "5b041ef3ce0499d2" },
+	{ "plate/1", "70bb515a00e00ece" },
 	{ "ng.vehicle/1", "696912150e158d47" },
-	{ "postal_address/1", "70de6514dc48b1d4" },
+	{ "postal_address/1", "896ce6c732234d4a" },
 	{ "unicode.tags/1", "217dc5d73acb1105" },
 	{ "unicode.selectors/1", "eda5ba7020ee702e" },
 	{ "unicode.bidi/1", "e99350ab0f09a4ea" },
@@ -446,9 +446,7 @@ static void form_of(const char *name, unsigned version, char hex[65])
 	for (size_t i = 0; (d = filter_detector_at(i)); i++) {
 		if (strcmp(d->name, name) != 0 || d->version != version)
 			continue;
-		buf_printf(&b, "%s\n%d %d\n", d->regex, d->context_bare, d->raw);
-		for (size_t k = 0; d->context && d->context[k]; k++)
-			buf_printf(&b, "%s\n", d->context[k]);
+		buf_printf(&b, "%s\n%u %d\n", d->regex, d->words, d->raw);
 	}
 	struct digest digest = digest_of(b.bytes, b.len);
 	digest_hex(&digest, hex);
