@@ -15,7 +15,9 @@
 #define WORDS_TAX "tax id*", "tax number", "tax no", "tax code", "taxpayer*", "tin"
 #define WORDS_SOCIAL \
 	"social security", "social insurance", "ssn", "insurance number", "insurance no"
-#define WORDS_COMPANY "company number", "company no", "company id*", "company registration", "vat"
+#define WORDS_VAT "vat number", "vat no", "vat id*", "vat reg*", "vat code"
+#define WORDS_COMPANY \
+	"company number", "company no", "company id*", "company registration", WORDS_VAT
 
 /* The two publications that give the sums of most numbers. */
 #define VAT_RULES \

@@ -15,22 +15,22 @@ static const char *const bg_pnf[] = {
 	"лнч", "л н ч",       "lnch",       "lnc", "личен номер на чужденец",
 	"пнч", "личен номер", WORDS_PERSON, NULL
 };
-static const char *const bg_eik[] = { "еик",         "eik",     "булстат",
-				      "bulstat",     "ддс",     "идентификационен номер",
-				      WORDS_COMPANY, WORDS_TAX, NULL };
+static const char *const bg_eik[] = {
+	"ддс номер",   "ддс no",  "еик", "eik", "булстат", "bulstat", "идентификационен номер",
+	WORDS_COMPANY, WORDS_TAX, NULL
+};
 static const char *const birth_number[] = {
 	"rodne cislo",  "rodneho cisla", "rodnym cislem", "rodne c",    "r c", "rc",
 	"birth number", WORDS_PERSON,    WORDS_TAX,       WORDS_SOCIAL, NULL
 };
-static const char *const cz_company[] = { "ico", "ic",  "i c",         "identifikacni cislo",
-					  "dic", "dph", WORDS_COMPANY, NULL };
+static const char *const cz_company[] = { "ico", "identifikacni cislo", "dic", WORDS_COMPANY,
+					  NULL };
 static const char *const cz_insured[] = { "cislo pojistence", "pojistence",
 					  "cislo pojistenca", "pojistenec",
 					  "insurance number", NULL };
 static const char *const sk_company[] = { "ico", "identifikacne cislo", WORDS_COMPANY, NULL };
-static const char *const sk_tax[] = { "dic", "ic dph",  "danove identifikacne cislo",
-				      "dph", WORDS_TAX, "vat",
-				      NULL };
+static const char *const sk_tax[] = { WORDS_VAT, "dic", "ic dph", "danove identifikacne cislo",
+				      WORDS_TAX, NULL };
 static const char *const hu_tax[] = { "adoazonosito*", "ado azonosito", "adoszam*", WORDS_TAX,
 				      NULL };
 static const char *const hu_taj[] = { "taj",        "taj szam*",
@@ -39,11 +39,11 @@ static const char *const hu_taj[] = { "taj",        "taj szam*",
 				      NULL };
 static const char *const hu_personal[] = { "szemelyi szam*", "szemelyi azonosito*",
 					   "szemelyazonosito*", WORDS_PERSON, NULL };
-static const char *const hu_company[] = { "adoszam*", "afa",         "kozossegi adoszam*",
-					  WORDS_TAX,  WORDS_COMPANY, NULL };
+static const char *const hu_company[] = { "adoszam*", "kozossegi adoszam*", WORDS_TAX,
+					  WORDS_COMPANY, NULL };
 static const char *const pl_pesel[] = { "pesel",      "pesel*",  "numer ewidencyjny",
 					WORDS_PERSON, WORDS_TAX, NULL };
-static const char *const pl_nip[] = { "nip", "numer identyfikacji podatkowej", "vat", WORDS_TAX,
+static const char *const pl_nip[] = { WORDS_VAT, "nip", "numer identyfikacji podatkowej", WORDS_TAX,
 				      NULL };
 static const char *const pl_regon[] = { "regon", WORDS_COMPANY, NULL };
 static const char *const pl_id_card[] = {
@@ -55,17 +55,10 @@ static const char *const ro_cnp[] = {
 	"cnp",     "c n p", "cod numeric personal", "codul numeric personal", WORDS_PERSON,
 	WORDS_TAX, NULL
 };
-static const char *const ro_cui[] = { "cui",
-				      "c u i",
-				      "cif",
-				      "c i f",
-				      "cod fiscal",
-				      "codul fiscal",
-				      "cod unic de inregistrare",
-				      "tva",
-				      WORDS_TAX,
-				      WORDS_COMPANY,
-				      NULL };
+static const char *const ro_cui[] = { "cod tva",    "numar tva",    "cui",
+				      "c u i",      "cif",          "c i f",
+				      "cod fiscal", "codul fiscal", "cod unic de inregistrare",
+				      WORDS_TAX,    WORDS_COMPANY,  NULL };
 static const char *const vat[] = { "vat", "ддс", "dph",      "afa",     "tva",
 				   "dic", "nip", "adoszam*", "tax id*", NULL };
 
@@ -291,7 +284,7 @@ const struct kind kind_eu_east[] = {
 	  .example = "CNP 7630615123458" },
 	{ .name = "ro.cui",
 	  .version = 1,
-	  .form = "[1-9]#{3,9}",
+	  .form = "[1-9]#{5,9}",
 	  .check = check_ro_cui,
 	  .groups = "3 3 2|2 3 3",
 	  NEEDS(WORD, WORD, NEVER),
@@ -301,7 +294,7 @@ const struct kind kind_eu_east[] = {
 	  .example = "CUI 18547290" },
 	{ .name = "ro.vat",
 	  .version = 1,
-	  .form = "^RO[1-9]#{3,9}",
+	  .form = "^RO[1-9]#{4,9}",
 	  .groups = "2 8|2 7|2 6|2 9|2 10|2 3 3 2",
 	  .check = check_ro_cui,
 	  NEEDS(NO_VETO, NO_VETO, WORD),

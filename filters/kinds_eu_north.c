@@ -14,8 +14,9 @@ static const char *const dk_cpr[] = { "cpr",
 				      WORDS_TAX,
 				      WORDS_SOCIAL,
 				      NULL };
-static const char *const dk_cvr[] = { "cvr",       "cvr nr", "cvr nummer",  "se nr",
-				      "se nummer", "moms*",  WORDS_COMPANY, NULL };
+static const char *const dk_cvr[] = { "momsnr",    "momsnummer",  "moms nr",    "momsregistrer*",
+				      "cvr",       "cvr nr",      "cvr nummer", "se nr",
+				      "se nummer", WORDS_COMPANY, NULL };
 static const char *const ee_code[] = { "isikukood*", "ik",      "isikut kood", "isiku kood",
 				       WORDS_PERSON, WORDS_TAX, NULL };
 static const char *const ee_company[] = {
@@ -26,18 +27,27 @@ static const char *const fi_hetu[] = { "hetu",       "henkilotunnus*",       "he
 				       "sotu",       "sosiaaliturvatunnus*", "personbeteckning*",
 				       WORDS_PERSON, WORDS_SOCIAL,           WORDS_TAX,
 				       NULL };
-static const char *const fi_company[] = { "y tunnus*",   "ytunnus",     "fo nummer", "alv*",
+static const char *const fi_company[] = { "alv numero*", "alv nro",     "alv tunnus*",
+					  "y tunnus*",   "ytunnus",     "fo nummer",
 					  "business id", WORDS_COMPANY, NULL };
 static const char *const lv_code[] = { "personas kod*", "pers kods",  "p k",     "pk",
 				       "personas kods", WORDS_PERSON, WORDS_TAX, NULL };
-static const char *const lv_company[] = {
-	"registracijas numur*", "reg nr", "vienotais registracijas*", "nmr kods", "pvn*",
-	WORDS_COMPANY,          NULL
-};
+static const char *const lv_code_new[] = { "personas kod*", "pers kods", "personal code", "tax id*",
+					   NULL };
+static const char *const lv_company[] = { "pvn numur*",
+					  "pvn reg*",
+					  "registracijas numur*",
+					  "reg nr",
+					  "vienotais registracijas*",
+					  "nmr kods",
+					  WORDS_COMPANY,
+					  NULL };
 static const char *const lt_code[] = { "asmens kod*", "a k",     "ak", "asm kodas",
 				       WORDS_PERSON,  WORDS_TAX, NULL };
-static const char *const lt_company[] = { "imones kod*", "juridinio asmens kod*", "j a k",
-					  "pvm*",        WORDS_COMPANY,           NULL };
+static const char *const lt_company[] = { "pvm kod*",    "pvm moketoj*",
+					  "imones kod*", "juridinio asmens kod*",
+					  "j a k",       WORDS_COMPANY,
+					  NULL };
 static const char *const se_person[] = { "personnummer*",
 					 "pers nr",
 					 "persnr",
@@ -52,8 +62,8 @@ static const char *const se_person[] = { "personnummer*",
 					 WORDS_TAX,
 					 NULL };
 static const char *const se_org[] = {
-	"organisationsnummer*", "org nr", "orgnr", "org nummer", "moms*", "momsreg*", "vat nr",
-	WORDS_COMPANY,          NULL
+	"momsnr", "momsnummer", "vat nr",   "organisationsnummer*", "org nr",
+	"orgnr",  "org nummer", "momsreg*", WORDS_COMPANY,          NULL
 };
 static const char *const vat[] = { "vat",   "moms*", "alv*",    "pvm*", "pvn*",
 				   "kmkr*", "kmk*",  "tax id*", NULL };
@@ -182,7 +192,7 @@ const struct kind kind_eu_north[] = {
 	  .form = "3[2-9]#{9}",
 	  .groups = "6-5|6 5",
 	  NEEDS(WORD, WORD, NEVER),
-	  .words = lv_code,
+	  .words = lv_code_new,
 	  .what = "Latvia: personal code since July 2017 (no date, no public check)",
 	  .source = "Law on the Register of Natural Persons, section 5 (the form)",
 	  .example = "personas kods 328673-00679" },

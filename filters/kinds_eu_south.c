@@ -5,13 +5,14 @@ static const char *const cy_tin[] = { "αφτ",   "α φ τ",      "αφμ",
 				      "α φ μ", "φορολογικ*", "αριθμος φορολογικου*",
 				      "tic",   "t i c",      WORDS_TAX,
 				      NULL };
-static const char *const cy_id[] = { "αριθμος ταυτοτητας",
+static const char *const cy_id[] = { "arc number",
+				     "arc no",
+				     "αριθμος ταυτοτητας",
 				     "δελτιο ταυτοτητας",
 				     "αρ ταυτοτητας",
 				     "αριθμος δελτιου ταυτοτητας",
 				     "αδτ",
 				     "α δ τ",
-				     "arc",
 				     "alien registration*",
 				     "κοινωνικων ασφαλισεων",
 				     "identity card",
@@ -44,13 +45,13 @@ static const char *const es_nuss[] = { "nuss",
 				       "nss",
 				       WORDS_SOCIAL,
 				       NULL };
-static const char *const gr_afm[] = { "αφμ",
+static const char *const gr_afm[] = { WORDS_VAT,
+				      "αφμ",
 				      "α φ μ",
 				      "φορολογικο μητρωο",
 				      "φορολογικου μητρωου",
 				      "afm",
 				      "a f m",
-				      "vat",
 				      "tax registration*",
 				      WORDS_TAX,
 				      NULL };
@@ -77,9 +78,9 @@ static const char *const hr_mbo[] = {
 };
 static const char *const it_fiscal[] = { "codice fiscale", "cod fisc",     "c f",     "cf",
 					 "codfisc",        "steuernummer", WORDS_TAX, NULL };
-static const char *const it_vat[] = { "partita iva", "p iva", "piva",           "p i",
-				      "part iva",    "iva",   "codice fiscale", "mwst*",
-				      "cod fisc",    "vat",   WORDS_TAX,        NULL };
+static const char *const it_vat[] = { WORDS_VAT,        "mwst nr",  "partita iva", "p iva",
+				      "piva",           "p i",      "part iva",    "iva",
+				      "codice fiscale", "cod fisc", WORDS_TAX,     NULL };
 static const char *const mt_id[] = { "id card",
 				     "identity card",
 				     "karta tal identita*",
@@ -89,7 +90,6 @@ static const char *const mt_id[] = { "id card",
 				     "e residence",
 				     "tin",
 				     WORDS_PERSON,
-				     WORDS_TAX,
 				     NULL };
 static const char *const mt_tin[] = { "numru tat taxxa", "taxxa", "ir number", WORDS_TAX, NULL };
 static const char *const pt_nif[] = { "nif",
@@ -107,17 +107,25 @@ static const char *const pt_cc[] = {
 	"cartao de cidadao",   "cartao do cidadao", "cc",      "c c",        "n cc",
 	"numero de documento", "citizen card",      "id card", WORDS_PERSON, NULL
 };
-static const char *const pt_bi[] = {
-	"bilhete de identidade", "bi",  "b i", "n bi", "identificacao civil",
-	"cartao de cidadao",     "nic", "cc",  NULL
-};
+static const char *const pt_bi[] = { "bi no",
+				     "bi n",
+				     "b i n", "numero do bi",
+				     "n do bi",
+				     "bilhete de identidade",
+				     "n bi",
+				     "identificacao civil",
+				     "cartao de cidadao",
+				     NULL };
 static const char *const pt_niss[] = {
 	"niss", "n i s s", "seguranca social", "identificacao da seguranca*", WORDS_SOCIAL, NULL
 };
-static const char *const pt_sns[] = { "utente",
+static const char *const pt_sns[] = { "numero sns",
+				      "n sns",
+				      "cartao sns",
+				      "sns no",
+				      "utente",
 				      "numero de utente",
 				      "n utente",
-				      "sns",
 				      "cartao de utente",
 				      "servico nacional de saude",
 				      "health number",
@@ -126,12 +134,18 @@ static const char *const pt_sns[] = { "utente",
 static const char *const si_emso[] = {
 	"emso", "emšo", "maticna stevilka obcana", "enotna maticna*", WORDS_PERSON, NULL
 };
-static const char *const si_tax[] = { "davcna*", "davcna stevilka", "davcna st", "id za ddv",
-				      "ddv",     WORDS_TAX,         "vat",       NULL };
+static const char *const si_tax[] = { WORDS_VAT,   "ddv st",          "stevilka ddv",
+				      "davcna*",   "davcna stevilka", "davcna st",
+				      "id za ddv", WORDS_TAX,         NULL };
 static const char *const si_company[] = { "maticna stevilka", "maticna st", WORDS_COMPANY, NULL };
-static const char *const si_health[] = {
-	"zzzs", "kzz", "zdravstven*", "stevilka zavarovane osebe", "health insurance", NULL
-};
+static const char *const si_health[] = { "stevilka zdravstven*",
+					 "zdravstveno zavarovan*",
+					 "zdravstvenega zavarovan*",
+					 "zzzs",
+					 "kzz",
+					 "stevilka zavarovane osebe",
+					 "health insurance",
+					 NULL };
 static const char *const vat[] = {
 	"vat", "iva", "φπα", "pdv", "ddv", "nif", "nipc", "tax id*", NULL
 };
@@ -164,7 +178,7 @@ const struct kind kind_eu_south[] = {
 	  .words = cy_id,
 	  .what = "Cyprus: number of identity card, social insurance or alien registration",
 	  .source = "Civil Registry Law 141(I)/2002 (the form)",
-	  .example = "ARC 6123456" },
+	  .example = "identity card 6123456" },
 	{ .name = "es.nif",
 	  .version = 2,
 	  .form = "^#{8}[A-HJ-NP-TV-Z]",
@@ -408,7 +422,7 @@ const struct kind kind_eu_south[] = {
 	  .words = pt_bi,
 	  .what = "Portugal: civil identity number with its check digit",
 	  .source = "Lei 33/99; IRN, check digit of the identity card",
-	  .example = "BI 12345678 9" },
+	  .example = "BI n.º 12345678 9" },
 	{ .name = "pt.niss",
 	  .version = 1,
 	  .form = "[12]#{10}",

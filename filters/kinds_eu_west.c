@@ -27,13 +27,14 @@ static const char *const be_person[] = { "rijksregister*",
 					 WORDS_PERSON,
 					 WORDS_SOCIAL,
 					 NULL };
-static const char *const be_vat[] = { "btw*",
+static const char *const be_vat[] = { "mwst nr",
+				      "mwst nummer",
+				      "btw*",
 				      "tva",
 				      "ondernemingsnummer",
 				      "kbo",
 				      "bce",
 				      "numero d'entreprise",
-				      "mwst*",
 				      "unternehmensnummer",
 				      WORDS_COMPANY,
 				      NULL };
@@ -83,8 +84,8 @@ static const char *const de_health[] = { "krankenversicher*",
 					 "insurance number",
 					 "insurance no",
 					 NULL };
-static const char *const de_passport[] = { "pass",   "reisepass*", "passnummer", "pass nr",
-					   "passnr", "passport*",  NULL };
+static const char *const de_passport[] = { "pass no", "reisepass*", "passnummer", "pass nr",
+					   "passnr",  "passport*",  NULL };
 static const char *const de_id_card[] = { "ausweis*",
 					  "personalausweis*",
 					  "perso",
