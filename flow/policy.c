@@ -24,6 +24,14 @@ static int read_pack(void *ctx, const char *name, struct buf *out, struct err *e
 	return file_read(path, LIMIT_TOML_BYTES, out, e);
 }
 
+static int read_text(void *ctx, const char *name, struct buf *out, struct err *e)
+{
+	const struct near *n = ctx;
+	char path[LIMIT_PATH_BYTES + 300];
+	snprintf(path, sizeof path, "%s/%s", n->dir, name);
+	return file_read(path, LIMIT_TOML_BYTES, out, e);
+}
+
 static int parse_file(const char *path, struct policy **out, struct policy_problems *problems,
 		      struct err *e)
 {
@@ -33,7 +41,7 @@ static int parse_file(const char *path, struct policy **out, struct policy_probl
 	snprintf(n.dir, sizeof n.dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 	TRY(file_read(path, LIMIT_TOML_BYTES, &text, e));
 	int rc = policy_parse(out, text.bytes ? text.bytes : "", text.len,
-			      &(struct policy_packs){ read_pack, &n }, problems, e);
+			      &(struct policy_packs){ read_pack, read_text, &n }, problems, e);
 	buf_free(&text);
 	return rc;
 }

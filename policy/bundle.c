@@ -16,10 +16,12 @@
  * overrides have made of them; enabled (only false), except (not empty), replace and severity may
  * be absent. phase: the parts in the order of enum policy_phase, "output" as the three that it is
  * short for. match is one of
- *   {"decode":[..],"fold":"..","gap_max":n,"literals":[..]}
+ *   {"decode":[..],"file":{"digest":"sha256:..","name":".."},"fold":"..","gap_max":n,
+ *    "literals":[..]}
  *   {"decode":[..],"regex":"..","repeat_max":n}
  *   {"context":"..","decode":[..],"detector":"pan/1"}
- * with the values that the text leaves out written out, so that a new default changes no bundle.
+ * with file where the literals come of one, and the values that the text leaves out written out,
+ * so that a new default changes no bundle.
  * overrides: in the order in which they act; from: the pack whose it is, absent for the policy's
  * own; set: what it gives, by key; reason may be absent. All of them have at most OVERRIDES_BYTES.
  * rules_digest: of the canonical JSON of rules, so that it stays when a policy goes from shadow to
@@ -120,9 +122,23 @@ static int load_detector(const json_t *m, struct policy_rule *x, struct err *e)
 	return 0;
 }
 
+/* Where the literals came from: they themselves stand in the bundle. */
+static int load_file(const json_t *m, struct policy_rule *x, struct err *e)
+{
+	static const char *const keys[] = { "digest", "name", NULL };
+	const char *digest;
+	json_t *file;
+	TRY(json_get_object(m, "file", &file, what, e));
+	TRY(json_only_keys(file, keys, what, e));
+	TRY(json_get_string(file, "name", &x->file, what, e));
+	TRY(json_get_string(file, "digest", &digest, what, e));
+	return digest_parse(digest, &x->file_digest, e);
+}
+
 static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, struct err *e)
 {
-	static const char *const literal_keys[] = { "decode", "fold", "gap_max", "literals", NULL };
+	static const char *const literal_keys[] = { "decode",  "file",     "fold",
+						    "gap_max", "literals", NULL };
 	static const char *const regex_keys[] = { "decode", "regex", "repeat_max", NULL },
 				 *const detector_keys[] = { "context", "decode", "detector", NULL };
 	const char *fold;
@@ -131,6 +147,8 @@ static int load_match(struct policy *p, const json_t *m, struct policy_rule *x, 
 	if (json_object_get(m, "literals")) {
 		TRY(json_only_keys(m, literal_keys, what, e));
 		TRY(load_strings(p, m, "literals", &x->literals, e));
+		if (json_object_get(m, "file"))
+			TRY(load_file(m, x, e));
 		TRY(json_get_string(m, "fold", &fold, what, e));
 		TRY(load_u32(m, "gap_max", 64, &x->gap_max, e));
 		if (find(policy_fold_names, fold, &f) < 0 || f > FILTER_FOLD_STRICT)

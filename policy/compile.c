@@ -39,6 +39,12 @@ static void add_match(struct obj *to, const struct policy_rule *x)
 	struct obj o = { 0 };
 	add_decode(&o, x->decode);
 	if (x->literals.count) {
+		if (x->file) {
+			struct obj file = { 0 };
+			obj_add(&file, "digest", json_digest(&x->file_digest));
+			obj_text(&file, "name", x->file);
+			obj_object(&o, "file", &file);
+		}
 		obj_text(&o, "fold", policy_fold_names[x->fold]);
 		obj_count(&o, "gap_max", x->gap_max);
 		add_strings(&o, "literals", &x->literals);

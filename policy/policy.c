@@ -266,11 +266,11 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 	struct policy *p = calloc(1, sizeof *p);
 	if (!p)
 		return err_set(e, ERR_NOMEM, "out of memory for a policy");
-	struct reader r = { .policy = p, .problems = problems };
+	struct reader r = { .policy = p, .problems = problems, .packs = packs };
 	p->name = "";
 	p->source = digest_of(text, len);
 	policy_read_file(&r, text, len);
-	policy_read_packs(&r, packs, r.extends_lines);
+	policy_read_packs(&r, r.extends_lines);
 	check_rules(&r);
 	policy_apply_overrides(&r);
 	if (problems->count > 1)

@@ -47,10 +47,12 @@ void policy_problems_free(struct policy_problems *p);
 
 struct policy; /* parsed and checked */
 
-/* A pack named in policy.extends, by name ("packs/pii-eu"): its TOML text, appended. Given by flow;
- * built-in packs come with the program. */
+/* What lies beside a policy, given by flow; all by names relative to the policy's folder. read: a
+ * pack named in policy.extends ("packs/own", without ".toml"), appended; built-in packs come with
+ * the program. read_text: a file named in match.literals_file; NULL: there are none. */
 struct policy_packs {
 	int (*read)(void *ctx, const char *name, struct buf *out, struct err *e);
+	int (*read_text)(void *ctx, const char *name, struct buf *out, struct err *e);
 	void *ctx;
 };
 

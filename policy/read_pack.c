@@ -39,8 +39,9 @@ static void no_pack(struct reader *r, const char *name, int line, const struct e
 }
 
 /* The text of pack i, read as a file of its own. */
-static void read_pack(struct reader *r, size_t i, const struct policy_packs *packs)
+static void read_pack(struct reader *r, size_t i)
 {
+	const struct policy_packs *packs = r->packs;
 	struct pack *x = &r->policy->pack[i];
 	struct buf given = { 0 };
 	struct err e = { 0 };
@@ -67,7 +68,7 @@ static void read_pack(struct reader *r, size_t i, const struct policy_packs *pac
 	buf_free(&given);
 }
 
-void policy_read_packs(struct reader *r, const struct policy_packs *packs, const int *lines)
+void policy_read_packs(struct reader *r, const int *lines)
 {
 	struct policy *p = r->policy;
 	for (size_t i = 0; i < p->extends.count; i++) {
@@ -78,7 +79,7 @@ void policy_read_packs(struct reader *r, const struct policy_packs *packs, const
 		add_pack(r, p->extends.item[i], lines[i]);
 	}
 	for (size_t i = 0; i < p->packs && !r->nomem; i++) {
-		read_pack(r, i, packs);
+		read_pack(r, i);
 		for (size_t k = 0; k < p->pack[i].extends.count; k++)
 			add_pack(r, p->pack[i].extends.item[k], p->pack[i].line);
 	}

@@ -8,8 +8,6 @@
 #define ID_BYTES 100
 #define DESCRIPTION_BYTES 300
 
-const char *const policy_fold_names[] = { "none", "case", "strict", "leet", NULL };
-static const char *const folds_later[] = { "leet", NULL };
 const char *const policy_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
 static const char *const phase_names[] = { "input",        "content",
@@ -213,37 +211,6 @@ static void only_with(struct reader *r, const struct toml *m, const char *key, c
 				  other);
 }
 
-static void read_literals(struct reader *r, const struct toml *m, struct policy_rule *x)
-{
-	const struct toml *v = toml_get(m, "literals"), *fold = toml_get(m, "fold"),
-			  *gap = toml_get(m, "gap_max");
-	x->fold = FILTER_FOLD_CASE;
-	x->gap_max = 4;
-	size_t f;
-	int64_t n;
-	only_with(r, m, "fold", "literals");
-	if (fold && policy_read_choice(r, fold, "match.fold", policy_fold_names, folds_later, &f))
-		x->fold = (enum filter_fold)f;
-	if (gap && x->fold != FILTER_FOLD_STRICT && !(fold && fold->broken))
-		policy_problem_at(r, gap->line, gap->column,
-				  "match.gap_max: only with fold = \"strict\"; leave it out, or "
-				  "write fold = \"strict\"");
-	else if (gap && policy_read_integer(r, gap, "match.gap_max", 0, 64, &n))
-		x->gap_max = (uint32_t)n;
-	if (!v || !policy_read_strings(r, v, "match.literals", &x->literals))
-		return;
-	if (x->literals.count == 0)
-		policy_problem_at(r, v->line, v->column,
-				  "match.literals: expected at least one, found none; write "
-				  "[\"...\"]");
-	for (const struct toml *c = v->first; c; c = c->next)
-		if (filter_literal_empty(c->text, x->fold))
-			policy_problem_at(r, c->line, c->column,
-					  "match.literals: \"%.40s\" is empty after folding; write "
-					  "letters or digits, or leave it out",
-					  c->text);
-}
-
 static void read_regex(struct reader *r, const struct toml *m, struct policy_rule *x)
 {
 	const struct toml *v = toml_get(m, "regex"), *repeat = toml_get(m, "repeat_max");
@@ -320,7 +287,8 @@ static bool said_kind(const struct toml *m, const char *const *kinds)
 
 static void read_match(struct reader *r, const struct toml *t, struct policy_rule *x)
 {
-	static const char *const kinds[] = { "literals", "regex", "detector", NULL };
+	static const char *const kinds[] = { "literals", "literals_file", "regex", "detector",
+					     NULL };
 	const struct toml *m = toml_get(t, "match"), *decode;
 	const char *found[2] = { NULL, NULL };
 	size_t n = 0;
@@ -331,7 +299,7 @@ static void read_match(struct reader *r, const struct toml *t, struct policy_rul
 	if (!m || !policy_read_kind(r, m, "rule.match", TOML_TABLE))
 		return;
 	policy_read_keys(r, m, TABLE_MATCH);
-	read_literals(r, m, x);
+	policy_read_literals(r, m, x);
 	read_regex(r, m, x);
 	read_detector(r, m, x);
 	decode = toml_get(m, "decode");

@@ -28,6 +28,8 @@ struct policy_rule {
 	enum filter_fold fold;
 	uint32_t gap_max, repeat_max;
 	const char *regex, *detector;
+	const char *file; /* of the literals, as the rule names it; NULL: they stand in it */
+	struct digest file_digest; /* of its bytes */
 	enum filter_context context;
 	uint32_t decode;
 	int line, id_line;                  /* of the table, and of its id */
@@ -86,6 +88,7 @@ struct reader {
 	struct policy_problems *problems;
 	const char *pack; /* its name, or NULL for the policy itself */
 	int pack_line;    /* where extends names it */
+	const struct policy_packs *packs;
 	const int *extends_lines; /* of policy.extends, for each pack that it names */
 	bool nomem, no_pack;      /* no_pack: one could not be read */
 };
@@ -154,13 +157,16 @@ struct filter_rule policy_rule_filter(const struct policy_rule *rule);
 /* Only filters can judge folds and widths: build the rule alone. */
 int policy_rule_build(const struct policy_rule *rule, struct err *e) MUST_USE;
 
+/* read_literals.c: match.literals or match.literals_file, fold and gap_max. */
+void policy_read_literals(struct reader *r, const struct toml *match, struct policy_rule *x);
+
 /* override.c */
 void policy_read_override(struct reader *r, const struct toml *t);
 /* Change the rules that overrides name. The rules are sorted by id. */
 void policy_apply_overrides(struct reader *r);
 
 /* read_pack.c: the packs that the policy names, and those that they extend. */
-void policy_read_packs(struct reader *r, const struct policy_packs *packs, const int *lines);
+void policy_read_packs(struct reader *r, const int *lines);
 /* Whether a pack's rule is one that the override's file extends, at any remove. */
 bool policy_pack_reaches(const struct policy *p, const char *from, const char *pack);
 /* policy.c: one file, the policy itself or (r->pack) a pack. */

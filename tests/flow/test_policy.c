@@ -321,6 +321,83 @@ Test(flow_policy, equal_policies_compile_to_equal_bytes)
 	buf_free(&other);
 }
 
+/* ---- words in a file ---- */
+
+#define WORDS(match)   \
+	HEAD("shadow") \
+	"[[rule]]\nid = \"w\"\nphase = [\"output\"]\nmatch = { " match " }\naction = \"redact\"\n"
+
+Test(flow_policy, words_of_a_file_beside_the_policy_are_in_the_bundle_with_its_digest)
+{
+	static const char list[] = "# names of projects\n\n  Larkspur \r\nGrey Heron\n# end\nWren";
+	char digest[DIGEST_TEXT_ROOM];
+	struct digest d = digest_of(list, sizeof list - 1);
+	digest_text(&d, digest);
+	fixture_text(&at, "lists/words.txt", list);
+	struct buf b =
+		compile(policy(WORDS("literals_file = \"lists/words.txt\", fold = \"strict\"")));
+	cr_expect(strstr(b.bytes, "\"literals\":[\"Larkspur\",\"Grey Heron\",\"Wren\"]"), "%s",
+		  b.bytes);
+	cr_expect(strstr(b.bytes, digest) && strstr(b.bytes, "\"name\":\"lists/words.txt\""), "%s",
+		  b.bytes);
+	fixture_write(&at, "p.bundle", b.bytes, b.len);
+	struct flow_scanner *s;
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_scanner_open(&s, fixture_path(&at, "p.bundle"), &e));
+	expect(0, flow_scanner_scan(s, "the g-r-e-y heron", 17, NULL, 0, &report, &e));
+	cr_expect_eq(number_of(item_of(report, "findings", 0), "start"), 4);
+	json_decref(report);
+	flow_scanner_close(s);
+	buf_free(&b);
+}
+
+Test(flow_policy, a_packs_words_lie_in_the_packs_folder)
+{
+	fixture_text(&at, "packs/own.txt", "heron\n");
+	fixture_text(&at, "packs/own.toml",
+		     PACK("own") "[[rule]]\nid = \"own/w\"\nphase = [\"output\"]\n"
+				 "match = { literals_file = \"own.txt\" }\naction = \"flag\"\n");
+	struct buf b = compile(policy(HEAD("shadow") "extends = [\"packs/own\"]\n"));
+	cr_expect(strstr(b.bytes, "\"literals\":[\"heron\"]"), "%s", b.bytes);
+	buf_free(&b);
+}
+
+static const struct {
+	const char *match, *file, *words;
+} wrong_words[] = {
+	{ "literals_file = \"none.txt\"", "x\n", "none.txt" },
+	{ "literals_file = \"../w.txt\"", "x\n", "expected a file in this folder or below it" },
+	{ "literals_file = \"/etc/passwd\"", "x\n", "expected a file in this folder or below it" },
+	{ "literals_file = \"\"", "x\n", "expected a file in this folder or below it" },
+	{ "literals_file = 5", "x\n", "expected a string, found the integer 5" },
+	{ "literals_file = \"w.txt\"", "# nothing\n\n", "has no words; write one a line" },
+	{ "literals_file = \"w.txt\"", "x\n\xff\n", "w.txt line 2: expected UTF-8 text" },
+	{ "literals_file = \"w.txt\", fold = \"strict\"", "x\n...\n",
+	  "line 2: \"...\" is empty after folding" },
+	{ "literals_file = \"w.txt\", literals = [\"y\"]", "x\n",
+	  "found literals and literals_file" },
+	{ "literals_file = \"w.txt\", detector = \"pan\"", "x\n",
+	  "found literals_file and detector" },
+	{ "literals_file = \"w.txt\", repeat_max = 3", "x\n", "match.repeat_max: only with regex" },
+};
+
+Test(flow_policy, words_of_a_file_that_cannot_be_are_told)
+{
+	for (size_t i = 0; i < sizeof wrong_words / sizeof *wrong_words; i++) {
+		char text[500];
+		snprintf(text, sizeof text, WORDS("%s"), wrong_words[i].match);
+		fixture_text(&at, "w.txt", wrong_words[i].file);
+		json_t *report = check(policy(text));
+		const json_t *p = item_of(report, "problems", 0);
+		cr_expect_eq(count_of(report, "problems"), 1, "row %zu", i);
+		cr_expect_eq(number_of(p, "line"), 8, "row %zu", i);
+		cr_expect(strstr(text_of(p, "text"), wrong_words[i].words), "row %zu: %s", i,
+			  text_of(p, "text"));
+		json_decref(report);
+	}
+}
+
 /* ---- scan ---- */
 
 static json_t *scan(const char *path, const char *text, const uint32_t *pieces, size_t count)

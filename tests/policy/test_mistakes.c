@@ -239,6 +239,8 @@ static const struct wrong wrongs[] = {
 	  "not available in this version: except.roles" },
 	{ RULE("match = { detector = \"pan\" }\naction = \"mask\"\nexcept = [\"x\"]\n"), 10,
 	  "except: expected a table" },
+	{ RULE("match = { literals_file = \"x\" }\naction = \"mask\"\n"), 8,
+	  "match.literals_file: there are no files here" },
 /* [[override]] */
 #define OVERRIDE(body) HEAD "extends = [\"packs/pii-eu\"]\n[[override]]\n" body
 	{ OVERRIDE("enabled = false\nreason = \"x\"\n"), 6, "override.rule is missing" },
@@ -388,7 +390,7 @@ Test(policy_parse, packs_bring_rules_and_their_errors_name_the_pack)
 	struct policy *p;
 	struct policy_problems problems;
 	struct err e = { 0 };
-	struct policy_packs packs = { read_local, good };
+	struct policy_packs packs = { .read = read_local, .ctx = good };
 	cr_assert(policy_parse(&p, text, strlen(text), &packs, &problems, &e) == 0, "%s", e.text);
 	policy_free(p);
 	packs.ctx = bad;

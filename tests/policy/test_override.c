@@ -48,7 +48,7 @@ static int read_file(void *ctx, const char *name, struct buf *out, struct err *e
 		}
 	return err_set(e, ERR_NOTFOUND, "no such file");
 }
-static const struct policy_packs packs = { read_file, NULL };
+static const struct policy_packs packs = { .read = read_file };
 
 static struct policy *parse(const char *text)
 {
