@@ -196,6 +196,18 @@ static int backslash_byte(const struct front *x, int *i, uint32_t *byte)
 	return number(x, i, 2, 16, byte);
 }
 
+static int octal_byte(const struct front *x, int *i, uint32_t *byte)
+{
+	int n = backslashes(x, *i);
+	if (*i + n >= x->n)
+		return PARSE_MORE;
+	char c = ascii(x, *i + n);
+	if (n == 0 || n > BACKSLASHES || c < '0' || c > '3')
+		return PARSE_NO;
+	*i += n;
+	return number(x, i, 3, 8, byte);
+}
+
 /* Behind \u: four digits or {digits}. */
 static int unicode_unit(const struct front *x, int *i, uint32_t *cp)
 {
@@ -268,9 +280,7 @@ static int backslash_parse(const struct front *x, uint32_t *cp)
 		r = number(x, &i, 8, 16, cp);
 		r = r == 1 ? scalar(*cp, i) : r;
 	} else if (c >= '0' && c <= '3') {
-		i--;
-		r = number(x, &i, 3, 8, cp);
-		r = r == 1 ? scalar(*cp, i) : r;
+		r = bytes_parse(x, octal_byte, cp);
 	} else if (c && at) {
 		*cp = (uint32_t)control[at - letter];
 		r = i;

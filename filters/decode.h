@@ -24,7 +24,9 @@ enum reading {
 #define RUNS 5          /* four of base64, one of hexadecimal digits */
 #define RUN_MIN 16      /* digits of a run that is read */
 #define RUN_SIGN_MAX 6  /* characters that a digit may be written with */
+#define RUN_LINE 8      /* digits of a line that a run goes on behind */
 #define RUN_WRAP_MAX 12 /* signs between two lines of a run */
+#define RUN_CHAR_MAX 80 /* characters that one of four bytes is written with: 8 digits, 2 lines */
 #define RUN_WAIT 16     /* characters of a run before it opens */
 
 #define DECODE_BATCH 128   /* characters that are looked at together */

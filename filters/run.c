@@ -1,7 +1,7 @@
 /* Runs of base64 and hexadecimal digits: what they encode is read as a text of its own, once.
  *
- * A run is text if nine of ten of its bytes so far are (UTF-8, or UTF-16 of the scripts below
- * U+0700, least byte first). It is a candidate from its first digit on, held only while all it
+ * A run is text if nine of ten of its bytes so far are (UTF-8, or UTF-16 that begins with a Latin
+ * letter, least byte first). It is a candidate from its first digit on, held only while all it
  * encodes may be text: most words are none after two or three letters, and a picture or a digest
  * after a few. At RUN_MIN digits it opens: windows and feeds of its own read it, and hold what may
  * still match in it. It ends with the first other sign, or when it is text no longer; that is the
@@ -49,6 +49,12 @@ static bool printable(uint32_t cp)
 {
 	return cp >= 0x20 ? cp != 0x7F && (cp < 0x80 || cp > 0x9F)
 			  : cp == '\t' || cp == '\n' || cp == '\r';
+}
+
+static bool sign_of_cjk(uint32_t cp)
+{
+	return (cp >= 0x2010 && cp < 0x2070) || (cp >= 0x3000 && cp < 0x3040) ||
+	       (cp >= 0xFF00 && cp < 0xFF70);
 }
 
 /* Whether a first byte of text may begin with this digit. */
@@ -123,7 +129,7 @@ static void byte_wide(struct filter_stream *f, struct run *r, uint8_t b, const s
 	if (r->part_n < 2)
 		return;
 	uint32_t cp = (uint8_t)r->part[0] | (uint32_t)b << 8;
-	bool text = cp < 0x700 && printable(cp);
+	bool text = cp < 0x700 ? printable(cp) : filter_view_alnum(cp) || sign_of_cjk(cp);
 	r->bad += text ? 0 : 2;
 	put_sign(f, r, text ? cp : 0xFFFD, last);
 }
@@ -167,7 +173,7 @@ static void byte_put(struct filter_stream *f, struct run *r, uint8_t b, const st
 static void begin(struct run *r, const struct sign *s)
 {
 	r->on = true;
-	r->open = r->wide = false;
+	r->open = r->wide = r->pairs = false;
 	r->made = (uint8_t)r->encoding;
 	r->have = r->part_n = r->waits = 0;
 	r->digits = r->line = r->wrapped = r->bytes = r->bad = r->part_chars = 0;
@@ -195,19 +201,34 @@ static void digit_put(struct filter_stream *f, struct run *r, int digit, const s
 		open_run(f, r);
 }
 
-/* A line break, or spaces behind one, in front of an open run's next line. */
+/* A line break, or spaces behind one, in front of the next line of a run. */
 static bool may_wrap(struct filter_stream *f, struct run *r, const struct sign *s)
 {
-	if (!r->open || (r->line < RUN_MIN && !r->wrapped))
+	if (!r->wrapped && (r->line < RUN_LINE || (!r->open && r->digits % 4)))
 		return false;
 	if (s->cp == '\n' || s->cp == '\r') {
-		if (r->line > 0)
+		if (r->line > 0 && r->open)
 			for (int v = TEXT_PLAIN; v < TEXT_VIEWS; v++)
 				filter_window_peek(f, window_of(f, r, (enum text_view)v));
 		r->line = 0;
 		return ++r->wrapped <= RUN_WRAP_MAX;
 	}
 	return r->wrapped && (s->cp == ' ' || s->cp == '\t') && ++r->wrapped <= RUN_WRAP_MAX;
+}
+
+/* Hexadecimal digits in pairs: "34 31 31", "34:31:31", "34, 31, 31". */
+static bool may_part(struct run *r, const struct sign *s)
+{
+	if (!is_hex(r) || !s->cp || s->cp > ':' || !strchr(" ,:-\n\r", (int)s->cp) ||
+	    r->wrapped >= 2)
+		return false;
+	if (r->digits == 2)
+		r->pairs = true;
+	if (!r->pairs || (r->line != 2 && !r->wrapped))
+		return false;
+	r->line = 0;
+	r->wrapped++;
+	return true;
 }
 
 static void run_put(struct filter_stream *f, struct run *r, const struct sign *s, bool fresh)
@@ -220,12 +241,14 @@ static void run_put(struct filter_stream *f, struct run *r, const struct sign *s
 		unsigned pads = s->cp == '=' && !is_hex(r) ? (4 - r->digits % 4) % 4 : 0;
 		if (r->on && !r->open && pads && r->digits + pads >= RUN_MIN)
 			open_run(f, r);
-		if (r->on && !may_wrap(f, r, s))
+		if (r->on && !may_part(r, s) && (r->pairs || !may_wrap(f, r, s)))
 			close_run(f, r);
 		return;
 	}
 	if (fresh && !r->on && may_begin(r, digit))
 		begin(r, s);
+	if (r->on && r->pairs && r->line == 2)
+		close_run(f, r);
 	if (!r->on)
 		return;
 	digit_put(f, r, digit, s);

@@ -139,7 +139,8 @@ size_t filter_set_spread(uint32_t decode, uint32_t gap_max)
 {
 	if (!(decode & FILTER_DECODE_ALL))
 		return 4 * (1 + (size_t)gap_max + VIEW_NOISE_MAX);
-	return DECODE_SIGN_MAX * (2 + (size_t)gap_max) + 16 * VIEW_NOISE_MAX;
+	size_t most = decode & FILTER_DECODE_RUNS ? RUN_CHAR_MAX : DECODE_SIGN_MAX;
+	return most * (2 + (size_t)gap_max) + 16 * VIEW_NOISE_MAX;
 }
 
 /* ---- regexes and detectors */

@@ -47,6 +47,7 @@ struct run {
 	uint32_t encoding; /* FILTER_DECODE_BASE64 or _HEX; never changes */
 	bool on, open;     /* it may be text; it is long enough to be read */
 	bool wide;         /* UTF-16 */
+	bool pairs;        /* hexadecimal digits in pairs */
 	uint8_t made;      /* encodings of the digits of the next character */
 	uint32_t bits;
 	int have; /* bits that are no whole byte yet */

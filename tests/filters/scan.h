@@ -96,6 +96,15 @@ static inline bool scan_equal(const struct scan *a, const struct scan *b)
 	       memcmp(a->trace.bytes, b->trace.bytes, a->trace.len) == 0;
 }
 
+/* The same comes out: of two sets, whose bounds differ. */
+static inline bool scan_same_output(const struct scan *a, const struct scan *b)
+{
+	return a->findings == b->findings && a->first_start == b->first_start &&
+	       a->first_end == b->first_end && a->output.len == b->output.len &&
+	       (a->output.len == 0 ||
+		memcmp(a->output.bytes, b->output.bytes, a->output.len) == 0);
+}
+
 /* xorshift: the same cuts in every run. */
 static inline uint32_t scan_random(uint32_t *state)
 {
