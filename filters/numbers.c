@@ -208,7 +208,7 @@ bool filter_number_part(struct scan *s, const struct number_kind *k, enum manner
 	return filter_border_digest(&s->r, from, to) || filter_border_uuid(&s->r, from, to);
 }
 
-/* A window inside [0, n) that is grouped as the kind is: it is found at its own start. */
+/* A window of digits inside [0, n) that is grouped as the kind is: it is found at its own start. */
 static bool better_inside(struct scan *s, const struct number_kind *k)
 {
 	struct writing *x = &s->x;
@@ -256,7 +256,7 @@ static void judge(struct scan *s, uint32_t kind)
 	enum kind_need need = filter_number_need(k->row, m);
 	if (need == NEED_NEVER || (k->row->check && !k->row->check(s->x.value, s->x.n)))
 		return;
-	if (filter_number_part(s, k, m) || (m == MANNER_LOOSE && better_inside(s, k)))
+	if (filter_number_part(s, k, m) || (m == MANNER_LOOSE && k->digits && better_inside(s, k)))
 		return;
 	bool stamp = all_digits(&s->x) && filter_border_stamp(s->x.value, s->x.n);
 	if (m == MANNER_BARE && (stamp || (need == NEED_NO_VETO && like_hash(s))))

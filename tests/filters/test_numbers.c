@@ -190,9 +190,9 @@ Test(filters_numbers, what_an_end_cut_short_counts)
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		for (size_t piece = 1; piece < 40; piece += 5) {
 			struct filter_rule rule = { .id = "r",
-						    .action = strcmp(ends[i].detector, "pan") ?
-								      FILTER_REDACT :
-								      FILTER_MASK,
+						    .action = strcmp(ends[i].detector, "pan")
+								      ? FILTER_REDACT
+								      : FILTER_MASK,
 						    .detector = ends[i].detector };
 			struct filter_set *set;
 			struct filter_stream *f;
@@ -202,7 +202,8 @@ Test(filters_numbers, what_an_end_cut_short_counts)
 			cr_assert(filter_stream_open(&f, set, 0, NULL) == 0);
 			for (size_t at = 0, len = strlen(ends[i].text); at < len; at += piece) {
 				size_t n = piece < len - at ? piece : len - at;
-				cr_assert_eq(filter_stream_push(f, ends[i].text + at, n, &out, NULL),
+				cr_assert_eq(filter_stream_push(f, ends[i].text + at, n, &out,
+								NULL),
 					     FILTER_OPEN);
 				buf_add(&all, out.bytes, out.len);
 			}
@@ -215,4 +216,104 @@ Test(filters_numbers, what_an_end_cut_short_counts)
 			filter_stream_close(f);
 			filter_set_free(set);
 		}
+}
+
+static const struct {
+	const char *detector, *text, *output; /* output NULL: it passes unchanged */
+} borders[] = {
+	{ "pan", "id,card,cvc\n17,4111111111111111,123", "id,card,cvc\n17,411111******1111,123" },
+	{ "pan", "17-4111111111111111-5", "17-411111******1111-5" },
+	{ "pan", "3.4111 1111 1111 1111", "3.4111 11** **** 1111" },
+	{ "pan", "17.4111111111111111.123", "17.411111******1111.123" },
+	{ "pan", "0.4111111111111111 1.4111111111111111 .4111111111111111", NULL },
+	{ "pan", "4111111111111111.0", "411111******1111.0" },
+	{ "pan", "2.554028785994242", NULL },
+	{ "pan", "card4111111111111111EUR", "card411111******1111EUR" },
+	{ "pan", "415 555 0170 4111 1111 1111 1111 123", "415 555 0170 4111 11** **** 1111 123" },
+	{ "pan", "4111  1111  1111  1111", "4111  11**  ****  1111" },
+	{ "pan", "4111 - 1111 - 1111 - 1111", "4111 - 11** - **** - 1111" },
+	{ "pan", "4111 1111\n1111 1111", "4111 11**\n**** 1111" },
+	{ "pan", "4111,1111,1111,1111", "4111,11**,****,1111" },
+	{ "pan", "4111,1111,1111,1111,1111", NULL },
+	{ "pan", "4,111,111,111,111,111", "4,111,11*,***,**1,111" },
+	{ "pan", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "4 1 1 1 1 1 * * * * * * 1 1 1 1" },
+	{ "pan", "411-111-111-111-111-1", "411-111-***-***-111-1" }, /* the last is shorter */
+	{ "pan", "7 41 11 11 11 11 11 11 11", "7 41 11 11 ** ** ** 11 11" },
+	{ "pan", "11 41 11 11 11 11 11 11 11", NULL }, /* a row of pairs */
+	{ "pan", "9999411111111111111199", "9999411111******111199" },
+	{ "pan", "9999411111111111111199e", NULL },
+	{ "pan", "+4111111111111", NULL },
+	{ "pan", "4222222222222", NULL },
+	{ "pan", "card 4222222222222", "card 422222***2222" },
+	{ "pan", "0af7651916cd4111111111111111319c", NULL }, /* a digest of 32 */
+	{ "iban", "XDE75512108001245126199", NULL },
+	{ "iban",
+	  "\xE5\x8D\xA1"
+	  "DE75512108001245126199",
+	  "\xE5\x8D\xA1[redacted]" },
+	{ "iban", "DE 75 5121 0800 1245 1261 99", "[redacted]" },
+	{ "iban", "de75.5121.0800.1245.1261.99", "[redacted]" },
+	{ "de.tax_id", "14326908732", NULL },
+	{ "de.tax_id", "Steuer-ID: 14326908732", "Steuer-ID: [redacted]" },
+	{ "de.tax_id", "{\"taxId\": \"14326908732\"}", "{\"taxId\": \"[redacted]\"}" },
+	{ "de.tax_id", "Steuer-ID\n14326908732", "Steuer-ID\n[redacted]" },
+	{ "de.tax_id", "Steuer-ID der Mandantin\nAuftrag 14326908732", NULL },
+	{ "de.tax_id", "Steuer-ID, Auftragsnummer 14326908732", NULL },
+	{ "de.tax_id", "Auftrag, Steuer-ID 14326908732", "Auftrag, Steuer-ID [redacted]" },
+	{ "de.tax_id", "n,idnr,x\n1,14326908732,2\n2,14326908732,3",
+	  "n,idnr,x\n1,[redacted],2\n2,[redacted],3" },
+	{ "de.tax_id", "idnr,n\n14326908732\n", "idnr,n\n[redacted]\n" },
+	{ "nl.bsn", "682569926 is his BSN", "[redacted] is his BSN" },
+	{ "nl.bsn", "682569926, BSN unknown", NULL },
+	{ "es.nif", "61163198B", "[redacted]" },
+	{ "es.nif", "Serial 61163198B", NULL },
+	{ "es.nif", "Serial no. is: 61163198B", NULL },
+	{ "es.nif", "INSERT INTO orders VALUES ('61163198B')",
+	  "INSERT INTO orders VALUES ('[redacted]')" },
+	{ "es.nif", "3522f61163198b", NULL },  /* a short hash */
+	{ "se.person", "199910221804", NULL }, /* a minute of 1999 */
+};
+
+static void expect_row(size_t i, enum filter_context context, const char *detector,
+		       const char *text, const char *output)
+{
+	struct filter_rule rule = { .id = "r",
+				    .action = strcmp(detector, "pan") ? FILTER_REDACT : FILTER_MASK,
+				    .detector = detector,
+				    .context = context };
+	struct filter_set *set;
+	struct err e = { 0 };
+	cr_assert(filter_set_build(&set, &rule, 1, &e) == 0, "%s", e.text);
+	struct scan s = scan_whole(set, text, strlen(text));
+	cr_expect_str_eq(s.output.bytes, output ? output : text, "row %zu, %s: %s -> %s", i,
+			 detector, text, s.output.bytes);
+	scan_free(&s);
+	filter_set_free(set);
+}
+
+Test(filters_numbers, values_end_where_the_rules_say)
+{
+	for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
+		expect_row(i, FILTER_CONTEXT_WEAK, borders[i].detector, borders[i].text,
+			   borders[i].output);
+}
+
+Test(filters_numbers, contexts_ask_for_more_or_less)
+{
+	static const struct {
+		enum filter_context context;
+		const char *detector, *text, *output;
+	} rows[] = {
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732", "[redacted]" },
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", " (14326908732); 86095742719.",
+		  " ([redacted]); [redacted]." },
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732 x", NULL },
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "x 14326908732", NULL },
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732 14326908733", NULL },
+		{ FILTER_CONTEXT_ALWAYS, "pan", "4111111111111111", NULL },
+		{ FILTER_CONTEXT_ALWAYS, "pan", "card 4111111111111111", "card 411111******1111" },
+		{ FILTER_CONTEXT_WEAK, "pan", "4111111111111111", "411111******1111" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		expect_row(i, rows[i].context, rows[i].detector, rows[i].text, rows[i].output);
 }
