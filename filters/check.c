@@ -38,6 +38,14 @@ int check_weighted(const char *v, const char *weights)
 	return sum;
 }
 
+int check_sum(const char *v, size_t n, const int *weights)
+{
+	int sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += (v[i] - '0') * weights[i];
+	return sum;
+}
+
 bool check_luhn(const char *v, size_t n)
 {
 	int sum = 0;

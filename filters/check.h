@@ -14,6 +14,8 @@ bool check_date(int year, int month, int day);
 /* Sum of digit times weight; weights are characters from '0' on: ':' is 10, ';' 11, '<' 12, '=' 13,
  * '>' 14, '?' 15, '@' 16, 'A' 17. As many digits as there are weights. */
 int check_weighted(const char *v, const char *weights);
+/* Sum of n digits times their weights, for weights that check_weighted cannot spell. */
+int check_sum(const char *v, size_t n, const int *weights);
 
 /* The last digit is the check digit. Source: ISO/IEC 7812-1, annex B. */
 bool check_luhn(const char *v, size_t n);

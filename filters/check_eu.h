@@ -12,8 +12,6 @@
 static inline int eu_digit(char c) { return c - '0'; }
 static inline int eu_two(const char *v) { return 10 * eu_digit(v[0]) + eu_digit(v[1]); }
 
-/* Sum of products with a weight each. */
-int check_eu_sum(const char *v, const int *weights, size_t n);
 /* The value modulo m; letters count 10 to 35, two digits each (ISO 7064). */
 unsigned check_eu_modulo(const char *v, size_t n, unsigned m);
 /* Weights 1 2 3 ..; where the rest is 10 the weights 3 4 5 ..; both run from 1 to most and around.
@@ -54,8 +52,7 @@ kind_check check_pl_pesel, check_pl_nip, check_pl_regon, check_pl_id_card, check
 kind_check check_ro_cnp, check_ro_cnp_likely, check_ro_cui;
 
 kind_check check_dk_cpr, check_dk_cpr_date, check_dk_cvr;
-kind_check check_ee_code, check_ee_company, check_ee_vat, check_lt_code, check_lt_company,
-	check_lt_vat;
+kind_check check_ee_code, check_ee_company, check_ee_vat, check_lt_code, check_lt_vat;
 kind_check check_fi_hetu, check_fi_company;
 kind_check check_lv_code, check_lv_company, check_lv_vat;
 kind_check check_se_person, check_se_person_century, check_se_person_no_stamp,

@@ -20,11 +20,16 @@ static bool dk_born(const char *v)
 /* With the sum that numbers had without exception until 2007. */
 bool check_dk_cpr(const char *v, size_t n)
 {
-	return (void)n, dk_born(v) && check_weighted(v, "4327654321") % 11 == 0;
+	(void)n;
+	return dk_born(v) && check_weighted(v, "4327654321") % 11 == 0;
 }
 
 /* The date alone: since October 2007 days whose numbers ran out have some without the sum. */
-bool check_dk_cpr_date(const char *v, size_t n) { return (void)n, dk_born(v); }
+bool check_dk_cpr_date(const char *v, size_t n)
+{
+	(void)n;
+	return dk_born(v);
+}
 
 /* With or without DK. */
 bool check_dk_cvr(const char *v, size_t n)
@@ -47,7 +52,8 @@ bool check_ee_company(const char *v, size_t n)
 
 bool check_ee_vat(const char *v, size_t n)
 {
-	return (void)n, check_weighted(v + 2, "371371371") % 10 == 0;
+	(void)n;
+	return check_weighted(v + 2, "371371371") % 10 == 0;
 }
 
 /* As in Estonia; a 9 in front is a number without a date. */
@@ -56,8 +62,6 @@ bool check_lt_code(const char *v, size_t n)
 	return v[0] == '9' ? check_eu_two_stages(v, n - 1, 9) == eu_digit(v[n - 1])
 			   : check_ee_code(v, n);
 }
-
-bool check_lt_company(const char *v, size_t n) { return check_ee_company(v, n); }
 
 /* LT, nine digits of a company or twelve of another payer, a 1 before the check. */
 bool check_lt_vat(const char *v, size_t n)
@@ -86,10 +90,10 @@ bool check_fi_company(const char *v, size_t n)
 /* Date, century, serial, check; codes from 32 on have no date and no public check. */
 bool check_lv_code(const char *v, size_t n)
 {
+	(void)n;
 	int check = (1 + check_weighted(v, ":584216379")) % 11 % 10;
-	return (void)n, v[6] <= '2' &&
-				check_eu_born(v + 4, v + 2, v, 1800 + 100 * eu_digit(v[6])) &&
-				check == eu_digit(v[10]);
+	return v[6] <= '2' && check_eu_born(v + 4, v + 2, v, 1800 + 100 * eu_digit(v[6])) &&
+	       check == eu_digit(v[10]);
 }
 
 /* Companies begin with 4 to 9. */
@@ -148,5 +152,6 @@ bool check_se_org(const char *v, size_t n) { return !check_same(v, n) && check_l
 /* SE, a company or a person, 01. */
 bool check_se_vat(const char *v, size_t n)
 {
-	return (void)n, check_luhn(v + 2, 10) && !check_same(v + 2, 10);
+	(void)n;
+	return check_luhn(v + 2, 10) && !check_same(v + 2, 10);
 }

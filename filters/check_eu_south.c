@@ -46,11 +46,12 @@ bool check_es_vat(const char *v, size_t n)
 /* Province, number, the rest modulo 97; a number below ten million is taken with seven digits. */
 bool check_es_nuss(const char *v, size_t n)
 {
+	(void)n;
 	int province = eu_two(v);
 	bool known = (province >= 1 && province <= 53) || province == 66;
 	unsigned rest = v[2] == '0' ? (unsigned)(province * 10000000 + check_number(v + 3, 7)) % 97
 				    : check_eu_modulo(v, 10, 97);
-	return (void)n, known && !check_same(v + 2, 8) && rest == (unsigned)eu_two(v + 10);
+	return known && !check_same(v + 2, 8) && rest == (unsigned)eu_two(v + 10);
 }
 
 /* Powers of two, modulo 11, modulo 10; EL or GR may stand before it. */
@@ -77,7 +78,8 @@ bool check_hr_oib(const char *v, size_t n)
 /* Regions 30 to 39; foreigners have 03. */
 bool check_hr_jmbg(const char *v, size_t n)
 {
-	return (void)n, (v[7] == '3' || memcmp(v + 7, "03", 2) == 0) && check_eu_jmbg(v);
+	(void)n;
+	return (v[7] == '3' || memcmp(v + 7, "03", 2) == 0) && check_eu_jmbg(v);
 }
 
 static int it_value(char c) { return c <= '9' ? c - '0' : c - 'A'; }
@@ -87,6 +89,7 @@ static int it_value(char c) { return c <= '9' ? c - '0' : c - 'A'; }
  * letters stand for digits (omocodia): L is 0, V is 9. */
 bool check_it_fiscal(const char *v, size_t n)
 {
+	(void)n;
 	static const int odd[] = { 1,  0,  5, 7, 9, 13, 15, 17, 19, 21, 2,  4,  18,
 				   20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23 };
 	static const char letters[] = "LMNPQRSTUV", months[] = "ABCDEHLMPRST";
@@ -102,8 +105,8 @@ bool check_it_fiscal(const char *v, size_t n)
 	int month = (int)(strchr(months, v[8]) - months) + 1;
 	for (int i = 0; i < 15; i++)
 		sum += i % 2 ? it_value(v[i]) : odd[it_value(v[i])];
-	return (void)n, check_date(year ? 1900 + year : 0, month, day > 40 ? day - 40 : day) &&
-				v[15] == 'A' + sum % 26;
+	return check_date(year ? 1900 + year : 0, month, day > 40 ? day - 40 : day) &&
+	       v[15] == 'A' + sum % 26;
 }
 
 /* Seven digits, the office of a province, Luhn; IT may stand before it. */
@@ -119,7 +122,7 @@ bool check_it_vat(const char *v, size_t n)
 bool check_mt_vat(const char *v, size_t n)
 {
 	static const int weights[] = { 3, 4, 6, 7, 8, 9, 10, 1 };
-	return check_eu_sum(v + n - 8, weights, 8) % 37 == 0;
+	return check_sum(v + n - 8, 8, weights) % 37 == 0;
 }
 
 /* Weights 9 to 2; a rest of 0 or 1 gives 0. PT may stand before it. */
@@ -145,21 +148,23 @@ bool check_pt_cc(const char *v, size_t n)
 /* Civil identity number: as the tax number, and the digit 0 also stands for ten. */
 bool check_pt_bi(const char *v, size_t n)
 {
+	(void)n;
 	int rest = (check_eu_falling(v, 8, 9) + eu_digit(v[8])) % 11;
-	return (void)n, (rest == 0 || (v[8] == '0' && rest == 1));
+	return rest == 0 || (v[8] == '0' && rest == 1);
 }
 
 bool check_pt_niss(const char *v, size_t n)
 {
 	static const int primes[] = { 29, 23, 19, 17, 13, 11, 7, 5, 3, 2 };
-	return (void)n,
-	       !check_same(v, 10) && 9 - check_eu_sum(v, primes, 10) % 10 == eu_digit(v[10]);
+	(void)n;
+	return !check_same(v, 10) && 9 - check_sum(v, 10, primes) % 10 == eu_digit(v[10]);
 }
 
 /* Region 50; a rest of 1 was not given out. */
 bool check_si_emso(const char *v, size_t n)
 {
-	return (void)n, memcmp(v + 7, "50", 2) == 0 && check_eu_jmbg(v);
+	(void)n;
+	return memcmp(v + 7, "50", 2) == 0 && check_eu_jmbg(v);
 }
 
 /* Weights 8 to 2; 10 gives 0, 11 is not given out. SI may stand before it. */
@@ -173,6 +178,7 @@ bool check_si_tax(const char *v, size_t n)
 /* Six digits and check, then three characters of the part. */
 bool check_si_company(const char *v, size_t n)
 {
+	(void)n;
 	int rest = check_eu_falling(v, 6, 7) % 11;
-	return (void)n, rest != 0 && (11 - rest) % 10 == eu_digit(v[6]);
+	return rest != 0 && (11 - rest) % 10 == eu_digit(v[6]);
 }

@@ -23,6 +23,10 @@ enum kind_need {
 	NEED_NEVER,   /* this writing is not of the kind */
 };
 
+/* For a row: what it needs without separators, in customary groups, in others. */
+#define NEEDS(without, customary, other) \
+	.bare = NEED_##without, .grouped = NEED_##customary, .loose = NEED_##other
+
 #define KIND_LENGTH_MAX 40u  /* letters and digits of a value */
 #define KIND_GROUPS_MAX 16u  /* of a customary grouping */
 #define KIND_SHAPES_MAX 128u /* of one form */

@@ -6,9 +6,6 @@
 #include "filters/check_eu.h"
 #include "filters/kind.h"
 
-#define NEEDS(without, customary, other) \
-	.bare = NEED_##without, .grouped = NEED_##customary, .loose = NEED_##other
-
 #define WORDS_PERSON                                                                             \
 	"national id", "national identi*", "national number", "personal id*", "personal number", \
 		"personal code", "identity number", "citizen number", "id number"

@@ -228,7 +228,7 @@ const struct kind kind_eu_north[] = {
 	{ .name = "lt.company",
 	  .version = 1,
 	  .form = "[1-3]#{8}",
-	  .check = check_lt_company,
+	  .check = check_ee_company,
 	  NEEDS(WORD, NEVER, NEVER),
 	  .words = lt_company,
 	  .what = "Lithuania: code of a company",

@@ -109,7 +109,8 @@ static const char *const pt_cc[] = {
 };
 static const char *const pt_bi[] = { "bi no",
 				     "bi n",
-				     "b i n", "numero do bi",
+				     "b i n",
+				     "numero do bi",
 				     "n do bi",
 				     "bilhete de identidade",
 				     "n bi",

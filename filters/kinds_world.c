@@ -28,10 +28,3 @@ bool check_yymmdd(const char *v)
 			  check_number(v + 4, 2));
 }
 
-int check_sum(const char *v, size_t n, const int *weights)
-{
-	int sum = 0;
-	for (size_t i = 0; i < n; i++)
-		sum += (v[i] - '0') * weights[i];
-	return sum;
-}

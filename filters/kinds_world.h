@@ -5,9 +5,6 @@
 #include "filters/check.h"
 #include "filters/kind.h"
 
-#define NEEDS(without, customary, other) \
-	.bare = NEED_##without, .grouped = NEED_##customary, .loose = NEED_##other
-
 #define WORDS_DRIVER                                                                  \
 	"driver licen*", "drivers licen*", "driver's licen*", "driver\u2019s licen*", \
 		"driving licen*", "driving permit*"
@@ -19,7 +16,5 @@ bool check_listed(const char *list, const char *v, size_t n);
 bool check_years(const char *v, size_t n);
 /* Whether two digits each of year, month and day are a date of some century. */
 bool check_yymmdd(const char *v);
-/* Sum of n digits times their weights, for weights that check_weighted cannot spell. */
-int check_sum(const char *v, size_t n, const int *weights);
 
 #endif
