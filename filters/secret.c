@@ -135,8 +135,10 @@ bool detect_placeholder(const char *v, size_t n)
 bool filter_secret_judge(const struct secret_kind *k, const char *v, size_t n)
 {
 	enum secret_verdict verdict = k->check ? k->check(v, n) : SECRET_LIKELY;
-	if (verdict != SECRET_LIKELY)
-		return verdict == SECRET_PROVED;
+	if (verdict == SECRET_NO || detect_published(v, n))
+		return false;
+	if (verdict == SECRET_PROVED)
+		return true;
 	return detect_entropy(v, n) * 10 >= k->entropy && !detect_placeholder(v, n);
 }
 

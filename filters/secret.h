@@ -62,7 +62,9 @@ extern const struct secret_kind filter_secrets_code[], filter_secrets_cloud[], f
 secret_check detect_crc62, detect_bech32_key, detect_wif, detect_jwt, detect_basic_auth,
 	detect_mixed, detect_certain, detect_armor, detect_user_password, detect_curl_user,
 	detect_password, detect_password_bare, detect_token, detect_header, detect_nuget,
-	detect_sentry, detect_published;
+	detect_sentry;
+/* Whether its maker prints a value in manuals, so that it opens nothing. */
+bool detect_published(const char *v, size_t n);
 /* Shannon entropy in bits a character. */
 double detect_entropy(const char *v, size_t n);
 /* Whether a text is a stand-in: an example, a template, a mask, one character, a sequence. */
@@ -73,9 +75,10 @@ bool detect_placeholder(const char *v, size_t n);
 #define SECRET_R "(?![A-Za-z0-9_-])"
 #define SECRET_WORD_L "(?<![A-Za-z0-9])"
 #define SECRET_WORD_R "(?![A-Za-z0-9])"
-/* From a name to its value: the rest of the name, a type, an attribute; a sign; quotes. SET is for
- * names that stand everywhere: not in a list of strings, "NAME", "VALUE". */
-#define SECRET_NAME "[A-Za-z0-9_. \\t-]{0,40}[\"'`]?[ \\t]{0,4}\\]?"
+/* From a name to its value: the rest of the name, a type, an attribute, "value"; a sign; quotes.
+ * SET is for names that stand everywhere: not in a list of strings, "NAME", "VALUE". */
+#define SECRET_NAME                                                                              \
+	"[A-Za-z0-9_. \\t-]{0,40}[\"'`]?(?:,?\\s{1,16}[\"']?value[\"']?)?[ \\t]{0,4}\\]?"
 #define SECRET_SIGN "[:?|.+]?={1,3}>?|:{1,3}=?|=>|>|\\|\\|:"
 #define SECRET_QUOTES "[ \\t\\r\\n]{0,12}(?:\\\\?[\"'`]){0,3}[ \\t]{0,2}"
 #define SECRET_IS SECRET_NAME "(?:" SECRET_SIGN "|(?<=[\"'`]),)" SECRET_QUOTES

@@ -364,7 +364,7 @@ enum secret_verdict detect_sentry(const char *v, size_t n)
 
 /* Values that their makers print in documentation and programs, which open nothing: keys of Google,
  * passwords of NuGet's manual. The first bytes of their SHA-256. */
-enum secret_verdict detect_published(const char *v, size_t n)
+bool detect_published(const char *v, size_t n)
 {
 	static const uint8_t known[][8] = {
 		{ 0xf5, 0x6e, 0x32, 0x34, 0x94, 0xa6, 0xff, 0xc2 },
@@ -389,13 +389,13 @@ enum secret_verdict detect_published(const char *v, size_t n)
 	struct digest d = digest_of(v, n);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (memcmp(d.bytes, known[i], sizeof known[i]) == 0)
-			return SECRET_NO;
-	return SECRET_LIKELY;
+			return true;
+	return false;
 }
 
 /* A password of a package source: whatever it says, but for %VARIABLE%. */
 enum secret_verdict detect_nuget(const char *v, size_t n)
 {
 	bool variable = n > 2 && v[0] == '%' && v[n - 1] == '%';
-	return variable ? SECRET_NO : detect_published(v, n);
+	return variable ? SECRET_NO : SECRET_LIKELY;
 }

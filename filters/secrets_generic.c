@@ -16,17 +16,18 @@
 	  "|mot de passe|mot_de_passe|hasło|пароль|Пароль|密码|口令|パスワード|비밀번호|pwd|pw|_pass|pass"
 /* From a name to its value, in code, configuration and sentences. */
 #define ASSIGNED                                                                                \
-	"[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?[ \\t]{0,4}\\]?(?::[ \\t]{0,2}[A-Za-z]{3,12}[ "      \
-	  "\\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?|:{1,3}=?|：|>| is | ist | es | est )"  \
-	  "[ \\t]{0,8}"
+	"[A-Za-z0-9_]{0,24}(?:\\\\?[\"'`])?(?:,?\\s{1,16}[\"']?value[\"']?)?[ \\t]{0,4}\\]"     \
+	  "?(?::[ \\t]{0,2}[A-Za-z]{3,12}[ \\t]{0,3}(?==))?[ \\t]{0,8}(?:[:?|.+]?={1,3}>?"      \
+	  "|:{1,3}=?|：|>| is | ist | es | est )[ \\t]{0,8}"
 #define TOKEN_NAME                                                                              \
 	"(?<!next)(?<!next[_-])(?<!page)(?<!page[_-])(?<!ation)(?<!ation[_-])(?<!lock)"         \
-	  "(?<!lock[_-])(?<!change)(?<!change[_-])(?<!sync)(?<!sync[_-])(?<!:)(?:token|secret"  \
-	  "|api[_-]?key|apikey|access[_-]?key|auth[_-]?key|private[_-]?key|client[_-]?key"      \
-	  "|encryption[_-]?key|signing[_-]?key|session[_-]?key|master[_-]?key|app[_-]?key"      \
-	  "|service[_-]?key|license[_-]?key|account[_-]?key|shared[_-]?key|credentials?"        \
-	  "|webhook|(?<!public)(?<!primary)(?<!foreign)(?<!cache)(?<!sort)(?<!idempotency)"     \
-	  "(?<!partition)(?<!object)(?<!row)(?<!unique)(?<!site)(?<!pub)_key)"
+	  "(?<!lock[_-])(?<!change)(?<!change[_-])(?<!sync)(?<!sync[_-])(?<!csrf)(?<!csrf[_-])" \
+	  "(?<!authenticity[_-])(?<!:)(?:token|secret|api[_-]?key|apikey|access[_-]?key"        \
+	  "|auth[_-]?key|private[_-]?key|client[_-]?key|encryption[_-]?key|signing[_-]?key"     \
+	  "|session[_-]?key|master[_-]?key|app[_-]?key|service[_-]?key|license[_-]?key"         \
+	  "|account[_-]?key|shared[_-]?key|credentials?|webhook|(?<!public)(?<!primary)"        \
+	  "(?<!foreign)(?<!cache)(?<!sort)(?<!idempotency)(?<!partition)(?<!object)(?<!row)"    \
+	  "(?<!unique)(?<!site)(?<!pub)_key)"
 /* Not what is about tokens: token_count, secret_name. */
 #define NOT_ABOUT_TOKENS                                                                        \
 	"(?![A-Za-z0-9_]{0,12}(?:count|type|name|url|uri|[_-]id(?![A-Za-z])|izer|limit|usage"   \
@@ -125,6 +126,31 @@ const struct secret_kind filter_secrets_generic[] = {
 	  0, 0, detect_user_password, SECRET_TAIL_NONE,
 	  "password of an sshpass command", "man sshpass",
 	  "sshpass -p " "inUsuher85*K ssh svc@example.org" },
+	{ "secret.sql_password", 1, "identified|password",
+	  "(?i)(?:identified[ ]{1,3}(?:with[ ]{1,3}[a-z0-9_]{3,30}[ ]{1,3})?by|password)[ "
+	  "]{1,3}(?:=[ ]{0,2})?'{1,2}(?<s>[^'\\r\\n]{4,80})'",
+	  0, 0, detect_password, SECRET_TAIL_NONE,
+	  "password in an SQL statement", "SQL: CREATE USER, ALTER ROLE",
+	  "CREATE USER svc IDENTIFIED BY '" "ijizAhIg58!Z';" },
+	{ "secret.directive_password", 1, "requirepass|masterauth|bindpw|rootpw",
+	  "(?i)(?<![A-Za-z])(?:requirepass|masterauth|bindpw|rootpw)[ \\t]{1,8}[\"']?"
+	  "(?<s>[^\\s\"'$]{4,100})",
+	  0, 0, detect_user_password, SECRET_TAIL_NONE,
+	  "password in the configuration of Redis or an LDAP client",
+	  "redis.io/docs, man ldap.conf",
+	  "requirepass " "AgUgiwev97*Z" },
+	{ "secret.powershell", 1, "securestring",
+	  "(?i)securestring[ \\t]{1,4}(?:-string[ \\t]{1,4})?[\"'](?<s>[^\"'\\r\\n$]{4,80})"
+	  "[\"']",
+	  0, 0, detect_user_password, SECRET_TAIL_NONE,
+	  "password turned into a secure string", "learn.microsoft.com: ConvertTo-SecureString",
+	  "ConvertTo-SecureString \"" "EbomUpAr44*Z\" -AsPlainText -Force" },
+	{ "secret.django", 1, "secret_key",
+	  "(?i)secret_key[\"']?\\]?[ ]{0,3}[:=][ ]{0,3}[\"'](?<s>[^\"'\\s\\\\]{40,100})[\"']",
+	  0, 38, detect_mixed, SECRET_TAIL_NONE,
+	  "secret key of Django or Flask", "docs.djangoproject.com: SECRET_KEY",
+	  "SECRET_KEY = \"django-insecure-" "6TTHK89SqUSlgTvuGmZjUChw#z&"
+	  "Rb61jFODoI8mNcjw19iG\"" },
 	{ "secret.mysql_cli", 1, "mysql|mariadb",
 	  "(?:mysql|mariadb)[a-z]{0,10}\\b[^\\r\\n|;]{0,120}? -p(?<s>[^\\s\"'$=-]"
 	  "[^\\s\"'$]{4,60})",
@@ -136,10 +162,10 @@ const struct secret_kind filter_secrets_generic[] = {
 	  0, 0, detect_user_password, SECRET_TAIL_NONE,
 	  "passphrase of an openssl command", "docs.openssl.org: passphrase options",
 	  "openssl rsa -passin pass:" "AtavEgAj06!Z -in key.pem" },
-	{ "secret.cli_option", 1, "-password|-passwd|-pwd|-token|-secret|-api-key|-apikey"
-	  "|-access-key",
-	  "(?i)-(?:password|passwd|pwd|(?:access-|auth-|api-|refresh-)?token|secret|(?:client"
-	  "|app)-secret|api-?key|(?:secret-|access-)key)(?:=|[ \\t]{1,3})[\"']?"
+	{ "secret.cli_option", 1, "-password|-passwd|-passphrase|-pwd|-token|-secret|-api-key"
+	  "|-apikey|-access-key",
+	  "(?i)-(?:password|passwd|passphrase|pwd|(?:access-|auth-|api-|refresh-)?token|secret"
+	  "|(?:client|app)-secret|api-?key|(?:secret-|access-)key)(?:=|[ \\t]{1,3})[\"']?"
 	  "(?<s>[^\\s\"'`$<>{}()\\[\\]|&;,]{6,120})(?=[\\s\"'`&;|),]|$)",
 	  0, 20, detect_password_bare, SECRET_TAIL_NONE,
 	  "password or token given as a command line option", "getopt conventions",
@@ -156,13 +182,20 @@ const struct secret_kind filter_secrets_generic[] = {
 	  "psk=\"" "ogEnimuv30*X\"" },
 	{ "secret.password", 1, PASSWORD_WORDS,
 	  "(?i)" PASSWORD_NAME NOT_ABOUT_PASSWORDS ASSIGNED
-	  "\\\\?[\"'`](?<s>[^\"'`\\s\\\\<>]{6,80})\\\\?[\"'`]",
+	  "\\\\?\"(?<s>[^\"\\s\\\\<>]{6,80})\\\\?\"",
 	  0, 20, detect_password, SECRET_TAIL_NONE,
 	  "password assigned in code, configuration or text", "names of settings in common use",
 	  "password = \"" "ekapAdiv99*K\"" },
 	{ "secret.password", 1, PASSWORD_WORDS,
+	  "(?i)" PASSWORD_NAME NOT_ABOUT_PASSWORDS ASSIGNED
+	  "['`]{1,2}(?<s>[^'`\\s\\\\<>]{6,80})['`]",
+	  0, 20, detect_password, SECRET_TAIL_NONE,
+	  "password assigned in code, configuration or text", "names of settings in common use",
+	  "password = '" "ahIdUjav10*Q'" },
+	{ "secret.password", 1, PASSWORD_WORDS,
 	  "(?i)" PASSWORD_NAME NOT_ABOUT_PASSWORDS ASSIGNED "(?<s>[^\\s\"'`<>{}()\\[\\]$%,;"
-	  "|&@\\\\][^\\s\"'`<>{}()\\[\\],;|&\\\\]{5,80})(?=[\\s\"'`<>,;&|})\\]]|\\\\[nrt]|$)",
+	  "|&@\\\\](?:[^\\s\"'`<>{}()\\[\\],;|&\\\\]|&(?![A-Za-z0-9_.]{1,40}=)){5,80})"
+	  "(?=[\\s\"'`<>,;&|})\\]]|\\\\[nrt]|$)",
 	  0, 20, detect_password_bare, SECRET_TAIL_NONE,
 	  "password in a setting without quotes, a URL or a sentence",
 	  "names of settings in common use",

@@ -26,7 +26,8 @@ const struct secret_kind filter_secrets_key[] = {
 	  "mR5J0zbJE09n0GMVebBjelJp21YAZ3/q5i99y/eCf0Z4fc\n---- END SSH2 ENCRYPTED PRIVATE "
 	  "KEY ----" },
 	{ "secret.private_key_putty", 1, "private-lines:",
-	  "Private-Lines: [0-9]{1,4}(?:[ \\t\\r\\n]|\\\\{1,4}[nr]){1,8}(?<s>[A-Za-z0-9+/=]{32})",
+	  "Private-Lines: [0-9]{1,4}(?:[> \\t\\r\\n]|\\\\{1,4}[nr]){1,8}"
+	  "(?<s>[A-Za-z0-9+/=]{32})",
 	  0, 0, detect_armor, SECRET_TAIL_LINES,
 	  "private part of a PuTTY key file", "the.earth.li/~sgtatham/putty: PPK file format",
 	  "Private-Lines: 8\n" "h8EG6oXqiPZWXtgA8e0vj0sRQeZewv04funDwKV/Z0QOCZ6NUSC6jxNBCKvkII"

@@ -307,12 +307,12 @@ static size_t findings(const struct filter_set *set, const struct buf *text, con
 	return n;
 }
 
-/* 232 secrets of kinds that the public cases do not have, in CSV, JSON, Markdown, code and sentences;
+/* 238 secrets of kinds that the public cases do not have, in CSV, JSON, Markdown, code and sentences;
  * 242 honest texts: digests, UUIDs, pictures, licences, manuals with stand-ins. */
 Test(filters_secrets, own_cases_are_all_right)
 {
 	json_t *cases = scan_vectors("secrets_own.jsonl");
-	cr_assert(cases && json_array_size(cases) >= 474, "cases are missing");
+	cr_assert(cases && json_array_size(cases) >= 480, "cases are missing");
 	struct filter_set *set = all_kinds(FILTER_REDACT);
 	struct buf text = { 0 };
 	for (size_t i = 0; i < json_array_size(cases); i++) {
