@@ -103,6 +103,22 @@ static void report_coverage(struct obj *o, const struct policy *p)
 	obj_array(o, "remarks", &remarks);
 }
 
+/* What only the whole shows: a bundle that is too large, rules that do not fit together. */
+static int check_whole(const struct policy *p, struct policy_problems *problems, struct err *e)
+{
+	struct buf bundle = { 0 };
+	struct policy_profile *x = NULL;
+	struct err why = { 0 };
+	int rc = policy_compile(p, &bundle, &why);
+	if (rc == 0)
+		rc = policy_load(&x, bundle.bytes, bundle.len, &why);
+	policy_profile_free(x);
+	buf_free(&bundle);
+	if (rc == ERR_INPUT || rc == ERR_UNSUPPORTED)
+		return policy_problem_add(problems, 1, 1, why.text, e);
+	return rc < 0 ? err_set(e, rc, "%s", why.text) : 0;
+}
+
 int flow_policy_check(const char *path, json_t **report, struct err *e)
 {
 	struct policy *p = NULL;
@@ -110,11 +126,13 @@ int flow_policy_check(const char *path, json_t **report, struct err *e)
 	int rc = parse_file(path, &p, &problems, e);
 	if (rc == ERR_INPUT && problems.count)
 		rc = 0;
+	if (rc == 0 && p)
+		rc = check_whole(p, &problems, e);
 	if (rc == 0) {
 		struct obj o = { 0 };
 		obj_bool(&o, "ok", problems.count == 0);
 		obj_add(&o, "problems", list_problems(&problems));
-		if (p) {
+		if (p && !problems.count) {
 			report_coverage(&o, p);
 			report_overrides(&o, p);
 		}

@@ -44,6 +44,9 @@ struct policy_problems {
 	size_t count;
 };
 void policy_problems_free(struct policy_problems *p);
+/* One that the caller found. ERR_NOMEM. */
+int policy_problem_add(struct policy_problems *p, int line, int column, const char *text,
+		       struct err *e) MUST_USE;
 
 struct policy; /* parsed and checked */
 

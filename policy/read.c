@@ -29,6 +29,14 @@ static struct policy_problem *problem_new(struct reader *r)
 	return &item[p->count++];
 }
 
+int policy_problem_add(struct policy_problems *p, int line, int column, const char *text,
+		       struct err *e)
+{
+	struct reader r = { .problems = p };
+	policy_problem_at(&r, line, column, "%s", text);
+	return r.nomem ? err_set(e, ERR_NOMEM, "out of memory for a policy") : 0;
+}
+
 void policy_problem_at(struct reader *r, int line, int column, const char *fmt, ...)
 {
 	struct policy_problem *x = problem_new(r);

@@ -74,6 +74,26 @@ Test(flow_policy, check_names_each_problem_with_its_line)
 	}
 }
 
+/* What compiles is what is checked: more overrides than an entry of the log can name. */
+Test(flow_policy, check_tells_what_only_the_whole_shows)
+{
+	struct buf text = { 0 }, bundle = { 0 };
+	struct err e = { 0 };
+	buf_add_text(&text, HEAD("shadow") "extends = [\"packs/pii-eu\"]\n");
+	for (int i = 0; i < 500; i++)
+		buf_add_text(&text, "[[override]]\nrule = \"pii-eu/email\"\nreplace = "
+				    "\"0123456789012345678901234567890123456789\"\n");
+	buf_add_byte(&text, 0);
+	const char *path = policy(text.bytes);
+	json_t *report = check(path);
+	cr_expect(json_is_false(json_object_get(report, "ok")));
+	cr_expect(strstr(text_of(item_of(report, "problems", 0), "text"), "the overrides have"));
+	json_decref(report);
+	expect_says(ERR_INPUT, "the overrides have", flow_policy_compile(path, &bundle, &e));
+	buf_free(&text);
+	buf_free(&bundle);
+}
+
 static const struct {
 	const char *phase, *uncovered;
 } uncovered[] = {
