@@ -83,6 +83,8 @@ int filter_set_build(struct filter_set **out, const struct filter_rule *rule, si
 void filter_set_free(struct filter_set *s);
 /* Greatest number of source bytes that may be held at any time, over all rules. */
 size_t filter_set_width(const struct filter_set *s);
+/* Whether some rule changes what goes out, or blocks. */
+bool filter_set_withholds(const struct filter_set *s);
 /* A detector has a version, raised when its form, its context words or its check change what it
  * finds. "pan" is the newest one of that name, "pan/1" that one. */
 bool filter_detector_known(const char *name);
@@ -163,12 +165,12 @@ enum filter_how {
 	 * from the second of its object on. What cannot be changed so is blocked: what stands
 	 * deeper than 128 brackets, and behind the first 128 bytes of one number. */
 	FILTER_JSON = 2,
+	FILTER_KEYS_STAY = 4, /* a rule that would change a key of the JSON blocks */
 	/* A reader may have had the text written in his form: numbers are read in groups with any
 	 * separator, and with FILTER_SHAPED also with a last symbol that is missing or wrong
 	 * (steered.c). */
 	FILTER_STEERED = 8,
 	FILTER_SHAPED = 16,
-	FILTER_KEYS_STAY = 4, /* a rule that would change a key of the JSON blocks */
 };
 /* how: enum filter_how, or-ed. The set must outlive the stream. */
 int filter_stream_open(struct filter_stream **out, const struct filter_set *s, unsigned how,

@@ -106,7 +106,8 @@ static enum manner manner_so_far(const struct writing *x, const struct number_ki
 	if (x->groups == 1)
 		return MANNER_BARE;
 	enum separator sep = filter_number_uniform(x);
-	return sep != SEP_NONE && sep <= SEP_SOFT_LAST ? MANNER_LOOSE : MANNER_NONE;
+	/* Letters in front of a number are mostly a word: "is 4539". */
+	return k->digits && sep != SEP_NONE && sep <= SEP_SOFT_LAST ? MANNER_LOOSE : MANNER_NONE;
 }
 
 static void cut_shape(struct scan *s, size_t shape)

@@ -30,6 +30,14 @@ const char *const filter_decode_names[] = { "percent",          "entity", "backs
 
 size_t filter_set_width(const struct filter_set *s) { return s->width; }
 
+bool filter_set_withholds(const struct filter_set *s)
+{
+	for (size_t i = 0; i < s->rules; i++)
+		if (s->rule[i].action > FILTER_NOTICE)
+			return true;
+	return false;
+}
+
 void filter_set_free(struct filter_set *s)
 {
 	if (!s)

@@ -66,7 +66,7 @@ static bool is_filtered(const struct serve_service *s)
 						    POLICY_TOOL_ARGUMENTS };
 	bool any = false;
 	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
-		any |= serve_rules(s, phases[i]) != s->none;
+		any |= filter_set_withholds(serve_rules(s, phases[i]));
 	return any && !serve_shadowed(s);
 }
 

@@ -158,7 +158,7 @@ static int judge(struct serve_completion *ch, uint64_t token_len, bool last, str
 /* Whether rules may withhold something of the content. */
 static bool is_filtered(const struct serve_chat *c)
 {
-	return c->filtered && serve_rules(c->service, POLICY_CONTENT) != c->service->none;
+	return c->filtered && filter_set_withholds(serve_rules(c->service, POLICY_CONTENT));
 }
 
 int serve_tops_judge(struct serve_chat *c, struct serve_completion *ch, size_t index,

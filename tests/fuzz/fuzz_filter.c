@@ -1,5 +1,6 @@
 /* Random rules, random cuts: every segmentation gives the result of the whole text.
- * Input: [seed of rules][cut bytes ...] 0xFF [text]. Sets are kept by their seed: building one costs more
+ * Input: [seed of rules][cut bytes ...] 0xFF [text]; the first cut byte also says how the text is read: as
+ * JSON, in a form of the client's, cut at its end. Sets are kept by their seed: building one costs more
  * than a run. */
 #include "filters/filters.h"
 
@@ -66,12 +67,14 @@ static void take(struct result *r, const struct cleared *c)
 	r->len += c->len;
 }
 
-static void run(const struct filter_set *set, const uint8_t *text, size_t len, const uint8_t *cuts,
-                size_t count, struct result *r)
+#define CUT 1u /* the end is not the writer's; the other bits of how are enum filter_how */
+
+static void run(const struct filter_set *set, unsigned how, const uint8_t *text, size_t len,
+                const uint8_t *cuts, size_t count, struct result *r)
 {
 	struct filter_stream *f;
 	struct cleared out;
-	if (filter_stream_open(&f, set, false, NULL) < 0)
+	if (filter_stream_open(&f, set, how & ~CUT, NULL) < 0)
 		abort();
 	for (size_t at = 0, i = 0; at < len; i++) {
 		size_t n = count ? cuts[i % count] % 16u + 1u : len;
@@ -79,9 +82,11 @@ static void run(const struct filter_set *set, const uint8_t *text, size_t len, c
 		r->end = filter_stream_push(f, text + at, n, &out, NULL);
 		take(r, &out);
 		at += n;
-		if (filter_stream_held(f) > filter_set_width(set) || r->end == FILTER_LIMIT)
+		if (filter_stream_held(f) > filter_stream_record(f)->hold_bound || r->end == FILTER_LIMIT)
 			abort();
 	}
+	if (how & CUT)
+		filter_stream_cut(f);
 	r->end = filter_stream_end(f, &out, NULL);
 	take(r, &out);
 	r->record = *filter_stream_record(f);
@@ -137,9 +142,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len = size - (size_t)(text - data);
 	static const uint8_t bytewise[1] = {0};
 	struct result whole = {0}, cut = {0}, single = {0};
-	run(set, text, len, NULL, 0, &whole);
-	run(set, text, len, data + 1, (size_t)(mark - data) - 1, &cut);
-	run(set, text, len, bytewise, 1, &single);
+	unsigned how = data[1] & (CUT | FILTER_JSON | FILTER_KEYS_STAY | FILTER_STEERED | FILTER_SHAPED);
+	run(set, how, text, len, NULL, 0, &whole);
+	run(set, how, text, len, data + 1, (size_t)(mark - data) - 1, &cut);
+	run(set, how, text, len, bytewise, 1, &single);
 	compare(&whole, &cut);
 	compare(&whole, &single);
 	free(whole.bytes);

@@ -178,3 +178,23 @@ Test(serve_tokens, token_lies_in_the_content_only_whole)
 		cr_expect_eq(d[i].content, content[i], "token %zu: %zu", i, (size_t)d[i].content);
 	buf_free(&t.drawn);
 }
+
+/* Rules that only flag withhold nothing: every token has its alternatives. */
+Test(serve_flagging, flags_hide_no_alternatives)
+{
+	static const char rules[] =
+		"[policy]\nname = \"flag\"\nversion = 1\nmode = \"enforce\"\n[[rule]]\nid = \"f\"\n"
+		"phase = [\"output\"]\nmatch = { literals = [\"two\"] }\naction = \"flag\"\n"
+		"tests.hit = [\"two\", \"a two\", \"two b\"]\ntests.miss = [\"a\", \"b\", \"c\"]\n";
+	static const char *const tops[] = { "two", "one", NULL };
+	struct served flagging;
+	served_open(&flagging, rules);
+	for (int i = 0; i < 2; i++)
+		flagging.script->top[i] = (struct answer_token){ (uint32_t)i, -1, tops[i], 3 };
+	flagging.script->tops = 2;
+	script_say(flagging.script, "one two", 4);
+	struct said x = served_say(&flagging, LOGPROBS);
+	cr_expect_str_eq(text_of(&x.tokens[0]), "one /two/one|two/two/one|");
+	said_free(&x);
+	served_close(&flagging);
+}
