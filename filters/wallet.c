@@ -205,7 +205,7 @@ enum detect_verdict detect_eth(struct detect_hit *h)
 /* Blocks of 8 bytes in 11 characters, the last 5 bytes in 7; 69 bytes, or 77 with a payment id. */
 enum detect_verdict detect_xmr(struct detect_hit *h)
 {
-	uint8_t raw[80], hash[32];
+	uint8_t raw[80] = { 0 }, hash[32];
 	size_t n = h->end - h->start, len = 0;
 	for (size_t i = 0; i < n; i += 11) {
 		size_t chars = n - i < 11 ? n - i : 11, bytes = chars == 11 ? 8 : 5;
