@@ -549,12 +549,8 @@ void filter_numbers_scan(struct filter_stream *f, struct window *w, bool final)
 
 bool filter_numbers_read(const struct filter_stream *f, const struct window *w)
 {
-	if (!f->set->numbers || w->view != TEXT_VALUE)
-		return false;
-	if (w->encoding)
-		return f->set->numbers->decodes & w->encoding;
-	return w->reading == READING_DIRECT ||
-	       f->set->numbers->decodes & filter_decode_of(w->reading);
+	return f->set->numbers && w->view == TEXT_VALUE &&
+	       (!w->encodings || f->set->numbers->decodes & w->encodings);
 }
 
 void filter_numbers_begin(const struct filter_stream *f, struct window *w)

@@ -157,8 +157,7 @@ static int keywords(struct filter_stream *f, const struct window *w, struct secr
 	uint32_t it = 0, keyword, chars;
 	while (filter_automaton_next_match(all->automaton, s->state, &it, &keyword, &chars))
 		for (uint32_t i = all->first[keyword]; i < all->first[keyword + 1]; i++)
-			TRY(try_new(f, w, s, all->probe_of[i], back(w, s->cursor, chars),
-				    final));
+			TRY(try_new(f, w, s, all->probe_of[i], back(w, s->cursor, chars), final));
 	return 0;
 }
 
@@ -212,12 +211,8 @@ uint64_t filter_secrets_live(const struct filter_stream *f, const struct window 
 
 bool filter_secrets_read(const struct filter_stream *f, const struct window *w)
 {
-	uint32_t decodes = f->set->secrets.decodes;
-	if (!f->set->secrets.automaton || w->view != TEXT_VALUE)
-		return false;
-	if (w->encoding)
-		return decodes & w->encoding;
-	return w->reading == READING_DIRECT || decodes & filter_decode_of(w->reading);
+	return f->set->secrets.automaton && w->view == TEXT_VALUE &&
+	       (!w->encodings || f->set->secrets.decodes & w->encodings);
 }
 
 void filter_secrets_begin(const struct filter_stream *f, struct window *w)

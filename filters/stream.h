@@ -133,19 +133,19 @@ struct clearance {
 struct window {
 	enum text_view view;
 	enum reading reading;
-	uint32_t encoding; /* of a run; else 0 */
-	bool used;         /* some probe reads it */
-	bool awake;        /* it has a text of its own; the direct reading always has */
-	uint64_t differed; /* raw end of what was last read otherwise than in the reading before */
-	uint64_t same;     /* view offset where this window's text goes on behind that */
+	uint32_t encodings; /* FILTER_DECODE_* of its reading or run; 0: as the text stands */
+	bool used;          /* some probe reads it */
+	bool awake;         /* it has a text of its own; the direct reading always has */
+	uint64_t differed;  /* raw end of what was last read otherwise than in the reading before */
+	uint64_t same;      /* view offset where this window's text goes on behind that */
 	struct clearance clear[CLEARANCES];
 	struct buf text;
 	uint64_t *start, *end; /* [room] by byte of text: the raw place of its character */
 	uint8_t *made; /* [room] by byte of text: FILTER_DECODE_* that its character came of */
 	size_t room;
 	uint64_t base;
-	uint32_t noise;            /* dropped characters since the last kept one */
-	struct probe_state *probe; /* [set.probes]; those of other views are not used */
+	uint32_t noise;               /* dropped characters since the last kept one */
+	struct probe_state *probe;    /* [set.probes]; those of other views are not used */
 	struct number_state *numbers; /* or NULL: numbers are not looked for here */
 	struct secrets_state secrets;
 };

@@ -12,12 +12,7 @@
 bool filter_window_reads(const struct filter_stream *f, const struct window *w, size_t probe)
 {
 	const struct probe *p = &f->set->probe[probe];
-	uint32_t decodes = f->set->rule[p->rule].decode;
-	if (p->view != w->view)
-		return false;
-	if (w->encoding)
-		return decodes & w->encoding;
-	return w->reading == READING_DIRECT || decodes & filter_decode_of(w->reading);
+	return p->view == w->view && (!w->encodings || f->set->rule[p->rule].decode & w->encodings);
 }
 
 /* What window k is of. */
@@ -27,11 +22,12 @@ static void window_name(struct filter_stream *f, int k)
 	int of_run = k - READING_WINDOWS;
 	if (of_run >= 0) {
 		w->view = (enum text_view)(TEXT_PLAIN + of_run % (TEXT_VIEWS - 1));
-		w->encoding = f->run[of_run / (TEXT_VIEWS - 1)].encoding;
+		w->encodings = f->run[of_run / (TEXT_VIEWS - 1)].encoding;
 		return;
 	}
 	w->view = (enum text_view)(k / READINGS);
 	w->reading = (enum reading)(k % READINGS);
+	w->encodings = filter_decode_of(w->reading);
 	w->awake = w->reading == READING_DIRECT;
 }
 
@@ -423,8 +419,7 @@ uint64_t filter_windows_hold(const struct filter_stream *f)
 		if (!w->secrets.asleep)
 			hold = earlier(w, filter_secrets_live(f, w), hold);
 		/* Characters that the reading drops behind an open tail are of it if it goes on. */
-		if (w->secrets.tails > 0 && w->text.len > 0 &&
-		    w->end[w->text.len - 1] < hold)
+		if (w->secrets.tails > 0 && w->text.len > 0 && w->end[w->text.len - 1] < hold)
 			hold = w->end[w->text.len - 1];
 		if (w->numbers && !w->numbers->asleep && w->numbers->live != NOWHERE)
 			hold = earlier(w, w->numbers->live, hold);

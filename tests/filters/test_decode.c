@@ -1,5 +1,6 @@
 /* Decoded readings: a value written in an encoding is found and wholly covered, each encoding has its
  * switch, honest text with the same signs passes, and cuts change nothing. */
+#include "filters/decode.h"
 #include "tests/filters/scan.h"
 
 #include <criterion/criterion.h>
@@ -582,5 +583,42 @@ Test(filters_decode, quotes_that_a_cell_doubled_are_read_as_one)
 					 piece);
 			scan_free(&s);
 		}
+	filter_set_free(set);
+}
+
+/* What stands between two signs of a value and is dropped counts by its length: a flood of it ends
+ * the value, and what was held goes out. */
+Test(filters_decode, no_stuffing_grows_the_hold)
+{
+	static const char *const stuffing[] = {
+		"<span class=\"a-rather-long-name-of-a-class-of-spans\">",
+		"<b></b>",
+		"<!-- a comment -->",
+		"&#0008203;",
+		"\\\\\\\\\\\\\\\\u200b",
+		"%E2%80%8B",
+		"=\r\n",
+		"**",
+		"=E2=80=8B",
+		"=  \r\n",
+	};
+	struct filter_set *set = build(0);
+	for (size_t i = 0; i < sizeof stuffing / sizeof *stuffing; i++) {
+		struct filter_stream *f;
+		struct cleared out;
+		size_t n = strlen(stuffing[i]);
+		cr_assert(filter_stream_open(&f, set, 0, NULL) == 0);
+		cr_assert_eq(filter_stream_push(f, "card 4111 11", 12, &out, NULL), FILTER_OPEN);
+		for (int k = 0; k < 1000; k++) {
+			cr_assert_eq(filter_stream_push(f, stuffing[i], n, &out, NULL),
+				     FILTER_OPEN);
+			cr_assert_leq(filter_stream_held(f), 12 + 16 * 16 + 2 * DECODE_BATCH, "%s",
+				      stuffing[i]);
+		}
+		cr_assert_eq(filter_stream_push(f, "11 1111 1111", 12, &out, NULL), FILTER_OPEN);
+		cr_assert_eq(filter_stream_end(f, &out, NULL), FILTER_COMPLETE);
+		cr_expect_eq(filter_stream_record(f)->findings, 0, "%s", stuffing[i]);
+		filter_stream_close(f);
+	}
 	filter_set_free(set);
 }
