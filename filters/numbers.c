@@ -203,6 +203,13 @@ bool filter_number_part(struct scan *s, const struct number_kind *k, enum manner
 	if (m == MANNER_BARE && (all_digits(&s->x) || exponent(s, to)) &&
 	    filter_border_fraction(&s->r, from, to))
 		return true;
+	/* 5.53797317269614 -87.3: the end of one decimal and the beginning of another. */
+	if (m == MANNER_LOOSE && k->digits) {
+		long first = s->x.at[s->x.group[1] - 1] + 1;
+		if (filter_border_fraction(&s->r, from, first) ||
+		    (reader_at(&s->r, to) == '.' && byte_digit(reader_at(&s->r, to + 1))))
+			return true;
+	}
 	if (k->digits && filter_border_telephone(&s->r, from, to))
 		return true;
 	return filter_border_digest(&s->r, from, to) || filter_border_uuid(&s->r, from, to);

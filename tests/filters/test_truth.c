@@ -199,7 +199,9 @@ static enum how judge(const char *t, size_t n, size_t s, size_t e, const struct 
 		return is_grouped(t, n, s, e, &r, short_groups) ? SURE : NO;
 	if (is_grouped(t, n, s, e, &r, long_groups))
 		return SURE;
-	return is_loose(t, n, s, e, &r) && !grouped_inside(&r, k) ? LOOSE : NO;
+	bool decimals = is_fraction(t, n, s, s + (size_t)r.length[0]) ||
+			(e + 1 < n && t[e] == '.' && isdigit((unsigned char)t[e + 1]));
+	return is_loose(t, n, s, e, &r) && !decimals && !grouped_inside(&r, k) ? LOOSE : NO;
 }
 
 /* Cards of 15 and 16 digits in runs of 20 and more. */
