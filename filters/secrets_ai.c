@@ -3,10 +3,10 @@
 
 
 const struct secret_kind filter_secrets_ai[] = {
-	{ "secret.openai", 1, "t3blbkfj",
+	{ "secret.openai", 1, "sk-",
 	  SECRET_WORD_L "sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,120}"
 	  "T3BlbkFJ[A-Za-z0-9_-]{20,120}" SECRET_R,
-	  135, 35, NULL, SECRET_TAIL_NONE,
+	  0, 35, NULL, SECRET_TAIL_NONE,
 	  "OpenAI API key", "platform.openai.com: API keys",
 	  "sk-" "aAFPqbv3wfCxTMmWJX0kT3BlbkFJ" "7th9cBxIWuO4ppUAM1p4" },
 	{ "secret.openai", 1, "sk-proj-|sk-svcacct-|sk-admin-",
