@@ -181,7 +181,8 @@ static size_t word_end(const char *t, size_t n, size_t at, const struct word *w)
 	}
 	if (unspaced(cp) || border_right(t, n, i))
 		return i;
-	return i < n && t[i] == 's' && border_right(t, n, i + 1) ? i + 1 : 0;
+	bool plural = w->kind != NEAR_NUMBER && i < n && t[i] == 's';
+	return plural && border_right(t, n, i + 1) ? i + 1 : 0;
 }
 
 static void words_find(const char *t, size_t n, bool before, size_t *distance)

@@ -7,7 +7,8 @@ static const char phone[] =
 	"*phone*|tel|tels|tel nr|tel no|*telephone*|telno|mobile*|mob|cell|cellular|call|"
 	"calling|dial|dialed|ring|rang|text me|text us|text him|text her|texted|sms|"
 	"whatsapp*|viber|telegram|imessage|fax*|*fax|telefax*|hotline|voicemail|landline|"
-	"pager|gsm|msisdn|extension|switchboard|helpline|toll free|*telefon*|*handy|"
+	"pager|gsm|msisdn|extension|switchboard|helpline|toll free|customer care|"
+	"customer service|helpdesk|*telefon*|*handy|"
 	"handynummer*|handynr|*rufnummer*|rufnr|durchwahl|mobil|mobilnummer*|mobilnr|"
 	"mobiltelefon*|festnetz*|anruf*|anrufen|rufen|ruft|angerufen|ruckruf|"
 	"zuruckrufen|erreichbar|erreichen|erreichst|ans telefon|tlf|tlfnr|telefoon*|"
@@ -43,10 +44,10 @@ static const char contact[] =
 	"numeronsa|moj numer|twoj numer|jego numer|jej numer|moje cislo|jeho cislo|"
 	"jeji cislo|moj broj|moja stevilka|numarul meu|szamom|telefonszam*|mano numeris|"
 	"mans numurs|minu number|мои номер|номерам|номерът ми|το νουμερο μου|αριθμοσ μου|"
-	"我的号码|联系|聯絡|聯繫";
+	"我的号码|联系|聯絡|聯繫|मेरा नंबर";
 
 static const char number[] =
-	"number|numbers|nummer|*nummern|nr|num|numero|numeros|numeri|numer|cislo|broj|"
+	"number|nummer|*nummern|nr|num|numero|numeros|numeri|numer|cislo|broj|"
 	"stevilka|numar|numarul|szam|szama|numeris|numurs|uimhir|numru|no|called|calls|"
 	"callback|portable|fixe|kom|cel|zap|номер|αριθμοσ|号码|號碼|番号|*번호*|नंबर|*رقم*|*מספר*";
 
@@ -59,7 +60,7 @@ static const char other[] =
 	"routing|card|cards|creditcard*|passcode|pin|code|codes|meeting*|zoom|webinar|"
 	"conference|page|pages|row|rows|col|column|step|steps|seed|port|pid|timestamp*|"
 	"epoch*|date|dates|datum|amount*|price*|total*|sum|usd|eur|gbp|chf|cost*|lottery|"
-	"lotto|numbers|coordinates|coords|lat|lon|lng|latitude|longitude|gps|section|"
+	"lotto|coordinates|coords|lat|lon|lng|latitude|longitude|gps|section|"
 	"chapter|policy*|contract*|claim*|receipt*|transaction*|txn|booking*|reservation*|"
 	"flight|voucher*|coupon*|barcode*|counter|index|size|bytes|hash*|commit*|checksum|"
 	"revision|version*|release*|kernel|firmware|meter reading|registration*|licence*|"

@@ -298,6 +298,14 @@ static bool other_layout(const struct number *n)
 	return dots && n->groups == 2 && (n->digits[0] != '0' || n->size[0] < 3);
 }
 
+/* 212-555-0147, 1-212-555-0147, 1800.234.5678 */
+static bool american_layout(const struct number *n)
+{
+	size_t one = n->n == 11 && n->digits[0] == '1' ? 1 : 0;
+	return filter_phone_american(n->digits + one, n->n - one) && signs(n, "-.") &&
+	       (sizes(n, "334") || sizes(n, "1334") || sizes(n, "434"));
+}
+
 /* Layouts that only telephone numbers have. */
 static bool own_layout(const struct number *n)
 {
@@ -307,15 +315,11 @@ static bool own_layout(const struct number *n)
 		bool french = sizes(n, "22222") && signs(n, ".-") && n->digits[0] == '0';
 		bool slash = n->groups > 1 && n->sign[0] == '/' && n->size[0] >= 3 &&
 			     n->size[1] >= 3 && n->n >= 9;
-		return n->bracket || french || slash;
+		return n->bracket || french || slash || american_layout(n);
 	}
 	if (n->form != PHONE_SHORT)
 		return false;
-	size_t one = n->n == 11 && n->digits[0] == '1' ? 1 : 0;
-	bool american = filter_phone_american(n->digits + one, n->n - one);
-	if (n->bracket)
-		return n->n >= 10;
-	return american && (sizes(n, "334") || sizes(n, "1334")) && signs(n, "-.");
+	return n->bracket ? n->n >= 10 : american_layout(n);
 }
 
 /* ---- reasons */
@@ -333,7 +337,7 @@ static bool by_words(const struct number *n, const struct near *near)
 		return true;
 	if (near->before[NEAR_NUMBER] == NEAR_NONE || other != NEAR_NONE)
 		return false;
-	return n->form == PHONE_TRUNK || n->form == PHONE_WORLD || n->groups > 2;
+	return n->form == PHONE_TRUNK || n->form == PHONE_WORLD || n->groups > 2 || sizes(n, "55");
 }
 
 /* Short ones may be computed or assigned: "x = +12345678". */
