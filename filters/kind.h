@@ -18,7 +18,8 @@ enum kind_need {
 	NEED_UNSET,   /* a row says all three: the tests refuse this one */
 	NEED_NOTHING, /* shape and check make a chance hit rare enough by themselves */
 	NEED_NO_VETO, /* unless a word just before names another thing: order, serial, version ... */
-	NEED_WORD,    /* only near one of the kind's words, or alone where the rule says so */
+	NEED_WORD,    /* only near one of the kind's words, or, not in other groups, alone where the
+			 rule says so */
 	NEED_LABEL,   /* only near one of the kind's words: alone, the number may be any */
 	NEED_NEVER,   /* this writing is not of the kind */
 };

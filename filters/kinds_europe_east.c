@@ -253,11 +253,11 @@ static const struct kind east[] = {
 	  .version = 1,
 	  .form = "[3-6]#{13}",
 	  .check = uz_pinfl,
-	  NEEDS(NO_VETO, NEVER, WORD),
+	  NEEDS(WORD, NEVER, WORD),
 	  .words = words_uz,
 	  .what = "Uzbek personal number (ПИНФЛ)",
 	  .source = "Ministry of Internal Affairs of Uzbekistan",
-	  .example = "31203850010012" },
+	  .example = "ПИНФЛ 31203850010012" },
 	{ 0 },
 };
 

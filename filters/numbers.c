@@ -366,7 +366,7 @@ static bool counts(const struct candidate *c, const struct number_rule *rule, bo
 	if (need == NEED_NO_VETO)
 		return c->evidence == EVIDENCE_NONE;
 	*alone = rule->context == FILTER_CONTEXT_ALONE && need == NEED_WORD &&
-		 c->evidence == EVIDENCE_NONE;
+		 c->manner != MANNER_LOOSE && c->evidence == EVIDENCE_NONE;
 	return *alone;
 }
 

@@ -285,7 +285,9 @@ Test(filters_kinds_world, a_number_that_any_could_be_needs_its_label_alone_too)
 		cr_expect_eq(findings(row[i].detector, FILTER_CONTEXT_ALONE, row[i].labelled), 1, "%s",
 			     row[i].labelled);
 	}
-	/* A check digit makes the difference. */
+	/* A check digit makes the difference, but not in groups that nobody writes. */
 	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_ALONE, "021000021"), 1);
 	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_WEAK, "021000021"), 0);
+	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_ALONE, "0210 00021"), 0);
+	cr_expect_eq(findings("us.aba", FILTER_CONTEXT_ALONE, "routing 0210 00021"), 1);
 }
