@@ -1,9 +1,19 @@
 /* Forms and groupings of kinds, read from their rows. */
 #include "filters/kind.h"
 
+#include "base/check.h"
+
+#include <pthread.h>
 #include <string.h>
 
-const struct kind *kind_at(size_t i)
+#define ROWS_MAX 4096
+
+static const struct kind *row_of[ROWS_MAX];
+static size_t rows;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* The rows of all tables in one list, since they are asked for one after the other. */
+static void list_rows(void)
 {
 	const struct kind *const *const lists[] = {
 		kind_tables_general,	   kind_tables_eu,	    kind_tables_europe,
@@ -13,10 +23,16 @@ const struct kind *kind_at(size_t i)
 	};
 	for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
 		for (size_t t = 0; lists[k][t]; t++)
-			for (const struct kind *row = lists[k][t]; row->name; row++)
-				if (i-- == 0)
-					return row;
-	return NULL;
+			for (const struct kind *row = lists[k][t]; row->name; row++) {
+				check(rows < ROWS_MAX);
+				row_of[rows++] = row;
+			}
+}
+
+const struct kind *kind_at(size_t i)
+{
+	pthread_once(&once, list_rows);
+	return i < rows ? row_of[i] : NULL;
 }
 
 #define DIGITS UINT64_C(0x3FF)

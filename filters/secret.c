@@ -1,6 +1,7 @@
 /* Judging what fits the pattern of a kind: its check, its entropy, whether it is a stand-in. */
 #include "filters/secret.h"
 
+#include "base/check.h"
 #include "base/text.h"
 
 #include <ctype.h>
@@ -15,13 +16,23 @@ static const struct secret_kind *const table[] = {
 	filter_secrets_service, filter_secrets_key,   filter_secrets_generic,
 };
 
-const struct secret_kind *filter_secret_at(size_t i)
+static const struct secret_kind *kind_of[KINDS_MAX];
+static size_t kinds;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void list_kinds(void)
 {
 	for (size_t t = 0; t < sizeof table / sizeof *table; t++)
-		for (const struct secret_kind *k = table[t]; k->name; k++)
-			if (i-- == 0)
-				return k;
-	return NULL;
+		for (const struct secret_kind *k = table[t]; k->name; k++) {
+			check(kinds < KINDS_MAX);
+			kind_of[kinds++] = k;
+		}
+}
+
+const struct secret_kind *filter_secret_at(size_t i)
+{
+	pthread_once(&once, list_kinds);
+	return i < kinds ? kind_of[i] : NULL;
 }
 
 static bool named(const struct secret_kind *k, const char *name, size_t len)
@@ -134,7 +145,7 @@ bool detect_placeholder(const char *v, size_t n)
 
 bool filter_secret_judge(const struct secret_kind *k, const char *v, size_t n)
 {
-	enum secret_verdict verdict = k->check ? k->check(v, n) : SECRET_LIKELY;
+	enum secret_verdict verdict = k->check ? (k->check)(v, n) : SECRET_LIKELY;
 	if (verdict == SECRET_NO || detect_published(v, n))
 		return false;
 	if (verdict == SECRET_PROVED)
