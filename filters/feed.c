@@ -233,6 +233,8 @@ uint64_t filter_feeds_hold(const struct filter_stream *f)
 			const struct feed *feed = &f->feed[s][i];
 			if (s == SOURCE_DECODED && !f->feeds_parted)
 				break;
+			if (feed->state == 0)
+				continue;
 			uint32_t live = filter_automaton_live(feed->automaton, feed->state);
 			if (live)
 				hold = least(hold, feed->start[slot(feed, live)]);
