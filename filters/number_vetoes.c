@@ -5,6 +5,7 @@
 
 const char *const filter_vetoes[] = {
 	/* English */
+	"customer number,customer no,customer id,client number,member number,"
 	"order,purchase order,sales order,work order,po,invoice,bill,receipt,serial,sn,s/n,"
 	"lot,batch,tracking,shipment,consignment,parcel,waybill,awb,container,ticket,issue,"
 	"bug,incident,part,pn,p/n,model,sku,item,article,product,asset,version,release,"
@@ -17,6 +18,7 @@ const char *const filter_vetoes[] = {
 	"machine,device,engine,chassis,vin,locker,port,total,amount,sum,balance,price,"
 	"quantity,qty,distance,population",
 	/* German */
+	"versand*,kundennummer,kundennr,mitgliedsnummer,personalnummer,"
 	"auftrag*,bestell*,rechnung*,beleg*,lieferschein*,serien*,charge,chargen*,sendung*,"
 	"sendungsverfolgung*,paket*,artikel*,produkt*,modell*,typ,teile*,material*,vorgang*,"
 	"aktenzeichen,fallnummer,ticket*,buchung*,zeile*,seite*,schritt*,fassung,"
@@ -44,6 +46,7 @@ const char *const filter_vetoes[] = {
 	"dossier*,zaak,zaaknummer,offerte*,contract*,boeking*,reservering*,regel,stap,"
 	"vergadering*,bedrag,aantal,versie,ordernummer,kenmerk",
 	/* Polish */
+	"seryjn*,numer klienta,"
 	"zam\u00f3wieni*,faktur*,paragon*,seria,serii,partia,partii,partie,przesy\u0142k*,"
 	"paczk*,cz\u0119\u015b\u0107,cz\u0119\u015bci,artyku\u0142*,produkt*,spraw*,ofert*,"
 	"umow*,rezerwacj*,bilet*,wiersz*,krok*,spotkani*,kwot*,ilo\u015b\u0107,wersj*,"
@@ -135,11 +138,17 @@ const char *const filter_vetoes[] = {
 	"\u092c\u0941\u0915\u093f\u0902\u0917,\u092e\u093e\u092e\u0932\u093e,"
 	"\u0938\u0902\u0926\u0930\u094d\u092d,\u092c\u0948\u0920\u0915,"
 	"\u0930\u093e\u0936\u093f",
+	/* Vietnamese, Thai, Indonesian */
+	"\u0111\u01a1n h\u00e0ng,h\u00f3a \u0111\u01a1n,v\u1eadn \u0111\u01a1n,"
+	"\u0e04\u0e33\u0e2a\u0e31\u0e48\u0e07\u0e0b\u0e37\u0e49\u0e2d,"
+	"\u0e43\u0e1a\u0e41\u0e08\u0e49\u0e07\u0e2b\u0e19\u0e35\u0e49,"
+	"\u0e43\u0e1a\u0e40\u0e2a\u0e23\u0e47\u0e08,pesanan,faktur,nomor resi,nomor seri",
 	NULL,
 };
 
 const char *const filter_fillers[] = {
 	/* what says "number" */
+	"n o,c,nomor,s\u1ed1,m\u00e3,\u0e2b\u0e21\u0e32\u0e22\u0e40\u0e25\u0e02,"
 	"no,nr,n,num,number,id,ids,nummer,kennung,num\u00e9ro,n\u00famero,"
 	"numero,n\u00b0,n\u00ba,c\u00f3digo,codice,codigo,numer,numeru,nummeret,sz\u00e1m,"
 	"sz\u00e1ma,\u010d\u00edslo,\u010d\u00edslem,num\u0103r,num\u0103rul,numara,"

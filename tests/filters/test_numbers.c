@@ -275,6 +275,48 @@ static const struct {
 	{ "se.person", "199910221804", NULL }, /* a minute of 1999 */
 };
 
+/* A value that needs no word, labelled as another thing. */
+static const char *const labels[] = {
+	"Order no. %s",
+	"invoice_number: %s",
+	"{\"order_id\": \"%s\"}",
+	"orderId=%s",
+	"<serial>%s</serial>",
+	"Meeting ID: %s",
+	"Tracking number %s",
+	"Ticket #%s",
+	"part number: %s",
+	"Case reference %s",
+	"Bestellnummer: %s",
+	"Auftrag Nr. %s",
+	"Kundennummer %s",
+	"Commande n\u00b0 %s",
+	"Num\u00e9ro de facture %s",
+	"N\u00famero de pedido: %s",
+	"Factura n.\u00ba %s",
+	"Fattura numero %s",
+	"Numero di serie: %s",
+	"Encomenda n.\u00ba %s",
+	"Bestelnummer %s",
+	"Numer zam\u00f3wienia: %s",
+	"Numer seryjny %s",
+	"Fakturanummer: %s",
+	"Objedn\u00e1vka \u010d. %s",
+	"Rendel\u00e9ssz\u00e1m: %s",
+	"Tilausnumero %s",
+	"Comanda nr. %s",
+	"\u8ba2\u5355\u53f7\uff1a%s",
+	"\u6ce8\u6587\u756a\u53f7\uff1a%s",
+	"\uc8fc\ubb38 \ubc88\ud638 %s",
+	"\u0631\u0642\u0645 \u0627\u0644\u0637\u0644\u0628 %s",
+	"\u0911\u0930\u094d\u0921\u0930 \u0938\u0902\u0916\u094d\u092f\u093e %s",
+	"\u041d\u043e\u043c\u0435\u0440 \u0437\u0430\u043a\u0430\u0437\u0430: %s",
+	"Sipari\u015f no: %s",
+	"Fatura numaras\u0131 %s",
+	"S\u1ed1 \u0111\u01a1n h\u00e0ng %s",
+	"Nomor pesanan %s",
+};
+
 static void expect_row(size_t i, enum filter_context context, const char *detector,
 		       const char *text, const char *output)
 {
@@ -317,4 +359,15 @@ Test(filters_numbers, contexts_ask_for_more_or_less)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		expect_row(i, rows[i].context, rows[i].detector, rows[i].text, rows[i].output);
+}
+
+Test(filters_numbers, labels_of_other_things_speak_against_a_value)
+{
+	for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+		char text[200];
+		const char *hole = strstr(labels[i], "%s");
+		snprintf(text, sizeof text, "%.*s61163198B%s", (int)(hole - labels[i]), labels[i],
+			 hole + 2);
+		expect_row(i, FILTER_CONTEXT_WEAK, "es.nif", text, NULL);
+	}
 }
