@@ -36,15 +36,10 @@ static const char *const es_nif[] = { "dni",
 static const char *const es_cif[] = {
 	"cif", "c i f", "nif", "n i f", "identificacion fiscal", WORDS_COMPANY, WORDS_TAX, NULL
 };
-static const char *const es_nuss[] = { "nuss",
-				       "naf",
-				       "seguridad social",
-				       "numero de afiliacion",
-				       "afiliacion",
-				       "no ss",
-				       "nss",
-				       WORDS_SOCIAL,
-				       NULL };
+static const char *const es_nuss[] = {
+	"nuss",  "naf", "seguridad social", "seg social", "numero de afiliacion", "afiliacion",
+	"no ss", "nss", WORDS_SOCIAL,       NULL
+};
 static const char *const gr_afm[] = { WORDS_VAT,
 				      "αφμ",
 				      "α φ μ",
@@ -377,7 +372,7 @@ const struct kind kind_eu_south[] = {
 	{ .name = "mt.vat",
 	  .version = 1,
 	  .form = "^MT[1-9]#{7}",
-	  .groups = "2 8|2 4 4",
+	  .groups = "2 8|2 4 4|2 4-4",
 	  .check = check_mt_vat,
 	  NEEDS(NO_VETO, NO_VETO, WORD),
 	  .words = vat,
@@ -465,7 +460,7 @@ const struct kind kind_eu_south[] = {
 	{ .name = "si.vat",
 	  .version = 1,
 	  .form = "^SI[1-9]#{7}",
-	  .groups = "2 8|2 4 4",
+	  .groups = "2 8|2 4 4|2 4-4",
 	  .check = check_si_tax,
 	  NEEDS(NO_VETO, NO_VETO, WORD),
 	  .words = si_tax,

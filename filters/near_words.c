@@ -78,6 +78,12 @@ static const char other[] =
 	"tilaus*|lasku*|tellimus*|arve*|pasutijum*|rekin*|uzsakym*|saskait*|rendeles*|"
 	"szamla*|comand*|comanda*|siparis*|fatura|pesanan|faktur|παραγγελι*|τιμολογι*|"
 	"заказ*|счет*|артикул*|поръчк*|фактур*|замовл*|开奖|彩票|订单|訂單|发票|單號|单号|编号|編號|注文|伝票|会員|"
+	"catalog*|confirmation*|engine number|inventory*|job number|machine number|"
+	"stock number|warranty*|inventaire|suivi|seguimiento|rastreio|seryjn*|katalogow*|"
+	"partii|referencyjn*|sprawy|umow*|seriov*|vyrobn*|baliku|dilu|zbozi|sarze|dielu|gyari|"
+	"hivatkozasi|nyomkovetesi|awb|comenzii|posiljk*|predmet*|serije|serijsk*|lepingu|"
+	"saadetise|liguma|partijas|serijas|sutijuma|partijos|serijos|siuntos|sutarties|ordni|"
+	"serje|ordaithe|дело|договор*|пратк*|сериен|част|αναφορασ|αποστολησ|σειριακ*|"
 	"卡号|身份证|*주문*|*송장*|ऑर्डर*|*طلب*|*فاتورة*|*הזמנ*|*חשבונ*";
 
 static const char host[] =

@@ -57,7 +57,7 @@ const char *const filter_vetoes[] = {
 	"offert*,avtal*,bokning*,biljett*,rad,steg,m\u00f6te*,belopp,antal,ordre*,"
 	"bestilling*,forsendelse*,sag,sagsnummer,varenummer*,bel\u00f8b,mødenummer",
 	/* Finnish, Hungarian, Czech, Slovak, Romanian */
-	"tilaus*,lasku*,sarjanumero*,er\u00e4n,er\u00e4numero,l\u00e4hetys*,tuote*,varaus*,"
+	"tilaus*,lasku*,sarjanumero*,er\u00e4numero,l\u00e4hetys*,tuote*,varaus*,"
 	"rendel\u00e9s*,sz\u00e1mla*,sorozatsz\u00e1m*,csomag*,term\u00e9k*,foglal\u00e1s*,"
 	"objedn\u00e1v*,faktur*,s\u00e9riov*,\u0161ar\u017e*,z\u00e1silk*,rezervac*,comand*,"
 	"factur*,colet*,rezervar*",
@@ -72,11 +72,35 @@ const char *const filter_vetoes[] = {
 	"uzsakym*,saskait*,serijos,siunt*,gamini*,preke*,sutart*,"
 	"gyari szam*,cikkszam*,szallit*,alkatresz*,sorszam*,iktatoszam*,hivatkozas*,"
 	"lot,lotul,serie,seriei,produsul*,piesa,piesei,contract*,rezervare*,"
-	"viitenumero,tuotenumero,eran,kuitti*,sopimus*,versio,"
+	"viitenumero,tuotenumero,kuitti*,sopimus*,versio,"
 	"varenr,ordrenr,fakturanr,artikelnr,serienr,bestellnr,rechnungsnr,auftragsnr,"
 	"numeru ta l ordni,ordni,fattura,ordu,sonrasc,"
 	"σειριακ*,μοντελ*,δεμα,δεματος,κρατηση*,συμβαση*,αναφορα*,"
 	"пратк*,резервац*,артикул*,част,изделие,продукт*,"
+	"asset tag,catalog*,confirmation,delivery note,inventory,licence plate holder,"
+	"package,policy form,stock,voucher code,warranty,"
+	"zahlernummer,bon de livraison,code barres,numero d'inventaire,codigo de barras,"
+	"orden de compra,bolla,codice a barre,matricola,rif,"
+	"batchnummer*,bonnummer,lotnummer,pakbon,pakket*,indeks,kod kreskowy,seryjn*,"
+	"numer katalogowy,numer referencyjny,"
+	"artnr,partinummer*,referensnummer*,reservdel*,bookingnummer*,kontraktnummer*,"
+	"pakkenummer*,referencenummer*,reservedel*,sporingsnummer*,tilbudsnummer*,"
+	"malli,mallinumero,osanumero,seurantakoodi,tapausnumero,tarjousnumero,"
+	"tarjous,"
+	"dil,jizdenk*,nabidk*,reklamac*,spis,spisu,vyrobek,vyrobku,uctenk*,diel,"
+	"ponuk*,vyrobok,"
+	"ajanlat*,jegy*,nyomkovetes*,szerzodes*,tetelszam*,tipus,vonalkod*,ugyszam*,"
+	"articol*,bon,bonul,cod de bare,cod produs,dosar*,numarul comenzii,comenzii,"
+	"referinta,"
+	"баркод*,касова бележка,оферт*,референц*,"
+	"ανταλλακτικ*,αποδειξη*,εισιτηρι*,κωδικος προιοντος,προιον*,προσφορα*,υποθεση*,"
+	"predmet*,proizvod*,referenc*,sifra,"
+	"izdelek,sklic,vozovnic*,zadev*,"
+	"artikkel*,pakkumi*,pilet*,varuosa*,"
+	"artikuls,atsauce,detala,lieta,paka,piedavajum*,bilete,"
+	"artikulas,biliet*,byla,bylos,detale,gaminys,nuoroda,pasiulym*,"
+	"kuntratt,lott,numru tas serje,pakkett,prodott,baisc,beartan,samhail,"
+	"sraithuimhir,tagairt,uimhir ordaithe,"
 	"type,replaces,product code,item code,article code,order code,batch code,stock code",
 	/* Greek, Bulgarian, Russian */
 	"\u03c0\u03b1\u03c1\u03b1\u03b3\u03b3\u03b5\u03bb\u03af*,"
@@ -159,7 +183,7 @@ const char *const filter_fillers[] = {
 	"\u0938\u0902\u0916\u094d\u092f\u093e,\u0928\u0902\u092c\u0930,"
 	"\u0928\u092e\u094d\u092c\u0930,\u0915\u094d\u0930\u092e\u093e\u0902\u0915",
 	"numurs,numura,numeris,numerio,kods,kodas,broj,broja,stevilka,stevilke,numbri,"
-	"numeron,numeroa,kodo,κωδικοσ",
+	"c,br,st,n o,numeron,numeroa,kodo,κωδικοσ",
 	/* what links it to the number */
 	"is,was,are,with,under,the,of,new,ist,lautet,war,mit,unter,est,sous,es,\u00e8,\u00e9,"
 	"con,com,met,jest,\u00e4r,er,on,\u662f,\u4e3a,\u70ba,\u306f,\u0647\u0648,"
