@@ -77,8 +77,9 @@ def price(r):
 
 
 def version(r):
-    top = r.choice([10, 30, 300])
-    return ".".join(str(r.randrange(top)) for _ in range(4))
+    major, minor, patch = r.randrange(31), r.randrange(100), r.choice([r.randrange(30), r.randrange(1000)])
+    build = r.choice([r.randrange(10), r.randrange(256), r.randrange(30000)])
+    return f"{major}.{minor}.{patch}.{build}"
 
 
 def table(r):
@@ -107,6 +108,7 @@ CLASSES = {
     "16 digits, no word": ("The value {} came back.", lambda r: digits(r, 16)),
     "versions a.b.c.d": ("Upgrade to version {} first.", version),
     "versions, no word": ("It says {} here.", version),
+    "versions, alone": ("{}", version),
     "date and time stamps": ("Backup of {} is complete.", stamp),
     "epoch stamps": ("ts={} level=info", epoch),
     "git and trace ids, 16 to 40 hex": ("commit {} on main", lambda r: hexes(r, r.choice([16, 20, 32, 40]))),

@@ -171,7 +171,10 @@ static int mail_parse(const struct front *x, uint32_t *cp)
 		*cp = DROPPED;
 		return i + 1;
 	}
-	return bytes_parse(x, mail_byte, cp);
+	int used = bytes_parse(x, mail_byte, cp);
+	/* No mail writes a control character: "ts=1764460800" is a stamp, not 0x17 and a number. */
+	bool control = *cp < 0x20 && *cp != '\t' && *cp != '\n' && *cp != '\r';
+	return used > 0 && control ? PARSE_NO : used;
 }
 
 /* ---- backslashes */

@@ -353,7 +353,20 @@ static void walk(struct scan *s, long start)
 
 /* ---- what becomes of candidates */
 
-static bool counts(const struct candidate *c, const struct number_rule *rule, bool *alone)
+/* Whether a value that is all of its text may do without a word. Eleven digits have a dozen
+ * countries, so that most of such numbers pass some check; groups that nobody writes are those of a
+ * version or a date. */
+static bool may_stand_alone(struct scan *s, const struct candidate *c, long start)
+{
+	bool eleven = c->manner == MANNER_BARE && c->end - start == 11;
+	for (long at = start; eleven && at < c->end; at++)
+		eleven = byte_digit(reader_at(&s->r, at));
+	return c->need == NEED_WORD && c->manner != MANNER_LOOSE &&
+	       c->evidence == EVIDENCE_NONE && !eleven;
+}
+
+static bool counts(const struct candidate *c, const struct number_rule *rule, bool may_alone,
+		   bool *alone)
 {
 	enum kind_need need = c->need;
 	if (rule->context == FILTER_CONTEXT_ALWAYS && need < NEED_WORD)
@@ -365,8 +378,7 @@ static bool counts(const struct candidate *c, const struct number_rule *rule, bo
 		return true;
 	if (need == NEED_NO_VETO)
 		return c->evidence == EVIDENCE_NONE;
-	*alone = rule->context == FILTER_CONTEXT_ALONE && need == NEED_WORD &&
-		 c->manner != MANNER_LOOSE && c->evidence == EVIDENCE_NONE;
+	*alone = rule->context == FILTER_CONTEXT_ALONE && may_alone;
 	return *alone;
 }
 
@@ -384,9 +396,10 @@ static void commit(struct scan *s, const struct candidate *c, long start)
 {
 	const struct number_kind *k = &s->t->kind[c->kind];
 	uint64_t base = s->w->base, end = base + (uint64_t)c->end;
+	bool may_alone = may_stand_alone(s, c, start);
 	for (uint32_t i = 0; i < k->rules; i++) {
 		bool alone;
-		if (!counts(c, &k->rule[i], &alone))
+		if (!counts(c, &k->rule[i], may_alone, &alone))
 			continue;
 		struct span at = { (size_t)start,   (size_t)c->end, (size_t)c->head,
 				   (size_t)c->tail, false,          c->need == NEED_NOTHING };

@@ -347,12 +347,15 @@ Test(filters_numbers, contexts_ask_for_more_or_less)
 		enum filter_context context;
 		const char *detector, *text, *output;
 	} rows[] = {
-		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732", "[redacted]" },
-		{ FILTER_CONTEXT_ALONE, "de.tax_id", " (14326908732); 86095742719.",
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", "682569926", "[redacted]" },
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", " (682569926); 111222333.",
 		  " ([redacted]); [redacted]." },
-		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732 x", NULL },
-		{ FILTER_CONTEXT_ALONE, "de.tax_id", "x 14326908732", NULL },
-		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732 14326908733", NULL },
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", "682569926 x", NULL },
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", "x 682569926", NULL },
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", "682569926 682569927", NULL },
+		{ FILTER_CONTEXT_ALONE, "nl.bsn", "68.25.69.926", NULL }, /* a version */
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732", NULL }, /* of which country? */
+		{ FILTER_CONTEXT_ALONE, "de.tax_id", "IdNr 14326908732", "IdNr [redacted]" },
 		{ FILTER_CONTEXT_ALWAYS, "pan", "4111111111111111", NULL },
 		{ FILTER_CONTEXT_ALWAYS, "pan", "card 4111111111111111", "card 411111******1111" },
 		{ FILTER_CONTEXT_WEAK, "pan", "4111111111111111", "411111******1111" },
