@@ -51,7 +51,9 @@ static bool as_host(const struct detect_hit *h)
 	while (i < h->len && i < h->end + 6 && is_digit(h->text[i]))
 		i++;
 	size_t digits = i - h->end - 1;
-	bool ends = i >= h->len || !(isalnum((unsigned char)h->text[i]) || h->text[i] == '.');
+	bool ends = i >= h->len || !isalnum((unsigned char)h->text[i]);
+	if (i + 1 < h->len && h->text[i] == '.' && is_digit(h->text[i + 1]))
+		ends = false;
 	if (h->end >= h->len || digits == 0 || !ends)
 		return false;
 	if (h->text[h->end] == ':')

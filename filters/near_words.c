@@ -99,7 +99,9 @@ static const char host[] =
 	"*عنوان*|*כתובת*";
 
 static const char from[] =
-	"from|source|destination|dest|user|users|node|nodes|via|received|at|seen|by|scan*|"
+	"from|to|on|visit*|open|reach*|hit|hits|target*|attack*|ddos|botnet|tunnel*|smtp|mx|relay*|"
+	"ptr|rdns|hosted|cdn|instance*|vm|vms|machine*|droplet*|cluster*|pod|pods|service*|"
+	"source|destination|dest|user|users|node|nodes|via|received|at|seen|by|scan*|"
 	"block*|allow*|deny*|route*|von|de|desde|da|van|fra|fran|adresse*|adresa|adres|cim|"
 	"cime|от|с|来自|から";
 
