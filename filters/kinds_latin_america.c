@@ -227,7 +227,7 @@ static const char *const words_ar_dni[] = { "dni", "documento nacional", "docume
 					    NULL };
 static const char *const words_ar_cbu[] = { "cbu", "cvu", NULL };
 static const char *const words_cl[] = { "rut", "run", "cédula*", "rol único", NULL };
-static const char *const words_uy[] = { "ci", "c.i.", "cédula*", "documento de identidad", NULL };
+static const char *const words_uy[] = { "c.i.", "cédula*", "documento de identidad", NULL };
 static const char *const words_rut[] = { "rut", NULL };
 static const char *const words_ruc[] = { "ruc", "registro único", NULL };
 
@@ -362,9 +362,8 @@ static const char *const words_co_nit[] = { "nit", "rut", NULL };
 static const char *const words_co_cc[] = { "c.c.", "cc no", "cédula*", "documento de identidad",
 					   NULL };
 static const char *const words_pe_dni[] = { "dni", "documento de identidad", "cui", NULL };
-static const char *const words_ec_ci[] = { "cédula*", "ci", "c.i.", "documento de identidad",
-					   NULL };
-static const char *const words_ve[] = { "cédula*", "ci", "c.i.", "documento de identidad", NULL };
+static const char *const words_ec_ci[] = { "cédula*", "c.i.", "documento de identidad", NULL };
+static const char *const words_ve[] = { "cédula*", "c.i.", "documento de identidad", NULL };
 static const char *const words_rif[] = { "rif", NULL };
 static const char *const words_passport[] = { "pasaporte*", "passport*", NULL };
 
@@ -487,7 +486,7 @@ static const char *const words_cr[] = { "cédula*", "identificación", "document
 					NULL };
 static const char *const words_gt[] = { "dpi", "cui", "documento de identidad", NULL };
 static const char *const words_sv[] = { "dui", "documento de identidad", NULL };
-static const char *const words_cu[] = { "carné*", "carnet*", "identidad", "ci", NULL };
+static const char *const words_cu[] = { "carné*", "carnet*", "identidad", NULL };
 
 static const struct kind central[] = {
 	{ .name = "do.cedula",

@@ -247,28 +247,17 @@ static bool ca_qc_driver(const char *v, size_t n)
 	return month_of(v + 7) && day >= 1 && day <= 31;
 }
 
-static const char *const words_ca_sin[] = { "sin",  "social insurance",
-					    "nas",  "assurance sociale",
-					    "sin#", NULL };
-static const char *const words_ca_bn[] = {
-	"bn", "business number", "numéro d'entreprise", "gst*", "hst", "tps", "cra", NULL
+static const char *const words_ca_sin[] = {
+	"sin", "social insurance", "nas", "assurance sociale", "sin#", "s.i.n.", "n.a.s.", NULL
 };
-static const char *const words_ca_health[] = { "health card",
-					       "health number",
-					       "health insurance",
-					       "ohip",
-					       "phn",
-					       "hcn",
-					       "ahcip",
-					       "carte santé",
-					       "assurance maladie",
-					       "carte soleil",
-					       "ramq",
-					       "nam",
-					       "mcp",
-					       "msi",
-					       "healthcare number",
-					       NULL };
+static const char *const words_ca_bn[] = {
+	"business number", "numéro d'entreprise", "gst*", "hst", "tps", "cra", "bn no", NULL
+};
+static const char *const words_ca_health[] = { "health card",  "health number", "health insurance",
+					       "ohip",         "phn",           "hcn",
+					       "ahcip",        "carte santé",   "assurance maladie",
+					       "carte soleil", "ramq",          "healthcare number",
+					       "mcp number",   "msi number",    NULL };
 static const char *const words_ca_driver[] = { WORDS_DRIVER, "licence number", "permis de conduire",
 					       "dl#", NULL };
 static const char *const words_ca_passport[] = { "passport*", "passeport*", NULL };

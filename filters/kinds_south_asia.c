@@ -310,7 +310,7 @@ static bool my_kad(const char *v, size_t n)
 	return given && check_yymmdd(v);
 }
 
-static const char *const words_my[] = { "my kad",     "nric", "kad pengenalan", "no kp",  "ic no",
+static const char *const words_my[] = { "my kad",    "nric", "kad pengenalan", "no kp",  "ic no",
 					"ic number", "ic",   "identity card",  "身份证", NULL };
 static const char *const words_my_tax[] = { "tin", "cukai", "lhdn", "tax id*", "income tax", NULL };
 
@@ -427,7 +427,7 @@ static const char *const words_ph_sss[] = { "sss", "social security system", NUL
 static const char *const words_ph_crn[] = { "crn", "umid", "common reference", NULL };
 static const char *const words_ph_health[] = { "phil health*", NULL };
 static const char *const words_ph_pagibig[] = { "pag-ibig", "hdmf", "mid no", NULL };
-static const char *const words_ph_sys[] = { "phil sys*",    "phil id",  "pcn", "psn",
+static const char *const words_ph_sys[] = { "phil sys*",   "phil id",  "pcn", "psn",
 					    "national id", "ephil id", NULL };
 
 static const struct kind ph[] = {
@@ -512,9 +512,9 @@ static bool th_id(const char *v, size_t n)
 	       v[12] - '0' == (11 - check_sum(v, 12, weight) % 11) % 10;
 }
 
-static const char *const words_th[] = { "เลขประจำตัวประชาชน", "เลขบัตรประชาชน", "บัตรประชาชน",
-					"thai id",           "national id",   "tnin",
-					"citizen id",        "id card",       NULL };
+static const char *const words_th[] = { "เลขบัตรประชาชน", "บัตรประชาชน", "thai id",
+					"national id",   "tnin",       "citizen id",
+					"id card",       "เลขประจำตัว", NULL };
 static const char *const words_th_tax[] = { "ผู้เสียภาษี", "tax id*", "tin", NULL };
 
 static const struct kind th[] = {
