@@ -217,9 +217,10 @@ static size_t back_over(const char *t, size_t at, int left)
 	return at;
 }
 
+/* To where the line begins, or the parameter of a query: in "id=17&v=..." v is no id. */
 static size_t back_in_line(const char *t, size_t at, int left)
 {
-	for (; at > 0 && left > 0 && t[back_one(t, at)] != '\n'; left--)
+	for (; at > 0 && left > 0 && !strchr("\n&", t[back_one(t, at)]); left--)
 		at = back_one(t, at);
 	return at;
 }

@@ -349,12 +349,12 @@ static bool in_formula(const struct detect_hit *h, const struct number *n)
 	return n->n < 10 && n->groups == 1 && i > 0 && strchr("=<>*/^%+-", h->text[i - 1]);
 }
 
-/* Alone it may be anything: eleven digits and more without a zero in front, or a row. */
+/* Alone it may be anything: eleven digits and more without a zero in front, a version, or a row. */
 static bool any_number(const struct number *n)
 {
 	if (n->form != PHONE_SHORT && n->digits[0] == '0')
 		return false;
-	return n->form == PHONE_ASSIGNED || n->groups > 4 ||
+	return (n->groups == 4 && signs(n, ".")) || n->form == PHONE_ASSIGNED || n->groups > 4 ||
 	       (!n->plus && n->groups == 1 && n->n > 10);
 }
 

@@ -400,9 +400,23 @@ Test(filters_contact, a_rule_may_want_a_word_near_every_value)
 	cr_expect_eq(filter_set_build(&set, &rule, 1, NULL), ERR_INPUT, "it has no words");
 }
 
+Test(filters_contact, a_name_is_of_its_own_parameter)
+{
+	static const char text[] = "id=17&v=BD62XYZ&n=1", own[] = "n=17&id=BD62XYZ";
+	struct filter_set *set = one("uk.vehicle", FILTER_CONTEXT_WEAK);
+	struct scan s = scan_whole(set, text, strlen(text));
+	cr_expect_eq(s.findings, 1, "%s", text);
+	scan_free(&s);
+	s = scan_whole(set, own, strlen(own));
+	cr_expect_eq(s.findings, 0, "%s", own);
+	scan_free(&s);
+	filter_set_free(set);
+}
+
 Test(filters_contact, a_number_alone_may_be_any_other)
 {
-	static const char *const other[] = { "61298765432", "12 45 33 78 90", "12345678901234" };
+	static const char *const other[] = { "61298765432", "12 45 33 78 90", "12345678901234",
+					     "18.25.17.52" };
 	struct filter_set *set = one("phone", FILTER_CONTEXT_ALONE);
 	for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
 		struct scan s = scan_whole(set, other[i], strlen(other[i]));
