@@ -11,13 +11,14 @@
 
 #define DETECT_VALUE_MAX 64
 #define DETECT_BEFORE 64 /* code points before a match that a context word may lie in */
-#define DETECT_COLUMNS 512 /* and before it the line may begin that names its column */
 
 enum detect_verdict {
 	DETECT_NO,   /* try again one code point further */
 	DETECT_SKIP, /* legitimate use: continue behind it */
 	DETECT_YES,
 };
+
+struct number_lines; /* number.h: the names of columns */
 
 /* A proposed match in a window of view text. A check may shorten it at both ends, and says what a
  * mask shows. */
@@ -31,6 +32,7 @@ struct detect_hit {
 	bool bare;                        /* nothing but letters and digits */
 	bool always;                      /* the rule wants a word near every value */
 	bool first; /* the window begins where the text does */
+	const struct number_lines *lines; /* up to the match; NULL: not followed */
 	bool alone; /* the rule asks for no word where the value is all of its text */
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "filters/number.h"
 #include "filters/view.h"
 
 #include <ctype.h>
@@ -210,13 +211,6 @@ static size_t back_one(const char *t, size_t at)
 	return at;
 }
 
-static size_t back_over(const char *t, size_t at, int left)
-{
-	while (at > 0 && left-- > 0)
-		at = back_one(t, at);
-	return at;
-}
-
 /* To where the line begins, or the parameter of a query: in "id=17&v=..." v is no id. */
 static size_t back_in_line(const char *t, size_t at, int left)
 {
@@ -244,89 +238,41 @@ static size_t after_len(const char *t, size_t n)
 	return i < n && strchr("=:/", t[i]) ? 0 : i;
 }
 
-/* ---- columns: named by the first of the lines above that the same sign parts, if it has no
- * number */
+/* ---- columns */
 
-struct line {
-	size_t start, end;
-};
-
-/* Signs outside of quotes; *digits: whether four stand in a row. */
-static size_t cells(const char *t, struct line l, char sign, bool *digits)
-{
-	size_t n = 0, run = 0;
-	bool quoted = false;
-	for (size_t i = l.start; i < l.end; i++) {
-		quoted ^= t[i] == '"';
-		n += !quoted && t[i] == sign;
-		run = isdigit((uint8_t)t[i]) ? run + 1 : 0;
-		*digits |= run == 4;
-	}
-	return n;
-}
-
-/* The cell behind so many signs. */
-static struct line cell(const char *t, struct line l, char sign, size_t n)
+/* The cell of a line behind so many signs outside of quotes. */
+static size_t cell(const char *t, size_t len, char sign, size_t n, size_t *end)
 {
 	bool quoted = false;
-	size_t at = l.start;
-	for (; n > 0 && at < l.end; at++) {
+	size_t at = 0;
+	for (; n > 0 && at < len; at++) {
 		quoted ^= t[at] == '"';
 		n -= !quoted && t[at] == sign;
 	}
-	struct line c = { at, at };
-	for (; c.end < l.end && (quoted || t[c.end] != sign); c.end++)
-		quoted ^= t[c.end] == '"';
-	return c;
-}
-
-/* The line that ends before t[at - 1], a line break; false where its start lies too far back. */
-static bool line_above(const struct detect_hit *h, size_t at, size_t from, struct line *out)
-{
-	if (at == 0)
-		return false;
-	*out = (struct line){ at - 1, at - 1 };
-	while (out->start > from && h->text[out->start - 1] != '\n')
-		out->start--;
-	return out->start > from || (from == 0 && h->first);
+	for (*end = at; *end < len && (quoted || t[*end] != sign); (*end)++)
+		quoted ^= t[*end] == '"';
+	return at;
 }
 
 uint32_t filter_near_columns(const struct detect_hit *h)
 {
-	pthread_once(&words_once, words_sort);
-	size_t from = back_over(h->text, h->start, DETECT_COLUMNS);
-	struct line own = { h->start, h->start }, top = { 0, 0 }, l;
-	while (own.start > from && h->text[own.start - 1] != '\n')
-		own.start--;
-	if (own.start <= from)
+	static const char signs[] = "\t|;,"; /* in the order of number_lines.cells */
+	const struct number_lines *l = h->lines;
+	if (!l || l->header_length == 0 || l->cells[l->header_separator] >= l->header_cells)
 		return 0;
-	for (const char *sign = "\t|;,"; *sign; sign++) {
-		bool numbers = false, any = false;
-		size_t before = cells(h->text, own, *sign, &numbers);
-		for (size_t at = own.start; line_above(h, at, from, &l); at = l.start) {
-			bool digits = false;
-			size_t n = cells(h->text, l, *sign, &digits);
-			if (n == 0 || n < before)
-				break;
-			top = l;
-			numbers = digits;
-			any = true;
-		}
-		if (!any || numbers)
-			continue;
-		struct line c = cell(h->text, top, *sign, before);
-		char name[DETECT_COLUMNS];
-		size_t distance[NEAR_KINDS], n;
-		for (int k = 0; k < NEAR_KINDS; k++)
-			distance[k] = NEAR_NONE;
-		n = filter_near_fold(h->text + c.start, c.end - c.start, name, sizeof name);
-		words_find(name, n, true, distance);
-		uint32_t kinds = 0;
-		for (int k = 0; k < NEAR_KINDS; k++)
-			kinds |= (uint32_t)(distance[k] != NEAR_NONE) << k;
-		return kinds;
-	}
-	return 0;
+	pthread_once(&words_once, words_sort);
+	char name[NUMBER_HEADER + 64];
+	size_t distance[NEAR_KINDS], end;
+	size_t start = cell(l->header, l->header_length, signs[l->header_separator],
+			    l->cells[l->header_separator], &end);
+	size_t n = filter_near_fold(l->header + start, end - start, name, sizeof name);
+	uint32_t kinds = 0;
+	for (int k = 0; k < NEAR_KINDS; k++)
+		distance[k] = NEAR_NONE;
+	words_find(name, n, true, distance);
+	for (int k = 0; k < NEAR_KINDS; k++)
+		kinds |= (uint32_t)(distance[k] != NEAR_NONE) << k;
+	return kinds;
 }
 
 void filter_near(const struct detect_hit *h, struct near *out)

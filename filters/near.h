@@ -36,7 +36,8 @@ struct near {
 };
 
 void filter_near(const struct detect_hit *h, struct near *out);
-/* Bit k: the line that names the columns of a table has a word of kind k over the value. */
+/* Bit k: the line that names the columns of a table has a word of kind k over the value. The table
+ * is followed from its beginning (number_words.c), as for kinds. */
 uint32_t filter_near_columns(const struct detect_hit *h);
 /* Whether the value is a number of another thing: between the word for it and the value stand no
  * comma and no word but "number", "is" and the like. */

@@ -165,7 +165,6 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 	p->rule = rule;
 	p->view = !d ? TEXT_PLAIN : d->raw ? TEXT_RAW : TEXT_VALUE;
 	p->behind = d && d->check ? DETECT_BEFORE : 0;
-	s->columns |= p->behind > 0;
 	if (p->regex.behind > p->behind)
 		p->behind = p->regex.behind;
 	/* Two more: the one that filter_window_sleeps looks at, and one that is never the first. */
@@ -417,8 +416,6 @@ static int build(struct filter_set *s, const struct filter_rule *rule, size_t co
 	TRY(filter_set_secrets(s, sorted, e));
 	TRY(groups_build(s, sorted, e));
 	s->behind = s->context;
-	if (s->columns && s->behind < DETECT_COLUMNS + 2)
-		s->behind = DETECT_COLUMNS + 2;
 	/* A run that is read later than it began wants what stands in front of it. */
 	s->behind += s->decodes & FILTER_DECODE_RUNS ? RUN_MIN * RUN_SIGN_MAX : 0;
 	s->width += s->decodes ? (size_t)DECODE_BATCH * 4 + RUN_MIN * RUN_SIGN_MAX : 0;

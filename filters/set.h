@@ -86,7 +86,6 @@ struct filter_set {
 	size_t groups;
 	size_t width;    /* bytes */
 	uint32_t context; /* code points that a probe may look at before its cursor */
-	bool columns;     /* some probe looks for the names of columns */
 	uint32_t behind;  /* code points that a window keeps before the earliest cursor */
 	bool strict;
 	uint32_t decodes; /* FILTER_DECODE_* that some rule allows */

@@ -93,6 +93,8 @@ struct probe_state {
 	uint64_t cursor; /* view offset from where to try */
 	uint64_t live;   /* view offset of a match that is still open, or NOWHERE */
 	bool asleep;     /* of a window of a later reading: the reading before decides */
+	struct number_lines *lines; /* up to `followed`, where its detector has words; or NULL */
+	uint64_t followed;
 };
 
 /* Patterns of a kind of secret that are still to be tried from view offsets [at, key]. */

@@ -2,6 +2,7 @@
  * reported only if the matcher never reached the end, so that no later text can change it; a
  * partial match says where the earliest open attempt began. */
 #include "base/text.h"
+#include "filters/number_read.h"
 #include "filters/stream.h"
 
 #include <stdlib.h>
@@ -58,7 +59,8 @@ int filter_windows_open(struct filter_stream *f)
 			return ERR_NOMEM;
 		for (size_t i = 0; i < f->set->probes; i++) {
 			bool here = filter_window_reads(f, w, i);
-			w->probe[i] = (struct probe_state){ 0, NOWHERE, !here || !w->awake };
+			w->probe[i] = (struct probe_state){ .live = NOWHERE,
+							    .asleep = !here || !w->awake };
 		}
 		w->secrets.asleep = !filter_secrets_read(f, w) || !w->awake;
 		if (!filter_numbers_read(f, w))
@@ -80,6 +82,8 @@ void filter_windows_close(struct filter_stream *f)
 		free(w->start);
 		free(w->end);
 		free(w->made);
+		for (size_t k = 0; w->probe && k < f->set->probes; k++)
+			free(w->probe[k].lines);
 		free(w->probe);
 		free(w->numbers);
 		filter_secrets_close(w);
@@ -237,9 +241,31 @@ static uint64_t next_char(const struct window *w, uint64_t at)
 	return w->base + i;
 }
 
-static uint64_t full(struct filter_stream *f, const struct window *w, const struct probe *p,
-		     size_t s, size_t e)
+/* Whether a window is the text itself from its beginning, neither decoded nor a run. */
+static bool is_text(const struct filter_stream *f, const struct window *w)
 {
+	return w < f->window + READING_WINDOWS && w->reading == READING_DIRECT;
+}
+
+/* Follow the lines of the text up to a view offset: a table names its columns once. Later readings
+ * are read too rarely for that. */
+static void follow_lines(struct filter_stream *f, const struct window *w, const struct probe *p,
+			 struct probe_state *state, uint64_t to)
+{
+	if (!is_text(f, w) || !p->detector || !p->detector->words)
+		return;
+	if (!state->lines)
+		state->lines = calloc(1, sizeof *state->lines);
+	f->nomem |= !state->lines;
+	for (; state->lines && state->followed < to; state->followed++)
+		filter_lines_put(state->lines,
+				 (unsigned char)w->text.bytes[state->followed - w->base]);
+}
+
+static uint64_t full(struct filter_stream *f, const struct window *w, const struct probe *p,
+		     struct probe_state *state, size_t s, size_t e)
+{
+	follow_lines(f, w, p, state, w->base + s);
 	struct detect_hit h = { .text = w->text.bytes,
 				.len = w->text.len,
 				.start = s,
@@ -247,7 +273,8 @@ static uint64_t full(struct filter_stream *f, const struct window *w, const stru
 				.head = s,
 				.tail = e,
 				.always = f->set->rule[p->rule].context == FILTER_CONTEXT_ALWAYS,
-				.first = w->base == 0 && w->reading == READING_DIRECT,
+				.lines = state->lines,
+				.first = w->base == 0 && is_text(f, w),
 				.alone = f->set->rule[p->rule].context == FILTER_CONTEXT_ALONE };
 	enum detect_verdict v = p->detector ? filter_detector_judge(p->detector, &h) : DETECT_YES;
 	if (v == DETECT_NO)
@@ -263,7 +290,7 @@ static bool sleeps(struct window *w, const struct probe *p, uint64_t at)
 	return w->reading != READING_DIRECT && filter_window_sleeps(w, p->behind, at);
 }
 
-static int probe_scan(struct filter_stream *f, struct window *w, const struct probe *p,
+static int probe_find(struct filter_stream *f, struct window *w, const struct probe *p,
 		      struct probe_state *state, bool final)
 {
 	uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | (final ? 0 : PCRE2_PARTIAL_HARD) |
@@ -289,8 +316,16 @@ static int probe_scan(struct filter_stream *f, struct window *w, const struct pr
 				state->live = state->cursor;
 			return 0;
 		}
-		state->cursor = full(f, w, p, at[0], at[1]);
+		state->cursor = full(f, w, p, state, at[0], at[1]);
 	}
+}
+
+static int probe_scan(struct filter_stream *f, struct window *w, const struct probe *p,
+		      struct probe_state *state, bool final)
+{
+	int rc = probe_find(f, w, p, state, final);
+	follow_lines(f, w, p, state, state->cursor);
+	return rc;
 }
 
 /* Forget what no probe will look at again, but keep `behind` characters before the first place
@@ -371,8 +406,9 @@ void filter_window_begin(struct filter_stream *f, struct window *w, const struct
 	/* A border: what the run encodes does not touch what stands in front of it. */
 	filter_window_put(f, w, &(struct sign){ .cp = ' ', .start = start, .end = start });
 	for (size_t i = 0; i < f->set->probes; i++)
-		w->probe[i] = (struct probe_state){ filter_window_end(w), NOWHERE,
-						    !filter_window_reads(f, w, i) };
+		w->probe[i] = (struct probe_state){ .cursor = filter_window_end(w),
+						    .live = NOWHERE,
+						    .asleep = !filter_window_reads(f, w, i) };
 	filter_secrets_begin(f, w);
 	filter_numbers_begin(f, w);
 }

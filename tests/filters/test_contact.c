@@ -413,6 +413,25 @@ Test(filters_contact, a_name_is_of_its_own_parameter)
 	filter_set_free(set);
 }
 
+Test(filters_contact, a_column_has_its_name_for_all_of_the_table)
+{
+	struct buf text = { 0 };
+	buf_add_text(&text, "id,phone,order\n");
+	for (int i = 0; i < 500; i++)
+		buf_printf(&text, "%d,0171 %07d,212-555-%04d\n", i, 9876000 + i, 1000 + i);
+	buf_add_text(&text, "\nhere: 0171 9876543, 212-555\n");
+	struct filter_set *set = one("phone", FILTER_CONTEXT_WEAK);
+	struct scan whole = scan_whole(set, text.bytes, text.len);
+	cr_expect_eq(whole.findings, 500, "%zu", whole.findings);
+	uint32_t state = 7;
+	struct scan cut = scan_text(set, false, text.bytes, text.len, scan_random_size, &state);
+	cr_expect(scan_equal(&whole, &cut));
+	scan_free(&whole);
+	scan_free(&cut);
+	buf_free(&text);
+	filter_set_free(set);
+}
+
 Test(filters_contact, a_number_alone_may_be_any_other)
 {
 	static const char *const other[] = { "61298765432", "12 45 33 78 90", "12345678901234",
