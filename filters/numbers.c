@@ -541,7 +541,11 @@ static void take_pending(struct scan *s)
 void filter_numbers_scan(struct filter_stream *f, struct window *w, bool final)
 {
 	struct number_state *st = w->numbers;
-	struct scan s = { .t = f->set->numbers, .state = st, .f = f, .w = w };
+	struct scan s; /* large: each start sets what it uses */
+	s.t = f->set->numbers;
+	s.state = st;
+	s.f = f;
+	s.w = w;
 	long i = (long)(st->cursor - w->base);
 	s.r = (struct reader){ .text = w->text.bytes, .len = (long)w->text.len, .final = final };
 	st->live = NOWHERE;

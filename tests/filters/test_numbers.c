@@ -157,6 +157,41 @@ Test(filters_numbers, pieces_change_nothing_where_a_value_may_be_alone)
 	same_in_pieces(FILTER_CONTEXT_ALONE, 11, 2500);
 }
 
+static struct buf cut_output(const struct filter_set *set, const char *text, size_t n, size_t piece)
+{
+	struct filter_stream *f;
+	struct cleared out;
+	struct buf all = { 0 };
+	cr_assert(filter_stream_open(&f, set, 0, NULL) == 0);
+	for (size_t at = 0; at < n; at += piece) {
+		size_t m = piece < n - at ? piece : n - at;
+		cr_assert_eq(filter_stream_push(f, text + at, m, &out, NULL), FILTER_OPEN);
+		buf_add(&all, out.bytes, out.len);
+	}
+	filter_stream_cut(f);
+	cr_expect_eq(filter_stream_end(f, &out, NULL), FILTER_COMPLETE);
+	buf_add(&all, out.bytes, out.len);
+	buf_add_byte(&all, 0);
+	filter_stream_close(f);
+	return all;
+}
+
+Test(filters_numbers, pieces_change_nothing_at_an_end_cut_short)
+{
+	struct filter_set *set = all_kinds(FILTER_CONTEXT_WEAK);
+	uint32_t seed = 5;
+	for (int i = 0; i < 1500; i++) {
+		char text[1200];
+		size_t n = make_text(text, sizeof text, &seed);
+		struct buf whole = cut_output(set, text, n, n + 1),
+			   bytes = cut_output(set, text, n, 1);
+		cr_expect_str_eq(whole.bytes, bytes.bytes, "\"%s\"", text);
+		buf_free(&whole);
+		buf_free(&bytes);
+	}
+	filter_set_free(set);
+}
+
 /* ---- rows */
 
 static const struct {
