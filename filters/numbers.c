@@ -354,15 +354,19 @@ static void walk(struct scan *s, long start)
 /* ---- what becomes of candidates */
 
 /* Whether a value that is all of its text may do without a word. Eleven digits have a dozen
- * countries, so that most of such numbers pass some check; groups that nobody writes are those of a
- * version or a date. */
+ * countries, so that most of such numbers pass some check; four numbers with dots are a version or
+ * an address, and groups that nobody writes a date. */
 static bool may_stand_alone(struct scan *s, const struct candidate *c, long start)
 {
-	bool eleven = c->manner == MANNER_BARE && c->end - start == 11;
-	for (long at = start; eleven && at < c->end; at++)
-		eleven = byte_digit(reader_at(&s->r, at));
+	unsigned digits = 0, dots = 0;
+	for (long at = start; at < c->end; at++) {
+		digits += byte_digit(reader_at(&s->r, at));
+		dots += reader_at(&s->r, at) == '.';
+	}
+	bool eleven = c->manner == MANNER_BARE && c->end - start == 11 && digits == 11;
+	bool version = dots == 3 && (long)(digits + dots) == c->end - start;
 	return c->need == NEED_WORD && c->manner != MANNER_LOOSE &&
-	       c->evidence == EVIDENCE_NONE && !eleven;
+	       c->evidence == EVIDENCE_NONE && !eleven && !version;
 }
 
 static bool counts(const struct candidate *c, const struct number_rule *rule, bool may_alone,

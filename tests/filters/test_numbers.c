@@ -389,6 +389,8 @@ Test(filters_numbers, contexts_ask_for_more_or_less)
 		{ FILTER_CONTEXT_ALONE, "nl.bsn", "x 682569926", NULL },
 		{ FILTER_CONTEXT_ALONE, "nl.bsn", "682569926 682569927", NULL },
 		{ FILTER_CONTEXT_ALONE, "nl.bsn", "68.25.69.926", NULL }, /* a version */
+		{ FILTER_CONTEXT_ALONE, "dk.cvr", "29.49.18.87", NULL },
+		{ FILTER_CONTEXT_ALONE, "dk.cvr", "29 49 18 87", "[redacted]" },
 		{ FILTER_CONTEXT_ALONE, "de.tax_id", "14326908732", NULL }, /* of which country? */
 		{ FILTER_CONTEXT_ALONE, "de.tax_id", "IdNr 14326908732", "IdNr [redacted]" },
 		{ FILTER_CONTEXT_ALWAYS, "pan", "4111111111111111", NULL },
