@@ -127,10 +127,12 @@ static bool se_clock(const char *v)
 	return eu_two(v + 6) <= 31 && eu_two(v + 8) < 24 && eu_two(v + 10) < 60;
 }
 
-/* Twelve digits that cannot be a date and a time of day since 2000 .. */
+/* Twelve digits that cannot be a date and a time of day since 2000, nor a date since 2015 and a
+ * running number, as invoices and files are numbered .. */
 bool check_se_person_century(const char *v, size_t n)
 {
-	return !(v[0] == '2' && se_clock(v)) && check_se_person_clock(v, n);
+	return !(v[0] == '2' && se_clock(v)) && check_number(v, 4) < 2015 &&
+	       check_se_person_clock(v, n);
 }
 
 /* .. since 1970, as stamps are written without separators. */

@@ -109,8 +109,8 @@ static const struct kind general[] = {
 	{
 		.name = "pan",
 		.version = 2,
-		.form = "[2-68]#{13,18}",
-		.groups = "4 4 4 4|4 6 5|4 6 4|4 4 4 2|4 4 4 3|4 4 4 4 1|4 4 4 4 2|4 4 4 4 3",
+		.form = "[2-68]#{14,15}",
+		.groups = "4 4 4 4|4 6 5|4 4 4 3",
 		.check = check_pan,
 		/* One chance hit in 40; but to let a card through costs more than that. */
 		.bare = NEED_NOTHING,
@@ -123,6 +123,22 @@ static const struct kind general[] = {
 		.what = "payment card number of a known issuer range",
 		.source = "ISO/IEC 7812-1: Luhn; issuer ranges of the card networks",
 		.example = "4111 1111 1111 1111",
+	},
+	{
+		.name = "pan",
+		.version = 2,
+		.form = "[3-68]#{13}|[2-68]#{16,18}",
+		.groups = "4 6 4|4 4 4 2|4 4 4 4 1|4 4 4 4 2|4 4 4 4 3",
+		.check = check_pan,
+		.bare = NEED_NO_VETO, /* few cards have so many digits, many orders do */
+		.grouped = NEED_NO_VETO,
+		.loose = NEED_NO_VETO,
+		.words = words_pan,
+		.shown_first = 6, /* PCI DSS 4.0.1, 3.4.1 */
+		.shown_last = 4,
+		.what = "payment card number of 14, 17, 18 or 19 digits",
+		.source = "ISO/IEC 7812-1: Luhn; issuer ranges of the card networks",
+		.example = "3056 930902 5904",
 	},
 	{
 		.name = "pan",

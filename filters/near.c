@@ -1,5 +1,6 @@
 /* Finding words near a value: one pass over the context for the words of all kinds. */
 #include "filters/near.h"
+#include "filters/number_read.h"
 
 #include "base/check.h"
 #include "base/text.h"
@@ -8,10 +9,13 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
-#define WORDS_MAX 1500
+#define WORDS_MAX 3000
+#define LETTERS_MAX 20000
+#define WORD_BYTES 96 /* that a word may have */
 
 struct word {
 	const char *text; /* [len] */
@@ -23,6 +27,7 @@ struct word {
 /* By first byte: word[first[c]] up to word[first[c + 1]]. */
 static struct word word[WORDS_MAX];
 static uint16_t first[257];
+static char folded_lists[LETTERS_MAX]; /* of the words that vetoes and fillers of numbers are */
 static pthread_once_t words_once = PTHREAD_ONCE_INIT;
 
 /* The next word of a list; *list moves behind it. */
@@ -36,23 +41,6 @@ static struct word word_next(const char **list, enum near_kind kind)
 	w.more = w.text[w.len - 1] == '*';
 	w.len = (uint8_t)(w.len - w.more);
 	return w;
-}
-
-static void words_sort(void)
-{
-	uint16_t at[257];
-	for (int k = 0; k < NEAR_KINDS; k++)
-		for (const char *list = filter_near_words[k]; *list;)
-			first[(uint8_t)word_next(&list, (enum near_kind)k).text[0] + 1]++;
-	for (int c = 0; c < 256; c++)
-		first[c + 1] = (uint16_t)(first[c + 1] + first[c]);
-	check(first[256] <= WORDS_MAX);
-	memcpy(at, first, sizeof at);
-	for (int k = 0; k < NEAR_KINDS; k++)
-		for (const char *list = filter_near_words[k]; *list;) {
-			struct word w = word_next(&list, (enum near_kind)k);
-			word[at[(uint8_t)w.text[0]]++] = w;
-		}
 }
 
 /* ---- folding */
@@ -123,6 +111,59 @@ size_t filter_near_fold(const char *s, size_t n, char *out, size_t room)
 	return len;
 }
 
+/* ---- sorting */
+
+/* Words of numbers have a comma between two, and accents; those of Arabic, Hindi and the like may
+ * have more at either end. */
+static size_t fold_lists(const char *const *lists, enum near_kind kind, struct word *out,
+			 size_t *used)
+{
+	size_t n = 0;
+	for (size_t i = 0; lists[i]; i++)
+		for (const char *list = lists[i]; *list;) {
+			size_t len = strcspn(list, ",");
+			char *text = folded_lists + *used;
+			size_t folded =
+				filter_near_fold(list, len, text, sizeof folded_lists - *used);
+			check(folded > 0 && folded < 256 &&
+			      *used + folded + 64 < sizeof folded_lists);
+			struct word *w = &out[n++];
+			list += len + (list[len] == ',');
+			*used += folded;
+			bool joins = (uint8_t)*text >= 0xD6 && (uint8_t)*text != 0xE1;
+			w->tail = *text == '*' || joins;
+			w->more = text[folded - 1] == '*' || joins;
+			w->text = text + (*text == '*');
+			w->len = (uint8_t)(folded - (*text == '*') - (text[folded - 1] == '*'));
+			w->kind = kind;
+		}
+	return n;
+}
+
+static int by_first_byte(const void *a, const void *b)
+{
+	const struct word *x = a, *y = b;
+	return (uint8_t)x->text[0] - (uint8_t)y->text[0];
+}
+
+static void words_sort(void)
+{
+	size_t n = 0, used = 0;
+	for (int k = 0; k < NEAR_LISTS; k++)
+		for (const char *list = filter_near_words[k]; *list;) {
+			check(n < WORDS_MAX);
+			word[n++] = word_next(&list, (enum near_kind)k);
+		}
+	n += fold_lists(filter_vetoes, NEAR_VETO, word + n, &used);
+	n += fold_lists(filter_fillers, NEAR_FILLER, word + n, &used);
+	check(n < WORDS_MAX);
+	qsort(word, n, sizeof *word, by_first_byte);
+	for (size_t i = 0; i < n; i++)
+		first[(uint8_t)word[i].text[0] + 1]++;
+	for (int c = 0; c < 256; c++)
+		first[c + 1] = (uint16_t)(first[c + 1] + first[c]);
+}
+
 /* ---- words */
 
 /* Scripts that write no spaces: their words have no borders. */
@@ -177,7 +218,9 @@ static size_t word_end(const char *t, size_t n, size_t at, const struct word *w)
 	}
 	if (w->more) {
 		while (i < n && !border_right(t, n, i))
-			i++;
+			do
+				i++;
+			while (i < n && ((uint8_t)t[i] & 0xC0) == 0x80);
 		return i;
 	}
 	if (unspaced(cp) || border_right(t, n, i))
@@ -275,6 +318,44 @@ uint32_t filter_near_columns(const struct detect_hit *h)
 	return kinds;
 }
 
+/* The longest word of a kind that ends at `end`: where it starts; NEAR_NONE if there is none. */
+static size_t ends_at(const char *t, size_t end, enum near_kind kind)
+{
+	for (size_t at = end > WORD_BYTES ? end - WORD_BYTES : 0; at < end; at++)
+		for (uint16_t k = first[(uint8_t)t[at]]; k < first[(uint8_t)t[at] + 1]; k++)
+			if (word[k].kind == kind && word_end(t, end, at, &word[k]) == end)
+				return at;
+	return NEAR_NONE;
+}
+
+/* No letter, no mark of one, and nothing that parts cells or clauses. Digits before the value are
+ * of its own number, or of one beside it under the same label. */
+static bool punctuation(const char *t, size_t at)
+{
+	if ((uint8_t)t[at] < 0x80)
+		return !isalpha((uint8_t)t[at]) && !strchr(",;|{}\t", t[at]);
+	uint32_t cp = 0;
+	text_utf8_decode(t + at, 4, &cp);
+	return !filter_view_alnum(cp) && !filter_view_mark(cp);
+}
+
+/* The distance of a word that is a veto for numbers, if it labels the value: nothing stands between
+ * but fillers and punctuation (number_words.c). */
+static size_t labelled(const char *t, size_t n)
+{
+	for (size_t at = n;;) {
+		while (at > 0 && punctuation(t, back_one(t, at)))
+			at = back_one(t, at);
+		if (at == 0)
+			return NEAR_NONE;
+		if (ends_at(t, at, NEAR_VETO) != NEAR_NONE)
+			return n - at;
+		at = ends_at(t, at, NEAR_FILLER);
+		if (at == NEAR_NONE)
+			return NEAR_NONE;
+	}
+}
+
 void filter_near(const struct detect_hit *h, struct near *out)
 {
 	pthread_once(&words_once, words_sort);
@@ -286,6 +367,10 @@ void filter_near(const struct detect_hit *h, struct near *out)
 	out->left_len =
 		filter_near_fold(h->text + from, h->start - from, out->left, sizeof out->left - 1);
 	words_find(out->left, out->left_len, true, out->before);
+	size_t label = labelled(out->left, out->left_len);
+	out->labelled = label != NEAR_NONE;
+	if (label < out->before[NEAR_OTHER])
+		out->before[NEAR_OTHER] = label;
 	char right[NEAR_AFTER * 8 + 64];
 	size_t to = ahead(h->text, h->len, h->end, NEAR_AFTER);
 	size_t n = filter_near_fold(h->text + h->end, to - h->end, right, sizeof right);
@@ -297,6 +382,8 @@ bool filter_near_other(const struct near *near)
 	size_t d = near->before[NEAR_OTHER];
 	if (d == NEAR_NONE)
 		return false;
+	if (near->labelled)
+		return true;
 	int words = near->before[NEAR_NUMBER] < d ? -1 : 0;
 	size_t letters = 0;
 	for (size_t i = near->left_len - d; i < near->left_len; i++) {

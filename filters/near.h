@@ -24,6 +24,9 @@ enum near_kind {
 	NEAR_PLATE,
 	NEAR_WALLET,
 	NEAR_HOME, /* address, lives at */
+	NEAR_LISTS,
+	NEAR_VETO = NEAR_LISTS, /* what numbers know as names of other things (number_read.h) */
+	NEAR_FILLER,            /* what may stand between those and a value */
 	NEAR_KINDS,
 };
 
@@ -33,6 +36,7 @@ struct near {
 	size_t before[NEAR_KINDS], after[NEAR_KINDS];
 	char left[DETECT_BEFORE * 8 + 64]; /* the text before the value in its line */
 	size_t left_len;
+	bool labelled; /* a veto is the label of the value: it counts as NEAR_OTHER */
 };
 
 void filter_near(const struct detect_hit *h, struct near *out);
@@ -44,7 +48,7 @@ uint32_t filter_near_columns(const struct detect_hit *h);
 bool filter_near_other(const struct near *near);
 /* Words of each kind, '|' between: lower case, no accents. A '*' at an end stands for any letters,
  * a space for a space, '-', '_', '.' or nothing. */
-extern const char *const filter_near_words[NEAR_KINDS];
+extern const char *const filter_near_words[NEAR_LISTS];
 /* What a word is compared as: s[n] in lower case and without accents; returns the length. */
 size_t filter_near_fold(const char *s, size_t n, char *out, size_t room);
 /* Whether nothing but spaces, quotes and full stops is in the text besides the value. */

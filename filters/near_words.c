@@ -163,7 +163,7 @@ static const char home[] =
 	"lakik|locuieste|domiciliat*|elab|elukoht|aadress*|dzivo*|gyvena*|adresas|seoladh*|"
 	"ina chonai|joqghod*|indirizz|διευθυν*|κατοικ*|адрес*|прожив*|живе*|地址|住址|住所|*주소*";
 
-const char *const filter_near_words[NEAR_KINDS] = {
+const char *const filter_near_words[NEAR_LISTS] = {
 	[NEAR_PHONE] = phone,     [NEAR_CONTACT] = contact, [NEAR_NUMBER] = number,
 	[NEAR_OTHER] = other,     [NEAR_HOST] = host,       [NEAR_FROM] = from,
 	[NEAR_VERSION] = version, [NEAR_BIRTH] = birth,     [NEAR_PLATE] = plate,

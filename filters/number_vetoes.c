@@ -102,6 +102,40 @@ const char *const filter_vetoes[] = {
 	"kuntratt,lott,numru tas serje,pakkett,prodott,baisc,beartan,samhail,"
 	"sraithuimhir,tagairt,uimhir ordaithe,"
 	"type,replaces,product code,item code,article code,order code,batch code,stock code",
+	/* Flights, trains, meetings, numbers of customers, and what the lists above lack */
+	"versionsnummer*,docket,rma,referentie*,referens,reference*,prece,"
+	"code de produit,gift card,train,meter,gauge,return number,account manager,"
+	"flug,flugnummer*,zug,zugnummer,zählerstand,zähler*,reklamation*,schadennummer*,"
+	"vol,numéro de client,numéro client,vuelo,tren,número de cliente,volo,treno,"
+	"numero cliente,voo,comboio,número do cliente,guia,"
+	"vlucht,vluchtnummer*,treinnummer,klantnummer*,klantnr,lot nr,numer lotu,"
+	"flyg,flygnummer,kundnummer*,kundnr,avgång,fly,flynummer,tilbud*,møde,møte,"
+	"kundenummer*,kundenr,billet,billett*,referanse*,saksnummer*,sak,"
+	"tilauk*,lento*,lippu*,tarjous*,kokous*,tapaus*,viite*,asiakasnumero*,"
+	"asiakasnro,vuoronumero,"
+	"járat*,megbeszélés*,ügyfélszám*,értekezlet*,"
+	"let,letu,schůzk*,schůze,stretnuti*,zákaznick*,listok,listku,"
+	"sestan*,številka stranke,broj leta,sastan*,broj kupca,"
+	"zbor,zborul*,sedint*,intalnir*,număr client,cod client,oferta*,"
+	"полет*,срещ*,колет*,сериен*,клиентск*,"
+	"πτηση*,παραγγελια σασ,συναντηση*,κωδικοσ πελατη,αριθμοσ πελατη,"
+	"lend,lennu*,koosolek*,juhtum*,viide,kliendinumber,"
+	"reiss,reisa,sanaksm*,klienta numurs,lidojum*,"
+	"skryd*,susitikim*,kliento numeris,reisas,titjira*,biljett*,laqgħa,mudell*,eitilt,"
+	"рейс*,поезд*,номер клиента,код клиента,код товара,товар*,бронь,брони,"
+	"замовлен*,рахун*,серийн*,серійн*,квит*,посилк*,зустріч*,справ*,партія,партії,"
+	"договір,накладн*,номер клієнта,"
+	"uçuş*,müşteri no,müşteri numarası,tren,referans*,"
+	"航班,车次,車次,车票,機票,机票,预订,預訂,订位,参考编号,客户编号,客戶編號,会员号,产品编号,"
+	"便名,便番号,列車,会員番号,顧客番号,お客様番号,製品,"
+	"항공편,열차,사건,고객번호,회원번호,제품,제조번호,참조,"
+	"الرحلة,رحلة,الطراز,طراز,المنتج,منتج,رقم العميل,طلبك,المعاملة,"
+	"चालान*,उड़ान,ट्रेन,मीटिंग,अनुबंध,उत्पाद,ग्राहक संख्या,"
+	"penerbangan,kereta,nomor pelanggan,produk*,kontrak*,"
+	"chuyến bay,số sê ri,sản phẩm,hợp đồng,mã khách hàng,"
+	"ใบแจ้งหนี้,เที่ยวบิน,ซีเรียล,สัญญา,สินค้า,"
+	"הזמנה,הזמנת,חשבונית,סידורי,טיסה,מעקב,מספר לקוח,משלוח,מוצר,"
+	"سفارش,سفارش شما,فاکتور,سریال,پرواز,پیگیری,محصول,قرارداد",
 	/* Greek, Bulgarian, Russian */
 	"\u03c0\u03b1\u03c1\u03b1\u03b3\u03b3\u03b5\u03bb\u03af*,"
 	"\u03c4\u03b9\u03bc\u03bf\u03bb\u03cc\u03b3\u03b9*,"
@@ -183,7 +217,8 @@ const char *const filter_fillers[] = {
 	"\u0938\u0902\u0916\u094d\u092f\u093e,\u0928\u0902\u092c\u0930,"
 	"\u0928\u092e\u094d\u092c\u0930,\u0915\u094d\u0930\u092e\u093e\u0902\u0915",
 	"numurs,numura,numeris,numerio,kods,kodas,broj,broja,stevilka,stevilke,numbri,"
-	"c,br,st,n o,numeron,numeroa,kodo,κωδικοσ",
+	"c,br,st,n o,αρ,αριθ,αριθμο,id,आईडी,شماره,מספר,معرف,رمز,kode,so,ma,编码,代码,代號,dvs,"
+	"numeron,numeroa,kodo,κωδικοσ",
 	/* what links it to the number */
 	"is,was,are,with,under,the,of,new,ist,lautet,war,mit,unter,est,sous,es,\u00e8,\u00e9,"
 	"con,com,met,jest,\u00e4r,er,on,\u662f,\u4e3a,\u70ba,\u306f,\u0647\u0648,"

@@ -467,7 +467,7 @@ Test(filters_contact, every_plan_can_be_read)
 
 Test(filters_contact, words_are_written_as_they_are_compared)
 {
-	for (int k = 0; k < NEAR_KINDS; k++) {
+	for (int k = 0; k < NEAR_LISTS; k++) {
 		const char *w = filter_near_words[k];
 		char folded[8000];
 		size_t n = filter_near_fold(w, strlen(w), folded, sizeof folded);
