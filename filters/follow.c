@@ -74,6 +74,18 @@ uint64_t filter_window_clear(const struct window *w, uint64_t differed, uint32_t
 /* The window of the reading before. */
 static const struct window *before(const struct window *w) { return w - 1; }
 
+/* Whether a window reads something otherwise than the nearest one before it that is used: no window
+ * has a text of its own for readings that no rule of its view allows. */
+static bool reads_otherwise(const struct window *w, const bool differs[READINGS])
+{
+	bool some = differs[w->reading];
+	while (w->reading != READING_DIRECT && !before(w)->used) {
+		w = before(w);
+		some |= differs[w->reading];
+	}
+	return some;
+}
+
 uint64_t filter_window_back(const struct filter_stream *f, const struct window *w, size_t probe)
 {
 	uint64_t differed = 0;
@@ -133,15 +145,14 @@ void filter_readings_part(struct filter_stream *f, const bool differs[READINGS])
 {
 	uint32_t views = 0;
 	for (int k = 0; k < READING_WINDOWS; k++)
-		if (f->window[k].used && differs[f->window[k].reading])
+		if (f->window[k].used && reads_otherwise(&f->window[k], differs))
 			views |= ((1u << READINGS) - 1) << (k / READINGS * READINGS);
 	if (filter_windows_scan(f, views, false) < 0)
 		f->engine_limit = true;
 	for (int k = 0; k < READING_WINDOWS; k++) {
 		struct window *w = &f->window[k];
-		if (!w->used || !differs[w->reading])
-			continue;
-		part(f, w);
+		if (w->used && reads_otherwise(w, differs))
+			part(f, w);
 	}
 }
 
@@ -150,7 +161,7 @@ void filter_readings_differed(struct filter_stream *f, const bool differs[READIN
 {
 	for (int k = 0; k < READING_WINDOWS; k++) {
 		struct window *w = &f->window[k];
-		if (!differs[w->reading])
+		if (!w->used || !reads_otherwise(w, differs))
 			continue;
 		w->differed = raw_end;
 		w->same = filter_window_end(w);

@@ -117,6 +117,9 @@ static int try_run(struct filter_stream *f, const struct window *w, struct secre
 		if (r < 0)
 			return ERR_UNAVAILABLE;
 		bool group = r > 1 && at[2] != PCRE2_UNSET && at[3] > at[2];
+		if (!final && p->kind->tail == SECRET_TAIL_NONE &&
+		    filter_window_awaits(w, at[group ? 3 : 1]))
+			return 1;
 		if (found(f, w, s, p, at[group ? 2 : 0], at[group ? 3 : 1]))
 			return 0;
 	}

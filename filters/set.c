@@ -174,8 +174,10 @@ static int probe_add(struct filter_set *s, const char *regex, uint32_t repeat_ma
 		widen(s, (size_t)p->regex.width * 4);
 		return 0;
 	}
-	s->decodes |= s->rule[rule].decode & FILTER_DECODE_ALL;
-	widen(s, (size_t)p->regex.width * filter_set_spread(s->rule[rule].decode, 0));
+	uint32_t decode = s->rule[rule].decode & FILTER_DECODE_ALL;
+	s->decodes |= decode;
+	/* Decoded text is held until the character behind it has come: filter_window_awaits. */
+	widen(s, ((size_t)p->regex.width + (decode != 0)) * filter_set_spread(decode, 0));
 	return 0;
 }
 

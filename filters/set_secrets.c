@@ -39,7 +39,7 @@ static int probe_add(struct filter_set *s, size_t row, uint32_t rule, struct err
 	s->decodes |= s->secrets.decodes;
 	if (p->kind->lead > s->secrets.lead)
 		s->secrets.lead = p->kind->lead;
-	size_t width = (size_t)(p->kind->lead + p->regex->width) *
+	size_t width = (size_t)(p->kind->lead + p->regex->width + 1) *
 		       filter_set_spread(s->rule[rule].decode, 0);
 	if (width > s->width)
 		s->width = width;

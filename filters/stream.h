@@ -280,6 +280,9 @@ uint64_t filter_window_end(const struct window *w);
  * does not, or was known. */
 bool filter_window_found(struct filter_stream *f, const struct window *w, uint32_t rule,
 			 const struct span *at);
+/* Whether a match that ends at this index of the text must wait for the character behind it, which
+ * may be made of what its rule does not allow. */
+bool filter_window_awaits(const struct window *w, size_t end);
 
 /* secret_scan.c */
 int filter_secrets_scan(struct filter_stream *f, struct window *w, bool final) MUST_USE;

@@ -220,6 +220,11 @@ bool filter_window_found(struct filter_stream *f, const struct window *w, uint32
 	return filter_match_add(f, &m) && !m.spare;
 }
 
+bool filter_window_awaits(const struct window *w, size_t end)
+{
+	return w->encodings && end == w->text.len;
+}
+
 /* The next byte with which a match may begin. */
 static uint64_t first_from(const struct window *w, const struct regex *r, uint64_t at)
 {
@@ -311,7 +316,7 @@ static int probe_find(struct filter_stream *f, struct window *w, const struct pr
 		state->asleep = sleeps(w, p, state->cursor);
 		if (state->asleep || r == PCRE2_ERROR_NOMATCH)
 			return 0;
-		if (r == PCRE2_ERROR_PARTIAL) {
+		if (r == PCRE2_ERROR_PARTIAL || (!final && filter_window_awaits(w, at[1]))) {
 			if (at[0] < w->text.len)
 				state->live = state->cursor;
 			return 0;

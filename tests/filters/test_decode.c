@@ -560,6 +560,47 @@ Test(filters_decode, readings_that_fall_out_of_step_do_so_in_every_cut)
 	filter_set_free(set);
 }
 
+/* A match counts by what made the character behind it, which may come later; and a view has no
+ * reading of what only rules of another view decode. */
+Test(filters_decode, matches_beside_what_other_rules_decode_are_the_same_in_every_cut)
+{
+	static const struct {
+		uint32_t expression, detector;
+		const char *text;
+	} rows[] = {
+		{ FILTER_DECODE_PERCENT, FILTER_DECODE_BACKSLASH, "%61bc1\\x41 abc" },
+		{ FILTER_DECODE_PERCENT, FILTER_DECODE_ENTITY, "ab%631&#65;" },
+		{ FILTER_DECODE_PERCENT, FILTER_DECODE_BACKSLASH, "\\x41%61bc1 abc2\\x41 a%62c3" },
+		{ FILTER_DECODE_MARKUP, FILTER_DECODE_PERCENT, "a*bc*1%41 abc2" },
+		{ FILTER_DECODE_QUOTED_PRINTABLE, FILTER_DECODE_ENTITY, "a=62c1&#x41; abc2" },
+		{ FILTER_DECODE_BACKSLASH, FILTER_DECODE_PERCENT, "\\x61bc1%41 abc2" },
+		/* base64 of "xxxxxxxxxxxabc1Zzz", a digit of its Z behind a percent sign */
+		{ FILTER_DECODE_BASE64, FILTER_DECODE_PERCENT, "eHh4eHh4eHh4eHhhYmMx%57np6 abc2" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct filter_rule two[] = { { .id = "expression",
+					       .action = FILTER_REDACT,
+					       .regex = "[a-z]{3}[0-9]",
+					       .decode = rows[i].expression },
+					     { .id = "card",
+					       .action = FILTER_REDACT,
+					       .detector = "pan",
+					       .decode = rows[i].detector } };
+		struct filter_set *set;
+		cr_assert_eq(filter_set_build(&set, two, 2, NULL), 0);
+		struct scan whole = scan_whole(set, rows[i].text, strlen(rows[i].text));
+		for (size_t piece = 1; piece < strlen(rows[i].text); piece++) {
+			struct scan s = scan_text(set, 0, rows[i].text, strlen(rows[i].text),
+						  scan_bytes, &piece);
+			cr_expect(scan_equal(&whole, &s), "row %zu, pieces of %zu:\n%s\nwhole:\n%s", i,
+				  piece, s.trace.bytes, whole.trace.bytes);
+			scan_free(&s);
+		}
+		scan_free(&whole);
+		filter_set_free(set);
+	}
+}
+
 /* A cell of CSV doubles its quotes; a name in quotes is read through them. */
 Test(filters_decode, quotes_that_a_cell_doubled_are_read_as_one)
 {
