@@ -81,8 +81,8 @@ struct filter_set; /* compiled rules: immutable, shared by threads */
 int filter_set_build(struct filter_set **out, const struct filter_rule *rule, size_t count,
 		     struct err *e) MUST_USE;
 void filter_set_free(struct filter_set *s);
-/* Greatest number of source bytes that may be held at any time, over all rules. */
-size_t filter_set_width(const struct filter_set *s);
+/* Most source bytes that a stream opened so (enum filter_how) holds at any time, over all rules. */
+size_t filter_set_hold(const struct filter_set *s, unsigned how);
 /* Whether some rule changes what goes out, or blocks. */
 bool filter_set_withholds(const struct filter_set *s);
 /* A detector has a version, raised when its form, its context words or its check change what it

@@ -142,7 +142,7 @@ struct number_state {
 int filter_numbers_build(struct number_table **out, const struct filter_rule *const *rule,
 			 size_t rules, struct arena *a, struct err *e) MUST_USE;
 void filter_numbers_free(struct number_table *t);
-/* The most code points that a start looks at, its own included. */
+/* The most code points that a start, or a value that waits to be alone, is held for. */
 uint32_t filter_numbers_width(const struct number_table *t);
 /* Groups of four, the last perhaps shorter: a line break or a hard separator may part them. */
 bool filter_grouping_fours(const struct kind_grouping *g);

@@ -262,10 +262,19 @@ void filter_numbers_free(struct number_table *t)
 		filter_automaton_free(t->words);
 }
 
+static bool any_alone(const struct number_table *t)
+{
+	for (size_t k = 0; k < t->kinds; k++)
+		for (uint32_t i = 0; i < t->kind[k].rules; i++)
+			if (t->kind[k].rule[i].context == FILTER_CONTEXT_ALONE)
+				return true;
+	return false;
+}
+
 /* A symbol takes four code points at most, with the separator before it; a line break between
- * groups of four three more. Behind the value a start looks at a word, at the rest of a digest or
- * at the rest of a short text. */
+ * groups of four three more. Behind the value a start looks at words, a further group and the rest
+ * of a digest. What may be all of a text waits for as much of it as "alone" allows. */
 uint32_t filter_numbers_width(const struct number_table *t)
 {
-	return t->length * 4 + 32 + NUMBER_ALONE;
+	return t->length * 4 + 32 + NUMBER_HASH + (any_alone(t) ? NUMBER_ALONE : 0);
 }

@@ -28,8 +28,6 @@ const char *const filter_context_names[] = { "weak", "always", "alone", NULL };
 const char *const filter_decode_names[] = { "percent",          "entity", "backslash", "markup",
 					    "quoted-printable", "base64", "hex",       NULL };
 
-size_t filter_set_width(const struct filter_set *s) { return s->width; }
-
 bool filter_set_withholds(const struct filter_set *s)
 {
 	for (size_t i = 0; i < s->rules; i++)
@@ -141,14 +139,15 @@ static void widen(struct filter_set *s, size_t bytes)
 		s->width = bytes;
 }
 
-/* A dropped character counts one against VIEW_NOISE_MAX, and one for each 16 characters of an
- * escape. */
+/* A kept character, or the dropped one that is one too many, has so many bytes at most. What is
+ * dropped in front of it counts against VIEW_NOISE_MAX: one for a character, and one for each 16
+ * characters (bytes, for they are ASCII) of an escape. */
 size_t filter_set_spread(uint32_t decode, uint32_t gap_max)
 {
 	if (!(decode & FILTER_DECODE_ALL))
 		return 4 * (1 + (size_t)gap_max + VIEW_NOISE_MAX);
 	size_t most = decode & FILTER_DECODE_RUNS ? RUN_CHAR_MAX : DECODE_SIGN_MAX;
-	return most * (2 + (size_t)gap_max) + 16 * VIEW_NOISE_MAX;
+	return most * (1 + (size_t)gap_max) + 16 * VIEW_NOISE_MAX;
 }
 
 /* ---- regexes and detectors */

@@ -23,11 +23,16 @@ static int open_all(struct filter_stream *f, struct err *e)
 	return 0;
 }
 
-/* Source bytes that may be held. */
-static size_t hold_bound(const struct filter_stream *f)
+/* Whether the search for values in a form that the client chose runs. */
+static bool is_steered(const struct filter_set *s, unsigned how)
 {
-	size_t width = f->set->width + (f->steered ? filter_steered_bound() : 0);
-	return f->json ? width * JSON_SPREAD + JSON_BARE_MAX + JSON_ESCAPE_MAX : width;
+	return how & FILTER_STEERED && s->numbers;
+}
+
+size_t filter_set_hold(const struct filter_set *s, unsigned how)
+{
+	size_t width = s->width + (is_steered(s, how) ? filter_steered_bound() : 0);
+	return how & FILTER_JSON ? width * JSON_SPREAD + JSON_BARE_MAX + JSON_ESCAPE_MAX : width;
 }
 
 int filter_stream_open(struct filter_stream **out, const struct filter_set *s, unsigned how,
@@ -42,12 +47,12 @@ int filter_stream_open(struct filter_stream **out, const struct filter_set *s, u
 	f->json = how & FILTER_JSON;
 	f->keys_stay = how & FILTER_KEYS_STAY;
 	f->shaped = how & FILTER_SHAPED;
-	bool steered = how & FILTER_STEERED && s->numbers;
-	if (steered)
+	if (is_steered(s, how))
 		f->steered = filter_steered_open();
-	f->record.hold_bound = hold_bound(f);
-	int r = steered && !f->steered ? err_set(e, ERR_NOMEM, "out of memory for a filter stream")
-				       : open_all(f, e);
+	f->record.hold_bound = filter_set_hold(s, how);
+	int r = is_steered(s, how) && !f->steered
+			? err_set(e, ERR_NOMEM, "out of memory for a filter stream")
+			: open_all(f, e);
 	if (r < 0) {
 		filter_stream_close(f);
 		return r;

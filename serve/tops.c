@@ -1,7 +1,7 @@
 /* Alternatives to drawn tokens. Each is a text of its own, and together they are many texts: "4111"
  * beside the first token, " 1111" beside the second, and a reader puts together what a rule
  * withholds. So they are named at one token within any stretch that a match can reach over (the
- * set's width); and there each alternative is scanned in place, with what stands before and behind
+ * set's hold); and there each alternative is scanned in place, with what stands before and behind
  * it: named are those that change nothing of what the rules find. Any text that can be put together
  * differs from scanned ones by one alternative within the reach of a match.
  *
@@ -36,13 +36,18 @@ static bool is_same(const struct answer_token *a, const struct answer_token *b)
 	return a->len == b->len && (a->len == 0 || memcmp(a->text, b->text, a->len) == 0);
 }
 
+static unsigned stream_how(const struct serve_chat *c)
+{
+	return c->steering | (serve_content_is_json(c) ? FILTER_JSON : 0);
+}
+
 /* Open the stream of an alternative: what stands before it, and itself. */
 static int open_one(struct serve_chat *c, struct serve_tops *t, unsigned i,
 		    const struct answer_token *a, uint64_t at, struct err *e)
 {
 	struct cleared out;
 	TRY(filter_stream_open(&t->stream[i], serve_rules(c->service, POLICY_CONTENT),
-			       c->steering | (serve_content_is_json(c) ? FILTER_JSON : 0), e));
+			       stream_how(c), e));
 	t->len[i] = a->len;
 	int rc = filter_stream_push(t->stream[i], t->content.bytes + t->from, at - t->from, &out,
 				    e);
@@ -67,7 +72,7 @@ static bool is_place(const struct serve_chat *c, const struct serve_tops *t,
 static int begin(struct serve_chat *c, struct serve_tops *t, const struct answer_token *token,
 		 int count, uint64_t at, struct err *e)
 {
-	size_t width = filter_set_width(serve_rules(c->service, POLICY_CONTENT));
+	size_t width = filter_set_hold(serve_rules(c->service, POLICY_CONTENT), stream_how(c));
 	bool place = is_place(c, t, token, count, at);
 	t->judging = true;
 	t->count = (unsigned)count - 1;

@@ -69,7 +69,7 @@ static void step_by_bytes(const struct bound *b, const struct filter_set *set, c
 		size_t held = filter_stream_held(f);
 		cr_expect(held <= b->most, "%s: %zu bytes held after byte %zu of \"%s\"", b->name,
 			  held, i + 1, text);
-		cr_expect(held <= filter_set_width(set));
+		cr_expect(held <= filter_set_hold(set, 0));
 	}
 	cr_assert_eq(filter_stream_end(f, &out, NULL), FILTER_COMPLETE);
 	cr_assert_eq(filter_stream_held(f), 0);
@@ -86,6 +86,52 @@ Test(filters_hold, never_more_than_the_rule_can_need_at_any_byte)
 			step_by_bytes(&bounds[i], set, texts[t]);
 		filter_set_free(set);
 	}
+}
+
+/* Text of so many characters with as much in front of each as can be dropped. */
+static void stuff(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		for (int i = 0; i < 16; i++)
+			buf_add_text(out, "\xF3\xA0\x81\x81"); /* a tag character */
+		buf_add_byte(out, (uint8_t)*text);
+	}
+}
+
+/* What may be all of its text waits for 256 characters, and then for a run that may be a digest; a
+ * rule that asks for no such value does not hold for it. */
+Test(filters_hold, numbers_alone_and_digests_stay_within_the_bound)
+{
+	char text[400] = "682569926";
+	size_t hold[2];
+	memset(text + 9, '.', 240);
+	memcpy(text + 249, "682569926", 9);
+	for (int i = 258; i < 330; i++)
+		text[i] = "a4"[i % 2];
+	for (int alone = 0; alone < 2; alone++) {
+		struct filter_rule rule = {
+			.id = "r",
+			.action = FILTER_REDACT,
+			.detector = "nl.bsn",
+			.decode = FILTER_DECODE_NONE,
+			.context = alone ? FILTER_CONTEXT_ALONE : FILTER_CONTEXT_WEAK,
+		};
+		struct filter_set *set;
+		struct buf stuffed = { 0 };
+		size_t piece = 100;
+		cr_assert(filter_set_build(&set, &rule, 1, NULL) == 0);
+		stuff(&stuffed, text);
+		struct scan s = scan_text(set, 0, stuffed.bytes, stuffed.len, scan_bytes, &piece);
+		hold[alone] = filter_set_hold(set, 0);
+		cr_expect_eq(s.end, FILTER_COMPLETE);
+		cr_expect(s.held_max <= hold[alone]);
+		cr_expect(s.held_max > (size_t)(alone ? 300 : 60) * 65, "%zu", s.held_max);
+		cr_expect(alone || s.held_max < (size_t)70 * 65, "%zu", s.held_max);
+		scan_free(&s);
+		buf_free(&stuffed);
+		filter_set_free(set);
+	}
+	cr_expect(hold[0] + (size_t)256 * 68 <= hold[1], "%zu and %zu", hold[0], hold[1]);
 }
 
 /* The exact hold: the longest suffix that is a proper prefix of a literal, by definition. */
