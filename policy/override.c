@@ -132,6 +132,7 @@ void policy_read_override(struct reader *r, const struct toml *t)
 			"override of \"%.60s\": it changes nothing; write enabled, action, "
 			"replace, phase, context, decode or except.literals",
 			o->rule);
+	o->wrong = r->problems->count != before;
 }
 
 /* ---- acting */
@@ -233,6 +234,16 @@ static void not_found(struct reader *r, const struct policy_override *o)
 		if (policy_pack_reaches(p, o->pack, p->rule[i].pack))
 			ids[n++] = p->rule[i].id;
 	}
+	ids[n] = NULL;
+	char pack[64];
+	snprintf(pack, sizeof pack, "packs/%.*s", (int)strcspn(o->rule, "/"), o->rule);
+	if (n == 0 || (policy_pack_text(pack) && !policy_pack_read(p, pack))) {
+		policy_problem_at(r, o->rule_line, 1,
+				  "override.rule: no pack that extends names has a rule \"%.60s\"; "
+				  "write extends = [\"%s\"]",
+				  o->rule, policy_pack_text(pack) ? pack : "packs/NAME");
+		return;
+	}
 	const char *near = policy_nearest(o->rule, ids);
 	policy_problem_at(r, o->rule_line, 1,
 			  "override.rule: no rule of the packs has the id \"%.60s\"%s%.60s%s",
@@ -276,11 +287,13 @@ static void apply(struct reader *r, const struct policy_override *o)
 			o->rule, which, why);
 }
 
-/* What a rule has become must still be one. */
+/* What a rule has become must still be one, if it was one and the override is. */
 static void check_changed(struct reader *r, struct policy_rule *x)
 {
 	struct err e = { 0 };
 	bool text = x->action == FILTER_REDACT || x->action == FILTER_REPLACE;
+	if (x->last->wrong || (r->problems->count && policy_rule_build(x->original, &e) < 0))
+		return;
 	if (!text && x->last->replace)
 		policy_problem_at(r, x->last->line, 1,
 				  "override of \"%.60s\": replace is only with action redact or "
@@ -333,8 +346,7 @@ void policy_apply_overrides(struct reader *r)
 		stand_in(r, &p->override[i]);
 		apply(r, &p->override[i]);
 	}
-	bool sound = r->problems->count == 0;
-	for (size_t i = 0; i < p->rules && sound && !r->nomem; i++)
+	for (size_t i = 0; i < p->rules && !r->nomem; i++)
 		if (p->rule[i].original) {
 			stand_in(r, p->rule[i].last);
 			check_changed(r, &p->rule[i]);

@@ -63,8 +63,10 @@ static void read_mode(struct reader *r, const struct toml *t)
 static void read_extends(struct reader *r, const struct toml *t, struct strings *out)
 {
 	const struct toml *v = toml_get(t, "extends");
-	if (v && !policy_read_strings(r, v, "policy.extends", out))
+	if (v && !policy_read_strings(r, v, "policy.extends", out)) {
 		out->count = 0;
+		r->no_pack = true;
+	}
 }
 
 /* The line of each pack that policy.extends names. */

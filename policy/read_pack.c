@@ -85,6 +85,11 @@ void policy_read_packs(struct reader *r, const int *lines)
 	}
 }
 
+bool policy_pack_read(const struct policy *p, const char *name)
+{
+	return pack_index(p, name) < p->packs;
+}
+
 bool policy_pack_reaches(const struct policy *p, const char *from, const char *pack)
 {
 	if (!pack || !from)

@@ -54,6 +54,7 @@ struct policy_override {
 	uint32_t decode;
 	struct strings except; /* further ones */
 	struct strings hits, misses;
+	bool wrong; /* a mistake stands in it */
 	int line, rule_line, pack_line;
 };
 
@@ -167,6 +168,8 @@ void policy_apply_overrides(struct reader *r);
 
 /* read_pack.c: the packs that the policy names, and those that they extend. */
 void policy_read_packs(struct reader *r, const int *lines);
+/* Whether the policy extends a pack of that name, at any remove. */
+bool policy_pack_read(const struct policy *p, const char *name);
 /* Whether a pack's rule is one that the override's file extends, at any remove. */
 bool policy_pack_reaches(const struct policy *p, const char *from, const char *pack);
 /* policy.c: one file, the policy itself or (r->pack) a pack. */

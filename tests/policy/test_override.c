@@ -320,6 +320,42 @@ Test(policy_override, one_of_a_pack_that_is_not_there_is_not_judged)
 	policy_problems_free(&problems);
 }
 
+/* The sentences of all that is wrong with a text, in the order of lines. */
+static void wrong(const char *text, const char *const *words, size_t count)
+{
+	struct policy *p;
+	struct policy_problems problems;
+	cr_assert_eq(policy_parse(&p, text, strlen(text), &packs, &problems, NULL), ERR_INPUT);
+	cr_expect_eq(problems.count, count, "%zu", problems.count);
+	for (size_t i = 0; i < problems.count; i++)
+		cr_expect(i < count && strstr(problems.item[i].text, words[i]), "%s",
+			  problems.item[i].text);
+	policy_problems_free(&problems);
+}
+
+Test(policy_override, what_a_rule_would_become_is_told_beside_other_mistakes)
+{
+	static const char *const each[] = { "reason is missing", "action replace needs replace",
+					    "unknown key override.severity" };
+	wrong(LOW "[[override]]\nrule = \"low/card\"\naction = \"flag\"\n"
+		  OVERRIDE("low/card", "action = \"replace\"\n")
+		  "[[override]]\nrule = \"low/one\"\nenabled = true\nseverity = \"low\"\n",
+	      each, 3);
+	static const char *const wordless[] = { "no words of its own", "reason is missing" };
+	wrong(HEAD("shadow", "\"packs/pii-eu\"") OVERRIDE("pii-eu/email", "context = \"always\"\n")
+		  "[[override]]\nrule = \"pii-eu/pan\"\nenabled = false\n",
+	      wordless, 2);
+}
+
+Test(policy_override, packs_that_are_not_extended_are_told_and_no_others)
+{
+	static const char *const missing[] = { "write extends = [\"packs/pii-eu\"]" };
+	wrong(LOW OVERRIDE("pii-eu/pan", "enabled = false\n"), missing, 1);
+	static const char *const kind[] = { "policy.extends: expected an array" };
+	wrong("[policy]\nname = \"p\"\nversion = 1\nmode = \"shadow\"\nextends = \"packs/pii-eu\"\n"
+	      OVERRIDE("pii-eu/pan", "enabled = false\n"), kind, 1);
+}
+
 Test(policy_override, too_many_for_an_entry_of_the_log_are_refused)
 {
 	struct buf text = { 0 }, bundle = { 0 };
