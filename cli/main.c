@@ -27,18 +27,22 @@ static const struct cli_option global[] = {
 	{ "passphrase-file", "FILE", "passphrase of the key (or in $HALLMARK_PASSPHRASE)" },
 };
 
-static void print_overview(FILE *to)
+/* noun: its verbs alone; NULL: all commands. */
+static void print_overview(FILE *to, const char *noun)
 {
 	fprintf(to,
 		"hallmark %s: publish verified releases, audit forks, serve under a policy, prove it\n\n"
-		"usage: hallmark NOUN VERB [operands] [options]\n\n",
-		BUILD_VERSION);
+		"usage: hallmark %s VERB [operands] [options]\n\n",
+		BUILD_VERSION, noun ? noun : "NOUN");
 	for (size_t i = 0; i < cli_command_count; i++) {
 		const struct cli_command *k = &cli_commands[i];
+		if (noun && strcmp(noun, k->noun) != 0)
+			continue;
 		fprintf(to, "  %-9s%-10s%-16s%s\n", k->noun, k->verb ? k->verb : "", k->operands,
 			k->summary);
 	}
-	fputs("\n`hallmark NOUN VERB --help` shows options and examples.\n", to);
+	fprintf(to, "\n`hallmark %s VERB --help` shows options and examples.\n",
+		noun ? noun : "NOUN");
 }
 
 static void print_help(const struct cli_command *k)
@@ -189,7 +193,7 @@ static int run(struct cli *c)
 static int start(struct cli *c, int argc, char **argv)
 {
 	if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
-		print_overview(stdout);
+		print_overview(stdout, NULL);
 		return argc < 1 ? err_set(&c->err, ERR_USAGE,
 					  "nothing to do: give a noun and a verb")
 				: 0;
@@ -199,11 +203,15 @@ static int start(struct cli *c, int argc, char **argv)
 		return 0;
 	}
 	int used = find_command(c, argc, argv);
+	if (used == 0 && known_noun(argv[0]) && argc > 1 && strcmp(argv[1], "--help") == 0) {
+		print_overview(stdout, argv[0]);
+		return 0;
+	}
 	if (used == 0)
 		return err_set(&c->err, ERR_USAGE,
-			       known_noun(argv[0]) ? "unknown verb for %s: see `hallmark --help`"
+			       known_noun(argv[0]) ? "unknown verb for %s: see `hallmark %s --help`"
 						   : "unknown noun %s: see `hallmark --help`",
-			       argv[0]);
+			       argv[0], argv[0]);
 	snprintf(c->name, sizeof c->name, "%s%s%s", c->command->noun, c->command->verb ? " " : "",
 		 c->command->verb ? c->command->verb : "");
 	TRY(parse(c, argc - used, argv + used));

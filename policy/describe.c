@@ -122,17 +122,20 @@ int policy_detectors(const char *name, json_t **out, struct err *e)
 	struct arr list = { 0 };
 	const struct filter_detector *d = NULL;
 	const char *names[FILTER_DETECTORS_MAX + 1] = { NULL };
+	char base[64] = "";
+	if (name)
+		snprintf(base, sizeof base, "%.*s", (int)strcspn(name, "/"), name);
 	for (size_t i = 0; i < FILTER_DETECTORS_MAX && (d = filter_detector_describe(i)); i++) {
 		names[i] = d->name;
-		if (!name || strcmp(name, d->name) == 0)
+		if (!name || strcmp(base, d->name) == 0)
 			add_detector(&list, d);
 	}
-	if (name && !filter_detector_find(name)) {
-		const char *near = policy_nearest(name, names);
+	if (name && !filter_detector_known(name)) {
+		const char *near = policy_nearest(base, names);
 		arr_free(&list);
-		return err_set(e, ERR_NOTFOUND, "there is no detector \"%.60s\"%s%s%s", name,
-			       near ? "; did you mean \"" : "", near ? near : "",
-			       near ? "\"?" : "");
+		return err_set(e, ERR_NOTFOUND, "there is no detector \"%.60s\"; %s%s%s", name,
+			       near ? "did you mean \"" : "see `hallmark policy detectors`",
+			       near ? near : "", near ? "\"?" : "");
 	}
 	obj_array(&o, "detectors", &list);
 	return obj_done(&o, out, e);

@@ -165,7 +165,9 @@ const char *policy_nearest(const char *found, const char *const *names)
 				return names[k];
 	for (size_t k = 0; names[k]; k++) {
 		size_t n = strlen(found), m = strlen(names[k]);
-		size_t away = same_word(found, last_part(names[k])) ? 0 : distance(found, names[k]);
+		size_t away = distance(found, names[k]);
+		if (away && same_word(found, last_part(names[k])))
+			away = 1;
 		if (away <= ((n > m ? n : m) + 1) / 3 && (!best || away < least)) {
 			best = names[k];
 			least = away;

@@ -43,6 +43,13 @@ def lists(h):
     assert len(table) == len(detectors) + 1 and table[0].split()[:2] == ["name", "version"]
     told = h.run("policy", "detectors", "pan").stdout.decode()
     assert "ISO/IEC 7812" in told and told.startswith("name "), told
+    assert h.json("policy", "detectors", f"pan/{one[0]['version']}")["detectors"] == one
+    meant, see = 'did you mean "pan"?', "see `hallmark policy detectors`"
+    for name, said in (("Pan", meant), ("pan/99", meant), ("zzzzzzzz", see)):
+        assert said in h.run("policy", "detectors", name, status=5).stderr.decode(), name
+    verbs = h.run("policy", "--help").stdout.decode()
+    assert "check" in verbs and "scan" in verbs and "serve " not in verbs.split("VERB", 1)[1], verbs
+    assert "see `hallmark policy --help`" in h.run("policy", "chekc", status=2).stderr.decode()
     err = h.run("policy", "detectors", "creditcard", status=5).stderr.decode()
     assert 'there is no detector "creditcard"; did you mean "pan"?' in err, err
 
