@@ -365,8 +365,8 @@ static bool may_stand_alone(struct scan *s, const struct candidate *c, long star
 	}
 	bool eleven = c->manner == MANNER_BARE && c->end - start == 11 && digits == 11;
 	bool version = dots == 3 && (long)(digits + dots) == c->end - start;
-	return c->need == NEED_WORD && c->manner != MANNER_LOOSE &&
-	       c->evidence == EVIDENCE_NONE && !eleven && !version;
+	return c->need == NEED_WORD && c->manner != MANNER_LOOSE && c->evidence == EVIDENCE_NONE &&
+	       !eleven && !version;
 }
 
 static bool counts(const struct candidate *c, const struct number_rule *rule, bool may_alone,
@@ -390,10 +390,12 @@ static void wait_alone(struct scan *s, const struct number_pending *p)
 {
 	if (s->state->not_alone)
 		return;
-	if (s->state->pendings < NUMBER_PENDING)
+	if (s->state->pendings < NUMBER_PENDING) {
 		s->state->pending[s->state->pendings++] = *p;
-	else
-		s->state->not_alone = true;
+		return;
+	}
+	s->state->not_alone = true;
+	s->state->pendings = 0;
 }
 
 static void commit(struct scan *s, const struct candidate *c, long start)

@@ -157,6 +157,25 @@ Test(filters_numbers, pieces_change_nothing_where_a_value_may_be_alone)
 	same_in_pieces(FILTER_CONTEXT_ALONE, 11, 2500);
 }
 
+/* Values that are all of a text wait for its end only as long as it is short, however many. */
+Test(filters_numbers, values_of_a_long_list_do_not_wait)
+{
+	struct filter_set *set = all_kinds(FILTER_CONTEXT_ALONE);
+	struct buf text = { 0 };
+	for (int i = 0; i < 500; i++)
+		buf_add_text(&text, "4111 1111 1111 1111\n");
+	struct scan s = scan_whole(set, text.bytes, text.len);
+	cr_expect_eq(s.end, FILTER_COMPLETE);
+	size_t one = 1;
+	struct scan bytes = scan_text(set, false, text.bytes, text.len, scan_bytes, &one);
+	cr_expect_leq(bytes.held_max, 300, "held %zu", bytes.held_max);
+	cr_expect(scan_equal(&s, &bytes));
+	scan_free(&s);
+	scan_free(&bytes);
+	filter_set_free(set);
+	buf_free(&text);
+}
+
 static struct buf cut_output(const struct filter_set *set, const char *text, size_t n, size_t piece)
 {
 	struct filter_stream *f;
