@@ -7,8 +7,10 @@
  *   - where the form says what stands in a value (shaped), it counts also if it lacks its last
  *     symbol or has a wrong one: whoever knows the rule of the check has the right one.
  *
- * In JSON, where lists of numbers are common, groups are read only where they are single digits and
- * all of a list. Only kinds that need no word: those of a bank, mostly. A client may have values
+ * In JSON that is said of what stands in one string. Lists of numbers are common there, so the
+ * values of a list are groups only if they are single digits, or the form is such a one and nothing
+ * is lacking or wrong; and longer runs of digits alone, which may be ids, are searched inside only
+ * in such a form. Only kinds that need no word: those of a bank, mostly. A client may have values
  * written in ways that this does not read: docs/trust.md. */
 #include "filters/number_scan.h"
 
@@ -33,6 +35,7 @@ struct steered {
 	unsigned groups, group, last; /* how many; length of the first ones, and of this one */
 	uint32_t separator[SEPARATOR_MAX], now[SEPARATOR_MAX]; /* between them, and since */
 	unsigned separators, nows, noise;
+	bool listed, now_listed; /* they part values of JSON */
 };
 
 size_t filter_steered_bound(void)
@@ -141,7 +144,9 @@ static unsigned digits_in(const struct steered *st, unsigned from)
 static void windows(struct filter_stream *f)
 {
 	struct steered *st = f->steered;
-	if (f->json || st->n < WINDOW_LEAST || digits_in(st, st->n - WINDOW_LEAST) < WINDOW_LEAST - 4)
+	if (st->listed || (f->json && !f->shaped && st->groups == 1))
+		return;
+	if (st->n < WINDOW_LEAST || digits_in(st, st->n - WINDOW_LEAST) < WINDOW_LEAST - 4)
 		return;
 	for (unsigned from = 0; from + WINDOW_LEAST <= st->n; from++)
 		judge(f, from, st->n - from, false);
@@ -151,11 +156,11 @@ static void windows(struct filter_stream *f)
 static void end_run(struct filter_stream *f, unsigned n)
 {
 	const struct steered *st = f->steered;
-	bool list = st->groups > 1 && st->group == 1 && st->last <= 1;
+	bool digits = st->group == 1 && st->last <= 1, list = st->groups > 1 && st->listed;
 	if (st->total != st->n || n < NEAR_LEAST || digits_in(st, 0) < NEAR_LEAST - 4)
 		return;
-	if (!f->json || list || st->groups == 1)
-		judge(f, 0, n, f->shaped);
+	if (!list || digits || f->shaped)
+		judge(f, 0, n, f->shaped && (!list || digits));
 }
 
 /* ---- runs */
@@ -169,7 +174,7 @@ static void keep_last(struct steered *st, unsigned n)
 
 static bool same_separator(const struct steered *st)
 {
-	return st->nows == st->separators &&
+	return st->nows == st->separators && st->now_listed == st->listed &&
 	       memcmp(st->now, st->separator, st->nows * sizeof *st->now) == 0;
 }
 
@@ -177,6 +182,7 @@ static void set_separator(struct steered *st)
 {
 	memcpy(st->separator, st->now, sizeof st->now);
 	st->separators = st->nows;
+	st->listed = st->now_listed;
 	st->group = st->last;
 	st->groups = 2;
 	st->last = 0;
@@ -200,6 +206,7 @@ static void next_group(struct filter_stream *f)
 		set_separator(st);
 	}
 	st->nows = 0;
+	st->now_listed = false;
 }
 
 /* This group is longer than the ones before: it begins a run of its own. */
@@ -209,6 +216,7 @@ static void long_group(struct filter_stream *f)
 	end_run(f, st->n - st->last);
 	keep_last(st, st->last);
 	st->groups = 1;
+	st->listed = false;
 }
 
 static void put_symbol(struct filter_stream *f, char c, const struct sign *s)
@@ -229,11 +237,12 @@ static void put_symbol(struct filter_stream *f, char c, const struct sign *s)
 	windows(f);
 }
 
-static void put_separator(struct filter_stream *f, uint32_t cp)
+static void put_separator(struct filter_stream *f, uint32_t cp, bool in_text)
 {
 	struct steered *st = f->steered;
 	if (st->groups == 0)
 		return;
+	st->now_listed |= !in_text;
 	if (st->nows < SEPARATOR_MAX) {
 		st->now[st->nows++] = cp;
 		return;
@@ -242,7 +251,7 @@ static void put_separator(struct filter_stream *f, uint32_t cp)
 	*st = (struct steered){ 0 };
 }
 
-void filter_steered_put(struct filter_stream *f, const struct sign *s)
+void filter_steered_put(struct filter_stream *f, const struct sign *s, bool in_text)
 {
 	struct fold fold = { .cp = { s->cp }, .n = 1 };
 	if (s->cp >= 0x80)
@@ -252,7 +261,7 @@ void filter_steered_put(struct filter_stream *f, const struct sign *s)
 		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
 			put_symbol(f, (char)c, s);
 		else
-			put_separator(f, c);
+			put_separator(f, c, in_text);
 	}
 	if (fold.n == 0 && f->steered->groups && ++f->steered->noise > VIEW_NOISE_MAX)
 		filter_steered_finish(f);

@@ -112,7 +112,7 @@ static void feed_text(struct filter_stream *f, bool final)
 			filter_hidden_put(f, &p);
 		filter_batch_put(f, &s);
 		if (f->steered)
-			filter_steered_put(f, &s);
+			filter_steered_put(f, &s, u.part == JSON_TEXT);
 		f->fed += u.n;
 	}
 	if (final)

@@ -330,7 +330,8 @@ void filter_window_copy(struct filter_stream *f, struct window *w, const struct 
 /* steered.c: the client chose the form of the text. */
 struct steered *filter_steered_open(void);
 size_t filter_steered_bound(void); /* bytes that it may hold, where one is a byte of source */
-void filter_steered_put(struct filter_stream *f, const struct sign *s);
+/* in_text: not a mark or a number of JSON. */
+void filter_steered_put(struct filter_stream *f, const struct sign *s, bool in_text);
 void filter_steered_finish(struct filter_stream *f); /* the text, or what can be read of it */
 uint64_t filter_steered_hold(const struct filter_stream *f);
 

@@ -58,6 +58,18 @@ SHAPED |= {
     for i, s in enumerate(SEPARATORS)
     for n in (1, 2, 4)
 }
+OBJECT = {"response_format": {"type": "json_object"}}
+TEXT = schema(type="string", pattern=".*")
+SHAPED |= {
+    f"string{n}-{i}": (json.dumps({"n": groups(n, s)}, ensure_ascii=False), TEXT if i % 2 else OBJECT)
+    for i, s in enumerate(("@", "^", " | ", "--", "\n", "\u20ac"))
+    for n in (2, 4, 8)
+}
+FOUR = {"type": "array", "items": {"type": "string", "pattern": "[0-9]{4}"}}
+SHAPED |= {
+    "groups": (json.dumps({"n": [CARD[i : i + 4] for i in range(0, 16, 4)]}), schema(**FOUR)),
+    "inside": (json.dumps({"n": f"9{CARD}9"}), schema(type="string", pattern="9[0-9]{16}9")),
+}
 PLAIN = {
     "card": f"The card is {CARD}.",
     "four": f"The card is {groups(4, ' ')}.",

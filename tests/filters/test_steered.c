@@ -101,6 +101,36 @@ Test(filter_steered, in_json_lists_of_single_digits_are_read_and_other_lists_sta
 		expect(json, stay[i], stay[i]);
 }
 
+Test(filter_steered, in_strings_of_json_any_separator_is_read_and_in_shaped_lists_any_group)
+{
+	static const char *const between[] = { "@", "^", " | ", "--", "\\n", "\\r\\n", "\\u20ac", ")(" };
+	static const char *const around[][2] = { { "{\"n\": \"", "\"}" },
+						 { "{\"id 4\": [\"", "\", \"1@2\"]}" },
+						 { "{\"", "\": 1}" } };
+	unsigned json = FILTER_JSON | FILTER_STEERED, shaped = json | FILTER_SHAPED;
+	for (size_t k = 0; k < sizeof between / sizeof *between; k++)
+		for (size_t n = 1; n <= 8; n += n)
+			for (size_t a = 0; a < sizeof around / sizeof *around; a++) {
+				struct buf text = { 0 }, out = { 0 };
+				buf_add_text(&text, around[a][0]);
+				grouped(&text, CARD, n, between[k]);
+				buf_add_text(&text, around[a][1]);
+				buf_add_text(&out, around[a][0]);
+				grouped(&out, "453914******6467", n, between[k]);
+				buf_add_text(&out, around[a][1]);
+				expect(json, text.bytes, out.bytes);
+				buf_free(&text);
+				buf_free(&out);
+			}
+	expect(shaped, "{\"n\":\"9" CARD "9\"}", "{\"n\":\"9453914******64679\"}");
+	expect(json, "{\"n\":\"9" CARD "9\"}", "{\"n\":\"9" CARD "9\"}");
+	expect(shaped, "[\"4539\",\"1488\",\"0343\",\"6467\"]",
+	       "[\"4539\",\"14**\",\"****\",\"6467\"]");
+	expect(shaped, "[\"4539\",\"1488\",\"0343\",\"6461\"]",
+	       "[\"4539\",\"1488\",\"0343\",\"6461\"]");
+	expect(shaped, "[4000, 3250, 2999, 1001]", "[4000, 3250, 2999, 1001]");
+}
+
 Test(filter_steered, ordinary_text_stays)
 {
 	static const char *const stay[] = {
