@@ -41,7 +41,8 @@ def values(h, policy, texts):
         assert found, f"nothing is found in {text!r}"
         raw = text.encode()
         if again:
-            out |= {raw[f["start"] : f["end"]].decode(errors="replace").strip() for f in found}
+            held = [f for f in found if f["action"] != "flag"]  # else it goes out as it is
+            out |= {raw[f["start"] : f["end"]].decode(errors="replace").strip() for f in held}
         alone += not again
     assert alone < len(texts) // 10, alone
     return {v for v in out if len(re.sub(r"\W", "", v)) >= 6}
