@@ -271,7 +271,40 @@ static bool signs(const struct number *n, const char *allowed)
 	return n->groups > 1;
 }
 
-/* Layouts of other things: dates, decimals, thousands, addresses of hosts, counting. */
+/* Four groups that may be an address of a host or a version. */
+static bool host_layout(const struct number *n)
+{
+	size_t at = 0, small = 0;
+	for (size_t i = 0; i < n->groups; at += n->size[i++])
+		small += n->size[i] == 1 || (n->size[i] <= 3 && n->digits[at] != '0' &&
+					     check_number(n->digits + at, n->size[i]) < 256);
+	return small == n->groups;
+}
+
+/* Groups with dots between that may be something else: addresses, thousands, decimals. */
+static bool dotted_layout(const struct number *n)
+{
+	if (n->plus || n->bracket || !signs(n, "."))
+		return false;
+	size_t threes = 0;
+	for (size_t i = 1; i < n->groups; i++)
+		threes += n->size[i] == 3;
+	if (n->groups == 4 && !sizes(n, "2222"))
+		return true;
+	if (threes == n->groups - 1 && n->size[0] < 3 && n->digits[0] != '0')
+		return true;
+	return n->groups == 2 && (n->digits[0] != '0' || n->size[0] < 3);
+}
+
+/* A word for a telephone right before them says what they are; before a zero it may stand a little
+ * further off. */
+static bool dots_announced(const struct number *n, const struct near *near)
+{
+	size_t most = n->digits[0] == '0' ? 16 : 4;
+	return near->before[NEAR_PHONE] <= most && !(n->groups == 4 && host_layout(n));
+}
+
+/* Layouts of other things: dates, counting. */
 static bool other_layout(const struct number *n)
 {
 	if (n->plus || n->bracket || n->groups == 1)
@@ -283,19 +316,10 @@ static bool other_layout(const struct number *n)
 		return true;
 	if (n->groups == 3 && n->size[0] <= 2 && n->size[1] <= 2 && n->size[2] == 4)
 		return true;
-	if (n->groups == 4 && signs(n, ".") && !sizes(n, "2222"))
-		return true;
-	size_t single = 0, threes = 0;
-	for (size_t i = 1; i < n->groups; i++) {
+	size_t single = 0;
+	for (size_t i = 1; i < n->groups; i++)
 		single += n->size[i] == 1;
-		threes += n->size[i] == 3;
-	}
-	if (single > 1 || (n->size[0] == 1 && single > 0 && n->digits[0] != '0'))
-		return true;
-	bool dots = signs(n, ".");
-	if (dots && threes == n->groups - 1 && n->size[0] < 3 && n->digits[0] != '0')
-		return true;
-	return dots && n->groups == 2 && (n->digits[0] != '0' || n->size[0] < 3);
+	return single > 1 || (n->size[0] == 1 && single > 0 && n->digits[0] != '0');
 }
 
 /* 212-555-0147, 1-212-555-0147, 1800.234.5678 */
@@ -367,6 +391,8 @@ static bool reasoned(const struct detect_hit *h, const struct number *n)
 		return false;
 	struct near near;
 	filter_near(h, &near);
+	if (dotted_layout(n) && !world && !dots_announced(n, &near))
+		return false;
 	if (by_words(n, &near) || (filter_near_alone(h) && !any_number(n)))
 		return true;
 	if (filter_near_other(&near))
