@@ -260,6 +260,14 @@ static int by_line(const void *a, const void *b)
 				  : (x->column > y->column) - (x->column < y->column);
 }
 
+static void read_all(struct reader *r, const char *text, size_t len)
+{
+	policy_read_file(r, text, len);
+	policy_read_packs(r, r->extends_lines);
+	check_rules(r);
+	policy_apply_overrides(r);
+}
+
 int policy_parse(struct policy **out, const char *text, size_t len,
 		 const struct policy_packs *packs, struct policy_problems *problems, struct err *e)
 {
@@ -271,10 +279,13 @@ int policy_parse(struct policy **out, const char *text, size_t len,
 	struct reader r = { .policy = p, .problems = problems, .packs = packs };
 	p->name = "";
 	p->source = digest_of(text, len);
-	policy_read_file(&r, text, len);
-	policy_read_packs(&r, r.extends_lines);
-	check_rules(&r);
-	policy_apply_overrides(&r);
+	size_t header = strlen(BUNDLE_HEADER);
+	if (len >= header && memcmp(text, BUNDLE_HEADER, header) == 0)
+		policy_problem_at(&r, 1, 1,
+				  "expected the text of a policy, found a bundle; name the file "
+				  "that it was compiled from");
+	else
+		read_all(&r, text, len);
 	if (problems->count > 1)
 		qsort(problems->item, problems->count, sizeof *problems->item, by_line);
 	if (r.nomem || problems->count) {

@@ -92,6 +92,8 @@ def overrides(h):
     bundle = h.dir / "p.bundle"
     h.run("policy", "compile", path, "--out", bundle)
     assert scan(h, bundle, text)["output"] == f"card [card], mail {mail}"
+    (wrong,) = h.json("policy", "check", bundle, status=1)["problems"]
+    assert "found a bundle; name the file that it was compiled from" in wrong["text"], wrong
     old = bundle.read_text().replace('"email/', '"email/99')
     bundle.write_text(old)
     err = h.run("policy", "scan", "--policy", bundle, "--json", status=1, input=b"").stderr.decode()
