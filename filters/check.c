@@ -57,6 +57,8 @@ bool check_luhn(const char *v, size_t n)
 	return sum % 10 == 0;
 }
 
+bool check_luhn_mixed(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
+
 bool check_mod_11_10(const char *v, size_t n)
 {
 	int p = 10;

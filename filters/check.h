@@ -19,6 +19,7 @@ int check_sum(const char *v, size_t n, const int *weights);
 
 /* The last digit is the check digit. Source: ISO/IEC 7812-1, annex B. */
 bool check_luhn(const char *v, size_t n);
+bool check_luhn_mixed(const char *v, size_t n); /* and not all digits are equal */
 /* The last digit is the check digit. Source: ISO/IEC 7064, MOD 11,10. */
 bool check_mod_11_10(const char *v, size_t n);
 /* Letters count from 10 (A), two digits each; the whole is 1 mod 97. Source: ISO/IEC 7064, MOD

@@ -4,6 +4,7 @@
 #ifndef FILTERS_CHECK_EU_H
 #define FILTERS_CHECK_EU_H
 
+#include "filters/check.h"
 #include "filters/kind.h"
 
 #include <stdbool.h>
@@ -30,8 +31,7 @@ kind_check check_at_svnr, check_at_tax, check_at_vat;
 kind_check check_be_nn, check_be_bis, check_be_vat, check_be_id_card;
 kind_check check_de_tax_id, check_de_vat_id, check_de_pension, check_de_health, check_de_document,
 	check_de_doctor, check_de_licence;
-kind_check check_fr_nir, check_fr_nir_place, check_fr_spi, check_fr_vat, check_fr_siren,
-	check_fr_siret;
+kind_check check_fr_nir, check_fr_nir_place, check_fr_spi, check_fr_vat, check_fr_siret;
 kind_check check_ie_pps, check_ie_vat;
 kind_check check_lu_matricule, check_lu_vat;
 kind_check check_nl_bsn, check_nl_education, check_nl_vat;
@@ -56,7 +56,7 @@ kind_check check_ee_code, check_ee_company, check_ee_vat, check_lt_code, check_l
 kind_check check_fi_hetu, check_fi_company;
 kind_check check_lv_code, check_lv_company, check_lv_vat;
 kind_check check_se_person, check_se_person_century, check_se_person_no_stamp,
-	check_se_person_clock, check_se_org, check_se_vat;
+	check_se_person_clock, check_se_vat;
 
 kind_check check_eu_oss, check_eu_health_card, check_eu_document, check_xi_vat;
 

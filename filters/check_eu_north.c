@@ -148,9 +148,6 @@ bool check_se_person_clock(const char *v, size_t n)
 	       memcmp(v + 8, "000", 3) != 0;
 }
 
-/* The third digit is 2 at least, so that no number is a person's. */
-bool check_se_org(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 /* SE, a company or a person, 01. */
 bool check_se_vat(const char *v, size_t n)
 {

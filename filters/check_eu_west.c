@@ -210,12 +210,10 @@ bool check_fr_vat(const char *v, size_t n)
 	return (check_number(company, 9) + 1 + key / 11) % 11 == key % 11;
 }
 
-bool check_fr_siren(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 /* The post office's branches: the sum of all digits is a multiple of five. */
 bool check_fr_siret(const char *v, size_t n)
 {
-	if (!check_fr_siren(v, 9))
+	if (!check_luhn_mixed(v, 9))
 		return false;
 	return check_luhn(v, n) ||
 	       (memcmp(v, "356000000", 9) == 0 && check_weighted(v, "11111111111111") % 5 == 0);

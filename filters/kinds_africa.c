@@ -8,8 +8,6 @@
 /* Date of birth, serial, citizenship (0 to 2), 8 or 9 (since 1986), Luhn's check digit. */
 static bool za_id(const char *v, size_t n) { return check_yymmdd(v) && check_luhn(v, n); }
 
-static bool luhn(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 static const char *const words_za[] = { "id number",          "identity number", "id no", "sa id",
 					"identiteitsnommer*", "rsa id",          NULL };
 static const char *const words_za_tax[] = { "tax",  "tax ref*",   "income tax",
@@ -31,7 +29,7 @@ static const struct kind za[] = {
 	  .version = 1,
 	  .form = "[01239]#{9}",
 	  .groups = "4 3 3|3 3 4",
-	  .check = luhn,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_za_tax,
 	  .what = "South African tax reference number",

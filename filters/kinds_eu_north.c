@@ -287,7 +287,7 @@ const struct kind kind_eu_north[] = {
 	  .version = 2,
 	  .form = "[1-35-9]#[2-9]#{7}",
 	  .groups = "6-4|6 4",
-	  .check = check_se_org,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, NEVER),
 	  .words = se_org,
 	  .what = "Sweden: number of an organisation",

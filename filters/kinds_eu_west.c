@@ -433,7 +433,7 @@ const struct kind kind_eu_west[] = {
 	  .version = 1,
 	  .form = "#{9}",
 	  .groups = "3 3 3",
-	  .check = check_fr_siren,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = fr_company,
 	  .what = "France: company number (SIREN)",

@@ -60,8 +60,6 @@ static bool ru_ogrn(const char *v, size_t n)
 	return v[n - 1] - '0' == rest % 10;
 }
 
-static bool luhn(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 static bool by_personal(const char *v, size_t n)
 {
 	int sum = 0;
@@ -214,7 +212,7 @@ static const struct kind east[] = {
 	  .version = 1,
 	  .form = "#{16}",
 	  .groups = "4 4 4 4",
-	  .check = luhn,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_ru_oms,
 	  .what = "Russian health insurance policy (ОМС)",

@@ -458,8 +458,6 @@ static const struct kind andes[] = {
 
 /* ---- the Caribbean and Central America */
 
-static bool do_cedula(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 /* Eight digits, their check digit (weights 2 to 9, mod 11), department (01 to 22), municipality. */
 static bool gt_cui(const char *v, size_t n)
 {
@@ -493,7 +491,7 @@ static const struct kind central[] = {
 	  .version = 1,
 	  .form = "#{11}",
 	  .groups = "3-7-1",
-	  .check = do_cedula,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = words_do,
 	  .what = "Dominican identity card",

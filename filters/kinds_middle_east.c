@@ -67,8 +67,6 @@ static const struct kind tr[] = {
 
 /* ---- Israel */
 
-static bool luhn(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 static const char *const words_il[] = { "תעודת זהות", "מספר זהות",       "ת.ז",
 					"ת\"ז",       "teudat zehut",    "israeli id",
 					"id number",  "identity number", "id no",
@@ -83,7 +81,7 @@ static const struct kind il[] = {
 	  .version = 1,
 	  .form = "#{9}",
 	  .groups = "8-1|1 7 1|3 3 3",
-	  .check = luhn,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_il,
 	  .what = "Israeli identity number",
@@ -93,7 +91,7 @@ static const struct kind il[] = {
 	  .version = 1,
 	  .form = "5#{8}",
 	  .groups = "2 6 1|2 7|8-1",
-	  .check = luhn,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_il_company,
 	  .what = "Israeli company number",
@@ -174,7 +172,7 @@ static const struct kind gulf[] = {
 	  .version = 1,
 	  .form = "[12]#{9}",
 	  .groups = "1 3 3 3",
-	  .check = luhn,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_sa,
 	  .what = "Saudi identity number or residence permit (iqama)",

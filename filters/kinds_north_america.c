@@ -191,8 +191,6 @@ static const struct kind us[] = {
 
 /* ---- Canada */
 
-static bool ca_sin(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 static bool ca_bn(const char *v, size_t n)
 {
 	static const char programs[] = "RC RM RP RR RT RZ";
@@ -267,7 +265,7 @@ static const struct kind ca[] = {
 	  .version = 2,
 	  .form = "[1-79]#{8}",
 	  .groups = "3-3-3",
-	  .check = ca_sin,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = words_ca_sin,
 	  .what = "Canadian social insurance number",
@@ -277,7 +275,7 @@ static const struct kind ca[] = {
 	  .version = 2,
 	  .form = "[1-79]#{8}",
 	  .groups = "3 3 3",
-	  .check = ca_sin,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, WORD, WORD),
 	  .words = words_ca_sin,
 	  .what = "Canadian social insurance number, not in dashes: large numbers look so",
@@ -418,8 +416,6 @@ static bool mx_rfc(const char *v, size_t n)
 	return mx_rfc_shape(v, n) && v[n - 1] == "0123456789A"[(11 - sum % 11) % 11];
 }
 
-static bool mx_nss(const char *v, size_t n) { return !check_same(v, n) && check_luhn(v, n); }
-
 /* Bank, place, account, check digit: weights 3 7 1, each product mod 10. */
 static bool mx_clabe(const char *v, size_t n)
 {
@@ -483,7 +479,7 @@ static const struct kind mx[] = {
 	  .version = 1,
 	  .form = "#{11}",
 	  .groups = "2 2 2 4 1|10-1",
-	  .check = mx_nss,
+	  .check = check_luhn_mixed,
 	  NEEDS(WORD, NO_VETO, WORD),
 	  .words = words_mx_nss,
 	  .what = "Mexican social security number (NSS)",

@@ -30,8 +30,6 @@ static bool au_medicare(const char *v, size_t n)
 	return v[8] - '0' == check_weighted(v, "13791379") % 10;
 }
 
-static bool luhn(const char *v, size_t n) { return check_luhn(v, n); }
-
 static const char *const words_au_abn[] = { "abn", "australian business", "business number", NULL };
 static const char *const words_au_acn[] = { "acn", "arbn", "company number", "company", NULL };
 static const char *const words_au_tfn[] = { "tfn", "tax file", NULL };
@@ -87,7 +85,7 @@ static const struct kind au[] = {
 	  .version = 1,
 	  .form = "80036#{11}",
 	  .groups = "4 4 4 4",
-	  .check = luhn,
+	  .check = check_luhn,
 	  NEEDS(NOTHING, NOTHING, NOTHING),
 	  .words = words_au_ihi,
 	  .what = "Australian healthcare identifier",
