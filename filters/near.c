@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "filters/number.h"
 #include "filters/view.h"
 
 #include <ctype.h>
@@ -283,32 +282,15 @@ static size_t after_len(const char *t, size_t n)
 
 /* ---- columns */
 
-/* The cell of a line behind so many signs outside of quotes. */
-static size_t cell(const char *t, size_t len, char sign, size_t n, size_t *end)
-{
-	bool quoted = false;
-	size_t at = 0;
-	for (; n > 0 && at < len; at++) {
-		quoted ^= t[at] == '"';
-		n -= !quoted && t[at] == sign;
-	}
-	for (*end = at; *end < len && (quoted || t[*end] != sign); (*end)++)
-		quoted ^= t[*end] == '"';
-	return at;
-}
-
 uint32_t filter_near_columns(const struct detect_hit *h)
 {
-	static const char signs[] = "\t|;,"; /* in the order of number_lines.cells */
-	const struct number_lines *l = h->lines;
-	if (!l || l->header_length == 0 || l->cells[l->header_separator] >= l->header_cells)
+	char name[NUMBER_HEADER + 64];
+	size_t distance[NEAR_KINDS], len;
+	const char *column = h->lines ? filter_lines_column(h->lines, &len) : NULL;
+	if (!column)
 		return 0;
 	pthread_once(&words_once, words_sort);
-	char name[NUMBER_HEADER + 64];
-	size_t distance[NEAR_KINDS], end;
-	size_t start = cell(l->header, l->header_length, signs[l->header_separator],
-			    l->cells[l->header_separator], &end);
-	size_t n = filter_near_fold(l->header + start, end - start, name, sizeof name);
+	size_t n = filter_near_fold(column, len, name, sizeof name);
 	uint32_t kinds = 0;
 	for (int k = 0; k < NEAR_KINDS; k++)
 		distance[k] = NEAR_NONE;

@@ -76,7 +76,11 @@ enum evidence { EVIDENCE_NONE, EVIDENCE_OWN, EVIDENCE_VETO };
 /* What is said of a value [s, e) of a kind. */
 enum evidence filter_words_say(struct context *c, const struct number_table *t, struct reader *r,
 			       const struct number_lines *lines, uint32_t kind, long s, long e);
+/* The next byte of the text. */
 void filter_lines_put(struct number_lines *l, unsigned char c);
+/* The name of the column that the line is in, [*len], quotes included; NULL: no line above names
+ * columns. */
+const char *filter_lines_column(const struct number_lines *l, size_t *len);
 
 /* Compile the words of the table's kinds, the vetoes and the fillers. */
 int filter_words_build(struct number_table *t, struct arena *a, struct err *e) MUST_USE;

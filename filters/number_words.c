@@ -341,32 +341,20 @@ static void make_before(struct context *c, const struct number_table *t, struct 
 	c->made = true;
 }
 
-static const char cell_separators[] = "\t|;,";
-
 /* The name of the value's column, if the lines above had one. */
 static void make_header(struct context *c, const struct number_table *t,
 			const struct number_lines *l)
 {
 	struct context_text *x = &c->header;
 	struct folder f = { .cp = x->cp, .room = CONTEXT_CHARS };
-	unsigned cell = l->cells[l->header_separator], i = 0;
-	bool quoted = false;
+	size_t len;
+	const char *column = filter_lines_column(l, &len);
 	c->header_made = true;
 	x->n = x->hits = 0;
 	x->veto_start = x->veto_end = -1;
-	if (l->header_length == 0 || cell >= l->header_cells)
+	if (!column)
 		return;
-	for (; i < l->header_length && cell > 0; i++) {
-		quoted ^= l->header[i] == '"';
-		cell -= !quoted && l->header[i] == cell_separators[l->header_separator];
-	}
-	unsigned end = i;
-	for (; end < l->header_length; end++) {
-		quoted ^= l->header[end] == '"';
-		if (!quoted && l->header[end] == cell_separators[l->header_separator])
-			break;
-	}
-	fold_text(&f, l->header + i, end - i);
+	fold_text(&f, column, len);
 	x->n = f.n;
 	find_words(x, t, false);
 	find_veto(x, t);
@@ -429,6 +417,26 @@ enum evidence filter_words_say(struct context *c, const struct number_table *t, 
 }
 
 /* ---- lines */
+
+static const char cell_separators[] = "\t|;,"; /* in the order of number_lines.cells */
+
+const char *filter_lines_column(const struct number_lines *l, size_t *len)
+{
+	char sign = cell_separators[l->header_separator];
+	unsigned cells = l->cells[l->header_separator];
+	bool quoted = false;
+	size_t at = 0, end;
+	if (l->header_length == 0 || cells >= l->header_cells)
+		return NULL;
+	for (; cells > 0 && at < l->header_length; at++) {
+		quoted ^= l->header[at] == '"';
+		cells -= !quoted && l->header[at] == sign;
+	}
+	for (end = at; end < l->header_length && (quoted || l->header[end] != sign); end++)
+		quoted ^= l->header[end] == '"';
+	*len = end - at;
+	return l->header + at;
+}
 
 /* A line that names columns: two cells or more, no number. */
 static bool names_columns(const struct number_lines *l, unsigned *separator)
