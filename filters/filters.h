@@ -40,8 +40,8 @@ enum filter_context {
 extern const char *const filter_context_names[]; /* by enum filter_context, NULL-terminated */
 
 /* Encodings that a rule looks through: a set of bits. A match counts if the rule allows every
- * encoding that made a character of it or one beside it. 0: none for literals without folding,
- * which mean their bytes, else all. */
+ * encoding that made a character of it or, but for literals, one beside it. 0: none for literals
+ * without folding, which mean their bytes, else all. */
 enum filter_decode {
 	FILTER_DECODE_PERCENT = 1 << 0,   /* %34 */
 	FILTER_DECODE_ENTITY = 1 << 1,    /* &#52; &amp; */
