@@ -104,7 +104,7 @@ enum separator filter_separator_read(struct reader *r, long at, long *behind)
 long filter_separator_before(struct reader *r, long at, enum separator want)
 {
 	for (long k = 1; k <= 4 && k < at; k++) {
-		long behind;
+		long behind = at;
 		int c = reader_at(r, at - k - 1);
 		if ((byte_digit(c) || byte_letter(c)) &&
 		    filter_separator_read(r, at - k, &behind) == want && behind == at)

@@ -124,7 +124,7 @@ static int add_word(struct entries *all, const char *word, size_t len, uint32_t 
 		if (word[i] != ' ' && word[i] != '-' && word[i] != '/')
 			joined[n++] = word[i];
 	TRY(add_entry(all, word, len, owner, e));
-	return n < len ? add_entry(all, joined, n, owner, e) : 0;
+	return n > 0 && n < len ? add_entry(all, joined, n, owner, e) : 0;
 }
 
 /* Words with a comma between two. */
@@ -202,6 +202,7 @@ int filter_words_build(struct number_table *t, struct arena *a, struct err *e)
 	struct entries all = { 0 };
 	int rc = gather(&all, t, e);
 	if (rc == 0) {
+		check(all.count > 0);
 		qsort(all.entry, all.count, sizeof *all.entry, by_text);
 		rc = index_words(t, &all, a, e);
 	}

@@ -364,7 +364,7 @@ static bool may_stand_alone(struct scan *s, const struct candidate *c, long star
 		dots += reader_at(&s->r, at) == '.';
 	}
 	bool eleven = c->manner == MANNER_BARE && c->end - start == 11 && digits == 11;
-	bool version = dots == 3 && (long)(digits + dots) == c->end - start;
+	bool version = dots == 3 && (long)digits + (long)dots == c->end - start;
 	return c->need == NEED_WORD && c->manner != MANNER_LOOSE && c->evidence == EVIDENCE_NONE &&
 	       !eleven && !version;
 }

@@ -257,8 +257,8 @@ static void run_put(struct filter_stream *f, struct run *r, const struct sign *s
 /* What a character can be; a digit that is written too long is none. */
 enum { CLASS_BASE64 = 1, CLASS_HEX = 2, CLASS_SIGN = 4, CLASS_DECIMAL = 8, CLASS_X = 16 };
 static const uint8_t class_of[128] = {
-#define DECIMAL CLASS_BASE64 | CLASS_HEX | CLASS_DECIMAL
-#define BOTH CLASS_BASE64 | CLASS_HEX
+#define DECIMAL (CLASS_BASE64 | CLASS_HEX | CLASS_DECIMAL)
+#define BOTH (CLASS_BASE64 | CLASS_HEX)
 	['0' ... '9'] = DECIMAL,
 	['a' ... 'f'] = BOTH,
 	['A' ... 'F'] = BOTH,
