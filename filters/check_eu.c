@@ -49,13 +49,14 @@ bool check_eu_born(const char *year, const char *month, const char *day, int cen
 	return check_date(century + two, eu_two(month), eu_two(day));
 }
 
+/* The digit 0 stands for ten too. */
 bool check_eu_jmbg(const char *v)
 {
 	int year = check_number(v + 4, 3);
 	int sum = check_weighted(v, "765432765432");
 	return (year < 100 || year >= 850) &&
 	       check_date(year + (year < 100 ? 2000 : 1000), eu_two(v + 2), eu_two(v)) &&
-	       (11 - sum % 11) % 11 == eu_digit(v[12]);
+	       (11 - sum % 11) % 11 % 10 == eu_digit(v[12]);
 }
 
 /* Numeric country codes of the member states (ISO 3166-1), and 900 of Northern Ireland. */

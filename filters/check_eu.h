@@ -42,7 +42,7 @@ kind_check check_gr_afm, check_gr_amka;
 kind_check check_hr_oib, check_hr_jmbg;
 kind_check check_it_fiscal, check_it_vat;
 kind_check check_mt_vat;
-kind_check check_pt_nif, check_pt_cc, check_pt_bi, check_pt_niss;
+kind_check check_pt_nif, check_pt_cc, check_pt_cc_luhn, check_pt_bi, check_pt_niss;
 kind_check check_si_emso, check_si_tax, check_si_company;
 
 kind_check check_bg_egn, check_bg_pnf, check_bg_eik, check_bg_vat;

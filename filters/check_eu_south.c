@@ -135,14 +135,17 @@ bool check_pt_nif(const char *v, size_t n)
 
 /* Citizen's card: the civil number with its check, version, and Luhn over all; letters are 10 to
  * 35. */
-bool check_pt_cc(const char *v, size_t n)
+bool check_pt_cc(const char *v, size_t n) { return check_pt_cc_luhn(v, n) && check_pt_bi(v, 9); }
+
+/* The sum over all alone. */
+bool check_pt_cc_luhn(const char *v, size_t n)
 {
 	int sum = 0;
 	for (size_t i = 0; i < n; i++) {
 		int k = check_base36(v[i]) * (i % 2 ? 1 : 2);
 		sum += k > 9 && i % 2 == 0 ? k - 9 : k;
 	}
-	return sum % 10 == 0 && check_pt_bi(v, 9);
+	return sum % 10 == 0;
 }
 
 /* Civil identity number: as the tax number, and the digit 0 also stands for ten. */

@@ -128,7 +128,7 @@ static const char birth[] =
 	"datum rodenja|rodjen*|rodenja|szul|szuletes*|szuletett|nascut*|nasterii|nasterea|"
 	"data nasterii|sundinud|sunniaeg|sunnikuupaev|sund|dzimis*|dzimsanas|dz|gim|gimimo|"
 	"gimes|gimusi|twieled*|twelid*|rugadh|breith*|data tat twelid|dogum*|dogdu|γεννη*|"
-	"ημ γεν*|родил*|рожден*|д р|роден*|ражда*|народж*|народи*|生年月日|出生日期|出生|生日|誕生日|生まれ|"
+	"ημ γεν*|родил*|рожден*|д р|род|роден*|ражда*|народж*|народи*|生年月日|出生日期|出生|生日|誕生日|生まれ|"
 	"*생년월일*|*생일*|*출생*|जन्म*|*الميلاد*|*مولود*|*ولد*|*לידה*|נולד*|lahir|tanggal lahir|"
 	"tgl lahir";
 
