@@ -152,14 +152,14 @@ static const char street_english[] =
 	     "[A-Z]{2,3} [0-9]{4})" RIGHT ")?";
 
 /* A further row of the name above. */
-#define ALSO(n, v, r, c)                                        \
-	{                                                       \
-		.name = n, .version = v, .regex = r, .check = c \
+#define ALSO(n, v, r, c)                                                \
+	{                                                               \
+		.name = (n), .version = (v), .regex = (r), .check = (c) \
 	}
-#define WALLET(n, v, r, c, w, s, e)                                                      \
-	{                                                                                \
-		.name = n, .version = v, .regex = r, .check = c, .what = w, .source = s, \
-		.example = e                                                             \
+#define WALLET(n, v, r, c, w, s, e)                                                   \
+	{                                                                             \
+		.name = (n), .version = (v), .regex = (r), .check = (c), .what = (w), \
+		.source = (s), .example = (e)                                         \
 	}
 
 static const struct detector table[] = {

@@ -433,8 +433,9 @@ void filter_window_peek(struct filter_stream *f, struct window *w)
 		return;
 	for (size_t i = 0; i < f->set->probes; i++) {
 		struct probe_state state = w->probe[i];
-		if (!state.asleep && probe_scan(f, w, &f->set->probe[i], &state, true) < 0)
+		if (!state.asleep && probe_find(f, w, &f->set->probe[i], &state, true) < 0)
 			f->engine_limit = true;
+		w->probe[i].lines = state.lines;
 	}
 	if (w->numbers) {
 		struct number_state state = *w->numbers;
