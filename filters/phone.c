@@ -422,7 +422,8 @@ static bool border(const struct detect_hit *h)
 	if (c == '-' && islower((unsigned char)next))
 		return true;
 	bool joins = c == '-' || c == '.' || c == '/' || c == ':' || c == '\'';
-	return !joins || !isalnum((unsigned char)next) || (c == '/' && is_digit(next));
+	bool second = c == '/' && (is_digit(next) || h->text[h->start] == '+');
+	return !joins || !isalnum((unsigned char)next) || second;
 }
 
 /* Equal groups go on behind it: a longer number of another kind, a card, a row of a table. */
