@@ -41,7 +41,7 @@ struct buf chat(uint16_t port, const char *body);
 
 int status(const struct buf *b);
 int count(const struct buf *b, const char *what);
-void wait_for(atomic_int *counter, int value, int ms);
+void wait_for(atomic_int *counter, int value);
 
 #define expect_status(answer, wanted)                                           \
 	do {                                                                    \

@@ -356,7 +356,7 @@ Test(server_connections, one_address_does_not_take_all_places)
 	for (int i = 0; i < 6; i++) {
 		fd[i] = dial(r.port);
 		post(fd[i], "", SAY("pieces=1 first=3000"));
-		wait_for(&fake_counts.opened, i + 1, 2000);
+		wait_for(&fake_counts.opened, i + 1);
 	}
 	cr_expect_str_eq(fake_share(), "::ffff:127.0.0.1");
 	fd[6] = dial(r.port); /* the last place is for what ends soon */
@@ -365,7 +365,7 @@ Test(server_connections, one_address_does_not_take_all_places)
 	post(fd[6], "", "{\"max_tokens\":5," MESSAGE("short"));
 	expect_one(fd[6], 200, NULL);
 	post(fd[6], "", "{\"max_tokens\":5," MESSAGE("pieces=1 first=3000"));
-	wait_for(&fake_counts.opened, 8, 2000);
+	wait_for(&fake_counts.opened, 8);
 	fd[7] = dial(r.port);
 	say(fd[7], HEALTH);
 	expect_one(fd[7], 503, "close");
@@ -435,13 +435,13 @@ Test(server_connections, an_address_has_a_limit_of_its_own)
 	for (int i = 0; i < 2; i++) {
 		held[i] = dial(r.port);
 		post(held[i], "", SAY("pieces=1 first=20000"));
-		wait_for(&fake_counts.opened, i + 1, 2000);
+		wait_for(&fake_counts.opened, i + 1);
 	}
 	expect_status(ask(r.port, "GET /health", "", NULL), 503);
 	say(other, HEALTH);
 	expect_one(other, 200, NULL);
 	close(held[0]);
-	wait_for(&fake_counts.aborted, 1, 5000);
+	wait_for(&fake_counts.aborted, 1);
 	usleep(100000);
 	expect_status(ask(r.port, "GET /health", "", NULL), 200);
 	close(held[1]);
@@ -454,7 +454,7 @@ Test(server_connections, requests_beyond_the_limit_get_503)
 	struct running r = start((struct server_options){ .requests_max = 1 });
 	int fd = dial(r.port), other = dial(r.port);
 	post(fd, "", SAY("pieces=1 first=600"));
-	wait_for(&fake_counts.opened, 1, 2000);
+	wait_for(&fake_counts.opened, 1);
 	say(other, HEALTH);
 	struct buf b = get_one(other, false);
 	cr_expect(status(&b) == 503 && count(&b, "Retry-After: 1\r\n") == 1, "%s", b.bytes);
@@ -473,7 +473,7 @@ Test(server_connections, a_stop_closes_what_waits_and_says_so_to_what_runs)
 	say(idle, HEALTH);
 	expect_one(idle, 200, NULL);
 	post(busy, "", SAY("pieces=1 first=500"));
-	wait_for(&fake_counts.opened, 1, 2000);
+	wait_for(&fake_counts.opened, 1);
 	server_stop(r.s);
 	cr_expect(is_closed(idle) && is_closed(silent));
 	expect_one(busy, 200, "close");
@@ -491,10 +491,10 @@ Test(server_connections, nothing_of_a_connection_is_left_to_the_next)
 	struct running r = start((struct server_options){ .ping_ms = 50 });
 	int fd = dial(r.port);
 	post(fd, "", STREAM("pieces=1000 pause=20"));
-	wait_for(&fake_counts.opened, 1, 2000);
+	wait_for(&fake_counts.opened, 1);
 	usleep(200000);
 	close(fd);
-	wait_for(&fake_counts.aborted, 1, 3000);
+	wait_for(&fake_counts.aborted, 1);
 	usleep(100000);
 	fd = dial(r.port);
 	post(fd, "", SAY("pieces=1 first=500"));
