@@ -134,6 +134,8 @@ struct filter_finding {
 };
 
 enum filter_end { FILTER_OPEN, FILTER_COMPLETE, FILTER_BLOCKED, FILTER_LIMIT, FILTER_ABORTED };
+/* As the record of a text has it: "complete", "blocked", "engine_limit", "disconnected"; "open". */
+const char *filter_end_name(enum filter_end end);
 
 /* The truthful scan record of one stream. Ranges are of the source, in bytes, half-open. After a
  * block, seen and scanned end where the blocking span ends: how much more had arrived depends on

@@ -14,6 +14,13 @@ static const char *const action_name[] = { "flag",   "notice", "replace", "mask"
 
 const char *filter_action_name(enum filter_action a) { return action_name[a]; }
 
+const char *filter_end_name(enum filter_end end)
+{
+	static const char *const names[] = { "open", "complete", "blocked", "engine_limit",
+					     "disconnected" };
+	return names[end];
+}
+
 int filter_action_parse(const char *name, enum filter_action *out)
 {
 	for (int i = 0; i <= FILTER_BLOCK; i++)

@@ -392,6 +392,7 @@ int flow_scanner_scan(struct flow_scanner *s, const void *text, size_t len, cons
 		const struct filter_record *r = filter_stream_record(f);
 		struct obj o = { 0 };
 		obj_text(&o, "action", strongest(r));
+		obj_text(&o, "end", filter_end_name(r->end));
 		obj_add(&o, "findings", list_findings(r));
 		obj_bytes(&o, "output", out.bytes, out.len);
 		obj_count(&o, "held_max", filter_stream_held_max(f));

@@ -3,13 +3,6 @@
 #include "filters/filters.h"
 #include "serve/decision.h"
 
-static const char *end_name(enum filter_end end)
-{
-	static const char *const names[] = { "open", "complete", "blocked", "engine_limit",
-					     "disconnected" };
-	return names[end];
-}
-
 /* [from, to), if it is not empty. */
 static void add_range(struct arr *list, uint64_t from, uint64_t to)
 {
@@ -93,7 +86,7 @@ static json_t *scan_json(const struct serve_notes *n, const struct serve_scan *w
 	add_withheld(&o, r);
 	obj_count(&o, "hold_bound", r->hold_bound);
 	obj_count(&o, "ill_formed", r->ill_formed);
-	obj_text(&o, "end", end_name(r->end));
+	obj_text(&o, "end", filter_end_name(r->end));
 	obj_count(&o, "offset", r->end == FILTER_BLOCKED ? r->end_offset : r->released);
 	return obj_take(&o);
 }

@@ -78,6 +78,22 @@ static int read_values(struct replay *r, struct err *e)
 	return 0;
 }
 
+/* What records of before name otherwise: the phase "output" was the content alone. */
+static int rename_phases(const json_t *fields, struct err *e)
+{
+	for (size_t f = 0; f < json_array_size(fields); f++) {
+		const json_t *list = json_object_get(json_array_get(fields, f), "value");
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			json_t *one = json_array_get(list, i);
+			const char *phase = json_string_value(json_object_get(one, "phase"));
+			if (phase && strcmp(phase, "output") == 0 &&
+			    json_object_set_new(one, "phase", json_string("content")) < 0)
+				return err_set(e, ERR_NOMEM, "out of memory");
+		}
+	}
+	return 0;
+}
+
 static int load_record(struct replay *r, struct err *e)
 {
 	struct buf text = { 0 };
@@ -99,6 +115,8 @@ static int load_record(struct replay *r, struct err *e)
 	if (rc == 0)
 		rc = audit_fields_check(text.bytes, text.len, json_object_get(r->vault, "fields"),
 					e);
+	if (rc == 0)
+		rc = rename_phases(json_object_get(r->vault, "fields"), e);
 	buf_free(&text);
 	return rc < 0 ? rc : read_values(r, e);
 }

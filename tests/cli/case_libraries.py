@@ -34,7 +34,7 @@ with Home() as h:
 
     here = h.run("policy", "compile", POLICY).stdout
     there = h.run("policy", "compile", POLICY, env=other).stdout
-    assert here == there and b"99.7" not in there and b'"pan/1"' in there, there
+    assert here == there and b"99.7" not in there and b'"pan/2"' in there, there
     (h.dir / "there.bundle").write_bytes(there)
     text = b'{"id":"1","text":"card 4111 1111 1111 1111"}\n'
     scan = ("policy", "scan", "--policy", h.dir / "there.bundle", "--json")
