@@ -169,6 +169,7 @@ static void link_node(struct automaton *a, uint32_t node, const uint32_t *siblin
 
 static int link_all(struct automaton *a, const uint32_t *sibling, struct err *e)
 {
+	check(a->nodes > 0); /* the root */
 	uint32_t *queue = calloc(a->nodes, sizeof *queue);
 	if (!queue)
 		return err_set(e, ERR_NOMEM, "out of memory for %u states", a->nodes);
@@ -183,6 +184,7 @@ static int link_all(struct automaton *a, const uint32_t *sibling, struct err *e)
 /* Nodes that literals share were room for nothing. */
 static void shrink(struct automaton *a)
 {
+	check(a->nodes > 0);
 	struct node *less = realloc(a->node, a->nodes * sizeof *less);
 	if (less)
 		a->node = less;

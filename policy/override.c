@@ -320,7 +320,7 @@ static void stand_in(struct reader *r, const struct policy_override *o)
  * then the policy's own. */
 static void sort_by_pack(struct policy *p)
 {
-	struct policy_override *sorted = malloc((p->overrides + 1) * sizeof *sorted);
+	struct policy_override *sorted = calloc(p->overrides + 1, sizeof *sorted);
 	size_t n = 0;
 	for (size_t k = p->packs + 1; sorted && k-- > 0;)
 		for (size_t i = 0; i < p->overrides; i++) {

@@ -1,6 +1,7 @@
 /* Reading a policy: its file, the packs that it extends, and what shows in all rules together. */
 #include "policy/policy.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "policy/rules.h"
 
@@ -122,6 +123,7 @@ static void read_pack_head(struct reader *r, const struct toml *t)
 	for (size_t i = 0; i < p->packs; i++)
 		if (strcmp(p->pack[i].name, r->pack) == 0)
 			pack = &p->pack[i];
+	check(pack); /* it is being read */
 	policy_read_keys(r, t, TABLE_PACK);
 	read_name(r, t, &name, &pack->version);
 	read_extends(r, t, &pack->extends);

@@ -1,4 +1,5 @@
 /* The words and phrases of a rule: in the policy, or in a file beside it, one a line. */
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "policy/rules.h"
@@ -88,6 +89,7 @@ static void read_words(struct reader *r, const struct toml *v, const struct buf 
 		       struct policy_rule *x)
 {
 	size_t lines = 1, line = 0;
+	check(text->bytes || text->len == 0);
 	for (size_t i = 0; i < text->len; i++)
 		lines += text->bytes[i] == '\n';
 	x->literals.item = arena_array(&r->policy->arena, lines, sizeof *x->literals.item);
