@@ -10,7 +10,7 @@ ROOMS = re.search(r"^ROOMS +:= (.*)$", (TOP / "Makefile").read_text(), re.M).gro
 
 
 def sources(top):
-    names = ["Makefile", *glob.glob("policy/packs/*", root_dir=top)]
+    names = ["Makefile", "policy/measured.txt", *glob.glob("policy/packs/*", root_dir=top)]
     for room in ROOMS:
         for end in ("c", "h", "inc", "cu", "awk"):
             names += glob.glob(f"{room}/*.{end}", root_dir=top)
