@@ -113,13 +113,31 @@ static int unicode_form(const struct step *s, const struct marked *in, struct ma
 
 /* ---- the others ---- */
 
+/* Cased since the tables of our library: Unicode 16 and 17, which the reference has. */
+static uint32_t lower_newer(uint32_t cp)
+{
+	static const struct {
+		uint32_t first, last, lower; /* of the first */
+	} newer[] = {
+		{ 0x1C89, 0x1C89, 0x1C8A },    { 0xA7CB, 0xA7CB, 0x0264 },
+		{ 0xA7CC, 0xA7CC, 0xA7CD },    { 0xA7CE, 0xA7CE, 0xA7CF },
+		{ 0xA7D2, 0xA7D2, 0xA7D3 },    { 0xA7D4, 0xA7D4, 0xA7D5 },
+		{ 0xA7DA, 0xA7DA, 0xA7DB },    { 0xA7DC, 0xA7DC, 0x019B },
+		{ 0x10D50, 0x10D65, 0x10D70 }, { 0x16EA0, 0x16EB8, 0x16EBB },
+	};
+	for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
+		if (cp >= newer[i].first && cp <= newer[i].last)
+			return newer[i].lower + (cp - newer[i].first);
+	return cp;
+}
+
 static int lowercase(const struct marked *in, struct marked *out)
 {
 	for (size_t at = 0; at < in->text.len;) {
 		uint32_t cp, lower[3];
 		char bytes[4];
 		size_t n = (size_t)text_utf8_decode(in->text.bytes + at, in->text.len - at, &cp);
-		int count = unicode_lower(cp, lower);
+		int count = unicode_lower(lower_newer(cp), lower);
 		for (int i = 0; i < count; i++)
 			put(out, in, bytes, (size_t)text_utf8_encode(lower[i], bytes),
 			    is_data(in, at, at + n));
