@@ -43,12 +43,26 @@ void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint6
 		p->run = grown;
 		p->room = room;
 	}
-	p->run[p->count++] = (struct part_run){ part, call, begin, len, place };
+	p->run[p->count++] = (struct part_run){ part, call, begin, len, place, SIZE_MAX };
+}
+
+void reply_parts_id(struct parts *p, const char *id, size_t len)
+{
+	size_t i = p->count;
+	while (i && p->run[i - 1].part != REPLY_CALL_NAME)
+		i--;
+	if (!i || !len || len > REPLY_NAME_BYTES || memchr(id, 0, len))
+		return;
+	p->run[i - 1].id = p->ids.len;
+	buf_add(&p->ids, id, len);
+	buf_add_byte(&p->ids, 0);
+	p->failed |= p->ids.failed;
 }
 
 static void parts_clear(struct parts *p)
 {
 	buf_clear(&p->text);
+	buf_clear(&p->ids);
 	p->count = 0;
 }
 
@@ -58,6 +72,9 @@ static void parts_move(struct parts *to, struct parts *from, uint64_t place)
 	for (size_t i = 0; i < from->count; i++) {
 		const struct part_run *r = &from->run[i];
 		reply_parts_add(to, r->part, r->call, place, from->text.bytes + r->begin, r->len);
+		if (r->id != SIZE_MAX)
+			reply_parts_id(to, from->ids.bytes + r->id,
+				       strlen(from->ids.bytes + r->id));
 	}
 	to->failed |= from->failed;
 	parts_clear(from);
@@ -66,6 +83,7 @@ static void parts_move(struct parts *to, struct parts *from, uint64_t place)
 static void parts_free(struct parts *p)
 {
 	buf_free(&p->text);
+	buf_free(&p->ids);
 	free(p->run);
 	*p = (struct parts){ 0 };
 }
@@ -314,21 +332,22 @@ static bool step_text(struct reply *r, bool end)
 
 /* ---- the interface ---- */
 
-int reply_open(struct reply **out, enum reply_syntax syntax, bool reasoning, struct err *e)
+int reply_open(struct reply **out, const struct reply_options *o, struct err *e)
 {
 	*out = NULL;
-	check(syntax < REPLY_SYNTAXES);
+	check(o->syntax < REPLY_SYNTAXES);
 	struct reply *r = calloc(1, sizeof *r);
 	if (!r)
 		return err_set(e, ERR_NOMEM, "out of memory for a reply");
-	r->syntax = syntax;
-	r->marks = reply_marks(syntax);
-	r->reasoning = reasoning && syntax != REPLY_SYNTAX_PLAIN;
+	r->syntax = o->syntax;
+	r->tools = o->tools;
+	r->marks = reply_marks(o->syntax);
+	r->reasoning = o->reasoning && o->syntax != REPLY_SYNTAX_PLAIN;
 	r->before = r->reasoning ? BEFORE_REASONING : BEFORE_NOTHING;
 	r->blank_keep = NO_SECTION;
 	r->hold = REPLY_HOLD_BYTES;
-	if (syntax == REPLY_SYNTAX_HARMONY)
-		r->mode = reasoning ? REPLY_BODY : REPLY_GAP;
+	if (o->syntax == REPLY_SYNTAX_HARMONY)
+		r->mode = o->reasoning ? REPLY_BODY : REPLY_GAP;
 	*out = r;
 	return 0;
 }
@@ -350,10 +369,12 @@ static int make_events(struct reply *r, const struct reply_event **event, size_t
 		r->event = grown;
 		r->event_room = p->room;
 	}
-	for (size_t i = 0; i < p->count; i++)
-		r->event[i] = (struct reply_event){ p->run[i].part, p->run[i].call,
-						    p->text.bytes + p->run[i].begin, p->run[i].len,
-						    p->run[i].place };
+	for (size_t i = 0; i < p->count; i++) {
+		const struct part_run *n = &p->run[i];
+		const char *id = n->id == SIZE_MAX ? NULL : p->ids.bytes + n->id;
+		r->event[i] = (struct reply_event){ n->part, n->call,  p->text.bytes + n->begin,
+						    n->len,  n->place, id };
+	}
 	*event = r->event;
 	*count = p->count;
 	return 0;

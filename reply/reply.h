@@ -38,6 +38,14 @@ struct reply_event {
 	/* Its place in all the text that was pushed: content and reasoning are runs of it, byte by
 	 * byte; the parts of a call may be written anew and have the place of the call's marker. */
 	uint64_t begin;
+	const char *id; /* with REPLY_CALL_NAME: the call's id as the model wrote it, or NULL */
+};
+
+struct reply_options {
+	enum reply_syntax syntax;
+	bool reasoning;      /* the prompt ended inside it ("<think>\n" in the generation prompt) */
+	const json_t *tools; /* the OpenAI list, borrowed until close; NULL: none. Arguments that
+			      * a family writes without their type get the type of the schema. */
 };
 
 /* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only
@@ -47,9 +55,7 @@ struct reply_event {
  * content); arguments before their name, or one undecided value of GLM, 64 KiB. Line ends that
  * stand between a marker and text are the marker's. */
 struct reply;
-/* reasoning: the prompt ended inside reasoning ("<think>\n" in the generation prompt). */
-int reply_open(struct reply **out, enum reply_syntax syntax, bool reasoning,
-	       struct err *e) MUST_USE;
+int reply_open(struct reply **out, const struct reply_options *o, struct err *e) MUST_USE;
 /* Hold back only that many bytes of a call: 0 streams arguments from their first byte on, right
  * where a grammar makes them whole. Before the first push. */
 void reply_hold(struct reply *r, size_t bytes);
@@ -80,8 +86,8 @@ struct reply_markers {
 };
 /* A grammar (GRAMMAR_CALL of grammar.h) for replies that are one call of one of these tools (the
  * OpenAI list), or of the one called name, with arguments by its schema; appended to out.
- * reasoning: as in reply_open, and then what the prompt began comes first; else there is none.
- * markers NULL: all are spelled out. ERR_UNSUPPORTED: a syntax or schema keyword, by name;
+ * reasoning: as in struct reply_options, and then what the prompt began comes first; else there is
+ * none. markers NULL: all are spelled out. ERR_UNSUPPORTED: a syntax or schema keyword, by name;
  * ERR_INPUT: no such tool, or a name that the syntax cannot write. */
 int reply_tool_grammar(enum reply_syntax s, const struct reply_markers *markers,
 		       const json_t *tools, const char *name, bool reasoning, struct buf *out,

@@ -88,10 +88,15 @@ static bool name_of_id(struct call *c)
 		digits++;
 	if (digits == 0 || digits == len || s[len - 1 - digits] != ':')
 		return false;
+	size_t whole = len;
+	const char *id = s;
 	len -= digits + 1;
 	if (len >= prefix && memcmp(s, "functions.", prefix) == 0)
 		s += prefix, len -= prefix;
-	return reply_call_name(c, s, len);
+	if (!reply_call_name(c, s, len))
+		return false;
+	reply_parts_id(c->out, id, whole);
+	return true;
 }
 
 static bool end_word(struct call *c, enum step_op op)
@@ -103,6 +108,8 @@ static bool end_word(struct call *c, enum step_op op)
 		good = reply_call_name(c, c->word.bytes, c->word.len);
 	else if (good && op == STEP_ID)
 		good = name_of_id(c);
+	else if (good && c->named)
+		reply_parts_id(c->out, c->word.bytes, c->word.len);
 	buf_clear(&c->word);
 	c->at++;
 	return good;

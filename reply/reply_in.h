@@ -47,15 +47,18 @@ struct part_run {
 	uint32_t call;
 	size_t begin, len; /* in the text of struct parts */
 	uint64_t place;    /* in the reply's text */
+	size_t id;         /* of a name: where its id begins in ids; SIZE_MAX: it has none */
 };
 struct parts {
-	struct buf text;
+	struct buf text, ids; /* ids: each with its NUL */
 	struct part_run *run;
 	size_t count, room;
 	bool failed;
 };
 void reply_parts_add(struct parts *p, enum reply_part part, uint32_t call, uint64_t place,
 		     const void *s, size_t len);
+/* Give the last name, if it is still here, this id. */
+void reply_parts_id(struct parts *p, const char *id, size_t len);
 
 /* ---- reply_call.c: the programs of calls ---- */
 
@@ -65,7 +68,7 @@ enum step_op {
 	STEP_ROUTE,     /* if the next byte is the first of text, go to step `to` */
 	STEP_GOTO,      /* to step `to` */
 	STEP_NAME,      /* a bare name: begins a call */
-	STEP_LABEL,     /* a bare word that is not kept */
+	STEP_LABEL,     /* a bare word: the id of the call */
 	STEP_ID,        /* functions.NAME:INDEX: begins a call */
 	STEP_OBJECT,    /* {"name": ..., "arguments": {...}}: a whole call */
 	STEP_ARGUMENTS, /* a JSON object: arguments of the call */
@@ -128,6 +131,7 @@ enum reply_before { BEFORE_NOTHING, BEFORE_CONTENT, BEFORE_REASONING, BEFORE_CAL
 
 struct reply {
 	enum reply_syntax syntax;
+	const json_t *tools; /* borrowed; NULL: none */
 	const struct mark *marks;
 	enum reply_mode mode;
 	bool reasoning; /* inside it */

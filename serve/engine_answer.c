@@ -59,8 +59,9 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 				    .deadline_us = a->q.deadline_us,
 				    .speculation = a->by->speculation,
 				    .answer_unshared = a->q.filtered };
+	struct reply_options how = { a->syntax, a->reasons, a->q.tools };
 	if (a->syntax != REPLY_SYNTAX_PLAIN)
-		TRY(reply_open(&ch->reply, a->syntax, a->reasons, e));
+		TRY(reply_open(&ch->reply, &how, e));
 	if (ch->reply && a->constraint)
 		reply_hold(ch->reply, 0); /* the grammar makes the call whole */
 	return engine_session_open(&ch->session, a->by->engine, &q, e);

@@ -69,7 +69,8 @@ static struct heard read_text(enum reply_syntax s, unsigned how, const char *tex
 	struct err e;
 	size_t count;
 	bool whole = !(how & 2);
-	check(reply_open(&r, s, how & 1, &e) == 0);
+	struct reply_options o = { s, how & 1, NULL };
+	check(reply_open(&r, &o, &e) == 0);
 	if (!whole)
 		reply_hold(r, how >> 2);
 	for (size_t at = 0; at < len; at += piece) {

@@ -26,7 +26,7 @@ static int run_reply(const struct work *w, struct err *e)
 	struct reply *r = NULL;
 	const struct reply_event *event;
 	size_t count = 0;
-	int rc = reply_open(&r, *(const enum reply_syntax *)w->more, false, e);
+	int rc = reply_open(&r, &(struct reply_options){ .syntax = *(const enum reply_syntax *)w->more }, e);
 	for (size_t i = 0; i <= w->len && rc == 0; i++) {
 		rc = i < w->len ? reply_push(r, (const char *)w->text + i, 1, &event, &count, e) :
 			          reply_end(r, &event, &count, e);

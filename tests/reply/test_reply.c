@@ -13,7 +13,7 @@
 
 /* What the events add up to. */
 struct heard {
-	struct buf content, reasoning, name[CALLS_MAX], arguments[CALLS_MAX];
+	struct buf content, reasoning, name[CALLS_MAX], arguments[CALLS_MAX], id[CALLS_MAX];
 	uint32_t calls;
 	bool whole_characters;
 	uint64_t end; /* of the last part that is a run of the text */
@@ -36,6 +36,7 @@ static void hear(struct heard *h, const struct reply_event *event, size_t count,
 		const struct reply_event *v = &event[i];
 		expect_place(h, v, text, row);
 		cr_assert_gt(v->len, 0, "%s", row);
+		cr_assert(!v->id || v->part == REPLY_CALL_NAME, "%s", row);
 		h->whole_characters = h->whole_characters && text_utf8_valid(v->text, v->len);
 		if (v->part == REPLY_CONTENT) {
 			buf_add(&h->content, v->text, v->len);
@@ -44,6 +45,7 @@ static void hear(struct heard *h, const struct reply_event *event, size_t count,
 		} else if (v->part == REPLY_CALL_NAME) {
 			cr_assert_eq(v->call, h->calls, "%s: names come in order, each at once", row);
 			cr_assert_lt(h->calls, CALLS_MAX);
+			buf_add_text(&h->id[h->calls], v->id ? v->id : "");
 			buf_add(&h->name[h->calls++], v->text, v->len);
 		} else {
 			cr_assert_eq(v->call + 1, h->calls, "%s: arguments belong to the last name", row);
@@ -56,6 +58,7 @@ static void heard_free(struct heard *h)
 {
 	for (uint32_t i = 0; i < h->calls; i++) {
 		buf_free(&h->name[i]);
+		buf_free(&h->id[i]);
 		buf_free(&h->arguments[i]);
 	}
 	buf_free(&h->content);
@@ -80,7 +83,8 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 	const struct reply_event *event;
 	struct err e = { 0 };
 	size_t count, at = 0;
-	cr_assert_eq(reply_open(&r, how->syntax, how->reasoning, &e), 0);
+	struct reply_options o = { how->syntax, how->reasoning, NULL };
+	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	if (how->hold != SIZE_MAX)
 		reply_hold(r, how->hold);
 	while (at < len) {
@@ -106,7 +110,8 @@ static bool same_heard(const struct heard *a, const struct heard *b)
 	bool same = same_text(&a->content, &b->content) && same_text(&a->reasoning, &b->reasoning) &&
 		    a->calls == b->calls;
 	for (uint32_t i = 0; i < a->calls && same; i++)
-		same = same_text(&a->name[i], &b->name[i]) && same_text(&a->arguments[i], &b->arguments[i]);
+		same = same_text(&a->name[i], &b->name[i]) && same_text(&a->arguments[i], &b->arguments[i]) &&
+		       same_text(&a->id[i], &b->id[i]);
 	return same;
 }
 
@@ -123,6 +128,9 @@ static void expect_heard(const struct heard *h, const char *content, const char 
 		cr_expect(json_is_object(arguments), "%s: %s", row, text_of(&h->arguments[i]));
 		const char *name = json_string_value(json_object_get(call, "name"));
 		cr_expect_str_eq(text_of(&h->name[i]), name, "%s", row);
+		const char *id = json_string_value(json_object_get(call, "id"));
+		if (id)
+			cr_expect_str_eq(text_of(&h->id[i]), id, "%s", row);
 		cr_expect(json_equal(arguments, json_object_get(call, "arguments")), "%s: %s", row,
 			  text_of(&h->arguments[i]));
 		json_decref(arguments);
@@ -230,7 +238,7 @@ Test(reply, whole_characters_in_give_whole_characters_out)
 			struct heard h = { .whole_characters = true };
 			struct err e;
 			size_t count;
-			cr_assert_eq(reply_open(&r, (enum reply_syntax)s, false, &e), 0);
+			cr_assert_eq(reply_open(&r, &(struct reply_options){ .syntax = (enum reply_syntax)s }, &e), 0);
 			for (size_t at = 0, n; text[at]; at += n) {
 				uint32_t cp;
 				n = (size_t)text_utf8_decode(text + at, 4, &cp);
@@ -258,7 +266,7 @@ Test(reply, text_is_held_only_while_it_may_become_a_marker)
 	struct heard h = { .whole_characters = true };
 	struct err e;
 	size_t count, k = 0;
-	cr_assert_eq(reply_open(&r, REPLY_SYNTAX_HERMES, false, &e), 0);
+	cr_assert_eq(reply_open(&r, &(struct reply_options){ .syntax = REPLY_SYNTAX_HERMES }, &e), 0);
 	for (size_t i = 0; i < sizeof text - 1; i++) {
 		cr_assert_eq(reply_push(r, text + i, 1, &event, &count, &e), 0);
 		hear(&h, event, count, text, text);
@@ -275,7 +283,7 @@ static size_t bytes_before_arguments(size_t hold, const char *text, size_t len)
 	const struct reply_event *event;
 	struct err e;
 	size_t count, found = len;
-	cr_assert_eq(reply_open(&r, REPLY_SYNTAX_HERMES, false, &e), 0);
+	cr_assert_eq(reply_open(&r, &(struct reply_options){ .syntax = REPLY_SYNTAX_HERMES }, &e), 0);
 	if (hold != SIZE_MAX)
 		reply_hold(r, hold);
 	for (size_t i = 0; i < len && found == len; i++) {

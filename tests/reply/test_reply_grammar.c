@@ -46,7 +46,8 @@ static struct buf read_calls(enum reply_syntax s, bool reasoning, const char *te
 	struct buf out = { 0 };
 	struct err e;
 	size_t count;
-	cr_assert_eq(reply_open(&r, s, reasoning, &e), 0);
+	struct reply_options o = { s, reasoning, NULL };
+	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	for (int end = 0; end < 2; end++) {
 		int rc = end ? reply_end(r, &event, &count, &e) :
 			       reply_push(r, text, strlen(text), &event, &count, &e);
