@@ -164,7 +164,8 @@ int api_read_note(struct api_request *r, const char *name, struct err *e)
 {
 	size_t i;
 	json_t *noted;
-	json_array_foreach(r->without_effect, i, noted) {
+	json_array_foreach(r->without_effect, i, noted)
+	{
 		if (strcmp(json_string_value(noted), name) == 0)
 			return 0;
 	}
@@ -237,7 +238,8 @@ static int ignore_metadata(struct api_request *r, const char *name, const json_t
 	json_t *one;
 	if (!json_is_object(v) || json_object_size(v) > METADATA_MAX)
 		return api_read_unexpected(name, "an object of at most 16 strings", e);
-	json_object_foreach((json_t *)v, key, one) {
+	json_object_foreach((json_t *)v, key, one)
+	{
 		if (!json_is_string(one))
 			return api_read_unexpected(name, "an object of strings", e);
 	}
@@ -338,8 +340,8 @@ int api_request_parse(const void *body, size_t len, struct api_request *out, str
 	if (len > LIMIT_REQUEST_BYTES)
 		return err_set(e, ERR_INPUT, "the body is longer than 8 MiB");
 	TRY(api_read_shape(out, body, len, e));
-	int r = json_read(&out->root, body ? body : "", len, LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH,
-			  e);
+	int r = json_read_as(&out->root, body ? body : "", len, LIMIT_REQUEST_BYTES,
+			     LIMIT_JSON_DEPTH, JSON_WIDE, e);
 	if (r < 0)
 		return r == ERR_INPUT ? err_prefix(e, "the body is not JSON") : r;
 	out->messages = json_array();

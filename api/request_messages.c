@@ -134,8 +134,8 @@ static int read_arguments(struct api_request *r, const json_t *function, size_t 
 		return *out ? 0 : no_memory(e);
 	}
 	TRY(api_read_shape(r, json_string_value(v), json_string_length(v), e));
-	int rc = json_read(out, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES,
-			   LIMIT_JSON_DEPTH, &why);
+	int rc = json_read_as(out, json_string_value(v), json_string_length(v), LIMIT_REQUEST_BYTES,
+			      LIMIT_JSON_DEPTH, JSON_WIDE, &why);
 	if (rc == 0 && json_is_object(*out))
 		return 0;
 	return rc == ERR_NOMEM ? no_memory(e)

@@ -24,8 +24,10 @@ static int add_messages(struct obj *o, const json_t *messages, struct err *e)
 	json_t *copy = json_deep_copy(messages), *message, *call;
 	size_t i, k;
 	int rc = json_ok(copy, e);
-	json_array_foreach(copy, i, message) {
-		json_array_foreach(json_object_get(message, "tool_calls"), k, call) {
+	json_array_foreach(copy, i, message)
+	{
+		json_array_foreach(json_object_get(message, "tool_calls"), k, call)
+		{
 			rc = rc < 0 ? rc : write_arguments(call, e);
 		}
 	}
@@ -132,8 +134,8 @@ static int add_constraint(struct obj *o, const struct api_request *q, struct err
 		return 0;
 	}
 	if (q->constraint == API_CONSTRAINT_SCHEMA || q->constraint == API_CONSTRAINT_CHOICE)
-		TRY(json_read(&value, text->bytes, text->len, LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH,
-			      e));
+		TRY(json_read_as(&value, text->bytes, text->len, LIMIT_REQUEST_BYTES,
+				 LIMIT_JSON_DEPTH, JSON_WIDE, e));
 	else
 		value = json_stringn(text->bytes, text->len);
 	obj_add(o, field[q->constraint], value);

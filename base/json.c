@@ -1,6 +1,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -46,25 +47,162 @@ static void *json_allocate(size_t bytes)
 
 static void watch_memory(void) { json_set_alloc_funcs(json_allocate, free); }
 
+/* ---- dialects ---- */
+
+/* Text of a dialect rewritten into strict JSON. */
+struct widening {
+	enum json_dialect dialect;
+	struct buf out;
+	size_t stop; /* `grown` counts up to this byte of out */
+	long grown;  /* bytes by which the last line before it is longer than the original's */
+};
+
+/* The string that begins here, its closing quote too where there is one. */
+static size_t string_span(const char *text, size_t len)
+{
+	size_t n = 1;
+	while (n < len && text[n] != '"')
+		n += text[n] == '\\' && n + 1 < len ? 2 : 1;
+	return n < len ? n + 1 : len;
+}
+
+static size_t digit_span(const char *text, size_t len)
+{
+	size_t n = 0;
+	while (n < len && text[n] >= '0' && text[n] <= '9')
+		n++;
+	return n;
+}
+
+/* The number of JSON's grammar that begins here, or 0. */
+static size_t number_span(const char *text, size_t len, bool *whole)
+{
+	size_t n = text[0] == '-', digits = digit_span(text + n, len - n), more;
+	if (digits == 0)
+		return 0;
+	n += text[n] == '0' ? 1 : digits;
+	*whole = true;
+	if (n < len && text[n] == '.' && (more = digit_span(text + n + 1, len - n - 1)) > 0) {
+		*whole = false;
+		n += 1 + more;
+	}
+	if (n < len && (text[n] == 'e' || text[n] == 'E')) {
+		size_t sign = n + 1 < len && (text[n + 1] == '+' || text[n + 1] == '-');
+		more = digit_span(text + n + 1 + sign, len - n - 1 - sign);
+		*whole = *whole && more == 0;
+		n += more ? 1 + sign + more : 0;
+	}
+	return n;
+}
+
+/* The literal of Python that begins here, or 0. As a key it stays what it is: bad text. */
+static size_t literal_span(const char *text, size_t len)
+{
+	static const char *const names[] = { "NaN", "Infinity", "-Infinity" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		size_t n = strlen(names[i]), at = n;
+		if (len < n || memcmp(text, names[i], n) != 0)
+			continue;
+		while (at < len && strchr(" \t\r\n", text[at]) && text[at])
+			at++;
+		return at < len && text[at] == ':' ? 0 : n;
+	}
+	return 0;
+}
+
+/* What strict JSON cannot hold, as the dialect wants it; the rest stays what it is. */
+static void widen_number(struct widening *w, const char *text, size_t n, bool whole)
+{
+	size_t at = w->out.len;
+	buf_add(&w->out, text, n);
+	if (w->out.failed || (whole && n < 19))
+		return;
+	const char *copy = w->out.bytes + at; /* ends in NUL */
+	errno = 0;
+	if (whole && (strtoll(copy, NULL, 10), errno != ERANGE))
+		return;
+	double v = strtod(copy, NULL);
+	bool endless = isinf(v);
+	if (endless ? w->dialect != JSON_PYTHON : !whole)
+		return;
+	w->out.len = at;
+	if (endless)
+		buf_add_text(&w->out, v < 0 ? "\"-Infinity\"" : "\"Infinity\"");
+	else
+		buf_printf(&w->out, "%.17g", v); /* beyond 2^63, so with an exponent: a real */
+}
+
+static void widen(struct widening *w, const char *text, size_t len)
+{
+	for (size_t i = 0, n; i < len; i += n) {
+		size_t before = w->out.len;
+		bool whole;
+		if (text[i] == '"') {
+			n = string_span(text + i, len - i);
+			buf_add(&w->out, text + i, n);
+		} else if (w->dialect == JSON_PYTHON && (n = literal_span(text + i, len - i)) > 0) {
+			buf_add_byte(&w->out, '"');
+			buf_add(&w->out, text + i, n);
+			buf_add_byte(&w->out, '"');
+		} else if ((n = number_span(text + i, len - i, &whole)) > 0) {
+			widen_number(w, text + i, n, whole);
+		} else {
+			n = 1;
+			buf_add_byte(&w->out, (unsigned char)text[i]);
+		}
+		if (before < w->stop)
+			w->grown = text[i] == '\n'
+					   ? 0
+					   : w->grown + (long)(w->out.len - before) - (long)n;
+	}
+}
+
+/* ---- reading ---- */
+
+static json_t *load(const void *text, size_t len, size_t flags, json_error_t *error)
+{
+	static pthread_once_t watched = PTHREAD_ONCE_INIT;
+	pthread_once(&watched, watch_memory);
+	starved = false;
+	return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, error);
+}
+
+/* Once more, after the strict reading failed; the place in *error becomes the original's. */
+static json_t *load_as(const void *text, size_t len, enum json_dialect dialect, json_error_t *error)
+{
+	struct widening w = { .dialect = dialect, .stop = SIZE_MAX };
+	widen(&w, text, len);
+	json_t *value = w.out.failed ? NULL : load(w.out.bytes ? w.out.bytes : "", w.out.len, 0, error);
+	starved |= w.out.failed;
+	if (!value && !starved) {
+		w.stop = error->position > 0 ? (size_t)error->position : 0;
+		w.grown = 0;
+		buf_clear(&w.out);
+		widen(&w, text, len);
+		error->column -= (int)w.grown;
+	}
+	buf_free(&w.out);
+	return value;
+}
+
 static int read_with(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
-		     size_t flags, struct err *e)
+		     size_t flags, enum json_dialect dialect, struct err *e)
 {
 	if (len > bytes_max)
 		return err_set(e, ERR_INPUT, "JSON of %zu bytes, the limit is %zu", len, bytes_max);
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		return err_set(e, ERR_INPUT, "line 1, column 1: a byte-order mark before the JSON");
 	TRY(check_depth(text, len, depth_max, e));
-	static pthread_once_t watched = PTHREAD_ONCE_INIT;
-	pthread_once(&watched, watch_memory);
-	starved = false;
 	json_error_t error;
-	json_t *value =
-		json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &error);
+	json_t *value = load(text, len, flags, &error);
+	if (!value && !starved && dialect != JSON_NARROW)
+		value = load_as(text, len, dialect, &error);
 	if (!value && starved)
 		return err_set(e, ERR_NOMEM, "out of memory for JSON");
 	if (!value && json_error_code(&error) == json_error_null_character)
-		return err_set(e, ERR_INPUT, "line %d, column %d: a string with the character U+0000",
-			       error.line, error.column);
+		return err_set(e, ERR_INPUT,
+			       "line %d, column %d: a string with the character U+0000", error.line,
+			       error.column);
 	if (!value)
 		return err_set(e, ERR_INPUT, "line %d, column %d: %s", error.line, error.column,
 			       error.text);
@@ -75,13 +213,19 @@ static int read_with(json_t **out, const void *text, size_t len, size_t bytes_ma
 int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 	      struct err *e)
 {
-	return read_with(out, text, len, bytes_max, depth_max, 0, e);
+	return read_with(out, text, len, bytes_max, depth_max, 0, JSON_NARROW, e);
+}
+
+int json_read_as(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+		 enum json_dialect dialect, struct err *e)
+{
+	return read_with(out, text, len, bytes_max, depth_max, 0, dialect, e);
 }
 
 int json_read_written(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 		      struct err *e)
 {
-	return read_with(out, text, len, bytes_max, depth_max, JSON_ALLOW_NUL, e);
+	return read_with(out, text, len, bytes_max, depth_max, JSON_ALLOW_NUL, JSON_NARROW, e);
 }
 
 /* Names for the sentences: jansson has none for a missing key or for kinds. */

@@ -16,7 +16,19 @@
 int json_read(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 	      struct err *e) MUST_USE;
 
-/* The same for what a writer below made: strings may hold NUL, as what a model says may. */
+/* How numbers are read. Everything else is as above in each of them. */
+enum json_dialect {
+	JSON_NARROW, /* as json_read: logs, bundles, keys, statements, what is signed */
+	JSON_WIDE,   /* an integer beyond 64 bits is the nearest double: requests, schemas */
+	/* The same, and NaN, Infinity, -Infinity and numbers beyond double are the *strings*
+	 * "NaN", "Infinity", "-Infinity": files of a model, as Python writes them. A field that is
+	 * read as a number refuses them by name; one that nobody reads does not matter. */
+	JSON_PYTHON,
+};
+int json_read_as(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
+		 enum json_dialect dialect, struct err *e) MUST_USE;
+
+/* As json_read for what a writer below made: strings may hold NUL, as what a model says may. */
 int json_read_written(json_t **out, const void *text, size_t len, size_t bytes_max, int depth_max,
 		      struct err *e) MUST_USE;
 

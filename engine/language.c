@@ -49,8 +49,8 @@ static int read_json(struct source *src, const char *name, json_t **out, struct 
 	*out = NULL;
 	int rc = read_optional(src, name, CONFIG_BYTES, &b, e);
 	if (rc == 1) {
-		rc = json_read(out, b.bytes ? b.bytes : "", b.len, CONFIG_BYTES, LIMIT_JSON_DEPTH,
-			       e);
+		rc = json_read_as(out, b.bytes ? b.bytes : "", b.len, CONFIG_BYTES,
+				  LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 		if (rc < 0)
 			rc = err_prefix(e, "%s", name);
 		else if (!json_is_object(*out))
@@ -271,8 +271,8 @@ static int shape_arguments(json_t *function, enum form form, struct err *e)
 	struct buf text = { 0 };
 	int rc = 0;
 	if (form == FORM_OBJECT && json_is_string(v)) {
-		if (json_read(&made, json_string_value(v), json_string_length(v),
-			      LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, &ignored) == 0 &&
+		if (json_read_as(&made, json_string_value(v), json_string_length(v),
+				 LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, JSON_WIDE, &ignored) == 0 &&
 		    !json_is_object(made)) {
 			json_decref(made);
 			made = NULL;

@@ -27,7 +27,8 @@ static int read_old_template(struct flow_fork_model *m, struct buf *b, struct er
 	struct err none;
 	json_t *config = NULL;
 	int rc = read_text(m, "tokenizer_config.json", MIB(8), b, e);
-	if (rc == 1 && json_read(&config, b->bytes, b->len, MIB(8), LIMIT_JSON_DEPTH, &none) == 0) {
+	if (rc == 1 && json_read_as(&config, b->bytes, b->len, MIB(8), LIMIT_JSON_DEPTH,
+				    JSON_PYTHON, &none) == 0) {
 		const char *text = json_string_value(json_object_get(config, "chat_template"));
 		if (text)
 			m->facts.chat_template = digest_of(text, strlen(text));
@@ -85,7 +86,8 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	TRY(model_tensors_open(&m->tensors, m->source, e));
 	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
 	if (rc == 0)
-		rc = json_read(&m->facts.config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH, e);
+		rc = json_read_as(&m->facts.config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH,
+				  JSON_PYTHON, e);
 	buf_free(&b);
 	if (rc < 0)
 		return err_prefix(e, "%s/config.json", m->ref.path);

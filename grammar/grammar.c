@@ -11,7 +11,8 @@
 
 static int json_text(json_t **out, const char *text, size_t len, struct err *e)
 {
-	return json_read(out, text, len, LIMIT_CONSTRAINT_BYTES, LIMIT_CONSTRAINT_NESTING, e);
+	return json_read_as(out, text, len, LIMIT_CONSTRAINT_BYTES, LIMIT_CONSTRAINT_NESTING,
+			    JSON_WIDE, e);
 }
 
 static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t *root,

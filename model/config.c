@@ -203,7 +203,7 @@ static int eos_check(const struct model_config *c, struct err *e)
 static int generation_read(struct model_config *c, const char *text, size_t len, struct err *e)
 {
 	json_t *root = NULL;
-	int r = json_read(&root, text, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, e);
+	int r = json_read_as(&root, text, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 	if (r < 0)
 		return err_prefix(e, "generation_config.json");
 	struct config_reader in = { .o = root, .file = "generation_config.json", .e = e };
@@ -217,7 +217,7 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 {
 	json_t *root = NULL;
 	*c = (struct model_config){ .digest = digest_of(config, len) };
-	int r = json_read(&root, config, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, e);
+	int r = json_read_as(&root, config, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 	if (r < 0)
 		return err_prefix(e, "config.json");
 	if (!json_is_object(root))

@@ -127,7 +127,8 @@ static int metadata_check(const json_t *o, const char *file, struct err *e)
 	json_t *v;
 	if (!json_is_object(o))
 		return err_set(e, ERR_INPUT, "%s: __metadata__ is not an object", file);
-	json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)o, key, v)
+	{
 		if (!json_is_string(v))
 			return err_set(e, ERR_INPUT,
 				       "%s: __metadata__ key \"%.80s\" is not a string", file, key);
@@ -201,7 +202,8 @@ static int header_add(struct model_tensors *d, const json_t *root, const char *f
 	if (!json_is_object(root))
 		return err_set(e, ERR_INPUT, "%s: the header is not an object", file);
 	TRY(room_for(d, json_object_size(root), e));
-	json_object_foreach((json_t *)(uintptr_t)root, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)root, key, v)
+	{
 		if (strcmp(key, "__metadata__") == 0) {
 			TRY(metadata_check(v, file, e));
 			continue;
@@ -333,7 +335,8 @@ static int shards_add(struct model_tensors *d, json_t *map, struct err *e)
 	int r = 0;
 	if (file == NULL)
 		return err_set(e, ERR_NOMEM, INDEX_FILE);
-	json_object_foreach(map, key, v) {
+	json_object_foreach(map, key, v)
+	{
 		if (!json_is_string(v)) {
 			r = err_set(e, ERR_INPUT,
 				    INDEX_FILE ": weight_map of %.200s is not a file name", key);
@@ -367,7 +370,8 @@ static int map_check(const struct model_tensors *d, json_t *map, struct err *e)
 			return err_set(e, ERR_INPUT, "tensor %s in %s is not in " INDEX_FILE,
 				       d->tensor[i].name, d->tensor[i].file);
 	}
-	json_object_foreach(map, key, v) {
+	json_object_foreach(map, key, v)
+	{
 		const struct model_tensor *t = model_tensors_find(d, key);
 		if (t == NULL)
 			return err_set(e, ERR_INPUT,
@@ -404,7 +408,8 @@ static int sharded_read(struct model_tensors *d, struct err *e)
 	json_t *root = NULL;
 	int r = source_read_file(d->source, INDEX_FILE, LIMIT_JSON_BYTES, &text, e);
 	if (r == 0) {
-		r = json_read(&root, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
+		r = json_read_as(&root, text.bytes, text.len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH,
+				 JSON_PYTHON, e);
 		if (r < 0)
 			err_prefix(e, INDEX_FILE);
 	}

@@ -36,8 +36,8 @@ static bool text_shapes(const struct buf *schema)
 {
 	struct err ignored;
 	json_t *v;
-	if (json_read(&v, schema->bytes ? schema->bytes : "", schema->len, SIZE_MAX,
-		      LIMIT_JSON_DEPTH, &ignored) < 0)
+	if (json_read_as(&v, schema->bytes ? schema->bytes : "", schema->len, SIZE_MAX,
+			 LIMIT_JSON_DEPTH, JSON_WIDE, &ignored) < 0)
 		return true;
 	bool yes = shapes(v);
 	json_decref(v);
@@ -47,7 +47,8 @@ static bool text_shapes(const struct buf *schema)
 unsigned serve_steering(const struct api_request *q)
 {
 	bool demanded = q->tool_choice == API_TOOLS_REQUIRED || q->tool_choice == API_TOOLS_NAMED;
-	bool json = q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
+	bool json =
+		q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
 	if (q->bias_count || q->ban_count || (q->constraint != API_CONSTRAINT_NONE && !json))
 		return FILTER_STEERED | FILTER_SHAPED;
 	if (q->constraint == API_CONSTRAINT_SCHEMA)

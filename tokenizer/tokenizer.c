@@ -122,7 +122,7 @@ static int open_all(struct tokenizer *t, const json_t *j, struct err *e)
 int tokenizer_open(struct tokenizer **out, const void *json, size_t len, struct err *e)
 {
 	json_t *j = NULL;
-	int rc = json_read(&j, json, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, e);
+	int rc = json_read_as(&j, json, len, LIMIT_JSON_BYTES, LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 	*out = NULL;
 	if (rc < 0)
 		return err_prefix(e, "tokenizer.json");

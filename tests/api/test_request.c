@@ -120,10 +120,10 @@ static const struct {
 	{ "{" HI ",\"top_k\":-2}", ERR_INPUT, "top_k" },
 	{ "{" HI ",\"top_k\":2147483648}", ERR_INPUT, "top_k" },
 	{ "{" HI ",\"seed\":9223372036854775807}", 0, "" },
-	{ "{" HI ",\"seed\":9223372036854775808}", ERR_INPUT, "JSON" },
+	{ "{" HI ",\"seed\":9223372036854775808}", ERR_INPUT, "seed" },
 	{ "{" HI ",\"seed\":-1}", 0, "" },
 	{ "{" HI ",\"seed\":-9223372036854775808}", 0, "" },
-	{ "{" HI ",\"seed\":-9223372036854775809}", ERR_INPUT, "JSON" },
+	{ "{" HI ",\"seed\":-9223372036854775809}", ERR_INPUT, "seed" },
 	{ "{" HI ",\"seed\":1.5}", ERR_INPUT, "seed" },
 	{ "{" HI ",\"max_tokens\":0}", ERR_INPUT, "max_tokens" },
 	{ "{" HI ",\"max_tokens\":1,\"max_completion_tokens\":1}", 0, "" },
@@ -300,6 +300,23 @@ Test(api_request, fields_arrive_as_sent)
 	api_request_free(&r);
 	buf_free(&names);
 	buf_free(&good);
+}
+
+/* A JSON number is a number: one beyond 64 bits is the nearest double. */
+Test(api_request, integers_beyond_64_bits_arrive_in_schemas)
+{
+	static const char body[] =
+		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tools\":[{\"type\":"
+		"\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":"
+		"{\"n\":{\"type\":\"integer\",\"maximum\":18446744073709551615}}}}}]}";
+	struct api_request r = { 0 };
+	struct err e = { 0 };
+	struct buf text = { 0 };
+	cr_assert_eq(api_request_parse(body, sizeof body - 1, &r, &e), 0, "%s", e.text);
+	cr_assert_eq(json_write(r.tools, 0, &text, &e), 0);
+	cr_expect(strstr(text.bytes, "\"maximum\":18446744073709552000.0"), "%s", text.bytes);
+	buf_free(&text);
+	api_request_free(&r);
 }
 
 Test(api_request, defaults_are_the_published_ones)

@@ -108,6 +108,92 @@ Test(base_json, reader_refuses_what_the_header_names)
 	}
 }
 
+/* What each dialect makes of a text: the value as it is written, or the sentence. */
+Test(base_json, dialects_read_numbers_beyond_the_strict)
+{
+	static const struct {
+		const char *text, *strict, *wide, *python;
+	} rows[] = {
+		{ "[1,-9223372036854775808]", "[1,-9223372036854775808]",
+		  "[1,-9223372036854775808]", "[1,-9223372036854775808]" },
+		{ "[9223372036854775807]", "[9223372036854775807]", "[9223372036854775807]",
+		  "[9223372036854775807]" },
+		{ "[9223372036854775808]", "too big integer", "[9.2233720368547758e18]",
+		  "[9.2233720368547758e18]" },
+		{ "[-9223372036854775809]", "too big negative", "[-9.2233720368547758e18]",
+		  "[-9.2233720368547758e18]" },
+		{ "{\"model_max_length\": 1000000000000000019884624838656}", "too big integer",
+		  "{\"model_max_length\": 1e30}", "{\"model_max_length\": 1e30}" },
+		{ "[18446744073709551615 , 1]", "too big", "[1.8446744073709552e19,1]",
+		  "[1.8446744073709552e19,1]" },
+		{ "NaN", "column 3", "column 3", "\"NaN\"" },
+		{ "", "line 1", "line 1", "line 1" },
+		{ "{\"a\":Infinity,\"b\":[-Infinity]}", "column 13", "column 13",
+		  "{\"a\":\"Infinity\",\"b\":[\"-Infinity\"]}" },
+		{ "[1e400,-1.5E+999]", "overflow", "column 6: real number overflow",
+		  "[\"Infinity\",\"-Infinity\"]" },
+		{ "[\"NaN 9223372036854775808 \\\" Infinity\",1e-400]",
+		  "[\"NaN 9223372036854775808 \\\" Infinity\",0.0]",
+		  "[\"NaN 9223372036854775808 \\\" Infinity\",0.0]",
+		  "[\"NaN 9223372036854775808 \\\" Infinity\",0.0]" },
+		{ "{NaN: 1}", "column 4", "column 4", "column 4" },
+		{ "{\"a\":1,\"a\":NaN}", "duplicate", "duplicate", "duplicate" },
+		{ "[NaNs]", "column 5", "column 5", "column 5" },
+		{ "[-NaN]", "column 2", "column 2", "column 2" },
+		{ "[+Infinity]", "column 2", "column 2", "column 2" },
+		{ "[09223372036854775808]", "column 2", "column 2", "column 2" },
+		{ "[1.e400]", "column 3", "column 3", "column 3" },
+		{ "[9223372036854775808,\nNaN, 1e400, nul]", "too big", "line 2, column 3",
+		  "line 2, column 15: invalid token near 'nul'" },
+		{ "[9223372036854775808, nul]", "too big", "line 1, column 25",
+		  "line 1, column 25: invalid token near 'nul'" },
+		{ "[Infinity", "column 9", "column 9", "line 1, column 9: " },
+		{ "\"NaN", "column 4", "column 4", "column 4" },
+		{ "[NaN", "column 4", "column 4", "column 4" },
+	};
+	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+		const char *const wanted[] = { rows[r].strict, rows[r].wide, rows[r].python };
+		for (int d = JSON_NARROW; d <= JSON_PYTHON; d++) {
+			json_t *v = NULL;
+			struct err e = { 0 };
+			struct buf out = { 0 };
+			int rc = json_read_as(&v, rows[r].text, strlen(rows[r].text), MIB(1), 8,
+					      (enum json_dialect)d, &e);
+			json_t *want = json_loads(wanted[d], JSON_DECODE_ANY, NULL);
+			cr_expect_eq(rc, want ? 0 : ERR_INPUT, "%s in %d: %d", rows[r].text, d, rc);
+			if (rc == 0)
+				cr_assert_eq(json_write(v, 0, &out, &e), 0);
+			if (want)
+				cr_expect(json_equal(v, want), "%s in %d: %s", rows[r].text, d,
+					  rc == 0 ? out.bytes : e.text);
+			else
+				cr_expect(strstr(e.text, wanted[d]), "%s in %d: %s", rows[r].text,
+					  d, e.text);
+			json_decref(want);
+			json_decref(v);
+			buf_free(&out);
+		}
+	}
+}
+
+/* A thousand digits are a number too, and none is beyond double. */
+Test(base_json, long_numbers_are_bounded)
+{
+	static char text[3000];
+	json_t *v = NULL;
+	struct err e = { 0 };
+	memset(text, '9', 308);
+	cr_expect_eq(json_read_as(&v, text, 308, MIB(1), 8, JSON_WIDE, &e), 0, "%s", e.text);
+	cr_expect_float_eq(json_real_value(v), 1e308, 1e292);
+	json_decref(v);
+	memset(text, '9', 2000);
+	cr_expect_eq(json_read_as(&v, text, 2000, MIB(1), 8, JSON_WIDE, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "line 1, column"), "%s", e.text);
+	cr_expect_eq(json_read_as(&v, text, 2000, MIB(1), 8, JSON_PYTHON, &e), 0, "%s", e.text);
+	cr_expect_str_eq(json_string_value(v), "Infinity");
+	json_decref(v);
+}
+
 Test(base_json, what_was_written_is_read_with_its_nul)
 {
 	json_t *said = json_stringn("a\0b", 3), *v = NULL;

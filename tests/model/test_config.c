@@ -331,6 +331,37 @@ Test(model_config, old_and_new_rope_spelling_agree)
 	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);
 }
 
+/* What Python writes is read; a field that wants a number refuses by name what is none. */
+Test(model_config, numbers_as_python_writes_them_are_read)
+{
+	static const struct { const char *member; int code; const char *word; } rows[] = {
+		{ "\"model_max_length\": 1000000000000000019884624838656", 0, "" },
+		{ "\"router_z_loss_coef\": NaN, \"x\": [Infinity, -Infinity, 1e999]", 0, "" },
+		{ "\"hidden_size\": 1000000000000000019884624838656", I, "hidden_size" },
+		{ "\"rms_norm_eps\": NaN", I, "rms_norm_eps \"NaN\"" },
+		{ "\"rope_theta\": Infinity", I, "rope_theta \"Infinity\"" },
+		{ "\"rope_theta\": 1e999", I, "rope_theta \"Infinity\"" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct model_config c;
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		json_t *o = case_config("deepseek_v2");
+		json_object_del(o, "rms_norm_eps");
+		json_object_del(o, "rope_theta");
+		cr_assert_eq(json_write(o, 0, &b, &e), 0);
+		b.len = (size_t)(strrchr(b.bytes, '}') - b.bytes);
+		buf_printf(&b, ", %s}", rows[i].member);
+		if (strstr(rows[i].member, "hidden_size"))
+			memcpy(strstr(b.bytes, "\"hidden_size\""), "\"hidden_sizx\"", 13);
+		int r = model_config_parse(&c, b.bytes, b.len, NULL, 0, &e);
+		cr_expect_eq(r, rows[i].code, "%s: %d %s", rows[i].member, r, e.text);
+		cr_expect_not_null(strstr(e.text, rows[i].word), "%s: %s", rows[i].member, e.text);
+		buf_free(&b);
+		json_decref(o);
+	}
+}
+
 Test(model_config, generation_config_overrides_eos)
 {
 	struct model_config c;
