@@ -1,9 +1,10 @@
 /* A stream is text/event-stream: "data: " JSON "\n\n" for each chunk, ": ping\n\n" into silence,
- * "data: [DONE]\n\n" last. Chunks: one with the role for each choice; one for each piece of text,
- * of reasoning, or of a tool call; one with the finish_reason of every choice, seed and the field
- * `hallmark` (record, index, leaf, receipt); with include_usage one more with usage and no choices.
- * A plain answer is one chat.completion object with the same fields. Sources: OpenAI API reference,
- * chat completions; reasoning_content as DeepSeek's API and vLLM spell it. */
+ * "data: [DONE]\n\n" last. Chunks: one with the role for each choice; one for each piece of
+ * text, of reasoning, or of a tool call; one with the finish_reason of every choice, seed and
+ * the field `hallmark` (record, index, leaf, receipt); with include_usage one more with usage
+ * and no choices. A plain answer is one chat.completion object with the same fields. Sources:
+ * OpenAI API reference, chat completions; reasoning_content as DeepSeek's API spells it,
+ * reasoning as OpenRouter and vLLM do: clients read one of them, so both are given. */
 #include "api/api.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -108,6 +109,8 @@ static void add_delta(struct buf *out, const struct api_piece *p)
 		break;
 	case API_REASONING:
 		buf_add_text(out, "\"reasoning_content\":\"");
+		write_text(out, &p->text);
+		buf_add_text(out, "\",\"reasoning\":\"");
 		break;
 	case API_CALL_NAME:
 		buf_printf(out, "\"tool_calls\":[{\"index\":%u,\"id\":", p->call);
@@ -257,6 +260,8 @@ static int add_choice(struct buf *out, const struct api_answer *s, const struct 
 	buf_add_text(out, null ? ",\"refusal\":null" : "\",\"refusal\":null");
 	if (c->reasoning.len) {
 		buf_add_text(out, ",\"reasoning_content\":\"");
+		add_buf(out, &c->reasoning);
+		buf_add_text(out, "\",\"reasoning\":\"");
 		add_buf(out, &c->reasoning);
 		buf_add_byte(out, '"');
 	}

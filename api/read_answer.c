@@ -89,7 +89,8 @@ static int read_choice(struct api_reader *r, const json_t *choice, struct err *e
 		return err_set(e, ERR_INPUT, "answer: a choice without text, or over %d",
 			       API_CHOICES - 1);
 	struct api_event v = { .choice = (unsigned)index, .part = API_REASONING };
-	add_text(r, v, json_object_get(said, "reasoning_content"));
+	const json_t *thought = json_object_get(said, "reasoning_content");
+	add_text(r, v, json_is_string(thought) ? thought : json_object_get(said, "reasoning"));
 	struct api_event content = v;
 	content.part = API_CONTENT;
 	content.logprobs = json_object_get(json_object_get(choice, "logprobs"), "content");

@@ -48,8 +48,15 @@ static int read_role(const json_t *message, size_t index, const char **out, stru
 
 /* ---- content ---- */
 
-/* {"type": "text", "text": ...} appended to joined. */
-static int read_part(const json_t *part, size_t index, struct buf *joined, struct err *e)
+/* What the parts of one content say. */
+struct said {
+	struct buf text, thought;
+	bool spoke; /* a part of text was there */
+};
+
+/* {"type": "text", "text": ...} appended to what was said; of an assistant reasoning too. */
+static int read_part(const json_t *part, size_t index, bool assistant, struct said *said,
+		     struct err *e)
 {
 	static const char *const later[] = { "image_url", "input_audio", "file", "refusal" };
 	static const char *const keys[] = { "type", "text", NULL };
@@ -61,49 +68,56 @@ static int read_part(const json_t *part, size_t index, struct buf *joined, struc
 				e, ERR_UNSUPPORTED,
 				"not available in this version: content parts of type \"%s\"",
 				type);
+	if (type && assistant && api_read_is_thought(type))
+		return api_read_thought_part(part, index, &said->thought, e);
 	if (!type || strcmp(type, "text") != 0 || !json_is_string(text))
 		return bad(index, "expected parts {\"type\": \"text\", \"text\": string}", e);
 	TRY(json_only_keys(part, keys, "a content part", e));
-	buf_add(joined, json_string_value(text), json_string_length(text));
+	if (said->spoke)
+		buf_add_byte(&said->text, '\n');
+	said->spoke = true;
+	buf_add(&said->text, json_string_value(text), json_string_length(text));
 	return 0;
 }
 
-static int join_parts(const json_t *parts, size_t index, json_t **out, struct err *e)
+static int join_parts(const json_t *parts, size_t index, bool assistant, struct said *said,
+		      struct err *e)
 {
-	struct buf joined = { 0 };
 	size_t i;
 	json_t *part;
-	int r = json_array_size(parts) ? 0 : bad(index, "no content", e);
+	if (json_array_size(parts) == 0)
+		return bad(index, "no content", e);
 	json_array_foreach(parts, i, part)
-	{
-		if (i > 0)
-			buf_add_byte(&joined, '\n');
-		r = read_part(part, index, &joined, e);
-		if (r < 0)
-			break;
-	}
-	if (r == 0)
-		r = buf_done(&joined, e);
-	if (r == 0)
-		*out = json_stringn_nocheck(joined.bytes ? joined.bytes : "", joined.len);
-	buf_free(&joined);
-	return r;
+		TRY(read_part(part, index, assistant, said, e));
+	TRY(buf_done(&said->thought, e));
+	return buf_done(&said->text, e);
 }
 
-/* Only an assistant's message that calls tools may be without. */
-static int read_content(const json_t *message, size_t index, json_t **out, struct err *e)
+/* Only an assistant's message that calls tools, or that has reasoned, may be without. */
+static int read_content(struct api_request *r, const json_t *message, size_t index, json_t **out,
+			json_t **thought, struct err *e)
 {
 	const json_t *content = json_object_get(message, "content");
-	if (json_is_string(content))
-		*out = json_incref((json_t *)content);
-	else if (json_is_array(content))
-		TRY(join_parts(content, index, out, e));
-	else if ((!content || json_is_null(content)) && is_role(message, "assistant") &&
-		 json_array_size(json_object_get(message, "tool_calls")))
-		*out = json_string("");
-	else
-		return bad(index, "\"content\" is neither a string nor a list", e);
-	return *out ? 0 : no_memory(e);
+	bool assistant = is_role(message, "assistant");
+	bool none = !content || json_is_null(content);
+	struct said said = { 0 };
+	int rc = 0;
+	if (json_is_array(content))
+		TRY_OUT(join_parts(content, index, assistant, &said, e));
+	TRY_OUT(api_read_thought(r, message, index, &said.thought, thought, e));
+	bool may_lack =
+		assistant && (*thought || json_array_size(json_object_get(message, "tool_calls")));
+	if (!json_is_string(content) && !json_is_array(content) && !(none && may_lack))
+		TRY_OUT(bad(index, "\"content\" is neither a string nor a list", e));
+	*out = json_is_string(content)
+		       ? json_incref((json_t *)content)
+		       : json_stringn_nocheck(said.text.bytes ? said.text.bytes : "",
+					      said.text.len);
+	rc = *out ? 0 : no_memory(e);
+out:
+	buf_free(&said.text);
+	buf_free(&said.thought);
+	return rc;
 }
 
 /* ---- tool calls of an earlier answer ---- */
@@ -139,7 +153,7 @@ static int read_arguments(struct api_request *r, const json_t *function, size_t 
 	if (rc == 0 && json_is_object(*out))
 		return 0;
 	return rc == ERR_NOMEM ? no_memory(e)
-			      : bad(index, "\"arguments\" of a tool call is not a JSON object", e);
+			       : bad(index, "\"arguments\" of a tool call is not a JSON object", e);
 }
 
 static int read_call(struct api_request *r, const json_t *call, size_t index, json_t *out,
@@ -198,12 +212,11 @@ static int copy_member(json_t *clean, const char *key, json_t *v, struct err *e)
 	return json_object_set(clean, key, v) < 0 ? no_memory(e) : 0;
 }
 
-/* What a tool's message says of its call, and what an assistant's says of its thoughts. */
+/* What a tool's message says of its call. */
 static int read_extras(struct api_request *r, const json_t *message, size_t index, json_t *clean,
 		       struct err *e)
 {
 	json_t *name = json_object_get(message, "name"), *v;
-	json_t *thought = json_object_get(message, "reasoning_content");
 	if (name && !json_is_null(name) && !json_is_string(name))
 		return bad(index, "\"name\" is not a string", e);
 	if (is_role(message, "tool")) {
@@ -214,11 +227,7 @@ static int read_extras(struct api_request *r, const json_t *message, size_t inde
 	} else if (json_is_string(name)) {
 		TRY(api_read_note(r, "messages.name", e));
 	}
-	if (!thought || json_is_null(thought))
-		return 0;
-	if (!json_is_string(thought) || !is_role(message, "assistant"))
-		return bad(index, "\"reasoning_content\" is not an assistant's string", e);
-	return copy_member(clean, "reasoning_content", thought, e);
+	return 0;
 }
 
 /* Members that clients send back from an earlier answer; only their absence (null or an empty list)
@@ -226,12 +235,12 @@ static int read_extras(struct api_request *r, const json_t *message, size_t inde
 static int check_members(const json_t *message, struct err *e)
 {
 	static const char *const read[] = { "role",       "content",      "name",
-					    "tool_calls", "tool_call_id", "reasoning_content" };
+					    "tool_calls", "tool_call_id", "reasoning_content",
+					    "reasoning",  "thinking",     "reasoning_details" };
 	static const char *const empty[] = { "refusal", "audio", "function_call", "annotations" };
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)message, key, v)
-	{
+	json_object_foreach((json_t *)message, key, v) {
 		bool fine = json_is_null(v);
 		for (size_t i = 0; i < sizeof read / sizeof *read; i++)
 			fine |= strcmp(key, read[i]) == 0;
@@ -250,14 +259,19 @@ static int fill_message(struct api_request *r, const json_t *message, size_t ind
 			struct err *e)
 {
 	const char *role = NULL;
-	json_t *text = NULL;
+	json_t *text = NULL, *thought = NULL;
 	TRY(read_role(message, index, &role, e));
 	TRY(check_members(message, e));
-	TRY(read_content(message, index, &text, e));
-	int failed = json_object_set_new(clean, "role", json_string(role));
-	failed |= json_object_set_new(clean, "content", text);
-	if (failed)
-		return no_memory(e);
+	int rc = read_content(r, message, index, &text, &thought, e);
+	if (rc == 0 && json_object_set_new(clean, "role", json_string(role)) < 0)
+		rc = no_memory(e);
+	if (rc == 0 && json_object_set(clean, "content", text) < 0)
+		rc = no_memory(e);
+	if (rc == 0 && thought)
+		rc = copy_member(clean, "reasoning_content", thought, e);
+	json_decref(text);
+	json_decref(thought);
+	TRY(rc);
 	TRY(read_extras(r, message, index, clean, e));
 	return read_calls(r, message, index, clean, e);
 }

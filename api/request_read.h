@@ -26,6 +26,15 @@ typedef int api_field_reader(struct api_request *r, const char *name, const json
 
 /* request_messages.c */
 api_field_reader api_read_messages;
+/* request_thought.c: an assistant's reasoning. A content part of this type is a piece of it, and
+ * its text is appended to out; then the whole of a message, of its members or else of its parts:
+ * *out is a new string, or NULL if there is none. ERR_INPUT: in a message of another role, or no
+ * text. */
+bool api_read_is_thought(const char *type);
+int api_read_thought_part(const json_t *part, size_t index, struct buf *out,
+			  struct err *e) MUST_USE;
+int api_read_thought(struct api_request *r, const json_t *message, size_t index,
+		     const struct buf *parts, json_t **out, struct err *e) MUST_USE;
 /* request_sampling.c */
 api_field_reader api_read_temperature, api_read_top_p, api_read_min_p, api_read_top_k,
 	api_read_frequency, api_read_presence, api_read_repetition, api_read_seed,

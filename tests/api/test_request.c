@@ -231,6 +231,15 @@ static const struct {
 	{ ONE("{\"role\":\"user\",\"content\":\"x\",\"reasoning_content\":\"y\"}"), ERR_INPUT,
 	  "reasoning_content" },
 	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_content\":\"y\"}"), 0, "" },
+	{ ONE("{\"role\":\"user\",\"content\":\"x\",\"reasoning\":\"y\"}"), ERR_INPUT, "\"reasoning\"" },
+	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"thinking\":[\"y\"]}"), ERR_INPUT, "\"thinking\"" },
+	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":\"y\"}"), ERR_INPUT,
+	  "reasoning_details" },
+	{ ONE("{\"role\":\"assistant\",\"content\":null}"), ERR_INPUT, "content" },
+	{ ONE("{\"role\":\"user\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"y\"}]}"), ERR_INPUT, "parts" },
+	{ ONE("{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":7}]}"), ERR_INPUT,
+	  "thinking" },
+	{ ONE("{\"role\":\"assistant\",\"content\":[{\"type\":\"reasoning\"}]}"), ERR_INPUT, "without its text" },
 	{ ONE("{\"role\":\"assistant\",\"content\":null," CALLED("{}") "}"), 0, "" },
 	{ ONE("{\"role\":\"assistant\"," CALLED("{}") "}"), 0, "" },
 	{ ONE("{\"role\":\"assistant\"," CALLED("[]") "}"), ERR_INPUT, "not a JSON object" },
@@ -397,6 +406,54 @@ Test(api_request, calls_and_tools_arrive_in_the_form_that_templates_take)
 	cr_expect(json_is_false(json_object_get(r.template_kwargs, "enable_thinking")));
 	api_request_free(&r);
 	buf_free(&text);
+}
+
+/* Whatever a client sends it back as, an assistant's reasoning is one text, and what is not used is named. */
+Test(api_request, reasoning_of_the_history_is_one_text_of_any_name)
+{
+#define PARTS(list) "\"content\":[" list "]"
+	static const struct {
+		const char *said, *thought, *content, *note;
+	} rows[] = {
+		{ "\"content\":\"x\",\"reasoning\":\"hm\"", "hm", "x", NULL },
+		{ "\"content\":\"x\",\"thinking\":\"hm\"", "hm", "x", NULL },
+		{ "\"content\":\"x\",\"reasoning\":\"hm\",\"reasoning_content\":\"hm\"", "hm", "x", NULL },
+		{ "\"content\":\"x\",\"reasoning\":\"hm\",\"reasoning_content\":null", "hm", "x", NULL },
+		{ "\"content\":\"x\",\"reasoning\":\"b\",\"reasoning_content\":\"a\"", "a", "x", "messages.reasoning" },
+		{ "\"content\":null,\"reasoning\":\"hm\"", "hm", "", NULL },
+		{ "\"content\":\"x\",\"reasoning\":\"\"", NULL, "x", NULL },
+		{ PARTS("{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"s\"},"
+			"{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"text\",\"text\":\"y\"}"),
+		  "hm", "x\ny", NULL },
+		{ PARTS("{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"h\"},"
+			"{\"type\":\"text\",\"text\":\"m\"}]}"),
+		  "hm", "", NULL },
+		{ PARTS("{\"type\":\"reasoning\",\"text\":\"hm\"},{\"type\":\"text\",\"text\":\"x\"}"), "hm", "x", NULL },
+		{ "\"content\":\"x\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\"},"
+		  "{\"type\":\"reasoning.encrypted\",\"data\":\"AA\"}]",
+		  "hm", "x", NULL },
+		{ "\"content\":\"x\",\"reasoning\":\"hm\",\"reasoning_details\":[{\"type\":\"reasoning.summary\","
+		  "\"summary\":\"short\"}]",
+		  "hm", "x", "messages.reasoning_details" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct api_request r = { 0 };
+		struct err e = { 0 };
+		struct buf body = { 0 };
+		buf_printf(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",%s}]}", rows[i].said);
+		cr_assert_eq(api_request_parse(body.bytes, body.len, &r, &e), 0, "%s: %s", rows[i].said, e.text);
+		const json_t *m = json_array_get(r.messages, 0);
+		const char *thought = json_string_value(json_object_get(m, "reasoning_content"));
+		cr_expect(thought ? rows[i].thought && strcmp(thought, rows[i].thought) == 0 : !rows[i].thought, "%s",
+			  rows[i].said);
+		cr_expect_str_eq(json_string_value(json_object_get(m, "content")), rows[i].content);
+		cr_expect_eq(json_object_size(m), thought ? 3 : 2, "no other name: the rules read this one");
+		const char *note = json_string_value(json_array_get(r.without_effect, 0));
+		cr_expect(note ? rows[i].note && strcmp(note, rows[i].note) == 0 : !rows[i].note, "%s: %s",
+			  rows[i].said, note ? note : "(none)");
+		api_request_free(&r);
+		buf_free(&body);
+	}
 }
 
 Test(api_request, a_constraint_arrives_as_text_of_its_kind)

@@ -137,7 +137,7 @@ Test(server, parts_and_choices_of_a_plain_answer_stand_where_clients_look)
 	struct buf b = chat(r.port, SAY("rich choices=2 logprobs"));
 	static const char *const once[] = {
 		"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"so\",\"refusal\":null,",
-		"\"reasoning_content\":\"hm \\\"1\\\"\"," CALLS "},",
+		"\"reasoning_content\":\"hm \\\"1\\\"\",\"reasoning\":\"hm \\\"1\\\"\"," CALLS "},",
 		"\"logprobs\":{\"content\":[" TOKEN("so", "115,111") "],\"refusal\":null},"
 		"\"finish_reason\":\"tool_calls\"},{\"index\":1,\"message\":{\"role\":\"assistant\","
 		"\"content\":\"other\",\"refusal\":null},",
@@ -160,7 +160,8 @@ Test(server, parts_and_choices_of_a_stream_are_deltas)
 	struct buf b = chat(r.port, STREAM("rich choices=2 logprobs"));
 	static const char *const once[] = {
 		"{\"index\":1,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},",
-		"{\"index\":0,\"delta\":{\"reasoning_content\":\"hm \\\"1\\\"\"},\"finish_reason\":null}",
+		"{\"index\":0,\"delta\":{\"reasoning_content\":\"hm \\\"1\\\"\","
+		"\"reasoning\":\"hm \\\"1\\\"\"},\"finish_reason\":null}",
 		"{\"index\":0,\"delta\":{\"content\":\"so\"},\"logprobs\":{\"content\":[" TOKEN(
 			"so", "115,111") "],\"refusal\":null},",
 		"{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"call_1\",\"type\":\"function\","
