@@ -209,6 +209,11 @@ enum reply_syntax engine_reply_syntax(const struct engine *m)
 	return m->text ? language_syntax(m->text) : REPLY_SYNTAX_PLAIN;
 }
 
+enum reply_ids engine_reply_ids(const struct engine *m)
+{
+	return m->text ? language_ids(m->text) : REPLY_IDS_CALL;
+}
+
 /* A control token that the reader of this family gets to see, and that ends nothing. */
 static bool is_marker(const struct engine *m, enum reply_syntax s,
 		      const struct tokenizer_control *c)

@@ -90,8 +90,9 @@ struct engine_chat {
 int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
 		       struct token_ids *ids, struct err *e) MUST_USE;
 
-/* The syntax of the model's replies, found from its template; PLAIN without one. */
+/* How the model's replies are written, and the ids of their calls, as its template has them. */
 enum reply_syntax engine_reply_syntax(const struct engine *m);
+enum reply_ids engine_reply_ids(const struct engine *m);
 /* reply_tool_grammar with the markers that are control tokens of this model. */
 int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_t *tools,
 			const char *name, bool reasoning, struct buf *out, struct err *e) MUST_USE;
@@ -133,8 +134,7 @@ struct engine_sampling {
 	uint32_t tokens_max, tokens_min; /* eos and stop strings count from tokens_min on */
 	const char *const *stop;         /* [stop_count] strings */
 	size_t stop_count;
-	const char *const *ban; /* [ban_count] byte strings that the answer never holds, in any
-				   tokenisation */
+	const char *const *ban; /* [ban_count] byte strings that no tokenisation may spell */
 	size_t ban_count;
 	bool ignore_eos;
 	bool markers;          /* keep special tokens in the text (reply_syntax_markers) */

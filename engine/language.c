@@ -1,10 +1,10 @@
 /* Tokenizer and chat template of one model folder.
  *
  * The template is chat_template.jinja, else chat_template of tokenizer_config.json: a string, or
- * a list of {name, template} of which "default" and "tool_use" are used. Models disagree on
- * whether the arguments of a tool call are an object or a string, and on whether content may be a
- * list of parts; both are found out by rendering a canary once. */
+ * a list of {name, template} of which "default" and "tool_use" are used. Messages are given to it
+ * in the form that it wants: history.h. */
 #include "engine/language.h"
+#include "engine/history.h"
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -19,16 +19,13 @@
 #define CONFIG_BYTES MIB(16)
 #define TIKTOKEN_BYTES MIB(64)
 
-enum form { FORM_ANY, FORM_OBJECT, FORM_TEXT };
-
 struct language {
 	struct tokenizer *tokenizer;
 	struct language_facts facts;
 	struct buf template,
 		tool_template; /* tool_template: used when tools are given, may be empty */
 	json_t *tokens;        /* "bos_token" ... -> string */
-	enum form arguments;
-	bool parts;                /* content may be a list */
+	struct engine_history_form form;
 	pthread_mutex_t lock;      /* of trees */
 	struct token_trees *trees; /* NULL until asked for */
 };
@@ -65,8 +62,7 @@ static int collect_tokens(json_t *tokens, const json_t *config, struct err *e)
 {
 	const char *name;
 	json_t *v;
-	json_object_foreach((json_t *)config, name, v)
-	{
+	json_object_foreach((json_t *)config, name, v) {
 		const json_t *text = json_is_object(v) ? json_object_get(v, "content") : v;
 		if (!text_ends(name, "_token") || !json_is_string(text) ||
 		    json_object_get(tokens, name))
@@ -84,8 +80,7 @@ static int template_from_config(struct language *t, const json_t *config, struct
 	size_t i;
 	if (json_is_string(c))
 		buf_add_text(out, json_string_value(c));
-	json_array_foreach((json_t *)c, i, row)
-	{
+	json_array_foreach((json_t *)c, i, row) {
 		const char *name = json_string_value(json_object_get(row, "name"));
 		const char *text = json_string_value(json_object_get(row, "template"));
 		if (!name || !text)
@@ -250,88 +245,6 @@ int language_decode(const struct language *t, const uint32_t *id, size_t count, 
 	return tokenizer_decode(t->tokenizer, id, count, skip_special, out, e);
 }
 
-/* ---- messages as the template wants them ---- */
-
-/* json.dumps as templates know it. */
-static int dump(const json_t *v, struct buf *out, struct err *e)
-{
-	static const char template[] = "{{ value | tojson }}";
-	json_t *vars = json_pack("{sO}", "value", v);
-	int rc = vars ? template_render(template, sizeof template - 1, vars, 0, out, NULL, e)
-		      : err_set(e, ERR_NOMEM, "out of memory for a tool call");
-	json_decref(vars);
-	return rc;
-}
-
-/* The arguments of one call in the wanted form; text that is no JSON object stays text. */
-static int shape_arguments(json_t *function, enum form form, struct err *e)
-{
-	json_t *v = json_object_get(function, "arguments"), *made = NULL;
-	struct err ignored = { 0 };
-	struct buf text = { 0 };
-	int rc = 0;
-	if (form == FORM_OBJECT && json_is_string(v)) {
-		if (json_read_as(&made, json_string_value(v), json_string_length(v),
-				 LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, JSON_WIDE, &ignored) == 0 &&
-		    !json_is_object(made)) {
-			json_decref(made);
-			made = NULL;
-		}
-	} else if (form == FORM_TEXT && json_is_object(v)) {
-		rc = dump(v, &text, e);
-		made = rc == 0 ? json_stringn(text.bytes, text.len) : NULL;
-	}
-	buf_free(&text);
-	if (rc == 0 && made && json_object_set_new(function, "arguments", made) < 0)
-		rc = err_set(e, ERR_NOMEM, "out of memory for a tool call");
-	return rc;
-}
-
-/* A list of text parts becomes their text; other kinds of parts are refused. */
-static int shape_content(json_t *message, bool parts, struct err *e)
-{
-	const json_t *content = json_object_get(message, "content"), *part;
-	struct buf text = { 0 };
-	size_t i;
-	if (!json_is_array(content))
-		return 0;
-	json_array_foreach((json_t *)content, i, part)
-	{
-		const char *type = json_string_value(json_object_get(part, "type"));
-		const char *s = json_string_value(json_object_get(part, "text"));
-		if (!s || (type && strcmp(type, "text") != 0)) {
-			buf_free(&text);
-			return err_set(
-				e, ERR_UNSUPPORTED,
-				"not available in this version: message content of type %.40s",
-				type ? type : "(none)");
-		}
-		buf_add_text(&text, s);
-	}
-	int rc = text.failed ? err_set(e, ERR_NOMEM, "out of memory for a message") : 0;
-	const char *bytes = text.bytes ? text.bytes : "";
-	json_t *joined = rc < 0 || parts ? NULL : json_stringn(bytes, text.len);
-	if (rc == 0 && !parts && json_object_set_new(message, "content", joined) < 0)
-		rc = err_set(e, ERR_NOMEM, "out of memory for a message");
-	buf_free(&text);
-	return rc;
-}
-
-static int shape_messages(const struct language *t, json_t *messages, struct err *e)
-{
-	json_t *message, *call;
-	size_t i, k;
-	json_array_foreach(messages, i, message)
-	{
-		if (!json_is_object(message))
-			return err_set(e, ERR_INPUT, "message %zu is not an object", i);
-		TRY(shape_content(message, t->parts, e));
-		json_array_foreach(json_object_get(message, "tool_calls"), k, call)
-			TRY(shape_arguments(json_object_get(call, "function"), t->arguments, e));
-	}
-	return 0;
-}
-
 /* ---- rendering ---- */
 
 /* Names a caller may set: switches that released templates know. Scalars only. */
@@ -345,8 +258,7 @@ static int add_kwargs(json_t *vars, const json_t *kwargs, struct err *e)
 	};
 	const char *name;
 	json_t *v;
-	json_object_foreach((json_t *)kwargs, name, v)
-	{
+	json_object_foreach((json_t *)kwargs, name, v) {
 		bool known = false;
 		for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
 			known = known || strcmp(name, allowed[i]) == 0;
@@ -402,7 +314,7 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 	if (!json_is_array(c->messages))
 		return err_set(e, ERR_INPUT, "messages are not a list");
 	json_t *messages = json_deep_copy(c->messages);
-	int rc = messages ? shape_messages(t, messages, e)
+	int rc = messages ? engine_history_shape(&t->form, messages, e)
 			  : err_set(e, ERR_NOMEM, "out of memory for the messages");
 	if (rc == 0)
 		rc = render(t, c, messages, &made, &origin, e);
@@ -419,52 +331,20 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 	return rc;
 }
 
-/* ---- probing ---- */
-
-static size_t occurrences(const struct buf *text, const char *what)
+static int render_canary(const void *self, json_t *messages, const json_t *tools, struct buf *text,
+			 struct err *e)
 {
-	size_t n = 0, len = strlen(what);
-	const char *at = text->bytes, *end = at + text->len;
-	for (; at && (at = memmem(at, (size_t)(end - at), what, len)); at += len)
-		n++;
-	return n;
-}
-
-/* How often the rendering of messages (consumed) holds what; 0 if it fails. */
-static size_t canary(const struct language *t, json_t *messages, const char *what)
-{
-	struct engine_chat c = { .messages = messages };
-	struct buf text = { 0 };
-	struct err ignored = { 0 };
-	size_t n = 0;
-	if (messages && render(t, &c, messages, &text, NULL, &ignored) == 0)
-		n = occurrences(&text, what);
-	json_decref(messages);
-	buf_free(&text);
-	return n;
-}
-
-static json_t *call_canary(json_t *arguments)
-{
-	return json_pack("[{s:s,s:s},{s:s,s:s,s:[{s:s,s:s,s:{s:s,s:o}}]}]", "role", "user",
-			 "content", "canary", "role", "assistant", "content", "", "tool_calls",
-			 "id", "call_0", "type", "function", "function", "name", "canary_call",
-			 "arguments", arguments);
+	struct engine_chat c = { .messages = messages, .tools = tools };
+	return render(self, &c, messages, text, NULL, e);
 }
 
 static void probe(struct language *t)
 {
-	static const char call[] = "{\"canary\": \"twig\"}", part[] = "canary part";
-	bool object = canary(t, call_canary(json_pack("{ss}", "canary", "twig")), call) == 1;
-	bool text = canary(t, call_canary(json_string(call)), call) == 1;
-	t->arguments = object ? FORM_OBJECT : text ? FORM_TEXT : FORM_ANY;
-	const char *keys = "'type'"; /* a list that is printed as Python would */
-	json_t *list = json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type", "text",
-				 "text", part);
-	json_incref(list);
-	t->parts = canary(t, list, part) == 1;
-	t->parts = canary(t, list, keys) == 0 && t->parts;
+	bool kimi = language_syntax(t) == REPLY_SYNTAX_KIMI;
+	engine_history_probe(&t->form, render_canary, t, kimi ? REPLY_IDS_FUNCTION : REPLY_IDS_CALL);
 }
+
+enum reply_ids language_ids(const struct language *t) { return t->form.ids; }
 
 enum reply_syntax language_syntax(const struct language *t)
 {

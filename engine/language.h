@@ -49,6 +49,8 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 
 /* The syntax of replies, by the template that renders tools. */
 enum reply_syntax language_syntax(const struct language *t);
+/* The ids of calls that the template takes. */
+enum reply_ids language_ids(const struct language *t);
 
 /* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete
  * now and keeps the rest. The pieces together are the decode of all ids, save that ill-formed

@@ -4,6 +4,7 @@
 #define REPLY_REPLY_H
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/json.h"
 
 #include <stdbool.h>
@@ -72,6 +73,20 @@ enum reply_syntax reply_syntax_find(const char *text, size_t len);
 bool reply_prompt_reasons(enum reply_syntax s, const char *prompt, size_t len);
 /* Whether the session must keep special tokens in its text for this syntax. */
 bool reply_syntax_markers(enum reply_syntax s);
+
+/* ---- ids of calls ---- */
+
+/* What a template takes as the id of a call: anything; nine letters and digits (Mistral);
+ * functions.NAME:INDEX (Kimi), the index counted over the conversation. */
+enum reply_ids { REPLY_IDS_CALL, REPLY_IDS_NINE, REPLY_IDS_FUNCTION };
+#define REPLY_ID_BYTES 96 /* the longest, with its end */
+bool reply_id_fits(enum reply_ids form, const char *id);
+/* The id of the call with this number in the conversation: where the form has no place for name or
+ * index, or the name is not one that stands bare, of the digest alone. */
+void reply_id_make(enum reply_ids form, const struct digest *from, const char *name, unsigned index,
+		   char out[REPLY_ID_BYTES]);
+/* Whether an id that a model wrote is functions.NAME:INDEX with this name. */
+bool reply_id_names(const char *id, const char *name, size_t len);
 
 /* ---- calls that are demanded ---- */
 

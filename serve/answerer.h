@@ -83,6 +83,7 @@ struct answer_model {
 		const struct digest *library;        /* that was loaded for it */
 	} device;
 	uint32_t context_max;
+	enum reply_ids ids; /* of calls */
 };
 
 /* self is the answerer's own; many threads open answers, one thread at a time uses an answer. */

@@ -29,8 +29,8 @@ int serve_completion_open(struct serve_chat *c, struct serve_completion *ch, uns
 	ch->index = index;
 	ch->tokens.wanted = c->request.logprobs;
 	TRY(serve_notes_init(&ch->notes, serve_keeps(c->service) != POLICY_FULL, e));
-	return open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0, &ch->content,
-			   e);
+	return open_stream(c, POLICY_CONTENT, serve_content_is_json(c) ? FILTER_JSON : 0,
+			   &ch->content, e);
 }
 
 /* ---- parts ---- */
@@ -50,10 +50,7 @@ static struct serve_stop *stop_of(struct serve_completion *ch, enum api_part par
 }
 
 /* Whether stop strings are looked for here, and not by the answerer. */
-static bool finds_stops(const struct serve_chat *c)
-{
-	return c->filtered && c->request.stop_count;
-}
+static bool finds_stops(const struct serve_chat *c) { return c->filtered && c->request.stop_count; }
 
 /* Queue what was cleared of a text. last: its end. */
 static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part part, bool last,
@@ -146,13 +143,40 @@ static int end_call(struct serve_chat *c, struct serve_completion *ch, struct er
 	return end;
 }
 
-/* Filter the whole name of a call. The part that is cleared first is kept until the rest is cleared
- * too. */
+/* How many calls the conversation had before this answer. */
+static unsigned calls_before(const struct serve_chat *c)
+{
+	const json_t *message;
+	size_t i, n = 0;
+	json_array_foreach((json_t *)c->messages, i, message)
+		n += json_array_size(json_object_get(message, "tool_calls"));
+	return (unsigned)n;
+}
+
+/* The id of a call, from the record's number: a replay gives the same ids, and they tell nothing of
+ * what was asked. Where ids are of names, it is of the name as it went out. */
+static void name_call(const struct serve_chat *c, struct serve_completion *ch, const char *name)
+{
+	struct answer_model model = { 0 };
+	struct buf b = { 0 };
+	buf_add_text(&b, serve_chat_name(c));
+	buf_add_byte(&b, 0);
+	buf_add_u32le(&b, ch->index);
+	buf_add_u32le(&b, ch->open_call);
+	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);
+	buf_free(&b);
+	c->service->who->model(c->service->self, &model);
+	reply_id_make(model.ids, &d, name, calls_before(c) + ch->open_call,
+		      ch->call[ch->open_call].id);
+}
+
+/* Filter the whole name of a call, and queue what is cleared of it; the call is called after that.
+ * The part that is cleared first is kept until the rest is cleared too. */
 static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
 		      const char *text, size_t len, struct err *e)
 {
 	struct cleared first, rest;
-	struct buf kept = { 0 };
+	struct buf kept = { 0 }, whole = { 0 };
 	int end = filter_stream_push(f, text, len, &first, e);
 	if (end == FILTER_OPEN) {
 		buf_add(&kept, first.bytes, first.len);
@@ -160,13 +184,20 @@ static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct 
 		end = filter_stream_end(f, &rest, e);
 	}
 	int rc = kept.failed ? err_set(e, ERR_NOMEM, "out of memory") : end;
-	if (rc == FILTER_COMPLETE)
+	if (rc == FILTER_COMPLETE) {
+		buf_add(&whole, first.bytes, first.len);
+		buf_add(&whole, rest.bytes, rest.len);
+		rc = buf_done(&whole, e);
+		name_call(c, ch, whole.bytes ? whole.bytes : "");
+	}
+	if (rc == 0 && end == FILTER_COMPLETE)
 		rc = serve_queue_text(&c->queue, ch->index, API_CALL_NAME, ch->open_call, &first,
 				      false, e);
 	if (rc == 0 && end == FILTER_COMPLETE)
 		rc = serve_queue_text(&c->queue, ch->index, API_CALL_NAME, ch->open_call, &rest,
 				      true, e);
 	buf_free(&kept);
+	buf_free(&whole);
 	return rc < 0 ? rc : end;
 }
 
@@ -182,23 +213,6 @@ static int put_name(struct serve_chat *c, struct serve_completion *ch, const cha
 	filter_stream_close(f);
 	TRY(rc);
 	return end == FILTER_COMPLETE ? FILTER_OPEN : stop_choice(ch, end);
-}
-
-/* The id of a call, from the record's number: a replay gives the same ids, and they tell nothing of
- * what was asked. */
-static void name_call(const struct serve_chat *c, const struct serve_completion *ch, unsigned call,
-		      char id[40])
-{
-	struct buf b = { 0 };
-	char hex[65];
-	buf_add_text(&b, serve_chat_name(c));
-	buf_add_byte(&b, 0);
-	buf_add_u32le(&b, ch->index);
-	buf_add_u32le(&b, call);
-	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);
-	buf_free(&b);
-	digest_hex(&d, hex);
-	snprintf(id, 40, "call_%.24s", hex);
 }
 
 /* No tool was offered: the call becomes content, written as JSON. */
@@ -234,12 +248,12 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch, const c
 	if (!ch->call || ch->calls == SERVE_CALLS)
 		return err_set(e, ERR_NOMEM, "out of memory for tool calls");
 	ch->open_call = ch->calls++;
-	name_call(c, ch, ch->open_call, ch->call[ch->open_call].id);
+	name_call(c, ch, ""); /* should the name be blocked */
 	end = put_name(c, ch, name, len, e);
 	TRY(end);
-	return end == FILTER_OPEN ? open_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON,
-						&ch->arguments, e)
-				  : end;
+	return end == FILTER_OPEN
+		       ? open_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON, &ch->arguments, e)
+		       : end;
 }
 
 static int push_arguments(struct serve_chat *c, struct serve_completion *ch, const char *text,

@@ -122,7 +122,7 @@ uint64_t serve_stop_source(const struct serve_stop *s, const struct filter_recor
 #define SERVE_CALLS 128 /* the reply's parser gives no more */
 
 struct serve_call {
-	char id[40];
+	char id[REPLY_ID_BYTES];
 	struct buf name, arguments; /* as they went out */
 };
 

@@ -274,7 +274,8 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .chat_template = &f->chat_template,
 				      .choice = &f->choice,
 				      .device = { f->device, f->device_name, NULL, NULL },
-				      .context_max = m->context_max };
+				      .context_max = m->context_max,
+				      .ids = engine_reply_ids(m->engine) };
 }
 
 static void serve_engine_free(void *self)

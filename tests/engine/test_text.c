@@ -293,6 +293,74 @@ Test(text, tool_arguments_take_the_form_the_template_wants)
 	check_call(text, json_string("{\"a\":1}"), "{\"a\":1}");
 }
 
+static void check_text(const char *template, const char *messages, const char *expected)
+{
+	struct language *t = open_template(template);
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	json_t *m = vector_json(messages, strlen(messages));
+	struct engine_chat c = { .messages = m };
+	cr_assert_eq(language_chat(t, &c, &text, NULL, &e), 0, "%s: %s", template, e.text);
+	cr_expect_str_eq(text.bytes ? text.bytes : "", expected, "%s", template);
+	buf_free(&text);
+	json_decref(m);
+	language_close(t);
+}
+
+#define CALLS(id) \
+	"\"tool_calls\":[{\"id\":\"" id "\",\"type\":\"function\",\"function\":" \
+	"{\"name\":\"f\",\"arguments\":{}}}]"
+#define CALL(id) \
+	"{\"role\":\"assistant\",\"content\":\"\"," CALLS(id) "}"
+#define RESULT(id) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"r\"}"
+#define IDS \
+	"{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.id }} {% endfor %}" \
+	"{{ m.tool_call_id }} {% endfor %}"
+#define NINE "{% for m in messages %}{% for c in m.tool_calls or [] %}{% if c.id | length != 9 %}" \
+	     "{{ raise_exception('nine') }}{% endif %}{{ c.id }} {% endfor %}" \
+	     "{% if m.role == 'tool' and m.tool_call_id | length != 9 %}{{ raise_exception('nine') }}{% endif %}" \
+	     "{{ m.tool_call_id }} {% endfor %}"
+
+/* The made ones: base 62 of SHA-256("c1") and ("call_2"), by Python. */
+Test(text, ids_of_the_history_become_what_the_template_takes)
+{
+	const char *two = "[" CALL("c1") "," RESULT("c1") "," CALL("call_2") "," RESULT("call_2") ","
+			  RESULT("x") "]";
+	check_text(IDS, two, "c1  c1 call_2  call_2 x ");
+	check_text(NINE, two, "XdQuk2KUI" "  " "XdQuk2KUI" " " "uTbGAY5zt" "  " "uTbGAY5zt" " " "uQ40J2Hts" " ");
+	check_text(NINE, "[" CALL("aB3dE6gH9") "," RESULT("aB3dE6gH9") "]", "aB3dE6gH9  aB3dE6gH9 ");
+	check_text("{# <|tool_call_argument_begin|> #}" IDS, two,
+		   "functions.f:0  functions.f:0 functions.f:1  functions.f:1 x ");
+	check_text("{# <|tool_call_argument_begin|> #}" IDS,
+		   "[" CALL("functions.g:7") "," RESULT("functions.g:7") "," CALL("c1") "," RESULT("c1") "]",
+		   "functions.g:7  functions.g:7 functions.f:1  functions.f:1 ");
+}
+
+/* Each template reads it under a name of its own, or as a part of the content. */
+Test(text, reasoning_of_the_history_is_seen_under_every_name)
+{
+	static const char *const names[] = { "reasoning_content", "reasoning", "thinking" };
+	for (size_t i = 0; i < 9; i++) {
+		char template[100], messages[200];
+		snprintf(template, sizeof template, "{{ messages[-1].%s }}|{{ messages[-1].content }}", names[i / 3]);
+		snprintf(messages, sizeof messages,
+			 "[{\"role\":\"user\",\"content\":\"q\"},"
+			 "{\"role\":\"assistant\",\"content\":\"a\",\"%s\":\"hm\"}]",
+			 names[i % 3]);
+		check_text(template, messages, "hm|a");
+	}
+#define SAID "[{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"hm\"}]"
+	check_text("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+		   "{% for p in m.content %}{% if p.type == 'thinking' %}{{ '[THINK]' + p.thinking + '[/THINK]' }}"
+		   "{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}{% endfor %}",
+		   SAID, "[THINK]hm[/THINK]a");
+	check_text("{% for m in messages %}{{ m.content }}{% endfor %}", SAID, "a");
+	check_text("{% for m in messages %}{{ m.thinking }}|{{ m.content }}"
+		   "{% if m.thinking and m.content and m.tool_calls %}{{ raise_exception('both') }}{% endif %}"
+		   "{% endfor %}",
+		   "[{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"hm\"," CALLS("c") "}]", "hm\n\na|");
+}
+
 Test(text, text_parts_are_joined_and_others_refused)
 {
 	struct language *t = open_template("{{ messages[0].content }}");
