@@ -143,41 +143,60 @@ static int end_call(struct serve_chat *c, struct serve_completion *ch, struct er
 	return end;
 }
 
-/* How many calls the conversation had before this answer. */
-static unsigned calls_before(const struct serve_chat *c)
+/* How many calls the conversation had before this answer; *known: one of them, or of this choice,
+ * has the id. */
+static unsigned calls_before(const struct serve_chat *c, const struct serve_completion *ch,
+			     const char *id, bool *known)
 {
-	const json_t *message;
-	size_t i, n = 0;
-	json_array_foreach((json_t *)c->messages, i, message)
-		n += json_array_size(json_object_get(message, "tool_calls"));
+	const json_t *message, *call;
+	size_t i, k, n = 0;
+	*known = false;
+	json_array_foreach((json_t *)c->messages, i, message) {
+		json_array_foreach(json_object_get(message, "tool_calls"), k, call) {
+			const char *other = json_string_value(json_object_get(call, "id"));
+			*known |= id && other && strcmp(id, other) == 0;
+			n++;
+		}
+	}
+	for (i = 0; id && i < ch->open_call; i++)
+		*known |= strcmp(id, ch->call[i].id) == 0;
 	return (unsigned)n;
 }
 
-/* The id of a call, from the record's number: a replay gives the same ids, and they tell nothing of
- * what was asked. Where ids are of names, it is of the name as it went out. */
-static void name_call(const struct serve_chat *c, struct serve_completion *ch, const char *name)
+/* The id of the open call, from the record's number: a replay gives the same ids, and they tell
+ * nothing of what was asked. Where ids are of names, it is the one that the model wrote, if it is
+ * of the name as it went out. */
+static void name_call(const struct serve_chat *c, struct serve_completion *ch, const char *name,
+		      size_t len, const char *written)
 {
 	struct answer_model model = { 0 };
 	struct buf b = { 0 };
+	char *id = ch->call[ch->open_call].id;
+	bool known;
+	unsigned before = calls_before(c, ch, written, &known);
+	c->service->who->model(c->service->self, &model);
+	if (model.ids == REPLY_IDS_FUNCTION && written && !known &&
+	    reply_id_names(written, name, len)) {
+		snprintf(id, REPLY_ID_BYTES, "%s", written);
+		return;
+	}
 	buf_add_text(&b, serve_chat_name(c));
 	buf_add_byte(&b, 0);
 	buf_add_u32le(&b, ch->index);
 	buf_add_u32le(&b, ch->open_call);
 	struct digest d = digest_of(b.bytes ? b.bytes : "", b.len);
 	buf_free(&b);
-	c->service->who->model(c->service->self, &model);
-	reply_id_make(model.ids, &d, name, calls_before(c) + ch->open_call,
-		      ch->call[ch->open_call].id);
+	reply_id_make(model.ids, &d, name, before + ch->open_call, id);
 }
 
 /* Filter the whole name of a call, and queue what is cleared of it; the call is called after that.
  * The part that is cleared first is kept until the rest is cleared too. */
 static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
-		      const char *text, size_t len, struct err *e)
+		      const struct reply_event *v, struct err *e)
 {
 	struct cleared first, rest;
 	struct buf kept = { 0 }, whole = { 0 };
-	int end = filter_stream_push(f, text, len, &first, e);
+	int end = filter_stream_push(f, v->text, v->len, &first, e);
 	if (end == FILTER_OPEN) {
 		buf_add(&kept, first.bytes, first.len);
 		first.bytes = kept.bytes ? kept.bytes : "";
@@ -188,7 +207,7 @@ static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct 
 		buf_add(&whole, first.bytes, first.len);
 		buf_add(&whole, rest.bytes, rest.len);
 		rc = buf_done(&whole, e);
-		name_call(c, ch, whole.bytes ? whole.bytes : "");
+		name_call(c, ch, whole.bytes ? whole.bytes : "", whole.len, v->id);
 	}
 	if (rc == 0 && end == FILTER_COMPLETE)
 		rc = serve_queue_text(&c->queue, ch->index, API_CALL_NAME, ch->open_call, &first,
@@ -202,13 +221,13 @@ static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct 
 }
 
 /* Queue the name of a call whole, or end the choice. */
-static int put_name(struct serve_chat *c, struct serve_completion *ch, const char *text, size_t len,
+static int put_name(struct serve_chat *c, struct serve_completion *ch, const struct reply_event *v,
 		    struct err *e)
 {
 	struct serve_scan where = { "tool_arguments", ch->index, "name", ch->open_call };
 	struct filter_stream *f;
 	TRY(open_stream(c, POLICY_TOOL_ARGUMENTS, 0, &f, e));
-	int end = clear_name(c, ch, f, text, len, e);
+	int end = clear_name(c, ch, f, v, e);
 	int rc = end < 0 ? end : serve_notes_add(&ch->notes, &where, filter_stream_record(f), e);
 	filter_stream_close(f);
 	TRY(rc);
@@ -231,14 +250,14 @@ static int demote(struct serve_chat *c, struct serve_completion *ch, const char 
 	return rc;
 }
 
-static int begin_call(struct serve_chat *c, struct serve_completion *ch, const char *name,
-		      size_t len, struct err *e)
+static int begin_call(struct serve_chat *c, struct serve_completion *ch,
+		      const struct reply_event *v, struct err *e)
 {
 	int end = end_call(c, ch, e);
 	if (end != FILTER_OPEN)
 		return end;
 	if (!c->request.tools)
-		return demote(c, ch, name, len, e);
+		return demote(c, ch, v->text, v->len, e);
 	if (c->request.one_call && ch->calls) {
 		ch->finish_reason = "tool_calls"; /* one was allowed, and is complete */
 		return FILTER_OPEN;
@@ -248,8 +267,8 @@ static int begin_call(struct serve_chat *c, struct serve_completion *ch, const c
 	if (!ch->call || ch->calls == SERVE_CALLS)
 		return err_set(e, ERR_NOMEM, "out of memory for tool calls");
 	ch->open_call = ch->calls++;
-	name_call(c, ch, ""); /* should the name be blocked */
-	end = put_name(c, ch, name, len, e);
+	name_call(c, ch, "", 0, NULL); /* should the name be blocked */
+	end = put_name(c, ch, v, e);
 	TRY(end);
 	return end == FILTER_OPEN
 		       ? open_stream(c, POLICY_TOOL_ARGUMENTS, FILTER_JSON, &ch->arguments, e)
@@ -295,7 +314,7 @@ static int take_event(struct serve_chat *c, struct serve_completion *ch,
 	case REPLY_REASONING:
 		return push_thought(c, ch, v->text, v->len, e);
 	case REPLY_CALL_NAME:
-		return begin_call(c, ch, v->text, v->len, e);
+		return begin_call(c, ch, v, e);
 	case REPLY_CALL_ARGUMENTS:
 		return push_arguments(c, ch, v->text, v->len, e);
 	default:

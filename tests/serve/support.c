@@ -92,7 +92,9 @@ static void hear(struct said *x, const struct api_piece *p)
 	} else if (p->part == API_REASONING) {
 		buf_add(&x->reasoning[p->choice], p->text.bytes, p->text.len);
 	} else if (p->part == API_CALL_NAME) {
-		cr_assert(p->call_id && strncmp(p->call_id, "call_", 5) == 0);
+		cr_assert(p->call_id != NULL);
+		buf_add_text(&x->ids, p->call_id);
+		buf_add_byte(&x->ids, ' ');
 		buf_add_text(calls, calls->len ? ")" : "");
 		buf_add(calls, p->text.bytes, p->text.len);
 		buf_add_byte(calls, '(');
@@ -131,6 +133,7 @@ void said_free(struct said *x)
 		buf_free(&x->tokens[i]);
 	}
 	buf_free(&x->order);
+	buf_free(&x->ids);
 	json_decref(x->result);
 	*x = (struct said){ 0 };
 }

@@ -29,6 +29,7 @@ struct said {
 	struct buf content[API_CHOICES], reasoning[API_CHOICES];
 	struct buf calls[API_CHOICES];  /* NAME(ARGUMENTS) one after the other */
 	struct buf tokens[API_CHOICES]; /* each followed by "|"; alternatives "/TEXT" behind it */
+	struct buf ids;                 /* of the calls, each followed by " " */
 	struct buf order;               /* the number of the choice of each piece with text */
 	size_t pieces;
 	int rc; /* SERVE_END or the error */

@@ -339,3 +339,32 @@ Test(serve_steering, request_that_shapes_its_answer_is_read_for_numbers_in_its_s
 	}
 	served_close(&bank);
 }
+
+/* A family's ids are of names: none may say a name that a rule hid, or be another call's. */
+Test(serve_completion, ids_that_a_model_wrote_are_kept_where_they_are_of_its_calls)
+{
+	static const struct script_step steps[] = {
+		{ .text = "find", .part = REPLY_CALL_NAME, .id = "functions.find:7" },
+		{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+		{ .text = "find", .part = REPLY_CALL_NAME, .id = "functions.find:7" },
+		{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+		{ .text = "find", .part = REPLY_CALL_NAME, .id = "functions.other:8" },
+		{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+		{ .text = "secret", .part = REPLY_CALL_NAME, .id = "functions.secret:9" },
+		{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+		{ .text = "find", .part = REPLY_CALL_NAME },
+		{ .text = "{}", .part = REPLY_CALL_ARGUMENTS },
+	};
+	at.script->ids = REPLY_IDS_FUNCTION;
+	struct said x = SAY(steps, TOOLS);
+	cr_assert_eq(x.rc, SERVE_END, "%s", x.err.text);
+	cr_assert_eq(strncmp(text_of(&x.ids), "functions.find:7 functions.find:1 functions.find:2 call_", 56), 0,
+		     "%s", text_of(&x.ids));
+	cr_expect_null(strstr(text_of(&x.ids), "secret"));
+	cr_expect(strstr(text_of(&x.ids), " functions.find:4 "), "%s", text_of(&x.ids));
+	said_free(&x);
+	at.script->ids = REPLY_IDS_NINE;
+	x = SAY(steps, TOOLS);
+	cr_expect_eq(strlen(text_of(&x.ids)), 5 * 10, "%s", text_of(&x.ids));
+	said_free(&x);
+}

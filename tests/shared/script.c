@@ -35,7 +35,7 @@ static void say(struct answer *a, unsigned i, const struct script_step *t, struc
 {
 	size_t len = strlen(t->text);
 	a->event = (struct reply_event){
-		.part = t->part, .text = t->text, .len = len, .begin = a->text_end[i]
+		.part = t->part, .text = t->text, .len = len, .begin = a->text_end[i], .id = t->id
 	};
 	a->place = (struct answer_place){ a->text_end[i], a->text_end[i] + len };
 	a->text_end[i] += len;
@@ -87,8 +87,10 @@ static void script_facts(const struct answer *a, struct answer_facts *out)
 
 static void script_model(const void *self, struct answer_model *out)
 {
-	(void)self;
-	*out = (struct answer_model){ .knows_ids = true, .regime = "script/1", .context_max = 64 };
+	const struct script *s = self;
+	*out = (struct answer_model){
+		.knows_ids = true, .regime = "script/1", .context_max = 64, .ids = s->ids
+	};
 }
 
 static void script_cancel(struct answer *a)

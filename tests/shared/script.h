@@ -13,6 +13,7 @@ struct script_step {
 	enum answer_end end;
 	int error; /* the step fails with this */
 	bool more;
+	const char *id; /* of a call, as the model wrote it */
 };
 
 #define SCRIPT_STEPS 4096
@@ -30,6 +31,7 @@ struct script {
 	struct answer_token top[ANSWER_TOP]; /* alternatives to every token */
 	int tops;
 	bool lost;
+	enum reply_ids ids; /* of calls */
 	/* what happened */
 	struct answer_request asked;
 	atomic_uint opened, closed, cancelled, freed;
