@@ -137,24 +137,3 @@ size_t unicode_spaces_at_start(const char *s, size_t len)
 		at += (size_t)n;
 	return at;
 }
-
-int unicode_lower(uint32_t cp, uint32_t out[3])
-{
-	if (cp == 0x130) {
-		out[0] = 'i';
-		out[1] = 0x307;
-		return 2;
-	}
-	out[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
-	return 1;
-}
-
-int unicode_upper(uint32_t cp, uint32_t out[3])
-{
-	if (cp == 0xDF) {
-		out[0] = out[1] = 'S';
-		return 2;
-	}
-	out[0] = (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp);
-	return 1;
-}

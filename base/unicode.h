@@ -21,9 +21,20 @@ bool unicode_starts_with_word(const char *s, size_t len);
 size_t unicode_spaces_at_end(const char *s, size_t len);   /* bytes */
 size_t unicode_spaces_at_start(const char *s, size_t len); /* bytes */
 
-/* One character in the other case, one to three code points; returns their count. Full mapping
- * for the few characters that grow: dotted capital I, sharp s. */
+/* One character in another case, one to three code points; returns their count. The full mapping of
+ * Unicode but for what depends on its neighbours (the final sigma). */
 int unicode_lower(uint32_t cp, uint32_t out[3]);
 int unicode_upper(uint32_t cp, uint32_t out[3]);
+int unicode_title(uint32_t cp, uint32_t out[3]);
+int unicode_fold(uint32_t cp, uint32_t out[3]);    /* for comparing without case */
+bool unicode_is_lower(uint32_t cp);                /* property Lowercase */
+bool unicode_is_upper(uint32_t cp);                /* property Uppercase */
+bool unicode_is_title(uint32_t cp);                /* category Lt */
+bool unicode_is_ignored_by_case(uint32_t cp);      /* property Case_Ignorable */
+
+bool unicode_is_decimal(uint32_t cp);              /* category Nd */
+int unicode_decimal(uint32_t cp);                  /* its value, or -1 */
+bool unicode_is_digit(uint32_t cp);                /* Numeric_Type Digit or Decimal */
+bool unicode_is_numeric_or_ideograph(uint32_t cp); /* any Numeric_Type */
 
 #endif

@@ -146,9 +146,15 @@ size_t jinja_offset(const struct jinja_text *t, size_t character); /* its byte *
 void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool left, bool right,
                  size_t *begin, size_t *end);
 bool jinja_ends_line(const struct jinja_text *t); /* one that a newline does not join */
-enum jinja_case { JINJA_UPPER, JINJA_LOWER, JINJA_CAPITALIZE, JINJA_TITLE, JINJA_TITLE_FILTER };
+enum jinja_case {
+	JINJA_UPPER, JINJA_LOWER, JINJA_CAPITALIZE, JINJA_TITLE, JINJA_TITLE_FILTER, JINJA_SWAP,
+	JINJA_FOLD,
+};
 int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
                  struct jinja_value *out) MUST_USE;
+/* What islower, isupper and istitle say, or 0. */
+enum jinja_cases { JINJA_IS_LOWER = 1, JINJA_IS_UPPER = 2, JINJA_IS_TITLE = 4 };
+enum jinja_cases jinja_cases(const struct jinja_text *t);
 /* Where needle begins in t at or after byte from, or SIZE_MAX. */
 size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, size_t from);
 /* Every occurrence, or the first most; most negative: all. */

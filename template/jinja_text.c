@@ -198,55 +198,39 @@ void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool 
 	}
 }
 
+static bool is_cased(uint32_t cp)
+{
+	return unicode_is_lower(cp) || unicode_is_upper(cp) || unicode_is_title(cp);
+}
+
 /* Whether `title` starts a word after this character: in Python after any uncased one, in Jinja's
  * filter after a few. */
 static bool opens_word(uint32_t cp, enum jinja_case c)
 {
-	uint32_t upper[3], lower[3];
 	if (c == JINJA_TITLE_FILTER)
 		return cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<' || jinja_is_space(cp);
-	unicode_upper(cp, upper);
-	unicode_lower(cp, lower);
-	return upper[0] == cp && lower[0] == cp;
-}
-
-static bool is_cased(uint32_t cp)
-{
-	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT;
-}
-
-/* Unicode's Case_Ignorable: marks, formats, modifiers, and what stands inside words. */
-static bool is_skipped(uint32_t cp)
-{
-	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
-	       c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK || cp == '\'' || cp == '.' ||
-	       cp == ':' || cp == 0xB7 || cp == 0x2018 || cp == 0x2019 || cp == 0x2024 || cp == 0x2027;
+	return !is_cased(cp);
 }
 
 /* Whether the capital sigma that ends at byte `end` is the last letter of a word of several:
- * its small form differs there. */
-static bool ends_word(const struct jinja_text *t, size_t end)
+ * its small form differs there. What stands before `begin` does not count. */
+static bool ends_word(const struct jinja_text *t, size_t begin, size_t end)
 {
 	uint32_t cp = 0;
 	size_t at = end - 2, n;
-	bool before = false;
-	while (at > 0 && !before) {
+	bool ignored = true;
+	while (at > begin && ignored) {
 		cp = unicode_last(t->bytes, at, &n);
 		at -= n;
-		before = is_cased(cp);
-		if (!before && !is_skipped(cp))
-			return false;
+		ignored = unicode_is_ignored_by_case(cp);
 	}
-	for (at = end; before && at < t->len;) {
+	if (ignored || !is_cased(cp))
+		return false;
+	for (at = end, ignored = true; ignored && at < t->len;) {
 		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		if (is_cased(cp))
-			return false;
-		if (!is_skipped(cp))
-			break;
+		ignored = unicode_is_ignored_by_case(cp);
 	}
-	return before;
+	return ignored || !is_cased(cp);
 }
 
 int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
@@ -254,25 +238,50 @@ int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
 {
 	struct jinja_out o = { 0 };
 	bool data = jinja_text_data(t), start = true;
+	size_t alone = 0; /* the filter lowers what stands behind a word's first letter by itself */
 	TRY(jinja_charge(j, t->len / 16));
 	for (size_t at = 0; at < t->len;) {
 		uint32_t cp, made[3];
 		char bytes[4];
+		int n;
 		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		bool up = c == JINJA_UPPER || (c != JINJA_LOWER && start);
-		int n = up ? unicode_upper(cp, made) : unicode_lower(cp, made);
-		if (!up && cp == 0x3A3 && ends_word(t, at))
+		if (c == JINJA_FOLD)
+			n = unicode_fold(cp, made);
+		else if (c == JINJA_UPPER || (c == JINJA_TITLE_FILTER && start) ||
+		         (c == JINJA_SWAP && unicode_is_lower(cp)))
+			n = unicode_upper(cp, made);
+		else if (c == JINJA_SWAP && !unicode_is_upper(cp))
+			n = (int)(made[0] = cp, 1);
+		else if (start && (c == JINJA_TITLE || c == JINJA_CAPITALIZE))
+			n = unicode_title(cp, made);
+		else
+			n = unicode_lower(cp, made);
+		if (cp == 0x3A3 && made[0] == 0x3C3 && c != JINJA_FOLD && ends_word(t, alone, at))
 			made[0] = 0x3C2;
-		if (up && n > 1 && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
-			made[1] = 's'; /* title case of sharp s: only the first is large */
-		else if (up && c != JINJA_UPPER && c != JINJA_TITLE_FILTER)
-			made[0] = (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp);
+		alone = start && c == JINJA_TITLE_FILTER ? at : alone;
 		for (int i = 0; i < n; i++)
 			jinja_put(&o, bytes, (size_t)text_utf8_encode(made[i], bytes), data);
-		start = c >= JINJA_TITLE && opens_word(cp, c);
+		start = (c == JINJA_TITLE || c == JINJA_TITLE_FILTER) && opens_word(cp, c);
 	}
 	TRY(jinja_out_take(j, &o, out));
 	return jinja_mark(j, t->markup && c != JINJA_TITLE_FILTER, out);
+}
+
+enum jinja_cases jinja_cases(const struct jinja_text *t)
+{
+	unsigned seen = 0;
+	bool titled = true, inside = false; /* every run of letters: a large one, then small ones */
+	for (size_t at = 0; at < t->len;) {
+		uint32_t cp;
+		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		bool up = unicode_is_upper(cp) || unicode_is_title(cp), low = unicode_is_lower(cp);
+		seen |= up ? 1u : low ? 2u : 0u;
+		seen |= unicode_is_title(cp) ? 4u : 0u;
+		titled = titled && !(up && inside) && !(low && !inside);
+		inside = up || low;
+	}
+	return (enum jinja_cases)((seen == 1 ? JINJA_IS_UPPER : 0) | (seen == 2 ? JINJA_IS_LOWER : 0) |
+	                          (seen && titled ? JINJA_IS_TITLE : 0));
 }
 
 int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value *out)
