@@ -326,9 +326,9 @@ int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result, 
 	return s->facts.streams ? end_stream(out, &s->facts, &end, e) : end_plain(out, s, &end, e);
 }
 
-void api_answer_fail(struct buf *out, int status, const char *message)
+void api_answer_fail(struct buf *out, const struct api_error *error)
 {
 	buf_add_text(out, "data: ");
-	api_error_json(out, status, message, NULL);
+	api_error_json(out, error);
 	buf_add_text(out, "\n\n");
 }

@@ -14,6 +14,12 @@
 
 #define API_CHOICES 8 /* answers to one request at most */
 
+/* What a client is told; code and param as OpenAI's servers have them, NULL or "": none. */
+struct api_error {
+	int status; /* of HTTP */
+	const char *message, *code, *param;
+};
+
 /* ---- requests ---- */
 
 #define API_STOPS 16
@@ -153,7 +159,7 @@ void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_pi
 int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result,
 		   struct err *e) MUST_USE;
 /* Streams only: the status line has been sent, so the error is an event; no [DONE] follows. */
-void api_answer_fail(struct buf *out, int status, const char *message);
+void api_answer_fail(struct buf *out, const struct api_error *error);
 
 /* ---- answers, read ---- */
 
@@ -186,7 +192,7 @@ void api_reader_close(struct api_reader *r); /* NULL is fine */
 
 /* HTTP status of an ERR_* code. */
 int api_error_status(int code);
-/* {"error":{"message","type","param":null,"code"}} appended to out; code may be NULL. */
-void api_error_json(struct buf *out, int status, const char *message, const char *code);
+/* {"error":{"message","type","param","code"}} appended to out. */
+void api_error_json(struct buf *out, const struct api_error *error);
 
 #endif

@@ -25,12 +25,10 @@ int api_error_status(int code)
 static const char *error_type(int status)
 {
 	switch (status) {
-	case 401:
-		return "authentication_error";
 	case 403:
 		return "permission_error";
-	case 404:
-		return "not_found_error";
+	case 429:
+		return "rate_limit_error";
 	case 503:
 		return "service_unavailable_error";
 	default:
@@ -38,14 +36,21 @@ static const char *error_type(int status)
 	}
 }
 
-void api_error_json(struct buf *out, int status, const char *message, const char *code)
+static void add_text(struct buf *out, const char *key, const char *text)
 {
-	buf_add_text(out, "{\"error\":{\"message\":");
-	text_json_string(out, message, strlen(message));
-	buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", error_type(status));
-	if (code)
-		text_json_string(out, code, strlen(code));
+	buf_printf(out, ",\"%s\":", key);
+	if (text && *text)
+		text_json_string(out, text, strlen(text));
 	else
 		buf_add_text(out, "null");
+}
+
+void api_error_json(struct buf *out, const struct api_error *error)
+{
+	buf_add_text(out, "{\"error\":{\"message\":");
+	text_json_string(out, error->message, strlen(error->message));
+	buf_printf(out, ",\"type\":\"%s\"", error_type(error->status));
+	add_text(out, "param", error->param);
+	add_text(out, "code", error->code);
 	buf_add_text(out, "}}");
 }

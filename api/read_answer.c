@@ -122,22 +122,28 @@ static void read_usage(struct api_reader *r, const json_t *usage)
 					  .cached_tokens = count_of(details, "cached_tokens") });
 }
 
-/* {"error": {"message", "type"}} as the code that api_error_status would give its status for. */
+/* {"error": {"message", "type", "code"}} as the code that api_error_status would give its status
+ * for. */
 static int read_error(const json_t *error, struct err *e)
 {
 	static const struct {
-		const char *type;
+		const char *word; /* a code, or a type */
 		int code;
-	} known[] = { { "invalid_request_error", ERR_INPUT },
+	} known[] = { { "model_not_found", ERR_NOTFOUND },
+		      { "invalid_api_key", ERR_DENIED },
+		      { "rate_limit_exceeded", ERR_UNAVAILABLE },
+		      { "invalid_request_error", ERR_INPUT },
 		      { "permission_error", ERR_DENIED },
 		      { "authentication_error", ERR_DENIED },
 		      { "not_found_error", ERR_NOTFOUND },
 		      { "service_unavailable_error", ERR_UNAVAILABLE } };
 	const char *type = json_string_value(json_object_get(error, "type"));
+	const char *code = json_string_value(json_object_get(error, "code"));
 	const char *message = json_string_value(json_object_get(error, "message"));
-	for (size_t i = 0; type && i < sizeof known / sizeof *known; i++)
-		if (strcmp(type, known[i].type) == 0)
-			return err_set(e, known[i].code, "%s", message ? message : type);
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if ((code && strcmp(code, known[i].word) == 0) ||
+		    (type && strcmp(type, known[i].word) == 0))
+			return err_set(e, known[i].code, "%s", message ? message : known[i].word);
 	return err_set(e, ERR_IO, "%s", message ? message : "the answer is an error");
 }
 

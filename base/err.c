@@ -16,6 +16,8 @@ int(err_set)(struct err *e, int code, const char *fmt, ...)
 	int len = vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	e->code = code;
+	e->kind = NULL;
+	e->at[0] = 0;
 	/* a sentence may quote input, and cut a quotation within a character */
 	text_escape(e->text, sizeof e->text, text, strlen(text), len >= (int)sizeof text);
 	return code;
@@ -41,19 +43,32 @@ int(err_errno)(struct err *e, const char *fmt, ...)
 	return err_set(e, code, "%s: %s", context, strerror_r(number, reason, sizeof reason));
 }
 
+int err_at(struct err *e, int code, const char *kind, const char *fmt, ...)
+{
+	if (!e)
+		return code;
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(e->at, sizeof e->at, fmt, args);
+	va_end(args);
+	e->kind = kind;
+	return code;
+}
+
 int err_prefix(struct err *e, const char *fmt, ...)
 {
 	if (!e)
 		return ERR_IO;
 	if (e->code == 0)
 		err_set(e, ERR_IO, "%s", err_name(ERR_IO));
-	char context[sizeof e->text], rest[sizeof e->text];
+	char context[sizeof e->text];
+	struct err was = *e; /* its kind and place stay */
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(context, sizeof context, fmt, args);
 	va_end(args);
-	memcpy(rest, e->text, sizeof rest);
-	return err_set(e, e->code, "%s: %s", context, rest);
+	err_set(e, was.code, "%s: %s", context, was.text);
+	return err_at(e, was.code, was.kind, "%s", was.at);
 }
 
 const char *err_name(int code)

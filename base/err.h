@@ -27,6 +27,9 @@ struct err {
 	int code;       /* enum err_code, 0 when unset */
 	char text[600]; /* one sentence, UTF-8, no newline: what was expected, what was found, what
 			   to do */
+	/* For programs that ask over a protocol; unset by err_set. */
+	const char *kind; /* a word of the protocol's; NULL: none. Static */
+	char at[96];      /* the member of the input that it is about; "": none */
 };
 
 /* Record code and sentence in e (may be NULL). Returns code: `return err_set(...)` is one line. */
@@ -40,6 +43,10 @@ int err_errno(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define err_set(e, code, ...) ((err_set)(e, code, __VA_ARGS__), (code))
 #define err_errno(e, ...) ((err_errno)(e, __VA_ARGS__), ERR_IO)
 #endif
+
+/* Say of the error in e what kind it is (may be NULL) and where it lies. Returns code: `return
+ * err_at(e, err_set(e, ERR_INPUT, ...), "invalid_type", "%s", name)`. */
+int err_at(struct err *e, int code, const char *kind, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* Put "context: " before the sentence in e and return its code (ERR_IO if e is NULL or unset). */
 int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -46,8 +46,11 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 			c->request.constraint_field = c->given.constraint_field;
 	}
 	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
-		return err_set(e, ERR_NOTFOUND, "no model \"%.200s\" here; this server has \"%s\"",
-			       c->request.model, c->service->model_name);
+		return err_at(e,
+			      err_set(e, ERR_NOTFOUND,
+				      "no model \"%.200s\" here; this server has \"%s\"",
+				      c->request.model, c->service->model_name),
+			      "model_not_found", "model");
 	return serve_notes_init(&c->notes, serve_keeps(c->service) != POLICY_FULL, e);
 }
 

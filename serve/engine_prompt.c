@@ -45,9 +45,11 @@ static int encode(struct answer *a, struct err *e)
 		rc == 0 && reply_prompt_reasons(a->syntax, text.bytes ? text.bytes : "", text.len);
 	buf_free(&text);
 	if (rc == 0 && a->prompt.count >= a->by->context_max)
-		rc = err_set(e, ERR_INPUT,
-			     "the prompt has %zu tokens; the context of this model is %u",
-			     a->prompt.count, a->by->context_max);
+		rc = err_at(e,
+			    err_set(e, ERR_INPUT,
+				    "the prompt has %zu tokens; the context of this model is %u",
+				    a->prompt.count, a->by->context_max),
+			    "context_length_exceeded", "messages");
 	return rc;
 }
 

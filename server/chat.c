@@ -22,6 +22,11 @@ struct chat {
 	struct err err;
 };
 
+static struct api_error error_of(const struct chat *c, int code)
+{
+	return (struct api_error){ api_error_status(code), c->err.text, c->err.kind, c->err.at };
+}
+
 /* What a client may read of an error: its own faults in full, ours by kind (the rest goes to
  * stderr). */
 static int hide_ours(struct chat *c, int code)
@@ -93,8 +98,9 @@ static int answer_stream(struct chat *c)
 	int rc = take_answer(c);
 	if (rc < 0 && rc != CLIENT_GONE) {
 		rc = hide_ours(c, rc);
+		struct api_error error = error_of(c, rc);
 		buf_clear(&c->out);
-		api_answer_fail(&c->out, api_error_status(rc), c->err.text);
+		api_answer_fail(&c->out, &error);
 		TRY(pass_on(c));
 	}
 	return rc == CLIENT_GONE ? rc : server_respond_end(c->x);
@@ -131,19 +137,17 @@ static int open_chat(struct chat *c)
 int server_chat_answer(struct exchange *x)
 {
 	struct chat c = { .x = x };
-	const char *code = NULL;
 	int rc;
 	TRY_OUT(atomic_load(&x->s->stopping) ? err_set(&c.err, ERR_UNAVAILABLE, "shutting down")
 					     : 0);
-	rc = open_chat(&c);
-	code = rc == ERR_NOTFOUND ? "model_not_found" : NULL;
-	TRY_OUT(rc);
+	TRY_OUT(open_chat(&c));
 	rc = c.answer.facts.streams ? answer_stream(&c) : answer_plain(&c);
 out:
 	server_connection_attend(x->c);
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {
 		rc = hide_ours(&c, rc);
-		rc = server_respond_error(x, api_error_status(rc), c.err.text, code, NULL);
+		struct api_error error = error_of(&c, rc);
+		rc = server_respond_error(x, &error, NULL);
 	}
 	serve_chat_close(c.asked);
 	api_answer_free(&c.answer);

@@ -108,8 +108,8 @@ enum request_end server_request_take(struct connection *c)
 enum request_end server_request_answer(struct connection *c)
 {
 	struct exchange *x = c->asked;
-	return end_of(x, x->status ? server_respond_error(x, x->status, x->reason, NULL, NULL)
-				   : x->route->answer(x));
+	struct api_error error = { .status = x->status, .message = x->reason };
+	return end_of(x, x->status ? server_respond_error(x, &error, NULL) : x->route->answer(x));
 }
 
 void server_request_drop_body(struct exchange *x)

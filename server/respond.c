@@ -1,5 +1,4 @@
 #include "server/respond.h"
-#include "api/api.h"
 #include "base/limits.h"
 
 #include <string.h>
@@ -112,12 +111,12 @@ int server_respond_whole(struct exchange *x, const struct response *r, const str
 	return small || silent ? 0 : server_connection_write(x->c, body->bytes, body->len);
 }
 
-int server_respond_error(struct exchange *x, int status, const char *message, const char *code,
+int server_respond_error(struct exchange *x, const struct api_error *error,
 			 const char *const *field)
 {
-	struct response r = { status, "application/json", field };
+	struct response r = { error->status, "application/json", field };
 	struct buf body = { 0 };
-	api_error_json(&body, status, message, code);
+	api_error_json(&body, error);
 	buf_add_byte(&body, '\n');
 	int rc = server_respond_whole(x, &r, &body);
 	buf_free(&body);
@@ -158,7 +157,7 @@ void server_respond_refusal(struct buf *out, const struct server *s, int status,
 	static const char *const allow[] = { "Allow", "GET, POST", NULL };
 	struct response r = { status, "application/json", status == 405 ? allow : NULL };
 	struct buf body = { 0 };
-	api_error_json(&body, status, message, NULL);
+	api_error_json(&body, &(struct api_error){ .status = status, .message = message });
 	buf_add_byte(&body, '\n');
 	add_head(out, s, &r, "close");
 	buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);

@@ -3,6 +3,7 @@
 #ifndef SERVER_RESPOND_H
 #define SERVER_RESPOND_H
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "server/body.h"
 #include "server/connection.h"
@@ -43,7 +44,7 @@ struct response {
  * to be closed. A HEAD request gets the fields alone. */
 int server_respond_whole(struct exchange *x, const struct response *r,
 			 const struct buf *body) MUST_USE;
-int server_respond_error(struct exchange *x, int status, const char *message, const char *code,
+int server_respond_error(struct exchange *x, const struct api_error *error,
 			 const char *const *field) MUST_USE;
 
 /* A response whose length is not known: begin, any number of parts (none of them empty), end. Where

@@ -19,28 +19,57 @@ static int answer_json(struct exchange *x, struct buf *body, const char *const *
 	return rc;
 }
 
+static int answer_error(struct exchange *x, int status, const char *message)
+{
+	struct api_error error = { .status = status, .message = message };
+	return server_respond_error(x, &error, NULL);
+}
+
 /* 503 while nothing can be answered: a balancer asks elsewhere then. */
 static int answer_health(struct exchange *x)
 {
 	struct buf body = { 0 };
 	struct err err = { 0 };
 	if (atomic_load(&x->s->stopping))
-		return server_respond_error(x, 503, "shutting down", NULL, NULL);
+		return answer_error(x, 503, "shutting down");
 	if (serve_service_ready(x->s->service, &err) < 0)
-		return server_respond_error(x, 503, err.text, NULL, NULL);
+		return answer_error(x, 503, err.text);
 	buf_add_text(&body, "{\"status\":\"ok\"}\n");
 	return answer_json(x, &body, NULL);
+}
+
+static void add_model(struct buf *out, const struct serve_service *s)
+{
+	const char *model = serve_service_model(s);
+	buf_add_text(out, "{\"id\":");
+	text_json_string(out, model, strlen(model));
+	buf_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"hallmark\"}",
+		   (long long)serve_service_created(s));
 }
 
 static int answer_models(struct exchange *x)
 {
 	struct buf body = { 0 };
-	const char *model = serve_service_model(x->s->service);
-	buf_add_text(&body, "{\"object\":\"list\",\"data\":[{\"id\":");
-	text_json_string(&body, model, strlen(model));
-	buf_printf(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"hallmark\"}]}\n",
-		   (long long)serve_service_created(x->s->service));
+	buf_add_text(&body, "{\"object\":\"list\",\"data\":[");
+	add_model(&body, x->s->service);
+	buf_add_text(&body, "]}\n");
 	return answer_json(x, &body, NULL);
+}
+
+/* The rest of the path is the name, slashes too. */
+static int answer_model(struct exchange *x)
+{
+	struct buf body = { 0 };
+	char message[400];
+	if (strcmp(x->rest, serve_service_model(x->s->service)) == 0) {
+		add_model(&body, x->s->service);
+		buf_add_byte(&body, '\n');
+		return answer_json(x, &body, NULL);
+	}
+	snprintf(message, sizeof message, "no model \"%.200s\" here; this server has \"%.100s\"",
+		 x->rest, serve_service_model(x->s->service));
+	struct api_error error = { 404, message, "model_not_found", "model" };
+	return server_respond_error(x, &error, NULL);
 }
 
 static bool is_receipt_id(const char *s)
@@ -59,15 +88,14 @@ static int answer_receipt(struct exchange *x)
 	struct buf body = { 0 };
 	struct err err = { 0 };
 	if (!is_receipt_id(x->rest))
-		return server_respond_error(x, 404, "no such receipt", NULL, NULL);
+		return answer_error(x, 404, "no such receipt");
 	int rc = serve_service_receipt(x->s->service, x->rest, &body, &err);
 	int status = rc < 0 ? api_error_status(rc) : 200;
 	if (status == 500) {
 		fprintf(stderr, "hallmark: receipt %s: %s\n", x->rest, err.text);
 		err_set(&err, rc, "internal error: %s", err_name(rc));
 	}
-	rc = rc < 0 ? server_respond_error(x, status, err.text, NULL, NULL)
-		    : server_respond_whole(x, &text, &body);
+	rc = rc < 0 ? answer_error(x, status, err.text) : server_respond_whole(x, &text, &body);
 	buf_free(&body);
 	return rc;
 }
@@ -75,6 +103,7 @@ static int answer_receipt(struct exchange *x)
 static const struct route routes[] = {
 	{ "/health", "GET", NEED_OPEN, false, answer_health },
 	{ "/v1/models", "GET", NEED_TOKEN, false, answer_models },
+	{ "/v1/models/", "GET", NEED_TOKEN, true, answer_model },
 	{ "/v1/chat/completions", "POST", NEED_TOKEN, false, server_chat_answer },
 	{ "/v1/receipts/", "GET", NEED_TOKEN, true, answer_receipt },
 };
@@ -137,13 +166,14 @@ static int check_caller(struct exchange *x)
 static int refuse_caller(struct exchange *x, int status)
 {
 	static const char *const ask[] = { "WWW-Authenticate", "Bearer", NULL };
+	struct api_error error = { .status = 401,
+				   .message = "a valid bearer token is required",
+				   .code = "invalid_api_key" };
 	if (status == 401)
-		return server_respond_error(x, 401, "a valid bearer token is required",
-					    "invalid_api_key", ask);
-	return server_respond_error(x, status,
-				    status == 403 ? "this token may not do that"
-						  : "tokens cannot be checked now: try again",
-				    NULL, NULL);
+		return server_respond_error(x, &error, ask);
+	return answer_error(x, status,
+			    status == 403 ? "this token may not do that"
+					  : "tokens cannot be checked now: try again");
 }
 
 static bool is_method_taken(const struct exchange *x)
@@ -165,15 +195,15 @@ static int refuse_by_head(struct exchange *x, int status)
 {
 	const char *const allow[] = { "Allow", x->route ? x->route->method : "", NULL };
 	x->keeps = false; /* its body, if any, is not read */
+	struct api_error method = { .status = 405, .message = "method not allowed" };
 	if (!x->route)
-		TRY(server_respond_error(x, 404, "no such route", NULL, NULL));
+		TRY(answer_error(x, 404, "no such route"));
 	else if (status)
 		TRY(refuse_caller(x, status));
 	else if (!is_method_taken(x))
-		TRY(server_respond_error(x, 405, "method not allowed", NULL, allow));
+		TRY(server_respond_error(x, &method, allow));
 	else
-		TRY(server_respond_error(x, 415, "expected Content-Type: application/json", NULL,
-					 NULL));
+		TRY(answer_error(x, 415, "expected Content-Type: application/json"));
 	return 1;
 }
 

@@ -116,17 +116,21 @@ Test(api_answer, errors_come_back_with_their_code_and_message)
 {
 	static const struct {
 		int status, code;
-	} errors[] = { { 400, ERR_INPUT },
-		       { 403, ERR_DENIED },
-		       { 404, ERR_NOTFOUND },
-		       { 503, ERR_UNAVAILABLE },
-		       { 500, ERR_IO } };
+		const char *word;
+	} errors[] = { { 400, ERR_INPUT, "invalid_value" },
+		       { 401, ERR_DENIED, "invalid_api_key" },
+		       { 403, ERR_DENIED, NULL },
+		       { 404, ERR_NOTFOUND, "model_not_found" },
+		       { 429, ERR_UNAVAILABLE, "rate_limit_exceeded" },
+		       { 503, ERR_UNAVAILABLE, NULL },
+		       { 500, ERR_IO, NULL } };
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
 		struct buf plain = { 0 }, streamed = written(true), heard[API_CHOICES] = { { 0 } };
 		struct err e = { 0 };
 		streamed.len -= strlen("data: [DONE]\n\n");
-		api_error_json(&plain, errors[i].status, "so it is", NULL);
-		api_answer_fail(&streamed, errors[i].status, "so it is");
+		struct api_error error = { errors[i].status, "so it is", errors[i].word, "model" };
+		api_error_json(&plain, &error);
+		api_answer_fail(&streamed, &error);
 		cr_expect_eq(read_all(false, plain.bytes, plain.len, 7, heard, &e), errors[i].code);
 		cr_expect_str_eq(e.text, "so it is");
 		cr_expect_eq(read_all(true, streamed.bytes, streamed.len, 7, heard, &e), errors[i].code);

@@ -20,6 +20,14 @@ Test(base_err, sentences_are_set_prefixed_and_cut)
 	cr_expect_str_eq(e.text, "in package 7: a.bin differs");
 	cr_expect_eq(err_set(NULL, ERR_INPUT, "x"), ERR_INPUT);
 	cr_expect_eq(err_prefix(NULL, "x"), ERR_IO);
+	cr_expect_eq(err_at(NULL, ERR_INPUT, "kind", "at"), ERR_INPUT);
+	cr_expect_eq(err_at(&e, e.code, "invalid_type", "messages[%d]", 3), ERR_INPUT);
+	cr_expect_eq(err_prefix(&e, "body"), ERR_INPUT);
+	cr_expect_str_eq(e.text, "body: in package 7: a.bin differs");
+	cr_expect_str_eq(e.kind, "invalid_type");
+	cr_expect_str_eq(e.at, "messages[3]");
+	err_set(&e, ERR_INPUT, "y");
+	cr_expect(!e.kind && !e.at[0]);
 	struct err unset = { 0 };
 	cr_expect_eq(err_prefix(&unset, "x"), ERR_IO);
 	cr_expect_str_eq(unset.text, "x: input or output error");

@@ -50,6 +50,10 @@ Test(server, the_route_table_is_all_there_is)
 	expect_status(ask(r.port, "HEAD /health", "", NULL), 200);
 	expect_status(ask(r.port, "GET /v1/models", "", NULL), 200);
 	expect_status(ask(r.port, "GET /v1/models?limit=2", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models/m", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models/%6d", "", NULL), 200);
+	expect_status(ask(r.port, "GET /v1/models/m/", "", NULL), 404);
+	expect_status(ask(r.port, "DELETE /v1/models/m", "", NULL), 405);
 	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-7", "", NULL), 200);
 	expect_status(ask(r.port, "GET /v1/receipts/w%2F7", "", NULL), 200);
 	expect_status(ask(r.port, "GET /v1/receipts/chatcmpl-w-8", "", NULL), 404);
