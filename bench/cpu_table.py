@@ -55,7 +55,7 @@ def row(r):
         f"{one['tokens_s']:.1f}",
         f"{one['fraction']:.2f} ({one['fraction_median']:.2f})",
         f"{first['tokens_s']:.0f}",
-        f"{first['fraction']:.2f} ({first['fraction_median']:.2f})",
+        f"{first['fraction_products']:.2f}",
         f"{eight['tokens_s']:.1f}",
         f"{eight['experts']:.1f}",
         f"{eight['read_gb_s']:.1f}",

@@ -357,9 +357,11 @@ const struct cli_command cli_commands[] = {
 	    { "dtype", "TYPE", "weights: stored (default), bf16, q8 or q4" },
 	    { "cache", "TYPE", "f32 (default), bf16 or int8" },
 	    { "threads", "N", "compute threads (default: one for each core)" },
-	    { "numerics", "WHICH", "canonical (default) or fast" } },
+	    { "numerics", "WHICH", "canonical (default) or fast" },
+	    { "prompt", "N", "a prompt of so many tokens (default: 512)" },
+	    { "context", "N", "decode after so many tokens (default: 16)" } },
 	  { "hallmark bench --synthetic qwen3-30b-a3b --layers 8 --dtype q8",
-	    "hallmark bench --synthetic olmoe --dtype q4 --threads 2 --json" },
+	    "hallmark bench --synthetic olmoe --dtype q4 --prompt 4096 --context 16384 --json" },
 	  cmd_bench },
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;

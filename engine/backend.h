@@ -46,8 +46,9 @@ struct backend_order {
 
 /* A rate that this machine can reach at most, measured now. */
 enum backend_peak {
-	BACKEND_PEAK_READ,    /* bytes a second: all packed weights, read once */
-	BACKEND_PEAK_MULTIPLY /* operations a second, in the most used weight format */
+	BACKEND_PEAK_READ,     /* bytes a second: all packed weights, read once */
+	BACKEND_PEAK_MULTIPLY, /* operations a second, in the most used weight format */
+	BACKEND_PEAK_FLOAT     /* operations a second, in f32 */
 };
 
 /* Functions are called under one lock (struct engine), never two at a time, but for `pages`, which

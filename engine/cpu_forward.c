@@ -63,20 +63,36 @@ static void logits_run(struct cpu *m, const struct pass *p)
 	}
 }
 
-/* Bytes of the cache that this pass reads: what the last row of each sequence sees, once. */
-static uint64_t cache_bytes(const struct cpu *m, const struct pass *p)
+/* Cache rows that row i attends, in all layers. */
+static uint64_t attended(const struct cpu *m, const struct pass *p, uint32_t i)
 {
 	uint64_t positions = 0;
-	for (uint32_t i = 0; i < p->rows; i++) {
-		if (i + 1 < p->rows && p->sequence[i + 1] == p->sequence[i])
-			continue;
-		for (uint32_t l = 0; l < m->config.layers; l++) {
-			uint32_t window = model_layer_window(&m->config, l),
-				 all = p->position[i] + 1;
-			positions += window > 0 && window < all ? window : all;
-		}
+	for (uint32_t l = 0; l < m->config.layers; l++) {
+		uint32_t window = model_layer_window(&m->config, l), all = p->position[i] + 1;
+		positions += window > 0 && window < all ? window : all;
 	}
-	return positions * cpu_cache_row_bytes(&m->config, m->kind);
+	return positions;
+}
+
+/* Operations of all heads on one cache row: its score and the weighing of its value. */
+static uint64_t attention_operations(const struct model_config *c)
+{
+	uint64_t widths = c->attention == MODEL_ATTN_MLA ? 2 * c->kv_rank + c->rope_head
+							 : 2 * c->head;
+	return 2 * widths * c->heads;
+}
+
+/* Bytes of the cache that this pass reads are what the last row of each sequence sees, once. */
+static void attention_count(struct cpu *m, const struct pass *p)
+{
+	uint64_t each = attention_operations(&m->config),
+		 bytes = cpu_cache_row_bytes(&m->config, m->kind);
+	for (uint32_t i = 0; i < p->rows; i++) {
+		uint64_t n = attended(m, p, i);
+		m->traffic.attention_operations += n * each;
+		if (i + 1 == p->rows || p->sequence[i + 1] != p->sequence[i])
+			m->traffic.cache_bytes += n * bytes;
+	}
 }
 
 static void pass_count(struct cpu *m, const struct pass *p)
@@ -85,7 +101,7 @@ static void pass_count(struct cpu *m, const struct pass *p)
 	m->traffic.passes++;
 	m->traffic.rows += p->rows;
 	m->traffic.weight_bytes += p->rows * (w->panel_bytes / KERNEL_PANEL);
-	m->traffic.cache_bytes += cache_bytes(m, p);
+	attention_count(m, p);
 }
 
 /* Numbers of pages become addresses, here and nowhere else: those of every layer, as far as the

@@ -128,8 +128,10 @@ static void count_job(struct cpu *m, const struct job *j)
 	for (int i = 0; i < 2 && both[i] != NULL; i++) {
 		if (!j->again)
 			m->traffic.weight_bytes += kernel_matrix_bytes(both[i]);
-		m->traffic.operations +=
-			2 * (uint64_t)both[i]->rows * both[i]->columns * j->x.count;
+		uint64_t n = 2 * (uint64_t)both[i]->rows * both[i]->columns * j->x.count;
+		m->traffic.operations += n;
+		if (m->integers && !kernel_is_integer(both[i]->format))
+			m->traffic.float_operations += n;
 	}
 }
 

@@ -117,14 +117,18 @@ static void peak_part(void *ctx, struct part part)
 		p->rate[i] = kernels_peak(p->kernels, p->format, PEAK_SECONDS);
 }
 
-static double multiply_rate(struct cpu *m, const struct spans *s)
+static enum kernel_format most_used(const struct spans *s)
 {
-	struct peak p = { .kernels = m->kernels };
+	int most = 0;
+	for (int f = 1; f < KERNEL_FORMATS; f++)
+		most = s->format_bytes[f] > s->format_bytes[most] ? f : most;
+	return (enum kernel_format)most;
+}
+
+static double multiply_rate(struct cpu *m, enum kernel_format format)
+{
+	struct peak p = { .kernels = m->kernels, .format = format };
 	double sum = 0;
-	for (int f = 0; f < KERNEL_FORMATS; f++) {
-		if (s->format_bytes[f] > s->format_bytes[p.format])
-			p.format = (enum kernel_format)f;
-	}
 	unsigned threads = pool_threads(m->pool);
 	pool_run(m->pool, threads, peak_part, &p);
 	for (unsigned i = 0; i < threads; i++)
@@ -164,7 +168,7 @@ int cpu_peak(struct backend *b, enum backend_peak what, double *rate, struct err
 	if (what == BACKEND_PEAK_READ)
 		rc = read_peak(m, &s, rate, e);
 	else
-		*rate = multiply_rate(m, &s);
+		*rate = multiply_rate(m, what == BACKEND_PEAK_FLOAT ? KERNEL_F32 : most_used(&s));
 	free(s.span);
 	return rc;
 }

@@ -266,3 +266,8 @@ int engine_peak_multiply(struct engine *m, double *gop_s, struct err *e)
 {
 	return peak(m, BACKEND_PEAK_MULTIPLY, gop_s, e);
 }
+
+int engine_peak_float(struct engine *m, double *gop_s, struct err *e)
+{
+	return peak(m, BACKEND_PEAK_FLOAT, gop_s, e);
+}

@@ -13,6 +13,10 @@ int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_
 void engine_sequence_close(struct engine_sequence *s);
 uint32_t engine_sequence_length(const struct engine_sequence *s);
 int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
+/* For measuring: as if the sequence had been fed on to `length` tokens, each 64 of them leaving in
+ * the cache what its first 64 left. ERR_INPUT: it has fewer than 64, or more than length; no
+ * room. */
+int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
 
 /* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
 struct engine_feed {
@@ -36,7 +40,9 @@ struct engine_traffic {
 	uint64_t weight_bytes; /* each matrix once a pass that uses it */
 	uint64_t cache_bytes;
 	uint64_t experts;    /* distinct experts of each layer and pass, summed */
-	uint64_t operations; /* multiplications and additions of matrix products */
+	uint64_t operations; /* multiplications and additions of matrix products, ... */
+	/* of these, those in f32 beside integer formats; and the ones of attention, in f32 too */
+	uint64_t float_operations, attention_operations;
 };
 void engine_traffic(struct engine *m, struct engine_traffic *out);
 
@@ -48,6 +54,8 @@ int engine_peak_read(struct engine *m, double *gb_s, struct err *e) MUST_USE;
 /* The multiply-adds of its kernels for its most used weight format, with registers alone; two
  * operations each. */
 int engine_peak_multiply(struct engine *m, double *gop_s, struct err *e) MUST_USE;
+/* The same in f32, as attention multiplies. */
+int engine_peak_float(struct engine *m, double *gop_s, struct err *e) MUST_USE;
 
 /* ---- the draw alone ---- */
 

@@ -191,6 +191,20 @@ void engine_sequence_close(struct engine_sequence *s)
 
 uint32_t engine_sequence_length(const struct engine_sequence *s) { return s->length; }
 
+int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct err *e)
+{
+	struct backend *b = s->engine->backend;
+	if (s->length < KERNEL_PAGE || length < s->length || length > s->room)
+		return err_set(e, ERR_INPUT, "cannot repeat %u tokens to %u: %d to %u can be",
+			       s->length, length, KERNEL_PAGE, s->room);
+	pthread_mutex_lock(&s->engine->lock);
+	for (uint32_t i = 1; i * KERNEL_PAGE < length; i++)
+		b->page_copy(b, s->page[0], s->page[i]);
+	pthread_mutex_unlock(&s->engine->lock);
+	s->length = length;
+	return 0;
+}
+
 int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e)
 {
 	if (length > s->length)

@@ -333,6 +333,40 @@ Test(engine_forward, traffic_counts_each_matrix_once_a_pass)
 	engine_close(m);
 }
 
+/* Each page of 64 repeats the first: what is read and multiplied is that of so long a sequence. */
+Test(engine_forward, repeated_sequence_reads_as_much_as_a_long_one)
+{
+	struct engine *m = open_packed("demo/model", NULL, 2, MODEL_PACKING_Q8, ENGINE_CACHE_BF16);
+	const struct engine_facts *f = engine_info(m);
+	struct engine_traffic t[3];
+	struct engine_sequence *s;
+	struct err e = { 0 };
+	uint32_t token[64];
+	float *logits = malloc(sizeof *logits * f->vocab);
+	random_tokens(m, token, 64);
+	cr_assert_eq(engine_sequence_open(&s, m, 400, &e), 0, "%s", e.text);
+	struct engine_feed feed = { .sequence = s, .token = token, .count = 63, .logits = logits };
+	cr_assert_eq(engine_forward(m, &feed, 1, &e), 0, "%s", e.text);
+	cr_assert_eq(engine_sequence_repeat(s, 300, &e), ERR_INPUT);
+	feed.count = 1;
+	engine_traffic(m, &t[0]);
+	cr_assert_eq(engine_forward(m, &feed, 1, &e), 0, "%s", e.text);
+	engine_traffic(m, &t[1]);
+	cr_assert_eq(engine_sequence_repeat(s, 401, &e), ERR_INPUT);
+	cr_assert_eq(engine_sequence_repeat(s, 319, &e), 0, "%s", e.text);
+	cr_assert_eq(engine_sequence_length(s), 319);
+	cr_assert_eq(engine_forward(m, &feed, 1, &e), 0, "%s", e.text);
+	engine_traffic(m, &t[2]);
+	cr_assert_eq(t[2].cache_bytes - t[1].cache_bytes, 5 * (t[1].cache_bytes - t[0].cache_bytes));
+	cr_assert_eq(t[2].attention_operations - t[1].attention_operations,
+	             5 * (t[1].attention_operations - t[0].attention_operations));
+	for (uint32_t i = 0; i < f->vocab; i++)
+		cr_assert(isfinite(logits[i]));
+	engine_sequence_close(s);
+	free(logits);
+	engine_close(m);
+}
+
 Test(engine_forward, truncated_sequence_continues_with_the_same_bits)
 {
 	enum { N = 20 };
