@@ -55,8 +55,18 @@ static int open_masks(struct engine_constraint *c, const struct engine *m, struc
 		       : 0;
 }
 
+/* H(kind || text), and of a frame H(kind || text || H(frame)). */
+static struct digest digest_constraint(const struct grammar_text *t)
+{
+	size_t len = t->kind == GRAMMAR_JSON_OBJECT ? 0 : t->len;
+	if (!t->frame)
+		return digest_tagged((uint8_t)t->kind, t->text, len, NULL, 0);
+	struct digest frame = digest_of(t->frame, t->frame_len);
+	return digest_tagged((uint8_t)t->kind, t->text, len, frame.bytes, sizeof frame.bytes);
+}
+
 int engine_constraint_open(struct engine_constraint **out, const struct engine *m,
-			   enum grammar_kind kind, const char *text, size_t len, struct err *e)
+			   const struct grammar_text *t, struct err *e)
 {
 	struct engine_constraint *c = calloc(1, sizeof *c);
 	*out = NULL;
@@ -65,9 +75,8 @@ int engine_constraint_open(struct engine_constraint **out, const struct engine *
 	pthread_mutex_init(&c->lock, NULL);
 	c->engine = m;
 	c->generation = 1;
-	c->digest =
-		digest_tagged((uint8_t)kind, text, kind == GRAMMAR_JSON_OBJECT ? 0 : len, NULL, 0);
-	int rc = grammar_open(&c->grammar, kind, text, len, e);
+	c->digest = digest_constraint(t);
+	int rc = grammar_open(&c->grammar, t, e);
 	if (rc == 0)
 		rc = automaton_open(&c->automaton, c->grammar, e);
 	if (rc == 0)

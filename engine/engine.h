@@ -103,10 +103,9 @@ int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_
 struct engine_constraint;
 /* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
 int engine_constraint_open(struct engine_constraint **out, const struct engine *m,
-			   enum grammar_kind kind, const char *text, size_t len,
-			   struct err *e) MUST_USE;
+			   const struct grammar_text *t, struct err *e) MUST_USE;
 void engine_constraint_close(struct engine_constraint *c);                 /* NULL is fine */
-struct digest engine_constraint_digest(const struct engine_constraint *c); /* of kind and text */
+struct digest engine_constraint_digest(const struct engine_constraint *c); /* of all of t */
 
 /* ---- sampling ---- */
 

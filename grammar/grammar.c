@@ -1,5 +1,5 @@
-/* From each kind of constraint to one network: rules are collected in a pattern, which becomes a
- * network. */
+/* From each kind of constraint to one network: rules are collected in a pattern, those of its frame
+ * around them, and the pattern becomes a network. */
 #include "grammar/network.h"
 #include "grammar/grammar.h"
 
@@ -121,14 +121,28 @@ static int compile(struct pattern *p, enum grammar_kind kind, const char *text, 
 	}
 }
 
-int grammar_open(struct grammar **out, enum grammar_kind kind, const char *text, size_t len,
-		 struct err *e)
+/* The frame's rules around what was compiled, whose root is *root before and the frame's after. */
+static int enclose(struct pattern *p, const struct grammar_text *t, uint32_t *root, struct err *e)
+{
+	pattern_hide(p);
+	uint32_t answer = pattern_rule(p, "answer", 6);
+	uint32_t call = pattern_add(p, PATTERN_CALL, *root, 0);
+	TRY(pattern_done(p, e));
+	p->rule[answer].root = call;
+	TRY(pattern_grammar(p, t->frame, t->frame_len, true, e));
+	*root = pattern_rule(p, "root", 4);
+	return pattern_done(p, e);
+}
+
+int grammar_open(struct grammar **out, const struct grammar_text *t, struct err *e)
 {
 	struct pattern p = { 0 };
 	struct grammar *n = NULL;
 	uint32_t root = 0;
-	int rc = compile(&p, kind, text, len, &root, e);
+	int rc = compile(&p, t->kind, t->text, t->len, &root, e);
 	*out = NULL;
+	if (rc == 0 && t->frame)
+		rc = enclose(&p, t, &root, e);
 	if (rc == 0)
 		rc = network_open(&n, &p, root, e);
 	pattern_free(&p);

@@ -22,11 +22,21 @@ enum grammar_kind { /* clang-format off */
 
 #define GRAMMAR_MARK 0xFF /* the byte before and after the text of a control token; in no UTF-8 */
 
+/* What a text must match, and what stands around it. frame: rules of kind CALL in which a rule
+ * named `answer`, not defined there, is that text (of any kind; its own rules are not seen by the
+ * frame's); NULL: nothing does. */
+struct grammar_text {
+	enum grammar_kind kind;
+	const char *text; /* [len] */
+	size_t len;
+	const char *frame; /* [frame_len], or NULL */
+	size_t frame_len;
+};
+
 /* Compiled: a recursive transition network over bytes. Read-only. */
 struct grammar;
 /* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
-int grammar_open(struct grammar **out, enum grammar_kind kind, const char *text, size_t len,
-		 struct err *e) MUST_USE;
+int grammar_open(struct grammar **out, const struct grammar_text *t, struct err *e) MUST_USE;
 void grammar_close(struct grammar *g); /* NULL is fine */
 
 /* ---- a grammar at work ---- */

@@ -223,6 +223,16 @@ uint32_t pattern_rule(struct pattern *p, const char *name, size_t len)
 
 uint32_t pattern_rule_add(struct pattern *p, uint32_t root) { return rule_append(p, NULL, root); }
 
+void pattern_hide(struct pattern *p)
+{
+	for (uint32_t i = 0; i < p->rules; i++) {
+		free(p->rule[i].name);
+		p->rule[i].name = NULL;
+	}
+	for (uint32_t i = 0; i < p->slots; i++)
+		p->slot[i] = 0;
+}
+
 int pattern_done(const struct pattern *p, struct err *e)
 {
 	if (p->failed == ERR_NOMEM)

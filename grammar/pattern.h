@@ -67,6 +67,7 @@ void pattern_set_negate(struct pattern *p, uint32_t from); /* in place, and sort
 /* The rule called name, made undefined if new; PATTERN_NONE when failed. */
 uint32_t pattern_rule(struct pattern *p, const char *name, size_t len);
 uint32_t pattern_rule_add(struct pattern *p, uint32_t root); /* nameless */
+void pattern_hide(struct pattern *p); /* no rule so far is found by its name any more */
 int pattern_done(const struct pattern *p, struct err *e) MUST_USE;
 void pattern_free(struct pattern *p);
 

@@ -59,8 +59,10 @@ static int open_constraint(struct answer *a, enum grammar_kind kind, const struc
 			   const char *field, struct err *e)
 {
 	a->constraint_field = field;
-	int rc = engine_constraint_open(&a->constraint, a->by->engine, kind,
-					text->bytes ? text->bytes : "", text->len, e);
+	const struct grammar_text t = { .kind = kind,
+					.text = text->bytes ? text->bytes : "",
+					.len = text->len };
+	int rc = engine_constraint_open(&a->constraint, a->by->engine, &t, e);
 	return rc < 0 ? err_prefix(e, "\"%s\"", field) : 0;
 }
 

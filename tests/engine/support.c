@@ -25,3 +25,10 @@ struct engine *open_model(const char *dir, const char *kernels, unsigned threads
 {
 	return open_model_with(dir, (struct engine_options){ .threads = threads, .kernels = kernels }, cpu_open);
 }
+
+int constrain(struct engine_constraint **out, const struct engine *m, enum grammar_kind kind,
+	      const char *text, size_t len, struct err *e)
+{
+	return engine_constraint_open(
+		out, m, &(struct grammar_text){ .kind = kind, .text = text, .len = len }, e);
+}

@@ -10,6 +10,10 @@ struct engine *open_model(const char *dir, const char *kernels, unsigned threads
 /* By a backend of one's choice; quiet. */
 struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open);
 
+/* As engine_constraint_open, without a frame. */
+int constrain(struct engine_constraint **out, const struct engine *m, enum grammar_kind kind,
+	      const char *text, size_t len, struct err *e);
+
 /* Every backend there is, for what must hold in each. */
 struct backend_kind {
 	const char *name;

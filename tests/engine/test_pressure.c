@@ -23,7 +23,7 @@ static int run_model(const struct work *w, struct err *e)
 	if (rc == 0)
 		rc = engine_chat_encode(m, &chat, NULL, &ids, e);
 	if (rc == 0)
-		rc = engine_constraint_open(&c, m, GRAMMAR_SCHEMA, schema, strlen(schema), e);
+		rc = constrain(&c, m, GRAMMAR_SCHEMA, schema, strlen(schema), e);
 	struct engine_request q = { .prompt = ids.id, .count = ids.count, .speculation = 2,
 		                    .sampling = { .tokens_max = 5, .temperature = 1, .top_p = 0.9f, .logprobs = true,
 		                                  .top_logprobs = 2, .stop = never, .stop_count = 1, .ban = never + 1,

@@ -48,7 +48,7 @@ static struct engine_constraint *row_open(const struct engine *m, size_t list, c
 	else
 		cr_assert_eq(json_write(value, 0, &text, &e), 0);
 	const char *bytes = text.bytes ? text.bytes : "";
-	cr_assert_eq(engine_constraint_open(&c, m, kind, bytes, text.len, &e), 0, "%s: %s", name, e.text);
+	cr_assert_eq(constrain(&c, m, kind, bytes, text.len, &e), 0, "%s: %s", name, e.text);
 	cr_assert_eq(acceptor_open(a, kind, bytes, text.len, &e), 0, "%s: %s", name, e.text);
 	buf_free(&text);
 	return c;
@@ -280,7 +280,7 @@ Test(engine_sampler, the_end_waits_for_min_tokens_and_for_the_constraint)
 	for (int i = 0; i < 2; i++, sampler_accept(b.sampler, 5))
 		cr_expect_eq(bench_draw(&b, NULL), 5);
 	cr_expect_eq(bench_draw(&b, NULL), b.eos);
-	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "ab*c?", 5, &b.e), 0);
+	cr_assert_eq(constrain(&c, b.m, GRAMMAR_REGEX, "ab*c?", 5, &b.e), 0);
 	const struct engine_sampling t = { .constraint = c };
 	struct token_ids a = { 0 }, z = { 0 };
 	cr_assert_eq(engine_encode(b.m, "a", 1, false, false, &a, &b.e), 0);
@@ -306,7 +306,7 @@ Test(engine_sampler, a_mask_made_beforehand_is_the_same_mask)
 	struct bench b;
 	struct engine_constraint *c;
 	bench_open(&b);
-	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "([a-d]{2}x|y[e-z ]{1,6})+!", 26, &b.e), 0);
+	cr_assert_eq(constrain(&c, b.m, GRAMMAR_REGEX, "([a-d]{2}x|y[e-z ]{1,6})+!", 26, &b.e), 0);
 	const struct engine_sampling t = { .constraint = c, .temperature = 1, .top_p = 1, .seed = 5 };
 	struct sampler *made;
 	cr_assert_eq(sampler_open(&made, b.m, &t, NULL, 0, 100, &b.e), 0);
@@ -426,7 +426,7 @@ Test(engine_sampler, bans_and_constraint_together_may_leave_nothing)
 	const char *const no[] = { "no", "es" }, *const one[] = { "no" };
 	const char choice[] = "[\"yes\",\"no\"]";
 	walk_open(&w, m);
-	cr_assert_eq(engine_constraint_open(&c, m, GRAMMAR_CHOICE, choice, strlen(choice), &e), 0, "%s", e.text);
+	cr_assert_eq(constrain(&c, m, GRAMMAR_CHOICE, choice, strlen(choice), &e), 0, "%s", e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c, .ban = no, .ban_count = 2 };
 	cr_assert_not(walk_answer(&w, &s, 20));
 	cr_assert_eq(w.rc, ERR_INPUT);
@@ -458,7 +458,7 @@ Test(engine_sampler, control_tokens_come_where_a_grammar_names_them_and_nowhere_
 	cr_assert_eq(ids.count, 1);
 	marker = ids.id[0];
 	walk_open(&w, m);
-	cr_assert_eq(engine_constraint_open(&c, m, GRAMMAR_CALL, grammar, strlen(grammar), &e), 0, "%s",
+	cr_assert_eq(constrain(&c, m, GRAMMAR_CALL, grammar, strlen(grammar), &e), 0, "%s",
 		     e.text);
 	struct engine_sampling s = { .temperature = 1, .constraint = c };
 	for (s.seed = 0; s.seed < 200; s.seed++) {
@@ -485,7 +485,7 @@ Test(engine_sampler, steady_state_allocates_nothing)
 	struct engine_constraint *c;
 	const char *const ban[] = { "the end", "xyz" };
 	bench_open(&b);
-	cr_assert_eq(engine_constraint_open(&c, b.m, GRAMMAR_REGEX, "[a-z ]*", 7, &b.e), 0);
+	cr_assert_eq(constrain(&c, b.m, GRAMMAR_REGEX, "[a-z ]*", 7, &b.e), 0);
 	const struct engine_sampling s = { .temperature = 1, .top_p = 0.9f, .repetition = 1.1f, .frequency = 0.1f,
 		                           .constraint = c, .ban = ban, .ban_count = 2, .top_logprobs = 20 };
 	struct engine_logprob top;

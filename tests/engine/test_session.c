@@ -221,7 +221,7 @@ static enum engine_finish matched(struct engine *m, const char *regex, uint32_t 
 	struct engine_session *session;
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	cr_assert_eq(engine_constraint_open(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
+	cr_assert_eq(constrain(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
 	cr_assert_eq(open_session(&session, m, sample[0].prompt, sample[0].prompt_count, &s, &e), 0);
 	enum engine_finish end = run(session, &text);
 	snprintf(out, 200, "%.*s", (int)text.len, text.len ? text.bytes : "");
@@ -256,7 +256,7 @@ Test(engine_session, a_mask_is_made_by_its_reader_and_no_step_waits_for_it)
 	struct err e = { 0 };
 	char first[200], again[200];
 	samples_read(sample, 16);
-	cr_assert_eq(engine_constraint_open(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
+	cr_assert_eq(constrain(&s.constraint, m, GRAMMAR_REGEX, regex, strlen(regex), &e), 0);
 	cr_assert_eq(open_session(&held, m, sample[0].prompt, sample[0].prompt_count, &s, &e), 0);
 	cr_assert_eq(open_session(&free_one, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
 	cr_expect_neq(run(free_one, NULL), ENGINE_GOING);

@@ -372,3 +372,57 @@ Test(grammar, answers_beyond_the_depth_are_not_begun)
 	buf_free(&text);
 	acceptor_close(&a);
 }
+
+/* The constraint's own rules have the names of the frame's, and are not theirs. */
+Test(grammar, a_frame_stands_around_a_constraint_of_any_kind)
+{
+	static const char frame[] = "root ::= (free @\"</t>\" \"\\n\"?)? (\"A\" answer \"B\" | word)\n"
+				    "word ::= \"none\" free ::= \"\" | [^<] free | \"<\" open open ::= \"\" | "
+				    "\"<\" open | [^</] free\n";
+	static const struct {
+		enum grammar_kind kind;
+		const char *text, *good[3], *bad[3];
+	} rows[] = {
+		{ GRAMMAR_JSON_OBJECT, "", { "A{}B", "A{\"a\": [1]}B" }, { "{}", "A{}" } },
+		{ GRAMMAR_SCHEMA, "{\"type\":\"integer\"}", { "A7B", "A-12B" }, { "A1.5B", "7" } },
+		{ GRAMMAR_REGEX, "x+|^y$", { "AxxB", "AyB" }, { "AB", "AyyB" } },
+		{ GRAMMAR_CHOICE, "[\"B\",\"BB\"]", { "ABB", "ABBB" }, { "AB" } },
+		{ GRAMMAR_RULES, "root ::= word free word ::= \"w\" free ::= \"f\"*",
+		  { "AwB", "AwffB" }, { "AnoneB", "AwxB" } },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct grammar_text t = { rows[i].kind, rows[i].text, strlen(rows[i].text), frame,
+					  sizeof frame - 1 };
+		static const char *const before[] = { "", "think <b\xFF</t>\xFF", "\xFF</t>\xFF\n" };
+		struct acceptor a;
+		struct err e = { 0 };
+		cr_assert_eq(acceptor_open_framed(&a, &t, &e), 0, "%zu: %s", i, e.text);
+		for (size_t k = 0; k < 3; k++) {
+			char text[200];
+			for (size_t b = 0; b < 3 && rows[i].good[k]; b++) {
+				snprintf(text, sizeof text, "%s%s", before[b], rows[i].good[k]);
+				cr_expect(acceptor_takes(&a, text, strlen(text), true), "%zu: %s", i, text);
+			}
+			for (size_t b = 0; b < 3 && rows[i].bad[k]; b++) {
+				snprintf(text, sizeof text, "%s%s", before[b], rows[i].bad[k]);
+				cr_expect(!acceptor_takes(&a, text, strlen(text), true), "%zu: %s", i, text);
+			}
+		}
+		cr_expect(acceptor_takes(&a, "none", 4, true));
+		cr_expect(!acceptor_takes(&a, "think </", 8, false), "the end of thinking is a token of its own");
+		acceptor_close(&a);
+	}
+}
+
+Test(grammar, an_error_in_a_frame_or_in_what_it_frames_is_said)
+{
+	struct grammar_text t = { GRAMMAR_REGEX, "(", 1, "root ::= answer", 15 };
+	struct grammar *g;
+	struct err e = { 0 };
+	cr_expect_eq(grammar_open(&g, &t, &e), ERR_INPUT);
+	t.text = "a";
+	t.frame = "root ::= other";
+	t.frame_len = 14;
+	cr_expect_eq(grammar_open(&g, &t, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "other"), "%s", e.text);
+}

@@ -1,15 +1,20 @@
 #include "tests/shared/acceptor.h"
 
-int acceptor_open(struct acceptor *a, enum grammar_kind kind, const char *text, size_t len, struct err *e)
+int acceptor_open_framed(struct acceptor *a, const struct grammar_text *t, struct err *e)
 {
 	int rc;
 	*a = (struct acceptor){ 0 };
-	TRY_OUT(grammar_open(&a->grammar, kind, text, len, e));
+	TRY_OUT(grammar_open(&a->grammar, t, e));
 	TRY_OUT(automaton_open(&a->automaton, a->grammar, e));
 	return 0;
 out:
 	acceptor_close(a);
 	return rc;
+}
+
+int acceptor_open(struct acceptor *a, enum grammar_kind kind, const char *text, size_t len, struct err *e)
+{
+	return acceptor_open_framed(a, &(struct grammar_text){ .kind = kind, .text = text, .len = len }, e);
 }
 
 void acceptor_close(struct acceptor *a)
