@@ -11,6 +11,7 @@
  * before the end of its rule adds no place of its own but those of its rule (tail call), so that
  * lists do not nest. Rules that may be empty are skipped by EMPTY edges of the network. */
 #include "grammar/network.h"
+#include "grammar/network_sets.h"
 
 #include "base/limits.h"
 
@@ -20,170 +21,34 @@
 #define ROOT 0            /* the stack below everything */
 #define ACCEPT UINT32_MAX /* a state: the pair (ACCEPT, ROOT) says that the text may end */
 
-struct pair {
-	uint32_t state, stack;
-};
-
-/* Sets of pairs, numbered. */
-struct sets {
-	struct set {
-		uint32_t first, count, hash, depth;
-	} * set;
-	struct pair *pair;
-	uint32_t *slot; /* number + 1, or 0 */
-	uint32_t count, room, pairs, pair_room, slots;
-};
-
 struct call {
 	uint32_t order, rule;
-	struct pair place;
+	struct network_pair place;
 };
 
 struct automaton {
 	const struct grammar *n;
-	struct sets stack, config;
+	struct network_sets stack, config;
 	uint32_t *next; /* [next_room][classes]: AUTOMATON_FULL where not known */
 	uint32_t next_room, work;
 	bool over, deep; /* within the step at work: too many ways; a rule left out that nests too
 			    deeply */
 	/* the step at work */
-	struct pair *item; /* [LIMIT_CONSTRAINT_ITEMS]; those from `done` on are not yet followed */
+	struct network_pair
+		*item; /* [LIMIT_CONSTRAINT_ITEMS]; those from `done` on are not yet followed */
 	uint32_t items, done;
 	struct seen {
-		struct pair pair;
+		struct network_pair pair;
 		uint32_t stamp;
 	} * seen; /* [SEEN] */
 	uint32_t stamp;
 	struct call *heap; /* [LIMIT_CONSTRAINT_ITEMS], smallest order first */
 	uint32_t calls;
-	struct pair *place; /* [LIMIT_CONSTRAINT_ITEMS] */
+	struct network_pair *place; /* [LIMIT_CONSTRAINT_ITEMS] */
 	uint32_t places;
 };
 
 #define SEEN (4 * LIMIT_CONSTRAINT_ITEMS)
-
-/* ---- numbered sets ---- */
-
-static uint32_t pair_hash(struct pair p)
-{
-	uint64_t h = ((uint64_t)p.state << 32 | p.stack) * 0x9E3779B97F4A7C15u;
-	return (uint32_t)(h >> 32);
-}
-
-static int by_pair(const struct pair *x, const struct pair *y)
-{
-	if (x->state != y->state)
-		return x->state < y->state ? -1 : 1;
-	return (x->stack > y->stack) - (x->stack < y->stack);
-}
-
-/* Sort and remove duplicates. Shell's sort, since qsort may allocate. */
-static uint32_t pairs_sort(struct pair *p, uint32_t count)
-{
-	static const uint32_t gaps[] = { 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
-	uint32_t kept = 0;
-	for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++) {
-		for (uint32_t i = gaps[g]; i < count; i++) {
-			struct pair moving = p[i];
-			uint32_t k = i;
-			for (; k >= gaps[g] && by_pair(&p[k - gaps[g]], &moving) > 0; k -= gaps[g])
-				p[k] = p[k - gaps[g]];
-			p[k] = moving;
-		}
-	}
-	for (uint32_t i = 1; i < count; i++) {
-		if (by_pair(&p[kept], &p[i]) != 0)
-			p[++kept] = p[i];
-	}
-	return count > 0 ? kept + 1 : 0;
-}
-
-static bool sets_slots(struct sets *s)
-{
-	uint32_t slots = s->slots > 0 ? s->slots * 2 : 256;
-	uint32_t *slot = calloc(slots, sizeof *slot);
-	if (slot == NULL)
-		return false;
-	for (uint32_t i = 0; i < s->count; i++) {
-		uint32_t h = s->set[i].hash;
-		while (slot[h & (slots - 1)] != 0)
-			h++;
-		slot[h & (slots - 1)] = i + 1;
-	}
-	free(s->slot);
-	s->slot = slot;
-	s->slots = slots;
-	return true;
-}
-
-static bool sets_room(struct sets *s, uint32_t pairs)
-{
-	if ((s->count + 1) * 2 > s->slots && !sets_slots(s))
-		return false;
-	if (s->count == s->room) {
-		uint32_t room = s->room > 0 ? s->room * 2 : 64;
-		struct set *set = realloc(s->set, room * sizeof *set);
-		if (set == NULL)
-			return false;
-		s->set = set;
-		s->room = room;
-	}
-	if (s->pair_room - s->pairs < pairs) {
-		uint32_t room = s->pair_room * 2 + pairs + 64;
-		struct pair *pair = realloc(s->pair, room * sizeof *pair);
-		if (pair == NULL)
-			return false;
-		s->pair = pair;
-		s->pair_room = room;
-	}
-	return true;
-}
-
-/* The number of this sorted set, added if it is new; UINT32_MAX: out of memory. */
-static uint32_t sets_number(struct sets *s, const struct pair *p, uint32_t count, uint32_t depth)
-{
-	uint32_t hash = count;
-	for (uint32_t i = 0; i < count; i++)
-		hash = (hash ^ pair_hash(p[i])) * 0x85EBCA6Bu;
-	hash ^= hash >> 15;
-	for (uint32_t h = hash; s->slots > 0 && s->slot[h & (s->slots - 1)] != 0; h++) {
-		uint32_t i = s->slot[h & (s->slots - 1)] - 1;
-		const struct set *set = &s->set[i];
-		if (set->hash == hash && set->count == count &&
-		    (count == 0 || memcmp(s->pair + set->first, p, count * sizeof *p) == 0))
-			return i;
-	}
-	if (!sets_room(s, count))
-		return UINT32_MAX;
-	s->set[s->count] = (struct set){ s->pairs, count, hash, depth };
-	if (count > 0)
-		memcpy(s->pair + s->pairs, p, count * sizeof *p);
-	s->pairs += count;
-	uint32_t h = hash;
-	while (s->slot[h & (s->slots - 1)] != 0)
-		h++;
-	s->slot[h & (s->slots - 1)] = s->count + 1;
-	return s->count++;
-}
-
-static void sets_clear(struct sets *s)
-{
-	s->count = s->pairs = 0;
-	if (s->slots > 0)
-		memset(s->slot, 0, s->slots * sizeof *s->slot);
-}
-
-static void sets_free(struct sets *s)
-{
-	free(s->set);
-	free(s->pair);
-	free(s->slot);
-}
-
-static size_t sets_bytes(const struct sets *s)
-{
-	return s->pairs * sizeof *s->pair + s->count * (sizeof *s->set + 2 * sizeof *s->slot);
-}
 
 /* ---- the step at work ---- */
 
@@ -197,11 +62,11 @@ static void step_begin(struct automaton *a)
 	}
 }
 
-static void item_add(struct automaton *a, struct pair p)
+static void item_add(struct automaton *a, struct network_pair p)
 {
-	uint32_t h = pair_hash(p);
+	uint32_t h = network_pair_hash(p);
 	for (; a->seen[h % SEEN].stamp == a->stamp; h++) {
-		if (by_pair(&a->seen[h % SEEN].pair, &p) == 0)
+		if (network_pair_order(&a->seen[h % SEEN].pair, &p) == 0)
 			return;
 	}
 	if (a->items == LIMIT_CONSTRAINT_ITEMS) {
@@ -212,7 +77,7 @@ static void item_add(struct automaton *a, struct pair p)
 	a->item[a->items++] = p;
 }
 
-static void call_push(struct automaton *a, uint32_t rule, struct pair place)
+static void call_push(struct automaton *a, uint32_t rule, struct network_pair place)
 {
 	struct call c = { a->n->order[rule], rule, place };
 	if (a->calls == LIMIT_CONSTRAINT_ITEMS) {
@@ -245,29 +110,30 @@ static void items_follow(struct automaton *a)
 {
 	const struct grammar *n = a->n;
 	for (; a->done < a->items && !a->over; a->done++) {
-		struct pair p = a->item[a->done];
+		struct network_pair p = a->item[a->done];
 		if (p.state == ACCEPT)
 			continue;
 		a->work += 1 + n->first[p.state + 1] - n->first[p.state];
 		for (uint32_t i = n->first[p.state]; i < n->first[p.state + 1]; i++) {
 			const struct network_edge *edge = &n->edge[i];
 			if (edge->kind == NETWORK_EMPTY)
-				item_add(a, (struct pair){ edge->to, p.stack });
+				item_add(a, (struct network_pair){ edge->to, p.stack });
 			else if (edge->kind == NETWORK_CALL)
-				call_push(a, edge->rule, (struct pair){ edge->to, p.stack });
+				call_push(a, edge->rule,
+					  (struct network_pair){ edge->to, p.stack });
 		}
 		if (!n->end[p.state])
 			continue;
 		if (p.stack == ROOT)
-			item_add(a, (struct pair){ ACCEPT, ROOT });
-		struct set s = a->stack.set[p.stack];
+			item_add(a, (struct network_pair){ ACCEPT, ROOT });
+		struct network_set s = a->stack.set[p.stack];
 		for (uint32_t i = 0; i < s.count; i++)
 			item_add(a, a->stack.pair[s.first + i]);
 		a->work += s.count;
 	}
 }
 
-static void place_add(struct automaton *a, struct pair p)
+static void place_add(struct automaton *a, struct network_pair p)
 {
 	if (a->places == LIMIT_CONSTRAINT_ITEMS)
 		a->over = true;
@@ -287,15 +153,15 @@ static bool call_begin(struct automaton *a)
 	uint32_t rule = a->heap[0].rule, depth = 0;
 	a->places = 0;
 	while (a->calls > 0 && a->heap[0].rule == rule) {
-		struct pair p = call_pop(a).place;
-		struct set s = a->stack.set[p.stack];
+		struct network_pair p = call_pop(a).place;
+		struct network_set s = a->stack.set[p.stack];
 		if (!is_tail(a->n, p.state) || p.stack == ROOT)
 			place_add(a, p);
 		else
 			for (uint32_t i = 0; i < s.count; i++)
 				place_add(a, a->stack.pair[s.first + i]);
 	}
-	a->places = pairs_sort(a->place, a->places);
+	a->places = network_pairs_sort(a->place, a->places);
 	a->work += a->places;
 	for (uint32_t i = 0; i < a->places; i++) {
 		uint32_t d = a->stack.set[a->place[i].stack].depth;
@@ -305,11 +171,12 @@ static bool call_begin(struct automaton *a)
 		a->deep = true;
 		return true;
 	}
-	uint32_t stack = a->over ? ROOT : sets_number(&a->stack, a->place, a->places, depth);
+	uint32_t stack =
+		a->over ? ROOT : network_sets_number(&a->stack, a->place, a->places, depth);
 	if (stack == UINT32_MAX)
 		return false;
 	if (!a->over)
-		item_add(a, (struct pair){ a->n->start[rule], stack });
+		item_add(a, (struct network_pair){ a->n->start[rule], stack });
 	return true;
 }
 
@@ -324,10 +191,10 @@ static uint32_t step_number(struct automaton *a)
 		    (n->first[s] < n->first[s + 1] && n->edge[n->first[s]].kind == NETWORK_BYTE))
 			a->item[kept++] = a->item[i];
 	}
-	kept = pairs_sort(a->item, kept);
+	kept = network_pairs_sort(a->item, kept);
 	if (kept == 0)
 		return a->deep ? AUTOMATON_LIMIT : AUTOMATON_DEAD;
-	uint32_t before = a->config.count, at = sets_number(&a->config, a->item, kept, 0);
+	uint32_t before = a->config.count, at = network_sets_number(&a->config, a->item, kept, 0);
 	if (at == UINT32_MAX)
 		return AUTOMATON_FULL;
 	if (a->config.room != a->next_room) {
@@ -359,7 +226,7 @@ static uint32_t step_end(struct automaton *a)
 
 static size_t bytes_used(const struct automaton *a)
 {
-	return sets_bytes(&a->stack) + sets_bytes(&a->config) +
+	return network_sets_bytes(&a->stack) + network_sets_bytes(&a->config) +
 	       (size_t)a->config.count * a->n->classes * sizeof *a->next;
 }
 
@@ -374,10 +241,10 @@ uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte)
 		return known;
 	if (a->work >= LIMIT_CONSTRAINT_WORK || bytes_used(a) > LIMIT_CONSTRAINT_CACHE)
 		return AUTOMATON_FULL;
-	struct set s = a->config.set[at];
+	struct network_set s = a->config.set[at];
 	step_begin(a);
 	for (uint32_t i = 0; i < s.count; i++) {
-		struct pair p = a->config.pair[s.first + i];
+		struct network_pair p = a->config.pair[s.first + i];
 		if (p.state == ACCEPT)
 			continue;
 		for (uint32_t k = n->first[p.state]; k < n->first[p.state + 1]; k++) {
@@ -386,7 +253,7 @@ uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte)
 				break;
 			a->work++;
 			if (edge->lo <= byte && byte <= edge->hi)
-				item_add(a, (struct pair){ edge->to, p.stack });
+				item_add(a, (struct network_pair){ edge->to, p.stack });
 		}
 	}
 	uint32_t to = step_end(a);
@@ -400,15 +267,15 @@ uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte)
 /* Numbers 0 to 2 are taken, and 3 is the start. */
 void automaton_reset(struct automaton *a)
 {
-	static const struct pair taken[] = { { ACCEPT, 1 }, { ACCEPT, 2 }, { ACCEPT, 3 } };
-	sets_clear(&a->stack);
-	sets_clear(&a->config);
+	static const struct network_pair taken[] = { { ACCEPT, 1 }, { ACCEPT, 2 }, { ACCEPT, 3 } };
+	network_sets_clear(&a->stack);
+	network_sets_clear(&a->config);
 	a->work = 0;
-	bool ok = sets_number(&a->stack, NULL, 0, 0) == ROOT;
+	bool ok = network_sets_number(&a->stack, NULL, 0, 0) == ROOT;
 	for (uint32_t i = 0; i < 3; i++)
-		ok = sets_number(&a->config, &taken[i], 1, 0) == i && ok;
+		ok = network_sets_number(&a->config, &taken[i], 1, 0) == i && ok;
 	step_begin(a);
-	item_add(a, (struct pair){ a->n->start[a->n->root], ROOT });
+	item_add(a, (struct network_pair){ a->n->start[a->n->root], ROOT });
 	if (ok)
 		step_end(a);
 }
@@ -441,8 +308,8 @@ void automaton_close(struct automaton *a)
 {
 	if (a == NULL)
 		return;
-	sets_free(&a->stack);
-	sets_free(&a->config);
+	network_sets_free(&a->stack);
+	network_sets_free(&a->config);
 	free(a->next);
 	free(a->item);
 	free(a->heap);
@@ -462,7 +329,7 @@ uint32_t automaton_count(const struct automaton *a) { return a->config.count; }
 
 bool automaton_accepts(const struct automaton *a, uint32_t at)
 {
-	struct set s = a->config.set[at];
+	struct network_set s = a->config.set[at];
 	return at >= AUTOMATON_START && a->config.pair[s.first + s.count - 1].state == ACCEPT;
 }
 

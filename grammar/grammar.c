@@ -2,6 +2,7 @@
  * around them, and the pattern becomes a network. */
 #include "grammar/network.h"
 #include "grammar/grammar.h"
+#include "grammar/regular.h"
 
 #include "base/json.h"
 #include "base/limits.h"
@@ -54,6 +55,13 @@ static int compile_regex(struct pattern *p, const char *text, size_t len, uint32
 	uint32_t node;
 	TRY(pattern_regex(p, text, len, &node, e));
 	TRY(pattern_anchor(p, &node, false, e));
+	if (!pattern_is_plain(p, node)) {
+		struct regular *r;
+		TRY(regular_tree(&r, p, node, false, e));
+		int rc = regular_pattern(r, p, &node, e);
+		regular_close(r);
+		TRY(rc);
+	}
 	*root = pattern_rule_add(p, node);
 	return pattern_done(p, e);
 }
@@ -81,8 +89,7 @@ static int compile_choice(struct pattern *p, const char *text, size_t len, uint3
 	TRY(json_text(&list, text, len, e));
 	if (!json_is_array(list) || json_array_size(list) == 0)
 		rc = err_set(e, ERR_INPUT, "a choice is a list of strings, and not empty");
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		if (rc == 0 && !json_is_string(one))
 			rc = err_set(e, ERR_INPUT, "choice %zu is not a string", i);
 		if (rc == 0)

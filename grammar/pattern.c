@@ -155,6 +155,7 @@ uint32_t pattern_set_close(struct pattern *p, uint32_t from, bool negated)
 		pattern_set_negate(p, from);
 	set_merge(p, from);
 	set_scalar(p, from);
+	set_merge(p, from);
 	return pattern_add(p, PATTERN_SET, from, p->ranges - from);
 }
 
@@ -263,13 +264,19 @@ static uint32_t any_text(struct pattern *p)
 	return pattern_repeat(p, pattern_set_close(p, from, false), 0, PATTERN_MORE);
 }
 
+/* Anchors of lines hold at the ends of the text too, but do not tell that these are its ends. */
+static bool is_anchor(const struct pattern *p, uint32_t node, enum pattern_kind kind, bool search)
+{
+	return p->node[node].kind == kind && !(search && p->node[node].a != 0);
+}
+
 /* One alternative: its children without anchors at the ends, padded where they lack. */
 static uint32_t branch_anchor(struct pattern *p, uint32_t branch, bool search)
 {
 	struct pattern_list out = { 0 };
 	bool sequence = p->node[branch].kind == PATTERN_SEQ, begun = false, ended = false;
 	uint32_t child = sequence ? p->node[branch].first : branch, next;
-	while (child != PATTERN_NONE && p->node[child].kind == PATTERN_BEGIN) {
+	while (child != PATTERN_NONE && is_anchor(p, child, PATTERN_BEGIN, search)) {
 		begun = true;
 		child = sequence ? p->node[child].next : PATTERN_NONE;
 	}
@@ -277,8 +284,8 @@ static uint32_t branch_anchor(struct pattern *p, uint32_t branch, bool search)
 		pattern_push(p, &out, any_text(p));
 	for (; child != PATTERN_NONE && p->failed == 0; child = next) {
 		next = sequence ? p->node[child].next : PATTERN_NONE;
-		ended = p->node[child].kind == PATTERN_END;
-		if (!ended || (next != PATTERN_NONE && p->node[next].kind != PATTERN_END)) {
+		ended = is_anchor(p, child, PATTERN_END, search);
+		if (!ended || (next != PATTERN_NONE && !is_anchor(p, next, PATTERN_END, search))) {
 			p->node[child].next = PATTERN_NONE;
 			pattern_push(p, &out, child);
 		}
@@ -302,4 +309,17 @@ int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e
 	}
 	*root = pattern_close(p, &out, PATTERN_ALT);
 	return pattern_done(p, e);
+}
+
+/* Recursion is as deep as the expression, which its reader bounded. */
+bool pattern_is_plain(const struct pattern *p, uint32_t root)
+{
+	const struct pattern_node *n = &p->node[root];
+	if (n->kind >= PATTERN_BEGIN)
+		return false;
+	for (uint32_t c = n->first; c != PATTERN_NONE; c = p->node[c].next) {
+		if (!pattern_is_plain(p, c))
+			return false;
+	}
+	return true;
 }

@@ -21,9 +21,15 @@ enum pattern_kind {
 	PATTERN_REPEAT, /* of its only child, a to b times */
 	PATTERN_CALL,   /* rule a */
 	PATTERN_EDGE,   /* GRAMMAR_MARK */
-	PATTERN_BEGIN,
-	PATTERN_END /* ^ and $ */
+	/* what is true or not between two characters; a regular expression's, see regular.h. b: the
+	 * weaker meaning, where ECMAScript and Python differ: what holds in either */
+	PATTERN_BEGIN, /* ^; a: of a line */
+	PATTERN_END,   /* $; a: of a line */
+	PATTERN_WORD,  /* \b; a: \B */
+	PATTERN_LOOK   /* at its only child; a: PATTERN_LOOK_NOT, _BEHIND */
 };
+
+enum { PATTERN_LOOK_NOT = 1, PATTERN_LOOK_BEHIND = 2 };
 
 struct pattern_node {
 	enum pattern_kind kind;
@@ -72,12 +78,14 @@ int pattern_done(const struct pattern *p, struct err *e) MUST_USE;
 void pattern_free(struct pattern *p);
 
 /* regex.c: Perl's syntax as far as it is regular and the same in ECMAScript and Python. The result
- * may hold BEGIN and END. ERR_UNSUPPORTED names the construct. */
+ * may hold BEGIN, END, WORD and LOOK. ERR_UNSUPPORTED names the construct. */
 int pattern_regex(struct pattern *p, const char *text, size_t len, uint32_t *root,
 		  struct err *e) MUST_USE;
 /* Take BEGIN and END away from the ends; search: what is not anchored is padded with any text.
- * Those elsewhere stay, and are refused by who reads the tree. */
+ * Those elsewhere stay. */
 int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e) MUST_USE;
+/* Nothing in the tree is decided between characters: network.h takes it as it is. */
+bool pattern_is_plain(const struct pattern *p, uint32_t root);
 
 /* grammar.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
 int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
