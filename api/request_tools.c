@@ -40,7 +40,7 @@ static int bad_tool(size_t i, const char *what, struct err *e)
 	return err_set(e, ERR_INPUT, "\"tools\", item %zu: %s", i, what);
 }
 
-static int read_function(struct api_request *r, const json_t *function, size_t i, struct err *e)
+static int read_function(const json_t *function, size_t i, struct err *e)
 {
 	static const char *const keys[] = { "name", "description", "parameters", "strict", NULL };
 	const json_t *text = json_object_get(function, "description"),
@@ -59,11 +59,10 @@ static int read_function(struct api_request *r, const json_t *function, size_t i
 		return bad_tool(i, "\"parameters\" is not an object", e);
 	if (strict && !json_is_null(strict) && !json_is_boolean(strict))
 		return bad_tool(i, "\"strict\" is neither true nor false", e);
-	/* A call that is demanded always follows its schema, another never has to. */
-	return strict && !json_is_null(strict) ? api_read_note(r, "tools.strict", e) : 0;
+	return 0;
 }
 
-static int read_tool(struct api_request *r, const json_t *tools, size_t i, struct err *e)
+static int read_tool(const json_t *tools, size_t i, struct err *e)
 {
 	static const char *const keys[] = { "type", "function", NULL };
 	const json_t *tool = json_array_get(tools, i);
@@ -74,7 +73,7 @@ static int read_tool(struct api_request *r, const json_t *tools, size_t i, struc
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: tools of type \"%.40s\"", type);
 	TRY(json_only_keys(tool, keys, "a tool", e));
-	TRY(read_function(r, json_object_get(tool, "function"), i, e));
+	TRY(read_function(json_object_get(tool, "function"), i, e));
 	if (is_named(tools, i, tool_name(tool)))
 		return bad_tool(i, "another tool has the same name", e);
 	return 0;
@@ -89,7 +88,7 @@ int api_read_tools(struct api_request *r, const char *name, const json_t *v, str
 		return err_set(e, ERR_INPUT, "\"tools\": %zu of them; at most %u are taken", count,
 			       API_TOOLS);
 	for (size_t i = 0; i < count; i++)
-		TRY(read_tool(r, v, i, e));
+		TRY(read_tool(v, i, e));
 	if (count == 0)
 		return api_read_note(r, name, e);
 	r->tools = (json_t *)v; /* of root */
@@ -321,11 +320,8 @@ int api_read_together(struct api_request *r, struct err *e)
 	if (r->tool_name && !is_named(r->tools, json_array_size(r->tools), r->tool_name))
 		return err_set(e, ERR_INPUT, "\"tool_choice\": no tool is named \"%s\"",
 			       r->tool_name);
-	if (r->tools && r->constraint && r->tool_choice != API_TOOLS_NONE)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: \"%s\" together with tools that may "
-			       "be called",
-			       r->constraint_field);
+	if (forced && r->constraint)
+		TRY(api_read_note(r, r->constraint_field, e));
 	if ((forced || r->constraint) && r->ignore_eos)
 		return err_set(e, ERR_INPUT,
 			       "\"ignore_eos\": an answer with a form must be able to end");

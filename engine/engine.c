@@ -209,6 +209,11 @@ enum reply_syntax engine_reply_syntax(const struct engine *m)
 	return m->text ? language_syntax(m->text) : REPLY_SYNTAX_PLAIN;
 }
 
+enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len)
+{
+	return m->text ? language_thought(m->text, prompt, len) : REPLY_THOUGHT_NONE;
+}
+
 enum reply_ids engine_reply_ids(const struct engine *m)
 {
 	return m->text ? language_ids(m->text) : REPLY_IDS_CALL;
@@ -237,19 +242,18 @@ static int markers_collect(const struct engine *m, enum reply_syntax s, struct b
 	return buf_done(out, e);
 }
 
-int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_t *tools,
-			const char *name, bool reasoning, struct buf *out, struct err *e)
+int engine_frame_grammar(const struct engine *m, struct reply_frame f, struct buf *out,
+			 struct err *e)
 {
 	struct buf list = { 0 };
-	int rc = 0;
-	if (m && m->text)
-		TRY_OUT(markers_collect(m, s, &list, e));
+	int rc = m->text ? markers_collect(m, f.syntax, &list, e) : 0;
 	const struct reply_markers markers = {
 		(const struct reply_marker *)(const void *)list.bytes,
 		list.len / sizeof(struct reply_marker)
 	};
-	rc = reply_tool_grammar(s, &markers, tools, name, reasoning, out, e);
-out:
+	f.markers = &markers;
+	if (rc == 0)
+		rc = reply_frame_grammar(&f, out, e);
 	buf_free(&list);
 	return rc;
 }

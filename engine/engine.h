@@ -93,9 +93,10 @@ int engine_chat_encode(const struct engine *m, const struct engine_chat *c, stru
 /* How the model's replies are written, and the ids of their calls, as its template has them. */
 enum reply_syntax engine_reply_syntax(const struct engine *m);
 enum reply_ids engine_reply_ids(const struct engine *m);
-/* reply_tool_grammar with the markers that are control tokens of this model. */
-int engine_tool_grammar(enum reply_syntax s, const struct engine *m, const json_t *tools,
-			const char *name, bool reasoning, struct buf *out, struct err *e) MUST_USE;
+enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len);
+/* reply_frame_grammar with the markers that are control tokens of this model. */
+int engine_frame_grammar(const struct engine *m, struct reply_frame f, struct buf *out,
+			 struct err *e) MUST_USE;
 
 /* ---- constraints ---- */
 

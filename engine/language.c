@@ -346,10 +346,24 @@ static void probe(struct language *t)
 
 enum reply_ids language_ids(const struct language *t) { return t->form.ids; }
 
+/* The template that is used with tools. */
+static const struct buf *full_template(const struct language *t)
+{
+	return t->tool_template.len ? &t->tool_template : &t->template;
+}
+
 enum reply_syntax language_syntax(const struct language *t)
 {
-	const struct buf *b = t->tool_template.len ? &t->tool_template : &t->template;
+	const struct buf *b = full_template(t);
 	return b->len ? reply_syntax_find(b->bytes, b->len) : REPLY_SYNTAX_PLAIN;
+}
+
+enum reply_thought language_thought(const struct language *t, const char *prompt, size_t len)
+{
+	const struct buf *b = full_template(t);
+	enum reply_syntax s = language_syntax(t);
+	bool thinks = b->len && reply_syntax_thinks(s, b->bytes, b->len);
+	return reply_prompt_thought(s, thinks, prompt, len);
 }
 
 /* ---- streaming ---- */

@@ -103,6 +103,12 @@ void reply_emit(struct reply *r, const char *s, size_t len)
 	emit_from(r, r->base + (uint64_t)(s - r->text.bytes), s, len);
 }
 
+void reply_emit_rest(struct reply *r)
+{
+	reply_emit(r, r->text.bytes + r->at, r->text.len - r->at);
+	r->at = r->text.len;
+}
+
 static void drop_blank(struct reply *r)
 {
 	buf_clear(&r->blank);
@@ -246,6 +252,9 @@ static bool fresh(const struct reply *r)
 
 static bool mark_active(const struct reply *r, const struct mark *m)
 {
+	bool thinks = m->kind == MARK_THINK || m->kind == MARK_UNTHINK;
+	if (r->framed && !r->tools && !thinks)
+		return false;
 	switch (m->kind) {
 	case MARK_THINK:
 		return fresh(r);
@@ -312,6 +321,10 @@ static bool step_text(struct reply *r, bool end)
 	bool partial;
 	if (r->at == r->text.len)
 		return false;
+	if (r->framed && r->spoken) {
+		reply_emit_rest(r);
+		return false;
+	}
 	const struct mark *m = find_mark(r, &partial);
 	if (m) {
 		take_mark(r, m);
@@ -341,6 +354,7 @@ int reply_open(struct reply **out, const struct reply_options *o, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory for a reply");
 	r->syntax = o->syntax;
 	r->tools = o->tools;
+	r->framed = o->framed;
 	r->marks = reply_marks(o->syntax);
 	r->reasoning = o->reasoning && o->syntax != REPLY_SYNTAX_PLAIN;
 	r->before = r->reasoning ? BEFORE_REASONING : BEFORE_NOTHING;

@@ -47,6 +47,8 @@ struct reply_options {
 	bool reasoning;      /* the prompt ended inside it ("<think>\n" in the generation prompt) */
 	const json_t *tools; /* the OpenAI list, borrowed until close; NULL: none. Arguments that
 			      * a family writes without their type get the type of the schema. */
+	bool framed; /* the text follows a grammar: reasoning, then calls if there are tools, or
+			content to the end, in which nothing is a marker */
 };
 
 /* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only
@@ -88,7 +90,7 @@ void reply_id_make(enum reply_ids form, const struct digest *from, const char *n
 /* Whether an id that a model wrote is functions.NAME:INDEX with this name. */
 bool reply_id_names(const char *id, const char *name, size_t len);
 
-/* ---- calls that are demanded ---- */
+/* ---- replies of which something is demanded ---- */
 
 /* The family's markers that a model has control tokens for: these are drawn, not spelled out. */
 struct reply_marker {
@@ -99,13 +101,35 @@ struct reply_markers {
 	const struct reply_marker *at; /* [count], borrowed */
 	size_t count;
 };
-/* A grammar (GRAMMAR_CALL of grammar.h) for replies that are one call of one of these tools (the
- * OpenAI list), or of the one called name, with arguments by its schema; appended to out.
- * reasoning: as in struct reply_options, and then what the prompt began comes first; else there is
- * none. markers NULL: all are spelled out. ERR_UNSUPPORTED: a syntax or schema keyword, by name;
- * ERR_INPUT: no such tool, or a name that the syntax cannot write. */
-int reply_tool_grammar(enum reply_syntax s, const struct reply_markers *markers,
-		       const json_t *tools, const char *name, bool reasoning, struct buf *out,
-		       struct err *e) MUST_USE;
+
+/* Whether a template of this family knows reasoning; and whether a reply to this prompt begins in
+ * it, may begin with it, or has none (the template knows none, or has closed it). */
+enum reply_thought { REPLY_THOUGHT_NONE, REPLY_THOUGHT_MAY, REPLY_THOUGHT_OPEN };
+bool reply_syntax_thinks(enum reply_syntax s, const char *text, size_t len);
+enum reply_thought reply_prompt_thought(enum reply_syntax s, bool thinks, const char *prompt,
+					size_t len);
+
+/* What a reply may be: reasoning of any length, where there is some, and then calls of these tools,
+ * or an answer. Arguments follow the tools' schemas. */
+enum reply_answer {
+	REPLY_ANSWER_NONE, /* calls alone */
+	REPLY_ANSWER_ANY,  /* what the rule `answer` takes, which the grammar's user gives */
+	REPLY_ANSWER_JSON, /* the same, and it is JSON */
+	REPLY_ANSWER_TEXT, /* text of any kind, and calls behind it; only arguments of tools that are
+			    * `strict` follow their schemas */
+};
+struct reply_frame {
+	enum reply_syntax syntax;
+	enum reply_thought thought;
+	enum reply_answer answer;
+	const struct reply_markers *markers; /* NULL: all are spelled out */
+	const json_t *tools;		     /* the OpenAI list; NULL: no calls */
+	const char *name;		     /* the only tool; NULL: any of them */
+	unsigned calls_max;		     /* at least 1 */
+};
+/* Its grammar (GRAMMAR_CALL of grammar.h, or a frame there), appended to out. ERR_UNSUPPORTED: a
+ * syntax or schema keyword, by name; ERR_INPUT: no such tool, or a name that the syntax cannot
+ * write. */
+int reply_frame_grammar(const struct reply_frame *f, struct buf *out, struct err *e) MUST_USE;
 
 #endif

@@ -1,6 +1,5 @@
-/* Grammars of forced calls: the text that each family's reader takes for one call. What the model's
- * tokenizer has a control token for is drawn as that token; the rest is ordinary text. */
-#include "reply/reply_in.h"
+/* Rules of calls: the text that each family's reader takes for them. */
+#include "reply/reply_frame.h"
 
 #include "grammar/grammar.h"
 
@@ -11,94 +10,48 @@
 #define BAR "\xEF\xBD\x9C"
 #define GAP "\xE2\x96\x81"
 
-/* before NAME between ARGUMENTS after; text behind reasoning that the prompt began. */
+/* open, then each call: before NAME between ARGUMENTS after, with joint between two of them, then
+ * close. INDEX in `between`: the number of the call. */
 struct form {
-	const char *before, *between, *after, *thought;
+	const char *open, *before, *between, *after, *joint, *close;
 	bool quoted; /* the name stands in a JSON string */
 };
+#define INDEX "\1"
+#define CALLS(what) "<" BAR "tool" GAP "calls" GAP what BAR ">"
+#define CALL(what) "<" BAR "tool" GAP "call" GAP what BAR ">"
+#define SEP "<" BAR "tool" GAP "sep" BAR ">"
 static const struct form forms[REPLY_SYNTAXES] = {
-	[REPLY_SYNTAX_HERMES] = { "<tool_call>\n{\"name\": \"",
-				  "\", \"arguments\": ", "}\n</tool_call>", "</think>\n\n", true },
-	[REPLY_SYNTAX_DEEPSEEK] = { "<" BAR "tool" GAP "calls" GAP "begin" BAR "><" BAR "tool" GAP
-				    "call" GAP "begin" BAR ">function<" BAR "tool" GAP "sep" BAR
-				    ">",
-				    "\n```json\n",
-				    "\n```<" BAR "tool" GAP "call" GAP "end" BAR "><" BAR "tool" GAP
-				    "calls" GAP "end" BAR ">",
-				    "</think>\n\n", false },
-	[REPLY_SYNTAX_DEEPSEEK31] = { "<" BAR "tool" GAP "calls" GAP "begin" BAR "><" BAR "tool" GAP
-				      "call" GAP "begin" BAR ">",
-				      "<" BAR "tool" GAP "sep" BAR ">",
-				      "<" BAR "tool" GAP "call" GAP "end" BAR "><" BAR "tool" GAP
-				      "calls" GAP "end" BAR ">",
-				      "</think>", false },
-	[REPLY_SYNTAX_MISTRAL] = { "[TOOL_CALLS][{\"name\": \"", "\", \"arguments\": ", "}]",
-				   "[/THINK]", true },
-	[REPLY_SYNTAX_LLAMA3] = { "{\"name\": \"", "\", \"parameters\": ", "}", "</think>\n\n",
+	[REPLY_SYNTAX_HERMES] = { "", "<tool_call>\n{\"name\": \"",
+				  "\", \"arguments\": ", "}\n</tool_call>", "\n", "", true },
+	[REPLY_SYNTAX_DEEPSEEK] = { CALLS("begin"), CALL("begin") "function" SEP, "\n```json\n",
+				    "\n```" CALL("end"), "\n", CALLS("end"), false },
+	[REPLY_SYNTAX_DEEPSEEK31] = { CALLS("begin"), CALL("begin"), SEP, CALL("end"), "",
+				      CALLS("end"), false },
+	[REPLY_SYNTAX_MISTRAL] = { "[TOOL_CALLS][", "{\"name\": \"", "\", \"arguments\": ", "}",
+				   ", ", "]", true },
+	[REPLY_SYNTAX_LLAMA3] = { "", "{\"name\": \"", "\", \"parameters\": ", "}", "; ", "",
 				  true },
-	[REPLY_SYNTAX_GLM] = { "<tool_call>", "\n", "</tool_call>", "</think>\n", false },
-	[REPLY_SYNTAX_KIMI] = { "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
-				":0<|tool_call_argument_begin|>",
-				"<|tool_call_end|><|tool_calls_section_end|>", "</think>", false },
-	[REPLY_SYNTAX_HARMONY] = { "<|channel|>commentary to=functions.",
-				   " <|constrain|>json<|message|>", "", "<|end|><|start|>assistant",
-				   false },
+	[REPLY_SYNTAX_GLM] = { "", "<tool_call>", "\n", "</tool_call>", "\n", "", false },
+	[REPLY_SYNTAX_KIMI] = { "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
+				":" INDEX "<|tool_call_argument_begin|>", "<|tool_call_end|>", "",
+				"<|tool_calls_section_end|>", false },
+	[REPLY_SYNTAX_HARMONY] = { "", "<|channel|>commentary to=functions.",
+				   " <|constrain|>json<|message|>", "", NULL, "", false },
 };
 
-/* Who writes the call. */
-struct family {
-	enum reply_syntax syntax;
-	const struct reply_markers *markers; /* NULL: all is spelled out */
-};
-
-static void literal_part(struct buf *out, const char *text, size_t len)
+/* Text of a form, in which the number of a call may stand. */
+static void add_form(const struct reply_frame *f, struct buf *out, const char *text)
 {
-	buf_add_byte(out, '"');
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '"' || text[i] == '\\')
-			buf_add_byte(out, '\\');
-		if (text[i] == '\n')
-			buf_add_text(out, "\\n");
-		else
-			buf_add_byte(out, (unsigned char)text[i]);
+	char before[64];
+	size_t n = strcspn(text, INDEX);
+	if (!text[n]) {
+		reply_frame_marked(f, out, text);
+		return;
 	}
-	buf_add_text(out, "\" ");
-}
-
-static void literal(struct buf *out, const char *text) { literal_part(out, text, strlen(text)); }
-
-/* Bytes of the longest marker that text begins with; 0: none. */
-static size_t marker_at(const struct family *f, const char *text)
-{
-	size_t most = 0;
-	for (size_t i = 0; f->markers && i < f->markers->count; i++) {
-		const struct reply_marker *m = &f->markers->at[i];
-		if (m->len > most && strncmp(m->bytes, text, m->len) == 0)
-			most = m->len;
-	}
-	return most;
-}
-
-/* Add text of the family's own, with its control tokens as tokens and the rest as characters. */
-static void marked(const struct family *f, struct buf *out, const char *text)
-{
-	size_t plain = 0;
-	if (!*text)
-		literal(out, text);
-	while (text[plain]) {
-		size_t marker = marker_at(f, text + plain);
-		plain += marker == 0;
-		if (marker == 0 && text[plain])
-			continue;
-		if (plain > 0)
-			literal_part(out, text, plain);
-		if (marker > 0) {
-			buf_add_byte(out, '@');
-			literal_part(out, text + plain, marker);
-		}
-		text += plain + marker;
-		plain = 0;
-	}
+	snprintf(before, sizeof before, "%.*s", (int)n, text);
+	reply_frame_marked(f, out, before);
+	buf_add_text(out, "(\"0\" | [1-9] [0-9]{0,2}) ");
+	reply_frame_marked(f, out, text + n + 1);
 }
 
 /* Members that can be written one by one as <arg_key>, <arg_value>. */
@@ -166,7 +119,7 @@ static int check_references(const json_t *schema, struct err *e)
 }
 
 /* One member's rule; its schema sees the definitions of the whole. */
-static int add_member(const struct family *f, const json_t *schema, const char *name,
+static int add_member(const struct reply_frame *f, const json_t *schema, const char *name,
 		      const json_t *member, const char *rule, struct buf *out, struct err *e)
 {
 	static const char *const shared[] = { "$defs", "definitions" };
@@ -181,17 +134,17 @@ static int add_member(const struct family *f, const json_t *schema, const char *
 	if (rc == 0)
 		rc = schema_grammar(copy, value, out, e);
 	buf_printf(out, "%s ::= ", rule);
-	marked(f, out, "<arg_key>");
-	literal(out, name);
-	marked(f, out, "</arg_key>\n<arg_value>");
+	reply_frame_marked(f, out, "<arg_key>");
+	reply_frame_literal(out, name);
+	reply_frame_marked(f, out, "</arg_key>\n<arg_value>");
 	buf_printf(out, "%s ", value);
-	marked(f, out, "</arg_value>\n");
+	reply_frame_marked(f, out, "</arg_value>\n");
 	buf_add_byte(out, '\n');
 	json_decref(copy);
 	return rc;
 }
 
-static int add_members(const struct family *f, const json_t *schema, const char *prefix,
+static int add_members(const struct reply_frame *f, const json_t *schema, const char *prefix,
 		       struct buf *out, struct err *e)
 {
 	struct buf body = { 0 };
@@ -221,7 +174,7 @@ static int add_members(const struct family *f, const json_t *schema, const char 
 }
 
 /* The rule `prefix` for the arguments of a tool. */
-static int add_arguments(const struct family *f, const json_t *function, const char *prefix,
+static int add_arguments(const struct reply_frame *f, const json_t *function, const char *prefix,
 			 struct buf *out, struct err *e)
 {
 	const json_t *schema = json_object_get(function, "parameters");
@@ -257,78 +210,87 @@ static int add_name(const struct form *f, const char *name, struct buf *out, str
 	if (!good)
 		return err_set(e, ERR_INPUT, "a tool's name is not fit for its calls: %.60s",
 			       name ? name : "(none)");
-	literal(out, name);
+	reply_frame_literal(out, name);
 	return 0;
 }
 
-static int add_tool(const struct family *family, const json_t *function, unsigned index,
-		    struct buf *root, struct buf *out, struct err *e)
+/* Arguments that need not follow the tool's schema: any object. */
+static int add_any(const struct reply_frame *f, const char *prefix, struct buf *out, struct err *e)
 {
-	const struct form *f = &forms[family->syntax];
-	char rule[32];
-	snprintf(rule, sizeof rule, "arguments%u", index);
-	buf_add_text(root, index ? "| " : "");
-	marked(family, root, f->before);
-	TRY(add_name(f, json_string_value(json_object_get(function, "name")), root, e));
-	marked(family, root, f->between);
-	buf_printf(root, "%s ", rule);
-	marked(family, root, f->after);
-	return add_arguments(family, function, rule, out, e);
+	static const char *const ends[] = { "</arg_key>", "</arg_value>" };
+	char text[48];
+	if (f->syntax != REPLY_SYNTAX_GLM)
+		return schema_grammar_object(prefix, out, e);
+	snprintf(text, sizeof text, "%s-text", prefix);
+	reply_frame_avoid(out, text, ends, 2);
+	buf_printf(out, "%s ::= (", prefix);
+	reply_frame_marked(f, out, "<arg_key>");
+	buf_printf(out, "%s ", text);
+	reply_frame_marked(f, out, "</arg_key>\n<arg_value>");
+	buf_printf(out, "%s ", text);
+	reply_frame_marked(f, out, "</arg_value>\n");
+	buf_add_text(out, ")*\n");
+	return buf_done(out, e);
 }
 
-static int add_tools(const struct family *f, const json_t *tools, const char *name,
-		     struct buf *root, struct buf *out, struct err *e)
+/* One alternative of the rule `call`. */
+static int add_tool(const struct reply_frame *f, const json_t *function, unsigned index,
+		    struct buf *call, struct buf *out, struct err *e)
+{
+	const struct form *form = &forms[f->syntax];
+	bool follows =
+		f->answer != REPLY_ANSWER_TEXT || json_is_true(json_object_get(function, "strict"));
+	char rule[32];
+	snprintf(rule, sizeof rule, "arguments%u", index);
+	buf_add_text(call, index ? "| " : "");
+	reply_frame_marked(f, call, form->before);
+	TRY(add_name(form, json_string_value(json_object_get(function, "name")), call, e));
+	add_form(f, call, form->between);
+	buf_printf(call, "%s ", rule);
+	reply_frame_marked(f, call, form->after);
+	return follows ? add_arguments(f, function, rule, out, e) : add_any(f, rule, out, e);
+}
+
+static int add_tools(const struct reply_frame *f, struct buf *call, struct buf *out, struct err *e)
 {
 	const json_t *tool;
 	unsigned n = 0;
 	size_t i;
-	if (json_array_size(tools) > TOOLS_MAX)
+	if (json_array_size(f->tools) > TOOLS_MAX)
 		return err_set(e, ERR_INPUT, "more than %d tools", TOOLS_MAX);
-	json_array_foreach((json_t *)tools, i, tool) {
+	json_array_foreach((json_t *)f->tools, i, tool) {
 		const json_t *function = json_object_get(tool, "function");
 		const char *its = json_string_value(json_object_get(function, "name"));
 		if (!its)
 			return err_set(e, ERR_INPUT, "tool %zu is not a function with a name", i);
-		if (!name || strcmp(name, its) == 0)
-			TRY(add_tool(f, function, n++, root, out, e));
+		if (!f->name || strcmp(f->name, its) == 0)
+			TRY(add_tool(f, function, n++, call, out, e));
 	}
 	if (n)
 		return 0;
-	return err_set(e, ERR_INPUT, "no tool named %.60s", name ? name : "(any)");
+	return err_set(e, ERR_INPUT, "no tool named %.60s", f->name ? f->name : "(any)");
 }
 
-/* Reasoning up to its end: any string that may end it, or begin a call within it, is left out. */
-static void add_thought(enum reply_syntax s, struct buf *out)
+int reply_frame_calls(const struct reply_frame *f, struct buf *out, struct err *e)
 {
-	if (s == REPLY_SYNTAX_MISTRAL)
-		buf_add_text(out, "thought ::= ([^<\\[] | \"<\" [^</\\[] | \"[\" [^</T\\[])*\n");
-	else if (s == REPLY_SYNTAX_HARMONY)
-		buf_add_text(out, "thought ::= ([^<] | \"<\" [^<|])*\n");
-	else
-		buf_add_text(out, "thought ::= ([^<] | \"<\" [^</|" BAR "])*\n");
-}
-
-int reply_tool_grammar(enum reply_syntax s, const struct reply_markers *markers,
-		       const json_t *tools, const char *name, bool reasoning, struct buf *out,
-		       struct err *e)
-{
-	const struct family f = { s, markers };
-	struct buf root = { 0 };
-	if (!forms[s].before)
+	const struct form *form = &forms[f->syntax];
+	struct buf call = { 0 };
+	if (!form->before)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: calls in replies of syntax %s",
-			       reply_syntax_name(s));
-	int rc = add_tools(&f, tools, name, &root, out, e);
-	if (rc == 0 && reasoning)
-		add_thought(s, out);
-	buf_add_text(out, "root ::= ");
-	if (reasoning) {
-		buf_add_text(out, "thought ");
-		marked(&f, out, forms[s].thought);
+			       reply_syntax_name(f->syntax));
+	int rc = add_tools(f, &call, out, e);
+	buf_printf(out, "call ::= %s\ncalls ::= ", call.bytes ? call.bytes : "");
+	reply_frame_marked(f, out, form->open);
+	buf_add_text(out, "call ");
+	if (form->joint && f->calls_max > 1) {
+		buf_add_text(out, "(");
+		reply_frame_marked(f, out, form->joint);
+		buf_printf(out, "call ){0,%u} ", f->calls_max - 1);
 	}
-	buf_printf(out, "(%s)\n", root.bytes ? root.bytes : "");
-	if (rc == 0 && root.failed)
-		rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	buf_free(&root);
+	reply_frame_marked(f, out, form->close);
+	buf_add_byte(out, '\n');
+	out->failed |= call.failed;
+	buf_free(&call);
 	return rc < 0 ? rc : buf_done(out, e);
 }

@@ -175,6 +175,10 @@ static bool step_body(struct reply *r, bool end)
 	size_t len = r->text.len - r->at, closer = 0;
 	if (!len)
 		return false;
+	if (r->framed && !r->reasoning) {
+		reply_emit_rest(r);
+		return false;
+	}
 	const char *mark = memchr(s, '<', len);
 	size_t plain = mark ? (size_t)(mark - s) : len;
 	int ends = plain ? 0 : ends_here(r, end, &closer);

@@ -134,6 +134,7 @@ struct reply {
 	const json_t *tools; /* borrowed; NULL: none */
 	const struct mark *marks;
 	enum reply_mode mode;
+	bool framed;    /* as in reply_options */
 	bool reasoning; /* inside it */
 	bool thought;   /* it has begun, ended or can no longer begin */
 	bool spoken;    /* content was given out */
@@ -161,6 +162,7 @@ struct reply {
 bool reply_step_harmony(struct reply *r, bool end);
 /* len bytes of text from s on, as text or as white space that waits. */
 void reply_emit(struct reply *r, const char *s, size_t len);
+void reply_emit_rest(struct reply *r); /* all that is there */
 void reply_blank(struct reply *r, const char *s, size_t len);
 void reply_settle_content(struct reply *r);
 void reply_settle_call(struct reply *r);

@@ -59,7 +59,11 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 				    .deadline_us = a->q.deadline_us,
 				    .speculation = a->by->speculation,
 				    .answer_unshared = a->q.filtered };
-	struct reply_options how = { a->syntax, a->reasons, a->q.tools };
+	bool answers = a->answer == REPLY_ANSWER_ANY || a->answer == REPLY_ANSWER_JSON;
+	struct reply_options how = { .syntax = a->syntax,
+				     .reasoning = a->thought == REPLY_THOUGHT_OPEN,
+				     .tools = a->q.tools,
+				     .framed = a->constraint && answers };
 	if (a->syntax != REPLY_SYNTAX_PLAIN)
 		TRY(reply_open(&ch->reply, &how, e));
 	if (ch->reply && a->constraint)

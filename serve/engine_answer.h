@@ -42,7 +42,9 @@ struct answer {
 	struct answer_request q;
 	struct token_ids prompt;
 	enum reply_syntax syntax;
-	bool reasons, markers; /* the answer begins in reasoning; special tokens are text */
+	enum reply_thought thought; /* how the answer begins */
+	enum reply_answer answer;   /* where it is constrained */
+	bool markers;		    /* special tokens are text */
 	struct engine_constraint *constraint;
 	const char *constraint_field;
 	struct engine_bias *bias;

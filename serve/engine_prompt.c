@@ -2,6 +2,8 @@
  * constraint. */
 #include "serve/engine_answer.h"
 
+#define CALLS_MAX 16 /* of one reply that is constrained */
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +43,9 @@ static int encode(struct answer *a, struct err *e)
 	int rc = render(a, a->q.tools, &text, &a->prompt, e);
 	if (rc == 0 && a->q.tools)
 		rc = check_tools(a, &text, e);
-	a->reasons =
-		rc == 0 && reply_prompt_reasons(a->syntax, text.bytes ? text.bytes : "", text.len);
+	if (rc == 0)
+		a->thought =
+			engine_reply_thought(a->by->engine, text.bytes ? text.bytes : "", text.len);
 	buf_free(&text);
 	if (rc == 0 && a->prompt.count >= a->by->context_max)
 		rc = err_at(e,
@@ -55,56 +58,101 @@ static int encode(struct answer *a, struct err *e)
 
 /* ---- the constraint ---- */
 
-static int open_constraint(struct answer *a, enum grammar_kind kind, const struct buf *text,
-			   const char *field, struct err *e)
+static int open_constraint(struct answer *a, const struct grammar_text *t, const char *field,
+			   struct err *e)
 {
 	a->constraint_field = field;
-	const struct grammar_text t = { .kind = kind,
-					.text = text->bytes ? text->bytes : "",
-					.len = text->len };
-	int rc = engine_constraint_open(&a->constraint, a->by->engine, &t, e);
+	int rc = engine_constraint_open(&a->constraint, a->by->engine, t, e);
 	return rc < 0 ? err_prefix(e, "\"%s\"", field) : 0;
 }
 
-/* Make the constraint for a forced call: the answer is one call. */
-static int demand_call(struct answer *a, struct err *e)
+/* What a request demands of the form of its answer. */
+struct demand {
+	enum grammar_kind kind;
+	enum reply_answer answer;
+	const char *field; /* of the request, that asked for it; NULL: nothing is demanded */
+	const char *name;  /* the only tool that may be called */
+};
+
+static bool has_strict(const json_t *tools)
 {
-	struct buf grammar = { 0 };
-	int rc = engine_tool_grammar(a->syntax, a->by->engine, a->q.tools, a->q.asked->tool_name,
-				     a->reasons, &grammar, e);
+	const json_t *tool;
+	size_t i;
+	json_array_foreach((json_t *)tools, i, tool)
+		if (json_is_true(json_object_get(json_object_get(tool, "function"), "strict")))
+			return true;
+	return false;
+}
+
+static struct demand demand_of(const struct answer *a)
+{
+	static const struct {
+		enum grammar_kind kind;
+		enum reply_answer answer;
+	} kinds[] = {
+		[API_CONSTRAINT_OBJECT] = { GRAMMAR_JSON_OBJECT, REPLY_ANSWER_JSON },
+		[API_CONSTRAINT_SCHEMA] = { GRAMMAR_SCHEMA, REPLY_ANSWER_JSON },
+		[API_CONSTRAINT_REGEX] = { GRAMMAR_REGEX, REPLY_ANSWER_ANY },
+		[API_CONSTRAINT_CHOICE] = { GRAMMAR_CHOICE, REPLY_ANSWER_ANY },
+		[API_CONSTRAINT_GRAMMAR] = { GRAMMAR_RULES, REPLY_ANSWER_ANY },
+	};
+	const struct api_request *q = a->q.asked;
+	bool named = q->tool_choice == API_TOOLS_NAMED;
+	if (a->q.tools && (named || q->tool_choice == API_TOOLS_REQUIRED))
+		return (struct demand){ GRAMMAR_CALL, REPLY_ANSWER_NONE, "tool_choice",
+					q->tool_name };
+	if (q->constraint != API_CONSTRAINT_NONE)
+		return (struct demand){ kinds[q->constraint].kind, kinds[q->constraint].answer,
+					q->constraint_field, NULL };
+	if (has_strict(a->q.tools))
+		return (struct demand){ GRAMMAR_CALL, REPLY_ANSWER_TEXT, "tools", NULL };
+	return (struct demand){ 0 };
+}
+
+/* The grammar of the whole reply: reasoning, where the model may have some, and calls are free to
+ * come; what is demanded of the answer stands in it, or, without either, alone. */
+static int constrain_with(struct answer *a, const struct demand *d, struct buf *frame,
+			  struct err *e)
+{
+	const struct api_request *q = a->q.asked;
+	struct grammar_text t = { .kind = d->kind,
+				  .text = q->constraint_text.bytes ? q->constraint_text.bytes : "",
+				  .len = q->constraint_text.len };
+	bool bare = a->thought == REPLY_THOUGHT_NONE && !a->q.tools;
+	int rc = bare ? 0
+		      : engine_frame_grammar(a->by->engine,
+					     (struct reply_frame){ .syntax = a->syntax,
+								   .thought = a->thought,
+								   .answer = d->answer,
+								   .tools = a->q.tools,
+								   .name = d->name,
+								   .calls_max =
+									   q->one_call || d->name
+										   ? 1
+										   : CALLS_MAX },
+					     frame, e);
 	if (rc < 0)
-		err_prefix(e, "\"tool_choice\"");
-	else
-		rc = open_constraint(a, GRAMMAR_CALL, &grammar, "tool_choice", e);
-	buf_free(&grammar);
-	return rc;
+		return err_prefix(e, "\"%s\"", a->q.tools ? "tools" : d->field);
+	if (d->kind == GRAMMAR_CALL) {
+		t.text = frame->bytes;
+		t.len = frame->len;
+	} else if (!bare) {
+		t.frame = frame->bytes;
+		t.frame_len = frame->len;
+	}
+	return open_constraint(a, &t, d->field, e);
 }
 
 static int constrain(struct answer *a, struct err *e)
 {
-	static const enum grammar_kind kinds[] = {
-		[API_CONSTRAINT_OBJECT] = GRAMMAR_JSON_OBJECT,
-		[API_CONSTRAINT_SCHEMA] = GRAMMAR_SCHEMA,
-		[API_CONSTRAINT_REGEX] = GRAMMAR_REGEX,
-		[API_CONSTRAINT_CHOICE] = GRAMMAR_CHOICE,
-		[API_CONSTRAINT_GRAMMAR] = GRAMMAR_RULES,
-	};
-	const struct api_request *q = a->q.asked;
-	bool demanded = a->q.tools &&
-			(q->tool_choice == API_TOOLS_REQUIRED || q->tool_choice == API_TOOLS_NAMED);
-	if (demanded)
-		return demand_call(a, e);
-	if (q->constraint == API_CONSTRAINT_NONE)
+	struct demand d = demand_of(a);
+	struct buf frame = { 0 };
+	if (!d.field)
 		return 0;
-	if (a->reasons)
-		return err_set(
-			e, ERR_UNSUPPORTED,
-			"not available in this version: \"%s\" where the chat template opens "
-			"the answer in reasoning (try chat_template_kwargs enable_thinking "
-			"false)",
-			q->constraint_field);
-	return open_constraint(a, kinds[q->constraint], &q->constraint_text, q->constraint_field,
-			       e);
+	int rc = constrain_with(a, &d, &frame, e);
+	a->answer = d.answer;
+	buf_free(&frame);
+	return rc;
 }
 
 /* -100 is a ban. */
@@ -131,9 +179,10 @@ int serve_engine_prompt(struct answer *a, struct err *e)
 	TRY(encode(a, e));
 	TRY(make_bias(a, e));
 	TRY(constrain(a, e));
-	/* A constrained answer is content, whatever it looks like; and without tools a JSON object
-	 * is not a call. */
-	if ((a->constraint && !a->q.tools) || (a->syntax == REPLY_SYNTAX_LLAMA3 && !a->q.tools))
+	/* A constrained answer without reasoning is content, whatever it looks like; and without
+	 * tools a JSON object is not a call. */
+	bool bare = !a->q.tools && a->thought == REPLY_THOUGHT_NONE;
+	if (bare && (a->constraint || a->syntax == REPLY_SYNTAX_LLAMA3))
 		a->syntax = REPLY_SYNTAX_PLAIN;
 	a->markers = reply_syntax_markers(a->syntax);
 	return 0;

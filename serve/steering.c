@@ -44,16 +44,28 @@ static bool text_shapes(const struct buf *schema)
 	return yes;
 }
 
+/* Whether a call follows its schema: one that is demanded does, others where a tool is strict, or
+ * where an answer that must match something may be a call instead. */
+static bool calls_follow(const struct api_request *q)
+{
+	const json_t *tool;
+	size_t i;
+	bool follow = q->tool_choice == API_TOOLS_REQUIRED || q->tool_choice == API_TOOLS_NAMED ||
+		      q->constraint != API_CONSTRAINT_NONE;
+	json_array_foreach(q->tools, i, tool)
+		follow |=
+			json_is_true(json_object_get(json_object_get(tool, "function"), "strict"));
+	return q->tools && follow;
+}
+
 unsigned serve_steering(const struct api_request *q)
 {
-	bool demanded = q->tool_choice == API_TOOLS_REQUIRED || q->tool_choice == API_TOOLS_NAMED;
 	bool json =
 		q->constraint == API_CONSTRAINT_OBJECT || q->constraint == API_CONSTRAINT_SCHEMA;
+	bool follow = calls_follow(q), shaped = follow && shapes(q->tools);
 	if (q->bias_count || q->ban_count || (q->constraint != API_CONSTRAINT_NONE && !json))
 		return FILTER_STEERED | FILTER_SHAPED;
 	if (q->constraint == API_CONSTRAINT_SCHEMA)
-		return FILTER_STEERED | (text_shapes(&q->constraint_text) ? FILTER_SHAPED : 0);
-	if (q->tools && demanded)
-		return FILTER_STEERED | (shapes(q->tools) ? FILTER_SHAPED : 0);
-	return json ? FILTER_STEERED : 0;
+		shaped |= text_shapes(&q->constraint_text);
+	return json || follow ? FILTER_STEERED | (shaped ? FILTER_SHAPED : 0) : 0;
 }

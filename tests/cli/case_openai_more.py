@@ -26,7 +26,8 @@ TEMPLATE = (
     "{%- for c in m.tool_calls %}{{ '<tool_call>' + (c.function | tojson) + '</tool_call>' }}{%- endfor %}"
     "{{ '<｜end▁of▁sentence｜>' }}{%- endif %}{%- endfor %}"
     "{%- if add_generation_prompt %}{{ '<｜Assistant｜>' }}"
-    "{%- if enable_thinking is defined and enable_thinking %}{{ '<think>\\n' }}{%- endif %}{%- endif %}"
+    "{%- if enable_thinking is defined and enable_thinking %}{{ '<think>\\n' }}{%- else %}"
+    "{{ '<think></think>' }}{%- endif %}{%- endif %}"
 )
 RULES = """
 [policy]
@@ -209,6 +210,7 @@ def check_alternatives(ask):
 
 def check_tools(ask):
     asked = {"tools": TOOLS, "tool_choice": "required", "temperature": 1, "seed": 2, "max_tokens": 200}
+    asked["parallel_tool_calls"] = False
     answer = ask(**asked).choices[0]
     assert answer.finish_reason == "tool_calls" and answer.message.content is None, answer
     (call,) = answer.message.tool_calls
@@ -249,7 +251,8 @@ def check_reasoning(ask):
     assert answer.message.content == "" and answer.message.reasoning_content, answer
     streamed = merged(ask(stream=True, **on))[0]
     assert streamed["reasoning"] == answer.message.reasoning_content and not streamed["content"]
-    refused(lambda: ask(guided_choice=["a"], **on), "reasoning")
+    thought = ask(guided_choice=["a"], **on).choices[0].message
+    assert thought.content == "" and thought.reasoning == thought.reasoning_content, thought
     refused(lambda: ask(chat_template_kwargs={"model_identity": "root"}), "model_identity")
 
 

@@ -69,7 +69,7 @@ static struct heard read_text(enum reply_syntax s, unsigned how, const char *tex
 	struct err e;
 	size_t count;
 	bool whole = !(how & 2);
-	struct reply_options o = { s, how & 1, NULL };
+	struct reply_options o = { .syntax = s, .reasoning = how & 1, .framed = how >> 7 & 1 };
 	check(reply_open(&r, &o, &e) == 0);
 	if (!whole)
 		reply_hold(r, how >> 2);

@@ -7,7 +7,11 @@
 
 static int run_tools(const struct work *w, struct err *e)
 {
-	return reply_tool_grammar(*(const enum reply_syntax *)w->text, NULL, w->more, NULL, true, &press_answer, e);
+	return reply_frame_grammar(&(struct reply_frame){ .syntax = *(const enum reply_syntax *)w->text,
+							  .thought = REPLY_THOUGHT_OPEN,
+							  .tools = w->more,
+							  .calls_max = 2 },
+				   &press_answer, e);
 }
 
 Test(reply_pressure, grammars_of_tools)

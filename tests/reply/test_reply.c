@@ -83,7 +83,7 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 	const struct reply_event *event;
 	struct err e = { 0 };
 	size_t count, at = 0;
-	struct reply_options o = { how->syntax, how->reasoning, NULL };
+	struct reply_options o = { .syntax = how->syntax, .reasoning = how->reasoning };
 	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	if (how->hold != SIZE_MAX)
 		reply_hold(r, how->hold);

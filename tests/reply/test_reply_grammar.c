@@ -24,16 +24,33 @@ static json_t *load_tools(const char *quoted)
 	return j;
 }
 
-static struct acceptor compile(enum reply_syntax s, const char *name, bool reasoning)
+/* A frame's grammar, around an answer by a schema where it has one. */
+static struct acceptor compile_frame(const struct reply_frame *f)
 {
-	json_t *list = load_tools(tools);
+	static const char schema[] = "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},"
+				     "\"required\":[\"a\"],\"additionalProperties\":false}";
 	struct buf grammar = { 0 };
 	struct acceptor a;
 	struct err e = { 0 };
-	cr_assert_eq(reply_tool_grammar(s, NULL, list, name, reasoning, &grammar, &e), 0, "%s", e.text);
-	cr_assert_eq(acceptor_open(&a, GRAMMAR_CALL, grammar.bytes, grammar.len, &e), 0, "%s\n%s", e.text,
-		     grammar.bytes);
+	bool framed = f->answer == REPLY_ANSWER_ANY || f->answer == REPLY_ANSWER_JSON;
+	cr_assert_eq(reply_frame_grammar(f, &grammar, &e), 0, "%s", e.text);
+	struct grammar_text t = { GRAMMAR_CALL, grammar.bytes, grammar.len, NULL, 0 };
+	if (framed)
+		t = (struct grammar_text){ GRAMMAR_SCHEMA, schema, sizeof schema - 1, grammar.bytes, grammar.len };
+	cr_assert_eq(acceptor_open_framed(&a, &t, &e), 0, "%s\n%s", e.text, grammar.bytes);
 	buf_free(&grammar);
+	return a;
+}
+
+static struct acceptor compile(enum reply_syntax s, const char *name, bool reasoning)
+{
+	json_t *list = load_tools(tools);
+	struct acceptor a = compile_frame(&(struct reply_frame){
+		.syntax = s,
+		.thought = reasoning ? REPLY_THOUGHT_OPEN : REPLY_THOUGHT_NONE,
+		.tools = list,
+		.name = name,
+		.calls_max = 2 });
 	json_decref(list);
 	return a;
 }
@@ -46,7 +63,7 @@ static struct buf read_calls(enum reply_syntax s, bool reasoning, const char *te
 	struct buf out = { 0 };
 	struct err e;
 	size_t count;
-	struct reply_options o = { s, reasoning, NULL };
+	struct reply_options o = { .syntax = s, .reasoning = reasoning };
 	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	for (int end = 0; end < 2; end++) {
 		int rc = end ? reply_end(r, &event, &count, &e) :
@@ -166,6 +183,8 @@ Test(reply_grammar, reasoning_ends_at_its_first_end_and_holds_no_call)
 		cr_expect(!acceptor_takes(&a, rows[i].thought, strlen(rows[i].thought), false), "%s",
 			  rows[i].thought);
 		cr_expect(acceptor_takes(&a, "a < b, [1] and \xEF\xBD\x9C|", 18, false), "row %zu", i);
+		static const char free[] = "</div> [/TH] <</thin> <|e <|en|> [T] [/THIN\xEF\xBD\x9C <\xEF\xBD\x9Ctool <";
+		cr_expect(acceptor_takes(&a, free, sizeof free - 1, false), "row %zu", i);
 		acceptor_close(&a);
 	}
 }
@@ -208,10 +227,221 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		json_t *list = load_tools(rows[i].tools);
 		struct buf grammar = { 0 };
 		struct err e = { 0 };
-		int rc = reply_tool_grammar(rows[i].syntax, NULL, list, rows[i].name, false, &grammar, &e);
+		struct reply_frame f = {
+			.syntax = rows[i].syntax, .tools = list, .name = rows[i].name, .calls_max = 1
+		};
+		int rc = reply_frame_grammar(&f, &grammar, &e);
 		cr_expect_eq(rc, rows[i].code, "%s: %s", rows[i].tools, e.text);
 		cr_expect_not_null(strstr(e.text, rows[i].says), "%s: %s", rows[i].tools, e.text);
 		buf_free(&grammar);
 		json_decref(list);
+	}
+}
+
+/* ---- answers ---- */
+
+/* What the reader makes of a text, cut after every byte: {reasoning}content, name(arguments). */
+static struct buf read_parts(const struct reply_options *how, const char *text)
+{
+	struct reply *r;
+	const struct reply_event *event;
+	struct buf out = { 0 };
+	struct err e;
+	enum reply_part last = REPLY_CONTENT;
+	size_t count, len = strlen(text);
+	cr_assert_eq(reply_open(&r, how, &e), 0);
+	for (size_t at = 0; at <= len; at++) {
+		int rc = at == len ? reply_end(r, &event, &count, &e) : reply_push(r, text + at, 1, &event, &count, &e);
+		cr_assert_eq(rc, 0);
+		for (size_t i = 0; i < count; i++) {
+			if (event[i].part != last && last != REPLY_CONTENT)
+				buf_add_byte(&out, last == REPLY_REASONING ? '}' : last == REPLY_CALL_NAME ? '(' : ')');
+			if (event[i].part != last && event[i].part == REPLY_REASONING)
+				buf_add_byte(&out, '{');
+			last = event[i].part;
+			buf_add(&out, event[i].text, event[i].len);
+		}
+	}
+	if (last != REPLY_CONTENT)
+		buf_add_byte(&out, last == REPLY_REASONING ? '}' : ')');
+	reply_close(r);
+	return out;
+}
+
+/* Its strings hold all markers: none of them is one. */
+#define ANSWER "{\"a\": \"</think><think>[/THINK]<|end|><|return|><tool_call>{\\\"name\\\": 1}</tool_call>\"}"
+static const struct {
+	enum reply_syntax syntax;
+	enum reply_thought thought;
+	const char *before, *heard; /* of the answer */
+} answers[] = {
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_NONE, "", "" },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_NONE, "<think>x</think>", NULL },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_MAY, "", "" },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_MAY, "<think>\nhm {1} </b>\n</think>\n\n", "{hm {1} </b>}" },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_MAY, "<think>\n\n</think>\n\n", "" },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_MAY, "hm</think>", NULL },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_OPEN, "hm\n</think>\n\n", "{hm}" },
+	{ REPLY_SYNTAX_HERMES, REPLY_THOUGHT_OPEN, "", NULL },
+	{ REPLY_SYNTAX_DEEPSEEK, REPLY_THOUGHT_OPEN, "hm\n</think>\n\n", "{hm}" },
+	{ REPLY_SYNTAX_DEEPSEEK31, REPLY_THOUGHT_OPEN, "hm</think>", "{hm}" },
+	{ REPLY_SYNTAX_GLM, REPLY_THOUGHT_MAY, "\n<think>hm</think>\n", "{hm}" },
+	{ REPLY_SYNTAX_KIMI, REPLY_THOUGHT_MAY, "<think>hm</think>", "{hm}" },
+	{ REPLY_SYNTAX_MISTRAL, REPLY_THOUGHT_MAY, "[THINK]hm[/THINK]", "{hm}" },
+	{ REPLY_SYNTAX_LLAMA3, REPLY_THOUGHT_OPEN, "hm</think>\n\n", "{hm}" },
+	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY, "<|channel|>final<|message|>", "" },
+	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY,
+	  "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>",
+	  "{hm}" },
+	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_OPEN, "hm<|end|><|start|>assistant<|channel|>final<|message|>",
+	  "{hm}" },
+	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY, "", NULL },
+	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY,
+	  "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>final<|message|>", NULL },
+};
+
+Test(reply_grammar, reasoning_is_free_and_the_answer_behind_it_is_constrained)
+{
+	json_t *list = load_tools(tools);
+	for (int with = 0; with < 2; with++)
+		for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+			struct reply_frame f = { .syntax = answers[i].syntax,
+						 .thought = answers[i].thought,
+						 .answer = REPLY_ANSWER_JSON,
+						 .tools = with ? list : NULL,
+						 .calls_max = 2 };
+			struct reply_options how = { .syntax = f.syntax,
+						     .reasoning = f.thought == REPLY_THOUGHT_OPEN,
+						     .tools = f.tools,
+						     .framed = true };
+			struct acceptor a = compile_frame(&f);
+			struct buf text = { 0 }, want = { 0 };
+			buf_printf(&text, "%s" ANSWER, answers[i].before);
+			cr_expect_eq(accepts(&a, text.bytes), answers[i].heard != NULL, "%s", text.bytes);
+			if (answers[i].heard) {
+				struct buf heard = read_parts(&how, text.bytes);
+				buf_printf(&want, "%s" ANSWER, answers[i].heard);
+				/* line ends at the end of reasoning belong to the marker */
+				cr_expect_str_eq(heard.bytes, want.bytes, "%s", text.bytes);
+				buf_free(&heard);
+			}
+			buf_add_byte(&text, '}');
+			cr_expect(!accepts(&a, text.bytes), "%s", text.bytes);
+			buf_free(&text);
+			buf_free(&want);
+			acceptor_close(&a);
+		}
+	json_decref(list);
+}
+
+Test(reply_grammar, several_calls_or_an_answer_may_come)
+{
+	json_t *list = load_tools(tools);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		static const char *const joint[REPLY_SYNTAXES] = {
+			[REPLY_SYNTAX_HERMES] = "\n", [REPLY_SYNTAX_DEEPSEEK] = "\n", [REPLY_SYNTAX_DEEPSEEK31] = "",
+			[REPLY_SYNTAX_MISTRAL] = ", ", [REPLY_SYNTAX_LLAMA3] = "; ", [REPLY_SYNTAX_KIMI] = "",
+		};
+		/* where the section ends, and the next call begins in it */
+		static const char *const closes[REPLY_SYNTAXES] = {
+			[REPLY_SYNTAX_DEEPSEEK] = "<" B "tool" G "calls" G "end" B ">",
+			[REPLY_SYNTAX_DEEPSEEK31] = "<" B "tool" G "calls" G "end" B ">",
+			[REPLY_SYNTAX_MISTRAL] = "]", [REPLY_SYNTAX_KIMI] = "<|tool_calls_section_end|>",
+		};
+		static const char *const opens[REPLY_SYNTAXES] = {
+			[REPLY_SYNTAX_DEEPSEEK] = "<" B "tool" G "calls" G "begin" B ">",
+			[REPLY_SYNTAX_DEEPSEEK31] = "<" B "tool" G "calls" G "begin" B ">",
+			[REPLY_SYNTAX_MISTRAL] = "[TOOL_CALLS][", [REPLY_SYNTAX_KIMI] = "<|tool_calls_section_begin|>",
+		};
+		enum reply_syntax s = forms[i].syntax;
+		struct reply_frame f = { .syntax = s,
+					 .thought = s == REPLY_SYNTAX_HARMONY ? REPLY_THOUGHT_MAY : REPLY_THOUGHT_NONE,
+					 .answer = REPLY_ANSWER_JSON,
+					 .tools = list,
+					 .calls_max = 3 };
+		struct acceptor many = compile_frame(&f);
+		f.calls_max = 1;
+		struct acceptor one = compile_frame(&f);
+		struct buf text = { 0 };
+		const char *close = closes[s] ? closes[s] : "", *open = opens[s] ? opens[s] : "";
+		buf_printf(&text, "%snow%s{}%s", forms[i].before, forms[i].middle, forms[i].after);
+		cr_expect(accepts(&many, text.bytes) && accepts(&one, text.bytes), "%s", text.bytes);
+		if (joint[s]) {
+			text.len -= strlen(close);
+			buf_printf(&text, "%s%snow%s{}%s", joint[s], forms[i].before + strlen(open), forms[i].middle,
+				   forms[i].after);
+			cr_expect(accepts(&many, text.bytes), "%s", text.bytes);
+			cr_expect(!accepts(&one, text.bytes), "%s", text.bytes);
+		}
+		struct reply_options how = { .syntax = s, .tools = list, .framed = true };
+		struct buf heard = read_parts(&how, text.bytes);
+		cr_expect_str_eq(heard.bytes, joint[s] ? "now({})now({})" : "now({})", "%s", text.bytes);
+		buf_free(&heard);
+		buf_free(&text);
+		acceptor_close(&many);
+		acceptor_close(&one);
+	}
+	json_decref(list);
+}
+
+/* A tool that is strict: what comes before its call is free, its arguments are not. */
+Test(reply_grammar, text_is_free_until_a_call_begins)
+{
+	json_t *list = load_tools(tools);
+	json_object_set_new(json_object_get(json_array_get(list, 0), "function"), "strict", json_true());
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		enum reply_syntax s = forms[i].syntax;
+		bool alone = s == REPLY_SYNTAX_LLAMA3, harmony = s == REPLY_SYNTAX_HARMONY;
+		struct acceptor a = compile_frame(&(struct reply_frame){
+			.syntax = s,
+			.thought = harmony ? REPLY_THOUGHT_MAY : REPLY_THOUGHT_NONE,
+			.answer = REPLY_ANSWER_TEXT,
+			.tools = list,
+			.calls_max = 2 });
+		static const struct { const char *name, *arguments; bool good; } calls[] = {
+			{ "get_weather", "{\"city\": \"x\"}", true },
+			{ "get_weather", "{\"city\": 5}", false },
+			{ "put", "{\"other\": [5]}", true }, /* not strict */
+			{ "other", "{}", false },
+		};
+		const char *said = harmony ? "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant"
+				   : alone ? "" : "I look. </b>\n\n";
+		for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+			struct buf text = { 0 };
+			buf_printf(&text, "%s%s%s%s%s%s", said, forms[i].before, calls[k].name, forms[i].middle,
+				   calls[k].arguments, forms[i].after);
+			cr_expect_eq(accepts(&a, text.bytes), calls[k].good, "%s", text.bytes);
+			buf_free(&text);
+		}
+		cr_expect(accepts(&a, harmony ? "<|channel|>final<|message|>Hello {1}" : "Hello {1} <b>"));
+		cr_expect(accepts(&a, ""));
+		acceptor_close(&a);
+	}
+	json_decref(list);
+}
+
+Test(reply_grammar, prompts_tell_whether_a_reply_may_reason)
+{
+	static const struct {
+		enum reply_syntax syntax;
+		const char *template, *prompt;
+		enum reply_thought thought;
+	} rows[] = {
+		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+		  REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n<think>\n", REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_HERMES, "... <tool_call> ...", "<|im_start|>assistant\n", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_DEEPSEEK31, "</think>", "<" B "Assistant" B "></think>", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS]", "[/INST]", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_MISTRAL, "[THINK]", "[/INST]", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_HARMONY, "", "<|start|>assistant", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_HARMONY, "", "<|start|>assistant<|channel|>analysis<|message|>", REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_PLAIN, "<think>", "<think>", REPLY_THOUGHT_NONE },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		bool thinks = reply_syntax_thinks(rows[i].syntax, rows[i].template, strlen(rows[i].template));
+		cr_expect_eq(reply_prompt_thought(rows[i].syntax, thinks, rows[i].prompt, strlen(rows[i].prompt)),
+			     rows[i].thought, "row %zu", i);
 	}
 }
