@@ -204,9 +204,9 @@ int engine_chat_encode(const struct engine *m, const struct engine_chat *c, stru
 	return language_chat(m->text, c, text, ids, e);
 }
 
-enum reply_syntax engine_reply_syntax(const struct engine *m)
+struct reply_family engine_reply_family(const struct engine *m)
 {
-	return m->text ? language_syntax(m->text) : REPLY_SYNTAX_PLAIN;
+	return m->text ? language_family(m->text) : (struct reply_family){ 0 };
 }
 
 enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len)

@@ -91,7 +91,7 @@ int engine_chat_encode(const struct engine *m, const struct engine_chat *c, stru
 		       struct token_ids *ids, struct err *e) MUST_USE;
 
 /* How the model's replies are written, and the ids of their calls, as its template has them. */
-enum reply_syntax engine_reply_syntax(const struct engine *m);
+struct reply_family engine_reply_family(const struct engine *m);
 enum reply_ids engine_reply_ids(const struct engine *m);
 enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len);
 /* reply_frame_grammar with the markers that are control tokens of this model. */

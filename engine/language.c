@@ -26,6 +26,7 @@ struct language {
 		tool_template; /* tool_template: used when tools are given, may be empty */
 	json_t *tokens;        /* "bos_token" ... -> string */
 	struct engine_history_form form;
+	struct reply_family family;
 	pthread_mutex_t lock;      /* of trees */
 	struct token_trees *trees; /* NULL until asked for */
 };
@@ -175,8 +176,11 @@ static int open_all(struct language *t, struct source *src, struct err *e)
 		rc = open_template(t, src, config, e);
 	json_decref(config);
 	json_decref(map);
-	if (rc == 0 && t->facts.has_template)
+	if (rc == 0 && t->facts.has_template) {
+		const struct buf *b = t->tool_template.len ? &t->tool_template : &t->template;
+		t->family = reply_family_find(b->bytes, b->len);
 		probe(t);
+	}
 	return rc < 0 ? rc : found;
 }
 
@@ -340,30 +344,18 @@ static int render_canary(const void *self, json_t *messages, const json_t *tools
 
 static void probe(struct language *t)
 {
-	bool kimi = language_syntax(t) == REPLY_SYNTAX_KIMI;
-	engine_history_probe(&t->form, render_canary, t, kimi ? REPLY_IDS_FUNCTION : REPLY_IDS_CALL);
+	bool kimi = t->family.syntax == REPLY_SYNTAX_KIMI;
+	engine_history_probe(&t->form, render_canary, t,
+			     kimi ? REPLY_IDS_FUNCTION : REPLY_IDS_CALL);
 }
 
 enum reply_ids language_ids(const struct language *t) { return t->form.ids; }
 
-/* The template that is used with tools. */
-static const struct buf *full_template(const struct language *t)
-{
-	return t->tool_template.len ? &t->tool_template : &t->template;
-}
-
-enum reply_syntax language_syntax(const struct language *t)
-{
-	const struct buf *b = full_template(t);
-	return b->len ? reply_syntax_find(b->bytes, b->len) : REPLY_SYNTAX_PLAIN;
-}
+struct reply_family language_family(const struct language *t) { return t->family; }
 
 enum reply_thought language_thought(const struct language *t, const char *prompt, size_t len)
 {
-	const struct buf *b = full_template(t);
-	enum reply_syntax s = language_syntax(t);
-	bool thinks = b->len && reply_syntax_thinks(s, b->bytes, b->len);
-	return reply_prompt_thought(s, thinks, prompt, len);
+	return reply_prompt_thought(&t->family, prompt, len);
 }
 
 /* ---- streaming ---- */

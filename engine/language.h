@@ -47,8 +47,8 @@ int language_decode(const struct language *t, const uint32_t *id, size_t count, 
 int language_chat(const struct language *t, const struct engine_chat *c, struct buf *text,
 		  struct token_ids *ids, struct err *e) MUST_USE;
 
-/* The syntax of replies, by the template that renders tools. */
-enum reply_syntax language_syntax(const struct language *t);
+/* The family of replies, by the template that renders tools. */
+struct reply_family language_family(const struct language *t);
 /* Whether a reply to this rendered prompt reasons. */
 enum reply_thought language_thought(const struct language *t, const char *prompt, size_t len);
 /* The ids of calls that the template takes. */

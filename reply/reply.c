@@ -80,7 +80,7 @@ static void parts_move(struct parts *to, struct parts *from, uint64_t place)
 	parts_clear(from);
 }
 
-static void parts_free(struct parts *p)
+void reply_parts_free(struct parts *p)
 {
 	buf_free(&p->text);
 	buf_free(&p->ids);
@@ -94,6 +94,7 @@ static void emit_from(struct reply *r, uint64_t place, const char *s, size_t len
 {
 	reply_parts_add(&r->out, r->reasoning ? REPLY_REASONING : REPLY_CONTENT, 0, place, s, len);
 	r->before = BEFORE_CONTENT;
+	r->last = len ? s[len - 1] : r->last;
 	r->spoken |= !r->reasoning;
 	r->thought |= r->reasoning;
 }
@@ -156,6 +157,10 @@ void reply_blank(struct reply *r, const char *s, size_t len)
 
 static void settle_end(struct reply *r)
 {
+	if (r->half || (r->cut && r->blank_keep != NO_SECTION)) { /* a mark would have come */
+		reply_settle_call(r);
+		return;
+	}
 	if (r->before == BEFORE_REASONING || r->before == BEFORE_CALL) {
 		size_t drop = r->blank_keep == NO_SECTION ? r->blank.len : r->blank_keep;
 		buf_drop(&r->blank, drop);
@@ -166,7 +171,7 @@ static void settle_end(struct reply *r)
 
 /* ---- calls ---- */
 
-void reply_open_call(struct reply *r, const struct call_step *program, size_t skip)
+void reply_open_call(struct reply *r, const struct mark *m, size_t skip)
 {
 	r->mode = REPLY_CALL;
 	r->next = r->at + skip;
@@ -174,7 +179,9 @@ void reply_open_call(struct reply *r, const struct call_step *program, size_t sk
 	r->call_at = r->base + r->at;
 	r->committed = false;
 	parts_clear(&r->stage);
-	reply_call_begin(&r->call, program, &r->stage, r->calls);
+	r->call.tools = r->tools;
+	reply_call_begin(&r->call, m->program, m->at, &r->stage, r->calls);
+	r->call.lone = m->how & (MARK_ALONE | MARK_KNOWN);
 }
 
 /* Deliver the staged parts of a call. */
@@ -182,6 +189,7 @@ static void commit(struct reply *r)
 {
 	if (!r->committed) {
 		reply_settle_call(r);
+		r->unclosed |= r->reasoning;
 		r->reasoning = false;
 		r->thought = true;
 		r->committed = true;
@@ -219,6 +227,24 @@ static void call_failed(struct reply *r)
 	r->mode = harmony ? REPLY_BODY : REPLY_TEXT;
 }
 
+/* The text was cut off inside a call: what it has is given out, and of its marks nothing. A call
+ * that nothing marks may be no call as long as it has no name. */
+static void call_cut(struct reply *r)
+{
+	if (r->call.lone && !r->call.count) {
+		call_failed(r);
+		return;
+	}
+	if (r->call.count)
+		commit(r);
+	else
+		reply_settle_call(r);
+	r->calls += r->call.count;
+	r->at = r->next = r->text.len;
+	r->before = BEFORE_CALL;
+	r->mode = REPLY_TEXT;
+}
+
 static bool step_call(struct reply *r, bool end)
 {
 	while (r->next < r->text.len) {
@@ -235,11 +261,15 @@ static bool step_call(struct reply *r, bool end)
 		if (r->call.begun && r->call.fed >= r->hold)
 			commit(r);
 	}
-	if (end && reply_call_may_end(&r->call))
+	if (!end)
+		return false;
+	if (r->cut ? r->call.whole : reply_call_end(&r->call))
 		call_succeeded(r);
-	else if (end)
+	else if (r->cut)
+		call_cut(r);
+	else
 		call_failed(r);
-	return end;
+	return true;
 }
 
 /* ---- markers ---- */
@@ -250,26 +280,42 @@ static bool fresh(const struct reply *r)
 	return !r->thought && !r->spoken && r->calls == 0 && r->blank_keep == NO_SECTION;
 }
 
+/* Whether the position is the first of a line. */
+static bool line_begins(const struct reply *r)
+{
+	size_t n = r->blank.len;
+	while (n && strchr(" \t", r->blank.bytes[n - 1]))
+		n--;
+	return n || r->before != BEFORE_CONTENT || r->last == '\n';
+}
+
 static bool mark_active(const struct reply *r, const struct mark *m)
 {
 	bool thinks = m->kind == MARK_THINK || m->kind == MARK_UNTHINK;
-	if (r->framed && !r->tools && !thinks)
+	bool section = r->blank_keep != NO_SECTION;
+	bool shows = m->kind == MARK_SHOW || m->kind == MARK_SHOW_END;
+	if (r->framed && !thinks && (shows || !r->tools))
 		return false;
 	switch (m->kind) {
 	case MARK_THINK:
-		return fresh(r);
+		return fresh(r) || (r->reasoning && r->before == BEFORE_REASONING);
 	case MARK_UNTHINK:
-		return r->reasoning || fresh(r);
+		return r->reasoning || r->unclosed || fresh(r);
 	case MARK_SECTION:
 		return true;
 	case MARK_SECTION_END:
-		return r->section && !r->reasoning;
+		return (r->section || r->calls) && !r->reasoning;
+	case MARK_SHOW:
+		return !r->reasoning && !r->spoken && !r->shown;
+	case MARK_SHOW_END:
+		return !r->reasoning && r->shown;
 	default:
 		break;
 	}
 	if (r->reasoning) /* a whole section of calls ends reasoning by itself */
-		return r->blank_keep != NO_SECTION;
-	return !m->alone || (!r->spoken && r->calls == 0);
+		return section || ((m->how & MARK_LINE) && line_begins(r));
+	return !(m->how & MARK_INSIDE && !section && !r->section) &&
+	       !(m->how & MARK_ALONE && (r->spoken || r->calls));
 }
 
 /* The marker at the position, or NULL; *partial: what is there may become one. */
@@ -292,7 +338,7 @@ static const struct mark *find_mark(const struct reply *r, bool *partial)
 static void take_mark(struct reply *r, const struct mark *m)
 {
 	if (m->kind == MARK_CALL) {
-		reply_open_call(r, m->program, 0);
+		reply_open_call(r, m, 0);
 		return;
 	}
 	const char *s = r->text.bytes + r->at;
@@ -306,14 +352,72 @@ static void take_mark(struct reply *r, const struct mark *m)
 	} else if (m->kind == MARK_SECTION_END) {
 		drop_blank(r);
 		r->section = false;
+		r->before = BEFORE_CALL;
+	} else if (m->kind == MARK_SHOW || m->kind == MARK_SHOW_END) {
+		reply_settle_call(r);
+		r->shown = m->kind == MARK_SHOW;
+		r->before = BEFORE_REASONING;
 	} else {
 		if (r->blank_keep != NO_SECTION)
 			reply_settle_content(r);
 		reply_settle_call(r);
 		r->reasoning = m->kind == MARK_THINK;
 		r->thought = true;
+		r->unclosed = false;
 		r->before = BEFORE_REASONING;
 	}
+}
+
+/* ---- an end of reasoning that nothing began ---- */
+
+static bool is_blank(const char *s, size_t len)
+{
+	size_t i = 0;
+	while (i < len && reply_json_blank((unsigned char)s[i]))
+		i++;
+	return i == len;
+}
+
+/* The first mark of the text from at on, or NULL; *place: where it stands, or where the search is
+ * to go on when more text has come. */
+static const struct mark *first_mark(const struct reply *r, bool end, size_t *place)
+{
+	for (size_t i = *place; i < r->text.len; i++) {
+		const char *s = r->text.bytes + i;
+		size_t rest = r->text.len - i;
+		for (const struct mark *m = r->marks; m->text; m++) {
+			size_t len = strlen(m->text), n = len < rest ? len : rest;
+			bool alone = m->how & MARK_ALONE;
+			if (*s != *m->text || memcmp(s, m->text, n) != 0 ||
+			    (alone && !is_blank(r->text.bytes + r->at, i - r->at)))
+				continue;
+			*place = i;
+			if (n == len)
+				return m;
+			if (!end)
+				return NULL;
+		}
+	}
+	*place = r->text.len;
+	return NULL;
+}
+
+/* Where a reply may lack the beginning of its reasoning, wait for the first mark: if it is an end
+ * of reasoning that is not quoted, all before it is reasoning. false: wait for more. */
+static bool step_unbegun(struct reply *r, bool end)
+{
+	size_t place = r->at + r->unbegun_seen;
+	const struct mark *m = first_mark(r, end, &place);
+	r->unbegun_seen = place - r->at;
+	if (!m && !end && r->unbegun_seen < r->unbegun)
+		return false;
+	bool quoted = place > r->at && strchr("`\"'", r->text.bytes[place - 1]);
+	if (m && m->kind == MARK_UNTHINK && !quoted && r->unbegun_seen < r->unbegun) {
+		r->reasoning = true;
+		r->before = BEFORE_REASONING;
+	}
+	r->unbegun = 0;
+	return true;
 }
 
 static bool step_text(struct reply *r, bool end)
@@ -325,6 +429,8 @@ static bool step_text(struct reply *r, bool end)
 		reply_emit_rest(r);
 		return false;
 	}
+	if (r->unbegun)
+		return step_unbegun(r, end);
 	const struct mark *m = find_mark(r, &partial);
 	if (m) {
 		take_mark(r, m);
@@ -332,6 +438,11 @@ static bool step_text(struct reply *r, bool end)
 	}
 	if (partial && !end)
 		return false;
+	if (partial && r->cut && r->text.len - r->at > 1) { /* half a mark is no text */
+		r->at = r->text.len;
+		r->half = true;
+		return false;
+	}
 	const char *s = r->text.bytes + r->at;
 	r->at++;
 	if (reply_json_blank((unsigned char)*s)) {
@@ -360,6 +471,7 @@ int reply_open(struct reply **out, const struct reply_options *o, struct err *e)
 	r->before = r->reasoning ? BEFORE_REASONING : BEFORE_NOTHING;
 	r->blank_keep = NO_SECTION;
 	r->hold = REPLY_HOLD_BYTES;
+	r->unbegun = r->reasoning ? 0 : o->unbegun;
 	if (o->syntax == REPLY_SYNTAX_HARMONY)
 		r->mode = o->reasoning ? REPLY_BODY : REPLY_GAP;
 	*out = r;
@@ -421,9 +533,11 @@ int reply_push(struct reply *r, const char *text, size_t len, const struct reply
 	return make_events(r, event, count, e);
 }
 
-int reply_end(struct reply *r, const struct reply_event **event, size_t *count, struct err *e)
+int reply_end(struct reply *r, bool cut, const struct reply_event **event, size_t *count,
+	      struct err *e)
 {
 	check(!r->ended);
+	r->cut = cut;
 	parts_clear(&r->out);
 	run(r, true);
 	settle_end(r);
@@ -436,8 +550,8 @@ void reply_close(struct reply *r)
 	if (!r)
 		return;
 	reply_call_free(&r->call);
-	parts_free(&r->out);
-	parts_free(&r->stage);
+	reply_parts_free(&r->out);
+	reply_parts_free(&r->stage);
 	buf_free(&r->text);
 	buf_free(&r->blank);
 	free(r->event);

@@ -12,15 +12,32 @@
 
 /* How a family marks reasoning and tool calls in its text. */
 enum reply_syntax { /* clang-format off */
-	REPLY_SYNTAX_PLAIN,     /* all is content */
-	REPLY_SYNTAX_HERMES,    /* <think>...</think>, <tool_call>{json}</tool_call>: Qwen */
-	REPLY_SYNTAX_DEEPSEEK,  /* V3, R1: "function", name and fenced json */
+	REPLY_SYNTAX_PLAIN,      /* all is content */
+	REPLY_SYNTAX_HERMES,     /* <think>...</think>, <tool_call>{json}</tool_call>: Qwen, Granite 4 */
+	REPLY_SYNTAX_DEEPSEEK,   /* V3, R1: "function", name and fenced json */
 	REPLY_SYNTAX_DEEPSEEK31, /* V3.1: name and bare json */
-	REPLY_SYNTAX_MISTRAL,   /* [TOOL_CALLS][{json}] */
-	REPLY_SYNTAX_LLAMA3,    /* {"name":..., "parameters":...} alone */
-	REPLY_SYNTAX_GLM,       /* <tool_call>NAME <arg_key>..</arg_key><arg_value>..</arg_value> */
-	REPLY_SYNTAX_KIMI,      /* functions.NAME:IDX */
-	REPLY_SYNTAX_HARMONY,   /* gpt-oss channels; needs the special tokens in the text */
+	REPLY_SYNTAX_MISTRAL,    /* [TOOL_CALLS][{json}], [TOOL_CALLS]NAME[ARGS]{} */
+	REPLY_SYNTAX_LLAMA3,     /* {"name":..., "parameters":...} or [NAME(key=value)] alone */
+	REPLY_SYNTAX_GLM,        /* <tool_call>NAME <arg_key>..</arg_key><arg_value>..</arg_value> */
+	REPLY_SYNTAX_KIMI,       /* functions.NAME:IDX */
+	REPLY_SYNTAX_HARMONY,    /* gpt-oss channels; needs the special tokens in the text */
+	REPLY_SYNTAX_XML,        /* <function=NAME><parameter=KEY>: Qwen3-Coder, Nemotron 3, Step 3.5 */
+	REPLY_SYNTAX_SEED,       /* the same in <seed:tool_call>: Seed-OSS */
+	REPLY_SYNTAX_MINIMAX,    /* <invoke name="NAME"><parameter name="KEY">: MiniMax M2 */
+	REPLY_SYNTAX_STEP3,      /* <steptml:invoke name="NAME"> */
+	REPLY_SYNTAX_DSML,       /* DeepSeek V3.2 */
+	REPLY_SYNTAX_TOOL_CALLS, /* <tool_calls>{json}..</tool_calls>: MiniMax M1, Hunyuan, Jamba */
+	REPLY_SYNTAX_NEMOTRON,   /* <TOOLCALL>[{json}]</TOOLCALL> */
+	REPLY_SYNTAX_ERNIE,      /* as HERMES, the answer in <response> */
+	REPLY_SYNTAX_LONGCAT,    /* <longcat_tool_call>{json}</longcat_tool_call> */
+	REPLY_SYNTAX_BAR,        /* <|tool_call|>[{json}], functools[{json}]: Granite 3, Phi 4 */
+	REPLY_SYNTAX_INTERN,     /* <|action_start|><|plugin|>{json}<|action_end|> */
+	REPLY_SYNTAX_COMMAND,    /* <|START_ACTION|>[{json}]<|END_ACTION|>: Command */
+	REPLY_SYNTAX_APERTUS,    /* <|tools_prefix|>[{NAME: {json}}]<|tools_suffix|> */
+	REPLY_SYNTAX_LFM2,       /* <|tool_call_start|>[NAME(key=value)]<|tool_call_end|> */
+	REPLY_SYNTAX_OLMO,       /* <function_calls>NAME(key=value)</function_calls> */
+	REPLY_SYNTAX_GEMMA,      /* call:NAME{key:<escape>text<escape>}: FunctionGemma */
+	REPLY_SYNTAX_GEMMA4,     /* the same with other marks: Gemma 4 */
 	REPLY_SYNTAXES /* clang-format on */
 };
 const char *reply_syntax_name(enum reply_syntax s); /* "hermes", ... */
@@ -42,6 +59,14 @@ struct reply_event {
 	const char *id; /* with REPLY_CALL_NAME: the call's id as the model wrote it, or NULL */
 };
 
+/* What a template says of its family. */
+struct reply_family {
+	enum reply_syntax syntax;
+	bool thinks; /* its template knows reasoning */
+	const char *
+		unread; /* what a person should know: it takes tools and calls are not read; or NULL */
+};
+
 struct reply_options {
 	enum reply_syntax syntax;
 	bool reasoning;      /* the prompt ended inside it ("<think>\n" in the generation prompt) */
@@ -49,6 +74,10 @@ struct reply_options {
 			      * a family writes without their type get the type of the schema. */
 	bool framed; /* the text follows a grammar: reasoning, then calls if there are tools, or
 			content to the end, in which nothing is a marker */
+	/* Where an end of reasoning may come that neither prompt nor reply began: if it comes within
+	 * that many bytes, before any other mark, all before it is reasoning. Until then nothing is
+	 * given out. 0: what stands before it is content, and so is it. */
+	size_t unbegun;
 };
 
 /* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only
@@ -65,14 +94,22 @@ void reply_hold(struct reply *r, size_t bytes);
 /* Events are borrowed until the next call. None of them cuts a character if no input did. */
 int reply_push(struct reply *r, const char *text, size_t len, const struct reply_event **event,
 	       size_t *count, struct err *e) MUST_USE;
-int reply_end(struct reply *r, const struct reply_event **event, size_t *count,
+/* cut: the text was cut off, where the model had not ended it: an unfinished call gives what it has
+ * (its name, and arguments that are no whole object), one without a name nothing, and no mark comes
+ * out as content. Else an unfinished call is one where only what closes it is missing. */
+int reply_end(struct reply *r, bool cut, const struct reply_event **event, size_t *count,
 	      struct err *e) MUST_USE;
 void reply_close(struct reply *r); /* NULL is fine */
 
-/* The syntax of a family, found from its template's text. */
-enum reply_syntax reply_syntax_find(const char *text, size_t len);
+/* The family, found from its template's text. */
+struct reply_family reply_family_find(const char *text, size_t len);
 /* Whether a rendered prompt ends inside reasoning. */
 bool reply_prompt_reasons(enum reply_syntax s, const char *prompt, size_t len);
+/* Whether a reply to this prompt begins in reasoning, may begin with it, or has none (the template
+ * knows none, or has closed it). */
+enum reply_thought { REPLY_THOUGHT_NONE, REPLY_THOUGHT_MAY, REPLY_THOUGHT_OPEN };
+enum reply_thought reply_prompt_thought(const struct reply_family *f, const char *prompt,
+					size_t len);
 /* Whether the session must keep special tokens in its text for this syntax. */
 bool reply_syntax_markers(enum reply_syntax s);
 
@@ -102,13 +139,6 @@ struct reply_markers {
 	size_t count;
 };
 
-/* Whether a template of this family knows reasoning; and whether a reply to this prompt begins in
- * it, may begin with it, or has none (the template knows none, or has closed it). */
-enum reply_thought { REPLY_THOUGHT_NONE, REPLY_THOUGHT_MAY, REPLY_THOUGHT_OPEN };
-bool reply_syntax_thinks(enum reply_syntax s, const char *text, size_t len);
-enum reply_thought reply_prompt_thought(enum reply_syntax s, bool thinks, const char *prompt,
-					size_t len);
-
 /* What a reply may be: reasoning of any length, where there is some, and then calls of these tools,
  * or an answer. Arguments follow the tools' schemas. */
 enum reply_answer {
@@ -123,9 +153,9 @@ struct reply_frame {
 	enum reply_thought thought;
 	enum reply_answer answer;
 	const struct reply_markers *markers; /* NULL: all are spelled out */
-	const json_t *tools;		     /* the OpenAI list; NULL: no calls */
-	const char *name;		     /* the only tool; NULL: any of them */
-	unsigned calls_max;		     /* at least 1 */
+	const json_t *tools;                 /* the OpenAI list; NULL: no calls */
+	const char *name;                    /* the only tool; NULL: any of them */
+	unsigned calls_max;                  /* at least 1 */
 };
 /* Its grammar (GRAMMAR_CALL of grammar.h, or a frame there), appended to out. ERR_UNSUPPORTED: a
  * syntax or schema keyword, by name; ERR_INPUT: no such tool, or a name that the syntax cannot

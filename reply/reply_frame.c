@@ -206,39 +206,10 @@ static size_t marks_of(enum reply_syntax s, unsigned kinds, bool alone, const ch
 {
 	size_t n = 0;
 	for (const struct mark *m = reply_marks(s); m->text; m++)
-		if (kinds & KIND(m->kind) && (alone || !m->alone) && n < REPLY_AVOID_MAX)
+		if (kinds & KIND(m->kind) && (alone || !(m->how & MARK_ALONE)) &&
+		    n < REPLY_AVOID_MAX)
 			out[n++] = m->text;
 	return n;
-}
-
-bool reply_syntax_thinks(enum reply_syntax s, const char *text, size_t len)
-{
-	const char *mark[REPLY_AVOID_MAX];
-	size_t n = marks_of(s, KIND(MARK_THINK) | KIND(MARK_UNTHINK), true, mark);
-	for (size_t i = 0; i < n; i++)
-		if (memmem(text, len, mark[i], strlen(mark[i])))
-			return true;
-	return s == REPLY_SYNTAX_HARMONY;
-}
-
-static bool ends_with(const char *s, size_t len, const char *what)
-{
-	size_t n = strlen(what);
-	return len >= n && memcmp(s + len - n, what, n) == 0;
-}
-
-enum reply_thought reply_prompt_thought(enum reply_syntax s, bool thinks, const char *prompt,
-					size_t len)
-{
-	const char *mark[REPLY_AVOID_MAX];
-	size_t n = marks_of(s, KIND(MARK_UNTHINK), true, mark);
-	if (reply_prompt_reasons(s, prompt, len))
-		return REPLY_THOUGHT_OPEN;
-	while (len && reply_json_blank((unsigned char)prompt[len - 1]))
-		len--;
-	for (size_t i = 0; i < n; i++)
-		thinks = thinks && !ends_with(prompt, len, mark[i]);
-	return thinks ? REPLY_THOUGHT_MAY : REPLY_THOUGHT_NONE;
 }
 
 /* (a | b) of the markers of a kind. */
@@ -341,7 +312,7 @@ static const char *body_of(const struct reply_frame *f)
 		[REPLY_ANSWER_TEXT] = { "text", "(text calls?)" },
 	};
 	bool alone = f->syntax == REPLY_SYNTAX_LLAMA3 && f->answer == REPLY_ANSWER_TEXT && f->tools;
-	return alone ? "(calls | [ \\n]* ([^{ \\n] text)?)" : body[f->answer][f->tools != NULL];
+	return alone ? "(calls | [ \\n]* ([^{\\[ \\n] text)?)" : body[f->answer][f->tools != NULL];
 }
 
 /* Line ends around markers belong to them. */

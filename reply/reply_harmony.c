@@ -103,6 +103,7 @@ static bool is(const char *s, size_t len, const char *what)
 
 static void open_message(struct reply *r, const struct header *h)
 {
+	static const struct mark mark = { "", MARK_CALL, reply_harmony_call, 0, 0 };
 	const size_t prefix = strlen("functions.");
 	bool call =
 		h->recipient_len > prefix && starts(h->recipient, h->recipient_len, "functions.");
@@ -111,7 +112,7 @@ static void open_message(struct reply *r, const struct header *h)
 		     is(h->channel, h->channel_len, "commentary");
 	r->raw_body = h->recipient_len ? true : !analysis && !shown;
 	if (call) {
-		reply_open_call(r, reply_harmony_call, h->len);
+		reply_open_call(r, &mark, h->len);
 		if (reply_call_name(&r->call, h->recipient + prefix, h->recipient_len - prefix))
 			return;
 	}
@@ -133,6 +134,11 @@ static bool step_gap(struct reply *r, bool end)
 	struct header h;
 	if (!len)
 		return false;
+	if (r->cut && len > 1 &&
+	    read_header(s, len, r->before == BEFORE_NOTHING, false, &h) == TAKE_MORE) {
+		r->at = r->text.len; /* half a header is no text */
+		return false;
+	}
 	if (reply_json_blank((unsigned char)*s)) {
 		reply_blank(r, s, 1);
 		r->at++;
@@ -181,9 +187,11 @@ static bool step_body(struct reply *r, bool end)
 	}
 	const char *mark = memchr(s, '<', len);
 	size_t plain = mark ? (size_t)(mark - s) : len;
-	int ends = plain ? 0 : ends_here(r, end, &closer);
-	if (ends < 0)
+	int ends = plain ? 0 : ends_here(r, end && !(r->cut && len > 1), &closer);
+	if (ends < 0) {
+		r->at += end ? len : 0; /* half a mark is no text */
 		return false;
+	}
 	if (!ends)
 		plain = plain ? plain : 1;
 	else if (r->raw_body)

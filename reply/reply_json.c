@@ -1,8 +1,6 @@
 /* A JSON value recognised one byte at a time (RFC 8259), without keeping it. */
 #include "reply/reply_in.h"
 
-#include "base/limits.h"
-
 #include <string.h>
 
 enum { /* clang-format off */
@@ -16,6 +14,24 @@ enum { /* clang-format off */
 }; /* clang-format on */
 
 bool reply_json_blank(unsigned char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+size_t reply_json_escape(unsigned char c, char out[8])
+{
+	static const char from[] = "\"\\\n\t\r", to[] = "\"\\ntr";
+	const char *named = c ? strchr(from, c) : NULL;
+	if (named) {
+		out[0] = '\\';
+		out[1] = to[named - from];
+		return 2;
+	}
+	out[0] = (char)c;
+	if (c >= 0x20)
+		return 1;
+	memcpy(out, "\\u00", 4);
+	out[4] = (char)('0' + (c >> 4));
+	out[5] = "0123456789abcdef"[c & 15];
+	return 6;
+}
 
 bool reply_json_scan_in_string(const struct json_scan *s)
 {
@@ -50,7 +66,7 @@ static enum taken ended(struct json_scan *s)
 
 static enum taken open_level(struct json_scan *s, bool array)
 {
-	if (s->depth == LIMIT_JSON_DEPTH)
+	if (s->depth == REPLY_JSON_DEPTH)
 		return TAKE_FAIL;
 	s->arrays = array ? s->arrays | UINT64_C(1) << s->depth
 			  : s->arrays & ~(UINT64_C(1) << s->depth);
@@ -136,7 +152,7 @@ static enum taken string_byte(struct json_scan *s, unsigned char c)
 		s->state = S_COLON;
 	else if (c == '"')
 		return ended(s);
-	return c < 0x20 ? TAKE_FAIL : TAKE_MORE;
+	return c < 0x20 && !s->lenient ? TAKE_FAIL : TAKE_MORE;
 }
 
 /* The next state of a number, or S_END if the byte is not of it. */

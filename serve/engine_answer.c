@@ -63,7 +63,8 @@ static int open_choice(struct answer *a, unsigned i, struct err *e)
 	struct reply_options how = { .syntax = a->syntax,
 				     .reasoning = a->thought == REPLY_THOUGHT_OPEN,
 				     .tools = a->q.tools,
-				     .framed = a->constraint && answers };
+				     .framed = a->constraint && answers,
+				     .unbegun = a->unbegun };
 	if (a->syntax != REPLY_SYNTAX_PLAIN)
 		TRY(reply_open(&ch->reply, &how, e));
 	if (ch->reply && a->constraint)
@@ -225,7 +226,7 @@ static int engine_answer_next(struct answer *a, unsigned choice, struct answer_s
 	if (ch->end != ANSWER_GOING) {
 		out->end = ch->end;
 		ch->ended = true;
-		return reply_end(ch->reply, &out->event, &out->events, e);
+		return reply_end(ch->reply, ch->end == ANSWER_LENGTH, &out->event, &out->events, e);
 	}
 	int how = engine_session_next(ch->session, &text, &len, e);
 	TRY(how);

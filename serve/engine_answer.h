@@ -44,7 +44,8 @@ struct answer {
 	enum reply_syntax syntax;
 	enum reply_thought thought; /* how the answer begins */
 	enum reply_answer answer;   /* where it is constrained */
-	bool markers;		    /* special tokens are text */
+	bool markers;               /* special tokens are text */
+	size_t unbegun;             /* as in struct reply_options */
 	struct engine_constraint *constraint;
 	const char *constraint_field;
 	struct engine_bias *bias;

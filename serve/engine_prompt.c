@@ -2,11 +2,13 @@
  * constraint. */
 #include "serve/engine_answer.h"
 
-#define CALLS_MAX 16 /* of one reply that is constrained */
+#include "base/limits.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CALLS_MAX 16 /* of one reply that is constrained */
 
 /* ---- the prompt ---- */
 
@@ -22,11 +24,12 @@ static int render(struct answer *a, const json_t *tools, struct buf *text, struc
 }
 
 /* Refuse tools if the template ignores them: the model would not see them. */
-static int check_tools(struct answer *a, const struct buf *with, struct err *e)
+static int check_tools(struct answer *a, const struct reply_family *family, const struct buf *with,
+		       struct err *e)
 {
 	struct buf without = { 0 };
 	int rc = render(a, NULL, &without, NULL, e);
-	if (rc == 0 && (a->syntax == REPLY_SYNTAX_PLAIN ||
+	if (rc == 0 && ((family->syntax == REPLY_SYNTAX_PLAIN && !family->unread) ||
 			(with->len == without.len &&
 			 (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0))))
 		rc = err_set(e, ERR_UNSUPPORTED,
@@ -36,13 +39,22 @@ static int check_tools(struct answer *a, const struct buf *with, struct err *e)
 	return rc;
 }
 
+/* How long an answer may be kept back to see whether it lacks the beginning of its reasoning. What
+ * is streamed waits for a sentence or two; where a stop string may end the answer, all of it would
+ * be written before that is found. */
+static size_t unbegun(const struct api_request *q)
+{
+	return q->stream || q->stop_count ? 256 : MIB(1);
+}
+
 static int encode(struct answer *a, struct err *e)
 {
 	struct buf text = { 0 };
-	a->syntax = engine_reply_syntax(a->by->engine);
+	const struct reply_family family = engine_reply_family(a->by->engine);
+	a->syntax = family.syntax;
 	int rc = render(a, a->q.tools, &text, &a->prompt, e);
 	if (rc == 0 && a->q.tools)
-		rc = check_tools(a, &text, e);
+		rc = check_tools(a, &family, &text, e);
 	if (rc == 0)
 		a->thought =
 			engine_reply_thought(a->by->engine, text.bytes ? text.bytes : "", text.len);
@@ -185,5 +197,7 @@ int serve_engine_prompt(struct answer *a, struct err *e)
 	if (bare && (a->constraint || a->syntax == REPLY_SYNTAX_LLAMA3))
 		a->syntax = REPLY_SYNTAX_PLAIN;
 	a->markers = reply_syntax_markers(a->syntax);
+	if (a->thought == REPLY_THOUGHT_MAY && !a->constraint)
+		a->unbegun = unbegun(a->q.asked);
 	return 0;
 }

@@ -1,6 +1,6 @@
-/* The input is a reply; its first bytes choose syntax, start and where it is cut. Whole and cut must give
- * the same parts, content and reasoning be the text at their place, arguments be JSON objects when nothing
- * was given out early, and nothing may be lost. */
+/* The input is a reply; its first bytes choose syntax, start, tools, how it ends and in which pieces it
+ * comes. Whole and in pieces it must give the same parts, content and reasoning be the text at their place,
+ * arguments be JSON objects when nothing was given out early, and nothing may be lost. */
 #include "reply/reply.h"
 
 #include "base/check.h"
@@ -61,6 +61,21 @@ static void hear(struct heard *h, const struct reply_event *event, size_t count,
 	}
 }
 
+enum { REASONS = 1, EARLY = 2, CUT = 4, TOOLS = 8, UNBEGUN = 16, FRAMED = 32 };
+
+static json_t *tools(void)
+{
+	static const char text[] =
+		"[{\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},"
+		"\"b\":{\"type\":\"integer\"},\"c\":{\"type\":[\"string\",\"null\"]},\"d\":{\"type\":\"array\"},"
+		"\"e\":{\"$ref\":\"#/properties/e\"},\"f\":{\"anyOf\":[{\"type\":\"boolean\"},{\"type\":\"object\"}]}}}}}]";
+	static json_t *list;
+	if (!list)
+		list = json_loads(text, 0, NULL);
+	check(list != NULL);
+	return list;
+}
+
 static struct heard read_text(enum reply_syntax s, unsigned how, const char *text, size_t len, size_t piece)
 {
 	struct heard h = { .part = -1 };
@@ -68,16 +83,20 @@ static struct heard read_text(enum reply_syntax s, unsigned how, const char *tex
 	const struct reply_event *event;
 	struct err e;
 	size_t count;
-	bool whole = !(how & 2);
-	struct reply_options o = { .syntax = s, .reasoning = how & 1, .framed = how >> 7 & 1 };
+	bool whole = !(how & (EARLY | CUT));
+	struct reply_options o = { .syntax = s,
+				   .reasoning = how & REASONS,
+				   .tools = how & TOOLS ? tools() : NULL,
+				   .framed = how & FRAMED,
+				   .unbegun = how & UNBEGUN ? 40 : 0 };
 	check(reply_open(&r, &o, &e) == 0);
-	if (!whole)
-		reply_hold(r, how >> 2);
+	if (how & EARLY)
+		reply_hold(r, how >> 6);
 	for (size_t at = 0; at < len; at += piece) {
 		check(reply_push(r, text + at, piece < len - at ? piece : len - at, &event, &count, &e) == 0);
 		hear(&h, event, count, text, whole && len < 4096);
 	}
-	check(reply_end(r, &event, &count, &e) == 0);
+	check(reply_end(r, how & CUT, &event, &count, &e) == 0);
 	hear(&h, event, count, text, whole && len < 4096);
 	end_arguments(&h, whole && len < 4096);
 	reply_close(r);

@@ -33,7 +33,7 @@ static int run_reply(const struct work *w, struct err *e)
 	int rc = reply_open(&r, &(struct reply_options){ .syntax = *(const enum reply_syntax *)w->more }, e);
 	for (size_t i = 0; i <= w->len && rc == 0; i++) {
 		rc = i < w->len ? reply_push(r, (const char *)w->text + i, 1, &event, &count, e) :
-			          reply_end(r, &event, &count, e);
+			          reply_end(r, false, &event, &count, e);
 		for (size_t k = 0; k < count && rc == 0; k++)
 			buf_printf(&press_answer, "%d %u %.*s\n", (int)event[k].part, event[k].call, (int)event[k].len,
 			           event[k].text);

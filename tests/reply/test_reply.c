@@ -72,6 +72,9 @@ struct reading {
 	enum reply_syntax syntax;
 	bool reasoning;
 	size_t hold; /* SIZE_MAX: as it is */
+	const json_t *tools;
+	size_t unbegun;
+	bool cut;
 };
 
 /* first bytes, then pieces of `piece` bytes (0: the rest at once). */
@@ -83,7 +86,10 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 	const struct reply_event *event;
 	struct err e = { 0 };
 	size_t count, at = 0;
-	struct reply_options o = { .syntax = how->syntax, .reasoning = how->reasoning };
+	struct reply_options o = { .syntax = how->syntax,
+				   .reasoning = how->reasoning,
+				   .tools = how->tools,
+				   .unbegun = how->unbegun };
 	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	if (how->hold != SIZE_MAX)
 		reply_hold(r, how->hold);
@@ -94,7 +100,7 @@ static struct heard read_text(const struct reading *how, const char *text, size_
 		hear(&h, event, count, text, row);
 		at += n;
 	}
-	cr_assert_eq(reply_end(r, &event, &count, &e), 0, "%s", e.text);
+	cr_assert_eq(reply_end(r, how->cut, &event, &count, &e), 0, "%s", e.text);
 	hear(&h, event, count, text, row);
 	reply_close(r);
 	return h;
@@ -124,6 +130,12 @@ static void expect_heard(const struct heard *h, const char *content, const char 
 	cr_expect_eq(h->calls, json_array_size(calls), "%s: %u calls", row, h->calls);
 	for (uint32_t i = 0; i < h->calls && i < json_array_size(calls); i++) {
 		const json_t *call = json_array_get(calls, i);
+		const json_t *part = json_object_get(call, "part"); /* of a call that was cut off */
+		if (part) {
+			cr_expect_str_eq(text_of(&h->name[i]), json_string_value(json_object_get(call, "name")), "%s", row);
+			cr_expect_str_eq(text_of(&h->arguments[i]), json_string_value(part), "%s", row);
+			continue;
+		}
 		json_t *arguments = json_loadb(text_of(&h->arguments[i]), h->arguments[i].len, 0, NULL);
 		cr_expect(json_is_object(arguments), "%s: %s", row, text_of(&h->arguments[i]));
 		const char *name = json_string_value(json_object_get(call, "name"));
@@ -165,13 +177,18 @@ static void cut_everywhere(const struct reading *how, const char *text, size_t l
 	heard_free(&whole);
 }
 
-static size_t check_row(enum reply_syntax syntax, const json_t *row)
+static size_t check_row(enum reply_syntax syntax, const json_t *row, const json_t *tools)
 {
 	const json_t *text = json_object_get(row, "text");
 	const char *s = json_string_value(text);
 	size_t len = json_string_length(text);
 	char name[200];
-	struct reading how = { syntax, json_is_true(json_object_get(row, "prompt_reasons")), SIZE_MAX };
+	struct reading how = { syntax,
+			       json_is_true(json_object_get(row, "prompt_reasons")),
+			       SIZE_MAX,
+			       json_is_true(json_object_get(row, "typed")) ? tools : NULL,
+			       (size_t)json_integer_value(json_object_get(row, "unbegun")),
+			       json_is_true(json_object_get(row, "cut")) };
 	snprintf(name, sizeof name, "%s: %s", reply_syntax_name(syntax),
 		 json_string_value(json_object_get(row, "name")));
 	struct heard h = read_text(&how, s, len, 0, 0, name);
@@ -202,13 +219,15 @@ static json_t *load_rows(enum reply_syntax s)
 Test(reply, texts_of_all_families_come_apart_however_they_are_cut)
 {
 	size_t rows = 0;
+	json_t *tools = load("tests/vectors/replies/request.tools");
 	for (int s = 0; s < REPLY_SYNTAXES; s++) {
 		json_t *list = load_rows((enum reply_syntax)s), *row;
 		size_t i;
 		json_array_foreach(list, i, row)
-			rows += check_row((enum reply_syntax)s, row);
+			rows += check_row((enum reply_syntax)s, row, tools);
 		json_decref(list);
 	}
+	json_decref(tools);
 	cr_expect_geq(rows, 180);
 }
 
@@ -216,7 +235,7 @@ Test(reply, a_reply_without_markers_is_content_in_every_family)
 {
 	static const char text[] = "Sure: <b>x</b> [1] {\"a\": 1} ```json\n{}\n``` a|b <| | > ｜ ▁\n";
 	for (int s = 0; s < REPLY_SYNTAXES; s++) {
-		struct reading how = { (enum reply_syntax)s, false, SIZE_MAX };
+		struct reading how = { (enum reply_syntax)s, false, .hold = SIZE_MAX };
 		struct heard h = read_text(&how, text, sizeof text - 1, 0, 1, reply_syntax_name(how.syntax));
 		cr_expect_str_eq(text_of(&h.content), text, "%s", reply_syntax_name(how.syntax));
 		cr_expect_eq(h.calls, 0);
@@ -245,7 +264,7 @@ Test(reply, whole_characters_in_give_whole_characters_out)
 				cr_assert_eq(reply_push(r, text + at, n, &event, &count, &e), 0);
 				hear(&h, event, count, text, text);
 			}
-			cr_assert_eq(reply_end(r, &event, &count, &e), 0);
+			cr_assert_eq(reply_end(r, false, &event, &count, &e), 0);
 			hear(&h, event, count, text, text);
 			cr_expect(h.whole_characters, "%s", text);
 			heard_free(&h);
@@ -313,7 +332,7 @@ Test(reply, arguments_stream_from_where_they_are_no_longer_held)
 Test(reply, nothing_is_lost_of_a_call_that_breaks_late)
 {
 	static const char text[] = "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": oops}}</tool_call>";
-	struct reading how = { REPLY_SYNTAX_HERMES, false, 0 };
+	struct reading how = { .syntax = REPLY_SYNTAX_HERMES };
 	struct heard h = read_text(&how, text, sizeof text - 1, 0, 0, text);
 	cr_expect_eq(h.calls, 1);
 	cr_expect_str_eq(text_of(&h.arguments[0]), "{\"a\": ");
@@ -357,7 +376,8 @@ static json_t *calls_of(const char *const *arguments, size_t n)
 
 static void check_round_trip(const json_t *turn, const char *content, const char *reasoning, json_t *calls)
 {
-	struct reading how = { syntax_of(json_string_value(json_object_get(turn, "syntax"))), false, SIZE_MAX };
+	struct reading how = { .syntax = syntax_of(json_string_value(json_object_get(turn, "syntax"))),
+			       .hold = SIZE_MAX };
 	json_t *message = json_pack("{ss ss ss}", "role", "assistant", "content", content, "reasoning", reasoning);
 	json_t *functions = json_array(), *call;
 	struct buf text = { 0 };
@@ -420,13 +440,13 @@ Test(reply, templates_tell_their_syntax)
 		const char *t = json_string_value(json_object_get(c, "template"));
 		for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
 			if (text_starts(name, rows[k].prefix))
-				cr_expect_eq(reply_syntax_find(t, strlen(t)), rows[k].syntax, "%s", name);
+				cr_expect_eq(reply_family_find(t, strlen(t)).syntax, rows[k].syntax, "%s", name);
 	}
 	json_array_foreach(turns, i, c) {
 		const char *t = json_string_value(json_object_get(c, "template"));
 		enum reply_syntax s = syntax_of(json_string_value(json_object_get(c, "syntax")));
 		if (s != REPLY_SYNTAX_LLAMA3 && s != REPLY_SYNTAX_HARMONY)
-			cr_expect_eq(reply_syntax_find(t, strlen(t)), s, "%s", reply_syntax_name(s));
+			cr_expect_eq(reply_family_find(t, strlen(t)).syntax, s, "%s", reply_syntax_name(s));
 	}
 	json_decref(cases);
 	json_decref(turns);

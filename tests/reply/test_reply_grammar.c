@@ -66,7 +66,7 @@ static struct buf read_calls(enum reply_syntax s, bool reasoning, const char *te
 	struct reply_options o = { .syntax = s, .reasoning = reasoning };
 	cr_assert_eq(reply_open(&r, &o, &e), 0);
 	for (int end = 0; end < 2; end++) {
-		int rc = end ? reply_end(r, &event, &count, &e) :
+		int rc = end ? reply_end(r, false, &event, &count, &e) :
 			       reply_push(r, text, strlen(text), &event, &count, &e);
 		cr_assert_eq(rc, 0);
 		for (size_t i = 0; i < count; i++)
@@ -251,7 +251,8 @@ static struct buf read_parts(const struct reply_options *how, const char *text)
 	size_t count, len = strlen(text);
 	cr_assert_eq(reply_open(&r, how, &e), 0);
 	for (size_t at = 0; at <= len; at++) {
-		int rc = at == len ? reply_end(r, &event, &count, &e) : reply_push(r, text + at, 1, &event, &count, &e);
+		int rc = at == len ? reply_end(r, false, &event, &count, &e) :
+				     reply_push(r, text + at, 1, &event, &count, &e);
 		cr_assert_eq(rc, 0);
 		for (size_t i = 0; i < count; i++) {
 			if (event[i].part != last && last != REPLY_CONTENT)
@@ -427,21 +428,24 @@ Test(reply_grammar, prompts_tell_whether_a_reply_may_reason)
 		const char *template, *prompt;
 		enum reply_thought thought;
 	} rows[] = {
-		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n", REPLY_THOUGHT_MAY },
-		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+		{ REPLY_SYNTAX_HERMES, "<tool_call> <think>", "<|im_start|>assistant\n", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_HERMES, "<tool_call> <think>", "<|im_start|>assistant\n<think>\n\n</think>\n\n",
 		  REPLY_THOUGHT_NONE },
-		{ REPLY_SYNTAX_HERMES, "... <think> ...", "<|im_start|>assistant\n<think>\n", REPLY_THOUGHT_OPEN },
-		{ REPLY_SYNTAX_HERMES, "... <tool_call> ...", "<|im_start|>assistant\n", REPLY_THOUGHT_NONE },
-		{ REPLY_SYNTAX_DEEPSEEK31, "</think>", "<" B "Assistant" B "></think>", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_HERMES, "<tool_call> <think>", "<|im_start|>assistant\n<think>\n", REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_HERMES, "<tool_call>", "<|im_start|>assistant\n", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_DEEPSEEK31, "tool" G "call" G "begin </think>", "<" B "Assistant" B "></think>",
+		  REPLY_THOUGHT_NONE },
 		{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS]", "[/INST]", REPLY_THOUGHT_NONE },
 		{ REPLY_SYNTAX_MISTRAL, "[THINK]", "[/INST]", REPLY_THOUGHT_MAY },
-		{ REPLY_SYNTAX_HARMONY, "", "<|start|>assistant", REPLY_THOUGHT_MAY },
-		{ REPLY_SYNTAX_HARMONY, "", "<|start|>assistant<|channel|>analysis<|message|>", REPLY_THOUGHT_OPEN },
-		{ REPLY_SYNTAX_PLAIN, "<think>", "<think>", REPLY_THOUGHT_NONE },
+		{ REPLY_SYNTAX_HARMONY, "<|channel|><|message|>", "<|start|>assistant", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_HARMONY, "<|channel|><|message|>", "<|start|>assistant<|channel|>analysis<|message|>",
+		  REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_PLAIN, "none", "<think>", REPLY_THOUGHT_NONE },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		bool thinks = reply_syntax_thinks(rows[i].syntax, rows[i].template, strlen(rows[i].template));
-		cr_expect_eq(reply_prompt_thought(rows[i].syntax, thinks, rows[i].prompt, strlen(rows[i].prompt)),
+		struct reply_family f = reply_family_find(rows[i].template, strlen(rows[i].template));
+		cr_expect_eq(f.syntax, rows[i].syntax, "row %zu", i);
+		cr_expect_eq(reply_prompt_thought(&f, rows[i].prompt, strlen(rows[i].prompt)),
 			     rows[i].thought, "row %zu", i);
 	}
 }
