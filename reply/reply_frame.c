@@ -3,7 +3,7 @@
  * drawn as that token; the rest is ordinary text.
  *
  *   root    ::= (open thought close)? (answer | calls)        most families
- *   root    ::= analysis* (final answer | call)                harmony
+ *   root    ::= analysis? (final answer | call)                harmony
  *   thought ::= any text in which nothing stands that the reader would take for a marker */
 #include "reply/reply_frame.h"
 
@@ -296,7 +296,7 @@ static void harmony_root(const struct reply_frame *f, struct buf *out)
 	if (f->answer == REPLY_ANSWER_TEXT)
 		buf_add_text(out, "(analysis | said)* (final | calls)?\n");
 	else
-		buf_printf(out, "analysis* %s\n",
+		buf_printf(out, "%s%s\n", f->thought == REPLY_THOUGHT_OPEN ? "" : "analysis? ",
 			   f->answer == REPLY_ANSWER_NONE ? "calls"
 			   : f->tools                     ? "(final | calls)"
 							  : "final");

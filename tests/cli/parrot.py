@@ -1,7 +1,9 @@
-"""A model that says given texts: a folder whose next token depends on the last one alone. A user who
-says NAME is answered with the text of that name, cut in tokens of the lengths asked for."""
+"""A model that says given texts: a folder whose next token depends on the last one alone, or, where that one
+occurs in several places (a marker that is a token), on the last one that does not. A user who says NAME is
+answered with the text of that name, cut in tokens of the lengths asked for; where a constraint forbids its
+token, the likeliest of the others comes."""
 
-import array, json, struct
+import array, collections, json, math, re, struct
 
 TEMPLATE = (
     "{%- for tool in tools or [] %}{{ tool | tojson }}{%- endfor %}"
@@ -9,10 +11,11 @@ TEMPLATE = (
 )
 
 
-def asked(names):
-    """What a user says is no control token; the template's own words are."""
-    test = "{%%- if messages[-1].content == '%s' %%}{{ '<|say %s|>' }}{%%- endif %%}"
-    return "".join(test % (n, n) for n in names)
+def asked(template, going):
+    """What a user says is no control token; the template's own words are. They stand behind the prompt."""
+    test = "{%%- if parrot_heard == '%s' %%}{{ %s }}{%%- endif %%}"
+    tests = "".join(test % (name, json.dumps(go)) for name, go in going.items())
+    return "{%- set parrot_heard = messages[-1].content %}" + template + tests
 
 
 def letters():
@@ -30,7 +33,8 @@ def spelled(piece):
 
 
 def cut(text, least, used):
-    """Pieces of at least so many bytes, none of which was there before; the last may be longer."""
+    """Pieces of at least so many bytes, none of which was there before; the last may be longer. A text that
+    is too short for that is one piece."""
     out, at = [], 0
     while at < len(text):
         n = least
@@ -38,7 +42,7 @@ def cut(text, least, used):
             n += 1
         piece = text[at : at + n]
         at += n
-        while piece in used:  # the end of the text was there before: it joins what stands before it
+        while piece in used and out:  # the end of the text was there before: it joins what stands before it
             used.discard(out[-1])
             piece = out.pop() + piece
         used.add(piece)
@@ -46,42 +50,60 @@ def cut(text, least, used):
     return out
 
 
-def parrot(folder, texts, least=3, template=TEMPLATE, beside=None):
-    """texts: {NAME: text}, or (text, least) where another cut is wanted. beside: {NAME: what would
-    have been nearly as likely as its tokens, one by one}."""
+def pieces(text, marks, least, used):
+    """The text's markers, and between them pieces that stand nowhere else."""
+    out = []
+    for part in re.split("(" + "|".join(map(re.escape, marks)) + ")", text) if marks else [text]:
+        out += [part] if part in marks else cut(part.encode(), least, used)
+    return out
+
+
+def parrot(folder, texts, least=3, template=TEMPLATE, beside=None, marks=(), end="<|end|>", quiet=False):
+    """texts: {NAME: text}, or (text, least) where another cut is wanted. beside: {NAME: what would have been
+    nearly as likely as its tokens, one by one}. marks: {text: special}, control tokens. quiet: what begins a
+    text is white space, so that the prompt ends as the template writes it."""
     vocab = {spelled(bytes([b])): b for b in range(256)}
     used, chains = {bytes([b]) for b in range(256)}, []
+    going = {n: "\t" + " " * (i + 1) + "\t" if quiet else f"<|say {n}|>" for i, n in enumerate(texts)}
     for name, text in texts.items():
         text, n = text if isinstance(text, tuple) else (text, least)
-        pieces = cut(text.encode(), n, used)
-        for piece in pieces:
-            vocab.setdefault(spelled(piece), len(vocab))
-        chains.append((f"<|say {name}|>", [vocab[spelled(p)] for p in pieces]))
+        chains.append((going[name], pieces(text, marks, n, used)))
+    for _, chain in chains:
+        for piece in chain:
+            if piece not in marks:
+                vocab.setdefault(spelled(piece), len(vocab))
     for others in (beside or {}).values():
         for other in others:
             vocab.setdefault(spelled(other.encode()), len(vocab))
-    end = len(vocab)
-    special = ["<|end|>", *(go for go, _ in chains)]
-    ids = {name: end + i for i, name in enumerate(special)}
-    size = end + len(special)
-    width = (size + 127) // 128 * 128
-    follows, nearly = [end] * size, []
+    special = {end: True, **{go: True for go, _ in chains}, **dict(marks)}
+    ids = {name: len(vocab) + i for i, name in enumerate(special)}
+    size = len(vocab) + len(special)
+    token = lambda piece: ids[piece] if isinstance(piece, str) else vocab[spelled(piece)]
+    follows, behind, nearly = [ids[end]] * size, [], []
+    places = collections.Counter(piece for _, chain in chains for piece in chain)
+    common = {piece for piece, n in places.items() if n > 1}
     for go, chain in chains:
-        for a, b in zip([ids[go], *chain], [*chain, end]):
-            follows[a] = b
+        said = [go, *chain]
+        for i, piece in enumerate(said):
+            then = token(said[i + 1]) if i + 1 < len(said) else ids[end]
+            back = next(k for k in range(i + 1) if said[i - k] not in common)
+            if back:
+                behind.append((token(piece), token(said[i - back]), back, then))
+            else:
+                follows[token(piece)] = then
     for name, others in (beside or {}).items():
-        chain = [ids[f"<|say {name}|>"], *dict(chains)[f"<|say {name}|>"]]
-        nearly += [(vocab[spelled(o.encode())], a) for a, o in zip(chain, others)]
-    write_tokenizer(folder, vocab, ids, template + asked(texts))
-    write_model(folder, follows, nearly, width, end)
+        chain = [going[name], *dict(chains)[going[name]]]
+        nearly += [(vocab[spelled(o.encode())], token(a)) for a, o in zip(chain, others)]
+    write_tokenizer(folder, vocab, ids, special, asked(template, going), end)
+    write_model(folder, follows, nearly, behind, ids[end])
     return folder
 
 
-def write_tokenizer(folder, vocab, ids, template):
+def write_tokenizer(folder, vocab, ids, special, template, end):
     folder.mkdir()
     added = [
         {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True}
+         "normalized": False, "special": special[name]}
         for name, i in ids.items()
     ]  # fmt: skip
     split = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -94,46 +116,91 @@ def write_tokenizer(folder, vocab, ids, template):
     whole |= {"normalizer": None, "pre_tokenizer": split, "post_processor": None}
     whole |= {"decoder": {**split, "add_prefix_space": True, "use_regex": True}, "model": model}
     (folder / "tokenizer.json").write_text(json.dumps(whole))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>"}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end}
     config["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
-def write_model(folder, follows, nearly, width, end):
-    """One layer that adds nothing; the embedding of a token is its own direction."""
-    size = len(follows)
+# tokens back that are seen, a head for each; rotary pairs that tell distances apart
+BACK, HEAD, PAIRS = 8, 64, 8
+
+
+def seer(behind):
+    """Which token is seen by which head, and where: {(back, token): its place}."""
+    seen = {}
+    for _, before, back, _ in behind:
+        assert back <= BACK, "too many markers in a row"
+        seen.setdefault((back, before), None)
+    for back in range(1, BACK + 1):
+        mine = [k for k in seen if k[0] == back]
+        assert len(mine) <= HEAD, "too many markers"
+        for i, key in enumerate(mine):
+            seen[key] = (back - 1) * HEAD + i
+    return seen
+
+
+def write_model(folder, follows, nearly, behind, end):
+    """One layer. The embedding of a token is its own direction. Head h attends to the token h + 1 back, and
+    adds that one's direction, in a space of its own; a neuron of the layer is on where a marker has a certain
+    token behind it, and says what follows. Without markers the layer adds nothing."""
+    size, seen = len(follows), seer(behind)
+    heads, hidden = (BACK, max(64, (len(behind) + 63) // 64 * 64)) if behind else (1, 64)
+    before, said = size, size + heads * HEAD  # where these spaces begin
+    width = (said + hidden + 127) // 128 * 128 if behind else (size + 127) // 128 * 128
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": width,
-        "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1,
-        "num_key_value_heads": 1, "head_dim": 64, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "intermediate_size": hidden, "num_hidden_layers": 1, "num_attention_heads": heads,
+        "num_key_value_heads": heads, "head_dim": HEAD, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
         "vocab_size": size, "max_position_embeddings": 32768, "tie_word_embeddings": False,
         "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "torch_dtype": "bfloat16",
         "bos_token_id": None, "eos_token_id": end,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
 
+    def bits(x):
+        return struct.unpack("<I", struct.pack("<f", x))[0] + 0x8000 >> 16
+
     def matrix(rows, columns, values=()):
         data = array.array("H", bytes(2 * rows * columns))
-        for r, c, bits in values:
-            data[r * columns + c] = bits
+        for r, c, x in values:
+            data[r * columns + c] = bits(x)
         return [rows, columns], data.tobytes()
 
-    one, less, much = 0x3F80, 0x4118, 0x4120  # 1, 9.5 and 10 as bf16
-    likely = [(b, a, much) for a, b in enumerate(follows)]
-    norm = [width], struct.pack("<H", one) * width
+    def constant(rows):
+        """The same vector for every token: rows {row: value}, of a norm of the width's root."""
+        return [(r, c, 14 * x / math.sqrt(width)) for r, x in rows.items() for c in range(size)]
+
+    inner = heads * HEAD
+    queries, keys = {}, {}
+    for h in range(BACK if behind else 0):
+        for pair in range(PAIRS):
+            angle = (h + 1) * 10000.0 ** (-pair / (HEAD / 2))
+            queries |= {h * HEAD + pair: math.cos(angle), h * HEAD + HEAD // 2 + pair: -math.sin(angle)}
+            keys[h * HEAD + pair] = 1.0
+    values = [(place, t, 1 / math.sqrt(width)) for (_, t), place in seen.items()]
+    shown = [(before + i, i, 1.0) for i in range(inner)] if behind else []
+    gates = [(j, marker, 1.0) for j, (marker, *_) in enumerate(behind)]
+    ups = [(j, before + seen[back, t], 1.0) for j, (_, t, back, _) in enumerate(behind)]
+    downs = [(said + j, j, 1.0) for j in range(len(behind))]
+    markers = {marker for marker, *_ in behind}
+    likely = [(b, a, 0.01 if a in markers else 10) for a, b in enumerate(follows)]
+    likely += [(then, said + j, 10) for j, (*_, then) in enumerate(behind)]
+    norm = [width], struct.pack("<H", bits(1)) * width
     layer = "model.layers.0."
     tensors = {
-        "model.embed_tokens.weight": matrix(size, width, [(i, i, one) for i in range(size)]),
-        "lm_head.weight": matrix(size, width, [*likely, *((b, a, less) for b, a in nearly)]),
+        "model.embed_tokens.weight": matrix(size, width, [(i, i, 1) for i in range(size)]),
+        "lm_head.weight": matrix(size, width, [*likely, *((b, a, 9.5) for b, a in nearly)]),
         "model.norm.weight": norm,
         layer + "input_layernorm.weight": norm,
         layer + "post_attention_layernorm.weight": norm,
-        layer + "self_attn.o_proj.weight": matrix(width, 64),
-        layer + "mlp.gate_proj.weight": matrix(64, width),
-        layer + "mlp.up_proj.weight": matrix(64, width),
-        layer + "mlp.down_proj.weight": matrix(width, 64),
+        layer + "self_attn.q_proj.weight": matrix(inner, width, constant(queries)),
+        layer + "self_attn.k_proj.weight": matrix(inner, width, constant(keys)),
+        layer + "self_attn.v_proj.weight": matrix(inner, width, values),
+        layer + "self_attn.o_proj.weight": matrix(width, inner, shown),
+        layer + "mlp.gate_proj.weight": matrix(hidden, width, gates),
+        layer + "mlp.up_proj.weight": matrix(hidden, width, ups),
+        layer + "mlp.down_proj.weight": matrix(width, hidden, downs),
     }
-    tensors |= {layer + f"self_attn.{n}_proj.weight": matrix(64, width) for n in "qkv"}
     header, at = {}, 0
     for name, (shape, data) in tensors.items():
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + len(data)]}
