@@ -3,6 +3,7 @@
  * expressions may share both. */
 #include "grammar/network.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -311,8 +312,7 @@ static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 						   GRAMMAR_MARK });
 		return;
 	default:
-		b->failed = ERR_UNSUPPORTED;
-		return;
+		check(false); /* the tree is plain */
 	}
 }
 
@@ -337,10 +337,6 @@ static int build_rules(struct builder *b, struct err *e)
 	n->rules = b->p->rules;
 	if (b->failed == ERR_NOMEM)
 		return err_set(e, ERR_NOMEM, "out of memory for the constraint");
-	if (b->failed == ERR_UNSUPPORTED)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "a regular expression with ^ or $ elsewhere than at "
-			       "its ends is not available");
 	return b->failed == 0 ? 0
 			      : err_set(e, ERR_INPUT, "the constraint has more than %u states",
 					LIMIT_CONSTRAINT_NODES);
@@ -387,6 +383,13 @@ static void find_classes(struct grammar *n)
 	}
 }
 
+static int finish(struct grammar *n, const uint32_t *end, bool skips, bool *circle, struct err *e)
+{
+	TRY(network_trim(n, end, skips, e));
+	TRY(index_edges(n, e));
+	return network_order(n, circle, e);
+}
+
 int network_open(struct grammar **out, struct pattern *p, uint32_t root, struct err *e)
 {
 	struct builder b = { .p = p, .n = calloc(1, sizeof *b.n) };
@@ -394,13 +397,15 @@ int network_open(struct grammar **out, struct pattern *p, uint32_t root, struct 
 	if (b.n == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the constraint");
 	b.n->root = root;
+	bool circle = false;
 	int rc = build_rules(&b, e);
 	if (rc == 0)
-		rc = network_trim(b.n, b.end, e);
-	if (rc == 0)
-		rc = index_edges(b.n, e);
-	if (rc == 0)
-		rc = network_order(b.n, p, e);
+		rc = finish(b.n, b.end, true, &circle, e);
+	if (rc == 0 && circle)
+		rc = network_recursion(b.n, &b.end, e);
+	if (rc == 0 && circle)
+		rc = finish(b.n, b.end, false, &circle, e);
+	check(rc < 0 || !circle);
 	free(b.end);
 	if (rc < 0) {
 		network_close(b.n);

@@ -24,15 +24,26 @@ struct grammar {
 	uint32_t classes;
 };
 
-/* Of all rules of p, starting with rule root. Every state can reach its rule's end. ERR_INPUT: left
- * recursion, or nothing matches; ERR_UNSUPPORTED: anchors inside. p is used up: rules are added. */
+/* Of all rules of p, starting with rule root. Every state can reach its rule's end. ERR_INPUT:
+ * nothing matches, or it is too large. The tree is plain (pattern_is_plain). p is used up: rules
+ * are added. */
 int network_open(struct grammar **out, struct pattern *p, uint32_t root, struct err *e) MUST_USE;
 void network_close(struct grammar *n);
 
-/* network_trim.c: drop what leads nowhere, make calls of rules that may be empty skippable, set
- * n->end. end [rules]: the end state of each. */
-int network_trim(struct grammar *n, const uint32_t *end, struct err *e) MUST_USE;
-/* Set n->order; edges are sorted by then. */
-int network_order(struct grammar *n, const struct pattern *p, struct err *e) MUST_USE;
+/* network_trim.c: drop what leads nowhere, set n->end; skips: make calls of rules that may be empty
+ * skippable. end [rules]: the end state of each. */
+int network_trim(struct grammar *n, const uint32_t *end, bool skips, struct err *e) MUST_USE;
+/* empty [rules]: out, whether the rule may be empty. */
+int network_empty(const struct grammar *n, const uint32_t *end, bool *empty,
+		  struct err *e) MUST_USE;
+/* call [first[r] .. first[r+1]): the rules that r calls at its very beginning. first [rules+1],
+ * call [edges+1]: out. Edges are sorted. */
+int network_beginnings(const struct grammar *n, uint32_t *first, uint32_t *call,
+		       struct err *e) MUST_USE;
+/* Set n->order; edges are sorted. *circle: there is none, since rules are left-recursive. */
+int network_order(struct grammar *n, bool *circle, struct err *e) MUST_USE;
+/* network_recursion.c: rewrite left-recursive rules; a rule may be added. The edges are then to be
+ * trimmed and sorted again. */
+int network_recursion(struct grammar *n, uint32_t **end, struct err *e) MUST_USE;
 
 #endif

@@ -122,7 +122,19 @@ static int add_skips(struct grammar *n, const bool *empty, struct err *e)
 	return 0;
 }
 
-int network_trim(struct grammar *n, const uint32_t *end, struct err *e)
+int network_empty(const struct grammar *n, const uint32_t *end, bool *empty, struct err *e)
+{
+	struct backward w;
+	int rc = backward_open(&w, n, e);
+	if (rc == 0)
+		reach_all(&w, n, end, true);
+	for (uint32_t i = 0; rc == 0 && i < n->rules; i++)
+		empty[i] = w.reached[n->start[i]];
+	backward_free(&w);
+	return rc;
+}
+
+int network_trim(struct grammar *n, const uint32_t *end, bool skips, struct err *e)
 {
 	struct backward w;
 	int rc = backward_open(&w, n, e);
@@ -134,13 +146,14 @@ int network_trim(struct grammar *n, const uint32_t *end, struct err *e)
 	}
 	backward_free(&w);
 	w = (struct backward){ 0 };
-	if (rc == 0)
+	if (rc == 0 && skips)
 		rc = backward_open(&w, n, e);
-	if (rc == 0) {
+	if (rc == 0 && skips) {
 		reach_all(&w, n, end, true);
 		rc = add_skips(n, w.reached, e);
 	}
 	backward_free(&w);
+	free(n->end);
 	n->end = rc == 0 ? calloc(n->states, sizeof *n->end) : NULL;
 	for (uint32_t i = 0; n->end != NULL && i < n->rules; i++)
 		n->end[end[i]] = true;
@@ -152,9 +165,7 @@ int network_trim(struct grammar *n, const uint32_t *end, struct err *e)
 
 struct walk {
 	const struct grammar *n;
-	uint32_t *mark, *todo;     /* [states]: the last rule + 1 that saw it; stack */
-	uint32_t *first, *call;    /* [rules+1] into call [edges]: called at the beginning */
-	uint32_t *callers, *ready; /* [rules] */
+	uint32_t *mark, *todo; /* [states]: the last rule + 1 that saw it; stack */
 };
 
 /* The rules called at the very beginning of this one, through its EMPTY edges. */
@@ -179,64 +190,59 @@ static uint32_t first_calls(struct walk *w, uint32_t rule, uint32_t *out)
 	return found;
 }
 
-/* Topological sort, callers first. Returns how many rules were ordered: fewer than all means a
- * cycle. */
-static uint32_t sort_rules(struct walk *w, uint32_t *order)
+int network_beginnings(const struct grammar *n, uint32_t *first, uint32_t *call, struct err *e)
 {
-	uint32_t rules = w->n->rules, ready = 0, done = 0;
-	for (uint32_t i = 0; i < rules; i++)
-		w->first[i + 1] = w->first[i] + first_calls(w, i, w->call + w->first[i]);
-	for (uint32_t i = 0; i < w->first[rules]; i++)
-		w->callers[w->call[i]]++;
-	for (uint32_t i = 0; i < rules; i++) {
-		order[i] = UINT32_MAX;
-		if (w->callers[i] == 0)
-			w->ready[ready++] = i;
+	struct walk w = { .n = n,
+			  .mark = calloc(n->states, sizeof *w.mark),
+			  .todo = calloc(n->states, sizeof *w.todo) };
+	bool ok = w.mark != NULL && w.todo != NULL;
+	first[0] = 0;
+	for (uint32_t i = 0; ok && i < n->rules; i++)
+		first[i + 1] = first[i] + first_calls(&w, i, call + first[i]);
+	free(w.mark);
+	free(w.todo);
+	return ok ? 0 : err_set(e, ERR_NOMEM, "out of memory for the constraint");
+}
+
+/* Topological sort, callers first. Returns how many rules were ordered: fewer than all means a
+ * circle. callers, ready [rules]. */
+static uint32_t sort_rules(const struct grammar *n, const uint32_t *first, const uint32_t *call,
+			   uint32_t *callers, uint32_t *ready)
+{
+	uint32_t count = 0, done = 0;
+	for (uint32_t i = 0; i < first[n->rules]; i++)
+		callers[call[i]]++;
+	for (uint32_t i = 0; i < n->rules; i++) {
+		if (callers[i] == 0)
+			ready[count++] = i;
 	}
-	while (done < ready) {
-		uint32_t rule = w->ready[done];
-		order[rule] = done++;
-		for (uint32_t i = w->first[rule]; i < w->first[rule + 1]; i++) {
-			if (--w->callers[w->call[i]] == 0)
-				w->ready[ready++] = w->call[i];
+	while (done < count) {
+		uint32_t rule = ready[done];
+		n->order[rule] = done++;
+		for (uint32_t i = first[rule]; i < first[rule + 1]; i++) {
+			if (--callers[call[i]] == 0)
+				ready[count++] = call[i];
 		}
 	}
 	return done;
 }
 
-/* A named rule in the cycle, or one that leads into it. */
-static const char *cycle_name(const struct grammar *n, const struct pattern *p)
+int network_order(struct grammar *n, bool *circle, struct err *e)
 {
-	for (uint32_t i = 0; i < n->rules; i++) {
-		if (n->order[i] == UINT32_MAX && p->rule[i].name != NULL)
-			return p->rule[i].name;
-	}
-	return "(a group)";
-}
-
-int network_order(struct grammar *n, const struct pattern *p, struct err *e)
-{
-	struct walk w = { .n = n,
-			  .mark = calloc(n->states, sizeof *w.mark),
-			  .todo = calloc(n->states, sizeof *w.todo),
-			  .first = calloc(n->rules + 1, sizeof *w.first),
-			  .call = calloc(n->edges + 1, sizeof *w.call),
-			  .callers = calloc(n->rules, sizeof *w.callers),
-			  .ready = calloc(n->rules, sizeof *w.ready) };
-	int rc = ERR_NOMEM;
-	n->order = calloc(n->rules, sizeof *n->order);
-	if (!w.mark || !w.todo || !w.first || !w.call || !w.callers || !w.ready || !n->order)
-		err_set(e, ERR_NOMEM, "out of memory for the constraint");
-	else if (sort_rules(&w, n->order) == n->rules)
-		rc = 0;
-	else
-		rc = err_set(e, ERR_INPUT, "the grammar is left-recursive at the rule %.64s",
-			     cycle_name(n, p));
-	free(w.mark);
-	free(w.todo);
-	free(w.first);
-	free(w.call);
-	free(w.callers);
-	free(w.ready);
+	size_t rules = (size_t)n->rules + 1;
+	uint32_t *first = calloc(rules, sizeof *first),
+		 *call = calloc((size_t)n->edges + 1, sizeof *call),
+		 *callers = calloc(rules, sizeof *callers), *ready = calloc(rules, sizeof *ready);
+	free(n->order);
+	n->order = calloc(rules, sizeof *n->order);
+	bool ok = first && call && callers && ready && n->order;
+	int rc = ok ? network_beginnings(n, first, call, e)
+		    : err_set(e, ERR_NOMEM, "out of memory for the constraint");
+	if (rc == 0)
+		*circle = sort_rules(n, first, call, callers, ready) < n->rules;
+	free(first);
+	free(call);
+	free(callers);
+	free(ready);
 	return rc;
 }

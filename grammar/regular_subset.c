@@ -151,7 +151,8 @@ static void promises_add(struct machine *m, uint32_t *promises, struct network_p
 			PROMISES);
 	if (!regular_going(m))
 		return;
-	memcpy(pair, m->promise.pair + s.first, s.count * sizeof *pair);
+	if (s.count > 0)
+		memcpy(pair, m->promise.pair + s.first, s.count * sizeof *pair);
 	pair[s.count] = more;
 	*promises = promises_number(m, pair, s.count + 1);
 }

@@ -3,7 +3,9 @@
 ECMAScript where node is there. Where one says no, ours says no. Where both say yes ours may say no only for a
 text with characters that engines take differently."""
 
-import json, os, random, re, shutil, subprocess, sys, tempfile, warnings
+import json, random, re, shutil, subprocess, sys, warnings
+
+from witness import ask
 
 warnings.simplefilter("ignore")
 SEED, COUNT, TEXTS = 16, 1500, 60
@@ -52,20 +54,6 @@ def texts(r):
     while len(out) < TEXTS:
         out.add("".join(r.choice(ALPHABET) for _ in range(r.choice([1, 1, 2, 2, 3, 3, 4, 5, 6]))))
     return sorted(out)
-
-
-def ask(list_):
-    with tempfile.TemporaryDirectory() as folder:
-        asked, said = folder + "/asked", folder + "/said"
-        with open(asked, "w") as f:
-            json.dump(list_, f)
-        run = subprocess.run([os.environ["BUILD"] + "/test/grammar", "-j1", "--filter=grammar_witness/*"],
-                             env=dict(os.environ, WITNESS_ASKED=asked, WITNESS_SAID=said),
-                             capture_output=True, timeout=600)
-        if run.returncode != 0:
-            sys.exit((run.stdout + run.stderr).decode())
-        with open(said) as f:
-            return json.load(f)
 
 
 def node(list_):

@@ -86,6 +86,17 @@ static const struct row grammars[] = {
 	{ "root ::= x{0,2}\nx ::= \"a\" |\n  \"b\"", "+\n+ab\n-aba" },
 	{ "root ::= \"a\" | \"b\" never | \"c\"\nnever ::= \"n\" never", "+a\n+c\n-b" },
 	{ "root ::= .", "~\n+\xF0\x9F\x98\x80\n-ab" },
+	/* left-recursive: plain, behind what may be empty, in circles, empty itself */
+	{ "root ::= root \"a\" | \"b\"", "+b\n+baaa\n-a\n-bb" },
+	{ "root ::= a? root \"x\" | \"y\"\na ::= \"z\"", "+y\n+yxx\n+zyx\n~zzy\n+zzyxx\n-yz\n~z" },
+	{ "root ::= a\na ::= b \"x\" | \"w\"\nb ::= a", "+w\n+wxx\n-x\n-ww" },
+	{ "root ::= root root | \"a\" | \"\"", "+\n+a\n+aaa\n-b" },
+	{ "root ::= root \"+\" t | t\nt ::= t \"*\" f | f\nf ::= \"(\" root \")\" | [0-9]",
+	  "+1+2*3\n+(1+2)*3\n~1+\n-+1\n~((1)\n-1)\n+1*2+(3)*4" },
+	{ "root ::= a \"x\" | \"\"\na ::= b | root \"y\"\nb ::= a \"z\" | \"c\" | e a\ne ::= \"e\"*",
+	  "+\n+cx\n+czzx\n+yx\n+yxyx\n+eecx\n~c\n-x\n+eyzx\n~yxy\n-xy" },
+	{ "root ::= s\ns ::= s s \"a\" | \"b\" s?", "+b\n+bba\n+bbba\n-ba\n+bbabba" },
+	{ "root ::= l (\",\" l)*\nl ::= n? \"i\"\nn ::= l | n \".\"", "+i\n+ii,i.i\n~i..\n-.\n-,i" },
 };
 
 static const struct row choices[] = {
@@ -191,9 +202,7 @@ refused[] = {
 	{ GRAMMAR_REGEX, "{2}", ERR_INPUT, "nothing to repeat" },
 	{ GRAMMAR_REGEX, "a{20000}", ERR_INPUT, "limit" },
 	{ GRAMMAR_REGEX, "\xFF", ERR_INPUT, "UTF-8" },
-	{ GRAMMAR_RULES, "root ::= root \"a\" | \"b\"", ERR_INPUT, "left-recursive at the rule root" },
-	{ GRAMMAR_RULES, "root ::= a? root \"x\" | \"y\"\na ::= \"z\"", ERR_INPUT, "left-recursive" },
-	{ GRAMMAR_RULES, "root ::= a\na ::= b \"x\" | \"w\"\nb ::= a", ERR_INPUT, "left-recursive" },
+	{ GRAMMAR_RULES, "root ::= root \"a\" | root", ERR_INPUT, "nothing can satisfy" },
 	{ GRAMMAR_RULES, "root ::= x", ERR_INPUT, "x is not defined" },
 	{ GRAMMAR_RULES, "a ::= \"x\"", ERR_INPUT, "root" },
 	{ GRAMMAR_RULES, "root ::= \"a\" root", ERR_INPUT, "nothing can satisfy" },
