@@ -4,6 +4,7 @@
 #include "model/config_reader.h"
 
 #include "base/limits.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,85 +18,59 @@ static const char *const outside[] = {
 	"qwen3_next",   "qwen3_5",     "glm4",        "glm_moe_dsa",
 };
 
-/* Keys that would change the computation of any architecture and are not implemented. They are
- * refused unless null, false, or the number that has no effect (0: there is no such number). */
-static const struct {
-	const char *key;
-	double neutral;
-} foreign[] = {
-	{ "vision_config", 0 },
-	{ "audio_config", 0 },
-	{ "text_config", 0 },
-	{ "index_topk", 0 },
-	{ "attn_logit_softcapping", 0 },
-	{ "final_logit_softcapping", 0 },
-	{ "sliding_window", 0 },
-	{ "linear_attn_config", 0 },
-	{ "attn_output_gate", 0 },
-	{ "partial_rotary_factor", 1 },
-	{ "use_qk_norm", 0 },
-	{ "clip_qkv", 0 },
-	{ "embedding_multiplier", 1 },
-	{ "logits_scaling", 1 },
-	{ "residual_multiplier", 1 },
-	{ "attention_multiplier", 0 },
-	{ "mlp_bias", 0 },
-};
-
-static bool owns(const struct config_family *f, const char *key)
-{
-	for (size_t i = 0; i < sizeof f->own / sizeof f->own[0] && f->own[i] != NULL; i++) {
-		if (strcmp(f->own[i], key) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool harmless(const json_t *v, double neutral)
-{
-	double x = json_number_value(v);
-	return v == NULL || json_is_null(v) || json_is_false(v) ||
-	       (neutral > 0 && x <= neutral && x >= neutral);
-}
-
-static int foreign_refuse(struct config_reader *r, const struct config_family *f)
-{
-	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-		const char *key = foreign[i].key;
-		if (!harmless(model_config_get(r, key), foreign[i].neutral) && !owns(f, key))
-			return model_config_refuse(r, ERR_UNSUPPORTED, key,
-						   "not available in this version");
-	}
-	return 0;
-}
-
 /* ---- shared parts ---- */
 
+/* Ids that cannot be drawn, such as the -1 that stands for none, end nothing. */
 static void read_eos(struct config_reader *r, struct model_config *c)
 {
 	const json_t *v = model_config_get(r, "eos_token_id");
 	if (v == NULL || json_is_null(v))
 		return;
-	size_t n = json_is_array(v) ? json_array_size(v) : 1;
-	if (n > sizeof c->eos / sizeof c->eos[0]) {
-		model_config_refuse(r, ERR_UNSUPPORTED, "eos_token_id", "more than 8 ids");
-		return;
-	}
+	size_t n = json_is_array(v) ? json_array_size(v) : 1, kept = 0;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
 		json_int_t value = json_integer_value(id);
-		if (!json_is_integer(id) || value < 0 || value >= VOCAB_MAX) {
+		if (!json_is_integer(id)) {
 			model_config_refuse(r, ERR_INPUT, "eos_token_id", "not a token id");
 			return;
 		}
-		c->eos[i] = (uint32_t)value;
+		if (value >= (json_int_t)c->vocab)
+			model_config_note(r,
+					  "%s: eos_token_id %lld is outside the vocabulary of %u",
+					  r->file, (long long)value, c->vocab);
+		if (value < 0 || value >= (json_int_t)c->vocab)
+			continue;
+		if (kept == sizeof c->eos / sizeof c->eos[0]) {
+			model_config_refuse(r, ERR_UNSUPPORTED, "eos_token_id", "more than 8 ids");
+			return;
+		}
+		c->eos[kept++] = (uint32_t)value;
 	}
-	c->eos_count = (uint32_t)n;
+	c->eos_count = (uint32_t)kept;
+	c->eos_assumed = false;
 }
 
-static void read_common(struct config_reader *r, const struct config_family *f,
-			struct model_config *c)
+/* The reference class's, where it has one and no file names another. */
+static void assume_eos(struct config_reader *r, struct model_config *c)
 {
+	if (model_config_get(r, "eos_token_id") != NULL)
+		return;
+	uint32_t id = model_config_u32_or(r, "eos_token_id", UINT32_MAX, 0, UINT32_MAX);
+	c->eos_assumed = id < c->vocab;
+	c->eos_count = c->eos_assumed;
+	c->eos[0] = id;
+}
+
+static uint32_t read_bos(struct config_reader *r)
+{
+	json_int_t id = json_integer_value(model_config_get(r, "bos_token_id"));
+	return id < 0 ? UINT32_MAX
+		      : model_config_u32_or(r, "bos_token_id", UINT32_MAX, 0, VOCAB_MAX);
+}
+
+static void read_common(struct config_reader *r, struct model_config *c)
+{
+	static const char *const activations[] = { "silu", "swish", NULL };
 	c->hidden = model_config_u32(r, "hidden_size", 1, MODEL_WIDTH);
 	c->layers = model_config_u32(r, "num_hidden_layers", 1, MODEL_LAYERS);
 	c->vocab = model_config_u32(r, "vocab_size", 1, VOCAB_MAX);
@@ -104,11 +79,12 @@ static void read_common(struct config_reader *r, const struct config_family *f,
 	c->context_max = model_config_u32(r, "max_position_embeddings", 1, UINT32_MAX);
 	if (c->context_max > LIMIT_CONTEXT_TOKENS)
 		c->context_max = LIMIT_CONTEXT_TOKENS;
-	c->norm_eps = (float)model_config_number_or(r, "rms_norm_eps", f->norm_eps, 0, 1);
+	c->norm_eps = (float)model_config_number_or(r, "rms_norm_eps", 1e-6, 0, 1);
 	c->tied = model_config_bool_or(r, "tie_word_embeddings", false);
-	c->bos = model_config_u32_or(r, "bos_token_id", UINT32_MAX, 0, VOCAB_MAX);
+	c->bos = read_bos(r);
+	assume_eos(r, c);
 	read_eos(r, c);
-	model_config_text_only(r, "hidden_act", "silu", "silu");
+	model_config_choice(r, "hidden_act", "silu", activations);
 }
 
 /* Only the fused experts of gpt_oss come as MXFP4. */
@@ -135,12 +111,13 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 }
 
 /* A layer of every kind must be one of the two that exist here. Where the architecture's own code
- * follows the list, it says which layers attend a window, if there is one; elsewhere it must agree
- * with the other keys. */
+ * follows the list, it says which layers attend a window, if there is one; elsewhere the other keys
+ * alone decide. */
 static void read_layer_types(struct config_reader *r, struct model_config *c)
 {
 	static const char *const key = "layer_types";
 	const json_t *list = model_config_get(r, key);
+	bool differs = false;
 	if (list == NULL || json_is_null(list))
 		return;
 	if (json_array_size(list) != c->layers) {
@@ -156,10 +133,41 @@ static void read_layer_types(struct config_reader *r, struct model_config *c)
 					    "not available in this version");
 		else if (c->window_listed && c->window > 0)
 			c->window_layer[i] = window;
-		else if (window != c->window_layer[i])
+		else if (window != c->window_layer[i] && c->window_listed)
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
 					    "disagrees with sliding_window");
+		differs = differs || window != c->window_layer[i];
 	}
+	if (differs)
+		model_config_note(r,
+				  "%s: %s is without effect in %s, whose layers follow "
+				  "sliding_window alone",
+				  r->file, key, c->model_type);
+}
+
+/* What the file says of the program that should run it. */
+static void note_origin(struct config_reader *r, const struct model_config *c)
+{
+	const json_t *list = model_config_get(r, "architectures");
+	const char *name = json_string_value(json_array_get(list, 0));
+	if (json_object_size(model_config_get(r, "auto_map")) > 0)
+		model_config_note(r,
+				  "%s: auto_map names code of the folder's own, which is not run: "
+				  "computed as %s",
+				  r->file, c->model_type);
+	if (name != NULL && !text_ends(name, "ForCausalLM"))
+		model_config_note(r,
+				  "%s: architectures names %.60s: computed as a %s that continues "
+				  "text",
+				  r->file, name, c->model_type);
+}
+
+/* Layers for multi-token prediction, in one of two spellings. */
+static void read_extra(struct config_reader *r, struct model_config *c)
+{
+	bool other = model_config_get(r, "num_mtp_layers") != NULL;
+	const char *key = other ? "num_mtp_layers" : "num_nextn_predict_layers";
+	c->extra_layers = model_config_u32_or(r, key, 0, 0, MODEL_LAYERS);
 }
 
 /* ---- whole ---- */
@@ -179,25 +187,19 @@ static int family_read(struct config_reader *r, struct model_config *c)
 		return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"",
 			       type);
 	snprintf(c->model_type, sizeof c->model_type, "%s", type);
-	TRY(foreign_refuse(r, f));
-	read_common(r, f, c);
+	r->absent = f->absent;
+	TRY(model_config_keys_refuse(r, f));
+	read_common(r, c);
 	TRY(r->code);
 	f->read(r, c);
 	TRY(r->code);
 	read_layer_types(r, c);
 	read_quantisation(r, c);
+	if (f->extra)
+		read_extra(r, c);
+	note_origin(r, c);
+	model_config_keys_note(r);
 	return r->code;
-}
-
-static int eos_check(const struct model_config *c, struct err *e)
-{
-	for (uint32_t i = 0; i < c->eos_count; i++) {
-		if (c->eos[i] >= c->vocab)
-			return err_set(e, ERR_INPUT,
-				       "eos_token_id %u is outside the vocabulary of %u", c->eos[i],
-				       c->vocab);
-	}
-	return 0;
 }
 
 static int generation_read(struct model_config *c, const char *text, size_t len, struct err *e)
@@ -206,7 +208,9 @@ static int generation_read(struct model_config *c, const char *text, size_t len,
 	int r = json_read_as(&root, text, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 	if (r < 0)
 		return err_prefix(e, "generation_config.json");
-	struct config_reader in = { .o = root, .file = "generation_config.json", .e = e };
+	struct config_reader in = {
+		.o = root, .file = "generation_config.json", .notes = c->notes, .e = e
+	};
 	read_eos(&in, c);
 	json_decref(root);
 	return in.code;
@@ -222,13 +226,18 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 		return err_prefix(e, "config.json");
 	if (!json_is_object(root))
 		r = err_set(e, ERR_INPUT, "config.json: not an object");
-	struct config_reader in = { .o = root, .file = "config.json", .e = e };
+	struct config_reader in = {
+		.o = root, .file = "config.json", .notes = c->notes, .seen = json_object(), .e = e
+	};
+	if (r == 0)
+		r = json_ok(in.seen, e);
 	if (r == 0)
 		r = family_read(&in, c);
 	json_decref(root);
+	json_decref(in.seen);
 	if (r == 0 && generation != NULL)
 		r = generation_read(c, generation, generation_len, e);
-	return r == 0 ? eos_check(c, e) : r;
+	return r;
 }
 
 int model_config_read(struct model_config *c, struct source *src, struct err *e)

@@ -14,6 +14,7 @@ enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_F
 enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
 
 #define MODEL_LAYERS 1024
+#define MODEL_NOTES 1600
 #define MODEL_WIDTH (1u << 20) /* of any vector; products of two stay in 64 bits */
 
 /* Rotary position. scaling numbers are those of the config. */
@@ -25,8 +26,10 @@ struct model_rope {
 	double theta, factor;
 	double low_freq_factor, high_freq_factor;        /* llama3 */
 	double beta_fast, beta_slow;                     /* yarn */
-	double mscale, mscale_all_dim, attention_factor; /* yarn; 0: unset */
-	double attn_factor;                              /* yarn's own code: times m(factor, 1) */
+	double mscale, mscale_all_dim; /* 0: unset; the latter scales attention of MLA whatever kind */
+	bool attention_given;          /* yarn: attention_factor holds; else it follows from factor */
+	double attention_factor;
+	double attn_factor; /* yarn's own code: times m(factor, 1); 0: unset */
 	bool truncate;
 	uint32_t context_original;
 };
@@ -61,8 +64,12 @@ struct model_config {
 	struct kernel_gate gate;      /* experts 0: dense model; bias: of each layer */
 
 	enum model_quantisation quantisation;
+	uint32_t extra_layers; /* behind the model's own, for prediction further ahead: not used */
 	uint32_t eos[8], eos_count, bos;
+	bool eos_assumed;     /* no file names one: the reference class's */
 	struct digest digest; /* of config.json's bytes */
+	/* What a person should know of the file: lines that end in a newline, or "". */
+	char notes[MODEL_NOTES];
 };
 
 /* Read config.json and generation_config.json. Refuses by key and value: ERR_UNSUPPORTED for what

@@ -4,16 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Three spellings are in use. */
+/* Three spellings are in use. One that is null counts only where there is no other; where all are
+ * left out, it is the one that the reference class has a default for. */
 static const char *experts_key(struct config_reader *r)
 {
-	static const char *const keys[] = { "n_routed_experts", "num_local_experts" };
+	static const char *const keys[] = { "n_routed_experts", "num_local_experts",
+					    "num_experts" };
+	const char *found = NULL;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		const json_t *v = model_config_get(r, keys[i]);
-		if (v != NULL && !json_is_null(v))
-			return keys[i];
+		bool null = json_is_null(model_config_get(r, keys[i]));
+		if (model_config_get(r, keys[i]) == NULL || (null && found != NULL))
+			continue;
+		bool both = found != NULL && !model_config_absent(r, found);
+		if (both && !json_equal(model_config_get(r, found), model_config_get(r, keys[i])))
+			model_config_refuse(r, ERR_INPUT, keys[i],
+					    "disagrees with another key for the number of experts");
+		found = both ? found : keys[i];
 	}
-	return "num_experts";
+	for (const struct config_default *d = r->absent; found == NULL && d->key != NULL; d++) {
+		for (size_t i = 0; i < sizeof keys / sizeof keys[0] && found == NULL; i++)
+			found = strcmp(d->key, keys[i]) == 0 ? keys[i] : NULL;
+	}
+	return found != NULL ? found : "num_experts";
 }
 
 /* E and k; false for a dense model, or after an error. */
@@ -22,7 +34,7 @@ static bool read_counts(struct config_reader *r, struct kernel_gate *g, bool opt
 	const char *key = experts_key(r);
 	g->groups = g->groups_kept = 1;
 	g->scaling = 1;
-	g->experts = optional ? model_config_u32_or(r, key, 0, 1, KERNEL_EXPERTS)
+	g->experts = optional ? model_config_u32_or(r, key, 0, 0, KERNEL_EXPERTS)
 			      : model_config_u32(r, key, 1, KERNEL_EXPERTS);
 	if (g->experts == 0)
 		return false;
@@ -34,13 +46,10 @@ static bool read_counts(struct config_reader *r, struct kernel_gate *g, bool opt
 }
 
 /* Null is one group. */
-static void read_groups(struct config_reader *r, struct kernel_gate *g,
-			const struct config_defaults *absent)
+static void read_groups(struct config_reader *r, struct kernel_gate *g)
 {
-	uint32_t groups = model_config_get(r, "n_group") == NULL ? absent->groups : 1;
-	uint32_t kept = model_config_get(r, "topk_group") == NULL ? absent->groups_kept : 1;
-	g->groups = model_config_u32_or(r, "n_group", groups, 1, KERNEL_EXPERTS);
-	g->groups_kept = model_config_u32_or(r, "topk_group", kept, 1, KERNEL_EXPERTS);
+	g->groups = model_config_u32_or(r, "n_group", 1, 1, KERNEL_EXPERTS);
+	g->groups_kept = model_config_u32_or(r, "topk_group", 1, 1, KERNEL_EXPERTS);
 	if (r->code != 0)
 		return;
 	if (g->experts % g->groups != 0)
@@ -53,21 +62,14 @@ static void read_groups(struct config_reader *r, struct kernel_gate *g,
 				    "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
-/* A count whose absence is the reference class's default; null is none. */
-static uint32_t count_or(struct config_reader *r, const char *key, uint32_t absent, uint32_t max)
-{
-	return model_config_u32_or(r, key, model_config_get(r, key) == NULL ? absent : 0, 0, max);
-}
-
 /* The first layers are dense, then every n-th is a mixture; the shared experts are one network. */
-static void read_deepseek_layers(struct config_reader *r, struct model_config *c,
-				 const struct config_defaults *absent)
+static void read_deepseek_layers(struct config_reader *r, struct model_config *c)
 {
-	uint32_t first = count_or(r, "first_k_dense_replace", absent->dense_layers, MODEL_LAYERS);
+	uint32_t first = model_config_u32_or(r, "first_k_dense_replace", 0, 0, MODEL_LAYERS);
 	uint32_t every = model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	uint64_t shared =
-		(uint64_t)count_or(r, "n_shared_experts", absent->shared, 1024) * c->expert_width;
+		(uint64_t)model_config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
 	if (shared > MODEL_WIDTH)
 		model_config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
 	c->shared_width = (uint32_t)shared;
@@ -78,7 +80,6 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
 {
 	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
-	static const struct config_defaults absent = { 1, 1, 1, 0, 0 };
 	struct kernel_gate *g = &c->gate;
 	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, true))
@@ -86,14 +87,16 @@ void model_config_experts_deepseek_v2(struct config_reader *r, struct model_conf
 	g->kind = KERNEL_GATE_SOFTMAX;
 	model_config_text_only(r, "scoring_func", "softmax", "softmax");
 	if (strcmp(model_config_choice(r, "topk_method", "greedy", methods), methods[1]) == 0)
-		read_groups(r, g, &absent);
-	g->normalise = model_config_bool_or(r, "norm_topk_prob", false) && g->top_k > 1;
+		read_groups(r, g);
+	if (model_config_bool_or(r, "norm_topk_prob", false) && g->top_k > 1)
+		model_config_refuse(r, ERR_UNSUPPORTED, "norm_topk_prob",
+				    "implementations of deepseek_v2 disagree on it, and no release "
+				    "uses it");
 	g->scaling = (float)model_config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
-	read_deepseek_layers(r, c, &absent);
+	read_deepseek_layers(r, c);
 }
 
-void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c,
-				  const struct config_defaults *absent)
+void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c)
 {
 	struct kernel_gate *g = &c->gate;
 	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
@@ -102,13 +105,12 @@ void model_config_experts_sigmoid(struct config_reader *r, struct model_config *
 	g->kind = KERNEL_GATE_SIGMOID;
 	model_config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
 	model_config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
-	read_groups(r, g, absent);
+	read_groups(r, g);
 	if (g->groups > 1 && g->experts / g->groups < 2)
 		model_config_refuse(r, ERR_INPUT, "n_group", "a group must hold two experts");
 	g->normalise = model_config_bool_or(r, "norm_topk_prob", true);
-	g->scaling =
-		(float)model_config_number_or(r, "routed_scaling_factor", absent->scaling, 0, 1e6);
-	read_deepseek_layers(r, c, absent);
+	g->scaling = (float)model_config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
+	read_deepseek_layers(r, c);
 }
 
 /* Layer L is dense if mlp_only_layers lists it or (L+1) % decoder_sparse_step != 0. */
@@ -123,25 +125,33 @@ static void read_qwen_layers(struct config_reader *r, struct model_config *c)
 	for (size_t i = 0; r->code == 0 && i < json_array_size(dense); i++) {
 		const json_t *v = json_array_get(dense, i);
 		json_int_t layer = json_integer_value(v);
-		if (!json_is_integer(v) || layer < 0 || layer >= (json_int_t)c->layers)
+		if (!json_is_integer(v))
 			model_config_refuse(r, ERR_INPUT, "mlp_only_layers",
-					    "not layers of the model");
-		else
+					    "not a list of layers");
+		else if (layer >= 0 && layer < (json_int_t)c->layers)
 			c->moe_layer[layer] = false;
 	}
 }
 
 void model_config_experts_softmax(struct config_reader *r, struct model_config *c)
 {
-	struct kernel_gate *g = &c->gate;
-	bool own_width = model_config_get(r, "moe_intermediate_size") != NULL;
-	if (!read_counts(r, g, false))
-		return;
-	g->kind = KERNEL_GATE_SOFTMAX;
-	g->normalise = model_config_bool_or(r, "norm_topk_prob", false);
 	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
-	c->expert_width =
-		own_width ? model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH) : c->ffn;
+	if (!read_counts(r, &c->gate, false))
+		return;
+	c->gate.kind = KERNEL_GATE_SOFTMAX;
+	c->expert_width = c->ffn;
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->moe_layer[l] = true;
+}
+
+void model_config_experts_qwen(struct config_reader *r, struct model_config *c)
+{
+	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, &c->gate, true))
+		return;
+	c->gate.kind = KERNEL_GATE_SOFTMAX;
+	c->gate.normalise = model_config_bool_or(r, "norm_topk_prob", false);
+	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	read_qwen_layers(r, c);
 }
 
@@ -158,6 +168,9 @@ void model_config_experts_topk(struct config_reader *r, struct model_config *c)
 	double limit = model_config_number_or(r, "swiglu_limit", 7, 0, 1e6);
 	if (limit < 7 || limit > 7)
 		model_config_refuse(r, ERR_UNSUPPORTED, "swiglu_limit", "only 7");
+	double alpha = model_config_number_or(r, "swiglu_alpha", 1.702, -1e6, 1e6);
+	if (alpha < 1.702 || alpha > 1.702)
+		model_config_refuse(r, ERR_UNSUPPORTED, "swiglu_alpha", "only 1.702");
 	for (uint32_t l = 0; l < c->layers; l++)
 		c->moe_layer[l] = true;
 }

@@ -75,7 +75,7 @@ static double attention_factor(const struct model_rope *p)
 {
 	if (p->kind != MODEL_ROPE_YARN)
 		return 1;
-	if (p->attention_factor > 0)
+	if (p->attention_given)
 		return p->attention_factor;
 	if (p->mscale > 0 && p->mscale_all_dim > 0)
 		return rope_mscale(p->factor, p->mscale) /
@@ -130,7 +130,7 @@ float model_attention_scale(const struct model_config *c)
 	if (c->attention == MODEL_ATTN_GQA)
 		return (float)(1 / sqrt((double)c->head));
 	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
-	if (c->rope.kind == MODEL_ROPE_YARN && c->rope.mscale_all_dim > 0) {
+	if (c->rope.kind != MODEL_ROPE_DEFAULT && c->rope.mscale_all_dim > 0) {
 		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
 		scale *= m * m;
 	}

@@ -21,6 +21,7 @@ static void progress_begin(struct loader *l)
 static int plan_and_read(struct loader *l)
 {
 	TRY(model_plan_make(l));
+	model_plan_sum(l);
 	TRY(l->keeper->place(l->keeper, &l->plan, &l->scratch_bytes, l->e));
 	progress_begin(l);
 	int rc = model_plan_read(l);
@@ -28,18 +29,32 @@ static int plan_and_read(struct loader *l)
 	return rc < 0 ? rc : l->keeper->finish(l->keeper, l->e);
 }
 
+static int loader_open(struct loader *l, struct source *src)
+{
+	TRY(model_tensors_open(&l->tensors, src, l->e));
+	l->used = calloc(model_tensors_count(l->tensors) + 1, sizeof *l->used);
+	return l->used ? 0 : err_set(l->e, ERR_NOMEM, "tensor directory");
+}
+
 int model_weights_load(struct model_formats *out, const struct weights_order *o, struct source *src,
 		       struct model_keeper *k, struct err *e)
 {
 	struct loader l = { .c = o->config, .order = o, .keeper = k, .e = e };
-	int rc;
-	TRY(model_tensors_open(&l.tensors, src, e));
-	l.used = calloc(model_tensors_count(l.tensors) + 1, sizeof *l.used);
-	if (l.used)
+	int rc = loader_open(&l, src);
+	if (rc == 0)
 		rc = plan_and_read(&l);
-	else
-		rc = err_set(e, ERR_NOMEM, "tensor directory");
 	*out = l.plan.formats;
+	loader_free(&l);
+	return rc;
+}
+
+int model_weights_check(const struct model_config *c, struct source *src, struct err *e)
+{
+	const struct weights_order order = { .config = c };
+	struct loader l = { .c = c, .order = &order, .e = e };
+	int rc = loader_open(&l, src);
+	if (rc == 0)
+		rc = model_plan_make(&l);
 	loader_free(&l);
 	return rc;
 }
@@ -54,6 +69,7 @@ int model_weights_invent(struct model_formats *out, const struct weights_order *
 			       "not available in this version: random weights "
 			       "on this backend");
 	TRY_OUT(model_plan_make(&l));
+	model_plan_sum(&l);
 	TRY_OUT(k->place(k, &l.plan, &l.scratch_bytes, e));
 	for (size_t i = 0; i < l.plan.count; i++)
 		TRY_OUT(k->invent(k, &l.plan.item[i], seed, i + 1, e));

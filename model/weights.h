@@ -125,7 +125,9 @@ struct weights_order {
  * that are missing, of another shape or no part of the model are refused by name. */
 int model_weights_load(struct model_formats *out, const struct weights_order *o, struct source *src,
 		       struct model_keeper *k, struct err *e) MUST_USE;
-/* The same with random values in place of a source. */
+/* What the load would refuse of names, types and shapes; no value is read. */
+int model_weights_check(const struct model_config *c, struct source *src, struct err *e) MUST_USE;
+/* The same as the load with random values in place of a source. */
 int model_weights_invent(struct model_formats *out, const struct weights_order *o, uint64_t seed,
 			 struct model_keeper *k, struct err *e) MUST_USE;
 

@@ -22,6 +22,7 @@ struct loader {
 	size_t capacity;
 	uint64_t scratch_bytes; /* of one thread, as the keeper asks */
 	bool *used;             /* [tensors] */
+	const char *prefix;     /* of the names of all tensors but the head: "model.", or "" */
 	struct model_keeper *keeper;
 	struct progress progress;
 	char name[300]; /* of the tensor at work */
@@ -31,12 +32,14 @@ struct loader {
 /* ---- weights_plan.c: the list ---- */
 
 int model_plan_make(struct loader *l) MUST_USE;
-/* l->name = "model.layers.L.PART" */
+/* Add up what reading it takes. */
+void model_plan_sum(struct loader *l);
+/* l->name = "PREFIXlayers.L.PART" */
 void model_plan_name(struct loader *l, uint32_t layer, const char *part);
 /* Add the tensor l->name, which must have this shape; NULL shape: [rows, columns]. */
 int model_plan_add(struct loader *l, const struct model_item *it, const uint32_t *shape,
 		   int rank) MUST_USE;
-/* [n] and [rows, columns] of a layer, by the part of the name after "model.layers.L.". */
+/* [n] and [rows, columns] of a layer, by the part of the name after "layers.L.". */
 int model_plan_floats(struct loader *l, uint32_t layer, const char *part, enum model_slot slot,
 		      uint32_t n) MUST_USE;
 int model_plan_matrix(struct loader *l, enum weight_class class, uint32_t layer, const char *part,

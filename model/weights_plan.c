@@ -156,7 +156,7 @@ int model_plan_add(struct loader *l, const struct model_item *item, const uint32
 
 void model_plan_name(struct loader *l, uint32_t layer, const char *part)
 {
-	snprintf(l->name, sizeof l->name, "model.layers.%u.%s", layer, part);
+	snprintf(l->name, sizeof l->name, "%slayers.%u.%s", l->prefix, layer, part);
 }
 
 static int add_floats(struct loader *l, uint32_t layer, enum model_slot slot, uint32_t n)
@@ -213,7 +213,7 @@ static int add_tied(struct loader *l)
 		it->class = WEIGHT_HEAD;
 		it->slot = SLOT_HEAD;
 	} else {
-		snprintf(l->name, sizeof l->name, "model.embed_tokens.weight");
+		snprintf(l->name, sizeof l->name, "%sembed_tokens.weight", l->prefix);
 		TRY(add_matrix(l, WEIGHT_HEAD, 0, SLOT_HEAD, c->vocab, c->hidden));
 	}
 	snprintf(l->name, sizeof l->name, "lm_head.weight");
@@ -232,7 +232,7 @@ static int add_tied(struct loader *l)
 static int add_ends(struct loader *l)
 {
 	const struct model_config *c = l->c;
-	snprintf(l->name, sizeof l->name, "model.embed_tokens.weight");
+	snprintf(l->name, sizeof l->name, "%sembed_tokens.weight", l->prefix);
 	if (c->tied) {
 		TRY(add_tied(l));
 	} else {
@@ -240,28 +240,35 @@ static int add_ends(struct loader *l)
 		snprintf(l->name, sizeof l->name, "lm_head.weight");
 		TRY(add_matrix(l, WEIGHT_HEAD, 0, SLOT_HEAD, c->vocab, c->hidden));
 	}
-	snprintf(l->name, sizeof l->name, "model.norm.weight");
+	snprintf(l->name, sizeof l->name, "%snorm.weight", l->prefix);
 	return add_floats(l, 0, SLOT_NORM, c->hidden);
 }
 
-/* Tensors that are in the file and not part of the model: old buffers, and layers for multi-token
- * prediction. */
-static bool known_extra(const struct model_config *c, const char *name)
+/* Tensors that are in the file and not part of the model: old buffers, and in some families layers
+ * for multi-token prediction, as many as the config says. */
+static bool known_extra(const struct loader *l, const char *name)
 {
-	if (text_ends(name, ".rotary_emb.inv_freq") || text_starts(name, "mtp."))
-		return true;
-	if (!text_starts(name, "model.layers."))
-		return false;
+	static const char *const buffers[] = { ".rotary_emb.inv_freq", ".rotary_emb.cos_cached",
+					       ".rotary_emb.sin_cached" };
+	const struct model_config *c = l->c;
+	size_t start = strlen(l->prefix);
 	char *end;
-	unsigned long layer = strtoul(name + strlen("model.layers."), &end, 10);
-	return *end == '.' && layer >= c->layers;
+	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+		if (text_ends(name, buffers[i]))
+			return true;
+	if (c->extra_layers > 0 && text_starts(name, "mtp."))
+		return true;
+	if (!text_starts(name, l->prefix) || !text_starts(name + start, "layers."))
+		return false;
+	unsigned long layer = strtoul(name + start + strlen("layers."), &end, 10);
+	return *end == '.' && layer >= c->layers && layer - c->layers < c->extra_layers;
 }
 
 static int check_unused(struct loader *l)
 {
 	for (size_t i = 0; i < model_tensors_count(l->tensors); i++) {
 		const struct model_tensor *t = model_tensors_at(l->tensors, i);
-		if (!l->used[i] && !known_extra(l->c, t->name))
+		if (!l->used[i] && !known_extra(l, t->name))
 			return err_set(l->e, ERR_INPUT,
 				       "%s: tensor %s is not part of %s by the config", t->file,
 				       t->name, l->c->model_type);
@@ -287,7 +294,7 @@ static void formats_count(struct model_formats *f, const struct model_config *c,
 
 /* Add up the memory of reading: a buffer a thread, and units that cross the border of two
  * pieces. */
-static void summary_make(struct loader *l)
+void model_plan_sum(struct loader *l)
 {
 	struct model_plan *p = &l->plan;
 	uint64_t unit = 0;
@@ -303,9 +310,18 @@ static void summary_make(struct loader *l)
 	p->reading_bytes = p->threads * SOURCE_GRANULE + (p->threads + 2) * unit;
 }
 
+/* A model saved without its head names its tensors without "model.". */
+static const char *find_prefix(const struct loader *l)
+{
+	bool bare = l->tensors && !model_tensors_find(l->tensors, "model.embed_tokens.weight") &&
+		    model_tensors_find(l->tensors, "embed_tokens.weight");
+	return bare ? "" : "model.";
+}
+
 int model_plan_make(struct loader *l)
 {
 	const struct model_config *c = l->c;
+	l->prefix = find_prefix(l);
 	TRY(add_ends(l));
 	for (uint32_t i = 0; i < c->layers; i++) {
 		TRY(model_plan_floats(l, i, "input_layernorm.weight", SLOT_ATTN_NORM, c->hidden));
@@ -314,8 +330,5 @@ int model_plan_make(struct loader *l)
 		TRY(model_plan_attention(l, i));
 		TRY(model_plan_ffn(l, i));
 	}
-	if (l->tensors)
-		TRY(check_unused(l));
-	summary_make(l);
-	return 0;
+	return l->tensors ? check_unused(l) : 0;
 }

@@ -67,8 +67,16 @@ static const struct { const char *changes, *drop; int code; const char *word; } 
 	{ "{\"hidden_act\":\"gelu\"}", NULL, U, "hidden_act \"gelu\"" },
 	{ "{\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4}}", NULL, U,
 	  "rope_scaling.type \"longrope\"" },
-	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}}", NULL, I,
-	  "original_max_position_embeddings" },
+	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", NULL, I, "rope_scaling.factor missing" },
+	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":0}}", NULL,
+	  I, "original_max_position_embeddings 0" },
+	{ "{\"rope_scaling\":{\"full_attention\":{\"rope_type\":\"default\"}}}", NULL, U,
+	  "rope_scaling.full_attention" },
+	{ "{\"is_causal\":false}", NULL, U, "is_causal false" },
+	{ "{\"per_layer_config\":{\"0\":{}}}", NULL, U, "per_layer_config" },
+	{ "{\"swiglu_alpha\":1.5}", NULL, U, "swiglu_alpha" },
+	{ "{\"norm_topk_prob\":true}", NULL, U, "norm_topk_prob true" },
+	{ "{\"num_experts\":5}", NULL, I, "num_experts 5: disagrees" },
 	{ "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"short_factor\":[1]}}", NULL, U,
 	  "short_factor" },
 	{ "{\"rope_scaling\":\"yarn\"}", NULL, I, "rope_scaling" },
@@ -84,7 +92,7 @@ static const struct { const char *changes, *drop; int code; const char *word; } 
 	{ "{\"index_topk\":2048}", NULL, U, "index_topk 2048" },
 	{ "{\"vision_config\":{}}", NULL, U, "vision_config" },
 	{ "{\"attn_logit_softcapping\":50}", NULL, U, "attn_logit_softcapping" },
-	{ "{\"sliding_window\":4096}", NULL, U, "sliding_window 4096" },
+	{ "{\"sliding_window\":12}", NULL, U, "sliding_window 12" },
 	{ "{\"layer_types\":[\"linear_attention\"]}", NULL, U, "layer_types" },
 	{ "{\"scoring_func\":\"sigmoid\"}", NULL, U, "scoring_func \"sigmoid\"" },
 	{ "{\"topk_method\":\"noaux_tc\"}", NULL, U, "topk_method \"noaux_tc\"" },
@@ -102,13 +110,11 @@ static const struct { const char *changes, *drop; int code; const char *word; } 
 	{ "{\"hidden_size\":48.5}", NULL, I, "hidden_size" },
 	{ "{\"hidden_size\":99999999999}", NULL, I, "hidden_size" },
 	{ "{\"hidden_size\":null}", NULL, I, "hidden_size" },
-	{ "{}", "kv_lora_rank", I, "kv_lora_rank" },
-	{ "{}", "q_lora_rank", I, "q_lora_rank" },
+	{ "{}", "num_experts_per_tok", I, "num_experts_per_tok missing" },
 	{ "{\"tie_word_embeddings\":1}", NULL, I, "tie_word_embeddings" },
 	{ "{\"rms_norm_eps\":\"x\"}", NULL, I, "rms_norm_eps" },
 	{ "{\"rope_theta\":0}", NULL, I, "rope_theta" },
-	{ "{\"eos_token_id\":[1,-1]}", NULL, I, "eos_token_id" },
-	{ "{\"eos_token_id\":180}", NULL, I, "eos_token_id 180" },
+	{ "{\"eos_token_id\":[1,\"2\"]}", NULL, I, "eos_token_id" },
 	{ "{\"eos_token_id\":[1,1,1,1,1,1,1,1,1]}", NULL, U, "eos_token_id" },
 };
 
@@ -128,7 +134,7 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "deepseek_v3", "{\"topk_method\":\"greedy\"}", U, "topk_method \"greedy\"" },
 	{ "deepseek_v3", "{\"n_group\":16,\"topk_group\":8}", I, "n_group 16" },
 	{ "deepseek_v3", "{\"index_topk\":64}", U, "index_topk 64" },
-	{ "deepseek_v3", "{\"n_routed_experts\":null}", I, "num_experts" },
+	{ "deepseek_v3", "{\"n_routed_experts\":null}", I, "n_routed_experts null" },
 	{ "kimi_k2", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}", U,
 	  "compressed-tensors" },
 	{ "llama", "{\"num_key_value_heads\":3}", I, "num_key_value_heads 3" },
@@ -143,7 +149,7 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "qwen3", "{\"layer_types\":[\"full_attention\",\"linear_attention\",\"full_attention\"]}", U,
 	  "layer_types" },
 	{ "qwen2_moe", "{\"use_sliding_window\":true}", U, "use_sliding_window" },
-	{ "qwen3_moe", "{\"mlp_only_layers\":[3]}", I, "mlp_only_layers" },
+	{ "qwen3_moe", "{\"mlp_only_layers\":[\"3\"]}", I, "mlp_only_layers" },
 	{ "qwen3_moe", "{\"num_experts_per_tok\":12}", I, "num_experts_per_tok 12" },
 	{ "olmoe", "{\"clip_qkv\":-1}", I, "clip_qkv" },
 	{ "gpt_oss", "{\"swiglu_limit\":6.5}", U, "swiglu_limit" },
@@ -187,9 +193,15 @@ static const struct { const char *name, *changes; uint32_t window, layers; } win
 	  "\"full_attention\"]}", 8, 0x4 },
 	{ "mistral", "{\"sliding_window\":4096}", 4096, 0x7 },
 	{ "mistral", "{}", 0, 0 },
+	{ "mistral", "{\"sliding_window\":9,\"layer_types\":[\"full_attention\",\"sliding_attention\","
+	  "\"full_attention\"]}", 9, 0x2 },
+	{ "mistral", "{\"sliding_window\":1099511627776}", LIMIT_CONTEXT_TOKENS, 0x7 },
+	{ "llama", "{\"sliding_window\":131072,\"max_position_embeddings\":131072}", 0, 0 },
 	{ "qwen2", "{}", 0, 0 },
 	{ "qwen2", "{\"use_sliding_window\":true}", 8, 0x6 },
 	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5}", 5, 0x7 },
+	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5,\"layer_types\":[\"full_attention\","
+	  "\"full_attention\",\"full_attention\"]}", 5, 0x7 },
 	{ "llama", "{\"layer_types\":[\"full_attention\",\"full_attention\",\"full_attention\"]}", 0, 0 },
 	{ "qwen2", "{\"use_sliding_window\":true,\"layer_types\":[\"sliding_attention\",\"full_attention\","
 	  "\"full_attention\"]}", 8, 0x1 },
@@ -257,6 +269,79 @@ Test(model_config, spellings_that_change_nothing_are_taken)
 	cr_assert_eq(rope_table_open(&t, &c.rope, &e), 0);
 	cr_assert_float_eq(t.factor, 1, 1e-6);
 	rope_table_close(&t);
+}
+
+/* What a person should know is said once, and nothing else is. */
+static const struct { const char *name, *changes, *notes; } noted[] = {
+	{ "llama", "{}", "" },
+	{ "llama", "{\"model_max_length\":9,\"pad_token_id\":-1,\"use_cache\":true,\"dtype\":\"x\"}", "" },
+	{ "llama", "{\"foo\":1,\"bar\":null,\"baz\":{}}",
+	  "config.json: not known here and without effect: foo, baz\n" },
+	{ "deepseek_v3", "{\"auto_map\":{\"AutoModel\":\"modeling_x.X\"}}",
+	  "config.json: auto_map names code of the folder's own, which is not run: computed as "
+	  "deepseek_v3\n" },
+	{ "llama", "{\"architectures\":[\"LlamaModel\"]}",
+	  "config.json: architectures names LlamaModel: computed as a llama that continues text\n" },
+	{ "llama", "{\"eos_token_id\":[1,-1,4000]}",
+	  "config.json: eos_token_id 4000 is outside the vocabulary of 240\n" },
+	{ "llama", "{\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"finetuned\":true,"
+	  "\"extrapolation_factor\":1}}",
+	  "config.json: rope_scaling.extrapolation_factor is without effect, as in the reference\n" },
+	{ "llama", "{\"original_max_position_embeddings\":32}",
+	  "config.json: original_max_position_embeddings 32 counts, "
+	  "rope_scaling.original_max_position_embeddings 20 does not, as in the reference\n" },
+	{ "deepseek_v2", "{\"rope_interleave\":false,\"auto_map\":null}",
+	  "config.json: rope_interleave false is without effect in deepseek_v2, as in the reference\n" },
+	{ "llama", "{\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\"]}",
+	  "config.json: layer_types is without effect in llama, whose layers follow sliding_window "
+	  "alone\n" },
+};
+
+Test(model_config, notes_say_what_is_without_effect)
+{
+	for (size_t i = 0; i < sizeof noted / sizeof noted[0]; i++) {
+		struct model_config c;
+		struct err e = { 0 };
+		cr_assert_eq(parse_case(noted[i].name, noted[i].changes, NULL, &c, &e), 0, "%s: %s",
+		             noted[i].changes, e.text);
+		cr_expect_str_eq(c.notes, noted[i].notes, "%s: %s", noted[i].changes, c.notes);
+	}
+}
+
+/* However many keys there are, the notes have room for some, and count the rest. */
+Test(model_config, notes_are_bounded)
+{
+	struct model_config c;
+	struct err e = { 0 };
+	struct buf b = { 0 };
+	buf_add_byte(&b, '{');
+	for (int i = 0; i < 500; i++)
+		buf_printf(&b, "%s\"key_%d_%.*s\":1", i ? "," : "", i, i % 90,
+		           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	buf_add_byte(&b, '}');
+	cr_assert_eq(parse_case("llama", b.bytes, NULL, &c, &e), 0, "%s", e.text);
+	cr_expect(strstr(c.notes, "key_0_, key_1_a, ") && strstr(c.notes, " more\n"), "%s", c.notes);
+	cr_expect_lt(strlen(c.notes), 500);
+	buf_free(&b);
+}
+
+/* Ids that cannot be drawn end nothing; the class's id is only assumed. */
+Test(model_config, eos_ids_that_are_none_are_left_out)
+{
+	static const struct { const char *changes, *drop; uint32_t count, first; bool assumed; } rows[] = {
+		{ "{\"eos_token_id\":-1}", NULL, 0, 0, false },
+		{ "{\"eos_token_id\":[-1,7,4000]}", NULL, 1, 7, false },
+		{ "{\"eos_token_id\":null}", NULL, 0, 0, false },
+		{ "{}", "eos_token_id", 1, 2, true },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct model_config c;
+		struct err e = { 0 };
+		cr_assert_eq(parse_case("llama", rows[i].changes, rows[i].drop, &c, &e), 0, "%s", e.text);
+		cr_expect(c.eos_count == rows[i].count && c.eos_assumed == rows[i].assumed, "%s",
+		          rows[i].changes);
+		cr_expect(c.eos_count == 0 || c.eos[0] == rows[i].first, "%s: %u", rows[i].changes, c.eos[0]);
+	}
 }
 
 static double number_in(const json_t *o, const char *key)

@@ -75,7 +75,9 @@ void memory_free(struct memory_source *m)
 
 void memory_load(struct memory_source *m, const char *dir)
 {
-	static const char *const names[] = { "config.json", "generation_config.json", "model.safetensors",
+	static const char *const names[] = { "config.json", "generation_config.json",
+		"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors",
+		"model-00003-of-00003.safetensors", "model.safetensors", "model.safetensors.index.json",
 		"tokenizer.json", "tokenizer_config.json" };
 	struct source *s;
 	struct err e = { 0 };
