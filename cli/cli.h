@@ -78,6 +78,8 @@ struct flow *cli_open_if_there(const struct cli *c);
  * or not UTF-8. */
 int cli_line(struct cli *c, struct buf *out) MUST_USE;
 
+/* Say each of these lines on stderr, unless --quiet. */
+void cli_notes(const struct cli *c, const char *lines);
 /* Print a report: one JSON document with --json, text otherwise. Takes the reference. Write errors
  * are ERR_IO. */
 int cli_print(struct cli *c, json_t *report) MUST_USE;

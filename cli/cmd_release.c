@@ -1,5 +1,6 @@
 /* hallmark release */
 #include "cli/cli.h"
+#include "serve/serve.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,25 @@ static const char *ask_kind(char *line, int room)
 		return NULL;
 	line[strcspn(line, "\r\n")] = 0;
 	return line[0] ? line : NULL;
+}
+
+/* A release need not be a model that this program can serve: data, adapters, other architectures
+ * are released too. So what keeps it from being served is said and stops nothing. */
+static int add_serve(struct cli *c, const char *dir, json_t *report)
+{
+	struct err why = { 0 };
+	struct buf line = { 0 };
+	bool loads = serve_check(dir, &why) == 0;
+	if (!loads)
+		buf_printf(&line, "this release cannot be served as it is: %s\n", why.text);
+	int rc = buf_done(&line, &c->err);
+	if (rc == 0 && json_object_set_new(report, "serve",
+					   loads ? json_string("loads") : json_text_lossy(why.text)) < 0)
+		rc = err_set(&c->err, ERR_NOMEM, "out of memory for the report");
+	if (rc == 0 && !loads)
+		cli_notes(c, line.bytes);
+	buf_free(&line);
+	return rc;
 }
 
 int cmd_release_create(struct cli *c)
@@ -36,7 +56,13 @@ int cmd_release_create(struct cli *c)
 	TRY(cli_open(c, false, &f));
 	int rc = flow_publish(f, &p, &report, &c->err);
 	flow_close(f);
-	return rc < 0 ? rc : cli_print(c, report);
+	TRY(rc);
+	rc = add_serve(c, p.dir, report);
+	if (rc < 0) {
+		json_decref(report);
+		return rc;
+	}
+	return cli_print(c, report);
 }
 
 /* Without --key the state folder says whom to trust; with it, none is needed (but a registered REF

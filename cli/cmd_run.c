@@ -180,6 +180,7 @@ int cmd_run(struct cli *c)
 	TRY(cli_open(c, false, &f));
 	int rc = serve_service_open(&s, f, &o, &c->err);
 	if (rc == 0) {
+		cli_notes(c, serve_service_notes(s));
 		json_t *messages = json_array();
 		struct buf answer = { 0 };
 		if (c->operands == 2) {

@@ -85,6 +85,7 @@ int cmd_serve(struct cli *c)
 	open_door(c, f);
 	int rc = serve_service_open(&service, f, &o, &c->err);
 	if (rc == 0) {
+		cli_notes(c, serve_service_notes(service));
 		if (!o.policy && !c->quiet)
 			fputs("hallmark: no policy given: nothing is filtered, and every record says so\n",
 			      stderr);

@@ -274,6 +274,14 @@ static void text_form(struct buf *out, const char *prefix, json_t *report, int d
 	}
 }
 
+void cli_notes(const struct cli *c, const char *lines)
+{
+	for (size_t n; !c->quiet && *lines; lines += n + (lines[n] == '\n')) {
+		n = strcspn(lines, "\n");
+		fprintf(stderr, "hallmark: %.*s\n", (int)n, lines);
+	}
+}
+
 int cli_print(struct cli *c, json_t *report)
 {
 	struct buf out = { 0 };

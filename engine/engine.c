@@ -17,7 +17,7 @@ static void text_facts(struct engine_facts *f, const struct language_facts *t,
 	f->tokenizer = t->tokenizer;
 	f->chat_template = t->chat_template;
 	f->tokens_real = t->tokens_real < c->vocab ? t->tokens_real : c->vocab;
-	if (f->eos_count == 0 && t->eos_id < c->vocab) {
+	if ((f->eos_count == 0 || c->eos_assumed) && t->eos_id < c->vocab) {
 		f->eos[0] = t->eos_id;
 		f->eos_count = 1;
 	}
@@ -79,6 +79,15 @@ static int means_open(struct engine *m, const struct engine_options *o, struct e
 			 e);
 }
 
+static int notes_join(struct engine *m, struct err *e)
+{
+	buf_add_text(&m->notes, m->config.notes);
+	if (m->text != NULL)
+		buf_add_text(&m->notes, language_info(m->text)->notes);
+	m->facts.notes = m->notes.bytes ? m->notes.bytes : "";
+	return buf_done(&m->notes, e);
+}
+
 /* Text, weights from src, or random ones if that is NULL. */
 static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		      const struct engine_options *o, backend_opener *open, struct err *e)
@@ -108,6 +117,7 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		TRY(model_weights_invent(&formats, &order, seed, keeper, e));
 	}
 	facts_set(m, &formats, backend.cache);
+	TRY(notes_join(m, e));
 	return scheduler_open(m, o, e);
 }
 
@@ -141,6 +151,20 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
 	return engine_open_with(out, src, o, cpu_open, e);
 }
 
+int engine_check(struct source *src, struct err *e)
+{
+	struct language *text = NULL;
+	struct model_config *c = calloc(1, sizeof *c);
+	int rc = c ? model_config_read(c, src, e) : err_set(e, ERR_NOMEM, "model");
+	if (rc == 0)
+		rc = model_weights_check(c, src, e);
+	if (rc == 0)
+		rc = language_open(&text, src, e);
+	language_close(text);
+	free(c);
+	return rc;
+}
+
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
 			  const struct engine_options *o, struct err *e)
 {
@@ -168,6 +192,7 @@ void engine_close(struct engine *m)
 	pool_close(m->pool);
 	engine_pass_free(&m->pass);
 	language_close(m->text);
+	buf_free(&m->notes);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }

@@ -38,16 +38,15 @@ struct engine_options {
 
 struct engine_facts {
 	const char *model_type;
-	/* tokens_real: ids that the tokenizer knows */
-	uint32_t vocab, tokens_real, layers, hidden, context_max;
+	uint32_t vocab, tokens_real, layers, hidden, context_max; /* real: of the tokenizer */
 	uint32_t eos[8], eos_count, bos; /* bos UINT32_MAX: none */
 	const char *weights, *cache; /* most matrices' storage as packed: "q8"; "f32", "int8" */
 	const char *device, *device_name; /* "cpu", and what it calls itself; "": unknown */
 	const char *kernel_set;           /* "plain", "avx2", ... */
 	const char *numerics, *regime;    /* "canonical" or "fast"; the class of its bits, "cpu/1" */
-	/* of the files' bytes; template: of its text; choice: of what every tensor class was packed
-	 * to, the cache's type, the kernel set and the numerics, as docs/formats.md says */
+	/* of the files' bytes; template: of its text; choice: model_formats_choice */
 	struct digest config, tokenizer, chat_template, choice;
+	const char *notes;     /* what a person should know of the files: lines, or "" */
 	uint64_t weight_bytes; /* packed */
 	uint32_t moe_layers, experts, experts_per_token;
 	unsigned threads;
@@ -55,10 +54,11 @@ struct engine_facts {
 
 /* Load config, weights, tokenizer and template from the source (closed by the caller after this
  * returns). A folder without tokenizer loads; text functions then answer ERR_UNSUPPORTED. Refusals
- * name file, key or tensor and value; ERR_NOMEM before anything is read when memory will not
- * suffice. */
+ * name file, key or tensor and value; ERR_NOMEM comes before a weight is read. */
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e) MUST_USE;
+/* What engine_open would refuse of the files; no weight is read. */
+int engine_check(struct source *src, struct err *e) MUST_USE;
 /* A published shape ("deepseek-v2-lite", "qwen3-30b-a3b", "mixtral-8x7b", "olmoe", "gpt-oss-20b")
  * with random weights made straight in packed form; layers 0: all. No tokenizer. */
 int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,

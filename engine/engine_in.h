@@ -33,6 +33,7 @@ struct engine {
 	const struct kernels *kernels; /* of the host: draws are made with them */
 	struct pool *pool;
 	struct language *text; /* NULL: no tokenizer */
+	struct buf notes;
 	struct backend *backend;
 	struct pass_buffers pass;
 	pthread_mutex_t lock; /* one call of the backend at a time; pass and pool are its */

@@ -22,6 +22,7 @@
 struct language {
 	struct tokenizer *tokenizer;
 	struct language_facts facts;
+	struct buf notes;
 	struct buf template,
 		tool_template; /* tool_template: used when tools are given, may be empty */
 	json_t *tokens;        /* "bos_token" ... -> string */
@@ -32,6 +33,12 @@ struct language {
 };
 
 /* ---- opening ---- */
+
+/* Add a line to what is said of the folder at load. */
+static void language_note(struct language *t, const char *line)
+{
+	buf_printf(&t->notes, "%s\n", line);
+}
 
 /* 1 if the file is there, 0 if not. */
 static int read_optional(struct source *src, const char *name, size_t bytes_max, struct buf *out,
@@ -107,8 +114,8 @@ static int open_template(struct language *t, struct source *src, const json_t *c
 		bool differ = other.len && (other.len != t->template.len ||
 					    memcmp(other.bytes, t->template.bytes, other.len) != 0);
 		if (differ)
-			t->facts.note =
-				"chat_template.jinja differs from tokenizer_config.json and is used";
+			language_note(t, "chat_template.jinja differs from the template in "
+					 "tokenizer_config.json and is used");
 		buf_free(&t->tool_template); /* it belongs to the other one */
 		buf_free(&other);
 	} else if (rc == 0) {
@@ -181,6 +188,9 @@ static int open_all(struct language *t, struct source *src, struct err *e)
 		t->family = reply_family_find(b->bytes, b->len);
 		probe(t);
 	}
+	if (rc == 0)
+		rc = buf_done(&t->notes, e);
+	t->facts.notes = t->notes.bytes ? t->notes.bytes : "";
 	return rc < 0 ? rc : found;
 }
 
@@ -206,6 +216,7 @@ void language_close(struct language *t)
 	token_trees_close(t->trees);
 	pthread_mutex_destroy(&t->lock);
 	tokenizer_close(t->tokenizer);
+	buf_free(&t->notes);
 	buf_free(&t->template);
 	buf_free(&t->tool_template);
 	json_decref(t->tokens);

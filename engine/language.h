@@ -16,7 +16,7 @@ struct language_facts {
 	char unicode[24];        /* version of the matcher's character tables, "14.0.0" */
 	const char *bos, *eos;   /* token strings of tokenizer_config.json; NULL: none */
 	uint32_t bos_id, eos_id; /* their ids, UINT32_MAX: none */
-	const char *note; /* what a person should know ("two templates that differ"), or NULL */
+	const char *notes; /* what a person should know: lines that end in a newline, or "" */
 };
 
 /* Read tokenizer.json or else tiktoken.model, tokenizer_config.json, special_tokens_map.json and

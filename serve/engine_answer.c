@@ -280,7 +280,8 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .choice = &f->choice,
 				      .device = { f->device, f->device_name, NULL, NULL },
 				      .context_max = m->context_max,
-				      .ids = engine_reply_ids(m->engine) };
+				      .ids = engine_reply_ids(m->engine),
+				      .notes = f->notes };
 }
 
 static void serve_engine_free(void *self)
@@ -304,6 +305,16 @@ const struct answerer serve_engine_answerer = {
 	.close = engine_answer_close,
 	.free = serve_engine_free,
 };
+
+int serve_check(const char *dir, struct err *e)
+{
+	struct source *src = NULL;
+	int rc = source_open_tree(&src, dir, e);
+	if (rc == 0)
+		rc = engine_check(src, e);
+	source_close(src);
+	return rc;
+}
 
 int serve_engine_open(struct serve_engine **out, struct source *src, const struct serve_options *o,
 		      bool clamp, bool quiet, struct clock clock, struct err *e)

@@ -219,6 +219,13 @@ void serve_service_close(struct serve_service *s)
 		service_free(s);
 }
 
+const char *serve_service_notes(const struct serve_service *s)
+{
+	struct answer_model m;
+	s->who->model(s->self, &m);
+	return m.notes ? m.notes : "";
+}
+
 const char *serve_service_model(const struct serve_service *s) { return s->model_name; }
 
 int64_t serve_service_created(const struct serve_service *s) { return s->created_us / 1000000; }

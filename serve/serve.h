@@ -39,6 +39,8 @@ struct serve_options {
 	uint32_t context_max; /* 0: the model's */
 	uint32_t timeout_s;   /* an answer that takes longer ends as ERR_UNAVAILABLE; 0: none */
 };
+/* What serve would refuse of a folder's files, whoever signed them; no weight is read. */
+int serve_check(const char *dir, struct err *e) MUST_USE;
 int serve_service_open(struct serve_service **out, struct flow *f, const struct serve_options *o,
 		       struct err *e) MUST_USE;
 /* 0: a chat would be taken; ERR_UNAVAILABLE, and why not: the service drains, or its log takes no
@@ -49,6 +51,8 @@ void serve_service_drain(struct serve_service *s);
 /* All chats must be closed. NULL is fine. */
 void serve_service_close(struct serve_service *s);
 const char *serve_service_model(const struct serve_service *s);
+/* What a person should know of the model's files: lines that end in a newline, or "". */
+const char *serve_service_notes(const struct serve_service *s);
 int64_t serve_service_created(const struct serve_service *s); /* seconds since 1970 */
 
 struct serve_chat; /* one request; one thread */

@@ -129,7 +129,7 @@ Test(text, facts_name_files_and_tokens)
 	cr_expect(language_is_special(t, 3));
 	cr_expect_not(language_is_special(t, 700));
 	cr_expect_not(language_is_special(t, UINT32_MAX));
-	cr_expect_null(f->note);
+	cr_expect_str_eq(f->notes, "");
 	cr_expect_eq(strncmp(f->unicode, "14.", 3), 0);
 	buf_free(&b);
 	language_close(t);
