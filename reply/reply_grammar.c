@@ -10,34 +10,82 @@
 #define BAR "\xEF\xBD\x9C"
 #define GAP "\xE2\x96\x81"
 
+/* How the arguments of a call are written. */
+enum arguments { ARGUMENTS_OBJECT, ARGUMENTS_MEMBERS, ARGUMENTS_KWARGS };
+
 /* open, then each call: before NAME between ARGUMENTS after, with joint between two of them, then
- * close. INDEX in `between`: the number of the call. */
+ * close. INDEX in `between`: the number of the call. A member: member KEY, then string TEXT or
+ * other JSON, then end. */
 struct form {
 	const char *open, *before, *between, *after, *joint, *close;
 	bool quoted; /* the name stands in a JSON string */
+	enum arguments arguments;
+	const char *member, *string, *other, *end;
 };
 #define INDEX "\1"
 #define CALLS(what) "<" BAR "tool" GAP "calls" GAP what BAR ">"
 #define CALL(what) "<" BAR "tool" GAP "call" GAP what BAR ">"
 #define SEP "<" BAR "tool" GAP "sep" BAR ">"
+#define STEP_CALL(what) "<" BAR "tool_call_" what BAR ">"
+#define DSML "<" BAR "DSML" BAR
+#define DSML_END "</" BAR "DSML" BAR
+/* clang-format off */
+#define OBJECT(open, before, after, joint, close) { \
+	open, before "{\"name\": \"", "\", \"arguments\": ", "}" after, joint, close, true, \
+	ARGUMENTS_OBJECT, 0, 0, 0, 0 }
+#define BARE(open, before, between, after, joint, close) \
+	{ open, before, between, after, joint, close, false, ARGUMENTS_OBJECT, 0, 0, 0, 0 }
+#define MEMBERS(open, before, between, after, joint, close, member, string, other, end) \
+	{ open, before, between, after, joint, close, false, ARGUMENTS_MEMBERS, member, string, other, \
+	  end }
+#define KWARGS(open, close) \
+	{ open, "", "(", ")", ", ", close, false, ARGUMENTS_KWARGS, "", 0, "=", "" }
 static const struct form forms[REPLY_SYNTAXES] = {
-	[REPLY_SYNTAX_HERMES] = { "", "<tool_call>\n{\"name\": \"",
-				  "\", \"arguments\": ", "}\n</tool_call>", "\n", "", true },
-	[REPLY_SYNTAX_DEEPSEEK] = { CALLS("begin"), CALL("begin") "function" SEP, "\n```json\n",
-				    "\n```" CALL("end"), "\n", CALLS("end"), false },
-	[REPLY_SYNTAX_DEEPSEEK31] = { CALLS("begin"), CALL("begin"), SEP, CALL("end"), "",
-				      CALLS("end"), false },
-	[REPLY_SYNTAX_MISTRAL] = { "[TOOL_CALLS][", "{\"name\": \"", "\", \"arguments\": ", "}",
-				   ", ", "]", true },
-	[REPLY_SYNTAX_LLAMA3] = { "", "{\"name\": \"", "\", \"parameters\": ", "}", "; ", "",
-				  true },
-	[REPLY_SYNTAX_GLM] = { "", "<tool_call>", "\n", "</tool_call>", "\n", "", false },
-	[REPLY_SYNTAX_KIMI] = { "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
-				":" INDEX "<|tool_call_argument_begin|>", "<|tool_call_end|>", "",
-				"<|tool_calls_section_end|>", false },
-	[REPLY_SYNTAX_HARMONY] = { "", "<|channel|>commentary to=functions.",
-				   " <|constrain|>json<|message|>", "", NULL, "", false },
+	[REPLY_SYNTAX_HERMES] = OBJECT("", "<tool_call>\n", "\n</tool_call>", "\n", ""),
+	[REPLY_SYNTAX_ERNIE] = OBJECT("", "<tool_call>\n", "\n</tool_call>", "\n", ""),
+	[REPLY_SYNTAX_LONGCAT] = OBJECT("", "<longcat_tool_call>\n", "\n</longcat_tool_call>", "\n", ""),
+	[REPLY_SYNTAX_MISTRAL] = OBJECT("[TOOL_CALLS][", "", "", ", ", "]"),
+	[REPLY_SYNTAX_TOOL_CALLS] = OBJECT("<tool_calls>[", "", "", ", ", "]</tool_calls>"),
+	[REPLY_SYNTAX_NEMOTRON] = OBJECT("<TOOLCALL>[", "", "", ", ", "]</TOOLCALL>"),
+	[REPLY_SYNTAX_BAR] = OBJECT("<|tool_call|>[", "", "", ", ", "]"),
+	[REPLY_SYNTAX_LLAMA3] = { "", "{\"name\": \"", "\", \"parameters\": ", "}", "; ", "", true,
+		ARGUMENTS_OBJECT, 0, 0, 0, 0 },
+	[REPLY_SYNTAX_INTERN] = { "", "<|action_start|><|plugin|>\n{\"name\": \"", "\", \"parameters\": ",
+		"}<|action_end|>", "\n", "", true, ARGUMENTS_OBJECT, 0, 0, 0, 0 },
+	[REPLY_SYNTAX_COMMAND] = { "<|START_ACTION|>[\n    ", "{\"tool_name\": \"", "\", \"parameters\": ",
+		"}", ",\n    ", "\n]<|END_ACTION|>", true, ARGUMENTS_OBJECT, 0, 0, 0, 0 },
+	[REPLY_SYNTAX_APERTUS] = { "<|tools_prefix|>[", "{\"", "\": ", "}", ", ",
+		"]<|tools_suffix|>", true, ARGUMENTS_OBJECT, 0, 0, 0, 0 },
+	[REPLY_SYNTAX_DEEPSEEK] = BARE(CALLS("begin"), CALL("begin") "function" SEP, "\n```json\n",
+		"\n```" CALL("end"), "\n", CALLS("end")),
+	[REPLY_SYNTAX_DEEPSEEK31] = BARE(CALLS("begin"), CALL("begin"), SEP, CALL("end"), "",
+		CALLS("end")),
+	[REPLY_SYNTAX_KIMI] = BARE("<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
+		":" INDEX "<|tool_call_argument_begin|>", "<|tool_call_end|>", "",
+		"<|tool_calls_section_end|>"),
+	[REPLY_SYNTAX_HARMONY] = BARE("", "<|channel|>commentary to=functions.",
+		" <|constrain|>json<|message|>", "", NULL, ""),
+	[REPLY_SYNTAX_GEMMA] = BARE("", "<start_function_call>call:", "", "<end_function_call>", "", ""),
+	[REPLY_SYNTAX_GEMMA4] = BARE("", "<|tool_call>call:", "", "<tool_call|>", "", ""),
+	[REPLY_SYNTAX_GLM] = MEMBERS("", "<tool_call>", "\n", "</tool_call>", "\n", "",
+		"<arg_key>", "</arg_key>\n<arg_value>", "</arg_key>\n<arg_value>", "</arg_value>\n"),
+	[REPLY_SYNTAX_XML] = MEMBERS("", "<tool_call>\n<function=", ">\n", "</function>\n</tool_call>",
+		"\n", "", "<parameter=", ">\n", ">\n", "\n</parameter>\n"),
+	[REPLY_SYNTAX_SEED] = MEMBERS("", "<seed:tool_call>\n<function=", ">\n",
+		"</function>\n</seed:tool_call>", "\n", "", "<parameter=", ">\n", ">\n", "\n</parameter>\n"),
+	[REPLY_SYNTAX_MINIMAX] = MEMBERS("<minimax:tool_call>\n", "<invoke name=\"", "\">\n",
+		"</invoke>\n", "", "</minimax:tool_call>", "<parameter name=\"", "\">", "\">", "</parameter>\n"),
+	[REPLY_SYNTAX_STEP3] = MEMBERS("<" BAR "tool_calls_begin" BAR ">\n",
+		STEP_CALL("begin") "function<" BAR "tool_sep" BAR "><steptml:invoke name=\"", "\">",
+		"</steptml:invoke>" STEP_CALL("end") "\n", "", "<" BAR "tool_calls_end" BAR ">",
+		"<steptml:parameter name=\"", "\">", "\">", "</steptml:parameter>"),
+	[REPLY_SYNTAX_DSML] = MEMBERS(DSML "function_calls>\n", DSML "invoke name=\"", "\">\n",
+		DSML_END "invoke>\n", "", DSML_END "function_calls>", DSML "parameter name=\"",
+		"\" string=\"true\">", "\" string=\"false\">", DSML_END "parameter>\n"),
+	[REPLY_SYNTAX_LFM2] = KWARGS("<|tool_call_start|>[", "]<|tool_call_end|>"),
+	[REPLY_SYNTAX_OLMO] = KWARGS("<function_calls>[", "]</function_calls>"),
 };
+/* clang-format on */
 
 /* Text of a form, in which the number of a call may stand. */
 static void add_form(const struct reply_frame *f, struct buf *out, const char *text)
@@ -54,24 +102,30 @@ static void add_form(const struct reply_frame *f, struct buf *out, const char *t
 	reply_frame_marked(f, out, text + n + 1);
 }
 
-/* Members that can be written one by one as <arg_key>, <arg_value>. */
-static int check_members(const json_t *schema, struct err *e)
+/* ---- members, written one by one ---- */
+
+static bool is_one_of(const char *key, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(key, list[i]) == 0)
+			return true;
+	return false;
+}
+#define ONE_OF(key, list) is_one_of(key, list, sizeof(list) / sizeof *(list))
+
+static int check_members(const struct reply_frame *f, const json_t *schema, struct err *e)
 {
 	static const char *const known[] = { "type",  "properties",  "required",
 					     "title", "description", "additionalProperties",
 					     "$defs", "definitions", "$schema" };
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)schema, key, v) {
-		bool found = false;
-		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-			found = found || strcmp(key, known[i]) == 0;
-		if (!found)
+	json_object_foreach((json_t *)schema, key, v)
+		if (!ONE_OF(key, known))
 			return err_set(e, ERR_UNSUPPORTED,
 				       "not available in this version: %.60s in the parameters of "
-				       "a tool for glm",
-				       key);
-	}
+				       "a tool for %s",
+				       key, reply_syntax_name(f->syntax));
 	return 0;
 }
 
@@ -101,8 +155,9 @@ static bool refs_are_shared(const json_t *s, int depth)
 	return good;
 }
 
-static int check_references(const json_t *schema, struct err *e)
+static int check_references(const struct reply_frame *f, const json_t *schema, struct err *e)
 {
+	const char *family = reply_syntax_name(f->syntax);
 	const json_t *v;
 	size_t i;
 	json_array_foreach(json_object_get(schema, "required"), i, v)
@@ -110,67 +165,205 @@ static int check_references(const json_t *schema, struct err *e)
 		    NULL)
 			return err_set(e, ERR_UNSUPPORTED,
 				       "not available in this version: required parameters of a "
-				       "tool for glm that are none of its properties");
+				       "tool for %s that are none of its properties",
+				       family);
 	if (!refs_are_shared(schema, LIMIT_CONSTRAINT_NESTING))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: $ref to other than $defs in the "
-			       "parameters of a tool for glm");
+			       "parameters of a tool for %s",
+			       family);
 	return 0;
 }
 
-/* One member's rule; its schema sees the definitions of the whole. */
-static int add_member(const struct reply_frame *f, const json_t *schema, const char *name,
-		      const json_t *member, const char *rule, struct buf *out, struct err *e)
+/* The text of a value may not hold what ends it: the terminators of the reader's program. */
+static size_t terminators(enum reply_syntax s, const char **out)
+{
+	size_t n = 0;
+	for (const struct mark *m = reply_marks(s); m->text && n == 0; m++) {
+		const struct call_step *at = m->program;
+		for (; at && at->op != STEP_DONE && n == 0; at++) {
+			bool value = at->op == STEP_VALUE || at->op == STEP_LINES ||
+				     at->op == STEP_STRING;
+			for (; value && (n == 0 || at->op == STEP_OR); at++)
+				out[n++] = at->text;
+		}
+	}
+	return n;
+}
+
+/* What a string's schema may say beside its type where its text stands without quotation marks. */
+static const json_t *string_limit(const json_t *schema, const json_t *root, int depth,
+				  const char **what)
+{
+	static const char *const notes[] = { "type",     "title",       "description", "default",
+					     "examples", "nullable",    "deprecated",  "$comment",
+					     "readOnly", "writeOnly",   "enum",        "const",
+					     "$defs",    "definitions", "anyOf",       "oneOf",
+					     "$ref" };
+	const json_t *v, *one;
+	const char *key;
+	size_t i;
+	json_object_foreach((json_t *)schema, key, v) {
+		if (!ONE_OF(key, notes)) {
+			*what = key;
+			return schema;
+		}
+		json_array_foreach((json_t *)v, i, one)
+			if (json_is_object(one) && depth > 0 &&
+			    string_limit(one, root, depth - 1, what))
+				return one;
+	}
+	return NULL;
+}
+
+static int add_dump(const char *text, size_t len, void *out)
+{
+	buf_add(out, text, len);
+	return 0;
+}
+
+/* ("a" | "b") of the values of an enumeration, strings without their quotation marks. */
+static int add_choices(const json_t *list, struct buf *out, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+	buf_add_text(out, "(");
+	json_array_foreach((json_t *)list, i, v) {
+		struct buf text = { 0 };
+		if (json_is_string(v))
+			buf_add_text(&text, json_string_value(v));
+		else if (json_dump_callback(v, add_dump, &text, JSON_ENCODE_ANY) < 0)
+			text.failed = true;
+		buf_add_text(out, i ? "| " : "");
+		reply_frame_literal(out, text.bytes ? text.bytes : "");
+		out->failed |= text.failed;
+		buf_free(&text);
+	}
+	buf_add_text(out, ")");
+	return buf_done(out, e);
+}
+
+/* The rule for text that a value of a schema with strings may be: without quotation marks. */
+static int add_text_value(const struct reply_frame *f, const json_t *schema, const json_t *root,
+			  uint8_t kinds, const char *rule, struct buf *out, struct err *e)
+{
+	const char *end[8], *what = NULL;
+	const json_t *list = json_object_get(schema, "enum"),
+		     *one = json_object_get(schema, "const");
+	const uint8_t plain = KIND_STRING | KIND_INTEGER | KIND_NUMBER | KIND_BOOLEAN | KIND_NULL;
+	if (string_limit(schema, root, 16, &what) || (kinds & ~plain))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: %.60s in a parameter that %s writes "
+			       "as plain text",
+			       what ? what : "a list or an object beside a string",
+			       reply_syntax_name(f->syntax));
+	if (json_is_array(list) || json_is_string(one)) {
+		json_t *single = json_is_array(list) ? NULL : json_pack("[O]", one);
+		buf_printf(out, "%s ::= ", rule);
+		int rc = add_choices(single ? single : list, out, e);
+		buf_add_byte(out, '\n');
+		json_decref(single);
+		return rc;
+	}
+	reply_frame_avoid(out, rule, end, terminators(f->syntax, end));
+	return 0;
+}
+
+/* The rule for the JSON of a member; its schema sees the definitions of the whole. */
+static int add_json_value(const json_t *schema, const json_t *root, const char *rule,
+			  struct buf *out, struct err *e)
 {
 	static const char *const shared[] = { "$defs", "definitions" };
-	json_t *copy = json_is_object(member) ? json_copy((json_t *)member) : json_object();
+	json_t *copy = json_is_object(schema) ? json_copy((json_t *)schema) : json_object();
 	int rc = copy ? 0 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	for (size_t i = 0; i < 2 && rc == 0; i++)
-		if (json_object_get(schema, shared[i]) && !json_object_get(copy, shared[i]) &&
-		    json_object_set(copy, shared[i], json_object_get(schema, shared[i])) < 0)
+		if (json_object_get(root, shared[i]) && !json_object_get(copy, shared[i]) &&
+		    json_object_set(copy, shared[i], json_object_get(root, shared[i])) < 0)
 			rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	char value[64];
-	snprintf(value, sizeof value, "%s-value", rule);
 	if (rc == 0)
-		rc = schema_grammar(copy, value, out, e);
-	buf_printf(out, "%s ::= ", rule);
-	reply_frame_marked(f, out, "<arg_key>");
-	reply_frame_literal(out, name);
-	reply_frame_marked(f, out, "</arg_key>\n<arg_value>");
-	buf_printf(out, "%s ", value);
-	reply_frame_marked(f, out, "</arg_value>\n");
-	buf_add_byte(out, '\n');
+		rc = schema_grammar(copy, rule, out, e);
 	json_decref(copy);
 	return rc;
+}
+
+static int add_member(const struct reply_frame *f, const json_t *root, const char *name,
+		      const json_t *schema, const char *rule, struct buf *out, struct err *e)
+{
+	const struct form *form = &forms[f->syntax];
+	uint8_t kinds = reply_kinds(schema, root, 16);
+	bool text = form->string && kinds & KIND_STRING;
+	const char *between = text ? form->string : form->other;
+	char value[64];
+	snprintf(value, sizeof value, "%s-value", rule);
+	if (text)
+		TRY(add_text_value(f, schema, root, kinds, value, out, e));
+	else
+		TRY(add_json_value(schema, root, value, out, e));
+	buf_printf(out, "%s ::= ", rule);
+	reply_frame_marked(f, out, form->member);
+	reply_frame_literal(out, name);
+	reply_frame_marked(f, out, between);
+	buf_printf(out, "%s ", value);
+	reply_frame_marked(f, out, form->end);
+	buf_add_byte(out, '\n');
+	return 0;
+}
+
+/* A name that stands between the marks of a key, or bare before '='. */
+static int check_key(const struct form *form, const char *name, struct err *e)
+{
+	bool good = *name != 0;
+	for (const char *s = name; *s && good; s++)
+		good = form->arguments == ARGUMENTS_KWARGS
+			       ? reply_bare((unsigned char)*s) && *s != ':'
+			       : (unsigned char)*s >= 0x20 && !strchr("<>\"'", *s);
+	return good ? 0
+		    : err_set(e, ERR_INPUT, "a parameter's name is not fit for calls: %.60s", name);
+}
+
+/* Rules prefix and prefix-N: the members from the N-th on, the first of which a separator does not
+ * precede where `fresh`. */
+static void add_sequence(const json_t *schema, const char *prefix, bool separated, struct buf *out)
+{
+	const char *name;
+	json_t *member;
+	size_t n = 0;
+	json_object_foreach(json_object_get(schema, "properties"), name, member) {
+		bool needed = is_required(schema, name);
+		char fresh[16];
+		snprintf(fresh, sizeof fresh, n ? "-fresh%zu" : "", n);
+		/* after one: its separator first */
+		buf_printf(out, "%s-more%zu ::= (%s%s-member%zu)%s %s-more%zu\n", prefix, n,
+			   separated ? "\", \" " : "", prefix, n, needed ? "" : "?", prefix, n + 1);
+		buf_printf(out, "%s%s ::= %s-member%zu %s-more%zu", prefix, fresh, prefix, n,
+			   prefix, n + 1);
+		buf_printf(out, needed ? "\n" : " | %s-fresh%zu\n", prefix, n + 1);
+		n++;
+	}
+	buf_printf(out, "%s-more%zu ::= \"\"\n", prefix, n);
+	if (n)
+		buf_printf(out, "%s-fresh%zu ::= \"\"\n", prefix, n);
+	else
+		buf_printf(out, "%s ::= \"\"\n", prefix);
 }
 
 static int add_members(const struct reply_frame *f, const json_t *schema, const char *prefix,
 		       struct buf *out, struct err *e)
 {
-	struct buf body = { 0 };
+	const struct form *form = &forms[f->syntax];
 	const char *name;
 	json_t *member;
 	unsigned n = 0;
-	TRY(check_members(schema, e));
-	TRY(check_references(schema, e));
-	buf_printf(&body, "%s ::= \"\"", prefix);
-	int rc = 0;
+	TRY(check_members(f, schema, e));
+	TRY(check_references(f, schema, e));
 	json_object_foreach(json_object_get(schema, "properties"), name, member) {
 		char rule[48];
 		snprintf(rule, sizeof rule, "%s-member%u", prefix, n++);
-		rc = strchr(name, '<')
-			     ? err_set(e, ERR_INPUT, "a parameter's name with <: %.60s", name)
-			     : add_member(f, schema, name, member, rule, out, e);
-		buf_printf(&body, " %s%s", rule, is_required(schema, name) ? "" : "?");
-		if (rc < 0)
-			break;
+		TRY(check_key(form, name, e));
+		TRY(add_member(f, schema, name, member, rule, out, e));
 	}
-	if (rc == 0)
-		buf_printf(out, "%s\n", body.bytes ? body.bytes : "");
-	if (rc == 0 && body.failed)
-		rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	buf_free(&body);
-	return rc;
+	add_sequence(schema, prefix, form->arguments == ARGUMENTS_KWARGS, out);
+	return 0;
 }
 
 /* The rule `prefix` for the arguments of a tool. */
@@ -180,16 +373,16 @@ static int add_arguments(const struct reply_frame *f, const json_t *function, co
 	const json_t *schema = json_object_get(function, "parameters");
 	const char *name = json_string_value(json_object_get(function, "name"));
 	const json_t *type = json_object_get(schema, "type");
-	bool glm = f->syntax == REPLY_SYNTAX_GLM;
+	bool object = forms[f->syntax].arguments == ARGUMENTS_OBJECT;
 	if (!schema || json_is_null(schema)) {
-		buf_printf(out, "%s ::= \"%s\"\n", prefix, glm ? "" : "{}");
+		buf_printf(out, "%s ::= \"%s\"\n", prefix, object ? "{}" : "");
 		return 0;
 	}
 	if (!json_is_object(schema) ||
 	    (type && (!json_is_string(type) || strcmp(json_string_value(type), "object") != 0)))
 		return err_set(e, ERR_INPUT, "the parameters of tool %.60s are not an object",
 			       name);
-	if (glm)
+	if (!object)
 		return add_members(f, schema, prefix, out, e);
 	json_t *copy = json_copy((json_t *)schema);
 	int rc = copy && json_object_set_new(copy, "type", json_string("object")) == 0
@@ -214,23 +407,40 @@ static int add_name(const struct form *f, const char *name, struct buf *out, str
 	return 0;
 }
 
-/* Arguments that need not follow the tool's schema: any object. */
+/* Members of any name and value, which need not follow the tool's schema. */
+static int add_any_members(const struct reply_frame *f, const char *prefix, struct buf *out,
+			   struct err *e)
+{
+	const struct form *form = &forms[f->syntax];
+	bool text = form->string != NULL;
+	const char *end[8];
+	char value[48];
+	snprintf(value, sizeof value, "%s-value", prefix);
+	if (text) {
+		reply_frame_avoid(out, value, end, terminators(f->syntax, end));
+	} else {
+		json_t *any = json_object();
+		int rc = any ? schema_grammar(any, value, out, e)
+			     : err_set(e, ERR_NOMEM, "out of memory for a grammar");
+		json_decref(any);
+		TRY(rc);
+	}
+	buf_printf(out, "%s-member ::= ", prefix);
+	reply_frame_marked(f, out, form->member);
+	buf_add_text(out, "[a-zA-Z_] [a-zA-Z0-9_]* ");
+	reply_frame_marked(f, out, text ? form->string : form->other);
+	buf_printf(out, "%s ", value);
+	reply_frame_marked(f, out, form->end);
+	buf_printf(out, "\n%s ::= (%s-member (%s%s-member)*)?\n", prefix, prefix,
+		   form->arguments == ARGUMENTS_KWARGS ? "\", \" " : "", prefix);
+	return buf_done(out, e);
+}
+
 static int add_any(const struct reply_frame *f, const char *prefix, struct buf *out, struct err *e)
 {
-	static const char *const ends[] = { "</arg_key>", "</arg_value>" };
-	char text[48];
-	if (f->syntax != REPLY_SYNTAX_GLM)
-		return schema_grammar_object(prefix, out, e);
-	snprintf(text, sizeof text, "%s-text", prefix);
-	reply_frame_avoid(out, text, ends, 2);
-	buf_printf(out, "%s ::= (", prefix);
-	reply_frame_marked(f, out, "<arg_key>");
-	buf_printf(out, "%s ", text);
-	reply_frame_marked(f, out, "</arg_key>\n<arg_value>");
-	buf_printf(out, "%s ", text);
-	reply_frame_marked(f, out, "</arg_value>\n");
-	buf_add_text(out, ")*\n");
-	return buf_done(out, e);
+	return forms[f->syntax].arguments == ARGUMENTS_OBJECT
+		       ? schema_grammar_object(prefix, out, e)
+		       : add_any_members(f, prefix, out, e);
 }
 
 /* One alternative of the rule `call`. */

@@ -193,7 +193,8 @@ static bool give_code(struct call *c, uint32_t code)
 
 static bool escape_byte(struct call *c, unsigned char byte)
 {
-	static const char from[] = "nrtbfav0'\"\\", to[] = "\n\r\t\b\f\a\v\0'\"\\";
+	/* Python would keep the backslash before '/', which JSON may have */
+	static const char from[] = "nrtbfav0'\"\\/", to[] = "\n\r\t\b\f\a\v\0'\"\\/";
 	struct literal *l = &c->literal;
 	const char text[2] = { '\\', (char)byte };
 	const char *at = byte ? strchr(from, byte) : NULL;

@@ -100,6 +100,21 @@ static const struct {
 	  ":0<|tool_call_argument_begin|>", "<|tool_call_end|><|tool_calls_section_end|>", "hm</think>" },
 	{ REPLY_SYNTAX_HARMONY, "<|channel|>commentary to=functions.", " <|constrain|>json<|message|>", "",
 	  "hm<|end|><|start|>assistant" },
+	{ REPLY_SYNTAX_ERNIE, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>",
+	  "hm\n</think>\n\n" },
+	{ REPLY_SYNTAX_LONGCAT, "<longcat_tool_call>\n{\"name\": \"", "\", \"arguments\": ",
+	  "}\n</longcat_tool_call>", "hm</longcat_think>" },
+	{ REPLY_SYNTAX_TOOL_CALLS, "<tool_calls>[{\"name\": \"", "\", \"arguments\": ", "}]</tool_calls>",
+	  "hm\n</think>\n" },
+	{ REPLY_SYNTAX_NEMOTRON, "<TOOLCALL>[{\"name\": \"", "\", \"arguments\": ", "}]</TOOLCALL>", "hm</think>" },
+	{ REPLY_SYNTAX_BAR, "<|tool_call|>[{\"name\": \"", "\", \"arguments\": ", "}]", "hm</think>" },
+	{ REPLY_SYNTAX_INTERN, "<|action_start|><|plugin|>\n{\"name\": \"", "\", \"parameters\": ",
+	  "}<|action_end|>", "hm</think>" },
+	{ REPLY_SYNTAX_COMMAND, "<|START_ACTION|>[\n    {\"tool_name\": \"", "\", \"parameters\": ",
+	  "}\n]<|END_ACTION|>", "hm<|END_THINKING|>" },
+	{ REPLY_SYNTAX_APERTUS, "<|tools_prefix|>[{\"", "\": ", "}]<|tools_suffix|>", "hm<|inner_suffix|>" },
+	{ REPLY_SYNTAX_GEMMA, "<start_function_call>call:", "", "<end_function_call>", "hm</think>" },
+	{ REPLY_SYNTAX_GEMMA4, "<|tool_call>call:", "", "<tool_call|>", "hm\n<channel|>" },
 };
 
 static bool accepts(const struct acceptor *a, const char *text)
@@ -141,26 +156,160 @@ Test(reply_grammar, accepts_calls_by_the_schema_that_the_reader_takes_apart)
 		}
 }
 
-Test(reply_grammar, glm_writes_members_one_by_one)
+/* How each family writes members. */
+static const struct {
+	enum reply_syntax syntax;
+	const char *open, *before, *between, *after, *joint, *close;
+	const char *member, *string, *other, *end, *separator;
+} members[] = {
+	{ REPLY_SYNTAX_GLM, "", "<tool_call>", "\n", "</tool_call>", "\n", "", "<arg_key>",
+	  "</arg_key>\n<arg_value>", "</arg_key>\n<arg_value>", "</arg_value>\n", "" },
+	{ REPLY_SYNTAX_XML, "", "<tool_call>\n<function=", ">\n", "</function>\n</tool_call>", "\n", "",
+	  "<parameter=", ">\n", ">\n", "\n</parameter>\n", "" },
+	{ REPLY_SYNTAX_SEED, "", "<seed:tool_call>\n<function=", ">\n", "</function>\n</seed:tool_call>", "\n", "",
+	  "<parameter=", ">\n", ">\n", "\n</parameter>\n", "" },
+	{ REPLY_SYNTAX_MINIMAX, "<minimax:tool_call>\n", "<invoke name=\"", "\">\n", "</invoke>\n", "",
+	  "</minimax:tool_call>", "<parameter name=\"", "\">", "\">", "</parameter>\n", "" },
+	{ REPLY_SYNTAX_STEP3, "<" B "tool_calls_begin" B ">\n",
+	  "<" B "tool_call_begin" B ">function<" B "tool_sep" B "><steptml:invoke name=\"", "\">",
+	  "</steptml:invoke><" B "tool_call_end" B ">\n", "", "<" B "tool_calls_end" B ">",
+	  "<steptml:parameter name=\"", "\">", "\">", "</steptml:parameter>", "" },
+	{ REPLY_SYNTAX_DSML, "<" B "DSML" B "function_calls>\n", "<" B "DSML" B "invoke name=\"", "\">\n",
+	  "</" B "DSML" B "invoke>\n", "", "</" B "DSML" B "function_calls>", "<" B "DSML" B "parameter name=\"",
+	  "\" string=\"true\">", "\" string=\"false\">", "</" B "DSML" B "parameter>\n", "" },
+	{ REPLY_SYNTAX_LFM2, "<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>", "", NULL, "=", "",
+	  ", " },
+	{ REPLY_SYNTAX_OLMO, "<function_calls>[", "", "(", ")", ", ", "]</function_calls>", "", NULL, "=", "",
+	  ", " },
+};
+
+/* A call in the form of members[f], of pairs "key text" that end with NULL; a text in quotation marks is a
+ * string. */
+static void write_call(struct buf *out, size_t f, const char *name, const char *const *pair)
 {
-	static const struct { const char *text, *heard; } rows[] = {
-		{ "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>\"Paris\"</arg_value>\n"
-		  "<arg_key>days</arg_key>\n<arg_value>3</arg_value>\n</tool_call>",
-		  "get_weather{\"city\": \"Paris\", \"days\": 3}" },
-		{ "<tool_call>now\n</tool_call>", "now{}" },
-		{ "<tool_call>put\n<arg_key>p</arg_key>\n<arg_value>[1]</arg_value>\n</tool_call>", "put{\"p\": [1]}" },
-		{ "<tool_call>get_weather\n</tool_call>", NULL },
-		{ "<tool_call>put\n<arg_key>p</arg_key>\n<arg_value>1</arg_value>\n</tool_call>", NULL },
+	buf_printf(out, "%s%s%s", members[f].before, name, members[f].between);
+	for (size_t i = 0; pair[i]; i += 2) {
+		bool string = pair[i + 1][0] == '"' && members[f].string;
+		size_t len = strlen(pair[i + 1]);
+		buf_printf(out, "%s%s%s%s", i ? members[f].separator : "", members[f].member, pair[i],
+			   string ? members[f].string : members[f].other);
+		buf_add(out, pair[i + 1] + string, len - 2 * string);
+		buf_add_text(out, members[f].end);
+	}
+	buf_add_text(out, members[f].after);
+}
+
+static struct buf heard_with_tools(enum reply_syntax s, const char *list, const char *text)
+{
+	json_t *known = load_tools(list);
+	struct reply *r;
+	const struct reply_event *event;
+	struct buf out = { 0 };
+	struct err e;
+	size_t count;
+	cr_assert_eq(reply_open(&r, &(struct reply_options){ .syntax = s, .tools = known }, &e), 0);
+	reply_hold(r, 0);
+	for (size_t at = 0, len = strlen(text); at <= len; at++) {
+		int rc = at == len ? reply_end(r, false, &event, &count, &e) :
+				     reply_push(r, text + at, 1, &event, &count, &e);
+		cr_assert_eq(rc, 0);
+		for (size_t i = 0; i < count; i++)
+			if (event[i].part == REPLY_CONTENT || event[i].part == REPLY_REASONING)
+				buf_add_text(&out, "?");
+			else
+				buf_add(&out, event[i].text, event[i].len);
+	}
+	reply_close(r);
+	json_decref(known);
+	return out;
+}
+
+Test(reply_grammar, members_are_written_one_by_one_and_read_by_their_types)
+{
+	static const struct { const char *name, *pair[7], *heard; } rows[] = {
+		{ "get_weather", { "city", "\"Paris\"", "days", "3" }, "get_weather{\"city\": \"Paris\", \"days\": 3}" },
+		{ "get_weather", { "city", "\"true\"" }, "get_weather{\"city\": \"true\"}" },
+		{ "get_weather", { "city", "\"3012\"", "unit", "\"c\"", "days", "-2" },
+		  "get_weather{\"city\": \"3012\", \"unit\": \"c\", \"days\": -2}" },
+		{ "get_weather", { "city", "\"a < b [1]\"" }, "get_weather{\"city\": \"a < b [1]\"}" },
+		{ "now", { NULL }, "now{}" },
+		{ "put", { "p", "[1, 2.5]" }, "put{\"p\": [1, 2.5]}" },
+		{ "get_weather", { NULL }, NULL },
+		{ "get_weather", { "days", "3" }, NULL },
+		{ "get_weather", { "city", "\"x\"", "unit", "\"k\"" }, NULL },
+		{ "get_weather", { "city", "\"x\"", "days", "2.5" }, NULL },
+		{ "put", { "p", "1" }, NULL },
+		{ "other", { NULL }, NULL },
 	};
-	struct acceptor a = compile(REPLY_SYNTAX_GLM, NULL, false);
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		cr_expect_eq(accepts(&a, rows[i].text), rows[i].heard != NULL, "%s", rows[i].text);
-		struct buf heard = read_calls(REPLY_SYNTAX_GLM, false, rows[i].text);
-		if (rows[i].heard)
-			cr_expect_str_eq(heard.bytes, rows[i].heard);
+	for (size_t f = 0; f < sizeof members / sizeof *members; f++) {
+		struct acceptor a = compile(members[f].syntax, NULL, false);
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+			struct buf text = { 0 };
+			buf_add_text(&text, members[f].open);
+			write_call(&text, f, rows[i].name, rows[i].pair);
+			buf_add_text(&text, members[f].close);
+			cr_expect_eq(accepts(&a, text.bytes), rows[i].heard != NULL, "%s", text.bytes);
+			struct buf heard = heard_with_tools(members[f].syntax, tools, text.bytes);
+			if (rows[i].heard)
+				cr_expect_str_eq(heard.bytes, rows[i].heard, "%s", text.bytes);
+			buf_free(&heard);
+			buf_free(&text);
+		}
+		acceptor_close(&a);
+	}
+}
+
+Test(reply_grammar, several_calls_of_members_are_read_back)
+{
+	static const char *const none[] = { NULL }, *const city[] = { "city", "\"x\"", NULL };
+	for (size_t f = 0; f < sizeof members / sizeof *members; f++) {
+		struct acceptor a = compile(members[f].syntax, NULL, false);
+		struct buf text = { 0 };
+		buf_add_text(&text, members[f].open);
+		write_call(&text, f, "now", none);
+		buf_add_text(&text, members[f].joint);
+		write_call(&text, f, "get_weather", city);
+		buf_add_text(&text, members[f].close);
+		cr_expect(accepts(&a, text.bytes), "%s", text.bytes);
+		struct buf heard = heard_with_tools(members[f].syntax, tools, text.bytes);
+		cr_expect_str_eq(heard.bytes, "now{}get_weather{\"city\": \"x\"}", "%s", text.bytes);
 		buf_free(&heard);
+		buf_free(&text);
+		acceptor_close(&a);
+	}
+}
+
+/* A string without quotation marks: what it may be besides, what stands in it, and what would end it. */
+Test(reply_grammar, text_of_a_member_is_free_but_for_what_ends_it)
+{
+	static const char list[] =
+		"[{'function':{'name':'f','parameters':{'properties':{'a':{'anyOf':[{'type':'string'},"
+		"{'type':'null'}],'default':null},'b':{'$ref':'#/$defs/w'},'c':{'const':'k'}},'$defs':{'w':{'type':"
+		"'string','description':'x'}}}}}]";
+	static const struct { const char *body, *heard; } rows[] = {
+		{ "<parameter=a>\nnull\n</parameter>\n", "f{\"a\": null}" },
+		{ "<parameter=a>\nnullx\n</parameter>\n", "f{\"a\": \"nullx\"}" },
+		{ "<parameter=b>\n\n\"<b>\" </p\n\n</parameter>\n", "f{\"b\": \"\\n\\\"<b>\\\" </p\\n\"}" },
+		{ "<parameter=c>\nk\n</parameter>\n", "f{\"c\": \"k\"}" },
+		{ "<parameter=c>\nl\n</parameter>\n", NULL },
+		{ "<parameter=b>\n<parameter=c>\n</parameter>\n", NULL },
+		{ "<parameter=b>\n</function>\n</parameter>\n", NULL },
+	};
+	json_t *known = load_tools(list);
+	struct acceptor a = compile_frame(
+		&(struct reply_frame){ .syntax = REPLY_SYNTAX_XML, .tools = known, .calls_max = 1 });
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf text = { 0 };
+		buf_printf(&text, "<tool_call>\n<function=f>\n%s</function>\n</tool_call>", rows[i].body);
+		cr_expect_eq(accepts(&a, text.bytes), rows[i].heard != NULL, "%s", text.bytes);
+		struct buf heard = heard_with_tools(REPLY_SYNTAX_XML, list, text.bytes);
+		if (rows[i].heard)
+			cr_expect_str_eq(heard.bytes, rows[i].heard, "%s", text.bytes);
+		buf_free(&heard);
+		buf_free(&text);
 	}
 	acceptor_close(&a);
+	json_decref(known);
 }
 
 /* Else the end of reasoning, and any call, could be written as part of it. */
@@ -222,6 +371,12 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		{ REPLY_SYNTAX_GLM,
 		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'array','items':{'$ref':'#'}}}}}}]",
 		  NULL, ERR_UNSUPPORTED, "$ref" },
+		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'string',"
+		  "'pattern':'^a'}}}}}]", NULL, ERR_UNSUPPORTED, "pattern" },
+		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a>b':{}}}}}]", NULL, ERR_INPUT,
+		  "a>b" },
+		{ REPLY_SYNTAX_LFM2, "[{'function':{'name':'f','parameters':{'properties':{'a b':{}}}}}]", NULL, ERR_INPUT,
+		  "a b" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		json_t *list = load_tools(rows[i].tools);
