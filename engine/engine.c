@@ -234,11 +234,6 @@ struct reply_family engine_reply_family(const struct engine *m)
 	return m->text ? language_family(m->text) : (struct reply_family){ 0 };
 }
 
-enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len)
-{
-	return m->text ? language_thought(m->text, prompt, len) : REPLY_THOUGHT_NONE;
-}
-
 enum reply_ids engine_reply_ids(const struct engine *m)
 {
 	return m->text ? language_ids(m->text) : REPLY_IDS_CALL;

@@ -85,7 +85,8 @@ int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool
 struct engine_chat {
 	const json_t *messages, *tools, *kwargs;
 	bool generation_prompt;
-	int64_t now_us; /* for strftime_now */
+	int64_t now_us;    /* for strftime_now */
+	size_t *generated; /* out, or NULL: where in the text the prompt for the answer begins */
 };
 int engine_chat_encode(const struct engine *m, const struct engine_chat *c, struct buf *text,
 		       struct token_ids *ids, struct err *e) MUST_USE;
@@ -93,7 +94,6 @@ int engine_chat_encode(const struct engine *m, const struct engine_chat *c, stru
 /* How the model's replies are written, and the ids of their calls, as its template has them. */
 struct reply_family engine_reply_family(const struct engine *m);
 enum reply_ids engine_reply_ids(const struct engine *m);
-enum reply_thought engine_reply_thought(const struct engine *m, const char *prompt, size_t len);
 /* reply_frame_grammar with the markers that are control tokens of this model. */
 int engine_frame_grammar(const struct engine *m, struct reply_frame f, struct buf *out,
 			 struct err *e) MUST_USE;

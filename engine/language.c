@@ -318,6 +318,27 @@ static int render(const struct language *t, const struct engine_chat *c, json_t 
 	return rc;
 }
 
+/* Where the prompt for the answer begins: what the template adds for it, and not what a user wrote
+ * or an earlier answer left. Where the template cannot do without, it is what stands behind the
+ * last byte of data. */
+static size_t generated_at(const struct language *t, const struct engine_chat *c,
+			   json_t *messages, const struct buf *made, const struct buf *origin)
+{
+	struct engine_chat without = *c;
+	struct buf text = { 0 };
+	struct err ignored = { 0 };
+	size_t at = 0;
+	without.generation_prompt = false;
+	if (render(t, &without, messages, &text, NULL, &ignored) == 0)
+		while (at < made->len && at < text.len && made->bytes[at] == text.bytes[at])
+			at++;
+	else
+		for (at = made->len; at > 0 && !origin->bytes[at - 1];)
+			at--;
+	buf_free(&text);
+	return at;
+}
+
 int language_chat(const struct language *t, const struct engine_chat *c, struct buf *text,
 		  struct token_ids *ids, struct err *e)
 {
@@ -333,6 +354,8 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 			  : err_set(e, ERR_NOMEM, "out of memory for the messages");
 	if (rc == 0)
 		rc = render(t, c, messages, &made, &origin, e);
+	if (rc == 0 && c->generated)
+		*c->generated = generated_at(t, c, messages, &made, &origin);
 	if (rc == 0 && ids) /* the template has written its own BOS: no post-processor */
 		rc = tokenizer_encode_marked(t->tokenizer, made.bytes ? made.bytes : "",
 					     origin.bytes, made.len, false, ids, e);
@@ -363,11 +386,6 @@ static void probe(struct language *t)
 enum reply_ids language_ids(const struct language *t) { return t->form.ids; }
 
 struct reply_family language_family(const struct language *t) { return t->family; }
-
-enum reply_thought language_thought(const struct language *t, const char *prompt, size_t len)
-{
-	return reply_prompt_thought(&t->family, prompt, len);
-}
 
 /* ---- streaming ---- */
 

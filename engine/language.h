@@ -49,8 +49,6 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 
 /* The family of replies, by the template that renders tools. */
 struct reply_family language_family(const struct language *t);
-/* Whether a reply to this rendered prompt reasons. */
-enum reply_thought language_thought(const struct language *t, const char *prompt, size_t len);
 /* The ids of calls that the template takes. */
 enum reply_ids language_ids(const struct language *t);
 

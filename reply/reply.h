@@ -103,10 +103,8 @@ void reply_close(struct reply *r); /* NULL is fine */
 
 /* The family, found from its template's text. */
 struct reply_family reply_family_find(const char *text, size_t len);
-/* Whether a rendered prompt ends inside reasoning. */
-bool reply_prompt_reasons(enum reply_syntax s, const char *prompt, size_t len);
-/* Whether a reply to this prompt begins in reasoning, may begin with it, or has none (the template
- * knows none, or has closed it). */
+/* Whether a reply begins in reasoning, may begin with it, or has none (the template knows none, or
+ * has closed it). prompt: what the template adds for the answer, behind the messages. */
 enum reply_thought { REPLY_THOUGHT_NONE, REPLY_THOUGHT_MAY, REPLY_THOUGHT_OPEN };
 enum reply_thought reply_prompt_thought(const struct reply_family *f, const char *prompt,
 					size_t len);
@@ -129,7 +127,7 @@ bool reply_id_names(const char *id, const char *name, size_t len);
 
 /* ---- replies of which something is demanded ---- */
 
-/* The family's markers that a model has control tokens for: these are drawn, not spelled out. */
+/* The family's markers that a model has control tokens for: they may be drawn as those. */
 struct reply_marker {
 	const char *bytes;
 	size_t len;

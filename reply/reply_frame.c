@@ -1,6 +1,6 @@
 /* Replies of which something is demanded, as rules: reasoning, which is free, then calls, an answer
- * that a constraint describes, or free text. What the model's tokenizer has a control token for is
- * drawn as that token; the rest is ordinary text.
+ * that a constraint describes, or free text. What the model's tokenizer has a control token for may
+ * be drawn as that token; the rest is ordinary text.
  *
  *   root    ::= (open thought close)? (answer | calls)        most families
  *   root    ::= analysis? (final answer | call)                harmony
@@ -57,9 +57,12 @@ void reply_frame_marked(const struct reply_frame *f, struct buf *out, const char
 			continue;
 		if (plain > 0)
 			literal_part(out, text, plain);
-		if (marker > 0) {
-			buf_add_byte(out, '@');
+		if (marker > 0) { /* as the token, or spelled: the reader cannot tell */
+			buf_add_text(out, "(@");
 			literal_part(out, text + plain, marker);
+			buf_add_text(out, "| ");
+			literal_part(out, text + plain, marker);
+			buf_add_text(out, ") ");
 		}
 		text += plain + marker;
 		plain = 0;

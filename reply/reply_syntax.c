@@ -375,34 +375,27 @@ struct reply_family reply_family_find(const char *text, size_t len)
 	return f;
 }
 
-static bool ends_with(const char *s, size_t len, const char *what)
+/* The last mark of reasoning in the text: MARK_THINK, MARK_UNTHINK, or MARK_CALL for none. */
+static enum mark_kind last_mark(enum reply_syntax s, const char *text, size_t len)
 {
-	size_t n = strlen(what);
-	return len >= n && memcmp(s + len - n, what, n) == 0;
-}
-
-static bool ends_with_mark(enum reply_syntax s, enum mark_kind kind, const char *prompt, size_t len)
-{
-	while (len && reply_json_blank((unsigned char)prompt[len - 1]))
-		len--;
-	for (const struct mark *m = reply_marks(s); m->text; m++)
-		if (m->kind == kind && ends_with(prompt, len, m->text))
-			return true;
-	return false;
-}
-
-bool reply_prompt_reasons(enum reply_syntax s, const char *prompt, size_t len)
-{
-	if (s == REPLY_SYNTAX_HARMONY)
-		return ends_with(prompt, len, "<|channel|>analysis<|message|>");
-	return ends_with_mark(s, MARK_THINK, prompt, len);
+	for (size_t at = len; at-- > 0;)
+		for (const struct mark *m = reply_marks(s); m->text; m++) {
+			size_t n = strlen(m->text);
+			bool thinks = m->kind == MARK_THINK || m->kind == MARK_UNTHINK;
+			if (thinks && n <= len - at && memcmp(text + at, m->text, n) == 0)
+				return m->kind;
+		}
+	return MARK_CALL;
 }
 
 enum reply_thought reply_prompt_thought(const struct reply_family *f, const char *prompt,
 					size_t len)
 {
-	if (reply_prompt_reasons(f->syntax, prompt, len))
+	if (f->syntax == REPLY_SYNTAX_HARMONY)
+		return has(prompt, len, "<|channel|>analysis<|message|>") ? REPLY_THOUGHT_OPEN
+									  : REPLY_THOUGHT_MAY;
+	enum mark_kind last = last_mark(f->syntax, prompt, len);
+	if (last == MARK_THINK)
 		return REPLY_THOUGHT_OPEN;
-	bool closed = ends_with_mark(f->syntax, MARK_UNTHINK, prompt, len);
-	return f->thinks && !closed ? REPLY_THOUGHT_MAY : REPLY_THOUGHT_NONE;
+	return f->thinks && last != MARK_UNTHINK ? REPLY_THOUGHT_MAY : REPLY_THOUGHT_NONE;
 }

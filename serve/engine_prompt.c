@@ -13,13 +13,14 @@
 /* ---- the prompt ---- */
 
 static int render(struct answer *a, const json_t *tools, struct buf *text, struct token_ids *ids,
-		  struct err *e)
+		  size_t *generated, struct err *e)
 {
 	struct engine_chat chat = { .messages = a->q.messages,
 				    .tools = tools,
 				    .kwargs = a->q.asked->template_kwargs,
 				    .generation_prompt = true,
-				    .now_us = a->q.created_us };
+				    .now_us = a->q.created_us,
+				    .generated = generated };
 	return engine_chat_encode(a->by->engine, &chat, text, ids, e);
 }
 
@@ -28,7 +29,7 @@ static int check_tools(struct answer *a, const struct reply_family *family, cons
 		       struct err *e)
 {
 	struct buf without = { 0 };
-	int rc = render(a, NULL, &without, NULL, e);
+	int rc = render(a, NULL, &without, NULL, NULL, e);
 	if (rc == 0 && ((family->syntax == REPLY_SYNTAX_PLAIN && !family->unread) ||
 			(with->len == without.len &&
 			 (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0))))
@@ -50,14 +51,15 @@ static size_t unbegun(const struct api_request *q)
 static int encode(struct answer *a, struct err *e)
 {
 	struct buf text = { 0 };
+	size_t generated = 0;
 	const struct reply_family family = engine_reply_family(a->by->engine);
 	a->syntax = family.syntax;
-	int rc = render(a, a->q.tools, &text, &a->prompt, e);
+	int rc = render(a, a->q.tools, &text, &a->prompt, &generated, e);
 	if (rc == 0 && a->q.tools)
 		rc = check_tools(a, &family, &text, e);
 	if (rc == 0)
-		a->thought =
-			engine_reply_thought(a->by->engine, text.bytes ? text.bytes : "", text.len);
+		a->thought = reply_prompt_thought(&family, text.bytes ? text.bytes + generated : "",
+						  text.len - generated);
 	buf_free(&text);
 	if (rc == 0 && a->prompt.count >= a->by->context_max)
 		rc = err_at(e,

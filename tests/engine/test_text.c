@@ -401,3 +401,29 @@ Test(text, only_listed_scalars_reach_the_template)
 	buf_free(&text);
 	language_close(t);
 }
+
+/* What a user writes, or an earlier answer holds, is no part of it. */
+Test(text, the_prompt_for_the_answer_begins_behind_the_messages)
+{
+	static const struct { const char *template, *generated; } rows[] = {
+		{ "{% for m in messages %}[{{ m.content }}]{% endfor %}"
+		  "{% if add_generation_prompt %}A<think>\n{% endif %}",
+		  "A<think>\n" },
+		{ "{% for m in messages %}[{{ m.content }}]{% endfor %}", "" },
+		{ "{% if not add_generation_prompt %}{{ raise_exception('no') }}{% endif %}"
+		  "{{ messages[0].content }}]A", "]A" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct language *t = open_template(rows[i].template);
+		struct buf text = { 0 };
+		struct err e = { 0 };
+		size_t at = 0;
+		json_t *m = json_pack("[{s:s,s:s}]", "role", "user", "content", "say <think>");
+		struct engine_chat c = { .messages = m, .generation_prompt = true, .generated = &at };
+		cr_assert_eq(language_chat(t, &c, &text, NULL, &e), 0, "%s", e.text);
+		cr_expect_str_eq(text.bytes + at, rows[i].generated, "%s", text.bytes);
+		buf_free(&text);
+		json_decref(m);
+		language_close(t);
+	}
+}

@@ -451,23 +451,3 @@ Test(reply, templates_tell_their_syntax)
 	json_decref(cases);
 	json_decref(turns);
 }
-
-Test(reply, prompts_tell_whether_they_end_inside_reasoning)
-{
-	static const struct { enum reply_syntax syntax; const char *prompt; bool reasons; } rows[] = {
-		{ REPLY_SYNTAX_DEEPSEEK, "x<｜Assistant｜><think>\n", true },
-		{ REPLY_SYNTAX_DEEPSEEK31, "x<｜Assistant｜><think>", true },
-		{ REPLY_SYNTAX_DEEPSEEK31, "x<｜Assistant｜></think>", false },
-		{ REPLY_SYNTAX_HERMES, "<|im_start|>assistant\n<think>\n\n</think>\n\n", false },
-		{ REPLY_SYNTAX_HERMES, "<|im_start|>assistant\n", false },
-		{ REPLY_SYNTAX_GLM, "<|assistant|><think>", true },
-		{ REPLY_SYNTAX_MISTRAL, "[/INST][THINK]", true },
-		{ REPLY_SYNTAX_HARMONY, "<|start|>assistant<|channel|>analysis<|message|>", true },
-		{ REPLY_SYNTAX_HARMONY, "<|start|>assistant", false },
-		{ REPLY_SYNTAX_PLAIN, "<think>\n", false },
-		{ REPLY_SYNTAX_KIMI, "", false },
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		cr_expect_eq(reply_prompt_reasons(rows[i].syntax, rows[i].prompt, strlen(rows[i].prompt)),
-			     rows[i].reasons, "%s", rows[i].prompt);
-}

@@ -595,6 +595,11 @@ Test(reply_grammar, prompts_tell_whether_a_reply_may_reason)
 		{ REPLY_SYNTAX_HARMONY, "<|channel|><|message|>", "<|start|>assistant", REPLY_THOUGHT_MAY },
 		{ REPLY_SYNTAX_HARMONY, "<|channel|><|message|>", "<|start|>assistant<|channel|>analysis<|message|>",
 		  REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_HERMES, "<tool_call>", "<|im_start|>assistant\n<think>\n<|go|>", REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_DEEPSEEK31, "tool" G "call" G "begin", "<" B "Assistant" B "><think>",
+		  REPLY_THOUGHT_OPEN },
+		{ REPLY_SYNTAX_GLM, "<arg_key><arg_value></think>", "<|assistant|>", REPLY_THOUGHT_MAY },
+		{ REPLY_SYNTAX_GLM, "<arg_key><arg_value></think>", "", REPLY_THOUGHT_MAY },
 		{ REPLY_SYNTAX_PLAIN, "none", "<think>", REPLY_THOUGHT_NONE },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
