@@ -10,10 +10,11 @@
 
 #include <string.h>
 
+#define TEXT_NESTING (5 * LIMIT_CONSTRAINT_NESTING) /* a schema in another is two deeper, or more */
+
 static int json_text(json_t **out, const char *text, size_t len, struct err *e)
 {
-	return json_read_as(out, text, len, LIMIT_CONSTRAINT_BYTES, LIMIT_CONSTRAINT_NESTING,
-			    JSON_WIDE, e);
+	return json_read_as(out, text, len, LIMIT_CONSTRAINT_BYTES, TEXT_NESTING, JSON_WIDE, e);
 }
 
 static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t *root,
@@ -25,13 +26,13 @@ static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t 
 	return pattern_done(p, e);
 }
 
-static int compile_schema(struct pattern *p, const char *text, size_t len, uint32_t *root,
-			  struct err *e)
+static int compile_schema(struct pattern *p, const char *text, size_t len, json_t *unused,
+			  uint32_t *root, struct err *e)
 {
 	json_t *schema;
 	struct buf rules = { 0 };
 	TRY(json_text(&schema, text, len, e));
-	int rc = schema_grammar(schema, "root", &rules, e);
+	int rc = schema_grammar(schema, "root", &rules, unused, e);
 	json_decref(schema);
 	if (rc == 0)
 		rc = compile_grammar(p, &rules, root, e);
@@ -103,9 +104,12 @@ static int compile_choice(struct pattern *p, const char *text, size_t len, uint3
 	return pattern_done(p, e);
 }
 
-static int compile(struct pattern *p, enum grammar_kind kind, const char *text, size_t len,
-		   uint32_t *root, struct err *e)
+static int compile(struct pattern *p, const struct grammar_text *t, json_t *unused, uint32_t *root,
+		   struct err *e)
 {
+	enum grammar_kind kind = t->kind;
+	const char *text = t->text;
+	size_t len = t->len;
 	if (kind != GRAMMAR_JSON_OBJECT && len > LIMIT_CONSTRAINT_BYTES)
 		return err_set(e, ERR_INPUT, "a constraint of %zu bytes; the limit is %zu", len,
 			       LIMIT_CONSTRAINT_BYTES);
@@ -113,7 +117,7 @@ static int compile(struct pattern *p, enum grammar_kind kind, const char *text, 
 	case GRAMMAR_JSON_OBJECT:
 		return compile_object(p, root, e);
 	case GRAMMAR_SCHEMA:
-		return compile_schema(p, text, len, root, e);
+		return compile_schema(p, text, len, unused, root, e);
 	case GRAMMAR_REGEX:
 		return compile_regex(p, text, len, root, e);
 	case GRAMMAR_CHOICE:
@@ -146,15 +150,22 @@ int grammar_open(struct grammar **out, const struct grammar_text *t, struct err 
 	struct pattern p = { 0 };
 	struct grammar *n = NULL;
 	uint32_t root = 0;
-	int rc = compile(&p, t->kind, t->text, t->len, &root, e);
+	json_t *unused = json_array();
+	int rc = unused ? compile(&p, t, unused, &root, e)
+			: err_set(e, ERR_NOMEM, "out of memory for the constraint");
 	*out = NULL;
 	if (rc == 0 && t->frame)
 		rc = enclose(&p, t, &root, e);
 	if (rc == 0)
 		rc = network_open(&n, &p, root, e);
 	pattern_free(&p);
+	if (rc == 0 && json_array_size(unused) > 0)
+		n->unused = json_incref(unused);
+	json_decref(unused);
 	*out = n;
 	return rc;
 }
+
+const json_t *grammar_without_effect(const struct grammar *g) { return g->unused; }
 
 void grammar_close(struct grammar *g) { network_close(g); }

@@ -38,6 +38,9 @@ struct grammar;
 /* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
 int grammar_open(struct grammar **out, const struct grammar_text *t, struct err *e) MUST_USE;
 void grammar_close(struct grammar *g); /* NULL is fine */
+/* Of a schema: keywords and formats that are annotations, "KEYWORD at #/PLACE" each, the first of
+ * them. A list, borrowed; NULL where there are none. */
+const json_t *grammar_without_effect(const struct grammar *g);
 
 /* ---- a grammar at work ---- */
 
@@ -79,8 +82,8 @@ bool automaton_goes_on(const struct automaton *a, uint32_t at); /* some byte may
  * digits and '-'. Every text of the grammar is valid; not every valid text is of the grammar
  * (properties come in the order of the schema, white space is at most one space after ':' and
  * ','). ERR_UNSUPPORTED names the keyword and its place; ERR_INPUT: not a schema, or nothing can
- * satisfy it. */
-int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules,
+ * satisfy it. unused: a list to which keywords without effect are added, or NULL. */
+int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, json_t *unused,
 		   struct err *e) MUST_USE;
 /* The same for any JSON object. */
 int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e) MUST_USE;

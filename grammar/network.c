@@ -420,6 +420,7 @@ void network_close(struct grammar *n)
 {
 	if (n == NULL)
 		return;
+	json_decref(n->unused);
 	free(n->edge);
 	free(n->first);
 	free(n->end);

@@ -22,6 +22,7 @@ struct grammar {
 	uint32_t states, edges, rules, root;
 	uint8_t class_of[256], class_byte[256]; /* bytes that no edge tells apart; one of each */
 	uint32_t classes;
+	json_t *unused; /* list, or NULL: of a schema, what is without effect */
 };
 
 /* Of all rules of p, starting with rule root. Every state can reach its rule's end. ERR_INPUT:

@@ -1,110 +1,63 @@
-/* A schema is taken as a list of parts that must all hold. $ref and allOf only add parts; anyOf and
- * oneOf become alternatives, each with all the other parts; what remains is merged into one plain
- * schema and written type by type. A part that is nothing but a reference becomes a rule of its
- * own, which is how recursion ends. */
+/* A schema is taken as a list of parts that must all hold. $ref, allOf, not and conditions only add
+ * parts; anyOf and oneOf become alternatives, each with all the other parts; what remains is merged
+ * into one plain schema and written type by type. A part that is nothing but a reference becomes a
+ * rule of its own, which is how recursion ends.
+ *
+ * unevaluatedProperties and unevaluatedItems open a scope, which all parts that come of theirs
+ * belong to: what these name has been evaluated when no branch is left. */
 #include "grammar/schema_parts.h"
 
 #include "base/json.h"
 #include "base/limits.h"
-#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PARTS_MAX 64
+#define SCOPES_MAX 8
+#define DEPTH_MAX (2 * LIMIT_CONSTRAINT_NESTING) /* schemas in schemas, branches counted too */
+
+struct part {
+	const json_t *s;
+	bool read;   /* s is a read form, and not a node */
+	bool silent; /* what is named in it counts as not evaluated: it comes of `not` */
+	int scope;   /* the innermost one it belongs to, or -1 */
+};
+
+struct scope {
+	const json_t *members, *elements; /* what others must be, or NULL */
+	int outer;
+};
 
 struct parts {
-	const json_t *at[PARTS_MAX];
+	struct part at[PARTS_MAX];
 	size_t count;
+	struct scope scope[SCOPES_MAX];
+	int scopes;
 };
 
-/* ---- keywords ---- */
+static const json_t *get(const json_t *s, const char *key) { return json_object_get(s, key); }
 
-static const char *const notes[] = {
-	"title",   "description", "default",          "examples",       "example",
-	"$schema", "$comment",    "deprecated",       "readOnly",       "writeOnly",
-	"$defs",   "definitions", "contentMediaType", "contentEncoding"
-};
-static const char *const known[] = {
-	"$ref",
-	"allOf",
-	"anyOf",
-	"oneOf",
-	"type",
-	"enum",
-	"const",
-	"nullable",
-	"properties",
-	"required",
-	"additionalProperties",
-	"minProperties",
-	"maxProperties",
-	"items",
-	"prefixItems",
-	"minItems",
-	"maxItems",
-	"uniqueItems",
-	"pattern",
-	"format",
-	"minLength",
-	"maxLength",
-	"minimum",
-	"maximum",
-	"exclusiveMinimum",
-	"exclusiveMaximum",
-	"multipleOf",
-};
+/* ---- messages ---- */
 
-static bool is_of(const char *const *list, size_t count, const char *key)
+static int say(struct schema *c, int code, const char *before, const char *what, const char *after)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (*list[i] == *key && strcmp(list[i], key) == 0)
-			return true;
-	}
-	return false;
+	struct buf place = { 0 };
+	schema_place(c, c->node, &place);
+	err_set(c->e, code, "%s%.120s at #%.200s%s", before, what, place.len > 0 ? place.bytes : "",
+		after);
+	buf_free(&place);
+	return code;
 }
-
-static bool is_note(const char *key) { return is_of(notes, sizeof notes / sizeof *notes, key); }
-
-static int keywords_check(struct schema *c, const json_t *s)
-{
-	const char *key;
-	json_t *v;
-	json_object_foreach((json_t *)s, key, v)
-	{
-		if (strcmp(key, "$id") == 0 && s == c->root)
-			continue;
-		if (!is_note(key) && !is_of(known, sizeof known / sizeof *known, key))
-			return schema_refuse(c, key);
-	}
-	return schema_type_check(c, s);
-}
-
-/* Whether the schema holds annotations only. */
-static bool is_empty(const json_t *s)
-{
-	const char *key;
-	json_t *v;
-	json_object_foreach((json_t *)s, key, v)
-	{
-		if (!is_note(key) && strcmp(key, "$id") != 0)
-			return false;
-	}
-	return true;
-}
-
-/* ---- messages and rules ---- */
 
 int schema_refuse(struct schema *c, const char *what)
 {
-	return err_set(c->e, ERR_UNSUPPORTED, "the schema's %.80s at #%.200s is not available",
-		       what, c->path.len > 0 ? c->path.bytes : "");
+	return say(c, ERR_UNSUPPORTED, "the schema's ", what, " is not available");
 }
 
 int schema_wrong(struct schema *c, const char *what)
 {
-	return err_set(c->e, ERR_INPUT, "the schema is wrong at #%.200s: %.100s",
-		       c->path.len > 0 ? c->path.bytes : "", what);
+	return say(c, ERR_INPUT, "the schema is wrong: ", what, "");
 }
 
 json_t *schema_own(struct schema *c, json_t *made)
@@ -114,204 +67,12 @@ json_t *schema_own(struct schema *c, json_t *made)
 	return made;
 }
 
-static int no_memory(struct schema *c)
+int schema_no_memory(struct schema *c)
 {
 	return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
 }
 
-uint32_t schema_rule_begin(struct schema *c) { return ++c->rules; }
-
-void schema_rule_name(const struct schema *c, uint32_t rule, struct buf *body)
-{
-	buf_printf(body, "%s-%u", c->prefix, rule);
-}
-
-void schema_rule_write(struct schema *c, uint32_t rule, const struct buf *body)
-{
-	schema_rule_name(c, rule, c->out);
-	buf_add_text(c->out, " ::= ");
-	buf_add_buf(c->out, body);
-	buf_add_text(c->out, "\n");
-}
-
-void schema_literal(struct buf *body, const char *text, size_t len)
-{
-	buf_add_text(body, "\"");
-	for (size_t i = 0; i < len; i++) {
-		unsigned char b = (unsigned char)text[i];
-		if (b < 0x20 || b == 0x7F)
-			buf_printf(body, "\\x%02X", b);
-		else if (b == '"' || b == '\\')
-			buf_printf(body, "\\%c", b);
-		else
-			buf_add_byte(body, b);
-	}
-	buf_add_text(body, "\"");
-}
-
-int schema_constant(struct schema *c, const json_t *value, struct buf *body)
-{
-	struct buf text = { 0 };
-	int rc = json_write(value, 0, &text, c->e);
-	if (rc == 0)
-		schema_literal(body, text.bytes, text.len);
-	buf_free(&text);
-	return rc;
-}
-
-/* ---- shared rules ---- */
-
-static const char hex4[] =
-	"([1-9abcefABCEF] %h %h %h | [dD] [0-7] %h %h | \"0\" [1-9a-fA-F] %h %h | "
-	"\"00\" [1-9a-fA-F] %h | \"000\" [1-9a-fA-F])";
-static const char pair4[] = "[dD] [89abAB] %h %h \"\\\\u\" [dD] [c-fC-F] %h %h";
-
-/* Text with %h for a hex digit, and %p for the prefix. */
-static void template_write(struct schema *c, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (text[0] == '%' && text[1] == 'h')
-			buf_add_text(c->out, "[0-9a-fA-F]");
-		else if (text[0] == '%' && text[1] == 'p')
-			buf_add_text(c->out, c->prefix);
-		else
-			buf_add_byte(c->out, (unsigned char)*text);
-		text += text[0] == '%';
-	}
-}
-
-static void char_write(struct schema *c)
-{
-	if (c->wrote_char)
-		return;
-	c->wrote_char = true;
-	template_write(c, "%p-escape ::= \"\\\\\" ([\"\\\\/bfnrt] | \"u\" (");
-	template_write(c, hex4);
-	template_write(c, " | ");
-	template_write(c, pair4);
-	template_write(c, "))\n%p-char ::= [^\"\\\\\\x00-\\x1F] | %p-escape\n");
-}
-
-static void string_write(struct schema *c)
-{
-	char_write(c);
-	if (!c->wrote_string)
-		template_write(
-			c, "%p-string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1F] | %p-escape)* \"\\\"\"\n");
-	c->wrote_string = true;
-}
-
-static void number_write(struct schema *c)
-{
-	if (!c->wrote_number)
-		template_write(
-			c, "%p-integer ::= \"0\" | \"-\"? [1-9] [0-9]{0,14}\n"
-			   "%p-number ::= \"-\"? (\"0\" | [1-9] [0-9]{0,14}) (\".\" [0-9]{1,15})? "
-			   "([eE] [+-]? [0-9]{1,2})?\n");
-	c->wrote_number = true;
-}
-
-static void value_write(struct schema *c)
-{
-	string_write(c);
-	number_write(c);
-	if (!c->wrote_value)
-		template_write(
-			c,
-			"%p-value ::= %p-object | %p-array | %p-string | %p-number | \"true\" | \"false\" | "
-			"\"null\"\n"
-			"%p-object ::= \"{\" (%p-member (\",\" \" \"? %p-member)*)? \"}\"\n"
-			"%p-member ::= %p-string \":\" \" \"? %p-value\n"
-			"%p-array ::= \"[\" (%p-value (\",\" \" \"? %p-value)*)? \"]\"\n");
-	c->wrote_value = true;
-}
-
-int schema_shared(struct schema *c, const char *name, struct buf *body)
-{
-	if (strcmp(name, "char") == 0)
-		char_write(c);
-	else if (strcmp(name, "string") == 0)
-		string_write(c);
-	else if (strcmp(name, "number") == 0 || strcmp(name, "integer") == 0)
-		number_write(c);
-	else
-		value_write(c);
-	buf_printf(body, "%s-%s", c->prefix, name);
-	return buf_done(body, c->e);
-}
-
 /* ---- references ---- */
-
-/* One step of a JSON pointer; token is unescaped already. */
-static const json_t *pointer_step(const json_t *at, const char *token)
-{
-	uint64_t i;
-	if (json_is_object(at))
-		return json_object_get(at, token);
-	if (json_is_array(at) && text_parse_u64(token, strlen(token), &i) == 0)
-		return json_array_get(at, (size_t)i);
-	return NULL;
-}
-
-static int hex_digit(char c)
-{
-	int lower = c | 32;
-	return c >= '0' && c <= '9'           ? c - '0'
-	       : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
-					      : -1;
-}
-
-/* ~0, ~1 and %XX. */
-static bool unescape(const char *s, size_t len, char *out, size_t room)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < len; i++) {
-		char b = s[i];
-		if (b == '~' && i + 1 < len && (s[i + 1] == '0' || s[i + 1] == '1')) {
-			b = s[++i] == '0' ? '~' : '/';
-		} else if (b == '%' && i + 2 < len && hex_digit(s[i + 1]) >= 0 &&
-			   hex_digit(s[i + 2]) >= 0) {
-			b = (char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
-			i += 2;
-		}
-		if (n + 1 >= room)
-			return false;
-		out[n++] = b;
-	}
-	out[n] = '\0';
-	return true;
-}
-
-const json_t *schema_target(struct schema *c, const char *ref)
-{
-	const json_t *at = c->root;
-	char token[512];
-	if (*ref++ != '#')
-		return NULL;
-	while (at != NULL && *ref == '/') {
-		size_t len = strcspn(++ref, "/");
-		if (!unescape(ref, len, token, sizeof token))
-			return NULL;
-		at = pointer_step(at, token);
-		ref += len;
-	}
-	return *ref == '\0' ? at : NULL;
-}
-
-static int ref_target(struct schema *c, const json_t *part, const json_t **out)
-{
-	const char *ref = json_string_value(json_object_get(part, "$ref"));
-	if (ref == NULL)
-		return schema_wrong(c, "$ref is not a string");
-	if (*ref != '#')
-		return schema_refuse(c, "$ref to another document");
-	if (ref[1] != '\0' && ref[1] != '/')
-		return schema_refuse(c, "$ref to an $anchor");
-	*out = schema_target(c, ref);
-	if (*out == NULL)
-		return schema_wrong(c, "$ref names nothing in the schema");
-	return 0;
-}
 
 /* The rule of a schema that is referred to. */
 static int ref_value(struct schema *c, const json_t *target, struct buf *body)
@@ -341,142 +102,199 @@ static int ref_value(struct schema *c, const json_t *target, struct buf *body)
 
 /* ---- parts ---- */
 
-static json_t *without(struct schema *c, const json_t *s, const char *key)
-{
-	json_t *copy = schema_own(c, json_copy((json_t *)s));
-	if (copy != NULL)
-		json_object_del(copy, key);
-	return copy;
-}
-
-static int parts_add(struct schema *c, struct parts *p, const json_t *s)
+/* Add a node that must hold too, in the scope of the part that it comes of. */
+static int parts_add(struct schema *c, struct parts *p, struct part of, const json_t *node)
 {
 	if (p->count == PARTS_MAX)
 		return schema_wrong(c, "more than 64 schemas hold at once");
-	p->at[p->count++] = s;
+	p->at[p->count++] = (struct part){ node, false, of.silent, of.scope };
 	return 0;
 }
 
-/* Replace part i by the rest of it, without key. */
-static int part_reduce(struct schema *c, struct parts *p, size_t i, const char *key)
+static int parts_add_list(struct schema *c, struct parts *p, struct part of, const json_t *list)
 {
-	p->at[i] = without(c, p->at[i], key);
-	return p->at[i] == NULL ? no_memory(c) : 0;
+	const json_t *one;
+	size_t k;
+	if (!json_is_array(list) || json_array_size(list) == 0)
+		return schema_wrong(c, "allOf is not a list of schemas");
+	json_array_foreach((json_t *)list, k, one)
+		TRY(parts_add(c, p, of, one));
+	return 0;
+}
+
+static void part_drop(struct parts *p, size_t i)
+{
+	memmove(&p->at[i], &p->at[i + 1], (--p->count - i) * sizeof p->at[i]);
+}
+
+/* Replace part i by the rest of it, without these keys; drop it if nothing is left. */
+static int part_reduce(struct schema *c, struct parts *p, size_t i, const char *const *keys)
+{
+	json_t *rest = schema_own(c, json_copy((json_t *)p->at[i].s));
+	if (rest == NULL)
+		return schema_no_memory(c);
+	for (; *keys != NULL; keys++)
+		json_object_del(rest, *keys);
+	p->at[i].s = rest;
+	if (json_object_size(rest) == 0)
+		part_drop(p, i);
+	return 0;
+}
+
+static int scope_open(struct schema *c, struct parts *p, size_t i, struct part of)
+{
+	static const char *const keys[] = { "unevaluatedProperties", "unevaluatedItems", NULL };
+	if (p->scopes == SCOPES_MAX)
+		return schema_refuse(c, "unevaluatedProperties in more than 8 schemas at once");
+	p->scope[p->scopes] = (struct scope){ get(of.s, keys[0]), get(of.s, keys[1]), of.scope };
+	p->at[i].scope = p->scopes++;
+	return part_reduce(c, p, i, keys);
+}
+
+/* Each takes one kind of key out of part i and adds what it means. */
+static int expand_ref(struct schema *c, struct parts *p, size_t i, struct part of)
+{
+	static const char *const keys[] = { "$ref", NULL };
+	TRY(part_reduce(c, p, i, keys));
+	return parts_add(c, p, of, get(of.s, "$ref"));
+}
+
+static int expand_all(struct schema *c, struct parts *p, size_t i, struct part of)
+{
+	static const char *const keys[] = { "allOf", NULL };
+	TRY(part_reduce(c, p, i, keys));
+	return parts_add_list(c, p, of, get(of.s, "allOf"));
+}
+
+static int expand_not(struct schema *c, struct parts *p, size_t i, struct part of)
+{
+	static const char *const keys[] = { "not", NULL };
+	const json_t *opposite, *at = c->node;
+	TRY(schema_not(c, get(of.s, "not"), &opposite));
+	c->node = at;
+	of.silent = true;
+	TRY(part_reduce(c, p, i, keys));
+	return parts_add(c, p, of, opposite);
+}
+
+static int expand_conditions(struct schema *c, struct parts *p, size_t i, struct part of)
+{
+	static const char *const keys[] = {
+		"if", "then", "else", "dependentRequired", "dependentSchemas", NULL
+	};
+	const json_t *list;
+	TRY(schema_conditions(c, of.s, &list));
+	TRY(part_reduce(c, p, i, keys));
+	return json_array_size(list) > 0 ? parts_add_list(c, p, of, list) : 0;
 }
 
 /* 1: part i was changed or dropped; 0: it is plain but for anyOf and oneOf. */
 static int part_expand(struct schema *c, struct parts *p, size_t i, bool *never)
 {
-	const json_t *s = p->at[i], *target = NULL, *all = json_object_get(s, "allOf"), *one;
-	size_t k;
-	if (++c->steps > SCHEMA_STEPS_MAX)
+	static const struct {
+		const char *key;
+		int (*expand)(struct schema *c, struct parts *p, size_t i, struct part of);
+	} row[] = {
+		{ "unevaluatedProperties", scope_open },
+		{ "unevaluatedItems", scope_open },
+		{ "$ref", expand_ref },
+		{ "allOf", expand_all },
+		{ "not", expand_not },
+		{ "if", expand_conditions },
+		{ "dependentRequired", expand_conditions },
+		{ "dependentSchemas", expand_conditions },
+	};
+	struct part *part = &p->at[i];
+	if (!json_is_boolean(part->s) && ++c->steps > SCHEMA_STEPS_MAX)
 		return schema_wrong(c, "it is too large when its branches are combined");
-	if (json_is_false(s))
+	if (!part->read && json_is_object(part->s)) {
+		TRY(schema_read(c, part->s, &part->s));
+		part->read = true;
+	}
+	if (json_is_false(part->s))
 		*never = true;
-	else if (!json_is_object(s) && !json_is_true(s))
+	else if (!json_is_object(part->s) && !json_is_true(part->s))
 		return schema_wrong(c, "a schema is an object or a boolean");
-	if (json_is_boolean(s) || is_empty(s)) {
-		TRY(json_is_object(s) ? keywords_check(c, s) : 0);
-		p->at[i] = p->at[--p->count];
+	if (json_is_boolean(part->s) || json_object_size(part->s) == 0) {
+		part_drop(p, i);
 		return 1;
 	}
-	TRY(keywords_check(c, s));
-	if (json_object_get(s, "$ref") != NULL) {
-		TRY(ref_target(c, s, &target));
-		TRY(part_reduce(c, p, i, "$ref"));
-		TRY(parts_add(c, p, target));
-		return 1;
+	for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+		if (get(part->s, row[k].key) != NULL) {
+			TRY(row[k].expand(c, p, i, *part));
+			return 1;
+		}
 	}
-	if (all == NULL)
-		return 0;
-	if (!json_is_array(all) || json_array_size(all) == 0)
-		return schema_wrong(c, "allOf is not a list of schemas");
-	TRY(part_reduce(c, p, i, "allOf"));
-	json_array_foreach((json_t *)all, k, one)
-		TRY(parts_add(c, p, one));
-	return 1;
-}
-
-static bool is_pure_ref(const json_t *s)
-{
-	const char *key;
-	json_t *v;
-	json_object_foreach((json_t *)s, key, v)
-	{
-		if (!is_note(key) && strcmp(key, "$ref") != 0)
-			return false;
-	}
-	return json_object_get(s, "$ref") != NULL;
-}
-
-/* Drop the parts that constrain nothing. */
-static void parts_tidy(struct parts *p)
-{
-	for (size_t i = 0; i < p->count;) {
-		if (json_is_true(p->at[i]) || (json_is_object(p->at[i]) && is_empty(p->at[i])))
-			p->at[i] = p->at[--p->count];
-		else
-			i++;
-	}
+	return 0;
 }
 
 /* ---- writing ---- */
 
-static int parts_value(struct schema *c, struct parts p, struct buf *body);
+static int parts_value(struct schema *c, const struct parts *p, struct buf *body);
 
 /* anyOf or oneOf of part i. */
-static int branches(struct schema *c, struct parts p, size_t i, const char *key, struct buf *body)
+static int branches(struct schema *c, const struct parts *all, size_t i, const char *key,
+		    struct buf *body)
 {
-	const json_t *list = json_object_get(p.at[i], key), *one, *other;
-	size_t k, n;
-	if (!json_is_array(list) || json_array_size(list) == 0)
-		return schema_wrong(c, "anyOf or oneOf is not a list of schemas");
 	bool exclusive = strcmp(key, "oneOf") == 0;
-	json_array_foreach((json_t *)list, k, one)
-	{
-		for (n = 0; exclusive && n < k; n++) {
-			other = json_array_get(list, n);
-			if (!schema_disjoint(c, one, other, 0))
-				return schema_refuse(c, "oneOf with branches that may overlap");
-		}
+	const char *const keys[] = { key, exclusive ? "discriminator" : NULL, NULL };
+	const json_t *s = all->at[i].s, *list = get(s, key), *one, *node = c->node;
+	struct parts *p = malloc(sizeof *p), *branch = malloc(sizeof *branch);
+	size_t k;
+	int rc = p == NULL || branch == NULL ? schema_no_memory(c) : 0;
+	if (rc == 0 && (!json_is_array(list) || json_array_size(list) == 0))
+		rc = schema_wrong(c, "anyOf or oneOf is not a list of schemas");
+	if (rc == 0 && exclusive)
+		rc = schema_exclusive(c, s, &list);
+	if (rc == 0) {
+		*p = *all;
+		rc = part_reduce(c, p, i, keys);
 	}
-	TRY(part_reduce(c, &p, i, key));
 	buf_add_text(body, "(");
-	json_array_foreach((json_t *)list, k, one)
-	{
-		struct parts branch = p;
-		TRY(parts_add(c, &branch, one));
-		if (k > 0)
-			buf_add_text(body, " | ");
-		TRY(parts_value(c, branch, body));
+	json_array_foreach((json_t *)list, k, one) {
+		if (rc < 0)
+			break;
+		*branch = *p;
+		c->node = node;
+		buf_add_text(body, k > 0 ? " | " : "");
+		rc = parts_add(c, branch, all->at[i], one);
+		rc = rc < 0 ? rc : parts_value(c, branch, body);
 	}
 	buf_add_text(body, ")");
-	return buf_done(body, c->e);
+	free(p);
+	free(branch);
+	return rc < 0 ? rc : buf_done(body, c->e);
 }
 
 /* The values of enum or const that all parts allow; 0: there is neither. */
 static int constants(struct schema *c, const struct parts *p, struct buf *body)
 {
 	const json_t *list = NULL, *one;
-	struct parts others = *p;
+	struct part other[PARTS_MAX];
 	size_t k, kept = 0;
+	memcpy(other, p->at, p->count * sizeof *other);
 	for (size_t i = 0; i < p->count && list == NULL; i++) {
-		one = json_object_get(p->at[i], "const");
-		list = one != NULL ? schema_own(c, json_pack("[O]", one))
-				   : json_object_get(p->at[i], "enum");
-		if (one == NULL && list != NULL) /* its values need not be looked up in it */
-			TRY(part_reduce(c, &others, i, "enum"));
+		one = get(p->at[i].s, "const");
+		list = one != NULL ? schema_own(c, json_pack("[O]", one)) : get(p->at[i].s, "enum");
+		if (one != NULL || list == NULL)
+			continue;
+		/* its values need not be looked up in it */
+		json_t *rest = schema_own(c, json_copy((json_t *)p->at[i].s));
+		if (rest == NULL || json_object_del(rest, "enum") < 0)
+			return schema_no_memory(c);
+		other[i].s = rest;
 	}
 	if (list == NULL)
 		return 0;
 	if (!json_is_array(list))
 		return schema_wrong(c, "enum is not a list");
+	if (p->scopes > 0)
+		return schema_refuse(c, "enum or const beside unevaluated keywords");
 	buf_add_text(body, "(");
-	json_array_foreach((json_t *)list, k, one)
-	{
+	json_array_foreach((json_t *)list, k, one) {
 		int ok = 1;
 		for (size_t i = 0; i < p->count && ok > 0; i++)
-			ok = schema_allows(c, others.at[i], one);
+			ok = schema_allows(c, other[i].s, one);
 		TRY(ok);
 		if (ok == 0)
 			continue;
@@ -487,9 +305,31 @@ static int constants(struct schema *c, const struct parts *p, struct buf *body)
 	return 1;
 }
 
+/* Types whose values are few: those that are not excluded. */
+static int few_values(struct schema *c, const json_t *s, unsigned type, struct buf *body)
+{
+	json_t *const value[] = { json_null(), json_false(), json_true() };
+	const json_t *one;
+	size_t i, kept = 0;
+	for (unsigned k = type == TYPE_NULL ? 0 : 1; k < (type == TYPE_NULL ? 1 : 3); k++) {
+		bool out = false;
+		json_array_foreach(get(s, KEY_EXCLUDED), i, one)
+			out = out || json_equal(one, value[k]);
+		if (out)
+			continue;
+		buf_add_text(body, kept++ > 0 ? " | " : "");
+		TRY(schema_constant(c, value[k], body));
+	}
+	buf_add_text(body, kept > 0 ? "" : "[]");
+	return 0;
+}
+
 static int plain_value(struct schema *c, const json_t *s, struct buf *body)
 {
 	unsigned types = schema_types(s), done = 0;
+	bool fraction = (types & TYPE_INTEGER) == 0;
+	if (types != 0 && get(s, KEY_REFUSED) != NULL)
+		return schema_refuse(c, json_string_value(json_array_get(get(s, KEY_REFUSED), 0)));
 	if (types & TYPE_NUMBER)
 		types &= ~(unsigned)TYPE_INTEGER;
 	buf_add_text(body, "(");
@@ -499,16 +339,16 @@ static int plain_value(struct schema *c, const json_t *s, struct buf *body)
 		buf_add_text(body, done++ > 0 ? " | " : "");
 		switch (type) {
 		case TYPE_NULL:
-			buf_add_text(body, "\"null\"");
-			break;
 		case TYPE_BOOLEAN:
-			buf_add_text(body, "\"true\" | \"false\"");
+			TRY(few_values(c, s, type, body));
 			break;
 		case TYPE_INTEGER:
-			TRY(schema_number(c, s, true, body));
-			break;
 		case TYPE_NUMBER:
-			TRY(schema_number(c, s, false, body));
+			TRY(schema_number(c, s,
+					  type == TYPE_INTEGER ? NUMBER_WHOLE
+					  : fraction           ? NUMBER_FRACTION
+							       : NUMBER_ANY,
+					  body));
 			break;
 		case TYPE_STRING:
 			TRY(schema_string(c, s, body));
@@ -525,34 +365,88 @@ static int plain_value(struct schema *c, const json_t *s, struct buf *body)
 	return buf_done(body, c->e);
 }
 
+/* ---- scopes ---- */
+
+static bool is_within(const struct parts *p, int scope, int outer)
+{
+	while (scope >= 0 && scope != outer)
+		scope = p->scope[scope].outer;
+	return scope == outer;
+}
+
+/* What the parts of a scope have named: as a node in which others must be as the scope says. */
+static int scope_node(struct schema *c, const struct parts *p, int scope, const json_t **out)
+{
+	const struct scope *of = &p->scope[scope];
+	json_t *members = json_object(), *patterns = json_object(), *fixed = json_array();
+	json_t *node =
+		schema_own(c, json_pack("{s:o,s:o,s:o}", "properties", members, "patternProperties",
+					patterns, "prefixItems", fixed));
+	const json_t *layer;
+	const char *name;
+	json_t *v;
+	size_t k;
+	bool all_members = of->members == NULL, all_elements = of->elements == NULL;
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->at[i].silent || !is_within(p, p->at[i].scope, scope))
+			continue;
+		json_array_foreach(get(p->at[i].s, KEY_OBJECT), k, layer) {
+			json_object_foreach((json_t *)get(layer, "properties"), name, v)
+				json_object_set_new(members, name, json_true());
+			json_object_foreach((json_t *)get(layer, "patternProperties"), name, v)
+				json_object_set_new(patterns, name, json_true());
+			all_members = all_members || get(layer, "additionalProperties") != NULL;
+		}
+		json_array_foreach(get(p->at[i].s, KEY_ARRAY), k, layer) {
+			while (json_array_size(fixed) < json_array_size(get(layer, "prefixItems")))
+				json_array_append_new(fixed, json_true());
+			all_elements = all_elements || get(layer, "items") != NULL;
+		}
+	}
+	for (int i = 0; i < p->scopes; i++) { /* those within leave nothing unevaluated */
+		if (i == scope || !is_within(p, i, scope))
+			continue;
+		all_members = all_members || p->scope[i].members != NULL;
+		all_elements = all_elements || p->scope[i].elements != NULL;
+	}
+	*out = node;
+	if (node == NULL)
+		return schema_no_memory(c);
+	if (!all_members)
+		json_object_set(node, "additionalProperties", (json_t *)of->members);
+	else
+		json_object_del(node, "properties");
+	if (all_members || json_object_size(patterns) == 0)
+		json_object_del(node, "patternProperties");
+	if (all_elements)
+		json_object_del(node, "prefixItems");
+	else
+		json_object_set(node, "items", (json_t *)of->elements);
+	return 0;
+}
+
 static int merged_value(struct schema *c, const struct parts *p, struct buf *body)
 {
-	const json_t *s = p->at[0];
-	int rc = constants(c, p, body);
-	if (rc != 0)
-		return rc < 0 ? rc : buf_done(body, c->e);
+	const json_t *s = p->at[0].s, *more;
+	json_t *m;
 	for (size_t i = 1; i < p->count; i++) {
-		json_t *m;
-		TRY(schema_merge(c, s, p->at[i], &m));
+		TRY(schema_merge(c, s, p->at[i].s, &m));
+		s = m;
+	}
+	for (int i = 0; i < p->scopes; i++) {
+		TRY(scope_node(c, p, i, &more));
+		TRY(schema_read(c, more, &more));
+		TRY(schema_merge(c, s, more, &m));
 		s = m;
 	}
 	return plain_value(c, s, body);
 }
 
-static int expanded_value(struct schema *c, struct parts p, struct buf *body)
+static int expanded_value(struct schema *c, struct parts *p, struct buf *body)
 {
 	bool never = false;
-	const json_t *target = NULL;
-	for (size_t i = 0; i < p.count || i == 0;) {
-		parts_tidy(&p);
-		if (p.count == 1 && json_is_object(p.at[0]) && is_pure_ref(p.at[0])) {
-			TRY(keywords_check(c, p.at[0]));
-			TRY(ref_target(c, p.at[0], &target));
-			return ref_value(c, target, body);
-		}
-		if (i >= p.count)
-			break;
-		int changed = part_expand(c, &p, i, &never);
+	for (size_t i = 0; i < p->count && !never;) {
+		int changed = part_expand(c, p, i, &never);
 		TRY(changed);
 		i = changed > 0 ? 0 : i + 1;
 	}
@@ -560,53 +454,94 @@ static int expanded_value(struct schema *c, struct parts p, struct buf *body)
 		buf_add_text(body, "[]");
 		return buf_done(body, c->e);
 	}
-	if (p.count == 0)
+	if (p->count == 0 && p->scopes == 0)
 		return schema_shared(c, "value", body);
+	if (p->count == 0) /* what a scope says is said of a part */
+		p->at[p->count++] = (struct part){ schema_own(c, json_object()), true, true, -1 };
 	if (c->out->len + body->len > SCHEMA_OUT_MAX)
 		return schema_wrong(c, "its rules are longer than 8 MiB");
-	for (size_t i = 0; i < p.count; i++) {
-		if (json_object_get(p.at[i], "anyOf") != NULL)
+	int rc = constants(c, p, body);
+	if (rc != 0)
+		return rc < 0 ? rc : buf_done(body, c->e);
+	for (size_t i = 0; i < p->count; i++) {
+		if (get(p->at[i].s, "anyOf") != NULL)
 			return branches(c, p, i, "anyOf", body);
-		if (json_object_get(p.at[i], "oneOf") != NULL)
+		if (get(p->at[i].s, "oneOf") != NULL)
 			return branches(c, p, i, "oneOf", body);
 	}
-	return merged_value(c, &p, body);
+	return merged_value(c, p, body);
+}
+
+/* A reference and nothing else: the node that it means, or NULL. */
+static const json_t *pure_ref(const struct parts *p)
+{
+	const json_t *s = p->count == 1 ? p->at[0].s : NULL;
+	return s != NULL && p->scopes == 0 && p->at[0].read && json_object_size(s) == 1
+		       ? get(s, "$ref")
+		       : NULL;
 }
 
 /* Recursion is as deep as the schema nests, and no deeper than the limit. */
-static int parts_value(struct schema *c, struct parts p, struct buf *body)
+static int parts_value(struct schema *c, const struct parts *from, struct buf *body)
 {
-	if (++c->depth > LIMIT_CONSTRAINT_NESTING)
-		return schema_wrong(c, "schemas nest too deeply, or combine recursion with allOf");
-	int rc = expanded_value(c, p, body);
+	const json_t *target = NULL;
+	struct parts *p = malloc(sizeof *p);
+	if (p == NULL)
+		return schema_no_memory(c);
+	*p = *from;
+	int rc = 0;
+	if (++c->depth > DEPTH_MAX)
+		rc = schema_wrong(c, "schemas nest too deeply, or combine recursion with allOf");
+	if (rc == 0 && p->count == 1 && !p->at[0].read && json_is_object(p->at[0].s)) {
+		rc = schema_read(c, p->at[0].s, &p->at[0].s);
+		p->at[0].read = true;
+	}
+	if (rc == 0)
+		target = pure_ref(p);
+	if (rc == 0)
+		rc = target != NULL ? ref_value(c, target, body) : expanded_value(c, p, body);
+	free(p);
 	c->depth--;
 	return rc;
 }
 
 int schema_value(struct schema *c, const json_t *node, struct buf *body)
 {
-	struct parts p = { .at = { node }, .count = 1 };
-	return parts_value(c, p, body);
+	struct parts *p = calloc(1, sizeof *p);
+	const json_t *at = c->node;
+	if (p == NULL)
+		return schema_no_memory(c);
+	p->at[0] = (struct part){ .s = node, .scope = -1 };
+	p->count = 1;
+	int rc = parts_value(c, p, body);
+	free(p);
+	c->node = rc < 0 ? c->node : at;
+	return rc;
 }
 
 /* ---- from outside ---- */
 
 static void compiler_free(struct schema *c)
 {
+	schema_kept_free(c);
 	json_decref(c->owned);
-	buf_free(&c->path);
+	schema_places_close(c->places);
 	free(c);
 }
 
 static struct schema *compiler(const json_t *root, const char *prefix, struct buf *rules,
-			       struct err *e)
+			       json_t *unused, struct err *e)
 {
 	struct schema *c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return NULL;
-	*c = (struct schema){
-		.root = root, .prefix = prefix, .out = rules, .owned = json_array(), .e = e
-	};
+	*c = (struct schema){ .root = root,
+			      .node = root,
+			      .prefix = prefix,
+			      .out = rules,
+			      .owned = json_array(),
+			      .unused = unused,
+			      .e = e };
 	if (c->owned == NULL) {
 		free(c);
 		return NULL;
@@ -614,17 +549,19 @@ static struct schema *compiler(const json_t *root, const char *prefix, struct bu
 	return c;
 }
 
-int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, struct err *e)
+int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, json_t *unused,
+		   struct err *e)
 {
-	struct schema *c = compiler(schema, prefix, rules, e);
+	struct schema *c = compiler(schema, prefix, rules, unused, e);
 	struct buf body = { 0 };
 	if (c == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
-	const json_t *root = schema;
+	int rc = schema_places_open(c);
 	uint32_t rule = schema_rule_begin(c);
-	c->ref[c->refs] = root;
+	c->ref[c->refs] = schema;
 	c->ref_rule[c->refs++] = rule;
-	int rc = schema_value(c, root, &body);
+	if (rc == 0)
+		rc = schema_value(c, schema, &body);
 	if (rc == 0) {
 		schema_rule_write(c, rule, &body);
 		buf_printf(rules, "%s ::= ", prefix);
@@ -639,11 +576,11 @@ int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, 
 
 int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e)
 {
-	struct schema *c = compiler(NULL, prefix, rules, e);
+	struct schema *c = compiler(NULL, prefix, rules, NULL, e);
 	if (c == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
 	buf_printf(rules, "%s ::= %s-object\n", prefix, prefix);
-	value_write(c);
+	int rc = schema_shared_object(c);
 	compiler_free(c);
-	return buf_done(rules, e);
+	return rc;
 }

@@ -1,59 +1,71 @@
 /* Numbers between bounds, as digits. Bounds are decimals in plain notation; a text that is not
  * beyond a bound as a decimal is not beyond it as a double either, since reading rounds in order.
  * Without bounds: 15 digits, 15 of a fraction, an exponent of two, so that none overflows. */
-#include "grammar/schema_parts.h"
+#include "grammar/schema_decimal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS 15   /* of a whole part without bound */
-#define FRACTION 6  /* digits of a fraction at least allowed between bounds */
-#define LONGEST 40  /* digits of either part of a bound */
-#define LISTED 2000 /* multiples that are written out */
-
-/* A decimal number. whole is never empty; zero is whole "0" and fraction "". */
-struct decimal {
-	char whole[LONGEST + 1], fraction[LONGEST + 1];
-	bool negative, open; /* open: the bound itself is out */
-	bool present;
-};
+#define EXACT 14 /* digits of numbers that all differ as doubles, and from their neighbours */
+#define NINES "999999999999999"
+#define LARGE 20   /* bounds of more digits are not reached */
+#define FRACTION 6 /* digits of a fraction at least allowed between bounds */
 
 /* ---- reading bounds ---- */
 
-static bool is_zero_digits(const char *d) { return d[strspn(d, "0")] == '\0'; }
+bool schema_decimal_is_zero(const char *d) { return d[strspn(d, "0")] == '\0'; }
 
-/* The shortest text that reads back as v, without exponent. False: too long. */
-static bool decimal_of(const json_t *v, struct decimal *out)
+/* Digits and exponent of the shortest text that reads back as d >= 0. */
+static int shortest(double d, char digits[32])
 {
-	char text[64], digits[64] = "";
-	int places = 0;
-	double d = json_number_value(v);
-	*out = (struct decimal){ .present = true };
+	char text[64];
+	int n = 0;
+	for (int precision = 0; precision < 17; precision++) {
+		(void)snprintf(text, sizeof text, "%.*e", precision, d);
+		if (strtod(text, NULL) >= d && strtod(text, NULL) <= d)
+			break;
+	}
+	for (const char *p = text; *p != 'e' && *p != '\0'; p++) {
+		if (*p != '.' && n < 31)
+			digits[n++] = *p;
+	}
+	digits[n] = '\0';
+	const char *e = strchr(text, 'e');
+	return e != NULL ? atoi(e + 1) : 0;
+}
+
+/* Beyond 2^63 what the text said may lie up to half a step beside the double. */
+static double inwards(double d, bool up)
+{
+	return d < 9223372036854775808.0 ? d : up ? nextafter(d, INFINITY) : nextafter(d, 0);
+}
+
+bool schema_decimal_of(const json_t *v, bool up, struct decimal *out)
+{
+	char text[64], digits[32];
+	double d = fabs(json_number_value(v));
+	*out = (struct decimal){ .present = true, .negative = json_number_value(v) < 0 };
 	if (json_is_integer(v)) {
 		(void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
-		out->negative = text[0] == '-';
 		(void)snprintf(out->whole, sizeof out->whole, "%s", text + out->negative);
 		return true;
 	}
-	for (int precision = 0; precision < 17; precision++) {
-		(void)snprintf(text, sizeof text, "%.*e", precision, fabs(d));
-		if (strtod(text, NULL) >= fabs(d) && strtod(text, NULL) <= fabs(d))
-			break;
+	d = inwards(d, up);
+	int exponent = shortest(d, digits), places = (int)strlen(digits), n = 0;
+	if (exponent >= LARGE) { /* all numbers that are written without a bound are below 1e115 */
+		out->present = d < 1e115;
+		(void)snprintf(out->whole, sizeof out->whole, NINES);
+		return !up;
 	}
-	char *e = strchr(text, 'e');
-	int exponent = e != NULL ? atoi(e + 1) : 0;
-	for (const char *p = text; p != e && *p != '\0'; p++) {
-		if (*p != '.')
-			digits[places++] = *p;
-	}
-	digits[places] = '\0';
-	out->negative = d < 0;
-	if (exponent > 17 || exponent < -20)
-		return false;
 	if (exponent >
-	    DIGITS) { /* the shortest text may be beside it, and whole numbers are exact */
-		(void)snprintf(out->whole, sizeof out->whole, "%.0f", fabs(d));
+	    DECIMAL_DIGITS) { /* the shortest text may be beside it, and whole numbers are exact */
+		(void)snprintf(out->whole, sizeof out->whole, "%.0f", d);
+		return true;
+	}
+	if (exponent < -20) {
+		(void)snprintf(out->whole, sizeof out->whole, "0");
+		(void)snprintf(out->fraction, sizeof out->fraction, up && d > 0 ? "%020d" : "", 1);
 		return true;
 	}
 	int whole = exponent + 1; /* digits before the point */
@@ -61,16 +73,14 @@ static bool decimal_of(const json_t *v, struct decimal *out)
 		out->whole[i] = i < places ? digits[i] : '0';
 	if (whole <= 0)
 		out->whole[0] = '0';
-	int n = 0;
-	for (int i = whole; i < places && n < LONGEST; i++)
+	for (int i = whole; i < places && n < DECIMAL_LONGEST; i++)
 		out->fraction[n++] = i < 0 ? '0' : digits[i];
 	while (n > 0 && out->fraction[n - 1] == '0')
 		out->fraction[--n] = '\0';
 	return true;
 }
 
-/* Magnitudes: less, equal, greater. */
-static int compare(const struct decimal *a, const struct decimal *b)
+int schema_decimal_compare(const struct decimal *a, const struct decimal *b)
 {
 	size_t m = strlen(a->whole), n = strlen(b->whole);
 	if (m != n)
@@ -81,27 +91,33 @@ static int compare(const struct decimal *a, const struct decimal *b)
 
 static int signed_compare(const struct decimal *a, const struct decimal *b)
 {
-	bool zero = is_zero_digits(a->whole) && is_zero_digits(a->fraction) &&
-		    is_zero_digits(b->whole) && is_zero_digits(b->fraction);
+	bool zero = schema_decimal_is_zero(a->whole) && schema_decimal_is_zero(a->fraction) &&
+		    schema_decimal_is_zero(b->whole) && schema_decimal_is_zero(b->fraction);
 	if (zero || a->negative != b->negative)
 		return zero ? 0 : a->negative ? -1 : 1;
-	return a->negative ? compare(b, a) : compare(a, b);
+	return a->negative ? schema_decimal_compare(b, a) : schema_decimal_compare(a, b);
+}
+
+/* A bound of one key: negative numbers go towards zero where positive ones go away from it. */
+static int bound_key(struct schema *c, const json_t *s, const char *key, bool low, bool open,
+		     struct decimal *out)
+{
+	const json_t *v = json_object_get(s, key);
+	*out = (struct decimal){ 0 };
+	if (v == NULL)
+		return 0;
+	if (!schema_decimal_of(v, (json_number_value(v) < 0) != low, out))
+		return schema_refuse(c, "minimum or maximum of that size");
+	out->open = open;
+	return 0;
 }
 
 /* The tighter of KEY and exclusiveKEY; low: the larger one. */
 static int bound_read(struct schema *c, const json_t *s, bool low, struct decimal *out)
 {
-	const json_t *with = json_object_get(s, low ? "minimum" : "maximum"),
-		     *without = json_object_get(s, low ? "exclusiveMinimum" : "exclusiveMaximum");
-	struct decimal open = { 0 };
-	*out = (struct decimal){ 0 };
-	if ((with != NULL && !json_is_number(with)) ||
-	    (without != NULL && !json_is_number(without)))
-		return schema_wrong(c, "a bound is not a number");
-	if ((with != NULL && !decimal_of(with, out)) ||
-	    (without != NULL && !decimal_of(without, &open)))
-		return schema_refuse(c, "minimum or maximum of that size");
-	open.open = true;
+	struct decimal open;
+	TRY(bound_key(c, s, low ? "minimum" : "maximum", low, false, out));
+	TRY(bound_key(c, s, low ? "exclusiveMinimum" : "exclusiveMaximum", low, true, &open));
 	if (open.present && out->present) {
 		int order = signed_compare(&open, out);
 		if (low ? order >= 0 : order <= 0)
@@ -162,12 +178,12 @@ static void same_length(struct buf *b, const char *lo, const char *hi)
 	buf_add_text(b, ")");
 }
 
-/* Whole numbers without leading zeros, lo <= x <= hi; hi NULL: of any length up to DIGITS. Written
- * as a list of alternatives; [] when empty. */
-static void whole_range(struct buf *b, const char *lo, const char *hi)
+void schema_decimal_range(struct buf *b, const char *lo, const char *hi)
 {
-	char low[LONGEST + 1], high[LONGEST + 1];
-	size_t from = strlen(lo), to = hi != NULL ? strlen(hi) : from > DIGITS ? from : DIGITS;
+	char low[DECIMAL_LONGEST + 1], high[DECIMAL_LONGEST + 1];
+	size_t from = strlen(lo), to = hi != NULL              ? strlen(hi)
+				       : from > DECIMAL_DIGITS ? from
+							       : DECIMAL_DIGITS;
 	bool any = false;
 	for (size_t n = from; n <= to; n++) {
 		memset(low, '0', n);
@@ -185,15 +201,14 @@ static void whole_range(struct buf *b, const char *lo, const char *hi)
 		buf_add_text(b, "[]");
 }
 
-/* x + 1 or x - 1, x > 0 then. */
-static void step(char *digits, bool up)
+void schema_decimal_step(char *digits, bool up)
 {
 	size_t n = strlen(digits), i = n;
 	while (i > 0 && digits[i - 1] == (up ? '9' : '0'))
 		digits[--i] = up ? '0' : '9';
 	if (i > 0) {
 		digits[i - 1] = (char)(digits[i - 1] + (up ? 1 : -1));
-	} else if (n < LONGEST) {
+	} else if (n < DECIMAL_LONGEST) {
 		memmove(digits + 1, digits, n + 1);
 		digits[0] = '1';
 	}
@@ -207,7 +222,7 @@ static char digit_at(const char *d, size_t i) { return i < strlen(d) ? d[i] : '0
 
 static bool rest_is_zero(const char *d, size_t i)
 {
-	return i >= strlen(d) || is_zero_digits(d + i);
+	return i >= strlen(d) || schema_decimal_is_zero(d + i);
 }
 
 /* Digits from place i on that keep 0.digits >= low (> if open), at least `least` of them, places
@@ -215,7 +230,7 @@ static bool rest_is_zero(const char *d, size_t i)
 static void above(struct buf *b, const struct decimal *low, size_t i, size_t least, size_t room)
 {
 	size_t depth = 0, used = strlen(low->whole) + strlen(low->fraction),
-	       tail = used + 4 <= DIGITS ? (DIGITS - used) / 2 : 1;
+	       tail = used + 4 <= DECIMAL_DIGITS ? (DECIMAL_DIGITS - used) / 2 : 1;
 	for (;; i++, least = 0) {
 		if (rest_is_zero(low->fraction, i)) {
 			if (low->open)
@@ -308,8 +323,8 @@ static size_t fraction_room(const struct decimal *low, const struct decimal *hig
 	size_t own = larger(strlen(low->fraction), strlen(high->fraction)),
 	       room = larger(own, FRACTION);
 	size_t whole = larger(strlen(low->whole), strlen(high->whole));
-	if ((low->open || high->open) && whole + room > DIGITS)
-		room = larger(own, whole < DIGITS ? DIGITS - whole : 1);
+	if ((low->open || high->open) && whole + room > DECIMAL_DIGITS)
+		room = larger(own, whole < DECIMAL_DIGITS ? DECIMAL_DIGITS - whole : 1);
 	return room;
 }
 
@@ -317,10 +332,15 @@ static size_t fraction_room(const struct decimal *low, const struct decimal *hig
 static void magnitudes(struct buf *b, const struct decimal *low, const struct decimal *high,
 		       bool integer)
 {
+	static const struct decimal nines = { .whole = NINES, .present = true };
+	char from[DECIMAL_LONGEST + 2], to[DECIMAL_LONGEST + 2];
+	integer = integer || strlen(low->whole) > DECIMAL_DIGITS;
+	if (!integer && high->present && strlen(high->whole) > DECIMAL_DIGITS)
+		high = &nines;
 	size_t room = fraction_room(low, high);
-	char from[LONGEST + 2], to[LONGEST + 2];
 	if (high->present &&
-	    (compare(low, high) > 0 || (compare(low, high) == 0 && (low->open || high->open)))) {
+	    (schema_decimal_compare(low, high) > 0 ||
+	     (schema_decimal_compare(low, high) == 0 && (low->open || high->open)))) {
 		buf_add_text(b, "[]");
 		return;
 	}
@@ -328,15 +348,15 @@ static void magnitudes(struct buf *b, const struct decimal *low, const struct de
 	(void)snprintf(to, sizeof to, "%s", high->whole);
 	if (integer) {
 		if (low->fraction[0] != '\0' || low->open)
-			step(from, true);
+			schema_decimal_step(from, true);
 		if (high->present && high->open && high->fraction[0] == '\0') {
-			if (is_zero_digits(to)) {
+			if (schema_decimal_is_zero(to)) {
 				buf_add_text(b, "[]");
 				return;
 			}
-			step(to, false);
+			schema_decimal_step(to, false);
 		}
-		whole_range(b, from, high->present ? to : NULL);
+		schema_decimal_range(b, from, high->present ? to : NULL);
 		return;
 	}
 	if (high->present && strcmp(low->whole, high->whole) == 0) {
@@ -349,13 +369,13 @@ static void magnitudes(struct buf *b, const struct decimal *low, const struct de
 	buf_printf(b, "\"%s\" %s\".\"", low->whole, zero && !low->open ? "(" : "");
 	above(b, low, 0, 1, room);
 	buf_add_text(b, zero && !low->open ? ")? | (" : " | (");
-	step(from, true);
+	schema_decimal_step(from, true);
 	if (high->present && strcmp(from, to) == 0) {
 		buf_add_text(b, "[]");
 	} else {
 		if (high->present)
-			step(to, false);
-		whole_range(b, from, high->present ? to : NULL);
+			schema_decimal_step(to, false);
+		schema_decimal_range(b, from, high->present ? to : NULL);
 	}
 	buf_printf(b, ") (\".\" [0-9]{1,%zu})?", room);
 	if (!high->present)
@@ -371,22 +391,31 @@ static void magnitudes(struct buf *b, const struct decimal *low, const struct de
 }
 
 /* Texts with a fraction are read as doubles: these must not equal an open bound, nor round past a
- * bound that has more digits than doubles. Such a bound is moved inwards if it is far from zero,
- * and refused otherwise. */
-static int tame(struct schema *c, struct decimal *bound, bool low)
+ * bound that has more digits than doubles. Such a bound is moved inwards, to EXACT digits. */
+static void tame(struct decimal *bound, bool low)
 {
-	size_t digits = strlen(bound->whole) + strlen(bound->fraction);
-	if (is_zero_digits(bound->whole))
-		digits = strlen(bound->fraction + strspn(bound->fraction, "0"));
-	if (strlen(bound->whole) > DIGITS && bound->negative == low) {
-		*bound = (struct decimal){ .whole = "999999999999999",
-					   .negative = low,
-					   .present = true };
-		return 0;
+	bool up = bound->negative != low, lost;
+	size_t whole = strlen(bound->whole), keep = whole < EXACT ? EXACT - whole : 0,
+	       digits = whole + strlen(bound->fraction);
+	char all[2 * DECIMAL_LONGEST + 4];
+	if (!bound->present || (digits <= EXACT || (!bound->open && digits <= DECIMAL_DIGITS)))
+		return;
+	(void)snprintf(all, sizeof all, "%s%.*s", bound->whole, (int)keep, bound->fraction);
+	lost = strlen(bound->fraction) > keep;
+	size_t before = strlen(all), places = before - whole;
+	if (up ? lost || bound->open : !lost && bound->open)
+		schema_decimal_step(all, up);
+	size_t now = strlen(all);
+	if (now < before) { /* a leading zero was dropped: 1.00 less 0.01 */
+		memmove(all + (before - now), all, now + 1);
+		memset(all, '0', before - now);
 	}
-	if (strlen(bound->whole) > DIGITS || (bound->open && digits >= DIGITS))
-		return schema_refuse(c, "minimum or maximum of so many digits");
-	return 0;
+	whole += now > before ? now - before : 0;
+	(void)snprintf(bound->whole, sizeof bound->whole, "%.*s", (int)whole, all);
+	(void)snprintf(bound->fraction, sizeof bound->fraction, "%.*s", (int)places, all + whole);
+	while (places > 0 && bound->fraction[places - 1] == '0')
+		bound->fraction[--places] = '\0';
+	bound->open = false;
 }
 
 static int bounded(struct schema *c, const struct decimal *low, const struct decimal *high,
@@ -404,7 +433,8 @@ static int bounded(struct schema *c, const struct decimal *low, const struct dec
 	if (below) { /* mirrored, and without -0 */
 		a = high->present && high->negative ? *high : zero;
 		z = low->present ? *low : none;
-		a.open = a.open || (is_zero_digits(a.whole) && is_zero_digits(a.fraction));
+		a.open = a.open ||
+			 (schema_decimal_is_zero(a.whole) && schema_decimal_is_zero(a.fraction));
 		buf_add_text(body, beyond ? " | \"-\" (" : "\"-\" (");
 		magnitudes(body, &a, &z, integer);
 		buf_add_text(body, ")");
@@ -414,87 +444,67 @@ static int bounded(struct schema *c, const struct decimal *low, const struct dec
 	return buf_done(body, c->e);
 }
 
-/* ---- multiples ---- */
+/* ---- numbers ---- */
 
-/* Whole numbers, one by one. */
-static int listed(struct schema *c, int64_t low, int64_t high, int64_t of, struct buf *body)
+static int between_bounds(struct schema *c, const json_t *s, enum schema_numbers kind,
+			  struct decimal low, struct decimal high, struct buf *body)
 {
-	int64_t first = low / of * of;
-	first += first < low ? of : 0;
-	buf_add_text(body, "(");
-	for (int64_t v = first; v <= high; v += of)
-		buf_printf(body, "%s\"%lld\"", v > first ? " | " : "", (long long)v);
-	buf_add_text(body, first > high ? "[])" : ")");
-	return buf_done(body, c->e);
-}
-
-/* Digits whose value is a multiple of `of`: a rule for each remainder and number of digits left. */
-static void remainders(struct schema *c, uint32_t of, uint32_t digits, struct buf *body)
-{
-	uint32_t first = c->rules + 1;
-	c->rules += of * digits;
-	for (uint32_t left = 0; left < digits; left++) {
-		for (uint32_t r = 0; r < of; r++) {
-			struct buf line = { 0 };
-			buf_add_text(&line, r == 0 ? "\"\"" : "[]");
-			for (uint32_t d = 0; left > 0 && d < 10; d++) {
-				buf_printf(&line, " | [%u] ", d);
-				schema_rule_name(c, first + (left - 1) * of + (r * 10 + d) % of,
-						 &line);
-			}
-			schema_rule_write(c, first + left * of + r, &line);
-			buf_free(&line);
-		}
-	}
-	for (uint32_t d = 1; d < 10; d++) {
-		buf_printf(body, d > 1 ? " | [%u] " : "[%u] ", d);
-		schema_rule_name(c, first + (digits - 1) * of + d % of, body);
-	}
-}
-
-static int multiples(struct schema *c, const json_t *s, const struct decimal *low,
-		     const struct decimal *high, struct buf *body)
-{
-	const json_t *m = json_object_get(s, "multipleOf");
-	double of = json_number_value(m);
-	if (!json_is_number(m) || of <= 0)
-		return schema_wrong(c, "multipleOf is not a positive number");
-	if (of < 1 || of > 1e9 || (double)(int64_t)of < of)
-		return schema_refuse(c, "multipleOf that is no whole number");
-	bool lower = low->present, upper = high->present;
-	int64_t from = 0, to = 0;
-	if (lower && upper && strlen(low->whole) < 16 && strlen(high->whole) < 16) {
-		/* the whole numbers inside: truncation towards zero, then inwards */
-		from = strtoll(low->whole, NULL, 10) * (low->negative ? -1 : 1);
-		to = strtoll(high->whole, NULL, 10) * (high->negative ? -1 : 1);
-		from += !low->negative && low->fraction[0] != '\0';
-		to -= high->negative && high->fraction[0] != '\0';
-		from += low->open && low->fraction[0] == '\0';
-		to -= high->open && high->fraction[0] == '\0';
-		if (to < from || (to - from) / (int64_t)of < LISTED)
-			return listed(c, from, to, (int64_t)of, body);
-	}
-	bool zero = lower && is_zero_digits(low->whole) && low->fraction[0] == '\0';
-	if (upper || (lower && !zero) || of > 64)
-		return schema_refuse(c, "multipleOf with these bounds or of that size");
-	buf_add_text(body, lower && low->open ? "(" : "(\"0\" | ");
-	buf_add_text(body, lower ? "(" : "\"-\"? (");
-	remainders(c, (uint32_t)of, DIGITS, body);
-	buf_add_text(body, "))");
-	return buf_done(body, c->e);
-}
-
-int schema_number(struct schema *c, const json_t *s, bool integer, struct buf *body)
-{
-	struct decimal low, high;
 	const json_t *of = json_object_get(s, "multipleOf");
+	const char *digits = "(\"0\" | [1-9] [0-9]{0,14}) \".\" [0-9]{0,14} [1-9]";
+	if (of != NULL)
+		return schema_multiples(c, of, kind, &low, &high, body);
+	if (kind == NUMBER_FRACTION && (low.present || high.present))
+		return schema_multiples(c, NULL, kind, &low, &high, body);
+	if (kind == NUMBER_FRACTION) {
+		buf_printf(body, "\"-\"? %s", digits);
+		return buf_done(body, c->e);
+	}
+	if (!low.present && !high.present)
+		return schema_shared(c, kind == NUMBER_WHOLE ? "integer" : "number", body);
+	if (kind == NUMBER_ANY) {
+		tame(&low, true);
+		tame(&high, false);
+	}
+	return bounded(c, &low, &high, kind == NUMBER_WHOLE, body);
+}
+
+/* The next larger number of the list than `than` (NULL: the least), or NULL. */
+static const json_t *next_excluded(const json_t *list, const json_t *than)
+{
+	const json_t *best = NULL, *one;
+	size_t i;
+	json_array_foreach((json_t *)list, i, one) {
+		if (json_is_number(one) && (than == NULL || schema_compare(one, than) > 0) &&
+		    (best == NULL || schema_compare(one, best) < 0))
+			best = one;
+	}
+	return best;
+}
+
+/* Excluded numbers cut what is allowed into pieces with open ends. */
+int schema_number(struct schema *c, const json_t *s, enum schema_numbers kind, struct buf *body)
+{
+	const json_t *excluded = json_object_get(s, KEY_EXCLUDED), *cut = NULL;
+	const struct decimal lowest = { .whole = NINES, .negative = true, .present = true };
+	struct decimal low, high, end, begin;
 	TRY(bound_read(c, s, true, &low));
 	TRY(bound_read(c, s, false, &high));
-	if (of != NULL && !(integer && json_number_value(of) >= 1 && json_number_value(of) <= 1))
-		return multiples(c, s, &low, &high, body);
-	if (!low.present && !high.present)
-		return schema_shared(c, integer ? "integer" : "number", body);
-	TRY(integer ? 0 : tame(c, &low, true));
-	TRY(integer ? 0 : tame(c, &high, false));
-	return bounded(c, &low, &high, integer, body);
+	buf_add_text(body, "(");
+	while ((cut = next_excluded(excluded, cut)) != NULL) {
+		if (!schema_decimal_of(cut, false, &end) || !schema_decimal_of(cut, true, &begin)) {
+			/* only an exponent reaches it: with bounds there is none */
+			low = low.present || kind == NUMBER_WHOLE ? low : lowest;
+			continue;
+		}
+		end.open = begin.open = true;
+		if ((low.present && signed_compare(&end, &low) < 0) ||
+		    (high.present && signed_compare(&begin, &high) > 0))
+			continue;
+		TRY(between_bounds(c, s, kind, low, end, body));
+		buf_add_text(body, " | ");
+		low = begin;
+	}
+	TRY(between_bounds(c, s, kind, low, high, body));
+	buf_add_text(body, ")");
+	return buf_done(body, c->e);
 }

@@ -1,9 +1,11 @@
-/* Objects and arrays.
+/* Objects: '{' members '}', those of `properties` in its order, then required names that are
+ * not there, then others.
  *
- *   object := '{' first? '}': members in the order of `properties`, then required names that are
- *   not there, then, where additionalProperties allows, others with any other name. Without
- *   additionalProperties there are others only if no property is named at all.
- *   array  := '[' elements ']': those of prefixItems all, then items. */
+ * Others are made where additionalProperties, patternProperties or minProperties ask for them,
+ * or if no member is named at all. Which schemas one must satisfy depends on which patterns its
+ * name matches: names fall into classes, each a language of its own. Where members are counted
+ * there is a rule for each member and number of members before it. */
+#include "grammar/regular.h"
 #include "grammar/schema_parts.h"
 
 #include "base/limits.h"
@@ -12,133 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMA "\",\" \" \"? "
+#define CLASSES_MAX 64  /* of names, by the patterns that they match */
+#define NAMES_LISTED 64 /* names that propertyNames allows: so few become members */
 
-/* ---- path ---- */
-
-static size_t path_push(struct schema *c, const char *a, const char *b)
-{
-	size_t before = c->path.len;
-	buf_printf(&c->path, "/%s/%s", a, b);
-	return before;
-}
-
-static void path_pop(struct schema *c, size_t before) { c->path.len = before; }
-
-/* A value at a deeper place, as an expression. */
-static int value_at(struct schema *c, const char *a, const char *b, const json_t *node,
-		    struct buf *body)
-{
-	size_t before = path_push(c, a, b);
-	int rc = schema_value(c, node, body);
-	if (rc == 0)
-		path_pop(c, before);
-	return rc;
-}
-
-/* Write a rule of this body and put its name into out; body is freed. */
-static int rule_of(struct schema *c, struct buf *body, struct buf *out)
-{
-	uint32_t rule = schema_rule_begin(c);
-	schema_rule_write(c, rule, body);
-	schema_rule_name(c, rule, out);
-	buf_free(body);
-	return buf_done(c->out, c->e) < 0 ? ERR_NOMEM : buf_done(out, c->e);
-}
-
-/* ---- names that are not among the properties ---- */
-
-struct branch {
-	uint32_t lo, hi, offset, rule;
-}; /* names [lo, hi) share offset bytes */
-
-struct names {
-	const char **name; /* [count], sorted */
-	uint32_t count;
-	bool escaped; /* there are others, which need escapes */
-	struct branch *todo;
-	uint32_t todos, room;
-};
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Names that need escapes are spelled otherwise than any other name here. */
-static bool is_raw(const char *name)
-{
-	for (; *name != '\0'; name++) {
-		if ((unsigned char)*name < 0x20 || *name == '"' || *name == '\\')
-			return false;
-	}
-	return true;
-}
-
-static bool branch_push(struct names *n, struct branch b)
-{
-	if (n->todos == n->room) {
-		uint32_t room = n->room * 2 + 16;
-		struct branch *more = realloc(n->todo, room * sizeof *more);
-		if (more == NULL)
-			return false;
-		n->todo = more;
-		n->room = room;
-	}
-	n->todo[n->todos++] = b;
-	return true;
-}
-
-/* The rule of one branch: the end unless a name ends here, a character that no name goes on with
- * and then anything, or a character that one does. */
-static bool branch_write(struct schema *c, struct names *n, struct branch b)
-{
-	struct buf body = { 0 }, others = { 0 };
-	uint32_t i = b.lo;
-	bool ends = i < b.hi && n->name[i][b.offset] == '\0', ok = true;
-	buf_add_text(&body, ends ? "[]" : "\"\\\"\"");
-	for (i += ends; i < b.hi && ok;) {
-		uint32_t cp, next = i;
-		const char *at = n->name[i] + b.offset;
-		int len = text_utf8_decode(at, strnlen(at, 4), &cp);
-		len = len > 0 ? len : 1;
-		while (next < b.hi && strncmp(n->name[next] + b.offset, at, (size_t)len) == 0)
-			next++;
-		uint32_t rule = schema_rule_begin(c);
-		ok = branch_push(n, (struct branch){ i, next, b.offset + (uint32_t)len, rule });
-		buf_printf(&others, "\\U%08X", cp);
-		buf_printf(&body, " | [\\U%08X] ", cp);
-		schema_rule_name(c, rule, &body);
-		i = next;
-	}
-	buf_add_text(&body, " | [^\"\\\\\\x00-\\x1F");
-	buf_add_buf(&body, &others);
-	buf_add_text(&body, "] [^\"\\\\\\x00-\\x1F]* \"\\\"\"");
-	schema_rule_write(c, b.rule, &body);
-	buf_free(&body);
-	buf_free(&others);
-	return ok;
-}
-
-/* A string that is no name in the list. */
-static int other_name(struct schema *c, struct names *n, struct buf *out)
-{
-	bool ok = true;
-	if (n->count == 0 && !n->escaped)
-		return schema_shared(c, "string", out);
-	qsort(n->name, n->count, sizeof *n->name, by_text);
-	uint32_t rule = schema_rule_begin(c);
-	ok = branch_push(n, (struct branch){ 0, n->count, 0, rule });
-	while (ok && n->todos > 0 && c->out->len <= SCHEMA_OUT_MAX)
-		ok = branch_write(c, n, n->todo[--n->todos]);
-	if (c->out->len > SCHEMA_OUT_MAX)
-		return schema_wrong(c, "its rules are longer than 8 MiB");
-	buf_add_text(out, "\"\\\"\" ");
-	schema_rule_name(c, rule, out);
-	return ok ? buf_done(out, c->e) : err_set(c->e, ERR_NOMEM, "out of memory for the schema");
-}
-
-/* ---- members ---- */
+static const json_t *get(const json_t *s, const char *key) { return json_object_get(s, key); }
 
 struct member {
 	const char *name;
@@ -147,74 +26,331 @@ struct member {
 };
 
 struct object {
+	const json_t *s;
 	struct member *member;
 	size_t count;
-	const json_t *extra; /* of other members; NULL: none */
+	json_t *names;      /* of all that are named, members or not: a list */
+	const json_t *keys; /* what names must be: a node, or NULL */
+	bool others;        /* members with other names are made */
+	struct buf extra;   /* the rule of such a member; empty: none */
+	uint64_t min, max;
 };
+
+/* ---- what is said of one name ---- */
+
+/* By one layer; NULL: nothing. *asked: its additionalProperties or a pattern speaks of the name. */
+static int layer_value(struct schema *c, const json_t *layer, const char *name, json_t **out)
+{
+	const json_t *named = get(get(layer, "properties"), name);
+	bool any = named != NULL;
+	const char *pattern;
+	json_t *v, *all = json_incref((json_t *)named);
+	json_object_foreach((json_t *)get(layer, "patternProperties"), pattern, v) {
+		int found = schema_matches(c, pattern, name, strlen(name));
+		if (found < 0)
+			json_decref(all);
+		TRY(found);
+		if (found == 0)
+			continue;
+		json_t *more = schema_both(all, v);
+		json_decref(all);
+		all = more;
+		any = true;
+	}
+	*out = any ? all : json_incref((json_t *)get(layer, "additionalProperties"));
+	return 0;
+}
+
+static int name_value(struct schema *c, const struct object *o, const char *name,
+		      const json_t **out)
+{
+	const json_t *layer;
+	json_t *all = NULL, *one;
+	size_t i;
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer) {
+		TRY(layer_value(c, layer, name, &one));
+		all = schema_own(c, schema_both(all, schema_own(c, one)));
+	}
+	*out = all != NULL ? all : json_true();
+	if (o->keys == NULL || json_is_false(*out))
+		return 0;
+	int ok = schema_node_allows(c, o->keys, schema_own(c, json_string(name)));
+	TRY(ok);
+	*out = ok > 0 ? *out : json_false();
+	return 0;
+}
+
+/* ---- members ---- */
+
+/* Add a name once. A member that nothing satisfies is left out if it may be. */
+static int name_add(struct schema *c, struct object *o, json_t *seen, json_t *wanted,
+		    const char *name)
+{
+	const json_t *value;
+	if (get(seen, name) != NULL)
+		return 0;
+	TRY(name_value(c, o, name, &value));
+	if (json_object_set_new(seen, name, json_true()) < 0 ||
+	    json_array_append_new(o->names, json_string(name)) < 0)
+		return schema_no_memory(c);
+	bool required = get(wanted, name) != NULL;
+	if (!json_is_false(value) || required)
+		o->member[o->count++] = (struct member){ name, value, required };
+	return 0;
+}
 
 /* The names of a list as a set, so that looking one up does not depend on their number. */
 static json_t *names_set(struct schema *c, const json_t *list)
 {
 	json_t *set = schema_own(c, json_object()), *one;
 	size_t i;
-	json_array_foreach((json_t *)list, i, one)
-	{
-		if (set != NULL && json_is_string(one) &&
+	json_array_foreach((json_t *)list, i, one) {
+		if (set != NULL &&
 		    json_object_set_new(set, json_string_value(one), json_true()) < 0)
 			return NULL;
 	}
 	return set;
 }
 
-static int members_read(struct schema *c, const json_t *s, struct object *o)
+/* The few names that there may be, where propertyNames says so; *out NULL: others. */
+static int names_listed(struct schema *c, const struct object *o, json_t **out)
 {
-	const json_t *properties = json_object_get(s, "properties"),
-		     *required = json_object_get(s, "required"),
-		     *extra = json_object_get(s, "additionalProperties");
+	struct regular *r;
+	*out = NULL;
+	if (o->keys == NULL)
+		return 0;
+	TRY(schema_language(c, o->keys, &r));
+	int rc = regular_list(out, r, NAMES_LISTED, c->e);
+	regular_close(r);
+	schema_own(c, *out);
+	return rc;
+}
+
+static size_t names_count(const struct object *o, const json_t *listed)
+{
+	const json_t *layer;
+	size_t i, n = json_array_size(get(o->s, "required")) + json_array_size(listed) + 1;
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer)
+		n += json_object_size(get(layer, "properties"));
+	return n;
+}
+
+static int members_read(struct schema *c, struct object *o)
+{
+	json_t *seen = schema_own(c, json_object()), *v, *listed;
+	json_t *wanted = names_set(c, get(o->s, "required"));
+	const json_t *layer, *one;
 	const char *name;
-	json_t *v, *wanted;
 	size_t i;
-	if ((properties != NULL && !json_is_object(properties)) ||
-	    (required != NULL && !json_is_array(required)))
-		return schema_wrong(c, "properties is not an object or required not a list");
-	o->member = calloc(json_object_size(properties) + json_array_size(required) + 1,
-			   sizeof *o->member);
-	wanted = names_set(c, required);
-	if (o->member == NULL || wanted == NULL)
-		return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
-	json_object_foreach((json_t *)properties, name, v)
-		o->member[o->count++] =
-			(struct member){ name, v, json_object_get(wanted, name) != NULL };
-	json_array_foreach((json_t *)required, i, v)
-	{
-		name = json_string_value(v);
-		if (name == NULL)
-			return schema_wrong(c, "required is not a list of strings");
-		if (json_object_get(properties, name) == NULL &&
-		    json_object_del(wanted, name) == 0) /* the first time */
-			o->member[o->count++] = (struct member){
-				name, extra != NULL ? extra : schema_own(c, json_true()), true
-			};
+	TRY(names_listed(c, o, &listed));
+	o->names = schema_own(c, json_array());
+	o->member = calloc(names_count(o, listed), sizeof *o->member);
+	if (o->member == NULL || o->names == NULL || seen == NULL || wanted == NULL)
+		return schema_no_memory(c);
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer) {
+		json_object_foreach((json_t *)get(layer, "properties"), name, v)
+			TRY(name_add(c, o, seen, wanted, name));
 	}
-	o->extra = extra != NULL ? extra : o->count == 0 ? schema_own(c, json_true()) : NULL;
-	if (json_is_false(o->extra))
-		o->extra = NULL;
+	json_array_foreach(get(o->s, "required"), i, one)
+		TRY(name_add(c, o, seen, wanted, json_string_value(one)));
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer) {
+		const json_t *more = get(layer, "additionalProperties");
+		o->others = o->others || (more != NULL && !json_is_false(more)) ||
+			    json_object_size(get(layer, "patternProperties")) > 0;
+	}
+	o->others = o->others || json_array_size(o->names) == 0 || o->min > o->count;
+	json_array_foreach(listed, i, one) {
+		if (o->others)
+			TRY(name_add(c, o, seen, wanted, json_string_value(one)));
+	}
+	o->others = o->others && listed == NULL;
 	return 0;
 }
 
-static int counts_check(struct schema *c, const json_t *s, const struct object *o)
+/* ---- other members ---- */
+
+/* Names of one class: of which patterns of each layer they match (a bit for each pattern). */
+struct class
 {
-	uint64_t min = 0, max = UINT64_MAX, required = 0;
-	TRY(schema_count(c, s, "minProperties", &min));
-	TRY(schema_count(c, s, "maxProperties", &max));
-	for (size_t i = 0; i < o->count; i++)
-		required += o->member[i].required;
-	if (min > required)
-		return schema_refuse(c, "minProperties beyond the required ones");
-	if (max < o->count || (max != UINT64_MAX && o->extra != NULL))
-		return schema_refuse(c, "maxProperties");
+	struct regular *names;
+	uint64_t matches;
+};
+
+struct classes {
+	struct class at[CLASSES_MAX];
+	size_t count;
+	const char *pattern[CLASSES_MAX];
+	size_t patterns;
+};
+
+static int patterns_read(struct schema *c, const json_t *s, struct classes *k)
+{
+	const json_t *layer;
+	const char *pattern;
+	json_t *v;
+	size_t i;
+	json_array_foreach(get(s, KEY_OBJECT), i, layer) {
+		json_object_foreach((json_t *)get(layer, "patternProperties"), pattern, v) {
+			size_t n = 0;
+			while (n < k->patterns && strcmp(k->pattern[n], pattern) != 0)
+				n++;
+			if (n == CLASSES_MAX)
+				return schema_refuse(
+					c, "patternProperties with more than 64 patterns");
+			k->pattern[n] = pattern;
+			k->patterns += n == k->patterns;
+		}
+	}
 	return 0;
 }
+
+/* Split each class by whether its names match pattern n. */
+static int classes_split(struct schema *c, struct classes *k, size_t n)
+{
+	struct regular *r, *both, *rest;
+	size_t count = k->count;
+	TRY(regular_regex(&r, k->pattern[n], strlen(k->pattern[n]), true, c->e));
+	int rc = 0;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct class *one = &k->at[i];
+		rc = regular_intersect(&both, one->names, r, c->e);
+		if (rc < 0)
+			break;
+		rc = regular_subtract(&rest, one->names, r, c->e);
+		if (rc == 0 && k->count == CLASSES_MAX)
+			rc = schema_refuse(c, "patternProperties that overlap in so many ways");
+		if (rc < 0) {
+			regular_close(both);
+			break;
+		}
+		regular_close(one->names);
+		one->names = rest;
+		k->at[k->count++] = (struct class){ both, one->matches | (uint64_t)1 << n };
+	}
+	regular_close(r);
+	size_t kept = 0;
+	for (size_t i = 0; i < k->count; i++) {
+		if (regular_is_empty(k->at[i].names))
+			regular_close(k->at[i].names);
+		else
+			k->at[kept++] = k->at[i];
+	}
+	k->count = kept;
+	return rc;
+}
+
+/* All names that are not among the members, then by pattern. */
+static int classes_read(struct schema *c, const struct object *o, struct classes *k)
+{
+	struct regular *all, *named;
+	TRY(o->keys != NULL ? schema_language(c, o->keys, &all)
+			    : regular_length(&all, 0, UINT64_MAX, c->e));
+	k->at[k->count++] = (struct class){ all, 0 };
+	TRY(regular_texts(&named, o->names, c->e));
+	int rc = regular_subtract(&k->at[0].names, all, named, c->e);
+	regular_close(rc < 0 ? NULL : all);
+	regular_close(named);
+	if (rc < 0)
+		k->at[0].names = all;
+	for (size_t n = 0; n < k->patterns && rc == 0; n++)
+		rc = classes_split(c, k, n);
+	return rc;
+}
+
+/* What members of the class must be. NULL: there are none of it. */
+static const json_t *class_value(struct schema *c, const struct object *o, const struct classes *k,
+				 const struct class *of)
+{
+	const json_t *layer;
+	json_t *all = json_true(), *v;
+	const char *pattern;
+	size_t i;
+	bool asked = k->patterns == 0;
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer) {
+		bool any = false;
+		json_object_foreach((json_t *)get(layer, "patternProperties"), pattern, v) {
+			size_t n = 0;
+			while (strcmp(k->pattern[n], pattern) != 0)
+				n++;
+			if ((of->matches >> n & 1) == 0)
+				continue;
+			all = schema_own(c, schema_both(all, v));
+			any = true;
+		}
+		v = json_object_get(layer, "additionalProperties");
+		asked = asked || any || v != NULL;
+		if (!any && v != NULL)
+			all = schema_own(c, schema_both(all, v));
+	}
+	/* names that no pattern and no additionalProperties speaks of are not made */
+	return json_is_false(all) || (!asked && o->min <= o->count) ? NULL : all;
+}
+
+/* Append `name ":" value` as an alternative of body. */
+static int extra_add(struct schema *c, const struct buf *name, const json_t *value,
+		     struct buf *body)
+{
+	buf_add_text(body, body->len > 0 ? " | " : "");
+	buf_add_buf(body, name);
+	buf_add_text(body, " \":\" \" \"? ");
+	return schema_rule_value(c, value, body);
+}
+
+static int classes_write(struct schema *c, const struct object *o, struct classes *k,
+			 struct buf *body)
+{
+	TRY(patterns_read(c, o->s, k));
+	TRY(classes_read(c, o, k));
+	for (size_t i = 0; i < k->count; i++) {
+		const json_t *value = class_value(c, o, k, &k->at[i]);
+		struct buf name = { 0 };
+		if (value == NULL)
+			continue;
+		int rc = schema_language_write(c, k->at[i].names, &name);
+		k->at[i].names = NULL;
+		rc = rc < 0 ? rc : extra_add(c, &name, value, body);
+		buf_free(&name);
+		TRY(rc);
+	}
+	return 0;
+}
+
+static bool has_patterns(const struct object *o)
+{
+	const json_t *layer;
+	size_t i;
+	bool any = o->keys != NULL;
+	json_array_foreach(get(o->s, KEY_OBJECT), i, layer)
+		any = any || json_object_size(get(layer, "patternProperties")) > 0;
+	return any;
+}
+
+static int extra_rule(struct schema *c, struct object *o)
+{
+	struct buf body = { 0 }, name = { 0 };
+	struct classes *k = calloc(1, sizeof *k);
+	const json_t *value;
+	int rc = k == NULL ? schema_no_memory(c) : 0;
+	if (rc == 0 && has_patterns(o)) {
+		rc = classes_write(c, o, k, &body);
+	} else if (rc == 0) {
+		value = class_value(c, o, k, &k->at[0]);
+		if (value != NULL)
+			rc = schema_other_string(c, o->names, &name);
+		if (value != NULL && rc == 0)
+			rc = extra_add(c, &name, value, &body);
+	}
+	for (size_t i = 0; k != NULL && i < k->count; i++)
+		regular_close(k->at[i].names);
+	free(k);
+	buf_free(&name);
+	if (rc == 0 && body.len > 0)
+		return schema_rule_of(c, &body, &o->extra);
+	buf_free(&body);
+	return rc;
+}
+
+/* ---- writing ---- */
 
 static int member_rule(struct schema *c, const struct member *m, struct buf *out)
 {
@@ -225,50 +361,28 @@ static int member_rule(struct schema *c, const struct member *m, struct buf *out
 	body.failed |= key.failed;
 	buf_free(&key);
 	buf_add_text(&body, " \" \"? ");
-	int rc = value_at(c, "properties", m->name, m->value, &body);
+	int rc = schema_value(c, m->value, &body);
 	if (rc < 0)
 		buf_free(&body);
-	return rc < 0 ? rc : rule_of(c, &body, out);
-}
-
-static int extra_rule(struct schema *c, const struct object *o, struct buf *out)
-{
-	struct names n = { .name = calloc(o->count + 1, sizeof *n.name) };
-	struct buf body = { 0 };
-	int rc = n.name == NULL ? err_set(c->e, ERR_NOMEM, "out of memory for the schema") : 0;
-	for (size_t i = 0; rc == 0 && i < o->count; i++) {
-		if (is_raw(o->member[i].name))
-			n.name[n.count++] = o->member[i].name;
-		else
-			n.escaped = true;
-	}
-	if (rc == 0)
-		rc = other_name(c, &n, &body);
-	buf_add_text(&body, " \":\" \" \"? ");
-	if (rc == 0)
-		rc = value_at(c, "additionalProperties", "", o->extra, &body);
-	free(n.name);
-	free(n.todo);
-	if (rc < 0)
-		buf_free(&body);
-	return rc < 0 ? rc : rule_of(c, &body, out);
+	return rc < 0 ? rc : schema_rule_of(c, &body, out);
 }
 
 /* The rules for what may follow from member i on: one rule for each i, which ends in the rule for i
  * + 1. */
 static int object_body(struct schema *c, const struct object *o, struct buf *body)
 {
-	struct buf tail = { 0 }, extra = { 0 }, first = { 0 };
-	int rc = o->extra != NULL ? extra_rule(c, o, &extra) : 0;
+	struct buf tail = { 0 }, first = { 0 };
+	const char *extra = o->extra.bytes;
+	int rc = 0;
 	bool none = true; /* no member of those before i is required */
-	bool failed = extra.failed;
-	if (rc == 0 && extra.len > 0)
-		buf_printf(&tail, "(" COMMA "%s)*", extra.bytes);
+	bool failed = false;
+	if (extra != NULL)
+		buf_printf(&tail, "(" COMMA "%s)*", extra);
 	for (size_t i = o->count; i-- > 0 && rc == 0;) {
 		struct buf name = { 0 }, line = { 0 }, end = { 0 };
 		rc = member_rule(c, &o->member[i], &name);
 		if (rc == 0 && tail.len > 0)
-			rc = rule_of(c, &tail, &end);
+			rc = schema_rule_of(c, &tail, &end);
 		const char *rest = end.len > 0 ? end.bytes : "";
 		/* the first member of all: this one, or a later one if this is optional */
 		if (rc == 0 && o->member[i].required)
@@ -289,128 +403,157 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 	if (rc == 0) {
 		buf_add_text(body, "\"{\" (");
 		buf_add(body, first.bytes, first.len);
-		if (none && extra.len > 0)
-			buf_printf(body, "%s%s (" COMMA "%s)*", first.len > 0 ? " | " : "",
-				   extra.bytes, extra.bytes);
+		if (none && extra != NULL)
+			buf_printf(body, "%s%s (" COMMA "%s)*", first.len > 0 ? " | " : "", extra,
+				   extra);
 		buf_add_text(body, none ? " | \"\") \"}\"" : ") \"}\"");
 	}
 	body->failed |= failed;
 	buf_free(&tail);
-	buf_free(&extra);
 	buf_free(&first);
 	return rc < 0 ? rc : buf_done(body, c->e);
 }
 
-int schema_object(struct schema *c, const json_t *s, struct buf *body)
+/* ---- counted ---- */
+
+/* Rule (i, n): what may follow before member i, with n members so far; n stays at `most`, which is
+ * the maximum, or the minimum if there is none. */
+struct counted {
+	const struct object *o;
+	const struct buf *member; /* [count]: names of their rules */
+	uint32_t first, most;
+};
+
+static void counted_name(const struct schema *c, const struct counted *k, size_t i, uint64_t n,
+			 struct buf *b)
 {
-	struct object o = { 0 };
-	struct buf own = { 0 };
-	int rc = members_read(c, s, &o);
-	if (rc == 0)
-		rc = counts_check(c, s, &o);
-	if (rc == 0)
-		rc = object_body(c, &o, &own);
-	free(o.member);
-	if (rc < 0)
-		buf_free(&own);
-	return rc < 0 ? rc : rule_of(c, &own, body);
+	n = n < k->most ? n : k->most;
+	schema_rule_name(c, k->first + (uint32_t)i * (k->most + 1) + (uint32_t)n, b);
 }
 
-/* ---- arrays ---- */
-
-int schema_count(struct schema *c, const json_t *s, const char *key, uint64_t *out)
+/* Other members may repeat a name, so that at most one of them counts for the minimum. */
+static void counted_end(const struct counted *k, uint64_t n, struct buf *b)
 {
-	const json_t *v = json_object_get(s, key);
-	if (v == NULL)
-		return 0;
-	double d = json_number_value(v);
-	if (!json_is_number(v) || d < 0 || d > 1e15 || (double)(uint64_t)d != d)
-		return schema_wrong(c, "a count is not a whole number");
-	*out = (uint64_t)d;
-	return 0;
-}
-
-/* {min,max} of what is repeated; max UINT64_MAX: without end. */
-static void repeat_add(struct buf *body, uint64_t min, uint64_t max)
-{
-	if (max > LIMIT_CONSTRAINT_REPEAT && max != UINT64_MAX)
-		max = LIMIT_CONSTRAINT_REPEAT; /* fewer are valid too */
-	if (max == UINT64_MAX)
-		buf_printf(body, "{%llu,}", (unsigned long long)min);
-	else
-		buf_printf(body, "{%llu,%llu}", (unsigned long long)min, (unsigned long long)max);
-}
-
-/* Of lengths min to max: `fixed` elements first, each its own, then others. */
-static int array_body(struct schema *c, const json_t *s, uint64_t min, uint64_t max,
-		      struct buf *body)
-{
-	const json_t *fixed = json_object_get(s, "prefixItems"),
-		     *items = json_object_get(s, "items"), *one;
-	struct buf item = { 0 };
-	size_t i, n = 0;
-	char place[24];
-	int rc = 0;
-	buf_add_text(body, "\"[\" ");
-	json_array_foreach((json_t *)fixed, i, one)
-	{
-		if (rc < 0 || i >= max)
-			break;
-		buf_add_text(body, i > 0 ? " " COMMA : "");
-		(void)snprintf(place, sizeof place, "%zu", i);
-		rc = value_at(c, "prefixItems", place, one, body);
-		n++;
+	const struct object *o = k->o;
+	const char *extra = o->extra.bytes, *comma = n > 0 ? COMMA : "";
+	uint64_t left = o->max == UINT64_MAX ? UINT64_MAX : o->max - (n < o->max ? n : o->max);
+	if (n < o->min && (n + 1 < o->min || extra == NULL || left == 0)) {
+		buf_add_text(b, "[]");
+		return;
 	}
-	bool more = max > n && !json_is_false(items) && (items != NULL || fixed == NULL || min > n);
-	if (rc == 0 && min > n && json_is_false(items))
-		buf_add_text(body, " []");
-	if (rc == 0 && more) {
-		struct buf own = { 0 };
-		rc = items != NULL ? value_at(c, "items", "", items, &own)
-				   : schema_shared(c, "value", &own);
-		if (rc == 0)
-			rc = rule_of(c, &own, &item);
-		buf_free(&own);
-		uint64_t low = min > n ? min - n : 0, high = max == UINT64_MAX ? max : max - n;
-		if (n > 0) {
-			buf_printf(body, " (" COMMA "%s)", item.len > 0 ? item.bytes : "");
-			repeat_add(body, low, high);
-		} else {
-			buf_printf(body, "(%s (" COMMA "%s)", item.len > 0 ? item.bytes : "",
-				   item.len > 0 ? item.bytes : "");
-			repeat_add(body, low > 0 ? low - 1 : 0,
-				   high == UINT64_MAX ? high : high - 1);
-			buf_add_text(body, low > 0 ? ")" : ")?");
+	if (extra == NULL || left == 0) {
+		buf_add_text(b, "\"\"");
+		return;
+	}
+	buf_printf(b, n < o->min ? "(%s%s" : "(\"\" | %s%s", comma, extra);
+	if (left == UINT64_MAX)
+		buf_printf(b, " (" COMMA "%s)*)", extra);
+	else if (left > 1)
+		buf_printf(b, " (" COMMA "%s){0,%llu})", extra,
+			   (unsigned long long)(left - 1 < LIMIT_CONSTRAINT_REPEAT
+							? left - 1
+							: LIMIT_CONSTRAINT_REPEAT));
+	else
+		buf_add_text(b, ")");
+}
+
+static void counted_rule(struct schema *c, const struct counted *k, size_t i, uint32_t n)
+{
+	const struct object *o = k->o;
+	struct buf line = { 0 };
+	if (i == o->count) {
+		counted_end(k, n, &line);
+	} else {
+		buf_add_text(&line, "[]");
+		if (n < o->max) {
+			buf_printf(&line, " | %s%s ", n > 0 ? COMMA : "",
+				   k->member[i].bytes != NULL ? k->member[i].bytes : "");
+			counted_name(c, k, i + 1, (uint64_t)n + 1, &line);
+		}
+		if (!o->member[i].required) {
+			buf_add_text(&line, " | ");
+			counted_name(c, k, i + 1, n, &line);
 		}
 	}
-	body->failed |= item.failed;
-	buf_free(&item);
-	buf_add_text(body, " \"]\"");
-	return rc < 0 ? rc : buf_done(body, c->e);
+	schema_rule_write(c, k->first + (uint32_t)i * (k->most + 1) + n, &line);
+	buf_free(&line);
 }
 
-int schema_array(struct schema *c, const json_t *s, struct buf *body)
+static int counted_body(struct schema *c, const struct object *o, struct buf *body)
 {
-	const json_t *unique = json_object_get(s, "uniqueItems"),
-		     *fixed = json_object_get(s, "prefixItems");
-	uint64_t min = 0, max = UINT64_MAX;
-	struct buf own = { 0 };
-	TRY(schema_count(c, s, "minItems", &min));
-	TRY(schema_count(c, s, "maxItems", &max));
-	if (json_is_true(unique) && max > 1)
-		return schema_refuse(c, "uniqueItems");
-	if (fixed != NULL && !json_is_array(fixed))
-		return schema_wrong(c, "prefixItems is not a list");
-	if (json_is_array(json_object_get(s, "items")))
-		return schema_refuse(c, "items as a list (prefixItems since 2020-12)");
-	if (min > LIMIT_CONSTRAINT_REPEAT)
-		return schema_refuse(c, "minItems over 10000");
-	if (min > max) {
-		buf_add_text(body, "[]");
-		return 0;
+	uint64_t most = o->max != UINT64_MAX ? o->max : o->min;
+	struct counted k = { .o = o };
+	/* more than there are members is as good as one more, since others are counted apart */
+	if (most > o->count + 1)
+		most = o->count + 1;
+	k.most = (uint32_t)(most > 0 ? most : 1);
+	if ((o->count + 1) * (k.most + 1) > SCHEMA_RULES_MAX)
+		return schema_refuse(c, "minProperties or maxProperties over so many members");
+	struct buf *member = calloc(o->count + 1, sizeof *member);
+	int rc = member == NULL ? schema_no_memory(c) : 0;
+	for (size_t i = 0; i < o->count && rc == 0; i++)
+		rc = member_rule(c, &o->member[i], &member[i]);
+	k.member = member;
+	k.first = c->rules + 1;
+	c->rules += rc == 0 ? (uint32_t)(o->count + 1) * (k.most + 1) : 0;
+	for (size_t i = 0; i <= o->count && rc == 0; i++) {
+		for (uint32_t n = 0; n <= k.most; n++)
+			counted_rule(c, &k, i, n);
 	}
-	int rc = array_body(c, s, min, max, &own);
+	for (size_t i = 0; member != NULL && i < o->count; i++)
+		buf_free(&member[i]);
+	free(member);
+	if (rc < 0)
+		return rc;
+	buf_add_text(body, "\"{\" ");
+	counted_name(c, &k, 0, 0, body);
+	buf_add_text(body, " \"}\"");
+	return buf_done(body, c->e);
+}
+
+/* ---- objects ---- */
+
+static int limits_read(struct schema *c, struct object *o)
+{
+	const json_t *one, *names = get(o->s, "propertyNames");
+	size_t i;
+	TRY(schema_count(c, o->s, "minProperties", &o->min));
+	TRY(schema_count(c, o->s, "maxProperties", &o->max));
+	json_array_foreach(get(o->s, KEY_EXCLUDED), i, one) {
+		if (json_is_object(one) && json_object_size(one) > 0)
+			return schema_refuse(c, "not over a const that is an object");
+		if (json_is_object(one) && o->min == 0)
+			o->min = 1;
+	}
+	if (names == NULL)
+		return 0;
+	o->keys = schema_own(c, json_pack("{s:O,s:s}", "allOf", names, "type", "string"));
+	return o->keys == NULL ? schema_no_memory(c) : 0;
+}
+
+static int object_write(struct schema *c, struct object *o, struct buf *body)
+{
+	uint64_t required = 0;
+	TRY(limits_read(c, o));
+	TRY(members_read(c, o));
+	for (size_t i = 0; i < o->count; i++)
+		required += o->member[i].required;
+	TRY(o->others && o->max > required ? extra_rule(c, o) : 0);
+	if (o->min > o->count + 1 && o->extra.len > 0)
+		return schema_refuse(c, "minProperties beyond the named members and one more");
+	bool counts = o->min > required || o->max < o->count ||
+		      (o->max != UINT64_MAX && o->extra.len > 0);
+	return counts ? counted_body(c, o, body) : object_body(c, o, body);
+}
+
+int schema_object(struct schema *c, const json_t *s, struct buf *body)
+{
+	struct object o = { .s = s, .max = UINT64_MAX };
+	struct buf own = { 0 };
+	int rc = object_write(c, &o, &own);
+	free(o.member);
+	buf_free(&o.extra);
 	if (rc < 0)
 		buf_free(&own);
-	return rc < 0 ? rc : rule_of(c, &own, body);
+	return rc < 0 ? rc : schema_rule_of(c, &own, body);
 }

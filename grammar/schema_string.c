@@ -1,40 +1,97 @@
 /* Strings: lengths, patterns and formats, spelled as JSON. A character is written as itself where
  * JSON allows that, else by its one escape; only strings without pattern and format may use any
- * spelling. Lengths beside a pattern: the expression's position automaton (Glushkov), with a rule
- * for each position and number of characters so far. */
+ * spelling. One expression alone is written as it is; all else is a regular language
+ * (schema_language.c). */
+#include "grammar/regular.h"
 #include "grammar/schema_parts.h"
-#include "grammar/pattern.h"
 
 #include "base/limits.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ZONE "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-#define TIME "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?" ZONE
-#define LABEL "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?"
-#define HOST LABEL "(\\." LABEL "){0,4}"
+#define CLOCK "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?"
+#define TIME CLOCK ZONE
+#define LABEL "[A-Za-z0-9]{1,20}(-[A-Za-z0-9]{1,20}){0,2}"
+#define HOST LABEL "(\\." LABEL "){0,3}"
+#define DOMAIN LABEL "(\\." LABEL "){0,2}\\.[A-Za-z]{2,12}"
 #define BYTE "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define IPV4 BYTE "(\\." BYTE "){3}"
 #define MONTH_31 "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
 #define MONTH_30 "(0[469]|11)-(0[1-9]|[12][0-9]|30)"
 #define FEBRUARY "02-(0[1-9]|1[0-9]|2[0-8])"
 #define LEAP "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
-#define DAY "[1-9][0-9]{3}-(" MONTH_31 "|" MONTH_30 "|" FEBRUARY ")|" LEAP "-02-29"
+#define DAY "([1-9][0-9]{3}-(" MONTH_31 "|" MONTH_30 "|" FEBRUARY ")|" LEAP "-02-29)"
+#define H16 "[0-9A-Fa-f]{1,4}"
+#define IPV6                                                                                  \
+	"((" H16 ":){7}" H16 "|(" H16 ":){1,6}:" H16 "|(" H16 ":){1,5}(:" H16 "){2}|(" H16    \
+	":){1,4}(:" H16 "){3}|(" H16 ":){1,3}(:" H16 "){4}|(" H16 ":){1,2}(:" H16 "){5}|" H16 \
+	":(:" H16 "){6}|:(:" H16 "){1,7}|(" H16 ":){1,7}:|::)"
+#define PCHAR "([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
+#define PATH_CHAR "([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
+#define QUERY "([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
+#define TAIL "(\\?" QUERY ")?(#" QUERY ")?"
+#define USER "([A-Za-z0-9._~!$&'()*+,;=:-]+@)?"
+#define AUTHORITY USER "(" HOST "|\\[" IPV6 "\\])(:[0-9]{1,5})?"
+#define URI                                              \
+	"([a-z][a-z0-9+.-]*://" AUTHORITY "(/" PATH_CHAR \
+	"*)?|(mailto|urn|tel|data):" PCHAR PATH_CHAR "*)" TAIL
+#define RELATIVE "((/" PCHAR PATH_CHAR "*|/)|[A-Za-z0-9._~!$&'()*+,;=@-]+(/" PATH_CHAR "*)?)"
+#define ICHAR "\\u00a1-\\ud7ff\\uf900-\\ufdcf"
+#define IRI_CHAR "([A-Za-z0-9._~!$&'()*+,;=:@/" ICHAR "-]|%[0-9A-Fa-f]{2})"
+#define DURATION_TIME \
+	"T([0-9]+H([0-9]+M([0-9]+(\\.[0-9]+)?S)?)?|[0-9]+M([0-9]+(\\.[0-9]+)?S)?|[0-9]+(\\.[0-9]+)?S)"
+#define DURATION_DATE "([0-9]+D|[0-9]+M([0-9]+D)?|[0-9]+Y([0-9]+M([0-9]+D)?)?)"
+#define POINTER "(/([^/~]|~[01])*)*"
+
+#define VARIABLES "\\{[+#./;?&]?[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*\\}"
+/* Expressions with groups two deep, which all languages read alike. */
+#define RE_CHARACTER "([A-Za-z0-9 _@%&=:;,<>\"'/~!.-]|\\\\[dwsDWSnt.\\\\/^$*+?()\\[\\]{}|-])"
+#define RE_CLASS "\\[\\^?(a-z|A-Z|0-9|[A-Za-z0-9_.@+%]|\\\\[dws.-])+\\]"
+#define RE_COUNTED                \
+	"([*+?]\\?"               \
+	"?|\\{[0-9]{1,2},?\\}\\?" \
+	"?)?"
+#define RE_ATOMS "((" RE_CHARACTER "|" RE_CLASS ")" RE_COUNTED ")+"
+#define RE_GROUP "\\((\\?:)?" RE_ATOMS "(\\|" RE_ATOMS ")*\\)" RE_COUNTED
+#define RE_OUTER \
+	"\\((\\?:)?(" RE_ATOMS "|" RE_GROUP ")+(\\|(" RE_ATOMS "|" RE_GROUP ")+)*\\)" RE_COUNTED
 
 static const struct {
 	const char *name, *regex;
 } formats[] = {
 	{ "date", DAY },
 	{ "time", TIME },
-	{ "date-time", "(" DAY ")T" TIME },
-	{ "email", "[A-Za-z0-9]+([._+-][A-Za-z0-9]+){0,5}@" HOST "\\.[a-z]{2,12}" },
+	{ "date-time", DAY "T" TIME },
+	{ "duration", "P(" DURATION_DATE "(" DURATION_TIME ")?|" DURATION_TIME "|[0-9]+W)" },
+	{ "email", "[A-Za-z0-9_+-]+([._+-][A-Za-z0-9]+){0,5}@" DOMAIN },
+	{ "idn-email", "[A-Za-z0-9_+-]+([._+-][A-Za-z0-9]+){0,5}@" DOMAIN },
 	{ "hostname", HOST },
+	{ "idn-hostname", "[a-z0-9]{1,20}(\\.[a-z]{1,20}){0,4}" },
 	{ "uuid", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}" },
-	{ "ipv4", BYTE "(\\." BYTE "){3}" },
-	{ "ipv6",
-	  "([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|([0-9a-f]{1,4}:){1,6}:[0-9a-f]{1,4}|::([0-9a-f]{1,4})?" },
-	{ "uri", "https?://" HOST "(:[1-9][0-9]{1,3})?(/[A-Za-z0-9._~-]+){0,12}/?" },
+	{ "ipv4", IPV4 },
+	{ "ipv6", IPV6 },
+	{ "uri", URI },
+	{ "uri-reference", "(" URI "|" RELATIVE TAIL "|#" QUERY "|\\?" QUERY "(#" QUERY ")?)" },
+	{ "iri", "([a-z][a-z0-9+.-]*://" AUTHORITY "(/" IRI_CHAR "*)?)" },
+	{ "iri-reference", "([a-z][a-z0-9+.-]*://" AUTHORITY ")?/" PCHAR "(" IRI_CHAR ")*" },
+	{ "json-pointer", POINTER },
+	{ "relative-json-pointer", "[0-9](#|" POINTER ")" },
+	{ "uri-template",
+	  "(https?://" HOST ")?(/([A-Za-z0-9._~-]|" VARIABLES ")*)+(" VARIABLES ")?" },
+	{ "regex", "\\^?(" RE_ATOMS "|" RE_OUTER ")+\\$?" },
 };
+
+const char *schema_format(const char *name)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+		if (name != NULL && strcmp(name, formats[i].name) == 0)
+			return formats[i].regex;
+	}
+	return NULL;
+}
+
+bool schema_format_known(const char *name) { return schema_format(name) != NULL; }
 
 /* ---- a tree of characters as grammar text ---- */
 
@@ -120,201 +177,33 @@ static int write_node(struct writer *w, uint32_t at)
 			buf_printf(w->out, "){%u,%u}", n->a, n->b);
 		return 0;
 	}
-	default:
-		return schema_refuse(w->c, "pattern with ^ or $ elsewhere than at the ends");
+	default: /* not plain: the caller checked */
+		return schema_wrong(w->c, "pattern");
 	}
-}
-
-/* ---- lengths beside an expression ---- */
-
-/* Positions are the sets of the expression with repeats written out; bit sets over them. */
-#define POSITIONS 512
-#define LENGTH 512 /* longest product of positions and length is 512 x 512 */
-
-struct bits {
-	uint64_t word[POSITIONS / 64];
-};
-struct span_of {
-	struct bits first, last;
-	bool empty;
-};
-
-struct glushkov {
-	struct schema *c;
-	const struct pattern *p;
-	uint32_t set[POSITIONS], count; /* node of each position */
-	struct bits follow[POSITIONS];
-};
-
-static void bits_or(struct bits *a, const struct bits *b)
-{
-	for (size_t i = 0; i < POSITIONS / 64; i++)
-		a->word[i] |= b->word[i];
-}
-
-static bool bit_at(const struct bits *b, uint32_t i)
-{
-	return (b->word[i / 64] >> (i % 64) & 1) != 0;
-}
-
-static void follow_add(struct glushkov *g, const struct bits *from, const struct bits *to)
-{
-	for (uint32_t i = 0; i < g->count; i++) {
-		if (bit_at(from, i))
-			bits_or(&g->follow[i], to);
-	}
-}
-
-static void concatenate(struct glushkov *g, struct span_of *a, const struct span_of *b)
-{
-	follow_add(g, &a->last, &b->first);
-	if (a->empty)
-		bits_or(&a->first, &b->first);
-	if (b->empty)
-		bits_or(&a->last, &b->last);
-	else
-		a->last = b->last;
-	a->empty = a->empty && b->empty;
-}
-
-static int positions(struct glushkov *g, uint32_t at, struct span_of *out);
-
-static int positions_repeat(struct glushkov *g, const struct pattern_node *n, struct span_of *out)
-{
-	uint32_t copies = n->b == PATTERN_MORE ? (n->a > 0 ? n->a : 1) : n->b;
-	*out = (struct span_of){ .empty = true };
-	for (uint32_t i = 0; i < copies; i++) {
-		struct span_of one;
-		TRY(positions(g, n->first, &one));
-		one.empty = one.empty || i >= n->a;
-		if (n->b == PATTERN_MORE && i + 1 == copies)
-			follow_add(g, &one.last, &one.first);
-		concatenate(g, out, &one);
-	}
-	return 0;
-}
-
-static int positions(struct glushkov *g, uint32_t at, struct span_of *out)
-{
-	const struct pattern_node *n = &g->p->node[at];
-	struct span_of one;
-	*out = (struct span_of){ .empty = n->kind != PATTERN_ALT && n->kind != PATTERN_SET };
-	switch (n->kind) {
-	case PATTERN_EMPTY:
-		return 0;
-	case PATTERN_SET:
-		if (g->count == POSITIONS)
-			return schema_refuse(
-				g->c, "minLength or maxLength beside a pattern of that size");
-		g->set[g->count] = at;
-		out->first.word[g->count / 64] |= (uint64_t)1 << (g->count % 64);
-		out->last = out->first;
-		g->count++;
-		return 0;
-	case PATTERN_SEQ:
-		for (uint32_t c = n->first; c != PATTERN_NONE; c = g->p->node[c].next) {
-			TRY(positions(g, c, &one));
-			concatenate(g, out, &one);
-		}
-		return 0;
-	case PATTERN_ALT:
-		for (uint32_t c = n->first; c != PATTERN_NONE; c = g->p->node[c].next) {
-			TRY(positions(g, c, &one));
-			bits_or(&out->first, &one.first);
-			bits_or(&out->last, &one.last);
-			out->empty = out->empty || one.empty;
-		}
-		return 0;
-	case PATTERN_REPEAT:
-		return positions_repeat(g, n, out);
-	default:
-		return schema_refuse(g->c, "pattern with ^ or $ elsewhere than at the ends");
-	}
-}
-
-/* The rule of position i after n characters, n counted up to max, or to min without max. */
-static void length_rule(struct glushkov *g, const struct span_of *all, uint32_t first, uint32_t i,
-			uint32_t n, uint64_t min, uint64_t max)
-{
-	uint32_t top = (uint32_t)(max != UINT64_MAX ? max : min), next = n < top ? n + 1 : top;
-	struct buf line = { 0 };
-	struct writer w = { g->c, g->p, &line };
-	const struct bits *to = i == g->count ? &all->first : &g->follow[i];
-	bool last = i == g->count ? all->empty : bit_at(&all->last, i);
-	buf_add_text(&line, last && n >= min ? "\"\"" : "[]");
-	for (uint32_t k = 0; k < g->count && (max == UINT64_MAX || n < max); k++) {
-		if (!bit_at(to, k))
-			continue;
-		buf_add_text(&line, " | ");
-		write_set(&w, &g->p->node[g->set[k]]);
-		buf_add_text(&line, " ");
-		schema_rule_name(g->c, first + next * (g->count + 1) + k, &line);
-	}
-	schema_rule_write(g->c, first + n * (g->count + 1) + i, &line);
-	buf_free(&line);
-}
-
-static int write_lengths(struct schema *c, const struct pattern *p, uint32_t root, uint64_t min,
-			 uint64_t max, struct buf *out)
-{
-	struct glushkov *g = calloc(1, sizeof *g);
-	struct span_of all;
-	uint64_t top = max != UINT64_MAX ? max : min;
-	if (g == NULL)
-		return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
-	g->c = c;
-	g->p = p;
-	int rc = positions(g, root, &all);
-	if (rc == 0 && (top > LENGTH || (top + 1) * (g->count + 1) > 20000))
-		rc = schema_refuse(c, "minLength or maxLength beside a pattern of that size");
-	uint32_t first = c->rules + 1;
-	if (rc == 0)
-		c->rules += (uint32_t)(top + 1) * (g->count + 1);
-	for (uint32_t n = 0; rc == 0 && n <= top; n++) {
-		for (uint32_t i = 0; i <= g->count && c->out->len <= SCHEMA_OUT_MAX; i++)
-			length_rule(g, &all, first, i, n, min, max);
-	}
-	if (rc == 0 && c->out->len > SCHEMA_OUT_MAX)
-		rc = schema_wrong(c, "its rules are longer than 8 MiB");
-	if (rc == 0)
-		schema_rule_name(c, first + g->count, out);
-	free(g);
-	return rc;
 }
 
 /* ---- strings ---- */
 
-static int expression(struct schema *c, const char *regex, size_t len, bool search, uint64_t min,
-		      uint64_t max, struct buf *body)
+/* One expression as it is; 0: it has to be a language. */
+static int expression(struct schema *c, const char *regex, size_t len, bool search,
+		      struct buf *body)
 {
 	struct pattern p = { 0 };
+	struct err ignored;
 	uint32_t root;
 	struct writer w = { c, &p, body };
+	int rc = pattern_regex(&p, regex, len, &root, &ignored);
+	if (rc == 0)
+		rc = pattern_anchor(&p, &root, search, &ignored);
+	if (rc < 0 || !pattern_is_plain(&p, root)) {
+		pattern_free(&p);
+		return 0;
+	}
 	buf_add_text(body, "\"\\\"\" ");
-	int rc = pattern_regex(&p, regex, len, &root, c->e);
-	if (rc == 0)
-		rc = pattern_anchor(&p, &root, search, c->e);
-	if (rc == 0)
-		rc = min == 0 && max == UINT64_MAX ? write_node(&w, root)
-						   : write_lengths(c, &p, root, min, max, body);
+	rc = write_node(&w, root);
 	buf_add_text(body, " \"\\\"\"");
 	pattern_free(&p);
-	return rc < 0 ? rc : buf_done(body, c->e);
-}
-
-static int format_regex(struct schema *c, const json_t *format, const char **out)
-{
-	const char *name = json_string_value(format);
-	*out = NULL;
-	if (name == NULL)
-		return schema_wrong(c, "format is not a string");
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-		if (strcmp(name, formats[i].name) == 0)
-			*out = formats[i].regex;
-	}
-	char what[100];
-	(void)snprintf(what, sizeof what, "format %.64s", name);
-	return *out == NULL ? schema_refuse(c, what) : 0;
+	return rc < 0 ? rc : 1;
 }
 
 static int plain_string(struct schema *c, uint64_t min, uint64_t max, struct buf *body)
@@ -335,29 +224,55 @@ static int plain_string(struct schema *c, uint64_t min, uint64_t max, struct buf
 	return buf_done(body, c->e);
 }
 
+/* The language of the keywords. Where the product with a large maxLength is too large, shorter
+ * strings are valid too. */
+static int by_language(struct schema *c, const json_t *s, uint64_t min, uint64_t max,
+		       struct buf *body)
+{
+	static const uint64_t more[] = { 256, 64, 16 };
+	struct regular *r;
+	int rc = schema_language_read(c, s, &r);
+	for (size_t i = 0; i < 3 && rc == ERR_UNSUPPORTED && max != UINT64_MAX; i++) {
+		json_t *shorter = schema_own(c, json_copy((json_t *)s));
+		if (min + more[i] >= max)
+			continue;
+		if (shorter == NULL ||
+		    json_object_set_new(shorter, "maxLength",
+					json_integer((json_int_t)(min + more[i]))))
+			return schema_no_memory(c);
+		rc = schema_language_read(c, shorter, &r);
+	}
+	return rc < 0 ? rc : schema_language_write(c, r, body);
+}
+
 int schema_string(struct schema *c, const json_t *s, struct buf *body)
 {
 	const json_t *pattern = json_object_get(s, "pattern"),
-		     *format = json_object_get(s, "format");
+		     *format = json_object_get(s, "format"),
+		     *excluded = json_object_get(s, KEY_EXCLUDED);
+	size_t expressions = json_array_size(pattern) + json_array_size(format);
 	uint64_t min = 0, max = UINT64_MAX;
-	const char *regex;
 	TRY(schema_count(c, s, "minLength", &min));
 	TRY(schema_count(c, s, "maxLength", &max));
 	if (min > max) {
 		buf_add_text(body, "[]");
 		return buf_done(body, c->e);
 	}
-	if (pattern != NULL && format != NULL)
-		return schema_refuse(c, "pattern beside format");
-	if (pattern != NULL && !json_is_string(pattern))
-		return schema_wrong(c, "pattern is not a string");
-	if (pattern != NULL)
-		return expression(c, json_string_value(pattern), json_string_length(pattern), true,
-				  min, max, body);
-	if (format == NULL)
+	bool lengths = min > 0 || max != UINT64_MAX,
+	     others = json_object_get(s, KEY_UNMATCHED) != NULL;
+	if (expressions == 0 && !others && excluded == NULL)
 		return plain_string(c, min, max, body);
-	TRY(format_regex(c, format, &regex));
-	if (regex == NULL)
-		return ERR_UNSUPPORTED;
-	return expression(c, regex, strlen(regex), false, min, max, body);
+	if (expressions == 0 && !others && !lengths)
+		return schema_other_string(c, excluded, body);
+	if (expressions == 1 && !others && !lengths && excluded == NULL) {
+		const json_t *one = json_array_get(pattern != NULL ? pattern : format, 0);
+		const char *text = json_string_value(one);
+		if (text == NULL)
+			return schema_wrong(c, "pattern is not a string");
+		text = pattern != NULL ? text : schema_format(text);
+		int rc = expression(c, text, strlen(text), pattern != NULL, body);
+		if (rc != 0)
+			return rc < 0 ? rc : buf_done(body, c->e);
+	}
+	return by_language(c, s, min, max, body);
 }

@@ -281,7 +281,7 @@ static int add_json_value(const json_t *schema, const json_t *root, const char *
 		    json_object_set(copy, shared[i], json_object_get(root, shared[i])) < 0)
 			rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	if (rc == 0)
-		rc = schema_grammar(copy, rule, out, e);
+		rc = schema_grammar(copy, rule, out, NULL, e);
 	json_decref(copy);
 	return rc;
 }
@@ -386,7 +386,7 @@ static int add_arguments(const struct reply_frame *f, const json_t *function, co
 		return add_members(f, schema, prefix, out, e);
 	json_t *copy = json_copy((json_t *)schema);
 	int rc = copy && json_object_set_new(copy, "type", json_string("object")) == 0
-			 ? schema_grammar(copy, prefix, out, e)
+			 ? schema_grammar(copy, prefix, out, NULL, e)
 			 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	json_decref(copy);
 	return rc < 0 ? err_prefix(e, "tool %.60s", name) : 0;
@@ -420,7 +420,7 @@ static int add_any_members(const struct reply_frame *f, const char *prefix, stru
 		reply_frame_avoid(out, value, end, terminators(f->syntax, end));
 	} else {
 		json_t *any = json_object();
-		int rc = any ? schema_grammar(any, value, out, e)
+		int rc = any ? schema_grammar(any, value, out, NULL, e)
 			     : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 		json_decref(any);
 		TRY(rc);

@@ -1,0 +1,175 @@
+/* Text of rules: names, literals, constants, and the rules that every schema may use. */
+#include "grammar/schema_parts.h"
+
+#include "base/json.h"
+#include "base/text.h"
+
+#include <string.h>
+
+uint32_t schema_rule_begin(struct schema *c) { return ++c->rules; }
+
+void schema_rule_name(const struct schema *c, uint32_t rule, struct buf *body)
+{
+	buf_printf(body, "%s-%u", c->prefix, rule);
+}
+
+void schema_rule_write(struct schema *c, uint32_t rule, const struct buf *body)
+{
+	schema_rule_name(c, rule, c->out);
+	buf_add_text(c->out, " ::= ");
+	buf_add_buf(c->out, body);
+	buf_add_text(c->out, "\n");
+}
+
+void schema_literal(struct buf *body, const char *text, size_t len)
+{
+	buf_add_text(body, "\"");
+	for (size_t i = 0; i < len; i++) {
+		unsigned char b = (unsigned char)text[i];
+		if (b < 0x20 || b == 0x7F)
+			buf_printf(body, "\\x%02X", b);
+		else if (b == '"' || b == '\\')
+			buf_printf(body, "\\%c", b);
+		else
+			buf_add_byte(body, b);
+	}
+	buf_add_text(body, "\"");
+}
+
+int schema_rule_of(struct schema *c, struct buf *body, struct buf *out)
+{
+	uint32_t rule = schema_rule_begin(c);
+	schema_rule_write(c, rule, body);
+	schema_rule_name(c, rule, out);
+	buf_free(body);
+	return buf_done(c->out, c->e) < 0 ? ERR_NOMEM : buf_done(out, c->e);
+}
+
+int schema_rule_value(struct schema *c, const json_t *node, struct buf *out)
+{
+	struct buf own = { 0 };
+	int rc = schema_value(c, node, &own);
+	if (rc < 0)
+		buf_free(&own);
+	return rc < 0 ? rc : schema_rule_of(c, &own, out);
+}
+
+/* Spaces may stand where they may in any value. */
+int schema_constant(struct schema *c, const json_t *value, struct buf *body)
+{
+	const char *name;
+	json_t *v;
+	size_t i, n = 0;
+	struct buf text = { 0 };
+	bool list = json_is_array(value);
+	if (!list && !json_is_object(value)) {
+		int rc = json_write(value, 0, &text, c->e);
+		if (rc == 0)
+			schema_literal(body, text.bytes, text.len);
+		buf_free(&text);
+		return rc;
+	}
+	buf_add_text(body, list ? "\"[\" " : "\"{\" ");
+	json_array_foreach((json_t *)value, i, v) {
+		buf_add_text(body, n++ > 0 ? " " COMMA : "");
+		TRY(schema_constant(c, v, body));
+	}
+	json_object_foreach((json_t *)value, name, v) {
+		buf_add_text(body, n++ > 0 ? " " COMMA : "");
+		text_json_string(&text, name, strlen(name));
+		schema_literal(body, text.bytes != NULL ? text.bytes : "", text.len);
+		buf_add_text(body, " \":\" \" \"? ");
+		body->failed |= text.failed;
+		buf_free(&text);
+		TRY(schema_constant(c, v, body));
+	}
+	buf_add_text(body, list ? " \"]\"" : " \"}\"");
+	return buf_done(body, c->e);
+}
+
+/* ---- shared rules ---- */
+
+static const char hex4[] =
+	"([1-9abcefABCEF] %h %h %h | [dD] [0-7] %h %h | \"0\" [1-9a-fA-F] %h %h | "
+	"\"00\" [1-9a-fA-F] %h | \"000\" [1-9a-fA-F])";
+static const char pair4[] = "[dD] [89abAB] %h %h \"\\\\u\" [dD] [c-fC-F] %h %h";
+
+/* Text with %h for a hex digit, and %p for the prefix. */
+static void template_write(struct schema *c, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (text[0] == '%' && text[1] == 'h')
+			buf_add_text(c->out, "[0-9a-fA-F]");
+		else if (text[0] == '%' && text[1] == 'p')
+			buf_add_text(c->out, c->prefix);
+		else
+			buf_add_byte(c->out, (unsigned char)*text);
+		text += text[0] == '%';
+	}
+}
+
+static void char_write(struct schema *c)
+{
+	if (c->wrote_char)
+		return;
+	c->wrote_char = true;
+	template_write(c, "%p-escape ::= \"\\\\\" ([\"\\\\/bfnrt] | \"u\" (");
+	template_write(c, hex4);
+	template_write(c, " | ");
+	template_write(c, pair4);
+	template_write(c, "))\n%p-char ::= [^\"\\\\\\x00-\\x1F] | %p-escape\n");
+}
+
+static void string_write(struct schema *c)
+{
+	char_write(c);
+	if (!c->wrote_string)
+		template_write(
+			c, "%p-string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1F] | %p-escape)* \"\\\"\"\n");
+	c->wrote_string = true;
+}
+
+static void number_write(struct schema *c)
+{
+	if (!c->wrote_number)
+		template_write(
+			c, "%p-integer ::= \"0\" | \"-\"? [1-9] [0-9]{0,14}\n"
+			   "%p-number ::= \"-\"? (\"0\" | [1-9] [0-9]{0,14}) (\".\" [0-9]{1,15})? "
+			   "([eE] [+-]? [0-9]{1,2})?\n");
+	c->wrote_number = true;
+}
+
+static void value_write(struct schema *c)
+{
+	string_write(c);
+	number_write(c);
+	if (!c->wrote_value)
+		template_write(
+			c,
+			"%p-value ::= %p-object | %p-array | %p-string | %p-number | \"true\" | \"false\" | "
+			"\"null\"\n"
+			"%p-object ::= \"{\" (%p-member (\",\" \" \"? %p-member)*)? \"}\"\n"
+			"%p-member ::= %p-string \":\" \" \"? %p-value\n"
+			"%p-array ::= \"[\" (%p-value (\",\" \" \"? %p-value)*)? \"]\"\n");
+	c->wrote_value = true;
+}
+
+int schema_shared(struct schema *c, const char *name, struct buf *body)
+{
+	if (strcmp(name, "char") == 0)
+		char_write(c);
+	else if (strcmp(name, "string") == 0)
+		string_write(c);
+	else if (strcmp(name, "number") == 0 || strcmp(name, "integer") == 0)
+		number_write(c);
+	else
+		value_write(c);
+	buf_printf(body, "%s-%s", c->prefix, name);
+	return buf_done(body, c->e);
+}
+
+int schema_shared_object(struct schema *c)
+{
+	value_write(c);
+	return buf_done(c->out, c->e);
+}
