@@ -234,11 +234,6 @@ struct reply_family engine_reply_family(const struct engine *m)
 	return m->text ? language_family(m->text) : (struct reply_family){ 0 };
 }
 
-enum reply_ids engine_reply_ids(const struct engine *m)
-{
-	return m->text ? language_ids(m->text) : REPLY_IDS_CALL;
-}
-
 /* A control token that the reader of this family gets to see, and that ends nothing. */
 static bool is_marker(const struct engine *m, enum reply_syntax s,
 		      const struct tokenizer_control *c)

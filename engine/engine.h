@@ -93,7 +93,6 @@ int engine_chat_encode(const struct engine *m, const struct engine_chat *c, stru
 
 /* How the model's replies are written, and the ids of their calls, as its template has them. */
 struct reply_family engine_reply_family(const struct engine *m);
-enum reply_ids engine_reply_ids(const struct engine *m);
 /* reply_frame_grammar with the markers that are control tokens of this model. */
 int engine_frame_grammar(const struct engine *m, struct reply_frame f, struct buf *out,
 			 struct err *e) MUST_USE;

@@ -173,6 +173,73 @@ static int shape_thought(const struct engine_history_form *f, json_t *message, s
 	return failed ? no_memory(e) : 0;
 }
 
+/* ---- one call in a message ---- */
+
+/* The answers right behind `from` to the call with this id move to the end of out. */
+static int take_answers(json_t *messages, size_t from, const char *id, json_t *out, struct err *e)
+{
+	while (from < json_array_size(messages)) {
+		json_t *m = json_array_get(messages, from);
+		const char *its = json_string_value(json_object_get(m, "tool_call_id"));
+		const char *role = json_string_value(json_object_get(m, "role"));
+		if (!role || strcmp(role, "tool") != 0)
+			break;
+		if (!id || !its || strcmp(id, its) != 0) {
+			from++;
+			continue;
+		}
+		if (json_array_append(out, m) < 0)
+			return no_memory(e);
+		json_array_remove(messages, from);
+	}
+	return 0;
+}
+
+/* A message's calls one by one, each in a message of its own with its answers behind it; the first
+ * keeps content and reasoning. The message stands at `at`, and is taken out. */
+static int split_message(json_t *messages, size_t at, json_t *out, struct err *e)
+{
+	json_t *message = json_incref(json_array_get(messages, at)), *call;
+	json_t *calls = json_incref(json_object_get(message, "tool_calls"));
+	size_t k;
+	int rc = 0;
+	json_array_remove(messages, at);
+	json_array_foreach(calls, k, call) {
+		json_t *one = json_pack("[O]", call);
+		json_t *m = k == 0 ? json_copy(message)
+				   : json_pack("{s:s,s:s}", "role", "assistant", "content", "");
+		if (json_object_set_new(m, "tool_calls", one) < 0 ||
+		    json_array_append_new(out, m) < 0)
+			TRY_OUT(no_memory(e));
+		const char *id = json_string_value(json_object_get(call, "id"));
+		TRY_OUT(take_answers(messages, at, id, out, e));
+	}
+out:
+	json_decref(calls);
+	json_decref(message);
+	return rc;
+}
+
+static int split_calls(json_t *messages, struct err *e)
+{
+	json_t *out = json_array();
+	int rc = out ? 0 : no_memory(e);
+	while (rc == 0 && json_array_size(messages) > 0) {
+		json_t *m = json_array_get(messages, 0);
+		if (json_array_size(json_object_get(m, "tool_calls")) > 1) {
+			rc = split_message(messages, 0, out, e);
+			continue;
+		}
+		if (json_array_append(out, m) < 0)
+			rc = no_memory(e);
+		json_array_remove(messages, 0);
+	}
+	if (rc == 0 && json_array_extend(messages, out) < 0)
+		rc = no_memory(e);
+	json_decref(out);
+	return rc;
+}
+
 /* ---- messages ---- */
 
 static int shape_message(const struct engine_history_form *f, struct ids *ids, json_t *message,
@@ -195,6 +262,8 @@ int engine_history_shape(const struct engine_history_form *f, json_t *messages, 
 	int rc = ids.now ? 0 : no_memory(e);
 	json_t *message;
 	size_t i;
+	if (rc == 0 && f->one_call)
+		rc = split_calls(messages, e);
 	json_array_foreach(messages, i, message) {
 		if (rc == 0 && !json_is_object(message))
 			rc = err_set(e, ERR_INPUT, "message %zu is not an object", i);
@@ -209,7 +278,8 @@ int engine_history_shape(const struct engine_history_form *f, json_t *messages, 
 
 #define THOUGHT "canary thought"
 #define PART "canary part"
-#define CALL "{\"canary\": \"twig\"}"
+#define VALUE "twig"
+#define CALL "{\"canary\": \"" VALUE "\"}"
 
 struct prober {
 	engine_history_render *render;
@@ -272,6 +342,11 @@ static const char *const sample_ids[] = {
 	[REPLY_IDS_NINE] = "a1B2c3D4e",
 	[REPLY_IDS_FUNCTION] = "functions.canary_call:0",
 };
+static const char *const other_ids[] = {
+	[REPLY_IDS_CALL] = "call_123456789abcdef012345678",
+	[REPLY_IDS_NINE] = "b1B2c3D4e",
+	[REPLY_IDS_FUNCTION] = "functions.canary_call:1",
+};
 
 /* A family that has ids of its own is taken at its word; else the first kind that the template
  * renders. */
@@ -280,7 +355,7 @@ static enum reply_ids probe_ids(const struct prober *p, enum reply_ids ids)
 	static const enum reply_ids kinds[] = { REPLY_IDS_CALL, REPLY_IDS_NINE };
 	for (size_t i = 0; i < 2 && ids == REPLY_IDS_CALL; i++)
 		for (int bare = 0; bare < 2; bare++) {
-			json_t *arguments = json_pack("{ss}", "canary", "twig");
+			json_t *arguments = json_pack("{ss}", "canary", VALUE);
 			const char *id = sample_ids[kinds[i]];
 			json_t *m = bare ? lone_call_canary(arguments, id)
 					 : call_canary(arguments, id, "", NULL);
@@ -290,16 +365,49 @@ static enum reply_ids probe_ids(const struct prober *p, enum reply_ids ids)
 	return ids;
 }
 
+/* Whether the template takes an object apart: it holds the value, and not as Python prints a
+ * dict. */
+static bool takes_object(const struct prober *p, const char *id, bool tools)
+{
+	json_t *m = lone_call_canary(json_pack("{ss}", "canary", VALUE), id);
+	json_incref(m);
+	bool held = canary(p, m, tools, VALUE) > 0;
+	return canary(p, m, tools, "{'canary'") == 0 && held;
+}
+
 static enum history_arguments probe_arguments(const struct prober *p, const char *id)
 {
 	for (int tools = 1; tools >= 0; tools--) {
-		json_t *object = lone_call_canary(json_pack("{ss}", "canary", "twig"), id);
-		if (canary(p, object, tools, CALL) == 1)
+		if (takes_object(p, id, tools))
 			return HISTORY_ARGUMENTS_OBJECT;
 		if (canary(p, lone_call_canary(json_string(CALL), id), tools, CALL) == 1)
 			return HISTORY_ARGUMENTS_TEXT;
 	}
 	return HISTORY_ARGUMENTS_ANY;
+}
+
+/* Arguments in the form that was found. */
+static json_t *sample_arguments(enum history_arguments form, const char *value)
+{
+	return form == HISTORY_ARGUMENTS_TEXT ? json_sprintf("{\"canary\": \"%s\"}", value)
+					      : json_pack("{ss}", "canary", value);
+}
+
+/* Two calls in one message, and their answers: whether the second is refused, or left out. */
+static bool takes_one_call(const struct prober *p, const struct engine_history_form *f)
+{
+	const char *id = sample_ids[f->ids], *other = other_ids[f->ids];
+	json_t *one = call_canary(sample_arguments(f->arguments, VALUE), id, "", NULL);
+	json_t *two = call_canary(sample_arguments(f->arguments, VALUE), id, "", NULL);
+	json_t *second = json_pack("{s:s,s:s,s:{s:s,s:o}}", "id", other, "type", "function",
+				   "function", "name", "canary_call", "arguments",
+				   sample_arguments(f->arguments, "branch"));
+	json_t *answer = json_pack("{s:s,s:s,s:s,s:s}", "role", "tool", "tool_call_id", other,
+				   "name", "canary_call", "content", "seed");
+	json_array_append_new(json_object_get(json_array_get(two, 1), "tool_calls"), second);
+	json_array_append_new(two, answer);
+	bool takes = canary(p, one, true, VALUE) > 0;
+	return canary(p, two, true, "branch") < 1 && takes;
 }
 
 /* A user and an assistant whose content (consumed) follows. */
@@ -332,7 +440,7 @@ static void probe_thoughts(const struct prober *p, struct engine_history_form *f
 							   "text", "text", "nut"),
 						 NULL),
 				   THOUGHT);
-	json_t *arguments = json_pack("{ss}", "canary", "twig");
+	json_t *arguments = json_pack("{ss}", "canary", VALUE);
 	f->thought_alone = canary(p, call_canary(json_incref(arguments), id, "nut", THOUGHT), true,
 				  THOUGHT) < 0 &&
 			   canary(p, call_canary(arguments, id, "", THOUGHT), true, THOUGHT) > 0;
@@ -344,6 +452,7 @@ void engine_history_probe(struct engine_history_form *f, engine_history_render *
 	const struct prober p = { render, self };
 	f->ids = probe_ids(&p, ids);
 	f->arguments = probe_arguments(&p, sample_ids[f->ids]);
+	f->one_call = takes_one_call(&p, f);
 	f->parts = takes_list(&p,
 			      json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type",
 					"text", "text", PART),

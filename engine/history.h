@@ -20,6 +20,7 @@ struct engine_history_form {
 	bool parts;         /* content may be a list */
 	bool thought_parts; /* reasoning is read from the content's parts */
 	bool thought_alone; /* a message that calls may have reasoning or content */
+	bool one_call;      /* a message has one call: others are refused, or not rendered */
 };
 
 /* Render messages and tools (NULL: none) without a prompt for the answer, appended to text. */
@@ -32,8 +33,9 @@ void engine_history_probe(struct engine_history_form *f, engine_history_render *
 
 /* Give a list of messages the form, in place. An assistant's reasoning (`reasoning_content`,
  * `reasoning` or `thinking`) is put under all three names; ids that the template would refuse
- * become ids that it takes, in calls and in the messages that answer them. ERR_UNSUPPORTED:
- * content that is no text. */
+ * become ids that it takes, in calls and in the messages that answer them; a message with more
+ * calls than the template takes becomes several, each with its answers. ERR_UNSUPPORTED: content
+ * that is no text. */
 int engine_history_shape(const struct engine_history_form *f, json_t *messages,
 			 struct err *e) MUST_USE;
 

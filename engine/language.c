@@ -381,9 +381,9 @@ static void probe(struct language *t)
 	bool kimi = t->family.syntax == REPLY_SYNTAX_KIMI;
 	engine_history_probe(&t->form, render_canary, t,
 			     kimi ? REPLY_IDS_FUNCTION : REPLY_IDS_CALL);
+	t->family.ids = t->form.ids;
+	t->family.one_call = t->form.one_call;
 }
-
-enum reply_ids language_ids(const struct language *t) { return t->form.ids; }
 
 struct reply_family language_family(const struct language *t) { return t->family; }
 

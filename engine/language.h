@@ -49,8 +49,6 @@ int language_chat(const struct language *t, const struct engine_chat *c, struct 
 
 /* The family of replies, by the template that renders tools. */
 struct reply_family language_family(const struct language *t);
-/* The ids of calls that the template takes. */
-enum reply_ids language_ids(const struct language *t);
 
 /* Streaming decode of one answer: each push appends the whole UTF-8 sequences that are complete
  * now and keeps the rest. The pieces together are the decode of all ids, save that ill-formed

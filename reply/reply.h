@@ -59,12 +59,18 @@ struct reply_event {
 	const char *id; /* with REPLY_CALL_NAME: the call's id as the model wrote it, or NULL */
 };
 
-/* What a template says of its family. */
+/* What a template takes as the id of a call: anything; nine letters and digits (Mistral);
+ * functions.NAME:INDEX (Kimi), the index counted over the conversation. */
+enum reply_ids { REPLY_IDS_CALL, REPLY_IDS_NINE, REPLY_IDS_FUNCTION };
+/* What a template says of its family. ids and one_call are found by who can render it; zero
+ * here. */
 struct reply_family {
 	enum reply_syntax syntax;
 	bool thinks; /* its template knows reasoning */
-	const char *
-		unread; /* what a person should know: it takes tools and calls are not read; or NULL */
+	/* What a person should know: it takes tools and calls are not read; or NULL. */
+	const char *unread;
+	enum reply_ids ids; /* of calls */
+	bool one_call;      /* a message has one call at most */
 };
 
 struct reply_options {
@@ -74,9 +80,9 @@ struct reply_options {
 			      * a family writes without their type get the type of the schema. */
 	bool framed; /* the text follows a grammar: reasoning, then calls if there are tools, or
 			content to the end, in which nothing is a marker */
-	/* Where an end of reasoning may come that neither prompt nor reply began: if it comes within
-	 * that many bytes, before any other mark, all before it is reasoning. Until then nothing is
-	 * given out. 0: what stands before it is content, and so is it. */
+	/* Where an end of reasoning may come that neither prompt nor reply began: if it comes
+	 * within that many bytes, before any other mark, all before it is reasoning. Until then
+	 * nothing is given out. 0: what stands before it is content, and so is it. */
 	size_t unbegun;
 };
 
@@ -113,9 +119,6 @@ bool reply_syntax_markers(enum reply_syntax s);
 
 /* ---- ids of calls ---- */
 
-/* What a template takes as the id of a call: anything; nine letters and digits (Mistral);
- * functions.NAME:INDEX (Kimi), the index counted over the conversation. */
-enum reply_ids { REPLY_IDS_CALL, REPLY_IDS_NINE, REPLY_IDS_FUNCTION };
 #define REPLY_ID_BYTES 96 /* the longest, with its end */
 bool reply_id_fits(enum reply_ids form, const char *id);
 /* The id of the call with this number in the conversation: where the form has no place for name or

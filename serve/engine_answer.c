@@ -280,7 +280,7 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .choice = &f->choice,
 				      .device = { f->device, f->device_name, NULL, NULL },
 				      .context_max = m->context_max,
-				      .ids = engine_reply_ids(m->engine),
+				      .ids = engine_reply_family(m->engine).ids,
 				      .notes = f->notes };
 }
 

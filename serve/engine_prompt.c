@@ -132,19 +132,15 @@ static int constrain_with(struct answer *a, const struct demand *d, struct buf *
 	struct grammar_text t = { .kind = d->kind,
 				  .text = q->constraint_text.bytes ? q->constraint_text.bytes : "",
 				  .len = q->constraint_text.len };
+	bool single = q->one_call || d->name || engine_reply_family(a->by->engine).one_call;
+	const struct reply_frame f = { .syntax = a->syntax,
+				       .thought = a->thought,
+				       .answer = d->answer,
+				       .tools = a->q.tools,
+				       .name = d->name,
+				       .calls_max = single ? 1 : CALLS_MAX };
 	bool bare = a->thought == REPLY_THOUGHT_NONE && !a->q.tools;
-	int rc = bare ? 0
-		      : engine_frame_grammar(a->by->engine,
-					     (struct reply_frame){ .syntax = a->syntax,
-								   .thought = a->thought,
-								   .answer = d->answer,
-								   .tools = a->q.tools,
-								   .name = d->name,
-								   .calls_max =
-									   q->one_call || d->name
-										   ? 1
-										   : CALLS_MAX },
-					     frame, e);
+	int rc = bare ? 0 : engine_frame_grammar(a->by->engine, f, frame, e);
 	if (rc < 0)
 		return err_prefix(e, "\"%s\"", a->q.tools ? "tools" : d->field);
 	if (d->kind == GRAMMAR_CALL) {

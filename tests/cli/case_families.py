@@ -306,6 +306,14 @@ def check_calls(ask):
     ]
     other = ask.plain(third, tools=LOOSE).message
     assert called(other) == want and not {c.id for c in other.tool_calls} & set(ids), (other, ids)
+    # two calls that another model wrote, to a template that may take one
+    function = lambda n: {"name": n, "arguments": "{}"}
+    two = [{"id": n, "type": "function", "function": function(n)} for n in ("look_up", "count")]
+    both = [
+        {"role": "tool", "tool_call_id": n, "content": c} for n, c in (("look_up", "7"), ("count", "again"))
+    ]
+    back = ask.plain([*start, {"role": "assistant", "tool_calls": two}, *both], tools=LOOSE)
+    assert back.message.content == "It rains in Oslo.", back
     # an id of another server
     said = json.loads(json.dumps(said).replace(ids[0], "toolu_01A"))
     results = json.loads(json.dumps(results).replace(ids[0], "toolu_01A"))

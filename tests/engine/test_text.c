@@ -291,6 +291,14 @@ Test(text, tool_arguments_take_the_form_the_template_wants)
 	check_call(object, json_string("{\"a\":1}"), "{\"a\": 1}");
 	check_call(text, json_pack("{s:i}", "a", 1), "{\"a\": 1}");
 	check_call(text, json_string("{\"a\":1}"), "{\"a\":1}");
+	/* members one by one, and a way out for those who send text */
+	static const char members[] = "{% for m in messages %}{% for c in m.tool_calls or [] %}"
+		"{% if c.function.arguments is mapping %}{% for k, v in c.function.arguments.items() %}"
+		"{{ k }}={{ v }};{% endfor %}{% else %}raw={{ c.function.arguments }}{% endif %}{% endfor %}{% endfor %}";
+	check_call(members, json_string("{\"a\":1}"), "a=1;");
+	static const char printed[] = "{% for m in messages %}{% for c in m.tool_calls or [] %}"
+		"{{ c.function.arguments }}{% endfor %}{% endfor %}";
+	check_call(printed, json_pack("{s:i}", "a", 1), "{\"a\": 1}");
 }
 
 static void check_text(const char *template, const char *messages, const char *expected)
@@ -426,4 +434,34 @@ Test(text, the_prompt_for_the_answer_begins_behind_the_messages)
 		json_decref(m);
 		language_close(t);
 	}
+}
+
+#define TWO(a, b) \
+	"{\"role\":\"assistant\",\"content\":\"c\",\"reasoning\":\"hm\",\"tool_calls\":[" \
+	"{\"id\":\"" a "\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}}," \
+	"{\"id\":\"" b "\",\"function\":{\"name\":\"g\",\"arguments\":{\"x\":2}}}]}"
+#define ANSWER(id, said) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" said "\"}"
+
+/* One refuses two calls, the other leaves the second out. */
+Test(text, calls_are_given_one_by_one_where_a_template_takes_one)
+{
+#define SPOKEN "{{ m.reasoning or '' }}{{ m.content }}"
+#define ONE "{% set c = m.tool_calls[0].function %}({{ c.name }}{{ c.arguments | tojson }})"
+#define EACH(inside) \
+	"{% for m in messages %}" SPOKEN "{% if m.tool_calls %}" inside "{% endif %};{% endfor %}"
+	static const char refuses[] =
+		EACH("{% if m.tool_calls | length != 1 %}{{ raise_exception('one') }}{% endif %}" ONE);
+	static const char drops[] = EACH(ONE);
+	static const char all[] =
+		EACH("{% for c in m.tool_calls %}({{ c.function.arguments | tojson }}){% endfor %}");
+	const char *two = "[" TWO("a", "b") "," ANSWER("b", "2") "," ANSWER("a", "1") "," ANSWER("z", "?") "]";
+	check_text(refuses, two, "hmc(f{\"x\": 1});1;(g{\"x\": 2});2;?;");
+	check_text(drops, two, "hmc(f{\"x\": 1});1;(g{\"x\": 2});2;?;");
+	check_text(all, two, "hmc({\"x\": 1})({\"x\": 2});2;1;?;");
+	struct language *t = open_template(refuses);
+	cr_expect(language_family(t).one_call);
+	language_close(t);
+	t = open_template(all);
+	cr_expect(!language_family(t).one_call);
+	language_close(t);
 }
