@@ -67,6 +67,15 @@ static int compile_regex(struct pattern *p, const char *text, size_t len, uint32
 	return pattern_done(p, e);
 }
 
+static int compile_lark(struct pattern *p, const char *text, size_t len, uint32_t *root,
+			struct err *e)
+{
+	uint32_t node;
+	TRY(pattern_lark(p, text, len, &node, e));
+	*root = pattern_rule_add(p, node);
+	return pattern_done(p, e);
+}
+
 /* One text as a sequence of characters. */
 static uint32_t choice_text(struct pattern *p, const char *text, size_t len)
 {
@@ -123,6 +132,9 @@ static int compile(struct pattern *p, const struct grammar_text *t, json_t *unus
 	case GRAMMAR_CHOICE:
 		return compile_choice(p, text, len, root, e);
 	case GRAMMAR_RULES:
+		if (pattern_is_lark(text, len))
+			return compile_lark(p, text, len, root, e);
+		/* fall through */
 	case GRAMMAR_CALL:
 		TRY(pattern_grammar(p, text, len, kind == GRAMMAR_CALL, e));
 		*root = pattern_rule(p, "root", 4);

@@ -53,7 +53,9 @@ struct pattern {
 	struct pattern_rule *rule;
 	uint32_t *slot; /* of rule names: index + 1, or 0 */
 	uint32_t nodes, node_room, ranges, range_room, rules, rule_room, slots;
-	int failed; /* ERR_NOMEM, or ERR_INPUT: over LIMIT_CONSTRAINT_NODES */
+	uint64_t work; /* of regular.h on it so far, at most LIMIT_CONSTRAINT_WORK */
+	bool lazy;     /* a lazy quantifier was read (regex.c); for who cares to set it back */
+	int failed;    /* ERR_NOMEM, or ERR_INPUT: over LIMIT_CONSTRAINT_NODES */
 };
 
 uint32_t pattern_add(struct pattern *p, enum pattern_kind kind, uint32_t a, uint32_t b);
@@ -87,8 +89,15 @@ int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e
 /* Nothing in the tree is decided between characters: network.h takes it as it is. */
 bool pattern_is_plain(const struct pattern *p, uint32_t root);
 
-/* grammar.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
+/* gbnf.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
 int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
 		    struct err *e) MUST_USE;
+
+/* lark.c: a grammar in Lark's language, added to p. *root: a node. ERR_INPUT names the line;
+ * ERR_UNSUPPORTED names what is not available. */
+int pattern_lark(struct pattern *p, const char *text, size_t len, uint32_t *root,
+		 struct err *e) MUST_USE;
+/* Whether a client's grammar is meant to be Lark's: no line outside of comments has ::=. */
+bool pattern_is_lark(const char *text, size_t len);
 
 #endif

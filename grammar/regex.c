@@ -298,7 +298,9 @@ static uint32_t quantified(struct regex_reader *r)
 		uint32_t again = read_again(r, begin, at);
 		return r->rc == 0 ? possessive(r, at, again, min, max) : 0;
 	}
-	if (!regex_take(r, "?") && (regex_peek(r, 0) == '*'))
+	if (regex_take(r, "?"))
+		r->p->lazy = true;
+	else if (regex_peek(r, 0) == '*')
 		return regex_wrong(r, "nothing to repeat");
 	return r->rc == 0 ? pattern_repeat(r->p, at, min, max) : 0;
 }

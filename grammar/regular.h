@@ -25,9 +25,15 @@ struct regular;
  * pattern_regex. */
 int regular_regex(struct regular **out, const char *text, size_t len, bool search,
 		  struct err *e) MUST_USE;
-/* The same of a tree that is read already; p grows by nodes. No CALL, no EDGE. */
+/* The same of a tree that is read already; p grows by nodes. No EDGE; a CALL's rule does not call
+ * itself. */
 int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool search,
 		 struct err *e) MUST_USE;
+/* The texts that the tree matches wherever in a text they stand. shortest: without those that begin
+ * with another, as a lazy expression finds them. ERR_UNSUPPORTED where it depends on what stands
+ * before or behind; a few texts that do are left out. */
+int regular_token(struct regular **out, struct pattern *p, uint32_t root, bool shortest,
+		  struct err *e) MUST_USE;
 /* The texts of a JSON list of strings; others in the list are passed over. */
 int regular_texts(struct regular **out, const json_t *list, struct err *e) MUST_USE;
 /* Every text of min to max characters; max UINT64_MAX: without end. min > max: none. */

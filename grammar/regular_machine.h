@@ -51,7 +51,10 @@ struct machine {
 	struct automaton_of *look, *behind;
 	uint32_t looks, behinds;
 	bool kinds; /* the kind of the last character matters: whether it is the start, ends a line */
-	uint64_t work;
+	bool token; /* what stands before and behind is not known */
+	bool may;   /* of a token: promises left at its end are taken as kept, else as broken */
+	bool asked; /* of a token: something asked what stands before it */
+	bool *seen; /* [rules]: whose sets were found */
 	struct err *e;
 	int rc; /* the first error */
 };

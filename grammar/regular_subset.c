@@ -197,6 +197,9 @@ static bool guard_pass(struct machine *m, uint32_t node, uint32_t context, uint3
 	const struct pattern_node n = m->p->node[node];
 	uint32_t first = context_of(m, context).first;
 	enum kind kind = (enum kind)m->context.pair[first].state;
+	if (context == 0 && n.kind != PATTERN_END &&
+	    (n.kind != PATTERN_LOOK || (n.a & PATTERN_LOOK_BEHIND) != 0))
+		m->asked = true;
 	if (n.kind == PATTERN_BEGIN)
 		return kind == EDGE || (n.a != 0 && (kind == LINE || (n.b && kind == LINE_WIDE)));
 	if (n.kind != PATTERN_LOOK) {
@@ -346,14 +349,16 @@ static bool ways_accept(const struct machine *m, const struct network_sets *sets
 {
 	struct network_set s = sets->set[at];
 	for (uint32_t i = s.first + 1; i < s.first + s.count; i++) {
-		if (sets->pair[i].state <= END && promises_end(m, sets->pair[i].stack))
+		struct network_pair at_end = sets->pair[i];
+		bool kept = m->token && at_end.state == END
+				    ? m->may || at_end.stack == NO_PROMISE
+				    : at_end.state <= END && promises_end(m, at_end.stack);
+		if (kept)
 			return true;
 	}
 	return false;
 }
 
-/* The automaton of what may follow from this state of the network on, in this context. What is
- * given is at the end of the alphabet's room: only its classes are shared. */
 struct regular *regular_determine(struct machine *m, uint32_t start, uint32_t context)
 {
 	struct network_sets sets = { 0 };

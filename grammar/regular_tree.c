@@ -26,8 +26,8 @@ void regular_no_memory(struct machine *m)
 
 void regular_worked(struct machine *m, uint64_t steps)
 {
-	m->work += steps;
-	if (m->work > LIMIT_CONSTRAINT_WORK && regular_going(m))
+	m->p->work += steps;
+	if (m->p->work > LIMIT_CONSTRAINT_WORK && regular_going(m))
 		m->rc = regular_large(m->e);
 }
 
@@ -126,6 +126,9 @@ static void build(struct machine *m, uint32_t node, uint32_t from, uint32_t to)
 		return;
 	case PATTERN_REPEAT:
 		build_repeat(m, &n, from, to);
+		return;
+	case PATTERN_CALL:
+		build(m, m->p->rule[n.a].root, from, to);
 		return;
 	case PATTERN_LOOK:
 		edge_add(m, (struct edge){ from, to, node, GUARD });
@@ -236,6 +239,11 @@ static void tree_search(struct machine *m, uint32_t node, bool inside, struct fo
 			f->set[f->sets++] = (struct regular_set){ n->a, n->b };
 		return;
 	}
+	if (n->kind == PATTERN_CALL && !m->seen[n->a]) {
+		m->seen[n->a] = true;
+		tree_search(m, m->p->rule[n->a].root, inside, f);
+		return;
+	}
 	if (behind && !inside &&
 	    regular_grow(m, (void **)&f->behind, f->behinds, sizeof *f->behind))
 		f->behind[f->behinds++] = node;
@@ -261,7 +269,7 @@ static void kinds_open(struct machine *m, struct found *f)
 		regex_letters_add(p);
 	at[PLAIN] = p->ranges;
 	if (f->words)
-		regex_plain_add(p);
+		regex_plain_add(p), regular_worked(m, 1u << 17);
 	at[LINE] = p->ranges;
 	pattern_range_add(p, '\n', '\n');
 	at[LINE_WIDE] = p->ranges;
@@ -321,14 +329,18 @@ static void machine_close(struct machine *m)
 	free(m->first);
 	free(m->set);
 	free(m->body);
+	free(m->seen);
 	free(m->look);
 	free(m->behind);
 }
 
 static void machine_open(struct machine *m, uint32_t root, struct found *f)
 {
+	m->seen = calloc((size_t)m->p->rules + 1, sizeof *m->seen);
+	if (m->seen == NULL)
+		regular_no_memory(m);
 	tree_search(m, root, false, f);
-	m->kinds = f->kinds;
+	m->kinds = f->kinds || m->token;
 	if (regular_going(m))
 		kinds_open(m, f);
 	m->sets = m->p->nodes;
@@ -354,11 +366,12 @@ static void machine_build(struct machine *m, uint32_t root, uint32_t any, bool s
 		regular_context_start(m);
 }
 
-int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool search, struct err *e)
+/* What m says by its options, of a tree in which a text may stand before. */
+static int tree_determine(struct machine *m, uint32_t root, bool search, struct regular **out)
 {
-	struct machine m = { .p = p, .e = e };
 	struct found f = { 0 };
 	struct pattern_list list = { 0 };
+	struct pattern *p = m->p;
 	uint32_t before = any_text(p), any = p->failed == 0 ? p->node[before].first : 0;
 	if (search) {
 		pattern_push(p, &list, before);
@@ -366,17 +379,64 @@ int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool se
 		root = pattern_close(p, &list, PATTERN_SEQ);
 	}
 	*out = NULL;
-	m.rc = pattern_done(p, e);
-	if (regular_going(&m))
-		machine_open(&m, root, &f);
-	if (regular_going(&m))
-		machine_build(&m, root, any, search);
-	if (regular_going(&m))
-		*out = regular_determine(&m, START, 0);
-	machine_close(&m);
+	m->rc = pattern_done(p, m->e);
+	if (regular_going(m))
+		machine_open(m, root, &f);
+	if (regular_going(m))
+		machine_build(m, root, any, search);
+	if (regular_going(m))
+		*out = regular_determine(m, START, 0);
+	machine_close(m);
 	free(f.set);
 	free(f.behind);
-	return m.rc;
+	return m->rc;
+}
+
+int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool search, struct err *e)
+{
+	struct machine m = { .p = p, .e = e };
+	return tree_determine(&m, root, search, out);
+}
+
+#define TOKENS_UNSURE 16 /* texts of a token that may depend on what follows: they are left out */
+
+/* Nothing follows a whole text. */
+static int end_first(struct regular *r, struct err *e)
+{
+	for (uint32_t s = 0; s < r->states; s++) {
+		for (uint32_t c = 0; c < r->classes && r->accept[s]; c++)
+			r->next[(size_t)s * r->classes + c] = REGULAR_NONE;
+	}
+	return regular_finish(r, e);
+}
+
+int regular_token(struct regular **out, struct pattern *p, uint32_t root, bool shortest,
+		  struct err *e)
+{
+	struct machine must = { .p = p, .e = e, .token = true },
+		       may = { .p = p, .e = e, .token = true, .may = true };
+	struct regular *other = NULL, *unsure = NULL;
+	int rc = tree_determine(&must, root, false, out);
+	if (rc == 0)
+		rc = tree_determine(&may, root, false, &other);
+	if (rc == 0)
+		rc = regular_subtract(&unsure, other, *out, e);
+	bool few = rc == 0 && (regular_is_empty(unsure) ||
+			       (regular_count(unsure, TOKENS_UNSURE + 1) <= TOKENS_UNSURE &&
+				!regular_is_empty(*out)));
+	if (rc == 0 && (must.asked || !few))
+		rc = err_set(e, ERR_UNSUPPORTED,
+			     "a terminal that looks at what stands before or behind it is not "
+			     "available");
+	if (rc == 0 && shortest)
+		rc = end_first(*out, e);
+	regular_close(other);
+	regular_close(unsure);
+	if (rc < 0) {
+		regular_close(*out);
+		*out = NULL;
+	}
+	return rc;
 }
 
 int regular_regex(struct regular **out, const char *text, size_t len, bool search, struct err *e)
