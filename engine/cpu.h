@@ -8,7 +8,8 @@
 
 #include <pthread.h>
 
-#define CPU_LOGIT_ROWS 32 /* rows of logits at a time */
+#define CPU_LOGIT_ROWS 32   /* rows of logits at a time */
+#define CPU_LATENT_LANES 32 /* query heads of several rows that share a latent row, about */
 
 /* ---- weights, packed for the kernels ---- */
 
@@ -83,6 +84,11 @@ struct job {
 	bool again; /* the pass has read this matrix before */
 };
 
+/* Neighbouring rows of one sequence, for one call of attention. */
+struct cpu_block {
+	uint32_t row, rows;
+};
+
 /* Buffers of a pass, for `rows` rows and `pages` pages. */
 struct workspace {
 	uint32_t rows;
@@ -106,6 +112,9 @@ struct workspace {
 	float *logits;              /* [CPU_LOGIT_ROWS][vocab] */
 	float *scratch;             /* [threads][scratch_floats] */
 	size_t scratch_floats;
+	struct cpu_block *block; /* [rows] */
+	float *record;           /* [record_floats] of attention's splits; NULL: none */
+	size_t record_floats;
 	/* Rows as codes, for the integer formats; NULL where no matrix has one. The rows of
 	 * normed, q_latent, value, gate and wide_gate. */
 	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code;
@@ -148,15 +157,18 @@ static inline struct cpu *cpu_of_keeper(struct model_keeper *k)
 static inline size_t cpu_cache_row_bytes(const struct model_config *c, enum kernel_cache cache)
 {
 	if (c->attention == MODEL_ATTN_MLA)
-		return kernel_cache_bytes(cache, c->kv_rank) +
-		       kernel_cache_bytes(cache, c->rope_head);
-	return 2 * (size_t)c->kv_heads * kernel_cache_bytes(cache, c->head);
+		return (kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->kv_rank) +
+			kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->rope_head)) /
+		       KERNEL_PAGE;
+	return (kernel_cache_bytes(cache, KERNEL_BY_POSITION, c->head) +
+		kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->head)) /
+	       KERNEL_PAGE * c->kv_heads;
 }
 
 /* Bytes of a page in one layer; those of a page's layers follow one another. */
 static inline size_t cpu_layer_bytes(const struct model_config *c, enum kernel_cache cache)
 {
-	return ((size_t)KERNEL_PAGE * cpu_cache_row_bytes(c, cache) + 63) / 64 * 64;
+	return KERNEL_PAGE * cpu_cache_row_bytes(c, cache);
 }
 
 /* Floats of a new cache row of one layer, before it is stored. */
@@ -197,6 +209,23 @@ void cpu_rows_run(struct cpu *m, uint32_t rows, cpu_row_work *work, const void *
 /* Row i of value [..][n] into row i of q, if the model has integer formats. */
 void cpu_row_quantise(const struct cpu *m, const float *value, uint32_t n,
 		      const struct kernel_quant *q, uint32_t i);
+
+/* How a model's heads attend in calls of the kernel. */
+struct cpu_heads {
+	uint32_t wide, tail, value; /* as in struct kernel_attention */
+	uint32_t heads, groups;     /* of a call at most; calls for a row */
+	uint32_t rows, lanes;       /* of a call at most */
+	/* Fill in what is the attention kind's own: a->rows rows from `row` on, group `group`. */
+	void (*shape)(const struct cpu *m, uint32_t layer, uint32_t row, uint32_t group,
+		      struct kernel_attention *a);
+};
+/* cpu_attend.c: all of it but shape; floats of a thread's scratch, and of records. */
+struct cpu_heads cpu_heads_of(const struct model_config *c);
+size_t cpu_heads_scratch(const struct model_config *c);
+size_t cpu_heads_records(const struct model_config *c, unsigned threads, size_t bytes_max);
+/* All rows of the pass attend the cache; on all threads. */
+void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer,
+		    const struct cpu_heads *h);
 
 /* Attention kinds: work.normed -> work.delta, cache rows appended. cpu_ffn.c: the feed-forward
  * half, and cpu_row_close with this gain. */

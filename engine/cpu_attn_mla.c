@@ -63,6 +63,12 @@ static void rotate(const struct cpu *m, float *v, const float *cosine, const flo
 		m->kernels->rope_half(v, m->config.rope_head, cosine, sine);
 }
 
+/* A page holds its latents, then their rotary keys. */
+static size_t latent_bytes(const struct cpu *m)
+{
+	return kernel_cache_bytes(m->kind, KERNEL_BY_NUMBER, m->config.kv_rank);
+}
+
 /* Row i: rotate the queries, and write its cache row. */
 static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t i)
 {
@@ -72,14 +78,13 @@ static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 	const float *sine = m->rope.sine + (size_t)position * m->rope.half;
 	uint32_t head = c->nope + c->rope_head;
 	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
-	unsigned char *to = (unsigned char *)(uintptr_t)page +
-			    position % KERNEL_PAGE * cpu_cache_row_bytes(c, m->kind);
+	unsigned char *to = (unsigned char *)(uintptr_t)page;
 	float *kv = m->work.kv + (size_t)i * (c->kv_rank + c->rope_head);
 	m->kernels->rmsnorm(kv, m->weights.layer[layer].mla.kv_norm, c->kv_rank, LATENT_EPS, kv);
 	rotate(m, kv + c->kv_rank, cosine, sine);
-	kernel_cache_store(m->kind, kv, c->kv_rank, to);
-	kernel_cache_store(m->kind, kv + c->kv_rank, c->rope_head,
-			   to + kernel_cache_bytes(m->kind, c->kv_rank));
+	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv, c->kv_rank, position % KERNEL_PAGE, to);
+	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv + c->kv_rank, c->rope_head,
+			   position % KERNEL_PAGE, to + latent_bytes(m));
 	for (uint32_t h = 0; h < c->heads; h++)
 		rotate(m, m->work.q + ((size_t)i * c->heads + h) * head + c->nope, cosine, sine);
 }
@@ -98,43 +103,27 @@ static void per_head(struct cpu *m, uint32_t rows, const struct kernel_matrix *w
 	cpu_jobs_run(m, m->work.job, heads);
 }
 
-/* Heads [first, first+16) of row i. */
-static void attend(const struct shared *s, uint32_t i, uint32_t first, float *scratch)
+/* The heads of group `group`. */
+static void shape_call(const struct cpu *m, uint32_t layer, uint32_t row, uint32_t group,
+		       struct kernel_attention *a)
 {
-	const struct cpu *m = s->m;
 	const struct model_config *c = &m->config;
-	size_t head = c->nope + c->rope_head, at = (size_t)i * c->heads + first;
-	struct kernel_mla a = {
-		.latent = c->kv_rank,
-		.rope = c->rope_head,
-		.query = m->work.q_up + at * c->kv_rank,
-		.query_rope = m->work.q + at * head + c->nope,
-		.query_stride = c->kv_rank,
-		.query_rope_stride = head,
-		.out_stride = c->kv_rank,
-		.page = cpu_pages_of(m, s->p, s->layer, s->p->sequence[i]),
-		.cache = m->kind,
-		.row_bytes = cpu_cache_row_bytes(c, m->kind),
-		.positions = s->p->position[i] + 1,
-		.scale = m->attention_scale,
-		.out = m->work.attended + at * c->kv_rank,
-		.scratch = scratch,
-	};
-	m->kernels->attn_mla(&a, c->heads - first < KERNEL_HEADS ? c->heads - first : KERNEL_HEADS);
-}
-
-static uint32_t head_groups(const struct cpu *m)
-{
-	return (m->config.heads + KERNEL_HEADS - 1) / KERNEL_HEADS;
-}
-
-static void attend_share(void *ctx, struct part part)
-{
-	const struct shared *s = ctx;
-	uint32_t groups = head_groups(s->m);
-	float *scratch = s->m->work.scratch + part.worker * s->m->work.scratch_floats;
-	for (uint32_t i = part.begin; i < part.end; i++)
-		attend(s, i / groups, i % groups * KERNEL_HEADS, scratch);
+	struct cpu_heads h = cpu_heads_of(c);
+	uint32_t head = group * h.heads, left = c->heads - head;
+	size_t width = c->nope + c->rope_head, at = (size_t)row * c->heads + head;
+	(void)layer;
+	a->keys = KERNEL_BY_NUMBER;
+	a->wide = a->value = c->kv_rank;
+	a->tail = c->rope_head;
+	a->tail_at = latent_bytes(m);
+	a->heads = left < h.heads ? left : h.heads;
+	a->query = m->work.q_up + at * c->kv_rank;
+	a->query_tail = m->work.q + at * width + c->nope;
+	a->out = m->work.attended + at * c->kv_rank;
+	a->query_head = a->out_head = c->kv_rank;
+	a->query_row = a->out_row = (size_t)c->heads * c->kv_rank;
+	a->tail_head = width;
+	a->tail_row = c->heads * width;
 }
 
 static void place_share(void *ctx, struct part part)
@@ -157,10 +146,12 @@ void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer)
 	const struct mla_weights *w = &m->weights.layer[layer].mla;
 	struct workspace *r = &m->work;
 	struct shared s = { m, p, layer };
+	struct cpu_heads heads = cpu_heads_of(c);
+	heads.shape = shape_call;
 	project(m, p, w);
 	pool_run(m->pool, p->rows, place_share, &s);
 	per_head(m, p->rows, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
-	pool_run_in_order(m->pool, p->rows * head_groups(m), attend_share, &s);
+	cpu_attend_run(m, p, layer, &heads);
 	per_head(m, p->rows, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	cpu_rows_run(m, p->rows, value_row, NULL);
 	struct job out = { .w = &w->o,

@@ -7,6 +7,7 @@
 
 #define ROWS_MAX 512             /* rows of one pass at most; longer feeds take several */
 #define WORKSPACE_BYTES MIB(384) /* fewer rows where a model is very wide */
+#define RECORD_BYTES MIB(16)     /* of attention's splits: more come in waves */
 
 /* Aligned for vectors, a cache line longer so that whole-vector reads at an end stay inside. */
 static int workspace_array(void **p, size_t count, size_t size, struct err *e)
@@ -79,13 +80,6 @@ uint32_t cpu_rows_max(const struct model_config *c)
 	return (uint32_t)n;
 }
 
-static size_t scratch_floats(const struct model_config *c)
-{
-	size_t n = c->attention == MODEL_ATTN_MLA ? kernel_mla_scratch(c->kv_rank, c->rope_head)
-						  : kernel_gqa_scratch(c->head);
-	return (n + 15) / 16 * 16;
-}
-
 static int workspace_ffn(struct workspace *r, const struct model_config *c, size_t n, struct err *e)
 {
 	size_t slots = n * at_least_one(c->gate.top_k), wide = wide_width(c);
@@ -121,8 +115,12 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 		TRY(workspace_codes(r, c, n, e));
 	BUFFER(job, c->gate.experts + c->heads + 3);
 	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);
-	r->scratch_floats = scratch_floats(c);
+	BUFFER(block, n);
+	r->scratch_floats = cpu_heads_scratch(c);
 	BUFFER(scratch, r->scratch_floats * pool_threads(m->pool));
+	r->record_floats = cpu_heads_records(c, pool_threads(m->pool), RECORD_BYTES);
+	if (r->record_floats > 0)
+		BUFFER(record, r->record_floats);
 	r->rows = n;
 	return 0;
 }
@@ -150,7 +148,8 @@ void cpu_workspace_free(struct workspace *r)
 			r->q,       r->kv,     r->q_up,   r->attended, r->value,
 			r->score,   r->expert, r->weight, r->pick,     r->place,
 			r->begin,   r->gate,   r->up,     r->down,     r->wide_gate,
-			r->wide_up, r->job,    r->logits, r->scratch,  r->shared_share };
+			r->wide_up, r->job,    r->logits, r->scratch,  r->shared_share,
+			r->block,   r->record };
 	struct kernel_quant codes[] = { r->normed_code, r->latent_code, r->value_code, r->gate_code,
 					r->wide_code };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -1,74 +1,78 @@
-/* Attention over a paged cache: shapes of a call. The operations are in the table, kernels.h. */
+/* Attention over a paged cache: how the cache lies, and shapes of a call. The operations are in the
+ * table, kernels.h. */
 #ifndef KERNELS_ATTENTION_H
 #define KERNELS_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define KERNEL_PAGE 64   /* positions of a cache page */
 #define KERNEL_SPLIT 256 /* positions of a split; partial results are combined in position order */
-#define KERNEL_HEADS 16  /* heads of one call at most */
+#define KERNEL_LANES 64  /* query heads of all rows of one call at most */
 
-/* How a part of the cache stores its numbers. A part is a key, a value, a latent or its rotary key.
+/* How the cache stores its numbers.
  *
- *   F32   [width] f32
- *   BF16  [width] u16, rounded half to even
- *   INT8  codes [width] s8, then at the next even byte an f16 scale for each group of 32 (the last
- *         may be shorter); the whole padded to a multiple of 4 bytes. value = code * scale, which
- *         f32 holds exactly. The scale is the least f16 that is not below max|x| / 127 (at most the
- *         largest finite one); codes round half to even
+ *   F32   as they are
+ *   BF16  rounded half to even
+ *   INT8  a code s8 for each and an f16 scale for each 32 of a position (the last group may be
+ *         smaller). value = code * scale, which f32 holds exactly. The scale is the least f16 that
+ *         is not below max|x| / 127 (at most the largest finite one); codes round half to even
  *
  * Every set decodes to the same f32 values and computes with them. */
 enum kernel_cache { KERNEL_CACHE_F32, KERNEL_CACHE_BF16, KERNEL_CACHE_INT8, KERNEL_CACHES };
 
-/* Bytes of one part. */
-size_t kernel_cache_bytes(enum kernel_cache c, uint32_t width);
-/* Encode a part into the cache and decode it. value [width] f32; at: kernel_cache_bytes, 4-byte
- * aligned. */
-void kernel_cache_store(enum kernel_cache c, const float *value, uint32_t width, void *at);
-void kernel_cache_load(enum kernel_cache c, const void *at, uint32_t width, float *value);
+/* A part of a page holds, for its 64 positions, a key, a value, a latent or its rotary key of
+ * `width` numbers each. It lies as the panels that products read (kernels/matrix.h): lanes of
+ * sixteen, so that vectors are loaded as they are.
+ *
+ *   BY_POSITION  lanes are positions, for keys:     [4 panels][width][16 positions]
+ *   BY_NUMBER    lanes are numbers of a position:   [ceil(width/16) panels][64 positions][16]
+ *
+ * BF16 has pairs of two neighbours of the middle index side by side, [panel][pair][16][2]; width is
+ * rounded up to even by position. INT8 has all codes, then the scales: by position
+ * [4 panels][groups][16 positions], by number [groups][64 positions]. */
+enum kernel_side { KERNEL_BY_POSITION, KERNEL_BY_NUMBER };
 
-/* Latent attention (MLA, absorbed) of one query position. Source: DeepSeek-V2 report, section
- * 2.1. */
-struct kernel_mla {
+/* Bytes of a part: a multiple of 64. */
+size_t kernel_cache_bytes(enum kernel_cache c, enum kernel_side side, uint32_t width);
+/* Encode the numbers of one position (0 to 63) into a part and decode them. value [width] f32. */
+void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float *value,
+			uint32_t width, uint32_t position, void *part);
+void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,
+		       uint32_t position, float *value);
+
+/* Attention of the query heads that share one key and value, for one position or a few that follow
+ * each other. Latent attention (MLA, absorbed; source: DeepSeek-V2 report, section 2.1) is that of
+ * all heads: a key is [latent | rotary key] and its value the latent again. Grouped: arXiv
+ * 2305.13245; sinks: gpt-oss model card. */
+struct kernel_attention {
 	enum kernel_cache cache;
-	uint32_t latent, rope;   /* widths of the two parts of a cache row, the latent first */
-	const float *query;      /* [heads][latent], W_UK^T q_nope */
-	const float *query_rope; /* [heads][rope], rotated */
-	size_t query_stride, query_rope_stride, out_stride; /* floats from head to head */
-	const void *const *page; /* [ceil(positions/64)] pages of [64] rows */
-	size_t row_bytes;   /* from one position to the next */
-	uint32_t positions; /* cache rows to attend, this position included; at least 1 */
-	float scale;        /* of q.k */
-	float *out;         /* [heads][latent] */
-	float *scratch;     /* kernel_mla_scratch floats, 64-byte aligned, this thread's own */
+	enum kernel_side keys;      /* how keys lie; values lie by number */
+	uint32_t wide, tail, value; /* numbers of a key's first and second part, and of a value;
+				       tail 0: none, and always by position */
+	size_t key_at, tail_at, value_at; /* bytes from a page's beginning to these parts */
+	const void *const *page;          /* pages of positions [0, 64), [64, 128), ... */
+	uint32_t heads, rows;             /* heads * rows <= KERNEL_LANES, each at least 1 */
+	const float *query, *query_tail;  /* [rows][heads][wide] and [tail], rotated */
+	size_t query_head, query_row, tail_head,
+		tail_row; /* floats from head to head, row to row */
+	/* Row r attends cache rows [first, positions + r), or with `moves` [first + r, positions +
+	 * r): a window. At least one; all rows have equally many splits of their own. */
+	uint32_t first, positions;
+	bool moves;
+	float scale;              /* of q.k */
+	const float *sink;        /* [heads]: a logit that has no value; NULL: none */
+	float *out;               /* [rows][heads][value] */
+	size_t out_head, out_row; /* floats */
+	float *scratch; /* kernel_attention_scratch floats, 64-byte aligned, this thread's own */
 };
 
-/* Grouped-query attention of one query position, or of a few that follow each other: the query
- * heads that share one key and value head. Several rows at once fill the lanes that few heads leave
- * empty; their bits are those of one at a time. Source: arXiv 2305.13245; sinks: gpt-oss model
- * card. */
-struct kernel_gqa {
-	enum kernel_cache cache;
-	uint32_t head;                   /* width of a head: of a key part and of a value part */
-	const float *query;              /* [rows][heads][head], rotated */
-	size_t query_stride, out_stride; /* floats from head to head */
-	/* Query positions: 0 is 1; rows * heads <= KERNEL_HEADS. Row r attends cache rows [first,
-	 * positions + r); all rows end within the same KERNEL_SPLIT after `first`. */
-	uint32_t rows;
-	size_t query_row, out_row; /* floats from row to row */
-	const void *const *page;         /* pages of [64] rows */
-	/* bytes: row r of a page has its key at key_at + r * row_bytes, its value alike */
-	size_t row_bytes, key_at, value_at;
-	uint32_t first, positions;          /* rows [first, positions) are attended; at least one */
-	float scale;                        /* of q.k */
-	const float *sink;                  /* [heads]: a logit that has no value; NULL: none */
-	float *out;                         /* [rows][heads][head] */
-	float *scratch; /* kernel_gqa_scratch floats, 64-byte aligned, this thread's own */
-};
-
-/* Floats of scratch that attn_mla and attn_gqa need. */
-size_t kernel_mla_scratch(uint32_t latent, uint32_t rope);
-size_t kernel_gqa_scratch(uint32_t head);
+/* What is known of some splits: for all lanes (lane r * heads + h) largest and total, then the sum
+ * of each. Floats of it, a multiple of 16. */
+size_t kernel_attention_record(uint32_t lanes, uint32_t value);
+size_t kernel_attention_scratch(uint32_t lanes, uint32_t wide, uint32_t tail, uint32_t value);
+/* Splits that each row has. */
+uint32_t kernel_attention_splits(const struct kernel_attention *a);
 
 #endif

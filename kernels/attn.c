@@ -1,5 +1,5 @@
 /* Attention by online softmax: canonical form. For each head and each split of 256 positions, in
- * position order (k ascending; latent, then rope):
+ * position order (k ascending; the first part of a key, then the second):
  *
  *   s_j = scale * sum_k q_k key_j_k    m = max s    p_j = exp(s_j - m)    l = sum p
  *   o   = sum_j p_j value_j
@@ -10,161 +10,189 @@
  *   L = fma(l, b, L*a)    O = fma(o, b, O*a)    M = N
  *
  * A sink s comes last: N = max(M, s), L = L*exp(M - N) + exp(s - N), O = O*exp(M - N).
- * The answer is O / L. Source: arXiv 2112.05682. */
+ * The answer is O / L. A record holds (M, L, O), or (m, l, o) of one split: so splits may be
+ * computed anywhere, and are taken in in order. Source: arXiv 2112.05682. */
 #include "kernels/attn.h"
 #include "kernels/number.h"
 #include "kernels/ops.h"
 
+#include "base/check.h"
+
 #include <math.h>
+#include <string.h>
 
-static size_t scratch_floats(size_t key, size_t value)
+size_t kernel_attention_record(uint32_t lanes, uint32_t value)
 {
-	return 16 * key + 16 * (KERNEL_SPLIT + 16) + 16 * ((value + 15) / 16 * 16) +
-	       16 * (key + 32);
+	/* tiles of the SIMD form are 1, 2, 4 or 8 lanes */
+	static const unsigned char more[8] = { 0, 0, 0, 1, 0, 3, 2, 1 };
+	return (size_t)attn_round16(lanes) * 2 +
+	       (size_t)(lanes + more[lanes % 8]) * attn_round16(value);
 }
 
-size_t kernel_mla_scratch(uint32_t latent, uint32_t rope)
+/* A record for kernel_attention_run, one of a split, and the SIMD form's queries, weights of a
+ * split and page as f32. */
+size_t kernel_attention_scratch(uint32_t lanes, uint32_t wide, uint32_t tail, uint32_t value)
 {
-	return scratch_floats((size_t)latent + rope, latent);
+	size_t all = attn_round16(lanes), key = attn_round16(wide) + attn_round16(tail),
+	       page = key > attn_round16(value) ? key : attn_round16(value);
+	return 2 * kernel_attention_record(lanes, value) + all * (key + 32) +
+	       all * (KERNEL_SPLIT + KERNEL_LANES + 64) + KERNEL_PAGE * page + 256;
 }
 
-size_t kernel_gqa_scratch(uint32_t head) { return scratch_floats(head, head); }
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-struct attn_view kernel_attn_view_mla(const struct kernel_mla *a)
+uint32_t kernel_attention_splits(const struct kernel_attention *a)
 {
-	return (struct attn_view){
-		.rows = 1,
-		.wide = a->latent,
-		.tail = a->rope,
-		.value = a->latent,
-		.query = a->query,
-		.query_tail = a->query_rope,
-		.query_stride = a->query_stride,
-		.query_tail_stride = a->query_rope_stride,
-		.out_stride = a->out_stride,
-		.page = a->page,
-		.cache = a->cache,
-		.row = a->row_bytes,
-		.tail_at = kernel_cache_bytes(a->cache, a->latent),
-		.positions = a->positions,
-		.scale = a->scale,
-		.out = a->out,
-		.scratch = a->scratch,
-	};
+	return (a->positions - a->first + KERNEL_SPLIT - 1) / KERNEL_SPLIT;
 }
 
-struct attn_view kernel_attn_view_gqa(const struct kernel_gqa *a)
+void kernel_attn_split(const struct kernel_attention *a, uint32_t split, struct attn_split *s)
 {
-	return (struct attn_view){
-		.rows = a->rows > 1 ? a->rows : 1,
-		.query_row = a->query_row,
-		.out_row = a->out_row,
-		.wide = a->head,
-		.value = a->head,
-		.query = a->query,
-		.query_stride = a->query_stride,
-		.out_stride = a->out_stride,
-		.page = a->page,
-		.cache = a->cache,
-		.row = a->row_bytes,
-		.key_at = a->key_at,
-		.value_at = a->value_at,
-		.first = a->first,
-		.positions = a->positions,
-		.scale = a->scale,
-		.sink = a->sink,
-		.out = a->out,
-		.scratch = a->scratch,
-	};
+	uint32_t last = a->rows - 1;
+	check(a->heads > 0 && a->rows > 0 && a->heads * a->rows <= KERNEL_LANES);
+	check(a->first < a->positions &&
+	      (a->moves || (a->positions - 1 - a->first) / KERNEL_SPLIT ==
+				   (a->positions + last - 1 - a->first) / KERNEL_SPLIT));
+	for (uint32_t r = 0; r <= last; r++) {
+		s->begin[r] = a->first + (a->moves ? r : 0) + split * KERNEL_SPLIT;
+		s->end[r] = least(s->begin[r] + KERNEL_SPLIT, a->positions + r);
+	}
+	s->from = s->begin[0];
+	s->to = s->end[last];
 }
 
-static float score(const struct attn_view *a, uint32_t head, uint32_t j)
+/* ---- the plain form ---- */
+
+static const void *part_at(const struct kernel_attention *a, uint32_t j, size_t at)
 {
-	const float *q = a->query + head * a->query_stride;
-	float *key = a->scratch, sum = 0;
-	kernel_cache_load(a->cache, attn_row(a, j) + a->key_at, a->wide, key);
-	for (uint32_t k = 0; k < a->wide; k++)
+	return (const unsigned char *)a->page[j / KERNEL_PAGE] + at;
+}
+
+/* q[k] += ... of one part of a key, onto sum. */
+static float part_score(const struct kernel_attention *a, const float *q, uint32_t n, size_t at,
+			uint32_t j, float sum)
+{
+	float *key = attn_work(a);
+	kernel_cache_load(a->cache, a->keys, part_at(a, j, at), n, j % KERNEL_PAGE, key);
+	for (uint32_t k = 0; k < n; k++)
 		sum = fmaf(q[k], key[k], sum);
+	return sum;
+}
+
+static float score(const struct kernel_attention *a, uint32_t lane, uint32_t j)
+{
+	uint32_t r = lane / a->heads, h = lane % a->heads;
+	float sum = part_score(a, a->query + r * a->query_row + h * a->query_head, a->wide,
+			       a->key_at, j, 0);
 	if (a->tail > 0)
-		kernel_cache_load(a->cache, attn_row(a, j) + a->tail_at, a->tail, key);
-	for (uint32_t k = 0; k < a->tail; k++)
-		sum = fmaf(a->query_tail[head * a->query_tail_stride + k], key[k], sum);
+		sum = part_score(a, a->query_tail + r * a->tail_row + h * a->tail_head, a->tail,
+				 a->tail_at, j, sum);
 	return sum * a->scale;
 }
 
-/* p_j of n positions from `first` on, and their maximum; returns their sum. */
-static float soften(const struct attn_view *a, uint32_t head, uint32_t first, uint32_t n, float *p,
-		    float *largest)
+/* p_j of the positions [begin, end), and their maximum; returns their sum. */
+static float soften(const struct kernel_attention *a, uint32_t lane, uint32_t begin, uint32_t end,
+		    float *p, float *largest)
 {
 	float sum = 0;
-	for (uint32_t j = 0; j < n; j++) {
-		p[j] = score(a, head, first + j);
-		*largest = j == 0 || !(*largest > p[j]) ? p[j] : *largest;
+	for (uint32_t j = begin; j < end; j++) {
+		p[j - begin] = score(a, lane, j);
+		*largest = j == begin || !(*largest > p[j - begin]) ? p[j - begin] : *largest;
 	}
-	for (uint32_t j = 0; j < n; j++) {
-		p[j] = number_exp(p[j] - *largest);
-		sum += p[j];
+	for (uint32_t j = begin; j < end; j++) {
+		p[j - begin] = number_exp(p[j - begin] - *largest);
+		sum += p[j - begin];
 	}
 	return sum;
 }
 
 /* o_d = sum_j p_j value_j_d, j ascending */
-static void weigh_values(const struct attn_view *a, uint32_t first, uint32_t n, const float *p,
-			 float *value, float *o)
+static void weigh_values(const struct kernel_attention *a, uint32_t begin, uint32_t end,
+			 const float *p, float *o)
 {
+	float *value = attn_work(a);
 	for (uint32_t d = 0; d < a->value; d++)
 		o[d] = 0;
-	for (uint32_t j = 0; j < n; j++) {
-		kernel_cache_load(a->cache, attn_row(a, first + j) + a->value_at, a->value, value);
+	for (uint32_t j = begin; j < end; j++) {
+		kernel_cache_load(a->cache, KERNEL_BY_NUMBER, part_at(a, j, a->value_at), a->value,
+				  j % KERNEL_PAGE, value);
 		for (uint32_t d = 0; d < a->value; d++)
-			o[d] = fmaf(p[j], value[d], o[d]);
+			o[d] = fmaf(p[j - begin], value[d], o[d]);
 	}
 }
 
-static void head_run(const struct attn_view *a, uint32_t head)
+static void split_run(const struct kernel_attention *a, uint32_t split, struct attn_record to)
 {
-	float p[KERNEL_SPLIT], *out = a->out + head * a->out_stride, largest = 0, total = 0;
-	float *o = a->scratch + a->value;
-	for (uint32_t first = a->first; first < a->positions; first += KERNEL_SPLIT) {
-		uint32_t n =
-			a->positions - first < KERNEL_SPLIT ? a->positions - first : KERNEL_SPLIT;
-		float m = 0, l = soften(a, head, first, n, p, &m);
-		float now = first == a->first || !(largest > m) ? m : largest;
-		float keep = number_exp(largest - now), take = number_exp(m - now);
-		weigh_values(a, first, n, p, a->scratch, o);
-		for (uint32_t d = 0; d < a->value; d++)
-			out[d] = first == a->first ? o[d] : fmaf(o[d], take, out[d] * keep);
-		total = first == a->first ? l : fmaf(l, take, total * keep);
-		largest = now;
+	struct attn_split s;
+	kernel_attn_split(a, split, &s);
+	for (uint32_t lane = 0; lane < a->heads * a->rows; lane++) {
+		uint32_t begin = s.begin[lane / a->heads], end = s.end[lane / a->heads];
+		float p[KERNEL_SPLIT];
+		to.total[lane] = soften(a, lane, begin, end, p, &to.largest[lane]);
+		weigh_values(a, begin, end, p, to.sum + lane * to.stride);
 	}
+}
+
+static void record_add(const struct kernel_attention *a, struct attn_record to, uint32_t lane,
+		       struct attn_record from)
+{
+	float largest = to.largest[lane], m = from.largest[lane];
+	float now = !(largest > m) ? m : largest;
+	float keep = number_exp(largest - now), take = number_exp(m - now);
+	float *out = to.sum + lane * to.stride;
+	const float *o = from.sum + lane * to.stride;
+	for (uint32_t d = 0; d < a->value; d++)
+		out[d] = fmaf(o[d], take, out[d] * keep);
+	to.total[lane] = fmaf(from.total[lane], take, to.total[lane] * keep);
+	to.largest[lane] = now;
+}
+
+static void record_end(const struct kernel_attention *a, struct attn_record from, uint32_t lane)
+{
+	uint32_t r = lane / a->heads, h = lane % a->heads;
+	float *out = a->out + r * a->out_row + h * a->out_head,
+	      *sum = from.sum + lane * from.stride;
+	float total = from.total[lane], largest = from.largest[lane];
 	if (a->sink != NULL) {
-		float now = largest > a->sink[head] ? largest : a->sink[head];
+		float now = largest > a->sink[h] ? largest : a->sink[h];
 		float keep = number_exp(largest - now);
-		total = total * keep + number_exp(a->sink[head] - now);
+		total = total * keep + number_exp(a->sink[h] - now);
 		for (uint32_t d = 0; d < a->value; d++)
-			out[d] *= keep;
+			sum[d] *= keep;
 	}
 	for (uint32_t d = 0; d < a->value; d++)
-		out[d] /= total;
+		out[d] = sum[d] / total;
 }
 
-static void view_run(struct attn_view view, uint32_t heads)
+void kernel_attn_plain(const struct kernel_attention *a, uint32_t split, uint32_t splits,
+		       float *record, bool together)
 {
-	for (uint32_t r = 0; r < view.rows; r++) {
-		for (uint32_t h = 0; h < heads; h++)
-			head_run(&view, h);
-		view.query += view.query_row;
-		view.out += view.out_row;
-		view.positions++;
+	uint32_t lanes = a->heads * a->rows;
+	size_t step = kernel_attention_record(lanes, a->value);
+	struct attn_record first = attn_record(a, record), own = attn_record(a, attn_own(a));
+	for (uint32_t i = 0; i < splits; i++) {
+		struct attn_record to = attn_record(a, record + i * step);
+		split_run(a, split + i, !together ? to : i > 0 ? own : first);
+		for (uint32_t lane = 0; together && i > 0 && lane < lanes; lane++)
+			record_add(a, first, lane, own);
 	}
 }
 
-void kernel_attn_mla_plain(const struct kernel_mla *a, uint32_t heads)
+void kernel_attn_join_plain(const struct kernel_attention *a, uint32_t lane, uint32_t lanes,
+			    float *record, uint32_t records, bool end)
 {
-	view_run(kernel_attn_view_mla(a), heads);
+	size_t step = kernel_attention_record(a->heads * a->rows, a->value);
+	struct attn_record to = attn_record(a, record);
+	for (uint32_t l = lane; l < lane + lanes; l++) {
+		for (uint32_t i = 1; i < records; i++)
+			record_add(a, to, l, attn_record(a, record + i * step));
+		if (end)
+			record_end(a, to, l);
+	}
 }
 
-void kernel_attn_gqa_plain(const struct kernel_gqa *a, uint32_t heads)
+void kernel_attention_run(const struct kernels *k, const struct kernel_attention *a)
 {
-	view_run(kernel_attn_view_gqa(a), heads);
+	k->attn(a, 0, kernel_attention_splits(a), a->scratch, true);
+	k->attn_join(a, 0, a->heads * a->rows, a->scratch, 1, true);
 }

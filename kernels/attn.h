@@ -1,32 +1,41 @@
-/* Private: latent and grouped-query attention as one computation over cache rows. Latent: a key is
- * [latent | rope] and its value the latent again. Grouped: key and value are those of one head. */
+/* Private: what the forms of attention share. */
 #ifndef KERNELS_ATTN_H
 #define KERNELS_ATTN_H
 
 #include "kernels/kernels.h"
 
-struct attn_view {
-	uint32_t wide, tail; /* a key's width, in the two parts of the query */
-	uint32_t value;      /* a value's width */
-	const float *query, *query_tail;
-	size_t query_stride, query_tail_stride, out_stride;
-	uint32_t rows; /* query positions; more than one: without a tail */
-	size_t query_row, out_row;
-	const void *const *page;
-	enum kernel_cache cache;
-	size_t row, key_at, tail_at, value_at; /* bytes */
-	uint32_t first, positions;
-	float scale;
-	const float *sink; /* [heads] or NULL */
-	float *out, *scratch;
+/* A split: which positions each row attends of it. */
+struct attn_split {
+	uint32_t begin[KERNEL_LANES], end[KERNEL_LANES]; /* [rows] */
+	uint32_t from, to;                               /* of all rows together */
 };
 
-struct attn_view kernel_attn_view_mla(const struct kernel_mla *a);
-struct attn_view kernel_attn_view_gqa(const struct kernel_gqa *a);
+void kernel_attn_split(const struct kernel_attention *a, uint32_t split, struct attn_split *s);
 
-static inline const unsigned char *attn_row(const struct attn_view *a, uint32_t j)
+/* Parts of a record. Lanes are rounded up to vectors. */
+struct attn_record {
+	float *largest, *total, *sum; /* [lanes], [lanes], [lanes][stride] */
+	size_t stride;
+};
+
+static inline uint32_t attn_round16(uint32_t n) { return (n + 15) / 16 * 16; }
+
+/* Scratch: the caller's record, one more, and the rest. */
+static inline float *attn_own(const struct kernel_attention *a)
 {
-	return (const unsigned char *)a->page[j / KERNEL_PAGE] + (size_t)(j % KERNEL_PAGE) * a->row;
+	return a->scratch + kernel_attention_record(a->heads * a->rows, a->value);
+}
+
+static inline float *attn_work(const struct kernel_attention *a)
+{
+	return a->scratch + 2 * kernel_attention_record(a->heads * a->rows, a->value);
+}
+
+static inline struct attn_record attn_record(const struct kernel_attention *a, float *at)
+{
+	uint32_t lanes = attn_round16(a->heads * a->rows);
+	return (struct attn_record){ at, at + lanes, at + 2 * (size_t)lanes,
+				     attn_round16(a->value) };
 }
 
 #endif

@@ -1,20 +1,63 @@
-/* Parts of a cache row: the layouts of kernels/attention.h. */
+/* Parts of a cache page: the layouts of kernels/attention.h. */
 #include "kernels/attention.h"
 #include "kernels/matrix.h"
 #include "kernels/number.h"
 
+#include "base/check.h"
+
 #include <math.h>
 
-static size_t scales_at(uint32_t width) { return ((size_t)width + 1) / 2 * 2; }
+#define LANES 16
 
-size_t kernel_cache_bytes(enum kernel_cache c, uint32_t width)
+static size_t groups_of(uint32_t width)
 {
-	size_t n = width, groups = (n + KERNEL_GROUP - 1) / KERNEL_GROUP;
+	return ((size_t)width + KERNEL_GROUP - 1) / KERNEL_GROUP;
+}
+
+/* Numbers that a part has room for. */
+static size_t numbers_of(enum kernel_cache c, enum kernel_side side, uint32_t width)
+{
+	size_t n = width;
+	if (side == KERNEL_BY_NUMBER)
+		n = (n + LANES - 1) / LANES * LANES;
+	else if (c == KERNEL_CACHE_BF16)
+		n = (n + 1) / 2 * 2;
+	return n * KERNEL_PAGE;
+}
+
+size_t kernel_cache_bytes(enum kernel_cache c, enum kernel_side side, uint32_t width)
+{
+	size_t n = numbers_of(c, side, width);
 	if (c == KERNEL_CACHE_F32)
 		return 4 * n;
 	if (c == KERNEL_CACHE_BF16)
-		return (2 * n + 3) / 4 * 4;
-	return (scales_at(width) + 2 * groups + 3) / 4 * 4;
+		return 2 * n;
+	return n + 2 * groups_of(width) * KERNEL_PAGE;
+}
+
+/* The place of number k of a position, among numbers. */
+static size_t place_of(enum kernel_cache c, enum kernel_side side, uint32_t width,
+		       uint32_t position, uint32_t k)
+{
+	uint32_t middle = k, lane = position % LANES;
+	size_t panel = position / LANES, rows = width;
+	if (side == KERNEL_BY_NUMBER) {
+		middle = position;
+		lane = k % LANES;
+		panel = k / LANES;
+		rows = KERNEL_PAGE;
+	}
+	if (c != KERNEL_CACHE_BF16)
+		return (panel * rows + middle) * LANES + lane;
+	return ((panel * ((rows + 1) / 2) + middle / 2) * LANES + lane) * 2 + middle % 2;
+}
+
+/* The place of the scale of a group, among scales. */
+static size_t scale_of(enum kernel_side side, uint32_t width, uint32_t position, size_t group)
+{
+	if (side == KERNEL_BY_NUMBER)
+		return group * KERNEL_PAGE + position;
+	return (position / LANES * groups_of(width) + group) * LANES + position % LANES;
 }
 
 /* The least f16 that is at least most / 127, so that codes need no clamping; the largest if none
@@ -27,52 +70,70 @@ static uint16_t scale_above(float most)
 	return half < 0x7bff ? half : 0x7bff;
 }
 
-static void store_int8(const float *value, uint32_t width, int8_t *code, uint16_t *scale)
+/* Codes of n numbers; returns their scale. */
+static uint16_t codes_of(const float *value, uint32_t n, int8_t *code)
 {
+	float most = 0;
+	for (uint32_t k = 0; k < n; k++)
+		most = fabsf(value[k]) > most ? fabsf(value[k]) : most;
+	uint16_t half = scale_above(most);
+	float inverse = half == 0 ? 0 : 1.0f / number_from_f16(half);
+	for (uint32_t k = 0; k < n; k++) {
+		float c = value[k] * inverse;
+		c = c > -127.0f ? c : -127.0f; /* NaN too */
+		c = c < 127.0f ? c : 127.0f;
+		/* the sum's last place is 1: round half to even */
+		code[k] = (int8_t)(int32_t)((c + 0x1.8p23f) - 0x1.8p23f);
+	}
+	return half;
+}
+
+static void store_int8(enum kernel_side side, const float *value, uint32_t width, uint32_t position,
+		       int8_t *part)
+{
+	uint16_t *scale = (uint16_t *)(void *)(part + numbers_of(KERNEL_CACHE_INT8, side, width));
 	for (uint32_t at = 0; at < width; at += KERNEL_GROUP) {
-		uint32_t end = at + KERNEL_GROUP < width ? at + KERNEL_GROUP : width;
-		float most = 0;
-		for (uint32_t k = at; k < end; k++)
-			most = fabsf(value[k]) > most ? fabsf(value[k]) : most;
-		uint16_t half = scale_above(most);
-		float inverse = half == 0 ? 0 : 1.0f / number_from_f16(half);
-		scale[at / KERNEL_GROUP] = half;
-		for (uint32_t k = at; k < end; k++) {
-			float c = value[k] * inverse;
-			c = c > -127.0f ? c : -127.0f; /* NaN too */
-			c = c < 127.0f ? c : 127.0f;
-			/* the sum's last place is 1: round half to even */
-			code[k] = (int8_t)(int32_t)((c + 0x1.8p23f) - 0x1.8p23f);
-		}
+		int8_t code[KERNEL_GROUP];
+		uint32_t n = width - at < KERNEL_GROUP ? width - at : KERNEL_GROUP;
+		scale[scale_of(side, width, position, at / KERNEL_GROUP)] =
+			codes_of(value + at, n, code);
+		for (uint32_t k = 0; k < n; k++)
+			part[place_of(KERNEL_CACHE_INT8, side, width, position, at + k)] = code[k];
 	}
 }
 
-void kernel_cache_store(enum kernel_cache c, const float *value, uint32_t width, void *at)
+void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float *value,
+			uint32_t width, uint32_t position, void *part)
 {
-	if (c == KERNEL_CACHE_F32) {
-		memcpy(at, value, width * sizeof *value);
-	} else if (c == KERNEL_CACHE_BF16) {
-		uint16_t *to = at;
-		for (uint32_t k = 0; k < width; k++)
-			to[k] = number_to_bf16(value[k]);
-	} else {
-		unsigned char *to = at;
-		store_int8(value, width, at, (uint16_t *)(void *)(to + scales_at(width)));
-	}
+	float *wide = part;
+	uint16_t *half = part;
+	check(position < KERNEL_PAGE);
+	if (c == KERNEL_CACHE_INT8)
+		store_int8(side, value, width, position, part);
+	for (uint32_t k = 0; c == KERNEL_CACHE_F32 && k < width; k++)
+		wide[place_of(c, side, width, position, k)] = value[k];
+	for (uint32_t k = 0; c == KERNEL_CACHE_BF16 && k < width; k++)
+		half[place_of(c, side, width, position, k)] = number_to_bf16(value[k]);
 }
 
-void kernel_cache_load(enum kernel_cache c, const void *at, uint32_t width, float *value)
+void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,
+		       uint32_t position, float *value)
 {
-	if (c == KERNEL_CACHE_F32) {
-		memcpy(value, at, width * sizeof *value);
-	} else if (c == KERNEL_CACHE_BF16) {
-		const uint16_t *from = at;
-		for (uint32_t k = 0; k < width; k++)
-			value[k] = number_from_bf16(from[k]);
-	} else {
-		const int8_t *code = at;
-		const uint16_t *scale = (const uint16_t *)(const void *)(code + scales_at(width));
-		for (uint32_t k = 0; k < width; k++)
-			value[k] = (float)code[k] * number_from_f16(scale[k / KERNEL_GROUP]);
+	const float *wide = part;
+	const uint16_t *half = part;
+	const int8_t *code = part;
+	const uint16_t *scale = (const uint16_t *)(const void *)(code + numbers_of(c, side, width));
+	check(position < KERNEL_PAGE);
+	for (uint32_t k = 0; k < width; k++) {
+		size_t at = place_of(c, side, width, position, k);
+		if (c == KERNEL_CACHE_F32)
+			value[k] = wide[at];
+		else if (c == KERNEL_CACHE_BF16)
+			value[k] = number_from_bf16(half[at]);
+		else
+			value[k] =
+				(float)code[at] *
+				number_from_f16(
+					scale[scale_of(side, width, position, k / KERNEL_GROUP)]);
 	}
 }

@@ -20,7 +20,7 @@
 		.pack = kernel_pack_##packing, .quant_row = kernel_quant_row_##packing,         \
 		.pack_mxfp4 = kernel_pack_mxfp4_plain, .rmsnorm = kernel_rmsnorm_##other,       \
 		.silu_mul = kernel_silu_mul_##other, .clamped_mul = kernel_clamped_mul_##other, \
-		.attn_gqa = kernel_attn_gqa_##other, .attn_mla = kernel_attn_mla_##other,       \
+		.attn = kernel_attn_##other, .attn_join = kernel_attn_join_##other,             \
 		.rope_interleaved = kernel_rope_interleaved_plain,                              \
 		.rope_half = kernel_rope_half_##other, .moe_gate = kernel_moe_gate_##other,     \
 		.weighted_sum = kernel_weighted_sum_##other, .add = kernel_add_##other,         \

@@ -76,9 +76,14 @@ struct kernels {
 	 * place. */
 	void (*rope_interleaved)(float *x, uint32_t n, const float *cosine, const float *sine);
 	void (*rope_half)(float *x, uint32_t n, const float *cosine, const float *sine);
-	/* The first `heads` (<= KERNEL_HEADS) heads of a->query. */
-	void (*attn_mla)(const struct kernel_mla *a, uint32_t heads);
-	void (*attn_gqa)(const struct kernel_gqa *a, uint32_t heads);
+	/* Attention over splits [split, split + splits): a record of each, or with `together` one
+	 * of all, taken in in order. Records follow one another. */
+	void (*attn)(const struct kernel_attention *a, uint32_t split, uint32_t splits,
+		     float *record, bool together);
+	/* Take records 1 to records - 1 into the first, in order; end: then its answer to a->out.
+	 * Only of lanes [lane, lane + lanes). */
+	void (*attn_join)(const struct kernel_attention *a, uint32_t lane, uint32_t lanes,
+			  float *record, uint32_t records, bool end);
 	/* score [tokens][experts] -> expert [tokens][top_k] best first, weight [tokens][top_k] */
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
 			 uint16_t *expert, float *weight);
@@ -103,6 +108,9 @@ int kernels_pick(const struct kernels **out, const char *name, bool fast, struct
 
 /* Every canonical set this machine can run, plain first; NULL past the last. */
 const struct kernels *kernels_at(size_t i);
+
+/* All splits of a call, and its answer. */
+void kernel_attention_run(const struct kernels *k, const struct kernel_attention *a);
 
 /* Peaks of this machine, for benches: what a set can reach at most. */
 

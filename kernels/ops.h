@@ -23,8 +23,10 @@ typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t p
 				   uint32_t tokens, uint16_t *expert, float *weight);              \
 	void kernel_add_##set(float *x, const float *y, uint32_t n);                               \
 	void kernel_rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine); \
-	void kernel_attn_gqa_##set(const struct kernel_gqa *a, uint32_t heads);                    \
-	void kernel_attn_mla_##set(const struct kernel_mla *a, uint32_t heads)
+	void kernel_attn_##set(const struct kernel_attention *a, uint32_t split, uint32_t splits,  \
+			       float *record, bool together);                                      \
+	void kernel_attn_join_##set(const struct kernel_attention *a, uint32_t lane,               \
+				    uint32_t lanes, float *record, uint32_t records, bool end)
 
 matmul_op kernel_matmul_q8_plain, kernel_matmul_q8_avx2, kernel_matmul_q8_avxvnni,
 	kernel_matmul_q8_avx512, kernel_matmul_q8_vnni;

@@ -90,6 +90,8 @@ INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
 	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), a);
 }
 
+INLINE int v16_any_nan(v16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
+
 /* Lanes 0..7 plus lanes 8..15. */
 INLINE __m256 v16_fold(v16 a)
 {
@@ -267,6 +269,12 @@ INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
 {
 	return v16_of(_mm256_and_ps(_mm256_cmp_ps(x.lo, y.lo, _CMP_GE_OQ), a.lo),
 	              _mm256_and_ps(_mm256_cmp_ps(x.hi, y.hi, _CMP_GE_OQ), a.hi));
+}
+
+INLINE int v16_any_nan(v16 a)
+{
+	return _mm256_movemask_ps(_mm256_or_ps(_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q),
+	                                       _mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q))) != 0;
 }
 
 INLINE __m256 v16_fold(v16 a) { return _mm256_add_ps(a.lo, a.hi); }

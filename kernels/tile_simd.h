@@ -1,4 +1,5 @@
-/* Private: how every innermost operation loads its sums, stores them and prefetches; see tile.h. */
+/* Private: how every innermost operation loads its sums, adds to them, stores them and prefetches;
+ * see tile.h. */
 #ifndef KERNELS_TILE_SIMD_H
 #define KERNELS_TILE_SIMD_H
 
@@ -29,6 +30,34 @@ INLINE void tile_store(const struct tile *a, const v16 *sum, const int P, const 
 		UNROLL for (int t = 0; t < T; t++)
 			v16_store_n(out + (size_t)t * stride + 16 * p, sum[p * T + t],
 			            lanes - 16 * (uint32_t)p);
+	}
+}
+
+/* sum += w * x for weight vector w of panel p and input i of each row; rows are `row` floats. */
+INLINE void step_fma(v16 *sum, v16 w, const unsigned char *x, const int row, uint32_t i,
+                     const int T)
+{
+	UNROLL for (int t = 0; t < T; t++)
+		v16_fma_at(&sum[t], w, x + 4 * ((size_t)(t * row) + i));
+}
+
+/* n <= 32 values of K of the simple formats. */
+INLINE void simple_step(const enum kernel_format f, const unsigned char *panel, size_t panel_bytes,
+                        const unsigned char *x, uint32_t n, v16 *sum, const int P, const int T)
+{
+	for (uint32_t k = 0; k < n; k += f == KERNEL_BF16 ? 2 : 1) {
+		UNROLL for (int p = 0; p < P; p++) {
+			const unsigned char *at = panel + (size_t)p * panel_bytes;
+			if (f == KERNEL_F32)
+				step_fma(sum + p * T, v16_load((const float *)(const void *)(at + 64 * k)), x,
+				         32, k, T);
+			if (f == KERNEL_F16)
+				step_fma(sum + p * T, v16_f16(at + 32 * k), x, 32, k, T);
+			if (f == KERNEL_BF16)
+				step_fma(sum + p * T, v16_bf16_even(at + 32 * k), x, 32, k, T);
+			if (f == KERNEL_BF16 && k + 1 < n)
+				step_fma(sum + p * T, v16_bf16_odd(at + 32 * k), x, 32, k + 1, T);
+		}
 	}
 }
 

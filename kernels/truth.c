@@ -44,81 +44,56 @@ void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, doubl
 
 #define WIDTH_MOST 4096
 
-static const unsigned char *cache_row(const void *const *page, size_t row_bytes, uint32_t j)
+/* Number k of a part of position j. */
+static void cached(const struct kernel_attention *a, enum kernel_side side, size_t at, uint32_t n,
+		   uint32_t j, float *out)
 {
-	return (const unsigned char *)page[j / KERNEL_PAGE] + j % KERNEL_PAGE * row_bytes;
+	const unsigned char *page = a->page[j / KERNEL_PAGE];
+	check(n <= WIDTH_MOST);
+	kernel_cache_load(a->cache, side, page + at, n, j % KERNEL_PAGE, out);
 }
 
-static double dot(const float *q, enum kernel_cache c, const void *part, uint32_t n)
+static double score(const struct kernel_attention *a, uint32_t r, uint32_t h, uint32_t j)
 {
+	const float *q = a->query + r * a->query_row + h * a->query_head;
 	float key[WIDTH_MOST];
 	double sum = 0;
-	check(n <= WIDTH_MOST);
-	kernel_cache_load(c, part, n, key);
-	for (uint32_t k = 0; k < n; k++)
+	cached(a, a->keys, a->key_at, a->wide, j, key);
+	for (uint32_t k = 0; k < a->wide; k++)
 		sum += (double)q[k] * (double)key[k];
-	return sum;
-}
-
-/* out += p * part */
-static void weigh(double p, enum kernel_cache c, const void *part, uint32_t n, double *out)
-{
-	float value[WIDTH_MOST];
-	check(n <= WIDTH_MOST);
-	kernel_cache_load(c, part, n, value);
-	for (uint32_t d = 0; d < n; d++)
-		out[d] += p * (double)value[d];
-}
-
-static double mla_score(const struct kernel_mla *a, uint32_t head, uint32_t j)
-{
-	const unsigned char *c = cache_row(a->page, a->row_bytes, j);
-	double sum = dot(a->query + head * a->query_stride, a->cache, c, a->latent);
-	sum += dot(a->query_rope + head * a->query_rope_stride, a->cache,
-		   c + kernel_cache_bytes(a->cache, a->latent), a->rope);
+	if (a->tail > 0)
+		cached(a, a->keys, a->tail_at, a->tail, j, key);
+	for (uint32_t k = 0; k < a->tail; k++)
+		sum += (double)a->query_tail[r * a->tail_row + h * a->tail_head + k] *
+		       (double)key[k];
 	return sum * (double)a->scale;
 }
 
-void kernel_truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out)
+static void attend(const struct kernel_attention *a, uint32_t r, uint32_t h, double *out)
 {
-	for (uint32_t h = 0; h < heads; h++) {
-		double largest = -INFINITY, total = 0;
-		for (uint32_t j = 0; j < a->positions; j++)
-			largest = fmax(largest, mla_score(a, h, j));
-		for (uint32_t d = 0; d < a->latent; d++)
-			out[h * a->latent + d] = 0;
-		for (uint32_t j = 0; j < a->positions; j++) {
-			double p = exp(mla_score(a, h, j) - largest);
-			total += p;
-			weigh(p, a->cache, cache_row(a->page, a->row_bytes, j), a->latent,
-			      out + h * a->latent);
-		}
-		for (uint32_t d = 0; d < a->latent; d++)
-			out[h * a->latent + d] /= total;
+	double largest = a->sink == NULL ? -INFINITY : (double)a->sink[h], total = 0;
+	uint32_t first = a->first + (a->moves ? r : 0), end = a->positions + r;
+	float value[WIDTH_MOST];
+	for (uint32_t j = first; j < end; j++)
+		largest = fmax(largest, score(a, r, h, j));
+	for (uint32_t d = 0; d < a->value; d++)
+		out[d] = 0;
+	for (uint32_t j = first; j < end; j++) {
+		double p = exp(score(a, r, h, j) - largest);
+		total += p;
+		cached(a, KERNEL_BY_NUMBER, a->value_at, a->value, j, value);
+		for (uint32_t d = 0; d < a->value; d++)
+			out[d] += p * (double)value[d];
 	}
+	total += a->sink == NULL ? 0 : exp((double)a->sink[h] - largest);
+	for (uint32_t d = 0; d < a->value; d++)
+		out[d] /= total;
 }
 
-static double gqa_score(const struct kernel_gqa *a, uint32_t head, uint32_t j)
+void kernel_truth_attn(const struct kernel_attention *a, double *out)
 {
-	const unsigned char *key = cache_row(a->page, a->row_bytes, j) + a->key_at;
-	return dot(a->query + head * a->query_stride, a->cache, key, a->head) * (double)a->scale;
-}
-
-void kernel_truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out)
-{
-	for (uint32_t h = 0; h < heads; h++) {
-		double total = a->sink == NULL ? 0 : exp((double)a->sink[h]);
-		for (uint32_t d = 0; d < a->head; d++)
-			out[h * a->head + d] = 0;
-		for (uint32_t j = a->first; j < a->positions; j++) {
-			double p = exp(gqa_score(a, h, j));
-			total += p;
-			weigh(p, a->cache, cache_row(a->page, a->row_bytes, j) + a->value_at,
-			      a->head, out + h * a->head);
-		}
-		for (uint32_t d = 0; d < a->head; d++)
-			out[h * a->head + d] /= total;
-	}
+	for (uint32_t lane = 0; lane < a->rows * a->heads; lane++)
+		attend(a, lane / a->heads, lane % a->heads, out + (size_t)lane * a->value);
 }
 
 void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out)

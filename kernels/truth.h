@@ -9,10 +9,8 @@
 void kernel_truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out);
 void kernel_truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out);
 void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
-/* out [heads][latent] */
-void kernel_truth_attn_mla(const struct kernel_mla *a, uint32_t heads, double *out);
-/* out [heads][head] */
-void kernel_truth_attn_gqa(const struct kernel_gqa *a, uint32_t heads, double *out);
+/* out [rows][heads][value] */
+void kernel_truth_attn(const struct kernel_attention *a, double *out);
 void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* p [experts] */
 void kernel_truth_softmax(const float *score, uint32_t n, double *p);

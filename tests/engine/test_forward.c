@@ -274,6 +274,59 @@ Test(engine_forward, packed_weights_and_caches_give_the_same_bits)
 	}
 }
 
+/* Logits of token n and the `steps` after it, one by one; before them the prompt in chunks of at most
+ * `most`. With a neighbour, whose tokens are the same but later, in every pass. */
+static float *decoded(struct engine *m, const uint32_t *token, uint32_t n, uint32_t steps, uint32_t most,
+                      bool neighbour)
+{
+	uint32_t vocab = engine_info(m)->vocab;
+	float *out = malloc((size_t)steps * vocab * sizeof *out), *other = malloc(vocab * sizeof *out);
+	struct engine_sequence *s[2];
+	struct err e = { 0 };
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(engine_sequence_open(&s[i], m, n + steps, &e), 0, "%s", e.text);
+	for (uint32_t at = 0, count; at < n + steps; at += count) {
+		count = at >= n ? 1 : n - at < most ? n - at : 1 + random_below(most);
+		struct engine_feed f[2] = {
+			{ .sequence = s[1], .token = token + 3, .count = 1, .logits = other },
+			{ .sequence = s[0], .token = token + at, .count = count,
+			  .logits = at < n ? NULL : out + (size_t)(at - n) * vocab },
+		};
+		cr_assert_eq(engine_forward(m, f + !neighbour, 1 + (size_t)neighbour, &e), 0, "%s", e.text);
+	}
+	engine_sequence_close(s[0]), engine_sequence_close(s[1]);
+	free(other);
+	return out;
+}
+
+/* Several splits and their records, with every kind of attention, window, sink and cache. */
+Test(engine_forward, decoding_after_long_prompts_gives_the_same_bits)
+{
+	static const char *const dirs[] = { "tests/vectors/oracles/qwen3_moe",
+		"tests/vectors/oracles/gpt_oss", "tests/vectors/oracles/deepseek_v2",
+		"tests/vectors/oracles/mistral" };
+	static uint32_t token[640];
+	if (kernels_at(1) == NULL)
+		cr_skip_test("plain kernels only: too slow for this length");
+	for (size_t i = 0; i < 12; i++) {
+		const char *dir = dirs[i / 3];
+		struct engine *m = open_packed(dir, kernels_at(1)->name, 1, MODEL_PACKING_STORED,
+		                               (enum engine_cache)(i % 3));
+		uint32_t room = engine_info(m)->context_max, n = room < 640 ? room - 4 : 600;
+		random_tokens(m, token, 640);
+		float *want = decoded(m, token, n, 4, n, false);
+		engine_close(m);
+		for (unsigned threads = 2; threads <= 5; threads += 3) {
+			m = open_packed(dir, NULL, threads, MODEL_PACKING_STORED, (enum engine_cache)(i % 3));
+			float *got = decoded(m, token, n, 4, 90, threads == 5);
+			check_same(m, want, got, 4, dir);
+			free(got);
+			engine_close(m);
+		}
+		free(want);
+	}
+}
+
 /* Mean KL divergence of p from q, both of n logits. */
 static double divergence(const float *p, const float *q, uint32_t n)
 {

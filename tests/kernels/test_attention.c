@@ -5,36 +5,46 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The cache's types: what they recall, and attention over them. */
+/* The cache's types and sides: what they recall, and attention over them. */
 
 static const char *const names[KERNEL_CACHES] = { "f32", "bf16", "int8" };
 
+#define PART_MOST (64 * 4 * 112)
+
 Test(attention, cache_parts_recall_within_their_step)
 {
-	float x[100], back[100];
-	unsigned char part[400 + 4];
-	for (uint32_t n = 1; n <= 100; n++) {
-		fill(x, n);
-		for (uint32_t i = 0; i < n && i < 32; i++)
-			x[i] *= 1e-6f; /* a group of its own, with a subnormal scale */
-		for (int c = 0; c < KERNEL_CACHES; c++) {
-			size_t bytes = kernel_cache_bytes((enum kernel_cache)c, n);
-			cr_assert_eq(bytes % 4, 0);
+	static float x[64][100], back[100];
+	static unsigned char part[PART_MOST + 4];
+	for (uint32_t n = 1; n <= 100; n += n < 40 ? 1 : 7) {
+		for (int c = 0; c < 2 * KERNEL_CACHES; c++) {
+			enum kernel_cache cache = (enum kernel_cache)(c / 2);
+			enum kernel_side side = (enum kernel_side)(c % 2);
+			size_t bytes = kernel_cache_bytes(cache, side, n);
+			cr_assert(bytes % 64 == 0 && bytes <= PART_MOST);
 			memset(part, 0x5a, sizeof part);
-			kernel_cache_store((enum kernel_cache)c, x, n, part);
-			cr_assert_eq(part[bytes], 0x5a, "%s of %u writes past its end", names[c], n);
-			kernel_cache_load((enum kernel_cache)c, part, n, back);
-			for (uint32_t i = 0; i < n; i++) {
-				float most = 0;
-				for (uint32_t k = i / 32 * 32; k < n && k < i / 32 * 32 + 32; k++)
-					most = fmaxf(most, fabsf(x[k]));
-				float step = c == 0 ? 0 : c == 1 ? fabsf(x[i]) / 256
-				                                 : (most / 127 * 1.001f + 0x1p-24f) / 2;
-				cr_assert_leq(fabsf(back[i] - x[i]), step, "%s of %u: [%u] %g for %g", names[c],
-				              n, i, (double)back[i], (double)x[i]);
+			for (uint32_t j = 0; j < 64; j++) {
+				fill(x[j], n);
+				for (uint32_t i = 0; i < n && i < 32; i++)
+					x[j][i] *= 1e-6f; /* a group of its own, with a subnormal scale */
+				kernel_cache_store(cache, side, x[j], n, j, part);
+			}
+			cr_assert_eq(part[bytes], 0x5a, "%s of %u writes past its end", names[c / 2], n);
+			for (uint32_t j = 0; j < 64; j++) {
+				kernel_cache_load(cache, side, part, n, j, back);
+				for (uint32_t i = 0; i < n; i++) {
+					float most = 0, v = x[j][i];
+					for (uint32_t k = i / 32 * 32; k < n && k < i / 32 * 32 + 32; k++)
+						most = fmaxf(most, fabsf(x[j][k]));
+					float step = cache == KERNEL_CACHE_F32    ? 0
+					             : cache == KERNEL_CACHE_BF16 ? fabsf(v) / 256
+					                                          : (most / 127 * 1.001f + 0x1p-24f) / 2;
+					cr_assert_leq(fabsf(back[i] - v), step, "%s of %u: [%u][%u] %g for %g",
+					              names[c / 2], n, j, i, (double)back[i], (double)v);
+				}
 			}
 		}
 	}
@@ -44,113 +54,219 @@ Test(attention, cache_parts_survive_extremes)
 {
 	const float x[6] = { 3e38f, -3e38f, 0, 1e-40f, -1, NAN };
 	float back[6];
-	unsigned char part[24];
-	kernel_cache_store(KERNEL_CACHE_INT8, x, 6, part);
-	kernel_cache_load(KERNEL_CACHE_INT8, part, 6, back);
-	for (int i = 0; i < 6; i++)
-		cr_assert(number_is_finite(back[i]));
-	cr_assert(back[0] == 127 * 65504.0f && back[1] == -back[0] && back[2] == 0);
-	kernel_cache_store(KERNEL_CACHE_INT8, x + 2, 1, part);
-	kernel_cache_load(KERNEL_CACHE_INT8, part, 1, back);
-	cr_assert_eq(back[0], 0);
+	static unsigned char part[PART_MOST];
+	for (int s = 0; s < 2; s++) {
+		enum kernel_side side = (enum kernel_side)s;
+		kernel_cache_store(KERNEL_CACHE_INT8, side, x, 6, 5, part);
+		kernel_cache_load(KERNEL_CACHE_INT8, side, part, 6, 5, back);
+		for (int i = 0; i < 6; i++)
+			cr_assert(number_is_finite(back[i]));
+		cr_assert(back[0] == 127 * 65504.0f && back[1] == -back[0] && back[2] == 0);
+		kernel_cache_store(KERNEL_CACHE_INT8, side, x + 2, 1, 63, part);
+		kernel_cache_load(KERNEL_CACHE_INT8, side, part, 1, 63, back);
+		cr_assert_eq(back[0], 0);
+	}
 }
 
-/* Parts of `width` for all positions, stored; the rest of the pages is 0xff: NaN, if it were read. */
-static unsigned char *pages_make(enum kernel_cache c, size_t row_bytes, const uint32_t *width,
-                                 uint32_t parts, uint32_t positions)
+/* wide, tail: of a key; with a tail the value is the key's first part (latent), else its own. */
+struct attention_case {
+	uint32_t heads, rows, wide, tail, first, positions;
+	bool moves, sinks;
+};
+
+static const struct attention_case cases[] = {
+	{ 1, 1, 16, 2, 0, 1, false, false },      { 3, 1, 36, 24, 0, 65, false, false },
+	{ 16, 1, 512, 64, 0, 257, false, false }, { 13, 1, 100, 6, 0, 600, false, false },
+	{ 7, 1, 80, 10, 0, 63, false, false },    { 16, 2, 64, 16, 0, 511, false, false },
+	{ 20, 3, 48, 16, 0, 769, false, false },  { 1, 32, 32, 8, 0, 300, false, false },
+	{ 1, 1, 16, 0, 0, 1, false, false },      { 3, 1, 20, 0, 0, 24, false, true },
+	{ 4, 1, 36, 0, 57, 65, false, true },     { 16, 1, 128, 0, 0, 257, false, true },
+	{ 8, 1, 128, 0, 5, 300, false, false },   { 13, 1, 100, 0, 3, 600, false, false },
+	{ 7, 1, 80, 0, 62, 63, false, true },     { 2, 1, 64, 0, 0, 1030, false, false },
+	{ 8, 2, 128, 0, 0, 1, false, false },     { 1, 16, 20, 0, 0, 241, false, true },
+	{ 3, 5, 36, 0, 0, 257, false, true },     { 5, 3, 64, 0, 0, 40, false, false },
+	{ 4, 2, 80, 0, 0, 511, false, false },    { 8, 8, 64, 0, 0, 700, false, false },
+	{ 1, 64, 33, 0, 0, 513, false, false },   { 1, 40, 16, 0, 7, 40, true, true },
+	{ 8, 8, 64, 0, 41, 169, true, true },     { 6, 5, 48, 0, 201, 801, true, false },
+	{ 1, 64, 16, 0, 255, 767, true, false },
+};
+#define CASES (sizeof cases / sizeof cases[0])
+
+/* A case with its memory. */
+struct setting {
+	struct kernel_attention a;
+	size_t page_bytes, n; /* n: floats of the answer */
+	uint32_t pages;
+	unsigned char *cache;
+	const void *page[24];
+	float *q, *tail, *scratch, sink[KERNEL_LANES];
+};
+
+static uint32_t end_of(const struct kernel_attention *a)
 {
-	size_t bytes = row_bytes * ((positions + 63) / 64 * 64);
-	unsigned char *cache = malloc(bytes);
+	return a->positions + a->rows - 1;
+}
+
+/* The cache of positions [first, end) of a page's parts; all other bytes are 0xff: NaN in each type. */
+static void cache_fill(struct setting *s)
+{
+	const struct kernel_attention *a = &s->a;
 	float x[600];
-	memset(cache, 0xff, bytes);
-	for (uint32_t j = 0; j < positions; j++) {
-		unsigned char *at = cache + j * row_bytes;
-		for (uint32_t i = 0; i < parts; i++) {
-			fill(x, width[i]);
-			kernel_cache_store(c, x, width[i], at);
-			at += kernel_cache_bytes(c, width[i]);
+	memset(s->cache, 0xff, s->page_bytes * s->pages);
+	for (uint32_t j = a->first; j < end_of(a); j++) {
+		unsigned char *page = s->cache + j / 64 * s->page_bytes;
+		fill(x, a->wide);
+		kernel_cache_store(a->cache, a->keys, x, a->wide, j % 64, page + a->key_at);
+		fill(x, a->tail > 0 ? a->tail : a->value);
+		if (a->tail > 0)
+			kernel_cache_store(a->cache, a->keys, x, a->tail, j % 64, page + a->tail_at);
+		else
+			kernel_cache_store(a->cache, KERNEL_BY_NUMBER, x, a->value, j % 64,
+			                   page + a->value_at);
+	}
+}
+
+static void setting_open(struct setting *s, const struct attention_case *c, enum kernel_cache cache)
+{
+	enum kernel_side keys = c->tail > 0 ? KERNEL_BY_NUMBER : KERNEL_BY_POSITION;
+	uint32_t lanes = c->heads * c->rows, stride = c->heads * c->wide + 7, n = stride * c->rows;
+	size_t key = kernel_cache_bytes(cache, keys, c->wide),
+	       more = kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->tail > 0 ? c->tail : c->wide);
+	size_t room = kernel_attention_scratch(lanes, c->wide, c->tail, c->wide);
+	s->page_bytes = key + more;
+	s->n = n;
+	s->pages = (c->positions + c->rows - 2) / 64 + 1;
+	s->cache = aligned_alloc(64, s->page_bytes * s->pages);
+	s->q = malloc(4 * n), s->tail = malloc(4 * (size_t)c->tail * lanes + 4);
+	s->scratch = aligned_alloc(64, (4 * room + 63) / 64 * 64);
+	memset(s->scratch, 0xff, 4 * room);
+	fill(s->q, n), fill(s->tail, (size_t)c->tail * lanes), fill(s->sink, KERNEL_LANES);
+	for (uint32_t i = 0; i < s->pages; i++)
+		s->page[i] = s->cache + i * s->page_bytes;
+	s->a = (struct kernel_attention){ .cache = cache, .keys = keys, .wide = c->wide, .tail = c->tail,
+		.value = c->wide, .tail_at = key, .value_at = c->tail > 0 ? 0 : key, .page = s->page,
+		.heads = c->heads, .rows = c->rows, .query = s->q, .query_tail = s->tail,
+		.query_head = c->wide, .query_row = stride, .tail_head = c->tail,
+		.tail_row = (size_t)c->tail * c->heads, .first = c->first, .positions = c->positions,
+		.moves = c->moves, .scale = 0.7f, .sink = c->sinks ? s->sink : NULL,
+		.out_head = c->wide, .out_row = stride, .scratch = s->scratch };
+	cache_fill(s);
+}
+
+static void setting_close(struct setting *s)
+{
+	free(s->cache), free(s->q), free(s->tail), free(s->scratch);
+}
+
+static void each_case(void (*check)(struct setting *s, const char *what))
+{
+	char what[80];
+	for (int cache = 0; cache < KERNEL_CACHES; cache++) {
+		for (size_t c = 0; c < CASES; c++) {
+			struct setting s;
+			setting_open(&s, &cases[c], (enum kernel_cache)cache);
+			snprintf(what, sizeof what, "%s case %zu", names[cache], c);
+			check(&s, what);
+			setting_close(&s);
 		}
 	}
-	return cache;
 }
 
-static const struct { uint32_t heads, latent, rope, positions; } latent_cases[] = {
-	{ 1, 16, 2, 1 }, { 3, 36, 24, 65 }, { 16, 512, 64, 257 }, { 13, 100, 6, 600 }, { 7, 80, 10, 63 },
-};
-
-static void check_latent(enum kernel_cache cache, size_t c)
+/* Row r of two answers; NaN is equal to NaN. */
+static void same_row(const struct kernel_attention *a, const float *want, const float *got, uint32_t r,
+                     const char *set, const char *what)
 {
-	uint32_t heads = latent_cases[c].heads, width[2] = { latent_cases[c].latent,
-		latent_cases[c].rope }, positions = latent_cases[c].positions;
-	size_t row = kernel_cache_bytes(cache, width[0]) + kernel_cache_bytes(cache, width[1]);
-	unsigned char *block = pages_make(cache, row, width, 2, positions);
-	float *q = malloc(4 * heads * (width[0] + width[1])), *out = malloc(8 * heads * width[0]);
-	float *scratch = aligned_alloc(64, (4 * kernel_mla_scratch(width[0], width[1]) + 63) & ~(size_t)63);
-	double *truth = malloc(8 * heads * width[0]);
-	const void *page[16];
-	fill(q, heads * (width[0] + width[1]));
-	for (uint32_t i = 0; i < (positions + 63) / 64; i++)
-		page[i] = block + i * 64 * row;
-	for (size_t k = 0; kernels_at(k) != NULL; k++) {
-		float *to = out + (k > 0 ? heads * width[0] : 0);
-		struct kernel_mla a = { .cache = cache, .latent = width[0], .rope = width[1], .query = q,
-			.query_rope = q + heads * width[0], .query_stride = width[0],
-			.query_rope_stride = width[1], .out_stride = width[0], .page = page,
-			.row_bytes = row, .positions = positions, .scale = 0.7f, .out = to,
-			.scratch = scratch };
-		kernels_at(k)->attn_mla(&a, heads);
-		kernel_truth_attn_mla(&a, heads, truth);
-		for (size_t i = 0; i < heads * width[0]; i++)
-			cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s %s case %zu",
-			             kernels_at(k)->name, names[cache], c);
-		cr_assert_eq(memcmp(to, out, 4 * heads * width[0]), 0, "%s %s case %zu",
-		             kernels_at(k)->name, names[cache], c);
+	for (uint32_t i = 0; i < a->heads * a->value; i++) {
+		float x = want[i], y = got[i];
+		cr_assert(memcmp(&x, &y, 4) == 0 || (isnan(x) && isnan(y)), "%s %s row %u: %g for %g", set,
+		          what, r, (double)y, (double)x);
 	}
-	free(block), free(q), free(out), free(scratch), free(truth);
 }
 
-static const struct { uint32_t heads, head, first, positions; bool sinks; } grouped_cases[] = {
-	{ 1, 16, 0, 1, false }, { 3, 20, 0, 24, true }, { 4, 36, 57, 65, true },
-	{ 16, 128, 0, 257, true }, { 8, 128, 5, 300, false }, { 13, 100, 3, 600, false },
-};
-
-static void check_grouped(enum kernel_cache cache, size_t c)
+static void check_sets(struct setting *s, const char *what)
 {
-	uint32_t heads = grouped_cases[c].heads, head = grouped_cases[c].head,
-		width[2] = { head, head }, positions = grouped_cases[c].positions;
-	size_t part = kernel_cache_bytes(cache, head), n = (size_t)heads * head;
-	unsigned char *block = pages_make(cache, 2 * part, width, 2, positions);
-	float *q = malloc(4 * n), *out = malloc(8 * n), sink[16];
-	float *scratch = aligned_alloc(64, (4 * kernel_gqa_scratch(head) + 63) & ~(size_t)63);
-	double *truth = malloc(8 * n);
-	const void *page[16];
-	memset(block, 0xff, 2 * part * grouped_cases[c].first); /* outside the window */
-	fill(q, n), fill(sink, 16);
-	for (uint32_t i = 0; i < (positions + 63) / 64; i++)
-		page[i] = block + i * 64 * 2 * part;
+	struct kernel_attention a = s->a;
+	float *want = malloc(4 * s->n), *got = malloc(4 * s->n);
+	double *truth = malloc(8 * s->n);
+	kernel_truth_attn(&a, truth);
 	for (size_t k = 0; kernels_at(k) != NULL; k++) {
-		float *to = out + (k > 0 ? n : 0);
-		struct kernel_gqa a = { .cache = cache, .head = head, .query = q, .query_stride = head,
-			.out_stride = head, .page = page, .row_bytes = 2 * part, .value_at = part,
-			.first = grouped_cases[c].first, .positions = positions, .scale = 0.7f,
-			.sink = grouped_cases[c].sinks ? sink : NULL, .out = to, .scratch = scratch };
-		kernels_at(k)->attn_gqa(&a, heads);
-		kernel_truth_attn_gqa(&a, heads, truth);
-		for (size_t i = 0; i < n; i++)
-			cr_assert_lt(fabs((double)to[i] - truth[i]), 1e-5, "%s %s case %zu",
-			             kernels_at(k)->name, names[cache], c);
-		cr_assert_eq(memcmp(to, out, 4 * n), 0, "%s %s case %zu", kernels_at(k)->name,
-		             names[cache], c);
+		a.out = k == 0 ? want : got;
+		kernel_attention_run(kernels_at(k), &a);
+		for (uint32_t r = 0; r < a.rows; r++) {
+			const float *to = a.out + r * a.out_row;
+			for (uint32_t i = 0; i < a.heads * a.value; i++)
+				cr_assert_lt(fabs((double)to[i] - truth[r * a.heads * a.value + i]), 1e-5,
+				             "%s %s row %u", kernels_at(k)->name, what, r);
+			same_row(&a, want + r * a.out_row, to, r, kernels_at(k)->name, what);
+		}
 	}
-	free(block), free(q), free(out), free(scratch), free(truth);
+	free(want), free(got), free(truth);
 }
 
 Test(attention, sets_agree_bitwise_and_with_truth_over_every_cache)
 {
-	for (int cache = 0; cache < KERNEL_CACHES; cache++) {
-		for (size_t c = 0; c < sizeof latent_cases / sizeof latent_cases[0]; c++)
-			check_latent((enum kernel_cache)cache, c);
-		for (size_t c = 0; c < sizeof grouped_cases / sizeof grouped_cases[0]; c++)
-			check_grouped((enum kernel_cache)cache, c);
+	each_case(check_sets);
+}
+
+/* Rows of a call have the bits of one at a time over a cache that ends with it. The last row's own
+ * position holds NaN, which only that row may show. */
+static void check_rows(struct setting *s, const char *what)
+{
+	struct kernel_attention all = s->a;
+	float *want = malloc(4 * s->n), *got = malloc(4 * s->n), nan[600];
+	uint32_t last = end_of(&all) - 1;
+	for (uint32_t i = 0; i < all.wide; i++)
+		nan[i] = NAN;
+	unsigned char *page = s->cache + last / 64 * s->page_bytes;
+	if (all.cache != KERNEL_CACHE_INT8)
+		kernel_cache_store(all.cache, all.keys, nan, all.wide, last % 64, page + all.key_at);
+	all.out = want;
+	for (size_t k = 0; kernels_at(k) != NULL; k++) {
+		kernel_attention_run(kernels_at(k), &all);
+		for (uint32_t r = 0; r < all.rows; r++) {
+			struct kernel_attention one = all;
+			one.rows = 1, one.first += all.moves ? r : 0, one.positions += r, one.out = got;
+			one.query += r * all.query_row, one.query_tail += r * all.tail_row;
+			kernel_attention_run(kernels_at(k), &one);
+			same_row(&all, want + r * all.out_row, got, r, kernels_at(k)->name, what);
+		}
 	}
+	free(want), free(got);
+}
+
+Test(attention, rows_of_a_call_have_the_bits_of_one_at_a_time)
+{
+	each_case(check_rows);
+}
+
+/* Splits one by one or by chunks, their records taken in in waves and by lanes: the same bits. */
+static void check_splits(struct setting *s, const char *what)
+{
+	struct kernel_attention a = s->a;
+	uint32_t splits = kernel_attention_splits(&a), lanes = a.heads * a.rows;
+	size_t step = kernel_attention_record(lanes, a.value);
+	float *want = malloc(4 * s->n), *got = malloc(4 * s->n), *record = malloc(4 * step * 3);
+	for (size_t k = 0; kernels_at(k) != NULL && splits > 1; k++) {
+		const struct kernels *set = kernels_at(k);
+		a.out = want;
+		kernel_attention_run(set, &a);
+		a.out = got;
+		for (uint32_t from = 0, n; from < splits; from += n) {
+			uint32_t slot = from > 0, half = lanes / 2;
+			n = splits - from < 3 - slot ? splits - from : 3 - slot;
+			for (uint32_t i = n; i-- > 0;) /* in any order */
+				set->attn(&a, from + i, 1, record + (slot + i) * step, false);
+			if (half > 0)
+				set->attn_join(&a, 0, half, record, slot + n, from + n == splits);
+			set->attn_join(&a, half, lanes - half, record, slot + n, from + n == splits);
+		}
+		for (uint32_t r = 0; r < a.rows; r++)
+			same_row(&a, want + r * a.out_row, got + r * a.out_row, r, set->name, what);
+	}
+	free(want), free(got), free(record);
+}
+
+Test(attention, splits_joined_in_waves_have_the_bits_of_one_call)
+{
+	each_case(check_splits);
 }
