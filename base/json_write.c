@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 128           /* of values to be written: four times what the reader gives */
+#define DEPTH_MAX 512           /* of values to be written: as deep as a schema may be read */
 #define INTEGER_MAX (1LL << 53) /* beyond it doubles, and so ECMAScript, skip integers */
 
 struct writer {

@@ -104,6 +104,11 @@ void engine_constraint_close(struct engine_constraint *c)
 
 struct digest engine_constraint_digest(const struct engine_constraint *c) { return c->digest; }
 
+const json_t *engine_constraint_unused(const struct engine_constraint *c)
+{
+	return grammar_without_effect(c->grammar);
+}
+
 const struct engine *engine_constraint_engine(const struct engine_constraint *c)
 {
 	return c->engine;

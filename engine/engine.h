@@ -99,13 +99,13 @@ int engine_frame_grammar(const struct engine *m, struct reply_frame f, struct bu
 
 /* ---- constraints ---- */
 
-/* Compiled; immutable but for its cache of masks, shared by sessions of the engine. */
-struct engine_constraint;
+struct engine_constraint; /* compiled; immutable but for its masks; sessions share it */
 /* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
 int engine_constraint_open(struct engine_constraint **out, const struct engine *m,
 			   const struct grammar_text *t, struct err *e) MUST_USE;
 void engine_constraint_close(struct engine_constraint *c);                 /* NULL is fine */
 struct digest engine_constraint_digest(const struct engine_constraint *c); /* of all of t */
+const json_t *engine_constraint_unused(const struct engine_constraint *c); /* NULL: nothing */
 
 /* ---- sampling ---- */
 

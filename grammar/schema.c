@@ -526,6 +526,7 @@ static void compiler_free(struct schema *c)
 	schema_kept_free(c);
 	json_decref(c->owned);
 	schema_places_close(c->places);
+	free(c->known);
 	free(c);
 }
 

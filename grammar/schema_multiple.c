@@ -13,9 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTED 2000    /* multiples that are written one by one */
-#define REMAINDERS 400 /* largest divisor that has rules for its remainders */
-#define PLACES 3       /* of a fraction, at most */
+#define LISTED 2000 /* multiples that are written one by one */
+#define PLACES 3    /* of a fraction, at most */
 #define WHOLE_MOST 999999999u
 #define SINGLES 16 /* whole parts from nought that are cells of their own */
 
@@ -175,7 +174,10 @@ static void remainder_name(const struct remainders *m, size_t left, uint32_t r, 
 static int remainders_write(struct remainders *m)
 {
 	struct schema *c = m->c;
-	m->first = c->rules + 1;
+	m->first = c->remainders[m->of];
+	if (m->first > 0)
+		return 0;
+	m->first = c->remainders[m->of] = c->rules + 1;
 	c->rules += m->of * (uint32_t)m->digits;
 	for (size_t left = 0; left < m->digits; left++) {
 		for (uint32_t r = 0; r < m->of; r++) {
@@ -467,7 +469,8 @@ static int way_find(struct schema *c, const json_t *of, enum schema_numbers kind
 	uint64_t unit = w->d.unit;
 	for (; unit % 10 == 0; unit /= 10)
 		w->zeros++;
-	w->whole = unit <= REMAINDERS && w->zeros <= DECIMAL_DIGITS && kind != NUMBER_FRACTION;
+	w->whole =
+		unit <= SCHEMA_REMAINDERS && w->zeros <= DECIMAL_DIGITS && kind != NUMBER_FRACTION;
 	w->m = (struct remainders){ .c = c,
 				    .of = (uint32_t)unit,
 				    .digits = DECIMAL_LONGEST / 2 + 1 };

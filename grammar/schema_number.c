@@ -482,7 +482,7 @@ static const json_t *next_excluded(const json_t *list, const json_t *than)
 }
 
 /* Excluded numbers cut what is allowed into pieces with open ends. */
-int schema_number(struct schema *c, const json_t *s, enum schema_numbers kind, struct buf *body)
+static int pieces(struct schema *c, const json_t *s, enum schema_numbers kind, struct buf *body)
 {
 	const json_t *excluded = json_object_get(s, KEY_EXCLUDED), *cut = NULL;
 	const struct decimal lowest = { .whole = NINES, .negative = true, .present = true };
@@ -507,4 +507,13 @@ int schema_number(struct schema *c, const json_t *s, enum schema_numbers kind, s
 	TRY(between_bounds(c, s, kind, low, high, body));
 	buf_add_text(body, ")");
 	return buf_done(body, c->e);
+}
+
+int schema_number(struct schema *c, const json_t *s, enum schema_numbers kind, struct buf *body)
+{
+	struct buf own = { 0 };
+	int rc = pieces(c, s, kind, &own);
+	if (rc < 0)
+		buf_free(&own);
+	return rc < 0 ? rc : schema_rule_of(c, &own, body);
 }

@@ -17,8 +17,9 @@
 #define SCHEMA_STEPS_MAX 50000 /* schemas looked at; a branch counts in every combination */
 #define SCHEMA_OUT_MAX (8u << 20)
 #define SCHEMA_COMPARED_MAX 5000000u /* values of enum and const, one with another */
-#define SCHEMA_NOTES_MAX 64          /* keywords that are listed as without effect */
+#define SCHEMA_NOTES_MAX 32          /* keywords that are listed as without effect */
 #define SCHEMA_KEPT_MAX 64           /* patterns that single texts are held against */
+#define SCHEMA_REMAINDERS 400        /* largest divisor that has rules for its remainders */
 #define SCHEMA_RULES_MAX 20000u      /* of one object or array whose members are counted */
 
 /* Keys of ours, in read forms and in nodes that are made. No keyword of an author begins
@@ -42,6 +43,7 @@ enum { /* bits of `type` */
 };
 
 struct schema_places; /* schema_refs.c */
+struct schema_known;  /* schema_rules.c */
 struct regular;
 
 /* One compilation. Rules go to out; a rule is written once what it uses has been. */
@@ -57,6 +59,9 @@ struct schema {
 	uint32_t ref_rule[SCHEMA_REFS_MAX];
 	uint32_t refs, rules, steps, compared;
 	int depth;
+	struct schema_known *known; /* [known_slots]: rules by their text */
+	uint32_t known_slots, known_count;
+	uint32_t remainders[SCHEMA_REMAINDERS + 1]; /* of each divisor: its first rule, or 0 */
 	bool wrote_char, wrote_string, wrote_number, wrote_value;
 	bool opposite; /* a language is wanted in order to take it away */
 	json_t *kept;  /* patterns: their place in keep */

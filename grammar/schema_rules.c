@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 uint32_t schema_rule_begin(struct schema *c) { return ++c->rules; }
@@ -36,13 +37,81 @@ void schema_literal(struct buf *body, const char *text, size_t len)
 	buf_add_text(body, "\"");
 }
 
+/* Rules that were written, by their text: equal ones are one. */
+struct schema_known {
+	uint32_t hash, rule;
+	size_t at, len; /* of the text in out */
+};
+
+static uint32_t text_hash(const char *text, size_t len)
+{
+	uint32_t h = 2166136261u;
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)text[i]) * 16777619u;
+	return h | 1; /* 0: a free slot */
+}
+
+static bool known_grow(struct schema *c)
+{
+	uint32_t slots = c->known_slots > 0 ? c->known_slots * 2 : 256;
+	struct schema_known *more = calloc(slots, sizeof *more);
+	if (more == NULL)
+		return false;
+	for (uint32_t i = 0; i < c->known_slots; i++) {
+		uint32_t h = c->known[i].hash;
+		while (c->known[i].hash != 0 && more[h & (slots - 1)].hash != 0)
+			h++;
+		if (c->known[i].hash != 0)
+			more[h & (slots - 1)] = c->known[i];
+	}
+	free(c->known);
+	c->known = more;
+	c->known_slots = slots;
+	return true;
+}
+
+/* The rule of this text; *rule is a new one, which is to be written, if it is none. */
+static bool known_rule(struct schema *c, const struct buf *body, uint32_t *rule)
+{
+	uint32_t h = text_hash(body->bytes != NULL ? body->bytes : "", body->len), i = h;
+	for (; c->known_slots > 0 && c->known[i & (c->known_slots - 1)].hash != 0; i++) {
+		const struct schema_known *k = &c->known[i & (c->known_slots - 1)];
+		if (k->hash == h && k->len == body->len &&
+		    memcmp(c->out->bytes + k->at, body->bytes, body->len) == 0) {
+			*rule = k->rule;
+			return true;
+		}
+	}
+	*rule = schema_rule_begin(c);
+	return false;
+}
+
+static void known_add(struct schema *c, const struct buf *body, uint32_t rule)
+{
+	if ((c->known_count + 1) * 2 > c->known_slots && !known_grow(c))
+		return; /* written again, then */
+	uint32_t h = text_hash(body->bytes != NULL ? body->bytes : "", body->len), i = h;
+	while (c->known[i & (c->known_slots - 1)].hash != 0)
+		i++;
+	c->known[i & (c->known_slots - 1)] =
+		(struct schema_known){ h, rule, c->out->len - body->len - 1, body->len };
+	c->known_count++;
+}
+
 int schema_rule_of(struct schema *c, struct buf *body, struct buf *out)
 {
-	uint32_t rule = schema_rule_begin(c);
-	schema_rule_write(c, rule, body);
-	schema_rule_name(c, rule, out);
+	uint32_t rule;
+	int rc = buf_done(body, c->e);
+	if (rc == 0 && !known_rule(c, body, &rule)) {
+		schema_rule_write(c, rule, body);
+		rc = buf_done(c->out, c->e);
+		if (rc == 0)
+			known_add(c, body, rule);
+	}
 	buf_free(body);
-	return buf_done(c->out, c->e) < 0 ? ERR_NOMEM : buf_done(out, c->e);
+	if (rc == 0)
+		schema_rule_name(c, rule, out);
+	return rc < 0 ? rc : buf_done(out, c->e);
 }
 
 int schema_rule_value(struct schema *c, const json_t *node, struct buf *out)

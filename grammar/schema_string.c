@@ -245,7 +245,7 @@ static int by_language(struct schema *c, const json_t *s, uint64_t min, uint64_t
 	return rc < 0 ? rc : schema_language_write(c, r, body);
 }
 
-int schema_string(struct schema *c, const json_t *s, struct buf *body)
+static int string_write(struct schema *c, const json_t *s, struct buf *body)
 {
 	const json_t *pattern = json_object_get(s, "pattern"),
 		     *format = json_object_get(s, "format"),
@@ -275,4 +275,13 @@ int schema_string(struct schema *c, const json_t *s, struct buf *body)
 			return rc < 0 ? rc : buf_done(body, c->e);
 	}
 	return by_language(c, s, min, max, body);
+}
+
+int schema_string(struct schema *c, const json_t *s, struct buf *body)
+{
+	struct buf own = { 0 };
+	int rc = string_write(c, s, &own);
+	if (rc < 0)
+		buf_free(&own);
+	return rc < 0 ? rc : schema_rule_of(c, &own, body);
 }

@@ -66,6 +66,7 @@ struct answer_facts {
 	bool has_constraint;
 	struct digest constraint;
 	const char *constraint_field; /* of the request, that asked for it; static */
+	const json_t *without_effect; /* list, or NULL: "KEYWORD at #/PLACE" of its schema */
 	unsigned choices;             /* that were begun, the one that failed included */
 	struct answer_choice_facts choice[API_CHOICES];
 };

@@ -230,6 +230,21 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 	add(f, "constraint", constraint(&d->answer));
 }
 
+/* Of the request, then of the schema that its answer follows. A replay was given both. */
+static json_t *without_effect(const struct decision *d)
+{
+	json_t *out = json_deep_copy(d->asked->without_effect), *one, *other;
+	size_t i, k;
+	json_array_foreach((json_t *)d->answer.without_effect, i, one) {
+		bool known = false;
+		json_array_foreach(out, k, other)
+			known = known || json_equal(one, other);
+		if (!known)
+			json_array_append_new(out, json_copy(one));
+	}
+	return out;
+}
+
 static void add_answer(const struct decision *d, struct decision_fields *f)
 {
 	add(f, "scans", json_incref(d->scans));
@@ -241,7 +256,7 @@ static void add_answer(const struct decision *d, struct decision_fields *f)
 	add(f, "routing_digest", json_null());
 	add(f, "logits_digest", each_choice(d, logits_digest));
 	add(f, "backend", json_string(d->backend));
-	add(f, "parameters_without_effect", json_deep_copy(d->asked->without_effect));
+	add(f, "parameters_without_effect", without_effect(d));
 	struct obj timing = { 0 };
 	obj_int(&timing, "admitted_us", d->created_us);
 	obj_int(&timing, "ended_us", d->ended_us);

@@ -248,8 +248,10 @@ static void engine_answer_facts(const struct answer *a, struct answer_facts *out
 				      .has_constraint = a->constraint != NULL,
 				      .constraint_field = a->constraint_field,
 				      .choices = a->choices };
-	if (a->constraint)
+	if (a->constraint) {
 		out->constraint = engine_constraint_digest(a->constraint);
+		out->without_effect = engine_constraint_unused(a->constraint);
+	}
 	for (unsigned i = 0; i < a->choices; i++) {
 		const struct engine_session *s = a->choice[i].session;
 		struct answer_choice_facts *f = &out->choice[i];
