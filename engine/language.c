@@ -144,6 +144,7 @@ static int open_tokens(struct language *t, const json_t *config, const json_t *m
 }
 
 static void probe(struct language *t);
+static void note_template(struct language *t);
 
 /* tokenizer.json, else tiktoken.model: 1 if there is one, 0 if not. */
 static int open_tokenizer(struct language *t, struct source *src, const json_t *config,
@@ -184,9 +185,10 @@ static int open_all(struct language *t, struct source *src, struct err *e)
 	json_decref(config);
 	json_decref(map);
 	if (rc == 0 && t->facts.has_template) {
-		const struct buf *b = t->tool_template.len ? &t->tool_template : &t->template;
-		t->family = reply_family_find(b->bytes, b->len);
 		probe(t);
+		note_template(t);
+	} else if (rc == 0 && found == 1) {
+		language_note(t, "there is no chat template: chats are refused");
 	}
 	if (rc == 0)
 		rc = buf_done(&t->notes, e);
@@ -321,8 +323,8 @@ static int render(const struct language *t, const struct engine_chat *c, json_t 
 /* Where the prompt for the answer begins: what the template adds for it, and not what a user wrote
  * or an earlier answer left. Where the template cannot do without, it is what stands behind the
  * last byte of data. */
-static size_t generated_at(const struct language *t, const struct engine_chat *c,
-			   json_t *messages, const struct buf *made, const struct buf *origin)
+static size_t generated_at(const struct language *t, const struct engine_chat *c, json_t *messages,
+			   const struct buf *made, const struct buf *origin)
 {
 	struct engine_chat without = *c;
 	struct buf text = { 0 };
@@ -378,11 +380,41 @@ static int render_canary(const void *self, json_t *messages, const json_t *tools
 
 static void probe(struct language *t)
 {
+	const struct buf *b = t->tool_template.len ? &t->tool_template : &t->template;
+	t->family = reply_family_find(b->bytes, b->len);
 	bool kimi = t->family.syntax == REPLY_SYNTAX_KIMI;
 	engine_history_probe(&t->form, render_canary, t,
 			     kimi ? REPLY_IDS_FUNCTION : REPLY_IDS_CALL);
 	t->family.ids = t->form.ids;
 	t->family.one_call = t->form.one_call;
+}
+
+/* What a person should know of the template before the first request fails. */
+static void note_template(struct language *t)
+{
+	static const char asked[] = "[{\"role\":\"user\",\"content\":\"canary\"}]";
+	static const char offered[] =
+		"[{\"type\":\"function\",\"function\":{\"name\":\"canary_call\","
+		"\"description\":\"\",\"parameters\":{\"type\":\"object\","
+		"\"properties\":{}}}}]";
+	struct buf without = { 0 }, with = { 0 };
+	struct err why = { 0 };
+	json_t *messages = json_loads(asked, 0, NULL), *tools = json_loads(offered, 0, NULL);
+	bool plain = messages && render_canary(t, messages, NULL, &without, &why) == 0;
+	bool tooled = tools && plain && render_canary(t, messages, tools, &with, &why) == 0;
+	bool seen = tooled && (with.len != without.len ||
+			       (with.len && memcmp(with.bytes, without.bytes, with.len) != 0));
+	if (!plain)
+		buf_printf(&t->notes, "the chat template refuses a user's message: %s\n", why.text);
+	else if (!seen)
+		language_note(t, "the chat template has no place for tools: requests with tools "
+				 "are refused");
+	else if (t->family.unread)
+		language_note(t, t->family.unread);
+	json_decref(messages);
+	json_decref(tools);
+	buf_free(&without);
+	buf_free(&with);
 }
 
 struct reply_family language_family(const struct language *t) { return t->family; }

@@ -129,7 +129,7 @@ Test(text, facts_name_files_and_tokens)
 	cr_expect(language_is_special(t, 3));
 	cr_expect_not(language_is_special(t, 700));
 	cr_expect_not(language_is_special(t, UINT32_MAX));
-	cr_expect_str_eq(f->notes, "");
+	cr_expect_str_eq(f->notes, "the chat template has no place for tools: requests with tools are refused\n");
 	cr_expect_eq(strncmp(f->unicode, "14.", 3), 0);
 	buf_free(&b);
 	language_close(t);
@@ -464,4 +464,23 @@ Test(text, calls_are_given_one_by_one_where_a_template_takes_one)
 	t = open_template(all);
 	cr_expect(!language_family(t).one_call);
 	language_close(t);
+}
+
+Test(text, what_a_template_cannot_is_said_at_load)
+{
+	static const struct { const char *template, *says; } rows[] = {
+		{ NULL, "there is no chat template" },
+		{ "{{ nothing.at.all }}", "refuses a user's message" },
+		{ "{% if messages[0].role != 'system' %}{{ raise_exception('a system message is needed') }}{% endif %}",
+		  "a system message is needed" },
+		{ "{{ messages[0].content }}", "no place for tools" },
+		{ "{{ messages[0].content }}{{ tools }}<tool_call>", "" },
+		{ "{{ messages[0].content }}{% for t in tools or [] %}{{ t.function.name }}{% endfor %}", "calls" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct language *t = open_template(rows[i].template);
+		const char *notes = language_info(t)->notes;
+		cr_expect(*rows[i].says ? strstr(notes, rows[i].says) != NULL : !*notes, "%zu: %s", i, notes);
+		language_close(t);
+	}
 }
