@@ -75,29 +75,55 @@ static void add_tokens(struct buf *out, const struct api_piece *p, bool more)
 
 static void open_object(struct buf *out, const struct api_answer_facts *f)
 {
-	buf_add_text(out, f->streams ? "data: {\"id\":" : "{\"id\":");
+	bool stream = f->asked->stream;
+	buf_add_text(out, stream ? "data: {\"id\":" : "{\"id\":");
 	add_string(out, f->id);
 	buf_printf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":",
-		   f->streams ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
+		   stream ? "chat.completion.chunk" : "chat.completion", (long long)f->created);
 	add_string(out, f->model);
 	buf_add_text(out, ",\"choices\":[");
 }
 
-static void close_chunk(struct buf *out, const struct api_answer_facts *f)
+static void add_counts(struct buf *out, uint64_t prompt, uint64_t completion)
 {
-	buf_add_text(out, f->wants_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+	buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
+		   (unsigned long long)prompt, (unsigned long long)completion,
+		   (unsigned long long)prompt + completion);
+}
+
+static void close_chunk(struct buf *out, const struct api_answer *s)
+{
+	const struct api_request *asked = s->facts.asked;
+	if (asked->usage_each) {
+		buf_add_text(out, ",\"usage\":");
+		add_counts(out, s->prompt_tokens, s->completion_tokens);
+		buf_add_byte(out, '}');
+	} else if (asked->include_usage) {
+		buf_add_text(out, ",\"usage\":null");
+	}
+	buf_add_text(out, "}\n\n");
 }
 
 void api_answer_begin(struct buf *out, const struct api_answer *s)
 {
-	for (unsigned i = 0; s->facts.streams && i < s->facts.choices; i++) {
+	const struct api_request *asked = s->facts.asked;
+	for (unsigned i = 0; asked->stream && i < asked->n; i++) {
 		open_object(out, &s->facts);
 		buf_printf(out,
 			   "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
 			   "\"finish_reason\":null}]",
 			   i);
-		close_chunk(out, &s->facts);
+		close_chunk(out, s);
 	}
+}
+
+/* Of a call, as those who ask with "functions" read it. */
+static void add_old_call(struct buf *out, const struct api_piece *p)
+{
+	bool name = p->part == API_CALL_NAME;
+	buf_printf(out, "\"function_call\":{\"%s\":\"", name ? "name" : "arguments");
+	write_text(out, &p->text);
+	buf_add_text(out, name ? "\",\"arguments\":\"\"}" : "\"}");
 }
 
 /* The members of a delta. */
@@ -128,19 +154,24 @@ static void add_delta(struct buf *out, const struct api_piece *p)
 							  : "\"");
 }
 
-static void add_chunk(struct buf *out, const struct api_answer_facts *f, const struct api_piece *p)
+static void add_chunk(struct buf *out, const struct api_answer *s, const struct api_piece *p)
 {
-	open_object(out, f);
+	const struct api_request *asked = s->facts.asked;
+	bool call = p->part == API_CALL_NAME || p->part == API_CALL_ARGUMENTS;
+	open_object(out, &s->facts);
 	buf_printf(out, "{\"index\":%u,\"delta\":{", p->choice);
-	add_delta(out, p);
+	if (call && asked->old_calls)
+		add_old_call(out, p);
+	else
+		add_delta(out, p);
 	buf_add_byte(out, '}');
-	if (f->wants_logprobs && p->part == API_CONTENT) {
+	if (asked->logprobs && p->part == API_CONTENT) {
 		buf_add_text(out, ",\"logprobs\":{\"content\":[");
 		add_tokens(out, p, false);
 		buf_add_text(out, "],\"refusal\":null}");
 	}
 	buf_add_text(out, ",\"finish_reason\":null}]");
-	close_chunk(out, f);
+	close_chunk(out, s);
 }
 
 /* ---- what a plain answer keeps ---- */
@@ -172,8 +203,8 @@ void api_answer_piece(struct buf *out, struct api_answer *s, const struct api_pi
 {
 	if (piece->text.len == 0 && piece->token_count == 0 && piece->part != API_CALL_NAME)
 		return;
-	if (s->facts.streams)
-		add_chunk(out, &s->facts, piece);
+	if (s->facts.asked->stream)
+		add_chunk(out, s, piece);
 	else
 		keep_piece(&s->choice[piece->choice], piece);
 }
@@ -215,19 +246,15 @@ static int read_result(const struct api_answer *s, const json_t *result, struct 
 	TRY(json_get_u64(result, "completion_tokens", &end->completion_tokens, what, e));
 	TRY(json_get_u64(result, "cached_tokens", &end->cached_tokens, what, e));
 	end->seed = json_object_get(result, "seed");
-	if (json_array_size(end->finish) != s->facts.choices)
+	if (json_array_size(end->finish) != s->facts.asked->n)
 		return err_set(e, ERR_IO, "not a reason for each choice");
 	return json_get_object(result, "hallmark", &end->hallmark, what, e);
 }
 
 static void add_usage(struct buf *out, const struct ending *end)
 {
-	buf_printf(out,
-		   "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
-		   "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
-		   (unsigned long long)end->prompt_tokens,
-		   (unsigned long long)end->completion_tokens,
-		   (unsigned long long)end->prompt_tokens + end->completion_tokens,
+	add_counts(out, end->prompt_tokens, end->completion_tokens);
+	buf_printf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
 		   (unsigned long long)end->cached_tokens);
 }
 
@@ -242,10 +269,32 @@ static int add_proof(struct buf *out, const struct ending *end, struct err *e)
 	return json_write(end->hallmark, 0, out, e);
 }
 
-static int add_finish(struct buf *out, const struct ending *end, unsigned i, struct err *e)
+static int add_finish(struct buf *out, const struct api_answer_facts *f, const struct ending *end,
+		      unsigned i, struct err *e)
 {
+	const json_t *why = json_array_get(end->finish, i);
+	const char *word = json_string_value(why);
 	buf_add_text(out, ",\"finish_reason\":");
-	return json_write(json_array_get(end->finish, i), 0, out, e);
+	if (f->asked->old_calls && word && strcmp(word, "tool_calls") == 0) {
+		buf_add_text(out, "\"function_call\"");
+		return 0;
+	}
+	return json_write(why, 0, out, e);
+}
+
+/* What is kept of the calls: the arguments of the last are open. */
+static void add_calls(struct buf *out, const struct api_answer *s, const struct buf *calls)
+{
+	const char *inside = strstr(calls->bytes, "\"function\":");
+	if (!s->facts.asked->old_calls || !inside) {
+		buf_add_text(out, ",\"tool_calls\":[");
+		add_buf(out, calls);
+		buf_add_text(out, "\"}}]");
+		return;
+	}
+	buf_add_text(out, ",\"function_call\":");
+	buf_add_text(out, inside + strlen("\"function\":"));
+	buf_add_text(out, "\"}");
 }
 
 /* content is null where there is a call and no text. */
@@ -265,20 +314,17 @@ static int add_choice(struct buf *out, const struct api_answer *s, const struct 
 		add_buf(out, &c->reasoning);
 		buf_add_byte(out, '"');
 	}
-	if (c->calls.len) {
-		buf_add_text(out, ",\"tool_calls\":[");
-		add_buf(out, &c->calls);
-		buf_add_text(out, "\"}}]");
-	}
+	if (c->calls.len)
+		add_calls(out, s, &c->calls);
 	buf_add_text(out, "},\"logprobs\":");
-	if (s->facts.wants_logprobs) {
+	if (s->facts.asked->logprobs) {
 		buf_add_text(out, "{\"content\":[");
 		add_buf(out, &c->tokens);
 		buf_add_text(out, "],\"refusal\":null}");
 	} else {
 		buf_add_text(out, "null");
 	}
-	TRY(add_finish(out, end, i, e));
+	TRY(add_finish(out, &s->facts, end, i, e));
 	buf_add_byte(out, '}');
 	return 0;
 }
@@ -287,7 +333,7 @@ static int end_plain(struct buf *out, const struct api_answer *s, const struct e
 		     struct err *e)
 {
 	open_object(out, &s->facts);
-	for (unsigned i = 0; i < s->facts.choices; i++)
+	for (unsigned i = 0; i < s->facts.asked->n; i++)
 		TRY(add_choice(out, s, end, i, e));
 	buf_add_text(out, "],\"usage\":");
 	add_usage(out, end);
@@ -296,19 +342,22 @@ static int end_plain(struct buf *out, const struct api_answer *s, const struct e
 	return buf_done(out, e);
 }
 
-static int end_stream(struct buf *out, const struct api_answer_facts *f, const struct ending *end,
+static int end_stream(struct buf *out, struct api_answer *s, const struct ending *end,
 		      struct err *e)
 {
+	const struct api_answer_facts *f = &s->facts;
+	s->prompt_tokens = end->prompt_tokens;
+	s->completion_tokens = end->completion_tokens;
 	open_object(out, f);
-	for (unsigned i = 0; i < f->choices; i++) {
+	for (unsigned i = 0; i < f->asked->n; i++) {
 		buf_printf(out, "%s{\"index\":%u,\"delta\":{}", i ? "," : "", i);
-		TRY(add_finish(out, end, i, e));
+		TRY(add_finish(out, f, end, i, e));
 		buf_add_byte(out, '}');
 	}
 	buf_add_byte(out, ']');
 	TRY(add_proof(out, end, e));
-	close_chunk(out, f);
-	if (f->wants_usage) {
+	close_chunk(out, s);
+	if (f->asked->include_usage) {
 		open_object(out, f);
 		buf_add_text(out, "],\"usage\":");
 		add_usage(out, end);
@@ -323,7 +372,7 @@ int api_answer_end(struct buf *out, struct api_answer *s, const json_t *result, 
 	struct ending end;
 	if (read_result(s, result, &end, e) < 0)
 		return err_set(e, ERR_IO, "the chat ended without a result");
-	return s->facts.streams ? end_stream(out, &s->facts, &end, e) : end_plain(out, s, &end, e);
+	return s->facts.asked->stream ? end_stream(out, s, &end, e) : end_plain(out, s, &end, e);
 }
 
 void api_answer_fail(struct buf *out, const struct api_error *error)

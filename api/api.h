@@ -23,6 +23,7 @@ struct api_error {
 /* ---- requests ---- */
 
 #define API_STOPS 16
+#define API_STOP_IDS 64
 #define API_BANS 64
 #define API_BIASES 4096
 #define API_TOOLS 128
@@ -53,47 +54,46 @@ struct api_request {
 	 * [{"id", "type", "function": {"name", "arguments": object}}] and "reasoning_content"; of
 	 * a tool "tool_call_id" and maybe "name". "developer" is read as "system". */
 	json_t *messages;
-	bool stream, include_usage;
-	uint32_t n;          /* 1..8 */
-	double temperature;  /* 0..2; default 1 */
-	double top_p;        /* 0..1; default 1: off */
-	double min_p;        /* 0..1; default 0: off */
-	uint32_t top_k;      /* 0: off, also from -1 */
-	double frequency;    /* -2..2; default 0: off */
-	double presence;     /* likewise */
-	double repetition;   /* over 0, to 10; default 1: off */
-	uint32_t tokens_max; /* 0: not given */
-	uint32_t tokens_min; /* default 0 */
-	bool ignore_eos;
-	bool logprobs;
+	bool stream, include_usage, usage_each; /* usage_each: with every chunk */
+	uint32_t n;                             /* 1..8 */
+	bool greedy;                            /* do_sample: false; then temperature is 0 */
+	double temperature;                     /* 0..2; default 1 */
+	double top_p, min_p;                    /* 0..1; default 1 and 0: off */
+	uint32_t top_k;                         /* 0: off, also from -1 */
+	double frequency, presence;             /* -2..2; default 0: off */
+	double repetition;                      /* over 0, to 10; default 1: off */
+	uint32_t tokens_max, tokens_min;        /* 0: not given */
+	bool ignore_eos, logprobs, has_seed;
 	uint32_t top_logprobs; /* 0..20 */
-	bool has_seed;
 	int64_t seed;
-	const char *stop[API_STOPS]; /* non-empty, NUL-terminated */
-	size_t stop_count;
-	const char *ban[API_BANS]; /* likewise */
-	size_t ban_count;
-	struct api_request_bias *bias; /* [bias_count], in the request's order */
-	size_t bias_count;
+	const char *stop[API_STOPS];    /* non-empty, NUL-terminated */
+	uint32_t stop_id[API_STOP_IDS]; /* tokens that end an answer, as an eos does */
+	const char *ban[API_BANS];      /* as stop */
+	struct api_request_bias *bias;  /* in the request's order */
+	size_t stop_count, stop_ids, ban_count, bias_count;
 	enum api_constraint_kind constraint;
 	const char *constraint_field; /* that asked for it; static */
 	struct buf constraint_text;
-	json_t *tools; /* as sent, checked; NULL: none */
+	json_t *tools; /* OpenAI's list, of known members that are not null; NULL: none */
 	enum api_tool_choice tool_choice;
 	const char *tool_name;   /* of API_TOOLS_NAMED */
 	bool one_call;           /* parallel_tool_calls: false */
-	json_t *template_kwargs; /* scalars; NULL: none */
+	bool old_calls;          /* asked with "functions": answered with "function_call" */
+	bool hides_reasoning;    /* include_reasoning: false */
+	int thinks;              /* of the reader: whether reasoning is wanted, and who says so */
+	json_t *template_kwargs; /* of any kind; NULL: none */
 	json_t *without_effect;  /* accepted fields that change nothing: their names, each once */
 };
 
 /* Read body[0..len). ERR_INPUT: not such a request, with the field or the line and column;
  * ERR_UNSUPPORTED: a field or value that is understood by others, refused by name. *out may be
  * freed after a failure too. Parts of a content list are joined by "\n". A field that is null
- * counts as absent. Memory: the body's strings at most twice, and at most 2^17 JSON values.
- * Sources: OpenAI API reference, chat completions; vLLM's extra parameters. */
+ * counts as absent. Memory: the body's strings at most twice, and at most 2^17 JSON values. */
 int api_request_parse(const void *body, size_t len, struct api_request *out,
 		      struct err *e) MUST_USE;
 void api_request_free(struct api_request *r);
+/* Whether the client gave the field of this name: for others a model may have defaults. */
+bool api_request_gives(const struct api_request *r, const char *name);
 /* As bytes that api_request_parse makes the same request of, appended to out: its fields are read
  * from (root, constraint_field and without_effect are not). n, top_p and repetition are set. */
 int api_request_write(const struct api_request *q, struct buf *out, struct err *e) MUST_USE;
@@ -131,11 +131,9 @@ struct api_piece {
 
 /* What every chunk of an answer repeats. */
 struct api_answer_facts {
-	bool streams, wants_usage, wants_logprobs;
-	unsigned choices; /* 1..API_CHOICES */
-	int64_t created;  /* seconds since 1970 */
-	const char *id;   /* "chatcmpl-..." */
-	const char *model;
+	const struct api_request *asked; /* in which form */
+	int64_t created;                 /* seconds since 1970 */
+	const char *id, *model;          /* "chatcmpl-..." */
 };
 
 /* A plain answer is one document, choice by choice: what comes is kept until the end, each as the
@@ -146,6 +144,7 @@ struct api_answer_choice {
 };
 struct api_answer {
 	struct api_answer_facts facts;
+	uint64_t prompt_tokens, completion_tokens;    /* so far, where every chunk says it */
 	struct api_answer_choice choice[API_CHOICES]; /* plain answers */
 };
 void api_answer_free(struct api_answer *s);

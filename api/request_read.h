@@ -5,9 +5,12 @@
 
 #include "api/api.h"
 
+/* A value of another type, and one of the type that is out of range. */
+int api_read_mistyped(const char *name, const char *wanted, struct err *e);
 int api_read_unexpected(const char *name, const char *wanted, struct err *e);
-/* "not available in this version: NAME" */
+/* "not available in this version: NAME", whatever its value; "... NAME other than 0" */
 int api_read_unsupported(const char *name, struct err *e);
+int api_read_refused(const char *name, const char *which, struct err *e);
 int api_read_real(const char *name, const json_t *v, double low, double high, double *out,
 		  struct err *e) MUST_USE;
 int api_read_integer(const char *name, const json_t *v, json_int_t low, json_int_t high,
@@ -20,6 +23,11 @@ int api_read_strings(const char *name, const json_t *v, bool lone, size_t most, 
 int api_read_shape(struct api_request *r, const char *text, size_t len, struct err *e) MUST_USE;
 /* The field was accepted and changes nothing. */
 int api_read_note(struct api_request *r, const char *name, struct err *e) MUST_USE;
+/* So do the members of o that are not null nor in the NULL-terminated list: PREFIX.MEMBER. */
+int api_read_others(struct api_request *r, const json_t *o, const char *const *keys,
+		    const char *prefix, struct err *e) MUST_USE;
+/* NULL where it is null, too. */
+json_t *api_read_member(const json_t *o, const char *key);
 
 typedef int api_field_reader(struct api_request *r, const char *name, const json_t *v,
 			     struct err *e);
@@ -38,12 +46,21 @@ int api_read_thought(struct api_request *r, const json_t *message, size_t index,
 /* request_sampling.c */
 api_field_reader api_read_temperature, api_read_top_p, api_read_min_p, api_read_top_k,
 	api_read_frequency, api_read_presence, api_read_repetition, api_read_seed,
-	api_read_tokens_max, api_read_tokens_min, api_read_ignore_eos, api_read_stop, api_read_ban,
+	api_read_do_sample, api_read_tokens_max, api_read_completion_max, api_read_predict,
+	api_read_tokens_min, api_read_ignore_eos, api_read_stop, api_read_stop_ids, api_read_ban,
 	api_read_bias, api_read_logprobs, api_read_top_logprobs, api_read_n;
 /* request_tools.c */
-api_field_reader api_read_tools, api_read_tool_choice, api_read_parallel, api_read_response_format,
-	api_read_guided_json, api_read_guided_regex, api_read_guided_choice,
-	api_read_guided_grammar, api_read_structured, api_read_kwargs, api_read_effort;
+api_field_reader api_read_tools, api_read_tool_choice, api_read_parallel, api_read_functions,
+	api_read_function_call;
+/* request_form.c */
+api_field_reader api_read_response_format, api_read_guided_json, api_read_guided_regex,
+	api_read_guided_choice, api_read_guided_grammar, api_read_structured;
+/* request_switches.c; the last: what the fields say together becomes template_kwargs */
+api_field_reader api_read_kwargs, api_read_effort, api_read_reasoning, api_read_thinking,
+	api_read_think, api_read_enable, api_read_budget, api_read_include;
+int api_read_switches_done(struct api_request *r, struct err *e) MUST_USE;
+/* request_fields.c: the reader that the field has; v is not null. */
+api_field_reader api_read_field;
 /* What only the whole request shows: tool_choice without tools, two constraints, ... */
 int api_read_together(struct api_request *r, struct err *e) MUST_USE;
 

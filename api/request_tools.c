@@ -1,11 +1,10 @@
-/* Request fields that shape an answer: tools, what it must match, and the template's switches. */
+/* Request fields that say what may be called, and what only the whole request shows. */
 #include "base/json.h"
 #include "api/request_read.h"
 
 #include <string.h>
 
 #define NAME_BYTES_MAX 64u
-#define CONSTRAINT_BYTES_MAX (256u << 10)
 
 /* ---- tools ---- */
 
@@ -35,95 +34,192 @@ static bool is_named(const json_t *tools, size_t count, const char *name)
 	return false;
 }
 
-static int bad_tool(size_t i, const char *what, struct err *e)
+static int no_memory(struct err *e)
 {
-	return err_set(e, ERR_INPUT, "\"tools\", item %zu: %s", i, what);
+	return err_set(e, ERR_NOMEM, "out of memory for the request");
 }
 
-static int read_function(const json_t *function, size_t i, struct err *e)
+static int bad_tool(size_t i, const char *member, const char *kind, const char *what, struct err *e)
 {
-	static const char *const keys[] = { "name", "description", "parameters", "strict", NULL };
-	const json_t *text = json_object_get(function, "description"),
-		     *schema = json_object_get(function, "parameters"),
-		     *strict = json_object_get(function, "strict");
+	return err_at(e, err_set(e, ERR_INPUT, "\"tools\", item %zu: %s", i, what), kind,
+		      "tools[%zu]%s", i, member);
+}
+
+/* The members of o that are known and not null, in their order (new reference). */
+static json_t *known_members(const json_t *o, const char *const *keys)
+{
+	json_t *out = json_object(), *v;
+	const char *key;
+	int failed = !out;
+	json_object_foreach((json_t *)o, key, v) {
+		const char *const *k = keys;
+		while (*k && strcmp(*k, key) != 0)
+			k++;
+		if (*k && !json_is_null(v))
+			failed |= json_object_set(out, key, v);
+	}
+	if (!failed)
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+static const char *const function_keys[] = { "name", "description", "parameters", "strict", NULL };
+
+static int check_function(struct api_request *r, const json_t *function, size_t i, struct err *e)
+{
+	const json_t *text = api_read_member(function, "description"),
+		     *schema = api_read_member(function, "parameters"),
+		     *strict = api_read_member(function, "strict");
 	if (!json_is_object(function))
-		return bad_tool(i, "\"function\" is not an object", e);
-	TRY(json_only_keys(function, keys, "the function of a tool", e));
+		return bad_tool(i, ".function", "invalid_type", "\"function\" is not an object", e);
 	if (!is_function_name(json_object_get(function, "name")))
-		return bad_tool(i,
+		return bad_tool(i, ".function.name", "invalid_value",
 				"\"name\" is not 1 to 64 letters, digits, \"_\", \"-\" and \".\"",
 				e);
-	if (text && !json_is_null(text) && !json_is_string(text))
-		return bad_tool(i, "\"description\" is not a string", e);
-	if (schema && !json_is_null(schema) && !json_is_object(schema))
-		return bad_tool(i, "\"parameters\" is not an object", e);
-	if (strict && !json_is_null(strict) && !json_is_boolean(strict))
-		return bad_tool(i, "\"strict\" is neither true nor false", e);
-	return 0;
+	if (text && !json_is_string(text))
+		return bad_tool(i, ".function.description", "invalid_type",
+				"\"description\" is not a string", e);
+	if (schema && !json_is_object(schema))
+		return bad_tool(i, ".function.parameters", "invalid_type",
+				"\"parameters\" is not an object", e);
+	if (strict && !json_is_boolean(strict))
+		return bad_tool(i, ".function.strict", "invalid_type",
+				"\"strict\" is neither true nor false", e);
+	if (is_named(r->tools, i, json_string_value(json_object_get(function, "name"))))
+		return bad_tool(i, ".function.name", "invalid_value",
+				"another tool has the same name", e);
+	return api_read_others(r, function, function_keys, "tools.function", e);
 }
 
-static int read_tool(const json_t *tools, size_t i, struct err *e)
+/* Add the tool as templates and rules get it. tool: what is around the function; NULL: nothing. */
+static int add_function(struct api_request *r, const json_t *tool, const json_t *function, size_t i,
+			struct err *e)
 {
 	static const char *const keys[] = { "type", "function", NULL };
-	const json_t *tool = json_array_get(tools, i);
+	TRY(check_function(r, function, i, e));
+	json_t *inner = known_members(function, function_keys);
+	json_t *outer = tool ? known_members(tool, keys) : json_pack("{s:s}", "type", "function");
+	bool failed = json_object_set_new(outer, "function", inner) < 0;
+	failed = json_array_append_new(r->tools, failed ? NULL : json_incref(outer)) < 0;
+	json_decref(outer);
+	return failed ? no_memory(e) : tool ? api_read_others(r, tool, keys, "tools", e) : 0;
+}
+
+static int read_tool(struct api_request *r, const json_t *tool, size_t i, struct err *e)
+{
 	const char *type = json_string_value(json_object_get(tool, "type"));
 	if (!json_is_object(tool) || !type)
-		return bad_tool(i, "expected {\"type\": \"function\", \"function\": {...}}", e);
+		return bad_tool(i, "", "invalid_type",
+				"expected {\"type\": \"function\", \"function\": {...}}", e);
 	if (strcmp(type, "function") != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: tools of type \"%.40s\"", type);
-	TRY(json_only_keys(tool, keys, "a tool", e));
-	TRY(read_function(json_object_get(tool, "function"), i, e));
-	if (is_named(tools, i, tool_name(tool)))
-		return bad_tool(i, "another tool has the same name", e);
-	return 0;
+		return err_at(e,
+			      err_set(e, ERR_UNSUPPORTED,
+				      "not available in this version: tools of type \"%.40s\"",
+				      type),
+			      "unsupported_value", "tools[%zu].type", i);
+	return add_function(r, tool, json_object_get(tool, "function"), i, e);
+}
+
+/* Of `tools`, or of `functions`, which lack what is around them. */
+static int read_list(struct api_request *r, const char *name, const json_t *v, bool old,
+		     struct err *e)
+{
+	size_t count = json_array_size(v);
+	if (!json_is_array(v))
+		return api_read_mistyped(name, "a list", e);
+	if (count > API_TOOLS)
+		return err_at(e,
+			      err_set(e, ERR_INPUT, "\"%s\": %zu of them; at most %u are taken",
+				      name, count, API_TOOLS),
+			      "array_above_max_length", "%s", name);
+	if (count == 0)
+		return api_read_note(r, name, e);
+	if (r->tools)
+		return api_read_unexpected(name, "\"tools\" or \"functions\", not both", e);
+	r->tools = json_array();
+	for (size_t i = 0; r->tools && i < count; i++) {
+		const json_t *one = json_array_get(v, i);
+		TRY(old ? add_function(r, NULL, one, i, e) : read_tool(r, one, i, e));
+	}
+	return r->tools ? 0 : no_memory(e);
 }
 
 int api_read_tools(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	size_t count = json_array_size(v);
-	if (!json_is_array(v))
-		return api_read_unexpected(name, "a list", e);
-	if (count > API_TOOLS)
-		return err_set(e, ERR_INPUT, "\"tools\": %zu of them; at most %u are taken", count,
-			       API_TOOLS);
-	for (size_t i = 0; i < count; i++)
-		TRY(read_tool(v, i, e));
-	if (count == 0)
-		return api_read_note(r, name, e);
-	r->tools = (json_t *)v; /* of root */
+	return read_list(r, name, v, false, e);
+}
+
+/* The older form of tools: an answer calls one of them at most. */
+int api_read_functions(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	TRY(read_list(r, name, v, true, e));
+	r->old_calls = r->one_call = json_array_size(v) > 0;
 	return 0;
+}
+
+static int name_tool(struct api_request *r, const char *field, const json_t *name, struct err *e)
+{
+	if (!is_function_name(name))
+		return api_read_unexpected(
+			field,
+			"\"auto\", \"none\", \"required\" or {\"type\": \"function\", "
+			"\"function\": {\"name\": ...}}",
+			e);
+	r->tool_choice = API_TOOLS_NAMED;
+	r->tool_name = json_string_value(name);
+	return 0;
+}
+
+/* "auto", "none" or {"name": ...} */
+int api_read_function_call(struct api_request *r, const char *name, const json_t *v, struct err *e)
+{
+	const char *word = json_string_value(v);
+	if (!word)
+		return name_tool(r, name, json_object_get(v, "name"), e);
+	if (strcmp(word, "auto") != 0 && strcmp(word, "none") != 0)
+		return api_read_unexpected(name, "\"auto\", \"none\" or {\"name\": ...}", e);
+	r->tool_choice = strcmp(word, "none") == 0 ? API_TOOLS_NONE : API_TOOLS_AUTO;
+	return 0;
+}
+
+/* A word, or {"type": word}. */
+static bool take_word(struct api_request *r, const char *word)
+{
+	static const struct {
+		const char *word;
+		enum api_tool_choice choice;
+	} words[] = { { "auto", API_TOOLS_AUTO },
+		      { "none", API_TOOLS_NONE },
+		      { "required", API_TOOLS_REQUIRED },
+		      { "any", API_TOOLS_REQUIRED } }; /* Mistral's, Anthropic's */
+	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++) {
+		if (strcmp(word, words[i].word) == 0) {
+			r->tool_choice = words[i].choice;
+			return true;
+		}
+	}
+	return false;
 }
 
 int api_read_tool_choice(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
-	static const char *const words[] = { "auto", "none", "required" };
-	static const char *const keys[] = { "type", "function", NULL };
+	static const char *const keys[] = { "type", "function", "name", NULL };
 	static const char *const inner[] = { "name", NULL };
-	const char *word = json_string_value(v);
-	const json_t *function = json_object_get(v, "function");
-	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++) {
-		if (strcmp(word, words[i]) == 0) {
-			r->tool_choice = (enum api_tool_choice)i;
-			return 0;
-		}
-	}
+	const json_t *function = api_read_member(v, "function");
 	const char *type = json_string_value(json_object_get(v, "type"));
+	if (take_word(r, json_string_value(v)) || take_word(r, type))
+		return 0;
 	if (type && strcmp(type, "function") != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: tool_choice of type \"%.40s\"",
-			       type);
-	if (!type || !is_function_name(json_object_get(function, "name")))
-		return api_read_unexpected(
-			name,
-			"\"auto\", \"none\", \"required\" or {\"type\": \"function\", "
-			"\"function\": {\"name\": ...}}",
-			e);
-	TRY(json_only_keys(v, keys, name, e));
-	TRY(json_only_keys(function, inner, "the function of tool_choice", e));
-	r->tool_choice = API_TOOLS_NAMED;
-	r->tool_name = json_string_value(json_object_get(function, "name"));
-	return 0;
+		return err_at(
+			e,
+			err_set(e, ERR_UNSUPPORTED,
+				"not available in this version: tool_choice of type \"%.40s\"",
+				type),
+			"unsupported_value", "tool_choice.type");
+	TRY(name_tool(r, name, json_object_get(type ? function ? function : v : NULL, "name"), e));
+	TRY(api_read_others(r, v, keys, name, e));
+	return api_read_others(r, function, inner, "tool_choice.function", e);
 }
 
 int api_read_parallel(struct api_request *r, const char *name, const json_t *v, struct err *e)
@@ -134,198 +230,50 @@ int api_read_parallel(struct api_request *r, const char *name, const json_t *v, 
 	return 0;
 }
 
-/* ---- constraints ---- */
-
-static int set_constraint(struct api_request *r, const char *name, enum api_constraint_kind kind,
-			  const json_t *v, struct err *e)
-{
-	if (r->constraint != API_CONSTRAINT_NONE)
-		return err_set(e, ERR_INPUT, "\"%s\" and \"%s\": an answer matches one of them",
-			       r->constraint_field, name);
-	r->constraint = kind;
-	r->constraint_field = name;
-	if (json_is_string(v))
-		buf_add(&r->constraint_text, json_string_value(v), json_string_length(v));
-	else if (v)
-		TRY(json_write(v, 0, &r->constraint_text, e));
-	if (r->constraint_text.len > CONSTRAINT_BYTES_MAX)
-		return err_set(e, ERR_INPUT, "\"%s\" is longer than %u KiB", name,
-			       CONSTRAINT_BYTES_MAX >> 10);
-	return buf_done(&r->constraint_text, e);
-}
-
-/* {"type": "json_schema", "json_schema": {"name", "schema", ...}} */
-static int read_json_schema(struct api_request *r, const json_t *v, struct err *e)
-{
-	static const char *const keys[] = { "name", "description", "schema", "strict", NULL };
-	const json_t *o = json_object_get(v, "json_schema");
-	const json_t *schema = json_object_get(o, "schema");
-	if (!json_is_object(o) || !json_is_object(schema))
-		return api_read_unexpected("response_format",
-					   "\"json_schema\": {\"schema\": {...}}", e);
-	TRY(json_only_keys(o, keys, "json_schema", e));
-	return set_constraint(r, "response_format", API_CONSTRAINT_SCHEMA, schema, e);
-}
-
-int api_read_response_format(struct api_request *r, const char *name, const json_t *v,
-			     struct err *e)
-{
-	static const char *const keys[] = { "type", "json_schema", NULL };
-	const char *type = json_string_value(json_object_get(v, "type"));
-	if (!type)
-		return api_read_unexpected(name, "an object with a \"type\"", e);
-	TRY(json_only_keys(v, keys, name, e));
-	if (strcmp(type, "text") == 0)
-		return api_read_note(r, name, e);
-	if (strcmp(type, "json_object") == 0)
-		return set_constraint(r, "response_format", API_CONSTRAINT_OBJECT, NULL, e);
-	if (strcmp(type, "json_schema") == 0)
-		return read_json_schema(r, v, e);
-	return err_set(e, ERR_UNSUPPORTED,
-		       "not available in this version: response_format \"%.40s\"", type);
-}
-
-int api_read_guided_json(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	(void)name;
-	if (!json_is_object(v) && !json_is_string(v))
-		return api_read_unexpected("guided_json", "a schema, as object or text", e);
-	return set_constraint(r, "guided_json", API_CONSTRAINT_SCHEMA, v, e);
-}
-
-int api_read_guided_regex(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	(void)name;
-	if (!json_is_string(v))
-		return api_read_unexpected("guided_regex", "a string", e);
-	return set_constraint(r, "guided_regex", API_CONSTRAINT_REGEX, v, e);
-}
-
-int api_read_guided_choice(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	size_t i;
-	json_t *one;
-	(void)name;
-	if (!json_array_size(v))
-		return api_read_unexpected("guided_choice", "a list of strings", e);
-	json_array_foreach(v, i, one) {
-		if (!json_is_string(one))
-			return api_read_unexpected("guided_choice", "a list of strings", e);
-	}
-	return set_constraint(r, "guided_choice", API_CONSTRAINT_CHOICE, v, e);
-}
-
-int api_read_guided_grammar(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	(void)name;
-	if (!json_is_string(v))
-		return api_read_unexpected("guided_grammar", "a string", e);
-	return set_constraint(r, "guided_grammar", API_CONSTRAINT_GRAMMAR, v, e);
-}
-
-/* The later spelling of the four above: {"json": ...} and so on. */
-int api_read_structured(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	static const struct {
-		const char *key;
-		api_field_reader *read;
-	} forms[] = { { "json", api_read_guided_json },
-		      { "regex", api_read_guided_regex },
-		      { "choice", api_read_guided_choice },
-		      { "grammar", api_read_guided_grammar } };
-	static const char *const keys[] = { "json", "regex", "choice", "grammar", NULL };
-	if (!json_is_object(v))
-		return api_read_unexpected(name, "an object", e);
-	TRY(json_only_keys(v, keys, name, e));
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		const json_t *one = json_object_get(v, forms[i].key);
-		if (one && !json_is_null(one))
-			TRY(forms[i].read(r, forms[i].key, one, e));
-	}
-	return 0;
-}
-
-/* ---- the template's switches ---- */
-
-static int set_switch(struct api_request *r, const char *key, const json_t *v, struct err *e)
-{
-	if (!r->template_kwargs)
-		r->template_kwargs = json_object();
-	const json_t *other = json_object_get(r->template_kwargs, key);
-	if (other && !json_equal(other, v))
-		return err_set(e, ERR_INPUT, "\"%s\" is given twice, with two values", key);
-	if (json_object_set(r->template_kwargs, key, (json_t *)v) < 0)
-		return err_set(e, ERR_NOMEM, "out of memory for the request");
-	return 0;
-}
-
-int api_read_effort(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	static const char *const words[] = { "none", "minimal", "low", "medium", "high", "max" };
-	const char *word = json_string_value(v);
-	(void)name;
-	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++)
-		if (strcmp(word, words[i]) == 0)
-			return set_switch(r, "reasoning_effort", v, e);
-	return api_read_unexpected("reasoning_effort", "none, minimal, low, medium, high or max",
-				   e);
-}
-
-/* No free text: it would stand in the prompt without having been filtered. */
-int api_read_kwargs(struct api_request *r, const char *name, const json_t *v, struct err *e)
-{
-	static const char *const switches[] = { "enable_thinking",   "thinking",
-						"clear_thinking",    "keep_past_thinking",
-						"preserve_thinking", "tools_in_user_message" };
-	const char *key;
-	json_t *one;
-	if (!json_is_object(v))
-		return api_read_unexpected(name, "an object", e);
-	json_object_foreach((json_t *)v, key, one)
-	{
-		bool known = false, ignored;
-		json_int_t budget;
-		for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-			known |= strcmp(key, switches[i]) == 0;
-		if (known)
-			TRY(api_read_bool(key, one, &ignored, e));
-		else if (strcmp(key, "thinking_budget") == 0)
-			TRY(api_read_integer(key, one, 0, INT32_MAX, &budget, e));
-		else if (strcmp(key, "reasoning_effort") == 0)
-			TRY(api_read_effort(r, key, one, e));
-		else
-			return err_set(
-				e, ERR_UNSUPPORTED,
-				"not available in this version: chat_template_kwargs \"%.100s\"",
-				key);
-		TRY(set_switch(r, key, one, e));
-	}
-	return json_object_size(v) ? 0 : api_read_note(r, name, e);
-}
-
 /* ---- the whole ---- */
 
-int api_read_together(struct api_request *r, struct err *e)
+static int not_together(const char *name, const char *kind, const char *why, struct err *e)
 {
+	return err_at(e, err_set(e, ERR_INPUT, "\"%s\" %s", name, why), kind, "%s", name);
+}
+
+/* Without tools nothing is chosen: "auto" and "none" say just that. */
+static int check_choice(struct api_request *r, struct err *e)
+{
+	const char *name =
+		api_read_member(r->root, "tool_choice") ? "tool_choice" : "function_call";
 	bool forced = r->tool_choice == API_TOOLS_REQUIRED || r->tool_choice == API_TOOLS_NAMED;
-	if (r->top_logprobs && !r->logprobs)
-		return err_set(e, ERR_INPUT,
-			       "\"top_logprobs\" is allowed only with \"logprobs\": true");
-	if (r->tokens_max && r->tokens_min > r->tokens_max)
-		return err_set(e, ERR_INPUT, "\"min_tokens\" is more than \"max_tokens\"");
-	if (!r->tools && json_object_get(r->root, "tool_choice") &&
-	    !json_is_null(json_object_get(r->root, "tool_choice")) &&
-	    r->tool_choice != API_TOOLS_NONE)
-		return err_set(e, ERR_INPUT, "\"tool_choice\" is allowed only with \"tools\"");
+	if (!r->tools && forced)
+		return not_together(name, "invalid_value", "is allowed only with \"tools\"", e);
 	if (r->tool_name && !is_named(r->tools, json_array_size(r->tools), r->tool_name))
-		return err_set(e, ERR_INPUT, "\"tool_choice\": no tool is named \"%s\"",
-			       r->tool_name);
+		return err_at(e,
+			      err_set(e, ERR_INPUT, "\"%s\": no tool is named \"%s\"", name,
+				      r->tool_name),
+			      "invalid_value", "%s", name);
+	if (!r->tools && api_read_member(r->root, name))
+		return api_read_note(r, name, e);
 	if (forced && r->constraint)
 		TRY(api_read_note(r, r->constraint_field, e));
 	if ((forced || r->constraint) && r->ignore_eos)
-		return err_set(e, ERR_INPUT,
-			       "\"ignore_eos\": an answer with a form must be able to end");
-	if (r->tool_choice == API_TOOLS_NONE)
-		r->tools = NULL;
+		return not_together("ignore_eos", "invalid_value",
+				    ": an answer with a form must be able to end", e);
 	return 0;
+}
+
+int api_read_together(struct api_request *r, struct err *e)
+{
+	if (r->top_logprobs && !r->logprobs)
+		return not_together("top_logprobs", "invalid_value",
+				    "is allowed only with \"logprobs\": true", e);
+	if (r->tokens_max && r->tokens_min > r->tokens_max)
+		return not_together("min_tokens", "invalid_value", "is more than \"max_tokens\"",
+				    e);
+	TRY(check_choice(r, e));
+	if (r->greedy)
+		r->temperature = 0;
+	if (r->tool_choice == API_TOOLS_NONE) {
+		json_decref(r->tools);
+		r->tools = NULL;
+	}
+	return api_read_switches_done(r, e);
 }

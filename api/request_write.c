@@ -24,10 +24,8 @@ static int add_messages(struct obj *o, const json_t *messages, struct err *e)
 	json_t *copy = json_deep_copy(messages), *message, *call;
 	size_t i, k;
 	int rc = json_ok(copy, e);
-	json_array_foreach(copy, i, message)
-	{
-		json_array_foreach(json_object_get(message, "tool_calls"), k, call)
-		{
+	json_array_foreach(copy, i, message) {
+		json_array_foreach(json_object_get(message, "tool_calls"), k, call) {
 			rc = rc < 0 ? rc : write_arguments(call, e);
 		}
 	}
@@ -53,15 +51,19 @@ static json_t *bias_object(const struct api_request *q)
 
 static void add_sampling(struct obj *o, const struct api_request *q)
 {
-	struct arr stop = { 0 }, ban = { 0 };
+	struct arr stop = { 0 }, ids = { 0 }, ban = { 0 };
 	for (size_t i = 0; i < q->stop_count; i++)
 		arr_text(&stop, q->stop[i]);
+	for (size_t i = 0; i < q->stop_ids; i++)
+		arr_count(&ids, q->stop_id[i]);
 	for (size_t i = 0; i < q->ban_count; i++)
 		arr_text(&ban, q->ban[i]);
 	if (q->bias_count)
 		obj_add(o, "logit_bias", bias_object(q));
 	if (q->stop_count)
 		obj_array(o, "stop", &stop);
+	if (q->stop_ids)
+		obj_array(o, "stop_token_ids", &ids);
 	if (q->ban_count)
 		obj_array(o, "bad_words", &ban);
 	if (q->top_p != 1)
@@ -135,7 +137,7 @@ static int add_constraint(struct obj *o, const struct api_request *q, struct err
 	}
 	if (q->constraint == API_CONSTRAINT_SCHEMA || q->constraint == API_CONSTRAINT_CHOICE)
 		TRY(json_read_as(&value, text->bytes, text->len, LIMIT_REQUEST_BYTES,
-				 LIMIT_JSON_DEPTH, JSON_WIDE, e));
+				 LIMIT_REQUEST_DEPTH, JSON_WIDE, e));
 	else
 		value = json_stringn(text->bytes, text->len);
 	obj_add(o, field[q->constraint], value);
@@ -153,12 +155,16 @@ static int add_all(struct obj *o, const struct api_request *q, struct err *e)
 	if (q->include_usage) {
 		struct obj options = { 0 };
 		obj_bool(&options, "include_usage", true);
+		if (q->usage_each)
+			obj_bool(&options, "continuous_usage_stats", true);
 		obj_object(o, "stream_options", &options);
 	}
 	add_sampling(o, q);
 	add_tools(o, q);
 	if (q->template_kwargs)
 		obj_share(o, "chat_template_kwargs", q->template_kwargs);
+	if (q->hides_reasoning)
+		obj_bool(o, "include_reasoning", false);
 	return add_constraint(o, q, e);
 }
 

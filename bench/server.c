@@ -13,7 +13,7 @@
 #define PIECES 20 /* of a streamed answer */
 
 struct serve_chat {
-	bool streams;
+	struct api_request request;
 	int given;
 	json_t *result;
 };
@@ -46,7 +46,8 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 	(void)s, (void)by;
 	if (!c)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	c->streams = len && memmem(body, len, streams, sizeof streams - 1);
+	c->request.n = 1;
+	c->request.stream = len && memmem(body, len, streams, sizeof streams - 1);
 	*out = c;
 	return 0;
 }
@@ -63,24 +64,12 @@ const char *serve_chat_record(const struct serve_chat *c)
 	return "w/7";
 }
 
-bool serve_chat_streams(const struct serve_chat *c) { return c->streams; }
+const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
 
-bool serve_chat_wants_usage(const struct serve_chat *c)
+void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *completion)
 {
-	(void)c;
-	return false;
-}
-
-bool serve_chat_wants_logprobs(const struct serve_chat *c)
-{
-	(void)c;
-	return false;
-}
-
-unsigned serve_chat_choices(const struct serve_chat *c)
-{
-	(void)c;
-	return 1;
+	*prompt = 1;
+	*completion = (uint64_t)c->given;
 }
 
 int64_t serve_chat_created(const struct serve_chat *c)
@@ -92,7 +81,7 @@ int64_t serve_chat_created(const struct serve_chat *c)
 int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e)
 {
 	static const char text[] = "An overdraft is ";
-	if (c->given++ < (c->streams ? PIECES : 1)) {
+	if (c->given++ < (c->request.stream ? PIECES : 1)) {
 		*piece = (struct api_piece){ .text = { .bytes = text, .len = sizeof text - 1 } };
 		return SERVE_TEXT;
 	}

@@ -80,8 +80,8 @@ int engine_decode(const struct engine *m, const uint32_t *id, size_t count, bool
 		  struct buf *out, struct err *e) MUST_USE;
 
 /* Render messages (and tools, may be NULL) with the model's template, then encode with origin
- * marking: text from messages can never become a special token. kwargs: allow-listed scalars or
- * NULL. text and ids may be NULL. */
+ * marking: text from messages can never become a special token. kwargs: more variables of the
+ * template, data too; or NULL. text and ids may be NULL. */
 struct engine_chat {
 	const json_t *messages, *tools, *kwargs;
 	bool generation_prompt;
@@ -127,15 +127,14 @@ struct engine_sampling {
 			       included); 0 or 1: off */
 	float presence, frequency; /* subtracted once, and for each time, an id was drawn; 0: off */
 	const struct engine_bias *bias;
-	size_t bias_count;
 	uint64_t seed;
 	uint32_t choice;
-	uint32_t tokens_max, tokens_min; /* eos and stop strings count from tokens_min on */
+	uint32_t tokens_max, tokens_min; /* eos and stops count from tokens_min on */
 	const char *const *stop;         /* [stop_count] strings */
-	size_t stop_count;
-	const char *const *ban; /* [ban_count] byte strings that no tokenisation may spell */
-	size_t ban_count;
-	bool ignore_eos;
+	const uint32_t *stop_id;         /* [stop_ids] tokens that end as an eos does */
+	const char *const *ban;          /* [ban_count] byte strings that no tokenisation spells */
+	size_t bias_count, stop_count, stop_ids, ban_count;
+	bool ignore_eos;       /* not the stops */
 	bool markers;          /* keep special tokens in the text (reply_syntax_markers) */
 	bool logprobs;         /* keep log-probabilities of the drawn tokens */
 	uint32_t top_logprobs; /* and of the best ones, <= ENGINE_TOP_LOGPROBS */

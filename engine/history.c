@@ -34,7 +34,7 @@ static int shape_arguments(json_t *function, enum history_arguments form, struct
 	int rc = 0;
 	if (form == HISTORY_ARGUMENTS_OBJECT && json_is_string(v)) {
 		if (json_read_as(&made, json_string_value(v), json_string_length(v),
-				 LIMIT_REQUEST_BYTES, LIMIT_JSON_DEPTH, JSON_WIDE, &ignored) == 0 &&
+				 LIMIT_REQUEST_BYTES, LIMIT_REQUEST_DEPTH, JSON_WIDE, &ignored) == 0 &&
 		    !json_is_object(made)) {
 			json_decref(made);
 			made = NULL;

@@ -264,27 +264,16 @@ int language_decode(const struct language *t, const uint32_t *id, size_t count, 
 
 /* ---- rendering ---- */
 
-/* Names a caller may set: switches that released templates know. Scalars only. */
+/* Any variable but those that are set here; and none whose text would count as the model's own. */
 static int add_kwargs(json_t *vars, const json_t *kwargs, struct err *e)
 {
-	static const char *const allowed[] = {
-		"enable_thinking",       "thinking",           "thinking_budget",
-		"reasoning_effort",      "reasoning_content",  "date_string",
-		"tools_in_user_message", "keep_past_thinking", "clear_thinking",
-		"preserve_thinking",     "model_identity",
-	};
 	const char *name;
 	json_t *v;
 	json_object_foreach((json_t *)kwargs, name, v) {
-		bool known = false;
-		for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-			known = known || strcmp(name, allowed[i]) == 0;
-		if (!known)
+		size_t n = strlen(name);
+		if (json_object_get(vars, name) || (n >= 6 && strcmp(name + n - 6, "_token") == 0))
 			return err_set(e, ERR_INPUT,
 				       "template argument %.60s is not one that may be set", name);
-		if (json_is_object(v) || json_is_array(v))
-			return err_set(e, ERR_INPUT, "template argument %.60s is not a scalar",
-				       name);
 		if (json_object_set(vars, name, v) < 0)
 			return err_set(e, ERR_NOMEM, "out of memory for the template's variables");
 	}

@@ -178,12 +178,14 @@ void sampler_close(struct sampler *s)
 
 /* ---- masks ---- */
 
-static bool is_eos(const struct sampler *s, uint32_t id)
+bool sampler_ends(const struct engine_facts *f, const struct engine_sampling *s, uint32_t id)
 {
-	for (uint32_t i = 0; i < s->engine->facts.eos_count; i++) {
-		if (s->engine->facts.eos[i] == id)
+	for (uint32_t i = 0; i < f->eos_count && !s->ignore_eos; i++)
+		if (f->eos[i] == id)
 			return true;
-	}
+	for (size_t i = 0; i < s->stop_ids; i++)
+		if (s->stop_id[i] == id)
+			return true;
 	return false;
 }
 
@@ -257,10 +259,12 @@ static int masks_apply(struct sampler *s, struct err *e)
 		s->allowed[i] = 0;
 	if (s->ban != NULL)
 		engine_ban_mask(s->ban, s->allowed, s->words);
-	bool end = state.ends && s->count >= s->s.tokens_min &&
-		   !(s->s.ignore_eos && s->s.constraint != NULL);
+	bool may = state.ends && s->count >= s->s.tokens_min;
+	bool end = may && !(s->s.ignore_eos && s->s.constraint != NULL);
 	for (uint32_t i = 0; i < s->engine->facts.eos_count; i++)
 		bit_set(s, s->engine->facts.eos[i], end);
+	for (size_t i = 0; i < s->s.stop_ids && !may; i++)
+		bit_set(s, s->s.stop_id[i], false);
 	for (size_t i = 0; i < s->s.bias_count; i++) {
 		if (s->s.bias[i].bias == -INFINITY)
 			bit_set(s, s->s.bias[i].id, false);
@@ -361,7 +365,7 @@ void sampler_accept(struct sampler *s, uint32_t id)
 	struct err ignored = { 0 }; /* a limit that is reached here is reported by the next draw */
 	if (s->penalised && id < s->n)
 		see(s, id, 1);
-	if (is_eos(s, id) && !s->s.ignore_eos)
+	if (sampler_ends(&s->engine->facts, &s->s, id))
 		return;
 	check(s->count < s->room);
 	s->id[s->count++] = id;

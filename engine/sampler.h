@@ -21,6 +21,8 @@ void sampler_close(struct sampler *s);
 int sampler_draw(struct sampler *s, const float *logits, uint32_t position, void *scratch,
 		 uint32_t *id, struct engine_logprob *top, struct err *e) MUST_USE;
 void sampler_accept(struct sampler *s, uint32_t id);
+/* Whether the answer ends with this token, its own text left out, once it may. */
+bool sampler_ends(const struct engine_facts *f, const struct engine_sampling *s, uint32_t id);
 /* Whether there is a constraint. Its mask is most of a draw's work, and may take half a second: so
  * it can be made beforehand, for the ids accepted so far, by another thread than the one that
  * draws, one at a time. From the first call on accept looks at the constraint no more: is_complete

@@ -7,14 +7,10 @@
 /* Below this many logits, waking the other threads costs more than it saves. */
 #define DRAW_ALONE 65536u
 
-static bool is_eos(const struct task *t, uint32_t index, uint32_t id)
+static bool ends(const struct task *t, uint32_t index, uint32_t id)
 {
-	const struct engine_facts *f = &t->scheduler->engine->facts;
-	for (uint32_t i = 0; i < f->eos_count; i++) {
-		if (f->eos[i] == id)
-			return !t->sampling->ignore_eos && index >= t->sampling->tokens_min;
-	}
-	return false;
+	return index >= t->sampling->tokens_min &&
+	       sampler_ends(&t->scheduler->engine->facts, t->sampling, id);
 }
 
 static float *logits_row(const struct task *t, uint32_t index)
@@ -28,7 +24,7 @@ static int draw_one(struct turn *turn, uint32_t index, void *scratch, uint32_t *
 	struct task *t = turn->task;
 	TRY(sampler_draw(t->sampler, logits_row(t, index), t->prompt_count + index, scratch, id,
 			 t->logprob == NULL ? NULL : &t->logprob[index], &turn->err));
-	turn->eos = is_eos(t, index, *id);
+	turn->eos = ends(t, index, *id);
 	if (!turn->eos)
 		sampler_accept(t->sampler, *id);
 	if (turn->eos || sampler_is_complete(t->sampler))

@@ -2,6 +2,8 @@
 #ifndef FILTERS_JSON_H
 #define FILTERS_JSON_H
 
+#include "base/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +14,7 @@
 #define JSON_BARE_MAX 128
 /* Keys are told apart in so many levels of nesting; deeper a rule that would change something
  * blocks. */
-#define JSON_DEPTH 128
+#define JSON_DEPTH LIMIT_REQUEST_DEPTH
 #define JSON_ESCAPE_MAX 12 /* a pair of surrogates */
 /* Bytes of source for one byte of a character in UTF-8, at most: \u0034. */
 #define JSON_SPREAD 6

@@ -84,6 +84,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 			   &(struct answer_request){ .asked = &c->request,
 						     .messages = c->messages,
 						     .tools = c->tools,
+						     .kwargs = c->kwargs,
 						     .client = c->share,
 						     .seed = c->seed,
 						     .created_us = c->created_us,
@@ -92,6 +93,7 @@ static int open_answer(struct serve_chat *c, struct err *e)
 			   &c->answer, e);
 	if (c->answer)
 		who->facts(c->answer, &facts);
+	c->prompt_tokens = facts.prompt_count;
 	while (c->choices < facts.choices) {
 		struct err second;
 		unsigned i = c->choices++;
@@ -138,6 +140,7 @@ static void chat_free(struct serve_chat *c)
 	api_request_free(&c->request);
 	json_decref(c->messages);
 	json_decref(c->tools);
+	json_decref(c->kwargs);
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
 	serve_queue_free(&c->queue);
@@ -263,6 +266,7 @@ static int advance(struct serve_chat *c, struct api_piece *piece, struct err *e)
 	if (c->deadline_us && env_steady_us(flow_env(c->service->flow)) >= c->deadline_us)
 		return err_set(e, ERR_UNAVAILABLE, "the request's deadline has passed");
 	TRY(serve_completion_step(c, ch, e));
+	c->drawn++;
 	piece->choice = ch->index;
 	TRY(take(c, piece, e));
 	return SERVE_TEXT;
@@ -276,6 +280,12 @@ int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e
 	if (rc < 0)
 		abandon(c, how, how);
 	return rc;
+}
+
+void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *completion)
+{
+	*prompt = c->prompt_tokens;
+	*completion = c->drawn;
 }
 
 void serve_chat_cancel(struct serve_chat *c)
@@ -295,9 +305,6 @@ void serve_chat_close(struct serve_chat *c)
 
 const char *serve_chat_id(const struct serve_chat *c) { return c->id; }
 const char *serve_chat_record(const struct serve_chat *c) { return c->record; }
-bool serve_chat_streams(const struct serve_chat *c) { return c->request.stream; }
-bool serve_chat_wants_usage(const struct serve_chat *c) { return c->request.include_usage; }
-bool serve_chat_wants_logprobs(const struct serve_chat *c) { return c->request.logprobs; }
-unsigned serve_chat_choices(const struct serve_chat *c) { return c->request.n; }
+const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
 int64_t serve_chat_created(const struct serve_chat *c) { return c->created_us / 1000000; }
 const json_t *serve_chat_result(const struct serve_chat *c) { return c->result; }

@@ -32,11 +32,13 @@ struct serve_chat {
 	int64_t begun_us;    /* the same moment by the steady clock */
 	int64_t deadline_us; /* likewise; 0: none */
 	int64_t seed;
-	bool filtered;            /* rules may withhold something of an answer */
-	unsigned steering;        /* serve_steering of the request */
-	json_t *messages, *tools; /* as the model sees them: after the rules; tools NULL: none */
-	struct serve_notes notes; /* of the request's texts */
-	struct answer *answer;    /* NULL until the request has passed its rules */
+	bool filtered;     /* rules may withhold something of an answer */
+	unsigned steering; /* serve_steering of the request */
+	/* As the model sees them: after the rules. tools, kwargs NULL: none */
+	json_t *messages, *tools, *kwargs;
+	uint64_t prompt_tokens, drawn; /* drawn: by all choices */
+	struct serve_notes notes;      /* of the request's texts */
+	struct answer *answer;         /* NULL until the request has passed its rules */
 	struct serve_completion choice[API_CHOICES];
 	unsigned choices, turn; /* that were begun; whose is next */
 	struct serve_queue queue;
@@ -58,8 +60,8 @@ unsigned serve_steering(const struct api_request *q);
 bool serve_content_is_json(const struct serve_chat *c);
 
 /* Everything of the request that the model may see, through the rules of its phase, into
- * c->messages and c->tools. FILTER_COMPLETE, or why the request ends here: FILTER_BLOCKED,
- * FILTER_LIMIT. */
+ * c->messages, c->tools and c->kwargs. FILTER_COMPLETE, or why the request ends here:
+ * FILTER_BLOCKED, FILTER_LIMIT. */
 int serve_scan_request(struct serve_chat *c, struct err *e) MUST_USE;
 
 /* Ends without a service's admission checks; the service may be replaying. */

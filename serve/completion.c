@@ -110,6 +110,8 @@ static int push_content(struct serve_chat *c, struct serve_completion *ch,
 static int push_thought(struct serve_chat *c, struct serve_completion *ch, const char *text,
 			size_t len, struct err *e)
 {
+	if (c->request.hides_reasoning)
+		return FILTER_OPEN; /* it goes nowhere */
 	if (!ch->thought)
 		TRY(open_stream(c, POLICY_REASONING, 0, &ch->thought, e));
 	return push(c, ch, ch->thought, API_REASONING, text, len, e);

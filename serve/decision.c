@@ -71,7 +71,9 @@ static json_t *template_kwargs(const struct decision *d)
  * records keep their value. */
 static void sampling_more(const struct api_request *q, struct obj *o)
 {
-	struct arr bias = { 0 }, ban = { 0 };
+	struct arr bias = { 0 }, ids = { 0 }, ban = { 0 };
+	for (size_t i = 0; i < q->stop_ids; i++)
+		arr_count(&ids, q->stop_id[i]);
 	for (size_t i = 0; i < q->bias_count; i++)
 		arr_add(&bias,
 			json_pack("[I,f]", (json_int_t)q->bias[i].id, (double)q->bias[i].bias));
@@ -87,6 +89,10 @@ static void sampling_more(const struct api_request *q, struct obj *o)
 		obj_real(o, "repetition_penalty", q->repetition);
 	if (q->bias_count)
 		obj_array(o, "logit_bias", &bias);
+	if (q->stop_ids)
+		obj_array(o, "stop_token_ids", &ids);
+	if (q->hides_reasoning)
+		obj_bool(o, "include_reasoning", false);
 	if (q->ban_count)
 		obj_array(o, "bad_words", &ban);
 	if (q->tokens_min)

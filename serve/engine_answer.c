@@ -38,6 +38,8 @@ static struct engine_sampling sampling_of(const struct answer *a, unsigned choic
 						     : left,
 		.tokens_min = q->tokens_min < left ? q->tokens_min : left,
 		.stop = q->stop,
+		.stop_id = q->stop_id,
+		.stop_ids = q->stop_ids,
 		.stop_count = a->q.filtered ? 0 : q->stop_count,
 		.ban = q->ban,
 		.ban_count = q->ban_count,

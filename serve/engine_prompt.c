@@ -17,7 +17,7 @@ static int render(struct answer *a, const json_t *tools, struct buf *text, struc
 {
 	struct engine_chat chat = { .messages = a->q.messages,
 				    .tools = tools,
-				    .kwargs = a->q.asked->template_kwargs,
+				    .kwargs = a->q.kwargs,
 				    .generation_prompt = true,
 				    .now_us = a->q.created_us,
 				    .generated = generated };
@@ -175,19 +175,55 @@ static int make_bias(struct answer *a, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory for the request");
 	for (size_t i = 0; i < q->bias_count; i++) {
 		if (q->bias[i].id >= real)
-			return err_set(e, ERR_INPUT,
-				       "\"logit_bias\": token %u; this model has ids up to %u",
-				       q->bias[i].id, real - 1);
+			return err_at(e,
+				      err_set(e, ERR_INPUT,
+					      "\"logit_bias\": token %u; this model has ids up to "
+					      "%u",
+					      q->bias[i].id, real - 1),
+				      "invalid_value", "logit_bias");
 		float x = q->bias[i].bias;
 		a->bias[i] = (struct engine_bias){ q->bias[i].id, x <= -100 ? -INFINITY : x };
 	}
 	return 0;
 }
 
+/* Where rules withhold text, an end at a token of text would tell what was withheld (stop.c): there
+ * only the model's own marks end an answer. */
+static int check_stop_ids(const struct answer *a, struct err *e)
+{
+	const struct api_request *q = a->q.asked;
+	uint32_t real = engine_info(a->by->engine)->tokens_real;
+	struct buf text = { 0 };
+	int rc = 0;
+	for (size_t i = 0; i < q->stop_ids && rc == 0; i++) {
+		const uint32_t *id = &q->stop_id[i];
+		buf_clear(&text);
+		if (*id >= real)
+			rc = err_at(
+				e,
+				err_set(e, ERR_INPUT,
+					"\"stop_token_ids\": token %u; this model has ids up to %u",
+					*id, real - 1),
+				"invalid_value", "stop_token_ids");
+		else if (a->q.filtered)
+			rc = engine_decode(a->by->engine, id, 1, true, &text, e);
+		if (rc == 0 && text.len)
+			rc = err_at(e,
+				    err_set(e, ERR_UNSUPPORTED,
+					    "not available in this version: stop_token_ids of text "
+					    "(%u) where rules may withhold some; try \"stop\"",
+					    *id),
+				    "unsupported_value", "stop_token_ids");
+	}
+	buf_free(&text);
+	return rc;
+}
+
 int serve_engine_prompt(struct answer *a, struct err *e)
 {
 	TRY(encode(a, e));
 	TRY(make_bias(a, e));
+	TRY(check_stop_ids(a, e));
 	TRY(constrain(a, e));
 	/* A constrained answer without reasoning is content, whatever it looks like; and without
 	 * tools a JSON object is not a call. */

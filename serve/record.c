@@ -112,6 +112,7 @@ static int write_request(const struct serve_chat *c, struct buf *out, struct err
 	if (c->notes.discreet) {
 		q.messages = c->messages;
 		q.tools = c->tools;
+		q.template_kwargs = c->kwargs;
 	}
 	return api_request_write(&q, out, e);
 }
@@ -199,7 +200,8 @@ static int append_decision(struct serve_chat *c, const struct decision_fields *f
 	return flow_append(c->service->flow, &r, true, &c->receipt, e);
 }
 
-/* {record, index, leaf, receipt}: where the record stands, and the proof that it stands there. */
+/* {record, index, leaf, receipt, without_effect}: where the record stands, the proof that it stands
+ * there, and what of the request changed nothing. */
 static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 {
 	struct buf line = { 0 };
@@ -210,6 +212,8 @@ static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 		obj_count(&o, "index", c->receipt.index);
 		obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
 		obj_text(&o, "receipt", line.bytes);
+		if (json_array_size(c->request.without_effect))
+			obj_share(&o, "without_effect", c->request.without_effect);
 		rc = obj_done(&o, out, e);
 	}
 	buf_free(&line);

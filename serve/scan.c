@@ -1,7 +1,7 @@
-/* What comes in is filtered before the model sees it: messages and earlier calls by the input
- * rules, what tools answered by those for tool results, tool definitions by those for metadata, or
- * by the input rules where there are none. Names and ids link things, so that a rule that would
- * change one ends the request. */
+/* What comes in is filtered before the model sees it: messages, earlier calls and the template's
+ * variables by the input rules, what tools answered by those for tool results, tool definitions by
+ * those for metadata, or by the input rules where there are none. Names and ids link things, so
+ * that a rule that would change one ends the request. */
 #include "base/limits.h"
 #include "serve/chat.h"
 
@@ -10,7 +10,7 @@
 /* A request may have so many findings, looked at every so many bytes, and so many texts: all of
  * them stand in its record, and a record that is refused would leave the request without one. */
 #define FINDINGS_MAX 10000u
-#define SCANS_MAX    10000u
+#define SCANS_MAX 10000u
 #define SCAN_PIECE KIB(64)
 
 const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase)
@@ -124,7 +124,8 @@ static int scan_json(struct serve_chat *c, enum policy_phase phase, const struct
 		rc = scan_text(c, phase, where, FILTER_JSON | FILTER_KEYS_STAY, text.bytes,
 			       text.len, &clean, e);
 	if (rc == FILTER_COMPLETE && !is_same(&clean, text.bytes, text.len)) {
-		TRY_OUT(json_read_written(&left, clean.bytes, clean.len, SIZE_MAX, LIMIT_JSON_DEPTH, e));
+		TRY_OUT(json_read_written(&left, clean.bytes, clean.len, SIZE_MAX,
+					  LIMIT_REQUEST_DEPTH, e));
 		if (json_object_set_new_nocheck(in, key, left) < 0)
 			TRY_OUT(err_set(e, ERR_NOMEM, "out of memory"));
 		rc = FILTER_COMPLETE;
@@ -210,6 +211,33 @@ static int scan_tools(struct serve_chat *c, struct err *e)
 	return FILTER_COMPLETE;
 }
 
+/* Whether a variable of the template may hold what somebody said. */
+static bool says(const char *name, const json_t *v)
+{
+	return (json_is_string(v) && strcmp(name, "reasoning_effort") != 0) || json_is_array(v) ||
+	       json_is_object(v);
+}
+
+/* Variables of the template: as tool definitions are, they are what a client's program says. */
+static int scan_kwargs(struct serve_chat *c, struct err *e)
+{
+	struct serve_scan where = { .phase = policy_phase_name(POLICY_INPUT), .member = "kwargs" };
+	const char *name;
+	json_t *v;
+	bool any = false;
+	json_object_foreach(c->kwargs, name, v)
+		any |= says(name, v);
+	if (!any)
+		return FILTER_COMPLETE;
+	json_t *around = json_pack("{s:O}", "kwargs", c->kwargs);
+	int rc = around ? scan_json(c, POLICY_INPUT, &where, around, "kwargs", e)
+			: err_set(e, ERR_NOMEM, "out of memory");
+	json_decref(c->kwargs);
+	c->kwargs = json_incref(json_object_get(around, "kwargs"));
+	json_decref(around);
+	return rc;
+}
+
 /* What was kept has passed the rules, and what they found is known. */
 static int take_passed(struct serve_chat *c, struct err *e)
 {
@@ -225,15 +253,19 @@ int serve_scan_request(struct serve_chat *c, struct err *e)
 {
 	size_t i;
 	json_t *message;
+	int rc = FILTER_COMPLETE;
 	c->messages = json_deep_copy(c->request.messages);
-	if (!c->messages)
+	c->kwargs = json_deep_copy(c->request.template_kwargs);
+	if (!c->messages || (c->request.template_kwargs && !c->kwargs))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (c->given.scans)
 		return take_passed(c, e);
 	json_array_foreach(c->messages, i, message) {
-		int rc = scan_message(c, i, message, e);
+		rc = scan_message(c, i, message, e);
 		if (rc != FILTER_COMPLETE)
 			return rc;
 	}
-	return c->request.tools ? scan_tools(c, e) : FILTER_COMPLETE;
+	if (c->request.tools)
+		rc = scan_tools(c, e);
+	return rc == FILTER_COMPLETE ? scan_kwargs(c, e) : rc;
 }

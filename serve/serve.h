@@ -71,10 +71,7 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 		    const struct serve_caller *by, struct err *e) MUST_USE;
 const char *serve_chat_id(const struct serve_chat *c);     /* "chatcmpl-WORKER-N" */
 const char *serve_chat_record(const struct serve_chat *c); /* "WORKER/N": known from admission on */
-bool serve_chat_streams(const struct serve_chat *c);       /* "stream": true */
-bool serve_chat_wants_usage(const struct serve_chat *c);
-bool serve_chat_wants_logprobs(const struct serve_chat *c);
-unsigned serve_chat_choices(const struct serve_chat *c); /* 1..API_CHOICES */
+const struct api_request *serve_chat_request(const struct serve_chat *c);
 int64_t serve_chat_created(const struct serve_chat *c);
 
 enum serve_event { SERVE_TEXT, SERVE_END };
@@ -83,6 +80,8 @@ enum serve_event { SERVE_TEXT, SERVE_END };
  * SERVE_END when all choices are complete and their record durable. An error has been recorded as
  * well as it could be; no more text follows. */
 int serve_chat_next(struct serve_chat *c, struct api_piece *piece, struct err *e) MUST_USE;
+/* Tokens of the prompt, and drawn so far, of all choices. */
+void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *completion);
 /* The reader is gone: whatever the chat waits for ends, and serve_chat_next fails with
  * ERR_UNAVAILABLE. The one function for another thread; not once serve_chat_close was called. */
 void serve_chat_cancel(struct serve_chat *c);

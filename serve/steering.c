@@ -37,7 +37,7 @@ static bool text_shapes(const struct buf *schema)
 	struct err ignored;
 	json_t *v;
 	if (json_read_as(&v, schema->bytes ? schema->bytes : "", schema->len, SIZE_MAX,
-			 LIMIT_JSON_DEPTH, JSON_WIDE, &ignored) < 0)
+			 LIMIT_REQUEST_DEPTH, JSON_WIDE, &ignored) < 0)
 		return true;
 	bool yes = shapes(v);
 	json_decref(v);

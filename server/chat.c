@@ -48,10 +48,19 @@ static int pass_on(struct chat *c)
 	return 0;
 }
 
+/* For chunks that say it. */
+static void count_tokens(struct chat *c)
+{
+	if (c->answer.facts.asked->usage_each)
+		serve_chat_counts(c->asked, &c->answer.prompt_tokens,
+				  &c->answer.completion_tokens);
+}
+
 static int take_piece(struct chat *c, const struct api_piece *piece)
 {
+	count_tokens(c);
 	api_answer_piece(&c->out, &c->answer, piece);
-	if (c->answer.facts.streams)
+	if (c->answer.facts.asked->stream)
 		return pass_on(c);
 	if (api_answer_kept(&c->answer) > PLAIN_BYTES_MAX)
 		return err_set(&c->err, ERR_INPUT,
@@ -68,7 +77,7 @@ static int take_answer(struct chat *c)
 		TRY(take_piece(c, &piece));
 	TRY(rc);
 	TRY(api_answer_end(&c->out, &c->answer, serve_chat_result(c->asked), &c->err));
-	return c->answer.facts.streams ? pass_on(c) : buf_done(&c->out, &c->err);
+	return c->answer.facts.asked->stream ? pass_on(c) : buf_done(&c->out, &c->err);
 }
 
 /* The receipt as a header value; NULL where it is too long: then GET /v1/receipts/ has it. */
@@ -122,14 +131,12 @@ static int open_chat(struct chat *c)
 	server_connection_await(x->c, cancel, c->asked);
 	server_request_drop_body(x);
 	c->answer.facts = (struct api_answer_facts){
-		.streams = serve_chat_streams(c->asked),
-		.wants_usage = serve_chat_wants_usage(c->asked),
-		.wants_logprobs = serve_chat_wants_logprobs(c->asked),
-		.choices = serve_chat_choices(c->asked),
+		.asked = serve_chat_request(c->asked),
 		.created = serve_chat_created(c->asked),
 		.id = serve_chat_id(c->asked),
 		.model = serve_service_model(x->s->service),
 	};
+	count_tokens(c);
 	api_answer_begin(&c->out, &c->answer);
 	return 0;
 }
@@ -141,7 +148,7 @@ int server_chat_answer(struct exchange *x)
 	TRY_OUT(atomic_load(&x->s->stopping) ? err_set(&c.err, ERR_UNAVAILABLE, "shutting down")
 					     : 0);
 	TRY_OUT(open_chat(&c));
-	rc = c.answer.facts.streams ? answer_stream(&c) : answer_plain(&c);
+	rc = c.answer.facts.asked->stream ? answer_stream(&c) : answer_plain(&c);
 out:
 	server_connection_attend(x->c);
 	if (rc < 0 && rc != CLIENT_GONE && !x->c->answering && !x->c->gone) {

@@ -23,7 +23,7 @@
 #define JINJA_EVAL_DEPTH 1500         /* nodes being evaluated, macros included */
 #define JINJA_MACRO_DEPTH 64
 #define JINJA_LOOP_DEPTH 16
-#define JINJA_VALUE_DEPTH 100         /* lists in lists */
+#define JINJA_VALUE_DEPTH LIMIT_REQUEST_DEPTH /* lists in lists */
 #define JINJA_RANGE_MAX 100000        /* as Jinja's sandbox */
 #define JINJA_SLOTS 6                 /* parameters of one filter, method or function */
 

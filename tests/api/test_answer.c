@@ -22,13 +22,8 @@ static const struct row rows[] = {
 /* The answer that these rows are, as bytes. */
 static struct buf written(bool stream)
 {
-	struct api_answer a = { .facts = { .streams = stream,
-					   .wants_usage = true,
-					   .wants_logprobs = true,
-					   .choices = 2,
-					   .created = 17,
-					   .id = "chatcmpl-w-7",
-					   .model = "m" } };
+	const struct api_request asked = { .stream = stream, .include_usage = true, .logprobs = true, .n = 2 };
+	struct api_answer a = { .facts = { &asked, 17, "chatcmpl-w-7", "m" } };
 	struct buf out = { 0 };
 	struct err e = { 0 };
 	json_t *result = json_pack("{s:[s,s],s:i,s:i,s:i,s:i,s:{s:s,s:i}}", "finish_reasons", "tool_calls",
@@ -248,5 +243,53 @@ Test(api_request, written_request_is_read_as_the_same)
 		buf_free(&second);
 		api_request_free(&a);
 		api_request_free(&b);
+	}
+}
+
+/* Written whole and as a stream, the first call alone, in the form of those who ask with "functions". */
+Test(api_answer, calls_of_functions_and_counts_of_every_chunk_have_their_form)
+{
+	for (int stream = 0; stream < 2; stream++) {
+		const struct api_request asked = {
+			.stream = stream, .include_usage = true, .usage_each = true, .n = 1, .old_calls = true
+		};
+		struct api_answer a = { .facts = { &asked, 17, "chatcmpl-w-7", "m" }, .prompt_tokens = 5 };
+		json_t *result = json_pack("{s:[s],s:i,s:i,s:i,s:i,s:{s:s}}", "finish_reasons", "tool_calls",
+					   "prompt_tokens", 5, "completion_tokens", 8, "cached_tokens", 4, "seed",
+					   9, "hallmark", "record", "w/7");
+		static const char *const texts[] = { "f", "{\"a\":", "1}" };
+		struct buf out = { 0 };
+		struct err e = { 0 };
+		api_answer_begin(&out, &a);
+		for (unsigned i = 0; i < 3; i++) {
+			struct api_piece p = { .part = i ? API_CALL_ARGUMENTS : API_CALL_NAME,
+					       .call_id = "call_0",
+					       .text = cleared_of(texts[i]) };
+			a.completion_tokens = i + 1;
+			api_answer_piece(&out, &a, &p);
+		}
+		cr_assert_eq(api_answer_end(&out, &a, result, &e), 0, "%s", e.text);
+		static const char *const whole[] = {
+			"\"content\":null,\"refusal\":null,\"function_call\":{\"name\":\"f\",\"arguments\":"
+			"\"{\\\"a\\\":1}\"}}",
+			"\"finish_reason\":\"function_call\"",
+		};
+		static const char *const chunks[] = {
+			"\"delta\":{\"function_call\":{\"name\":\"f\",\"arguments\":\"\"}}",
+			"\"delta\":{\"function_call\":{\"arguments\":\"{\\\"a\\\":\"}}",
+			"\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":0,\"total_tokens\":5}}\n",
+			"\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n",
+			"\"finish_reason\":\"function_call\"}],\"seed\":9",
+			"\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":8,\"total_tokens\":13}}\n",
+			"\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":8,\"total_tokens\":13,",
+		};
+		const char *const *part = stream ? chunks : whole;
+		size_t parts = stream ? sizeof chunks / sizeof *chunks : sizeof whole / sizeof *whole;
+		for (size_t i = 0; i < parts; i++)
+			cr_expect(strstr(out.bytes, part[i]) != NULL, "%s\nin %s", part[i], out.bytes);
+		cr_expect(!strstr(out.bytes, "tool_calls"), "%s", out.bytes);
+		api_answer_free(&a);
+		json_decref(result);
+		buf_free(&out);
 	}
 }

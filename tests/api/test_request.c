@@ -79,198 +79,67 @@ Test(api_request, published_bodies_get_their_status)
 	buf_free(&file);
 }
 
-#define FIFTEEN \
-	"\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"a\",\"b\",\"c\",\"d\",\"e\",\"f\""
 #define HI "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 #define ONE(message) "{\"model\":\"m\",\"messages\":[" message "]}"
-#define LATER ERR_UNSUPPORTED
 #define TOOL(name) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"parameters\":{}}}"
 #define CHOICE(name) \
 	"\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
-#define CALLED(arguments)                                                                            \
-	"\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\""     \
-	arguments "\"}}]"
 
-static const struct {
-	const char *body;
-	int code;
-	const char *says; /* part of the sentence */
-} cases[] = {
-	{ "{" HI "}", 0, "" },
-	{ "", ERR_INPUT, "JSON" },
-	{ "\xef\xbb\xbf{" HI "}", ERR_INPUT, "byte-order" },
-	{ "{" HI "}{}", ERR_INPUT, "JSON" },
-	{ "{" HI ",\"model\":\"m\"}", ERR_INPUT, "JSON" },
-	{ "{" HI ",\"\\u006dodel\":\"m\"}", ERR_INPUT, "JSON" },
-	{ "{" HI ",\"seed\":1,\"s\\u0065ed\":1}", ERR_INPUT, "JSON" },
-	{ "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", ERR_INPUT,
-	  "\"model\" is missing" },
-	{ "{\"model\":\"m\",\"messages\":[]}", ERR_INPUT, "messages" },
-	{ "{\"model\":\"\",\"messages\":[]}", ERR_INPUT, "model" },
-	{ "{\"model\":null,\"messages\":null}", ERR_INPUT, "model" },
-	{ "{" HI ",\"temperature\":2}", 0, "" },
-	{ "{" HI ",\"temperature\":2.1}", ERR_INPUT, "temperature" },
-	{ "{" HI ",\"temperature\":-0.1}", ERR_INPUT, "temperature" },
-	{ "{" HI ",\"temperature\":null}", 0, "" },
-	{ "{" HI ",\"temperature\":true}", ERR_INPUT, "temperature" },
-	{ "{" HI ",\"temperature\":Infinity}", ERR_INPUT, "JSON" },
-	{ "{" HI ",\"top_p\":-0.1}", ERR_INPUT, "top_p" },
-	{ "{" HI ",\"top_p\":0}", 0, "" },
-	{ "{" HI ",\"top_p\":0.5,\"min_p\":0.1,\"top_k\":-1}", 0, "" },
-	{ "{" HI ",\"top_k\":-2}", ERR_INPUT, "top_k" },
-	{ "{" HI ",\"top_k\":2147483648}", ERR_INPUT, "top_k" },
-	{ "{" HI ",\"seed\":9223372036854775807}", 0, "" },
-	{ "{" HI ",\"seed\":9223372036854775808}", ERR_INPUT, "seed" },
-	{ "{" HI ",\"seed\":-1}", 0, "" },
-	{ "{" HI ",\"seed\":-9223372036854775808}", 0, "" },
-	{ "{" HI ",\"seed\":-9223372036854775809}", ERR_INPUT, "seed" },
-	{ "{" HI ",\"seed\":1.5}", ERR_INPUT, "seed" },
-	{ "{" HI ",\"max_tokens\":0}", ERR_INPUT, "max_tokens" },
-	{ "{" HI ",\"max_tokens\":1,\"max_completion_tokens\":1}", 0, "" },
-	{ "{" HI ",\"max_tokens\":1,\"max_completion_tokens\":2}", ERR_INPUT, "differ" },
-	{ "{" HI ",\"stop\":\"x\"}", 0, "" },
-	{ "{" HI ",\"stop\":null}", 0, "" },
-	{ "{" HI ",\"stop\":\"\"}", ERR_INPUT, "stop" },
-	{ "{" HI ",\"stop\":1}", ERR_INPUT, "stop" },
-	{ "{" HI ",\"stop\":[" FIFTEEN ",\"g\"]}", 0, "" },
-	{ "{" HI ",\"stop\":[" FIFTEEN ",\"g\",\"h\"]}", ERR_INPUT, "16" },
-	{ "{" HI ",\"n\":1}", 0, "" },
-	{ "{" HI ",\"n\":8}", 0, "" },
-	{ "{" HI ",\"n\":0}", ERR_INPUT, "from 1 to 8" },
-	{ "{" HI ",\"n\":9}", ERR_INPUT, "from 1 to 8" },
-	{ "{" HI ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", 0, "" },
-	{ "{\"stream_options\":{\"include_usage\":true},\"stream\":true," HI "}", 0, "" },
-	{ "{" HI ",\"stream_options\":{\"include_usage\":true}}", ERR_INPUT, "stream" },
-	{ "{" HI ",\"stream\":true,\"stream_options\":{\"x\":true}}", ERR_INPUT, "x" },
-	{ "{" HI ",\"stream\":true,\"stream_options\":[]}", ERR_INPUT, "stream_options" },
-	{ "{" HI ",\"frequency_penalty\":0,\"presence_penalty\":0.0}", 0, "" },
-	{ "{" HI ",\"frequency_penalty\":0.5}", 0, "" },
-	{ "{" HI ",\"frequency_penalty\":-2.5}", ERR_INPUT, "frequency_penalty" },
-	{ "{" HI ",\"repetition_penalty\":1.2}", 0, "" },
-	{ "{" HI ",\"repetition_penalty\":0}", ERR_INPUT, "repetition_penalty" },
-	{ "{" HI ",\"repetition_penalty\":11}", ERR_INPUT, "repetition_penalty" },
-	{ "{" HI ",\"min_tokens\":5,\"ignore_eos\":true}", 0, "" },
-	{ "{" HI ",\"min_tokens\":5,\"max_tokens\":4}", ERR_INPUT, "min_tokens" },
-	{ "{" HI ",\"min_tokens\":-1}", ERR_INPUT, "min_tokens" },
-	{ "{" HI ",\"ignore_eos\":1}", ERR_INPUT, "ignore_eos" },
-	{ "{" HI ",\"bad_words\":[\"a\",\"b\"]}", 0, "" },
-	{ "{" HI ",\"bad_words\":\"a\"}", ERR_INPUT, "bad_words" },
-	{ "{" HI ",\"bad_words\":[\"\"]}", ERR_INPUT, "bad_words" },
-	{ "{" HI ",\"presence_penalty\":3}", ERR_INPUT, "presence_penalty" },
-	{ "{" HI ",\"logprobs\":false}", 0, "" },
-	{ "{" HI ",\"logprobs\":true}", 0, "" },
-	{ "{" HI ",\"logprobs\":true,\"top_logprobs\":20}", 0, "" },
-	{ "{" HI ",\"logprobs\":true,\"top_logprobs\":21}", ERR_INPUT, "top_logprobs" },
-	{ "{" HI ",\"top_logprobs\":2}", ERR_INPUT, "only with \"logprobs\"" },
-	{ "{" HI ",\"logprobs\":1}", ERR_INPUT, "logprobs" },
-	{ "{" HI ",\"logit_bias\":{}}", 0, "" },
-	{ "{" HI ",\"logit_bias\":{\"5\":1,\"6\":-100}}", 0, "" },
-	{ "{" HI ",\"logit_bias\":{\"-5\":1}}", ERR_INPUT, "token ids" },
-	{ "{" HI ",\"logit_bias\":{\"4294967296\":1}}", ERR_INPUT, "token ids" },
-	{ "{" HI ",\"logit_bias\":[5]}", ERR_INPUT, "an object" },
-	{ "{" HI ",\"logit_bias\":{\"5\":101}}", ERR_INPUT, "logit_bias" },
-	{ "{" HI ",\"tools\":[]}", 0, "" },
-	{ "{" HI ",\"tools\":[{}]}", ERR_INPUT, "\"tools\", item 0" },
-	{ "{" HI ",\"tools\":[{\"type\":\"code_interpreter\"}]}", LATER, "code_interpreter" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "]}", 0, "" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "," TOOL("f") "]}", ERR_INPUT, "same name" },
-	{ "{" HI ",\"tools\":[" TOOL("f g") "]}", ERR_INPUT, "letters" },
-	{ "{" HI ",\"tools\":[" TOOL("") "]}", ERR_INPUT, "letters" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "],\"tool_choice\":\"required\"}", 0, "" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "],\"tool_choice\":\"never\"}", ERR_INPUT, "tool_choice" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "]," CHOICE("f") "}", 0, "" },
-	{ "{" CHOICE("f") "," HI ",\"tools\":[" TOOL("f") "]}", 0, "" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "]," CHOICE("g") "}", ERR_INPUT, "no tool is named \"g\"" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "],\"parallel_tool_calls\":false}", 0, "" },
-	{ "{" HI ",\"tools\":[" TOOL("f") "],\"response_format\":{\"type\":\"json_object\"}}", 0, "" },
-	{ "{" HI ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":[]}}]}",
-	  ERR_INPUT, "parameters" },
-	{ "{" HI ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"x\":1}}]}", ERR_INPUT,
-	  "x" },
-	{ "{" HI ",\"tool_choice\":\"none\"}", 0, "" },
-	{ "{" HI ",\"tool_choice\":\"auto\"}", ERR_INPUT, "only with \"tools\"" },
-	{ "{" HI ",\"functions\":[{}]}", LATER, "functions" },
-	{ "{" HI ",\"response_format\":{\"type\":\"text\"}}", 0, "" },
-	{ "{" HI ",\"response_format\":{\"type\":\"json_object\"}}", 0, "" },
-	{ "{" HI ",\"response_format\":{\"type\":\"grammar\"}}", LATER, "grammar" },
-	{ "{" HI ",\"response_format\":{\"type\":\"json_schema\"}}", ERR_INPUT, "json_schema" },
-	{ "{" HI ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{}}}}", 0, "" },
-	{ "{" HI ",\"guided_regex\":\"a+\"}", 0, "" },
-	{ "{" HI ",\"guided_regex\":1}", ERR_INPUT, "guided_regex" },
-	{ "{" HI ",\"guided_choice\":[\"a\",\"b\"]}", 0, "" },
-	{ "{" HI ",\"guided_choice\":[\"a\",1]}", ERR_INPUT, "guided_choice" },
-	{ "{" HI ",\"guided_choice\":[]}", ERR_INPUT, "guided_choice" },
-	{ "{" HI ",\"guided_json\":{\"type\":\"object\"}}", 0, "" },
-	{ "{" HI ",\"guided_grammar\":\"root ::= \\\"a\\\"\"}", 0, "" },
-	{ "{" HI ",\"guided_regex\":\"a\",\"guided_json\":{}}", ERR_INPUT, "matches one of them" },
-	{ "{" HI ",\"structured_outputs\":{\"regex\":\"a\"}}", 0, "" },
-	{ "{" HI ",\"structured_outputs\":{\"regex\":\"a\",\"json\":{}}}", ERR_INPUT, "one of them" },
-	{ "{" HI ",\"structured_outputs\":{\"whitespace\":\"a\"}}", ERR_INPUT, "whitespace" },
-	{ "{" HI ",\"guided_regex\":\"a\",\"ignore_eos\":true}", ERR_INPUT, "ignore_eos" },
-	{ "{" HI ",\"response_format\":\"text\"}", ERR_INPUT, "response_format" },
-	{ "{" HI ",\"modalities\":[\"text\"]}", 0, "" },
-	{ "{" HI ",\"modalities\":[\"text\",\"audio\"]}", LATER, "modalities" },
-	{ "{" HI ",\"audio\":{}}", LATER, "not available in this version: audio" },
-	{ "{" HI ",\"chat_template_kwargs\":{}}", 0, "" },
-	{ "{" HI ",\"chat_template_kwargs\":{\"enable_thinking\":false}}", 0, "" },
-	{ "{" HI ",\"chat_template_kwargs\":{\"enable_thinking\":\"no\"}}", ERR_INPUT, "enable_thinking" },
-	{ "{" HI ",\"chat_template_kwargs\":{\"model_identity\":\"x\"}}", LATER, "model_identity" },
-	{ "{" HI ",\"reasoning_effort\":\"low\"}", 0, "" },
-	{ "{" HI ",\"reasoning_effort\":\"vast\"}", ERR_INPUT, "reasoning_effort" },
-	{ "{" HI ",\"reasoning_effort\":\"low\",\"chat_template_kwargs\":{\"reasoning_effort\":\"high\"}}",
-	  ERR_INPUT, "twice" },
-	{ "{" HI ",\"frobnicate\":1}", LATER, "not available in this version: frobnicate" },
-	{ "{" HI ",\"user\":1}", ERR_INPUT, "user" },
-	{ "{" HI ",\"metadata\":{\"a\":1}}", ERR_INPUT, "metadata" },
-	{ "{" HI ",\"metadata\":{\"a\":\"1\",\"a\":\"2\"}}", ERR_INPUT, "JSON" },
-	{ ONE("{\"role\":\"tool\",\"content\":\"x\"}"), ERR_INPUT, "tool_call_id" },
-	{ ONE("{\"role\":\"tool\",\"content\":\"x\",\"tool_call_id\":\"c\"}"), 0, "" },
-	{ ONE("{\"role\":\"function\",\"content\":\"x\"}"), LATER, "function" },
-	{ ONE("{\"role\":\"developer\",\"content\":\"x\"}"), 0, "" },
-	{ ONE("{\"role\":\"user\",\"content\":\"x\",\"reasoning_content\":\"y\"}"), ERR_INPUT,
-	  "reasoning_content" },
-	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_content\":\"y\"}"), 0, "" },
-	{ ONE("{\"role\":\"user\",\"content\":\"x\",\"reasoning\":\"y\"}"), ERR_INPUT, "\"reasoning\"" },
-	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"thinking\":[\"y\"]}"), ERR_INPUT, "\"thinking\"" },
-	{ ONE("{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":\"y\"}"), ERR_INPUT,
-	  "reasoning_details" },
-	{ ONE("{\"role\":\"assistant\",\"content\":null}"), ERR_INPUT, "content" },
-	{ ONE("{\"role\":\"user\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"y\"}]}"), ERR_INPUT, "parts" },
-	{ ONE("{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":7}]}"), ERR_INPUT,
-	  "thinking" },
-	{ ONE("{\"role\":\"assistant\",\"content\":[{\"type\":\"reasoning\"}]}"), ERR_INPUT, "without its text" },
-	{ ONE("{\"role\":\"assistant\",\"content\":null," CALLED("{}") "}"), 0, "" },
-	{ ONE("{\"role\":\"assistant\"," CALLED("{}") "}"), 0, "" },
-	{ ONE("{\"role\":\"assistant\"," CALLED("[]") "}"), ERR_INPUT, "not a JSON object" },
-	{ ONE("{\"role\":\"assistant\"," CALLED("{") "}"), ERR_INPUT, "not a JSON object" },
-	{ ONE("{\"role\":\"user\",\"content\":\"\"," CALLED("{}") "}"), ERR_INPUT, "tool_calls" },
-	{ ONE("{\"role\":\"assistant\",\"content\":null}"), ERR_INPUT, "content" },
-	{ ONE("{\"role\":\"root\",\"content\":\"x\"}"), ERR_INPUT, "root" },
-	{ ONE("{\"role\":\"user\"}"), ERR_INPUT, "content" },
-	{ ONE("{\"role\":\"user\",\"content\":[]}"), ERR_INPUT, "content" },
-	{ ONE("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}"), LATER, "image_url" },
-	{ ONE("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":1}]}"), ERR_INPUT,
-	  "parts" },
-	{ ONE("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\",\"x\":1}]}"),
-	  ERR_INPUT, "x" },
-	{ ONE("{\"role\":\"assistant\",\"content\":\"a\",\"refusal\":null,\"tool_calls\":[]}"), 0,
-	  "" },
-	{ ONE("{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":[{}]}"), ERR_INPUT,
-	  "tool calls" },
-	{ ONE("{\"role\":\"user\",\"content\":\"a\",\"x\":1}"), LATER, "x" },
-	{ ONE("7"), ERR_INPUT, "item 0" },
-};
+static void expect_text(const json_t *row, const char *key, const char *got)
+{
+	const json_t *want = json_object_get(row, key);
+	const char *text = json_is_string(want) ? json_string_value(want) : "";
+	if (want)
+		cr_expect_str_eq(got ? got : "", text, "%s: %s",
+				 json_string_value(json_object_get(row, "name")), key);
+}
 
+static void try_row(const json_t *row)
+{
+	const char *name = json_string_value(json_object_get(row, "name"));
+	const char *says = json_string_value(json_object_get(row, "says"));
+	const json_t *body = json_object_get(row, "body"), *noted = json_object_get(row, "noted");
+	struct api_request r = { 0 };
+	struct err e = { 0 };
+	int status = status_of(json_string_value(body), json_string_length(body), &r, &e);
+	cr_expect_eq(status, json_integer_value(json_object_get(row, "status")), "%s: %d %s", name, status,
+		     e.text);
+	cr_expect(!says || strstr(e.text, says), "%s: %s", name, e.text);
+	expect_text(row, "param", e.at);
+	expect_text(row, "code", e.kind);
+	if (noted && status == 200)
+		cr_expect(json_equal(r.without_effect, noted), "%s: %s", name,
+			  json_dumps(r.without_effect, JSON_COMPACT));
+	api_request_free(&r);
+}
+
+/* Each line {name, status, body: text}; of a refusal what it says, param and code; of what is taken the
+ * fields without effect. A server answers the same: tests/cli/case_requests.py. */
 Test(api_request, each_field_has_its_range_and_is_named_when_refused)
 {
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct api_request r = { 0 };
-		struct err e = { 0 };
-		int code = api_request_parse(cases[i].body, strlen(cases[i].body), &r, &e);
-		cr_expect_eq(code, cases[i].code, "%s: %d %s", cases[i].body, code, e.text);
-		cr_expect(strstr(e.text, cases[i].says) != NULL, "%s: %s", cases[i].body, e.text);
-		api_request_free(&r);
+	struct buf file = { 0 };
+	struct err e = { 0 };
+	int rows = 0;
+	cr_assert_eq(file_read("tests/api/requests.jsonl", MIB(1), &file, &e), 0, "%s", e.text);
+	for (char *line = strtok(file.bytes, "\n"); line; line = strtok(NULL, "\n"), rows++) {
+		json_t *row = NULL;
+		cr_assert_eq(json_read(&row, line, strlen(line), MIB(1), 8, &e), 0, "%s", e.text);
+		try_row(row);
+		json_decref(row);
 	}
+	cr_expect(rows > 600, "%d rows", rows);
+	buf_free(&file);
+}
+
+/* What is no text of JSON at all. */
+Test(api_request, a_byte_order_mark_is_no_json)
+{
+	struct api_request r = { 0 };
+	struct err e = { 0 };
+	static const char body[] = "\xef\xbb\xbf{" HI "}";
+	cr_expect_eq(api_request_parse(body, sizeof body - 1, &r, &e), ERR_INPUT);
+	cr_expect(strstr(e.text, "byte-order"), "%s", e.text);
+	api_request_free(&r);
 }
 
 Test(api_request, fields_arrive_as_sent)
@@ -355,20 +224,22 @@ static int parse_repeated(const char *prefix, const char *repeat, size_t times, 
 
 Test(api_request, limits_of_shape_are_exact)
 {
-	/* 128 bytes of key are looked at (and refused by name); one more is malformed, however it
-	 * is escaped. */
-	cr_expect_eq(parse_repeated("{" HI ",\"", "a", 128, "\":1}"), ERR_UNSUPPORTED);
+	/* 128 bytes of key are looked at; one more is malformed, however it is escaped. */
+	cr_expect_eq(parse_repeated("{" HI ",\"", "a", 128, "\":1}"), 0);
 	cr_expect_eq(parse_repeated("{" HI ",\"", "a", 129, "\":1}"), ERR_INPUT);
-	cr_expect_eq(parse_repeated("{" HI ",\"", "\\u0061", 128, "\":1}"), ERR_UNSUPPORTED);
+	cr_expect_eq(parse_repeated("{" HI ",\"", "\\u0061", 128, "\":1}"), 0);
 	cr_expect_eq(parse_repeated("{" HI ",\"", "\\u0061", 129, "\":1}"), ERR_INPUT);
-	cr_expect_eq(parse_repeated("{" HI ",\"", "\\ud83d\\ude00", 32, "\":1}"), ERR_UNSUPPORTED);
+	cr_expect_eq(parse_repeated("{" HI ",\"", "\\ud83d\\ude00", 32, "\":1}"), 0);
 	cr_expect_eq(parse_repeated("{" HI ",\"", "\\ud83d\\ude00", 33, "\":1}"), ERR_INPUT);
-	cr_expect_eq(parse_repeated("{" HI ",\"x\":[1", ",1", 99999, "]}"), ERR_UNSUPPORTED);
+	cr_expect_eq(parse_repeated("{" HI ",\"x\":[1", ",1", 99999, "]}"), 0);
 	cr_expect_eq(parse_repeated("{" HI ",\"x\":[1", ",1", 100000, "]}"), ERR_INPUT);
-	cr_expect_eq(parse_repeated("{" HI ",\"x\":", "[", 31, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
-		     ERR_UNSUPPORTED);
-	cr_expect_eq(parse_repeated("{" HI ",\"x\":", "[", 32, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
-		     ERR_INPUT);
+	char closed[LIMIT_REQUEST_DEPTH + 3] = "";
+	memset(closed, ']', LIMIT_REQUEST_DEPTH - 1);
+	strcat(closed, "}");
+	cr_expect_eq(parse_repeated("{" HI ",\"x\":", "[", LIMIT_REQUEST_DEPTH - 1, closed), 0);
+	memset(closed, ']', LIMIT_REQUEST_DEPTH);
+	strcpy(closed + LIMIT_REQUEST_DEPTH, "}");
+	cr_expect_eq(parse_repeated("{" HI ",\"x\":", "[", LIMIT_REQUEST_DEPTH, closed), ERR_INPUT);
 	cr_expect_eq(parse_repeated("{" HI ",\"x\":[", "[{}],", 100000, "1]}"), ERR_INPUT);
 	cr_expect_eq(parse_repeated("{" HI ",\"user\":\"", "x", (8u << 20), "\"}"), ERR_INPUT);
 #define TURN "{\"role\":\"user\",\"content\":\"\"}"

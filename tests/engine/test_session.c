@@ -214,6 +214,45 @@ Test(engine_session, stop_strings_never_come_out)
 	engine_close(m);
 }
 
+/* A token of the answer as a stop: it ends there, with the token's own text left out, from tokens_min on
+ * and also where an eos does not count. */
+Test(engine_session, stop_tokens_end_an_answer_without_their_text)
+{
+	struct engine *m = open_model(MODEL, NULL, 1);
+	samples_read(sample, 16);
+	const struct sample *first = &sample[0];
+	for (uint32_t at = 0; at < 6; at++) {
+		uint32_t stop[2] = { 0, first->output[at] }, where = 0;
+		struct engine_sampling greedy = { .top_p = 1, .tokens_max = IDS_MAX, .stop_id = stop, .stop_ids = 2,
+			.ignore_eos = at % 2 };
+		struct engine_session *s;
+		struct buf text = { 0 }, want = { 0 };
+		struct err e = { 0 };
+		size_t n;
+		while (first->output[where] != stop[1])
+			where++;
+		cr_assert_eq(open_session(&s, m, first->prompt, first->prompt_count, &greedy, &e), 0);
+		cr_assert_eq(run(s, &text), ENGINE_STOP);
+		const uint32_t *id = engine_session_ids(s, &n);
+		cr_assert_eq(n, where + 1);
+		cr_assert_eq(id[n - 1], stop[1]);
+		cr_assert_eq(engine_decode(m, id, n - 1, true, &want, &e), 0);
+		cr_assert_eq(text.len, want.len);
+		cr_assert(text.len == 0 || memcmp(text.bytes, want.bytes, want.len) == 0);
+		engine_session_close(s);
+		greedy.tokens_min = where + 2;
+		cr_assert_eq(open_session(&s, m, first->prompt, first->prompt_count, &greedy, &e), 0);
+		run(s, NULL);
+		id = engine_session_ids(s, &n);
+		cr_assert_gt(n, where + 1, "not before tokens_min");
+		cr_assert_neq(id[where], stop[1]);
+		engine_session_close(s);
+		buf_free(&text);
+		buf_free(&want);
+	}
+	engine_close(m);
+}
+
 /* What a regular expression makes of the first sample: how it ends, and its text. */
 static enum engine_finish matched(struct engine *m, const char *regex, uint32_t tokens_max, char out[200])
 {

@@ -388,24 +388,31 @@ Test(text, text_parts_are_joined_and_others_refused)
 	language_close(t);
 }
 
-Test(text, only_listed_scalars_reach_the_template)
+/* A variable of a request is data; none takes the place of the server's own, or counts as the model's. */
+Test(text, variables_of_a_request_reach_the_template_as_data)
 {
-	struct language *t = open_template("{{ enable_thinking }}");
+	static const char *const not_theirs[] = { "bos_token", "some_token", "_token", "messages", "tools",
+						  "documents", "add_generation_prompt" };
+	struct language *t = open_template("{{ enable_thinking }}{{ parts.a[1] }}");
 	struct buf text = { 0 };
 	struct err e = { 0 };
-	json_t *m = json_array(), *good = json_pack("{s:b}", "enable_thinking", 0);
-	json_t *name = json_pack("{s:s}", "bos_token", "x"), *list = json_pack("{s:[]}", "enable_thinking");
+	json_t *m = json_array();
+	json_t *good = json_pack("{s:b,s:{s:[i,s]}}", "enable_thinking", 0, "parts", "a", 1, "</s>");
+	struct token_ids ids = { 0 };
 	struct engine_chat c = { .messages = m, .kwargs = good };
-	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), 0);
-	cr_expect_str_eq(text.bytes, "False");
-	c.kwargs = name;
-	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_INPUT);
-	c.kwargs = list;
-	cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_INPUT);
+	cr_expect_eq(language_chat(t, &c, &text, &ids, &e), 0, "%s", e.text);
+	cr_expect_str_eq(text.bytes, "False</s>");
+	for (size_t i = 0; i < ids.count; i++)
+		cr_expect_neq(ids.id[i], language_info(t)->eos_id, "text of a request is no control token");
+	for (size_t i = 0; i < sizeof not_theirs / sizeof *not_theirs; i++) {
+		json_t *kwargs = json_pack("{s:s}", not_theirs[i], "x");
+		c.kwargs = kwargs;
+		cr_expect_eq(language_chat(t, &c, &text, NULL, &e), ERR_INPUT, "%s", not_theirs[i]);
+		json_decref(kwargs);
+	}
+	token_ids_free(&ids);
 	json_decref(m);
 	json_decref(good);
-	json_decref(name);
-	json_decref(list);
 	buf_free(&text);
 	language_close(t);
 }

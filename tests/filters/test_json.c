@@ -1,5 +1,6 @@
 /* A text that is JSON: rules see its strings unescaped, and what they leave of it is JSON again, for
  * every way of cutting. */
+#include "base/limits.h"
 #include "tests/filters/scan.h"
 
 #include <criterion/criterion.h>
@@ -166,13 +167,13 @@ Test(filter_json, what_cannot_be_changed_and_be_json_is_blocked)
 	}
 	scan_free(&s);
 	/* deeper than keys are counted */
-	for (int deep = 128; deep <= 129; deep++) {
+	for (int deep = LIMIT_REQUEST_DEPTH; deep <= LIMIT_REQUEST_DEPTH + 1; deep++) {
 		buf_clear(&b);
 		for (int i = 0; i < deep; i++)
 			buf_add_byte(&b, '[');
 		buf_add_text(&b, "\"7788\"");
 		s = scan_text(set, FILTER_JSON, b.bytes, b.len, NULL, NULL);
-		cr_expect_eq(s.end, deep == 128 ? FILTER_COMPLETE : FILTER_BLOCKED, "%d", deep);
+		cr_expect_eq(s.end, deep == LIMIT_REQUEST_DEPTH ? FILTER_COMPLETE : FILTER_BLOCKED, "%d", deep);
 		scan_free(&s);
 	}
 	/* a key that must stay */

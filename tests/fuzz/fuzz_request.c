@@ -35,11 +35,12 @@ static void check_messages(const struct api_request *r)
 
 static void check_sampling(const struct api_request *r)
 {
-	check(r->temperature >= 0 && r->temperature <= 2 && r->top_p > 0 && r->top_p <= 1);
+	check(r->temperature >= 0 && r->temperature <= 2 && r->top_p >= 0 && r->top_p <= 1);
 	check(r->min_p >= 0 && r->min_p <= 1 && r->tokens_max <= LIMIT_CONTEXT_TOKENS);
 	check(r->n >= 1 && r->n <= 8 && r->repetition > 0 && r->top_logprobs <= 20);
 	check(r->frequency >= -2 && r->frequency <= 2 && r->presence >= -2 && r->presence <= 2);
-	check(r->stop_count <= API_STOPS && r->ban_count <= API_BANS);
+	check(r->stop_count <= API_STOPS && r->ban_count <= API_BANS && r->stop_ids <= API_STOP_IDS);
+	check(!r->usage_each || r->include_usage);
 	check(r->bias_count <= API_BIASES && (!r->include_usage || r->stream));
 	for (size_t i = 0; i < r->stop_count; i++)
 		check(r->stop[i][0]);
@@ -58,6 +59,25 @@ static void check_form(const struct api_request *r)
 	check(!r->constraint || r->constraint_field);
 }
 
+/* What is kept for a replay is taken again, and the same is kept of that. A schema that came as text and is
+ * no JSON has no answer to replay. */
+static void check_written(const struct api_request *r)
+{
+	struct buf once = { 0 }, twice = { 0 };
+	struct api_request again = { 0 };
+	struct err e = { 0 };
+	int rc = api_request_write(r, &once, &e);
+	check(rc == 0 || (rc == ERR_INPUT && r->constraint == API_CONSTRAINT_SCHEMA));
+	if (rc < 0)
+		return buf_free(&once);
+	check(api_request_parse(once.bytes, once.len, &again, &e) == 0);
+	check(api_request_write(&again, &twice, &e) == 0);
+	check(once.len == twice.len && memcmp(once.bytes, twice.bytes, once.len) == 0);
+	api_request_free(&again);
+	buf_free(&once);
+	buf_free(&twice);
+}
+
 /* What is accepted lies in its documented range; what is refused has a sentence. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -69,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		check_sampling(&r);
 		check_form(&r);
 		check_messages(&r);
+		check_written(&r);
 	} else {
 		check((code == ERR_INPUT || code == ERR_UNSUPPORTED) && e.text[0]);
 	}

@@ -31,6 +31,11 @@ static const char *asked(const char *messages, const char *more, struct said *x)
 			cr_assert_eq(json_write_canonical(at.script->asked.tools, &b, NULL), 0);
 			strcat(out, b.bytes);
 		}
+		if (at.script->asked.kwargs) {
+			buf_clear(&b);
+			cr_assert_eq(json_write_canonical(at.script->asked.kwargs, &b, NULL), 0);
+			strcat(out, b.bytes);
+		}
 	}
 	said_run(x, c);
 	serve_chat_close(c);
@@ -54,6 +59,8 @@ Test(serve_scan, texts_are_replaced_where_a_rule_says_so_and_names_stay)
 		const char *messages, *more, *has, *lacks;
 	} rows[] = {
 		{ USER("some tea"), "", "some [cup]", "tea" },
+		{ USER("x"), ",\"chat_template_kwargs\":{\"a\":\"tea\",\"b\":[{\"c\":\"tea pot\"}]}",
+		  "{\"a\":\"[cup]\",\"b\":[{\"c\":\"[cup] pot\"}]}", "tea" },
 		{ CALL("c1", "find", "{\\\"q\\\":\\\"tea\\\"}"), "", "\"q\":\"[cup]\"", "\"tea\"" },
 		{ CALL("c1", "find", "{\\\"q\\\":[1,\\\"x\\\"]}"), "", "\"q\":[1,\"x\"]", "[cup]" },
 		{ CALL("c1", "find", "{\\\"q\\\":[1,7788,2]}"), "", "\"q\":[1,\"[no]\",2]", "7788" },

@@ -22,8 +22,9 @@ const char *fake_share(void)
 
 struct serve_chat {
 	atomic_bool cancelled;
-	int pieces, pause_ms, first_ms, fail_at, given, choices;
-	bool streams, usage, over, rich, logprobs;
+	int pieces, pause_ms, first_ms, fail_at, given;
+	bool over, rich;
+	struct api_request request;
 	char text[64], receipt[8192];
 	struct api_alternative top[1];
 	struct api_token token[1];
@@ -96,12 +97,12 @@ int serve_chat_open(struct serve_chat **out, struct serve_service *s, const void
 		c->pause_ms = word(text, "pause=", 0);
 		c->first_ms = word(text, "first=", 0);
 		c->fail_at = word(text, "fail=", -1);
-		c->choices = word(text, "choices=", 1);
+		c->request.n = (uint32_t)word(text, "choices=", 1);
 		memset(c->receipt, 'r', (size_t)word(text, "receipt=", 7));
 		c->rich = strstr(text, "rich") != NULL;
-		c->logprobs = strstr(text, "logprobs") != NULL;
-		c->streams = strstr(text, "\"stream\":true") != NULL;
-		c->usage = strstr(text, "\"include_usage\":true") != NULL;
+		c->request.logprobs = strstr(text, "logprobs") != NULL;
+		c->request.stream = strstr(text, "\"stream\":true") != NULL;
+		c->request.include_usage = strstr(text, "\"include_usage\":true") != NULL;
 		atomic_fetch_add(&fake_counts.opened, 1);
 		*out = c;
 	}
@@ -121,13 +122,13 @@ const char *serve_chat_record(const struct serve_chat *c)
 	return "w/7";
 }
 
-bool serve_chat_streams(const struct serve_chat *c) { return c->streams; }
+const struct api_request *serve_chat_request(const struct serve_chat *c) { return &c->request; }
 
-bool serve_chat_wants_usage(const struct serve_chat *c) { return c->usage; }
-
-bool serve_chat_wants_logprobs(const struct serve_chat *c) { return c->logprobs; }
-
-unsigned serve_chat_choices(const struct serve_chat *c) { return (unsigned)c->choices; }
+void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *completion)
+{
+	*prompt = 5;
+	*completion = (uint64_t)c->given;
+}
 
 int64_t serve_chat_created(const struct serve_chat *c)
 {
@@ -138,7 +139,7 @@ int64_t serve_chat_created(const struct serve_chat *c)
 static int finish(struct serve_chat *c, struct err *e)
 {
 	json_t *finish = json_array();
-	for (int i = 0; i < c->choices; i++)
+	for (uint32_t i = 0; i < c->request.n; i++)
 		json_array_append_new(finish,
 				      json_string(c->rich && i == 0 ? "tool_calls" : "stop"));
 	c->result = json_pack("{s:o,s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reasons", finish,
@@ -174,7 +175,7 @@ static struct api_piece rich_piece(struct serve_chat *c)
 			       .call_id = rows[c->given].id,
 			       .text = { .bytes = rows[c->given].text,
 					 .len = strlen(rows[c->given].text) } };
-	if (c->logprobs && p.part == API_CONTENT && p.text.len) {
+	if (c->request.logprobs && p.part == API_CONTENT && p.text.len) {
 		c->top[0] = (struct api_alternative){ { .bytes = "\xc3", .len = 1 }, -2 };
 		c->token[0] = (struct api_token){ p.text, -0.5F, c->top, 1 };
 		p.token = c->token;
