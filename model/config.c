@@ -58,7 +58,7 @@ static void assume_eos(struct config_reader *r, struct model_config *c)
 	uint32_t id = model_config_u32_or(r, "eos_token_id", UINT32_MAX, 0, UINT32_MAX);
 	c->eos_assumed = id < c->vocab;
 	c->eos_count = c->eos_assumed;
-	c->eos[0] = id;
+	c->eos[0] = c->eos_assumed ? id : 0;
 }
 
 static uint32_t read_bos(struct config_reader *r)
@@ -110,6 +110,13 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	r->code = in.code;
 }
 
+/* "attention" is the older word. */
+static bool is_full(const char *kind)
+{
+	return kind != NULL &&
+	       (strcmp(kind, "full_attention") == 0 || strcmp(kind, "attention") == 0);
+}
+
 /* A layer of every kind must be one of the two that exist here. Where the architecture's own code
  * follows the list, it says which layers attend a window, if there is one; elsewhere the other keys
  * alone decide. */
@@ -128,7 +135,7 @@ static void read_layer_types(struct config_reader *r, struct model_config *c)
 	for (uint32_t i = 0; i < c->layers; i++) {
 		const char *kind = json_string_value(json_array_get(list, i));
 		bool window = kind != NULL && strcmp(kind, "sliding_attention") == 0;
-		if (!window && (kind == NULL || strcmp(kind, "full_attention") != 0))
+		if (!window && !is_full(kind))
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
 					    "not available in this version");
 		else if (c->window_listed && c->window > 0)

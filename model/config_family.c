@@ -38,9 +38,8 @@ static void read_gqa(struct config_reader *r, struct model_config *c, bool parti
 	c->head = model_config_u32_or(r, "head_dim", 0, 1, 4096);
 	if (r->code != 0)
 		return;
-	if (c->head == 0 && c->hidden % c->heads != 0)
-		model_config_refuse(r, ERR_INPUT, "num_attention_heads",
-				    "does not divide hidden_size");
+	if (c->head == 0 && c->hidden < c->heads)
+		model_config_refuse(r, ERR_INPUT, "num_attention_heads", "above hidden_size");
 	if (c->heads % c->kv_heads != 0)
 		model_config_refuse(r, ERR_INPUT, "num_key_value_heads",
 				    "does not divide num_attention_heads");
@@ -99,6 +98,9 @@ static void read_ffn(struct config_reader *r, struct model_config *c)
 
 static void read_llama(struct config_reader *r, struct model_config *c)
 {
+	if (model_config_absent(r, "head_dim") && c->hidden % c->heads != 0)
+		model_config_refuse(r, ERR_INPUT, "num_attention_heads",
+				    "does not divide hidden_size");
 	read_gqa(r, c, false);
 	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
 	c->bias_ffn = model_config_bool_or(r, "mlp_bias", false);

@@ -125,9 +125,9 @@ static const char *const known[] = {
 	"rope_parameters",
 	"rope_scaling",
 	"rope_theta",
+	"routed_scaling_factor",
 	"router_aux_loss_coef",
 	"router_jitter_noise",
-	"routed_scaling_factor",
 	"scoring_func",
 	"sep_token_id",
 	"seq_aux",
@@ -189,9 +189,13 @@ int model_config_keys_refuse(struct config_reader *r, const struct config_family
 	return r->code;
 }
 
-static int by_name(const void *a, const void *b)
+static bool is_known(const char *key)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (strcmp(key, known[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 void model_config_keys_note(struct config_reader *r)
@@ -203,8 +207,7 @@ void model_config_keys_note(struct config_reader *r)
 	list[0] = '\0';
 	json_object_foreach((json_t *)(uintptr_t)r->o, key, v)
 	{
-		if (json_is_null(v) || json_object_get(r->seen, key) != NULL ||
-		    bsearch(&key, known, sizeof known / sizeof known[0], sizeof known[0], by_name))
+		if (json_is_null(v) || json_object_get(r->seen, key) != NULL || is_known(key))
 			continue;
 		size_t n = strlen(key);
 		if (n > 60 || at + n + 3 > sizeof list)

@@ -82,6 +82,8 @@ static uint32_t rope_original(struct config_reader *r, struct config_reader *in)
 
 static void rope_yarn(struct config_reader *in, struct model_rope *p)
 {
+	if (p->theta <= 1)
+		model_config_refuse(in, ERR_INPUT, "rope_theta", "not above 1");
 	p->beta_fast = beta(in, "beta_fast", 32);
 	p->beta_slow = beta(in, "beta_slow", 1);
 	p->mscale = model_config_number_or(in, "mscale", 0, 0, 100);
@@ -185,5 +187,8 @@ void model_config_rope(struct config_reader *r, struct model_config *c)
 	    (now.theta < p->theta || now.theta > p->theta))
 		model_config_refuse(r, ERR_INPUT, "rope_theta",
 				    "disagrees with rope_parameters: which one is meant?");
+	if (!has_now && !has_old && p->kind == MODEL_ROPE_YARN) /* what the class assumes */
+		old.context_original = model_config_u32_or(r, "original_max_position_embeddings",
+							   old.context_original, 1, 1u << 30);
 	*p = has_now ? now : old;
 }

@@ -1,8 +1,27 @@
 /* config.json: any bytes are refused or give a config whose sizes are within their bounds. */
 #include "base/check.h"
 #include "model/config.h"
+#include "model/rope.h"
+
+#include <math.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Frequencies are numbers, and the notes are lines of plain text. */
+static void check_parts(const struct model_config *c)
+{
+	struct rope_table t;
+	check(rope_table_open(&t, &c->rope, NULL) == 0);
+	check(isfinite(t.factor) && isfinite(model_attention_scale(c)));
+	for (uint32_t i = 0; i < t.half; i++)
+		check(isfinite(t.inverse[i]));
+	rope_table_close(&t);
+	size_t n = strnlen(c->notes, sizeof c->notes);
+	check(n < sizeof c->notes && (n == 0 || c->notes[n - 1] == '\n'));
+	for (size_t i = 0; i < n; i++)
+		check(c->notes[i] == '\n' || (c->notes[i] >= ' ' && c->notes[i] <= '~'));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -19,5 +38,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check(c.gate.experts == 0 || c.gate.experts % c.gate.groups == 0);
 	for (uint32_t i = 0; i < c.eos_count; i++)
 		check(c.eos[i] < c.vocab);
+	check_parts(&c);
 	return 0;
 }

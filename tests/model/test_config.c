@@ -199,6 +199,8 @@ static const struct { const char *name, *changes; uint32_t window, layers; } win
 	{ "llama", "{\"sliding_window\":131072,\"max_position_embeddings\":131072}", 0, 0 },
 	{ "qwen2", "{}", 0, 0 },
 	{ "qwen2", "{\"use_sliding_window\":true}", 8, 0x6 },
+	{ "qwen2", "{\"use_sliding_window\":true,\"layer_types\":[\"attention\",\"sliding_attention\","
+	  "\"attention\"]}", 8, 0x2 },
 	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5}", 5, 0x7 },
 	{ "qwen3_moe", "{\"use_sliding_window\":true,\"sliding_window\":5,\"layer_types\":[\"full_attention\","
 	  "\"full_attention\",\"full_attention\"]}", 5, 0x7 },
@@ -253,6 +255,51 @@ Test(model_config, absent_keys_mean_the_reference_defaults)
 	cr_assert_eq(c.gate.groups, 8);
 }
 
+/* The file that says no more than its type, and the one in which the reference class wrote out all
+ * that it assumes, mean the same. */
+Test(model_config, defaults_are_those_of_the_reference_classes)
+{
+	struct source *s;
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	json_t *all, *whole;
+	const char *type;
+	cr_assert_eq(source_open_folder(&s, "tests/vectors/configs", &e), 0, "%s", e.text);
+	cr_assert_eq(source_read_file(s, "defaults.json", MIB(1), &b, &e), 0, "%s", e.text);
+	cr_assert_eq(json_read(&all, b.bytes, b.len, MIB(1), 32, &e), 0, "%s", e.text);
+	cr_assert_eq(json_object_size(all), 12);
+	json_object_foreach(all, type, whole)
+	{
+		static struct model_config c[2];
+		struct buf text = { 0 };
+		char bare[120];
+		/* Two classes assume what no model can be made of. */
+		const char *needs = strcmp(type, "deepseek_v2") == 0 ? "num_experts_per_tok"
+		                    : strcmp(type, "glm4_moe") == 0  ? "head_dim" : "pad_token_id";
+		snprintf(bare, sizeof bare, "{\"model_type\":\"%s\",\"%s\":8}", type, needs);
+		json_object_set_new(whole, needs, json_integer(8));
+		cr_assert_eq(json_write(whole, 0, &text, &e), 0);
+		memset(c, 0, sizeof c);
+		cr_assert_eq(model_config_parse(&c[0], bare, strlen(bare), NULL, 0, &e), 0, "%s: %s", type,
+		             e.text);
+		cr_assert_eq(model_config_parse(&c[1], text.bytes, text.len, NULL, 0, &e), 0, "%s: %s", type,
+		             e.text);
+		cr_expect_str_eq(c[0].notes, "", "%s: %s", type, c[0].notes);
+		cr_expect_str_eq(c[1].notes, "", "%s: %s", type, c[1].notes);
+		c[0].digest = c[1].digest;
+		c[0].eos_assumed = c[1].eos_assumed;
+		c[0].bos = c[1].bos; /* the tokenizer's, where the file has none */
+		cr_expect_eq(memcmp(&c[0], &c[1], sizeof c[0]), 0, "%s: hidden %u %u, heads %u/%u %u/%u, head %u %u, "
+		             "ffn %u %u, eos %u %u, window %u %u", type, c[0].hidden, c[1].hidden, c[0].heads,
+		             c[0].kv_heads, c[1].heads, c[1].kv_heads, c[0].head, c[1].head, c[0].ffn, c[1].ffn,
+		             c[0].eos_count, c[1].eos_count, c[0].window, c[1].window);
+		buf_free(&text);
+	}
+	json_decref(all);
+	buf_free(&b);
+	source_close(s);
+}
+
 /* Factors of one change nothing; an empty member says nothing; yarn's own attn_factor scales. */
 Test(model_config, spellings_that_change_nothing_are_taken)
 {
@@ -275,6 +322,8 @@ Test(model_config, spellings_that_change_nothing_are_taken)
 static const struct { const char *name, *changes, *notes; } noted[] = {
 	{ "llama", "{}", "" },
 	{ "llama", "{\"model_max_length\":9,\"pad_token_id\":-1,\"use_cache\":true,\"dtype\":\"x\"}", "" },
+	{ "mixtral", "{\"router_jitter_noise\":0.1,\"router_aux_loss_coef\":0,\"use_cache\":false,"
+	  "\"_name_or_path\":\"x\",\"v_head_dim\":3}", "" },
 	{ "llama", "{\"foo\":1,\"bar\":null,\"baz\":{}}",
 	  "config.json: not known here and without effect: foo, baz\n" },
 	{ "deepseek_v3", "{\"auto_map\":{\"AutoModel\":\"modeling_x.X\"}}",
