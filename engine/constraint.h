@@ -6,8 +6,10 @@
 
 /* How far an answer has come: a cache of the ids accepted so far. Zero at the start. */
 struct constraint_place {
-	uint64_t generation; /* of the automaton's numbers; 0: none yet */
-	uint32_t at, steps;  /* configuration after so many ids */
+	uint64_t generation;       /* of the automaton's numbers; 0: none yet */
+	uint32_t at, steps;        /* configuration after so many ids */
+	uint64_t exact_generation; /* the same of the exact automaton, where there is one */
+	uint32_t exact_at, exact_steps;
 };
 
 /* What may come after id [count] (the ids accepted so far, no eos among them; those before the ones

@@ -8,7 +8,8 @@
  * White space and line ends only separate; a rule ends where the next `name ::=` begins. # begins
  * a comment. Escapes in literals and classes: \n \r \t \\ \" \' \[ \] \- \^ \/ \xHH \uHHHH
  * \UHHHHHHHH, each one character. @ before a literal: the control token with this text, drawn as
- * one; without it, its text is drawn in ordinary tokens. The start rule is `root`. */
+ * one; without it, its text is drawn in ordinary tokens. The start rule is `root`. Rules that the
+ * program writes also have @scope(..), and in it @once(..), whose texts differ within one scope. */
 #include "grammar/pattern.h"
 
 #include "base/limits.h"
@@ -21,7 +22,7 @@ struct reader {
 	const char *text;
 	size_t len, at;
 	int depth;
-	bool controls; /* control tokens may be named */
+	enum pattern_writer by; /* what a client may not write */
 	struct err *e;
 	int rc; /* the first error */
 };
@@ -172,26 +173,53 @@ static uint32_t class(struct reader *r)
 
 static uint32_t alternatives(struct reader *r);
 
+static uint32_t group(struct reader *r)
+{
+	if (++r->depth > LIMIT_CONSTRAINT_NESTING)
+		return wrong(r, "groups nest too deeply");
+	uint32_t at = alternatives(r);
+	r->depth--;
+	return r->rc == 0 && !take(r, ')') ? wrong(r, ") expected") : at;
+}
+
+/* After @: a control token, a scope, or a text that is once in its scope. */
+static uint32_t marked(struct reader *r)
+{
+	static const struct {
+		const char *word;
+		enum pattern_kind kind;
+	} marks[] = { { "scope(", PATTERN_SCOPE }, { "once(", PATTERN_ONCE } };
+	if (take(r, '"'))
+		return r->by == PATTERN_FRAME ? literal(r, true)
+					      : wrong(r, "control tokens have no place here");
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+		size_t n = strlen(marks[i].word);
+		if (r->len - r->at < n || memcmp(r->text + r->at, marks[i].word, n) != 0)
+			continue;
+		r->at += n;
+		uint32_t child = group(r), at = pattern_add(r->p, marks[i].kind, 0, 0);
+		if (r->p->failed == 0)
+			r->p->node[at].first = child;
+		return at;
+	}
+	return wrong(r, "a literal, scope( or once( expected after @");
+}
+
 static uint32_t item(struct reader *r)
 {
 	uint32_t at;
 	if (take(r, '"'))
 		return literal(r, false);
-	if (r->controls && take(r, '@'))
-		return take(r, '"') ? literal(r, true) : wrong(r, "a literal expected after @");
+	if (r->by != PATTERN_CLIENT && take(r, '@'))
+		return marked(r);
 	if (take(r, '['))
 		return class(r);
 	if (take(r, '.')) {
 		uint32_t from = r->p->ranges;
 		return pattern_set_close(r->p, from, true);
 	}
-	if (take(r, '(')) {
-		if (++r->depth > LIMIT_CONSTRAINT_NESTING)
-			return wrong(r, "groups nest too deeply");
-		at = alternatives(r);
-		r->depth--;
-		return r->rc == 0 && !take(r, ')') ? wrong(r, ") expected") : at;
-	}
+	if (take(r, '('))
+		return group(r);
 	size_t n = name_length(r);
 	if (n == 0)
 		return wrong(r, "a literal, a class, a group or a rule's name expected");
@@ -291,9 +319,10 @@ static void rule(struct reader *r)
 		r->p->rule[at].root = root;
 }
 
-int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls, struct err *e)
+int pattern_grammar(struct pattern *p, const char *text, size_t len, enum pattern_writer by,
+		    struct err *e)
 {
-	struct reader r = { .p = p, .text = text, .len = len, .controls = controls, .e = e };
+	struct reader r = { .p = p, .text = text, .len = len, .by = by, .e = e };
 	for (skip(&r); going(&r) && r.at < len; skip(&r))
 		rule(&r);
 	if (r.rc < 0)

@@ -21,7 +21,7 @@ static int compile_grammar(struct pattern *p, const struct buf *rules, uint32_t 
 			   struct err *e)
 {
 	TRY(buf_done(rules, e));
-	TRY(pattern_grammar(p, rules->bytes, rules->len, false, e));
+	TRY(pattern_grammar(p, rules->bytes, rules->len, PATTERN_SCHEMA, e));
 	*root = pattern_rule(p, "root", 4);
 	return pattern_done(p, e);
 }
@@ -136,7 +136,8 @@ static int compile(struct pattern *p, const struct grammar_text *t, json_t *unus
 			return compile_lark(p, text, len, root, e);
 		/* fall through */
 	case GRAMMAR_CALL:
-		TRY(pattern_grammar(p, text, len, kind == GRAMMAR_CALL, e));
+		TRY(pattern_grammar(p, text, len,
+				    kind == GRAMMAR_CALL ? PATTERN_FRAME : PATTERN_CLIENT, e));
 		*root = pattern_rule(p, "root", 4);
 		return 0;
 	default:
@@ -152,7 +153,7 @@ static int enclose(struct pattern *p, const struct grammar_text *t, uint32_t *ro
 	uint32_t call = pattern_add(p, PATTERN_CALL, *root, 0);
 	TRY(pattern_done(p, e));
 	p->rule[answer].root = call;
-	TRY(pattern_grammar(p, t->frame, t->frame_len, true, e));
+	TRY(pattern_grammar(p, t->frame, t->frame_len, PATTERN_FRAME, e));
 	*root = pattern_rule(p, "root", 4);
 	return pattern_done(p, e);
 }
@@ -181,3 +182,5 @@ int grammar_open(struct grammar **out, const struct grammar_text *t, struct err 
 const json_t *grammar_without_effect(const struct grammar *g) { return g->unused; }
 
 void grammar_close(struct grammar *g) { network_close(g); }
+
+bool grammar_compares(const struct grammar *g) { return g->compares; }

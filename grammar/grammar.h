@@ -38,6 +38,8 @@ struct grammar;
 /* ERR_INPUT with place and reason; ERR_UNSUPPORTED names the keyword or construct. */
 int grammar_open(struct grammar **out, const struct grammar_text *t, struct err *e) MUST_USE;
 void grammar_close(struct grammar *g); /* NULL is fine */
+/* Whether texts within one answer are compared: see automaton_open_exact. */
+bool grammar_compares(const struct grammar *g);
 /* Of a schema: keywords and formats that are annotations, "KEYWORD at #/PLACE" each, the first of
  * them. A list, borrowed; NULL where there are none. */
 const json_t *grammar_without_effect(const struct grammar *g);
@@ -56,6 +58,10 @@ enum { /* configurations with a meaning; AUTOMATON_FULL is none, but a call for 
 };
 
 int automaton_open(struct automaton **out, const struct grammar *g, struct err *e) MUST_USE;
+/* Of a grammar that compares texts of an answer with each other, the plain automaton takes too
+ * much: answers in which they are equal. The exact one remembers them, and takes what can become an
+ * answer. It is slow, and has no rows: for what automaton_touches, and automaton_meets. */
+int automaton_open_exact(struct automaton **out, const struct grammar *g, struct err *e) MUST_USE;
 void automaton_close(struct automaton *a);
 /* Forget all configurations: memory back, numbers invalid. Work is counted from here. */
 void automaton_reset(struct automaton *a);
@@ -74,6 +80,12 @@ const uint32_t *automaton_row(const struct automaton *a, uint32_t at);
 uint32_t automaton_take(struct automaton *a, uint32_t at, uint8_t byte);
 bool automaton_accepts(const struct automaton *a, uint32_t at); /* it may end here */
 bool automaton_goes_on(const struct automaton *a, uint32_t at); /* some byte may follow */
+
+/* Of a plain automaton: the last byte began or ended a text that is compared, or may have. */
+bool automaton_touches(const struct automaton *a, uint32_t at);
+/* Of an exact one: set [256] bits: the bytes with which a text that is compared would go on as one
+ * before it. All others lead to what the plain automaton says, until automaton_touches. */
+void automaton_meets(struct automaton *a, uint32_t at, uint64_t set[4]);
 
 /* ---- rules of a schema ---- */
 

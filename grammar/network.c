@@ -277,6 +277,16 @@ static void build_choice(struct builder *b, uint32_t node, uint32_t from, uint32
 		build(b, c, from, to);
 }
 
+static void build_marked(struct builder *b, uint32_t child, uint32_t from, uint32_t to,
+			 uint8_t begin, uint8_t end)
+{
+	uint32_t inner = state_add(b), last = state_add(b);
+	b->n->compares = true;
+	edge_add(b, (struct network_edge){ from, inner, 0, NETWORK_MARK, begin, 0 });
+	build(b, child, inner, last);
+	edge_add(b, (struct network_edge){ last, to, 0, NETWORK_MARK, end, 0 });
+}
+
 /* Recursion is as deep as the expression, which its reader bounded. */
 static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 {
@@ -310,6 +320,12 @@ static void build(struct builder *b, uint32_t node, uint32_t from, uint32_t to)
 	case PATTERN_EDGE:
 		edge_add(b, (struct network_edge){ from, to, 0, NETWORK_BYTE, GRAMMAR_MARK,
 						   GRAMMAR_MARK });
+		return;
+	case PATTERN_SCOPE:
+		build_marked(b, n.first, from, to, NETWORK_SCOPE_BEGIN, NETWORK_SCOPE_END);
+		return;
+	case PATTERN_ONCE:
+		build_marked(b, n.first, from, to, NETWORK_ONCE_BEGIN, NETWORK_ONCE_END);
 		return;
 	default:
 		check(false); /* the tree is plain */

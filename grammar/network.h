@@ -6,7 +6,11 @@
 #include "grammar/grammar.h"
 #include "grammar/pattern.h"
 
-enum network_kind { NETWORK_BYTE, NETWORK_EMPTY, NETWORK_CALL };
+enum network_kind { NETWORK_BYTE, NETWORK_EMPTY, NETWORK_CALL, NETWORK_MARK };
+
+/* lo of a MARK, which reads nothing: where a scope, or a text that must differ within it, begins
+ * and ends. */
+enum { NETWORK_SCOPE_BEGIN, NETWORK_SCOPE_END, NETWORK_ONCE_BEGIN, NETWORK_ONCE_END };
 
 struct network_edge {
 	uint32_t from, to, rule; /* CALL: to is where it goes on after the rule */
@@ -22,6 +26,7 @@ struct grammar {
 	uint32_t states, edges, rules, root;
 	uint8_t class_of[256], class_byte[256]; /* bytes that no edge tells apart; one of each */
 	uint32_t classes;
+	bool compares;  /* it has marks */
 	json_t *unused; /* list, or NULL: of a schema, what is without effect */
 };
 

@@ -30,8 +30,8 @@ struct rewriter {
 	bool *empty;                          /* [rules] */
 	uint32_t *member, members;            /* of the circle at work */
 	uint32_t *before, *behind, *complete; /* [rules]: first states of the copies */
-	bool *mark;     /* [states]: at which nothing was read yet */
-	uint32_t *todo; /* [states] */
+	bool *mark;                           /* [states]: at which nothing was read yet */
+	uint32_t *todo;                       /* [states] */
 	int failed;
 };
 
@@ -70,6 +70,11 @@ static uint32_t states_add(struct rewriter *w, uint32_t count)
 	return first;
 }
 
+static bool is_empty(const struct network_edge *edge)
+{
+	return edge->kind == NETWORK_EMPTY || edge->kind == NETWORK_MARK;
+}
+
 /* mark: the states of rule j at which nothing was read yet. */
 static void mark_beginning(struct rewriter *w, const struct network_edge *edge,
 			   const uint32_t *first, uint32_t j)
@@ -80,7 +85,7 @@ static void mark_beginning(struct rewriter *w, const struct network_edge *edge,
 	while (count > 0) {
 		uint32_t state = w->todo[--count];
 		for (uint32_t i = first[state]; i < first[state + 1]; i++) {
-			if (edge[i].kind == NETWORK_EMPTY && !w->mark[edge[i].to]) {
+			if (is_empty(&edge[i]) && !w->mark[edge[i].to]) {
 				w->mark[edge[i].to] = true;
 				w->todo[count++] = edge[i].to;
 			}
@@ -101,7 +106,7 @@ static void copies_add(struct rewriter *w, const struct network_edge *edge, cons
 		if (!w->mark[a.from])
 			continue;
 		a.from = w->before[j] + (a.from - begin);
-		a.to = a.kind == NETWORK_EMPTY ? w->before[j] + (a.to - begin) : b.to;
+		a.to = is_empty(&a) ? w->before[j] + (a.to - begin) : b.to;
 		if (a.kind == NETWORK_CALL && w->group[j] != 0 && w->group[a.rule] == w->group[j])
 			empty_add(w, w->complete[a.rule], a.to);
 		else

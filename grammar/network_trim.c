@@ -79,7 +79,7 @@ static void reach_all(struct backward *w, const struct grammar *n, const uint32_
 		for (uint32_t i = w->first[state]; i < w->first[state + 1]; i++) {
 			const struct network_edge *edge = &n->edge[w->edge[i]];
 			bool passable =
-				edge->kind == NETWORK_EMPTY ||
+				edge->kind == NETWORK_EMPTY || edge->kind == NETWORK_MARK ||
 				(edge->kind == NETWORK_BYTE ? !empty
 							    : w->reached[n->start[edge->rule]]);
 			if (passable)
@@ -181,7 +181,8 @@ static uint32_t first_calls(struct walk *w, uint32_t rule, uint32_t *out)
 			const struct network_edge *edge = &n->edge[i];
 			if (edge->kind == NETWORK_CALL)
 				out[found++] = edge->rule;
-			if (edge->kind == NETWORK_EMPTY && w->mark[edge->to] != rule + 1) {
+			bool reads = edge->kind == NETWORK_CALL || edge->kind == NETWORK_BYTE;
+			if (!reads && w->mark[edge->to] != rule + 1) {
 				w->mark[edge->to] = rule + 1;
 				w->todo[count++] = edge->to;
 			}

@@ -21,6 +21,8 @@ enum pattern_kind {
 	PATTERN_REPEAT, /* of its only child, a to b times */
 	PATTERN_CALL,   /* rule a */
 	PATTERN_EDGE,   /* GRAMMAR_MARK */
+	PATTERN_SCOPE,  /* its only child, in which */
+	PATTERN_ONCE,   /* the texts of such a child are pairwise different */
 	/* what is true or not between two characters; a regular expression's, see regular.h. b: the
 	 * weaker meaning, where ECMAScript and Python differ: what holds in either */
 	PATTERN_BEGIN, /* ^; a: of a line */
@@ -89,8 +91,11 @@ int pattern_anchor(struct pattern *p, uint32_t *root, bool search, struct err *e
 /* Nothing in the tree is decided between characters: network.h takes it as it is. */
 bool pattern_is_plain(const struct pattern *p, uint32_t root);
 
-/* gbnf.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. */
-int pattern_grammar(struct pattern *p, const char *text, size_t len, bool controls,
+/* gbnf.c: GBNF-like rules, added to p; the start rule is `root`. ERR_INPUT names the line. by: who
+ * wrote them: a client may neither compare texts nor name control tokens, a schema's compiler only
+ * the first. */
+enum pattern_writer { PATTERN_CLIENT, PATTERN_SCHEMA, PATTERN_FRAME };
+int pattern_grammar(struct pattern *p, const char *text, size_t len, enum pattern_writer by,
 		    struct err *e) MUST_USE;
 
 /* lark.c: a grammar in Lark's language, added to p. *root: a node. ERR_INPUT names the line;

@@ -100,6 +100,28 @@ static const struct row grammars[] = {
 	{ "root ::= l (\",\" l)*\nl ::= n? \"i\"\nn ::= l | n \".\"", "+i\n+ii,i.i\n~i..\n-.\n-,i" },
 };
 
+/* Texts that differ within a scope, as a schema's compiler writes them. */
+static const struct row scopes[] = {
+	{ "root ::= \"[\" @scope( (@once(w) (\",\" @once(w))*)? ) \"]\"\nw ::= [a-c]+",
+	  "+[]\n+[a]\n+[a,b]\n-[a,a]\n~[a,a\n+[a,aa,aaa]\n-[ab,a,ab]\n~[ab,a,ab\n+[ab,a,aba]\n-[a,b,c,b]" },
+	/* no way into what cannot be ended */
+	{ "root ::= \"[\" @scope( @once(w) (\",\" @once(w))* ) \"]\"\nw ::= \"foo\" | \"fob\" | \"x\"",
+	  "+[foo,fob,x]\n~[foo,fo\n-[foo,foo\n~[foo,fob\n-[foo,fob,f\n~[foo,fob,\n-[foo,fob,x,\n-[x,x\n+[x,foo]" },
+	/* as many as there are, which counts where a number of them is demanded */
+	{ "root ::= \"[\" @scope( @once(d) (\",\" @once(d)){2} ) \"]\"\nd ::= [1-3]",
+	  "+[1,2,3]\n-[1,2,2\n-[1,1\n-[1,2]" },
+	/* in each other: the inner texts of two outer ones have nothing to do with each other */
+	{ "root ::= l\nl ::= \"[\" @scope( (@once(i) (\",\" @once(i))*)? ) \"]\"\ni ::= l | [0-9]",
+	  "+[[1,2],[2,1],1]\n-[[1,2],[1,2]\n+[[],[[]]]\n-[[],[]"
+	  "\n+[1,[1]]\n-[[1,1\n~[[1],[1\n+[[1],[1,2]]\n-[[[2]],[[2]]" },
+	/* names */
+	{ "root ::= \"{\" @scope( m (\",\" m)* ) \"}\"\nm ::= @once(\"\\\"\" [a-z]* \"\\\"\") \":\" [0-9]",
+	  "+{\"a\":1,\"b\":1}\n-{\"a\":1,\"a\"\n~{\"a\":1,\"a\n+{\"\":1,\"aa\":2,\"a\":3}" },
+	/* ambiguous: one way is enough */
+	{ "root ::= @scope(@once(w) \",\" @once(w)) | w \",\" w \"!\"\nw ::= [ab]", "+a,b\n~a,a\n+a,a!\n+a,b!" },
+	{ "root ::= @scope(@once(w) @once(w) @once(w))\nw ::= \"a\"+ ", "~a\n~aa\n~aaaaa\n+aaaaaa\n+aaaaaaa" },
+};
+
 static const struct row choices[] = {
 	{ "[\"yes\",\"no\",\"no way\",\"\xC3\xA9\"]", "+yes\n+no\n+no way\n~no \n-maybe\n+\xC3\xA9\n"
 	  "~\xC3" },
@@ -108,6 +130,8 @@ static const struct row choices[] = {
 
 Test(grammar, expressions_accept_what_they_should) { ROWS(GRAMMAR_REGEX, regexes); }
 Test(grammar, grammars_accept_what_they_should) { ROWS(GRAMMAR_RULES, grammars); }
+/* What a frame may say, and no client. */
+Test(grammar, texts_in_a_scope_differ) { ROWS(GRAMMAR_CALL, scopes); }
 Test(grammar, choices_accept_what_they_should) { ROWS(GRAMMAR_CHOICE, choices); }
 
 static const struct row schemas[] = {
@@ -281,6 +305,8 @@ refused[] = {
 	{ GRAMMAR_RULES, "root ::= \"a\nb", ERR_INPUT, "line 2" },
 	/* a client would write turns of the conversation itself */
 	{ GRAMMAR_RULES, "root ::= @\"<|im_start|>\" \"system\"", ERR_INPUT, "a literal, a class" },
+	{ GRAMMAR_RULES, "root ::= @scope(\"a\")", ERR_INPUT, "a literal, a class" },
+	{ GRAMMAR_CALL, "root ::= @other(\"a\")", ERR_INPUT, "scope( or once(" },
 	{ GRAMMAR_RULES, "root ::= \"a\"\nroot ::= \"b\"", ERR_INPUT, "twice" },
 	{ GRAMMAR_CHOICE, "[]", ERR_INPUT, "empty" },
 	{ GRAMMAR_CHOICE, "[1]", ERR_INPUT, "not a string" },

@@ -5,7 +5,8 @@ int acceptor_open_framed(struct acceptor *a, const struct grammar_text *t, struc
 	int rc;
 	*a = (struct acceptor){ 0 };
 	TRY_OUT(grammar_open(&a->grammar, t, e));
-	TRY_OUT(automaton_open(&a->automaton, a->grammar, e));
+	TRY_OUT(grammar_compares(a->grammar) ? automaton_open_exact(&a->automaton, a->grammar, e)
+					     : automaton_open(&a->automaton, a->grammar, e));
 	return 0;
 out:
 	acceptor_close(a);
