@@ -97,6 +97,10 @@ void automaton_meets(struct automaton *a, uint32_t at, uint64_t set[4]);
  * satisfy it. unused: a list to which keywords without effect are added, or NULL. */
 int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, json_t *unused,
 		   struct err *e) MUST_USE;
+/* The same of the strings that are valid, as they are, without quotation marks: but for those in
+ * which the regular expression `avoid` matches somewhere. */
+int schema_grammar_text(const json_t *schema, const char *prefix, const char *avoid,
+			struct buf *rules, json_t *unused, struct err *e) MUST_USE;
 /* The same for any JSON object. */
 int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e) MUST_USE;
 

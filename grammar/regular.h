@@ -74,5 +74,8 @@ int regular_pattern(const struct regular *r, struct pattern *p, uint32_t *root,
  * begin with `prefix-`. */
 int regular_rules(const struct regular *r, const char *prefix, struct buf *rules,
 		  struct err *e) MUST_USE;
+/* The same of its texts as they are. */
+int regular_rules_plain(const struct regular *r, const char *prefix, struct buf *rules,
+			struct err *e) MUST_USE;
 
 #endif

@@ -126,7 +126,7 @@ int regular_pattern(const struct regular *r, struct pattern *p, uint32_t *root, 
 	return rc < 0 ? rc : pattern_done(p, e);
 }
 
-/* ---- as text: the inside of a JSON string ---- */
+/* ---- as text: the inside of a JSON string, or as it is ---- */
 
 static void escape_write(struct buf *out, uint32_t cp, bool *any)
 {
@@ -169,17 +169,31 @@ static void set_write(struct buf *out, const struct pattern_range *range, uint32
 	buf_add_text(out, open ? "])" : ")");
 }
 
+static void plain_set_write(struct buf *out, const struct pattern_range *range, uint32_t count)
+{
+	buf_add_text(out, "[");
+	for (uint32_t i = 0; i < count; i++)
+		if (range[i].hi > 0)
+			buf_printf(out, "\\U%08X-\\U%08X", range[i].lo > 0 ? range[i].lo : 1,
+				   range[i].hi);
+	buf_add_text(out, "]");
+}
+
 /* Sets that were written as rules; a set that was seen before is not written again. */
 struct shared {
 	json_t *sets; /* text: number */
 	uint32_t count;
+	bool plain; /* characters stand as they are */
 };
 
 static int step_write(struct shared *sh, const struct pattern_range *range, uint32_t count,
 		      const char *prefix, struct buf *line, struct buf *rules)
 {
 	struct buf set = { 0 };
-	set_write(&set, range, count);
+	if (sh->plain)
+		plain_set_write(&set, range, count);
+	else
+		set_write(&set, range, count);
 	if (count < SHARED_FROM) {
 		buf_add_buf(line, &set);
 		buf_free(&set);
@@ -227,10 +241,11 @@ static int state_write(struct writer *w, struct shared *sh, uint32_t state, cons
 	return rc < 0 ? regular_memory(e) : 0;
 }
 
-int regular_rules(const struct regular *r, const char *prefix, struct buf *rules, struct err *e)
+static int rules_write(const struct regular *r, bool plain, const char *prefix, struct buf *rules,
+		       struct err *e)
 {
 	struct writer w = { 0 };
-	struct shared sh = { json_object(), 0 };
+	struct shared sh = { json_object(), 0, plain };
 	bool *none = none_states(r);
 	int rc = none != NULL && sh.sets != NULL && writer_open(&w, r) ? 0 : regular_memory(e);
 	for (uint32_t s = 0; rc == 0 && s < r->states; s++) {
@@ -245,4 +260,15 @@ int regular_rules(const struct regular *r, const char *prefix, struct buf *rules
 	writer_free(&w);
 	free(none);
 	return rc < 0 ? rc : buf_done(rules, e);
+}
+
+int regular_rules(const struct regular *r, const char *prefix, struct buf *rules, struct err *e)
+{
+	return rules_write(r, false, prefix, rules, e);
+}
+
+int regular_rules_plain(const struct regular *r, const char *prefix, struct buf *rules,
+			struct err *e)
+{
+	return rules_write(r, true, prefix, rules, e);
 }

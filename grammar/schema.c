@@ -5,6 +5,7 @@
  *
  * unevaluatedProperties and unevaluatedItems open a scope, which all parts that come of theirs
  * belong to: what these name has been evaluated when no branch is left. */
+#include "grammar/regular.h"
 #include "grammar/schema_parts.h"
 
 #include "base/json.h"
@@ -582,6 +583,31 @@ int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
 	buf_printf(rules, "%s ::= %s-object\n", prefix, prefix);
 	int rc = schema_shared_object(c);
+	compiler_free(c);
+	return rc;
+}
+
+int schema_grammar_text(const json_t *schema, const char *prefix, const char *avoid,
+			struct buf *rules, json_t *unused, struct err *e)
+{
+	struct schema *c = compiler(schema, prefix, rules, unused, e);
+	struct regular *all = NULL, *bad = NULL, *good = NULL;
+	if (c == NULL)
+		return err_set(e, ERR_NOMEM, "out of memory for the schema");
+	int rc = schema_places_open(c);
+	if (rc == 0)
+		rc = schema_language(c, schema, &all);
+	if (rc == 0)
+		rc = regular_regex(&bad, avoid, strlen(avoid), true, e);
+	if (rc == 0)
+		rc = regular_subtract(&good, all, bad, e);
+	if (rc == 0 && regular_is_empty(good))
+		rc = err_set(e, ERR_INPUT, "nothing can satisfy the schema of a string");
+	if (rc == 0)
+		rc = regular_rules_plain(good, prefix, rules, e);
+	regular_close(all);
+	regular_close(bad);
+	regular_close(good);
 	compiler_free(c);
 	return rc;
 }

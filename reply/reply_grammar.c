@@ -243,45 +243,75 @@ static int add_choices(const json_t *list, struct buf *out, struct err *e)
 	return buf_done(out, e);
 }
 
+/* A copy of the schema that sees the definitions of the whole, or NULL. */
+static json_t *with_definitions(const json_t *schema, const json_t *root)
+{
+	static const char *const shared[] = { "$defs", "definitions" };
+	json_t *copy = json_is_object(schema) ? json_copy((json_t *)schema) : json_object();
+	for (size_t i = 0; i < 2 && copy; i++)
+		if (json_object_get(root, shared[i]) && !json_object_get(copy, shared[i]) &&
+		    json_object_set(copy, shared[i], json_object_get(root, shared[i])) < 0) {
+			json_decref(copy);
+			return NULL;
+		}
+	return copy;
+}
+
+/* Strings by their schema, and null where it may be. What would end the text does not stand in it,
+ * nor a line end where the reader takes it away. */
+static int add_limited_text(const struct reply_frame *f, const json_t *schema, const json_t *root,
+			    bool null, const char *rule, struct buf *out, struct err *e)
+{
+	const char *end[8];
+	size_t n = terminators(f->syntax, end);
+	struct buf avoid = { 0 };
+	char text[80];
+	snprintf(text, sizeof text, "%s-text", rule);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&avoid, "%s%s", i ? "|" : "", end[i]);
+	buf_add_text(&avoid, "|^\\n|\\n$");
+	json_t *copy = with_definitions(schema, root);
+	int rc = copy && !avoid.failed ? schema_grammar_text(copy, text, avoid.bytes, out, NULL, e)
+				       : err_set(e, ERR_NOMEM, "out of memory for a grammar");
+	buf_printf(out, "%s ::= %s%s\n", rule, text, null ? " | \"null\"" : "");
+	json_decref(copy);
+	buf_free(&avoid);
+	return rc;
+}
+
 /* The rule for text that a value of a schema with strings may be: without quotation marks. */
 static int add_text_value(const struct reply_frame *f, const json_t *schema, const json_t *root,
 			  uint8_t kinds, const char *rule, struct buf *out, struct err *e)
 {
-	const char *end[8], *what = NULL;
-	const json_t *list = json_object_get(schema, "enum"),
-		     *one = json_object_get(schema, "const");
 	const uint8_t plain = KIND_STRING | KIND_INTEGER | KIND_NUMBER | KIND_BOOLEAN | KIND_NULL;
-	if (string_limit(schema, root, 16, &what) || (kinds & ~plain))
+	const char *end[8], *what = NULL;
+	const json_t *list = json_object_get(schema, "enum");
+	bool limited = string_limit(schema, root, 16, &what) != NULL || list ||
+		       json_object_get(schema, "const");
+	if (limited && !(kinds & ~(KIND_STRING | KIND_NULL)))
+		return add_limited_text(f, schema, root, kinds & KIND_NULL, rule, out, e);
+	if (what || (kinds & ~plain))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: %.60s in a parameter that %s writes "
 			       "as plain text",
 			       what ? what : "a list or an object beside a string",
 			       reply_syntax_name(f->syntax));
-	if (json_is_array(list) || json_is_string(one)) {
-		json_t *single = json_is_array(list) ? NULL : json_pack("[O]", one);
+	if (json_is_array(list)) {
 		buf_printf(out, "%s ::= ", rule);
-		int rc = add_choices(single ? single : list, out, e);
+		int rc = add_choices(list, out, e);
 		buf_add_byte(out, '\n');
-		json_decref(single);
 		return rc;
 	}
 	reply_frame_avoid(out, rule, end, terminators(f->syntax, end));
 	return 0;
 }
 
-/* The rule for the JSON of a member; its schema sees the definitions of the whole. */
 static int add_json_value(const json_t *schema, const json_t *root, const char *rule,
 			  struct buf *out, struct err *e)
 {
-	static const char *const shared[] = { "$defs", "definitions" };
-	json_t *copy = json_is_object(schema) ? json_copy((json_t *)schema) : json_object();
-	int rc = copy ? 0 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	for (size_t i = 0; i < 2 && rc == 0; i++)
-		if (json_object_get(root, shared[i]) && !json_object_get(copy, shared[i]) &&
-		    json_object_set(copy, shared[i], json_object_get(root, shared[i])) < 0)
-			rc = err_set(e, ERR_NOMEM, "out of memory for a grammar");
-	if (rc == 0)
-		rc = schema_grammar(copy, rule, out, NULL, e);
+	json_t *copy = with_definitions(schema, root);
+	int rc = copy ? schema_grammar(copy, rule, out, NULL, e)
+		      : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	json_decref(copy);
 	return rc;
 }

@@ -21,12 +21,14 @@
 	[12] = { STEP_LITERAL, "[", 0 }, { STEP_BLANK, 0, 0 }, { op, 0, 0 }, { STEP_BLANK, 0, 0 }, \
 	[16] = { STEP_ROUTE, ",", 19 }, { STEP_LITERAL, "]", 0 }, { STEP_GOTO, 0, 4 }, \
 	[19] = { STEP_LITERAL, ",", 0 }, { STEP_GOTO, 0, 13 } }
-/* a list of them, whole with its ']' */
+/* one of them, or a list, whole with its end */
 #define LIST(open) { \
-	[0] = { STEP_LITERAL, open, 0 }, { STEP_BLANK, 0, 0 }, { STEP_LITERAL, "[", 0 }, \
-	[3] = { STEP_BLANK, 0, 0 }, { STEP_OBJECT, 0, 0 }, { STEP_BLANK, 0, 0 }, { STEP_ROUTE, ",", 9 }, \
-	[7] = { STEP_LITERAL, "]", 0 }, { STEP_DONE, 0, 0 }, \
-	[9] = { STEP_LITERAL, ",", 0 }, { STEP_GOTO, 0, 3 } }
+	[0] = { STEP_LITERAL, open, 0 }, { STEP_BLANK, 0, 0 }, { STEP_ROUTE, "{", 11 }, \
+	[3] = { STEP_LITERAL, "[", 0 }, \
+	[4] = { STEP_BLANK, 0, 0 }, { STEP_OBJECT, 0, 0 }, { STEP_BLANK, 0, 0 }, \
+	[7] = { STEP_ROUTE, ",", 13 }, { STEP_LITERAL, "]", 0 }, { STEP_DONE, 0, 0 }, \
+	[11] = { STEP_OBJECT, 0, 0 }, { STEP_DONE, 0, 0 }, \
+	[13] = { STEP_LITERAL, ",", 0 }, { STEP_GOTO, 0, 4 } }
 static const struct call_step hermes[] = OBJECTS(STEP_OBJECT, "<tool_call>", "</tool_call>");
 static const struct call_step tool_calls[] = OBJECTS(STEP_OBJECT, "<tool_calls>", "</tool_calls>");
 static const struct call_step nemotron[] = OBJECTS(STEP_OBJECT, "<TOOLCALL>", "</TOOLCALL>");

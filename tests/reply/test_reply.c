@@ -451,3 +451,57 @@ Test(reply, templates_tell_their_syntax)
 	json_decref(cases);
 	json_decref(turns);
 }
+
+/* What the templates of these families say of calls, cut down to that. */
+Test(reply, templates_of_all_families_are_told_apart)
+{
+	static const struct { enum reply_syntax syntax; const char *template; } rows[] = {
+		{ REPLY_SYNTAX_XML, "<tool_call>\n<function=example>\n<parameter=a>\nv\n</parameter>\n</function>" },
+		{ REPLY_SYNTAX_XML, "{{- '<tool_call>\\n<function=' + t.name + '>' }}{{- '<parameter=' + k + '>' }}" },
+		{ REPLY_SYNTAX_SEED, "<seed:tool_call>\n<function=example>\n<parameter=a>v</parameter>" },
+		{ REPLY_SYNTAX_MINIMAX, "{%- set begin = '<minimax:tool_call>' -%}<invoke name=\"n\"><response>" },
+		{ REPLY_SYNTAX_STEP3, "<｜tool_call_begin｜>function<｜tool_sep｜><steptml:invoke name=" },
+		{ REPLY_SYNTAX_DSML, "{%- set dsml_token = \"｜DSML｜\" -%}<｜Assistant｜>{{ think }}<think>" },
+		{ REPLY_SYNTAX_GLM, "<tool_call>{name}\n<arg_key>{k}</arg_key>\n<arg_value>{v}</arg_value>" },
+		{ REPLY_SYNTAX_GLM, "<tool_calls>\n<tool_call>{name}<tool_sep>\n<arg_key>{k}</arg_key>\n<arg_value>" },
+		{ REPLY_SYNTAX_TOOL_CALLS, "within <tool_call></tool_call> tags: <tool_calls>[{\"name\": <n>}]" },
+		{ REPLY_SYNTAX_NEMOTRON, "'<TOOLCALL>[{{\"name\": \"tool_name1\"}}]</TOOLCALL>' '</think>'" },
+		{ REPLY_SYNTAX_ERNIE, "<tool_call>\n{\"name\": \"x\"}\n</tool_call> <response>\n" },
+		{ REPLY_SYNTAX_LONGCAT, "<longcat_tool_call>{\"name\": <name>}</longcat_tool_call>" },
+		{ REPLY_SYNTAX_BAR, "respond only with <|tool_call|> followed by a JSON list of tools used" },
+		{ REPLY_SYNTAX_BAR, "respond in this format: <|tool_call|>{\"name\": \"foo\"}<|/tool_call|>" },
+		{ REPLY_SYNTAX_INTERN, "<|action_start|><|plugin|>\n" },
+		{ REPLY_SYNTAX_COMMAND, "<|START_THINKING|> <|START_ACTION|>[\n <|START_RESPONSE|>" },
+		{ REPLY_SYNTAX_APERTUS, "<|tools_prefix|>[ <|tools_suffix|>" },
+		{ REPLY_SYNTAX_LFM2, "\"<|tool_call_start|>[\" + calls + \"]<|tool_call_end|>\" </think>" },
+		{ REPLY_SYNTAX_OLMO, "<function_calls></function_calls>" },
+		{ REPLY_SYNTAX_GEMMA, "<start_function_call>call:" },
+		{ REPLY_SYNTAX_GEMMA4, "'<|tool_call>call:' + name + '<tool_call|>' <|channel>" },
+		{ REPLY_SYNTAX_LLAMA3, "<|header_start|> <|python_start|>" },
+		{ REPLY_SYNTAX_HERMES, "<tool_call>\n{\"name\": <function-name>}\n</tool_call>" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct reply_family f = reply_family_find(rows[i].template, strlen(rows[i].template));
+		cr_expect_eq(f.syntax, rows[i].syntax, "%s: %s", rows[i].template, reply_syntax_name(f.syntax));
+		cr_expect_null(f.unread, "%s", rows[i].template);
+	}
+}
+
+Test(reply, a_template_that_takes_tools_in_an_unknown_way_says_so)
+{
+	static const struct { const char *template; enum reply_syntax syntax; bool unread; } rows[] = {
+		{ "{% for tool in tools %}{{ tool }}{% endfor %}", REPLY_SYNTAX_PLAIN, true },
+		{ "{%- if tools %}function call{{ x }}{% endif %}</think>", REPLY_SYNTAX_HERMES, true },
+		{ "{{ tools | tojson }}[THINK]", REPLY_SYNTAX_MISTRAL, true },
+		{ "{% if messages %}the tools{% endif %}", REPLY_SYNTAX_PLAIN, false },
+		{ "{{ my_tools }}{{ tools_used }}{{ x.tools }}", REPLY_SYNTAX_PLAIN, false },
+		{ "{{ tools }}<tool_call>", REPLY_SYNTAX_HERMES, false },
+		{ "tools", REPLY_SYNTAX_PLAIN, false },
+		{ "", REPLY_SYNTAX_PLAIN, false },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct reply_family f = reply_family_find(rows[i].template, strlen(rows[i].template));
+		cr_expect_eq(f.syntax, rows[i].syntax, "%s", rows[i].template);
+		cr_expect_eq(f.unread != NULL, rows[i].unread, "%s", rows[i].template);
+	}
+}

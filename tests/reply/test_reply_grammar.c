@@ -284,14 +284,28 @@ Test(reply_grammar, text_of_a_member_is_free_but_for_what_ends_it)
 {
 	static const char list[] =
 		"[{'function':{'name':'f','parameters':{'properties':{'a':{'anyOf':[{'type':'string'},"
-		"{'type':'null'}],'default':null},'b':{'$ref':'#/$defs/w'},'c':{'const':'k'}},'$defs':{'w':{'type':"
-		"'string','description':'x'}}}}}]";
+		"{'type':'null'}],'default':null},'b':{'$ref':'#/$defs/w'},'c':{'const':'k'},'d':{'type':'string',"
+		"'minLength':1,'maxLength':3},'e':{'anyOf':[{'type':'string','pattern':'^[a-c]+$'},{'type':'null'}]},"
+		"'g':{'type':'string','format':'date'},'h':{'enum':['x y','[1]',null]}},'$defs':{'w':{'type':'string',"
+		"'description':'x'}}}}}]";
 	static const struct { const char *body, *heard; } rows[] = {
 		{ "<parameter=a>\nnull\n</parameter>\n", "f{\"a\": null}" },
 		{ "<parameter=a>\nnullx\n</parameter>\n", "f{\"a\": \"nullx\"}" },
 		{ "<parameter=b>\n\n\"<b>\" </p\n\n</parameter>\n", "f{\"b\": \"\\n\\\"<b>\\\" </p\\n\"}" },
 		{ "<parameter=c>\nk\n</parameter>\n", "f{\"c\": \"k\"}" },
 		{ "<parameter=c>\nl\n</parameter>\n", NULL },
+		{ "<parameter=d>\n<é<\n</parameter>\n", "f{\"d\": \"<é<\"}" },
+		{ "<parameter=d>\n\n</parameter>\n", NULL },
+		{ "<parameter=d>\nabcd\n</parameter>\n", NULL },
+		{ "<parameter=e>\nabc\n</parameter>\n", "f{\"e\": \"abc\"}" },
+		{ "<parameter=e>\nnull\n</parameter>\n", "f{\"e\": null}" },
+		{ "<parameter=e>\nabcd\n</parameter>\n", NULL },
+		{ "<parameter=g>\n2024-02-29\n</parameter>\n", "f{\"g\": \"2024-02-29\"}" },
+		{ "<parameter=g>\n2023-02-29\n</parameter>\n", NULL },
+		{ "<parameter=h>\nx y\n</parameter>\n", "f{\"h\": \"x y\"}" },
+		{ "<parameter=h>\n[1]\n</parameter>\n", "f{\"h\": \"[1]\"}" },
+		{ "<parameter=h>\nnull\n</parameter>\n", "f{\"h\": null}" },
+		{ "<parameter=h>\nz\n</parameter>\n", NULL },
 		{ "<parameter=b>\n<parameter=c>\n</parameter>\n", NULL },
 		{ "<parameter=b>\n</function>\n</parameter>\n", NULL },
 	};
@@ -371,8 +385,10 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		{ REPLY_SYNTAX_GLM,
 		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'array','items':{'$ref':'#'}}}}}}]",
 		  NULL, ERR_UNSUPPORTED, "$ref" },
+		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':['string',"
+		  "'integer'],'pattern':'^a'}}}}}]", NULL, ERR_UNSUPPORTED, "pattern" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'string',"
-		  "'pattern':'^a'}}}}}]", NULL, ERR_UNSUPPORTED, "pattern" },
+		  "'enum':['</parameter>']}}}}}]", NULL, ERR_INPUT, "nothing" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a>b':{}}}}}]", NULL, ERR_INPUT,
 		  "a>b" },
 		{ REPLY_SYNTAX_LFM2, "[{'function':{'name':'f','parameters':{'properties':{'a b':{}}}}}]", NULL, ERR_INPUT,
