@@ -8,7 +8,13 @@
 
 enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
 enum model_qk_norm { MODEL_QK_NONE, MODEL_QK_HEAD, MODEL_QK_FULL };
-enum model_rope_kind { MODEL_ROPE_DEFAULT, MODEL_ROPE_LINEAR, MODEL_ROPE_LLAMA3, MODEL_ROPE_YARN };
+enum model_rope_kind {
+	MODEL_ROPE_DEFAULT,
+	MODEL_ROPE_LINEAR,
+	MODEL_ROPE_LLAMA3,
+	MODEL_ROPE_YARN,
+	MODEL_ROPE_DYNAMIC /* differs from the default only beyond the context, where nothing goes */
+};
 enum model_activation { MODEL_ACT_SILU, MODEL_ACT_GPT_OSS };
 enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_FUSED };
 enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };

@@ -107,7 +107,8 @@ static void read_llama(struct config_reader *r, struct model_config *c)
 	read_ffn(r, c);
 }
 
-/* With layer_types the reference reads the file as a ministral, which follows the list. */
+/* With layer_types the reference reads the file as a ministral, which follows the list; and where
+ * all layers attend the window, it is the same. */
 static void read_mistral(struct config_reader *r, struct model_config *c)
 {
 	read_gqa(r, c, false);
@@ -304,6 +305,7 @@ static const struct config_family families[] = {
 	{ "kimi_k2", read_deepseek_v3, deepseek_v3, { NULL }, true },
 	{ "llama", read_llama, llama, { "mlp_bias" }, false },
 	{ "mistral", read_mistral, mistral, { "sliding_window" }, false },
+	{ "ministral", read_mistral, mistral, { "sliding_window" }, false },
 	{ "qwen2", read_qwen2, qwen2, { "sliding_window" }, false },
 	{ "qwen3", read_qwen3, qwen3, { "sliding_window", "use_qk_norm" }, false },
 	{ "qwen3_moe", read_qwen3_moe, qwen3_moe, { "sliding_window", "use_qk_norm" }, false },

@@ -7,11 +7,9 @@
 #include <string.h>
 
 static const char *const rope_kinds[] = {
-	[MODEL_ROPE_DEFAULT] = "default",
-	[MODEL_ROPE_LINEAR] = "linear",
-	[MODEL_ROPE_LLAMA3] = "llama3",
-	[MODEL_ROPE_YARN] = "yarn",
-	NULL,
+	[MODEL_ROPE_DEFAULT] = "default", [MODEL_ROPE_LINEAR] = "linear",
+	[MODEL_ROPE_LLAMA3] = "llama3",   [MODEL_ROPE_YARN] = "yarn",
+	[MODEL_ROPE_DYNAMIC] = "dynamic", NULL,
 };
 
 static enum model_rope_kind rope_kind(struct config_reader *in)
@@ -127,6 +125,11 @@ static void rope_scaling(struct config_reader *r, struct config_reader *in, stru
 			    (double)p->context_original;
 	else
 		p->factor = model_config_number(in, "factor", 1e-3, 1e6);
+	if (p->kind == MODEL_ROPE_DYNAMIC)
+		model_config_note(in,
+				  "%s: %srope_type dynamic changes nothing within "
+				  "max_position_embeddings, and no sequence is longer here",
+				  in->file, in->within);
 	if (p->kind == MODEL_ROPE_LLAMA3)
 		rope_llama3(in, p);
 	if (p->kind == MODEL_ROPE_YARN)
