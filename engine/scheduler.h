@@ -125,6 +125,8 @@ void task_close(struct task *t);
 
 /* scheduler_plan.c: under the lock, choose the turns of the next step; false: nobody can go on. */
 bool scheduler_plan(struct scheduler *s);
+/* How many rows of a prompt after `length` tokens cost as much as `budget` at its beginning. */
+uint32_t scheduler_rows(uint32_t budget, uint32_t length);
 /* scheduler_step.c: without the lock, pass and draws; with it, hand out. */
 void scheduler_run(struct scheduler *s);
 void scheduler_finish(struct scheduler *s);

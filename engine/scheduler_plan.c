@@ -11,6 +11,10 @@
 #include <string.h>
 
 #define ROWS_BESIDE 64u /* rows of prompts in a step that running streams wait for */
+#define ROWS_LEAST 16u  /* of these, however long the prompt is: below, experts are read for few */
+/* Tokens before a row at which attention takes about as long as the rest: 2,000 to 6,000 in the
+ * shapes that are measured. Streams wait for rows by what they cost. */
+#define CONTEXT_EVEN 4096u
 #define ROWS_ALONE 256u /* and in one that nobody waits for */
 #define ROWS_DRAFTS 32u /* rows of a step up to which drafts are added */
 #define IDLE_STREAM 8u  /* steps after which a reader that takes nothing counts as gone */
@@ -266,13 +270,22 @@ static struct task *next_prompt(const struct scheduler *s)
 	return best;
 }
 
-static void plan_prompts(struct scheduler *s, uint32_t budget)
+uint32_t scheduler_rows(uint32_t budget, uint32_t length)
 {
-	uint32_t most = s->turns + 32;
+	uint64_t n = (uint64_t)budget * CONTEXT_EVEN / ((uint64_t)CONTEXT_EVEN + length),
+		 least = budget < ROWS_LEAST ? budget : ROWS_LEAST;
+	return (uint32_t)(n > least ? n : least);
+}
+
+/* Pieces of prompts, of `budget` rows. */
+static void plan_prompts(struct scheduler *s, bool streams)
+{
+	uint32_t most = s->turns + 32, budget = streams ? ROWS_BESIDE : ROWS_ALONE;
 	for (struct task *t; budget > 0 && s->turns < most && (t = next_prompt(s)) != NULL;) {
 		adopted(s, t, adopt(t));
 		uint32_t length = t->sequence->length, n = task_pending(t);
-		n = n < budget ? n : budget;
+		uint32_t rows = streams ? scheduler_rows(budget, length) : budget;
+		n = n < rows ? n : rows;
 		t->late = true; /* not considered again in this step */
 		if (comes_anyway(s, t))
 			continue;
@@ -283,7 +296,7 @@ static void plan_prompts(struct scheduler *s, uint32_t budget)
 		if (n == 0)
 			continue;
 		turn_add(s, t, n, 0);
-		budget -= n;
+		budget -= n < rows ? (uint32_t)((uint64_t)n * budget / rows) : budget;
 	}
 }
 
@@ -334,7 +347,7 @@ bool scheduler_plan(struct scheduler *s)
 		plan_streams(s);
 		for (struct task *t = s->oldest; t != NULL; t = t->after)
 			t->late &= task_pending(t) == 1;
-		plan_prompts(s, streams ? ROWS_BESIDE : ROWS_ALONE);
+		plan_prompts(s, streams);
 	} while (s->turns == 0 && stuck(s));
 	return s->turns > 0;
 }

@@ -1,6 +1,7 @@
 #include "support.h"
 #include "tests/shared/counting.h"
 
+#include "engine/scheduler.h"
 #include "kernels/kernels.h"
 
 #include <criterion/criterion.h>
@@ -496,6 +497,18 @@ Test(engine_scheduler, long_prompt_does_not_stall_a_running_stream)
 	cr_assert_geq(between, LIGHT ? 3 : 15);
 	engine_session_close(s), engine_session_close(h.s);
 	engine_close(m);
+}
+
+/* A row late in a prompt attends to more, and streams wait for it as long as it takes. */
+Test(engine_scheduler, rows_late_in_a_prompt_come_fewer_at_a_time)
+{
+	cr_assert_eq(scheduler_rows(64, 0), 64);
+	cr_assert_eq(scheduler_rows(64, 4096), 32);
+	for (uint32_t length = 0; length < 1u << 30; length = length * 2 + 1) {
+		uint32_t n = scheduler_rows(64, length), more = scheduler_rows(64, length * 2);
+		cr_assert(n <= 64 && n >= 16 && more <= n && scheduler_rows(5, length) == 5, "after %u: %u",
+		          length, n);
+	}
 }
 
 Test(engine_scheduler, closing_at_any_moment_leaves_nothing_behind)
