@@ -26,7 +26,7 @@ def extensions():
     return ", ".join(w for w in wanted if w in flags)
 
 
-def bench(binary, shape, layers, dtype, numerics, threads):
+def bench(binary, shape, layers, dtype, numerics, threads, more=()):
     command = [
         "bench",
         "--synthetic",
@@ -39,6 +39,7 @@ def bench(binary, shape, layers, dtype, numerics, threads):
         str(threads),
     ]
     command += ["--numerics", numerics] if numerics != "canonical" else []
+    command += more
     print("hallmark " + " ".join(command), file=sys.stderr)
     found = subprocess.run([binary, *command, "--json", "--quiet"], check=True, capture_output=True)
     return "hallmark " + " ".join(command), json.loads(found.stdout)
