@@ -1,4 +1,4 @@
-/* Binding arguments to parameters; global functions; tests. */
+/* Binding arguments to parameters, global functions, and the tables of all that has a name. */
 #include "template/jinja.h"
 
 #include <stdio.h>
@@ -6,37 +6,68 @@
 
 /* ---- binding ---- */
 
-static int bind_named(struct jinja *j, const struct jinja_callable *c, struct jinja_dict *named,
-                      struct jinja_arguments *a)
+/* The i-th parameter of "a b? c?"; false behind the last. */
+static bool parameter(const char *all, int i, const char **name, size_t *len, bool *optional)
 {
+	for (; *all && i; i--) {
+		all += strcspn(all, " ");
+		all += *all == ' ';
+	}
+	*name = all;
+	*len = strcspn(all, " ?");
+	*optional = all[*len] == '?';
+	return *len > 0;
+}
+
+static int bind_named(struct jinja *j, const struct jinja_callable *c, struct jinja_dict *named,
+		      struct jinja_arguments *a)
+{
+	const char *name;
+	size_t len;
+	bool optional;
+	if (named && named->count && !(c->flags & JINJA_BY_NAME))
+		return jinja_fail(j, "%s takes no arguments by name", c->name);
 	for (size_t k = 0; named && k < named->count; k++) {
+		const struct jinja_text *key = named->key[k].text;
 		int i = 0;
-		while (i < JINJA_SLOTS && c->parameter[i] && !jinja_is_string(&named->key[k], c->parameter[i]))
+		while (i < JINJA_SLOTS && parameter(c->parameters, i, &name, &len, &optional) &&
+		       (len != key->len || memcmp(name, key->bytes, len) != 0))
 			i++;
-		if (i == JINJA_SLOTS || !c->parameter[i])
-			return jinja_fail(j, "%s has no argument %.*s", c->name, (int)(named->key[k].text->len % 60),
-			                  named->key[k].text->bytes);
+		if (i == JINJA_SLOTS || !*name)
+			return jinja_fail(j, "%s has no argument %.*s", c->name,
+					  (int)(key->len % 60), key->bytes);
 		if (a->slot[i])
-			return jinja_fail(j, "%s got %s twice", c->name, c->parameter[i]);
+			return jinja_fail(j, "%s got %.*s twice", c->name, (int)len, name);
 		a->slot[i] = &named->value[k];
 	}
 	return 0;
 }
 
 int jinja_apply(struct jinja *j, const struct jinja_callable *c, const struct jinja_value *in,
-                struct jinja_list *positional, struct jinja_dict *named, struct jinja_value *out)
+		struct jinja_list *positional, struct jinja_dict *named, struct jinja_value *out)
 {
 	struct jinja_arguments a = { .in = *in, .more = positional, .named = named };
 	struct jinja_value made;
+	const char *name;
+	size_t len;
+	bool optional;
 	if (!c->call)
-		return jinja_refuse(j, "the method %s", c->name);
-	if (!c->rest) {
+		return jinja_refuse(j, "%s", c->name);
+	if (strcmp(c->parameters, "*") != 0) {
 		for (size_t i = 0; i < positional->count; i++) {
-			if (i >= JINJA_SLOTS || !c->parameter[i])
+			if (i >= JINJA_SLOTS ||
+			    !parameter(c->parameters, (int)i, &name, &len, &optional))
 				return jinja_fail(j, "%s takes fewer arguments", c->name);
 			a.slot[i] = &positional->at[i];
 		}
 		TRY(bind_named(j, c, named, &a));
+		for (int i = 0;
+		     i < JINJA_SLOTS && parameter(c->parameters, i, &name, &len, &optional); i++)
+			if (!a.slot[i] && !optional)
+				return jinja_fail(j, "%s misses its argument %.*s", c->name,
+						  (int)len, name);
+	} else if (named && named->count && !(c->flags & JINJA_BY_NAME)) {
+		return jinja_fail(j, "%s takes no arguments by name", c->name);
 	}
 	TRY(c->call(j, &a, &made));
 	*out = made;
@@ -44,7 +75,7 @@ int jinja_apply(struct jinja *j, const struct jinja_callable *c, const struct ji
 }
 
 int jinja_arg_text(struct jinja *j, const struct jinja_arguments *a, int i,
-                   const struct jinja_text **out)
+		   const struct jinja_text **out)
 {
 	*out = NULL;
 	if (!a->slot[i] || a->slot[i]->kind == J_NONE)
@@ -55,17 +86,40 @@ int jinja_arg_text(struct jinja *j, const struct jinja_arguments *a, int i,
 	return 0;
 }
 
+int jinja_arg_string(struct jinja *j, const struct jinja_arguments *a, int i,
+		     const struct jinja_text **out)
+{
+	TRY(jinja_arg_text(j, a, i, out));
+	return *out ? 0 : jinja_fail(j, "a string expected, not None");
+}
+
 int jinja_arg_int(struct jinja *j, const struct jinja_arguments *a, int i, int64_t otherwise,
-                  int64_t *out)
+		  int64_t *out)
 {
 	const struct jinja_value *v = a->slot[i];
 	*out = otherwise;
-	if (!v || v->kind == J_NONE)
+	if (!v)
 		return 0;
+	if (v->kind == J_BIG)
+		return jinja_fail(j, "an integer beyond 64 bits");
 	if (v->kind != J_INT && v->kind != J_BOOL)
 		return jinja_fail(j, "an integer expected, not %s", jinja_type_name(v));
 	*out = v->kind == J_BOOL ? v->boolean : v->integer;
 	return 0;
+}
+
+int jinja_arg_index(struct jinja *j, const struct jinja_arguments *a, int i, int64_t otherwise,
+		    int64_t *out)
+{
+	struct jinja_value zero = jinja_int(0, false);
+	*out = otherwise;
+	if (a->slot[i] && a->slot[i]->kind == J_NONE)
+		return 0;
+	if (a->slot[i] && a->slot[i]->kind == J_BIG) { /* beyond any string on that side */
+		*out = jinja_order_integers(a->slot[i], &zero) < 0 ? INT32_MIN : INT32_MAX;
+		return 0;
+	}
+	return jinja_arg_int(j, a, i, otherwise, out);
 }
 
 bool jinja_arg_flag(const struct jinja_arguments *a, int i, bool otherwise)
@@ -75,23 +129,12 @@ bool jinja_arg_flag(const struct jinja_arguments *a, int i, bool otherwise)
 
 /* ---- functions ---- */
 
-static int show_range(struct jinja *j, int64_t first, int64_t second, int64_t step,
-                      struct jinja_list *l)
-{
-	char text[80];
-	int n = snprintf(text, sizeof text, "range(%lld, %lld", (long long)first, (long long)second);
-	if (step != 1)
-		n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)step);
-	text[n++] = ')';
-	l->shown = arena_copy(&j->arena, text, (size_t)n);
-	return l->shown ? 0 : jinja_no_memory(j);
-}
-
 static int make_range(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	int64_t first, second, step, span;
-	if (!a->slot[0])
-		return jinja_fail(j, "range expected at least 1 argument");
+	struct jinja_range *r = jinja_alloc(j, 1, sizeof *r);
+	if (!r)
+		return jinja_no_memory(j);
 	TRY(jinja_arg_int(j, a, 0, 0, &first));
 	TRY(jinja_arg_int(j, a, 1, 0, &second));
 	TRY(jinja_arg_int(j, a, 2, 1, &step));
@@ -101,22 +144,16 @@ static int make_range(struct jinja *j, const struct jinja_arguments *a, struct j
 	}
 	if (step == 0)
 		return jinja_fail(j, "range() arg 3 must not be zero");
-	TRY(jinja_list_new(j, J_RANGE, out));
-	TRY(show_range(j, first, second, step, out->list));
+	*r = (struct jinja_range){ first, second, step, 0 };
+	*out = (struct jinja_value){ .kind = J_RANGE, .range = r };
 	if (step > 0 ? first >= second : first <= second)
 		return 0;
-	if (__builtin_sub_overflow(second, first, &span) || span / step >= JINJA_RANGE_MAX)
+	bool wide = step > 0 ? __builtin_sub_overflow(second, first, &span)
+			     : __builtin_sub_overflow(first, second, &span);
+	uint64_t size = step > 0 ? (uint64_t)step : -(uint64_t)step;
+	if (wide || ((uint64_t)span - 1) / size >= JINJA_RANGE_MAX)
 		return jinja_fail(j, "range is longer than %d", JINJA_RANGE_MAX);
-	out->list->room = (size_t)(span / step) + 1;
-	out->list->at = jinja_alloc(j, out->list->room, sizeof *out->list->at);
-	if (!out->list->at)
-		return jinja_no_memory(j);
-	for (int64_t i = first; step > 0 ? i < second : i > second;) {
-		TRY(jinja_charge(j, 1));
-		TRY(jinja_list_add(j, out->list, jinja_int(i, false)));
-		if (__builtin_add_overflow(i, step, &i))
-			break;
-	}
+	r->count = (int64_t)(((uint64_t)span - 1) / size) + 1;
 	return 0;
 }
 
@@ -128,8 +165,10 @@ static int add_pairs(struct jinja *j, const struct jinja_value *pairs, struct ji
 	for (size_t i = 0; i < l->count; i++) {
 		TRY(jinja_items(j, &l->at[i], &pair));
 		if (pair->count != 2)
-			return jinja_fail(j, "dictionary update sequence element #%zu has length %zu; 2 is required",
-			                  i, pair->count);
+			return jinja_fail(
+				j,
+				"dictionary update sequence element #%zu has length %zu; 2 is required",
+				i, pair->count);
 		TRY(jinja_dict_set(j, d, pair->at[0], pair->at[1]));
 	}
 	return 0;
@@ -137,12 +176,15 @@ static int add_pairs(struct jinja *j, const struct jinja_value *pairs, struct ji
 
 /* dict(a=1) and namespace(a=1), either after a dictionary or pairs to copy. */
 static int make_dict(struct jinja *j, const struct jinja_arguments *a, enum jinja_kind kind,
-                     struct jinja_value *out)
+		     struct jinja_value *out)
 {
 	const struct jinja_dict *from[2] = { NULL, a->named };
 	TRY(jinja_dict_new(j, kind, out));
 	if (a->more->count > 1)
-		return jinja_fail(j, "%s expected at most 1 argument", kind == J_DICT ? "dict" : "namespace");
+		return jinja_fail(j, "%s expected at most 1 argument",
+				  kind == J_DICT ? "dict" : "namespace");
+	if (a->more->count && a->more->at[0].kind == J_UNDEFINED)
+		return jinja_fail_undefined(j, &a->more->at[0]);
 	if (a->more->count && a->more->at[0].kind == J_DICT)
 		from[0] = a->more->at[0].dict;
 	else if (a->more->count)
@@ -159,149 +201,135 @@ static int function_dict(struct jinja *j, const struct jinja_arguments *a, struc
 }
 
 static int function_namespace(struct jinja *j, const struct jinja_arguments *a,
-                              struct jinja_value *out)
+			      struct jinja_value *out)
 {
 	return make_dict(j, a, J_NAMESPACE, out);
+}
+
+static int function_cycler(struct jinja *j, const struct jinja_arguments *a,
+			   struct jinja_value *out)
+{
+	struct jinja_cycler *c = jinja_alloc(j, 1, sizeof *c);
+	struct jinja_value items;
+	if (!c)
+		return jinja_no_memory(j);
+	if (!a->more->count)
+		return jinja_fail(j, "at least one item has to be provided");
+	TRY(jinja_list_new(j, J_TUPLE, &items));
+	for (size_t i = 0; i < a->more->count; i++)
+		TRY(jinja_list_add(j, items.list, a->more->at[i]));
+	c->items = items.list;
+	*out = (struct jinja_value){ .kind = J_CYCLER, .cycler = c };
+	return 0;
+}
+
+static int function_joiner(struct jinja *j, const struct jinja_arguments *a,
+			   struct jinja_value *out)
+{
+	struct jinja_joiner *joiner = jinja_alloc(j, 1, sizeof *joiner);
+	if (!joiner)
+		return jinja_no_memory(j);
+	if (a->slot[0])
+		joiner->separator = *a->slot[0];
+	else
+		TRY(jinja_literal(j, ", ", &joiner->separator));
+	*out = (struct jinja_value){ .kind = J_JOINER, .joiner = joiner };
+	return 0;
 }
 
 static int function_raise(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	const struct jinja_text *t;
-	if (!a->slot[0])
-		return jinja_fail(j, "raise_exception without a message");
 	TRY(jinja_to_text(j, a->slot[0], &t));
 	*out = jinja_none();
 	return err_set(j->e, ERR_INPUT, "%.*s", (int)(t->len > 590 ? 590 : t->len), t->bytes);
 }
 
 static int function_strftime(struct jinja *j, const struct jinja_arguments *a,
-                             struct jinja_value *out)
+			     struct jinja_value *out)
 {
 	const struct jinja_text *format;
-	TRY(jinja_arg_text(j, a, 0, &format));
-	return format ? jinja_strftime(j, format, out) : jinja_fail(j, "strftime_now without a format");
+	TRY(jinja_arg_string(j, a, 0, &format));
+	return jinja_strftime(j, format, out);
 }
 
-const struct jinja_callable *jinja_function_find(const char *name)
+const struct jinja_callable jinja_functions[] = {
+	{ "range", make_range, "start stop? step?", 0, NULL },
+	{ "dict", function_dict, "*", JINJA_BY_NAME, "<class 'dict'>" },
+	{ "namespace", function_namespace, "*", JINJA_BY_NAME, "<class 'jinja2.utils.Namespace'>" },
+	{ "cycler", function_cycler, "*", 0, "<class 'jinja2.utils.Cycler'>" },
+	{ "joiner", function_joiner, "sep?", JINJA_BY_NAME, "<class 'jinja2.utils.Joiner'>" },
+	{ "lipsum", NULL, "*", 0, NULL }, /* random text */
+	{ "raise_exception", function_raise, "message", JINJA_BY_NAME, NULL },
+	{ "strftime_now", function_strftime, "format", JINJA_BY_NAME, NULL },
+	{ 0 },
+};
+
+int jinja_set_globals(struct jinja *j)
 {
-	static const struct jinja_callable functions[] = {
-		{ "range", make_range, { "start", "stop", "step" }, false },
-		{ "dict", function_dict, { 0 }, true },
-		{ "namespace", function_namespace, { 0 }, true },
-		{ "raise_exception", function_raise, { "message" }, false },
-		{ "strftime_now", function_strftime, { "format" }, false },
-	};
-	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-		if (strcmp(name, functions[i].name) == 0)
-			return &functions[i];
+	for (const struct jinja_callable *c = jinja_functions; c->name; c++) {
+		struct jinja_name *name = jinja_name(j, c->name, strlen(c->name));
+		if (!name)
+			return jinja_no_memory(j);
+		name->value = (struct jinja_value){ .kind = J_FUNCTION, .function = c };
+	}
+	return 0;
+}
+
+/* ---- tables ---- */
+
+const struct jinja_callable *jinja_table_find(const struct jinja_callable *table, const char *name,
+					      size_t len)
+{
+	for (const struct jinja_callable *c = table; c && c->name; c++)
+		if (strlen(c->name) == len && memcmp(c->name, name, len) == 0)
+			return c;
 	return NULL;
 }
 
-int jinja_apply_filter(struct jinja *j, const char *name, const struct jinja_value *in,
-                       struct jinja_list *positional,
-                       struct jinja_dict *named, struct jinja_value *out)
+static const struct jinja_callable *find_in(const struct jinja_callable *const *tables,
+					    const char *name, size_t len)
 {
-	const struct jinja_callable *tables[] = { jinja_filters_text, jinja_filters_list };
-	for (int k = 0; k < 2; k++)
-		for (const struct jinja_callable *c = tables[k]; c->name; c++)
-			if (strcmp(name, c->name) == 0)
-				return jinja_apply(j, c, in, positional, named, out);
-	return jinja_refuse(j, "the filter %.60s", name);
+	const struct jinja_callable *found = NULL;
+	for (; *tables && !found; tables++)
+		found = jinja_table_find(*tables, name, len);
+	return found;
 }
 
-/* ---- tests ---- */
-
-enum test {
-	IS_DEFINED, IS_UNDEFINED, IS_NONE, IS_STRING, IS_NUMBER, IS_INTEGER, IS_FLOAT, IS_BOOLEAN,
-	IS_MAPPING, IS_ITERABLE, IS_SEQUENCE, IS_TRUE, IS_FALSE, IS_ODD, IS_EVEN, IS_DIVISIBLE, IS_EQ,
-	IS_NE, IS_LT, IS_LE, IS_GT, IS_GE, IS_IN, IS_CALLABLE, IS_LOWER, IS_UPPER,
-};
-static const struct { const char *name; enum test test; } tests[] = {
-	{ "defined", IS_DEFINED }, { "undefined", IS_UNDEFINED }, { "none", IS_NONE },
-	{ "string", IS_STRING }, { "number", IS_NUMBER }, { "integer", IS_INTEGER }, { "float", IS_FLOAT },
-	{ "boolean", IS_BOOLEAN }, { "mapping", IS_MAPPING }, { "iterable", IS_ITERABLE },
-	{ "sequence", IS_SEQUENCE }, { "true", IS_TRUE }, { "false", IS_FALSE }, { "odd", IS_ODD },
-	{ "even", IS_EVEN }, { "divisibleby", IS_DIVISIBLE }, { "eq", IS_EQ }, { "equalto", IS_EQ },
-	{ "ne", IS_NE }, { "lt", IS_LT }, { "lessthan", IS_LT }, { "le", IS_LE }, { "gt", IS_GT },
-	{ "greaterthan", IS_GT }, { "ge", IS_GE }, { "in", IS_IN }, { "callable", IS_CALLABLE },
-	{ "lower", IS_LOWER }, { "upper", IS_UPPER }, { "==", IS_EQ }, { "!=", IS_NE }, { "<", IS_LT },
-	{ "<=", IS_LE }, { ">", IS_GT }, { ">=", IS_GE },
-};
-
-static bool is_kind(enum test t, const struct jinja_value *v)
+const struct jinja_callable *jinja_filter_find(const char *name, size_t len)
 {
-	enum jinja_kind k = v->kind;
-	switch (t) {
-	case IS_DEFINED: return k != J_UNDEFINED;
-	case IS_UNDEFINED: return k == J_UNDEFINED;
-	case IS_NONE: return k == J_NONE;
-	case IS_STRING: return k == J_STR;
-	case IS_NUMBER: return k == J_INT || k == J_FLOAT || k == J_BOOL;
-	case IS_INTEGER: return k == J_INT;
-	case IS_FLOAT: return k == J_FLOAT;
-	case IS_BOOLEAN: return k == J_BOOL;
-	case IS_MAPPING: return k == J_DICT;
-	case IS_ITERABLE:
-		return k == J_UNDEFINED || (k >= J_STR && k <= J_ITER) || k == J_LOOP;
-	case IS_SEQUENCE: return k == J_UNDEFINED || (k >= J_STR && k <= J_DICT);
-	case IS_TRUE: return k == J_BOOL && v->boolean;
-	case IS_FALSE: return k == J_BOOL && !v->boolean;
-	default: return (k >= J_MACRO && k <= J_METHOD) || k == J_UNDEFINED; /* as Jinja's class */
-	}
+	static const struct jinja_callable *const tables[] = {
+		jinja_filters_text,   jinja_filters_list,   jinja_filters_choose,
+		jinja_filters_number, jinja_filters_markup, NULL,
+	};
+	return find_in(tables, name, len);
 }
 
-static int test_remainder(struct jinja *j, enum test t, const struct jinja_value *v,
-                          const struct jinja_value *by, bool *out)
+const struct jinja_callable *jinja_test_find(const char *name, size_t len)
 {
-	struct jinja_value two = jinja_int(2, false), rest, want = jinja_int(t == IS_ODD, false);
-	TRY(jinja_binary(j, OP_MOD, v, t == IS_DIVISIBLE ? by : &two, &rest));
-	int equal = jinja_equal(j, &rest, &want, 0);
-	*out = equal == 1;
-	return equal < 0 ? equal : 0;
+	return jinja_table_find(jinja_tests, name, len);
 }
 
-static int test_order(struct jinja *j, enum test t, const struct jinja_value *a,
-                      const struct jinja_value *b, bool *out)
+const struct jinja_callable *jinja_method_find(const struct jinja_value *v, const char *name,
+					       size_t len)
 {
-	int order = 0, rc = 0;
-	if (t == IS_IN || t == IS_EQ || t == IS_NE) {
-		rc = t == IS_IN ? jinja_contains(j, b, a) : jinja_equal(j, a, b, 0);
-		*out = t == IS_NE ? rc == 0 : rc == 1;
-		return rc < 0 ? rc : 0;
-	}
-	TRY(jinja_order(j, a, b, &order, 0));
-	*out = order != 2 && (t == IS_LT ? order < 0 : t == IS_LE ? order <= 0 : t == IS_GT ? order > 0 :
-	                      order >= 0);
-	return 0;
-}
-
-static int test_case(struct jinja *j, enum test t, const struct jinja_value *v, bool *out)
-{
-	const struct jinja_text *text;
-	TRY(jinja_to_text(j, v, &text));
-	TRY(jinja_charge(j, text->len / 16));
-	*out = (jinja_cases(text) & (t == IS_UPPER ? JINJA_IS_UPPER : JINJA_IS_LOWER)) != 0;
-	return 0;
-}
-
-int jinja_apply_test(struct jinja *j, const char *name, const struct jinja_value *in,
-                     struct jinja_list *positional, struct jinja_dict *named, bool *out)
-{
-	size_t i = 0, count = sizeof tests / sizeof *tests;
-	while (i < count && strcmp(name, tests[i].name) != 0)
-		i++;
-	if (i == count)
-		return jinja_refuse(j, "the test %.60s", name);
-	enum test t = tests[i].test;
-	size_t wanted = t >= IS_DIVISIBLE && t <= IS_IN;
-	if (named || positional->count != wanted)
-		return jinja_fail(j, "the test %s takes %zu arguments", name, wanted);
-	if (t == IS_ODD || t == IS_EVEN || t == IS_DIVISIBLE)
-		return test_remainder(j, t, in, wanted ? &positional->at[0] : NULL, out);
-	if (t == IS_LOWER || t == IS_UPPER)
-		return test_case(j, t, in, out);
-	if (wanted)
-		return test_order(j, t, in, &positional->at[0], out);
-	*out = is_kind(t, in);
-	return 0;
+	static const struct jinja_callable *const tables[J_BLOCK + 1][4] = {
+		[J_BOOL] = { jinja_methods_int },
+		[J_INT] = { jinja_methods_int },
+		[J_BIG] = { jinja_methods_int },
+		[J_FLOAT] = { jinja_methods_float },
+		[J_STR] = { jinja_methods_str, jinja_methods_search },
+		[J_BYTES] = { jinja_methods_bytes },
+		[J_LIST] = { jinja_methods_list },
+		[J_TUPLE] = { jinja_methods_tuple },
+		[J_RANGE] = { jinja_methods_range },
+		[J_DICT] = { jinja_methods_dict },
+		[J_VIEW] = { jinja_methods_view },
+		[J_CYCLER] = { jinja_methods_cycler },
+		[J_JOINER] = { jinja_methods_joiner },
+	};
+	const struct jinja_callable *c = find_in(tables[v->kind], name, len);
+	if (!c && v->kind == J_STR && v->text->markup)
+		c = jinja_table_find(jinja_methods_markup, name, len);
+	return c;
 }

@@ -3,111 +3,162 @@
 
 #include <string.h>
 
-/* The item, or what the attribute path of slot i finds in it. */
-static int pick(struct jinja *j, const struct jinja_value *attribute,
-                const struct jinja_value *otherwise,
-                const struct jinja_value *item, struct jinja_value *out)
+/* What the attribute finds in the item (NULL or None: the item), in lower case unless exact. */
+static int key_of(struct jinja *j, const struct jinja_value *attribute, bool exact,
+		  const struct jinja_value *otherwise, const struct jinja_value *item,
+		  struct jinja_value *out)
 {
 	*out = *item;
-	if (!attribute || attribute->kind == J_NONE)
-		return 0;
-	if (attribute->kind == J_INT) {
-		TRY(jinja_subscript(j, item, attribute, out));
-		if (otherwise && out->kind == J_UNDEFINED)
-			*out = *otherwise;
-		return 0;
-	}
-	if (attribute->kind != J_STR)
-		return jinja_fail(j, "an attribute is a string or a number");
-	if (memchr(attribute->text->bytes, ',', attribute->text->len))
-		return jinja_refuse(j, "several attributes");
-	return jinja_path(j, item, attribute->text, otherwise, out);
+	if (otherwise && otherwise->kind == J_NONE)
+		otherwise = NULL;
+	if (attribute)
+		TRY(jinja_path(j, item, attribute, otherwise, out));
+	return out->kind == J_STR && !exact ? jinja_recase(j, out->text, JINJA_LOWER, out) : 0;
 }
 
-/* The key for sorting and comparing: strings in lower case unless case matters. */
-static int key_of(struct jinja *j, const struct jinja_value *attribute, bool exact,
-                  const struct jinja_value *item, struct jinja_value *out)
+/* The keys of attributes with commas between: a list. */
+static int keys_of(struct jinja *j, const struct jinja_value *attribute, bool exact,
+		   const struct jinja_value *item, struct jinja_value *out)
 {
-	TRY(pick(j, attribute, NULL, item, out));
-	if (out->kind == J_STR && !exact)
-		return jinja_recase(j, out->text, JINJA_LOWER, out);
+	struct jinja_value key;
+	TRY(jinja_list_new(j, J_LIST, out));
+	if (!attribute || attribute->kind != J_STR) {
+		TRY(key_of(j, attribute, exact, NULL, item, &key));
+		return jinja_list_add(j, out->list, key);
+	}
+	const struct jinja_text *t = attribute->text;
+	for (size_t begin = 0, end; begin <= t->len; begin = end + 1) {
+		struct jinja_value part;
+		for (end = begin; end < t->len && t->bytes[end] != ','; end++)
+			;
+		TRY(jinja_slice(j, t, begin, end, &part));
+		TRY(key_of(j, &part, exact, NULL, item, &key));
+		TRY(jinja_list_add(j, out->list, key));
+	}
 	return 0;
 }
 
 static int filter_first(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	struct jinja_list *l;
-	TRY(jinja_items(j, &a->in, &l));
-	*out = l->count ? l->at[0] : jinja_undefined("the first item of nothing");
-	return 0;
+	struct jinja_iter *it;
+	TRY(jinja_iterate(j, &a->in, &it));
+	int more = jinja_next(j, it, out);
+	if (more == 0)
+		*out = jinja_undefined("the first item of nothing");
+	return more < 0 ? more : 0;
 }
 
 static int filter_last(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	struct jinja_list *l;
-	if (a->in.kind == J_ITER)
-		return jinja_fail(j, "'generator' object is not reversible");
-	TRY(jinja_items(j, &a->in, &l));
-	*out = l->count ? l->at[l->count - 1] : jinja_undefined("the last item of nothing");
-	return 0;
+	struct jinja_iter *it;
+	TRY(jinja_iterate_back(j, &a->in, &it));
+	if (!it)
+		return jinja_fail(j, "'%s' object is not reversible", jinja_type_name(&a->in));
+	int more = jinja_next(j, it, out);
+	if (more == 0)
+		*out = jinja_undefined("the last item of nothing");
+	return more < 0 ? more : 0;
+}
+
+/* Of several that would be chance. */
+static int filter_random(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+{
+	struct jinja_value zero = jinja_int(0, false);
+	int64_t count;
+	TRY(jinja_length(j, &a->in, &count));
+	if (count > 1)
+		return jinja_refuse(j, "random of more than one item");
+	*out = jinja_undefined("a random item of nothing");
+	int found = count ? jinja_item(j, &a->in, &zero, out) : 1;
+	return found < 0 ? found : found ? 0 : jinja_fail(j, "random takes a sequence");
 }
 
 static int filter_list(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	struct jinja_list *l;
-	TRY(jinja_items(j, &a->in, &l));
-	*out = (struct jinja_value){ .kind = J_LIST, .list = l };
+	struct jinja_list *from;
+	TRY(jinja_items(j, &a->in, &from));
+	TRY(jinja_list_new(j, J_LIST, out));
+	*out->list = (struct jinja_list){ from->at, from->count, from->count, false };
 	return 0;
 }
 
+static int filter_length(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+{
+	int64_t n = 0;
+	TRY(jinja_length(j, &a->in, &n));
+	*out = jinja_int(n, false);
+	return 0;
+}
+
+/* Where {% autoescape %} is on, one marked string has all others escaped. */
 static int filter_join(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	struct jinja_list *l;
-	const struct jinja_text *between = NULL, *t;
-	TRY(jinja_items(j, &a->in, &l));
+	struct jinja_value texts, v, between;
+	const struct jinja_text *t, *d;
+	TRY(jinja_literal(j, "", &between));
 	if (a->slot[0])
-		TRY(jinja_to_text(j, a->slot[0], &between));
-	TRY(jinja_str(j, "", 0, false, out));
+		between = *a->slot[0];
+	TRY(jinja_items(j, &a->in, &l));
+	TRY(jinja_list_new(j, J_LIST, &texts));
+	bool marked = between.kind == J_STR && between.text->markup;
 	for (size_t i = 0; i < l->count; i++) {
-		struct jinja_value v, sum = *out;
-		TRY(pick(j, a->slot[1], NULL, &l->at[i], &v));
-		TRY(jinja_charge(j, 1));
-		if (i && between)
-			TRY(jinja_concat(j, sum.text, between, &sum));
+		v = l->at[i];
+		if (a->slot[1])
+			TRY(jinja_path(j, &l->at[i], a->slot[1], NULL, &v));
 		TRY(jinja_to_text(j, &v, &t));
-		TRY(jinja_concat(j, sum.text, t, out));
+		marked = marked || t->markup;
+		TRY(jinja_list_add(j, texts.list,
+				   (struct jinja_value){ .kind = J_STR, .text = t }));
 	}
-	return 0;
+	marked = marked && j->autoescape;
+	if (marked)
+		TRY(jinja_to_markup(j, &between, &between));
+	TRY(jinja_to_text(j, &between, &d));
+	TRY(jinja_literal(j, "", out));
+	for (size_t i = 0; i < l->count; i++) {
+		if (marked)
+			TRY(jinja_to_markup(j, &texts.list->at[i], &texts.list->at[i]));
+		TRY(jinja_charge(j, 1));
+		if (i)
+			TRY(jinja_concat(j, out->text, d, out));
+		TRY(jinja_concat(j, out->text, texts.list->at[i].text, out));
+	}
+	return jinja_mark(j, marked, out);
 }
 
 static int filter_reverse(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
+	static const struct jinja_value back = { .kind = J_INT, .integer = -1 };
+	const struct jinja_value *const bound[3] = { NULL, NULL, &back };
 	struct jinja_list *l;
-	struct jinja_out o = { 0 };
-	TRY(jinja_items(j, &a->in, &l));
-	if (a->in.kind == J_STR) {
-		for (size_t i = l->count; i > 0; i--)
-			jinja_put_text(&o, l->at[i - 1].text, 0, l->at[i - 1].text->len);
-		TRY(jinja_out_take(j, &o, out));
-		return jinja_mark(j, a->in.text->markup, out);
+	struct jinja_iter *it;
+	if (a->in.kind == J_STR)
+		return jinja_slice_value(j, &a->in, bound, out);
+	TRY(jinja_iterate_back(j, &a->in, &it));
+	if (it) {
+		*out = (struct jinja_value){ .kind = J_ITER, .iter = it };
+		return 0;
 	}
-	TRY(jinja_list_new(j, J_ITER, out));
-	TRY(jinja_charge(j, l->count));
+	TRY(jinja_items(j, &a->in, &l));
+	TRY(jinja_list_new(j, J_LIST, out));
 	for (size_t i = l->count; i > 0; i--)
 		TRY(jinja_list_add(j, out->list, l->at[i - 1]));
 	return 0;
 }
 
-static int filter_items(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_attr(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	struct jinja_list empty = { 0 };
-	if (a->in.kind == J_UNDEFINED)
-		return jinja_list_new(j, J_ITER, out);
-	if (a->in.kind != J_DICT)
-		return jinja_fail(j, "Can only get item pairs from a mapping.");
-	TRY(jinja_apply(j, jinja_method_find(&a->in, "items"), &a->in, &empty, NULL, out));
-	out->kind = J_ITER;
-	return 0;
+	const struct jinja_text *name;
+	TRY(jinja_arg_string(j, a, 0, &name));
+	int has = jinja_has_attribute(j, &a->in, name);
+	*out = jinja_undefined("the attribute");
+	return has == 1 ? jinja_attribute(j, &a->in, name, out) : has;
+}
+
+static int filter_pprint(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+{
+	return jinja_pprint(j, &a->in, out);
 }
 
 /* ---- sorting ---- */
@@ -130,7 +181,8 @@ static int sort(struct jinja *j, struct sortable *at, size_t count, bool backwar
 				int order = 0;
 				if (i < mid && k < high)
 					TRY(jinja_order(j, &from[i].key, &from[k].key, &order, 0));
-				bool left = k == high || (i < mid && (backwards ? order >= 0 : order <= 0));
+				bool left = k == high ||
+					    (i < mid && (backwards ? order >= 0 : order <= 0));
 				to[n] = left ? from[i++] : from[k++];
 			}
 		}
@@ -143,8 +195,9 @@ static int sort(struct jinja *j, struct sortable *at, size_t count, bool backwar
 	return 0;
 }
 
+/* Keys are lists: what is equal is not asked for its order. */
 static int sorted(struct jinja *j, struct sortable *at, size_t count, bool backwards,
-                  struct jinja_value *out)
+		  struct jinja_value *out)
 {
 	TRY(sort(j, at, count, backwards));
 	TRY(jinja_list_new(j, J_LIST, out));
@@ -161,55 +214,67 @@ static int filter_sort(struct jinja *j, const struct jinja_arguments *a, struct 
 	if (!s)
 		return jinja_no_memory(j);
 	for (size_t i = 0; i < l->count; i++) {
-		TRY(key_of(j, a->slot[2], jinja_arg_flag(a, 1, false), &l->at[i], &s[i].key));
+		TRY(keys_of(j, a->slot[2], jinja_arg_flag(a, 1, false), &l->at[i], &s[i].key));
 		s[i].value = l->at[i];
 	}
 	return sorted(j, s, l->count, jinja_arg_flag(a, 0, false), out);
 }
 
 static int filter_dictsort(struct jinja *j, const struct jinja_arguments *a,
-                           struct jinja_value *out)
+			   struct jinja_value *out)
 {
-	struct jinja_list empty = { 0 };
-	struct jinja_value pairs;
 	bool by_value = a->slot[1] && jinja_is_string(a->slot[1], "value");
+	if (a->slot[1] && !by_value && !jinja_is_string(a->slot[1], "key"))
+		return jinja_fail(j, "You can only sort by either \"key\" or \"value\"");
+	if (a->in.kind == J_UNDEFINED)
+		return jinja_fail_undefined(j, &a->in);
 	if (a->in.kind != J_DICT)
 		return jinja_fail(j, "dictsort takes a dictionary");
-	if (a->slot[1] && !by_value && !jinja_is_string(a->slot[1], "key"))
-		return jinja_fail(j, "dictsort by \"key\" or \"value\"");
-	TRY(jinja_apply(j, jinja_method_find(&a->in, "items"), &a->in, &empty, NULL, &pairs));
-	size_t count = pairs.list->count;
-	struct sortable *s = jinja_alloc(j, count, sizeof *s);
+	const struct jinja_dict *d = a->in.dict;
+	struct sortable *s = jinja_alloc(j, d->count, sizeof *s);
 	if (!s)
 		return jinja_no_memory(j);
-	for (size_t i = 0; i < count; i++) {
-		s[i].value = pairs.list->at[i];
-		TRY(key_of(j, NULL, jinja_arg_flag(a, 0, false), &s[i].value.list->at[by_value], &s[i].key));
+	for (size_t i = 0; i < d->count; i++) {
+		TRY(jinja_pair(j, d->key[i], d->value[i], &s[i].value));
+		TRY(key_of(j, NULL, jinja_arg_flag(a, 0, false), NULL,
+			   by_value ? &d->value[i] : &d->key[i], &s[i].key));
 	}
-	return sorted(j, s, count, jinja_arg_flag(a, 2, false), out);
+	return sorted(j, s, d->count, jinja_arg_flag(a, 2, false), out);
 }
 
-static int filter_unique(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_groupby(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	struct jinja_list *l;
-	struct jinja_value seen, key, ignored;
+	bool exact = jinja_arg_flag(a, 2, false);
 	TRY(jinja_items(j, &a->in, &l));
-	TRY(jinja_list_new(j, J_ITER, out));
-	TRY(jinja_dict_new(j, J_DICT, &seen));
+	struct sortable *s = jinja_alloc(j, l->count, sizeof *s);
+	if (!s)
+		return jinja_no_memory(j);
 	for (size_t i = 0; i < l->count; i++) {
-		TRY(key_of(j, a->slot[1], jinja_arg_flag(a, 0, false), &l->at[i], &key));
-		int found = jinja_dict_get(j, seen.dict, key, &ignored);
-		TRY(found);
-		if (found)
-			continue;
-		TRY(jinja_dict_set(j, seen.dict, key, key));
-		TRY(jinja_list_add(j, out->list, l->at[i]));
+		TRY(key_of(j, a->slot[0], exact, a->slot[1], &l->at[i], &s[i].key));
+		s[i].value = l->at[i];
+	}
+	TRY(sort(j, s, l->count, false));
+	TRY(jinja_list_new(j, J_LIST, out));
+	struct jinja_value group, key;
+	for (size_t i = 0; i < l->count; i++) {
+		int same = i ? jinja_equal(j, &s[i - 1].key, &s[i].key, 0) : 0;
+		TRY(same);
+		if (!same) {
+			struct jinja_value pair;
+			TRY(key_of(j, a->slot[0], true, a->slot[1], &s[i].value, &key));
+			TRY(jinja_list_new(j, J_LIST, &group));
+			TRY(jinja_pair(j, key, group, &pair));
+			pair.list->group = true;
+			TRY(jinja_list_add(j, out->list, pair));
+		}
+		TRY(jinja_list_add(j, group.list, s[i].value));
 	}
 	return 0;
 }
 
 static int extreme(struct jinja *j, const struct jinja_arguments *a, bool largest,
-                   struct jinja_value *out)
+		   struct jinja_value *out)
 {
 	struct jinja_list *l;
 	struct jinja_value best, key;
@@ -218,9 +283,10 @@ static int extreme(struct jinja *j, const struct jinja_arguments *a, bool larges
 	*out = jinja_undefined("the extreme of nothing");
 	for (size_t i = 0; i < l->count; i++) {
 		int order = -1;
-		TRY(key_of(j, a->slot[1], exact, &l->at[i], &key));
+		TRY(key_of(j, a->slot[1], exact, NULL, &l->at[i], &key));
 		if (i)
-			TRY(largest ? jinja_order(j, &best, &key, &order, 0) : jinja_order(j, &key, &best, &order, 0));
+			TRY(largest ? jinja_order(j, &best, &key, &order, 0)
+				    : jinja_order(j, &key, &best, &order, 0));
 		if (order < 0) {
 			best = key;
 			*out = l->at[i];
@@ -241,126 +307,39 @@ static int filter_max(struct jinja *j, const struct jinja_arguments *a, struct j
 
 static int filter_sum(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	struct jinja_list *l;
-	TRY(jinja_items(j, &a->in, &l));
+	struct jinja_iter *it;
+	struct jinja_value item, v, sum;
+	int more;
 	*out = a->slot[1] ? *a->slot[1] : jinja_int(0, false);
-	for (size_t i = 0; i < l->count; i++) {
-		struct jinja_value v, sum = *out;
-		TRY(pick(j, a->slot[0], NULL, &l->at[i], &v));
-		TRY(jinja_charge(j, 1));
+	if (out->kind == J_STR || out->kind == J_BYTES)
+		return jinja_fail(j, "sum() can't sum strings");
+	TRY(jinja_iterate(j, &a->in, &it));
+	while ((more = jinja_next(j, it, &item)) == 1) {
+		v = item;
+		if (a->slot[0] && a->slot[0]->kind != J_NONE)
+			TRY(jinja_path(j, &item, a->slot[0], NULL, &v));
+		sum = *out;
 		TRY(jinja_binary(j, OP_ADD, &sum, &v, out));
 	}
-	return 0;
-}
-
-/* ---- map, select, reject ---- */
-
-/* The name of a filter or test, and the arguments after it. */
-static int split_name(struct jinja *j, const struct jinja_list *all, size_t at, const char **name,
-                      struct jinja_list *rest)
-{
-	if (at >= all->count || all->at[at].kind != J_STR)
-		return jinja_fail(j, "the name of a filter or test expected");
-	*name = arena_copy(&j->arena, all->at[at].text->bytes, all->at[at].text->len);
-	*rest = (struct jinja_list){ all->at + at + 1, all->count - at - 1, all->count - at - 1, 0, NULL };
-	return *name ? 0 : jinja_no_memory(j);
-}
-
-/* map, select and reject treat any false value as an empty list. */
-static int items_if_any(struct jinja *j, const struct jinja_value *in, struct jinja_list **out)
-{
-	static struct jinja_list none;
-	if (jinja_truth(in))
-		return jinja_items(j, in, out);
-	*out = &none;
-	return 0;
-}
-
-static int filter_map(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	struct jinja_list *l, rest = { 0 };
-	struct jinja_value attribute, otherwise;
-	const char *name = NULL;
-	int by = a->named ? jinja_dict_get_name(j, a->named, "attribute", &attribute) : 0;
-	int has = by == 1 ? jinja_dict_get_name(j, a->named, "default", &otherwise) : 0;
-	TRY(by);
-	TRY(has);
-	if (by && (a->more->count || a->named->count != 1u + (unsigned)has))
-		return jinja_fail(j, "map with an attribute takes nothing else but a default");
-	if (!by)
-		TRY(split_name(j, a->more, 0, &name, &rest));
-	TRY(items_if_any(j, &a->in, &l));
-	TRY(jinja_list_new(j, J_ITER, out));
-	for (size_t i = 0; i < l->count; i++) {
-		struct jinja_value v;
-		TRY(jinja_charge(j, 1));
-		if (by)
-			TRY(pick(j, &attribute, has ? &otherwise : NULL, &l->at[i], &v));
-		else
-			TRY(jinja_apply_filter(j, name, &l->at[i], &rest, a->named, &v));
-		TRY(jinja_list_add(j, out->list, v));
-	}
-	return 0;
-}
-
-/* attribute: the first argument names what the test looks at. */
-static int choose(struct jinja *j, const struct jinja_arguments *a, bool attribute, bool wanted,
-                  struct jinja_value *out)
-{
-	struct jinja_list *l, rest = { 0 };
-	const char *name = NULL;
-	if (attribute && !a->more->count)
-		return jinja_fail(j, "the name of an attribute expected");
-	if (a->more->count > attribute)
-		TRY(split_name(j, a->more, attribute, &name, &rest));
-	TRY(items_if_any(j, &a->in, &l));
-	TRY(jinja_list_new(j, J_ITER, out));
-	for (size_t i = 0; i < l->count; i++) {
-		struct jinja_value v;
-		TRY(jinja_charge(j, 1));
-		TRY(pick(j, attribute ? &a->more->at[0] : NULL, NULL, &l->at[i], &v));
-		bool holds = jinja_truth(&v);
-		if (name)
-			TRY(jinja_apply_test(j, name, &v, &rest, a->named, &holds));
-		if (holds == wanted)
-			TRY(jinja_list_add(j, out->list, l->at[i]));
-	}
-	return 0;
-}
-
-static int filter_select(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return choose(j, a, false, true, out);
-}
-
-static int filter_reject(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return choose(j, a, false, false, out);
-}
-
-static int filter_selectattr(struct jinja *j, const struct jinja_arguments *a,
-                             struct jinja_value *out)
-{
-	return choose(j, a, true, true, out);
-}
-
-static int filter_rejectattr(struct jinja *j, const struct jinja_arguments *a,
-                             struct jinja_value *out)
-{
-	return choose(j, a, true, false, out);
+	return more;
 }
 
 const struct jinja_callable jinja_filters_list[] = {
-	{ "first", filter_first, { 0 }, false }, { "last", filter_last, { 0 }, false },
-	{ "list", filter_list, { 0 }, false }, { "join", filter_join, { "d", "attribute" }, false },
-	{ "reverse", filter_reverse, { 0 }, false }, { "items", filter_items, { 0 }, false },
-	{ "dictsort", filter_dictsort, { "case_sensitive", "by", "reverse" }, false },
-	{ "sort", filter_sort, { "reverse", "case_sensitive", "attribute" }, false },
-	{ "unique", filter_unique, { "case_sensitive", "attribute" }, false },
-	{ "min", filter_min, { "case_sensitive", "attribute" }, false },
-	{ "max", filter_max, { "case_sensitive", "attribute" }, false },
-	{ "sum", filter_sum, { "attribute", "start" }, false }, { "map", filter_map, { 0 }, true },
-	{ "select", filter_select, { 0 }, true }, { "reject", filter_reject, { 0 }, true },
-	{ "selectattr", filter_selectattr, { 0 }, true }, { "rejectattr", filter_rejectattr, { 0 }, true },
+	{ "first", filter_first, "", 0, NULL },
+	{ "last", filter_last, "", 0, NULL },
+	{ "random", filter_random, "", 0, NULL },
+	{ "list", filter_list, "", 0, NULL },
+	{ "length", filter_length, "", 0, NULL },
+	{ "count", filter_length, "", 0, NULL },
+	{ "join", filter_join, "d? attribute?", JINJA_BY_NAME, NULL },
+	{ "reverse", filter_reverse, "", 0, NULL },
+	{ "attr", filter_attr, "name", JINJA_BY_NAME, NULL },
+	{ "pprint", filter_pprint, "", 0, NULL },
+	{ "dictsort", filter_dictsort, "case_sensitive? by? reverse?", JINJA_BY_NAME, NULL },
+	{ "sort", filter_sort, "reverse? case_sensitive? attribute?", JINJA_BY_NAME, NULL },
+	{ "groupby", filter_groupby, "attribute default? case_sensitive?", JINJA_BY_NAME, NULL },
+	{ "min", filter_min, "case_sensitive? attribute?", JINJA_BY_NAME, NULL },
+	{ "max", filter_max, "case_sensitive? attribute?", JINJA_BY_NAME, NULL },
+	{ "sum", filter_sum, "attribute? start?", JINJA_BY_NAME, NULL },
 	{ 0 },
 };

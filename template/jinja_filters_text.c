@@ -1,42 +1,23 @@
-/* Filters of strings, numbers and JSON. */
+/* Filters of strings. */
 #include "template/jinja.h"
 
 #include "base/text.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int recase(struct jinja *j, const struct jinja_arguments *a, enum jinja_case c,
-                  struct jinja_value *out)
-{
-	const struct jinja_text *t;
-	TRY(jinja_to_text(j, &a->in, &t));
-	return jinja_recase(j, t, c, out);
-}
+#define RECASE(name, how)                                                          \
+	static int filter_##name(struct jinja *j, const struct jinja_arguments *a, \
+				 struct jinja_value *out)                          \
+	{                                                                          \
+		const struct jinja_text *t;                                        \
+		TRY(jinja_to_text(j, &a->in, &t));                                 \
+		return jinja_recase(j, t, how, out);                               \
+	}
 
-static int filter_upper(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return recase(j, a, JINJA_UPPER, out);
-}
-
-static int filter_lower(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return recase(j, a, JINJA_LOWER, out);
-}
-
-static int filter_title(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return recase(j, a, JINJA_TITLE_FILTER, out);
-}
-
-static int filter_capitalize(struct jinja *j, const struct jinja_arguments *a,
-                             struct jinja_value *out)
-{
-	return recase(j, a, JINJA_CAPITALIZE, out);
-}
+RECASE(upper, JINJA_UPPER)
+RECASE(lower, JINJA_LOWER)
+RECASE(title, JINJA_TITLE_FILTER)
+RECASE(capitalize, JINJA_CAPITALIZE)
 
 static int filter_trim(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
@@ -44,6 +25,7 @@ static int filter_trim(struct jinja *j, const struct jinja_arguments *a, struct 
 	size_t begin, end;
 	TRY(jinja_to_text(j, &a->in, &t));
 	TRY(jinja_arg_text(j, a, 0, &set));
+	TRY(jinja_charge(j, set ? t->len * (set->len / 16 + 1) / 64 : 1));
 	jinja_strip(t, set, true, true, &begin, &end);
 	return jinja_slice(j, t, begin, end, out);
 }
@@ -56,287 +38,174 @@ static int filter_string(struct jinja *j, const struct jinja_arguments *a, struc
 	return 0;
 }
 
+/* Where {% autoescape %} is on, what is not marked is escaped next to what is. */
 static int filter_replace(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	const struct jinja_text *t, *old, *new;
-	int64_t most;
-	if (!a->slot[0] || !a->slot[1])
-		return jinja_fail(j, "replace takes two strings");
+	struct jinja_value made;
+	int64_t most = -1;
 	TRY(jinja_to_text(j, &a->in, &t));
 	TRY(jinja_to_text(j, a->slot[0], &old));
 	TRY(jinja_to_text(j, a->slot[1], &new));
-	TRY(jinja_arg_int(j, a, 2, -1, &most));
-	return jinja_replace(j, t, old, new, most, out);
+	if (a->slot[2] && a->slot[2]->kind != J_NONE)
+		TRY(jinja_arg_int(j, a, 2, -1, &most));
+	bool escapes = j->autoescape && (old->markup || new->markup || t->markup);
+	if (escapes && (old->markup || (new->markup && !t->markup))) {
+		TRY(jinja_escape(j, t, &made));
+		t = made.text;
+	}
+	if (escapes && t->markup) {
+		TRY(jinja_escape(j, new, &made));
+		new = made.text;
+	}
+	TRY(jinja_replace(j, t, old, new, most, out));
+	return jinja_mark(j, escapes && t->markup, out);
 }
 
-static int filter_escape(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	const struct jinja_text *t;
-	TRY(jinja_to_text(j, &a->in, &t));
-	return jinja_escape(j, t, out);
-}
-
-static int filter_safe(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	TRY(filter_string(j, a, out));
-	return jinja_mark(j, true, out);
-}
-
-/* text | format(a, b): as text % (a, b). */
 static int filter_format(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	const struct jinja_text *t;
 	struct jinja_value values = { .kind = J_TUPLE, .list = a->more };
 	TRY(jinja_to_text(j, &a->in, &t));
-	if (a->named)
-		return jinja_refuse(j, "the filter format with names");
-	return t->markup ? jinja_refuse(j, "formatting text marked as safe") :
-	       jinja_percent(j, t, &values, out);
+	if (a->named && a->named->count) {
+		if (a->more->count)
+			return jinja_fail(
+				j,
+				"can't handle positional and keyword arguments at the same time");
+		values = (struct jinja_value){ .kind = J_DICT, .dict = a->named };
+	}
+	return jinja_percent(j, t, &values, out);
 }
 
 /* Lines after the first get the indentation; empty ones only with blank. */
 static int filter_indent(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	const struct jinja_text *t;
-	struct jinja_value spaces, lines, one = jinja_int(1, false);
-	struct jinja_list empty = { 0 };
+	const struct jinja_text *t = a->in.text, *indent;
+	struct jinja_value with, lines, newline, spaces;
 	bool first = jinja_arg_flag(a, 1, false), blank = jinja_arg_flag(a, 2, false);
+	struct jinja_value four = jinja_int(4, false), *width = a->slot[0] ? a->slot[0] : &four;
 	struct jinja_out o = { 0 };
 	if (a->in.kind != J_STR)
 		return jinja_fail(j, "indent takes a string, not %s", jinja_type_name(&a->in));
-	t = a->in.text;
-	TRY(jinja_str(j, " ", 1, false, &spaces));
-	struct jinja_value four = jinja_int(4, false), *width = a->slot[0] ? a->slot[0] : &four;
-	TRY(jinja_binary(j, OP_MUL, &spaces, width->kind == J_STR ? &one : width, &spaces));
-	const struct jinja_text *indent = width->kind == J_STR ? width->text : spaces.text;
-	struct jinja_value self = { .kind = J_STR, .text = t };
-	TRY(jinja_apply(j, jinja_method_find(&self, "splitlines"), &self, &empty, NULL, &lines));
-	struct jinja_list *l = lines.list;
-	size_t count = l->count + (t->len == 0 || jinja_ends_line(t)); /* a last, empty line counts */
-	for (size_t i = 0; i < count; i++) {
-		const struct jinja_text *line = i < l->count ? l->at[i].text : NULL;
+	TRY(jinja_literal(j, " ", &spaces));
+	if (width->kind == J_STR)
+		spaces = *width;
+	else
+		TRY(jinja_binary(j, OP_MUL, &spaces, width, &spaces));
+	indent = spaces.text;
+	TRY(jinja_str(j, "\n", 1, jinja_text_data(t), &newline));
+	TRY(jinja_concat(j, t, newline.text, &with));
+	TRY(jinja_lines(j, with.text, false, &lines));
+	int rc = 0;
+	for (size_t i = 0; i < lines.list->count && rc == 0; i++) {
+		const struct jinja_text *line = lines.list->at[i].text;
 		if (i)
-			jinja_put(&o, "\n", 1, jinja_text_data(t));
-		if (i ? blank || (line && line->len) : first)
+			jinja_put_text(&o, newline.text, 0, 1);
+		if (i ? blank || line->len : first)
 			jinja_put_text(&o, indent, 0, indent->len);
-		if (line)
-			jinja_put_text(&o, line, 0, line->len);
-		if (o.text.len > JINJA_STRING_BYTES) {
-			jinja_out_free(&o);
-			return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
-		}
+		jinja_put_text(&o, line, 0, line->len);
+		rc = o.text.len > JINJA_STRING_BYTES ? jinja_fail_long(j) : 0;
 	}
-	TRY(jinja_out_take(j, &o, out));
+	TRY(jinja_out_done(j, rc, &o, out));
 	return jinja_mark(j, t->markup, out);
 }
 
 static int filter_default(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	bool missing = a->in.kind == J_UNDEFINED || (jinja_arg_flag(a, 1, false) && !jinja_truth(&a->in));
+	bool missing =
+		a->in.kind == J_UNDEFINED || (jinja_arg_flag(a, 1, false) && !jinja_truth(&a->in));
 	if (missing && !a->slot[0])
-		return jinja_str(j, "", 0, false, out);
+		return jinja_literal(j, "", out);
 	*out = missing ? *a->slot[0] : a->in;
 	return 0;
 }
 
-/* ---- numbers ---- */
-
-/* The whole string as Python's int(s, base) reads it; false if it does not. */
-static bool parse_int(const struct jinja_text *t, int64_t base, int64_t *out)
+static int filter_center(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	char copy[80], *end;
-	size_t begin, stop, n = 0;
-	jinja_strip(t, NULL, true, true, &begin, &stop);
-	for (size_t i = begin; i < stop; i++) {
-		bool between = i > begin && i + 1 < stop && t->bytes[i - 1] != '_';
-		if (t->bytes[i] == '_' && between)
-			continue;
-		if (n + 1 == sizeof copy || !strchr("+-0123456789abcdefxoABCDEFXO", t->bytes[i]))
-			return false;
-		copy[n++] = t->bytes[i];
+	const struct jinja_text *t;
+	int64_t width;
+	TRY(jinja_to_text(j, &a->in, &t));
+	TRY(jinja_arg_int(j, a, 0, 80, &width));
+	return jinja_pad(j, t, width, NULL, '^', out);
+}
+
+static int filter_wordcount(struct jinja *j, const struct jinja_arguments *a,
+			    struct jinja_value *out)
+{
+	const struct jinja_text *t;
+	int64_t count = 0;
+	bool inside = false;
+	TRY(jinja_to_text(j, &a->in, &t));
+	TRY(jinja_charge(j, t->len / 16));
+	for (size_t at = 0; at < t->len;) {
+		uint32_t cp;
+		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		bool word = jinja_is_word(cp);
+		count += word && !inside;
+		inside = word;
 	}
-	copy[n] = '\0';
-	errno = 0;
-	*out = strtoll(copy, &end, (int)base);
-	return n && !*end && !errno;
+	*out = jinja_int(count, false);
+	return 0;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+/* ---- truncate ---- */
 
-static bool parse_float(const struct jinja_text *t, double *out)
+static int cut_words(struct jinja *j, const struct jinja_text *t, int64_t length, bool killwords,
+		     struct jinja_value *out)
 {
-	char copy[80], *end;
-	size_t begin, stop, n = 0;
-	jinja_strip(t, NULL, true, true, &begin, &stop);
-	if (stop - begin >= sizeof copy || begin == stop)
-		return false;
-	for (size_t i = begin; i < stop; i++) {
-		char c = t->bytes[i];
-		bool between = i > begin && i + 1 < stop && is_digit(t->bytes[i - 1]) &&
-		    is_digit(t->bytes[i + 1]);
-		if (c == '(' || (c | 32) == 'x' || (c == '_' && !between))
-			return false; /* strtod reads more than Python does */
-		if (c != '_')
-			copy[n++] = c;
-	}
-	copy[n] = '\0';
-	*out = strtod(copy, &end);
-	return !*end;
-}
-
-static bool as_number(const struct jinja_value *v, double *out)
-{
-	if (v->kind == J_STR)
-		return parse_float(v->text, out);
-	*out = v->kind == J_FLOAT ? v->number : v->kind == J_BOOL ? (double)v->boolean :
-	    (double)v->integer;
-	return v->kind == J_FLOAT || v->kind == J_BOOL || v->kind == J_INT;
-}
-
-static int filter_int(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	int64_t base, i = 0;
-	double d;
-	bool data = a->in.kind == J_STR ? jinja_text_data(a->in.text) : a->in.data;
-	TRY(jinja_arg_int(j, a, 1, 10, &base));
-	if (a->in.kind == J_UNDEFINED)
-		return jinja_fail(j, "'%.60s' is undefined", a->in.name);
-	if (base != 10 && base != 16 && base != 8)
-		return jinja_refuse(j, "int with base %lld", (long long)base);
-	if (a->in.kind == J_INT)
-		i = a->in.integer;
-	else if (a->in.kind == J_STR && parse_int(a->in.text, base, &i))
-		;
-	else if (as_number(&a->in, &d) && fabs(d) < 9e18)
-		i = (int64_t)d;
-	else if (as_number(&a->in, &d) && isfinite(d))
-		return jinja_fail(j, "an integer beyond 64 bits");
-	else {
-		*out = a->slot[0] ? *a->slot[0] : jinja_int(0, false);
+	struct jinja_value end = jinja_int(length, false);
+	const struct jinja_value *const bound[3] = { NULL, &end, NULL };
+	struct jinja_value whole = { .kind = J_STR, .text = t };
+	TRY(jinja_slice_value(j, &whole, bound, out));
+	if (killwords)
 		return 0;
-	}
-	*out = jinja_int(i, data);
-	return 0;
+	const struct jinja_text *cut = out->text;
+	size_t space = cut->len;
+	while (space > 0 && cut->bytes[space - 1] != ' ')
+		space--;
+	return space ? jinja_slice(j, cut, 0, space - 1, out) : 0;
 }
 
-static int filter_float(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+static int filter_truncate(struct jinja *j, const struct jinja_arguments *a,
+			   struct jinja_value *out)
 {
-	double d;
-	if (a->in.kind == J_UNDEFINED)
-		return jinja_fail(j, "'%.60s' is undefined", a->in.name);
-	bool data = a->in.kind == J_STR ? jinja_text_data(a->in.text) : a->in.data;
-	if (as_number(&a->in, &d))
-		*out = jinja_float(d, data);
-	else
-		*out = a->slot[0] ? *a->slot[0] : jinja_float(0, false);
-	return 0;
-}
-
-static int filter_round(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	char text[400];
-	const struct jinja_text *method;
-	int64_t precision;
-	double d;
-	TRY(jinja_arg_int(j, a, 0, 0, &precision));
-	TRY(jinja_arg_text(j, a, 1, &method));
-	if (a->in.kind == J_STR || !as_number(&a->in, &d))
-		return jinja_fail(j, "a number expected, not %s", jinja_type_name(&a->in));
-	if (precision < 0 || precision > 17)
-		return jinja_refuse(j, "round to %lld places", (long long)precision);
-	struct jinja_value name = { .kind = J_STR, .text = method };
-	double scale = pow(10, (double)precision);
-	if (!method || jinja_is_string(&name, "common")) {
-		if (a->in.kind != J_FLOAT) {
-			*out = a->in.kind == J_INT ? a->in : jinja_int(a->in.boolean, a->in.data);
-			return 0;
-		}
-		if (!isfinite(d)) {
-			*out = a->in;
-			return 0;
-		}
-		snprintf(text, sizeof text, "%.*f", (int)precision, d);
-		d = strtod(text, NULL);
-	} else if (jinja_is_string(&name, "ceil")) {
-		d = ceil(d * scale) / scale + 0.0; /* never -0 */
-	} else if (jinja_is_string(&name, "floor")) {
-		d = floor(d * scale) / scale + 0.0;
-	} else {
-		return jinja_fail(j, "method must be common, ceil or floor");
-	}
-	*out = jinja_float(d, a->in.data);
-	return 0;
-}
-
-static int filter_abs(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	struct jinja_value zero = jinja_int(0, false);
-	int order = 0;
-	TRY(jinja_order(j, &a->in, &zero, &order, 0));
+	struct jinja_value dots, cut;
+	int64_t length, leeway = 5, end_length, size;
+	TRY(jinja_literal(j, "...", &dots));
+	struct jinja_value end = a->slot[2] ? *a->slot[2] : dots;
+	TRY(jinja_arg_int(j, a, 0, 255, &length));
+	if (a->slot[3] && a->slot[3]->kind != J_NONE)
+		TRY(jinja_arg_int(j, a, 3, 5, &leeway));
+	TRY(jinja_length(j, &end, &end_length));
+	if (length < end_length || leeway < 0)
+		return jinja_fail(j, "expected length >= %lld and leeway >= 0",
+				  (long long)end_length);
+	TRY(jinja_length(j, &a->in, &size));
 	*out = a->in;
-	if (a->in.kind == J_FLOAT) {
-		out->number = fabs(a->in.number);
+	if (size <= length + leeway)
 		return 0;
-	}
-	return jinja_binary(j, order < 0 ? OP_SUB : OP_ADD, &zero, &a->in, out);
-}
-
-/* ---- JSON ---- */
-
-static int separator(struct jinja *j, const struct jinja_value *v, size_t i, const char **out)
-{
-	if ((v->kind != J_TUPLE && v->kind != J_LIST) || v->list->count != 2 ||
-	    v->list->at[i].kind != J_STR)
-		return jinja_fail(j, "separators are two strings");
-	const struct jinja_text *t = v->list->at[i].text;
-	*out = arena_copy(&j->arena, t->bytes, t->len);
-	return *out ? 0 : jinja_no_memory(j);
-}
-
-static int filter_tojson(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	struct jinja_json_style s = { .indent = -1, .key = ": " };
-	int64_t indent;
-	TRY(jinja_arg_int(j, a, 1, -1, &indent));
-	if (indent > 64)
-		return jinja_fail(j, "tojson with an indent of more than 64");
-	s.indent = a->slot[1] && a->slot[1]->kind != J_NONE ? (int)(indent < 0 ? 0 : indent) : -1;
-	s.item = s.indent >= 0 ? "," : ", ";
-	s.ascii = jinja_arg_flag(a, 0, false);
-	s.sort_keys = jinja_arg_flag(a, 3, false);
-	if (a->slot[2] && a->slot[2]->kind != J_NONE) {
-		TRY(separator(j, a->slot[2], 0, &s.item));
-		TRY(separator(j, a->slot[2], 1, &s.key));
-	}
-	return jinja_tojson(j, &a->in, &s, out);
-}
-
-static int filter_length(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	int64_t n = 0;
-	TRY(jinja_length(j, &a->in, &n));
-	*out = jinja_int(n, false);
-	return 0;
+	if (a->in.kind != J_STR)
+		return jinja_fail(j, "truncate takes a string, not %s", jinja_type_name(&a->in));
+	TRY(cut_words(j, a->in.text, length - end_length, jinja_arg_flag(a, 1, false), &cut));
+	return jinja_binary(j, OP_ADD, &cut, &end, out);
 }
 
 const struct jinja_callable jinja_filters_text[] = {
-	{ "tojson", filter_tojson, { "ensure_ascii", "indent", "separators", "sort_keys" }, false },
-	{ "trim", filter_trim, { "chars" }, false }, { "length", filter_length, { 0 }, false },
-	{ "count", filter_length, { 0 }, false },
-	{ "default", filter_default, { "default_value", "boolean" }, false },
-	{ "d", filter_default, { "default_value", "boolean" }, false },
-	{ "upper", filter_upper, { 0 }, false }, { "lower", filter_lower, { 0 }, false },
-	{ "title", filter_title, { 0 }, false }, { "capitalize", filter_capitalize, { 0 }, false },
-	{ "replace", filter_replace, { "old", "new", "count" }, false },
-	{ "string", filter_string, { 0 }, false }, { "safe", filter_safe, { 0 }, false },
-	{ "format", filter_format, { 0 }, true },
-	{ "escape", filter_escape, { 0 }, false }, { "e", filter_escape, { 0 }, false },
-	{ "indent", filter_indent, { "width", "first", "blank" }, false },
-	{ "int", filter_int, { "default", "base" }, false },
-	{ "float", filter_float, { "default" }, false },
-	{ "round", filter_round, { "precision", "method" }, false }, { "abs", filter_abs, { 0 }, false },
+	{ "trim", filter_trim, "chars?", JINJA_BY_NAME, NULL },
+	{ "default", filter_default, "default_value? boolean?", JINJA_BY_NAME, NULL },
+	{ "d", filter_default, "default_value? boolean?", JINJA_BY_NAME, NULL },
+	{ "upper", filter_upper, "", 0, NULL },
+	{ "lower", filter_lower, "", 0, NULL },
+	{ "title", filter_title, "", 0, NULL },
+	{ "capitalize", filter_capitalize, "", 0, NULL },
+	{ "replace", filter_replace, "old new count?", JINJA_BY_NAME, NULL },
+	{ "string", filter_string, "", 0, NULL },
+	{ "format", filter_format, "*", JINJA_BY_NAME, NULL },
+	{ "indent", filter_indent, "width? first? blank?", JINJA_BY_NAME, NULL },
+	{ "center", filter_center, "width?", JINJA_BY_NAME, NULL },
+	{ "wordcount", filter_wordcount, "", 0, NULL },
+	{ "truncate", filter_truncate, "length? killwords? end? leeway?", JINJA_BY_NAME, NULL },
+	{ "wordwrap", jinja_filter_wordwrap,
+	  "width? break_long_words? wrapstring? break_on_hyphens?", JINJA_BY_NAME, NULL },
 	{ 0 },
 };

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "base/unicode.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +47,8 @@ static int add(struct lexer *x, enum jinja_token_kind kind, struct jinja_token *
 	struct jinja_tokens *t = x->out;
 	if (t->count == t->room) {
 		size_t room = t->room ? t->room * 2 : 256;
-		struct jinja_token *grown = room > 4 * JINJA_NODES_MAX ? NULL :
-		    jinja_alloc(x->j, room, sizeof *grown);
+		struct jinja_token *grown =
+			room > 4 * JINJA_NODES_MAX ? NULL : jinja_alloc(x->j, room, sizeof *grown);
 		if (!grown)
 			return lex_fail(x, "the template has too many tokens");
 		if (t->count)
@@ -113,69 +113,81 @@ static int add_data(struct lexer *x, size_t begin, size_t end, char sign, bool l
 
 /* ---- inside tags ---- */
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_name(char c)
-{
-	return is_digit(c) || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static char peek(const struct lexer *x, size_t ahead_by)
 {
 	return x->at + ahead_by < x->len ? x->text[x->at + ahead_by] : '\0';
 }
 
-static size_t digits(const struct lexer *x, size_t from)
+static bool is_digit_of(char c, int base)
 {
-	size_t n = from;
-	while (is_digit(peek(x, n)) || (n > from && peek(x, n) == '_' && is_digit(peek(x, n + 1))))
-		n++;
-	return n;
+	int v = is_digit(c)                          ? c - '0'
+		: (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						     : 99;
+	return v < base;
 }
 
-/* The characters of a number without its underscores, for strtod and strtoll. */
+/* Digits from there on, each perhaps behind one underscore; before: one may come first. */
+static size_t digits(const struct lexer *x, size_t from, int base, bool before)
+{
+	size_t n = from;
+	for (;;) {
+		bool joined = peek(x, n) == '_' && (n > from || before) &&
+			      is_digit_of(peek(x, n + 1), base);
+		if (!joined && !is_digit_of(peek(x, n), base))
+			return n;
+		n += joined ? 2 : 1;
+	}
+}
+
+/* The end of a number with a point or an exponent, or 0. */
+static size_t real_end(const struct lexer *x)
+{
+	size_t whole = digits(x, 0, 10, false), n = whole;
+	if (x->at > 0 && x->text[x->at - 1] == '.')
+		return 0;
+	if (peek(x, n) == '.' && is_digit(peek(x, n + 1)))
+		n = digits(x, n + 1, 10, false);
+	size_t exponent = n + 1 + (peek(x, n + 1) == '+' || peek(x, n + 1) == '-');
+	if ((peek(x, n) | 32) == 'e' && is_digit(peek(x, exponent)))
+		n = digits(x, exponent, 10, false);
+	return n > whole ? n : 0;
+}
+
 static int lex_number(struct lexer *x)
 {
-	char copy[64];
-	size_t used = 0, n;
 	struct jinja_token *t;
-	char radix = (char)(peek(x, 1) | 32);
-	int base = peek(x, 0) != '0' ? 10 : radix == 'x' ? 16 : radix == 'o' ? 8 : radix == 'b' ? 2 : 10;
-	bool real = false, after_dot = x->at > 0 && x->text[x->at - 1] == '.';
-	if (base != 10) {
-		for (n = 2; is_name(peek(x, n)); n++)
-			;
-	} else {
-		n = digits(x, 0);
-		if (!after_dot && peek(x, n) == '.' && is_digit(peek(x, n + 1))) {
-			n = digits(x, n + 1);
-			real = true;
-		}
-		size_t exponent = n + 1 + (peek(x, n + 1) == '+' || peek(x, n + 1) == '-');
-		if (!after_dot && (peek(x, n) | 32) == 'e' && is_digit(peek(x, exponent))) {
-			n = digits(x, exponent);
-			real = true;
-		}
-	}
-	for (size_t i = 0; base == 10 && !real && peek(x, 0) == '0' && i < n; i++)
-		if (peek(x, i) != '0' && peek(x, i) != '_')
+	char radix = (char)(peek(x, 1) | 32), *end;
+	int base = peek(x, 0) != '0' ? 10
+		   : radix == 'x'    ? 16
+		   : radix == 'o'    ? 8
+		   : radix == 'b'    ? 2
+				     : 10;
+	size_t real = real_end(x), begin = 0, n = real, used = 0;
+	if (!real && base != 10 && digits(x, 2, base, true) > 2) {
+		begin = 2;
+		n = digits(x, 2, base, true);
+	} else if (!real) {
+		base = 10;
+		n = digits(x, 0, 10, false);
+		bool zeros = true;
+		for (size_t i = 0; i < n; i++)
+			zeros = zeros && (peek(x, i) == '0' || peek(x, i) == '_');
+		if (peek(x, 0) == '0' && !zeros)
 			return lex_fail(x, "a number that starts with 0");
-	for (size_t i = base == 10 ? 0 : 2; i < n; i++)
-		if (peek(x, i) != '_' && used + 1 < sizeof copy)
+	}
+	char *copy = jinja_alloc(x->j, n + 1, 1);
+	if (!copy)
+		return jinja_no_memory(x->j);
+	for (size_t i = begin; i < n; i++)
+		if (peek(x, i) != '_')
 			copy[used++] = peek(x, i);
-	copy[used] = '\0';
-	TRY(add(x, real ? T_FLOAT : T_INTEGER, &t));
-	char *end = copy;
-	errno = 0;
+	TRY(add(x, T_NUMBER, &t));
 	if (real)
-		t->number = strtod(copy, &end);
+		t->value = jinja_float(strtod(copy, &end), false);
 	else
-		t->integer = strtoll(copy, &end, base);
-	if (errno || !used || *end || used + 1 == sizeof copy || is_name(peek(x, n)))
-		return lex_fail(x, "a malformed number");
+		TRY(jinja_from_digits(x->j, copy, used, base, false, false, &t->value));
 	x->at += n;
 	return 0;
 }
@@ -185,12 +197,37 @@ static int hex_escape(const struct lexer *x, size_t at, int digits_wanted, uint3
 	*cp = 0;
 	for (int i = 0; i < digits_wanted; i++) {
 		char c = peek(x, at + (size_t)i);
-		int v = is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+		int v = is_digit(c)                          ? c - '0'
+			: (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+							     : -1;
 		if (v < 0)
 			return -1;
 		*cp = *cp << 4 | (uint32_t)v;
 	}
 	return *cp > 0x10FFFF || (*cp >= 0xD800 && *cp <= 0xDFFF) ? -1 : 0;
+}
+
+/* \N{name} at the backslash. */
+static size_t named_escape(const struct lexer *x, size_t at, char **to)
+{
+	const char *name = x->text + x->at + at + 3;
+	const char *close =
+		peek(x, at + 2) == '{' ? memchr(name, '}', x->len - x->at - at - 3) : NULL;
+	uint32_t cp = close ? jinja_named_character(name, (size_t)(close - name)) : 0;
+	if (!cp)
+		return 0;
+	*to += text_utf8_encode(cp, *to);
+	return (size_t)(close - name) + 4;
+}
+
+/* A backslash before what is beyond ASCII: Python escapes that first, and then reads its escape as
+ * the text that it is. */
+static size_t escaped_escape(const struct lexer *x, size_t at, char **to)
+{
+	uint32_t cp;
+	int n = text_utf8_decode(x->text + x->at + at + 1, x->len - x->at - at - 1, &cp);
+	*to += sprintf(*to, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+	return (size_t)n + 1;
 }
 
 /* One escape at the backslash x->at + at; the bytes it takes, 0 if malformed. */
@@ -207,6 +244,10 @@ static size_t lex_escape(const struct lexer *x, size_t at, char **to)
 	}
 	if (c == '\n')
 		return 2;
+	if (c == 'N')
+		return named_escape(x, at, to);
+	if ((unsigned char)c >= 0x80)
+		return escaped_escape(x, at, to);
 	if (wanted) {
 		if (hex_escape(x, at + 2, wanted, &cp) < 0)
 			return 0;
@@ -221,7 +262,7 @@ static size_t lex_escape(const struct lexer *x, size_t at, char **to)
 		return n;
 	}
 	*(*to)++ = '\\'; /* an unknown escape stays */
-	return c == 'N' ? 0 : 1;
+	return 1;
 }
 
 static int lex_string(struct lexer *x)
@@ -233,7 +274,7 @@ static int lex_string(struct lexer *x)
 		n += peek(x, n) == '\\' ? 2 : 1;
 	if (x->at + n >= x->len)
 		return lex_fail(x, "a string without an end");
-	char *bytes = jinja_alloc(x->j, n + 1, 1), *to = bytes; /* escapes never grow */
+	char *bytes = jinja_alloc(x->j, 4 * n + 1, 1), *to = bytes; /* \\é makes \\xe9 */
 	if (!bytes)
 		return jinja_no_memory(x->j);
 	TRY(add(x, T_STRING, &t));
@@ -244,7 +285,7 @@ static int lex_string(struct lexer *x)
 		}
 		size_t used = lex_escape(x, i, &to);
 		if (!used)
-			return lex_fail(x, "a malformed escape in a string");
+			return lex_fail(x, "an escape in a string that is malformed or not known");
 		i += used;
 	}
 	t->bytes = bytes;
@@ -257,8 +298,21 @@ static int lex_name(struct lexer *x)
 {
 	struct jinja_token *t;
 	size_t n = 0;
-	while (is_name(peek(x, n)))
-		n++;
+	uint32_t cp;
+	/* ASCII first: most names have nothing else */
+	for (int size; x->at + n < x->len; n += (size_t)size) {
+		char c = peek(x, n);
+		bool plain = is_digit(c) || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z');
+		size = plain ? 1 : text_utf8_decode(x->text + x->at + n, x->len - x->at - n, &cp);
+		if (!plain && ((unsigned char)c < 0x80 ||
+			       (!jinja_is_word(cp) &&
+				!jinja_is_identifier(x->text + x->at, n + (size_t)size))))
+			break;
+	}
+	if (!n)
+		return lex_fail(x, "an unexpected character in a tag");
+	if (!jinja_is_identifier(x->text + x->at, n))
+		return lex_fail(x, "a character that is in no name");
 	TRY(add(x, T_NAME, &t));
 	t->bytes = arena_copy(&x->j->arena, x->text + x->at, n);
 	t->len = n;
@@ -282,13 +336,19 @@ static int balance(struct lexer *x, char c)
 
 static int lex_operator(struct lexer *x)
 {
-	static const struct { const char *text; enum jinja_op op; } operators[] = {
-		{ "//", OP_FLOORDIV }, { "**", OP_POW }, { "==", OP_EQ }, { "!=", OP_NE }, { ">=", OP_GE },
-		{ "<=", OP_LE }, { "+", OP_ADD }, { "-", OP_SUB }, { "/", OP_DIV }, { "*", OP_MUL },
-		{ "%", OP_MOD }, { "~", OP_CONCAT }, { "[", OP_LBRACKET }, { "]", OP_RBRACKET },
-		{ "(", OP_LPAREN }, { ")", OP_RPAREN }, { "{", OP_LBRACE }, { "}", OP_RBRACE }, { ">", OP_GT },
-		{ "<", OP_LT }, { "=", OP_ASSIGN }, { ".", OP_DOT }, { ":", OP_COLON }, { "|", OP_PIPE },
-		{ ",", OP_COMMA },
+	static const struct {
+		const char *text;
+		enum jinja_op op;
+	} operators[] = {
+		{ "//", OP_FLOORDIV }, { "**", OP_POW },      { "==", OP_EQ },
+		{ "!=", OP_NE },       { ">=", OP_GE },       { "<=", OP_LE },
+		{ "+", OP_ADD },       { "-", OP_SUB },       { "/", OP_DIV },
+		{ "*", OP_MUL },       { "%", OP_MOD },       { "~", OP_CONCAT },
+		{ "[", OP_LBRACKET },  { "]", OP_RBRACKET },  { "(", OP_LPAREN },
+		{ ")", OP_RPAREN },    { "{", OP_LBRACE },    { "}", OP_RBRACE },
+		{ ">", OP_GT },        { "<", OP_LT },        { "=", OP_ASSIGN },
+		{ ".", OP_DOT },       { ":", OP_COLON },     { "|", OP_PIPE },
+		{ ",", OP_COMMA },     { ";", OP_SEMICOLON },
 	};
 	struct jinja_token *t;
 	for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
@@ -341,7 +401,8 @@ static int lex_tag(struct lexer *x, bool block)
 		char c = peek(x, 0);
 		if (is_digit(c))
 			TRY(lex_number(x));
-		else if (is_name(c))
+		else if (c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+			 (unsigned char)c >= 0x80)
 			TRY(lex_name(x));
 		else if (c == '\'' || c == '"')
 			TRY(lex_string(x));

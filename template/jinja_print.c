@@ -1,5 +1,5 @@
-/* Values as text: str, repr, json.dumps, and dates. Origins: a container that holds any data is
- * printed as data. */
+/* Values as text: str, repr and ascii, and the walk that JSON shares. Origins: a container that
+ * holds any data is printed as data. */
 #include "template/jinja.h"
 
 #include "base/text.h"
@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utf8proc.h>
 
 /* Python's repr: the fewest digits that read back as the same number, an exponent from 1e16 and
  * below 1e-4. */
-static void print_float(double d, char out[64])
+void jinja_print_float(double d, char out[64])
 {
 	char digits[32];
 	if (isnan(d) || isinf(d)) {
@@ -34,37 +33,9 @@ static void print_float(double d, char out[64])
 	snprintf(out, 64, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
 }
 
-static void put(struct buf *out, const char *text)
-{
-	buf_add_text(out, text);
-}
+/* ---- scalars ---- */
 
-/* ---- walking containers without recursion ---- */
-
-struct place {
-	const struct jinja_value *v;
-	size_t index;
-};
-/* A way to write values (repr or JSON); index counts the children of a container from 0. */
-struct printer {
-	struct jinja *j;
-	struct buf out;
-	bool data;  /* anything printed was data */
-	const struct jinja_json_style *json; /* NULL: repr */
-	int depth;
-};
-
-static size_t children(const struct jinja_value *v)
-{
-	return v->kind == J_DICT ? v->dict->count : v->list->count;
-}
-
-static bool is_container(const struct jinja_value *v)
-{
-	return v->kind >= J_LIST && v->kind <= J_VIEW && v->kind != J_RANGE;
-}
-
-static void repr_string(struct printer *p, const struct jinja_text *t)
+static void repr_string(struct jinja_printer *p, const struct jinja_text *t)
 {
 	char quote = memchr(t->bytes, '\'', t->len) && !memchr(t->bytes, '"', t->len) ? '"' : '\'';
 	buf_add_byte(&p->out, (unsigned char)quote);
@@ -76,185 +47,313 @@ static void repr_string(struct printer *p, const struct jinja_text *t)
 		if (cp == (unsigned char)quote || cp == '\\')
 			buf_printf(&p->out, "\\%c", (char)cp);
 		else if (cp == '\n' || cp == '\r' || cp == '\t')
-			put(&p->out, cp == '\n' ? "\\n" : cp == '\r' ? "\\r" : "\\t");
+			buf_add_text(&p->out, cp == '\n' ? "\\n" : cp == '\r' ? "\\r" : "\\t");
 		else if (shown)
 			buf_add(&p->out, t->bytes + at, n);
 		else
-			buf_printf(&p->out, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+			buf_printf(&p->out,
+				   cp < 0x100     ? "\\x%02x"
+				   : cp < 0x10000 ? "\\u%04x"
+						  : "\\U%08x",
+				   cp);
 		at += n;
 	}
 	buf_add_byte(&p->out, (unsigned char)quote);
 }
 
-static void repr_markup(struct printer *p, const struct jinja_text *t)
+static void repr_bytes(struct jinja_printer *p, const struct jinja_text *t)
 {
-	put(&p->out, "Markup(");
-	repr_string(p, t);
-	put(&p->out, ")");
-}
-
-static void json_quoted(struct printer *p, const struct jinja_text *t)
-{
-	static const char from[] = "\"\\\b\f\n\r\t", made[] = "\"\\bfnrt";
-	buf_add_byte(&p->out, '"');
-	for (size_t at = 0; at < t->len;) {
-		uint32_t cp;
-		size_t n = (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		const char *simple = cp && cp < 0x80 ? strchr(from, (int)cp) : NULL;
-		if (simple)
-			buf_printf(&p->out, "\\%c", made[simple - from]);
-		else if (cp < 0x20 || (p->json->ascii && cp > 0x7E && cp < 0x10000 && cp != 0x7F))
-			buf_printf(&p->out, "\\u%04x", cp);
-		else if (p->json->ascii && cp >= 0x10000)
-			buf_printf(&p->out, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
-			           0xDC00 + ((cp - 0x10000) & 0x3FF));
+	char quote = memchr(t->bytes, '\'', t->len) && !memchr(t->bytes, '"', t->len) ? '"' : '\'';
+	buf_printf(&p->out, "b%c", quote);
+	for (size_t i = 0; i < t->len; i++) {
+		unsigned char c = (unsigned char)t->bytes[i];
+		if (c == (unsigned char)quote || c == '\\')
+			buf_printf(&p->out, "\\%c", c);
+		else if (c == '\n' || c == '\r' || c == '\t')
+			buf_add_text(&p->out, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
 		else
-			buf_add(&p->out, t->bytes + at, n);
-		at += n;
+			buf_printf(&p->out, c < ' ' || c > '~' ? "\\x%02x" : "%c", c);
 	}
-	buf_add_byte(&p->out, '"');
+	buf_add_byte(&p->out, (unsigned char)quote);
 }
 
-static int print_scalar(struct printer *p, const struct jinja_value *v)
+static void repr_range(struct jinja_printer *p, const struct jinja_range *r)
+{
+	buf_printf(&p->out, "range(%lld, %lld", (long long)r->start, (long long)r->stop);
+	if (r->step != 1)
+		buf_printf(&p->out, ", %lld", (long long)r->step);
+	buf_add_byte(&p->out, ')');
+}
+
+/* Objects whose text has no address in it. */
+static int repr_object(struct jinja_printer *p, const struct jinja_value *v)
+{
+	int64_t length;
+	switch (v->kind) {
+	case J_MACRO:
+		if (v->macro->name)
+			buf_printf(&p->out, "<Macro '%s'>", v->macro->name);
+		else
+			buf_add_text(&p->out, "<Macro anonymous>");
+		return 0;
+	case J_LOOP:
+		TRY(jinja_loop_length(p->j, v->loop, &length));
+		buf_printf(&p->out, "<LoopContext %lld/%lld>", (long long)v->loop->index0 + 1,
+			   (long long)length);
+		return 0;
+	case J_SELF:
+		buf_add_text(&p->out, "<TemplateReference None>");
+		return 0;
+	case J_FUNCTION:
+		if (!v->function->shown)
+			break;
+		buf_add_text(&p->out, v->function->shown);
+		return 0;
+	default:
+		break;
+	}
+	return jinja_refuse(p->j, "the text of a %s", jinja_type_name(v));
+}
+
+int jinja_print_repr_scalar(struct jinja_printer *p, const struct jinja_value *v)
 {
 	char number[64];
-	bool json = p->json != NULL;
-	p->data = p->data || v->data || (v->kind == J_STR && jinja_text_data(v->text));
-	TRY(jinja_charge(p->j, v->kind == J_STR ? 1 + v->text->len / 16 : 1));
 	switch (v->kind) {
-	case J_NONE: put(&p->out, json ? "null" : "None"); return 0;
-	case J_BOOL:
-		put(&p->out, json ? (v->boolean ? "true" : "false") : v->boolean ? "True" : "False");
+	case J_NONE:
+		buf_add_text(&p->out, "None");
 		return 0;
-	case J_INT: buf_printf(&p->out, "%lld", (long long)v->integer); return 0;
+	case J_BOOL:
+		buf_add_text(&p->out, v->boolean ? "True" : "False");
+		return 0;
+	case J_INT:
+	case J_BIG:
+		return jinja_digits(p->j, v, 10, &p->out);
 	case J_FLOAT:
-		print_float(v->number, number);
-		if (json && !isfinite(v->number))
-			strcpy(number, isnan(v->number) ? "NaN" : v->number < 0 ? "-Infinity" : "Infinity");
-		put(&p->out, number);
+		jinja_print_float(v->number, number);
+		buf_add_text(&p->out, number);
 		return 0;
 	case J_STR:
-		if (json)
-			json_quoted(p, v->text);
-		else if (v->text->markup)
-			repr_markup(p, v->text);
-		else
-			repr_string(p, v->text);
+		if (v->text->markup)
+			buf_add_text(&p->out, "Markup(");
+		repr_string(p, v->text);
+		if (v->text->markup)
+			buf_add_byte(&p->out, ')');
 		return 0;
+	case J_BYTES:
+		repr_bytes(p, v->text);
+		return 0;
+	case J_MISSING:
 	case J_UNDEFINED:
-		if (json)
-			return jinja_fail(p->j, "'%.60s' is undefined: it has no JSON form", v->name);
-		put(&p->out, "Undefined");
+		buf_add_text(&p->out, "Undefined");
 		return 0;
 	case J_RANGE:
-		if (json)
-			return jinja_fail(p->j, "Object of type range is not JSON serializable");
-		if (!v->list->shown)
-			return jinja_refuse(p->j, "the text of a slice of a range");
-		put(&p->out, v->list->shown);
+		repr_range(p, v->range);
 		return 0;
-	default: return jinja_refuse(p->j, "the text of a %s", jinja_type_name(v));
+	default:
+		return repr_object(p, v);
 	}
 }
 
-static void json_newline(struct printer *p, int depth)
+static int print_scalar(struct jinja_printer *p, const struct jinja_value *v)
 {
-	if (p->json && p->json->indent >= 0) {
-		buf_add_byte(&p->out, '\n');
-		for (int i = 0; i < p->json->indent * depth; i++)
-			buf_add_byte(&p->out, ' ');
+	p->data = p->data || jinja_has_data(v);
+	TRY(jinja_charge(p->j, v->kind == J_STR || v->kind == J_BYTES ? 1 + v->text->len / 16 : 1));
+	return p->json ? jinja_print_json_scalar(p, v) : jinja_print_repr_scalar(p, v);
+}
+
+/* ---- walking containers without recursion ---- */
+
+struct place {
+	struct jinja_value v;
+	size_t index;            /* of the child that is next */
+	struct jinja_value part; /* a pair that the walk made */
+};
+
+static bool is_container(const struct jinja_printer *p, const struct jinja_value *v)
+{
+	return v->kind == J_LIST || v->kind == J_TUPLE || v->kind == J_DICT ||
+	       (!p->json && (v->kind == J_VIEW || v->kind == J_NAMESPACE));
+}
+
+static size_t children(const struct jinja_value *v)
+{
+	return v->kind == J_DICT || v->kind == J_NAMESPACE ? v->dict->count
+	       : v->kind == J_VIEW                         ? v->view->dict->count
+							   : v->list->count;
+}
+
+static void json_newline(struct jinja_printer *p, int depth)
+{
+	if (!p->json || !p->json->indent)
+		return;
+	buf_add_byte(&p->out, '\n');
+	for (int i = 0; i < depth; i++)
+		buf_add_text(&p->out, p->json->indent);
+}
+
+static const char *opening_of(const struct jinja_printer *p, const struct jinja_value *v)
+{
+	static const char *const views[] = { "dict_keys([", "dict_values([", "dict_items([" };
+	switch (v->kind) {
+	case J_VIEW:
+		return views[v->view->of];
+	case J_NAMESPACE:
+		return "<Namespace {";
+	case J_DICT:
+		return "{";
+	case J_TUPLE:
+		return p->json ? "[" : "(";
+	default:
+		return "[";
 	}
+}
+
+static void print_closing(struct jinja_printer *p, const struct jinja_value *v, int depth)
+{
+	if (children(v))
+		json_newline(p, depth);
+	if (v->kind == J_TUPLE && !p->json)
+		buf_add_text(&p->out, v->list->count == 1 ? ",)" : ")");
+	else
+		buf_add_text(&p->out, v->kind == J_DICT        ? "}"
+				      : v->kind == J_VIEW      ? "])"
+				      : v->kind == J_NAMESPACE ? "}>"
+							       : "]");
 }
 
 /* Keys of JSON objects are strings: Python writes scalar keys as strings. */
-static int print_key(struct printer *p, const struct jinja_value *key)
+static int print_json_key(struct jinja_printer *p, const struct jinja_value *key)
 {
-	bool quoted = p->json && key->kind != J_STR;
-	if (quoted && key->kind > J_STR)
+	bool quoted = key->kind != J_STR;
+	if (quoted && !jinja_is_number(key) && key->kind != J_NONE)
 		return jinja_fail(p->j, "keys must be str, int, float, bool or None, not %s",
-		                  jinja_type_name(key));
-	if (is_container(key))
-		return jinja_refuse(p->j, "the text of a dictionary with a %s as key", jinja_type_name(key));
+				  jinja_type_name(key));
 	if (quoted)
 		buf_add_byte(&p->out, '"');
 	TRY(print_scalar(p, key));
 	if (quoted)
 		buf_add_byte(&p->out, '"');
-	put(&p->out, p->json ? p->json->key : ": ");
 	return 0;
 }
 
-static int print_opening(struct printer *p, const struct jinja_value *v)
+/* A key that is a tuple: its text by itself. It nests no deeper than the values that hold it. */
+static int print_key(struct jinja_printer *p, const struct jinja_value *key)
 {
-	if (v->kind == J_VIEW && p->json)
-		return jinja_fail(p->j, "Object of type %s is not JSON serializable", v->list->shown);
-	p->data = p->data || v->data;
-	if (v->kind == J_VIEW) {
-		put(&p->out, v->list->shown);
-		put(&p->out, "(");
+	struct jinja_value text;
+	if (p->json)
+		TRY(print_json_key(p, key));
+	else if (!is_container(p, key))
+		TRY(print_scalar(p, key));
+	if (!p->json && is_container(p, key)) {
+		if (++p->j->depth > JINJA_EVAL_DEPTH)
+			return jinja_fail(p->j, "values nest deeper than %d", JINJA_VALUE_DEPTH);
+		TRY(jinja_repr(p->j, key, &text));
+		p->j->depth--;
+		p->data = p->data || jinja_text_data(text.text);
+		buf_add(&p->out, text.text->bytes, text.text->len);
 	}
-	put(&p->out, v->kind == J_DICT ? "{" : v->kind == J_TUPLE && !p->json ? "(" : "[");
+	buf_add_text(&p->out, p->json ? p->json->key : ": ");
 	return 0;
 }
 
-static void print_closing(struct printer *p, const struct jinja_value *v, int depth)
+/* The i-th child, its key printed. */
+static int next_child(struct jinja_printer *p, struct place *at, size_t i,
+		      const struct jinja_value **out)
 {
-	if (children(v))
-		json_newline(p, depth);
-	if (v->kind == J_TUPLE && !p->json)
-		put(&p->out, v->list->count == 1 ? ",)" : ")");
-	else
-		put(&p->out, v->kind == J_DICT ? "}" : "]");
-	if (v->kind == J_VIEW)
-		put(&p->out, ")");
+	struct jinja_value *v = &at->v;
+	const struct jinja_dict *d = v->kind == J_VIEW ? v->view->dict : v->dict;
+	if (v->kind == J_DICT || v->kind == J_NAMESPACE) {
+		TRY(print_key(p, &d->key[i]));
+		*out = &d->value[i];
+	} else if (v->kind != J_VIEW) {
+		*out = &v->list->at[i];
+	} else if (v->view->of == JINJA_ITEMS) {
+		TRY(jinja_pair(p->j, d->key[i], d->value[i], &at->part));
+		*out = &at->part;
+	} else {
+		*out = v->view->of == JINJA_KEYS ? &d->key[i] : &d->value[i];
+	}
+	return 0;
 }
 
-static int print_tree(struct printer *p, const struct jinja_value *root)
+int jinja_print_tree(struct jinja_printer *p, const struct jinja_value *root)
 {
 	struct place stack[JINJA_VALUE_DEPTH];
 	int depth = 0;
-	if (!is_container(root))
+	if (!is_container(p, root))
 		return print_scalar(p, root);
-	stack[depth++] = (struct place){ root, 0 };
-	TRY(print_opening(p, root));
+	stack[depth++] = (struct place){ .v = *root };
+	p->data = p->data || root->data;
+	buf_add_text(&p->out, opening_of(p, root));
 	while (depth) {
 		struct place *at = &stack[depth - 1];
+		const struct jinja_value *child;
 		size_t i = at->index++;
 		if (p->out.len > JINJA_STRING_BYTES)
-			return jinja_fail(p->j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
-		if (i == children(at->v)) {
-			print_closing(p, at->v, --depth);
+			return jinja_fail_long(p->j);
+		if (i == children(&at->v)) {
+			print_closing(p, &at->v, --depth);
 			continue;
 		}
 		if (i)
-			put(&p->out, p->json ? p->json->item : ", ");
+			buf_add_text(&p->out, p->json ? p->json->item : ", ");
 		json_newline(p, depth);
-		if (at->v->kind == J_DICT)
-			TRY(print_key(p, &at->v->dict->key[i]));
-		const struct jinja_value *v = at->v->kind == J_DICT ? &at->v->dict->value[i] :
-		    &at->v->list->at[i];
-		if (!is_container(v)) {
-			TRY(print_scalar(p, v));
+		TRY(next_child(p, at, i, &child));
+		if (!is_container(p, child)) {
+			TRY(print_scalar(p, child));
 			continue;
 		}
 		if (depth == JINJA_VALUE_DEPTH)
 			return jinja_fail(p->j, "values nest deeper than %d", JINJA_VALUE_DEPTH);
-		stack[depth++] = (struct place){ v, 0 };
-		TRY(print_opening(p, v));
+		stack[depth++] = (struct place){ .v = *child };
+		p->data = p->data || child->data;
+		buf_add_text(&p->out, opening_of(p, child));
 	}
 	return 0;
 }
 
-int jinja_repr(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
+/* ---- str, repr, ascii ---- */
+
+static int print_repr(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
 {
-	struct printer p = { .j = j };
-	int rc = print_tree(&p, v);
+	struct jinja_printer p = { .j = j };
+	int rc = jinja_print_tree(&p, v);
 	if (rc == 0)
 		jinja_put(o, p.out.bytes, p.out.len, p.data);
 	if (rc == 0 && p.out.failed)
 		rc = jinja_no_memory(j);
 	buf_free(&p.out);
 	return rc;
+}
+
+int jinja_repr(struct jinja *j, const struct jinja_value *v, struct jinja_value *out)
+{
+	struct jinja_out o = { 0 };
+	int rc = print_repr(j, v, &o);
+	return jinja_out_done(j, rc, &o, out);
+}
+
+int jinja_ascii(struct jinja *j, const struct jinja_value *v, struct jinja_value *out)
+{
+	struct jinja_out o = { 0 };
+	TRY(jinja_repr(j, v, out));
+	const struct jinja_text *t = out->text;
+	for (size_t at = 0; at < t->len;) {
+		uint32_t cp;
+		char escape[16];
+		size_t n = (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
+		int len = snprintf(escape, sizeof escape,
+				   cp < 0x100     ? "\\x%02x"
+				   : cp < 0x10000 ? "\\u%04x"
+						  : "\\U%08x",
+				   cp);
+		if (cp < 0x80)
+			jinja_put_text(&o, t, at, at + n);
+		else
+			jinja_put(&o, escape, (size_t)len, t->origin ? t->origin[at] : t->data);
+		at += n;
+	}
+	return jinja_out_take(j, &o, out);
 }
 
 int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *o)
@@ -266,7 +365,7 @@ int jinja_print(struct jinja *j, const struct jinja_value *v, struct jinja_out *
 	}
 	if (v->kind == J_UNDEFINED)
 		return 0;
-	return jinja_repr(j, v, o);
+	return print_repr(j, v, o);
 }
 
 int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jinja_text **out)
@@ -278,102 +377,14 @@ int jinja_to_text(struct jinja *j, const struct jinja_value *v, const struct jin
 		return 0;
 	}
 	int rc = jinja_print(j, v, &o);
-	if (rc < 0) {
-		jinja_out_free(&o);
-		return rc;
-	}
-	TRY(jinja_out_take(j, &o, &made));
+	TRY(jinja_out_done(j, rc, &o, &made));
 	*out = made.text;
 	return 0;
 }
 
-/* ---- JSON ---- */
-
-/* A copy with the keys of every dictionary in order; depth-checked. */
-static int sort_keys(struct jinja *j, const struct jinja_value *v, int depth,
-                     struct jinja_value *out)
+int jinja_to_markup(struct jinja *j, const struct jinja_value *v, struct jinja_value *out)
 {
-	*out = *v;
-	if (depth > JINJA_VALUE_DEPTH)
-		return jinja_fail(j, "values nest deeper than %d", JINJA_VALUE_DEPTH);
-	if (!is_container(v))
-		return 0;
-	if (v->kind != J_DICT) {
-		TRY(jinja_list_new(j, v->kind, out));
-		for (size_t i = 0; i < v->list->count; i++) {
-			struct jinja_value child;
-			TRY(sort_keys(j, &v->list->at[i], depth + 1, &child));
-			TRY(jinja_list_add(j, out->list, child));
-		}
-		return 0;
-	}
-	TRY(jinja_dict_new(j, J_DICT, out));
-	for (size_t i = 0; i < v->dict->count; i++) {
-		struct jinja_dict *d = out->dict;
-		struct jinja_value key = v->dict->key[i], child;
-		int order = 0;
-		TRY(sort_keys(j, &v->dict->value[i], depth + 1, &child));
-		TRY(jinja_dict_set(j, d, key, child));
-		for (size_t k = d->count - 1; k > 0; k--) { /* insertion: dictionaries are short */
-			TRY(jinja_order(j, &d->key[k - 1], &key, &order, 0));
-			if (order <= 0)
-				break;
-			struct jinja_value other = d->value[k - 1];
-			d->key[k] = d->key[k - 1];
-			d->value[k] = other;
-			d->key[k - 1] = key;
-			d->value[k - 1] = child;
-		}
-	}
-	return 0;
-}
-
-int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinja_json_style *s,
-                 struct jinja_value *out)
-{
-	struct printer p = { .j = j, .json = s };
-	struct jinja_out o = { 0 };
-	struct jinja_value sorted = *v;
-	if (s->sort_keys)
-		TRY(sort_keys(j, v, 0, &sorted));
-	int rc = print_tree(&p, &sorted);
-	if (rc == 0 && p.out.failed)
-		rc = jinja_no_memory(j);
-	if (rc == 0) {
-		jinja_put(&o, p.out.bytes, p.out.len, p.data);
-		rc = jinja_out_take(j, &o, out);
-	}
-	buf_free(&p.out);
-	return rc;
-}
-
-/* ---- dates ---- */
-
-int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinja_value *out)
-{
-	static const char known[] = "aAbBcdeDFHIjmMnpRStTuUwWxXyYZ%";
-	int64_t seconds = j->now_us / 1000000 - (j->now_us % 1000000 < 0);
-	time_t when = (time_t)seconds;
-	struct tm tm;
-	struct jinja_out o = { 0 };
-	if (!gmtime_r(&when, &tm))
-		return jinja_fail(j, "the clock is out of range");
-	for (size_t i = 0; i < format->len; i++) {
-		char directive[4] = { '%' }, text[64];
-		size_t n = 1;
-		if (format->bytes[i] != '%' || i + 1 == format->len) {
-			jinja_put_text(&o, format, i, i + 1);
-			continue;
-		}
-		if (format->bytes[i + 1] == '-' && i + 2 < format->len)
-			directive[n++] = format->bytes[++i];
-		directive[n] = format->bytes[++i];
-		if (!strchr(known, directive[n]) || !directive[n]) {
-			jinja_out_free(&o);
-			return jinja_refuse(j, "strftime_now with %%%c", directive[n]);
-		}
-		size_t len = strftime(text, sizeof text, directive, &tm);
-		jinja_put(&o, text, directive[n] == 'Z' ? 0 : len, jinja_text_data(format)); /* a naive time */
-	}
-	return jinja_out_take(j, &o, out);
+	const struct jinja_text *t;
+	TRY(jinja_to_text(j, v, &t));
+	return jinja_escape(j, t, out);
 }

@@ -1,4 +1,4 @@
-/* Statements, scopes and macros; and the entry point. */
+/* Statements, frames, and the entry point. */
 #include "template/jinja.h"
 #include "template/template.h"
 
@@ -28,14 +28,15 @@ int(jinja_refuse)(struct jinja *j, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	return err_set(j->e, ERR_UNSUPPORTED, "template line %d: not available in this version: %s",
-	               j->line, text);
+		       j->line, text);
 }
 
 int jinja_charge(struct jinja *j, uint64_t steps)
 {
 	j->steps += steps;
-	return j->steps <= JINJA_STEPS_MAX ? 0 : jinja_fail(j, "more than %u steps of evaluation",
-	                                                    JINJA_STEPS_MAX);
+	return j->steps <= JINJA_STEPS_MAX
+		       ? 0
+		       : jinja_fail(j, "more than %u steps of evaluation", JINJA_STEPS_MAX);
 }
 
 void *jinja_alloc(struct jinja *j, size_t count, size_t size)
@@ -58,103 +59,138 @@ static int enter(struct jinja *j, const struct jinja_node *n)
 	return jinja_charge(j, 1);
 }
 
-/* ---- variables ---- */
+/* ---- frames ---- */
 
-static int push_frame(struct jinja *j, struct jinja_frame *outer)
+static struct jinja_value *slot_of(struct jinja_frame *f, struct jinja_place place)
 {
-	struct jinja_frame *f = jinja_alloc(j, 1, sizeof *f);
-	if (!f)
-		return jinja_no_memory(j);
+	for (unsigned hops = place.hops; hops; hops--)
+		f = f->outer;
+	return &f->slot[place.slot];
+}
+
+struct jinja_value *jinja_slot(struct jinja *j, struct jinja_place place)
+{
+	return slot_of(j->frame, place);
+}
+
+void jinja_refresh(struct jinja_frame *f)
+{
+	for (unsigned i = 0; i < f->scope->count; i++) {
+		const struct jinja_symbol *x = &f->scope->at[i];
+		static const struct jinja_value missing = { .kind = J_MISSING };
+		switch (x->load) {
+		case 1:
+			f->slot[i] = x->name->value;
+			break; /* LOAD_RESOLVE */
+		case 2:
+			f->slot[i] = *slot_of(f->outer, x->outer);
+			break; /* LOAD_ALIAS */
+		default:
+			f->slot[i] = missing;
+			break;
+		}
+	}
+}
+
+int jinja_enter(struct jinja *j, struct jinja_scope *scope, struct jinja_frame *outer)
+{
+	struct jinja_frame *f = scope->spare;
+	if (f) {
+		scope->spare = f->next;
+	} else {
+		f = jinja_alloc(j, 1, sizeof *f);
+		if (f)
+			f->slot = jinja_alloc(j, scope->count + 1, sizeof *f->slot);
+		if (!f || !f->slot)
+			return jinja_no_memory(j);
+		f->scope = scope;
+	}
 	f->outer = outer;
+	TRY(jinja_charge(j, scope->count / 8));
+	jinja_refresh(f);
 	j->frame = f;
 	return 0;
 }
 
-/* Leave the innermost frame. Its memory is reused, since loops make a frame for each iteration. */
-static void pop_frame(struct jinja *j, struct jinja_frame *outer)
+void jinja_leave(struct jinja *j, struct jinja_frame *before)
 {
 	struct jinja_frame *f = j->frame;
-	while (f->first && !f->captured) {
-		struct jinja_variable *x = f->first;
-		f->first = x->next;
-		x->next = j->unused;
-		j->unused = x;
+	if (!f->captured) {
+		f->next = f->scope->spare;
+		f->scope->spare = f;
 	}
-	j->frame = outer;
+	j->frame = before;
 }
 
-int jinja_set(struct jinja *j, const char *name, struct jinja_value v)
+void jinja_capture(struct jinja *j)
 {
-	uint64_t steps = 0;
-	struct jinja_variable *x = j->frame->first;
-	for (; x && strcmp(x->name, name) != 0; x = x->next)
-		steps++;
-	TRY(jinja_charge(j, steps / 8));
-	if (!x) {
-		x = j->unused;
-		if (x)
-			j->unused = x->next;
-		else if (!(x = jinja_alloc(j, 1, sizeof *x)))
-			return jinja_no_memory(j);
-		x->name = name;
-		x->next = j->frame->first;
-		j->frame->first = x;
-	}
-	x->value = v;
-	return 0;
+	for (struct jinja_frame *f = j->frame; f && !f->captured; f = f->outer)
+		f->captured = true;
 }
 
-int jinja_lookup(struct jinja *j, const char *name, struct jinja_value *out)
-{
-	uint64_t steps = 0;
-	for (const struct jinja_frame *f = j->frame; f; f = f->outer)
-		for (const struct jinja_variable *x = f->first; x; x = x->next, steps++)
-			if (strcmp(x->name, name) == 0) {
-				*out = x->value;
-				return jinja_charge(j, steps / 8);
-			}
-	/* what a template sets itself is harmless; anything else of this form is Python's */
-	if (name[0] == '_' && name[1] == '_')
-		return jinja_refuse(j, "the name %.40s: names may not start with __", name);
-	if (strcmp(name, "self") == 0) /* the template's blocks, of which there are none */
-		return jinja_dict_new(j, J_NAMESPACE, out);
-	const struct jinja_callable *function = jinja_function_find(name);
-	*out = function ? (struct jinja_value){ .kind = J_FUNCTION, .function = function } :
-	    jinja_undefined(name);
-	return jinja_charge(j, steps / 8);
-}
+/* ---- assignment ---- */
 
-static int assign_attribute(struct jinja *j, const struct jinja_node *target,
-                            const struct jinja_value *v)
+static int set_attribute(struct jinja *j, const struct jinja_node *target,
+			 const struct jinja_value *v)
 {
-	struct jinja_value of, key;
-	TRY(jinja_lookup(j, target->a->name, &of));
-	if (of.kind != J_NAMESPACE)
+	const struct jinja_value *of = jinja_slot(j, target->a->place);
+	struct jinja_value key;
+	if (of->kind != J_NAMESPACE)
 		return jinja_fail(j, "cannot assign attribute on non-namespace object");
 	TRY(jinja_str(j, target->name, strlen(target->name), false, &key));
-	return jinja_dict_set(j, of.dict, key, *v);
+	return jinja_dict_set(j, of->dict, key, *v);
 }
 
 int jinja_assign(struct jinja *j, const struct jinja_node *target, const struct jinja_value *v)
 {
 	struct jinja_list *items;
 	size_t i = 0;
-	if (target->kind == N_NAME)
-		return jinja_set(j, target->name, *v);
+	if (target->kind == N_NAME) {
+		*jinja_slot(j, target->place) = *v;
+		return 0;
+	}
 	if (target->kind == N_ATTRIBUTE)
-		return assign_attribute(j, target, v);
+		return set_attribute(j, target, v);
 	TRY(jinja_items(j, v, &items));
-	for (const struct jinja_node *n = target->list; n; n = n->next, i++) {
+	TRY(jinja_charge(j, 1));
+	for (const struct jinja_node *n = target->list; n; n = n->next, i++)
 		if (i >= items->count)
 			return jinja_fail(j, "not enough values to unpack (got %zu)", items->count);
-		TRY(jinja_set(j, n->name, items->at[i]));
-	}
-	return i == items->count ? 0 : jinja_fail(j, "too many values to unpack (expected %zu)", i);
+	if (i != items->count)
+		return jinja_fail(j, "too many values to unpack (expected %zu)", i);
+	i = 0;
+	for (const struct jinja_node *n = target->list; n; n = n->next)
+		TRY(jinja_assign(j, n, &items->at[i++]));
+	return 0;
 }
 
-/* ---- statements ---- */
+/* What the top level sets is seen by blocks. */
+static void export_target(struct jinja *j, const struct jinja_node *target)
+{
+	if (target->kind == N_NAME)
+		target->symbol->value = *jinja_slot(j, target->place);
+	for (const struct jinja_node *n = target->kind == N_TUPLE ? target->list : NULL; n;
+	     n = n->next)
+		export_target(j, n);
+}
 
-static int check_output(struct jinja *j)
+static int assign_statement(struct jinja *j, const struct jinja_node *n,
+			    const struct jinja_value *v)
+{
+	TRY(jinja_assign(j, n->a, v));
+	if (n->flags & JINJA_EXPORTED)
+		export_target(j, n->a);
+	return 0;
+}
+
+/* ---- output ---- */
+
+bool jinja_escapes(const struct jinja *j)
+{
+	return j->lexical & JINJA_VOLATILE ? j->autoescape : j->lexical & JINJA_ESCAPED;
+}
+
+int jinja_check_output(struct jinja *j)
 {
 	if (j->out->text.failed || j->out->origin.failed)
 		return jinja_no_memory(j);
@@ -163,19 +199,61 @@ static int check_output(struct jinja *j)
 	return 0;
 }
 
+/* Whether Jinja's compiler knows the expression's value; applied: with filters and tests in it. */
+static bool is_constant(const struct jinja_node *n, bool applied)
+{
+	const struct jinja_node *one[] = { n->a, n->b, n->c, n->d };
+	if (n->kind == N_NAME || n->kind == N_CALL || n->kind == N_SPREAD ||
+	    n->kind == N_SPREAD_NAMED || (!applied && (n->kind == N_FILTER || n->kind == N_TEST)))
+		return false;
+	for (int i = 0; i < 4; i++)
+		if (one[i] && !is_constant(one[i], applied))
+			return false;
+	for (const struct jinja_node *m = n->list; m; m = m->next)
+		if (!is_constant(m, applied))
+			return false;
+	return true;
+}
+
+/* A constant is made text when the template is compiled: a volatile setting is not known then. */
 static int run_print(struct jinja *j, const struct jinja_node *n)
 {
-	struct jinja_value v;
-	TRY(jinja_eval(j, n->a, &v));
-	TRY(jinja_print(j, &v, j->out));
-	return check_output(j);
+	for (const struct jinja_node *m = n->list; m; m = m->next) {
+		struct jinja_value v;
+		TRY(jinja_eval(j, m, &v));
+		bool early = j->lexical & JINJA_VOLATILE && is_constant(m, false);
+		if (early ? j->lexical & JINJA_ESCAPED : jinja_escapes(j))
+			TRY(jinja_to_markup(j, &v, &v));
+		TRY(jinja_print(j, &v, j->out));
+	}
+	return jinja_check_output(j);
 }
 
 static int run_data(struct jinja *j, const struct jinja_node *n)
 {
 	jinja_put_text(j->out, n->value.text, 0, n->value.text->len);
-	return check_output(j);
+	return jinja_check_output(j);
 }
+
+int jinja_print_block(struct jinja *j, const struct jinja_value *v)
+{
+	if (v->kind != J_STR)
+		return jinja_fail(j, "a block made a value of type '%s', not a string",
+				  jinja_type_name(v));
+	TRY(jinja_print(j, v, j->out));
+	return jinja_check_output(j);
+}
+
+int jinja_run_captured(struct jinja *j, const struct jinja_node *list, struct jinja_value *out)
+{
+	struct jinja_out made = { 0 }, *before = j->out;
+	j->out = &made;
+	int rc = jinja_run(j, list);
+	j->out = before;
+	return jinja_out_done(j, rc, &made, out);
+}
+
+/* ---- loops ---- */
 
 static int run_if(struct jinja *j, const struct jinja_node *n)
 {
@@ -189,68 +267,146 @@ static int run_if(struct jinja *j, const struct jinja_node *n)
 	return 0;
 }
 
-/* The items for which the loop's own condition holds. */
-static int select_items(struct jinja *j, const struct jinja_node *n, struct jinja_list **items)
+/* The next item for which the loop's own condition holds. */
+struct condition {
+	const struct jinja_node *node;
+	struct jinja_frame *frame; /* of the condition */
+	unsigned char lexical;
+};
+
+static int next_that_holds(struct jinja *j, struct jinja_iter *it, struct jinja_value *out)
 {
-	struct jinja_value kept, v;
-	struct jinja_frame *outer = j->frame;
-	if (!n->c)
-		return 0;
-	TRY(jinja_list_new(j, J_LIST, &kept));
-	for (size_t i = 0; i < (*items)->count; i++) {
-		TRY(push_frame(j, outer));
-		TRY(jinja_assign(j, n->a, &(*items)->at[i]));
-		TRY(jinja_eval(j, n->c, &v));
-		if (jinja_truth(&v))
-			TRY(jinja_list_add(j, kept.list, (*items)->at[i]));
+	const struct condition *c = it->more;
+	struct jinja_frame *before = j->frame;
+	unsigned char lexical = j->lexical;
+	struct jinja_value v;
+	for (bool holds = false; !holds; holds = jinja_truth(&v)) {
+		int more = jinja_next(j, it->from, out);
+		if (more != 1)
+			return more;
+		j->frame = c->frame;
+		j->lexical = c->lexical;
+		TRY(jinja_assign(j, c->node->a, out));
+		TRY(jinja_eval(j, c->node->c, &v));
+		j->frame = before;
+		j->lexical = lexical;
 	}
-	j->frame = outer;
-	*items = kept.list;
+	return 1;
+}
+
+static int add_condition(struct jinja *j, const struct jinja_node *n, struct jinja_iter **it)
+{
+	struct jinja_frame *outer = j->frame;
+	struct jinja_iter *from = *it;
+	struct condition *c = jinja_alloc(j, 1, sizeof *c);
+	if (!c)
+		return jinja_no_memory(j);
+	TRY(jinja_enter(j, n->scope2, outer));
+	*c = (struct condition){ n, j->frame, j->lexical };
+	j->frame = outer; /* the frame is not given back: it lives as long as the iterator */
+	TRY(jinja_iter_new(j, next_that_holds, it));
+	(*it)->from = from;
+	(*it)->more = c;
 	return 0;
 }
 
-static int run_turn(struct jinja *j, const struct jinja_node *n, struct jinja_loop *loop,
-                    struct jinja_frame **frame)
+/* *whole: some turn came to its end; one that was left by continue or break does not count. */
+static int run_turns(struct jinja *j, const struct jinja_node *n, struct jinja_loop *loop,
+		     struct jinja_iter *it, bool *whole)
+{
+	struct jinja_frame *frame = j->frame;
+	struct jinja_value item;
+	bool fresh = true;
+	*whole = false;
+	for (;;) {
+		int more = loop ? jinja_loop_next(j, loop, &item) : jinja_next(j, it, &item);
+		TRY(more);
+		if (!more)
+			return 0;
+		if (!fresh)
+			jinja_refresh(frame);
+		fresh = false;
+		TRY(jinja_charge(j, 1 + frame->scope->count / 8));
+		if (loop)
+			frame->slot[n->scope->loop] =
+				(struct jinja_value){ .kind = J_LOOP, .loop = loop };
+		TRY(jinja_assign(j, n->a, &item));
+		TRY(jinja_run(j, n->list));
+		enum jinja_flow flow = j->flow;
+		j->flow = JINJA_ON;
+		*whole = *whole || flow == JINJA_ON;
+		if (flow == JINJA_BREAK)
+			return 0;
+	}
+}
+
+/* The body for each item of v, in a frame inside j->frame. */
+static int run_loop(struct jinja *j, const struct jinja_node *n, const struct jinja_value *v,
+		    int64_t depth0)
 {
 	struct jinja_frame *outer = j->frame;
-	TRY(jinja_charge(j, 1));
-	if (*frame && !(*frame)->captured)
-		j->frame = *frame;
-	else
-		TRY(push_frame(j, outer));
-	*frame = j->frame;
-	TRY(jinja_set(j, "loop", (struct jinja_value){ .kind = J_LOOP, .loop = loop }));
-	TRY(jinja_assign(j, n->a, &loop->items->at[loop->index]));
-	TRY(jinja_run(j, n->list));
-	pop_frame(j, outer);
+	struct jinja_loop *loop = NULL;
+	struct jinja_iter *it;
+	bool whole;
+	TRY(jinja_iterate(j, v, &it));
+	if (n->c)
+		TRY(add_condition(j, n, &it));
+	if (n->flags & JINJA_EXTENDED) {
+		loop = jinja_alloc(j, 1, sizeof *loop);
+		if (!loop)
+			return jinja_no_memory(j);
+		*loop = (struct jinja_loop){ .over = *v,
+					     .it = it,
+					     .index0 = -1,
+					     .length = -1,
+					     .depth0 = depth0,
+					     .frame = outer,
+					     .lexical = j->lexical,
+					     .node = n->flags & JINJA_RECURSIVE ? n : NULL };
+		if (n->c)
+			loop->over = (struct jinja_value){ .kind = J_ITER, .iter = it };
+	}
+	TRY(jinja_enter(j, n->scope, outer));
+	TRY(run_turns(j, n, loop, it, &whole));
+	jinja_leave(j, outer);
+	if (whole || !n->list2)
+		return 0;
+	TRY(jinja_enter(j, n->scope3, outer));
+	TRY(jinja_run(j, n->list2));
+	jinja_leave(j, outer);
 	return 0;
+}
+
+/* loop(items): the body again, for other items, as a string. */
+int jinja_run_recursive(struct jinja *j, const struct jinja_loop *l, const struct jinja_value *over,
+			struct jinja_value *out)
+{
+	struct jinja_frame *before = j->frame;
+	struct jinja_out made = { 0 }, *out_before = j->out;
+	unsigned char lexical = j->lexical;
+	if (++j->macros > JINJA_MACRO_DEPTH)
+		return jinja_fail(j, "loops recur deeper than %d", JINJA_MACRO_DEPTH);
+	j->frame = l->frame;
+	j->lexical = l->lexical;
+	j->out = &made;
+	int rc = run_loop(j, l->node, over, l->depth0 + 1);
+	bool marked = jinja_escapes(j);
+	j->out = out_before;
+	j->frame = before;
+	j->lexical = lexical;
+	j->macros--;
+	TRY(jinja_out_done(j, rc, &made, out));
+	return jinja_mark(j, marked, out);
 }
 
 static int run_for(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value over;
-	struct jinja_list *items;
-	struct jinja_frame *outer = j->frame, *turn = NULL;
 	TRY(jinja_eval(j, n->b, &over));
-	TRY(jinja_items(j, &over, &items));
-	TRY(select_items(j, n, &items));
-	struct jinja_loop *loop = jinja_alloc(j, 1, sizeof *loop);
-	if (!loop)
-		return jinja_no_memory(j);
-	loop->items = items;
-	for (; loop->index < items->count && j->flow != JINJA_BREAK; loop->index++) {
-		TRY(run_turn(j, n, loop, &turn));
-		if (j->flow == JINJA_CONTINUE)
-			j->flow = JINJA_ON;
-	}
-	j->flow = JINJA_ON;
-	if (items->count)
-		return 0;
-	TRY(push_frame(j, outer));
-	TRY(jinja_run(j, n->list2));
-	j->frame = outer;
-	return 0;
+	return run_loop(j, n, &over, 0);
 }
+
+/* ---- bodies ---- */
 
 /* Filters of a block: the innermost N_FILTER has no operand, and gets the block's text. */
 static int apply_filters(struct jinja *j, const struct jinja_node *n, struct jinja_value *v)
@@ -265,104 +421,75 @@ static int apply_filters(struct jinja *j, const struct jinja_node *n, struct jin
 		struct jinja_list *positional;
 		struct jinja_dict *named;
 		const struct jinja_node *f = chain[--count];
+		if (!f->callable)
+			return jinja_fail(j, "No filter named '%.60s'", f->name);
 		TRY(jinja_eval_arguments(j, f->list, &positional, &named));
-		TRY(jinja_apply_filter(j, f->name, v, positional, named, v));
+		TRY(jinja_apply(j, f->callable, v, positional, named, v));
 	}
 	return 0;
 }
 
-int jinja_run_captured(struct jinja *j, const struct jinja_node *list, struct jinja_value *out)
+/* A set or filter block's text, filtered; false if a break or continue left it. */
+static int run_filtered(struct jinja *j, const struct jinja_node *n,
+			const struct jinja_node *filters, bool filter_block, struct jinja_value *v)
 {
-	struct jinja_out made = { 0 }, *before = j->out;
 	struct jinja_frame *outer = j->frame;
-	int rc = push_frame(j, outer);
-	j->out = &made;
-	if (rc == 0)
-		rc = jinja_run(j, list);
-	j->out = before;
-	j->frame = outer;
-	if (rc == 0)
-		return jinja_out_take(j, &made, out);
-	jinja_out_free(&made);
-	return rc;
+	TRY(jinja_enter(j, n->scope, outer));
+	TRY(jinja_run_captured(j, n->list, v));
+	if (j->flow == JINJA_ON) {
+		if (filter_block || filters)
+			TRY(jinja_mark(j, jinja_escapes(j), v));
+		TRY(apply_filters(j, filters, v));
+	}
+	jinja_leave(j, outer);
+	return j->flow == JINJA_ON;
 }
 
 static int run_set(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value v;
 	TRY(jinja_eval(j, n->b, &v));
-	return jinja_assign(j, n->a, &v);
+	return assign_statement(j, n, &v);
 }
 
 static int run_set_block(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value v;
-	TRY(jinja_run_captured(j, n->list, &v));
-	TRY(apply_filters(j, n->b, &v));
-	return jinja_assign(j, n->a, &v);
-}
-
-/* What a filter or call block makes is not turned into text. */
-static int print_block(struct jinja *j, const struct jinja_value *v)
-{
-	if (v->kind != J_STR)
-		return jinja_fail(j, "a block made a value of type '%s', not a string", jinja_type_name(v));
-	TRY(jinja_print(j, v, j->out));
-	return check_output(j);
+	const struct jinja_text *t;
+	int done = run_filtered(j, n, n->b, false, &v);
+	if (done != 1)
+		return done;
+	if (j->autoescape) {
+		TRY(jinja_to_text(j, &v, &t));
+		v = (struct jinja_value){ .kind = J_STR, .text = t };
+		TRY(jinja_mark(j, true, &v));
+	}
+	return assign_statement(j, n, &v);
 }
 
 static int run_filter_block(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value v;
-	TRY(jinja_run_captured(j, n->list, &v));
-	TRY(apply_filters(j, n->a, &v));
-	return print_block(j, &v);
-}
-
-static int make_macro(struct jinja *j, const struct jinja_node *n, const char *name,
-                      struct jinja_value *out)
-{
-	struct jinja_macro *m = jinja_alloc(j, 1, sizeof *m);
-	if (!m)
-		return jinja_no_memory(j);
-	*m = (struct jinja_macro){ name, n->list, n->list2, n->names, j->frame };
-	for (struct jinja_frame *f = j->frame; f && !f->captured; f = f->outer)
-		f->captured = true;
-	*out = (struct jinja_value){ .kind = J_MACRO, .macro = m };
-	return 0;
+	int done = run_filtered(j, n, n->a, true, &v);
+	return done == 1 ? jinja_print_block(j, &v) : done;
 }
 
 static int run_macro(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_value m;
-	TRY(make_macro(j, n, n->name, &m));
-	return jinja_set(j, n->name, m);
-}
-
-static int run_call_block(struct jinja *j, const struct jinja_node *n)
-{
-	struct jinja_value caller, key, f, v, made;
-	struct jinja_list *positional;
-	struct jinja_dict *named;
-	TRY(make_macro(j, n, "caller", &caller));
-	TRY(jinja_eval(j, n->a->a, &f));
-	TRY(jinja_eval_arguments(j, n->a->list, &positional, &named));
-	if (!named) {
-		TRY(jinja_dict_new(j, J_DICT, &made));
-		named = made.dict;
-	}
-	TRY(jinja_str(j, "caller", 6, false, &key));
-	TRY(jinja_dict_set(j, named, key, caller));
-	TRY(jinja_call(j, &f, positional, named, &v));
-	return print_block(j, &v);
+	TRY(jinja_make_macro(j, n, n->name, &m));
+	*jinja_slot(j, n->place) = m;
+	if (n->flags & JINJA_EXPORTED)
+		n->symbol->value = m;
+	return 0;
 }
 
 /* with: the values are those outside, the names are seen inside. */
-static int run_scope(struct jinja *j, const struct jinja_node *n)
+static int run_with(struct jinja *j, const struct jinja_node *n)
 {
 	struct jinja_frame *outer = j->frame, *inner;
 	struct jinja_value v;
-	TRY(push_frame(j, outer));
+	TRY(jinja_enter(j, n->scope, outer));
 	inner = j->frame;
 	for (const struct jinja_node *s = n->list; s; s = s->next) {
 		j->frame = outer;
@@ -371,24 +498,133 @@ static int run_scope(struct jinja *j, const struct jinja_node *n)
 		TRY(jinja_assign(j, s->a, &v));
 	}
 	TRY(jinja_run(j, n->list2));
-	j->frame = outer;
+	jinja_leave(j, outer);
 	return 0;
+}
+
+static int run_autoescape(struct jinja *j, const struct jinja_node *n)
+{
+	struct jinja_frame *outer = j->frame;
+	unsigned char lexical = j->lexical;
+	bool before = j->autoescape;
+	struct jinja_value v;
+	TRY(jinja_enter(j, n->scope, outer));
+	TRY(jinja_eval(j, n->a, &v));
+	j->autoescape = jinja_truth(&v);
+	j->lexical = (unsigned char)(!is_constant(n->a, true)
+					     ? lexical | JINJA_VOLATILE
+					     : (lexical & JINJA_VOLATILE) |
+						       (j->autoescape ? JINJA_ESCAPED : 0));
+	TRY(jinja_run(j, n->list));
+	j->autoescape = before;
+	j->lexical = lexical;
+	jinja_leave(j, outer);
+	return 0;
+}
+
+static int run_generation(struct jinja *j, const struct jinja_node *n)
+{
+	struct jinja_value caller, v;
+	struct jinja_list none = { 0 };
+	TRY(jinja_make_macro(j, n, NULL, &caller));
+	TRY(jinja_call_macro(j, caller.macro, &none, NULL, &v));
+	return jinja_print_block(j, &v);
+}
+
+int jinja_run_block(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
+{
+	struct jinja_frame *before = j->frame;
+	unsigned char lexical = j->lexical;
+	if (++j->macros > JINJA_MACRO_DEPTH)
+		return jinja_fail(j, "blocks call each other deeper than %d", JINJA_MACRO_DEPTH);
+	j->lexical = JINJA_PLAIN;
+	TRY(jinja_enter(j, n->scope, NULL));
+	if (n->scope->self >= 0)
+		j->frame->slot[n->scope->self] = (struct jinja_value){ .kind = J_SELF };
+	if (n->scope->super >= 0)
+		j->frame->slot[n->scope->super] = jinja_undefined("super");
+	TRY(jinja_run_captured(j, n->list, out));
+	jinja_leave(j, before);
+	j->lexical = lexical;
+	j->macros--;
+	return jinja_mark(j, j->autoescape, out);
+}
+
+/* Whether a scoped block sees symbol i of f, a frame around it: it is set, and not further in. */
+static bool is_lent(const struct jinja *j, const struct jinja_frame *f, unsigned i)
+{
+	const struct jinja_symbol *x = &f->scope->at[i];
+	for (const struct jinja_frame *g = j->frame; g != f; g = g->outer)
+		for (unsigned k = 0; k < g->scope->count; k++)
+			if (g->scope->at[k].name == x->name && g->scope->at[k].stored)
+				return false;
+	return x->stored && f->slot[i].kind != J_MISSING;
+}
+
+/* What the frames around have set is seen by a scoped block as if the top level had. */
+static int run_scoped_block(struct jinja *j, const struct jinja_node *n, struct jinja_value *out)
+{
+	struct jinja_list before = { 0 };
+	size_t at = 0;
+	for (struct jinja_frame *f = j->frame; f; f = f->outer)
+		for (unsigned i = 0; i < f->scope->count; i++) {
+			TRY(jinja_charge(j, 1));
+			if (!is_lent(j, f, i))
+				continue;
+			TRY(jinja_list_add(j, &before, f->scope->at[i].name->value));
+			f->scope->at[i].name->value = f->slot[i];
+		}
+	TRY(jinja_run_block(j, n, out));
+	for (struct jinja_frame *f = j->frame; f; f = f->outer)
+		for (unsigned i = 0; i < f->scope->count; i++)
+			if (is_lent(j, f, i))
+				f->scope->at[i].name->value = before.at[at++];
+	return 0;
+}
+
+static int run_block(struct jinja *j, const struct jinja_node *n)
+{
+	struct jinja_value v;
+	if (n->flags & JINJA_REQUIRED)
+		return jinja_fail(j, "Required block '%.40s' not found", n->name);
+	TRY(n->flags & JINJA_SCOPED ? run_scoped_block(j, n, &v) : jinja_run_block(j, n, &v));
+	return jinja_print_block(j, &v);
 }
 
 static int run_one(struct jinja *j, const struct jinja_node *n)
 {
 	switch (n->kind) {
-	case N_DATA: return run_data(j, n);
-	case N_PRINT: return run_print(j, n);
-	case N_IF: return run_if(j, n);
-	case N_FOR: return run_for(j, n);
-	case N_SET: return run_set(j, n);
-	case N_SET_BLOCK: return run_set_block(j, n);
-	case N_MACRO: return run_macro(j, n);
-	case N_CALL_BLOCK: return run_call_block(j, n);
-	case N_FILTER_BLOCK: return run_filter_block(j, n);
-	case N_SCOPE: return run_scope(j, n);
-	case N_BREAK: j->flow = JINJA_BREAK; return 0;
+	case N_DATA:
+		return run_data(j, n);
+	case N_PRINT:
+		return run_print(j, n);
+	case N_IF:
+		return run_if(j, n);
+	case N_FOR:
+		return run_for(j, n);
+	case N_SET:
+		return run_set(j, n);
+	case N_SET_BLOCK:
+		return run_set_block(j, n);
+	case N_MACRO:
+		return run_macro(j, n);
+	case N_CALL_BLOCK:
+		return jinja_run_call_block(j, n);
+	case N_FILTER_BLOCK:
+		return run_filter_block(j, n);
+	case N_WITH:
+		return run_with(j, n);
+	case N_AUTOESCAPE:
+		return run_autoescape(j, n);
+	case N_GENERATION:
+		return run_generation(j, n);
+	case N_BLOCK:
+		return run_block(j, n);
+	case N_UNAVAILABLE:
+		return jinja_refuse(j, "%.20s: there are no other templates", n->name);
+	case N_BREAK:
+		j->flow = JINJA_BREAK;
+		return 0;
 	default:
 		check(n->kind == N_CONTINUE);
 		j->flow = JINJA_CONTINUE;
@@ -406,100 +642,21 @@ int jinja_run(struct jinja *j, const struct jinja_node *list)
 	return 0;
 }
 
-/* ---- macros ---- */
-
-/* Bind arguments without a parameter to varargs and kwargs, if the body uses those names. */
-static int bind_rest(struct jinja *j, const struct jinja_macro *m, size_t parameters,
-                     const struct jinja_list *positional, const struct jinja_dict *rest)
-{
-	struct jinja_value more, v = jinja_undefined("caller"), named = { .kind = J_DICT };
-	struct jinja_dict others = { 0 };
-	bool has_caller = false;
-	for (size_t i = 0; i < rest->count; i++)
-		if ((m->names & JINJA_CALLER) && jinja_is_string(&rest->key[i], "caller")) {
-			v = rest->value[i];
-			has_caller = true;
-		} else {
-			TRY(jinja_dict_set(j, &others, rest->key[i], rest->value[i]));
-		}
-	if (others.count && !(m->names & JINJA_KWARGS))
-		return jinja_fail(j, "macro %.40s got an argument by an unknown name", m->name);
-	if (positional->count > parameters && !(m->names & JINJA_VARARGS))
-		return jinja_fail(j, "macro %.40s takes not more than %zu arguments", m->name, parameters);
-	TRY(jinja_list_new(j, J_TUPLE, &more));
-	for (size_t i = parameters; i < positional->count; i++)
-		TRY(jinja_list_add(j, more.list, positional->at[i]));
-	TRY(jinja_dict_new(j, J_DICT, &named));
-	*named.dict = others;
-	if (m->names & JINJA_CALLER || has_caller)
-		TRY(jinja_set(j, "caller", v));
-	if (m->names & JINJA_KWARGS)
-		TRY(jinja_set(j, "kwargs", named));
-	return m->names & JINJA_VARARGS ? jinja_set(j, "varargs", more) : 0;
-}
-
-static bool is_parameter(const struct jinja_macro *m, const struct jinja_value *name)
-{
-	for (const struct jinja_node *p = m->parameters; p; p = p->next)
-		if (jinja_is_string(name, p->name))
-			return true;
-	return false;
-}
-
-static int bind_parameters(struct jinja *j, const struct jinja_macro *m,
-                           const struct jinja_list *positional, const struct jinja_dict *named)
-{
-	size_t i = 0;
-	struct jinja_value v;
-	struct jinja_dict rest = { 0 };
-	for (const struct jinja_node *p = m->parameters; p; p = p->next, i++) {
-		int found = named ? jinja_dict_get_name(j, named, p->name, &v) : 0;
-		TRY(found);
-		if (found && i < positional->count)
-			return jinja_fail(j, "macro %.40s got %.40s twice", m->name, p->name);
-		if (i < positional->count)
-			v = positional->at[i];
-		else if (!found && p->a)
-			TRY(jinja_eval(j, p->a, &v));
-		else if (!found)
-			v = jinja_undefined(p->name);
-		TRY(jinja_set(j, p->name, v));
-	}
-	for (size_t k = 0; named && k < named->count; k++)
-		if (!is_parameter(m, &named->key[k]))
-			TRY(jinja_dict_set(j, &rest, named->key[k], named->value[k]));
-	return bind_rest(j, m, i, positional, &rest);
-}
-
-int jinja_call_macro(struct jinja *j, const struct jinja_macro *m,
-                     const struct jinja_list *positional,
-                     const struct jinja_dict *named, struct jinja_value *out)
-{
-	struct jinja_frame *before = j->frame;
-	if (++j->macros > JINJA_MACRO_DEPTH)
-		return jinja_fail(j, "macros call each other deeper than %d", JINJA_MACRO_DEPTH);
-	TRY(push_frame(j, m->frame));
-	TRY(bind_parameters(j, m, positional, named));
-	TRY(jinja_run_captured(j, m->body, out));
-	j->frame = before;
-	j->macros--;
-	return 0;
-}
-
 /* ---- entry ---- */
 
 /* Top-level variables: strings named *_token are the model's own and count as template text, all
  * else is data. */
 static int set_variables(struct jinja *j, const json_t *vars)
 {
-	const char *name;
+	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)vars, name, v) {
-		size_t n = strlen(name);
-		bool token = json_is_string(v) && n > 6 && strcmp(name + n - 6, "_token") == 0;
-		struct jinja_value value;
-		TRY(jinja_from_json(j, v, !token, &value));
-		TRY(jinja_set(j, name, value));
+	json_object_foreach((json_t *)vars, key, v) {
+		size_t n = strlen(key);
+		bool token = json_is_string(v) && n > 6 && strcmp(key + n - 6, "_token") == 0;
+		struct jinja_name *name = jinja_name(j, key, n);
+		if (!name)
+			return jinja_no_memory(j);
+		TRY(jinja_from_json(j, v, !token, &name->value));
 	}
 	return 0;
 }
@@ -507,14 +664,19 @@ static int set_variables(struct jinja *j, const json_t *vars)
 static int render(struct jinja *j, const char *text, size_t len, const json_t *vars)
 {
 	struct jinja_node *body;
+	struct jinja_scope *root;
 	TRY(jinja_parse(j, text, len, &body));
-	TRY(push_frame(j, NULL));
+	TRY(jinja_bind(j, body, &root));
+	TRY(jinja_set_globals(j));
 	TRY(set_variables(j, vars));
+	TRY(jinja_enter(j, root, NULL));
+	if (root->self >= 0)
+		j->frame->slot[root->self] = (struct jinja_value){ .kind = J_SELF };
 	return jinja_run(j, body);
 }
 
 int template_render(const char *text, size_t len, const json_t *vars, int64_t now_us,
-                           struct buf *out, struct buf *origin, struct err *e)
+		    struct buf *out, struct buf *origin, struct err *e)
 {
 	struct jinja_out made = { 0 };
 	struct jinja j = { .e = e, .now_us = now_us, .out = &made, .line = 1 };

@@ -3,6 +3,7 @@
 #include "template/jinja.h"
 
 #include "base/text.h"
+#include "base/unicode.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -10,8 +11,8 @@
 /* The part of the string that the arguments start and end leave, as in a slice. */
 struct window {
 	struct jinja_text text;
-	int64_t first;  /* character that it begins at */
-	bool beyond;    /* begins behind the end: not even nothing is found there */
+	int64_t first; /* character that it begins at */
+	bool beyond;   /* begins behind the end: not even nothing is found there */
 };
 
 static int window_of(struct jinja *j, const struct jinja_arguments *a, int slot, struct window *w)
@@ -19,8 +20,8 @@ static int window_of(struct jinja *j, const struct jinja_arguments *a, int slot,
 	const struct jinja_text *t = a->in.text;
 	int64_t count = (int64_t)jinja_characters(t), begin, end;
 	TRY(jinja_charge(j, t->len / 64));
-	TRY(jinja_arg_int(j, a, slot, 0, &begin));
-	TRY(jinja_arg_int(j, a, slot + 1, count, &end));
+	TRY(jinja_arg_index(j, a, slot, 0, &begin));
+	TRY(jinja_arg_index(j, a, slot + 1, count, &end));
 	begin = begin < 0 ? begin + count : begin;
 	end = end < 0 ? end + count : end > count ? count : end;
 	begin = begin < 0 ? 0 : begin;
@@ -29,7 +30,8 @@ static int window_of(struct jinja *j, const struct jinja_arguments *a, int slot,
 	w->first = w->beyond ? 0 : begin;
 	size_t from = jinja_offset(t, (size_t)w->first);
 	size_t to = w->beyond ? from : jinja_offset(t, (size_t)end);
-	w->text = (struct jinja_text){ .bytes = t->bytes + from, .len = to - from, .data = t->data };
+	w->text =
+		(struct jinja_text){ .bytes = t->bytes + from, .len = to - from, .data = t->data };
 	return 0;
 }
 
@@ -49,18 +51,17 @@ static size_t find_last(const struct jinja_text *t, const struct jinja_text *nee
 }
 
 static int find(struct jinja *j, const struct jinja_arguments *a, bool last, bool must,
-                struct jinja_value *out)
+		struct jinja_value *out)
 {
 	const struct jinja_text *needle;
 	struct window w;
-	TRY(jinja_arg_text(j, a, 0, &needle));
-	if (!needle)
-		return jinja_fail(j, "a string to find expected");
+	TRY(jinja_arg_string(j, a, 0, &needle));
 	TRY(window_of(j, a, 1, &w));
 	if (last)
 		TRY(jinja_charge(j, find_last_steps(&w.text, needle)));
-	size_t at = w.beyond ? SIZE_MAX : last ? find_last(&w.text, needle) :
-	    jinja_find(&w.text, needle, 0);
+	size_t at = w.beyond ? SIZE_MAX
+		    : last   ? find_last(&w.text, needle)
+			     : jinja_find(&w.text, needle, 0);
 	if (at == SIZE_MAX && must)
 		return jinja_fail(j, "substring not found");
 	struct jinja_text before = { .bytes = w.text.bytes, .len = at == SIZE_MAX ? 0 : at };
@@ -93,14 +94,13 @@ static int str_count(struct jinja *j, const struct jinja_arguments *a, struct ji
 	const struct jinja_text *needle;
 	struct window w;
 	int64_t n = 0;
-	TRY(jinja_arg_text(j, a, 0, &needle));
-	if (!needle)
-		return jinja_fail(j, "count takes a string");
+	TRY(jinja_arg_string(j, a, 0, &needle));
 	TRY(window_of(j, a, 1, &w));
 	if (!needle->len)
 		n = w.beyond ? 0 : (int64_t)jinja_characters(&w.text) + 1;
 	else
-		for (size_t at = 0; (at = jinja_find(&w.text, needle, at)) != SIZE_MAX; at += needle->len)
+		for (size_t at = 0; (at = jinja_find(&w.text, needle, at)) != SIZE_MAX;
+		     at += needle->len)
 			n++;
 	*out = jinja_int(n, false);
 	return 0;
@@ -108,11 +108,12 @@ static int str_count(struct jinja *j, const struct jinja_arguments *a, struct ji
 
 static bool has_edge(const struct jinja_text *t, const struct jinja_text *s, bool start)
 {
-	return s->len <= t->len && memcmp(t->bytes + (start ? 0 : t->len - s->len), s->bytes, s->len) == 0;
+	return s->len <= t->len &&
+	       memcmp(t->bytes + (start ? 0 : t->len - s->len), s->bytes, s->len) == 0;
 }
 
 static int edge(struct jinja *j, const struct jinja_arguments *a, bool start,
-                struct jinja_value *out)
+		struct jinja_value *out)
 {
 	const struct jinja_value *which = a->slot[0];
 	struct jinja_list one = { .at = (struct jinja_value *)which, .count = 1 };
@@ -142,25 +143,23 @@ static int str_endswith(struct jinja *j, const struct jinja_arguments *a, struct
 
 /* removeprefix and removesuffix: the string without s at its start or end, if it is there. */
 static int remove_edge(struct jinja *j, const struct jinja_arguments *a, bool start,
-                       struct jinja_value *out)
+		       struct jinja_value *out)
 {
 	const struct jinja_text *s, *t = a->in.text;
-	TRY(jinja_arg_text(j, a, 0, &s));
-	if (!s)
-		return jinja_fail(j, "a string to remove expected");
+	TRY(jinja_arg_string(j, a, 0, &s));
 	TRY(jinja_charge(j, s->len / 64));
 	size_t gone = has_edge(t, s, start) ? s->len : 0;
 	return jinja_slice(j, t, start ? gone : 0, start ? t->len : t->len - gone, out);
 }
 
 static int str_removeprefix(struct jinja *j, const struct jinja_arguments *a,
-                            struct jinja_value *out)
+			    struct jinja_value *out)
 {
 	return remove_edge(j, a, true, out);
 }
 
 static int str_removesuffix(struct jinja *j, const struct jinja_arguments *a,
-                            struct jinja_value *out)
+			    struct jinja_value *out)
 {
 	return remove_edge(j, a, false, out);
 }
@@ -168,15 +167,16 @@ static int str_removesuffix(struct jinja *j, const struct jinja_arguments *a,
 /* Before, separator, after; without a separator the whole string goes to the side that was searched
  * first. */
 static int partition(struct jinja *j, const struct jinja_arguments *a, bool last,
-                     struct jinja_value *out)
+		     struct jinja_value *out)
 {
 	const struct jinja_text *s, *t = a->in.text;
-	TRY(jinja_arg_text(j, a, 0, &s));
-	if (!s || !s->len)
+	TRY(jinja_arg_string(j, a, 0, &s));
+	if (!s->len)
 		return jinja_fail(j, "empty separator");
 	TRY(jinja_charge(j, last ? find_last_steps(t, s) : t->len / 64));
 	size_t at = last ? find_last(t, s) : jinja_find(t, s, 0), absent = last ? 0 : t->len;
-	size_t cut[4] = { 0, at == SIZE_MAX ? absent : at, at == SIZE_MAX ? absent : at + s->len, t->len };
+	size_t cut[4] = { 0, at == SIZE_MAX ? absent : at, at == SIZE_MAX ? absent : at + s->len,
+			  t->len };
 	TRY(jinja_list_new(j, J_TUPLE, out));
 	for (int i = 0; i < 3; i++) {
 		struct jinja_value part;
@@ -204,94 +204,88 @@ static bool is_letter(uint32_t cp)
 	return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
 }
 
-static bool is_decimal(uint32_t cp)
+static bool is_letter_or_number(uint32_t cp) { return jinja_is_word(cp) && cp != '_'; }
+
+static bool is_plain(uint32_t cp) { return cp < 0x80; }
+
+static bool is_shown(uint32_t cp)
 {
-	return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ND;
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return cp == ' ' || !(c == UTF8PROC_CATEGORY_CN || c >= UTF8PROC_CATEGORY_ZS);
 }
 
-static bool is_letter_or_decimal(uint32_t cp)
+static int every(struct jinja *j, const struct jinja_text *t, bool (*holds)(uint32_t), bool empty,
+		 struct jinja_value *out)
 {
-	return is_letter(cp) || is_decimal(cp);
-}
-
-/* numbers: superscripts and their like are digits to some of these methods: not told apart here. */
-static int every(struct jinja *j, const struct jinja_arguments *a, bool (*holds)(uint32_t),
-                 bool numbers, struct jinja_value *out)
-{
-	const struct jinja_text *t = a->in.text;
-	bool all = t->len > 0;
+	bool all = t->len > 0 || empty;
 	TRY(jinja_charge(j, t->len / 16));
 	for (size_t at = 0; at < t->len;) {
 		uint32_t cp;
 		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-		if (numbers && (c == UTF8PROC_CATEGORY_NO || c == UTF8PROC_CATEGORY_NL))
-			return jinja_refuse(j, "asking whether U+%04X is a digit", cp);
 		all = all && holds(cp);
 	}
 	*out = jinja_bool(all, false);
 	return 0;
 }
 
-static int str_isspace(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
+#define EVERY(name, holds, empty)                                               \
+	static int str_##name(struct jinja *j, const struct jinja_arguments *a, \
+			      struct jinja_value *out)                          \
+	{                                                                       \
+		return every(j, a->in.text, holds, empty, out);                 \
+	}
+
+EVERY(isspace, jinja_is_space, false)
+EVERY(isalpha, is_letter, false)
+EVERY(isdecimal, unicode_is_decimal, false)
+EVERY(isdigit, unicode_is_digit, false)
+EVERY(isnumeric, unicode_is_numeric_or_ideograph, false)
+EVERY(isalnum, is_letter_or_number, false)
+EVERY(isascii, is_plain, true)
+EVERY(isprintable, is_shown, true)
+
+static int str_isidentifier(struct jinja *j, const struct jinja_arguments *a,
+			    struct jinja_value *out)
 {
-	return every(j, a, jinja_is_space, false, out);
+	*out = jinja_bool(jinja_is_identifier(a->in.text->bytes, a->in.text->len), false);
+	return jinja_charge(j, a->in.text->len / 16);
 }
 
-static int str_isalpha(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return every(j, a, is_letter, false, out);
-}
+#define HAS_CASE(name, which)                                                       \
+	static int str_##name(struct jinja *j, const struct jinja_arguments *a,     \
+			      struct jinja_value *out)                              \
+	{                                                                           \
+		*out = jinja_bool((jinja_cases(a->in.text) & (which)) != 0, false); \
+		return jinja_charge(j, a->in.text->len / 16);                       \
+	}
 
-static int str_isdecimal(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return every(j, a, is_decimal, false, out);
-}
+HAS_CASE(islower, JINJA_IS_LOWER)
+HAS_CASE(isupper, JINJA_IS_UPPER)
+HAS_CASE(istitle, JINJA_IS_TITLE)
 
-static int str_isdigit(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return every(j, a, is_decimal, true, out);
-}
-
-static int str_isalnum(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return every(j, a, is_letter_or_decimal, true, out);
-}
-
-static int has_case(struct jinja *j, const struct jinja_arguments *a, const char *test,
-                    struct jinja_value *out)
-{
-	struct jinja_list none = { 0 };
-	bool holds = false;
-	TRY(jinja_apply_test(j, test, &a->in, &none, NULL, &holds));
-	*out = jinja_bool(holds, false);
-	return 0;
-}
-
-static int str_islower(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return has_case(j, a, "lower", out);
-}
-
-static int str_isupper(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
-{
-	return has_case(j, a, "upper", out);
-}
-
-const struct jinja_callable jinja_search_methods[] = {
-	{ "find", str_find, { "sub", "start", "end" }, false },
-	{ "rfind", str_rfind, { "sub", "start", "end" }, false },
-	{ "index", str_index, { "sub", "start", "end" }, false },
-	{ "rindex", str_rindex, { "sub", "start", "end" }, false },
-	{ "count", str_count, { "sub", "start", "end" }, false },
-	{ "startswith", str_startswith, { "prefix", "start", "end" }, false },
-	{ "endswith", str_endswith, { "suffix", "start", "end" }, false },
-	{ "removeprefix", str_removeprefix, { "prefix" }, false },
-	{ "removesuffix", str_removesuffix, { "suffix" }, false },
-	{ "partition", str_partition, { "sep" }, false },
-	{ "rpartition", str_rpartition, { "sep" }, false },
-	{ "isspace", str_isspace, { 0 }, false }, { "isalpha", str_isalpha, { 0 }, false },
-	{ "isdecimal", str_isdecimal, { 0 }, false }, { "isdigit", str_isdigit, { 0 }, false },
-	{ "isalnum", str_isalnum, { 0 }, false }, { "islower", str_islower, { 0 }, false },
-	{ "isupper", str_isupper, { 0 }, false }, { 0 },
+const struct jinja_callable jinja_methods_search[] = {
+	{ "find", str_find, "sub start? end?", 0, NULL },
+	{ "rfind", str_rfind, "sub start? end?", 0, NULL },
+	{ "index", str_index, "sub start? end?", 0, NULL },
+	{ "rindex", str_rindex, "sub start? end?", 0, NULL },
+	{ "count", str_count, "sub start? end?", 0, NULL },
+	{ "startswith", str_startswith, "prefix start? end?", 0, NULL },
+	{ "endswith", str_endswith, "suffix start? end?", 0, NULL },
+	{ "removeprefix", str_removeprefix, "prefix", 0, NULL },
+	{ "removesuffix", str_removesuffix, "suffix", 0, NULL },
+	{ "partition", str_partition, "sep", 0, NULL },
+	{ "rpartition", str_rpartition, "sep", 0, NULL },
+	{ "isspace", str_isspace, "", 0, NULL },
+	{ "isalpha", str_isalpha, "", 0, NULL },
+	{ "isdecimal", str_isdecimal, "", 0, NULL },
+	{ "isdigit", str_isdigit, "", 0, NULL },
+	{ "isnumeric", str_isnumeric, "", 0, NULL },
+	{ "isalnum", str_isalnum, "", 0, NULL },
+	{ "isascii", str_isascii, "", 0, NULL },
+	{ "isprintable", str_isprintable, "", 0, NULL },
+	{ "isidentifier", str_isidentifier, "", 0, NULL },
+	{ "islower", str_islower, "", 0, NULL },
+	{ "isupper", str_isupper, "", 0, NULL },
+	{ "istitle", str_istitle, "", 0, NULL },
+	{ 0 },
 };

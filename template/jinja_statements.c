@@ -13,54 +13,20 @@ static int end_tag(struct jinja_parser *p)
 	return 0;
 }
 
-/* Names, perhaps several, perhaps in brackets; with attribute: also a.b, for namespaces. */
-int jinja_parse_target(struct jinja_parser *p, bool attribute, struct jinja_node **out)
+/* The end of a tag that has a body. */
+static int open_body(struct jinja_parser *p)
 {
-	struct jinja_node *n, *tuple = NULL, **last = NULL;
-	bool bracket = jinja_skip_op(p, OP_LPAREN);
-	do {
-		if (tuple && jinja_now(p)->kind != T_NAME)
-			break; /* a comma at the end */
-		if (jinja_now(p)->kind != T_NAME)
-			return jinja_parse_fail(p, "a name");
-		TRY(jinja_parse_primary(p, &n));
-		if (n->kind != N_NAME)
-			return jinja_parse_fail(p, "a name that can be set");
-		if (attribute && !tuple && jinja_skip_op(p, OP_DOT)) {
-			n->kind = N_ATTRIBUTE;
-			struct jinja_node *of;
-			TRY(jinja_node_new(p, N_NAME, &of));
-			of->name = n->name;
-			TRY(jinja_node_done(p, of));
-			n->a = of;
-			if (jinja_now(p)->kind != T_NAME)
-				return jinja_parse_fail(p, "an attribute");
-			n->name = jinja_now(p)->bytes;
-			p->at++;
-			*out = n;
-			return jinja_node_done(p, n);
-		}
-		if (!tuple && jinja_at_op(p, OP_COMMA)) {
-			TRY(jinja_node_new(p, N_TUPLE, &tuple));
-			last = &tuple->list;
-		}
-		if (last) {
-			*last = n;
-			last = &n->next;
-		}
-	} while (jinja_skip_op(p, OP_COMMA));
-	*out = tuple ? tuple : n;
-	if (bracket)
-		TRY(jinja_expect_op(p, OP_RPAREN, "\")\""));
-	return jinja_node_done(p, *out);
+	jinja_skip_op(p, OP_COLON);
+	return end_tag(p);
 }
 
 static int parse_if(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "elif", "else", "endif", NULL };
 	struct jinja_node *n, **last;
-	bool open = true;
+	bool open = true, soft = p->soft;
 	TRY(jinja_node_new(p, N_IF, &n));
+	p->soft = true;
 	for (last = &n->list; open; last = &(*last)->next) {
 		struct jinja_node *branch;
 		TRY(jinja_node_new(p, N_BRANCH, last));
@@ -70,40 +36,58 @@ static int parse_if(struct jinja_parser *p, struct jinja_node **out)
 			p->at++; /* if, elif */
 			TRY(jinja_parse_tuple(p, false, &branch->a));
 		}
-		TRY(end_tag(p));
+		TRY(open_body(p));
 		TRY(parse_body(p, ends, &branch->list));
 		TRY(jinja_node_done(p, branch));
 		open = !jinja_skip_name(p, "endif");
 		if (open && otherwise)
 			return jinja_parse_fail(p, "endif");
 	}
+	p->soft = soft;
 	*out = n;
 	return jinja_node_done(p, n);
+}
+
+/* A body with names of its own, up to the last of ends, which is consumed. One that runs elsewhere
+ * (`separate`): break and continue do not reach a loop around it. */
+static int parse_scope_body(struct jinja_parser *p, const char *const *ends, bool separate,
+			    struct jinja_node **out)
+{
+	unsigned loops = p->loops;
+	bool soft = p->soft;
+	p->loops = separate ? 0 : loops;
+	p->soft = false;
+	TRY(open_body(p));
+	TRY(parse_body(p, ends, out));
+	p->loops = loops;
+	p->soft = soft;
+	return 0;
 }
 
 static int parse_for(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "else", "endfor", NULL };
 	struct jinja_node *n;
+	unsigned loops = p->loops;
+	bool soft = p->soft;
 	TRY(jinja_node_new(p, N_FOR, &n));
 	p->at++;
 	TRY(jinja_parse_target(p, false, &n->a));
 	if (!jinja_skip_name(p, "in"))
 		return jinja_parse_fail(p, "in");
 	TRY(jinja_parse_tuple(p, false, &n->b));
+	p->soft = false;
 	if (jinja_skip_name(p, "if"))
 		TRY(jinja_parse_expression(p, &n->c));
-	if (jinja_at_name(p, "recursive"))
-		return jinja_refuse(p->j, "recursive loops");
-	TRY(end_tag(p));
+	p->soft = soft;
+	n->flags |= jinja_skip_name(p, "recursive") ? JINJA_RECURSIVE : 0;
 	if (++p->loops > JINJA_LOOP_DEPTH)
 		return jinja_fail(p->j, "loops nest deeper than %d", JINJA_LOOP_DEPTH);
-	TRY(parse_body(p, ends, &n->list));
-	p->loops--;
-	if (jinja_skip_name(p, "else")) {
-		TRY(end_tag(p));
-		TRY(parse_body(p, ends + 1, &n->list2));
-	}
+	TRY(parse_scope_body(p, ends, false, &n->list));
+	p->loops = n->flags & JINJA_RECURSIVE ? 0 : loops; /* a recursive one is a function */
+	if (jinja_skip_name(p, "else"))
+		TRY(parse_scope_body(p, ends + 1, false, &n->list2));
+	p->loops = loops;
 	p->at++; /* endfor */
 	*out = n;
 	return jinja_node_done(p, n);
@@ -119,11 +103,13 @@ static int parse_set(struct jinja_parser *p, struct jinja_node **out)
 	if (jinja_skip_op(p, OP_ASSIGN)) {
 		TRY(jinja_parse_tuple(p, true, &n->b));
 	} else {
+		bool soft = p->soft;
 		n->kind = N_SET_BLOCK;
+		p->soft = false;
 		if (jinja_skip_op(p, OP_PIPE))
 			TRY(jinja_parse_filters(p, NULL, true, &n->b));
-		TRY(end_tag(p));
-		TRY(parse_body(p, ends, &n->list));
+		p->soft = soft;
+		TRY(parse_scope_body(p, ends, false, &n->list));
 		p->at++;
 	}
 	*out = n;
@@ -133,51 +119,27 @@ static int parse_set(struct jinja_parser *p, struct jinja_node **out)
 static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 {
 	struct jinja_node **last = out;
+	bool soft = p->soft, defaults = false;
 	TRY(jinja_expect_op(p, OP_LPAREN, "\"(\""));
+	p->soft = false;
 	for (; !jinja_at_op(p, OP_RPAREN); last = &(*last)->next) {
 		struct jinja_node *n;
 		if (*out)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\" or \")\""));
-		if (jinja_at_op(p, OP_RPAREN))
-			break;
-		TRY(jinja_node_new(p, N_PARAMETER, &n));
-		if (jinja_now(p)->kind != T_NAME)
-			return jinja_parse_fail(p, "a parameter");
-		n->name = jinja_now(p)->bytes;
-		p->at++;
-		if (jinja_skip_op(p, OP_ASSIGN))
+		TRY(jinja_name_node(p, N_PARAMETER, &n));
+		for (const struct jinja_node *m = *out; m; m = m->next)
+			if (m->symbol == n->symbol)
+				return jinja_fail(p->j, "duplicate argument '%.40s'", n->name);
+		if (jinja_skip_op(p, OP_ASSIGN)) {
+			defaults = true;
 			TRY(jinja_parse_expression(p, &n->a));
+		} else if (defaults) {
+			return jinja_fail(p->j, "non-default argument follows default argument");
+		}
 		TRY(jinja_node_done(p, n));
 		*last = n;
 	}
-	p->at++;
-	return 0;
-}
-
-/* Which of the names varargs, kwargs and caller occur between two tokens. */
-static unsigned char names_used(const struct jinja_parser *p, size_t begin, size_t end)
-{
-	static const char *const names[] = { "varargs", "kwargs", "caller" };
-	unsigned used = 0;
-	for (size_t i = begin; i < end; i++) {
-		const struct jinja_token *t = &p->tokens.at[i], *before = t - 1, *after = t + 1;
-		bool member = before->kind == T_OPERATOR && before->op == OP_DOT;
-		bool set = after->kind == T_OPERATOR && after->op == OP_ASSIGN;
-		for (unsigned k = 0; k < 3 && t->kind == T_NAME && !member && !set; k++)
-			used |= (unsigned)(strcmp(t->bytes, names[k]) == 0) << k;
-	}
-	return (unsigned char)used;
-}
-
-/* A body that runs elsewhere: break and continue do not reach a loop around it. */
-static int parse_separate_body(struct jinja_parser *p, const char *const *ends,
-                               struct jinja_node **out)
-{
-	unsigned loops = p->loops;
-	TRY(end_tag(p));
-	p->loops = 0;
-	TRY(parse_body(p, ends, out));
-	p->loops = loops;
+	p->soft = soft;
 	p->at++;
 	return 0;
 }
@@ -186,16 +148,11 @@ static int parse_macro(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "endmacro", NULL };
 	struct jinja_node *n;
-	TRY(jinja_node_new(p, N_MACRO, &n));
 	p->at++;
-	if (jinja_now(p)->kind != T_NAME)
-		return jinja_parse_fail(p, "the name of a macro");
-	n->name = jinja_now(p)->bytes;
-	p->at++;
+	TRY(jinja_name_node(p, N_MACRO, &n));
 	TRY(parse_parameters(p, &n->list));
-	size_t begin = p->at;
-	TRY(parse_separate_body(p, ends, &n->list2));
-	n->names = names_used(p, begin, p->at);
+	TRY(parse_scope_body(p, ends, true, &n->list2));
+	p->at++;
 	*out = n;
 	return jinja_node_done(p, n);
 }
@@ -211,9 +168,11 @@ static int parse_call_block(struct jinja_parser *p, struct jinja_node **out)
 	TRY(jinja_parse_expression(p, &n->a));
 	if (n->a->kind != N_CALL)
 		return jinja_parse_fail(p, "a call");
-	size_t begin = p->at;
-	TRY(parse_separate_body(p, ends, &n->list2));
-	n->names = names_used(p, begin, p->at);
+	for (const struct jinja_node *m = n->a->list; m; m = m->next)
+		if (m->kind == N_KEYWORD && strcmp(m->name, "caller") == 0)
+			return jinja_fail(p->j, "keyword argument repeated: caller");
+	TRY(parse_scope_body(p, ends, true, &n->list2));
+	p->at++;
 	*out = n;
 	return jinja_node_done(p, n);
 }
@@ -222,11 +181,13 @@ static int parse_filter_block(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "endfilter", NULL };
 	struct jinja_node *n;
+	bool soft = p->soft;
 	TRY(jinja_node_new(p, N_FILTER_BLOCK, &n));
 	p->at++;
+	p->soft = false;
 	TRY(jinja_parse_filters(p, NULL, true, &n->a));
-	TRY(end_tag(p));
-	TRY(parse_body(p, ends, &n->list));
+	p->soft = soft;
+	TRY(parse_scope_body(p, ends, false, &n->list));
 	p->at++;
 	*out = n;
 	return jinja_node_done(p, n);
@@ -236,21 +197,31 @@ static int parse_with(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "endwith", NULL };
 	struct jinja_node *n, **last;
-	TRY(jinja_node_new(p, N_SCOPE, &n));
+	TRY(jinja_node_new(p, N_WITH, &n));
 	p->at++;
 	for (last = &n->list; jinja_now(p)->kind != T_BLOCK_END; last = &(*last)->next) {
 		if (last != &n->list)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\""));
 		TRY(jinja_node_new(p, N_SET, last));
-		if (jinja_now(p)->kind != T_NAME)
-			return jinja_parse_fail(p, "a name");
-		TRY(jinja_parse_primary(p, &(*last)->a));
+		TRY(jinja_parse_target(p, false, &(*last)->a));
 		TRY(jinja_expect_op(p, OP_ASSIGN, "\"=\""));
 		TRY(jinja_parse_expression(p, &(*last)->b));
 		TRY(jinja_node_done(p, *last));
 	}
-	TRY(end_tag(p));
-	TRY(parse_body(p, ends, &n->list2));
+	TRY(parse_scope_body(p, ends, false, &n->list2));
+	p->at++;
+	*out = n;
+	return jinja_node_done(p, n);
+}
+
+static int parse_autoescape(struct jinja_parser *p, struct jinja_node **out)
+{
+	static const char *const ends[] = { "endautoescape", NULL };
+	struct jinja_node *n;
+	TRY(jinja_node_new(p, N_AUTOESCAPE, &n));
+	p->at++;
+	TRY(jinja_parse_expression(p, &n->a));
+	TRY(parse_scope_body(p, ends, false, &n->list));
 	p->at++;
 	*out = n;
 	return jinja_node_done(p, n);
@@ -261,13 +232,49 @@ static int parse_generation(struct jinja_parser *p, struct jinja_node **out)
 {
 	static const char *const ends[] = { "endgeneration", NULL };
 	struct jinja_node *n;
-	TRY(jinja_node_new(p, N_SCOPE, &n));
+	TRY(jinja_node_new(p, N_GENERATION, &n));
 	p->at++;
-	TRY(end_tag(p));
-	TRY(parse_body(p, ends, &n->list2));
+	TRY(parse_scope_body(p, ends, true, &n->list2));
 	p->at++;
 	*out = n;
 	return jinja_node_done(p, n);
+}
+
+/* A required block without inheritance is never found; its own body may hold white space only. */
+static int check_required(struct jinja_parser *p, const struct jinja_node *n)
+{
+	for (const struct jinja_node *m = n->list; m; m = m->next) {
+		size_t begin = 0, end = 0;
+		if (m->kind == N_DATA)
+			jinja_strip(m->value.text, NULL, true, true, &begin, &end);
+		if (m->kind != N_DATA || begin < end)
+			return jinja_fail(
+				p->j, "Required blocks can only contain comments or whitespace");
+	}
+	return 0;
+}
+
+static int parse_block(struct jinja_parser *p, struct jinja_node **out)
+{
+	static const char *const ends[] = { "endblock", NULL };
+	struct jinja_node *n;
+	p->at++;
+	TRY(jinja_name_node(p, N_BLOCK, &n));
+	n->flags |= jinja_skip_name(p, "scoped") ? JINJA_SCOPED : 0;
+	n->flags |= jinja_skip_name(p, "required") ? JINJA_REQUIRED : 0;
+	for (const struct jinja_node *b = p->j->blocks; b; b = b->b)
+		if (b->symbol == n->symbol)
+			return jinja_fail(p->j, "block '%.40s' defined twice", n->name);
+	TRY(parse_scope_body(p, ends, true, &n->list));
+	p->at++;
+	if (n->flags & JINJA_REQUIRED)
+		TRY(check_required(p, n));
+	jinja_skip_name(p, n->name);
+	TRY(jinja_node_done(p, n));
+	n->b = p->j->blocks;
+	p->j->blocks = n;
+	*out = n;
+	return 0;
 }
 
 static int parse_jump(struct jinja_parser *p, struct jinja_node **out)
@@ -280,14 +287,105 @@ static int parse_jump(struct jinja_parser *p, struct jinja_node **out)
 	return jinja_node_done(p, *out);
 }
 
+static int parse_print_statement(struct jinja_parser *p, struct jinja_node **out)
+{
+	struct jinja_node *n, **last;
+	TRY(jinja_node_new(p, N_PRINT, &n));
+	p->at++;
+	for (last = &n->list; jinja_now(p)->kind != T_BLOCK_END; last = &(*last)->next) {
+		if (last != &n->list)
+			TRY(jinja_expect_op(p, OP_COMMA, "\",\""));
+		TRY(jinja_parse_expression(p, last));
+	}
+	*out = n;
+	return jinja_node_done(p, n);
+}
+
+/* with context, without context, ignore missing: two words, or nothing. */
+static void skip_words(struct jinja_parser *p, const char *first, const char *second)
+{
+	const struct jinja_token *next = &p->tokens.at[p->at + (jinja_now(p)->kind != T_END)];
+	if (jinja_at_name(p, first) && next->kind == T_NAME && strcmp(next->bytes, second) == 0)
+		p->at += 2;
+}
+
+static void skip_context(struct jinja_parser *p)
+{
+	size_t before = p->at;
+	skip_words(p, "with", "context");
+	if (p->at == before)
+		skip_words(p, "without", "context");
+}
+
+static int parse_imported_names(struct jinja_parser *p, struct jinja_node **last)
+{
+	for (bool more = true; more; last = &(*last)->next) {
+		size_t before = p->at;
+		skip_context(p);
+		if (p->at > before && *last == NULL)
+			return 0;
+		if (jinja_now(p)->kind == T_NAME && jinja_now(p)->bytes[0] == '_')
+			return jinja_parse_fail(p, "a name that does not start with _");
+		TRY(jinja_name_node(p, N_NAME, last));
+		if (jinja_skip_name(p, "as"))
+			TRY(jinja_name_node(p, N_NAME, last));
+		skip_context(p);
+		more = jinja_skip_op(p, OP_COMMA);
+	}
+	return 0;
+}
+
+/* include, import, from and extends: there is nothing to load from, which is an error once one is
+ * reached. */
+static int parse_unavailable(struct jinja_parser *p, struct jinja_node **out)
+{
+	struct jinja_node *n;
+	TRY(jinja_node_new(p, N_UNAVAILABLE, &n));
+	n->name = jinja_now(p)->bytes;
+	p->at++;
+	TRY(jinja_parse_expression(p, &n->a));
+	if (strcmp(n->name, "include") == 0)
+		skip_words(p, "ignore", "missing");
+	if (strcmp(n->name, "import") == 0) {
+		if (!jinja_skip_name(p, "as"))
+			return jinja_parse_fail(p, "as");
+		TRY(jinja_name_node(p, N_NAME, &n->list));
+	}
+	if (strcmp(n->name, "from") == 0) {
+		if (!jinja_skip_name(p, "import"))
+			return jinja_parse_fail(p, "import");
+		TRY(parse_imported_names(p, &n->list));
+	} else if (strcmp(n->name, "extends") != 0) {
+		skip_context(p);
+	}
+	*out = n;
+	return jinja_node_done(p, n);
+}
+
 /* At the tag's first word; the end of the tag is consumed. */
 static int parse_statement(struct jinja_parser *p, struct jinja_node **out)
 {
-	static const struct { const char *word; int (*parse)(struct jinja_parser *,
-	                                                     struct jinja_node **); } table[] = {
-		{ "if", parse_if }, { "for", parse_for }, { "set", parse_set }, { "macro", parse_macro },
-		{ "call", parse_call_block }, { "filter", parse_filter_block }, { "with", parse_with },
-		{ "generation", parse_generation }, { "break", parse_jump }, { "continue", parse_jump },
+	static const struct {
+		const char *word;
+		int (*parse)(struct jinja_parser *, struct jinja_node **);
+	} table[] = {
+		{ "if", parse_if },
+		{ "for", parse_for },
+		{ "set", parse_set },
+		{ "macro", parse_macro },
+		{ "call", parse_call_block },
+		{ "filter", parse_filter_block },
+		{ "with", parse_with },
+		{ "autoescape", parse_autoescape },
+		{ "generation", parse_generation },
+		{ "block", parse_block },
+		{ "print", parse_print_statement },
+		{ "break", parse_jump },
+		{ "continue", parse_jump },
+		{ "include", parse_unavailable },
+		{ "import", parse_unavailable },
+		{ "from", parse_unavailable },
+		{ "extends", parse_unavailable },
 	};
 	if (jinja_now(p)->kind != T_NAME)
 		return jinja_parse_fail(p, "a statement");
@@ -305,7 +403,7 @@ static int parse_print(struct jinja_parser *p, struct jinja_node **out)
 	struct jinja_node *n;
 	TRY(jinja_node_new(p, N_PRINT, &n));
 	p->at++;
-	TRY(jinja_parse_tuple(p, true, &n->a));
+	TRY(jinja_parse_tuple(p, true, &n->list));
 	if (jinja_now(p)->kind != T_PRINT_END)
 		return jinja_parse_fail(p, "\"}}\"");
 	p->at++;

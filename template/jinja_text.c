@@ -7,7 +7,6 @@
 #include "base/unicode.h"
 
 #include <string.h>
-#include <utf8proc.h>
 
 #define CHUNK_BYTES ((size_t)64 << 10)
 
@@ -31,6 +30,11 @@ int jinja_str(struct jinja *j, const char *bytes, size_t len, bool data, struct 
 	return new_text(j, (struct jinja_text){ .bytes = bytes, .len = len, .data = data }, out);
 }
 
+int jinja_literal(struct jinja *j, const char *text, struct jinja_value *out)
+{
+	return jinja_str(j, text, strlen(text), false, out);
+}
+
 int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
 {
 	struct jinja_text text = *v->text;
@@ -41,18 +45,23 @@ int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
 }
 
 int jinja_slice(struct jinja *j, const struct jinja_text *t, size_t begin, size_t end,
-                struct jinja_value *out)
+		struct jinja_value *out)
 {
-	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin :
-	                          NULL, end - begin, t->data, t->markup };
+	struct jinja_text part = { t->bytes + begin, t->origin ? t->origin + begin : NULL,
+				   end - begin, t->data, t->markup };
 	return new_text(j, part, out);
+}
+
+int jinja_fail_long(struct jinja *j)
+{
+	return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
 }
 
 /* Room for len bytes at the end of the heap. */
 static int heap_room(struct jinja *j, size_t len)
 {
 	if (len > JINJA_STRING_BYTES)
-		return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
+		return jinja_fail_long(j);
 	if (j->heap && len <= j->heap_room - j->heap_len)
 		return 0;
 	size_t room = 2 * len > CHUNK_BYTES ? 2 * len : CHUNK_BYTES;
@@ -76,22 +85,25 @@ static void heap_add(struct jinja *j, const struct jinja_text *t)
 }
 
 int jinja_concat(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
-                 struct jinja_value *out)
+		 struct jinja_value *out)
 {
 	size_t len = a->len + b->len;
 	bool last = j->heap && a->len && a->bytes + a->len == j->heap + j->heap_len &&
-	    b->len <= j->heap_room - j->heap_len;
+		    b->len <= j->heap_room - j->heap_len;
 	if (!last)
 		TRY(heap_room(j, len));
 	else if (len > JINJA_STRING_BYTES)
-		return jinja_fail(j, "a string is longer than %zu bytes", JINJA_STRING_BYTES);
+		return jinja_fail_long(j);
 	TRY(jinja_charge(j, (last ? b->len : len) / 64));
 	size_t begin = last ? j->heap_len - a->len : j->heap_len;
 	if (!last)
 		heap_add(j, a);
 	heap_add(j, b);
-	return new_text(j, (struct jinja_text){ .bytes = j->heap + begin,
-	                                        .origin = j->heap_origin + begin, .len = len }, out);
+	return new_text(j,
+			(struct jinja_text){ .bytes = j->heap + begin,
+					     .origin = j->heap_origin + begin,
+					     .len = len },
+			out);
 }
 
 void jinja_put(struct jinja_out *o, const void *bytes, size_t len, bool data)
@@ -112,6 +124,32 @@ void jinja_put_text(struct jinja_out *o, const struct jinja_text *t, size_t begi
 	}
 	buf_add(&o->text, t->bytes + begin, end - begin);
 	buf_add(&o->origin, t->origin + begin, end - begin);
+}
+
+void jinja_put_times(struct jinja_out *o, const struct jinja_text *t, int64_t times)
+{
+	for (; times > 0 && o->text.len <= JINJA_STRING_BYTES; times--)
+		jinja_put_text(o, t, 0, t->len);
+}
+
+int jinja_out_done(struct jinja *j, int rc, struct jinja_out *o, struct jinja_value *out)
+{
+	if (rc == 0)
+		return jinja_out_take(j, o, out);
+	jinja_out_free(o);
+	return rc;
+}
+
+int jinja_add_texts(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
+		    struct jinja_value *out)
+{
+	struct jinja_value left, right;
+	if (!a->markup && !b->markup)
+		return jinja_concat(j, a, b, out);
+	TRY(jinja_escape(j, a, &left));
+	TRY(jinja_escape(j, b, &right));
+	TRY(jinja_concat(j, left.text, right.text, out));
+	return jinja_mark(j, true, out);
 }
 
 int jinja_out_take(struct jinja *j, struct jinja_out *o, struct jinja_value *out)
@@ -137,157 +175,14 @@ void jinja_out_free(struct jinja_out *o)
 	buf_free(&o->origin);
 }
 
-/* ---- characters ---- */
-
-bool jinja_is_space(uint32_t cp)
-{
-	return unicode_is_space(cp) || (cp >= 0x1C && cp <= 0x1F);
-}
-
-size_t jinja_characters(const struct jinja_text *t)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < t->len; i++)
-		n += ((unsigned char)t->bytes[i] & 0xC0) != 0x80;
-	return n;
-}
-
-size_t jinja_offset(const struct jinja_text *t, size_t character)
-{
-	size_t i = 0;
-	for (; i < t->len; i++) {
-		bool starts = ((unsigned char)t->bytes[i] & 0xC0) != 0x80;
-		if (starts && character-- == 0)
-			break;
-	}
-	return i;
-}
-
-static bool in_set(const struct jinja_text *set, const char *c, size_t n, uint32_t cp)
-{
-	if (!set)
-		return jinja_is_space(cp);
-	for (size_t at = 0; at < set->len;) {
-		uint32_t one;
-		size_t size = (size_t)text_utf8_decode(set->bytes + at, set->len - at, &one);
-		if (size == n && memcmp(set->bytes + at, c, n) == 0)
-			return true;
-		at += size;
-	}
-	return false;
-}
-
-void jinja_strip(const struct jinja_text *t, const struct jinja_text *set, bool left, bool right,
-                 size_t *begin, size_t *end)
-{
-	uint32_t cp;
-	size_t n;
-	*begin = 0;
-	*end = t->len;
-	while (left && *begin < *end) {
-		n = (size_t)text_utf8_decode(t->bytes + *begin, *end - *begin, &cp);
-		if (!in_set(set, t->bytes + *begin, n, cp))
-			break;
-		*begin += n;
-	}
-	while (right && *end > *begin) {
-		cp = unicode_last(t->bytes, *end, &n);
-		if (!in_set(set, t->bytes + *end - n, n, cp))
-			break;
-		*end -= n;
-	}
-}
-
-static bool is_cased(uint32_t cp)
-{
-	return unicode_is_lower(cp) || unicode_is_upper(cp) || unicode_is_title(cp);
-}
-
-/* Whether `title` starts a word after this character: in Python after any uncased one, in Jinja's
- * filter after a few. */
-static bool opens_word(uint32_t cp, enum jinja_case c)
-{
-	if (c == JINJA_TITLE_FILTER)
-		return cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<' || jinja_is_space(cp);
-	return !is_cased(cp);
-}
-
-/* Whether the capital sigma that ends at byte `end` is the last letter of a word of several:
- * its small form differs there. What stands before `begin` does not count. */
-static bool ends_word(const struct jinja_text *t, size_t begin, size_t end)
-{
-	uint32_t cp = 0;
-	size_t at = end - 2, n;
-	bool ignored = true;
-	while (at > begin && ignored) {
-		cp = unicode_last(t->bytes, at, &n);
-		at -= n;
-		ignored = unicode_is_ignored_by_case(cp);
-	}
-	if (ignored || !is_cased(cp))
-		return false;
-	for (at = end, ignored = true; ignored && at < t->len;) {
-		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		ignored = unicode_is_ignored_by_case(cp);
-	}
-	return ignored || !is_cased(cp);
-}
-
-int jinja_recase(struct jinja *j, const struct jinja_text *t, enum jinja_case c,
-                 struct jinja_value *out)
-{
-	struct jinja_out o = { 0 };
-	bool data = jinja_text_data(t), start = true;
-	size_t alone = 0; /* the filter lowers what stands behind a word's first letter by itself */
-	TRY(jinja_charge(j, t->len / 16));
-	for (size_t at = 0; at < t->len;) {
-		uint32_t cp, made[3];
-		char bytes[4];
-		int n;
-		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		if (c == JINJA_FOLD)
-			n = unicode_fold(cp, made);
-		else if (c == JINJA_UPPER || (c == JINJA_TITLE_FILTER && start) ||
-		         (c == JINJA_SWAP && unicode_is_lower(cp)))
-			n = unicode_upper(cp, made);
-		else if (c == JINJA_SWAP && !unicode_is_upper(cp))
-			n = (int)(made[0] = cp, 1);
-		else if (start && (c == JINJA_TITLE || c == JINJA_CAPITALIZE))
-			n = unicode_title(cp, made);
-		else
-			n = unicode_lower(cp, made);
-		if (cp == 0x3A3 && made[0] == 0x3C3 && c != JINJA_FOLD && ends_word(t, alone, at))
-			made[0] = 0x3C2;
-		alone = start && c == JINJA_TITLE_FILTER ? at : alone;
-		for (int i = 0; i < n; i++)
-			jinja_put(&o, bytes, (size_t)text_utf8_encode(made[i], bytes), data);
-		start = (c == JINJA_TITLE || c == JINJA_TITLE_FILTER) && opens_word(cp, c);
-	}
-	TRY(jinja_out_take(j, &o, out));
-	return jinja_mark(j, t->markup && c != JINJA_TITLE_FILTER, out);
-}
-
-enum jinja_cases jinja_cases(const struct jinja_text *t)
-{
-	unsigned seen = 0;
-	bool titled = true, inside = false; /* every run of letters: a large one, then small ones */
-	for (size_t at = 0; at < t->len;) {
-		uint32_t cp;
-		at += (size_t)text_utf8_decode(t->bytes + at, t->len - at, &cp);
-		bool up = unicode_is_upper(cp) || unicode_is_title(cp), low = unicode_is_lower(cp);
-		seen |= up ? 1u : low ? 2u : 0u;
-		seen |= unicode_is_title(cp) ? 4u : 0u;
-		titled = titled && !(up && inside) && !(low && !inside);
-		inside = up || low;
-	}
-	return (enum jinja_cases)((seen == 1 ? JINJA_IS_UPPER : 0) | (seen == 2 ? JINJA_IS_LOWER : 0) |
-	                          (seen && titled ? JINJA_IS_TITLE : 0));
-}
-
 int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value *out)
 {
-	static const struct { char c; const char *made; } table[] = {
-		{ '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '\'', "&#39;" }, { '"', "&#34;" },
+	static const struct {
+		char c;
+		const char *made;
+	} table[] = {
+		{ '&', "&amp;" },  { '<', "&lt;" },  { '>', "&gt;" },
+		{ '\'', "&#39;" }, { '"', "&#34;" },
 	};
 	struct jinja_out o = { 0 };
 	if (t->markup) {
@@ -302,7 +197,8 @@ int jinja_escape(struct jinja *j, const struct jinja_text *t, struct jinja_value
 		if (k == 5)
 			jinja_put_text(&o, t, i, i + 1);
 		else
-			jinja_put(&o, table[k].made, strlen(table[k].made), t->origin ? t->origin[i] : t->data);
+			jinja_put(&o, table[k].made, strlen(table[k].made),
+				  t->origin ? t->origin[i] : t->data);
 	}
 	TRY(jinja_out_take(j, &o, out));
 	return jinja_mark(j, true, out);
@@ -319,7 +215,7 @@ size_t jinja_find(const struct jinja_text *t, const struct jinja_text *needle, s
 }
 
 int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinja_text *old,
-                  const struct jinja_text *new, int64_t most, struct jinja_value *out)
+		  const struct jinja_text *new, int64_t most, struct jinja_value *out)
 {
 	struct jinja_out o = { 0 };
 	size_t at = 0;
@@ -332,8 +228,8 @@ int jinja_replace(struct jinja *j, const struct jinja_text *t, const struct jinj
 		if (found == SIZE_MAX)
 			break;
 		jinja_put_text(&o, t, at, found);
-		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found :
-		                          NULL, old->len, t->data, false };
+		struct jinja_text gone = { t->bytes + found, t->origin ? t->origin + found : NULL,
+					   old->len, t->data, false };
 		if (jinja_text_data(&gone) || jinja_text_data(old))
 			jinja_put(&o, new->bytes, new->len, true);
 		else

@@ -1,4 +1,4 @@
-/* Template: chat templates, a subset of Jinja2 3.1 with every resource bounded. */
+/* Template: chat templates, Jinja2 3.1 as model libraries set it up, every resource bounded. */
 #ifndef TEMPLATE_TEMPLATE_H
 #define TEMPLATE_TEMPLATE_H
 

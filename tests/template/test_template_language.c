@@ -135,14 +135,11 @@ Test(template_language, what_jinja_does_not_take_is_an_error_here_too)
 		{ "{% filter length %}x{% endfilter %}", ERR_INPUT, "not a string" },
 		{ "{{ 017 }}", ERR_INPUT, "starts with 0" }, { "{{ n is string if t }}", ERR_INPUT, "expected" },
 		{ "{{ n is odd is true }}", ERR_INPUT, "second test" },
-		{ "{% macro f() %}{% endmacro %}{% call f() %}x{% endcall %}", ERR_INPUT, "unknown name" },
+		{ "{% macro f() %}{% endmacro %}{% call f() %}x{% endcall %}", ERR_INPUT, "the name caller" },
 		{ "{{ '%d' % 'x' }}", ERR_INPUT, "number" }, { "{{ '%s' % (1, 2) }}", ERR_INPUT, "not all" },
-		{ "{{ big | int }}", ERR_INPUT, "64 bits" }, { "{{ 0.0 ** -1 }}", ERR_INPUT, "power" },
+		{ "{{ 0.0 ** -1 }}", ERR_INPUT, "power" },
 		{ "{{ s.index('q') }}", ERR_INPUT, "not found" },
-		{ "{{ (-8) ** 0.5 }}", ERR_UNSUPPORTED, "complex" }, { "{{ '%(a)s' % d }}", ERR_UNSUPPORTED, "%(" },
-		{ "{{ '%+x' % 255 }}", ERR_UNSUPPORTED, "%x" }, { "{{ '%c' % 65 }}", ERR_UNSUPPORTED, "%c" },
-		{ "{{ n.real }}", ERR_UNSUPPORTED, "real" },
-		{ "{{ ('x'|safe).replace('x', '<') }}", ERR_UNSUPPORTED, "safe" },
+		{ "{{ (-8) ** 0.5 }}", ERR_UNSUPPORTED, "complex" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct err e = { 0 };
