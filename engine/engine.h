@@ -141,7 +141,8 @@ struct engine_sampling {
 	struct engine_constraint *constraint; /* NULL: none */
 };
 
-enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_LENGTH };
+/* STOP: by itself, or its constraint was complete; STRING: where a stop string began. */
+enum engine_finish { ENGINE_GOING, ENGINE_STOP, ENGINE_STRING, ENGINE_LENGTH };
 
 /* Log-softmax of the raw logits of real ids, before masks and penalties. */
 struct engine_logprob {

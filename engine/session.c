@@ -126,7 +126,7 @@ static int text_take(struct engine_session *s, bool last, struct err *e)
 	size_t stop = stops ? stop_find(s) : SIZE_MAX;
 	if (stop != SIZE_MAX) {
 		s->given = stop;
-		s->finish = ENGINE_STOP;
+		s->finish = ENGINE_STRING;
 		task_quit(&s->task);
 		return 0;
 	}

@@ -138,6 +138,7 @@ bool reply_member_key(struct call *c)
 		schema = json_object_get(c->parameters, "additionalProperties");
 	c->kinds = reply_kinds(schema, c->parameters, 16);
 	c->member = true;
+	c->open = false; /* until its value has come */
 	c->value = VALUE_BEGIN;
 	c->bare = c->newline = c->seen = false;
 	c->scan = (struct json_scan){ .lenient = true };
@@ -316,6 +317,7 @@ static bool give_gathered(struct call *c, bool *given)
 bool reply_member_end(struct call *c, enum step_op op)
 {
 	bool given = false;
+	c->open = true;
 	if (c->value == VALUE_JSON)
 		return reply_json_scan_whole(&c->scan);
 	if (c->value == VALUE_GATHER && op != STEP_STRING && !give_gathered(c, &given))

@@ -228,11 +228,12 @@ static int engine_answer_next(struct answer *a, unsigned choice, struct answer_s
 	if (ch->end != ANSWER_GOING) {
 		out->end = ch->end;
 		ch->ended = true;
-		return reply_end(ch->reply, ch->end == ANSWER_LENGTH, &out->event, &out->events, e);
+		return reply_end(ch->reply, ch->cut, &out->event, &out->events, e);
 	}
 	int how = engine_session_next(ch->session, &text, &len, e);
 	TRY(how);
 	ch->end = end_of(how);
+	ch->cut = how == ENGINE_LENGTH || how == ENGINE_STRING;
 	TRY(place_tokens(a, ch, text, len, out, e));
 	TRY(take_text(ch, text, len, out, e));
 	out->more = ch->reply && ch->end != ANSWER_GOING;

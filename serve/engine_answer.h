@@ -28,6 +28,7 @@ struct engine_choice {
 	struct reply_event event; /* without a reply */
 	uint64_t text_end;        /* of the session's text so far */
 	enum answer_end end;      /* of the session; what the reply held comes then */
+	bool cut;                 /* not where the model ended it */
 	bool ended;               /* the reply too */
 	/* Where the ids stand in the text: that of a token may end within a character, and the
 	 * session gives whole ones. */

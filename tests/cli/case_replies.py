@@ -176,7 +176,8 @@ def family(home, syntax, tokens):
     names = {("R" if r.get("prompt_reasons") else "T") + str(i): r for i, r in enumerate(rows)}
     opens = OPENS.get(syntax, "<think>")
     template = TEMPLATE.replace("<tool_call> <think>", " ".join(marks) + " " + hints)
-    template += "{%%- if messages[-1].content[0] == 'R' %%}{{ %s }}{%%- endif %%}" % json.dumps(opens)
+    begins = "add_generation_prompt and messages[-1].content[0] == 'R'"
+    template += "{%%- if %s %%}{{ %s }}{%%- endif %%}" % (begins, json.dumps(opens))
     texts = {name: row["text"] for name, row in names.items()}
     marked = {m: special for m in marks} if tokens else ()
     folder = parrot(home.dir / f"{syntax}-{tokens}", texts, template=template, marks=marked, quiet=True)
@@ -199,8 +200,25 @@ def unknown(home):
         assert status == 400 and "plain" in refused["error"]["message"], refused
 
 
+def stopped(home):
+    """A stop string within a call cuts it off, as its length would: it does not look whole."""
+    calls = {
+        "X": "<tool_call>\n<function=f>\n<parameter=a>\nof HALT all\n</parameter>\n</function>\n</tool_call>",
+        "Y": "I call.\n<tool_call>\n<function=HALT>\n</function>\n</tool_call>",
+    }
+    template = TEMPLATE.replace("<tool_call>", "<tool_call> <function= <parameter=")
+    folder = parrot(home.dir / "stopped", calls, template=template)
+    tool = {"type": "function", "function": {"name": "f"}}
+    with Server(home, folder, "--unsigned") as s:
+        said = whole(ask(s, "X", False, tools=[tool], stop=["HALT"]))
+        assert [c[:2] for c in said["calls"]] == [["f", '{"a": "of ']] and not said["content"], said
+        said = whole(ask(s, "Y", False, tools=[tool], stop=["HALT"]))
+        assert (said["content"], said["calls"]) == ("I call.", []), said
+
+
 with Home() as h:
     played = sum(family(h, s, True) + family(h, s, False) for s in FAMILIES)
     unknown(h)
+    stopped(h)
     assert played >= 200, played
     print(f"{played} texts of {len(FAMILIES)} families")

@@ -205,7 +205,8 @@ Test(engine_session, stop_strings_never_come_out)
 		struct buf text = { 0 };
 		struct err e = { 0 };
 		cr_assert_eq(open_session(&s, m, sample[0].prompt, sample[0].prompt_count, &greedy, &e), 0);
-		cr_assert_eq(run(s, &text), ENGINE_STOP);
+		bool whole = strrchr(stops[i].want, '.') != NULL;
+		cr_assert_eq(run(s, &text), whole ? ENGINE_STOP : ENGINE_STRING);
 		buf_add_byte(&text, 0);
 		cr_assert_str_eq(text.bytes, stops[i].want, "stop \"%s\"", stops[i].stop[0]);
 		engine_session_close(s);
