@@ -1,4 +1,4 @@
-/* The body of POST /v1/chat/completions: one JSON object, at most 8 MiB, 256 levels, keys of 128
+/* The body of POST /v1/chat/completions: one JSON object, at most 8 MiB, 512 levels, keys of 128
  * bytes, arrays of 100,000 elements, 2^17 values in all; its fields: request_fields.c. Here are the
  * limits, and the kinds of values. */
 #include "api/request_read.h"

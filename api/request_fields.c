@@ -239,7 +239,6 @@ static const struct other {
 	{ "continue_final_message", IS_FALSE, NULL },
 	{ "add_special_tokens", IS_FALSE, NULL },
 	{ "truncate_prompt_tokens", IS_MINUS_ONE, NULL },
-	{ "truncation", IS_EMPTY, "disabled" },
 	{ "documents", IS_EMPTY, NULL },
 	{ "tool_prompt", IS_EMPTY, NULL },
 	{ "guideline", IS_EMPTY, NULL },
@@ -255,7 +254,6 @@ static const struct other {
 	{ "data_sources", IS_EMPTY, NULL },
 	{ "plugins", IS_EMPTY, NULL },
 	{ "mock_response", IS_EMPTY, NULL },
-	{ "verbosity", 0, "medium" },
 	/* other answers */
 	{ "skip_special_tokens", IS_TRUE, NULL },
 	{ "include_stop_str_in_output", IS_FALSE, NULL },

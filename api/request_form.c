@@ -42,8 +42,8 @@ static int read_text(struct api_request *r, const char *name, enum api_constrain
 {
 	if (!json_is_string(v))
 		return api_read_mistyped(name, "a string", e);
-	if (json_string_length(v) == 0)
-		return api_read_note(r, name, e); /* none */
+	if (kind == API_CONSTRAINT_GRAMMAR && json_string_length(v) == 0)
+		return api_read_note(r, name, e); /* llama.cpp's word for none */
 	return set_constraint(r, name, kind, v, e);
 }
 

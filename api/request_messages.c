@@ -128,7 +128,7 @@ static int join_parts(struct api_request *r, const json_t *parts, size_t index, 
 	return buf_done(&said->text, e);
 }
 
-/* Only an assistant's message that calls tools, or that has reasoned, may be without. */
+/* Only an assistant's message may be without: it called tools, reasoned, or said nothing. */
 static int read_content(struct api_request *r, const json_t *message, size_t index, json_t **out,
 			json_t **thought, struct err *e)
 {
@@ -141,9 +141,7 @@ static int read_content(struct api_request *r, const json_t *message, size_t ind
 	if (json_is_array(content))
 		TRY_OUT(join_parts(r, content, index, assistant, &said, e));
 	TRY_OUT(api_read_thought(r, message, index, &said.thought, thought, e));
-	bool may_lack = assistant && (*thought || api_read_member(message, "function_call") ||
-				      json_array_size(json_object_get(message, "tool_calls")));
-	if (!json_is_string(content) && !json_is_array(content) && (content || !may_lack))
+	if (!json_is_string(content) && !json_is_array(content) && (content || !assistant))
 		TRY_OUT(bad(index, ".content", "invalid_type",
 			    "\"content\" is neither a string nor a list", e));
 	*out = json_is_string(content)

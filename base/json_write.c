@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 512           /* of values to be written: as deep as a schema may be read */
+#define DEPTH_MAX 1024          /* of values to be written: twice what a request may hold */
 #define INTEGER_MAX (1LL << 53) /* beyond it doubles, and so ECMAScript, skip integers */
 
 struct writer {

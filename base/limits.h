@@ -18,7 +18,7 @@
 #define LIMIT_BUNDLE_BYTES MIB(64)          /* a policy of that size and its packs, as JSON */
 #define LIMIT_TOML_DEPTH 64                 /* nested arrays and inline tables */
 #define LIMIT_REQUEST_BYTES MIB(8)          /* a long context as JSON */
-#define LIMIT_REQUEST_DEPTH 256             /* of it, and a hundred schemas in schemas */
+#define LIMIT_REQUEST_DEPTH 512             /* of it: a hundred schemas in schemas, and unions */
 #define LIMIT_RETAINED_BYTES MIB(4)         /* of it kept for replay: a million tokens of prose */
 #define LIMIT_MESSAGES 4096u                /* turns of one conversation, each scanned alone */
 #define LIMIT_ENTRY_BYTES 65535u            /* u16 length in an entry bundle */

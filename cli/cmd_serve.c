@@ -72,6 +72,7 @@ int cmd_serve(struct cli *c)
 	struct serve_options o = { .model_name = cli_value(c, "name"),
 				   .policy = cli_value(c, "policy"),
 				   .key = cli_value(c, "key"),
+				   .sampling = cli_value(c, "sampling"),
 				   .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;
 	struct serve_service *service;

@@ -11,6 +11,10 @@
 	}
 
 /* How the engine computes: of `serve` and `run`. */
+#define SAMPLING_OPTION                                                                           \
+	{                                                                                         \
+		"sampling", "WHOSE", "what a request leaves out: model (its files') or neutral" \
+	}
 #define COMPUTE_OPTIONS                                                                 \
 	{ "threads", "N", "compute threads" },                                          \
 		{ "weights", "FORM", "stored, bf16, q8 or q4 (default: as stored)" },   \
@@ -257,6 +261,7 @@ const struct cli_command cli_commands[] = {
 	    KEY_OPTION,
 	    { "unsigned", NULL, "serve a folder without a valid signature (recorded)" },
 	    COMPUTE_OPTIONS,
+	    SAMPLING_OPTION,
 	    { "context", "N", "most tokens of one conversation" },
 	    { "request-timeout", "SECONDS", "an answer that takes longer ends with 503" } },
 	  { "hallmark serve acme/bank --name bank --policy policy.toml",
@@ -272,6 +277,7 @@ const struct cli_command cli_commands[] = {
 	    { "temperature", "T", "0 to 2 (default 0)" },
 	    { "max-tokens", "N", "most tokens of an answer" },
 	    { "seed", "N", "sampling seed" },
+	    SAMPLING_OPTION,
 	    COMPUTE_OPTIONS },
 	  { "hallmark run ./model \"Hello\" --unsigned",
 	    "hallmark run acme/bank --policy policy.toml" },

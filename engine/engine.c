@@ -52,6 +52,7 @@ static void facts_set(struct engine *m, const struct model_formats *f, enum kern
 		.moe_layers = model_moe_layers(c),
 		.experts = c->gate.experts,
 		.experts_per_token = c->gate.top_k,
+		.generation = &c->generation,
 	};
 	memcpy(m->facts.eos, c->eos, sizeof c->eos);
 	m->facts.choice =

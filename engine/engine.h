@@ -47,6 +47,7 @@ struct engine_facts {
 	/* of the files' bytes; template: of its text; choice: model_formats_choice */
 	struct digest config, tokenizer, chat_template, choice;
 	const char *notes;     /* what a person should know of the files: lines, or "" */
+	const struct model_generation *generation; /* sampling defaults; of the engine */
 	uint64_t weight_bytes; /* packed */
 	uint32_t moe_layers, experts, experts_per_token;
 	unsigned threads;

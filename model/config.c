@@ -219,6 +219,7 @@ static int generation_read(struct model_config *c, const char *text, size_t len,
 		.o = root, .file = "generation_config.json", .notes = c->notes, .e = e
 	};
 	read_eos(&in, c);
+	model_generation_read(&in, &c->generation);
 	json_decref(root);
 	return in.code;
 }

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/source.h"
 #include "kernels/kernels.h"
+#include "model/generation.h"
 
 enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
 enum model_qk_norm { MODEL_QK_NONE, MODEL_QK_HEAD, MODEL_QK_FULL };
@@ -72,6 +73,7 @@ struct model_config {
 	enum model_quantisation quantisation;
 	uint32_t extra_layers; /* behind the model's own, for prediction further ahead: not used */
 	uint32_t eos[8], eos_count, bos;
+	struct model_generation generation;
 	bool eos_assumed;     /* no file names one: the reference class's */
 	struct digest digest; /* of config.json's bytes */
 	/* What a person should know of the file: lines that end in a newline, or "". */

@@ -87,6 +87,7 @@ struct answer_model {
 	uint32_t context_max;
 	enum reply_ids ids; /* of calls */
 	const char *notes;  /* what a person should know of the model: lines, or NULL */
+	const struct model_generation *generation; /* its sampling defaults; NULL: none */
 };
 
 /* self is the answerer's own; many threads open answers, one thread at a time uses an answer. */

@@ -2,6 +2,7 @@
  * that holds commitments, rule ids, counts and digests, never the text in the clear. The record is
  * durable before the final event is handed out. The choices of one request take turns. */
 #include "serve/chat.h"
+#include "serve/defaults.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,12 @@ static int parse(struct serve_chat *c, const void *body, size_t len, struct err 
 	if (c->given.given) {
 		json_decref(c->request.without_effect);
 		c->request.without_effect = json_incref(c->given.without_effect);
+		c->from_model = json_incref(c->given.from_model);
 		if (c->given.constraint_field)
 			c->request.constraint_field = c->given.constraint_field;
+	} else if (serve_generation(c->service)) {
+		TRY(serve_defaults_apply(serve_generation(c->service), &c->request, &c->from_model,
+					 e));
 	}
 	if (c->service->recording && strcmp(c->request.model, c->service->model_name) != 0)
 		return err_at(e,
@@ -141,6 +146,7 @@ static void chat_free(struct serve_chat *c)
 	json_decref(c->messages);
 	json_decref(c->tools);
 	json_decref(c->kwargs);
+	json_decref(c->from_model);
 	json_decref(c->result);
 	serve_notes_free(&c->notes);
 	serve_queue_free(&c->queue);

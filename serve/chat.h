@@ -15,6 +15,7 @@ struct serve_chat_given {
 	const char *record;           /* "WORKER/N": calls are named after it */
 	const struct digest *body;    /* of the request as it came; NULL: not known */
 	json_t *without_effect;       /* names of its fields that changed nothing */
+	json_t *from_model;           /* and of those that the model's files decided; or NULL */
 	const char *constraint_field; /* that asked for the constraint, or NULL */
 	json_t *scans,
 		*interventions; /* of its texts, which have passed the rules; NULL: have not */
@@ -36,6 +37,7 @@ struct serve_chat {
 	unsigned steering; /* serve_steering of the request */
 	/* As the model sees them: after the rules. tools, kwargs NULL: none */
 	json_t *messages, *tools, *kwargs;
+	json_t *from_model;            /* names of sampling fields that the model's files decided */
 	uint64_t prompt_tokens, drawn; /* drawn: by all choices */
 	struct serve_notes notes;      /* of the request's texts */
 	struct answer *answer;         /* NULL until the request has passed its rules */

@@ -126,6 +126,8 @@ static json_t *sampling(const struct decision *d)
 	obj_array(&o, "stop", &stop);
 	obj_null(&o, "watermark");
 	sampling_more(q, &o);
+	if (json_array_size(d->from_model))
+		obj_share(&o, "from_model", d->from_model);
 	return obj_take(&o);
 }
 

@@ -17,6 +17,7 @@ struct decision {
 	const char *client;               /* "": unknown */
 	const struct digest *body_digest; /* of the request as received */
 	const struct api_request *asked;
+	const json_t *from_model; /* names of sampling fields that the model's files decided */
 	json_t *request;      /* owned: as it is kept for replay; NULL: it is not, */
 	const char *not_kept; /* and why */
 	bool keeps_nothing;   /* but the fields */

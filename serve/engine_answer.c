@@ -286,7 +286,8 @@ static void engine_model(const void *self, struct answer_model *out)
 				      .device = { f->device, f->device_name, NULL, NULL },
 				      .context_max = m->context_max,
 				      .ids = engine_reply_family(m->engine).ids,
-				      .notes = f->notes };
+				      .notes = f->notes,
+				      .generation = f->generation };
 }
 
 static void serve_engine_free(void *self)

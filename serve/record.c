@@ -143,6 +143,7 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 	*d = (struct decision){ .client = c->client,
 				.body_digest = body_digest(c),
 				.asked = &c->request,
+				.from_model = c->from_model,
 				.seed = c->seed,
 				.created_us = c->created_us,
 				.ended_us = c->created_us + env_steady_us(flow_env(s->flow)) -

@@ -242,6 +242,7 @@ static void read_given(struct replay *r, struct serve_chat_given *out)
 	out->record = r->record;
 	out->body = body && digest_parse(body, &r->body, NULL) == 0 ? &r->body : NULL;
 	out->without_effect = value_of(r, "parameters_without_effect");
+	out->from_model = json_object_get(value_of(r, "sampling"), "from_model");
 	out->constraint_field =
 		json_string_value(json_object_get(value_of(r, "constraint"), "from"));
 	if (serve_keeps(r->service) == POLICY_FULL)

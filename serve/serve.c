@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "serve/decision.h"
+#include "serve/defaults.h"
 #include "serve/engine_answer.h"
 #include "serve/service.h"
 
@@ -83,6 +84,41 @@ static int append_bundle(struct serve_service *s, struct err *e)
 	return append_body(s, "bundle", &o, e);
 }
 
+const struct model_generation *serve_generation(const struct serve_service *s)
+{
+	struct answer_model m;
+	s->who->model(s->self, &m);
+	return s->neutral ? NULL : m.generation;
+}
+
+static int read_sampling(struct serve_service *s, const char *word, struct err *e)
+{
+	s->neutral = word && strcmp(word, "neutral") == 0;
+	if (!word || s->neutral || strcmp(word, "model") == 0)
+		return 0;
+	return err_set(e, ERR_USAGE, "sampling %.40s: expected model or neutral", word);
+}
+
+/* What a person should know: of the files, and what answers they do not ask for. */
+static int make_notes(struct serve_service *s, struct err *e)
+{
+	const struct model_generation *g = serve_generation(s);
+	struct answer_model m;
+	struct buf said = { 0 };
+	s->who->model(s->self, &m);
+	buf_add_text(&s->notes, m.notes ? m.notes : "");
+	if (g)
+		serve_defaults_say(g, &said);
+	if (said.len)
+		buf_printf(&s->notes,
+			   "where a request does not say: %s, by generation_config.json (--sampling "
+			   "neutral: not so)\n",
+			   said.bytes);
+	s->notes.failed |= said.failed;
+	buf_free(&said);
+	return buf_done(&s->notes, e);
+}
+
 /* What is being served, from now on. */
 static int append_config(struct serve_service *s, struct err *e)
 {
@@ -102,6 +138,7 @@ static int append_config(struct serve_service *s, struct err *e)
 	obj_add(&o, "choice", m.choice ? json_digest(m.choice) : json_null());
 	obj_count(&o, "context_max", m.context_max);
 	obj_text(&o, "kernels", m.kernels);
+	obj_text(&o, "sampling", s->neutral ? "neutral" : "model");
 	return append_body(s, "config", &o, e);
 }
 
@@ -112,6 +149,7 @@ static void service_free(struct serve_service *s)
 	flow_model_close(s->model);
 	policy_profile_free(s->profile);
 	filter_set_free(s->none);
+	buf_free(&s->notes);
 	free(s);
 }
 
@@ -151,9 +189,11 @@ static int open_all(struct serve_service *s, const struct serve_options *o, stru
 	if (flow_read_only(s->flow))
 		return err_set(e, ERR_CONFLICT, "the state folder is open for reading only");
 	s->recording = true;
+	TRY(read_sampling(s, o->sampling, e));
 	TRY(open_policy(s, o->policy, true, e));
 	TRY(flow_model_open(&s->model, s->flow, o->ref, o->key, o->unsigned_ok, e));
 	TRY(open_engine(s, o, e));
+	TRY(make_notes(s, e));
 	return record_start(s, e);
 }
 
@@ -167,7 +207,9 @@ int serve_service_open(struct serve_service **out, struct flow *f, const struct 
 static int open_answerer(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
 	s->recording = true;
+	TRY(read_sampling(s, o->sampling, e));
 	TRY(open_policy(s, o->policy, true, e));
+	TRY(make_notes(s, e));
 	return record_start(s, e);
 }
 
@@ -221,9 +263,7 @@ void serve_service_close(struct serve_service *s)
 
 const char *serve_service_notes(const struct serve_service *s)
 {
-	struct answer_model m;
-	s->who->model(s->self, &m);
-	return m.notes ? m.notes : "";
+	return s->notes.bytes ? s->notes.bytes : "";
 }
 
 const char *serve_service_model(const struct serve_service *s) { return s->model_name; }

@@ -38,6 +38,7 @@ struct serve_options {
 	struct serve_compute compute;
 	uint32_t context_max; /* 0: the model's */
 	uint32_t timeout_s;   /* an answer that takes longer ends as ERR_UNAVAILABLE; 0: none */
+	const char *sampling; /* what a request leaves out is "model"'s (NULL too), or "neutral" */
 };
 /* What serve would refuse of a folder's files, whoever signed them; no weight is read. */
 int serve_check(const char *dir, struct err *e) MUST_USE;

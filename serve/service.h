@@ -22,7 +22,11 @@ struct serve_service {
 	int64_t timeout_us; /* 0: none */
 	atomic_bool draining;
 	bool recording; /* false while replaying: nothing is appended */
+	bool neutral;   /* the model's sampling defaults are not taken */
+	struct buf notes;
 };
+/* Sampling defaults that count here; NULL: none. */
+const struct model_generation *serve_generation(const struct serve_service *s);
 
 /* Of the model, where there is one: NULL and "" where not. */
 const struct digest *serve_root(const struct serve_service *s);

@@ -66,7 +66,7 @@ def post(server, body):
 def abuse(server):
     """(words of the refusal, request) each; none may take long, or the server down."""
     deep = {"type": "string"}
-    for _ in range(12):
+    for _ in range(260):
         deep = {"type": "object", "properties": {"a": deep}}
     function = lambda i: {"type": "function", "function": {"name": f"f{i}", "parameters": {}}}
     wide = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(20000)}}

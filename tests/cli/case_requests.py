@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Requests as clients send them, against a running server: what the table of tests/api refuses is refused
 with its status, param and code; tokens that stop, usage with every chunk, calls in the older form, variables
-of the template and hidden reasoning do as they say; the stock client reads the errors as its own; each answer
-replays."""
+of the template and hidden reasoning do as they say; the stock client reads the errors as its own; a model's
+files decide what a request leaves out; each answer replays."""
 
 # peer: openai
 
@@ -232,6 +232,50 @@ def check_replays(h):
     return len(done)
 
 
+SAMPLING = {"temperature": 0.5, "top_p": 0.25, "top_k": 20, "min_p": 0.125, "repetition_penalty": 1.0625}
+
+
+def check_defaults(h):
+    """generation_config.json decides what a request leaves out, unless told not to; the record says so."""
+    odd = {"temperature": float("nan"), "top_k": 10**30, "max_new_tokens": 10**400, "top_p": "x"}
+
+    def records(name, generation, *args, asks=()):
+        folder = parrot(h.dir / name, TEXTS, template=TEMPLATE)
+        (folder / "generation_config.json").write_text(json.dumps(generation))
+        h.publish(folder, "a/" + name)
+        with Server(h, folder, *args) as s:
+            ask, made = Asker(s.address), []
+            for more in asks:
+                answer = ask.chat("hi", seed=4, **more)
+                index = answer["hallmark"]["index"]
+                fields = h.json("audit", "show", index, "--disclose")["disclosed"]["fields"]
+                assert h.json("audit", "replay", index)["equal"], more
+                made.append(({f["name"]: f["value"] for f in fields}["sampling"], answer))
+            assert s.stop() == 0
+            return made
+
+    names = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens"]
+    own, some, none = records(
+        "own",
+        {**SAMPLING, "max_new_tokens": 3, "do_sample": True},
+        asks=({}, {"temperature": 1, "top_p": 1, "max_tokens": 4, "top_k": 0}, {"do_sample": False}),
+    )
+    assert own[0]["from_model"] == names and own[0]["max_tokens"] == 3, own[0]
+    assert all(own[0][k] == v for k, v in SAMPLING.items()), own[0]
+    assert own[1]["usage"]["completion_tokens"] == 3, own[1]
+    assert some[0]["from_model"] == ["min_p", "repetition_penalty"] and some[0]["top_p"] == 1, some[0]
+    assert some[1]["usage"]["completion_tokens"] == 4 and some[0]["temperature"] == 1, some
+    assert none[0]["temperature"] == 0 and "temperature" not in none[0]["from_model"], none[0]
+    greedy, drawn = records("greedy", {**SAMPLING, "do_sample": False}, asks=({}, {"do_sample": True}))
+    assert greedy[0]["temperature"] == 0 and drawn[0]["temperature"] == 0.5, (greedy[0], drawn[0])
+    (neutral,) = records("neutral", SAMPLING, "--sampling", "neutral", asks=({},))
+    assert "from_model" not in neutral[0] and neutral[0]["temperature"] == 1, neutral[0]
+    (strange,) = records("odd", odd, asks=({},))
+    assert "from_model" not in strange[0], strange[0]
+    r = h.run("run", h.dir / "odd", "hi", "--sampling", "mine", status=2)
+    assert b"model or neutral" in r.stderr, r.stderr
+
+
 with Home() as h:
     folder = parrot(h.dir / "parrot", TEXTS, template=TEMPLATE)
     tokens = json.loads((folder / "tokenizer.json").read_text())
@@ -247,4 +291,5 @@ with Home() as h:
         check_switches(ask)
         check_client(s.address)
         assert s.stop() == 0
+    check_defaults(h)
     print(f"{refused} requests refused by field, {check_replays(h)} answers replayed")

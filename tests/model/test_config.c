@@ -394,6 +394,61 @@ Test(model_config, eos_ids_that_are_none_are_left_out)
 	}
 }
 
+static bool says(const struct model_generation *g, const char *want)
+{
+	char got[200] = "";
+	if (g->greedy)
+		strcat(got, "greedy ");
+	if (g->has_temperature)
+		sprintf(got + strlen(got), "t%g ", g->temperature);
+	if (g->has_top_p)
+		sprintf(got + strlen(got), "p%g ", g->top_p);
+	if (g->has_min_p)
+		sprintf(got + strlen(got), "m%g ", g->min_p);
+	if (g->has_repetition)
+		sprintf(got + strlen(got), "r%g ", g->repetition);
+	if (g->has_top_k)
+		sprintf(got + strlen(got), "k%u ", g->top_k);
+	if (g->has_tokens_max)
+		sprintf(got + strlen(got), "n%u ", g->tokens_max);
+	cr_expect_str_eq(got, want);
+	return strcmp(got, want) == 0;
+}
+
+/* Sampling defaults; what cannot be used has no effect, and the notes say so by key. */
+Test(model_config, generation_config_says_how_to_sample)
+{
+	static const struct { const char *text, *want, *notes; } rows[] = {
+		{ "{}", "", "" },
+		{ "{\"temperature\":0.6,\"top_p\":0.95,\"top_k\":20,\"min_p\":0.1,\"repetition_penalty\":1.05,"
+		  "\"max_new_tokens\":2048,\"do_sample\":true}", "t0.6 p0.95 m0.1 r1.05 k20 n2048 ", "" },
+		{ "{\"temperature\":null,\"top_p\":null,\"do_sample\":null,\"max_new_tokens\":null}", "", "" },
+		{ "{\"do_sample\":false,\"temperature\":0.6}", "greedy t0.6 ", "" },
+		{ "{\"do_sample\":1}", "", "do_sample 1 has no effect" },
+		{ "{\"temperature\":NaN}", "", "temperature \"NaN\" has no effect" },
+		{ "{\"temperature\":Infinity,\"top_p\":1}", "p1 ", "temperature \"Infinity\" has no effect" },
+		{ "{\"temperature\":-1}", "", "temperature -1 has no effect" },
+		{ "{\"temperature\":\"x\",\"top_k\":-1}", "k0 ", "temperature \"x\" has no effect" },
+		{ "{\"top_k\":0,\"repetition_penalty\":0}", "k0 ", "repetition_penalty 0 has no effect" },
+		{ "{\"top_k\":50.0,\"max_new_tokens\":16.5}", "k50 ", "max_new_tokens 16.5 has no effect" },
+		{ "{\"max_new_tokens\":1000000000000000019884624838656,\"top_k\":1e300}", "", "" },
+		{ "{\"max_new_tokens\":0}", "", "max_new_tokens 0 has no effect" },
+		{ "{\"top_p\":2,\"min_p\":-0.5}", "", "top_p 2 has no effect" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct model_config c;
+		struct err e = { 0 };
+		struct buf text = { 0 };
+		cr_assert_eq(file_read("tests/vectors/oracles/llama/config.json", MIB(1), &text, &e), 0, "%s", e.text);
+		cr_assert_eq(model_config_parse(&c, text.bytes, text.len, rows[i].text, strlen(rows[i].text), &e), 0,
+		             "%s", e.text);
+		cr_expect(says(&c.generation, rows[i].want), "%s", rows[i].text);
+		cr_expect(strstr(c.notes, rows[i].notes) != NULL, "%s: %s", rows[i].text, c.notes);
+		cr_expect(*rows[i].notes || !strstr(c.notes, "generation_config"), "%s", c.notes);
+		buf_free(&text);
+	}
+}
+
 static double number_in(const json_t *o, const char *key)
 {
 	return json_number_value(json_object_get(o, key));
