@@ -358,7 +358,7 @@ bool reply_call_end(struct call *c)
 		return (!text || put_text(c, matched_text(c), 1)) && reply_member_end(c, s->op) &&
 		       reply_members_close(c);
 	}
-	if (c->whole)
+	if (c->whole || (s->op == STEP_OBJECT && c->named && c->ended && !c->lone))
 		return true;
 	if (c->open && s->op != STEP_KEY)
 		return reply_members_close(c);

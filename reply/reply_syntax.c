@@ -230,7 +230,7 @@ static const struct {
 	[REPLY_SYNTAX_SEED] = { "seed", true, { THINK_AS("<seed:think>", "</seed:think>"), THINK,
 		CALL("<seed:tool_call>", seed, 0, MARK_LINE), CALL("<function=", seed, 2, MARK_INSIDE),
 		DROP("</seed:tool_call>") } },
-	[REPLY_SYNTAX_MINIMAX] = { "minimax", true, { THINK,
+	[REPLY_SYNTAX_MINIMAX] = { "minimax", true, { THINK, THINK_AS("<mm:think>", "</mm:think>"),
 		CALL("<minimax:tool_call>", minimax, 0, MARK_LINE),
 		CALL("<invoke name=", minimax, 2, MARK_INSIDE), DROP("</minimax:tool_call>") } },
 	[REPLY_SYNTAX_STEP3] = { "step3", true, { THINK,
@@ -331,6 +331,7 @@ struct reply_family reply_family_find(const char *text, size_t len)
 		{ REPLY_SYNTAX_DSML, BAR "DSML" BAR, "", false },
 		{ REPLY_SYNTAX_STEP3, "steptml:invoke", "", false },
 		{ REPLY_SYNTAX_MINIMAX, "<minimax:tool_call>", "", false },
+		{ REPLY_SYNTAX_MINIMAX, "]<]minimax[>[", "", true }, /* M3: elements in elements */
 		{ REPLY_SYNTAX_SEED, "<seed:tool_call>", "", false },
 		{ REPLY_SYNTAX_DEEPSEEK, "tool" GAP "call" GAP "begin", "```json", false },
 		{ REPLY_SYNTAX_DEEPSEEK31, "tool" GAP "call" GAP "begin", "", false },

@@ -493,6 +493,7 @@ Test(reply, a_template_that_takes_tools_in_an_unknown_way_says_so)
 		{ "{% for tool in tools %}{{ tool }}{% endfor %}", REPLY_SYNTAX_PLAIN, true },
 		{ "{%- if tools %}function call{{ x }}{% endif %}</think>", REPLY_SYNTAX_HERMES, true },
 		{ "{{ tools | tojson }}[THINK]", REPLY_SYNTAX_MISTRAL, true },
+		{ "{{ tools }}]<]minimax[>[<tool_call>", REPLY_SYNTAX_MINIMAX, true },
 		{ "{% if messages %}the tools{% endif %}", REPLY_SYNTAX_PLAIN, false },
 		{ "{{ my_tools }}{{ tools_used }}{{ x.tools }}", REPLY_SYNTAX_PLAIN, false },
 		{ "{{ tools }}<tool_call>", REPLY_SYNTAX_HERMES, false },
