@@ -102,9 +102,11 @@ static void item_add(struct automaton *a, struct network_pair p)
 
 static uint32_t stack_guard(const struct automaton *a, uint32_t stack)
 {
+	if (!a->exact || a->stack.set[stack].count == 0)
+		return GUARD_NONE;
 	struct network_set s = a->stack.set[stack];
-	const struct network_pair *last = a->stack.pair + s.first + s.count - 1;
-	return s.count > 0 && last->state == GUARDED ? last->stack : GUARD_NONE;
+	struct network_pair last = a->stack.pair[s.first + s.count - 1];
+	return last.state == GUARDED ? last.stack : GUARD_NONE;
 }
 
 /* Without the guard. */
