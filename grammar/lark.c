@@ -185,6 +185,7 @@ static uint32_t token_node(struct lark_reader *r, uint32_t node, bool text, bool
 	if (!lark_going(r) || r->terminal)
 		return node;
 	if (text) {
+		lark_begins_text(r->l, node);
 		pattern_push(r->p, &list, node);
 		if (r->l->ignore != PATTERN_NONE && r->p->node[node].kind != PATTERN_EMPTY)
 			pattern_push(r->p, &list, call(r, r->l->ignore));
@@ -678,8 +679,11 @@ static void ignore(struct lark_reader *r)
 	uint32_t root = alternatives(r);
 	r->terminal = false;
 	define(r, made, root);
-	/* a token too, with more of the same behind it */
-	pattern_push(r->p, &r->l->ignored, call(r, lark_token(r->l, made)));
+	lark_token(r->l, made); /* a token too, with more of the same behind it */
+	if (r->l->ignores == LARK_IGNORED)
+		lark_wrong(r, "more than 16 lines of %ignore");
+	else
+		r->l->ignored[r->l->ignores++] = made;
 }
 
 static void directive(struct lark_reader *r)
@@ -717,14 +721,8 @@ static int finish(struct lark_reader *r, uint32_t *root)
 	struct lark *l = r->l;
 	struct pattern *p = r->p;
 	struct pattern_list whole = { 0 };
-	if (l->ignore != PATTERN_NONE) {
-		struct pattern_list all = l->ignored;
-		pattern_push(p, &all, pattern_add(p, PATTERN_EMPTY, 0, 0));
-		uint32_t node = pattern_close(p, &all, PATTERN_ALT);
-		TRY(pattern_done(p, r->e));
-		p->rule[l->ignore].root = node;
+	if (l->ignore != PATTERN_NONE)
 		pattern_push(p, &whole, call(r, l->ignore));
-	}
 	uint32_t before = p->rules, start = pattern_rule(p, "start", 5);
 	TRY(pattern_done(p, r->e));
 	if (start >= before) {
@@ -735,6 +733,9 @@ static int finish(struct lark_reader *r, uint32_t *root)
 		return err_set(r->e, ERR_INPUT, "grammar: there is no rule");
 	if (l->symbol[start].terminal)
 		start = lark_token(l, start);
+	TRY(lark_visit(l, r->e));
+	if (l->ignore != PATTERN_NONE)
+		TRY(lark_ignore(l, r->e));
 	TRY(lark_tokens(l, r->e));
 	for (uint32_t i = 0; i < p->rules; i++) {
 		if (p->rule[i].root == PATTERN_NONE)
@@ -764,6 +765,7 @@ int pattern_lark(struct pattern *p, const char *text, size_t len, uint32_t *root
 	if (rc == 0)
 		rc = finish(&r, root);
 	free(l.symbol);
+	pattern_free(&l.begin);
 	free(r.template);
 	free(r.instance);
 	return rc;

@@ -5,16 +5,17 @@
 #include "grammar/pattern.h"
 
 #define LARK_PARAMETERS 16
+#define LARK_IGNORED 16
 #define LARK_INSTANCES 1000 /* of templates */
 
 /* What is known of a rule of the pattern, by its number. */
 struct lark_symbol {
-	bool terminal;                          /* its texts are tokens */
-	bool lazy;                              /* of a terminal: an expression in it is lazy */
-	bool visiting, visited, complex, empty; /* of a terminal, once all is read: complex: its
-	                                           language is decided as a whole */
-	uint32_t
-		token; /* of a terminal: the rule of it and what is ignored behind it; 0: none yet */
+	bool terminal; /* its texts are tokens */
+	/* of a terminal: an expression in it is lazy; once all is read: its language is decided as
+	 * a whole, it may be empty, its first characters are known */
+	bool lazy, complex, empty, begun, visiting, visited;
+	/* of a terminal: the rule of it and what is ignored behind it; 0: none yet */
+	uint32_t token;
 	uint32_t line; /* of its first mention */
 };
 
@@ -41,8 +42,9 @@ struct lark {
 	struct lark_symbol *symbol; /* [symbols]; rules beyond have none */
 	uint32_t symbols;
 	uint32_t ignore; /* the rule of what may stand between tokens; PATTERN_NONE: nothing */
-	struct pattern_list ignored;
-	bool common; /* the common terminals were read */
+	uint32_t ignored[LARK_IGNORED], ignores; /* terminals */
+	struct pattern begin;                    /* ranges: what tokens of rules begin with */
+	bool common;                             /* the common terminals were read */
 };
 
 struct lark_reader {
@@ -84,6 +86,13 @@ bool lark_string_skip(struct lark_reader *r); /* over either; false: no end */
 uint32_t lark_token(struct lark *l, uint32_t rule);
 /* Make the rules of all tokens, now that all is read. */
 int lark_tokens(struct lark *l, struct err *e) MUST_USE;
+
+/* lark_ignore.c: note how a text that stands in a rule begins; make the rule of what is ignored,
+ * once all terminals were visited. */
+void lark_begins_text(struct lark *l, uint32_t node);
+int lark_ignore(struct lark *l, struct err *e) MUST_USE;
+/* Visit the terminals of all tokens: may they be empty, are they lazy, or decided as a whole. */
+int lark_visit(struct lark *l, struct err *e) MUST_USE;
 
 /* lark_common.c: the terminals of `%import common`. */
 extern const char lark_common[];

@@ -249,6 +249,15 @@ static int terminal_decide(struct lark *l, uint32_t rule, bool lazy, uint32_t *n
 	return rc == 0 && empty ? about(l, rule, ERR_INPUT, "can be empty", e) : rc;
 }
 
+int lark_visit(struct lark *l, struct err *e)
+{
+	for (uint32_t rule = 0; rule < l->symbols; rule++) {
+		if (l->symbol[rule].terminal && l->symbol[rule].token != 0)
+			TRY(terminal_visit(l, rule, 0, e));
+	}
+	return 0;
+}
+
 int lark_tokens(struct lark *l, struct err *e)
 {
 	for (uint32_t rule = 0; rule < l->symbols; rule++) {
@@ -256,7 +265,6 @@ int lark_tokens(struct lark *l, struct err *e)
 		struct pattern_list list = { 0 };
 		if (!s.terminal || s.token == 0)
 			continue;
-		TRY(terminal_visit(l, rule, 0, e));
 		uint32_t node = pattern_add(l->p, PATTERN_CALL, rule, 0);
 		TRY(pattern_done(l->p, e));
 		if (l->symbol[rule].complex)

@@ -154,7 +154,7 @@ static bool property_expression(const char *name, char *out, size_t room)
 	return n > 0 && (size_t)n < room;
 }
 
-/* Every scalar value but NUL, in order, as UTF-8. */
+/* Every scalar value but NUL, in order, as UTF-8; of the empty planes one for all. */
 static unsigned char *all_characters(size_t *len)
 {
 	unsigned char *text = malloc(0x7F + 0x780 * 2 + 0xF000 * 3 + 0x100000 * 4);
@@ -162,6 +162,7 @@ static unsigned char *all_characters(size_t *len)
 	for (uint32_t cp = 1; text != NULL && cp <= CODE_POINT_LAST; cp++) {
 		if (cp < 0xD800 || cp > 0xDFFF)
 			n += (size_t)text_utf8_encode(cp, (char *)text + n);
+		cp = cp == EMPTY_FIRST ? EMPTY_LAST : cp;
 	}
 	*len = n;
 	return text;

@@ -65,7 +65,7 @@ def main():
             theirs = reads(parser, t)
             counts[1] += 1
             counts[2] += theirs
-            if theirs != ours:
+            if theirs != ours and not (theirs and row.get("stricter")):
                 wrong += 1
                 print(f"{name}: {t!r}: ours {ours}, Lark {theirs}")
     said = ask([{"kind": "grammar", "text": row["grammar"], "texts": []} for row in rows["refused"]])
