@@ -186,10 +186,13 @@ void model_config_rope(struct config_reader *r, struct model_config *c)
 	if (r->code == 0 && has_old && has_now && !same_rope(&old, &now))
 		model_config_refuse(r, ERR_INPUT, "rope_scaling",
 				    "disagrees with rope_parameters: which one is meant?");
-	if (r->code == 0 && has_now && !model_config_absent(r, "rope_theta") &&
-	    (now.theta < p->theta || now.theta > p->theta))
-		model_config_refuse(r, ERR_INPUT, "rope_theta",
-				    "disagrees with rope_parameters: which one is meant?");
+	bool beside = has_now && !model_config_absent(r, "rope_theta");
+	if (r->code == 0 && beside && (now.theta < p->theta || now.theta > p->theta))
+		/* transformers 4 leaves its default there when it saves a file of transformers 5 */
+		model_config_note(r,
+				  "%s: rope_parameters.rope_theta %.10g counts, rope_theta %.10g "
+				  "does not, as in the reference",
+				  r->file, now.theta, p->theta);
 	if (!has_now && !has_old && p->kind == MODEL_ROPE_YARN) /* what the class assumes */
 		old.context_original = model_config_u32_or(r, "original_max_position_embeddings",
 							   old.context_original, 1, 1u << 30);

@@ -514,8 +514,10 @@ Test(model_config, old_and_new_rope_spelling_agree)
 	          a.rope.theta);
 	cr_assert(b.rope.factor == a.rope.factor && b.rope.mscale_all_dim == a.rope.mscale_all_dim);
 	const char *both = "{\"rope_theta\":500,\"rope_scaling\":null,\"rope_parameters\":{\"rope_theta\":10000}}";
-	cr_assert_eq(parse_with(both, NULL, &b, &e), ERR_INPUT);
-	cr_assert(strstr(e.text, "rope_theta") && strstr(e.text, "rope_parameters"), "%s", e.text);
+	cr_assert_eq(parse_with(both, NULL, &b, &e), 0, "%s", e.text);
+	cr_assert(b.rope.theta == 10000, "%g", b.rope.theta);
+	cr_assert(strstr(b.notes, "rope_parameters.rope_theta 10000 counts, rope_theta 500 does not"), "%s",
+	          b.notes);
 	cr_assert(a.norm_eps == 1e-5f && a.q_rank == 28 && a.gate.groups == 4 && a.gate.groups_kept == 2 &&
 	          a.gate.scaling == 16);
 	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);
