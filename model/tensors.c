@@ -9,8 +9,8 @@
  * control bytes; integers are at most 2^48; product of shape and element bits is whole bytes and
  * equals end-begin; and in the order of begin the ranges start at 0, each where the last one ended,
  * and the last ends with the file. So there is no hole, no overlap and nothing behind. Several
- * files (shards) never repeat a name, and their index {metadata, weight_map: {name: file}} says
- * exactly what their headers say. */
+ * files (shards) never repeat a name, and their index {weight_map: {name: file}} says exactly what
+ * their headers say; its other members say nothing. */
 #include "model/tensors_in.h"
 
 #include "base/json.h"
@@ -387,10 +387,8 @@ static int map_check(const struct model_tensors *d, json_t *map, struct err *e)
 
 static int index_read(struct model_tensors *d, json_t *root, struct err *e)
 {
-	static const char *const keys[] = { "metadata", "weight_map", NULL };
 	json_t *map;
 	uint64_t unused;
-	TRY(json_only_keys(root, keys, INDEX_FILE, e));
 	TRY(json_get_object(root, "weight_map", &map, INDEX_FILE, e));
 	TRY(shards_add(d, map, e));
 	TRY(finish(d, e));
