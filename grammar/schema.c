@@ -75,11 +75,11 @@ int schema_no_memory(struct schema *c)
 
 /* ---- references ---- */
 
-/* The rule of a schema that is referred to. */
-static int ref_value(struct schema *c, const json_t *target, struct buf *body)
+/* The rule of a schema that is referred to, or of its opposite. */
+static int ref_value(struct schema *c, const json_t *target, bool opposite, struct buf *body)
 {
 	uint32_t i = 0;
-	while (i < c->refs && c->ref[i] != target)
+	while (i < c->refs && (c->ref[i] != target || c->ref_opposite[i] != opposite))
 		i++;
 	if (i < c->refs) {
 		schema_rule_name(c, c->ref_rule[i], body);
@@ -90,8 +90,11 @@ static int ref_value(struct schema *c, const json_t *target, struct buf *body)
 	struct buf own = { 0 };
 	uint32_t rule = schema_rule_begin(c);
 	c->ref[c->refs] = target;
+	c->ref_opposite[c->refs] = opposite;
 	c->ref_rule[c->refs++] = rule;
-	int rc = schema_value(c, target, &own);
+	int rc = opposite ? schema_not(c, target, &target) : 0;
+	if (rc == 0)
+		rc = schema_value(c, target, &own);
 	if (rc == 0) {
 		schema_rule_write(c, rule, &own);
 		schema_rule_name(c, rule, body);
@@ -473,19 +476,23 @@ static int expanded_value(struct schema *c, struct parts *p, struct buf *body)
 	return merged_value(c, p, body);
 }
 
-/* A reference and nothing else: the node that it means, or NULL. */
-static const json_t *pure_ref(const struct parts *p)
+/* A reference and nothing else, or the opposite of an author's node: the node that is meant, or
+ * NULL. */
+static const json_t *pure_ref(const struct schema *c, const struct parts *p, bool *opposite)
 {
-	const json_t *s = p->count == 1 ? p->at[0].s : NULL;
-	return s != NULL && p->scopes == 0 && p->at[0].read && json_object_size(s) == 1
-		       ? get(s, "$ref")
-		       : NULL;
+	const json_t *s = p->count == 1 && p->scopes == 0 && p->at[0].read ? p->at[0].s : NULL;
+	if (s == NULL || json_object_size(s) != 1)
+		return NULL;
+	const json_t *target = get(s, "not");
+	*opposite = target != NULL && schema_is_authors(c, target);
+	return *opposite ? target : get(s, "$ref");
 }
 
 /* Recursion is as deep as the schema nests, and no deeper than the limit. */
 static int parts_value(struct schema *c, const struct parts *from, struct buf *body)
 {
 	const json_t *target = NULL;
+	bool opposite = false;
 	struct parts *p = malloc(sizeof *p);
 	if (p == NULL)
 		return schema_no_memory(c);
@@ -498,9 +505,10 @@ static int parts_value(struct schema *c, const struct parts *from, struct buf *b
 		p->at[0].read = true;
 	}
 	if (rc == 0)
-		target = pure_ref(p);
+		target = pure_ref(c, p, &opposite);
 	if (rc == 0)
-		rc = target != NULL ? ref_value(c, target, body) : expanded_value(c, p, body);
+		rc = target != NULL ? ref_value(c, target, opposite, body)
+				    : expanded_value(c, p, body);
 	free(p);
 	c->depth--;
 	return rc;

@@ -57,6 +57,7 @@ struct schema {
 	const json_t *node; /* of the author, at work: for messages */
 	const json_t *ref[SCHEMA_REFS_MAX];
 	uint32_t ref_rule[SCHEMA_REFS_MAX];
+	bool ref_opposite[SCHEMA_REFS_MAX]; /* the rule is of what the schema does not allow */
 	uint32_t refs, rules, steps, compared;
 	int depth;
 	struct schema_known *known; /* [known_slots]: rules by their text */
