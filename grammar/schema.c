@@ -535,6 +535,7 @@ static void compiler_free(struct schema *c)
 	schema_kept_free(c);
 	json_decref(c->owned);
 	schema_places_close(c->places);
+	json_decref(c->languages);
 	free(c->known);
 	free(c);
 }
@@ -579,6 +580,8 @@ int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, 
 		buf_add_text(rules, "\n");
 		rc = buf_done(rules, e);
 	}
+	if (rc == 0)
+		*e = (struct err){ 0 }; /* of what was tried another way */
 	buf_free(&body);
 	compiler_free(c);
 	return rc;

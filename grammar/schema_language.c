@@ -42,42 +42,24 @@ static int place_error(struct schema *c, const char *what, int rc)
 	return rc;
 }
 
-static int of_pattern(struct schema *c, const json_t *pattern, bool search, struct regular **out)
-{
-	if (!json_is_string(pattern))
-		return schema_wrong(c, "pattern is not a string");
-	return place_error(c, "pattern",
-			   regular_regex(out, json_string_value(pattern),
-					 json_string_length(pattern), search, c->e));
-}
-
 /* ---- keywords ---- */
 
-/* The language of one keyword, and whether it is to be taken away. */
-static int keyword_join(struct schema *c, const json_t *list, struct regular **all, bool not_these)
+/* The languages of these expressions, or (not_these) of what they do not match. */
+static int expressions_join(struct schema *c, const json_t *list, bool search, bool not_these,
+			    struct regular **all)
 {
 	const json_t *one;
-	struct regular *r;
+	struct regular *r, *out;
 	size_t i;
 	json_array_foreach((json_t *)list, i, one) {
-		TRY(of_pattern(c, one, true, &r));
-		TRY(not_these ? turn(c, &r) : 0);
-		TRY(join(c, all, r, true));
-	}
-	return 0;
-}
-
-static int formats_join(struct schema *c, const json_t *list, struct regular **all)
-{
-	const json_t *one;
-	struct regular *r;
-	size_t i;
-	json_array_foreach((json_t *)list, i, one) {
-		const char *regex = schema_format(json_string_value(one));
-		if (regex == NULL || c->opposite)
-			continue;
-		TRY(regular_regex(&r, regex, strlen(regex), false, c->e));
-		TRY(join(c, all, r, true));
+		const char *regex = json_string_value(one);
+		if (regex == NULL)
+			return schema_wrong(c, "pattern is not a string");
+		TRY(schema_language_kept(c, search ? regex : schema_format(regex), search, &r));
+		TRY(not_these ? regular_subtract(&out, *all, r, c->e)
+			      : regular_intersect(&out, *all, r, c->e));
+		regular_close(*all);
+		*all = out;
 	}
 	return 0;
 }
@@ -115,9 +97,9 @@ static int keywords_language(struct schema *c, const json_t *s, struct regular *
 	TRY(texts_join(c, own, false, all));
 	TRY(texts_join(c, get(s, "enum"), false, all));
 	TRY(texts_join(c, get(s, KEY_EXCLUDED), true, all));
-	TRY(keyword_join(c, get(s, "pattern"), all, false));
-	TRY(keyword_join(c, get(s, KEY_UNMATCHED), all, true));
-	return formats_join(c, get(s, "format"), all);
+	TRY(expressions_join(c, get(s, "pattern"), true, false, all));
+	TRY(expressions_join(c, get(s, KEY_UNMATCHED), true, true, all));
+	return c->opposite ? 0 : expressions_join(c, get(s, "format"), false, false, all);
 }
 
 /* ---- branches ---- */
@@ -248,10 +230,24 @@ int schema_language_write(struct schema *c, struct regular *r, struct buf *out)
 	return rc < 0 ? rc : buf_done(out, c->e);
 }
 
+int schema_language_bytes(struct schema *c, const json_t *s, size_t *bytes)
+{
+	struct regular *r;
+	struct buf rules = { 0 };
+	if (s == NULL)
+		return schema_no_memory(c);
+	TRY(schema_language_read(c, s, &r));
+	int rc = regular_rules(r, "root", &rules, c->e);
+	*bytes = rules.len;
+	regular_close(r);
+	buf_free(&rules);
+	return rc;
+}
+
 /* ---- one text ---- */
 
 /* Languages of patterns are kept: a list of values asks for the same ones. */
-static int language_kept(struct schema *c, const char *regex, bool search, struct regular **out)
+int schema_language_kept(struct schema *c, const char *regex, bool search, struct regular **out)
 {
 	char key = search ? 's' : 'w';
 	json_t *name = schema_own(c, json_sprintf("%c%s", key, regex));
@@ -264,7 +260,7 @@ static int language_kept(struct schema *c, const char *regex, bool search, struc
 	}
 	size_t n = json_object_size(c->kept);
 	if (n == SCHEMA_KEPT_MAX)
-		return schema_refuse(c, "enum or const beside more than 64 patterns");
+		return schema_refuse(c, "pattern beside so many others");
 	TRY(place_error(c, "pattern", regular_regex(out, regex, strlen(regex), search, c->e)));
 	c->keep[n] = *out;
 	json_object_set_new(c->kept, json_string_value(name), json_integer((json_int_t)n));
@@ -274,7 +270,7 @@ static int language_kept(struct schema *c, const char *regex, bool search, struc
 int schema_matches(struct schema *c, const char *pattern, const char *text, size_t len)
 {
 	struct regular *r;
-	TRY(language_kept(c, pattern, true, &r));
+	TRY(schema_language_kept(c, pattern, true, &r));
 	return regular_holds(r, text, len);
 }
 
@@ -289,7 +285,8 @@ int schema_text_allows(struct schema *c, const json_t *s, const char *text, size
 			const char *regex = json_string_value(one);
 			if (regex == NULL)
 				return schema_wrong(c, "pattern is not a string");
-			TRY(language_kept(c, k == 2 ? schema_format(regex) : regex, k < 2, &r));
+			TRY(schema_language_kept(c, k == 2 ? schema_format(regex) : regex, k < 2,
+						 &r));
 			if (regular_holds(r, text, len) == (k == 1))
 				return 0;
 		}

@@ -8,8 +8,9 @@
  * both kinds. */
 #include "grammar/schema_parts.h"
 
+#include "base/json.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const json_t *get(const json_t *s, const char *key) { return json_object_get(s, key); }
@@ -361,14 +362,15 @@ static bool tags_differ(struct schema *c, const json_t *list, const char *name)
 		if (tags == NULL)
 			return false;
 		json_array_foreach((json_t *)tags, k, tag) {
-			char *text = json_dumps(tag, JSON_ENCODE_ANY);
-			bool known = text == NULL || json_integer_value(get(seen, text)) > 0;
-			bool mine = text != NULL &&
-				    json_integer_value(get(seen, text)) == (json_int_t)i + 1;
-			if (!known)
-				json_object_set_new(seen, text, json_integer((json_int_t)i + 1));
-			free(text);
-			if (known && !mine)
+			struct buf text = { 0 };
+			if (json_write(tag, 0, &text, c->e) < 0)
+				return false;
+			json_int_t by = json_integer_value(get(seen, text.bytes));
+			if (by == 0)
+				json_object_set_new(seen, text.bytes,
+						    json_integer((json_int_t)i + 1));
+			buf_free(&text);
+			if (by > 0 && by != (json_int_t)i + 1)
 				return false;
 		}
 	}

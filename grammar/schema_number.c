@@ -65,7 +65,8 @@ bool schema_decimal_of(const json_t *v, bool up, struct decimal *out)
 	}
 	if (exponent < -20) {
 		(void)snprintf(out->whole, sizeof out->whole, "0");
-		(void)snprintf(out->fraction, sizeof out->fraction, up && d > 0 ? "%020d" : "", 1);
+		(void)snprintf(out->fraction, sizeof out->fraction, "%s",
+			       up && d > 0 ? "00000000000000000001" : "");
 		return true;
 	}
 	int whole = exponent + 1; /* digits before the point */
@@ -450,7 +451,7 @@ static int between_bounds(struct schema *c, const json_t *s, enum schema_numbers
 			  struct decimal low, struct decimal high, struct buf *body)
 {
 	const json_t *of = json_object_get(s, "multipleOf");
-	const char *digits = "(\"0\" | [1-9] [0-9]{0,14}) \".\" [0-9]{0,14} [1-9]";
+	const char *digits = "(\"0\" | [1-9] [0-9]{0,7}) \".\" [0-9]{0,6} [1-9]";
 	if (of != NULL)
 		return schema_multiples(c, of, kind, &low, &high, body);
 	if (kind == NUMBER_FRACTION && (low.present || high.present))

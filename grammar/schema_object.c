@@ -209,7 +209,7 @@ static int classes_split(struct schema *c, struct classes *k, size_t n)
 {
 	struct regular *r, *both, *rest;
 	size_t count = k->count;
-	TRY(regular_regex(&r, k->pattern[n], strlen(k->pattern[n]), true, c->e));
+	TRY(schema_language_kept(c, k->pattern[n], true, &r));
 	int rc = 0;
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct class *one = &k->at[i];
@@ -227,7 +227,6 @@ static int classes_split(struct schema *c, struct classes *k, size_t n)
 		one->names = rest;
 		k->at[k->count++] = (struct class){ both, one->matches | (uint64_t)1 << n };
 	}
-	regular_close(r);
 	size_t kept = 0;
 	for (size_t i = 0; i < k->count; i++) {
 		if (regular_is_empty(k->at[i].names))

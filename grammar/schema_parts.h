@@ -18,7 +18,7 @@
 #define SCHEMA_OUT_MAX (8u << 20)
 #define SCHEMA_COMPARED_MAX 5000000u /* values of enum and const, one with another */
 #define SCHEMA_NOTES_MAX 32          /* keywords that are listed as without effect */
-#define SCHEMA_KEPT_MAX 64           /* patterns that single texts are held against */
+#define SCHEMA_KEPT_MAX 200          /* patterns that single texts are held against */
 #define SCHEMA_REMAINDERS 400        /* largest divisor that has rules for its remainders */
 #define SCHEMA_RULES_MAX 20000u      /* of one object or array whose members are counted */
 
@@ -64,8 +64,9 @@ struct schema {
 	uint32_t known_slots, known_count;
 	uint32_t remainders[SCHEMA_REMAINDERS + 1]; /* of each divisor: its first rule, or 0 */
 	bool wrote_char, wrote_string, wrote_number, wrote_value;
-	bool opposite; /* a language is wanted in order to take it away */
-	json_t *kept;  /* patterns: their place in keep */
+	bool opposite;     /* a language is wanted in order to take it away */
+	json_t *languages; /* of strings: keywords to their expression */
+	json_t *kept;      /* patterns: their place in keep */
 	struct regular *keep[SCHEMA_KEPT_MAX];
 	struct err *e;
 };
@@ -166,6 +167,11 @@ int schema_other_string(struct schema *c, const json_t *names, struct buf *out) 
 /* schema_language.c: the strings that a node, or a read form, allows, as a language. */
 int schema_language(struct schema *c, const json_t *node, struct regular **out) MUST_USE;
 int schema_language_read(struct schema *c, const json_t *s, struct regular **out) MUST_USE;
+/* The language of an expression, kept until the end: borrowed. */
+int schema_language_kept(struct schema *c, const char *regex, bool search,
+			 struct regular **out) MUST_USE;
+/* How many bytes its rules have. s: NULL: out of memory. */
+int schema_language_bytes(struct schema *c, const json_t *s, size_t *bytes) MUST_USE;
 /* A string of the language, with its quotes; r is closed. */
 int schema_language_write(struct schema *c, struct regular *r, struct buf *out) MUST_USE;
 bool schema_format_known(const char *name);

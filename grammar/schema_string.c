@@ -5,9 +5,14 @@
 #include "grammar/regular.h"
 #include "grammar/schema_parts.h"
 
+#include "base/json.h"
 #include "base/limits.h"
 
 #include <string.h>
+
+/* Of the rules of one string that has a maxLength; and characters that tell how large they are. */
+#define LANGUAGE_BYTES (1u << 19)
+#define PROBE 60
 
 #define ZONE "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 #define CLOCK "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?"
@@ -32,7 +37,8 @@
 #define QUERY "([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
 #define TAIL "(\\?" QUERY ")?(#" QUERY ")?"
 #define USER "([A-Za-z0-9._~!$&'()*+,;=:-]+@)?"
-#define AUTHORITY USER "(" HOST "|\\[" IPV6 "\\])(:[0-9]{1,5})?"
+/* Few states, so that lengths can be counted beside them. */
+#define AUTHORITY USER "[A-Za-z0-9]+([.-][A-Za-z0-9]+)*(:[0-9]{1,5})?"
 #define URI                                              \
 	"([a-z][a-z0-9+.-]*://" AUTHORITY "(/" PATH_CHAR \
 	"*)?|(mailto|urn|tel|data):" PCHAR PATH_CHAR "*)" TAIL
@@ -224,25 +230,74 @@ static int plain_string(struct schema *c, uint64_t min, uint64_t max, struct buf
 	return buf_done(body, c->e);
 }
 
-/* The language of the keywords. Where the product with a large maxLength is too large, shorter
- * strings are valid too. */
+/* What the keywords say, as a text: equal ones have one rule. */
+static json_t *language_key(struct schema *c, const json_t *s)
+{
+	static const char *const keys[] = { "pattern",    "format",    KEY_UNMATCHED,
+					    KEY_EXCLUDED, "minLength", "maxLength" };
+	json_t *own = json_object(), *key;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		if (json_object_get(s, keys[i]) != NULL)
+			json_object_set(own, keys[i], json_object_get(s, keys[i]));
+	}
+	struct buf text = { 0 };
+	int rc = json_write(own, 0, &text, c->e);
+	key = rc == 0 ? schema_own(c, json_stringn(text.bytes, text.len)) : NULL;
+	buf_free(&text);
+	json_decref(own);
+	return key;
+}
+
+/* The rule of a language, written when first asked for. */
+static int language_rule(struct schema *c, const json_t *s, struct buf *body)
+{
+	const json_t *key = language_key(c, s), *known;
+	if (key == NULL || (c->languages == NULL && (c->languages = json_object()) == NULL))
+		return schema_no_memory(c);
+	known = json_object_get(c->languages, json_string_value(key));
+	if (known == NULL) {
+		struct regular *r;
+		struct buf own = { 0 };
+		TRY(schema_language_read(c, s, &r));
+		int rc = schema_language_write(c, r, &own);
+		if (rc == 0)
+			json_object_set_new(c->languages, json_string_value(key),
+					    json_stringn(own.bytes, own.len));
+		buf_free(&own);
+		TRY(rc);
+		known = json_object_get(c->languages, json_string_value(key));
+	}
+	buf_add_text(body, known != NULL ? json_string_value(known) : "");
+	return known != NULL ? buf_done(body, c->e) : schema_no_memory(c);
+}
+
+static json_t *shortened(struct schema *c, const json_t *s, uint64_t max)
+{
+	json_t *own = schema_own(c, json_copy((json_t *)s));
+	if (own != NULL)
+		json_object_set_new(own, "maxLength", json_integer((json_int_t)max));
+	return own;
+}
+
+/* Rules grow with maxLength. Where those of a large one would be too many, shorter strings are
+ * valid too: how much shorter is told by the rules of short ones. */
 static int by_language(struct schema *c, const json_t *s, uint64_t min, uint64_t max,
 		       struct buf *body)
 {
-	static const uint64_t more[] = { 256, 64, 16 };
-	struct regular *r;
-	int rc = schema_language_read(c, s, &r);
-	for (size_t i = 0; i < 3 && rc == ERR_UNSUPPORTED && max != UINT64_MAX; i++) {
-		json_t *shorter = schema_own(c, json_copy((json_t *)s));
-		if (min + more[i] >= max)
-			continue;
-		if (shorter == NULL ||
-		    json_object_set_new(shorter, "maxLength",
-					json_integer((json_int_t)(min + more[i]))))
-			return schema_no_memory(c);
-		rc = schema_language_read(c, shorter, &r);
+	static const uint64_t more[] = { 10000, 1000, 250, PROBE };
+	size_t bytes;
+	if (max == UINT64_MAX || max - min <= PROBE)
+		return language_rule(c, s, body);
+	int rc = schema_language_bytes(c, shortened(c, s, min + PROBE), &bytes);
+	if (rc == ERR_UNSUPPORTED)
+		return language_rule(c, shortened(c, s, min + PROBE / 4), body);
+	TRY(rc);
+	for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+		uint64_t least = max - min < more[i] ? max - min : more[i];
+		if (least <= PROBE || bytes / (min + PROBE) * (min + least) <= LANGUAGE_BYTES)
+			return language_rule(c, shortened(c, s, min + least), body);
 	}
-	return rc < 0 ? rc : schema_language_write(c, r, body);
+	return language_rule(c, s, body);
 }
 
 static int string_write(struct schema *c, const json_t *s, struct buf *body)
