@@ -440,10 +440,10 @@ static void probe_thoughts(const struct prober *p, struct engine_history_form *f
 							   "text", "text", "nut"),
 						 NULL),
 				   THOUGHT);
-	json_t *arguments = json_pack("{ss}", "canary", VALUE);
-	f->thought_alone = canary(p, call_canary(json_incref(arguments), id, "nut", THOUGHT), true,
-				  THOUGHT) < 0 &&
-			   canary(p, call_canary(arguments, id, "", THOUGHT), true, THOUGHT) > 0;
+	json_t *both = call_canary(json_pack("{ss}", "canary", VALUE), id, "nut", THOUGHT);
+	json_t *alone = call_canary(json_pack("{ss}", "canary", VALUE), id, "", THOUGHT);
+	bool refused = canary(p, both, true, THOUGHT) < 0;
+	f->thought_alone = canary(p, alone, true, THOUGHT) > 0 && refused;
 }
 
 void engine_history_probe(struct engine_history_form *f, engine_history_render *render,
