@@ -87,11 +87,12 @@ struct reply_options {
 };
 
 /* A streaming parser: any cutting of the text gives the same concatenated parts. Text that only
- * looks like a call (unknown shape, broken JSON, an end in the middle) comes out as content, with
- * nothing lost. Bounded: a name of 256 bytes, 128 calls; of a call 4096 bytes are held back until
- * it is whole, a longer one streams from there on (broken later, what was not given out yet is
- * content); arguments before their name, or one undecided value of GLM, 64 KiB. Line ends that
- * stand between a marker and text are the marker's. */
+ * looks like a call (unknown shape, broken JSON) comes out as content, with nothing lost. Bounded:
+ * a name of 256 bytes, 128 calls; of a call 4096 bytes are held back until it is whole, a longer
+ * one streams from there on (broken later, what was not given out yet is content). Arguments before
+ * their name wait up to 64 KiB, and so does a value written without its type: a longer one is JSON
+ * if it was that so far, else a string. Line ends that stand between a marker and text are the
+ * marker's. */
 struct reply;
 int reply_open(struct reply **out, const struct reply_options *o, struct err *e) MUST_USE;
 /* Hold back only that many bytes of a call: 0 streams arguments from their first byte on, right

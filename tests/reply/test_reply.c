@@ -328,6 +328,45 @@ Test(reply, arguments_stream_from_where_they_are_no_longer_held)
 	buf_free(&text);
 }
 
+/* Values longer than what may wait: what they are is decided by what came. */
+Test(reply, long_values_are_read_as_what_they_began_as)
+{
+	static const struct { const char *key, *open, *piece, *close, *json_open, *json_close; } rows[] = {
+		{ "city", "", "some \"text\"\n", "end", "\"", "end\"" },
+		{ "note", "", "12345 ", "x", "\"", "x\"" },
+		{ "tags", "[", "\"a b\", ", "\"\"]", "[", "\"\"]" },
+		{ "free", "[", "no list, ", "]", "\"[", "]\"" },
+		{ "days", "1", "000000000", "", "1", "" },
+	};
+	json_t *tools = load("tests/vectors/replies/request.tools");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf text = { 0 }, want = { 0 };
+		buf_printf(&text, "<tool_call><function=get_weather><parameter=%s>%s", rows[i].key, rows[i].open);
+		buf_printf(&want, "{\"%s\": %s", rows[i].key, rows[i].json_open);
+		while (text.len < 100000) {
+			buf_add_text(&text, rows[i].piece);
+			for (const char *p = rows[i].piece; *p; p++)
+				buf_add_text(&want, *rows[i].json_open != '"' ? (char[]){ *p, 0 } :
+						    *p == '"'		      ? "\\\"" :
+						    *p == '\n'		      ? "\\n" :
+										(char[]){ *p, 0 });
+		}
+		buf_printf(&text, "%s</parameter></function></tool_call>", rows[i].close);
+		buf_printf(&want, "%s}", rows[i].json_close);
+		for (size_t piece = 1; piece < 200000; piece = piece * 40 + 1) {
+			struct reading how = { .syntax = REPLY_SYNTAX_XML, .hold = SIZE_MAX, .tools = tools };
+			struct heard h = read_text(&how, text.bytes, text.len, 0, piece, rows[i].key);
+			cr_expect_eq(h.calls, 1, "%s", rows[i].key);
+			cr_expect_str_eq(text_of(&h.arguments[0]), want.bytes, "%s", rows[i].key);
+			cr_expect_eq(h.content.len, 0, "%s", rows[i].key);
+			heard_free(&h);
+		}
+		buf_free(&text);
+		buf_free(&want);
+	}
+	json_decref(tools);
+}
+
 /* A call that breaks after a part of it was given out: the rest is content. */
 Test(reply, nothing_is_lost_of_a_call_that_breaks_late)
 {
