@@ -24,18 +24,29 @@ static int render(struct answer *a, const json_t *tools, struct buf *text, struc
 	return engine_chat_encode(a->by->engine, &chat, text, ids, e);
 }
 
+/* A failure that this field of the request is to blame for. */
+static int blame(const char *field, int rc, struct err *e)
+{
+	const char *kind = rc == ERR_UNSUPPORTED ? "unsupported_value" : "invalid_value";
+	return rc == ERR_INPUT || rc == ERR_UNSUPPORTED ? err_at(e, rc, kind, "%s", field) : rc;
+}
+
 /* Refuse tools if the template ignores them: the model would not see them. */
 static int check_tools(struct answer *a, const struct reply_family *family, const struct buf *with,
 		       struct err *e)
 {
 	struct buf without = { 0 };
 	int rc = render(a, NULL, &without, NULL, NULL, e);
-	if (rc == 0 && ((family->syntax == REPLY_SYNTAX_PLAIN && !family->unread) ||
-			(with->len == without.len &&
-			 (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0))))
-		rc = err_set(e, ERR_UNSUPPORTED,
-			     "not available in this version: tools with this model: its chat "
-			     "template has no place for them");
+	if (rc < 0)
+		blame("messages", rc, e);
+	else if ((family->syntax == REPLY_SYNTAX_PLAIN && !family->unread) ||
+		 (with->len == without.len &&
+		  (with->len == 0 || memcmp(with->bytes, without.bytes, with->len) == 0)))
+		rc = err_at(e,
+			    err_set(e, ERR_UNSUPPORTED,
+				    "not available in this version: tools with this model: its chat "
+				    "template has no place for them"),
+			    "unsupported_parameter", "tools");
 	buf_free(&without);
 	return rc;
 }
@@ -55,6 +66,8 @@ static int encode(struct answer *a, struct err *e)
 	const struct reply_family family = engine_reply_family(a->by->engine);
 	a->syntax = family.syntax;
 	int rc = render(a, a->q.tools, &text, &a->prompt, &generated, e);
+	if (rc < 0)
+		blame("messages", rc, e);
 	if (rc == 0 && a->q.tools)
 		rc = check_tools(a, &family, &text, e);
 	if (rc == 0)
@@ -77,7 +90,7 @@ static int open_constraint(struct answer *a, const struct grammar_text *t, const
 {
 	a->constraint_field = field;
 	int rc = engine_constraint_open(&a->constraint, a->by->engine, t, e);
-	return rc < 0 ? err_prefix(e, "\"%s\"", field) : 0;
+	return rc < 0 ? blame(field, err_prefix(e, "\"%s\"", field), e) : 0;
 }
 
 /* What a request demands of the form of its answer. */
@@ -141,8 +154,9 @@ static int constrain_with(struct answer *a, const struct demand *d, struct buf *
 				       .calls_max = single ? 1 : CALLS_MAX };
 	bool bare = a->thought == REPLY_THOUGHT_NONE && !a->q.tools;
 	int rc = bare ? 0 : engine_frame_grammar(a->by->engine, f, frame, e);
+	const char *whose = a->q.tools ? "tools" : d->field;
 	if (rc < 0)
-		return err_prefix(e, "\"%s\"", a->q.tools ? "tools" : d->field);
+		return blame(whose, err_prefix(e, "\"%s\"", whose), e);
 	if (d->kind == GRAMMAR_CALL) {
 		t.text = frame->bytes;
 		t.len = frame->len;

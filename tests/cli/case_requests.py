@@ -125,6 +125,14 @@ def check_stops(ask, vocab, end):
     error = ask.error({"messages": [{"role": "user", "content": "hi"}], "stop_token_ids": [10**6]})
     assert error["code"] == "invalid_value" and error["param"] == "stop_token_ids", error
     assert end not in (third,)
+    nowhere = {"type": "json_schema", "schema": {"$ref": "#/x"}}
+    for code, field, more in (
+        ("invalid_value", "response_format", {"response_format": nowhere}),
+        ("invalid_value", "guided_regex", {"guided_regex": "("}),
+        ("invalid_value", "logit_bias", {"logit_bias": {"1000000": 1}}),
+    ):
+        error = ask.error({"messages": [{"role": "user", "content": "hi"}], **more})
+        assert (error["code"], error["param"]) == (code, field), error
 
 
 def check_usage(ask):
