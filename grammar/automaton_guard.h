@@ -14,8 +14,8 @@
 #define GUARD_DEPTH 64 /* scopes in scopes */
 
 struct guards {
-	struct network_sets text;   /* {text before, byte}; 0: the empty one */
-	struct network_sets former; /* {formers before, text}; 0: none */
+	struct network_sets text;   /* {text before, byte and where in JSON it is}; 0: empty */
+	struct network_sets former; /* {formers before, text}, {its value, 0}; 0: none */
 	struct network_sets
 		guard; /* {outer, formers}, {text at work or NONE, whether it is free} */
 	uint32_t work;
