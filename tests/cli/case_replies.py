@@ -3,7 +3,7 @@
 tests/vectors/replies come as content, reasoning and calls, plain and streamed, where the model ended them
 and where they were cut off. Families of which calls are not known say so, and give them as content."""
 
-import http.client, json, os, re, sys
+import http.client, json, os, pathlib, re, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, Server, TOP
@@ -216,9 +216,24 @@ def stopped(home):
         assert (said["content"], said["calls"]) == ("I call.", []), said
 
 
+def by_hand(home):
+    """The parrot as a program: every chat gets the text."""
+    text, template = home.dir / "text", home.dir / "template"
+    text.write_text("<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>")
+    template.write_text(TEMPLATE.replace("<tool_call>", "<tool_call> <function= <parameter="))
+    tool = pathlib.Path(__file__).with_name("parrot.py")
+    folder = home.dir / "by-hand"
+    args = ["--template", template, "--mark", "<tool_call>", "--mark", "</tool_call>"]
+    subprocess.run([sys.executable, tool, folder, text, *args], check=True)
+    with Server(home, folder, "--unsigned") as s:
+        said = whole(ask(s, "anything", False, tools=[{"type": "function", "function": {"name": "f"}}]))
+        assert [c[:2] for c in said["calls"]] == [["f", '{"a": 1}']], said
+
+
 with Home() as h:
     played = sum(family(h, s, True) + family(h, s, False) for s in FAMILIES)
     unknown(h)
     stopped(h)
+    by_hand(h)
     assert played >= 200, played
     print(f"{played} texts of {len(FAMILIES)} families")

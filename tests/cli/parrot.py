@@ -1,9 +1,13 @@
+#!/usr/bin/env python3
 """A model that says given texts: a folder whose next token depends on the last one alone, or, where that one
 occurs in several places (a marker that is a token), on the last one that does not. A user who says NAME is
 answered with the text of that name, cut in tokens of the lengths asked for; where a constraint forbids its
-token, the likeliest of the others comes."""
+token, the likeliest of the others comes.
 
-import array, collections, json, math, re, struct
+As a program it makes a folder that answers every chat with the text of a file, and serves it:
+    parrot.py FOLDER TEXT [--template FILE] [--mark MARK]... [--special MARK]... [--serve]"""
+
+import argparse, array, collections, json, math, os, pathlib, re, struct
 
 TEMPLATE = (
     "{%- for tool in tools or [] %}{{ tool | tojson }}{%- endfor %}"
@@ -14,7 +18,8 @@ TEMPLATE = (
 def asked(template, going):
     """What a user says is no control token; the template's own words are. They stand behind the prompt."""
     test = "{%%- if parrot_heard == '%s' %%}{{ %s }}{%%- endif %%}"
-    tests = "".join(test % (name, json.dumps(go)) for name, go in going.items())
+    tests = "".join(test % (name, json.dumps(go)) for name, go in going.items() if name)
+    tests += "".join("{{ %s }}" % json.dumps(go) for name, go in going.items() if not name)
     return "{%- set parrot_heard = messages[-1].content %}" + template + tests
 
 
@@ -59,9 +64,10 @@ def pieces(text, marks, least, used):
 
 
 def parrot(folder, texts, least=3, template=TEMPLATE, beside=None, marks=(), end="<|end|>", quiet=False):
-    """texts: {NAME: text}, or (text, least) where another cut is wanted. beside: {NAME: what would have been
-    nearly as likely as its tokens, one by one}. marks: {text: special}, control tokens. quiet: what begins a
-    text is white space, so that the prompt ends as the template writes it."""
+    """texts: {NAME: text}, or (text, least) where another cut is wanted; the one without a name answers all.
+    beside: {NAME: what would have been nearly as likely as its tokens, one by one}. marks: {text: special},
+    control tokens. quiet: what begins a text is white space, so that the prompt ends as the template writes
+    it."""
     vocab = {spelled(bytes([b])): b for b in range(256)}
     used, chains = {bytes([b]) for b in range(256)}, []
     going = {n: "\t" + " " * (i + 1) + "\t" if quiet else f"<|say {n}|>" for i, n in enumerate(texts)}
@@ -211,3 +217,24 @@ def write_model(folder, follows, nearly, behind, end):
         f.write(struct.pack("<Q", len(text)) + text)
         for _, data in tensors.values():
             f.write(data)
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    a.add_argument("folder", type=pathlib.Path)
+    a.add_argument("text", type=pathlib.Path)
+    a.add_argument("--template", type=pathlib.Path, help="what tells the family; else Hermes'")
+    a.add_argument("--mark", action="append", default=[], help="a token of its own")
+    a.add_argument("--special", action="append", default=[], help="a control token")
+    a.add_argument("--serve", action="store_true", help="by $BUILD/hallmark, as model m")
+    o = a.parse_args()
+    marks = {m: False for m in o.mark} | {m: True for m in o.special}
+    template = o.template.read_text() if o.template else TEMPLATE
+    parrot(o.folder, {"": o.text.read_text()}, template=template, marks=marks, quiet=True)
+    if o.serve:
+        program = os.path.join(os.environ.get("BUILD", "build"), "hallmark")
+        os.execv(program, [program, "serve", str(o.folder), "--name", "m", "--unsigned"])
+
+
+if __name__ == "__main__":
+    main()
