@@ -375,7 +375,7 @@ Test(base_json, writer_keeps_order_and_kinds)
 Test(base_json, writer_refuses_endless_depth)
 {
 	json_t *v = json_array();
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 2000; i++) {
 		json_t *outer = json_array();
 		json_array_append_new(outer, v);
 		v = outer;
