@@ -180,7 +180,8 @@ static int own_attribute(struct jinja *j, const struct jinja_value *v,
 	if (name->len < sizeof text)
 		memcpy(text, name->bytes, name->len);
 	*out = jinja_undefined("the attribute");
-	if (is_hidden(v, name))
+	bool underscore = name->len && *name->bytes == '_';
+	if (underscore && is_hidden(v, name))
 		return 1;
 	if (v->kind == J_UNDEFINED)
 		return name->len > 4 && memcmp(name->bytes, "__", 2) == 0 &&
@@ -189,11 +190,11 @@ static int own_attribute(struct jinja *j, const struct jinja_value *v,
 			       : jinja_fail_undefined(j, v);
 	if (v->kind == J_NAMESPACE) {
 		int found = jinja_dict_get(j, v->dict, key, out);
-		if (found == 1 && name->len && *name->bytes == '_')
+		if (found == 1 && underscore)
 			*out = jinja_undefined("the attribute");
 		return found;
 	}
-	if (name->len && *name->bytes == '_')
+	if (underscore)
 		return 0;
 	switch (v->kind) {
 	case J_LOOP:

@@ -282,7 +282,7 @@ const struct jinja_callable *jinja_table_find(const struct jinja_callable *table
 					      size_t len)
 {
 	for (const struct jinja_callable *c = table; c && c->name; c++)
-		if (strlen(c->name) == len && memcmp(c->name, name, len) == 0)
+		if (strncmp(c->name, name, len) == 0 && !c->name[len])
 			return c;
 	return NULL;
 }

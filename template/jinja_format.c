@@ -273,6 +273,11 @@ static void print_real(double d, const struct spec *s, char *text, size_t room)
 			*c = (char)(*c >= 'a' ? *c - 32 : *c);
 	} else if (!type && precision < 0) {
 		jinja_print_float(d, text);
+		char *e = s->alternate && !strchr(text, '.') ? strchr(text, 'e') : NULL;
+		if (e) {
+			memmove(e + 1, e, strlen(e) + 1);
+			*e = '.';
+		}
 	} else if (!type) {
 		print_general(d, precision, s->alternate, text, room);
 	} else {

@@ -298,20 +298,22 @@ static int lex_name(struct lexer *x)
 {
 	struct jinja_token *t;
 	size_t n = 0;
-	uint32_t cp;
-	/* ASCII first: most names have nothing else */
+	bool ascii = true;
 	for (int size; x->at + n < x->len; n += (size_t)size) {
 		char c = peek(x, n);
-		bool plain = is_digit(c) || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z');
-		size = plain ? 1 : text_utf8_decode(x->text + x->at + n, x->len - x->at - n, &cp);
-		if (!plain && ((unsigned char)c < 0x80 ||
-			       (!jinja_is_word(cp) &&
-				!jinja_is_identifier(x->text + x->at, n + (size_t)size))))
+		uint32_t cp;
+		size = 1;
+		if (is_digit(c) || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z'))
+			continue;
+		size = text_utf8_decode(x->text + x->at + n, x->len - x->at - n, &cp);
+		if (cp < 0x80 ||
+		    (!jinja_is_word(cp) && !jinja_is_identifier(x->text + x->at, n + (size_t)size)))
 			break;
+		ascii = false;
 	}
 	if (!n)
 		return lex_fail(x, "an unexpected character in a tag");
-	if (!jinja_is_identifier(x->text + x->at, n))
+	if (!ascii && !jinja_is_identifier(x->text + x->at, n))
 		return lex_fail(x, "a character that is in no name");
 	TRY(add(x, T_NAME, &t));
 	t->bytes = arena_copy(&x->j->arena, x->text + x->at, n);

@@ -97,7 +97,7 @@ static bool flagged(const struct field *f, char flag) { return strchr(f->flags, 
 static int read_field(struct source *s, struct field *f)
 {
 	const struct jinja_text *t = s->t;
-	size_t flags = 0;
+	size_t flags = 0, begin = s->at;
 	*f = (struct field){ .width = -1,
 			     .precision = -1,
 			     .data = t->origin ? t->origin[s->at - 1] : t->data };
@@ -123,7 +123,9 @@ static int read_field(struct source *s, struct field *f)
 	if (s->at == t->len)
 		return jinja_fail(s->j, "incomplete format");
 	f->kind = t->bytes[s->at++];
-	return 0;
+	return f->kind == '%' && s->at - begin > 1
+		       ? jinja_fail(s->j, "unsupported format character '%%'")
+		       : 0;
 }
 
 static void pad_with(struct jinja_out *o, char c, int64_t n, bool data)

@@ -235,7 +235,8 @@ struct wanted {
 static void want(struct wanted *w, const struct jinja_name *name, bool load)
 {
 	for (unsigned i = 0; w->names[i]; i++)
-		if (w->left >> i & 1 && strcmp(w->names[i], name->text) == 0) {
+		if (w->names[i][0] == name->text[0] && w->left >> i & 1 &&
+		    strcmp(w->names[i], name->text) == 0) {
 			w->found |= load ? 1u << i : 0;
 			w->left &= load ? w->left : ~(1u << i);
 		}

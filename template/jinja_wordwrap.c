@@ -133,20 +133,23 @@ static int wrap_line(struct wrap *w, struct jinja_list *lines)
 		size_t from = i;
 		while (i < w->chunks && w->chunk[i].end - begin <= w->width)
 			end = w->chunk[i++].end;
-		bool partial = false;
+		struct chunk last = { begin, begin }; /* what goes if it is blank */
+		if (i > from)
+			last = w->chunk[i - 1];
 		struct chunk *c = i < w->chunks ? &w->chunk[i] : NULL;
 		if (c && c->end - c->begin > w->width && w->break_long) {
 			int64_t take = cut_of(w, c, w->width - (end - begin));
-			partial = true; /* of a piece of it, be it empty, nothing is dropped */
+			last = (struct chunk){ c->begin, c->begin + take };
 			c->begin += take;
 			end = c->begin;
 		} else if (c && c->end - c->begin > w->width && i == from) {
+			last = *c;
 			end = c->end;
 			i++;
 		}
 		TRY(jinja_charge(w->j, 1));
-		if (!partial && i > from && is_blank(w, &w->chunk[i - 1]))
-			end = w->chunk[i - 1].begin;
+		if (is_blank(w, &last))
+			end = last.begin;
 		struct jinja_value line;
 		if (end == begin)
 			continue;
@@ -163,10 +166,10 @@ int jinja_filter_wordwrap(struct jinja *j, const struct jinja_arguments *a, stru
 	int64_t width;
 	TRY(jinja_arg_int(j, a, 0, 79, &width));
 	TRY(jinja_arg_text(j, a, 2, &between));
-	TRY(jinja_literal(j, "\n", &newline));
-	between = between ? between : newline.text;
 	if (a->in.kind != J_STR)
 		return jinja_fail(j, "wordwrap takes a string, not %s", jinja_type_name(&a->in));
+	TRY(jinja_str(j, "\n", 1, jinja_text_data(a->in.text), &newline));
+	between = between ? between : newline.text;
 	TRY(jinja_lines(j, a->in.text, false, &paragraphs));
 	TRY(jinja_literal(j, "", out));
 	for (size_t i = 0; i < paragraphs.list->count; i++) {
