@@ -293,8 +293,7 @@ static bool mark_active(const struct reply *r, const struct mark *m)
 {
 	bool thinks = m->kind == MARK_THINK || m->kind == MARK_UNTHINK;
 	bool section = r->blank_keep != NO_SECTION;
-	bool shows = m->kind == MARK_SHOW || m->kind == MARK_SHOW_END;
-	if (r->framed && !thinks && (shows || !r->tools))
+	if (r->framed && !thinks && m->kind != MARK_SHOW && !r->tools)
 		return false;
 	switch (m->kind) {
 	case MARK_THINK:

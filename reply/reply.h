@@ -16,7 +16,8 @@ enum reply_syntax { /* clang-format off */
 	REPLY_SYNTAX_HERMES,     /* <think>...</think>, <tool_call>{json}</tool_call>: Qwen, Granite 4 */
 	REPLY_SYNTAX_DEEPSEEK,   /* V3, R1: "function", name and fenced json */
 	REPLY_SYNTAX_DEEPSEEK31, /* V3.1: name and bare json */
-	REPLY_SYNTAX_MISTRAL,    /* [TOOL_CALLS][{json}], [TOOL_CALLS]NAME[ARGS]{} */
+	REPLY_SYNTAX_MISTRAL,    /* [TOOL_CALLS][{json}], and as the next one */
+	REPLY_SYNTAX_MISTRAL11,  /* [TOOL_CALLS]NAME[ARGS]{json}: since its tokenizer's version 11 */
 	REPLY_SYNTAX_LLAMA3,     /* {"name":..., "parameters":...} or [NAME(key=value)] alone */
 	REPLY_SYNTAX_GLM,        /* <tool_call>NAME <arg_key>..</arg_key><arg_value>..</arg_value> */
 	REPLY_SYNTAX_KIMI,       /* functions.NAME:IDX */

@@ -305,13 +305,27 @@ static void harmony_root(const struct reply_frame *f, struct buf *out)
 							  : "final");
 }
 
+/* The rule `shown`: the answer, and what a family may open it with. What closes it need not come:
+ * the reader takes all behind the opening as the answer. */
+static void add_shown(const struct reply_frame *f, struct buf *out)
+{
+	const char *mark[REPLY_AVOID_MAX];
+	buf_add_text(out, "shown ::= ");
+	if (marks_of(f->syntax, KIND(MARK_SHOW), true, mark) > 0) {
+		buf_add_text(out, "(");
+		one_of(f, MARK_SHOW, out);
+		buf_add_text(out, "\"\\n\"? )? ");
+	}
+	buf_add_text(out, "answer\n");
+}
+
 /* What comes behind the reasoning. */
 static const char *body_of(const struct reply_frame *f)
 {
 	static const char *const body[4][2] = {
 		[REPLY_ANSWER_NONE] = { "calls", "calls" },
-		[REPLY_ANSWER_ANY] = { "answer", "(answer | calls)" },
-		[REPLY_ANSWER_JSON] = { "answer", "(answer | calls)" },
+		[REPLY_ANSWER_ANY] = { "shown", "(shown | calls)" },
+		[REPLY_ANSWER_JSON] = { "shown", "(shown | calls)" },
 		[REPLY_ANSWER_TEXT] = { "text", "(text calls?)" },
 	};
 	bool alone = f->syntax == REPLY_SYNTAX_LLAMA3 && f->answer == REPLY_ANSWER_TEXT && f->tools;
@@ -322,6 +336,8 @@ static const char *body_of(const struct reply_frame *f)
 static void root_of(const struct reply_frame *f, struct buf *out)
 {
 	bool open = f->thought == REPLY_THOUGHT_OPEN, text = f->answer == REPLY_ANSWER_TEXT;
+	if (f->answer == REPLY_ANSWER_ANY || f->answer == REPLY_ANSWER_JSON)
+		add_shown(f, out);
 	buf_printf(out, "body ::= %s\nroot ::= ", body_of(f));
 	if (f->thought == REPLY_THOUGHT_NONE) {
 		buf_add_text(out, "body\n");

@@ -45,6 +45,7 @@ static const struct form forms[REPLY_SYNTAXES] = {
 	[REPLY_SYNTAX_ERNIE] = OBJECT("", "<tool_call>\n", "\n</tool_call>", "\n", ""),
 	[REPLY_SYNTAX_LONGCAT] = OBJECT("", "<longcat_tool_call>\n", "\n</longcat_tool_call>", "\n", ""),
 	[REPLY_SYNTAX_MISTRAL] = OBJECT("[TOOL_CALLS][", "", "", ", ", "]"),
+	[REPLY_SYNTAX_MISTRAL11] = BARE("", "[TOOL_CALLS]", "[ARGS]", "", "", ""),
 	[REPLY_SYNTAX_TOOL_CALLS] = OBJECT("<tool_calls>[", "", "", ", ", "]</tool_calls>"),
 	[REPLY_SYNTAX_NEMOTRON] = OBJECT("<TOOLCALL>[", "", "", ", ", "]</TOOLCALL>"),
 	[REPLY_SYNTAX_BAR] = OBJECT("<|tool_call|>[", "", "", ", ", "]"),

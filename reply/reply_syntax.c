@@ -203,6 +203,8 @@ static const struct call_step gemma4[] = {
 		"<" BAR "tool" GAP "calls" GAP "end" BAR ">"), \
 	CALL("<" BAR "tool" GAP "call" GAP "begin" BAR ">", program, 0, 0)
 
+#define MISTRAL THINK, THINK_AS("[THINK]", "[/THINK]"), CALL("[TOOL_CALLS]", mistral, 0, MARK_LINE)
+
 #define MARKS_MAX 9
 static const struct {
 	const char *name;
@@ -213,8 +215,8 @@ static const struct {
 	[REPLY_SYNTAX_HERMES] = { "hermes", false, { THINK, CALL("<tool_call>", hermes, 0, MARK_LINE) } },
 	[REPLY_SYNTAX_DEEPSEEK] = { "deepseek", false, { DEEPSEEK(deepseek) } },
 	[REPLY_SYNTAX_DEEPSEEK31] = { "deepseek31", false, { DEEPSEEK(deepseek31) } },
-	[REPLY_SYNTAX_MISTRAL] = { "mistral", true, { THINK, THINK_AS("[THINK]", "[/THINK]"),
-		CALL("[TOOL_CALLS]", mistral, 0, MARK_LINE) } },
+	[REPLY_SYNTAX_MISTRAL] = { "mistral", true, { MISTRAL } },
+	[REPLY_SYNTAX_MISTRAL11] = { "mistral11", true, { MISTRAL } },
 	[REPLY_SYNTAX_LLAMA3] = { "llama3", true, { THINK, CALL("{", llama3, 0, MARK_ALONE),
 		CALL("[", llama3, 0, MARK_ALONE), CALL("<|python_tag|>", llama3, 0, MARK_ALONE),
 		CALL("<|python_start|>", llama3, 0, MARK_ALONE) } },
@@ -337,6 +339,7 @@ struct reply_family reply_family_find(const char *text, size_t len)
 		{ REPLY_SYNTAX_DEEPSEEK31, "tool" GAP "call" GAP "begin", "", false },
 		{ REPLY_SYNTAX_GLM, "<arg_key>", "<arg_value>", false },
 		{ REPLY_SYNTAX_XML, "<function=", "<parameter=", false },
+		{ REPLY_SYNTAX_MISTRAL11, "[TOOL_CALLS]", "[ARGS]", false },
 		{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS]", "", false },
 		{ REPLY_SYNTAX_LONGCAT, "<longcat_tool_call>", "", false },
 		{ REPLY_SYNTAX_COMMAND, "<|START_ACTION|>", "", false },

@@ -101,6 +101,13 @@ struct demand {
 	const char *name;  /* the only tool that may be called */
 };
 
+/* The tools that a reply may call without being told to: none of a family whose calls are not
+ * known. */
+static const json_t *callable(const struct answer *a)
+{
+	return engine_reply_family(a->by->engine).unread ? NULL : a->q.tools;
+}
+
 static bool has_strict(const json_t *tools)
 {
 	const json_t *tool;
@@ -131,7 +138,7 @@ static struct demand demand_of(const struct answer *a)
 	if (q->constraint != API_CONSTRAINT_NONE)
 		return (struct demand){ kinds[q->constraint].kind, kinds[q->constraint].answer,
 					q->constraint_field, NULL };
-	if (has_strict(a->q.tools))
+	if (has_strict(callable(a)))
 		return (struct demand){ GRAMMAR_CALL, REPLY_ANSWER_TEXT, "tools", NULL };
 	return (struct demand){ 0 };
 }
@@ -145,16 +152,17 @@ static int constrain_with(struct answer *a, const struct demand *d, struct buf *
 	struct grammar_text t = { .kind = d->kind,
 				  .text = q->constraint_text.bytes ? q->constraint_text.bytes : "",
 				  .len = q->constraint_text.len };
+	const json_t *tools = d->answer == REPLY_ANSWER_NONE ? a->q.tools : callable(a);
 	bool single = q->one_call || d->name || engine_reply_family(a->by->engine).one_call;
 	const struct reply_frame f = { .syntax = a->syntax,
 				       .thought = a->thought,
 				       .answer = d->answer,
-				       .tools = a->q.tools,
+				       .tools = tools,
 				       .name = d->name,
 				       .calls_max = single ? 1 : CALLS_MAX };
-	bool bare = a->thought == REPLY_THOUGHT_NONE && !a->q.tools;
+	bool bare = a->thought == REPLY_THOUGHT_NONE && !tools;
 	int rc = bare ? 0 : engine_frame_grammar(a->by->engine, f, frame, e);
-	const char *whose = a->q.tools ? "tools" : d->field;
+	const char *whose = tools ? "tools" : d->field;
 	if (rc < 0)
 		return blame(whose, err_prefix(e, "\"%s\"", whose), e);
 	if (d->kind == GRAMMAR_CALL) {

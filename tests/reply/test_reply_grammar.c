@@ -95,6 +95,7 @@ static const struct {
 	  "<" B "tool" G "sep" B ">", "<" B "tool" G "call" G "end" B "><" B "tool" G "calls" G "end" B ">",
 	  "hm</think>" },
 	{ REPLY_SYNTAX_MISTRAL, "[TOOL_CALLS][{\"name\": \"", "\", \"arguments\": ", "}]", "hm[/THINK]" },
+	{ REPLY_SYNTAX_MISTRAL11, "[TOOL_CALLS]", "[ARGS]", "", "hm[/THINK]" },
 	{ REPLY_SYNTAX_LLAMA3, "{\"name\": \"", "\", \"parameters\": ", "}", "hm</think>\n\n" },
 	{ REPLY_SYNTAX_KIMI, "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
 	  ":0<|tool_call_argument_begin|>", "<|tool_call_end|><|tool_calls_section_end|>", "hm</think>" },
@@ -460,6 +461,15 @@ static const struct {
 	{ REPLY_SYNTAX_GLM, REPLY_THOUGHT_MAY, "\n<think>hm</think>\n", "{hm}" },
 	{ REPLY_SYNTAX_KIMI, REPLY_THOUGHT_MAY, "<think>hm</think>", "{hm}" },
 	{ REPLY_SYNTAX_MISTRAL, REPLY_THOUGHT_MAY, "[THINK]hm[/THINK]", "{hm}" },
+	{ REPLY_SYNTAX_MISTRAL11, REPLY_THOUGHT_MAY, "[THINK]hm[/THINK]", "{hm}" },
+	{ REPLY_SYNTAX_SEED, REPLY_THOUGHT_MAY, "<seed:think>hm</seed:think>", "{hm}" },
+	{ REPLY_SYNTAX_MINIMAX, REPLY_THOUGHT_OPEN, "hm\n</think>\n\n", "{hm}" },
+	{ REPLY_SYNTAX_ERNIE, REPLY_THOUGHT_MAY, "<think>hm</think>\n<response>\n", "{hm}" },
+	{ REPLY_SYNTAX_TOOL_CALLS, REPLY_THOUGHT_MAY, "<answer>\n", "" },
+	{ REPLY_SYNTAX_COMMAND, REPLY_THOUGHT_MAY,
+	  "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>", "{hm}" },
+	{ REPLY_SYNTAX_APERTUS, REPLY_THOUGHT_MAY, "<|inner_prefix|>hm<|inner_suffix|>", "{hm}" },
+	{ REPLY_SYNTAX_GEMMA4, REPLY_THOUGHT_MAY, "<|channel>thought\nhm<channel|>", "{hm}" },
 	{ REPLY_SYNTAX_LLAMA3, REPLY_THOUGHT_OPEN, "hm</think>\n\n", "{hm}" },
 	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY, "<|channel|>final<|message|>", "" },
 	{ REPLY_SYNTAX_HARMONY, REPLY_THOUGHT_MAY,
@@ -512,7 +522,8 @@ Test(reply_grammar, several_calls_or_an_answer_may_come)
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
 		static const char *const joint[REPLY_SYNTAXES] = {
 			[REPLY_SYNTAX_HERMES] = "\n", [REPLY_SYNTAX_DEEPSEEK] = "\n", [REPLY_SYNTAX_DEEPSEEK31] = "",
-			[REPLY_SYNTAX_MISTRAL] = ", ", [REPLY_SYNTAX_LLAMA3] = "; ", [REPLY_SYNTAX_KIMI] = "",
+			[REPLY_SYNTAX_MISTRAL] = ", ", [REPLY_SYNTAX_MISTRAL11] = "",
+			[REPLY_SYNTAX_LLAMA3] = "; ", [REPLY_SYNTAX_KIMI] = "",
 		};
 		/* where the section ends, and the next call begins in it */
 		static const char *const closes[REPLY_SYNTAXES] = {
