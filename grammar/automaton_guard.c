@@ -46,6 +46,21 @@ static uint32_t scope_number(struct guards *g, struct scope s)
 	return number(g, &g->guard, p, 2, 0);
 }
 
+/* Room for one more in an array that doubles. */
+static bool room_for(struct guards *g, void **array, uint32_t count, uint32_t *room, size_t size)
+{
+	if (count < *room)
+		return true;
+	void *more = realloc(*array, ((size_t)*room * 2 + 256) * size);
+	if (more == NULL) {
+		g->failed = true;
+		return false;
+	}
+	*array = more;
+	*room = *room * 2 + 256;
+	return true;
+}
+
 int guards_open(struct guards *g)
 {
 	static const struct network_pair first = { UINT32_MAX, UINT32_MAX };
@@ -57,6 +72,11 @@ int guards_open(struct guards *g)
 	static const struct network_pair keys = { UINT32_MAX, UINT32_MAX - 1 };
 	number(g, &g->text, &first, 1, 0);
 	number(g, &g->text, &keys, 1, 0);
+	g->entries = 1; /* 0: none */
+	for (uint32_t i = 0; i <= KEYS; i++) {
+		if (room_for(g, (void **)&g->links, i, &g->link_room, sizeof *g->links))
+			g->links[i] = (struct text_links){ 0 };
+	}
 	number(g, &g->former, &first, 1, 0);
 	number(g, &g->guard, &first, 1, 0);
 	return g->failed ? ERR_NOMEM : 0;
@@ -67,12 +87,15 @@ void guards_close(struct guards *g)
 	network_sets_free(&g->text);
 	network_sets_free(&g->former);
 	network_sets_free(&g->guard);
+	free(g->links);
+	free(g->entry);
 }
 
 size_t guards_bytes(const struct guards *g)
 {
 	return network_sets_bytes(&g->text) + network_sets_bytes(&g->former) +
-	       network_sets_bytes(&g->guard);
+	       network_sets_bytes(&g->guard) + g->text.count * sizeof *g->links +
+	       g->entries * sizeof *g->entry;
 }
 
 /* ---- texts ---- */
@@ -93,10 +116,17 @@ static enum lexical lexical_of(const struct guards *g, uint32_t text)
 static uint32_t text_add(struct guards *g, uint32_t text, uint8_t byte, enum lexical then)
 {
 	struct network_pair more = { text, (uint32_t)then << 8 | byte };
+	uint32_t before = g->text.count;
 	if (g->failed)
 		return text;
 	uint32_t n = number(g, &g->text, &more, 1, g->text.set[text].depth + 1);
-	return g->failed ? text : n;
+	if (g->failed || n < before)
+		return g->failed ? text : n;
+	if (!room_for(g, (void **)&g->links, n, &g->link_room, sizeof *g->links))
+		return text;
+	g->links[n] = (struct text_links){ 0, 0, g->links[text].child };
+	g->links[text].child = n;
+	return n;
 }
 
 /* The text of `length` bytes that `of` begins with; `of` has as many. */
@@ -186,17 +216,36 @@ static uint32_t text_next(struct guards *g, uint32_t text, uint8_t byte)
 	}
 }
 
-/* text is what a former one begins with. */
+/* one is among the formers: they are in the order in which they came. */
+static bool is_among(struct guards *g, uint32_t former, uint32_t one)
+{
+	uint32_t depth = g->former.set[one].depth;
+	for (; g->former.set[former].depth > depth; g->work++)
+		former = link_of(&g->former, former).state;
+	return former == one;
+}
+
+/* A former one begins with text. */
 static bool begins_former(struct guards *g, uint32_t former, uint32_t text)
 {
-	uint32_t length = g->text.set[text].depth;
-	for (; former != 0; former = link_of(&g->former, former).state) {
-		uint32_t one = link_of(&g->former, former).stack;
-		g->work++;
-		if (g->text.set[one].depth >= length && beginning(g, one, length) == text)
+	for (uint32_t i = g->links[text].entry; i != 0; i = g->entry[i].next) {
+		if (is_among(g, former, g->entry[i].former))
 			return true;
 	}
 	return false;
+}
+
+/* Note what a new former one begins with. */
+static void beginnings_note(struct guards *g, uint32_t former, uint32_t text)
+{
+	for (;; text = link_of(&g->text, text).state) {
+		if (!room_for(g, (void **)&g->entry, g->entries, &g->entry_room, sizeof *g->entry))
+			return;
+		g->entry[g->entries] = (struct text_entry){ former, g->links[text].entry };
+		g->links[text].entry = g->entries++;
+		if (text <= KEYS)
+			return;
+	}
 }
 
 /* ---- values ---- */
@@ -271,7 +320,10 @@ uint32_t guards_mark(struct guards *g, uint32_t guard, uint8_t mark)
 	if (g->failed || is_former(g, s.former, key))
 		return GUARD_BROKEN;
 	struct network_pair more[] = { { s.former, s.text }, { key, 0 } };
-	s.former = number(g, &g->former, more, 2, 0);
+	uint32_t before = g->former.count;
+	s.former = number(g, &g->former, more, 2, g->former.set[s.former].depth + 1);
+	if (!g->failed && s.former >= before)
+		beginnings_note(g, s.former, s.text);
 	s.text = NO_TEXT;
 	s.free = true;
 	return g->failed ? GUARD_BROKEN : scope_number(g, s);
@@ -331,16 +383,12 @@ void guards_next(struct guards *g, uint32_t guard, uint64_t set[4])
 		struct scope s = scope_of(g, guard);
 		if (s.former == 0 || s.text == NO_TEXT)
 			continue;
-		uint32_t length = g->text.set[s.text].depth;
 		set_other(g, &s, set);
-		for (uint32_t f = s.former; f != 0 && !s.free; f = link_of(&g->former, f).state) {
-			uint32_t one = link_of(&g->former, f).stack;
-			g->work++;
-			if (g->text.set[one].depth <= length)
-				continue;
-			struct network_pair last = link_of(&g->text, beginning(g, one, length + 1));
-			if (last.state == s.text)
-				set[(last.stack & 0xFF) / 64] |= (uint64_t)1 << (last.stack & 63);
+		for (uint32_t t = g->links[s.text].child; t != 0 && !s.free;
+		     t = g->links[t].sibling) {
+			uint32_t byte = link_of(&g->text, t).stack & 0xFF;
+			if (begins_former(g, s.former, t))
+				set[byte / 64] |= (uint64_t)1 << byte % 64;
 		}
 	}
 }

@@ -18,6 +18,13 @@ struct guards {
 	struct network_sets former; /* {formers before, text}, {its value, 0}; 0: none */
 	struct network_sets
 		guard; /* {outer, formers}, {text at work or NONE, whether it is free} */
+	struct text_links {
+		uint32_t entry, child, sibling; /* 0: none */
+	} * links; /* [texts]: formers that begin with it, and texts of one byte more */
+	struct text_entry {
+		uint32_t former, next;
+	} * entry;
+	uint32_t link_room, entries, entry_room;
 	uint32_t work;
 	bool failed; /* out of memory */
 	bool deep;   /* scopes nest too deeply */
