@@ -3,9 +3,10 @@
  *   [<|start|>assistant] [to=RECIPIENT] <|channel|>CHANNEL [to=RECIPIENT] [[<|constrain|>]TYPE]
  *   <|message|>BODY (<|end|> | <|return|> | <|call|>)
  *
- * analysis is reasoning; final and commentary are content; to=functions.NAME is a call with the
- * body as arguments. The prompt ends with "<|start|>assistant", so a reply begins behind it, maybe
- * with " to=". A message to anyone else, or in another channel, is content as it stands. */
+ * analysis is reasoning; final and commentary are content; to=functions.NAME, or the bare name of
+ * a tool of the request, is a call with the body as arguments. The prompt ends with
+ * "<|start|>assistant", so a reply begins behind it, maybe with " to=". A message to anyone else,
+ * or in another channel, is content as it stands. */
 #include "reply/reply_in.h"
 
 #include <string.h>
@@ -105,15 +106,20 @@ static void open_message(struct reply *r, const struct header *h)
 {
 	static const struct mark mark = { "", MARK_CALL, reply_harmony_call, 0, 0 };
 	const size_t prefix = strlen("functions.");
-	bool call =
-		h->recipient_len > prefix && starts(h->recipient, h->recipient_len, "functions.");
+	const char *name = h->recipient;
+	size_t len = h->recipient_len;
+	bool call = len > prefix && starts(name, len, "functions.");
+	if (call)
+		name += prefix, len -= prefix;
+	else if (len) /* the prefix may be left out */
+		reply_tool_parameters(r->tools, name, len, &call);
 	bool analysis = is(h->channel, h->channel_len, "analysis");
 	bool shown = !h->channel_len || is(h->channel, h->channel_len, "final") ||
 		     is(h->channel, h->channel_len, "commentary");
 	r->raw_body = h->recipient_len ? true : !analysis && !shown;
 	if (call) {
 		reply_open_call(r, &mark, h->len);
-		if (reply_call_name(&r->call, h->recipient + prefix, h->recipient_len - prefix))
+		if (reply_call_name(&r->call, name, len))
 			return;
 	}
 	r->mode = REPLY_BODY;
