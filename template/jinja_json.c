@@ -122,7 +122,7 @@ int jinja_tojson(struct jinja *j, const struct jinja_value *v, const struct jinj
 int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinja_value *out)
 {
 	static const char known[] = "aAbBcCdDeFgGhHIjklmMnprRsStTuUVwWxXyYzZ%";
-	static const char ones[] = "-_0^#";
+	static const char ones[] = "-_0^#EO";
 	int64_t seconds = j->now_us / 1000000 - (j->now_us % 1000000 < 0);
 	time_t when = (time_t)seconds;
 	struct tm tm;
@@ -141,9 +141,13 @@ int jinja_strftime(struct jinja *j, const struct jinja_text *format, struct jinj
 			directive[n++] = format->bytes[++i];
 		directive[n] = format->bytes[++i];
 		bool fraction = directive[n] == 'f' && n == 1, seconds_only = directive[n] == 's';
-		if (!fraction && (!strchr(known, directive[n]) || !directive[n])) {
+		if (directive[n] >= '0' && directive[n] <= '9') {
 			jinja_out_free(&o);
-			return jinja_refuse(j, "strftime_now with %%%c", directive[n]);
+			return jinja_refuse(j, "strftime_now with a width");
+		}
+		if (!fraction && (!strchr(known, directive[n]) || !directive[n])) {
+			jinja_put(&o, directive, n + 1, jinja_text_data(format)); /* stays */
+			continue;
 		}
 		size_t len = strftime(text, sizeof text, directive, &tm);
 		if (fraction)

@@ -418,6 +418,8 @@ static int lex_tag(struct lexer *x, bool block)
 static int lex_comment(struct lexer *x)
 {
 	size_t begin = x->at;
+	if (begin == x->len) /* nothing behind the opening: Jinja does not miss the end */
+		return 0;
 	while (x->at < x->len && !ahead(x, "#}"))
 		x->at++;
 	if (x->at >= x->len)
@@ -459,7 +461,7 @@ static int lex_raw(struct lexer *x)
 		if (ahead(x, "{%") && skip_word_tag(x, "endraw", true, &sign))
 			return add_data(x, begin, end, sign, true);
 	}
-	return lex_fail(x, "raw without an end");
+	return begin == x->len ? 0 : lex_fail(x, "raw without an end");
 }
 
 /* Data up to the next tag, then the tag. */

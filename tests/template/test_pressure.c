@@ -29,10 +29,24 @@ Test(template_pressure, templates)
 		"{{ strftime_now('%Y-%m-%d') }}{{ dict(a=1).items() | list }}{{ messages[0] | items | list }}"
 		"{% macro turn2() %}{{ caller('\u00e9') }}{% endmacro %}"
 		"{% filter upper %}{% call(x) turn2() %}{{ x }}{% endcall %}{% endfilter %}",
+		"{% for k, g in messages | groupby('role') %}{{ k }}{{ g | length }}{{ loop.changed(k) }}{% endfor %}"
+		"{% for m in messages recursive %}{{ loop.cycle('a', 'b') }}{{ loop.last }}{{ loop([]) }}{% endfor %}"
+		"{{ 3 ** 200 % 10 ** 30 }}{{ 7 / 2 ** 70 }}"
+		"{{ '%(a)s|%*d' % {'a': 1} if false else '%*d' % (5, 2 ** 70) }}"
+		"{{ '{:>9,.2f}|{0[a]!r}'.format({'a': 1}) if false else '{:>9,.2f}|{!r}'.format(1234.5, 'x') }}"
+		"{{ 'see www.a.com, b@c.de' | urlize }}{{ 'the quick brown-fox' | wordwrap(5) }}"
+		"{{ {'b': ['x ' * 60], 'a': 2} | pprint }}{{ '&lt;<b>x</b>' | striptags }}{{ {'a': '<'} | xmlattr }}"
+		"{{ 'a b' | urlencode }}{{ range(5) | batch(2, 'x') | list }}{{ range(5) | slice(2) | list }}"
+		"{% block b scoped %}{{ self.c() }}{% endblock %}{% block c %}c{% endblock %}"
+		"{% autoescape true %}{{ '<' ~ 'a' | safe }}{{ ['<', 'b' | safe] | join('&') }}{% endautoescape %}"
+		"{% set c = cycler(1, 2) %}{{ c.next() }}{% set j = joiner() %}{{ j() }}{{ j() }}"
+		"{{ 'stra\u00dfe'.upper().center(20, '*').rsplit('S', 1) }}{{ 'ab'.translate({97: 'x'}).encode() }}"
+		"{{ 0.1.hex() }}{{ (2 ** 70).as_integer_ratio() }}{{ 'a,b' | truncate(4, true, '.', 0) }}",
 	};
 	json_t *vars = json_pack("{s:[{s:s,s:s},{s:s,s:s}]}", "messages", "role", "user", "content",
 	                         " Hi <there>\n", "role", "assistant", "content", "a");
-	for (size_t i = 0; i < 2; i++)
-		press(i ? "filters" : "turns", &(struct work){ run_template, text[i], strlen(text[i]), vars });
+	static const char *const what[] = { "turns", "filters", "features" };
+	for (size_t i = 0; i < 3; i++)
+		press(what[i], &(struct work){ run_template, text[i], strlen(text[i]), vars });
 	json_decref(vars);
 }

@@ -131,6 +131,7 @@ Test(template, expressions_and_statements_print_what_jinja_prints)
 		  "9223372036854775808 9223372036854775808 470839" },
 		{ "{{ s.__class__ }}{{ s._x }}{{ __x }}{{ l.append }}|{{ {'_x': 1}._x }}", "|1" },
 		{ "{% if no %}{{ s | nosuchfilter }}{% endif %}x", "x" },
+		{ "x{#", "x" }, { "x{% raw %}", "x" }, { "{{ strftime_now('%Q %q%% %Ey %f') }}", "%Q %q% 26 000000" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct buf out = { 0 };
