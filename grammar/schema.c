@@ -79,7 +79,9 @@ int schema_no_memory(struct schema *c)
 static int ref_value(struct schema *c, const json_t *target, bool opposite, struct buf *body)
 {
 	uint32_t i = 0;
-	while (i < c->refs && (c->ref[i] != target || c->ref_opposite[i] != opposite))
+	uint32_t mode = c->once > 0 ? 1 + (c->ordered > 0) : 0;
+	while (i < c->refs &&
+	       (c->ref[i] != target || c->ref_opposite[i] != opposite || c->ref_mode[i] != mode))
 		i++;
 	if (i < c->refs) {
 		schema_rule_name(c, c->ref_rule[i], body);
@@ -91,6 +93,7 @@ static int ref_value(struct schema *c, const json_t *target, bool opposite, stru
 	uint32_t rule = schema_rule_begin(c);
 	c->ref[c->refs] = target;
 	c->ref_opposite[c->refs] = opposite;
+	c->ref_mode[c->refs] = mode;
 	c->ref_rule[c->refs++] = rule;
 	int rc = opposite ? schema_not(c, target, &target) : 0;
 	if (rc == 0)
@@ -254,6 +257,8 @@ static int branches(struct schema *c, const struct parts *all, size_t i, const c
 		*p = *all;
 		rc = part_reduce(c, p, i, keys);
 	}
+	uint32_t ordered = c->once > 0 && json_array_size(list) > 1 ? 1 : 0;
+	c->ordered += ordered;
 	buf_add_text(body, "(");
 	json_array_foreach((json_t *)list, k, one) {
 		if (rc < 0)
@@ -265,6 +270,7 @@ static int branches(struct schema *c, const struct parts *all, size_t i, const c
 		rc = rc < 0 ? rc : parts_value(c, branch, body);
 	}
 	buf_add_text(body, ")");
+	c->ordered -= ordered;
 	free(p);
 	free(branch);
 	return rc < 0 ? rc : buf_done(body, c->e);

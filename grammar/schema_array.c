@@ -4,6 +4,7 @@
  * items or minItems ask for them, or if there is no prefixItems. Where elements are counted apart
  * (contains) there is a rule for each number of elements and of those that count; where they must
  * differ and are few, one for each set of those that have been. */
+#include "grammar/regular.h"
 #include "grammar/schema_parts.h"
 
 #include "base/limits.h"
@@ -118,33 +119,42 @@ static void repeat_add(struct buf *body, uint64_t min, uint64_t max)
 		buf_printf(body, "{%llu,%llu}", (unsigned long long)min, (unsigned long long)max);
 }
 
+/* The rule of an element; once: it differs from all others. */
+static int element_rule(struct schema *c, const json_t *node, bool once, struct buf *out)
+{
+	buf_add_text(out, once ? "@once(" : "");
+	c->once += once;
+	int rc = schema_rule_value(c, node, out);
+	c->once -= once;
+	buf_add_text(out, once ? ")" : "");
+	return rc;
+}
+
 /* All of prefixItems, then others. */
-static int row_body(struct schema *c, const struct list *l, struct buf *body)
+static int row_body(struct schema *c, const struct list *l, bool once, struct buf *body)
 {
 	struct buf item = { 0 };
+	const char *comma = schema_comma(c);
 	size_t n = l->fixed;
 	for (size_t i = 0; i < n; i++) {
-		buf_add_text(body, i > 0 ? " " COMMA : "");
-		TRY(schema_value(c, json_array_get(l->value, i), body));
+		buf_add_text(body, i > 0 ? comma : "");
+		TRY(element_rule(c, json_array_get(l->value, i), once, body));
 	}
 	if (l->max == n)
 		return 0;
-	int rc = schema_rule_value(c, json_array_get(l->value, n), &item);
-	if (rc < 0)
-		buf_free(&item);
-	TRY(rc);
+	int rc = element_rule(c, json_array_get(l->value, n), once, &item);
 	uint64_t low = l->min > n ? l->min - n : 0,
 		 high = l->max == UINT64_MAX ? l->max : l->max - n;
-	if (n > 0) {
-		buf_printf(body, " (" COMMA "%s)", item.bytes);
+	if (rc == 0 && n > 0) {
+		buf_printf(body, " (%s%s)", comma, item.bytes);
 		repeat_add(body, low, high);
-	} else {
-		buf_printf(body, "(%s (" COMMA "%s)", item.bytes, item.bytes);
+	} else if (rc == 0) {
+		buf_printf(body, "(%s (%s%s)", item.bytes, comma, item.bytes);
 		repeat_add(body, low > 0 ? low - 1 : 0, high == UINT64_MAX ? high : high - 1);
 		buf_add_text(body, low > 0 ? ")" : ")?");
 	}
 	buf_free(&item);
-	return 0;
+	return rc;
 }
 
 /* ---- elements that are counted apart ---- */
@@ -169,7 +179,7 @@ static void counted_rule(struct schema *c, const struct counted *k, uint32_t i, 
 {
 	const struct list *l = k->l;
 	struct buf line = { 0 };
-	const char *comma = i > 0 ? COMMA : "";
+	const char *comma = i > 0 ? schema_comma(c) : "";
 	size_t at = i < l->fixed ? i : l->fixed;
 	buf_add_text(&line, i >= l->min && n >= l->contained_min ? "\"\"" : "[]");
 	if (i < l->max && k->other[at].len > 0) {
@@ -322,7 +332,7 @@ static int distinct_rule(struct schema *c, const struct list *l, const json_t *v
 	for (uint32_t i = 0; i < n && count < l->max && rc == 0; i++) {
 		if ((set >> i & 1) != 0)
 			continue;
-		buf_add_text(&line, count > 0 ? " | " COMMA : " | ");
+		buf_printf(&line, " | %s", count > 0 ? schema_comma(c) : "");
 		rc = schema_constant(c, json_array_get(values, i), &line);
 		buf_add_byte(&line, ' ');
 		schema_rule_name(c, first + (set | 1u << i), &line);
@@ -343,14 +353,53 @@ static int distinct_body(struct schema *c, const struct list *l, const json_t *v
 	return 0;
 }
 
+/* How many values an element can have, up to most: where that is told by its bounds or its
+ * expression. */
+static int values_count(struct schema *c, const json_t *node, uint64_t most, uint64_t *out)
+{
+	const json_t *s, *at = c->node;
+	struct regular *r;
+	*out = most;
+	if (!json_is_object(node))
+		return 0;
+	TRY(schema_read(c, node, &s));
+	c->node = at;
+	const json_t *low = get(s, "minimum"), *high = get(s, "maximum");
+	if (get(s, "type") != NULL && schema_types(s) == TYPE_INTEGER && json_is_integer(low) &&
+	    json_is_integer(high) && get(s, "multipleOf") == NULL) {
+		double n = json_number_value(high) - json_number_value(low) + 1;
+		*out = n < (double)most ? (n > 0 ? (uint64_t)n : 0) : most;
+	} else if (get(s, "type") != NULL && schema_types(s) == TYPE_STRING &&
+		   (get(s, "pattern") != NULL || get(s, "maxLength") != NULL)) {
+		TRY(schema_language_read(c, s, &r));
+		*out = regular_count(r, most);
+		regular_close(r);
+	}
+	return 0;
+}
+
 static int unique_body(struct schema *c, struct list *l, struct buf *body)
 {
 	json_t *values = NULL;
-	if (l->fixed == 0 && l->contains == NULL)
+	uint64_t count;
+	if (l->contains != NULL || l->min < l->fixed)
+		return schema_refuse(c, "uniqueItems beside contains or fewer than prefixItems");
+	if (l->fixed == 0)
 		TRY(values_read(c, json_array_get(l->value, 0), &values));
-	if (values == NULL || json_array_size(values) > DISTINCT_MAX)
-		return schema_refuse(c, "uniqueItems");
-	return distinct_body(c, l, values, body);
+	if (values != NULL && json_array_size(values) <= DISTINCT_MAX)
+		return distinct_body(c, l, values, body);
+	if (l->fixed == 0 && l->min > 1) {
+		TRY(values_count(c, json_array_get(l->value, 0), l->min, &count));
+		count = values != NULL ? json_array_size(values) : count;
+		if (count < l->min) {
+			buf_add_text(body, "[]");
+			return 0;
+		}
+	}
+	buf_add_text(body, "@scope(");
+	TRY(row_body(c, l, true, body));
+	buf_add_text(body, ")");
+	return 0;
 }
 
 int schema_array(struct schema *c, const json_t *s, struct buf *body)
@@ -369,7 +418,7 @@ int schema_array(struct schema *c, const json_t *s, struct buf *body)
 	else if (l.contains != NULL || l.min < l.fixed)
 		rc = counted_body(c, &l, &own);
 	else
-		rc = row_body(c, &l, &own);
+		rc = row_body(c, &l, false, &own);
 	buf_add_text(&own, " \"]\"");
 	if (rc < 0)
 		buf_free(&own);

@@ -294,7 +294,7 @@ struct cells {
 	const struct decimal *low, *high;
 	uint32_t places; /* of the fraction */
 	struct buf *body;
-	bool any;
+	bool any, once; /* once: one text for a number */
 };
 
 /* Whether W and f thousandths (or the like) is in the bounds and passes. */
@@ -359,8 +359,8 @@ static void cell_write(struct cells *c, uint64_t a, uint64_t z)
 	for (uint32_t n = 1; n <= c->places && c->kind != NUMBER_WHOLE; n++) {
 		uint32_t step = (uint32_t)power10(c->places - n), some = 0;
 		for (uint32_t f = 0; f < size; f += step) {
-			shorter[f / step] = set[f];
-			some += set[f];
+			shorter[f / step] = set[f] && !(c->once && f / step % 10 == 0);
+			some += shorter[f / step];
 		}
 		if (some > 0) {
 			buf_add_text(c->body, " | \".\" ");
@@ -423,7 +423,7 @@ struct way {
 	enum schema_numbers kind;
 	struct remainders m;
 	size_t zeros;
-	bool cells, whole;
+	bool cells, whole, once;
 };
 
 static void magnitudes(const struct way *w, const struct decimal *low, const struct decimal *high,
@@ -436,6 +436,7 @@ static void magnitudes(const struct way *w, const struct decimal *low, const str
 				   .kind = w->kind,
 				   .low = low,
 				   .high = high,
+				   .once = w->once,
 				   .places = w->d.places < PLACES ? w->d.places : PLACES,
 				   .body = body };
 		cells_write(&c);
@@ -459,7 +460,7 @@ static bool all_whole(const json_t *list)
 
 static int way_find(struct schema *c, const json_t *of, enum schema_numbers kind, struct way *w)
 {
-	*w = (struct way){ .kind = kind };
+	*w = (struct way){ .kind = kind, .once = c->once > 0 };
 	TRY(divisor_read(c, of, &w->d));
 	w->whole = of != NULL && all_whole(of);
 	if (!w->whole) {

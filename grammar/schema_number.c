@@ -454,7 +454,8 @@ static int between_bounds(struct schema *c, const json_t *s, enum schema_numbers
 	const char *digits = "(\"0\" | [1-9] [0-9]{0,7}) \".\" [0-9]{0,6} [1-9]";
 	if (of != NULL)
 		return schema_multiples(c, of, kind, &low, &high, body);
-	if (kind == NUMBER_FRACTION && (low.present || high.present))
+	bool bounds = low.present || high.present;
+	if (bounds && (kind == NUMBER_FRACTION || (kind == NUMBER_ANY && c->once > 0)))
 		return schema_multiples(c, NULL, kind, &low, &high, body);
 	if (kind == NUMBER_FRACTION) {
 		buf_printf(body, "\"-\"? %s", digits);

@@ -32,6 +32,7 @@ struct object {
 	json_t *names;      /* of all that are named, members or not: a list */
 	const json_t *keys; /* what names must be: a node, or NULL */
 	bool others;        /* members with other names are made */
+	bool guarded;       /* their names differ, so that they can be counted */
 	struct buf extra;   /* the rule of such a member; empty: none */
 	uint64_t min, max;
 };
@@ -286,12 +287,14 @@ static const json_t *class_value(struct schema *c, const struct object *o, const
 }
 
 /* Append `name ":" value` as an alternative of body. */
-static int extra_add(struct schema *c, const struct buf *name, const json_t *value,
-		     struct buf *body)
+static int extra_add(struct schema *c, const struct object *o, const struct buf *name,
+		     const json_t *value, struct buf *body)
 {
 	buf_add_text(body, body->len > 0 ? " | " : "");
+	buf_add_text(body, o->guarded ? "@once(" : "");
 	buf_add_buf(body, name);
-	buf_add_text(body, " \":\" \" \"? ");
+	buf_add_text(body, o->guarded ? ")" : "");
+	buf_printf(body, " \":\" %s", schema_space(c));
 	return schema_rule_value(c, value, body);
 }
 
@@ -307,7 +310,7 @@ static int classes_write(struct schema *c, const struct object *o, struct classe
 			continue;
 		int rc = schema_language_write(c, k->at[i].names, &name);
 		k->at[i].names = NULL;
-		rc = rc < 0 ? rc : extra_add(c, &name, value, body);
+		rc = rc < 0 ? rc : extra_add(c, o, &name, value, body);
 		buf_free(&name);
 		TRY(rc);
 	}
@@ -334,10 +337,12 @@ static int extra_rule(struct schema *c, struct object *o)
 		rc = classes_write(c, o, k, &body);
 	} else if (rc == 0) {
 		value = class_value(c, o, k, &k->at[0]);
+		c->once += o->guarded;
 		if (value != NULL)
 			rc = schema_other_string(c, o->names, &name);
+		c->once -= o->guarded;
 		if (value != NULL && rc == 0)
-			rc = extra_add(c, &name, value, &body);
+			rc = extra_add(c, o, &name, value, &body);
 	}
 	for (size_t i = 0; k != NULL && i < k->count; i++)
 		regular_close(k->at[i].names);
@@ -359,7 +364,7 @@ static int member_rule(struct schema *c, const struct member *m, struct buf *out
 	schema_literal(&body, key.bytes != NULL ? key.bytes : "", key.len);
 	body.failed |= key.failed;
 	buf_free(&key);
-	buf_add_text(&body, " \" \"? ");
+	buf_add_text(&body, schema_space(c));
 	int rc = schema_value(c, m->value, &body);
 	if (rc < 0)
 		buf_free(&body);
@@ -371,12 +376,13 @@ static int member_rule(struct schema *c, const struct member *m, struct buf *out
 static int object_body(struct schema *c, const struct object *o, struct buf *body)
 {
 	struct buf tail = { 0 }, first = { 0 };
-	const char *extra = o->extra.bytes;
+	const char *extra = o->extra.bytes, *comma = schema_comma(c),
+		   *many = c->once > 0 ? "?" : "*";
 	int rc = 0;
 	bool none = true; /* no member of those before i is required */
 	bool failed = false;
 	if (extra != NULL)
-		buf_printf(&tail, "(" COMMA "%s)*", extra);
+		buf_printf(&tail, "(%s%s)%s", comma, extra, many);
 	for (size_t i = o->count; i-- > 0 && rc == 0;) {
 		struct buf name = { 0 }, line = { 0 }, end = { 0 };
 		rc = member_rule(c, &o->member[i], &name);
@@ -389,8 +395,7 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 		if (rc == 0) {
 			buf_printf(&line, "%s%s %s", first.len > 0 ? " | " : "", name.bytes, rest);
 			buf_add_buf(&first, &line);
-			buf_printf(&tail,
-				   o->member[i].required ? COMMA "%s %s" : "(" COMMA "%s)? %s",
+			buf_printf(&tail, o->member[i].required ? "%s%s %s" : "(%s%s)? %s", comma,
 				   name.bytes, rest);
 			none = none && !o->member[i].required;
 		}
@@ -403,8 +408,8 @@ static int object_body(struct schema *c, const struct object *o, struct buf *bod
 		buf_add_text(body, "\"{\" (");
 		buf_add(body, first.bytes, first.len);
 		if (none && extra != NULL)
-			buf_printf(body, "%s%s (" COMMA "%s)*", first.len > 0 ? " | " : "", extra,
-				   extra);
+			buf_printf(body, c->once > 0 ? "%s%s" : "%s%s (%s%s)*",
+				   first.len > 0 ? " | " : "", extra, comma, extra);
 		buf_add_text(body, none ? " | \"\") \"}\"" : ") \"}\"");
 	}
 	body->failed |= failed;
@@ -430,13 +435,16 @@ static void counted_name(const struct schema *c, const struct counted *k, size_t
 	schema_rule_name(c, k->first + (uint32_t)i * (k->most + 1) + (uint32_t)n, b);
 }
 
-/* Other members may repeat a name, so that at most one of them counts for the minimum. */
-static void counted_end(const struct counted *k, uint64_t n, struct buf *b)
+/* Other members may repeat a name, unless they are guarded: at most one counts for the minimum. */
+static void counted_end(const struct schema *c, const struct counted *k, uint64_t n, struct buf *b)
 {
 	const struct object *o = k->o;
-	const char *extra = o->extra.bytes, *comma = n > 0 ? COMMA : "";
-	uint64_t left = o->max == UINT64_MAX ? UINT64_MAX : o->max - (n < o->max ? n : o->max);
-	if (n < o->min && (n + 1 < o->min || extra == NULL || left == 0)) {
+	const char *extra = o->extra.bytes, *comma = schema_comma(c);
+	uint64_t least = n < o->min ? o->min - n : 0,
+		 left = o->max == UINT64_MAX ? UINT64_MAX : o->max - (n < o->max ? n : o->max);
+	if (c->once > 0 && left > 1)
+		left = 1;
+	if (least > 0 && (extra == NULL || left < least || (least > 1 && !o->guarded))) {
 		buf_add_text(b, "[]");
 		return;
 	}
@@ -444,16 +452,16 @@ static void counted_end(const struct counted *k, uint64_t n, struct buf *b)
 		buf_add_text(b, "\"\"");
 		return;
 	}
-	buf_printf(b, n < o->min ? "(%s%s" : "(\"\" | %s%s", comma, extra);
+	buf_printf(b, least > 0 ? "(%s%s" : "(\"\" | %s%s", n > 0 ? comma : "", extra);
+	buf_printf(b, " (%s%s){%llu,", comma, extra,
+		   (unsigned long long)(least > 0 ? least - 1 : 0));
 	if (left == UINT64_MAX)
-		buf_printf(b, " (" COMMA "%s)*)", extra);
-	else if (left > 1)
-		buf_printf(b, " (" COMMA "%s){0,%llu})", extra,
+		buf_add_text(b, "})");
+	else
+		buf_printf(b, "%llu})",
 			   (unsigned long long)(left - 1 < LIMIT_CONSTRAINT_REPEAT
 							? left - 1
 							: LIMIT_CONSTRAINT_REPEAT));
-	else
-		buf_add_text(b, ")");
 }
 
 static void counted_rule(struct schema *c, const struct counted *k, size_t i, uint32_t n)
@@ -461,11 +469,11 @@ static void counted_rule(struct schema *c, const struct counted *k, size_t i, ui
 	const struct object *o = k->o;
 	struct buf line = { 0 };
 	if (i == o->count) {
-		counted_end(k, n, &line);
+		counted_end(c, k, n, &line);
 	} else {
 		buf_add_text(&line, "[]");
 		if (n < o->max) {
-			buf_printf(&line, " | %s%s ", n > 0 ? COMMA : "",
+			buf_printf(&line, " | %s%s ", n > 0 ? schema_comma(c) : "",
 				   k->member[i].bytes != NULL ? k->member[i].bytes : "");
 			counted_name(c, k, i + 1, (uint64_t)n + 1, &line);
 		}
@@ -504,9 +512,9 @@ static int counted_body(struct schema *c, const struct object *o, struct buf *bo
 	free(member);
 	if (rc < 0)
 		return rc;
-	buf_add_text(body, "\"{\" ");
+	buf_add_text(body, o->guarded ? "\"{\" @scope(" : "\"{\" ");
 	counted_name(c, &k, 0, 0, body);
-	buf_add_text(body, " \"}\"");
+	buf_add_text(body, o->guarded ? ") \"}\"" : " \"}\"");
 	return buf_done(body, c->e);
 }
 
@@ -530,6 +538,11 @@ static int limits_read(struct schema *c, struct object *o)
 	return o->keys == NULL ? schema_no_memory(c) : 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
+}
+
 static int object_write(struct schema *c, struct object *o, struct buf *body)
 {
 	uint64_t required = 0;
@@ -537,9 +550,12 @@ static int object_write(struct schema *c, struct object *o, struct buf *body)
 	TRY(members_read(c, o));
 	for (size_t i = 0; i < o->count; i++)
 		required += o->member[i].required;
+	if (c->ordered > 0) {
+		qsort(o->member, o->count, sizeof *o->member, by_name);
+		o->others = false;
+	}
+	o->guarded = o->others && o->min > 1 && c->once == 0;
 	TRY(o->others && o->max > required ? extra_rule(c, o) : 0);
-	if (o->min > o->count + 1 && o->extra.len > 0)
-		return schema_refuse(c, "minProperties beyond the named members and one more");
 	bool counts = o->min > required || o->max < o->count ||
 		      (o->max != UINT64_MAX && o->extra.len > 0);
 	return counts ? counted_body(c, o, body) : object_body(c, o, body);

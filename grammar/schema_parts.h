@@ -58,12 +58,17 @@ struct schema {
 	const json_t *ref[SCHEMA_REFS_MAX];
 	uint32_t ref_rule[SCHEMA_REFS_MAX];
 	bool ref_opposite[SCHEMA_REFS_MAX]; /* the rule is of what the schema does not allow */
+	uint32_t ref_mode[SCHEMA_REFS_MAX]; /* how its values are spelled */
 	uint32_t refs, rules, steps, compared;
 	int depth;
 	struct schema_known *known; /* [known_slots]: rules by their text */
 	uint32_t known_slots, known_count;
 	uint32_t remainders[SCHEMA_REMAINDERS + 1]; /* of each divisor: its first rule, or 0 */
 	bool wrote_char, wrote_string, wrote_number, wrote_value;
+	/* Values must have one text each: below uniqueItems, so many deep. ordered: members come in
+	 * the order of their names, since branches may have the same ones in another. */
+	uint32_t once, ordered;
+	bool wrote_once_string, wrote_once_number, wrote_once_value;
 	bool opposite;     /* a language is wanted in order to take it away */
 	json_t *languages; /* of strings: keywords to their expression */
 	json_t *kept;      /* patterns: their place in keep */
@@ -97,7 +102,10 @@ int schema_constant(struct schema *c, const json_t *value, struct buf *body) MUS
 /* Names of the shared rules: char, string, integer, number, value; written when first asked for. */
 int schema_shared(struct schema *c, const char *name, struct buf *body) MUST_USE;
 int schema_shared_object(struct schema *c) MUST_USE;
-#define COMMA "\",\" \" \"? "
+/* Between elements and members, and behind the colon of a member: with the space that may stand
+ * there, but for texts of which equal ones must be equal bytes. */
+const char *schema_comma(const struct schema *c);
+const char *schema_space(const struct schema *c);
 
 /* ---- schema_refs.c: places, identifiers, references ---- */
 

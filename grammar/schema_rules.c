@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,30 @@ int schema_rule_value(struct schema *c, const json_t *node, struct buf *out)
 	return rc < 0 ? rc : schema_rule_of(c, &own, out);
 }
 
+const char *schema_comma(const struct schema *c)
+{
+	return c->once > 0 ? " \",\" " : " \",\" \" \"? ";
+}
+
+const char *schema_space(const struct schema *c) { return c->once > 0 ? " " : " \" \"? "; }
+
+/* A scalar. Where values must have one text, whole numbers have no fraction. */
+static int scalar_write(struct schema *c, const json_t *value, struct buf *body)
+{
+	struct buf text = { 0 };
+	double d = json_number_value(value);
+	int rc = 0;
+	if (c->once > 0 && json_is_real(value) && floor(d) >= d && fabs(d) < 1e15)
+		buf_printf(&text, "%.0f", d);
+	else
+		rc = json_write(value, 0, &text, c->e);
+	if (rc == 0)
+		schema_literal(body, text.bytes, text.len);
+	body->failed |= text.failed;
+	buf_free(&text);
+	return rc;
+}
+
 /* Spaces may stand where they may in any value. */
 int schema_constant(struct schema *c, const json_t *value, struct buf *body)
 {
@@ -131,23 +156,18 @@ int schema_constant(struct schema *c, const json_t *value, struct buf *body)
 	size_t i, n = 0;
 	struct buf text = { 0 };
 	bool list = json_is_array(value);
-	if (!list && !json_is_object(value)) {
-		int rc = json_write(value, 0, &text, c->e);
-		if (rc == 0)
-			schema_literal(body, text.bytes, text.len);
-		buf_free(&text);
-		return rc;
-	}
+	if (!list && !json_is_object(value))
+		return scalar_write(c, value, body);
 	buf_add_text(body, list ? "\"[\" " : "\"{\" ");
 	json_array_foreach((json_t *)value, i, v) {
-		buf_add_text(body, n++ > 0 ? " " COMMA : "");
+		buf_add_text(body, n++ > 0 ? schema_comma(c) : "");
 		TRY(schema_constant(c, v, body));
 	}
 	json_object_foreach((json_t *)value, name, v) {
-		buf_add_text(body, n++ > 0 ? " " COMMA : "");
+		buf_add_text(body, n++ > 0 ? schema_comma(c) : "");
 		text_json_string(&text, name, strlen(name));
 		schema_literal(body, text.bytes != NULL ? text.bytes : "", text.len);
-		buf_add_text(body, " \":\" \" \"? ");
+		buf_printf(body, " \":\" %s", schema_space(c));
 		body->failed |= text.failed;
 		buf_free(&text);
 		TRY(schema_constant(c, v, body));
@@ -223,17 +243,54 @@ static void value_write(struct schema *c)
 	c->wrote_value = true;
 }
 
+/* The same where equal values must be equal bytes: one escape for a character, no exponent, nor
+ * more digits than a double tells apart, and at most one member of any name. */
+static void once_string_write(struct schema *c)
+{
+	if (!c->wrote_once_string)
+		template_write(c,
+			       "%p-once-char ::= [^\"\\\\\\x00-\\x1F] | \"\\\\\" ([\"\\\\bfnrt] | "
+			       "\"u00\" (\"0\" [1-7be-f] | \"1\" [0-9a-f]))\n"
+			       "%p-once-string ::= \"\\\"\" %p-once-char* \"\\\"\"\n");
+	c->wrote_once_string = true;
+}
+
+static void once_number_write(struct schema *c)
+{
+	if (!c->wrote_once_number)
+		template_write(
+			c, "%p-once-integer ::= \"0\" | \"-\"? [1-9] [0-9]{0,14}\n"
+			   "%p-once-number ::= \"0\" | \"-\"? ([1-9] [0-9]{0,6} (\".\" [0-9]{0,6} "
+			   "[1-9])? | \"0.\" [0-9]{0,6} [1-9])\n");
+	c->wrote_once_number = true;
+}
+
+static void once_value_write(struct schema *c)
+{
+	once_string_write(c);
+	once_number_write(c);
+	if (!c->wrote_once_value)
+		template_write(
+			c,
+			"%p-once-value ::= %p-once-object | %p-once-array | %p-once-string | "
+			"%p-once-number | \"true\" | \"false\" | \"null\"\n"
+			"%p-once-object ::= \"{\" (%p-once-string \":\" %p-once-value)? \"}\"\n"
+			"%p-once-array ::= \"[\" (%p-once-value (\",\" %p-once-value)*)? \"]\"\n");
+	c->wrote_once_value = true;
+}
+
 int schema_shared(struct schema *c, const char *name, struct buf *body)
 {
+	bool once = c->once > 0;
 	if (strcmp(name, "char") == 0)
-		char_write(c);
+		once ? once_string_write(c) : char_write(c);
 	else if (strcmp(name, "string") == 0)
-		string_write(c);
+		once ? once_string_write(c) : string_write(c);
 	else if (strcmp(name, "number") == 0 || strcmp(name, "integer") == 0)
-		number_write(c);
+		once ? once_number_write(c) : number_write(c);
 	else
-		value_write(c);
-	buf_printf(body, "%s-%s", c->prefix, name);
+		once ? once_value_write(c) : value_write(c);
+	buf_printf(body, once ? "%s-once-%s" : "%s-%s", c->prefix, name);
 	return buf_done(body, c->e);
 }
 
