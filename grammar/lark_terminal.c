@@ -152,11 +152,8 @@ uint32_t lark_expression(struct lark_reader *r, bool *lazy)
 		rc = pattern_regex(r->p, text.bytes, text.len, &root, r->e);
 	*lazy = *lazy || r->p->lazy;
 	buf_free(&text);
-	if (rc < 0 && rc != ERR_NOMEM) {
-		char where[48];
-		(void)snprintf(where, sizeof where, "grammar, line %u", lark_line(r));
-		err_prefix(r->e, where);
-	}
+	if (rc < 0 && rc != ERR_NOMEM)
+		err_prefix(r->e, "grammar, line %u", lark_line(r));
 	r->rc = rc;
 	return root;
 }
