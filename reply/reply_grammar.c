@@ -362,7 +362,9 @@ static void add_sequence(const json_t *schema, const char *prefix, bool separate
 	json_object_foreach(json_object_get(schema, "properties"), name, member) {
 		bool needed = is_required(schema, name);
 		char fresh[16];
-		snprintf(fresh, sizeof fresh, n ? "-fresh%zu" : "", n);
+		fresh[0] = '\0';
+		if (n > 0)
+			snprintf(fresh, sizeof fresh, "-fresh%zu", n);
 		/* after one: its separator first */
 		buf_printf(out, "%s-more%zu ::= (%s%s-member%zu)%s %s-more%zu\n", prefix, n,
 			   separated ? "\", \" " : "", prefix, n, needed ? "" : "?", prefix, n + 1);
