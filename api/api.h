@@ -77,6 +77,7 @@ struct api_request {
 	json_t *tools; /* OpenAI's list, of known members that are not null; NULL: none */
 	enum api_tool_choice tool_choice;
 	const char *tool_name;   /* of API_TOOLS_NAMED */
+	const json_t *allowed;   /* of the reader: the tools that tool_choice leaves; NULL: all */
 	bool one_call;           /* parallel_tool_calls: false */
 	bool old_calls;          /* asked with "functions": answered with "function_call" */
 	bool hides_reasoning;    /* include_reasoning: false */

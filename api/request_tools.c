@@ -202,6 +202,38 @@ static bool take_word(struct api_request *r, const char *word)
 	return false;
 }
 
+/* The name that an item of a list of allowed tools gives, as `tools` or flat; NULL: none. */
+static const json_t *allowed_name(const json_t *item)
+{
+	const json_t *function = api_read_member(item, "function");
+	const json_t *name = api_read_member(function ? function : item, "name");
+	return is_function_name(name) ? name : NULL;
+}
+
+/* {"mode": "auto" or "required", "tools": [{"type", "function": {"name"}}]}: of the request's
+ * tools only these are there for this answer. */
+static int read_allowed(struct api_request *r, const json_t *v, struct err *e)
+{
+	static const char *const keys[] = { "type", "mode", "tools", NULL };
+	const char *mode = json_string_value(api_read_member(v, "mode"));
+	const json_t *tools = api_read_member(v, "tools");
+	bool required = mode && strcmp(mode, "required") == 0;
+	if (!required && !(mode && strcmp(mode, "auto") == 0))
+		return api_read_unexpected("tool_choice.allowed_tools.mode",
+					   "\"auto\" or \"required\"", e);
+	bool named = json_array_size(tools) > 0 && json_array_size(tools) <= API_TOOLS;
+	for (size_t i = 0; i < json_array_size(tools); i++)
+		named = named && allowed_name(json_array_get(tools, i));
+	if (!named)
+		return api_read_unexpected("tool_choice.allowed_tools.tools",
+					   "a list of at most 128 {\"type\": \"function\", "
+					   "\"function\": {\"name\": ...}}",
+					   e);
+	r->tool_choice = required ? API_TOOLS_REQUIRED : API_TOOLS_AUTO;
+	r->allowed = tools;
+	return api_read_others(r, v, keys, "tool_choice.allowed_tools", e);
+}
+
 int api_read_tool_choice(struct api_request *r, const char *name, const json_t *v, struct err *e)
 {
 	static const char *const keys[] = { "type", "function", "name", NULL };
@@ -210,6 +242,8 @@ int api_read_tool_choice(struct api_request *r, const char *name, const json_t *
 	const char *type = json_string_value(json_object_get(v, "type"));
 	if (take_word(r, json_string_value(v)) || take_word(r, type))
 		return 0;
+	if (type && strcmp(type, "allowed_tools") == 0)
+		return read_allowed(r, api_read_member(v, type) ? api_read_member(v, type) : v, e);
 	if (type && strcmp(type, "function") != 0)
 		return err_at(
 			e,
@@ -237,19 +271,51 @@ static int not_together(const char *name, const char *kind, const char *why, str
 	return err_at(e, err_set(e, ERR_INPUT, "\"%s\" %s", name, why), kind, "%s", name);
 }
 
+static int no_such_tool(const char *field, const char *name, struct err *e)
+{
+	return err_at(e, err_set(e, ERR_INPUT, "\"%s\": no tool is named \"%s\"", field, name),
+		      "invalid_value", "%s", field);
+}
+
+/* Leave the tools that are allowed, in the order of `tools`. */
+static int keep_allowed(struct api_request *r, struct err *e)
+{
+	const json_t *allowed = r->allowed;
+	json_t *kept = json_array();
+	bool failed = !kept;
+	for (size_t i = 0; i < json_array_size(allowed); i++) {
+		const char *name = json_string_value(allowed_name(json_array_get(allowed, i)));
+		if (!is_named(r->tools, json_array_size(r->tools), name)) {
+			json_decref(kept);
+			return no_such_tool("tool_choice", name, e);
+		}
+	}
+	for (size_t i = 0; i < json_array_size(r->tools); i++) {
+		json_t *tool = json_array_get(r->tools, i);
+		const char *name = tool_name(tool);
+		bool keep = false;
+		for (size_t k = 0; k < json_array_size(allowed); k++)
+			keep |= strcmp(name, json_string_value(allowed_name(
+						     json_array_get(allowed, k)))) == 0;
+		failed |= keep && json_array_append(kept, tool) < 0;
+	}
+	json_decref(r->tools);
+	r->tools = kept;
+	return failed ? no_memory(e) : 0;
+}
+
 /* Without tools nothing is chosen: "auto" and "none" say just that. */
 static int check_choice(struct api_request *r, struct err *e)
 {
 	const char *name =
 		api_read_member(r->root, "tool_choice") ? "tool_choice" : "function_call";
 	bool forced = r->tool_choice == API_TOOLS_REQUIRED || r->tool_choice == API_TOOLS_NAMED;
-	if (!r->tools && forced)
+	if (!r->tools && (forced || r->allowed))
 		return not_together(name, "invalid_value", "is allowed only with \"tools\"", e);
 	if (r->tool_name && !is_named(r->tools, json_array_size(r->tools), r->tool_name))
-		return err_at(e,
-			      err_set(e, ERR_INPUT, "\"%s\": no tool is named \"%s\"", name,
-				      r->tool_name),
-			      "invalid_value", "%s", name);
+		return no_such_tool(name, r->tool_name, e);
+	if (r->allowed)
+		TRY(keep_allowed(r, e));
 	if (!r->tools && api_read_member(r->root, name))
 		return api_read_note(r, name, e);
 	if (forced && r->constraint)

@@ -278,6 +278,27 @@ Test(api_request, calls_and_tools_arrive_in_the_form_that_templates_take)
 	buf_free(&text);
 }
 
+#define NAMED(name) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
+
+Test(api_request, of_the_tools_those_that_are_allowed_are_left)
+{
+	struct api_request r = { 0 };
+	struct err e = { 0 };
+	static const char body[] =
+		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+		"\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":"
+		"\"required\",\"tools\":[" NAMED("h") "," NAMED("f") "]}},"
+		"\"tools\":[" NAMED("f") "," NAMED("g") "," NAMED("h") "]}";
+	cr_assert_eq(api_request_parse(body, strlen(body), &r, &e), 0, "%s", e.text);
+	cr_assert(json_array_size(r.tools) == 2 && r.tool_choice == API_TOOLS_REQUIRED);
+	static const char *const left[] = { "f", "h" };
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *function = json_object_get(json_array_get(r.tools, i), "function");
+		cr_expect_str_eq(json_string_value(json_object_get(function, "name")), left[i]);
+	}
+	api_request_free(&r);
+}
+
 /* Whatever a client sends it back as, an assistant's reasoning is one text, and what is not used is named. */
 Test(api_request, reasoning_of_the_history_is_one_text_of_any_name)
 {
