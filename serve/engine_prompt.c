@@ -77,8 +77,9 @@ static int encode(struct answer *a, struct err *e)
 	if (rc == 0 && a->prompt.count >= a->by->context_max)
 		rc = err_at(e,
 			    err_set(e, ERR_INPUT,
-				    "the prompt has %zu tokens; the context of this model is %u",
-				    a->prompt.count, a->by->context_max),
+				    "this model's maximum context length is %u tokens, and the "
+				    "prompt has %zu",
+				    a->by->context_max, a->prompt.count),
 			    "context_length_exceeded", "messages");
 	return rc;
 }

@@ -197,7 +197,9 @@ static int refuse_by_head(struct exchange *x, int status)
 	x->keeps = false; /* its body, if any, is not read */
 	struct api_error method = { .status = 405, .message = "method not allowed" };
 	if (!x->route)
-		TRY(answer_error(x, 404, "no such route"));
+		TRY(answer_error(x, 404,
+				 "no such route; there are POST /v1/chat/completions, "
+				 "GET /v1/models, GET /v1/receipts/ID and GET /health"));
 	else if (status)
 		TRY(refuse_caller(x, status));
 	else if (!is_method_taken(x))

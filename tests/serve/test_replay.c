@@ -229,7 +229,7 @@ Test(serve_replay, request_beyond_the_context_is_refused_and_recorded)
 		buf_add_text(&b, "word ");
 	buf_add_text(&b, "\"}]}");
 	cr_expect_eq(serve_chat_open(&c, engine, b.bytes, b.len, NULL, &e), ERR_INPUT);
-	cr_expect(strstr(e.text, "the context of this model is"), "%s", e.text);
+	cr_expect(strstr(e.text, "maximum context length is"), "%s", e.text);
 	cr_expect_str_eq(served_field(&at, "scans")[0] == '[' ? "list" : "none", "list");
 	cr_expect_str_eq(served_retained(&at, "request"), "null");
 	cr_expect_str_neq(served_field(&at, "prompt_count"), "0");
