@@ -239,7 +239,7 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 }
 
 /* Of the request, then of the schema that its answer follows. A replay was given both. */
-static json_t *without_effect(const struct decision *d)
+json_t *serve_decision_unused(const struct decision *d)
 {
 	json_t *out = json_deep_copy(d->asked->without_effect), *one, *other;
 	size_t i, k;
@@ -264,7 +264,7 @@ static void add_answer(const struct decision *d, struct decision_fields *f)
 	add(f, "routing_digest", json_null());
 	add(f, "logits_digest", each_choice(d, logits_digest));
 	add(f, "backend", json_string(d->backend));
-	add(f, "parameters_without_effect", without_effect(d));
+	add(f, "parameters_without_effect", serve_decision_unused(d));
 	struct obj timing = { 0 };
 	obj_int(&timing, "admitted_us", d->created_us);
 	obj_int(&timing, "ended_us", d->ended_us);

@@ -51,6 +51,9 @@ int serve_decision_fields(const struct decision *d, struct decision_fields *out,
 /* What a client's receipt discloses of them: NULL-terminated names. */
 extern const char *const serve_decision_shown[];
 void serve_decision_fields_free(struct decision_fields *f);
+/* What of the request had no effect: fields, and keywords of its schema (new reference; NULL
+ * without memory). */
+json_t *serve_decision_unused(const struct decision *d);
 /* What the vault keeps for replay (new reference). */
 int serve_decision_retained(const struct decision *d, json_t **out, struct err *e) MUST_USE;
 

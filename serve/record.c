@@ -213,8 +213,10 @@ static int make_proof(const struct serve_chat *c, json_t **out, struct err *e)
 		obj_count(&o, "index", c->receipt.index);
 		obj_add(&o, "leaf", json_digest(&c->receipt.leaf));
 		obj_text(&o, "receipt", line.bytes);
-		if (json_array_size(c->request.without_effect))
-			obj_share(&o, "without_effect", c->request.without_effect);
+		json_t *unused = serve_decision_unused(&c->decision);
+		if (json_array_size(unused))
+			obj_share(&o, "without_effect", unused);
+		json_decref(unused);
 		rc = obj_done(&o, out, e);
 	}
 	buf_free(&line);

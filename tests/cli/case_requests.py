@@ -106,6 +106,9 @@ def check_taken(ask):
     proof = ask.chat("hi", max_token=3, frobnicate={"a": 1}, seed=1)["hallmark"]
     assert proof["without_effect"] == ["max_token", "frobnicate"], proof
     assert "without_effect" not in ask.chat("hi", seed=1)["hallmark"]
+    schema = {"type": "integer", "minimum": 1, "maximum": 1, "x-note": 1}
+    proof = ask.chat("off", guided_json=schema, seed=1, frobnicate=1)["hallmark"]
+    assert [w.split()[0] for w in proof["without_effect"]] == ["frobnicate", "x-note"], proof
 
 
 def check_stops(ask, vocab, end):
