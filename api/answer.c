@@ -232,7 +232,7 @@ void api_answer_free(struct api_answer *s)
 
 struct ending {
 	json_t *finish; /* a reason for each choice */
-	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	uint64_t prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens;
 	const json_t *seed;
 	json_t *hallmark;
 };
@@ -245,6 +245,7 @@ static int read_result(const struct api_answer *s, const json_t *result, struct 
 	TRY(json_get_u64(result, "prompt_tokens", &end->prompt_tokens, what, e));
 	TRY(json_get_u64(result, "completion_tokens", &end->completion_tokens, what, e));
 	TRY(json_get_u64(result, "cached_tokens", &end->cached_tokens, what, e));
+	TRY(json_get_u64(result, "reasoning_tokens", &end->reasoning_tokens, what, e));
 	end->seed = json_object_get(result, "seed");
 	if (json_array_size(end->finish) != s->facts.asked->n)
 		return err_set(e, ERR_IO, "not a reason for each choice");
@@ -254,8 +255,11 @@ static int read_result(const struct api_answer *s, const json_t *result, struct 
 static void add_usage(struct buf *out, const struct ending *end)
 {
 	add_counts(out, end->prompt_tokens, end->completion_tokens);
-	buf_printf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
-		   (unsigned long long)end->cached_tokens);
+	buf_printf(out,
+		   ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
+		   "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
+		   (unsigned long long)end->cached_tokens,
+		   (unsigned long long)end->reasoning_tokens);
 }
 
 /* ,"seed":...,"hallmark":{...} */

@@ -324,12 +324,34 @@ static int take_event(struct serve_chat *c, struct serve_completion *ch,
 	}
 }
 
+/* Steps between other texts belong to the reasoning that stands there. */
+static void count_thought(struct serve_completion *ch, const struct reply_event *v)
+{
+	if (v->len == 0)
+		return;
+	if (v->part == REPLY_REASONING) {
+		ch->thinks = true;
+		return;
+	}
+	if (ch->thinks && ch->steps > ch->spoken)
+		ch->reasoned += ch->steps - 1 - ch->spoken;
+	ch->thinks = false;
+	ch->spoken = ch->steps;
+}
+
+uint32_t serve_completion_reasoned(const struct serve_completion *ch)
+{
+	return ch->reasoned + (ch->thinks ? ch->steps - ch->spoken : 0);
+}
+
 static int take_step(struct serve_chat *c, struct serve_completion *ch,
 		     const struct answer_step *step, struct err *e)
 {
 	TRY(serve_tokens_take(&ch->tokens, step, e));
-	for (size_t i = 0; i < step->events && !ch->finish_reason; i++)
+	for (size_t i = 0; i < step->events && !ch->finish_reason; i++) {
+		count_thought(ch, &step->event[i]);
 		TRY(take_event(c, ch, &step->event[i], e));
+	}
 	return 0;
 }
 

@@ -136,6 +136,9 @@ struct serve_completion {
 	bool demoted; /* a call that nobody offered a tool for is being made content */
 	struct serve_stop stop[3]; /* of content, reasoning, the open call's arguments */
 	uint32_t steps;            /* of the answer: a token each */
+	uint32_t spoken;           /* those to the last that gave no reasoning */
+	uint32_t reasoned;         /* of reasoning, before that */
+	bool thinks;               /* reasoning came after that */
 	bool cut;                  /* by a limit */
 	bool stopped;              /* by a stop string: nothing more goes out */
 	struct serve_tokens tokens;
@@ -149,6 +152,8 @@ int serve_completion_step(struct serve_chat *c, struct serve_completion *ch,
 			  struct err *e) MUST_USE;
 /* Note the streams that are still open, as far as they came. */
 int serve_completion_note(struct serve_completion *ch, struct err *e) MUST_USE;
+/* How many tokens of the choice are reasoning and its marks, to one or two where they come late. */
+uint32_t serve_completion_reasoned(const struct serve_completion *ch);
 void serve_completion_abort(struct serve_completion *ch);
 void serve_completion_free(struct serve_completion *ch);
 

@@ -229,17 +229,20 @@ static int make_result(struct serve_chat *c, struct err *e)
 	struct obj o = { 0 };
 	struct arr finish = { 0 };
 	json_t *proof;
-	uint64_t count = 0;
+	uint64_t count = 0, thought = 0;
 	TRY(make_proof(c, &proof, e));
 	for (unsigned i = 0; i < c->request.n; i++)
 		arr_text(&finish, serve_record_finish(c, i));
 	for (unsigned i = 0; i < a->choices; i++)
 		count += a->choice[i].count;
+	for (unsigned i = 0; i < c->choices; i++)
+		thought += serve_completion_reasoned(&c->choice[i]);
 	obj_text(&o, "finish_reason", serve_record_finish(c, 0));
 	obj_array(&o, "finish_reasons", &finish);
 	obj_count(&o, "prompt_tokens", a->prompt_count);
 	obj_count(&o, "completion_tokens", count);
 	obj_count(&o, "cached_tokens", a->cached);
+	obj_count(&o, "reasoning_tokens", thought < count ? thought : count);
 	obj_int(&o, "seed", c->seed);
 	obj_add(&o, "hallmark", proof);
 	return obj_done(&o, &c->result, e);

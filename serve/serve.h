@@ -87,7 +87,8 @@ void serve_chat_counts(const struct serve_chat *c, uint64_t *prompt, uint64_t *c
  * ERR_UNAVAILABLE. The one function for another thread; not once serve_chat_close was called. */
 void serve_chat_cancel(struct serve_chat *c);
 /* After SERVE_END: {finish_reasons: [of each choice], finish_reason: of the first, prompt_tokens,
- * completion_tokens, cached_tokens, seed, hallmark: {record, index, leaf, receipt}}. Borrowed. */
+ * completion_tokens, cached_tokens, reasoning_tokens, seed, hallmark: {record, index, leaf,
+ * receipt}}. Borrowed. */
 const json_t *serve_chat_result(const struct serve_chat *c);
 /* Before SERVE_END the reader is gone: an "aborted" record is appended. NULL is fine. */
 void serve_chat_close(struct serve_chat *c);

@@ -26,8 +26,9 @@ static struct buf written(bool stream)
 	struct api_answer a = { .facts = { &asked, 17, "chatcmpl-w-7", "m" } };
 	struct buf out = { 0 };
 	struct err e = { 0 };
-	json_t *result = json_pack("{s:[s,s],s:i,s:i,s:i,s:i,s:{s:s,s:i}}", "finish_reasons", "tool_calls",
+	json_t *result = json_pack("{s:[s,s],s:i,s:i,s:i,s:i,s:i,s:{s:s,s:i}}", "finish_reasons", "tool_calls",
 				   "stop", "prompt_tokens", 5, "completion_tokens", 8, "cached_tokens", 4,
+				   "reasoning_tokens", 2,
 				   "seed", 9, "hallmark", "record", "w/7", "index", 3);
 	api_answer_begin(&out, &a);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -254,8 +255,9 @@ Test(api_answer, calls_of_functions_and_counts_of_every_chunk_have_their_form)
 			.stream = stream, .include_usage = true, .usage_each = true, .n = 1, .old_calls = true
 		};
 		struct api_answer a = { .facts = { &asked, 17, "chatcmpl-w-7", "m" }, .prompt_tokens = 5 };
-		json_t *result = json_pack("{s:[s],s:i,s:i,s:i,s:i,s:{s:s}}", "finish_reasons", "tool_calls",
-					   "prompt_tokens", 5, "completion_tokens", 8, "cached_tokens", 4, "seed",
+		json_t *result = json_pack("{s:[s],s:i,s:i,s:i,s:i,s:i,s:{s:s}}", "finish_reasons", "tool_calls",
+					   "prompt_tokens", 5, "completion_tokens", 8, "cached_tokens", 4,
+					   "reasoning_tokens", 0, "seed",
 					   9, "hallmark", "record", "w/7");
 		static const char *const texts[] = { "f", "{\"a\":", "1}" };
 		struct buf out = { 0 };

@@ -272,6 +272,12 @@ def check_reasoning(ask):
     ask.thinks(answer.message, "plain")
     thought = THOUGHT["plain"] if ask.family.think else ""
     assert ask.streamed("plain") == ("Hello to you.", thought, {}, "stop")
+    counts = ask.client.chat.completions.create(**ask.asked("plain", {})).usage
+    spent = counts.completion_tokens_details.reasoning_tokens
+    if ask.family.think:  # the tokens of the text are of three bytes, the marks a few more
+        assert len(thought) // 3 <= spent <= counts.completion_tokens - 4, counts
+    else:
+        assert spent == 0, counts
 
 
 def called(message):

@@ -142,8 +142,9 @@ static int finish(struct serve_chat *c, struct err *e)
 	for (uint32_t i = 0; i < c->request.n; i++)
 		json_array_append_new(finish,
 				      json_string(c->rich && i == 0 ? "tool_calls" : "stop"));
-	c->result = json_pack("{s:o,s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reasons", finish,
+	c->result = json_pack("{s:o,s:i,s:i,s:i,s:i,s:i,s:{s:s,s:i,s:s,s:s}}", "finish_reasons", finish,
 			      "prompt_tokens", 5, "completion_tokens", c->given, "cached_tokens", 4,
+			      "reasoning_tokens", 2,
 			      "seed", 9, "hallmark", "record", "w/7", "index", 3, "leaf",
 			      "sha256:00", "receipt", c->receipt);
 	c->over = true;

@@ -146,7 +146,8 @@ Test(server, parts_and_choices_of_a_plain_answer_stand_where_clients_look)
 		"\"finish_reason\":\"tool_calls\"},{\"index\":1,\"message\":{\"role\":\"assistant\","
 		"\"content\":\"other\",\"refusal\":null},",
 		"\"finish_reason\":\"stop\"}],\"usage\"",
-		"\"prompt_tokens_details\":{\"cached_tokens\":4}",
+		"\"prompt_tokens_details\":{\"cached_tokens\":4},"
+		"\"completion_tokens_details\":{\"reasoning_tokens\":2}",
 	};
 	cr_expect_eq(status(&b), 200);
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
