@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (schema_grammar(schema, "root", &rules, NULL, &e) == 0) {
 		check(e.code == 0);
-		int rc = acceptor_open(&a, GRAMMAR_RULES, rules.bytes, rules.len, &e);
+		int rc = acceptor_open(&a, GRAMMAR_CALL, rules.bytes, rules.len, &e);
 		check(rc == 0 || strstr(e.text, "nothing can satisfy") || strstr(e.text, "more than") ||
 		      strstr(e.text, "left-recursive") || strstr(e.text, "nest too deeply") ||
 		      strstr(e.text, "limit"));
