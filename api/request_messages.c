@@ -177,6 +177,14 @@ static int read_name(const json_t *o, const char *key, size_t index, json_t **ou
 	return 0;
 }
 
+/* What a model wrote that is no object, such as the arguments of a call that was cut off: a client
+ * sends it back with the tool's complaint. The name is the one that pydantic-ai shows it under. */
+static int read_broken(const json_t *text, json_t **out, struct err *e)
+{
+	*out = json_pack("{s:O}", "INVALID_JSON", text);
+	return *out ? 0 : no_memory(e);
+}
+
 /* The text of a JSON object, or the object; the engine gives templates the form that they expect.
  * Nothing, "" and "null" are what models write for no arguments. */
 static int read_arguments(struct api_request *r, const json_t *function, size_t index, json_t **out,
@@ -201,9 +209,10 @@ static int read_arguments(struct api_request *r, const json_t *function, size_t 
 			      LIMIT_REQUEST_DEPTH, JSON_WIDE, &why);
 	if (rc == 0 && json_is_object(*out))
 		return 0;
-	return rc == ERR_NOMEM ? no_memory(e)
-			       : bad(index, ".tool_calls", "invalid_value",
-				     "\"arguments\" of a tool call is not a JSON object", e);
+	if (rc == 0)
+		json_decref(*out);
+	*out = NULL;
+	return rc == ERR_NOMEM ? no_memory(e) : read_broken(v, out, e);
 }
 
 static int add_call(struct api_request *r, json_t *id, const json_t *function, size_t index,

@@ -371,6 +371,30 @@ Test(api_request, a_constraint_arrives_as_text_of_its_kind)
 	}
 }
 
+/* What was cut off goes to the template as a text, in an object, which all of them take. */
+Test(api_request, arguments_that_are_no_object_are_a_text_in_one)
+{
+	static const char *const broken[] = { "{\\\"a\\\": \\\"x", "[1]", "7", "f(x)" };
+	static const char *const texts[] = { "{\"a\": \"x", "[1]", "7", "f(x)" };
+	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+		struct api_request r = { 0 };
+		struct err e = { 0 };
+		struct buf b = { 0 };
+		buf_printf(&b,
+			   "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\","
+			   "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"%s\"}}]}]}",
+			   broken[i]);
+		cr_assert_eq(api_request_parse(b.bytes, b.len, &r, &e), 0, "%s: %s", broken[i], e.text);
+		const json_t *call = json_array_get(
+			json_object_get(json_array_get(r.messages, 0), "tool_calls"), 0);
+		const json_t *given = json_object_get(json_object_get(call, "function"), "arguments");
+		cr_assert_eq(json_object_size(given), 1);
+		cr_expect_str_eq(json_string_value(json_object_get(given, "INVALID_JSON")), texts[i]);
+		api_request_free(&r);
+		buf_free(&b);
+	}
+}
+
 static int parse_many(const char *field, const char *form, int count, const char *end)
 {
 	struct buf b = { 0 };

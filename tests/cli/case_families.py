@@ -326,6 +326,27 @@ def check_calls(ask):
     assert ask.plain([*start, said, *results], tools=LOOSE).message.content == "It rains in Oslo."
 
 
+def check_cut(ask):
+    """A call that was cut off goes back as it came, with what the tool says of it."""
+    start = [{"role": "user", "content": "calls"}]
+    asked = ask.asked("calls", {"tools": LOOSE})
+    tokens = ask.client.chat.completions.create(**asked).usage.completion_tokens
+    broken = 0
+    for most in range(tokens - 5, tokens):
+        message = ask.plain("calls", tools=LOOSE, max_tokens=most).message
+        try:
+            called(message)
+        except json.JSONDecodeError:
+            broken += 1
+        said = message.model_dump(exclude_none=True)
+        said["tool_calls"] = said.get("tool_calls", [])
+        results = [{"role": "tool", "tool_call_id": c["id"], "content": "again"} for c in said["tool_calls"]]
+        if results:
+            after = ask.plain([*start, said, *results], tools=LOOSE)
+            assert after.message.content == "It rains in Oslo.", after
+    assert broken, tokens
+
+
 def check_history(ask):
     """Reasoning goes back under any name, and into the prompt where the template wants it."""
     calls = [{"id": "a", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}]
@@ -407,7 +428,7 @@ for name, family in FAMILIES.items():
         with Server(h, model) as s:
             ask = Asker(s, family)
             checks = [check_reasoning, check_structured]
-            checks += [check_calls, check_history, check_tools_with_form] if family.tools else []
+            checks += [check_calls, check_cut, check_history, check_tools_with_form] if family.tools else []
             for check in checks:
                 try:
                     check(ask)
