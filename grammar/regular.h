@@ -77,5 +77,8 @@ int regular_rules(const struct regular *r, const char *prefix, struct buf *rules
 /* The same of its texts as they are. */
 int regular_rules_plain(const struct regular *r, const char *prefix, struct buf *rules,
 			struct err *e) MUST_USE;
+/* One character of the set as regular_rules writes it, in parentheses, NUL left out: it occurs in
+ * no text that is read. */
+void regular_write_set(struct buf *out, const struct pattern_range *range, uint32_t count);
 
 #endif

@@ -141,8 +141,7 @@ static void escape_write(struct buf *out, uint32_t cp, bool *any)
 		buf_printf(out, "\"\\\\u%04x\"", cp);
 }
 
-/* Characters that JSON allows unescaped form one class; each other one is written as its escape. */
-static void set_write(struct buf *out, const struct pattern_range *range, uint32_t count)
+void regular_write_set(struct buf *out, const struct pattern_range *range, uint32_t count)
 {
 	static const struct pattern_range plain[] = { { 0x20, 0x21 },
 						      { 0x23, 0x5B },
@@ -150,7 +149,8 @@ static void set_write(struct buf *out, const struct pattern_range *range, uint32
 	bool any = false, open = false;
 	buf_add_text(out, "(");
 	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t cp = range[i].lo; cp <= range[i].hi && cp <= '\\'; cp++) {
+		uint32_t cp = range[i].lo > 0 ? range[i].lo : 1;
+		for (; cp <= range[i].hi && cp <= '\\'; cp++) {
 			if (cp < 0x20 || cp == '"' || cp == '\\')
 				escape_write(out, cp, &any);
 		}
@@ -166,7 +166,7 @@ static void set_write(struct buf *out, const struct pattern_range *range, uint32
 			buf_printf(out, lo == hi ? "\\U%08X" : "\\U%08X-\\U%08X", lo, hi);
 		}
 	}
-	buf_add_text(out, open ? "])" : ")");
+	buf_add_text(out, open ? "])" : any ? ")" : "[])");
 }
 
 static void plain_set_write(struct buf *out, const struct pattern_range *range, uint32_t count)
@@ -193,7 +193,7 @@ static int step_write(struct shared *sh, const struct pattern_range *range, uint
 	if (sh->plain)
 		plain_set_write(&set, range, count);
 	else
-		set_write(&set, range, count);
+		regular_write_set(&set, range, count);
 	if (count < SHARED_FROM) {
 		buf_add_buf(line, &set);
 		buf_free(&set);

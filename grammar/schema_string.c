@@ -107,49 +107,6 @@ struct writer {
 	struct buf *out;
 };
 
-static void write_escape(struct buf *out, uint32_t cp, bool *any)
-{
-	static const char of[] = "\"\\\b\f\n\r\t", as[] = "\"\\bfnrt";
-	const char *at = cp != 0 ? strchr(of, (int)cp) : NULL;
-	buf_add_text(out, *any ? " | " : "");
-	*any = true;
-	if (at != NULL)
-		buf_printf(out, "\"\\\\%s%c\"",
-			   as[at - of] == '"' || as[at - of] == '\\' ? "\\" : "", as[at - of]);
-	else
-		buf_printf(out, "\"\\\\u%04x\"", cp);
-}
-
-/* Characters that JSON allows unescaped form one class; each other one is written as its escape.
- * NUL occurs in no text that is read. */
-static void write_set(struct writer *w, const struct pattern_node *n)
-{
-	struct buf raw = { 0 };
-	bool any = false;
-	buf_add_text(w->out, "(");
-	for (uint32_t i = 0; i < n->b; i++) {
-		struct pattern_range r = w->p->range[n->a + i];
-		for (uint32_t cp = r.lo > 0 ? r.lo : 1; cp <= r.hi && cp <= '\\'; cp++) {
-			if (cp < 0x20 || cp == '"' || cp == '\\')
-				write_escape(w->out, cp, &any);
-		}
-		static const struct pattern_range plain[] = { { 0x20, 0x21 },
-							      { 0x23, 0x5B },
-							      { 0x5D, 0x10FFFF } };
-		for (size_t k = 0; k < 3; k++) {
-			uint32_t lo = r.lo > plain[k].lo ? r.lo : plain[k].lo,
-				 hi = r.hi < plain[k].hi ? r.hi : plain[k].hi;
-			if (lo <= hi)
-				buf_printf(&raw, "\\U%08X-\\U%08X", lo, hi);
-		}
-	}
-	if (raw.len > 0 || !any)
-		buf_printf(w->out, "%s[%s]", any ? " | " : "", raw.len > 0 ? raw.bytes : "");
-	w->out->failed |= raw.failed;
-	buf_free(&raw);
-	buf_add_text(w->out, ")");
-}
-
 /* As deep as the expression, whose reader bounded it. */
 static int write_node(struct writer *w, uint32_t at)
 {
@@ -161,7 +118,7 @@ static int write_node(struct writer *w, uint32_t at)
 		buf_add_text(w->out, "\"\"");
 		return 0;
 	case PATTERN_SET:
-		write_set(w, n);
+		regular_write_set(w->out, &w->p->range[n->a], n->b);
 		return 0;
 	case PATTERN_SEQ:
 	case PATTERN_ALT:
