@@ -14,14 +14,10 @@ bool unicode_is_space(uint32_t cp)
  * Its normalisation forms rest on the tables of Unicode 9, its punctuation on those of Unicode 8:
  * models are trained on what it makes of a text, so later characters are nothing special here. */
 
-struct range {
-	uint32_t first, last;
-};
-
 /* With a decomposition or a combining class since; and 11930, 11935, whose pair composes. 11A7
  * stands before the first trailing consonant and composes with nothing: utf8proc 2.8.0 drops it
  * behind a syllable. */
-static const struct range formless[] = {
+static const struct unicode_range formless[] = {
 	{ 0x7FD, 0x7FD },     { 0x898, 0x89F },     { 0x8CA, 0x8D3 },     { 0x9FE, 0x9FE },
 	{ 0xC3C, 0xC3C },     { 0xD3B, 0xD3C },     { 0xEBA, 0xEBA },     { 0xECE, 0xECE },
 	{ 0x11A7, 0x11A7 },   { 0x1715, 0x1715 },   { 0x1ABF, 0x1ACE },   { 0x1DF6, 0x1DFA },
@@ -36,7 +32,7 @@ static const struct range formless[] = {
 	{ 0x1E130, 0x1E136 }, { 0x1E2AE, 0x1E2AE }, { 0x1E2EC, 0x1E2EF }, { 0x1E4EC, 0x1E4EF },
 	{ 0x1F16C, 0x1F16C }, { 0x1FBF0, 0x1FBF9 },
 };
-static const struct range not_punctuation[] = {
+static const struct unicode_range not_punctuation[] = {
 	{ 0x61D, 0x61D },     { 0x9FD, 0x9FD },     { 0xA76, 0xA76 },     { 0xC77, 0xC77 },
 	{ 0xC84, 0xC84 },     { 0x1B7D, 0x1B7E },   { 0x2E43, 0x2E4F },   { 0x2E52, 0x2E5D },
 	{ 0x10EAD, 0x10EAD }, { 0x10F55, 0x10F59 }, { 0x10F86, 0x10F89 }, { 0x1144B, 0x1144F },
@@ -47,7 +43,7 @@ static const struct range not_punctuation[] = {
 	{ 0x12FF1, 0x12FF2 }, { 0x16E97, 0x16E9A }, { 0x16FE2, 0x16FE2 }, { 0x1E95E, 0x1E95F },
 };
 
-static bool within(uint32_t cp, const struct range *table, size_t count)
+bool unicode_within(uint32_t cp, const struct unicode_range *table, size_t count)
 {
 	size_t low = 0, high = count;
 	while (low < high) {
@@ -62,7 +58,7 @@ static bool within(uint32_t cp, const struct range *table, size_t count)
 
 bool unicode_has_form(uint32_t cp)
 {
-	return !within(cp, formless, sizeof formless / sizeof *formless);
+	return !unicode_within(cp, formless, sizeof formless / sizeof *formless);
 }
 
 /* ---- categories ---- */
@@ -82,9 +78,9 @@ bool unicode_is_punctuation(uint32_t cp)
 		     !((cp | 32) >= 'a' && (cp | 32) <= 'z');
 	if (cp == 0x166D || cp == 0x111C9) /* punctuation in Unicode 8, not now */
 		return true;
-	return ascii ||
-	       (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO &&
-		!within(cp, not_punctuation, sizeof not_punctuation / sizeof *not_punctuation));
+	return ascii || (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO &&
+			 !unicode_within(cp, not_punctuation,
+					 sizeof not_punctuation / sizeof *not_punctuation));
 }
 
 bool unicode_is_word(uint32_t cp)

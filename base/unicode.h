@@ -14,6 +14,12 @@ bool unicode_is_numeric(uint32_t cp);     /* category N */
 bool unicode_is_punctuation(uint32_t cp); /* category P of Unicode 8, or ASCII punctuation */
 bool unicode_has_form(uint32_t cp);       /* false: normalisation forms leave it alone */
 
+/* Ranges of code points, both ends in, ascending: whether cp is in one of them. */
+struct unicode_range {
+	uint32_t first, last;
+};
+bool unicode_within(uint32_t cp, const struct unicode_range *table, size_t count);
+
 /* Of valid UTF-8. The code point that ends at s[len), its length in *size; len >= 1. */
 uint32_t unicode_last(const char *s, size_t len, size_t *size);
 bool unicode_ends_with_word(const char *s, size_t len);

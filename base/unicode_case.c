@@ -9,9 +9,6 @@
 struct mapping {
 	uint32_t cp, to[3]; /* 0: none */
 };
-struct range {
-	uint32_t first, last;
-};
 
 static const struct mapping upper_of[] = {
 	{ 0xDF, { 0x53, 0x53 } }, { 0x149, { 0x2BC, 0x4E } }, { 0x1F0, { 0x4A, 0x30C } },
@@ -73,7 +70,7 @@ static const struct mapping title_of[] = {
 	{ 0xFB14, { 0x544, 0x565 } }, { 0xFB15, { 0x544, 0x56B } }, { 0xFB16, { 0x54E, 0x576 } },
 	{ 0xFB17, { 0x544, 0x56D } },
 };
-static const struct range other_lower[] = {
+static const struct unicode_range other_lower[] = {
 	{ 0xAA, 0xAA }, { 0xBA, 0xBA }, { 0x2B0, 0x2B8 }, { 0x2C0, 0x2C1 }, { 0x2E0, 0x2E4 },
 	{ 0x345, 0x345 }, { 0x37A, 0x37A }, { 0x1D2C, 0x1D6A }, { 0x1D78, 0x1D78 }, { 0x1D9B, 0x1DBF },
 	{ 0x2071, 0x2071 }, { 0x207F, 0x207F }, { 0x2090, 0x209C }, { 0x2170, 0x217F },
@@ -81,12 +78,12 @@ static const struct range other_lower[] = {
 	{ 0xA7F8, 0xA7F9 }, { 0xAB5C, 0xAB5F }, { 0x10780, 0x10780 }, { 0x10783, 0x10785 },
 	{ 0x10787, 0x107B0 }, { 0x107B2, 0x107BA },
 };
-static const struct range other_upper[] = {
+static const struct unicode_range other_upper[] = {
 	{ 0x2160, 0x216F }, { 0x24B6, 0x24CF }, { 0x1F130, 0x1F149 }, { 0x1F150, 0x1F169 },
 	{ 0x1F170, 0x1F189 },
 };
 /* beside category Nd */
-static const struct range other_digit[] = {
+static const struct unicode_range other_digit[] = {
 	{ 0xB2, 0xB3 }, { 0xB9, 0xB9 }, { 0x1369, 0x1371 }, { 0x19DA, 0x19DA }, { 0x2070, 0x2070 },
 	{ 0x2074, 0x2079 }, { 0x2080, 0x2089 }, { 0x2460, 0x2468 }, { 0x2474, 0x247C },
 	{ 0x2488, 0x2490 }, { 0x24EA, 0x24EA }, { 0x24F5, 0x24FD }, { 0x24FF, 0x24FF },
@@ -94,7 +91,7 @@ static const struct range other_digit[] = {
 	{ 0x10E60, 0x10E68 }, { 0x11052, 0x1105A }, { 0x1F100, 0x1F10A },
 };
 /* beside category N */
-static const struct range other_numeric[] = {
+static const struct unicode_range other_numeric[] = {
 	{ 0x3405, 0x3405 }, { 0x3483, 0x3483 }, { 0x382A, 0x382A }, { 0x3B4D, 0x3B4D },
 	{ 0x4E00, 0x4E00 }, { 0x4E03, 0x4E03 }, { 0x4E07, 0x4E07 }, { 0x4E09, 0x4E09 },
 	{ 0x4E5D, 0x4E5D }, { 0x4E8C, 0x4E8C }, { 0x4E94, 0x4E94 }, { 0x4E96, 0x4E96 },
@@ -115,20 +112,7 @@ static const struct range other_numeric[] = {
 	{ 0x22998, 0x22998 }, { 0x23B1B, 0x23B1B }, { 0x2626D, 0x2626D }, { 0x2F890, 0x2F890 },
 };
 
-static bool within(uint32_t cp, const struct range *table, size_t count)
-{
-	size_t low = 0, high = count;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (cp > table[middle].last)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && cp >= table[low].first;
-}
-
-#define WITHIN(cp, table) within(cp, table, sizeof table / sizeof *table)
+#define WITHIN(cp, table) unicode_within(cp, table, sizeof table / sizeof *table)
 
 /* The code points that cp becomes, or 0 if it is not in the table. */
 static int mapped(uint32_t cp, const struct mapping *table, size_t count, uint32_t out[3])
