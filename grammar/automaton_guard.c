@@ -348,6 +348,8 @@ uint32_t guards_byte(struct guards *g, uint32_t guard, uint8_t byte)
 				break;
 			if (lexical_of(g, s.text) < ESCAPE)
 				s.free = s.free || !begins_former(g, s.former, s.text);
+		} else if (byte != ' ') {
+			s.free = s.former == 0 || byte != ','; /* one more text must follow */
 		}
 		guard = scope_number(g, s);
 	}

@@ -129,6 +129,11 @@ static const struct row scopes[] = {
 	  "-[{\"a\":1,\"b\":2}, {\"b\": 2.0,\"a\":1}\n"
 	  "+[{\"a\":1,\"b\":2}, {\"b\":1,\"a\":2}]\n-[\"\\/\", \"\\u002f\"" },
 	/* ambiguous: one way is enough */
+	/* a comma behind which, spaces or not, no other text is left */
+	{ "root ::= \"[\" @scope( @once(d) (\",\" \" \"? @once(d))* ) \"]\"\nd ::= [12]",
+	  "+[1, 2]\n+[2,1]\n~[1, \n-[1,2,\n-[1, 1" },
+	{ "root ::= \"{\" @scope( m (\",\" \" \"? m)* ) \"}\"\nm ::= @once([ab]) \":\" \"[,\" [0-9]* \"]\"",
+	  "+{a:[,], b:[,1]}\n~{a:[,],b:[,1]\n-{a:[,],b:[,1]," },
 	{ "root ::= @scope(@once(w) \",\" @once(w)) | w \",\" w \"!\"\nw ::= [ab]", "+a,b\n~a,a\n+a,a!\n+a,b!" },
 	{ "root ::= @scope(@once(w) @once(w) @once(w))\nw ::= \"a\"+ ", "~a\n~aa\n~aaaaa\n+aaaaaa\n+aaaaaaa" },
 };
