@@ -321,7 +321,7 @@ static int add_member(const struct reply_frame *f, const json_t *root, const cha
 		      const json_t *schema, const char *rule, struct buf *out, struct err *e)
 {
 	const struct form *form = &forms[f->syntax];
-	uint8_t kinds = reply_kinds(schema, root, 16);
+	uint8_t kinds = reply_kinds(schema, root);
 	bool text = form->string && kinds & KIND_STRING;
 	const char *between = text ? form->string : form->other;
 	char value[64];

@@ -180,8 +180,9 @@ bool reply_member_key(struct call *c); /* the key in word is complete */
 bool reply_member_byte(struct call *c, enum step_op op, unsigned char byte);
 bool reply_member_end(struct call *c, enum step_op op);
 bool reply_members_close(struct call *c);
-/* The types that a schema allows; root: where its references lead. */
-uint8_t reply_kinds(const json_t *schema, const json_t *root, int depth);
+/* The types that a schema allows, as far as its first 1000 parts tell; root: where its references
+ * lead. */
+uint8_t reply_kinds(const json_t *schema, const json_t *root);
 /* The schema of a tool's parameters; *known: there is such a tool. */
 const json_t *reply_tool_parameters(const json_t *tools, const char *name, size_t len, bool *known);
 

@@ -78,31 +78,42 @@ static uint8_t kinds_of_type(const json_t *type)
 	return kinds;
 }
 
-uint8_t reply_kinds(const json_t *schema, const json_t *root, int depth)
+/* What is looked at for one value: references may lead back, and each choice may have many. */
+#define KINDS_DEPTH 16
+#define KINDS_SCHEMAS 1000
+
+static uint8_t kinds_of_schema(const json_t *schema, const json_t *root, int depth, unsigned *left)
 {
 	static const char *const choices[] = { "anyOf", "oneOf", "allOf" };
-	if (!json_is_object(schema) || depth == 0)
+	if (!json_is_object(schema) || depth == 0 || *left == 0)
 		return 0;
+	--*left;
 	uint8_t kinds = kinds_of_type(json_object_get(schema, "type"));
 	const json_t *v, *one = json_object_get(schema, "const");
 	const char *ref = json_string_value(json_object_get(schema, "$ref"));
 	size_t i;
 	bool typed = kinds != 0;
 	if (ref)
-		kinds |= reply_kinds(referred(root, ref), root, depth - 1);
+		kinds |= kinds_of_schema(referred(root, ref), root, depth - 1, left);
 	if (one && !typed)
 		kinds |= kind_of(one);
 	json_array_foreach(json_object_get(schema, "enum"), i, v)
 		kinds |= typed ? 0 : kind_of(v);
 	for (size_t k = 0; k < sizeof choices / sizeof *choices; k++)
 		json_array_foreach(json_object_get(schema, choices[k]), i, v)
-			kinds |= typed ? 0 : reply_kinds(v, root, depth - 1);
+			kinds |= typed ? 0 : kinds_of_schema(v, root, depth - 1, left);
 	if (!kinds && json_object_get(schema, "properties"))
 		kinds = KIND_OBJECT;
 	if (!kinds && json_object_get(schema, "items"))
 		kinds = KIND_ARRAY;
 	return kinds && json_is_true(json_object_get(schema, "nullable")) ? kinds | KIND_NULL
 									  : kinds;
+}
+
+uint8_t reply_kinds(const json_t *schema, const json_t *root)
+{
+	unsigned left = KINDS_SCHEMAS;
+	return kinds_of_schema(schema, root, KINDS_DEPTH, &left);
 }
 
 const json_t *reply_tool_parameters(const json_t *tools, const char *name, size_t len, bool *known)
@@ -136,7 +147,7 @@ bool reply_member_key(struct call *c)
 	const json_t *schema = json_object_getn(properties, s, len);
 	if (!schema)
 		schema = json_object_get(c->parameters, "additionalProperties");
-	c->kinds = reply_kinds(schema, c->parameters, 16);
+	c->kinds = reply_kinds(schema, c->parameters);
 	c->member = true;
 	c->open = false; /* until its value has come */
 	c->value = VALUE_BEGIN;

@@ -367,6 +367,24 @@ Test(reply, long_values_are_read_as_what_they_began_as)
 	json_decref(tools);
 }
 
+/* A schema whose choices all lead back to it: what it allows is looked for in so many places only. */
+Test(reply, schemas_that_refer_to_themselves_in_many_ways_are_read_in_time)
+{
+	static const char text[] = "<tool_call><function=f><parameter=a>12</parameter></function></tool_call>";
+	json_t *choices = json_array();
+	for (int i = 0; i < 200; i++)
+		json_array_append_new(choices, json_pack("{ss}", "$ref", "#/properties/a"));
+	json_array_append_new(choices, json_pack("{ss}", "type", "integer"));
+	json_t *tools = json_pack("[{s:{s:s,s:{s:{s:{s:o}}}}}]", "function", "name", "f", "parameters", "properties",
+				  "a", "anyOf", choices);
+	struct reading how = { .syntax = REPLY_SYNTAX_XML, .hold = SIZE_MAX, .tools = tools };
+	struct heard h = read_text(&how, text, sizeof text - 1, 0, 0, "many");
+	cr_expect_eq(h.calls, 1);
+	cr_expect_str_eq(text_of(&h.arguments[0]), "{\"a\": 12}");
+	heard_free(&h);
+	json_decref(tools);
+}
+
 /* A call that breaks after a part of it was given out: the rest is content. */
 Test(reply, nothing_is_lost_of_a_call_that_breaks_late)
 {
