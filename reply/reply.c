@@ -177,6 +177,7 @@ void reply_open_call(struct reply *r, const struct mark *m, size_t skip)
 	r->next = r->at + skip;
 	r->body = skip;
 	r->call_at = r->base + r->at;
+	r->call_mark = m;
 	r->committed = false;
 	parts_clear(&r->stage);
 	r->call.tools = r->tools;
@@ -227,11 +228,28 @@ static void call_failed(struct reply *r)
 	r->mode = harmony ? REPLY_BODY : REPLY_TEXT;
 }
 
+/* Whether the mark of the call stands before what may become the name of a known tool. */
+static bool name_may_come(const struct reply *r)
+{
+	const json_t *tool;
+	size_t i, skip = r->at;
+	bool may = false;
+	if (!(r->call_mark->how & MARK_KNOWN))
+		return false;
+	skip += strlen(r->call_mark->text);
+	json_array_foreach((json_t *)r->tools, i, tool) {
+		const char *name = json_string_value(
+			json_object_get(json_object_get(tool, "function"), "name"));
+		may = may || (name && strncmp(name, r->text.bytes + skip, r->text.len - skip) == 0);
+	}
+	return may;
+}
+
 /* The text was cut off inside a call: what it has is given out, and of its marks nothing. A call
  * that nothing marks may be no call as long as it has no name. */
 static void call_cut(struct reply *r)
 {
-	if (r->call.lone && !r->call.count) {
+	if (r->call.lone && !r->call.count && !name_may_come(r)) {
 		call_failed(r);
 		return;
 	}
@@ -437,7 +455,9 @@ static bool step_text(struct reply *r, bool end)
 	}
 	if (partial && !end)
 		return false;
-	if (partial && r->cut && r->text.len - r->at > 1) { /* half a mark is no text */
+	/* half a mark is no text, nor is its first byte where only marks are to come */
+	bool marks = r->blank_keep != NO_SECTION || r->before == BEFORE_CALL;
+	if (partial && r->cut && (marks || r->text.len - r->at > 1)) {
 		r->at = r->text.len;
 		r->half = true;
 		return false;

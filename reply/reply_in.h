@@ -250,6 +250,7 @@ struct reply {
 	size_t at, next;   /* in text: the undecided byte; the call's next byte */
 	size_t body;       /* harmony: bytes of a call's header, from `at` */
 	uint64_t call_at;  /* in all the input: where the call begins */
+	const struct mark *call_mark;
 	struct buf blank;  /* white space, and a section's marker, not given out yet */
 	uint64_t blank_at; /* where it begins in all the input */
 	size_t blank_keep; /* where the marker begins in it; SIZE_MAX: none */
