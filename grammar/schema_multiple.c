@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTED 2000 /* multiples that are written one by one */
+#define LISTED 2000  /* multiples that are written one by one */
+#define TRIED 100000 /* multiples that are looked at for these */
 #define PLACES 3    /* of a fraction, at most */
 #define WHOLE_MOST 999999999u
 #define SINGLES 16 /* whole parts from nought that are cells of their own */
@@ -128,29 +129,32 @@ static bool is_inside(const struct decimal *v, const struct decimal *low,
 	return (low->open ? a > 0 : a >= 0) && (high->open && high->present ? z < 0 : z <= 0);
 }
 
-/* The first multiple that is not below the bound. */
-static uint64_t first_multiple(const struct divisor *d, const struct decimal *low)
+/* The number of a multiple that is not above the bound's first one, itself a multiple of step. */
+static uint64_t first_multiple(const struct divisor *d, const struct decimal *low, uint64_t step)
 {
 	long double v = strtold(low->whole, NULL);
 	v = v * (long double)power10(d->places) / (long double)d->unit;
-	return v < 4 ? 0 : v > 1e17L ? (uint64_t)1e17L : (uint64_t)v - 2;
+	uint64_t k = v < 4 ? 0 : v > 1e17L ? (uint64_t)1e17L : (uint64_t)v - 2;
+	return k - k % step;
 }
 
-/* Magnitudes between the bounds, from the lower one on. */
+/* Magnitudes between the bounds, from the lower one on. Of whole numbers only those multiples are
+ * looked at that are whole; of others few may pass the division, so that the search has an end. */
 static void listed(const struct divisor *d, enum schema_numbers kind, const struct decimal *low,
 		   const struct decimal *high, struct buf *body)
 {
 	char text[64];
 	uint32_t n = 0;
-	uint64_t k = first_multiple(d, low), most;
-	for (; n < LISTED && multiply(k, d->unit, &most); k++) {
+	uint64_t ten = power10(d->places), step = kind == NUMBER_WHOLE ? ten / common(ten, d->unit) : 1;
+	uint64_t k = first_multiple(d, low, step), most;
+	for (uint32_t i = 0; i < TRIED && n < LISTED && multiply(k, d->unit, &most); i++, k += step) {
 		multiple_text(d, k, text);
 		bool whole = strchr(text, '.') == NULL;
 		struct decimal v = decimal_text(text);
 		if (high->present && schema_decimal_compare(&v, high) > 0)
 			break;
 		if (!is_inside(&v, low, high) || !passes(d, text) ||
-		    (kind == NUMBER_WHOLE && !whole) || (kind == NUMBER_FRACTION && whole))
+		    (kind == NUMBER_FRACTION && whole))
 			continue;
 		buf_printf(body, n++ > 0 ? " | \"%s\"" : "\"%s\"", text);
 	}

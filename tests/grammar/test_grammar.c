@@ -235,6 +235,7 @@ static const struct row schemas[] = {
 	  "+999999999999999\n-1e5" },
 	{ "{\"type\":\"number\",\"multipleOf\":0.01}", "+1\n+1.5\n+1.50\n+-12.34\n-0.07\n-19.99\n-0.001" },
 	{ "{\"type\":\"number\",\"multipleOf\":0.25,\"maximum\":2}", "+1.75\n+2\n-2.25\n-1.3" },
+	{ "{\"type\":\"integer\",\"multipleOf\":0.0000007,\"minimum\":1}", "+7\n+14\n+70\n~3\n-0" },
 	{ "{\"type\":\"integer\",\"multipleOf\":100,\"minimum\":1,\"maximum\":123456789}",
 	  "+100\n+123456700\n-123456800\n-0\n~150" },
 	{ "{\"not\":{\"enum\":[\"a\",2,null]},\"type\":[\"string\",\"integer\",\"null\"]}",
