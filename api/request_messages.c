@@ -219,7 +219,7 @@ static int add_call(struct api_request *r, json_t *id, const json_t *function, s
 		    json_t *out, struct err *e)
 {
 	static const char *const inner[] = { "name", "arguments", NULL };
-	json_t *name, *arguments = NULL;
+	json_t *name = NULL, *arguments = NULL;
 	TRY(api_read_others(r, function, inner, "messages.tool_calls.function", e));
 	TRY(read_name(function, "name", index, &name, e));
 	int rc = read_arguments(r, function, index, &arguments, e);

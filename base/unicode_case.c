@@ -112,7 +112,7 @@ static const struct unicode_range other_numeric[] = {
 	{ 0x22998, 0x22998 }, { 0x23B1B, 0x23B1B }, { 0x2626D, 0x2626D }, { 0x2F890, 0x2F890 },
 };
 
-#define WITHIN(cp, table) unicode_within(cp, table, sizeof table / sizeof *table)
+#define WITHIN(cp, table) unicode_within((cp), (table), sizeof(table) / sizeof *(table))
 
 /* The code points that cp becomes, or 0 if it is not in the table. */
 static int mapped(uint32_t cp, const struct mapping *table, size_t count, uint32_t out[3])

@@ -5,6 +5,8 @@
  * those of one thread. Records of all splits need not fit: they come in waves. */
 #include "engine/cpu.h"
 
+#include "base/check.h"
+
 #define UNITS 4 /* for each thread: with fewer the splits are shared out */
 #define PARTS 8 /* for each thread, about */
 
@@ -152,6 +154,7 @@ void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer, const s
 	uint32_t threads = pool_threads(m->pool), splits = 1;
 	blocks_find(&t);
 	t.units = t.blocks * h->groups;
+	check(t.units > 0); /* a pass has rows */
 	if (t.units < UNITS * threads && m->work.record != NULL)
 		splits = splits_most(&t);
 	if (splits > 1 && t.room > 1)
