@@ -114,15 +114,30 @@ static bool is_one_of(const char *key, const char *const *list, size_t count)
 }
 #define ONE_OF(key, list) is_one_of(key, list, sizeof(list) / sizeof *(list))
 
+/* Refuse by name what limits the members beside their schemas; what does not is an annotation. */
 static int check_members(const struct reply_frame *f, const json_t *schema, struct err *e)
 {
-	static const char *const known[] = { "type",  "properties",  "required",
-					     "title", "description", "additionalProperties",
-					     "$defs", "definitions", "$schema" };
+	static const char *const limits[] = { "$ref",
+					      "$dynamicRef",
+					      "$recursiveRef",
+					      "allOf",
+					      "anyOf",
+					      "oneOf",
+					      "not",
+					      "if",
+					      "dependencies",
+					      "dependentRequired",
+					      "enum",
+					      "dependentSchemas",
+					      "patternProperties",
+					      "propertyNames",
+					      "minProperties",
+					      "const",
+					      "maxProperties" };
 	const char *key;
 	json_t *v;
 	json_object_foreach((json_t *)schema, key, v)
-		if (!ONE_OF(key, known))
+		if (ONE_OF(key, limits))
 			return err_set(e, ERR_UNSUPPORTED,
 				       "not available in this version: %.60s in the parameters of "
 				       "a tool for %s",
@@ -140,25 +155,8 @@ static bool is_required(const json_t *schema, const char *name)
 	return false;
 }
 
-/* Whether every $ref leads to the shared definitions: members are compiled one by one, and see only
- * those of the whole schema. */
-static bool refs_are_shared(const json_t *s, int depth)
+static int check_required(const struct reply_frame *f, const json_t *schema, struct err *e)
 {
-	const char *ref = json_string_value(json_object_get(s, "$ref")), *key;
-	json_t *v;
-	size_t i;
-	bool good = depth > 0 && (!ref || *ref != '#' || strncmp(ref, "#/$defs/", 8) == 0 ||
-				  strncmp(ref, "#/definitions/", 14) == 0);
-	json_object_foreach((json_t *)s, key, v)
-		good = good && refs_are_shared(v, depth - 1);
-	json_array_foreach((json_t *)s, i, v)
-		good = good && refs_are_shared(v, depth - 1);
-	return good;
-}
-
-static int check_references(const struct reply_frame *f, const json_t *schema, struct err *e)
-{
-	const char *family = reply_syntax_name(f->syntax);
 	const json_t *v;
 	size_t i;
 	json_array_foreach(json_object_get(schema, "required"), i, v)
@@ -167,13 +165,48 @@ static int check_references(const struct reply_frame *f, const json_t *schema, s
 			return err_set(e, ERR_UNSUPPORTED,
 				       "not available in this version: required parameters of a "
 				       "tool for %s that are none of its properties",
-				       family);
-	if (!refs_are_shared(schema, LIMIT_CONSTRAINT_NESTING))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "not available in this version: $ref to other than $defs in the "
-			       "parameters of a tool for %s",
-			       family);
+				       reply_syntax_name(f->syntax));
 	return 0;
+}
+
+#define WHOLE "#/$defs/root"
+
+/* Let references into the whole lead there where the whole stands under WHOLE. names: s is a map of
+ * schemas. */
+static int refs_move(json_t *s, bool names, int depth, struct err *e)
+{
+	static const char *const maps[] = { "properties", "patternProperties", "$defs",
+					    "definitions", "dependentSchemas" };
+	static const char *const values[] = { "const", "enum", "default", "examples", "example" };
+	const char *ref = names ? NULL : json_string_value(json_object_get(s, "$ref")), *key;
+	json_t *v;
+	size_t i;
+	if (depth == 0 || (ref && *ref == '#' && ref[1] && ref[1] != '/'))
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: in the parameters of a tool, %s",
+			       depth ? "$ref by an anchor" : "schemas that nest so deeply");
+	if (ref && *ref == '#' &&
+	    json_object_set_new(s, "$ref", json_sprintf(WHOLE "%s", ref + 1)) < 0)
+		return err_set(e, ERR_NOMEM, "out of memory for a grammar");
+	json_object_foreach(s, key, v)
+		if (names || !ONE_OF(key, values))
+			TRY(refs_move(v, !names && ONE_OF(key, maps), depth - 1, e));
+	json_array_foreach(s, i, v)
+		TRY(refs_move(v, false, depth - 1, e));
+	return 0;
+}
+
+/* A schema with the whole at WHOLE, to which its references lead: members are compiled one by one,
+ * and see the whole so. */
+static int whole_make(json_t **out, const json_t *schema, struct err *e)
+{
+	json_t *whole = json_deep_copy((json_t *)schema);
+	json_object_del(whole, "$id");
+	json_object_del(whole, "id");
+	*out = json_pack("{s:{s:o}}", "$defs", "root", whole);
+	if (*out == NULL)
+		return err_set(e, ERR_NOMEM, "out of memory for a grammar");
+	return refs_move(whole, false, LIMIT_CONSTRAINT_NESTING, e);
 }
 
 /* The text of a value may not hold what ends it: the terminators of the reader's program. */
@@ -192,26 +225,32 @@ static size_t terminators(enum reply_syntax s, const char **out)
 	return n;
 }
 
-/* What a string's schema may say beside its type where its text stands without quotation marks. */
-static const json_t *string_limit(const json_t *schema, const json_t *root, int depth,
+/* What a string's schema may say beside its type where its text stands without quotation marks.
+ * Finds the first other, also where references and choices lead; values: enum and const too. */
+static const json_t *string_limit(const json_t *schema, const json_t *root, bool values, int depth,
 				  const char **what)
 {
 	static const char *const notes[] = { "type",     "title",       "description", "default",
 					     "examples", "nullable",    "deprecated",  "$comment",
-					     "readOnly", "writeOnly",   "enum",        "const",
-					     "$defs",    "definitions", "anyOf",       "oneOf",
-					     "$ref" };
-	const json_t *v, *one;
-	const char *key;
+					     "readOnly", "writeOnly",   "$defs",       "anyOf",
+					     "oneOf",    "definitions", "$ref" };
+	static const char *const lists[] = { "enum", "const" };
+	const char *key, *ref = json_string_value(json_object_get(schema, "$ref"));
+	const json_t *v, *one = ref ? reply_referred(root, ref) : NULL;
 	size_t i;
+	*what = ref && one == NULL ? "$ref" : NULL;
+	if (*what)
+		return schema;
+	if (one && depth > 0 && string_limit(one, root, true, depth - 1, what))
+		return one;
 	json_object_foreach((json_t *)schema, key, v) {
-		if (!ONE_OF(key, notes)) {
+		if (!ONE_OF(key, notes) && (values || !ONE_OF(key, lists))) {
 			*what = key;
 			return schema;
 		}
 		json_array_foreach((json_t *)v, i, one)
 			if (json_is_object(one) && depth > 0 &&
-			    string_limit(one, root, depth - 1, what))
+			    string_limit(one, root, true, depth - 1, what))
 				return one;
 	}
 	return NULL;
@@ -244,17 +283,14 @@ static int add_choices(const json_t *list, struct buf *out, struct err *e)
 	return buf_done(out, e);
 }
 
-/* A copy of the schema that sees the definitions of the whole, or NULL. */
+/* A copy of the schema that sees the whole, or NULL. */
 static json_t *with_definitions(const json_t *schema, const json_t *root)
 {
-	static const char *const shared[] = { "$defs", "definitions" };
 	json_t *copy = json_is_object(schema) ? json_copy((json_t *)schema) : json_object();
-	for (size_t i = 0; i < 2 && copy; i++)
-		if (json_object_get(root, shared[i]) && !json_object_get(copy, shared[i]) &&
-		    json_object_set(copy, shared[i], json_object_get(root, shared[i])) < 0) {
-			json_decref(copy);
-			return NULL;
-		}
+	if (copy && json_object_set(copy, "$defs", json_object_get(root, "$defs")) < 0) {
+		json_decref(copy);
+		return NULL;
+	}
 	return copy;
 }
 
@@ -287,10 +323,11 @@ static int add_text_value(const struct reply_frame *f, const json_t *schema, con
 	const uint8_t plain = KIND_STRING | KIND_INTEGER | KIND_NUMBER | KIND_BOOLEAN | KIND_NULL;
 	const char *end[8], *what = NULL;
 	const json_t *list = json_object_get(schema, "enum");
-	bool limited = string_limit(schema, root, 16, &what) != NULL || list ||
-		       json_object_get(schema, "const");
+	bool limited = string_limit(schema, root, true, 16, &what) != NULL;
 	if (limited && !(kinds & ~(KIND_STRING | KIND_NULL)))
 		return add_limited_text(f, schema, root, kinds & KIND_NULL, rule, out, e);
+	if (json_is_array(list))
+		string_limit(schema, root, false, 16, &what);
 	if (what || (kinds & ~plain))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: %.60s in a parameter that %s writes "
@@ -388,13 +425,18 @@ static int add_members(const struct reply_frame *f, const json_t *schema, const 
 	json_t *member;
 	unsigned n = 0;
 	TRY(check_members(f, schema, e));
-	TRY(check_references(f, schema, e));
-	json_object_foreach(json_object_get(schema, "properties"), name, member) {
+	TRY(check_required(f, schema, e));
+	json_t *root = NULL;
+	int rc = whole_make(&root, schema, e);
+	const json_t *whole = json_object_get(json_object_get(root, "$defs"), "root");
+	json_object_foreach(json_object_get(whole, "properties"), name, member) {
 		char rule[48];
 		snprintf(rule, sizeof rule, "%s-member%u", prefix, n++);
-		TRY(check_key(form, name, e));
-		TRY(add_member(f, schema, name, member, rule, out, e));
+		rc = rc < 0 ? rc : check_key(form, name, e);
+		rc = rc < 0 ? rc : add_member(f, root, name, member, rule, out, e);
 	}
+	json_decref(root);
+	TRY(rc);
 	add_sequence(schema, prefix, form->arguments == ARGUMENTS_KWARGS, out);
 	return 0;
 }

@@ -183,6 +183,8 @@ bool reply_members_close(struct call *c);
 /* The types that a schema allows, as far as its first 1000 parts tell; root: where its references
  * lead. */
 uint8_t reply_kinds(const json_t *schema, const json_t *root);
+/* Where a local reference leads, or NULL. */
+const json_t *reply_referred(const json_t *root, const char *ref);
 /* The schema of a tool's parameters; *known: there is such a tool. */
 const json_t *reply_tool_parameters(const json_t *tools, const char *name, size_t len, bool *known);
 
@@ -245,11 +247,11 @@ struct reply {
 	bool half; /* the text was cut off inside a mark */
 	char last; /* the last byte that was given out */
 	enum reply_before before;
-	struct buf text;   /* input from the first undecided byte on */
-	uint64_t base;     /* where text begins in all the input */
-	size_t at, next;   /* in text: the undecided byte; the call's next byte */
-	size_t body;       /* harmony: bytes of a call's header, from `at` */
-	uint64_t call_at;  /* in all the input: where the call begins */
+	struct buf text;  /* input from the first undecided byte on */
+	uint64_t base;    /* where text begins in all the input */
+	size_t at, next;  /* in text: the undecided byte; the call's next byte */
+	size_t body;      /* harmony: bytes of a call's header, from `at` */
+	uint64_t call_at; /* in all the input: where the call begins */
 	const struct mark *call_mark;
 	struct buf blank;  /* white space, and a section's marker, not given out yet */
 	uint64_t blank_at; /* where it begins in all the input */

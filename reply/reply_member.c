@@ -48,8 +48,7 @@ static uint8_t kind_of(const json_t *v)
 	}
 }
 
-/* Where a local reference leads, or NULL. */
-static const json_t *referred(const json_t *root, const char *ref)
+const json_t *reply_referred(const json_t *root, const char *ref)
 {
 	const json_t *at = *ref == '#' ? root : NULL;
 	while (at && *++ref) {
@@ -94,7 +93,7 @@ static uint8_t kinds_of_schema(const json_t *schema, const json_t *root, int dep
 	size_t i;
 	bool typed = kinds != 0;
 	if (ref)
-		kinds |= kinds_of_schema(referred(root, ref), root, depth - 1, left);
+		kinds |= kinds_of_schema(reply_referred(root, ref), root, depth - 1, left);
 	if (one && !typed)
 		kinds |= kind_of(one);
 	json_array_foreach(json_object_get(schema, "enum"), i, v)

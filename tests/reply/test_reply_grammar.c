@@ -287,8 +287,11 @@ Test(reply_grammar, text_of_a_member_is_free_but_for_what_ends_it)
 		"[{'function':{'name':'f','parameters':{'properties':{'a':{'anyOf':[{'type':'string'},"
 		"{'type':'null'}],'default':null},'b':{'$ref':'#/$defs/w'},'c':{'const':'k'},'d':{'type':'string',"
 		"'minLength':1,'maxLength':3},'e':{'anyOf':[{'type':'string','pattern':'^[a-c]+$'},{'type':'null'}]},"
-		"'g':{'type':'string','format':'date'},'h':{'enum':['x y','[1]',null]}},'$defs':{'w':{'type':'string',"
-		"'description':'x'}}}}}]";
+		"'g':{'type':'string','format':'date'},'h':{'enum':['x y','[1]',null]},'i':{'$ref':'#/properties/g'},"
+		"'j':{'type':'array','items':{'$ref':'#'}},'k':{'const':{'$ref':'#'}},"
+		"'l':{'anyOf':[{'$ref':'#/$defs/u'},{'type':'null'}]}},"
+		"'$defs':{'u':{'type':'string','enum':['y','z']},'w':{'type':'string',"
+		"'description':'x'}},'$id':'http://h/f','examples':[{'$ref':'#'}],'x-order':[1],'xml':{}}}}]";
 	static const struct { const char *body, *heard; } rows[] = {
 		{ "<parameter=a>\nnull\n</parameter>\n", "f{\"a\": null}" },
 		{ "<parameter=a>\nnullx\n</parameter>\n", "f{\"a\": \"nullx\"}" },
@@ -307,6 +310,15 @@ Test(reply_grammar, text_of_a_member_is_free_but_for_what_ends_it)
 		{ "<parameter=h>\n[1]\n</parameter>\n", "f{\"h\": \"[1]\"}" },
 		{ "<parameter=h>\nnull\n</parameter>\n", "f{\"h\": null}" },
 		{ "<parameter=h>\nz\n</parameter>\n", NULL },
+		{ "<parameter=i>\n2024-02-29\n</parameter>\n", "f{\"i\": \"2024-02-29\"}" },
+		{ "<parameter=i>\n2023-02-29\n</parameter>\n", NULL },
+		{ "<parameter=j>\n[{\"c\": \"k\"},{\"j\":[{}]}]\n</parameter>\n",
+		  "f{\"j\": [{\"c\": \"k\"},{\"j\":[{}]}]}" },
+		{ "<parameter=j>\n[{\"c\": \"l\"}]\n</parameter>\n", NULL },
+		{ "<parameter=k>\n{\"$ref\": \"#\"}\n</parameter>\n", "f{\"k\": {\"$ref\": \"#\"}}" },
+		{ "<parameter=l>\nz\n</parameter>\n", "f{\"l\": \"z\"}" },
+		{ "<parameter=l>\nnull\n</parameter>\n", "f{\"l\": null}" },
+		{ "<parameter=l>\nx\n</parameter>\n", NULL },
 		{ "<parameter=b>\n<parameter=c>\n</parameter>\n", NULL },
 		{ "<parameter=b>\n</function>\n</parameter>\n", NULL },
 	};
@@ -384,8 +396,8 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		{ REPLY_SYNTAX_GLM, "[{'function':{'name':'f','parameters':{'required':['a']}}}]", NULL,
 		  ERR_UNSUPPORTED, "required" },
 		{ REPLY_SYNTAX_GLM,
-		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'array','items':{'$ref':'#'}}}}}}]",
-		  NULL, ERR_UNSUPPORTED, "$ref" },
+		  "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'array','items':{'$ref':'#n'}}}}}}]",
+		  NULL, ERR_UNSUPPORTED, "$ref by an anchor" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':['string',"
 		  "'integer'],'pattern':'^a'}}}}}]", NULL, ERR_UNSUPPORTED, "pattern" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'string',"
