@@ -57,12 +57,14 @@ static int put(struct serve_chat *c, struct serve_completion *ch, enum api_part 
 	       struct cleared *text, struct err *e)
 {
 	bool tokens = part == API_CONTENT && ch->tokens.wanted;
-	if (ch->stopped) {
+	/* what was held of the reasoning stands before a stop in the answer */
+	bool before = part == API_REASONING && last && !stop_of(ch, part)->found;
+	if (ch->stopped && !before) {
 		text->len = 0;
 	} else if (finds_stops(c)) {
 		bool counts = ch->steps >= c->request.tokens_min;
 		TRY(serve_stop_take(stop_of(ch, part), &c->request, counts, last, text, e));
-		ch->stopped = stop_of(ch, part)->found;
+		ch->stopped = ch->stopped || stop_of(ch, part)->found;
 	}
 	if (text->len || tokens)
 		TRY(serve_queue_text(&c->queue, ch->index, part, ch->open_call, text, false, e));

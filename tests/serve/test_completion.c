@@ -261,6 +261,12 @@ Test(serve_completion, stop_string_ends_reasoning_and_arguments_too)
 	cr_expect_str_eq(text_of(&x.reasoning[0]), "I think of ");
 	cr_expect_str_eq(text_of(&x.content[0]), "");
 	said_free(&x);
+	static const struct script_step held[] = { { .text = "a plan, a sec", .part = REPLY_REASONING },
+						   { .text = "one two three" } };
+	x = SAY(held, ",\"stop\":[\"two\"]");
+	cr_expect_str_eq(text_of(&x.reasoning[0]), "a plan, a sec");
+	cr_expect_str_eq(text_of(&x.content[0]), "one ");
+	said_free(&x);
 	x = SAY(calls, TOOLS ",\"stop\":[\"x\"]");
 	cr_expect_str_eq(text_of(&x.content[0]), "I look. ");
 	cr_expect_str_eq(text_of(&x.calls[0]), "find({\"q\":\"[gone] \\\"");
