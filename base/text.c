@@ -134,6 +134,14 @@ void text_hex(const void *bytes, size_t len, char *out)
 	out[2 * len] = '\0';
 }
 
+int text_hex_digit(int c)
+{
+	int lower = c | 32;
+	return c >= '0' && c <= '9'           ? c - '0'
+	       : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
+					      : -1;
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

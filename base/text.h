@@ -42,6 +42,9 @@ void text_base64_url(struct buf *out, const void *bytes, size_t len);
 int text_unbase64(struct buf *out, const char *s, size_t n) MUST_USE;
 int text_unbase64_url(struct buf *out, const char *s, size_t n) MUST_USE; /* unpadded */
 
+/* Value of a hex digit of either case, or -1. */
+int text_hex_digit(int c);
+
 /* Decimal without sign, spaces or leading zero ("0" itself is fine); whole string. ERR_INPUT
  * otherwise. */
 int text_parse_u64(const char *s, size_t n, uint64_t *out) MUST_USE;

@@ -97,13 +97,10 @@ static uint32_t hex(struct reader *r, int digits)
 {
 	uint32_t v = 0;
 	for (int i = 0; i < digits; i++, r->at++) {
-		int c = peek(r), lower = c | 32;
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (uint32_t)(c - '0');
-		else if (lower >= 'a' && lower <= 'f')
-			v = v << 4 | (uint32_t)(lower - 'a' + 10);
-		else
+		int digit = text_hex_digit(peek(r));
+		if (digit < 0)
 			return wrong(r, "hex digits expected");
+		v = v << 4 | (uint32_t)digit;
 	}
 	return v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF) ? wrong(r, "not a character") : v;
 }

@@ -67,14 +67,6 @@ static bool token_begins(const struct ignored *g, const struct regular_set *set)
 
 /* ---- how what is ignored ends ---- */
 
-static bool *none_states(const struct regular *r)
-{
-	bool *none = calloc((size_t)r->states + 1, sizeof *none);
-	for (uint32_t s = 0; none != NULL && s < r->states; s++)
-		none[s] = regular_state_none(r, s);
-	return none;
-}
-
 /* The texts of r that end in this state. */
 static int ended_add(struct ignored *g, const struct regular *r, uint32_t state, const bool *none)
 {
@@ -107,7 +99,7 @@ static int terminal_ends(struct ignored *g, uint32_t rule)
 	struct lark *l = g->l;
 	struct regular *r;
 	TRY(regular_token(&r, l->p, l->p->rule[rule].root, l->symbol[rule].lazy, g->e));
-	bool *none = none_states(r);
+	bool *none = regular_none_states(r);
 	int rc = none == NULL ? regular_memory(g->e) : 0;
 	for (uint32_t s = 0; rc == 0 && s < r->states; s++) {
 		if (r->accept[s])

@@ -19,13 +19,10 @@ static uint32_t hex(struct lark_reader *r, int digits)
 {
 	uint32_t v = 0;
 	for (int i = 0; i < digits; i++, r->at++) {
-		int c = lark_peek(r, 0), lower = c | 32;
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (uint32_t)(c - '0');
-		else if (lower >= 'a' && lower <= 'f')
-			v = v << 4 | (uint32_t)(lower - 'a' + 10);
-		else
+		int digit = text_hex_digit(lark_peek(r, 0));
+		if (digit < 0)
 			return lark_wrong(r, "hex digits expected");
+		v = v << 4 | (uint32_t)digit;
 	}
 	return v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF) ? lark_wrong(r, "not a character") : v;
 }
@@ -120,7 +117,7 @@ bool lark_string_skip(struct lark_reader *r)
 {
 	char end = r->text[r->at++];
 	for (; r->at < r->len && r->text[r->at] != '\n'; r->at++) {
-		if (r->text[r->at] == '\\')
+		if (r->text[r->at] == '\\' && r->at + 1 < r->len)
 			r->at++;
 		else if (r->text[r->at] == end)
 			break;

@@ -18,19 +18,11 @@ static uint32_t code_point(struct regex_reader *r)
 	return cp;
 }
 
-static int hex_digit(int c)
-{
-	int lower = c | 32;
-	return c >= '0' && c <= '9'           ? c - '0'
-	       : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
-					      : -1;
-}
-
 static uint32_t hex(struct regex_reader *r, int digits)
 {
 	uint32_t v = 0;
 	for (int i = 0; i < digits; i++, r->at++) {
-		int digit = hex_digit(regex_peek(r, 0));
+		int digit = text_hex_digit(regex_peek(r, 0));
 		if (digit < 0)
 			return regex_wrong(r, "hex digits expected");
 		v = v << 4 | (uint32_t)digit;
@@ -196,8 +188,8 @@ static uint32_t unicode_escape(struct regex_reader *r)
 {
 	uint32_t v = 0;
 	if (regex_take(r, "{")) {
-		for (; hex_digit(regex_peek(r, 0)) >= 0 && v <= 0x10FFFF; r->at++)
-			v = v << 4 | (uint32_t)hex_digit(regex_peek(r, 0));
+		for (; text_hex_digit(regex_peek(r, 0)) >= 0 && v <= 0x10FFFF; r->at++)
+			v = v << 4 | (uint32_t)text_hex_digit(regex_peek(r, 0));
 		if (v > 0x10FFFF || !regex_take(r, "}"))
 			return regex_wrong(r, "a code point in braces expected");
 	} else {

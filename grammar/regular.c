@@ -71,6 +71,14 @@ bool regular_state_none(const struct regular *r, uint32_t state)
 	return !r->accept[state];
 }
 
+bool *regular_none_states(const struct regular *r)
+{
+	bool *none = calloc((size_t)r->states + 1, sizeof *none);
+	for (uint32_t s = 0; none != NULL && s < r->states; s++)
+		none[s] = regular_state_none(r, s);
+	return none;
+}
+
 /* ---- alphabets ---- */
 
 static int by_number(const void *a, const void *b)

@@ -45,5 +45,7 @@ uint32_t regular_class(const struct regular *r, uint32_t cp);
 /* Whether every text, or no text, is accepted from this state on. Of a finished one. */
 bool regular_state_all(const struct regular *r, uint32_t state);
 bool regular_state_none(const struct regular *r, uint32_t state);
+/* [states]: regular_state_none of each, to be freed; NULL without memory. */
+bool *regular_none_states(const struct regular *r);
 
 #endif

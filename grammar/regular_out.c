@@ -76,14 +76,6 @@ static void writer_take(struct writer *w, uint32_t state, const bool *none)
 	}
 }
 
-static bool *none_states(const struct regular *r)
-{
-	bool *none = calloc((size_t)r->states + 1, sizeof *none);
-	for (uint32_t s = 0; none != NULL && s < r->states; s++)
-		none[s] = regular_state_none(r, s);
-	return none;
-}
-
 /* ---- as a tree ---- */
 
 static uint32_t state_tree(struct writer *w, struct pattern *p, uint32_t state, uint32_t rules)
@@ -109,7 +101,7 @@ static uint32_t state_tree(struct writer *w, struct pattern *p, uint32_t state, 
 int regular_pattern(const struct regular *r, struct pattern *p, uint32_t *root, struct err *e)
 {
 	struct writer w = { 0 };
-	bool *none = none_states(r);
+	bool *none = regular_none_states(r);
 	uint32_t rules = p->rules;
 	int rc = none != NULL && writer_open(&w, r) ? 0 : regular_memory(e);
 	for (uint32_t s = 0; rc == 0 && s < r->states && p->failed == 0; s++)
@@ -246,7 +238,7 @@ static int rules_write(const struct regular *r, bool plain, const char *prefix, 
 {
 	struct writer w = { 0 };
 	struct shared sh = { json_object(), 0, plain };
-	bool *none = none_states(r);
+	bool *none = regular_none_states(r);
 	int rc = none != NULL && sh.sets != NULL && writer_open(&w, r) ? 0 : regular_memory(e);
 	for (uint32_t s = 0; rc == 0 && s < r->states; s++) {
 		if (none[s] && s != 0)

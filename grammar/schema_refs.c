@@ -329,21 +329,13 @@ void schema_place(const struct schema *c, const json_t *node, struct buf *out)
 
 /* ---- references ---- */
 
-static int hex_digit(char c)
-{
-	int lower = c | 32;
-	return c >= '0' && c <= '9'           ? c - '0'
-	       : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
-					      : -1;
-}
-
 /* %XX in place. */
 static void percent_decode(char *s)
 {
 	char *to = s;
 	for (; *s != '\0'; s++) {
-		if (*s == '%' && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
-			*to++ = (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
+		if (*s == '%' && text_hex_digit(s[1]) >= 0 && text_hex_digit(s[2]) >= 0) {
+			*to++ = (char)(text_hex_digit(s[1]) * 16 + text_hex_digit(s[2]));
 			s += 2;
 		} else {
 			*to++ = *s;

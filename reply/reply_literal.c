@@ -4,6 +4,8 @@
  * refused; Gemma's bare words are strings. */
 #include "reply/reply_in.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -168,12 +170,10 @@ static bool end_string(struct call *c)
 /* Whether a digit of base 16 was taken. */
 static bool hex_digit(struct literal *l, unsigned char byte)
 {
-	unsigned char low = byte | 32;
-	bool digit = byte >= '0' && byte <= '9';
-	if (!digit && (low < 'a' || low > 'f'))
-		return false;
-	l->code = l->code << 4 | (uint32_t)(digit ? byte - '0' : low - 'a' + 10);
-	return true;
+	int digit = text_hex_digit(byte);
+	if (digit >= 0)
+		l->code = l->code << 4 | (uint32_t)digit;
+	return digit >= 0;
 }
 
 static bool give_code(struct call *c, uint32_t code)

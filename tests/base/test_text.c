@@ -297,3 +297,13 @@ Test(base_text, starts_and_ends)
 	cr_expect(text_starts("model.safetensors", "model") && !text_starts("mod", "model"));
 	cr_expect(text_ends("model.safetensors", ".safetensors") && !text_ends("s", "ss"));
 }
+
+Test(base_text, hex_digits_have_values_in_both_cases)
+{
+	static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+	for (int c = -1; c < 256; c++) {
+		const char *low = c > 0 ? strchr(digits, c) : NULL, *high = c > 0 ? strchr(capitals, c) : NULL;
+		int want = low ? (int)(low - digits) : high ? (int)(high - capitals) : -1;
+		cr_expect_eq(text_hex_digit(c), want, "%d", c);
+	}
+}
