@@ -14,8 +14,6 @@
 #define ARRAY_MAX 100000u
 #define VALUES_MAX (1u << 17) /* the parser allocates some 300 bytes for the two of {} */
 #define NOTES_MAX 64
-#define NOTE_BYTES_MAX 96
-#define NOTE_DIGITS_MAX 4
 
 /* ---- shape: counted before the parser allocates ---- */
 
@@ -220,28 +218,13 @@ json_t *api_read_member(const json_t *o, const char *key)
 
 /* ---- fields without effect ---- */
 
-/* Names go into the record, which the rules for what is said do not read: what may be more than the
- * name of a field is not repeated. */
-static bool is_field_name(const char *name)
-{
-	size_t digits = 0, i = 0;
-	for (; name[i]; i++) {
-		bool digit = name[i] >= '0' && name[i] <= '9';
-		digits += digit;
-		if (!digit && !strchr("_.-", name[i]) && !(name[i] >= 'a' && name[i] <= 'z') &&
-		    !(name[i] >= 'A' && name[i] <= 'Z'))
-			return false;
-	}
-	return i > 0 && i <= NOTE_BYTES_MAX && digits <= NOTE_DIGITS_MAX;
-}
-
 int api_read_note(struct api_request *r, const char *name, struct err *e)
 {
 	size_t i;
 	json_t *noted;
 	if (json_array_size(r->without_effect) >= NOTES_MAX)
 		name = "(more)";
-	else if (!is_field_name(name))
+	else if (!text_is_name(name, strlen(name)))
 		name = "(another)";
 	json_array_foreach(r->without_effect, i, noted)
 		if (strcmp(json_string_value(noted), name) == 0)
@@ -254,7 +237,7 @@ int api_read_note(struct api_request *r, const char *name, struct err *e)
 int api_read_others(struct api_request *r, const json_t *o, const char *const *keys,
 		    const char *prefix, struct err *e)
 {
-	char name[NOTE_BYTES_MAX + 32];
+	char name[TEXT_NAME_BYTES + 32];
 	const char *key;
 	json_t *v;
 	json_object_foreach((json_t *)o, key, v) {

@@ -163,6 +163,19 @@ int text_unhex(const char *s, size_t n, void *bytes, size_t len)
 	return 0;
 }
 
+bool text_is_name(const char *s, size_t len)
+{
+	size_t digits = 0;
+	for (size_t i = 0; i < len; i++) {
+		bool digit = s[i] >= '0' && s[i] <= '9';
+		digits += digit;
+		if (!digit && !(s[i] && strchr("_.-", s[i])) && !(s[i] >= 'a' && s[i] <= 'z') &&
+		    !(s[i] >= 'A' && s[i] <= 'Z'))
+			return false;
+	}
+	return len > 0 && len <= TEXT_NAME_BYTES && digits <= 4;
+}
+
 static const char base64_standard[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

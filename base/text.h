@@ -45,6 +45,12 @@ int text_unbase64_url(struct buf *out, const char *s, size_t n) MUST_USE; /* unp
 /* Value of a hex digit of either case, or -1. */
 int text_hex_digit(int c);
 
+/* Whether s[0..len) is what programs call things: letters, '_', '.', '-', and up to four digits.
+ * Names of a client's go into records, which no rule reads: what may be more than a name is not
+ * repeated there. */
+#define TEXT_NAME_BYTES 96
+bool text_is_name(const char *s, size_t len);
+
 /* Decimal without sign, spaces or leading zero ("0" itself is fine); whole string. ERR_INPUT
  * otherwise. */
 int text_parse_u64(const char *s, size_t n, uint64_t *out) MUST_USE;

@@ -1,6 +1,8 @@
 /* One schema in read form: what of it is a constraint, in one spelling, and what is not. */
 #include "grammar/schema_parts.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 enum keyword_kind {
@@ -94,16 +96,38 @@ static const struct keyword *keyword_of(const char *name)
 	return NULL;
 }
 
-/* List a keyword as without effect, once for each place. */
-static int unused_add(struct schema *c, const json_t *node, const char *what)
+/* A word of the author's; one that may be more than a name is not repeated. */
+static void name_add(struct buf *out, const char *s, size_t len)
 {
-	struct buf text = { 0 };
+	size_t dollar = len > 0 && *s == '$';
+	if (text_is_name(s + dollar, len - dollar))
+		buf_add(out, s, len);
+	else
+		buf_add_text(out, "(another)");
+}
+
+/* List a keyword as without effect, once for each place. of: its value, or NULL. */
+static int unused_add(struct schema *c, const json_t *node, const char *what, const char *of)
+{
+	struct buf text = { 0 }, place = { 0 };
 	const json_t *one;
 	size_t i;
 	if (c->unused == NULL || json_array_size(c->unused) >= SCHEMA_NOTES_MAX)
 		return 0;
-	buf_printf(&text, "%.100s at #", what);
-	schema_place(c, node, &text);
+	name_add(&text, what, strlen(what));
+	buf_add_text(&text, of != NULL ? " " : "");
+	if (of != NULL)
+		name_add(&text, of, strlen(of));
+	buf_add_text(&text, " at #");
+	schema_place(c, node, &place);
+	for (size_t at = 0, n; at < place.len; at += n) {
+		for (n = 1; at + n < place.len && place.bytes[at + n] != '/';)
+			n++;
+		buf_add_byte(&text, '/');
+		name_add(&text, place.bytes + at + 1, n - 1);
+	}
+	text.failed |= place.failed;
+	buf_free(&place);
 	int rc = buf_done(&text, c->e);
 	bool known = rc < 0;
 	json_array_foreach(c->unused, i, one)
@@ -193,15 +217,13 @@ static int read_format(struct schema *c, const json_t *node, json_t *s)
 {
 	const json_t *format = get(node, "format");
 	const char *name = json_string_value(format);
-	char what[100];
 	if (format == NULL)
 		return 0;
 	if (name == NULL)
 		return schema_wrong(c, "format is not a string");
 	if (schema_format_known(name))
 		return put(c, s, "format", json_pack("[O]", format));
-	(void)snprintf(what, sizeof what, "format %.64s", name);
-	return unused_add(c, node, what);
+	return unused_add(c, node, "format", name);
 }
 
 /* ---- objects and arrays ---- */
@@ -222,7 +244,7 @@ static int read_object(struct schema *c, const json_t *node, json_t *s)
 	if (json_object_size(layer) > 0)
 		TRY(put(c, s, KEY_OBJECT, json_pack("[O]", layer)));
 	if (json_is_boolean(required)) /* of draft 3 */
-		return unused_add(c, node, "required");
+		return unused_add(c, node, "required", NULL);
 	if (required != NULL && !json_is_array(required))
 		return schema_wrong(c, "required is not a list");
 	json_array_foreach((json_t *)required, n, one) {
@@ -244,7 +266,7 @@ static int read_array(struct schema *c, const json_t *node, json_t *s)
 		fixed = fixed != NULL ? fixed : items;
 		items = more;
 	} else if (more != NULL) {
-		TRY(unused_add(c, node, "additionalItems"));
+		TRY(unused_add(c, node, "additionalItems", NULL));
 	}
 	TRY(fixed != NULL ? put_borrowed(c, layer, "prefixItems", fixed) : 0);
 	TRY(items != NULL ? put_borrowed(c, layer, "items", items) : 0);
@@ -330,7 +352,7 @@ int schema_read(struct schema *c, const json_t *node, const json_t **out)
 		if (key[0] == '\1' && c->node == node)
 			return schema_refuse(c, "keyword that begins with U+0001");
 		if (k == NULL)
-			TRY(unused_add(c, node, key));
+			TRY(unused_add(c, node, key, NULL));
 		else if (k->kind == PLAIN)
 			TRY(put_borrowed(c, s, key, v));
 		else if (k->kind == LISTED)

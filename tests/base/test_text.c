@@ -307,3 +307,14 @@ Test(base_text, hex_digits_have_values_in_both_cases)
 		cr_expect_eq(text_hex_digit(c), want, "%d", c);
 	}
 }
+
+Test(base_text, names_are_letters_marks_and_few_digits)
+{
+	static const char *const names[] = { "a", "max_tokens", "x-k8s.io", "seed2026" };
+	static const char *const others[] = { "", "John Smith", "a/b", "4111111111111111", "a\n", "\xC3\xA9" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		cr_expect(text_is_name(names[i], strlen(names[i])), "%s", names[i]);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		cr_expect(!text_is_name(others[i], strlen(others[i])), "%s", others[i]);
+	cr_expect(!text_is_name("a\0b", 3));
+}

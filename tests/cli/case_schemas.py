@@ -59,14 +59,22 @@ SCHEMAS = {
     "lookahead": of({"type": "string", "pattern": r"^(?!\.)[a-z.]+@[a-z.]+$"}),
     "patternProperties": names(),
     "beyond 64 bits": of({"type": "integer", "maximum": 18446744073709551615}),
-    "unknown": of({"type": "string", "maxLength": 9, "format": "password", "x-order": 1}, **{"x-k8s": True}),
+    "unknown": of(
+        {"type": "string", "maxLength": 9, "format": "password", "x-order": 1, "Mary, 555-1234": 1},
+        **{"x-k8s": True},
+    ),
     "condition": of({"enum": [1, 2]}, **{"if": {"properties": {"a": {"const": 3}}}, "then": False}),
     "10 deep": nested(10),
     "500 members": members(500),
     "5000 values": of({"enum": [f"value {i}" for i in range(5000)]}),
 }
 TWICE = {"type": "array", "contains": {}, "allOf": [{"contains": {"const": 1}}]}
-NOTED = ["format password at #/properties/a", "x-k8s at #", "x-order at #/properties/a"]
+NOTED = [
+    "(another) at #/properties/a",
+    "format password at #/properties/a",
+    "x-k8s at #",
+    "x-order at #/properties/a",
+]
 
 
 def judge(name, schema, text):
