@@ -482,7 +482,7 @@ void automaton_reset(struct automaton *a)
 		step_end(a);
 }
 
-static int open(struct automaton **out, const struct grammar *n, bool exact, struct err *e)
+static int open_as(struct automaton **out, const struct grammar *n, bool exact, struct err *e)
 {
 	struct automaton *a = calloc(1, sizeof *a);
 	*out = a;
@@ -512,12 +512,12 @@ static int open(struct automaton **out, const struct grammar *n, bool exact, str
 
 int automaton_open(struct automaton **out, const struct grammar *n, struct err *e)
 {
-	return open(out, n, false, e);
+	return open_as(out, n, false, e);
 }
 
 int automaton_open_exact(struct automaton **out, const struct grammar *n, struct err *e)
 {
-	return open(out, n, true, e);
+	return open_as(out, n, true, e);
 }
 
 void automaton_close(struct automaton *a)

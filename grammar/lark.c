@@ -731,7 +731,8 @@ static int finish(struct lark_reader *r, uint32_t *root)
 	}
 	if (start == PATTERN_NONE)
 		return err_set(r->e, ERR_INPUT, "grammar: there is no rule");
-	if (l->symbol[start].terminal)
+	const struct lark_symbol *first = lark_symbol(l, start);
+	if (first != NULL && first->terminal)
 		start = lark_token(l, start);
 	TRY(lark_visit(l, r->e));
 	if (l->ignore != PATTERN_NONE)

@@ -10,11 +10,6 @@
 
 #define CODE_POINT_LAST 0x10FFFFu
 
-int regular_memory(struct err *e)
-{
-	return err_set(e, ERR_NOMEM, "out of memory for the constraint");
-}
-
 int regular_large(struct err *e)
 {
 	return err_set(e, ERR_UNSUPPORTED,
@@ -413,10 +408,12 @@ int regular_complement(struct regular **out, const struct regular *a, struct err
 	int rc = r->range == NULL ? regular_memory(e) : 0;
 	if (rc == 0)
 		memcpy(r->range, a->range, a->ranges * sizeof *r->range);
-	for (uint32_t s = 0; rc == 0 && s < a->states; s++)
+	for (uint32_t s = 0; rc == 0 && s < a->states; s++) {
+		size_t row = (size_t)s * a->classes;
 		rc = regular_state(r, !a->accept[s], e);
-	if (rc == 0)
-		memcpy(r->next, a->next, (size_t)a->states * a->classes * sizeof *r->next);
+		if (rc == 0)
+			memcpy(r->next + row, a->next + row, a->classes * sizeof *r->next);
+	}
 	if (rc < 0) {
 		regular_close(r);
 		*out = NULL;

@@ -30,8 +30,12 @@ int regular_finish(struct regular *r, struct err *e) MUST_USE;
 int regular_blocks(const struct regular *r, uint32_t *block, uint32_t *count,
 		   struct err *e) MUST_USE;
 
-int regular_memory(struct err *e); /* ERR_NOMEM */
-int regular_large(struct err *e);  /* ERR_UNSUPPORTED */
+static inline int regular_memory(struct err *e)
+{
+	return err_set(e, ERR_NOMEM, "out of memory for the constraint");
+}
+
+int regular_large(struct err *e); /* ERR_UNSUPPORTED */
 
 /* The coarsest classes that no set tells apart. set [count]: first range in range, how many.
  * Out: r->range, r->ranges, r->classes. */

@@ -59,8 +59,15 @@ struct machine {
 	int rc; /* the first error */
 };
 
-bool regular_going(const struct machine *m); /* no error yet */
-void regular_no_memory(struct machine *m);
+/* No error yet. */
+static inline bool regular_going(const struct machine *m) { return m->rc == 0; }
+
+static inline void regular_no_memory(struct machine *m)
+{
+	if (regular_going(m))
+		m->rc = regular_memory(m->e);
+}
+
 void regular_worked(struct machine *m, uint64_t steps); /* an error where it was too much */
 /* Room for one more of size bytes at *array, count of them there. False: an error. */
 bool regular_grow(struct machine *m, void **array, uint32_t count, size_t size);

@@ -1,6 +1,7 @@
 /* Questions to a regular language, and languages of plain texts and lengths. */
 #include "grammar/regular_in.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -80,6 +81,7 @@ static uint32_t none_state(const struct regular *r)
 uint64_t regular_count(const struct regular *r, uint64_t most)
 {
 	uint32_t none = none_state(r), live = r->states - (none != REGULAR_NONE), sorted = 0;
+	check(r->states > 0); /* the start */
 	uint32_t *waits = calloc(r->states, sizeof *waits),
 		 *order = calloc(r->states, sizeof *order);
 	uint64_t *size = calloc(r->classes, sizeof *size),

@@ -16,14 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool regular_going(const struct machine *m) { return m->rc == 0; }
-
-void regular_no_memory(struct machine *m)
-{
-	if (regular_going(m))
-		m->rc = regular_memory(m->e);
-}
-
 void regular_worked(struct machine *m, uint64_t steps)
 {
 	m->p->work += steps;
@@ -389,6 +381,7 @@ static int tree_determine(struct machine *m, uint32_t root, bool search, struct 
 	machine_close(m);
 	free(f.set);
 	free(f.behind);
+	check(!regular_going(m) || *out != NULL);
 	return m->rc;
 }
 

@@ -68,11 +68,6 @@ json_t *schema_own(struct schema *c, json_t *made)
 	return made;
 }
 
-int schema_no_memory(struct schema *c)
-{
-	return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
-}
-
 /* ---- references ---- */
 
 /* The rule of a schema that is referred to, or of its opposite. */

@@ -49,7 +49,7 @@ static int expressions_join(struct schema *c, const json_t *list, bool search, b
 			    struct regular **all)
 {
 	const json_t *one;
-	struct regular *r, *out;
+	struct regular *r = NULL, *out = NULL;
 	size_t i;
 	json_array_foreach((json_t *)list, i, one) {
 		const char *regex = json_string_value(one);
@@ -66,7 +66,7 @@ static int expressions_join(struct schema *c, const json_t *list, bool search, b
 
 static int texts_join(struct schema *c, const json_t *list, bool not_these, struct regular **all)
 {
-	struct regular *r;
+	struct regular *r = NULL;
 	if (list == NULL)
 		return 0;
 	TRY(regular_texts(&r, list, c->e));
@@ -77,7 +77,7 @@ static int texts_join(struct schema *c, const json_t *list, bool not_these, stru
 static int keywords_language(struct schema *c, const json_t *s, struct regular **all)
 {
 	uint64_t min = 0, max = UINT64_MAX;
-	struct regular *r;
+	struct regular *r = NULL;
 	const json_t *one = get(s, "const");
 	json_t *own = one != NULL ? schema_own(c, json_pack("[O]", one)) : NULL;
 	TRY(schema_count(c, s, "minLength", &min));
@@ -107,7 +107,7 @@ static int keywords_language(struct schema *c, const json_t *s, struct regular *
 static int list_language(struct schema *c, const json_t *list, bool all_of, struct regular **out)
 {
 	const json_t *one;
-	struct regular *r;
+	struct regular *r = NULL;
 	size_t i;
 	int rc = 0;
 	*out = NULL;
@@ -135,14 +135,14 @@ static int not_language(struct schema *c, const json_t *node, struct regular **o
 /* *all becomes what it and the node (NULL: any) both have. */
 static int also(struct schema *c, struct regular **all, const json_t *node)
 {
-	struct regular *r;
+	struct regular *r = NULL;
 	TRY(node != NULL ? schema_language(c, node, &r) : 0);
 	return node != NULL ? join(c, all, r, true) : 0;
 }
 
 static int condition_language(struct schema *c, const json_t *s, struct regular **out)
 {
-	struct regular *with, *without = NULL;
+	struct regular *with = NULL, *without = NULL;
 	TRY(schema_language(c, get(s, "if"), &with));
 	int rc = also(c, &with, get(s, "then"));
 	if (rc == 0)
@@ -160,7 +160,7 @@ static int branches_language(struct schema *c, const json_t *s, struct regular *
 {
 	static const char *const lists[] = { "allOf", "anyOf", "oneOf" };
 	const json_t *list = NULL;
-	struct regular *r;
+	struct regular *r = NULL;
 	if (get(s, "$ref") != NULL) {
 		TRY(schema_language(c, get(s, "$ref"), &r));
 		TRY(join(c, all, r, true));
@@ -186,7 +186,7 @@ static int branches_language(struct schema *c, const json_t *s, struct regular *
 
 int schema_language_read(struct schema *c, const json_t *s, struct regular **out)
 {
-	struct regular *all;
+	struct regular *all = NULL;
 	*out = NULL;
 	TRY(regular_length(&all, 0, UINT64_MAX, c->e));
 	int rc = keywords_language(c, s, &all);
@@ -232,7 +232,7 @@ int schema_language_write(struct schema *c, struct regular *r, struct buf *out)
 
 int schema_language_bytes(struct schema *c, const json_t *s, size_t *bytes)
 {
-	struct regular *r;
+	struct regular *r = NULL;
 	struct buf rules = { 0 };
 	if (s == NULL)
 		return schema_no_memory(c);
@@ -269,7 +269,7 @@ int schema_language_kept(struct schema *c, const char *regex, bool search, struc
 
 int schema_matches(struct schema *c, const char *pattern, const char *text, size_t len)
 {
-	struct regular *r;
+	struct regular *r = NULL;
 	TRY(schema_language_kept(c, pattern, true, &r));
 	return regular_holds(r, text, len);
 }
@@ -278,7 +278,7 @@ int schema_text_allows(struct schema *c, const json_t *s, const char *text, size
 {
 	static const char *const keys[] = { "pattern", KEY_UNMATCHED, "format" };
 	const json_t *one;
-	struct regular *r;
+	struct regular *r = NULL;
 	size_t i;
 	for (int k = 0; k < 3; k++) {
 		json_array_foreach(get(s, keys[k]), i, one) {

@@ -9,6 +9,8 @@
  * the first and the last W of a cell passes for all between. Others: one by one, near nought. */
 #include "grammar/schema_decimal.h"
 
+#include "base/check.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -394,8 +396,9 @@ static uint64_t cell_end(const struct cells *c, uint64_t a, uint64_t most)
 		 end = ((uint64_t)1 << quotient) * unit / ten - 1;
 	end = end < whole ? end : whole;
 	/* the error of the divisor grows with W: the shorter the cells, the less is left out */
-	uint64_t part = ((uint64_t)1 << (bits - 1)) / (c->places > 2 ? 2 : 4),
-		 last = (a / part + 1) * part - 1;
+	uint64_t part = ((uint64_t)1 << (bits - 1)) / (c->places > 2 ? 2 : 4);
+	check(part > 0); /* a is at least SINGLES */
+	uint64_t last = (a / part + 1) * part - 1;
 	end = last < end ? last : end;
 	end = end < most ? end : most;
 	return end > a ? end : a;

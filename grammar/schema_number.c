@@ -43,7 +43,7 @@ static double inwards(double d, bool up)
 
 bool schema_decimal_of(const json_t *v, bool up, struct decimal *out)
 {
-	char text[64], digits[32];
+	char text[64], digits[32] = { 0 };
 	double d = fabs(json_number_value(v));
 	*out = (struct decimal){ .present = true, .negative = json_number_value(v) < 0 };
 	if (json_is_integer(v)) {

@@ -8,6 +8,7 @@
 #include "grammar/regular.h"
 #include "grammar/schema_parts.h"
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -116,7 +117,7 @@ static json_t *names_set(struct schema *c, const json_t *list)
 /* The few names that there may be, where propertyNames says so; *out NULL: others. */
 static int names_listed(struct schema *c, const struct object *o, json_t **out)
 {
-	struct regular *r;
+	struct regular *r = NULL;
 	*out = NULL;
 	if (o->keys == NULL)
 		return 0;
@@ -184,6 +185,15 @@ struct classes {
 	size_t patterns;
 };
 
+/* The number of a pattern; k->patterns: it was not read. */
+static size_t pattern_find(const struct classes *k, const char *pattern)
+{
+	size_t n = 0;
+	while (n < k->patterns && strcmp(k->pattern[n], pattern) != 0)
+		n++;
+	return n;
+}
+
 static int patterns_read(struct schema *c, const json_t *s, struct classes *k)
 {
 	const json_t *layer;
@@ -192,9 +202,7 @@ static int patterns_read(struct schema *c, const json_t *s, struct classes *k)
 	size_t i;
 	json_array_foreach(get(s, KEY_OBJECT), i, layer) {
 		json_object_foreach((json_t *)get(layer, "patternProperties"), pattern, v) {
-			size_t n = 0;
-			while (n < k->patterns && strcmp(k->pattern[n], pattern) != 0)
-				n++;
+			size_t n = pattern_find(k, pattern);
 			if (n == CLASSES_MAX)
 				return schema_refuse(
 					c, "patternProperties with more than 64 patterns");
@@ -208,7 +216,7 @@ static int patterns_read(struct schema *c, const json_t *s, struct classes *k)
 /* Split each class by whether its names match pattern n. */
 static int classes_split(struct schema *c, struct classes *k, size_t n)
 {
-	struct regular *r, *both, *rest;
+	struct regular *r = NULL, *both = NULL, *rest = NULL;
 	size_t count = k->count;
 	TRY(schema_language_kept(c, k->pattern[n], true, &r));
 	int rc = 0;
@@ -222,6 +230,7 @@ static int classes_split(struct schema *c, struct classes *k, size_t n)
 			rc = schema_refuse(c, "patternProperties that overlap in so many ways");
 		if (rc < 0) {
 			regular_close(both);
+			regular_close(rest);
 			break;
 		}
 		regular_close(one->names);
@@ -242,7 +251,7 @@ static int classes_split(struct schema *c, struct classes *k, size_t n)
 /* All names that are not among the members, then by pattern. */
 static int classes_read(struct schema *c, const struct object *o, struct classes *k)
 {
-	struct regular *all, *named;
+	struct regular *all = NULL, *named = NULL;
 	TRY(o->keys != NULL ? schema_language(c, o->keys, &all)
 			    : regular_length(&all, 0, UINT64_MAX, c->e));
 	k->at[k->count++] = (struct class){ all, 0 };
@@ -269,9 +278,8 @@ static const json_t *class_value(struct schema *c, const struct object *o, const
 	json_array_foreach(get(o->s, KEY_OBJECT), i, layer) {
 		bool any = false;
 		json_object_foreach((json_t *)get(layer, "patternProperties"), pattern, v) {
-			size_t n = 0;
-			while (strcmp(k->pattern[n], pattern) != 0)
-				n++;
+			size_t n = pattern_find(k, pattern);
+			check(n < k->patterns);
 			if ((of->matches >> n & 1) == 0)
 				continue;
 			all = schema_own(c, schema_both(all, v));
@@ -359,6 +367,7 @@ static int extra_rule(struct schema *c, struct object *o)
 static int member_rule(struct schema *c, const struct member *m, struct buf *out)
 {
 	struct buf body = { 0 }, key = { 0 };
+	check(m->name != NULL);
 	text_json_string(&key, m->name, strlen(m->name));
 	buf_add_text(&key, ":");
 	schema_literal(&body, key.bytes != NULL ? key.bytes : "", key.len);

@@ -78,7 +78,11 @@ struct schema {
 
 int schema_refuse(struct schema *c, const char *what); /* ERR_UNSUPPORTED with the place */
 int schema_wrong(struct schema *c, const char *what);  /* ERR_INPUT with the place */
-int schema_no_memory(struct schema *c);
+static inline int schema_no_memory(struct schema *c)
+{
+	return err_set(c->e, ERR_NOMEM, "out of memory for the schema");
+}
+
 /* Keep a new reference until the end; NULL stays NULL. */
 json_t *schema_own(struct schema *c, json_t *made);
 

@@ -74,11 +74,12 @@ static bool known_grow(struct schema *c)
 /* The rule of this text; *rule is a new one, which is to be written, if it is none. */
 static bool known_rule(struct schema *c, const struct buf *body, uint32_t *rule)
 {
-	uint32_t h = text_hash(body->bytes != NULL ? body->bytes : "", body->len), i = h;
+	const char *text = body->bytes != NULL ? body->bytes : "";
+	uint32_t h = text_hash(text, body->len), i = h;
 	for (; c->known_slots > 0 && c->known[i & (c->known_slots - 1)].hash != 0; i++) {
 		const struct schema_known *k = &c->known[i & (c->known_slots - 1)];
 		if (k->hash == h && k->len == body->len &&
-		    memcmp(c->out->bytes + k->at, body->bytes, body->len) == 0) {
+		    memcmp(c->out->bytes + k->at, text, body->len) == 0) {
 			*rule = k->rule;
 			return true;
 		}

@@ -350,6 +350,8 @@ refused[] = {
 	{ GRAMMAR_SCHEMA, "{\"oneOf\":[{\"patternProperties\":{\"a\":{}},"
 	  "\"type\":\"object\"},{\"type\":\"object\","
 	  "\"patternProperties\":{\"b\":{}}}]}", ERR_UNSUPPORTED, "patternProperties" },
+	{ GRAMMAR_SCHEMA, "{\"type\":\"object\",\"patternProperties\":{\"a\":{},\"b\":{},\"c\":{},"
+	  "\"d\":{},\"e\":{},\"f\":{},\"g\":{}}}", ERR_UNSUPPORTED, "overlap" },
 	{ GRAMMAR_SCHEMA, "{\"\\u0001excluded\":[1]}", ERR_UNSUPPORTED, "U+0001" },
 	{ GRAMMAR_SCHEMA, "{\"properties\":{\"a\":{\"not\":{}}},\"required\":[\"a\"]}", ERR_INPUT,
 	  "nothing can satisfy" },
