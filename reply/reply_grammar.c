@@ -227,8 +227,8 @@ static size_t terminators(enum reply_syntax s, const char **out)
 
 /* What a string's schema may say beside its type where its text stands without quotation marks.
  * Finds the first other, also where references and choices lead; values: enum and const too. */
-static const json_t *string_limit(const json_t *schema, const json_t *root, bool values, int depth,
-				  const char **what)
+static const json_t *limit_within(const json_t *schema, const json_t *root, bool values, int depth,
+				  unsigned *left, const char **what)
 {
 	static const char *const notes[] = { "type",     "title",       "description", "default",
 					     "examples", "nullable",    "deprecated",  "$comment",
@@ -238,10 +238,11 @@ static const json_t *string_limit(const json_t *schema, const json_t *root, bool
 	const char *key, *ref = json_string_value(json_object_get(schema, "$ref"));
 	const json_t *v, *one = ref ? reply_referred(root, ref) : NULL;
 	size_t i;
-	*what = ref && one == NULL ? "$ref" : NULL;
+	*what = ref && one == NULL ? "$ref" : depth == 0 || *left == 0 ? "so many choices" : NULL;
 	if (*what)
 		return schema;
-	if (one && depth > 0 && string_limit(one, root, true, depth - 1, what))
+	--*left;
+	if (one && limit_within(one, root, true, depth - 1, left, what))
 		return one;
 	json_object_foreach((json_t *)schema, key, v) {
 		if (!ONE_OF(key, notes) && (values || !ONE_OF(key, lists))) {
@@ -249,11 +250,19 @@ static const json_t *string_limit(const json_t *schema, const json_t *root, bool
 			return schema;
 		}
 		json_array_foreach((json_t *)v, i, one)
-			if (json_is_object(one) && depth > 0 &&
-			    string_limit(one, root, true, depth - 1, what))
+			if (json_is_object(one) &&
+			    limit_within(one, root, true, depth - 1, left, what))
 				return one;
 	}
 	return NULL;
+}
+
+/* As far as 1000 schemas, 16 deep; what is beyond counts as a limit. */
+static const json_t *string_limit(const json_t *schema, const json_t *root, bool values,
+				  const char **what)
+{
+	unsigned left = 1000;
+	return limit_within(schema, root, values, 16, &left, what);
 }
 
 static int add_dump(const char *text, size_t len, void *out)
@@ -323,11 +332,11 @@ static int add_text_value(const struct reply_frame *f, const json_t *schema, con
 	const uint8_t plain = KIND_STRING | KIND_INTEGER | KIND_NUMBER | KIND_BOOLEAN | KIND_NULL;
 	const char *end[8], *what = NULL;
 	const json_t *list = json_object_get(schema, "enum");
-	bool limited = string_limit(schema, root, true, 16, &what) != NULL;
+	bool limited = string_limit(schema, root, true, &what) != NULL;
 	if (limited && !(kinds & ~(KIND_STRING | KIND_NULL)))
 		return add_limited_text(f, schema, root, kinds & KIND_NULL, rule, out, e);
 	if (json_is_array(list))
-		string_limit(schema, root, false, 16, &what);
+		string_limit(schema, root, false, &what);
 	if (what || (kinds & ~plain))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: %.60s in a parameter that %s writes "

@@ -373,6 +373,9 @@ Test(reply_grammar, one_tool_can_be_named)
 	acceptor_close(&a);
 }
 
+#define BACK "{'$ref':'#/properties/a'}"
+#define FIVE BACK "," BACK "," BACK "," BACK "," BACK
+
 Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 {
 	static const struct {
@@ -402,6 +405,10 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		  "'integer'],'pattern':'^a'}}}}}]", NULL, ERR_UNSUPPORTED, "pattern" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':'string',"
 		  "'enum':['</parameter>']}}}}}]", NULL, ERR_INPUT, "nothing" },
+		/* so many ways back that looking at all takes hours */
+		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a':{'type':['string',"
+		  "'integer'],'anyOf':[" FIVE "," FIVE "," FIVE "," FIVE "]}}}}}]", NULL, ERR_UNSUPPORTED,
+		  "so many choices" },
 		{ REPLY_SYNTAX_XML, "[{'function':{'name':'f','parameters':{'properties':{'a>b':{}}}}}]", NULL, ERR_INPUT,
 		  "a>b" },
 		{ REPLY_SYNTAX_LFM2, "[{'function':{'name':'f','parameters':{'properties':{'a b':{}}}}}]", NULL, ERR_INPUT,
