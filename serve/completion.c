@@ -198,7 +198,7 @@ static void name_call(const struct serve_chat *c, struct serve_completion *ch, c
 static int clear_name(struct serve_chat *c, struct serve_completion *ch, struct filter_stream *f,
 		      const struct reply_event *v, struct err *e)
 {
-	struct cleared first, rest;
+	struct cleared first = { 0 }, rest = { 0 };
 	struct buf kept = { 0 }, whole = { 0 };
 	int end = filter_stream_push(f, v->text, v->len, &first, e);
 	if (end == FILTER_OPEN) {

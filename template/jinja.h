@@ -16,6 +16,7 @@
 #include "base/limits.h"
 
 #define JINJA_NODES_MAX 100000u     /* of one template */
+#define JINJA_ARGUMENTS_MAX 1024u   /* of one call: each name is held against the others */
 #define JINJA_STEPS_MAX 10000000u   /* of one rendering */
 #define JINJA_STRING_BYTES MIB(16)  /* one string, and the output */
 #define JINJA_MEMORY_BYTES MIB(256) /* all values of one rendering */

@@ -24,7 +24,7 @@ static int as_float(struct jinja *j, const struct jinja_value *v, double *out)
 static int filter_int(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
 	int64_t base = 10;
-	double d;
+	double d = 0;
 	bool data = jinja_has_data(&a->in), based = !a->slot[1] || jinja_is_integer(a->slot[1]);
 	if (a->slot[1] && based)
 		TRY(jinja_arg_int(j, a, 1, 10, &base));
@@ -49,7 +49,7 @@ static int filter_int(struct jinja *j, const struct jinja_arguments *a, struct j
 
 static int filter_float(struct jinja *j, const struct jinja_arguments *a, struct jinja_value *out)
 {
-	double d;
+	double d = 0;
 	int read = as_float(j, &a->in, &d);
 	TRY(read);
 	if (read)
@@ -151,7 +151,7 @@ static int filter_filesizeformat(struct jinja *j, const struct jinja_arguments *
 {
 	static const char prefixes[] = "kMGTPEZY";
 	bool binary = jinja_arg_flag(a, 0, false);
-	double base = binary ? 1024 : 1000, bytes, unit = base;
+	double base = binary ? 1024 : 1000, bytes = 0;
 	char text[400];
 	int read = as_float(j, &a->in, &bytes);
 	TRY(read);
@@ -165,7 +165,8 @@ static int filter_filesizeformat(struct jinja *j, const struct jinja_arguments *
 		snprintf(text, sizeof text, "%.0f Bytes", trunc(bytes) + 0.0);
 	} else {
 		int i = 0;
-		for (unit = base * base; i < 7 && !(bytes < unit); i++)
+		double unit = base * base;
+		for (; i < 7 && !(bytes < unit); i++)
 			unit = pow(base, i + 3);
 		double shown = base * bytes / unit;
 		int n = isnan(shown) ? snprintf(text, sizeof text, "nan")

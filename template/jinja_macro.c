@@ -1,6 +1,8 @@
 /* Macros, call blocks, and the `loop` of a for. */
 #include "template/jinja.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
 /* ---- macros ---- */
@@ -29,6 +31,7 @@ static int take_named(struct jinja *j, struct named *n, const char *name, struct
 	if (found != 1)
 		return found;
 	size_t i = 0;
+	check(n->rest.key != NULL); /* it was found */
 	while (!jinja_is_string(&n->rest.key[i], name))
 		i++;
 	for (; i + 1 < n->rest.count; i++) {
@@ -50,11 +53,13 @@ static int bind_rest(struct jinja *j, const struct jinja_macro *m, size_t parame
 		TRY(found);
 		slot[s->caller] = found && v.kind != J_NONE ? v : jinja_undefined("caller");
 	}
-	if (named->rest.count && !(m->node->flags & JINJA_KWARGS))
+	if (named->rest.count && !(m->node->flags & JINJA_KWARGS)) {
+		check(named->rest.key != NULL);
+		const struct jinja_text *first = named->rest.key[0].text;
 		return jinja_fail(j, "macro %.40s takes no argument by the name %.*s",
 				  m->name ? m->name : "caller",
-				  (int)(named->rest.key[0].text->len % 60),
-				  named->rest.key[0].text->bytes);
+				  (int)(first->len < 60 ? first->len : 60), first->bytes);
+	}
 	if (m->node->flags & JINJA_KWARGS) {
 		TRY(jinja_dict_new(j, J_DICT, &v));
 		*v.dict = named->rest;

@@ -185,7 +185,7 @@ static int divide_limbs(struct jinja *j, const struct magnitude *a, const struct
 			borrow >>= 32;
 			carry >>= 32;
 		}
-		for (carry = 0; borrow < 0; borrow += (int64_t)carry) { /* one too many: add back */
+		for (; borrow < 0; borrow += (int64_t)carry) { /* one too many: add back */
 			guess--;
 			carry = 0;
 			for (size_t i = 0; i <= n; i++) {

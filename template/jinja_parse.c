@@ -2,6 +2,8 @@
  * not, comparison, + -, ~, * / // %, **, unary, then postfix, filters and tests. */
 #include "template/jinja.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -243,6 +245,7 @@ static int parse_call_arguments(struct jinja_parser *p, struct jinja_node **out)
 {
 	struct jinja_node **last = out;
 	struct call_arguments seen = { 0 };
+	unsigned count = 0;
 	TRY(jinja_expect_op(p, OP_LPAREN, "\"(\""));
 	while (!jinja_at_op(p, OP_RPAREN)) {
 		if (*out)
@@ -250,6 +253,10 @@ static int parse_call_arguments(struct jinja_parser *p, struct jinja_node **out)
 		if (jinja_at_op(p, OP_RPAREN))
 			break;
 		TRY(parse_argument(p, &seen, last));
+		check(*last != NULL);
+		if (++count > JINJA_ARGUMENTS_MAX)
+			return jinja_fail(p->j, "a call has more than %u arguments",
+					  JINJA_ARGUMENTS_MAX);
 		for (const struct jinja_node *n = *out; n != *last; n = n->next)
 			if (n->kind == N_KEYWORD && (*last)->kind == N_KEYWORD &&
 			    strcmp(n->name, (*last)->name) == 0)

@@ -63,8 +63,9 @@ static int enter(struct jinja *j, const struct jinja_node *n)
 
 static struct jinja_value *slot_of(struct jinja_frame *f, struct jinja_place place)
 {
-	for (unsigned hops = place.hops; hops; hops--)
+	for (unsigned hops = place.hops; f && hops; hops--)
 		f = f->outer;
+	check(f != NULL); /* names were bound to frames that there are */
 	return &f->slot[place.slot];
 }
 
@@ -577,8 +578,10 @@ static int run_scoped_block(struct jinja *j, const struct jinja_node *n, struct 
 	TRY(jinja_run_block(j, n, out));
 	for (struct jinja_frame *f = j->frame; f; f = f->outer)
 		for (unsigned i = 0; i < f->scope->count; i++)
-			if (is_lent(j, f, i))
+			if (is_lent(j, f, i)) {
+				check(at < before.count);
 				f->scope->at[i].name->value = before.at[at++];
+			}
 	return 0;
 }
 

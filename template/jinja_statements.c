@@ -1,6 +1,8 @@
 /* Statements: what stands between {% and %}. */
 #include "template/jinja.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
 static int parse_body(struct jinja_parser *p, const char *const *ends, struct jinja_node **out);
@@ -120,13 +122,18 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 {
 	struct jinja_node **last = out;
 	bool soft = p->soft, defaults = false;
+	unsigned count = 0;
 	TRY(jinja_expect_op(p, OP_LPAREN, "\"(\""));
 	p->soft = false;
-	for (; !jinja_at_op(p, OP_RPAREN); last = &(*last)->next) {
-		struct jinja_node *n;
+	while (!jinja_at_op(p, OP_RPAREN)) {
+		struct jinja_node *n = NULL;
 		if (*out)
 			TRY(jinja_expect_op(p, OP_COMMA, "\",\" or \")\""));
 		TRY(jinja_name_node(p, N_PARAMETER, &n));
+		check(n != NULL);
+		if (++count > JINJA_ARGUMENTS_MAX)
+			return jinja_fail(p->j, "a macro has more than %u parameters",
+					  JINJA_ARGUMENTS_MAX);
 		for (const struct jinja_node *m = *out; m; m = m->next)
 			if (m->symbol == n->symbol)
 				return jinja_fail(p->j, "duplicate argument '%.40s'", n->name);
@@ -138,6 +145,7 @@ static int parse_parameters(struct jinja_parser *p, struct jinja_node **out)
 		}
 		TRY(jinja_node_done(p, n));
 		*last = n;
+		last = &n->next;
 	}
 	p->soft = soft;
 	p->at++;

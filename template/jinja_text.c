@@ -3,6 +3,7 @@
  * bytes. */
 #include "template/jinja.h"
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/unicode.h"
 
@@ -37,6 +38,7 @@ int jinja_literal(struct jinja *j, const char *text, struct jinja_value *out)
 
 int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
 {
+	check(v->kind == J_STR);
 	struct jinja_text text = *v->text;
 	if (text.markup == markup)
 		return 0;
@@ -143,7 +145,7 @@ int jinja_out_done(struct jinja *j, int rc, struct jinja_out *o, struct jinja_va
 int jinja_add_texts(struct jinja *j, const struct jinja_text *a, const struct jinja_text *b,
 		    struct jinja_value *out)
 {
-	struct jinja_value left, right;
+	struct jinja_value left = { 0 }, right = { 0 };
 	if (!a->markup && !b->markup)
 		return jinja_concat(j, a, b, out);
 	TRY(jinja_escape(j, a, &left));

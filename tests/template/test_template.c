@@ -196,12 +196,23 @@ static void check_limit(const char *template, const char *says)
 Test(template, hostile_templates_end_with_a_sentence)
 {
 	struct buf deep = { 0 }, nest = { 0 }, sum = { 0 }, many = { 0 }, pipes = { 0 };
+	struct buf call = { 0 }, macro = { 0 };
 	for (int i = 0; i < 5000; i++) {
 		buf_add_text(&deep, i ? "(" : "{{ (");
 		buf_add_text(&nest, "{% if t %}");
 		buf_add_text(&sum, i ? "+1" : "{{ 1");
 		buf_add_text(&pipes, i ? "|trim" : "{{ s");
 	}
+	for (int i = 0; i < 1025; i++) {
+		buf_printf(&call, i ? ",a%d=1" : "{{ dict(a%d=1", i);
+		buf_printf(&macro, i ? ",a%d" : "{%% macro f(a%d", i);
+	}
+	buf_add_text(&call, ") }}");
+	buf_add_text(&macro, ") %}{% endmacro %}");
+	check_limit(call.bytes, "a call has more than 1024 arguments");
+	check_limit(macro.bytes, "a macro has more than 1024 parameters");
+	buf_free(&call);
+	buf_free(&macro);
 	buf_add_text(&sum, " }}");
 	buf_add_text(&pipes, " }}");
 	for (int i = 0; i < 60000; i++)
