@@ -35,6 +35,7 @@
 #define LIMIT_CONSTRAINT_NODES (1u << 19)   /* parts of a constraint while it is compiled: 30 MB */
 #define LIMIT_CONSTRAINT_STATES (1u << 16)   /* of a regular language: more than counts go to */
 #define LIMIT_CONSTRAINT_CELLS (1u << 22)    /* states times classes of characters: 16 MB */
+#define LIMIT_CONSTRAINT_COMPILE (1u << 27)  /* steps for the languages of one: 2 s */
 #define LIMIT_CONSTRAINT_DEPTH 400u         /* rules within rules while an answer is matched */
 #define LIMIT_CONSTRAINT_ITEMS 4096u        /* ways of reading an answer that are kept at once */
 #define LIMIT_CONSTRAINT_WORK (1u << 25)    /* steps for one mask: half a second */

@@ -32,7 +32,7 @@ static int compile_schema(struct pattern *p, const char *text, size_t len, json_
 	json_t *schema;
 	struct buf rules = { 0 };
 	TRY(json_text(&schema, text, len, e));
-	int rc = schema_grammar(schema, "root", &rules, unused, e);
+	int rc = schema_grammar(schema, "root", &rules, unused, &p->work, e);
 	json_decref(schema);
 	if (rc == 0)
 		rc = compile_grammar(p, &rules, root, e);

@@ -94,13 +94,15 @@ void automaton_meets(struct automaton *a, uint32_t at, uint64_t set[4]);
  * digits and '-'. Every text of the grammar is valid; not every valid text is of the grammar
  * (properties come in the order of the schema, white space is at most one space after ':' and
  * ','). ERR_UNSUPPORTED names the keyword and its place; ERR_INPUT: not a schema, or nothing can
- * satisfy it. unused: a list to which keywords without effect are added, or NULL. */
+ * satisfy it. unused: a list to which keywords without effect are added, or NULL. work: steps on
+ * the languages of strings, added to; ERR_UNSUPPORTED over LIMIT_CONSTRAINT_COMPILE: schemas of one
+ * constraint share it. */
 int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, json_t *unused,
-		   struct err *e) MUST_USE;
+		   uint64_t *work, struct err *e) MUST_USE;
 /* The same of the strings that are valid, as they are, without quotation marks: but for those in
  * which the regular expression `avoid` matches somewhere. */
 int schema_grammar_text(const json_t *schema, const char *prefix, const char *avoid,
-			struct buf *rules, json_t *unused, struct err *e) MUST_USE;
+			struct buf *rules, json_t *unused, uint64_t *work, struct err *e) MUST_USE;
 /* The same for any JSON object. */
 int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e) MUST_USE;
 

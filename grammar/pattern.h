@@ -55,7 +55,7 @@ struct pattern {
 	struct pattern_rule *rule;
 	uint32_t *slot; /* of rule names: index + 1, or 0 */
 	uint32_t nodes, node_room, ranges, range_room, rules, rule_room, slots;
-	uint64_t work; /* of regular.h on it so far, at most LIMIT_CONSTRAINT_WORK */
+	uint64_t work; /* of regular.h on it so far, at most LIMIT_CONSTRAINT_COMPILE */
 	bool lazy;     /* a lazy quantifier was read (regex.c); for who cares to set it back */
 	int failed;    /* ERR_NOMEM, or ERR_INPUT: over LIMIT_CONSTRAINT_NODES */
 };

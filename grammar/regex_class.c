@@ -247,8 +247,8 @@ static uint32_t set_close(struct regex_reader *r, uint32_t from, bool negated)
 	if (r->rc != 0)
 		return 0;
 	if ((r->flags & REGEX_CASE) != 0) {
-		r->work += regex_fold_cost(r->p, from, wide);
-		if (r->work > LIMIT_CONSTRAINT_WORK)
+		r->p->work += regex_fold_cost(r->p, from, wide);
+		if (r->p->work > LIMIT_CONSTRAINT_COMPILE)
 			return regex_refuse(r, "that many characters in two cases");
 		regex_fold(r->p, from, wide);
 	}

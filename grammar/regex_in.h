@@ -26,7 +26,6 @@ struct regex_reader {
 		uint32_t ranges;
 	} known[REGEX_KNOWN]; /* sets that were looked up */
 	uint32_t knowns;
-	uint64_t work;
 };
 
 uint32_t regex_refuse(struct regex_reader *r, const char *what);

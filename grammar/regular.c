@@ -13,9 +13,15 @@
 int regular_large(struct err *e)
 {
 	return err_set(e, ERR_UNSUPPORTED,
-		       "a regular expression that needs more than %u states or %u steps "
-		       "is not available",
-		       LIMIT_CONSTRAINT_STATES, LIMIT_CONSTRAINT_WORK);
+		       "regular expressions that need more than %u states, or %u steps in one "
+		       "constraint, are not available",
+		       LIMIT_CONSTRAINT_STATES, LIMIT_CONSTRAINT_COMPILE);
+}
+
+int regular_charge(const struct regular *r, uint64_t steps, struct err *e)
+{
+	*r->work += steps;
+	return *r->work > LIMIT_CONSTRAINT_COMPILE ? regular_large(e) : 0;
 }
 
 void regular_close(struct regular *r)
@@ -164,6 +170,7 @@ int regular_alphabet(struct regular *r, const struct pattern_range *range,
 	uint64_t work = 0;
 	uint32_t classes = 1, room = 1;
 	TRY(ranges_cut(r, range, set, count, e));
+	TRY(regular_charge(r, r->ranges, e));
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t k = set[i].first; k < set[i].first + set[i].count; k++) {
 			uint32_t at = range_at(r, range[k].lo);
@@ -173,6 +180,7 @@ int regular_alphabet(struct regular *r, const struct pattern_range *range,
 		if (work > LIMIT_CONSTRAINT_WORK)
 			return regular_large(e);
 	}
+	TRY(regular_charge(r, work, e));
 	room = (uint32_t)work + r->ranges + 1;
 	/* split [c]: of the class c, what is in the set at work; seen [c]: which set that was */
 	uint32_t *split = calloc(room, sizeof *split), *seen = calloc(room, sizeof *seen);
@@ -277,6 +285,9 @@ int regular_finish(struct regular *r, struct err *e)
 {
 	uint32_t none = r->states, blocks = 0;
 	TRY(regular_state(r, false, e));
+	/* the table is read and sorted; columns are compared with each other */
+	TRY(regular_charge(r, 3 * (uint64_t)r->states * r->classes, e));
+	TRY(regular_charge(r, (uint64_t)r->classes * r->classes / 8, e));
 	for (size_t i = 0; i < (size_t)r->states * r->classes; i++)
 		r->next[i] = r->next[i] == REGULAR_NONE ? none : r->next[i];
 	uint32_t *block = calloc(r->states, sizeof *block), *as = calloc(r->states, sizeof *as),
@@ -307,6 +318,7 @@ static int classes_cross(struct regular *r, const struct regular *a, const struc
 			 uint32_t **of_a, uint32_t **of_b, struct err *e)
 {
 	size_t pairs = (size_t)a->classes * b->classes;
+	TRY(regular_charge(r, pairs / 8 + a->ranges + b->ranges, e));
 	uint32_t i = 0, k = 0, *number = calloc(pairs + 1, sizeof *number);
 	r->range = calloc((size_t)a->ranges + b->ranges + 1, sizeof *r->range);
 	*of_a = calloc((size_t)a->ranges + b->ranges + 1, sizeof **of_a);
@@ -342,7 +354,10 @@ static int product(struct regular *r, enum operation op, const struct regular *a
 	int rc = network_sets_number(&met, &at, 1, 0) == 0 ? 0 : regular_memory(e);
 	for (uint32_t s = 0; rc == 0 && s < met.count; s++) {
 		at = met.pair[s];
-		rc = regular_state(r, combine(op, a->accept[at.state], b->accept[at.stack]), e);
+		rc = regular_charge(r, 2 * (uint64_t)r->classes, e);
+		if (rc == 0)
+			rc = regular_state(r, combine(op, a->accept[at.state], b->accept[at.stack]),
+					   e);
 		for (uint32_t c = 0; rc == 0 && c < r->classes; c++) {
 			struct network_pair to = {
 				a->next[(size_t)at.state * a->classes + of_a[c]],
@@ -367,6 +382,7 @@ static int operate(struct regular **out, enum operation op, const struct regular
 	*out = NULL;
 	if (r == NULL)
 		return regular_memory(e);
+	r->work = a->work;
 	int rc = classes_cross(r, a, b, &of_a, &of_b, e);
 	if (rc == 0)
 		rc = product(r, op, a, b, of_a, of_b, e);
@@ -403,9 +419,11 @@ int regular_complement(struct regular **out, const struct regular *a, struct err
 	*out = r;
 	if (r == NULL)
 		return regular_memory(e);
-	*r = (struct regular){ .ranges = a->ranges, .classes = a->classes };
+	*r = (struct regular){ .ranges = a->ranges, .classes = a->classes, .work = a->work };
 	r->range = calloc(a->ranges, sizeof *r->range);
 	int rc = r->range == NULL ? regular_memory(e) : 0;
+	if (rc == 0)
+		rc = regular_charge(a, (uint64_t)a->states * a->classes, e);
 	if (rc == 0)
 		memcpy(r->range, a->range, a->ranges * sizeof *r->range);
 	for (uint32_t s = 0; rc == 0 && s < a->states; s++) {

@@ -3,8 +3,10 @@
  * over classes of code points, so that all that can be asked of it is decided exactly.
  *
  * A result goes to *out, NULL where it fails, and is closed by the caller; operands are borrowed.
- * ERR_UNSUPPORTED: the language needs more than LIMIT_CONSTRAINT_STATES states, or more than
- * LIMIT_CONSTRAINT_WORK steps to find them. */
+ * work: the steps that one constraint has taken so far, for all its languages; every operation adds
+ * to it, and it outlives what is made with it: a result adds to that of its first operand.
+ * ERR_UNSUPPORTED: the language needs more than LIMIT_CONSTRAINT_STATES states, or *work went over
+ * LIMIT_CONSTRAINT_COMPILE. */
 #ifndef GRAMMAR_REGULAR_H
 #define GRAMMAR_REGULAR_H
 
@@ -23,10 +25,10 @@ struct regular;
 /* The texts that a regular expression (regex.c) matches: whole, or somewhere in them (search).
  * Lookahead, lookbehind, \b and anchors may stand anywhere in it. ERR_INPUT, ERR_UNSUPPORTED as
  * pattern_regex. */
-int regular_regex(struct regular **out, const char *text, size_t len, bool search,
+int regular_regex(struct regular **out, const char *text, size_t len, bool search, uint64_t *work,
 		  struct err *e) MUST_USE;
-/* The same of a tree that is read already; p grows by nodes. No EDGE; a CALL's rule does not call
- * itself. */
+/* The same of a tree that is read already; p grows by nodes, and counts the work. No EDGE; a CALL's
+ * rule does not call itself. */
 int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool search,
 		 struct err *e) MUST_USE;
 /* The texts that the tree matches wherever in a text they stand. shortest: without those that begin
@@ -35,9 +37,10 @@ int regular_tree(struct regular **out, struct pattern *p, uint32_t root, bool se
 int regular_token(struct regular **out, struct pattern *p, uint32_t root, bool shortest,
 		  struct err *e) MUST_USE;
 /* The texts of a JSON list of strings; others in the list are passed over. */
-int regular_texts(struct regular **out, const json_t *list, struct err *e) MUST_USE;
+int regular_texts(struct regular **out, const json_t *list, uint64_t *work, struct err *e) MUST_USE;
 /* Every text of min to max characters; max UINT64_MAX: without end. min > max: none. */
-int regular_length(struct regular **out, uint64_t min, uint64_t max, struct err *e) MUST_USE;
+int regular_length(struct regular **out, uint64_t min, uint64_t max, uint64_t *work,
+		   struct err *e) MUST_USE;
 
 /* ---- from others ---- */
 
@@ -49,6 +52,8 @@ int regular_subtract(struct regular **out, const struct regular *a, const struct
 		     struct err *e) MUST_USE;
 int regular_complement(struct regular **out, const struct regular *a, struct err *e) MUST_USE;
 void regular_close(struct regular *r); /* NULL is fine */
+/* Add steps to the work of r's constraint. ERR_UNSUPPORTED: that was too much. */
+int regular_charge(const struct regular *r, uint64_t steps, struct err *e) MUST_USE;
 
 /* ---- questions ---- */
 

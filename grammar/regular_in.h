@@ -20,6 +20,7 @@ struct regular {
 	uint32_t *next;              /* [states][classes] */
 	bool *accept;                /* [states] */
 	uint32_t ranges, classes, states, room;
+	uint64_t *work; /* borrowed */
 };
 
 /* One state more, all its transitions REGULAR_NONE. ERR_UNSUPPORTED: too many. */

@@ -130,12 +130,16 @@ static void blocks_begin(struct blocks *b)
 		block_wait(b, i);
 }
 
-static void blocks_refine(struct blocks *b, uint32_t at)
+/* How many transitions it looked at. */
+static uint64_t blocks_refine(struct blocks *b, uint32_t at)
 {
 	uint32_t count = 0;
+	uint64_t steps = 0;
 	for (uint32_t i = b->block[at].first; i < b->block[at].end; i++) {
-		b->splitter[count] = b->member[i];
-		b->cursor[count++] = b->in_first[b->member[i]];
+		uint32_t state = b->member[i];
+		b->splitter[count] = state;
+		b->cursor[count++] = b->in_first[state];
+		steps += b->r->classes + b->in_first[state + 1] - b->in_first[state];
 	}
 	for (uint32_t c = 0; c < b->r->classes; c++) {
 		uint32_t touched = 0;
@@ -147,25 +151,27 @@ static void blocks_refine(struct blocks *b, uint32_t at)
 		while (touched > 0)
 			block_split(b, b->touched[--touched]);
 	}
+	return steps;
 }
 
 int regular_blocks(const struct regular *r, uint32_t *block, uint32_t *count, struct err *e)
 {
 	struct blocks b;
+	int rc = 0;
 	if (!blocks_open(&b, r)) {
 		blocks_free(&b);
 		return regular_memory(e);
 	}
 	edges_sort(&b);
 	blocks_begin(&b);
-	while (b.todos > 0) {
+	while (rc == 0 && b.todos > 0) {
 		uint32_t at = b.todo[--b.todos];
 		b.block[at].waits = false;
-		blocks_refine(&b, at);
+		rc = regular_charge(r, blocks_refine(&b, at), e);
 	}
 	for (uint32_t s = 0; s < r->states; s++)
 		block[s] = b.of[s];
 	*count = b.blocks;
 	blocks_free(&b);
-	return 0;
+	return rc;
 }

@@ -240,6 +240,8 @@ static int rules_write(const struct regular *r, bool plain, const char *prefix, 
 	struct shared sh = { json_object(), 0, plain };
 	bool *none = regular_none_states(r);
 	int rc = none != NULL && sh.sets != NULL && writer_open(&w, r) ? 0 : regular_memory(e);
+	if (rc == 0)
+		rc = regular_charge(r, (uint64_t)r->states * r->ranges, e);
 	for (uint32_t s = 0; rc == 0 && s < r->states; s++) {
 		if (none[s] && s != 0)
 			continue;

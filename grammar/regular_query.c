@@ -24,6 +24,7 @@ bool regular_equal(const struct regular *a, const struct regular *b)
 bool regular_holds(const struct regular *r, const char *text, size_t len)
 {
 	uint32_t at = 0, cp;
+	*r->work += len;
 	for (size_t i = 0; i < len;) {
 		int n = text_utf8_decode(text + i, len - i, &cp);
 		uint32_t class = n > 0 ? regular_class(r, cp) : REGULAR_NONE;
@@ -212,12 +213,13 @@ static int made(struct regular **out, int rc, struct err *e)
 	return rc;
 }
 
-int regular_length(struct regular **out, uint64_t min, uint64_t max, struct err *e)
+int regular_length(struct regular **out, uint64_t min, uint64_t max, uint64_t *work, struct err *e)
 {
 	struct regular *r = *out = calloc(1, sizeof *r);
 	uint64_t last = max == UINT64_MAX ? min : max;
 	if (r == NULL)
 		return regular_memory(e);
+	r->work = work;
 	int rc = regular_alphabet(r, NULL, NULL, 0, e);
 	if (rc == 0 && last > LIMIT_CONSTRAINT_STATES)
 		rc = regular_large(e);
@@ -281,13 +283,14 @@ static int text_add(struct regular *r, const char *text, size_t len, struct err 
 	return 0;
 }
 
-int regular_texts(struct regular **out, const json_t *list, struct err *e)
+int regular_texts(struct regular **out, const json_t *list, uint64_t *work, struct err *e)
 {
 	struct regular *r = *out = calloc(1, sizeof *r);
 	const json_t *one;
 	size_t i;
 	if (r == NULL)
 		return regular_memory(e);
+	r->work = work;
 	int rc = texts_alphabet(r, list, e);
 	if (rc == 0)
 		rc = regular_state(r, false, e);

@@ -143,6 +143,7 @@ static void promises_add(struct machine *m, uint32_t *promises, struct network_p
 {
 	struct network_set s = m->promise.set[*promises];
 	struct network_pair pair[PROMISES + 1];
+	regular_worked(m, s.count);
 	if (s.count == PROMISES && regular_going(m))
 		m->rc = err_set(
 			m->e, ERR_UNSUPPORTED,
@@ -231,6 +232,7 @@ struct ways {
 };
 
 #define WAYS (1u << 15)
+#define WAYS_WORK (WAYS / 4) /* steps that their memory is worth */
 
 static bool ways_open(struct ways *w)
 {
@@ -364,11 +366,13 @@ struct regular *regular_determine(struct machine *m, uint32_t start, uint32_t co
 	struct network_sets sets = { 0 };
 	struct ways w = { 0 };
 	struct regular *r = calloc(1, sizeof *r);
-	if (r == NULL || !ways_open(&w))
+	regular_worked(m, WAYS_WORK);
+	if (r == NULL || (regular_going(m) && !ways_open(&w)))
 		regular_no_memory(m);
 	if (regular_going(m)) {
 		*r = (struct regular){ .ranges = m->alphabet.ranges,
-				       .classes = m->alphabet.classes };
+				       .classes = m->alphabet.classes,
+				       .work = &m->p->work };
 		r->range = calloc(r->ranges, sizeof *r->range);
 		if (r->range == NULL)
 			regular_no_memory(m);
@@ -416,6 +420,7 @@ uint32_t *regular_classes_of(struct machine *m, const struct regular *r)
 /* The number in m->look of what a lookahead promises in this context. Equal ones are one. */
 static uint32_t look_in(struct machine *m, uint32_t node, uint32_t context)
 {
+	regular_worked(m, m->looks / 4);
 	for (uint32_t i = 0; i < m->looks; i++) {
 		if (m->look[i].node == node && m->look[i].context == context)
 			return m->look[i].same;
@@ -432,7 +437,7 @@ static uint32_t look_in(struct machine *m, uint32_t node, uint32_t context)
 	}
 	uint32_t same = 0;
 	while (same < m->looks && (m->look[same].r == NULL || !regular_equal(m->look[same].r, r)))
-		same++;
+		regular_worked(m, (uint64_t)r->states * r->classes / 16), same++;
 	m->look[m->looks] = (struct automaton_of){ node, context, same, NULL, NULL };
 	if (same < m->looks) {
 		regular_close(r);

@@ -19,7 +19,7 @@
 void regular_worked(struct machine *m, uint64_t steps)
 {
 	m->p->work += steps;
-	if (m->p->work > LIMIT_CONSTRAINT_WORK && regular_going(m))
+	if (m->p->work > LIMIT_CONSTRAINT_COMPILE && regular_going(m))
 		m->rc = regular_large(m->e);
 }
 
@@ -371,6 +371,7 @@ static int tree_determine(struct machine *m, uint32_t root, bool search, struct 
 		root = pattern_close(p, &list, PATTERN_SEQ);
 	}
 	*out = NULL;
+	m->alphabet.work = &p->work;
 	m->rc = pattern_done(p, m->e);
 	if (regular_going(m))
 		machine_open(m, root, &f);
@@ -432,14 +433,18 @@ int regular_token(struct regular **out, struct pattern *p, uint32_t root, bool s
 	return rc;
 }
 
-int regular_regex(struct regular **out, const char *text, size_t len, bool search, struct err *e)
+int regular_regex(struct regular **out, const char *text, size_t len, bool search, uint64_t *work,
+		  struct err *e)
 {
-	struct pattern p = { 0 };
+	struct pattern p = { .work = *work };
 	uint32_t root;
 	*out = NULL;
 	int rc = pattern_regex(&p, text, len, &root, e);
 	if (rc == 0)
 		rc = regular_tree(out, &p, root, search, e);
+	if (*out != NULL)
+		(*out)->work = work;
+	*work = p.work;
 	pattern_free(&p);
 	return rc;
 }

@@ -542,7 +542,7 @@ static void compiler_free(struct schema *c)
 }
 
 static struct schema *compiler(const json_t *root, const char *prefix, struct buf *rules,
-			       json_t *unused, struct err *e)
+			       json_t *unused, uint64_t *work, struct err *e)
 {
 	struct schema *c = calloc(1, sizeof *c);
 	if (c == NULL)
@@ -553,6 +553,7 @@ static struct schema *compiler(const json_t *root, const char *prefix, struct bu
 			      .out = rules,
 			      .owned = json_array(),
 			      .unused = unused,
+			      .work = work,
 			      .e = e };
 	if (c->owned == NULL) {
 		free(c);
@@ -562,9 +563,9 @@ static struct schema *compiler(const json_t *root, const char *prefix, struct bu
 }
 
 int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, json_t *unused,
-		   struct err *e)
+		   uint64_t *work, struct err *e)
 {
-	struct schema *c = compiler(schema, prefix, rules, unused, e);
+	struct schema *c = compiler(schema, prefix, rules, unused, work, e);
 	struct buf body = { 0 };
 	if (c == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
@@ -590,7 +591,8 @@ int schema_grammar(const json_t *schema, const char *prefix, struct buf *rules, 
 
 int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e)
 {
-	struct schema *c = compiler(NULL, prefix, rules, NULL, e);
+	uint64_t work = 0;
+	struct schema *c = compiler(NULL, prefix, rules, NULL, &work, e);
 	if (c == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
 	buf_printf(rules, "%s ::= %s-object\n", prefix, prefix);
@@ -600,9 +602,9 @@ int schema_grammar_object(const char *prefix, struct buf *rules, struct err *e)
 }
 
 int schema_grammar_text(const json_t *schema, const char *prefix, const char *avoid,
-			struct buf *rules, json_t *unused, struct err *e)
+			struct buf *rules, json_t *unused, uint64_t *work, struct err *e)
 {
-	struct schema *c = compiler(schema, prefix, rules, unused, e);
+	struct schema *c = compiler(schema, prefix, rules, unused, work, e);
 	struct regular *all = NULL, *bad = NULL, *good = NULL;
 	if (c == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory for the schema");
@@ -610,7 +612,7 @@ int schema_grammar_text(const json_t *schema, const char *prefix, const char *av
 	if (rc == 0)
 		rc = schema_language(c, schema, &all);
 	if (rc == 0)
-		rc = regular_regex(&bad, avoid, strlen(avoid), true, e);
+		rc = regular_regex(&bad, avoid, strlen(avoid), true, work, e);
 	if (rc == 0)
 		rc = regular_subtract(&good, all, bad, e);
 	if (rc == 0 && regular_is_empty(good))

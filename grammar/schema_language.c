@@ -56,8 +56,9 @@ static int expressions_join(struct schema *c, const json_t *list, bool search, b
 		if (regex == NULL)
 			return schema_wrong(c, "pattern is not a string");
 		TRY(schema_language_kept(c, search ? regex : schema_format(regex), search, &r));
-		TRY(not_these ? regular_subtract(&out, *all, r, c->e)
-			      : regular_intersect(&out, *all, r, c->e));
+		TRY(place_error(c, "pattern",
+				not_these ? regular_subtract(&out, *all, r, c->e)
+					  : regular_intersect(&out, *all, r, c->e)));
 		regular_close(*all);
 		*all = out;
 	}
@@ -69,7 +70,7 @@ static int texts_join(struct schema *c, const json_t *list, bool not_these, stru
 	struct regular *r = NULL;
 	if (list == NULL)
 		return 0;
-	TRY(regular_texts(&r, list, c->e));
+	TRY(regular_texts(&r, list, c->work, c->e));
 	TRY(not_these ? turn(c, &r) : 0);
 	return join(c, all, r, true);
 }
@@ -91,7 +92,7 @@ static int keywords_language(struct schema *c, const json_t *s, struct regular *
 	if (max > LIMIT_CONSTRAINT_REPEAT && max != UINT64_MAX && !c->opposite)
 		max = LIMIT_CONSTRAINT_REPEAT; /* shorter strings are valid too */
 	if (min > 0 || max != UINT64_MAX) {
-		TRY(regular_length(&r, min, max, c->e));
+		TRY(regular_length(&r, min, max, c->work, c->e));
 		TRY(join(c, all, r, true));
 	}
 	TRY(texts_join(c, own, false, all));
@@ -188,7 +189,7 @@ int schema_language_read(struct schema *c, const json_t *s, struct regular **out
 {
 	struct regular *all = NULL;
 	*out = NULL;
-	TRY(regular_length(&all, 0, UINT64_MAX, c->e));
+	TRY(regular_length(&all, 0, UINT64_MAX, c->work, c->e));
 	int rc = keywords_language(c, s, &all);
 	if (rc == 0)
 		rc = branches_language(c, s, &all);
@@ -206,7 +207,7 @@ int schema_language(struct schema *c, const json_t *node, struct regular **out)
 	*out = NULL;
 	if (json_is_boolean(node))
 		return regular_length(out, json_is_true(node) ? 0 : 1,
-				      json_is_true(node) ? UINT64_MAX : 0, c->e);
+				      json_is_true(node) ? UINT64_MAX : 0, c->work, c->e);
 	if (!json_is_object(node))
 		return schema_wrong(c, "a schema is an object or a boolean");
 	if (++c->depth > LIMIT_CONSTRAINT_NESTING || ++c->steps > SCHEMA_STEPS_MAX)
@@ -256,12 +257,13 @@ int schema_language_kept(struct schema *c, const char *regex, bool search, struc
 	const json_t *at = get(c->kept, json_string_value(name));
 	if (at != NULL) {
 		*out = c->keep[json_integer_value(at)];
-		return 0;
+		return place_error(c, "pattern", regular_charge(*out, 1, c->e));
 	}
 	size_t n = json_object_size(c->kept);
 	if (n == SCHEMA_KEPT_MAX)
 		return schema_refuse(c, "pattern beside so many others");
-	TRY(place_error(c, "pattern", regular_regex(out, regex, strlen(regex), search, c->e)));
+	TRY(place_error(c, "pattern",
+			regular_regex(out, regex, strlen(regex), search, c->work, c->e)));
 	c->keep[n] = *out;
 	json_object_set_new(c->kept, json_string_value(name), json_integer((json_int_t)n));
 	return 0;

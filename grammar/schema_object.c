@@ -253,9 +253,9 @@ static int classes_read(struct schema *c, const struct object *o, struct classes
 {
 	struct regular *all = NULL, *named = NULL;
 	TRY(o->keys != NULL ? schema_language(c, o->keys, &all)
-			    : regular_length(&all, 0, UINT64_MAX, c->e));
+			    : regular_length(&all, 0, UINT64_MAX, c->work, c->e));
 	k->at[k->count++] = (struct class){ all, 0 };
-	TRY(regular_texts(&named, o->names, c->e));
+	TRY(regular_texts(&named, o->names, c->work, c->e));
 	int rc = regular_subtract(&k->at[0].names, all, named, c->e);
 	regular_close(rc < 0 ? NULL : all);
 	regular_close(named);

@@ -73,6 +73,7 @@ struct schema {
 	json_t *languages; /* of strings: keywords to their expression */
 	json_t *kept;      /* patterns: their place in keep */
 	struct regular *keep[SCHEMA_KEPT_MAX];
+	uint64_t *work; /* of the whole constraint on languages: regular.h */
 	struct err *e;
 };
 

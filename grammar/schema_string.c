@@ -151,11 +151,12 @@ static int write_node(struct writer *w, uint32_t at)
 static int expression(struct schema *c, const char *regex, size_t len, bool search,
 		      struct buf *body)
 {
-	struct pattern p = { 0 };
+	struct pattern p = { .work = *c->work };
 	struct err ignored;
 	uint32_t root;
 	struct writer w = { c, &p, body };
 	int rc = pattern_regex(&p, regex, len, &root, &ignored);
+	*c->work = p.work;
 	if (rc == 0)
 		rc = pattern_anchor(&p, &root, search, &ignored);
 	if (rc < 0 || !pattern_is_plain(&p, root)) {

@@ -159,6 +159,7 @@ struct reply_frame {
 	const json_t *tools;                 /* the OpenAI list; NULL: no calls */
 	const char *name;                    /* the only tool; NULL: any of them */
 	unsigned calls_max;                  /* at least 1 */
+	uint64_t *work; /* of schema_grammar, counted over all tools; NULL: nobody else adds to it */
 };
 /* Its grammar (GRAMMAR_CALL of grammar.h, or a frame there), appended to out. ERR_UNSUPPORTED: a
  * syntax or schema keyword, by name; ERR_INPUT: no such tool, or a name that the syntax cannot

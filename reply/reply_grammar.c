@@ -317,8 +317,9 @@ static int add_limited_text(const struct reply_frame *f, const json_t *schema, c
 		buf_printf(&avoid, "%s%s", i ? "|" : "", end[i]);
 	buf_add_text(&avoid, "|^\\n|\\n$");
 	json_t *copy = with_definitions(schema, root);
-	int rc = copy && !avoid.failed ? schema_grammar_text(copy, text, avoid.bytes, out, NULL, e)
-				       : err_set(e, ERR_NOMEM, "out of memory for a grammar");
+	int rc = copy && !avoid.failed
+			 ? schema_grammar_text(copy, text, avoid.bytes, out, NULL, f->work, e)
+			 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	buf_printf(out, "%s ::= %s%s\n", rule, text, null ? " | \"null\"" : "");
 	json_decref(copy);
 	buf_free(&avoid);
@@ -353,11 +354,11 @@ static int add_text_value(const struct reply_frame *f, const json_t *schema, con
 	return 0;
 }
 
-static int add_json_value(const json_t *schema, const json_t *root, const char *rule,
-			  struct buf *out, struct err *e)
+static int add_json_value(const struct reply_frame *f, const json_t *schema, const json_t *root,
+			  const char *rule, struct buf *out, struct err *e)
 {
 	json_t *copy = with_definitions(schema, root);
-	int rc = copy ? schema_grammar(copy, rule, out, NULL, e)
+	int rc = copy ? schema_grammar(copy, rule, out, NULL, f->work, e)
 		      : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	json_decref(copy);
 	return rc;
@@ -375,7 +376,7 @@ static int add_member(const struct reply_frame *f, const json_t *root, const cha
 	if (text)
 		TRY(add_text_value(f, schema, root, kinds, value, out, e));
 	else
-		TRY(add_json_value(schema, root, value, out, e));
+		TRY(add_json_value(f, schema, root, value, out, e));
 	buf_printf(out, "%s ::= ", rule);
 	reply_frame_marked(f, out, form->member);
 	reply_frame_literal(out, name);
@@ -470,7 +471,7 @@ static int add_arguments(const struct reply_frame *f, const json_t *function, co
 		return add_members(f, schema, prefix, out, e);
 	json_t *copy = json_copy((json_t *)schema);
 	int rc = copy && json_object_set_new(copy, "type", json_string("object")) == 0
-			 ? schema_grammar(copy, prefix, out, NULL, e)
+			 ? schema_grammar(copy, prefix, out, NULL, f->work, e)
 			 : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 	json_decref(copy);
 	return rc < 0 ? err_prefix(e, "tool %.60s", name) : 0;
@@ -504,7 +505,7 @@ static int add_any_members(const struct reply_frame *f, const char *prefix, stru
 		reply_frame_avoid(out, value, end, terminators(f->syntax, end));
 	} else {
 		json_t *any = json_object();
-		int rc = any ? schema_grammar(any, value, out, NULL, e)
+		int rc = any ? schema_grammar(any, value, out, NULL, f->work, e)
 			     : err_set(e, ERR_NOMEM, "out of memory for a grammar");
 		json_decref(any);
 		TRY(rc);
@@ -569,11 +570,15 @@ int reply_frame_calls(const struct reply_frame *f, struct buf *out, struct err *
 {
 	const struct form *form = &forms[f->syntax];
 	struct buf call = { 0 };
+	struct reply_frame counted = *f; /* one count of work for all tools */
+	uint64_t work = 0;
+	if (!counted.work)
+		counted.work = &work;
 	if (!form->before)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "not available in this version: calls in replies of syntax %s",
 			       reply_syntax_name(f->syntax));
-	int rc = add_tools(f, &call, out, e);
+	int rc = add_tools(&counted, &call, out, e);
 	buf_printf(out, "call ::= %s\ncalls ::= ", call.bytes ? call.bytes : "");
 	reply_frame_marked(f, out, form->open);
 	buf_add_text(out, "call ");

@@ -19,9 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct buf rules = { 0 };
 	struct acceptor a = { 0 };
 	struct err e = { 0 };
+	uint64_t work = 0;
 	if (len > 4096 || json_read(&schema, (const char *)data, len, 4096, 64, &e) < 0)
 		return 0;
-	if (schema_grammar(schema, "root", &rules, NULL, &e) == 0) {
+	if (schema_grammar(schema, "root", &rules, NULL, &work, &e) == 0) {
 		check(e.code == 0);
 		int rc = acceptor_open(&a, GRAMMAR_CALL, rules.bytes, rules.len, &e);
 		check(rc == 0 || strstr(e.text, "nothing can satisfy") || strstr(e.text, "more than") ||

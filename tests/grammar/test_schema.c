@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 
 #include <criterion/criterion.h>
@@ -165,4 +166,47 @@ Test(grammar_schema, of_pydantic_and_zod_are_taken, .timeout = 300)
 		file_try(own, samples, out, 0);
 	if (out)
 		cr_assert_eq(fclose(out), 0);
+}
+
+/* 200 patterns, each of a language of 8192 states. */
+Test(schema, patterns_of_a_schema_share_one_count_of_work)
+{
+	json_t *all = json_object();
+	for (int i = 0; i < 200; i++) {
+		char name[8];
+		(void)snprintf(name, sizeof name, "p%d", i);
+		json_object_set_new(all, name, json_pack("{s:[s], s:o}", "enum", "xaaaaaaaaaaaa", "pattern",
+							 json_sprintf("^(.*x.{12}|y%d)$", i)));
+	}
+	json_t *schema = json_pack("{s:s, s:o}", "type", "object", "properties", all);
+	struct buf rules = { 0 };
+	struct err e = { 0 };
+	uint64_t work = 0;
+	cr_assert_eq(schema_grammar(schema, "root", &rules, NULL, &work, &e), ERR_UNSUPPORTED, "%s", e.text);
+	cr_assert(strstr(e.text, "steps in one constraint") && strstr(e.text, "pattern at #"), "%s", e.text);
+	cr_assert(work > LIMIT_CONSTRAINT_COMPILE && work < LIMIT_CONSTRAINT_COMPILE + (1u << 22), "%llu",
+		  (unsigned long long)work);
+	json_decref(schema);
+	buf_free(&rules);
+}
+
+/* What products and lookaheads take is counted as well as what determinisation does. */
+Test(schema, every_kind_of_work_is_counted)
+{
+	static const char *const schemas[] = {
+		"{\"type\":\"string\",\"pattern\":\"^a*b*$\",\"minLength\":3000}",
+		"{\"type\":\"string\",\"pattern\":\"^(?!ab)(?!ba)[ab]*$\"}",
+	};
+	static const uint64_t least[] = { 3000 * 3, 2 * 8192 };
+	for (size_t i = 0; i < 2; i++) {
+		json_t *schema = json_loads(schemas[i], 0, NULL);
+		struct buf rules = { 0 };
+		struct err e = { 0 };
+		uint64_t work = 0, spent = LIMIT_CONSTRAINT_COMPILE;
+		cr_assert_eq(schema_grammar(schema, "root", &rules, NULL, &work, &e), 0, "%s", e.text);
+		cr_assert(work > least[i] && work < LIMIT_CONSTRAINT_COMPILE, "%llu", (unsigned long long)work);
+		cr_assert_eq(schema_grammar(schema, "root", &rules, NULL, &spent, &e), ERR_UNSUPPORTED);
+		json_decref(schema);
+		buf_free(&rules);
+	}
 }

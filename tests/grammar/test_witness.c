@@ -82,7 +82,8 @@ static json_t *search_says(const char *text, const json_t *texts)
 {
 	struct regular *r;
 	struct err e = { 0 };
-	if (regular_regex(&r, text, strlen(text), true, &e) < 0)
+	uint64_t work = 0;
+	if (regular_regex(&r, text, strlen(text), true, &work, &e) < 0)
 		return json_string(e.text);
 	json_t *said = json_array();
 	const json_t *one;

@@ -3,6 +3,8 @@
 #include "tests/shared/acceptor.h"
 #include "tests/shared/vectors.h"
 
+#include "base/limits.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -427,6 +429,34 @@ Test(reply_grammar, what_cannot_be_written_is_refused_by_name)
 		buf_free(&grammar);
 		json_decref(list);
 	}
+}
+
+/* Tools of one request share one count of work on patterns: two take twice as much as one. */
+Test(reply_grammar, tools_share_one_count_of_work)
+{
+#define PATTERNED(name) "{'function':{'name':'" name "','parameters':{'properties':{'a':" \
+			"{'type':'string','pattern':'^(?!ab)[ab]*$'}}}}}"
+	json_t *list[] = { load_tools("[" PATTERNED("f") "]"),
+			   load_tools("[" PATTERNED("f") "," PATTERNED("g") "]") };
+	for (enum reply_syntax syntax = REPLY_SYNTAX_HERMES;; syntax = REPLY_SYNTAX_XML) {
+		uint64_t work[3] = { 0, 0, LIMIT_CONSTRAINT_COMPILE };
+		for (size_t i = 0; i < 3; i++) {
+			struct buf grammar = { 0 };
+			struct err e = { 0 };
+			struct reply_frame f = {
+				.syntax = syntax, .tools = list[i > 0], .calls_max = 1, .work = &work[i]
+			};
+			int rc = reply_frame_grammar(&f, &grammar, &e);
+			cr_expect_eq(rc, i < 2 ? 0 : ERR_UNSUPPORTED, "%s", e.text);
+			cr_expect(i < 2 || strstr(e.text, "steps in one constraint"), "%s", e.text);
+			buf_free(&grammar);
+		}
+		cr_expect(work[0] > 0 && work[1] == 2 * work[0]);
+		if (syntax == REPLY_SYNTAX_XML)
+			break;
+	}
+	json_decref(list[0]);
+	json_decref(list[1]);
 }
 
 /* ---- answers ---- */
