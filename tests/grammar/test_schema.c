@@ -173,7 +173,7 @@ Test(schema, patterns_of_a_schema_share_one_count_of_work)
 {
 	json_t *all = json_object();
 	for (int i = 0; i < 200; i++) {
-		char name[8];
+		char name[16];
 		(void)snprintf(name, sizeof name, "p%d", i);
 		json_object_set_new(all, name, json_pack("{s:[s], s:o}", "enum", "xaaaaaaaaaaaa", "pattern",
 							 json_sprintf("^(.*x.{12}|y%d)$", i)));
