@@ -75,6 +75,9 @@ static bool known_add(struct regex_reader *r, const char *name, int which)
 		known_make(p, (enum known_set)which);
 	else if (!regex_property_add(p, name))
 		return false;
+	p->work += which >= 0 ? 1u << 17 : 3u << 18; /* every character was looked at */
+	if (p->work > LIMIT_CONSTRAINT_COMPILE)
+		regex_refuse(r, "so many sets of Unicode in one constraint");
 	struct regex_known *made = &r->known[r->knowns++];
 	(void)snprintf(made->name, sizeof made->name, "%s", name);
 	made->ranges = p->failed == 0 ? p->ranges - from : 0;
