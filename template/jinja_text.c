@@ -38,7 +38,7 @@ int jinja_literal(struct jinja *j, const char *text, struct jinja_value *out)
 
 int jinja_mark(struct jinja *j, bool markup, struct jinja_value *v)
 {
-	check(v->kind == J_STR);
+	check(v->kind == J_STR || v->kind == J_BYTES);
 	struct jinja_text text = *v->text;
 	if (text.markup == markup)
 		return 0;
