@@ -316,6 +316,8 @@ uint32_t guards_mark(struct guards *g, uint32_t guard, uint8_t mark)
 		s.free = s.former == 0;
 		return scope_number(g, s);
 	}
+	if (s.text == NO_TEXT) /* a text that began within another one has ended it */
+		return GUARD_BROKEN;
 	uint32_t key = value_of(g, s.text);
 	if (g->failed || is_former(g, s.former, key))
 		return GUARD_BROKEN;

@@ -136,6 +136,8 @@ static const struct row scopes[] = {
 	  "+{a:[,], b:[,1]}\n~{a:[,],b:[,1]\n-{a:[,],b:[,1]," },
 	{ "root ::= @scope(@once(w) \",\" @once(w)) | w \",\" w \"!\"\nw ::= [ab]", "+a,b\n~a,a\n+a,a!\n+a,b!" },
 	{ "root ::= @scope(@once(w) @once(w) @once(w))\nw ::= \"a\"+ ", "~a\n~aa\n~aaaaa\n+aaaaaa\n+aaaaaaa" },
+	/* a text within a text of one scope: the outer one is never whole */
+	{ "root ::= @scope(@once(\"a\" @once(\"b\")) | \"c\")", "-ab\n+c" },
 };
 
 static const struct row choices[] = {
