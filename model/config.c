@@ -202,6 +202,8 @@ static int family_read(struct config_reader *r, struct model_config *c)
 	TRY(r->code);
 	read_layer_types(r, c);
 	read_quantisation(r, c);
+	if (r->code == 0 && c->layer[0].heads == 0)
+		model_config_layers(c);
 	if (f->extra)
 		read_extra(r, c);
 	note_origin(r, c);
@@ -228,7 +230,13 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 		       const char *generation, size_t generation_len, struct err *e)
 {
 	json_t *root = NULL;
-	*c = (struct model_config){ .digest = digest_of(config, len) };
+	*c = (struct model_config){
+		.digest = digest_of(config, len),
+		.embed_scale = 1,
+		.residual_scale = 1,
+		.logits_scale = 1,
+		.value_scale = 1,
+	};
 	int r = json_read_as(&root, config, len, CONFIG_BYTES, LIMIT_JSON_DEPTH, JSON_PYTHON, e);
 	if (r < 0)
 		return err_prefix(e, "config.json");

@@ -6,9 +6,9 @@
 #include "base/source.h"
 #include "kernels/kernels.h"
 #include "model/generation.h"
+#include "model/layer.h"
 
 enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
-enum model_qk_norm { MODEL_QK_NONE, MODEL_QK_HEAD, MODEL_QK_FULL };
 enum model_rope_kind {
 	MODEL_ROPE_DEFAULT,
 	MODEL_ROPE_LINEAR,
@@ -16,11 +16,21 @@ enum model_rope_kind {
 	MODEL_ROPE_YARN,
 	MODEL_ROPE_DYNAMIC /* differs from the default only beyond the context, where nothing goes */
 };
-enum model_activation { MODEL_ACT_SILU, MODEL_ACT_GPT_OSS };
+/* Of act(gate) * up, or ungated of act(up). */
+enum model_activation {
+	MODEL_ACT_SILU,
+	MODEL_ACT_GPT_OSS,   /* gated: both clamped, its own form (kernels.h) */
+	MODEL_ACT_GELU,      /* x * Phi(x), exact */
+	MODEL_ACT_GELU_TANH, /* its approximation with tanh */
+	MODEL_ACT_RELU2,     /* max(x, 0)^2 */
+	MODEL_ACT_XIELU      /* four parameters a layer */
+};
+enum model_norm { MODEL_NORM_RMS, MODEL_NORM_LAYER /* the mean is subtracted */ };
 enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_FUSED };
 enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
 
 #define MODEL_LAYERS 1024
+#define MODEL_ROPES 4 /* rotary tables of one model */
 #define MODEL_NOTES 1600
 #define MODEL_WIDTH (1u << 20) /* of any vector; products of two stay in 64 bits */
 
@@ -31,14 +41,33 @@ struct model_rope {
 	bool interleaved; /* pairs (2i, 2i+1); else (i, i + size/2) */
 	double partial;   /* share of a head that is rotated */
 	double theta, factor;
-	double low_freq_factor, high_freq_factor;        /* llama3 */
-	double beta_fast, beta_slow;                     /* yarn */
-	double mscale, mscale_all_dim; /* 0: unset; the latter scales attention of MLA whatever kind */
-	bool attention_given;          /* yarn: attention_factor holds; else it follows from factor */
+	double low_freq_factor, high_freq_factor; /* llama3 */
+	double beta_fast, beta_slow;              /* yarn */
+	double mscale,
+		mscale_all_dim; /* 0: unset; the latter scales attention of MLA whatever kind */
+	bool attention_given;   /* yarn: attention_factor holds; else it follows from factor */
 	double attention_factor;
 	double attn_factor; /* yarn's own code: times m(factor, 1); 0: unset */
 	bool truncate;
 	uint32_t context_original;
+};
+
+/* Layers of the gated delta rule: S *= exp(g), u = beta (v - k^T S), S += k u^T, out = q^T S. */
+struct model_delta {
+	uint32_t key_heads, value_heads, key,
+		value;     /* key head h serves the value heads of its share */
+	uint32_t conv;     /* inputs of the causal convolution over q|k|v, its own included */
+	bool by_channel;   /* g for each number of a key; else for each value head */
+	bool gate_sigmoid; /* the output's gate: sigmoid; else SiLU */
+	bool bounded;      /* g = bound * sigmoid(exp(A) (f + dt)); else -exp(A) softplus(f + dt) */
+	float bound;
+	uint32_t decay_rank, gate_rank; /* of f's and the gate's projections; 0: full */
+};
+
+/* Of queries by position t: 1 + beta ln(1 + floor((t + shift) / length)). */
+struct model_temper {
+	double beta;
+	uint32_t length, shift;
 };
 
 struct model_config {
@@ -46,7 +75,26 @@ struct model_config {
 	uint32_t hidden, layers, vocab, context_max;
 	float norm_eps;
 	bool tied;
+	struct model_layer layer[MODEL_LAYERS];
 
+	enum model_norm norm;
+	bool norm_bias;     /* every LayerNorm has one */
+	bool norm_plus_one; /* gains are stored minus one (of which slots: the family's names) */
+	float embed_scale, residual_scale, logits_scale; /* factors; 1: none */
+	float logits_softcap, attention_softcap;         /* cap * tanh(x / cap); 0: none */
+	float value_scale;                               /* GQA: of the attended values; 1: none */
+	bool bias_head;
+	bool ungated;       /* dense networks: down(act(up)), no gate */
+	bool layer_scalar;  /* x *= a stored number at the end of each layer */
+	uint32_t per_layer; /* width of per-layer inputs (gemma4); 0: none */
+	struct model_temper temper;
+	struct model_delta delta;
+	uint32_t index_heads, index_head, index_top_k; /* sparse attention; 0: none */
+	bool index_interleaved;                        /* its rotation */
+	struct model_rope ropes[MODEL_ROPES];
+	uint32_t rope_count;
+
+	/* ---- of all layers alike: what layer[] replaces bit by bit ---- */
 	enum model_attention attention;
 	uint32_t heads, kv_heads, head;  /* GQA: head size */
 	uint32_t q_rank, kv_rank;        /* MLA latents; q_rank 0: no query latent */

@@ -58,6 +58,10 @@ void model_config_text_only(struct config_reader *r, const char *key, const char
  * size, layout and share, and what holds where both are absent. */
 void model_config_rope(struct config_reader *r, struct model_config *c);
 
+/* config_layers.c: every layer alike, from what the attention's reader has read: a reader that
+ * makes layers different calls it first. Where none did, it is done at the end. */
+void model_config_layers(struct model_config *c);
+
 /* config_family.c: one architecture. own: the keys of config_keys.c's list that its reader
  * understands, ended by NULL; extra: its files may hold layers for prediction further ahead. */
 struct config_family {

@@ -35,19 +35,37 @@ enum item_kind {
 	ITEM_TIED        /* a stored head that must repeat the embeddings, which are `parent` */
 };
 
-/* Where in the model a tensor belongs; in its layer but for the first three. */
+/* Where in the model a tensor belongs. */
 enum model_slot { /* clang-format off */
-	SLOT_EMBED, SLOT_HEAD, SLOT_NORM,
-	SLOT_ATTN_NORM, SLOT_FFN_NORM,
+	SLOT_EMBED, SLOT_HEAD, SLOT_NORM, SLOT_NORM_BIAS, SLOT_HEAD_BIAS,
+	/* per-layer inputs: [vocab, layers * P], [layers * P, hidden], [P] */
+	SLOT_INPUTS_EMBED, SLOT_INPUTS_PROJECTION, SLOT_INPUTS_NORM,
+	/* the rest is a layer's; norms before and after each branch, and biases of the former */
+	SLOT_ATTN_NORM, SLOT_ATTN_AFTER, SLOT_FFN_NORM, SLOT_FFN_AFTER,
+	SLOT_ATTN_NORM_BIAS, SLOT_FFN_NORM_BIAS,
+	SLOT_LAYER_SCALAR,                           /* [1] */
+	SLOT_INPUT_GATE, SLOT_INPUT_UP, SLOT_INPUT_NORM, /* [P, hidden], [hidden, P], [hidden] */
 	/* attention; with a query latent SLOT_Q is its up-projection, and SLOT_Q_BIAS is
 	 * SLOT_Q_A's */
 	SLOT_Q_A, SLOT_Q, SLOT_KV_A, SLOT_KV_B, SLOT_K, SLOT_V, SLOT_O,
 	SLOT_Q_NORM, SLOT_K_NORM, SLOT_KV_NORM,
 	SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS, SLOT_KV_BIAS, SLOT_O_BIAS, SLOT_SINKS,
+	SLOT_OUT_GATE,                               /* [heads * value, hidden] or [heads, hidden] */
+	/* the indexer: [n*d, q_rank], [d, hidden], [n, hidden], LayerNorm [d] twice */
+	SLOT_INDEX_Q, SLOT_INDEX_K, SLOT_INDEX_WEIGHTS, SLOT_INDEX_NORM, SLOT_INDEX_NORM_BIAS,
+	/* the delta rule, beside SLOT_Q, SLOT_K, SLOT_V, SLOT_O: the output's gate z (by way of
+	 * SLOT_DELTA_GATE_A where it has a rank), beta, decay (the same with SLOT_DELTA_DECAY_A);
+	 * convolutions [channels, K] of q, k, v; A_log [value_heads], dt_bias, gain [value] */
+	SLOT_DELTA_GATE_A, SLOT_DELTA_GATE, SLOT_DELTA_BETA, SLOT_DELTA_DECAY_A, SLOT_DELTA_DECAY,
+	SLOT_DELTA_CONV_Q, SLOT_DELTA_CONV_K, SLOT_DELTA_CONV_V,
+	SLOT_DELTA_A, SLOT_DELTA_DT, SLOT_DELTA_NORM,
 	/* feed-forward: of a dense layer or the shared expert, or of `expert`; SLOT_GATE_UP and
 	 * SLOT_DOWN of all experts in one tensor, by the item's kind */
 	SLOT_ROUTER, SLOT_ROUTER_BIAS, SLOT_SHARED_GATE,
+	SLOT_ROUTER_SCALE, SLOT_EXPERT_SCALE,        /* [hidden] of the router's input; [experts] */
+	SLOT_EXPERTS_NORM, SLOT_EXPERTS_AFTER, SLOT_DENSE_AFTER, /* MODEL_FFN_BOTH */
 	SLOT_GATE, SLOT_UP, SLOT_DOWN, SLOT_GATE_BIAS, SLOT_UP_BIAS, SLOT_DOWN_BIAS, SLOT_GATE_UP,
+	SLOT_ACT,                                    /* XIELU: alpha_p, alpha_n, beta, eps */
 	MODEL_SLOTS /* clang-format on */
 };
 
