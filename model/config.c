@@ -1,7 +1,7 @@
 /* config.json and generation_config.json. One reader per architecture family fills the one struct;
  * keys that would change the computation and are not understood are refused by name. */
 #include "model/config.h"
-#include "model/config_reader.h"
+#include "model/family.h"
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -183,7 +183,7 @@ static int family_read(struct config_reader *r, struct model_config *c)
 {
 	const char *type = model_config_text(r, "model_type");
 	TRY(r->code);
-	const struct config_family *f = model_config_family(type);
+	const struct config_family *f = model_family_of(type);
 	for (size_t i = 0; f == NULL && i < sizeof outside / sizeof outside[0]; i++) {
 		if (strcmp(type, outside[i]) == 0)
 			return err_set(r->e, ERR_UNSUPPORTED,

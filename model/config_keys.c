@@ -1,7 +1,7 @@
 /* Keys of config.json that no reader asks for: those that would change the computation are refused,
  * those that the reference reads for training or not at all are known, and all others are named
  * once, in the notes. */
-#include "model/config_reader.h"
+#include "model/family.h"
 
 #include <stdlib.h>
 #include <string.h>

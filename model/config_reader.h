@@ -62,17 +62,7 @@ void model_config_rope(struct config_reader *r, struct model_config *c);
  * makes layers different calls it first. Where none did, it is done at the end. */
 void model_config_layers(struct model_config *c);
 
-/* config_family.c: one architecture. own: the keys of config_keys.c's list that its reader
- * understands, ended by NULL; extra: its files may hold layers for prediction further ahead. */
-struct config_family {
-	const char *type;
-	void (*read)(struct config_reader *r, struct model_config *c);
-	const struct config_default *absent;
-	const char *own[4];
-	bool extra;
-};
-/* NULL: unknown. */
-const struct config_family *model_config_family(const char *type);
+struct config_family;
 
 /* config_keys.c: refuse keys that would change the computation and are not implemented; and say in
  * the notes which keys nobody knows. */

@@ -1,0 +1,50 @@
+/* DeepSeek and Kimi: latent attention, and experts chosen in groups. */
+#include "model/family.h"
+
+static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
+{
+	c->rope.interleaved = true; /* the reference asks no key */
+	if (json_is_false(model_config_get(r, "rope_interleave")))
+		model_config_note(r,
+				  "%s: rope_interleave false is without effect in %s, as in the "
+				  "reference",
+				  r->file, c->model_type);
+	model_family_mla(r, c);
+	model_config_experts_deepseek_v2(r, c);
+}
+
+static void read_deepseek_v3(struct config_reader *r, struct model_config *c)
+{
+	c->rope.interleaved = model_config_bool_or(r, "rope_interleave", true);
+	model_family_mla(r, c);
+	model_config_experts_sigmoid(r, c);
+}
+
+/* What the reference classes assume. Source: configuration_*.py of transformers 5.24. */
+static const struct config_default deepseek_v2[] = {
+	/* clang-format off */
+	{ "vocab_size", 102400 }, { "hidden_size", 4096 }, { "intermediate_size", 11008 },
+	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 },
+	{ "max_position_embeddings", 2048 }, { "kv_lora_rank", 512 }, { "q_lora_rank", 1536 },
+	{ "qk_nope_head_dim", 128 }, { "qk_rope_head_dim", 64 }, { "v_head_dim", 128 },
+	{ "n_routed_experts", 64 }, { "n_shared_experts", 2 }, { "moe_intermediate_size", 1407 },
+	{ "eos_token_id", 2 }, { NULL, 0 },
+};
+static const struct config_default deepseek_v3[] = {
+	{ "vocab_size", 129280 }, { "hidden_size", 7168 }, { "intermediate_size", 18432 },
+	{ "moe_intermediate_size", 2048 }, { "num_hidden_layers", 61 },
+	{ "num_attention_heads", 128 }, { "n_shared_experts", 1 }, { "n_routed_experts", 256 },
+	{ "routed_scaling_factor", 2.5 }, { "kv_lora_rank", 512 }, { "q_lora_rank", 1536 },
+	{ "qk_rope_head_dim", 64 }, { "v_head_dim", 128 }, { "qk_nope_head_dim", 128 },
+	{ "n_group", 8 }, { "topk_group", 4 }, { "num_experts_per_tok", 8 },
+	{ "first_k_dense_replace", 3 }, { "max_position_embeddings", 4096 },
+	{ "num_nextn_predict_layers", 1 }, { "norm_topk_prob", 1 }, { "eos_token_id", 1 },
+	{ NULL, 0 },
+}; /* clang-format on */
+
+const struct config_family model_family_deepseek[] = {
+	{ "deepseek_v2", read_deepseek_v2, deepseek_v2, { NULL }, false },
+	{ "deepseek_v3", read_deepseek_v3, deepseek_v3, { NULL }, true },
+	{ "kimi_k2", read_deepseek_v3, deepseek_v3, { NULL }, true },
+	{ 0 },
+};
