@@ -23,6 +23,9 @@
 		.attn = kernel_attn_##other, .attn_join = kernel_attn_join_##other,             \
 		.rope_interleaved = kernel_rope_interleaved_plain,                              \
 		.rope_half = kernel_rope_half_##other, .moe_gate = kernel_moe_gate_##other,     \
+		.conv = kernel_conv_##other, .delta = kernel_delta_##other,                     \
+		.decay = kernel_decay_##other, .unit = kernel_unit_##other,                     \
+		.sigmoid_mul = kernel_sigmoid_mul_##other,                                      \
 		.weighted_sum = kernel_weighted_sum_##other, .add = kernel_add_##other,         \
 		.argmax = kernel_argmax_##other, .weigh = kernel_weigh_##other                  \
 	}

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "kernels/attention.h"
+#include "kernels/delta.h"
 #include "kernels/matrix.h"
 
 #include <stdbool.h>
@@ -91,6 +92,17 @@ struct kernels {
 	 * rank order. out may be row[0]. */
 	void (*weighted_sum)(const float *const *row, const float *weight, uint32_t count,
 			     uint32_t n, float *out);
+	/* Recurrent layers (kernels/delta.h). Channels [channel, channel + count) of a convolution;
+	 * panels [panel, panel + panels) of a state and of what is computed with it. */
+	void (*conv)(const struct kernel_conv *c, size_t channel, size_t count);
+	void (*delta)(const struct kernel_delta *d, uint32_t panel, uint32_t panels);
+	/* out[i] = exp(g) of a[i], bias[i], rate[i] >= 0, and low <= 0. In place is fine. */
+	void (*decay)(enum kernel_decay kind, float low, const float *a, const float *bias,
+		      const float *rate, uint32_t n, float *out);
+	/* x[i] *= scale / sqrt(sum(x^2) + eps) */
+	void (*unit)(float *x, uint32_t n, float eps, float scale);
+	/* gate[i] = sigmoid(gate[i]) * up[i] */
+	void (*sigmoid_mul)(float *gate, const float *up, uint32_t n);
 	/* x[i] += y[i] */
 	void (*add)(float *x, const float *y, uint32_t n);
 	/* Index of the largest, the lowest index among equals; n >= 1. NaN is passed over, but a NaN

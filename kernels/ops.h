@@ -22,6 +22,12 @@ typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t p
 	void kernel_moe_gate_##set(const struct kernel_gate *g, const float *score,                \
 				   uint32_t tokens, uint16_t *expert, float *weight);              \
 	void kernel_add_##set(float *x, const float *y, uint32_t n);                               \
+	void kernel_conv_##set(const struct kernel_conv *c, size_t channel, size_t count);         \
+	void kernel_delta_##set(const struct kernel_delta *d, uint32_t panel, uint32_t panels);    \
+	void kernel_decay_##set(enum kernel_decay kind, float low, const float *a,                 \
+				const float *bias, const float *rate, uint32_t n, float *out);     \
+	void kernel_unit_##set(float *x, uint32_t n, float eps, float scale);                      \
+	void kernel_sigmoid_mul_##set(float *gate, const float *up, uint32_t n);                   \
 	void kernel_rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine); \
 	void kernel_attn_##set(const struct kernel_attention *a, uint32_t split, uint32_t splits,  \
 			       float *record, bool together);                                      \

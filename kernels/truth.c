@@ -114,3 +114,48 @@ void kernel_truth_softmax(const float *score, uint32_t n, double *p)
 	for (uint32_t i = 0; i < n; i++)
 		p[i] /= sum;
 }
+
+void kernel_truth_conv(const struct kernel_conv *c, double *out)
+{
+	for (uint32_t t = 0; t < c->rows; t++) {
+		for (size_t i = 0; i < c->channels; i++) {
+			double sum = 0;
+			for (uint32_t k = 0; k < c->taps; k++) {
+				uint32_t at = t + k; /* in history, then x */
+				const float *x = at + 1 < c->taps
+							 ? c->history + at * c->channels
+							 : c->x + (at + 1 - c->taps) * c->x_row;
+				sum += (double)c->weight[k * c->channels + i] * (double)x[i];
+			}
+			out[t * c->channels + i] = sum / (1 + exp(-sum));
+		}
+	}
+}
+
+void kernel_truth_delta(const struct kernel_delta *d, double *state, double *out)
+{
+	for (uint32_t t = 0; t < d->rows; t++) {
+		const float *k = d->k + t * d->k_row, *decay = d->decay + t * d->decay_row;
+		for (uint32_t i = 0; i < d->value; i++) {
+			double *s = state + (size_t)i * d->key, read = 0, sum = 0;
+			for (uint32_t j = 0; j < d->key; j++) {
+				s[j] *= (double)decay[d->by_channel ? j : 0];
+				read += (double)k[j] * s[j];
+			}
+			double u = (double)d->beta[t * d->beta_row] *
+				   ((double)d->v[t * d->v_row + i] - read);
+			for (uint32_t j = 0; j < d->key; j++) {
+				s[j] += (double)k[j] * u;
+				sum += (double)d->q[t * d->q_row + j] * s[j];
+			}
+			out[(size_t)t * d->value + i] = sum;
+		}
+	}
+}
+
+double kernel_truth_decay(enum kernel_decay kind, double low, double a, double rate)
+{
+	if (kind == KERNEL_DECAY_BOUNDED)
+		return exp(low / (1 + exp(-rate * a)));
+	return exp(-rate * (fmax(a, 0) + log1p(exp(-fabs(a)))));
+}

@@ -12,6 +12,11 @@ void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, doubl
 /* out [rows][heads][value] */
 void kernel_truth_attn(const struct kernel_attention *a, double *out);
 void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
+/* All channels; out [rows][channels]. */
+void kernel_truth_conv(const struct kernel_conv *c, double *out);
+/* Steps state [value][key] in place, out [rows][value]; d->state and d->out are not used. */
+void kernel_truth_delta(const struct kernel_delta *d, double *state, double *out);
+double kernel_truth_decay(enum kernel_decay kind, double low, double a, double rate);
 /* p [experts] */
 void kernel_truth_softmax(const float *score, uint32_t n, double *p);
 
