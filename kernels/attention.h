@@ -62,6 +62,7 @@ struct kernel_attention {
 	uint32_t first, positions;
 	bool moves;
 	float scale;              /* of q.k */
+	float softcap;            /* of scaled scores: softcap * tanh(s / softcap); 0: none */
 	const float *sink;        /* [heads]: a logit that has no value; NULL: none */
 	float *out;               /* [rows][heads][value] */
 	size_t out_head, out_row; /* floats */

@@ -4,6 +4,7 @@
  *   s_j = scale * sum_k q_k key_j_k    m = max s    p_j = exp(s_j - m)    l = sum p
  *   o   = sum_j p_j value_j
  *
+ * with s_j = cap * tanh(s_j / cap) before m where scores are capped.
  * and the running result (M, L, O) takes each split in:
  *
  *   N = max(M, m)    a = exp(M - N)    b = exp(m - N)
@@ -87,7 +88,8 @@ static float score(const struct kernel_attention *a, uint32_t lane, uint32_t j)
 	if (a->tail > 0)
 		sum = part_score(a, a->query_tail + r * a->tail_row + h * a->tail_head, a->tail,
 				 a->tail_at, j, sum);
-	return sum * a->scale;
+	sum *= a->scale;
+	return a->softcap > 0 ? a->softcap * number_tanh(sum / a->softcap) : sum;
 }
 
 /* p_j of the positions [begin, end), and their maximum; returns their sum. */

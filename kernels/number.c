@@ -73,6 +73,52 @@ float number_exp(float x)
 	return x < -87.3f ? 0.0f : scaled;
 }
 
+/* 2^k * (e^r - 1) + (2^k - 1) */
+float number_expm1(float x)
+{
+	x = x < -88.3f ? -88.3f : x; /* NaN stays, as the vector forms leave it */
+	x = x > 88.0f ? 88.0f : x;
+	float k = rintf(x * 0x1.715476p+0f);
+	float r = fmaf(k, -0x1.62e400p-1f, x);
+	r = fmaf(k, -0x1.7f7d1cp-20f, r);
+	float p = 0x1.a01a02p-13f; /* 1/5040 */
+	p = fmaf(p, r, 0x1.6c16c2p-10f);
+	p = fmaf(p, r, 0x1.111112p-7f);
+	p = fmaf(p, r, 0x1.555556p-5f);
+	p = fmaf(p, r, 0x1.555556p-3f);
+	p = fmaf(p, r, 0.5f);
+	p = fmaf(p * r, r, r);
+	int32_t exponent = x == x ? (int32_t)k : 0;
+	float two = number_from_bits((uint32_t)(exponent + 127) << 23);
+	return fmaf(two, p, two - 1.0f);
+}
+
+float number_tanh(float x)
+{
+	float a = fabsf(x);
+	float e = number_expm1(2.0f * (a > 10.0f ? 10.0f : a));
+	float t = e / (e + 2.0f);
+	return number_from_bits(number_bits(t) | (number_bits(x) & 0x80000000u));
+}
+
+float number_erf(float x)
+{
+	static const float near[] = NUMBER_ERF_NEAR, far[] = NUMBER_ERF_FAR;
+	float a = fabsf(x), square = x * x;
+	if (a < NUMBER_ERF_BORDER) {
+		float p = near[6];
+		for (int i = 5; i >= 0; i--)
+			p = fmaf(p, square, near[i]);
+		return fmaf(x, p, x);
+	}
+	a = a > 4.0f ? 4.0f : a;
+	float q = far[7];
+	for (int i = 6; i >= 0; i--)
+		q = fmaf(q, a, far[i]);
+	float y = 0.0f - number_expm1(q);
+	return number_from_bits(number_bits(y) | (number_bits(x) & 0x80000000u));
+}
+
 double number_log(double x)
 {
 	int e;

@@ -4,6 +4,8 @@
 #ifndef KERNELS_SIMD_H
 #define KERNELS_SIMD_H
 
+#include "kernels/number.h"
+
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
@@ -88,6 +90,19 @@ INLINE v16 v16_scale2(v16 p, v16 k)
 INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
 {
 	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), a);
+}
+
+/* a where x < y, else b (for NaN too) */
+INLINE v16 v16_pick_lt(v16 x, v16 y, v16 a, v16 b)
+{
+	return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), a);
+}
+
+/* The bits of all but the sign of a; and of a with the sign bit of s put in. */
+INLINE v16 v16_abs(v16 a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+INLINE v16 v16_sign(v16 a, v16 s)
+{
+	return _mm512_or_ps(a, _mm512_and_ps(s, _mm512_set1_ps(-0.0f)));
 }
 
 INLINE int v16_any_nan(v16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
@@ -271,6 +286,25 @@ INLINE v16 v16_where_ge(v16 x, v16 y, v16 a)
 	              _mm256_and_ps(_mm256_cmp_ps(x.hi, y.hi, _CMP_GE_OQ), a.hi));
 }
 
+INLINE v16 v16_pick_lt(v16 x, v16 y, v16 a, v16 b)
+{
+	return v16_of(_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(x.lo, y.lo, _CMP_LT_OQ)),
+	              _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(x.hi, y.hi, _CMP_LT_OQ)));
+}
+
+INLINE v16 v16_abs(v16 a)
+{
+	__m256 sign = _mm256_set1_ps(-0.0f);
+	return v16_of(_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi));
+}
+
+INLINE v16 v16_sign(v16 a, v16 s)
+{
+	__m256 sign = _mm256_set1_ps(-0.0f);
+	return v16_of(_mm256_or_ps(a.lo, _mm256_and_ps(s.lo, sign)),
+	              _mm256_or_ps(a.hi, _mm256_and_ps(s.hi, sign)));
+}
+
 INLINE int v16_any_nan(v16 a)
 {
 	return _mm256_movemask_ps(_mm256_or_ps(_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q),
@@ -441,6 +475,45 @@ INLINE v16 v16_exp(v16 x)
 	p = v16_fma(p, r, v16_set1(1.0f));
 	p = v16_fma(p, r, v16_set1(1.0f));
 	return v16_where_ge(x, v16_set1(-87.3f), v16_scale2(p, k));
+}
+
+/* number_expm1, number_tanh and number_erf on each lane, step by step. NaN is the second operand
+ * of max and min: it stays. */
+INLINE v16 v16_expm1(v16 x)
+{
+	x = v16_min(v16_set1(88.0f), v16_max(v16_set1(-88.3f), x));
+	v16 k = v16_round(v16_mul(x, v16_set1(0x1.715476p+0f)));
+	v16 r = v16_fma(k, v16_set1(-0x1.62e400p-1f), x);
+	r = v16_fma(k, v16_set1(-0x1.7f7d1cp-20f), r);
+	v16 p = v16_set1(0x1.a01a02p-13f);
+	p = v16_fma(p, r, v16_set1(0x1.6c16c2p-10f));
+	p = v16_fma(p, r, v16_set1(0x1.111112p-7f));
+	p = v16_fma(p, r, v16_set1(0x1.555556p-5f));
+	p = v16_fma(p, r, v16_set1(0x1.555556p-3f));
+	p = v16_fma(p, r, v16_set1(0.5f));
+	p = v16_fma(v16_mul(p, r), r, r);
+	v16 two = v16_scale2(v16_set1(1.0f), k);
+	return v16_fma(two, p, v16_sub(two, v16_set1(1.0f)));
+}
+
+INLINE v16 v16_tanh(v16 x)
+{
+	v16 a = v16_min(v16_set1(10.0f), v16_abs(x));
+	v16 e = v16_expm1(v16_mul(v16_set1(2.0f), a));
+	return v16_sign(v16_div(e, v16_add(e, v16_set1(2.0f))), x);
+}
+
+INLINE v16 v16_erf(v16 x)
+{
+	static const float near[] = NUMBER_ERF_NEAR, far[] = NUMBER_ERF_FAR;
+	v16 size = v16_abs(x), square = v16_mul(x, x), p = v16_set1(near[6]), q = v16_set1(far[7]);
+	for (int i = 5; i >= 0; i--)
+		p = v16_fma(p, square, v16_set1(near[i]));
+	v16 a = v16_min(v16_set1(4.0f), size);
+	for (int i = 6; i >= 0; i--)
+		q = v16_fma(q, a, v16_set1(far[i]));
+	v16 y = v16_sign(v16_sub(v16_zero(), v16_expm1(q)), x);
+	return v16_pick_lt(size, v16_set1(NUMBER_ERF_BORDER), v16_fma(x, p, x), y);
 }
 
 #endif

@@ -68,27 +68,46 @@ Test(attention, cache_parts_survive_extremes)
 	}
 }
 
-/* wide, tail: of a key; with a tail the value is the key's first part (latent), else its own. */
+/* wide, tail: of a key; with a tail the value is the key's first part (latent), else its own, of
+ * `value` numbers (0: as many as a key). */
 struct attention_case {
 	uint32_t heads, rows, wide, tail, first, positions;
 	bool moves, sinks;
+	uint32_t value;
+	float softcap;
 };
 
 static const struct attention_case cases[] = {
-	{ 1, 1, 16, 2, 0, 1, false, false },      { 3, 1, 36, 24, 0, 65, false, false },
-	{ 16, 1, 512, 64, 0, 257, false, false }, { 13, 1, 100, 6, 0, 600, false, false },
-	{ 7, 1, 80, 10, 0, 63, false, false },    { 16, 2, 64, 16, 0, 511, false, false },
-	{ 20, 3, 48, 16, 0, 769, false, false },  { 1, 32, 32, 8, 0, 300, false, false },
-	{ 1, 1, 16, 0, 0, 1, false, false },      { 3, 1, 20, 0, 0, 24, false, true },
-	{ 4, 1, 36, 0, 57, 65, false, true },     { 16, 1, 128, 0, 0, 257, false, true },
-	{ 8, 1, 128, 0, 5, 300, false, false },   { 13, 1, 100, 0, 3, 600, false, false },
-	{ 7, 1, 80, 0, 62, 63, false, true },     { 2, 1, 64, 0, 0, 1030, false, false },
-	{ 8, 2, 128, 0, 0, 1, false, false },     { 1, 16, 20, 0, 0, 241, false, true },
-	{ 3, 5, 36, 0, 0, 257, false, true },     { 5, 3, 64, 0, 0, 40, false, false },
-	{ 4, 2, 80, 0, 0, 511, false, false },    { 8, 8, 64, 0, 0, 700, false, false },
-	{ 1, 64, 33, 0, 0, 513, false, false },   { 1, 40, 16, 0, 7, 40, true, true },
-	{ 8, 8, 64, 0, 41, 169, true, true },     { 6, 5, 48, 0, 201, 801, true, false },
-	{ 1, 64, 16, 0, 255, 767, true, false },
+	{ 1, 1, 16, 2, 0, 1, false, false, 0, 0 }, { 3, 1, 36, 24, 0, 65, false, false, 0, 0 },
+	{ 16, 1, 512, 64, 0, 257, false, false, 0, 0 },
+	{ 13, 1, 100, 6, 0, 600, false, false, 0, 0 },
+	{ 7, 1, 80, 10, 0, 63, false, false, 0, 0 },
+	{ 16, 2, 64, 16, 0, 511, false, false, 0, 0 },
+	{ 20, 3, 48, 16, 0, 769, false, false, 0, 0 },
+	{ 1, 32, 32, 8, 0, 300, false, false, 0, 0 },
+	{ 1, 1, 16, 0, 0, 1, false, false, 0, 0 }, { 3, 1, 20, 0, 0, 24, false, true, 0, 0 },
+	{ 4, 1, 36, 0, 57, 65, false, true, 0, 0 },
+	{ 16, 1, 128, 0, 0, 257, false, true, 0, 0 },
+	{ 8, 1, 128, 0, 5, 300, false, false, 0, 0 },
+	{ 13, 1, 100, 0, 3, 600, false, false, 0, 0 },
+	{ 7, 1, 80, 0, 62, 63, false, true, 0, 0 },
+	{ 2, 1, 64, 0, 0, 1030, false, false, 0, 0 },
+	{ 8, 2, 128, 0, 0, 1, false, false, 0, 0 },
+	{ 1, 16, 20, 0, 0, 241, false, true, 0, 0 },
+	{ 3, 5, 36, 0, 0, 257, false, true, 0, 0 }, { 5, 3, 64, 0, 0, 40, false, false, 0, 0 },
+	{ 4, 2, 80, 0, 0, 511, false, false, 0, 0 },
+	{ 8, 8, 64, 0, 0, 700, false, false, 0, 0 },
+	{ 1, 64, 33, 0, 0, 513, false, false, 0, 0 },
+	{ 1, 40, 16, 0, 7, 40, true, true, 0, 0 }, { 8, 8, 64, 0, 41, 169, true, true, 0, 0 },
+	{ 6, 5, 48, 0, 201, 801, true, false, 0, 0 },
+	{ 1, 64, 16, 0, 255, 767, true, false, 0, 0 },
+	{ 4, 3, 36, 0, 0, 300, false, true, 20, 0 },
+	{ 8, 8, 48, 0, 41, 169, true, true, 80, 0 },
+	{ 1, 1, 192, 0, 0, 600, false, false, 128, 0 },
+	{ 5, 1, 17, 0, 3, 90, false, false, 33, 0.4f },
+	{ 4, 5, 64, 0, 0, 257, false, true, 0, 0.3f },
+	{ 16, 2, 64, 16, 0, 300, false, false, 0, 0.5f },
+	{ 1, 40, 16, 0, 7, 40, true, true, 0, 1 },
 };
 #define CASES (sizeof cases / sizeof cases[0])
 
@@ -129,10 +148,11 @@ static void cache_fill(struct setting *s)
 static void setting_open(struct setting *s, const struct attention_case *c, enum kernel_cache cache)
 {
 	enum kernel_side keys = c->tail > 0 ? KERNEL_BY_NUMBER : KERNEL_BY_POSITION;
-	uint32_t lanes = c->heads * c->rows, stride = c->heads * c->wide + 7, n = stride * c->rows;
+	uint32_t value = c->value > 0 ? c->value : c->wide, most = c->wide > value ? c->wide : value;
+	uint32_t lanes = c->heads * c->rows, stride = c->heads * most + 7, n = stride * c->rows;
 	size_t key = kernel_cache_bytes(cache, keys, c->wide),
-	       more = kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->tail > 0 ? c->tail : c->wide);
-	size_t room = kernel_attention_scratch(lanes, c->wide, c->tail, c->wide);
+	       more = kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->tail > 0 ? c->tail : value);
+	size_t room = kernel_attention_scratch(lanes, c->wide, c->tail, value);
 	s->page_bytes = key + more;
 	s->n = n;
 	s->pages = (c->positions + c->rows - 2) / 64 + 1;
@@ -144,12 +164,12 @@ static void setting_open(struct setting *s, const struct attention_case *c, enum
 	for (uint32_t i = 0; i < s->pages; i++)
 		s->page[i] = s->cache + i * s->page_bytes;
 	s->a = (struct kernel_attention){ .cache = cache, .keys = keys, .wide = c->wide, .tail = c->tail,
-		.value = c->wide, .tail_at = key, .value_at = c->tail > 0 ? 0 : key, .page = s->page,
+		.value = value, .tail_at = key, .value_at = c->tail > 0 ? 0 : key, .page = s->page,
 		.heads = c->heads, .rows = c->rows, .query = s->q, .query_tail = s->tail,
 		.query_head = c->wide, .query_row = stride, .tail_head = c->tail,
 		.tail_row = (size_t)c->tail * c->heads, .first = c->first, .positions = c->positions,
-		.moves = c->moves, .scale = 0.7f, .sink = c->sinks ? s->sink : NULL,
-		.out_head = c->wide, .out_row = stride, .scratch = s->scratch };
+		.moves = c->moves, .scale = 0.7f, .softcap = c->softcap, .sink = c->sinks ? s->sink : NULL,
+		.out_head = value, .out_row = stride, .scratch = s->scratch };
 	cache_fill(s);
 }
 
