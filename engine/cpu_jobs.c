@@ -81,14 +81,13 @@ static void job_run(const struct cpu *m, const struct job *j, uint32_t panel, ui
 	product(m, j, j->w, panel, panels, j->out, j->up ? panel_at(j->up, panel) : next);
 	bias_add(m, j, j->out, j->bias, first, end);
 	if (j->up != NULL) {
-		void (*act)(float *, const float *, uint32_t) =
-			m->config.activation == MODEL_ACT_SILU ? m->kernels->silu_mul
-							       : m->kernels->clamped_mul;
+		enum kernel_act act = m->config.activation == MODEL_ACT_SILU ? KERNEL_ACT_SILU
+									     : KERNEL_ACT_CLAMPED;
 		product(m, j, j->up, panel, panels, j->out_up, next);
 		bias_add(m, j, j->out_up, j->bias_up, first, end);
 		for (uint32_t i = 0; i < j->x.count; i++)
-			act(j->out + i * j->stride + first, j->out_up + i * j->stride + first,
-			    end - first);
+			m->kernels->act[act](j->out + i * j->stride + first,
+					     j->out_up + i * j->stride + first, end - first, NULL);
 	}
 	for (uint32_t i = 0; j->code.code != NULL && i < j->x.count; i++) {
 		struct kernel_quant to = cpu_quant_at(&j->code, i, j->code_row, first);

@@ -19,7 +19,13 @@
 			    [KERNEL_MXFP4] = kernel_matmul_mxfp4_##other },                     \
 		.pack = kernel_pack_##packing, .quant_row = kernel_quant_row_##packing,         \
 		.pack_mxfp4 = kernel_pack_mxfp4_plain, .rmsnorm = kernel_rmsnorm_##other,       \
-		.silu_mul = kernel_silu_mul_##other, .clamped_mul = kernel_clamped_mul_##other, \
+		.layernorm = kernel_layernorm_##other, .softcap = kernel_softcap_##other,       \
+		.act = { [KERNEL_ACT_SILU] = kernel_act_silu_##other,                           \
+			 [KERNEL_ACT_CLAMPED] = kernel_act_clamped_##other,                     \
+			 [KERNEL_ACT_GELU_TANH] = kernel_act_gelu_tanh_##other,                 \
+			 [KERNEL_ACT_GELU] = kernel_act_gelu_##other,                           \
+			 [KERNEL_ACT_RELU2] = kernel_act_relu2_##other,                         \
+			 [KERNEL_ACT_XIELU] = kernel_act_xielu_##other },                       \
 		.attn = kernel_attn_##other, .attn_join = kernel_attn_join_##other,             \
 		.rope_interleaved = kernel_rope_interleaved_plain,                              \
 		.rope_half = kernel_rope_half_##other, .moe_gate = kernel_moe_gate_##other,     \

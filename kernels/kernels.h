@@ -39,6 +39,25 @@ struct kernel_gate {
 	const float *bias; /* [experts]; SIGMOID and TOPK need it */
 };
 
+/* Activations of feed-forward networks.
+ *
+ *   SILU       x * sigmoid(x)
+ *   CLAMPED    (u + 1) * g * sigmoid(1.702 g), g = min(x, 7), u = up within +-7 (gpt-oss)
+ *   GELU_TANH  x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+ *   GELU       x/2 (1 + erf(x / sqrt(2)))
+ *   RELU2      max(x, 0)^2
+ *   XIELU      p0 x^2 + p2 x for x > 0, else p1 (expm1(min(x, p3)) - x) + p2 x, where p are the
+ *              parameters softplus(alpha_p), beta + softplus(alpha_n), beta, eps */
+enum kernel_act {
+	KERNEL_ACT_SILU,
+	KERNEL_ACT_CLAMPED,
+	KERNEL_ACT_GELU_TANH,
+	KERNEL_ACT_GELU,
+	KERNEL_ACT_RELU2,
+	KERNEL_ACT_XIELU,
+	KERNEL_ACTS
+};
+
 #define KERNEL_EXPERTS 1024
 #define KERNEL_TOP_K 64
 
@@ -67,12 +86,18 @@ struct kernels {
 			       const struct kernel_mxfp4_rows *from);
 	/* One row x [n] into row i of q. */
 	void (*quant_row)(const float *x, uint32_t n, const struct kernel_quant *q, uint32_t i);
-	/* out[i] = x[i] / sqrt(mean(x^2) + eps) * gain[i], i < n. In place is fine. */
+	/* out[i] = x[i] / sqrt(mean(x^2) + eps) * gain[i], i < n; gain NULL: without. In place is
+	 * fine. */
 	void (*rmsnorm)(const float *x, const float *gain, uint32_t n, float eps, float *out);
-	/* gate[i] = silu(gate[i]) * up[i] */
-	void (*silu_mul)(float *gate, const float *up, uint32_t n);
-	/* gate[i] = (u + 1) * g * sigmoid(1.702 g), g = min(gate[i], 7), u = up[i] within +-7 */
-	void (*clamped_mul)(float *gate, const float *up, uint32_t n);
+	/* out[i] = d[i] / sqrt(mean(d^2) + eps) * gain[i] + bias[i], d = x - mean(x); bias NULL:
+	 * none. In place is fine. */
+	void (*layernorm)(const float *x, const float *gain, const float *bias, uint32_t n,
+			  float eps, float *out);
+	/* x[i] = act(x[i]) * up[i], or with up NULL (a network without gate) act(x[i]); CLAMPED
+	 * always has an up. parameter: of XIELU. */
+	void (*act[KERNEL_ACTS])(float *x, const float *up, uint32_t n, const float *parameter);
+	/* x[i] = cap * tanh(x[i] / cap) */
+	void (*softcap)(float *x, uint32_t n, float cap);
 	/* Rotate n/2 pairs by cos, sin [n/2]: interleaved (2i, 2i+1), half (i, i + n/2). In
 	 * place. */
 	void (*rope_interleaved)(float *x, uint32_t n, const float *cosine, const float *sine);

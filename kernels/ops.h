@@ -7,13 +7,23 @@
 typedef void matmul_op(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,
 		       const struct kernel_rows *x, float *out, size_t out_stride);
 
+typedef void act_op(float *x, const float *up, uint32_t n, const float *parameter);
+
+/* Of the GELUs: -2 sqrt(2/pi), that times 0.044715; 1/sqrt(2). */
+#define ACT_GELU_LINE (-0x1.988454p+0f)
+#define ACT_GELU_CUBE (-0x1.2444f2p-4f)
+#define ACT_HALF_ROOT 0x1.6a09e6p-1f
+
 #define KERNEL_OPS(set)                                                                            \
 	matmul_op kernel_matmul_f32_##set, kernel_matmul_bf16_##set, kernel_matmul_fp8_##set,      \
 		kernel_matmul_f16_##set, kernel_matmul_mxfp4_##set;                                \
 	void kernel_rmsnorm_##set(const float *x, const float *gain, uint32_t n, float eps,        \
 				  float *out);                                                     \
-	void kernel_silu_mul_##set(float *gate, const float *up, uint32_t n);                      \
-	void kernel_clamped_mul_##set(float *gate, const float *up, uint32_t n);                   \
+	void kernel_layernorm_##set(const float *x, const float *gain, const float *bias,          \
+				    uint32_t n, float eps, float *out);                            \
+	act_op kernel_act_silu_##set, kernel_act_clamped_##set, kernel_act_gelu_tanh_##set,        \
+		kernel_act_gelu_##set, kernel_act_relu2_##set, kernel_act_xielu_##set;             \
+	void kernel_softcap_##set(float *x, uint32_t n, float cap);                                \
 	uint32_t kernel_argmax_##set(const float *x, uint32_t n);                                  \
 	void kernel_weigh_##set(const float *x, uint32_t n, float largest, float temperature,      \
 				float *out);                                                       \

@@ -4,12 +4,9 @@
 
 #include <math.h>
 
-/* Lane l adds x[l], x[l+16], ...; then the tree of v16_sum. */
-static float sum_of_squares(const float *x, uint32_t n)
+/* Lane l holds what x[l], x[l+16], ... gave; the tree of v16_sum. */
+static float lanes_sum(float *lane)
 {
-	float lane[16] = { 0 };
-	for (uint32_t i = 0; i < n; i++)
-		lane[i % 16] = fmaf(x[i], x[i], lane[i % 16]);
 	for (int width = 8; width >= 1; width /= 2) {
 		for (int i = 0; i < width; i++)
 			lane[i] += lane[i + width];
@@ -17,25 +14,35 @@ static float sum_of_squares(const float *x, uint32_t n)
 	return lane[0];
 }
 
+static float sum_of_squares(const float *x, uint32_t n)
+{
+	float lane[16] = { 0 };
+	for (uint32_t i = 0; i < n; i++)
+		lane[i % 16] = fmaf(x[i], x[i], lane[i % 16]);
+	return lanes_sum(lane);
+}
+
 void kernel_rmsnorm_plain(const float *x, const float *gain, uint32_t n, float eps, float *out)
 {
 	float scale = 1.0f / sqrtf(sum_of_squares(x, n) / (float)n + eps);
 	for (uint32_t i = 0; i < n; i++)
-		out[i] = x[i] * scale * gain[i];
+		out[i] = gain == NULL ? x[i] * scale : x[i] * scale * gain[i];
 }
 
-void kernel_silu_mul_plain(float *gate, const float *up, uint32_t n)
+void kernel_layernorm_plain(const float *x, const float *gain, const float *bias, uint32_t n,
+			    float eps, float *out)
 {
+	float lane[16] = { 0 };
 	for (uint32_t i = 0; i < n; i++)
-		gate[i] = gate[i] / (1.0f + number_exp(0.0f - gate[i])) * up[i];
-}
-
-void kernel_clamped_mul_plain(float *gate, const float *up, uint32_t n)
-{
+		lane[i % 16] += x[i];
+	float mean = lanes_sum(lane) / (float)n;
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = x[i] - mean;
+	float scale = 1.0f / sqrtf(sum_of_squares(out, n) / (float)n + eps);
 	for (uint32_t i = 0; i < n; i++) {
-		float g = gate[i] < 7.0f ? gate[i] : 7.0f, u = up[i] > -7.0f ? up[i] : -7.0f;
-		u = u < 7.0f ? u : 7.0f;
-		gate[i] = g / (1.0f + number_exp(g * -1.702f)) * (u + 1.0f);
+		out[i] = out[i] * scale * gain[i];
+		if (bias != NULL)
+			out[i] += bias[i];
 	}
 }
 

@@ -33,13 +33,58 @@ void kernel_truth_rmsnorm(const float *x, const float *gain, uint32_t n, double 
 	for (uint32_t i = 0; i < n; i++)
 		sum += (double)x[i] * (double)x[i];
 	for (uint32_t i = 0; i < n; i++)
-		out[i] = (double)x[i] / sqrt(sum / n + eps) * (double)gain[i];
+		out[i] = (double)x[i] / sqrt(sum / n + eps) * (gain == NULL ? 1 : (double)gain[i]);
 }
 
-void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out)
+void kernel_truth_layernorm(const float *x, const float *gain, const float *bias, uint32_t n,
+			    double eps, double *out)
 {
+	double mean = 0, sum = 0;
 	for (uint32_t i = 0; i < n; i++)
-		out[i] = (double)gate[i] / (1 + exp(-(double)gate[i])) * (double)up[i];
+		mean += (double)x[i] / n;
+	for (uint32_t i = 0; i < n; i++)
+		sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = ((double)x[i] - mean) / sqrt(sum / n + eps) * (double)gain[i] +
+			 (bias == NULL ? 0 : (double)bias[i]);
+}
+
+static double clamped(double x, double up)
+{
+	double g = fmin(x, 7), u = fmax(fmin(up, 7), -7);
+	return (u + 1) * g / (1 + exp(-1.702 * g));
+}
+
+static double act_of(enum kernel_act act, double x, const float *p)
+{
+	switch (act) {
+	case KERNEL_ACT_SILU:
+		return x / (1 + exp(-x));
+	case KERNEL_ACT_GELU_TANH:
+		return x / 2 * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+	case KERNEL_ACT_GELU:
+		return x / 2 * erfc(-x * 0.70710678118654752);
+	case KERNEL_ACT_RELU2:
+		return fmax(x, 0) * fmax(x, 0);
+	case KERNEL_ACT_XIELU:
+		if (x > 0)
+			return (double)p[0] * x * x + (double)p[2] * x;
+		return (double)p[1] * (expm1(fmin(x, (double)p[3])) - x) + (double)p[2] * x;
+	default:
+		return x;
+	}
+}
+
+void kernel_truth_act(enum kernel_act act, const float *x, const float *up, uint32_t n,
+		      const float *parameter, double *out)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (act == KERNEL_ACT_CLAMPED)
+			out[i] = clamped((double)x[i], (double)up[i]);
+		else
+			out[i] = act_of(act, (double)x[i], parameter) *
+				 (up == NULL ? 1 : (double)up[i]);
+	}
 }
 
 #define WIDTH_MOST 4096
@@ -66,7 +111,8 @@ static double score(const struct kernel_attention *a, uint32_t r, uint32_t h, ui
 	for (uint32_t k = 0; k < a->tail; k++)
 		sum += (double)a->query_tail[r * a->tail_row + h * a->tail_head + k] *
 		       (double)key[k];
-	return sum * (double)a->scale;
+	sum *= (double)a->scale;
+	return a->softcap > 0 ? (double)a->softcap * tanh(sum / (double)a->softcap) : sum;
 }
 
 static void attend(const struct kernel_attention *a, uint32_t r, uint32_t h, double *out)
@@ -94,14 +140,6 @@ void kernel_truth_attn(const struct kernel_attention *a, double *out)
 {
 	for (uint32_t lane = 0; lane < a->rows * a->heads; lane++)
 		attend(a, lane / a->heads, lane % a->heads, out + (size_t)lane * a->value);
-}
-
-void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		double g = fmin((double)gate[i], 7), u = fmax(fmin((double)up[i], 7), -7);
-		out[i] = (u + 1) * g / (1 + exp(-1.702 * g));
-	}
 }
 
 void kernel_truth_softmax(const float *score, uint32_t n, double *p)

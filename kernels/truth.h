@@ -8,10 +8,12 @@
 /* Arguments and shapes as in struct kernels. */
 void kernel_truth_matmul(const struct kernel_matrix *w, const struct kernel_rows *x, double *out);
 void kernel_truth_rmsnorm(const float *x, const float *gain, uint32_t n, double eps, double *out);
-void kernel_truth_silu_mul(const float *gate, const float *up, uint32_t n, double *out);
+void kernel_truth_layernorm(const float *x, const float *gain, const float *bias, uint32_t n,
+			    double eps, double *out);
+void kernel_truth_act(enum kernel_act act, const float *x, const float *up, uint32_t n,
+		      const float *parameter, double *out);
 /* out [rows][heads][value] */
 void kernel_truth_attn(const struct kernel_attention *a, double *out);
-void kernel_truth_clamped_mul(const float *gate, const float *up, uint32_t n, double *out);
 /* All channels; out [rows][channels]. */
 void kernel_truth_conv(const struct kernel_conv *c, double *out);
 /* Steps state [value][key] in place, out [rows][value]; d->state and d->out are not used. */

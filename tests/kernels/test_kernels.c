@@ -8,34 +8,127 @@
 #include <stdlib.h>
 #include <string.h>
 
-Test(kernels, rmsnorm_and_silu_sets_agree_bitwise_and_with_truth)
+Test(kernels, norms_of_all_sets_agree_bitwise_and_with_truth)
 {
-	static float x[400], gain[400], want[400], got[400];
+	static float x[400], gain[400], bias[400], want[400], got[400];
 	static double truth[400];
-	for (uint32_t n = 1; n <= 400; n += n < 40 ? 1 : 37) {
-		fill(x, n);
-		fill(gain, n);
-		kernels_at(0)->rmsnorm(x, gain, n, 1e-6f, want);
-		kernel_truth_rmsnorm(x, gain, n, 1e-6, truth);
+	for (uint32_t c = 0, n = 1; n <= 400; n += n < 40 ? 1 : 37, c++) {
+		const float *some_gain = c % 2 ? gain : NULL, *some_bias = c % 3 ? bias : NULL;
+		fill(x, n), fill(gain, n), fill(bias, n);
+		kernels_at(0)->rmsnorm(x, some_gain, n, 1e-6f, want);
+		kernel_truth_rmsnorm(x, some_gain, n, 1e-6, truth);
 		for (uint32_t i = 0; i < n; i++)
 			cr_assert_lt(fabs((double)want[i] - truth[i]), 2e-6);
 		for (size_t k = 1; kernels_at(k) != NULL; k++) {
 			got[n] = 7;
-			kernels_at(k)->rmsnorm(x, gain, n, 1e-6f, got);
+			kernels_at(k)->rmsnorm(x, some_gain, n, 1e-6f, got);
 			cr_assert_eq(memcmp(want, got, 4 * n), 0, "rmsnorm %s %u", kernels_at(k)->name, n);
 			cr_assert(n == 400 || got[n] == 7);
 		}
 		for (uint32_t i = 0; i < n; i++)
-			x[i] *= 100;
-		kernel_truth_silu_mul(x, gain, n, truth);
-		memcpy(want, x, sizeof x);
-		kernels_at(0)->silu_mul(want, gain, n);
+			x[i] += 3;
+		kernels_at(0)->layernorm(x, gain, some_bias, n, 1e-5f, want);
+		kernel_truth_layernorm(x, gain, some_bias, n, 1e-5, truth);
 		for (uint32_t i = 0; i < n; i++)
-			cr_assert_lt(fabs((double)want[i] - truth[i]), 3e-7 * fabs(truth[i]) + 1e-30);
+			cr_assert_lt(fabs((double)want[i] - truth[i]), 5e-5, "layernorm of %u: %g for %g", n,
+			             (double)want[i], truth[i]);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			memcpy(got, x, sizeof got); /* in place */
+			got[n < 400 ? n : 0] = n < 400 ? 7 : got[0];
+			kernels_at(k)->layernorm(got, gain, some_bias, n, 1e-5f, got);
+			cr_assert_eq(memcmp(want, got, 4 * n), 0, "layernorm %s %u", kernels_at(k)->name, n);
+			cr_assert(n == 400 || got[n] == 7);
+		}
+	}
+}
+
+/* Of each activation: its bound, relative to the truth and absolute. */
+static const struct { const char *row; double relative, absolute; } acts[KERNEL_ACTS] = {
+	[KERNEL_ACT_SILU] = { "silu", 3e-7, 1e-30 },
+	[KERNEL_ACT_CLAMPED] = { "clamped", 2e-6, 1e-12 },
+	[KERNEL_ACT_GELU_TANH] = { "gelu_tanh", 2e-5, 1e-9 },
+	[KERNEL_ACT_GELU] = { "gelu", 3e-7, 2e-6 },
+	[KERNEL_ACT_RELU2] = { "relu2", 3e-7, 1e-30 },
+	[KERNEL_ACT_XIELU] = { "xielu", 1e-6, 1e-6 },
+};
+
+static void check_act(enum kernel_act act, const float *x, const float *up, uint32_t n)
+{
+	const float parameter[4] = { 0.9f, 1.3f, 0.5f, -1e-6f };
+	float want[400], got[400];
+	double truth[400];
+	kernel_truth_act(act, x, up, n, parameter, truth);
+	memcpy(want, x, 4 * n);
+	kernels_at(0)->act[act](want, up, n, parameter);
+	for (uint32_t i = 0; i < n; i++)
+		cr_assert_lt(fabs((double)want[i] - truth[i]),
+		             acts[act].relative * fabs(truth[i]) + acts[act].absolute, "%s(%g): %g for %g",
+		             acts[act].row, (double)x[i], (double)want[i], truth[i]);
+	for (size_t k = 1; kernels_at(k) != NULL; k++) {
+		memcpy(got, x, 4 * n);
+		got[n] = 7;
+		kernels_at(k)->act[act](got, up, n, parameter);
+		cr_assert_eq(memcmp(want, got, 4 * n), 0, "%s %s %u", acts[act].row, kernels_at(k)->name, n);
+		cr_assert_eq(got[n], 7);
+	}
+}
+
+Test(kernels, activations_of_all_sets_agree_bitwise_and_with_truth)
+{
+	static float x[399], up[399];
+	for (uint32_t n = 1; n < 399; n += n < 40 ? 1 : 37) {
+		for (int act = 0; act < KERNEL_ACTS; act++) {
+			fill(x, n), fill(up, n);
+			for (uint32_t i = 0; i < n; i++)
+				x[i] *= i % 5 == 0 ? 90 : i % 5 == 1 ? 1e-3f : 6, up[i] *= 12;
+			check_act((enum kernel_act)act, x, up, n);
+			if (act != KERNEL_ACT_CLAMPED)
+				check_act((enum kernel_act)act, x, NULL, n);
+		}
+	}
+}
+
+/* Extremes, zeros and NaN: the same bits, and NaN shows. */
+Test(kernels, activations_of_extremes_agree_bitwise)
+{
+	const float x[16] = { 0, -0.0f, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-40f, -1e-40f, NAN, 88.1f,
+		-88.1f, 1e19f, -1e19f, 0.875f, -0.875f, 4 }, parameter[4] = { 0.9f, 1.3f, 0.5f, -1e-6f };
+	for (int act = 0; act < KERNEL_ACTS + 1; act++) {
+		float up[16], want[16], got[16];
+		for (size_t k = 0; kernels_at(k) != NULL; k++) {
+			float *to = k == 0 ? want : got;
+			memcpy(to, x, sizeof x);
+			for (int i = 0; i < 16; i++)
+				up[i] = 1;
+			if (act < KERNEL_ACTS)
+				kernels_at(k)->act[act](to, up, 16, parameter);
+			else
+				kernels_at(k)->softcap(to, 16, 30);
+			for (int i = 0; i < 16; i++)
+				cr_assert(k == 0 || isnan(want[i]) ? isnan(want[i]) == isnan(to[i])
+				                                   : memcmp(&want[i], &got[i], 4) == 0,
+				          "%s of %g, act %d: %g for %g", kernels_at(k)->name, (double)x[i], act,
+				          (double)to[i], (double)want[i]);
+			cr_assert(isnan(to[8]) || act == KERNEL_ACT_CLAMPED);
+		}
+	}
+}
+
+Test(kernels, softcap_sets_agree_bitwise_and_with_truth)
+{
+	static float x[100], want[100], got[100];
+	for (uint32_t n = 1; n < 100; n += 7) {
+		fill(x, n);
+		for (uint32_t i = 0; i < n; i++)
+			x[i] *= i % 3 == 0 ? 300 : i % 3 == 1 ? 20 : 1e-3f;
+		memcpy(want, x, sizeof x);
+		kernels_at(0)->softcap(want, n, 30);
+		for (uint32_t i = 0; i < n; i++)
+			cr_assert_lt(fabs((double)want[i] / (30 * tanh((double)x[i] / 30)) - 1), 5e-7);
 		for (size_t k = 1; kernels_at(k) != NULL; k++) {
 			memcpy(got, x, sizeof x);
-			kernels_at(k)->silu_mul(got, gain, n);
-			cr_assert_eq(memcmp(want, got, 4 * n), 0, "silu %s %u", kernels_at(k)->name, n);
+			kernels_at(k)->softcap(got, n, 30);
+			cr_assert_eq(memcmp(want, got, sizeof got), 0, "%s %u", kernels_at(k)->name, n);
 		}
 	}
 }
@@ -70,27 +163,6 @@ Test(kernels, elementwise_sets_agree_bitwise_and_touch_nothing_beyond)
 	}
 }
 
-Test(kernels, clamped_mul_sets_agree_bitwise_and_with_truth)
-{
-	static float x[100], up[100], want[100], got[100];
-	static double truth[100];
-	for (uint32_t n = 1; n <= 100; n += 7) {
-		fill(x, n), fill(up, n);
-		for (uint32_t i = 0; i < n; i++)
-			x[i] *= 12, up[i] *= 12; /* some are clamped */
-		kernel_truth_clamped_mul(x, up, n, truth);
-		memcpy(want, x, sizeof x);
-		kernels_at(0)->clamped_mul(want, up, n);
-		for (uint32_t i = 0; i < n; i++)
-			cr_assert_lt(fabs((double)want[i] - truth[i]), 2e-6 * fabs(truth[i]) + 1e-12);
-		for (size_t k = 1; kernels_at(k) != NULL; k++) {
-			memcpy(got, x, sizeof x);
-			kernels_at(k)->clamped_mul(got, up, n);
-			cr_assert_eq(memcmp(want, got, 4 * n), 0, "%s %u", kernels_at(k)->name, n);
-		}
-	}
-}
-
 Test(kernels, exp_is_close_and_total)
 {
 	for (float x = -87.2f; x < 88; x += 0.0173f)
@@ -98,6 +170,20 @@ Test(kernels, exp_is_close_and_total)
 	cr_assert(number_exp(0) == 1 && number_exp(-100) == 0 && number_exp(-INFINITY) == 0 &&
 	          number_exp(NAN) == 0);
 	cr_assert(number_is_finite(number_exp(1000)) && number_is_finite(number_exp(INFINITY)));
+}
+
+Test(kernels, expm1_tanh_and_erf_are_close_and_total)
+{
+	for (float x = -30; x < 88; x += x < 3 && x > -3 ? 0.000173f : 0.0173f) {
+		double em1 = expm1((double)x), t = tanh((double)x);
+		cr_assert_lt(fabs((double)number_expm1(x) - em1), 2.4e-7 * fabs(em1) + 1e-30, "%g", (double)x);
+		cr_assert_lt(fabs((double)number_tanh(x) - t), 4.8e-7 * fabs(t) + 1e-30, "%g", (double)x);
+		cr_assert_lt(fabs((double)number_erf(x) - erf((double)x)), 1.2e-7, "%g", (double)x);
+	}
+	cr_assert(number_expm1(0) == 0 && number_expm1(-INFINITY) == -1 && isnan(number_expm1(NAN)));
+	cr_assert(number_tanh(INFINITY) == 1 && number_tanh(-INFINITY) == -1 && isnan(number_tanh(NAN)));
+	cr_assert(number_erf(INFINITY) == 1 && number_erf(-INFINITY) == -1 && isnan(number_erf(NAN)));
+	cr_assert(number_is_finite(number_expm1(INFINITY)));
 }
 
 Test(kernels, double_functions_are_close)
