@@ -95,7 +95,10 @@ static void cache_free(struct cpu_cache *c)
 
 static int cpu_positions(struct backend *b, uint32_t count, struct err *e)
 {
-	return rope_table_grow(&cpu_of(b)->rope, count, e);
+	struct cpu *m = cpu_of(b);
+	for (uint32_t i = 0; i < m->config.rope_count; i++)
+		TRY(rope_table_grow(&m->rope[i], count, e));
+	return 0;
 }
 
 static void cpu_load(const struct backend *b, struct engine_traffic *out)
@@ -108,15 +111,16 @@ static void cpu_close(struct backend *b)
 	struct cpu *m = cpu_of(b);
 	cpu_workspace_free(&m->work);
 	cpu_weights_free(m);
-	rope_table_close(&m->rope);
+	for (uint32_t i = 0; i < MODEL_ROPES; i++)
+		rope_table_close(&m->rope[i]);
 	cache_free(&m->cache);
 	free(m);
 }
 
 int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 {
-	const struct model_config *c = o->config;
 	struct cpu *m = calloc(1, sizeof *m);
+	int rc = 0;
 	if (!m)
 		return err_set(e, ERR_NOMEM, "model");
 	*m = (struct cpu){
@@ -129,8 +133,6 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 			     .set = o->kernels->name,
 			     .numerics = o->kernels->canonical ? "canonical" : "fast",
 			     .regime = o->kernels->regime,
-			     .page_bytes = (uint64_t)cpu_layer_bytes(c, o->cache) * c->layers,
-			     .rows_max = cpu_rows_max(c),
 			     .pages = cpu_pages,
 			     .page_copy = cpu_page_copy,
 			     .positions = cpu_positions,
@@ -138,15 +140,18 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 			     .load = cpu_load,
 			     .peak = cpu_peak,
 			     .close = cpu_close },
-		.config = *c,
+		.config = *o->config,
 		.kernels = o->kernels,
 		.pool = o->pool,
-		.attention_scale = model_attention_scale(c),
+		.most = cpu_most_of(o->config),
 		.kind = o->cache,
 	};
+	m->backend.page_bytes = cpu_page_layout(&m->config, m->kind, m->page_at);
+	m->backend.rows_max = cpu_rows_max(&m->config, &m->most);
 	machine_processor(m->name, sizeof m->name);
 	pthread_mutex_init(&m->cache.lock, NULL);
-	int rc = rope_table_open(&m->rope, &m->config.rope, e);
+	for (uint32_t i = 0; i < m->config.rope_count && rc == 0; i++)
+		rc = rope_table_open(&m->rope[i], &m->config.ropes[i], e);
 	if (rc < 0) {
 		cpu_close(&m->backend);
 		return rc;

@@ -13,46 +13,24 @@
 
 /* ---- weights, packed for the kernels ---- */
 
-/* Latent attention. Norm gains are f32 vectors; biases NULL without. */
-struct mla_weights {
-	struct kernel_matrix q_a;       /* [q_rank, hidden]; unused without query latent */
-	struct kernel_matrix q;         /* [heads*(nope+rope), q_rank or hidden] */
-	struct kernel_matrix kv_a;      /* [latent+rope, hidden] */
-	struct kernel_matrix o;         /* [hidden, heads*value] */
-	struct kernel_matrix *key_up;   /* [heads] of [latent, nope]: transposed (absorbed) */
-	struct kernel_matrix *value_up; /* [heads] of [value, latent] */
-	float *q_norm, *kv_norm;        /* [q_rank], [latent] */
-	float *q_bias, *kv_bias, *o_bias;
-};
-
-/* Grouped-query attention; q_norm and k_norm [head] or the full width, sinks [heads]. */
-struct gqa_weights {
-	struct kernel_matrix q, k, v, o;
-	float *q_norm, *k_norm, *q_bias, *k_bias, *v_bias, *o_bias, *sinks;
-};
-
 struct ffn_weights {
 	struct kernel_matrix gate, up, down; /* [width, hidden] twice, [hidden, width] */
 	float *gate_bias, *up_bias, *down_bias;
 };
 
+/* What a layer has, by slot (model/weights.h says of what shape). */
 struct layer_weights {
-	float *attn_norm, *ffn_norm; /* [hidden] */
-	struct mla_weights mla;      /* the one of the config's attention kind */
-	struct gqa_weights gqa;
-	struct ffn_weights ffn;      /* of a dense layer, or the shared expert (width 0: none) */
-	struct kernel_matrix router; /* [experts, hidden] */
-	float *router_bias;          /* [experts], or NULL */
-	struct kernel_matrix shared_gate; /* [1, hidden] when the shared expert is gated */
-	struct ffn_weights *expert;       /* [experts]; NULL: dense layer */
+	struct kernel_matrix matrix[MODEL_SLOTS]; /* panel NULL: none */
+	float *vector[MODEL_SLOTS];               /* NULL: none */
+	/* MLA, [heads]: SLOT_KV_B as [latent, nope], transposed (absorbed), and [value, latent] */
+	struct kernel_matrix *key_up, *value_up;
+	struct ffn_weights ffn;     /* of the dense network, or the shared expert */
+	struct ffn_weights *expert; /* [experts]; NULL: none */
 };
 
 struct cpu_weights {
 	struct kernel_store store;   /* of the panels of all matrices */
-	struct kernel_matrix embed;  /* [vocab, hidden]; unused when the head serves for both */
-	struct kernel_matrix head;   /* [vocab, hidden] */
-	float *norm;                 /* [hidden] */
-	struct layer_weights *layer; /* [layers] */
+	struct layer_weights *layer; /* [layers + 1]: the last has what is in no layer */
 };
 
 /* What stays only until everything is loaded. */
@@ -96,10 +74,11 @@ struct workspace {
 	const void **page;         /* [layers][pages]: addresses of struct pass's page */
 	float *x, *normed, *delta; /* [rows][hidden] */
 	float *q_latent;           /* [rows][q_rank] */
-	float *q;                  /* [rows][heads*(nope+rope)], or [heads*head] */
-	float *kv;                 /* [rows][cpu_cache_width]: new cache rows, raw */
+	float *q;                  /* [rows][cpu_query_width] */
+	float *kv;                 /* [rows][cpu_kv_width]: new cache rows, raw */
 	float *q_up, *attended;    /* [rows][heads*latent] */
-	float *value;              /* [rows][heads*value], or [heads*head] */
+	float *value;              /* [rows][cpu_value_width] */
+	float *out_gate;           /* [rows][as wide, or heads]: logits of the output's gate */
 	float *score;              /* [rows][experts] */
 	uint16_t *expert;          /* [rows][top_k] */
 	float *weight;             /* [rows][top_k] */
@@ -129,6 +108,14 @@ struct cpu_cache {
 	size_t slabs;
 };
 
+/* Widths that differ from layer to layer: the largest. */
+struct cpu_most {
+	uint32_t heads;
+	uint32_t query, kv, value; /* cpu_query_width and its like */
+	uint32_t gates;            /* logits of an output's gate; 0: no layer has one */
+	uint32_t wide;             /* of dense networks and shared experts */
+};
+
 struct cpu {
 	struct backend backend; /* first: what the seam's functions are given */
 	char name[64];          /* of the processor */
@@ -138,10 +125,11 @@ struct cpu {
 	bool integers; /* some matrices have an integer format */
 	const struct kernels *kernels;
 	struct pool *pool;
-	struct rope_table rope;
-	float attention_scale;
+	struct rope_table rope[MODEL_ROPES];
+	struct cpu_most most;
 	enum kernel_cache kind;
 	struct cpu_cache cache;
+	size_t page_at[MODEL_LAYERS]; /* where a page has the part that a layer attends */
 	struct workspace work;
 	struct engine_traffic traffic;
 };
@@ -152,30 +140,28 @@ static inline struct cpu *cpu_of_keeper(struct model_keeper *k)
 	return (struct cpu *)k; /* the first member of the first member */
 }
 
-/* Bytes of the cache of one position in one layer. A page of a layer is 64 times as many bytes
- * in an order of the attention kind's own: pages are shared or copied whole, never by rows. */
-static inline size_t cpu_cache_row_bytes(const struct model_config *c, enum kernel_cache cache)
+static inline const struct model_layer *cpu_layer(const struct cpu *m, uint32_t layer)
 {
-	if (c->attention == MODEL_ATTN_MLA)
-		return (kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->kv_rank) +
-			kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->rope_head)) /
-		       KERNEL_PAGE;
-	return (kernel_cache_bytes(cache, KERNEL_BY_POSITION, c->head) +
-		kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->head)) /
-	       KERNEL_PAGE * c->kv_heads;
+	return &m->config.layer[layer];
 }
 
-/* Bytes of a page in one layer; those of a page's layers follow one another. */
-static inline size_t cpu_layer_bytes(const struct model_config *c, enum kernel_cache cache)
+/* What is in no layer. */
+static inline const struct layer_weights *cpu_whole(const struct cpu *m)
 {
-	return KERNEL_PAGE * cpu_cache_row_bytes(c, cache);
+	return &m->weights.layer[m->config.layers];
 }
 
-/* Floats of a new cache row of one layer, before it is stored. */
-static inline uint32_t cpu_cache_width(const struct model_config *c)
+/* Rotate what begins at v, as the layer does at this position. */
+static inline void cpu_rotate(const struct cpu *m, const struct model_layer *l, float *v,
+			      uint32_t position)
 {
-	return c->attention == MODEL_ATTN_MLA ? c->kv_rank + c->rope_head
-					      : 2 * c->kv_heads * c->head;
+	if (l->rope == MODEL_NO_ROPE)
+		return;
+	const struct model_rope *p = &m->config.ropes[l->rope];
+	const struct rope_table *t = &m->rope[l->rope];
+	size_t at = (size_t)position * t->half;
+	(p->interleaved ? m->kernels->rope_interleaved
+			: m->kernels->rope_half)(v, p->size, t->cosine + at, t->sine + at);
 }
 
 /* The pages of a sequence of the pass, in one layer. */
@@ -196,10 +182,23 @@ static inline struct kernel_quant cpu_quant_at(const struct kernel_quant *q, siz
 				      q->start + at / KERNEL_GROUP };
 }
 
+/* cpu_layers.c: floats of a row in one layer: its queries, its new cache row before it is stored,
+ * what its heads attended. 0 where the layer has none. */
+uint32_t cpu_query_width(const struct model_config *c, uint32_t layer);
+uint32_t cpu_kv_width(const struct model_config *c, uint32_t layer);
+uint32_t cpu_value_width(const struct model_config *c, uint32_t layer);
+struct cpu_most cpu_most_of(const struct model_config *c);
+/* Bytes of a page in one layer; those of a page's layers follow one another. 0: the layer keeps
+ * nothing, or reads another's. In an order of the attention kind's own: pages are shared or copied
+ * whole, never by rows. */
+size_t cpu_layer_bytes(const struct model_config *c, enum kernel_cache cache, uint32_t layer);
+/* Fill page_at; returns the bytes of a page. */
+uint64_t cpu_page_layout(const struct model_config *c, enum kernel_cache cache, size_t *page_at);
+
 /* cpu_workspace.c: buffers for a pass; and the most rows that one may have. */
 int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e) MUST_USE;
 void cpu_workspace_free(struct workspace *r);
-uint32_t cpu_rows_max(const struct model_config *c);
+uint32_t cpu_rows_max(const struct model_config *c, const struct cpu_most *most);
 
 /* cpu_jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light
  * work: share by rows, [0, rows). */
@@ -219,13 +218,18 @@ struct cpu_heads {
 	void (*shape)(const struct cpu *m, uint32_t layer, uint32_t row, uint32_t group,
 		      struct kernel_attention *a);
 };
-/* cpu_attend.c: all of it but shape; floats of a thread's scratch, and of records. */
-struct cpu_heads cpu_heads_of(const struct model_config *c);
+/* cpu_attend.c: all of it but shape, for a layer that attends; floats of a thread's scratch, and of
+ * records, that suffice for every layer. */
+struct cpu_heads cpu_heads_of(const struct model_config *c, uint32_t layer);
 size_t cpu_heads_scratch(const struct model_config *c);
 size_t cpu_heads_records(const struct model_config *c, unsigned threads, size_t bytes_max);
 /* All rows of the pass attend the cache; on all threads. */
-void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer,
-		    const struct cpu_heads *h);
+void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer, const struct cpu_heads *h);
+
+/* cpu_attn.c: the product that gives the logits of the output's gate, as 0 or 1 jobs beside the
+ * projections; and the end of both kinds of attention: work.value, gated, -> work.delta. */
+uint32_t cpu_gate_job(struct cpu *m, const struct pass *p, uint32_t layer, struct job *job);
+void cpu_attended_run(struct cpu *m, const struct pass *p, uint32_t layer);
 
 /* Attention kinds: work.normed -> work.delta, cache rows appended. cpu_ffn.c: the feed-forward
  * half, and cpu_row_close with this gain. */

@@ -26,27 +26,43 @@ struct attend {
 	struct wave wave;
 };
 
-/* How many of the rows from i on may share a call: of one sequence, and with equally many splits: a
- * window moves with its row, without one all rows end in the same split. */
-static uint32_t block_take(const struct pass *p, uint32_t i, uint32_t most, uint32_t window)
+/* The first of the cache rows that the row at a position attends; the last is its own. */
+static uint32_t first_of(const struct model_layer *l, uint32_t position)
 {
-	uint32_t n = 1, position = p->position[i];
-	bool moves = window > 0 && position + 1 >= window;
+	if (l->chunk > 0)
+		return position - position % l->chunk;
+	return l->window > 0 && position + 1 >= l->window ? position + 1 - l->window : 0;
+}
+
+/* A window moves with its row; else neighbours begin alike. */
+static bool moves_at(const struct model_layer *l, uint32_t position)
+{
+	return l->chunk == 0 && l->window > 0 && position + 1 >= l->window;
+}
+
+/* How many of the rows from i on may share a call: of one sequence, and with equally many
+ * splits. */
+static uint32_t block_take(const struct pass *p, uint32_t i, uint32_t most,
+			   const struct model_layer *l)
+{
+	uint32_t n = 1, first = first_of(l, p->position[i]);
+	bool moves = moves_at(l, p->position[i]);
+	uint32_t split = (p->position[i] - first) / KERNEL_SPLIT;
 	while (n < most && i + n < p->rows && p->sequence[i + n] == p->sequence[i] &&
-	       (moves || (p->position[i + n] / KERNEL_SPLIT == position / KERNEL_SPLIT &&
-			  (window == 0 || p->position[i + n] + 1 < window))))
+	       (moves ||
+		(!moves_at(l, p->position[i + n]) && first_of(l, p->position[i + n]) == first &&
+		 (p->position[i + n] - first) / KERNEL_SPLIT == split)))
 		n++;
 	return n;
 }
 
 static void blocks_find(struct attend *t)
 {
-	uint32_t window = model_layer_window(&t->m->config, t->layer);
+	const struct model_layer *l = cpu_layer(t->m, t->layer);
 	struct cpu_block *block = t->m->work.block;
 	t->blocks = 0;
 	for (uint32_t i = 0; i < t->p->rows; i += block[t->blocks++].rows)
-		block[t->blocks] =
-			(struct cpu_block){ i, block_take(t->p, i, t->heads->rows, window) };
+		block[t->blocks] = (struct cpu_block){ i, block_take(t->p, i, t->heads->rows, l) };
 }
 
 /* Unit u as a call. */
@@ -54,18 +70,18 @@ static struct kernel_attention unit_of(const struct attend *t, uint32_t u, unsig
 {
 	const struct cpu *m = t->m;
 	struct cpu_block b = m->work.block[u / t->heads->groups];
-	uint32_t window = model_layer_window(&m->config, t->layer),
-		 position = t->p->position[b.row];
+	const struct model_layer *l = cpu_layer(m, t->layer);
+	uint32_t position = t->p->position[b.row];
 	struct kernel_attention a = {
 		.cache = m->kind,
 		.page = cpu_pages_of(m, t->p, t->layer, t->p->sequence[b.row]),
 		.rows = b.rows,
-		.moves = window > 0 && position + 1 >= window,
+		.first = first_of(l, position),
+		.moves = moves_at(l, position),
 		.positions = position + 1,
-		.scale = m->attention_scale,
+		.scale = l->scale,
 		.scratch = m->work.scratch + worker * m->work.scratch_floats,
 	};
-	a.first = a.moves ? position + 1 - window : 0;
 	t->heads->shape(m, t->layer, b.row, u % t->heads->groups, &a);
 	return a;
 }
@@ -167,36 +183,55 @@ void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer, const s
 
 static uint32_t divided(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
 
-struct cpu_heads cpu_heads_of(const struct model_config *c)
+struct cpu_heads cpu_heads_of(const struct model_config *c, uint32_t layer)
 {
-	bool mla = c->attention == MODEL_ATTN_MLA;
-	uint32_t group = mla ? c->heads : c->heads / c->kv_heads;
+	const struct model_layer *l = &c->layer[layer];
+	bool mla = l->mixer == MODEL_MIX_MLA;
+	uint32_t group = mla ? l->heads : l->heads / l->kv_heads;
 	uint32_t calls = divided(group, KERNEL_LANES),
 		 lanes = mla ? CPU_LATENT_LANES : KERNEL_LANES;
 	struct cpu_heads h = {
-		.wide = mla ? c->kv_rank : c->head,
+		.wide = mla ? c->kv_rank : l->head,
 		.tail = mla ? c->rope_head : 0,
-		.value = mla ? c->kv_rank : c->head,
+		.value = mla ? c->kv_rank : l->value,
 		.heads = divided(group, calls),
-		.groups = (mla ? 1 : c->kv_heads) * calls,
+		.groups = (mla ? 1 : l->kv_heads) * calls,
 	};
 	h.rows = h.heads < lanes ? lanes / h.heads : 1;
 	h.lanes = h.rows * h.heads;
 	return h;
 }
 
+static bool attends(const struct model_config *c, uint32_t layer)
+{
+	return c->layer[layer].mixer != MODEL_MIX_DELTA;
+}
+
 size_t cpu_heads_scratch(const struct model_config *c)
 {
-	struct cpu_heads h = cpu_heads_of(c);
-	return (kernel_attention_scratch(h.lanes, h.wide, h.tail, h.value) + 15) / 16 * 16;
+	size_t most = 0;
+	for (uint32_t i = 0; i < c->layers; i++) {
+		if (!attends(c, i))
+			continue;
+		struct cpu_heads h = cpu_heads_of(c, i);
+		size_t n = kernel_attention_scratch(h.lanes, h.wide, h.tail, h.value);
+		most = n > most ? n : most;
+	}
+	return (most + 15) / 16 * 16;
 }
 
 size_t cpu_heads_records(const struct model_config *c, unsigned threads, size_t bytes_max)
 {
-	struct cpu_heads h = cpu_heads_of(c);
-	size_t splits = c->context_max / KERNEL_SPLIT + 1;
-	size_t floats = kernel_attention_record(h.heads, h.value), most = bytes_max / sizeof(float);
-	if (threads == 1 || splits == 1)
+	size_t splits = c->context_max / KERNEL_SPLIT + 1, floats = 0,
+	       most = bytes_max / sizeof(float);
+	for (uint32_t i = 0; i < c->layers; i++) {
+		if (!attends(c, i))
+			continue;
+		struct cpu_heads h = cpu_heads_of(c, i);
+		size_t n = kernel_attention_record(h.heads, h.value);
+		floats = n > floats ? n : floats;
+	}
+	if (threads == 1 || splits == 1 || floats == 0)
 		return 0;
 	return splits < most / (UNITS * threads) / floats ? splits * UNITS * threads * floats
 							  : most;

@@ -10,105 +10,151 @@ struct shared {
 	uint32_t layer;
 };
 
-static void project(struct cpu *m, const struct pass *p, const struct gqa_weights *w)
+/* Queries, new keys and values, and the logits of the output's gate. */
+static void project(struct cpu *m, const struct pass *p, uint32_t layer)
 {
-	const struct model_config *c = &m->config;
+	const struct model_layer *l = cpu_layer(m, layer);
+	const struct layer_weights *w = &m->weights.layer[layer];
 	struct workspace *r = &m->work;
-	uint32_t q = c->heads * c->head, kv = c->kv_heads * c->head;
-	struct kernel_rows in = { .value = r->normed, .stride = c->hidden, .count = p->rows };
-	struct kernel_quant x = r->normed_code;
-	struct job job[3] = {
-		{ .w = &w->q, .bias = w->q_bias, .x = in, .in = x, .out = r->q, .stride = q },
-		{ .w = &w->k, .bias = w->k_bias, .x = in, .in = x, .out = r->kv, .stride = 2 * kv },
-		{ .w = &w->v,
-		  .bias = w->v_bias,
-		  .x = in,
-		  .in = x,
-		  .out = r->kv + kv,
-		  .stride = 2 * kv },
-	};
-	cpu_jobs_run(m, job, 3);
+	uint32_t kv = cpu_kv_width(&m->config, layer), count = 1;
+	struct kernel_rows in = { .value = r->normed,
+				  .stride = m->config.hidden,
+				  .count = p->rows };
+	struct job job[4] = { { .w = &w->matrix[SLOT_Q],
+				.bias = w->vector[SLOT_Q_BIAS],
+				.x = in,
+				.in = r->normed_code,
+				.out = r->q,
+				.stride = cpu_query_width(&m->config, layer) } };
+	if (kv > 0)
+		job[count++] = (struct job){ .w = &w->matrix[SLOT_K],
+					     .bias = w->vector[SLOT_K_BIAS],
+					     .x = in,
+					     .in = r->normed_code,
+					     .out = r->kv,
+					     .stride = kv };
+	if (kv > 0 && !l->values_are_keys)
+		job[count++] = (struct job){ .w = &w->matrix[SLOT_V],
+					     .bias = w->vector[SLOT_V_BIAS],
+					     .x = in,
+					     .in = r->normed_code,
+					     .out = r->kv + (size_t)l->kv_heads * l->head,
+					     .stride = kv };
+	count += cpu_gate_job(m, p, layer, &job[count]);
+	cpu_jobs_run(m, job, count);
 }
 
 static void clip(float *v, uint32_t n, float bound)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && bound > 0; i++) {
 		v[i] = v[i] < bound ? v[i] : bound;
 		v[i] = v[i] > -bound ? v[i] : -bound;
 	}
 }
 
-/* Queries or keys of one row: norm, clip, rotate. */
-static void shape_heads(const struct cpu *m, float *v, uint32_t heads, const float *gain,
-			uint32_t position)
+static void norm_heads(const struct cpu *m, float *v, uint32_t heads, uint32_t width,
+		       const float *gain)
 {
-	const struct model_config *c = &m->config;
-	const float *cosine = m->rope.cosine + (size_t)position * m->rope.half;
-	const float *sine = m->rope.sine + (size_t)position * m->rope.half;
-	if (c->qk_norm == MODEL_QK_FULL)
-		m->kernels->rmsnorm(v, gain, heads * c->head, c->norm_eps, v);
-	for (uint32_t h = 0; h < heads && c->qk_norm == MODEL_QK_HEAD; h++)
-		m->kernels->rmsnorm(v + (size_t)h * c->head, gain, c->head, c->norm_eps,
-				    v + (size_t)h * c->head);
-	if (c->clip > 0)
-		clip(v, heads * c->head, c->clip);
 	for (uint32_t h = 0; h < heads; h++)
-		m->kernels->rope_half(v + (size_t)h * c->head, c->rope.size, cosine, sine);
+		m->kernels->rmsnorm(v + (size_t)h * width, gain, width, m->config.norm_eps,
+				    v + (size_t)h * width);
+}
+
+/* By the kind of the layer; PLAIN has no gain. */
+static void norm_shaped(const struct cpu *m, const struct model_layer *l, float *v, uint32_t heads,
+			const float *gain)
+{
+	if (l->qk_norm == MODEL_QK_FULL)
+		norm_heads(m, v, 1, heads * l->head, gain);
+	else if (l->qk_norm != MODEL_QK_NONE)
+		norm_heads(m, v, heads, l->head, gain);
+}
+
+/* Queries or keys of one row: norm, clip, rotate. */
+static void shape_heads(const struct cpu *m, const struct model_layer *l, float *v, uint32_t heads,
+			const float *gain, uint32_t position)
+{
+	if (!l->qk_norm_late)
+		norm_shaped(m, l, v, heads, gain);
+	clip(v, heads * l->head, m->config.clip);
+	for (uint32_t h = 0; h < heads; h++)
+		cpu_rotate(m, l, v + (size_t)h * l->head, position);
+	if (l->qk_norm_late)
+		norm_shaped(m, l, v, heads, gain);
 }
 
 /* A page holds, for each key head, its keys, then for each its values. */
-static size_t key_bytes(const struct cpu *m)
+static size_t key_bytes(const struct cpu *m, const struct model_layer *l)
 {
-	return kernel_cache_bytes(m->kind, KERNEL_BY_POSITION, m->config.head);
+	return kernel_cache_bytes(m->kind, KERNEL_BY_POSITION, l->head);
 }
 
-static size_t value_bytes(const struct cpu *m)
+static size_t value_bytes(const struct cpu *m, const struct model_layer *l)
 {
-	return kernel_cache_bytes(m->kind, KERNEL_BY_NUMBER, m->config.head);
+	return kernel_cache_bytes(m->kind, KERNEL_BY_NUMBER, l->value);
+}
+
+/* The new keys and values of row i: shaped, and stored. */
+static void cache_row(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t i)
+{
+	const struct model_layer *l = cpu_layer(m, layer);
+	uint32_t position = p->position[i], at = position % KERNEL_PAGE,
+		 keys = l->kv_heads * l->head, values = l->kv_heads * l->value;
+	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
+	unsigned char *to = (unsigned char *)(uintptr_t)page;
+	float *k = m->work.kv + (size_t)i * (keys + values), *v = k + keys;
+	if (l->values_are_keys)
+		memcpy(v, k, values * sizeof *v);
+	if (l->value_norm)
+		norm_heads(m, v, l->kv_heads, l->value, NULL);
+	clip(v, values, m->config.clip);
+	shape_heads(m, l, k, l->kv_heads, m->weights.layer[layer].vector[SLOT_K_NORM], position);
+	for (uint32_t h = 0; h < l->kv_heads; h++, to += key_bytes(m, l))
+		kernel_cache_store(m->kind, KERNEL_BY_POSITION, k + (size_t)h * l->head, l->head,
+				   at, to);
+	for (uint32_t h = 0; h < l->kv_heads; h++, to += value_bytes(m, l))
+		kernel_cache_store(m->kind, KERNEL_BY_NUMBER, v + (size_t)h * l->value, l->value,
+				   at, to);
 }
 
 static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t i)
 {
-	const struct model_config *c = &m->config;
-	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
-	uint32_t position = p->position[i];
-	uint32_t half = c->kv_heads * c->head;
-	size_t key = key_bytes(m), value = value_bytes(m);
-	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
-	unsigned char *to = (unsigned char *)(uintptr_t)page;
-	float *kv = m->work.kv + (size_t)i * 2 * half;
-	shape_heads(m, m->work.q + (size_t)i * c->heads * c->head, c->heads, w->q_norm, position);
-	shape_heads(m, kv, c->kv_heads, w->k_norm, position);
-	if (c->clip > 0)
-		clip(kv + half, half, c->clip);
-	for (uint32_t h = 0; h < c->kv_heads; h++, to += key)
-		kernel_cache_store(m->kind, KERNEL_BY_POSITION, kv + (size_t)h * c->head, c->head,
-				   position % KERNEL_PAGE, to);
-	for (uint32_t h = 0; h < c->kv_heads; h++, to += value)
-		kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv + half + (size_t)h * c->head,
-				   c->head, position % KERNEL_PAGE, to);
+	const struct model_layer *l = cpu_layer(m, layer);
+	uint32_t n = l->heads * l->head;
+	float *q = m->work.q + (size_t)i * n;
+	shape_heads(m, l, q, l->heads, m->weights.layer[layer].vector[SLOT_Q_NORM], p->position[i]);
+	if (l->tempered) {
+		float factor = model_temper_at(&m->config.temper, p->position[i]);
+		for (uint32_t j = 0; j < n; j++)
+			q[j] *= factor;
+	}
+	if (l->cache == layer)
+		cache_row(m, p, layer, i);
 }
 
 /* The heads of group `group`: key head by key head, each in as many calls as it takes. */
 static void shape_call(const struct cpu *m, uint32_t layer, uint32_t row, uint32_t group,
 		       struct kernel_attention *a)
 {
-	const struct model_config *c = &m->config;
-	struct cpu_heads h = cpu_heads_of(c);
-	uint32_t calls = h.groups / c->kv_heads, kv = group / calls, share = c->heads / c->kv_heads,
+	const struct model_layer *l = cpu_layer(m, layer);
+	struct cpu_heads h = cpu_heads_of(&m->config, layer);
+	uint32_t calls = h.groups / l->kv_heads, kv = group / calls, share = l->heads / l->kv_heads,
 		 first = group % calls * h.heads, left = share - first;
 	uint32_t head = kv * share + first;
-	size_t at = ((size_t)row * c->heads + head) * c->head;
-	const float *sinks = m->weights.layer[layer].gqa.sinks;
+	size_t at = (size_t)row * l->heads + head;
+	const float *sinks = m->weights.layer[layer].vector[SLOT_SINKS];
 	a->keys = KERNEL_BY_POSITION;
-	a->wide = a->value = c->head;
-	a->key_at = kv * key_bytes(m);
-	a->value_at = c->kv_heads * key_bytes(m) + kv * value_bytes(m);
+	a->wide = l->head;
+	a->value = l->value;
+	a->key_at = kv * key_bytes(m, l);
+	a->value_at = l->kv_heads * key_bytes(m, l) + kv * value_bytes(m, l);
 	a->heads = left < h.heads ? left : h.heads;
-	a->query = m->work.q + at;
-	a->out = m->work.value + at;
-	a->query_head = a->out_head = c->head;
-	a->query_row = a->out_row = (size_t)c->heads * c->head;
+	a->query = m->work.q + at * l->head;
+	a->out = m->work.value + at * l->value;
+	a->query_head = l->head;
+	a->out_head = l->value;
+	a->query_row = (size_t)l->heads * l->head;
+	a->out_row = (size_t)l->heads * l->value;
 	a->sink = sinks == NULL ? NULL : sinks + head;
 }
 
@@ -119,31 +165,13 @@ static void place_share(void *ctx, struct part part)
 		place_row(s->m, s->p, s->layer, i);
 }
 
-static void value_row(struct cpu *m, uint32_t i, const void *ctx)
-{
-	(void)ctx;
-	cpu_row_quantise(m, m->work.value, m->config.heads * m->config.head, &m->work.value_code,
-			 i);
-}
-
 void cpu_attn_gqa_run(struct cpu *m, const struct pass *p, uint32_t layer)
 {
-	const struct model_config *c = &m->config;
-	const struct gqa_weights *w = &m->weights.layer[layer].gqa;
 	struct shared s = { m, p, layer };
-	struct cpu_heads heads = cpu_heads_of(c);
+	struct cpu_heads heads = cpu_heads_of(&m->config, layer);
 	heads.shape = shape_call;
-	project(m, p, w);
+	project(m, p, layer);
 	pool_run(m->pool, p->rows, place_share, &s);
 	cpu_attend_run(m, p, layer, &heads);
-	cpu_rows_run(m, p->rows, value_row, NULL);
-	struct job out = { .w = &w->o,
-			   .bias = w->o_bias,
-			   .x = { .value = m->work.value,
-				  .stride = (size_t)c->heads * c->head,
-				  .count = p->rows },
-			   .in = m->work.value_code,
-			   .out = m->work.delta,
-			   .stride = c->hidden };
-	cpu_jobs_run(m, &out, 1);
+	cpu_attended_run(m, p, layer);
 }

@@ -26,41 +26,42 @@ static void latent_row(struct cpu *m, uint32_t i, const void *gain)
 }
 
 /* Queries and the new cache rows, before rotation. */
-static void project(struct cpu *m, const struct pass *p, const struct mla_weights *w)
+static void project(struct cpu *m, const struct pass *p, uint32_t layer)
 {
 	const struct model_config *c = &m->config;
+	const struct layer_weights *w = &m->weights.layer[layer];
 	struct workspace *r = &m->work;
-	uint32_t kv = c->kv_rank + c->rope_head, q = c->heads * (c->nope + c->rope_head);
+	uint32_t kv = cpu_kv_width(c, layer), q = cpu_query_width(c, layer);
 	struct kernel_rows in = plain_rows(r->normed, c->hidden, p->rows);
 	struct kernel_quant x = r->normed_code;
-	struct job job[2] = {
-		{ .w = &w->kv_a, .bias = w->kv_bias, .x = in, .in = x, .out = r->kv, .stride = kv }
+	struct job job[3] = {
+		{ .w = &w->matrix[SLOT_KV_A],
+		  .bias = w->vector[SLOT_KV_BIAS],
+		  .x = in,
+		  .in = x,
+		  .out = r->kv,
+		  .stride = kv },
+		{ .w = &w->matrix[SLOT_Q], .x = in, .in = x, .out = r->q, .stride = q },
 	};
+	uint32_t count = 2 + cpu_gate_job(m, p, layer, &job[2]);
 	if (c->q_rank == 0) {
-		job[1] = (struct job){ .w = &w->q, .x = in, .in = x, .out = r->q, .stride = q };
-		cpu_jobs_run(m, job, 2);
+		cpu_jobs_run(m, job, count);
 	} else {
-		job[1] = (struct job){ .w = &w->q_a,
-				       .bias = w->q_bias,
+		job[1] = (struct job){ .w = &w->matrix[SLOT_Q_A],
+				       .bias = w->vector[SLOT_Q_BIAS],
 				       .x = in,
 				       .in = x,
 				       .out = r->q_latent,
 				       .stride = c->q_rank };
-		cpu_jobs_run(m, job, 2);
-		cpu_rows_run(m, p->rows, latent_row, w->q_norm);
+		cpu_jobs_run(m, job, count);
+		cpu_rows_run(m, p->rows, latent_row, w->vector[SLOT_Q_NORM]);
 		in = plain_rows(r->q_latent, c->q_rank, p->rows);
 		x = r->latent_code;
-		job[0] = (struct job){ .w = &w->q, .x = in, .in = x, .out = r->q, .stride = q };
+		job[0] = (struct job){
+			.w = &w->matrix[SLOT_Q], .x = in, .in = x, .out = r->q, .stride = q
+		};
 		cpu_jobs_run(m, job, 1);
 	}
-}
-
-static void rotate(const struct cpu *m, float *v, const float *cosine, const float *sine)
-{
-	if (m->config.rope.interleaved)
-		m->kernels->rope_interleaved(v, m->config.rope_head, cosine, sine);
-	else
-		m->kernels->rope_half(v, m->config.rope_head, cosine, sine);
 }
 
 /* A page holds its latents, then their rotary keys. */
@@ -73,27 +74,26 @@ static size_t latent_bytes(const struct cpu *m)
 static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t i)
 {
 	const struct model_config *c = &m->config;
+	const struct model_layer *l = cpu_layer(m, layer);
 	uint32_t position = p->position[i];
-	const float *cosine = m->rope.cosine + (size_t)position * m->rope.half;
-	const float *sine = m->rope.sine + (size_t)position * m->rope.half;
 	uint32_t head = c->nope + c->rope_head;
 	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
 	unsigned char *to = (unsigned char *)(uintptr_t)page;
 	float *kv = m->work.kv + (size_t)i * (c->kv_rank + c->rope_head);
-	m->kernels->rmsnorm(kv, m->weights.layer[layer].mla.kv_norm, c->kv_rank, LATENT_EPS, kv);
-	rotate(m, kv + c->kv_rank, cosine, sine);
+	m->kernels->rmsnorm(kv, m->weights.layer[layer].vector[SLOT_KV_NORM], c->kv_rank,
+			    LATENT_EPS, kv);
+	cpu_rotate(m, l, kv + c->kv_rank, position);
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv, c->kv_rank, position % KERNEL_PAGE, to);
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv + c->kv_rank, c->rope_head,
 			   position % KERNEL_PAGE, to + latent_bytes(m));
-	for (uint32_t h = 0; h < c->heads; h++)
-		rotate(m, m->work.q + ((size_t)i * c->heads + h) * head + c->nope, cosine, sine);
+	for (uint32_t h = 0; h < l->heads; h++)
+		cpu_rotate(m, l, m->work.q + ((size_t)i * l->heads + h) * head + c->nope, position);
 }
 
 /* W_UK^T q_nope of every head, or W_UV of what it attended. */
-static void per_head(struct cpu *m, uint32_t rows, const struct kernel_matrix *w, const float *in,
-		     uint32_t in_head, float *out, uint32_t out_head)
+static void per_head(struct cpu *m, uint32_t rows, uint32_t heads, const struct kernel_matrix *w,
+		     const float *in, uint32_t in_head, float *out, uint32_t out_head)
 {
-	uint32_t heads = m->config.heads;
 	for (uint32_t h = 0; h < heads; h++)
 		m->work.job[h] = (struct job){ .w = &w[h],
 					       .x = plain_rows(in + (size_t)h * in_head,
@@ -108,10 +108,10 @@ static void shape_call(const struct cpu *m, uint32_t layer, uint32_t row, uint32
 		       struct kernel_attention *a)
 {
 	const struct model_config *c = &m->config;
-	struct cpu_heads h = cpu_heads_of(c);
-	uint32_t head = group * h.heads, left = c->heads - head;
-	size_t width = c->nope + c->rope_head, at = (size_t)row * c->heads + head;
-	(void)layer;
+	uint32_t heads = c->layer[layer].heads;
+	struct cpu_heads h = cpu_heads_of(c, layer);
+	uint32_t head = group * h.heads, left = heads - head;
+	size_t width = c->nope + c->rope_head, at = (size_t)row * heads + head;
 	a->keys = KERNEL_BY_NUMBER;
 	a->wide = a->value = c->kv_rank;
 	a->tail = c->rope_head;
@@ -121,9 +121,9 @@ static void shape_call(const struct cpu *m, uint32_t layer, uint32_t row, uint32
 	a->query_tail = m->work.q + at * width + c->nope;
 	a->out = m->work.attended + at * c->kv_rank;
 	a->query_head = a->out_head = c->kv_rank;
-	a->query_row = a->out_row = (size_t)c->heads * c->kv_rank;
+	a->query_row = a->out_row = (size_t)heads * c->kv_rank;
 	a->tail_head = width;
-	a->tail_row = c->heads * width;
+	a->tail_row = heads * width;
 }
 
 static void place_share(void *ctx, struct part part)
@@ -133,32 +133,19 @@ static void place_share(void *ctx, struct part part)
 		place_row(s->m, s->p, s->layer, i);
 }
 
-static void value_row(struct cpu *m, uint32_t i, const void *ctx)
-{
-	(void)ctx;
-	cpu_row_quantise(m, m->work.value, m->config.heads * m->config.value, &m->work.value_code,
-			 i);
-}
-
 void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer)
 {
 	const struct model_config *c = &m->config;
-	const struct mla_weights *w = &m->weights.layer[layer].mla;
+	const struct layer_weights *w = &m->weights.layer[layer];
 	struct workspace *r = &m->work;
 	struct shared s = { m, p, layer };
-	struct cpu_heads heads = cpu_heads_of(c);
+	struct cpu_heads heads = cpu_heads_of(c, layer);
+	uint32_t n = c->layer[layer].heads;
 	heads.shape = shape_call;
-	project(m, p, w);
+	project(m, p, layer);
 	pool_run(m->pool, p->rows, place_share, &s);
-	per_head(m, p->rows, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
+	per_head(m, p->rows, n, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
 	cpu_attend_run(m, p, layer, &heads);
-	per_head(m, p->rows, w->value_up, r->attended, c->kv_rank, r->value, c->value);
-	cpu_rows_run(m, p->rows, value_row, NULL);
-	struct job out = { .w = &w->o,
-			   .bias = w->o_bias,
-			   .x = plain_rows(r->value, (size_t)c->heads * c->value, p->rows),
-			   .in = r->value_code,
-			   .out = r->delta,
-			   .stride = c->hidden };
-	cpu_jobs_run(m, &out, 1);
+	per_head(m, p->rows, n, w->value_up, r->attended, c->kv_rank, r->value, c->value);
+	cpu_attended_run(m, p, layer);
 }

@@ -162,12 +162,12 @@ static void route(struct cpu *m, const struct pass *p, const struct layer_weight
 				  .stride = m->config.hidden,
 				  .count = p->rows };
 	struct job job[2] = {
-		{ .w = &w->router,
+		{ .w = &w->matrix[SLOT_ROUTER],
 		  .x = in,
 		  .in = r->normed_code,
 		  .out = r->score,
 		  .stride = experts },
-		{ .w = &w->shared_gate,
+		{ .w = &w->matrix[SLOT_SHARED_GATE],
 		  .x = in,
 		  .in = r->normed_code,
 		  .out = r->shared_share,
@@ -175,7 +175,7 @@ static void route(struct cpu *m, const struct pass *p, const struct layer_weight
 	};
 	cpu_jobs_run(m, job, m->config.shared_gated ? 2 : 1);
 	struct kernel_gate gate = m->config.gate;
-	gate.bias = w->router_bias;
+	gate.bias = w->vector[SLOT_ROUTER_BIAS];
 	cpu_rows_run(m, p->rows, gate_row, &gate);
 }
 

@@ -17,7 +17,8 @@ static void row_norm(struct cpu *m, uint32_t i, const float *gain)
 
 static const struct kernel_matrix *embeddings(const struct cpu *m)
 {
-	return m->weights.embed.panel != NULL ? &m->weights.embed : &m->weights.head;
+	const struct kernel_matrix *own = &cpu_whole(m)->matrix[SLOT_EMBED];
+	return own->panel != NULL ? own : &cpu_whole(m)->matrix[SLOT_HEAD];
 }
 
 static void embed_row(struct cpu *m, uint32_t i, const void *pass)
@@ -25,7 +26,7 @@ static void embed_row(struct cpu *m, uint32_t i, const void *pass)
 	const struct pass *p = pass;
 	const struct kernel_matrix *w = embeddings(m);
 	kernel_matrix_row(w, p->token[i], m->work.x + (size_t)i * m->config.hidden);
-	row_norm(m, i, m->weights.layer[0].attn_norm);
+	row_norm(m, i, m->weights.layer[0].vector[SLOT_ATTN_NORM]);
 }
 
 void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain)
@@ -47,7 +48,7 @@ static void logits_run(struct cpu *m, const struct pass *p)
 	for (uint32_t at = 0; at < p->wanted; at += step) {
 		step = r->rows < CPU_LOGIT_ROWS ? r->rows : CPU_LOGIT_ROWS;
 		step = p->wanted - at < step ? p->wanted - at : step;
-		struct job job = { .w = &m->weights.head,
+		struct job job = { .w = &cpu_whole(m)->matrix[SLOT_HEAD],
 				   .x = { .value = r->normed,
 					  .stride = m->config.hidden,
 					  .count = step,
@@ -63,32 +64,31 @@ static void logits_run(struct cpu *m, const struct pass *p)
 	}
 }
 
-/* Cache rows that row i attends, in all layers. */
-static uint64_t attended(const struct cpu *m, const struct pass *p, uint32_t i)
+/* Cache rows that row i attends in a layer. */
+static uint64_t attended(const struct model_layer *l, uint32_t position)
 {
-	uint64_t positions = 0;
-	for (uint32_t l = 0; l < m->config.layers; l++) {
-		uint32_t window = model_layer_window(&m->config, l), all = p->position[i] + 1;
-		positions += window > 0 && window < all ? window : all;
-	}
-	return positions;
+	uint32_t all = position + 1;
+	if (l->chunk > 0)
+		return position % l->chunk + 1;
+	return l->window > 0 && l->window < all ? l->window : all;
 }
 
 /* Operations of all heads on one cache row: its score and the weighing of its value. */
-static uint64_t attention_operations(const struct model_config *c)
+static uint64_t attention_operations(const struct model_config *c, const struct model_layer *l)
 {
-	uint64_t widths = c->attention == MODEL_ATTN_MLA ? 2 * c->kv_rank + c->rope_head
-							 : 2 * c->head;
-	return 2 * widths * c->heads;
+	uint64_t widths =
+		l->mixer == MODEL_MIX_MLA ? 2 * c->kv_rank + c->rope_head : l->head + l->value;
+	return 2 * widths * l->heads;
 }
 
 /* Bytes of the cache that this pass reads are what the last row of each sequence sees, once. */
-static void attention_count(struct cpu *m, const struct pass *p)
+static void attention_count(struct cpu *m, const struct pass *p, uint32_t layer)
 {
-	uint64_t each = attention_operations(&m->config),
-		 bytes = cpu_cache_row_bytes(&m->config, m->kind);
+	const struct model_layer *l = cpu_layer(m, layer);
+	uint64_t each = attention_operations(&m->config, l),
+		 bytes = cpu_layer_bytes(&m->config, m->kind, l->cache) / KERNEL_PAGE;
 	for (uint32_t i = 0; i < p->rows; i++) {
-		uint64_t n = attended(m, p, i);
+		uint64_t n = attended(l, p->position[i]);
 		m->traffic.attention_operations += n * each;
 		if (i + 1 == p->rows || p->sequence[i + 1] != p->sequence[i])
 			m->traffic.cache_bytes += n * bytes;
@@ -101,14 +101,17 @@ static void pass_count(struct cpu *m, const struct pass *p)
 	m->traffic.passes++;
 	m->traffic.rows += p->rows;
 	m->traffic.weight_bytes += p->rows * (w->panel_bytes / KERNEL_PANEL);
-	attention_count(m, p);
+	for (uint32_t l = 0; l < m->config.layers; l++) {
+		if (cpu_layer(m, l)->mixer != MODEL_MIX_DELTA)
+			attention_count(m, p, l);
+	}
 }
 
 /* Numbers of pages become addresses, here and nowhere else: those of every layer, as far as the
  * last row of each sequence needs them. */
 static void pages_find(struct cpu *m, const struct pass *p)
 {
-	size_t bytes = cpu_layer_bytes(&m->config, m->kind), all = p->first_page[p->sequences];
+	size_t all = p->first_page[p->sequences];
 	pthread_mutex_lock(&m->cache.lock);
 	for (uint32_t i = 0; i < p->rows; i++) {
 		if (i + 1 < p->rows && p->sequence[i + 1] == p->sequence[i])
@@ -117,7 +120,8 @@ static void pages_find(struct cpu *m, const struct pass *p)
 			 n = p->position[i] / KERNEL_PAGE + 1;
 		for (uint32_t l = 0; l < m->config.layers; l++) {
 			for (uint32_t j = first; j < first + n; j++)
-				m->work.page[l * all + j] = m->cache.page[p->page[j]] + l * bytes;
+				m->work.page[l * all + j] =
+					m->cache.page[p->page[j]] + m->page_at[l];
 		}
 	}
 	pthread_mutex_unlock(&m->cache.lock);
@@ -149,13 +153,14 @@ static void pass_run(struct cpu *m, const struct pass *p)
 	cpu_rows_run(m, p->rows, embed_row, p);
 	for (uint32_t l = 0; l < m->config.layers; l++) {
 		const struct layer_weights *w = &m->weights.layer[l];
-		if (m->config.attention == MODEL_ATTN_MLA)
+		if (cpu_layer(m, l)->mixer == MODEL_MIX_MLA)
 			cpu_attn_mla_run(m, p, l);
 		else
 			cpu_attn_gqa_run(m, p, l);
-		cpu_rows_run(m, p->rows, cpu_row_close, w->ffn_norm);
+		cpu_rows_run(m, p->rows, cpu_row_close, w->vector[SLOT_FFN_NORM]);
 		cpu_ffn_run(m, p, l, moe,
-			    l + 1 < m->config.layers ? w[1].attn_norm : m->weights.norm);
+			    l + 1 < m->config.layers ? w[1].vector[SLOT_ATTN_NORM]
+						     : w[1].vector[SLOT_NORM]);
 		moe += w->expert != NULL;
 	}
 	logits_run(m, p);

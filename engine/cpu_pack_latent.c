@@ -14,7 +14,7 @@ int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 	uint32_t per_head = c->nope + c->value;
 	size_t first = (size_t)head * per_head, size = cpu_pack_element(it), rank = c->kv_rank;
 	const float *scale = cpu_item_scale(m, it);
-	const struct mla_weights *w = &m->weights.layer[it->layer].mla;
+	const struct layer_weights *w = &m->weights.layer[it->layer];
 	unsigned char *transposed = scratch + per_head * rank * 4;
 	if (it->dtype == MODEL_F64 || it->dtype == MODEL_F8_E4M3) {
 		float *wide = (float *)(void *)scratch;

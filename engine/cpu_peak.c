@@ -58,10 +58,8 @@ static void ffn_add(struct spans *s, const struct ffn_weights *w)
 
 static void layer_add(struct spans *s, const struct model_config *c, const struct layer_weights *w)
 {
-	const struct kernel_matrix *all[] = { &w->mla.q_a, &w->mla.q, &w->mla.kv_a, &w->mla.o,
-					      &w->gqa.q,   &w->gqa.k, &w->gqa.v,    &w->gqa.o };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		span_add(s, all[i]);
+	for (int i = 0; i < MODEL_SLOTS; i++)
+		span_add(s, &w->matrix[i]);
 	ffn_add(s, &w->ffn);
 	for (uint32_t i = 0; w->expert != NULL && i < c->gate.experts; i++)
 		ffn_add(s, &w->expert[i]);
@@ -139,7 +137,7 @@ static double multiply_rate(struct cpu *m, enum kernel_format format)
 static int spans_open(struct spans *s, const struct cpu *m, struct err *e)
 {
 	*s = (struct spans){ 0 };
-	span_add(s, &m->weights.head);
+	span_add(s, &cpu_whole(m)->matrix[SLOT_HEAD]);
 	for (uint32_t i = 0; i < m->config.layers; i++)
 		layer_add(s, &m->config, &m->weights.layer[i]);
 	if (!s->failed)

@@ -10,38 +10,14 @@
 
 /* ---- places ---- */
 
-#define AT(field) offsetof(struct layer_weights, field)
-#define FFN_AT(field) offsetof(struct ffn_weights, field)
-
-/* Where a layer has it, for grouped queries and for latent attention. */
-static const size_t layer_at[MODEL_SLOTS][2] = {
-	[SLOT_ATTN_NORM] = { AT(attn_norm), AT(attn_norm) },
-	[SLOT_FFN_NORM] = { AT(ffn_norm), AT(ffn_norm) },
-	[SLOT_Q_A] = { 0, AT(mla.q_a) },
-	[SLOT_Q] = { AT(gqa.q), AT(mla.q) },
-	[SLOT_KV_A] = { 0, AT(mla.kv_a) },
-	[SLOT_K] = { AT(gqa.k), 0 },
-	[SLOT_V] = { AT(gqa.v), 0 },
-	[SLOT_O] = { AT(gqa.o), AT(mla.o) },
-	[SLOT_Q_NORM] = { AT(gqa.q_norm), AT(mla.q_norm) },
-	[SLOT_K_NORM] = { AT(gqa.k_norm), 0 },
-	[SLOT_KV_NORM] = { 0, AT(mla.kv_norm) },
-	[SLOT_Q_BIAS] = { AT(gqa.q_bias), AT(mla.q_bias) },
-	[SLOT_K_BIAS] = { AT(gqa.k_bias), 0 },
-	[SLOT_V_BIAS] = { AT(gqa.v_bias), 0 },
-	[SLOT_KV_BIAS] = { 0, AT(mla.kv_bias) },
-	[SLOT_O_BIAS] = { AT(gqa.o_bias), AT(mla.o_bias) },
-	[SLOT_SINKS] = { AT(gqa.sinks), 0 },
-	[SLOT_ROUTER] = { AT(router), AT(router) },
-	[SLOT_ROUTER_BIAS] = { AT(router_bias), AT(router_bias) },
-	[SLOT_SHARED_GATE] = { AT(shared_gate), AT(shared_gate) },
-};
-
 /* Where a network has it. */
 static const size_t ffn_at[MODEL_SLOTS] = {
-	[SLOT_GATE] = FFN_AT(gate),       [SLOT_UP] = FFN_AT(up),
-	[SLOT_DOWN] = FFN_AT(down),       [SLOT_GATE_BIAS] = FFN_AT(gate_bias),
-	[SLOT_UP_BIAS] = FFN_AT(up_bias), [SLOT_DOWN_BIAS] = FFN_AT(down_bias),
+	[SLOT_GATE] = offsetof(struct ffn_weights, gate),
+	[SLOT_UP] = offsetof(struct ffn_weights, up),
+	[SLOT_DOWN] = offsetof(struct ffn_weights, down),
+	[SLOT_GATE_BIAS] = offsetof(struct ffn_weights, gate_bias),
+	[SLOT_UP_BIAS] = offsetof(struct ffn_weights, up_bias),
+	[SLOT_DOWN_BIAS] = offsetof(struct ffn_weights, down_bias),
 };
 
 static bool is_of_ffn(enum model_slot s) { return s >= SLOT_GATE && s <= SLOT_DOWN_BIAS; }
@@ -49,21 +25,13 @@ static bool is_of_ffn(enum model_slot s) { return s >= SLOT_GATE && s <= SLOT_DO
 /* The matrix, or the pointer to the vector, of an item. */
 static void *slot_of(struct cpu *m, const struct model_item *it)
 {
-	struct cpu_weights *w = &m->weights;
-	if (it->slot == SLOT_EMBED)
-		return &w->embed;
-	if (it->slot == SLOT_HEAD)
-		return &w->head;
-	if (it->slot == SLOT_NORM)
-		return &w->norm;
-	struct layer_weights *layer = &w->layer[it->layer];
-	struct ffn_weights *ffn =
-		it->expert == MODEL_NO_EXPERT ? &layer->ffn : &layer->expert[it->expert];
-	if (is_of_ffn(it->slot))
-		return (char *)ffn + ffn_at[it->slot];
-	size_t at = layer_at[it->slot][m->config.attention == MODEL_ATTN_MLA];
-	check(at > 0 || it->slot == SLOT_ATTN_NORM);
-	return (char *)layer + at;
+	bool whole = model_slot_is_whole(it->slot);
+	struct layer_weights *w = &m->weights.layer[whole ? m->config.layers : it->layer];
+	if (is_of_ffn(it->slot)) {
+		bool one = it->expert == MODEL_NO_EXPERT;
+		return (char *)(one ? &w->ffn : &w->expert[it->expert]) + ffn_at[it->slot];
+	}
+	return it->kind == ITEM_FLOATS ? (void *)&w->vector[it->slot] : &w->matrix[it->slot];
 }
 
 float **cpu_floats(struct cpu *m, const struct model_item *it) { return slot_of(m, it); }
@@ -89,13 +57,13 @@ struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_
 	if (it->kind == ITEM_MATRIX)
 		return i == 0 ? slot_of(m, it) : NULL;
 	if (it->kind == ITEM_KV_B) {
-		struct mla_weights *w = &m->weights.layer[it->layer].mla;
+		struct layer_weights *w = &m->weights.layer[it->layer];
 		bool key = i % 2 == 0;
 		*rows = key ? c->kv_rank : c->value;
 		*columns = key ? c->nope : c->kv_rank;
-		return i >= 2 * (size_t)c->heads ? NULL
-		       : key                     ? &w->key_up[i / 2]
-						 : &w->value_up[i / 2];
+		return i >= 2 * (size_t)c->layer[it->layer].heads ? NULL
+		       : key                                      ? &w->key_up[i / 2]
+								  : &w->value_up[i / 2];
 	}
 	if (it->kind != ITEM_TRANSPOSED && it->kind != ITEM_BLOCKS)
 		return NULL;
@@ -222,20 +190,20 @@ static int item_alloc(struct cpu *m, const struct model_item *it, struct err *e)
 static int layers_alloc(struct cpu *m, struct err *e)
 {
 	const struct model_config *c = &m->config;
-	struct layer_weights *layer = m->weights.layer = calloc(c->layers, sizeof *layer);
-	if (!layer)
+	struct layer_weights *w = m->weights.layer = calloc(c->layers + 1, sizeof *w);
+	if (!w)
 		return err_set(e, ERR_NOMEM, "layers");
-	for (uint32_t i = 0; i < c->layers; i++) {
-		struct mla_weights *w = &layer[i].mla;
-		if (model_layer_is_moe(c, i)) {
-			layer[i].expert = calloc(c->gate.experts, sizeof *layer[i].expert);
-			if (!layer[i].expert)
+	for (uint32_t i = 0; i < c->layers; i++, w++) {
+		const struct model_layer *l = &c->layer[i];
+		if (l->ffn != MODEL_FFN_DENSE) {
+			w->expert = calloc(c->gate.experts, sizeof *w->expert);
+			if (!w->expert)
 				return err_set(e, ERR_NOMEM, "experts");
 		}
-		if (c->attention != MODEL_ATTN_MLA)
+		if (l->mixer != MODEL_MIX_MLA)
 			continue;
-		w->key_up = calloc(c->heads, sizeof *w->key_up);
-		w->value_up = calloc(c->heads, sizeof *w->value_up);
+		w->key_up = calloc(l->heads, sizeof *w->key_up);
+		w->value_up = calloc(l->heads, sizeof *w->value_up);
 		if (!w->key_up || !w->value_up)
 			return err_set(e, ERR_NOMEM, "heads");
 	}
@@ -297,35 +265,6 @@ int cpu_finish(struct model_keeper *k, struct err *e)
 	return 0;
 }
 
-static void mla_free(struct mla_weights *w, const struct model_config *c)
-{
-	struct kernel_matrix *one[] = { &w->q_a, &w->q, &w->kv_a, &w->o };
-	float *vector[] = { w->q_norm, w->kv_norm, w->q_bias, w->kv_bias, w->o_bias };
-	for (size_t i = 0; i < sizeof one / sizeof one[0]; i++)
-		kernel_matrix_free(one[i]);
-	for (size_t i = 0; i < sizeof vector / sizeof vector[0]; i++)
-		free(vector[i]);
-	for (uint32_t h = 0; h < c->heads; h++) {
-		if (w->key_up != NULL)
-			kernel_matrix_free(&w->key_up[h]);
-		if (w->value_up != NULL)
-			kernel_matrix_free(&w->value_up[h]);
-	}
-	free(w->key_up);
-	free(w->value_up);
-}
-
-static void gqa_free(struct gqa_weights *w)
-{
-	struct kernel_matrix *one[] = { &w->q, &w->k, &w->v, &w->o };
-	float *vector[] = { w->q_norm, w->k_norm, w->q_bias, w->k_bias,
-			    w->v_bias, w->o_bias, w->sinks };
-	for (size_t i = 0; i < sizeof one / sizeof one[0]; i++)
-		kernel_matrix_free(one[i]);
-	for (size_t i = 0; i < sizeof vector / sizeof vector[0]; i++)
-		free(vector[i]);
-}
-
 static void ffn_free(struct ffn_weights *w)
 {
 	kernel_matrix_free(&w->gate);
@@ -336,30 +275,33 @@ static void ffn_free(struct ffn_weights *w)
 	free(w->down_bias);
 }
 
-static void layer_free(struct layer_weights *w, const struct model_config *c)
+static void layer_free(struct layer_weights *w, uint32_t experts, uint32_t heads)
 {
-	free(w->attn_norm);
-	free(w->ffn_norm);
-	mla_free(&w->mla, c);
-	gqa_free(&w->gqa);
+	for (int i = 0; i < MODEL_SLOTS; i++) {
+		kernel_matrix_free(&w->matrix[i]);
+		free(w->vector[i]);
+	}
+	for (uint32_t h = 0; h < heads; h++) {
+		if (w->key_up != NULL)
+			kernel_matrix_free(&w->key_up[h]);
+		if (w->value_up != NULL)
+			kernel_matrix_free(&w->value_up[h]);
+	}
+	free(w->key_up);
+	free(w->value_up);
 	ffn_free(&w->ffn);
-	kernel_matrix_free(&w->router);
-	kernel_matrix_free(&w->shared_gate);
-	free(w->router_bias);
-	for (uint32_t i = 0; w->expert != NULL && i < c->gate.experts; i++)
+	for (uint32_t i = 0; w->expert != NULL && i < experts; i++)
 		ffn_free(&w->expert[i]);
 	free(w->expert);
 }
 
 void cpu_weights_free(struct cpu *m)
 {
+	const struct model_config *c = &m->config;
 	struct cpu_weights *w = &m->weights;
 	loading_free(&m->loading);
-	for (uint32_t i = 0; w->layer != NULL && i < m->config.layers; i++)
-		layer_free(&w->layer[i], &m->config);
+	for (uint32_t i = 0; w->layer != NULL && i <= c->layers; i++)
+		layer_free(&w->layer[i], c->gate.experts, i < c->layers ? c->layer[i].heads : 0);
 	free(w->layer);
-	free(w->norm);
-	kernel_matrix_free(&w->embed);
-	kernel_matrix_free(&w->head);
 	kernel_store_close(&w->store);
 }

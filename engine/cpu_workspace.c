@@ -34,55 +34,48 @@ static int workspace_quant(struct kernel_quant *q, size_t rows, uint32_t columns
 
 static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
 
-static int workspace_attention(struct workspace *r, const struct model_config *c, size_t n,
-			       struct err *e)
+static int workspace_attention(struct cpu *m, size_t n, struct err *e)
 {
-	bool mla = c->attention == MODEL_ATTN_MLA;
-	uint32_t query = mla ? c->nope + c->rope_head : c->head, value = mla ? c->value : c->head;
+	struct workspace *r = &m->work;
+	const struct model_config *c = &m->config;
 	BUFFER(q_latent, n * at_least_one(c->q_rank));
-	BUFFER(q, n * c->heads * query);
-	BUFFER(kv, n * cpu_cache_width(c));
-	BUFFER(q_up, n * c->heads * at_least_one(c->kv_rank));
-	BUFFER(attended, n * c->heads * at_least_one(c->kv_rank));
-	BUFFER(value, n * c->heads * value);
+	BUFFER(q, n * at_least_one(m->most.query));
+	BUFFER(kv, n * at_least_one(m->most.kv));
+	BUFFER(q_up, n * m->most.heads * at_least_one(c->kv_rank));
+	BUFFER(attended, n * m->most.heads * at_least_one(c->kv_rank));
+	BUFFER(value, n * at_least_one(m->most.value));
+	BUFFER(out_gate, n * at_least_one(m->most.gates));
 	return 0;
 }
 
-static uint32_t value_width(const struct model_config *c)
+static int workspace_codes(struct cpu *m, size_t n, struct err *e)
 {
-	return c->heads * (c->attention == MODEL_ATTN_MLA ? c->value : c->head);
-}
-
-static uint32_t wide_width(const struct model_config *c)
-{
-	return at_least_one(c->ffn > c->shared_width ? c->ffn : c->shared_width);
-}
-
-static int workspace_codes(struct workspace *r, const struct model_config *c, size_t n,
-			   struct err *e)
-{
+	struct workspace *r = &m->work;
+	const struct model_config *c = &m->config;
 	TRY(workspace_quant(&r->normed_code, n, c->hidden, e));
 	TRY(workspace_quant(&r->latent_code, n, at_least_one(c->q_rank), e));
-	TRY(workspace_quant(&r->value_code, n, value_width(c), e));
+	TRY(workspace_quant(&r->value_code, n, at_least_one(m->most.value), e));
 	TRY(workspace_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
 			    at_least_one(c->expert_width), e));
-	return workspace_quant(&r->wide_code, n, wide_width(c), e);
+	return workspace_quant(&r->wide_code, n, at_least_one(m->most.wide), e);
 }
 
 /* The most rows, of those that are powers of two, whose buffers stay within bounds. */
-uint32_t cpu_rows_max(const struct model_config *c)
+uint32_t cpu_rows_max(const struct model_config *c, const struct cpu_most *most)
 {
 	size_t slot = 2 * (size_t)c->expert_width + c->hidden, n = ROWS_MAX;
-	size_t row = 3 * (size_t)c->hidden + c->gate.top_k * slot + 2 * (size_t)wide_width(c) +
-		     (size_t)c->heads * (2 * (size_t)c->kv_rank + 512);
+	size_t row = 3 * (size_t)c->hidden + c->gate.top_k * slot + 2 * (size_t)most->wide +
+		     (size_t)most->heads * (2 * (size_t)c->kv_rank + 512);
 	while (n > 32 && n * row * sizeof(float) > WORKSPACE_BYTES)
 		n /= 2;
 	return (uint32_t)n;
 }
 
-static int workspace_ffn(struct workspace *r, const struct model_config *c, size_t n, struct err *e)
+static int workspace_ffn(struct cpu *m, size_t n, struct err *e)
 {
-	size_t slots = n * at_least_one(c->gate.top_k), wide = wide_width(c);
+	struct workspace *r = &m->work;
+	const struct model_config *c = &m->config;
+	size_t slots = n * at_least_one(c->gate.top_k), wide = at_least_one(m->most.wide);
 	BUFFER(score, n * at_least_one(c->gate.experts));
 	BUFFER(expert, slots);
 	BUFFER(weight, slots);
@@ -109,11 +102,11 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 	BUFFER(x, (size_t)n * c->hidden);
 	BUFFER(normed, (size_t)n * c->hidden);
 	BUFFER(delta, (size_t)n * c->hidden);
-	TRY(workspace_attention(r, c, n, e));
-	TRY(workspace_ffn(r, c, n, e));
+	TRY(workspace_attention(m, n, e));
+	TRY(workspace_ffn(m, n, e));
 	if (m->integers)
-		TRY(workspace_codes(r, c, n, e));
-	BUFFER(job, c->gate.experts + c->heads + 3);
+		TRY(workspace_codes(m, n, e));
+	BUFFER(job, c->gate.experts + m->most.heads + 3);
 	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);
 	BUFFER(block, n);
 	r->scratch_floats = cpu_heads_scratch(c);
@@ -144,12 +137,12 @@ int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e)
 
 void cpu_workspace_free(struct workspace *r)
 {
-	void *all[] = { r->page,    r->x,      r->normed, r->delta,    r->q_latent,
-			r->q,       r->kv,     r->q_up,   r->attended, r->value,
-			r->score,   r->expert, r->weight, r->pick,     r->place,
-			r->begin,   r->gate,   r->up,     r->down,     r->wide_gate,
-			r->wide_up, r->job,    r->logits, r->scratch,  r->shared_share,
-			r->block,   r->record };
+	void *all[] = { r->page,    r->x,      r->normed,  r->delta,    r->q_latent,
+			r->q,       r->kv,     r->q_up,    r->attended, r->value,
+			r->score,   r->expert, r->weight,  r->pick,     r->place,
+			r->begin,   r->gate,   r->up,      r->down,     r->wide_gate,
+			r->wide_up, r->job,    r->logits,  r->scratch,  r->shared_share,
+			r->block,   r->record, r->out_gate };
 	struct kernel_quant codes[] = { r->normed_code, r->latent_code, r->value_code, r->gate_code,
 					r->wide_code };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -125,6 +125,12 @@ void rope_table_close(struct rope_table *t)
 	*t = (struct rope_table){ 0 };
 }
 
+float model_temper_at(const struct model_temper *t, uint32_t position)
+{
+	double steps = floor(((double)position + t->shift) / t->length);
+	return (float)(1 + t->beta * number_log(1 + steps));
+}
+
 float model_attention_scale(const struct model_config *c)
 {
 	if (c->attention == MODEL_ATTN_GQA)

@@ -21,6 +21,9 @@ double rope_mscale(double s, double c);
 /* Bounds of YaRN's ramp, in pairs. */
 void rope_yarn_bounds(const struct model_rope *p, double *low, double *high);
 
+/* What a tempered layer multiplies its queries by. */
+float model_temper_at(const struct model_temper *t, uint32_t position);
+
 /* Of q.k: head^-1/2; latent: (nope + rope)^-1/2, times m(factor, mscale_all_dim)^2
  * where the rotation is scaled, in whichever manner. */
 float model_attention_scale(const struct model_config *c);

@@ -27,8 +27,8 @@ enum item_kind {
 	ITEM_MATRIX, /* [rows, columns] */
 	ITEM_KV_B,   /* of each head: nope rows, to be transposed, then value rows, all [kv_rank]:
 	                    * two matrices a head, [kv_rank, nope] and [value, kv_rank] */
-	ITEM_TRANSPOSED, /* experts [E, columns, rows]: transposed */
-	ITEM_BLOCKS, /* experts [E, rows, columns/32, 16], MXFP4 codes, low nibble first */
+	ITEM_TRANSPOSED,   /* experts [E, columns, rows]: transposed */
+	ITEM_BLOCKS,       /* experts [E, rows, columns/32, 16], MXFP4 codes, low nibble first */
 	ITEM_BLOCK_SCALES, /* their scales [E, rows, columns/32]; of `parent` */
 	ITEM_BIASES,       /* experts' biases [E, columns] */
 	ITEM_FP8_SCALES, /* [ceil(rows/128), ceil(columns/128)] of `parent`: value = fp8 * scale */
@@ -69,18 +69,21 @@ enum model_slot { /* clang-format off */
 	MODEL_SLOTS /* clang-format on */
 };
 
+/* In no layer. */
+static inline bool model_slot_is_whole(enum model_slot s) { return s < SLOT_ATTN_NORM; }
+
 #define MODEL_NO_EXPERT UINT32_MAX
 
 /* One tensor of the model. */
 struct model_item {
 	enum item_kind kind;
 	enum weight_class class;
-	enum model_dtype dtype;            /* as stored; invented: BF16, or U8 for BLOCKS */
-	enum kernel_format format;         /* of its values as kept */
-	uint32_t rows, columns;            /* of the matrix; TRANSPOSED, BLOCKS: of one expert */
-	uint32_t count;                    /* TRANSPOSED, BLOCKS, BIASES: matrices (1: down, 2: gate and
+	enum model_dtype dtype;    /* as stored; invented: BF16, or U8 for BLOCKS */
+	enum kernel_format format; /* of its values as kept */
+	uint32_t rows, columns;    /* of the matrix; TRANSPOSED, BLOCKS: of one expert */
+	uint32_t count;            /* TRANSPOSED, BLOCKS, BIASES: matrices (1: down, 2: gate and
 	                                    * up) that its rows go to in turn */
-	bool gain;                         /* FLOATS: a norm's, near 1 */
+	bool gain;                 /* FLOATS: a norm's, near 1 */
 	const struct model_tensor *tensor; /* NULL: invented */
 	size_t parent;                     /* index of the item that it belongs to */
 	uint32_t layer;                    /* where it belongs */

@@ -75,19 +75,20 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 	const struct cpu_weights *w = &cpu_of(m.backend)->weights;
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0);
 	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
-	const struct kernel_matrix *o = m.config.attention == MODEL_ATTN_MLA ? &w->layer[0].mla.o
-	                                                                      : &w->layer[0].gqa.o;
+	const struct layer_weights *whole = &w->layer[m.config.layers];
+	const struct kernel_matrix *o = &w->layer[0].matrix[SLOT_O];
+	const struct kernel_matrix *embed_of = &whole->matrix[SLOT_EMBED], *head = &whole->matrix[SLOT_HEAD];
 	cr_assert_eq(o->format, as_is ? stored : asked[i].wide, "%s: %s", dir, kernel_format_name(o->format));
-	cr_assert_eq(w->head.format, as_is ? embed : asked[i].head, "%s", dir);
-	const struct kernel_matrix *rows = w->embed.panel != NULL ? &w->embed : &w->head;
+	cr_assert_eq(head->format, as_is ? embed : asked[i].head, "%s", dir);
+	const struct kernel_matrix *rows = embed_of->panel != NULL ? embed_of : head;
 	cr_assert(as_is || asked[i].weights == MODEL_PACKING_BF16 || rows->format == embed, "%s", dir);
 	compare(dir, t, "model.layers.0.self_attn.o_proj.weight", o);
 	compare(dir, t, "model.embed_tokens.weight", rows);
 	compare(dir, t, m.config.tied || model_tensors_find(t, "lm_head.weight") == NULL
-	        ? "model.embed_tokens.weight" : "lm_head.weight", &w->head);
+	        ? "model.embed_tokens.weight" : "lm_head.weight", head);
 	if (m.config.experts == MODEL_EXPERTS_PLAIN && model_layer_is_moe(&m.config, 2)) {
 		compare(dir, t, "model.layers.2.mlp.experts.3.down_proj.weight", &w->layer[2].expert[3].down);
-		cr_assert_eq(w->layer[2].router.format, embed, "%s", dir);
+		cr_assert_eq(w->layer[2].matrix[SLOT_ROUTER].format, embed, "%s", dir);
 	}
 	cr_assert_str_eq(model_formats_name(&m.formats), kernel_format_name(o->format), "%s: %s", dir,
 	                 model_formats_name(&m.formats));
@@ -131,10 +132,10 @@ Test(engine_packing, halves_stay_halves_and_quantise)
 		cr_assert_eq(loaded_open(&m, &how, &s.source, &e), 0, "%s", e.text);
 		cr_assert_eq(model_tensors_open(&t, &s.source, &e), 0, "%s", e.text);
 		const struct cpu_weights *all = &cpu_of(m.backend)->weights;
-		const struct kernel_matrix *w = &all->layer[0].mla.o;
+		const struct kernel_matrix *w = &all->layer[0].matrix[SLOT_O];
 		cr_assert_eq(w->format, asked[i].wide == KERNEL_FORMATS ? KERNEL_F16 : asked[i].wide);
 		compare("halves", t, "model.layers.0.self_attn.o_proj.weight", w);
-		compare("halves", t, "model.embed_tokens.weight", &all->embed);
+		compare("halves", t, "model.embed_tokens.weight", &all->layer[m.config.layers].matrix[SLOT_EMBED]);
 		model_tensors_close(t);
 		loaded_close(&m);
 		memory_free(&s);
@@ -215,22 +216,19 @@ static struct digest packed(const struct loaded *m)
 	struct sha256 *h;
 	struct err e = { 0 };
 	cr_assert_eq(sha256_open(&h, &e), 0);
-	add(h, &all->embed);
-	add(h, &all->head);
-	for (uint32_t i = 0; i < c->layers; i++) {
+	for (uint32_t i = 0; i <= c->layers; i++) {
 		const struct layer_weights *w = &all->layer[i];
-		const struct kernel_matrix *one[] = { &w->mla.q_a, &w->mla.q, &w->mla.kv_a, &w->mla.o,
-			&w->gqa.q, &w->gqa.k, &w->gqa.v, &w->gqa.o, &w->router, &w->shared_gate };
-		for (size_t j = 0; j < sizeof one / sizeof one[0]; j++)
-			add(h, one[j]);
-		for (uint32_t j = 0; w->mla.key_up != NULL && j < c->heads; j++) {
-			add(h, &w->mla.key_up[j]);
-			add(h, &w->mla.value_up[j]);
+		for (size_t j = 0; j < MODEL_SLOTS; j++)
+			add(h, &w->matrix[j]);
+		for (uint32_t j = 0; w->key_up != NULL && j < c->layer[i].heads; j++) {
+			add(h, &w->key_up[j]);
+			add(h, &w->value_up[j]);
 		}
 		add_ffn(h, &w->ffn);
 		for (uint32_t j = 0; w->expert != NULL && j < c->gate.experts; j++)
 			add_ffn(h, &w->expert[j]);
-		sha256_add(h, w->attn_norm, c->hidden * sizeof(float));
+		if (i < c->layers)
+			sha256_add(h, w->vector[SLOT_ATTN_NORM], c->hidden * sizeof(float));
 	}
 	struct digest d = sha256_take(h);
 	sha256_close(h);
