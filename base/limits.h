@@ -13,6 +13,8 @@
 #define LIMIT_JSON_BYTES MIB(64) /* the largest tokenizer.json in the field is 33 MB */
 #define LIMIT_SAFETENSORS_HEADER 100000000u /* the format's own limit */
 #define LIMIT_SAFETENSORS_DEPTH 4           /* header, tensor, shape: the format needs 3 */
+#define LIMIT_GGUF_HEADER MIB(256) /* the largest in the field, with its vocabulary, has 16 MB */
+#define LIMIT_GGUF_VALUES (1u << 22) /* of metadata: three a token and the merges are 1,400,000 */
 #define LIMIT_TENSORS 1000000u              /* 61 layers x 384 experts x 6 tensors is 140,544 */
 #define LIMIT_TOML_BYTES MIB(16)            /* a literal bank of 100,000 terms */
 #define LIMIT_BUNDLE_BYTES MIB(64)          /* a policy of that size and its packs, as JSON */

@@ -25,28 +25,39 @@
 #define INTEGER_MAX \
 	((uint64_t)1 << 48) /* no tensor file is larger; keeps every product checkable */
 
+/* bytes of `block` values */
 static const struct {
 	const char *name;
-	unsigned bits;
-} dtypes[] = {
-	[MODEL_BOOL] = { "BOOL", 8 },       [MODEL_U8] = { "U8", 8 },
-	[MODEL_I8] = { "I8", 8 },           [MODEL_U16] = { "U16", 16 },
-	[MODEL_I16] = { "I16", 16 },        [MODEL_U32] = { "U32", 32 },
-	[MODEL_I32] = { "I32", 32 },        [MODEL_U64] = { "U64", 64 },
-	[MODEL_I64] = { "I64", 64 },        [MODEL_F16] = { "F16", 16 },
-	[MODEL_BF16] = { "BF16", 16 },      [MODEL_F32] = { "F32", 32 },
-	[MODEL_F64] = { "F64", 64 },        [MODEL_F8_E4M3] = { "F8_E4M3", 8 },
-	[MODEL_F8_E5M2] = { "F8_E5M2", 8 }, [MODEL_F8_E8M0] = { "F8_E8M0", 8 },
-	[MODEL_F4] = { "F4", 4 },
+	unsigned block, bytes;
+} dtypes[MODEL_DTYPES] = {
+	[MODEL_BOOL] = { "BOOL", 1, 1 },       [MODEL_U8] = { "U8", 1, 1 },
+	[MODEL_I8] = { "I8", 1, 1 },           [MODEL_U16] = { "U16", 1, 2 },
+	[MODEL_I16] = { "I16", 1, 2 },         [MODEL_U32] = { "U32", 1, 4 },
+	[MODEL_I32] = { "I32", 1, 4 },         [MODEL_U64] = { "U64", 1, 8 },
+	[MODEL_I64] = { "I64", 1, 8 },         [MODEL_F16] = { "F16", 1, 2 },
+	[MODEL_BF16] = { "BF16", 1, 2 },       [MODEL_F32] = { "F32", 1, 4 },
+	[MODEL_F64] = { "F64", 1, 8 },         [MODEL_F8_E4M3] = { "F8_E4M3", 1, 1 },
+	[MODEL_F8_E5M2] = { "F8_E5M2", 1, 1 }, [MODEL_F8_E8M0] = { "F8_E8M0", 1, 1 },
+	[MODEL_F4] = { "F4", 2, 1 },           [MODEL_Q8_0] = { "Q8_0", 32, 34 },
+	[MODEL_Q4_0] = { "Q4_0", 32, 18 },     [MODEL_Q4_K] = { "Q4_K", 256, 144 },
+	[MODEL_Q5_K] = { "Q5_K", 256, 176 },   [MODEL_Q6_K] = { "Q6_K", 256, 210 },
+	[MODEL_MXFP4] = { "MXFP4", 32, 17 },
 };
 
 const char *model_dtype_name(enum model_dtype d) { return dtypes[d].name; }
 
-unsigned model_dtype_bits(enum model_dtype d) { return dtypes[d].bits; }
+unsigned model_dtype_bits(enum model_dtype d) { return dtypes[d].bytes * 8 / dtypes[d].block; }
+
+unsigned model_dtype_block(enum model_dtype d) { return dtypes[d].block; }
+
+uint64_t model_dtype_bytes(enum model_dtype d, uint64_t n)
+{
+	return n / dtypes[d].block * dtypes[d].bytes;
+}
 
 static int dtype_read(const char *text, const char *where, enum model_dtype *out, struct err *e)
 {
-	for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+	for (size_t i = 0; i < MODEL_Q8_0; i++) { /* the others are GGUF's */
 		if (strcmp(dtypes[i].name, text) == 0) {
 			*out = (enum model_dtype)i;
 			return 0;
@@ -70,7 +81,7 @@ static int integer_read(const json_t *v, const char *where, const char *key, uin
 /* Bytes that dtype and shape ask for. */
 static int size_check(const struct model_tensor *t, const char *where, struct err *e)
 {
-	uint64_t bits = dtypes[t->dtype].bits;
+	uint64_t bits = model_dtype_bits(t->dtype);
 	for (int i = 0; i < t->rank; i++) {
 		if (__builtin_mul_overflow(bits, t->shape[i], &bits))
 			return err_set(e, ERR_INPUT, "%s: size of shape overflows", where);
@@ -127,8 +138,7 @@ static int metadata_check(const json_t *o, const char *file, struct err *e)
 	json_t *v;
 	if (!json_is_object(o))
 		return err_set(e, ERR_INPUT, "%s: __metadata__ is not an object", file);
-	json_object_foreach((json_t *)(uintptr_t)o, key, v)
-	{
+	json_object_foreach((json_t *)(uintptr_t)o, key, v) {
 		if (!json_is_string(v))
 			return err_set(e, ERR_INPUT,
 				       "%s: __metadata__ key \"%.80s\" is not a string", file, key);
@@ -202,8 +212,7 @@ static int header_add(struct model_tensors *d, const json_t *root, const char *f
 	if (!json_is_object(root))
 		return err_set(e, ERR_INPUT, "%s: the header is not an object", file);
 	TRY(room_for(d, json_object_size(root), e));
-	json_object_foreach((json_t *)(uintptr_t)root, key, v)
-	{
+	json_object_foreach((json_t *)(uintptr_t)root, key, v) {
 		if (strcmp(key, "__metadata__") == 0) {
 			TRY(metadata_check(v, file, e));
 			continue;
@@ -335,8 +344,7 @@ static int shards_add(struct model_tensors *d, json_t *map, struct err *e)
 	int r = 0;
 	if (file == NULL)
 		return err_set(e, ERR_NOMEM, INDEX_FILE);
-	json_object_foreach(map, key, v)
-	{
+	json_object_foreach(map, key, v) {
 		if (!json_is_string(v)) {
 			r = err_set(e, ERR_INPUT,
 				    INDEX_FILE ": weight_map of %.200s is not a file name", key);
@@ -370,8 +378,7 @@ static int map_check(const struct model_tensors *d, json_t *map, struct err *e)
 			return err_set(e, ERR_INPUT, "tensor %s in %s is not in " INDEX_FILE,
 				       d->tensor[i].name, d->tensor[i].file);
 	}
-	json_object_foreach(map, key, v)
-	{
+	json_object_foreach(map, key, v) {
 		const struct model_tensor *t = model_tensors_find(d, key);
 		if (t == NULL)
 			return err_set(e, ERR_INPUT,

@@ -10,7 +10,10 @@
 enum model_dtype { /* clang-format off */
 	MODEL_BOOL, MODEL_U8, MODEL_I8, MODEL_U16, MODEL_I16, MODEL_U32, MODEL_I32, MODEL_U64,
 	MODEL_I64, MODEL_F16, MODEL_BF16, MODEL_F32, MODEL_F64, MODEL_F8_E4M3, MODEL_F8_E5M2,
-	MODEL_F8_E8M0, MODEL_F4 /* clang-format on */
+	MODEL_F8_E8M0, MODEL_F4,
+	/* GGUF's blocks of values with their scales: model/blocks.c */
+	MODEL_Q8_0, MODEL_Q4_0, MODEL_Q4_K, MODEL_Q5_K, MODEL_Q6_K, MODEL_MXFP4,
+	MODEL_DTYPES /* clang-format on */
 };
 
 /* One tensor. begin is absolute in the file. Strings belong to the directory. */
@@ -42,8 +45,12 @@ const struct model_tensor *model_tensors_at(const struct model_tensors *t, size_
 /* or NULL */
 const struct model_tensor *model_tensors_find(const struct model_tensors *t, const char *name);
 const char *model_dtype_name(enum model_dtype d); /* as in the file: "BF16" */
-unsigned model_dtype_bits(enum model_dtype d);
-/* n values of a plain float type as f32; raw may be unaligned. */
+unsigned model_dtype_bits(enum model_dtype d);    /* of a value; not for blocks */
+/* Values that are stored together: 1, or 32 or 256 of a block. */
+unsigned model_dtype_block(enum model_dtype d);
+/* Bytes of n values, which are whole blocks and whole bytes. */
+uint64_t model_dtype_bytes(enum model_dtype d, uint64_t n);
+/* n values (whole blocks) of a float type as f32; raw may be unaligned. */
 void model_dtype_widen(enum model_dtype d, const unsigned char *raw, size_t n, float *out);
 /* Values of rows [row, row+rows) of a tensor of rank 1 or 2 (rank 1: columns) as f32 into out,
  * [rows][columns]; FP8 blocks are multiplied with their NAME_scale_inv. ERR_UNSUPPORTED for

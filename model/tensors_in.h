@@ -15,4 +15,7 @@ struct model_tensors {
 
 bool model_dtype_is_float(enum model_dtype d);
 
+/* blocks.c: n values, whole blocks, of a type that has blocks. */
+void model_blocks_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out);
+
 #endif

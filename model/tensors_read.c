@@ -1,6 +1,6 @@
-/* Stored values as f32: F32, BF16, F16, F64 and FP8 E4M3 (OCP: bias 7, no infinity, 0x7f and 0xff
- * NaN) in blocks of 128x128 that are multiplied with NAME_scale_inv. Data may lie unaligned, so it
- * is copied, never cast. */
+/* Stored values as f32: F32, BF16, F16, F64, the blocks of blocks.c, and FP8 E4M3 (OCP: bias 7, no
+ * infinity, 0x7f and 0xff NaN) in blocks of 128x128 that are multiplied with NAME_scale_inv. Data
+ * may lie unaligned, so it is copied, never cast. */
 #include "model/tensors_in.h"
 
 #include "kernels/number.h"
@@ -28,24 +28,28 @@ static uint64_t rows_of(const struct model_tensor *t)
 static int read_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 		      uint64_t rows, void *out, struct err *e)
 {
-	uint64_t row_bits = columns_of(w) * model_dtype_bits(w->dtype);
+	uint64_t row_bytes = model_dtype_bytes(w->dtype, columns_of(w));
 	if (row > rows_of(w) || rows > rows_of(w) - row)
 		return err_set(e, ERR_INPUT, "tensor %s: rows %llu+%llu of %llu", w->name,
 			       (unsigned long long)row, (unsigned long long)rows,
 			       (unsigned long long)rows_of(w));
-	if (row_bits % 8 != 0)
-		return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %llu bits", w->name,
-			       (unsigned long long)row_bits);
-	if (rows == 0 || row_bits == 0)
+	if (columns_of(w) % model_dtype_block(w->dtype) != 0)
+		return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %llu %s values", w->name,
+			       (unsigned long long)columns_of(w), model_dtype_name(w->dtype));
+	if (rows == 0 || row_bytes == 0)
 		return 0;
 	if (t->source == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "tensor %s: only its header is open", w->name);
-	return source_read(t->source, w->file, w->begin + row * (row_bits / 8), out,
-			   rows * (row_bits / 8), e);
+	return source_read(t->source, w->file, w->begin + row * row_bytes, out, rows * row_bytes,
+			   e);
 }
 
 void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
 {
+	if (type >= MODEL_Q8_0) {
+		model_blocks_widen(type, raw, n, out);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		uint16_t half;
 		double wide;
@@ -75,7 +79,7 @@ void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n
 bool model_dtype_is_float(enum model_dtype d)
 {
 	return d == MODEL_F32 || d == MODEL_F64 || d == MODEL_BF16 || d == MODEL_F16 ||
-	       d == MODEL_F8_E4M3;
+	       d == MODEL_F8_E4M3 || d >= MODEL_Q8_0;
 }
 
 static int finite_check(const struct model_tensor *w, uint64_t row, const float *v, size_t n,
@@ -105,7 +109,7 @@ static int values_read(struct model_tensors *t, const struct model_tensor *w, ui
 	if (__builtin_mul_overflow(rows, columns_of(w), &n) || n > SIZE_MAX / 8)
 		return err_set(e, ERR_INPUT, "tensor %s: %llu rows", w->name,
 			       (unsigned long long)rows);
-	unsigned char *raw = calloc(n * model_dtype_bits(w->dtype) / 8 + 1, 1);
+	unsigned char *raw = calloc(model_dtype_bytes(w->dtype, n) + 1, 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
 	int r = read_bytes(t, w, row, rows, raw, e);

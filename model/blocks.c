@@ -1,0 +1,118 @@
+/* Block types of GGUF files as f32. A row is whole blocks; a block is, little-endian:
+ *
+ *   Q8_0    32 values   f16 d | i8 code[32]                       w = d * code
+ *   Q4_0    32 values   f16 d | u8 nibble[16]                     w = d * (code - 8)
+ *   MXFP4   32 values   u8 s  | u8 nibble[16]                     w = E2M1(code) * 2^(s - 127)
+ *   Q4_K   256 values   f16 d | f16 m | u8 scale[12] | u8 nibble[128]
+ *   Q5_K   256 values   f16 d | f16 m | u8 scale[12] | u8 high[32] | u8 nibble[128]
+ *                       in groups of 32:                          w = d * S * code - m * M
+ *   Q6_K   256 values   u8 nibble[128] | u8 high[64] | i8 scale[16] | f16 d
+ *                       in groups of 16:                          w = d * S * (code - 32)
+ *
+ * Where 32 codes lie in 16 bytes the low nibbles are the first 16. A product with a code is exact
+ * in f32 but for Q6_K's, which is rounded once, as (d * S) * code; so is the difference of Q4_K
+ * and Q5_K. Scale 255 of MXFP4 is not a number (OCP Microscaling Formats 1.0), though ggml reads it
+ * as 2^128; code 8 is 0, as in ggml.
+ * Source: ggml, ggml-common.h and ggml-quants.c (dequantize_row_*). */
+#include "model/tensors_in.h"
+
+#include "kernels/number.h"
+
+#include <math.h>
+#include <string.h>
+
+static float half_at(const unsigned char *p)
+{
+	uint16_t h;
+	memcpy(&h, p, 2);
+	return number_from_f16(h);
+}
+
+static void q8_0(const unsigned char *p, float *out)
+{
+	float d = half_at(p);
+	for (int i = 0; i < 32; i++)
+		out[i] = d * (float)(int8_t)p[2 + i];
+}
+
+static void q4_0(const unsigned char *p, float *out)
+{
+	float d = half_at(p);
+	for (int i = 0; i < 16; i++) {
+		out[i] = d * (float)((p[2 + i] & 15) - 8);
+		out[i + 16] = d * (float)((p[2 + i] >> 4) - 8);
+	}
+}
+
+static void mxfp4(const unsigned char *p, float *out)
+{
+	static const float value[16] = { 0, 0.5f,  1,  1.5f,  2,  3,  4,  6,
+					 0, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
+	float scale = p[0] == 255 ? NAN
+		      : p[0] > 0  ? number_from_bits((uint32_t)p[0] << 23)
+				  : 0x1p-127f;
+	for (int i = 0; i < 16; i++) {
+		out[i] = value[p[1 + i] & 15] * scale;
+		out[i + 16] = value[p[1 + i] >> 4] * scale;
+	}
+}
+
+/* Scale and minimum, of 6 bits each, of the i-th of eight groups. */
+static void k_scale(const unsigned char *s, int i, int *scale, int *least)
+{
+	if (i < 4) {
+		*scale = s[i] & 63;
+		*least = s[i + 4] & 63;
+	} else {
+		*scale = (s[i + 4] & 15) | (s[i - 4] >> 6) << 4;
+		*least = s[i + 4] >> 4 | (s[i] >> 6) << 4;
+	}
+}
+
+/* high: 32 bytes whose bit i is bit 4 of the codes of group i; NULL: codes of four bits. Two groups
+ * share 32 bytes of nibbles. */
+static void k_groups(const unsigned char *p, const unsigned char *high, const unsigned char *nibble,
+		     float *out)
+{
+	float d = half_at(p), m = half_at(p + 2);
+	for (int i = 0; i < 8; i++) {
+		int scale, least;
+		k_scale(p + 4, i, &scale, &least);
+		float by = d * (float)scale, from = m * (float)least;
+		for (int j = 0; j < 32; j++) {
+			int code = nibble[i / 2 * 32 + j] >> (i % 2 * 4) & 15;
+			code |= high ? (high[j] >> i & 1) << 4 : 0;
+			out[i * 32 + j] = by * (float)code - from;
+		}
+	}
+}
+
+static void q4_k(const unsigned char *p, float *out) { k_groups(p, NULL, p + 16, out); }
+
+static void q5_k(const unsigned char *p, float *out) { k_groups(p, p + 16, p + 48, out); }
+
+/* Of 128 values, the first 64 have the low nibbles of 64 bytes and the others the high ones; byte j
+ * of 32 has two bits for each of the values j, j+32, j+64 and j+96. */
+static void q6_k(const unsigned char *p, float *out)
+{
+	float d = half_at(p + 208);
+	for (int i = 0; i < 256; i++) {
+		int half = i / 128, at = i % 128;
+		int low = p[half * 64 + at % 64] >> (at / 64 * 4) & 15;
+		int high = p[128 + half * 32 + at % 32] >> (at / 32 * 2) & 3;
+		float by = d * (float)(int8_t)p[192 + i / 16];
+		out[i] = by * (float)((low | high << 4) - 32);
+	}
+}
+
+void model_blocks_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+{
+	static void (*const decode[])(const unsigned char *p, float *out) = {
+		[MODEL_Q8_0] = q8_0, [MODEL_Q4_0] = q4_0, [MODEL_Q4_K] = q4_k,
+		[MODEL_Q5_K] = q5_k, [MODEL_Q6_K] = q6_k, [MODEL_MXFP4] = mxfp4,
+	};
+	unsigned block = model_dtype_block(type);
+	size_t bytes = (size_t)model_dtype_bytes(type, block);
+	for (size_t i = 0; i + block <= n; i += block, raw += bytes)
+		decode[type](raw, out + i);
+}

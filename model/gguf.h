@@ -1,0 +1,27 @@
+/* GGUF files: a model's config, tokenizer and weights in one file, or in several parts. */
+#ifndef MODEL_GGUF_H
+#define MODEL_GGUF_H
+
+#include "base/arena.h"
+#include "model/tensors.h"
+
+#include <jansson.h>
+
+/* The header of one file. Tensors have the file's own names; shapes are [rows, columns], columns
+ * last. */
+struct model_gguf {
+	json_t *meta;                /* key -> value: what the file says of itself */
+	struct model_tensor *tensor; /* [count] in the order of the file */
+	size_t count;
+	struct arena arena; /* names */
+};
+
+/* From the first len bytes of a file of file_bytes, which is named `file` in sentences. *more: the
+ * header is longer than len; then the call fails, and the caller comes again with more of it. */
+int model_gguf_parse(struct model_gguf **out, const char *file, const void *bytes, size_t len,
+		     uint64_t file_bytes, bool *more, struct err *e) MUST_USE;
+int model_gguf_read(struct model_gguf **out, struct source *src, const char *file,
+		    struct err *e) MUST_USE;
+void model_gguf_close(struct model_gguf *g); /* NULL is fine */
+
+#endif
