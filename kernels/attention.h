@@ -41,6 +41,9 @@ void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float 
 			uint32_t width, uint32_t position, void *part);
 void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,
 		       uint32_t position, float *value);
+/* Copy a position of a part by number to a position of another, as it is stored. */
+void kernel_cache_copy(enum kernel_cache c, const void *part, uint32_t width, uint32_t position,
+		       void *to, uint32_t to_position);
 
 /* Attention of the query heads that share one key and value, for one position or a few that follow
  * each other. Latent attention (MLA, absorbed; source: DeepSeek-V2 report, section 2.1) is that of
@@ -67,13 +70,37 @@ struct kernel_attention {
 	float *out;               /* [rows][heads][value] */
 	size_t out_head, out_row; /* floats */
 	float *scratch; /* kernel_attention_scratch floats, 64-byte aligned, this thread's own */
+	/* Sparse attention: the positions attended, ascending, `positions` of them; NULL: all. As if
+	 * the cache held these alone: so with all of them the bits are those of the call without.
+	 * Latent attention of one row, first 0. gathered: kernel_attention_gathered bytes, 64-byte
+	 * aligned, this thread's own. */
+	const uint32_t *chosen;
+	void *gathered;
 };
 
 /* What is known of some splits: for all lanes (lane r * heads + h) largest and total, then the sum
  * of each. Floats of it, a multiple of 16. */
 size_t kernel_attention_record(uint32_t lanes, uint32_t value);
 size_t kernel_attention_scratch(uint32_t lanes, uint32_t wide, uint32_t tail, uint32_t value);
+size_t kernel_attention_gathered(enum kernel_cache c, uint32_t wide, uint32_t tail);
 /* Splits that each row has. */
 uint32_t kernel_attention_splits(const struct kernel_attention *a);
+
+/* The indexer of sparse attention (source: DeepSeek-V3.2 report, section 2.1) for one row: of each
+ * position the score sum over heads of weight[h] * max(query[h] . key, 0), in order. */
+struct kernel_index {
+	enum kernel_cache cache;
+	uint32_t heads, wide; /* wide: numbers of a query and of a key; keys lie by position */
+	size_t key_at;        /* bytes from a page's beginning */
+	const void *const *page;
+	const float *query;  /* [heads][wide], rotated */
+	const float *weight; /* [heads], all scales included */
+	float *scratch;      /* kernel_index_scratch floats, this thread's own */
+};
+
+size_t kernel_index_scratch(uint32_t heads, uint32_t wide);
+/* The k best of score [n], k <= n: chosen [k], ascending. Among equals the lower position; NaN is
+ * the least. */
+void kernel_index_choose(const float *score, uint32_t n, uint32_t k, uint32_t *chosen);
 
 #endif

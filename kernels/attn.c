@@ -62,6 +62,41 @@ void kernel_attn_split(const struct kernel_attention *a, uint32_t split, struct 
 	s->to = s->end[last];
 }
 
+size_t kernel_attention_gathered(enum kernel_cache c, uint32_t wide, uint32_t tail)
+{
+	return (kernel_cache_bytes(c, KERNEL_BY_NUMBER, wide) +
+		kernel_cache_bytes(c, KERNEL_BY_NUMBER, tail)) *
+	       (KERNEL_SPLIT / KERNEL_PAGE);
+}
+
+/* Gathering costs a copy of what a dense split reads where it lies; that only one call reads it is
+ * why rows do not share one. */
+void kernel_attn_gather(const struct kernel_attention *a, uint32_t split, struct attn_gathered *g)
+{
+	uint32_t first = split * KERNEL_SPLIT, n = least(a->positions - first, KERNEL_SPLIT);
+	size_t key = kernel_cache_bytes(a->cache, KERNEL_BY_NUMBER, a->wide),
+	       tail = kernel_cache_bytes(a->cache, KERNEL_BY_NUMBER, a->tail);
+	check(a->rows == 1 && a->first == 0 && !a->moves && a->keys == KERNEL_BY_NUMBER &&
+	      a->value == a->wide && a->value_at == a->key_at);
+	g->a = *a;
+	g->a.chosen = NULL;
+	g->a.page = g->page;
+	g->a.positions = n;
+	g->a.key_at = g->a.value_at = 0;
+	g->a.tail_at = key;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t j = a->chosen[first + i];
+		const unsigned char *from = a->page[j / KERNEL_PAGE];
+		unsigned char *to =
+			(unsigned char *)a->gathered + i / KERNEL_PAGE * (key + tail);
+		g->page[i / KERNEL_PAGE] = to;
+		kernel_cache_copy(a->cache, from + a->key_at, a->wide, j % KERNEL_PAGE, to,
+				  i % KERNEL_PAGE);
+		kernel_cache_copy(a->cache, from + a->tail_at, a->tail, j % KERNEL_PAGE, to + key,
+				  i % KERNEL_PAGE);
+	}
+}
+
 /* ---- the plain form ---- */
 
 static const void *part_at(const struct kernel_attention *a, uint32_t j, size_t at)
@@ -126,6 +161,12 @@ static void weigh_values(const struct kernel_attention *a, uint32_t begin, uint3
 static void split_run(const struct kernel_attention *a, uint32_t split, struct attn_record to)
 {
 	struct attn_split s;
+	struct attn_gathered g;
+	if (a->chosen != NULL) {
+		kernel_attn_gather(a, split, &g);
+		a = &g.a;
+		split = 0;
+	}
 	kernel_attn_split(a, split, &s);
 	for (uint32_t lane = 0; lane < a->heads * a->rows; lane++) {
 		uint32_t begin = s.begin[lane / a->heads], end = s.end[lane / a->heads];

@@ -12,6 +12,14 @@ struct attn_split {
 
 void kernel_attn_split(const struct kernel_attention *a, uint32_t split, struct attn_split *s);
 
+/* A split of chosen positions, gathered: a call that attends just these. */
+struct attn_gathered {
+	struct kernel_attention a;
+	const void *page[KERNEL_SPLIT / KERNEL_PAGE];
+};
+
+void kernel_attn_gather(const struct kernel_attention *a, uint32_t split, struct attn_gathered *g);
+
 /* Parts of a record. Lanes are rounded up to vectors. */
 struct attn_record {
 	float *largest, *total, *sum; /* [lanes], [lanes], [lanes][stride] */

@@ -1,1 +1,2 @@
 #include "kernels/attn.inc"
+#include "kernels/index.inc"

@@ -6,6 +6,7 @@
 #include "base/check.h"
 
 #include <math.h>
+#include <string.h>
 
 #define LANES 16
 
@@ -114,6 +115,37 @@ void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float 
 		wide[place_of(c, side, width, position, k)] = value[k];
 	for (uint32_t k = 0; c == KERNEL_CACHE_BF16 && k < width; k++)
 		half[place_of(c, side, width, position, k)] = number_to_bf16(value[k]);
+}
+
+/* Sixteen halves of one parity, among pairs, to those of another. */
+static void copy_halves(const uint32_t *from, uint32_t odd, uint32_t *to, uint32_t to_odd)
+{
+	uint32_t keep = to_odd ? 0x0000ffffu : 0xffff0000u;
+	for (int i = 0; i < LANES; i++)
+		to[i] = (to[i] & keep) | (from[i] >> 16 * odd & 0xffffu) << 16 * to_odd;
+}
+
+void kernel_cache_copy(enum kernel_cache c, const void *part, uint32_t width, uint32_t position,
+		       void *to, uint32_t to_position)
+{
+	const unsigned char *from = part;
+	unsigned char *out = to;
+	check(position < KERNEL_PAGE && to_position < KERNEL_PAGE);
+	for (size_t row = 0; row < numbers_of(c, KERNEL_BY_NUMBER, width) / LANES;
+	     row += KERNEL_PAGE) {
+		size_t at = row + position, to_at = row + to_position;
+		if (c == KERNEL_CACHE_F32)
+			memcpy(out + to_at * 64, from + at * 64, 64);
+		else if (c == KERNEL_CACHE_INT8)
+			memcpy(out + to_at * 16, from + at * 16, 16);
+		else
+			copy_halves((const uint32_t *)part + at / 2 * LANES, at % 2,
+				    (uint32_t *)to + to_at / 2 * LANES, to_at % 2);
+	}
+	size_t scales = numbers_of(c, KERNEL_BY_NUMBER, width);
+	for (size_t g = 0; c == KERNEL_CACHE_INT8 && g < groups_of(width); g++)
+		memcpy(out + scales + 2 * (g * KERNEL_PAGE + to_position),
+		       from + scales + 2 * (g * KERNEL_PAGE + position), 2);
 }
 
 void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,

@@ -27,6 +27,7 @@
 			 [KERNEL_ACT_RELU2] = kernel_act_relu2_##other,                         \
 			 [KERNEL_ACT_XIELU] = kernel_act_xielu_##other },                       \
 		.attn = kernel_attn_##other, .attn_join = kernel_attn_join_##other,             \
+		.index = kernel_index_##other,                                                  \
 		.rope_interleaved = kernel_rope_interleaved_plain,                              \
 		.rope_half = kernel_rope_half_##other, .moe_gate = kernel_moe_gate_##other,     \
 		.conv = kernel_conv_##other, .delta = kernel_delta_##other,                     \

@@ -110,6 +110,8 @@ struct kernels {
 	 * Only of lanes [lane, lane + lanes). */
 	void (*attn_join)(const struct kernel_attention *a, uint32_t lane, uint32_t lanes,
 			  float *record, uint32_t records, bool end);
+	/* Scores of positions [from, to), from a multiple of KERNEL_PAGE, into score [to - from]. */
+	void (*index)(const struct kernel_index *x, uint32_t from, uint32_t to, float *score);
 	/* score [tokens][experts] -> expert [tokens][top_k] best first, weight [tokens][top_k] */
 	void (*moe_gate)(const struct kernel_gate *g, const float *score, uint32_t tokens,
 			 uint16_t *expert, float *weight);

@@ -41,6 +41,8 @@ typedef void act_op(float *x, const float *up, uint32_t n, const float *paramete
 	void kernel_rope_half_##set(float *x, uint32_t n, const float *cosine, const float *sine); \
 	void kernel_attn_##set(const struct kernel_attention *a, uint32_t split, uint32_t splits,  \
 			       float *record, bool together);                                      \
+	void kernel_index_##set(const struct kernel_index *x, uint32_t from, uint32_t to,          \
+				float *score);                                                     \
 	void kernel_attn_join_##set(const struct kernel_attention *a, uint32_t lane,               \
 				    uint32_t lanes, float *record, uint32_t records, bool end)
 

@@ -93,6 +93,7 @@ void kernel_truth_act(enum kernel_act act, const float *x, const float *up, uint
 static void cached(const struct kernel_attention *a, enum kernel_side side, size_t at, uint32_t n,
 		   uint32_t j, float *out)
 {
+	j = a->chosen != NULL ? a->chosen[j] : j;
 	const unsigned char *page = a->page[j / KERNEL_PAGE];
 	check(n <= WIDTH_MOST);
 	kernel_cache_load(a->cache, side, page + at, n, j % KERNEL_PAGE, out);
