@@ -12,10 +12,44 @@
 #define CONFIG_BYTES MIB(4)
 #define VOCAB_MAX (1u << 22)
 
-/* Architectures that are known and deliberately not implemented. */
+/* Architectures that are known and not available. */
 static const char *const outside[] = {
-	"deepseek_v32", "deepseek_v4", "kimi_linear", "kimi_k25",
-	"qwen3_next",   "qwen3_5",     "glm4",        "glm_moe_dsa",
+	"deepseek_v32",
+	"deepseek_v4",
+	"kimi_linear",
+	"kimi_k25",
+	"qwen3_next",
+	"qwen3_5",
+	"glm_moe_dsa",
+	/* read, and not computed yet */
+	"mistral3",
+	"qwen2_vl",
+	"qwen2_5_vl",
+	"qwen3_vl",
+	"llava",
+	"gemma",
+	"gemma2",
+	"gemma3",
+	"gemma3_text",
+	"gemma4",
+	"gemma4_text",
+	"phi3",
+	"granite",
+	"ernie4_5",
+	"hunyuan_v1_dense",
+	"arcee",
+	"apertus",
+	"olmo2",
+	"olmo3",
+	"exaone4",
+	"glm4",
+	"cohere",
+	"cohere2",
+	"gpt_neox",
+	"phi",
+	"stablelm",
+	"starcoder2",
+	"nemotron",
 };
 
 /* ---- shared parts ---- */
@@ -70,7 +104,7 @@ static uint32_t read_bos(struct config_reader *r)
 
 static void read_common(struct config_reader *r, struct model_config *c)
 {
-	static const char *const activations[] = { "silu", "swish", NULL };
+	const struct config_family *f = r->family;
 	c->hidden = model_config_u32(r, "hidden_size", 1, MODEL_WIDTH);
 	c->layers = model_config_u32(r, "num_hidden_layers", 1, MODEL_LAYERS);
 	c->vocab = model_config_u32(r, "vocab_size", 1, VOCAB_MAX);
@@ -79,12 +113,13 @@ static void read_common(struct config_reader *r, struct model_config *c)
 	c->context_max = model_config_u32(r, "max_position_embeddings", 1, UINT32_MAX);
 	if (c->context_max > LIMIT_CONTEXT_TOKENS)
 		c->context_max = LIMIT_CONTEXT_TOKENS;
-	c->norm_eps = (float)model_config_number_or(r, "rms_norm_eps", 1e-6, 0, 1);
+	const char *epsilon = f->epsilon != NULL ? f->epsilon : "rms_norm_eps";
+	c->norm_eps = (float)model_config_number_or(r, epsilon, 1e-6, 0, 1);
 	c->tied = model_config_bool_or(r, "tie_word_embeddings", false);
 	c->bos = read_bos(r);
 	assume_eos(r, c);
 	read_eos(r, c);
-	model_config_choice(r, "hidden_act", "silu", activations);
+	model_config_activation(r, c);
 }
 
 /* Only the fused experts of gpt_oss come as MXFP4. */
@@ -110,35 +145,21 @@ static void read_quantisation(struct config_reader *r, struct model_config *c)
 	r->code = in.code;
 }
 
-/* "attention" is the older word. */
-static bool is_full(const char *kind)
-{
-	return kind != NULL &&
-	       (strcmp(kind, "full_attention") == 0 || strcmp(kind, "attention") == 0);
-}
-
-/* A layer of every kind must be one of the two that exist here. Where the architecture's own code
- * follows the list, it says which layers attend a window, if there is one; elsewhere the other keys
- * alone decide. */
+/* A layer of every kind must be one of the two that exist here ("attention" is an older word).
+ * Where the architecture's own code follows the list, it says which layers attend a window, if
+ * there is one; elsewhere the other keys alone decide. */
 static void read_layer_types(struct config_reader *r, struct model_config *c)
 {
 	static const char *const key = "layer_types";
-	const json_t *list = model_config_get(r, key);
+	static const char *const kinds[] = { "full_attention", "attention", "sliding_attention",
+					     NULL };
+	uint8_t kind[MODEL_LAYERS];
 	bool differs = false;
-	if (list == NULL || json_is_null(list))
+	if (r->typed || !model_config_layer_types(r, c, kinds, kind))
 		return;
-	if (json_array_size(list) != c->layers) {
-		model_config_refuse(r, json_is_array(list) ? ERR_UNSUPPORTED : ERR_INPUT, key,
-				    "not one kind for each layer");
-		return;
-	}
 	for (uint32_t i = 0; i < c->layers; i++) {
-		const char *kind = json_string_value(json_array_get(list, i));
-		bool window = kind != NULL && strcmp(kind, "sliding_attention") == 0;
-		if (!window && !is_full(kind))
-			model_config_refuse(r, ERR_UNSUPPORTED, key,
-					    "not available in this version");
-		else if (c->window_listed && c->window > 0)
+		bool window = kind[i] == 2;
+		if (c->window_listed && c->window > 0)
 			c->window_layer[i] = window;
 		else if (window != c->window_layer[i] && c->window_listed)
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
@@ -179,21 +200,30 @@ static void read_extra(struct config_reader *r, struct model_config *c)
 
 /* ---- whole ---- */
 
-static int family_read(struct config_reader *r, struct model_config *c)
+static int family_find(struct config_reader *r, const char *type, const struct config_family **f)
 {
-	const char *type = model_config_text(r, "model_type");
-	TRY(r->code);
-	const struct config_family *f = model_family_of(type);
-	for (size_t i = 0; f == NULL && i < sizeof outside / sizeof outside[0]; i++) {
+	for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
 		if (strcmp(type, outside[i]) == 0)
 			return err_set(r->e, ERR_UNSUPPORTED,
 				       "config.json: not available in this version: model_type %s",
 				       type);
 	}
-	if (f == NULL)
-		return err_set(r->e, ERR_UNSUPPORTED, "config.json: unknown model_type \"%.60s\"",
-			       type);
+	*f = model_family_of(type);
+	return *f != NULL ? 0
+			  : err_set(r->e, ERR_UNSUPPORTED,
+				    "config.json: unknown model_type \"%.60s\"", type);
+}
+
+static int family_read(struct config_reader *r, struct model_config *c, json_t **merged)
+{
+	const char *type = model_config_text(r, "model_type");
+	const struct config_family *f;
+	TRY(r->code);
+	TRY(family_find(r, type, &f));
 	snprintf(c->model_type, sizeof c->model_type, "%s", type);
+	if (f->wraps != NULL)
+		TRY(model_config_unwrap(r, &f, merged));
+	r->family = f;
 	r->absent = f->absent;
 	TRY(model_config_keys_refuse(r, f));
 	read_common(r, c);
@@ -202,8 +232,10 @@ static int family_read(struct config_reader *r, struct model_config *c)
 	TRY(r->code);
 	read_layer_types(r, c);
 	read_quantisation(r, c);
-	if (r->code == 0 && c->layer[0].heads == 0)
-		model_config_layers(c);
+	TRY(r->code);
+	model_config_layers(c);
+	if (f->layers != NULL)
+		f->layers(r, c);
 	if (f->extra)
 		read_extra(r, c);
 	note_origin(r, c);
@@ -247,8 +279,10 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 	};
 	if (r == 0)
 		r = json_ok(in.seen, e);
+	json_t *merged = NULL;
 	if (r == 0)
-		r = family_read(&in, c);
+		r = family_read(&in, c, &merged);
+	json_decref(merged);
 	json_decref(root);
 	json_decref(in.seen);
 	if (r == 0 && generation != NULL)

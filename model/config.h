@@ -14,7 +14,9 @@ enum model_rope_kind {
 	MODEL_ROPE_LINEAR,
 	MODEL_ROPE_LLAMA3,
 	MODEL_ROPE_YARN,
-	MODEL_ROPE_DYNAMIC /* differs from the default only beyond the context, where nothing goes */
+	MODEL_ROPE_DYNAMIC, /* differs from the default only beyond the context, where nothing goes */
+	MODEL_ROPE_PROPORTIONAL, /* all of a head, of which a share of the pairs turns */
+	MODEL_ROPE_LONG          /* each pair's frequency divided by a number of its own */
 };
 /* Of act(gate) * up, or ungated of act(up). */
 enum model_activation {
@@ -30,7 +32,8 @@ enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_F
 enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
 
 #define MODEL_LAYERS 1024
-#define MODEL_ROPES 4 /* rotary tables of one model */
+#define MODEL_ROPES 4        /* rotary tables of one model */
+#define MODEL_ROPE_PAIRS 256 /* whose frequencies have divisors of their own */
 #define MODEL_NOTES 1600
 #define MODEL_WIDTH (1u << 20) /* of any vector; products of two stay in 64 bits */
 
@@ -38,6 +41,7 @@ enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 }
 struct model_rope {
 	enum model_rope_kind kind;
 	uint32_t size;    /* rotated dimensions of a head, even */
+	uint32_t span;    /* what frequencies fall over: theta^(-2i/span); 0: size */
 	bool interleaved; /* pairs (2i, 2i+1); else (i, i + size/2) */
 	double partial;   /* share of a head that is rotated */
 	double theta, factor;
@@ -45,11 +49,13 @@ struct model_rope {
 	double beta_fast, beta_slow;              /* yarn */
 	double mscale,
 		mscale_all_dim; /* 0: unset; the latter scales attention of MLA whatever kind */
-	bool attention_given;   /* yarn: attention_factor holds; else it follows from factor */
+	bool attention_given; /* yarn, long: attention_factor holds; else it follows from factor */
 	double attention_factor;
 	double attn_factor; /* yarn's own code: times m(factor, 1); 0: unset */
 	bool truncate;
 	uint32_t context_original;
+	bool far;                           /* long: the second of the two divides */
+	float divisor[2][MODEL_ROPE_PAIRS]; /* long: up to the original context, and beyond */
 };
 
 /* Layers of the gated delta rule: S *= exp(g), u = beta (v - k^T S), S += k u^T, out = q^T S. */
@@ -93,6 +99,8 @@ struct model_config {
 	bool index_interleaved;                        /* its rotation */
 	struct model_rope ropes[MODEL_ROPES];
 	uint32_t rope_count;
+	uint32_t rope_far; /* a sequence of more positions than this turns all of them by the table
+			    * after its layer's; 0: none does */
 
 	/* ---- of all layers alike: what layer[] replaces bit by bit ---- */
 	enum model_attention attention;

@@ -174,3 +174,20 @@ void model_config_experts_topk(struct config_reader *r, struct model_config *c)
 	for (uint32_t l = 0; l < c->layers; l++)
 		c->moe_layer[l] = true;
 }
+
+/* Beside the dense network of every layer. */
+void model_config_experts_gemma4(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	g->groups = g->groups_kept = 1;
+	g->scaling = 1;
+	g->normalise = true;
+	g->experts = model_config_u32(r, "num_experts", 1, KERNEL_EXPERTS);
+	g->top_k = model_config_u32(r, "top_k_experts", 1, KERNEL_TOP_K);
+	if (g->top_k > g->experts)
+		model_config_refuse(r, ERR_INPUT, "top_k_experts", "more than there are experts");
+	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->moe_layer[l] = true;
+}

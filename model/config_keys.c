@@ -10,6 +10,7 @@
 enum neutral {
 	NEUTRAL_NONE,  /* never */
 	NEUTRAL_ONE,   /* as the number 1 */
+	NEUTRAL_ZERO,  /* as the number 0 */
 	NEUTRAL_EMPTY, /* as an empty object or list */
 	NEUTRAL_WIDE,  /* as a number of positions that no context is longer than */
 };
@@ -45,6 +46,11 @@ static const struct {
 	{ "attention_chunk_size", NEUTRAL_WIDE },
 	{ "query_pre_attn_scalar", NEUTRAL_NONE },
 	{ "alibi", NEUTRAL_NONE },
+	{ "logit_scale", NEUTRAL_ONE },
+	{ "hidden_size_per_layer_input", NEUTRAL_ZERO },
+	{ "num_kv_shared_layers", NEUTRAL_ZERO },
+	{ "attention_k_eq_v", NEUTRAL_NONE },
+	{ "enable_moe_block", NEUTRAL_NONE },
 };
 
 /* Keys that change nothing that is computed here: of training, of dropout, of the files and the
@@ -151,15 +157,6 @@ static const char *const known[] = {
 	"v_head_dim",
 };
 
-static bool owns(const struct config_family *f, const char *key)
-{
-	for (size_t i = 0; i < sizeof f->own / sizeof f->own[0] && f->own[i] != NULL; i++) {
-		if (strcmp(f->own[i], key) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool harmless(const json_t *v, enum neutral neutral, uint32_t context)
 {
 	double x = json_number_value(v);
@@ -170,6 +167,8 @@ static bool harmless(const json_t *v, enum neutral neutral, uint32_t context)
 		       (json_is_object(v) || json_is_array(v));
 	if (neutral == NEUTRAL_WIDE)
 		return x >= context;
+	if (neutral == NEUTRAL_ZERO)
+		return json_is_number(v) && x <= 0 && x >= 0;
 	return neutral == NEUTRAL_ONE && x <= 1 && x >= 1;
 }
 
@@ -179,7 +178,7 @@ int model_config_keys_refuse(struct config_reader *r, const struct config_family
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
 		const char *key = foreign[i].key;
 		if (!harmless(model_config_get(r, key), foreign[i].neutral, context) &&
-		    !owns(f, key))
+		    !model_family_owns(f, key))
 			return model_config_refuse(r, ERR_UNSUPPORTED, key,
 						   "not available in this version");
 	}
@@ -205,8 +204,7 @@ void model_config_keys_note(struct config_reader *r)
 	json_t *v;
 	size_t more = 0, at = 0;
 	list[0] = '\0';
-	json_object_foreach((json_t *)(uintptr_t)r->o, key, v)
-	{
+	json_object_foreach((json_t *)(uintptr_t)r->o, key, v) {
 		if (json_is_null(v) || json_object_get(r->seen, key) != NULL || is_known(key))
 			continue;
 		size_t n = strlen(key);

@@ -9,7 +9,8 @@ struct config_reader model_config_inside(struct config_reader *r, const char *ke
 	struct config_reader in = {
 		.o = o, .file = r->file, .notes = r->notes, .code = r->code, .e = r->e
 	};
-	snprintf(in.within, sizeof in.within, "%s.", key);
+	in.family = r->family;
+	snprintf(in.within, sizeof in.within, "%.30s%.30s.", r->within, key);
 	if (!json_is_object(o))
 		in.code = model_config_refuse(r, ERR_INPUT, key, "not an object");
 	return in;

@@ -14,10 +14,12 @@ struct config_default {
 
 struct config_reader {
 	const json_t *o;
-	const char *file; /* for sentences */
-	char within[32];  /* "rope_scaling." inside a member, else "" */
+	const char *file;                    /* for sentences */
+	char within[64];                     /* "rope_scaling." inside a member, else "" */
+	const struct config_family *family;  /* NULL: not known yet */
 	const struct config_default *absent; /* ended by a NULL key; NULL: none */
 	json_t *seen;                        /* object of the keys asked for; NULL: not kept */
+	bool typed;                          /* layer_types was read */
 	char *notes;                         /* of the config */
 	int code;                            /* first error */
 	struct err *e;
@@ -57,10 +59,31 @@ void model_config_text_only(struct config_reader *r, const char *key, const char
 /* config_rope.c: rope_theta and rope_scaling, or rope_parameters, into c->rope. The caller sets
  * size, layout and share, and what holds where both are absent. */
 void model_config_rope(struct config_reader *r, struct model_config *c);
+/* What rope_parameters say of layers of a kind, where they are by kind: into *p, which holds size,
+ * layout, and what holds where they say nothing. */
+void model_config_rope_kind(struct config_reader *r, const char *kind, struct model_rope *p);
+/* One more table of the model; its index. */
+uint8_t model_config_rope_add(struct config_reader *r, struct model_config *c,
+			      const struct model_rope *p);
+/* A number that one family keeps among these parameters, in either spelling; or the fallback. */
+double model_config_rope_number(struct config_reader *r, const char *key, double fallback,
+				double min, double max);
+/* The share of a head that is rotated. Source of the default: the reference class. */
+double model_config_rope_share(struct config_reader *r);
 
 /* config_layers.c: every layer alike, from what the attention's reader has read: a reader that
  * makes layers different calls it first. Where none did, it is done at the end. */
 void model_config_layers(struct model_config *c);
+/* layer_types: for each layer the index of its kind in the NULL-ended list; false: it is absent, or
+ * refused, and kind[] is as it was. */
+bool model_config_layer_types(struct config_reader *r, const struct model_config *c,
+			      const char *const *kinds, uint8_t *kind);
+/* config_text.c: the text model of a file that wraps one. *merged takes the object that the reader
+ * goes on with, to be released when it is done. */
+int model_config_unwrap(struct config_reader *r, const struct config_family **f, json_t **merged);
+
+/* config_choice.c: the activation of feed-forward networks. */
+void model_config_activation(struct config_reader *r, struct model_config *c);
 
 struct config_family;
 
@@ -75,5 +98,6 @@ void model_config_experts_qwen(struct config_reader *r, struct model_config *c);
 void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c);
 void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c);
 void model_config_experts_topk(struct config_reader *r, struct model_config *c);
+void model_config_experts_gemma4(struct config_reader *r, struct model_config *c);
 
 #endif

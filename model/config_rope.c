@@ -1,53 +1,76 @@
 /* Rotary position in the config: three keys in two spellings, and the keys inside them. What the
  * reference implementation (transformers, modeling_rope_utils.py) does not read has no effect here
  * either, and is noted. */
-#include "model/config_reader.h"
+#include "base/check.h"
+#include "kernels/number.h"
+#include "model/family.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const rope_kinds[] = {
-	[MODEL_ROPE_DEFAULT] = "default", [MODEL_ROPE_LINEAR] = "linear",
-	[MODEL_ROPE_LLAMA3] = "llama3",   [MODEL_ROPE_YARN] = "yarn",
-	[MODEL_ROPE_DYNAMIC] = "dynamic", NULL,
+	[MODEL_ROPE_DEFAULT] = "default",
+	[MODEL_ROPE_LINEAR] = "linear",
+	[MODEL_ROPE_LLAMA3] = "llama3",
+	[MODEL_ROPE_YARN] = "yarn",
+	[MODEL_ROPE_DYNAMIC] = "dynamic",
+	[MODEL_ROPE_PROPORTIONAL] = "proportional",
+	[MODEL_ROPE_LONG] = "longrope",
+	"su",
+	"mrope",
+	NULL,
 };
 
 static enum model_rope_kind rope_kind(struct config_reader *in)
 {
 	const char *key = model_config_absent(in, "rope_type") ? "type" : "rope_type";
 	const char *kind = model_config_choice(in, key, "default", rope_kinds);
-	for (int i = 0; rope_kinds[i] != NULL; i++) {
+	if (strcmp(kind, "su") == 0) /* its first name */
+		return MODEL_ROPE_LONG;
+	for (int i = 0; i <= MODEL_ROPE_LONG; i++) {
 		if (strcmp(kind, rope_kinds[i]) == 0)
 			return (enum model_rope_kind)i;
 	}
-	return MODEL_ROPE_DEFAULT;
+	return MODEL_ROPE_DEFAULT; /* mrope: the three positions of text are the same */
 }
 
-/* Every key inside: known, without effect in the reference, or another kind's. */
+/* Every key inside is known, or without effect in the reference, or the parameters of a kind of
+ * layer. */
 static void rope_keys_check(struct config_reader *in)
 {
 	static const char *const known[] = {
-		"rope_type",        "type",
-		"rope_theta",       "partial_rotary_factor",
-		"factor",           "low_freq_factor",
-		"high_freq_factor", "original_max_position_embeddings",
-		"beta_fast",        "beta_slow",
-		"mscale",           "mscale_all_dim",
-		"attention_factor", "truncate",
-		"attn_factor",      "finetuned",
+		"rope_type",
+		"type",
+		"rope_theta",
+		"partial_rotary_factor",
+		"factor",
+		"low_freq_factor",
+		"high_freq_factor",
+		"original_max_position_embeddings",
+		"beta_fast",
+		"beta_slow",
+		"mscale",
+		"mscale_all_dim",
+		"attention_factor",
+		"truncate",
+		"attn_factor",
+		"finetuned",
+		"short_factor",
+		"long_factor",
+		"mrope_section",
+		"mrope_interleaved",
+		"alpha",
+		"max_position_embeddings",
 	};
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)(uintptr_t)in->o, key, v)
-	{
-		bool found = false;
+	json_object_foreach((json_t *)(uintptr_t)in->o, key, v) {
+		bool found = model_family_owns(in->family, key);
 		for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++)
 			found = strcmp(key, known[i]) == 0;
 		if (found || json_is_null(v))
 			continue;
-		bool other = strcmp(key, "short_factor") == 0 || strcmp(key, "long_factor") == 0;
-		if (other ||
-		    json_is_object(v)) /* longrope's, or the parameters of a kind of layer */
+		if (json_is_object(v))
 			model_config_refuse(in, ERR_UNSUPPORTED, key,
 					    "not available in this version");
 		else
@@ -101,8 +124,62 @@ static void rope_llama3(struct config_reader *in, struct model_rope *p)
 {
 	p->low_freq_factor = model_config_number(in, "low_freq_factor", 1e-3, 1e6);
 	p->high_freq_factor = model_config_number(in, "high_freq_factor", 1e-3, 1e6);
-	if (in->code == 0 && p->high_freq_factor <= p->low_freq_factor)
-		model_config_refuse(in, ERR_INPUT, "high_freq_factor", "not above low_freq_factor");
+	if (in->code == 0 && p->high_freq_factor < p->low_freq_factor)
+		model_config_refuse(in, ERR_INPUT, "high_freq_factor", "below low_freq_factor");
+}
+
+/* A divisor for each pair. */
+static void divisors(struct config_reader *in, const char *key, uint32_t pairs, float *out)
+{
+	const json_t *list = model_config_get(in, key);
+	char why[60];
+	snprintf(why, sizeof why, "not a list of %u numbers above 0", pairs);
+	if (list == NULL)
+		model_config_refuse(in, ERR_INPUT, key, "missing");
+	else if (pairs > MODEL_ROPE_PAIRS)
+		model_config_refuse(in, ERR_UNSUPPORTED, key, "too long for this version");
+	else if (json_array_size(list) != pairs)
+		model_config_refuse(in, ERR_INPUT, key, why);
+	for (uint32_t i = 0; in->code == 0 && i < pairs; i++) {
+		out[i] = (float)json_number_value(json_array_get(list, i));
+		if (!(out[i] > 0 && out[i] < 1e9F))
+			model_config_refuse(in, ERR_INPUT, key, why);
+	}
+}
+
+static void rope_long(struct config_reader *in, struct model_rope *p)
+{
+	divisors(in, "short_factor", p->size / 2, p->divisor[0]);
+	divisors(in, "long_factor", p->size / 2, p->divisor[1]);
+	p->attention_given = !model_config_absent(in, "attention_factor");
+	p->attention_factor = model_config_number_or(in, "attention_factor", 0, 0, 100);
+}
+
+/* Where the base grows with alpha, at once: theta alpha^(d/(d-2)). */
+static void rope_alpha(struct config_reader *in, struct model_rope *p)
+{
+	double alpha = model_config_number_or(in, "alpha", 0, 0, 1e9);
+	if (p->span <= 2)
+		model_config_refuse(in, ERR_INPUT, "alpha", "needs heads above 2");
+	else if (alpha > 0)
+		p->theta *= number_exp_double(p->span / (p->span - 2.0) * number_log(alpha));
+}
+
+/* How much longer than at first a sequence may be: a number, or what the lengths say. */
+static void rope_factor(struct config_reader *r, struct config_reader *in, struct model_rope *p)
+{
+	bool lengths = p->kind == MODEL_ROPE_YARN && json_is_null(model_config_get(in, "factor"));
+	lengths = lengths || (p->kind == MODEL_ROPE_LONG && model_config_absent(in, "factor"));
+	bool scaled = p->kind == MODEL_ROPE_LLAMA3 || p->kind == MODEL_ROPE_YARN ||
+		      p->kind == MODEL_ROPE_LONG;
+	p->context_original = scaled ? rope_original(r, in) : 0;
+	if (lengths && p->context_original > 0)
+		p->factor = model_config_u32(r, "max_position_embeddings", 1, UINT32_MAX) /
+			    (double)p->context_original;
+	else if (p->kind == MODEL_ROPE_PROPORTIONAL)
+		p->factor = model_config_number_or(in, "factor", 1, 1e-3, 1e6);
+	else
+		p->factor = model_config_number(in, "factor", 1e-3, 1e6);
 }
 
 static void rope_scaling(struct config_reader *r, struct config_reader *in, struct model_rope *p)
@@ -111,21 +188,19 @@ static void rope_scaling(struct config_reader *r, struct config_reader *in, stru
 	p->kind = rope_kind(in);
 	p->theta = model_config_number_or(in, "rope_theta", p->theta, 1, 1e12);
 	double share = model_config_number_or(in, "partial_rotary_factor", p->partial, 0, 1);
-	if (share < p->partial || share > p->partial)
+	if (p->kind == MODEL_ROPE_PROPORTIONAL)
+		p->partial = share;
+	else if (share < p->partial || share > p->partial)
 		model_config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor",
 				    "not available in this version");
 	if (p->kind == MODEL_ROPE_DEFAULT)
 		return;
 	p->mscale_all_dim = model_config_number_or(in, "mscale_all_dim", 0, 0, 100);
-	bool scaled = p->kind == MODEL_ROPE_LLAMA3 || p->kind == MODEL_ROPE_YARN;
-	p->context_original = scaled ? rope_original(r, in) : 0;
-	bool null = p->kind == MODEL_ROPE_YARN && json_is_null(model_config_get(in, "factor"));
-	if (null && p->context_original > 0) /* by how much the length grew */
-		p->factor = model_config_u32(r, "max_position_embeddings", 1, UINT32_MAX) /
-			    (double)p->context_original;
-	else
-		p->factor = model_config_number(in, "factor", 1e-3, 1e6);
-	if (p->kind == MODEL_ROPE_DYNAMIC)
+	rope_factor(r, in, p);
+	bool alpha = p->kind == MODEL_ROPE_DYNAMIC && model_family_owns(r->family, "alpha");
+	if (alpha)
+		rope_alpha(in, p);
+	else if (p->kind == MODEL_ROPE_DYNAMIC)
 		model_config_note(in,
 				  "%s: %srope_type dynamic changes nothing within "
 				  "max_position_embeddings, and no sequence is longer here",
@@ -134,6 +209,11 @@ static void rope_scaling(struct config_reader *r, struct config_reader *in, stru
 		rope_llama3(in, p);
 	if (p->kind == MODEL_ROPE_YARN)
 		rope_yarn(in, p);
+	if (p->kind == MODEL_ROPE_LONG)
+		rope_long(in, p);
+	else if (!model_config_absent(in, "short_factor"))
+		model_config_refuse(in, ERR_UNSUPPORTED, "short_factor",
+				    "not available in this version but for longrope");
 }
 
 static bool same_rope(const struct model_rope *a, const struct model_rope *b)
@@ -142,59 +222,133 @@ static bool same_rope(const struct model_rope *a, const struct model_rope *b)
 			     a->high_freq_factor, a->beta_fast,   a->beta_slow,
 			     a->mscale,           a->attn_factor, a->mscale_all_dim,
 			     a->attention_factor, a->truncate,    a->kind,
-			     a->context_original };
+			     a->context_original, a->partial };
 	const double y[] = { b->factor,           b->theta,       b->low_freq_factor,
 			     b->high_freq_factor, b->beta_fast,   b->beta_slow,
 			     b->mscale,           b->attn_factor, b->mscale_all_dim,
 			     b->attention_factor, b->truncate,    b->kind,
-			     b->context_original };
+			     b->context_original, b->partial };
 	for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) {
 		if (x[i] < y[i] || x[i] > y[i])
 			return false;
 	}
-	return true;
+	return memcmp(a->divisor, b->divisor, sizeof a->divisor) == 0;
 }
 
 static bool is_empty(const json_t *v) { return json_is_object(v) && json_object_size(v) == 0; }
 
-/* The member in one of its two spellings; false where it is absent. */
-static bool rope_member(struct config_reader *r, const char *key, const struct model_rope *preset,
-			struct model_rope *out)
+/* The parameters in one of their two spellings; where they are by kind of layer, the kind's. */
+static const json_t *parameters(struct config_reader *r, const char *key, const char *kind,
+				bool *nested)
 {
-	*out = *preset;
-	if (model_config_absent(r, key) || is_empty(model_config_get(r, key)))
+	const json_t *all = model_config_get(r, key), *one = NULL;
+	*nested = kind != NULL && (json_is_object(json_object_get(all, "full_attention")) ||
+				   json_is_object(json_object_get(all, "sliding_attention")));
+	one = *nested ? json_object_get(all, kind) : all;
+	return one == NULL || json_is_null(one) || is_empty(one) ? NULL : one;
+}
+
+/* false where they are absent. */
+static bool rope_member(struct config_reader *r, const char *key, const char *kind,
+			struct model_rope *p)
+{
+	bool nested;
+	const json_t *one = parameters(r, key, kind, &nested);
+	if (one == NULL)
 		return false;
-	struct config_reader in = model_config_inside(r, key, model_config_get(r, key));
+	struct config_reader outer =
+		nested ? model_config_inside(r, key, model_config_get(r, key)) : *r;
+	struct config_reader in = model_config_inside(&outer, nested ? kind : key, one);
 	if (in.code == 0)
-		rope_scaling(r, &in, out);
-	r->code = in.code;
+		rope_scaling(r, &in, p);
+	r->code = r->code ? r->code : in.code;
 	return true;
 }
 
-void model_config_rope(struct config_reader *r, struct model_config *c)
+/* An odd share of a head is rotated with the dimension after it, as in the reference. */
+static void size_check(struct config_reader *r, const struct model_config *c, struct model_rope *p)
 {
-	struct model_rope *p = &c->rope, old, now;
-	p->theta = model_config_number_or(r, "rope_theta", 10000, 1, 1e12);
-	p->factor = p->kind == MODEL_ROPE_DEFAULT ? 1 : p->factor;
+	p->span = p->size;
+	if (p->size % 2 != 0 && p->partial < 1)
+		p->size++;
 	if (p->size % 2 != 0 || p->size == 0)
 		model_config_refuse(r, ERR_UNSUPPORTED,
 				    c->attention == MODEL_ATTN_MLA ? "qk_rope_head_dim"
 								   : "head_dim",
 				    "odd number of rotated dimensions");
-	bool has_old = rope_member(r, "rope_scaling", p, &old);
-	bool has_now = rope_member(r, "rope_parameters", p, &now);
+}
+
+void model_config_rope(struct config_reader *r, struct model_config *c)
+{
+	const struct config_family *f = r->family;
+	const char *base = f->theta != NULL ? f->theta : "rope_theta";
+	struct model_rope *p = &c->rope;
+	p->theta = model_config_number_or(r, base, 10000, 1, 1e12);
+	p->factor = p->kind == MODEL_ROPE_DEFAULT ? 1 : p->factor;
+	size_check(r, c, p);
+	struct model_rope old = *p, now = *p;
+	bool has_old = rope_member(r, "rope_scaling", f->rope_kind, &old);
+	bool has_now = rope_member(r, "rope_parameters", f->rope_kind, &now);
 	if (r->code == 0 && has_old && has_now && !same_rope(&old, &now))
 		model_config_refuse(r, ERR_INPUT, "rope_scaling",
 				    "disagrees with rope_parameters: which one is meant?");
-	bool beside = has_now && !model_config_absent(r, "rope_theta");
-	if (r->code == 0 && beside && (now.theta < p->theta || now.theta > p->theta))
+	bool beside = has_now && !model_config_absent(r, base);
+	if (r->code == 0 && beside && now.kind != MODEL_ROPE_DYNAMIC &&
+	    (now.theta < p->theta || now.theta > p->theta))
 		/* transformers 4 leaves its default there when it saves a file of transformers 5 */
 		model_config_note(r,
-				  "%s: rope_parameters.rope_theta %.10g counts, rope_theta %.10g "
-				  "does not, as in the reference",
-				  r->file, now.theta, p->theta);
+				  "%s: rope_parameters.rope_theta %.10g counts, %s %.10g does "
+				  "not, as in the reference",
+				  r->file, now.theta, base, p->theta);
 	if (!has_now && !has_old && p->kind == MODEL_ROPE_YARN) /* what the class assumes */
 		old.context_original = model_config_u32_or(r, "original_max_position_embeddings",
 							   old.context_original, 1, 1u << 30);
 	*p = has_now ? now : old;
+}
+
+void model_config_rope_kind(struct config_reader *r, const char *kind, struct model_rope *p)
+{
+	bool nested;
+	parameters(r, "rope_parameters", kind, &nested);
+	p->span = p->size;
+	if (nested)
+		rope_member(r, "rope_parameters", kind, p);
+}
+
+uint8_t model_config_rope_add(struct config_reader *r, struct model_config *c,
+			      const struct model_rope *p)
+{
+	if (p->kind == MODEL_ROPE_LONG || c->rope.kind == MODEL_ROPE_LONG)
+		model_config_refuse(r, ERR_UNSUPPORTED, "rope_parameters",
+				    "longrope for some layers is not available in this version");
+	if (p->size % 2 != 0)
+		model_config_refuse(r, ERR_UNSUPPORTED, "rope_parameters",
+				    "odd number of rotated dimensions");
+	check(c->rope_count < MODEL_ROPES);
+	c->ropes[c->rope_count] = *p;
+	return (uint8_t)c->rope_count++;
+}
+
+double model_config_rope_number(struct config_reader *r, const char *key, double fallback,
+				double min, double max)
+{
+	static const char *const spellings[] = { "rope_parameters", "rope_scaling" };
+	bool nested;
+	for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+		const json_t *one = parameters(r, spellings[i], r->family->rope_kind, &nested);
+		if (one == NULL || json_object_get(one, key) == NULL)
+			continue;
+		struct config_reader in = model_config_inside(r, spellings[i], one);
+		double v = model_config_number_or(&in, key, fallback, min, max);
+		r->code = in.code;
+		return v;
+	}
+	return fallback;
+}
+
+double model_config_rope_share(struct config_reader *r)
+{
+	const char *key = r->family->share;
+	double share = key == NULL ? 1 : model_config_number_or(r, key, 1, 0, 1);
+	return key == NULL ? 1 : model_config_rope_number(r, "partial_rotary_factor", share, 0, 1);
 }

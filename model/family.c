@@ -13,24 +13,13 @@ void model_family_mla(struct config_reader *r, struct model_config *c)
 	c->nope = model_config_u32(r, "qk_nope_head_dim", 1, 4096);
 	c->rope_head = model_config_u32(r, "qk_rope_head_dim", 2, 4096);
 	c->value = model_config_u32(r, "v_head_dim", 1, 4096);
-	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
+	model_family_biases(r, c);
 	c->rope.size = c->rope_head;
 	c->rope.partial = 1;
 	model_config_rope(r, c);
 }
 
-/* The share of a head that is rotated; newer files keep it beside theta. Source of the default:
- * the architecture's reference class. */
-static double rotated_share(struct config_reader *r)
-{
-	const json_t *in = model_config_get(r, "rope_parameters");
-	const json_t *v = json_object_get(in, "partial_rotary_factor");
-	if (json_is_number(v) && json_number_value(v) > 0 && json_number_value(v) <= 1)
-		return json_number_value(v);
-	return model_config_number_or(r, "partial_rotary_factor", 1, 0, 1);
-}
-
-void model_family_gqa(struct config_reader *r, struct model_config *c, bool partial)
+void model_family_gqa(struct config_reader *r, struct model_config *c)
 {
 	c->attention = MODEL_ATTN_GQA;
 	c->head = model_config_u32_or(r, "head_dim", 0, 1, 4096);
@@ -44,9 +33,14 @@ void model_family_gqa(struct config_reader *r, struct model_config *c, bool part
 	c->head = c->head == 0 ? c->hidden / c->heads : c->head;
 	if ((uint64_t)c->heads * c->head > MODEL_WIDTH)
 		model_config_refuse(r, ERR_UNSUPPORTED, "num_attention_heads", "too wide");
-	c->rope.partial = partial ? rotated_share(r) : 1;
+	c->rope.partial = model_config_rope_share(r);
 	c->rope.size = (uint32_t)(c->head * c->rope.partial);
 	model_config_rope(r, c);
+}
+
+void model_family_biases(struct config_reader *r, struct model_config *c)
+{
+	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
 }
 
 /* Null is no window; one that is wider than any context is as good as the widest. */
@@ -60,17 +54,52 @@ void model_family_window(struct config_reader *r, struct model_config *c, uint32
 		c->window_layer[l] = true;
 }
 
+void model_family_window_but(struct config_reader *r, struct model_config *c, uint32_t every)
+{
+	c->window_listed = true;
+	model_family_window(r, c, 0, 1);
+	for (uint32_t l = every - 1; every > 0 && l < c->layers; l += every)
+		c->window_layer[l] = false;
+}
+
+void model_family_granite(struct config_reader *r, struct model_config *c)
+{
+	c->embed_scale = (float)model_config_number_or(r, "embedding_multiplier", 1, -1e9, 1e9);
+	c->residual_scale = (float)model_config_number_or(r, "residual_multiplier", 1, -1e9, 1e9);
+	c->logits_scale = (float)(1 / model_config_number_or(r, "logits_scaling", 1, 1e-9, 1e9));
+}
+
 void model_family_ffn(struct config_reader *r, struct model_config *c)
 {
 	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 }
 
 static const struct config_family *const kin[] = {
-	model_family_deepseek,
-	model_family_llama,
-	model_family_qwen,
-	model_family_moe,
+	model_family_deepseek, model_family_llama,    model_family_qwen,
+	model_family_moe,      model_family_wrappers,
 };
+
+/* Models that see or hear, of which the text part is served. Not every one of their files has a
+ * text_config: older ones keep its keys at the top. */
+const struct config_family model_family_wrappers[] = {
+	{ .type = "gemma3", .wraps = "gemma3_text" },
+	{ .type = "gemma4", .wraps = "gemma4_text" },
+	{ .type = "mistral3", .wraps = "mistral" },
+	{ .type = "qwen2_vl", .wraps = "qwen2_vl_text" },
+	{ .type = "qwen2_5_vl", .wraps = "qwen2_5_vl_text" },
+	{ .type = "qwen3_vl", .wraps = "qwen3_vl_text" },
+	{ .type = "llava", .wraps = "llama" },
+	{ 0 },
+};
+
+bool model_family_owns(const struct config_family *f, const char *key)
+{
+	for (size_t i = 0; f != NULL && i < FAMILY_KEYS && f->own[i] != NULL; i++) {
+		if (strcmp(f->own[i], key) == 0)
+			return true;
+	}
+	return false;
+}
 
 const struct config_family *model_family_of(const char *type)
 {

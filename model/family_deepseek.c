@@ -43,8 +43,8 @@ static const struct config_default deepseek_v3[] = {
 }; /* clang-format on */
 
 const struct config_family model_family_deepseek[] = {
-	{ "deepseek_v2", read_deepseek_v2, deepseek_v2, { NULL }, false },
-	{ "deepseek_v3", read_deepseek_v3, deepseek_v3, { NULL }, true },
-	{ "kimi_k2", read_deepseek_v3, deepseek_v3, { NULL }, true },
+	{ .type = "deepseek_v2", .read = read_deepseek_v2, .absent = deepseek_v2 },
+	{ .type = "deepseek_v3", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
+	{ .type = "kimi_k2", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
 	{ 0 },
 };

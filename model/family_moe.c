@@ -3,7 +3,7 @@
 
 static void read_mixtral(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	model_family_window(r, c, 0, 1);
 	model_config_experts_softmax(r, c);
 	c->gate.normalise = true;
@@ -12,9 +12,9 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 
 static void read_olmoe(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->qk_norm = MODEL_QK_FULL;
-	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
+	model_family_biases(r, c);
 	c->clip = (float)model_config_number_or(r, "clip_qkv", 0, 1e-6, 1e6);
 	model_config_experts_softmax(r, c);
 	c->gate.normalise = model_config_bool_or(r, "norm_topk_prob", false);
@@ -27,7 +27,7 @@ static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 				       .beta_fast = 32,
 				       .beta_slow = 1,
 				       .context_original = 4096 };
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", true);
 	c->sinks = c->window_listed = true;
 	model_family_window(r, c, 0, 2);
@@ -36,7 +36,7 @@ static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 
 static void read_glm4_moe(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, true);
+	model_family_gqa(r, c);
 	c->qk_norm = model_config_bool_or(r, "use_qk_norm", false) ? MODEL_QK_HEAD : MODEL_QK_NONE;
 	c->bias_qkv = model_config_bool_or(r, "attention_bias", false);
 	model_config_experts_sigmoid(r, c);
@@ -76,13 +76,17 @@ static const struct config_default glm4_moe[] = {
 }; /* clang-format on */
 
 const struct config_family model_family_moe[] = {
-	{ "mixtral", read_mixtral, mixtral, { "sliding_window" }, false },
-	{ "olmoe", read_olmoe, olmoe, { "clip_qkv" }, false },
-	{ "gpt_oss",
-	  read_gpt_oss,
-	  gpt_oss,
-	  { "sliding_window", "swiglu_alpha", "swiglu_limit" },
-	  false },
-	{ "glm4_moe", read_glm4_moe, glm4_moe, { "partial_rotary_factor", "use_qk_norm" }, true },
+	{ .type = "mixtral", .read = read_mixtral, .absent = mixtral, .own = { "sliding_window" } },
+	{ .type = "olmoe", .read = read_olmoe, .absent = olmoe, .own = { "clip_qkv" } },
+	{ .type = "gpt_oss",
+	  .read = read_gpt_oss,
+	  .absent = gpt_oss,
+	  .own = { "sliding_window", "swiglu_alpha", "swiglu_limit" } },
+	{ .type = "glm4_moe",
+	  .read = read_glm4_moe,
+	  .absent = glm4_moe,
+	  .own = { "partial_rotary_factor", "use_qk_norm" },
+	  .extra = true,
+	  .share = "partial_rotary_factor" },
 	{ 0 },
 };

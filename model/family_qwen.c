@@ -17,7 +17,7 @@ static void read_qwen_window(struct config_reader *r, struct model_config *c)
 
 static void read_qwen2(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->bias_qkv = true;
 	read_qwen_window(r, c);
 	model_family_ffn(r, c);
@@ -25,18 +25,26 @@ static void read_qwen2(struct config_reader *r, struct model_config *c)
 
 static void read_qwen3(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->qk_norm = MODEL_QK_HEAD;
-	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
+	model_family_biases(r, c);
 	read_qwen_window(r, c);
+	model_family_ffn(r, c);
+}
+
+static void read_qwen3_vl(struct config_reader *r, struct model_config *c)
+{
+	model_family_gqa(r, c);
+	c->qk_norm = MODEL_QK_HEAD;
+	model_family_biases(r, c);
 	model_family_ffn(r, c);
 }
 
 static void read_qwen3_moe(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->qk_norm = MODEL_QK_HEAD;
-	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", false);
+	model_family_biases(r, c);
 	if (uses_window(r))
 		model_family_window(r, c, 0, 1);
 	model_config_experts_qwen(r, c);
@@ -44,7 +52,7 @@ static void read_qwen3_moe(struct config_reader *r, struct model_config *c)
 
 static void read_qwen2_moe(struct config_reader *r, struct model_config *c)
 {
-	model_family_gqa(r, c, false);
+	model_family_gqa(r, c);
 	c->bias_qkv = model_config_bool_or(r, "qkv_bias", true);
 	c->window_listed = true;
 	double window = json_number_value(model_config_get(r, "sliding_window"));
@@ -85,10 +93,53 @@ static const struct config_default qwen2_moe[] = {
 	{ "num_experts", 60 }, { NULL, 0 },
 }; /* clang-format on */
 
+static const struct config_default qwen2_vl[] = {
+	/* clang-format off */
+	{ "vocab_size", 152064 }, { "hidden_size", 8192 }, { "intermediate_size", 29568 },
+	{ "num_hidden_layers", 80 }, { "num_attention_heads", 64 }, { "num_key_value_heads", 8 },
+	{ "max_position_embeddings", 32768 }, { "rms_norm_eps", 1e-5 }, { "rope_theta", 1e6 },
+	{ "sliding_window", 4096 }, { "max_window_layers", 80 }, { "eos_token_id", 151645 },
+	{ NULL, 0 },
+};
+static const struct config_default qwen3_vl[] = {
+	{ "vocab_size", 151936 }, { "hidden_size", 4096 }, { "intermediate_size", 22016 },
+	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 }, { "num_key_value_heads", 32 },
+	{ "head_dim", 128 }, { "max_position_embeddings", 128000 }, { "rope_theta", 500000 },
+	{ NULL, 0 },
+}; /* clang-format on */
+
 const struct config_family model_family_qwen[] = {
-	{ "qwen2", read_qwen2, qwen2, { "sliding_window" }, false },
-	{ "qwen3", read_qwen3, qwen3, { "sliding_window", "use_qk_norm" }, false },
-	{ "qwen3_moe", read_qwen3_moe, qwen3_moe, { "sliding_window", "use_qk_norm" }, false },
-	{ "qwen2_moe", read_qwen2_moe, qwen2_moe, { "sliding_window" }, false },
+	{ .type = "qwen2",
+	  .read = read_qwen2,
+	  .absent = qwen2,
+	  .own = { "sliding_window" },
+	  .activation = "silu" },
+	{ .type = "qwen3",
+	  .read = read_qwen3,
+	  .absent = qwen3,
+	  .own = { "sliding_window", "use_qk_norm" },
+	  .activation = "silu" },
+	{ .type = "qwen3_moe",
+	  .read = read_qwen3_moe,
+	  .absent = qwen3_moe,
+	  .own = { "sliding_window", "use_qk_norm" } },
+	{ .type = "qwen2_moe",
+	  .read = read_qwen2_moe,
+	  .absent = qwen2_moe,
+	  .own = { "sliding_window" } },
+	{ .type = "qwen2_vl_text",
+	  .read = read_qwen2,
+	  .absent = qwen2_vl,
+	  .own = { "sliding_window" },
+	  .activation = "silu" },
+	{ .type = "qwen2_5_vl_text",
+	  .read = read_qwen2,
+	  .absent = qwen2_vl,
+	  .own = { "sliding_window" },
+	  .activation = "silu" },
+	{ .type = "qwen3_vl_text",
+	  .read = read_qwen3_vl,
+	  .absent = qwen3_vl,
+	  .activation = "silu" },
 	{ 0 },
 };

@@ -12,10 +12,12 @@
 
 double rope_mscale(double s, double c) { return s <= 1 ? 1 : 0.1 * c * number_log(s) + 1; }
 
+static double span(const struct model_rope *p) { return p->span > 0 ? p->span : p->size; }
+
 /* The (fractional) pair that makes b rotations within the original context. */
 static double turning_pair(const struct model_rope *p, double b)
 {
-	return p->size * number_log(p->context_original / (2 * PI * b)) /
+	return span(p) * number_log(p->context_original / (2 * PI * b)) /
 	       (2 * number_log(p->theta));
 }
 
@@ -23,7 +25,7 @@ static double turning_pair(const struct model_rope *p, double b)
  * even high lies below pair 0, nothing is interpolated. */
 void rope_yarn_bounds(const struct model_rope *p, double *low, double *high)
 {
-	double last = p->size - 1;
+	double last = span(p) - 1;
 	*low = turning_pair(p, p->beta_fast);
 	*high = turning_pair(p, p->beta_slow);
 	if (p->truncate) {
@@ -47,9 +49,10 @@ static double yarn(const struct model_rope *p, double inv, uint32_t i)
 static double llama3(const struct model_rope *p, double inv)
 {
 	double wave = 2 * PI / inv, lo = p->context_original / p->low_freq_factor;
+	bool step = p->high_freq_factor <= p->low_freq_factor; /* nothing is between */
 	if (wave > lo)
 		return inv / p->factor;
-	if (wave < p->context_original / p->high_freq_factor)
+	if (step || wave < p->context_original / p->high_freq_factor)
 		return inv;
 	double s = (p->context_original / wave - p->low_freq_factor) /
 		   (p->high_freq_factor - p->low_freq_factor);
@@ -58,8 +61,12 @@ static double llama3(const struct model_rope *p, double inv)
 
 static double frequency(const struct model_rope *p, uint32_t i)
 {
-	double inv = number_exp_double(-2.0 * i / p->size * number_log(p->theta));
+	double inv = number_exp_double(-2.0 * i / span(p) * number_log(p->theta));
 	switch (p->kind) {
+	case MODEL_ROPE_PROPORTIONAL: /* a pair that does not turn has frequency 0 */
+		return i < (uint32_t)(p->partial * span(p) / 2) ? inv / p->factor : 0;
+	case MODEL_ROPE_LONG:
+		return inv / (double)p->divisor[p->far][i];
 	case MODEL_ROPE_LINEAR:
 		return inv / p->factor;
 	case MODEL_ROPE_LLAMA3:
@@ -73,6 +80,11 @@ static double frequency(const struct model_rope *p, uint32_t i)
 
 static double attention_factor(const struct model_rope *p)
 {
+	if (p->kind == MODEL_ROPE_LONG)
+		return p->attention_given ? p->attention_factor
+		       : p->factor <= 1
+			       ? 1
+			       : sqrt(1 + number_log(p->factor) / number_log(p->context_original));
 	if (p->kind != MODEL_ROPE_YARN)
 		return 1;
 	if (p->attention_given)

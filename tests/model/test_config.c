@@ -65,8 +65,10 @@ static const struct { const char *changes, *drop; int code; const char *word; } 
 	{ "{\"model_type\":7}", NULL, I, "model_type" },
 	{ "{}", "model_type", I, "model_type" },
 	{ "{\"hidden_act\":\"gelu\"}", NULL, U, "hidden_act \"gelu\"" },
-	{ "{\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4}}", NULL, U,
-	  "rope_scaling.type \"longrope\"" },
+	{ "{\"rope_scaling\":{\"type\":\"ntk\",\"factor\":4}}", NULL, U,
+	  "rope_scaling.type \"ntk\"" },
+	{ "{\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4}}", NULL, I,
+	  "rope_scaling.short_factor missing" },
 	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", NULL, I, "rope_scaling.factor missing" },
 	{ "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":0}}", NULL,
 	  I, "original_max_position_embeddings 0" },
@@ -141,7 +143,7 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "llama", "{\"head_dim\":31}", U, "head_dim 31: odd" },
 	{ "llama", "{\"sliding_window\":64}", U, "sliding_window 64" },
 	{ "llama", "{\"partial_rotary_factor\":0.5}", U, "partial_rotary_factor" },
-	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"proportional\",\"factor\":2}}", U, "\"proportional\"" },
+	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"axial\",\"factor\":2}}", U, "\"axial\"" },
 	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"dynamic\"}}", I, "rope_scaling.factor missing" },
 	{ "llama", "{\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", U, "mxfp4" },
 	{ "llama_linear", "{\"num_attention_heads\":5}", I, "num_attention_heads 5" },
@@ -155,14 +157,14 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "olmoe", "{\"clip_qkv\":-1}", I, "clip_qkv" },
 	{ "gpt_oss", "{\"swiglu_limit\":6.5}", U, "swiglu_limit" },
 	{ "llama", "{\"hidden_size\":0}", I, "hidden_size 0: out of range, 1 to 1048576" },
-	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
-	  "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}", I, "high_freq_factor 4: not above" },
+	{ "llama", "{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":5,"
+	  "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}", I, "high_freq_factor 4: below" },
 	{ "llama", "{\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000}}", I,
 	  "disagrees with rope_parameters" },
 	{ "gpt_oss", "{\"hidden_act\":\"gelu\"}", U, "hidden_act" },
 	{ "gpt_oss", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}", U, "quant_method \"fp8\"" },
 	{ "gpt_oss", "{\"layer_types\":[\"full_attention\"]}", U, "layer_types" },
-	{ "glm4_moe", "{\"partial_rotary_factor\":0.05}", U, "head_dim" },
+	{ "glm4_moe", "{\"partial_rotary_factor\":0.01}", U, "head_dim" },
 };
 
 Test(model_config, families_refuse_by_key_and_value)
