@@ -246,20 +246,19 @@ void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gai
 void cpu_row_close(struct cpu *m, uint32_t i, const void *gain);
 
 /* cpu_weights.c: memory of a plan (struct model_keeper, place and finish), and where an item's
- * parts lie: a vector; the i-th matrix, with its shape, NULL past the last; an expert's bias of
- * ITEM_BIASES, part 1 being `up`. */
+ * parts lie: the i-th matrix, with its shape, or the i-th vector [n]; NULL past the last. Stacked,
+ * those of an expert follow one another. */
 int cpu_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scratch,
 	      struct err *e) MUST_USE;
 int cpu_finish(struct model_keeper *k, struct err *e) MUST_USE;
 void cpu_weights_free(struct cpu *m);
-float **cpu_floats(struct cpu *m, const struct model_item *it);
+float **cpu_vector(struct cpu *m, const struct model_item *it, size_t i, size_t *n);
 struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_t i, uint32_t *rows,
 			       uint32_t *columns);
-float **cpu_bias(struct cpu *m, const struct model_item *it, uint32_t expert, uint32_t part);
 
 /* cpu_pack.c: struct model_keeper, fill. The form that pack takes an item's values in, and its
- * bytes for each: FP8 latents and F64 are widened to f32 first. cpu_pack_refuse: "file: tensor T
- * has a non-finite value at row R, column C", or one that the format lacks. */
+ * bytes for each: F64, and FP8 that model_item_widens, are widened to f32 first. cpu_pack_refuse:
+ * "file: tensor T has a non-finite value at row R, column C", or one that the format lacks. */
 int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
 	     const unsigned char *bytes, uint64_t len, unsigned char *scratch,
 	     struct err *e) MUST_USE;
@@ -273,8 +272,6 @@ int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t exp
 			const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
 int cpu_pack_blocks(struct cpu *m, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,
-		    struct err *e) MUST_USE;
-int cpu_pack_biases(struct cpu *m, const struct model_item *it, const unsigned char *bytes,
 		    struct err *e) MUST_USE;
 
 /* cpu_invent.c: struct model_keeper, invent */

@@ -112,29 +112,16 @@ static int matrix_invent(struct cpu *m, const struct model_item *it, struct kern
 	return w->rows % KERNEL_PANEL == 0 ? 0 : rest_pack(m, &v, e);
 }
 
-static void biases_invent(struct cpu *m, const struct model_item *it, uint64_t seed,
-			  uint64_t number)
-{
-	size_t n = it->columns / it->count;
-	for (uint32_t i = 0; i < m->config.gate.experts; i++) {
-		uint64_t key = model_sample_key(number, i);
-		model_sample_floats(seed, key, false, n, *cpu_bias(m, it, i, 0));
-		if (it->count == 2)
-			model_sample_floats(seed, ~key, false, n, *cpu_bias(m, it, i, 1));
-	}
-}
-
 int cpu_invent(struct model_keeper *k, const struct model_item *it, uint64_t seed, uint64_t number,
 	       struct err *e)
 {
 	struct cpu *m = cpu_of_keeper(k);
 	uint32_t rows, columns;
 	struct kernel_matrix *w;
-	if (it->kind == ITEM_FLOATS)
-		model_sample_floats(seed, model_sample_key(number, 0), it->gain, it->columns,
-				    *cpu_floats(m, it));
-	if (it->kind == ITEM_BIASES)
-		biases_invent(m, it, seed, number);
+	float **v;
+	size_t n;
+	for (size_t i = 0; (v = cpu_vector(m, it, i, &n)) != NULL; i++)
+		model_sample_floats(seed, model_sample_key(number, i), it->gain, n, *v);
 	for (size_t i = 0; (w = cpu_part(m, it, i, &rows, &columns)) != NULL; i++)
 		TRY(matrix_invent(m, it, w, seed, model_sample_key(number, i), e));
 	return 0;

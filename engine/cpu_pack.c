@@ -13,7 +13,7 @@ enum kernel_stored cpu_pack_stored(const struct model_item *it)
 	case MODEL_F16:
 		return KERNEL_FROM_F16;
 	case MODEL_F8_E4M3:
-		return it->kind == ITEM_KV_B ? KERNEL_FROM_F32 : KERNEL_FROM_E4M3;
+		return model_item_widens(it) ? KERNEL_FROM_F32 : KERNEL_FROM_E4M3;
 	default:
 		return KERNEL_FROM_F32;
 	}
@@ -38,58 +38,96 @@ int cpu_pack_refuse(const struct model_item *it, uint64_t row, uint64_t column, 
 		       (unsigned long long)column);
 }
 
-static int floats_pack(const struct model_item *it, const unsigned char *bytes, float *out,
-		       struct err *e)
+/* The scale of the FP8 block that stored row `row` of an expert begins with; NULL: none. */
+static const float *scale_of(const struct cpu *m, const struct model_item *it, uint32_t expert,
+			     uint32_t row)
 {
-	size_t n = (size_t)it->rows * it->columns;
-	model_dtype_widen(it->dtype, bytes, n, out);
-	for (size_t i = 0; i < n; i++) {
-		if (!number_is_finite(out[i]))
-			return cpu_pack_refuse(it, i / it->columns, i % it->columns, e);
-	}
-	return 0;
-}
-
-static int rows_pack(struct cpu *m, const struct model_item *it, struct kernel_matrix *w,
-		     uint32_t row, uint32_t rows, const void *value, struct err *e)
-{
-	size_t blocks = ((size_t)it->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 	const float *scale = cpu_item_scale(m, it);
-	const struct kernel_stored_rows in = {
-		.stored = cpu_pack_stored(it),
-		.value = value,
-		.stride_bytes = it->columns * cpu_pack_element(it),
-		.block_scale = scale == NULL ? NULL : scale + row / KERNEL_FP8_BLOCK * blocks,
-		.block_stride = blocks,
-	};
-	uint64_t at = m->kernels->pack(w, row, rows, &in);
-	return at == (uint64_t)rows * it->columns
-		       ? 0
-		       : cpu_pack_refuse(it, row + at / it->columns, at % it->columns, e);
+	size_t across = ((size_t)it->columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK,
+	       down = ((size_t)it->rows + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
+	return scale == NULL ? NULL : scale + (expert * down + row / KERNEL_FP8_BLOCK) * across;
 }
 
-static struct kernel_matrix *matrix_of(struct cpu *m, const struct model_item *it)
+/* One stored row as cpu_pack_stored says. */
+static void row_copy(const struct model_item *it, const unsigned char *row, const float *scale,
+		     unsigned char *to)
 {
-	uint32_t rows, columns;
-	return cpu_part(m, it, 0, &rows, &columns);
+	float *wide = (float *)(void *)to;
+	if (it->dtype != MODEL_F64 && !model_item_widens(it)) {
+		memcpy(to, row, model_dtype_bytes(it->dtype, it->columns));
+		return;
+	}
+	model_dtype_widen(it->dtype, row, it->columns, wide);
+	for (size_t k = 0; scale != NULL && k < it->columns; k++)
+		wide[k] *= scale[k / KERNEL_FP8_BLOCK];
+}
+
+/* Stored rows of one matrix, whole units of it. */
+struct stored {
+	const unsigned char *bytes;
+	uint32_t expert, row, rows;
+};
+
+/* Pack rows of the part from `row` on, as many as can be at once; returns how many. Rows that lie
+ * side by side are packed from where they are, others are gathered a panel at a time. */
+static int run_pack(struct cpu *m, const struct model_item *it, const struct stored *s,
+		    uint32_t part, uint32_t row, uint32_t end, unsigned char *scratch,
+		    uint32_t *done, struct err *e)
+{
+	uint32_t rows, columns, first = model_part_stored(it, part, row),
+				take = it->part[part].take;
+	struct kernel_matrix *w =
+		cpu_part(m, it, (size_t)s->expert * it->parts + part, &rows, &columns);
+	size_t stored = model_dtype_bytes(it->dtype, columns);
+	uint32_t run = take - row % take < end - row ? take - row % take : end - row;
+	run -= row + run == end ? 0 : run % KERNEL_PANEL;
+	struct kernel_stored_rows in = {
+		.stored = cpu_pack_stored(it),
+		.value = s->bytes + (first - s->row) * stored,
+		.stride_bytes = columns * cpu_pack_element(it),
+		.block_scale = scale_of(m, it, s->expert, first),
+		.block_stride = ((size_t)columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK,
+	};
+	*done = run;
+	if (run == 0 || it->dtype == MODEL_F64 || model_item_widens(it)) {
+		*done = end - row < KERNEL_PANEL ? end - row : KERNEL_PANEL;
+		for (uint32_t i = 0; i < *done; i++) {
+			uint32_t from = model_part_stored(it, part, row + i);
+			row_copy(it, s->bytes + (from - s->row) * stored,
+				 scale_of(m, it, s->expert, from), scratch + i * in.stride_bytes);
+		}
+		in.value = scratch;
+		in.block_scale = NULL;
+	}
+	uint64_t at = m->kernels->pack(w, row, *done, &in);
+	if (at == (uint64_t)*done * columns)
+		return 0;
+	uint32_t bad = model_part_stored(it, part, row + (uint32_t)(at / columns));
+	return cpu_pack_refuse(it, (uint64_t)s->expert * it->rows + bad, at % columns, e);
 }
 
 static int matrix_pack(struct cpu *m, const struct model_item *it, uint64_t at,
 		       const unsigned char *bytes, uint64_t len, unsigned char *scratch,
 		       struct err *e)
 {
-	size_t stored = (size_t)it->columns * model_dtype_bits(it->dtype) / 8;
-	uint32_t row = (uint32_t)(at / stored), rows = (uint32_t)(len / stored);
-	struct kernel_matrix *w = matrix_of(m, it);
-	if (it->dtype != MODEL_F64)
-		return rows_pack(m, it, w, row, rows, bytes, e);
-	for (uint32_t i = 0; i < rows; i += KERNEL_PANEL) {
-		uint32_t n = rows - i < KERNEL_PANEL ? rows - i : KERNEL_PANEL;
-		model_dtype_widen(it->dtype, bytes + i * stored, (size_t)n * it->columns,
-				  (float *)(void *)scratch);
-		TRY(rows_pack(m, it, w, row + i, n, scratch, e));
+	size_t stored = model_dtype_bytes(it->dtype, it->columns);
+	uint64_t row = at / stored;
+	const struct stored s = { .bytes = bytes,
+				  .expert = (uint32_t)(row / it->rows),
+				  .row = (uint32_t)(row % it->rows),
+				  .rows = (uint32_t)(len / stored) };
+	for (uint32_t part = 0; part < it->parts; part++) {
+		uint32_t end = model_part_before(it, part, s.row + s.rows), done;
+		for (uint32_t i = model_part_before(it, part, s.row); i < end; i += done)
+			TRY(run_pack(m, it, &s, part, i, end, scratch, &done, e));
 	}
 	return 0;
+}
+
+static struct kernel_matrix *matrix_of(struct cpu *m, const struct model_item *it)
+{
+	uint32_t rows, columns;
+	return cpu_part(m, it, 0, &rows, &columns);
 }
 
 /* Rows of a stored head against the embeddings as packed. */
@@ -99,7 +137,7 @@ static int tied_compare(struct cpu *m, const struct model_item *it, uint64_t at,
 {
 	const struct model_item *of = &m->loading.plan->item[it->parent];
 	const struct kernel_matrix *embed = matrix_of(m, of);
-	size_t stored = (size_t)it->columns * model_dtype_bits(it->dtype) / 8;
+	size_t stored = model_dtype_bytes(it->dtype, it->columns);
 	unsigned char *wide = scratch + embed->panel_bytes;
 	bool same = it->dtype == of->dtype;
 	for (uint64_t i = 0; same && i < len / stored; i += KERNEL_PANEL) {
@@ -108,13 +146,18 @@ static int tied_compare(struct cpu *m, const struct model_item *it, uint64_t at,
 		struct kernel_matrix one = *embed;
 		one.panel = scratch;
 		one.rows = n;
-		const void *value = bytes + i * stored;
+		struct kernel_stored_rows in = { .stored = cpu_pack_stored(it),
+						 .value = bytes + i * stored,
+						 .stride_bytes =
+							 it->columns * cpu_pack_element(it) };
 		if (it->dtype == MODEL_F64) {
-			model_dtype_widen(it->dtype, value, (size_t)n * it->columns,
+			model_dtype_widen(it->dtype, in.value, (size_t)n * it->columns,
 					  (float *)(void *)wide);
-			value = wide;
+			in.value = wide;
 		}
-		TRY(rows_pack(m, it, &one, 0, n, value, e));
+		uint64_t bad = m->kernels->pack(&one, 0, n, &in);
+		if (bad != (uint64_t)n * it->columns)
+			return cpu_pack_refuse(it, row + bad / it->columns, bad % it->columns, e);
 		same = memcmp(scratch, embed->panel + row / KERNEL_PANEL * embed->panel_bytes,
 			      embed->panel_bytes) == 0;
 	}
@@ -129,10 +172,40 @@ static int fp8_scales_pack(struct cpu *m, const struct model_item *it, const uns
 			   struct err *e)
 {
 	const struct model_item *of = &m->loading.plan->item[it->parent];
-	return floats_pack(it, bytes,
-			   of->format == KERNEL_FP8 ? matrix_of(m, of)->scale
-						    : m->loading.scale[it->parent],
-			   e);
+	size_t row = (size_t)model_dtype_bytes(it->dtype, it->columns);
+	uint32_t rows, columns;
+	for (uint64_t i = 0; i < (uint64_t)it->rows * (it->stack > 0 ? it->stack : 1); i++) {
+		float *to = m->loading.scale[it->parent] + i * it->columns;
+		uint32_t expert = (uint32_t)(i / it->rows), at = (uint32_t)(i % it->rows), part = 0;
+		if (of->format == KERNEL_FP8) {
+			while (model_part_before(it, part, at + 1) ==
+			       model_part_before(it, part, at))
+				part++;
+			to = cpu_part(m, of, (size_t)expert * it->parts + part, &rows, &columns)
+				     ->scale +
+			     (size_t)model_part_before(it, part, at) * it->columns;
+		}
+		model_dtype_widen(it->dtype, bytes + i * row, it->columns, to);
+		for (uint32_t k = 0; k < it->columns; k++) {
+			if (!number_is_finite(to[k]))
+				return cpu_pack_refuse(it, i, k, e);
+		}
+	}
+	return 0;
+}
+
+/* The values come complete; every row goes to the vector that it belongs to. */
+static void floats_place(struct cpu *m, const struct model_item *it, const unsigned char *bytes)
+{
+	size_t row = it->columns * sizeof(float), n;
+	float **v;
+	for (size_t i = 0; (v = cpu_vector(m, it, i, &n)) != NULL; i++) {
+		uint32_t part = (uint32_t)(i % it->parts), rows = model_part_rows(it, part);
+		const unsigned char *from = bytes + i / it->parts * it->rows * row;
+		for (uint32_t r = 0; r < rows; r++)
+			memcpy(*v + (size_t)r * it->columns,
+			       from + model_part_stored(it, part, r) * row, row);
+	}
 }
 
 int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
@@ -141,7 +214,8 @@ int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
 	struct cpu *m = cpu_of_keeper(k);
 	switch (it->kind) {
 	case ITEM_FLOATS:
-		return floats_pack(it, bytes, *cpu_floats(m, it), e);
+		floats_place(m, it, bytes);
+		return 0;
 	case ITEM_FP8_SCALES:
 		return fp8_scales_pack(m, it, bytes, e);
 	case ITEM_MATRIX:
@@ -153,8 +227,6 @@ int cpu_fill(struct model_keeper *k, const struct model_item *it, uint64_t at,
 	case ITEM_BLOCK_SCALES:
 		memcpy(m->loading.mx_scale[it->parent] + at, bytes, len);
 		return 0;
-	case ITEM_BIASES:
-		return cpu_pack_biases(m, it, bytes, e);
 	case ITEM_TIED:
 		return tied_compare(m, it, at, bytes, len, scratch, e);
 	case ITEM_KV_B:

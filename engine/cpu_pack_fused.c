@@ -1,5 +1,5 @@
-/* Packing gpt_oss's experts, which come as one tensor for all, gate and up interleaved; the layouts
- * are in model/weights_fused.c. */
+/* Packing experts that come as one tensor for all, transposed or as MXFP4; the layouts are in
+ * model/weights_layers.c. */
 #include "engine/cpu.h"
 
 #include "base/check.h"
@@ -9,18 +9,18 @@
 
 /* ---- stored wide ---- */
 
-/* Transpose sixteen outputs at a time into rows: those of matrix `part` are every count-th. */
+/* Transpose sixteen outputs of a part at a time into rows. */
 static int transposed_rows(struct cpu *m, const struct model_item *it, uint64_t expert,
 			   uint32_t part, uint32_t row, const unsigned char *bytes,
 			   unsigned char *scratch, struct err *e)
 {
 	uint32_t rows, columns, size = (uint32_t)cpu_pack_element(it);
 	struct kernel_matrix *w =
-		cpu_part(m, it, (size_t)expert * it->count + part, &rows, &columns);
+		cpu_part(m, it, (size_t)expert * it->parts + part, &rows, &columns);
 	uint32_t n = rows - row < KERNEL_PANEL ? rows - row : KERNEL_PANEL;
 	size_t stored = model_dtype_bits(it->dtype) / 8;
 	for (uint32_t i = 0; i < n; i++) {
-		const unsigned char *from = bytes + ((row + i) * it->count + part) * stored;
+		const unsigned char *from = bytes + model_part_stored(it, part, row + i) * stored;
 		unsigned char *to = scratch + (size_t)i * columns * size;
 		for (size_t k = 0; k < columns; k++, from += it->rows * stored, to += size) {
 			if (it->dtype == MODEL_F64)
@@ -37,14 +37,16 @@ static int transposed_rows(struct cpu *m, const struct model_item *it, uint64_t 
 	return at == (uint64_t)n * columns
 		       ? 0
 		       : cpu_pack_refuse(it, expert * columns + at % columns,
-					 (row + at / columns) * it->count + part, e);
+					 model_part_stored(it, part,
+							   row + (uint32_t)(at / columns)),
+					 e);
 }
 
 int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t expert,
-		    const unsigned char *bytes, unsigned char *scratch, struct err *e)
+			const unsigned char *bytes, unsigned char *scratch, struct err *e)
 {
-	for (uint32_t part = 0; part < it->count; part++) {
-		for (uint32_t row = 0; row < it->rows / it->count; row += KERNEL_PANEL)
+	for (uint32_t part = 0; part < it->parts; part++) {
+		for (uint32_t row = 0; row < model_part_rows(it, part); row += KERNEL_PANEL)
 			TRY(transposed_rows(m, it, expert, part, row, bytes, scratch, e));
 	}
 	return 0;
@@ -99,42 +101,27 @@ int cpu_pack_blocks(struct cpu *m, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch, struct err *e)
 {
 	size_t block = it->columns / 2, scale = it->columns / KERNEL_GROUP;
-	uint64_t first = at / block, expert = first / it->rows, stored = len / block;
-	uint32_t row = (uint32_t)(first % it->rows) / it->count, n = (uint32_t)(stored / it->count);
-	for (uint32_t part = 0; part < it->count; part++) {
-		uint32_t rows, columns;
+	uint64_t first = at / block, expert = first / it->rows, base = expert * it->rows;
+	uint32_t stored = (uint32_t)(first - base), end = stored + (uint32_t)(len / block);
+	for (uint32_t part = 0; part < it->parts; part++) {
+		uint32_t rows, columns, row = model_part_before(it, part, stored);
+		uint32_t n = model_part_before(it, part, end) - row,
+			 from = model_part_stored(it, part, row);
 		const struct kernel_mxfp4_rows in = {
-			.block = bytes + part * block,
-			.scale =
-				m->loading.mx_scale[cpu_item_index(m, it)] + (first + part) * scale,
-			.block_stride = block * it->count,
-			.scale_stride = scale * it->count,
+			.block = bytes + (from - stored) * block,
+			.scale = m->loading.mx_scale[cpu_item_index(m, it)] + (base + from) * scale,
+			.block_stride = block * it->parts,
+			.scale_stride = scale * it->parts,
 		};
 		struct kernel_matrix *w =
-			cpu_part(m, it, (size_t)expert * it->count + part, &rows, &columns);
+			cpu_part(m, it, (size_t)expert * it->parts + part, &rows, &columns);
+		check(it->parts == 1 || it->part[part].take == 1); /* one after the other */
 		uint64_t bad = mx_rows(m, it, w, row, n, &in, scratch);
 		if (bad != (uint64_t)n * columns)
-			return cpu_pack_refuse(it, first + bad / columns * it->count + part,
-					       bad % columns, e);
-	}
-	return 0;
-}
-
-/* ---- biases ---- */
-
-/* Every count-th value of an expert's row, from the part-th on, is matrix part's. */
-int cpu_pack_biases(struct cpu *m, const struct model_item *it, const unsigned char *bytes,
-		    struct err *e)
-{
-	size_t size = model_dtype_bits(it->dtype) / 8;
-	for (uint32_t i = 0; i < m->config.gate.experts; i++) {
-		for (uint32_t r = 0; r < it->columns; r++) {
-			float *to = *cpu_bias(m, it, i, r % it->count) + r / it->count;
-			model_dtype_widen(it->dtype, bytes + ((size_t)i * it->columns + r) * size,
-					  1, to);
-			if (!number_is_finite(*to))
-				return cpu_pack_refuse(it, i, r, e);
-		}
+			return cpu_pack_refuse(
+				it,
+				base + model_part_stored(it, part, row + (uint32_t)(bad / columns)),
+				bad % columns, e);
 	}
 	return 0;
 }

@@ -22,40 +22,38 @@ static const size_t ffn_at[MODEL_SLOTS] = {
 
 static bool is_of_ffn(enum model_slot s) { return s >= SLOT_GATE && s <= SLOT_DOWN_BIAS; }
 
-/* The matrix, or the pointer to the vector, of an item. */
-static void *slot_of(struct cpu *m, const struct model_item *it)
+/* The matrix, or the pointer to the vector, of an item's i-th part. */
+static void *place_of(struct cpu *m, const struct model_item *it, size_t i)
 {
-	bool whole = model_slot_is_whole(it->slot);
+	enum model_slot slot = it->part[i % it->parts].slot;
+	uint32_t expert = it->stack > 0 ? (uint32_t)(i / it->parts) : it->expert;
+	bool whole = model_slot_is_whole(slot);
 	struct layer_weights *w = &m->weights.layer[whole ? m->config.layers : it->layer];
-	if (is_of_ffn(it->slot)) {
-		bool one = it->expert == MODEL_NO_EXPERT;
-		return (char *)(one ? &w->ffn : &w->expert[it->expert]) + ffn_at[it->slot];
+	if (is_of_ffn(slot)) {
+		bool one = expert == MODEL_NO_EXPERT;
+		return (char *)(one ? &w->ffn : &w->expert[expert]) + ffn_at[slot];
 	}
-	return it->kind == ITEM_FLOATS ? (void *)&w->vector[it->slot] : &w->matrix[it->slot];
+	return it->kind == ITEM_FLOATS ? (void *)&w->vector[slot] : &w->matrix[slot];
 }
 
-float **cpu_floats(struct cpu *m, const struct model_item *it) { return slot_of(m, it); }
-
-float **cpu_bias(struct cpu *m, const struct model_item *it, uint32_t expert, uint32_t part)
+static size_t places(const struct model_item *it)
 {
-	struct ffn_weights *w = &m->weights.layer[it->layer].expert[expert];
-	return it->count == 1 ? &w->down_bias : part == 0 ? &w->gate_bias : &w->up_bias;
+	return (size_t)it->parts * (it->stack > 0 ? it->stack : 1);
 }
 
-static struct kernel_matrix *fused_part(struct cpu *m, const struct model_item *it, size_t i)
+float **cpu_vector(struct cpu *m, const struct model_item *it, size_t i, size_t *n)
 {
-	struct ffn_weights *w = &m->weights.layer[it->layer].expert[i / it->count];
-	return it->count == 1 ? &w->down : i % 2 == 0 ? &w->gate : &w->up;
+	if (it->kind != ITEM_FLOATS || i >= places(it))
+		return NULL;
+	*n = (size_t)model_part_rows(it, (uint32_t)(i % it->parts)) * it->columns;
+	return place_of(m, it, i);
 }
 
 struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_t i, uint32_t *rows,
 			       uint32_t *columns)
 {
 	const struct model_config *c = &m->config;
-	*rows = it->rows;
 	*columns = it->columns;
-	if (it->kind == ITEM_MATRIX)
-		return i == 0 ? slot_of(m, it) : NULL;
 	if (it->kind == ITEM_KV_B) {
 		struct layer_weights *w = &m->weights.layer[it->layer];
 		bool key = i % 2 == 0;
@@ -65,23 +63,24 @@ struct kernel_matrix *cpu_part(struct cpu *m, const struct model_item *it, size_
 		       : key                                      ? &w->key_up[i / 2]
 								  : &w->value_up[i / 2];
 	}
-	if (it->kind != ITEM_TRANSPOSED && it->kind != ITEM_BLOCKS)
+	if (it->kind != ITEM_MATRIX && it->kind != ITEM_TRANSPOSED && it->kind != ITEM_BLOCKS)
 		return NULL;
-	*rows = it->rows / it->count;
-	return i < (size_t)c->gate.experts * it->count ? fused_part(m, it, i) : NULL;
+	*rows = model_part_rows(it, (uint32_t)(i % it->parts));
+	return i < places(it) ? place_of(m, it, i) : NULL;
 }
 
 /* ---- counting ---- */
 
-static bool is_floats(const struct model_item *it)
+/* Of one number each where nothing is packed. */
+static uint64_t item_values(const struct model_item *it)
 {
-	return it->kind == ITEM_FLOATS || it->kind == ITEM_BIASES;
+	return (uint64_t)it->rows * it->columns * (it->stack > 0 ? it->stack : 1);
 }
 
 /* Bytes that an item takes permanently. */
 static uint64_t item_bytes(struct cpu *m, const struct model_item *it)
 {
-	uint64_t sum = is_floats(it) ? (uint64_t)it->rows * it->columns * 4 : 0;
+	uint64_t sum = it->kind == ITEM_FLOATS ? item_values(it) * sizeof(float) : 0;
 	uint32_t rows, columns;
 	for (size_t i = 0; cpu_part(m, it, i, &rows, &columns) != NULL; i++)
 		sum += kernel_format_bytes(it->format, rows, columns);
@@ -93,8 +92,8 @@ static uint64_t item_bytes_passing(const struct model_item *it)
 {
 	if (it->tensor == NULL)
 		return 0;
-	return it->kind == ITEM_BLOCK_SCALES ? (uint64_t)it->rows * it->columns
-	       : it->kind == ITEM_FP8_SCALES ? (uint64_t)it->rows * it->columns * 4
+	return it->kind == ITEM_BLOCK_SCALES ? item_values(it)
+	       : it->kind == ITEM_FP8_SCALES ? item_values(it) * sizeof(float)
 					     : 0;
 }
 
@@ -146,12 +145,12 @@ static int floats_alloc(float **out, size_t n, struct err *e)
 	return *out ? 0 : err_set(e, ERR_NOMEM, "a vector");
 }
 
-static int biases_alloc(struct cpu *m, const struct model_item *it, struct err *e)
+static int vectors_alloc(struct cpu *m, const struct model_item *it, struct err *e)
 {
-	for (uint32_t i = 0; i < m->config.gate.experts; i++) {
-		for (uint32_t j = 0; j < it->count; j++)
-			TRY(floats_alloc(cpu_bias(m, it, i, j), it->columns / it->count, e));
-	}
+	float **v;
+	size_t n;
+	for (size_t i = 0; (v = cpu_vector(m, it, i, &n)) != NULL; i++)
+		TRY(floats_alloc(v, n, e));
 	return 0;
 }
 
@@ -167,12 +166,10 @@ static int parts_alloc(struct cpu *m, const struct model_item *it, struct err *e
 static int item_alloc(struct cpu *m, const struct model_item *it, struct err *e)
 {
 	struct cpu_loading *l = &m->loading;
-	size_t n = (size_t)it->rows * it->columns;
+	size_t n = (size_t)item_values(it);
 	switch (it->kind) {
 	case ITEM_FLOATS:
-		return floats_alloc(cpu_floats(m, it), it->columns, e);
-	case ITEM_BIASES:
-		return biases_alloc(m, it, e);
+		return vectors_alloc(m, it, e);
 	case ITEM_BLOCK_SCALES:
 		l->mx_scale[it->parent] = it->tensor ? malloc(n) : NULL;
 		return l->mx_scale[it->parent] || !it->tensor

@@ -126,7 +126,7 @@ static void read_common(struct config_reader *r, struct model_config *c)
 static void read_quantisation(struct config_reader *r, struct model_config *c)
 {
 	const json_t *q = model_config_get(r, "quantization_config"), *block;
-	bool fused = c->experts == MODEL_EXPERTS_FUSED, square;
+	bool fused = c->activation == MODEL_ACT_GPT_OSS, square;
 	if (q == NULL || json_is_null(q))
 		return;
 	struct config_reader in = model_config_inside(r, "quantization_config", q);

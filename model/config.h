@@ -28,7 +28,7 @@ enum model_activation {
 	MODEL_ACT_XIELU      /* four parameters a layer */
 };
 enum model_norm { MODEL_NORM_RMS, MODEL_NORM_LAYER /* the mean is subtracted */ };
-enum model_experts { MODEL_EXPERTS_PLAIN, MODEL_EXPERTS_MIXTRAL, MODEL_EXPERTS_FUSED };
+struct model_names;
 enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
 
 #define MODEL_LAYERS 1024
@@ -78,6 +78,7 @@ struct model_temper {
 
 struct model_config {
 	char model_type[32];
+	const struct model_names *names; /* of the tensors; NULL: those of most families */
 	uint32_t hidden, layers, vocab, context_max;
 	float norm_eps;
 	bool tied;
@@ -85,7 +86,7 @@ struct model_config {
 
 	enum model_norm norm;
 	bool norm_bias;     /* every LayerNorm has one */
-	bool norm_plus_one; /* gains are stored minus one (of which slots: the family's names) */
+	bool norm_plus_one; /* gains are stored minus one; not that of the delta rule */
 	float embed_scale, residual_scale, logits_scale; /* factors; 1: none */
 	float logits_softcap, attention_softcap;         /* cap * tanh(x / cap); 0: none */
 	float value_scale;                               /* GQA: of the attended values; 1: none */
@@ -119,10 +120,10 @@ struct model_config {
 	uint32_t ffn; /* width of dense layers */
 	enum model_activation activation;
 	bool bias_ffn;                       /* of dense layers */
-	enum model_experts experts;          /* how their tensors are named and laid out */
 	uint32_t expert_width, shared_width; /* shared_width 0: no shared expert */
 	bool shared_gated;
 	bool bias_expert;             /* on gate, up and down */
+	bool router_bias;             /* added to the scores that choose */
 	bool moe_layer[MODEL_LAYERS]; /* others are dense */
 	struct kernel_gate gate;      /* experts 0: dense model; bias: of each layer */
 

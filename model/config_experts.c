@@ -103,6 +103,7 @@ void model_config_experts_sigmoid(struct config_reader *r, struct model_config *
 	if (!read_counts(r, g, false))
 		return;
 	g->kind = KERNEL_GATE_SIGMOID;
+	c->router_bias = true;
 	model_config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
 	model_config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
 	read_groups(r, g);
@@ -162,8 +163,7 @@ void model_config_experts_topk(struct config_reader *r, struct model_config *c)
 		return;
 	c->gate.kind = KERNEL_GATE_TOPK;
 	c->expert_width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
-	c->experts = MODEL_EXPERTS_FUSED;
-	c->bias_expert = true;
+	c->router_bias = c->bias_expert = true;
 	c->activation = MODEL_ACT_GPT_OSS;
 	double limit = model_config_number_or(r, "swiglu_limit", 7, 0, 1e6);
 	if (limit < 7 || limit > 7)

@@ -1,5 +1,6 @@
 /* Other mixtures of experts over grouped-query attention. */
 #include "model/family.h"
+#include "model/names.h"
 
 static void read_mixtral(struct config_reader *r, struct model_config *c)
 {
@@ -7,7 +8,7 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 	model_family_window(r, c, 0, 1);
 	model_config_experts_softmax(r, c);
 	c->gate.normalise = true;
-	c->experts = MODEL_EXPERTS_MIXTRAL;
+	c->names = &model_names_mixtral;
 }
 
 static void read_olmoe(struct config_reader *r, struct model_config *c)
@@ -22,6 +23,7 @@ static void read_olmoe(struct config_reader *r, struct model_config *c)
 
 static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 {
+	c->names = &model_names_gpt_oss;
 	c->rope = (struct model_rope){ .kind = MODEL_ROPE_YARN,
 				       .factor = 32,
 				       .beta_fast = 32,

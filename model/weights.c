@@ -7,6 +7,7 @@ static void loader_free(struct loader *l)
 {
 	free(l->plan.item);
 	free(l->used);
+	free(l->scalars);
 	model_tensors_close(l->tensors);
 }
 

@@ -21,16 +21,16 @@ enum weight_class { /* clang-format off */
 	WEIGHT_EXPERT, WEIGHT_ROUTER, WEIGHT_VECTOR, WEIGHT_CLASSES /* clang-format on */
 };
 
-/* How the stored values of a tensor become matrices [outputs, inputs] or vectors. */
+/* How the stored values of a tensor become matrices [outputs, inputs] or vectors. Where `stack` is
+ * set, those of all experts lie in one tensor, one after the other. */
 enum item_kind {
-	ITEM_FLOATS, /* a vector [columns] of f32 */
+	ITEM_FLOATS, /* [rows, columns] of f32; a vector has one column */
 	ITEM_MATRIX, /* [rows, columns] */
 	ITEM_KV_B,   /* of each head: nope rows, to be transposed, then value rows, all [kv_rank]:
 	                    * two matrices a head, [kv_rank, nope] and [value, kv_rank] */
 	ITEM_TRANSPOSED,   /* experts [E, columns, rows]: transposed */
 	ITEM_BLOCKS,       /* experts [E, rows, columns/32, 16], MXFP4 codes, low nibble first */
 	ITEM_BLOCK_SCALES, /* their scales [E, rows, columns/32]; of `parent` */
-	ITEM_BIASES,       /* experts' biases [E, columns] */
 	ITEM_FP8_SCALES, /* [ceil(rows/128), ceil(columns/128)] of `parent`: value = fp8 * scale */
 	ITEM_TIED        /* a stored head that must repeat the embeddings, which are `parent` */
 };
@@ -59,12 +59,11 @@ enum model_slot { /* clang-format off */
 	SLOT_DELTA_GATE_A, SLOT_DELTA_GATE, SLOT_DELTA_BETA, SLOT_DELTA_DECAY_A, SLOT_DELTA_DECAY,
 	SLOT_DELTA_CONV_Q, SLOT_DELTA_CONV_K, SLOT_DELTA_CONV_V,
 	SLOT_DELTA_A, SLOT_DELTA_DT, SLOT_DELTA_NORM,
-	/* feed-forward: of a dense layer or the shared expert, or of `expert`; SLOT_GATE_UP and
-	 * SLOT_DOWN of all experts in one tensor, by the item's kind */
+	/* feed-forward; from SLOT_GATE on of a dense layer or the shared expert, or of `expert` */
 	SLOT_ROUTER, SLOT_ROUTER_BIAS, SLOT_SHARED_GATE,
 	SLOT_ROUTER_SCALE, SLOT_EXPERT_SCALE,        /* [hidden] of the router's input; [experts] */
 	SLOT_EXPERTS_NORM, SLOT_EXPERTS_AFTER, SLOT_DENSE_AFTER, /* MODEL_FFN_BOTH */
-	SLOT_GATE, SLOT_UP, SLOT_DOWN, SLOT_GATE_BIAS, SLOT_UP_BIAS, SLOT_DOWN_BIAS, SLOT_GATE_UP,
+	SLOT_GATE, SLOT_UP, SLOT_DOWN, SLOT_GATE_BIAS, SLOT_UP_BIAS, SLOT_DOWN_BIAS,
 	SLOT_ACT,                                    /* XIELU: alpha_p, alpha_n, beta, eps */
 	MODEL_SLOTS /* clang-format on */
 };
@@ -74,26 +73,46 @@ static inline bool model_slot_is_whole(enum model_slot s) { return s < SLOT_ATTN
 
 #define MODEL_NO_EXPERT UINT32_MAX
 
+/* A tensor's rows go to its parts in turn: of every period, which is the sum of all takes, the
+ * first rows to part 0, as many as it takes, and so on. One part takes all. */
+#define MODEL_PARTS 4
+struct model_part {
+	enum model_slot slot;
+	uint32_t take;
+};
+
 /* One tensor of the model. */
 struct model_item {
 	enum item_kind kind;
 	enum weight_class class;
 	enum model_dtype dtype;    /* as stored; invented: BF16, or U8 for BLOCKS */
 	enum kernel_format format; /* of its values as kept */
-	uint32_t rows, columns;    /* of the matrix; TRANSPOSED, BLOCKS: of one expert */
-	uint32_t count;            /* TRANSPOSED, BLOCKS, BIASES: matrices (1: down, 2: gate and
-	                                    * up) that its rows go to in turn */
-	bool gain;                 /* FLOATS: a norm's, near 1 */
+	uint32_t rows, columns;    /* as stored; of one expert where they are stacked */
+	uint32_t stack;            /* experts in the tensor; 0: it is one matrix */
+	struct model_part part[MODEL_PARTS];
+	uint32_t parts;
+	bool gain;                         /* FLOATS: a norm's, near 1 */
+	float add, factor;                 /* FLOATS: the value is (stored + add) * factor */
 	const struct model_tensor *tensor; /* NULL: invented */
 	size_t parent;                     /* index of the item that it belongs to */
 	uint32_t layer;                    /* where it belongs */
-	enum model_slot slot;
-	uint32_t expert; /* or MODEL_NO_EXPERT */
+	uint32_t expert;                   /* or MODEL_NO_EXPERT */
 	/* The tensor is groups (of the last one cut short none) of units: filled by whole units,
-	 * at most a group at a time where it matters. */
+	 * at most a group at a time where it matters. A unit is whole panels of every part, or
+	 * reaches to the end of its group. */
 	uint64_t group_bytes, unit_bytes;
 	int phase; /* 0: what others need first, 2: what needs others */
 };
+
+/* weights_split.c: where stored rows go, and where the rows of a part are stored; all of one
+ * matrix. Rows of the part; how many of them lie before stored row `row`; the stored row of its
+ * i-th. */
+uint32_t model_part_rows(const struct model_item *it, uint32_t part);
+uint32_t model_part_before(const struct model_item *it, uint32_t part, uint32_t row);
+uint32_t model_part_stored(const struct model_item *it, uint32_t part, uint32_t i);
+/* FP8 whose blocks of 128 rows are not those of its parts, or that is transposed: the values are
+ * made f32 before they are packed. */
+bool model_item_widens(const struct model_item *it);
 
 /* What the matrices of a plan are kept as. */
 struct model_formats {
@@ -122,7 +141,8 @@ struct model_keeper {
 		     struct err *e) MUST_USE;
 	/* Whole units of an item, from byte `at` of its tensor; scratch is 64-byte aligned. Safe
 	 * for several threads on disjoint units. ERR_INPUT: a value is not finite, or none of the
-	 * format, with its place. */
+	 * format, with its place. ITEM_FLOATS come whole, as the f32 values that are computed with,
+	 * whatever is stored. */
 	int (*fill)(struct model_keeper *k, const struct model_item *it, uint64_t at,
 		    const unsigned char *bytes, uint64_t len, unsigned char *scratch,
 		    struct err *e) MUST_USE;

@@ -5,6 +5,7 @@
 #ifndef MODEL_WEIGHTS_LOADER_H
 #define MODEL_WEIGHTS_LOADER_H
 
+#include "model/names.h"
 #include "model/tensors_in.h"
 #include "model/weights.h"
 
@@ -14,6 +15,13 @@
 
 #define ITEM_PHASES 3
 
+/* An item that several tensors of one number fill. */
+#define MODEL_SCALARS 4
+struct scalars {
+	size_t item;
+	const struct model_tensor *tensor[MODEL_SCALARS];
+};
+
 struct loader {
 	struct model_tensors *tensors; /* NULL: weights are invented */
 	const struct model_config *c;
@@ -22,7 +30,10 @@ struct loader {
 	size_t capacity;
 	uint64_t scratch_bytes; /* of one thread, as the keeper asks */
 	bool *used;             /* [tensors] */
-	const char *prefix;     /* of the names of all tensors but the head: "model.", or "" */
+	const char *root,
+		*base; /* before all names, and after it before those of the model proper */
+	struct scalars *scalars;
+	size_t scalars_count;
 	struct model_keeper *keeper;
 	struct progress progress;
 	char name[300]; /* of the tensor at work */
@@ -31,29 +42,49 @@ struct loader {
 
 /* ---- weights_plan.c: the list ---- */
 
-int model_plan_make(struct loader *l) MUST_USE;
 /* Add up what reading it takes. */
 void model_plan_sum(struct loader *l);
-/* l->name = "PREFIXlayers.L.PART" */
-void model_plan_name(struct loader *l, uint32_t layer, const char *part);
-/* Add the tensor l->name, which must have this shape; NULL shape: [rows, columns]. */
+/* Add the tensor l->name, which must have this shape. */
 int model_plan_add(struct loader *l, const struct model_item *it, const uint32_t *shape,
 		   int rank) MUST_USE;
-/* [n] and [rows, columns] of a layer, by the part of the name after "layers.L.". */
-int model_plan_floats(struct loader *l, uint32_t layer, const char *part, enum model_slot slot,
-		      uint32_t n) MUST_USE;
-int model_plan_matrix(struct loader *l, enum weight_class class, uint32_t layer, const char *part,
-		      enum model_slot slot, uint32_t rows, uint32_t columns) MUST_USE;
+/* Add an item of it->rows tensors of one number each, by the names of its slot. */
+int model_plan_scalars(struct loader *l, const struct model_item *it) MUST_USE;
+/* Set units, and append. */
+int model_plan_push(struct loader *l, struct model_item *it) MUST_USE;
 
-/* weights_attn.c, weights_ffn.c, weights_fused.c: one half of a layer each. */
-int model_plan_attention(struct loader *l, uint32_t layer) MUST_USE;
-int model_plan_ffn(struct loader *l, uint32_t layer) MUST_USE;
-int model_plan_fused(struct loader *l, uint32_t layer) MUST_USE;
+/* ---- weights_layers.c: what there is to list ---- */
+
+int model_plan_make(struct loader *l) MUST_USE;
+
+/* ---- weights_names.c ---- */
+
+/* Where the names of this folder begin: root and base. */
+void model_plan_prefix(struct loader *l);
+/* The row that names the slot, and l->name by it; none that brings a slot of taken [MODEL_SLOTS],
+ * NULL: none is. */
+const struct model_name *model_plan_row(struct loader *l, enum model_slot slot,
+					enum model_role role, uint32_t layer, uint32_t expert,
+					const bool *taken);
+/* l->name of the at-th of several tensors of one slot. */
+int model_plan_name_at(struct loader *l, enum model_slot slot, uint32_t layer,
+		       uint32_t at) MUST_USE;
+/* The folder has l->name with this after it. */
+bool model_plan_has(const struct loader *l, const char *end);
+/* Every tensor has been used, or is known to be no part of the model. */
+int model_plan_unused(struct loader *l) MUST_USE;
 
 /* ---- weights_choice.c ---- */
 
 enum kernel_format model_plan_format(const struct loader *l, enum weight_class class,
 				     enum model_dtype stored);
+
+/* ---- weights_floats.c: what the reader completes ---- */
+
+/* Give the keeper the f32 values of an ITEM_FLOATS. */
+int model_floats_give(struct model_keeper *k, const struct model_item *it,
+		      const unsigned char *bytes, unsigned char *scratch, struct err *e) MUST_USE;
+/* Read the items that several tensors fill. */
+int model_scalars_read(struct loader *l, unsigned char *scratch) MUST_USE;
 
 /* ---- weights_read.c ---- */
 

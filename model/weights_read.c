@@ -49,6 +49,15 @@ static uint64_t unit_len(const struct model_item *it, uint64_t at)
 	return left < it->unit_bytes ? left : it->unit_bytes;
 }
 
+/* Whole units to the keeper; vectors are completed first. */
+static int give(struct reading *r, const struct model_item *it, uint64_t at,
+		const unsigned char *bytes, uint64_t len, unsigned char *scratch, struct err *e)
+{
+	struct model_keeper *k = r->l->keeper;
+	return it->kind == ITEM_FLOATS ? model_floats_give(k, it, bytes, scratch, e)
+				       : k->fill(k, it, at, bytes, len, scratch, e);
+}
+
 /* The joint of the unit at `at`, new if need be; NULL: no memory. Called with the lock held. */
 static struct joint *joint_at(struct reading *r, const struct model_item *it, uint64_t at)
 {
@@ -92,7 +101,7 @@ static int join(struct reading *r, const struct model_item *it, uint64_t unit, u
 	memcpy(j->bytes + (at - unit), bytes, len);
 	if (!joint_came(r, j, len))
 		return 0;
-	int result = r->l->keeper->fill(r->l->keeper, it, unit, j->bytes, j->len, scratch, e);
+	int result = give(r, it, unit, j->bytes, j->len, scratch, e);
 	free(j);
 	return result;
 }
@@ -108,7 +117,7 @@ static int item_feed(struct reading *r, const struct model_item *it, uint64_t at
 		if (in_group + part < it->group_bytes)
 			part -= part % it->unit_bytes; /* whole units only */
 		if (in_unit == 0 && part > 0) {
-			TRY(r->l->keeper->fill(r->l->keeper, it, at, bytes, part, scratch, e));
+			TRY(give(r, it, at, bytes, part, scratch, e));
 		} else {
 			part = unit_len(it, at - in_unit) - in_unit;
 			part = part < len ? part : len;
@@ -276,6 +285,8 @@ int model_plan_read(struct loader *l)
 	int result = buffers_open(&r);
 	for (int phase = 0; result == 0 && phase < ITEM_PHASES; phase++)
 		result = phase_run(&r, phase);
+	if (result == 0)
+		result = model_scalars_read(l, r.buffer[0]);
 	buffers_close(&r);
 	pthread_mutex_destroy(&r.lock);
 	return result;

@@ -25,41 +25,39 @@ static void *zeroed(size_t count, size_t size)
 
 /* ---- weights ---- */
 
-static bool is_whole(enum model_slot s)
+/* The i-th part of an item. */
+static float **place_of(struct plain *m, const struct model_item *it, size_t i)
 {
-	return s == SLOT_EMBED || s == SLOT_HEAD || s == SLOT_NORM;
+	enum model_slot slot = it->part[i % it->parts].slot;
+	struct plain_layer *l = &m->layer[model_slot_is_whole(slot) ? m->config.layers : it->layer];
+	uint32_t expert = it->stack > 0 ? (uint32_t)(i / it->parts) : it->expert;
+	return expert == MODEL_NO_EXPERT ? &l->slot[slot] : &l->expert[expert][slot - SLOT_GATE];
 }
 
-static float **place_of(struct plain *m, const struct model_item *it)
-{
-	struct plain_layer *l = &m->layer[is_whole(it->slot) ? m->config.layers : it->layer];
-	return it->expert == MODEL_NO_EXPERT ? &l->slot[it->slot] : &l->expert[it->expert][it->slot - SLOT_GATE];
-}
+static size_t stacked(const struct model_item *it) { return it->stack > 0 ? it->stack : 1; }
 
-/* Matrix or bias `part` of an expert in a tensor of all experts. */
-static float **fused_place(struct plain *m, const struct model_item *it, uint32_t expert, uint32_t part)
+/* Where the row-th stored row goes, of all experts. */
+static float *row_of(struct plain *m, const struct model_item *it, uint64_t row)
 {
-	int bias = it->kind == ITEM_BIASES ? SLOT_GATE_BIAS - SLOT_GATE : 0;
-	int which = it->count == 1 ? SLOT_DOWN - SLOT_GATE : (int)part;
-	return &m->layer[it->layer].expert[expert][bias + which];
+	uint32_t r = (uint32_t)(row % it->rows), part = 0;
+	while (model_part_before(it, part, r + 1) == model_part_before(it, part, r))
+		part++;
+	return *place_of(m, it, row / it->rows * it->parts + part) +
+	       (size_t)model_part_before(it, part, r) * it->columns;
 }
 
 static int place_item(struct plain *m, size_t i, const struct model_item *it, struct err *e)
 {
-	uint32_t experts = m->config.gate.experts;
 	if (it->format == KERNEL_Q8 || it->format == KERNEL_Q4)
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s by the plain backend",
 		               kernel_format_name(it->format));
-	if (it->kind == ITEM_FP8_SCALES || it->kind == ITEM_BLOCK_SCALES) {
-		m->scale[i] = zeroed((size_t)it->rows * it->columns, sizeof(float));
-	} else if (it->kind == ITEM_TRANSPOSED || it->kind == ITEM_BLOCKS || it->kind == ITEM_BIASES) {
-		size_t n = it->kind == ITEM_BIASES ? it->columns : (size_t)it->rows * it->columns;
-		for (uint32_t x = 0; x < experts * it->count; x++)
-			*fused_place(m, it, x / it->count, x % it->count) = zeroed(n / it->count, sizeof(float));
-	} else if (it->kind != ITEM_TIED) {
-		*place_of(m, it) = zeroed((size_t)it->rows * it->columns, sizeof(float));
-		m->backend.weight_bytes += (uint64_t)it->rows * it->columns * sizeof(float);
-	}
+	if (it->kind == ITEM_FP8_SCALES || it->kind == ITEM_BLOCK_SCALES)
+		m->scale[i] = zeroed(stacked(it) * it->rows * it->columns, sizeof(float));
+	for (size_t j = 0; it->kind != ITEM_TIED && !m->scale[i] && j < stacked(it) * it->parts; j++)
+		*place_of(m, it, j) = zeroed((size_t)model_part_rows(it, (uint32_t)(j % it->parts)) * it->columns,
+		                             sizeof(float));
+	if (it->kind != ITEM_TIED && !m->scale[i])
+		m->backend.weight_bytes += stacked(it) * it->rows * it->columns * sizeof(float);
 	return 0;
 }
 
@@ -90,33 +88,27 @@ static void fill_blocks(struct plain *m, const struct model_item *it, uint64_t a
 {
 	const float *scale = m->scale[it - m->plan->item + 1]; /* its scales follow it */
 	for (uint64_t i = at * 2; i < (at + len) * 2; i++) {
-		uint64_t row = i / it->columns, column = i % it->columns, r = row % it->rows;
-		float *to = *fused_place(m, it, (uint32_t)(row / it->rows), (uint32_t)(r % it->count));
 		unsigned byte = bytes[i / 2 - at];
-		to[r / it->count * it->columns + column] =
+		row_of(m, it, i / it->columns)[i % it->columns] =
 			mx_value(i % 2 == 0 ? byte & 15u : byte >> 4, scale[i / KERNEL_GROUP]);
 	}
 }
 
 /* One expert of [E][columns][rows]. */
-static void fill_turned(struct plain *m, const struct model_item *it, uint32_t expert,
+static void fill_turned(struct plain *m, const struct model_item *it, uint64_t expert,
                         const unsigned char *bytes)
 {
-	for (uint64_t i = 0; i < (uint64_t)it->rows * it->columns; i++) {
-		uint64_t r = i % it->rows, column = i / it->rows;
-		float *to = *fused_place(m, it, expert, (uint32_t)(r % it->count));
+	for (uint64_t i = 0; i < (uint64_t)it->rows * it->columns; i++)
 		model_dtype_widen(it->dtype, bytes + i * model_dtype_bits(it->dtype) / 8, 1,
-		                  to + r / it->count * it->columns + column);
-	}
+		                  row_of(m, it, expert * it->rows + i % it->rows) + i / it->rows);
 }
 
-static void fill_biases(struct plain *m, const struct model_item *it, const unsigned char *bytes)
+static void fill_rows(struct plain *m, const struct model_item *it, enum model_dtype dtype, uint64_t at,
+                      const unsigned char *bytes, uint64_t len)
 {
-	for (uint64_t i = 0; i < (uint64_t)it->rows * it->columns; i++) {
-		uint64_t r = i % it->columns;
-		float *to = *fused_place(m, it, (uint32_t)(i / it->columns), (uint32_t)(r % it->count));
-		model_dtype_widen(it->dtype, bytes + i * model_dtype_bits(it->dtype) / 8, 1, to + r / it->count);
-	}
+	uint64_t row = model_dtype_bytes(dtype, it->columns);
+	for (uint64_t i = 0; i < len / row; i++)
+		model_dtype_widen(dtype, bytes + i * row, it->columns, row_of(m, it, at / row + i));
 }
 
 static int fill(struct model_keeper *k, const struct model_item *it, uint64_t at, const unsigned char *bytes,
@@ -134,16 +126,16 @@ static int fill(struct model_keeper *k, const struct model_item *it, uint64_t at
 			m->scale[i][at + j] = ldexpf(1, bytes[j] - 127);
 		return 0;
 	case ITEM_TRANSPOSED:
-		fill_turned(m, it, (uint32_t)(at / it->group_bytes), bytes);
+		fill_turned(m, it, at / it->group_bytes, bytes);
 		return 0;
-	case ITEM_BIASES:
-		fill_biases(m, it, bytes);
+	case ITEM_FLOATS:
+		fill_rows(m, it, MODEL_F32, at, bytes, len);
 		return 0;
 	case ITEM_FP8_SCALES:
 		model_dtype_widen(it->dtype, bytes, len / size, m->scale[i] + at / size);
 		return 0;
 	case ITEM_TIED: {
-		float *want = *place_of(m, &m->plan->item[it->parent]), value;
+		float *want = *place_of(m, &m->plan->item[it->parent], 0), value;
 		for (uint64_t j = 0; j < len / size; j++) {
 			model_dtype_widen(it->dtype, bytes + j * size, 1, &value);
 			if (memcmp(&value, &want[at / size + j], sizeof value) != 0)
@@ -152,7 +144,7 @@ static int fill(struct model_keeper *k, const struct model_item *it, uint64_t at
 		return 0;
 	}
 	default:
-		model_dtype_widen(it->dtype, bytes, len / size, *place_of(m, it) + at / size);
+		fill_rows(m, it, it->dtype, at, bytes, len);
 		return 0;
 	}
 }
@@ -164,11 +156,14 @@ static int finish(struct model_keeper *k, struct err *e)
 	(void)e;
 	for (size_t i = 0; i < m->items; i++) {
 		const struct model_item *it = &m->plan->item[i], *w = &m->plan->item[it->parent];
-		size_t blocks = it->columns;
-		float *value = it->kind == ITEM_FP8_SCALES ? *place_of(m, w) : NULL;
-		for (size_t j = 0; value && j < (size_t)w->rows * w->columns; j++)
-			value[j] *= m->scale[i][j / w->columns / KERNEL_FP8_BLOCK * blocks +
-			                        j % w->columns / KERNEL_FP8_BLOCK];
+		size_t across = it->columns;
+		for (uint64_t j = 0; it->kind == ITEM_FP8_SCALES && j < stacked(w) * w->rows; j++) {
+			const float *scale = m->scale[i] + (j / w->rows * it->rows +
+			                                    j % w->rows / KERNEL_FP8_BLOCK) * across;
+			float *row = row_of(m, w, j);
+			for (uint32_t n = 0; n < w->columns; n++)
+				row[n] *= scale[n / KERNEL_FP8_BLOCK];
+		}
 		free(m->scale[i]);
 		m->scale[i] = NULL;
 	}

@@ -22,7 +22,12 @@ static int take_plan(struct model_keeper *k, const struct model_plan *p, uint64_
 	r->items = p->count;
 	r->record = calloc(p->count, sizeof *r->record);
 	for (size_t i = 0; i < p->count; i++) {
-		size_t n = p->item[i].tensor ? p->item[i].tensor->bytes : 0;
+		const struct model_item *it = &p->item[i];
+		size_t values = (size_t)it->rows * it->columns * (it->stack ? it->stack : 1);
+		size_t n = it->kind == ITEM_FLOATS ? values * sizeof(float)
+		           : it->tensor             ? it->tensor->bytes
+		                                    : 0;
+		r->record[i].len = n;
 		r->record[i].bytes = calloc(n + 1, 1);
 		r->record[i].times = calloc(n + 1, 1);
 	}
@@ -32,6 +37,8 @@ static int take_plan(struct model_keeper *k, const struct model_plan *p, uint64_
 static bool is_whole(const struct model_item *it, uint64_t at, uint64_t len)
 {
 	uint64_t end = (at + len) % it->group_bytes;
+	if (it->kind == ITEM_FLOATS) /* complete, as f32 */
+		return at == 0 && len == (uint64_t)it->rows * it->columns * (it->stack ? it->stack : 1) * sizeof(float);
 	return len > 0 && at % it->group_bytes % it->unit_bytes == 0 && (end == 0 || end % it->unit_bytes == 0);
 }
 

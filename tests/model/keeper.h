@@ -10,7 +10,8 @@ struct recorder {
 	struct model_formats formats;
 	const struct model_plan *plan; /* while reading */
 	struct record {
-		unsigned char *bytes, *times; /* [bytes of the tensor]: what came, and how often */
+		unsigned char *bytes, *times; /* [len]: what came, and how often */
+		size_t len;                   /* bytes of the tensor, or of its values as f32 */
 		uint64_t first;               /* the item's first fill, from 1; on one thread */
 	} *record; /* [items] */
 	size_t items;

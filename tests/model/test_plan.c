@@ -14,7 +14,7 @@ static void check_record(const struct recorder *r)
 		const struct model_item *it = &r->plan->item[i];
 		const struct record *is = &r->record[i], *of = &r->record[it->parent];
 		cr_assert_not_null(it->tensor);
-		for (uint64_t j = 0; j < it->tensor->bytes; j++)
+		for (uint64_t j = 0; j < is->len; j++)
 			cr_assert_eq(is->times[j], 1, "%s: byte %llu came %u times", it->tensor->name,
 			             (unsigned long long)j, is->times[j]);
 		if (r->plan->threads > 1)
@@ -53,8 +53,8 @@ static void check_slots(const struct recorder *r)
 		cr_assert_lt(a->layer, r->config.layers);
 		for (size_t j = 0; j < i; j++) {
 			const struct model_item *b = &r->plan->item[j];
-			cr_assert_not(a->slot == b->slot && a->layer == b->layer && a->expert == b->expert &&
-			              a->kind == b->kind, "items %zu and %zu", i, j);
+			cr_assert_not(a->part[0].slot == b->part[0].slot && a->layer == b->layer &&
+			              a->expert == b->expert && a->kind == b->kind, "items %zu and %zu", i, j);
 		}
 	}
 }

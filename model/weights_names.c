@@ -1,0 +1,200 @@
+/* Names: which row of the tables names a slot in this folder, and which tensors are no part of the
+ * model. */
+#include "model/weights_loader.h"
+
+#include "base/check.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct model_names usual = { 0 };
+
+static const struct model_names *names_of(const struct loader *l)
+{
+	return l->c->names != NULL ? l->c->names : &usual;
+}
+
+static const char *layers_of(const struct loader *l)
+{
+	return names_of(l)->layers != NULL ? names_of(l)->layers : "layers.";
+}
+
+/* ---- one name ---- */
+
+static void put(struct loader *l, size_t *at, const char *text)
+{
+	for (; *text != '\0' && *at + 1 < sizeof l->name; text++)
+		l->name[(*at)++] = *text;
+	l->name[*at] = '\0';
+}
+
+static void put_number(struct loader *l, size_t *at, uint32_t n)
+{
+	char digits[12];
+	snprintf(digits, sizeof digits, "%u", n);
+	put(l, at, digits);
+}
+
+static void name_make(struct loader *l, const struct model_name *n, uint32_t layer, uint32_t expert)
+{
+	bool pairs = names_of(l)->pairs, from_root = n->name[0] == '/';
+	size_t at = 0;
+	put(l, &at, l->root);
+	put(l, &at, from_root ? "" : l->base);
+	if (n->role != ROLE_WHOLE) {
+		put(l, &at, layers_of(l));
+		put_number(l, &at, pairs ? layer / 2 : layer);
+		put(l, &at, ".");
+	}
+	for (const char *c = n->name + from_root; *c != '\0'; c++) {
+		char one[2] = { *c, '\0' };
+		if (*c == '*')
+			put_number(l, &at, expert);
+		else if (*c == '$')
+			put_number(l, &at, layer % 2);
+		else
+			put(l, &at, one);
+	}
+}
+
+bool model_plan_has(const struct loader *l, const char *end)
+{
+	char name[sizeof l->name + 40];
+	snprintf(name, sizeof name, "%s%s", l->name, end);
+	return model_tensors_find(l->tensors, name) != NULL;
+}
+
+static bool is_there(const struct loader *l)
+{
+	return l->tensors == NULL || model_plan_has(l, "") || model_plan_has(l, "_blocks");
+}
+
+/* ---- rows ---- */
+
+/* taken [MODEL_SLOTS]: those that a tensor brings already. */
+static bool row_names(const struct loader *l, const struct model_name *n, enum model_slot slot,
+		      enum model_role role, uint32_t layer, const bool *taken)
+{
+	bool found = n->role == role && n->slot[0] == slot;
+	struct slot_shape shape;
+	for (int i = 1; n->role == role && i < MODEL_PARTS && n->slot[i] != 0; i++)
+		found = found || n->slot[i] == slot;
+	for (int i = 0; found && i < MODEL_PARTS && (i == 0 || n->slot[i] != 0); i++)
+		found = model_slot_shape(l->c, layer, role, n->slot[i], &shape) &&
+			(taken == NULL || !taken[n->slot[i]]);
+	return found;
+}
+
+const struct model_name *model_plan_row(struct loader *l, enum model_slot slot,
+					enum model_role role, uint32_t layer, uint32_t expert,
+					const bool *taken)
+{
+	const struct model_name *const tables[] = { names_of(l)->own, model_names_default };
+	const struct model_name *first = NULL;
+	for (int i = 0; i < 2; i++) {
+		for (const struct model_name *n = tables[i]; n != NULL && n->name != NULL; n++) {
+			bool late = role == ROLE_EXPERT && expert > 0 && !strchr(n->name, '*');
+			if (late || !row_names(l, n, slot, role, layer, taken))
+				continue;
+			name_make(l, n, layer, expert);
+			if (is_there(l))
+				return n;
+			first = first != NULL ? first : n;
+		}
+	}
+	check(first != NULL); /* a family whose tables lack a name */
+	name_make(l, first, layer, expert);
+	return first;
+}
+
+int model_plan_name_at(struct loader *l, enum model_slot slot, uint32_t layer, uint32_t at)
+{
+	enum model_role role = model_slot_role(l->c, layer, slot);
+	const struct model_name *n = model_plan_row(l, slot, role, layer, MODEL_NO_EXPERT, NULL);
+	while (n->at < at)
+		n++;
+	name_make(l, n, layer, MODEL_NO_EXPERT);
+	return 0;
+}
+
+/* ---- where names begin ---- */
+
+/* A model that was saved without its head has no base, and one that is wrapped another: where its
+ * embeddings lie says which. */
+void model_plan_prefix(struct loader *l)
+{
+	const char *base = names_of(l)->base != NULL ? names_of(l)->base : "model.";
+	const struct {
+		const char *root, *base;
+	} forms[] = { { "", base },
+		      { "", "model.language_model." },
+		      { "language_model.", base },
+		      { "", "language_model." },
+		      { "", "" } };
+	for (size_t i = 0; l->tensors != NULL && i < sizeof forms / sizeof forms[0]; i++) {
+		l->root = forms[i].root;
+		l->base = forms[i].base;
+		model_plan_row(l, SLOT_EMBED, ROLE_WHOLE, 0, MODEL_NO_EXPERT, NULL);
+		if (model_plan_has(l, ""))
+			return;
+	}
+	l->root = "";
+	l->base = base;
+}
+
+/* ---- what is no part ---- */
+
+static bool starts_any(const char *name, const char *const *starts)
+{
+	for (; starts != NULL && *starts != NULL; starts++) {
+		if (text_starts(name, *starts))
+			return true;
+	}
+	return false;
+}
+
+/* Old buffers; in wrapped models what sees and hears; and layers for prediction further ahead, in
+ * some families as many as the config says. */
+static bool known_extra(const struct loader *l, const char *name)
+{
+	static const char *const buffers[] = { ".rotary_emb.inv_freq", ".rotary_emb.cos_cached",
+					       ".rotary_emb.sin_cached" };
+	static const char *const senses[] = {
+		"visual.",       "vision_",      "audio_", "multi_modal_projector.",
+		"embed_vision.", "embed_audio.", NULL,
+	};
+	const struct model_config *c = l->c;
+	bool wrapped = l->root[0] != '\0' || strstr(l->base, "language_model.") != NULL;
+	const char *in = text_starts(name, "model.") ? name + strlen("model.") : name;
+	char *end;
+	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+		if (text_ends(name, buffers[i]))
+			return true;
+	}
+	if (starts_any(name, names_of(l)->extra) || (wrapped && starts_any(in, senses)))
+		return true;
+	if (c->extra_layers > 0 && text_starts(name, "mtp."))
+		return true;
+	size_t start = strlen(l->root) + strlen(l->base) + strlen(layers_of(l));
+	if (strlen(name) < start || !text_starts(name, l->root) ||
+	    !text_starts(name + strlen(l->root), l->base) ||
+	    !text_starts(name + strlen(l->root) + strlen(l->base), layers_of(l)))
+		return false;
+	unsigned long layer = strtoul(name + start, &end, 10);
+	unsigned long layers = names_of(l)->pairs ? c->layers / 2 : c->layers;
+	return *end == '.' && layer >= layers && layer - layers < c->extra_layers;
+}
+
+int model_plan_unused(struct loader *l)
+{
+	for (size_t i = 0; i < model_tensors_count(l->tensors); i++) {
+		const struct model_tensor *t = model_tensors_at(l->tensors, i);
+		if (!l->used[i] && !known_extra(l, t->name))
+			return err_set(l->e, ERR_INPUT,
+				       "%s: tensor %s is not part of %s by the config", t->file,
+				       t->name, l->c->model_type);
+	}
+	return 0;
+}
