@@ -212,8 +212,8 @@ static void bench_decode(double read)
 	must(engine_sequence_open(&s, m, steps, &why));
 	double t = now();
 	for (uint32_t i = 0; i < steps; i++)
-		must(engine_forward(m, &(struct engine_feed){ s, &token, 1, logits, false, NULL },
-				    1, &why));
+		must(engine_forward(m, &(struct engine_feed){ .sequence = s, .token = &token, .count = 1,
+		                                              .logits = logits }, 1, &why));
 	t = now() - t;
 	printf("engine   decode, demo model       %8.0f tok/s  %s kernels; %.1f MB of weights for each would be "
 	       "%.2f of the read rate (%.1f GB/s), but they fit the cache\n",

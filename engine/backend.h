@@ -6,9 +6,12 @@
  * Bits: within one regime the logits of a row depend on the tokens before it alone,
  * not on the other rows of a pass, on how a text is cut into passes, or on threads.
  *
- * What may come without a change of the functions here: a sequence that also owns numbered state
- * slots (recurrent layers), copied like pages; a row that names an adapter; a wanted row that asks
- * for a drawn id in place of logits. Each is one more array of struct pass, NULL where unused. */
+ * What recurrent layers know of a text lies in a slot, all layers together: it is stepped in place
+ * and copied whole, as attention's cache is by pages.
+ *
+ * What may come without a change of the functions here: a row that names an adapter; a wanted row
+ * that asks for a drawn id in place of logits. Each is one more array of struct pass, NULL where
+ * unused. */
 #ifndef ENGINE_BACKEND_H
 #define ENGINE_BACKEND_H
 
@@ -31,10 +34,18 @@ struct pass {
 	 * by earlier passes or copied; rows of this pass write theirs, each to a page that no other
 	 * sequence holds. */
 	const uint32_t *page, *first_page;
+	/* [sequences] each, NULL where no layer has state. The slot that a sequence steps: it has
+	 * seen the tokens before the sequence's first row, or that row is of position 0 and begins
+	 * from nothing, whatever lies there. After row save_row of the pass, which is one of the
+	 * sequence's, the slot is copied to slot save, which no sequence of the pass steps;
+	 * NO_SAVE: no copy. */
+	const uint32_t *state, *save_row, *save;
 	const uint32_t *want; /* [wanted], ascending: rows whose logits are asked for */
 	float *const *logits; /* out, [wanted]: host memory of [vocab] each */
 	uint16_t *expert;     /* out, NULL: not asked for; [moe_layers][rows][top_k], best first */
 };
+
+#define NO_SAVE UINT32_MAX
 
 /* What a backend is opened with; all of it is borrowed until close. */
 struct backend_order {
@@ -51,8 +62,8 @@ enum backend_peak {
 	BACKEND_PEAK_FLOAT     /* operations a second, in f32 */
 };
 
-/* Functions are called under one lock (struct engine), never two at a time, but for `pages`, which
- * may run beside any other. */
+/* Functions are called under one lock (struct engine), never two at a time, but for `pages` and
+ * `states`, which may run beside any other. */
 struct backend {
 	struct model_keeper
 		keeper;     /* first: takes the weights (model/weights.h), once, after open */
@@ -63,6 +74,7 @@ struct backend {
 	const char *numerics;  /* "canonical", "fast": what was asked for and could be done */
 	const char *regime;    /* the class of its bits: "cpu/1" (kernels/kernels.h) */
 	uint64_t page_bytes;   /* that a page of KERNEL_PAGE positions takes, all layers together */
+	uint64_t state_bytes;  /* that a slot takes; 0: no layer has state, and no pass slots */
 	uint32_t rows_max;     /* of one pass */
 	uint64_t weight_bytes; /* that the weights take, once placed */
 
@@ -71,11 +83,15 @@ struct backend {
 	int (*pages)(struct backend *b, uint64_t count, struct err *e) MUST_USE;
 	/* Copy a page whole, all layers. */
 	void (*page_copy)(struct backend *b, uint32_t from, uint32_t to);
+	/* The same for slots of state; state_copy also where `to` is nobody's. */
+	int (*states)(struct backend *b, uint64_t count, struct err *e) MUST_USE;
+	void (*state_copy)(struct backend *b, uint32_t from, uint32_t to);
 	/* Sequences will have this many positions: have what depends on a position ready (rotary
 	 * tables). ERR_NOMEM. */
 	int (*positions)(struct backend *b, uint32_t count, struct err *e) MUST_USE;
-	/* Compute a pass: cache rows written, logits and experts handed out. Allocates nothing once
-	 * it has seen a pass of this size. ERR_NOMEM; outputs are undefined then. */
+	/* Compute a pass: cache rows written, states stepped, logits and experts handed out.
+	 * Allocates nothing once it has seen a pass of this size. ERR_NOMEM, before anything was
+	 * computed: no state was stepped. */
 	int (*forward)(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
 	/* What the passes so far had to read and do. */
 	void (*load)(const struct backend *b, struct engine_traffic *out);

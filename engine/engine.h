@@ -28,7 +28,7 @@ struct engine_options {
 	bool fast; /* numerics: a fast twin of the kernels where there is one; bits of its own */
 	enum model_packing weights;
 	enum engine_cache cache;
-	uint64_t cache_bytes; /* of all sequences together; 0: a share of what is free */
+	uint64_t cache_bytes; /* of all sequences, their states too; 0: a share of what is free */
 	uint64_t memory_max;  /* refuse to load beyond it; 0: what the system says is available */
 	uint32_t batch_max;   /* sessions stepped together; 0: 64 */
 	bool no_prefix_cache;
@@ -124,8 +124,7 @@ struct engine_sampling {
 	float temperature;  /* 0: argmax, lowest id wins */
 	float top_p, min_p; /* 0 or 1, and 0: off */
 	uint32_t top_k;     /* 0: off */
-	float repetition;   /* divides positive and multiplies negative logits of ids seen (prompt
-			       included); 0 or 1: off */
+	float repetition; /* divides logits > 0, multiplies < 0, of ids seen, prompt too; 0, 1: off */
 	float presence, frequency; /* subtracted once, and for each time, an id was drawn; 0: off */
 	const struct engine_bias *bias;
 	uint64_t seed;
@@ -182,8 +181,7 @@ const uint32_t *engine_session_ids(const struct engine_session *s, size_t *count
 /* The log-probabilities of those ids, [count of engine_session_ids]; NULL unless asked for. */
 const struct engine_logprob *engine_session_logprobs(const struct engine_session *s);
 const float *engine_session_logits(const struct engine_session *s); /* [vocab], raw, of the last */
-/* Tokens of the prompt that came from the prefix cache. */
-uint32_t engine_session_cached(const struct engine_session *s);
+uint32_t engine_session_cached(const struct engine_session *s); /* of the prompt: not computed */
 void engine_session_close(struct engine_session *s); /* NULL is fine; cancels */
 /* The reader is gone: a waiting call of engine_session_next, or the next one, fails with
  * ERR_UNAVAILABLE. The only function that another thread may call, until close. NULL is fine. */
@@ -193,6 +191,8 @@ void engine_session_cancel(struct engine_session *s);
 struct engine_load {
 	uint32_t running, waiting;              /* sessions in the batch; queued */
 	uint64_t cache_pages, cache_pages_used; /* of all sequences and of the prefix cache */
+	/* slots of recurrent state: bytes of one, all, those of sequences, of the prefix cache */
+	uint64_t state_bytes, states, states_held, snapshots;
 	uint64_t preempted, prefix_hits, drafted, accepted; /* since open; tokens, but preempted */
 };
 void engine_load(struct engine *m, struct engine_load *out);

@@ -18,9 +18,10 @@ struct pass_feed {
 /* The arrays of struct pass. They grow to the largest pass seen and stay. */
 struct pass_buffers {
 	uint32_t rows, pages;                         /* room for */
-	uint32_t *block;                              /* what the next six are parts of */
+	uint32_t *block;                              /* what the next nine are parts of */
 	uint32_t *token, *position, *sequence, *want; /* [rows] */
 	uint32_t *first_page, *page;                  /* [rows + 1], [pages] */
+	uint32_t *state, *save_row, *save;            /* [rows] each */
 	float **logits;                               /* [rows] */
 	struct pass_feed *feed;                       /* [rows] */
 	uint16_t *expert;                             /* [experts] */
@@ -38,6 +39,7 @@ struct engine {
 	struct pass_buffers pass;
 	pthread_mutex_t lock; /* one call of the backend at a time; pass and pool are its */
 	struct cache_pool *pages;
+	struct state_pool *states; /* NULL: no layer has state */
 	struct scheduler *scheduler;
 };
 

@@ -11,7 +11,7 @@
  * most as many as rows, and wanted rows too. */
 static int numbers_grow(struct pass_buffers *b, uint32_t rows, uint32_t pages, struct err *e)
 {
-	size_t count = (size_t)rows * 5 + 1 + pages;
+	size_t count = (size_t)rows * 8 + 1 + pages;
 	free(b->block);
 	b->rows = b->pages = 0;
 	b->block = malloc(count * sizeof *b->block);
@@ -22,7 +22,10 @@ static int numbers_grow(struct pass_buffers *b, uint32_t rows, uint32_t pages, s
 	b->sequence = b->position + rows;
 	b->want = b->sequence + rows;
 	b->first_page = b->want + rows;
-	b->page = b->first_page + rows + 1;
+	b->state = b->first_page + rows + 1;
+	b->save_row = b->state + rows;
+	b->save = b->save_row + rows;
+	b->page = b->save + rows;
 	b->pages = pages;
 	b->rows = rows;
 	return 0;
@@ -109,6 +112,11 @@ static int feed_check(struct engine *m, const struct engine_feed *f, struct err 
 	if (f->count > s->room - s->length)
 		return err_set(e, ERR_INPUT, "%u tokens after %u: the sequence has room for %u",
 			       f->count, s->length, s->room);
+	if (m->states && s->state.at != s->length)
+		return err_set(e, ERR_INPUT,
+			       "the recurrent state is that after %u tokens, not after %u: a pass "
+			       "failed; truncate the sequence to 0",
+			       s->state.at, s->length);
 	for (uint32_t i = 0; i < f->count; i++) {
 		if (f->token[i] >= m->config.vocab)
 			return err_set(e, ERR_INPUT, "token id %u is outside the vocabulary of %u",
@@ -148,13 +156,20 @@ static void feed_take(struct pass_buffers *b, struct pass *p, const struct engin
 	uint32_t first = b->first_page[p->sequences];
 	memcpy(b->page + first, s->page, s->held_count * sizeof *s->page);
 	b->feed[p->sequences] = (struct pass_feed){ f, p->rows, index };
+	b->state[p->sequences] = s->state.slot;
+	b->save[p->sequences] = NO_SAVE;
 	for (uint32_t i = index; i < index + n; i++) {
 		b->token[p->rows] = f->token[i];
 		b->position[p->rows] = s->length++;
 		b->sequence[p->rows] = p->sequences;
-		if (f->logits && (f->all || i + 1 == f->count)) {
+		if (s->state.save != STATE_NONE && s->length == s->state.save_at) {
+			b->save_row[p->sequences] = p->rows;
+			b->save[p->sequences] = s->state.save;
+		}
+		if (f->logits && (f->all ? i >= f->skip : i + 1 == f->count)) {
 			b->want[p->wanted] = p->rows;
-			b->logits[p->wanted++] = f->logits + (f->all ? (size_t)i * vocab : 0);
+			b->logits[p->wanted++] =
+				f->logits + (f->all ? (size_t)(i - f->skip) * vocab : 0);
 		}
 		p->rows++;
 	}
@@ -171,6 +186,9 @@ static struct pass pass_take(struct engine *m, struct progress_of_feeds *f)
 			  .sequence = b->sequence,
 			  .page = b->page,
 			  .first_page = b->first_page,
+			  .state = m->states ? b->state : NULL,
+			  .save_row = m->states ? b->save_row : NULL,
+			  .save = m->states ? b->save : NULL,
 			  .want = b->want,
 			  .logits = b->logits };
 	if (f->count > 0)
@@ -203,6 +221,27 @@ static void experts_hand_out(const struct engine *m, const struct pass *p)
 	}
 }
 
+/* Sequences that go on from a snapshot get its state. */
+static void states_restore(struct engine *m, const struct engine_feed *feed, size_t count)
+{
+	for (size_t i = 0; m->states && i < count; i++) {
+		struct sequence_state *s = &feed[i].sequence->state;
+		if (feed[i].count == 0 || s->restore == STATE_NONE)
+			continue;
+		m->backend->state_copy(m->backend, s->restore, s->slot);
+		state_pool_unpin(m->states, s->restore);
+		s->restore = STATE_NONE;
+	}
+}
+
+static void states_stepped(const struct engine *m, const struct pass *p)
+{
+	for (uint32_t s = 0; s < p->sequences; s++) {
+		struct engine_sequence *q = m->pass.feed[s].feed->sequence;
+		q->state.at = q->length;
+	}
+}
+
 /* Nothing was appended, then. */
 static void feeds_undo(const struct progress_of_feeds *f)
 {
@@ -216,6 +255,7 @@ static int forward_locked(struct engine *m, const struct engine_feed *feed, size
 	struct progress_of_feeds f = { .feed = feed, .count = count };
 	TRY(feeds_check(m, feed, count, e));
 	TRY(buffers_grow(m, feed, count, e));
+	states_restore(m, feed, count);
 	for (;;) {
 		struct pass p = pass_take(m, &f);
 		if (p.rows == 0)
@@ -225,6 +265,7 @@ static int forward_locked(struct engine *m, const struct engine_feed *feed, size
 			feeds_undo(&f);
 			return rc;
 		}
+		states_stepped(m, &p);
 		experts_hand_out(m, &p);
 	}
 }

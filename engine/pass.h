@@ -12,10 +12,12 @@ int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_
 			 struct err *e) MUST_USE;
 void engine_sequence_close(struct engine_sequence *s);
 uint32_t engine_sequence_length(const struct engine_sequence *s);
+/* ERR_INPUT: length is more than its tokens. A model with recurrent layers knows no earlier state
+ * of a sequence than none at all: length must be 0 or all its tokens, else ERR_UNSUPPORTED. */
 int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
-/* For measuring: as if the sequence had been fed on to `length` tokens, each 64 of them leaving in
- * the cache what its first 64 left. ERR_INPUT: it has fewer than 64, or more than length; no
- * room. */
+/* For measuring: as if the sequence had been fed on to `length` tokens, each 64 of them leaving
+ * in the cache what its first 64 left (recurrent layers: what all its tokens left). ERR_INPUT:
+ * it has fewer than 64, or more than length; no room. */
 int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct err *e) MUST_USE;
 
 /* Tokens to append to one sequence in one forward pass; the same sequence at most once a call. */
@@ -23,14 +25,17 @@ struct engine_feed {
 	struct engine_sequence *sequence;
 	const uint32_t *token; /* [count], borrowed */
 	uint32_t count;
-	/* out: [count][vocab] when all, [1][vocab] of the last otherwise; NULL: none wanted */
+	/* out: [count - skip][vocab] of those behind the first `skip` when all, [1][vocab] of the
+	 * last otherwise; NULL: none wanted */
 	float *logits;
 	bool all;
+	uint32_t skip;
 	uint16_t *expert; /* out, may be NULL: [moe_layers][count][experts_per_token], best first */
 };
 /* Step several sequences together. ERR_INPUT: token id or length out of range (nothing was
- * appended). Allocates nothing once the engine has seen a batch of this size. Thread-safe: passes
- * are serialised. */
+ * appended); a sequence whose recurrent state is not that of its length, since a call failed
+ * half way: truncate it to 0. Allocates nothing once the engine has seen a batch of this size.
+ * Thread-safe: passes are serialised. */
 int engine_forward(struct engine *m, const struct engine_feed *feed, size_t count,
 		   struct err *e) MUST_USE;
 

@@ -96,6 +96,8 @@ void scheduler_close(struct engine *m)
 	m->scheduler = NULL;
 	cache_pool_close(m->pages);
 	m->pages = NULL;
+	state_pool_close(m->states);
+	m->states = NULL;
 }
 
 static void wake(struct scheduler *s)
@@ -116,6 +118,11 @@ void engine_load(struct engine *m, struct engine_load *out)
 	pthread_mutex_unlock(&s->lock);
 	out->cache_pages = cache_pool_bound(m->pages);
 	out->cache_pages_used = cache_pool_used(m->pages);
+	if (m->states) {
+		out->states = state_pool_bound(m->states);
+		out->state_bytes = m->backend->state_bytes;
+		state_pool_count(m->states, &out->states_held, &out->snapshots);
+	}
 }
 
 /* ---- clients ---- */

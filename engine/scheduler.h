@@ -59,6 +59,7 @@ struct task {
 	/* Under the lock; what is before `taken` never changes. */
 	enum task_state state;
 	uint32_t drawn, taken, cached;
+	uint32_t behind;        /* drawn tokens whose state was lost with rejected drafts */
 	uint32_t idle;          /* steps that it was left out of because it is ahead */
 	bool again;             /* was preempted before */
 	bool late;              /* could go on in the last step and was left out */
@@ -143,6 +144,9 @@ static inline uint32_t task_pending(const struct task *t)
 {
 	return t->prompt_count + t->drawn - t->sequence->length;
 }
+
+/* Nothing but its next token is missing, and what went with rejected drafts. */
+static inline bool task_is_stream(const struct task *t) { return task_pending(t) == 1 + t->behind; }
 
 /* Near enough to its reader to be stepped. */
 static inline bool task_is_ready(const struct task *t)

@@ -19,6 +19,8 @@
 #define ROWS_DRAFTS 32u /* rows of a step up to which drafts are added */
 #define IDLE_STREAM 8u  /* steps after which a reader that takes nothing counts as gone */
 
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
 static void fail(struct scheduler *s, struct task *t, int code, const char *text)
 {
 	task_fail(t, code, text);
@@ -42,6 +44,7 @@ static void preempt(struct scheduler *s, struct task *t)
 {
 	sequence_release(t->sequence);
 	t->state = TASK_WAITING;
+	t->behind = 0;
 	t->again = true;
 	s->load.preempted++;
 }
@@ -144,20 +147,59 @@ static void adopted(struct scheduler *s, struct task *t, uint32_t n)
 	t->cached += t->again ? 0 : n;
 }
 
-/* Get pages for t to start with, preempting parked tasks and tasks of a client with several. */
-static bool has_pages(struct scheduler *s, struct task *t)
+/* Preempt a parked task, or one of a client with several, so that t can start. */
+static bool gives_way(struct scheduler *s, const struct task *t)
 {
+	struct task *v = victim_of(s, t);
+	if (v == NULL || !is_parked(v))
+		v = place_of_another(s, t);
+	if (v == NULL)
+		return false;
+	preempt(s, v);
+	count_active(s);
+	return true;
+}
+
+/* Get a slot of state for t, and pages to start with: those that are kept, and there must be as
+ * many others as it needs. */
+static bool can_start(struct scheduler *s, struct task *t, uint32_t *adopted)
+{
+	*adopted = 0;
+	while (!sequence_state_take(t->sequence)) {
+		if (!gives_way(s, t))
+			return false;
+	}
+	*adopted = adopt(t);
 	while (cache_pool_available(s->engine->pages) + t->sequence->held_count <
 	       pages_of(known(t)) + pages_owed(s)) {
-		struct task *v = victim_of(s, t);
-		if (v == NULL || !is_parked(v))
-			v = place_of_another(s, t);
-		if (v == NULL)
+		if (!gives_way(s, t))
 			return false;
-		preempt(s, v);
-		count_active(s);
 	}
 	return true;
+}
+
+/* Tokens of whole pages that o computes and t could take from it. */
+static uint32_t same_pages(const struct task *o, const struct task *t)
+{
+	uint32_t end = least(least(known(o), known(t) - 1), o->shared), same = 0;
+	while (same < end && o->token[same] == t->token[same])
+		same++;
+	return same - same % KERNEL_PAGE;
+}
+
+/* With recurrent layers: have those that compute what t begins with save their state where their
+ * texts part. */
+static void branch_mark(struct scheduler *s, const struct task *t)
+{
+	for (struct task *o = s->oldest; s->engine->states && o != NULL; o = o->after) {
+		struct engine_sequence *q = o->sequence;
+		if (o == t || o->state != TASK_RUNNING || o->client != t->client ||
+		    o->prompt_count <= q->length || q->state.branch > q->length)
+			continue;
+		uint32_t same = same_pages(o, t);
+		if (same > q->length)
+			q->state.branch = same;
+	}
 }
 
 static void admit(struct scheduler *s)
@@ -170,12 +212,13 @@ static void admit(struct scheduler *s)
 			preempt(s, v);
 			count_active(s);
 		}
-		uint32_t n = adopt(t);
-		if (!has_pages(s, t)) {
+		uint32_t n;
+		if (!can_start(s, t, &n)) {
 			sequence_release(t->sequence);
 			return;
 		}
 		adopted(s, t, n);
+		branch_mark(s, t);
 		t->state = TASK_RUNNING;
 		t->idle = 0;
 		t->late = false;
@@ -197,23 +240,42 @@ static struct turn *turn_add(struct scheduler *s, struct task *t, uint32_t count
 	return turn;
 }
 
-/* Append draft tokens, to be verified together with the next one. */
+/* Append draft tokens, to be verified together with the next one. With recurrent layers the state
+ * before them is saved, or there are none. */
 static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 {
 	struct engine_sequence *q = t->sequence;
 	uint32_t count = known(t), most = t->draft_max, left = t->id_room - t->drawn - 1;
 	if (most == 0 || rows >= ROWS_DRAFTS)
 		return 0;
-	most = most < left ? most : left;
-	most = most < ROWS_DRAFTS - rows ? most : ROWS_DRAFTS - rows;
+	most = least(most, least(left, ROWS_DRAFTS - rows));
 	if (most == 0)
 		return 0;
-	(void)!sequence_grow(q, q->length + 1 + most); /* no task is preempted for a draft */
-	uint32_t held = q->held_count * KERNEL_PAGE - q->length - 1;
-	most = most < held ? most : held;
+	if (sequence_state_border(q, t->prompt_count, q->length, least(count, t->shared)) > 0)
+		return 0; /* this step saves for the prefix cache */
+	if (s->engine->states) /* and so does the one that ends the page */
+		most = least(most, KERNEL_PAGE - 1 - count % KERNEL_PAGE);
+	(void)!sequence_grow(q, count + most); /* no task is preempted for a draft */
+	uint32_t held = q->held_count * KERNEL_PAGE - count;
+	most = least(most, held);
 	uint32_t n = engine_draft_lookup(t->token, count, most, t->token + count);
+	if (n > 0 && s->engine->states && !sequence_state_save(q, count))
+		return 0;
 	s->load.drafted += n;
 	return n;
+}
+
+/* Have the state saved where these rows pass by a border; of two, up to the first. Returns how many
+ * of the rows are taken. */
+static uint32_t snapshot_plan(struct task *t, uint32_t count)
+{
+	struct engine_sequence *q = t->sequence;
+	uint32_t end = least(q->length + count, t->shared), prompt = t->prompt_count;
+	uint32_t border = sequence_state_border(q, prompt, q->length, end);
+	if (border == 0 || !sequence_state_save(q, border))
+		return count;
+	uint32_t next = sequence_state_border(q, prompt, border, end);
+	return next > 0 && next <= prompt ? border - q->length : count;
 }
 
 /* The rows of running answers; those that were left out before come first. */
@@ -223,15 +285,17 @@ static void plan_streams(struct scheduler *s)
 	for (int late = 1; late >= 0; late--) {
 		for (struct task *t = s->oldest; t != NULL; t = t->after) {
 			if (t->state != TASK_RUNNING || t->stepping || t->late != (late == 1) ||
-			    task_pending(t) != 1 || !task_is_ready(t))
+			    !task_is_stream(t) || !task_is_ready(t))
 				continue;
-			if (s->turns == s->batch || !pages_get(s, t, t->sequence->length + 1)) {
+			if (s->turns == s->batch || !pages_get(s, t, known(t))) {
 				t->late = true;
 				continue;
 			}
-			uint32_t drafts = drafts_make(s, t, rows);
-			turn_add(s, t, 1 + drafts, drafts);
-			rows += 1 + drafts;
+			uint32_t drafts = drafts_make(s, t, rows), n = task_pending(t) + drafts;
+			if (drafts == 0)
+				(void)!snapshot_plan(t, n);
+			turn_add(s, t, n, drafts);
+			rows += n;
 		}
 	}
 }
@@ -257,13 +321,28 @@ static bool comes_anyway(const struct scheduler *s, const struct task *t)
 	return false;
 }
 
+/* The same with recurrent layers: an older task's state will be saved where their texts are
+ * still the same. */
+static bool state_comes_anyway(const struct scheduler *s, const struct task *t)
+{
+	for (uint32_t i = 0; i < s->turns; i++) {
+		const struct task *o = s->turn[i].task;
+		const struct engine_sequence *q = o->sequence;
+		if (o->client == t->client && o->prompt_count > q->length &&
+		    sequence_state_border(q, o->prompt_count, q->length, same_pages(o, t)) >
+			    t->sequence->length)
+			return true;
+	}
+	return false;
+}
+
 /* The next prompt to go on with. */
 static struct task *next_prompt(const struct scheduler *s)
 {
 	struct task *best = NULL;
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {
 		if (t->state == TASK_RUNNING && !t->stepping && !t->late && task_is_ready(t) &&
-		    task_pending(t) > 1 &&
+		    !task_is_stream(t) &&
 		    (best == NULL || t->client->served < best->client->served))
 			best = t;
 	}
@@ -287,7 +366,7 @@ static void plan_prompts(struct scheduler *s, bool streams)
 		uint32_t rows = streams ? scheduler_rows(budget, length) : budget;
 		n = n < rows ? n : rows;
 		t->late = true; /* not considered again in this step */
-		if (comes_anyway(s, t))
+		if (s->engine->states ? state_comes_anyway(s, t) : comes_anyway(s, t))
 			continue;
 		if (!pages_get(s, t, length + n)) {
 			uint32_t held = t->sequence->held_count * KERNEL_PAGE - length;
@@ -295,6 +374,7 @@ static void plan_prompts(struct scheduler *s, bool streams)
 		}
 		if (n == 0)
 			continue;
+		n = snapshot_plan(t, n);
 		turn_add(s, t, n, 0);
 		budget -= n < rows ? (uint32_t)((uint64_t)n * budget / rows) : budget;
 	}
@@ -306,7 +386,7 @@ static bool has_streams(struct scheduler *s)
 	bool any = false;
 	for (struct task *t = s->oldest; t != NULL; t = t->after) {
 		t->idle = task_is_ready(t) ? 0 : t->idle + 1;
-		any |= t->state == TASK_RUNNING && task_pending(t) == 1 && t->idle < IDLE_STREAM;
+		any |= t->state == TASK_RUNNING && task_is_stream(t) && t->idle < IDLE_STREAM;
 	}
 	return any;
 }
@@ -346,7 +426,7 @@ bool scheduler_plan(struct scheduler *s)
 		bool streams = has_streams(s);
 		plan_streams(s);
 		for (struct task *t = s->oldest; t != NULL; t = t->after)
-			t->late &= task_pending(t) == 1;
+			t->late &= task_is_stream(t);
 		plan_prompts(s, streams);
 	} while (s->turns == 0 && stuck(s));
 	return s->turns > 0;

@@ -93,6 +93,7 @@ static void feed_set(struct scheduler *s, uint32_t i)
 			  : turn->drafts > 0 ? t->draft_logits
 					     : logits_row(t, t->drawn),
 		.all = turn->drafts > 0,
+		.skip = turn->drafts > 0 ? turn->count - turn->drafts - 1 : 0,
 	};
 }
 
@@ -114,15 +115,19 @@ static int positions_ready(struct scheduler *s, struct err *e)
 	return r;
 }
 
-/* Drop rejected drafts, and put full pages into the prefix cache. */
+/* Drop rejected drafts, and put full pages into the prefix cache, with the state at the end of
+ * one. */
 static void settle(struct turn *turn)
 {
 	struct task *t = turn->task;
 	uint32_t length = t->prompt_count + t->drawn + turn->fresh;
-	if (turn->drafts > 0 && turn->fresh > 0 && t->sequence->length > length - 1)
-		t->sequence->length = length - 1;
-	if (turn->result == 0)
-		sequence_keep(t->sequence, t->client->root, t->token, t->shared);
+	t->behind = 0;
+	if (turn->drafts > 0 && turn->fresh > 0)
+		t->behind = sequence_back(t->sequence, length - 1);
+	if (turn->result < 0)
+		return;
+	sequence_keep(t->sequence, t->client->root, t->token, t->shared);
+	sequence_state_keep(t->sequence, t->prompt_count);
 }
 
 void scheduler_run(struct scheduler *s)

@@ -9,32 +9,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the pool ---- */
+/* ---- the pools ---- */
+
+#define SLOTS_EACH 4u /* of state for each session of a step, at most: its own, and snapshots */
 
 /* The default size: a third of the free memory, three quarters if one full context needs that much;
  * at most what all sessions of a step can fill. */
-static uint64_t pages_default(const struct engine *m, uint32_t batch, uint64_t page_bytes)
+static uint64_t bytes_default(const struct engine *m, uint32_t batch)
 {
 	uint64_t context = ((uint64_t)m->config.context_max + KERNEL_PAGE - 1) / KERNEL_PAGE,
-		 memory = machine_memory(), left = memory / page_bytes, pages = left / 3;
-	if (left == 0 || memory == UINT64_MAX)
-		return context;
-	if (pages < context)
-		pages = context < left / 4 * 3 ? context : left / 4 * 3;
-	return pages < context * batch ? pages : context * batch;
+		 memory = machine_memory(),
+		 one = context * m->backend->page_bytes + m->backend->state_bytes,
+		 all = context * m->backend->page_bytes * batch +
+		       (uint64_t)SLOTS_EACH * batch * m->backend->state_bytes,
+		 bytes = memory / 3;
+	if (memory == UINT64_MAX || memory < m->backend->page_bytes)
+		return one;
+	if (bytes < one)
+		bytes = one < memory / 4 * 3 ? one : memory / 4 * 3;
+	return bytes < all ? bytes : all;
+}
+
+/* Slots of state: at most half of the memory, and some for each session. */
+static uint32_t slots_of(const struct engine *m, uint32_t batch, uint64_t bytes)
+{
+	uint64_t most = (uint64_t)SLOTS_EACH * batch, each = m->backend->state_bytes;
+	uint64_t slots = each == 0 ? 0 : bytes / 2 / each;
+	if (each > 0 && slots == 0)
+		slots = 1;
+	return (uint32_t)(slots < most ? slots : most);
 }
 
 int sequence_pool_open(struct engine *m, const struct engine_options *o, struct err *e)
 {
-	uint64_t page_bytes = m->backend->page_bytes,
-		 pages = o->cache_bytes > 0 ? o->cache_bytes / page_bytes
-					    : pages_default(m, o->batch_max > 0 ? o->batch_max : 64,
-							    page_bytes);
+	uint32_t batch = o->batch_max > 0 ? o->batch_max : 64;
+	uint64_t page = m->backend->page_bytes, each = m->backend->state_bytes,
+		 bytes = o->cache_bytes > 0 ? o->cache_bytes : bytes_default(m, batch);
+	uint32_t slots = slots_of(m, batch, bytes);
+	uint64_t left = bytes > slots * each ? bytes - slots * each : 0,
+		 pages = page > 0 ? left / page : UINT32_MAX;
+	if (bytes < page + each && each > 0)
+		return err_set(e, ERR_NOMEM,
+			       "a cache of %llu bytes: a page of %d tokens needs %llu and a recurrent "
+			       "state %llu",
+			       (unsigned long long)bytes, KERNEL_PAGE, (unsigned long long)page,
+			       (unsigned long long)each);
 	if (pages == 0 || pages > UINT32_MAX)
 		return err_set(e, pages == 0 ? ERR_NOMEM : ERR_INPUT,
 			       "a cache of %llu bytes: a page of %d tokens needs %llu",
 			       (unsigned long long)o->cache_bytes, KERNEL_PAGE,
-			       (unsigned long long)page_bytes);
+			       (unsigned long long)page);
+	if (slots > 0)
+		TRY(state_pool_open(&m->states, m->backend, slots, e));
 	return cache_pool_open(&m->pages, m->backend, pages, !o->no_prefix_cache, e);
 }
 
@@ -50,6 +76,8 @@ bool sequence_grow(struct engine_sequence *s, uint32_t tokens)
 {
 	uint32_t want = (tokens + KERNEL_PAGE - 1) / KERNEL_PAGE, had = s->held_count;
 	check(tokens <= s->room);
+	if (!sequence_state_take(s))
+		return false;
 	while (s->held_count < want) {
 		struct cache_page *page = cache_pool_take(s->engine->pages);
 		if (page == NULL)
@@ -67,6 +95,7 @@ void sequence_release(struct engine_sequence *s)
 		cache_pool_release(s->engine->pages, s->held[--s->held_count]);
 	s->kept = 0;
 	s->length = 0;
+	sequence_state_release(s);
 	cache_pool_promise_change(s->engine->pages, had);
 }
 
@@ -91,6 +120,8 @@ uint32_t sequence_adopt(struct engine_sequence *s, struct cache_key root, const 
 		s->kept++;
 		s->length += KERNEL_PAGE;
 	}
+	if (s->engine->states)
+		sequence_state_adopt(s, had);
 	cache_pool_promise_change(s->engine->pages, (int64_t)held - s->held_count);
 	return s->length - had;
 }
@@ -133,9 +164,16 @@ int sequence_open(struct engine_sequence **out, struct engine *m, uint32_t token
 	s->engine = m;
 	s->room = tokens_max;
 	s->pages = (tokens_max + KERNEL_PAGE - 1) / KERNEL_PAGE;
+	s->state = (struct sequence_state){ .slot = STATE_NONE, .save = STATE_NONE,
+					    .restore = STATE_NONE };
 	int r = tables_make(s, e);
-	if (r == 0)
+	if (r == 0 && m->states)
+		r = state_pool_enter(m->states, e);
+	if (r == 0) {
 		r = cache_pool_promise(m->pages, s->pages, e);
+		if (r < 0 && m->states)
+			state_pool_leave(m->states);
+	}
 	if (r < 0) {
 		free(s->page);
 		free(s->held);
@@ -163,6 +201,12 @@ int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_
 	*out = NULL;
 	TRY(sequence_open(&s, m, tokens_max, e));
 	int r = positions_ready(m, tokens_max, e);
+	if (r == 0 && !sequence_state_take(s))
+		r = err_set(e, ERR_NOMEM,
+			    "a sequence needs a recurrent state of %llu bytes: all %u slots are "
+			    "in use",
+			    (unsigned long long)m->backend->state_bytes,
+			    state_pool_bound(m->states));
 	if (r == 0 && !sequence_grow(s, tokens_max))
 		r = err_set(
 			e, ERR_NOMEM,
@@ -184,6 +228,8 @@ void engine_sequence_close(struct engine_sequence *s)
 		return;
 	sequence_release(s);
 	cache_pool_promise_change(s->engine->pages, -(int64_t)s->pages);
+	if (s->engine->states)
+		state_pool_leave(s->engine->states);
 	free(s->page);
 	free(s->held);
 	free(s);
@@ -201,7 +247,7 @@ int engine_sequence_repeat(struct engine_sequence *s, uint32_t length, struct er
 	for (uint32_t i = 1; i * KERNEL_PAGE < length; i++)
 		b->page_copy(b, s->page[0], s->page[i]);
 	pthread_mutex_unlock(&s->engine->lock);
-	s->length = length;
+	s->length = s->state.at = length;
 	return 0;
 }
 
@@ -209,6 +255,12 @@ int engine_sequence_truncate(struct engine_sequence *s, uint32_t length, struct 
 {
 	if (length > s->length)
 		return err_set(e, ERR_INPUT, "cannot truncate %u tokens to %u", s->length, length);
+	if (s->engine->states && length != 0 && length != s->length)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "not available in this version: to truncate %u tokens to %u in a model "
+			       "with recurrent layers, which keep the last state alone",
+			       s->length, length);
+	s->state.at = length == 0 ? 0 : s->state.at;
 	s->length = length;
 	return 0;
 }

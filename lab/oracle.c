@@ -114,8 +114,12 @@ static int compute_row(struct oracle *o, uint64_t row, uint16_t *expert, struct 
 	struct engine_sequence *q;
 	const uint32_t *ids = (const uint32_t *)(o->input + row * o->s);
 	TRY(engine_sequence_open(&q, o->engine, (uint32_t)o->s, e));
-	struct engine_feed feed = { q,    ids,   (uint32_t)o->s, o->logits + row * o->s * o->v,
-				    true, expert };
+	struct engine_feed feed = { .sequence = q,
+				    .token = ids,
+				    .count = (uint32_t)o->s,
+				    .logits = o->logits + row * o->s * o->v,
+				    .all = true,
+				    .expert = expert };
 	int rc = engine_forward(o->engine, &feed, 1, e);
 	engine_sequence_close(q);
 	for (uint32_t l = 0; rc == 0 && l < o->moe_layers; l++)
@@ -137,12 +141,10 @@ static int compute_greedy(struct oracle *o, uint64_t row, struct err *e)
 							  (uint32_t)(o->prefix + o->greedy_len), e)
 				   : err_set(e, ERR_NOMEM, "out of memory");
 	bool open = rc == 0;
-	struct engine_feed feed = { open ? q : NULL,
-				    (const uint32_t *)(o->input + row * o->s),
-				    (uint32_t)o->prefix,
-				    logits,
-				    false,
-				    NULL };
+	struct engine_feed feed = { .sequence = open ? q : NULL,
+				    .token = (const uint32_t *)(o->input + row * o->s),
+				    .count = (uint32_t)o->prefix,
+				    .logits = logits };
 	uint32_t next = 0;
 	for (uint64_t i = 0; rc == 0 && i < o->greedy_len; i++) {
 		rc = engine_forward(o->engine, &feed, 1, e);

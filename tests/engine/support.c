@@ -1,12 +1,14 @@
 #include "support.h"
 
 #include "plain_backend.h"
+#include "recalling_backend.h"
 
 #include <criterion/criterion.h>
 
-const struct backend_kind backends[BACKENDS] = {
+const struct backend_kind backends[BACKENDS + 1] = {
 	{ "cpu", cpu_open, true },
 	{ "plain backend", plain_open, false },
+	{ "recalling backend", recalling_open, true },
 };
 
 struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open)

@@ -22,5 +22,6 @@ struct backend_kind {
 };
 extern const struct backend_kind backends[];
 #define BACKENDS 2
+#define RECALLING 2 /* one more, which has a recurrent state: recalling_backend.h */
 
 #endif

@@ -1,3 +1,4 @@
+#include "recalling_backend.h"
 #include "support.h"
 #include "tests/shared/counting.h"
 
@@ -440,6 +441,37 @@ Test(engine_forward, truncated_sequence_continues_with_the_same_bits)
 	check_same(m, want, got, N, "after truncation");
 	engine_sequence_close(s);
 	free(want), free(got);
+	engine_close(m);
+}
+
+/* Recurrent layers keep their last state alone. */
+Test(engine_forward, truncating_a_state_is_to_nothing_or_refused)
+{
+	enum { N = 20 };
+	uint32_t token[N];
+	struct engine *m = open_model_with("tests/vectors/oracles/deepseek_v2",
+	                                   (struct engine_options){ .threads = 1 }, recalling_open);
+	struct engine_sequence *s;
+	struct err e = { 0 };
+	random_tokens(m, token, N);
+	float *want = logits_of(m, token, N, 0), *got = calloc((size_t)N * engine_info(m)->vocab, sizeof *got);
+	float *cut = logits_of(m, token, N, 3);
+	check_same(m, want, cut, N, "cut");
+	cr_assert_eq(engine_sequence_open(&s, m, N, &e), 0);
+	struct engine_feed f = { .sequence = s, .token = token, .count = N, .logits = got, .all = true };
+	cr_assert_eq(engine_forward(m, &f, 1, &e), 0);
+	cr_assert_eq(engine_sequence_truncate(s, N + 1, &e), ERR_INPUT);
+	cr_assert_eq(engine_sequence_truncate(s, 7, &e), ERR_UNSUPPORTED);
+	cr_assert_not_null(strstr(e.text, "recurrent"), "%s", e.text);
+	cr_assert_eq(engine_sequence_truncate(s, N, &e), 0);
+	cr_assert_eq(engine_sequence_truncate(s, 0, &e), 0);
+	f.skip = 5; /* logits of those behind */
+	f.logits = got + 5 * engine_info(m)->vocab;
+	memset(f.logits, 0, sizeof *got * (N - 5) * engine_info(m)->vocab);
+	cr_assert_eq(engine_forward(m, &f, 1, &e), 0);
+	check_same(m, want, got, N, "from nothing");
+	engine_sequence_close(s);
+	free(want), free(got), free(cut);
 	engine_close(m);
 }
 

@@ -1,3 +1,4 @@
+#include "recalling_backend.h"
 #include "support.h"
 #include "tests/shared/counting.h"
 
@@ -46,13 +47,15 @@ static struct engine *open_with(const char *dir, struct engine_options o)
 	return open_model_with(dir, o, backends[backend].open);
 }
 
-/* cache_bytes for so many pages. */
+/* cache_bytes for so many pages; with recurrent state half of it is slots. */
 static uint64_t bytes_of_pages(const char *dir, uint64_t pages)
 {
 	struct engine_load load;
 	struct engine *m = open_with(dir, (struct engine_options){ .threads = 1, .cache_bytes = MIB(1024) });
 	engine_load(m, &load);
 	engine_close(m);
+	if (load.states > 0)
+		return (MIB(1024) - load.states * load.state_bytes) / load.cache_pages * pages * 2;
 	return MIB(1024) / load.cache_pages * pages;
 }
 
@@ -298,10 +301,12 @@ static void check_model(const char *dir, bool small)
 		check_schedule(m, 1, jobs, ways[w].drafts, what);
 		engine_load(m, &load);
 		cr_expect(LIGHT || ways[w].pages == 0 || load.preempted > 0, "%s: nobody gave way", what);
-		cr_expect(jobs < 8 || ways[w].o.no_prefix_cache == (load.prefix_hits == 0),
+		bool slots = load.states == 0 || load.states > 4; /* enough for snapshots */
+		cr_expect(jobs < 8 || !slots || ways[w].o.no_prefix_cache == (load.prefix_hits == 0),
 		          "%s: %llu tokens shared", what, (unsigned long long)load.prefix_hits);
 		cr_expect(LIGHT || ways[w].drafts < 8 || load.accepted > 0, "%s: no draft accepted", what);
 		cr_expect(!ways[w].o.no_prefix_cache || load.cache_pages_used == 0, "%s: pages left", what);
+		cr_expect(load.states_held == 0 && load.snapshots <= load.states, "%s: states left", what);
 		engine_close(m);
 	}
 }
@@ -319,6 +324,17 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_by_another_backend)
 	backend = 1;
 	check_model(models[2], false);
 }
+
+/* With a state that takes as much as so many pages: every sequence has one, or few have. */
+static void check_recalling(const char *dir, uint64_t state_pages)
+{
+	backend = RECALLING;
+	recalling_pages = state_pages;
+	check_model(dir, true);
+}
+
+Test(engine_scheduler, answers_are_the_same_in_any_company_with_state) { check_recalling(models[0], 1); }
+Test(engine_scheduler, answers_are_the_same_in_any_company_with_few_states) { check_recalling(models[2], 3); }
 
 /* ---- one thing at a time ---- */
 
@@ -527,8 +543,9 @@ Test(engine_scheduler, closing_at_any_moment_leaves_nothing_behind)
 	engine_close(m);
 }
 
-Test(engine_scheduler, choices_share_their_prompt_and_clients_do_not)
+static void check_choices(size_t by)
 {
+	backend = by;
 	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2 });
 	struct engine_request q = request_of(200, 4);
 	struct engine_session *s[5];
@@ -552,9 +569,16 @@ Test(engine_scheduler, choices_share_their_prompt_and_clients_do_not)
 	engine_close(m);
 }
 
-/* What a later prompt finds of an answer that it repeats: 100 + 100 tokens are three pages. */
-static uint32_t cached_of_repeated(bool unshared)
+Test(engine_scheduler, choices_share_their_prompt_and_clients_do_not)
 {
+	check_choices(0);
+	check_choices(RECALLING);
+}
+
+/* What a later prompt finds of an answer that it repeats: 100 + 100 tokens are three pages. */
+static uint32_t cached_of_repeated(size_t by, bool unshared)
+{
+	backend = by;
 	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2 });
 	struct engine_request q = request_of(100, 100);
 	uint32_t said[300];
@@ -578,8 +602,92 @@ static uint32_t cached_of_repeated(bool unshared)
 
 Test(engine_scheduler, an_unshared_answer_is_not_found_by_whoever_guesses_it)
 {
-	cr_expect_eq(cached_of_repeated(false), 192);
-	cr_expect_eq(cached_of_repeated(true), 64);
+	for (size_t by = 0; by <= RECALLING; by += RECALLING) {
+		cr_expect_eq(cached_of_repeated(by, false), 192);
+		cr_expect_eq(cached_of_repeated(by, true), 64);
+	}
+}
+
+/* Tokens that a prompt of 200, the first `same` of them those of all such prompts, found computed. */
+static uint32_t cached_of_branch(struct engine *m, uint32_t same, uint32_t kind)
+{
+	struct engine_request q = request_of(200, 1);
+	struct err e = { 0 };
+	for (uint32_t i = same; i < q.count; i++)
+		long_prompt[i] = 3 + (i * 31 + kind * 101) % 1900;
+	struct engine_session *s = must_open(m, &q);
+	cr_assert_geq(next_of(s, &e), 0, "%s", e.text);
+	uint32_t found = engine_session_cached(s);
+	engine_session_close(s);
+	return found;
+}
+
+/* Recurrent layers: pages alone are no prefix. Where a second text parts from a first one the state is
+ * saved, and a third finds it. */
+Test(engine_scheduler, a_state_is_saved_where_texts_part)
+{
+	struct engine_load load;
+	backend = RECALLING;
+	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2 });
+	cr_expect_eq(cached_of_branch(m, 150, 1), 0);
+	cr_expect_eq(cached_of_branch(m, 150, 2), 0);
+	cr_expect_eq(cached_of_branch(m, 150, 3), 128);
+	cr_expect_eq(cached_of_branch(m, 150, 2), 192, "the same again");
+	cr_expect_eq(cached_of_branch(m, 70, 4), 0);
+	cr_expect_eq(cached_of_branch(m, 70, 5), 64);
+	engine_load(m, &load);
+	cr_expect_eq(load.snapshots, 7, "%u: five ends of prompts, two places", (uint32_t)load.snapshots);
+	engine_close(m);
+}
+
+/* Of two that come together the later one waits for the state where they part. */
+Test(engine_scheduler, a_state_is_saved_for_one_that_waits_for_it)
+{
+	backend = RECALLING;
+	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 1 });
+	struct engine_request q = request_of(1500, 1);
+	struct err e = { 0 };
+	uint32_t other[1500];
+	memcpy(other, q.prompt, sizeof other);
+	for (uint32_t i = 1100; i < 1500; i++)
+		other[i] ^= 1;
+	struct engine_session *a = must_open(m, &q);
+	q.prompt = other;
+	struct engine_session *b = must_open(m, &q);
+	cr_assert_geq(next_of(a, &e), 0, "%s", e.text);
+	cr_assert_geq(next_of(b, &e), 0, "%s", e.text);
+	cr_expect_eq(engine_session_cached(a), 0);
+	cr_expect_eq(engine_session_cached(b), 1088);
+	engine_session_close(a);
+	engine_session_close(b);
+	engine_close(m);
+}
+
+/* Half of the memory is slots of state; what does not hold one and a page is refused. */
+Test(engine_scheduler, memory_of_states_is_part_of_the_caches)
+{
+	struct engine_load load;
+	struct source *src;
+	struct engine *m;
+	struct err e = { 0 };
+	backend = RECALLING;
+	recalling_pages = 5;
+	m = open_with(DEMO, (struct engine_options){ .threads = 1, .cache_bytes = MIB(64), .batch_max = 2 });
+	engine_load(m, &load);
+	uint64_t page = load.state_bytes / 5;
+	cr_expect(load.states == 8 && load.cache_pages == (MIB(64) - 8 * load.state_bytes) / page, "%u %llu",
+	          (uint32_t)load.states, (unsigned long long)load.cache_pages);
+	engine_close(m);
+	struct engine_options o = { .threads = 1, .quiet = true, .cache_bytes = 23 * page };
+	m = open_with(DEMO, o);
+	engine_load(m, &load);
+	cr_expect(load.states == 2 && load.cache_pages == 13);
+	engine_close(m);
+	o.cache_bytes = 6 * page - 1;
+	cr_assert_eq(source_open_folder(&src, DEMO, &e), 0, "%s", e.text);
+	cr_expect_eq(engine_open_with(&m, src, &o, recalling_open, &e), ERR_NOMEM);
+	cr_expect(strstr(e.text, "recurrent state") != NULL, "%s", e.text);
+	source_close(src);
 }
 
 Test(engine_scheduler, what_can_never_fit_is_refused_with_figures)
