@@ -22,20 +22,13 @@ static const char *const outside[] = {
 	"qwen3_5",
 	"glm_moe_dsa",
 	/* read, and not computed yet */
-	"mistral3",
-	"qwen2_vl",
-	"qwen2_5_vl",
-	"qwen3_vl",
-	"llava",
 	"gemma",
 	"gemma2",
 	"gemma3",
 	"gemma3_text",
 	"gemma4",
 	"gemma4_text",
-	"phi3",
 	"granite",
-	"ernie4_5",
 	"hunyuan_v1_dense",
 	"arcee",
 	"apertus",
@@ -221,7 +214,8 @@ static int family_read(struct config_reader *r, struct model_config *c, json_t *
 	TRY(r->code);
 	TRY(family_find(r, type, &f));
 	snprintf(c->model_type, sizeof c->model_type, "%s", type);
-	if (f->wraps != NULL)
+	c->wrapped = f->wraps != NULL;
+	if (c->wrapped)
 		TRY(model_config_unwrap(r, &f, merged));
 	r->family = f;
 	r->absent = f->absent;

@@ -82,6 +82,7 @@ struct model_config {
 	uint32_t hidden, layers, vocab, context_max;
 	float norm_eps;
 	bool tied;
+	bool wrapped; /* the text part of a model that sees or hears: the rest is left alone */
 	struct model_layer layer[MODEL_LAYERS];
 
 	enum model_norm norm;

@@ -193,6 +193,7 @@ static void rope_scaling(struct config_reader *r, struct config_reader *in, stru
 	else if (share < p->partial || share > p->partial)
 		model_config_refuse(in, ERR_UNSUPPORTED, "partial_rotary_factor",
 				    "not available in this version");
+	p->context_original = 0;
 	if (p->kind == MODEL_ROPE_DEFAULT)
 		return;
 	p->mscale_all_dim = model_config_number_or(in, "mscale_all_dim", 0, 0, 100);

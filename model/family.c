@@ -75,8 +75,15 @@ void model_family_ffn(struct config_reader *r, struct model_config *c)
 }
 
 static const struct config_family *const kin[] = {
-	model_family_deepseek, model_family_llama,    model_family_qwen,
-	model_family_moe,      model_family_wrappers,
+	/* clang-format off */
+	model_family_deepseek,
+	model_family_llama,
+	model_family_qwen,
+	model_family_gemma,
+	model_family_norms,
+	model_family_layernorm,
+	model_family_moe,
+	model_family_wrappers, /* clang-format on */
 };
 
 /* Models that see or hear, of which the text part is served. Not every one of their files has a

@@ -133,7 +133,9 @@ static struct kinds read_kinds(struct config_reader *r, const struct model_confi
 static void read_gemma4(struct config_reader *r, struct model_config *c)
 {
 	static const char *const seeing[] = { "vision", NULL };
-	c->rope.theta = 10000;
+	if (!model_config_absent(r, "rope_scaling"))
+		model_config_refuse(r, ERR_UNSUPPORTED, "rope_scaling",
+				    "not read by the reference: rope_parameters is");
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
 	c->embed_scale = (float)sqrt(c->hidden);
@@ -150,9 +152,6 @@ static void read_gemma4(struct config_reader *r, struct model_config *c)
 	const json_t *both = model_config_get(r, "use_bidirectional_attention");
 	if (both != NULL && !json_is_null(both) && !json_is_false(both)) /* of images alone */
 		model_config_choice(r, "use_bidirectional_attention", NULL, seeing);
-	if (!model_config_absent(r, "rope_scaling"))
-		model_config_refuse(r, ERR_UNSUPPORTED, "rope_scaling",
-				    "not read by the reference: rope_parameters is");
 	model_family_window_but(r, c, 6);
 	model_family_ffn(r, c);
 	if (model_config_bool_or(r, "enable_moe_block", false))

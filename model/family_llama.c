@@ -36,6 +36,8 @@ static void read_ministral3(struct config_reader *r, struct model_config *c)
 	model_family_gqa(r, c);
 	bool assumed =
 		model_config_absent(r, "rope_parameters") && model_config_absent(r, "rope_scaling");
+	if (assumed)
+		c->rope.theta = 1e6;
 	c->temper.beta =
 		model_config_rope_number(r, "llama_4_scaling_beta", assumed ? 0.1 : 0, 0, 1e3);
 	c->temper.length = c->rope.context_original;

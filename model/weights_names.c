@@ -166,7 +166,7 @@ static bool known_extra(const struct loader *l, const char *name)
 		"embed_vision.", "embed_audio.", NULL,
 	};
 	const struct model_config *c = l->c;
-	bool wrapped = l->root[0] != '\0' || strstr(l->base, "language_model.") != NULL;
+	bool wrapped = c->wrapped || l->root[0] != '\0' || strstr(l->base, "language_model.");
 	const char *in = text_starts(name, "model.") ? name + strlen("model.") : name;
 	char *end;
 	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
