@@ -59,7 +59,27 @@ struct job {
 	 * 64. A part of a job quantises what it has computed. */
 	struct kernel_quant code;
 	size_t code_row;
-	bool again; /* the pass has read this matrix before */
+	bool again;             /* the pass has read this matrix before */
+	bool active;            /* without `up`: out = act(w x) */
+	const float *parameter; /* of the activation, or NULL */
+	float scale, cap;       /* out = cap * tanh(scale * w x / cap); 0: not so */
+};
+
+/* A norm of a row, by the config's kind; gain NULL: none. */
+struct cpu_norm {
+	const float *gain, *bias;
+};
+
+/* What follows a branch: x = (x + scale * after(answer) + held) * scalar, then the next branch's
+ * input. In this order, but early: the input first. Each is absent where it is NULL. */
+struct cpu_close {
+	float *answer; /* [rows][hidden]; spent */
+	struct cpu_norm after;
+	const float *held;
+	const float *scalar;
+	struct cpu_norm next;            /* of x, into work.normed; none: x itself */
+	bool early, keeps;               /* keeps: normed stays as it is */
+	struct cpu_norm experts, router; /* of x, into work.expert_in and router_in */
 };
 
 /* Neighbouring rows of one sequence, for one call of attention. */
@@ -85,18 +105,22 @@ struct workspace {
 	uint32_t *pick, *place;  /* [rows*top_k]: row of a sorted slot; sorted position of a slot */
 	uint32_t *begin;         /* [experts+1] */
 	float *gate, *up, *down; /* [rows*top_k][expert_width] twice, [rows*top_k][hidden] */
-	float *wide_gate, *wide_up; /* [rows][widest dense or shared ffn] */
-	float *shared_share;        /* [rows]: logit of the shared expert's gate */
-	struct job *job;            /* [experts + heads + 3] */
-	float *logits;              /* [CPU_LOGIT_ROWS][vocab] */
-	float *scratch;             /* [threads][scratch_floats] */
+	float *wide_gate, *wide_up;   /* [rows][widest dense or shared ffn] */
+	float *shared_share;          /* [rows]: logit of the shared expert's gate */
+	float *expert_in, *router_in; /* [rows][hidden]: of MODEL_FFN_BOTH */
+	float *held;                  /* [rows][hidden]: of shortcuts */
+	float *inputs, *inputs_raw;   /* [rows][layers * per_layer] */
+	struct job *job;              /* [experts + heads + 3] */
+	float *logits;                /* [CPU_LOGIT_ROWS][vocab] */
+	float *scratch;               /* [threads][scratch_floats] */
 	size_t scratch_floats;
 	struct cpu_block *block; /* [rows] */
 	float *record;           /* [record_floats] of attention's splits; NULL: none */
 	size_t record_floats;
 	/* Rows as codes, for the integer formats; NULL where no matrix has one. The rows of
-	 * normed, q_latent, value, gate and wide_gate. */
-	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code;
+	 * normed, q_latent, value, gate, wide_gate, expert_in and router_in. */
+	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code, expert_code,
+		router_code;
 };
 
 /* Memory of the cache, in the portions that it was made in. */
@@ -114,6 +138,7 @@ struct cpu_most {
 	uint32_t query, kv, value; /* cpu_query_width and its like */
 	uint32_t gates;            /* logits of an output's gate; 0: no layer has one */
 	uint32_t wide;             /* of dense networks and shared experts */
+	bool both, shortcut;       /* some layer has such a network, such a residual */
 };
 
 struct cpu {
@@ -203,6 +228,7 @@ uint32_t cpu_rows_max(const struct model_config *c, const struct cpu_most *most)
 /* cpu_jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light
  * work: share by rows, [0, rows). */
 void cpu_jobs_run(struct cpu *m, const struct job *job, uint32_t count);
+enum kernel_act cpu_act(const struct cpu *m); /* the config's activation */
 typedef void cpu_row_work(struct cpu *m, uint32_t row, const void *ctx);
 void cpu_rows_run(struct cpu *m, uint32_t rows, cpu_row_work *work, const void *ctx);
 /* Row i of value [..][n] into row i of q, if the model has integer formats. */
@@ -232,18 +258,26 @@ uint32_t cpu_gate_job(struct cpu *m, const struct pass *p, uint32_t layer, struc
 void cpu_attended_run(struct cpu *m, const struct pass *p, uint32_t layer);
 
 /* Attention kinds: work.normed -> work.delta, cache rows appended. cpu_ffn.c: the feed-forward
- * half, and cpu_row_close with this gain. */
+ * half of a layer and what follows it. cpu_inputs.c: per-layer inputs: of all layers, from the
+ * embeddings; and the end of a layer that has one. */
 void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer);
 void cpu_attn_gqa_run(struct cpu *m, const struct pass *p, uint32_t layer);
-void cpu_ffn_run(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t moe_layer,
-		 const float *gain);
+void cpu_ffn_run(struct cpu *m, const struct pass *p, uint32_t layer, uint32_t moe_layer);
+void cpu_inputs_make(struct cpu *m, const struct pass *p);
+void cpu_inputs_run(struct cpu *m, const struct pass *p, uint32_t layer);
 
-/* cpu_forward.c: one pass (struct backend, forward). What follows either half in one row: x +=
- * delta, and its norm by gain [hidden], as codes too. delta may be the row's own place in
- * work.normed; cpu_row_close, a cpu_row_work with the gain as ctx, takes work.delta. */
+/* cpu_close.c: what follows the embeddings (answer NULL), a mixer, a network and per-layer inputs;
+ * and its work, a cpu_row_work with a struct cpu_close as ctx. */
+struct cpu_close cpu_close_embed(const struct cpu *m);
+struct cpu_close cpu_close_mixer(const struct cpu *m, uint32_t layer);
+struct cpu_close cpu_close_ffn(const struct cpu *m, uint32_t layer);
+struct cpu_close cpu_close_inputs(const struct cpu *m, uint32_t layer);
+void cpu_row_close(struct cpu *m, uint32_t i, const void *close);
+/* One row x [hidden]; in place is fine. */
+void cpu_row_norm(const struct cpu *m, const float *x, const struct cpu_norm *by, float *out);
+
+/* cpu_forward.c: one pass (struct backend, forward). */
 int cpu_forward(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
-void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain);
-void cpu_row_close(struct cpu *m, uint32_t i, const void *gain);
 
 /* cpu_weights.c: memory of a plan (struct model_keeper, place and finish), and where an item's
  * parts lie: the i-th matrix, with its shape, or the i-th vector [n]; NULL past the last. Stacked,

@@ -80,6 +80,7 @@ static struct kernel_attention unit_of(const struct attend *t, uint32_t u, unsig
 		.moves = moves_at(l, position),
 		.positions = position + 1,
 		.scale = l->scale,
+		.softcap = m->config.attention_softcap,
 		.scratch = m->work.scratch + worker * m->work.scratch_floats,
 	};
 	t->heads->shape(m, t->layer, b.row, u % t->heads->groups, &a);

@@ -2,6 +2,10 @@
  * product. */
 #include "engine/cpu.h"
 
+#include "kernels/number.h"
+
+#include <string.h>
+
 struct answer {
 	uint32_t layer, width, gates; /* floats of a row: attended, and logits of its gate */
 };
@@ -32,13 +36,15 @@ uint32_t cpu_gate_job(struct cpu *m, const struct pass *p, uint32_t layer, struc
 /* value[j] *= sigmoid(gate[j / each]). Spends the gate. */
 static void gate_row(const struct cpu *m, float *value, float *gate, uint32_t gates, uint32_t each)
 {
-	for (uint32_t i = 0; i < gates; i++)
-		gate[i] = 0.0f - gate[i];
-	m->kernels->weigh(gate, gates, 0.0f, 1.0f, gate);
+	if (each == 1) {
+		m->kernels->sigmoid_mul(gate, value, gates);
+		memcpy(value, gate, gates * sizeof *value);
+		return;
+	}
 	for (uint32_t i = 0; i < gates; i++) {
-		float share = 1.0f / (1.0f + gate[i]);
-		for (uint32_t j = 0; j < each; j++)
-			value[(size_t)i * each + j] *= share;
+		const float *own = value + (size_t)i * each;
+		float share = 1.0f / (1.0f + number_exp(0.0f - gate[i]));
+		m->kernels->weighted_sum(&own, &share, 1, each, value + (size_t)i * each);
 	}
 }
 

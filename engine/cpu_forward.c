@@ -6,15 +6,6 @@
 
 #include <string.h>
 
-static void row_norm(struct cpu *m, uint32_t i, const float *gain)
-{
-	struct workspace *r = &m->work;
-	uint32_t n = m->config.hidden;
-	float *normed = r->normed + (size_t)i * n;
-	m->kernels->rmsnorm(r->x + (size_t)i * n, gain, n, m->config.norm_eps, normed);
-	cpu_row_quantise(m, r->normed, n, &r->normed_code, i);
-}
-
 static const struct kernel_matrix *embeddings(const struct cpu *m)
 {
 	const struct kernel_matrix *own = &cpu_whole(m)->matrix[SLOT_EMBED];
@@ -24,20 +15,12 @@ static const struct kernel_matrix *embeddings(const struct cpu *m)
 static void embed_row(struct cpu *m, uint32_t i, const void *pass)
 {
 	const struct pass *p = pass;
-	const struct kernel_matrix *w = embeddings(m);
-	kernel_matrix_row(w, p->token[i], m->work.x + (size_t)i * m->config.hidden);
-	row_norm(m, i, m->weights.layer[0].vector[SLOT_ATTN_NORM]);
-}
-
-void cpu_row_add(struct cpu *m, uint32_t i, const float *delta, const float *gain)
-{
-	m->kernels->add(m->work.x + (size_t)i * m->config.hidden, delta, m->config.hidden);
-	row_norm(m, i, gain);
-}
-
-void cpu_row_close(struct cpu *m, uint32_t i, const void *gain)
-{
-	cpu_row_add(m, i, m->work.delta + (size_t)i * m->config.hidden, gain);
+	float *x = m->work.x + (size_t)i * m->config.hidden, scale = m->config.embed_scale;
+	const struct cpu_close close = cpu_close_embed(m);
+	kernel_matrix_row(embeddings(m), p->token[i], x);
+	for (uint32_t k = 0; (scale < 1 || scale > 1) && k < m->config.hidden; k++)
+		x[k] *= scale;
+	cpu_row_close(m, i, &close);
 }
 
 /* One row of logits goes straight to its place; several are products of one matrix read. */
@@ -56,6 +39,9 @@ static void logits_run(struct cpu *m, const struct pass *p)
 				   .in = r->normed_code,
 				   .out = step == 1 ? p->logits[at] : r->logits,
 				   .stride = m->config.vocab,
+				   .bias = cpu_whole(m)->vector[SLOT_HEAD_BIAS],
+				   .scale = m->config.logits_scale,
+				   .cap = m->config.logits_softcap,
 				   .again = at > 0 };
 		cpu_jobs_run(m, &job, 1);
 		for (uint32_t i = 0; step > 1 && i < step; i++)
@@ -131,8 +117,9 @@ static void pages_find(struct cpu *m, const struct pass *p)
  *
  *   x = embedding; normed = norm(x)                             embed_row
  *   for each layer:
- *     q, k, v = products of normed; rotate; store the cache row
- *     attend over the cache; delta = output product             cpu_attn_*_run
+ *     attention: q, k, v = products of normed; rotate; store
+ *     the cache row; attend over the cache; delta = output
+ *     product                                                   cpu_attn_*_run
  *     x += delta; normed = norm(x)                              cpu_row_close
  *     dense: delta = down(act(gate, up)); x += delta;
  *            normed = norm(x)                                   cpu_ffn_run
@@ -142,26 +129,30 @@ static void pages_find(struct cpu *m, const struct pass *p)
  *   logits = head product of normed, for the rows that want them
  *
  * So a norm belongs to the end of the stage before: its gain is that of the next half, and the
- * last one is the model's final norm. Every line is one or two parallel stages over all rows
- * (cpu_jobs.c); between stages all threads wait for one another. Each output belongs to one thread
- * and each sum has one order, so neither threads nor neighbours change a bit. */
+ * last one is the model's final norm. What else may stand at the end of a stage (norms of the
+ * branch, scales, branches in parallel) is struct cpu_close. Every line is one or two parallel
+ * stages over all rows (cpu_jobs.c); between stages all threads wait for one another. Each output
+ * belongs to one thread and each sum has one order, so neither threads nor neighbours change a
+ * bit. */
 static void pass_run(struct cpu *m, const struct pass *p)
 {
 	uint32_t moe = 0;
 	pass_count(m, p);
 	pages_find(m, p);
 	cpu_rows_run(m, p->rows, embed_row, p);
+	if (m->config.per_layer > 0)
+		cpu_inputs_make(m, p);
 	for (uint32_t l = 0; l < m->config.layers; l++) {
-		const struct layer_weights *w = &m->weights.layer[l];
+		const struct cpu_close close = cpu_close_mixer(m, l);
 		if (cpu_layer(m, l)->mixer == MODEL_MIX_MLA)
 			cpu_attn_mla_run(m, p, l);
 		else
 			cpu_attn_gqa_run(m, p, l);
-		cpu_rows_run(m, p->rows, cpu_row_close, w->vector[SLOT_FFN_NORM]);
-		cpu_ffn_run(m, p, l, moe,
-			    l + 1 < m->config.layers ? w[1].vector[SLOT_ATTN_NORM]
-						     : w[1].vector[SLOT_NORM]);
-		moe += w->expert != NULL;
+		cpu_rows_run(m, p->rows, cpu_row_close, &close);
+		cpu_ffn_run(m, p, l, moe);
+		moe += cpu_layer(m, l)->ffn != MODEL_FFN_DENSE;
+		if (m->config.per_layer > 0)
+			cpu_inputs_run(m, p, l);
 	}
 	logits_run(m, p);
 }

@@ -72,23 +72,44 @@ static void product(const struct cpu *m, const struct job *j, const struct kerne
 	m->kernels->matmul[w->format](w, panel, panels, &x, out, j->stride);
 }
 
+enum kernel_act cpu_act(const struct cpu *m)
+{
+	static const enum kernel_act acts[] = {
+		[MODEL_ACT_SILU] = KERNEL_ACT_SILU,   [MODEL_ACT_GPT_OSS] = KERNEL_ACT_CLAMPED,
+		[MODEL_ACT_GELU] = KERNEL_ACT_GELU,   [MODEL_ACT_GELU_TANH] = KERNEL_ACT_GELU_TANH,
+		[MODEL_ACT_RELU2] = KERNEL_ACT_RELU2, [MODEL_ACT_XIELU] = KERNEL_ACT_XIELU,
+	};
+	return acts[m->config.activation];
+}
+
+static void capped(const struct cpu *m, const struct job *j, float *out, uint32_t n)
+{
+	bool scaled = j->scale > 0 && (j->scale < 1 || j->scale > 1);
+	for (uint32_t i = 0; scaled && i < n; i++)
+		out[i] *= j->scale;
+	if (j->cap > 0)
+		m->kernels->softcap(out, n, j->cap);
+}
+
 /* next: weights read after these, or NULL. */
 static void job_run(const struct cpu *m, const struct job *j, uint32_t panel, uint32_t panels,
 		    const void *next)
 {
 	uint32_t first = panel * KERNEL_PANEL, end = (panel + panels) * KERNEL_PANEL;
 	end = end < j->w->rows ? end : j->w->rows;
+	void (*act)(float *, const float *, uint32_t, const float *) = m->kernels->act[cpu_act(m)];
 	product(m, j, j->w, panel, panels, j->out, j->up ? panel_at(j->up, panel) : next);
 	bias_add(m, j, j->out, j->bias, first, end);
 	if (j->up != NULL) {
-		enum kernel_act act = m->config.activation == MODEL_ACT_SILU ? KERNEL_ACT_SILU
-									     : KERNEL_ACT_CLAMPED;
 		product(m, j, j->up, panel, panels, j->out_up, next);
 		bias_add(m, j, j->out_up, j->bias_up, first, end);
-		for (uint32_t i = 0; i < j->x.count; i++)
-			m->kernels->act[act](j->out + i * j->stride + first,
-					     j->out_up + i * j->stride + first, end - first, NULL);
 	}
+	for (uint32_t i = 0; (j->up != NULL || j->active) && i < j->x.count; i++)
+		act(j->out + i * j->stride + first,
+		    j->up == NULL ? NULL : j->out_up + i * j->stride + first, end - first,
+		    j->parameter);
+	for (uint32_t i = 0; (j->scale > 0 || j->cap > 0) && i < j->x.count; i++)
+		capped(m, j, j->out + i * j->stride + first, end - first);
 	for (uint32_t i = 0; j->code.code != NULL && i < j->x.count; i++) {
 		struct kernel_quant to = cpu_quant_at(&j->code, i, j->code_row, first);
 		m->kernels->quant_row(j->out + i * j->stride + first, end - first, &to, 0);

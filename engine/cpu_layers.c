@@ -29,7 +29,8 @@ static void raise(uint32_t *most, uint32_t n) { *most = n > *most ? n : *most; }
 
 struct cpu_most cpu_most_of(const struct model_config *c)
 {
-	struct cpu_most m = { .wide = c->shared_width };
+	struct cpu_most m = { .wide = c->shared_width > c->per_layer ? c->shared_width
+								     : c->per_layer };
 	for (uint32_t i = 0; i < c->layers; i++) {
 		raise(&m.heads, c->layer[i].heads);
 		raise(&m.query, cpu_query_width(c, i));
@@ -39,6 +40,8 @@ struct cpu_most cpu_most_of(const struct model_config *c)
 			raise(&m.gates, cpu_value_width(c, i));
 		if (c->layer[i].ffn != MODEL_FFN_EXPERTS)
 			raise(&m.wide, c->layer[i].width);
+		m.both |= c->layer[i].ffn == MODEL_FFN_BOTH;
+		m.shortcut |= c->layer[i].residual == MODEL_SHORTCUT_BEGIN;
 	}
 	return m;
 }

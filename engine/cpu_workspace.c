@@ -57,6 +57,10 @@ static int workspace_codes(struct cpu *m, size_t n, struct err *e)
 	TRY(workspace_quant(&r->value_code, n, at_least_one(m->most.value), e));
 	TRY(workspace_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
 			    at_least_one(c->expert_width), e));
+	if (m->most.both) {
+		TRY(workspace_quant(&r->expert_code, n, c->hidden, e));
+		TRY(workspace_quant(&r->router_code, n, c->hidden, e));
+	}
 	return workspace_quant(&r->wide_code, n, at_least_one(m->most.wide), e);
 }
 
@@ -88,6 +92,16 @@ static int workspace_ffn(struct cpu *m, size_t n, struct err *e)
 	BUFFER(wide_gate, n * wide);
 	BUFFER(wide_up, n * wide);
 	BUFFER(shared_share, n);
+	if (m->most.both) {
+		BUFFER(expert_in, n * c->hidden);
+		BUFFER(router_in, n * c->hidden);
+	}
+	if (m->most.shortcut)
+		BUFFER(held, n * c->hidden);
+	if (c->per_layer > 0) {
+		BUFFER(inputs, n * c->layers * c->per_layer);
+		BUFFER(inputs_raw, n * c->layers * c->per_layer);
+	}
 	return 0;
 }
 
@@ -137,14 +151,15 @@ int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e)
 
 void cpu_workspace_free(struct workspace *r)
 {
-	void *all[] = { r->page,    r->x,      r->normed,  r->delta,    r->q_latent,
-			r->q,       r->kv,     r->q_up,    r->attended, r->value,
-			r->score,   r->expert, r->weight,  r->pick,     r->place,
-			r->begin,   r->gate,   r->up,      r->down,     r->wide_gate,
-			r->wide_up, r->job,    r->logits,  r->scratch,  r->shared_share,
-			r->block,   r->record, r->out_gate };
+	void *all[] = { r->page,    r->x,      r->normed,    r->delta,     r->q_latent,
+			r->q,       r->kv,     r->q_up,      r->attended,  r->value,
+			r->score,   r->expert, r->weight,    r->pick,      r->place,
+			r->begin,   r->gate,   r->up,        r->down,      r->wide_gate,
+			r->wide_up, r->job,    r->logits,    r->scratch,   r->shared_share,
+			r->block,   r->record, r->out_gate,  r->expert_in, r->router_in,
+			r->held,    r->inputs, r->inputs_raw };
 	struct kernel_quant codes[] = { r->normed_code, r->latent_code, r->value_code, r->gate_code,
-					r->wide_code };
+					r->wide_code,   r->expert_code, r->router_code };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		free(all[i]);
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {

@@ -14,6 +14,8 @@ void kernel_gate_softmax(const struct gate_ops *o, const float *score, uint32_t 
 /* The k best of choice[n], best first, ties to the lower id; those taken become -inf. */
 void kernel_gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, uint32_t k,
 			   uint16_t *id);
+/* Sort ids by s, largest first, ties to the lower id. */
+void kernel_gate_order(const float *s, uint16_t *id, uint32_t n);
 /* Keep the best groups by the sum of their `best` largest members, the others become -inf. */
 void kernel_gate_limit_groups(const struct gate_ops *o, const struct kernel_gate *g, uint32_t best,
 			      float *choice);

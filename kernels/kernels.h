@@ -21,13 +21,16 @@
 
 /* Expert choice from router logits: the top_k best, ties to the lower id.
  *
- * - SOFTMAX: p = softmax(score); groups > 1: only the groups_kept groups of highest maximum take
- *   part. Weights are p, / (sum + 1e-20) if normalise, else * scaling. Source: DeepSeek-V2 report,
- *   section 2.2.
+ * - SOFTMAX: p = softmax(score), chosen by p, or with a bias by p + bias and ranked by p;
+ *   groups > 1: only the groups_kept groups of highest maximum take part. Weights are p,
+ *   / (sum + 1e-20), or with a floor / max(sum, floor), if normalise, else * scaling. Source:
+ *   DeepSeek-V2 report, section 2.2.
  * - SIGMOID: s = sigmoid(score), chosen by s + bias, ranked by s; a group counts by the sum of its
  *   two best, the others are out. Weights are s, / (sum + 1e-20) if normalise, then * scaling.
  *   Source: DeepSeek-V3 report, section 2.1.2.
- * - TOPK: the best of score + bias; weights are the softmax over those k. */
+ * - TOPK: the best of score, plus bias if there is one; weights are the softmax over those k.
+ *
+ * An expert_scale multiplies each weight by its expert's in the end, which moves no rank. */
 enum kernel_gate_kind { KERNEL_GATE_SOFTMAX, KERNEL_GATE_SIGMOID, KERNEL_GATE_TOPK };
 
 struct kernel_gate {
@@ -36,7 +39,9 @@ struct kernel_gate {
 	uint32_t experts, top_k, groups, groups_kept;
 	bool normalise;
 	float scaling;
-	const float *bias; /* [experts]; SIGMOID and TOPK need it */
+	float floor;               /* SOFTMAX: of the sum; 0: none */
+	const float *bias;         /* [experts]; SIGMOID needs it; NULL: none */
+	const float *expert_scale; /* [experts]; NULL: none */
 };
 
 /* Activations of feed-forward networks.

@@ -28,6 +28,19 @@ void kernel_gate_take_best(const struct gate_ops *o, float *choice, uint32_t n, 
 	}
 }
 
+void kernel_gate_order(const float *s, uint16_t *id, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		uint16_t moved = id[i];
+		uint32_t at = i;
+		for (; at > 0 && (s[moved] > s[id[at - 1]] ||
+				  (!(s[moved] < s[id[at - 1]]) && moved < id[at - 1]));
+		     at--)
+			id[at] = id[at - 1];
+		id[at] = moved;
+	}
+}
+
 static float group_value(const struct gate_ops *o, const float *choice, uint32_t size,
 			 uint32_t best)
 {
@@ -65,22 +78,24 @@ static void choose_softmax(const struct gate_ops *o, const struct kernel_gate *g
 	float p[KERNEL_EXPERTS], choice[KERNEL_EXPERTS], sum = 0;
 	kernel_gate_softmax(o, score, g->experts, p);
 	for (uint32_t i = 0; i < g->experts; i++)
-		choice[i] = p[i];
+		choice[i] = g->bias == NULL ? p[i] : p[i] + g->bias[i];
 	if (g->groups > 1)
 		kernel_gate_limit_groups(o, g, 1, choice);
 	kernel_gate_take_best(o, choice, g->experts, g->top_k, expert);
+	if (g->bias != NULL)
+		kernel_gate_order(p, expert, g->top_k);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += p[expert[i]];
+	sum = g->floor > 0 ? (sum > g->floor ? sum : g->floor) : sum + 1e-20f;
 	for (uint32_t i = 0; i < g->top_k; i++)
-		weight[i] =
-			g->normalise ? p[expert[i]] / (sum + 1e-20f) : p[expert[i]] * g->scaling;
+		weight[i] = g->normalise ? p[expert[i]] / sum : p[expert[i]] * g->scaling;
 }
 
 void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
 		     uint32_t tokens, uint16_t *expert, float *weight)
 {
 	check(g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
-	check(g->kind == KERNEL_GATE_SOFTMAX || g->bias != NULL);
+	check(g->kind != KERNEL_GATE_SIGMOID || g->bias != NULL);
 	for (uint32_t t = 0; t < tokens; t++) {
 		const float *row = score + (size_t)t * g->experts;
 		uint16_t *id = expert + (size_t)t * g->top_k;
@@ -91,6 +106,8 @@ void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, cons
 			kernel_gate_choose_sigmoid(o, g, row, id, w);
 		else
 			kernel_gate_choose_topk(o, g, row, id, w);
+		for (uint32_t i = 0; g->expert_scale != NULL && i < g->top_k; i++)
+			w[i] *= g->expert_scale[id[i]];
 	}
 }
 

@@ -229,7 +229,8 @@ static bool valid(const struct kernel_gate &g)
 	return g.experts >= 1 && g.experts <= KERNEL_EXPERTS && g.top_k >= 1 &&
 	       g.top_k <= g.experts && g.top_k <= KERNEL_TOP_K && g.groups >= 1 &&
 	       g.experts % g.groups == 0 && g.groups_kept >= 1 && g.groups_kept <= g.groups &&
-	       (g.kind == KERNEL_GATE_SOFTMAX || g.bias != nullptr);
+	       !(g.floor > 0) && g.expert_scale == nullptr &&
+	       (g.kind == KERNEL_GATE_SOFTMAX) == (g.bias == nullptr);
 }
 
 extern "C" int moe_gate_cuda(void *stream, const struct moe_gate_args *a)

@@ -1,20 +1,6 @@
 /* Expert choice by sigmoid with a correction bias, which decides the choice but not the weight. */
 #include "kernels/gate.h"
 
-/* Sort ids by s, largest first, ties to the lower id. */
-static void order(const float *s, uint16_t *id, uint32_t n)
-{
-	for (uint32_t i = 1; i < n; i++) {
-		uint16_t moved = id[i];
-		uint32_t at = i;
-		for (; at > 0 && (s[moved] > s[id[at - 1]] ||
-				  (!(s[moved] < s[id[at - 1]]) && moved < id[at - 1]));
-		     at--)
-			id[at] = id[at - 1];
-		id[at] = moved;
-	}
-}
-
 void kernel_gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_gate *g,
 				const float *score, uint16_t *expert, float *weight)
 {
@@ -29,7 +15,7 @@ void kernel_gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_ga
 	if (g->groups > 1)
 		kernel_gate_limit_groups(o, g, 2, choice);
 	kernel_gate_take_best(o, choice, g->experts, g->top_k, expert);
-	order(s, expert, g->top_k);
+	kernel_gate_order(s, expert, g->top_k);
 	for (uint32_t i = 0; i < g->top_k; i++)
 		sum += s[expert[i]];
 	for (uint32_t i = 0; i < g->top_k; i++) {

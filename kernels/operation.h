@@ -15,7 +15,8 @@
 #include "kernels/kernels.h"
 
 /* moe_gate of struct kernels for all tokens, with the same bits. Experts, top_k and groups as
- * struct kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX alone.
+ * struct kernel_gate says; gate.bias [experts] is device memory, NULL for SOFTMAX and for it alone.
+ * A floor and an expert_scale are not available here.
  *   score  [tokens][experts] f32, in
  *   expert [tokens][top_k]   u16, out; best first
  *   weight [tokens][top_k]   f32, out */

@@ -190,9 +190,13 @@ static void gate_fill(struct gate *x)
 	must(device_fill(stream, &x->d_expert, POISON, &why));
 	must(device_fill(stream, &x->d_weight, POISON, &why));
 	must(device_wait(stream, &why));
+	if (x->host.kind == KERNEL_GATE_SOFTMAX) {
+		free(bias);
+		bias = NULL;
+	}
 	x->host.bias = bias;
 	x->at_device = x->host;
-	x->at_device.bias = x->d_bias.at;
+	x->at_device.bias = bias == NULL ? NULL : x->d_bias.at;
 }
 
 static void gate_open(struct gate *x, const struct kernel_gate *g, uint32_t tokens)

@@ -309,6 +309,34 @@ Test(kernels, moe_gate_topk_softens_the_chosen_only)
 	cr_assert_float_eq((double)(weight[0] + weight[1]), 1, 1e-6);
 }
 
+Test(kernels, moe_gate_softmax_is_corrected_floored_and_scaled)
+{
+	const float score[4] = { 3, 2, 1, 0 }, bias[4] = { -1, 0, 0, 0.5f }, scale[4] = { 1, 3, 1, 7 };
+	struct kernel_gate g = { .kind = KERNEL_GATE_SOFTMAX, .experts = 4, .top_k = 2, .groups = 1,
+		.groups_kept = 1, .scaling = 1, .normalise = true, .bias = bias };
+	uint16_t id[2];
+	float weight[2];
+	double p[4];
+	kernel_truth_softmax(score, 4, p);
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight); /* 3 is chosen first, 1 weighs more */
+	cr_assert(id[0] == 1 && id[1] == 3, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], p[1] / (p[1] + p[3]), 1e-6);
+	g.floor = 0.9f;
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight);
+	cr_assert_float_eq((double)weight[0], p[1] / 0.9, 1e-6);
+	g.floor = 0.01f;
+	g.expert_scale = scale;
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight);
+	cr_assert(id[0] == 1 && id[1] == 3, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], 3 * p[1] / (p[1] + p[3]), 1e-6);
+	cr_assert_float_eq((double)weight[1], 7 * p[3] / (p[1] + p[3]), 1e-6);
+	g = (struct kernel_gate){ .kind = KERNEL_GATE_TOPK, .experts = 4, .top_k = 2, .groups = 1,
+		.groups_kept = 1, .scaling = 1 };
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight);
+	cr_assert(id[0] == 0 && id[1] == 1, "%u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], 1 / (1 + exp(-1.0)), 1e-6);
+}
+
 Test(kernels, argmax_prefers_the_lowest_index)
 {
 	const float x[6] = { -1, 3, 2, 3, -7, 3 };
