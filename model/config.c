@@ -115,29 +115,6 @@ static void read_common(struct config_reader *r, struct model_config *c)
 	model_config_activation(r, c);
 }
 
-/* Only the fused experts of gpt_oss come as MXFP4. */
-static void read_quantisation(struct config_reader *r, struct model_config *c)
-{
-	const json_t *q = model_config_get(r, "quantization_config"), *block;
-	bool fused = c->activation == MODEL_ACT_GPT_OSS, square;
-	if (q == NULL || json_is_null(q))
-		return;
-	struct config_reader in = model_config_inside(r, "quantization_config", q);
-	model_config_text_only(&in, "quant_method", NULL, fused ? "mxfp4" : "fp8");
-	r->code = in.code;
-	c->quantisation = fused ? MODEL_QUANT_MXFP4 : MODEL_QUANT_FP8;
-	if (fused)
-		return;
-	model_config_text_only(&in, "fmt", "e4m3", "e4m3");
-	block = model_config_get(&in, "weight_block_size");
-	square = json_array_size(block) == 2;
-	for (size_t i = 0; i < 2; i++)
-		square = square && json_integer_value(json_array_get(block, i)) == KERNEL_FP8_BLOCK;
-	if (!square)
-		model_config_refuse(&in, ERR_UNSUPPORTED, "weight_block_size", "only [128, 128]");
-	r->code = in.code;
-}
-
 /* A layer of every kind must be one of the two that exist here ("attention" is an older word).
  * Where the architecture's own code follows the list, it says which layers attend a window, if
  * there is one; elsewhere the other keys alone decide. */
@@ -225,7 +202,7 @@ static int family_read(struct config_reader *r, struct model_config *c, json_t *
 	f->read(r, c);
 	TRY(r->code);
 	read_layer_types(r, c);
-	read_quantisation(r, c);
+	model_config_quantisation(r, c);
 	TRY(r->code);
 	model_config_layers(c);
 	if (f->layers != NULL)

@@ -6,6 +6,7 @@
 #include "base/source.h"
 #include "kernels/kernels.h"
 #include "model/generation.h"
+#include "model/quant.h"
 #include "model/layer.h"
 
 enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
@@ -29,7 +30,10 @@ enum model_activation {
 };
 enum model_norm { MODEL_NORM_RMS, MODEL_NORM_LAYER /* the mean is subtracted */ };
 struct model_names;
-enum model_quantisation { MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4 };
+enum model_quantisation { /* clang-format off */
+	MODEL_QUANT_NONE, MODEL_QUANT_FP8, MODEL_QUANT_MXFP4,
+	MODEL_QUANT_CODED /* as `quant` says */ /* clang-format on */
+};
 
 #define MODEL_LAYERS 1024
 #define MODEL_ROPES 4        /* rotary tables of one model */
@@ -129,6 +133,7 @@ struct model_config {
 	struct kernel_gate gate;      /* experts 0: dense model; bias: of each layer */
 
 	enum model_quantisation quantisation;
+	struct model_quant quant;
 	uint32_t extra_layers; /* behind the model's own, for prediction further ahead: not used */
 	uint32_t eos[8], eos_count, bos;
 	struct model_generation generation;

@@ -70,6 +70,7 @@ static const char *const known[] = {
 	"aux_loss_alpha",
 	"bos_token_id",
 	"chunk_size_feed_forward",
+	"compression_config",
 	"cross_attention_hidden_size",
 	"decoder_sparse_step",
 	"decoder_start_token_id",

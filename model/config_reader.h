@@ -92,6 +92,9 @@ struct config_family;
 int model_config_keys_refuse(struct config_reader *r, const struct config_family *f);
 void model_config_keys_note(struct config_reader *r);
 
+/* config_quant.c: quantization_config, after what the family says of its experts. */
+void model_config_quantisation(struct config_reader *r, struct model_config *c);
+
 /* config_experts.c: the routers and the widths of experts. */
 void model_config_experts_softmax(struct config_reader *r, struct model_config *c);
 void model_config_experts_qwen(struct config_reader *r, struct model_config *c);

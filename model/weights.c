@@ -5,6 +5,7 @@
 
 static void loader_free(struct loader *l)
 {
+	model_coded_close(l);
 	free(l->plan.item);
 	free(l->used);
 	free(l->scalars);

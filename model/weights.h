@@ -94,6 +94,7 @@ struct model_item {
 	bool gain;                         /* FLOATS: a norm's, near 1 */
 	float add, factor;                 /* FLOATS: the value is (stored + add) * factor */
 	const struct model_tensor *tensor; /* NULL: invented */
+	uint32_t coded;                    /* codes, decoded by the reader: which, from 1; 0: none */
 	size_t parent;                     /* index of the item that it belongs to */
 	uint32_t layer;                    /* where it belongs */
 	uint32_t expert;                   /* or MODEL_NO_EXPERT */

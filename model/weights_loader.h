@@ -5,6 +5,7 @@
 #ifndef MODEL_WEIGHTS_LOADER_H
 #define MODEL_WEIGHTS_LOADER_H
 
+#include "model/coding.h"
 #include "model/names.h"
 #include "model/tensors_in.h"
 #include "model/weights.h"
@@ -22,12 +23,21 @@ struct scalars {
 	const struct model_tensor *tensor[MODEL_SCALARS];
 };
 
+/* A matrix in codes. The reader keeps what lies beside them and decodes: the keeper gets f32. */
+struct coded {
+	struct model_coding coding;
+	const struct model_tensor *codes, *beside[CODING_PARTS];
+	unsigned char *kept[CODING_PARTS]; /* as stored, until coding has them; owned */
+};
+
 struct loader {
 	struct model_tensors *tensors; /* NULL: weights are invented */
 	const struct model_config *c;
 	const struct weights_order *order;
 	struct model_plan plan;
 	size_t capacity;
+	struct coded *coded; /* [coded_count] */
+	size_t coded_count, coded_room;
 	uint64_t scratch_bytes; /* of one thread, as the keeper asks */
 	bool *used;             /* [tensors] */
 	const char *root,
@@ -72,6 +82,21 @@ int model_plan_name_at(struct loader *l, enum model_slot slot, uint32_t layer,
 bool model_plan_has(const struct loader *l, const char *end);
 /* Every tensor has been used, or is known to be no part of the model. */
 int model_plan_unused(struct loader *l) MUST_USE;
+
+/* ---- weights_coded.c ---- */
+
+/* 1: the tensor l->name is stored in codes, and was added; 0: it is not; or an error. */
+int model_plan_coded(struct loader *l, const struct model_item *item) MUST_USE;
+/* The codes of l->name are in the folder. */
+bool model_coded_has(const struct loader *l);
+/* Of activations and the cache: part of a quantised folder, and not used. */
+bool model_coded_surplus(const struct loader *l, const char *name);
+/* Bytes that decoding takes while reading. */
+uint64_t model_coded_bytes(const struct loader *l);
+/* Take memory for what lies beside the codes; when it has come, check it and get it ready. */
+int model_coded_place(struct loader *l) MUST_USE;
+int model_coded_open(struct loader *l) MUST_USE;
+void model_coded_close(struct loader *l);
 
 /* ---- weights_choice.c ---- */
 

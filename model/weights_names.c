@@ -68,7 +68,8 @@ bool model_plan_has(const struct loader *l, const char *end)
 
 static bool is_there(const struct loader *l)
 {
-	return l->tensors == NULL || model_plan_has(l, "") || model_plan_has(l, "_blocks");
+	return l->tensors == NULL || model_plan_has(l, "") || model_plan_has(l, "_blocks") ||
+	       model_coded_has(l);
 }
 
 /* ---- rows ---- */
@@ -173,6 +174,8 @@ static bool known_extra(const struct loader *l, const char *name)
 		if (text_ends(name, buffers[i]))
 			return true;
 	}
+	if (model_coded_surplus(l, name))
+		return true;
 	if (starts_any(name, names_of(l)->extra) || (wrapped && starts_any(in, senses)))
 		return true;
 	if (c->extra_layers > 0 && text_starts(name, "mtp."))

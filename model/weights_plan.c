@@ -107,7 +107,8 @@ static void units_set(const struct loader *l, struct model_item *it)
 	if (it->kind == ITEM_BLOCKS)
 		row = it->columns / 2;
 	it->group_bytes = it->tensor == NULL ? 0 : it->tensor->bytes;
-	if (it->stack > 0 && it->kind != ITEM_FLOATS && it->kind != ITEM_BLOCK_SCALES)
+	if (it->coded ||
+	    (it->stack > 0 && it->kind != ITEM_FLOATS && it->kind != ITEM_BLOCK_SCALES))
 		it->group_bytes = it->rows * row;
 	it->unit_bytes = it->group_bytes;
 	if (it->kind == ITEM_MATRIX || it->kind == ITEM_TIED || it->kind == ITEM_BLOCKS)
@@ -164,6 +165,9 @@ static int add_fp8_scales(struct loader *l)
 int model_plan_add(struct loader *l, const struct model_item *item, const uint32_t *shape, int rank)
 {
 	struct model_item it = *item;
+	int coded = l->tensors ? model_plan_coded(l, item) : 0;
+	if (coded != 0)
+		return coded < 0 ? coded : 0;
 	it.dtype = it.kind == ITEM_BLOCKS || it.kind == ITEM_BLOCK_SCALES ? MODEL_U8 : MODEL_BF16;
 	it.phase = it.kind == ITEM_BLOCK_SCALES ? 0 : it.kind == ITEM_TIED ? 2 : 1;
 	if (l->tensors != NULL) {
@@ -232,6 +236,9 @@ void model_plan_sum(struct loader *l)
 		formats_count(&p->formats, &p->item[i]);
 		if (l->tensors && p->item[i].unit_bytes > unit)
 			unit = p->item[i].unit_bytes;
+		if (p->item[i].coded && p->item[i].tensor->bytes > unit)
+			unit = p->item[i].tensor->bytes;
 	}
-	p->reading_bytes = p->threads * SOURCE_GRANULE + (p->threads + 2) * unit;
+	p->reading_bytes = p->threads * SOURCE_GRANULE + (2 * p->threads + 2) * unit +
+			   model_coded_bytes(l);
 }

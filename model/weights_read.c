@@ -1,7 +1,8 @@
 /* Reading: files from front to back, in pieces that a verifying source checks as a whole, so that
  * every byte is read once, hashed once and filled from the same buffer while it is in the cache.
  * Each thread does all three for its piece. A unit that crosses the border of two pieces is joined
- * in a buffer of its own, and filled by the thread that reads its last bytes. */
+ * in a buffer of its own, and filled by the thread that reads its last bytes. Codes are decoded
+ * unit by unit: the keeper is given f32. */
 #include "model/weights_loader.h"
 
 #include "base/check.h"
@@ -13,10 +14,25 @@
 /* A unit that crosses a border and of which some bytes have been read. */
 struct joint {
 	struct joint *next;
-	const struct model_item *item;
+	const struct span *span;
 	uint64_t at;
 	size_t len, missing;
 	unsigned char bytes[];
+};
+
+/* A tensor that is read: of an item, or beside the codes of one. */
+struct span {
+	const struct model_tensor *tensor;
+	const struct model_item *item;
+	unsigned char *kept; /* beside codes: where it goes as it is; NULL: filled by units */
+	/* Codes: their groups of units as stored; else as the item says. */
+	uint64_t group_bytes, unit_bytes;
+};
+
+/* What a thread needs. */
+struct hands {
+	unsigned char *buffer, *scratch;
+	float *value; /* decoded unit */
 };
 
 struct chunk {
@@ -29,12 +45,12 @@ struct chunk {
 struct reading {
 	struct loader *l;
 	struct source *source;
-	const struct model_item **span; /* of this phase, by file and place */
+	struct span *span; /* of this phase, by file and place */
 	size_t spans;
 	struct chunk *piece;
 	size_t pieces, room;
-	unsigned char **buffer; /* [threads] */
-	pthread_mutex_t lock;   /* joints, progress, error */
+	struct hands *hands;  /* [threads] */
+	pthread_mutex_t lock; /* joints, progress, error */
 	struct joint *joint;
 	atomic_uint failed; /* the lowest piece that failed; UINT32_MAX: none */
 	struct err error;
@@ -43,33 +59,24 @@ struct reading {
 
 /* ---- units ---- */
 
-static uint64_t unit_len(const struct model_item *it, uint64_t at)
+static uint64_t unit_len(const struct span *it, uint64_t at)
 {
 	uint64_t left = it->group_bytes - at % it->group_bytes;
 	return left < it->unit_bytes ? left : it->unit_bytes;
 }
 
-/* Whole units to the keeper; vectors are completed first. */
-static int give(struct reading *r, const struct model_item *it, uint64_t at,
-		const unsigned char *bytes, uint64_t len, unsigned char *scratch, struct err *e)
-{
-	struct model_keeper *k = r->l->keeper;
-	return it->kind == ITEM_FLOATS ? model_floats_give(k, it, bytes, scratch, e)
-				       : k->fill(k, it, at, bytes, len, scratch, e);
-}
-
 /* The joint of the unit at `at`, new if need be; NULL: no memory. Called with the lock held. */
-static struct joint *joint_at(struct reading *r, const struct model_item *it, uint64_t at)
+static struct joint *joint_at(struct reading *r, const struct span *it, uint64_t at)
 {
 	size_t len = (size_t)unit_len(it, at);
 	for (struct joint *j = r->joint; j != NULL; j = j->next) {
-		if (j->item == it && j->at == at)
+		if (j->span == it && j->at == at)
 			return j;
 	}
 	struct joint *j = malloc(sizeof *j + len);
 	if (j == NULL)
 		return NULL;
-	*j = (struct joint){ .next = r->joint, .item = it, .at = at, .len = len, .missing = len };
+	*j = (struct joint){ .next = r->joint, .span = it, .at = at, .len = len, .missing = len };
 	r->joint = j;
 	return j;
 }
@@ -90,8 +97,46 @@ static bool joint_came(struct reading *r, struct joint *j, size_t len)
 	return whole;
 }
 
-static int join(struct reading *r, const struct model_item *it, uint64_t unit, uint64_t at,
-		const unsigned char *bytes, size_t len, unsigned char *scratch, struct err *e)
+/* Whole units of codes, from row `row` on: decoded by units of the item. */
+static int decoded_fill(struct reading *r, const struct span *s, uint32_t row, uint32_t rows,
+			const unsigned char *bytes, const struct hands *h, struct err *e)
+{
+	const struct model_item *it = s->item;
+	const struct coded *o = &r->l->coded[it->coded - 1];
+	uint64_t width = (uint64_t)it->columns * sizeof *h->value;
+	uint32_t unit = (uint32_t)(it->unit_bytes / width),
+		 group = (uint32_t)(it->group_bytes / width);
+	size_t stored = model_coding_row_bytes(&o->coding);
+	for (uint32_t done = 0; done < rows;) {
+		uint32_t n = group - (row + done) % group;
+		n = n < unit ? n : unit;
+		n = n < rows - done ? n : rows - done;
+		model_coding_rows(&o->coding, bytes + done * stored, row + done, n, h->value);
+		TRY(r->l->keeper->fill(r->l->keeper, it, (row + done) * width,
+				       (const unsigned char *)h->value, n * width, h->scratch, e));
+		done += n;
+	}
+	return 0;
+}
+
+/* Whole units, from byte `at` of the tensor; vectors are completed first. */
+static int units_fill(struct reading *r, const struct span *s, uint64_t at,
+		      const unsigned char *bytes, uint64_t len, const struct hands *h,
+		      struct err *e)
+{
+	const struct model_item *it = s->item;
+	if (it->kind == ITEM_FLOATS)
+		return model_floats_give(r->l->keeper, it, bytes, h->scratch, e);
+	if (!it->coded)
+		return r->l->keeper->fill(r->l->keeper, it, at, bytes, len, h->scratch, e);
+	size_t stored = model_coding_row_bytes(&r->l->coded[it->coded - 1].coding);
+	if (stored == 0)
+		return decoded_fill(r, s, 0, it->rows, bytes, h, e);
+	return decoded_fill(r, s, (uint32_t)(at / stored), (uint32_t)(len / stored), bytes, h, e);
+}
+
+static int join(struct reading *r, const struct span *it, uint64_t unit, uint64_t at,
+		const unsigned char *bytes, size_t len, const struct hands *h, struct err *e)
 {
 	pthread_mutex_lock(&r->lock);
 	struct joint *j = joint_at(r, it, unit);
@@ -101,27 +146,30 @@ static int join(struct reading *r, const struct model_item *it, uint64_t unit, u
 	memcpy(j->bytes + (at - unit), bytes, len);
 	if (!joint_came(r, j, len))
 		return 0;
-	int result = give(r, it, unit, j->bytes, j->len, scratch, e);
+	int result = units_fill(r, it, unit, j->bytes, j->len, h, e);
 	free(j);
 	return result;
 }
 
-/* Bytes [at, at+len) of an item's tensor. */
-static int item_feed(struct reading *r, const struct model_item *it, uint64_t at,
-		     const unsigned char *bytes, uint64_t len, unsigned char *scratch,
-		     struct err *e)
+/* Bytes [at, at+len) of its tensor. */
+static int span_feed(struct reading *r, const struct span *it, uint64_t at,
+		     const unsigned char *bytes, uint64_t len, const struct hands *h, struct err *e)
 {
+	if (it->kept) {
+		memcpy(it->kept + at, bytes, len);
+		return 0;
+	}
 	while (len > 0) {
 		uint64_t in_group = at % it->group_bytes, in_unit = in_group % it->unit_bytes;
 		uint64_t part = it->group_bytes - in_group < len ? it->group_bytes - in_group : len;
 		if (in_group + part < it->group_bytes)
 			part -= part % it->unit_bytes; /* whole units only */
 		if (in_unit == 0 && part > 0) {
-			TRY(give(r, it, at, bytes, part, scratch, e));
+			TRY(units_fill(r, it, at, bytes, part, h, e));
 		} else {
 			part = unit_len(it, at - in_unit) - in_unit;
 			part = part < len ? part : len;
-			TRY(join(r, it, at - in_unit, at, bytes, (size_t)part, scratch, e));
+			TRY(join(r, it, at - in_unit, at, bytes, (size_t)part, h, e));
 		}
 		at += part;
 		bytes += part;
@@ -132,20 +180,20 @@ static int item_feed(struct reading *r, const struct model_item *it, uint64_t at
 
 /* ---- pieces ---- */
 
-static int piece_run(struct reading *r, const struct chunk *p, unsigned char *buffer, struct err *e)
+static int piece_run(struct reading *r, const struct chunk *p, const struct hands *h, struct err *e)
 {
-	unsigned char *scratch = buffer + SOURCE_GRANULE;
+	unsigned char *buffer = h->buffer;
 	uint64_t end = p->offset + p->len;
 	TRY(source_read(r->source, p->file, p->offset, buffer, p->len, e));
 	for (size_t i = p->span; i < r->spans; i++) {
-		const struct model_tensor *t = r->span[i]->tensor;
+		const struct model_tensor *t = r->span[i].tensor;
 		uint64_t from = t->begin > p->offset ? t->begin : p->offset,
 			 to = t->begin + t->bytes < end ? t->begin + t->bytes : end;
 		if (t->begin >= end || strcmp(t->file, p->file) != 0)
 			break;
 		if (from < to)
-			TRY(item_feed(r, r->span[i], from - t->begin, buffer + (from - p->offset),
-				      to - from, scratch, e));
+			TRY(span_feed(r, &r->span[i], from - t->begin, buffer + (from - p->offset),
+				      to - from, h, e));
 	}
 	return 0;
 }
@@ -156,7 +204,7 @@ static void piece_take(struct reading *r, uint32_t i, unsigned worker)
 	if (i >= atomic_load(&r->failed))
 		return;
 	const struct chunk *p = &r->piece[i];
-	int result = piece_run(r, p, r->buffer[worker], &e);
+	int result = piece_run(r, p, &r->hands[worker], &e);
 	pthread_mutex_lock(&r->lock);
 	progress_add(&r->l->progress, p->len);
 	if (result < 0 && i < atomic_load(&r->failed)) {
@@ -175,8 +223,8 @@ static void pieces_take(void *ctx, struct part part)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct model_tensor *x = (*(const struct model_item *const *)a)->tensor,
-				  *y = (*(const struct model_item *const *)b)->tensor;
+	const struct model_tensor *x = ((const struct span *)a)->tensor,
+				  *y = ((const struct span *)b)->tensor;
 	int c = strcmp(x->file, y->file);
 	return c != 0 ? c : x->begin < y->begin ? -1 : x->begin > y->begin;
 }
@@ -205,7 +253,7 @@ static int pieces_list(struct reading *r)
 	const char *file = "";
 	uint64_t next = 0, file_bytes = 0;
 	for (size_t i = 0; i < r->spans; i++) {
-		const struct model_tensor *t = r->span[i]->tensor;
+		const struct model_tensor *t = r->span[i].tensor;
 		if (strcmp(t->file, file) != 0) {
 			file = t->file;
 			next = 0;
@@ -225,15 +273,41 @@ static int pieces_list(struct reading *r)
 
 /* ---- whole ---- */
 
+/* An item's tensor. Codes: in as many rows as the item's units have, or all at once. */
+static struct span span_of(const struct loader *l, const struct model_item *it)
+{
+	struct span s = { .tensor = it->tensor,
+			  .item = it,
+			  .group_bytes = it->group_bytes,
+			  .unit_bytes = it->unit_bytes };
+	if (!it->coded)
+		return s;
+	uint64_t stored = model_coding_row_bytes(&l->coded[it->coded - 1].coding),
+		 width = (uint64_t)it->columns * sizeof(float);
+	s.group_bytes = stored ? it->group_bytes / width * stored : it->tensor->bytes;
+	s.unit_bytes = stored ? it->unit_bytes / width * stored : it->tensor->bytes;
+	return s;
+}
+
+static void beside_list(struct reading *r, const struct coded *o)
+{
+	for (int p = 0; p < CODING_PARTS; p++)
+		if (o->beside[p])
+			r->span[r->spans++] =
+				(struct span){ .tensor = o->beside[p], .kept = o->kept[p] };
+}
+
 static int phase_list(struct reading *r, int phase)
 {
 	r->spans = r->pieces = 0;
 	for (size_t i = 0; i < r->l->plan.count; i++) {
 		if (r->l->plan.item[i].phase == phase)
-			r->span[r->spans++] = &r->l->plan.item[i];
+			r->span[r->spans++] = span_of(r->l, &r->l->plan.item[i]);
 	}
+	for (size_t i = 0; phase == 0 && i < r->l->coded_count; i++)
+		beside_list(r, &r->l->coded[i]);
 	if (r->spans > 1)
-		qsort(r->span, r->spans, sizeof(const struct model_item *), by_place);
+		qsort(r->span, r->spans, sizeof *r->span, by_place);
 	return pieces_list(r);
 }
 
@@ -247,33 +321,51 @@ static int phase_run(struct reading *r, int phase)
 		return r->code;
 	}
 	check(r->joint == NULL);
-	return 0;
+	return phase == 0 ? model_coded_open(r->l) : 0;
 }
 
-static int buffers_open(struct reading *r)
+/* The largest unit of codes when decoded. */
+static size_t value_bytes(const struct loader *l)
+{
+	uint64_t most = 0;
+	for (size_t i = 0; i < l->plan.count; i++)
+		if (l->plan.item[i].coded && l->plan.item[i].unit_bytes > most)
+			most = l->plan.item[i].unit_bytes;
+	return (size_t)most;
+}
+
+static int hands_open(struct reading *r)
 {
 	unsigned threads = pool_threads(r->l->order->pool);
-	r->span = calloc(r->l->plan.count + 1, sizeof(const struct model_item *));
-	r->buffer = calloc(threads, sizeof *r->buffer);
-	for (unsigned i = 0; r->buffer != NULL && i < threads; i++) {
-		size_t room = (SOURCE_GRANULE + r->l->scratch_bytes + 63) / 64 * 64;
-		r->buffer[i] = aligned_alloc(64, room);
-		if (r->buffer[i] == NULL)
+	size_t value = value_bytes(r->l),
+	       room = (SOURCE_GRANULE + r->l->scratch_bytes + 63) / 64 * 64;
+	r->span = calloc(r->l->plan.count + CODING_PARTS * r->l->coded_count + 1, sizeof *r->span);
+	r->hands = calloc(threads, sizeof *r->hands);
+	if (r->span == NULL || r->hands == NULL)
+		return err_set(r->l->e, ERR_NOMEM, "buffers");
+	for (unsigned i = 0; i < threads; i++) {
+		struct hands *h = &r->hands[i];
+		h->buffer = aligned_alloc(64, room);
+		h->value = aligned_alloc(64, (value + 64) / 64 * 64);
+		if (h->buffer == NULL || h->value == NULL)
 			return err_set(r->l->e, ERR_NOMEM, "buffers");
+		h->scratch = h->buffer + SOURCE_GRANULE;
 	}
-	return r->span == NULL || r->buffer == NULL ? err_set(r->l->e, ERR_NOMEM, "buffers") : 0;
+	return model_coded_place(r->l);
 }
 
-static void buffers_close(struct reading *r)
+static void hands_close(struct reading *r)
 {
-	for (unsigned i = 0; r->buffer != NULL && i < pool_threads(r->l->order->pool); i++)
-		free(r->buffer[i]);
+	for (unsigned i = 0; r->hands != NULL && i < pool_threads(r->l->order->pool); i++) {
+		free(r->hands[i].buffer);
+		free(r->hands[i].value);
+	}
 	while (r->joint != NULL) {
 		struct joint *next = r->joint->next;
 		free(r->joint);
 		r->joint = next;
 	}
-	free(r->buffer);
+	free(r->hands);
 	free(r->span);
 	free(r->piece);
 }
@@ -282,12 +374,12 @@ int model_plan_read(struct loader *l)
 {
 	struct reading r = { .l = l, .source = l->tensors->source, .failed = UINT32_MAX };
 	pthread_mutex_init(&r.lock, NULL);
-	int result = buffers_open(&r);
+	int result = hands_open(&r);
 	for (int phase = 0; result == 0 && phase < ITEM_PHASES; phase++)
 		result = phase_run(&r, phase);
 	if (result == 0)
-		result = model_scalars_read(l, r.buffer[0]);
-	buffers_close(&r);
+		result = model_scalars_read(l, r.hands[0].scratch);
+	hands_close(&r);
 	pthread_mutex_destroy(&r.lock);
 	return result;
 }

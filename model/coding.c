@@ -1,0 +1,155 @@
+#include "model/coding.h"
+
+#include "kernels/number.h"
+
+#include <string.h>
+
+#define AWQ_ROWS 8
+
+static uint32_t word_at(const unsigned char *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static size_t up_to_words(uint64_t bits) { return (size_t)((bits + 31) / 32 * 4); }
+
+size_t model_coding_row_bytes(const struct model_coding *c)
+{
+	switch (c->form) {
+	case CODE_FLOATS:
+		return (size_t)c->columns * model_dtype_bits(c->dtype) / 8;
+	case CODE_BYTES:
+		return c->columns;
+	case CODE_FIELDS:
+		return up_to_words((uint64_t)c->columns * c->bits);
+	case CODE_E2M1:
+	case CODE_TABLE:
+		return c->columns / 2;
+	default:
+		return 0;
+	}
+}
+
+/* ---- codes ---- */
+
+static void fields_row(const struct model_coding *c, const unsigned char *p, float *out)
+{
+	unsigned mask = (1u << c->bits) - 1, per = 8 / c->bits;
+	int offset = 1 << (c->bits - 1);
+	for (uint32_t k = 0; k < c->columns; k++)
+		out[k] = (float)((int)(p[k / per] >> k % per * c->bits & mask) - offset);
+}
+
+static void gptq_row(const struct model_coding *c, const unsigned char *p, uint32_t row, float *out)
+{
+	uint32_t mask = (1u << c->bits) - 1, per = 32 / c->bits;
+	for (uint32_t k = 0; k < c->columns; k += per) {
+		uint32_t word = word_at(p + ((size_t)k / per * c->rows + row) * 4);
+		for (uint32_t i = 0; i < per && k + i < c->columns; i++)
+			out[k + i] = (float)(word >> i * c->bits & mask);
+	}
+}
+
+static void awq_row(const struct model_coding *c, const unsigned char *p, uint32_t row, float *out)
+{
+	static const unsigned place[AWQ_ROWS] = { 0, 4, 1, 5, 2, 6, 3, 7 };
+	unsigned shift = 4 * place[row % AWQ_ROWS];
+	size_t words = c->rows / AWQ_ROWS;
+	for (uint32_t k = 0; k < c->columns; k++)
+		out[k] = (float)(word_at(p + (k * words + row / AWQ_ROWS) * 4) >> shift & 15u);
+}
+
+static void codes_row(const struct model_coding *c, const unsigned char *p, uint32_t row,
+		      float *out)
+{
+	switch (c->form) {
+	case CODE_FLOATS:
+		model_dtype_widen(c->dtype, p, c->columns, out);
+		break;
+	case CODE_BYTES:
+		for (uint32_t k = 0; k < c->columns; k++)
+			out[k] = (float)(signed char)p[k];
+		break;
+	case CODE_FIELDS:
+		fields_row(c, p, out);
+		break;
+	case CODE_E2M1:
+		for (uint32_t k = 0; k < c->columns; k++)
+			out[k] = number_from_e2m1((uint8_t)(p[k / 2] >> k % 2 * 4));
+		break;
+	case CODE_TABLE:
+		for (uint32_t k = 0; k < c->columns; k++)
+			out[k] = c->table[p[k / 2] >> (1 - k % 2) * 4 & 15];
+		break;
+	case CODE_GPTQ:
+		gptq_row(c, p, row, out);
+		break;
+	case CODE_AWQ:
+		awq_row(c, p, row, out);
+		break;
+	}
+}
+
+/* ---- scales ---- */
+
+static void stretch(float *v, uint32_t n, const float *zero, float scale)
+{
+	for (uint32_t k = 0; zero && k < n; k++)
+		v[k] -= *zero;
+	for (uint32_t k = 0; k < n; k++)
+		v[k] *= scale;
+}
+
+static void picked_row(const struct model_coding *c, const float *scale, const float *zero,
+		       float *v)
+{
+	for (uint32_t k = 0; k < c->columns; k++) {
+		uint32_t g = c->group_of[k];
+		stretch(v + k, 1, zero ? zero + g : NULL, scale[g]);
+	}
+}
+
+/* Stretches run on from row to row, and may begin and end within one. */
+static void flat_row(const struct model_coding *c, uint32_t row, float *v)
+{
+	uint64_t at = (uint64_t)row * c->columns;
+	for (uint32_t k = 0; k < c->columns;) {
+		uint64_t left = c->flat - (at + k) % c->flat, rest = c->columns - k;
+		uint32_t n = (uint32_t)(left < rest ? left : rest);
+		stretch(v + k, n, NULL, c->scale[(at + k) / c->flat]);
+		k += n;
+	}
+}
+
+static void scale_row(const struct model_coding *c, uint32_t row, float *v)
+{
+	size_t first = (size_t)(row / c->block_rows) * c->groups;
+	const float *scale = c->scale + first, *zero = c->zero ? c->zero + first : NULL;
+	if (c->flat > 0) {
+		flat_row(c, row, v);
+		return;
+	}
+	if (c->group_of) {
+		picked_row(c, scale, zero, v);
+		return;
+	}
+	for (uint32_t g = 0; g < c->groups; g++) {
+		uint32_t from = g * c->block_columns, left = c->columns - from;
+		uint32_t n = left < c->block_columns ? left : c->block_columns;
+		stretch(v + from, n, zero ? zero + g : NULL, scale[g]);
+	}
+}
+
+void model_coding_rows(const struct model_coding *c, const unsigned char *codes, uint32_t row,
+		       uint32_t n, float *out)
+{
+	size_t stored = model_coding_row_bytes(c);
+	for (uint32_t i = 0; i < n; i++) {
+		float *v = out + (size_t)i * c->columns;
+		codes_row(c, codes + i * stored, row + i, v);
+		if (c->scale)
+			scale_row(c, row + i, v);
+		for (uint32_t k = 0; (c->after > 1 || c->after < 1) && k < c->columns; k++)
+			v[k] *= c->after;
+	}
+}
