@@ -209,7 +209,9 @@ static void page_copy(struct backend *b, uint32_t from, uint32_t to)
 
 static int positions(struct backend *b, uint32_t count, struct err *e)
 {
-	return rope_table_grow(&of(b)->rope, count, e);
+	for (uint32_t i = 0; i < of(b)->config.rope_count; i++)
+		TRY(rope_table_grow(&of(b)->rope[i], count, e));
+	return 0;
 }
 
 static void load(const struct backend *b, struct engine_traffic *out)
@@ -244,9 +246,30 @@ static void close_plain(struct backend *b)
 	for (uint64_t i = 0; i < m->pages; i++)
 		free(m->page[i]);
 	free(m->layer), free(m->scale), free(m->page);
-	rope_table_close(&m->rope);
+	for (uint32_t i = 0; i < m->config.rope_count; i++)
+		rope_table_close(&m->rope[i]);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
+}
+
+/* Floats of the widest cache row. */
+static uint32_t widest(const struct model_config *c)
+{
+	uint32_t most = c->kv_rank + c->rope_head;
+	for (uint32_t i = 0; i < c->layers; i++) {
+		uint32_t n = c->layer[i].kv_heads * (c->layer[i].head + c->layer[i].value);
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+/* What it does not compute. */
+static bool is_outside(const struct model_config *c)
+{
+	bool outside = false;
+	for (uint32_t i = 0; i < c->layers; i++)
+		outside |= c->layer[i].mixer == MODEL_MIX_DELTA || c->layer[i].index != MODEL_INDEX_NONE;
+	return outside;
 }
 
 int plain_open(struct backend **out, const struct backend_order *o, struct err *e)
@@ -257,8 +280,13 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 		free(m);
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: this cache by the plain backend");
 	}
+	if (is_outside(c)) {
+		free(m);
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s by the plain backend",
+		               c->model_type);
+	}
 	m->config = *c;
-	m->width = c->attention == MODEL_ATTN_MLA ? c->kv_rank + c->rope_head : 2 * c->kv_heads * c->head;
+	m->width = widest(c);
 	m->backend = (struct backend){
 		.keeper = { .place = place, .fill = fill, .finish = finish },
 		.device = "test", .device_name = "", .set = "plain", .numerics = "double",
@@ -268,6 +296,8 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 		.load = load, .peak = peak, .close = close_plain,
 	};
 	pthread_mutex_init(&m->lock, NULL);
+	for (uint32_t i = 0; i < c->rope_count; i++)
+		TRY(rope_table_open(&m->rope[i], &m->config.ropes[i], e));
 	*out = &m->backend;
-	return rope_table_open(&m->rope, &m->config.rope, e);
+	return 0;
 }

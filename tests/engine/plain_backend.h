@@ -27,11 +27,11 @@ struct plain {
 	const struct model_plan *plan; /* while loading */
 	float **scale;                 /* [items], while loading: FP8's and MXFP4's */
 	size_t items;
-	struct rope_table rope;
+	struct rope_table rope[MODEL_ROPES];
 	pthread_mutex_t lock; /* of pages */
 	float **page;         /* [pages] of [layers][KERNEL_PAGE][width] */
 	uint64_t pages;
-	uint32_t width; /* of a cache row, floats */
+	uint32_t width; /* of a cache row, floats: the widest layer's */
 	struct engine_traffic traffic;
 };
 
