@@ -14,7 +14,7 @@
 /* ---- the cache ---- */
 
 /* Memory for `count` pages together, with huge pages where it is large. */
-static int slab_alloc(size_t page_bytes, uint64_t count, void **out, struct err *e)
+int cpu_slab_alloc(size_t page_bytes, uint64_t count, void **out, struct err *e)
 {
 	size_t bytes, align = 64;
 	if (__builtin_mul_overflow(page_bytes, count, &bytes) || bytes > SIZE_MAX / 2)
@@ -55,7 +55,7 @@ static int pages_make(struct cpu *m, uint64_t count, struct err *e)
 	struct cpu_cache *c = &m->cache;
 	void *slab;
 	TRY(tables_grow(c, count, e));
-	TRY(slab_alloc(m->backend.page_bytes, count, &slab, e));
+	TRY(cpu_slab_alloc(m->backend.page_bytes, count, &slab, e));
 	for (uint64_t i = 0; i < count; i++)
 		c->page[c->count++] = (unsigned char *)slab + i * m->backend.page_bytes;
 	c->slab[c->slabs++] = slab;
@@ -110,6 +110,7 @@ static void cpu_close(struct backend *b)
 {
 	struct cpu *m = cpu_of(b);
 	cpu_workspace_free(&m->work);
+	cpu_delta_free(m);
 	cpu_weights_free(m);
 	for (uint32_t i = 0; i < MODEL_ROPES; i++)
 		rope_table_close(&m->rope[i]);
@@ -135,6 +136,8 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 			     .regime = o->kernels->regime,
 			     .pages = cpu_pages,
 			     .page_copy = cpu_page_copy,
+			     .states = cpu_states,
+			     .state_copy = cpu_state_copy,
 			     .positions = cpu_positions,
 			     .forward = cpu_forward,
 			     .load = cpu_load,
@@ -147,6 +150,7 @@ int cpu_open(struct backend **out, const struct backend_order *o, struct err *e)
 		.kind = o->cache,
 	};
 	m->backend.page_bytes = cpu_page_layout(&m->config, m->kind, m->page_at);
+	m->backend.state_bytes = cpu_state_layout(&m->config, &m->recurrent);
 	m->backend.rows_max = cpu_rows_max(&m->config, &m->most);
 	machine_processor(m->name, sizeof m->name);
 	pthread_mutex_init(&m->cache.lock, NULL);

@@ -141,6 +141,36 @@ struct cpu_most {
 	bool both, shortcut;       /* some layer has such a network, such a residual */
 };
 
+/* A product by way of a rank: what lies between; rank 0: there is no such. */
+struct cpu_low {
+	float *value; /* [rows][rank] */
+	struct kernel_quant code;
+	uint32_t rank;
+};
+
+/* What is made of the weights of a layer of the gated delta rule. */
+struct cpu_delta {
+	float *conv; /* [conv][q|k|v] */
+	float *rate; /* exp(A), of each decay */
+};
+
+/* Recurrent layers: slots of state, and buffers of a pass beside the workspace. */
+struct cpu_recurrent {
+	size_t at[MODEL_LAYERS]; /* floats: where a slot has a layer's part */
+	size_t history;          /* floats of that before the states of heads */
+	float **slot;            /* [slots]; under the cache's lock */
+	uint64_t slots;
+	struct cpu_delta *layer; /* [layers] */
+	float *ones;             /* [value_heads] */
+	float *in, *mixed;       /* [rows][q|k|v]: projected; after the convolution */
+	float *gate, *out;       /* [rows][value_heads*value] */
+	float *beta, *decay;     /* [rows][value_heads]; [rows][decays] */
+	struct cpu_low gate_low, decay_low;
+	struct kernel_quant gate_code;
+	uint32_t *row;         /* [sequences + 1]: the first of each sequence of the pass */
+	float **state, **save; /* [sequences]: slots; NULL: nothing is saved */
+};
+
 struct cpu {
 	struct backend backend; /* first: what the seam's functions are given */
 	char name[64];          /* of the processor */
@@ -156,6 +186,7 @@ struct cpu {
 	struct cpu_cache cache;
 	size_t page_at[MODEL_LAYERS]; /* where a page has the part that a layer attends */
 	struct workspace work;
+	struct cpu_recurrent recurrent;
 	struct engine_traffic traffic;
 };
 
@@ -176,20 +207,14 @@ static inline const struct layer_weights *cpu_whole(const struct cpu *m)
 	return &m->weights.layer[m->config.layers];
 }
 
-/* The table that the layer turns this row by. */
-static inline uint8_t cpu_table(const struct pass *p, const struct model_layer *l, uint32_t row)
+/* Rotate what begins at v, as the layer does at this position. */
+static inline void cpu_rotate(const struct cpu *m, const struct model_layer *l, float *v,
+			      uint32_t position)
 {
-	return l->rope != MODEL_NO_ROPE && p->far && p->far[p->sequence[row]] ? l->rope + 1
-									      : l->rope;
-}
-
-/* Rotate what begins at v by a table, or by none. */
-static inline void cpu_rotate(const struct cpu *m, uint8_t table, float *v, uint32_t position)
-{
-	if (table == MODEL_NO_ROPE)
+	if (l->rope == MODEL_NO_ROPE)
 		return;
-	const struct model_rope *p = &m->config.ropes[table];
-	const struct rope_table *t = &m->rope[table];
+	const struct model_rope *p = &m->config.ropes[l->rope];
+	const struct rope_table *t = &m->rope[l->rope];
 	size_t at = (size_t)position * t->half;
 	(p->interleaved ? m->kernels->rope_interleaved
 			: m->kernels->rope_half)(v, p->size, t->cosine + at, t->sine + at);
@@ -230,6 +255,25 @@ uint64_t cpu_page_layout(const struct model_config *c, enum kernel_cache cache, 
 int cpu_workspace_grow(struct cpu *m, const struct pass *p, struct err *e) MUST_USE;
 void cpu_workspace_free(struct workspace *r);
 uint32_t cpu_rows_max(const struct model_config *c, const struct cpu_most *most);
+
+/* A buffer of count elements, in place of the one that *p is; and one for rows as codes. */
+int cpu_buffer(void **p, size_t count, size_t size, struct err *e) MUST_USE;
+int cpu_buffer_quant(struct kernel_quant *q, size_t rows, uint32_t columns, struct err *e) MUST_USE;
+
+/* cpu_delta.c: work.normed -> work.delta of a layer of the gated delta rule, whose states are
+ * stepped and saved as the pass says. */
+void cpu_delta_run(struct cpu *m, const struct pass *p, uint32_t layer);
+/* cpu.c: memory for `count` pages or states together. */
+int cpu_slab_alloc(size_t page_bytes, uint64_t count, void **out, struct err *e) MUST_USE;
+/* cpu_state.c: fill `at` and `history`; returns the bytes of a slot, 0 where no layer has state. */
+uint64_t cpu_state_layout(const struct model_config *c, struct cpu_recurrent *r);
+int cpu_states(struct backend *b, uint64_t count, struct err *e) MUST_USE;
+void cpu_state_copy(struct backend *b, uint32_t from, uint32_t to);
+/* Numbers of slots become addresses, for a pass. */
+void cpu_states_find(struct cpu *m, const struct pass *p);
+int cpu_delta_grow(struct cpu *m, size_t rows, struct err *e) MUST_USE; /* buffers */
+int cpu_delta_ready(struct cpu *m, struct err *e) MUST_USE; /* once all weights are there */
+void cpu_delta_free(struct cpu *m);
 
 /* cpu_jobs.c: run jobs on all threads, each panel by one; weight by cost. Several rows of light
  * work: share by rows, [0, rows). */

@@ -113,6 +113,12 @@ static void pages_find(struct cpu *m, const struct pass *p)
 	pthread_mutex_unlock(&m->cache.lock);
 }
 
+static void (*const mixers[])(struct cpu *m, const struct pass *p, uint32_t layer) = {
+	[MODEL_MIX_GQA] = cpu_attn_gqa_run,
+	[MODEL_MIX_MLA] = cpu_attn_mla_run,
+	[MODEL_MIX_DELTA] = cpu_delta_run,
+};
+
 /* The order of a pass. A row is one token; x is its residual stream, in f32 throughout.
  *
  *   x = embedding; normed = norm(x)                             embed_row
@@ -139,15 +145,13 @@ static void pass_run(struct cpu *m, const struct pass *p)
 	uint32_t moe = 0;
 	pass_count(m, p);
 	pages_find(m, p);
+	cpu_states_find(m, p);
 	cpu_rows_run(m, p->rows, embed_row, p);
 	if (m->config.per_layer > 0)
 		cpu_inputs_make(m, p);
 	for (uint32_t l = 0; l < m->config.layers; l++) {
 		const struct cpu_close close = cpu_close_mixer(m, l);
-		if (cpu_layer(m, l)->mixer == MODEL_MIX_MLA)
-			cpu_attn_mla_run(m, p, l);
-		else
-			cpu_attn_gqa_run(m, p, l);
+		mixers[cpu_layer(m, l)->mixer](m, p, l);
 		cpu_rows_run(m, p->rows, cpu_row_close, &close);
 		cpu_ffn_run(m, p, l, moe);
 		moe += cpu_layer(m, l)->ffn != MODEL_FFN_DENSE;

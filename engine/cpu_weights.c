@@ -257,9 +257,8 @@ static void loading_free(struct cpu_loading *l)
 
 int cpu_finish(struct model_keeper *k, struct err *e)
 {
-	(void)e;
 	loading_free(&cpu_of_keeper(k)->loading);
-	return 0;
+	return cpu_delta_ready(cpu_of_keeper(k), e);
 }
 
 static void ffn_free(struct ffn_weights *w)

@@ -10,7 +10,7 @@
 #define RECORD_BYTES MIB(16)     /* of attention's splits: more come in waves */
 
 /* Aligned for vectors, a cache line longer so that whole-vector reads at an end stay inside. */
-static int workspace_array(void **p, size_t count, size_t size, struct err *e)
+int cpu_buffer(void **p, size_t count, size_t size, struct err *e)
 {
 	size_t bytes;
 	free(*p);
@@ -22,14 +22,14 @@ static int workspace_array(void **p, size_t count, size_t size, struct err *e)
 }
 
 #define BUFFER(field, count) \
-	TRY(workspace_array((void **)&r->field, (size_t)(count), sizeof *r->field, e))
+	TRY(cpu_buffer((void **)&r->field, (size_t)(count), sizeof *r->field, e))
 
-static int workspace_quant(struct kernel_quant *q, size_t rows, uint32_t columns, struct err *e)
+int cpu_buffer_quant(struct kernel_quant *q, size_t rows, uint32_t columns, struct err *e)
 {
 	size_t n = rows * kernel_quant_columns(columns);
-	TRY(workspace_array((void **)&q->code, n, 1, e));
-	TRY(workspace_array((void **)&q->scale, n / KERNEL_INPUT_BLOCK, sizeof *q->scale, e));
-	return workspace_array((void **)&q->start, n / KERNEL_GROUP, sizeof *q->start, e);
+	TRY(cpu_buffer((void **)&q->code, n, 1, e));
+	TRY(cpu_buffer((void **)&q->scale, n / KERNEL_INPUT_BLOCK, sizeof *q->scale, e));
+	return cpu_buffer((void **)&q->start, n / KERNEL_GROUP, sizeof *q->start, e);
 }
 
 static uint32_t at_least_one(uint32_t n) { return n > 0 ? n : 1; }
@@ -52,16 +52,16 @@ static int workspace_codes(struct cpu *m, size_t n, struct err *e)
 {
 	struct workspace *r = &m->work;
 	const struct model_config *c = &m->config;
-	TRY(workspace_quant(&r->normed_code, n, c->hidden, e));
-	TRY(workspace_quant(&r->latent_code, n, at_least_one(c->q_rank), e));
-	TRY(workspace_quant(&r->value_code, n, at_least_one(m->most.value), e));
-	TRY(workspace_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
+	TRY(cpu_buffer_quant(&r->normed_code, n, c->hidden, e));
+	TRY(cpu_buffer_quant(&r->latent_code, n, at_least_one(c->q_rank), e));
+	TRY(cpu_buffer_quant(&r->value_code, n, at_least_one(m->most.value), e));
+	TRY(cpu_buffer_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
 			    at_least_one(c->expert_width), e));
 	if (m->most.both) {
-		TRY(workspace_quant(&r->expert_code, n, c->hidden, e));
-		TRY(workspace_quant(&r->router_code, n, c->hidden, e));
+		TRY(cpu_buffer_quant(&r->expert_code, n, c->hidden, e));
+		TRY(cpu_buffer_quant(&r->router_code, n, c->hidden, e));
 	}
-	return workspace_quant(&r->wide_code, n, at_least_one(m->most.wide), e);
+	return cpu_buffer_quant(&r->wide_code, n, at_least_one(m->most.wide), e);
 }
 
 /* The most rows, of those that are powers of two, whose buffers stay within bounds. */
@@ -120,6 +120,7 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 	TRY(workspace_ffn(m, n, e));
 	if (m->integers)
 		TRY(workspace_codes(m, n, e));
+	TRY(cpu_delta_grow(m, n, e));
 	BUFFER(job, c->gate.experts + m->most.heads + 3);
 	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);
 	BUFFER(block, n);

@@ -245,7 +245,9 @@ static void close_plain(struct backend *b)
 		free(m->scale[i]);
 	for (uint64_t i = 0; i < m->pages; i++)
 		free(m->page[i]);
-	free(m->layer), free(m->scale), free(m->page);
+	for (uint64_t i = 0; i < m->states; i++)
+		free(m->state[i]);
+	free(m->layer), free(m->scale), free(m->page), free(m->state);
 	for (uint32_t i = 0; i < m->config.rope_count; i++)
 		rope_table_close(&m->rope[i]);
 	pthread_mutex_destroy(&m->lock);
@@ -268,7 +270,7 @@ static bool is_outside(const struct model_config *c)
 {
 	bool outside = false;
 	for (uint32_t i = 0; i < c->layers; i++)
-		outside |= c->layer[i].mixer == MODEL_MIX_DELTA || c->layer[i].index != MODEL_INDEX_NONE;
+		outside |= c->layer[i].index != MODEL_INDEX_NONE;
 	return outside;
 }
 
@@ -292,6 +294,7 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 		.device = "test", .device_name = "", .set = "plain", .numerics = "double",
 		.regime = "test/1", .rows_max = PLAIN_ROWS,
 		.page_bytes = (uint64_t)c->layers * KERNEL_PAGE * m->width * sizeof(float),
+		.state_bytes = plain_state_bytes(c), .states = plain_states, .state_copy = plain_state_copy,
 		.pages = pages, .page_copy = page_copy, .positions = positions, .forward = plain_forward,
 		.load = load, .peak = peak, .close = close_plain,
 	};

@@ -28,9 +28,11 @@ struct plain {
 	float **scale;                 /* [items], while loading: FP8's and MXFP4's */
 	size_t items;
 	struct rope_table rope[MODEL_ROPES];
-	pthread_mutex_t lock; /* of pages */
+	pthread_mutex_t lock; /* of pages and states */
 	float **page;         /* [pages] of [layers][KERNEL_PAGE][width] */
 	uint64_t pages;
+	double **state; /* [states]: plain_delta.c */
+	uint64_t states;
 	uint32_t width; /* of a cache row, floats: the widest layer's */
 	struct engine_traffic traffic;
 };
@@ -42,5 +44,15 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 int plain_forward(struct backend *b, const struct pass *p, struct err *e) MUST_USE;
 /* The cache row of a position in a layer. */
 float *plain_cache_row(struct plain *m, uint32_t page, uint32_t layer, uint32_t position);
+
+/* plain_delta.c: normed -> out [hidden] of a layer of the gated delta rule; before and after a row, what
+ * becomes of its sequence's state. */
+void plain_delta(struct plain *m, const struct pass *p, uint32_t row, uint32_t layer, const double *normed,
+                 double *out);
+void plain_state_begin(struct plain *m, const struct pass *p, uint32_t row);
+void plain_state_end(struct plain *m, const struct pass *p, uint32_t row);
+uint64_t plain_state_bytes(const struct model_config *c); /* 0: no layer has any */
+int plain_states(struct backend *b, uint64_t count, struct err *e) MUST_USE;
+void plain_state_copy(struct backend *b, uint32_t from, uint32_t to);
 
 #endif

@@ -432,7 +432,9 @@ static void layer_run(struct line *l)
 	float *const *w = slots(l);
 	double normed[WIDEST], delta[WIDEST], second[WIDEST];
 	norm_by(l, l->x, w[SLOT_ATTN_NORM], w[SLOT_ATTN_NORM_BIAS], normed);
-	if (y->mixer == MODEL_MIX_MLA)
+	if (y->mixer == MODEL_MIX_DELTA)
+		plain_delta(l->m, l->p, l->row, l->layer, normed, delta);
+	else if (y->mixer == MODEL_MIX_MLA)
 		attend_mla(l, normed, delta);
 	else
 		attend_gqa(l, normed, delta);
@@ -496,9 +498,11 @@ int plain_forward(struct backend *b, const struct pass *p, struct err *e)
 	check(p->rows > 0 && p->rows <= PLAIN_ROWS);
 	for (uint32_t i = 0, wanted = 0; i < p->rows; i++) {
 		struct line l = { .m = m, .p = p, .row = i, .position = p->position[i] };
+		plain_state_begin(m, p, i);
 		embed(&l, m->layer[c->layers].slot, p->token[i]);
 		for (; l.layer < c->layers; l.layer++)
 			layer_run(&l);
+		plain_state_end(m, p, i);
 		if (wanted < p->wanted && p->want[wanted] == i)
 			logits_write(&l, p->logits[wanted++]);
 	}
