@@ -21,28 +21,6 @@ static const char *const outside[] = {
 	"qwen3_next",
 	"qwen3_5",
 	"glm_moe_dsa",
-	/* read, and not computed yet */
-	"gemma",
-	"gemma2",
-	"gemma3",
-	"gemma3_text",
-	"gemma4",
-	"gemma4_text",
-	"granite",
-	"hunyuan_v1_dense",
-	"arcee",
-	"apertus",
-	"olmo2",
-	"olmo3",
-	"exaone4",
-	"glm4",
-	"cohere",
-	"cohere2",
-	"gpt_neox",
-	"phi",
-	"stablelm",
-	"starcoder2",
-	"nemotron",
 };
 
 /* ---- shared parts ---- */

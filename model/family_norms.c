@@ -31,12 +31,22 @@ static void read_olmo3(struct config_reader *r, struct model_config *c)
 	model_family_window_but(r, c, 4);
 }
 
-/* The scaling is of layers without a window; the others turn plainly, by the same base. */
+#define OLMO3_THETA 500000
+
+/* The scaling is of layers without a window; the others turn plainly. A rope_theta beside is that
+ * of the former alone, as in the reference (before transformers 5 it was everyone's); no release
+ * has another than the class's, which the others turn by. */
 static void layers_olmo3(struct config_reader *r, struct model_config *c)
 {
-	struct model_rope near = {
-		.size = c->head, .partial = 1, .factor = 1, .theta = c->rope.theta
-	};
+	bool beside = model_config_absent(r, "rope_parameters");
+	double theta = c->rope.theta;
+	struct model_rope near = { .size = c->head, .partial = 1, .factor = 1 };
+	near.theta = beside ? OLMO3_THETA : theta;
+	if (beside && (theta < OLMO3_THETA || theta > OLMO3_THETA))
+		model_config_note(r,
+				  "%s: rope_theta %.10g is of layers without a window alone, as in "
+				  "the reference: the others turn by %d",
+				  r->file, theta, OLMO3_THETA);
 	norms_after(c);
 	model_config_rope_kind(r, "sliding_attention", &near);
 	uint8_t rope = model_config_rope_add(r, c, &near);
