@@ -17,7 +17,7 @@ static void embed_row(struct cpu *m, uint32_t i, const void *pass)
 	const struct pass *p = pass;
 	float *x = m->work.x + (size_t)i * m->config.hidden, scale = m->config.embed_scale;
 	const struct cpu_close close = cpu_close_embed(m);
-	kernel_matrix_row(embeddings(m), p->token[i], x);
+	kernel_matrix_row(embeddings(m), model_token(&m->config, p->token[i]), x);
 	for (uint32_t k = 0; (scale < 1 || scale > 1) && k < m->config.hidden; k++)
 		x[k] *= scale;
 	cpu_row_close(m, i, &close);

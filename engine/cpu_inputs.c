@@ -14,7 +14,7 @@ static void mix_row(struct cpu *m, uint32_t i, const void *pass)
 	size_t at = (size_t)i * layers * width;
 	float *mixed = m->work.inputs + at, *raw = m->work.inputs_raw + at;
 	float grown = sqrtf((float)width), half = sqrtf(0.5f);
-	kernel_matrix_row(&w->matrix[SLOT_INPUTS_EMBED], p->token[i], raw);
+	kernel_matrix_row(&w->matrix[SLOT_INPUTS_EMBED], model_token(&m->config, p->token[i]), raw);
 	for (uint32_t l = 0; l < layers; l++, mixed += width, raw += width) {
 		m->kernels->rmsnorm(mixed, w->vector[SLOT_INPUTS_NORM], width, m->config.norm_eps,
 				    mixed);

@@ -30,7 +30,7 @@
  *   Source: DeepSeek-V3 report, section 2.1.2.
  * - TOPK: the best of score, plus bias if there is one; weights are the softmax over those k.
  *
- * An expert_scale multiplies each weight by its expert's in the end, which moves no rank. */
+ * An expert_scale multiplies each weight by its expert's in the end, and ranks by the product. */
 enum kernel_gate_kind { KERNEL_GATE_SOFTMAX, KERNEL_GATE_SIGMOID, KERNEL_GATE_TOPK };
 
 struct kernel_gate {

@@ -91,6 +91,22 @@ static void choose_softmax(const struct gate_ops *o, const struct kernel_gate *g
 		weight[i] = g->normalise ? p[expert[i]] / sum : p[expert[i]] * g->scaling;
 }
 
+/* By decreasing weight again; equals keep their order. */
+static void scale_and_rank(const struct kernel_gate *g, uint16_t *id, float *weight)
+{
+	for (uint32_t i = 0; i < g->top_k; i++) {
+		float w = weight[i] * g->expert_scale[id[i]];
+		uint16_t one = id[i];
+		uint32_t at = i;
+		for (; at > 0 && weight[at - 1] < w; at--) {
+			weight[at] = weight[at - 1];
+			id[at] = id[at - 1];
+		}
+		weight[at] = w;
+		id[at] = one;
+	}
+}
+
 void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, const float *score,
 		     uint32_t tokens, uint16_t *expert, float *weight)
 {
@@ -106,8 +122,8 @@ void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, cons
 			kernel_gate_choose_sigmoid(o, g, row, id, w);
 		else
 			kernel_gate_choose_topk(o, g, row, id, w);
-		for (uint32_t i = 0; g->expert_scale != NULL && i < g->top_k; i++)
-			w[i] *= g->expert_scale[id[i]];
+		if (g->expert_scale != NULL)
+			scale_and_rank(g, id, w);
 	}
 }
 

@@ -16,10 +16,7 @@
 static const char *const outside[] = {
 	"deepseek_v32",
 	"deepseek_v4",
-	"kimi_linear",
 	"kimi_k25",
-	"qwen3_next",
-	"qwen3_5",
 	"glm_moe_dsa",
 };
 
@@ -173,6 +170,7 @@ static int family_read(struct config_reader *r, struct model_config *c, json_t *
 	if (c->wrapped)
 		TRY(model_config_unwrap(r, &f, merged));
 	r->family = f;
+	c->names = f->names;
 	r->absent = f->absent;
 	TRY(model_config_keys_refuse(r, f));
 	read_common(r, c);

@@ -96,7 +96,9 @@ struct model_config {
 	float logits_softcap, attention_softcap;         /* cap * tanh(x / cap); 0: none */
 	float value_scale;                               /* GQA: of the attended values; 1: none */
 	bool bias_head;
-	bool ungated;       /* dense networks: down(act(up)), no gate */
+	bool ungated; /* dense networks: down(act(up)), no gate */
+	/* Ids that stand for what is seen or heard: looked up as if they were another. */
+	uint32_t senses[4], senses_count, senses_as;
 	bool layer_scalar;  /* x *= a stored number at the end of each layer */
 	uint32_t per_layer; /* width of per-layer inputs (gemma4); 0: none */
 	struct model_temper temper;
@@ -154,6 +156,16 @@ int model_config_parse(struct model_config *c, const char *config, size_t len,
 /* Of a published shape; layers 0: all; as_is: its weights as they are released. */
 int model_config_shape(struct model_config *c, const char *shape, uint32_t layers, bool as_is,
 		       struct err *e) MUST_USE;
+
+/* The id whose embedding a token gets. */
+static inline uint32_t model_token(const struct model_config *c, uint32_t id)
+{
+	for (uint32_t i = 0; i < c->senses_count; i++) {
+		if (c->senses[i] == id)
+			return c->senses_as;
+	}
+	return id;
+}
 
 uint32_t model_layer_window(const struct model_config *c, uint32_t layer); /* 0: none */
 bool model_layer_is_moe(const struct model_config *c, uint32_t layer);

@@ -62,6 +62,24 @@ static void read_groups(struct config_reader *r, struct kernel_gate *g)
 				    "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
+/* mlp_layer_types counts more than what else says which layers are dense. */
+static void read_listed_layers(struct config_reader *r, struct model_config *c)
+{
+	static const char *const key = "mlp_layer_types";
+	const json_t *list = model_config_get(r, key);
+	if (list == NULL || json_is_null(list))
+		return;
+	if (json_array_size(list) != c->layers)
+		model_config_refuse(r, ERR_INPUT, key, "not one kind for each layer");
+	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++) {
+		const char *kind = json_string_value(json_array_get(list, l));
+		c->moe_layer[l] = kind != NULL && strcmp(kind, "sparse") == 0;
+		if (!c->moe_layer[l] && (kind == NULL || strcmp(kind, "dense") != 0))
+			model_config_refuse(r, ERR_UNSUPPORTED, key,
+					    "not available in this version");
+	}
+}
+
 /* The first layers are dense, then every n-th is a mixture; the shared experts are one network. */
 static void read_deepseek_layers(struct config_reader *r, struct model_config *c)
 {
@@ -75,6 +93,7 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 	c->shared_width = (uint32_t)shared;
 	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
 		c->moe_layer[l] = l >= first && l % every == 0;
+	read_listed_layers(r, c);
 }
 
 void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)
@@ -98,13 +117,14 @@ void model_config_experts_deepseek_v2(struct config_reader *r, struct model_conf
 
 void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c)
 {
+	static const char *const scores[] = { "sigmoid", "noaux_tc", NULL }; /* dots1: by method */
 	struct kernel_gate *g = &c->gate;
 	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, false))
 		return;
 	g->kind = KERNEL_GATE_SIGMOID;
 	c->router_bias = true;
-	model_config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
+	model_config_choice(r, "scoring_func", "sigmoid", scores);
 	model_config_text_only(r, "topk_method", "noaux_tc", "noaux_tc");
 	read_groups(r, g);
 	if (g->groups > 1 && g->experts / g->groups < 2)
@@ -190,4 +210,97 @@ void model_config_experts_gemma4(struct config_reader *r, struct model_config *c
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	for (uint32_t l = 0; l < c->layers; l++)
 		c->moe_layer[l] = true;
+}
+
+static void all_layers(struct model_config *c)
+{
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->moe_layer[l] = true;
+}
+
+/* intermediate_size is the experts' width. */
+void model_config_experts_minimax(struct config_reader *r, struct model_config *c)
+{
+	if (!read_counts(r, &c->gate, false))
+		return;
+	c->gate.kind = KERNEL_GATE_SIGMOID;
+	c->gate.normalise = true;
+	model_config_text_only(r, "scoring_func", "sigmoid", "sigmoid");
+	c->router_bias = model_config_bool_or(r, "use_routing_bias", true);
+	c->expert_width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	all_layers(c);
+}
+
+/* Logits choose, and weights are the softmax over those chosen. */
+void model_config_experts_granite(struct config_reader *r, struct model_config *c)
+{
+	if (!read_counts(r, &c->gate, false))
+		return;
+	c->gate.kind = KERNEL_GATE_TOPK;
+	c->expert_width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->shared_width = model_config_u32_or(r, "shared_intermediate_size", 0, 0, MODEL_WIDTH);
+	all_layers(c);
+}
+
+/* Layers from one to another, each interval-th. */
+void model_config_experts_ernie(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	g->normalise = c->router_bias = true;
+	g->floor = (float)model_config_number_or(r, "moe_norm_min", 1e-12, 0, 1);
+	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
+	uint64_t shared = (uint64_t)model_config_u32_or(r, "moe_num_shared_experts", 2, 0, 1024) *
+			  c->expert_width;
+	if (shared > MODEL_WIDTH)
+		model_config_refuse(r, ERR_UNSUPPORTED, "moe_num_shared_experts", "too wide");
+	c->shared_width = (uint32_t)shared;
+	uint32_t first = model_config_u32_or(r, "moe_layer_start_index", 1, 0, MODEL_LAYERS);
+	uint32_t every = model_config_u32_or(r, "moe_layer_interval", 1, 1, MODEL_LAYERS);
+	const json_t *end = model_config_get(r, "moe_layer_end_index");
+	uint32_t last = c->layers;
+	if (json_integer_value(end) != -1)
+		last = model_config_u32_or(r, "moe_layer_end_index", last, 0, MODEL_LAYERS);
+	for (uint32_t l = first; r->code == 0 && l < c->layers && l <= last; l++)
+		c->moe_layer[l] = (l + 1) % every == 0;
+}
+
+/* A number, or a list of the same number for each layer. */
+static uint32_t number_alike(struct config_reader *r, const struct model_config *c, const char *key,
+			     uint32_t fallback, uint32_t max)
+{
+	const json_t *v = model_config_get(r, key), *one = json_array_get(v, 0);
+	if (!json_is_array(v))
+		return model_config_u32_or(r, key, fallback, 0, max);
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		if (!json_equal(json_array_get(v, i), one))
+			model_config_refuse(r, ERR_UNSUPPORTED, key,
+					    "layers that differ are not available in this version");
+	}
+	json_int_t n = json_integer_value(one);
+	if (json_array_size(v) < c->layers || !json_is_integer(one) || n < 0 || n > max)
+		model_config_refuse(r, ERR_INPUT, key, "not a number for each layer");
+	return r->code == 0 ? (uint32_t)n : 0;
+}
+
+/* One shared expert as wide as the others, in every layer; what other keys say of it the reference
+ * does not read, and tensors of another shape are refused. */
+void model_config_experts_hunyuan(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	g->normalise = true;
+	g->groups = g->groups_kept = 1;
+	g->scaling = 1;
+	g->experts = number_alike(r, c, "num_experts", 1, KERNEL_EXPERTS);
+	g->top_k = number_alike(r, c, "moe_topk", 1, KERNEL_TOP_K);
+	c->expert_width = c->shared_width =
+		model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (r->code == 0 && (g->experts == 0 || g->top_k == 0 || g->top_k > g->experts))
+		model_config_refuse(r, ERR_INPUT, "moe_topk",
+				    "not from 1 to the number of experts");
+	all_layers(c);
 }

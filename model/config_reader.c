@@ -1,4 +1,4 @@
-#include "model/config_reader.h"
+#include "model/family.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,11 +16,21 @@ struct config_reader model_config_inside(struct config_reader *r, const char *ke
 	return in;
 }
 
-const json_t *model_config_get(struct config_reader *r, const char *key)
+static const json_t *take(struct config_reader *r, const char *key)
 {
 	if (r->seen != NULL && json_object_set_new(r->seen, key, json_true()) < 0)
 		r->code = r->code ? r->code : err_set(r->e, ERR_NOMEM, "config.json");
 	return json_object_get(r->o, key);
+}
+
+const json_t *model_config_get(struct config_reader *r, const char *key)
+{
+	const json_t *v = NULL;
+	const struct config_alias *a = r->family != NULL ? r->family->alias : NULL;
+	for (; v == NULL && a != NULL && a->key != NULL; a++)
+		v = strcmp(a->key, key) == 0 ? take(r, a->other) : NULL;
+	const json_t *own = take(r, key);
+	return v != NULL ? v : own;
 }
 
 void model_config_note(struct config_reader *r, const char *fmt, ...)

@@ -10,6 +10,8 @@ static const char *const shared[] = {
 	"eos_token_id",        "pad_token_id",
 	"torch_dtype",         "quantization_config",
 	"tie_word_embeddings", "transformers_version",
+	"image_token_id",      "video_token_id",
+	"audio_token_id",
 };
 
 /* What neither describes text nor changes it. */

@@ -83,6 +83,8 @@ static const struct config_family *const kin[] = {
 	model_family_norms,
 	model_family_layernorm,
 	model_family_moe,
+	model_family_experts,
+	model_family_delta,
 	model_family_wrappers, /* clang-format on */
 };
 
@@ -96,6 +98,8 @@ const struct config_family model_family_wrappers[] = {
 	{ .type = "qwen2_5_vl", .wraps = "qwen2_5_vl_text" },
 	{ .type = "qwen3_vl", .wraps = "qwen3_vl_text" },
 	{ .type = "llava", .wraps = "llama" },
+	{ .type = "qwen3_5", .wraps = "qwen3_5_text" },
+	{ .type = "qwen3_5_moe", .wraps = "qwen3_5_moe_text" },
 	{ 0 },
 };
 

@@ -7,6 +7,11 @@
 
 #define FAMILY_KEYS 16
 
+/* A key that the family's files call otherwise; the other name counts more, as in the reference. */
+struct config_alias {
+	const char *key, *other;
+};
+
 /* One architecture, or one that wraps others. */
 struct config_family {
 	const char *type; /* model_type */
@@ -18,6 +23,8 @@ struct config_family {
 	/* The keys of config_keys.c's list that its reader understands, ended by NULL. */
 	const char *own[FAMILY_KEYS];
 	bool extra; /* its files may hold layers for prediction further ahead */
+	const struct model_names *names;  /* of its tensors; NULL: those of most families */
+	const struct config_alias *alias; /* ended by a NULL key; NULL: none */
 
 	/* The class's hidden_activation or hidden_act; NULL: SiLU alone will do. */
 	const char *activation;
@@ -38,7 +45,8 @@ bool model_family_owns(const struct config_family *f, const char *key);
 /* By kinship, each ended by a NULL type. */
 extern const struct config_family model_family_deepseek[], model_family_llama[],
 	model_family_qwen[], model_family_moe[], model_family_gemma[], model_family_norms[],
-	model_family_layernorm[], model_family_wrappers[];
+	model_family_layernorm[], model_family_experts[], model_family_delta[],
+	model_family_wrappers[];
 
 /* Widths and rotation of the two kinds of attention. */
 void model_family_mla(struct config_reader *r, struct model_config *c);

@@ -42,9 +42,28 @@ static const struct config_default deepseek_v3[] = {
 	{ NULL, 0 },
 }; /* clang-format on */
 
+static const struct config_alias glm_alias[] = { { "qk_rope_head_dim", "head_dim" },
+						 { NULL, NULL } };
+static const struct config_default glm4_moe_lite[] = {
+	/* clang-format off */
+	{ "vocab_size", 154880 }, { "hidden_size", 2048 }, { "intermediate_size", 10240 },
+	{ "moe_intermediate_size", 1536 }, { "num_hidden_layers", 47 },
+	{ "num_attention_heads", 20 }, { "n_shared_experts", 1 }, { "n_routed_experts", 64 },
+	{ "routed_scaling_factor", 1.8 }, { "kv_lora_rank", 512 }, { "q_lora_rank", 768 },
+	{ "qk_rope_head_dim", 64 }, { "v_head_dim", 256 }, { "qk_nope_head_dim", 192 },
+	{ "num_experts_per_tok", 4 }, { "first_k_dense_replace", 1 },
+	{ "max_position_embeddings", 202752 }, { "rms_norm_eps", 1e-5 },
+	{ "norm_topk_prob", 1 }, { "eos_token_id", 1 }, { NULL, 0 },
+}; /* clang-format on */
+
 const struct config_family model_family_deepseek[] = {
 	{ .type = "deepseek_v2", .read = read_deepseek_v2, .absent = deepseek_v2 },
 	{ .type = "deepseek_v3", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
 	{ .type = "kimi_k2", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
+	{ .type = "glm4_moe_lite",
+	  .read = read_deepseek_v3,
+	  .absent = glm4_moe_lite,
+	  .extra = true,
+	  .alias = glm_alias },
 	{ 0 },
 };

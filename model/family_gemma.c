@@ -1,6 +1,7 @@
 /* Gemma: norms around both branches, gains stored minus one (but Gemma 4's), embeddings times
  * sqrt(hidden), tied. */
 #include "model/family.h"
+#include "model/names.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -130,6 +131,17 @@ static struct kinds read_kinds(struct config_reader *r, const struct model_confi
 	return k;
 }
 
+/* The reference embeds tokens of images and sounds as padding, whether there are any or not. */
+static void read_senses(struct config_reader *r, struct model_config *c)
+{
+	static const char *const keys[] = { "image_token_id", "video_token_id", "audio_token_id" };
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (!model_config_absent(r, keys[i]))
+			c->senses[c->senses_count++] = model_config_u32(r, keys[i], 0, UINT32_MAX);
+	}
+	c->senses_as = model_config_u32_or(r, "pad_token_id", 0, 0, c->vocab - 1);
+}
+
 static void read_gemma4(struct config_reader *r, struct model_config *c)
 {
 	static const char *const seeing[] = { "vision", NULL };
@@ -141,6 +153,7 @@ static void read_gemma4(struct config_reader *r, struct model_config *c)
 	c->embed_scale = (float)sqrt(c->hidden);
 	c->qk_norm = MODEL_QK_HEAD;
 	c->layer_scalar = true;
+	read_senses(r, c);
 	c->logits_softcap = (float)cap(r, "final_logit_softcapping");
 	c->per_layer = model_config_u32_or(r, "hidden_size_per_layer_input", 256, 0, MODEL_WIDTH);
 	if (c->per_layer > 0 &&
@@ -247,7 +260,8 @@ const struct config_family model_family_gemma[] = {
 	  .absent = gemma2,
 	  .own = { "sliding_window", "attn_logit_softcapping", "final_logit_softcapping",
 		   "query_pre_attn_scalar" },
-	  .activation = "gelu_pytorch_tanh" },
+	  .activation = "gelu_pytorch_tanh",
+	  .names = &model_names_gemma },
 	{ .type = "gemma3_text",
 	  .read = read_gemma3,
 	  .layers = layers_gemma3,
@@ -255,7 +269,8 @@ const struct config_family model_family_gemma[] = {
 	  .own = { "sliding_window", "attn_logit_softcapping", "final_logit_softcapping",
 		   "query_pre_attn_scalar", "_sliding_window_pattern" },
 	  .activation = "gelu_pytorch_tanh",
-	  .rope_kind = "full_attention" },
+	  .rope_kind = "full_attention",
+	  .names = &model_names_gemma },
 	{ .type = "gemma4_text",
 	  .read = read_gemma4,
 	  .layers = layers_gemma4,
@@ -264,6 +279,7 @@ const struct config_family model_family_gemma[] = {
 		   "use_bidirectional_attention", "hidden_size_per_layer_input",
 		   "num_kv_shared_layers", "attention_k_eq_v", "enable_moe_block" },
 	  .activation = "gelu_pytorch_tanh",
-	  .rope_kind = "sliding_attention" },
+	  .rope_kind = "sliding_attention",
+	  .names = &model_names_gemma4 },
 	{ 0 },
 };

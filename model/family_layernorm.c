@@ -1,6 +1,7 @@
 /* Families with LayerNorm: the mean is subtracted. In most of them both branches of a layer read
  * the same, and are added together. */
 #include "model/family.h"
+#include "model/names.h"
 
 static void layer_norm(struct model_config *c, bool bias)
 {
@@ -189,7 +190,8 @@ const struct config_family model_family_layernorm[] = {
 	  .activation = "gelu",
 	  .epsilon = "layer_norm_eps",
 	  .share = "rotary_pct",
-	  .theta = "rotary_emb_base" },
+	  .theta = "rotary_emb_base",
+	  .names = &model_names_gpt_neox },
 	{ .type = "phi",
 	  .read = read_phi,
 	  .layers = layers_cohere,
@@ -197,7 +199,8 @@ const struct config_family model_family_layernorm[] = {
 	  .own = { "partial_rotary_factor" },
 	  .activation = "gelu_new",
 	  .epsilon = "layer_norm_eps",
-	  .share = "partial_rotary_factor" },
+	  .share = "partial_rotary_factor",
+	  .names = &model_names_phi },
 	{ .type = "stablelm",
 	  .read = read_stablelm,
 	  .layers = layers_stablelm,
@@ -211,7 +214,8 @@ const struct config_family model_family_layernorm[] = {
 	  .absent = starcoder2,
 	  .own = { "sliding_window", "use_bias" },
 	  .activation = "gelu_pytorch_tanh",
-	  .epsilon = "norm_epsilon" },
+	  .epsilon = "norm_epsilon",
+	  .names = &model_names_starcoder2 },
 	{ .type = "nemotron",
 	  .read = read_nemotron,
 	  .absent = nemotron,

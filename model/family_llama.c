@@ -1,5 +1,6 @@
 /* Llama and those that are the same but for a window. */
 #include "model/family.h"
+#include "model/names.h"
 
 static void read_llama(struct config_reader *r, struct model_config *c)
 {
@@ -290,7 +291,8 @@ const struct config_family model_family_llama[] = {
 	  .absent = phi3,
 	  .own = { "sliding_window", "partial_rotary_factor" },
 	  .share = "partial_rotary_factor",
-	  .activation = "silu" },
+	  .activation = "silu",
+	  .names = &model_names_phi3 },
 	{ .type = "granite",
 	  .read = read_granite,
 	  .layers = layers_granite,
@@ -308,7 +310,8 @@ const struct config_family model_family_llama[] = {
 	  .layers = layers_hunyuan,
 	  .absent = hunyuan_v1_dense,
 	  .own = { "alpha", "use_qk_norm" },
-	  .activation = "silu" },
+	  .activation = "silu",
+	  .names = &model_names_hunyuan },
 	{ .type = "arcee",
 	  .read = read_arcee,
 	  .absent = arcee,
@@ -318,6 +321,7 @@ const struct config_family model_family_llama[] = {
 	  .read = read_apertus,
 	  .absent = apertus,
 	  .own = { "post_norm", "qk_norm" },
-	  .activation = "xielu" },
+	  .activation = "xielu",
+	  .names = &model_names_apertus },
 	{ 0 },
 };

@@ -8,7 +8,6 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 	model_family_window(r, c, 0, 1);
 	model_config_experts_softmax(r, c);
 	c->gate.normalise = true;
-	c->names = &model_names_mixtral;
 }
 
 static void read_olmoe(struct config_reader *r, struct model_config *c)
@@ -23,7 +22,6 @@ static void read_olmoe(struct config_reader *r, struct model_config *c)
 
 static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 {
-	c->names = &model_names_gpt_oss;
 	c->rope = (struct model_rope){ .kind = MODEL_ROPE_YARN,
 				       .factor = 32,
 				       .beta_fast = 32,
@@ -78,12 +76,17 @@ static const struct config_default glm4_moe[] = {
 }; /* clang-format on */
 
 const struct config_family model_family_moe[] = {
-	{ .type = "mixtral", .read = read_mixtral, .absent = mixtral, .own = { "sliding_window" } },
+	{ .type = "mixtral",
+	  .read = read_mixtral,
+	  .absent = mixtral,
+	  .own = { "sliding_window" },
+	  .names = &model_names_mixtral },
 	{ .type = "olmoe", .read = read_olmoe, .absent = olmoe, .own = { "clip_qkv" } },
 	{ .type = "gpt_oss",
 	  .read = read_gpt_oss,
 	  .absent = gpt_oss,
-	  .own = { "sliding_window", "swiglu_alpha", "swiglu_limit" } },
+	  .own = { "sliding_window", "swiglu_alpha", "swiglu_limit" },
+	  .names = &model_names_gpt_oss },
 	{ .type = "glm4_moe",
 	  .read = read_glm4_moe,
 	  .absent = glm4_moe,

@@ -1,5 +1,6 @@
 /* Families whose norms stand elsewhere than a llama's: after the branches, or around them. */
 #include "model/family.h"
+#include "model/names.h"
 
 /* After each branch, before it is added; none before. */
 static void norms_after(struct model_config *c)
@@ -144,6 +145,7 @@ const struct config_family model_family_norms[] = {
 	  .absent = glm4,
 	  .own = { "partial_rotary_factor" },
 	  .activation = "silu",
-	  .share = "partial_rotary_factor" },
+	  .share = "partial_rotary_factor",
+	  .names = &model_names_glm4 },
 	{ 0 },
 };

@@ -53,15 +53,20 @@ struct model_names {
 	const char *layers;           /* NULL: "layers." */
 	bool pairs;                   /* two layers of the config are one of the folder */
 	const struct model_name *own; /* ended by a NULL name; NULL: none */
-	/* Starts of names that are no part of the model, beside those of every family; ended by
-	 * NULL; NULL: none. */
-	const char *const *extra;
+	/* Starts and ends of names that are no part of the model, beside those of every family;
+	 * ended by NULL; NULL: none. */
+	const char *const *extra, *const *ends;
 };
 
 /* names.c: those of most families, ended by a NULL name. */
 extern const struct model_name model_names_default[];
 
-/* names_*.c */
-extern const struct model_names model_names_gpt_oss, model_names_mixtral;
+/* names_dense.c, names_moe.c */
+extern const struct model_names model_names_gemma, model_names_gemma4, model_names_glm4,
+	model_names_phi3, model_names_apertus, model_names_hunyuan, model_names_gpt_neox,
+	model_names_phi, model_names_starcoder2;
+extern const struct model_names model_names_gpt_oss, model_names_mixtral, model_names_minimax_m2,
+	model_names_ernie4_5_moe, model_names_granitemoe, model_names_qwen3_next,
+	model_names_qwen3_5, model_names_kimi_linear, model_names_bailing_hybrid;
 
 #endif

@@ -66,10 +66,14 @@ bool model_plan_has(const struct loader *l, const char *end)
 	return model_tensors_find(l->tensors, name) != NULL;
 }
 
+/* It is in the folder, and no slot has it yet. */
 static bool is_there(const struct loader *l)
 {
-	return l->tensors == NULL || model_plan_has(l, "") || model_plan_has(l, "_blocks") ||
-	       model_coded_has(l);
+	const struct model_tensor *t;
+	if (l->tensors == NULL || model_plan_has(l, "_blocks") || model_coded_has(l))
+		return true;
+	t = model_tensors_find(l->tensors, l->name);
+	return t != NULL && !l->used[t - model_tensors_at(l->tensors, 0)];
 }
 
 /* ---- rows ---- */
@@ -176,6 +180,10 @@ static bool known_extra(const struct loader *l, const char *name)
 	}
 	if (model_coded_surplus(l, name))
 		return true;
+	for (const char *const *n = names_of(l)->ends; n != NULL && *n != NULL; n++) {
+		if (text_ends(name, *n))
+			return true;
+	}
 	if (starts_any(name, names_of(l)->extra) || (wrapped && starts_any(in, senses)))
 		return true;
 	if (c->extra_layers > 0 && text_starts(name, "mtp."))

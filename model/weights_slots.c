@@ -3,7 +3,7 @@
 #include "model/names.h"
 
 enum dim { /* clang-format off */
-	D_NONE, D_ONE, D_HIDDEN, D_VOCAB, D_NORM_BIAS, D_HEAD_BIAS, D_INPUTS, D_INPUTS_ALL,
+	D_NONE, D_ONE, D_HIDDEN, D_VOCAB, D_NORM_BIAS, D_HEAD_BIAS, D_INPUTS, D_INPUTS_ALL, D_INPUT_NORM,
 	/* of a layer */
 	D_BEFORE, D_AFTER, D_FFN_BEFORE, D_FFN_AFTER, D_BEFORE_BIAS, D_FFN_BEFORE_BIAS, D_SCALAR,
 	D_Q_A, D_Q, D_Q_IN, D_KV_A, D_KV_B, D_KV_RANK, D_K, D_V, D_O, D_Q_NORM, D_K_NORM,
@@ -40,7 +40,7 @@ static const struct {
 	[SLOT_LAYER_SCALAR] = { WEIGHT_VECTOR, D_SCALAR, D_ONE, false },
 	[SLOT_INPUT_GATE] = { WEIGHT_DENSE, D_INPUTS, D_HIDDEN, false },
 	[SLOT_INPUT_UP] = { WEIGHT_DENSE, D_HIDDEN, D_INPUTS, false },
-	[SLOT_INPUT_NORM] = { WEIGHT_VECTOR, D_SCALAR, D_ONE, true },
+	[SLOT_INPUT_NORM] = { WEIGHT_VECTOR, D_INPUT_NORM, D_ONE, true },
 
 	[SLOT_Q_A] = { WEIGHT_ATTENTION, D_Q_A, D_HIDDEN, false },
 	[SLOT_Q] = { WEIGHT_ATTENTION, D_Q, D_Q_IN, false },
@@ -105,6 +105,7 @@ static void whole_dims(const struct model_config *c, uint32_t *d)
 	d[D_HEAD_BIAS] = c->bias_head ? c->vocab : 0;
 	d[D_INPUTS] = c->per_layer;
 	d[D_INPUTS_ALL] = c->per_layer * c->layers;
+	d[D_INPUT_NORM] = c->per_layer > 0 ? c->hidden : 0;
 }
 
 static void norm_dims(const struct model_config *c, const struct model_layer *y, uint32_t *d)

@@ -499,7 +499,7 @@ int plain_forward(struct backend *b, const struct pass *p, struct err *e)
 	for (uint32_t i = 0, wanted = 0; i < p->rows; i++) {
 		struct line l = { .m = m, .p = p, .row = i, .position = p->position[i] };
 		plain_state_begin(m, p, i);
-		embed(&l, m->layer[c->layers].slot, p->token[i]);
+		embed(&l, m->layer[c->layers].slot, model_token(c, p->token[i]));
 		for (; l.layer < c->layers; l.layer++)
 			layer_run(&l);
 		plain_state_end(m, p, i);

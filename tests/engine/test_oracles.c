@@ -13,6 +13,9 @@ static const char *const cases[] = {
 	"deepseek_v3_long", "deepseek_v3_fp8", "llama", "llama_v5cfg", "llama_linear", "qwen2", "qwen3",
 	"mistral", "qwen3_moe", "qwen3_moe_v5cfg", "qwen2_moe", "mixtral", "olmoe", "glm4_moe", "gpt_oss",
 	"gpt_oss_mxfp4",
+	/* routers, names and layouts of experts of their own; recurrent layers */
+	"glm4_moe_lite", "dots1", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "granitemoeshared",
+	"qwen3_5_moe", "gemma4_moe", "bailing_hybrid",
 };
 
 #define LOGITS_MOST (88 * 240)

@@ -59,8 +59,8 @@ static int parse_with(const char *changes, const char *drop, struct model_config
 static const struct { const char *changes, *drop; int code; const char *word; } refusals[] = {
 	{ "{\"model_type\":\"deepseek_v32\"}", NULL, U,
 	  "not available in this version: model_type deepseek_v32" },
-	{ "{\"model_type\":\"qwen3_next\"}", NULL, U,
-	  "not available in this version: model_type qwen3_next" },
+	{ "{\"model_type\":\"deepseek_v4\"}", NULL, U,
+	  "not available in this version: model_type deepseek_v4" },
 	{ "{\"model_type\":\"rwkv\"}", NULL, U, "unknown model_type \"rwkv\"" },
 	{ "{\"model_type\":7}", NULL, I, "model_type" },
 	{ "{}", "model_type", I, "model_type" },
