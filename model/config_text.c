@@ -3,15 +3,12 @@
  */
 #include "model/family.h"
 
-/* Of the top, where the text model has none of its own. */
+/* Of the top, where the text model has none of its own; tying is the top's where both say. */
 static const char *const shared[] = {
-	"architectures",       "auto_map",
-	"bos_token_id",        "dtype",
-	"eos_token_id",        "pad_token_id",
-	"torch_dtype",         "quantization_config",
-	"tie_word_embeddings", "transformers_version",
-	"image_token_id",      "video_token_id",
-	"audio_token_id",
+	"architectures",        "auto_map",       "bos_token_id",   "dtype",
+	"eos_token_id",         "pad_token_id",   "torch_dtype",    "quantization_config",
+	"transformers_version", "image_token_id", "video_token_id", "audio_token_id",
+	"tie_word_embeddings",
 };
 
 /* What neither describes text nor changes it. */
@@ -30,7 +27,8 @@ static json_t *with_shared(const json_t *text, const json_t *top)
 	json_t *merged = json_copy((json_t *)(uintptr_t)text);
 	for (size_t i = 0; merged != NULL && i < sizeof shared / sizeof shared[0]; i++) {
 		json_t *v = json_object_get(top, shared[i]);
-		if (v != NULL && json_object_get(merged, shared[i]) == NULL &&
+		bool wins = i + 1 == sizeof shared / sizeof shared[0];
+		if (v != NULL && (wins || json_object_get(merged, shared[i]) == NULL) &&
 		    json_object_set(merged, shared[i], v) < 0) {
 			json_decref(merged);
 			merged = NULL;
@@ -60,7 +58,5 @@ int model_config_unwrap(struct config_reader *r, const struct config_family **f,
 	if (*f == NULL || (*f)->wraps != NULL)
 		return model_config_refuse(r, ERR_UNSUPPORTED, "model_type",
 					   "not available in this version");
-	model_config_note(r, "%s: of the model that it describes only the text part is served",
-			  r->file);
 	return r->code;
 }

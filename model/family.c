@@ -93,13 +93,19 @@ static const struct config_family *const kin[] = {
 const struct config_family model_family_wrappers[] = {
 	{ .type = "gemma3", .wraps = "gemma3_text" },
 	{ .type = "gemma4", .wraps = "gemma4_text" },
+	{ .type = "glm4v", .wraps = "glm4v_text" },
+	{ .type = "idefics3", .wraps = "llama" },
+	{ .type = "internvl", .wraps = "qwen2" },
+	{ .type = "llava", .wraps = "llama" },
+	{ .type = "llava_next", .wraps = "llama" },
+	{ .type = "llava_onevision", .wraps = "qwen2" },
 	{ .type = "mistral3", .wraps = "mistral" },
 	{ .type = "qwen2_vl", .wraps = "qwen2_vl_text" },
 	{ .type = "qwen2_5_vl", .wraps = "qwen2_5_vl_text" },
 	{ .type = "qwen3_vl", .wraps = "qwen3_vl_text" },
-	{ .type = "llava", .wraps = "llama" },
 	{ .type = "qwen3_5", .wraps = "qwen3_5_text" },
 	{ .type = "qwen3_5_moe", .wraps = "qwen3_5_moe_text" },
+	{ .type = "smolvlm", .wraps = "llama" },
 	{ 0 },
 };
 

@@ -147,5 +147,13 @@ const struct config_family model_family_norms[] = {
 	  .activation = "silu",
 	  .share = "partial_rotary_factor",
 	  .names = &model_names_glm4 },
+	{ .type = "glm4v_text",
+	  .read = read_glm4,
+	  .layers = layers_glm4,
+	  .absent = glm4,
+	  .own = { "partial_rotary_factor" },
+	  .activation = "silu",
+	  .share = "partial_rotary_factor",
+	  .names = &model_names_glm4 },
 	{ 0 },
 };

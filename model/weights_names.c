@@ -135,6 +135,7 @@ void model_plan_prefix(struct loader *l)
 		const char *root, *base;
 	} forms[] = { { "", base },
 		      { "", "model.language_model." },
+		      { "", "model.text_model." },
 		      { "language_model.", base },
 		      { "", "language_model." },
 		      { "", "" } };
@@ -167,8 +168,15 @@ static bool known_extra(const struct loader *l, const char *name)
 	static const char *const buffers[] = { ".rotary_emb.inv_freq", ".rotary_emb.cos_cached",
 					       ".rotary_emb.sin_cached" };
 	static const char *const senses[] = {
-		"visual.",       "vision_",      "audio_", "multi_modal_projector.",
-		"embed_vision.", "embed_audio.", NULL,
+		"visual.",
+		"vision_",
+		"audio_",
+		"multi_modal_projector.",
+		"embed_vision.",
+		"embed_audio.",
+		"connector.",
+		"image_newline",
+		NULL,
 	};
 	const struct model_config *c = l->c;
 	bool wrapped = c->wrapped || l->root[0] != '\0' || strstr(l->base, "language_model.");

@@ -283,3 +283,41 @@ Test(model_families, what_is_not_understood_is_refused)
 	}
 	json_decref(all);
 }
+
+/* What may stand at the top of a file that wraps a text model. */
+static const struct { const char *name, *changes; bool tied; uint32_t eos, bos; } tops[] = {
+	{ "mistral3", "{}", false, 1, UINT32_MAX },
+	{ "mistral3", "{\"top\":{\"tie_word_embeddings\":true}}", true, 1, UINT32_MAX },
+	{ "mistral3", "{\"tie_word_embeddings\":true}", false, 1, UINT32_MAX },
+	{ "mistral3", "{\"top\":{\"tie_word_embeddings\":true,\"eos_token_id\":[7,8],\"bos_token_id\":4},"
+	  "\"eos_token_id\":\"DROP\",\"bos_token_id\":\"DROP\",\"tie_word_embeddings\":\"DROP\"}", true, 7, 4 },
+	{ "mistral3", "{\"top\":{\"eos_token_id\":9}}", false, 1, UINT32_MAX },
+	{ "gemma4", "{\"top\":{\"tie_word_embeddings\":false}}", false, 1, UINT32_MAX },
+};
+
+Test(model_families, top_of_a_wrapping_file_says_what_its_text_model_leaves_out)
+{
+	json_t *all = all_configs();
+	for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
+		static struct model_config c;
+		struct err e = { 0 };
+		cr_assert_eq(parse(all, tops[i].name, tops[i].changes, &c, &e), 0, "%s", e.text);
+		cr_expect(c.wrapped && c.tied == tops[i].tied && c.eos[0] == tops[i].eos && c.bos == tops[i].bos,
+		          "%s: %d %u %u", tops[i].changes, c.tied, c.eos[0], c.bos);
+	}
+	json_decref(all);
+}
+
+/* Older files of some have the keys of the text model at the top. */
+Test(model_families, flat_files_of_wrapping_models_are_read)
+{
+	static struct model_config c;
+	static const char text[] =
+		"{\"model_type\":\"qwen2_vl\",\"hidden_size\":32,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+		"\"num_hidden_layers\":2,\"intermediate_size\":40,\"vocab_size\":90,\"max_position_embeddings\":99,"
+		"\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[1,1,2]},\"vision_config\":{\"depth\":3}}";
+	struct err e = { 0 };
+	cr_assert_eq(model_config_parse(&c, text, sizeof text - 1, NULL, 0, &e), 0, "%s", e.text);
+	cr_assert(c.wrapped && c.hidden == 32 && c.bias_qkv && c.rope.kind == MODEL_ROPE_DEFAULT);
+	cr_assert_str_eq(c.model_type, "qwen2_vl");
+}
