@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/machine.h"
 #include "kernels/number.h"
+#include "model/adapter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,22 @@ static int notes_join(struct engine *m, struct err *e)
 	return buf_done(&m->notes, e);
 }
 
+/* An adapter is merged into the weights as they are read. */
+static int weights_load(struct engine *m, struct model_formats *formats, struct source *src,
+			struct source *adapter, struct weights_order order, struct err *e)
+{
+	struct model_adapter *a = NULL;
+	struct model_keeper *keeper = &m->backend->keeper;
+	if (adapter)
+		TRY(model_adapter_open(&a, adapter, src->label, true, e));
+	order.adapter = a;
+	int rc = model_weights_load(formats, &order, src, keeper, e);
+	if (rc == 0 && a)
+		buf_add_text(&m->notes, a->notes);
+	model_adapter_close(a);
+	return rc;
+}
+
 /* Text, weights from src, or random ones if that is NULL. */
 static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		      const struct engine_options *o, backend_opener *open, struct err *e)
@@ -109,13 +126,12 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		.quiet = o->quiet,
 		.pool = m->pool,
 	};
-	struct model_keeper *keeper = &m->backend->keeper;
 	struct model_formats formats;
 	if (src != NULL) {
 		TRY(language_open(&m->text, src, e));
-		TRY(model_weights_load(&formats, &order, src, keeper, e));
+		TRY(weights_load(m, &formats, src, o->adapter, order, e));
 	} else {
-		TRY(model_weights_invent(&formats, &order, seed, keeper, e));
+		TRY(model_weights_invent(&formats, &order, seed, &m->backend->keeper, e));
 	}
 	facts_set(m, &formats, backend.cache);
 	TRY(notes_join(m, e));
@@ -155,6 +171,12 @@ int engine_open(struct engine **out, struct source *src, const struct engine_opt
 int engine_check(struct source *src, struct err *e)
 {
 	struct language *text = NULL;
+	struct model_adapter *a = NULL;
+	if (model_adapter_is(src)) {
+		TRY(model_adapter_open(&a, src, NULL, false, e));
+		model_adapter_close(a);
+		return 0;
+	}
 	struct model_config *c = calloc(1, sizeof *c);
 	int rc = c ? model_config_read(c, src, e) : err_set(e, ERR_NOMEM, "model");
 	if (rc == 0)

@@ -31,8 +31,8 @@ struct engine_options {
 	uint64_t cache_bytes; /* of all sequences, their states too; 0: a share of what is free */
 	uint64_t memory_max;  /* refuse to load beyond it; 0: what the system says is available */
 	uint32_t batch_max;   /* sessions stepped together; 0: 64 */
-	bool no_prefix_cache;
-	bool quiet;         /* no progress bar */
+	struct source *adapter; /* LoRA, merged at load; borrowed while opening; NULL: none */
+	bool no_prefix_cache, quiet; /* quiet: no progress bar */
 	struct clock clock; /* for deadlines; zero: the system's */
 };
 
@@ -58,7 +58,7 @@ struct engine_facts {
  * name file, key or tensor and value; ERR_NOMEM comes before a weight is read. */
 int engine_open(struct engine **out, struct source *src, const struct engine_options *o,
 		struct err *e) MUST_USE;
-/* What engine_open would refuse of the files; no weight is read. */
+/* What engine_open would refuse of the files, of an adapter by itself too; no weight is read. */
 int engine_check(struct source *src, struct err *e) MUST_USE;
 /* A published shape ("deepseek-v2-lite", "qwen3-30b-a3b", "mixtral-8x7b", "olmoe", "gpt-oss-20b")
  * with random weights made straight in packed form; layers 0: all. No tokenizer. */

@@ -17,7 +17,7 @@ size_t model_coding_row_bytes(const struct model_coding *c)
 {
 	switch (c->form) {
 	case CODE_FLOATS:
-		return (size_t)c->columns * model_dtype_bits(c->dtype) / 8;
+		return (size_t)model_dtype_bytes(c->dtype, c->columns);
 	case CODE_BYTES:
 		return c->columns;
 	case CODE_FIELDS:

@@ -244,8 +244,8 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 	if (source_size(src, "config.json", &unused, NULL) < 0 &&
 	    source_size(src, "adapter_config.json", &unused, NULL) == 0)
 		return err_set(e, ERR_UNSUPPORTED,
-			       "adapter_config.json without config.json: not available in this "
-			       "version: an adapter without its base model; merge them first");
+			       "adapter_config.json without config.json: an adapter without its "
+			       "base model: give the base, and this with --adapter");
 	int r = source_read_file(src, "config.json", CONFIG_BYTES, &config, e);
 	bool has = source_size(src, "generation_config.json", &unused, NULL) == 0;
 	if (r == 0 && has)

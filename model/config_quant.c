@@ -49,10 +49,11 @@ static void read_fp8(struct config_reader *in, struct model_config *c)
 	g.block_rows = (uint32_t)rows;
 	g.block_columns = (uint32_t)columns;
 	if (rows == KERNEL_FP8_BLOCK && columns == KERNEL_FP8_BLOCK) {
-		c->quantisation = MODEL_QUANT_FP8;
-		return;
+		c->quantisation = MODEL_QUANT_FP8; /* a kernel's own format */
+		c->quant.method = QUANT_FP8;
+	} else {
+		be_coded(c, QUANT_FP8);
 	}
-	be_coded(c, QUANT_FP8);
 	add_group(c, g);
 }
 

@@ -23,6 +23,7 @@ static void progress_begin(struct loader *l)
 static int plan_and_read(struct loader *l)
 {
 	TRY(model_plan_make(l));
+	TRY(model_coded_merged(l));
 	model_plan_sum(l);
 	TRY(l->keeper->place(l->keeper, &l->plan, &l->scratch_bytes, l->e));
 	progress_begin(l);

@@ -155,8 +155,11 @@ struct model_keeper {
 	int (*finish)(struct model_keeper *k, struct err *e) MUST_USE;
 };
 
+struct model_adapter;
+
 struct weights_order {
 	const struct model_config *config;
+	const struct model_adapter *adapter; /* merged into the matrices; NULL: none */
 	enum model_packing packing;
 	uint64_t memory_max; /* refuse to load beyond it; 0: what the system says is available */
 	bool quiet;          /* no progress bar */

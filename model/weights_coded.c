@@ -385,17 +385,32 @@ static bool has_rows(const struct model_item *it)
 	return it->stack == 0 && (it->kind == ITEM_MATRIX || it->kind == ITEM_KV_B);
 }
 
-int model_plan_coded(struct loader *l, const struct model_item *item)
+/* A plain matrix that is adapted. */
+static int plain_take(struct loader *l, const struct model_item *item, struct coded *o)
 {
-	static const char end[] = "weight";
-	int stem = (int)strlen(l->name) - (int)strlen(end);
-	struct coded o = { 0 };
-	if (l->c->quant.method == QUANT_NONE || !has_rows(item) || !text_ends(l->name, ".weight"))
-		return 0;
-	const struct code_rule *rule = rule_find(l, stem, &o);
-	if (!rule)
-		return 0;
-	o.coding = (struct model_coding){
+	const struct model_tensor *t = model_tensors_find(l->tensors, l->name);
+	if (!t || !model_dtype_is_float(t->dtype) || t->dtype == MODEL_F8_E4M3)
+		return 0; /* refused as without an adapter */
+	if (model_dtype_block(t->dtype) > 1 || text_ends(t->file, ".gguf"))
+		return err_set(l->e, ERR_UNSUPPORTED,
+			       "%s: not available in this version: an adapter over a GGUF file",
+			       t->file);
+	o->codes = t;
+	o->coding = (struct model_coding){ .form = CODE_FLOATS,
+					   .dtype = t->dtype,
+					   .rows = item->rows,
+					   .columns = item->columns,
+					   .after = 1 };
+	use(l, t);
+	TRY(shape_check(l, t, item->rows, item->columns));
+	return 1;
+}
+
+static int codes_take(struct loader *l, const struct model_item *item, const struct code_rule *rule,
+		      struct coded *o)
+{
+	int stem = (int)strlen(l->name) - (int)strlen("weight");
+	o->coding = (struct model_coding){
 		.form = rule->form,
 		.dtype = rule->type,
 		.rows = item->rows,
@@ -407,18 +422,62 @@ int model_plan_coded(struct loader *l, const struct model_item *item)
 				 ? 0.007874015718698502f /* 1 / 127, as bitsandbytes writes it */
 				 : 1,
 	};
-	use(l, o.codes);
-	TRY(parts_find(l, stem, rule, &o));
-	TRY(coded_check(l, rule, &o));
+	use(l, o->codes);
+	TRY(parts_find(l, stem, rule, o));
+	TRY(coded_check(l, rule, o));
+	return 1;
+}
+
+/* The adapter's part for l->name; embeddings have none. */
+static const struct model_low_rank *low_of(const struct loader *l, const struct model_item *item)
+{
+	const struct model_adapter *a = l->order->adapter;
+	return a && item->class != WEIGHT_EMBED ? model_adapter_find(a, l->name) : NULL;
+}
+
+int model_plan_coded(struct loader *l, const struct model_item *item)
+{
+	int stem = (int)strlen(l->name) - (int)strlen("weight");
+	struct coded o = { 0 };
+	if (!has_rows(item) || !text_ends(l->name, ".weight"))
+		return 0;
+	o.low = low_of(l, item);
+	const struct code_rule *rule =
+		o.low || l->c->quantisation == MODEL_QUANT_CODED ? rule_find(l, stem, &o) : NULL;
+	if (!rule && !o.low)
+		return 0;
+	int rc = rule ? codes_take(l, item, rule, &o) : plain_take(l, item, &o);
+	if (rc <= 0)
+		return rc;
+	if (o.low)
+		TRY(model_adapter_fits(o.low, l->name, item->rows, item->columns, l->e));
 	TRY(coded_keep(l, &o));
 	struct model_item it = *item;
 	it.tensor = o.codes;
 	it.dtype = MODEL_F32;
-	it.format = model_plan_format(l, it.class, it.dtype);
+	it.format = model_plan_format(l, it.class, rule ? MODEL_F32 : o.codes->dtype);
 	it.phase = 1;
 	it.coded = (uint32_t)l->coded_count;
 	TRY(model_plan_push(l, &it));
 	return 1;
+}
+
+int model_coded_merged(struct loader *l)
+{
+	const struct model_adapter *a = l->order->adapter;
+	bool *merged = calloc(a ? a->count + 1 : 1, sizeof *merged);
+	int rc = merged ? 0 : err_set(l->e, ERR_NOMEM, "list of tensors");
+	for (size_t k = 0; rc == 0 && k < l->coded_count; k++)
+		if (l->coded[k].low)
+			merged[l->coded[k].low - a->part] = true;
+	for (size_t i = 0; rc == 0 && a && i < a->count; i++)
+		if (!merged[i])
+			rc = err_set(l->e, ERR_INPUT,
+				     "%s: tensor %s is for another base: none has a matrix "
+				     "%s.weight of its own in this one",
+				     a->part[i].a->file, a->part[i].a->name, a->part[i].module);
+	free(merged);
+	return rc;
 }
 
 /* ---- while reading ---- */

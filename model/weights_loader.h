@@ -5,6 +5,7 @@
 #ifndef MODEL_WEIGHTS_LOADER_H
 #define MODEL_WEIGHTS_LOADER_H
 
+#include "model/adapter.h"
 #include "model/coding.h"
 #include "model/names.h"
 #include "model/tensors_in.h"
@@ -23,9 +24,11 @@ struct scalars {
 	const struct model_tensor *tensor[MODEL_SCALARS];
 };
 
-/* A matrix in codes. The reader keeps what lies beside them and decodes: the keeper gets f32. */
+/* A matrix in codes, or one that an adapter adds to. The reader keeps what lies beside the codes,
+ * decodes and adds: the keeper gets f32. */
 struct coded {
 	struct model_coding coding;
+	const struct model_low_rank *low; /* NULL: nothing is added */
 	const struct model_tensor *codes, *beside[CODING_PARTS];
 	unsigned char *kept[CODING_PARTS]; /* as stored, until coding has them; owned */
 };
@@ -85,7 +88,8 @@ int model_plan_unused(struct loader *l) MUST_USE;
 
 /* ---- weights_coded.c ---- */
 
-/* 1: the tensor l->name is stored in codes, and was added; 0: it is not; or an error. */
+/* 1: the tensor l->name is stored in codes or adapted, and was added; 0: it is neither; or an
+ * error. */
 int model_plan_coded(struct loader *l, const struct model_item *item) MUST_USE;
 /* The codes of l->name are in the folder. */
 bool model_coded_has(const struct loader *l);
@@ -97,6 +101,8 @@ uint64_t model_coded_bytes(const struct loader *l);
 int model_coded_place(struct loader *l) MUST_USE;
 int model_coded_open(struct loader *l) MUST_USE;
 void model_coded_close(struct loader *l);
+/* Everything of the adapter has found its matrix. */
+int model_coded_merged(struct loader *l) MUST_USE;
 
 /* ---- weights_choice.c ---- */
 

@@ -112,6 +112,8 @@ static int decoded_fill(struct reading *r, const struct span *s, uint32_t row, u
 		n = n < unit ? n : unit;
 		n = n < rows - done ? n : rows - done;
 		model_coding_rows(&o->coding, bytes + done * stored, row + done, n, h->value);
+		if (o->low)
+			TRY(model_adapter_add(o->low, row + done, n, it->columns, h->value, e));
 		TRY(r->l->keeper->fill(r->l->keeper, it, (row + done) * width,
 				       (const unsigned char *)h->value, n * width, h->scratch, e));
 		done += n;
