@@ -16,7 +16,7 @@ struct cli_option {
 	const char *help;
 };
 
-#define CLI_OPTIONS_MAX 16
+#define CLI_OPTIONS_MAX 18
 #define CLI_OPERANDS_MAX 4
 
 struct cli;

@@ -112,13 +112,15 @@ int cli_log_verdict(struct cli *c, json_t *report)
 	if (problems)
 		return err_set(&c->err, ERR_VERIFY, "the log does not verify");
 	if (!newer)
-		return err_set(&c->err, ERR_INPUT,
-			       "the log could not be checked whole: this copy lacks its newest files; "
-			       "copy it again, log/checkpoint first");
-	return err_set(&c->err, ERR_UNSUPPORTED,
-		       "the log could not be checked whole: %lld entries are of a later version than "
-		       "this program reads; nothing wrong was found, check it with a newer one",
-		       newer);
+		return err_set(
+			&c->err, ERR_INPUT,
+			"the log could not be checked whole: this copy lacks its newest files; "
+			"copy it again, log/checkpoint first");
+	return err_set(
+		&c->err, ERR_UNSUPPORTED,
+		"the log could not be checked whole: %lld entries are of a later version than "
+		"this program reads; nothing wrong was found, check it with a newer one",
+		newer);
 }
 
 int cmd_audit_verify(struct cli *c)
@@ -194,6 +196,7 @@ static int replay_outcome(const json_t *report, struct err *e)
 int cmd_audit_replay(struct cli *c)
 {
 	struct serve_replay_options o = { .ref = cli_value(c, "model"),
+					  .adapter = cli_value(c, "adapter"),
 					  .has_seed = cli_has(c, "seed"),
 					  .unsigned_ok = cli_has(c, "unsigned") };
 	struct flow *f;

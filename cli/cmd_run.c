@@ -178,6 +178,7 @@ int cmd_run(struct cli *c)
 	TRY(cli_operands(c, 1, 2));
 	TRY(cli_compute(c, &o));
 	o.ref = c->operand[0];
+	o.adapter = cli_value(c, "adapter");
 	TRY(cli_open(c, false, &f));
 	int rc = serve_service_open(&s, f, &o, &c->err);
 	if (rc == 0) {

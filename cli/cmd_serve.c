@@ -81,6 +81,7 @@ int cmd_serve(struct cli *c)
 	TRY(bounded(c, "context", UINT32_MAX, &o.context_max));
 	TRY(bounded(c, "request-timeout", 86400, &o.timeout_s));
 	o.ref = c->operand[0];
+	o.adapter = cli_value(c, "adapter");
 	c->alone = true;
 	TRY(cli_open(c, false, &f));
 	open_door(c, f);

@@ -15,6 +15,10 @@
 	{                                                                                         \
 		"sampling", "WHOSE", "what a request leaves out: model (its files') or neutral" \
 	}
+#define ADAPTER_OPTION                                                               \
+	{                                                                            \
+		"adapter", "REF", "LoRA adapter, a release too, merged into the model" \
+	}
 #define COMPUTE_OPTIONS                                                                 \
 	{ "threads", "N", "compute threads" },                                          \
 		{ "weights", "FORM", "stored, bf16, q8 or q4 (default: as stored)" },   \
@@ -260,6 +264,7 @@ const struct cli_command cli_commands[] = {
 	      "loopback address and port (default 127.0.0.1:8080; port 0 picks one)" },
 	    KEY_OPTION,
 	    { "unsigned", NULL, "serve a folder without a valid signature (recorded)" },
+	    ADAPTER_OPTION,
 	    COMPUTE_OPTIONS,
 	    SAMPLING_OPTION,
 	    { "context", "N", "most tokens of one conversation" },
@@ -274,6 +279,7 @@ const struct cli_command cli_commands[] = {
 	  { { "policy", "FILE", "policy or bundle" },
 	    KEY_OPTION,
 	    { "unsigned", NULL, "run a folder without a valid signature (recorded)" },
+	    ADAPTER_OPTION,
 	    { "temperature", "T", "0 to 2 (default 0)" },
 	    { "max-tokens", "N", "most tokens of an answer" },
 	    { "seed", "N", "sampling seed" },
@@ -319,6 +325,7 @@ const struct cli_command cli_commands[] = {
 	  "N",
 	  "run a recorded request again and compare every recorded field",
 	  { { "model", "REF", "compute with this instead of the recorded release" },
+	    { "adapter", "REF", "and with this instead of the recorded adapter" },
 	    { "seed", "N", "sample with this seed instead" },
 	    { "unsigned", NULL, "allow a folder without a valid signature" } },
 	  { "hallmark audit replay 7", "hallmark audit replay 7 --seed 8 --json" },

@@ -44,15 +44,29 @@ static json_t *digest_or_null(const struct digest *d) { return d ? json_digest(d
 /* "" is absent too. */
 static json_t *text_or_null(const char *s) { return s && *s ? json_string(s) : json_null(); }
 
-/* The files' own type, or how it was packed and cached where that was asked for. */
-static json_t *weights_format(const struct answer_model *m)
+json_t *serve_decision_adapter(const struct digest *root, const char *signer)
 {
 	struct obj o = { 0 };
-	if (!m->packed || (strcmp(m->packed, "stored") == 0 && strcmp(m->cache, "f32") == 0))
+	obj_add(&o, "root", json_digest(root));
+	obj_text(&o, "signer", signer && *signer ? signer : NULL);
+	return obj_take(&o);
+}
+
+/* The files' own type, or how it was packed and cached where that was asked for, and what was
+ * merged into it. */
+static json_t *weights_format(const struct decision *d)
+{
+	const struct answer_model *m = &d->model;
+	struct obj o = { 0 };
+	bool usual =
+		!m->packed || (strcmp(m->packed, "stored") == 0 && strcmp(m->cache, "f32") == 0);
+	if (usual && !d->adapter)
 		return text_or_null(m->matrices);
 	obj_text(&o, "packed", m->packed);
 	obj_text(&o, "matrices", m->matrices);
 	obj_text(&o, "cache", m->cache);
+	if (d->adapter)
+		obj_add(&o, "adapter", serve_decision_adapter(d->adapter, d->adapter_signer));
 	return obj_take(&o);
 }
 
@@ -225,7 +239,7 @@ static void add_model(const struct decision *d, struct decision_fields *f)
 	const struct answer_model *m = &d->model;
 	add(f, "model_root", digest_or_null(d->root));
 	add(f, "model_signer", text_or_null(d->signer));
-	add(f, "weights_format", weights_format(m));
+	add(f, "weights_format", weights_format(d));
 	add(f, "tokenizer", digest_or_null(m->tokenizer));
 	add(f, "template", digest_or_null(m->chat_template));
 	add(f, "template_kwargs", template_kwargs(d));

@@ -26,6 +26,8 @@ struct decision {
 	int64_t created_us, ended_us;
 	const struct digest *root; /* of the model */
 	const char *signer;        /* "": unsigned */
+	const struct digest *adapter; /* merged into it; NULL: none */
+	const char *adapter_signer;
 	const char *build;         /* of this program */
 	const char *backend;
 	const char *shape; /* of the API that was asked: "chat" */
@@ -38,6 +40,8 @@ struct decision {
 	const char *outcome;
 };
 void serve_decision_free(struct decision *d);
+/* {root, signer} of an adapter (new reference). */
+json_t *serve_decision_adapter(const struct digest *root, const char *signer);
 
 #define DECISION_FIELDS 35
 

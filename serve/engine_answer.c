@@ -322,8 +322,9 @@ int serve_check(const char *dir, struct err *e)
 	return rc;
 }
 
-int serve_engine_open(struct serve_engine **out, struct source *src, const struct serve_options *o,
-		      bool clamp, bool quiet, struct clock clock, struct err *e)
+int serve_engine_open(struct serve_engine **out, struct source *src, struct source *adapter,
+		      const struct serve_options *o, bool clamp, bool quiet, struct clock clock,
+		      struct err *e)
 {
 	struct serve_engine *m = calloc(1, sizeof *m);
 	struct engine_options options;
@@ -332,6 +333,7 @@ int serve_engine_open(struct serve_engine **out, struct source *src, const struc
 	if (!m)
 		TRY_OUT(err_set(e, ERR_NOMEM, "out of memory"));
 	TRY_OUT(serve_compute_read(&o->compute, &options, e));
+	options.adapter = adapter;
 	options.quiet = quiet;
 	options.clock = clock;
 	m->packed = serve_weights_name(options.weights);

@@ -16,10 +16,12 @@ struct serve_engine {
 
 extern const struct answerer serve_engine_answerer;
 
-/* Load the model. clamp: a context_max beyond the model's becomes the model's; else ERR_INPUT. The
- * source is borrowed for the call; free with serve_engine_answerer.free. */
-int serve_engine_open(struct serve_engine **out, struct source *src, const struct serve_options *o,
-		      bool clamp, bool quiet, struct clock clock, struct err *e) MUST_USE;
+/* Load the model; adapter: merged into it, or NULL. clamp: a context_max beyond the model's becomes
+ * the model's; else ERR_INPUT. The sources are borrowed for the call; free with
+ * serve_engine_answerer.free. */
+int serve_engine_open(struct serve_engine **out, struct source *src, struct source *adapter,
+		      const struct serve_options *o, bool clamp, bool quiet, struct clock clock,
+		      struct err *e) MUST_USE;
 
 /* One choice: session -> text -> events. */
 struct engine_choice {

@@ -150,6 +150,8 @@ int serve_record_decide(struct serve_chat *c, struct err *e)
 					    c->begun_us,
 				.root = serve_root(s),
 				.signer = serve_signer(s),
+				.adapter = serve_adapter_root(s),
+				.adapter_signer = serve_adapter_signer(s),
 				.build = build_id(),
 				.backend = s->who->backend,
 				.shape = "chat",

@@ -185,9 +185,21 @@ static int cannot_here(const struct replay *r, int rc, struct err *e)
 		       (unsigned long long)r->index, why.text);
 }
 
+/* The adapter that was merged, as weights_format names it; "" for none. */
+static void recorded_adapter(const struct replay *r, char *out, size_t room)
+{
+	json_t *was = json_loads(recorded(r, "weights_format"), JSON_DECODE_ANY, NULL);
+	const json_t *adapter = json_object_get(was, "adapter");
+	const char *root = json_string_value(json_object_get(adapter, "root"));
+	snprintf(out, room, "%s", root ? root : "");
+	json_decref(was);
+}
+
 static int open_service(struct replay *r, const struct serve_replay_options *o, struct err *e)
 {
 	char root[DIGEST_TEXT_ROOM], bundle[DIGEST_TEXT_ROOM], path[LIMIT_PATH_BYTES];
+	char adapter[DIGEST_TEXT_ROOM];
+	recorded_adapter(r, adapter, sizeof adapter);
 	plain(recorded(r, "model_root"), root, sizeof root);
 	plain(recorded(r, "policy_bundle"), bundle, sizeof bundle);
 	if (bundle[0])
@@ -196,6 +208,9 @@ static int open_service(struct replay *r, const struct serve_replay_options *o, 
 	json_int_t context = json_integer_value(json_object_get(kept, "context_max"));
 	struct serve_options serve = {
 		.ref = o->ref ? o->ref : root,
+		.adapter = o->adapter   ? o->adapter
+			   : adapter[0] ? adapter
+					: NULL,
 		.policy = bundle[0] ? path : NULL,
 		.unsigned_ok = o->unsigned_ok,
 		.compute = recorded_compute(r),

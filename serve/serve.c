@@ -38,7 +38,8 @@ static int open_policy(struct serve_service *s, const char *path, bool keep, str
 static int open_engine(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
 	struct serve_engine *m;
-	TRY(serve_engine_open(&m, flow_model_source(s->model), o, !s->recording,
+	struct source *adapter = s->adapter ? flow_model_source(s->adapter) : NULL;
+	TRY(serve_engine_open(&m, flow_model_source(s->model), adapter, o, !s->recording,
 			      flow_quiet(s->flow), flow_env(s->flow)->clock, e));
 	s->who = &serve_engine_answerer;
 	s->self = m;
@@ -53,6 +54,26 @@ const struct digest *serve_root(const struct serve_service *s)
 const char *serve_signer(const struct serve_service *s)
 {
 	return s->model ? flow_model_signer(s->model) : "";
+}
+
+const struct digest *serve_adapter_root(const struct serve_service *s)
+{
+	return s->adapter ? flow_model_root(s->adapter) : NULL;
+}
+
+const char *serve_adapter_signer(const struct serve_service *s)
+{
+	return s->adapter ? flow_model_signer(s->adapter) : "";
+}
+
+/* The model, and the adapter that is merged into it: each a release of its own. */
+static int open_model(struct serve_service *s, const struct serve_options *o, const char *key,
+		      struct err *e)
+{
+	TRY(flow_model_open(&s->model, s->flow, o->ref, key, o->unsigned_ok, e));
+	return o->adapter
+		       ? flow_model_open(&s->adapter, s->flow, o->adapter, key, o->unsigned_ok, e)
+		       : 0;
 }
 
 static int append_body(struct serve_service *s, const char *type, struct obj *o, struct err *e)
@@ -110,10 +131,11 @@ static int make_notes(struct serve_service *s, struct err *e)
 	if (g)
 		serve_defaults_say(g, &said);
 	if (said.len)
-		buf_printf(&s->notes,
-			   "where a request does not say: %s, by generation_config.json (--sampling "
-			   "neutral: not so)\n",
-			   said.bytes);
+		buf_printf(
+			&s->notes,
+			"where a request does not say: %s, by generation_config.json (--sampling "
+			"neutral: not so)\n",
+			said.bytes);
 	s->notes.failed |= said.failed;
 	buf_free(&said);
 	return buf_done(&s->notes, e);
@@ -130,6 +152,9 @@ static int append_config(struct serve_service *s, struct err *e)
 	obj_text(&o, "model", s->model_name);
 	obj_add(&o, "root", root ? json_digest(root) : json_null());
 	obj_text(&o, "signer", *serve_signer(s) ? serve_signer(s) : NULL);
+	if (s->adapter)
+		obj_add(&o, "adapter",
+			serve_decision_adapter(serve_adapter_root(s), serve_adapter_signer(s)));
 	obj_text(&o, "weights", m.matrices);
 	obj_text(&o, "packed", m.packed);
 	obj_text(&o, "cache", m.cache);
@@ -147,6 +172,7 @@ static void service_free(struct serve_service *s)
 	if (s->who)
 		s->who->free(s->self);
 	flow_model_close(s->model);
+	flow_model_close(s->adapter);
 	policy_profile_free(s->profile);
 	filter_set_free(s->none);
 	buf_free(&s->notes);
@@ -191,7 +217,7 @@ static int open_all(struct serve_service *s, const struct serve_options *o, stru
 	s->recording = true;
 	TRY(read_sampling(s, o->sampling, e));
 	TRY(open_policy(s, o->policy, true, e));
-	TRY(flow_model_open(&s->model, s->flow, o->ref, o->key, o->unsigned_ok, e));
+	TRY(open_model(s, o, o->key, e));
 	TRY(open_engine(s, o, e));
 	TRY(make_notes(s, e));
 	return record_start(s, e);
@@ -230,12 +256,14 @@ int serve_service_open_answerer(struct serve_service **out, struct flow *f,
 static int open_replay(struct serve_service *s, const struct serve_options *o, struct err *e)
 {
 	TRY(open_policy(s, o->policy, false, e));
-	TRY(flow_model_open(&s->model, s->flow, o->ref, NULL, o->unsigned_ok, e));
+	TRY(open_model(s, o, NULL, e));
 	int rc = open_engine(s, o, e);
 	if (rc != ERR_VERIFY || !o->unsigned_ok)
 		return rc;
 	/* Signed, and not what was signed: for a comparison it may run, as unsigned. */
 	TRY(flow_model_plain(s->model, e));
+	if (s->adapter)
+		TRY(flow_model_plain(s->adapter, e));
 	return open_engine(s, o, e);
 }
 

@@ -31,6 +31,7 @@ int serve_compute_read(const struct serve_compute *o, struct engine_options *out
 
 struct serve_options {
 	const char *ref;        /* release folder or registered REF */
+	const char *adapter;    /* likewise, of a LoRA adapter that is merged into it; NULL: none */
 	const char *model_name; /* what clients call it */
 	const char *policy; /* TOML file or compiled bundle; NULL: no rules, recorded as mode off */
 	bool unsigned_ok;   /* serve a folder without a valid signature; recorded */
@@ -102,6 +103,7 @@ int serve_service_receipt(struct serve_service *s, const char *id, struct buf *o
 
 struct serve_replay_options {
 	const char *ref; /* another folder to compute with; NULL: the release of the record */
+	const char *adapter; /* likewise of its adapter */
 	bool has_seed;
 	int64_t seed; /* instead of the recorded one */
 	bool unsigned_ok;

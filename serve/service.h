@@ -15,6 +15,7 @@ struct serve_service {
 	const struct answerer *who;
 	void *self;                     /* who's own */
 	struct flow_model *model;       /* NULL: the answerer has another */
+	struct flow_model *adapter;     /* merged into it; NULL: none */
 	struct policy_profile *profile; /* NULL: no policy */
 	struct filter_set *none;        /* passes everything, and keeps the record */
 	char model_name[256];
@@ -31,6 +32,9 @@ const struct model_generation *serve_generation(const struct serve_service *s);
 /* Of the model, where there is one: NULL and "" where not. */
 const struct digest *serve_root(const struct serve_service *s);
 const char *serve_signer(const struct serve_service *s);
+/* The same of its adapter. */
+const struct digest *serve_adapter_root(const struct serve_service *s);
+const char *serve_adapter_signer(const struct serve_service *s);
 
 /* The rules of a phase, or those that pass everything. */
 const struct filter_set *serve_rules(const struct serve_service *s, enum policy_phase phase);
