@@ -18,6 +18,7 @@ static const char *const cases[] = {
 	"deepseek_v2_lite", "deepseek_v2_lite_bf16", "deepseek_v2", "deepseek_v3", "deepseek_v3_negbias",
 	"deepseek_v3_long", "deepseek_v3_fp8", "llama", "llama_linear", "qwen2", "qwen3", "mistral",
 	"qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "glm4_moe", "gpt_oss", "gpt_oss_mxfp4",
+	"qwen3_5_moe", "bailing_hybrid",
 };
 
 struct outcome {
@@ -211,6 +212,70 @@ Test(engine_backend, a_line_goes_on_in_copied_pages_with_the_same_bits)
 		check_copies(&backends[b], CASES "deepseek_v2");
 		check_copies(&backends[b], CASES "qwen3_moe");
 		check_copies(&backends[b], CASES "gpt_oss");
+	}
+}
+
+/* ---- states ---- */
+
+/* Tokens [count] at [position, ..) with the state of slot `state`, which goes to slot `save` after the
+ * row of position `after`. */
+static void run_state(struct bench *t, const uint32_t *token, uint32_t position, uint32_t count,
+                      uint32_t state, uint32_t save, uint32_t after, float *logits)
+{
+	const uint32_t first_page[2] = { 0, 2 }, page[2] = { 1, 0 }, sequence[7] = { 0 };
+	struct err e = { 0 };
+	for (uint32_t at = 0; at < count; at += 7) {
+		uint32_t n = count - at < 7 ? count - at : 7, where[7], want = n - 1, row = after - position - at;
+		for (uint32_t i = 0; i < n; i++)
+			where[i] = position + at + i;
+		const uint32_t here = row < n ? save : NO_SAVE;
+		const struct pass p = { .rows = n, .sequences = 1, .wanted = at + n == count, .token = token + at,
+			.position = where, .sequence = sequence, .page = page, .first_page = first_page,
+			.state = &state, .save_row = &row, .save = &here, .want = &want, .logits = &logits };
+		cr_assert_eq(t->backend->forward(t->backend, &p, &e), 0, "%s", e.text);
+	}
+}
+
+/* What was saved in the middle of a pass, and a copy of it, is the state of the text up to there. */
+static void check_states(const struct backend_kind *b, const char *dir)
+{
+	enum { PROMPT = 40, CUT = 17, MORE = 3 };
+	uint32_t token[PROMPT + MORE];
+	struct bench t;
+	struct err e = { 0 };
+	bench_open(&t, dir, b->open);
+	size_t bytes = t.config.vocab * sizeof(float);
+	float *want = malloc(bytes), *got = malloc(bytes);
+	for (uint32_t i = 0; i < PROMPT + MORE; i++)
+		token[i] = (i * 37 + 11) % t.config.vocab;
+	cr_assert_gt(t.backend->state_bytes, 0);
+	cr_assert_eq(t.backend->pages(t.backend, 2, &e), 0, "%s", e.text);
+	cr_assert_eq(t.backend->states(t.backend, 1, &e), 0, "%s", e.text);
+	cr_assert_eq(t.backend->states(t.backend, 3, &e), 0, "%s", e.text);
+	cr_assert_eq(t.backend->positions(t.backend, PROMPT + MORE, &e), 0, "%s", e.text);
+	run_state(&t, token, 0, PROMPT, 2, 1, CUT - 1, want);
+	t.backend->state_copy(t.backend, 1, 3);
+	run_state(&t, token + CUT, CUT, PROMPT - CUT, 1, NO_SAVE, 0, got);
+	cr_assert_eq(memcmp(want, got, bytes), 0, "%s, %s: saved", b->name, dir);
+	run_state(&t, token + CUT, CUT, PROMPT - CUT, 3, NO_SAVE, 0, got);
+	cr_assert_eq(memcmp(want, got, bytes), 0, "%s, %s: the copy", b->name, dir);
+	run_state(&t, token + PROMPT, PROMPT, MORE, 2, 0, PROMPT, want);
+	run_state(&t, token + PROMPT, PROMPT, MORE, 3, NO_SAVE, 0, got);
+	cr_assert_eq(memcmp(want, got, bytes), 0, "%s, %s: the first", b->name, dir);
+	run_state(&t, token + PROMPT + 1, PROMPT + 1, MORE - 1, 0, NO_SAVE, 0, got);
+	cr_assert_eq(memcmp(want, got, bytes), 0, "%s, %s: saved after the first row", b->name, dir);
+	run_state(&t, token, 0, PROMPT, 0, NO_SAVE, 0, got); /* from nothing, whatever lies there */
+	run_state(&t, token + PROMPT, PROMPT, MORE, 0, NO_SAVE, 0, got);
+	cr_assert_eq(memcmp(want, got, bytes), 0, "%s, %s: anew", b->name, dir);
+	free(want), free(got);
+	bench_close(&t);
+}
+
+Test(engine_backend, a_state_that_was_saved_goes_on_with_the_same_bits)
+{
+	for (size_t b = 0; b < BACKENDS; b++) {
+		check_states(&backends[b], CASES "qwen3_5_moe");
+		check_states(&backends[b], CASES "bailing_hybrid");
 	}
 }
 

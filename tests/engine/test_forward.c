@@ -14,7 +14,9 @@
 static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
 	"tests/vectors/oracles/deepseek_v2",
 	"tests/vectors/oracles/deepseek_v2_lite_bf16", "tests/vectors/oracles/deepseek_v3",
-	"tests/vectors/oracles/qwen3_moe", "tests/vectors/oracles/gpt_oss" };
+	"tests/vectors/oracles/qwen3_moe", "tests/vectors/oracles/gpt_oss",
+	/* recurrent layers, whose state decays as a whole and by channel */
+	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid" };
 #define MODELS (sizeof models / sizeof models[0])
 
 static uint32_t state = 7;
@@ -107,7 +109,8 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 /* More than one attention split and pass each; the last has windows. */
 static const struct { const char *model; uint32_t n; } long_ones[] = {
 	{ "demo/model", 530 }, { "tests/vectors/oracles/qwen3_moe", 530 },
-	{ "tests/vectors/oracles/gpt_oss", 500 },
+	{ "tests/vectors/oracles/gpt_oss", 500 }, { "tests/vectors/oracles/qwen3_5_moe", 120 },
+	{ "tests/vectors/oracles/bailing_hybrid", 120 },
 };
 
 Test(engine_forward, long_prompts_across_passes_and_splits_give_the_same_bits)
@@ -250,13 +253,14 @@ static const struct { enum model_packing weights; enum engine_cache cache; } pac
 	{ MODEL_PACKING_STORED, ENGINE_CACHE_INT8 }, { MODEL_PACKING_BF16, ENGINE_CACHE_BF16 },
 };
 static const char *const packed_models[] = { "demo/model", "tests/vectors/oracles/qwen3_moe",
-	"tests/vectors/oracles/gpt_oss_mxfp4", "tests/vectors/oracles/deepseek_v2" };
+	"tests/vectors/oracles/gpt_oss_mxfp4", "tests/vectors/oracles/deepseek_v2",
+	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid" };
 
 Test(engine_forward, packed_weights_and_caches_give_the_same_bits)
 {
 	enum { N = 40 };
 	uint32_t token[N];
-	for (size_t i = 0; i < 16; i++) {
+	for (size_t i = 0; i < 4 * sizeof packed_models / sizeof packed_models[0]; i++) {
 		const char *dir = packed_models[i / 4];
 		struct engine *m = open_packed(dir, NULL, 1, packed[i % 4].weights, packed[i % 4].cache);
 		random_tokens(m, token, N);

@@ -23,7 +23,8 @@
 
 static const char *const models[] = { "tests/vectors/oracles/deepseek_v2",
 	"tests/vectors/oracles/deepseek_v3", "tests/vectors/oracles/qwen3_moe",
-	"tests/vectors/oracles/gpt_oss", "demo/model" };
+	"tests/vectors/oracles/gpt_oss", "demo/model", "tests/vectors/oracles/qwen3_5_moe",
+	"tests/vectors/oracles/bailing_hybrid" };
 
 static uint32_t below(uint32_t *state, uint32_t n)
 {
@@ -331,11 +332,15 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_moe) { check_mo
 Test(engine_scheduler, answers_are_the_same_in_any_company_gpt_oss) { check_model(models[3], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(models[4], false); }
 
+Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_5_moe) { check_model(models[5], true); }
+Test(engine_scheduler, answers_are_the_same_in_any_company_bailing_hybrid) { check_model(models[6], true); }
+
 /* Neither scheduler nor pages nor drafts know which backend computes. */
 Test(engine_scheduler, answers_are_the_same_in_any_company_by_another_backend)
 {
 	backend = 1;
 	check_model(models[2], false);
+	check_model(models[5], false);
 }
 
 /* With a state that takes as much as so many pages: every sequence has one, or few have. */
@@ -637,88 +642,6 @@ Test(engine_scheduler, an_unshared_answer_is_not_found_by_whoever_guesses_it)
 		cr_expect_eq(cached_of_repeated(by, false), 192);
 		cr_expect_eq(cached_of_repeated(by, true), 64);
 	}
-}
-
-/* Tokens that a prompt of 200, the first `same` of them those of all such prompts, found computed. */
-static uint32_t cached_of_branch(struct engine *m, uint32_t same, uint32_t kind)
-{
-	struct engine_request q = request_of(200, 1);
-	struct err e = { 0 };
-	for (uint32_t i = same; i < q.count; i++)
-		long_prompt[i] = 3 + (i * 31 + kind * 101) % 1900;
-	struct engine_session *s = must_open(m, &q);
-	cr_assert_geq(next_of(s, &e), 0, "%s", e.text);
-	uint32_t found = engine_session_cached(s);
-	engine_session_close(s);
-	return found;
-}
-
-/* Recurrent layers: pages alone are no prefix. Where a second text parts from a first one the state is
- * saved, and a third finds it. */
-Test(engine_scheduler, a_state_is_saved_where_texts_part)
-{
-	struct engine_load load;
-	backend = RECALLING;
-	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 2 });
-	cr_expect_eq(cached_of_branch(m, 150, 1), 0);
-	cr_expect_eq(cached_of_branch(m, 150, 2), 0);
-	cr_expect_eq(cached_of_branch(m, 150, 3), 128);
-	cr_expect_eq(cached_of_branch(m, 150, 2), 192, "the same again");
-	cr_expect_eq(cached_of_branch(m, 70, 4), 0);
-	cr_expect_eq(cached_of_branch(m, 70, 5), 64);
-	engine_load(m, &load);
-	cr_expect_eq(load.snapshots, 7, "%u: five ends of prompts, two places", (uint32_t)load.snapshots);
-	engine_close(m);
-}
-
-/* Of two that come together the later one waits for the state where they part. */
-Test(engine_scheduler, a_state_is_saved_for_one_that_waits_for_it)
-{
-	backend = RECALLING;
-	struct engine *m = open_with(DEMO, (struct engine_options){ .threads = 1 });
-	struct engine_request q = request_of(1500, 1);
-	struct err e = { 0 };
-	uint32_t other[1500];
-	memcpy(other, q.prompt, sizeof other);
-	for (uint32_t i = 1100; i < 1500; i++)
-		other[i] ^= 1;
-	struct engine_session *a = must_open(m, &q);
-	q.prompt = other;
-	struct engine_session *b = must_open(m, &q);
-	cr_assert_geq(next_of(a, &e), 0, "%s", e.text);
-	cr_assert_geq(next_of(b, &e), 0, "%s", e.text);
-	cr_expect_eq(engine_session_cached(a), 0);
-	cr_expect_eq(engine_session_cached(b), 1088);
-	engine_session_close(a);
-	engine_session_close(b);
-	engine_close(m);
-}
-
-/* Half of the memory is slots of state; what does not hold one and a page is refused. */
-Test(engine_scheduler, memory_of_states_is_part_of_the_caches)
-{
-	struct engine_load load;
-	struct source *src;
-	struct engine *m;
-	struct err e = { 0 };
-	backend = RECALLING;
-	recalling_pages = 5;
-	m = open_with(DEMO, (struct engine_options){ .threads = 1, .cache_bytes = MIB(64), .batch_max = 2 });
-	engine_load(m, &load);
-	uint64_t page = load.state_bytes / 5;
-	cr_expect(load.states == 8 && load.cache_pages == (MIB(64) - 8 * load.state_bytes) / page, "%u %llu",
-	          (uint32_t)load.states, (unsigned long long)load.cache_pages);
-	engine_close(m);
-	struct engine_options o = { .threads = 1, .quiet = true, .cache_bytes = 23 * page };
-	m = open_with(DEMO, o);
-	engine_load(m, &load);
-	cr_expect(load.states == 2 && load.cache_pages == 13);
-	engine_close(m);
-	o.cache_bytes = 6 * page - 1;
-	cr_assert_eq(source_open_folder(&src, DEMO, &e), 0, "%s", e.text);
-	cr_expect_eq(engine_open_with(&m, src, &o, recalling_open, &e), ERR_NOMEM);
-	cr_expect(strstr(e.text, "recurrent state") != NULL, "%s", e.text);
-	source_close(src);
 }
 
 Test(engine_scheduler, what_can_never_fit_is_refused_with_figures)
