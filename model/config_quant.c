@@ -29,9 +29,10 @@ static void be_coded(struct model_config *c, enum model_quant_method method)
 static void read_fp8(struct config_reader *in, struct model_config *c)
 {
 	static const char *const key = "weight_block_size";
+	static const char *const formats[] = { "e4m3", "float8_e4m3fn", NULL };
 	const json_t *block = model_config_get(in, key);
 	struct model_quant_group g = { .is_float = true, .symmetric = true, .bits = 8 };
-	model_config_text_only(in, "fmt", "e4m3", "e4m3");
+	model_config_choice(in, "fmt", "e4m3", formats);
 	if (block == NULL || json_is_null(block)) {
 		be_coded(c, QUANT_FP8);
 		add_group(c, g);

@@ -43,6 +43,35 @@ static const struct shape shapes[] = {
 	  "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":32.0,\"beta_fast\":32.0,"
 	  "\"beta_slow\":1.0,\"original_max_position_embeddings\":4096,\"truncate\":false}",
 	  ",\"quantization_config\":{\"quant_method\":\"mxfp4\"}" },
+	{ "qwen3.5-35b-a3b", 40,
+	  "\"model_type\":\"qwen3_5_moe_text\",\"hidden_size\":2048,\"vocab_size\":248320,"
+	  "\"num_attention_heads\":16,\"num_key_value_heads\":2,\"head_dim\":256,"
+	  "\"attn_output_gate\":true,\"full_attention_interval\":4,\"linear_conv_kernel_dim\":4,"
+	  "\"linear_key_head_dim\":128,\"linear_value_head_dim\":128,"
+	  "\"linear_num_key_heads\":16,\"linear_num_value_heads\":32,"
+	  "\"num_experts\":256,\"num_experts_per_tok\":8,\"moe_intermediate_size\":512,"
+	  "\"shared_expert_intermediate_size\":512,\"rms_norm_eps\":1e-06,"
+	  "\"max_position_embeddings\":262144,\"rope_parameters\":{\"rope_type\":\"default\","
+	  "\"rope_theta\":10000000,\"partial_rotary_factor\":0.25}",
+	  "" },
+	{ "minimax-m2", 62,
+	  "\"model_type\":\"minimax_m2\",\"hidden_size\":3072,\"vocab_size\":200064,"
+	  "\"num_attention_heads\":48,\"num_key_value_heads\":8,\"head_dim\":128,"
+	  "\"rotary_dim\":64,\"use_qk_norm\":true,\"qk_norm_type\":\"per_layer\","
+	  "\"num_local_experts\":256,\"num_experts_per_tok\":8,\"intermediate_size\":1536,"
+	  "\"scoring_func\":\"sigmoid\",\"use_routing_bias\":true,\"rms_norm_eps\":1e-06,"
+	  "\"max_position_embeddings\":196608,\"rope_theta\":5000000",
+	  "" },
+	{ "gemma3-27b", 62,
+	  "\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"vocab_size\":262208,"
+	  "\"num_attention_heads\":32,\"num_key_value_heads\":16,\"head_dim\":128,"
+	  "\"intermediate_size\":21504,\"hidden_activation\":\"gelu_pytorch_tanh\","
+	  "\"query_pre_attn_scalar\":168,\"sliding_window\":1024,\"sliding_window_pattern\":6,"
+	  "\"rms_norm_eps\":1e-06,\"tie_word_embeddings\":true,"
+	  "\"max_position_embeddings\":131072,\"rope_theta\":1000000,"
+	  "\"rope_local_base_freq\":10000,"
+	  "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":8.0}",
+	  "" },
 };
 
 const struct shape *model_shape_at(size_t i)

@@ -85,7 +85,8 @@ int model_config_shape(struct model_config *c, const char *shape, uint32_t layer
 	if (s == NULL)
 		return err_set(e, ERR_INPUT,
 			       "no shape %.60s: there are deepseek-v2-lite, qwen3-30b-a3b, "
-			       "mixtral-8x7b, olmoe and gpt-oss-20b",
+			       "mixtral-8x7b, olmoe, gpt-oss-20b, qwen3.5-35b-a3b, minimax-m2 "
+			       "and gemma3-27b",
 			       shape);
 	if (layers > s->layers)
 		return err_set(e, ERR_INPUT, "%u layers asked for, %s has %u", layers, s->name,

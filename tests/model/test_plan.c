@@ -30,7 +30,8 @@ static void check_record(const struct recorder *r)
 Test(model_plan, every_byte_of_every_tensor_comes_once_in_whole_units)
 {
 	static const char *const dirs[] = { CASES "deepseek_v2", CASES "deepseek_v3_fp8", CASES "gpt_oss",
-		CASES "gpt_oss_mxfp4", CASES "qwen2_moe", CASES "llama", "demo/model" };
+		CASES "gpt_oss_mxfp4", CASES "qwen2_moe", CASES "llama", CASES "granitemoeshared", CASES "qwen3_5_moe",
+		CASES "gemma4_moe", CASES "bailing_hybrid", "demo/model" };
 	for (size_t d = 0; d < sizeof dirs / sizeof dirs[0]; d++) {
 		for (unsigned threads = 1; threads <= 3; threads += 2) {
 			struct recorder r = { .at_end = check_record };
@@ -45,6 +46,17 @@ Test(model_plan, every_byte_of_every_tensor_comes_once_in_whole_units)
 	}
 }
 
+static bool share_slot(const struct model_item *a, const struct model_item *b)
+{
+	for (uint32_t i = 0; i < a->parts; i++) {
+		for (uint32_t j = 0; j < b->parts; j++) {
+			if (a->part[i].slot == b->part[j].slot)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* A slot is filled by one item; of a layer, and of an expert. */
 static void check_slots(const struct recorder *r)
 {
@@ -53,15 +65,15 @@ static void check_slots(const struct recorder *r)
 		cr_assert_lt(a->layer, r->config.layers);
 		for (size_t j = 0; j < i; j++) {
 			const struct model_item *b = &r->plan->item[j];
-			cr_assert_not(a->part[0].slot == b->part[0].slot && a->layer == b->layer &&
-			              a->expert == b->expert && a->kind == b->kind, "items %zu and %zu", i, j);
+			cr_assert_not(share_slot(a, b) && a->layer == b->layer && a->expert == b->expert &&
+			              a->stack == b->stack && a->kind == b->kind, "items %zu and %zu", i, j);
 		}
 	}
 }
 
 Test(model_plan, no_two_tensors_have_one_place)
 {
-	static const char *const shapes[] = { "deepseek-v2-lite", "gpt-oss-20b" };
+	static const char *const shapes[] = { "deepseek-v2-lite", "gpt-oss-20b", "qwen3.5-35b-a3b", "gemma3-27b" };
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
 		struct recorder r = { .at_end = check_slots };
 		struct err e = { 0 };
