@@ -45,13 +45,19 @@ static void layers_gemma2(struct config_reader *r, struct model_config *c)
 	}
 }
 
+/* Scores are not capped, though the class has the key: no implementation does it. */
 static void read_gemma3(struct config_reader *r, struct model_config *c)
 {
 	read_gemma2(r, c);
+	if (c->attention_softcap > 0)
+		model_config_note(r,
+				  "%s: attn_logit_softcapping %g is without effect in %s, as in the "
+				  "reference",
+				  r->file, (double)c->attention_softcap, c->model_type);
+	c->attention_softcap = 0;
 	c->qk_norm = MODEL_QK_HEAD;
-	model_family_window_but(r, c,
-				model_config_u32_or(r, "sliding_window_pattern", 6, 1,
-						    MODEL_LAYERS));
+	model_family_window_but(
+		r, c, model_config_u32_or(r, "sliding_window_pattern", 6, 1, MODEL_LAYERS));
 }
 
 /* Layers with a window turn by a table of their own, without scaling. */

@@ -118,6 +118,12 @@ static const struct config_default glm4[] = {
 	{ "num_hidden_layers", 40 }, { "num_attention_heads", 32 }, { "num_key_value_heads", 2 },
 	{ "head_dim", 128 }, { "max_position_embeddings", 131072 }, { "rms_norm_eps", 1.5625e-7 },
 	{ "partial_rotary_factor", 0.5 }, { "attention_bias", 1 }, { NULL, 0 },
+};
+static const struct config_default glm4v[] = {
+	{ "vocab_size", 151552 }, { "hidden_size", 4096 }, { "intermediate_size", 13696 },
+	{ "num_hidden_layers", 40 }, { "num_attention_heads", 32 }, { "num_key_value_heads", 2 },
+	{ "max_position_embeddings", 32768 }, { "rms_norm_eps", 1e-5 },
+	{ "partial_rotary_factor", 0.5 }, { NULL, 0 },
 }; /* clang-format on */
 
 const struct config_family model_family_norms[] = {
@@ -150,7 +156,7 @@ const struct config_family model_family_norms[] = {
 	{ .type = "glm4v_text",
 	  .read = read_glm4,
 	  .layers = layers_glm4,
-	  .absent = glm4,
+	  .absent = glm4v,
 	  .own = { "partial_rotary_factor" },
 	  .activation = "silu",
 	  .share = "partial_rotary_factor",
