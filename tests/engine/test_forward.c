@@ -16,7 +16,10 @@ static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
 	"tests/vectors/oracles/deepseek_v2_lite_bf16", "tests/vectors/oracles/deepseek_v3",
 	"tests/vectors/oracles/qwen3_moe", "tests/vectors/oracles/gpt_oss",
 	/* recurrent layers, whose state decays as a whole and by channel */
-	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid" };
+	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid",
+	/* norms, residuals, tables and activations of their own */
+	"tests/vectors/oracles/gemma2", "tests/vectors/oracles/gemma4", "tests/vectors/oracles/cohere2",
+	"tests/vectors/oracles/gpt_neox", "tests/vectors/oracles/apertus" };
 #define MODELS (sizeof models / sizeof models[0])
 
 static uint32_t state = 7;
@@ -111,6 +114,7 @@ static const struct { const char *model; uint32_t n; } long_ones[] = {
 	{ "demo/model", 530 }, { "tests/vectors/oracles/qwen3_moe", 530 },
 	{ "tests/vectors/oracles/gpt_oss", 500 }, { "tests/vectors/oracles/qwen3_5_moe", 120 },
 	{ "tests/vectors/oracles/bailing_hybrid", 120 },
+	{ "tests/vectors/oracles/gemma4", 300 },
 };
 
 Test(engine_forward, long_prompts_across_passes_and_splits_give_the_same_bits)

@@ -16,6 +16,8 @@ static const char *const cases[] = {
 	/* routers, names and layouts of experts of their own; recurrent layers */
 	"glm4_moe_lite", "dots1", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "granitemoeshared",
 	"qwen3_5_moe", "gemma4_moe", "bailing_hybrid",
+	/* norms, residuals, rotary tables, activations and scales of their own */
+	"gemma2", "gemma4", "cohere2", "gpt_neox", "olmo3", "nemotron", "apertus", "phi3_longrope",
 };
 
 #define LOGITS_MOST (88 * 240)

@@ -330,6 +330,14 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_deepseek_v2) { check_
 Test(engine_scheduler, answers_are_the_same_in_any_company_deepseek_v3) { check_model(models[1], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_moe) { check_model(models[2], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_gpt_oss) { check_model(models[3], true); }
+Test(engine_scheduler, answers_are_the_same_in_any_company_gemma4)
+{
+	check_model("tests/vectors/oracles/gemma4", true); /* rotary tables by layer, shared caches */
+}
+Test(engine_scheduler, answers_are_the_same_in_any_company_cohere2)
+{
+	check_model("tests/vectors/oracles/cohere2", true); /* parallel residual */
+}
 Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(models[4], false); }
 
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_5_moe) { check_model(models[5], true); }
