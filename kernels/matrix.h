@@ -107,6 +107,19 @@ struct kernel_mxfp4_rows {
 	size_t block_stride, scale_stride; /* bytes from row to row */
 };
 
+/* Source rows as groups of 32 in the arithmetic of Q8 or Q4: f16 scale, then 32 i8 codes, or 16
+ * bytes whose low nibbles are the first 16 codes (GGUF's Q8_0 and Q4_0). */
+#define KERNEL_Q8_BLOCK 34
+#define KERNEL_Q4_BLOCK 18
+struct kernel_block_rows {
+	const unsigned char *block;
+	size_t stride_bytes; /* from row to row */
+};
+/* Pack rows [row, row+rows), whole panels of them or the last ones, into Q8 or Q4 as they are.
+ * Returns rows * columns, or the index of the first value whose scale is not finite. */
+uint64_t kernel_pack_blocks(struct kernel_matrix *w, uint32_t row, uint32_t rows,
+			    const struct kernel_block_rows *from) MUST_USE;
+
 /* ---- input rows ---- */
 
 /* Input rows for the integer formats, made by quant_row of the table: for each block of 128, scale
