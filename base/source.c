@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -278,6 +279,59 @@ int source_open_folder(struct source **out, const char *dir, struct err *e)
 int source_open_tree(struct source **out, const char *dir, struct err *e)
 {
 	return folder_open(out, dir, true, e);
+}
+
+/* As a folder, of which nothing is known but the names given. */
+static const struct source_ops files_ops = {
+	.size = folder_size,
+	.read = folder_read,
+	.name = folder_name,
+	.close = folder_close,
+	.state = folder_state,
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int keep_names(struct folder *f, const char *name, const char *const *beside, size_t count,
+		      struct err *e)
+{
+	f->list.names = calloc(count + 2, sizeof *f->list.names);
+	for (size_t i = 0; f->list.names && i <= count; i++) {
+		const char *one = i == 0 ? name : beside[i - 1];
+		if (i > 0 && strcmp(one, name) == 0)
+			continue;
+		f->list.names[f->list.count] = strdup(one);
+		if (!f->list.names[f->list.count++])
+			return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	}
+	if (!f->list.names)
+		return err_set(e, ERR_NOMEM, "out of memory for a list of files");
+	qsort(f->list.names, f->list.count, sizeof *f->list.names, by_text);
+	return 0;
+}
+
+int source_open_files(struct source **out, const char *path, const char *const *beside,
+		      size_t count, struct err *e)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char dir[LIMIT_PATH_BYTES];
+	int n = slash ? snprintf(dir, sizeof dir, "%.*s", (int)(slash - path + 1), path)
+		      : snprintf(dir, sizeof dir, ".");
+	if (n >= (int)sizeof dir)
+		return err_set(e, ERR_INPUT, "path too long: %.200s", path);
+	TRY(folder_open(out, dir, true, e));
+	struct folder *f = (struct folder *)*out;
+	int rc = keep_names(f, name, beside, count, e);
+	f->as_it_stands = false;
+	f->source.ops = &files_ops;
+	if (rc < 0) {
+		folder_close(*out);
+		*out = NULL;
+	}
+	return rc;
 }
 
 /* ---- for every kind of source ---- */

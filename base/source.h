@@ -54,6 +54,11 @@ int source_open_folder(struct source **out, const char *dir, struct err *e) MUST
  * does not belong: verification. */
 int source_open_tree(struct source **out, const char *dir, struct err *e) MUST_USE;
 
+/* The file at path, and what lies beside it under the names beside [count], nothing else of its
+ * folder. */
+int source_open_files(struct source **out, const char *path, const char *const *beside,
+		      size_t count, struct err *e) MUST_USE;
+
 /* The files of a package (one uncompressed tar), read where they lie in it. Those below the folder
  * `apart` become a source of their own, *beside, named without that folder, NULL if there are none;
  * apart NULL: no such folder. ERR_INPUT names what a package must not hold: source_package.c. */

@@ -353,7 +353,7 @@ const struct cli_command cli_commands[] = {
 	  "",
 	  "prove on this machine that filters, engine, tokenizer and templates are right",
 	  { { "oracles", "DIR", "reference models" },
-	    { "tokenizer", "FILE", "a tokenizer.json" },
+	    { "tokenizer", "FILE", "a tokenizer.json, or a GGUF file" },
 	    { "cases", "FILE", "its cases" },
 	    { "templates", "FILE", "chat template cases" },
 	    { "dump", "DIR", "write what was computed" },

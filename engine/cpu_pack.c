@@ -62,6 +62,41 @@ static void row_copy(const struct model_item *it, const unsigned char *row, cons
 		wide[k] *= scale[k / KERNEL_FP8_BLOCK];
 }
 
+/* GGUF's MXFP4 rows [n] as the kernels take them: codes side by side with the low nibble first, and
+ * scales behind all of them. */
+static struct kernel_mxfp4_rows mxfp4_apart(const unsigned char *row, size_t stride, uint32_t n,
+					    uint32_t columns, unsigned char *out)
+{
+	size_t groups = columns / KERNEL_GROUP;
+	unsigned char *scale = out + n * groups * 16;
+	for (uint32_t i = 0; i < n; i++) {
+		for (size_t g = 0; g < groups; g++) {
+			const unsigned char *b = row + i * stride + g * 17;
+			unsigned char *to = out + (i * groups + g) * 16;
+			scale[i * groups + g] = b[0];
+			for (int j = 0; j < 8; j++) {
+				to[j] = (unsigned char)((b[1 + 2 * j] & 15) | b[2 + 2 * j] << 4);
+				to[8 + j] =
+					(unsigned char)(b[1 + 2 * j] >> 4 | (b[2 + 2 * j] & 0xf0));
+			}
+		}
+	}
+	return (struct kernel_mxfp4_rows){ out, scale, groups * 16, groups };
+}
+
+/* Rows that the format keeps as they are; scratch has room for as many again. */
+static uint64_t exact_pack(struct cpu *m, const struct model_item *it, struct kernel_matrix *w,
+			   uint32_t row, uint32_t n, const struct kernel_stored_rows *in,
+			   unsigned char *scratch)
+{
+	const struct kernel_block_rows rows = { in->value, in->stride_bytes };
+	if (it->dtype != MODEL_MXFP4)
+		return kernel_pack_blocks(w, row, n, &rows);
+	const struct kernel_mxfp4_rows apart =
+		mxfp4_apart(in->value, in->stride_bytes, n, it->columns, scratch);
+	return m->kernels->pack_mxfp4(w, row, n, &apart);
+}
+
 /* Stored rows of one matrix, whole units of it. */
 struct stored {
 	const unsigned char *bytes;
@@ -79,17 +114,19 @@ static int run_pack(struct cpu *m, const struct model_item *it, const struct sto
 	struct kernel_matrix *w =
 		cpu_part(m, it, (size_t)s->expert * it->parts + part, &rows, &columns);
 	size_t stored = model_dtype_bytes(it->dtype, columns);
+	bool exact = model_item_is_exact(it);
 	uint32_t run = take - row % take < end - row ? take - row % take : end - row;
 	run -= row + run == end ? 0 : run % KERNEL_PANEL;
 	struct kernel_stored_rows in = {
 		.stored = cpu_pack_stored(it),
 		.value = s->bytes + (first - s->row) * stored,
-		.stride_bytes = columns * cpu_pack_element(it),
+		.stride_bytes = exact ? stored : columns * cpu_pack_element(it),
 		.block_scale = scale_of(m, it, s->expert, first),
 		.block_stride = ((size_t)columns + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK,
 	};
 	*done = run;
-	if (run == 0 || it->dtype == MODEL_F64 || model_item_widens(it)) {
+	if (run == 0 || it->dtype == MODEL_F64 || it->dtype == MODEL_MXFP4 ||
+	    model_item_turn(it) > 0 || model_item_widens(it)) {
 		*done = end - row < KERNEL_PANEL ? end - row : KERNEL_PANEL;
 		for (uint32_t i = 0; i < *done; i++) {
 			uint32_t from = model_part_stored(it, part, row + i);
@@ -99,7 +136,9 @@ static int run_pack(struct cpu *m, const struct model_item *it, const struct sto
 		in.value = scratch;
 		in.block_scale = NULL;
 	}
-	uint64_t at = m->kernels->pack(w, row, *done, &in);
+	uint64_t at = exact ? exact_pack(m, it, w, row, *done, &in,
+					 scratch + KERNEL_PANEL * in.stride_bytes)
+			    : m->kernels->pack(w, row, *done, &in);
 	if (at == (uint64_t)*done * columns)
 		return 0;
 	uint32_t bad = model_part_stored(it, part, row + (uint32_t)(at / columns));

@@ -16,7 +16,7 @@ int cpu_pack_kv_b(struct cpu *m, const struct model_item *it, uint64_t head,
 	const float *scale = cpu_item_scale(m, it);
 	const struct layer_weights *w = &m->weights.layer[it->layer];
 	unsigned char *transposed = scratch + per_head * rank * 4;
-	if (it->dtype == MODEL_F64 || it->dtype == MODEL_F8_E4M3) {
+	if (it->dtype == MODEL_F64 || model_item_widens(it)) {
 		float *wide = (float *)(void *)scratch;
 		size_t blocks = (rank + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
 		model_dtype_widen(it->dtype, bytes, per_head * rank, wide);

@@ -33,6 +33,8 @@ static void *place_of(struct cpu *m, const struct model_item *it, size_t i)
 		bool one = expert == MODEL_NO_EXPERT;
 		return (char *)(one ? &w->ffn : &w->expert[expert]) + ffn_at[slot];
 	}
+	if (slot == SLOT_KEY_UP || slot == SLOT_VALUE_UP)
+		return slot == SLOT_KEY_UP ? &w->key_up[expert] : &w->value_up[expert];
 	return it->kind == ITEM_FLOATS ? (void *)&w->vector[slot] : &w->matrix[slot];
 }
 

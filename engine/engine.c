@@ -5,6 +5,7 @@
 #include "base/machine.h"
 #include "kernels/number.h"
 #include "model/adapter.h"
+#include "model/gguf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +151,18 @@ static int engine_new(struct engine **out, struct err *e)
 int engine_open_with(struct engine **out, struct source *src, const struct engine_options *o,
 		     backend_opener *open, struct err *e)
 {
+	struct source *gguf = NULL;
 	int rc;
 	TRY(engine_new(out, e));
-	TRY_OUT(model_config_read(&(*out)->config, src, e));
+	TRY_OUT(model_gguf_folder(&gguf, src, e));
+	struct source *from = gguf ? gguf : src;
+	TRY_OUT(model_config_read(&(*out)->config, from, e));
 	TRY_OUT(means_open(*out, o, e));
-	TRY_OUT(parts_open(*out, src, 0, o, open, e));
-	return 0;
+	TRY_OUT(parts_open(*out, from, 0, o, open, e));
 out:
+	source_close(gguf);
+	if (rc == 0)
+		return 0;
 	engine_close(*out);
 	*out = NULL;
 	return src->label == NULL ? rc : err_prefix(e, "%s", src->label);
@@ -177,13 +183,18 @@ int engine_check(struct source *src, struct err *e)
 		model_adapter_close(a);
 		return 0;
 	}
+	struct source *gguf = NULL;
 	struct model_config *c = calloc(1, sizeof *c);
-	int rc = c ? model_config_read(c, src, e) : err_set(e, ERR_NOMEM, "model");
+	int rc = c ? model_gguf_folder(&gguf, src, e) : err_set(e, ERR_NOMEM, "model");
+	struct source *from = gguf ? gguf : src;
 	if (rc == 0)
-		rc = model_weights_check(c, src, e);
+		rc = model_config_read(c, from, e);
 	if (rc == 0)
-		rc = language_open(&text, src, e);
+		rc = model_weights_check(c, from, e);
+	if (rc == 0)
+		rc = language_open(&text, from, e);
 	language_close(text);
+	source_close(gguf);
 	free(c);
 	return rc;
 }

@@ -1,7 +1,8 @@
-/* REF: a folder, a package file, or a name or root digest that the registry knows. */
+/* REF: a folder, a GGUF file, a package file, or a name or root digest that the registry knows. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
+#include "model/gguf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,13 @@ static int open_folder(const char *path, struct flow_ref *out, struct err *e)
 	return flow_beside_open(out->path, &out->beside, e);
 }
 
+/* One file of a folder: its folder's signature says nothing of the file alone. */
+static int open_gguf(const char *path, struct flow_ref *out, struct err *e)
+{
+	TRY(resolve_path(path, out, e));
+	return model_gguf_files(&out->source, path, e);
+}
+
 static int open_package(const char *path, struct flow_ref *out, struct err *e)
 {
 	TRY(resolve_path(path, out, e));
@@ -76,10 +84,13 @@ static int ref_open(struct flow *f, const char *ref, struct flow_ref *out, struc
 				       "not available in this version: %s references", remote[i]);
 	if (file_is_dir(ref))
 		return open_folder(ref, out, e);
+	if (file_exists(ref) && text_ends(ref, ".gguf"))
+		return open_gguf(ref, out, e);
 	if (file_exists(ref))
 		return open_package(ref, out, e);
 	if (!f)
-		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a package file", ref);
+		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a GGUF or package file",
+			       ref);
 	TRY(registry_find(f->registry, ref, &out->release, e));
 	if (!out->release.location[0])
 		return err_set(e, ERR_NOTFOUND,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "model/gguf.h"
 #include "model/tensors.h"
 #include "template/template.h"
 #include "tokenizer/tokenizer.h"
@@ -139,6 +140,22 @@ static int tokenizer_line(const struct tokenizer *tok, const json_t *want, size_
 	return buf_done(dump, e);
 }
 
+/* tokenizer.json, or what a GGUF file has in place of it. */
+static int read_tokenizer(const char *path, struct buf *out, struct err *e)
+{
+	struct source *under = NULL, *gguf = NULL;
+	if (!text_ends(path, ".gguf"))
+		return file_read(path, LIMIT_JSON_BYTES, out, e);
+	int rc = model_gguf_files(&under, path, e);
+	if (rc == 0)
+		rc = model_gguf_folder(&gguf, under, e);
+	if (rc == 0)
+		rc = source_read_file(gguf, "tokenizer.json", LIMIT_JSON_BYTES, out, e);
+	source_close(gguf);
+	source_close(under);
+	return rc;
+}
+
 static int run_tokenizer(const struct lab_selftest *t, json_t *cases, struct err *e)
 {
 	struct buf file = { 0 }, lines = { 0 }, dump = { 0 };
@@ -146,7 +163,7 @@ static int run_tokenizer(const struct lab_selftest *t, json_t *cases, struct err
 	json_error_t why; /* a case may hold NUL, which no document of ours does */
 	if (!t->cases)
 		return err_set(e, ERR_USAGE, "selftest --tokenizer FILE needs --cases FILE");
-	int rc = file_read(t->tokenizer, LIMIT_JSON_BYTES, &file, e);
+	int rc = read_tokenizer(t->tokenizer, &file, e);
 	if (rc == 0)
 		rc = tokenizer_open(&tok, file.bytes, file.len, e);
 	if (rc == 0)
@@ -240,8 +257,7 @@ static int run_templates(const struct lab_selftest *t, json_t *cases, struct err
 	if (rc == 0 && !json_is_array(list))
 		rc = err_set(e, ERR_INPUT, "%s: expected a list of cases", t->templates);
 	if (rc == 0) {
-		json_array_foreach(list, i, want)
-		{
+		json_array_foreach(list, i, want) {
 			rc = template_case(want, cases, &dump, e);
 			if (rc < 0)
 				break;

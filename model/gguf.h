@@ -24,4 +24,15 @@ int model_gguf_read(struct model_gguf **out, struct source *src, const char *fil
 		    struct err *e) MUST_USE;
 void model_gguf_close(struct model_gguf *g); /* NULL is fine */
 
+/* A folder whose weights are GGUF as one of safetensors: config.json, generation_config.json,
+ * tokenizer.json and tokenizer_config.json are made from the file's metadata, in place of those
+ * that lie beside it, and model_tensors_open gives the tensors by the names that they have there.
+ * *out is NULL where there are safetensors, or no GGUF file. `under` is borrowed; source_close
+ * closes what is made. ERR_INPUT: several models, a part that is missing, metadata that contradict
+ * themselves; ERR_UNSUPPORTED: an architecture, a tokenizer or a type that is not available. */
+int model_gguf_folder(struct source **out, struct source *under, struct err *e) MUST_USE;
+
+/* The file at path and, where it is a part, the others beside it, as a folder of nothing else. */
+int model_gguf_files(struct source **out, const char *path, struct err *e) MUST_USE;
+
 #endif

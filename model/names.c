@@ -33,6 +33,8 @@ const struct model_name model_names_default[] = {
 	{ ROLE_ATTENTION, "self_attn.kv_a_proj_with_mqa.bias", .slot = { SLOT_KV_BIAS } },
 	{ ROLE_ATTENTION, "self_attn.kv_a_layernorm.weight", .slot = { SLOT_KV_NORM } },
 	{ ROLE_ATTENTION, "self_attn.kv_b_proj.weight", .slot = { SLOT_KV_B } },
+	{ ROLE_ATTENTION, "self_attn.k_b_proj.weight", .slot = { SLOT_KEY_UP } },
+	{ ROLE_ATTENTION, "self_attn.v_b_proj.weight", .slot = { SLOT_VALUE_UP } },
 
 	{ ROLE_ATTENTION, "self_attn.q_proj.weight", .slot = { SLOT_Q } },
 	{ ROLE_ATTENTION, "self_attn.k_proj.weight", .slot = { SLOT_K } },

@@ -11,7 +11,7 @@
  * and the last ends with the file. So there is no hole, no overlap and nothing behind. Several
  * files (shards) never repeat a name, and their index {weight_map: {name: file}} says exactly what
  * their headers say; its other members say nothing. */
-#include "model/tensors_in.h"
+#include "model/gguf_in.h"
 
 #include "base/json.h"
 #include "base/limits.h"
@@ -191,7 +191,7 @@ static int ranges_check(struct model_tensor *t, size_t count, uint64_t buffer, u
 	return 0;
 }
 
-static int room_for(struct model_tensors *d, size_t more, struct err *e)
+int model_tensors_room(struct model_tensors *d, size_t more, struct err *e)
 {
 	if (d->count + more > LIMIT_TENSORS)
 		return err_set(e, ERR_INPUT, "more than %u tensors", LIMIT_TENSORS);
@@ -211,7 +211,7 @@ static int header_add(struct model_tensors *d, const json_t *root, const char *f
 	json_t *v;
 	if (!json_is_object(root))
 		return err_set(e, ERR_INPUT, "%s: the header is not an object", file);
-	TRY(room_for(d, json_object_size(root), e));
+	TRY(model_tensors_room(d, json_object_size(root), e));
 	json_object_foreach((json_t *)(uintptr_t)root, key, v) {
 		if (strcmp(key, "__metadata__") == 0) {
 			TRY(metadata_check(v, file, e));
@@ -302,7 +302,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : strcmp(x->file, y->file);
 }
 
-static void sort_tensors(struct model_tensors *d)
+void model_tensors_sort(struct model_tensors *d)
 {
 	if (d->count > 0)
 		qsort(d->tensor, d->count, sizeof *d->tensor, by_name);
@@ -310,7 +310,7 @@ static void sort_tensors(struct model_tensors *d)
 
 static int finish(struct model_tensors *d, struct err *e)
 {
-	sort_tensors(d);
+	model_tensors_sort(d);
 	for (size_t i = 1; i < d->count; i++) {
 		if (strcmp(d->tensor[i - 1].name, d->tensor[i].name) == 0)
 			return err_set(e, ERR_INPUT, "tensor %s is in %s and again in %s",
@@ -431,7 +431,6 @@ static int no_weights(struct source *src, struct err *e)
 	static const struct {
 		const char *end, *what;
 	} forms[] = {
-		{ ".gguf", "GGUF: convert them to safetensors" },
 		{ "adapter_model.safetensors", "an adapter: merge them into the base model" },
 		{ "model_index.json", "a pipeline of several models" },
 		{ ".bin", "PyTorch's own form: convert them to safetensors" },
@@ -454,6 +453,9 @@ static int no_weights(struct source *src, struct err *e)
 
 int model_tensors_open(struct model_tensors **out, struct source *src, struct err *e)
 {
+	const struct gguf_model *gguf = model_gguf_of(src);
+	if (gguf != NULL)
+		return model_gguf_tensors(gguf, out, e);
 	struct model_tensors *d = calloc(1, sizeof *d);
 	uint64_t unused;
 	if (d == NULL)
@@ -488,7 +490,7 @@ int model_tensors_of(struct model_tensors **out, struct source *src, const char 
 		model_tensors_close(d);
 		return r;
 	}
-	sort_tensors(d);
+	model_tensors_sort(d);
 	*out = d;
 	return 0;
 }

@@ -23,12 +23,16 @@ struct model_tensor {
 	int rank;
 	uint64_t shape[8];
 	uint64_t begin, bytes;
+	/* Of GGUF: rows of each head of this many are stored as pairs (i, i + size/2), 0: as they
+	 * are; a norm's gain that has its plus one already. */
+	uint32_t turn;
+	bool complete;
 };
 
 struct model_tensors;
 
-/* model.safetensors, or the shards of model.safetensors.index.json. Strict: no hole, no overlap.
- * The source is borrowed. */
+/* model.safetensors, or the shards of model.safetensors.index.json, or what a source of gguf.h
+ * shows. Strict: no hole, no overlap. The source is borrowed. */
 int model_tensors_open(struct model_tensors **out, struct source *src, struct err *e) MUST_USE;
 /* The tensors of all these safetensors files [files], which need not belong together: a name may be
  * in several of them. */

@@ -13,6 +13,10 @@ struct model_tensors {
 	size_t count;
 };
 
+/* tensors.c: so many more tensors have room; and sorted by name, then by file. */
+int model_tensors_room(struct model_tensors *d, size_t more, struct err *e) MUST_USE;
+void model_tensors_sort(struct model_tensors *d);
+
 bool model_dtype_is_float(enum model_dtype d);
 
 /* blocks.c: n values, whole blocks, of a type that has blocks. */

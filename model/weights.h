@@ -48,6 +48,8 @@ enum model_slot { /* clang-format off */
 	/* attention; with a query latent SLOT_Q is its up-projection, and SLOT_Q_BIAS is
 	 * SLOT_Q_A's */
 	SLOT_Q_A, SLOT_Q, SLOT_KV_A, SLOT_KV_B, SLOT_K, SLOT_V, SLOT_O,
+	/* SLOT_KV_B stored apart: [heads, kv_rank, nope], [heads, value, kv_rank] */
+	SLOT_KEY_UP, SLOT_VALUE_UP,
 	SLOT_Q_NORM, SLOT_K_NORM, SLOT_KV_NORM,
 	SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS, SLOT_KV_BIAS, SLOT_O_BIAS, SLOT_SINKS,
 	SLOT_OUT_GATE,                               /* [heads * value, hidden] or [heads, hidden] */
@@ -111,8 +113,15 @@ struct model_item {
 uint32_t model_part_rows(const struct model_item *it, uint32_t part);
 uint32_t model_part_before(const struct model_item *it, uint32_t part, uint32_t row);
 uint32_t model_part_stored(const struct model_item *it, uint32_t part, uint32_t i);
-/* FP8 whose blocks of 128 rows are not those of its parts, or that is transposed: the values are
- * made f32 before they are packed. */
+/* Rows of a head whose pairs are stored side by side (struct model_tensor); 0: none. */
+static inline uint32_t model_item_turn(const struct model_item *it)
+{
+	return it->tensor != NULL ? it->tensor->turn : 0;
+}
+/* Blocks that the item's format keeps as they are. */
+bool model_item_is_exact(const struct model_item *it);
+/* Other blocks, FP8 whose blocks of 128 rows are not those of its parts, or that is transposed: the
+ * values are made f32 before they are packed. */
 bool model_item_widens(const struct model_item *it);
 
 /* What the matrices of a plan are kept as. */

@@ -4,11 +4,13 @@
  *   attention, dense, shared,
  *   expert                         as stored   bf16        q8          q4
  *   head                           as stored   bf16        q8          q8
- *   embed, router, latent, vector  as stored in every case; FP8 latents: f32 when "stored" is
- *                                  asked for, else bf16
+ *   embed, router, latent, vector  as stored in every case; latents and routers in FP8 or in
+ *                                  blocks, and embeddings in blocks that no format keeps: f32
+ *                                  when "stored" is asked for, else bf16
  *
- * MXFP4 is narrower than q8 and q4 and stays under both. As stored: F32 and F64 -> f32, BF16 ->
- * bf16, F16 -> f16, F8_E4M3 with its block scales -> fp8, MXFP4 -> mxfp4; vectors are f32. */
+ * MXFP4 is narrower than q8 and q4 and stays under both; so does Q4_0. As stored: F32 and F64 ->
+ * f32, BF16 -> bf16, F16 -> f16, F8_E4M3 with its block scales -> fp8, MXFP4 -> mxfp4, Q8_0 -> q8,
+ * Q4_0 -> q4, other blocks -> f32; vectors are f32. */
 #include "model/weights_loader.h"
 
 #include <stdio.h>
@@ -23,7 +25,12 @@ static enum kernel_format as_stored(enum model_dtype d)
 	case MODEL_F8_E4M3:
 		return KERNEL_FP8;
 	case MODEL_U8:
+	case MODEL_MXFP4:
 		return KERNEL_MXFP4;
+	case MODEL_Q8_0:
+		return KERNEL_Q8;
+	case MODEL_Q4_0:
+		return KERNEL_Q4;
 	default:
 		return KERNEL_F32;
 	}
@@ -36,7 +43,10 @@ enum kernel_format model_plan_format(const struct loader *l, enum weight_class c
 	enum kernel_format f = as_stored(stored);
 	if (class == WEIGHT_VECTOR)
 		return KERNEL_F32;
-	if (class == WEIGHT_LATENT && f == KERNEL_FP8)
+	bool block = model_dtype_block(stored) > 1;
+	bool inner = class == WEIGHT_LATENT || class == WEIGHT_ROUTER;
+	if ((class == WEIGHT_LATENT && f == KERNEL_FP8) || (block && inner) ||
+	    (block && class == WEIGHT_EMBED && f == KERNEL_F32))
 		return want == MODEL_PACKING_STORED ? KERNEL_F32 : KERNEL_BF16;
 	if (class == WEIGHT_EMBED || class == WEIGHT_ROUTER || class == WEIGHT_LATENT)
 		return f;
@@ -44,7 +54,7 @@ enum kernel_format model_plan_format(const struct loader *l, enum weight_class c
 		return f;
 	if (want == MODEL_PACKING_BF16)
 		return KERNEL_BF16;
-	if (f == KERNEL_MXFP4)
+	if (f == KERNEL_MXFP4 || f == KERNEL_Q4)
 		return f;
 	return want == MODEL_PACKING_Q4 && class != WEIGHT_HEAD ? KERNEL_Q4 : KERNEL_Q8;
 }

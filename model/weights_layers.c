@@ -87,6 +87,38 @@ static int add_blocks(struct loader *l, struct model_item *it)
 	return model_plan_add(l, &scales, shape, 3);
 }
 
+/* Keys and values of the latent apart, each of all heads; the keys are transposed already. */
+static int add_heads(struct loader *l, const struct model_item *kv)
+{
+	const struct model_config *c = l->c;
+	for (int i = 0; i < 2; i++) {
+		struct model_item it = *kv;
+		enum model_slot slot = i == 0 ? SLOT_KEY_UP : SLOT_VALUE_UP;
+		it.kind = ITEM_MATRIX;
+		it.stack = c->layer[kv->layer].heads;
+		it.rows = i == 0 ? c->kv_rank : c->value;
+		it.columns = i == 0 ? c->nope : c->kv_rank;
+		it.part[0] = (struct model_part){ slot, it.rows };
+		const uint32_t shape[] = { it.stack, it.rows, it.columns };
+		model_plan_name_of(l, slot, kv->layer);
+		TRY(model_plan_add(l, &it, shape, 3));
+	}
+	return 0;
+}
+
+/* Where kv_b is not there, and the two in its place are. */
+static bool is_apart(struct loader *l, const struct model_item *it)
+{
+	char name[sizeof l->name];
+	if (it->kind != ITEM_KV_B || l->tensors == NULL || model_plan_has(l, ""))
+		return false;
+	memcpy(name, l->name, sizeof name);
+	model_plan_name_of(l, SLOT_KEY_UP, it->layer);
+	bool apart = model_plan_has(l, "");
+	memcpy(l->name, name, sizeof name);
+	return apart;
+}
+
 /* Add the tensor of a row, l->name. */
 static int row_add(struct loader *l, const struct model_name *n, uint32_t layer, uint32_t expert)
 {
@@ -99,6 +131,8 @@ static int row_add(struct loader *l, const struct model_name *n, uint32_t layer,
 		return add_blocks(l, &it);
 	if (it.part[0].slot == SLOT_ACT)
 		return model_plan_scalars(l, &it);
+	if (is_apart(l, &it))
+		return add_heads(l, &it);
 	return it.stack > 0 ? model_plan_add(l, &it, n->turned ? turned : shape, rank + 1)
 			    : model_plan_add(l, &it, shape + 1, rank);
 }

@@ -78,6 +78,8 @@ void model_plan_prefix(struct loader *l);
 const struct model_name *model_plan_row(struct loader *l, enum model_slot slot,
 					enum model_role role, uint32_t layer, uint32_t expert,
 					const bool *taken);
+/* l->name by the row that has the slot alone, whether or not it exists in the layer. */
+void model_plan_name_of(struct loader *l, enum model_slot slot, uint32_t layer);
 /* l->name of the at-th of several tensors of one slot. */
 int model_plan_name_at(struct loader *l, enum model_slot slot, uint32_t layer,
 		       uint32_t at) MUST_USE;

@@ -114,6 +114,14 @@ const struct model_name *model_plan_row(struct loader *l, enum model_slot slot,
 	return first;
 }
 
+void model_plan_name_of(struct loader *l, enum model_slot slot, uint32_t layer)
+{
+	const struct model_name *n = model_names_default;
+	while (n->slot[0] != slot || n->slot[1] != 0)
+		n++;
+	name_make(l, n, layer, MODEL_NO_EXPERT);
+}
+
 int model_plan_name_at(struct loader *l, enum model_slot slot, uint32_t layer, uint32_t at)
 {
 	enum model_role role = model_slot_role(l->c, layer, slot);

@@ -74,6 +74,10 @@ static int type_check(struct loader *l, const struct model_item *it)
 		return err_set(l->e, ERR_UNSUPPORTED,
 			       "%s: tensor %s is %s, not a supported weight type", t->file, t->name,
 			       model_dtype_name(t->dtype));
+	if (t->turn > 0 && (it->parts != 1 || it->stack > 0 || it->kind > ITEM_MATRIX))
+		return err_set(l->e, ERR_UNSUPPORTED,
+			       "%s: not available in this version: tensor %s with rows in pairs",
+			       t->file, t->name);
 	if (fp8 && l->c->quantisation != MODEL_QUANT_FP8)
 		return err_set(
 			l->e, ERR_INPUT,
@@ -88,7 +92,12 @@ static int type_check(struct loader *l, const struct model_item *it)
 /* The fewest rows of a matrix that are whole panels of each of its parts. */
 static uint32_t unit_rows(const struct model_item *it)
 {
-	uint32_t period = 0, in_all = 0;
+	uint32_t period = 0, in_all = 0, turn = model_item_turn(it);
+	if (turn > 0) { /* whole heads */
+		uint32_t heads = KERNEL_PANEL / (turn & (~turn + 1));
+		heads = heads > 0 ? heads : 1;
+		return turn * heads < it->rows ? turn * heads : it->rows;
+	}
 	for (uint32_t i = 0; i < it->parts; i++) {
 		period += it->part[i].take;
 		in_all |= it->part[i].take;
@@ -175,9 +184,11 @@ int model_plan_add(struct loader *l, const struct model_item *item, const uint32
 		it.dtype = it.tensor->dtype;
 		TRY(type_check(l, &it));
 	}
-	it.format = model_plan_format(l, it.class,
-				      model_item_widens(&it) && it.kind == ITEM_MATRIX ? MODEL_F32
-										       : it.dtype);
+	bool widened =
+		it.dtype == MODEL_F8_E4M3 && model_item_widens(&it) && it.kind == ITEM_MATRIX;
+	it.format = model_plan_format(l, it.class, widened ? MODEL_F32 : it.dtype);
+	if (it.tensor != NULL && it.tensor->complete)
+		it.add = 0;
 	TRY(model_plan_push(l, &it));
 	return it.dtype == MODEL_F8_E4M3 ? add_fp8_scales(l) : 0;
 }

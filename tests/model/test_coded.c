@@ -244,8 +244,8 @@ Test(model_coded, lies_beside_the_codes_are_refused)
 Test(model_coded, zero_points_outside_the_codes_are_refused)
 {
 	const unsigned char scale[4] = { 0, 0, 0x80, 0x3f }, zero[1] = { 8 };
-	const struct model_tensor s = { "s", "f", MODEL_F32, 2, { 1, 1 }, 0, 4 },
-				  z = { "z", "f", MODEL_I8, 2, { 1, 1 }, 0, 1 };
+	const struct model_tensor s = { "s", "f", MODEL_F32, 2, { 1, 1 }, 0, 4, 0, false },
+				  z = { "z", "f", MODEL_I8, 2, { 1, 1 }, 0, 1, 0, false };
 	struct coding_bytes part[CODING_PARTS] = { { &s, scale }, { &z, zero } };
 	struct model_coding c = { .form = CODE_FIELDS, .bits = 4, .rows = 1, .columns = 8, .block_rows = 1,
 		                  .block_columns = 8, .after = 1 };

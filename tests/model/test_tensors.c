@@ -157,7 +157,6 @@ static int read_one(const char *header, const void *data, size_t len, uint64_t r
 }
 
 static const struct { const char *file, *words; int code; } foreign[] = {
-	{ "m.gguf", "not available in this version: weights in GGUF", ERR_UNSUPPORTED },
 	{ "adapter_model.safetensors", "weights in an adapter", ERR_UNSUPPORTED },
 	{ "model_index.json", "weights in a pipeline", ERR_UNSUPPORTED },
 	{ "pytorch_model.bin", "PyTorch's own form", ERR_UNSUPPORTED },

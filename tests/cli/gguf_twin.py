@@ -1,0 +1,386 @@
+"""A GGUF twin of a folder of safetensors, as llama.cpp's conversion makes one: names, permuted rows, stacked
+experts, completed gains, metadata. Written with the PyPI package gguf, which is what reads and checks it too.
+"""
+
+import json
+import os
+import re
+import struct
+
+import gguf
+import numpy as np
+
+T = gguf.GGMLQuantizationType
+NUMPY = {
+    "F32": np.float32,
+    "F16": np.float16,
+    "F64": np.float64,
+    "U8": np.uint8,
+    "I64": np.int64,
+    "U16": np.uint16,
+    "I32": np.int32,
+}
+
+
+def read_bytes(whole):
+    """name -> array and type; BF16 as f32, which holds it exactly."""
+    n = struct.unpack("<Q", whole[:8])[0]
+    head, data, out = json.loads(whole[8 : 8 + n]), whole[8 + n :], {}
+    for name, t in head.items():
+        if name == "__metadata__":
+            continue
+        raw = data[t["data_offsets"][0] : t["data_offsets"][1]]
+        if t["dtype"] == "BF16":
+            a = (np.frombuffer(raw, np.uint16).astype(np.uint32) << 16).view(np.float32)
+        else:
+            a = np.frombuffer(raw, NUMPY[t["dtype"]])
+        out[name] = (a.reshape(t["shape"]), t["dtype"])
+    return out
+
+
+def read_safetensors(path):
+    with open(path, "rb") as f:
+        return read_bytes(f.read())
+
+
+def read_folder(folder):
+    out = {}
+    for name in sorted(os.listdir(folder)):
+        if name.startswith("model") and name.endswith(".safetensors"):
+            out.update(read_safetensors(os.path.join(folder, name)))
+    return {name: t for name, t in out.items() if ".rotary_emb." not in name}
+
+
+def write_safetensors(path, tensors):
+    """name -> f32 array."""
+    head, at = {}, 0
+    for name in sorted(tensors):
+        size = tensors[name].size * 4
+        head[name] = {"dtype": "F32", "shape": list(tensors[name].shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(head).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for name in sorted(tensors):
+            f.write(np.ascontiguousarray(tensors[name], np.float32).tobytes())
+
+
+def permute(a, heads):
+    """What conversion does to rows of q and k of llama."""
+    return a.reshape(heads, 2, a.shape[0] // heads // 2, *a.shape[1:]).swapaxes(1, 2).reshape(a.shape)
+
+
+def unpermute(a, heads):
+    return a.reshape(heads, a.shape[0] // heads // 2, 2, *a.shape[1:]).swapaxes(1, 2).reshape(a.shape)
+
+
+WHOLE = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "lm_head.weight": "output.weight",
+}
+LAYER = {
+    "input_layernorm.weight": "attn_norm.weight",
+    "post_attention_layernorm.weight": "ffn_norm.weight",
+    "self_attn.q_proj.": "attn_q.",
+    "self_attn.k_proj.": "attn_k.",
+    "self_attn.v_proj.": "attn_v.",
+    "self_attn.o_proj.": "attn_output.",
+    "self_attn.q_norm.": "attn_q_norm.",
+    "self_attn.k_norm.": "attn_k_norm.",
+    "self_attn.sinks": "attn_sinks.weight",
+    "self_attn.q_a_proj.": "attn_q_a.",
+    "self_attn.q_b_proj.": "attn_q_b.",
+    "self_attn.q_a_layernorm.": "attn_q_a_norm.",
+    "self_attn.kv_a_proj_with_mqa.": "attn_kv_a_mqa.",
+    "self_attn.kv_a_layernorm.": "attn_kv_a_norm.",
+    "self_attn.kv_b_proj.": "attn_kv_b.",
+    "mlp.gate_proj.": "ffn_gate.",
+    "mlp.up_proj.": "ffn_up.",
+    "mlp.down_proj.": "ffn_down.",
+    "mlp.gate.weight": "ffn_gate_inp.weight",
+    "block_sparse_moe.gate.": "ffn_gate_inp.",
+    "mlp.router.": "ffn_gate_inp.",
+    "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",
+    "mlp.shared_expert_gate.weight": "ffn_gate_inp_shexp.weight",
+    "mlp.shared_experts.gate_proj.": "ffn_gate_shexp.",
+    "mlp.shared_experts.up_proj.": "ffn_up_shexp.",
+    "mlp.shared_experts.down_proj.": "ffn_down_shexp.",
+    "mlp.shared_expert.gate_proj.": "ffn_gate_shexp.",
+    "mlp.shared_expert.up_proj.": "ffn_up_shexp.",
+    "mlp.shared_expert.down_proj.": "ffn_down_shexp.",
+}
+EXPERT = {"gate_proj": "gate", "up_proj": "up", "down_proj": "down", "w1": "gate", "w3": "up", "w2": "down"}
+ARCH = {
+    "llama": "llama",
+    "mistral": "llama",
+    "mixtral": "llama",
+    "qwen2": "qwen2",
+    "qwen3": "qwen3",
+    "qwen2_moe": "qwen2moe",
+    "qwen3_moe": "qwen3moe",
+    "olmoe": "olmoe",
+    "deepseek_v2": "deepseek2",
+    "deepseek_v3": "deepseek2",
+    "gpt_oss": "gpt-oss",
+    "glm4_moe": "glm4moe",
+}
+AFTER = {"gpt_oss": "post_attention_norm.weight", "glm4_moe": "post_attention_norm.weight"}
+
+
+def layer_name(part, family):
+    if part == "post_attention_layernorm.weight" and family in AFTER:
+        return AFTER[family]
+    for prefix, to in LAYER.items():
+        if part.startswith(prefix):
+            return to + part[len(prefix) :]
+    raise KeyError(part)
+
+
+def rename(tensors, c):
+    """The file's name -> array; and its type in the folder."""
+    family, out, stacks = c["model_type"], {}, {}
+    for name, (a, dtype) in tensors.items():
+        m = re.match(r"model\.layers\.(\d+)\.(.*)", name)
+        if not m:
+            out[WHOLE[name]] = (a, dtype)
+            continue
+        layer, part = m.groups()
+        e = re.match(r"(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight", part)
+        if e:
+            stacks.setdefault((layer, EXPERT[e.group(2)]), {})[int(e.group(1))] = (a, dtype)
+            continue
+        if int(layer) >= c["num_hidden_layers"]:
+            if family == "glm4_moe" and ".experts." not in part:
+                out[f"blk.{layer}.nextn.{part}"] = (a, dtype)
+            continue
+        if family == "gpt_oss" and part.startswith("mlp.experts."):
+            gpt_oss(out, layer, part, tensors, name)
+            continue
+        to = layer_name(part, family)
+        if ARCH[family] == "llama" and to.startswith("attn_q."):
+            a = permute(a, c["num_attention_heads"])
+        if ARCH[family] == "llama" and to.startswith("attn_k."):
+            a = permute(a, c.get("num_key_value_heads") or c["num_attention_heads"])
+        if to == "ffn_gate_inp_shexp.weight":
+            a = a.reshape(-1)
+        out[f"blk.{layer}.{to}"] = (a, dtype)
+    for (layer, kind), experts in stacks.items():
+        out[f"blk.{layer}.ffn_{kind}_exps.weight"] = (
+            np.stack([experts[i][0] for i in sorted(experts)]),
+            experts[0][1],
+        )
+    return out
+
+
+def gpt_oss(out, layer, part, tensors, name):
+    """Gate and up, interleaved in the folder, apart; wide ones are transposed there."""
+    a, dtype = tensors[name]
+    if part.endswith("_scales"):
+        return
+    kinds = ("gate", "up") if "gate_up" in part else ("down",)
+    if part.endswith("_blocks"):
+        scales = tensors[name.replace("_blocks", "_scales")][0]
+        low, high = a & 15, a >> 4
+        code = np.stack([low, high], -1).reshape(*a.shape[:-1], 32)
+        packed = code[..., :16] | code[..., 16:] << 4
+        a = np.concatenate([scales[..., None], packed], -1).astype(np.uint8)
+        a, dtype, suffix = a.reshape(*a.shape[:2], -1), "MXFP4", "weight"
+    else:
+        suffix = "bias" if part.endswith("_bias") else "weight"
+        a = a if suffix == "bias" else a.swapaxes(1, 2)
+    for i, kind in enumerate(kinds):
+        out[f"blk.{layer}.ffn_{kind}_exps.{suffix}"] = (np.ascontiguousarray(a[:, i :: len(kinds)]), dtype)
+
+
+def split_kv_b(out, c):
+    """Newer files of deepseek2: keys transposed and values, each of every head."""
+    nope, value = c["qk_nope_head_dim"], c["v_head_dim"]
+    for name in [n for n in out if n.endswith("attn_kv_b.weight")]:
+        a, dtype = out.pop(name)
+        a = a.reshape(c["num_attention_heads"], nope + value, -1)
+        out[name.replace("kv_b", "k_b")] = (np.ascontiguousarray(a[:, :nope].swapaxes(1, 2)), dtype)
+        out[name.replace("kv_b", "v_b")] = (np.ascontiguousarray(a[:, nope:]), dtype)
+
+
+def llama3_factors(c, r):
+    dim = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+    theta = r.get("rope_theta", c.get("rope_theta", 10000.0))
+    freqs = 1.0 / (theta ** (np.arange(0, dim, 2, dtype=np.float32) / dim))
+    old, low, high, whole = (
+        r["original_max_position_embeddings"],
+        r["low_freq_factor"],
+        r["high_freq_factor"],
+        r["factor"],
+    )
+    out = []
+    for f in freqs:
+        wave = 2 * np.pi / f
+        smooth = (old / wave - low) / (high - low)
+        out.append(
+            1 if wave < old / high else whole if wave > old / low else 1 / ((1 - smooth) / whole + smooth)
+        )
+    return np.array(out, np.float32)
+
+
+def metadata(w, c, new):
+    family = c["model_type"]
+    mla = "kv_lora_rank" in c
+    r = c.get("rope_scaling") or c.get("rope_parameters") or {}
+    w.add_context_length(c["max_position_embeddings"])
+    w.add_embedding_length(c["hidden_size"])
+    w.add_block_count(
+        c["num_hidden_layers"] + (c.get("num_nextn_predict_layers") or 0 if family == "glm4_moe" else 0)
+    )
+    w.add_feed_forward_length(c["intermediate_size"])
+    w.add_head_count(c["num_attention_heads"])
+    w.add_head_count_kv(1 if mla and new else c.get("num_key_value_heads") or c["num_attention_heads"])
+    w.add_rope_freq_base(float(r.get("rope_theta") or c.get("rope_theta", 10000.0)))
+    w.add_layer_norm_rms_eps(c["rms_norm_eps"])
+    kind = r.get("rope_type") or r.get("type")
+    if kind in ("linear", "yarn"):
+        w.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        w.add_rope_scaling_factor(r["factor"])
+    if kind == "yarn":
+        w.add_rope_scaling_orig_ctx_len(r["original_max_position_embeddings"])
+        if r.get("mscale_all_dim"):
+            w.add_rope_scaling_yarn_log_mul(0.1 * r["mscale_all_dim"])
+        for key in ("beta_fast", "beta_slow"):
+            if r.get(key):
+                w.add_float32(f"{w.arch}.rope.scaling.yarn_{key}", float(r[key]))
+    if c.get("head_dim"):
+        w.add_key_length(c["head_dim"])
+        w.add_value_length(c["head_dim"])
+    experts = c.get("num_experts") or c.get("num_local_experts") or c.get("n_routed_experts")
+    if experts:
+        w.add_expert_count(experts)
+        w.add_expert_used_count(c["num_experts_per_tok"])
+    if c.get("moe_intermediate_size"):
+        w.add_expert_feed_forward_length(c["moe_intermediate_size"])
+    if family == "gpt_oss":
+        w.add_expert_feed_forward_length(c["intermediate_size"])
+        w.add_sliding_window(c["sliding_window"])
+    if c.get("shared_expert_intermediate_size"):
+        w.add_expert_shared_feed_forward_length(c["shared_expert_intermediate_size"])
+    if c.get("clip_qkv"):
+        w.add_clamp_kqv(c["clip_qkv"])
+    for key, add in (
+        ("n_shared_experts", w.add_expert_shared_count),
+        ("n_group", w.add_expert_group_count),
+        ("topk_group", w.add_expert_group_used_count),
+        ("first_k_dense_replace", w.add_leading_dense_block_count),
+        ("routed_scaling_factor", w.add_expert_weights_scale),
+        ("q_lora_rank", w.add_q_lora_rank),
+        ("kv_lora_rank", w.add_kv_lora_rank),
+    ):
+        if c.get(key) is not None and family in ("deepseek_v2", "deepseek_v3", "glm4_moe"):
+            add(c[key])
+    if c.get("norm_topk_prob") and family in ("deepseek_v2", "deepseek_v3", "glm4_moe"):
+        w.add_expert_weights_norm(True)
+    if family == "qwen3_moe" and not c.get("norm_topk_prob"):
+        w.add_expert_weights_norm(False)
+    if c.get("num_nextn_predict_layers") and family == "glm4_moe":
+        w.add_nextn_predict_layers(c["num_nextn_predict_layers"])
+    if mla:
+        rope, nope = c["qk_rope_head_dim"], c["qk_nope_head_dim"]
+        w.add_rope_dimension_count(rope)
+        w.add_key_length(c["kv_lora_rank"] + rope if new else nope + rope)
+        w.add_value_length(c["kv_lora_rank"] if new else c["v_head_dim"])
+        if new:
+            w.add_key_length_mla(nope + rope)
+            w.add_value_length_mla(c["v_head_dim"])
+    elif family == "glm4_moe":
+        w.add_rope_dimension_count(int(c["head_dim"] * c["partial_rotary_factor"]))
+    eos = c["eos_token_id"] if isinstance(c["eos_token_id"], list) else [c["eos_token_id"]]
+    for key, value in zip(("eos", "eot", "eom"), eos):
+        w.add_uint32(f"tokenizer.ggml.{key}_token_id", value)
+    if c.get("bos_token_id") is not None:
+        w.add_bos_token_id(c["bos_token_id"])
+    return kind, r
+
+
+def encode(a, dtype, want, name):
+    """Data and type: vectors and routers stay F32; want None: as in the folder."""
+    if dtype == "MXFP4":
+        return a, T.MXFP4
+    matrix = a.ndim > 1 and "gate_inp" not in name
+    kind = want if want is not None and matrix else T.F32 if not matrix else T[dtype]
+    if callable(kind):
+        kind = kind(a, name)
+    if kind == T.F32:
+        return a.astype(np.float32), kind
+    if isinstance(kind, tuple):
+        return kind
+    return gguf.quants.quantize(a.astype(np.float32), kind), kind
+
+
+def write(folder, out, want=None, new=True, extra=None, parts=None):
+    """want: the type of matrices, a function of (array, name), or None. new: with the metadata and names of
+    newer conversions. extra: adds metadata to the writer. parts: tensors in each part of a split model."""
+    c = json.load(open(os.path.join(folder, "config.json")))
+    tensors = rename(read_folder(folder), c)
+    if new and "kv_lora_rank" in c:
+        split_kv_b(tensors, c)
+    kwargs = {"split_max_tensors": parts} if parts else {}
+    w = gguf.GGUFWriter(out, ARCH[c["model_type"]], **kwargs)
+    kind, r = metadata(w, c, new)
+    if extra:
+        extra(w)
+    if kind == "llama3":
+        w.add_tensor("rope_freqs.weight", llama3_factors(c, r))
+    for name in sorted(tensors):
+        data, kind = encode(*tensors[name], want, name)
+        w.add_tensor(name, data, raw_dtype=kind)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def bpe_tokenizer(j, pre, size=None, bos=None, eos=None, template=None):
+    """What conversion writes of a tokenizer.json with BPE over bytes, as a function of a writer."""
+    model = j["model"]
+    added = {a["id"]: a for a in j["added_tokens"]}
+    token = {i: t for t, i in model["vocab"].items()}
+    token.update({i: a["content"] for i, a in added.items()})
+    tokens, types = [], []
+    for i in range(size or max(token) + 1):
+        text = token.get(i, f"[PAD{i}]")
+        looks = (
+            text.startswith("<|") and text.endswith("|>") or text.startswith("<｜") and text.endswith("｜>")
+        )
+        tokens.append(text)
+        types.append(
+            gguf.TokenType.UNUSED
+            if i not in token
+            else (
+                gguf.TokenType.NORMAL
+                if i not in added
+                else gguf.TokenType.CONTROL if added[i]["special"] or looks else gguf.TokenType.USER_DEFINED
+            )
+        )
+    merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
+
+    def extra(w):
+        w.add_tokenizer_model("gpt2")
+        w.add_tokenizer_pre(pre)
+        w.add_token_list(tokens)
+        w.add_token_types(types)
+        w.add_token_merges(merges)
+        for key, value in (("bos", bos), ("eos", eos)):
+            if value is not None:
+                w.add_uint32(f"tokenizer.ggml.{key}_token_id", value)
+        if template:
+            w.add_chat_template(template)
+
+    return extra
+
+
+def vocabulary_only(out, extra):
+    w = gguf.GGUFWriter(out, "llama")
+    w.add_block_count(1)
+    extra(w)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
