@@ -87,6 +87,13 @@ static int notes_join(struct engine *m, struct err *e)
 	buf_add_text(&m->notes, m->config.notes);
 	if (m->text != NULL)
 		buf_add_text(&m->notes, language_info(m->text)->notes);
+	if (m->states != NULL)
+		buf_printf(&m->notes,
+			   "recurrent layers: %.1f MB of state for each conversation, memory for "
+			   "%u states beside %llu pages of %d tokens (%.1f MB each)\n",
+			   (double)m->backend->state_bytes / 1e6, state_pool_bound(m->states),
+			   (unsigned long long)cache_pool_bound(m->pages), KERNEL_PAGE,
+			   (double)m->backend->page_bytes / 1e6);
 	m->facts.notes = m->notes.bytes ? m->notes.bytes : "";
 	return buf_done(&m->notes, e);
 }
@@ -135,8 +142,8 @@ static int parts_open(struct engine *m, struct source *src, uint64_t seed,
 		TRY(model_weights_invent(&formats, &order, seed, &m->backend->keeper, e));
 	}
 	facts_set(m, &formats, backend.cache);
-	TRY(notes_join(m, e));
-	return scheduler_open(m, o, e);
+	TRY(scheduler_open(m, o, e));
+	return notes_join(m, e);
 }
 
 static int engine_new(struct engine **out, struct err *e)

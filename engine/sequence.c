@@ -13,16 +13,20 @@
 
 #define SLOTS_EACH 4u /* of state for each session of a step, at most: its own, and snapshots */
 
+/* Bytes of the pages of one full context. */
+static uint64_t context_bytes(const struct engine *m)
+{
+	uint64_t pages = ((uint64_t)m->config.context_max + KERNEL_PAGE - 1) / KERNEL_PAGE;
+	return pages * m->backend->page_bytes;
+}
+
 /* The default size: a third of the free memory, three quarters if one full context needs that much;
  * at most what all sessions of a step can fill. */
 static uint64_t bytes_default(const struct engine *m, uint32_t batch)
 {
-	uint64_t context = ((uint64_t)m->config.context_max + KERNEL_PAGE - 1) / KERNEL_PAGE,
-		 memory = machine_memory(),
-		 one = context * m->backend->page_bytes + m->backend->state_bytes,
-		 all = context * m->backend->page_bytes * batch +
-		       (uint64_t)SLOTS_EACH * batch * m->backend->state_bytes,
-		 bytes = memory / 3;
+	uint64_t memory = machine_memory(), states = SLOTS_EACH * m->backend->state_bytes,
+		 one = context_bytes(m), all = (one + states) * batch, bytes = memory / 3;
+	one += states > 0 ? one / 7 + states : 0; /* slots_of takes an eighth */
 	if (memory == UINT64_MAX || memory < m->backend->page_bytes)
 		return one;
 	if (bytes < one)
@@ -30,11 +34,13 @@ static uint64_t bytes_default(const struct engine *m, uint32_t batch)
 	return bytes < all ? bytes : all;
 }
 
-/* Slots of state: at most half of the memory, and some for each session. */
-static uint32_t slots_of(const struct engine *m, uint32_t batch, uint64_t bytes)
+/* Slots of state: at most half of the memory, and some for each session. Where the size was not
+ * given, a full context comes first: an eighth. */
+static uint32_t slots_of(const struct engine *m, uint32_t batch, uint64_t bytes, bool given)
 {
 	uint64_t most = (uint64_t)SLOTS_EACH * batch, each = m->backend->state_bytes;
-	uint64_t slots = each == 0 ? 0 : bytes / 2 / each;
+	bool enough = given || bytes / 2 >= context_bytes(m);
+	uint64_t slots = each == 0 ? 0 : bytes / (enough ? 2 : 8) / each;
 	if (each > 0 && slots == 0)
 		slots = 1;
 	return (uint32_t)(slots < most ? slots : most);
@@ -45,7 +51,7 @@ int sequence_pool_open(struct engine *m, const struct engine_options *o, struct 
 	uint32_t batch = o->batch_max > 0 ? o->batch_max : 64;
 	uint64_t page = m->backend->page_bytes, each = m->backend->state_bytes,
 		 bytes = o->cache_bytes > 0 ? o->cache_bytes : bytes_default(m, batch);
-	uint32_t slots = slots_of(m, batch, bytes);
+	uint32_t slots = slots_of(m, batch, bytes, o->cache_bytes > 0);
 	uint64_t left = bytes > slots * each ? bytes - slots * each : 0,
 		 pages = page > 0 ? left / page : UINT32_MAX;
 	if (bytes < page + each && each > 0)

@@ -102,6 +102,7 @@ Test(engine_states, memory_of_states_is_part_of_the_caches)
 	m = recalling((struct engine_options){ .threads = 1, .cache_bytes = MIB(64), .batch_max = 2 });
 	engine_load(m, &load);
 	uint64_t page = load.state_bytes / 5;
+	cr_expect(strstr(engine_info(m)->notes, "memory for 8 states") != NULL, "%s", engine_info(m)->notes);
 	cr_expect(load.states == 8 && load.cache_pages == (MIB(64) - 8 * load.state_bytes) / page, "%u %llu",
 	          (uint32_t)load.states, (unsigned long long)load.cache_pages);
 	engine_close(m);
