@@ -25,9 +25,9 @@
  *   groups > 1: only the groups_kept groups of highest maximum take part. Weights are p,
  *   / (sum + 1e-20), or with a floor / max(sum, floor), if normalise, else * scaling. Source:
  *   DeepSeek-V2 report, section 2.2.
- * - SIGMOID: s = sigmoid(score), chosen by s + bias, ranked by s; a group counts by the sum of its
- *   two best, the others are out. Weights are s, / (sum + 1e-20) if normalise, then * scaling.
- *   Source: DeepSeek-V3 report, section 2.1.2.
+ * - SIGMOID: s = sigmoid(score), chosen by s + bias, or without one by score, ranked by s; a
+ *   group counts by the sum of its two best, the others are out. Weights are s, / (sum + 1e-20) if
+ *   normalise, then * scaling. Source: DeepSeek-V3 report, section 2.1.2.
  * - TOPK: the best of score, plus bias if there is one; weights are the softmax over those k.
  *
  * An expert_scale multiplies each weight by its expert's in the end, and ranks by the product. */
@@ -40,7 +40,7 @@ struct kernel_gate {
 	bool normalise;
 	float scaling;
 	float floor;               /* SOFTMAX: of the sum; 0: none */
-	const float *bias;         /* [experts]; SIGMOID needs it; NULL: none */
+	const float *bias;         /* [experts]; NULL: none */
 	const float *expert_scale; /* [experts]; NULL: none */
 };
 

@@ -111,7 +111,6 @@ void kernel_gate_run(const struct gate_ops *o, const struct kernel_gate *g, cons
 		     uint32_t tokens, uint16_t *expert, float *weight)
 {
 	check(g->experts <= KERNEL_EXPERTS && g->top_k <= g->experts);
-	check(g->kind != KERNEL_GATE_SIGMOID || g->bias != NULL);
 	for (uint32_t t = 0; t < tokens; t++) {
 		const float *row = score + (size_t)t * g->experts;
 		uint16_t *id = expert + (size_t)t * g->top_k;

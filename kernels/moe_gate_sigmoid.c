@@ -10,7 +10,7 @@ void kernel_gate_choose_sigmoid(const struct gate_ops *o, const struct kernel_ga
 	o->weigh(choice, g->experts, 0.0f, 1.0f, s);
 	for (uint32_t i = 0; i < g->experts; i++) {
 		s[i] = 1.0f / (1.0f + s[i]);
-		choice[i] = s[i] + g->bias[i];
+		choice[i] = g->bias == NULL ? score[i] : s[i] + g->bias[i];
 	}
 	if (g->groups > 1)
 		kernel_gate_limit_groups(o, g, 2, choice);

@@ -337,6 +337,22 @@ Test(kernels, moe_gate_softmax_is_corrected_floored_and_scaled)
 	cr_assert_float_eq((double)weight[0], 1 / (1 + exp(-1.0)), 1e-6);
 }
 
+Test(kernels, moe_gate_sigmoid_without_bias_chooses_by_score)
+{
+	const float score[4] = { 40, 2, 41, 0 }, scale[4] = { 3, 1, 1, 1 };
+	struct kernel_gate g = { .kind = KERNEL_GATE_SIGMOID, .experts = 4, .top_k = 1, .groups = 1,
+		.groups_kept = 1, .scaling = 1 };
+	uint16_t id[2];
+	float weight[2];
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight); /* both sigmoids are 1 */
+	cr_assert(id[0] == 2 && weight[0] == 1, "%u %g", id[0], (double)weight[0]);
+	g.kind = KERNEL_GATE_TOPK, g.top_k = 2, g.expert_scale = scale;
+	kernels_at(0)->moe_gate(&g, score, 1, id, weight);
+	cr_assert(id[0] == 0 && id[1] == 2, "ranked by what is applied: %u %u", id[0], id[1]);
+	cr_assert_float_eq((double)weight[0], 3 / (1 + exp(1)), 1e-6);
+	cr_assert_float_eq((double)weight[1], 1 / (1 + exp(-1)), 1e-6);
+}
+
 Test(kernels, argmax_prefers_the_lowest_index)
 {
 	const float x[6] = { -1, 3, 2, 3, -7, 3 };
