@@ -14,10 +14,8 @@
 
 /* Architectures that are known and not available. */
 static const char *const outside[] = {
-	"deepseek_v32",
 	"deepseek_v4",
 	"kimi_k25",
-	"glm_moe_dsa",
 };
 
 /* ---- shared parts ---- */

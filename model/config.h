@@ -115,6 +115,7 @@ struct model_config {
 	uint32_t heads, kv_heads, head;  /* GQA: head size */
 	uint32_t q_rank, kv_rank;        /* MLA latents; q_rank 0: no query latent */
 	uint32_t nope, rope_head, value; /* MLA widths of a head */
+	bool latent_scaled;              /* MLA: normed latents times sqrt(hidden / rank) */
 	bool bias_qkv, bias_o;           /* MLA: bias_qkv is on q_a and kv_a */
 	enum model_qk_norm qk_norm;      /* GQA, before the rotation */
 	float clip;                      /* GQA: bound of |q|, |k| and |v|; 0: none */
@@ -128,6 +129,8 @@ struct model_config {
 	enum model_activation activation;
 	bool bias_ffn;                       /* of dense layers */
 	uint32_t expert_width, shared_width; /* shared_width 0: no shared expert */
+	bool experts_on_input; /* weights go on what experts read, not on what they answer */
+	uint32_t zero_experts; /* the last of gate.experts: return their input, have no tensors */
 	bool shared_gated;
 	bool bias_expert;             /* on gate, up and down */
 	bool router_bias;             /* added to the scores that choose */

@@ -1,5 +1,5 @@
 /* Feed-forward halves in the config: widths, and one reader for each kind of router. */
-#include "model/config_reader.h"
+#include "model/family.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,19 +62,23 @@ static void read_groups(struct config_reader *r, struct kernel_gate *g)
 				    "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
-/* mlp_layer_types counts more than what else says which layers are dense. */
-static void read_listed_layers(struct config_reader *r, struct model_config *c)
+/* Which layers are mixtures, each by a word, or by 0 or 1. What such a list says counts more than
+ * other keys. */
+static void read_listed_layers(struct config_reader *r, struct model_config *c, const char *key)
 {
-	static const char *const key = "mlp_layer_types";
 	const json_t *list = model_config_get(r, key);
 	if (list == NULL || json_is_null(list))
 		return;
 	if (json_array_size(list) != c->layers)
 		model_config_refuse(r, ERR_INPUT, key, "not one kind for each layer");
 	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++) {
-		const char *kind = json_string_value(json_array_get(list, l));
-		c->moe_layer[l] = kind != NULL && strcmp(kind, "sparse") == 0;
-		if (!c->moe_layer[l] && (kind == NULL || strcmp(kind, "dense") != 0))
+		const json_t *v = json_array_get(list, l);
+		const char *kind = json_string_value(v);
+		json_int_t flag = json_integer_value(v);
+		bool word = kind != NULL, sparse = word && strcmp(kind, "sparse") == 0;
+		c->moe_layer[l] = sparse || flag == 1;
+		if (word ? !sparse && strcmp(kind, "dense") != 0
+			 : !json_is_integer(v) || flag < 0 || flag > 1)
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
 					    "not available in this version");
 	}
@@ -84,7 +88,9 @@ static void read_listed_layers(struct config_reader *r, struct model_config *c)
 static void read_deepseek_layers(struct config_reader *r, struct model_config *c)
 {
 	uint32_t first = model_config_u32_or(r, "first_k_dense_replace", 0, 0, MODEL_LAYERS);
-	uint32_t every = model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
+	bool listed = json_is_array(model_config_get(r, "moe_layer_freq"));
+	uint32_t every =
+		listed ? 1 : model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	uint64_t shared =
 		(uint64_t)model_config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
@@ -93,7 +99,9 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 	c->shared_width = (uint32_t)shared;
 	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
 		c->moe_layer[l] = l >= first && l % every == 0;
-	read_listed_layers(r, c);
+	if (listed)
+		read_listed_layers(r, c, "moe_layer_freq");
+	read_listed_layers(r, c, "mlp_layer_types");
 }
 
 void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c)

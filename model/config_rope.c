@@ -267,11 +267,16 @@ static bool rope_member(struct config_reader *r, const char *key, const char *ki
 }
 
 /* An odd share of a head is rotated with the dimension after it, as in the reference. */
-static void size_check(struct config_reader *r, const struct model_config *c, struct model_rope *p)
+static void odd_share(struct model_rope *p)
 {
 	p->span = p->size;
 	if (p->size % 2 != 0 && p->partial < 1)
 		p->size++;
+}
+
+static void size_check(struct config_reader *r, const struct model_config *c, struct model_rope *p)
+{
+	odd_share(p);
 	if (p->size % 2 != 0 || p->size == 0)
 		model_config_refuse(r, ERR_UNSUPPORTED,
 				    c->attention == MODEL_ATTN_MLA ? "qk_rope_head_dim"
@@ -311,7 +316,7 @@ void model_config_rope_kind(struct config_reader *r, const char *kind, struct mo
 {
 	bool nested;
 	parameters(r, "rope_parameters", kind, &nested);
-	p->span = p->size;
+	odd_share(p);
 	if (nested)
 		rope_member(r, "rope_parameters", kind, p);
 }

@@ -81,6 +81,7 @@ static const struct config_family *const kin[] = {
 	model_family_qwen,
 	model_family_gemma,
 	model_family_norms,
+	model_family_sparse,
 	model_family_layernorm,
 	model_family_moe,
 	model_family_experts,
@@ -106,6 +107,7 @@ const struct config_family model_family_wrappers[] = {
 	{ .type = "qwen3_5", .wraps = "qwen3_5_text" },
 	{ .type = "qwen3_5_moe", .wraps = "qwen3_5_moe_text" },
 	{ .type = "smolvlm", .wraps = "llama" },
+	{ .type = "llama4", .wraps = "llama4_text" },
 	{ 0 },
 };
 

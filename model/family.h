@@ -46,7 +46,7 @@ bool model_family_owns(const struct config_family *f, const char *key);
 extern const struct config_family model_family_deepseek[], model_family_llama[],
 	model_family_qwen[], model_family_moe[], model_family_gemma[], model_family_norms[],
 	model_family_layernorm[], model_family_experts[], model_family_delta[],
-	model_family_wrappers[];
+	model_family_sparse[], model_family_wrappers[];
 
 /* Widths and rotation of the two kinds of attention. */
 void model_family_mla(struct config_reader *r, struct model_config *c);

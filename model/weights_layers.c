@@ -41,7 +41,12 @@ static void floats_set(const struct model_config *c, struct model_item *it, enum
 	it->gain = gain || slot == SLOT_LAYER_SCALAR || slot == SLOT_ROUTER_SCALE ||
 		   slot == SLOT_EXPERT_SCALE;
 	it->add = gain && c->norm_plus_one && slot != SLOT_DELTA_NORM ? 1 : 0;
-	it->factor = slot == SLOT_ROUTER_SCALE ? (float)(1 / sqrt((double)c->hidden)) : 1;
+	double factor = slot == SLOT_ROUTER_SCALE ? 1 / sqrt((double)c->hidden) : 1;
+	if (c->latent_scaled && slot == SLOT_Q_NORM)
+		factor = sqrt((double)c->hidden / c->q_rank);
+	if (c->latent_scaled && slot == SLOT_KV_NORM)
+		factor = sqrt((double)c->hidden / c->kv_rank);
+	it->factor = (float)factor;
 }
 
 /* The item of a row: parts and shape. */
@@ -60,7 +65,7 @@ static void item_make(const struct loader *l, const struct model_name *n, uint32
 	}
 	it->class = shape.class;
 	it->columns = shape.columns;
-	it->stack = stacked ? l->c->gate.experts : 0;
+	it->stack = stacked ? l->c->gate.experts - l->c->zero_experts : 0;
 	it->kind = n->slot[0] == SLOT_KV_B ? ITEM_KV_B : n->turned ? ITEM_TRANSPOSED : ITEM_MATRIX;
 	if (shape.class == WEIGHT_VECTOR)
 		floats_set(l->c, it, n->slot[0], shape.gain);
@@ -168,7 +173,8 @@ static int layer_add(struct loader *l, uint32_t layer)
 	enum model_ffn ffn = l->c->layer[layer].ffn;
 	bool all[MODEL_SLOTS] = { false };
 	TRY(slots_add(l, layer, SLOT_ATTN_NORM, MODEL_SLOTS, MODEL_NO_EXPERT, NULL));
-	for (uint32_t i = 0; ffn != MODEL_FFN_DENSE && i < l->c->gate.experts; i++)
+	uint32_t experts = ffn == MODEL_FFN_DENSE ? 0 : l->c->gate.experts - l->c->zero_experts;
+	for (uint32_t i = 0; i < experts; i++)
 		TRY(slots_add(l, layer, SLOT_GATE, MODEL_SLOTS, i, all));
 	return 0;
 }

@@ -57,8 +57,6 @@ static int parse_with(const char *changes, const char *drop, struct model_config
 #define I ERR_INPUT
 
 static const struct { const char *changes, *drop; int code; const char *word; } refusals[] = {
-	{ "{\"model_type\":\"deepseek_v32\"}", NULL, U,
-	  "not available in this version: model_type deepseek_v32" },
 	{ "{\"model_type\":\"deepseek_v4\"}", NULL, U,
 	  "not available in this version: model_type deepseek_v4" },
 	{ "{\"model_type\":\"rwkv\"}", NULL, U, "unknown model_type \"rwkv\"" },
