@@ -99,6 +99,14 @@ struct workspace {
 	float *q_up, *attended;    /* [rows][heads*latent] */
 	float *value;              /* [rows][cpu_value_width] */
 	float *out_gate;           /* [rows][as wide, or heads]: logits of the output's gate */
+	/* Sparse attention: [rows][heads*head], [rows][head], [rows][heads] of the indexer; of
+	 * score_rows rows at a time [context]; [rows][top_k]: positions; of a thread
+	 * [gathered_bytes]. */
+	float *index_q, *index_k, *index_weight, *index_score;
+	uint32_t score_rows;
+	uint32_t *chosen;
+	unsigned char *gathered;
+	size_t gathered_bytes;
 	float *score;              /* [rows][experts] */
 	uint16_t *expert;          /* [rows][top_k] */
 	float *weight;             /* [rows][top_k] */
@@ -118,9 +126,10 @@ struct workspace {
 	float *record;           /* [record_floats] of attention's splits; NULL: none */
 	size_t record_floats;
 	/* Rows as codes, for the integer formats; NULL where no matrix has one. The rows of
-	 * normed, q_latent, value, gate, wide_gate, expert_in and router_in. */
+	 * normed, q_latent, value, gate, wide_gate, expert_in and router_in, and of what lies in
+	 * down when experts read it. */
 	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code, expert_code,
-		router_code;
+		router_code, slot_code;
 };
 
 /* Memory of the cache, in the portions that it was made in. */
@@ -301,6 +310,13 @@ size_t cpu_heads_scratch(const struct model_config *c);
 size_t cpu_heads_records(const struct model_config *c, unsigned threads, size_t bytes_max);
 /* All rows of the pass attend the cache; on all threads. */
 void cpu_attend_run(struct cpu *m, const struct pass *p, uint32_t layer, const struct cpu_heads *h);
+
+/* cpu_index.c: sparse attention. Whether a row at a position attends only what was chosen; bytes of
+ * a page's indexer keys, the last of a layer's part; and: score and choose, into work.chosen, where
+ * the layer has an indexer of its own. From work.normed and work.q_latent. */
+bool cpu_row_chooses(const struct cpu *m, uint32_t layer, uint32_t position);
+size_t cpu_index_key_bytes(const struct model_config *c, enum kernel_cache cache, uint32_t layer);
+void cpu_index_run(struct cpu *m, const struct pass *p, uint32_t layer);
 
 /* cpu_attn.c: the product that gives the logits of the output's gate, as 0 or 1 jobs beside the
  * projections; and the end of both kinds of attention: work.value, gated, -> work.delta. */

@@ -41,14 +41,16 @@ static bool moves_at(const struct model_layer *l, uint32_t position)
 }
 
 /* How many of the rows from i on may share a call: of one sequence, and with equally many
- * splits. */
-static uint32_t block_take(const struct pass *p, uint32_t i, uint32_t most,
-			   const struct model_layer *l)
+ * splits. A row that chooses its positions shares none. */
+static uint32_t block_take(const struct attend *t, uint32_t i)
 {
-	uint32_t n = 1, first = first_of(l, p->position[i]);
+	const struct pass *p = t->p;
+	const struct model_layer *l = cpu_layer(t->m, t->layer);
+	uint32_t n = 1, most = t->heads->rows, first = first_of(l, p->position[i]);
 	bool moves = moves_at(l, p->position[i]);
 	uint32_t split = (p->position[i] - first) / KERNEL_SPLIT;
 	while (n < most && i + n < p->rows && p->sequence[i + n] == p->sequence[i] &&
+	       !cpu_row_chooses(t->m, t->layer, p->position[i + n]) &&
 	       (moves ||
 		(!moves_at(l, p->position[i + n]) && first_of(l, p->position[i + n]) == first &&
 		 (p->position[i + n] - first) / KERNEL_SPLIT == split)))
@@ -58,11 +60,10 @@ static uint32_t block_take(const struct pass *p, uint32_t i, uint32_t most,
 
 static void blocks_find(struct attend *t)
 {
-	const struct model_layer *l = cpu_layer(t->m, t->layer);
 	struct cpu_block *block = t->m->work.block;
 	t->blocks = 0;
 	for (uint32_t i = 0; i < t->p->rows; i += block[t->blocks++].rows)
-		block[t->blocks] = (struct cpu_block){ i, block_take(t->p, i, t->heads->rows, l) };
+		block[t->blocks] = (struct cpu_block){ i, block_take(t, i) };
 }
 
 /* Unit u as a call. */
@@ -83,6 +84,11 @@ static struct kernel_attention unit_of(const struct attend *t, uint32_t u, unsig
 		.softcap = m->config.attention_softcap,
 		.scratch = m->work.scratch + worker * m->work.scratch_floats,
 	};
+	if (cpu_row_chooses(m, t->layer, position)) {
+		a.positions = m->config.index_top_k;
+		a.chosen = m->work.chosen + (size_t)b.row * a.positions;
+		a.gathered = m->work.gathered + worker * m->work.gathered_bytes;
+	}
 	t->heads->shape(m, t->layer, b.row, u % t->heads->groups, &a);
 	return a;
 }

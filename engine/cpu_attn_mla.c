@@ -145,6 +145,7 @@ void cpu_attn_mla_run(struct cpu *m, const struct pass *p, uint32_t layer)
 	project(m, p, layer);
 	pool_run(m->pool, p->rows, place_share, &s);
 	per_head(m, p->rows, n, w->key_up, r->q, c->nope + c->rope_head, r->q_up, c->kv_rank);
+	cpu_index_run(m, p, layer);
 	cpu_attend_run(m, p, layer, &heads);
 	per_head(m, p->rows, n, w->value_up, r->attended, c->kv_rank, r->value, c->value);
 	cpu_attended_run(m, p, layer);

@@ -2,6 +2,7 @@
  * with a shared expert or a dense network beside them. A row's slots are summed in rank order. */
 #include "engine/cpu.h"
 
+#include "base/check.h"
 #include "kernels/number.h"
 
 #include <string.h>
@@ -83,6 +84,43 @@ static void sort_slots(const struct half *h)
 	r->begin[0] = 0;
 }
 
+/* Experts that compute; those behind them return their input. */
+static uint32_t experts_own(const struct half *h)
+{
+	return h->gate.experts - h->m->config.zero_experts;
+}
+
+/* The inputs of a row's experts times their weights, in the place of their answers. */
+static void weigh_inputs(struct cpu *m, uint32_t i, const void *half)
+{
+	const struct half *h = half;
+	struct workspace *r = &m->work;
+	uint32_t k = h->gate.top_k, n = m->config.hidden;
+	const float *input = h->expert_in + (size_t)i * n;
+	for (uint32_t j = 0; j < k; j++) {
+		uint32_t place = r->place[i * k + j];
+		float *weight = &r->weight[(size_t)i * k + j];
+		m->kernels->weighted_sum(&input, weight, 1, n, r->down + (size_t)place * n);
+		cpu_row_quantise(m, r->down, n, &r->slot_code, place);
+		*weight = 1;
+	}
+}
+
+/* What the experts read whose slots begin at `first`. */
+static void expert_input(const struct half *h, uint32_t first, struct job *job)
+{
+	const struct workspace *r = &h->m->work;
+	uint32_t n = h->m->config.hidden;
+	if (h->m->config.experts_on_input) {
+		job->x.value = r->down + (size_t)first * n;
+		job->in = cpu_quant_at(&r->slot_code, first, kernel_quant_columns(n), 0);
+		return;
+	}
+	job->x.value = h->expert_in;
+	job->x.pick = r->pick + first;
+	job->in = h->expert_code;
+}
+
 /* Gate and up of every chosen expert and of the network beside them; returns the number of jobs. */
 static uint32_t up_jobs(const struct half *h)
 {
@@ -90,26 +128,23 @@ static uint32_t up_jobs(const struct half *h)
 	struct workspace *r = &m->work;
 	uint32_t count = 0;
 	size_t codes = kernel_quant_columns(m->config.expert_width);
-	for (uint32_t e = 0; e < h->gate.experts; e++) {
+	for (uint32_t e = 0; e < experts_own(h); e++) {
 		uint32_t n = r->begin[e + 1] - r->begin[e];
 		size_t at = (size_t)r->begin[e] * m->config.expert_width;
 		if (n == 0)
 			continue;
-		r->job[count++] =
+		r->job[count] =
 			(struct job){ .w = &h->w->expert[e].gate,
 				      .up = &h->w->expert[e].up,
 				      .bias = h->w->expert[e].gate_bias,
 				      .bias_up = h->w->expert[e].up_bias,
-				      .x = { .value = h->expert_in,
-					     .stride = m->config.hidden,
-					     .count = n,
-					     .pick = r->pick + r->begin[e] },
-				      .in = h->expert_code,
+				      .x = { .stride = m->config.hidden, .count = n },
 				      .out = r->gate + at,
 				      .out_up = r->up + at,
 				      .stride = m->config.expert_width,
 				      .code = cpu_quant_at(&r->gate_code, r->begin[e], codes, 0),
 				      .code_row = codes };
+		expert_input(h, r->begin[e], &r->job[count++]);
 	}
 	m->traffic.experts += count;
 	if (has_network(h->w))
@@ -123,7 +158,7 @@ static uint32_t down_jobs(const struct half *h)
 	struct workspace *r = &m->work;
 	uint32_t count = 0;
 	size_t codes = kernel_quant_columns(m->config.expert_width);
-	for (uint32_t e = 0; e < h->gate.experts; e++) {
+	for (uint32_t e = 0; e < experts_own(h); e++) {
 		uint32_t n = r->begin[e + 1] - r->begin[e];
 		if (n == 0)
 			continue;
@@ -150,7 +185,9 @@ static void sum_slots(const struct half *h, uint32_t i)
 	uint32_t k = h->gate.top_k, n = h->m->config.hidden;
 	const float *slot[KERNEL_TOP_K];
 	for (uint32_t j = 0; j < k; j++)
-		slot[j] = r->down + (size_t)r->place[i * k + j] * n;
+		slot[j] = r->expert[i * k + j] < experts_own(h)
+				  ? r->down + (size_t)r->place[i * k + j] * n
+				  : h->expert_in + (size_t)i * n;
 	h->m->kernels->weighted_sum(slot, r->weight + (size_t)i * k, k, n, h->sum + (size_t)i * n);
 }
 
@@ -226,6 +263,8 @@ static void experts_run(const struct half *h, const struct pass *p, uint32_t moe
 		memcpy(p->expert + (size_t)moe_layer * p->rows * k, r->expert,
 		       (size_t)p->rows * k * sizeof *p->expert);
 	sort_slots(h);
+	if (h->m->config.experts_on_input)
+		cpu_rows_run(h->m, h->rows, weigh_inputs, h);
 	cpu_jobs_run(h->m, r->job, up_jobs(h));
 	cpu_jobs_run(h->m, r->job, down_jobs(h));
 }
@@ -255,6 +294,7 @@ static struct half half_of(struct cpu *m, const struct pass *p, uint32_t layer)
 	h.gate.expert_scale = w->vector[SLOT_EXPERT_SCALE];
 	if (h.l->ffn == MODEL_FFN_EXPERTS)
 		h.close.answer = h.sum;
+	check(m->config.zero_experts == 0 || h.sum != h.expert_in || h.l->ffn == MODEL_FFN_DENSE);
 	return h;
 }
 

@@ -59,6 +59,13 @@ static uint64_t attended(const struct model_layer *l, uint32_t position)
 	return l->window > 0 && l->window < all ? l->window : all;
 }
 
+/* Rows that the indexer scores for row i of a layer. */
+static uint64_t scored(const struct cpu *m, uint32_t layer, uint32_t position)
+{
+	bool own = cpu_layer(m, layer)->index == MODEL_INDEX_OWN;
+	return own && cpu_row_chooses(m, layer, position) ? position + 1 : 0;
+}
+
 /* Operations of all heads on one cache row: its score and the weighing of its value. */
 static uint64_t attention_operations(const struct model_config *c, const struct model_layer *l)
 {
@@ -72,12 +79,17 @@ static void attention_count(struct cpu *m, const struct pass *p, uint32_t layer)
 {
 	const struct model_layer *l = cpu_layer(m, layer);
 	uint64_t each = attention_operations(&m->config, l),
-		 bytes = cpu_layer_bytes(&m->config, m->kind, l->cache) / KERNEL_PAGE;
+		 score = 2 * (uint64_t)m->config.index_heads * m->config.index_head,
+		 key = cpu_index_key_bytes(&m->config, m->kind, layer) / KERNEL_PAGE,
+		 bytes = cpu_layer_bytes(&m->config, m->kind, l->cache) / KERNEL_PAGE - key;
 	for (uint32_t i = 0; i < p->rows; i++) {
-		uint64_t n = attended(l, p->position[i]);
-		m->traffic.attention_operations += n * each;
+		uint64_t n = cpu_row_chooses(m, layer, p->position[i])
+				     ? m->config.index_top_k
+				     : attended(l, p->position[i]);
+		uint64_t index = scored(m, layer, p->position[i]);
+		m->traffic.attention_operations += n * each + index * score;
 		if (i + 1 == p->rows || p->sequence[i + 1] != p->sequence[i])
-			m->traffic.cache_bytes += n * bytes;
+			m->traffic.cache_bytes += n * bytes + index * key;
 	}
 }
 

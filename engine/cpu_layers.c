@@ -53,7 +53,8 @@ size_t cpu_layer_bytes(const struct model_config *c, enum kernel_cache cache, ui
 		return 0;
 	if (l->mixer == MODEL_MIX_MLA)
 		return kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->kv_rank) +
-		       kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->rope_head);
+		       kernel_cache_bytes(cache, KERNEL_BY_NUMBER, c->rope_head) +
+		       cpu_index_key_bytes(c, cache, layer);
 	return l->kv_heads * (kernel_cache_bytes(cache, KERNEL_BY_POSITION, l->head) +
 			      kernel_cache_bytes(cache, KERNEL_BY_NUMBER, l->value));
 }

@@ -8,6 +8,7 @@
 #define ROWS_MAX 512             /* rows of one pass at most; longer feeds take several */
 #define WORKSPACE_BYTES MIB(384) /* fewer rows where a model is very wide */
 #define RECORD_BYTES MIB(16)     /* of attention's splits: more come in waves */
+#define SCORE_BYTES MIB(16)      /* of the indexer's scores: more rows come later */
 
 /* Aligned for vectors, a cache line longer so that whole-vector reads at an end stay inside. */
 int cpu_buffer(void **p, size_t count, size_t size, struct err *e)
@@ -48,6 +49,30 @@ static int workspace_attention(struct cpu *m, size_t n, struct err *e)
 	return 0;
 }
 
+/* Of sparse attention. The first row's scores always have room. */
+static int workspace_index(struct cpu *m, size_t n, struct err *e)
+{
+	struct workspace *r = &m->work;
+	const struct model_config *c = &m->config;
+	size_t rows = SCORE_BYTES / sizeof(float) / c->context_max;
+	r->score_rows = (uint32_t)(rows < 1 ? 1 : rows < n ? rows : n);
+	r->gathered_bytes = kernel_attention_gathered(m->kind, c->kv_rank, c->rope_head);
+	BUFFER(index_q, n * c->index_heads * c->index_head);
+	BUFFER(index_k, n * c->index_head);
+	BUFFER(index_weight, n * c->index_heads);
+	BUFFER(index_score, (size_t)r->score_rows * c->context_max);
+	BUFFER(chosen, n * c->index_top_k);
+	BUFFER(gathered, r->gathered_bytes * pool_threads(m->pool));
+	return 0;
+}
+
+static size_t scratch_floats(const struct model_config *c)
+{
+	size_t attention = cpu_heads_scratch(c),
+	       index = (kernel_index_scratch(c->index_heads, c->index_head) + 15) / 16 * 16;
+	return attention > index ? attention : index;
+}
+
 static int workspace_codes(struct cpu *m, size_t n, struct err *e)
 {
 	struct workspace *r = &m->work;
@@ -57,6 +82,8 @@ static int workspace_codes(struct cpu *m, size_t n, struct err *e)
 	TRY(cpu_buffer_quant(&r->value_code, n, at_least_one(m->most.value), e));
 	TRY(cpu_buffer_quant(&r->gate_code, n * at_least_one(c->gate.top_k),
 			    at_least_one(c->expert_width), e));
+	if (c->experts_on_input)
+		TRY(cpu_buffer_quant(&r->slot_code, n * c->gate.top_k, c->hidden, e));
 	if (m->most.both) {
 		TRY(cpu_buffer_quant(&r->expert_code, n, c->hidden, e));
 		TRY(cpu_buffer_quant(&r->router_code, n, c->hidden, e));
@@ -118,13 +145,15 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 	BUFFER(delta, (size_t)n * c->hidden);
 	TRY(workspace_attention(m, n, e));
 	TRY(workspace_ffn(m, n, e));
+	if (c->index_top_k > 0)
+		TRY(workspace_index(m, n, e));
 	if (m->integers)
 		TRY(workspace_codes(m, n, e));
 	TRY(cpu_delta_grow(m, n, e));
 	BUFFER(job, c->gate.experts + m->most.heads + 3);
 	BUFFER(logits, (size_t)(n < CPU_LOGIT_ROWS ? n : CPU_LOGIT_ROWS) * c->vocab);
 	BUFFER(block, n);
-	r->scratch_floats = cpu_heads_scratch(c);
+	r->scratch_floats = scratch_floats(c);
 	BUFFER(scratch, r->scratch_floats * pool_threads(m->pool));
 	r->record_floats = cpu_heads_records(c, pool_threads(m->pool), RECORD_BYTES);
 	if (r->record_floats > 0)
@@ -158,9 +187,10 @@ void cpu_workspace_free(struct workspace *r)
 			r->begin,   r->gate,   r->up,        r->down,      r->wide_gate,
 			r->wide_up, r->job,    r->logits,    r->scratch,   r->shared_share,
 			r->block,   r->record, r->out_gate,  r->expert_in, r->router_in,
-			r->held,    r->inputs, r->inputs_raw };
+			r->held,    r->inputs, r->inputs_raw,  r->index_q,   r->index_k,
+			r->index_weight, r->index_score, r->chosen, r->gathered };
 	struct kernel_quant codes[] = { r->normed_code, r->latent_code, r->value_code, r->gate_code,
-					r->wide_code,   r->expert_code, r->router_code };
+					r->wide_code,   r->slot_code,   r->expert_code, r->router_code };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		free(all[i]);
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {

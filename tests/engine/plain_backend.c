@@ -257,21 +257,12 @@ static void close_plain(struct backend *b)
 /* Floats of the widest cache row. */
 static uint32_t widest(const struct model_config *c)
 {
-	uint32_t most = c->kv_rank + c->rope_head;
+	uint32_t most = c->kv_rank + c->rope_head + c->index_head;
 	for (uint32_t i = 0; i < c->layers; i++) {
 		uint32_t n = c->layer[i].kv_heads * (c->layer[i].head + c->layer[i].value);
 		most = n > most ? n : most;
 	}
 	return most;
-}
-
-/* What it does not compute. */
-static bool is_outside(const struct model_config *c)
-{
-	bool outside = false;
-	for (uint32_t i = 0; i < c->layers; i++)
-		outside |= c->layer[i].index != MODEL_INDEX_NONE;
-	return outside;
 }
 
 int plain_open(struct backend **out, const struct backend_order *o, struct err *e)
@@ -281,11 +272,6 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 	if (o->cache != KERNEL_CACHE_F32) {
 		free(m);
 		return err_set(e, ERR_UNSUPPORTED, "not available in this version: this cache by the plain backend");
-	}
-	if (is_outside(c)) {
-		free(m);
-		return err_set(e, ERR_UNSUPPORTED, "not available in this version: %s by the plain backend",
-		               c->model_type);
 	}
 	m->config = *c;
 	m->width = widest(c);

@@ -17,6 +17,8 @@ struct line {
 	double x[WIDEST];      /* the residual stream */
 	double held[WIDEST];   /* what a shortcut adds later */
 	double inputs[WIDEST]; /* of each layer's own */
+	uint32_t *seen;        /* [seen_count]: positions that the last indexer chose; 0: all */
+	uint32_t seen_count;
 };
 
 /* ---- vectors ---- */
@@ -63,12 +65,9 @@ static void norm_by(const struct line *l, const double *x, const float *gain, co
 		y[i] += (double)bias[i];
 }
 
-static void rotate(const struct line *l, double *v)
+static void rotate_as(const struct line *l, double *v, bool interleaved)
 {
-	if (layer(l)->rope == MODEL_NO_ROPE)
-		return;
 	const struct rope_table *t = &l->m->rope[layer(l)->rope];
-	bool interleaved = config(l)->ropes[layer(l)->rope].interleaved;
 	for (uint32_t i = 0; i < t->half; i++) {
 		double c = (double)t->cosine[(size_t)l->position * t->half + i];
 		double s = (double)t->sine[(size_t)l->position * t->half + i];
@@ -77,6 +76,12 @@ static void rotate(const struct line *l, double *v)
 		v[a] = x * c - y * s;
 		v[b] = x * s + y * c;
 	}
+}
+
+static void rotate(const struct line *l, double *v)
+{
+	if (layer(l)->rope != MODEL_NO_ROPE)
+		rotate_as(l, v, config(l)->ropes[layer(l)->rope].interleaved);
 }
 
 static void clip(double *v, uint32_t n, double bound)
@@ -233,12 +238,12 @@ static void attend_gqa(const struct line *l, const double *normed, double *out)
 	attended(l, normed, all, y->heads * y->value, out);
 }
 
-static void latent_query(const struct line *l, const double *normed, double *q)
+/* low: the query's latent, where there is one. */
+static void latent_query(const struct line *l, const double *normed, double *low, double *q)
 {
 	const struct model_config *c = &l->m->config;
 	uint32_t head = c->nope + c->rope_head, heads = layer(l)->heads;
 	float *const *w = slots(l);
-	double low[WIDEST];
 	if (c->q_rank == 0) {
 		product(w[SLOT_Q], NULL, heads * head, c->hidden, normed, q);
 	} else {
@@ -250,25 +255,87 @@ static void latent_query(const struct line *l, const double *normed, double *q)
 		rotate(l, q + h * head + c->nope);
 }
 
+/* The indexer's new key, behind the latent of its cache row. */
+static void keep_index(const struct line *l, const double *normed)
+{
+	const struct model_config *c = config(l);
+	float *const *w = slots(l), *to = cached(l, l->position) + c->kv_rank + c->rope_head;
+	double key[WIDEST], mean = 0;
+	product(w[SLOT_INDEX_K], NULL, c->index_head, c->hidden, normed, key);
+	for (uint32_t i = 0; i < c->index_head; i++)
+		mean += key[i] / c->index_head;
+	for (uint32_t i = 0; i < c->index_head; i++)
+		key[i] -= mean;
+	norm(key, w[SLOT_INDEX_NORM], c->index_head, LATENT_EPS, key);
+	for (uint32_t i = 0; i < c->index_head; i++)
+		key[i] += (double)w[SLOT_INDEX_NORM_BIAS][i];
+	rotate_as(l, key, c->index_interleaved);
+	for (uint32_t i = 0; i < c->index_head; i++)
+		to[i] = (float)key[i];
+}
+
+static double index_score(const struct line *l, const double *q, const double *weight, uint32_t position)
+{
+	const struct model_config *c = config(l);
+	const float *key = cached(l, position) + c->kv_rank + c->rope_head;
+	double sum = 0;
+	for (uint32_t h = 0; h < c->index_heads; h++) {
+		double s = 0;
+		for (uint32_t i = 0; i < c->index_head; i++)
+			s += q[h * c->index_head + i] * (double)key[i];
+		sum += weight[h] * fmax(s, 0);
+	}
+	return sum;
+}
+
+/* Which positions the layer attends: the best, in order; of equals the first. */
+static void index_run(struct line *l, const double *normed, const double *low)
+{
+	const struct model_config *c = config(l);
+	float *const *w = slots(l);
+	uint32_t n = l->position + 1;
+	double q[WIDEST], weight[WIDEST], *score = malloc(n * sizeof *score);
+	keep_index(l, normed);
+	product(w[SLOT_INDEX_Q], NULL, c->index_heads * c->index_head, c->q_rank, low, q);
+	product(w[SLOT_INDEX_WEIGHTS], NULL, c->index_heads, c->hidden, normed, weight);
+	for (uint32_t h = 0; h < c->index_heads; h++)
+		rotate_as(l, q + h * c->index_head, c->index_interleaved);
+	for (uint32_t j = 0; j < n; j++)
+		score[j] = index_score(l, q, weight, j);
+	l->seen = realloc(l->seen, n * sizeof *l->seen);
+	l->seen_count = 0;
+	for (uint32_t j = 0; n > c->index_top_k && j < n; j++) {
+		uint32_t better = 0;
+		for (uint32_t i = 0; i < n; i++)
+			better += score[i] > score[j] || (!(score[i] < score[j]) && i < j);
+		if (better < c->index_top_k)
+			l->seen[l->seen_count++] = j;
+	}
+	free(score);
+}
+
 /* Unabsorbed: keys and values of a head are made from the latents. */
-static void attend_mla(const struct line *l, const double *normed, double *out)
+static void attend_mla(struct line *l, const double *normed, double *out)
 {
 	const struct model_config *c = &l->m->config;
 	uint32_t head = c->nope + c->rope_head, n = l->position + 1, made = c->nope + c->value,
 	         heads = layer(l)->heads;
-	double q[WIDEST], kv[WIDEST], latent[WIDEST], up[WIDEST], all[WIDEST] = { 0 };
+	double q[WIDEST], low[WIDEST], kv[WIDEST], latent[WIDEST], up[WIDEST], all[WIDEST] = { 0 };
 	double *score = malloc(n * sizeof *score), *value = malloc(n * sizeof *value * c->value);
 	float *const *w = slots(l);
-	latent_query(l, normed, q);
+	latent_query(l, normed, low, q);
 	product(w[SLOT_KV_A], w[SLOT_KV_BIAS], c->kv_rank + c->rope_head, c->hidden, normed, kv);
 	norm(kv, w[SLOT_KV_NORM], c->kv_rank, LATENT_EPS, kv);
 	rotate(l, kv + c->kv_rank);
 	for (uint32_t i = 0; i < c->kv_rank + c->rope_head; i++)
 		cached(l, l->position)[i] = (float)kv[i];
+	if (layer(l)->index == MODEL_INDEX_OWN)
+		index_run(l, normed, low);
+	n = l->seen_count > 0 ? l->seen_count : n;
 	for (uint32_t h = 0; h < heads; h++) {
 		const float *w_up = w[SLOT_KV_B] + (size_t)h * made * c->kv_rank;
 		for (uint32_t j = 0; j < n; j++) {
-			const float *row = cached(l, j);
+			const float *row = cached(l, l->seen_count > 0 ? l->seen[j] : j);
 			for (uint32_t i = 0; i < c->kv_rank + c->rope_head; i++)
 				latent[i] = (double)row[i];
 			product(w_up, NULL, made, c->kv_rank, latent, up);
@@ -336,7 +403,7 @@ static void experts(struct line *l, const double *asked, const double *read, dou
 	const struct model_config *c = config(l);
 	float *const *w = slots(l);
 	struct kernel_gate gate = c->gate;
-	double wide[WIDEST], part[WIDEST];
+	double wide[WIDEST], part[WIDEST], scaled[WIDEST];
 	float score[WIDEST], weight[KERNEL_TOP_K];
 	uint16_t expert[KERNEL_TOP_K];
 	gate.bias = w[SLOT_ROUTER_BIAS];
@@ -347,9 +414,13 @@ static void experts(struct line *l, const double *asked, const double *read, dou
 	kernels_at(0)->moe_gate(&gate, score, 1, expert, weight);
 	memset(out, 0, c->hidden * sizeof *out);
 	for (uint32_t j = 0; j < gate.top_k; j++) {
-		network(l, l->m->layer[l->layer].expert[expert[j]], c->expert_width, read, part);
+		double in = c->experts_on_input ? (double)weight[j] : 1;
 		for (uint32_t i = 0; i < c->hidden; i++)
-			out[i] += (double)weight[j] * part[i];
+			part[i] = scaled[i] = read[i] * in;
+		if (expert[j] < gate.experts - c->zero_experts)
+			network(l, l->m->layer[l->layer].expert[expert[j]], c->expert_width, scaled, part);
+		for (uint32_t i = 0; i < c->hidden; i++)
+			out[i] += (double)weight[j] / in * part[i];
 	}
 	if (l->p->expert)
 		memcpy(l->p->expert + ((size_t)l->moe_layer * l->p->rows + l->row) * gate.top_k, expert,
@@ -505,6 +576,7 @@ int plain_forward(struct backend *b, const struct pass *p, struct err *e)
 		plain_state_end(m, p, i);
 		if (wanted < p->wanted && p->want[wanted] == i)
 			logits_write(&l, p->logits[wanted++]);
+		free(l.seen);
 	}
 	m->traffic.passes++;
 	m->traffic.rows += p->rows;

@@ -12,6 +12,9 @@
 /* Bitwise: logits depend on nothing but the tokens before them. */
 
 static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
+	/* chosen positions, chunks, shortcuts, values of another width */
+	"tests/vectors/oracles/deepseek_v32", "tests/vectors/oracles/llama4_text",
+	"tests/vectors/oracles/longcat_flash", "tests/vectors/oracles/mimo_v2_flash",
 	"tests/vectors/oracles/deepseek_v2",
 	"tests/vectors/oracles/deepseek_v2_lite_bf16", "tests/vectors/oracles/deepseek_v3",
 	"tests/vectors/oracles/qwen3_moe", "tests/vectors/oracles/gpt_oss",
@@ -112,6 +115,7 @@ Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 /* More than one attention split and pass each; the last has windows. */
 static const struct { const char *model; uint32_t n; } long_ones[] = {
 	{ "demo/model", 530 }, { "tests/vectors/oracles/qwen3_moe", 530 },
+	{ "tests/vectors/oracles/deepseek_v32", 400 },
 	{ "tests/vectors/oracles/gpt_oss", 500 }, { "tests/vectors/oracles/qwen3_5_moe", 120 },
 	{ "tests/vectors/oracles/bailing_hybrid", 120 },
 	{ "tests/vectors/oracles/gemma4", 300 },
