@@ -40,6 +40,9 @@ struct pass {
 	 * sequence's, the slot is copied to slot save, which no sequence of the pass steps;
 	 * NO_SAVE: no copy. */
 	const uint32_t *state, *save_row, *save;
+	/* [sequences], NULL: none. Sequences that turn by the far table of every layer (config's
+	 * rope_far), at all of their positions. */
+	const bool *far;
 	const uint32_t *want; /* [wanted], ascending: rows whose logits are asked for */
 	float *const *logits; /* out, [wanted]: host memory of [vocab] each */
 	uint16_t *expert;     /* out, NULL: not asked for; [moe_layers][rows][top_k], best first */

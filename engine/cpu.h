@@ -216,14 +216,20 @@ static inline const struct layer_weights *cpu_whole(const struct cpu *m)
 	return &m->weights.layer[m->config.layers];
 }
 
-/* Rotate what begins at v, as the layer does at this position. */
-static inline void cpu_rotate(const struct cpu *m, const struct model_layer *l, float *v,
-			      uint32_t position)
+/* The table that the layer turns this row by. */
+static inline uint8_t cpu_table(const struct pass *p, const struct model_layer *l, uint32_t row)
 {
-	if (l->rope == MODEL_NO_ROPE)
+	return l->rope != MODEL_NO_ROPE && p->far && p->far[p->sequence[row]] ? l->rope + 1
+									      : l->rope;
+}
+
+/* Rotate what begins at v by a table, or by none. */
+static inline void cpu_rotate(const struct cpu *m, uint8_t table, float *v, uint32_t position)
+{
+	if (table == MODEL_NO_ROPE)
 		return;
-	const struct model_rope *p = &m->config.ropes[l->rope];
-	const struct rope_table *t = &m->rope[l->rope];
+	const struct model_rope *p = &m->config.ropes[table];
+	const struct rope_table *t = &m->rope[table];
 	size_t at = (size_t)position * t->half;
 	(p->interleaved ? m->kernels->rope_interleaved
 			: m->kernels->rope_half)(v, p->size, t->cosine + at, t->sine + at);

@@ -71,14 +71,16 @@ static void norm_shaped(const struct cpu *m, const struct model_layer *l, float 
 }
 
 /* Queries or keys of one row: norm, clip, rotate. */
-static void shape_heads(const struct cpu *m, const struct model_layer *l, float *v, uint32_t heads,
-			const float *gain, uint32_t position)
+static void shape_heads(const struct cpu *m, const struct pass *p, uint32_t layer, uint32_t row,
+			float *v, uint32_t heads, const float *gain)
 {
+	const struct model_layer *l = cpu_layer(m, layer);
+	uint8_t table = cpu_table(p, l, row);
 	if (!l->qk_norm_late)
 		norm_shaped(m, l, v, heads, gain);
 	clip(v, heads * l->head, m->config.clip);
 	for (uint32_t h = 0; h < heads; h++)
-		cpu_rotate(m, l, v + (size_t)h * l->head, position);
+		cpu_rotate(m, table, v + (size_t)h * l->head, p->position[row]);
 	if (l->qk_norm_late)
 		norm_shaped(m, l, v, heads, gain);
 }
@@ -108,7 +110,7 @@ static void cache_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 	if (l->value_norm)
 		norm_heads(m, v, l->kv_heads, l->value, NULL);
 	clip(v, values, m->config.clip);
-	shape_heads(m, l, k, l->kv_heads, m->weights.layer[layer].vector[SLOT_K_NORM], position);
+	shape_heads(m, p, layer, i, k, l->kv_heads, m->weights.layer[layer].vector[SLOT_K_NORM]);
 	for (uint32_t h = 0; h < l->kv_heads; h++, to += key_bytes(m, l))
 		kernel_cache_store(m->kind, KERNEL_BY_POSITION, k + (size_t)h * l->head, l->head,
 				   at, to);
@@ -122,7 +124,7 @@ static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 	const struct model_layer *l = cpu_layer(m, layer);
 	uint32_t n = l->heads * l->head;
 	float *q = m->work.q + (size_t)i * n;
-	shape_heads(m, l, q, l->heads, m->weights.layer[layer].vector[SLOT_Q_NORM], p->position[i]);
+	shape_heads(m, p, layer, i, q, l->heads, m->weights.layer[layer].vector[SLOT_Q_NORM]);
 	if (l->tempered) {
 		float factor = model_temper_at(&m->config.temper, p->position[i]);
 		for (uint32_t j = 0; j < n; j++)

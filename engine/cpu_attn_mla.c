@@ -76,18 +76,20 @@ static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 	const struct model_config *c = &m->config;
 	const struct model_layer *l = cpu_layer(m, layer);
 	uint32_t position = p->position[i];
+	uint8_t table = cpu_table(p, l, i);
 	uint32_t head = c->nope + c->rope_head;
 	const void *page = cpu_pages_of(m, p, layer, p->sequence[i])[position / KERNEL_PAGE];
 	unsigned char *to = (unsigned char *)(uintptr_t)page;
 	float *kv = m->work.kv + (size_t)i * (c->kv_rank + c->rope_head);
 	m->kernels->rmsnorm(kv, m->weights.layer[layer].vector[SLOT_KV_NORM], c->kv_rank,
 			    LATENT_EPS, kv);
-	cpu_rotate(m, l, kv + c->kv_rank, position);
+	cpu_rotate(m, table, kv + c->kv_rank, position);
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv, c->kv_rank, position % KERNEL_PAGE, to);
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv + c->kv_rank, c->rope_head,
 			   position % KERNEL_PAGE, to + latent_bytes(m));
 	for (uint32_t h = 0; h < l->heads; h++)
-		cpu_rotate(m, l, m->work.q + ((size_t)i * l->heads + h) * head + c->nope, position);
+		cpu_rotate(m, table, m->work.q + ((size_t)i * l->heads + h) * head + c->nope,
+			   position);
 }
 
 /* W_UK^T q_nope of every head, or W_UV of what it attended. */

@@ -22,6 +22,7 @@ struct pass_buffers {
 	uint32_t *token, *position, *sequence, *want; /* [rows] */
 	uint32_t *first_page, *page;                  /* [rows + 1], [pages] */
 	uint32_t *state, *save_row, *save;            /* [rows] each */
+	bool *far;                                    /* [rows]; one for each sequence */
 	float **logits;                               /* [rows] */
 	struct pass_feed *feed;                       /* [rows] */
 	uint16_t *expert;                             /* [experts] */

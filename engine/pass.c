@@ -35,10 +35,12 @@ static int rows_grow(struct pass_buffers *b, uint32_t rows, struct err *e)
 {
 	free(b->logits);
 	free(b->feed);
+	free(b->far);
 	b->rows = 0; /* none of the arrays of rows counts while one is missing */
 	b->logits = malloc(rows * sizeof *b->logits);
 	b->feed = malloc(rows * sizeof *b->feed);
-	if (!b->logits || !b->feed)
+	b->far = malloc(rows * sizeof *b->far);
+	if (!b->logits || !b->feed || !b->far)
 		return err_set(e, ERR_NOMEM, "rows of a pass");
 	b->rows = rows;
 	return 0;
@@ -96,6 +98,7 @@ void engine_pass_free(struct pass_buffers *b)
 	free(b->block);
 	free(b->logits);
 	free(b->feed);
+	free(b->far);
 	free(b->expert);
 	*b = (struct pass_buffers){ 0 };
 }
@@ -156,6 +159,7 @@ static void feed_take(struct pass_buffers *b, struct pass *p, const struct engin
 	uint32_t first = b->first_page[p->sequences];
 	memcpy(b->page + first, s->page, s->held_count * sizeof *s->page);
 	b->feed[p->sequences] = (struct pass_feed){ f, p->rows, index };
+	b->far[p->sequences] = s->far;
 	b->state[p->sequences] = s->state.slot;
 	b->save[p->sequences] = NO_SAVE;
 	for (uint32_t i = index; i < index + n; i++) {
@@ -189,6 +193,7 @@ static struct pass pass_take(struct engine *m, struct progress_of_feeds *f)
 			  .state = m->states ? b->state : NULL,
 			  .save_row = m->states ? b->save_row : NULL,
 			  .save = m->states ? b->save : NULL,
+			  .far = m->config.rope_far > 0 ? b->far : NULL,
 			  .want = b->want,
 			  .logits = b->logits };
 	if (f->count > 0)

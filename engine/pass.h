@@ -6,7 +6,9 @@
 
 #include "engine/engine.h"
 
-/* One timeline: tokens and their cache. Not for several threads at once. */
+/* One timeline: tokens and their cache. Not for several threads at once. Where a model turns texts
+ * longer than some length otherwise (config.rope_far), tokens_max says which this is: what a
+ * session makes is that of tokens_max = its tokens so far. */
 struct engine_sequence;
 int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_t tokens_max,
 			 struct err *e) MUST_USE;

@@ -225,6 +225,22 @@ static void admit(struct scheduler *s)
 	}
 }
 
+/* A text that has grown longer than the near tables reach turns by the far ones from its beginning:
+ * it gives its pages back and is computed again, once. So its bits depend on its length alone, and
+ * are those of the reference. (Going on with far rows after near ones would be a third thing, which
+ * no implementation means.) */
+static void turn_far(struct scheduler *s)
+{
+	uint32_t most = s->engine->config.rope_far;
+	for (struct task *t = s->oldest; t != NULL && most > 0; t = t->after) {
+		if (t->sequence->far || known(t) <= most)
+			continue;
+		if (t->state == TASK_RUNNING)
+			preempt(s, t);
+		t->sequence->far = true;
+	}
+}
+
 /* ---- turns ---- */
 
 static struct turn *turn_add(struct scheduler *s, struct task *t, uint32_t count, uint32_t drafts)
@@ -249,6 +265,8 @@ static uint32_t drafts_make(struct scheduler *s, struct task *t, uint32_t rows)
 	if (most == 0 || rows >= ROWS_DRAFTS)
 		return 0;
 	most = least(most, least(left, ROWS_DRAFTS - rows));
+	if (s->engine->config.rope_far > 0 && !q->far) /* rows beyond would turn otherwise */
+		most = least(most, s->engine->config.rope_far - count);
 	if (most == 0)
 		return 0;
 	if (sequence_state_border(q, t->prompt_count, q->length, least(count, t->shared)) > 0)
@@ -422,6 +440,7 @@ bool scheduler_plan(struct scheduler *s)
 		s->turns = 0;
 		expire(s);
 		served_set(s);
+		turn_far(s);
 		admit(s);
 		bool streams = has_streams(s);
 		plan_streams(s);

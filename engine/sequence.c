@@ -105,8 +105,10 @@ void sequence_release(struct engine_sequence *s)
 	cache_pool_promise_change(s->engine->pages, had);
 }
 
+/* What turns by the far tables is kept apart. */
 struct cache_key sequence_key(const struct engine_sequence *s, struct cache_key root)
 {
+	root.id[0] = s->far ? ~root.id[0] : root.id[0];
 	return s->kept == 0 ? root : s->held[s->kept - 1]->self;
 }
 
@@ -206,6 +208,7 @@ int engine_sequence_open(struct engine_sequence **out, struct engine *m, uint32_
 	struct engine_sequence *s;
 	*out = NULL;
 	TRY(sequence_open(&s, m, tokens_max, e));
+	s->far = m->config.rope_far > 0 && tokens_max > m->config.rope_far;
 	int r = positions_ready(m, tokens_max, e);
 	if (r == 0 && !sequence_state_take(s))
 		r = err_set(e, ERR_NOMEM,

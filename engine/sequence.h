@@ -23,7 +23,8 @@ struct engine_sequence {
 	uint32_t *page;           /* [pages], as far as held: numbers of the backend's pages */
 	struct cache_page **held; /* [pages] */
 	uint32_t held_count;
-	uint32_t kept;                 /* of these, the first ones that are kept for others */
+	bool far;      /* turns by the far tables (config.rope_far): set while it is empty */
+	uint32_t kept; /* of these, the first ones that are kept for others */
 	struct sequence_state state;
 	const struct engine_feed *fed; /* guards against the same sequence twice in a call */
 };

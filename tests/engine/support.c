@@ -3,7 +3,10 @@
 #include "plain_backend.h"
 #include "recalling_backend.h"
 
+#include "base/json.h"
+
 #include <criterion/criterion.h>
+#include <string.h>
 
 const struct backend_kind backends[BACKENDS + 1] = {
 	{ "cpu", cpu_open, true },
@@ -11,12 +14,40 @@ const struct backend_kind backends[BACKENDS + 1] = {
 	{ "recalling backend", recalling_open, true },
 };
 
+const char *model_changes;
+
+static struct engine *open_changed(const char *dir, const struct engine_options *o, backend_opener *open)
+{
+	struct memory_source files;
+	struct engine *m;
+	struct err e = { 0 };
+	json_t *config, *more = json_loads(model_changes, 0, NULL);
+	memory_init(&files);
+	memory_load(&files, dir);
+	for (size_t i = 0; i < files.count; i++) {
+		struct buf *b = &files.file[i].bytes;
+		if (strcmp(files.file[i].name, "config.json") != 0)
+			continue;
+		cr_assert_eq(json_read(&config, b->bytes, b->len, MIB(1), 32, &e), 0, "%s", e.text);
+		json_object_update(config, more);
+		buf_clear(b);
+		cr_assert_eq(json_write(config, 0, b, &e), 0);
+		json_decref(config);
+	}
+	cr_assert_eq(engine_open_with(&m, &files.source, o, open, &e), 0, "%s: %s", dir, e.text);
+	memory_free(&files);
+	json_decref(more);
+	return m;
+}
+
 struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open)
 {
 	struct source *s;
 	struct engine *m;
 	struct err e = { 0 };
 	o.quiet = true;
+	if (model_changes != NULL)
+		return open_changed(dir, &o, open);
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
 	cr_assert_eq(engine_open_with(&m, s, &o, open, &e), 0, "%s: %s", dir, e.text);
 	source_close(s);

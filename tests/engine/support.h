@@ -7,6 +7,9 @@
 #include "tests/shared/memory.h"
 
 struct engine *open_model(const char *dir, const char *kernels, unsigned threads);
+/* Members that replace those of config.json in whatever open_model_with opens, as a JSON object;
+ * NULL: none. */
+extern const char *model_changes;
 /* By a backend of one's choice; quiet. */
 struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open);
 

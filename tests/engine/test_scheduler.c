@@ -149,11 +149,32 @@ static const char *take(const struct engine *m, struct engine_session *s, const 
 }
 
 /* The answer alone; its logits are also those of one plain pass over all of it. */
+static uint32_t far; /* texts longer than this turn otherwise, from their beginning; 0: none does */
+
+/* The logits after each token of an answer are those of a pass over all before it. */
+static void compare_passes(struct engine *m, const uint32_t *all, uint32_t prompt, const struct answer *a)
+{
+	size_t vocab = engine_info(m)->vocab, n = a->count;
+	uint32_t end = prompt + (uint32_t)n - 1, begin = far > 0 ? prompt : end;
+	float *logits = malloc(end * vocab * sizeof *logits);
+	struct engine_sequence *line;
+	struct err e = { 0 };
+	for (uint32_t count = begin; count <= end; count++) {
+		cr_assert_eq(engine_sequence_open(&line, m, count, &e), 0, "%s", e.text);
+		struct engine_feed f = { .sequence = line, .token = all, .count = count, .logits = logits,
+			.all = true };
+		cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);
+		for (size_t i = far > 0 ? count - prompt : 0; i <= count - prompt; i++)
+			cr_assert_eq(hash_of(logits + (prompt - 1 + i) * vocab, sizeof(float) * vocab), a->logits[i]);
+		engine_sequence_close(line);
+	}
+	free(logits);
+}
+
 static void answer_alone(struct engine *m, const struct spec *q, struct answer *a)
 {
 	size_t vocab = engine_info(m)->vocab, n = 0;
 	struct engine_session *s;
-	struct engine_sequence *line;
 	struct err e = { 0 };
 	const char *text;
 	uint32_t all[PROMPT_MAX + TOKENS_MAX] = { 0 };
@@ -170,15 +191,7 @@ static void answer_alone(struct engine *m, const struct spec *q, struct answer *
 	engine_session_close(s);
 	memcpy(all, q->prompt, q->count * sizeof *all);
 	memcpy(all + q->count, a->id, n * sizeof *all);
-	uint32_t count = q->count + (uint32_t)n - 1;
-	float *logits = malloc(count * vocab * sizeof *logits);
-	cr_assert_eq(engine_sequence_open(&line, m, count, &e), 0, "%s", e.text);
-	struct engine_feed f = { .sequence = line, .token = all, .count = count, .logits = logits, .all = true };
-	cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s", e.text);
-	for (size_t i = 0; i < n; i++)
-		cr_assert_eq(hash_of(logits + (q->count - 1 + i) * vocab, sizeof(float) * vocab), a->logits[i]);
-	engine_sequence_close(line);
-	free(logits);
+	compare_passes(m, all, q->count, a);
 }
 
 /* ---- random schedules ---- */
@@ -348,6 +361,24 @@ static void check_recalling(const char *dir, uint64_t state_pages)
 
 Test(engine_scheduler, answers_are_the_same_in_any_company_with_state) { check_recalling(models[0], 1); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_with_few_states) { check_recalling(models[2], 3); }
+
+/* Some texts outgrow the near table while they are answered. */
+static void check_far(uint32_t length)
+{
+	char changes[400];
+	snprintf(changes, sizeof changes,
+	         "{\"max_position_embeddings\":512,\"rope_scaling\":{\"rope_type\":\"longrope\","
+	         "\"original_max_position_embeddings\":%u,"
+	         "\"short_factor\":[1,1,1,1,1,1,1,1,1.1,1.2,1.3,1.4,1.5,1.6,1.7,1.8],"
+	         "\"long_factor\":[1,1.5,2,2.5,3,3.5,4,4.5,5,5.5,6,6.5,7,7.5,8,8.5]}}", length);
+	model_changes = changes;
+	far = length;
+	check_model("tests/vectors/oracles/llama", true);
+	model_changes = NULL;
+}
+
+Test(engine_scheduler, answers_are_the_same_in_any_company_near_and_far) { check_far(180); }
+Test(engine_scheduler, answers_are_the_same_in_any_company_with_drafts_up_to_far) { check_far(210); }
 
 /* ---- one thing at a time ---- */
 
