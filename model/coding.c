@@ -87,6 +87,13 @@ static void codes_row(const struct model_coding *c, const unsigned char *p, uint
 	case CODE_AWQ:
 		awq_row(c, p, row, out);
 		break;
+	case CODE_ONE:
+		model_dtype_widen(c->dtype, p, 1, out);
+		for (uint32_t k = 1; k < c->columns; k++)
+			out[k] = out[0];
+		break;
+	case CODE_NONE:
+		break;
 	}
 }
 

@@ -15,6 +15,8 @@
  *   TABLE   nibbles of all values in a row, the HIGH one first: table[nibble], scales of `flat`
  *           values in a row.  Source: bitsandbytes, QuantState and dequantize_4bit
  *   GPTQ    [columns * bits / 32][rows] of words: `bits` of each of so many columns, lowest first
+ *   ONE     one value of `dtype` for all
+ *   NONE    none: its zero points are a vector that must be zero (biases in files of GPTQ)
  *   AWQ     [columns][rows / 8] of words: of rows 0 2 4 6 1 3 5 7, lowest first; 4 bits */
 #ifndef MODEL_CODING_H
 #define MODEL_CODING_H
@@ -22,7 +24,8 @@
 #include "model/tensors.h"
 
 enum model_code_form { /* clang-format off */
-	CODE_FLOATS, CODE_BYTES, CODE_FIELDS, CODE_E2M1, CODE_TABLE, CODE_GPTQ, CODE_AWQ
+	CODE_FLOATS, CODE_BYTES, CODE_FIELDS, CODE_E2M1, CODE_TABLE, CODE_GPTQ, CODE_AWQ,
+	CODE_ONE, CODE_NONE
 }; /* clang-format on */
 
 /* The tensors beside the codes. */
@@ -34,7 +37,7 @@ enum coding_part { /* clang-format off */
 struct model_coding {
 	/* Set before model_coding_open. */
 	enum model_code_form form;
-	enum model_dtype dtype; /* FLOATS: of the codes */
+	enum model_dtype dtype; /* FLOATS, ONE: of the codes */
 	unsigned bits;          /* FIELDS, GPTQ */
 	uint32_t rows, columns;
 	/* A scale for each block of so many rows and columns; the last ones may be cut short. */

@@ -325,6 +325,19 @@ static int table_open(struct model_coding *c, const struct coding_bytes *in, str
 	return nested ? nested_scales(c, in, &s, e) : floats_take(&in[PART_SCALE], &c->scale, e);
 }
 
+/* ---- vectors that say nothing ---- */
+
+static int nothing_check(const struct coding_bytes *p, struct err *e)
+{
+	float *v = NULL;
+	int rc = floats_take(p, &v, e);
+	for (size_t i = 0; rc == 0 && i < count_of(p); i++)
+		if (v[i] < 0 || v[i] > 0)
+			rc = bad(p, e, i, (double)v[i], "a bias that the model does not have");
+	free(v);
+	return rc;
+}
+
 /* ---- whole ---- */
 
 int model_coding_open(struct model_coding *c, const struct coding_bytes in[CODING_PARTS],
@@ -332,6 +345,8 @@ int model_coding_open(struct model_coding *c, const struct coding_bytes in[CODIN
 {
 	if (c->form == CODE_TABLE)
 		return table_open(c, in, e);
+	if (c->form == CODE_NONE)
+		return nothing_check(&in[PART_ZERO], e);
 	if (in[PART_SHAPE].tensor)
 		TRY(shape_check(c, &in[PART_SHAPE], e));
 	if (in[PART_SCALE].tensor)

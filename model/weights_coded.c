@@ -428,6 +428,39 @@ static int codes_take(struct loader *l, const struct model_item *item, const str
 	return 1;
 }
 
+/* Whether blocks of `size` of n are blocks of 128. */
+static bool is_block(uint32_t size, uint32_t n)
+{
+	return size == KERNEL_FP8_BLOCK || (size >= n && n <= KERNEL_FP8_BLOCK);
+}
+
+/* FP8 that stays so, by the names that the plan knows. */
+static bool is_native(const struct coded *o)
+{
+	const struct model_coding *c = &o->coding;
+	bool one = c->block_rows >= c->rows && c->block_columns >= c->columns;
+	if (c->form != CODE_FLOATS || o->low || o->beside[PART_ZERO])
+		return false;
+	return one || (is_block(c->block_rows, c->rows) && is_block(c->block_columns, c->columns));
+}
+
+int model_coded_repeat(struct loader *l, struct model_item *it)
+{
+	const struct model_tensor *t = it->tensor;
+	if (t->bytes * 8 != model_dtype_bits(t->dtype))
+		return 0;
+	const struct coded o = { .codes = t,
+				 .coding = { .form = CODE_ONE,
+					     .dtype = t->dtype,
+					     .rows = it->rows,
+					     .columns = it->columns,
+					     .after = 1 } };
+	TRY(coded_keep(l, &o));
+	it->dtype = MODEL_F32;
+	it->coded = (uint32_t)l->coded_count;
+	return 0;
+}
+
 /* The adapter's part for l->name; embeddings have none. */
 static const struct model_low_rank *low_of(const struct loader *l, const struct model_item *item)
 {
@@ -447,8 +480,8 @@ int model_plan_coded(struct loader *l, const struct model_item *item)
 	if (!rule && !o.low)
 		return 0;
 	int rc = rule ? codes_take(l, item, rule, &o) : plain_take(l, item, &o);
-	if (rc <= 0)
-		return rc;
+	if (rc <= 0 || is_native(&o))
+		return rc < 0 ? rc : 0;
 	if (o.low)
 		TRY(model_adapter_fits(o.low, l->name, item->rows, item->columns, l->e));
 	TRY(coded_keep(l, &o));
@@ -478,6 +511,23 @@ int model_coded_merged(struct loader *l)
 				     a->part[i].a->file, a->part[i].a->name, a->part[i].module);
 	free(merged);
 	return rc;
+}
+
+int model_coded_bias(struct loader *l, const struct model_tensor *t)
+{
+	static const char end[] = "bias";
+	int stem = (int)strlen(t->name) - (int)strlen(end);
+	const struct coded o = {
+		.codes = t,
+		.beside = { [PART_ZERO] = t },
+		.coding = { .form = CODE_NONE },
+	};
+	snprintf(l->name, sizeof l->name, "%s", t->name);
+	if (l->c->quant.method != QUANT_GPTQ || !text_ends(t->name, ".bias") ||
+	    !beside(l, stem, "qweight") || (ANY_FLOAT & 1u << t->dtype) == 0)
+		return 0;
+	TRY(coded_keep(l, &o));
+	return 1;
 }
 
 /* ---- while reading ---- */

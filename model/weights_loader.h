@@ -93,10 +93,15 @@ int model_plan_unused(struct loader *l) MUST_USE;
 /* 1: the tensor l->name is stored in codes or adapted, and was added; 0: it is neither; or an
  * error. */
 int model_plan_coded(struct loader *l, const struct model_item *item) MUST_USE;
+/* FP8 that kernels read as it is has scales of blocks of 128; where one scale is for the whole
+ * matrix, it becomes all of them: sets it->coded. */
+int model_coded_repeat(struct loader *l, struct model_item *it) MUST_USE;
 /* The codes of l->name are in the folder. */
 bool model_coded_has(const struct loader *l);
 /* Of activations and the cache: part of a quantised folder, and not used. */
 bool model_coded_surplus(const struct loader *l, const char *name);
+/* 1: a bias beside codes that the model does not have; reading sees that it is zero. */
+int model_coded_bias(struct loader *l, const struct model_tensor *t) MUST_USE;
 /* Bytes that decoding takes while reading. */
 uint64_t model_coded_bytes(const struct loader *l);
 /* Take memory for what lies beside the codes; when it has come, check it and get it ready. */

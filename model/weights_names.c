@@ -218,7 +218,10 @@ int model_plan_unused(struct loader *l)
 {
 	for (size_t i = 0; i < model_tensors_count(l->tensors); i++) {
 		const struct model_tensor *t = model_tensors_at(l->tensors, i);
-		if (!l->used[i] && !known_extra(l, t->name))
+		int bias = l->used[i] ? 0 : model_coded_bias(l, t);
+		if (bias < 0)
+			return bias;
+		if (!l->used[i] && bias == 0 && !known_extra(l, t->name))
 			return err_set(l->e, ERR_INPUT,
 				       "%s: tensor %s is not part of %s by the config", t->file,
 				       t->name, l->c->model_type);

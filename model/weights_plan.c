@@ -78,11 +78,12 @@ static int type_check(struct loader *l, const struct model_item *it)
 		return err_set(l->e, ERR_UNSUPPORTED,
 			       "%s: not available in this version: tensor %s with rows in pairs",
 			       t->file, t->name);
-	if (fp8 && l->c->quantisation != MODEL_QUANT_FP8)
-		return err_set(
-			l->e, ERR_INPUT,
-			"%s: tensor %s is F8_E4M3 without quantization_config in config.json",
-			t->file, t->name);
+	bool coded = l->c->quantisation == MODEL_QUANT_CODED && it->stack == 0;
+	if (fp8 && l->c->quantisation != MODEL_QUANT_FP8 && !coded)
+		return err_set(l->e, ERR_INPUT,
+			       "%s: tensor %s is F8_E4M3 without quantization_config of it in "
+			       "config.json",
+			       t->file, t->name);
 	if (fp8 && it->kind != ITEM_MATRIX && it->kind != ITEM_KV_B)
 		return err_set(l->e, ERR_UNSUPPORTED, "not available in this version: %s as %s",
 			       t->name, model_dtype_name(t->dtype));
@@ -143,12 +144,33 @@ int model_plan_push(struct loader *l, struct model_item *it)
 	return 0;
 }
 
-/* NAME_scale_inv of the last item: a scale for each block of 128 rows and 128 columns. */
+/* NAME_scale_inv or NAME_scale of the last item: one scale, or one for each block of 128 rows and
+ * 128 columns. */
+static int fp8_scales_find(struct loader *l, const struct model_tensor *t, struct model_item *it)
+{
+	const uint32_t shape[] = { it->stack, it->rows, it->columns };
+	bool stack = it->stack > 0;
+	snprintf(l->name, sizeof l->name, "%s_scale", t->name);
+	if (model_tensors_find(l->tensors, l->name) == NULL)
+		snprintf(l->name, sizeof l->name, "%s_scale_inv", t->name);
+	it->tensor = find(l, l->name);
+	if (it->tensor == NULL)
+		return err_set(l->e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing",
+			       t->file, t->name, l->name);
+	it->dtype = it->tensor->dtype;
+	if (it->dtype != MODEL_F32 && it->dtype != MODEL_BF16 && it->dtype != MODEL_F16)
+		return err_set(l->e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32, BF16 or F16",
+			       it->tensor->file, l->name, model_dtype_name(it->dtype));
+	if (l->c->quantisation == MODEL_QUANT_CODED)
+		TRY(model_coded_repeat(l, it));
+	return it->coded ? 0
+			 : expect(l, stack ? shape : shape + 1, stack ? 3 : 2, false, &it->tensor);
+}
+
 static int add_fp8_scales(struct loader *l)
 {
 	const size_t parent = l->plan.count - 1;
 	const struct model_item *of = &l->plan.item[parent];
-	const struct model_tensor *t = of->tensor;
 	struct model_item it = *of;
 	it.kind = ITEM_FP8_SCALES;
 	it.class = WEIGHT_VECTOR;
@@ -158,16 +180,7 @@ static int add_fp8_scales(struct loader *l)
 	it.phase = of->format == KERNEL_FP8;
 	for (uint32_t i = 0; i < it.parts; i++)
 		it.part[i].take = (it.part[i].take + KERNEL_FP8_BLOCK - 1) / KERNEL_FP8_BLOCK;
-	const uint32_t shape[] = { it.stack, it.rows, it.columns };
-	snprintf(l->name, sizeof l->name, "%s_scale_inv", t->name);
-	if (model_tensors_find(l->tensors, l->name) == NULL)
-		return err_set(l->e, ERR_INPUT, "%s: tensor %s is F8_E4M3 and %s is missing",
-			       t->file, t->name, l->name);
-	TRY(expect(l, it.stack > 0 ? shape : shape + 1, it.stack > 0 ? 3 : 2, false, &it.tensor));
-	it.dtype = it.tensor->dtype;
-	if (it.dtype != MODEL_F32 && it.dtype != MODEL_BF16)
-		return err_set(l->e, ERR_UNSUPPORTED, "%s: tensor %s is %s, not F32 or BF16",
-			       it.tensor->file, l->name, model_dtype_name(it.dtype));
+	TRY(fp8_scales_find(l, of->tensor, &it));
 	return model_plan_push(l, &it);
 }
 
@@ -250,6 +263,6 @@ void model_plan_sum(struct loader *l)
 		if (p->item[i].coded && p->item[i].tensor->bytes > unit)
 			unit = p->item[i].tensor->bytes;
 	}
-	p->reading_bytes = p->threads * SOURCE_GRANULE + (2 * p->threads + 2) * unit +
-			   model_coded_bytes(l);
+	p->reading_bytes =
+		p->threads * SOURCE_GRANULE + (2 * p->threads + 2) * unit + model_coded_bytes(l);
 }

@@ -35,6 +35,14 @@ FAMILIES = {
         vocab_size=96,
         mlp_only_layers=[1],
     ),
+    "phi3": dict(
+        hidden_size=64,
+        intermediate_size=96,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_hidden_layers=2,
+        vocab_size=96,
+    ),
     "deepseek_v2": dict(
         hidden_size=64,
         intermediate_size=96,
@@ -65,7 +73,12 @@ def shapes(c):
     if not c["tie_word_embeddings"]:
         out["lm_head.weight"] = [v, h]
 
+    fused = c["model_type"] == "phi3"
+
     def ffn(at, width):
+        if fused:
+            out[at + "gate_up_proj.weight"], out[at + "down_proj.weight"] = [2 * width, h], [h, width]
+            return
         out[at + "gate_proj.weight"] = out[at + "up_proj.weight"] = [width, h]
         out[at + "down_proj.weight"] = [h, width]
 
@@ -84,8 +97,12 @@ def shapes(c):
             out[a + "o_proj.weight"] = [h, n * value]
         else:
             q, kv = n * c["head_dim"], c["num_key_value_heads"] * c["head_dim"]
-            out[a + "q_proj.weight"], out[a + "o_proj.weight"] = [q, h], [h, q]
-            out[a + "k_proj.weight"] = out[a + "v_proj.weight"] = [kv, h]
+            out[a + "o_proj.weight"] = [h, q]
+            if fused:
+                out[a + "qkv_proj.weight"] = [q + 2 * kv, h]
+            else:
+                out[a + "q_proj.weight"] = [q, h]
+                out[a + "k_proj.weight"] = out[a + "v_proj.weight"] = [kv, h]
             if c["model_type"].startswith("qwen3"):
                 out[a + "q_norm.weight"] = out[a + "k_norm.weight"] = [c["head_dim"]]
         experts = c.get("num_experts", c.get("n_routed_experts"))
@@ -120,7 +137,22 @@ def write(folder, config, tensors, vocab, moe_layers):
     (folder / "expected.json").write_text(json.dumps(meta))
 
 
+PHI3 = {
+    "architectures": ["Phi3ForCausalLM"],
+    "model_type": "phi3",
+    "hidden_act": "silu",
+    "max_position_embeddings": 4096,
+    "original_max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": False,
+    "head_dim": 16,
+}
+
+
 def family_config(family):
+    if family == "phi3":
+        return dict(PHI3, **FAMILIES[family])
     source = {"deepseek_v2": "deepseek_v2"}.get(family, family)
     config = json.loads((VECTORS / source / "config.json").read_text())
     config.update(FAMILIES[family])
@@ -145,7 +177,11 @@ def make(top, family, form, seed):
             continue
         m = maker(rng, *shape)
         coded.update({stem + suffix: t for suffix, t in m.tensors.items()})
-        plain[name] = ("F32", shape, m.values.tobytes())
+        if m.same:
+            plain.update({stem + suffix: t for suffix, t in m.same.items()})
+            config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+        else:
+            plain[name] = ("F32", shape, m.values.tobytes())
         if "fp8" in form or form == "modelopt":
             coded[stem + "input_scale"] = ("F32", [], pack("F32", [0.5]))
     moe = [i for i in range(2) if f"model.layers.{i}.mlp.gate.weight" in plain]
@@ -183,6 +219,47 @@ def same_bits(top):
         )
         assert got == want, f"{name}: logits differ from those of the plain values"
     print(f"{len(names)} models of {len(FORMS)} forms: the bits of the plain values")
+
+
+def borders(top):
+    """Units that lie across the border of two pieces that files are read in, at many places."""
+    piece, names = 4 << 20, {}
+    for family, form in (
+        ("llama", "ct-int4-zeros"),
+        ("llama", "nf4-nested"),
+        ("phi3", "gptq-4"),
+        ("deepseek_v2", "ct-fp8-channel"),
+        ("deepseek_v2", "awq"),
+        ("deepseek_v2", "fp8-tensor"),
+    ):
+        source = top / "models" / f"{family}.{form}"
+        tensors = load(source / "model.safetensors")
+        size = sum(len(t[2]) for t in tensors.values())
+        for i in range(6):
+            n = (piece - 16384 - size * i // 6) // 4  # a buffer that is no part of the model
+            buffer = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [n], bytes(4 * n))}
+            folder = top / "across" / f"{family}.{form}.{i}"
+            shutil.copytree(source, folder)
+            save(folder / "model.safetensors", {**buffer, **tensors})
+            names[folder.name] = source.name
+    subprocess.run(
+        [
+            HALLMARK,
+            "selftest",
+            "--oracles",
+            top / "across",
+            "--dump",
+            top / "dump2",
+            "--json",
+            "--threads",
+            "3",
+        ],
+        capture_output=True,
+    )
+    for name, source in names.items():
+        got = load(top / "dump2" / name / "computed.safetensors")["logits"][2]
+        assert got == load(top / "dump" / source / "computed.safetensors")["logits"][2], name
+    print(f"{len(names)} files with units across the border of two pieces: the same bits")
 
 
 Q = "model.layers.0.self_attn.q_proj."
@@ -243,11 +320,17 @@ DAMAGES = [
         [Q + "weight has a non-finite value at row 0"],
     ),
     ("fbgemm", Q + "weight", ("F8_E5M2", [128, 64]), [Q + "weight is F8_E5M2"]),
-    ("fp8-tensor", Q + "weight_scale", ("F32", [], [3e38]), [Q + "weight has a non-finite value"]),
+    (
+        "ct-fp8-channel",
+        Q + "weight_scale",
+        ("F32", [128, 1], [3e38] * 128),
+        [Q + "weight has a non-finite value"],
+    ),
     ("gptq-4", Q + "g_idx", None, [Q + "qweight has no g_idx beside it"]),
     ("gptq-4", Q + "qzeros", ("I32", [2, 15]), [Q + "qzeros is I32", "must be [2, 16]"]),
     ("gptq-4", Q + "scales", ("F16", [128, 2]), [Q + "scales is F16", "must be [2, 128]"]),
     ("gptq-4", Q + "qweight", ("I32", [8, 127]), [Q + "qweight is I32", "must be [8, 128]"]),
+    ("gptq-4", Q + "bias", ("F16", [128], [0.0] * 127 + [0.5]), [Q + "bias has 0.5 at 127: a bias that"]),
     ("awq", Q + "qzeros", None, [Q + "qzeros is missing"]),
     ("awq", Q + "qweight", ("I32", [64, 15]), [Q + "qweight is I32", "must be [64, 16]"]),
     ("nf4-nested", Q + "weight.nested_absmax", None, ["nested_absmax and nested_quant_map are not both"]),
@@ -328,5 +411,6 @@ def packed_alike(top):
 
 with tempfile.TemporaryDirectory(prefix="hallmark-test.") as d:
     same_bits(pathlib.Path(d))
+    borders(pathlib.Path(d))
     refusals(pathlib.Path(d))
     packed_alike(pathlib.Path(d))

@@ -108,7 +108,7 @@ class Matrix:
     """One matrix [rows, columns] drawn in one form: `tensors` by suffix, and `values`."""
 
     def __init__(self, rng, rows, columns):
-        self.rng, self.rows, self.columns, self.tensors = rng, rows, columns, {}
+        self.rng, self.rows, self.columns, self.tensors, self.same = rng, rows, columns, {}, None
 
     def put(self, suffix, dtype, shape, values):
         self.tensors[suffix] = (dtype, shape, pack(dtype, values))
@@ -185,7 +185,7 @@ def int8(rng, rows, columns, symmetric=True):
 
 
 def fp8(rng, rows, columns, blocks, suffix="weight_scale", dtype="F32", shape=None):
-    """blocks (rows, columns); None: all."""
+    """blocks (rows, columns); None: all. One scale, and blocks of 128, stay FP8, as in `same`."""
     m = Matrix(rng, rows, columns)
     br, bc = blocks[0] or rows, blocks[1] or columns
     n, g = -(-rows // br), -(-columns // bc)
@@ -196,7 +196,17 @@ def fp8(rng, rows, columns, blocks, suffix="weight_scale", dtype="F32", shape=No
     scale = m.scales(n * g, dtype, 0.002)
     m.put("weight", "F8_E4M3", [rows, columns], sum(raw, []))
     m.put(suffix, dtype, [n, g] if shape is None else shape, scale)
-    return m.done([[e4m3(b) for b in r] for r in raw], None, m.grid(n, g, scale), br, bc)
+    if n * g == 1 or blocks == (128, 128):
+        n, g = -(-rows // 128), -(-columns // 128)
+        whole = scale * (n * g) if len(scale) == 1 else scale
+        m.same = {"weight": m.tensors["weight"], "weight_scale_inv": ("F32", [n, g], pack("F32", whole))}
+    return m.done(
+        [[e4m3(b) for b in r] for r in raw],
+        None,
+        m.grid(-(-rows // br), -(-columns // bc), scale),
+        br,
+        bc,
+    )
 
 
 def nvfp4(rng, rows, columns, whole, divides):
@@ -244,6 +254,13 @@ def gptq(rng, rows, columns, bits=4, group=32, first=True, ordered=False):
         rng.shuffle(order)
     m.put("g_idx", "I32", [columns], order)
     return m.done(codes, zero, scale, 1, size, order)
+
+
+def gptq_biased(rng, rows, columns):
+    """With a bias that the model does not have, as some makers write it: zeros."""
+    m = gptq(rng, rows, columns, ordered=True)
+    m.put("bias", "F16", [rows], [0.0] * rows)
+    return m
 
 
 def awq(rng, rows, columns, group=32):
@@ -377,6 +394,10 @@ FORMS = {
         lambda *a: fp8(*a, (32, 24)),
         compressed("float-quantized", type="float", strategy="block", block_structure=[32, 24]),
     ),
+    "ct-fp8-128": (
+        lambda *a: fp8(*a, (128, 128)),
+        compressed("float-quantized", type="float", strategy="block", block_structure=[128, 128]),
+    ),
     "ct-nvfp4": (
         lambda *a: nvfp4(*a, "weight_global_scale", True),
         compressed(
@@ -408,7 +429,7 @@ FORMS = {
         {"quant_method": "modelopt", "quant_algo": "NVFP4"},
     ),
     "gptq-4": (
-        lambda *a: gptq(*a, ordered=True),
+        lambda *a: gptq_biased(*a),
         {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "sym": False},
     ),
     "gptq-8-v2": (
