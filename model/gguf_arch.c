@@ -92,8 +92,57 @@ static const struct gguf_name gpt_oss[] = {
 	{ "ffn_gate_inp.bias", "mlp.router.bias", 0, false },
 	{ NULL, NULL, 0, false },
 };
-static const struct gguf_name glm4_moe[] = {
+/* The norm before the network is called after what is before it. */
+static const struct gguf_name norm_between[] = {
 	{ "post_attention_norm.weight", "post_attention_layernorm.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_name granite_moe[] = {
+	{ "attn_q.weight", ATTN "q_proj.weight", GGUF_TURNED_Q, false },
+	{ "attn_k.weight", ATTN "k_proj.weight", GGUF_TURNED_K, false },
+	{ "ffn_gate_inp.weight", "block_sparse_moe.router.layer.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_name minimax[] = {
+	{ "ffn_gate_inp.weight", "block_sparse_moe.gate.weight", 0, false },
+	{ "exp_probs_b.bias", "block_sparse_moe.e_score_correction_bias", 0, false },
+	{ "ffn_gate_exps.weight", "block_sparse_moe.experts.*.w1.weight", 0, false },
+	{ "ffn_up_exps.weight", "block_sparse_moe.experts.*.w3.weight", 0, false },
+	{ "ffn_down_exps.weight", "block_sparse_moe.experts.*.w2.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_name ernie_moe[] = {
+	{ "exp_probs_b.bias", "mlp.moe_statics.e_score_correction_bias", 0, false },
+	{ NULL, NULL, 0, false },
+};
+/* Gains have their plus one. */
+static const struct gguf_name gemma[] = {
+	{ "output_norm.weight", "model.norm.weight", GGUF_COMPLETE, true },
+	{ "attn_norm.weight", "input_layernorm.weight", GGUF_COMPLETE, false },
+	{ "post_attention_norm.weight", "post_attention_layernorm.weight", GGUF_COMPLETE, false },
+	{ "ffn_norm.weight", "pre_feedforward_layernorm.weight", GGUF_COMPLETE, false },
+	{ "post_ffw_norm.weight", "post_feedforward_layernorm.weight", GGUF_COMPLETE, false },
+	{ "attn_q_norm.weight", ATTN "q_norm.weight", GGUF_COMPLETE, false },
+	{ "attn_k_norm.weight", ATTN "k_norm.weight", GGUF_COMPLETE, false },
+	{ NULL, NULL, 0, false },
+};
+/* A norm behind each branch and none before. */
+static const struct gguf_name norms_after[] = {
+	{ "post_attention_norm.weight", "post_attention_layernorm.weight", 0, false },
+	{ "post_ffw_norm.weight", "post_feedforward_layernorm.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_name glm4[] = {
+	{ "post_attention_norm.weight", "post_self_attn_layernorm.weight", 0, false },
+	{ "post_ffw_norm.weight", "post_mlp_layernorm.weight", 0, false },
+	{ "ffn_up.weight", "mlp.gate_up_proj.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_name phi3[] = {
+	{ "rope_factors_long.weight", NULL, GGUF_KNOWN, true },
+	{ "rope_factors_short.weight", NULL, GGUF_KNOWN, true },
+	{ "attn_qkv.weight", ATTN "qkv_proj.weight", 0, false },
+	{ "ffn_up.weight", "mlp.gate_up_proj.weight", 0, false },
 	{ NULL, NULL, 0, false },
 };
 /* clang-format on */
@@ -112,13 +161,103 @@ static void own_llama(struct gguf_maker *c)
 	model_gguf_set(c, "mlp_bias", json_boolean(has(c, "blk.0.ffn_gate.bias")));
 }
 
+static uint32_t head_of(struct gguf_maker *c)
+{
+	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0);
+	return model_gguf_ask(c, "attention.key_length",
+			      c->m->heads > 0 ? hidden / c->m->heads : 0);
+}
+
+/* Which share of a head is turned. */
+static void share_set(struct gguf_maker *c)
+{
+	uint32_t head = head_of(c), turned = model_gguf_ask(c, "rope.dimension_count", head);
+	model_gguf_set(c, "partial_rotary_factor", json_real((double)turned / (head ? head : 1)));
+}
+
+/* A class may assume a window: a file without one has none. */
+static void window_set(struct gguf_maker *c)
+{
+	if (model_gguf_ask(c, "attention.sliding_window", 0) == 0)
+		model_gguf_set(c, "sliding_window", json_null());
+}
+
+static void own_seed_oss(struct gguf_maker *c)
+{
+	own_biases(c);
+	model_gguf_set(c, "attention_out_bias", json_boolean(has(c, "blk.0.attn_output.bias")));
+}
+
+static void own_granite(struct gguf_maker *c)
+{
+	own_biases(c);
+	model_gguf_copy(c, "attention.scale", "attention_multiplier");
+	model_gguf_copy(c, "embedding_scale", "embedding_multiplier");
+	model_gguf_copy(c, "residual_scale", "residual_multiplier");
+	model_gguf_copy(c, "logit_scale", "logits_scaling");
+	model_gguf_copy(c, "expert_shared_feed_forward_length", "shared_intermediate_size");
+}
+
+/* Of the largest one, and of no other, queries are scaled by the width that a head would have if
+ * all together were as wide as the model. */
+static void own_gemma(struct gguf_maker *c)
+{
+	bool three = strcmp(c->m->arch->name, "gemma3") == 0;
+	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0), scale = head_of(c);
+	if (c->m->layers == (three ? 62 : 46) && c->m->heads > 0)
+		scale = hidden / c->m->heads;
+	model_gguf_set(c, "query_pre_attn_scalar", json_integer(scale));
+	model_gguf_copy(c, "rope.freq_base_swa", "rope_local_base_freq");
+	window_set(c);
+}
+
+static void own_cohere2(struct gguf_maker *c)
+{
+	model_gguf_copy(c, "attention.layer_norm_epsilon", "layer_norm_eps");
+	model_gguf_copy(c, "logit_scale", "logit_scale");
+	window_set(c);
+}
+
+static void own_glm4(struct gguf_maker *c)
+{
+	own_biases(c);
+	share_set(c);
+}
+
+static void own_minimax(struct gguf_maker *c)
+{
+	model_gguf_copy(c, "rope.dimension_count", "rotary_dim");
+	model_gguf_copy(c, "expert_feed_forward_length", "intermediate_size");
+	model_gguf_set(c, "use_routing_bias", json_boolean(has(c, "blk.0.exp_probs_b.bias")));
+	model_gguf_set(c, "use_qk_norm", json_boolean(has(c, "blk.0.attn_q_norm.weight")));
+}
+
+static void own_ernie(struct gguf_maker *c)
+{
+	model_gguf_set(c, "use_bias", json_boolean(has(c, "blk.0.attn_q.bias")));
+	if (strcmp(c->m->arch->type, "ernie4_5_moe") != 0)
+		return;
+	model_gguf_copy(c, "expert_used_count", "moe_k");
+	model_gguf_copy(c, "expert_shared_count", "moe_num_shared_experts");
+	model_gguf_copy(c, "leading_dense_block_count", "moe_layer_start_index");
+	model_gguf_copy(c, "interleave_moe_layer_step", "moe_layer_interval");
+}
+
+/* Factors of frequencies for texts of the length first trained for, and for longer ones. */
+static void own_phi3(struct gguf_maker *c)
+{
+	share_set(c);
+	window_set(c);
+	model_gguf_copy(c, "rope.scaling.original_context_length",
+			"original_max_position_embeddings");
+	if (has(c, "rope_factors_long.weight"))
+		model_gguf_longrope(c);
+}
+
 static void own_glm4_moe(struct gguf_maker *c)
 {
-	uint32_t head = model_gguf_ask(c, "attention.key_length", 128),
-		 turned = model_gguf_ask(c, "rope.dimension_count", head);
-	own_biases(c);
+	own_glm4(c);
 	model_gguf_set(c, "use_qk_norm", json_boolean(has(c, "blk.0.attn_q_norm.weight")));
-	model_gguf_set(c, "partial_rotary_factor", json_real((double)turned / (head ? head : 1)));
 	model_gguf_copy(c, "expert_feed_forward_length", "moe_intermediate_size");
 }
 
@@ -187,11 +326,33 @@ static const struct gguf_arch arches[] = {
 	{ "deepseek2", "deepseek_v3", "n_routed_experts", NULL, NULL, own_deepseek },
 	{ "gpt-oss", "gpt_oss", "num_local_experts", "{\"attention_bias\":true}", gpt_oss,
 	  own_wide_experts },
-	{ "glm4moe", "glm4_moe", "n_routed_experts", NULL, glm4_moe, own_glm4_moe },
+	{ "glm4moe", "glm4_moe", "n_routed_experts", NULL, norm_between, own_glm4_moe },
+	{ "qwen2vl", "qwen2", NULL, NULL, NULL, NULL },
+	{ "qwen3vl", "qwen3", NULL, NULL, NULL, own_biases },
+	{ "qwen3vlmoe", "qwen3_moe", "num_experts", "{\"norm_topk_prob\":true}", NULL,
+	  own_qwen_moe },
+	{ "gemma2", "gemma2", NULL, NULL, gemma, own_gemma },
+	{ "gemma3", "gemma3_text", NULL, NULL, gemma, own_gemma },
+	{ "phi3", "phi3", NULL, NULL, phi3, own_phi3 },
+	{ "seed_oss", "seed_oss", NULL, NULL, norm_between, own_seed_oss },
+	{ "smollm3", "smollm3", NULL, NULL, llama, own_llama },
+	{ "olmo2", "olmo2", NULL, NULL, norms_after, own_biases },
+	{ "olmo2", "olmo3", NULL, NULL, norms_after, own_biases },
+	{ "exaone4", "exaone4", NULL, NULL, norms_after, window_set },
+	{ "cohere2", "cohere2", NULL, NULL, NULL, own_cohere2 },
+	{ "glm4", "glm4", NULL, NULL, glm4, own_glm4 },
+	{ "granite", "granite", NULL, NULL, llama, own_granite },
+	{ "granitemoe", "granitemoe", "num_local_experts", NULL, granite_moe, own_granite },
+	{ "granitemoe", "granitemoeshared", "num_local_experts", NULL, granite_moe, own_granite },
+	{ "dots1", "dots1", "n_routed_experts", NULL, NULL, own_biases },
+	{ "minimax-m2", "minimax_m2", "num_local_experts", NULL, minimax, own_minimax },
+	{ "ernie4_5", "ernie4_5", NULL, NULL, NULL, own_ernie },
+	{ "ernie4_5-moe", "ernie4_5_moe", "moe_num_experts", NULL, ernie_moe, own_ernie },
 };
 
-/* One name may stand for two architectures: the second is the one with experts (of llama), or with
- * a correction of the router's scores (of deepseek2). */
+/* One name may stand for two architectures: the second is the one with experts (of llama), with a
+ * window (of olmo2), with a shared expert (of granitemoe), or with a correction of the router's
+ * scores (of deepseek2). */
 static bool is_second(const struct gguf_model *m, const char *name)
 {
 	uint32_t experts = 0, gate = 0;
@@ -201,6 +362,10 @@ static bool is_second(const struct gguf_model *m, const char *name)
 		return false;
 	if (strcmp(name, "llama") == 0)
 		return experts > 0;
+	if (strcmp(name, "olmo2") == 0)
+		return model_gguf_meta(m, "attention.sliding_window");
+	if (strcmp(name, "granitemoe") == 0)
+		return model_gguf_meta(m, "expert_shared_feed_forward_length");
 	for (uint32_t i = 0; i < m->layers && gate != 2; i++) {
 		char tensor[60];
 		snprintf(tensor, sizeof tensor, "blk.%u.exp_probs_b.bias", i);

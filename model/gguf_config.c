@@ -154,9 +154,15 @@ static double llama3_context(const float *f, uint32_t pairs, double theta, doubl
 	return context;
 }
 
-static int rope_freqs_read(struct gguf_maker *c, const struct model_tensor *t, float *f)
+#define FACTORS_MAX 2048
+
+/* The factors of a tensor, f [FACTORS_MAX]. */
+static int factors_read(struct gguf_maker *c, const struct model_tensor *t, float *f)
 {
 	size_t n = (size_t)t->shape[0];
+	if (t->rank != 1 || t->dtype != MODEL_F32 || n < 1 || n > FACTORS_MAX)
+		return err_set(c->e, ERR_INPUT, "%s: tensor %s must be F32 [1 to 2048]", t->file,
+			       t->name);
 	TRY(source_read(c->m->source, t->file, t->begin, f, n * sizeof *f, c->e));
 	for (size_t i = 0; i < n; i++)
 		if (!isfinite(f[i]) || f[i] < 1e-3F)
@@ -169,13 +175,10 @@ static int rope_freqs_read(struct gguf_maker *c, const struct model_tensor *t, f
 /* rope_freqs.weight as rope_scaling. */
 static int llama3_add(struct gguf_maker *c, const struct model_tensor *t)
 {
-	float f[2048], whole = 1;
+	float f[FACTORS_MAX], whole = 1;
 	const json_t *theta = json_object_get(c->o, "rope_theta");
-	if (t->rank != 1 || t->dtype != MODEL_F32 || t->shape[0] < 1 || t->shape[0] > 2048)
-		return err_set(c->e, ERR_INPUT, "%s: tensor %s must be F32 [1 to 2048]", t->file,
-			       t->name);
+	TRY(factors_read(c, t, f));
 	uint32_t pairs = (uint32_t)t->shape[0];
-	TRY(rope_freqs_read(c, t, f));
 	for (uint32_t i = 0; i < pairs; i++)
 		whole = f[i] > whole ? f[i] : whole;
 	if (whole <= 1)
@@ -193,6 +196,29 @@ static int llama3_add(struct gguf_maker *c, const struct model_tensor *t)
 				 LLAMA3_HIGH, "original_max_position_embeddings",
 				 (json_int_t)context));
 	return 0;
+}
+
+static json_t *factors_list(struct gguf_maker *c, const char *name)
+{
+	float f[FACTORS_MAX];
+	const struct model_tensor *t = model_gguf_find(c->m, name);
+	json_t *list = json_array();
+	if (c->code == 0)
+		c->code =
+			t ? factors_read(c, t, f)
+			  : err_set(c->e, ERR_INPUT, "%s: tensor %s is missing", c->m->file, name);
+	for (uint64_t i = 0; c->code == 0 && i < t->shape[0]; i++)
+		json_array_append_new(list, json_real((double)f[i]));
+	return list;
+}
+
+void model_gguf_longrope(struct gguf_maker *c)
+{
+	json_t *near = factors_list(c, "rope_factors_short.weight"),
+	       *far = factors_list(c, "rope_factors_long.weight");
+	model_gguf_set(c, "rope_scaling",
+		       json_pack("{s:s,s:o,s:o}", "rope_type", "longrope", "short_factor", near,
+				 "long_factor", far));
 }
 
 /* rope.scaling.* */

@@ -74,6 +74,8 @@ int model_gguf_config(const struct gguf_model *m, struct buf *out, struct err *e
 void model_gguf_set(struct gguf_maker *c, const char *key, json_t *v);
 /* Of metadata; absent: left out. */
 void model_gguf_copy(struct gguf_maker *c, const char *from, const char *to);
+/* rope_factors_short and _long as rope_scaling. */
+void model_gguf_longrope(struct gguf_maker *c);
 uint32_t model_gguf_ask(struct gguf_maker *c, const char *key, uint32_t fallback);
 
 /* gguf_tensors.c */

@@ -97,6 +97,29 @@ static int finite_check(const struct model_tensor *w, uint64_t row, const float 
 	return 0;
 }
 
+/* Rows of turned heads: whole heads are read, and each row is taken from where it is stored. */
+static int turned_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+		       uint64_t rows, unsigned char *out, struct err *e)
+{
+	uint64_t turn = w->turn, half = turn / 2, first = row / turn * turn;
+	uint64_t end = (row + rows + turn - 1) / turn * turn, last = rows_of(w);
+	size_t bytes = (size_t)model_dtype_bytes(w->dtype, columns_of(w));
+	end = end < last ? end : last;
+	if (row > last || rows > last - row)
+		return read_bytes(t, w, row, rows, out, e); /* says why not */
+	unsigned char *raw = calloc((size_t)(end - first) + 1, bytes + 1);
+	if (raw == NULL)
+		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
+	int rc = read_bytes(t, w, first, end - first, raw, e);
+	for (uint64_t i = 0; rc == 0 && i < rows; i++) {
+		uint64_t in = (row + i) % turn;
+		uint64_t at = (row + i) / turn * turn - first + in % half * 2 + in / half;
+		memcpy(out + i * bytes, raw + at * bytes, bytes);
+	}
+	free(raw);
+	return rc;
+}
+
 /* Read stored values without applying block scales. */
 static int values_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 		       uint64_t rows, float *out, struct err *e)
@@ -112,7 +135,8 @@ static int values_read(struct model_tensors *t, const struct model_tensor *w, ui
 	unsigned char *raw = calloc(model_dtype_bytes(w->dtype, n) + 1, 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
-	int r = read_bytes(t, w, row, rows, raw, e);
+	int r = w->turn > 0 ? turned_read(t, w, row, rows, raw, e)
+			    : read_bytes(t, w, row, rows, raw, e);
 	if (r == 0) {
 		model_dtype_widen(w->dtype, raw, n, out);
 		r = finite_check(w, row, out, n, e);

@@ -122,19 +122,49 @@ ARCH = {
     "olmoe": "olmoe",
     "deepseek_v2": "deepseek2",
     "deepseek_v3": "deepseek2",
+    "glm4_moe_lite": "deepseek2",
     "gpt_oss": "gpt-oss",
     "glm4_moe": "glm4moe",
+    "gemma2": "gemma2",
+    "gemma3_text": "gemma3",
+    "phi3": "phi3",
+    "seed_oss": "seed_oss",
+    "smollm3": "smollm3",
+    "olmo2": "olmo2",
+    "olmo3": "olmo2",
+    "exaone4": "exaone4",
+    "cohere2": "cohere2",
+    "glm4": "glm4",
+    "granite": "granite",
+    "granitemoe": "granitemoe",
+    "granitemoeshared": "granitemoe",
+    "dots1": "dots1",
+    "minimax_m2": "minimax-m2",
+    "ernie4_5_moe": "ernie4_5-moe",
 }
+FIRST = list(ARCH)[:13]  # those whose names are written down above; of the others the package says them
+TURNED = ("llama", "smollm3", "granite", "granitemoe")  # architectures whose q and k are permuted
+DEEPSEEK = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "glm4_moe", "dots1")
 AFTER = {"gpt_oss": "post_attention_norm.weight", "glm4_moe": "post_attention_norm.weight"}
+
+
+def official(name, arch):
+    """What the package itself calls a tensor of the folder."""
+    kind = next(k for k, v in gguf.MODEL_ARCH_NAMES.items() if v == arch)
+    name = name.replace("_correction_bias", "_correction.bias")
+    found = gguf.get_tensor_name_map(kind, 100).get_name(name, try_suffixes=(".weight", ".bias"))
+    if found is None:
+        raise KeyError(name)
+    return found
 
 
 def layer_name(part, family):
     if part == "post_attention_layernorm.weight" and family in AFTER:
         return AFTER[family]
-    for prefix, to in LAYER.items():
+    for prefix, to in LAYER.items() if family in FIRST else ():
         if part.startswith(prefix):
             return to + part[len(prefix) :]
-    raise KeyError(part)
+    return official("model.layers.0." + part, ARCH[family]).removeprefix("blk.0.")
 
 
 def rename(tensors, c):
@@ -143,6 +173,7 @@ def rename(tensors, c):
     for name, (a, dtype) in tensors.items():
         m = re.match(r"model\.layers\.(\d+)\.(.*)", name)
         if not m:
+            a = a + np.float32(1) if family.startswith("gemma") and name == "model.norm.weight" else a
             out[WHOLE[name]] = (a, dtype)
             continue
         layer, part = m.groups()
@@ -157,13 +188,23 @@ def rename(tensors, c):
         if family == "gpt_oss" and part.startswith("mlp.experts."):
             gpt_oss(out, layer, part, tensors, name)
             continue
+        if part.startswith("block_sparse_moe.input_linear") or part.startswith("shared_mlp.input_linear"):
+            end = "exps" if part.startswith("block") else "shexp"
+            gate, up = np.split(a, 2, axis=-2)
+            out[f"blk.{layer}.ffn_gate_{end}.weight"], out[f"blk.{layer}.ffn_up_{end}.weight"] = (
+                gate,
+                dtype,
+            ), (up, dtype)
+            continue
         to = layer_name(part, family)
-        if ARCH[family] == "llama" and to.startswith("attn_q."):
+        if ARCH[family] in TURNED and to.startswith("attn_q."):
             a = permute(a, c["num_attention_heads"])
-        if ARCH[family] == "llama" and to.startswith("attn_k."):
+        if ARCH[family] in TURNED and to.startswith("attn_k."):
             a = permute(a, c.get("num_key_value_heads") or c["num_attention_heads"])
         if to == "ffn_gate_inp_shexp.weight":
             a = a.reshape(-1)
+        if family.startswith("gemma") and to.endswith("norm.weight"):
+            a = a + np.float32(1)
         out[f"blk.{layer}.{to}"] = (a, dtype)
     for (layer, kind), experts in stacks.items():
         out[f"blk.{layer}.ffn_{kind}_exps.weight"] = (
@@ -236,7 +277,8 @@ def metadata(w, c, new):
     w.add_head_count(c["num_attention_heads"])
     w.add_head_count_kv(1 if mla and new else c.get("num_key_value_heads") or c["num_attention_heads"])
     w.add_rope_freq_base(float(r.get("rope_theta") or c.get("rope_theta", 10000.0)))
-    w.add_layer_norm_rms_eps(c["rms_norm_eps"])
+    if "rms_norm_eps" in c:
+        w.add_layer_norm_rms_eps(c["rms_norm_eps"])
     kind = r.get("rope_type") or r.get("type")
     if kind in ("linear", "yarn"):
         w.add_rope_scaling_type(gguf.RopeScalingType(kind))
@@ -273,9 +315,9 @@ def metadata(w, c, new):
         ("q_lora_rank", w.add_q_lora_rank),
         ("kv_lora_rank", w.add_kv_lora_rank),
     ):
-        if c.get(key) is not None and family in ("deepseek_v2", "deepseek_v3", "glm4_moe"):
+        if c.get(key) is not None and family in DEEPSEEK:
             add(c[key])
-    if c.get("norm_topk_prob") and family in ("deepseek_v2", "deepseek_v3", "glm4_moe"):
+    if c.get("norm_topk_prob") and family in DEEPSEEK:
         w.add_expert_weights_norm(True)
     if family == "qwen3_moe" and not c.get("norm_topk_prob"):
         w.add_expert_weights_norm(False)
@@ -291,12 +333,51 @@ def metadata(w, c, new):
             w.add_value_length_mla(c["v_head_dim"])
     elif family == "glm4_moe":
         w.add_rope_dimension_count(int(c["head_dim"] * c["partial_rotary_factor"]))
+    elif c.get("partial_rotary_factor") or c.get("rotary_dim") or family == "phi3":
+        head = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+        w.add_rope_dimension_count(c.get("rotary_dim") or int(head * c.get("partial_rotary_factor", 1)))
+    others(w, c, family)
     eos = c["eos_token_id"] if isinstance(c["eos_token_id"], list) else [c["eos_token_id"]]
     for key, value in zip(("eos", "eot", "eom"), eos):
         w.add_uint32(f"tokenizer.ggml.{key}_token_id", value)
     if c.get("bos_token_id") is not None:
         w.add_bos_token_id(c["bos_token_id"])
     return kind, r
+
+
+def others(w, c, family):
+    """What some architectures have beside the usual."""
+    if family in ("gemma2", "gemma3_text", "phi3", "olmo3", "exaone4", "cohere2"):
+        w.add_sliding_window(c.get("sliding_window") or 0)
+    if family == "gemma3_text":
+        w.add_float32("gemma3.rope.freq_base_swa", c["rope_local_base_freq"])
+    for key, add in (
+        ("attn_logit_softcapping", w.add_attn_logit_softcapping),
+        ("final_logit_softcapping", w.add_final_logit_softcapping),
+        ("layer_norm_eps", w.add_layer_norm_eps),
+        ("logit_scale", w.add_logit_scale),
+        ("logits_scaling", w.add_logit_scale),
+        ("embedding_multiplier", w.add_embedding_scale),
+        ("residual_multiplier", w.add_residual_scale),
+        ("attention_multiplier", w.add_attention_scale),
+        ("shared_intermediate_size", w.add_expert_shared_feed_forward_length),
+    ):
+        if c.get(key):
+            add(c[key])
+    if family == "minimax_m2":
+        w.add_expert_feed_forward_length(c["intermediate_size"])
+    if family == "ernie4_5_moe":
+        w.add_expert_count(c["moe_num_experts"])
+        w.add_expert_used_count(c["moe_k"])
+        w.add_expert_shared_count(c["moe_num_shared_experts"])
+        w.add_leading_dense_block_count(c["moe_layer_start_index"])
+        w.add_interleave_moe_layer_step(c["moe_layer_interval"])
+    r = c.get("rope_scaling") or {}
+    if "long_factor" in r:
+        w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        w.add_rope_scaling_orig_ctx_len(c["original_max_position_embeddings"])
+        for kind in ("long", "short"):
+            w.add_tensor(f"rope_factors_{kind}.weight", np.array(r[f"{kind}_factor"], np.float32))
 
 
 def encode(a, dtype, want, name):
