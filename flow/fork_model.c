@@ -3,6 +3,7 @@
 #include "base/decimal.h"
 #include "base/text.h"
 #include "flow/fork_model.h"
+#include "model/gguf.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static int read_text(struct flow_fork_model *m, const char *name, size_t bytes_m
 {
 	struct err why = { 0 };
 	buf_clear(out);
-	int rc = source_read_file(m->source, name, bytes_max, out, &why);
+	int rc = source_read_file(m->gguf ? m->gguf : m->source, name, bytes_max, out, &why);
 	if (rc == ERR_VERIFY)
 		return err_set(e, rc, "%s", why.text);
 	return rc == 0;
@@ -83,8 +84,11 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 {
 	struct buf b = { 0 };
 	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
-	TRY(model_tensors_open(&m->tensors, m->source, e));
-	int rc = source_read_file(m->source, "config.json", MIB(8), &b, e);
+	TRY(model_gguf_folder(&m->gguf, m->source, e));
+	struct source *from = m->gguf ? m->gguf : m->source;
+	m->facts.gguf = m->gguf != NULL;
+	TRY(model_tensors_open(&m->tensors, from, e));
+	int rc = source_read_file(from, "config.json", MIB(8), &b, e);
 	if (rc == 0)
 		rc = json_read_as(&m->facts.config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH,
 				  JSON_PYTHON, e);
@@ -111,6 +115,7 @@ void flow_fork_model_close(struct flow_fork_model *m)
 {
 	flow_fork_facts_free(&m->facts);
 	model_tensors_close(m->tensors);
+	source_close(m->gguf);
 	source_close(m->verified);
 	if (m->manifest)
 		signing_manifest_free(m->manifest);
@@ -181,8 +186,19 @@ static void add(json_t *findings, const char *kind, const char *fmt, ...)
 						  json_text_lossy(text)));
 }
 
+/* A config that was made says a number as it may, and not all that one says that was written. */
+static bool same_value(const json_t *x, const json_t *y, bool made)
+{
+	double a = json_number_value(x), b = json_number_value(y);
+	if (x == y || (x && y && json_equal(x, y)))
+		return true;
+	if (!made)
+		return false;
+	return !json_is_number(x) || !json_is_number(y) || !(a < b || a > b);
+}
+
 /* Keys whose change alters what the model computes, whatever the weights are. */
-static void config_findings(const json_t *a, const json_t *b, json_t *findings)
+static void config_findings(const json_t *a, const json_t *b, bool made, json_t *findings)
 {
 	static const char *const keys[] = {
 		"rope_theta",
@@ -198,7 +214,7 @@ static void config_findings(const json_t *a, const json_t *b, json_t *findings)
 	};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
-		if (x == y || (x && y && json_equal(x, y)))
+		if (same_value(x, y, made))
 			continue;
 		char *from = x ? json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 		char *to = y ? json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
@@ -293,8 +309,9 @@ int flow_fork_findings(const struct flow_fork_other *other, const struct flow_fo
 		parent_findings(other, &suspect->card, m, findings);
 	if (!flow_fork_derived(m))
 		return json_ok(findings, e);
-	config_findings(parent->config, suspect->config, findings);
-	if (!digest_equal(&parent->tokenizer, &suspect->tokenizer))
+	bool made = parent->gguf || suspect->gguf;
+	config_findings(parent->config, suspect->config, made, findings);
+	if (!made && !digest_equal(&parent->tokenizer, &suspect->tokenizer))
 		add(findings, "F-TOKENIZER", "tokenizer.json differs from that of %s", other->name);
 	if (!digest_equal(&parent->chat_template, &suspect->chat_template))
 		add(findings, "F-TEMPLATE", "the chat template differs from that of %s",

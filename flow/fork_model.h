@@ -12,6 +12,7 @@
 /* What is kept of a model beside its weights. */
 struct flow_fork_facts {
 	json_t *config;
+	bool gguf; /* config and tokenizer are made from a GGUF file: not its maker's own texts */
 	struct flow_card card;
 	struct digest tokenizer;     /* of tokenizer.json; zero when absent */
 	struct digest chat_template; /* of the template's text; zero when absent */
@@ -25,6 +26,7 @@ struct flow_fork_model {
 	struct signing_manifest *manifest;
 	struct source *verified; /* the same read through it; else NULL */
 	struct source *source;   /* the one to read: verified, or that of ref */
+	struct source *gguf;     /* a GGUF file as a folder; NULL: source is one */
 	struct model_tensors *tensors;
 	struct flow_fork_facts facts;
 	struct fork_model model; /* views of the above */

@@ -57,7 +57,7 @@ static int same_bytes(const struct fork_model *ma, const struct model_tensor *a,
 
 	if (!a || !b)
 		return a == b;
-	if (a->dtype != b->dtype || !same_shape(a, b) || a->bytes != b->bytes)
+	if (a->dtype != b->dtype || !same_shape(a, b) || a->bytes != b->bytes || a->turn != b->turn)
 		return 0;
 	for (uint64_t at = 0; at < a->bytes; at += CHUNK_BYTES) {
 		size_t len = a->bytes - at < CHUNK_BYTES ? (size_t)(a->bytes - at) : CHUNK_BYTES;

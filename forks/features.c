@@ -80,7 +80,7 @@ static bool is_shape(const struct model_tensor *t, uint64_t rows, uint64_t colum
 {
 	return t && t->rank == 2 && t->shape[0] == rows && t->shape[1] == columns &&
 	       (t->dtype == MODEL_BF16 || t->dtype == MODEL_F8_E4M3 || t->dtype == MODEL_F16 ||
-		t->dtype == MODEL_F32 || t->dtype == MODEL_F64);
+		t->dtype == MODEL_F32 || t->dtype == MODEL_F64 || model_dtype_block(t->dtype) > 2);
 }
 
 /* Find the other tensors of a block by its gate; a contradiction leaves units 0. */
