@@ -113,5 +113,9 @@ typedef int backend_opener(struct backend **out, const struct backend_order *o, 
 /* engine.c: engine_open with a backend of the caller's choice, which the engine closes. */
 int engine_open_with(struct engine **out, struct source *src, const struct engine_options *o,
 		     backend_opener *open, struct err *e) MUST_USE;
+/* Of this config, with the random weights of seed (model/synthetic.h) and no text. */
+int engine_open_invented(struct engine **out, const struct model_config *c, uint64_t seed,
+			 const struct engine_options *o, backend_opener *open,
+			 struct err *e) MUST_USE;
 
 #endif

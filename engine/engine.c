@@ -206,21 +206,33 @@ int engine_check(struct source *src, struct err *e)
 	return rc;
 }
 
-int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
-			  const struct engine_options *o, struct err *e)
+int engine_open_invented(struct engine **out, const struct model_config *c, uint64_t seed,
+			 const struct engine_options *o, backend_opener *open, struct err *e)
 {
 	int rc;
 	TRY(engine_new(out, e));
-	bool as_is = o->weights == MODEL_PACKING_STORED;
-	TRY_OUT(model_config_shape(&(*out)->config, shape, layers, as_is, e));
+	(*out)->config = *c;
 	TRY_OUT(means_open(*out, o, e));
-	TRY_OUT(parts_open(*out, NULL, seed, o, cpu_open, e));
+	TRY_OUT(parts_open(*out, NULL, seed, o, open, e));
 	return 0;
 out:
-	(void)rc; /* err_prefix says it again */
 	engine_close(*out);
 	*out = NULL;
-	return err_prefix(e, "%s", shape);
+	return rc;
+}
+
+int engine_open_synthetic(struct engine **out, const char *shape, uint32_t layers, uint64_t seed,
+			  const struct engine_options *o, struct err *e)
+{
+	bool as_is = o->weights == MODEL_PACKING_STORED;
+	struct model_config *c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return err_set(e, ERR_NOMEM, "model");
+	int rc = model_config_shape(c, shape, layers, as_is, e);
+	if (rc == 0)
+		rc = engine_open_invented(out, c, seed, o, cpu_open, e);
+	free(c);
+	return rc < 0 ? err_prefix(e, "%s", shape) : 0;
 }
 
 void engine_close(struct engine *m)

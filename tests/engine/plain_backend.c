@@ -1,6 +1,7 @@
 #include "plain_backend.h"
 
 #include "base/check.h"
+#include "model/synthetic.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -149,6 +150,69 @@ static int fill(struct model_keeper *k, const struct model_item *it, uint64_t at
 	}
 }
 
+/* Rows [rows][columns] of a matrix, rounded to its format. */
+static void part_invent(const struct model_item *it, uint32_t rows, uint32_t columns, uint64_t seed,
+                        uint64_t key, float *out)
+{
+	unsigned exponent = model_sample_exponent(it->class, columns);
+	float *sample = malloc(KERNEL_PANEL * sizeof *sample * columns);
+	const struct kernels *k = kernels_at(0);
+	struct kernel_matrix w;
+	check(sample != NULL && kernel_matrix_alloc(&w, it->format, KERNEL_PANEL, columns, NULL) == 0);
+	const struct kernel_stored_rows in = { KERNEL_FROM_F32, sample, columns * sizeof *sample, NULL, 0 };
+	for (uint32_t row = 0; row < rows; row++) {
+		uint32_t panel = row / KERNEL_PANEL;
+		bool full = rows - panel * KERNEL_PANEL >= KERNEL_PANEL;
+		if (row % KERNEL_PANEL == 0) {
+			model_sample_rows(seed, full ? model_sample_pick(seed, key, panel) : 0, exponent, columns,
+			                  sample);
+			check(k->pack(&w, 0, KERNEL_PANEL, &in) == (uint64_t)KERNEL_PANEL * columns);
+		}
+		kernel_matrix_row(&w, row % KERNEL_PANEL, out + (size_t)row * columns);
+	}
+	kernel_matrix_free(&w);
+	free(sample);
+}
+
+/* Of each head: the key rows transposed, then the value rows, each a matrix of its own. */
+static void latent_invent(struct plain *m, const struct model_item *it, uint64_t seed, uint64_t number)
+{
+	const struct model_config *c = &m->config;
+	uint32_t rank = c->kv_rank;
+	float *out = *place_of(m, it, 0), *turned = malloc(rank * sizeof *turned * c->nope);
+	check(turned != NULL);
+	for (uint32_t h = 0; h < it->rows / (c->nope + c->value); h++) {
+		part_invent(it, rank, c->nope, seed, model_sample_key(number, 2 * h), turned);
+		for (size_t i = 0; i < (size_t)rank * c->nope; i++)
+			out[i % c->nope * rank + i / c->nope] = turned[i];
+		out += (size_t)c->nope * rank;
+		part_invent(it, c->value, rank, seed, model_sample_key(number, 2 * h + 1), out);
+		out += (size_t)c->value * rank;
+	}
+	free(turned);
+}
+
+static int invent(struct model_keeper *k, const struct model_item *it, uint64_t seed, uint64_t number,
+                  struct err *e)
+{
+	struct plain *m = keeper_of(k);
+	if (it->kind == ITEM_KV_B) {
+		latent_invent(m, it, seed, number);
+		return 0;
+	}
+	if (it->kind != ITEM_MATRIX && it->kind != ITEM_FLOATS)
+		return err_set(e, ERR_UNSUPPORTED, "not available in this version: such weights invented");
+	for (size_t i = 0; i < stacked(it) * it->parts; i++) {
+		uint32_t rows = model_part_rows(it, (uint32_t)(i % it->parts));
+		uint64_t key = model_sample_key(number, i);
+		if (it->kind == ITEM_FLOATS)
+			model_sample_floats(seed, key, it->gain, (size_t)rows * it->columns, *place_of(m, it, i));
+		else
+			part_invent(it, rows, it->columns, seed, key, *place_of(m, it, i));
+	}
+	return 0;
+}
+
 /* Scales of FP8 blocks come before or after what they scale, so they are multiplied in the end. */
 static int finish(struct model_keeper *k, struct err *e)
 {
@@ -276,7 +340,7 @@ int plain_open(struct backend **out, const struct backend_order *o, struct err *
 	m->config = *c;
 	m->width = widest(c);
 	m->backend = (struct backend){
-		.keeper = { .place = place, .fill = fill, .finish = finish },
+		.keeper = { .place = place, .fill = fill, .invent = invent, .finish = finish },
 		.device = "test", .device_name = "", .set = "plain", .numerics = "double",
 		.regime = "test/1", .rows_max = PLAIN_ROWS,
 		.page_bytes = (uint64_t)c->layers * KERNEL_PAGE * m->width * sizeof(float),

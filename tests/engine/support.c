@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "kinds.h"
 #include "plain_backend.h"
 #include "recalling_backend.h"
 
@@ -48,6 +49,8 @@ struct engine *open_model_with(const char *dir, struct engine_options o, backend
 	o.quiet = true;
 	if (model_changes != NULL)
 		return open_changed(dir, &o, open);
+	if (strncmp(dir, KIND, strlen(KIND)) == 0)
+		return kind_open(dir, &o, open);
 	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
 	cr_assert_eq(engine_open_with(&m, s, &o, open, &e), 0, "%s: %s", dir, e.text);
 	source_close(s);

@@ -10,7 +10,7 @@ struct engine *open_model(const char *dir, const char *kernels, unsigned threads
 /* Members that replace those of config.json in whatever open_model_with opens, as a JSON object;
  * NULL: none. */
 extern const char *model_changes;
-/* By a backend of one's choice; quiet. */
+/* By a backend of one's choice; quiet. dir may name a kind (kinds.h). */
 struct engine *open_model_with(const char *dir, struct engine_options o, backend_opener *open);
 
 /* As engine_constraint_open, without a frame. */

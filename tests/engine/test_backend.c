@@ -1,5 +1,6 @@
 /* The seam, by its two implementations: what one computes the other does too, through the same sequences,
  * sessions and passes. */
+#include "kinds.h"
 #include "oracle.h"
 #include "support.h"
 
@@ -66,6 +67,41 @@ Test(engine_backend, logits_agree_within_rounding_and_experts_exactly)
 		outcome_free(&a);
 		outcome_free(&b);
 		oracle_close(&o);
+	}
+}
+
+/* The same for what no oracle's family does: the pass against the slower truth. */
+Test(engine_backend, kinds_of_layers_agree_within_rounding)
+{
+	enum { N = 40 };
+	for (size_t k = 0; kind_at(k) != NULL; k++) {
+		float *logits[BACKENDS];
+		uint32_t token[N], vocab = 0;
+		double worst = 0, square = 0;
+		for (size_t b = 0; b < BACKENDS; b++) {
+			const struct engine_options two = { .threads = 2 };
+			struct engine *m = open_model_with(kind_at(k), two, backends[b].open);
+			struct engine_sequence *s;
+			struct err e = { 0 };
+			vocab = engine_info(m)->vocab;
+			for (uint32_t i = 0; i < N; i++)
+				token[i] = (i * i * 7 + i) % vocab;
+			logits[b] = malloc((size_t)N * vocab * sizeof(float));
+			cr_assert_eq(engine_sequence_open(&s, m, N, &e), 0, "%s", e.text);
+			const struct engine_feed f = { .sequence = s, .token = token, .count = N,
+				.logits = logits[b], .all = true };
+			cr_assert_eq(engine_forward(m, &f, 1, &e), 0, "%s: %s", kind_at(k), e.text);
+			engine_sequence_close(s);
+			engine_close(m);
+		}
+		for (size_t i = 0; i < (size_t)N * vocab; i++) {
+			double d = (double)logits[1][i];
+			worst = fmax(worst, fabs((double)logits[0][i] - d));
+			square += d * d / N / vocab;
+		}
+		cr_assert(square > 1e-4 && worst <= 2e-5 * sqrt(square), "%s: off by %g of %g", kind_at(k), worst,
+		          sqrt(square));
+		free(logits[0]), free(logits[1]);
 	}
 }
 

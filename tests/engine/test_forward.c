@@ -1,3 +1,4 @@
+#include "kinds.h"
 #include "recalling_backend.h"
 #include "support.h"
 #include "tests/shared/counting.h"
@@ -24,6 +25,9 @@ static const char *const models[] = { "demo/model", "demo/fork-travel-fp8",
 	"tests/vectors/oracles/gemma2", "tests/vectors/oracles/gemma4", "tests/vectors/oracles/cohere2",
 	"tests/vectors/oracles/gpt_neox", "tests/vectors/oracles/apertus" };
 #define MODELS (sizeof models / sizeof models[0])
+
+/* These, then every kind; NULL past the last. */
+static const char *subject(size_t i) { return i < MODELS ? models[i] : kind_at(i - MODELS); }
 
 static uint32_t state = 7;
 
@@ -86,7 +90,8 @@ static void check_chunks(const struct backend_kind *b, const char *dir, const ui
 	engine_close(m);
 }
 
-static void check_bits(const struct backend_kind *b, const char *dir)
+/* few: each set with one number of threads, in turn. */
+static void check_bits(const struct backend_kind *b, const char *dir, bool few)
 {
 	enum { N = 20 };
 	uint32_t token[N];
@@ -96,7 +101,7 @@ static void check_bits(const struct backend_kind *b, const char *dir)
 	float *want = logits_of(m, token, N, 0);
 	engine_close(m);
 	for (size_t k = 0; kernels_at(k) != NULL && (b->sets || k == 0); k++) {
-		for (unsigned threads = k == 0 ? 2 : 1; threads <= 2; threads++) {
+		for (unsigned threads = k == 0 || (few && k % 2 == 0) ? 2 : 1; threads <= 2; threads += 1 + few) {
 			const struct engine_options o = { .threads = threads, .kernels = kernels_at(k)->name };
 			check_chunks(b, dir, token, N, want, &o);
 		}
@@ -107,8 +112,8 @@ static void check_bits(const struct backend_kind *b, const char *dir)
 Test(engine_forward, chunks_threads_and_sets_give_the_same_bits)
 {
 	for (size_t b = 0; b < BACKENDS; b++) {
-		for (size_t i = 0; i < MODELS; i++)
-			check_bits(&backends[b], models[i]);
+		for (size_t i = 0; subject(i) != NULL; i++)
+			check_bits(&backends[b], subject(i), i >= MODELS);
 	}
 }
 
@@ -181,10 +186,10 @@ static void check_schedule(struct engine *m, const char *what)
 
 Test(engine_forward, neighbours_in_the_batch_change_no_bit)
 {
-	for (size_t i = 0; i < MODELS; i++) {
-		struct engine *m = open_model(models[i], NULL, 2);
+	for (size_t i = 0; subject(i) != NULL; i++) {
+		struct engine *m = open_model(subject(i), NULL, 2);
 		for (int round = 0; round < 3; round++)
-			check_schedule(m, models[i]);
+			check_schedule(m, subject(i));
 		engine_close(m);
 	}
 }
@@ -195,16 +200,16 @@ Test(engine_forward, fresh_memory_is_never_read)
 	uint32_t token[N];
 	if (!COUNTING)
 		cr_skip_test("the sanitizer's malloc");
-	for (size_t i = 0; i < MODELS; i++) {
-		struct engine *m = open_model(models[i], NULL, 2);
+	for (size_t i = 0; subject(i) != NULL; i++) {
+		struct engine *m = open_model(subject(i), NULL, 2);
 		random_tokens(m, token, N);
 		float *want = logits_of(m, token, N, 5);
 		engine_close(m);
 		counting_poison(true);
-		m = open_model(models[i], NULL, 2);
+		m = open_model(subject(i), NULL, 2);
 		float *got = logits_of(m, token, N, 9);
 		counting_poison(false);
-		check_same(m, want, got, N, models[i]);
+		check_same(m, want, got, N, subject(i));
 		free(want), free(got);
 		engine_close(m);
 	}
@@ -215,15 +220,9 @@ Test(engine_forward, fresh_memory_is_never_read)
 static struct engine *open_packed(const char *dir, const char *kernels, unsigned threads,
                                   enum model_packing weights, enum engine_cache cache)
 {
-	struct engine_options o = { .threads = threads, .kernels = kernels, .quiet = true,
-		.weights = weights, .cache = cache, .cache_bytes = MIB(256) };
-	struct source *s;
-	struct engine *m;
-	struct err e = { 0 };
-	cr_assert_eq(source_open_folder(&s, dir, &e), 0, "%s", e.text);
-	cr_assert_eq(engine_open(&m, s, &o, &e), 0, "%s: %s", dir, e.text);
-	source_close(s);
-	return m;
+	const struct engine_options o = { .threads = threads, .kernels = kernels, .weights = weights,
+		.cache = cache, .cache_bytes = MIB(256) };
+	return open_model_with(dir, o, cpu_open);
 }
 
 static void check_allocates_nothing(struct engine *m)
@@ -268,8 +267,9 @@ Test(engine_forward, packed_weights_and_caches_give_the_same_bits)
 {
 	enum { N = 40 };
 	uint32_t token[N];
-	for (size_t i = 0; i < 4 * sizeof packed_models / sizeof packed_models[0]; i++) {
-		const char *dir = packed_models[i / 4];
+	const size_t all = 4 * sizeof packed_models / sizeof packed_models[0];
+	for (size_t i = 0; i < all || kind_at(i - all) != NULL; i++) {
+		const char *dir = i < all ? packed_models[i / 4] : kind_at(i - all);
 		struct engine *m = open_packed(dir, NULL, 1, packed[i % 4].weights, packed[i % 4].cache);
 		random_tokens(m, token, N);
 		float *want = logits_of(m, token, N, 0);
@@ -317,11 +317,11 @@ Test(engine_forward, decoding_after_long_prompts_gives_the_same_bits)
 {
 	static const char *const dirs[] = { "tests/vectors/oracles/qwen3_moe",
 		"tests/vectors/oracles/gpt_oss", "tests/vectors/oracles/deepseek_v2",
-		"tests/vectors/oracles/mistral" };
+		"tests/vectors/oracles/mistral", KIND "values", KIND "sandwich" };
 	static uint32_t token[640];
 	if (kernels_at(1) == NULL)
 		cr_skip_test("plain kernels only: too slow for this length");
-	for (size_t i = 0; i < 12; i++) {
+	for (size_t i = 0; i < 3 * sizeof dirs / sizeof dirs[0]; i++) {
 		const char *dir = dirs[i / 3];
 		struct engine *m = open_packed(dir, kernels_at(1)->name, 1, MODEL_PACKING_STORED,
 		                               (enum engine_cache)(i % 3));

@@ -1,3 +1,4 @@
+#include "kinds.h"
 #include "recalling_backend.h"
 #include "support.h"
 #include "tests/shared/counting.h"
@@ -342,6 +343,13 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(m
 
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_5_moe) { check_model(models[5], true); }
 Test(engine_scheduler, answers_are_the_same_in_any_company_bailing_hybrid) { check_model(models[6], true); }
+
+/* Preemption, prefixes and drafts over layers whose parts of a page differ, and of every other kind. */
+Test(engine_scheduler, answers_are_the_same_in_any_company_of_every_kind)
+{
+	for (size_t i = 0; kind_at(i) != NULL; i++)
+		check_model(kind_at(i), false);
+}
 
 /* Neither scheduler nor pages nor drafts know which backend computes. */
 Test(engine_scheduler, answers_are_the_same_in_any_company_by_another_backend)
