@@ -23,6 +23,23 @@ static void read_mistral(struct config_reader *r, struct model_config *c)
 	model_family_ffn(r, c);
 }
 
+/* Where the file gives no parameters of the rotation the class's own hold, the base among them: a
+ * rope_theta beside does not count, as in the reference. */
+static bool rope_assumed(struct config_reader *r, struct model_config *c, double theta)
+{
+	double beside = c->rope.theta;
+	if (!model_config_absent(r, "rope_parameters") || !model_config_absent(r, "rope_scaling"))
+		return false;
+	c->rope.theta = theta;
+	if (!model_config_absent(r, "rope_theta") && (beside < theta || beside > theta))
+		model_config_note(
+			r,
+			"%s: rope_theta %.10g does not count without rope_parameters, as in "
+			"the reference: it is %.10g",
+			r->file, beside, theta);
+	return true;
+}
+
 /* Its queries grow with the position. */
 static void read_ministral3(struct config_reader *r, struct model_config *c)
 {
@@ -35,10 +52,7 @@ static void read_ministral3(struct config_reader *r, struct model_config *c)
 				       .truncate = true,
 				       .context_original = 16384 };
 	model_family_gqa(r, c);
-	bool assumed =
-		model_config_absent(r, "rope_parameters") && model_config_absent(r, "rope_scaling");
-	if (assumed)
-		c->rope.theta = 1e6;
+	bool assumed = rope_assumed(r, c, 1e6);
 	c->temper.beta =
 		model_config_rope_number(r, "llama_4_scaling_beta", assumed ? 0.1 : 0, 0, 1e3);
 	c->temper.length = c->rope.context_original;
@@ -167,6 +181,7 @@ static void read_apertus(struct config_reader *r, struct model_config *c)
 				       .high_freq_factor = 4,
 				       .context_original = 8192 };
 	model_family_gqa(r, c);
+	rope_assumed(r, c, 12e6);
 	model_family_biases(r, c);
 	c->qk_norm = MODEL_QK_HEAD;
 	c->ungated = true;
