@@ -29,6 +29,12 @@ static inline size_t layout_pairs(uint32_t columns)
 	return ((size_t)columns + PAIR_K - 1) / PAIR_K;
 }
 
+/* Byte of (lane, k) in a panel of FP8. */
+static inline size_t layout_fp8(size_t lane, size_t k)
+{
+	return k / 4 * 64 + 4 * lane + k % 4;
+}
+
 /* Byte of (lane, k) in a panel of Q8. */
 static inline size_t layout_q8(size_t lane, size_t k)
 {
@@ -71,7 +77,7 @@ static inline size_t layout_panel_bytes(enum kernel_format f, uint32_t columns)
 	case KERNEL_F32: return 64 * k;
 	case KERNEL_BF16: return 64 * ((k + 1) / 2);
 	case KERNEL_F16: return 32 * k;
-	case KERNEL_FP8: return 16 * k;
+	case KERNEL_FP8: return 64 * ((k + 3) / 4);
 	case KERNEL_Q8: return layout_pairs(columns) * Q8_PAIR;
 	case KERNEL_Q4: return layout_pairs(columns) * Q4_PAIR;
 	case KERNEL_MXFP4:

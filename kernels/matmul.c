@@ -29,7 +29,7 @@ static float weight_f16(const unsigned char *panel, uint32_t k, uint32_t lane)
 /* In units of 2^-8, as the vector forms decode. */
 static float weight_fp8(const unsigned char *panel, uint32_t k, uint32_t lane)
 {
-	return number_from_e4m3(panel[16 * (size_t)k + lane]) * 0x1p-8f;
+	return number_from_e4m3(panel[layout_fp8(lane, k)]) * 0x1p-8f;
 }
 
 static void run(const struct kernel_matrix *w, uint32_t panel, uint32_t panels,

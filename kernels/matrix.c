@@ -147,8 +147,9 @@ static unsigned char *place(const struct kernel_matrix *w, uint32_t row, uint32_
 	size_t lane = row % KERNEL_PANEL;
 	if (w->format == KERNEL_BF16)
 		return p + (k / 2) * (size_t)64 + 4 * lane + 2 * (k % 2);
-	size_t bytes = w->format == KERNEL_F32 ? 4 : w->format == KERNEL_F16 ? 2 : 1;
-	return p + (k * (size_t)KERNEL_PANEL + lane) * bytes;
+	if (w->format == KERNEL_FP8)
+		return p + layout_fp8(lane, k);
+	return p + (k * (size_t)KERNEL_PANEL + lane) * (w->format == KERNEL_F32 ? 4 : 2);
 }
 
 const char *kernel_format_name(enum kernel_format f)

@@ -6,7 +6,8 @@
  *   F32    [k][16] f32
  *   BF16   [k/2][16] u32: value k in the low half, k+1 in the high half (zero beyond the last)
  *   F16    [k][16] f16
- *   FP8    [k][16] u8 E4M3, and a scale for each block of 128 rows and 128 k: value = fp8 * scale.
+ *   FP8    [k/4][16][4] u8 E4M3 (zero beyond the last k), and a scale for each block of 128 rows
+ *          and 128 k: value = fp8 * scale.
  *          Each output adds a block's terms from zero in f32, in units of 2^-8, then
  *          fma(sum, 256 * scale, output)
  *   Q8     groups of 32 k; q8g32: w = d * code, d f16 = max|w| / 127, code round-half-even

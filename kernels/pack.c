@@ -116,9 +116,10 @@ static void panel_put_e4m3(struct kernel_matrix *w, unsigned char *p, uint32_t i
 			   const struct kernel_stored_rows *from)
 {
 	const unsigned char *v = (const unsigned char *)from->value + i * from->stride_bytes;
-	for (uint32_t k = 0; k < w->columns; k++) {
-		for (uint32_t lane = 0; lane < KERNEL_PANEL; lane++)
-			p[16 * (size_t)k + lane] = lane < n ? v[lane * from->stride_bytes + k] : 0;
+	memset(p, 0, w->panel_bytes);
+	for (uint32_t lane = 0; lane < n; lane++) {
+		for (uint32_t k = 0; k < w->columns; k++)
+			p[layout_fp8(lane, k)] = v[lane * from->stride_bytes + k];
 	}
 }
 

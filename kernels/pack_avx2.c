@@ -246,19 +246,6 @@ static void split_halves(unsigned char *at)
 	store_i(at + 32, _mm256_permute4x64_epi64(odd, 0xd8));
 }
 
-/* Sixteen words of four bytes each, to [4][16] bytes. */
-static void split_bytes(unsigned char *at)
-{
-	const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-	__m128 r[4];
-	for (int i = 0; i < 4; i++)
-		r[i] = _mm_castsi128_ps(_mm_shuffle_epi8(
-			_mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i)), order));
-	_MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
-	for (int i = 0; i < 4; i++)
-		_mm_storeu_ps((float *)(void *)(at + 16 * i), r[i]);
-}
-
 static void turn(enum kernel_format f, const struct chunk *c, unsigned char *to)
 {
 	for (size_t at = 0; at < word_bytes(f); at += 32) {
@@ -266,8 +253,6 @@ static void turn(enum kernel_format f, const struct chunk *c, unsigned char *to)
 		turn_8x8(c->row + 8, at, to + 16 * at + 32);
 		for (size_t s = 0; s < 8 && f == KERNEL_F16; s++)
 			split_halves(to + 16 * at + 64 * s);
-		for (size_t s = 0; s < 8 && f == KERNEL_FP8; s++)
-			split_bytes(to + 16 * at + 64 * s);
 	}
 }
 

@@ -125,13 +125,30 @@ INLINE v16 v16_bf16_odd(const void *p)
 	                                            _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-/* Sixteen E4M3 in units of 2^-8: as f16 with the same exponent field, whose bias is 8 larger. */
-INLINE v16 v16_e4m3(const void *p)
+/* The E4M3 codes of each lane, which has four, in units of 2^-120: sign and code of an f32, whose
+ * exponent field has a bias 120 larger. The subnormals of E4M3 become those of f32. */
+typedef struct { __m512i even, odd; } e4m3;
+
+INLINE e4m3 e4m3_load(const void *p)
 {
-	__m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128(p));
-	__m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
-	__m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
-	return _mm512_cvtph_ps(_mm256_or_si256(sign, rest));
+	const __m512i mask = _mm512_set1_epi16((short)0x87f0);
+	__m512i b = _mm512_load_si512(p);
+	__asm__("" : "+v"(b)); /* load it once: broadcasts take the rest of the load ports */
+	return (e4m3){ _mm512_and_si512(_mm512_srai_epi16(_mm512_slli_epi16(b, 8), 4), mask),
+		       _mm512_and_si512(_mm512_srai_epi16(b, 4), mask) };
+}
+
+INLINE v16 v16_e4m3(const e4m3 *c, const int j)
+{
+	__m512i b = j % 2 ? c->odd : c->even;
+	return _mm512_castsi512_ps(j < 2 ? _mm512_slli_epi32(b, 16)
+	                                 : _mm512_and_si512(b, _mm512_set1_epi32((int)0xffff0000u)));
+}
+
+/* Whether a lane is not below `limit` in magnitude. */
+INLINE int v16_any_from(v16 a, float limit)
+{
+	return _mm512_cmp_ps_mask(_mm512_abs_ps(a), _mm512_set1_ps(limit), _CMP_NLT_UQ) != 0;
 }
 
 /* Add a * the float at p to each lane of *sum. In assembly, since compilers keep broadcast values
@@ -334,14 +351,44 @@ INLINE v16 v16_bf16_odd(const void *p)
 	return v16_of(v8_bf16_odd(p), v8_bf16_odd((const char *)p + 32));
 }
 
-INLINE v16 v16_e4m3(const void *p)
+typedef struct { __m256i even[2], odd[2]; } e4m3;
+
+INLINE e4m3 e4m3_load(const void *p)
 {
-	__m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128(p));
-	__m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
-	__m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
-	__m256i half = _mm256_or_si256(sign, rest);
-	return v16_of(_mm256_cvtph_ps(_mm256_castsi256_si128(half)),
-	              _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)));
+	const __m256i mask = _mm256_set1_epi16((short)0x87f0);
+	e4m3 c;
+	UNROLL for (int h = 0; h < 2; h++) {
+		__m256i b = _mm256_load_si256((const __m256i *)p + h);
+		__asm__("" : "+x"(b));
+		c.even[h] = _mm256_and_si256(_mm256_srai_epi16(_mm256_slli_epi16(b, 8), 4), mask);
+		c.odd[h] = _mm256_and_si256(_mm256_srai_epi16(b, 4), mask);
+	}
+	return c;
+}
+
+INLINE __m256 v8_high_word(__m256i b)
+{
+	return _mm256_castsi256_ps(_mm256_and_si256(b, _mm256_set1_epi32((int)0xffff0000u)));
+}
+
+INLINE __m256 v8_low_word(__m256i b) { return _mm256_castsi256_ps(_mm256_slli_epi32(b, 16)); }
+
+INLINE v16 v16_e4m3(const e4m3 *c, const int j)
+{
+	const __m256i *b = j % 2 ? c->odd : c->even;
+	return j < 2 ? v16_of(v8_low_word(b[0]), v8_low_word(b[1]))
+	             : v16_of(v8_high_word(b[0]), v8_high_word(b[1]));
+}
+
+INLINE int v8_any_from(__m256 a, float limit)
+{
+	__m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+	return _mm256_movemask_ps(_mm256_cmp_ps(magnitude, _mm256_set1_ps(limit), _CMP_NLT_UQ));
+}
+
+INLINE int v16_any_from(v16 a, float limit)
+{
+	return (v8_any_from(a.lo, limit) | v8_any_from(a.hi, limit)) != 0;
 }
 
 INLINE void v16_fma_at(v16 *sum, v16 a, const void *p)

@@ -144,32 +144,19 @@ void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w
 	}
 }
 
-static void pack_values(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
-			uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to,
-			uint32_t step_k)
+void kernel_tile_pack_32(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
+			 uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
 {
 	for (uint32_t t = 0; t < rows; t++) {
 		size_t at = x->pick ? x->pick[row + t] : row + t;
 		const float *v = x->value + at * x->stride;
 		for (uint32_t s = 0; s < steps; s++) {
-			uint32_t from = k + s * step_k, n = least(step_k, w->columns - from);
-			unsigned char *put = to + ((size_t)s * rows + t) * step_k * 4;
-			if (n == step_k && step_k == 32)
+			uint32_t from = k + s * 32, n = least(32, w->columns - from);
+			unsigned char *put = to + ((size_t)s * rows + t) * 128;
+			if (n == 32)
 				memcpy(put, v + from, 128);
 			else
 				memcpy(put, v + from, (size_t)n * 4);
 		}
 	}
-}
-
-void kernel_tile_pack_32(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
-			 uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
-{
-	pack_values(w, x, row, rows, k, steps, to, 32);
-}
-
-void kernel_tile_pack_128(const struct kernel_matrix *w, const struct kernel_rows *x, uint32_t row,
-			  uint32_t rows, uint32_t k, uint32_t steps, unsigned char *to)
-{
-	pack_values(w, x, row, rows, k, steps, to, 128);
 }

@@ -48,7 +48,7 @@ void kernel_tile_matmul(const struct tile_form *f, const struct kernel_matrix *w
 			uint32_t panels, const struct kernel_rows *x, float *out,
 			size_t out_stride);
 
-/* Pack f32 rows in steps of 32 or 128 values. */
-tile_pack kernel_tile_pack_32, kernel_tile_pack_128;
+/* Pack f32 rows in steps of 32 values. */
+tile_pack kernel_tile_pack_32;
 
 #endif

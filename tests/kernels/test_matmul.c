@@ -9,6 +9,7 @@
 
 static const struct { uint32_t rows, columns; } shapes[] = {
 	{ 1, 1 }, { 16, 16 }, { 17, 33 }, { 40, 129 }, { 300, 257 }, { 64, 512 }, { 130, 128 }, { 33, 576 },
+	{ 48, 1300 },
 };
 static const uint32_t counts[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 40 };
 #define MOST 40
@@ -52,21 +53,21 @@ static void close_to_truth(const struct kernel_matrix *w, const struct kernel_ro
 
 Test(matmul, sets_agree_bitwise_for_any_batch_and_partition)
 {
-	static float x[MOST * 600], want[MOST * 320], got[MOST * 320];
+	static float x[MOST * 1312], want[MOST * 320], got[MOST * 320];
 	fill(x, sizeof x / sizeof x[0]);
 	for (int f = 0; f < KERNEL_FORMATS; f++) {
 		for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
 			enum kernel_format format = (enum kernel_format)f;
 			struct kernel_matrix w = random_matrix(format, shapes[s].rows,
 			                                       columns_of(format, shapes[s].columns));
-			struct kernel_quant q = quant_of(kernels_at(0), x, 600, MOST, w.columns);
-			struct kernel_rows all = { x, 600, MOST, NULL, &q, NULL };
+			struct kernel_quant q = quant_of(kernels_at(0), x, 1312, MOST, w.columns);
+			struct kernel_rows all = { x, 1312, MOST, NULL, &q, NULL };
 			size_t stride = w.rows + 3;
 			product(kernels_at(0), &w, &all, 100, want, stride);
 			close_to_truth(&w, &all, want, stride);
 			for (size_t k = 0; kernels_at(k) != NULL; k++) {
 				for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
-					struct kernel_rows some = { x, 600, counts[c], NULL, &q, c % 2 ? w.panel : NULL };
+					struct kernel_rows some = { x, 1312, counts[c], NULL, &q, c % 2 ? w.panel : NULL };
 					product(kernels_at(k), &w, &some, 1 + (uint32_t)c % 5, got, stride);
 					for (size_t i = 0; i < counts[c]; i++)
 						cr_assert_eq(memcmp(got + i * stride, want + i * stride,
@@ -127,6 +128,47 @@ Test(matmul, fp8_decodes_all_codes)
 		}
 		kernel_matrix_free(&w);
 	}
+}
+
+static bool same(float a, float b) { return number_bits(a) == number_bits(b) || (isnan(a) && isnan(b)); }
+
+/* Inputs from the smallest to the largest, where sums vanish or overflow, with scales to match: nothing in
+ * between may round or saturate. K has whole blocks, a part of one and a part of a line. */
+static void sizes_agree(struct kernel_matrix *w, const float *size, size_t sizes)
+{
+	enum { MOST_K = 1024 + 128 + 67, COUNT = 5 };
+	static float x[COUNT * MOST_K], want[COUNT * 48], got[COUNT * 48];
+	struct kernel_rows rows = { x, MOST_K, COUNT, NULL, NULL, NULL };
+	for (size_t s = 0; s < sizes; s++) {
+		for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+			x[i] = i % 11 == 3 ? -0.0f : i % 5 == 0 ? noise() : noise() * size[s];
+		kernels_at(0)->matmul[w->format](w, 0, kernel_panels(w), &rows, want, 48);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			for (rows.count = 1; rows.count <= COUNT; rows.count++) {
+				kernels_at(k)->matmul[w->format](w, 0, kernel_panels(w), &rows, got, 48);
+				for (size_t i = 0; i < rows.count * 48ul; i++)
+					cr_assert(i % 48 >= w->rows || same(got[i], want[i]),
+					          "%s %s inputs of %g, batch %u, value %zu: %a is not %a", kernels_at(k)->name,
+					          kernel_format_name(w->format), (double)size[s], rows.count, i,
+					          (double)got[i], (double)want[i]);
+			}
+			rows.count = COUNT;
+		}
+	}
+}
+
+Test(matmul, inputs_and_scales_of_any_size_agree)
+{
+	static const float sizes[] = { 0, 0x1p-149f, 0x1p-140f, 0x1p-126f, 0x1p-115f, 0x1p-100f, 1, 65535.99f,
+		65536, 0x1p17f, 0x1p80f, 0x1p112f, 0x1p127f, INFINITY, NAN };
+	static const float scales[] = { 0, 0x1p-149f, 0x1p-130f, 0x1p-60f, 1, 0x1p60f, 0x1p119f, 0x1p127f };
+	struct kernel_matrix w = random_matrix(KERNEL_FP8, 40, 1024 + 128 + 67);
+	for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
+		for (size_t i = 0; i < 10; i++)
+			w.scale[i] = i % 3 == 1 ? 0.25f : scales[s];
+		sizes_agree(&w, sizes, sizeof sizes / sizeof *sizes);
+	}
+	kernel_matrix_free(&w);
 }
 
 /* Every number of rows, and one matrix of many panels, so that blocks, tiles and what is asked for ahead

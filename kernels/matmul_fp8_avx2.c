@@ -1,0 +1,1 @@
+#include "kernels/matmul_fp8.inc"
