@@ -16,7 +16,7 @@
 /* ---- logits and experts ---- */
 
 static const char *const cases[] = {
-	"deepseek_v32", "glm_moe_dsa", "llama4_text", "longcat_flash", "mimo_v2_flash",
+	"deepseek_v32", "glm_moe_dsa", "glm_moe_dsa_shared", "llama4_text", "longcat_flash", "mimo_v2_flash",
 	"deepseek_v2_lite", "deepseek_v2_lite_bf16", "deepseek_v2", "deepseek_v3", "deepseek_v3_negbias",
 	"deepseek_v3_long", "deepseek_v3_fp8", "llama", "llama_linear", "qwen2", "qwen3", "mistral",
 	"qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "glm4_moe", "gpt_oss", "gpt_oss_mxfp4",

@@ -261,7 +261,9 @@ static const struct { enum model_packing weights; enum engine_cache cache; } pac
 };
 static const char *const packed_models[] = { "demo/model", "tests/vectors/oracles/qwen3_moe",
 	"tests/vectors/oracles/gpt_oss_mxfp4", "tests/vectors/oracles/deepseek_v2",
-	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid" };
+	"tests/vectors/oracles/qwen3_5_moe", "tests/vectors/oracles/bailing_hybrid",
+	"tests/vectors/oracles/deepseek_v32", "tests/vectors/oracles/llama4_text",
+	"tests/vectors/oracles/longcat_flash" };
 
 Test(engine_forward, packed_weights_and_caches_give_the_same_bits)
 {
@@ -312,12 +314,40 @@ static float *decoded(struct engine *m, const uint32_t *token, uint32_t n, uint3
 	return out;
 }
 
+/* Lists of chosen positions that take two splits, of which the last is short. */
+Test(engine_forward, choices_of_several_splits_give_the_same_bits)
+{
+	static const char *const dir = "tests/vectors/oracles/deepseek_v32";
+	static uint32_t token[420];
+	if (kernels_at(1) == NULL)
+		cr_skip_test("plain kernels only: too slow for this length");
+	model_changes = "{\"index_topk\":300}";
+	for (int cache = 0; cache < 3; cache++) {
+		struct engine *m = open_packed(dir, kernels_at(1)->name, 1, MODEL_PACKING_STORED,
+		                               (enum engine_cache)cache);
+		random_tokens(m, token, 420);
+		float *want = decoded(m, token, 400, 4, 400, false);
+		engine_close(m);
+		for (size_t k = 1; kernels_at(k) != NULL; k++) {
+			m = open_packed(dir, kernels_at(k)->name, k % 2 ? 2 : 5, MODEL_PACKING_STORED,
+			                (enum engine_cache)cache);
+			float *got = decoded(m, token, 400, 4, 90, k % 2 == 0);
+			check_same(m, want, got, 4, kernels_at(k)->name);
+			free(got);
+			engine_close(m);
+		}
+		free(want);
+	}
+	model_changes = NULL;
+}
+
 /* Several splits and their records, with every kind of attention, window, sink and cache. */
 Test(engine_forward, decoding_after_long_prompts_gives_the_same_bits)
 {
 	static const char *const dirs[] = { "tests/vectors/oracles/qwen3_moe",
 		"tests/vectors/oracles/gpt_oss", "tests/vectors/oracles/deepseek_v2",
-		"tests/vectors/oracles/mistral", KIND "values", KIND "sandwich" };
+		"tests/vectors/oracles/mistral", "tests/vectors/oracles/deepseek_v32", KIND "values",
+		KIND "sandwich" };
 	static uint32_t token[640];
 	if (kernels_at(1) == NULL)
 		cr_skip_test("plain kernels only: too slow for this length");

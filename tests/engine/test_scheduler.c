@@ -339,6 +339,18 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_cohere2)
 {
 	check_model("tests/vectors/oracles/cohere2", true); /* parallel residual */
 }
+Test(engine_scheduler, answers_are_the_same_in_any_company_glm_moe_dsa)
+{
+	check_model("tests/vectors/oracles/glm_moe_dsa", true); /* chosen positions */
+}
+Test(engine_scheduler, answers_are_the_same_in_any_company_llama4)
+{
+	check_model("tests/vectors/oracles/llama4_text", true); /* chunks */
+}
+Test(engine_scheduler, answers_are_the_same_in_any_company_longcat)
+{
+	check_model("tests/vectors/oracles/longcat_flash", true); /* shortcuts */
+}
 Test(engine_scheduler, answers_are_the_same_in_any_company_demo) { check_model(models[4], false); }
 
 Test(engine_scheduler, answers_are_the_same_in_any_company_qwen3_5_moe) { check_model(models[5], true); }
