@@ -53,7 +53,8 @@ static const struct config_default glm4_moe_lite[] = {
 	{ "qk_rope_head_dim", 64 }, { "v_head_dim", 256 }, { "qk_nope_head_dim", 192 },
 	{ "num_experts_per_tok", 4 }, { "first_k_dense_replace", 1 },
 	{ "max_position_embeddings", 202752 }, { "rms_norm_eps", 1e-5 },
-	{ "norm_topk_prob", 1 }, { "eos_token_id", 1 }, { NULL, 0 },
+	{ "norm_topk_prob", 1 }, { "num_nextn_predict_layers", 1 }, { "eos_token_id", 1 },
+	{ NULL, 0 },
 }; /* clang-format on */
 
 const struct config_family model_family_deepseek[] = {

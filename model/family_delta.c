@@ -197,9 +197,13 @@ static void read_bailing_hybrid(struct config_reader *r, struct model_config *c)
 	struct model_delta *d = &c->delta;
 	uint8_t kind[MODEL_LAYERS];
 	read_latent(r, c);
-	d->key_heads = c->heads;
-	d->key = model_config_u32(r, "head_dim", 1, KERNEL_DELTA_KEY);
+	/* what the reference saves has the width of a rotated head as head_dim */
+	d->key_heads = model_config_u32_or(r, "linear_num_heads", c->heads, 1, 4096);
+	d->key = model_config_absent(r, "linear_head_dim")
+			 ? model_config_u32(r, "head_dim", 1, KERNEL_DELTA_KEY)
+			 : model_config_u32(r, "linear_head_dim", 1, KERNEL_DELTA_KEY);
 	d->conv = model_config_u32_or(r, "short_conv_kernel_size", 4, 2, KERNEL_TAPS);
+	d->conv = model_config_u32_or(r, "linear_conv_kernel_dim", d->conv, 2, KERNEL_TAPS);
 	d->bounded = model_config_bool_or(r, "kda_safe_gate", true);
 	d->bound = (float)model_config_number_or(r, "kda_lower_bound", -5, -1e6, 0);
 	delta_set(r, d, "head_dim");

@@ -59,6 +59,8 @@ static void read_hunyuan_v1_moe(struct config_reader *r, struct model_config *c)
 	if (!model_config_bool_or(r, "use_qk_norm", true))
 		model_config_refuse(r, ERR_UNSUPPORTED, "use_qk_norm",
 				    "not available in this version");
+	if (model_config_bool_or(r, "use_cla", false)) /* layers that share keys */
+		model_config_refuse(r, ERR_UNSUPPORTED, "use_cla", "not available in this version");
 	model_config_experts_hunyuan(r, c);
 }
 

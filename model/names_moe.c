@@ -106,7 +106,7 @@ static const struct model_name kimi_linear[] = {
 
 static const struct model_name bailing_hybrid[] = {
 	{ ROLE_WHOLE, "word_embeddings.weight", .slot = { SLOT_EMBED } },
-	{ ROLE_LATENT, "attention.q_a_proj.weight", .slot = { SLOT_Q_A } },
+	{ ROLE_ATTENTION, "attention.q_a_proj.weight", .slot = { SLOT_Q_A } },
 	{ ROLE_LATENT, "attention.q_a_proj.bias", .slot = { SLOT_Q_BIAS } },
 	{ ROLE_LATENT, "attention.q_a_layernorm.weight", .slot = { SLOT_Q_NORM } },
 	{ ROLE_LATENT, "attention.q_b_proj.weight", .slot = { SLOT_Q } },

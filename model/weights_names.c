@@ -169,12 +169,49 @@ static bool starts_any(const char *name, const char *const *starts)
 	return false;
 }
 
-/* Old buffers; in wrapped models what sees and hears; and layers for prediction further ahead, in
- * some families as many as the config says. */
+static bool ends_any(const char *name, const char *const *ends)
+{
+	for (; ends != NULL && *ends != NULL; ends++) {
+		if (text_ends(name, *ends))
+			return true;
+	}
+	return false;
+}
+
+/* The layer in a tensor's name, and what follows it; NULL: it is of none. */
+static const char *name_layer(const struct loader *l, const char *name, unsigned long *layer)
+{
+	const char *const parts[] = { l->root, l->base, layers_of(l) };
+	char *end;
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		if (!text_starts(name, parts[i]))
+			return NULL;
+		name += strlen(parts[i]);
+	}
+	*layer = strtoul(name, &end, 10);
+	return *end == '.' ? end + 1 : NULL;
+}
+
+/* Of layers for prediction further ahead, as many as the config says; and keys and values of layers
+ * that attend another's. */
+static bool layer_extra(const struct loader *l, const char *name)
+{
+	const struct model_config *c = l->c;
+	unsigned long layer, layers = names_of(l)->pairs ? c->layers / 2 : c->layers;
+	const char *part = name_layer(l, name, &layer);
+	if (part == NULL)
+		return false;
+	if (layer >= layers)
+		return layer - layers < c->extra_layers;
+	return !names_of(l)->pairs && c->layer[layer].cache != layer &&
+	       (text_starts(part, "self_attn.k_") || text_starts(part, "self_attn.v_"));
+}
+
+/* Old buffers; in wrapped models what sees and hears; and what is for prediction further ahead. */
 static bool known_extra(const struct loader *l, const char *name)
 {
 	static const char *const buffers[] = { ".rotary_emb.inv_freq", ".rotary_emb.cos_cached",
-					       ".rotary_emb.sin_cached" };
+					       ".rotary_emb.sin_cached", NULL };
 	static const char *const senses[] = {
 		"visual.",
 		"vision_",
@@ -189,29 +226,10 @@ static bool known_extra(const struct loader *l, const char *name)
 	const struct model_config *c = l->c;
 	bool wrapped = c->wrapped || l->root[0] != '\0' || strstr(l->base, "language_model.");
 	const char *in = text_starts(name, "model.") ? name + strlen("model.") : name;
-	char *end;
-	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
-		if (text_ends(name, buffers[i]))
-			return true;
-	}
-	if (model_coded_surplus(l, name))
-		return true;
-	for (const char *const *n = names_of(l)->ends; n != NULL && *n != NULL; n++) {
-		if (text_ends(name, *n))
-			return true;
-	}
-	if (starts_any(name, names_of(l)->extra) || (wrapped && starts_any(in, senses)))
-		return true;
-	if (c->extra_layers > 0 && text_starts(name, "mtp."))
-		return true;
-	size_t start = strlen(l->root) + strlen(l->base) + strlen(layers_of(l));
-	if (strlen(name) < start || !text_starts(name, l->root) ||
-	    !text_starts(name + strlen(l->root), l->base) ||
-	    !text_starts(name + strlen(l->root) + strlen(l->base), layers_of(l)))
-		return false;
-	unsigned long layer = strtoul(name + start, &end, 10);
-	unsigned long layers = names_of(l)->pairs ? c->layers / 2 : c->layers;
-	return *end == '.' && layer >= layers && layer - layers < c->extra_layers;
+	return ends_any(name, buffers) || ends_any(name, names_of(l)->ends) ||
+	       starts_any(name, names_of(l)->extra) || (wrapped && starts_any(in, senses)) ||
+	       (c->extra_layers > 0 && text_starts(name, "mtp.")) || model_coded_surplus(l, name) ||
+	       layer_extra(l, name);
 }
 
 int model_plan_unused(struct loader *l)

@@ -117,8 +117,9 @@ static void units_set(const struct loader *l, struct model_item *it)
 	if (it->kind == ITEM_BLOCKS)
 		row = it->columns / 2;
 	it->group_bytes = it->tensor == NULL ? 0 : it->tensor->bytes;
-	if (it->coded ||
-	    (it->stack > 0 && it->kind != ITEM_FLOATS && it->kind != ITEM_BLOCK_SCALES))
+	bool stacked = it->stack > 0 && (it->kind == ITEM_MATRIX || it->kind == ITEM_BLOCKS ||
+					 it->kind == ITEM_TRANSPOSED);
+	if (it->coded || stacked)
 		it->group_bytes = it->rows * row;
 	it->unit_bytes = it->group_bytes;
 	if (it->kind == ITEM_MATRIX || it->kind == ITEM_TIED || it->kind == ITEM_BLOCKS)

@@ -56,6 +56,84 @@ static void compare(const char *dir, struct model_tensors *t, const char *name,
 	free(truth);
 }
 
+/* ---- tensors whose rows go to several matrices ---- */
+
+/* Rows of the slot: from `first` on, `take` of every `period`, of this expert's [rows, columns]. */
+static const struct {
+	const char *dir, *name;
+	uint32_t layer, expert, rows;
+	enum model_slot slot;
+	uint32_t first, take, period;
+} splits[] = {
+	{ CASES "qwen3_5_moe", "linear_attn.in_proj_qkv.weight", 0, MODEL_NO_EXPERT, 64, SLOT_Q, 0, 18, 64 },
+	{ CASES "qwen3_5_moe", "linear_attn.in_proj_qkv.weight", 0, MODEL_NO_EXPERT, 64, SLOT_K, 18, 18, 64 },
+	{ CASES "qwen3_5_moe", "linear_attn.in_proj_qkv.weight", 1, MODEL_NO_EXPERT, 64, SLOT_V, 36, 28, 64 },
+	{ CASES "qwen3_5_moe", "self_attn.q_proj.weight", 2, MODEL_NO_EXPERT, 144, SLOT_Q, 0, 24, 48 },
+	{ CASES "qwen3_5_moe", "self_attn.q_proj.weight", 2, MODEL_NO_EXPERT, 144, SLOT_OUT_GATE, 24, 24, 48 },
+	{ CASES "qwen3_5_moe", "mlp.experts.gate_up_proj", 1, 0, 12, SLOT_GATE, 0, 6, 12 },
+	{ CASES "qwen3_5_moe", "mlp.experts.gate_up_proj", 1, 6, 12, SLOT_UP, 6, 6, 12 },
+	{ CASES "qwen3_5_moe", "mlp.experts.down_proj", 1, 5, 30, SLOT_DOWN, 0, 30, 30 },
+	{ CASES "granitemoeshared", "shared_mlp.input_linear.weight", 1, MODEL_NO_EXPERT, 30, SLOT_UP,
+	  15, 15, 30 },
+	{ CASES "granitemoeshared", "block_sparse_moe.input_linear.weight", 2, 8, 18, SLOT_UP, 9, 9, 18 },
+	{ CASES "gpt_oss_mxfp4", "self_attn.q_proj.weight", 1, MODEL_NO_EXPERT, 0, SLOT_Q, 0, 1, 1 },
+};
+
+static const struct kernel_matrix *matrix_at(const struct layer_weights *w, enum model_slot slot,
+                                             uint32_t expert)
+{
+	const struct ffn_weights *f = expert == MODEL_NO_EXPERT ? &w->ffn : &w->expert[expert];
+	return slot == SLOT_GATE   ? &f->gate
+	       : slot == SLOT_UP   ? &f->up
+	       : slot == SLOT_DOWN ? &f->down
+	                           : &w->matrix[slot];
+}
+
+static void compare_split(size_t i, enum model_packing packing)
+{
+	struct loaded m;
+	struct source *s;
+	struct model_tensors *t;
+	struct err e = { 0 };
+	const struct model_tensor *found = NULL;
+	char part[200];
+	loaded_folder(&m, splits[i].dir, packing, 3);
+	cr_assert_eq(source_open_folder(&s, splits[i].dir, &e), 0);
+	cr_assert_eq(model_tensors_open(&t, s, &e), 0, "%s", e.text);
+	snprintf(part, sizeof part, "layers.%u.%s", splits[i].layer, splits[i].name);
+	for (size_t j = 0; j < model_tensors_count(t) && !found; j++)
+		found = strstr(model_tensors_at(t, j)->name, part) ? model_tensors_at(t, j) : NULL;
+	cr_assert_not_null(found, "%s", part);
+	const struct kernel_matrix *w = matrix_at(&cpu_of(m.backend)->weights.layer[splits[i].layer],
+	                                          splits[i].slot, splits[i].expert);
+	cr_assert(w->panel != NULL && w->rows > 0, "%s", part);
+	size_t row = model_dtype_bytes(found->dtype, w->columns);
+	uint64_t base = splits[i].expert == MODEL_NO_EXPERT ? 0 : (uint64_t)splits[i].expert * splits[i].rows;
+	unsigned char *bytes = malloc(row);
+	float *truth = malloc(w->columns * sizeof *truth);
+	for (uint32_t r = 0; r < w->rows; r++) {
+		uint64_t from = base + r / splits[i].take * splits[i].period + splits[i].first + r % splits[i].take;
+		cr_assert_eq(source_read(s, found->file, found->begin + from * row, bytes, row, &e), 0, "%s", e.text);
+		model_dtype_widen(found->dtype, bytes, w->columns, truth);
+		compare_row(found->name, w, r, truth);
+	}
+	free(truth);
+	free(bytes);
+	model_tensors_close(t);
+	source_close(s);
+	loaded_close(&m);
+}
+
+Test(engine_packing, rows_of_a_split_tensor_go_to_their_matrices)
+{
+	static const enum model_packing all[] = { MODEL_PACKING_STORED, MODEL_PACKING_BF16, MODEL_PACKING_Q8,
+		MODEL_PACKING_Q4 };
+	for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
+		for (size_t p = 0; p < sizeof all / sizeof all[0]; p++)
+			compare_split(i, all[p]);
+	}
+}
+
 /* What wide matrices, the head and the rest become. */
 static const struct { enum model_packing weights; enum kernel_format wide, head; } asked[] = {
 	{ MODEL_PACKING_BF16, KERNEL_BF16, KERNEL_BF16 },

@@ -260,7 +260,7 @@ Test(model_config, defaults_are_those_of_the_reference_classes)
 	cr_assert_eq(source_open_folder(&s, "tests/vectors/configs", &e), 0, "%s", e.text);
 	cr_assert_eq(source_read_file(s, "defaults.json", MIB(1), &b, &e), 0, "%s", e.text);
 	cr_assert_eq(json_read(&all, b.bytes, b.len, MIB(1), 32, &e), 0, "%s", e.text);
-	cr_assert_eq(json_object_size(all), 12);
+	cr_assert_eq(json_object_size(all), 23);
 	json_object_foreach(all, type, whole)
 	{
 		static struct model_config c[2];

@@ -1,8 +1,6 @@
 /* What each family's reader makes of a config: its layers, as data. Configs:
  * tests/vectors/configs/families.json. */
-#include "base/json.h"
-#include "base/limits.h"
-#include "model/config.h"
+#include "families.h"
 #include "model/rope.h"
 
 #include <criterion/criterion.h>
@@ -10,53 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static json_t *all_configs(void)
-{
-	struct buf b = { 0 };
-	struct source *s;
-	struct err e = { 0 };
-	json_t *o;
-	cr_assert_eq(source_open_folder(&s, "tests/vectors/configs", &e), 0, "%s", e.text);
-	cr_assert_eq(source_read_file(s, "families.json", MIB(1), &b, &e), 0, "%s", e.text);
-	cr_assert_eq(json_read(&o, b.bytes, b.len, MIB(1), 32, &e), 0, "%s", e.text);
-	buf_free(&b);
-	source_close(s);
-	return o;
-}
-
-/* Members replace those of the text model where there is one; null removes. A change within
- * "top" is of the top. */
-static void change(json_t *o, const char *changes)
-{
-	json_t *more = json_loads(changes, 0, NULL), *text = json_object_get(o, "text_config"), *v;
-	const char *key;
-	cr_assert_not_null(more, "%s", changes);
-	json_object_update(o, json_object_get(more, "top"));
-	json_object_del(more, "top");
-	text = text == NULL ? o : text;
-	json_object_foreach(more, key, v)
-	{
-		if (json_is_string(v) && strcmp(json_string_value(v), "DROP") == 0)
-			json_object_del(text, key);
-		else
-			json_object_set(text, key, v);
-	}
-	json_decref(more);
-}
-
-static int parse(json_t *all, const char *name, const char *changes, struct model_config *c, struct err *e)
-{
-	json_t *o = json_deep_copy(json_object_get(all, name));
-	struct buf b = { 0 };
-	cr_assert_not_null(o, "%s", name);
-	change(o, changes);
-	cr_assert_eq(json_write(o, 0, &b, e), 0);
-	int r = model_config_parse(c, b.bytes, b.len, NULL, 0, e);
-	buf_free(&b);
-	json_decref(o);
-	return r;
-}
 
 /* "heads/kv x head, scale, rope, window, norms, ...": what is not as in a llama is named. */
 static void describe(const struct model_config *c, uint32_t i, char *out, size_t room)
@@ -200,13 +151,13 @@ static const struct { const char *name, *changes; uint32_t layer; const char *ex
 
 Test(model_families, layers_are_as_the_config_says)
 {
-	json_t *all = all_configs();
+	json_t *all = families_open();
 	bool good = true;
 	for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
 		static struct model_config c;
 		struct err e = { 0 };
 		char found[300] = "";
-		int r = parse(all, layers[i].name, layers[i].changes, &c, &e);
+		int r = families_parse(all, layers[i].name, layers[i].changes, &c, &e);
 		if (r == 0)
 			describe(&c, layers[i].layer, found, sizeof found);
 		if (strcmp(found, layers[i].expected) != 0)
@@ -273,11 +224,11 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 
 Test(model_families, what_is_not_understood_is_refused)
 {
-	json_t *all = all_configs();
+	json_t *all = families_open();
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		static struct model_config c;
 		struct err e = { 0 };
-		int r = parse(all, refusals[i].name, refusals[i].changes, &c, &e);
+		int r = families_parse(all, refusals[i].name, refusals[i].changes, &c, &e);
 		cr_expect(r == refusals[i].code && strstr(e.text, refusals[i].word) != NULL, "%s %s: %d %s",
 		          refusals[i].name, refusals[i].changes, r, e.text);
 	}
@@ -297,11 +248,11 @@ static const struct { const char *name, *changes; bool tied; uint32_t eos, bos; 
 
 Test(model_families, top_of_a_wrapping_file_says_what_its_text_model_leaves_out)
 {
-	json_t *all = all_configs();
+	json_t *all = families_open();
 	for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
 		static struct model_config c;
 		struct err e = { 0 };
-		cr_assert_eq(parse(all, tops[i].name, tops[i].changes, &c, &e), 0, "%s", e.text);
+		cr_assert_eq(families_parse(all, tops[i].name, tops[i].changes, &c, &e), 0, "%s", e.text);
 		cr_expect(c.wrapped && c.tied == tops[i].tied && c.eos[0] == tops[i].eos && c.bos == tops[i].bos,
 		          "%s: %d %u %u", tops[i].changes, c.tied, c.eos[0], c.bos);
 	}
