@@ -22,7 +22,7 @@ static void q4_group(unsigned char *p, size_t lane, size_t k, const unsigned cha
 {
 	unsigned char *scale = p + layout_q4_scale(lane, k);
 	for (size_t j = 0; j < KERNEL_GROUP; j++) {
-		unsigned code = block ? block[2 + j % 16] >> (j / 16 * 4) & 15u : 8;
+		unsigned code = block ? (unsigned)block[2 + j % 16] >> (j / 16 * 4) & 15u : 8;
 		unsigned char *at = &p[layout_q4(lane, k + j)];
 		unsigned shift = layout_shift(k + j);
 		*at = (unsigned char)((*at & ~(15u << shift)) | code << shift);

@@ -37,7 +37,7 @@ static void fields_row(const struct model_coding *c, const unsigned char *p, flo
 	unsigned mask = (1u << c->bits) - 1, per = 8 / c->bits;
 	int offset = 1 << (c->bits - 1);
 	for (uint32_t k = 0; k < c->columns; k++)
-		out[k] = (float)((int)(p[k / per] >> k % per * c->bits & mask) - offset);
+		out[k] = (float)((int)((unsigned)p[k / per] >> k % per * c->bits & mask) - offset);
 }
 
 static void gptq_row(const struct model_coding *c, const unsigned char *p, uint32_t row, float *out)
@@ -159,4 +159,38 @@ void model_coding_rows(const struct model_coding *c, const unsigned char *codes,
 		for (uint32_t k = 0; (c->after > 1 || c->after < 1) && k < c->columns; k++)
 			v[k] *= c->after;
 	}
+}
+
+/* ---- Q4_0 ---- */
+
+#define Q4_VALUES 32
+#define Q4_BYTES 18
+
+/* The code of a column, from 0 on. */
+static unsigned narrow_code(const struct model_coding *c, const unsigned char *p, uint32_t row,
+			    uint32_t k)
+{
+	if (c->form == CODE_FIELDS)
+		return (unsigned)p[k / 2] >> k % 2 * 4 & 15u;
+	return word_at(p + ((size_t)k / 8 * c->rows + row) * 4) >> k % 8 * 4 & 15u;
+}
+
+static void narrow_block(const struct model_coding *c, const unsigned char *p, uint32_t row,
+			 uint32_t k, unsigned char *out)
+{
+	size_t group = (size_t)(row / c->block_rows) * c->groups + k / c->block_columns;
+	uint16_t scale = number_to_f16(c->scale[group]);
+	memcpy(out, &scale, sizeof scale);
+	for (uint32_t i = 0; i < Q4_VALUES / 2; i++)
+		out[2 + i] = (unsigned char)(narrow_code(c, p, row, k + i) |
+					     narrow_code(c, p, row, k + i + Q4_VALUES / 2) << 4);
+}
+
+void model_coding_blocks(const struct model_coding *c, const unsigned char *codes, uint32_t row,
+			 uint32_t n, unsigned char *out)
+{
+	size_t stored = model_coding_row_bytes(c);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < c->columns; k += Q4_VALUES, out += Q4_BYTES)
+			narrow_block(c, codes + i * stored, row + i, k, out);
 }

@@ -42,6 +42,9 @@ struct model_coding {
 	uint32_t rows, columns;
 	/* A scale for each block of so many rows and columns; the last ones may be cut short. */
 	uint32_t block_rows, block_columns;
+	/* FIELDS, GPTQ of 4 bits with scales in f16, of groups of whole 32 as they lie, and zero
+	 * points of 8: given as Q4_0 blocks, which are the same values. */
+	bool narrow;
 	bool zero_less_one; /* GPTQ: zero points are stored less one */
 	bool whole_divides; /* the scale of the whole tensor divides; else it multiplies */
 	float after;        /* 1: no such step */
@@ -75,5 +78,8 @@ void model_coding_close(struct model_coding *c);
  * rows are not apart, of the whole tensor. What is not finite stays so: the caller looks. */
 void model_coding_rows(const struct model_coding *c, const unsigned char *codes, uint32_t row,
 		       uint32_t n, float *out);
+/* narrow: the same as Q4_0, [n][columns / 32] of 18 bytes. */
+void model_coding_blocks(const struct model_coding *c, const unsigned char *codes, uint32_t row,
+			 uint32_t n, unsigned char *out);
 
 #endif

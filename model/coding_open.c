@@ -325,6 +325,27 @@ static int table_open(struct model_coding *c, const struct coding_bytes *in, str
 	return nested ? nested_scales(c, in, &s, e) : floats_take(&in[PART_SCALE], &c->scale, e);
 }
 
+/* ---- what blocks of their own hold ---- */
+
+/* Zero points and groups are as the config says, so that neither is needed. */
+static int narrow_check(struct model_coding *c, const struct coding_bytes *in, struct err *e)
+{
+	size_t n = (size_t)row_blocks(c) * c->groups;
+	for (size_t i = 0; c->zero && i < n; i++)
+		if (c->zero[i] < 8 || c->zero[i] > 8)
+			return bad(&in[PART_ZERO], e, i % c->groups * c->rows + i / c->groups,
+				   (double)c->zero[i], "a zero point that is not 8, as sym says");
+	for (uint32_t k = 0; c->group_of && k < c->columns; k++)
+		if (c->group_of[k] != k / c->block_columns)
+			return bad(&in[PART_GROUP], e, k, c->group_of[k],
+				   "out of order, which desc_act denies");
+	free(c->zero);
+	free(c->group_of);
+	c->zero = NULL;
+	c->group_of = NULL;
+	return 0;
+}
+
 /* ---- vectors that say nothing ---- */
 
 static int nothing_check(const struct coding_bytes *p, struct err *e)
@@ -353,7 +374,9 @@ int model_coding_open(struct model_coding *c, const struct coding_bytes in[CODIN
 		TRY(scales_open(c, in, e));
 	if (in[PART_ZERO].tensor)
 		TRY(zeros_open(c, &in[PART_ZERO], e));
-	return in[PART_GROUP].tensor ? groups_open(c, &in[PART_GROUP], e) : 0;
+	if (in[PART_GROUP].tensor)
+		TRY(groups_open(c, &in[PART_GROUP], e));
+	return c->narrow ? narrow_check(c, in, e) : 0;
 }
 
 void model_coding_close(struct model_coding *c)

@@ -127,6 +127,7 @@ static void read_gptq(struct config_reader *in, struct model_config *c)
 		   *format = model_config_choice(in, key, "gptq", formats);
 	be_coded(c, QUANT_GPTQ);
 	c->quant.zero_less_one = strcmp(format, "gptq") == 0;
+	c->quant.symmetric = model_config_bool_or(in, "sym", false);
 	c->quant.ordered = model_config_bool_or(in, "desc_act", false);
 	if (model_config_bool_or(in, "is_marlin_format", false))
 		model_config_refuse(in, ERR_UNSUPPORTED, "is_marlin_format",

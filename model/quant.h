@@ -25,6 +25,7 @@ struct model_quant {
 	struct model_quant_group group[MODEL_QUANT_GROUPS];
 	uint32_t groups;
 	bool zero_less_one; /* GPTQ: the first format of files */
+	bool symmetric;     /* GPTQ: all zero points are half of the codes */
 	bool ordered;       /* GPTQ: columns belong to groups by g_idx */
 };
 

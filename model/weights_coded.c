@@ -461,6 +461,18 @@ int model_coded_repeat(struct loader *l, struct model_item *it)
 	return 0;
 }
 
+/* Codes that a kernel's q4 reads as they are. */
+static bool is_narrow(const struct loader *l, const struct model_item *it, const struct coded *o)
+{
+	const struct model_coding *c = &o->coding;
+	bool gptq = c->form == CODE_GPTQ && l->c->quant.symmetric && !l->c->quant.ordered;
+	bool fields = c->form == CODE_FIELDS && !o->beside[PART_ZERO] && !o->beside[PART_GROUP];
+	return (gptq || fields) && c->bits == 4 && !o->low && it->kind == ITEM_MATRIX &&
+	       o->beside[PART_SCALE]->dtype == MODEL_F16 && c->block_columns % KERNEL_GROUP == 0 &&
+	       c->columns % KERNEL_GROUP == 0 &&
+	       model_plan_format(l, it->class, MODEL_Q4_0) == KERNEL_Q4;
+}
+
 /* The adapter's part for l->name; embeddings have none. */
 static const struct model_low_rank *low_of(const struct loader *l, const struct model_item *item)
 {
@@ -484,11 +496,12 @@ int model_plan_coded(struct loader *l, const struct model_item *item)
 		return rc < 0 ? rc : 0;
 	if (o.low)
 		TRY(model_adapter_fits(o.low, l->name, item->rows, item->columns, l->e));
+	o.coding.narrow = rule && is_narrow(l, item, &o);
 	TRY(coded_keep(l, &o));
 	struct model_item it = *item;
 	it.tensor = o.codes;
-	it.dtype = MODEL_F32;
-	it.format = model_plan_format(l, it.class, rule ? MODEL_F32 : o.codes->dtype);
+	it.dtype = o.coding.narrow ? MODEL_Q4_0 : MODEL_F32;
+	it.format = model_plan_format(l, it.class, rule ? it.dtype : o.codes->dtype);
 	it.phase = 1;
 	it.coded = (uint32_t)l->coded_count;
 	TRY(model_plan_push(l, &it));

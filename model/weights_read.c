@@ -97,13 +97,25 @@ static bool joint_came(struct reading *r, struct joint *j, size_t len)
 	return whole;
 }
 
+/* n rows of codes as the keeper is given them. */
+static int rows_decode(const struct coded *o, const unsigned char *bytes, uint32_t row, uint32_t n,
+		       float *out, struct err *e)
+{
+	if (o->coding.narrow) {
+		model_coding_blocks(&o->coding, bytes, row, n, (unsigned char *)out);
+		return 0;
+	}
+	model_coding_rows(&o->coding, bytes, row, n, out);
+	return o->low ? model_adapter_add(o->low, row, n, o->coding.columns, out, e) : 0;
+}
+
 /* Whole units of codes, from row `row` on: decoded by units of the item. */
 static int decoded_fill(struct reading *r, const struct span *s, uint32_t row, uint32_t rows,
 			const unsigned char *bytes, const struct hands *h, struct err *e)
 {
 	const struct model_item *it = s->item;
 	const struct coded *o = &r->l->coded[it->coded - 1];
-	uint64_t width = (uint64_t)it->columns * sizeof *h->value;
+	uint64_t width = model_dtype_bytes(it->dtype, it->columns);
 	uint32_t unit = (uint32_t)(it->unit_bytes / width),
 		 group = (uint32_t)(it->group_bytes / width);
 	size_t stored = model_coding_row_bytes(&o->coding);
@@ -111,9 +123,7 @@ static int decoded_fill(struct reading *r, const struct span *s, uint32_t row, u
 		uint32_t n = group - (row + done) % group;
 		n = n < unit ? n : unit;
 		n = n < rows - done ? n : rows - done;
-		model_coding_rows(&o->coding, bytes + done * stored, row + done, n, h->value);
-		if (o->low)
-			TRY(model_adapter_add(o->low, row + done, n, it->columns, h->value, e));
+		TRY(rows_decode(o, bytes + done * stored, row + done, n, h->value, e));
 		TRY(r->l->keeper->fill(r->l->keeper, it, (row + done) * width,
 				       (const unsigned char *)h->value, n * width, h->scratch, e));
 		done += n;
@@ -285,7 +295,7 @@ static struct span span_of(const struct loader *l, const struct model_item *it)
 	if (!it->coded)
 		return s;
 	uint64_t stored = model_coding_row_bytes(&l->coded[it->coded - 1].coding),
-		 width = (uint64_t)it->columns * sizeof(float);
+		 width = model_dtype_bytes(it->dtype, it->columns);
 	s.group_bytes = stored ? it->group_bytes / width * stored : it->tensor->bytes;
 	s.unit_bytes = stored ? it->unit_bytes / width * stored : it->tensor->bytes;
 	return s;

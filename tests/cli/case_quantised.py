@@ -7,7 +7,7 @@ import json, math, os, pathlib, random, shutil, struct, subprocess, sys, tempfil
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, Server, TOP
-from quantised import BITS, FORMS, load, pack, save
+from quantised import BITS, FORMS, SAME_FP8, SAME_WORDS, load, pack, save
 
 VECTORS = TOP / "tests/vectors/oracles"
 PLAIN = ("embed_tokens.weight", "lm_head.weight", "mlp.gate.weight", "norm.weight")
@@ -179,7 +179,7 @@ def make(top, family, form, seed):
         coded.update({stem + suffix: t for suffix, t in m.tensors.items()})
         if m.same:
             plain.update({stem + suffix: t for suffix, t in m.same.items()})
-            config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+            config["quantization_config"] = SAME_WORDS if "weight_packed" in m.same else SAME_FP8
         else:
             plain[name] = ("F32", shape, m.values.tobytes())
         if "fp8" in form or form == "modelopt":
@@ -331,6 +331,24 @@ DAMAGES = [
     ("gptq-4", Q + "scales", ("F16", [128, 2]), [Q + "scales is F16", "must be [2, 128]"]),
     ("gptq-4", Q + "qweight", ("I32", [8, 127]), [Q + "qweight is I32", "must be [8, 128]"]),
     ("gptq-4", Q + "bias", ("F16", [128], [0.0] * 127 + [0.5]), [Q + "bias has 0.5 at 127: a bias that"]),
+    (
+        "gptq-4-sym",
+        Q + "qzeros",
+        ("I32", [2, 16], [0x77777776] * 32),
+        ["qzeros has 7 at 0: a zero point that"],
+    ),
+    (
+        "gptq-4-sym",
+        Q + "g_idx",
+        ("I32", [64], [1] * 64),
+        ["g_idx has 1 at 0: out of order, which desc_act"],
+    ),
+    (
+        "gptq-4-sym",
+        Q + "scales",
+        ("F16", [2, 128], [math.nan] * 256),
+        ["scales has nan at 0: not finite"],
+    ),
     ("awq", Q + "qzeros", None, [Q + "qzeros is missing"]),
     ("awq", Q + "qweight", ("I32", [64, 15]), [Q + "qweight is I32", "must be [64, 16]"]),
     ("nf4-nested", Q + "weight.nested_absmax", None, ["nested_absmax and nested_quant_map are not both"]),
@@ -381,16 +399,16 @@ def answers(folder, weights):
         return document["choices"][0]["logprobs"]
 
 
-def packed_alike(top):
-    """The demo model in codes of 4 bits, served in every packing."""
+def packed_alike(top, form, packings):
+    """The demo model in codes of 4 bits, served in packings."""
     rng, config = random.Random(3), json.loads((MODEL / "config.json").read_text())
-    folders = [top / "demo", top / "demo-plain"]
+    folders = [top / f"demo.{form}", top / f"demo-plain.{form}"]
     tensors = [{}, {}]
     for name, (dtype, shape, raw) in load(MODEL / "model.safetensors").items():
         if name.endswith(PLAIN) or len(shape) == 1:
             tensors[0][name] = tensors[1][name] = (dtype, shape, raw)
             continue
-        m = FORMS["ct-int4-zeros"][0](rng, *shape)
+        m = FORMS[form][0](rng, *shape)
         tensors[0].update({name.removesuffix("weight") + s: t for s, t in m.tensors.items()})
         tensors[1][name] = ("F32", shape, m.values.tobytes())
     for folder, t in zip(folders, tensors):
@@ -401,16 +419,17 @@ def packed_alike(top):
         save(folder / "model.safetensors", t)
         (folder / "config.json").write_text(json.dumps(config))
         config["quantization_config"] = None
-    config["quantization_config"] = FORMS["ct-int4-zeros"][1]
+    config["quantization_config"] = FORMS[form][1]
     (folders[0] / "config.json").write_text(json.dumps(config))
-    for weights in ("stored", "bf16", "q8", "q4"):
+    for weights in packings:
         coded, plain = (answers(f, weights) for f in folders)
         assert coded == plain and (coded["content"] or weights == "q4"), (weights, coded, plain)
-    print("served alike as stored, bf16, q8 and q4")
+    print(f"{form}: served alike as {packings}")
 
 
 with tempfile.TemporaryDirectory(prefix="hallmark-test.") as d:
     same_bits(pathlib.Path(d))
     borders(pathlib.Path(d))
     refusals(pathlib.Path(d))
-    packed_alike(pathlib.Path(d))
+    packed_alike(pathlib.Path(d), "ct-int4-zeros", ("stored", "bf16", "q8", "q4"))
+    packed_alike(pathlib.Path(d), "gptq-4-sym", ("bf16", "q4"))  # q4: the codes as they are

@@ -227,13 +227,19 @@ def nvfp4(rng, rows, columns, whole, divides):
     return m.done([[E2M1[c] for c in r] for r in codes], None, m.grid(rows, groups, scale), 1, 16)
 
 
-def gptq(rng, rows, columns, bits=4, group=32, first=True, ordered=False):
+def gptq(rng, rows, columns, bits=4, group=32, first=True, ordered=False, half=False):
+    """half: symmetric; every 32 codes have a 0 among them, so that q4 of the values finds the same scales."""
     m = Matrix(rng, rows, columns)
     top, size = (1 << bits) - 1, group or columns
     groups = columns // size
     codes = m.draw(0, top)
     flat = m.scales(rows * groups, "F16", 0.5 / (top + 1))
     zero = [[rng.randint(1 if first else 0, top) for _ in range(groups)] for _ in range(rows)]
+    if half:
+        zero = [[(top + 1) // 2] * groups for _ in range(rows)]
+        for row in codes:
+            for k in range(0, columns, 32):
+                row[k + rng.randrange(32)] = 0
     turned = [fields([codes[r][k] for k in range(columns)], bits) for r in range(rows)]
     m.put(
         "qweight",
@@ -253,6 +259,13 @@ def gptq(rng, rows, columns, bits=4, group=32, first=True, ordered=False):
     if ordered:
         rng.shuffle(order)
     m.put("g_idx", "I32", [columns], order)
+    if half:
+        raw = sum((fields(r, bits) for r in codes), [])
+        m.same = {
+            "weight_packed": ("I32", [rows, columns * bits // 32], pack("I32", raw)),
+            "weight_scale": ("F16", [rows, groups], pack("F16", sum(scale, []))),
+            "weight_shape": ("I64", [2], pack("I64", [rows, columns])),
+        }
     return m.done(codes, zero, scale, 1, size, order)
 
 
@@ -359,6 +372,9 @@ def compressed(form, **weights):
 
 
 BNB = {"quant_method": "bitsandbytes", "bnb_4bit_compute_dtype": "bfloat16"}
+# What the tensors of Matrix.same are: FP8 in blocks of 128, or symmetric words of compressed-tensors.
+SAME_FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+SAME_WORDS = compressed("pack-quantized", num_bits=4, strategy="group", group_size=32)
 # name -> (maker of a matrix, quantization_config)
 FORMS = {
     "ct-int4-group": (
@@ -439,6 +455,10 @@ FORMS = {
     "gptq-2": (
         lambda *a: gptq(*a, bits=2, group=16),
         {"quant_method": "gptq", "bits": 2, "group_size": 16},
+    ),
+    "gptq-4-sym": (
+        lambda *a: gptq(*a, half=True),
+        {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True},
     ),
     "awq": (
         lambda *a: awq(*a),

@@ -139,6 +139,10 @@ static const struct shape {
 	  { { MODEL_F16, 64 }, { MODEL_I32, 8 }, { MODEL_I32, 32 } } },
 	{ { .form = CODE_GPTQ, .bits = 8, .block_rows = 1, .block_columns = 32 }, 512,
 	  { { MODEL_F16, 16 }, { MODEL_I32, 4 }, { MODEL_I32, 32 } } },
+	{ { .form = CODE_GPTQ, .bits = 4, .block_rows = 1, .block_columns = 32, .narrow = true }, 256,
+	  { { MODEL_F16, 16 }, { MODEL_I32, 2 }, { MODEL_I32, 32 } } },
+	{ { .form = CODE_FIELDS, .bits = 4, .block_rows = 1, .block_columns = 32, .narrow = true }, 256,
+	  { { MODEL_F16, 16 } } },
 	{ { .form = CODE_AWQ, .bits = 4, .block_rows = 1, .block_columns = 16 }, 256,
 	  { { MODEL_F16, 32 }, { MODEL_I32, 4 } } },
 	{ { .form = CODE_TABLE, .block_rows = ROWS, .block_columns = COLUMNS }, 256,
@@ -178,7 +182,10 @@ static void fuzz_matrix(const struct shape *s, const uint8_t *data, size_t len)
 		part[p] = (struct coding_bytes){ &tensor[p], kept[p] };
 	}
 	unsigned char *codes = take(&data, &len, s->codes);
-	if (model_coding_open(&c, part, NULL) == 0)
+	bool good = model_coding_open(&c, part, NULL) == 0;
+	if (good && c.narrow)
+		model_coding_blocks(&c, codes, 0, ROWS, (unsigned char *)value);
+	else if (good)
 		model_coding_rows(&c, codes, 0, ROWS, value);
 	model_coding_close(&c);
 	for (int p = 0; p < CODING_PARTS; p++)

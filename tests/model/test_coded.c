@@ -192,6 +192,46 @@ Test(model_coded, values_are_those_of_outside_dequantisers)
 	cr_assert_eq(vectors, 14);
 }
 
+/* Symmetric codes of 4 bits as blocks of their own are the same values. */
+Test(model_coded, blocks_of_symmetric_codes_are_the_same_values)
+{
+	enum { ROWS = 16, COLUMNS = 128 };
+	static unsigned char codes[ROWS * COLUMNS / 2], blocks[ROWS * COLUMNS / 32 * 18];
+	static float want[ROWS * COLUMNS], has[ROWS * COLUMNS];
+	static uint16_t scale[ROWS * 2];
+	static uint32_t zero[2 * ROWS / 8];
+	struct err e = { 0 };
+	for (size_t i = 0; i < sizeof codes; i++)
+		codes[i] = (unsigned char)(i * 37 + i / 7);
+	for (size_t i = 0; i < ROWS * 2; i++)
+		scale[i] = (uint16_t)(0x2000 + i * 91);
+	for (size_t i = 0; i < 2 * ROWS / 8; i++)
+		zero[i] = 0x77777777;
+	const struct model_tensor s = { .name = "s", .file = "f", .dtype = MODEL_F16, .rank = 2,
+		                        .shape = { 2, ROWS }, .bytes = sizeof scale };
+	const struct model_tensor z = { .name = "z", .file = "f", .dtype = MODEL_I32, .rank = 2,
+		                        .shape = { 2, ROWS / 8 }, .bytes = sizeof zero };
+	for (int form = 0; form < 2; form++) {
+		const struct coding_bytes part[CODING_PARTS] = {
+			{ &s, (unsigned char *)scale }, { form ? &z : NULL, (unsigned char *)zero }
+		};
+		struct model_coding c = { .form = form ? CODE_GPTQ : CODE_FIELDS, .bits = 4, .rows = ROWS,
+			                  .columns = COLUMNS, .block_rows = 1, .block_columns = 64,
+			                  .zero_less_one = true, .after = 1 };
+		cr_assert_eq(model_coding_open(&c, part, &e), 0, "%s", e.text);
+		model_coding_rows(&c, codes, 0, ROWS, want);
+		model_coding_close(&c);
+		c.narrow = true;
+		cr_assert_eq(model_coding_open(&c, part, &e), 0, "%s", e.text);
+		model_coding_blocks(&c, codes, 0, ROWS, blocks);
+		model_coding_close(&c);
+		model_dtype_widen(MODEL_Q4_0, blocks, ROWS * COLUMNS, has);
+		for (size_t i = 0; i < ROWS * COLUMNS; i++)
+			cr_assert(has[i] <= want[i] && has[i] >= want[i], "%d: %zu: %g, not %g", form, i,
+			          (double)has[i], (double)want[i]);
+	}
+}
+
 /* ---- lies beside the codes ---- */
 
 /* Bytes of a tensor of a block changed, and the sentence. */
@@ -244,8 +284,10 @@ Test(model_coded, lies_beside_the_codes_are_refused)
 Test(model_coded, zero_points_outside_the_codes_are_refused)
 {
 	const unsigned char scale[4] = { 0, 0, 0x80, 0x3f }, zero[1] = { 8 };
-	const struct model_tensor s = { "s", "f", MODEL_F32, 2, { 1, 1 }, 0, 4, 0, false },
-				  z = { "z", "f", MODEL_I8, 2, { 1, 1 }, 0, 1, 0, false };
+	const struct model_tensor s = { .name = "s", .file = "f", .dtype = MODEL_F32, .rank = 2,
+		                        .shape = { 1, 1 }, .bytes = 4 };
+	const struct model_tensor z = { .name = "z", .file = "f", .dtype = MODEL_I8, .rank = 2,
+		                        .shape = { 1, 1 }, .bytes = 1 };
 	struct coding_bytes part[CODING_PARTS] = { { &s, scale }, { &z, zero } };
 	struct model_coding c = { .form = CODE_FIELDS, .bits = 4, .rows = 1, .columns = 8, .block_rows = 1,
 		                  .block_columns = 8, .after = 1 };
