@@ -50,14 +50,16 @@ static void read_gemma3(struct config_reader *r, struct model_config *c)
 {
 	read_gemma2(r, c);
 	if (c->attention_softcap > 0)
-		model_config_note(r,
-				  "%s: attn_logit_softcapping %g is without effect in %s, as in the "
-				  "reference",
-				  r->file, (double)c->attention_softcap, c->model_type);
+		model_config_note(
+			r,
+			"%s: attn_logit_softcapping %g is without effect in %s, as in the "
+			"reference",
+			r->file, (double)c->attention_softcap, c->model_type);
 	c->attention_softcap = 0;
 	c->qk_norm = MODEL_QK_HEAD;
-	model_family_window_but(
-		r, c, model_config_u32_or(r, "sliding_window_pattern", 6, 1, MODEL_LAYERS));
+	model_family_window_but(r, c,
+				model_config_u32_or(r, "sliding_window_pattern", 6, 1,
+						    MODEL_LAYERS));
 }
 
 /* Layers with a window turn by a table of their own, without scaling. */
@@ -84,7 +86,7 @@ static void kind_read(struct config_reader *r, const struct model_config *c, str
 		      const json_t *entry, uint32_t layer)
 {
 	bool full = !c->window_layer[layer];
-	char name[24];
+	char name[32];
 	snprintf(name, sizeof name, "per_layer_config.%u", layer);
 	struct config_reader in = model_config_inside(r, name, entry);
 	uint32_t head = c->head, kv = c->kv_heads;

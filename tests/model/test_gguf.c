@@ -39,8 +39,8 @@ Test(model_gguf, blocks_are_what_the_package_says)
 		cr_assert_eq(text_unhex(line + from, 8 * n, wide, 4 * n), 0, "%s", line + from);
 		model_dtype_widen(d, raw, n, value);
 		for (size_t i = 0; i < n; i++) {
-			uint32_t is, want = (uint32_t)wide[4 * i] << 24 | wide[4 * i + 1] << 16 |
-					    wide[4 * i + 2] << 8 | wide[4 * i + 3];
+			uint32_t is, want = (uint32_t)wide[4 * i] << 24 | (uint32_t)wide[4 * i + 1] << 16 |
+					    (uint32_t)wide[4 * i + 2] << 8 | wide[4 * i + 3];
 			memcpy(&is, &value[i], 4);
 			cr_assert_eq(is, want, "%s value %zu: %08x, not %08x", name, i, is, want);
 		}
