@@ -192,7 +192,7 @@ static void rule_stretch(const struct delta *d, const struct stretch *s, uint32_
 {
 	const struct cpu_recurrent *r = &d->m->recurrent;
 	const struct model_delta *c = d->c;
-	uint32_t key_head = head / (c->value_heads / c->key_heads);
+	uint32_t key_head = c->tiled ? head % c->key_heads : head / (c->value_heads / c->key_heads);
 	size_t floats = (size_t)panels * KERNEL_PANEL * c->key,
 	       at = r->history + head * kernel_delta_state(c->key, c->value),
 	       begin = at + (size_t)panel * KERNEL_PANEL * c->key;

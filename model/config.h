@@ -67,6 +67,7 @@ struct model_delta {
 	uint32_t key_heads, value_heads, key,
 		value;     /* key head h serves the value heads of its share */
 	uint32_t conv;     /* inputs of the causal convolution over q|k|v, its own included */
+	bool tiled;        /* value head h is served by key head h % key_heads; else by shares */
 	bool by_channel;   /* g for each number of a key; else for each value head */
 	bool gate_sigmoid; /* the output's gate: sigmoid; else SiLU */
 	bool bounded;      /* g = bound * sigmoid(exp(A) (f + dt)); else -exp(A) softplus(f + dt) */

@@ -63,6 +63,7 @@ static void read_qwen(struct config_reader *r, struct model_config *c)
 				    "not available in this version");
 	d->key_heads = model_config_u32(r, "linear_num_key_heads", 1, 4096);
 	d->value_heads = model_config_u32(r, "linear_num_value_heads", 1, 4096);
+	d->tiled = model_config_bool_or(r, "linear_value_heads_tiled", false); /* gguf_arch.c */
 	d->key = model_config_u32(r, "linear_key_head_dim", 1, KERNEL_DELTA_KEY);
 	d->value = model_config_u32(r, "linear_value_head_dim", 1, 4096);
 	d->conv = model_config_u32(r, "linear_conv_kernel_dim", 2, KERNEL_TAPS);

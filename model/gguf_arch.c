@@ -85,6 +85,31 @@ static const struct gguf_name qwen2_moe[] = {
 	{ "ffn_gate_inp_shexp.weight", "mlp.shared_expert_gate.weight", GGUF_ROW, false },
 	{ NULL, NULL, 0, false },
 };
+#define DELTA "linear_attn."
+static const struct gguf_name qwen_delta[] = {
+	{ "output_norm.weight", "model.norm.weight", GGUF_COMPLETE, true },
+	{ "attn_norm.weight", "input_layernorm.weight", GGUF_COMPLETE, false },
+	{ "post_attention_norm.weight", "post_attention_layernorm.weight", GGUF_COMPLETE, false },
+	{ "attn_q_norm.weight", ATTN "q_norm.weight", GGUF_COMPLETE, false },
+	{ "attn_k_norm.weight", ATTN "k_norm.weight", GGUF_COMPLETE, false },
+	{ "attn_qkv.weight", DELTA "in_proj_qkv.weight", 0, false },
+	{ "attn_gate.weight", DELTA "in_proj_z.weight", 0, false },
+	{ "ssm_in.weight", DELTA "in_proj_qkvz.weight", 0, false },
+	{ "ssm_ba.weight", DELTA "in_proj_ba.weight", 0, false },
+	{ "ssm_beta.weight", DELTA "in_proj_b.weight", 0, false },
+	{ "ssm_alpha.weight", DELTA "in_proj_a.weight", 0, false },
+	{ "ssm_conv1d.weight", DELTA "conv1d.weight", 0, false },
+	{ "ssm_a", DELTA "A_log", GGUF_DECAY, false },
+	{ "ssm_dt.bias", DELTA "dt_bias", 0, false },
+	{ "ssm_norm.weight", DELTA "norm.weight", 0, false },
+	{ "ssm_out.weight", DELTA "out_proj.weight", 0, false },
+	{ "ffn_gate_up_exps.weight", "mlp.experts.gate_up_proj", 0, false },
+	{ "ffn_gate_shexp.weight", "mlp.shared_expert.gate_proj.weight", 0, false },
+	{ "ffn_up_shexp.weight", "mlp.shared_expert.up_proj.weight", 0, false },
+	{ "ffn_down_shexp.weight", "mlp.shared_expert.down_proj.weight", 0, false },
+	{ "ffn_gate_inp_shexp.weight", "mlp.shared_expert_gate.weight", GGUF_ROW, false },
+	{ NULL, NULL, 0, false },
+};
 static const struct gguf_name gpt_oss[] = {
 	{ "post_attention_norm.weight", "post_attention_layernorm.weight", 0, false },
 	{ "attn_post_norm.weight", "post_attention_layernorm.weight", 0, false },
@@ -149,18 +174,6 @@ static const struct gguf_name phi3[] = {
 
 static bool has(struct gguf_maker *c, const char *tensor) { return model_gguf_find(c->m, tensor); }
 
-/* Biases are said by their presence. */
-static void own_biases(struct gguf_maker *c)
-{
-	model_gguf_set(c, "attention_bias", json_boolean(has(c, "blk.0.attn_q.bias")));
-}
-
-static void own_llama(struct gguf_maker *c)
-{
-	own_biases(c);
-	model_gguf_set(c, "mlp_bias", json_boolean(has(c, "blk.0.ffn_gate.bias")));
-}
-
 static uint32_t head_of(struct gguf_maker *c)
 {
 	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0);
@@ -173,6 +186,18 @@ static void share_set(struct gguf_maker *c)
 {
 	uint32_t head = head_of(c), turned = model_gguf_ask(c, "rope.dimension_count", head);
 	model_gguf_set(c, "partial_rotary_factor", json_real((double)turned / (head ? head : 1)));
+}
+
+/* Biases are said by their presence. */
+static void own_biases(struct gguf_maker *c)
+{
+	model_gguf_set(c, "attention_bias", json_boolean(has(c, "blk.0.attn_q.bias")));
+}
+
+static void own_llama(struct gguf_maker *c)
+{
+	own_biases(c);
+	model_gguf_set(c, "mlp_bias", json_boolean(has(c, "blk.0.ffn_gate.bias")));
 }
 
 /* A class may assume a window: a file without one has none. */
@@ -307,6 +332,25 @@ static void own_qwen_moe(struct gguf_maker *c)
 		own_biases(c);
 }
 
+/* In qwen35 value heads lie so that neighbours have neighbouring key heads, in qwen3next so that
+ * they share one. */
+static void own_qwen_delta(struct gguf_maker *c)
+{
+	uint32_t heads = model_gguf_ask(c, "ssm.time_step_rank", 0),
+		 width = model_gguf_ask(c, "ssm.inner_size", 0);
+	model_gguf_copy(c, "ssm.conv_kernel", "linear_conv_kernel_dim");
+	model_gguf_copy(c, "ssm.state_size", "linear_key_head_dim");
+	model_gguf_copy(c, "ssm.group_count", "linear_num_key_heads");
+	model_gguf_set(c, "linear_num_value_heads", json_integer(heads));
+	model_gguf_set(c, "linear_value_head_dim", json_integer(heads > 0 ? width / heads : 0));
+	model_gguf_copy(c, "full_attention_interval", "full_attention_interval");
+	share_set(c);
+	if (strcmp(c->m->arch->name, "qwen3next") == 0)
+		own_qwen_moe(c);
+	else
+		model_gguf_set(c, "linear_value_heads_tiled", json_true());
+}
+
 /* The width of an expert is the one that config.json has for all. */
 static void own_wide_experts(struct gguf_maker *c)
 {
@@ -331,6 +375,10 @@ static const struct gguf_arch arches[] = {
 	{ "qwen3vl", "qwen3", NULL, NULL, NULL, own_biases },
 	{ "qwen3vlmoe", "qwen3_moe", "num_experts", "{\"norm_topk_prob\":true}", NULL,
 	  own_qwen_moe },
+	{ "qwen3next", "qwen3_next", "num_experts", "{\"norm_topk_prob\":true}", qwen_delta,
+	  own_qwen_delta },
+	{ "qwen35", "qwen3_5_text", NULL, NULL, qwen_delta, own_qwen_delta },
+	{ "qwen35moe", "qwen3_5_moe_text", "num_experts", NULL, qwen_delta, own_qwen_delta },
 	{ "gemma2", "gemma2", NULL, NULL, gemma, own_gemma },
 	{ "gemma3", "gemma3_text", NULL, NULL, gemma, own_gemma },
 	{ "phi3", "phi3", NULL, NULL, phi3, own_phi3 },

@@ -24,7 +24,6 @@ static const struct {
 	{ "attn_logit_softcapping", "attn_logit_softcapping" },
 	{ "final_logit_softcapping", "final_logit_softcapping" },
 	{ "rope.freq_base", "rope_theta" },
-	{ "nextn_predict_layers", "num_nextn_predict_layers" },
 	{ "leading_dense_block_count", "first_k_dense_replace" },
 	{ "expert_used_count", "num_experts_per_tok" },
 	{ "expert_shared_count", "n_shared_experts" },

@@ -28,6 +28,7 @@ enum gguf_form {
 	GGUF_TURNED_Q, /* rows of each head in pairs, undone when they are packed */
 	GGUF_TURNED_K,
 	GGUF_COMPLETE, /* a gain that has its plus one */
+	GGUF_DECAY,    /* -exp of what a folder has */
 	GGUF_ROW,      /* of one dimension here, of [1, n] there */
 	GGUF_KNOWN,    /* read elsewhere, or not needed */
 };

@@ -60,7 +60,9 @@ static int form_set(struct renamer *r, enum gguf_form form, struct model_tensor 
 {
 	uint32_t heads = form == GGUF_TURNED_K ? r->m->kv_heads : r->m->heads;
 	uint64_t rows = t->shape[0];
-	t->complete = form == GGUF_COMPLETE;
+	t->made = form == GGUF_COMPLETE ? MODEL_COMPLETE
+		  : form == GGUF_DECAY  ? MODEL_DECAY
+					: MODEL_AS_STORED;
 	if (form == GGUF_ROW) {
 		if (t->rank > 2 || (t->rank == 2 && rows != 1))
 			return refuse(r, "is more than a row");
@@ -105,10 +107,8 @@ static int tensor_add(struct renamer *r)
 	uint32_t layer = 0;
 	const char *part = t.name;
 	bool inside = layer_of(t.name, &layer, &part);
-	if (inside && layer >= r->m->layers && layer - r->m->layers < r->m->extra) {
-		snprintf(name, sizeof name, "model.layers.%u.%s", layer, part);
-		return add(r, t, name); /* the plan knows such layers, and reads none */
-	}
+	if (inside && layer >= r->m->layers && layer - r->m->layers < r->m->extra)
+		return 0; /* for prediction further ahead */
 	const struct gguf_name *n = find_name(r->m->arch, part, !inside);
 	if (!n)
 		return err_set(r->e, ERR_INPUT, "%s: tensor %s is not part of a %s", t.file, t.name,

@@ -53,6 +53,7 @@ static const struct model_name qwen3_next[] = {
 	{ ROLE_ATTENTION, "self_attn.q_proj.weight", .slot = { SLOT_Q, SLOT_OUT_GATE }, SPLIT_HEADS },
 	{ ROLE_DELTA, "linear_attn.in_proj_qkvz.weight",
 	  .slot = { SLOT_Q, SLOT_K, SLOT_V, SLOT_DELTA_GATE }, SPLIT_KEY_HEADS },
+	{ ROLE_DELTA, "linear_attn.in_proj_qkv.weight", .slot = { SLOT_Q, SLOT_K, SLOT_V } },
 	{ ROLE_DELTA, "linear_attn.in_proj_ba.weight", .slot = { SLOT_DELTA_BETA, SLOT_DELTA_DECAY },
 	  SPLIT_KEY_HEADS },
 	{ ROLE_DELTA, "linear_attn.conv1d.weight",

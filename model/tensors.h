@@ -16,6 +16,10 @@ enum model_dtype { /* clang-format off */
 	MODEL_DTYPES /* clang-format on */
 };
 
+/* What conversion to GGUF has made of a vector: a gain has its plus one already; a decay is
+ * -exp of what a folder of safetensors holds. */
+enum model_made { MODEL_AS_STORED, MODEL_COMPLETE, MODEL_DECAY };
+
 /* One tensor. begin is absolute in the file. Strings belong to the directory. */
 struct model_tensor {
 	const char *name, *file;
@@ -23,10 +27,10 @@ struct model_tensor {
 	int rank;
 	uint64_t shape[8];
 	uint64_t begin, bytes;
-	/* Of GGUF: rows of each head of this many are stored as pairs (i, i + size/2), 0: as they
-	 * are; a norm's gain that has its plus one already. */
+	/* Of GGUF: rows of each head of this many are stored as pairs (i, i + size/2); 0: as they
+	 * are. */
 	uint32_t turn;
-	bool complete;
+	enum model_made made;
 };
 
 struct model_tensors;

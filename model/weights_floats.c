@@ -20,6 +20,8 @@ static int complete(const struct model_item *it, const unsigned char *bytes, siz
 	bool as_is = !(it->add > 0) && !(it->factor < 1) && !(it->factor > 1);
 	model_dtype_widen(it->dtype, bytes, n, out);
 	for (size_t i = 0; i < n; i++) {
+		if (it->tensor->made == MODEL_DECAY)
+			out[i] = (float)log(-(double)out[i]);
 		if (!number_is_finite(out[i]))
 			return refuse(it->tensor, i, e);
 		if (!as_is)

@@ -201,7 +201,7 @@ int model_plan_add(struct loader *l, const struct model_item *item, const uint32
 	bool widened =
 		it.dtype == MODEL_F8_E4M3 && model_item_widens(&it) && it.kind == ITEM_MATRIX;
 	it.format = model_plan_format(l, it.class, widened ? MODEL_F32 : it.dtype);
-	if (it.tensor != NULL && it.tensor->complete)
+	if (it.tensor != NULL && it.tensor->made == MODEL_COMPLETE)
 		it.add = 0;
 	TRY(model_plan_push(l, &it));
 	return it.dtype == MODEL_F8_E4M3 ? add_fp8_scales(l) : 0;

@@ -52,6 +52,11 @@ SAID = {
 }
 
 
+def near(got, want, name):
+    a, b = (twin.read_bytes(x)["logits"][0] for x in (got, want))
+    assert np.abs(a - b).max() < 1e-4 * np.abs(b).max(), name
+
+
 def reference_models(home):
     """Stored alike, they compute the same bits; of deepseek2 older files too, of one several parts."""
     root, plain = home.dir / "twins", home.dir / "plain"
@@ -60,6 +65,7 @@ def reference_models(home):
         if not like.is_dir() or like.name in LEFT_OUT:
             continue
         config = json.loads((like / "config.json").read_text())
+        config = config.get("text_config", config)
         if config["model_type"] not in twin.ARCH:
             continue
         shutil.copytree(like, plain / like.name)
@@ -77,6 +83,10 @@ def reference_models(home):
     status = None if changed else 0  # what is changed is not what the folder's own file expects
     want, got = computed(home, plain, status), computed(home, root, status)
     for name, of in forms.items():
+        if json.loads((ORACLES / of / "config.json").read_text())["model_type"].startswith("qwen3_"):
+            if "linear_attn" in str(twin.read_folder(ORACLES / of).keys()):
+                near(got[name], want[of], name)  # a decay is the logarithm of what is stored
+                continue
         assert got[name] == want[of], name
     assert len(forms) >= 21
 

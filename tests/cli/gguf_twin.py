@@ -141,9 +141,13 @@ ARCH = {
     "dots1": "dots1",
     "minimax_m2": "minimax-m2",
     "ernie4_5_moe": "ernie4_5-moe",
+    "qwen3_next": "qwen3next",
+    "qwen3_5_text": "qwen35",
+    "qwen3_5_moe_text": "qwen35moe",
 }
 FIRST = list(ARCH)[:13]  # those whose names are written down above; of the others the package says them
 TURNED = ("llama", "smollm3", "granite", "granitemoe")  # architectures whose q and k are permuted
+DELTA = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")
 DEEPSEEK = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "glm4_moe", "dots1")
 AFTER = {"gpt_oss": "post_attention_norm.weight", "glm4_moe": "post_attention_norm.weight"}
 
@@ -171,10 +175,16 @@ def rename(tensors, c):
     """The file's name -> array; and its type in the folder."""
     family, out, stacks = c["model_type"], {}, {}
     for name, (a, dtype) in tensors.items():
-        m = re.match(r"model\.layers\.(\d+)\.(.*)", name)
+        if name.startswith("mtp.") or ".visual." in name:
+            continue
+        m = re.match(r"model\.layers\.(\d+)\.(.*)", name.replace("model.language_model.", "model."))
         if not m:
-            a = a + np.float32(1) if family.startswith("gemma") and name == "model.norm.weight" else a
-            out[WHOLE[name]] = (a, dtype)
+            a = (
+                a + np.float32(1)
+                if (family.startswith("gemma") or family in DELTA) and name.endswith("model.norm.weight")
+                else a
+            )
+            out[WHOLE[name.replace("model.language_model.", "model.")]] = (a, dtype)
             continue
         layer, part = m.groups()
         e = re.match(r"(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight", part)
@@ -185,8 +195,16 @@ def rename(tensors, c):
             if family == "glm4_moe" and ".experts." not in part:
                 out[f"blk.{layer}.nextn.{part}"] = (a, dtype)
             continue
+        if family in DELTA and part.startswith("linear_attn."):
+            delta(out, layer, part, a, dtype, c)
+            continue
         if family == "gpt_oss" and part.startswith("mlp.experts."):
             gpt_oss(out, layer, part, tensors, name)
+            continue
+        if part in ("mlp.experts.gate_up_proj", "mlp.experts.down_proj") and family in DELTA:
+            halves = np.split(a, 2, axis=1) if "gate_up" in part else (a,)
+            for half, kind in zip(halves, ("gate", "up") if "gate_up" in part else ("down",)):
+                out[f"blk.{layer}.ffn_{kind}_exps.weight"] = (np.ascontiguousarray(half), dtype)
             continue
         if part.startswith("block_sparse_moe.input_linear") or part.startswith("shared_mlp.input_linear"):
             end = "exps" if part.startswith("block") else "shexp"
@@ -203,7 +221,7 @@ def rename(tensors, c):
             a = permute(a, c.get("num_key_value_heads") or c["num_attention_heads"])
         if to == "ffn_gate_inp_shexp.weight":
             a = a.reshape(-1)
-        if family.startswith("gemma") and to.endswith("norm.weight"):
+        if (family.startswith("gemma") or family in DELTA) and to.endswith("norm.weight"):
             a = a + np.float32(1)
         out[f"blk.{layer}.{to}"] = (a, dtype)
     for (layer, kind), experts in stacks.items():
@@ -212,6 +230,44 @@ def rename(tensors, c):
             experts[0][1],
         )
     return out
+
+
+def tiled(a, c, width):
+    """Value heads that share a key head apart from each other, along the first dimension."""
+    keys, values = c["linear_num_key_heads"], c["linear_num_value_heads"]
+    return a.reshape(keys, values // keys, width, *a.shape[1:]).swapaxes(0, 1).reshape(a.shape)
+
+
+def delta(out, layer, part, a, dtype, c):
+    """Layers of the gated delta rule in Qwen's hybrids."""
+    arch = ARCH[c["model_type"]]
+    keys, values = c["linear_num_key_heads"], c["linear_num_value_heads"]
+    key, value = c["linear_key_head_dim"], c["linear_value_head_dim"]
+    part = part.removeprefix("linear_attn.")
+    blk = f"blk.{layer}."
+    if part == "in_proj_qkvz.weight":
+        share = values // keys * value
+        q, k, v, z = np.split(a.reshape(keys, -1, a.shape[1]), np.cumsum([key, key, share]), axis=1)
+        flat = [x.reshape(-1, a.shape[1]) for x in (q, k, v)]
+        out[blk + "attn_qkv.weight"] = (np.concatenate(flat), dtype)
+        out[blk + "attn_gate.weight"] = (z.reshape(-1, a.shape[1]), dtype)
+        return
+    if part == "conv1d.weight":
+        a = a.reshape(a.shape[0], -1)
+    if arch != "qwen3next":
+        if part in ("in_proj_qkv.weight", "conv1d.weight"):
+            a = np.concatenate([a[: 2 * keys * key], tiled(a[2 * keys * key :], c, value)])
+        elif part == "in_proj_z.weight":
+            a = tiled(a, c, value)
+        elif part == "out_proj.weight":
+            a = tiled(a.T, c, value).T
+        elif part != "norm.weight":
+            a = tiled(a, c, 1)
+    if part == "A_log":
+        a = -np.exp(a.astype(np.float32))
+    name = {"A_log": "A_log", "dt_bias": "dt_proj.bias"}.get(part, part)
+    to = official(f"model.layers.{layer}.linear_attn.{name}", arch)
+    out[to] = (np.ascontiguousarray(a), dtype)
 
 
 def gpt_oss(out, layer, part, tensors, name):
@@ -273,7 +329,8 @@ def metadata(w, c, new):
     w.add_block_count(
         c["num_hidden_layers"] + (c.get("num_nextn_predict_layers") or 0 if family == "glm4_moe" else 0)
     )
-    w.add_feed_forward_length(c["intermediate_size"])
+    if "intermediate_size" in c:
+        w.add_feed_forward_length(c["intermediate_size"])
     w.add_head_count(c["num_attention_heads"])
     w.add_head_count_kv(1 if mla and new else c.get("num_key_value_heads") or c["num_attention_heads"])
     w.add_rope_freq_base(float(r.get("rope_theta") or c.get("rope_theta", 10000.0)))
@@ -364,6 +421,13 @@ def others(w, c, family):
     ):
         if c.get(key):
             add(c[key])
+    if family in DELTA:
+        w.add_ssm_conv_kernel(c["linear_conv_kernel_dim"])
+        w.add_ssm_state_size(c["linear_key_head_dim"])
+        w.add_ssm_group_count(c["linear_num_key_heads"])
+        w.add_ssm_time_step_rank(c["linear_num_value_heads"])
+        w.add_ssm_inner_size(c["linear_value_head_dim"] * c["linear_num_value_heads"])
+        w.add_uint32(f"{w.arch}.full_attention_interval", c["full_attention_interval"])
     if family == "minimax_m2":
         w.add_expert_feed_forward_length(c["intermediate_size"])
     if family == "ernie4_5_moe":
@@ -399,6 +463,7 @@ def write(folder, out, want=None, new=True, extra=None, parts=None):
     """want: the type of matrices, a function of (array, name), or None. new: with the metadata and names of
     newer conversions. extra: adds metadata to the writer. parts: tensors in each part of a split model."""
     c = json.load(open(os.path.join(folder, "config.json")))
+    c = c.get("text_config", c)
     tensors = rename(read_folder(folder), c)
     if new and "kv_lora_rank" in c:
         split_kv_b(tensors, c)

@@ -201,7 +201,8 @@ void plain_delta(struct plain *m, const struct pass *p, uint32_t row, uint32_t l
 		unit(x + keys + h * d->key, d->key, 1);
 	}
 	for (uint32_t h = 0; h < d->value_heads; h++) {
-		uint32_t from = h / (d->value_heads / d->key_heads) * d->key, at = h * d->value;
+		uint32_t key = d->tiled ? h % d->key_heads : h / (d->value_heads / d->key_heads);
+		uint32_t from = key * d->key, at = h * d->value;
 		rule(l, h, x + from, x + keys + from, x + 2 * keys + at, sigmoid(beta[h]), f,
 		     state + (size_t)h * d->key * d->value, said + at);
 		answer(l, gate + at, said + at);
