@@ -74,8 +74,8 @@ static void read_common(struct config_reader *r, struct model_config *c)
 	c->hidden = model_config_u32(r, "hidden_size", 1, MODEL_WIDTH);
 	c->layers = model_config_u32(r, "num_hidden_layers", 1, MODEL_LAYERS);
 	c->vocab = model_config_u32(r, "vocab_size", 1, VOCAB_MAX);
-	c->heads = model_config_u32(r, "num_attention_heads", 1, 4096);
-	c->kv_heads = model_config_u32_or(r, "num_key_value_heads", c->heads, 1, 4096);
+	c->all.heads = model_config_u32(r, "num_attention_heads", 1, 4096);
+	c->all.kv_heads = model_config_u32_or(r, "num_key_value_heads", c->all.heads, 1, 4096);
 	c->context_max = model_config_u32(r, "max_position_embeddings", 1, UINT32_MAX);
 	if (c->context_max > LIMIT_CONTEXT_TOKENS)
 		c->context_max = LIMIT_CONTEXT_TOKENS;
@@ -102,12 +102,12 @@ static void read_layer_types(struct config_reader *r, struct model_config *c)
 		return;
 	for (uint32_t i = 0; i < c->layers; i++) {
 		bool window = kind[i] == 2;
-		if (c->window_listed && c->window > 0)
-			c->window_layer[i] = window;
-		else if (window != c->window_layer[i] && c->window_listed)
+		if (c->window_listed && c->all.window > 0)
+			c->layer[i].window = window ? c->all.window : 0;
+		else if (window != (c->layer[i].window > 0) && c->window_listed)
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
 					    "disagrees with sliding_window");
-		differs = differs || window != c->window_layer[i];
+		differs = differs || window != (c->layer[i].window > 0);
 	}
 	if (differs)
 		model_config_note(r,
@@ -256,20 +256,10 @@ int model_config_read(struct model_config *c, struct source *src, struct err *e)
 	return r;
 }
 
-bool model_layer_is_moe(const struct model_config *c, uint32_t layer)
-{
-	return c->gate.experts > 0 && layer < MODEL_LAYERS && c->moe_layer[layer];
-}
-
-uint32_t model_layer_window(const struct model_config *c, uint32_t layer)
-{
-	return layer < MODEL_LAYERS && c->window_layer[layer] ? c->window : 0;
-}
-
 uint32_t model_moe_layers(const struct model_config *c)
 {
 	uint32_t n = 0;
 	for (uint32_t l = 0; l < c->layers; l++)
-		n += model_layer_is_moe(c, l);
+		n += c->layer[l].ffn != MODEL_FFN_DENSE;
 	return n;
 }

@@ -9,7 +9,6 @@
 #include "model/quant.h"
 #include "model/layer.h"
 
-enum model_attention { MODEL_ATTN_GQA, MODEL_ATTN_MLA };
 enum model_rope_kind {
 	MODEL_ROPE_DEFAULT,
 	MODEL_ROPE_LINEAR,
@@ -111,32 +110,26 @@ struct model_config {
 	uint32_t rope_far; /* a sequence of more positions than this turns all of them by the table
 			    * after its layer's; 0: none does */
 
-	/* ---- of all layers alike: what layer[] replaces bit by bit ---- */
-	enum model_attention attention;
-	uint32_t heads, kv_heads, head;  /* GQA: head size */
+	/* What readers start from: a layer that no file says anything else of. all.window is the
+	 * width of those that have one; the table of most layers is ropes[0]. */
+	struct model_layer all;
+	bool window_listed; /* layer_types decides which layers have a window */
+
 	uint32_t q_rank, kv_rank;        /* MLA latents; q_rank 0: no query latent */
 	uint32_t nope, rope_head, value; /* MLA widths of a head */
 	bool latent_scaled;              /* MLA: normed latents times sqrt(hidden / rank) */
 	bool bias_qkv, bias_o;           /* MLA: bias_qkv is on q_a and kv_a */
-	enum model_qk_norm qk_norm;      /* GQA, before the rotation */
 	float clip;                      /* GQA: bound of |q|, |k| and |v|; 0: none */
-	uint32_t window;                 /* positions kept, the query's own included */
-	bool window_layer[MODEL_LAYERS]; /* others see everything */
-	bool window_listed;              /* layer_types decides which */
-	bool sinks;                      /* an extra logit for each head */
-	struct model_rope rope;
 
-	uint32_t ffn; /* width of dense layers */
 	enum model_activation activation;
 	bool bias_ffn;                       /* of dense layers */
 	uint32_t expert_width, shared_width; /* shared_width 0: no shared expert */
 	bool experts_on_input; /* weights go on what experts read, not on what they answer */
 	uint32_t zero_experts; /* the last of gate.experts: return their input, have no tensors */
 	bool shared_gated;
-	bool bias_expert;             /* on gate, up and down */
-	bool router_bias;             /* added to the scores that choose */
-	bool moe_layer[MODEL_LAYERS]; /* others are dense */
-	struct kernel_gate gate;      /* experts 0: dense model; bias: of each layer */
+	bool bias_expert;        /* on gate, up and down */
+	bool router_bias;        /* added to the scores that choose */
+	struct kernel_gate gate; /* experts 0: dense model; bias: of each layer */
 
 	enum model_quantisation quantisation;
 	struct model_quant quant;
@@ -171,8 +164,6 @@ static inline uint32_t model_token(const struct model_config *c, uint32_t id)
 	return id;
 }
 
-uint32_t model_layer_window(const struct model_config *c, uint32_t layer); /* 0: none */
-bool model_layer_is_moe(const struct model_config *c, uint32_t layer);
-uint32_t model_moe_layers(const struct model_config *c);
+uint32_t model_moe_layers(const struct model_config *c); /* that have experts */
 
 #endif

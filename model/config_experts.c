@@ -76,7 +76,7 @@ static void read_listed_layers(struct config_reader *r, struct model_config *c, 
 		const char *kind = json_string_value(v);
 		json_int_t flag = json_integer_value(v);
 		bool word = kind != NULL, sparse = word && strcmp(kind, "sparse") == 0;
-		c->moe_layer[l] = sparse || flag == 1;
+		c->layer[l].ffn = (sparse || flag == 1) ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE;
 		if (word ? !sparse && strcmp(kind, "dense") != 0
 			 : !json_is_integer(v) || flag < 0 || flag > 1)
 			model_config_refuse(r, ERR_UNSUPPORTED, key,
@@ -89,8 +89,7 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 {
 	uint32_t first = model_config_u32_or(r, "first_k_dense_replace", 0, 0, MODEL_LAYERS);
 	bool listed = json_is_array(model_config_get(r, "moe_layer_freq"));
-	uint32_t every =
-		listed ? 1 : model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
+	uint32_t every = listed ? 1 : model_config_u32_or(r, "moe_layer_freq", 1, 1, MODEL_LAYERS);
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	uint64_t shared =
 		(uint64_t)model_config_u32_or(r, "n_shared_experts", 0, 0, 1024) * c->expert_width;
@@ -98,7 +97,8 @@ static void read_deepseek_layers(struct config_reader *r, struct model_config *c
 		model_config_refuse(r, ERR_UNSUPPORTED, "n_shared_experts", "too wide");
 	c->shared_width = (uint32_t)shared;
 	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
-		c->moe_layer[l] = l >= first && l % every == 0;
+		c->layer[l].ffn =
+			(l >= first && l % every == 0) ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE;
 	if (listed)
 		read_listed_layers(r, c, "moe_layer_freq");
 	read_listed_layers(r, c, "mlp_layer_types");
@@ -108,7 +108,7 @@ void model_config_experts_deepseek_v2(struct config_reader *r, struct model_conf
 {
 	static const char *const methods[] = { "greedy", "group_limited_greedy", NULL };
 	struct kernel_gate *g = &c->gate;
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, true))
 		return;
 	g->kind = KERNEL_GATE_SOFTMAX;
@@ -127,7 +127,7 @@ void model_config_experts_sigmoid(struct config_reader *r, struct model_config *
 {
 	static const char *const scores[] = { "sigmoid", "noaux_tc", NULL }; /* dots1: by method */
 	struct kernel_gate *g = &c->gate;
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, false))
 		return;
 	g->kind = KERNEL_GATE_SIGMOID;
@@ -148,7 +148,7 @@ static void read_qwen_layers(struct config_reader *r, struct model_config *c)
 	uint32_t step = model_config_u32_or(r, "decoder_sparse_step", 1, 1, MODEL_LAYERS);
 	const json_t *dense = model_config_get(r, "mlp_only_layers");
 	for (uint32_t l = 0; r->code == 0 && l < c->layers; l++)
-		c->moe_layer[l] = (l + 1) % step == 0;
+		c->layer[l].ffn = (l + 1) % step == 0 ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE;
 	if (dense != NULL && !json_is_null(dense) && !json_is_array(dense))
 		model_config_refuse(r, ERR_INPUT, "mlp_only_layers", "not a list");
 	for (size_t i = 0; r->code == 0 && i < json_array_size(dense); i++) {
@@ -158,24 +158,24 @@ static void read_qwen_layers(struct config_reader *r, struct model_config *c)
 			model_config_refuse(r, ERR_INPUT, "mlp_only_layers",
 					    "not a list of layers");
 		else if (layer >= 0 && layer < (json_int_t)c->layers)
-			c->moe_layer[layer] = false;
+			c->layer[layer].ffn = MODEL_FFN_DENSE;
 	}
 }
 
 void model_config_experts_softmax(struct config_reader *r, struct model_config *c)
 {
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, &c->gate, false))
 		return;
 	c->gate.kind = KERNEL_GATE_SOFTMAX;
-	c->expert_width = c->ffn;
+	c->expert_width = c->all.width;
 	for (uint32_t l = 0; l < c->layers; l++)
-		c->moe_layer[l] = true;
+		c->layer[l].ffn = MODEL_FFN_EXPERTS;
 }
 
 void model_config_experts_qwen(struct config_reader *r, struct model_config *c)
 {
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, &c->gate, true))
 		return;
 	c->gate.kind = KERNEL_GATE_SOFTMAX;
@@ -200,7 +200,7 @@ void model_config_experts_topk(struct config_reader *r, struct model_config *c)
 	if (alpha < 1.702 || alpha > 1.702)
 		model_config_refuse(r, ERR_UNSUPPORTED, "swiglu_alpha", "only 1.702");
 	for (uint32_t l = 0; l < c->layers; l++)
-		c->moe_layer[l] = true;
+		c->layer[l].ffn = MODEL_FFN_EXPERTS;
 }
 
 /* Beside the dense network of every layer. */
@@ -217,13 +217,13 @@ void model_config_experts_gemma4(struct config_reader *r, struct model_config *c
 		model_config_refuse(r, ERR_INPUT, "top_k_experts", "more than there are experts");
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
 	for (uint32_t l = 0; l < c->layers; l++)
-		c->moe_layer[l] = true;
+		c->layer[l].ffn = MODEL_FFN_EXPERTS;
 }
 
 static void all_layers(struct model_config *c)
 {
 	for (uint32_t l = 0; l < c->layers; l++)
-		c->moe_layer[l] = true;
+		c->layer[l].ffn = MODEL_FFN_EXPERTS;
 }
 
 /* intermediate_size is the experts' width. */
@@ -254,7 +254,7 @@ void model_config_experts_granite(struct config_reader *r, struct model_config *
 void model_config_experts_ernie(struct config_reader *r, struct model_config *c)
 {
 	struct kernel_gate *g = &c->gate;
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	if (!read_counts(r, g, false))
 		return;
 	g->kind = KERNEL_GATE_SOFTMAX;
@@ -273,7 +273,7 @@ void model_config_experts_ernie(struct config_reader *r, struct model_config *c)
 	if (json_integer_value(end) != -1)
 		last = model_config_u32_or(r, "moe_layer_end_index", last, 0, MODEL_LAYERS);
 	for (uint32_t l = first; r->code == 0 && l < c->layers && l <= last; l++)
-		c->moe_layer[l] = (l + 1) % every == 0;
+		c->layer[l].ffn = (l + 1) % every == 0 ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE;
 }
 
 /* A number, or a list of the same number for each layer. */

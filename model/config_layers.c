@@ -4,34 +4,26 @@
 
 #include <string.h>
 
+/* What readers said of single layers is their windows and their experts. */
 static struct model_layer layer_of(const struct model_config *c, uint32_t i)
 {
-	bool mla = c->attention == MODEL_ATTN_MLA;
-	return (struct model_layer){
-		.mixer = mla ? MODEL_MIX_MLA : MODEL_MIX_GQA,
-		.norm_before = true,
-		.ffn_norm_before = true,
-		.heads = c->heads,
-		.kv_heads = c->kv_heads,
-		.head = mla ? 0 : c->head,
-		.value = mla ? 0 : c->head,
-		.sinks = c->sinks,
-		.qk_norm = c->qk_norm,
-		.window = model_layer_window(c, i),
-		.cache = i,
-		.scale = model_attention_scale(c),
-		.ffn = model_layer_is_moe(c, i) ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE,
-		.width = c->ffn,
-	};
+	bool moe = c->gate.experts > 0 && c->layer[i].ffn == MODEL_FFN_EXPERTS;
+	struct model_layer l = c->all;
+	l.norm_before = l.ffn_norm_before = true;
+	l.value = l.head;
+	l.window = c->layer[i].window;
+	l.cache = i;
+	l.scale = model_attention_scale(c);
+	l.ffn = moe ? MODEL_FFN_EXPERTS : MODEL_FFN_DENSE;
+	return l;
 }
 
 void model_config_layers(struct model_config *c)
 {
-	c->ropes[0] = c->rope;
 	c->rope_count = 1;
-	if (c->rope.kind == MODEL_ROPE_LONG) {
-		c->rope_far = c->rope.context_original;
-		c->ropes[1] = c->rope;
+	if (c->ropes[0].kind == MODEL_ROPE_LONG) {
+		c->rope_far = c->ropes[0].context_original;
+		c->ropes[1] = c->ropes[0];
 		c->ropes[1].far = true;
 		c->rope_count = 2;
 	}

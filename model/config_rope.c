@@ -279,8 +279,7 @@ static void size_check(struct config_reader *r, const struct model_config *c, st
 	odd_share(p);
 	if (p->size % 2 != 0 || p->size == 0)
 		model_config_refuse(r, ERR_UNSUPPORTED,
-				    c->attention == MODEL_ATTN_MLA ? "qk_rope_head_dim"
-								   : "head_dim",
+				    c->all.mixer == MODEL_MIX_MLA ? "qk_rope_head_dim" : "head_dim",
 				    "odd number of rotated dimensions");
 }
 
@@ -288,7 +287,7 @@ void model_config_rope(struct config_reader *r, struct model_config *c)
 {
 	const struct config_family *f = r->family;
 	const char *base = f->theta != NULL ? f->theta : "rope_theta";
-	struct model_rope *p = &c->rope;
+	struct model_rope *p = &c->ropes[0];
 	p->theta = model_config_number_or(r, base, 10000, 1, 1e12);
 	p->factor = p->kind == MODEL_ROPE_DEFAULT ? 1 : p->factor;
 	size_check(r, c, p);
@@ -324,7 +323,7 @@ void model_config_rope_kind(struct config_reader *r, const char *kind, struct mo
 uint8_t model_config_rope_add(struct config_reader *r, struct model_config *c,
 			      const struct model_rope *p)
 {
-	if (p->kind == MODEL_ROPE_LONG || c->rope.kind == MODEL_ROPE_LONG)
+	if (p->kind == MODEL_ROPE_LONG || c->ropes[0].kind == MODEL_ROPE_LONG)
 		model_config_refuse(r, ERR_UNSUPPORTED, "rope_parameters",
 				    "longrope for some layers is not available in this version");
 	if (p->size % 2 != 0)

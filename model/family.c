@@ -7,34 +7,34 @@
 
 void model_family_mla(struct config_reader *r, struct model_config *c)
 {
-	c->attention = MODEL_ATTN_MLA;
+	c->all.mixer = MODEL_MIX_MLA;
 	c->q_rank = model_config_u32_or(r, "q_lora_rank", 0, 1, MODEL_WIDTH);
 	c->kv_rank = model_config_u32(r, "kv_lora_rank", 1, MODEL_WIDTH);
 	c->nope = model_config_u32(r, "qk_nope_head_dim", 1, 4096);
 	c->rope_head = model_config_u32(r, "qk_rope_head_dim", 2, 4096);
 	c->value = model_config_u32(r, "v_head_dim", 1, 4096);
 	model_family_biases(r, c);
-	c->rope.size = c->rope_head;
-	c->rope.partial = 1;
+	c->ropes[0].size = c->rope_head;
+	c->ropes[0].partial = 1;
 	model_config_rope(r, c);
 }
 
 void model_family_gqa(struct config_reader *r, struct model_config *c)
 {
-	c->attention = MODEL_ATTN_GQA;
-	c->head = model_config_u32_or(r, "head_dim", 0, 1, 4096);
+	c->all.mixer = MODEL_MIX_GQA;
+	c->all.head = model_config_u32_or(r, "head_dim", 0, 1, 4096);
 	if (r->code != 0)
 		return;
-	if (c->head == 0 && c->hidden < c->heads)
+	if (c->all.head == 0 && c->hidden < c->all.heads)
 		model_config_refuse(r, ERR_INPUT, "num_attention_heads", "above hidden_size");
-	if (c->heads % c->kv_heads != 0)
+	if (c->all.heads % c->all.kv_heads != 0)
 		model_config_refuse(r, ERR_INPUT, "num_key_value_heads",
 				    "does not divide num_attention_heads");
-	c->head = c->head == 0 ? c->hidden / c->heads : c->head;
-	if ((uint64_t)c->heads * c->head > MODEL_WIDTH)
+	c->all.head = c->all.head == 0 ? c->hidden / c->all.heads : c->all.head;
+	if ((uint64_t)c->all.heads * c->all.head > MODEL_WIDTH)
 		model_config_refuse(r, ERR_UNSUPPORTED, "num_attention_heads", "too wide");
-	c->rope.partial = model_config_rope_share(r);
-	c->rope.size = (uint32_t)(c->head * c->rope.partial);
+	c->ropes[0].partial = model_config_rope_share(r);
+	c->ropes[0].size = (uint32_t)(c->all.head * c->ropes[0].partial);
 	model_config_rope(r, c);
 }
 
@@ -48,10 +48,10 @@ void model_family_window(struct config_reader *r, struct model_config *c, uint32
 			 uint32_t every)
 {
 	bool wide = json_number_value(model_config_get(r, "sliding_window")) > LIMIT_CONTEXT_TOKENS;
-	c->window = wide ? LIMIT_CONTEXT_TOKENS
-			 : model_config_u32_or(r, "sliding_window", 0, 1, LIMIT_CONTEXT_TOKENS);
-	for (uint32_t l = first; c->window > 0 && l < c->layers; l += every)
-		c->window_layer[l] = true;
+	c->all.window = wide ? LIMIT_CONTEXT_TOKENS
+			     : model_config_u32_or(r, "sliding_window", 0, 1, LIMIT_CONTEXT_TOKENS);
+	for (uint32_t l = first; c->all.window > 0 && l < c->layers; l += every)
+		c->layer[l].window = c->all.window;
 }
 
 void model_family_window_but(struct config_reader *r, struct model_config *c, uint32_t every)
@@ -59,7 +59,7 @@ void model_family_window_but(struct config_reader *r, struct model_config *c, ui
 	c->window_listed = true;
 	model_family_window(r, c, 0, 1);
 	for (uint32_t l = every - 1; every > 0 && l < c->layers; l += every)
-		c->window_layer[l] = false;
+		c->layer[l].window = 0;
 }
 
 void model_family_granite(struct config_reader *r, struct model_config *c)
@@ -71,7 +71,7 @@ void model_family_granite(struct config_reader *r, struct model_config *c)
 
 void model_family_ffn(struct config_reader *r, struct model_config *c)
 {
-	c->ffn = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 }
 
 static const struct config_family *const kin[] = {

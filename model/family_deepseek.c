@@ -3,7 +3,7 @@
 
 static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = true; /* the reference asks no key */
+	c->ropes[0].interleaved = true; /* the reference asks no key */
 	if (json_is_false(model_config_get(r, "rope_interleave")))
 		model_config_note(r,
 				  "%s: rope_interleave false is without effect in %s, as in the "
@@ -15,7 +15,7 @@ static void read_deepseek_v2(struct config_reader *r, struct model_config *c)
 
 static void read_deepseek_v3(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = model_config_bool_or(r, "rope_interleave", true);
+	c->ropes[0].interleaved = model_config_bool_or(r, "rope_interleave", true);
 	model_family_mla(r, c);
 	model_config_experts_sigmoid(r, c);
 }

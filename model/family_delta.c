@@ -53,7 +53,7 @@ static void read_qwen(struct config_reader *r, struct model_config *c)
 	struct model_delta *d = &c->delta;
 	uint8_t kind[MODEL_LAYERS];
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	c->norm_plus_one = true;
 	if (model_config_bool_or(r, "attention_bias", false))
 		model_config_refuse(r, ERR_UNSUPPORTED, "attention_bias",
@@ -104,7 +104,7 @@ static void read_qwen3_5_moe(struct config_reader *r, struct model_config *c)
 
 static void read_latent(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_mla(r, c);
 	model_config_experts_sigmoid(r, c);
 }
@@ -199,7 +199,7 @@ static void read_bailing_hybrid(struct config_reader *r, struct model_config *c)
 	uint8_t kind[MODEL_LAYERS];
 	read_latent(r, c);
 	/* what the reference saves has the width of a rotated head as head_dim */
-	d->key_heads = model_config_u32_or(r, "linear_num_heads", c->heads, 1, 4096);
+	d->key_heads = model_config_u32_or(r, "linear_num_heads", c->all.heads, 1, 4096);
 	d->key = model_config_absent(r, "linear_head_dim")
 			 ? model_config_u32(r, "head_dim", 1, KERNEL_DELTA_KEY)
 			 : model_config_u32(r, "linear_head_dim", 1, KERNEL_DELTA_KEY);

@@ -6,7 +6,7 @@ static void read_dots1(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	c->window_listed = true;
 	model_family_window(r, c, model_config_u32_or(r, "max_window_layers", 62, 0, UINT32_MAX),
 			    1);
@@ -20,14 +20,14 @@ static void read_minimax_m2(struct config_reader *r, struct model_config *c)
 	model_family_gqa(r, c);
 	if (r->code != 0)
 		return;
-	uint32_t rotary = model_config_u32_or(r, "rotary_dim", 0, 2, c->head);
+	uint32_t rotary = model_config_u32_or(r, "rotary_dim", 0, 2, c->all.head);
 	const json_t *rope = model_config_get(r, "rope_parameters");
 	if (rotary > 0 && json_object_get(rope, "partial_rotary_factor") == NULL &&
 	    model_config_absent(r, "partial_rotary_factor")) {
-		c->rope.size = c->rope.span = rotary;
-		c->rope.partial = (double)rotary / c->head;
+		c->ropes[0].size = c->ropes[0].span = rotary;
+		c->ropes[0].partial = (double)rotary / c->all.head;
 	}
-	if (c->rope.size % 2 != 0)
+	if (c->ropes[0].size % 2 != 0)
 		model_config_refuse(r, ERR_UNSUPPORTED, "rotary_dim",
 				    "odd number of rotated dimensions");
 	for (size_t i = 0; i < json_array_size(kinds); i++) {
@@ -38,13 +38,13 @@ static void read_minimax_m2(struct config_reader *r, struct model_config *c)
 	if (!model_config_bool_or(r, "use_qk_norm", true))
 		model_config_refuse(r, ERR_UNSUPPORTED, "use_qk_norm",
 				    "not available in this version");
-	c->qk_norm = MODEL_QK_FULL;
+	c->all.qk_norm = MODEL_QK_FULL;
 	model_config_experts_minimax(r, c);
 }
 
 static void read_ernie4_5_moe(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	bool biases = model_config_bool_or(r, "use_bias", false);
 	c->bias_qkv = c->bias_o = c->bias_ffn = c->bias_head = biases;
@@ -55,7 +55,7 @@ static void read_hunyuan_v1_moe(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	if (!model_config_bool_or(r, "use_qk_norm", true))
 		model_config_refuse(r, ERR_UNSUPPORTED, "use_qk_norm",
 				    "not available in this version");

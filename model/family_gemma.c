@@ -56,7 +56,7 @@ static void read_gemma3(struct config_reader *r, struct model_config *c)
 			"reference",
 			r->file, (double)c->attention_softcap, c->model_type);
 	c->attention_softcap = 0;
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	model_family_window_but(r, c,
 				model_config_u32_or(r, "sliding_window_pattern", 6, 1,
 						    MODEL_LAYERS));
@@ -65,13 +65,13 @@ static void read_gemma3(struct config_reader *r, struct model_config *c)
 /* Layers with a window turn by a table of their own, without scaling. */
 static void layers_gemma3(struct config_reader *r, struct model_config *c)
 {
-	struct model_rope near = { .size = c->head, .partial = 1, .factor = 1 };
+	struct model_rope near = { .size = c->all.head, .partial = 1, .factor = 1 };
 	near.theta = model_config_number_or(r, "rope_local_base_freq", 10000, 1, 1e12);
 	layers_gemma2(r, c);
 	model_config_rope_kind(r, "sliding_attention", &near);
 	uint8_t rope = model_config_rope_add(r, c, &near);
 	for (uint32_t i = 0; i < c->layers; i++)
-		c->layer[i].rope = c->window_layer[i] ? rope : 0;
+		c->layer[i].rope = c->layer[i].window > 0 ? rope : 0;
 }
 
 /* ---- Gemma 4 ---- */
@@ -85,11 +85,11 @@ struct kinds {
 static void kind_read(struct config_reader *r, const struct model_config *c, struct kinds *k,
 		      const json_t *entry, uint32_t layer)
 {
-	bool full = !c->window_layer[layer];
+	bool full = c->layer[layer].window == 0;
 	char name[32];
 	snprintf(name, sizeof name, "per_layer_config.%u", layer);
 	struct config_reader in = model_config_inside(r, name, entry);
-	uint32_t head = c->head, kv = c->kv_heads;
+	uint32_t head = c->all.head, kv = c->all.kv_heads;
 	const char *key;
 	json_t *v;
 	json_object_foreach((json_t *)(uintptr_t)entry, key, v) {
@@ -113,14 +113,15 @@ static void kind_read(struct config_reader *r, const struct model_config *c, str
 /* Two keys, or in newer files an entry for each layer that differs. */
 static struct kinds read_kinds(struct config_reader *r, const struct model_config *c)
 {
-	struct kinds k = { .head = { c->head, c->head }, .kv_heads = { c->kv_heads, c->kv_heads } };
+	struct kinds k = { .head = { c->all.head, c->all.head },
+			   .kv_heads = { c->all.kv_heads, c->all.kv_heads } };
 	const json_t *by_layer = model_config_get(r, "per_layer_config");
 	json_t *none = json_object();
 	if (by_layer == NULL || json_is_null(by_layer)) {
 		k.head[1] = model_config_u32_or(r, "global_head_dim", 512, 2, 4096);
 		if (model_config_bool_or(r, "attention_k_eq_v", false))
 			k.kv_heads[1] = model_config_u32_or(r, "num_global_key_value_heads",
-							    c->kv_heads, 1, 4096);
+							    c->all.kv_heads, 1, 4096);
 	}
 	for (uint32_t i = 0; json_object_size(by_layer) > 0 && i < c->layers; i++) {
 		char number[12];
@@ -130,10 +131,10 @@ static struct kinds read_kinds(struct config_reader *r, const struct model_confi
 	}
 	json_decref(none);
 	for (int i = 0; r->code == 0 && i < 2; i++) {
-		if (c->heads % k.kv_heads[i] != 0)
+		if (c->all.heads % k.kv_heads[i] != 0)
 			model_config_refuse(r, ERR_INPUT, "num_global_key_value_heads",
 					    "does not divide num_attention_heads");
-		if ((uint64_t)c->heads * k.head[i] > MODEL_WIDTH)
+		if ((uint64_t)c->all.heads * k.head[i] > MODEL_WIDTH)
 			model_config_refuse(r, ERR_UNSUPPORTED, "global_head_dim", "too wide");
 	}
 	return k;
@@ -159,7 +160,7 @@ static void read_gemma4(struct config_reader *r, struct model_config *c)
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
 	c->embed_scale = (float)sqrt(c->hidden);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	c->layer_scalar = true;
 	read_senses(r, c);
 	c->logits_softcap = (float)cap(r, "final_logit_softcapping");
@@ -194,9 +195,9 @@ static void share_caches(struct config_reader *r, struct model_config *c)
 			model_config_refuse(r, ERR_INPUT, "num_kv_shared_layers",
 					    "leaves no layer of each kind with keys of its own");
 		l->cache = of > 0 ? of - 1 : 0;
-		l->width = c->ffn * (wide ? 2 : 1);
+		l->width = c->all.width * (wide ? 2 : 1);
 	}
-	if (wide && c->ffn > MODEL_WIDTH / 2)
+	if (wide && c->all.width > MODEL_WIDTH / 2)
 		model_config_refuse(r, ERR_UNSUPPORTED, "intermediate_size", "too wide");
 }
 
@@ -205,7 +206,7 @@ static void layers_gemma4(struct config_reader *r, struct model_config *c)
 	struct model_rope far = {
 		.kind = MODEL_ROPE_PROPORTIONAL, .partial = 0.25, .theta = 1e6, .factor = 1
 	};
-	c->window_layer[c->layers - 1] = false; /* the reference forces it */
+	c->layer[c->layers - 1].window = 0; /* the reference forces it */
 	struct kinds k = read_kinds(r, c);
 	bool same = model_config_bool_or(r, "attention_k_eq_v", false);
 	if (r->code != 0)
@@ -215,11 +216,11 @@ static void layers_gemma4(struct config_reader *r, struct model_config *c)
 	uint8_t rope = model_config_rope_add(r, c, &far);
 	for (uint32_t i = 0; i < c->layers; i++) {
 		struct model_layer *l = &c->layer[i];
-		bool full = !c->window_layer[i];
+		bool full = c->layer[i].window == 0;
 		l->norm_after = l->ffn_norm_after = l->value_norm = true;
 		l->scale = 1;
 		l->rope = full ? rope : 0;
-		l->window = full ? 0 : c->window;
+		l->window = full ? 0 : c->all.window;
 		l->head = l->value = k.head[full];
 		l->kv_heads = k.kv_heads[full];
 		l->values_are_keys = full && same;

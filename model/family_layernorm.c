@@ -21,7 +21,7 @@ static void parallel(struct model_config *c)
 static void read_cohere(struct config_reader *r, struct model_config *c)
 {
 	layer_norm(c, false);
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
 	c->logits_scale = (float)model_config_number_or(r, "logit_scale", 1, -1e9, 1e9);
@@ -48,14 +48,14 @@ static void layers_cohere2(struct config_reader *r, struct model_config *c)
 	(void)r;
 	parallel(c);
 	for (uint32_t i = 0; i < c->layers; i++)
-		c->layer[i].rope = c->window > 0 && c->window_layer[i] ? 0 : MODEL_NO_ROPE;
+		c->layer[i].rope = c->layer[i].window > 0 ? 0 : MODEL_NO_ROPE;
 }
 
 static void read_gpt_neox(struct config_reader *r, struct model_config *c)
 {
 	layer_norm(c, true);
 	model_family_gqa(r, c);
-	if (c->kv_heads != c->heads)
+	if (c->all.kv_heads != c->all.heads)
 		model_config_refuse(r, ERR_UNSUPPORTED, "num_key_value_heads",
 				    "only as num_attention_heads");
 	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", true);

@@ -4,7 +4,7 @@
 
 static void read_llama(struct config_reader *r, struct model_config *c)
 {
-	if (model_config_absent(r, "head_dim") && c->hidden % c->heads != 0)
+	if (model_config_absent(r, "head_dim") && c->hidden % c->all.heads != 0)
 		model_config_refuse(r, ERR_INPUT, "num_attention_heads",
 				    "does not divide hidden_size");
 	model_family_gqa(r, c);
@@ -27,10 +27,10 @@ static void read_mistral(struct config_reader *r, struct model_config *c)
  * rope_theta beside does not count, as in the reference. */
 static bool rope_assumed(struct config_reader *r, struct model_config *c, double theta)
 {
-	double beside = c->rope.theta;
+	double beside = c->ropes[0].theta;
 	if (!model_config_absent(r, "rope_parameters") || !model_config_absent(r, "rope_scaling"))
 		return false;
-	c->rope.theta = theta;
+	c->ropes[0].theta = theta;
 	if (!model_config_absent(r, "rope_theta") && (beside < theta || beside > theta))
 		model_config_note(
 			r,
@@ -43,19 +43,19 @@ static bool rope_assumed(struct config_reader *r, struct model_config *c, double
 /* Its queries grow with the position. */
 static void read_ministral3(struct config_reader *r, struct model_config *c)
 {
-	c->rope = (struct model_rope){ .kind = MODEL_ROPE_YARN,
-				       .factor = 16,
-				       .beta_fast = 32,
-				       .beta_slow = 1,
-				       .mscale = 1,
-				       .mscale_all_dim = 1,
-				       .truncate = true,
-				       .context_original = 16384 };
+	c->ropes[0] = (struct model_rope){ .kind = MODEL_ROPE_YARN,
+					   .factor = 16,
+					   .beta_fast = 32,
+					   .beta_slow = 1,
+					   .mscale = 1,
+					   .mscale_all_dim = 1,
+					   .truncate = true,
+					   .context_original = 16384 };
 	model_family_gqa(r, c);
 	bool assumed = rope_assumed(r, c, 1e6);
 	c->temper.beta =
 		model_config_rope_number(r, "llama_4_scaling_beta", assumed ? 0.1 : 0, 0, 1e3);
-	c->temper.length = c->rope.context_original;
+	c->temper.length = c->ropes[0].context_original;
 	if (r->code == 0 && c->temper.beta > 0 && c->temper.length == 0)
 		model_config_refuse(r, ERR_INPUT, "rope_parameters",
 				    "llama_4_scaling_beta needs original_max_position_embeddings");
@@ -144,7 +144,7 @@ static void layers_granite(struct config_reader *r, struct model_config *c)
 
 static void read_ernie4_5(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	c->bias_qkv = c->bias_o = c->bias_ffn = model_config_bool_or(r, "use_bias", false);
 	model_family_ffn(r, c);
@@ -155,7 +155,7 @@ static void read_hunyuan(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	model_family_ffn(r, c);
 }
 
@@ -175,15 +175,15 @@ static void read_arcee(struct config_reader *r, struct model_config *c)
 
 static void read_apertus(struct config_reader *r, struct model_config *c)
 {
-	c->rope = (struct model_rope){ .kind = MODEL_ROPE_LLAMA3,
-				       .factor = 8,
-				       .low_freq_factor = 1,
-				       .high_freq_factor = 4,
-				       .context_original = 8192 };
+	c->ropes[0] = (struct model_rope){ .kind = MODEL_ROPE_LLAMA3,
+					   .factor = 8,
+					   .low_freq_factor = 1,
+					   .high_freq_factor = 4,
+					   .context_original = 8192 };
 	model_family_gqa(r, c);
 	rope_assumed(r, c, 12e6);
 	model_family_biases(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	c->ungated = true;
 	if (model_config_bool_or(r, "post_norm", false))
 		model_config_refuse(r, ERR_UNSUPPORTED, "post_norm",

@@ -13,7 +13,7 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 static void read_olmoe(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_FULL;
+	c->all.qk_norm = MODEL_QK_FULL;
 	model_family_biases(r, c);
 	c->clip = (float)model_config_number_or(r, "clip_qkv", 0, 1e-6, 1e6);
 	model_config_experts_softmax(r, c);
@@ -22,14 +22,14 @@ static void read_olmoe(struct config_reader *r, struct model_config *c)
 
 static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 {
-	c->rope = (struct model_rope){ .kind = MODEL_ROPE_YARN,
-				       .factor = 32,
-				       .beta_fast = 32,
-				       .beta_slow = 1,
-				       .context_original = 4096 };
+	c->ropes[0] = (struct model_rope){ .kind = MODEL_ROPE_YARN,
+					   .factor = 32,
+					   .beta_fast = 32,
+					   .beta_slow = 1,
+					   .context_original = 4096 };
 	model_family_gqa(r, c);
 	c->bias_qkv = c->bias_o = model_config_bool_or(r, "attention_bias", true);
-	c->sinks = c->window_listed = true;
+	c->all.sinks = c->window_listed = true;
 	model_family_window(r, c, 0, 2);
 	model_config_experts_topk(r, c);
 }
@@ -37,7 +37,8 @@ static void read_gpt_oss(struct config_reader *r, struct model_config *c)
 static void read_glm4_moe(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
-	c->qk_norm = model_config_bool_or(r, "use_qk_norm", false) ? MODEL_QK_HEAD : MODEL_QK_NONE;
+	c->all.qk_norm =
+		model_config_bool_or(r, "use_qk_norm", false) ? MODEL_QK_HEAD : MODEL_QK_NONE;
 	c->bias_qkv = model_config_bool_or(r, "attention_bias", false);
 	model_config_experts_sigmoid(r, c);
 }

@@ -16,7 +16,7 @@ static void read_olmo2(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->qk_norm = MODEL_QK_FULL;
+	c->all.qk_norm = MODEL_QK_FULL;
 	model_family_ffn(r, c);
 }
 
@@ -40,8 +40,8 @@ static void read_olmo3(struct config_reader *r, struct model_config *c)
 static void layers_olmo3(struct config_reader *r, struct model_config *c)
 {
 	bool beside = model_config_absent(r, "rope_parameters");
-	double theta = c->rope.theta;
-	struct model_rope near = { .size = c->head, .partial = 1, .factor = 1 };
+	double theta = c->ropes[0].theta;
+	struct model_rope near = { .size = c->all.head, .partial = 1, .factor = 1 };
 	near.theta = beside ? OLMO3_THETA : theta;
 	if (beside && (theta < OLMO3_THETA || theta > OLMO3_THETA))
 		model_config_note(r,
@@ -52,7 +52,7 @@ static void layers_olmo3(struct config_reader *r, struct model_config *c)
 	model_config_rope_kind(r, "sliding_attention", &near);
 	uint8_t rope = model_config_rope_add(r, c, &near);
 	for (uint32_t i = 0; i < c->layers; i++)
-		c->layer[i].rope = c->window_layer[i] ? rope : 0;
+		c->layer[i].rope = c->layer[i].window > 0 ? rope : 0;
 }
 
 static void read_exaone4(struct config_reader *r, struct model_config *c)
@@ -60,7 +60,7 @@ static void read_exaone4(struct config_reader *r, struct model_config *c)
 	const json_t *pattern = model_config_get(r, "sliding_window_pattern");
 	bool listed = !model_config_absent(r, "layer_types");
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	uint32_t every =
 		listed && !json_is_integer(pattern)
 			? 0
@@ -75,12 +75,12 @@ static void layers_exaone4(struct config_reader *r, struct model_config *c)
 	(void)r;
 	norms_after(c);
 	for (uint32_t i = 0; i < c->layers; i++)
-		c->layer[i].rope = c->window == 0 || c->window_layer[i] ? 0 : MODEL_NO_ROPE;
+		c->layer[i].rope = c->all.window == 0 || c->layer[i].window > 0 ? 0 : MODEL_NO_ROPE;
 }
 
 static void read_glm4(struct config_reader *r, struct model_config *c)
 {
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	c->bias_qkv = model_config_bool_or(r, "attention_bias", true);
 	model_family_ffn(r, c);

@@ -26,7 +26,7 @@ static void read_qwen2(struct config_reader *r, struct model_config *c)
 static void read_qwen3(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	model_family_biases(r, c);
 	read_qwen_window(r, c);
 	model_family_ffn(r, c);
@@ -35,7 +35,7 @@ static void read_qwen3(struct config_reader *r, struct model_config *c)
 static void read_qwen3_vl(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	model_family_biases(r, c);
 	model_family_ffn(r, c);
 }
@@ -43,7 +43,7 @@ static void read_qwen3_vl(struct config_reader *r, struct model_config *c)
 static void read_qwen3_moe(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
-	c->qk_norm = MODEL_QK_HEAD;
+	c->all.qk_norm = MODEL_QK_HEAD;
 	model_family_biases(r, c);
 	if (uses_window(r))
 		model_family_window(r, c, 0, 1);

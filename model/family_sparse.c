@@ -38,7 +38,7 @@ static void read_indexer(struct config_reader *r, struct model_config *c)
 {
 	static const char *const kinds[] = { "indexed_attention", "full_attention", NULL };
 	uint8_t kind[MODEL_LAYERS];
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_mla(r, c);
 	model_config_experts_sigmoid(r, c);
 	c->index_heads = model_config_u32(r, "index_n_heads", 1, 4096);
@@ -105,8 +105,8 @@ static void layers_glm_moe_dsa(struct config_reader *r, struct model_config *c)
 		 offset = model_config_u32_or(r, "index_skip_topk_offset", 2, 0, MODEL_LAYERS);
 	for (uint32_t i = 0; r->code == 0 && i < c->layers; i++) {
 		uint32_t past = i + 1 > offset ? i + 1 - offset : 0;
-		bool shared = list != NULL ? is_shared(r, key, list, i)
-					   : every > 1 && past % every != 0;
+		bool shared =
+			list != NULL ? is_shared(r, key, list, i) : every > 1 && past % every != 0;
 		if (i == 0 && shared)
 			model_config_refuse(r, ERR_INPUT, key, "nothing before the first layer");
 		c->layer[i].index = shared ? MODEL_INDEX_SHARED : MODEL_INDEX_OWN;
@@ -120,10 +120,9 @@ static void llama4_experts(struct config_reader *r, struct model_config *c)
 	struct kernel_gate *g = &c->gate;
 	const json_t *list = model_config_get(r, "moe_layers");
 	uint32_t every = model_config_u32_or(r, "interleave_moe_layer_step", 1, 1, MODEL_LAYERS);
-	*g = (struct kernel_gate){ .kind = KERNEL_GATE_SIGMOID,
-				   .groups = 1,
-				   .groups_kept = 1,
-				   .scaling = 1 };
+	*g = (struct kernel_gate){
+		.kind = KERNEL_GATE_SIGMOID, .groups = 1, .groups_kept = 1, .scaling = 1
+	};
 	c->experts_on_input = true;
 	g->experts = model_config_u32(r, "num_local_experts", 1, KERNEL_EXPERTS);
 	g->top_k = model_config_u32(r, "num_experts_per_tok", 1, KERNEL_TOP_K);
@@ -132,14 +131,14 @@ static void llama4_experts(struct config_reader *r, struct model_config *c)
 				    "more than there are experts");
 	for (uint32_t i = every - 1; (list == NULL || json_is_null(list)) && i < c->layers;
 	     i += every)
-		c->moe_layer[i] = true;
+		c->layer[i].ffn = MODEL_FFN_EXPERTS;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_int_t layer = json_integer_value(json_array_get(list, i));
 		if (layer < 0 || layer >= (json_int_t)c->layers ||
 		    !json_is_integer(json_array_get(list, i)))
 			model_config_refuse(r, ERR_INPUT, "moe_layers", "not a list of layers");
 		else
-			c->moe_layer[layer] = true;
+			c->layer[layer].ffn = MODEL_FFN_EXPERTS;
 	}
 }
 
@@ -155,10 +154,10 @@ static bool truth_or(struct config_reader *r, const char *key, bool fallback)
 static void read_llama4(struct config_reader *r, struct model_config *c)
 {
 	r->typed = true; /* layers_llama4 reads it */
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->ffn = model_config_u32(r, "intermediate_size_mlp", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "intermediate_size_mlp", 1, MODEL_WIDTH);
 	c->expert_width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
 	llama4_experts(r, c);
 	c->shared_width = c->expert_width;
@@ -177,9 +176,8 @@ static void layers_llama4(struct config_reader *r, struct model_config *c)
 	static const char *const key = "no_rope_layers";
 	static const char *const kinds[] = { "full_attention", "chunked_attention", NULL };
 	uint8_t kind[MODEL_LAYERS];
-	const json_t *list = json_array_size(model_config_get(r, key)) == 0
-				     ? NULL
-				     : layer_list(r, c, key);
+	const json_t *list =
+		json_array_size(model_config_get(r, key)) == 0 ? NULL : layer_list(r, c, key);
 	uint32_t every = model_config_u32_or(r, "no_rope_layer_interval", 4, 1, MODEL_LAYERS),
 		 chunk = model_config_u32_or(r, "attention_chunk_size", 0, 1, 1u << 30);
 	bool normed = model_config_bool_or(r, "use_qk_norm", true),
@@ -225,7 +223,7 @@ static void longcat_experts(struct config_reader *r, struct model_config *c)
 static void read_longcat(struct config_reader *r, struct model_config *c)
 {
 	static const char *const scaled[] = { "mla_scale_q_lora", "mla_scale_kv_lora" };
-	c->rope.interleaved = true;
+	c->ropes[0].interleaved = true;
 	model_family_mla(r, c);
 	model_config_text_only(r, "attention_method", "MLA", "MLA");
 	if (r->code == 0 && c->q_rank == 0)
@@ -236,13 +234,13 @@ static void read_longcat(struct config_reader *r, struct model_config *c)
 					    "implementations disagree on false");
 	}
 	c->latent_scaled = true;
-	c->ffn = model_config_u32(r, "ffn_hidden_size", 1, MODEL_WIDTH);
+	c->all.width = model_config_u32(r, "ffn_hidden_size", 1, MODEL_WIDTH);
 	longcat_experts(r, c);
 	if (c->layers > MODEL_LAYERS / 2)
 		model_config_refuse(r, ERR_UNSUPPORTED, "num_hidden_layers", "too many");
 	c->layers = c->layers > MODEL_LAYERS / 2 ? 1 : 2 * c->layers;
 	for (uint32_t i = 0; i < c->layers; i += 2)
-		c->moe_layer[i] = true;
+		c->layer[i].ffn = MODEL_FFN_EXPERTS;
 }
 
 static void layers_longcat(struct config_reader *r, struct model_config *c)
@@ -291,9 +289,10 @@ static uint32_t mimo_window(struct config_reader *r)
 static struct model_layer mimo_near(struct config_reader *r, const struct model_config *c,
 				    struct model_layer l)
 {
-	l.heads = model_config_u32_or(r, "swa_num_attention_heads", c->heads, 1, 4096);
-	l.kv_heads = model_config_u32_or(r, "swa_num_key_value_heads", 2 * c->kv_heads, 1, 4096);
-	l.head = model_config_u32_or(r, "swa_head_dim", c->head, 1, 4096);
+	l.heads = model_config_u32_or(r, "swa_num_attention_heads", c->all.heads, 1, 4096);
+	l.kv_heads =
+		model_config_u32_or(r, "swa_num_key_value_heads", 2 * c->all.kv_heads, 1, 4096);
+	l.head = model_config_u32_or(r, "swa_head_dim", c->all.head, 1, 4096);
 	l.value = model_config_u32_or(r, "swa_v_head_dim", l.value, 1, 4096);
 	l.scale = (float)(1 / sqrt((double)l.head));
 	l.window = mimo_window(r);
@@ -301,8 +300,8 @@ static struct model_layer mimo_near(struct config_reader *r, const struct model_
 	if (r->code == 0 && l.heads % l.kv_heads != 0)
 		model_config_refuse(r, ERR_INPUT, "swa_num_key_value_heads",
 				    "does not divide the number of heads");
-	struct model_rope near = { .size = (uint32_t)(l.head * c->rope.partial),
-				   .partial = c->rope.partial,
+	struct model_rope near = { .size = (uint32_t)(l.head * c->ropes[0].partial),
+				   .partial = c->ropes[0].partial,
 				   .factor = 1,
 				   .theta = model_config_number_or(r, "swa_rope_theta", 10000, 1,
 								   1e12) };
@@ -320,7 +319,7 @@ static void layers_mimo(struct config_reader *r, struct model_config *c)
 	const json_t *list = layer_list(r, c, key);
 	bool typed = list == NULL && model_config_layer_types(r, c, kinds, kind);
 	struct model_layer far = c->layer[0];
-	far.value = model_config_u32_or(r, "v_head_dim", c->head, 1, 4096);
+	far.value = model_config_u32_or(r, "v_head_dim", c->all.head, 1, 4096);
 	far.sinks = model_config_bool_or(r, "add_full_attention_sink_bias", false);
 	struct model_layer near = mimo_near(r, c, far);
 	for (uint32_t i = 0; r->code == 0 && i < c->layers; i++) {

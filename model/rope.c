@@ -145,11 +145,11 @@ float model_temper_at(const struct model_temper *t, uint32_t position)
 
 float model_attention_scale(const struct model_config *c)
 {
-	if (c->attention == MODEL_ATTN_GQA)
-		return (float)(1 / sqrt((double)c->head));
+	if (c->all.mixer == MODEL_MIX_GQA)
+		return (float)(1 / sqrt((double)c->all.head));
 	double scale = 1 / sqrt((double)(c->nope + c->rope_head));
-	if (c->rope.kind != MODEL_ROPE_DEFAULT && c->rope.mscale_all_dim > 0) {
-		double m = rope_mscale(c->rope.factor, c->rope.mscale_all_dim);
+	if (c->ropes[0].kind != MODEL_ROPE_DEFAULT && c->ropes[0].mscale_all_dim > 0) {
+		double m = rope_mscale(c->ropes[0].factor, c->ropes[0].mscale_all_dim);
 		scale *= m * m;
 	}
 	return (float)scale;

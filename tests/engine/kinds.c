@@ -121,7 +121,6 @@ static void both(struct model_config *c)
 	for (int i = 0; i < LAYERS; i++) {
 		c->layer[i].ffn = i == 1 ? MODEL_FFN_DENSE : i == 3 ? MODEL_FFN_EXPERTS : MODEL_FFN_BOTH;
 		c->layer[i].ffn_norm_after = true;
-		c->moe_layer[i] = i != 1;
 	}
 }
 
@@ -145,7 +144,6 @@ static void shortcut(struct model_config *c)
 		l->width = 112;
 		l->rope = i == 1 ? MODEL_NO_ROPE : 0;
 		l->gate = i == 4 ? MODEL_OUT_HEAD : MODEL_OUT_NONE;
-		c->moe_layer[i] = begin;
 	}
 }
 

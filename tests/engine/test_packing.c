@@ -164,7 +164,7 @@ static void compare_model(const char *dir, enum kernel_format stored, enum kerne
 	compare(dir, t, "model.embed_tokens.weight", rows);
 	compare(dir, t, m.config.tied || model_tensors_find(t, "lm_head.weight") == NULL
 	        ? "model.embed_tokens.weight" : "lm_head.weight", head);
-	if (m.config.names == NULL && model_layer_is_moe(&m.config, 2)) {
+	if (m.config.names == NULL && m.config.layer[2].ffn != MODEL_FFN_DENSE) {
 		compare(dir, t, "model.layers.2.mlp.experts.3.down_proj.weight", &w->layer[2].expert[3].down);
 		cr_assert_eq(w->layer[2].matrix[SLOT_ROUTER].format, embed, "%s", dir);
 	}

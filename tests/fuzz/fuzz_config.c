@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static void check_parts(const struct model_config *c)
 {
 	struct rope_table t;
-	check(rope_table_open(&t, &c->rope, NULL) == 0);
+	check(rope_table_open(&t, &c->ropes[0], NULL) == 0);
 	check(isfinite(t.factor) && isfinite(model_attention_scale(c)));
 	for (uint32_t i = 0; i < t.half; i++)
 		check(isfinite(t.inverse[i]));
@@ -47,12 +47,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_generation(data, len);
 	if (model_config_parse(&c, (const char *)data, len, NULL, 0, NULL) < 0)
 		return 0;
-	check(c.hidden > 0 && c.layers > 0 && c.vocab > 0 && c.heads > 0);
-	check(c.rope.size > 0 && c.rope.size % 2 == 0);
-	if (c.attention == MODEL_ATTN_MLA)
+	check(c.hidden > 0 && c.layers > 0 && c.vocab > 0 && c.all.heads > 0);
+	check(c.ropes[0].size > 0 && c.ropes[0].size % 2 == 0);
+	if (c.all.mixer == MODEL_MIX_MLA)
 		check(c.kv_rank > 0);
 	else
-		check(c.head > 0 && c.rope.size <= c.head && c.heads % c.kv_heads == 0);
+		check(c.all.head > 0 && c.ropes[0].size <= c.all.head && c.all.heads % c.all.kv_heads == 0);
 	check(c.gate.experts <= KERNEL_EXPERTS && c.gate.top_k <= KERNEL_TOP_K && c.gate.top_k <= c.gate.experts);
 	check(c.gate.experts == 0 || c.gate.experts % c.gate.groups == 0);
 	for (uint32_t i = 0; i < c.eos_count; i++)

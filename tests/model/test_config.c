@@ -211,9 +211,9 @@ Test(model_config, windows_hold_for_their_layers)
 		cr_assert_eq(parse_case(windows[i].name, windows[i].changes, NULL, &c, &e), 0, "%s: %s",
 		             windows[i].name, e.text);
 		for (uint32_t l = 0; l < c.layers; l++) {
-			cr_assert(model_layer_window(&c, l) == 0 ||
-			          model_layer_window(&c, l) == windows[i].window);
-			got |= (model_layer_window(&c, l) != 0 ? 1u : 0u) << l;
+			cr_assert(c.layer[l].window == 0 ||
+			          c.layer[l].window == windows[i].window);
+			got |= (c.layer[l].window != 0 ? 1u : 0u) << l;
 		}
 		cr_assert_eq(got, windows[i].layers, "%s %s: %x", windows[i].name, windows[i].changes,
 		             got);
@@ -230,15 +230,15 @@ Test(model_config, absent_keys_mean_the_reference_defaults)
 	cr_assert_eq(parse_case("llama", "{}", "rms_norm_eps", &c, &e), 0, "%s", e.text);
 	cr_assert(c.norm_eps == 1e-6f);
 	cr_assert_eq(parse_case("glm4_moe", "{}", "partial_rotary_factor", &c, &e), 0, "%s", e.text);
-	cr_assert(c.rope.size == c.head / 2);
+	cr_assert(c.ropes[0].size == c.all.head / 2);
 	cr_assert_eq(parse_case("gpt_oss", "{}", "rope_scaling", &c, &e), 0, "%s", e.text);
-	cr_assert(c.rope.kind == MODEL_ROPE_YARN && c.rope.factor == 32 && !c.rope.truncate &&
-	          c.rope.context_original == 4096);
+	cr_assert(c.ropes[0].kind == MODEL_ROPE_YARN && c.ropes[0].factor == 32 && !c.ropes[0].truncate &&
+	          c.ropes[0].context_original == 4096);
 	cr_assert_eq(parse_case("gpt_oss", "{\"layer_types\":null}", "sliding_window", &c, &e), 0, "%s",
 	             e.text);
-	cr_assert(model_layer_window(&c, 0) == 128 && model_layer_window(&c, 1) == 0);
+	cr_assert(c.layer[0].window == 128 && c.layer[1].window == 0);
 	cr_assert_eq(parse_case("mistral", "{}", "sliding_window", &c, &e), 0, "%s", e.text);
-	cr_assert_eq(model_layer_window(&c, 0), 4096);
+	cr_assert_eq(c.layer[0].window, 4096);
 	cr_assert_eq(parse_case("deepseek_v3", "{\"n_routed_experts\":16}", "routed_scaling_factor", &c,
 	                        &e), 0, "%s",
 	             e.text);
@@ -283,9 +283,10 @@ Test(model_config, defaults_are_those_of_the_reference_classes)
 		c[0].eos_assumed = c[1].eos_assumed;
 		c[0].bos = c[1].bos; /* the tokenizer's, where the file has none */
 		cr_expect_eq(memcmp(&c[0], &c[1], sizeof c[0]), 0, "%s: hidden %u %u, heads %u/%u %u/%u, head %u %u, "
-		             "ffn %u %u, eos %u %u, window %u %u", type, c[0].hidden, c[1].hidden, c[0].heads,
-		             c[0].kv_heads, c[1].heads, c[1].kv_heads, c[0].head, c[1].head, c[0].ffn, c[1].ffn,
-		             c[0].eos_count, c[1].eos_count, c[0].window, c[1].window);
+		             "ffn %u %u, eos %u %u, window %u %u", type, c[0].hidden, c[1].hidden, c[0].all.heads,
+		             c[0].all.kv_heads, c[1].all.heads, c[1].all.kv_heads, c[0].all.head,
+		             c[1].all.head, c[0].all.width, c[1].all.width, c[0].eos_count, c[1].eos_count,
+		             c[0].all.window, c[1].all.window);
 		buf_free(&text);
 	}
 	json_decref(all);
@@ -301,12 +302,12 @@ Test(model_config, spellings_that_change_nothing_are_taken)
 	struct rope_table t;
 	cr_assert_eq(parse_case("llama", "{\"partial_rotary_factor\":1.0,\"logits_scaling\":1,"
 	                        "\"rope_parameters\":{}}", NULL, &c, &e), 0, "%s", e.text);
-	cr_assert_eq(c.rope.kind, MODEL_ROPE_LLAMA3);
+	cr_assert_eq(c.ropes[0].kind, MODEL_ROPE_LLAMA3);
 	cr_assert_eq(parse_case("qwen3", "{\"rope_scaling\":{\"rope_type\":null,\"type\":\"yarn\",\"factor\":4,"
 	                        "\"attn_factor\":0.8782488562869419,\"original_max_position_embeddings\":32768}}",
 	                        NULL, &c, &e), 0, "%s", e.text);
-	cr_assert_eq(c.rope.kind, MODEL_ROPE_YARN);
-	cr_assert_eq(rope_table_open(&t, &c.rope, &e), 0);
+	cr_assert_eq(c.ropes[0].kind, MODEL_ROPE_YARN);
+	cr_assert_eq(rope_table_open(&t, &c.ropes[0], &e), 0);
 	cr_assert_float_eq(t.factor, 1, 1e-6);
 	rope_table_close(&t);
 }
@@ -474,10 +475,10 @@ Test(model_config, released_configs_are_read)
 		one = inner != NULL ? (json_t *)(uintptr_t)inner : one; /* what it leaves out is the class's */
 		cr_expect(is_number_in(one, "hidden_size", c.hidden) && is_number_in(one, "vocab_size", c.vocab) &&
 		          is_number_in(one, "num_hidden_layers", c.layers) &&
-		          is_number_in(one, "num_attention_heads", c.heads), "%s", name);
+		          is_number_in(one, "num_attention_heads", c.all.heads), "%s", name);
 		const json_t *rope = json_object_get(one, "rope_parameters");
 		double theta = number_in(json_object_get(rope, "rope_theta") ? rope : one, "rope_theta");
-		cr_expect(theta == 0 || theta == c.rope.theta, "%s: theta %g", name, c.rope.theta);
+		cr_expect(theta == 0 || theta == c.ropes[0].theta, "%s: theta %g", name, c.ropes[0].theta);
 		count++;
 		buf_free(&text);
 	}
@@ -509,17 +510,18 @@ Test(model_config, old_and_new_rope_spelling_agree)
 	                  "\"factor\":40,\"rope_theta\":10000,\"mscale\":0.707,\"mscale_all_dim\":0.707,"
 	                  "\"beta_fast\":32,\"beta_slow\":1,\"original_max_position_embeddings\":16}}";
 	cr_assert_eq(parse_with(now, NULL, &b, &e), 0, "%s", e.text);
-	cr_assert(a.rope.kind == MODEL_ROPE_YARN && b.rope.kind == a.rope.kind && b.rope.theta ==
-	          a.rope.theta);
-	cr_assert(b.rope.factor == a.rope.factor && b.rope.mscale_all_dim == a.rope.mscale_all_dim);
+	cr_assert(a.ropes[0].kind == MODEL_ROPE_YARN && b.ropes[0].kind == a.ropes[0].kind && b.ropes[0].theta ==
+	          a.ropes[0].theta);
+	cr_assert(b.ropes[0].factor == a.ropes[0].factor && b.ropes[0].mscale_all_dim == a.ropes[0].mscale_all_dim);
 	const char *both = "{\"rope_theta\":500,\"rope_scaling\":null,\"rope_parameters\":{\"rope_theta\":10000}}";
 	cr_assert_eq(parse_with(both, NULL, &b, &e), 0, "%s", e.text);
-	cr_assert(b.rope.theta == 10000, "%g", b.rope.theta);
+	cr_assert(b.ropes[0].theta == 10000, "%g", b.ropes[0].theta);
 	cr_assert(strstr(b.notes, "rope_parameters.rope_theta 10000 counts, rope_theta 500 does not"), "%s",
 	          b.notes);
 	cr_assert(a.norm_eps == 1e-5f && a.q_rank == 28 && a.gate.groups == 4 && a.gate.groups_kept == 2 &&
 	          a.gate.scaling == 16);
-	cr_assert(!model_layer_is_moe(&a, 0) && model_layer_is_moe(&a, 1) && model_moe_layers(&a) == 2);
+	cr_assert(a.layer[0].ffn == MODEL_FFN_DENSE && a.layer[1].ffn == MODEL_FFN_EXPERTS);
+	cr_assert_eq(model_moe_layers(&a), 2);
 }
 
 /* What Python writes is read; a field that wants a number refuses by name what is none. */

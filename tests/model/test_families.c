@@ -269,6 +269,6 @@ Test(model_families, flat_files_of_wrapping_models_are_read)
 		"\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[1,1,2]},\"vision_config\":{\"depth\":3}}";
 	struct err e = { 0 };
 	cr_assert_eq(model_config_parse(&c, text, sizeof text - 1, NULL, 0, &e), 0, "%s", e.text);
-	cr_assert(c.wrapped && c.hidden == 32 && c.bias_qkv && c.rope.kind == MODEL_ROPE_DEFAULT);
+	cr_assert(c.wrapped && c.hidden == 32 && c.bias_qkv && c.ropes[0].kind == MODEL_ROPE_DEFAULT);
 	cr_assert_str_eq(c.model_type, "qwen2_vl");
 }
