@@ -7,7 +7,7 @@ import array, json, math, os, pathlib, random, shutil, struct, sys, tempfile
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, MODEL, Server
-from quantised import FORMS, bf16, f32, load, pack, save
+from quantised import FORMS, SAME_FP8, bf16, f32, load, pack, save
 
 BASE = load(MODEL / "model.safetensors")
 LEAD, A, B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
@@ -141,31 +141,35 @@ def bits(top):
 
 def over_codes(top):
     """Over a base in codes: what they stand for, then the adapter."""
-    rng, coded, plain = random.Random(8), {}, {}
-    parts = adapter(top / "over", 9)
-    for name, (dtype, shape, raw) in BASE.items():
-        module = name.removesuffix(".weight")
-        if module not in MODULES or module == "lm_head":
-            coded[name] = plain[name] = (dtype, shape, raw)
-        else:
-            m = FORMS["gptq-4"][0](rng, *shape)
-            coded.update({f"{module}.{s}": t for s, t in m.tensors.items()})
-            plain[name] = ("F32", shape, m.values.tobytes())
-        if module in MODULES:
-            a, b = parts[module]
-            v = merged(values(plain[name]), shape[1], MODULES[module][1], a, b)
-            head = module == "lm_head"
-            plain[name] = (
-                "BF16" if head else "F32",
-                shape,
-                pack("BF16" if head else "F32", map_even(v, head)),
-            )
-    base = folder_of(top / "coded", coded, quantization_config=FORMS["gptq-4"][1])
-    twin = folder_of(top / "coded-twin", plain)
+    forms = {
+        "gptq-4": lambda m: (m.tensors, FORMS["gptq-4"][1]),
+        "ct-fp8-128": lambda m: (m.tensors, FORMS["ct-fp8-128"][1]),
+        "fp8": lambda m: (m.same, SAME_FP8),
+    }
     with Home() as h:
-        got, want = logits(h, base, "--adapter", top / "over")[0], logits(h, twin)[0]
-        assert got == want, (got, want)
-    print("over a quantised base too")
+        for form, pick in forms.items():
+            rng, coded, plain = random.Random(8), {}, {}
+            parts = adapter(top / f"over.{form}", 9)
+            for name, (dtype, shape, raw) in BASE.items():
+                module = name.removesuffix(".weight")
+                head = module == "lm_head"
+                if module not in MODULES or head:
+                    coded[name] = plain[name] = (dtype, shape, raw)
+                else:
+                    m = FORMS[form if form in FORMS else "ct-fp8-128"][0](rng, *shape)
+                    tensors, config = pick(m)
+                    coded.update({f"{module}.{s}": t for s, t in tensors.items()})
+                    plain[name] = ("F32", shape, m.values.tobytes())
+                if module in MODULES:
+                    a, b = parts[module]
+                    v = map_even(merged(values(plain[name]), shape[1], MODULES[module][1], a, b), head)
+                    dtype = "BF16" if head else "F32"
+                    plain[name] = (dtype, shape, pack(dtype, v))
+            base = folder_of(top / f"coded.{form}", coded, quantization_config=config)
+            twin = folder_of(top / f"coded-twin.{form}", plain)
+            got, want = logits(h, base, "--adapter", top / f"over.{form}")[0], logits(h, twin)[0]
+            assert got == want, (form, got, want)
+    print(f"over quantised bases too: {', '.join(forms)}")
 
 
 def map_even(v, narrow):
