@@ -41,9 +41,10 @@ void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float 
 			uint32_t width, uint32_t position, void *part);
 void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,
 		       uint32_t position, float *value);
-/* Copy a position of a part by number to a position of another, as it is stored. */
-void kernel_cache_copy(enum kernel_cache c, const void *part, uint32_t width, uint32_t position,
-		       void *to, uint32_t to_position);
+/* Gather n <= 64 positions, as they are stored, into the first ones of a part by number; from the
+ * parts that lie `at` bytes behind the beginnings of the pages. The rest of an odd pair is 0. */
+void kernel_cache_gather(enum kernel_cache c, const void *const *page, size_t at, uint32_t width,
+			 const uint32_t *position, uint32_t n, void *to);
 
 /* Attention of the query heads that share one key and value, for one position or a few that follow
  * each other. Latent attention (MLA, absorbed; source: DeepSeek-V2 report, section 2.1) is that of

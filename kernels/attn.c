@@ -84,16 +84,14 @@ void kernel_attn_gather(const struct kernel_attention *a, uint32_t split, struct
 	g->a.positions = n;
 	g->a.key_at = g->a.value_at = 0;
 	g->a.tail_at = key;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t j = a->chosen[first + i];
-		const unsigned char *from = a->page[j / KERNEL_PAGE];
-		unsigned char *to =
-			(unsigned char *)a->gathered + i / KERNEL_PAGE * (key + tail);
+	for (uint32_t i = 0; i < n; i += KERNEL_PAGE) {
+		unsigned char *to = (unsigned char *)a->gathered + i / KERNEL_PAGE * (key + tail);
+		uint32_t some = least(n - i, KERNEL_PAGE);
 		g->page[i / KERNEL_PAGE] = to;
-		kernel_cache_copy(a->cache, from + a->key_at, a->wide, j % KERNEL_PAGE, to,
-				  i % KERNEL_PAGE);
-		kernel_cache_copy(a->cache, from + a->tail_at, a->tail, j % KERNEL_PAGE, to + key,
-				  i % KERNEL_PAGE);
+		kernel_cache_gather(a->cache, a->page, a->key_at, a->wide, a->chosen + first + i,
+				    some, to);
+		kernel_cache_gather(a->cache, a->page, a->tail_at, a->tail, a->chosen + first + i,
+				    some, to + key);
 	}
 }
 

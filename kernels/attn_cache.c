@@ -117,35 +117,76 @@ void kernel_cache_store(enum kernel_cache c, enum kernel_side side, const float 
 		half[place_of(c, side, width, position, k)] = number_to_bf16(value[k]);
 }
 
-/* Sixteen halves of one parity, among pairs, to those of another. */
-static void copy_halves(const uint32_t *from, uint32_t odd, uint32_t *to, uint32_t to_odd)
+/* Where a position's first numbers lie: vectors of sixteen, of which those of a panel follow one
+ * another by position (BF16: by pairs). */
+static const unsigned char *row_at(enum kernel_cache c, const void *const *page, size_t at,
+				   uint32_t position)
 {
-	uint32_t keep = to_odd ? 0x0000ffffu : 0xffff0000u;
-	for (int i = 0; i < LANES; i++)
-		to[i] = (to[i] & keep) | (from[i] >> 16 * odd & 0xffffu) << 16 * to_odd;
+	uint32_t in = position % KERNEL_PAGE;
+	size_t bytes = c == KERNEL_CACHE_F32  ? (size_t)in * 64
+		       : c == KERNEL_CACHE_BF16 ? (size_t)(in / 2) * 64
+						: (size_t)in * 16;
+	return (const unsigned char *)page[position / KERNEL_PAGE] + at + bytes;
 }
 
-void kernel_cache_copy(enum kernel_cache c, const void *part, uint32_t width, uint32_t position,
-		       void *to, uint32_t to_position)
+/* Pairs of two positions, each a half of other pairs. */
+static void gather_pair(const uint32_t *low, uint32_t low_shift, const uint32_t *high,
+			uint32_t high_shift, size_t panels, uint32_t *to)
 {
-	const unsigned char *from = part;
-	unsigned char *out = to;
-	check(position < KERNEL_PAGE && to_position < KERNEL_PAGE);
-	for (size_t row = 0; row < numbers_of(c, KERNEL_BY_NUMBER, width) / LANES;
-	     row += KERNEL_PAGE) {
-		size_t at = row + position, to_at = row + to_position;
-		if (c == KERNEL_CACHE_F32)
-			memcpy(out + to_at * 64, from + at * 64, 64);
-		else if (c == KERNEL_CACHE_INT8)
-			memcpy(out + to_at * 16, from + at * 16, 16);
-		else
-			copy_halves((const uint32_t *)part + at / 2 * LANES, at % 2,
-				    (uint32_t *)to + to_at / 2 * LANES, to_at % 2);
+	for (; panels > 0; panels--) {
+		for (int i = 0; i < LANES; i++)
+			to[i] = (low[i] >> low_shift & 0xffffu) | high[i] >> high_shift << 16;
+		low += LANES * KERNEL_PAGE / 2;
+		high += LANES * KERNEL_PAGE / 2;
+		to += LANES * KERNEL_PAGE / 2;
 	}
-	size_t scales = numbers_of(c, KERNEL_BY_NUMBER, width);
-	for (size_t g = 0; c == KERNEL_CACHE_INT8 && g < groups_of(width); g++)
-		memcpy(out + scales + 2 * (g * KERNEL_PAGE + to_position),
-		       from + scales + 2 * (g * KERNEL_PAGE + position), 2);
+}
+
+static void gather_halves(const void *const *page, size_t at, size_t panels,
+			  const uint32_t *position, uint32_t n, uint32_t *to)
+{
+	static const uint32_t none[LANES * KERNEL_PAGE / 2];
+	for (uint32_t i = 0; i < n; i += 2, to += LANES) {
+		const void *low = row_at(KERNEL_CACHE_BF16, page, at, position[i]);
+		if (i + 1 < n)
+			gather_pair(low, position[i] % 2 * 16,
+				    (const void *)row_at(KERNEL_CACHE_BF16, page, at, position[i + 1]),
+				    position[i + 1] % 2 * 16, panels, to);
+		for (size_t p = 0; i + 1 == n && p < panels; p++)
+			gather_pair((const uint32_t *)low + p * LANES * KERNEL_PAGE / 2,
+				    position[i] % 2 * 16, none, 0, 1, to + p * LANES * KERNEL_PAGE / 2);
+	}
+}
+
+static void gather_wholes(enum kernel_cache c, const void *const *page, size_t at, size_t panels,
+			  const uint32_t *position, uint32_t n, unsigned char *to)
+{
+	size_t bytes = c == KERNEL_CACHE_F32 ? 64 : 16;
+	for (uint32_t i = 0; i < n; i++) {
+		const unsigned char *from = row_at(c, page, at, position[i]);
+		for (size_t p = 0; p < panels; p++)
+			memcpy(to + (p * KERNEL_PAGE + i) * bytes, from + p * KERNEL_PAGE * bytes,
+			       bytes);
+	}
+}
+
+void kernel_cache_gather(enum kernel_cache c, const void *const *page, size_t at, uint32_t width,
+			 const uint32_t *position, uint32_t n, void *to)
+{
+	size_t numbers = numbers_of(c, KERNEL_BY_NUMBER, width), panels = numbers / KERNEL_PAGE / LANES;
+	uint16_t *scale = (uint16_t *)(void *)((unsigned char *)to + numbers);
+	check(n <= KERNEL_PAGE);
+	if (c == KERNEL_CACHE_BF16)
+		gather_halves(page, at, panels, position, n, to);
+	else
+		gather_wholes(c, page, at, panels, position, n, to);
+	for (uint32_t i = 0; c == KERNEL_CACHE_INT8 && i < n; i++) {
+		const unsigned char *part =
+			(const unsigned char *)page[position[i] / KERNEL_PAGE] + at + numbers;
+		for (size_t g = 0; g < groups_of(width); g++)
+			memcpy(&scale[g * KERNEL_PAGE + i],
+			       part + 2 * (g * KERNEL_PAGE + position[i] % KERNEL_PAGE), 2);
+	}
 }
 
 void kernel_cache_load(enum kernel_cache c, enum kernel_side side, const void *part, uint32_t width,
