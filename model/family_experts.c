@@ -2,6 +2,8 @@
 #include "model/family.h"
 #include "model/names.h"
 
+#include <string.h>
+
 static void read_dots1(struct config_reader *r, struct model_config *c)
 {
 	model_family_gqa(r, c);
@@ -79,11 +81,39 @@ static void read_granitemoe(struct config_reader *r, struct model_config *c)
 	model_config_experts_granite(r, c);
 }
 
+/* Layers of attention alone; those of a recurrence are refused by their kind. */
+static void read_granitemoehybrid(struct config_reader *r, struct model_config *c)
+{
+	static const char *const kinds[] = { "attention", "full_attention", NULL };
+	static const char *const positions[] = { "rope", "nope", NULL };
+	uint8_t kind[MODEL_LAYERS];
+	model_family_gqa(r, c);
+	model_family_biases(r, c);
+	model_family_granite(r, c);
+	if (!model_config_layer_types(r, c, kinds, kind))
+		model_config_refuse(r, ERR_UNSUPPORTED, "layer_types",
+				    "only layers of attention are available in this version");
+	if (!model_config_absent(r, "position_embedding_type"))
+		model_config_choice(r, "position_embedding_type", NULL, positions);
+	if (model_config_u32_or(r, "num_local_experts", 8, 0, KERNEL_EXPERTS) > 0)
+		model_config_experts_granite(r, c);
+	else
+		c->all.width = model_config_u32(r, "shared_intermediate_size", 1, MODEL_WIDTH);
+}
+
 static void layers_granitemoe(struct config_reader *r, struct model_config *c)
 {
 	double scale = model_config_number_or(r, "attention_multiplier", 1, -1e9, 1e9);
 	for (uint32_t i = 0; i < c->layers; i++)
 		c->layer[i].scale = (float)scale;
+}
+
+static void layers_granitemoehybrid(struct config_reader *r, struct model_config *c)
+{
+	const char *position = json_string_value(model_config_get(r, "position_embedding_type"));
+	layers_granitemoe(r, c);
+	for (uint32_t i = 0; i < c->layers; i++)
+		c->layer[i].rope = position && strcmp(position, "rope") == 0 ? 0 : MODEL_NO_ROPE;
 }
 
 /* What the reference classes assume. Source: configuration_*.py of transformers 5.24. */
@@ -115,6 +145,13 @@ static const struct config_default hunyuan_v1_moe[] = {
 	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 },
 	{ "max_position_embeddings", 2048 }, { "rms_norm_eps", 1e-5 }, { "eos_token_id", 2 },
 	{ NULL, 0 },
+};
+static const struct config_default granitemoehybrid[] = {
+	{ "vocab_size", 32000 }, { "hidden_size", 4096 }, { "intermediate_size", 11008 },
+	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 },
+	{ "max_position_embeddings", 2048 }, { "num_experts_per_tok", 2 },
+	{ "num_local_experts", 8 }, { "shared_intermediate_size", 1024 },
+	{ "eos_token_id", 2 }, { NULL, 0 },
 };
 static const struct config_default granitemoe[] = {
 	{ "vocab_size", 32000 }, { "hidden_size", 4096 }, { "intermediate_size", 11008 },
@@ -164,6 +201,13 @@ const struct config_family model_family_experts[] = {
 	  .read = read_granitemoe,
 	  .layers = layers_granitemoe,
 	  .absent = granitemoe,
+	  .own = GRANITE_KEYS,
+	  .activation = "silu",
+	  .names = &model_names_granitemoe },
+	{ .type = "granitemoehybrid",
+	  .read = read_granitemoehybrid,
+	  .layers = layers_granitemoehybrid,
+	  .absent = granitemoehybrid,
 	  .own = GRANITE_KEYS,
 	  .activation = "silu",
 	  .names = &model_names_granitemoe },

@@ -74,6 +74,15 @@ static const struct config_default glm4_moe[] = {
 	{ "num_experts_per_tok", 8 }, { "n_shared_experts", 1 }, { "n_routed_experts", 128 },
 	{ "first_k_dense_replace", 1 }, { "norm_topk_prob", 1 },
 	{ "num_nextn_predict_layers", 1 }, { NULL, 0 },
+};
+static const struct config_default glm4v_moe[] = {
+	{ "vocab_size", 151424 }, { "hidden_size", 4096 }, { "intermediate_size", 10944 },
+	{ "num_hidden_layers", 46 }, { "num_attention_heads", 96 }, { "num_key_value_heads", 8 },
+	{ "max_position_embeddings", 65536 }, { "rms_norm_eps", 1e-5 },
+	{ "partial_rotary_factor", 0.5 }, { "attention_bias", 1 },
+	{ "moe_intermediate_size", 1408 }, { "num_experts_per_tok", 8 }, { "n_shared_experts", 1 },
+	{ "n_routed_experts", 128 }, { "first_k_dense_replace", 1 }, { "norm_topk_prob", 1 },
+	{ NULL, 0 },
 }; /* clang-format on */
 
 const struct config_family model_family_moe[] = {
@@ -91,6 +100,12 @@ const struct config_family model_family_moe[] = {
 	{ .type = "glm4_moe",
 	  .read = read_glm4_moe,
 	  .absent = glm4_moe,
+	  .own = { "partial_rotary_factor", "use_qk_norm" },
+	  .extra = true,
+	  .share = "partial_rotary_factor" },
+	{ .type = "glm4v_moe_text",
+	  .read = read_glm4_moe,
+	  .absent = glm4v_moe,
 	  .own = { "partial_rotary_factor", "use_qk_norm" },
 	  .extra = true,
 	  .share = "partial_rotary_factor" },

@@ -1,5 +1,6 @@
 /* Qwen, dense and with experts. */
 #include "model/family.h"
+#include "model/names.h"
 
 /* In Qwen files the window's width applies only with this flag. */
 static bool uses_window(struct config_reader *r)
@@ -48,6 +49,15 @@ static void read_qwen3_moe(struct config_reader *r, struct model_config *c)
 	if (uses_window(r))
 		model_family_window(r, c, 0, 1);
 	model_config_experts_qwen(r, c);
+}
+
+static void read_qwen3_vl_moe(struct config_reader *r, struct model_config *c)
+{
+	model_family_gqa(r, c);
+	c->all.qk_norm = MODEL_QK_HEAD;
+	model_family_biases(r, c);
+	model_config_experts_qwen(r, c);
+	c->gate.normalise = true; /* the reference asks no key */
 }
 
 static void read_qwen2_moe(struct config_reader *r, struct model_config *c)
@@ -106,6 +116,13 @@ static const struct config_default qwen3_vl[] = {
 	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 }, { "num_key_value_heads", 32 },
 	{ "head_dim", 128 }, { "max_position_embeddings", 128000 }, { "rope_theta", 500000 },
 	{ NULL, 0 },
+};
+static const struct config_default qwen3_vl_moe[] = {
+	{ "vocab_size", 151936 }, { "hidden_size", 2048 }, { "intermediate_size", 5632 },
+	{ "num_hidden_layers", 24 }, { "num_attention_heads", 16 }, { "num_key_value_heads", 16 },
+	{ "max_position_embeddings", 128000 }, { "rope_theta", 500000 },
+	{ "tie_word_embeddings", 1 }, { "moe_intermediate_size", 1408 },
+	{ "num_experts_per_tok", 4 }, { "num_experts", 60 }, { NULL, 0 },
 }; /* clang-format on */
 
 const struct config_family model_family_qwen[] = {
@@ -137,6 +154,10 @@ const struct config_family model_family_qwen[] = {
 	  .absent = qwen2_vl,
 	  .own = { "sliding_window" },
 	  .activation = "silu" },
+	{ .type = "qwen3_vl_moe_text",
+	  .read = read_qwen3_vl_moe,
+	  .absent = qwen3_vl_moe,
+	  .names = &model_names_qwen3_vl_moe },
 	{ .type = "qwen3_vl_text",
 	  .read = read_qwen3_vl,
 	  .absent = qwen3_vl,

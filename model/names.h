@@ -67,7 +67,8 @@ extern const struct model_names model_names_gemma, model_names_gemma4, model_nam
 	model_names_phi, model_names_starcoder2;
 extern const struct model_names model_names_gpt_oss, model_names_mixtral, model_names_minimax_m2,
 	model_names_ernie4_5_moe, model_names_granitemoe, model_names_qwen3_next,
-	model_names_qwen3_5, model_names_kimi_linear, model_names_bailing_hybrid;
+	model_names_qwen3_5, model_names_qwen3_vl_moe, model_names_kimi_linear,
+	model_names_bailing_hybrid;
 /* names_sparse.c */
 extern const struct model_names model_names_llama4, model_names_longcat, model_names_mimo;
 

@@ -44,6 +44,8 @@ static const struct model_name granitemoe[] = {
 	{ ROLE_EXPERT, "block_sparse_moe.output_linear.weight", .slot = { SLOT_DOWN } },
 	{ ROLE_SHARED, "shared_mlp.input_linear.weight", .slot = { SLOT_GATE, SLOT_UP } },
 	{ ROLE_SHARED, "shared_mlp.output_linear.weight", .slot = { SLOT_DOWN } },
+	{ ROLE_DENSE, "shared_mlp.input_linear.weight", .slot = { SLOT_GATE, SLOT_UP } },
+	{ ROLE_DENSE, "shared_mlp.output_linear.weight", .slot = { SLOT_DOWN } },
 	{ ROLE_EXPERT, "block_sparse_moe.experts.gate_up_proj", .slot = { SLOT_GATE, SLOT_UP } },
 	{ ROLE_EXPERT, "block_sparse_moe.experts.down_proj", .slot = { SLOT_DOWN } },
 	{ .name = NULL },
@@ -68,6 +70,12 @@ static const struct model_name qwen3_5[] = {
 	  .slot = { SLOT_DELTA_CONV_Q, SLOT_DELTA_CONV_K, SLOT_DELTA_CONV_V } },
 	{ ROLE_EXPERT, "mlp.experts.gate_up_proj", .slot = { SLOT_GATE, SLOT_UP } },
 	{ ROLE_EXPERT, "mlp.experts.down_proj", .slot = { SLOT_DOWN } },
+	{ .name = NULL },
+};
+
+static const struct model_name qwen3_vl_moe[] = {
+	{ ROLE_EXPERT, "mlp.experts.gate_up_proj", .slot = { SLOT_GATE, SLOT_UP }, .turned = true },
+	{ ROLE_EXPERT, "mlp.experts.down_proj", .slot = { SLOT_DOWN }, .turned = true },
 	{ .name = NULL },
 };
 
@@ -144,6 +152,7 @@ const struct model_names model_names_mixtral = { .own = mixtral };
 const struct model_names model_names_minimax_m2 = { .own = minimax_m2, .extra = ahead };
 const struct model_names model_names_ernie4_5_moe = { .own = ernie4_5_moe, .extra = ahead };
 const struct model_names model_names_granitemoe = { .own = granitemoe };
+const struct model_names model_names_qwen3_vl_moe = { .own = qwen3_vl_moe };
 const struct model_names model_names_qwen3_next = { .own = qwen3_next, .extra = ahead };
 const struct model_names model_names_qwen3_5 = { .own = qwen3_5, .extra = ahead };
 const struct model_names model_names_kimi_linear = { .own = kimi_linear };
