@@ -83,6 +83,7 @@ static const char *const known[] = {
 	"decoder_start_token_id",
 	"dtype",
 	"embd_pdrop",
+	"embed_dropout",
 	"embedding_dropout",
 	"eod_token_id",
 	"eos_token_id",

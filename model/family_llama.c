@@ -256,12 +256,26 @@ static const struct config_default arcee[] = {
 	{ "max_position_embeddings", 4096 }, { "rms_norm_eps", 1e-5 },
 	{ "eos_token_id", 128001 }, { NULL, 0 },
 };
+static const struct config_default exaone[] = {
+	{ "vocab_size", 102400 }, { "hidden_size", 4096 }, { "intermediate_size", 14336 },
+	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 }, { "num_key_value_heads", 8 },
+	{ "max_position_embeddings", 4096 }, { "rms_norm_eps", 1e-5 }, { "rope_theta", 500000 },
+	{ "eos_token_id", 361 }, { NULL, 0 },
+};
 static const struct config_default apertus[] = {
 	{ "vocab_size", 131072 }, { "hidden_size", 4096 }, { "intermediate_size", 14336 },
 	{ "num_hidden_layers", 32 }, { "num_attention_heads", 32 },
 	{ "max_position_embeddings", 65536 }, { "rms_norm_eps", 1e-5 }, { "rope_theta", 12e6 },
 	{ "eos_token_id", 2 }, { NULL, 0 },
 }; /* clang-format on */
+
+/* A llama by other words. */
+static const struct config_alias exaone_alias[] = {
+	{ "num_hidden_layers", "num_layers" },
+	{ "rms_norm_eps", "layer_norm_epsilon" },
+	{ "hidden_act", "activation_function" },
+	{ NULL, NULL },
+};
 
 const struct config_family model_family_llama[] = {
 	{ .type = "llama",
@@ -327,6 +341,13 @@ const struct config_family model_family_llama[] = {
 	  .own = { "alpha", "use_qk_norm" },
 	  .activation = "silu",
 	  .names = &model_names_hunyuan },
+	{ .type = "exaone",
+	  .read = read_llama,
+	  .absent = exaone,
+	  .own = { "mlp_bias" },
+	  .activation = "silu",
+	  .names = &model_names_exaone,
+	  .alias = exaone_alias },
 	{ .type = "arcee",
 	  .read = read_arcee,
 	  .absent = arcee,

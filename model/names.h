@@ -64,7 +64,7 @@ extern const struct model_name model_names_default[];
 /* names_dense.c, names_moe.c */
 extern const struct model_names model_names_gemma, model_names_gemma4, model_names_glm4,
 	model_names_phi3, model_names_apertus, model_names_hunyuan, model_names_gpt_neox,
-	model_names_phi, model_names_starcoder2;
+	model_names_phi, model_names_exaone, model_names_starcoder2;
 extern const struct model_names model_names_gpt_oss, model_names_mixtral, model_names_minimax_m2,
 	model_names_ernie4_5_moe, model_names_granitemoe, model_names_qwen3_next,
 	model_names_qwen3_5, model_names_qwen3_vl_moe, model_names_kimi_linear,

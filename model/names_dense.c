@@ -58,6 +58,27 @@ static const struct model_name gpt_neox[] = {
 	{ ROLE_DENSE, "mlp.dense_4h_to_h.bias", .slot = { SLOT_DOWN_BIAS } },
 	{ .name = NULL },
 };
+static const struct model_name exaone[] = {
+	{ ROLE_WHOLE, "wte.weight", .slot = { SLOT_EMBED } },
+	{ ROLE_WHOLE, "ln_f.weight", .slot = { SLOT_NORM } },
+	{ ROLE_LAYER, "ln_1.weight", .slot = { SLOT_ATTN_NORM } },
+	{ ROLE_LAYER, "ln_2.weight", .slot = { SLOT_FFN_NORM } },
+	{ ROLE_ATTENTION, "attn.attention.q_proj.weight", .slot = { SLOT_Q } },
+	{ ROLE_ATTENTION, "attn.attention.q_proj.bias", .slot = { SLOT_Q_BIAS } },
+	{ ROLE_ATTENTION, "attn.attention.k_proj.weight", .slot = { SLOT_K } },
+	{ ROLE_ATTENTION, "attn.attention.k_proj.bias", .slot = { SLOT_K_BIAS } },
+	{ ROLE_ATTENTION, "attn.attention.v_proj.weight", .slot = { SLOT_V } },
+	{ ROLE_ATTENTION, "attn.attention.v_proj.bias", .slot = { SLOT_V_BIAS } },
+	{ ROLE_ATTENTION, "attn.attention.out_proj.weight", .slot = { SLOT_O } },
+	{ ROLE_ATTENTION, "attn.attention.out_proj.bias", .slot = { SLOT_O_BIAS } },
+	{ ROLE_DENSE, "mlp.c_fc_0.weight", .slot = { SLOT_GATE } },
+	{ ROLE_DENSE, "mlp.c_fc_0.bias", .slot = { SLOT_GATE_BIAS } },
+	{ ROLE_DENSE, "mlp.c_fc_1.weight", .slot = { SLOT_UP } },
+	{ ROLE_DENSE, "mlp.c_fc_1.bias", .slot = { SLOT_UP_BIAS } },
+	{ ROLE_DENSE, "mlp.c_proj.weight", .slot = { SLOT_DOWN } },
+	{ ROLE_DENSE, "mlp.c_proj.bias", .slot = { SLOT_DOWN_BIAS } },
+	{ .name = NULL },
+};
 static const struct model_name phi[] = {
 	{ ROLE_WHOLE, "final_layernorm.weight", .slot = { SLOT_NORM } },
 	{ ROLE_WHOLE, "final_layernorm.bias", .slot = { SLOT_NORM_BIAS } },
@@ -91,5 +112,8 @@ const struct model_names model_names_hunyuan = { .own = hunyuan };
 const struct model_names model_names_gpt_neox = { .base = "gpt_neox.",
 						  .own = gpt_neox,
 						  .ends = masks };
+const struct model_names model_names_exaone = { .base = "transformer.",
+						.layers = "h.",
+						.own = exaone };
 const struct model_names model_names_phi = { .own = phi };
 const struct model_names model_names_starcoder2 = { .own = starcoder2 };
