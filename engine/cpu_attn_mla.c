@@ -87,9 +87,12 @@ static void place_row(struct cpu *m, const struct pass *p, uint32_t layer, uint3
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv, c->kv_rank, position % KERNEL_PAGE, to);
 	kernel_cache_store(m->kind, KERNEL_BY_NUMBER, kv + c->kv_rank, c->rope_head,
 			   position % KERNEL_PAGE, to + latent_bytes(m));
+	float *q = m->work.q + (size_t)i * l->heads * head;
 	for (uint32_t h = 0; h < l->heads; h++)
-		cpu_rotate(m, table, m->work.q + ((size_t)i * l->heads + h) * head + c->nope,
-			   position);
+		cpu_rotate(m, table, q + (size_t)h * head + c->nope, position);
+	float factor = l->tempered ? model_temper_at(&c->temper, position) : 1;
+	for (uint32_t j = 0; l->tempered && j < l->heads * head; j++)
+		q[j] *= factor;
 }
 
 /* W_UK^T q_nope of every head, or W_UV of what it attended. */

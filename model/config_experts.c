@@ -142,6 +142,22 @@ void model_config_experts_sigmoid(struct config_reader *r, struct model_config *
 	read_deepseek_layers(r, c);
 }
 
+/* Softmax, of one group alone. */
+void model_config_experts_mistral4(struct config_reader *r, struct model_config *c)
+{
+	struct kernel_gate *g = &c->gate;
+	c->all.width = model_config_u32(r, "intermediate_size", 1, MODEL_WIDTH);
+	if (!read_counts(r, g, false))
+		return;
+	g->kind = KERNEL_GATE_SOFTMAX;
+	read_groups(r, g);
+	if (g->groups > 1)
+		model_config_refuse(r, ERR_UNSUPPORTED, "n_group", "only 1");
+	g->normalise = model_config_bool_or(r, "norm_topk_prob", true);
+	g->scaling = (float)model_config_number_or(r, "routed_scaling_factor", 1, 0, 1e6);
+	read_deepseek_layers(r, c);
+}
+
 /* Layer L is dense if mlp_only_layers lists it or (L+1) % decoder_sparse_step != 0. */
 static void read_qwen_layers(struct config_reader *r, struct model_config *c)
 {

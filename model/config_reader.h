@@ -101,6 +101,7 @@ void model_config_experts_qwen(struct config_reader *r, struct model_config *c);
 void model_config_experts_deepseek_v2(struct config_reader *r, struct model_config *c);
 void model_config_experts_sigmoid(struct config_reader *r, struct model_config *c);
 void model_config_experts_topk(struct config_reader *r, struct model_config *c);
+void model_config_experts_mistral4(struct config_reader *r, struct model_config *c);
 void model_config_experts_gemma4(struct config_reader *r, struct model_config *c);
 void model_config_experts_minimax(struct config_reader *r, struct model_config *c);
 void model_config_experts_granite(struct config_reader *r, struct model_config *c);

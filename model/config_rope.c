@@ -276,7 +276,8 @@ static void odd_share(struct model_rope *p)
 
 static void size_check(struct config_reader *r, const struct model_config *c, struct model_rope *p)
 {
-	odd_share(p);
+	if (c->all.mixer == MODEL_MIX_GQA) /* a latent's part for it has a width of its own */
+		odd_share(p);
 	if (p->size % 2 != 0 || p->size == 0)
 		model_config_refuse(r, ERR_UNSUPPORTED,
 				    c->all.mixer == MODEL_MIX_MLA ? "qk_rope_head_dim" : "head_dim",

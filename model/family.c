@@ -16,6 +16,8 @@ void model_family_mla(struct config_reader *r, struct model_config *c)
 	model_family_biases(r, c);
 	c->ropes[0].size = c->rope_head;
 	c->ropes[0].partial = 1;
+	if (r->family->share != NULL && r->code == 0) /* of both parts of a head together */
+		c->ropes[0].partial = c->rope_head / (double)(c->nope + c->rope_head);
 	model_config_rope(r, c);
 }
 
@@ -67,6 +69,39 @@ void model_family_granite(struct config_reader *r, struct model_config *c)
 	c->embed_scale = (float)model_config_number_or(r, "embedding_multiplier", 1, -1e9, 1e9);
 	c->residual_scale = (float)model_config_number_or(r, "residual_multiplier", 1, -1e9, 1e9);
 	c->logits_scale = (float)(1 / model_config_number_or(r, "logits_scaling", 1, 1e-9, 1e9));
+}
+
+bool model_family_rope_assumed(struct config_reader *r, struct model_config *c, double theta)
+{
+	double beside = c->ropes[0].theta;
+	if (!model_config_absent(r, "rope_parameters") || !model_config_absent(r, "rope_scaling"))
+		return false;
+	c->ropes[0].theta = theta;
+	if (!model_config_absent(r, "rope_theta") && (beside < theta || beside > theta))
+		model_config_note(
+			r,
+			"%s: rope_theta %.10g does not count without rope_parameters, as in "
+			"the reference: it is %.10g",
+			r->file, beside, theta);
+	return true;
+}
+
+void model_family_temper(struct config_reader *r, struct model_config *c, double theta)
+{
+	bool assumed = model_family_rope_assumed(r, c, theta);
+	c->temper.beta =
+		model_config_rope_number(r, "llama_4_scaling_beta", assumed ? 0.1 : 0, 0, 1e3);
+	c->temper.length = c->ropes[0].context_original;
+	if (r->code == 0 && c->temper.beta > 0 && c->temper.length == 0)
+		model_config_refuse(r, ERR_INPUT, "rope_parameters",
+				    "llama_4_scaling_beta needs original_max_position_embeddings");
+}
+
+void model_family_tempered(struct config_reader *r, struct model_config *c)
+{
+	(void)r;
+	for (uint32_t i = 0; i < c->layers; i++)
+		c->layer[i].tempered = c->temper.beta > 0;
 }
 
 void model_family_ffn(struct config_reader *r, struct model_config *c)

@@ -60,6 +60,13 @@ void model_family_window(struct config_reader *r, struct model_config *c, uint32
 void model_family_window_but(struct config_reader *r, struct model_config *c, uint32_t every);
 /* embedding_multiplier, residual_multiplier, logits_scaling (attention_multiplier is a layer's). */
 void model_family_granite(struct config_reader *r, struct model_config *c);
+/* Where the file gives no parameters of the rotation the class's own hold, the base among them: a
+ * rope_theta beside does not count, as in the reference. True: so it is. */
+bool model_family_rope_assumed(struct config_reader *r, struct model_config *c, double theta);
+/* Queries that grow with the position, by a number among these parameters (theta: as above); and
+ * all layers are such. */
+void model_family_temper(struct config_reader *r, struct model_config *c, double theta);
+void model_family_tempered(struct config_reader *r, struct model_config *c);
 /* intermediate_size */
 void model_family_ffn(struct config_reader *r, struct model_config *c);
 

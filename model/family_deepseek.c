@@ -20,6 +20,23 @@ static void read_deepseek_v3(struct config_reader *r, struct model_config *c)
 	model_config_experts_sigmoid(r, c);
 }
 
+/* Queries that grow with the position, and a softmax over all experts. */
+static void read_mistral4(struct config_reader *r, struct model_config *c)
+{
+	c->ropes[0] = (struct model_rope){ .kind = MODEL_ROPE_YARN,
+					   .factor = 128,
+					   .beta_fast = 32,
+					   .beta_slow = 1,
+					   .mscale = 1,
+					   .mscale_all_dim = 1,
+					   .truncate = true,
+					   .context_original = 8192 };
+	c->ropes[0].interleaved = model_config_bool_or(r, "rope_interleave", true);
+	model_family_mla(r, c);
+	model_family_temper(r, c, 10000);
+	model_config_experts_mistral4(r, c);
+}
+
 /* What the reference classes assume. Source: configuration_*.py of transformers 5.24. */
 static const struct config_default deepseek_v2[] = {
 	/* clang-format off */
@@ -42,6 +59,26 @@ static const struct config_default deepseek_v3[] = {
 	{ NULL, 0 },
 }; /* clang-format on */
 
+static const struct config_default mistral4[] = {
+	{ "vocab_size", 131072 },
+	{ "hidden_size", 4096 },
+	{ "intermediate_size", 12288 },
+	{ "moe_intermediate_size", 2048 },
+	{ "num_hidden_layers", 36 },
+	{ "num_attention_heads", 32 },
+	{ "n_shared_experts", 1 },
+	{ "n_routed_experts", 128 },
+	{ "kv_lora_rank", 256 },
+	{ "q_lora_rank", 1024 },
+	{ "qk_rope_head_dim", 64 },
+	{ "v_head_dim", 128 },
+	{ "qk_nope_head_dim", 64 },
+	{ "num_experts_per_tok", 4 },
+	{ "max_position_embeddings", 1048576 },
+	{ "norm_topk_prob", 1 },
+	{ "eos_token_id", 2 },
+	{ NULL, 0 },
+};
 static const struct config_alias glm_alias[] = { { "qk_rope_head_dim", "head_dim" },
 						 { NULL, NULL } };
 static const struct config_default glm4_moe_lite[] = {
@@ -61,6 +98,12 @@ const struct config_family model_family_deepseek[] = {
 	{ .type = "deepseek_v2", .read = read_deepseek_v2, .absent = deepseek_v2 },
 	{ .type = "deepseek_v3", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
 	{ .type = "kimi_k2", .read = read_deepseek_v3, .absent = deepseek_v3, .extra = true },
+	{ .type = "mistral4",
+	  .read = read_mistral4,
+	  .layers = model_family_tempered,
+	  .absent = mistral4,
+	  .own = { "llama_4_scaling_beta" },
+	  .share = "partial_rotary_factor" },
 	{ .type = "glm4_moe_lite",
 	  .read = read_deepseek_v3,
 	  .absent = glm4_moe_lite,

@@ -23,23 +23,6 @@ static void read_mistral(struct config_reader *r, struct model_config *c)
 	model_family_ffn(r, c);
 }
 
-/* Where the file gives no parameters of the rotation the class's own hold, the base among them: a
- * rope_theta beside does not count, as in the reference. */
-static bool rope_assumed(struct config_reader *r, struct model_config *c, double theta)
-{
-	double beside = c->ropes[0].theta;
-	if (!model_config_absent(r, "rope_parameters") || !model_config_absent(r, "rope_scaling"))
-		return false;
-	c->ropes[0].theta = theta;
-	if (!model_config_absent(r, "rope_theta") && (beside < theta || beside > theta))
-		model_config_note(
-			r,
-			"%s: rope_theta %.10g does not count without rope_parameters, as in "
-			"the reference: it is %.10g",
-			r->file, beside, theta);
-	return true;
-}
-
 /* Its queries grow with the position. */
 static void read_ministral3(struct config_reader *r, struct model_config *c)
 {
@@ -52,22 +35,9 @@ static void read_ministral3(struct config_reader *r, struct model_config *c)
 					   .truncate = true,
 					   .context_original = 16384 };
 	model_family_gqa(r, c);
-	bool assumed = rope_assumed(r, c, 1e6);
-	c->temper.beta =
-		model_config_rope_number(r, "llama_4_scaling_beta", assumed ? 0.1 : 0, 0, 1e3);
-	c->temper.length = c->ropes[0].context_original;
-	if (r->code == 0 && c->temper.beta > 0 && c->temper.length == 0)
-		model_config_refuse(r, ERR_INPUT, "rope_parameters",
-				    "llama_4_scaling_beta needs original_max_position_embeddings");
+	model_family_temper(r, c, 1e6);
 	model_family_window(r, c, 0, 1);
 	model_family_ffn(r, c);
-}
-
-static void layers_ministral3(struct config_reader *r, struct model_config *c)
-{
-	(void)r;
-	for (uint32_t i = 0; i < c->layers; i++)
-		c->layer[i].tempered = c->temper.beta > 0;
 }
 
 static void read_seed_oss(struct config_reader *r, struct model_config *c)
@@ -181,7 +151,7 @@ static void read_apertus(struct config_reader *r, struct model_config *c)
 					   .high_freq_factor = 4,
 					   .context_original = 8192 };
 	model_family_gqa(r, c);
-	rope_assumed(r, c, 12e6);
+	model_family_rope_assumed(r, c, 12e6);
 	model_family_biases(r, c);
 	c->all.qk_norm = MODEL_QK_HEAD;
 	c->ungated = true;
@@ -295,7 +265,7 @@ const struct config_family model_family_llama[] = {
 	  .activation = "silu" },
 	{ .type = "ministral3",
 	  .read = read_ministral3,
-	  .layers = layers_ministral3,
+	  .layers = model_family_tempered,
 	  .absent = ministral3,
 	  .own = { "sliding_window", "llama_4_scaling_beta" },
 	  .activation = "silu" },

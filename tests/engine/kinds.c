@@ -132,10 +132,12 @@ static void floored(struct model_config *c)
 	c->shared_gated = true;
 }
 
-/* Experts whose answer is added two branches later; and latent attention without rotation. */
+/* Experts whose answer is added two branches later; and latent attention without rotation, and with
+ * queries that grow. */
 static void shortcut(struct model_config *c)
 {
 	c->shared_width = 0;
+	c->temper = (struct model_temper){ .beta = 0.3, .length = 5 };
 	for (int i = 0; i < LAYERS; i++) {
 		struct model_layer *l = &c->layer[i];
 		bool begin = i % 2 == 0 && i < 4;
@@ -143,6 +145,7 @@ static void shortcut(struct model_config *c)
 		l->ffn = begin ? MODEL_FFN_BOTH : MODEL_FFN_DENSE;
 		l->width = 112;
 		l->rope = i == 1 ? MODEL_NO_ROPE : 0;
+		l->tempered = i >= 3;
 		l->gate = i == 4 ? MODEL_OUT_HEAD : MODEL_OUT_NONE;
 	}
 }

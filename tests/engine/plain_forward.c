@@ -196,6 +196,13 @@ static void keep_gqa(const struct line *l, const double *normed)
 		cached(l, l->position)[i] = (float)kv[i];
 }
 
+static void temper(const struct line *l, double *q, uint32_t n)
+{
+	const struct model_temper *t = &config(l)->temper;
+	for (uint32_t i = 0; layer(l)->tempered && i < n; i++)
+		q[i] *= 1 + t->beta * log(1 + floor(((double)l->position + t->shift) / t->length));
+}
+
 /* Head h of the queries over the positions from `first` on. */
 static void attend_head(const struct line *l, uint32_t h, const double *q, uint32_t first, double *score,
                         double *out)
@@ -227,9 +234,7 @@ static void attend_gqa(const struct line *l, const double *normed, double *out)
 	float *const *w = slots(l);
 	product(w[SLOT_Q], w[SLOT_Q_BIAS], y->heads * y->head, c->hidden, normed, q);
 	heads_shape(l, q, y->heads, w[SLOT_Q_NORM]);
-	for (uint32_t i = 0; y->tempered && i < y->heads * y->head; i++)
-		q[i] *= 1 + c->temper.beta * log(1 + floor(((double)l->position + c->temper.shift) /
-		                                           c->temper.length));
+	temper(l, q, y->heads * y->head);
 	if (y->cache == l->layer)
 		keep_gqa(l, normed);
 	for (uint32_t h = 0; h < y->heads; h++)
@@ -253,6 +258,7 @@ static void latent_query(const struct line *l, const double *normed, double *low
 	}
 	for (uint32_t h = 0; h < heads; h++)
 		rotate(l, q + h * head + c->nope);
+	temper(l, q, heads * head);
 }
 
 /* The indexer's new key, behind the latent of its cache row. */
