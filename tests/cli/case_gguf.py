@@ -4,7 +4,7 @@
 same bits, blocks of every type the bits of a model that holds what the package says they are, tokenizers the
 ids of tokenizer.json; a file, a folder and parts are run and served; what is wrong is refused by name."""
 
-import json, lzma, os, shutil, sys
+import json, lzma, os, re, shutil, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import Home, Server, MODEL, TOP
@@ -187,6 +187,18 @@ def tokenizers(home):
             "--quiet",
         )
         assert b"400 passed, 0 failed" in r.stdout, r.stdout
+    # every pre-tokenizer that has a name is one
+    j = json.loads((MODEL / "tokenizer.json").read_text())
+    text = "It's 12345 years, naïve 中文 \U0001f600\n\n  (x+=1)"
+    (home.dir / "one.jsonl").write_text(json.dumps({"text": text, "ids": [], "decoded": text}) + "\n")
+    source = (TOP / "model/gguf_pre.c").read_text()
+    names = " ".join(re.findall(r'\.names = "([^"]*)"', source)).split()
+    assert len(names) > 40
+    for name in names:
+        twin.vocabulary_only(home.dir / "pre.gguf", twin.bpe_tokenizer(j, name))
+        args = ("--cases", home.dir / "one.jsonl", "--dump", home.dir, "--quiet")
+        home.run("selftest", "--tokenizer", home.dir / "pre.gguf", *args, status=3)  # no ids are expected
+        assert json.loads((home.dir / "tokenizer.jsonl").read_text())["decoded"] == text, name
     folder = TOP / "tests/vectors/gguf"
     v = json.loads((folder / "sentencepiece.json").read_text())
 
