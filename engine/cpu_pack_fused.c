@@ -56,10 +56,8 @@ int cpu_pack_transposed(struct cpu *m, const struct model_item *it, uint64_t exp
 
 static uint16_t mx_value(unsigned nibble, uint8_t scale)
 {
-	static const float lut[8] = { 0, 0.5f, 1, 1.5f, 2, 3, 4, 6 };
-	float power = scale > 0 ? number_from_bits((uint32_t)scale << 23) : 0x1p-127f;
-	uint32_t bits = number_bits(lut[nibble & 7] * power);
-	return (uint16_t)(bits >> 16 | (nibble & 8u) << 12);
+	float v = number_from_e2m1((uint8_t)nibble) * number_from_e8m0(scale);
+	return (uint16_t)(number_bits(v) >> 16);
 }
 
 /* One row as bf16; infinite where scale 255 says "not a number". */

@@ -86,10 +86,4 @@ static inline size_t layout_panel_bytes(enum kernel_format f, uint32_t columns)
 	return (layout_groups(columns) * (MXFP4_GROUP + KERNEL_PANEL) + 63) / 64 * 64;
 }
 
-/* 2^(s - 127) as f32 bits; s = 0 is subnormal. */
-static inline uint32_t layout_power(uint8_t s)
-{
-	return s == 0 ? 0x00400000u : (uint32_t)s << 23;
-}
-
 #endif

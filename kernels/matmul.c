@@ -95,7 +95,7 @@ static float row_mxfp4(const struct kernel_matrix *w, uint32_t row, const float 
 		sum = fmaf(number_from_e2m1(code), v[k], sum);
 		if (k + 1 == w->columns || (k + 1) % KERNEL_GROUP == 0) {
 			uint8_t scale = p[layout_mxfp4_scale(w->columns, lane, k)];
-			total = fmaf(sum, number_from_bits(layout_power(scale)), total);
+			total = fmaf(sum, number_from_e8m0(scale), total);
 			sum = 0;
 		}
 	}

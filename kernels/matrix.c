@@ -198,7 +198,7 @@ static float grouped_at(const struct kernel_matrix *w, uint32_t row, uint32_t k)
 		       f16_at(p + layout_q4_scale(lane, k));
 	uint8_t code = (uint8_t)(p[layout_nibble(lane, k)] >> layout_shift(k) & 15);
 	return number_from_e2m1(code) *
-	       number_from_bits(layout_power(p[layout_mxfp4_scale(w->columns, lane, k)]));
+	       number_from_e8m0(p[layout_mxfp4_scale(w->columns, lane, k)]);
 }
 
 float kernel_matrix_at(const struct kernel_matrix *w, uint32_t row, uint32_t column)

@@ -32,6 +32,12 @@ float number_from_f16(uint16_t h); /* IEEE binary16, exact */
 float number_from_e4m3(uint8_t b); /* OCP FP8 E4M3, exact; 0x7f and 0xff are NaN */
 float number_from_e2m1(uint8_t b); /* OCP MX E2M1, exact; the low four bits count */
 
+/* OCP MX E8M0: 2^(s - 127), exact, subnormal for 0; 255, which is no number, gives infinity. */
+static inline float number_from_e8m0(uint8_t s)
+{
+	return number_from_bits(s == 0 ? 0x00400000u : (uint32_t)s << 23);
+}
+
 /* A weight in [0, 1] in units of 2^-40, rounded down: sums of such are exact, in any order. What is
  * below one unit weighs nothing. */
 static inline uint64_t number_to_units(float weight) { return (uint64_t)(weight * 0x1p40f); }

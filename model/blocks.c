@@ -48,9 +48,7 @@ static void mxfp4(const unsigned char *p, float *out)
 {
 	static const float value[16] = { 0, 0.5f,  1,  1.5f,  2,  3,  4,  6,
 					 0, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
-	float scale = p[0] == 255 ? NAN
-		      : p[0] > 0  ? number_from_bits((uint32_t)p[0] << 23)
-				  : 0x1p-127f;
+	float scale = p[0] == 255 ? NAN : number_from_e8m0(p[0]);
 	for (int i = 0; i < 16; i++) {
 		out[i] = value[p[1 + i] & 15] * scale;
 		out[i + 16] = value[p[1 + i] >> 4] * scale;

@@ -1,5 +1,6 @@
 #include "model/coding.h"
 
+#include "kernels/matrix.h"
 #include "kernels/number.h"
 
 #include <string.h>
@@ -163,9 +164,6 @@ void model_coding_rows(const struct model_coding *c, const unsigned char *codes,
 
 /* ---- Q4_0 ---- */
 
-#define Q4_VALUES 32
-#define Q4_BYTES 18
-
 /* The code of a column, from 0 on. */
 static unsigned narrow_code(const struct model_coding *c, const unsigned char *p, uint32_t row,
 			    uint32_t k)
@@ -181,9 +179,9 @@ static void narrow_block(const struct model_coding *c, const unsigned char *p, u
 	size_t group = (size_t)(row / c->block_rows) * c->groups + k / c->block_columns;
 	uint16_t scale = number_to_f16(c->scale[group]);
 	memcpy(out, &scale, sizeof scale);
-	for (uint32_t i = 0; i < Q4_VALUES / 2; i++)
+	for (uint32_t i = 0; i < KERNEL_GROUP / 2; i++)
 		out[2 + i] = (unsigned char)(narrow_code(c, p, row, k + i) |
-					     narrow_code(c, p, row, k + i + Q4_VALUES / 2) << 4);
+					     narrow_code(c, p, row, k + i + KERNEL_GROUP / 2) << 4);
 }
 
 void model_coding_blocks(const struct model_coding *c, const unsigned char *codes, uint32_t row,
@@ -191,6 +189,6 @@ void model_coding_blocks(const struct model_coding *c, const unsigned char *code
 {
 	size_t stored = model_coding_row_bytes(c);
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t k = 0; k < c->columns; k += Q4_VALUES, out += Q4_BYTES)
+		for (uint32_t k = 0; k < c->columns; k += KERNEL_GROUP, out += KERNEL_Q4_BLOCK)
 			narrow_block(c, codes + i * stored, row + i, k, out);
 }

@@ -51,7 +51,7 @@ static int floats_take(const struct coding_bytes *p, float **out, struct err *e)
 			uint8_t power = p->bytes[i];
 			if (power == NO_NUMBER_OF_E8M0)
 				return bad(p, e, i, power, "no number as E8M0");
-			(*out)[i] = power > 0 ? number_from_bits((uint32_t)power << 23) : 0x1p-127f;
+			(*out)[i] = number_from_e8m0(power);
 		}
 		return 0;
 	}
