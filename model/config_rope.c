@@ -187,7 +187,8 @@ static void rope_scaling(struct config_reader *r, struct config_reader *in, stru
 	rope_keys_check(in);
 	p->kind = rope_kind(in);
 	p->theta = model_config_number_or(in, "rope_theta", p->theta, 1, 1e12);
-	double share = model_config_number_or(in, "partial_rotary_factor", p->partial, 0, 1);
+	double whole = p->kind == MODEL_ROPE_PROPORTIONAL ? 1 : p->partial;
+	double share = model_config_number_or(in, "partial_rotary_factor", whole, 0, 1);
 	if (p->kind == MODEL_ROPE_PROPORTIONAL)
 		p->partial = share;
 	else if (share < p->partial || share > p->partial)

@@ -74,7 +74,11 @@ void model_family_granite(struct config_reader *r, struct model_config *c)
 bool model_family_rope_assumed(struct config_reader *r, struct model_config *c, double theta)
 {
 	double beside = c->ropes[0].theta;
-	if (!model_config_absent(r, "rope_parameters") || !model_config_absent(r, "rope_scaling"))
+	const json_t *now = model_config_get(r, "rope_parameters");
+	if (json_is_object(now) && json_object_size(now) == 0) /* another rotation than the class's */
+		model_config_refuse(r, ERR_INPUT, "rope_parameters", "empty");
+	if (!model_config_absent(r, "rope_parameters") ||
+	    json_object_size(model_config_get(r, "rope_scaling")) > 0)
 		return false;
 	c->ropes[0].theta = theta;
 	if (!model_config_absent(r, "rope_theta") && (beside < theta || beside > theta))

@@ -24,7 +24,7 @@ static void read_cohere(struct config_reader *r, struct model_config *c)
 	c->ropes[0].interleaved = true;
 	model_family_gqa(r, c);
 	model_family_biases(r, c);
-	c->logits_scale = (float)model_config_number_or(r, "logit_scale", 1, -1e9, 1e9);
+	c->logits_scale = (float)model_config_number_or(r, "logit_scale", 1, 1e-9, 1e9);
 	model_family_ffn(r, c);
 }
 

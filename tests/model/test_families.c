@@ -151,6 +151,8 @@ static const struct { const char *name, *changes; uint32_t layer; const char *ex
 	  "4/2 x 10 *0.3162 rope 2:10@12000 win 0 norms 1010 qk-head w 52" },
 	{ "apertus", "{\"rope_scaling\":\"DROP\",\"rope_theta\":\"DROP\"}", 1,
 	  "4/2 x 10 *0.3162 rope 2:10@1.2e+07 win 0 norms 1010 qk-head w 52" },
+	{ "apertus", "{\"rope_scaling\":{},\"rope_theta\":900}", 1,
+	  "4/2 x 10 *0.3162 rope 2:10@1.2e+07 win 0 norms 1010 qk-head w 52" },
 	{ "internlm3", "{}", 1,
 	  "4/1 x 16 *0.25 rope 4:16@5e+07 win 0 norms 1010 w 44" },
 };
@@ -172,6 +174,25 @@ Test(model_families, layers_are_as_the_config_says)
 	}
 	json_decref(all);
 	cr_assert(good);
+}
+
+/* The share that a table by kind leaves out is whole, and that of a config without tables a quarter. */
+Test(model_families, a_proportional_table_without_a_share_turns_whole_heads)
+{
+	static const struct { const char *changes; double share; } rows[] = {
+		{ "{}", 0.25 },
+		{ "{\"rope_parameters\":\"DROP\"}", 0.25 },
+		{ "{\"rope_parameters\":{\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":10000},"
+		  "\"full_attention\":{\"rope_type\":\"proportional\",\"rope_theta\":1000000}}}", 1 },
+	};
+	json_t *all = families_open();
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		static struct model_config c;
+		struct err e = { 0 };
+		cr_assert_eq(families_parse(all, "gemma4", rows[i].changes, &c, &e), 0, "%s", e.text);
+		cr_expect_float_eq(c.ropes[c.layer[2].rope].partial, rows[i].share, 1e-9, "%s", rows[i].changes);
+	}
+	json_decref(all);
 }
 
 #define U ERR_UNSUPPORTED
@@ -232,6 +253,9 @@ static const struct { const char *name, *changes; int code; const char *word; } 
 	{ "gpt_neox", "{\"rotary_pct\":0}", U, "odd number of rotated" },
 	{ "apertus", "{\"post_norm\":true}", U, "post_norm true" },
 	{ "apertus", "{\"qk_norm\":false}", U, "qk_norm false" },
+	{ "apertus", "{\"rope_scaling\":\"DROP\",\"rope_parameters\":{}}", I, "rope_parameters {}: empty" },
+	{ "cohere2", "{\"logit_scale\":-0.25}", I, "logit_scale -0.25: out of range" },
+	{ "cohere2", "{\"logit_scale\":0}", I, "logit_scale 0: out of range" },
 };
 
 Test(model_families, what_is_not_understood_is_refused)
