@@ -418,7 +418,7 @@ Test(flow_release, a_registered_release_that_is_not_here_says_so)
 	fixture_move(&at, "model", "elsewhere");
 	expect_says(ERR_NOTFOUND, "model",
 		    fixture_verify(at.flow, "acme/m", NULL, false, &report, &e));
-	expect_says(ERR_NOTFOUND, "neither a folder nor a package",
+	expect_says(ERR_NOTFOUND, "neither a folder nor a GGUF or package file",
 		    fixture_verify(NULL, "acme/m", NULL, false, &report, &e));
 }
 
