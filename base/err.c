@@ -67,6 +67,9 @@ int err_prefix(struct err *e, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(context, sizeof context, fmt, args);
 	va_end(args);
+	size_t n = strlen(context);
+	if (strncmp(was.text, context, n) == 0 && (was.text[n] == ':' || was.text[n] == '/'))
+		return was.code;
 	err_set(e, was.code, "%s: %s", context, was.text);
 	return err_at(e, was.code, was.kind, "%s", was.at);
 }

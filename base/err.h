@@ -48,7 +48,8 @@ int err_errno(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * err_at(e, err_set(e, ERR_INPUT, ...), "invalid_type", "%s", name)`. */
 int err_at(struct err *e, int code, const char *kind, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Put "context: " before the sentence in e and return its code (ERR_IO if e is NULL or unset). */
+/* Put "context: " before the sentence in e and return its code (ERR_IO if e is NULL or unset). A
+ * sentence that begins with the context already, or with a path in it, stays as it is. */
 int err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The sentence for a code without one ("out of memory"). Static storage. */

@@ -318,8 +318,8 @@ int source_open_files(struct source **out, const char *path, const char *const *
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	char dir[LIMIT_PATH_BYTES];
-	int n = slash ? snprintf(dir, sizeof dir, "%.*s", (int)(slash - path + 1), path)
-		      : snprintf(dir, sizeof dir, ".");
+	int stem = slash > path ? (int)(slash - path) : 1; /* "/" keeps its slash */
+	int n = snprintf(dir, sizeof dir, "%.*s", stem, slash ? path : ".");
 	if (n >= (int)sizeof dir)
 		return err_set(e, ERR_INPUT, "path too long: %.200s", path);
 	TRY(folder_open(out, dir, true, e));

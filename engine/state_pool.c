@@ -8,10 +8,10 @@
 
 #define SLOTS_EACH 3u /* of an open sequence */
 
-enum slot_use { SLOT_FREE, SLOT_HELD, SLOT_SNAPSHOT };
+enum state_use { STATE_FREE, STATE_HELD, STATE_SNAPSHOT };
 
 struct slot {
-	enum slot_use use;
+	enum state_use use;
 	uint32_t pins;
 	bool used; /* a snapshot that was gone on from */
 	struct cache_key page;
@@ -67,7 +67,7 @@ void state_pool_close(struct state_pool *p)
 
 static void free_add(struct state_pool *p, uint32_t i)
 {
-	p->slot[i].use = SLOT_FREE;
+	p->slot[i].use = STATE_FREE;
 	p->slot[i].chain = p->free;
 	p->free = i;
 }
@@ -157,13 +157,13 @@ static void give_up(struct state_pool *p)
 void state_pool_keep(struct state_pool *p, struct cache_key page, uint32_t i)
 {
 	pthread_mutex_lock(&p->lock);
-	check(p->slot[i].use == SLOT_HELD);
+	check(p->slot[i].use == STATE_HELD);
 	p->held--;
 	if (lookup(p, page) != STATE_NONE) {
 		free_add(p, i);
 	} else {
 		uint32_t *bucket = bucket_of(p, page);
-		p->slot[i] = (struct slot){ .use = SLOT_SNAPSHOT, .page = page, .chain = *bucket };
+		p->slot[i] = (struct slot){ .use = STATE_SNAPSHOT, .page = page, .chain = *bucket };
 		*bucket = i;
 		age_add(p, i);
 		p->snapshots++;
@@ -190,7 +190,7 @@ void state_pool_unpin(struct state_pool *p, uint32_t i)
 	if (i == STATE_NONE)
 		return;
 	pthread_mutex_lock(&p->lock);
-	check(p->slot[i].use == SLOT_SNAPSHOT && p->slot[i].pins > 0);
+	check(p->slot[i].use == STATE_SNAPSHOT && p->slot[i].pins > 0);
 	p->slot[i].pins--;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -214,7 +214,7 @@ uint32_t state_pool_take(struct state_pool *p)
 	uint32_t i = p->free;
 	if (i != STATE_NONE) {
 		p->free = p->slot[i].chain;
-		p->slot[i] = (struct slot){ .use = SLOT_HELD };
+		p->slot[i] = (struct slot){ .use = STATE_HELD };
 		p->held++;
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -226,7 +226,7 @@ void state_pool_give(struct state_pool *p, uint32_t i)
 	if (i == STATE_NONE)
 		return;
 	pthread_mutex_lock(&p->lock);
-	check(p->slot[i].use == SLOT_HELD);
+	check(p->slot[i].use == STATE_HELD);
 	p->held--;
 	free_add(p, i);
 	pthread_mutex_unlock(&p->lock);

@@ -38,6 +38,20 @@ Test(base_err, sentences_are_set_prefixed_and_cut)
 	cr_expect_eq(strlen(e.text), sizeof e.text - 1);
 }
 
+Test(base_err, a_place_is_not_named_twice)
+{
+	struct err e = { 0 };
+	err_set(&e, ERR_NOTFOUND, "dir: no file a");
+	cr_expect_eq(err_prefix(&e, "dir"), ERR_NOTFOUND);
+	cr_expect_str_eq(e.text, "dir: no file a");
+	err_set(&e, ERR_INPUT, "dir/a: ends early");
+	err_prefix(&e, "%s", "dir");
+	cr_expect_str_eq(e.text, "dir/a: ends early");
+	err_set(&e, ERR_INPUT, "direct: ends early");
+	err_prefix(&e, "dir");
+	cr_expect_str_eq(e.text, "dir: direct: ends early");
+}
+
 Test(base_err, sentences_are_printable_utf8)
 {
 	struct err e = { 0 };
