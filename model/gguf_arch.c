@@ -62,7 +62,7 @@ const struct gguf_name model_gguf_names[] = {
 };
 
 /* Rows of q and k were permuted for a rotation of neighbours. */
-static const struct gguf_name llama[] = {
+const struct gguf_name model_gguf_turned[] = {
 	{ "attn_q.weight", ATTN "q_proj.weight", GGUF_TURNED_Q, false },
 	{ "attn_k.weight", ATTN "k_proj.weight", GGUF_TURNED_K, false },
 	{ "attn_q.bias", ATTN "q_proj.bias", GGUF_TURNED_Q, false },
@@ -172,9 +172,12 @@ static const struct gguf_name phi3[] = {
 };
 /* clang-format on */
 
-static bool has(struct gguf_maker *c, const char *tensor) { return model_gguf_find(c->m, tensor); }
+bool model_gguf_has(struct gguf_maker *c, const char *tensor)
+{
+	return model_gguf_find(c->m, tensor);
+}
 
-static uint32_t head_of(struct gguf_maker *c)
+uint32_t model_gguf_head(struct gguf_maker *c)
 {
 	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0);
 	return model_gguf_ask(c, "attention.key_length",
@@ -182,26 +185,27 @@ static uint32_t head_of(struct gguf_maker *c)
 }
 
 /* Which share of a head is turned. */
-static void share_set(struct gguf_maker *c)
+void model_gguf_share(struct gguf_maker *c, const char *key)
 {
-	uint32_t head = head_of(c), turned = model_gguf_ask(c, "rope.dimension_count", head);
-	model_gguf_set(c, "partial_rotary_factor", json_real((double)turned / (head ? head : 1)));
+	uint32_t head = model_gguf_head(c),
+		 turned = model_gguf_ask(c, "rope.dimension_count", head);
+	model_gguf_set(c, key, json_real((double)turned / (head ? head : 1)));
 }
 
 /* Biases are said by their presence. */
-static void own_biases(struct gguf_maker *c)
+void model_gguf_biases(struct gguf_maker *c)
 {
-	model_gguf_set(c, "attention_bias", json_boolean(has(c, "blk.0.attn_q.bias")));
+	model_gguf_set(c, "attention_bias", json_boolean(model_gguf_has(c, "blk.0.attn_q.bias")));
 }
 
 static void own_llama(struct gguf_maker *c)
 {
-	own_biases(c);
-	model_gguf_set(c, "mlp_bias", json_boolean(has(c, "blk.0.ffn_gate.bias")));
+	model_gguf_biases(c);
+	model_gguf_set(c, "mlp_bias", json_boolean(model_gguf_has(c, "blk.0.ffn_gate.bias")));
 }
 
 /* A class may assume a window: a file without one has none. */
-static void window_set(struct gguf_maker *c)
+void model_gguf_window(struct gguf_maker *c)
 {
 	if (model_gguf_ask(c, "attention.sliding_window", 0) == 0)
 		model_gguf_set(c, "sliding_window", json_null());
@@ -209,13 +213,14 @@ static void window_set(struct gguf_maker *c)
 
 static void own_seed_oss(struct gguf_maker *c)
 {
-	own_biases(c);
-	model_gguf_set(c, "attention_out_bias", json_boolean(has(c, "blk.0.attn_output.bias")));
+	model_gguf_biases(c);
+	model_gguf_set(c, "attention_out_bias",
+		       json_boolean(model_gguf_has(c, "blk.0.attn_output.bias")));
 }
 
 static void own_granite(struct gguf_maker *c)
 {
-	own_biases(c);
+	model_gguf_biases(c);
 	model_gguf_copy(c, "attention.scale", "attention_multiplier");
 	model_gguf_copy(c, "embedding_scale", "embedding_multiplier");
 	model_gguf_copy(c, "residual_scale", "residual_multiplier");
@@ -228,38 +233,40 @@ static void own_granite(struct gguf_maker *c)
 static void own_gemma(struct gguf_maker *c)
 {
 	bool three = strcmp(c->m->arch->name, "gemma3") == 0;
-	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0), scale = head_of(c);
+	uint32_t hidden = model_gguf_ask(c, "embedding_length", 0), scale = model_gguf_head(c);
 	if (c->m->layers == (three ? 62 : 46) && c->m->heads > 0)
 		scale = hidden / c->m->heads;
 	model_gguf_set(c, "query_pre_attn_scalar", json_integer(scale));
 	model_gguf_copy(c, "rope.freq_base_swa", "rope_local_base_freq");
-	window_set(c);
+	model_gguf_window(c);
 }
 
 static void own_cohere2(struct gguf_maker *c)
 {
 	model_gguf_copy(c, "attention.layer_norm_epsilon", "layer_norm_eps");
 	model_gguf_copy(c, "logit_scale", "logit_scale");
-	window_set(c);
+	model_gguf_window(c);
 }
 
 static void own_glm4(struct gguf_maker *c)
 {
-	own_biases(c);
-	share_set(c);
+	model_gguf_biases(c);
+	model_gguf_share(c, "partial_rotary_factor");
 }
 
 static void own_minimax(struct gguf_maker *c)
 {
 	model_gguf_copy(c, "rope.dimension_count", "rotary_dim");
 	model_gguf_copy(c, "expert_feed_forward_length", "intermediate_size");
-	model_gguf_set(c, "use_routing_bias", json_boolean(has(c, "blk.0.exp_probs_b.bias")));
-	model_gguf_set(c, "use_qk_norm", json_boolean(has(c, "blk.0.attn_q_norm.weight")));
+	model_gguf_set(c, "use_routing_bias",
+		       json_boolean(model_gguf_has(c, "blk.0.exp_probs_b.bias")));
+	model_gguf_set(c, "use_qk_norm",
+		       json_boolean(model_gguf_has(c, "blk.0.attn_q_norm.weight")));
 }
 
 static void own_ernie(struct gguf_maker *c)
 {
-	model_gguf_set(c, "use_bias", json_boolean(has(c, "blk.0.attn_q.bias")));
+	model_gguf_set(c, "use_bias", json_boolean(model_gguf_has(c, "blk.0.attn_q.bias")));
 	if (strcmp(c->m->arch->type, "ernie4_5_moe") != 0)
 		return;
 	model_gguf_copy(c, "expert_used_count", "moe_k");
@@ -271,24 +278,25 @@ static void own_ernie(struct gguf_maker *c)
 /* Factors of frequencies for texts of the length first trained for, and for longer ones. */
 static void own_phi3(struct gguf_maker *c)
 {
-	share_set(c);
-	window_set(c);
+	model_gguf_share(c, "partial_rotary_factor");
+	model_gguf_window(c);
 	model_gguf_copy(c, "rope.scaling.original_context_length",
 			"original_max_position_embeddings");
-	if (has(c, "rope_factors_long.weight"))
+	if (model_gguf_has(c, "rope_factors_long.weight"))
 		model_gguf_longrope(c);
 }
 
 static void own_glm4_moe(struct gguf_maker *c)
 {
 	own_glm4(c);
-	model_gguf_set(c, "use_qk_norm", json_boolean(has(c, "blk.0.attn_q_norm.weight")));
+	model_gguf_set(c, "use_qk_norm",
+		       json_boolean(model_gguf_has(c, "blk.0.attn_q_norm.weight")));
 	model_gguf_copy(c, "expert_feed_forward_length", "moe_intermediate_size");
 }
 
 /* Older files have the widths of a head whole, newer ones those of the latent beside them. Groups
  * that a file does not mention are those of DeepSeek-V3, or none. */
-static void own_deepseek(struct gguf_maker *c)
+void model_gguf_latent(struct gguf_maker *c)
 {
 	uint32_t rope = model_gguf_ask(c, "rope.dimension_count", 64);
 	uint32_t key = model_gguf_ask(c, "attention.key_length", 0);
@@ -299,6 +307,7 @@ static void own_deepseek(struct gguf_maker *c)
 	uint32_t experts = model_gguf_ask(c, "expert_count", 0);
 	uint32_t groups = model_gguf_ask(c, "expert_group_count", v3 && experts == 256 ? 8 : 1);
 	uint32_t kept = model_gguf_ask(c, "expert_group_used_count", groups == 8 ? 4 : 1);
+	model_gguf_refuse(c, "attention.temperature_scale", "not available in this version");
 	model_gguf_set(c, "qk_rope_head_dim", json_integer(rope));
 	model_gguf_set(c, "qk_nope_head_dim", json_integer(key > rope ? key - rope : 0));
 	model_gguf_set(c, "v_head_dim", json_integer(value));
@@ -314,7 +323,8 @@ static void own_deepseek(struct gguf_maker *c)
 		model_gguf_set(c, "norm_topk_prob", json_false());
 	if (!json_object_get(c->o, "q_lora_rank"))
 		model_gguf_set(c, "q_lora_rank", json_null());
-	model_gguf_set(c, "attention_bias", json_boolean(has(c, "blk.0.attn_kv_a_mqa.bias")));
+	model_gguf_set(c, "attention_bias",
+		       json_boolean(model_gguf_has(c, "blk.0.attn_kv_a_mqa.bias")));
 }
 
 /* Layers without a router are dense; which, only the tensors say. */
@@ -324,12 +334,12 @@ static void own_qwen_moe(struct gguf_maker *c)
 	char name[60];
 	for (uint32_t i = 0; i < c->m->layers; i++) {
 		snprintf(name, sizeof name, "blk.%u.ffn_gate_inp.weight", i);
-		if (!has(c, name))
+		if (!model_gguf_has(c, name))
 			json_array_append_new(dense, json_integer(i));
 	}
 	model_gguf_set(c, "mlp_only_layers", dense);
 	if (strcmp(c->m->arch->type, "qwen2_moe") != 0)
-		own_biases(c);
+		model_gguf_biases(c);
 }
 
 /* In qwen35 value heads lie so that neighbours have neighbouring key heads, in qwen3next so that
@@ -344,7 +354,7 @@ static void own_qwen_delta(struct gguf_maker *c)
 	model_gguf_set(c, "linear_num_value_heads", json_integer(heads));
 	model_gguf_set(c, "linear_value_head_dim", json_integer(heads > 0 ? width / heads : 0));
 	model_gguf_copy(c, "full_attention_interval", "full_attention_interval");
-	share_set(c);
+	model_gguf_share(c, "partial_rotary_factor");
 	if (strcmp(c->m->arch->name, "qwen3next") == 0)
 		own_qwen_moe(c);
 	else
@@ -358,49 +368,53 @@ static void own_wide_experts(struct gguf_maker *c)
 }
 
 static const struct gguf_arch arches[] = {
-	{ "llama", "llama", NULL, NULL, llama, own_llama },
-	{ "llama", "mixtral", "num_local_experts", NULL, mixtral, own_wide_experts },
-	{ "qwen2", "qwen2", NULL, NULL, NULL, NULL },
-	{ "qwen3", "qwen3", NULL, NULL, NULL, own_biases },
+	{ "llama", "llama", NULL, NULL, model_gguf_turned, .own = own_llama },
+	{ "llama", "mixtral", "num_local_experts", NULL, mixtral, .own = own_wide_experts },
+	{ "qwen2", "qwen2", NULL, NULL, NULL, .own = NULL },
+	{ "qwen3", "qwen3", NULL, NULL, NULL, .own = model_gguf_biases },
 	{ "qwen2moe", "qwen2_moe", "num_experts", "{\"norm_topk_prob\":false}", qwen2_moe,
-	  own_qwen_moe },
-	{ "qwen3moe", "qwen3_moe", "num_experts", "{\"norm_topk_prob\":true}", NULL, own_qwen_moe },
-	{ "olmoe", "olmoe", "num_experts", "{\"norm_topk_prob\":false}", NULL, own_biases },
-	{ "deepseek2", "deepseek_v2", "n_routed_experts", NULL, NULL, own_deepseek },
-	{ "deepseek2", "deepseek_v3", "n_routed_experts", NULL, NULL, own_deepseek },
+	  .own = own_qwen_moe },
+	{ "qwen3moe", "qwen3_moe", "num_experts", "{\"norm_topk_prob\":true}", NULL,
+	  .own = own_qwen_moe },
+	{ "olmoe", "olmoe", "num_experts", "{\"norm_topk_prob\":false}", NULL,
+	  .own = model_gguf_biases },
+	{ "deepseek2", "deepseek_v2", "n_routed_experts", NULL, NULL, .own = model_gguf_latent },
+	{ "deepseek2", "deepseek_v3", "n_routed_experts", NULL, NULL, .own = model_gguf_latent },
 	{ "gpt-oss", "gpt_oss", "num_local_experts", "{\"attention_bias\":true}", gpt_oss,
-	  own_wide_experts },
-	{ "glm4moe", "glm4_moe", "n_routed_experts", NULL, norm_between, own_glm4_moe },
-	{ "qwen2vl", "qwen2", NULL, NULL, NULL, NULL },
-	{ "qwen3vl", "qwen3", NULL, NULL, NULL, own_biases },
+	  .own = own_wide_experts },
+	{ "glm4moe", "glm4_moe", "n_routed_experts", NULL, norm_between, .own = own_glm4_moe },
+	{ "qwen2vl", "qwen2", NULL, NULL, NULL, .own = NULL },
+	{ "qwen3vl", "qwen3", NULL, NULL, NULL, .own = model_gguf_biases },
 	{ "qwen3vlmoe", "qwen3_moe", "num_experts", "{\"norm_topk_prob\":true}", NULL,
-	  own_qwen_moe },
+	  .own = own_qwen_moe },
 	{ "qwen3next", "qwen3_next", "num_experts", "{\"norm_topk_prob\":true}", qwen_delta,
-	  own_qwen_delta },
-	{ "qwen35", "qwen3_5_text", NULL, NULL, qwen_delta, own_qwen_delta },
-	{ "qwen35moe", "qwen3_5_moe_text", "num_experts", NULL, qwen_delta, own_qwen_delta },
-	{ "gemma2", "gemma2", NULL, NULL, gemma, own_gemma },
-	{ "gemma3", "gemma3_text", NULL, NULL, gemma, own_gemma },
-	{ "phi3", "phi3", NULL, NULL, phi3, own_phi3 },
-	{ "seed_oss", "seed_oss", NULL, NULL, norm_between, own_seed_oss },
-	{ "smollm3", "smollm3", NULL, NULL, llama, own_llama },
-	{ "olmo2", "olmo2", NULL, NULL, norms_after, own_biases },
-	{ "olmo2", "olmo3", NULL, NULL, norms_after, own_biases },
-	{ "exaone4", "exaone4", NULL, NULL, norms_after, window_set },
-	{ "cohere2", "cohere2", NULL, NULL, NULL, own_cohere2 },
-	{ "glm4", "glm4", NULL, NULL, glm4, own_glm4 },
-	{ "granite", "granite", NULL, NULL, llama, own_granite },
-	{ "granitemoe", "granitemoe", "num_local_experts", NULL, granite_moe, own_granite },
-	{ "granitemoe", "granitemoeshared", "num_local_experts", NULL, granite_moe, own_granite },
-	{ "dots1", "dots1", "n_routed_experts", NULL, NULL, own_biases },
-	{ "minimax-m2", "minimax_m2", "num_local_experts", NULL, minimax, own_minimax },
-	{ "ernie4_5", "ernie4_5", NULL, NULL, NULL, own_ernie },
-	{ "ernie4_5-moe", "ernie4_5_moe", "moe_num_experts", NULL, ernie_moe, own_ernie },
+	  .own = own_qwen_delta },
+	{ "qwen35", "qwen3_5_text", NULL, NULL, qwen_delta, .own = own_qwen_delta },
+	{ "qwen35moe", "qwen3_5_moe_text", "num_experts", NULL, qwen_delta, .own = own_qwen_delta },
+	{ "gemma2", "gemma2", NULL, NULL, gemma, .own = own_gemma },
+	{ "gemma3", "gemma3_text", NULL, NULL, gemma, .own = own_gemma },
+	{ "phi3", "phi3", NULL, NULL, phi3, .own = own_phi3 },
+	{ "seed_oss", "seed_oss", NULL, NULL, norm_between, .own = own_seed_oss },
+	{ "smollm3", "smollm3", NULL, NULL, model_gguf_turned, .own = own_llama },
+	{ "olmo2", "olmo2", NULL, NULL, norms_after, .own = model_gguf_biases },
+	{ "olmo2", "olmo3", NULL, NULL, norms_after, .own = model_gguf_biases },
+	{ "exaone4", "exaone4", NULL, NULL, norms_after, .own = model_gguf_window },
+	{ "cohere2", "cohere2", NULL, NULL, NULL, .own = own_cohere2 },
+	{ "glm4", "glm4", NULL, NULL, glm4, .own = own_glm4 },
+	{ "granite", "granite", NULL, NULL, model_gguf_turned, .own = own_granite },
+	{ "granitemoe", "granitemoe", "num_local_experts", NULL, granite_moe, .own = own_granite },
+	{ "granitemoe", "granitemoeshared", "num_local_experts", NULL, granite_moe,
+	  .own = own_granite },
+	{ "dots1", "dots1", "n_routed_experts", NULL, NULL, .own = model_gguf_biases },
+	{ "minimax-m2", "minimax_m2", "num_local_experts", NULL, minimax, .own = own_minimax },
+	{ "ernie4_5", "ernie4_5", NULL, NULL, NULL, .own = own_ernie },
+	{ "ernie4_5-moe", "ernie4_5_moe", "moe_num_experts", NULL, ernie_moe, .own = own_ernie },
+	{ .name = NULL },
 };
 
-/* One name may stand for two architectures: the second is the one with experts (of llama), with a
- * window (of olmo2), with a shared expert (of granitemoe), or with a correction of the router's
- * scores (of deepseek2). */
+/* One name may stand for two architectures: the second is the one with experts (of llama), with
+ * a window (of olmo2), with queries that grow (of mistral3), with a shared expert (of
+ * granitemoe), or with a correction of the router's scores (of deepseek2). */
 static bool is_second(const struct gguf_model *m, const char *name)
 {
 	uint32_t experts = 0, gate = 0;
@@ -412,6 +426,8 @@ static bool is_second(const struct gguf_model *m, const char *name)
 		return experts > 0;
 	if (strcmp(name, "olmo2") == 0)
 		return model_gguf_meta(m, "attention.sliding_window");
+	if (strcmp(name, "mistral3") == 0)
+		return model_gguf_meta(m, "attention.temperature_scale");
 	if (strcmp(name, "granitemoe") == 0)
 		return model_gguf_meta(m, "expert_shared_feed_forward_length");
 	for (uint32_t i = 0; i < m->layers && gate != 2; i++) {
@@ -429,9 +445,10 @@ int model_gguf_arch(struct gguf_model *m, struct err *e)
 		json_string_value(json_object_get(m->part[0]->meta, "general.architecture"));
 	if (!name)
 		return err_set(e, ERR_INPUT, "%s: general.architecture is missing", m->file);
-	for (size_t i = 0; i < sizeof arches / sizeof arches[0] && !m->arch; i++)
-		if (strcmp(arches[i].name, name) == 0)
-			m->arch = &arches[i];
+	const struct gguf_arch *const lists[] = { arches, model_gguf_layered };
+	for (size_t l = 0; l < sizeof lists / sizeof lists[0]; l++)
+		for (const struct gguf_arch *a = lists[l]; a->name && !m->arch; a++)
+			m->arch = strcmp(a->name, name) == 0 ? a : NULL;
 	if (!m->arch)
 		return err_set(
 			e, ERR_UNSUPPORTED,
@@ -440,13 +457,13 @@ int model_gguf_arch(struct gguf_model *m, struct err *e)
 	TRY(model_gguf_count(m, "nextn_predict_layers", 0, &m->extra, e));
 	TRY(model_gguf_count(m, "block_count", 0, &m->layers, e));
 	TRY(model_gguf_count(m, "attention.head_count", 0, &m->heads, e));
-	TRY(model_gguf_count(m, "attention.head_count_kv", m->heads, &m->kv_heads, e));
+	if (!m->arch->by_layer)
+		TRY(model_gguf_count(m, "attention.head_count_kv", m->heads, &m->kv_heads, e));
 	if (m->layers <= m->extra || m->layers > MODEL_GGUF_LAYERS)
 		return err_set(e, ERR_INPUT, "%s: %s.block_count %u is out of range", m->file, name,
 			       m->layers);
 	m->layers -= m->extra;
-	if (m->arch + 1 < arches + sizeof arches / sizeof arches[0] &&
-	    strcmp(m->arch[1].name, name) == 0 && is_second(m, name))
+	if (m->arch[1].name && strcmp(m->arch[1].name, name) == 0 && is_second(m, name))
 		m->arch++;
 	return 0;
 }

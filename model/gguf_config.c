@@ -46,7 +46,7 @@ const json_t *model_gguf_meta(const struct gguf_model *m, const char *key)
 	return json_object_get(meta, name);
 }
 
-/* What is said of every layer by itself must be the same of all. */
+/* What is said of every layer by itself must be the same of all, but where own() reads it. */
 static int value_of(const struct gguf_model *m, const char *key, const json_t **out, struct err *e)
 {
 	const json_t *v = model_gguf_meta(m, key);
@@ -54,6 +54,9 @@ static int value_of(const struct gguf_model *m, const char *key, const json_t **
 	if (!json_is_array(v))
 		return 0;
 	*out = json_array_get(v, 0);
+	if (m->arch->by_layer && (strcmp(key, "attention.head_count_kv") == 0 ||
+				  strcmp(key, "feed_forward_length") == 0))
+		return 0;
 	for (size_t i = 1; i < json_array_size(v); i++)
 		if (!json_equal(json_array_get(v, i), *out))
 			return err_set(e, ERR_UNSUPPORTED,
@@ -110,6 +113,13 @@ uint32_t model_gguf_ask(struct gguf_maker *c, const char *key, uint32_t fallback
 	return n;
 }
 
+void model_gguf_refuse(struct gguf_maker *c, const char *key, const char *why)
+{
+	if (c->code == 0 && model_gguf_meta(c->m, key))
+		c->code = err_set(c->e, ERR_UNSUPPORTED, "%s: %s.%s: %s", c->m->file,
+				  c->m->arch->name, key, why);
+}
+
 /* ---- rotation ---- */
 
 #define LLAMA3_LOW 1.0
@@ -153,6 +163,26 @@ static double llama3_context(const float *f, uint32_t pairs, double theta, doubl
 	return context;
 }
 
+/* A step: short waves as they are, the others by the whole factor. Any length between the two gives
+ * the same: Llama 4's own, or the one in the middle. 0: none. */
+static double step_context(const float *f, uint32_t pairs, double theta, double whole)
+{
+	double below = 1, above = 1e9;
+	for (uint32_t i = 0; i < pairs; i++) {
+		double v = (double)f[i], wave = wavelength(theta, i, pairs);
+		if (fabs(v - 1) <= 1e-6)
+			below = wave > below ? wave : below;
+		else if (fabs(v - whole) <= 1e-6 * whole)
+			above = wave < above ? wave : above;
+		else
+			return 0;
+	}
+	double context = below < LLAMA3_CONTEXT && above > LLAMA3_CONTEXT
+				 ? LLAMA3_CONTEXT
+				 : ceil(sqrt(below * above));
+	return context > below && context < above ? context : 0;
+}
+
 #define FACTORS_MAX 2048
 
 /* The factors of a tensor, f [FACTORS_MAX]. */
@@ -182,8 +212,12 @@ static int llama3_add(struct gguf_maker *c, const struct model_tensor *t)
 		whole = f[i] > whole ? f[i] : whole;
 	if (whole <= 1)
 		return 0;
-	double context =
-		llama3_context(f, pairs, theta ? json_number_value(theta) : 10000, (double)whole);
+	double base = theta ? json_number_value(theta) : 10000, high = LLAMA3_HIGH;
+	double context = llama3_context(f, pairs, base, (double)whole);
+	if (context < 1) {
+		context = step_context(f, pairs, base, (double)whole);
+		high = LLAMA3_LOW;
+	}
 	if (context < 1)
 		return err_set(c->e, ERR_UNSUPPORTED,
 			       "%s: tensor %s: factors other than llama3's: not available in this "
@@ -192,12 +226,11 @@ static int llama3_add(struct gguf_maker *c, const struct model_tensor *t)
 	model_gguf_set(c, "rope_scaling",
 		       json_pack("{s:s,s:f,s:f,s:f,s:I}", "rope_type", "llama3", "factor",
 				 (double)whole, "low_freq_factor", LLAMA3_LOW, "high_freq_factor",
-				 LLAMA3_HIGH, "original_max_position_embeddings",
-				 (json_int_t)context));
+				 high, "original_max_position_embeddings", (json_int_t)context));
 	return 0;
 }
 
-static json_t *factors_list(struct gguf_maker *c, const char *name)
+json_t *model_gguf_factors(struct gguf_maker *c, const char *name)
 {
 	float f[FACTORS_MAX];
 	const struct model_tensor *t = model_gguf_find(c->m, name);
@@ -213,8 +246,8 @@ static json_t *factors_list(struct gguf_maker *c, const char *name)
 
 void model_gguf_longrope(struct gguf_maker *c)
 {
-	json_t *near = factors_list(c, "rope_factors_short.weight"),
-	       *far = factors_list(c, "rope_factors_long.weight");
+	json_t *near = model_gguf_factors(c, "rope_factors_short.weight"),
+	       *far = model_gguf_factors(c, "rope_factors_long.weight");
 	model_gguf_set(c, "rope_scaling",
 		       json_pack("{s:s,s:o,s:o}", "rope_type", "longrope", "short_factor", near,
 				 "long_factor", far));
@@ -244,11 +277,15 @@ static void scaling_add(struct gguf_maker *c)
 	model_gguf_set(&in, "rope_type", json_string(type));
 	for (size_t i = 0; i < (yarn ? sizeof keys / sizeof keys[0] : 1); i++)
 		model_gguf_copy(&in, keys[i].from, keys[i].to);
-	if (json_is_number(log)) { /* a tenth of mscale_all_dim, which all releases have twice */
-		double scale = round(json_number_value(log) * 1e7) / 1e6;
+	if (json_is_number(log)) { /* mscale_all_dim, which all releases have twice; or a tenth */
+		double scale = strcmp(c->m->arch->name, "mistral3") == 0
+				       ? json_number_value(log)
+				       : round(json_number_value(log) * 1e7) / 1e6;
 		model_gguf_set(&in, "mscale", json_real(scale));
 		model_gguf_set(&in, "mscale_all_dim", json_real(scale));
 	}
+	if (strcmp(c->m->arch->type, "ministral3") == 0)
+		model_gguf_copy(&in, "attention.temperature_scale", "llama_4_scaling_beta");
 	if (strcmp(c->m->arch->type, "gpt_oss") == 0)
 		model_gguf_set(&in, "truncate", json_false());
 	c->code = c->code ? c->code : in.code;
@@ -289,7 +326,7 @@ static void members_add(struct gguf_maker *c)
 	model_gguf_set(c, "tie_word_embeddings",
 		       json_boolean(!model_gguf_find(c->m, "output.weight")));
 	scaling_add(c);
-	if (c->code == 0 && freqs && !json_object_get(c->o, "rope_scaling"))
+	if (c->code == 0 && freqs && !a->by_layer && !json_object_get(c->o, "rope_scaling"))
 		c->code = llama3_add(c, freqs);
 	ends_add(c);
 	json_t *fixed = a->fixed ? json_loads(a->fixed, 0, NULL) : json_object();

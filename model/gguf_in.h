@@ -1,7 +1,7 @@
 /* Private: a GGUF model as a folder. gguf_folder.c finds its files and shows texts in place of
  * those of a folder; gguf_arch.c says what architectures are called and how their tensors are;
- * gguf_config.c makes config.json, gguf_tokenizer.c the tokenizer's files, gguf_tensors.c the
- * directory of tensors. */
+ * gguf_arch_layers.c goes on with it; gguf_config.c makes config.json, gguf_tokenizer.c the
+ * tokenizer's files, gguf_tensors.c the directory of tensors. */
 #ifndef MODEL_GGUF_IN_H
 #define MODEL_GGUF_IN_H
 
@@ -55,12 +55,29 @@ struct gguf_arch {
 	const char *fixed;       /* members of config.json that the file does not have; or NULL */
 	const struct gguf_name *names;     /* before those of all; or NULL */
 	void (*own)(struct gguf_maker *c); /* further members; or NULL */
+	const char *base;                  /* of a layer's tensors; NULL: "model." */
+	/* The number of heads and the width of networks may differ from layer to layer, and
+	 * rope_freqs is no scaling: own() reads all of them. */
+	bool by_layer;
 };
 
 /* gguf_arch.c: by general.architecture and what else tells; ERR_UNSUPPORTED names it. */
 int model_gguf_arch(struct gguf_model *m, struct err *e) MUST_USE;
 /* Of all architectures. */
 extern const struct gguf_name model_gguf_names[];
+/* gguf_arch_layers.c: further ones, ended by one without a name. */
+extern const struct gguf_arch model_gguf_layered[];
+
+/* gguf_arch.c, for members of config.json: */
+bool model_gguf_has(struct gguf_maker *c, const char *tensor);
+uint32_t model_gguf_head(struct gguf_maker *c);               /* width of a head */
+void model_gguf_share(struct gguf_maker *c, const char *key); /* the share of a head that turns */
+void model_gguf_biases(struct gguf_maker *c);
+void model_gguf_window(struct gguf_maker *c);      /* null where the file has none */
+void model_gguf_latent(struct gguf_maker *c);      /* what is DeepSeek's */
+extern const struct gguf_name model_gguf_turned[]; /* rows of q and k in pairs, and no more */
+/* Refuses by name what key of the metadata says. */
+void model_gguf_refuse(struct gguf_maker *c, const char *key, const char *why);
 
 /* gguf_config.c: metadata below the architecture's name, of one number for all layers; fallback
  * where it is absent. */
@@ -75,6 +92,8 @@ int model_gguf_config(const struct gguf_model *m, struct buf *out, struct err *e
 void model_gguf_set(struct gguf_maker *c, const char *key, json_t *v);
 /* Of metadata; absent: left out. */
 void model_gguf_copy(struct gguf_maker *c, const char *from, const char *to);
+/* The values of a tensor of factors; a list that is shorter where there was an error. */
+json_t *model_gguf_factors(struct gguf_maker *c, const char *tensor);
 /* rope_factors_short and _long as rope_scaling. */
 void model_gguf_longrope(struct gguf_maker *c);
 uint32_t model_gguf_ask(struct gguf_maker *c, const char *key, uint32_t fallback);

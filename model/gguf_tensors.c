@@ -116,7 +116,8 @@ static int tensor_add(struct renamer *r)
 	if (n->form == GGUF_KNOWN)
 		return 0;
 	if (inside)
-		snprintf(name, sizeof name, "model.layers.%u.%s", layer, n->to);
+		snprintf(name, sizeof name, "%slayers.%u.%s",
+			 r->m->arch->base ? r->m->arch->base : "model.", layer, n->to);
 	else
 		snprintf(name, sizeof name, "%s", n->to);
 	const char *star = strchr(name, '*');

@@ -50,6 +50,9 @@ static const struct model_name gpt_neox[] = {
 	  SPLIT_HEADS },
 	{ ROLE_ATTENTION, "attention.query_key_value.bias",
 	  .slot = { SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS }, SPLIT_HEADS },
+	{ ROLE_ATTENTION, "attention.q_k_v.weight", .slot = { SLOT_Q, SLOT_K, SLOT_V } },
+	{ ROLE_ATTENTION, "attention.q_k_v.bias",
+	  .slot = { SLOT_Q_BIAS, SLOT_K_BIAS, SLOT_V_BIAS } }, /* of GGUF files */
 	{ ROLE_ATTENTION, "attention.dense.weight", .slot = { SLOT_O } },
 	{ ROLE_ATTENTION, "attention.dense.bias", .slot = { SLOT_O_BIAS } },
 	{ ROLE_DENSE, "mlp.dense_h_to_4h.weight", .slot = { SLOT_UP } },

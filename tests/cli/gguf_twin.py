@@ -144,18 +144,45 @@ ARCH = {
     "qwen3_next": "qwen3next",
     "qwen3_5_text": "qwen35",
     "qwen3_5_moe_text": "qwen35moe",
+    "gemma4_text": "gemma4",
+    "llama4_text": "llama4",
+    "ministral3": "mistral3",
+    "nemotron": "nemotron",
+    "gpt_neox": "gptneox",
+    "hunyuan_v1_moe": "hunyuan-moe",
+    "deepseek_v32": "deepseek32",
+    "glm_moe_dsa": "glm-dsa",
 }
 FIRST = list(ARCH)[:13]  # those whose names are written down above; of the others the package says them
-TURNED = ("llama", "smollm3", "granite", "granitemoe")  # architectures whose q and k are permuted
+TURNED = ("llama", "smollm3", "granite", "granitemoe", "mistral3")  # architectures whose q and k are permuted
 DELTA = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")
-DEEPSEEK = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "glm4_moe", "dots1")
+DEEPSEEK = (
+    "deepseek_v2",
+    "deepseek_v3",
+    "glm4_moe_lite",
+    "glm4_moe",
+    "dots1",
+    "deepseek_v32",
+    "glm_moe_dsa",
+)
+INDEXED = ("deepseek_v32", "glm_moe_dsa")
+# Families whose gains conversion completes.
+COMPLETED = ("gemma2", "gemma3_text", "nemotron", *DELTA)
 AFTER = {"gpt_oss": "post_attention_norm.weight", "glm4_moe": "post_attention_norm.weight"}
 
 
 def official(name, arch):
     """What the package itself calls a tensor of the folder."""
+    arch = "glm-dsa" if arch == "deepseek32" else arch  # which the package does not have; names are the same
     kind = next(k for k, v in gguf.MODEL_ARCH_NAMES.items() if v == arch)
     name = name.replace("_correction_bias", "_correction.bias")
+    if arch == "gemma4":
+        if name.endswith("router.scale"):
+            return "blk." + name.split(".")[2] + ".ffn_gate_inp.scale"
+        if name.endswith("per_expert_scale"):
+            return "blk." + name.split(".")[2] + ".ffn_down_exps.scale"
+        if name.endswith("layer_scalar") or ".experts." in name:
+            name += ".weight"
     found = gguf.get_tensor_name_map(kind, 100).get_name(name, try_suffixes=(".weight", ".bias"))
     if found is None:
         raise KeyError(name)
@@ -168,7 +195,8 @@ def layer_name(part, family):
     for prefix, to in LAYER.items() if family in FIRST else ():
         if part.startswith(prefix):
             return to + part[len(prefix) :]
-    return official("model.layers.0." + part, ARCH[family]).removeprefix("blk.0.")
+    base = "gpt_neox" if family == "gpt_neox" else "model"
+    return official(base + ".layers.0." + part, ARCH[family]).removeprefix("blk.0.")
 
 
 def rename(tensors, c):
@@ -177,14 +205,11 @@ def rename(tensors, c):
     for name, (a, dtype) in tensors.items():
         if name.startswith("mtp.") or ".visual." in name:
             continue
-        m = re.match(r"model\.layers\.(\d+)\.(.*)", name.replace("model.language_model.", "model."))
+        name = name.replace("model.language_model.", "model.").removeprefix("language_model.")
+        m = re.match(r"(?:model|gpt_neox)\.layers\.(\d+)\.(.*)", name)
         if not m:
-            a = (
-                a + np.float32(1)
-                if (family.startswith("gemma") or family in DELTA) and name.endswith("model.norm.weight")
-                else a
-            )
-            out[WHOLE[name.replace("model.language_model.", "model.")]] = (a, dtype)
+            a = a + np.float32(1) if family in COMPLETED and name.endswith("model.norm.weight") else a
+            out[WHOLE.get(name) or official(name, ARCH[family])] = (a, dtype)
             continue
         layer, part = m.groups()
         e = re.match(r"(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight", part)
@@ -200,6 +225,15 @@ def rename(tensors, c):
             continue
         if family == "gpt_oss" and part.startswith("mlp.experts."):
             gpt_oss(out, layer, part, tensors, name)
+            continue
+        if family == "llama4_text" and ".experts." in part:
+            halves = np.split(a.swapaxes(1, 2), 2, axis=1) if "gate_up" in part else (a.swapaxes(1, 2),)
+            for half, kind in zip(halves, ("gate", "up") if "gate_up" in part else ("down",)):
+                out[f"blk.{layer}.ffn_{kind}_exps.weight"] = (np.ascontiguousarray(half), dtype)
+            continue
+        if part.startswith("attention.query_key_value."):
+            parts = a.reshape(c["num_attention_heads"], 3, -1, *a.shape[1:]).swapaxes(0, 1)
+            out[f"blk.{layer}.attn_qkv.{part.split('.')[-1]}"] = (parts.reshape(a.shape), dtype)
             continue
         if part in ("mlp.experts.gate_up_proj", "mlp.experts.down_proj") and family in DELTA:
             halves = np.split(a, 2, axis=1) if "gate_up" in part else (a,)
@@ -221,7 +255,7 @@ def rename(tensors, c):
             a = permute(a, c.get("num_key_value_heads") or c["num_attention_heads"])
         if to == "ffn_gate_inp_shexp.weight":
             a = a.reshape(-1)
-        if (family.startswith("gemma") or family in DELTA) and to.endswith("norm.weight"):
+        if family in COMPLETED and to.endswith("norm.weight"):
             a = a + np.float32(1)
         out[f"blk.{layer}.{to}"] = (a, dtype)
     for (layer, kind), experts in stacks.items():
@@ -324,6 +358,7 @@ def metadata(w, c, new):
     family = c["model_type"]
     mla = "kv_lora_rank" in c
     r = c.get("rope_scaling") or c.get("rope_parameters") or {}
+    r = r.get("full_attention", r)
     w.add_context_length(c["max_position_embeddings"])
     w.add_embedding_length(c["hidden_size"])
     w.add_block_count(
@@ -343,7 +378,9 @@ def metadata(w, c, new):
     if kind == "yarn":
         w.add_rope_scaling_orig_ctx_len(r["original_max_position_embeddings"])
         if r.get("mscale_all_dim"):
-            w.add_rope_scaling_yarn_log_mul(0.1 * r["mscale_all_dim"])
+            w.add_rope_scaling_yarn_log_mul((1 if family == "ministral3" else 0.1) * r["mscale_all_dim"])
+        if "llama_4_scaling_beta" in r:
+            w.add_attn_temperature_scale(r["llama_4_scaling_beta"])
         for key in ("beta_fast", "beta_slow"):
             if r.get(key):
                 w.add_float32(f"{w.arch}.rope.scaling.yarn_{key}", float(r[key]))
@@ -353,8 +390,13 @@ def metadata(w, c, new):
     experts = c.get("num_experts") or c.get("num_local_experts") or c.get("n_routed_experts")
     if experts:
         w.add_expert_count(experts)
-        w.add_expert_used_count(c["num_experts_per_tok"])
-    if c.get("moe_intermediate_size"):
+        used = c.get("num_experts_per_tok") or c.get("top_k_experts") or c["moe_topk"][0]
+        w.add_expert_used_count(used)
+    if isinstance(c.get("moe_intermediate_size"), list):
+        w.add_expert_feed_forward_length(c["moe_intermediate_size"][0])
+        w.add_expert_shared_feed_forward_length(c["intermediate_size"])
+        w.add_expert_shared_count(c["num_shared_expert"][0])
+    elif c.get("moe_intermediate_size"):
         w.add_expert_feed_forward_length(c["moe_intermediate_size"])
     if family == "gpt_oss":
         w.add_expert_feed_forward_length(c["intermediate_size"])
@@ -390,6 +432,11 @@ def metadata(w, c, new):
             w.add_value_length_mla(c["v_head_dim"])
     elif family == "glm4_moe":
         w.add_rope_dimension_count(int(c["head_dim"] * c["partial_rotary_factor"]))
+    elif family in ("nemotron", "gpt_neox"):
+        head = c["hidden_size"] // c["num_attention_heads"]
+        turned = int(c["rotary_pct"] * head) if family == "gpt_neox" else 0
+        whole = int(c.get("partial_rotary_factor", 0) * c["hidden_size"])
+        w.add_rope_dimension_count(turned or whole // c["num_attention_heads"])
     elif c.get("partial_rotary_factor") or c.get("rotary_dim") or family == "phi3":
         head = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
         w.add_rope_dimension_count(c.get("rotary_dim") or int(head * c.get("partial_rotary_factor", 1)))
@@ -402,8 +449,59 @@ def metadata(w, c, new):
     return kind, r
 
 
+def gemma4(w, c):
+    """Heads, widths and rotations differ from layer to layer."""
+    near = [t == "sliding_attention" for t in c["layer_types"]]
+    shared, rope = c["num_kv_shared_layers"], c["rope_parameters"]
+    w.add_shared_kv_layers(shared)
+    w.add_embedding_length_per_layer_input(c["hidden_size_per_layer_input"])
+    w.add_sliding_window(c["sliding_window"])
+    w.add_sliding_window_pattern(near)
+    for add, head in (
+        (w.add_key_length, "global_head_dim"),
+        (w.add_value_length, "global_head_dim"),
+        (w.add_key_length_swa, "head_dim"),
+        (w.add_value_length_swa, "head_dim"),
+        (w.add_rope_dimension_count, "global_head_dim"),
+        (w.add_rope_dimension_count_swa, "head_dim"),
+    ):
+        add(c[head])
+    if c.get("use_double_wide_mlp"):
+        layers, width = c["num_hidden_layers"], c["intermediate_size"]
+        w.add_feed_forward_length([width * (1 + (i >= layers - shared)) for i in range(layers)])
+    if c.get("num_global_key_value_heads") is not None:
+        w.add_head_count_kv([c["num_key_value_heads" if n else "num_global_key_value_heads"] for n in near])
+    w.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
+    pairs = c["global_head_dim"] // 2
+    turned = int(c["global_head_dim"] * rope["full_attention"]["partial_rotary_factor"] / 2)
+    w.add_tensor("rope_freqs.weight", np.array([1.0] * turned + [1e30] * (pairs - turned), np.float32))
+
+
 def others(w, c, family):
     """What some architectures have beside the usual."""
+    if family == "gemma4_text":
+        gemma4(w, c)
+    if family == "llama4_text":
+        w.add_feed_forward_length(c["intermediate_size_mlp"])
+        w.add_expert_feed_forward_length(c["intermediate_size"])
+        w.add_interleave_moe_layer_step(c["interleave_moe_layer_step"])
+    if family == "hunyuan_v1_moe":
+        head = c["head_dim"]
+        w.add_rope_freq_base(c["rope_theta"] * c["rope_scaling"]["alpha"] ** (head / (head - 2)))
+        w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+        w.add_rope_scaling_factor(1)
+    if family == "nemotron":
+        w.add_layer_norm_eps(c["norm_eps"])
+        w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if family == "gpt_neox":
+        w.add_parallel_residual(c["use_parallel_residual"])
+    if family in INDEXED:
+        w.add_indexer_head_count(c["index_n_heads"])
+        w.add_indexer_key_length(c["index_head_dim"])
+        w.add_indexer_top_k(c["index_topk"])
+        if "index_topk_pattern" in c:
+            types = [kind == "F" for kind in c["index_topk_pattern"]]
+            w.add_array(f"{w.arch}.attention.indexer.types", types)
     if family in ("gemma2", "gemma3_text", "phi3", "olmo3", "exaone4", "cohere2"):
         w.add_sliding_window(c.get("sliding_window") or 0)
     if family == "gemma3_text":
@@ -459,16 +557,17 @@ def encode(a, dtype, want, name):
     return gguf.quants.quantize(a.astype(np.float32), kind), kind
 
 
-def write(folder, out, want=None, new=True, extra=None, parts=None):
+def write(folder, out, want=None, new=True, extra=None, parts=None, arch=None):
     """want: the type of matrices, a function of (array, name), or None. new: with the metadata and names of
-    newer conversions. extra: adds metadata to the writer. parts: tensors in each part of a split model."""
+    newer conversions. extra: adds metadata to the writer. parts: tensors in each part of a split
+    model. arch: by another name."""
     c = json.load(open(os.path.join(folder, "config.json")))
     c = c.get("text_config", c)
     tensors = rename(read_folder(folder), c)
     if new and "kv_lora_rank" in c:
         split_kv_b(tensors, c)
     kwargs = {"split_max_tensors": parts} if parts else {}
-    w = gguf.GGUFWriter(out, ARCH[c["model_type"]], **kwargs)
+    w = gguf.GGUFWriter(out, arch or ARCH[c["model_type"]], **kwargs)
     kind, r = metadata(w, c, new)
     if extra:
         extra(w)
