@@ -2,6 +2,7 @@
  * checked here, so that decoding cannot fail. */
 #include "model/coding.h"
 
+#include "base/check.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "kernels/number.h"
@@ -43,7 +44,7 @@ static uint64_t count_of(const struct coding_bytes *p)
 static int floats_take(const struct coding_bytes *p, float **out, struct err *e)
 {
 	size_t n = (size_t)count_of(p);
-	*out = malloc((n + 1) * sizeof **out);
+	*out = calloc(n + 1, sizeof **out);
 	if (!*out)
 		return err_set(e, ERR_NOMEM, "tensor %s", p->tensor->name);
 	if (p->tensor->dtype == MODEL_U8) {
@@ -79,7 +80,7 @@ static int64_t integer_at(const struct coding_bytes *p, size_t i)
 /* [groups][rows] to [rows][groups]. */
 static int turn(float **v, uint32_t groups, uint32_t rows, struct err *e)
 {
-	float *to = malloc(((size_t)groups * rows + 1) * sizeof *to);
+	float *to = calloc((size_t)groups * rows + 1, sizeof *to);
 	if (!to)
 		return err_set(e, ERR_NOMEM, "scales");
 	for (size_t g = 0; g < groups; g++)
@@ -187,7 +188,7 @@ static int plain_zeros(struct model_coding *c, const struct coding_bytes *p, siz
 static int zeros_open(struct model_coding *c, const struct coding_bytes *p, struct err *e)
 {
 	size_t n = (size_t)row_blocks(c) * c->groups;
-	c->zero = malloc((n + 1) * sizeof *c->zero);
+	c->zero = calloc(n + 1, sizeof *c->zero);
 	if (!c->zero)
 		return err_set(e, ERR_NOMEM, "tensor %s", p->tensor->name);
 	if (c->form == CODE_GPTQ)
@@ -316,6 +317,7 @@ static int table_open(struct model_coding *c, const struct coding_bytes *in, str
 			       state->tensor->file, state->tensor->name, (long long)s.rows,
 			       (long long)s.columns, c->rows, c->columns);
 	c->flat = (uint32_t)s.block;
+	check(c->flat > 0); /* state_read */
 	TRY(many(&in[PART_SCALE], (values + c->flat - 1) / c->flat, e));
 	int rc = floats_take(&in[PART_MAP], &map, e);
 	if (rc == 0)
@@ -331,11 +333,11 @@ static int table_open(struct model_coding *c, const struct coding_bytes *in, str
 static int narrow_check(struct model_coding *c, const struct coding_bytes *in, struct err *e)
 {
 	size_t n = (size_t)row_blocks(c) * c->groups;
-	for (size_t i = 0; c->zero && i < n; i++)
+	for (size_t i = 0; in[PART_ZERO].tensor && i < n; i++)
 		if (c->zero[i] < 8 || c->zero[i] > 8)
 			return bad(&in[PART_ZERO], e, i % c->groups * c->rows + i / c->groups,
 				   (double)c->zero[i], "a zero point that is not 8, as sym says");
-	for (uint32_t k = 0; c->group_of && k < c->columns; k++)
+	for (uint32_t k = 0; in[PART_GROUP].tensor && k < c->columns; k++)
 		if (c->group_of[k] != k / c->block_columns)
 			return bad(&in[PART_GROUP], e, k, c->group_of[k],
 				   "out of order, which desc_act denies");

@@ -511,12 +511,14 @@ int model_plan_coded(struct loader *l, const struct model_item *item)
 int model_coded_merged(struct loader *l)
 {
 	const struct model_adapter *a = l->order->adapter;
-	bool *merged = calloc(a ? a->count + 1 : 1, sizeof *merged);
+	if (!a)
+		return 0;
+	bool *merged = calloc(a->count + 1, sizeof *merged);
 	int rc = merged ? 0 : err_set(l->e, ERR_NOMEM, "list of tensors");
 	for (size_t k = 0; rc == 0 && k < l->coded_count; k++)
 		if (l->coded[k].low)
 			merged[l->coded[k].low - a->part] = true;
-	for (size_t i = 0; rc == 0 && a && i < a->count; i++)
+	for (size_t i = 0; rc == 0 && i < a->count; i++)
 		if (!merged[i])
 			rc = err_set(l->e, ERR_INPUT,
 				     "%s: tensor %s is for another base: none has a matrix "

@@ -160,7 +160,7 @@ static int slots_add(struct loader *l, uint32_t layer, enum model_slot from, enu
 		    !model_slot_shape(l->c, layer, role, slot, &shape))
 			continue;
 		const struct model_name *n = model_plan_row(l, slot, role, layer, expert, done);
-		bool stacked = role == ROLE_EXPERT && strchr(n->name, '*') == NULL;
+		bool stacked = all != NULL && strchr(n->name, '*') == NULL;
 		TRY(row_add(l, n, layer, stacked ? MODEL_NO_EXPERT : expert));
 		for (int i = 0; i < MODEL_PARTS && (i == 0 || n->slot[i] != 0); i++)
 			(stacked ? all : done)[n->slot[i]] = true;
