@@ -67,7 +67,7 @@ static double read_rate(const struct kernel_matrix *w)
 static void row(const struct kernels *k, enum kernel_format f, struct input *in)
 {
 	uint32_t rows = (uint32_t)(((uint64_t)256 << 20) / kernel_format_bytes(f, 16, K)) * 16;
-	if (strcmp(k->name, "plain") == 0)
+	if (strstr(k->name, "plain") != NULL)
 		return;
 	struct kernel_matrix w = matrix(f, rows), small = matrix(f, 2048);
 	double bytes = (double)kernel_panels(&w) * (double)w.panel_bytes, read = read_rate(&w);
@@ -76,12 +76,24 @@ static void row(const struct kernels *k, enum kernel_format f, struct input *in)
 	double warm = product(k, &small, in, 512), again = kernels_peak(k, f, 0.02);
 	peak = again > peak ? again : peak;
 	double nearer = bytes / read > ops * 8 / peak ? bytes / read : ops * 8 / peak;
-	printf("%-8s %-6s %6.2f %7.1f   %5.2f %8.2f %7.2f %9.2f %9.2f\n", k->name, kernel_format_name(f),
+	printf("%-12s %-6s %6.2f %7.1f   %5.2f %8.2f %7.2f %9.2f %9.2f\n", k->name, kernel_format_name(f),
 	       read / 1e9, peak / 1e9, bytes / one / read, bytes / eight / read, nearer / eight,
 	       ops * 32 / cold / peak, 2.0 * 2048 * K * 512 / warm / peak);
 	fflush(stdout);
 	kernel_matrix_free(&w);
 	kernel_matrix_free(&small);
+}
+
+/* All formats of a set; of a fast one those alone that it multiplies in its own way. */
+static void rows_of(const struct kernels *k, int argc, char **argv, struct input *in)
+{
+	for (int f = 0; f < KERNEL_FORMATS; f++) {
+		bool own = f == KERNEL_MXFP4 || (f == KERNEL_BF16 && strcmp(k->name, "bf16") == 0);
+		if ((argc < 2 || strcmp(argv[1], k->name) == 0) &&
+		    (argc < 3 ? k->canonical || own
+		              : strcmp(argv[2], kernel_format_name((enum kernel_format)f)) == 0))
+			row(k, (enum kernel_format)f, in);
+	}
 }
 
 int main(int argc, char **argv)
@@ -90,22 +102,15 @@ int main(int argc, char **argv)
 	float *value = malloc(4 * n);
 	struct kernel_quant q = { malloc(n), malloc(n / 8), malloc(n / 8) };
 	struct input in = { { value, K, MOST, NULL, &q, NULL }, malloc((size_t)4 * MOST << 20) };
-	const struct kernels *fast;
 	for (size_t i = 0; i < n; i++)
 		value[i] = (float)((int)(i * 2654435761u >> 20 & 1023) - 512) / 512;
 	for (uint32_t i = 0; i < MOST; i++)
 		kernels_at(0)->quant_row(value + (size_t)i * K, K, &q, i);
-	printf("set      format  GB/s   Gop/s    gemv  batch 8  nearer   cold 32  warm 512\n");
-	for (size_t s = 0; kernels_at(s) != NULL; s++) {
-		for (int f = 0; f < KERNEL_FORMATS; f++) {
-			if ((argc < 2 || strcmp(argv[1], kernels_at(s)->name) == 0) &&
-			    (argc < 3 || strcmp(argv[2], kernel_format_name((enum kernel_format)f)) == 0))
-				row(kernels_at(s), (enum kernel_format)f, &in);
-		}
-	}
-	if (kernels_pick(&fast, NULL, true, NULL) == 0 && !fast->canonical &&
-	    (argc < 2 || strcmp(argv[1], fast->name) == 0))
-		row(fast, KERNEL_BF16, &in);
+	printf("set          format  GB/s   Gop/s    gemv  batch 8  nearer   cold 32  warm 512\n");
+	for (size_t s = 0; kernels_at(s) != NULL; s++)
+		rows_of(kernels_at(s), argc, argv, &in);
+	for (size_t s = 0; kernels_fast_at(s) != NULL; s++)
+		rows_of(kernels_fast_at(s), argc, argv, &in);
 	free(value), free(q.code), free(q.scale), free(q.start), free(in.out);
 	return 0;
 }

@@ -25,7 +25,7 @@
 		{ "cache", "FORM", "what positions are kept in: f32, bf16 or int8" },   \
 		{ "cache-size", "SIZE", "memory of all conversations together" },       \
 		{ "memory", "SIZE", "refuse to load beyond it" },                       \
-		{ "numerics", "MODE", "canonical (default) or fast (other bits)" },     \
+		{ "numerics", "MODE", "canonical (default) or fast (other bits, named in records)" },     \
 	{                                                                               \
 		"speculation", "N", "tokens drafted at most, without effect on answers" \
 	}
@@ -371,7 +371,7 @@ const struct cli_command cli_commands[] = {
 	    { "dtype", "TYPE", "weights: stored (default), bf16, q8 or q4" },
 	    { "cache", "TYPE", "f32 (default), bf16 or int8" },
 	    { "threads", "N", "compute threads (default: one for each core)" },
-	    { "numerics", "WHICH", "canonical (default) or fast" },
+	    { "numerics", "WHICH", "canonical (default) or fast: MXFP4 and bf16 with rounded inputs" },
 	    { "prompt", "N", "a prompt of so many tokens (default: 512)" },
 	    { "context", "N", "decode after so many tokens (default: 16)" } },
 	  { "hallmark bench --synthetic qwen3-30b-a3b --layers 8 --dtype q8",

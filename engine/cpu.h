@@ -52,7 +52,7 @@ struct job {
 	const struct kernel_matrix *w, *up;
 	const float *bias, *bias_up;
 	struct kernel_rows x;   /* quant is set from `in` */
-	struct kernel_quant in; /* x as codes: what the integer formats read */
+	struct kernel_quant in; /* x as codes, where the product takes them */
 	float *out, *out_up;
 	size_t stride; /* of out and out_up, floats */
 	/* The results as codes too, if not NULL; code_row columns from row to row, a multiple of
@@ -125,7 +125,7 @@ struct workspace {
 	struct cpu_block *block; /* [rows] */
 	float *record;           /* [record_floats] of attention's splits; NULL: none */
 	size_t record_floats;
-	/* Rows as codes, for the integer formats; NULL where no matrix has one. The rows of
+	/* Rows as codes, for products that take them; NULL where none does. The rows of
 	 * normed, q_latent, value, gate, wide_gate, expert_in and router_in, and of what lies in
 	 * down when experts read it. */
 	struct kernel_quant normed_code, latent_code, value_code, gate_code, wide_code, expert_code,
@@ -186,7 +186,7 @@ struct cpu {
 	struct model_config config;
 	struct cpu_weights weights;
 	struct cpu_loading loading;
-	bool integers; /* some matrices have an integer format */
+	bool quantises; /* some products take their rows as codes */
 	const struct kernels *kernels;
 	struct pool *pool;
 	struct rope_table rope[MODEL_ROPES];
@@ -296,7 +296,7 @@ void cpu_jobs_run(struct cpu *m, const struct job *job, uint32_t count);
 enum kernel_act cpu_act(const struct cpu *m); /* the config's activation */
 typedef void cpu_row_work(struct cpu *m, uint32_t row, const void *ctx);
 void cpu_rows_run(struct cpu *m, uint32_t rows, cpu_row_work *work, const void *ctx);
-/* Row i of value [..][n] into row i of q, if the model has integer formats. */
+/* Row i of value [..][n] into row i of q, if the model quantises. */
 void cpu_row_quantise(const struct cpu *m, const float *value, uint32_t n,
 		      const struct kernel_quant *q, uint32_t i);
 

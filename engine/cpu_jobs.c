@@ -24,15 +24,16 @@ struct rows {
 
 /* The cost of a panel: its bytes, read once, and its multiply-adds, each the time of so many
  * quarter bytes. */
-static uint64_t matrix_cost(const struct kernel_matrix *w, uint32_t rows)
+static uint64_t matrix_cost(const struct cpu *m, const struct kernel_matrix *w, uint32_t rows)
 {
-	uint64_t each = kernel_is_integer(w->format) ? 3 : 9;
+	uint64_t each = m->kernels->quantised[w->format] ? 3 : 9;
 	return w->panel_bytes + each * w->columns * rows / 4 + 1;
 }
 
-static uint64_t panel_cost(const struct job *j)
+static uint64_t panel_cost(const struct cpu *m, const struct job *j)
 {
-	return matrix_cost(j->w, j->x.count) + (j->up == NULL ? 0 : matrix_cost(j->up, j->x.count));
+	uint64_t up = j->up == NULL ? 0 : matrix_cost(m, j->up, j->x.count);
+	return matrix_cost(m, j->w, j->x.count) + up;
 }
 
 /* The first panel of a job (whose own cost begins at `begin`) for the part whose cost begins at
@@ -131,7 +132,7 @@ static void jobs_share(void *ctx, struct part part)
 		 to = s->cost * part.end / part.count;
 	for (uint32_t i = 0; i < s->count && begin < to; i++) {
 		const struct job *j = &s->job[i];
-		uint64_t cost = panel_cost(j), all = cost * kernel_panels(j->w);
+		uint64_t cost = panel_cost(s->m, j), all = cost * kernel_panels(j->w);
 		if (begin + all > from) {
 			uint32_t first = first_panel(j, begin, cost, from);
 			uint32_t end = first_panel(j, begin, cost, to);
@@ -150,7 +151,7 @@ static void count_job(struct cpu *m, const struct job *j)
 			m->traffic.weight_bytes += kernel_matrix_bytes(both[i]);
 		uint64_t n = 2 * (uint64_t)both[i]->rows * both[i]->columns * j->x.count;
 		m->traffic.operations += n;
-		if (m->integers && !kernel_is_integer(both[i]->format))
+		if (m->quantises && !m->kernels->quantised[both[i]->format])
 			m->traffic.float_operations += n;
 	}
 }
@@ -159,7 +160,7 @@ void cpu_jobs_run(struct cpu *m, const struct job *job, uint32_t count)
 {
 	struct stage s = { .m = m, .job = job, .count = count };
 	for (uint32_t i = 0; i < count; i++) {
-		s.cost += panel_cost(&job[i]) * kernel_panels(job[i].w);
+		s.cost += panel_cost(m, &job[i]) * kernel_panels(job[i].w);
 		count_job(m, &job[i]);
 	}
 	uint32_t threads = pool_threads(m->pool);

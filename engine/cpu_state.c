@@ -130,7 +130,7 @@ static int low_grow(struct cpu *m, struct cpu_low *low, uint32_t rank, size_t n,
 	if (rank == 0)
 		return 0;
 	TRY(cpu_buffer((void **)&low->value, n * rank, sizeof *low->value, e));
-	return m->integers ? cpu_buffer_quant(&low->code, n, rank, e) : 0;
+	return m->quantises ? cpu_buffer_quant(&low->code, n, rank, e) : 0;
 }
 
 int cpu_delta_grow(struct cpu *m, size_t n, struct err *e)
@@ -158,7 +158,7 @@ int cpu_delta_grow(struct cpu *m, size_t n, struct err *e)
 		TRY(cpu_buffer(all[i].to, all[i].count, all[i].size, e));
 	TRY(low_grow(m, &r->gate_low, d->gate_rank, n, e));
 	TRY(low_grow(m, &r->decay_low, d->decay_rank, n, e));
-	return m->integers ? cpu_buffer_quant(&r->gate_code, n, (uint32_t)values, e) : 0;
+	return m->quantises ? cpu_buffer_quant(&r->gate_code, n, (uint32_t)values, e) : 0;
 }
 
 /* ---- weights ---- */

@@ -237,7 +237,8 @@ int cpu_place(struct model_keeper *k, const struct model_plan *p, uint64_t *scra
 	for (size_t i = 0; i < p->count; i++)
 		TRY(item_alloc(m, &p->item[i], e));
 	m->backend.weight_bytes = bytes;
-	m->integers = p->formats.values[KERNEL_Q8] + p->formats.values[KERNEL_Q4] > 0;
+	for (int f = 0; f < KERNEL_FORMATS; f++)
+		m->quantises |= m->kernels->quantised[f] && p->formats.values[f] > 0;
 	return 0;
 }
 

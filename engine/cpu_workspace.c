@@ -147,7 +147,7 @@ static int rows_grow(struct cpu *m, uint32_t rows, struct err *e)
 	TRY(workspace_ffn(m, n, e));
 	if (c->index_top_k > 0)
 		TRY(workspace_index(m, n, e));
-	if (m->integers)
+	if (m->quantises)
 		TRY(workspace_codes(m, n, e));
 	TRY(cpu_delta_grow(m, n, e));
 	BUFFER(job, c->gate.experts + m->most.heads + 3);

@@ -5,18 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A set: which form multiplies the integer formats, which BF16, which packs weights and quantises
- * inputs, and which does all else. */
-#define SET(set, integer, bf16, packing, other, is_canonical, its_regime)                       \
+/* A set: which form multiplies the integer formats, which BF16, which MXFP4, which packs weights
+ * and quantises inputs, and which does all else. Fast sets quantise the inputs of MXFP4. */
+#define SET(set, integer, bf16, mxfp4, packing, other, is_canonical, its_regime)                \
 	{                                                                                       \
-		.name = #set, .canonical = (is_canonical), .regime = (its_regime),              \
+		.name = (set), .canonical = (is_canonical), .regime = (its_regime),             \
+		.quantised = { [KERNEL_Q8] = true,                                              \
+			       [KERNEL_Q4] = true,                                              \
+			       [KERNEL_MXFP4] = !(is_canonical) },                              \
 		.matmul = { [KERNEL_F32] = kernel_matmul_f32_##other,                           \
 			    [KERNEL_BF16] = kernel_matmul_bf16_##bf16,                          \
 			    [KERNEL_FP8] = kernel_matmul_fp8_##other,                           \
 			    [KERNEL_F16] = kernel_matmul_f16_##other,                           \
 			    [KERNEL_Q8] = kernel_matmul_q8_##integer,                           \
 			    [KERNEL_Q4] = kernel_matmul_q4_##integer,                           \
-			    [KERNEL_MXFP4] = kernel_matmul_mxfp4_##other },                     \
+			    [KERNEL_MXFP4] = kernel_matmul_mxfp4_##mxfp4 },                     \
 		.pack = kernel_pack_##packing, .quant_row = kernel_quant_row_##packing,         \
 		.pack_mxfp4 = kernel_pack_mxfp4_plain, .rmsnorm = kernel_rmsnorm_##other,       \
 		.layernorm = kernel_layernorm_##other, .softcap = kernel_softcap_##other,       \
@@ -40,18 +43,26 @@
 enum { HAS_AVX2 = 1, HAS_AVXVNNI = 2, HAS_AVX512 = 4, HAS_VNNI = 8, HAS_BF16 = 16 };
 
 #define CPU "cpu/1"
+#define INT8 "cpu-fast-int8/1"
 
-/* From the slowest to the fastest, then the fast twins. */
+/* From the slowest to the fastest, then the fast ones likewise. */
 static const struct {
 	struct kernels set;
 	unsigned needs;
 } sets[] = {
-	{ SET(plain, plain, plain, plain, plain, true, CPU), 0 },
-	{ SET(avx2, avx2, avx2, avx2, avx2, true, CPU), HAS_AVX2 },
-	{ SET(avxvnni, avxvnni, avx2, avx2, avx2, true, CPU), HAS_AVX2 | HAS_AVXVNNI },
-	{ SET(avx512, avx512, avx512, avx2, avx512, true, CPU), HAS_AVX512 },
-	{ SET(vnni, vnni, avx512, avx2, avx512, true, CPU), HAS_AVX512 | HAS_VNNI },
-	{ SET(bf16, vnni, bf16, avx2, avx512, false, "cpu-fast-bf16/1"),
+	{ SET("plain", plain, plain, plain, plain, plain, true, CPU), 0 },
+	{ SET("avx2", avx2, avx2, avx2, avx2, avx2, true, CPU), HAS_AVX2 },
+	{ SET("avxvnni", avxvnni, avx2, avx2, avx2, avx2, true, CPU), HAS_AVX2 | HAS_AVXVNNI },
+	{ SET("avx512", avx512, avx512, avx512, avx2, avx512, true, CPU), HAS_AVX512 },
+	{ SET("vnni", vnni, avx512, avx512, avx2, avx512, true, CPU), HAS_AVX512 | HAS_VNNI },
+	{ SET("int8-plain", plain, plain, int_plain, plain, plain, false, INT8), 0 },
+	{ SET("int8-avx2", avx2, avx2, int_avx2, avx2, avx2, false, INT8), HAS_AVX2 },
+	{ SET("int8-avxvnni", avxvnni, avx2, int_avxvnni, avx2, avx2, false, INT8),
+	  HAS_AVX2 | HAS_AVXVNNI },
+	{ SET("int8-avx512", avx512, avx512, int_avx512, avx2, avx512, false, INT8), HAS_AVX512 },
+	{ SET("int8-vnni", vnni, avx512, int_vnni, avx2, avx512, false, INT8),
+	  HAS_AVX512 | HAS_VNNI },
+	{ SET("bf16", vnni, bf16, int_vnni, avx2, avx512, false, "cpu-fast-bf16/2"),
 	  HAS_AVX512 | HAS_VNNI | HAS_BF16 },
 };
 
@@ -76,17 +87,21 @@ static unsigned machine(void)
 
 static bool runs_on(unsigned has, size_t i) { return (sets[i].needs & ~has) == 0; }
 
-const struct kernels *kernels_at(size_t i)
+static const struct kernels *set_at(size_t i, bool canonical)
 {
 	unsigned has = machine();
 	for (size_t at = 0; at < SETS; at++) {
-		if (sets[at].set.canonical && runs_on(has, at) && i-- == 0)
+		if (sets[at].set.canonical == canonical && runs_on(has, at) && i-- == 0)
 			return &sets[at].set;
 	}
 	return NULL;
 }
 
-/* The last set that runs here: canonical, or with `fast` any. */
+const struct kernels *kernels_at(size_t i) { return set_at(i, true); }
+
+const struct kernels *kernels_fast_at(size_t i) { return set_at(i, false); }
+
+/* The last set that runs here, of the canonical or of the fast ones. */
 static const struct kernels *best(bool fast)
 {
 	unsigned has = machine();
@@ -117,6 +132,7 @@ int kernels_pick(const struct kernels **out, const char *name, bool fast, struct
 			       name);
 	}
 	return err_set(e, ERR_INPUT,
-		       "%s=%.40s: unknown, expected plain, avx2, avxvnni, avx512, vnni or bf16",
+		       "%s=%.40s: unknown, expected plain, avx2, avxvnni, avx512, vnni, the same with "
+		       "int8- before it, or bf16",
 		       asked_by, name);
 }

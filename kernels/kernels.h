@@ -67,12 +67,17 @@ enum kernel_act {
 #define KERNEL_TOP_K 64
 
 struct kernels {
-	const char *name; /* "plain", "avx2", "avxvnni", "avx512", "vnni", "bf16" */
-	bool canonical;   /* false: a fast twin, whose bits are its own ("bf16") */
+	/* "plain", "avx2", "avxvnni", "avx512", "vnni"; of the fast ones "int8-" and these, or
+	 * "bf16" */
+	const char *name;
+	bool canonical; /* false: fast, with bits of its own */
 	/* The class of its bits: sets of one regime give the same bits on every machine. "cpu/1" is
-	 * the canonical sets', "cpu-fast-bf16/1" the twin's. The number grows when a bit of any
-	 * result changes, of the draw too (docs/formats.md, section 9). */
+	 * the canonical sets', "cpu-fast-int8/1" and "cpu-fast-bf16/2" the fast ones'. The number
+	 * grows when a bit of any result changes, of the draw too (docs/formats.md, section 9). */
 	const char *regime;
+	/* Formats whose products take their rows quantised (kernel_rows.quant): Q8 and Q4, in fast
+	 * sets MXFP4 too. */
+	bool quantised[KERNEL_FORMATS];
 
 	/* out[i][row] = sum_k w[row][k] x_i[k] for the rows of panels [panel, panel+panels). Writes
 	 * no other row. */
@@ -146,12 +151,14 @@ struct kernels {
 };
 
 /* The set called name, or with NULL the one that HALLMARK_KERNELS names, or the best canonical one
- * of this machine; fast: the best fast twin where there is one. ERR_INPUT for an unknown name,
+ * of this machine; fast: the best fast one, which every machine has. ERR_INPUT for an unknown name,
  * ERR_UNSUPPORTED for one that this machine cannot run. */
 int kernels_pick(const struct kernels **out, const char *name, bool fast, struct err *e) MUST_USE;
 
 /* Every canonical set this machine can run, plain first; NULL past the last. */
 const struct kernels *kernels_at(size_t i);
+/* The fast sets likewise: those of "cpu-fast-int8/1", "int8-plain" first, then "bf16". */
+const struct kernels *kernels_fast_at(size_t i);
 
 /* All splits of a call, and its answer. */
 void kernel_attention_run(const struct kernels *k, const struct kernel_attention *a);

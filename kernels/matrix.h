@@ -49,7 +49,7 @@ static inline uint32_t kernel_panels(const struct kernel_matrix *w)
 	return (w->rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
 }
 
-/* The integer formats multiply with quantised rows (struct kernel_rows, quant). */
+/* Codes made by packing, with f16 scales; every set multiplies them with quantised rows. */
 static inline bool kernel_is_integer(enum kernel_format f)
 {
 	return f == KERNEL_Q8 || f == KERNEL_Q4;
@@ -123,7 +123,7 @@ uint64_t kernel_pack_blocks(struct kernel_matrix *w, uint32_t row, uint32_t rows
 
 /* ---- input rows ---- */
 
-/* Input rows for the integer formats, made by quant_row of the table: for each block of 128, scale
+/* Quantised input rows, made by quant_row of the table: for each block of 128, scale
  * max|x| / 127 and codes round-half-even; start is -128 * (sum of the codes) of a group of 32. */
 struct kernel_quant {
 	int8_t *code;   /* [rows][kernel_quant_columns(K)], zero beyond K */
@@ -138,11 +138,11 @@ static inline size_t kernel_quant_columns(uint32_t columns)
 
 /* Row i is row (pick ? pick[i] : i) of value, and of quant. */
 struct kernel_rows {
-	const float *value; /* [..][stride]; not read by the integer formats */
+	const float *value; /* [..][stride]; not read where the set takes quantised rows */
 	size_t stride;      /* floats */
 	uint32_t count;
 	const uint32_t *pick;             /* [count] or NULL */
-	const struct kernel_quant *quant; /* the integer formats need it; else ignored */
+	const struct kernel_quant *quant; /* needed where the set takes them; else ignored */
 	const void *next; /* a hint: weights that the caller multiplies with next, which are then
 			   * prefetched; NULL: none */
 };

@@ -50,7 +50,11 @@ matmul_op kernel_matmul_q8_plain, kernel_matmul_q8_avx2, kernel_matmul_q8_avxvnn
 	kernel_matmul_q8_avx512, kernel_matmul_q8_vnni;
 matmul_op kernel_matmul_q4_plain, kernel_matmul_q4_avx2, kernel_matmul_q4_avxvnni,
 	kernel_matmul_q4_avx512, kernel_matmul_q4_vnni;
-matmul_op kernel_matmul_bf16_bf16; /* the fast twin */
+/* Of the fast sets. */
+matmul_op kernel_matmul_mxfp4_int_plain, kernel_matmul_mxfp4_int_avx2,
+	kernel_matmul_mxfp4_int_avxvnni, kernel_matmul_mxfp4_int_avx512,
+	kernel_matmul_mxfp4_int_vnni;
+matmul_op kernel_matmul_bf16_bf16;
 
 uint64_t kernel_pack_plain(struct kernel_matrix *w, uint32_t row, uint32_t rows,
 			   const struct kernel_stored_rows *from);

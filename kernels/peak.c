@@ -72,11 +72,12 @@ static const struct {
 
 static struct loop loop_of(const struct kernels *k, enum kernel_format f)
 {
+	const char *name = strncmp(k->name, "int8-", 5) == 0 ? k->name + 5 : k->name;
 	size_t i = sizeof loops / sizeof *loops - 1;
-	while (i > 0 && strcmp(loops[i].set, k->name) != 0)
+	while (i > 0 && strcmp(loops[i].set, name) != 0)
 		i--;
-	return f == KERNEL_Q8   ? loops[i].q8
-	       : f == KERNEL_Q4 ? loops[i].q4
+	return f == KERNEL_Q8	   ? loops[i].q8
+	       : k->quantised[f]   ? loops[i].q4
 	       : f == KERNEL_BF16 ? loops[i].bf16
 				  : loops[i].other;
 }

@@ -38,6 +38,10 @@
 #define ROLL _Pragma("GCC unroll 1")
 #endif
 
+/* The sixteen E2M1 codes as bytes: twice the value, plus a bias. */
+#define E2M1_BIAS 12
+#define E2M1_BYTES 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0
+
 #ifdef __AVX512F__
 
 #if defined(__AVX512BF16__)
@@ -198,6 +202,11 @@ INLINE i16 i16_ones16(void) { return _mm512_set1_epi16(1); }
 INLINE void i16_settle(i16 *sum) { __asm__("" : "+v"(*sum)); }
 INLINE i16 i16_low_nibbles(i16 a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
 INLINE i16 i16_high_nibbles(i16 a) { return i16_low_nibbles(_mm512_srli_epi16(a, 4)); }
+/* E2M1 codes (bytes of 0 to 15) as bytes: twice the value, plus E2M1_BIAS. */
+INLINE i16 i16_e2m1(i16 a)
+{
+	return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(E2M1_BYTES)), a);
+}
 INLINE i16 i16_even_bytes(i16 a) { return _mm512_and_si512(a, _mm512_set1_epi16(255)); }
 INLINE i16 i16_odd_bytes(i16 a) { return _mm512_srli_epi16(a, 8); }
 INLINE v16 i16_to_f32(i16 a) { return _mm512_cvtepi32_ps(a); }
@@ -471,6 +480,11 @@ INLINE i16 i16_low_nibbles(i16 a)
 INLINE i16 i16_high_nibbles(i16 a)
 {
 	return i16_low_nibbles(I16_EACH(_mm256_srli_epi16(a.lo, 4), _mm256_srli_epi16(a.hi, 4)));
+}
+INLINE i16 i16_e2m1(i16 a)
+{
+	const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(E2M1_BYTES));
+	return I16_EACH(_mm256_shuffle_epi8(table, a.lo), _mm256_shuffle_epi8(table, a.hi));
 }
 INLINE i16 i16_even_bytes(i16 a)
 {

@@ -11,7 +11,10 @@ OLD = TOP / "tests/vectors/state/state-0.tar.gz"
 FLAGS = pathlib.Path("/proc/cpuinfo").read_text().split()
 CANONICAL = ["plain"] + ["avx2"] * ("avx2" in FLAGS) + ["avx512"] * ("avx512dq" in FLAGS)
 CANONICAL += ["vnni"] * ("avx512_vnni" in FLAGS) + ["avxvnni"] * ("avx_vnni" in FLAGS)
-FAST = "avx512_bf16" in FLAGS and "avx512_vnni" in FLAGS
+INT8 = "cpu-fast-int8/1"
+FAST = {f"int8-{kernels}": INT8 for kernels in CANONICAL}
+if "avx512_bf16" in FLAGS and "avx512_vnni" in FLAGS:
+    FAST["bf16"] = "cpu-fast-bf16/2"
 
 
 with Home() as h:
@@ -40,19 +43,27 @@ with Home() as h:
         same = replay(index, kernels)
         assert same["equal"] and same["regime"] == "cpu/1" and same["kernels_here"] == kernels, same
         assert same["kernels_recorded"] == "plain" and same["build_recorded"] == build, same
-    if FAST:
-        other = replay(index, "bf16", status=7)
+    for kernels, regime in FAST.items():
+        other = replay(index, kernels, status=7)
         assert other["verdict"] == "other regime" and not other["equal"], other
-        assert other["regimes_recorded"] == ["cpu/1"] and other["regime"] == "cpu-fast-bf16/1", other
-        row = {"field": "kernel_regimes", "recorded": '["cpu/1"]', "found": '["cpu-fast-bf16/1"]'}
+        assert other["regimes_recorded"] == ["cpu/1"] and other["regime"] == regime, other
+        row = {"field": "kernel_regimes", "recorded": '["cpu/1"]', "found": f'["{regime}"]'}
         assert other["differences"] == [row] and other["tokens"] == 12, other
-        r = h.run("audit", "replay", index, env=h.env(HALLMARK_KERNELS="bf16"), status=7)
+        r = h.run("audit", "replay", index, env=h.env(HALLMARK_KERNELS=kernels), status=7)
         assert b"cannot be replayed here" in r.stderr and b"differs" not in r.stderr, r.stderr
 
-        fast = ask("--numerics", "fast")
-        assert fields(fast)["kernel_regimes"] == ["cpu-fast-bf16/1"], fields(fast)
-        assert replay(fast)["equal"]
-        assert replay(fast, "plain", status=7)["regimes_recorded"] == ["cpu-fast-bf16/1"]
+    fast = ask("--numerics", "fast")
+    best = FAST[list(FAST)[-1]]
+    assert fields(fast)["kernel_regimes"] == [best], fields(fast)
+    assert replay(fast)["equal"]
+    assert replay(fast, "plain", status=7)["regimes_recorded"] == [best]
+
+    eights = [kernels for kernels in FAST if FAST[kernels] == INT8]
+    small = ask("--numerics", "fast", env=h.env(HALLMARK_KERNELS=eights[0]))
+    assert fields(small)["kernel_regimes"] == [INT8], fields(small)
+    for kernels in eights:
+        same = replay(small, kernels)
+        assert same["equal"] and same["regime"] == INT8 and same["kernels_here"] == kernels, same
 
     # In the log, what is served says it too.
     served = [e["entry"].get("body", {}) for e in h.json("audit", "list")["entries"]]

@@ -388,6 +388,45 @@ static double divergence(const float *p, const float *q, uint32_t n)
 	return kl;
 }
 
+/* Numerics `fast` too: every set of a regime, any threads and chunks, beside neighbours or not; and not far
+ * from the canonical ones. */
+Test(engine_forward, fast_sets_of_a_regime_give_the_same_bits)
+{
+	enum { N = 40 };
+	static const char *const dir = "tests/vectors/oracles/gpt_oss_mxfp4";
+	uint32_t token[N];
+	struct engine *m = open_model(dir, NULL, 1);
+	random_tokens(m, token, N);
+	uint32_t vocab = engine_info(m)->vocab;
+	float *exact = logits_of(m, token, N, 0), *want = NULL;
+	engine_close(m);
+	const char *regime = "";
+	for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+		const char *name = kernels_fast_at(k)->name;
+		bool first = strcmp(regime, kernels_fast_at(k)->regime) != 0;
+		regime = kernels_fast_at(k)->regime;
+		for (unsigned threads = 1; threads <= 3; threads += 2) {
+			m = open_model(dir, name, threads);
+			cr_assert_str_eq(engine_info(m)->regime, regime);
+			cr_assert_str_eq(engine_info(m)->numerics, "fast");
+			if (first && threads == 1) {
+				double kl = 0;
+				free(want);
+				want = logits_of(m, token, N, 0);
+				for (uint32_t i = 0; i < N; i++)
+					kl += divergence(exact + (size_t)i * vocab, want + (size_t)i * vocab, vocab) / N;
+				cr_assert(kl > 0 && kl < 0.01, "%s: mean divergence %g", name, kl);
+			}
+			float *got = logits_of(m, token, N, 9);
+			check_same(m, want, got, N, name);
+			free(got);
+			check_schedule(m, dir);
+			engine_close(m);
+		}
+	}
+	free(want), free(exact);
+}
+
 Test(engine_forward, smaller_caches_change_little)
 {
 	enum { N = 60 };

@@ -5,6 +5,7 @@
 
 #include "engine/cpu.h"
 #include "engine/engine_in.h"
+#include "kernels/kernels.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -31,11 +32,10 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Divergence of what the quantised model says from what an exact one does, at the middle position:
+/* Closes m. Divergence of what the quantised model says from what an exact one does, at the middle position:
  * at some a choice of experts flips, which says nothing of the numbers. */
-static double divergence(const struct oracle *o, enum model_packing weights)
+static double divergence(const struct oracle *o, struct engine *m)
 {
-	struct engine *m = load(o->dir, weights, 2);
 	struct engine_sequence *s;
 	struct err e = { 0 };
 	size_t n = (size_t)o->length * o->vocab;
@@ -78,11 +78,24 @@ Test(engine_loading, quantised_models_stay_close)
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		struct oracle o;
 		oracle_open(&o, names[i]);
-		double eight = divergence(&o, MODEL_PACKING_Q8), four = divergence(&o, MODEL_PACKING_Q4);
+		double eight = divergence(&o, load(o.dir, MODEL_PACKING_Q8, 2));
+		double four = divergence(&o, load(o.dir, MODEL_PACKING_Q4, 2));
 		cr_assert(eight >= 0 && eight < 0.05, "%s: q8 %g", names[i], eight);
 		cr_assert(four >= 0 && four < 2, "%s: q4 %g", names[i], four);
 		oracle_close(&o);
 	}
+}
+
+/* MXFP4 as stored, times quantised rows: as near as q8. */
+Test(engine_loading, fast_numerics_stay_close)
+{
+	struct oracle o;
+	oracle_open(&o, "gpt_oss_mxfp4");
+	for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+		double far = divergence(&o, open_model(o.dir, kernels_fast_at(k)->name, 2));
+		cr_assert(far > 0 && far < 0.05, "%s: %g", kernels_fast_at(k)->name, far);
+	}
+	oracle_close(&o);
 }
 
 static struct digest pass(struct engine *m, const struct kernels *k)

@@ -234,6 +234,168 @@ Test(matmul, integer_products_are_exact_at_the_extremes)
 	}
 }
 
+/* Set k of the canonical ones or of the fast; the first is the plain form of the bits. */
+static const struct kernels *set_of(bool fast, size_t k) { return fast ? kernels_fast_at(k) : kernels_at(k); }
+
+/* MXFP4 with any scale, zero and the largest among them, and with codes of minus zero. */
+static struct kernel_matrix scaled_matrix(uint32_t rows, uint32_t columns, const uint8_t *scales, size_t n)
+{
+	struct kernel_matrix w = random_matrix(KERNEL_MXFP4, rows, columns);
+	for (uint32_t p = 0; p < kernel_panels(&w); p++) {
+		unsigned char *scale = w.panel + p * w.panel_bytes + columns / 32 * 256;
+		for (size_t i = 0; i < columns / 32 * 16; i++)
+			scale[i] = scales[(i * 7 + i / 16 + p) % n];
+		memset(w.panel + p * w.panel_bytes + 64, 0x88, 3);
+	}
+	return w;
+}
+
+static void scales_agree(bool fast, const uint8_t *scales, size_t n)
+{
+	enum { ROWS = 75, MANY = 14, MOST_K = 2080 };
+	static const uint32_t wide[] = { 32, 64, 96, 128, 160, 288, 2080 };
+	static const uint32_t pick[5] = { 7, 0, 3, 3, 13 };
+	static float x[MANY * MOST_K], want[MANY * ROWS], got[(MANY + 1) * ROWS];
+	for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+		x[i] = i % 11 == 3 ? -0.0f : noise() * (i / 128 % 3 == 1 ? 1e-3f : 1);
+	for (size_t s = 0; s < sizeof wide / sizeof *wide; s++) {
+		struct kernel_matrix w = scaled_matrix(ROWS, wide[s], scales, n);
+		struct kernel_quant q = quant_of(kernels_at(0), x, MOST_K, MANY, wide[s]);
+		struct kernel_rows rows = { x, MOST_K, MANY, NULL, &q, NULL };
+		set_of(fast, 0)->matmul[KERNEL_MXFP4](&w, 0, kernel_panels(&w), &rows, want, ROWS);
+		for (size_t i = 0; i < (size_t)MANY * ROWS; i++)
+			cr_assert(number_is_finite(want[i]), "%u columns: value %zu", wide[s], i);
+		for (size_t k = 0; set_of(fast, k) != NULL; k++) {
+			const struct kernels *set = set_of(fast, k);
+			for (rows.count = 1; rows.count <= MANY; rows.count++) {
+				memset(got, 0x77, sizeof got);
+				set->matmul[KERNEL_MXFP4](&w, 0, kernel_panels(&w), &rows, got, ROWS);
+				cr_assert_eq(memcmp(got, want, 4ul * rows.count * ROWS), 0, "%s %u columns, batch %u",
+				             set->name, wide[s], rows.count);
+				cr_assert_eq(number_bits(got[rows.count * ROWS]), 0x77777777u);
+			}
+			rows.count = 5, rows.pick = pick;
+			set->matmul[KERNEL_MXFP4](&w, 0, kernel_panels(&w), &rows, got, ROWS);
+			for (size_t i = 0; i < 5; i++)
+				cr_assert_eq(memcmp(got + i * ROWS, want + pick[i] * ROWS, 4 * ROWS), 0, "%s", set->name);
+			rows.count = MANY, rows.pick = NULL;
+		}
+		quant_free(&q);
+		kernel_matrix_free(&w);
+	}
+}
+
+Test(matmul, mxfp4_of_any_scale_agrees)
+{
+	static const uint8_t all[] = { 127, 0, 110, 1, 120, 2, 18, 17, 40 }, high[] = { 235, 127, 238 },
+		lowest[] = { 0 };
+	for (int fast = 0; fast < 2; fast++) {
+		scales_agree(fast, all, sizeof all);
+		scales_agree(fast, high, sizeof high);
+		scales_agree(fast, lowest, sizeof lowest);
+	}
+}
+
+/* Every code at its end, with scales at theirs: a group's sum neither wraps nor overflows, and 2^-127 is
+ * not lost. The outputs are numbers that f32 holds exactly. */
+Test(matmul, fast_mxfp4_is_exact_at_the_extremes)
+{
+	enum { WIDE = 160 };
+	static const struct { uint8_t scale; float input, want; } ends[] = {
+		{ 127, 127, 6.0f * 127 * WIDE }, { 254, 127 * 0x1p-20f, 6.0f * 127 * WIDE * 0x1p107f },
+		{ 0, 127, 6.0f * 127 * WIDE * 0x1p-127f }, { 1, 127, 6.0f * 127 * WIDE * 0x1p-126f },
+	};
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		float x[2 * WIDE], got[2 * 16];
+		struct kernel_matrix w;
+		cr_assert_eq(kernel_matrix_alloc(&w, KERNEL_MXFP4, 16, WIDE, NULL), 0);
+		memset(w.panel, 0x77, WIDE / 32 * 256);
+		for (size_t lane = 0; lane < 16; lane += 2) /* each second row of -6 */
+			for (size_t at = 4 * lane; at < WIDE / 32 * 256; at += 64)
+				memset(w.panel + at, 0xff, 4);
+		memset(w.panel + WIDE / 32 * 256, ends[i].scale, WIDE / 32 * 16);
+		for (size_t j = 0; j < 2 * WIDE; j++)
+			x[j] = j < WIDE ? ends[i].input : -ends[i].input;
+		struct kernel_quant q = quant_of(kernels_at(0), x, WIDE, 2, WIDE);
+		struct kernel_rows rows = { x, WIDE, 2, NULL, &q, NULL };
+		for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+			kernels_fast_at(k)->matmul[KERNEL_MXFP4](&w, 0, 1, &rows, got, 16);
+			for (int j = 0; j < 32; j++)
+				cr_assert_eq(number_bits(got[j]),
+				             number_bits(j % 2 == j / 16 ? -ends[i].want : ends[i].want),
+				             "%s scale %u output %d: %a", kernels_fast_at(k)->name, ends[i].scale, j,
+				             (double)got[j]);
+		}
+		quant_free(&q);
+		kernel_matrix_free(&w);
+	}
+}
+
+/* The relative error of `got` against the truth of rows x, in the mean square. */
+static double relative_error(const struct kernel_matrix *w, const struct kernel_rows *x, const float *got)
+{
+	size_t n = (size_t)x->count * w->rows;
+	double *truth = malloc(8 * n), error = 0, power = 0;
+	kernel_truth_matmul(w, x, truth);
+	for (size_t i = 0; i < n; i++) {
+		error += ((double)got[i] - truth[i]) * ((double)got[i] - truth[i]);
+		power += truth[i] * truth[i];
+	}
+	free(truth);
+	return sqrt(error / power);
+}
+
+/* Exact but for rounding with the rows as they were quantised, and near with the rows as they are. */
+Test(matmul, fast_mxfp4_is_near_the_truth)
+{
+	enum { ROWS = 75, WIDE = 2080, MANY = 5 };
+	static float x[MANY * WIDE], back[MANY * WIDE], got[MANY * ROWS];
+	fill(x, sizeof x / sizeof *x);
+	struct kernel_matrix w = random_matrix(KERNEL_MXFP4, ROWS, WIDE);
+	struct kernel_quant q = quant_of(kernels_at(0), x, WIDE, MANY, WIDE);
+	size_t wide = kernel_quant_columns(WIDE);
+	for (size_t i = 0; i < sizeof back / sizeof *back; i++) {
+		size_t at = i / WIDE * wide + i % WIDE;
+		back[i] = (float)q.code[at] * q.scale[at / 128];
+	}
+	struct kernel_rows rows = { x, WIDE, MANY, NULL, &q, NULL };
+	for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+		kernels_fast_at(k)->matmul[KERNEL_MXFP4](&w, 0, kernel_panels(&w), &rows, got, ROWS);
+		double far = relative_error(&w, &rows, got);
+		rows.value = back;
+		double near = relative_error(&w, &rows, got);
+		rows.value = x;
+		cr_assert(near < 1e-6 && far < 0.006, "%s: %g, %g", kernels_fast_at(k)->name, near, far);
+	}
+	quant_free(&q);
+	kernel_matrix_free(&w);
+}
+
+/* What a fast set has of its own regime is MXFP4, and in the last BF16: the rest is canonical. */
+Test(matmul, other_formats_of_fast_sets_have_canonical_bits)
+{
+	enum { ROWS = 75, WIDE = 321, MANY = 5 };
+	static float x[MANY * WIDE], want[MANY * ROWS], got[MANY * ROWS];
+	fill(x, sizeof x / sizeof *x);
+	for (int f = 0; f < KERNEL_MXFP4; f++) {
+		struct kernel_matrix w = random_matrix((enum kernel_format)f, ROWS, WIDE);
+		struct kernel_quant q = quant_of(kernels_at(0), x, WIDE, MANY, WIDE);
+		struct kernel_rows rows = { x, WIDE, MANY, NULL, &q, NULL };
+		kernels_at(0)->matmul[f](&w, 0, kernel_panels(&w), &rows, want, ROWS);
+		for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+			const struct kernels *set = kernels_fast_at(k);
+			cr_assert(set->quantised[KERNEL_MXFP4] && set->quantised[f] == kernels_at(0)->quantised[f]);
+			if (f == KERNEL_BF16 && strcmp(set->name, "bf16") == 0)
+				continue;
+			set->matmul[f](&w, 0, kernel_panels(&w), &rows, got, ROWS);
+			cr_assert_eq(memcmp(got, want, sizeof want), 0, "%s %s", set->name,
+			             kernel_format_name((enum kernel_format)f));
+		}
+		quant_free(&q);
+		kernel_matrix_free(&w);
+	}
+}
+
 Test(matmul, the_fast_twin_is_near_and_the_same_for_any_batch)
 {
 	enum { ROWS = 75, WIDE = 321, MANY = 25 };
@@ -241,6 +403,7 @@ Test(matmul, the_fast_twin_is_near_and_the_same_for_any_batch)
 	static double truth[MANY * ROWS];
 	const struct kernels *k;
 	cr_assert_eq(kernels_pick(&k, NULL, true, NULL), 0);
+	cr_assert(!k->canonical);
 	struct kernel_matrix w = random_matrix(KERNEL_BF16, ROWS, WIDE);
 	fill(x, sizeof x / sizeof *x);
 	struct kernel_rows rows = { x, WIDE, MANY, NULL, NULL, NULL };
@@ -330,6 +493,10 @@ Test(limits, loops_take_their_time)
 			double rate = kernels_peak(kernels_at(k), (enum kernel_format)f, 0.002);
 			cr_assert(rate > 1e6 && rate < 1e13, "%s %d: %g", kernels_at(k)->name, f, rate);
 		}
+	}
+	for (size_t k = 0; kernels_fast_at(k) != NULL; k++) {
+		double rate = kernels_peak(kernels_fast_at(k), KERNEL_MXFP4, 0.002);
+		cr_assert(rate > 1e6 && rate < 1e13, "%s: %g", kernels_fast_at(k)->name, rate);
 	}
 }
 

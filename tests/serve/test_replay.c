@@ -117,7 +117,7 @@ Test(serve_replay, another_regime_is_named_and_nothing_is_run)
 /* Records of before regimes had names hold the word for the numerics. */
 static const struct { const char *was; bool runs; } names[] = {
 	{ "canonical", true }, { "cpu/1", true }, { "fast", false }, { "cpu/2", false },
-	{ "cpu-fast-bf16/1", false },
+	{ "cpu-fast-bf16/1", false }, { "cpu-fast-bf16/2", false }, { "cpu-fast-int8/1", false },
 	{ "cuda/1", false }, { "cuda-fast/1", false }, { "canonical/1", false },
 };
 
