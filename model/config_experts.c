@@ -62,6 +62,12 @@ static void read_groups(struct config_reader *r, struct kernel_gate *g)
 				    "the kept groups hold fewer than num_experts_per_tok experts");
 }
 
+static void all_layers(struct model_config *c)
+{
+	for (uint32_t l = 0; l < c->layers; l++)
+		c->layer[l].ffn = MODEL_FFN_EXPERTS;
+}
+
 /* Which layers are mixtures, each by a word, or by 0 or 1. What such a list says counts more than
  * other keys. */
 static void read_listed_layers(struct config_reader *r, struct model_config *c, const char *key)
@@ -185,8 +191,7 @@ void model_config_experts_softmax(struct config_reader *r, struct model_config *
 		return;
 	c->gate.kind = KERNEL_GATE_SOFTMAX;
 	c->expert_width = c->all.width;
-	for (uint32_t l = 0; l < c->layers; l++)
-		c->layer[l].ffn = MODEL_FFN_EXPERTS;
+	all_layers(c);
 }
 
 void model_config_experts_qwen(struct config_reader *r, struct model_config *c)
@@ -215,8 +220,7 @@ void model_config_experts_topk(struct config_reader *r, struct model_config *c)
 	double alpha = model_config_number_or(r, "swiglu_alpha", 1.702, -1e6, 1e6);
 	if (alpha < 1.702 || alpha > 1.702)
 		model_config_refuse(r, ERR_UNSUPPORTED, "swiglu_alpha", "only 1.702");
-	for (uint32_t l = 0; l < c->layers; l++)
-		c->layer[l].ffn = MODEL_FFN_EXPERTS;
+	all_layers(c);
 }
 
 /* Beside the dense network of every layer. */
@@ -232,14 +236,7 @@ void model_config_experts_gemma4(struct config_reader *r, struct model_config *c
 	if (g->top_k > g->experts)
 		model_config_refuse(r, ERR_INPUT, "top_k_experts", "more than there are experts");
 	c->expert_width = model_config_u32(r, "moe_intermediate_size", 1, MODEL_WIDTH);
-	for (uint32_t l = 0; l < c->layers; l++)
-		c->layer[l].ffn = MODEL_FFN_EXPERTS;
-}
-
-static void all_layers(struct model_config *c)
-{
-	for (uint32_t l = 0; l < c->layers; l++)
-		c->layer[l].ffn = MODEL_FFN_EXPERTS;
+	all_layers(c);
 }
 
 /* intermediate_size is the experts' width. */
