@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a piece with a score, whose cuts are all looked up; the longest of releases has 93. */
+#define PIECE_BYTES 256
+
 #define SPACE "\xE2\x96\x81" /* U+2581, which SentencePiece writes for a space */
 
 enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED };
@@ -190,6 +193,10 @@ static int cuts_add(const struct vocabulary *v, size_t id, struct buf *out)
 	size_t len = strlen(s), characters = 0, before = 0;
 	if (type_of(v, id) != TOKEN_NORMAL || strchr(s, ' '))
 		return 0;
+	if (len > PIECE_BYTES)
+		return err_set(v->e, ERR_INPUT,
+			       "%s: tokenizer.ggml.tokens: %zu has %zu bytes, at most %d",
+			       v->m->file, id, len, PIECE_BYTES);
 	for (size_t i = 0; i < len; i++)
 		characters += ((unsigned char)s[i] & 0xC0) != 0x80;
 	for (size_t i = 1; i < len; i++) {

@@ -282,6 +282,19 @@ static void token_twice(struct writer *w)
 	put_numbers(w, "tokenizer.ggml.scores", F32, scores, 2);
 }
 
+/* Every cut of a piece is looked up: the work grows with the square of its length. */
+static void long_piece(struct writer *w)
+{
+	static char piece[258];
+	static const char *const tokens[] = { "a", piece };
+	static const float scores[] = { 0, 0 };
+	memset(piece, 'a', 257);
+	small(w);
+	put_text(w, "tokenizer.ggml.model", "llama");
+	put_texts(w, "tokenizer.ggml.tokens", tokens, 2);
+	put_numbers(w, "tokenizer.ggml.scores", F32, scores, 2);
+}
+
 static void other_factors(struct writer *w)
 {
 	small(w);
@@ -301,6 +314,7 @@ static const struct {
 	{ "tokenizer", other_tokenizer, "tokenizer.ggml.model \"rwkv\"", ERR_UNSUPPORTED },
 	{ "scores", short_scores, "tokenizer.ggml.scores", ERR_INPUT },
 	{ "token twice", token_twice, "token \"a\" is there twice", ERR_INPUT },
+	{ "long piece", long_piece, "tokenizer.ggml.tokens: 1 has 257 bytes, at most 256", ERR_INPUT },
 	{ "factors", other_factors, "tensor rope_freqs.weight", ERR_INPUT },
 };
 
