@@ -203,7 +203,6 @@ int model_adapter_open(struct model_adapter **out, struct source *src, const cha
 out:
 	model_adapter_close(a);
 	*out = NULL;
-	(void)rc;
 	return src->label ? err_prefix(e, "%s", src->label) : rc;
 }
 
