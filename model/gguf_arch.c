@@ -5,6 +5,8 @@
  * tensor_mapping.py; what a fixed member says is what llama.cpp computes for the architecture. */
 #include "model/gguf_in.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 #define ATTN "self_attn."
@@ -204,10 +206,13 @@ static void own_llama(struct gguf_maker *c)
 	model_gguf_set(c, "mlp_bias", json_boolean(model_gguf_has(c, "blk.0.ffn_gate.bias")));
 }
 
-/* A class may assume a window: a file without one has none. */
+/* A class may assume a window: a file without one has none, but for gemma2's older ones. */
 void model_gguf_window(struct gguf_maker *c)
 {
-	if (model_gguf_ask(c, "attention.sliding_window", 0) == 0)
+	if (!model_gguf_meta(c->m, "attention.sliding_window") &&
+	    strcmp(c->m->arch->type, "gemma2") == 0)
+		model_gguf_set(c, "sliding_window", json_integer(4096));
+	else if (model_gguf_ask(c, "attention.sliding_window", 0) == 0)
 		model_gguf_set(c, "sliding_window", json_null());
 }
 
@@ -439,6 +444,30 @@ static bool is_second(const struct gguf_model *m, const char *name)
 	return gate == 2;
 }
 
+/* Layers for prediction further ahead have tensors that no other layer has, or none at all. */
+static int extra_check(const struct gguf_model *m, struct err *e)
+{
+	for (uint32_t i = m->layers; i < m->layers + m->extra; i++) {
+		char blk[24];
+		bool any = false, ahead = false;
+		int len = snprintf(blk, sizeof blk, "blk.%u.", i);
+		for (size_t p = 0; p < m->parts && !ahead; p++) {
+			for (size_t t = 0; t < m->part[p]->count && !ahead; t++) {
+				const char *name = m->part[p]->tensor[t].name;
+				bool inside = strncmp(name, blk, (size_t)len) == 0;
+				any = any || inside;
+				ahead = inside && text_starts(name + len, "nextn.");
+			}
+		}
+		if (any && !ahead)
+			return err_set(e, ERR_INPUT,
+				       "%s: %s.nextn_predict_layers %u: layer %u has no tensor "
+				       "nextn.*",
+				       m->file, m->arch->name, m->extra, i);
+	}
+	return 0;
+}
+
 int model_gguf_arch(struct gguf_model *m, struct err *e)
 {
 	const char *name =
@@ -463,6 +492,7 @@ int model_gguf_arch(struct gguf_model *m, struct err *e)
 		return err_set(e, ERR_INPUT, "%s: %s.block_count %u is out of range", m->file, name,
 			       m->layers);
 	m->layers -= m->extra;
+	TRY(extra_check(m, e));
 	if (m->arch[1].name && strcmp(m->arch[1].name, name) == 0 && is_second(m, name))
 		m->arch++;
 	return 0;

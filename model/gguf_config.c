@@ -46,13 +46,18 @@ const json_t *model_gguf_meta(const struct gguf_model *m, const char *key)
 	return json_object_get(meta, name);
 }
 
-/* What is said of every layer by itself must be the same of all, but where own() reads it. */
+/* What is said of every layer by itself must be said of all, and be the same but where own()
+ * reads it. */
 static int value_of(const struct gguf_model *m, const char *key, const json_t **out, struct err *e)
 {
 	const json_t *v = model_gguf_meta(m, key);
+	json_int_t layers = json_integer_value(model_gguf_meta(m, "block_count"));
 	*out = v;
 	if (!json_is_array(v))
 		return 0;
+	if (json_array_size(v) == 0 || (json_int_t)json_array_size(v) != layers)
+		return err_set(e, ERR_INPUT, "%s: %s.%s is a list of %zu for %lld layers", m->file,
+			       m->arch->name, key, json_array_size(v), (long long)layers);
 	*out = json_array_get(v, 0);
 	if (m->arch->by_layer && (strcmp(key, "attention.head_count_kv") == 0 ||
 				  strcmp(key, "feed_forward_length") == 0))
@@ -253,6 +258,22 @@ void model_gguf_longrope(struct gguf_maker *c)
 				 "long_factor", far));
 }
 
+/* A factor without a kind scales linearly, as in llama.cpp; it has an older key, *factor. */
+static const char *scaling_type(struct gguf_maker *c, const char **factor)
+{
+	const json_t *type = model_gguf_meta(c->m, "rope.scaling.type"),
+		     *v = model_gguf_meta(c->m, *factor);
+	if (type && !json_is_string(type) && c->code == 0)
+		c->code = err_set(c->e, ERR_INPUT, "%s: %s.rope.scaling.type is no string",
+				  c->m->file, c->m->arch->name);
+	if (!v) {
+		*factor = "rope.scale_linear";
+		v = model_gguf_meta(c->m, *factor);
+	}
+	bool scaled = v && (json_number_value(v) < 0 || json_number_value(v) > 0);
+	return type ? json_string_value(type) : scaled || json_is_array(v) ? "linear" : NULL;
+}
+
 /* rope.scaling.* */
 static void scaling_add(struct gguf_maker *c)
 {
@@ -266,7 +287,7 @@ static void scaling_add(struct gguf_maker *c)
 		{ "rope.scaling.yarn_attn_factor", "attention_factor" },
 		{ "rope.scaling.attn_factor", "attention_factor" },
 	};
-	const char *type = json_string_value(model_gguf_meta(c->m, "rope.scaling.type"));
+	const char *factor = keys[0].from, *type = scaling_type(c, &factor);
 	const json_t *log = model_gguf_meta(c->m, "rope.scaling.yarn_log_multiplier");
 	struct gguf_maker in = { .m = c->m, .o = json_object(), .e = c->e };
 	bool yarn = type && strcmp(type, "yarn") == 0;
@@ -275,7 +296,8 @@ static void scaling_add(struct gguf_maker *c)
 		return;
 	}
 	model_gguf_set(&in, "rope_type", json_string(type));
-	for (size_t i = 0; i < (yarn ? sizeof keys / sizeof keys[0] : 1); i++)
+	model_gguf_copy(&in, factor, keys[0].to);
+	for (size_t i = 1; yarn && i < sizeof keys / sizeof keys[0]; i++)
 		model_gguf_copy(&in, keys[i].from, keys[i].to);
 	if (json_is_number(log)) { /* mscale_all_dim, which all releases have twice; or a tenth */
 		double scale = strcmp(c->m->arch->name, "mistral3") == 0
@@ -308,6 +330,52 @@ static void ends_add(struct gguf_maker *c)
 		model_gguf_set(c, "bos_token_id", json_incref((json_t *)(uintptr_t)bos));
 }
 
+/* What llama.cpp refuses to do without, where the class of config.json would assume something. A
+ * file of a vocabulary alone needs none of it. */
+static void required(struct gguf_maker *c)
+{
+	bool experts = model_gguf_ask(c, "expert_count", 0) > 0;
+	const struct {
+		const char *key, *other;
+		bool when;
+	} keys[] = {
+		{ "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", true },
+		{ "context_length", NULL, true },
+		{ "expert_used_count", NULL, experts },
+		{ "attention.sliding_window", NULL, strcmp(c->m->arch->type, "gpt_oss") == 0 },
+	};
+	bool vocabulary = !model_gguf_find(c->m, "token_embd.weight");
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0] && c->code == 0 && !vocabulary; i++) {
+		bool said = model_gguf_meta(c->m, keys[i].key) ||
+			    (keys[i].other && model_gguf_meta(c->m, keys[i].other));
+		if (keys[i].when && !said)
+			c->code = err_set(c->e, ERR_INPUT, "%s: %s.%s is missing", c->m->file,
+					  c->m->arch->name, keys[i].key);
+	}
+}
+
+/* Elsewhere than where a share of a head is read, whole heads turn, and all that is before a
+ * position is attended. */
+static void unread(struct gguf_maker *c)
+{
+	static const char *const shares[] = { "partial_rotary_factor", "rotary_dim", "rotary_pct",
+					      "qk_rope_head_dim" };
+	uint32_t head = model_gguf_head(c);
+	uint32_t turned = model_gguf_ask(c, "rope.dimension_count", head);
+	bool share = c->m->arch->by_layer;
+	for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
+		share = share || json_object_get(c->o, shares[i]);
+	if (c->code == 0 && !share && turned != head)
+		c->code = err_set(c->e, ERR_UNSUPPORTED,
+				  "%s: %s.rope.dimension_count %u of heads of %u: not available in "
+				  "this version",
+				  c->m->file, c->m->arch->name, turned, head);
+	if (c->code == 0 && json_is_false(model_gguf_meta(c->m, "attention.causal")))
+		c->code = err_set(c->e, ERR_UNSUPPORTED,
+				  "%s: %s.attention.causal false: not available in this version",
+				  c->m->file, c->m->arch->name);
+}
+
 static void members_add(struct gguf_maker *c)
 {
 	const struct gguf_arch *a = c->m->arch;
@@ -333,8 +401,12 @@ static void members_add(struct gguf_maker *c)
 	if (json_object_update_missing(c->o, fixed) < 0 && c->code == 0)
 		c->code = err_set(c->e, ERR_NOMEM, "%s", c->m->file);
 	json_decref(fixed);
+	if (!json_object_get(c->o, "rope_theta")) /* llama.cpp's, whatever the class assumes */
+		model_gguf_set(c, "rope_theta", json_integer(10000));
 	if (a->own)
 		a->own(c);
+	required(c);
+	unread(c);
 }
 
 int model_gguf_config(const struct gguf_model *m, struct buf *out, struct err *e)

@@ -301,12 +301,76 @@ static void other_factors(struct writer *w)
 	put_tensor(w, "rope_freqs.weight", 0, 2);
 }
 
+static void short_list(struct writer *w)
+{
+	static const uint32_t one[] = { 1 };
+	small(w);
+	put_numbers(w, "llama.attention.sliding_window", U32, one, 1);
+}
+
+static void empty_list(struct writer *w)
+{
+	small(w);
+	put_numbers(w, "llama.expert_used_count", U32, NULL, 0);
+}
+
+static void scaled_by_number(struct writer *w)
+{
+	small(w);
+	put_u32(w, "llama.rope.scaling.type", 1);
+}
+
+static void half_heads(struct writer *w)
+{
+	small(w);
+	put_u32(w, "llama.rope.dimension_count", 2);
+}
+
+static void both_ways(struct writer *w)
+{
+	static const uint8_t no = 0;
+	small(w);
+	put_key(w, "llama.attention.causal", BOOL);
+	buf_add(&w->pairs, &no, 1);
+}
+
+static void ahead_of_nothing(struct writer *w)
+{
+	small(w);
+	put_u32(w, "llama.nextn_predict_layers", 1);
+}
+
+static void no_epsilon(struct writer *w)
+{
+	no_layers(w);
+	put_u32(w, "llama.block_count", 2);
+	put_u32(w, "llama.context_length", 64);
+	put_tensor(w, "token_embd.weight", 10, 8);
+}
+
+static void no_context(struct writer *w)
+{
+	no_layers(w);
+	put_u32(w, "llama.block_count", 2);
+	put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+	put_tensor(w, "token_embd.weight", 10, 8);
+}
+
 static const struct {
 	const char *row;
 	void (*make)(struct writer *w);
 	const char *words;
 	int code;
 } bad[] = {
+	{ "list too short", short_list, "llama.attention.sliding_window is a list of 1 for 2 layers",
+	  ERR_INPUT },
+	{ "list empty", empty_list, "llama.expert_used_count is a list of 0 for 2 layers", ERR_INPUT },
+	{ "kind of scaling", scaled_by_number, "llama.rope.scaling.type is no string", ERR_INPUT },
+	{ "share of a head", half_heads, "llama.rope.dimension_count 2 of heads of 4", ERR_UNSUPPORTED },
+	{ "not causal", both_ways, "llama.attention.causal false", ERR_UNSUPPORTED },
+	{ "ahead", ahead_of_nothing, "nextn_predict_layers 1: layer 1 has no tensor nextn.*", ERR_INPUT },
+	{ "no epsilon", no_epsilon, "llama.attention.layer_norm_rms_epsilon is missing", ERR_INPUT },
+	{ "no context", no_context, "llama.context_length is missing", ERR_INPUT },
 	{ "no architecture", no_architecture, "general.architecture is missing", ERR_INPUT },
 	{ "no layers", no_layers, "llama.block_count", ERR_INPUT },
 	{ "heads by layer", two_kinds, "llama.attention.head_count differs from layer to layer",
@@ -317,6 +381,33 @@ static const struct {
 	{ "long piece", long_piece, "tokenizer.ggml.tokens: 1 has 257 bytes, at most 256", ERR_INPUT },
 	{ "factors", other_factors, "tensor rope_freqs.weight", ERR_INPUT },
 };
+
+/* As in llama.cpp: a factor without a kind is linear, under either of its names, and the base is 10000. */
+Test(model_gguf_folder, rotation_that_the_file_leaves_out_is_llama_cpps)
+{
+	static const char *const keys[] = { "llama.rope.scaling.factor", "llama.rope.scale_linear" };
+	for (size_t i = 0; i < 2; i++) {
+		struct memory_source m;
+		struct writer w = { 0 };
+		struct err e = { 0 };
+		struct source *view = NULL;
+		static struct model_config c;
+		put_f32(&w, keys[i], 4);
+		small(&w);
+		for (size_t at = 0; at + 20 < w.pairs.len; at++) { /* the base under another name */
+			if (memcmp(w.pairs.bytes + at, "llama.rope.freq_base", 20) == 0)
+				w.pairs.bytes[at + 19] = 'X';
+		}
+		memory_init(&m);
+		finish(&w, memory_add(&m, "m.gguf"));
+		cr_assert_eq(model_gguf_folder(&view, &m.source, &e), 0, "%s", e.text);
+		cr_assert_eq(model_config_read(&c, view, &e), 0, "%s", e.text);
+		cr_expect(c.ropes[0].kind == MODEL_ROPE_LINEAR && c.ropes[0].factor == 4, "%s", keys[i]);
+		cr_expect_eq(c.ropes[0].theta, 10000);
+		source_close(view);
+		memory_free(&m);
+	}
+}
 
 Test(model_gguf_folder, metadata_that_give_no_folder_are_refused_by_key)
 {
