@@ -222,6 +222,19 @@ static int group_find(struct loader *l, const struct code_rule *rule, struct mod
 	return shape_refuse(l, scale, turned ? columns : rows, turned ? rows : columns);
 }
 
+/* AWQ and FP4 have no shorter last group; the others may. */
+static int division_check(struct loader *l, const struct model_coding *c,
+			  const struct model_tensor *codes)
+{
+	bool whole = c->form == CODE_AWQ || c->form == CODE_E2M1;
+	if (!whole || c->columns % c->block_columns == 0)
+		return 0;
+	return err_set(l->e, ERR_INPUT,
+		       "%s: tensor %s: groups of %u, as quantization_config says, do not divide %u "
+		       "columns",
+		       codes->file, codes->name, c->block_columns, c->columns);
+}
+
 /* Whether zero points must be there, by the groups: all of these codes have them. */
 static bool zeros_needed(const struct loader *l, const struct code_rule *rule)
 {
@@ -360,6 +373,7 @@ static int coded_check(struct loader *l, const struct code_rule *rule, struct co
 		return table_check(l, o);
 	}
 	TRY(group_find(l, rule, c, o->codes, o->beside[PART_SCALE]));
+	TRY(division_check(l, c, o->codes));
 	TRY(whole_check(l, c, o->codes));
 	TRY(codes_check(l, c, o->codes));
 	return parts_check(l, rule, o);

@@ -7,7 +7,7 @@ import json, math, os, pathlib, random, shutil, struct, subprocess, sys, tempfil
 
 sys.path.insert(0, os.path.dirname(__file__))
 from client import HALLMARK, Home, MODEL, Server, TOP
-from quantised import BITS, FORMS, SAME_FP8, SAME_WORDS, load, pack, save
+from quantised import BITS, compressed, FORMS, SAME_FP8, SAME_WORDS, load, pack, save
 
 VECTORS = TOP / "tests/vectors/oracles"
 PLAIN = ("embed_tokens.weight", "lm_head.weight", "mlp.gate.weight", "norm.weight")
@@ -363,6 +363,29 @@ DAMAGES = [
     ("bnb-int8", Q + "SCB", None, [Q + "SCB is missing"]),
     ("bnb-int8", Q + "SCB", ("F32", [127]), [Q + "SCB is F32", "must be [128, 1]"]),
 ]
+UNEVEN = compressed("", num_bits=4, type="float", strategy="tensor_group", group_size=17)
+# form, what its config says instead, and the sentence's words
+OTHERWISE = [
+    ("awq", {"group_size": 33}, [Q + "qweight: groups of 33", "do not divide 64 columns"]),
+    (
+        "ct-nvfp4",
+        {"config_groups": UNEVEN["config_groups"]},
+        [Q + "weight_packed: groups of 17", "do not divide 64 columns"],
+    ),
+]
+
+
+def otherwise(top):
+    for i, (form, change, _) in enumerate(OTHERWISE):
+        folder = top / "otherwise" / str(i)
+        shutil.copytree(top / "models" / f"llama.{form}", folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["quantization_config"].update(change)
+        (folder / "config.json").write_text(json.dumps(config))
+    r = subprocess.run([HALLMARK, "selftest", "--oracles", top / "otherwise", "--json"], capture_output=True)
+    said = {c["name"]: c["detail"] for c in json.loads(r.stdout)["cases"]}
+    for i, (form, _, words) in enumerate(OTHERWISE):
+        assert all(w in said[str(i)] for w in words), (form, said[str(i)])
 
 
 def refusals(top):
@@ -430,6 +453,7 @@ def packed_alike(top, form, packings):
 with tempfile.TemporaryDirectory(prefix="hallmark-test.") as d:
     same_bits(pathlib.Path(d))
     borders(pathlib.Path(d))
+    otherwise(pathlib.Path(d))
     refusals(pathlib.Path(d))
     packed_alike(pathlib.Path(d), "ct-int4-zeros", ("stored", "bf16", "q8", "q4"))
     packed_alike(pathlib.Path(d), "gptq-4-sym", ("bf16", "q4"))  # q4: the codes as they are
