@@ -312,7 +312,9 @@ void model_gguf_latent(struct gguf_maker *c)
 	uint32_t experts = model_gguf_ask(c, "expert_count", 0);
 	uint32_t groups = model_gguf_ask(c, "expert_group_count", v3 && experts == 256 ? 8 : 1);
 	uint32_t kept = model_gguf_ask(c, "expert_group_used_count", groups == 8 ? 4 : 1);
-	model_gguf_refuse(c, "attention.temperature_scale", "not available in this version");
+	if (model_gguf_meta(c->m, "attention.temperature_scale"))
+		model_gguf_refuse(c, "attention.temperature_scale",
+				  "not available in this version");
 	model_gguf_set(c, "qk_rope_head_dim", json_integer(rope));
 	model_gguf_set(c, "qk_nope_head_dim", json_integer(key > rope ? key - rope : 0));
 	model_gguf_set(c, "v_head_dim", json_integer(value));

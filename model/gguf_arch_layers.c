@@ -99,11 +99,10 @@ static void stop(struct gguf_maker *c, const char *key, const char *why)
 /* What a key says of a layer, by a number for all or a list; 0 where it says nothing. */
 static uint32_t of_layer(struct gguf_maker *c, const char *key, uint32_t layer)
 {
-	const json_t *v = model_gguf_meta(c->m, key);
-	if (json_is_array(v))
-		v = json_array_get(v, layer);
+	const json_t *said = model_gguf_meta(c->m, key);
+	const json_t *v = json_is_array(said) ? json_array_get(said, layer) : said;
 	json_int_t n = json_integer_value(v);
-	if (v && (!json_is_integer(v) || n < 0 || n > UINT32_MAX))
+	if (said && (!json_is_integer(v) || n < 0 || n > UINT32_MAX))
 		stop(c, key, "is no number from 0 to 2^32 for each layer");
 	return (uint32_t)n;
 }
@@ -124,12 +123,11 @@ static bool is_windowed(struct gguf_maker *c, uint32_t layer)
 
 /* Layers by their kind: the number of keys' heads, which must be the same for all of a kind, and
  * whether values are keys, which is said by their absence. */
-static void gemma4_kinds(struct gguf_maker *c)
+static void gemma4_kinds(struct gguf_maker *c, uint32_t owners)
 {
 	json_t *types = json_array();
-	uint32_t kv[2] = { 0, 0 }, owners;
+	uint32_t kv[2] = { 0, 0 };
 	bool same = false;
-	owners = c->m->layers - model_gguf_ask(c, "attention.shared_kv_layers", 0);
 	for (uint32_t i = 0; c->code == 0 && i < c->m->layers; i++) {
 		char name[60];
 		bool full = !is_windowed(c, i);
@@ -149,9 +147,8 @@ static void gemma4_kinds(struct gguf_maker *c)
 }
 
 /* Layers that attend another one's keys may have a network of twice the width. */
-static void gemma4_widths(struct gguf_maker *c)
+static void gemma4_widths(struct gguf_maker *c, uint32_t shared)
 {
-	uint32_t shared = model_gguf_ask(c, "attention.shared_kv_layers", 0);
 	uint32_t first = of_layer(c, WIDTH, 0);
 	uint32_t last = shared > 0 ? of_layer(c, WIDTH, c->m->layers - 1) : first;
 	for (uint32_t i = 0; c->code == 0 && i < c->m->layers; i++)
@@ -188,18 +185,24 @@ static double turned_share(struct gguf_maker *c)
 static void own_gemma4(struct gguf_maker *c)
 {
 	uint32_t near = model_gguf_ask(c, "attention.key_length_swa", 0);
+	uint32_t shared = model_gguf_ask(c, "attention.shared_kv_layers", 0);
 	const json_t *theta = model_gguf_meta(c->m, "rope.freq_base"),
 		     *theta_near = model_gguf_meta(c->m, "rope.freq_base_swa");
-	gemma4_kinds(c);
-	gemma4_widths(c);
+	if (shared >= c->m->layers)
+		stop(c, "attention.shared_kv_layers", "leaves no layer with keys of its own");
+	if (c->code < 0)
+		return;
+	gemma4_kinds(c, c->m->layers - shared);
+	gemma4_widths(c, shared);
 	model_gguf_copy(c, "attention.key_length", "global_head_dim");
 	model_gguf_set(c, "head_dim", json_integer(near));
 	if (model_gguf_ask(c, "rope.dimension_count_swa", near) != near)
 		stop(c, "rope.dimension_count_swa", "is not attention.key_length_swa");
 	model_gguf_set(c, "hidden_size_per_layer_input",
 		       json_integer(model_gguf_ask(c, "embedding_length_per_layer_input", 0)));
-	model_gguf_set(c, "vocab_size_per_layer_input",
-		       json_incref(json_object_get(c->o, "vocab_size")));
+	if (json_object_get(c->o, "vocab_size"))
+		model_gguf_set(c, "vocab_size_per_layer_input",
+			       json_incref(json_object_get(c->o, "vocab_size")));
 	model_gguf_copy(c, "expert_used_count", "top_k_experts");
 	model_gguf_set(c, "enable_moe_block",
 		       json_boolean(model_gguf_ask(c, "expert_count", 0) > 0));
@@ -219,10 +222,13 @@ static void own_llama4(struct gguf_maker *c)
 {
 	uint32_t experts = model_gguf_ask(c, "expert_count", 0);
 	const json_t *window = model_gguf_meta(c->m, "attention.sliding_window");
-	if (experts == 0 || (json_is_integer(window) && json_integer_value(window) == 0))
-		model_gguf_refuse(c, "block_count",
-				  "without experts or chunks: not available in this version");
-	model_gguf_refuse(c, WINDOWED, "not available in this version");
+	if (experts == 0)
+		model_gguf_refuse(c, "expert_count", "only with experts in this version");
+	if (window && (!json_is_integer(window) || json_integer_value(window) == 0))
+		model_gguf_refuse(c, "attention.sliding_window",
+				  "only with chunks in this version");
+	if (model_gguf_meta(c->m, WINDOWED))
+		model_gguf_refuse(c, WINDOWED, "not available in this version");
 	model_gguf_copy(c, "feed_forward_length", "intermediate_size_mlp");
 	model_gguf_copy(c, "expert_feed_forward_length", "intermediate_size");
 	model_gguf_copy(c, "interleave_moe_layer_step", "interleave_moe_layer_step");
@@ -276,14 +282,13 @@ static void own_hunyuan_moe(struct gguf_maker *c)
 	model_gguf_biases(c);
 	model_gguf_copy(c, "expert_used_count", "moe_topk");
 	model_gguf_copy(c, "expert_shared_count", "num_shared_expert");
-	model_gguf_copy(c, "expert_feed_forward_length", "intermediate_size");
 	if (model_gguf_ask(c, "expert_shared_count", 1) != 1)
 		model_gguf_refuse(c, "expert_shared_count", "only 1 in this version");
-	uint32_t width = model_gguf_ask(c, "expert_feed_forward_length", 0);
+	uint32_t width = model_gguf_ask(c, "feed_forward_length", 0);
 	if (model_gguf_ask(c, "expert_shared_feed_forward_length", width) != width)
 		model_gguf_refuse(c, "expert_shared_feed_forward_length",
-				  "only as expert_feed_forward_length in this version");
-	if (fabs(json_number_value(theta) - scaled) <= 1e-6 * scaled) {
+				  "only as feed_forward_length in this version");
+	if (head > 2 && fabs(json_number_value(theta) - scaled) <= 1e-6 * scaled) {
 		model_gguf_set(c, "rope_theta", json_real(1e4));
 		model_gguf_set(c, "rope_scaling",
 			       json_pack("{s:s,s:f,s:f}", "rope_type", "dynamic", "alpha", 1000.0,

@@ -120,7 +120,7 @@ uint32_t model_gguf_ask(struct gguf_maker *c, const char *key, uint32_t fallback
 
 void model_gguf_refuse(struct gguf_maker *c, const char *key, const char *why)
 {
-	if (c->code == 0 && model_gguf_meta(c->m, key))
+	if (c->code == 0)
 		c->code = err_set(c->e, ERR_UNSUPPORTED, "%s: %s.%s: %s", c->m->file,
 				  c->m->arch->name, key, why);
 }

@@ -76,7 +76,7 @@ void model_gguf_biases(struct gguf_maker *c);
 void model_gguf_window(struct gguf_maker *c);      /* null where the file has none */
 void model_gguf_latent(struct gguf_maker *c);      /* what is DeepSeek's */
 extern const struct gguf_name model_gguf_turned[]; /* rows of q and k in pairs, and no more */
-/* Refuses by name what key of the metadata says. */
+/* Refuses by name what a key of the metadata says, or does not. */
 void model_gguf_refuse(struct gguf_maker *c, const char *key, const char *why);
 
 /* gguf_config.c: metadata below the architecture's name, of one number for all layers; fallback

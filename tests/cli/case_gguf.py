@@ -340,6 +340,31 @@ def refused(home):
         ["tokenizer.ggml.merges", "twice"],
     )
     assert name in good
+    # what differs from layer to layer, or was lost in conversion
+    for like, lie, words in (
+        ("gemma4", lambda w: w.add_sliding_window_pattern([True] * 4), ["sliding_window_pattern"]),
+        ("gemma4", lambda w: w.add_shared_kv_layers(5), ["shared_kv_layers", "no layer with keys"]),
+        ("gemma4", lambda w: w.add_head_count_kv([2, 1, 2, 2, 2]), ["head_count_kv", "layers of one kind"]),
+        ("gemma4", lambda w: w.add_feed_forward_length([42, 84, 42, 84, 84]), ["feed_forward_length"]),
+        ("gemma4", lambda w: w.add_feed_forward_length([42, 42, 42, 43, 43]), ["feed_forward_length", "two"]),
+        ("gemma4", lambda w: w.add_rope_dimension_count_swa(6), ["rope.dimension_count_swa"]),
+        ("gemma4", lambda w: w.add_key_length(16), ["rope_freqs.weight", "half a head"]),
+        ("nemotron", lambda w: w.add_rope_dimension_count(3), ["rope.dimension_count", "lost"]),
+        ("llama4_text", lambda w: w.add_sliding_window(0), ["sliding_window", "only with chunks"]),
+        ("llama4_text", lambda w: w.add_expert_count(0), ["expert_count"]),
+        ("hunyuan_v1_moe", lambda w: w.add_expert_shared_count(2), ["expert_shared_count"]),
+        ("deepseek_v3", lambda w: w.add_attn_temperature_scale(0.1), ["temperature_scale"]),
+        (
+            "glm_moe_dsa_shared",
+            lambda w: w.add_array("glm-dsa.attention.indexer.types", [True]),
+            ["indexer.types"],
+        ),
+    ):
+        folder = home.dir / "lie"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        twin.write(ORACLES / like, folder / "model.gguf", extra=lie)
+        wrong(like, (folder / "model.gguf").read_bytes(), words)
     bad = bytearray(good)
     bad[-64:] = b"\xff" * 64  # a NaN in the last tensor
     wrong("not finite", bytes(bad), ["model.gguf", "non-finite"])

@@ -203,7 +203,7 @@ def rename(tensors, c):
     """The file's name -> array; and its type in the folder."""
     family, out, stacks = c["model_type"], {}, {}
     for name, (a, dtype) in tensors.items():
-        if name.startswith("mtp.") or ".visual." in name:
+        if name.startswith("mtp.") or re.search(r"\.visual\.|multi_modal_projector|vision_tower", name):
             continue
         name = name.replace("model.language_model.", "model.").removeprefix("language_model.")
         m = re.match(r"(?:model|gpt_neox)\.layers\.(\d+)\.(.*)", name)
