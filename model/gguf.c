@@ -184,7 +184,7 @@ static int next_plain(struct header_reader *r, enum kind kind, bool listed, json
 	return *out ? 0 : no_memory(r);
 }
 
-static int next_array(struct header_reader *r, json_t **out)
+static int next_array(struct header_reader *r, const char *key, json_t **out)
 {
 	uint64_t kind, n;
 	TRY(next_number(r, 4, &kind));
@@ -199,6 +199,9 @@ static int next_array(struct header_reader *r, json_t **out)
 			       r->file, r->where, ULL(n));
 	json_t *list = json_array();
 	int rc = list ? 0 : no_memory(r);
+	if (kind == KIND_F32 && rc == 0 &&
+	    json_object_set_new_nocheck(r->g->places, key, json_integer((json_int_t)r->at)) < 0)
+		rc = no_memory(r);
 	for (uint64_t i = 0; rc == 0 && i < n; i++) {
 		json_t *v = NULL;
 		rc = next_plain(r, (enum kind)kind, true, &v);
@@ -226,7 +229,7 @@ static int next_pair(struct header_reader *r)
 		return refuse(r, ERR_INPUT, "is an unknown kind of value");
 	if (json_object_get(r->g->meta, key))
 		return refuse(r, ERR_INPUT, "is there twice");
-	TRY(kind == KIND_ARRAY ? next_array(r, &v) : next_plain(r, (enum kind)kind, false, &v));
+	TRY(kind == KIND_ARRAY ? next_array(r, key, &v) : next_plain(r, (enum kind)kind, false, &v));
 	return json_object_set_new_nocheck(r->g->meta, key, v) < 0 ? no_memory(r) : 0;
 }
 
@@ -451,6 +454,7 @@ int model_gguf_parse(struct model_gguf **out, const char *file, const void *byte
 	if (!g)
 		return err_set(e, ERR_NOMEM, "%s", file);
 	g->meta = json_object();
+	g->places = json_object();
 	struct header_reader r = { .g = g,
 				   .file = arena_copy(&g->arena, file, strlen(file)),
 				   .bytes = bytes,
@@ -458,7 +462,7 @@ int model_gguf_parse(struct model_gguf **out, const char *file, const void *byte
 				   .file_bytes = file_bytes,
 				   .more = more,
 				   .e = e };
-	int rc = g->meta && r.file ? header_read(&r) : err_set(e, ERR_NOMEM, "%s", file);
+	int rc = g->meta && g->places && r.file ? header_read(&r) : err_set(e, ERR_NOMEM, "%s", file);
 	if (rc < 0) {
 		model_gguf_close(g);
 		return rc;
@@ -502,6 +506,7 @@ void model_gguf_close(struct model_gguf *g)
 	if (!g)
 		return;
 	json_decref(g->meta);
+	json_decref(g->places);
 	free(g->tensor);
 	arena_free(&g->arena);
 	free(g);

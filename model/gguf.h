@@ -11,6 +11,7 @@
  * last. */
 struct model_gguf {
 	json_t *meta;                /* key -> value: what the file says of itself */
+	json_t *places;              /* key -> byte in the file, of lists of F32 */
 	struct model_tensor *tensor; /* [count] in the order of the file */
 	size_t count;
 	struct arena arena; /* names */

@@ -87,6 +87,32 @@ static const struct gguf_name indexed[] = {
 	{ "indexer.proj.weight", ATTN "indexer.weights_proj.weight", 0, false },
 	{ NULL, NULL, 0, false },
 };
+static const struct gguf_name apertus[] = {
+	{ "attn_norm.weight", "attention_layernorm.weight", 0, false },
+	{ "ffn_norm.weight", "feedforward_layernorm.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
+static const struct gguf_listed xielu[] = {
+	{ "xielu.alpha_p", "mlp.act_fn.alpha_p" },
+	{ "xielu.alpha_n", "mlp.act_fn.alpha_n" },
+	{ "xielu.beta", "mlp.act_fn.beta" },
+	{ "xielu.eps", "mlp.act_fn.eps" },
+	{ NULL, NULL },
+};
+static const struct gguf_name kimi_linear[] = {
+	{ "ssm_conv1d_q.weight", ATTN "q_conv1d.weight", GGUF_TAPS, false },
+	{ "ssm_conv1d_k.weight", ATTN "k_conv1d.weight", GGUF_TAPS, false },
+	{ "ssm_conv1d_v.weight", ATTN "v_conv1d.weight", GGUF_TAPS, false },
+	{ "ssm_f_a.weight", ATTN "f_a_proj.weight", 0, false },
+	{ "ssm_f_b.weight", ATTN "f_b_proj.weight", 0, false },
+	{ "ssm_g_a.weight", ATTN "g_a_proj.weight", 0, false },
+	{ "ssm_g_b.weight", ATTN "g_b_proj.weight", 0, false },
+	{ "ssm_beta.weight", ATTN "b_proj.weight", 0, false },
+	{ "ssm_a", ATTN "A_log", GGUF_DECAY, false },
+	{ "ssm_dt.bias", ATTN "dt_bias", 0, false },
+	{ "ssm_norm.weight", ATTN "o_norm.weight", 0, false },
+	{ NULL, NULL, 0, false },
+};
 /* clang-format on */
 
 static void stop(struct gguf_maker *c, const char *key, const char *why)
@@ -323,6 +349,43 @@ static void own_indexed(struct gguf_maker *c)
 		json_decref(types);
 }
 
+/* The class assumes llama3's scaling: a file without factors has none. */
+static void own_apertus(struct gguf_maker *c)
+{
+	model_gguf_biases(c);
+	if (!json_object_get(c->o, "rope_scaling"))
+		model_gguf_set(c, "rope_scaling", json_pack("{s:s}", "rope_type", "default"));
+}
+
+/* Layers of the delta rule have no heads of keys. */
+static void own_kimi_linear(struct gguf_maker *c)
+{
+	uint32_t rope = model_gguf_ask(c, "rope.dimension_count", 0), heads = 0;
+	uint32_t key = model_gguf_ask(c, "attention.key_length_mla", 0);
+	json_t *full = json_array(), *delta = json_array();
+	for (uint32_t i = 0; c->code == 0 && i < c->m->layers; i++) {
+		char name[60];
+		bool attends = of_layer(c, KV, i) > 0;
+		snprintf(name, sizeof name, "blk.%u.ssm_beta.weight", i);
+		const struct model_tensor *beta = model_gguf_find(c->m, name);
+		if (!attends && beta && beta->rank == 2 && beta->shape[0] <= UINT32_MAX)
+			heads = (uint32_t)beta->shape[0];
+		json_array_append_new(attends ? full : delta, json_integer(i + 1));
+	}
+	model_gguf_set(c, "linear_attn_config",
+		       json_pack("{s:I,s:I,s:I,s:o,s:o}", "num_heads", (json_int_t)heads, "head_dim",
+				 (json_int_t)model_gguf_ask(c, "kda.head_dim", 0),
+				 "short_conv_kernel_size",
+				 (json_int_t)model_gguf_ask(c, "ssm.conv_kernel", 0),
+				 "full_attn_layers", full, "kda_layers", delta));
+	model_gguf_set(c, "qk_rope_head_dim", json_integer(rope));
+	model_gguf_set(c, "qk_nope_head_dim", json_integer(key > rope ? key - rope : 0));
+	model_gguf_copy(c, "attention.value_length_mla", "v_head_dim");
+	model_gguf_set(c, "num_key_value_heads", json_integer(c->m->heads));
+	if (model_gguf_ask(c, "expert_gating_func", 2) != 2)
+		model_gguf_refuse(c, "expert_gating_func", "only 2, sigmoid, in this version");
+}
+
 #define LLAMA4_FIXED                                                                 \
 	"{\"attn_temperature_tuning\":true,\"attn_scale\":0.1,\"floor_scale\":8192," \
 	"\"no_rope_layer_interval\":4,\"attention_chunk_size\":8192}"
@@ -339,5 +402,8 @@ const struct gguf_arch model_gguf_layered[] = {
 	  .own = own_hunyuan_moe },
 	{ "deepseek32", "deepseek_v32", "n_routed_experts", NULL, indexed, .own = own_indexed },
 	{ "glm-dsa", "glm_moe_dsa", "n_routed_experts", NULL, indexed, .own = own_indexed },
+	{ "apertus", "apertus", NULL, NULL, apertus, .own = own_apertus, .listed = xielu },
+	{ "kimi-linear", "kimi_linear", "num_experts", NULL, kimi_linear, .own = own_kimi_linear,
+	  .by_layer = true },
 	{ .name = NULL },
 };

@@ -30,6 +30,7 @@ enum gguf_form {
 	GGUF_COMPLETE, /* a gain that has its plus one */
 	GGUF_DECAY,    /* -exp of what a folder has */
 	GGUF_ROW,      /* of one dimension here, of [1, n] there */
+	GGUF_TAPS,     /* [channels, taps] with ones between */
 	GGUF_KNOWN,    /* read elsewhere, or not needed */
 };
 
@@ -39,6 +40,12 @@ struct gguf_name {
 	const char *from, *to;
 	enum gguf_form form;
 	bool whole;
+};
+
+/* A list of numbers in the metadata, one for each layer: a tensor of one in a folder. The table
+ * ends with a NULL. */
+struct gguf_listed {
+	const char *key, *to;
 };
 
 /* config.json at work; the first error sticks. */
@@ -59,6 +66,7 @@ struct gguf_arch {
 	/* The number of heads and the width of networks may differ from layer to layer, and
 	 * rope_freqs is no scaling: own() reads all of them. */
 	bool by_layer;
+	const struct gguf_listed *listed; /* or NULL */
 };
 
 /* gguf_arch.c: by general.architecture and what else tells; ERR_UNSUPPORTED names it. */

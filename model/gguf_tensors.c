@@ -70,6 +70,15 @@ static int form_set(struct renamer *r, enum gguf_form form, struct model_tensor 
 		t->shape[0] = 1;
 		t->rank = 2;
 	}
+	if (form == GGUF_TAPS) {
+		int rank = 0;
+		for (int i = 0; i < t->rank; i++)
+			if (t->shape[i] != 1)
+				t->shape[rank++] = t->shape[i];
+		if (rank != 2)
+			return refuse(r, "is not of channels and taps");
+		t->rank = rank;
+	}
 	if (form != GGUF_TURNED_Q && form != GGUF_TURNED_K)
 		return 0;
 	if (heads == 0 || rows % heads != 0 || rows / heads % 2 != 0 || rows > MODEL_GGUF_ROWS)
@@ -127,6 +136,29 @@ static int tensor_add(struct renamer *r)
 	return add(r, t, name);
 }
 
+/* Numbers of layers that the metadata lists, as tensors of one each: the file has them as F32. */
+static int listed_add(struct renamer *r)
+{
+	const struct model_gguf *g = r->m->part[0];
+	for (const struct gguf_listed *l = r->m->arch->listed; l && l->key; l++) {
+		const json_t *at = json_object_get(g->places, l->key);
+		size_t n = json_array_size(json_object_get(g->meta, l->key));
+		if (!at || n != r->m->layers)
+			return err_set(r->e, ERR_INPUT, "%s: %s is no list of F32 for each layer",
+				       r->m->file, l->key);
+		TRY(model_tensors_room(r->d, n, r->e));
+		for (uint32_t i = 0; i < n; i++) {
+			char name[LIMIT_NAME_BYTES];
+			struct model_tensor t = { .dtype = MODEL_F32, .rank = 1, .shape = { 1 } };
+			t.begin = (uint64_t)json_integer_value(at) + (uint64_t)4 * i;
+			t.bytes = 4;
+			snprintf(name, sizeof name, "model.layers.%u.%s", i, l->to);
+			TRY(add(r, t, name));
+		}
+	}
+	return 0;
+}
+
 static int parts_add(struct renamer *r)
 {
 	for (size_t p = 0; p < r->m->parts; p++) {
@@ -140,6 +172,8 @@ static int parts_add(struct renamer *r)
 			TRY(model_tensors_room(r->d, 1, r->e));
 			TRY(tensor_add(r));
 		}
+		if (p == 0)
+			TRY(listed_add(r));
 	}
 	model_tensors_sort(r->d);
 	for (size_t i = 1; i < r->d->count; i++)

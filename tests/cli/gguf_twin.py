@@ -152,6 +152,8 @@ ARCH = {
     "hunyuan_v1_moe": "hunyuan-moe",
     "deepseek_v32": "deepseek32",
     "glm_moe_dsa": "glm-dsa",
+    "apertus": "apertus",
+    "kimi_linear": "kimi-linear",
 }
 FIRST = list(ARCH)[:13]  # those whose names are written down above; of the others the package says them
 TURNED = ("llama", "smollm3", "granite", "granitemoe", "mistral3")  # architectures whose q and k are permuted
@@ -196,6 +198,7 @@ def layer_name(part, family):
         if part.startswith(prefix):
             return to + part[len(prefix) :]
     base = "gpt_neox" if family == "gpt_neox" else "model"
+    part = part.replace("self_attn.dt_bias", "self_attn.dt_proj.bias")
     return official(base + ".layers.0." + part, ARCH[family]).removeprefix("blk.0.")
 
 
@@ -231,6 +234,14 @@ def rename(tensors, c):
             for half, kind in zip(halves, ("gate", "up") if "gate_up" in part else ("down",)):
                 out[f"blk.{layer}.ffn_{kind}_exps.weight"] = (np.ascontiguousarray(half), dtype)
             continue
+        if ".act_fn." in part:
+            values = c.setdefault("xielu", {}).setdefault(part.split(".")[-1], {})
+            values[int(layer)] = float(a.reshape(-1)[0])
+            continue
+        if "conv1d" in part and family == "kimi_linear":
+            a = a.reshape(1, a.shape[0], 1, a.shape[-1])
+        if part == "self_attn.A_log":
+            a = -np.exp(a)
         if part.startswith("attention.query_key_value."):
             parts = a.reshape(c["num_attention_heads"], 3, -1, *a.shape[1:]).swapaxes(0, 1)
             out[f"blk.{layer}.attn_qkv.{part.split('.')[-1]}"] = (parts.reshape(a.shape), dtype)
@@ -359,7 +370,7 @@ def metadata(w, c, new):
     mla = "kv_lora_rank" in c
     r = c.get("rope_scaling") or c.get("rope_parameters") or {}
     r = r.get("full_attention", r)
-    w.add_context_length(c["max_position_embeddings"])
+    w.add_context_length(c.get("max_position_embeddings") or c["model_max_length"])
     w.add_embedding_length(c["hidden_size"])
     w.add_block_count(
         c["num_hidden_layers"] + (c.get("num_nextn_predict_layers") or 0 if family == "glm4_moe" else 0)
@@ -390,8 +401,8 @@ def metadata(w, c, new):
     experts = c.get("num_experts") or c.get("num_local_experts") or c.get("n_routed_experts")
     if experts:
         w.add_expert_count(experts)
-        used = c.get("num_experts_per_tok") or c.get("top_k_experts") or c["moe_topk"][0]
-        w.add_expert_used_count(used)
+        keys = ("num_experts_per_tok", "num_experts_per_token", "top_k_experts")
+        w.add_expert_used_count(next((c[k] for k in keys if c.get(k)), None) or c["moe_topk"][0])
     if isinstance(c.get("moe_intermediate_size"), list):
         w.add_expert_feed_forward_length(c["moe_intermediate_size"][0])
         w.add_expert_shared_feed_forward_length(c["intermediate_size"])
@@ -493,6 +504,19 @@ def others(w, c, family):
     if family == "nemotron":
         w.add_layer_norm_eps(c["norm_eps"])
         w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    for key, values in c.get("xielu", {}).items():
+        w.add_array(f"xielu.{key}", [values[i] for i in range(len(values))])
+    if family == "kimi_linear":
+        linear = c["linear_attn_config"]
+        full = linear["full_attn_layers"]
+        w.add_head_count_kv([int(i + 1 in full) for i in range(c["num_hidden_layers"])])
+        w.add_ssm_conv_kernel(linear["short_conv_kernel_size"])
+        w.add_kda_head_dim(linear["head_dim"])
+        w.add_kv_lora_rank(c["kv_lora_rank"])
+        w.add_expert_shared_count(c["num_shared_experts"])
+        w.add_leading_dense_block_count(c["first_k_dense_replace"])
+        w.add_expert_weights_scale(c["routed_scaling_factor"])
+        w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
     if family == "gpt_neox":
         w.add_parallel_residual(c["use_parallel_residual"])
     if family in INDEXED:
