@@ -356,7 +356,7 @@ def refused(home):
         ("llama4_text", lambda w: w.add_sliding_window(0), ["sliding_window", "only with chunks"]),
         ("llama4_text", lambda w: w.add_expert_count(0), ["expert_count"]),
         ("hunyuan_v1_moe", lambda w: w.add_expert_shared_count(2), ["expert_shared_count"]),
-        ("kimi_linear", lambda w: w.add_head_count_kv([0, 0, 1]), ["head_count_kv", "list of 3 for 4 layers"]),
+        ("kimi_linear", lambda w: w.add_head_count_kv([0, 0, 1]), ["head_count_kv", "3 for 4 layers"]),
         ("kimi_linear", lambda w: w.add_expert_gating_func(T_SOFTMAX), ["expert_gating_func"]),
         ("deepseek_v3", lambda w: w.add_attn_temperature_scale(0.1), ["temperature_scale"]),
         (
