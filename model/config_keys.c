@@ -15,7 +15,7 @@ enum neutral {
 	NEUTRAL_WIDE,  /* as a number of positions that no context is longer than */
 };
 
-/* Keys that would change the computation of some architecture and are not implemented. */
+/* Keys that change what some architectures compute; a family that does not read one refuses it. */
 static const struct {
 	const char *key;
 	enum neutral neutral;

@@ -87,8 +87,8 @@ void model_config_activation(struct config_reader *r, struct model_config *c);
 
 struct config_family;
 
-/* config_keys.c: refuse keys that would change the computation and are not implemented; and say in
- * the notes which keys nobody knows. */
+/* config_keys.c: refuse keys that would change the computation and that the family does not read;
+ * and say in the notes which keys nobody knows. */
 int model_config_keys_refuse(struct config_reader *r, const struct config_family *f);
 void model_config_keys_note(struct config_reader *r);
 

@@ -68,3 +68,28 @@ int constrain(struct engine_constraint **out, const struct engine *m, enum gramm
 	return engine_constraint_open(
 		out, m, &(struct grammar_text){ .kind = kind, .text = text, .len = len }, e);
 }
+
+uint32_t long_prompt[1800];
+
+struct engine_request request_of(uint32_t count, uint32_t tokens)
+{
+	for (uint32_t i = 0; i < sizeof long_prompt / sizeof long_prompt[0]; i++)
+		long_prompt[i] = 3 + (i * 7919u + i / 13) % 1900;
+	return (struct engine_request){ .prompt = long_prompt, .count = count,
+		.sampling = { .top_p = 1, .tokens_max = tokens, .ignore_eos = true } };
+}
+
+struct engine_session *must_open(struct engine *m, const struct engine_request *q)
+{
+	struct engine_session *s;
+	struct err e = { 0 };
+	cr_assert_eq(engine_session_open(&s, m, q, &e), 0, "%s", e.text);
+	return s;
+}
+
+int next_of(struct engine_session *s, struct err *e)
+{
+	const char *text;
+	size_t len;
+	return engine_session_next(s, &text, &len, e);
+}

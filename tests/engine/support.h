@@ -17,6 +17,12 @@ struct engine *open_model_with(const char *dir, struct engine_options o, backend
 int constrain(struct engine_constraint **out, const struct engine *m, enum grammar_kind kind,
 	      const char *text, size_t len, struct err *e);
 
+/* The first `count` tokens of a prompt that never repeats for long, and so many tokens after them. */
+extern uint32_t long_prompt[1800];
+struct engine_request request_of(uint32_t count, uint32_t tokens);
+struct engine_session *must_open(struct engine *m, const struct engine_request *q);
+int next_of(struct engine_session *s, struct err *e);
+
 /* Every backend there is, for what must hold in each. */
 struct backend_kind {
 	const char *name;

@@ -414,31 +414,6 @@ Test(engine_scheduler, answers_are_the_same_in_any_company_with_drafts_up_to_far
 
 #define DEMO "demo/model"
 
-static uint32_t long_prompt[1800];
-
-static struct engine_request request_of(uint32_t count, uint32_t tokens)
-{
-	for (uint32_t i = 0; i < sizeof long_prompt / sizeof long_prompt[0]; i++)
-		long_prompt[i] = 3 + (i * 7919u + i / 13) % 1900;
-	return (struct engine_request){ .prompt = long_prompt, .count = count,
-		.sampling = { .top_p = 1, .tokens_max = tokens, .ignore_eos = true } };
-}
-
-static struct engine_session *must_open(struct engine *m, const struct engine_request *q)
-{
-	struct engine_session *s;
-	struct err e = { 0 };
-	cr_assert_eq(engine_session_open(&s, m, q, &e), 0, "%s", e.text);
-	return s;
-}
-
-static int next_of(struct engine_session *s, struct err *e)
-{
-	const char *text;
-	size_t len;
-	return engine_session_next(s, &text, &len, e);
-}
-
 static int64_t now_us(void)
 {
 	struct timespec t;
