@@ -91,7 +91,11 @@ static int ref_open(struct flow *f, const char *ref, struct flow_ref *out, struc
 	if (!f)
 		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a GGUF or package file",
 			       ref);
-	TRY(registry_find(f->registry, ref, &out->release, e));
+	int rc = registry_find(f->registry, ref, &out->release, e);
+	if (rc == ERR_NOTFOUND)
+		return err_set(e, rc, "the registry has no %.300s, and there is no such folder or file",
+			       ref);
+	TRY(rc);
 	if (!out->release.location[0])
 		return err_set(e, ERR_NOTFOUND,
 			       "%s is registered, but its files are not on this machine", ref);

@@ -382,6 +382,8 @@ static const struct {
 	{ "hf://acme/m", ERR_UNSUPPORTED, "hf://" },
 	{ "modelscope://acme/m", ERR_UNSUPPORTED, "modelscope://" },
 	{ "/dev/null/x", ERR_NOTFOUND, "the registry has no" },
+	{ "none.gguf", ERR_NOTFOUND,
+	  "the registry has no none.gguf, and there is no such folder or file" },
 };
 
 Test(flow_release, references_that_mean_nothing_are_refused_by_what_they_are)
