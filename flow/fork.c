@@ -1,5 +1,6 @@
 /* Forks looked at without an accusation: two models compared, the statistic's calibration, the tree
  * of what is registered. */
+#include "flow/fork_findings.h"
 #include "flow/fork_model.h"
 #include "base/decimal.h"
 

@@ -3,6 +3,7 @@
 #ifndef FLOW_FORK_AUDIT_H
 #define FLOW_FORK_AUDIT_H
 
+#include "flow/fork_findings.h"
 #include "flow/fork_model.h"
 
 /* Which of two related models came first. The measure of the weights does not tell. */
