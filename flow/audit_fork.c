@@ -185,13 +185,13 @@ static void leave_out(struct flow_fork_audit *a, size_t i, const char *reason)
 /* ---- comparing ---- */
 
 static int take_comparison(struct flow_candidate *c, struct flow_fork_model *m,
-			   struct fork_comparison *result, struct err *e)
+			   struct fork_old *result, struct err *e)
 {
-	int rc = fork_comparison_json(result, false, &c->comparison, e);
+	int rc = fork_old_json(result, false, &c->comparison, e);
 	c->measure = flow_fork_measure_of(result);
 	c->facts = m->facts;
 	m->facts = (struct flow_fork_facts){ 0 };
-	fork_comparison_free(result);
+	fork_old_free(result);
 	return rc;
 }
 
@@ -203,12 +203,12 @@ static int compare_one(struct flow_fork_audit *a, struct flow_candidate *c, doub
 {
 	char root[DIGEST_TEXT_ROOM];
 	struct flow_fork_model m;
-	struct fork_comparison result;
+	struct fork_old result;
 	digest_text(&c->release.root, root);
 	int rc = flow_fork_model_open(a->flow, root, &m, e);
 	*gone = rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_INPUT;
 	TRY(rc);
-	rc = fork_compare(&m.model, &a->suspect.model, alpha, a->seed, NULL, &result, e);
+	rc = fork_old_compare(&m.model, &a->suspect.model, alpha, a->seed, NULL, &result, e);
 	*gone = rc == ERR_VERIFY && !a->suspect.verified;
 	if (rc == 0)
 		rc = take_comparison(c, &m, &result, e);
@@ -296,13 +296,13 @@ static const struct flow_candidate *candidate_of_verdict(const struct flow_fork_
 static int report_without_candidate(const struct flow_fork_audit *a, json_t **out, struct err *e)
 {
 	static const char *const rungs[] = { "s1", "s2", "s3", "s4" };
-	const struct fork_comparison none = {
+	const struct fork_old none = {
 		.verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE,
 		.p_value = 1,
 		.seed = a->seed,
 	};
 	struct obj why = { 0 };
-	TRY(fork_comparison_json(&none, false, out, e));
+	TRY(fork_old_json(&none, false, out, e));
 	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
 		obj_text(&why, rungs[i],
 			 a->count ? "every candidate that is related descends from this one"

@@ -8,7 +8,7 @@
 
 /* The comparison as a report, and what the card of b says against it. */
 static int describe(const struct flow_fork_model *a, const char *ref_a,
-		    const struct flow_fork_model *b, const struct fork_comparison *c, bool blocks,
+		    const struct flow_fork_model *b, const struct fork_old *c, bool blocks,
 		    json_t **report, struct err *e)
 {
 	const struct flow_fork_measure m = flow_fork_measure_of(c);
@@ -18,7 +18,7 @@ static int describe(const struct flow_fork_model *a, const char *ref_a,
 		.own = a->ref.registered && b->ref.registered &&
 		       strcmp(a->ref.release.model, b->ref.release.model) == 0,
 	};
-	TRY(fork_comparison_json(c, blocks, report, e));
+	TRY(fork_old_json(c, blocks, report, e));
 	json_t *findings = json_array();
 	json_object_set_new(*report, "parent",
 			    flow_fork_derived(&m) ? json_text_lossy(ref_a) : json_null());
@@ -33,18 +33,18 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 		      json_t **report, struct err *e)
 {
 	struct flow_fork_model left = { 0 }, right = { 0 };
-	struct fork_comparison c = { 0 };
+	struct fork_old c = { 0 };
 	bool compared = false;
 	int rc = 0;
 	*report = NULL;
 	TRY_OUT(flow_fork_model_open(f, a, &left, e));
 	TRY_OUT(flow_fork_model_open(f, b, &right, e));
-	TRY_OUT(fork_compare(&left.model, &right.model, FLOW_FORK_ALPHA, seed, NULL, &c, e));
+	TRY_OUT(fork_old_compare(&left.model, &right.model, FLOW_FORK_ALPHA, seed, NULL, &c, e));
 	compared = true;
 	rc = describe(&left, a, &right, &c, blocks, report, e);
 out:
 	if (compared)
-		fork_comparison_free(&c);
+		fork_old_free(&c);
 	flow_fork_model_close(&left);
 	flow_fork_model_close(&right);
 	return rc;
@@ -54,9 +54,9 @@ int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t *
 			struct err *e)
 {
 	struct flow_fork_model m;
-	struct fork_calibration c = { 0 };
+	struct fork_old_calibration c = { 0 };
 	TRY(flow_fork_model_open(f, ref, &m, e));
-	int rc = fork_calibrate(&m.model, seed, &c, e);
+	int rc = fork_old_calibrate(&m.model, seed, &c, e);
 	flow_fork_model_close(&m);
 	TRY(rc);
 	struct obj o = { 0 };

@@ -62,12 +62,12 @@ static void config_findings(const json_t *a, const json_t *b, bool made, json_t 
 
 /* ---- what was measured ---- */
 
-struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
+struct flow_fork_measure flow_fork_measure_of(const struct fork_old *c)
 {
 	return (struct flow_fork_measure){
 		.verdict = c->verdict,
-		.rung = fork_comparison_rung(c),
-		.tested = fork_comparison_tested(c),
+		.rung = fork_old_rung(c),
+		.tested = fork_old_tested(c),
 		.p_value = c->p_value,
 		.effect = c->effect,
 		.relative_l2 = c->relative_l2,

@@ -44,7 +44,9 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	buf_free(&b);
 	if (rc < 0)
 		return err_prefix(e, "%s/config.json", m->ref.path);
-	m->model = (struct fork_model){ m->tensors, m->source, m->facts.config };
+	m->model = (struct fork_model){ .tensors = m->tensors,
+					.source = m->source,
+					.config = m->facts.config };
 	return flow_fork_facts_read(&m->facts, m->source, from, e);
 }
 

@@ -21,7 +21,7 @@ struct pairs {
 };
 
 /* Judge p[count] (sorted here, in place): fills everything of *out but the seed. */
-static void judge_pairs(double *p, size_t count, struct fork_calibration *out)
+static void judge_pairs(double *p, size_t count, struct fork_old_calibration *out)
 {
 	uint64_t below_05 = 0, below_005 = 0, low, high;
 	double n = (double)count;
@@ -182,14 +182,14 @@ static int groups_score(const struct fork_model *m, const struct sites *sites, b
 }
 
 static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed,
-		     struct fork_calibration *out, struct err *e)
+		     struct fork_old_calibration *out, struct err *e)
 {
 	struct pairs pairs = { .seed = seed, .mantel = mantel };
 	struct sites sites;
 	bool experts = false;
 	int r;
 
-	*out = (struct fork_calibration){ .seed = seed };
+	*out = (struct fork_old_calibration){ .seed = seed };
 	TRY(fork_sites_find(m->tensors, &sites, e));
 	for (size_t i = 0; i < sites.count; i++)
 		experts = experts ||
@@ -202,13 +202,13 @@ static int calibrate(const struct fork_model *m, bool mantel, uint64_t seed,
 	return r;
 }
 
-int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
-		   struct err *e)
+int fork_old_calibrate(const struct fork_model *m, uint64_t seed, struct fork_old_calibration *out,
+		       struct err *e)
 {
 	return calibrate(m, false, seed, out, e);
 }
 
-int fork_calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
+int fork_calibrate_s2(const struct fork_model *m, uint64_t seed, struct fork_old_calibration *out,
 		      struct err *e)
 {
 	return calibrate(m, true, seed, out, e);

@@ -14,26 +14,11 @@
 #define RUNGS 2
 #define DRAWS_MAX (1u << 22) /* draws for one block, raise_draws: some seconds */
 
-const char *fork_verdict_name(enum fork_verdict v)
-{
-	switch (v) {
-	case FORK_IDENTICAL:
-		return "identical";
-	case FORK_DEPENDENT:
-		return "dependent-initialisation";
-	case FORK_INCONCLUSIVE:
-		return "inconclusive";
-	case FORK_NO_EVIDENCE:
-		return "no-evidence";
-	}
-	return "unknown";
-}
-
 /* The blocks of both models side by side. */
 struct scan {
 	const struct fork_model *ma, *mb;
 	struct sites a, b;
-	struct fork_comparison *out;
+	struct fork_old *out;
 	const struct site **in_a, **in_b; /* [blocks] */
 	uint64_t *exceed;                 /* [blocks] */
 	double *p, *z;                    /* [blocks] of the rung at hand */
@@ -88,7 +73,7 @@ static int block_matrix(const struct scan *s, size_t i, struct s1_matrix *m, str
  * implies that the longer or the shorter test of that block, taken alone, gives p <= t. */
 static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint32_t draws)
 {
-	struct fork_block *block = &s->out->block[i];
+	struct fork_old_block *block = &s->out->block[i];
 
 	s->exceed[i] += fork_s1_exceed(m, s->out->seed, PHILOX_COMPARE, (uint32_t)i,
 				       (uint32_t)block->draws, draws);
@@ -100,7 +85,7 @@ static void block_draw(struct scan *s, size_t i, const struct s1_matrix *m, uint
 /* Score the block whose sites are in_a[blocks], in_b[blocks]; a constant one is skipped. */
 static int block_score(struct scan *s, struct err *e)
 {
-	struct fork_comparison *out = s->out;
+	struct fork_old *out = s->out;
 	const struct site *site = s->in_a[out->blocks];
 	struct s1_matrix matrix = { 0 };
 	struct s1_moments m;
@@ -111,15 +96,15 @@ static int block_score(struct scan *s, struct err *e)
 		out->skipped_blocks++;
 	} else {
 		out->block[out->blocks] =
-			(struct fork_block){ .layer = site->layer,
-					     .expert = site->expert,
-					     .shared = site->shared,
-					     .trace = m.trace,
-					     .expectation = m.expectation,
-					     .variance = m.variance,
-					     .z = m.z,
-					     .p = 1,
-					     .cosine = m.trace / (3.0 * matrix.units) };
+			(struct fork_old_block){ .layer = site->layer,
+						 .expert = site->expert,
+						 .shared = site->shared,
+						 .trace = m.trace,
+						 .expectation = m.expectation,
+						 .variance = m.variance,
+						 .z = m.z,
+						 .p = 1,
+						 .cosine = m.trace / (3.0 * matrix.units) };
 		if (s->draw)
 			block_draw(s, out->blocks, &matrix, S1_DRAWS);
 		out->blocks++;
@@ -179,7 +164,7 @@ static struct combined combine(const double *p, const double *z, size_t count)
 
 static void combine_s1(struct scan *s)
 {
-	struct fork_comparison *out = s->out;
+	struct fork_old *out = s->out;
 	struct combined c;
 
 	for (size_t i = 0; i < out->blocks; i++) {
@@ -199,7 +184,7 @@ static void combine_s1(struct scan *s)
  * alpha. */
 static int raise_draws(struct scan *s, double alpha, struct err *e)
 {
-	struct fork_comparison *out = s->out;
+	struct fork_old *out = s->out;
 	double wanted = ceil(2 * RUNGS * (double)out->blocks / alpha);
 	uint32_t draws = wanted < DRAWS_MAX ? (uint32_t)wanted : DRAWS_MAX;
 	struct s1_matrix matrix = { 0 };
@@ -263,7 +248,7 @@ static int compare_s2(struct scan *s, struct err *e)
 }
 
 static int compare_blocks(const struct fork_model *a, const struct fork_model *b, double alpha,
-			  struct fork_comparison *out, struct err *e)
+			  struct fork_old *out, struct err *e)
 {
 	struct scan s = { .ma = a, .mb = b, .out = out, .draw = out->calibration.passed };
 	int r = scan_open(&s, e);
@@ -282,7 +267,7 @@ static int compare_blocks(const struct fork_model *a, const struct fork_model *b
 	return r;
 }
 
-static void take_diff(struct fork_comparison *out, const struct diff *d)
+static void take_diff(struct fork_old *out, const struct diff *d)
 {
 	out->tensor = d->tensor;
 	out->tensors = d->count;
@@ -296,7 +281,7 @@ static void take_diff(struct fork_comparison *out, const struct diff *d)
 		d->changed_matrices > 0 ? (double)d->rounded / (double)d->changed_matrices : 0;
 }
 
-static void conclude(struct fork_comparison *out, double alpha)
+static void conclude(struct fork_old *out, double alpha)
 {
 	if (out->blocks == 0 || !out->calibration.passed)
 		out->verdict = FORK_INCONCLUSIVE;
@@ -304,14 +289,14 @@ static void conclude(struct fork_comparison *out, double alpha)
 		out->verdict = out->p_value <= alpha ? FORK_DEPENDENT : FORK_NO_EVIDENCE;
 }
 
-int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha,
-		 uint64_t seed, const struct fork_calibration *calibration,
-		 struct fork_comparison *out, struct err *e)
+int fork_old_compare(const struct fork_model *a, const struct fork_model *b, double alpha,
+		     uint64_t seed, const struct fork_old_calibration *calibration,
+		     struct fork_old *out, struct err *e)
 {
 	struct diff d;
 	int r = 0;
 
-	*out = (struct fork_comparison){
+	*out = (struct fork_old){
 		.p_value = 1, .s1_p = 1, .fisher = 1, .smallest = 1, .seed = seed
 	};
 	if (!(alpha > 0 && alpha < 1))
@@ -327,17 +312,17 @@ int fork_compare(const struct fork_model *a, const struct fork_model *b, double 
 		return 0;
 	}
 	if (!calibration)
-		r = fork_calibrate(a, seed, &out->calibration, e);
+		r = fork_old_calibrate(a, seed, &out->calibration, e);
 	if (r == 0)
 		r = compare_blocks(a, b, alpha, out, e);
 	if (r < 0)
-		fork_comparison_free(out);
+		fork_old_free(out);
 	else
 		conclude(out, alpha);
 	return r;
 }
 
-void fork_comparison_free(struct fork_comparison *c)
+void fork_old_free(struct fork_old *c)
 {
 	free(c->tensor);
 	free(c->block);

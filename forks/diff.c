@@ -154,7 +154,7 @@ static int pair_compare(struct pair *p, bool changed, struct err *e)
 	return 0;
 }
 
-static void pair_report(const struct pair *p, struct fork_tensor *t, struct diff *d)
+static void pair_report(const struct pair *p, struct fork_old_tensor *t, struct diff *d)
 {
 	bool changed = t->change == FORK_CHANGED;
 
@@ -171,7 +171,7 @@ static void pair_report(const struct pair *p, struct fork_tensor *t, struct diff
 }
 
 /* A tensor that both models have. Types without float values are compared by their bytes only. */
-static int diff_common(struct pair *p, struct fork_tensor *t, struct diff *d, struct err *e)
+static int diff_common(struct pair *p, struct fork_old_tensor *t, struct diff *d, struct err *e)
 {
 	struct err ignored = { 0 };
 	int same, r;
@@ -201,7 +201,7 @@ static int diff_common(struct pair *p, struct fork_tensor *t, struct diff *d, st
 	return 0;
 }
 
-static void diff_alone(struct fork_tensor *t, enum fork_change change, uint64_t *count)
+static void diff_alone(struct fork_old_tensor *t, enum fork_change change, uint64_t *count)
 {
 	t->change = change;
 	++*count;
@@ -218,12 +218,12 @@ static const struct model_tensor *next_own(const struct fork_model *m, size_t *i
 
 static int diff_step(struct pair *p, struct diff *out, size_t *i, size_t *j, struct err *e)
 {
-	struct fork_tensor *t = &out->tensor[out->count++];
+	struct fork_old_tensor *t = &out->tensor[out->count++];
 	int order = !p->a ? 1 : !p->b ? -1 : strcmp(p->a->name, p->b->name);
 
-	*t = (struct fork_tensor){ .name = order > 0 ? p->b->name : p->a->name,
-				   .relative_l2 = NAN,
-				   .cosine = NAN };
+	*t = (struct fork_old_tensor){ .name = order > 0 ? p->b->name : p->a->name,
+				       .relative_l2 = NAN,
+				       .cosine = NAN };
 	*i += order <= 0;
 	*j += order >= 0;
 	if (order < 0)

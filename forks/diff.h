@@ -3,10 +3,10 @@
 #ifndef FORKS_DIFF_H
 #define FORKS_DIFF_H
 
-#include "forks/forks.h"
+#include "forks/old.h"
 
 struct diff {
-	struct fork_tensor *
+	struct fork_old_tensor *
 		tensor; /* by name; the scale companions of FP8 tensors are part of their tensors */
 	size_t count;
 	uint64_t same, changed, added, removed, reshaped;

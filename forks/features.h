@@ -3,7 +3,7 @@
 #define FORKS_FEATURES_H
 
 #include "base/arena.h"
-#include "forks/forks.h"
+#include "forks/old.h"
 
 #define FEATURE_UNITS_MIN 16 /* fewer units carry no usable permutation test */
 /* units of a block that are compared: the first ones; any fixed subset is exact */

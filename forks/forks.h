@@ -1,104 +1,163 @@
 /* Forks: what the weights themselves say about lineage. Null hypothesis of every p-value:
- * independent initialisation. Source: docs/formats.md, "fork statistics"; S1 is the aligned-trace
- * statistic, S2 the Mantel statistic over hidden units of MLPs and experts. */
+ * independent initialisation. Source: docs/formats.md, "fork statistics".
+ *
+ * A model is read once into a sketch, some MB whatever its size; comparisons read sketches alone.
+ * The tensor-by-tensor difference reads both models again: for two that are compared, and for the
+ * parents that an audit has found. */
 #ifndef FORKS_FORKS_H
 #define FORKS_FORKS_H
 
 #include "base/env.h"
 #include "base/json.h"
+#include "base/pool.h"
 #include "model/tensors.h"
+#include "model/values.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fork_verdict { FORK_IDENTICAL, FORK_DEPENDENT, FORK_INCONCLUSIVE, FORK_NO_EVIDENCE };
-const char *fork_verdict_name(
-	enum fork_verdict v); /* "identical", "dependent-initialisation", ... */
+/* ---- models and their sketches ---- */
 
-/* A model as the statistics see it. All borrowed. config: parsed config.json. */
+/* A token's text as a hash, so that tokens of two models can be told to be the same. */
+struct fork_token {
+	uint64_t hash;
+	uint32_t id;
+};
+
+/* A model as the statistics see it. All borrowed. */
 struct fork_model {
 	struct model_tensors *tensors;
 	struct source *source;
-	const json_t *config;
+	const json_t *config; /* parsed config.json, or NULL */
+	struct model_values *values;
+	const struct fork_token *token; /* [tokens] ascending by hash; none: told apart by ids */
+	size_t tokens;
+	struct pool *pool;                          /* or NULL */
+	void (*progress)(void *ctx, uint64_t done); /* bytes of the files read, or NULL */
+	void *progress_ctx;
 };
 
-/* Calibration of S1 on null pairs: experts of one layer of one model against each other. */
-struct fork_calibration {
-	uint64_t pairs;
-	double ks_p;                /* Kolmogorov-Smirnov of the p-values against uniform */
-	double below_05, below_005; /* share of p below 0.05, 0.005 */
-	bool passed;                /* >= 300 pairs, ks_p > 0.01, shares within their intervals */
-	uint64_t seed;
-};
-int fork_calibrate(const struct fork_model *m, uint64_t seed, struct fork_calibration *out,
-		   struct err *e) MUST_USE;
+struct fork_sketch;
+/* One pass over the model, and its calibrations. A tensor with values that are not finite is left
+ * out of its block and named; nothing else stops for it. */
+int fork_sketch_make(struct fork_sketch **out, const struct fork_model *m, struct err *e) MUST_USE;
+void fork_sketch_free(struct fork_sketch *s); /* NULL is fine */
+/* The same sketch gives the same bytes on every machine; what is read is not trusted. */
+int fork_sketch_write(const struct fork_sketch *s, struct buf *out, struct err *e) MUST_USE;
+int fork_sketch_read(struct fork_sketch **out, const void *bytes, size_t len,
+		     struct err *e) MUST_USE;
+/* Its calibrations anew, from null pairs that another seed draws; and what they are, as reports
+ * have them: an array, a row for each statistic, kind and shape of blocks. *passed: p-values may be
+ * stated for some of them. */
+int fork_sketch_calibrate(struct fork_sketch *s, uint64_t seed, struct pool *pool,
+			  struct err *e) MUST_USE;
+int fork_sketch_calibrations_json(const struct fork_sketch *s, json_t **out, bool *passed,
+				  struct err *e) MUST_USE;
 
-/* One tensor of the comparison. */
-enum fork_change { FORK_SAME, FORK_CHANGED, FORK_ADDED, FORK_REMOVED, FORK_RESHAPED };
-struct fork_tensor {
-	const char *name; /* borrowed from the models' directories */
-	enum fork_change change;
-	double relative_l2, cosine; /* FORK_CHANGED with float values; else NaN */
+/* ---- comparing two ---- */
+
+enum fork_verdict {
+	FORK_IDENTICAL,    /* every tensor has the same values, whatever its name or container */
+	FORK_DEPENDENT,    /* independent initialisation is rejected */
+	FORK_CONTAINS,     /* tensors of the body are the same, and no statistic decides */
+	FORK_INCONCLUSIVE, /* no statistic could be asked */
+	FORK_NO_EVIDENCE   /* they were asked, and none rejects */
+};
+/* "identical", "dependent-initialisation", "contains-identical-tensors", "inconclusive",
+ * "no-evidence" */
+const char *fork_verdict_name(enum fork_verdict v);
+
+/* How the difference of a matrix looks where it was made by rounding. */
+enum fork_rounding {
+	FORK_ROUNDED_NOT,
+	FORK_ROUNDED_INT8,
+	FORK_ROUNDED_INT4,
+	FORK_ROUNDED_FP8,
+	FORK_ROUNDED_NARROW, /* to a narrower float: BF16, F16 */
+	FORK_ROUNDINGS
+};
+const char *fork_rounding_name(enum fork_rounding r); /* "int8", ...; NULL: not rounded */
+
+/* What fork_diff measured; all zero until it was run. */
+struct fork_measured {
+	bool run;
+	double relative_l2;               /* ||b - a|| / ||a|| over matrices of equal shape */
+	uint64_t changed;                 /* matrices that are not the same */
+	uint64_t rounded[FORK_ROUNDINGS]; /* of these: rounded so */
+	uint64_t low_rank; /* of these: the difference is of low rank, an adapter's */
+	uint32_t rank;     /* the largest such rank */
+	double zeros;      /* share of their values that became zero, as in pruning */
+	uint64_t frozen;   /* matrices of the body that are the same while others changed */
+	bool embedding_resized;
 };
 
-/* One block's S1. */
-struct fork_block {
-	uint32_t layer, expert; /* expert UINT32_MAX: the layer's dense or shared MLP */
-	bool shared;
-	double trace, expectation, variance, z, p,
-		cosine; /* cosine: mean aligned cosine of the units */
-	uint64_t draws; /* Monte-Carlo permutations */
-};
-
-/* S2, the Mantel statistic over the same blocks; sees what a rotation of the residual stream hides
- * from S1. */
-struct fork_s2 {
-	bool run; /* else all zero */
-	double p, fisher, smallest,
-		stouffer; /* as for S1; all 1, 1, 1, 0 unless the calibration passed */
-	double effect;    /* mean matrix correlation over blocks and kinds */
-	uint64_t draws;
-	struct fork_calibration calibration;
+/* Whether the statistics could have seen a dependence between these two: without that their silence
+ * says nothing. Distillation and training on outputs are never seen. */
+struct fork_power {
+	bool plain, permuted, rotated; /* as it is; with units in another order; rotated */
+	bool can_see;                  /* all of them: silence may be held against a card */
+	uint64_t blocks;               /* judged */
+	double cosine; /* mean cosine of the units from which on plain dependence shows */
+	const char *sentence;
 };
 
 struct fork_comparison {
 	enum fork_verdict verdict;
-	/* Twice the smallest p of the two rungs S1 and S2, where S2 is asked only if S1 does not
-	 * decide. 1 where nothing could be tested; 0 for identical models, which need no test:
-	 * fork_holm takes it as it is. */
-	double p_value;
-	double s1_p; /* twice the smaller of Fisher over blocks and Bonferroni of the smallest */
-	double fisher, smallest, stouffer; /* smallest: Bonferroni-corrected */
-	double effect;                     /* mean aligned cosine over blocks */
-	double relative_l2;                /* ||B - A|| / ||A|| over matrices of equal shape */
-	double rounding; /* share of changed matrices that are a's rounded to int8 by row or to FP8
-			    blocks */
-	uint64_t same, changed, added, removed, reshaped, skipped_blocks, seed, draws;
-	struct fork_tensor *tensor;
-	size_t tensors;
-	struct fork_block *block;
-	size_t blocks;
-	struct fork_calibration calibration; /* of S1 on model a, computed here unless given */
-	struct fork_s2 s2;
+	/* All tests corrected for each other, whichever were run. tested: else p is 1. p_value is
+	 * never below the smallest normal double, log_p (natural) may be. Identical: 0, -inf. */
+	bool tested;
+	double p_value, log_p;
+	const char *rung; /* that gave the verdict: "values", a test's name ("s1", ...), or NULL */
+	uint64_t blocks;  /* judged by it */
+	double effect;    /* mean cosine of the units side by side, by the map where one was found;
+			     NaN: none */
+	double relative_l2;         /* of fork_diff, else estimated from them; NaN: none */
+	uint64_t identical;         /* tensors of the body with the same values */
+	double identical_share;     /* of the body's values in b */
+	uint64_t shared_components; /* tensors beside the body that are the same */
+	uint64_t same, changed, added, removed, reshaped, not_finite; /* tensors */
+	struct fork_power power;
+	struct fork_measured measured;
+	struct fork_detail *detail; /* owned: every test, block, tensor; forks/detail.h */
 };
 
-/* Compare suspect b with candidate parent a. calibration NULL: computed on a; when it does not
- * pass, no p-value is stated (verdict inconclusive, effect only). alpha: familywise level already
- * divided for this comparison, e.g. 1e-3. Everything drawn follows from seed. ERR_INPUT names a
- * tensor with non-finite values. When 0 was returned the caller frees out. */
-int fork_compare(const struct fork_model *a, const struct fork_model *b, double alpha,
-		 uint64_t seed, const struct fork_calibration *calibration,
-		 struct fork_comparison *out, struct err *e) MUST_USE;
-void fork_comparison_free(struct fork_comparison *c);
-/* Whether it states a p-value: identical models and those without a calibrated block have none. */
-bool fork_comparison_tested(const struct fork_comparison *c);
-/* The rung that gave its smallest p-value ("s1", "s2"), "digest" for identical models, or NULL. */
-const char *fork_comparison_rung(const struct fork_comparison *c);
+struct fork_options {
+	double alpha; /* familywise level already divided for this comparison, e.g. 1e-3 */
+	uint64_t seed;
+	struct pool *pool; /* or NULL */
+	bool all_rungs;    /* run every rung, whichever decides */
+};
 
-/* The comparison as JSON: fields of docs/formats.md ("verdict", "p_value", "effect",
- * "statistics":{"s1":{...},"s2":null,...}, "tensors", "calibration", ...). */
-int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out,
+/* Compare suspect b with candidate parent a. The first rung that decides ends it. What is identical
+ * is told by hashes of the values: fork_diff confirms it. When 0 was returned the caller frees
+ * out, which outlives the sketches. */
+int fork_compare(const struct fork_sketch *a, const struct fork_sketch *b,
+		 const struct fork_options *how, struct fork_comparison *out,
+		 struct err *e) MUST_USE;
+void fork_comparison_free(struct fork_comparison *c);
+
+/* The values of the tensors that stand side by side in c, read from both models: differences, of
+ * what kind they are, and whether what is the same by its hash is the same. Sets c->measured and
+ * draws the verdict again. */
+int fork_diff(const struct fork_model *a, const struct fork_model *b, struct pool *pool,
+	      struct fork_comparison *c, struct err *e) MUST_USE;
+
+/* The comparison as JSON: fields of docs/formats.md, section 10. lists: every block and tensor. */
+int fork_comparison_json(const struct fork_comparison *c, bool lists, json_t **out,
 			 struct err *e) MUST_USE;
+
+/* ---- several ---- */
+
+/* Of which of its parents b was mixed, over units that stand side by side in all of them. */
+#define FORK_MIX_PARENTS 8
+struct fork_mix {
+	bool fitted;
+	double weight[FORK_MIX_PARENTS]; /* least squares, in the order of the parents */
+	double explained;                /* share of b's squares that the mix has */
+	uint64_t units;
+};
+int fork_mix(const struct fork_sketch *const *parent, size_t parents, const struct fork_sketch *b,
+	     struct fork_mix *out, struct err *e) MUST_USE;
 
 /* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay
  * unrejected. reject[i] is set where p[i] is rejected at the familywise level alpha. */

@@ -1,7 +1,7 @@
 /* A comparison as JSON; fields in docs/formats.md, "fork statistics". Numbers that were not
  * measured are null, and "not_run" says why. Seeds are decimal strings: they use all 64 bits, JSON
  * numbers hold 53. Measured numbers have four significant digits. */
-#include "forks/forks.h"
+#include "forks/old.h"
 
 #include "base/decimal.h"
 #include "base/json.h"
@@ -34,7 +34,7 @@ static const char *change_name(enum fork_change change)
 	return name[change];
 }
 
-static void add_calibration(struct obj *to, const struct fork_calibration *c)
+static void add_calibration(struct obj *to, const struct fork_old_calibration *c)
 {
 	struct obj o = { 0 };
 
@@ -52,7 +52,7 @@ static void add_calibration(struct obj *to, const struct fork_calibration *c)
 }
 
 /* Share of blocks with p below 0.01. */
-static double matched(const struct fork_comparison *c)
+static double matched(const struct fork_old *c)
 {
 	size_t count = 0;
 
@@ -61,23 +61,23 @@ static double matched(const struct fork_comparison *c)
 	return c->blocks > 0 ? (double)count / (double)c->blocks : 0;
 }
 
-bool fork_comparison_tested(const struct fork_comparison *c)
+bool fork_old_tested(const struct fork_old *c)
 {
 	return c->verdict != FORK_IDENTICAL && c->blocks > 0 && c->calibration.passed;
 }
 
-const char *fork_comparison_rung(const struct fork_comparison *c)
+const char *fork_old_rung(const struct fork_old *c)
 {
 	if (c->verdict == FORK_IDENTICAL)
 		return "digest";
-	if (!fork_comparison_tested(c))
+	if (!fork_old_tested(c))
 		return NULL;
 	return c->s2.run && c->s2.p < c->s1_p ? "s2" : "s1";
 }
 
-static void add_s1(struct obj *to, const struct fork_comparison *c)
+static void add_s1(struct obj *to, const struct fork_old *c)
 {
-	bool tested = fork_comparison_tested(c);
+	bool tested = fork_old_tested(c);
 	struct obj o = { 0 };
 
 	if (c->verdict == FORK_IDENTICAL) {
@@ -119,7 +119,7 @@ static void add_s2(struct obj *to, const struct fork_s2 *s)
 	obj_object(to, "s2", &o);
 }
 
-static void add_statistics(struct obj *to, const struct fork_comparison *c)
+static void add_statistics(struct obj *to, const struct fork_old *c)
 {
 	struct obj o = { 0 };
 
@@ -131,7 +131,7 @@ static void add_statistics(struct obj *to, const struct fork_comparison *c)
 }
 
 /* Why a rung was not run, or stated no p-value; NULL if it did. */
-static const char *s1_reason(const struct fork_comparison *c)
+static const char *s1_reason(const struct fork_old *c)
 {
 	if (c->verdict == FORK_IDENTICAL)
 		return "not needed: every tensor has the same bytes";
@@ -141,7 +141,7 @@ static const char *s1_reason(const struct fork_comparison *c)
 				     : "effect only: the calibration on null pairs did not pass";
 }
 
-static const char *s2_reason(const struct fork_comparison *c)
+static const char *s2_reason(const struct fork_old *c)
 {
 	if (c->s2.run)
 		return c->s2.calibration.passed
@@ -150,7 +150,7 @@ static const char *s2_reason(const struct fork_comparison *c)
 	return s1_reason(c) ? s1_reason(c) : "not needed: s1 decides";
 }
 
-static void add_not_run(struct obj *to, const struct fork_comparison *c)
+static void add_not_run(struct obj *to, const struct fork_old *c)
 {
 	struct obj o = { 0 };
 
@@ -163,7 +163,7 @@ static void add_not_run(struct obj *to, const struct fork_comparison *c)
 	obj_object(to, "not_run", &o);
 }
 
-static void add_tensors(struct obj *to, const struct fork_comparison *c)
+static void add_tensors(struct obj *to, const struct fork_old *c)
 {
 	struct obj o = { 0 };
 
@@ -175,7 +175,7 @@ static void add_tensors(struct obj *to, const struct fork_comparison *c)
 	obj_object(to, "tensors", &o);
 }
 
-static void add_block(struct arr *list, const struct fork_block *b, bool tested)
+static void add_block(struct arr *list, const struct fork_old_block *b, bool tested)
 {
 	bool is_expert = b->expert != UINT32_MAX;
 	struct obj o = { 0 };
@@ -196,7 +196,7 @@ static void add_block(struct arr *list, const struct fork_block *b, bool tested)
 	arr_object(list, &o);
 }
 
-static void add_tensor(struct arr *list, const struct fork_tensor *t)
+static void add_tensor(struct arr *list, const struct fork_old_tensor *t)
 {
 	bool changed = t->change == FORK_CHANGED;
 	struct obj o = { 0 };
@@ -208,9 +208,9 @@ static void add_tensor(struct arr *list, const struct fork_tensor *t)
 	arr_object(list, &o);
 }
 
-int fork_comparison_json(const struct fork_comparison *c, bool blocks, json_t **out, struct err *e)
+int fork_old_json(const struct fork_old *c, bool blocks, json_t **out, struct err *e)
 {
-	bool identical = c->verdict == FORK_IDENTICAL, tested = fork_comparison_tested(c);
+	bool identical = c->verdict == FORK_IDENTICAL, tested = fork_old_tested(c);
 	struct obj o = { 0 };
 
 	obj_text(&o, "verdict", fork_verdict_name(c->verdict));

@@ -25,6 +25,7 @@ enum fork_component {
 	FORK_ENDS,  /* embeddings, head, final norm */
 	FORK_COMPONENTS
 };
+const char *fork_component_name(enum fork_component c); /* "body", "tower", "draft", "ends" */
 
 #define ROLE_PARTS 3
 enum role_space {

@@ -92,7 +92,7 @@ static int32_t permuted(const struct s2_gram *a, const struct s2_gram *b, const 
 }
 
 struct s2_score fork_s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
-				   enum philox_domain domain, uint32_t stream, uint32_t draws)
+			      enum philox_domain domain, uint32_t stream, uint32_t draws)
 {
 	uint16_t place[SHUFFLE_UNITS_MAX] = { 0 };
 	double sum = 0, squares = 0, mean, variance;
@@ -116,6 +116,6 @@ struct s2_score fork_s2_score(const struct s2_gram *a, const struct s2_gram *b, 
 	mean = sum / draws;
 	variance = squares / draws - mean * mean;
 	return (struct s2_score){ .p = fork_s1_p(exceed, draws),
-				       .z = variance > 1 ? (observed - mean) / sqrt(variance) : 0,
-				       .effect = observed / (NORM * NORM * KINDS) };
+				  .z = variance > 1 ? (observed - mean) / sqrt(variance) : 0,
+				  .effect = observed / (NORM * NORM * KINDS) };
 }

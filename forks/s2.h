@@ -28,6 +28,6 @@ struct s2_score {
 	double p, z, effect;
 };
 struct s2_score fork_s2_score(const struct s2_gram *a, const struct s2_gram *b, uint64_t seed,
-				   enum philox_domain domain, uint32_t stream, uint32_t draws);
+			      enum philox_domain domain, uint32_t stream, uint32_t draws);
 
 #endif

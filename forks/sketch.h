@@ -50,6 +50,26 @@ struct sketch_block {
 	double mean_square; /* of all values read of the block, for relative differences */
 };
 
+/* Calibration of a statistic for blocks of one kind and shape, on null pairs. */
+enum fork_statistic { FORK_S1, FORK_S2, FORK_S3, FORK_S5, FORK_STATISTICS };
+const char *fork_statistic_name(enum fork_statistic s); /* "s1", ... */
+struct fork_calibration {
+	enum fork_statistic statistic;
+	enum fork_kind kind;
+	uint64_t units, hidden;
+	uint64_t pairs;             /* null pairs within this model */
+	uint64_t table_pairs;       /* of the shipped table of nulls */
+	double ks_p;                /* Kolmogorov-Smirnov of the p-values against uniform */
+	double below_05, below_005; /* share of p below 0.05, 0.005 */
+	bool passed;
+	uint64_t seed;
+	const char *reason; /* why it did not pass: static text, or NULL */
+};
+struct fork_calibrations {
+	struct fork_calibration *at; /* by statistic, kind, units, hidden */
+	size_t count;
+};
+
 /* A stored value: for the rung of identical tensors. */
 struct sketch_tensor {
 	const char *name;

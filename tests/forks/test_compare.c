@@ -1,5 +1,5 @@
 #include "forks/features.h"
-#include "forks/forks.h"
+#include "forks/old.h"
 #include "toy.h"
 
 #include <criterion/criterion.h>
@@ -7,31 +7,31 @@
 #include <string.h>
 
 /* A calibration as if it had passed: these tests are about the comparison. */
-static const struct fork_calibration passed = {
+static const struct fork_old_calibration passed = {
 	.pairs = 480, .ks_p = 0.5, .below_05 = 0.05, .passed = true
 };
 
-static struct fork_comparison compare(struct toy *a, struct toy *b,
-				      const struct fork_calibration *calibration)
+static struct fork_old compare(struct toy *a, struct toy *b,
+			       const struct fork_old_calibration *calibration)
 {
-	struct fork_comparison out;
+	struct fork_old out;
 	struct err e = { 0 };
 
 	toy_open(a);
 	toy_open(b);
-	cr_assert_eq(fork_compare(&a->model, &b->model, 1e-3, 42, calibration, &out, &e), 0, "%s",
-		     e.text);
+	cr_assert_eq(fork_old_compare(&a->model, &b->model, 1e-3, 42, calibration, &out, &e), 0,
+		     "%s", e.text);
 	return out;
 }
 
-static void done(struct fork_comparison *c, struct toy *a, struct toy *b)
+static void done(struct fork_old *c, struct toy *a, struct toy *b)
 {
-	fork_comparison_free(c);
+	fork_old_free(c);
 	toy_free(a);
 	toy_free(b);
 }
 
-static const struct fork_tensor *tensor(const struct fork_comparison *c, const char *name)
+static const struct fork_old_tensor *tensor(const struct fork_old *c, const char *name)
 {
 	for (size_t i = 0; i < c->tensors; i++)
 		if (strcmp(c->tensor[i].name, name) == 0)
@@ -43,7 +43,7 @@ static const struct fork_tensor *tensor(const struct fork_comparison *c, const c
 Test(forks_compare, equal_bytes_are_identical)
 {
 	struct toy *a = toy_new(1, 1, 0, 32, 20), *b = toy_copy(a);
-	struct fork_comparison c = compare(a, b, NULL);
+	struct fork_old c = compare(a, b, NULL);
 
 	cr_expect_eq(c.verdict, FORK_IDENTICAL);
 	cr_expect_eq(c.same, 5);
@@ -55,7 +55,7 @@ Test(forks_compare, equal_bytes_are_identical)
 Test(forks_compare, a_noisy_copy_is_dependent)
 {
 	struct toy *a = toy_new(1, 4, 2, 48, 32), *b = toy_copy(a);
-	struct fork_comparison c;
+	struct fork_old c;
 
 	toy_noise(b, 0.5, 9);
 	c = compare(a, b, &passed);
@@ -72,7 +72,7 @@ Test(forks_compare, a_noisy_copy_is_dependent)
 Test(forks_compare, independent_models_give_no_evidence)
 {
 	struct toy *a = toy_new(1, 4, 2, 48, 32), *b = toy_new(2, 4, 2, 48, 32);
-	struct fork_comparison c = compare(a, b, &passed);
+	struct fork_old c = compare(a, b, &passed);
 
 	cr_expect_eq(c.verdict, FORK_NO_EVIDENCE);
 	cr_expect(c.p_value > 1e-3 && fabs(c.stouffer) < 3.5 && fabs(c.effect) < 0.05);
@@ -82,7 +82,7 @@ Test(forks_compare, independent_models_give_no_evidence)
 Test(forks_compare, permuting_units_hides_a_copy_from_s1)
 {
 	struct toy *a = toy_new(1, 4, 2, 48, 32), *b = toy_copy(a);
-	struct fork_comparison c;
+	struct fork_old c;
 
 	toy_reverse_units(b);
 	c = compare(a, b, &passed);
@@ -94,7 +94,7 @@ Test(forks_compare, permuting_units_hides_a_copy_from_s1)
 Test(forks_compare, a_rotated_copy_is_found_by_s2)
 {
 	struct toy *a = toy_new(1, 1, 25, 32, 24), *b;
-	struct fork_comparison c;
+	struct fork_old c;
 
 	toy_plain_norms(a);
 	b = toy_copy(a);
@@ -112,7 +112,7 @@ Test(forks_compare, permuting_units_of_both_sides_changes_only_rounding)
 {
 	struct toy *a = toy_new(1, 1, 2, 48, 32), *b = toy_new(2, 1, 2, 48, 32), *x = toy_copy(a),
 		   *y = toy_copy(b);
-	struct fork_comparison c, d;
+	struct fork_old c, d;
 
 	toy_reverse_units(x);
 	toy_reverse_units(y);
@@ -129,7 +129,7 @@ Test(forks_compare, gain_of_the_norm_is_folded_in)
 {
 	struct toy *a = toy_new(1, 1, 2, 48, 32), *b = toy_copy(a);
 	struct toy_tensor *norm = toy_find(b, "model.layers.0.post_attention_layernorm.weight");
-	struct fork_comparison c;
+	struct fork_old c;
 
 	for (uint64_t k = 0; k < 48; k++) {
 		float factor = k % 2 ? 8 : 0.125f;
@@ -149,7 +149,7 @@ Test(forks_compare, gain_of_the_norm_is_folded_in)
 Test(forks_compare, one_copied_expert_among_many_is_found)
 {
 	struct toy *a = toy_new(1, 1, 48, 24, 16), *b = toy_new(2, 1, 48, 24, 16);
-	struct fork_comparison c;
+	struct fork_old c;
 
 	for (size_t i = 0; i < a->count; i++)
 		if (strstr(a->tensor[i].name, "experts.31."))
@@ -171,7 +171,7 @@ Test(forks_compare, sketched_models_are_told_apart_as_well)
 	struct toy *a = toy_new(1, 2, 2, FEATURE_EXACT_MAX + 88, 24), *b = toy_copy(a);
 	struct toy *x = toy_new(3, 2, 2, FEATURE_EXACT_MAX + 88, 24),
 		   *y = toy_new(4, 2, 2, FEATURE_EXACT_MAX + 88, 24);
-	struct fork_comparison c, d;
+	struct fork_old c, d;
 
 	toy_noise(b, 0.3, 9);
 	c = compare(a, b, &passed);
@@ -189,10 +189,10 @@ Test(forks_compare, calibration_passes_on_independent_experts_also_sketched)
 
 	for (size_t i = 0; i < 2; i++) {
 		struct toy *t = toy_new(30 + i, 4, 16, hidden[i], 16);
-		struct fork_calibration c;
+		struct fork_old_calibration c;
 
 		toy_open(t);
-		cr_assert_eq(fork_calibrate(&t->model, 1, &c, NULL), 0);
+		cr_assert_eq(fork_old_calibrate(&t->model, 1, &c, NULL), 0);
 		cr_expect_eq(c.pairs, 480);
 		cr_expect(c.passed, "hidden %u: ks %g, %g, %g", hidden[i], c.ks_p, c.below_05,
 			  c.below_005);
@@ -203,13 +203,13 @@ Test(forks_compare, calibration_passes_on_independent_experts_also_sketched)
 Test(forks_compare, calibration_of_a_dense_model_uses_its_layers)
 {
 	struct toy *t = toy_new(7, 26, 0, 24, 16), *few = toy_new(8, 5, 0, 24, 16);
-	struct fork_calibration c;
+	struct fork_old_calibration c;
 
 	toy_open(t);
 	toy_open(few);
-	cr_assert_eq(fork_calibrate(&t->model, 1, &c, NULL), 0);
+	cr_assert_eq(fork_old_calibrate(&t->model, 1, &c, NULL), 0);
 	cr_expect(c.pairs == 325 && c.passed);
-	cr_assert_eq(fork_calibrate(&few->model, 1, &c, NULL), 0);
+	cr_assert_eq(fork_old_calibrate(&few->model, 1, &c, NULL), 0);
 	cr_expect(c.pairs == 10 && !c.passed, "ten pairs prove nothing");
 	toy_free(t);
 	toy_free(few);
@@ -218,7 +218,7 @@ Test(forks_compare, calibration_of_a_dense_model_uses_its_layers)
 Test(forks_compare, without_a_passed_calibration_there_is_no_p_value)
 {
 	struct toy *a = toy_new(1, 2, 16, 24, 16), *b;
-	struct fork_comparison c;
+	struct fork_old c;
 	json_t *report;
 
 	/* all experts of a layer are copies of one dense MLP: dependent from the start */
@@ -231,7 +231,7 @@ Test(forks_compare, without_a_passed_calibration_there_is_no_p_value)
 	c = compare(a, b, NULL);
 	cr_expect_eq(c.verdict, FORK_INCONCLUSIVE);
 	cr_expect(!c.calibration.passed && c.p_value == 1 && c.effect > 0.9);
-	cr_assert_eq(fork_comparison_json(&c, true, &report, NULL), 0);
+	cr_assert_eq(fork_old_json(&c, true, &report, NULL), 0);
 	cr_expect(json_is_null(json_object_get(report, "p_value")));
 	cr_expect(json_is_real(json_object_get(report, "effect")));
 	json_decref(report);
@@ -242,7 +242,7 @@ Test(forks_compare, tensors_are_listed_by_what_happened_to_them)
 {
 	struct toy *a = toy_new(1, 2, 0, 32, 20), *b = toy_copy(a);
 	struct toy_tensor *gone = toy_find(b, "model.layers.0.post_attention_layernorm.weight");
-	struct fork_comparison c;
+	struct fork_old c;
 
 	snprintf(gone->name, sizeof gone->name, "model.added.weight");
 	toy_find(b, "model.embed_tokens.weight")->rows = 29;
@@ -265,7 +265,7 @@ Test(forks_compare, tensors_are_listed_by_what_happened_to_them)
 Test(forks_compare, other_storage_of_the_same_values_is_changed_by_nothing)
 {
 	struct toy *a = toy_new(1, 1, 0, 32, 20), *b;
-	struct fork_comparison c;
+	struct fork_old c;
 
 	for (size_t i = 0; i < a->count; i++)
 		for (uint64_t j = 0;
@@ -286,7 +286,7 @@ Test(forks_compare, blocks_of_another_shape_are_skipped_and_counted)
 	struct toy *a = toy_new(1, 3, 0, 32, 20), *b = toy_new(1, 2, 0, 32, 24),
 		   *tiny = toy_new(1, 1, 0, 32, 15);
 	struct toy *tiny2 = toy_new(2, 1, 0, 32, 15);
-	struct fork_comparison c = compare(a, b, &passed), d = compare(tiny, tiny2, &passed);
+	struct fork_old c = compare(a, b, &passed), d = compare(tiny, tiny2, &passed);
 
 	cr_expect(c.blocks == 0 && c.skipped_blocks == 3 && c.verdict == FORK_INCONCLUSIVE);
 	cr_expect(d.blocks == 0 && d.skipped_blocks == 1 && d.verdict == FORK_INCONCLUSIVE);
@@ -297,22 +297,23 @@ Test(forks_compare, blocks_of_another_shape_are_skipped_and_counted)
 Test(forks_compare, non_finite_weights_are_refused_by_name)
 {
 	struct toy *a = toy_new(1, 1, 0, 32, 20), *b = toy_copy(a);
-	struct fork_comparison c;
+	struct fork_old c;
 	struct err e = { 0 };
 
 	toy_find(b, "model.layers.0.mlp.up_proj.weight")->v[77] = NAN;
 	toy_open(a);
 	toy_open(b);
-	cr_expect_eq(fork_compare(&a->model, &b->model, 1e-3, 1, &passed, &c, &e), ERR_INPUT);
+	cr_expect_eq(fork_old_compare(&a->model, &b->model, 1e-3, 1, &passed, &c, &e), ERR_INPUT);
 	cr_expect(strstr(e.text, "model.layers.0.mlp.up_proj.weight"), "%s", e.text);
-	cr_expect_eq(fork_compare(&a->model, &b->model, 0, 1, &passed, &c, &e), ERR_INPUT, "alpha");
+	cr_expect_eq(fork_old_compare(&a->model, &b->model, 0, 1, &passed, &c, &e), ERR_INPUT,
+		     "alpha");
 	done(&c, a, b);
 }
 
 Test(forks_compare, zero_units_and_huge_weights_are_scored)
 {
 	struct toy *a = toy_new(1, 1, 0, 32, 20), *b = toy_copy(a);
-	struct fork_comparison c;
+	struct fork_old c;
 
 	memset(toy_find(b, "model.layers.0.mlp.gate_proj.weight")->v, 0, 5 * 32 * sizeof(float));
 	for (int i = 0; i < 32; i++)

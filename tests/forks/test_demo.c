@@ -1,6 +1,6 @@
 /* The demo's model and its relatives. What they really are is known: they were made for this. */
 #include "base/file.h"
-#include "forks/forks.h"
+#include "forks/old.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -22,19 +22,19 @@ static void close_model(struct fork_model *m)
 	source_close(m->source);
 }
 
-static struct fork_comparison against(const struct fork_model *parent, const char *dir,
-				      const struct fork_calibration *c)
+static struct fork_old against(const struct fork_model *parent, const char *dir,
+			       const struct fork_old_calibration *c)
 {
-	struct fork_comparison out;
+	struct fork_old out;
 	struct fork_model m;
 	struct err e = { 0 };
 
 	open_model(&m, dir);
-	cr_assert_eq(fork_compare(parent, &m, 1e-3, 1, c, &out, &e), 0, "%s: %s", dir, e.text);
+	cr_assert_eq(fork_old_compare(parent, &m, 1e-3, 1, c, &out, &e), 0, "%s: %s", dir, e.text);
 	cr_expect_eq(out.blocks, 69, "%s", dir);
 	cr_expect_eq(out.skipped_blocks, 0, "%s", dir);
 	cr_expect_eq(out.tensors, 249, "%s: the FP8 scales are no tensors of their own", dir);
-	fork_comparison_free(&out);
+	fork_old_free(&out);
 	close_model(&m);
 	return out;
 }
@@ -42,12 +42,12 @@ static struct fork_comparison against(const struct fork_model *parent, const cha
 Test(forks_demo, relatives_are_told_from_strangers)
 {
 	char dir[] = "/tmp/hallmark-forks-XXXXXX", command[200];
-	struct fork_calibration calibration;
-	struct fork_comparison c;
+	struct fork_old_calibration calibration;
+	struct fork_old c;
 	struct fork_model parent;
 
 	open_model(&parent, "demo/model");
-	cr_assert_eq(fork_calibrate(&parent, 1, &calibration, NULL), 0);
+	cr_assert_eq(fork_old_calibrate(&parent, 1, &calibration, NULL), 0);
 	cr_expect_eq(calibration.pairs, 480);
 	cr_expect(calibration.passed, "ks %g, %g, %g", calibration.ks_p, calibration.below_05,
 		  calibration.below_005);
@@ -75,9 +75,9 @@ Test(forks_demo, relatives_are_told_from_strangers)
 	cr_expect(c.same == 16 && c.changed == 233);
 	cr_assert_eq(file_remove_tree(dir, NULL), 0);
 
-	c = (struct fork_comparison){ 0 };
-	cr_assert_eq(fork_compare(&parent, &parent, 1e-3, 1, &calibration, &c, NULL), 0);
+	c = (struct fork_old){ 0 };
+	cr_assert_eq(fork_old_compare(&parent, &parent, 1e-3, 1, &calibration, &c, NULL), 0);
 	cr_expect_eq(c.verdict, FORK_IDENTICAL);
-	fork_comparison_free(&c);
+	fork_old_free(&c);
 	close_model(&parent);
 }

@@ -1,4 +1,4 @@
-#include "forks/forks.h"
+#include "forks/old.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -229,7 +229,10 @@ static void write_header(const struct toy *t, struct buf *head)
 void toy_open(struct toy *t)
 {
 	static const struct source_ops ops = {
-		.size = toy_size, .read = toy_read, .name = toy_name, .close = toy_close,
+		.size = toy_size,
+		.read = toy_read,
+		.name = toy_name,
+		.close = toy_close,
 	};
 	struct buf head = { 0 };
 	struct err e = { 0 };

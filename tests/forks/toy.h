@@ -2,7 +2,7 @@
 #ifndef TESTS_FORKS_TOY_H
 #define TESTS_FORKS_TOY_H
 
-#include "forks/forks.h"
+#include "forks/old.h"
 
 #define TOY_TENSORS 700
 
