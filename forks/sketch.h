@@ -48,6 +48,8 @@ struct sketch_block {
 	uint32_t parts;
 	struct sketch_part part[ROLE_PARTS];
 	double mean_square; /* of all values read of the block, for relative differences */
+	uint8_t unfit;      /* enum block_unfit: why the order of its units tests nothing; 0: it
+			       does. Set by fork_sketch_calibrate */
 };
 
 /* Calibration of a statistic for blocks of one kind and shape, on null pairs. */
