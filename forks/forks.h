@@ -148,17 +148,6 @@ int fork_comparison_json(const struct fork_comparison *c, bool lists, json_t **o
 
 /* ---- several ---- */
 
-/* Of which of its parents b was mixed, over units that stand side by side in all of them. */
-#define FORK_MIX_PARENTS 8
-struct fork_mix {
-	bool fitted;
-	double weight[FORK_MIX_PARENTS]; /* least squares, in the order of the parents */
-	double explained;                /* share of b's squares that the mix has */
-	uint64_t units;
-};
-int fork_mix(const struct fork_sketch *const *parent, size_t parents, const struct fork_sketch *b,
-	     struct fork_mix *out, struct err *e) MUST_USE;
-
 /* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay
  * unrejected. reject[i] is set where p[i] is rejected at the familywise level alpha. */
 void fork_holm(const double *p, size_t count, uint64_t hypotheses, double alpha, bool *reject);

@@ -1,0 +1,24 @@
+/* Inner products of many int16 vectors: the inner loop of what matches units. Exact, so that both
+ * forms give the same on every machine. Private to forks/. */
+#ifndef FORKS_DOTS_H
+#define FORKS_DOTS_H
+
+#include <stdint.h>
+
+/* Vectors of `width` numbers, a multiple of 16, [rows][stride]. */
+struct dots_side {
+	const int16_t *v;
+	uint32_t rows, stride;
+};
+
+/* out[i * b.rows + j] = sum over k < width of a[i][k] * b[j][k]. The caller's numbers keep the sums
+ * below 2^31 (unit vectors of sketch.h do). */
+void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t width, int32_t *out);
+
+/* The two forms, for tests; fork_dots picks. */
+void fork_dots_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width,
+		     int32_t *out);
+void fork_dots_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width,
+		    int32_t *out);
+
+#endif
