@@ -17,7 +17,12 @@ struct model_tensors {
 int model_tensors_room(struct model_tensors *d, size_t more, struct err *e) MUST_USE;
 void model_tensors_sort(struct model_tensors *d);
 
+/* A weight that a model computes with. */
 bool model_dtype_is_float(enum model_dtype d);
+
+/* The stored bytes of rows [row, row + rows), turned heads as they were. */
+int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+			uint64_t rows, void *out, struct err *e) MUST_USE;
 
 /* blocks.c: n values, whole blocks, of a type that has blocks. */
 void model_blocks_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out);

@@ -5,6 +5,7 @@
 
 #include "kernels/number.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,35 +45,83 @@ static int read_bytes(struct model_tensors *t, const struct model_tensor *w, uin
 			   e);
 }
 
-void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+/* Half precision without a branch: 2^112 puts the exponent's bias right, exactly, also where the
+ * half is subnormal. */
+static inline float from_half(uint16_t h)
 {
-	if (type >= MODEL_Q8_0) {
-		model_blocks_widen(type, raw, n, out);
-		return;
+	uint32_t rest = h & 0x7fffu, special = rest >= 0x7c00u ? 0x7f800000u : 0;
+	uint32_t bits = number_bits(number_from_bits(rest << 13) * 0x1p112f);
+	return number_from_bits(bits | special | (uint32_t)(h & 0x8000u) << 16);
+}
+
+/* As halves: E5M2 is the upper byte of one. */
+static void widen_halves(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint16_t half = (uint16_t)(raw[i] << 8);
+		if (type == MODEL_F16)
+			memcpy(&half, raw + 2 * i, 2);
+		out[i] = from_half(half);
 	}
+}
+
+static void widen_bf16(const unsigned char *raw, size_t n, float *out)
+{
 	for (size_t i = 0; i < n; i++) {
 		uint16_t half;
+		memcpy(&half, raw + 2 * i, 2);
+		out[i] = number_from_bf16(half);
+	}
+}
+
+static void widen_f64(const unsigned char *raw, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++) {
 		double wide;
+		memcpy(&wide, raw + 8 * i, 8);
+		out[i] = (float)wide;
+	}
+}
+
+/* A byte, or half of one, each. */
+static void widen_small(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++)
 		switch (type) {
-		case MODEL_F32:
-			memcpy(&out[i], raw + 4 * i, 4);
+		case MODEL_F8_E8M0:
+			out[i] = raw[i] == 255 ? NAN : number_from_e8m0(raw[i]);
 			break;
-		case MODEL_F64:
-			memcpy(&wide, raw + 8 * i, 8);
-			out[i] = (float)wide;
-			break;
-		case MODEL_BF16:
-			memcpy(&half, raw + 2 * i, 2);
-			out[i] = number_from_bf16(half);
-			break;
-		case MODEL_F16:
-			memcpy(&half, raw + 2 * i, 2);
-			out[i] = number_from_f16(half);
+		case MODEL_F4:
+			out[i] = number_from_e2m1((uint8_t)(raw[i / 2] >> i % 2 * 4));
 			break;
 		default:
 			out[i] = number_from_e4m3(raw[i]);
 			break;
 		}
+}
+
+void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+{
+	switch (type) {
+	case MODEL_F32:
+		memcpy(out, raw, 4 * n);
+		break;
+	case MODEL_F64:
+		widen_f64(raw, n, out);
+		break;
+	case MODEL_BF16:
+		widen_bf16(raw, n, out);
+		break;
+	case MODEL_F16:
+	case MODEL_F8_E5M2:
+		widen_halves(type, raw, n, out);
+		break;
+	default:
+		if (type >= MODEL_Q8_0)
+			model_blocks_widen(type, raw, n, out);
+		else
+			widen_small(type, raw, n, out);
+		break;
 	}
 }
 
@@ -120,6 +169,13 @@ static int turned_read(struct model_tensors *t, const struct model_tensor *w, ui
 	return rc;
 }
 
+int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
+			uint64_t rows, void *out, struct err *e)
+{
+	return w->turn > 0 ? turned_read(t, w, row, rows, out, e)
+			   : read_bytes(t, w, row, rows, out, e);
+}
+
 /* Read stored values without applying block scales. */
 static int values_read(struct model_tensors *t, const struct model_tensor *w, uint64_t row,
 		       uint64_t rows, float *out, struct err *e)
@@ -135,8 +191,7 @@ static int values_read(struct model_tensors *t, const struct model_tensor *w, ui
 	unsigned char *raw = calloc(model_dtype_bytes(w->dtype, n) + 1, 1);
 	if (raw == NULL)
 		return err_set(e, ERR_NOMEM, "tensor %s", w->name);
-	int r = w->turn > 0 ? turned_read(t, w, row, rows, raw, e)
-			    : read_bytes(t, w, row, rows, raw, e);
+	int r = model_tensors_bytes(t, w, row, rows, raw, e);
 	if (r == 0) {
 		model_dtype_widen(w->dtype, raw, n, out);
 		r = finite_check(w, row, out, n, e);

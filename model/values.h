@@ -37,6 +37,8 @@ size_t model_values_count(const struct model_values *v);
 const struct model_value *model_values_at(const struct model_values *v, size_t i); /* by name */
 const struct model_value *model_values_find(const struct model_values *v, const char *name);
 struct source *model_values_source(const struct model_values *v); /* of stored[]->file */
+/* What a person should know of the folder: lines that end in a newline, or "". */
+const char *model_values_notes(const struct model_values *v);
 
 /* Rows [row, row + rows) as f32, [rows][columns]; the value has floats. What is not finite stays
  * so: the caller looks. For any thread. ERR_IO, ERR_VERIFY of the source; ERR_INPUT: codes or

@@ -1,0 +1,63 @@
+/* Private: values. values_files.c finds the files, values_gather.c what belongs together, values.c
+ * reads, values_kept.c keeps what decoding needs. */
+#ifndef MODEL_VALUES_IN_H
+#define MODEL_VALUES_IN_H
+
+#include "model/coding.h"
+#include "model/tensors_in.h"
+#include "model/values.h"
+
+#include <pthread.h>
+
+/* A value and how it is decoded. */
+struct value_item {
+	struct model_value value;   /* first: a pointer to the one is one to the other */
+	bool coded;                 /* by `coding`; else as the type says */
+	struct model_coding coding; /* of one matrix, as model_coding_open takes it */
+	uint64_t matrices;          /* stacked in the value */
+	const struct model_tensor *beside[CODING_PARTS];
+	bool each[CODING_PARTS]; /* a part of its own for each matrix; else one for all */
+	const struct model_tensor *stored[1 + CODING_PARTS];
+};
+
+/* What decoding one matrix needs: kept as long as somebody uses it, and then while there is room.
+ */
+struct value_kept {
+	const struct value_item *item; /* NULL: free */
+	uint64_t matrix;
+	struct model_coding coding;
+	unsigned char *codes; /* of the whole matrix, where rows are not apart; else NULL */
+	uint64_t bytes, last;
+	unsigned users;
+	bool ready; /* else one thread reads it and others wait */
+};
+
+#define VALUES_KEPT 64
+
+struct model_values {
+	struct arena arena;
+	struct model_tensors *tensors;
+	struct source *source;
+	struct value_item *item; /* [count] by name */
+	size_t count;
+	struct buf notes;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t changed;
+	struct value_kept kept[VALUES_KEPT];
+	uint64_t kept_bytes, clock;
+};
+
+/* The tensors of all files that hold the model; what is left out goes into the notes. A name comes
+ * once. */
+int model_values_files(struct model_tensors **out, struct source *src, struct buf *notes,
+		       struct err *e) MUST_USE;
+/* v->item from v->tensors. */
+int model_values_gather(struct model_values *v, const json_t *config, struct err *e) MUST_USE;
+
+/* What decoding the matrix of a coded value needs; to be given back. For any thread. */
+int model_values_take(struct model_values *v, const struct value_item *item, uint64_t matrix,
+		      struct value_kept **out, struct err *e) MUST_USE;
+void model_values_give(struct model_values *v, struct value_kept *k);
+void model_values_drop(struct model_values *v); /* all that is kept; nobody uses any */
+
+#endif

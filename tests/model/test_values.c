@@ -1,0 +1,267 @@
+/* Values of a folder, whatever its files are called and however they are stored. */
+#include "model/values.h"
+#include "kernels/number.h"
+#include "tests/shared/memory.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#define ONE(name) "{\"" name "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
+#define INDEX "model.safetensors.index.json"
+
+/* Files in the order of their names; text NULL: a safetensors file with the tensor `tensor`. */
+struct file {
+	const char *name, *tensor, *text;
+};
+
+static const struct folder {
+	const char *row;
+	struct file file[6];
+	int code;
+	const char *words; /* of the sentence; else of the notes */
+	const char *has[3];
+	size_t count;
+} folders[] = {
+	{ "one file", { { "model.safetensors", ONE("a"), NULL } }, 0, "", { "a" }, 1 },
+	{ "any name", { { "flux-dev.safetensors", ONE("a"), NULL } }, 0, "", { "a" }, 1 },
+	{ "several that fit together",
+	  { { "head.safetensors", ONE("a"), NULL }, { "trunk.safetensors", ONE("b"), NULL } },
+	  0, "", { "a", "b" }, 2 },
+	{ "several that do not",
+	  { { "one.safetensors", ONE("a"), NULL }, { "two.safetensors", ONE("a"), NULL } },
+	  ERR_INPUT, "tensor a is in one.safetensors and again in two.safetensors", { NULL }, 0 },
+	{ "shards with an index",
+	  { { "a-1.safetensors", ONE("a"), NULL }, { "b-1.safetensors", ONE("b"), NULL },
+	    { "left.safetensors", ONE("c"), NULL },
+	    { INDEX, NULL, "{\"weight_map\":{\"a\":\"a-1.safetensors\",\"b\":\"b-1.safetensors\"}}" } },
+	  0, "left.safetensors is not looked at", { "a", "b" }, 2 },
+	{ "an index that does not know all",
+	  { { "a-1.safetensors", ONE("a"), NULL },
+	    { INDEX, NULL, "{\"weight_map\":{\"z\":\"a-1.safetensors\"}}" } },
+	  0, "", { "a" }, 1 },
+	{ "an index that names a file that is missing",
+	  { { "a-1.safetensors", ONE("a"), NULL },
+	    { INDEX, NULL, "{\"weight_map\":{\"a\":\"a-1.safetensors\",\"b\":\"b-1.safetensors\"}}" } },
+	  ERR_INPUT, "names b-1.safetensors, which is missing", { NULL }, 0 },
+	{ "an index alone", { { INDEX, NULL, "{\"weight_map\":{\"a\":\"a.safetensors\"}}" } },
+	  ERR_INPUT, "names a.safetensors, which is missing", { NULL }, 0 },
+	{ "an index beside one file",
+	  { { "a.safetensors", ONE("a"), NULL }, { "model.safetensors", ONE("b"), NULL },
+	    { INDEX, NULL, "{\"weight_map\":{\"a\":\"a.safetensors\"}}" } },
+	  ERR_INPUT, "which one is meant?", { NULL }, 0 },
+	{ "shards without an index",
+	  { { "model-00001-of-00002.safetensors", ONE("a"), NULL },
+	    { "model-00002-of-00002.safetensors", ONE("b"), NULL } },
+	  0, "", { "a", "b" }, 2 },
+	{ "a shard is missing",
+	  { { "model-00001-of-00003.safetensors", ONE("a"), NULL },
+	    { "model-00003-of-00003.safetensors", ONE("b"), NULL } },
+	  ERR_INPUT, "the shard model-00002-of-00003.safetensors is missing", { NULL }, 0 },
+	{ "shards of two divisions",
+	  { { "model-00001-of-00002.safetensors", ONE("a"), NULL },
+	    { "model-00002-of-00002.safetensors", ONE("b"), NULL },
+	    { "model-00003-of-00003.safetensors", ONE("c"), NULL } },
+	  ERR_INPUT, "which one is meant?", { NULL }, 0 },
+	{ "the same model twice",
+	  { { "consolidated.safetensors", ONE("x"), NULL }, { "model.safetensors", ONE("a"), NULL } },
+	  0, "consolidated.safetensors is not looked at", { "a" }, 1 },
+	{ "consolidated alone", { { "consolidated.safetensors", ONE("x"), NULL } }, 0, "", { "x" }, 1 },
+	{ "an adapter beside a model",
+	  { { "adapter_model.safetensors", ONE("l"), NULL }, { "odd.safetensors", ONE("a"), NULL } },
+	  0, "adapter_model.safetensors is not looked at", { "a" }, 1 },
+	{ "an adapter", { { "adapter_model.safetensors", ONE("l"), NULL } }, 0, "", { "l" }, 1 },
+	{ "a pipeline",
+	  { { "text_encoder/model.safetensors", ONE("a"), NULL },
+	    { "unet/diffusion_pytorch_model.safetensors", ONE("a"), NULL } },
+	  0, "", { "text_encoder/a", "unet/a" }, 2 },
+	{ "folders below a model",
+	  { { "model.safetensors", ONE("a"), NULL }, { "original/model.safetensors", ONE("a"), NULL } },
+	  0, "original/model.safetensors is not looked at", { "a" }, 1 },
+	{ "pickles beside a model",
+	  { { "model.safetensors", ONE("a"), NULL }, { "pytorch_model.bin", NULL, "x" } }, 0, "", { "a" },
+	  1 },
+	{ "a pickle", { { "pytorch_model.bin", NULL, "x" } }, ERR_UNSUPPORTED,
+	  "pytorch_model.bin is a pickle", { NULL }, 0 },
+	{ "a pickle of Meta's", { { "consolidated.00.pth", NULL, "x" } }, ERR_UNSUPPORTED,
+	  "consolidated.00.pth is a pickle", { NULL }, 0 },
+	{ "ckpt", { { "v1-5.ckpt", NULL, "x" } }, ERR_UNSUPPORTED, "is a pickle", { NULL }, 0 },
+	{ "nothing", { { "README.md", NULL, "x" } }, ERR_NOTFOUND, "no weights", { NULL }, 0 },
+};
+
+Test(model_values, a_model_is_found_under_any_name)
+{
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		const struct folder *f = &folders[i];
+		struct memory_source m;
+		struct model_values *v;
+		struct err e = { 0 };
+		memory_init(&m);
+		for (const struct file *x = f->file; x->name; x++)
+			if (x->tensor)
+				blob_add(memory_add(&m, x->name), x->tensor, "x", 1);
+			else
+				buf_add_text(memory_add(&m, x->name), x->text);
+		int rc = model_values_open(&v, &m.source, NULL, &e);
+		cr_expect_eq(rc, f->code, "%s: %d (%s)", f->row, rc, e.text);
+		const char *said = rc < 0 ? e.text : model_values_notes(v);
+		cr_expect(strstr(said, f->words), "%s: %s", f->row, said);
+		if (rc == 0) {
+			cr_expect_eq(model_values_count(v), f->count, "%s", f->row);
+			for (size_t k = 0; k < f->count; k++)
+				cr_expect(model_values_find(v, f->has[k]), "%s: %s", f->row, f->has[k]);
+		}
+		model_values_close(v);
+		memory_free(&m);
+	}
+}
+
+/* ---- values ---- */
+
+/* The one value of a file with this header and these bytes, all of it. */
+static int read_all(const char *header, const void *data, size_t len, float *out, struct err *e)
+{
+	struct memory_source m;
+	struct model_values *v;
+	memory_init(&m);
+	blob_add(memory_add(&m, "model.safetensors"), header, data, len);
+	cr_assert_eq(model_values_open(&v, &m.source, NULL, e), 0, "%s", e->text);
+	cr_assert_eq(model_values_count(v), 1);
+	const struct model_value *w = model_values_at(v, 0);
+	int rc = model_values_read(v, w, 0, w->rows, out, e);
+	model_values_close(v);
+	memory_free(&m);
+	return rc;
+}
+
+static const struct {
+	const char *header, *bytes;
+	size_t len;
+	float v[4];
+} floats[] = {
+	{ "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "\0\0\x80\x3f\0\0\0\xc0", 8,
+	  { 1, -2 } },
+	{ "{\"w\":{\"dtype\":\"BF16\",\"shape\":[2,2],\"data_offsets\":[0,8]}}",
+	  "\x80\x3f\x00\xc0\x00\x3f\x49\x40", 8, { 1, -2, 0.5f, 3.140625f } },
+	{ "{\"w\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]}}",
+	  "\x01\x00\x00\x3c\xff\x7b\x00\xb8", 8, { 0x1p-24f, 1, 65504, -0.5f } },
+	{ "{\"w\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", "\x00\xfc\x01\x7c", 4,
+	  { -INFINITY, NAN } },
+	{ "{\"w\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[0,8]}}", "\0\0\0\0\0\0\xf0\x3f", 8,
+	  { 1 } },
+	{ "{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]}}", "\x38\xb8\x7e\x7f", 4,
+	  { 1, -1, 448, NAN } },
+	{ "{\"w\":{\"dtype\":\"F8_E5M2\",\"shape\":[4],\"data_offsets\":[0,4]}}", "\x3c\xbc\x7b\x7c", 4,
+	  { 1, -1, 57344, INFINITY } },
+	{ "{\"w\":{\"dtype\":\"F8_E8M0\",\"shape\":[2],\"data_offsets\":[0,2]}}", "\x80\xff", 2,
+	  { 2, NAN } },
+	{ "{\"w\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[0,2]}}", "\x21\xf7", 2,
+	  { 0.5f, 1, 6, -6 } },
+};
+
+static bool same(float a, float b) { return number_bits(a) == number_bits(b) || (isnan(a) && isnan(b)); }
+
+Test(model_values, every_float_type_is_read)
+{
+	for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+		struct err e = { 0 };
+		float v[4] = { 0 };
+		cr_assert_eq(read_all(floats[i].header, floats[i].bytes, floats[i].len, v, &e), 0, "%s",
+		             e.text);
+		for (size_t k = 0; k < 4; k++)
+			cr_expect(same(v[k], floats[i].v[k]), "%s: %zu: %g", floats[i].header, k, (double)v[k]);
+	}
+}
+
+Test(model_values, every_half_is_what_it_says)
+{
+	static uint16_t half[65536];
+	static float v[65536];
+	struct err e = { 0 };
+	for (size_t i = 0; i < 65536; i++)
+		half[i] = (uint16_t)i;
+	cr_assert_eq(read_all("{\"w\":{\"dtype\":\"F16\",\"shape\":[256,256],\"data_offsets\":[0,131072]}}",
+	                      half, sizeof half, v, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < 65536; i++)
+		cr_assert(same(v[i], number_from_f16((uint16_t)i)), "%zu", i);
+}
+
+Test(model_values, what_is_no_float_has_a_form_and_no_values)
+{
+	struct err e = { 0 };
+	float v[4];
+	cr_expect_eq(read_all("{\"w\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", "12345678", 8,
+	                      v, &e), ERR_UNSUPPORTED);
+	cr_expect(strstr(e.text, "I64"), "%s", e.text);
+}
+
+/* FP8 [4, 4] of ones, and scales beside it. */
+static const struct {
+	const char *name, *shape;
+	size_t n;
+	float of[2][2]; /* by half of rows and columns */
+} fp8[] = {
+	{ "w.weight_scale_inv", "[]", 1, { { 2, 2 }, { 2, 2 } } },
+	{ "w.weight_scale", "[1]", 1, { { 2, 2 }, { 2, 2 } } },
+	{ "w.weight_scale", "[1,1]", 1, { { 2, 2 }, { 2, 2 } } },
+	{ "w.scale", "[2,2]", 4, { { 2, 3 }, { 4, 5 } } },
+	{ "w.scale_weight", "[]", 1, { { 2, 2 }, { 2, 2 } } },
+	{ "w.weight_scale", "[2]", 2, { { 2, 2 }, { 3, 3 } } },
+};
+
+Test(model_values, fp8_is_multiplied_with_its_scales)
+{
+	for (size_t i = 0; i < sizeof fp8 / sizeof *fp8; i++) {
+		static const float scale[4] = { 2, 3, 4, 5 };
+		struct memory_source m;
+		struct model_values *v;
+		struct err e = { 0 };
+		char header[400], data[32];
+		float out[16];
+		memset(data, 0x38, 16);
+		memcpy(data + 16, scale, sizeof scale);
+		snprintf(header, sizeof header,
+		         "{\"w.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[4,4],\"data_offsets\":[0,16]},"
+		         "\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[16,%zu]}}",
+		         fp8[i].name, fp8[i].shape, 16 + 4 * fp8[i].n);
+		memory_init(&m);
+		blob_add(memory_add(&m, "x.safetensors"), header, data, 16 + 4 * fp8[i].n);
+		cr_assert_eq(model_values_open(&v, &m.source, NULL, &e), 0, "%s", e.text);
+		cr_assert_eq(model_values_count(v), 1, "%s", fp8[i].name);
+		const struct model_value *w = model_values_find(v, "w.weight");
+		cr_assert(w && w->floats && w->parts == 2 && w->rows == 4 && w->columns == 4);
+		for (uint64_t r = 0; r < 4; r++)
+			cr_assert_eq(model_values_read(v, w, r, 1, out + 4 * r, &e), 0, "%s", e.text);
+		for (size_t k = 0; k < 16; k++)
+			cr_expect(same(out[k], fp8[i].of[k / 8][k % 4 / 2]), "%s: %zu: %g", fp8[i].name, k,
+			          (double)out[k]);
+		cr_expect_eq(model_values_read(v, w, 3, 2, out, &e), ERR_INPUT);
+		model_values_close(v);
+		memory_free(&m);
+	}
+}
+
+Test(model_values, experts_in_one_tensor_stay_one_value)
+{
+	/* [2, 2, 2] of FP8, a scale for each row of each expert */
+	static const char header[] = "{\"e\":{\"dtype\":\"F8_E4M3\",\"shape\":[2,2,2],\"data_offsets\":[0,8]},"
+		"\"e_scale\":{\"dtype\":\"F32\",\"shape\":[2,2,1],\"data_offsets\":[8,24]}}";
+	static const float scale[4] = { 2, 3, 4, 5 };
+	struct memory_source m;
+	struct model_values *v;
+	struct err e = { 0 };
+	char data[24];
+	float out[8];
+	memset(data, 0x38, 8);
+	memcpy(data + 8, scale, sizeof scale);
+	memory_init(&m);
+	blob_add(memory_add(&m, "model.safetensors"), header, data, sizeof data);
+	cr_assert_eq(model_values_open(&v, &m.source, NULL, &e), 0, "%s", e.text);
+	const struct model_value *w = model_values_find(v, "e");
+	cr_assert(w && w->floats && w->rank == 3 && w->rows == 4 && w->columns == 2);
+	cr_assert_eq(model_values_read(v, w, 1, 3, out, &e), 0, "%s", e.text);
+	for (size_t k = 0; k < 6; k++)
+		cr_expect(same(out[k], scale[1 + k / 2]), "%zu: %g", k, (double)out[k]);
+	model_values_close(v);
+	memory_free(&m);
+}
