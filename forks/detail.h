@@ -74,7 +74,9 @@ struct fork_detail {
 	double alpha;
 	uint64_t seed;
 	bool all_rungs;
-	bool same_by_hash; /* every tensor */
+	bool in_place;                    /* no tensor of either is left over or lies elsewhere */
+	bool same_all;                    /* and all have the same values */
+	uint64_t values[FORK_COMPONENTS]; /* of b */
 	struct fork_test_result test[FORK_TESTS];
 	enum fork_test best; /* that gave the smallest p */
 	struct fork_block *block;
