@@ -29,25 +29,44 @@ static int open_plain(struct flow_fork_model *m, struct err *e)
 	return 0;
 }
 
-static int open_parts(struct flow_fork_model *m, struct err *e)
+/* Weights are read without a config too, but not beside one that is broken. */
+static int config_read(struct flow_fork_model *m, struct source *from, struct err *e)
 {
 	struct buf b = { 0 };
-	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
-	TRY(model_gguf_folder(&m->gguf, m->source, e));
-	struct source *from = m->gguf ? m->gguf : m->source;
-	m->facts.gguf = m->gguf != NULL;
-	TRY(model_tensors_open(&m->tensors, from, e));
+	uint64_t bytes;
+	if (source_size(from, "config.json", &bytes, NULL) == ERR_NOTFOUND)
+		return 0;
 	int rc = source_read_file(from, "config.json", MIB(8), &b, e);
 	if (rc == 0)
 		rc = json_read_as(&m->facts.config, b.bytes, b.len, MIB(8), LIMIT_JSON_DEPTH,
 				  JSON_PYTHON, e);
 	buf_free(&b);
-	if (rc < 0)
-		return err_prefix(e, "%s/config.json", m->ref.path);
+	return rc < 0 ? err_prefix(e, "%s/config.json", m->ref.path) : 0;
+}
+
+static int open_parts(struct flow_fork_model *m, struct err *e)
+{
+	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
+	TRY(model_gguf_folder(&m->gguf, m->source, e));
+	struct source *from = m->gguf ? m->gguf : m->source;
+	m->facts.gguf = m->gguf != NULL;
+	TRY(config_read(m, from, e));
+	TRY(model_values_open(&m->values, from, m->facts.config, e));
+	TRY(model_tensors_open(&m->tensors, from, e));
 	m->model = (struct fork_model){ .tensors = m->tensors,
 					.source = m->source,
-					.config = m->facts.config };
+					.config = m->facts.config,
+					.values = m->values };
 	return flow_fork_facts_read(&m->facts, m->source, from, e);
+}
+
+int flow_fork_model_tokens(struct flow_fork_model *m, struct err *e)
+{
+	if (m->token)
+		return 0;
+	TRY(flow_fork_tokens(m->gguf ? m->gguf : m->source, &m->token, &m->model.tokens, e));
+	m->model.token = m->token;
+	return 0;
 }
 
 int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model *out,
@@ -64,6 +83,8 @@ int flow_fork_model_open(struct flow *f, const char *ref, struct flow_fork_model
 void flow_fork_model_close(struct flow_fork_model *m)
 {
 	flow_fork_facts_free(&m->facts);
+	free(m->token);
+	model_values_close(m->values);
 	model_tensors_close(m->tensors);
 	source_close(m->gguf);
 	source_close(m->verified);

@@ -1,8 +1,9 @@
-/* REF: a folder, a GGUF file, a package file, or a name or root digest that the registry knows. */
+/* REF: a folder, a file of weights, a package, or a name or root digest that the registry knows. */
 #include "base/file.h"
 #include "base/text.h"
 #include "flow/home.h"
 #include "model/gguf.h"
+#include "model/values.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,10 +53,11 @@ static int open_folder(const char *path, struct flow_ref *out, struct err *e)
 }
 
 /* One file of a folder: its folder's signature says nothing of the file alone. */
-static int open_gguf(const char *path, struct flow_ref *out, struct err *e)
+static int open_weights(const char *path, struct flow_ref *out, struct err *e)
 {
 	TRY(resolve_path(path, out, e));
-	return model_gguf_files(&out->source, path, e);
+	return text_ends(path, ".gguf") ? model_gguf_files(&out->source, path, e)
+					: model_values_alone(&out->source, path, e);
 }
 
 static int open_package(const char *path, struct flow_ref *out, struct err *e)
@@ -84,13 +86,13 @@ static int ref_open(struct flow *f, const char *ref, struct flow_ref *out, struc
 				       "not available in this version: %s references", remote[i]);
 	if (file_is_dir(ref))
 		return open_folder(ref, out, e);
-	if (file_exists(ref) && text_ends(ref, ".gguf"))
-		return open_gguf(ref, out, e);
+	if (file_exists(ref) && (text_ends(ref, ".gguf") || text_ends(ref, ".safetensors")))
+		return open_weights(ref, out, e);
 	if (file_exists(ref))
 		return open_package(ref, out, e);
 	if (!f)
-		return err_set(e, ERR_NOTFOUND, "%s is neither a folder nor a GGUF or package file",
-			       ref);
+		return err_set(e, ERR_NOTFOUND,
+			       "%s is neither a folder nor a file of weights or a package", ref);
 	int rc = registry_find(f->registry, ref, &out->release, e);
 	if (rc == ERR_NOTFOUND)
 		return err_set(e, rc, "the registry has no %.300s, and there is no such folder or file",

@@ -33,6 +33,9 @@ struct model_values;
 int model_values_open(struct model_values **out, struct source *src, const json_t *config,
 		      struct err *e) MUST_USE;
 void model_values_close(struct model_values *v); /* NULL is fine */
+/* A safetensors file at path, with the other shards of its set and the texts of a model that lie
+ * beside it, as a folder of nothing else. */
+int model_values_alone(struct source **out, const char *path, struct err *e) MUST_USE;
 size_t model_values_count(const struct model_values *v);
 const struct model_value *model_values_at(const struct model_values *v, size_t i); /* by name */
 const struct model_value *model_values_find(const struct model_values *v, const char *name);

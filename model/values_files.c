@@ -22,7 +22,7 @@
 
 #define SUFFIX ".safetensors"
 #define INDEX SUFFIX ".index.json"
-#define SHARDS_MAX 100000
+#define SHARDS_MAX 10000
 
 /* Preferred first. Between the last two are all others. */
 static const char *const stems[] = {
@@ -361,5 +361,54 @@ int model_values_files(struct model_tensors **out, struct source *src, struct bu
 		rc = chosen_open(&c, out, notes);
 	free(c.file);
 	file_tree_free(&c.there);
+	return rc;
+}
+
+/* ---- one file by its path ---- */
+
+/* What tells how a file of weights is to be read, and whose it is. */
+static const char *const about[] = {
+	"README.md",      "chat_template.jinja",   "config.json", "generation_config.json",
+	"tokenizer.json", "tokenizer_config.json",
+};
+
+struct beside {
+	const char *name[SHARDS_MAX + sizeof about / sizeof *about];
+	size_t count;
+	struct arena arena;
+};
+
+/* DIR/name, if it is there. */
+static int beside_add(struct beside *b, const char *path, const char *name, struct err *e)
+{
+	char full[LIMIT_PATH_BYTES];
+	int n = snprintf(full, sizeof full, "%.*s%s", (int)dir_of(path), path, name);
+	if (n >= (int)sizeof full || !file_exists(full))
+		return 0;
+	b->name[b->count] = arena_copy(&b->arena, name, strlen(name));
+	return b->name[b->count++] ? 0 : err_set(e, ERR_NOMEM, "list of files");
+}
+
+int model_values_alone(struct source **out, const char *path, struct err *e)
+{
+	const char *name = path + dir_of(path);
+	struct beside *b = calloc(1, sizeof *b);
+	char shard[LIMIT_PATH_BYTES];
+	struct weight_file f = file_of(name);
+	int rc = b ? 0 : err_set(e, ERR_NOMEM, "list of files");
+	for (size_t i = 0; rc == 0 && i < sizeof about / sizeof *about; i++)
+		rc = beside_add(b, path, about[i], e);
+	for (unsigned no = 1; rc == 0 && no <= f.of; no++) {
+		/* as many digits as this one has */
+		int width = (int)((strlen(name) - strlen(SUFFIX) - f.stem - strlen("--of-")) / 2);
+		snprintf(shard, sizeof shard, "%.*s-%0*u-of-%0*u" SUFFIX, (int)f.stem, name, width,
+			 no, width, f.of);
+		rc = beside_add(b, path, shard, e);
+	}
+	if (rc == 0)
+		rc = source_open_files(out, path, b->name, b->count, e);
+	if (b)
+		arena_free(&b->arena);
+	free(b);
 	return rc;
 }

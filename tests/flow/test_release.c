@@ -420,7 +420,7 @@ Test(flow_release, a_registered_release_that_is_not_here_says_so)
 	fixture_move(&at, "model", "elsewhere");
 	expect_says(ERR_NOTFOUND, "model",
 		    fixture_verify(at.flow, "acme/m", NULL, false, &report, &e));
-	expect_says(ERR_NOTFOUND, "neither a folder nor a GGUF or package file",
+	expect_says(ERR_NOTFOUND, "neither a folder nor a file of weights or a package",
 		    fixture_verify(NULL, "acme/m", NULL, false, &report, &e));
 }
 
