@@ -1,21 +1,136 @@
 /* hallmark fork */
 #include "cli/cli.h"
 
+#include <string.h>
+
 /* One fixed public seed unless asked otherwise: two people who run the same audit get the same
  * numbers. */
 #define SEED 20261123u
 
-int cmd_fork_audit(struct cli *c)
+/* ---- --fail-on ---- */
+
+/* The next of a list of words between commas; its length, 0 at the end. */
+static size_t next_word(const char **at)
+{
+	*at += strspn(*at, ",");
+	return strcspn(*at, ",");
+}
+
+static bool is_word(const char *list, size_t len, const char *name)
+{
+	return strlen(name) == len && strncmp(list, name, len) == 0;
+}
+
+static bool is_finding(const char *word, size_t len)
+{
+	for (const char *const *name = flow_fork_finding_names(); *name; name++)
+		if (is_word(word, len, *name))
+			return true;
+	return false;
+}
+
+static bool is_verdict(const char *word, size_t len)
+{
+	for (const char *const *name = flow_fork_verdict_names(); *name; name++)
+		if (is_word(word, len, *name))
+			return true;
+	return false;
+}
+
+static int unknown_word(struct cli *c, const char *word, size_t len)
+{
+	char known[400] = "";
+	size_t used = 0;
+	const char *const *lists[] = { flow_fork_finding_names(), flow_fork_verdict_names() };
+	for (size_t i = 0; i < 2; i++)
+		for (const char *const *name = lists[i]; *name && used < sizeof known; name++)
+			used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
+						 used ? ", " : "", *name);
+	return err_set(&c->err, ERR_USAGE, "--fail-on %.*s: expected findings or verdicts: %s",
+		       (int)(len < 80 ? len : 80), word, known);
+}
+
+static int check_fail_on(struct cli *c, const char *list)
+{
+	size_t len, words = 0;
+	for (const char *at = list; (len = next_word(&at)) > 0; at += len, words++)
+		if (!is_finding(at, len) && !is_verdict(at, len))
+			return unknown_word(c, at, len);
+	return words ? 0 : unknown_word(c, "", 0);
+}
+
+/* Whether the report has what that word says. */
+static bool has(const json_t *report, const char *word, size_t len)
+{
+	const json_t *finding;
+	size_t i;
+	json_array_foreach(json_object_get(report, "findings"), i, finding)
+		if (is_word(word, len, json_string_value(json_object_get(finding, "kind"))))
+			return true;
+	return is_word(word, len, json_string_value(json_object_get(report, "verdict")));
+}
+
+/* Those that the report has, in the order in which they were asked for. */
+static int fail_on(struct cli *c, const char *list, const json_t *report)
+{
+	char found[400] = "";
+	size_t len, used = 0;
+	for (const char *at = list; (len = next_word(&at)) > 0; at += len)
+		if (has(report, at, len) && used < sizeof found)
+			used += (size_t)snprintf(found + used, sizeof found - used, "%s%.*s",
+						 used ? ", " : "", (int)len, at);
+	if (!used)
+		return 0;
+	return err_set(&c->err, ERR_DENIED, "--fail-on: the report has %s", found);
+}
+
+/* ---- commands ---- */
+
+/* Comparing only reads: other commands write meanwhile, and an audit that is cut off has written
+ * nothing. Without a state folder there is nothing to read: it comes into being, and the audit says
+ * what is missing. */
+static int examine(struct cli *c, uint64_t seed, json_t **report)
 {
 	struct flow *f;
+	int rc = cli_open(c, true, &f);
+	if (rc == ERR_NOTFOUND)
+		rc = cli_open(c, false, &f);
+	TRY(rc);
+	rc = flow_fork_examine(f, c->operand[0], cli_value(c, "parent"), seed, report, &c->err);
+	flow_close(f);
+	return rc;
+}
+
+static int record(struct cli *c, json_t *report)
+{
+	struct flow *f;
+	TRY(cli_open(c, false, &f));
+	int rc = flow_fork_record(f, report, &c->err);
+	flow_close(f);
+	return rc;
+}
+
+int cmd_fork_audit(struct cli *c)
+{
 	json_t *report = NULL;
 	uint64_t seed = SEED;
+	const char *denied = cli_value(c, "fail-on");
 	TRY(cli_operands(c, 1, 1));
 	TRY(cli_number(c, "seed", &seed));
-	TRY(cli_open(c, false, &f));
-	int rc = flow_audit_fork(f, c->operand[0], cli_value(c, "parent"), seed, &report, &c->err);
-	flow_close(f);
-	return rc < 0 ? rc : cli_print(c, report);
+	if (denied)
+		TRY(check_fail_on(c, denied));
+	TRY(examine(c, seed, &report));
+	int rc = record(c, report);
+	if (rc < 0) {
+		json_decref(report);
+		return rc;
+	}
+	json_incref(report);
+	rc = cli_print(c, report);
+	if (rc == 0 && denied)
+		rc = fail_on(c, denied, report);
+	json_decref(report);
+	return rc;
 }
 
 int cmd_fork_compare(struct cli *c)

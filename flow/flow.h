@@ -50,10 +50,18 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 /* Two folders or REFs; f may be NULL for folders. */
 int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
 		      json_t **report, struct err *e) MUST_USE;
-/* Against every registered release (or one); logs the finding and adds the lineage edge. Report as
- * above plus {declared, index, receipt, candidates}. */
+/* Against every registered release (or one). Report as above plus {declared, candidates, ...}.
+ * Nothing is written but the cache, so that f may be open for reading only. */
+int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
+		      json_t **report, struct err *e) MUST_USE;
+/* Log such a report, with the lineage edges that follow; adds {index, receipt} to it. */
+int flow_fork_record(struct flow *f, json_t *report, struct err *e) MUST_USE;
+/* The two of them. */
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e) MUST_USE;
+/* Kinds of findings and verdicts that a report may have; NULL ends a list. */
+const char *const *flow_fork_finding_names(void);
+const char *const *flow_fork_verdict_names(void);
 int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
 			struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;

@@ -11,8 +11,12 @@
  *
  * The last one is a presumption (the registry says which came here first, not which was made first)
  * and yields to the others, in the registry's edges too. Where a release was registered before the
- * one it is related to and nothing else speaks, the direction is unknown, and nobody is accused. */
-#include "base/decimal.h"
+ * one it is related to and nothing else speaks, the direction is unknown, and nobody is accused; so
+ * it is where the card of a candidate names a base that is called as the suspect's folder is.
+ *
+ * Of all that the suspect may descend from, the nearest is its parent. The others are ancestors
+ * of it, or siblings: they descend from that parent, or, by both cards, from a base that is not
+ * here. */
 #include "flow/fork_audit.h"
 
 #include <stdlib.h>
@@ -25,7 +29,8 @@
 
 const char *flow_direction_name(enum flow_direction d)
 {
-	static const char *const name[] = { NULL, "parent", "child", "unknown" };
+	static const char *const name[] = { NULL,      "parent", "ancestor",
+					    "sibling", "child",  "unknown" };
 	return name[d];
 }
 
@@ -44,15 +49,29 @@ static bool names_suspect(const struct flow_fork_audit *a, const struct flow_can
 	return false;
 }
 
-static enum flow_direction is_parent(struct flow_candidate *c, const char *basis)
+/* The same of a suspect that has no name yet, by its folder's: a hub's folders are called as their
+ * models are. Whoever has the folder names it, so this only takes a presumption back. */
+static bool names_folder(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	const char *path = a->suspect.ref.path, *slash = strrchr(path, '/');
+	const char *folder = slash ? slash + 1 : path;
+	for (size_t i = 0; json_array_size(a->known_as) == 0 && i < c->facts.card.bases; i++) {
+		const char *base = c->facts.card.base[i], *last = strrchr(base, '/');
+		if (strcasecmp(last ? last + 1 : base, folder) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum flow_direction is(struct flow_candidate *c, enum flow_direction d, const char *basis)
 {
 	c->basis = basis;
-	return FLOW_PARENT;
+	return d;
 }
 
 bool flow_fork_presumed(const struct flow_candidate *c)
 {
-	return strcmp(c->basis, BY_REGISTRATION) == 0;
+	return c->basis && strcmp(c->basis, BY_REGISTRATION) == 0;
 }
 
 static int find_direction(struct flow_fork_audit *a, struct flow_candidate *c, struct err *e)
@@ -63,36 +82,48 @@ static int find_direction(struct flow_fork_audit *a, struct flow_candidate *c, s
 	TRY(registry_descent(a->flow->registry, it, &a->subject, &below, e));
 	TRY(registry_descent(a->flow->registry, &a->subject, it, &above, e));
 	if (below == REGISTRY_FIRM)
-		c->direction = FLOW_CHILD;
+		c->direction = is(c, FLOW_CHILD, "recorded");
 	else if (c->declared != named)
-		c->direction = named ? FLOW_CHILD : is_parent(c, "declared");
+		c->direction = is(c, named ? FLOW_CHILD : FLOW_PARENT, "declared");
 	else if (above == REGISTRY_FIRM)
-		c->direction = is_parent(c, "recorded");
+		c->direction = is(c, FLOW_PARENT, "recorded");
 	else if (c->measure.changed > 0 && c->measure.rounding > 0.99)
-		c->direction = is_parent(c, "measured");
+		c->direction = is(c, FLOW_PARENT, "measured");
 	else if (a->asked)
-		c->direction = is_parent(c, "asked");
+		c->direction = is(c, FLOW_PARENT, "asked");
 	else if (below == REGISTRY_PRESUMED)
-		c->direction = FLOW_CHILD;
-	else if (above == REGISTRY_PRESUMED || c->release.log_index < a->registered)
-		c->direction = is_parent(c, BY_REGISTRATION);
+		c->direction = is(c, FLOW_CHILD, BY_REGISTRATION);
+	else if (above == REGISTRY_PRESUMED ||
+		 (c->release.log_index < a->registered && !names_folder(a, c)))
+		c->direction = is(c, FLOW_PARENT, BY_REGISTRATION);
 	else
 		c->direction = FLOW_UNKNOWN;
 	return 0;
 }
 
-/* Whether a candidate's card names another that descends from the suspect. */
+/* Whether the card of c names that candidate. */
+static bool names(const struct flow_candidate *c, const struct flow_candidate *other)
+{
+	const json_t *model;
+	size_t i;
+	json_array_foreach(other->models, i, model)
+		if (flow_card_declares(&c->facts.card, json_string_value(model)))
+			return true;
+	return false;
+}
+
+/* Related, and no more than the order of registration says how. */
+static bool is_open(const struct flow_candidate *c)
+{
+	return c->direction == FLOW_UNKNOWN ||
+	       (c->direction == FLOW_PARENT && flow_fork_presumed(c));
+}
+
 static bool names_child(const struct flow_fork_audit *a, const struct flow_candidate *c)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		const json_t *model;
-		size_t k;
-		if (a->candidate[i]->direction != FLOW_CHILD)
-			continue;
-		json_array_foreach(a->candidate[i]->models, k, model)
-			if (flow_card_declares(&c->facts.card, json_string_value(model)))
-				return true;
-	}
+	for (size_t i = 0; i < a->count; i++)
+		if (a->candidate[i]->direction == FLOW_CHILD && names(c, a->candidate[i]))
+			return true;
 	return false;
 }
 
@@ -103,15 +134,78 @@ static void follow_cards(struct flow_fork_audit *a)
 		changed = false;
 		for (size_t i = 0; i < a->count; i++) {
 			struct flow_candidate *c = a->candidate[i];
-			bool open = c->direction == FLOW_UNKNOWN ||
-				    (c->direction == FLOW_PARENT && flow_fork_presumed(c));
-			if (!open || !names_child(a, c))
+			if (!is_open(c) || !names_child(a, c))
 				continue;
 			c->direction = FLOW_CHILD;
+			c->basis = "declared";
 			changed = true;
 		}
 	}
 }
+
+/* ---- siblings ---- */
+
+static bool is_compared(const struct flow_fork_audit *a, const char *base)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		const json_t *model;
+		size_t k;
+		json_array_foreach(a->candidate[i]->models, k, model)
+			if (strcmp(json_string_value(model), base) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A base that both cards name and that is not here to be compared; else NULL. */
+static const char *common_base(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	const struct flow_card *card = &a->suspect.facts.card;
+	for (size_t i = 0; i < card->bases; i++)
+		if (flow_card_declares(&c->facts.card, card->base[i]) &&
+		    !is_compared(a, card->base[i]))
+			return card->base[i];
+	return NULL;
+}
+
+/* What is the same is a copy, whatever both cards say. */
+static void find_siblings(struct flow_fork_audit *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		const char *base = is_open(c) ? common_base(a, c) : NULL;
+		if (!base || c->measure.verdict == FORK_IDENTICAL)
+			continue;
+		c->direction = FLOW_SIBLING;
+		c->basis = "declared";
+		snprintf(c->base, sizeof c->base, "%s", base);
+	}
+}
+
+/* What else the suspect may descend from: an ancestor of its parent, or another child of that. */
+static int settle(struct flow_fork_audit *a, struct flow_candidate *c, struct err *e)
+{
+	const struct flow_candidate *p = a->parent[0];
+	enum registry_descent below, above;
+	TRY(registry_descent(a->flow->registry, &c->release.root, &p->release.root, &below, e));
+	TRY(registry_descent(a->flow->registry, &p->release.root, &c->release.root, &above, e));
+	bool child = names(c, p), parent = names(p, c), sibling = child;
+	c->basis = "recorded";
+	if (below == REGISTRY_FIRM || above == REGISTRY_FIRM)
+		sibling = below == REGISTRY_FIRM;
+	else if (child != parent)
+		c->basis = "declared";
+	else {
+		c->basis = BY_REGISTRATION;
+		sibling = c->release.log_index > p->release.log_index;
+	}
+	c->direction = sibling ? FLOW_SIBLING : FLOW_ANCESTOR;
+	if (sibling)
+		snprintf(c->base, sizeof c->base, "%s", p->name);
+	return 0;
+}
+
+/* ---- parents ---- */
 
 static double distance(const struct flow_candidate *c)
 {
@@ -138,6 +232,33 @@ static int add_declared(struct flow_fork_audit *a, struct flow_candidate *c, str
 	return 0;
 }
 
+static bool is_parent_found(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	for (size_t i = 0; i < a->parents; i++)
+		if (a->parent[i] == c)
+			return true;
+	return false;
+}
+
+static int find_parents(struct flow_fork_audit *a, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		if (c->direction == FLOW_PARENT && (!a->parent[0] || is_nearer(c, a->parent[0])))
+			a->parent[0] = c;
+	}
+	if (!a->parent[0])
+		return 0;
+	a->parents = 1;
+	for (size_t i = 0; i < a->count; i++)
+		TRY(add_declared(a, a->candidate[i], e));
+	for (size_t i = 0; i < a->count; i++)
+		if (a->candidate[i]->direction == FLOW_PARENT &&
+		    !is_parent_found(a, a->candidate[i]))
+			TRY(settle(a, a->candidate[i], e));
+	return 0;
+}
+
 int flow_fork_lineage(struct flow_fork_audit *a, struct err *e)
 {
 	a->parent = calloc(a->count + 1, sizeof(struct flow_candidate *));
@@ -149,36 +270,6 @@ int flow_fork_lineage(struct flow_fork_audit *a, struct err *e)
 			TRY(find_direction(a, c, e));
 	}
 	follow_cards(a);
-	for (size_t i = 0; i < a->count; i++) {
-		struct flow_candidate *c = a->candidate[i];
-		if (c->direction == FLOW_PARENT && (!a->parent[0] || is_nearer(c, a->parent[0])))
-			a->parent[0] = c;
-	}
-	if (!a->parent[0])
-		return 0;
-	a->parents = 1;
-	for (size_t i = 0; i < a->count; i++)
-		TRY(add_declared(a, a->candidate[i], e));
-	return 0;
-}
-
-json_t *flow_fork_parents(const struct flow_fork_audit *a)
-{
-	struct arr list = { 0 };
-	for (size_t i = 0; i < a->parents; i++) {
-		const struct flow_candidate *c = a->parent[i];
-		struct obj o = { 0 };
-		obj_add(&o, "root", json_digest(&c->release.root));
-		obj_text(&o, "name", c->name);
-		obj_null(&o, "weight"); /* no rung measures the shares of a merge */
-		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
-		obj_add(&o, "p_value", flow_fork_p_value(&c->measure));
-		obj_real(&o, "effect", decimal_round(c->measure.effect, DECIMAL_DIGITS));
-		obj_text(&o, "rung", c->measure.rung);
-		obj_text(&o, "basis", c->basis);
-		arr_object(&list, &o);
-	}
-	if (!list.json && !list.failed)
-		return json_array();
-	return arr_take(&list);
+	find_siblings(a);
+	return find_parents(a, e);
 }

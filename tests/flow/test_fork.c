@@ -87,10 +87,9 @@ Test(flow_fork, the_parent_is_found_among_the_registered)
 	cr_expect_str_eq(text_of(report, "verdict"), "dependent-initialisation");
 	cr_expect_str_eq(text_of(report, "parent"), "acme/original@1");
 	cr_assert_eq(count_of(report, "candidates"), 3);
-	cr_expect_str_eq(text_of(item_of(report, "candidates", 0), "name"), "acme/other@1");
-	cr_expect_str_eq(text_of(item_of(report, "candidates", 0), "verdict"), "no-evidence");
-	cr_expect_str_eq(text_of(item_of(report, "candidates", 1), "verdict"),
-			 "dependent-initialisation");
+	cr_expect_str_eq(text_of(item_of(report, "candidates", 0), "name"), "acme/original@1", "ranked by evidence");
+	cr_expect_str_eq(text_of(item_of(report, "candidates", 0), "verdict"), "dependent-initialisation");
+	cr_expect_str_eq(text_of(item_of(report, "candidates", 1), "verdict"), "no-evidence");
 	cr_expect_str_eq(text_of(item_of(report, "candidates", 2), "verdict"), "no-evidence");
 	cr_expect_eq(count_of(report, "findings"), 0, "declared as it is: %s",
 		     text_of(item_of(report, "findings", 0), "detail"));

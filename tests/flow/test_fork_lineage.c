@@ -169,7 +169,14 @@ Test(flow_fork_lineage, a_fork_that_was_registered_first_gets_its_declared_paren
 {
 	make_declared_chain();
 	publish(1);
-	json_t *report = audit_folder(0); /* not released: it looks like a fork of its fork */
+	json_t *report = audit_folder(0); /* not released: its fork's card names what is called as its folder is */
+	cr_expect(json_is_null(json_object_get(report, "parent")));
+	cr_expect_str_eq(direction(report, "acme/b@1"), "unknown");
+	cr_expect_str_eq(text_of(report, "verdict"), "identical", "related all the same");
+	expect_no_accusation(report, "the base, not released");
+	json_decref(report);
+	fixture_toy(&at, "download", &(struct toy){ .seed = 1, .experts = 1, .card = CARD("license: mit\n") });
+	report = audit(fixture_path(&at, "download"), NULL); /* called otherwise it looks like a fork of its fork */
 	cr_expect_str_eq(text_of(report, "parent"), "acme/b@1");
 	cr_expect_str_eq(text_of(item_of(report, "parents", 0), "basis"), "registered");
 	cr_expect(strstr(text_of(item_of(report, "findings", 0), "detail"), "it was registered first"),

@@ -1,0 +1,318 @@
+/* The report of an audit, and what of it goes into the log. The entry is made from the report
+ * alone, so that comparing needs no right to write, and whoever has the report can check the digest
+ * that the entry has of it. */
+#include "base/decimal.h"
+#include "flow/fork_audit.h"
+
+#include <string.h>
+
+#define METHOD "ladder/1"  /* how the rungs become a verdict: docs/formats.md, section 10 */
+#define SIBLINGS_LOGGED 16 /* an entry has a limit; the report has all of them */
+
+static const char *const finding_names[] = { "F-PARENT-MISSING", "F-PARENT-WRONG", "F-RELATION",
+					     "F-CONFIG",	 "F-TOKENIZER",	   "F-TEMPLATE",
+					     NULL };
+
+const char *const *flow_fork_finding_names(void) { return finding_names; }
+
+const char *const *flow_fork_verdict_names(void)
+{
+	static const char *names[FORK_NO_EVIDENCE + 2];
+	for (int i = 0; i <= FORK_NO_EVIDENCE; i++)
+		names[i] = fork_verdict_name((enum fork_verdict)i);
+	return names;
+}
+
+/* ---- whom it is about ---- */
+
+static bool is_related(const struct flow_candidate *c)
+{
+	return c->direction != FLOW_UNRELATED && c->direction != FLOW_CHILD;
+}
+
+/* Whether the verdict is rather about b than about a: about one that is related, nobody knows how,
+ * else about a declared one, else about the one with the strongest evidence. */
+static bool says_more(const struct flow_candidate *a, const struct flow_candidate *b)
+{
+	if (is_related(a) != is_related(b))
+		return is_related(b);
+	if (!is_related(a) && a->declared != b->declared)
+		return b->declared;
+	if (a->measure.tested != b->measure.tested)
+		return b->measure.tested;
+	return b->log_p < a->log_p;
+}
+
+/* The candidate that the verdict is about: the parent found, or the one that stands out most; never
+ * one that descends from the suspect. NULL: none. */
+static const struct flow_candidate *candidate_of_verdict(const struct flow_fork_audit *a)
+{
+	const struct flow_candidate *best = NULL;
+	if (a->parents)
+		return a->parent[0];
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		if (c->direction != FLOW_CHILD && (!best || says_more(best, c)))
+			best = c;
+	}
+	return best;
+}
+
+static const char *why_none(const struct flow_fork_audit *a)
+{
+	if (a->count)
+		return "every candidate that is related descends from this one";
+	return json_array_size(a->unjudged) ? "no candidate can be compared as it is"
+					    : "no other registered release lies here";
+}
+
+/* Where no candidate is left that could be a parent: what was compared descends from the suspect,
+ * or there was nothing to compare. */
+static int report_without_candidate(const struct flow_fork_audit *a, json_t **out, struct err *e)
+{
+	static const char *const rungs[] = { "s1", "s2", "s3", "s4" };
+	const struct fork_old none = {
+		.verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE,
+		.p_value = 1,
+		.seed = a->seed,
+	};
+	struct obj why = { 0 };
+	TRY(fork_old_json(&none, false, out, e));
+	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
+		obj_text(&why, rungs[i], why_none(a));
+	json_object_set_new(*out, "not_run", obj_take(&why));
+	return json_ok(json_object_get(*out, "not_run"), e);
+}
+
+/* ---- members ---- */
+
+static void add_declared(const struct flow_card *card, struct obj *to)
+{
+	struct obj o = { 0 };
+	struct arr bases = { 0 };
+	for (size_t i = 0; i < card->bases; i++)
+		arr_text(&bases, card->base[i]);
+	obj_text(&o, "base_model", card->bases ? card->base[0] : NULL);
+	obj_add(&o, "base_models", bases.json ? arr_take(&bases) : json_array());
+	obj_text(&o, "relation", card->relation[0] ? card->relation : NULL);
+	obj_text(&o, "license", card->license[0] ? card->license : NULL);
+	obj_object(to, "declared", &o);
+}
+
+static json_t *list_of(struct arr *list)
+{
+	return list->json || list->failed ? arr_take(list) : json_array();
+}
+
+static void add_rounded(struct obj *o, const char *key, double v)
+{
+	obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
+}
+
+/* What was measured of a candidate. */
+static void add_measure(struct obj *o, const struct flow_candidate *c)
+{
+	const struct flow_fork_measure *m = &c->measure;
+	obj_text(o, "verdict", fork_verdict_name(m->verdict));
+	obj_add(o, "p_value", flow_fork_p_value(m));
+	if (m->tested)
+		add_rounded(o, "log_p", c->log_p);
+	else
+		obj_null(o, "log_p");
+	add_rounded(o, "effect", m->effect);
+}
+
+static json_t *parents_of(const struct flow_fork_audit *a)
+{
+	struct arr list = { 0 };
+	for (size_t i = 0; i < a->parents; i++) {
+		const struct flow_candidate *c = a->parent[i];
+		struct obj o = { 0 };
+		obj_add(&o, "root", json_digest(&c->release.root));
+		obj_text(&o, "name", c->name);
+		obj_null(&o, "weight"); /* no rung measures the shares of a merge */
+		add_measure(&o, c);
+		obj_text(&o, "rung", c->measure.rung);
+		obj_text(&o, "basis", c->basis);
+		arr_object(&list, &o);
+	}
+	return list_of(&list);
+}
+
+static json_t *siblings_of(const struct flow_fork_audit *a)
+{
+	struct arr list = { 0 };
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		struct obj o = { 0 };
+		if (c->direction != FLOW_SIBLING)
+			continue;
+		obj_add(&o, "root", json_digest(&c->release.root));
+		obj_text(&o, "name", c->name);
+		add_measure(&o, c);
+		obj_text(&o, "base", c->base[0] ? c->base : NULL);
+		obj_text(&o, "basis", c->basis);
+		arr_object(&list, &o);
+	}
+	return list_of(&list);
+}
+
+static json_t *candidates_of(const struct flow_fork_audit *a)
+{
+	struct arr list = { 0 };
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		struct obj o = { 0 };
+		obj_text(&o, "name", c->name);
+		add_measure(&o, c);
+		add_rounded(&o, "relative_l2", c->measure.relative_l2);
+		if (c->measure.tested)
+			add_rounded(&o, "threshold", c->threshold);
+		else
+			obj_null(&o, "threshold");
+		obj_text(&o, "direction", flow_direction_name(c->direction));
+		obj_text(&o, "basis", c->basis);
+		arr_object(&list, &o);
+	}
+	return list_of(&list);
+}
+
+/* By the name that it is registered by, else its folder's. */
+static json_t *subject_name(const struct flow_fork_audit *a)
+{
+	const char *path = a->suspect.ref.path, *name = strrchr(path, '/');
+	if (json_array_size(a->known_as))
+		return json_incref(json_array_get(a->known_as, 0));
+	return json_text_lossy(name ? name + 1 : path);
+}
+
+/* ---- findings ---- */
+
+static int add_findings_of(const struct flow_fork_audit *a, const struct flow_candidate *c,
+			   json_t *findings, struct err *e)
+{
+	const struct flow_fork_other other = {
+		.facts = &c->facts,
+		.name = c->name,
+		.own = c->own,
+		.presumed = c->direction == FLOW_PARENT && flow_fork_presumed(c),
+	};
+	return flow_fork_findings(&other, &a->suspect.facts, &c->measure, findings, e);
+}
+
+/* Of the nearest parent, and of every declared one that the weights do not confirm where no other
+ * contradicts the card already. */
+static int add_findings(const struct flow_fork_audit *a, json_t *findings, struct err *e)
+{
+	if (a->parents)
+		TRY(add_findings_of(a, a->parent[0], findings, e));
+	if (a->parents && !a->parent[0]->declared && !a->parent[0]->own)
+		return 0;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		if (c->declared && c->measure.verdict == FORK_NO_EVIDENCE)
+			TRY(add_findings_of(a, c, findings, e));
+	}
+	return 0;
+}
+
+/* ---- the report ---- */
+
+int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *e)
+{
+	const struct flow_candidate *c = candidate_of_verdict(a);
+	struct obj o = { 0 };
+	if (!c) {
+		TRY(report_without_candidate(a, &o.json, e));
+	} else {
+		o.json = json_incref(c->comparison);
+		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
+	}
+	json_t *findings = json_array();
+	obj_text(&o, "about", c ? c->name : NULL); /* whose numbers these are: no parent by that */
+	obj_add(&o, "subject", json_digest(&a->subject));
+	obj_add(&o, "subject_name", subject_name(a));
+	obj_share(&o, "registered_as", a->known_as);
+	obj_text(&o, "parent", a->parents ? a->parent[0]->name : NULL);
+	obj_add(&o, "parents", parents_of(a));
+	obj_add(&o, "siblings", siblings_of(a));
+	obj_count(&o, "compared", a->count);
+	obj_text(&o, "method", METHOD);
+	add_declared(&a->suspect.facts.card, &o);
+	obj_add(&o, "candidates", candidates_of(a));
+	obj_share(&o, "unavailable", a->unavailable);
+	obj_share(&o, "unjudged", a->unjudged);
+	obj_real(&o, "alpha", FLOW_FORK_ALPHA);
+	obj_text(&o, "correction", "holm");
+	obj_add(&o, "findings", findings);
+	TRY(obj_done(&o, out, e));
+	return add_findings(a, findings, e);
+}
+
+/* ---- the log ---- */
+
+static void add_siblings(struct obj *body, const json_t *report)
+{
+	const json_t *all = json_object_get(report, "siblings"), *sibling;
+	struct arr list = { 0 };
+	size_t i;
+	json_array_foreach(all, i, sibling) {
+		struct obj o = { 0 };
+		if (i == SIBLINGS_LOGGED)
+			break;
+		obj_share(&o, "root", json_object_get(sibling, "root"));
+		obj_share(&o, "name", json_object_get(sibling, "name"));
+		obj_share(&o, "basis", json_object_get(sibling, "basis"));
+		arr_object(&list, &o);
+	}
+	obj_add(body, "siblings", list_of(&list));
+}
+
+static int body_of(const json_t *report, json_t **body, struct err *e)
+{
+	static const char *const shared[] = { "subject", "subject_name", "verdict",
+					      "p_value", "effect",	 "parents",
+					      "compared", "method",	 "findings" };
+	struct buf text = { 0 };
+	int rc = json_write_canonical(report, &text, e);
+	struct digest digest = digest_of(text.bytes, text.len);
+	buf_free(&text);
+	TRY(rc);
+	const json_t *declared = json_object_get(report, "declared");
+	struct obj o = { 0 };
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+		obj_share(&o, shared[i], json_object_get(report, shared[i]));
+	obj_share(&o, "declared", json_object_get(declared, "base_models"));
+	obj_share(&o, "relation", json_object_get(declared, "relation"));
+	add_siblings(&o, report);
+	obj_add(&o, "report", json_digest(&digest));
+	return obj_done(&o, body, e);
+}
+
+static int add_receipt(struct flow *f, const struct audit_receipt *receipt, json_t *report,
+		       struct err *e)
+{
+	struct buf entry = { 0 }, proof = { 0 };
+	int rc = audit_log_entry(f->log, receipt->index, &entry, e);
+	if (rc == 0)
+		rc = audit_log_proof(f->log, receipt->index, entry.bytes, entry.len, &proof, e);
+	if (rc == 0) {
+		json_object_set_new(report, "index", json_integer((json_int_t)receipt->index));
+		json_object_set_new(report, "receipt", json_stringn(proof.bytes, proof.len));
+	}
+	buf_free(&entry);
+	buf_free(&proof);
+	return rc;
+}
+
+int flow_fork_record(struct flow *f, json_t *report, struct err *e)
+{
+	struct audit_receipt receipt;
+	json_t *body;
+	TRY(body_of(report, &body, e));
+	int rc = flow_append(f, &(struct audit_record){ .type = "fork", .body = body }, false,
+			     &receipt, e);
+	json_decref(body);
+	TRY(rc);
+	return add_receipt(f, &receipt, report, e);
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""An audit among relatives and strangers: the parent and no sibling is named, in report and log; two at once,
+beside a server, killed and begun again give one report; --fail-on ends with 4 after report and log."""
+
+import json, os, signal, subprocess, sys
+
+sys.path.insert(0, os.path.dirname(__file__))
+import relatives as R
+from client import HALLMARK, Home, MODEL, POLICY, Server
+
+LOGGED = ("index", "receipt")  # what differs from one audit to the next
+
+
+def entries(h, kind="fork"):
+    listed = h.json("audit", "list", "--count", "10000")["entries"]
+    return [e["entry"]["body"] for e in listed if e["entry"]["type"] == kind]
+
+
+def without(report):
+    return {k: v for k, v in report.items() if k not in LOGGED}
+
+
+def names(report, key):
+    return [c["name"] for c in report[key]]
+
+
+with Home() as h:
+    base = R.base(1)
+    left, right = R.tuned(base, 0.2, 2), R.tuned(base, 0.3, 3)
+    registered = {
+        "base": (base, None),
+        "left": (left, "base_model: acme/base"),
+        "right": (right, None),
+        "stranger": (R.base(8), None),
+        "other": (R.base(9), None),
+    }
+    for name, (model, card) in registered.items():
+        h.publish(R.write(h.dir / name, model, card), f"acme/{name}")
+    child = R.write(h.dir / "child", R.tuned(base, 0.25, 4))
+    small = R.write(h.dir / "small", R.rounded(left), "base_model: acme/left\nbase_model_relation: quantized")
+    alone = R.write(h.dir / "alone", R.base(20))
+
+    # a child of the base: its siblings are no parents, strangers are unrelated
+    found = h.json("fork", "audit", child)
+    assert found["verdict"] == "dependent-initialisation" and found["parent"] == "acme/base@1.0.0", found
+    assert sorted(names(found, "siblings")) == ["acme/left@1.0.0", "acme/right@1.0.0"], found["siblings"]
+    assert names(found, "candidates")[0] == "acme/base@1.0.0", found["candidates"]
+    related = {c["name"]: c["direction"] for c in found["candidates"]}
+    assert related["acme/stranger@1.0.0"] is None and related["acme/other@1.0.0"] is None, related
+    assert [f["kind"] for f in found["findings"]] == ["F-PARENT-MISSING"], found["findings"]
+    body = entries(h)[-1]
+    assert [p["name"] for p in body["parents"]] == ["acme/base@1.0.0"], body
+    assert len(body["siblings"]) == 2 and body["verdict"] == found["verdict"], body
+
+    # a quantised copy of a tuned one that says so: nothing to find
+    told = h.json("fork", "audit", small)
+    assert told["parent"] == "acme/left@1.0.0" and told["findings"] == [], told
+    assert {c["name"]: c["direction"] for c in told["candidates"]}["acme/base@1.0.0"] == "ancestor"
+
+    # nothing is decided: nobody is named
+    none = h.json("fork", "audit", alone)
+    assert none["verdict"] == "no-evidence" and none["parent"] is None and none["parents"] == [], none
+    assert entries(h)[-1]["parents"] == [] and entries(h)[-1]["siblings"] == []
+
+    # --fail-on: after report and log; what is not known is wrong usage, and nothing is done
+    size = len(entries(h))
+    denied = h.run("fork", "audit", child, "--json", "--fail-on", "F-PARENT-MISSING,F-CONFIG", status=4)
+    assert json.loads(denied.stdout)["parent"] == found["parent"], denied.stdout
+    assert b"F-PARENT-MISSING" in denied.stderr and b"F-CONFIG" not in denied.stderr, denied.stderr
+    h.run("fork", "audit", child, "--fail-on", "dependent-initialisation", status=4)
+    h.run("fork", "audit", small, "--fail-on", "F-PARENT-MISSING,F-PARENT-WRONG")
+    assert len(entries(h)) == size + 3
+    for wrong in ("F-NONE", "F-CONFIG,x", ",", ""):
+        r = h.run("fork", "audit", child, "--fail-on", wrong, status=2)
+        assert b"F-PARENT-WRONG" in r.stderr and b"no-evidence" in r.stderr, r.stderr
+    assert len(entries(h)) == size + 3
+
+    # two at once beside a server: the same report, each with its entry
+    with Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:
+        two = [
+            subprocess.Popen(
+                [HALLMARK, "fork", "audit", child, "--json"], env=h.env(), stdout=subprocess.PIPE
+            )
+            for _ in range(2)
+        ]
+        reports = [json.loads(p.communicate(timeout=300)[0]) for p in two]
+        assert [p.returncode for p in two] == [0, 0]
+        assert s.chat("What is an overdraft?", max_tokens=4)[0] == 200
+        assert s.stop() == 0
+    assert without(reports[0]) == without(reports[1]) == without(found), reports
+    assert reports[0]["index"] != reports[1]["index"]
+
+    # killed before its entry: nothing is logged, and the next says the same
+    size = len(entries(h))
+    for step in ("fork.candidate:1", "fork.candidate:3", "fork.examined"):
+        r = h.run("fork", "audit", child, status=None, env=h.env(HALLMARK_CRASH_AT=step))
+        assert r.returncode == -signal.SIGKILL, (step, r)
+    assert len(entries(h)) == size
+    assert without(h.json("fork", "audit", child)) == without(found)
+    assert h.json("audit", "verify")["ok"]
