@@ -6,7 +6,7 @@
 #define MODEL_WEIGHTS_LOADER_H
 
 #include "model/adapter.h"
-#include "model/coding.h"
+#include "model/codes.h"
 #include "model/names.h"
 #include "model/tensors_in.h"
 #include "model/weights.h"
@@ -27,9 +27,8 @@ struct scalars {
 /* A matrix in codes, or one that an adapter adds to. The reader keeps what lies beside the codes,
  * decodes and adds: the keeper gets f32. */
 struct coded {
-	struct model_coding coding;
+	struct model_codes set;
 	const struct model_low_rank *low; /* NULL: nothing is added */
-	const struct model_tensor *codes, *beside[CODING_PARTS];
 	unsigned char *kept[CODING_PARTS]; /* as stored, until coding has them; owned */
 };
 

@@ -101,12 +101,12 @@ static bool joint_came(struct reading *r, struct joint *j, size_t len)
 static int rows_decode(const struct coded *o, const unsigned char *bytes, uint32_t row, uint32_t n,
 		       float *out, struct err *e)
 {
-	if (o->coding.narrow) {
-		model_coding_blocks(&o->coding, bytes, row, n, (unsigned char *)out);
+	if (o->set.coding.narrow) {
+		model_coding_blocks(&o->set.coding, bytes, row, n, (unsigned char *)out);
 		return 0;
 	}
-	model_coding_rows(&o->coding, bytes, row, n, out);
-	return o->low ? model_adapter_add(o->low, row, n, o->coding.columns, out, e) : 0;
+	model_coding_rows(&o->set.coding, bytes, row, n, out);
+	return o->low ? model_adapter_add(o->low, row, n, o->set.coding.columns, out, e) : 0;
 }
 
 /* Whole units of codes, from row `row` on: decoded by units of the item. */
@@ -118,7 +118,7 @@ static int decoded_fill(struct reading *r, const struct span *s, uint32_t row, u
 	uint64_t width = model_dtype_bytes(it->dtype, it->columns);
 	uint32_t unit = (uint32_t)(it->unit_bytes / width),
 		 group = (uint32_t)(it->group_bytes / width);
-	size_t stored = model_coding_row_bytes(&o->coding);
+	size_t stored = model_coding_row_bytes(&o->set.coding);
 	for (uint32_t done = 0; done < rows;) {
 		uint32_t n = group - (row + done) % group;
 		n = n < unit ? n : unit;
@@ -141,7 +141,7 @@ static int units_fill(struct reading *r, const struct span *s, uint64_t at,
 		return model_floats_give(r->l->keeper, it, bytes, h->scratch, e);
 	if (!it->coded)
 		return r->l->keeper->fill(r->l->keeper, it, at, bytes, len, h->scratch, e);
-	size_t stored = model_coding_row_bytes(&r->l->coded[it->coded - 1].coding);
+	size_t stored = model_coding_row_bytes(&r->l->coded[it->coded - 1].set.coding);
 	if (stored == 0)
 		return decoded_fill(r, s, 0, it->rows, bytes, h, e);
 	return decoded_fill(r, s, (uint32_t)(at / stored), (uint32_t)(len / stored), bytes, h, e);
@@ -294,7 +294,7 @@ static struct span span_of(const struct loader *l, const struct model_item *it)
 			  .unit_bytes = it->unit_bytes };
 	if (!it->coded)
 		return s;
-	uint64_t stored = model_coding_row_bytes(&l->coded[it->coded - 1].coding),
+	uint64_t stored = model_coding_row_bytes(&l->coded[it->coded - 1].set.coding),
 		 width = model_dtype_bytes(it->dtype, it->columns);
 	s.group_bytes = stored ? it->group_bytes / width * stored : it->tensor->bytes;
 	s.unit_bytes = stored ? it->unit_bytes / width * stored : it->tensor->bytes;
@@ -304,9 +304,9 @@ static struct span span_of(const struct loader *l, const struct model_item *it)
 static void beside_list(struct reading *r, const struct coded *o)
 {
 	for (int p = 0; p < CODING_PARTS; p++)
-		if (o->beside[p])
+		if (o->set.beside[p])
 			r->span[r->spans++] =
-				(struct span){ .tensor = o->beside[p], .kept = o->kept[p] };
+				(struct span){ .tensor = o->set.beside[p], .kept = o->kept[p] };
 }
 
 static int phase_list(struct reading *r, int phase)
