@@ -4,20 +4,33 @@
 
 #include <stddef.h>
 
+static int32_t dots_one(const int16_t *x, const int16_t *y, uint32_t width)
+{
+	uint32_t sum = 0; /* wraps as the other form does */
+
+	for (uint32_t k = 0; k < width; k++)
+		sum += (uint32_t)((int32_t)x[k] * y[k]);
+	return (int32_t)sum;
+}
+
 void fork_dots_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		     int32_t *out)
 {
 	check(width % 16 == 0);
 	for (uint32_t i = 0; i < a->rows; i++)
-		for (uint32_t j = 0; j < b->rows; j++) {
-			const int16_t *x = a->v + (size_t)i * a->stride,
-				      *y = b->v + (size_t)j * b->stride;
-			uint32_t sum = 0; /* wraps as the other form does */
+		for (uint32_t j = 0; j < b->rows; j++)
+			*out++ = dots_one(a->v + (size_t)i * a->stride,
+					  b->v + (size_t)j * b->stride, width);
+}
 
-			for (uint32_t k = 0; k < width; k++)
-				sum += (uint32_t)((int32_t)x[k] * y[k]);
-			*out++ = (int32_t)sum;
-		}
+int64_t fork_dots_trace_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width)
+{
+	int64_t sum = 0;
+
+	check(width % 16 == 0);
+	for (uint32_t i = 0; i < a->rows; i++)
+		sum += dots_one(a->v + (size_t)i * a->stride, b->v + (size_t)i * b->stride, width);
+	return sum;
 }
 
 void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t width, int32_t *out)
@@ -26,4 +39,10 @@ void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t wi
 		fork_dots_avx2(a, b, width, out);
 	else
 		fork_dots_plain(a, b, width, out);
+}
+
+int64_t fork_dots_trace(const struct dots_side *a, const struct dots_side *b, uint32_t width)
+{
+	return __builtin_cpu_supports("avx2") ? fork_dots_trace_avx2(a, b, width)
+					      : fork_dots_trace_plain(a, b, width);
 }

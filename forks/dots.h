@@ -15,10 +15,15 @@ struct dots_side {
  * below 2^31 (unit vectors of sketch.h do). */
 void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t width, int32_t *out);
 
-/* The two forms, for tests; fork_dots picks. */
+/* The sum over i of a[i] * b[i]; as many rows. */
+int64_t fork_dots_trace(const struct dots_side *a, const struct dots_side *b, uint32_t width);
+
+/* The two forms, for tests; fork_dots and fork_dots_trace pick. */
 void fork_dots_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		     int32_t *out);
 void fork_dots_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		    int32_t *out);
+int64_t fork_dots_trace_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width);
+int64_t fork_dots_trace_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width);
 
 #endif

@@ -32,6 +32,9 @@ Test(forks_dots, both_forms_give_the_sums)
 				fork_dots_plain(&x, &y, width, plain);
 				fork_dots(&x, &y, width, fast);
 				cr_expect_arr_eq(plain, fast, x.rows * y.rows * sizeof *plain);
+				y.rows = x.rows;
+				cr_expect_eq(fork_dots_trace(&x, &y, width),
+					     fork_dots_trace_plain(&x, &y, width));
 				for (uint32_t k = 0; k < width; k++)
 					sum += (uint64_t)((int64_t)a[k] * b[k]);
 				cr_expect_eq(plain[0], (int32_t)(uint32_t)sum);
