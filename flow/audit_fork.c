@@ -12,7 +12,8 @@
 static int find_candidates(struct flow_fork_audit *a, struct err *e);
 static int compare_all(struct flow_fork_audit *a, struct err *e);
 static int correct(struct flow_fork_audit *a, struct err *e);
-static void rank(struct flow_fork_audit *a);
+static void sort(struct flow_fork_audit *a, int (*order)(const void *, const void *));
+static int by_evidence(const void *a, const void *b);
 static void audit_close(struct flow_fork_audit *a);
 
 /* The page. */
@@ -23,8 +24,8 @@ static int examine(struct flow_fork_audit *a, const char *suspect, json_t **repo
 	TRY(find_candidates(a, e));
 	TRY(compare_all(a, e)); /* registered bytes, verified as they are read */
 	TRY(correct(a, e));     /* what survives Holm */
-	rank(a);
-	TRY(flow_fork_lineage(a, e)); /* and who descends from whom */
+	sort(a, by_evidence);
+	TRY(flow_fork_lineage(a, e));        /* and who descends from whom */
 	TRY(flow_fork_report(a, report, e)); /* and where the card contradicts it */
 	env_step(a->flow->env, "fork.examined");
 	return 0;
@@ -260,29 +261,37 @@ static int by_log_p(const void *a, const void *b)
 	       (x->release.log_index < y->release.log_index);
 }
 
+static void sort(struct flow_fork_audit *a, int (*order)(const void *, const void *))
+{
+	if (a->count)
+		qsort(a->candidate, a->count, sizeof(struct flow_candidate *), order);
+}
+
 /* Holm takes back what does not survive the correction for the number of candidates: every one that
- * was examined counts, also those that state no p-value. In logarithms, for the p-value of a copy
- * lies below the smallest double. Source: Holm, "A simple sequentially rejective multiple test
- * procedure", Scand. J. Statist. 6, 1979. */
+ * was examined counts, also those that state no p-value. */
 static int correct(struct flow_fork_audit *a, struct err *e)
 {
-	struct flow_candidate **tested = calloc(a->count + 1, sizeof *tested);
-	size_t count = 0;
-	bool rejects = true;
-	if (!tested)
+	double *log_p = calloc(2 * a->count + 1, sizeof *log_p), *threshold = log_p + a->count;
+	bool *reject = calloc(a->count + 1, sizeof *reject);
+	if (!log_p || !reject) {
+		free(log_p);
+		free(reject);
 		return err_set(e, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < a->count; i++)
-		if (a->candidate[i]->measure.tested)
-			tested[count++] = a->candidate[i];
-	qsort(tested, count, sizeof *tested, by_log_p);
-	for (size_t i = 0; i < count; i++) {
-		struct flow_candidate *c = tested[i];
-		c->threshold = FLOW_FORK_ALPHA / (double)(a->count - i);
-		rejects = rejects && c->log_p <= log(c->threshold);
-		if (c->measure.verdict == FORK_DEPENDENT && !rejects)
+	}
+	sort(a, by_log_p); /* equal ones in an order of their own */
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		log_p[i] = c->measure.tested ? c->log_p : NAN;
+	}
+	fork_holm(log_p, a->count, a->count, FLOW_FORK_ALPHA, threshold, reject);
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		c->log_threshold = threshold[i];
+		if (c->measure.verdict == FORK_DEPENDENT && !reject[i])
 			c->measure.verdict = FORK_INCONCLUSIVE;
 	}
-	free(tested);
+	free(log_p);
+	free(reject);
 	return 0;
 }
 
@@ -293,10 +302,4 @@ static int by_evidence(const void *a, const void *b)
 				    *y = *(struct flow_candidate *const *)b;
 	enum fork_verdict v = x->measure.verdict, w = y->measure.verdict;
 	return v != w ? (v > w) - (v < w) : by_log_p(a, b);
-}
-
-static void rank(struct flow_fork_audit *a)
-{
-	if (a->count)
-		qsort(a->candidate, a->count, sizeof(struct flow_candidate *), by_evidence);
 }

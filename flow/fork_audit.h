@@ -28,9 +28,9 @@ struct flow_candidate {
 	bool own;       /* the suspect is another version of the same model */
 	struct flow_fork_facts facts;
 	struct flow_fork_measure measure;
-	double log_p;       /* natural logarithm of its p-value; 0 where it has none */
-	double threshold;   /* Holm's, of its p-value; 0 where it has none */
-	json_t *comparison; /* as in a report; NULL until compared */
+	double log_p;         /* natural logarithm of its p-value; 0 where it has none */
+	double log_threshold; /* Holm's, of that; NaN where it has none */
+	json_t *comparison;   /* as in a report; NULL until compared */
 	enum flow_direction direction;
 	const char *basis; /* what tells the direction; NULL where nothing does */
 	char base[330];    /* of a sibling: from what both descend, or "" */
@@ -41,10 +41,10 @@ struct flow_fork_audit {
 	const char *asked; /* REF of the one candidate; NULL: every release that lies here */
 	uint64_t seed;
 	struct flow_fork_model suspect;
-	struct digest subject; /* the suspect's root */
-	json_t *known_as;      /* the releases that have this root: "model@version" */
-	uint64_t registered;   /* index of the first of them; UINT64_MAX: none */
-	bool located;          /* some release lies here, be it this one */
+	struct digest subject;             /* the suspect's root */
+	json_t *known_as;                  /* the releases that have this root: "model@version" */
+	uint64_t registered;               /* index of the first of them; UINT64_MAX: none */
+	bool located;                      /* some release lies here, be it this one */
 	struct flow_candidate **candidate; /* by evidence, the strongest first, once compared */
 	size_t count;
 	json_t *unavailable; /* {name, reason}: whose files are gone or not what was registered */

@@ -4,14 +4,16 @@
 #include "base/decimal.h"
 #include "flow/fork_audit.h"
 
+#include <math.h>
 #include <string.h>
 
 #define METHOD "ladder/1"  /* how the rungs become a verdict: docs/formats.md, section 10 */
 #define SIBLINGS_LOGGED 16 /* an entry has a limit; the report has all of them */
 
-static const char *const finding_names[] = { "F-PARENT-MISSING", "F-PARENT-WRONG", "F-RELATION",
-					     "F-CONFIG",	 "F-TOKENIZER",	   "F-TEMPLATE",
-					     NULL };
+static const char *const finding_names[] = {
+	"F-PARENT-MISSING", "F-PARENT-WRONG", "F-RELATION", "F-CONFIG",
+	"F-TOKENIZER",      "F-TEMPLATE",     NULL
+};
 
 const char *const *flow_fork_finding_names(void) { return finding_names; }
 
@@ -167,7 +169,7 @@ static json_t *candidates_of(const struct flow_fork_audit *a)
 		add_measure(&o, c);
 		add_rounded(&o, "relative_l2", c->measure.relative_l2);
 		if (c->measure.tested)
-			add_rounded(&o, "threshold", c->threshold);
+			add_rounded(&o, "threshold", exp(c->log_threshold));
 		else
 			obj_null(&o, "threshold");
 		obj_text(&o, "direction", flow_direction_name(c->direction));
@@ -270,9 +272,9 @@ static void add_siblings(struct obj *body, const json_t *report)
 
 static int body_of(const json_t *report, json_t **body, struct err *e)
 {
-	static const char *const shared[] = { "subject", "subject_name", "verdict",
-					      "p_value", "effect",	 "parents",
-					      "compared", "method",	 "findings" };
+	static const char *const shared[] = { "subject",  "subject_name", "verdict",
+					      "p_value",  "effect",       "parents",
+					      "compared", "method",       "findings" };
 	struct buf text = { 0 };
 	int rc = json_write_canonical(report, &text, e);
 	struct digest digest = digest_of(text.bytes, text.len);

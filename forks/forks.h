@@ -149,7 +149,10 @@ int fork_comparison_json(const struct fork_comparison *c, bool lists, json_t **o
 /* ---- several ---- */
 
 /* Holm over all hypotheses examined, count of which have a p here, in any order; the others stay
- * unrejected. reject[i] is set where p[i] is rejected at the familywise level alpha. */
-void fork_holm(const double *p, size_t count, uint64_t hypotheses, double alpha, bool *reject);
+ * unrejected. In natural logarithms, for the p of a copy lies below the smallest double; NaN is no
+ * evidence. reject[i] is set where it is rejected at the familywise level alpha; threshold[i] (or
+ * NULL) is what it was held against. Of equal ones the first goes first. */
+void fork_holm(const double *log_p, size_t count, uint64_t hypotheses, double alpha,
+	       double *threshold, bool *reject);
 
 #endif

@@ -1,4 +1,4 @@
-#include "forks/old.h"
+#include "forks/forks.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -51,10 +51,40 @@ Test(forks_holm, table)
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		double log_p[4];
 		bool reject[4];
 
-		fork_holm(row[i].p, row[i].count, row[i].hypotheses, row[i].alpha, reject);
+		for (size_t k = 0; k < row[i].count; k++)
+			log_p[k] = log(row[i].p[k]);
+		fork_holm(log_p, row[i].count, row[i].hypotheses, row[i].alpha, NULL, reject);
 		for (size_t k = 0; k < row[i].count; k++)
 			cr_expect_eq(reject[k], row[i].reject[k], "%s, p[%zu]", row[i].name, k);
 	}
+}
+
+/* Whatever else is registered: a copy's p-value is no double. */
+Test(forks_holm, registering_more_models_never_clears_a_copy)
+{
+	static const uint64_t registered[] = { 1, 45, 1000, 1000000, UINT64_MAX };
+	double log_p[2] = { -1, -2000 }, threshold[2];
+	bool reject[2];
+
+	for (size_t i = 0; i < sizeof registered / sizeof *registered; i++) {
+		fork_holm(log_p, 2, registered[i], 1e-3, threshold, reject);
+		cr_expect(reject[1] && !reject[0], "%zu", i);
+	}
+}
+
+Test(forks_holm, the_threshold_of_each_is_that_of_its_place)
+{
+	static const double log_p[4] = { -1, -20, -5, NAN };
+	double threshold[4];
+	bool reject[4];
+
+	fork_holm(log_p, 4, 10, 0.01, threshold, reject);
+	cr_expect_float_eq(threshold[1], log(0.01 / 10), 1e-12);
+	cr_expect_float_eq(threshold[2], log(0.01 / 9), 1e-12);
+	cr_expect_float_eq(threshold[0], log(0.01 / 8), 1e-12);
+	cr_expect(isnan(threshold[3]));
+	cr_expect(reject[1] && !reject[2] && !reject[0] && !reject[3]);
 }
