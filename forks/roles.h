@@ -34,9 +34,9 @@ enum role_space {
 };
 
 /* The unit vectors of one part, inside a stored value. Unit u is
- *   by row:     columns [column, column + width) of row  first + u * step
- *   by column:  the sum over k < folds of column first + u * step + k * fold, in rows [row, row +
- *               width) */
+ *   by row:     columns [column, column + width) of row r
+ *   by column:  rows [row, row + width) of column r
+ * with r = first + u * step; of several folds the sum over k < folds of such at r + k * fold. */
 struct role_part {
 	const struct model_value *value; /* NULL: the block has no such part */
 	bool by_column;
@@ -44,7 +44,7 @@ struct role_part {
 	uint64_t first, step;           /* along the units */
 	uint64_t row, column;           /* where the vectors begin, across */
 	uint64_t width;                 /* length of a vector */
-	uint64_t fold, folds;           /* by column; folds 1: one column */
+	uint64_t fold, folds;           /* folds 1: one row or column, no sum */
 	const struct model_value *gain; /* [width] of the norm that feeds it, or NULL */
 	bool gain_plus_one;             /* the gain is 1 + what is stored */
 };
@@ -54,7 +54,8 @@ struct role_block {
 		*name; /* what its tensors' names have in common: "model.layers.3.mlp.experts.7" */
 	enum fork_kind kind;
 	enum fork_component component;
-	uint32_t layer, index; /* index: expert or key-value head; else 0 */
+	uint32_t layer, index; /* index: expert or key-value head; of several dense or shared ones
+				  of a layer which */
 	uint64_t units, hidden;
 	uint32_t parts;
 	struct role_part part[ROLE_PARTS]; /* in the order of the table above */
@@ -64,6 +65,7 @@ struct role_block {
  * map of experts. */
 struct role_layer {
 	struct role_part query, router; /* value NULL: none, or none that is known */
+	uint64_t queries, experts;      /* how many units they have */
 };
 
 struct roles {
@@ -80,8 +82,9 @@ struct roles {
 	struct arena arena;
 };
 
-/* config may be NULL. What is in no table and fits no structure is in no block; notes say so. */
-int fork_roles_find(const struct model_values *v, const json_t *config, struct roles *out,
+/* config may be NULL. Reads a few rows: equal key-value heads are one. ERR_IO, ERR_VERIFY of the
+ * source. What is in no table and fits no structure is in no block; notes say so. */
+int fork_roles_find(struct model_values *v, const json_t *config, struct roles *out,
 		    struct err *e) MUST_USE;
 void fork_roles_free(struct roles *r);
 

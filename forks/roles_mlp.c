@@ -1,0 +1,317 @@
+/* Networks of hidden units, from the pieces of one holder. What the tensors mean is told by their
+ * shapes against the width of the residual stream wherever shapes can tell: rows or columns, gate
+ * and up in one, experts in one; names decide what is left. */
+#include "forks/roles_in.h"
+
+#include <string.h>
+
+/* A network as found. in: gate and up in one matrix, or up alone. */
+struct network {
+	const struct role_piece *gate, *up, *in, *down;
+	bool up_first;
+};
+
+/* Unit vectors of a matrix: along rows or columns. */
+struct side {
+	struct role_view view;
+	uint64_t units;
+	bool by_column, known;
+};
+
+/* Which matrix is what: names that say it alone, then those that need what stands beside them. */
+static struct network network_of(const struct role_piece *const s[SLOTS])
+{
+	struct network n = { s[SLOT_GATE], s[SLOT_UP], s[SLOT_IN], s[SLOT_DOWN], false };
+
+	if (s[SLOT_IN_UP_FIRST]) {
+		n.in = s[SLOT_IN_UP_FIRST];
+		n.up_first = true;
+	}
+	if (s[SLOT_W1] && s[SLOT_W2] && n.down && !s[SLOT_W3]) { /* Qwen: w2 is the gate */
+		n.gate = s[SLOT_W2];
+		n.up = s[SLOT_W1];
+	} else if (s[SLOT_W1] && s[SLOT_W2] && !n.down) {
+		n.down = s[SLOT_W2];
+		n.up = s[SLOT_W3] ? s[SLOT_W3] : s[SLOT_V1];
+		n.gate = n.up ? s[SLOT_W1] : NULL;
+		n.in = n.up ? n.in : s[SLOT_W1];
+	}
+	if (n.in && n.gate && !n.up) { /* a plain matrix beside a gate */
+		n.up = n.in;
+		n.in = NULL;
+	}
+	if (n.in && n.up && !n.gate) {
+		n.gate = n.in;
+		n.in = NULL;
+	}
+	if (n.up && !n.gate && s[SLOT_ROUTER]) { /* mlp.gate beside mlp.up_proj */
+		const struct model_value *g = s[SLOT_ROUTER]->value, *u = n.up->value;
+
+		if (g->rows == u->rows && g->columns == u->columns)
+			n.gate = s[SLOT_ROUTER];
+	}
+	if (n.gate && n.up && !n.down && n.gate->value->rows == n.up->value->columns &&
+	    n.gate->value->columns == n.up->value->rows) { /* fc_1 and fc_2 alone */
+		n.in = n.gate;
+		n.down = n.up;
+		n.gate = n.up = NULL;
+	}
+	if (!n.in && !n.gate) {
+		n.in = n.up;
+		n.up = NULL;
+	}
+	if (n.gate && !n.up) {
+		n.in = n.gate;
+		n.gate = NULL;
+	}
+	return n;
+}
+
+/* Experts one below the other in a matrix of rank 2. */
+static bool flattened(struct role_view *v, uint64_t experts)
+{
+	if (v->batch != 1 || v->value->rank != 2 || experts < 2 || v->rows % experts != 0)
+		return false;
+	v->batch = experts;
+	v->rows /= experts;
+	return true;
+}
+
+/* Along which of its sides the vectors of `hidden` lie. down: by columns, where it is stored as
+ * [out][in]. Where both sides fit nothing is known yet. */
+static bool side_find(struct side *s, uint64_t hidden, bool down)
+{
+	bool row = s->view.columns == hidden, column = s->view.rows == hidden;
+
+	s->known = row != column;
+	s->by_column = s->known ? column : down;
+	s->units = s->by_column ? s->view.columns : s->view.rows;
+	return row || column;
+}
+
+static void side_turn(struct side *s)
+{
+	if (s->known)
+		return;
+	s->by_column = !s->by_column;
+	s->units = s->by_column ? s->view.columns : s->view.rows;
+}
+
+/* n units of matrix b, from `from` on, each `step` after the other. */
+static struct role_part part_of(const struct side *s, uint64_t b, uint64_t from, uint64_t step)
+{
+	struct role_part p = { .value = s->view.value, .by_column = s->by_column, .step = step };
+
+	p.width = s->by_column ? s->view.rows : s->view.columns;
+	p.first = s->by_column ? from : b * s->view.rows + from;
+	p.row = s->by_column ? b * s->view.rows : 0;
+	p.folds = 1;
+	return p;
+}
+
+/* How the sides of one network fit together. */
+struct fit {
+	struct side gate, up, down; /* up: the one matrix of both too */
+	uint64_t hidden, units;
+	bool gated, both;
+};
+
+/* The width of the vectors: the layer's, or another that all sides agree on. */
+static uint64_t width_of(const struct fit *t, uint64_t hidden)
+{
+	const struct role_view *u = &t->up.view, *d = &t->down.view;
+
+	if ((u->rows == hidden || u->columns == hidden) &&
+	    (d->rows == hidden || d->columns == hidden))
+		return hidden;
+	return u->columns == d->rows ? u->columns : u->rows == d->columns ? u->rows : 0;
+}
+
+/* NULL, or why the matrices make no network. */
+static const char *fit_sides(struct fit *t, const struct role_place *l, bool turned)
+{
+	struct side *side[] = { &t->up, &t->gate, &t->down };
+	bool first = true;
+
+	t->hidden = width_of(t, l->stack->hidden);
+	if (t->hidden == 0)
+		return "its matrices have no width in common";
+	for (size_t i = 0; i < 3; i++) {
+		if (i == 1 && !t->gated)
+			continue;
+		if (!side_find(side[i], t->hidden, i == 2))
+			return "its matrices have no width in common";
+		if (side[i]->known && first) {
+			turned = side[i]->by_column != (i == 2);
+			first = false;
+		}
+	}
+	for (size_t i = 0; i < 3 && turned; i++)
+		side_turn(side[i]);
+	t->units = t->down.units;
+	t->both = !t->gated && t->up.units == 2 * t->units;
+	if (t->units == 0 || (t->gated && t->gate.units != t->units) ||
+	    (!t->both && t->up.units != t->units))
+		return "its matrices do not have the same number of units";
+	return NULL;
+}
+
+/* The views of the matrices; experts of rank 2 are cut apart. */
+static const char *fit_views(struct fit *t, const struct network *n, const struct role_place *l,
+			     enum role_holder kind)
+{
+	const struct role_piece *up = n->in ? n->in : n->up;
+	uint64_t experts = l->router ? l->router->rows : 0;
+
+	t->gated = n->gate != NULL;
+	if (!fork_role_view(up->value, &t->up.view) ||
+	    !fork_role_view(n->down->value, &t->down.view) ||
+	    (t->gated && !fork_role_view(n->gate->value, &t->gate.view)))
+		return "it has a tensor that is no matrix of floats";
+	if (kind == HOLDER_STACK && t->up.view.value->rank == 2 &&
+	    (!flattened(&t->up.view, experts) || !flattened(&t->down.view, experts) ||
+	     (t->gated && !flattened(&t->gate.view, experts))) &&
+	    experts >= 2)
+		return "its experts are not as many as the router's rows";
+	if (t->up.view.batch != t->down.view.batch ||
+	    (t->gated && t->up.view.batch != t->gate.view.batch))
+		return "its tensors are not of as many experts each";
+	if (t->up.view.batch > ROLE_EXPERTS_MAX)
+		return "it has more experts than any model";
+	return NULL;
+}
+
+static void gain_of(const struct role_place *l, struct role_part *p, enum fork_kind kind,
+		    uint32_t half)
+{
+	const struct model_value *w = l->norm[SLOT_NORM_FFN][half];
+
+	if (kind == FORK_EXPERT && l->norm[SLOT_NORM_EXPERTS][half])
+		w = l->norm[SLOT_NORM_EXPERTS][half];
+	if (!w && !l->norm[SLOT_NORM_AFTER_FFN][half])
+		w = l->norm[SLOT_NORM_AFTER_ATTENTION][half];
+	if (!w && !l->norm[SLOT_NORM_AFTER_FFN][half])
+		w = l->norm[SLOT_NORM_IN][half]; /* attention and network side by side */
+	fork_role_gain(l, p, w);
+}
+
+/* The block of matrix b of the stack. */
+static int network_block(struct role_finder *f, struct role_place *l, const struct fit *t,
+			 uint64_t b, bool up_first, enum fork_kind kind, uint32_t index,
+			 uint32_t half, const char *name)
+{
+	struct role_block *o;
+	uint32_t k = 0;
+	bool turns = l->stack->config->interleaved || l->biased;
+
+	TRY(fork_role_block(f, l, kind, index, &o));
+	if (!o)
+		return 0;
+	o->name = name;
+	o->units = t->units;
+	o->hidden = t->hidden;
+	if (t->both) {
+		uint64_t next = turns ? 1 : t->units, step = turns ? 2 : 1;
+
+		o->part[k++] = part_of(&t->up, b, up_first ? next : 0, step);
+		o->part[k++] = part_of(&t->up, b, up_first ? 0 : next, step);
+	} else {
+		if (t->gated)
+			o->part[k++] = part_of(&t->gate, b, 0, 1);
+		o->part[k++] = part_of(&t->up, b, 0, 1);
+	}
+	for (uint32_t i = 0; i < k; i++)
+		gain_of(l, &o->part[i], kind, half);
+	o->part[k++] = part_of(&t->down, b, 0, 1);
+	for (uint32_t i = 0; i < k; i++)
+		o->part[i].space = t->hidden == l->stack->hidden ? ROLE_RESIDUAL : ROLE_INNER;
+	o->parts = k;
+	return 0;
+}
+
+/* Half of a layer that has two: by the number at the end of its holder, "mlps.1". */
+static uint32_t half_of(const struct role_piece *p)
+{
+	const char *dot = strrchr(p->holder, '.');
+
+	return p->kind == HOLDER_ONE && dot && strcmp(dot, ".1") == 0;
+}
+
+static int network_blocks(struct role_finder *f, struct role_place *l, const struct network *n,
+			  const struct fit *t, const struct role_piece *p)
+{
+	static const enum fork_kind kinds[] = { [HOLDER_ONE] = FORK_DENSE,
+						[HOLDER_SHARED] = FORK_SHARED,
+						[HOLDER_EXPERT] = FORK_EXPERT,
+						[HOLDER_STACK] = FORK_EXPERT };
+	const struct model_value *v[] = { n->down->value, (n->in ? n->in : n->up)->value,
+					  n->gate ? n->gate->value : n->down->value };
+	const char *name = fork_role_common(&f->out->arena, v, 3);
+	uint64_t batch = t->up.view.batch;
+	enum fork_kind kind = kinds[p->kind];
+
+	if (!name)
+		return ERR_NOMEM;
+	if (batch > 1 || (p->kind == HOLDER_STACK && t->up.view.value->rank == 3))
+		kind = kind == FORK_SHARED ? FORK_SHARED : FORK_EXPERT;
+	else if (p->kind == HOLDER_STACK)
+		kind = FORK_DENSE;
+	l->experts_found = l->experts_found || kind == FORK_EXPERT;
+	for (uint64_t b = 0; b < batch; b++) {
+		uint32_t index =
+			p->kind == HOLDER_EXPERT || p->kind == HOLDER_SHARED ? p->index : 0;
+		const char *own = name;
+
+		if (kind == FORK_EXPERT && p->kind != HOLDER_EXPERT) {
+			char text[ROLE_NAME_BYTES + 32];
+			int len = snprintf(text, sizeof text, "%s.%u", name, (unsigned)b);
+
+			index = (uint32_t)b;
+			own = arena_copy(&f->out->arena, text, (size_t)len);
+			if (!own)
+				return ERR_NOMEM;
+		}
+		TRY(network_block(f, l, t, b, n->up_first, kind, index == ROLE_NONE ? 0 : index,
+				  half_of(p), own));
+	}
+	return 0;
+}
+
+int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role_piece *p,
+		  size_t count)
+{
+	const struct role_piece *slot[SLOTS] = { 0 };
+	struct fit t = { 0 };
+	struct network n;
+	const char *why;
+	bool turned = l->stack->config->turned;
+
+	for (size_t i = 0; i < count; i++) {
+		if (p[i].slot < SLOT_Q && slot[p[i].slot])
+			fork_role_note(f, "%s: left out, for %s is there too", p[i].value->name,
+				       slot[p[i].slot]->value->name);
+		else
+			slot[p[i].slot] = &p[i];
+		turned = turned || (p[i].slot < SLOT_Q && p[i].kernel);
+	}
+	n = network_of(slot);
+	if (!n.down && !n.up && !n.in)
+		return 0;
+	if (!n.down || (!n.in && !n.up)) {
+		if (l->component == FORK_BODY)
+			fork_role_note(f, "%s: left out, for it is no whole network",
+				       (n.down ? n.down
+					: n.in ? n.in
+					       : n.up)
+					       ->value->name);
+		return 0;
+	}
+	why = fit_views(&t, &n, l, p->kind);
+	if (!why)
+		why = fit_sides(&t, l, turned);
+	if (why) {
+		fork_role_note(f, "%s and its network: left out, for %s", n.down->value->name, why);
+		return 0;
+	}
+	return network_blocks(f, l, &n, &t, n.down);
+}
