@@ -23,7 +23,7 @@ struct fork_test_result {
 	double log_fisher, log_smallest, stouffer;
 	double effect;
 	uint64_t judged, skipped, draws;
-	const char *reason; /* why it was not run or states no p: static text, or NULL */
+	const char *reason; /* why it was not run or states no p; or NULL */
 };
 
 /* One pair of blocks of a test. */
@@ -90,10 +90,14 @@ struct fork_detail {
 	uint64_t moved, mapped; /* blocks that answer one of another place; all pairs of the map */
 	bool s4_run;
 	double s4_effect, s4_unrelated, s4_high;
+	uint32_t s4_layers;
 	struct fork_calibration *calibration; /* [calibrations] those of a, then of b */
 	size_t calibrations, calibrations_a;
 	const char *notes_a, *notes_b;
 	struct arena arena; /* of all lists and names */
 };
+
+/* Draw the verdict from what the tests and the list of tensors say now. */
+void fork_verdict_draw(struct fork_comparison *c);
 
 #endif
