@@ -162,6 +162,20 @@ void model_coding_rows(const struct model_coding *c, const unsigned char *codes,
 	}
 }
 
+void model_coding_columns(const struct model_coding *c, const unsigned char *codes, uint32_t column,
+			  uint32_t n, float *out)
+{
+	size_t stored = model_coding_row_bytes(c);
+	for (uint32_t r = 0; r < c->rows; r++) {
+		const unsigned char *p = codes + r * stored;
+		const float *scale = c->scale + (size_t)(r / c->block_rows) * c->groups;
+		for (uint32_t k = column; k < column + n; k++)
+			out[(size_t)(k - column) * c->rows + r] =
+				number_from_e2m1((uint8_t)(p[k / 2] >> k % 2 * 4)) *
+				scale[k / c->block_columns];
+	}
+}
+
 /* ---- Q4_0 ---- */
 
 /* The code of a column, from 0 on. */

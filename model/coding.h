@@ -74,10 +74,17 @@ uint64_t model_coding_bytes(const struct model_coding *c);
 int model_coding_open(struct model_coding *c, const struct coding_bytes part[CODING_PARTS],
 		      struct err *e) MUST_USE;
 void model_coding_close(struct model_coding *c);
+/* TABLE: the shape that the tensor PART_STATE tells. */
+int model_coding_table_shape(const struct coding_bytes *state, uint32_t *rows, uint32_t *columns,
+			     struct err *e) MUST_USE;
 /* Rows [row, row + n) as f32 into out, [n][columns]. codes: the bytes of the first of them; where
  * rows are not apart, of the whole tensor. What is not finite stays so: the caller looks. */
 void model_coding_rows(const struct model_coding *c, const unsigned char *codes, uint32_t row,
 		       uint32_t n, float *out);
+/* E2M1: columns [column, column + n) of all rows, each as a row: out [n][rows]. codes: of the whole
+ * tensor. */
+void model_coding_columns(const struct model_coding *c, const unsigned char *codes, uint32_t column,
+			  uint32_t n, float *out);
 /* narrow: the same as Q4_0, [n][columns / 32] of 18 bytes. */
 void model_coding_blocks(const struct model_coding *c, const unsigned char *codes, uint32_t row,
 			 uint32_t n, unsigned char *out);

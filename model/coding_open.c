@@ -269,6 +269,19 @@ static int state_read(const struct coding_bytes *p, bool nested, struct table_st
 	return rc;
 }
 
+int model_coding_table_shape(const struct coding_bytes *p, uint32_t *rows, uint32_t *columns,
+			     struct err *e)
+{
+	struct table_state s = { 0 };
+	TRY(state_read(p, false, &s, e));
+	if (s.rows < 1 || s.columns < 1 || s.rows > UINT32_MAX || s.columns > UINT32_MAX)
+		return err_set(e, ERR_INPUT, "%s: tensor %s: shape [%lld, %lld]", p->tensor->file,
+			       p->tensor->name, (long long)s.rows, (long long)s.columns);
+	*rows = (uint32_t)s.rows;
+	*columns = (uint32_t)s.columns;
+	return 0;
+}
+
 static int many(const struct coding_bytes *p, uint64_t want, struct err *e)
 {
 	return count_of(p) == want

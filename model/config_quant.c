@@ -307,3 +307,20 @@ void model_config_quantisation(struct config_reader *r, struct model_config *c)
 		m->read(&in, c);
 	r->code = in.code;
 }
+
+int model_quant_read(struct model_quant *out, const json_t *config, struct err *e)
+{
+	struct model_config *c = calloc(1, sizeof *c);
+	const json_t *text = json_object_get(config, "text_config");
+	*out = (struct model_quant){ 0 };
+	if (!c)
+		return err_set(e, ERR_NOMEM, "config.json");
+	struct config_reader r = { .o = config, .file = "config.json", .notes = c->notes, .e = e };
+	if (model_config_absent(&r, "quantization_config") && json_is_object(text) &&
+	    model_config_absent(&r, "compression_config"))
+		r.o = text;
+	model_config_quantisation(&r, c);
+	*out = c->quant;
+	free(c);
+	return r.code;
+}

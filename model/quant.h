@@ -2,6 +2,9 @@
 #ifndef MODEL_QUANT_H
 #define MODEL_QUANT_H
 
+#include "base/err.h"
+
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,5 +31,9 @@ struct model_quant {
 	bool symmetric;     /* GPTQ: all zero points are half of the codes */
 	bool ordered;       /* GPTQ: columns belong to groups by g_idx */
 };
+
+/* What config.json says of its codes; of one without them method NONE. The family does not matter.
+ * ERR_UNSUPPORTED, ERR_INPUT: by key and value. */
+int model_quant_read(struct model_quant *out, const json_t *config, struct err *e) MUST_USE;
 
 #endif

@@ -63,6 +63,10 @@ static int rows_decode(struct model_values *v, const struct value_kept *k, uint3
 {
 	const struct model_tensor *t = k->item->stored[0];
 	size_t stored = model_coding_row_bytes(&k->coding);
+	if (k->item->turned) {
+		model_coding_columns(&k->coding, k->codes, row, n, out);
+		return 0;
+	}
 	if (stored == 0) {
 		model_coding_rows(&k->coding, k->codes, row, n, out);
 		return 0;

@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REFUSED_SAID 20
+
 struct gathering {
 	struct model_values *v;
+	struct model_quant quant;
+	size_t refused;
 	bool *used; /* [tensors] part of a value that was found */
 	struct err *e;
 };
@@ -66,81 +70,48 @@ static int plain_add(struct gathering *g, const struct model_tensor *t)
 
 /* ---- codes ---- */
 
-/* The size of blocks of which k cover n: a power of two, else all alike; 0: none. */
-static uint32_t block_of(uint64_t n, uint64_t k)
+/* A plain tensor has the name that the codes would have: then it is the value. */
+static bool is_taken(const struct gathering *g, const struct value_item *it)
 {
-	if (k == 1)
-		return (uint32_t)n;
-	for (uint32_t size = 8; k > 0 && size <= 1u << 20; size *= 2)
-		if ((n + size - 1) / size == k)
-			return size;
-	return k > 0 && n % k == 0 ? (uint32_t)(n / k) : 0;
+	const struct model_tensor *t = model_tensors_find(g->v->tensors, it->value.name);
+	return t && t != it->stored[0];
 }
 
-/* [..] of one matrix: scales of all, of each row, or of blocks. */
-static bool blocks_guess(struct model_coding *c, const uint64_t *shape, int rank)
+/* 1: t is the codes of a value, which was added. */
+static int coded_add(struct gathering *g, const struct model_tensor *t)
 {
-	uint64_t down = rank > 0 ? shape[0] : 1, across = rank > 1 ? shape[1] : 1;
-	if (rank > 2)
-		return false;
-	c->block_rows = block_of(c->rows, down);
-	c->block_columns = block_of(c->columns, across);
-	return c->block_rows > 0 && c->block_columns > 0;
-}
-
-/* FP8 and what its scales are called. */
-static const struct model_tensor *scale_of(const struct gathering *g, const struct model_tensor *t)
-{
-	static const char *const ends[] = { "_scale_inv", "_scale" };
-	static const char *const instead[] = { "scale_weight", "scale" };
-	char name[2 * LIMIT_NAME_BYTES];
-	const struct model_tensor *s = NULL;
-	for (size_t i = 0; !s && i < 2; i++) {
-		snprintf(name, sizeof name, "%s%s", t->name, ends[i]);
-		s = model_tensors_find(g->v->tensors, name);
-	}
-	for (size_t i = 0; !s && i < 2 && text_ends(t->name, ".weight"); i++) {
-		snprintf(name, sizeof name, "%.*s%s", (int)strlen(t->name) - 6, t->name,
-			 instead[i]);
-		s = model_tensors_find(g->v->tensors, name);
-	}
-	return s;
-}
-
-/* 1: t is FP8 with scales, and was added. */
-static int fp8_add(struct gathering *g, const struct model_tensor *t)
-{
-	const struct model_tensor *s = scale_of(g, t);
-	if ((t->dtype != MODEL_F8_E4M3 && t->dtype != MODEL_F8_E5M2) || !s || t->rank < 2 ||
-	    !has_values(s, 1))
+	struct value_item *it = &g->v->item[g->v->count];
+	struct err why = { 0 };
+	int rc = model_values_codes(g->v, &g->quant, t, it, &why);
+	if (rc < 0)
+		return err_set(g->e, rc, "%s", why.text);
+	if (rc == 0 && *why.text && g->refused++ < REFUSED_SAID)
+		buf_printf(&g->v->notes, "%s\n", why.text);
+	if (rc == 0 || is_taken(g, it))
 		return 0;
-	TRY(plain_add(g, t));
-	struct value_item *it = &g->v->item[g->v->count - 1];
-	struct model_value *w = &it->value;
-	uint64_t rows = w->shape[w->rank - 2];
-	if (rows > UINT32_MAX || w->columns > UINT32_MAX || w->rows == 0)
-		return 1;
-	it->coding = (struct model_coding){ .form = CODE_FLOATS,
-					    .dtype = t->dtype,
-					    .rows = (uint32_t)rows,
-					    .columns = (uint32_t)w->columns,
-					    .after = 1 };
-	it->matrices = w->rows / rows;
-	it->each[PART_SCALE] = w->rank == 3 && s->rank > 0 && s->shape[0] == it->matrices;
-	bool each = it->each[PART_SCALE];
-	if (!blocks_guess(&it->coding, s->shape + each, s->rank - each) || w->rank > 3) {
-		w->floats = false;
-		snprintf(w->form, sizeof w->form, "%s, scales of another shape",
-			 model_dtype_name(t->dtype));
-		return 1;
-	}
-	it->coded = true;
-	it->beside[PART_SCALE] = s;
-	it->stored[1] = s;
-	w->parts = 2;
-	g->used[index_of(g, s)] = true;
-	snprintf(w->form, sizeof w->form, "%s with scales", model_dtype_name(t->dtype));
+	TRY(matrix_set(g, &it->value));
+	for (size_t p = 0; p < it->value.parts; p++)
+		g->used[index_of(g, it->stored[p])] = true;
+	g->v->count++;
 	return 1;
+}
+
+/* Beside codes that were read, and not needed for that. */
+static bool is_surplus(const struct gathering *g, const struct model_tensor *t)
+{
+	static const char *const codes[] = { "weight", "qweight", "weight_packed" };
+	const char *last = strrchr(t->name, '.');
+	if (!last || !model_codes_surplus(t->name))
+		return false;
+	const struct codes_place at = { .tensors = g->v->tensors,
+					.name = t->name,
+					.stem = (int)(last + 1 - t->name) };
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+		const struct model_tensor *c = model_codes_beside(&at, codes[i]);
+		if (c && g->used[index_of(g, c)])
+			return true;
+	}
+	return false;
 }
 
 /* ---- whole ---- */
@@ -154,14 +125,13 @@ static int by_name(const void *a, const void *b)
 static int all_add(struct gathering *g)
 {
 	size_t n = model_tensors_count(g->v->tensors);
-	for (size_t i = 0; i < n; i++) {
-		int rc = fp8_add(g, model_tensors_at(g->v->tensors, i));
-		TRY(rc);
-		g->used[i] = g->used[i] || rc > 0;
-	}
 	for (size_t i = 0; i < n; i++)
-		if (!g->used[i])
-			TRY(plain_add(g, model_tensors_at(g->v->tensors, i)));
+		TRY(coded_add(g, model_tensors_at(g->v->tensors, i)));
+	for (size_t i = 0; i < n; i++) {
+		const struct model_tensor *t = model_tensors_at(g->v->tensors, i);
+		if (!g->used[i] && !is_surplus(g, t))
+			TRY(plain_add(g, t));
+	}
 	return 0;
 }
 
@@ -169,7 +139,12 @@ int model_values_gather(struct model_values *v, const json_t *config, struct err
 {
 	size_t n = model_tensors_count(v->tensors);
 	struct gathering g = { .v = v, .e = e };
-	(void)config;
+	struct err why = { 0 };
+	if (model_quant_read(&g.quant, config, &why) < 0) {
+		buf_printf(&v->notes, "%s: codes are read by the shapes of their tensors\n",
+			   why.text);
+		g.quant = (struct model_quant){ 0 };
+	}
 	g.used = calloc(n + 1, sizeof *g.used);
 	v->item = calloc(n + 1, sizeof *v->item);
 	int rc = g.used && v->item ? all_add(&g) : err_set(e, ERR_NOMEM, "list of values");

@@ -1,9 +1,9 @@
 /* Private: values. values_files.c finds the files, values_gather.c what belongs together, values.c
- * reads, values_kept.c keeps what decoding needs. */
+ * reads, values_codes.c knows codes, values_kept.c keeps what decoding needs. */
 #ifndef MODEL_VALUES_IN_H
 #define MODEL_VALUES_IN_H
 
-#include "model/coding.h"
+#include "model/codes.h"
 #include "model/tensors_in.h"
 #include "model/values.h"
 
@@ -15,6 +15,7 @@ struct value_item {
 	bool coded;                 /* by `coding`; else as the type says */
 	struct model_coding coding; /* of one matrix, as model_coding_open takes it */
 	uint64_t matrices;          /* stacked in the value */
+	bool turned;                /* a row of the value is a column of the coding */
 	const struct model_tensor *beside[CODING_PARTS];
 	bool each[CODING_PARTS]; /* a part of its own for each matrix; else one for all */
 	const struct model_tensor *stored[1 + CODING_PARTS];
@@ -53,6 +54,11 @@ int model_values_files(struct model_tensors **out, struct source *src, struct bu
 		       struct err *e) MUST_USE;
 /* v->item from v->tensors. */
 int model_values_gather(struct model_values *v, const json_t *config, struct err *e) MUST_USE;
+
+/* values_codes.c: 1: t is the codes of a value, which *it now is; 0: it is none, or not available:
+ * then *why may say why. */
+int model_values_codes(struct model_values *v, const struct model_quant *quant,
+		       const struct model_tensor *t, struct value_item *it, struct err *why);
 
 /* What decoding the matrix of a coded value needs; to be given back. For any thread. */
 int model_values_take(struct model_values *v, const struct value_item *item, uint64_t matrix,

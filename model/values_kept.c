@@ -47,7 +47,7 @@ static int kept_open(struct model_values *v, struct value_kept *k, struct err *e
 	}
 	TRY_OUT(model_coding_open(&k->coding, part, e));
 	k->bytes = model_coding_bytes(&k->coding);
-	if (model_coding_row_bytes(&k->coding) == 0) {
+	if (it->turned || model_coding_row_bytes(&k->coding) == 0) {
 		struct model_tensor codes = part_of(it->stored[0], k->matrix, it->matrices);
 		k->bytes += codes.bytes;
 		TRY_OUT(bytes_read(v, &codes, &k->codes, e));

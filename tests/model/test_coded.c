@@ -5,6 +5,8 @@
 #include "kernels/number.h"
 #include "model/coding.h"
 #include "model/config.h"
+#include "model/values.h"
+#include "tests/shared/memory.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -190,6 +192,61 @@ Test(model_coded, values_are_those_of_outside_dequantisers)
 	}
 	fclose(f);
 	cr_assert_eq(vectors, 14);
+}
+
+/* ---- as a folder without a config ---- */
+
+/* A safetensors file of all tensors but the last, which has the values. */
+static void vector_file(const struct vector *v, struct buf *out)
+{
+	struct buf head = { 0 }, data = { 0 };
+	buf_add_text(&head, "{");
+	for (size_t i = 0; i + 1 < v->count; i++) {
+		const struct model_tensor *t = &v->tensor[i];
+		buf_printf(&head, "%s\"m.%s\":{\"dtype\":\"%s\",\"shape\":[", i ? "," : "", t->name,
+		           model_dtype_name(t->dtype));
+		for (int k = 0; k < t->rank; k++)
+			buf_printf(&head, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
+		buf_printf(&head, "],\"data_offsets\":[%zu,%zu]}", data.len, data.len + (size_t)t->bytes);
+		buf_add(&data, v->bytes[i], t->bytes);
+	}
+	buf_add_text(&head, "}");
+	blob_add(out, head.bytes, data.bytes, data.len);
+	buf_free(&head);
+	buf_free(&data);
+}
+
+Test(model_coded, codes_are_found_by_names_and_shapes_alone)
+{
+	FILE *f = fopen("tests/vectors/coded/vectors.txt", "r");
+	struct vector v = { 0 };
+	cr_assert_not_null(f);
+	for (; vector_read(f, &v); vector_free(&v)) {
+		const struct model_tensor *value = &v.tensor[v.count - 1];
+		const struct model_coding c = { .form = form_of(v.name)->c.form,
+			                        .columns = (uint32_t)value->shape[1] };
+		struct memory_source m;
+		struct model_values *values;
+		struct err e = { 0 };
+		memory_init(&m);
+		vector_file(&v, memory_add(&m, "model.safetensors"));
+		cr_assert_eq(model_values_open(&values, &m.source, NULL, &e), 0, "%s: %s", v.name, e.text);
+		const struct model_value *w = model_values_find(values, "m.weight");
+		cr_assert(w && w->floats && model_values_count(values) == 1, "%s: %s", v.name,
+		          model_values_notes(values));
+		cr_assert(w->rank == 2 && w->rows == value->shape[0] && w->columns == value->shape[1], "%s", v.name);
+		cr_assert_eq(w->parts, v.count - 1, "%s", v.name);
+		float *has = malloc(w->rows * w->columns * sizeof *has);
+		for (uint64_t row = 0; row < w->rows; row += 3) {
+			uint64_t n = w->rows - row < 3 ? w->rows - row : 3;
+			cr_assert_eq(model_values_read(values, w, row, n, has, &e), 0, "%s: %s", v.name, e.text);
+			compare_rows(&v, &c, has, (uint32_t)row, (uint32_t)n);
+		}
+		free(has);
+		model_values_close(values);
+		memory_free(&m);
+	}
+	fclose(f);
 }
 
 /* Symmetric codes of 4 bits as blocks of their own are the same values. */

@@ -265,3 +265,103 @@ Test(model_values, experts_in_one_tensor_stay_one_value)
 	model_values_close(v);
 	memory_free(&m);
 }
+
+/* gpt-oss: [2 experts, 3 outputs, 1 group, 16] and scales; a plain file has [2, 32 inputs, 3 outputs]. */
+Test(model_values, mxfp4_experts_have_the_shape_of_plain_ones)
+{
+	static const char header[] =
+		"{\"e.w_blocks\":{\"dtype\":\"U8\",\"shape\":[2,3,1,16],\"data_offsets\":[0,96]},"
+		"\"e.w_scales\":{\"dtype\":\"U8\",\"shape\":[2,3,1],\"data_offsets\":[96,102]}}";
+	static const float e2m1[16] = { 0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6 };
+	unsigned char data[102];
+	struct memory_source m;
+	struct model_values *v;
+	struct err e = { 0 };
+	float out[40 * 3];
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (unsigned char)(i < 96 ? i * 89 + i / 11 : 120 + i % 7);
+	memory_init(&m);
+	blob_add(memory_add(&m, "model.safetensors"), header, data, sizeof data);
+	cr_assert_eq(model_values_open(&v, &m.source, NULL, &e), 0, "%s", e.text);
+	const struct model_value *w = model_values_find(v, "e.w");
+	cr_assert(w && model_values_count(v) == 1 && w->floats && w->rank == 3 && w->parts == 2);
+	cr_assert(w->shape[0] == 2 && w->shape[1] == 32 && w->shape[2] == 3 && w->rows == 64 && w->columns == 3);
+	cr_assert_str_eq(w->form, "MXFP4");
+	cr_assert_eq(model_values_read(v, w, 7, 40, out, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < 40; i++) /* over the border of the two */
+		for (size_t r = 0; r < 3; r++) {
+			size_t x = (7 + i) / 32, k = (7 + i) % 32;
+			unsigned code = data[(x * 3 + r) * 16 + k / 2] >> k % 2 * 4 & 15;
+			float want = e2m1[code] * ldexpf(1, data[96 + x * 3 + r] - 127);
+			cr_assert(same(out[i * 3 + r], want), "%zu, %zu: %g, not %g", i, r, (double)out[i * 3 + r],
+			          (double)want);
+		}
+	model_values_close(v);
+	memory_free(&m);
+}
+
+/* Which form the codes of one file have. */
+static const struct {
+	const char *row, *header;
+	size_t bytes;
+	const char *config, *name, *form;
+	size_t count;
+} found[] = {
+	{ "int8 by row; what is of activations is no value",
+	  "{\"x.weight\":{\"dtype\":\"I8\",\"shape\":[4,8],\"data_offsets\":[0,32]},"
+	  "\"x.weight_scale\":{\"dtype\":\"F32\",\"shape\":[4,1],\"data_offsets\":[32,48]},"
+	  "\"x.input_scale\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[48,52]}}", 52,
+	  NULL, "x.weight", "I8 with scales", 1 },
+	{ "an input scale of its own",
+	  "{\"x.input_scale\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, NULL,
+	  "x.input_scale", "F32", 1 },
+	{ "FP8 experts in one tensor, a scale for each output",
+	  "{\"x\":{\"dtype\":\"F8_E4M3\",\"shape\":[2,4,8],\"data_offsets\":[0,64]},"
+	  "\"x_scale\":{\"dtype\":\"BF16\",\"shape\":[2,1,8],\"data_offsets\":[64,96]}}", 96, NULL, "x",
+	  "F8_E4M3 with scales", 1 },
+	{ "FP8 in powers of two",
+	  "{\"x.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[4,8],\"data_offsets\":[0,32]},"
+	  "\"x.weight_scale_inv\":{\"dtype\":\"F8_E8M0\",\"shape\":[1,1],\"data_offsets\":[32,33]}}", 33, NULL,
+	  "x.weight", "F8_E4M3 with scales", 1 },
+	{ "scales of no division",
+	  "{\"x.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[4,8],\"data_offsets\":[0,32]},"
+	  "\"x.weight_scale\":{\"dtype\":\"F32\",\"shape\":[3,1],\"data_offsets\":[32,44]}}", 44, NULL,
+	  "x.weight", "F8_E4M3", 2 },
+	{ "GPTQ as a config refuses it that is read all the same",
+	  "{\"x.qweight\":{\"dtype\":\"I32\",\"shape\":[2,8],\"data_offsets\":[0,64]},"
+	  "\"x.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,1],\"data_offsets\":[64,68]},"
+	  "\"x.scales\":{\"dtype\":\"F16\",\"shape\":[1,8],\"data_offsets\":[68,84]}}", 84,
+	  "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,"
+	  "\"dynamic\":{\"+:x\":{\"bits\":4}}}}", "x.weight", "GPTQ of 4 bits", 1 },
+	{ "GPTQ of three bits is not available",
+	  "{\"x.qweight\":{\"dtype\":\"I32\",\"shape\":[3,32],\"data_offsets\":[0,384]},"
+	  "\"x.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,3],\"data_offsets\":[384,396]},"
+	  "\"x.scales\":{\"dtype\":\"F16\",\"shape\":[1,32],\"data_offsets\":[396,460]}}", 460, NULL,
+	  "x.qweight", "I32", 3 },
+	{ "a plain tensor of the name is the value",
+	  "{\"x.qweight\":{\"dtype\":\"I32\",\"shape\":[2,8],\"data_offsets\":[0,64]},"
+	  "\"x.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,1],\"data_offsets\":[64,68]},"
+	  "\"x.scales\":{\"dtype\":\"F16\",\"shape\":[1,8],\"data_offsets\":[68,84]},"
+	  "\"x.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[84,88]}}", 88, NULL, "x.weight",
+	  "F16", 4 },
+};
+
+Test(model_values, codes_are_told_by_their_form)
+{
+	for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+		static const char zeros[512];
+		struct memory_source m;
+		struct model_values *v;
+		struct err e = { 0 };
+		json_t *config = found[i].config ? json_loads(found[i].config, 0, NULL) : NULL;
+		memory_init(&m);
+		blob_add(memory_add(&m, "model.safetensors"), found[i].header, zeros, found[i].bytes);
+		cr_assert_eq(model_values_open(&v, &m.source, config, &e), 0, "%s: %s", found[i].row, e.text);
+		const struct model_value *w = model_values_find(v, found[i].name);
+		cr_expect(w && strcmp(w->form, found[i].form) == 0, "%s: %s", found[i].row, w ? w->form : "none");
+		cr_expect_eq(model_values_count(v), found[i].count, "%s: %zu", found[i].row, model_values_count(v));
+		model_values_close(v);
+		json_decref(config);
+		memory_free(&m);
+	}
+}
