@@ -10,12 +10,15 @@
  *           their mean over the tokens: what rotates the residual stream leaves them as they are.
  *           Only of parts in the residual stream.
  *
- * Which units are kept: all of up to SKETCH_UNITS. Of more: the first SKETCH_FIRST, whose places
- * are the same in every model (a fixed subset: exact for tests of the order), and those others
- * whose first part has the largest norm, which a permutation does not hide. */
+ * Which units are kept: all of a block, if they are no more than its kind's limit. Of more: the
+ * first half of the limit, whose places are the same in every model (a fixed subset: exact for
+ * tests of the order), and those others whose first part has the largest norm, which a permutation
+ * does not hide: the largest of all are among them wherever they lie. In the same way of the
+ * experts or heads of a layer, at least SKETCH_LAYER of them. */
 #ifndef FORKS_SKETCH_H
 #define FORKS_SKETCH_H
 
+#include "base/arena.h"
 #include "forks/forks.h"
 #include "forks/roles.h"
 
@@ -23,9 +26,12 @@
 #define SKETCH_SEED 0x68616c6c6d61726bull /* public: both sides must use the same */
 #define SKETCH_RAW 128
 #define SKETCH_TOKENS 96
-#define SKETCH_UNITS 256
-#define SKETCH_FIRST 128
-#define SKETCH_BLOCKS 512 /* experts and heads beyond are sampled: sketch.c */
+#define SKETCH_TOKENS_MIN 8   /* fewer say too little: no token vectors */
+#define SKETCH_UNITS 256      /* of dense and shared blocks, the most that any has */
+#define SKETCH_FIRST 128      /* of these; always half of the limit */
+#define SKETCH_UNITS_MANY 128 /* of experts and heads, of which there are many */
+#define SKETCH_LAYER 8        /* experts, and heads, of a layer that are kept at least */
+#define SKETCH_BLOCKS 256     /* of each kind, shared out over the layers */
 #define SKETCH_UNITS_MIN 16
 #define SKETCH_ONE 4096 /* sums of three products of unit vectors stay below 2^31 */
 
@@ -34,7 +40,9 @@ struct sketch_part {
 	uint32_t raw_width, token_width; /* multiples of 16, padded with zeros; token 0: none */
 	int16_t *raw;                    /* [kept][raw_width] */
 	int16_t *token;                  /* [kept][token_width], or NULL */
-	float *norm;                     /* [kept] length of the vector */
+	/* [kept] of what raw and token are the directions of, gain included: times them, each is
+	 * linear in the weights */
+	float *norm, *token_norm;
 };
 
 struct sketch_block {
@@ -44,10 +52,10 @@ struct sketch_block {
 	uint32_t layer, index;
 	uint64_t units, hidden;
 	uint32_t kept, first; /* kept[0..first) are units 0..first-1 */
-	uint32_t *place;      /* [kept] which unit each is */
+	uint32_t *place;      /* [kept] which unit each is, ascending */
 	uint32_t parts;
 	struct sketch_part part[ROLE_PARTS];
-	double mean_square; /* of all values read of the block, for relative differences */
+	double mean_square; /* of the values of the kept units, gain included */
 	uint8_t unfit;      /* enum block_unfit: why the order of its units tests nothing; 0: it
 			       does. Set by fork_sketch_calibrate */
 };
@@ -79,16 +87,20 @@ struct sketch_tensor {
 	char form[48];
 	int rank;
 	uint64_t shape[8], bytes;
-	uint64_t hash[2]; /* of its values as f32, a private hash: equality is checked on bytes
-			      before it is evidence */
-	bool floats, finite, constant; /* constant: all values are one, or there are under 256 */
-	uint64_t values_bad;           /* not finite */
-	double mean_square;
+	/* Of its values as f32 by their rows, -0 as 0: the same from every container that holds the
+	 * same values, and on every machine. Not cryptographic: equality is checked on the values
+	 * before it becomes evidence. Where there are no floats, of the stored bytes. */
+	uint64_t hash[2];
+	bool floats, finite;
+	bool constant;       /* all that are not 0 are one value, or there are under 256 */
+	uint64_t values_bad; /* not finite */
+	double mean_square;  /* of the finite ones */
 };
 
-/* Of one layer: Gram matrix of the tokens under its query projection, for S4; NULL: none. */
+/* Of one layer: Gram matrix of the tokens under its query projection (of its rows that have the
+ * largest norm), its trace 1, for S4; NULL: none. */
 struct sketch_layer {
-	float *tokens; /* [token_count][token_count] */
+	float *tokens; /* [tokens of the sketch][same], symmetric */
 };
 
 struct fork_sketch {
@@ -102,12 +114,28 @@ struct fork_sketch {
 	uint64_t token[SKETCH_TOKENS]; /* ascending hashes of the tokens' texts (or ids) */
 	uint32_t tokens;
 	bool tokens_by_id;
-	char *notes;                            /* what was skipped and why, a line each */
+	char *notes;                            /* what was skipped and why, a line each, or "" */
 	struct fork_calibrations *calibrations; /* of this model's own blocks; NULL: not yet */
-	struct arena arena;
+	struct arena arena;                     /* all of the above */
 };
 
-/* The place of unit `place` in the block's lists, or UINT32_MAX. */
+/* The place in the block's lists of its unit `place`, or UINT32_MAX. */
 uint32_t fork_sketch_unit_at(const struct sketch_block *b, uint32_t place);
+
+/* The tokens that both sketches have: column a[i] of the one's token vectors answers column b[i] of
+ * the other's. all: there are no others, and vectors can be compared as they are. None in common
+ * where the one tells tokens apart by their texts and the other by ids. */
+struct fork_common {
+	uint32_t count;
+	bool all;
+	uint8_t a[SKETCH_TOKENS], b[SKETCH_TOKENS];
+};
+struct fork_common fork_sketch_common(const struct fork_sketch *a, const struct fork_sketch *b);
+
+/* Token vectors over the columns at[0..count) alone: less their mean over these, unit length again.
+ * Inner products with embeddings less their mean over these tokens, as if no others had been drawn.
+ *   out  [kept][count rounded up to 16], padded with zeros; the caller's */
+void fork_sketch_restrict(const struct sketch_part *p, uint32_t kept, const uint8_t *at,
+			  uint32_t count, int16_t *out);
 
 #endif

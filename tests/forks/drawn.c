@@ -309,7 +309,7 @@ static float raw_vector(const float *v, uint32_t hidden, int16_t *out)
 	return fixed_point(w, hidden < SKETCH_RAW ? hidden : SKETCH_RAW, out);
 }
 
-static void token_vector(const struct drawn *d, const float *v, int16_t *out)
+static float token_vector(const struct drawn *d, const float *v, int16_t *out)
 {
 	double w[SKETCH_TOKENS] = { 0 }, mean = 0;
 
@@ -320,7 +320,7 @@ static void token_vector(const struct drawn *d, const float *v, int16_t *out)
 	}
 	for (uint32_t t = 0; t < d->tokens; t++)
 		w[t] -= mean;
-	fixed_point(w, d->tokens, out);
+	return fixed_point(w, d->tokens, out);
 }
 
 struct ranked {
@@ -376,16 +376,19 @@ static void sketch_part_fill(const struct drawn *d, const struct drawn_block *fr
 	to->token_width = (d->tokens + 15) / 16 * 16;
 	to->raw = arena_array(arena, (size_t)b->kept * to->raw_width, sizeof *to->raw);
 	to->norm = arena_array(arena, b->kept, sizeof *to->norm);
-	if (d->tokens > 0)
+	if (d->tokens > 0) {
 		to->token =
 			arena_array(arena, (size_t)b->kept * to->token_width, sizeof *to->token);
-	check(to->raw && to->norm && (to->token || d->tokens == 0));
+		to->token_norm = arena_array(arena, b->kept, sizeof *to->token_norm);
+	}
+	check(to->raw && to->norm && ((to->token && to->token_norm) || d->tokens == 0));
 	for (uint32_t u = 0; u < b->kept; u++) {
 		const float *v = from->v[p] + (size_t)b->place[u] * from->hidden;
 
 		to->norm[u] = raw_vector(v, from->hidden, to->raw + (size_t)u * to->raw_width);
 		if (d->tokens > 0)
-			token_vector(d, v, to->token + (size_t)u * to->token_width);
+			to->token_norm[u] =
+				token_vector(d, v, to->token + (size_t)u * to->token_width);
 	}
 }
 

@@ -1,0 +1,197 @@
+/* Unit vectors: summed dimension by dimension, then brought to unit length and fixed point. A sum
+ * is over the dimensions in their order, whatever panels they come in: the same everywhere. */
+#include "forks/sketch_in.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TILE_UNITS 4
+#define TILE_TOKENS 8
+#define CHUNK 256 /* dimensions whose embeddings stay in the cache */
+
+typedef float f32x4 __attribute__((vector_size(16), aligned(4)));
+
+uint32_t fork_unit_raw_width(uint64_t width)
+{
+	return width > SKETCH_RAW ? SKETCH_RAW : (uint32_t)(width + 15) / 16 * 16;
+}
+
+int fork_unit_sum_open(struct unit_sum *u, uint32_t units, uint64_t width, bool token,
+		       const struct basis *basis, struct err *e)
+{
+	*u = (struct unit_sum){
+		.basis = basis,
+		.units = units,
+		.stride = (units + TILE_UNITS - 1) / TILE_UNITS * TILE_UNITS,
+		.raw_width = fork_unit_raw_width(width),
+		.plain = width <= SKETCH_RAW,
+	};
+	u->raw = calloc((size_t)u->raw_width * u->stride, sizeof *u->raw);
+	u->squares = calloc(u->stride, sizeof *u->squares);
+	if (token && basis->tokens)
+		u->token = calloc((size_t)u->stride * basis->stride, sizeof *u->token);
+	if (u->raw && u->squares && (u->token || !token || !basis->tokens))
+		return 0;
+	fork_unit_sum_free(u);
+	return err_set(e, ERR_NOMEM, "out of memory for the vectors of %u units", units);
+}
+
+void fork_unit_sum_clear(struct unit_sum *u)
+{
+	memset(u->raw, 0, (size_t)u->raw_width * u->stride * sizeof *u->raw);
+	memset(u->squares, 0, u->stride * sizeof *u->squares);
+	if (u->token)
+		memset(u->token, 0, (size_t)u->stride * u->basis->stride * sizeof *u->token);
+}
+
+void fork_unit_sum_free(struct unit_sum *u)
+{
+	free(u->raw);
+	free(u->token);
+	free(u->squares);
+	*u = (struct unit_sum){ 0 };
+}
+
+static void raw_add(const struct unit_sum *u, uint64_t dimension, const float *x)
+{
+	unsigned place = u->plain ? (unsigned)dimension : u->basis->bucket[dimension];
+	float sign = !u->plain && place & BASIS_NEGATIVE ? -1 : 1;
+	float *out = u->raw + (size_t)(place & ~BASIS_NEGATIVE) * u->stride;
+	f32x4 s = { sign, sign, sign, sign };
+
+	if (u->plain)
+		out = u->raw + (size_t)dimension * u->stride;
+	for (uint32_t i = 0; i < u->stride; i += 4) {
+		f32x4 *to = (f32x4 *)(void *)(out + i), v = *(const f32x4 *)(const void *)(x + i);
+
+		*to += s * v;
+		for (uint32_t k = 0; k < 4; k++)
+			u->squares[i + k] += (double)v[k] * v[k];
+	}
+}
+
+static inline f32x4 all(float v) { return (f32x4){ v, v, v, v }; }
+
+/* The products of units i..i+3 with tokens t..t+7 over `count` dimensions. */
+static void tile_add(const struct unit_sum *u, const float *x, const float *embedding,
+		     uint32_t count, uint32_t i, uint32_t t)
+{
+	uint32_t tokens = u->basis->stride;
+	float *row = u->token + (size_t)i * tokens + t;
+	f32x4 *o0 = (f32x4 *)(void *)row, *o1 = (f32x4 *)(void *)(row + tokens),
+	      *o2 = (f32x4 *)(void *)(row + 2 * (size_t)tokens),
+	      *o3 = (f32x4 *)(void *)(row + 3 * (size_t)tokens);
+	f32x4 s00 = o0[0], s01 = o0[1], s10 = o1[0], s11 = o1[1], s20 = o2[0], s21 = o2[1],
+	      s30 = o3[0], s31 = o3[1];
+
+	x += i;
+	embedding += t;
+	for (uint32_t k = 0; k < count; k++, x += u->stride, embedding += tokens) {
+		const f32x4 *b = (const f32x4 *)(const void *)embedding;
+		f32x4 b0 = b[0], b1 = b[1], a0 = all(x[0]), a1 = all(x[1]), a2 = all(x[2]),
+		      a3 = all(x[3]);
+
+		s00 += a0 * b0;
+		s01 += a0 * b1;
+		s10 += a1 * b0;
+		s11 += a1 * b1;
+		s20 += a2 * b0;
+		s21 += a2 * b1;
+		s30 += a3 * b0;
+		s31 += a3 * b1;
+	}
+	o0[0] = s00;
+	o0[1] = s01;
+	o1[0] = s10;
+	o1[1] = s11;
+	o2[0] = s20;
+	o2[1] = s21;
+	o3[0] = s30;
+	o3[1] = s31;
+}
+
+static void tokens_add(const struct unit_sum *u, uint64_t dimension, uint32_t count, const float *x)
+{
+	const struct basis *b = u->basis;
+
+	for (uint32_t from = 0; from < count; from += CHUNK) {
+		uint32_t n = count - from < CHUNK ? count - from : CHUNK;
+		const float *embedding = b->embedding + (dimension + from) * b->stride;
+
+		for (uint32_t i = 0; i < u->stride; i += TILE_UNITS)
+			for (uint32_t t = 0; t < b->stride; t += TILE_TOKENS)
+				tile_add(u, x + (size_t)from * u->stride, embedding, n, i, t);
+	}
+}
+
+void fork_unit_sum_add(struct unit_sum *u, uint64_t dimension, uint32_t count, const float *x)
+{
+	for (uint32_t k = 0; k < count; k++)
+		raw_add(u, dimension + k, x + (size_t)k * u->stride);
+	if (u->token)
+		tokens_add(u, dimension, count, x);
+}
+
+double fork_unit_quantise(const double *v, uint32_t n, int16_t *out)
+{
+	double squares = 0, length, scale;
+
+	for (uint32_t i = 0; i < n; i++)
+		squares += v[i] * v[i];
+	length = sqrt(squares);
+	scale = squares > 0 ? SKETCH_ONE / length : 0;
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = (int16_t)lrint(v[i] * scale);
+	return length;
+}
+
+/* v[0..n) of a unit, n numbers `step` apart. false: not finite. */
+static bool quantise_floats(const float *v, size_t step, uint32_t n, int16_t *out, float *length)
+{
+	double wide[SKETCH_RAW > SKETCH_TOKENS ? SKETCH_RAW : SKETCH_TOKENS];
+	bool finite = true;
+
+	for (uint32_t i = 0; i < n; i++) {
+		wide[i] = v[i * step];
+		finite = finite && isfinite(wide[i]);
+	}
+	if (!finite)
+		return false;
+	*length = (float)fork_unit_quantise(wide, n, out);
+	return isfinite(*length);
+}
+
+bool fork_unit_sum_take(const struct unit_sum *u, struct sketch_part *part, uint32_t at,
+			double *squares)
+{
+	for (uint32_t i = 0; i < u->units; i++, at++) {
+		if (!quantise_floats(u->raw + i, u->stride, part->raw_width,
+				     part->raw + (size_t)at * part->raw_width, &part->norm[at]))
+			return false;
+		if (part->token_width &&
+		    !quantise_floats(u->token + (size_t)i * u->basis->stride, 1, part->token_width,
+				     part->token + (size_t)at * part->token_width,
+				     &part->token_norm[at]))
+			return false;
+		*squares += u->squares[i];
+	}
+	return true;
+}
+
+uint32_t fork_sketch_unit_at(const struct sketch_block *b, uint32_t place)
+{
+	uint32_t lo = 0, hi = b->kept;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (b->place[mid] == place)
+			return mid;
+		if (b->place[mid] < place)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return UINT32_MAX;
+}
