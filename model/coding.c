@@ -102,9 +102,13 @@ static void codes_row(const struct model_coding *c, const unsigned char *p, uint
 
 static void stretch(float *v, uint32_t n, const float *zero, float scale)
 {
-	for (uint32_t k = 0; zero && k < n; k++)
+	uint32_t k = 0;
+	for (; zero && k < n; k++)
 		v[k] -= *zero;
-	for (uint32_t k = 0; k < n; k++)
+	for (k = 0; k + 16 <= n; k += 16) /* vectors are made of a fixed length */
+		for (uint32_t i = k; i < k + 16; i++)
+			v[i] *= scale;
+	for (; k < n; k++)
 		v[k] *= scale;
 }
 

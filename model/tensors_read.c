@@ -45,33 +45,68 @@ static int read_bytes(struct model_tensors *t, const struct model_tensor *w, uin
 			   e);
 }
 
-/* Half precision without a branch: 2^112 puts the exponent's bias right, exactly, also where the
- * half is subnormal. */
+/* Small floats without a branch, so that compilers make vectors of the loops: `rest` is the number
+ * without its sign, of `mantissa` bits and below `special`, from where on it is none. What is
+ * subnormal is an integer times the smallest one. */
+static inline float small_float(uint32_t rest, uint32_t sign, unsigned mantissa, uint32_t bias,
+				float least)
+{
+	uint32_t normal = (rest << (23 - mantissa)) + (bias << 23);
+	uint32_t tiny = number_bits((float)(int32_t)rest * least);
+	uint32_t is_tiny = 0u - (uint32_t)(rest >> mantissa == 0);
+	return number_from_bits((tiny & is_tiny) | (normal & ~is_tiny) | sign << 31);
+}
+
 static inline float from_half(uint16_t h)
 {
-	uint32_t rest = h & 0x7fffu, special = rest >= 0x7c00u ? 0x7f800000u : 0;
-	uint32_t bits = number_bits(number_from_bits(rest << 13) * 0x1p112f);
-	return number_from_bits(bits | special | (uint32_t)(h & 0x8000u) << 16);
+	uint32_t rest = h & 0x7fffu, special = 0u - (uint32_t)(rest >= 0x7c00u);
+	float v = small_float(rest, h >> 15, 10, 112, 0x1p-24f);
+	return number_from_bits(number_bits(v) + (special & 112u << 23));
 }
 
-/* As halves: E5M2 is the upper byte of one. */
-static void widen_halves(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+static inline float from_e4m3(uint8_t b)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint16_t half = (uint16_t)(raw[i] << 8);
-		if (type == MODEL_F16)
-			memcpy(&half, raw + 2 * i, 2);
-		out[i] = from_half(half);
-	}
+	uint32_t rest = b & 0x7fu, special = 0u - (uint32_t)(rest == 0x7fu);
+	float v = small_float(rest, b >> 7, 3, 120, 0x1p-9f);
+	return number_from_bits((number_bits(v) & ~special) | (special & 0x7fc00000u) |
+				(uint32_t)(b >> 7) << 31);
 }
 
-static void widen_bf16(const unsigned char *raw, size_t n, float *out)
+/* Loops of a fixed length are made vectors of without more code. */
+#define WIDEN(value)                                \
+	size_t i = 0;                               \
+	for (; i + 32 <= n; i += 32)                \
+		for (size_t k = i; k < i + 32; k++) \
+			out[k] = value;             \
+	for (size_t k = i; k < n; k++)              \
+	out[k] = value
+
+static inline uint16_t half_at(const unsigned char *raw, size_t k)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint16_t half;
-		memcpy(&half, raw + 2 * i, 2);
-		out[i] = number_from_bf16(half);
-	}
+	uint16_t half;
+	memcpy(&half, raw + 2 * k, 2);
+	return half;
+}
+
+static void widen_f16(const unsigned char *restrict raw, size_t n, float *restrict out)
+{
+	WIDEN(from_half(half_at(raw, k)));
+}
+
+static void widen_bf16(const unsigned char *restrict raw, size_t n, float *restrict out)
+{
+	WIDEN(number_from_bf16(half_at(raw, k)));
+}
+
+static void widen_e4m3(const unsigned char *restrict raw, size_t n, float *restrict out)
+{
+	WIDEN(from_e4m3(raw[k]));
+}
+
+/* The upper byte of a half. */
+static void widen_e5m2(const unsigned char *restrict raw, size_t n, float *restrict out)
+{
+	WIDEN(from_half((uint16_t)(raw[k] << 8)));
 }
 
 static void widen_f64(const unsigned char *raw, size_t n, float *out)
@@ -83,46 +118,32 @@ static void widen_f64(const unsigned char *raw, size_t n, float *out)
 	}
 }
 
-/* A byte, or half of one, each. */
-static void widen_small(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
+static void widen_e8m0(const unsigned char *raw, size_t n, float *out)
 {
 	for (size_t i = 0; i < n; i++)
-		switch (type) {
-		case MODEL_F8_E8M0:
-			out[i] = raw[i] == 255 ? NAN : number_from_e8m0(raw[i]);
-			break;
-		case MODEL_F4:
-			out[i] = number_from_e2m1((uint8_t)(raw[i / 2] >> i % 2 * 4));
-			break;
-		default:
-			out[i] = number_from_e4m3(raw[i]);
-			break;
-		}
+		out[i] = raw[i] == 255 ? NAN : number_from_e8m0(raw[i]);
+}
+
+static void widen_f4(const unsigned char *raw, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = number_from_e2m1((uint8_t)(raw[i / 2] >> i % 2 * 4));
 }
 
 void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
 {
-	switch (type) {
-	case MODEL_F32:
+	static void (*const widen[MODEL_DTYPES])(const unsigned char *raw, size_t n, float *out) = {
+		[MODEL_F64] = widen_f64,      [MODEL_BF16] = widen_bf16,
+		[MODEL_F16] = widen_f16,      [MODEL_F8_E4M3] = widen_e4m3,
+		[MODEL_F8_E5M2] = widen_e5m2, [MODEL_F8_E8M0] = widen_e8m0,
+		[MODEL_F4] = widen_f4,
+	};
+	if (type == MODEL_F32)
 		memcpy(out, raw, 4 * n);
-		break;
-	case MODEL_F64:
-		widen_f64(raw, n, out);
-		break;
-	case MODEL_BF16:
-		widen_bf16(raw, n, out);
-		break;
-	case MODEL_F16:
-	case MODEL_F8_E5M2:
-		widen_halves(type, raw, n, out);
-		break;
-	default:
-		if (type >= MODEL_Q8_0)
-			model_blocks_widen(type, raw, n, out);
-		else
-			widen_small(type, raw, n, out);
-		break;
-	}
+	else if (type >= MODEL_Q8_0)
+		model_blocks_widen(type, raw, n, out);
+	else if (widen[type])
+		widen[type](raw, n, out);
 }
 
 bool model_dtype_is_float(enum model_dtype d)

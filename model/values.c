@@ -71,14 +71,27 @@ static int rows_decode(struct model_values *v, const struct value_kept *k, uint3
 		model_coding_rows(&k->coding, k->codes, row, n, out);
 		return 0;
 	}
-	unsigned char *codes = malloc(n * stored + 1);
-	if (!codes)
+	/* Into the end of out, where each row but the last is decoded below what is still needed.
+	 */
+	bool in_place = n > 1 && stored <= k->coding.columns;
+	size_t all = n * stored;
+	unsigned char *last = malloc(in_place ? stored + 1 : all + 1),
+		      *codes = in_place ? (unsigned char *)(out + (size_t)n * k->coding.columns) -
+						  all
+					: last;
+	if (!last)
 		return err_set(e, ERR_NOMEM, "tensor %s", t->name);
 	uint64_t at = (k->matrix * k->coding.rows + row) * stored;
-	int rc = source_read(v->tensors->source, t->file, t->begin + at, codes, n * stored, e);
+	int rc = source_read(v->tensors->source, t->file, t->begin + at, codes, all, e);
+	uint32_t done = in_place ? n - 1 : 0;
+	if (rc == 0 && in_place) {
+		memcpy(last, codes + done * stored, stored);
+		model_coding_rows(&k->coding, codes, row, done, out);
+	}
 	if (rc == 0)
-		model_coding_rows(&k->coding, codes, row, n, out);
-	free(codes);
+		model_coding_rows(&k->coding, last, row + done, n - done,
+				  out + (size_t)done * k->coding.columns);
+	free(last);
 	return rc;
 }
 

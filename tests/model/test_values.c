@@ -186,6 +186,23 @@ Test(model_values, every_half_is_what_it_says)
 		cr_assert(same(v[i], number_from_f16((uint16_t)i)), "%zu", i);
 }
 
+Test(model_values, every_byte_is_what_it_says)
+{
+	uint8_t byte[256];
+	float v[256];
+	struct err e = { 0 };
+	for (size_t i = 0; i < 256; i++)
+		byte[i] = (uint8_t)i;
+	cr_assert_eq(read_all("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[256],\"data_offsets\":[0,256]}}", byte,
+	                      256, v, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < 256; i++)
+		cr_assert(same(v[i], number_from_e4m3((uint8_t)i)), "%zu", i);
+	cr_assert_eq(read_all("{\"w\":{\"dtype\":\"F8_E5M2\",\"shape\":[256],\"data_offsets\":[0,256]}}", byte,
+	                      256, v, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < 256; i++)
+		cr_assert(same(v[i], number_from_f16((uint16_t)(i << 8))), "%zu", i);
+}
+
 Test(model_values, what_is_no_float_has_a_form_and_no_values)
 {
 	struct err e = { 0 };
