@@ -97,6 +97,9 @@ struct fork_detail {
 	struct arena arena; /* of all lists and names */
 };
 
+/* p of the whole ladder as far as it was climbed: natural logarithm. */
+double fork_ladder_log_p(const struct fork_detail *d);
+
 /* Draw the verdict from what the tests and the list of tensors say now. */
 void fork_verdict_draw(struct fork_comparison *c);
 

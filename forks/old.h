@@ -16,7 +16,9 @@ int fork_old_calibrate(const struct fork_model *m, uint64_t seed, struct fork_ol
 		       struct err *e) MUST_USE;
 
 /* One tensor of the comparison. */
+#ifndef FORKS_DETAIL_H
 enum fork_change { FORK_SAME, FORK_CHANGED, FORK_ADDED, FORK_REMOVED, FORK_RESHAPED };
+#endif
 struct fork_old_tensor {
 	const char *name; /* borrowed from the models' directories */
 	enum fork_change change;
