@@ -22,7 +22,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. $(WARN) -fno-strict-aliasing -ffp-contra
 CXXFLAGS_ALL = $(filter-out -std=c17 -Wstrict-prototypes -Wmissing-prototypes,$(ALL_CFLAGS)) -std=c++17 -fPIC \
           -fvisibility=hidden -Wno-unknown-pragmas -Itests/emulator
 CRITERION ?= -lcriterion
-LIBS    := -lcurl -larchive -lsqlite3 -lpcre2-8 -ljansson -lutf8proc -lsodium -lssl -lcrypto -lm -lpthread
+LIBS    := -lcurl -larchive -lsqlite3 -lpcre2-8 -ljansson -lutf8proc -lyaml -lsodium -lssl -lcrypto -lm -lpthread
 
 ifndef V
 Q := @

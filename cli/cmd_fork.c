@@ -23,30 +23,33 @@ static bool is_word(const char *list, size_t len, const char *name)
 
 static bool is_finding(const char *word, size_t len)
 {
-	for (const char *const *name = flow_fork_finding_names(); *name; name++)
-		if (is_word(word, len, *name))
+	for (const struct flow_finding *f = flow_findings(); f->kind; f++)
+		if (is_word(word, len, f->kind))
 			return true;
 	return false;
 }
 
-static bool is_verdict(const char *word, size_t len)
+static bool is_one_of(const char *const *names, const char *word, size_t len)
 {
-	for (const char *const *name = flow_fork_verdict_names(); *name; name++)
-		if (is_word(word, len, *name))
+	for (; *names; names++)
+		if (is_word(word, len, *names))
 			return true;
 	return false;
 }
 
 static int unknown_word(struct cli *c, const char *word, size_t len)
 {
-	char known[400] = "";
+	char known[600] = "";
 	size_t used = 0;
-	const char *const *lists[] = { flow_fork_finding_names(), flow_fork_verdict_names() };
+	const char *const *lists[] = { flow_severities(), flow_fork_verdict_names() };
+	for (const struct flow_finding *f = flow_findings(); f->kind; f++)
+		used += (size_t)snprintf(known + used, sizeof known - used, "%s, ", f->kind);
 	for (size_t i = 0; i < 2; i++)
 		for (const char *const *name = lists[i]; *name && used < sizeof known; name++)
 			used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
-						 used ? ", " : "", *name);
-	return err_set(&c->err, ERR_USAGE, "--fail-on %.*s: expected findings or verdicts: %s",
+						 name == lists[0] ? "" : ", ", *name);
+	return err_set(&c->err, ERR_USAGE,
+		       "--fail-on %.*s: expected findings, severities or verdicts: %s",
 		       (int)(len < 80 ? len : 80), word, known);
 }
 
@@ -54,19 +57,37 @@ static int check_fail_on(struct cli *c, const char *list)
 {
 	size_t len, words = 0;
 	for (const char *at = list; (len = next_word(&at)) > 0; at += len, words++)
-		if (!is_finding(at, len) && !is_verdict(at, len))
+		if (!is_finding(at, len) && !is_one_of(flow_severities(), at, len) &&
+		    !is_one_of(flow_fork_verdict_names(), at, len))
 			return unknown_word(c, at, len);
 	return words ? 0 : unknown_word(c, "", 0);
 }
 
-/* Whether the report has what that word says. */
+/* Whether that severity is the one of the word, or a worse one. */
+static bool is_as_severe(const char *word, size_t len, const char *severity)
+{
+	bool reached = false;
+	for (const char *const *name = flow_severities(); *name; name++) {
+		reached |= is_word(word, len, *name);
+		if (strcmp(severity, *name) == 0)
+			return reached;
+	}
+	return false;
+}
+
+/* Whether the report has what that word says. A note accuses nobody, and does not count for its
+ * kind. */
 static bool has(const json_t *report, const char *word, size_t len)
 {
 	const json_t *finding;
 	size_t i;
-	json_array_foreach(json_object_get(report, "findings"), i, finding)
-		if (is_word(word, len, json_string_value(json_object_get(finding, "kind"))))
+	json_array_foreach(json_object_get(report, "findings"), i, finding) {
+		const char *kind = json_string_value(json_object_get(finding, "kind"));
+		const char *severity = json_string_value(json_object_get(finding, "severity"));
+		if (is_as_severe(word, len, severity) ||
+		    (is_word(word, len, kind) && strcmp(severity, "note") != 0))
 			return true;
+	}
 	return is_word(word, len, json_string_value(json_object_get(report, "verdict")));
 }
 

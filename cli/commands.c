@@ -183,7 +183,8 @@ const struct cli_command cli_commands[] = {
 	  "find a fork's parent from its weights, compare with its card (logged)",
 	  { { "parent", "REF", "only this candidate; related, it is the parent" },
 	    { "fail-on", "NAME,NAME,..",
-	      "exit 4, after report and log, if it has one of these findings or this verdict" },
+	      "exit 4, after report and log, if it has such a finding (beyond a note), severity "
+	      "(or a worse one) or verdict" },
 	    SEED_OPTION },
 	  { "hallmark fork audit ./download --fail-on F-PARENT-WRONG,F-PARENT-MISSING",
 	    "hallmark fork audit ./download --parent acme/bank --json" },

@@ -38,6 +38,7 @@ int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, u
 				     .asked = parent,
 				     .seed = seed,
 				     .known_as = json_array(),
+				     .models = json_array(),
 				     .registered = UINT64_MAX,
 				     .unavailable = json_array(),
 				     .unjudged = json_array() };
@@ -78,6 +79,7 @@ static void audit_close(struct flow_fork_audit *a)
 	free(a->candidate);
 	free(a->parent);
 	json_decref(a->known_as);
+	json_decref(a->models);
 	json_decref(a->unavailable);
 	json_decref(a->unjudged);
 	flow_fork_model_close(&a->suspect);
@@ -132,6 +134,7 @@ static int visit_release(void *audit, const struct registry_release *r, struct e
 {
 	struct flow_fork_audit *a = audit;
 	a->located |= r->location[0] != 0;
+	json_array_append_new(a->models, json_string(r->model));
 	if (digest_equal(&r->root, &a->subject)) {
 		struct flow_candidate itself;
 		take_name(&itself, r);

@@ -1,253 +1,279 @@
-/* A model card: Markdown that may begin with front matter, YAML between two lines of "---". Of YAML
- * only what cards use is read: a key at the beginning of a line, and as its value one text or a
- * list of texts, plain or quoted, in brackets or by dashes, with comments and any line ends. A card
+/* A model card: Markdown that may begin with front matter, YAML between two lines of "---". A card
  * is written by whoever wants to be believed: nothing in its prose and nothing nested declares
- * anything. */
+ * anything, and what cannot be read is told apart from what is not declared. */
 #include "flow/card.h"
 #include "base/limits.h"
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define CARD_BYTES MIB(4) /* the longest in the field have some 200 KiB */
 #define BLANK " \t"
+#define SPACE " \t\r\n"
 
-/* Copy UTF-8 into room bytes. */
-static void copy_text(const char *s, size_t len, char *out, size_t room)
+/* ---- where the front matter is ---- */
+
+struct span {
+	const char *from;
+	size_t len;
+};
+
+/* Where the line behind this one begins, or the end. */
+static size_t next_line(const char *s, size_t len, size_t at)
 {
-	static const char replacement[] = "\xef\xbf\xbd";
+	while (at < len && s[at] != '\r' && s[at] != '\n')
+		at++;
+	at += at + 1 < len && s[at] == '\r' && s[at + 1] == '\n';
+	return at < len ? at + 1 : at;
+}
+
+/* Whether the line there is "---" and nothing else. */
+static bool is_rule(const char *s, size_t len, size_t at)
+{
+	if (len - at < 3 || memcmp(s + at, "---", 3) != 0)
+		return false;
+	for (at += 3; at < len && strchr(BLANK, s[at]) && s[at]; at++)
+		;
+	return at == len || s[at] == '\r' || s[at] == '\n';
+}
+
+/* What stands between the rules, and the number of its first line; false: there is none. */
+static bool front_matter(const char *s, size_t len, struct span *out, size_t *line)
+{
+	size_t at = len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, begin;
+	for (*line = 2; at < len && strchr(SPACE, s[at]) && s[at]; at++)
+		*line += s[at] == '\n';
+	if (!is_rule(s, len, at))
+		return false;
+	for (begin = at = next_line(s, len, at); at < len; at = next_line(s, len, at))
+		if (is_rule(s, len, at)) {
+			*out = (struct span){ s + begin, at - begin };
+			return true;
+		}
+	return false;
+}
+
+/* ---- values ---- */
+
+/* UTF-8, cut after a whole character, blanks at its ends off. */
+static void copy_text(struct span s, char *out, size_t room)
+{
 	size_t used = 0;
 	uint32_t cp;
-	for (size_t at = 0; at < len;) {
-		int n = text_utf8_decode(s + at, len - at, &cp);
-		size_t width = n > 0 ? (size_t)n : 3;
-		if (used + width >= room)
+	while (s.len && strchr(SPACE, s.from[s.len - 1]))
+		s.len--;
+	while (s.len && strchr(SPACE, *s.from)) {
+		s.from++;
+		s.len--;
+	}
+	for (size_t at = 0; at < s.len;) {
+		int n = text_utf8_decode(s.from + at, s.len - at, &cp);
+		if (n <= 0 || used + (size_t)n >= room)
 			break;
-		memcpy(out + used, n > 0 ? s + at : replacement, width);
-		used += width;
-		at += n > 0 ? (size_t)n : 1;
+		memcpy(out + used, s.from + at, (size_t)n);
+		used += (size_t)n;
+		at += (size_t)n;
 	}
 	out[used] = 0;
 }
 
-/* The line after this one, or its end. */
-static const char *next_line(const char *at)
+static void take_text(const json_t *v, char *out, size_t room)
 {
-	at += strcspn(at, "\r\n");
-	at += text_starts(at, "\r\n");
-	return *at ? at + 1 : at;
+	const char *text = json_string_value(json_is_array(v) ? json_array_get(v, 0) : v);
+	if (text)
+		copy_text((struct span){ text, strlen(text) }, out, room);
 }
 
-/* Whether a line is "---" and nothing else. */
-static bool is_rule(const char *line)
+#define IS(text, table) is_one(text, table, sizeof(table) / sizeof *(table))
+static bool is_one(const char *text, const char *const *table, size_t count)
 {
-	if (!text_starts(line, "---"))
-		return false;
-	line += 3 + strspn(line + 3, BLANK);
-	return *line == '\n' || *line == '\r' || *line == '\0';
+	for (size_t i = 0; i < count; i++)
+		if (strcasecmp(text, table[i]) == 0)
+			return true;
+	return false;
 }
 
-/* Front matter's first line, NULL without any; *end is the rule behind it. */
-static const char *front_matter(const char *card, const char **end)
+static const char *const scratch[] = { "scratch",
+				       "from scratch",
+				       "from-scratch",
+				       "from_scratch",
+				       "trained-from-scratch",
+				       "trained from scratch",
+				       "trained_from_scratch",
+				       "pretrained-from-scratch" };
+
+void flow_card_add_base(struct flow_card *c, const char *name)
 {
-	if (text_starts(card, "\xef\xbb\xbf"))
-		card += 3; /* a byte-order mark */
-	if (!is_rule(card))
-		return NULL;
-	const char *begin = next_line(card);
-	for (*end = begin; **end; *end = next_line(*end))
-		if (is_rule(*end))
-			return begin;
-	return NULL;
-}
-
-/* Whether YAML takes this for text: not for a list, a map, a block that begins on the next line, an
- * anchor, an alias, a tag, or nothing. */
-static bool is_text(const char *plain, size_t len)
-{
-	static const char *const nothing[] = { "~", "null", "Null", "NULL" };
-	for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
-		if (len == strlen(nothing[i]) && strncmp(plain, nothing[i], len) == 0)
-			return false;
-	for (size_t i = 0; i < len; i++)
-		if (plain[i] == ':' && (i + 1 == len || strchr(BLANK, plain[i + 1])))
-			return false; /* a map */
-	if (*plain == '-' && (len == 1 || strchr(BLANK, plain[1])))
-		return false; /* a list in a list */
-	return len && !strchr("[{#>|&*!%@`", *plain);
-}
-
-#define LINE_END "\r\n"
-
-/* What a key gave so far. */
-struct values {
-	char *out; /* [room_count][room] */
-	size_t room, room_count, count;
-};
-
-static void values_add(struct values *v, const char *s, size_t len)
-{
-	if (v->count == v->room_count || len == 0)
+	static const char *const none[] = { "", "-", "none", "n/a", "na", "null", "no", "unknown" };
+	char text[sizeof c->base[0]] = "";
+	copy_text((struct span){ name, strlen(name) }, text, sizeof text);
+	c->scratch |= IS(text, scratch);
+	if (IS(text, none) || IS(text, scratch) || c->bases == FLOW_CARD_BASES)
 		return;
-	char *to = v->out + v->count * v->room;
-	copy_text(s, len, to, v->room);
-	for (size_t i = 0; i < v->count; i++)
-		if (strcmp(v->out + i * v->room, to) == 0) {
-			*to = 0; /* named twice */
-			return;
-		}
-	v->count++;
+	for (size_t i = 0; i < c->bases; i++)
+		if (strcasecmp(c->base[i], text) == 0)
+			return; /* named twice */
+	memcpy(c->base[c->bases++], text, sizeof text);
 }
 
-/* Past blanks, line ends and comments. The character before a comment is a blank or a line's
- * beginning. */
-static const char *skip_space(const char *at, const char *end)
+/* A text may name several: no name has a comma or a line end in it. */
+static void add_names(struct flow_card *c, const char *text)
 {
-	while (at < end && strchr(BLANK LINE_END "#", *at))
-		at = *at == '#' ? at + strcspn(at, LINE_END) : at + 1;
-	return at;
+	static const char ends[] = ",;\r\n";
+	while (*text) {
+		char name[sizeof c->base[0]];
+		size_t len = strcspn(text, ends);
+		copy_text((struct span){ text, len }, name, sizeof name);
+		flow_card_add_base(c, name);
+		text += len;
+		text += strspn(text, ends);
+	}
 }
 
-/* A quoted text, which may not go on in the next line; *at moves past it. */
-static void read_quoted(const char **at, struct values *v)
+/* A text, or a map with the name in it. */
+static void add_base(struct flow_card *c, const json_t *v)
 {
-	char quote = *(*at)++, text[512];
+	static const char *const keys[] = { "name", "model", "id", "repo", "repo_id", "path" };
+	const char *text = json_string_value(v);
+	for (size_t i = 0; !text && i < sizeof keys / sizeof *keys; i++)
+		text = json_string_value(json_object_get(v, keys[i]));
+	if (text)
+		add_names(c, text);
+	else if (!json_is_null(v) && v && !c->problem[0])
+		snprintf(c->problem, sizeof c->problem, "base_model is neither a name nor a list");
+}
+
+static void take_bases(struct flow_card *c, const json_t *v)
+{
+	const json_t *item, *inner;
+	size_t i, k;
+	if (!json_is_array(v)) {
+		if (v)
+			add_base(c, v);
+		return;
+	}
+	json_array_foreach(v, i, item) {
+		if (!json_is_array(item))
+			add_base(c, item);
+		json_array_foreach(item, k, inner)
+			add_base(c, inner);
+	}
+}
+
+/* Hubs keep what they know of a base as "base_model:RELATION:org/name". */
+static void take_tag(struct flow_card *c, const char *tag)
+{
+	static const char *const merged[] = { "merge", "mergekit", "merged", "lazymergekit" };
+	static const char *const all[] = {
+		"full-finetune", "full-finetuning", "full-fine-tuning",         "full-fine-tune",
+		"full_finetune", "full-parameter",  "full-parameter-finetuning"
+	};
+	static const char head[] = "base_model:";
+	c->merged |= IS(tag, merged);
+	c->all_trained |= IS(tag, all);
+	c->scratch |= IS(tag, scratch) && strcasecmp(tag, "scratch") != 0;
+	if (strncasecmp(tag, head, strlen(head)) != 0)
+		return;
+	const char *name = tag + strlen(head), *relation = strchr(name, ':');
+	bool known = relation && strcspn(name, "/") > (size_t)(relation - name);
+	flow_card_add_base(c, known ? relation + 1 : name);
+}
+
+/* "7B", "350 M", "8x7b", "7,241,732,096"; 0: no number. */
+static double read_size(const char *text)
+{
+	static const struct {
+		char unit;
+		double factor;
+	} units[] = { { 'k', 1e3 }, { 'm', 1e6 }, { 'b', 1e9 }, { 't', 1e12 } };
+	char digits[40] = "", *end;
 	size_t used = 0;
-	const char *s = *at;
-	for (; *s && !strchr(LINE_END, *s); s++) {
-		if (*s == quote && (quote == '"' || s[1] != quote))
-			break;
-		if (quote == '\'' ? *s == quote : *s == '\\' && strchr("\"\\/", s[1]) && s[1])
-			s++; /* '' and \" stand for the quote */
-		if (used < sizeof text)
-			text[used++] = *s;
-	}
-	*at = *s == quote ? s + 1 : s;
-	values_add(v, text, used);
+	for (; *text && used + 1 < sizeof digits; text++)
+		if (!strchr(", _~", *text))
+			digits[used++] = *text;
+	double value = strtod(digits, &end), more = 1;
+	if (end > digits && (*end == 'x' || *end == 'X'))
+		more = strtod(end + 1, &end);
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (*end && (*end | 0x20) == units[i].unit)
+			more *= units[i].factor;
+	value *= more;
+	return value >= 1e3 && value < 1e16 ? value : 0;
 }
 
-/* A plain text up to one of `stop`, a comment or the end of its line; *at moves past it. */
-static void read_plain(const char **at, const char *stop, struct values *v)
+static void take_parameters(struct flow_card *c, const json_t *keys)
 {
-	const char *s = *at;
-	size_t len = strcspn(s, stop);
-	for (size_t i = 1; i < len; i++)
-		if (s[i] == '#' && strchr(BLANK, s[i - 1]))
-			len = i;
-	*at = s + len;
-	while (len && strchr(BLANK, s[len - 1]))
-		len--;
-	if (is_text(s, len))
-		values_add(v, s, len);
-}
-
-static void read_scalar(const char *at, struct values *v)
-{
-	at += strspn(at, BLANK);
-	if (*at == '"' || *at == '\'')
-		read_quoted(&at, v);
-	else
-		read_plain(&at, LINE_END, v);
-}
-
-/* "[a, 'b', c]", over as many lines as it takes. With anything nested in it: nothing. */
-static void read_brackets(const char *at, const char *end, struct values *v)
-{
-	for (at = skip_space(at + 1, end); at < end && *at != ']'; at = skip_space(at, end)) {
-		if (*at == ',')
-			at++;
-		else if (*at == '"' || *at == '\'')
-			read_quoted(&at, v);
-		else if (!strchr("[{", *at))
-			read_plain(&at, ",]" LINE_END, v);
-		else
-			break;
-	}
-	if (at >= end || *at != ']')
-		v->count = 0;
-}
-
-/* The lines below a key without a value on its own: a list by dashes, or an indented text. */
-static void read_below(const char *line, const char *end, struct values *v)
-{
-	for (bool first = true; line < end; line = next_line(line)) {
-		const char *at = line + strspn(line, BLANK);
-		if (*at == '#' || strchr(LINE_END, *at))
-			continue;
-		bool item = *at == '-' && strchr(BLANK LINE_END, at[1]);
-		if (item || (first && at > line))
-			read_scalar(at + item, v);
-		if (!item)
-			return;
-		first = false;
+	static const char *const names[] = { "parameters",       "params",
+					     "num_parameters",   "parameter_count",
+					     "model_parameters", "model_size" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *text = json_string_value(json_object_get(keys, names[i]));
+		if (text && !(c->parameters > 0))
+			c->parameters = read_size(text);
 	}
 }
 
-/* The value behind "KEY:" at the beginning of a line, the key quoted or not; NULL: another key. */
-static const char *value_of(const char *line, const char *key)
+static void take_keys(struct flow_card *c, const json_t *keys)
 {
-	size_t n = strlen(key);
-	char quote = *line == '"' || *line == '\'' ? *line++ : 0;
-	if (strncmp(line, key, n) != 0 || (quote && line[n] != quote))
-		return NULL;
-	line += n + (quote != 0);
-	line += strspn(line, BLANK);
-	return *line == ':' && strchr(BLANK LINE_END, line[1]) ? line + 1 : NULL;
+	const json_t *tags = json_object_get(keys, "tags"), *tag;
+	const json_t *index = json_object_get(keys, "model-index");
+	size_t i;
+	take_bases(c, json_object_get(keys, "base_model"));
+	json_array_foreach(tags, i, tag) {
+		if (json_is_string(tag))
+			take_tag(c, json_string_value(tag));
+	}
+	take_text(json_object_get(keys, "base_model_relation"), c->relation, sizeof c->relation);
+	for (char *at = c->relation; *at; at++)
+		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at | 0x20) : *at;
+	c->scratch |= IS(c->relation, scratch);
+	take_text(json_object_get(keys, "license"), c->license, sizeof c->license);
+	take_text(json_object_get(keys, "license_name"), c->license_name, sizeof c->license_name);
+	take_text(json_object_get(json_array_get(index, 0), "name"), c->model, sizeof c->model);
+	take_text(json_object_get(keys, "model_name"), c->model, sizeof c->model);
+	take_parameters(c, keys);
 }
 
-static size_t read_key(const char *line, const char *end, const char *key, char *out, size_t room,
-		       size_t count)
+int flow_card_parse(const char *text, size_t len, struct flow_card *out, struct err *e)
 {
-	struct values v = { out, room, count, 0 };
-	const char *value = NULL;
-	for (; line < end && !(value = value_of(line, key)); line = next_line(line))
-		;
-	if (!value)
-		return 0;
-	value += strspn(value, BLANK);
-	if (*value == '[')
-		read_brackets(value, end, &v);
-	else if (*value == '#' || strchr(LINE_END, *value))
-		read_below(next_line(line), end, &v);
-	else
-		read_scalar(value, &v);
-	if (v.count == 0)
-		out[0] = 0;
-	return v.count;
-}
-
-void flow_card_parse(const char *text, struct flow_card *out)
-{
-	const char *end = NULL, *line = front_matter(text, &end);
+	struct span front;
+	size_t line;
+	json_t *keys;
 	*out = (struct flow_card){ 0 };
-	if (!line)
-		return;
-	out->bases = read_key(line, end, "base_model", out->base[0], sizeof out->base[0],
-			      FLOW_CARD_BASES);
-	(void)read_key(line, end, "base_model_relation", out->relation, sizeof out->relation, 1);
-	(void)read_key(line, end, "license", out->license, sizeof out->license, 1);
+	if (len)
+		out->text = digest_of(text, len);
+	if (!front_matter(text, len, &front, &line))
+		return 0;
+	TRY(yaml_read(&keys, front.from, front.len, line, out->problem, e));
+	take_keys(out, keys);
+	json_decref(keys);
+	return 0;
 }
 
-void flow_card_read(struct source *s, struct flow_card *out)
+int flow_card_read(struct source *s, struct flow_card *out, struct err *e)
 {
 	struct buf card = { 0 };
-	struct err none;
-	bool there = source_read_file(s, "README.md", CARD_BYTES, &card, &none) == 0 && card.len;
-	flow_card_parse(there ? card.bytes : "", out);
+	struct err why = { 0 };
+	int rc = source_read_file(s, "README.md", CARD_BYTES, &card, &why);
+	*out = (struct flow_card){ 0 };
+	if (rc == 0)
+		rc = flow_card_parse(card.bytes, card.len, out, e);
+	else if (rc == ERR_NOMEM || rc == ERR_VERIFY)
+		err_set(e, rc, "%s", why.text);
+	else if (rc != ERR_NOTFOUND)
+		snprintf(out->problem, sizeof out->problem, "%.190s", why.text);
 	buf_free(&card);
+	return rc == ERR_NOMEM || rc == ERR_VERIFY ? rc : 0;
 }
 
-/* Cards give a hub's address for the name, and hubs do not tell upper from lower case. */
-bool flow_card_declares(const struct flow_card *c, const char *model)
+enum flow_match flow_card_declares(const struct flow_card *c, const char *model)
 {
-	static const char *const hub[] = { "https://huggingface.co/", "https://hf.co/" };
+	enum flow_match best = FLOW_OTHER;
 	for (size_t i = 0; i < c->bases; i++) {
-		const char *base = c->base[i];
-		for (size_t k = 0; k < sizeof hub / sizeof *hub; k++)
-			base += text_starts(base, hub[k]) ? strlen(hub[k]) : 0;
-		if (strcasecmp(base, model) == 0)
-			return true;
+		enum flow_match m = flow_name_match(c->base[i], model);
+		best = m > best ? m : best;
 	}
-	return false;
+	return best;
 }

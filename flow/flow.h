@@ -59,12 +59,17 @@ int flow_fork_record(struct flow *f, json_t *report, struct err *e) MUST_USE;
 /* The two of them. */
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e) MUST_USE;
-/* Kinds of findings and verdicts that a report may have; NULL ends a list. */
-const char *const *flow_fork_finding_names(void);
+/* Verdicts that a report may have; ended by NULL. */
 const char *const *flow_fork_verdict_names(void);
 int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
 			struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;
+/* Every kind of finding and what it says, in the order of docs/formats.md; ended by kind NULL. */
+struct flow_finding {
+	const char *kind, *says;
+};
+const struct flow_finding *flow_findings(void);
+const char *const *flow_severities(void); /* the least first; ended by NULL */
 
 /* ---- policy ---- */
 

@@ -8,25 +8,38 @@
 
 /* The comparison as a report, and what the card of b says against it. */
 static int describe(const struct flow_fork_model *a, const char *ref_a,
-		    const struct flow_fork_model *b, const struct fork_old *c, bool blocks,
-		    json_t **report, struct err *e)
+		    const struct flow_fork_model *b, const char *ref_b, const struct fork_old *c,
+		    bool blocks, json_t **report, struct err *e)
 {
 	const struct flow_fork_measure m = flow_fork_measure_of(c);
+	json_t *findings = json_array(), *models = NULL;
+	int rc = fork_old_json(c, blocks, report, e);
+	if (rc == 0 && a->ref.registered)
+		models = json_pack("[s]", a->ref.release.model);
 	const struct flow_fork_other other = {
 		.facts = &a->facts,
-		.name = a->ref.registered ? a->ref.release.model : ref_a,
+		.measure = &m,
+		.name = ref_a,
+		.models = models,
+		.license = a->ref.registered ? a->ref.release.license : NULL,
+		.parent = flow_fork_derived(&m),
+		.firm = m.changed > 0 && m.rounding > 0.99,
 		.own = a->ref.registered && b->ref.registered &&
 		       strcmp(a->ref.release.model, b->ref.release.model) == 0,
 	};
-	TRY(fork_old_json(c, blocks, report, e));
-	json_t *findings = json_array();
-	json_object_set_new(*report, "parent",
-			    flow_fork_derived(&m) ? json_text_lossy(ref_a) : json_null());
-	json_object_set_new(*report, "findings", findings);
+	const struct flow_fork_case what = {
+		.suspect = &b->facts, .name = ref_b, .seed = c->seed, .other = &other, .others = 1
+	};
+	TRY_OUT(rc);
 	/* A folder compared with itself contradicts nothing. */
-	if (strcmp(a->ref.path, b->ref.path) == 0)
-		return 0;
-	return flow_fork_findings(&other, &b->facts, &m, findings, e);
+	if (strcmp(a->ref.path, b->ref.path) != 0)
+		TRY_OUT(flow_fork_findings(&what, findings, e));
+	json_object_set_new(*report, "parent", other.parent ? json_text_lossy(ref_a) : json_null());
+	json_object_set(*report, "findings", findings);
+out:
+	json_decref(findings);
+	json_decref(models);
+	return rc;
 }
 
 int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
@@ -41,7 +54,7 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t see
 	TRY_OUT(flow_fork_model_open(f, b, &right, e));
 	TRY_OUT(fork_old_compare(&left.model, &right.model, FLOW_FORK_ALPHA, seed, NULL, &c, e));
 	compared = true;
-	rc = describe(&left, a, &right, &c, blocks, report, e);
+	rc = describe(&left, a, &right, b, &c, blocks, report, e);
 out:
 	if (compared)
 		fork_old_free(&c);

@@ -47,6 +47,7 @@ struct flow_fork_audit {
 	bool located;                      /* some release lies here, be it this one */
 	struct flow_candidate **candidate; /* by evidence, the strongest first, once compared */
 	size_t count;
+	json_t *models;      /* the name of each release, here or not */
 	json_t *unavailable; /* {name, reason}: whose files are gone or not what was registered */
 	json_t *unjudged;    /* the same: that cannot be compared as they are */
 	struct flow_candidate **parent; /* nearest first: of the candidates, as many as there are */

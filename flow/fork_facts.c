@@ -38,7 +38,7 @@ int flow_fork_facts_read(struct flow_fork_facts *x, struct source *files, struct
 			 struct err *e)
 {
 	struct buf b = { 0 };
-	flow_card_read(files, &x->card);
+	TRY(flow_card_read(files, &x->card, e));
 	int rc = read_text(s, "tokenizer.json", LIMIT_JSON_BYTES, &b, e);
 	if (rc == 1)
 		x->tokenizer = digest_of(b.bytes, b.len);

@@ -9,6 +9,8 @@
 /* What is kept of a model beside its weights. */
 struct flow_fork_facts {
 	json_t *config;
+	unsigned
+		bits; /* of most stored weights, where they are quantised and it is known; else 0 */
 	bool gguf; /* config and tokenizer are made from a GGUF file: not its maker's own texts */
 	struct flow_card card;
 	struct digest tokenizer;     /* of tokenizer.json; zero when absent */

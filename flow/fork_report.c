@@ -5,17 +5,11 @@
 #include "flow/fork_audit.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define METHOD "ladder/1"  /* how the rungs become a verdict: docs/formats.md, section 10 */
 #define SIBLINGS_LOGGED 16 /* an entry has a limit; the report has all of them */
-
-static const char *const finding_names[] = {
-	"F-PARENT-MISSING", "F-PARENT-WRONG", "F-RELATION", "F-CONFIG",
-	"F-TOKENIZER",      "F-TEMPLATE",     NULL
-};
-
-const char *const *flow_fork_finding_names(void) { return finding_names; }
 
 const char *const *flow_fork_verdict_names(void)
 {
@@ -190,32 +184,56 @@ static json_t *subject_name(const struct flow_fork_audit *a)
 
 /* ---- findings ---- */
 
-static int add_findings_of(const struct flow_fork_audit *a, const struct flow_candidate *c,
-			   json_t *findings, struct err *e)
+static struct flow_fork_other other_of(const struct flow_candidate *c, bool parent)
 {
-	const struct flow_fork_other other = {
+	bool presumed = c->direction != FLOW_UNRELATED && flow_fork_presumed(c);
+	return (struct flow_fork_other){
 		.facts = &c->facts,
+		.measure = &c->measure,
 		.name = c->name,
+		.models = c->models,
+		.license = c->release.license,
+		.parent = parent,
+		.firm = parent && !presumed && c->basis && strcmp(c->basis, "asked") != 0,
+		.presumed = parent && presumed,
 		.own = c->own,
-		.presumed = c->direction == FLOW_PARENT && flow_fork_presumed(c),
+		.ancestor = c->direction == FLOW_ANCESTOR,
 	};
-	return flow_fork_findings(&other, &a->suspect.facts, &c->measure, findings, e);
 }
 
-/* Of the nearest parent, and of every declared one that the weights do not confirm where no other
- * contradicts the card already. */
+static bool is_parent(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	for (size_t i = 0; i < a->parents; i++)
+		if (a->parent[i] == c)
+			return true;
+	return false;
+}
+
 static int add_findings(const struct flow_fork_audit *a, json_t *findings, struct err *e)
 {
-	if (a->parents)
-		TRY(add_findings_of(a, a->parent[0], findings, e));
-	if (a->parents && !a->parent[0]->declared && !a->parent[0]->own)
-		return 0;
-	for (size_t i = 0; i < a->count; i++) {
-		const struct flow_candidate *c = a->candidate[i];
-		if (c->declared && c->measure.verdict == FORK_NO_EVIDENCE)
-			TRY(add_findings_of(a, c, findings, e));
-	}
-	return 0;
+	struct flow_fork_other *other = calloc(a->count + 1, sizeof *other);
+	json_t *name = subject_name(a);
+	size_t n = 0;
+	int rc = other && name ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	TRY_OUT(rc);
+	for (size_t i = 0; i < a->parents; i++)
+		other[n++] = other_of(a->parent[i], true);
+	for (size_t i = 0; i < a->count; i++)
+		if (!is_parent(a, a->candidate[i]))
+			other[n++] = other_of(a->candidate[i], false);
+	const struct flow_fork_case what = {
+		.suspect = &a->suspect.facts,
+		.name = json_string_value(name),
+		.seed = a->seed,
+		.other = other,
+		.others = n,
+		.registered = a->models,
+	};
+	rc = flow_fork_findings(&what, findings, e);
+out:
+	json_decref(name);
+	free(other);
+	return rc;
 }
 
 /* ---- the report ---- */
@@ -270,11 +288,26 @@ static void add_siblings(struct obj *body, const json_t *report)
 	obj_add(body, "siblings", list_of(&list));
 }
 
+/* Of each what a reader of the log asks for first. */
+static void add_logged_findings(struct obj *body, const json_t *report)
+{
+	static const char *const members[] = { "kind", "severity", "detail" };
+	const json_t *finding;
+	struct arr list = { 0 };
+	size_t i;
+	json_array_foreach(json_object_get(report, "findings"), i, finding) {
+		struct obj o = { 0 };
+		for (size_t k = 0; k < sizeof members / sizeof *members; k++)
+			obj_share(&o, members[k], json_object_get(finding, members[k]));
+		arr_object(&list, &o);
+	}
+	obj_add(body, "findings", list_of(&list));
+}
+
 static int body_of(const json_t *report, json_t **body, struct err *e)
 {
-	static const char *const shared[] = { "subject",  "subject_name", "verdict",
-					      "p_value",  "effect",       "parents",
-					      "compared", "method",       "findings" };
+	static const char *const shared[] = { "subject", "subject_name", "verdict",  "p_value",
+					      "effect",  "parents",      "compared", "method" };
 	struct buf text = { 0 };
 	int rc = json_write_canonical(report, &text, e);
 	struct digest digest = digest_of(text.bytes, text.len);
@@ -287,6 +320,7 @@ static int body_of(const json_t *report, json_t **body, struct err *e)
 	obj_share(&o, "declared", json_object_get(declared, "base_models"));
 	obj_share(&o, "relation", json_object_get(declared, "relation"));
 	add_siblings(&o, report);
+	add_logged_findings(&o, report);
 	obj_add(&o, "report", json_digest(&digest));
 	return obj_done(&o, body, e);
 }

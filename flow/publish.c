@@ -241,7 +241,7 @@ static int check_folder(struct publication *p, struct err *e)
 static int take_license(struct publication *p, struct err *e)
 {
 	struct flow_card card;
-	flow_card_read(p->source, &card);
+	TRY(flow_card_read(p->source, &card, e));
 	json_t *text = json_text_lossy(card.license[0] ? card.license : "unknown");
 	TRY(json_ok(text, e));
 	snprintf(p->license, sizeof p->license, "%s", json_string_value(text));

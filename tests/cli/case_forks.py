@@ -68,12 +68,16 @@ with Home() as h:
     assert json.loads(denied.stdout)["parent"] == found["parent"], denied.stdout
     assert b"F-PARENT-MISSING" in denied.stderr and b"F-CONFIG" not in denied.stderr, denied.stderr
     h.run("fork", "audit", child, "--fail-on", "dependent-initialisation", status=4)
+    severity = {f["kind"]: f["severity"] for f in json.loads(denied.stdout)["findings"]}
+    assert severity["F-PARENT-MISSING"] == "warning", severity  # the order of registration alone
+    h.run("fork", "audit", child, "--fail-on", "warning", status=4)
+    h.run("fork", "audit", child, "--fail-on", "contradiction")
     h.run("fork", "audit", small, "--fail-on", "F-PARENT-MISSING,F-PARENT-WRONG")
-    assert len(entries(h)) == size + 3
+    assert len(entries(h)) == size + 5
     for wrong in ("F-NONE", "F-CONFIG,x", ",", ""):
         r = h.run("fork", "audit", child, "--fail-on", wrong, status=2)
         assert b"F-PARENT-WRONG" in r.stderr and b"no-evidence" in r.stderr, r.stderr
-    assert len(entries(h)) == size + 3
+    assert len(entries(h)) == size + 5
 
     # two at once beside a server: the same report, each with its entry
     with Server(h, MODEL, "--policy", POLICY, "--unsigned") as s:

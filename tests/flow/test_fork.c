@@ -359,10 +359,12 @@ static const struct {
 	{ CARD("base_model: acme/original\n"), "", "" },
 	{ NULL, "F-PARENT-MISSING",
 	  "declares no base model; the weights depend on acme/original@1" },
-	{ CARD("base_model: acme/third\n"), "F-PARENT-WRONG",
-	  "declares acme/third; the weights depend on acme/original@1" },
-	{ CARD("base_model: acme/origin\n"), "F-PARENT-WRONG", "declares acme/origin;" },
-	{ CARD("base_model: acme/original-2\n"), "F-PARENT-WRONG", "declares acme/original-2;" },
+	{ CARD("base_model: https://huggingface.co/Acme/Original/tree/main\n"), "", "" },
+	{ CARD("base_model: ./original\n"), "", "" },
+	{ CARD("base_model: acme/third\n"), "F-PARENT-UNKNOWN",
+	  "acme/third is not registered here; the weights depend on acme/original@1" },
+	{ CARD("base_model: acme/origin\n"), "F-PARENT-UNKNOWN", "acme/origin is not registered" },
+	{ CARD("base_model: acme/original-2\n"), "F-PARENT-UNKNOWN", "acme/original-2 is not" },
 };
 
 Test(flow_fork, a_declared_parent_that_the_weights_contradict_is_a_finding)
@@ -383,19 +385,39 @@ Test(flow_fork, a_declared_parent_that_the_weights_contradict_is_a_finding)
 	}
 }
 
-Test(flow_fork, a_declared_parent_without_evidence_is_a_finding_too)
+/* A model that was trained on the outputs of its declared base looks as one that is a stranger to it. */
+Test(flow_fork, a_declared_parent_without_evidence_contradicts_nothing)
 {
-	struct toy t = { .seed = 9,
-			 .experts = EXPERTS,
-			 .card = CARD("base_model: acme/original\n") };
+	static const char *const said[] = {
+		CARD("base_model: acme/original\n"),
+		CARD("base_model: acme/original\nbase_model_relation: finetune\n"),
+	};
+	publish_two();
+	for (size_t i = 0; i < 2; i++) {
+		struct toy t = { .seed = 9, .experts = EXPERTS, .card = said[i] };
+		fixture_toy(&at, "suspect", &t);
+		json_t *report = audit("suspect", NULL);
+		cr_expect_str_eq(text_of(report, "verdict"), "no-evidence");
+		cr_expect_eq(count_of(report, "findings"), i, "row %zu", i);
+		const json_t *told = item_with(report, "findings", "kind", "F-PARENT-UNSEEN");
+		cr_expect_eq(told != NULL, i == 1);
+		cr_expect_str_eq(text_of(told, "severity"), i ? "note" : "");
+		json_decref(report);
+		fixture_delete(&at, "suspect");
+	}
+}
+
+/* The declared base shows nothing although it would, and another one is the parent. */
+Test(flow_fork, a_declared_parent_is_contradicted_by_another_that_the_weights_show)
+{
+	struct toy t = derived(CARD("base_model: acme/other\n"));
 	publish_two();
 	fixture_toy(&at, "suspect", &t);
 	json_t *report = audit("suspect", NULL);
-	cr_expect_str_eq(text_of(report, "verdict"), "no-evidence");
 	cr_expect_eq(count_of(report, "findings"), 1);
 	cr_expect(strstr(detail(report, "F-PARENT-WRONG"),
-			 "declares acme/original; the weights show no dependence on it"),
-		  "the report is about the declared one: %s", detail(report, "F-PARENT-WRONG"));
+			 "declares acme/other; the weights depend on acme/original@1"),
+		  "%s", detail(report, "F-PARENT-WRONG"));
 	json_decref(report);
 }
 
@@ -508,8 +530,11 @@ Test(flow_fork, the_finding_is_logged_with_its_proof_and_makes_an_edge)
 	cr_assert_eq(count_of(body, "parents"), 1);
 	cr_expect_str_eq(text_of(item_of(body, "parents", 0), "name"), "acme/original@1");
 	cr_expect_str_eq(text_of(body, "verdict"), "dependent-initialisation");
-	cr_expect(
-		json_equal(json_object_get(body, "findings"), json_object_get(report, "findings")));
+	const json_t *logged = item_of(body, "findings", 0);
+	cr_expect_eq(count_of(body, "findings"), 1);
+	cr_expect_str_eq(text_of(logged, "kind"), "F-PARENT-MISSING");
+	cr_expect_str_eq(text_of(logged, "detail"), detail(report, "F-PARENT-MISSING"));
+	cr_expect_eq(json_object_size(logged), 3, "kind, severity and detail");
 	cr_expect_eq(count_of(body, "declared"), 0);
 	cr_expect(text_starts(text_of(body, "subject"), "sha256:"));
 

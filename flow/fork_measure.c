@@ -1,0 +1,36 @@
+/* What findings and lineage keep of a comparison. */
+#include "base/decimal.h"
+#include "flow/fork_findings.h"
+
+#include <math.h>
+
+#define BLOCKS_TO_SEE 8 /* judged blocks without which silence says nothing */
+
+struct flow_fork_measure flow_fork_measure_of(const struct fork_old *c)
+{
+	bool tested = fork_old_tested(c);
+	return (struct flow_fork_measure){
+		.verdict = c->verdict,
+		.rung = fork_old_rung(c),
+		.tested = tested,
+		.can_see = tested && c->blocks >= BLOCKS_TO_SEE,
+		.p_value = c->p_value,
+		.effect = c->effect,
+		.relative_l2 = c->relative_l2,
+		.rounding = c->rounding,
+		.share = NAN,
+		.changed = c->changed,
+		.frozen = c->changed ? c->same : 0,
+		.blocks = c->blocks,
+	};
+}
+
+bool flow_fork_derived(const struct flow_fork_measure *m)
+{
+	return m->verdict == FORK_IDENTICAL || m->verdict == FORK_DEPENDENT;
+}
+
+json_t *flow_fork_p_value(const struct flow_fork_measure *m)
+{
+	return m->tested ? json_real(decimal_round(m->p_value, DECIMAL_DIGITS)) : json_null();
+}
