@@ -5,9 +5,9 @@
 
 #include "forks/forks.h"
 
-/* How far several dependent models are apart: [models][models] mean squared differences of units
- * that stand side by side, or that a map puts there; NaN: nothing in common. Squares add up along a
- * line of descent, for what two trainings change hardly overlaps. */
+/* How far several dependent models are apart: [models][models] squared differences of units that
+ * stand side by side, or that a map puts there, over their squares; NaN: nothing in common. Squares
+ * add up along a line of descent, for what two trainings change hardly overlaps. */
 int fork_squares(const struct fork_sketch *const *model, size_t models, struct pool *pool,
 		 double *square, struct err *e) MUST_USE;
 

@@ -92,10 +92,13 @@ struct fork_s4 fork_s4_effect(const struct fork_sketch *a, const struct fork_ske
 			      const struct rung_map *map);
 
 /* How far b is from a, over the units that the map (or, NULL, their places) put side by side:
- * ||b - a|| / ||a|| and the mean cosine, estimated from sketches. false: nothing in common. */
+ * ||b - a|| / ||a|| and the mean cosine, estimated from sketches: from the raw vectors, or from the
+ * token ones where these are far more alike (rotated). false: nothing in common. */
 struct rung_distance {
 	double relative_l2, cosine;
+	double square; /* ||b - a||^2 over the mean of ||a||^2 and ||b||^2 */
 	uint64_t units;
+	enum rung_view view;
 };
 bool fork_distance(const struct fork_sketch *a, const struct fork_sketch *b,
 		   const struct rung_map *map, struct rung_distance *out);
