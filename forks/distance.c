@@ -29,15 +29,19 @@ static int32_t product(const struct view_part *x, uint32_t i, const struct view_
 }
 
 /* By how much the input of b's unit is larger than a's, against its output. */
-static double free_scale(const struct sketch_block *a, uint32_t i, const struct sketch_block *b,
-			 uint32_t j)
+static double free_scale(const struct distance *d, struct rung_pair pair, uint32_t i, uint32_t j)
 {
+	const struct sketch_block *a = &d->va.sketch->block[pair.a];
+	const struct view_part *x = d->va.part[pair.a] + a->parts - 2,
+			       *y = d->vb.part[pair.b] + a->parts - 2;
 	double up, down;
 
-	if (a->parts == 2 && a->kind != FORK_ATTENTION)
+	if (a->parts < 2 || (a->parts == 2 && a->kind != FORK_ATTENTION))
 		return 1; /* what lies between is no product */
-	up = (double)b->part[b->parts - 2].norm[j] / (double)a->part[a->parts - 2].norm[i];
-	down = (double)b->part[b->parts - 1].norm[j] / (double)a->part[a->parts - 1].norm[i];
+	if (x[0].width == 0 || x[1].width == 0 || y[0].width == 0 || y[1].width == 0)
+		return 1;
+	up = (double)y[0].norm[j] / (double)x[0].norm[i];
+	down = (double)y[1].norm[j] / (double)x[1].norm[i];
 	return up > 0 && down > 0 && isfinite(up) && isfinite(down) ? sqrt(up / down) : 1;
 }
 
@@ -45,16 +49,19 @@ static double free_scale(const struct sketch_block *a, uint32_t i, const struct 
 static void add_unit(struct distance *d, struct rung_pair pair, uint32_t i, uint32_t j, bool mapped,
 		     struct distance_sums *s)
 {
-	const struct sketch_block *a = &d->va.sketch->block[pair.a],
-				  *b = &d->vb.sketch->block[pair.b];
-	double scale = free_scale(a, i, b, j);
+	const struct sketch_block *a = &d->va.sketch->block[pair.a];
+	double scale = free_scale(d, pair, i, j);
 	bool some = false;
 
 	for (uint32_t p = 0; p < a->parts; p++) {
 		const struct view_part *x = &d->va.part[pair.a][p], *y = &d->vb.part[pair.b][p];
-		double na = (double)a->part[p].norm[i], nb = (double)b->part[p].norm[j], xx, yy, xy;
+		double na, nb, xx, yy, xy;
 
-		if (x->width == 0 || y->width == 0 || (na == 0 && nb == 0))
+		if (x->width == 0 || y->width == 0)
+			continue;
+		na = (double)x->norm[i];
+		nb = (double)y->norm[j];
+		if (na == 0 && nb == 0)
 			continue;
 		if (p + 2 >= a->parts)
 			nb = p + 2 == a->parts ? nb / scale : nb * scale;

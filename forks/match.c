@@ -49,7 +49,7 @@ static int block_rank(struct match_block *m, struct arena *arena)
 		double product = 1;
 
 		for (uint32_t p = 0; p < m->parts; p++)
-			product *= (double)m->norm[p][u];
+			product *= (double)m->part[p].norm[u];
 		if (product > 0)
 			r[m->live++] = (struct ranked){ product, (uint16_t)u };
 	}
@@ -69,10 +69,8 @@ static int block_take(struct match_block *m, const struct fork_view *v, uint32_t
 	if (b->component != FORK_BODY || b->kept == 0 || b->kept > SKETCH_UNITS)
 		return 0;
 	for (uint32_t p = 0; p < b->parts; p++)
-		if (v->part[i][p].width > 0) {
-			m->norm[m->parts] = b->part[p].norm;
+		if (v->part[i][p].width > 0)
 			m->part[m->parts++] = v->part[i][p];
-		}
 	if (!class_fits(b, m->parts, c))
 		return 0;
 	return block_rank(m, arena) < 0 ? ERR_NOMEM : 1;

@@ -19,7 +19,6 @@ struct match_block {
 	const struct sketch_block *of;
 	uint32_t parts, live; /* live: no part is zero */
 	struct view_part part[ROLE_PARTS];
-	const float *norm[ROLE_PARTS];
 	uint16_t *rank; /* [live] units by the product of their norms, descending: neither order
 			   nor scaling of the parts against each other changes it */
 };

@@ -9,8 +9,9 @@
 #define VIEW_TOKENS_MIN 32 /* fewer tokens in common tell units too badly apart */
 
 struct view_part {
-	const int16_t *v; /* [kept][width] */
-	uint32_t width;   /* a multiple of 16; 0: the part has no vectors in this view */
+	const int16_t *v;  /* [kept][width] */
+	uint32_t width;    /* a multiple of 16; 0: the part has no vectors in this view */
+	const float *norm; /* [kept] */
 };
 struct fork_view {
 	const struct fork_sketch *sketch;

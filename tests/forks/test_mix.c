@@ -144,7 +144,7 @@ Test(forks_distance, a_map_undoes_what_keeps_the_function)
 		sketches(&f);
 		cr_assert_eq(fork_distance_map(f.s[0], f.s[1], NULL, &map, &d, NULL), 0);
 		cr_log_info("%s: %g, cosine %g", name[way], d.relative_l2, d.cosine);
-		cr_expect(fabs(d.relative_l2 - 0.1) < 0.03, "%s: %g", name[way], d.relative_l2);
+		cr_expect(fabs(d.relative_l2 - 0.1) < 0.01, "%s: %g", name[way], d.relative_l2);
 		cr_expect_eq(map.pairs > 0, way < 3, "%s", name[way]);
 		cr_expect_eq(d.units, LAYERS * 48, "%s: %d", name[way], (int)d.units);
 		fork_map_free(&map);
