@@ -56,6 +56,9 @@ int fork_sketch_calibrations_json(const struct fork_sketch *s, json_t **out, boo
 
 /* ---- comparing two ---- */
 
+/* How tests become a verdict, and what is in a report: docs/formats.md, section 10. */
+#define FORK_METHOD "ladder/2"
+
 enum fork_verdict {
 	FORK_IDENTICAL,    /* every tensor has the same values, whatever its name or container */
 	FORK_DEPENDENT,    /* independent initialisation is rejected */
@@ -135,6 +138,14 @@ int fork_compare(const struct fork_sketch *a, const struct fork_sketch *b,
 		 const struct fork_options *how, struct fork_comparison *out,
 		 struct err *e) MUST_USE;
 void fork_comparison_free(struct fork_comparison *c);
+
+/* The next tensor that is the same in both, of any component and not by construction; *at is 0 at
+ * first; false past the last. The name is b's; strings live as long as c. */
+struct fork_same {
+	const char *name, *component; /* "body", "tower", "draft", "ends" */
+	uint64_t bytes, values;
+};
+bool fork_comparison_same(const struct fork_comparison *c, size_t *at, struct fork_same *out);
 
 /* The values of the tensors that stand side by side in c, read from both models: differences, of
  * what kind they are, and whether what is the same by its hash is the same. Sets c->measured and

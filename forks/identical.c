@@ -407,3 +407,23 @@ bool fork_tensor_tells(const struct fork_tensor *t)
 {
 	return t->change == FORK_SAME && t->floats && !t->constant;
 }
+
+bool fork_comparison_same(const struct fork_comparison *c, size_t *at, struct fork_same *out)
+{
+	const struct fork_detail *d = c->detail;
+
+	while (*at < d->tensors) {
+		const struct fork_tensor *t = &d->tensor[(*at)++];
+
+		if (!fork_tensor_tells(t))
+			continue;
+		*out = (struct fork_same){
+			.name = t->other ? t->other : t->name,
+			.component = fork_component_name(t->component),
+			.bytes = t->bytes,
+			.values = t->values,
+		};
+		return true;
+	}
+	return false;
+}

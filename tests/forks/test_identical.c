@@ -239,10 +239,16 @@ Test(forks_identical, the_share_is_of_the_values_of_the_body)
 	struct made x, y;
 	struct fork_detail d = { 0 };
 	struct fork_comparison c = { .detail = &d };
+	struct fork_same same;
+	size_t at = 0;
 
 	cr_assert_eq(fork_tensors_pair(sketch_of(&x, a), sketch_of(&y, b), &d, NULL), 0);
 	fork_tensors_sum(&c);
 	cr_expect_eq(c.identical_share, 0.25);
+	cr_expect(fork_comparison_same(&c, &at, &same));
+	cr_expect_str_eq(same.name, "l.0.up");
+	cr_expect_str_eq(same.component, "body");
+	cr_expect_not(fork_comparison_same(&c, &at, &same));
 	cr_expect(d.shared[FORK_BODY].bytes == 1280 && d.shared[FORK_BODY].values == 640);
 	d.tensor[0].change = FORK_CHANGED; /* as the values say */
 	fork_tensors_sum(&c);
