@@ -389,7 +389,7 @@ Test(model_values, codes_are_told_by_their_form)
 #define LORA "base_model.model.model.layers.0.self_attn.q_proj"
 
 static const char adapter_config[] =
-	"{\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":2,\"target_modules\":[\"q_proj\"],\"task_type\":\"CAUSAL_LM\","
+	"{\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":2,\"target_modules\":[\"q_proj\"],"
 	"\"base_model_name_or_path\":\"acme/base\"}";
 
 static const struct {
