@@ -10,6 +10,11 @@ enum philox_domain {
 	PHILOX_CALIBRATE = 3,
 	PHILOX_COMPARE_S2 = 4,
 	PHILOX_CALIBRATE_S2 = 5,
+	PHILOX_FIT = 6,
+	PHILOX_TIES = 7,
+	/* Plus what is asked: view and half of a trace, or S2. */
+	PHILOX_TEST = 16,
+	PHILOX_NULL = 32,
 };
 
 #endif
