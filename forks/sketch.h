@@ -56,8 +56,11 @@ struct sketch_block {
 	uint32_t parts;
 	struct sketch_part part[ROLE_PARTS];
 	double mean_square; /* of the values of the kept units, gain included */
-	uint8_t unfit;      /* enum block_unfit: why the order of its units tests nothing; 0: it
-			       does. Set by fork_sketch_calibrate */
+	/* Set by fork_sketch_calibrate. unfit: enum block_unfit, why the order of its units tests
+	 * nothing; 0: it does. cluster: the first block of the model that it is a near copy of, its
+	 * own index if none: upcycled experts, repeated layers. */
+	uint8_t unfit;
+	uint32_t cluster;
 };
 
 /* Calibration of a statistic for blocks of one kind and shape, on null pairs. */

@@ -12,7 +12,7 @@
  *              f64 mean_square
  *   u32        blocks; each: text name, u8 kind, u8 component, u32 layer, u32 index, u64 units,
  *              u64 hidden, u32 kept, u32 first, u32 place of those from first on, u8 unfit,
- *              f64 mean_square, u8 parts; each: u32 raw_width, u32 token_width,
+ *              u32 cluster, f64 mean_square, u8 parts; each: u32 raw_width, u32 token_width,
  *              i16 raw[kept][raw_width], f32 norm[kept], and where token_width is not 0
  *              i16 token[kept][token_width], f32 token_norm[kept]
  *   text       notes
@@ -90,6 +90,7 @@ static void put_block(struct buf *b, const struct sketch_block *o)
 	for (uint32_t i = o->first; i < o->kept; i++)
 		buf_add_u32le(b, o->place[i]);
 	put_byte(b, o->unfit);
+	buf_add_u32le(b, o->cluster);
 	put_f64(b, o->mean_square);
 	put_byte(b, o->parts);
 	for (uint32_t k = 0; k < o->parts; k++) {
@@ -369,6 +370,9 @@ static void get_block(struct reader *r, const struct fork_sketch *s, struct sket
 		refuse(r, "a layer that there is none of");
 	get_places(r, b);
 	b->unfit = get_u8(r);
+	b->cluster = get_u32(r);
+	if (b->cluster > (size_t)(b - s->block))
+		refuse(r, "a copy of a later block");
 	b->mean_square = get_f64(r);
 	b->parts = get_below(r, 1, ROLE_PARTS, "more parts than a block has");
 	if (b->parts == 0)

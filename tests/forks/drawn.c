@@ -348,10 +348,12 @@ static void choose_units(const struct drawn_block *from, struct sketch_block *to
 			 struct arena *arena)
 {
 	struct ranked *rank = cleared(from->units, sizeof *rank);
-	uint32_t first = from->units <= SKETCH_UNITS ? from->units : SKETCH_FIRST;
+	uint32_t most = from->kind == FORK_DENSE || from->kind == FORK_SHARED ? SKETCH_UNITS
+									      : SKETCH_UNITS_MANY,
+		 first = from->units <= most ? from->units : most / 2;
 
 	to->first = first;
-	to->kept = from->units < SKETCH_UNITS ? from->units : SKETCH_UNITS;
+	to->kept = from->units < most ? from->units : most;
 	to->place = arena_array(arena, to->kept, sizeof *to->place);
 	check(to->place);
 	for (uint32_t u = first; u < from->units; u++) {
