@@ -22,17 +22,30 @@ static bool wanted(void)
 	       !(term && strcmp(term, "dumb") == 0);
 }
 
+/* How long it will go on at the rate so far; "" before that can be said. */
+static const char *remaining(const struct progress *p, double seconds, char out[32])
+{
+	out[0] = 0;
+	if (seconds < 2 || p->done == 0 || p->done >= p->total)
+		return out;
+	double left = seconds * (double)(p->total - p->done) / (double)p->done;
+	unsigned s = left < 1e6 ? (unsigned)(left + 0.5) : 1000000;
+	snprintf(out, 32, ", %u:%02u:%02u left", s / 3600, s / 60 % 60, s % 60);
+	return out;
+}
+
 static void draw(struct progress *p, int64_t at_us)
 {
 	enum { CELLS = 24 };
 	static const char full[] = "########################", none[] = "........................";
+	char left[32];
 	double part = p->total ? (double)p->done / (double)p->total : 1;
 	int cells = part >= 1 ? CELLS : (int)(part * CELLS);
 	double seconds = (double)(at_us - p->started_us) / 1e6;
 	double rate = seconds > 0 ? (double)p->done / 1e9 / seconds : 0;
-	fprintf(stderr, "\r%s [%.*s%.*s] %3d%%  %.2f of %.2f GB, %.2f GB/s\033[K", p->label, cells,
-		full, CELLS - cells, none, part >= 1 ? 100 : (int)(part * 100),
-		(double)p->done / 1e9, (double)p->total / 1e9, rate);
+	fprintf(stderr, "\r%s [%.*s%.*s] %3d%%  %.2f of %.2f GB, %.2f GB/s%s\033[K", p->label,
+		cells, full, CELLS - cells, none, part >= 1 ? 100 : (int)(part * 100),
+		(double)p->done / 1e9, (double)p->total / 1e9, rate, remaining(p, seconds, left));
 	fflush(stderr);
 	p->shown_us = at_us;
 }

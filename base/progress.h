@@ -15,7 +15,8 @@ struct progress {
 /* quiet forces silence. total in bytes. */
 void progress_start(struct progress *p, const char *label, uint64_t total, bool quiet);
 void progress_add(struct progress *p,
-		  uint64_t bytes); /* redraws at most ten times a second, with GB/s */
+		  uint64_t bytes); /* redraws at most ten times a second, with GB/s and
+				     the time that is left */
 void progress_end(struct progress *p);
 
 #endif

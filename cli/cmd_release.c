@@ -26,13 +26,26 @@ static int add_serve(struct cli *c, const char *dir, json_t *report)
 	if (!loads)
 		buf_printf(&line, "this release cannot be served as it is: %s\n", why.text);
 	int rc = buf_done(&line, &c->err);
-	if (rc == 0 && json_object_set_new(report, "serve",
-					   loads ? json_string("loads") : json_text_lossy(why.text)) < 0)
+	if (rc == 0 &&
+	    json_object_set_new(report, "serve",
+				loads ? json_string("loads") : json_text_lossy(why.text)) < 0)
 		rc = err_set(&c->err, ERR_NOMEM, "out of memory for the report");
 	if (rc == 0 && !loads)
 		cli_notes(c, line.bytes);
 	buf_free(&line);
 	return rc;
+}
+
+/* What fork audits compare with, while its files are still in memory. The release is made: whatever
+ * is wrong here, the first audit meets it and says so. Others may write meanwhile. */
+static void keep_sketch(const struct cli *c, const json_t *report)
+{
+	struct err none;
+	const char *root = json_string_value(json_object_get(report, "root"));
+	struct flow *f = cli_open_if_there(c);
+	int rc = f && root ? flow_fork_keep(f, root, &none) : 0;
+	(void)rc;
+	flow_close(f);
 }
 
 int cmd_release_create(struct cli *c)
@@ -57,6 +70,8 @@ int cmd_release_create(struct cli *c)
 	int rc = flow_publish(f, &p, &report, &c->err);
 	flow_close(f);
 	TRY(rc);
+	if (!p.dry_run)
+		keep_sketch(c, report);
 	rc = add_serve(c, p.dir, report);
 	if (rc < 0) {
 		json_decref(report);

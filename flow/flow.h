@@ -64,6 +64,9 @@ const char *const *flow_fork_verdict_names(void);
 int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
 			struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;
+/* Make the sketch that audits compare with, of a REF, unless it is kept already. f may be open for
+ * reading only. */
+int flow_fork_keep(struct flow *f, const char *ref, struct err *e) MUST_USE;
 /* Every kind of finding and what it says, in the order of docs/formats.md; ended by kind NULL. */
 struct flow_finding {
 	const char *kind, *says;

@@ -1,5 +1,7 @@
 /* A checkpoint opened for comparison: as it was registered, or as it lies there. */
 #include "flow/fork_model.h"
+#include "flow/fork_adapter.h"
+#include "model/adapter.h"
 #include "model/gguf.h"
 
 #include <stdlib.h>
@@ -52,12 +54,14 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	m->facts.gguf = m->gguf != NULL;
 	TRY(config_read(m, from, e));
 	TRY(model_values_open(&m->values, from, m->facts.config, e));
+	m->adapter = model_adapter_is(m->source);
 	TRY(model_tensors_open(&m->tensors, from, e));
 	m->model = (struct fork_model){ .tensors = m->tensors,
 					.source = m->source,
 					.config = m->facts.config,
 					.values = m->values };
-	return flow_fork_facts_read(&m->facts, m->source, from, e);
+	TRY(flow_fork_facts_read(&m->facts, m->source, from, e));
+	return m->adapter ? flow_fork_adapter_card(m, e) : 0;
 }
 
 int flow_fork_model_tokens(struct flow_fork_model *m, struct err *e)

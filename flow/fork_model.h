@@ -19,6 +19,7 @@ struct flow_fork_model {
 	struct source *gguf;     /* a GGUF file as a folder; NULL: source is one */
 	struct model_tensors *tensors;
 	struct model_values *values;
+	bool adapter;             /* it is a LoRA adapter: of its base it holds nothing */
 	struct fork_token *token; /* NULL until they are asked for */
 	struct flow_fork_facts facts;
 	struct fork_model model; /* views of the above */

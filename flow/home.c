@@ -6,7 +6,7 @@
  *   HOME/state.db                 head, entries, vault, index, pending publications
  *   HOME/keys.db                  wrapped subject keys
  *   HOME/policy/HEX.bundle        compiled policies that were served, by digest
- *   HOME/cache/                   may be deleted at any time */
+ *   HOME/cache/                   may be deleted at any time; sketches/: fork_cache.c */
 #include "base/build.h"
 #include "base/file.h"
 #include "base/text.h"

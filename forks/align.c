@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #define SCREENED 16   /* even places that are looked at in every pair */
-#define CLOSER 4      /* blocks of a that are then looked at whole */
-#define SHIFTS 16     /* shifted traces of these */
+#define CLOSER 3      /* blocks of a that are then looked at whole */
+#define SHIFTS 8      /* shifted traces of these */
 #define SCORE_LEAST 5 /* spreads above the mean */
 
 struct aligned {
@@ -84,6 +84,17 @@ static int64_t screen(const struct match_block *a, const struct match_block *b)
 		     : shifted_trace(a, b, n, step, 0) - shifted_trace(a, b, n, step, 1);
 }
 
+/* Of the traces of n units whose vectors fill all dimensions: what a few shifts show may be less by
+ * chance. */
+static double least_variance(const struct match_block *a, const struct match_block *b, uint32_t n)
+{
+	double sum = 0, one = (double)SKETCH_ONE * SKETCH_ONE;
+
+	for (uint32_t p = 0; p < a->parts; p++)
+		sum += n / (double)fork_view_width(&a->part[p], &b->part[p]);
+	return sum * one * one;
+}
+
 /* The score over all even places; below 0 where it is no more than chance. */
 static double score(const struct match_block *a, const struct match_block *b)
 {
@@ -99,7 +110,7 @@ static double score(const struct match_block *a, const struct match_block *b)
 		squares += t * t;
 	}
 	mean = sum / shifts;
-	spread = sqrt(fmax(0, (squares - sum * mean) / (shifts - 1)));
+	spread = sqrt(fmax((squares - sum * mean) / (shifts - 1), least_variance(a, b, n)));
 	trace = (double)shifted_trace(a, b, n, 1, 0) - mean;
 	if (trace <= SCORE_LEAST * spread || trace <= 0)
 		return -1;

@@ -32,12 +32,13 @@ static int32_t product(const struct view_part *x, uint32_t i, const struct view_
 static double free_scale(const struct distance *d, struct rung_pair pair, uint32_t i, uint32_t j)
 {
 	const struct sketch_block *a = &d->va.sketch->block[pair.a];
-	const struct view_part *x = d->va.part[pair.a] + a->parts - 2,
-			       *y = d->vb.part[pair.b] + a->parts - 2;
+	const struct view_part *x, *y;
 	double up, down;
 
 	if (a->parts < 2 || (a->parts == 2 && a->kind != FORK_ATTENTION))
 		return 1; /* what lies between is no product */
+	x = &d->va.part[pair.a][a->parts - 2];
+	y = &d->vb.part[pair.b][a->parts - 2];
 	if (x[0].width == 0 || x[1].width == 0 || y[0].width == 0 || y[1].width == 0)
 		return 1;
 	up = (double)y[0].norm[j] / (double)x[0].norm[i];

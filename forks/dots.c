@@ -46,3 +46,22 @@ int64_t fork_dots_trace(const struct dots_side *a, const struct dots_side *b, ui
 	return __builtin_cpu_supports("avx2") ? fork_dots_trace_avx2(a, b, width)
 					      : fork_dots_trace_plain(a, b, width);
 }
+
+uint32_t fork_dots_largest_plain(const int32_t *v, uint32_t n)
+{
+	uint32_t most = 0, at = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t m = v[i] < 0 ? 0u - (uint32_t)v[i] : (uint32_t)v[i];
+
+		at = m > most ? i : at;
+		most = m > most ? m : most;
+	}
+	return at;
+}
+
+uint32_t fork_dots_largest(const int32_t *v, uint32_t n)
+{
+	return __builtin_cpu_supports("avx2") ? fork_dots_largest_avx2(v, n)
+					      : fork_dots_largest_plain(v, n);
+}

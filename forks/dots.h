@@ -15,15 +15,21 @@ struct dots_side {
  * below 2^31 (unit vectors of sketch.h do). */
 void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t width, int32_t *out);
 
-/* The sum over i of a[i] * b[i]; as many rows. */
+/* The sum over i of a[i] * b[i]; as many rows. Any eight of these products add up to less than
+ * 2^31. */
 int64_t fork_dots_trace(const struct dots_side *a, const struct dots_side *b, uint32_t width);
 
-/* The two forms, for tests; fork_dots and fork_dots_trace pick. */
+/* Where |v| is largest, the first of them; n > 0. */
+uint32_t fork_dots_largest(const int32_t *v, uint32_t n);
+
+/* The two forms, for tests; the functions above pick. */
 void fork_dots_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		     int32_t *out);
 void fork_dots_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		    int32_t *out);
 int64_t fork_dots_trace_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width);
 int64_t fork_dots_trace_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width);
+uint32_t fork_dots_largest_plain(const int32_t *v, uint32_t n);
+uint32_t fork_dots_largest_avx2(const int32_t *v, uint32_t n);
 
 #endif

@@ -73,12 +73,59 @@ void fork_dots_avx2(const struct dots_side *a, const struct dots_side *b, uint32
 				  out + (size_t)i * b->rows + j, b->rows);
 }
 
+/* Eight rows are added up before their lanes are. */
 int64_t fork_dots_trace_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width)
 {
+	const int16_t *x = a->v, *y = b->v;
 	int64_t sum = 0;
 
 	check(width % 16 == 0);
-	for (uint32_t i = 0; i < a->rows; i++)
-		sum += dots_one(a->v + (size_t)i * a->stride, b->v + (size_t)i * b->stride, width);
+	for (uint32_t i = 0; i < a->rows; i += 8) {
+		uint32_t rows = a->rows - i < 8 ? a->rows - i : 8;
+		__m256i s = _mm256_setzero_si256();
+
+		for (uint32_t n = 0; n < rows; n++, x += a->stride, y += b->stride)
+			for (uint32_t k = 0; k < width; k += 16)
+				s = _mm256_add_epi32(s, _mm256_madd_epi16(dots_load(x + k),
+									  dots_load(y + k)));
+		sum += _mm_cvtsi128_si32(dots_fold(s, s, s, s));
+	}
 	return sum;
+}
+
+static inline __m256i dots_magnitude(const int32_t *v)
+{
+	return _mm256_abs_epi32(_mm256_loadu_si256((const __m256i *)(const void *)v));
+}
+
+/* The largest of all first, then where it is. */
+uint32_t fork_dots_largest_avx2(const int32_t *v, uint32_t n)
+{
+	__m256i most = _mm256_setzero_si256();
+	uint32_t lane[8], rest = n / 8 * 8, largest = 0, at = 0;
+
+	for (uint32_t i = 0; i < rest; i += 8)
+		most = _mm256_max_epu32(most, dots_magnitude(v + i));
+	_mm256_storeu_si256((__m256i *)(void *)lane, most);
+	for (uint32_t i = 0; i < 8; i++)
+		largest = lane[i] > largest ? lane[i] : largest;
+	most = _mm256_set1_epi32((int32_t)largest);
+	while (at < rest && largest > 0) {
+		__m256i same = _mm256_cmpeq_epi32(most, dots_magnitude(v + at));
+		unsigned where = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+
+		if (where) {
+			at += (uint32_t)__builtin_ctz(where);
+			break;
+		}
+		at += 8;
+	}
+	at = largest > 0 ? at : 0;
+	for (uint32_t i = rest; i < n; i++) {
+		uint32_t m = v[i] < 0 ? 0u - (uint32_t)v[i] : (uint32_t)v[i];
+
+		at = m > largest ? i : at;
+		largest = m > largest ? m : largest;
+	}
+	return at;
 }

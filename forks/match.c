@@ -4,10 +4,10 @@
 #include <string.h>
 
 #define NOBODY UINT16_MAX
-#define SAMPLED 16     /* units that are looked for in a block before all are */
+#define SAMPLED 8      /* units that are looked for in a block before all are */
 #define PROBE_WIDTH 64 /* numbers of a vector that are enough to probe by */
-#define PROBES_MAX 4
-#define PROBE_BLOCKS 4             /* blocks that a probe may name */
+#define PROBES_MAX 2
+#define PROBE_BLOCKS 2             /* blocks that a probe may name */
 #define ALL_BLOCKS 4               /* as many are looked at without probes, */
 #define ALL_PAIRS 2048             /* or so many pairs of both models */
 #define PROBE_PRODUCTS 5000000000u /* a tenth of a second on a core */
@@ -271,39 +271,32 @@ static struct dots_side gather_asked(struct match_room *r, const struct match_bl
 	return (struct dots_side){ r->gathered, count, width };
 }
 
-/* Where each row has its largest magnitude. */
-static uint32_t largest(const int32_t *sum, uint32_t columns)
-{
-	uint32_t at = 0;
-
-	for (uint32_t i = 1; i < columns; i++)
-		at = magnitude(sum[i]) > magnitude(sum[at]) ? i : at;
-	return at;
-}
-
-/* Of some of b's units: how many have the same nearest unit of a by each part. */
+/* Whether some of b's units have the same nearest unit of a by each part: most blocks are done with
+ * after two parts. */
 static bool sample_finds(struct match_room *r, const struct match_block *a,
 			 const struct match_block *b)
 {
-	uint32_t count = b->live < SAMPLED ? b->live : SAMPLED, found = 0;
+	uint32_t count = b->live < SAMPLED ? b->live : SAMPLED, least = a->parts == 3 ? 1 : 2,
+		 found = count;
 
-	for (uint32_t p = 0; p < a->parts; p++) {
+	for (uint32_t p = 0; p < a->parts && found >= least; p++) {
 		struct dots_side x = gather_asked(r, b, p, count, count),
 				 y = side_of(&a->part[p], a->of->kept);
 		uint32_t width = x.stride < y.stride ? x.stride : y.stride;
 
 		fork_dots(&x, &y, width, r->sum[p]);
-		for (uint32_t i = 0; i < count; i++)
-			r->row[p][i] = (uint16_t)largest(r->sum[p] + (size_t)i * y.rows, y.rows);
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t p = 1;
+		found = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			uint16_t at =
+				(uint16_t)fork_dots_largest(r->sum[p] + (size_t)i * y.rows, y.rows);
 
-		while (p < a->parts && r->row[p][i] == r->row[0][i])
-			p++;
-		found += p == a->parts;
+			if (p > 0 && r->row[0][i] != at)
+				at = NOBODY;
+			r->row[0][i] = at;
+			found += at != NOBODY;
+		}
 	}
-	return found >= (a->parts == 3 ? 1 : 2);
+	return found >= least;
 }
 
 /* Mark in r->probed the blocks of a with the units nearest to some of b's by the first part. */
@@ -321,7 +314,7 @@ static void probe(struct match_room *r, const struct match_set *a, uint32_t skip
 			const int32_t *s = r->sum[0] + (size_t)k * y.rows;
 
 			r->near[(size_t)k * a->count + i] =
-				i == skip ? -1 : magnitude(s[largest(s, y.rows)]);
+				i == skip ? -1 : magnitude(s[fork_dots_largest(s, y.rows)]);
 		}
 	}
 	for (uint32_t k = 0; k < probes; k++)

@@ -45,13 +45,21 @@ static int largest_first(const void *x, const void *y)
 
 /* ---- blocks ---- */
 
-/* The sum of the squared norms of the block's units. */
+/* How large a unit is. A factor may go from one of two parts to the other and leave the function as
+ * it is, but not into a gate. */
+static double size_of(const struct plan_block *b, uint64_t u)
+{
+	double size = b->norms[0] ? b->norms[0][u] : 0;
+
+	return b->norms[1] ? size * b->norms[1][u] : size;
+}
+
 static double weight_of(const struct plan_block *b)
 {
 	double sum = 0;
 
-	for (uint64_t u = 0; b->norms && u < b->units; u++)
-		sum += b->norms[u];
+	for (uint64_t u = 0; b->norms[0] && u < b->units; u++)
+		sum += size_of(b, u);
 	return sum;
 }
 
@@ -102,7 +110,7 @@ static int largest_units(const struct plan_block *b, uint32_t first, uint32_t ro
 	if (!rank)
 		return plan_nomem(e);
 	for (size_t i = 0; i < count; i++)
-		rank[i] = (struct ranked){ b->norms ? b->norms[first + i] : 0, first + i };
+		rank[i] = (struct ranked){ size_of(b, first + i), first + i };
 	qsort(rank, count, sizeof *rank, largest_first);
 	for (uint32_t i = 0; i < room; i++)
 		out[i] = (uint32_t)rank[i].place;

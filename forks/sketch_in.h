@@ -86,7 +86,9 @@ struct plan_block {
 	const struct role_part *part;
 	uint32_t parts, limit; /* limit: of its units */
 	uint64_t units;
-	float *norms;               /* [units] squared, of the first part; NULL: not needed */
+	/* [units] squared, folds apart: of the first part, and of the second where there are but
+	 * two; NULL: not needed */
+	float *norms[2];
 	bool chosen, broken;        /* broken: not finite, known before the pass */
 	struct sketch_block *block; /* the sketch's; of queries the plan's */
 	struct sketch_layer *layer; /* of queries */
@@ -112,7 +114,7 @@ struct plan {
 	struct plan_block *block; /* as the roles have them, then the queries */
 	size_t blocks, of_roles;
 	uint32_t layers[FORK_COMPONENTS][FORK_KINDS]; /* that have such blocks */
-	struct takers norms;   /* of the first parts of blocks that are chosen by norm */
+	struct takers norms;   /* of blocks that are chosen, or whose units are, by norm */
 	struct takers columns; /* of parts by column, of blocks that were chosen */
 	struct takers rows;    /* of parts by row */
 	struct arena arena;
@@ -129,6 +131,11 @@ void fork_plan_free(struct plan *p);
 /* The gain of a part's vectors, [width], malloc'ed; *gain NULL: none. */
 int fork_plan_gain(const struct plan *p, const struct role_part *r, float **gain,
 		   struct err *e) MUST_USE;
+/* Whether all rows that make up the part have to be read in their order. */
+static inline bool fork_part_whole(const struct role_part *r)
+{
+	return r->by_column || r->folds > 1;
+}
 /* Takers of the parts that `wanted` says. */
 int fork_plan_takers(struct plan *p, struct takers *out,
 		     bool (*wanted)(const struct plan_block *b, uint32_t part),

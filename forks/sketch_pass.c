@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_VALUES (1u << 25)     /* 64 MiB of bf16 */
+#define JOB_VALUES (1u << 23)     /* 16 MiB of bf16 */
 #define ROW_VALUES_MAX (1u << 27) /* longer rows are not read */
 
 static uint64_t stored_bytes(const struct model_value *v)
@@ -66,9 +66,9 @@ static uint64_t job_end(const struct plan *p, const struct model_value *v, uint6
 
 	for (size_t i = 0; i < takers && end < last; i++) {
 		const struct taker *t = &taker[i];
-		bool whole = p->block[t->block].part[t->part].by_column;
 
-		if (whole && t->row < end && t->row + t->rows > end)
+		if (fork_part_whole(&p->block[t->block].part[t->part]) && t->row < end &&
+		    t->row + t->rows > end)
 			end = t->row + t->rows;
 	}
 	return end < last ? end : last;

@@ -189,11 +189,10 @@ int fork_plan_takers(struct plan *p, struct takers *out,
 
 static bool has_norms(const struct plan_block *b, uint32_t part)
 {
-	return part == 0 && b->norms != NULL;
+	return part < 2 && b->norms[part] != NULL;
 }
 
-/* Where there are more units, or more blocks of a layer, than are kept. Sums of several rows have
- * no norm that a row says: those are chosen by their places. */
+/* Where there are more units, or more blocks of a layer, than are kept. */
 static int norms_add(struct plan *p, struct err *e)
 {
 	for (size_t i = 0, end; i < p->blocks; i = end) {
@@ -203,11 +202,13 @@ static int norms_add(struct plan *p, struct err *e)
 		for (size_t k = i; k < end; k++) {
 			struct plan_block *b = &p->block[k];
 
-			if ((!crowded && b->units <= b->limit) || b->part->folds > 1)
-				continue;
-			b->norms = arena_array(&p->arena, b->units, sizeof *b->norms);
-			if (!b->norms)
-				return plan_nomem(e);
+			for (uint32_t n = 0; n < (b->parts == 2 ? 2 : 1); n++) {
+				if (!crowded && b->units <= b->limit)
+					continue;
+				b->norms[n] = arena_array(&p->arena, b->units, sizeof(float));
+				if (!b->norms[n])
+					return plan_nomem(e);
+			}
 		}
 	}
 	return fork_plan_takers(p, &p->norms, has_norms, e);

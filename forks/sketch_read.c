@@ -15,7 +15,7 @@ struct taking {
 	const struct taker *of;
 	bool open, closed;
 	float *gain;         /* or NULL */
-	double *squares;     /* [units] norms by column */
+	double *squares;     /* [units] norms */
 	struct unit_sum sum; /* vectors by column */
 	uint64_t *column;    /* [kept] of each unit; NULL: they follow one another */
 };
@@ -146,8 +146,8 @@ static int taking_open(struct pass *p, struct taking *t, struct err *e)
 	t->open = true;
 	TRY(fork_plan_gain(p->plan, r, &t->gain, e));
 	if (p->norms) {
-		t->squares = r->by_column ? calloc(b->units, sizeof *t->squares) : NULL;
-		return t->squares || !r->by_column ? 0 : plan_nomem(e);
+		t->squares = fork_part_whole(r) ? calloc(b->units, sizeof *t->squares) : NULL;
+		return t->squares || !fork_part_whole(r) ? 0 : plan_nomem(e);
 	}
 	TRY(fork_unit_sum_open(&t->sum, kept, r->width,
 			       b->layer || b->block->part[t->of->part].token_width, &p->plan->basis,
@@ -168,7 +168,7 @@ static void taking_close(struct pass *p, struct taking *t)
 
 	t->closed = true;
 	for (uint64_t u = 0; t->squares && u < b->units; u++)
-		b->norms[u] = (float)t->squares[u];
+		b->norms[t->of->part][u] = (float)t->squares[u];
 	if (t->sum.raw && b->layer)
 		gram_fill(p->plan, b, t->sum.token, t->sum.units);
 	else if (t->sum.raw)
@@ -183,24 +183,42 @@ static void taking_close(struct pass *p, struct taking *t)
 	t->column = NULL;
 }
 
-/* Row `row` of the value, x, into the norms. */
+/* Row `row` of the value, x, into the norms of units by row. */
+static void row_norms_take(const struct plan_block *b, const struct taking *t,
+			   const struct role_part *r, uint64_t row, const float *x)
+{
+	float *norms = b->norms[t->of->part];
+
+	for (uint64_t k = 0; k < r->folds; k++) {
+		uint64_t at = row - r->first - k * r->fold, u = at / r->step;
+
+		if (row < r->first + k * r->fold || at % r->step || u >= b->units)
+			continue;
+		if (t->squares)
+			t->squares[u] += fork_scan_squares(x + r->column, t->gain, r->width);
+		else
+			norms[u] = (float)fork_scan_squares(x + r->column, t->gain, r->width);
+	}
+}
+
 static void norms_take(struct pass *p, struct taking *t, uint64_t row, const float *x)
 {
-	struct plan_block *b = &p->plan->block[t->of->block];
+	const struct plan_block *b = &p->plan->block[t->of->block];
 	const struct role_part *r = &b->part[t->of->part];
 
 	if (!r->by_column) {
-		if ((row - r->first) % r->step == 0)
-			b->norms[(row - r->first) / r->step] =
-				(float)fork_scan_squares(x + r->column, t->gain, r->width);
+		row_norms_take(b, t, r, row, x);
 		return;
 	}
-	float gain = t->gain ? t->gain[row - r->row] : 1;
+	for (uint64_t k = 0; k < r->folds; k++) {
+		float gain = t->gain ? t->gain[row - r->row] : 1;
+		const float *from = x + r->first + k * r->fold;
 
-	if (r->step == 1)
-		fork_scan_column_squares(t->squares, x + r->first, gain, b->units);
-	for (uint64_t u = 0; r->step != 1 && u < b->units; u++)
-		fork_scan_column_squares(t->squares + u, x + r->first + u * r->step, gain, 1);
+		if (r->step == 1)
+			fork_scan_column_squares(t->squares, from, gain, b->units);
+		for (uint64_t u = 0; r->step != 1 && u < b->units; u++)
+			fork_scan_column_squares(t->squares + u, from + u * r->step, gain, 1);
+	}
 }
 
 /* The kept columns of a row, folded, times the gain. */

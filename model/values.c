@@ -193,6 +193,8 @@ int model_values_read(struct model_values *v, const struct model_value *w, uint6
 			       (unsigned long long)w->rows);
 	if (bytes == 0)
 		return 0;
+	if (it->under)
+		return model_values_adapted(v, it, row, rows, out, e);
 	return it->coded ? coded_read(v, it, row, rows, out, e)
 			 : plain_read(v, it, row, rows, out, e);
 }

@@ -49,4 +49,25 @@ const char *model_values_notes(const struct model_values *v);
 int model_values_read(struct model_values *v, const struct model_value *w, uint64_t row,
 		      uint64_t rows, float *out, struct err *e) MUST_USE;
 
+/* ---- a LoRA adapter over its base ---- */
+
+struct model_adapter;
+
+/* The values of base with what the adapter, opened with its values, adds to those that it fits.
+ * Both are borrowed. Reading says ERR_INPUT where the adapter holds what W must be, and it is not.
+ */
+int model_values_adapt(struct model_values **out, struct model_values *base,
+		       const struct model_adapter *a, struct err *e) MUST_USE;
+
+/* Whether it is this base's. */
+struct model_fit {
+	uint64_t modules,
+		fitting;    /* a matrix of the right shape is there, and W is what it must be */
+	uint32_t rank;      /* the largest */
+	double relative_l2; /* ||s B A|| / ||W|| over those that fit; NAN: cannot be told */
+	char why[256];      /* the first that does not fit; or "" */
+};
+int model_values_fit(struct model_values *base, const struct model_adapter *a,
+		     struct model_fit *out, struct err *e) MUST_USE;
+
 #endif

@@ -11,11 +11,13 @@
 
 /* A value and how it is decoded. */
 struct value_item {
-	struct model_value value;   /* first: a pointer to the one is one to the other */
-	bool coded;                 /* by `coding`; else as the type says */
-	struct model_coding coding; /* of one matrix, as model_coding_open takes it */
-	uint64_t matrices;          /* stacked in the value */
-	bool turned;                /* a row of the value is a column of the coding */
+	struct model_value value;         /* first: a pointer to the one is one to the other */
+	bool coded;                       /* by `coding`; else as the type says */
+	struct model_coding coding;       /* of one matrix, as model_coding_open takes it */
+	uint64_t matrices;                /* stacked in the value */
+	bool turned;                      /* a row of the value is a column of the coding */
+	const struct value_item *under;   /* of the base that an adapter lies over; or NULL */
+	const struct model_low_rank *low; /* what it adds; NULL: nothing */
 	const struct model_tensor *beside[CODING_PARTS];
 	bool each[CODING_PARTS]; /* a part of its own for each matrix; else one for all */
 	const struct model_tensor *stored[1 + CODING_PARTS];
@@ -42,7 +44,8 @@ struct model_values {
 	struct value_item *item; /* [count] by name */
 	size_t count;
 	struct buf notes;
-	pthread_mutex_t lock; /* of what follows */
+	struct model_values *base; /* borrowed: of `under`; or NULL */
+	pthread_mutex_t lock;      /* of what follows */
 	pthread_cond_t changed;
 	struct value_kept kept[VALUES_KEPT];
 	uint64_t kept_bytes, clock;
@@ -54,6 +57,10 @@ int model_values_files(struct model_tensors **out, struct source *src, struct bu
 		       struct err *e) MUST_USE;
 /* v->item from v->tensors. */
 int model_values_gather(struct model_values *v, const json_t *config, struct err *e) MUST_USE;
+
+/* values_adapt.c: rows of the base, and what is added to them. */
+int model_values_adapted(struct model_values *v, const struct value_item *it, uint64_t row,
+			 uint64_t rows, float *out, struct err *e) MUST_USE;
 
 /* values_codes.c: 1: t is the codes of a value, which *it now is; 0: it is none, or not available:
  * then *why may say why. */

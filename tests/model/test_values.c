@@ -1,4 +1,5 @@
 /* Values of a folder, whatever its files are called and however they are stored. */
+#include "model/adapter.h"
 #include "model/values.h"
 #include "kernels/number.h"
 #include "tests/shared/memory.h"
@@ -381,4 +382,115 @@ Test(model_values, codes_are_told_by_their_form)
 		json_decref(config);
 		memory_free(&m);
 	}
+}
+
+/* ---- adapters ---- */
+
+#define LORA "base_model.model.model.layers.0.self_attn.q_proj"
+
+static const char adapter_config[] =
+	"{\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":2,\"target_modules\":[\"q_proj\"],"
+	"\"base_model_name_or_path\":\"acme/base\"}";
+
+static const struct {
+	const char *row, *base, *extra; /* extra: a tensor of four numbers in the adapter */
+	const char *why;
+	uint64_t fitting;
+	double relative;
+} laid[] = {
+	{ "its base", "model.layers.0.self_attn.q_proj.weight", NULL, "", 1, 2 * 5.0 / 5.0 },
+	{ "a base that is wrapped", "language_model.model.layers.0.self_attn.q_proj.weight", NULL, "", 1, 2 },
+	{ "another base", "model.layers.0.self_attn.k_proj.weight", NULL,
+	  "there is no matrix model.layers.0.self_attn.q_proj.weight", 0, NAN },
+};
+
+static struct model_adapter *adapter_make(struct memory_source *m, const char *shapes)
+{
+	/* A [1, 2] = (1, 2), B [2, 1] = (1, -2): ||B A|| = 5 */
+	static const float ab[4] = { 1, 2, 1, -2 };
+	struct model_adapter *a;
+	struct err e = { 0 };
+	char header[600];
+	snprintf(header, sizeof header,
+	         "{\"" LORA ".lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},"
+	         "\"" LORA ".lora_B.weight\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[8,16]}}",
+	         shapes);
+	memory_init(m);
+	buf_add_text(memory_add(m, "adapter_config.json"), adapter_config);
+	blob_add(memory_add(m, "adapter_model.safetensors"), header, ab, sizeof ab);
+	cr_assert_eq(model_adapter_open(&a, &m->source, NULL, true, &e), 0, "%s", e.text);
+	return a;
+}
+
+static struct model_values *base_make(struct memory_source *m, const char *name, const char *shape)
+{
+	static const float w[4] = { 1, 2, 2, 4 }; /* ||W|| = 5 */
+	struct model_values *v;
+	struct err e = { 0 };
+	char header[300];
+	snprintf(header, sizeof header,
+	         "{\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[0,16]}}", name, shape);
+	memory_init(m);
+	blob_add(memory_add(m, "model.safetensors"), header, w, sizeof w);
+	cr_assert_eq(model_values_open(&v, &m->source, NULL, &e), 0, "%s", e.text);
+	return v;
+}
+
+Test(model_values, an_adapter_fits_the_base_that_has_its_modules)
+{
+	for (size_t i = 0; i < sizeof laid / sizeof *laid; i++) {
+		struct memory_source ma, mb;
+		struct model_adapter *a = adapter_make(&ma, "[2,1]");
+		struct model_values *v = base_make(&mb, laid[i].base, "[2,2]");
+		struct model_fit f;
+		struct err e = { 0 };
+		cr_assert_eq(model_values_fit(v, a, &f, &e), 0, "%s", e.text);
+		cr_expect(f.modules == 1 && f.fitting == laid[i].fitting && f.rank == 1, "%s", laid[i].row);
+		cr_expect_str_eq(f.why, laid[i].why, "%s", laid[i].row);
+		cr_expect(isnan(laid[i].relative) ? isnan(f.relative_l2)
+		                                  : fabs(f.relative_l2 - laid[i].relative) < 1e-12,
+		          "%s: %g", laid[i].row, f.relative_l2);
+		model_values_close(v);
+		model_adapter_close(a);
+		memory_free(&ma);
+		memory_free(&mb);
+	}
+}
+
+Test(model_values, an_adapter_of_another_shape_does_not_fit)
+{
+	struct memory_source ma, mb;
+	struct model_adapter *a = adapter_make(&ma, "[2,1]");
+	struct model_values *v = base_make(&mb, "model.layers.0.self_attn.q_proj.weight", "[1,4]");
+	struct model_fit f;
+	struct err e = { 0 };
+	cr_assert_eq(model_values_fit(v, a, &f, &e), 0, "%s", e.text);
+	cr_expect_eq(f.fitting, 0);
+	cr_expect(strstr(f.why, "is for [2, 2], and") && strstr(f.why, "is [1, 4]"), "%s", f.why);
+	model_values_close(v);
+	model_adapter_close(a);
+	memory_free(&ma);
+	memory_free(&mb);
+}
+
+Test(model_values, an_adapter_lies_over_its_base)
+{
+	static const float want[4] = { 1 + 2, 2 + 4, 2 - 4, 4 - 8 };
+	struct memory_source ma, mb;
+	struct model_adapter *a = adapter_make(&ma, "[2,1]");
+	struct model_values *v = base_make(&mb, "model.layers.0.self_attn.q_proj.weight", "[2,2]"), *over;
+	struct err e = { 0 };
+	float out[4];
+	cr_assert_eq(model_values_adapt(&over, v, a, &e), 0, "%s", e.text);
+	const struct model_value *w = model_values_at(over, 0);
+	cr_expect_str_eq(w->form, "F32, LoRA of rank 1");
+	for (uint64_t r = 0; r < 2; r++)
+		cr_assert_eq(model_values_read(over, w, r, 1, out + 2 * r, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < 4; i++)
+		cr_expect(same(out[i], want[i]), "%zu: %g", i, (double)out[i]);
+	model_values_close(over);
+	model_values_close(v);
+	model_adapter_close(a);
+	memory_free(&ma);
+	memory_free(&mb);
 }
