@@ -2,6 +2,7 @@
  * by chunk against the signed tree, or, in a release without one, against leaves taken while the
  * whole file was compared at its first use. Bytes are hashed where they will be used from: in the
  * caller's memory, or in the copy that is handed out. */
+#include "base/machine.h"
 #include "base/source.h"
 #include "signing/hash.h"
 #include "signing/load.h"
@@ -13,7 +14,10 @@
 
 _Static_assert(SIGNING_CHUNK_BYTES == SOURCE_GRANULE, "a granule is a chunk");
 
-#define SLOTS 4 /* chunks kept: readers at the borders of neighbouring ranges want the same one */
+/* Chunks kept: readers at the borders of neighbouring ranges want the same one, and a thread that
+ * reads in small steps wants the one that it has. Two for each core. */
+#define SLOTS_MIN 4
+#define SLOTS_MAX 64
 
 /* What is known of one file after its first use. */
 struct opened {
@@ -23,9 +27,13 @@ struct opened {
 };
 
 struct slot {
-	uint8_t *bytes; /* NULL: empty */
-	size_t file, len;
-	uint64_t chunk, used;
+	pthread_mutex_t lock; /* bytes, ready: held while they are read and checked */
+	uint8_t *bytes;       /* NULL: none yet */
+	bool ready;           /* they are the chunk's */
+	/* under the source's lock: */
+	size_t file;
+	uint64_t chunk, used; /* used 0: of no chunk */
+	unsigned readers;     /* who want this chunk: it stays */
 };
 
 struct verified {
@@ -34,9 +42,10 @@ struct verified {
 	struct signing_manifest shadow; /* holds the leaves */
 	struct source *under;
 	struct opened *opened; /* [m->file_count] */
-	struct slot slot[SLOTS];
+	struct slot slot[SLOTS_MAX];
+	size_t slots;
 	uint64_t uses;
-	pthread_mutex_t lock; /* opened, shadow leaves, slots */
+	pthread_mutex_t lock; /* opened, shadow leaves, which chunk is in which slot */
 };
 
 static int mismatch(const struct verified *v, size_t file, uint64_t chunk, struct err *e)
@@ -148,45 +157,77 @@ static int read_chunk(struct verified *v, size_t file, uint64_t chunk, uint8_t *
 								      : mismatch(v, file, chunk, e);
 }
 
-/* The slot that holds the chunk, filled if need be; called with the lock held. NULL with e and
- * *result set. */
-static const struct slot *hold(struct verified *v, size_t file, uint64_t chunk, size_t len,
-			       int *result, struct err *e)
+/* The slot of the chunk, or the one that was used longest ago and nobody reads from; NULL: all are
+ * read from. */
+static struct slot *slot_take(struct verified *v, size_t file, uint64_t chunk)
 {
-	struct slot *oldest = &v->slot[0];
-	for (size_t i = 0; i < SLOTS; i++) {
+	struct slot *oldest = NULL;
+	for (size_t i = 0; i < v->slots; i++) {
 		struct slot *s = &v->slot[i];
-		if (s->bytes && s->used && s->file == file && s->chunk == chunk) {
-			s->used = ++v->uses;
-			return s;
+		if (s->used && s->file == file && s->chunk == chunk) {
+			oldest = s;
+			break;
 		}
-		if (s->used < oldest->used)
+		if (s->readers == 0 && (!oldest || s->used < oldest->used))
 			oldest = s;
 	}
-	if (!oldest->bytes)
-		oldest->bytes = malloc(SIGNING_CHUNK_BYTES);
-	oldest->used = 0;
-	*result = oldest->bytes ? read_chunk(v, file, chunk, oldest->bytes, len, e)
-				: err_set(e, ERR_NOMEM, "out of memory for a chunk");
-	if (*result < 0)
+	if (!oldest)
 		return NULL;
-	oldest->file = file;
-	oldest->chunk = chunk;
-	oldest->len = len;
+	if (!oldest->used || oldest->file != file || oldest->chunk != chunk) {
+		oldest->ready = false; /* nobody reads from it */
+		oldest->file = file;
+		oldest->chunk = chunk;
+	}
 	oldest->used = ++v->uses;
+	oldest->readers++;
 	return oldest;
 }
 
+static int slot_fill(struct verified *v, struct slot *s, size_t len, struct err *e)
+{
+	if (s->ready)
+		return 0;
+	if (!s->bytes)
+		s->bytes = malloc(SIGNING_CHUNK_BYTES);
+	if (!s->bytes)
+		return err_set(e, ERR_NOMEM, "out of memory for a chunk");
+	TRY(read_chunk(v, s->file, s->chunk, s->bytes, len, e));
+	s->ready = true;
+	return 0;
+}
+
+/* Where more threads read than there are slots. */
+static int copy_apart(struct verified *v, size_t file, uint64_t chunk, size_t chunk_len,
+		      size_t from, uint8_t *out, size_t len, struct err *e)
+{
+	uint8_t *bytes = malloc(chunk_len);
+	if (!bytes)
+		return err_set(e, ERR_NOMEM, "out of memory for a chunk");
+	int rc = read_chunk(v, file, chunk, bytes, chunk_len, e);
+	if (rc == 0)
+		memcpy(out, bytes + from, len);
+	free(bytes);
+	return rc;
+}
+
+/* Others read and check other chunks meanwhile; who wants this one waits for it. */
 static int copy_part(struct verified *v, size_t file, uint64_t chunk, size_t chunk_len, size_t from,
 		     uint8_t *out, size_t len, struct err *e)
 {
-	int result = 0;
 	pthread_mutex_lock(&v->lock);
-	const struct slot *s = hold(v, file, chunk, chunk_len, &result, e);
-	if (s)
-		memcpy(out, s->bytes + from, len);
+	struct slot *s = slot_take(v, file, chunk);
 	pthread_mutex_unlock(&v->lock);
-	return result;
+	if (!s)
+		return copy_apart(v, file, chunk, chunk_len, from, out, len, e);
+	pthread_mutex_lock(&s->lock);
+	int rc = slot_fill(v, s, chunk_len, e);
+	if (rc == 0)
+		memcpy(out, s->bytes + from, len);
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&v->lock);
+	s->readers--;
+	pthread_mutex_unlock(&v->lock);
+	return rc;
 }
 
 static int read_large(struct verified *v, size_t file, uint64_t offset, uint8_t *out, size_t len,
@@ -247,8 +288,10 @@ static void verified_close(struct source *s)
 	struct verified *v = (struct verified *)s;
 	for (size_t i = 0; v->opened && i < v->m->file_count; i++)
 		free(v->opened[i].whole);
-	for (size_t i = 0; i < SLOTS; i++)
+	for (size_t i = 0; i < v->slots; i++) {
 		free(v->slot[i].bytes);
+		pthread_mutex_destroy(&v->slot[i].lock);
+	}
 	signing_manifest_shadow_free(&v->shadow);
 	pthread_mutex_destroy(&v->lock);
 	free(v->opened);
@@ -276,6 +319,10 @@ int signing_source_open(struct source **out, const struct signing_manifest *m, s
 		.opened = calloc(m->file_count + 1, sizeof *v->opened),
 	};
 	pthread_mutex_init(&v->lock, NULL);
+	size_t wanted = 2 * (size_t)machine_cores();
+	v->slots = wanted < SLOTS_MIN ? SLOTS_MIN : wanted < SLOTS_MAX ? wanted : SLOTS_MAX;
+	for (size_t i = 0; i < v->slots; i++)
+		pthread_mutex_init(&v->slot[i].lock, NULL);
 	if (!v->opened) {
 		err_set(e, ERR_NOMEM, "out of memory for a source");
 		goto out;

@@ -204,14 +204,14 @@ static void *run(void *arg)
 Test(signing_source, concurrent_readers_get_the_right_bytes)
 {
 	struct source *s = NULL;
-	struct job job[4];
-	pthread_t thread[4];
+	struct job job[12];
+	pthread_t thread[12];
 	expect(0, open_model(&s, &m));
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 12; i++) {
 		job[i] = (struct job){ s, i * 77 + 1, 0, 0 };
 		cr_assert_eq(pthread_create(&thread[i], NULL, run, &job[i]), 0);
 	}
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 12; i++) {
 		cr_assert_eq(pthread_join(thread[i], NULL), 0);
 		cr_assert(job[i].wrong == 0 && job[i].failed == 0);
 	}
