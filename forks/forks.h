@@ -33,7 +33,8 @@ struct fork_model {
 	const struct fork_token *token; /* [tokens] ascending by hash; none: told apart by ids */
 	size_t tokens;
 	struct pool *pool;                          /* or NULL */
-	void (*progress)(void *ctx, uint64_t done); /* bytes of the files read, or NULL */
+	/* So many bytes more of the files were read; one call at a time, from any thread; or NULL */
+	void (*progress)(void *ctx, uint64_t more);
 	void *progress_ctx;
 };
 
