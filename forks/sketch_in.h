@@ -17,6 +17,30 @@ static inline int plan_nomem(struct err *e)
 	return err_set(e, ERR_NOMEM, "out of memory for a sketch");
 }
 
+/* ---- the inner loops: sketch_loops.c, sketch_loops_avx2.c ---- */
+
+#define SCAN_STEP 16 /* values */
+struct scan_lanes {
+	uint64_t hash[8];
+	uint32_t differs;
+};
+/* x[0..n), n a multiple of SCAN_STEP, into the lanes; returns the sum of squares. first: bits that
+ * others than 0 are to have. */
+double fork_scan_steps_plain(struct scan_lanes *l, const float *x, size_t n, uint32_t first);
+double fork_scan_steps_avx2(struct scan_lanes *l, const float *x, size_t n, uint32_t first);
+
+#define TILE_UNITS 4
+#define TILE_TOKENS 16
+/* out[i][t] += sum over k < count of x[k][i] * y[k][t], for i < TILE_UNITS and t < TILE_TOKENS. */
+struct tile {
+	float *out;
+	const float *x, *y;
+	size_t out_stride, x_stride, y_stride;
+	uint32_t count;
+};
+void fork_tile_plain(const struct tile *t);
+void fork_tile_avx2(const struct tile *t);
+
 /* ---- values: sketch_scan.c ---- */
 
 struct scan {

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE_UNITS 4
-#define TILE_TOKENS 8
 #define CHUNK 256 /* dimensions whose embeddings stay in the cache */
 
 typedef float f32x4 __attribute__((vector_size(16), aligned(4)));
@@ -71,58 +69,24 @@ static void raw_add(const struct unit_sum *u, uint64_t dimension, const float *x
 	}
 }
 
-static inline f32x4 all(float v) { return (f32x4){ v, v, v, v }; }
-
-/* The products of units i..i+3 with tokens t..t+7 over `count` dimensions. */
-static void tile_add(const struct unit_sum *u, const float *x, const float *embedding,
-		     uint32_t count, uint32_t i, uint32_t t)
-{
-	uint32_t tokens = u->basis->stride;
-	float *row = u->token + (size_t)i * tokens + t;
-	f32x4 *o0 = (f32x4 *)(void *)row, *o1 = (f32x4 *)(void *)(row + tokens),
-	      *o2 = (f32x4 *)(void *)(row + 2 * (size_t)tokens),
-	      *o3 = (f32x4 *)(void *)(row + 3 * (size_t)tokens);
-	f32x4 s00 = o0[0], s01 = o0[1], s10 = o1[0], s11 = o1[1], s20 = o2[0], s21 = o2[1],
-	      s30 = o3[0], s31 = o3[1];
-
-	x += i;
-	embedding += t;
-	for (uint32_t k = 0; k < count; k++, x += u->stride, embedding += tokens) {
-		const f32x4 *b = (const f32x4 *)(const void *)embedding;
-		f32x4 b0 = b[0], b1 = b[1], a0 = all(x[0]), a1 = all(x[1]), a2 = all(x[2]),
-		      a3 = all(x[3]);
-
-		s00 += a0 * b0;
-		s01 += a0 * b1;
-		s10 += a1 * b0;
-		s11 += a1 * b1;
-		s20 += a2 * b0;
-		s21 += a2 * b1;
-		s30 += a3 * b0;
-		s31 += a3 * b1;
-	}
-	o0[0] = s00;
-	o0[1] = s01;
-	o1[0] = s10;
-	o1[1] = s11;
-	o2[0] = s20;
-	o2[1] = s21;
-	o3[0] = s30;
-	o3[1] = s31;
-}
-
 static void tokens_add(const struct unit_sum *u, uint64_t dimension, uint32_t count, const float *x)
 {
+	void (*tile)(const struct tile *t) =
+		__builtin_cpu_supports("avx2") ? fork_tile_avx2 : fork_tile_plain;
 	const struct basis *b = u->basis;
 
-	for (uint32_t from = 0; from < count; from += CHUNK) {
-		uint32_t n = count - from < CHUNK ? count - from : CHUNK;
-		const float *embedding = b->embedding + (dimension + from) * b->stride;
-
+	for (uint32_t from = 0; from < count; from += CHUNK)
 		for (uint32_t i = 0; i < u->stride; i += TILE_UNITS)
 			for (uint32_t t = 0; t < b->stride; t += TILE_TOKENS)
-				tile_add(u, x + (size_t)from * u->stride, embedding, n, i, t);
-	}
+				tile(&(struct tile){
+					.out = u->token + (size_t)i * b->stride + t,
+					.x = x + (size_t)from * u->stride + i,
+					.y = b->embedding + (dimension + from) * b->stride + t,
+					.out_stride = b->stride,
+					.x_stride = u->stride,
+					.y_stride = b->stride,
+					.count = count - from < CHUNK ? count - from : CHUNK,
+				});
 }
 
 void fork_unit_sum_add(struct unit_sum *u, uint64_t dimension, uint32_t count, const float *x)

@@ -120,6 +120,38 @@ Test(fork_sketch, squares_are_those_of_doubles)
 	cr_assert_float_eq(found, plain, 1e-9 * plain);
 }
 
+Test(fork_sketch, both_forms_of_the_inner_loops_give_the_same_bits)
+{
+	enum { N = 16 * 61, COUNT = 37 };
+	float x[N], y[COUNT * TILE_TOKENS], a[TILE_UNITS * 20] = { 0 }, b[TILE_UNITS * 20] = { 0 };
+	struct scan_lanes plain = { .hash = { 1, 2, 3, 4, 5, 6, 7, 8 } }, wide = plain;
+	uint64_t state = 17;
+	double p, w;
+
+	if (!__builtin_cpu_supports("avx2"))
+		return;
+	for (size_t i = 0; i < N; i++)
+		x[i] = i % 11 ? (float)drawn_normal(&state) : -0.0f;
+	for (size_t i = 0; i < COUNT * TILE_TOKENS; i++)
+		y[i] = (float)drawn_normal(&state);
+	p = fork_scan_steps_plain(&plain, x, N, 5);
+	w = fork_scan_steps_avx2(&wide, x, N, 5);
+	cr_assert(memcmp(&p, &w, sizeof p) == 0);
+	cr_assert(memcmp(plain.hash, wide.hash, sizeof plain.hash) == 0);
+	cr_assert_eq(plain.differs, wide.differs);
+	fork_tile_plain(&(struct tile){ a, x, y, 20, 6, TILE_TOKENS, COUNT });
+	fork_tile_avx2(&(struct tile){ b, x, y, 20, 6, TILE_TOKENS, COUNT });
+	cr_assert(memcmp(a, b, sizeof a) == 0);
+	for (size_t i = 0; i < TILE_UNITS; i++)
+		for (size_t t = 0; t < TILE_TOKENS; t++) {
+			double sum = 0;
+
+			for (size_t k = 0; k < COUNT; k++)
+				sum += (double)x[k * 6 + i] * y[k * TILE_TOKENS + t];
+			cr_assert_float_eq(a[i * 20 + t], sum, 1e-4);
+		}
+}
+
 /* ---- unit vectors ---- */
 
 enum { HIDDEN = 300, UNITS = 18, TOKENS = 24, STRIDE = 32 };
