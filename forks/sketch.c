@@ -54,6 +54,7 @@ int fork_sketch_make(struct fork_sketch **out, const struct fork_model *m, struc
 	TRY_OUT(fork_pass_run(&p, e));
 	blocks_settle(&p);
 	TRY_OUT(notes_keep(&p, e));
+	TRY_OUT(fork_sketch_calibrate(p.sketch, SKETCH_SEED, m->pool, e));
 	*out = p.sketch;
 	p.sketch = NULL;
 out:
