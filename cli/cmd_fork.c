@@ -154,36 +154,44 @@ int cmd_fork_audit(struct cli *c)
 	return rc;
 }
 
+static int look_options(struct cli *c, struct flow_fork_look *out)
+{
+	*out = (struct flow_fork_look){
+		.seed = SEED,
+		.lists = cli_has(c, "blocks"),
+		.all_rungs = cli_has(c, "all-rungs"),
+		.quiet = c->quiet,
+	};
+	return cli_number(c, "seed", &out->seed);
+}
+
 int cmd_fork_compare(struct cli *c)
 {
-	struct flow *f;
+	struct flow_fork_look how;
 	json_t *report = NULL;
-	uint64_t seed = SEED;
 	TRY(cli_operands(c, 2, 2));
-	TRY(cli_number(c, "seed", &seed));
-	f = cli_open_if_there(c); /* folders can be compared without any state */
-	int rc = flow_fork_compare(f, c->operand[0], c->operand[1], seed, cli_has(c, "blocks"),
-				   &report, &c->err);
+	TRY(look_options(c, &how));
+	struct flow *f = cli_open_if_there(c); /* folders can be compared without any state */
+	int rc = flow_fork_compare(f, c->operand[0], c->operand[1], &how, &report, &c->err);
 	flow_close(f);
 	return rc < 0 ? rc : cli_print(c, report);
 }
 
 int cmd_fork_calibrate(struct cli *c)
 {
-	struct flow *f;
+	struct flow_fork_look how;
 	json_t *report = NULL;
-	uint64_t seed = SEED;
 	TRY(cli_operands(c, 1, 1));
-	TRY(cli_number(c, "seed", &seed));
-	f = cli_open_if_there(c);
-	int rc = flow_fork_calibrate(f, c->operand[0], seed, &report, &c->err);
+	TRY(look_options(c, &how));
+	struct flow *f = cli_open_if_there(c);
+	int rc = flow_fork_calibrate(f, c->operand[0], &how, &report, &c->err);
 	flow_close(f);
 	TRY(rc);
 	bool passed = json_is_true(json_object_get(report, "passed"));
 	TRY(cli_print(c, report));
 	return passed ? 0
 		      : err_set(&c->err, ERR_VERIFY,
-				"the calibration did not pass: no p-value may be stated on this model");
+				"no calibration passed: no p-value may be stated on this model");
 }
 
 int cmd_fork_tree(struct cli *c)

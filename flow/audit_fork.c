@@ -201,7 +201,7 @@ static int take_comparison(struct flow_candidate *c, struct flow_fork_model *m,
 			   struct fork_old *result, struct err *e)
 {
 	int rc = fork_old_json(result, false, &c->comparison, e);
-	c->measure = flow_fork_measure_of(result);
+	c->measure = flow_fork_measure_old(result);
 	c->log_p = c->measure.tested ? log(c->measure.p_value) : 0;
 	c->facts = m->facts;
 	m->facts = (struct flow_fork_facts){ 0 };

@@ -13,9 +13,10 @@
 
 struct flow; /* an open state folder: database, log, registry, trust */
 struct flow_options {
-	const char *home;       /* NULL: $HALLMARK_HOME, else as docs/formats.md says */
-	const struct env *env;  /* borrowed */
-	bool read_only, quiet;  /* no lock, nothing created (ERR_NOTFOUND: no state); no progress bars */
+	const char *home;      /* NULL: $HALLMARK_HOME, else as docs/formats.md says */
+	const struct env *env; /* borrowed */
+	bool read_only,
+		quiet; /* no lock, nothing created (ERR_NOTFOUND: no state); no progress bars */
 	const char *passphrase; /* for the keys opened by name; NULL: none */
 	const char *command;    /* whom others wait for: "release create"; NULL: not said */
 	unsigned wait_s;        /* how long to wait for another process that writes here */
@@ -47,9 +48,15 @@ int flow_registry_rebuild(const struct flow_options *o, json_t **report, struct 
 
 /* ---- forks ---- */
 
+struct flow_fork_look {
+	uint64_t seed;
+	bool lists;     /* every block and tensor */
+	bool all_rungs; /* whichever decides */
+	bool quiet;     /* no progress bar */
+};
 /* Two folders or REFs; f may be NULL for folders. */
-int flow_fork_compare(struct flow *f, const char *a, const char *b, uint64_t seed, bool blocks,
-		      json_t **report, struct err *e) MUST_USE;
+int flow_fork_compare(struct flow *f, const char *a, const char *b,
+		      const struct flow_fork_look *how, json_t **report, struct err *e) MUST_USE;
 /* Against every registered release (or one). Report as above plus {declared, candidates, ...}.
  * Nothing is written but the cache, so that f may be open for reading only. */
 int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
@@ -61,8 +68,9 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 		    json_t **report, struct err *e) MUST_USE;
 /* Verdicts that a report may have; ended by NULL. */
 const char *const *flow_fork_verdict_names(void);
-int flow_fork_calibrate(struct flow *f, const char *ref, uint64_t seed, json_t **report,
-			struct err *e) MUST_USE;
+/* Report: {passed, pairs: in this model, seed, calibrations}. */
+int flow_fork_calibrate(struct flow *f, const char *ref, const struct flow_fork_look *how,
+			json_t **report, struct err *e) MUST_USE;
 int flow_fork_tree(struct flow *f, json_t **report, struct err *e) MUST_USE;
 /* Make the sketch that audits compare with, of a REF, unless it is kept already. f may be open for
  * reading only. */

@@ -22,7 +22,8 @@ struct flow_fork_measure {
 	uint64_t frozen; /* matrices that are the same, while others changed */
 	size_t blocks;
 };
-struct flow_fork_measure flow_fork_measure_of(const struct fork_old *c);
+struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c);
+struct flow_fork_measure flow_fork_measure_old(const struct fork_old *c);
 bool flow_fork_derived(const struct flow_fork_measure *m); /* identical or dependent */
 /* The p-value as it is told: a number, or null. */
 json_t *flow_fork_p_value(const struct flow_fork_measure *m);

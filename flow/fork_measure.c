@@ -6,7 +6,29 @@
 
 #define BLOCKS_TO_SEE 8 /* judged blocks without which silence says nothing */
 
-struct flow_fork_measure flow_fork_measure_of(const struct fork_old *c)
+struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
+{
+	const struct fork_measured *m = &c->measured;
+	uint64_t rounded = 0;
+	for (int k = FORK_ROUNDED_NOT + 1; k < FORK_ROUNDINGS; k++)
+		rounded += m->rounded[k];
+	return (struct flow_fork_measure){
+		.verdict = c->verdict,
+		.rung = c->rung,
+		.tested = c->tested,
+		.can_see = c->power.can_see,
+		.p_value = c->p_value,
+		.effect = c->effect,
+		.relative_l2 = c->relative_l2,
+		.rounding = m->changed ? (double)rounded / (double)m->changed : 0,
+		.share = NAN,
+		.changed = m->changed,
+		.frozen = m->frozen,
+		.blocks = c->blocks,
+	};
+}
+
+struct flow_fork_measure flow_fork_measure_old(const struct fork_old *c)
 {
 	bool tested = fork_old_tested(c);
 	return (struct flow_fork_measure){

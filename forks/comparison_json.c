@@ -309,6 +309,7 @@ static void add_relation(struct obj *to, const struct fork_measured *m)
 		if (m->rounded[k] > 0)
 			obj_count(&rounded, fork_rounding_name((enum fork_rounding)k),
 				  m->rounded[k]);
+	add_number(&o, "relative_l2", m->relative_l2, true);
 	obj_count(&o, "changed_matrices", m->changed);
 	obj_object(&o, "rounded", &rounded);
 	obj_count(&o, "low_rank", m->low_rank);

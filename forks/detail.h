@@ -87,6 +87,7 @@ struct fork_detail {
 	struct fork_beside beside[FORK_COMPONENTS];
 	int32_t *layer; /* [layers of b] the layer of a that each answers; NULL: by place */
 	uint32_t layers;
+	bool realigned; /* the distance is over a map or over tokens, not as the tensors lie */
 	uint64_t moved, mapped; /* blocks that answer one of another place; all pairs of the map */
 	bool s4_run;
 	double s4_effect, s4_unrelated, s4_high;

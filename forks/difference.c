@@ -479,7 +479,7 @@ static void sum_up(const struct difference *d, struct fork_comparison *c)
 		m->relative_l2 = sqrt(difference / norm);
 	m->zeros = values > 0 ? zeros / values : 0;
 	m->embedding_resized = embedding_resized(c->detail);
-	if (norm > 0)
+	if (norm > 0 && !c->detail->realigned)
 		c->relative_l2 = m->relative_l2;
 }
 

@@ -113,9 +113,9 @@ struct fork_comparison {
 	double p_value, log_p;
 	const char *rung; /* that gave the verdict: "values", a test's name ("s1", ...), or NULL */
 	uint64_t blocks;  /* judged by it */
-	double effect;    /* mean cosine of the units side by side, by the map where one was found;
-			     NaN: none */
-	double relative_l2;         /* of fork_diff, else estimated from them; NaN: none */
+	double effect; /* mean cosine of units side by side, by the map that decided; NaN: none */
+	/* Of the same; by fork_diff exactly, unless a map or a rotation lies between. NaN: none. */
+	double relative_l2;
 	uint64_t identical;         /* tensors of the body with the same values */
 	double identical_share;     /* of the body's values in b */
 	uint64_t shared_components; /* tensors beside the body that are the same */

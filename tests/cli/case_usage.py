@@ -84,6 +84,6 @@ with Home() as h:
     forks = h.json("fork", "compare", MODEL, MODEL)
     assert forks["verdict"] == "identical", forks
     calibrated = h.json("fork", "calibrate", MODEL)
-    assert calibrated["passed"] and calibrated["pairs"] == 480, calibrated
+    assert calibrated["passed"] and calibrated["pairs"] >= 480, calibrated
     full = subprocess.run(f"{HALLMARK} key list --help >/dev/full", shell=True, env=h.env())
     assert full.returncode == 1, full

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+static const struct flow_fork_look seven = { .seed = 7, .quiet = true };
+static const struct flow_fork_look listed = { .seed = 7, .lists = true, .quiet = true };
+
 static struct fixture at;
 
 #define CARD(more) "---\n" more "---\n"
@@ -432,10 +435,10 @@ Test(flow_fork_lineage, measured_numbers_have_four_digits)
 	cr_expect(json_is_real(json_object_get(item_of(body, "parents", 0), "p_value")));
 	json_decref(shown);
 	json_decref(report);
-	expect(0, flow_fork_compare(NULL, fixture_path(&at, "a"), fixture_path(&at, "b"), 7, true, &report, &e));
+	expect(0, flow_fork_compare(NULL, fixture_path(&at, "a"), fixture_path(&at, "b"), &listed, &report, &e));
 	expect_four_digits(report, "comparison");
 	json_decref(report);
-	expect(0, flow_fork_calibrate(NULL, fixture_path(&at, "a"), 7, &report, &e));
+	expect(0, flow_fork_calibrate(NULL, fixture_path(&at, "a"), &seven, &report, &e));
 	expect_four_digits(report, "calibration");
 	json_decref(report);
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+static const struct flow_fork_look seven = { .seed = 7, .quiet = true };
+
 static struct fixture at;
 
 static void set_up(void)
@@ -43,7 +45,7 @@ Test(flow_package, compares_and_audits_without_a_temporary_folder)
 {
 	struct err e = { 0 };
 	json_t *report;
-	expect(0, flow_fork_compare(at.flow, "acme/m", fixture_path(&at, "m.tar"), 7, false, &report, &e));
+	expect(0, flow_fork_compare(at.flow, "acme/m", fixture_path(&at, "m.tar"), &seven, &report, &e));
 	cr_expect_str_eq(text_of(report, "verdict"), "identical");
 	json_decref(report);
 	expect(0, flow_audit_fork(at.flow, fixture_path(&at, "m.tar"), NULL, 7, &report, &e));
