@@ -49,7 +49,7 @@ static int config_read(struct flow_fork_model *m, struct source *from, struct er
 static int open_parts(struct flow_fork_model *m, struct err *e)
 {
 	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
-	TRY(model_gguf_folder(&m->gguf, m->source, e));
+	TRY(model_gguf_loose(&m->gguf, m->source, e));
 	struct source *from = m->gguf ? m->gguf : m->source;
 	m->facts.gguf = m->gguf != NULL;
 	TRY(config_read(m, from, e));

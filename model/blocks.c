@@ -9,6 +9,19 @@
  *   Q6_K   256 values   u8 nibble[128] | u8 high[64] | i8 scale[16] | f16 d
  *                       in groups of 16:                          w = d * S * (code - 32)
  *
+ * and these, which models that are served do not have:
+ *
+ *   Q4_1    32 values   f16 d | f16 m | u8 nibble[16]             w = d * code + m
+ *   Q5_0    32 values   f16 d | u32 high | u8 nibble[16]          w = d * (code - 16)
+ *   Q5_1    32 values   f16 d | f16 m | u32 high | u8 nibble[16]  w = d * code + m
+ *   IQ4_NL  32 values   f16 d | u8 nibble[16]                     w = d * table[code]
+ *   Q2_K   256 values   u8 scale[16] | u8 pair[64] | f16 d | f16 m
+ *                       in groups of 16:                          w = d * S * code - m * M
+ *   Q3_K   256 values   u8 high[32] | u8 pair[64] | u8 scale[12] | f16 d
+ *                       in groups of 16:                          w = d * (S - 32) * (code - 4)
+ *   IQ4_XS 256 values   f16 d | u16 scale high | u8 scale[4] | u8 nibble[128]
+ *                       in groups of 32:                          w = d * (S - 32) * table[code]
+ *
  * Where 32 codes lie in 16 bytes the low nibbles are the first 16. A product with a code is exact
  * in f32 but for Q6_K's, which is rounded once, as (d * S) * code; so is the difference of Q4_K
  * and Q5_K. Scale 255 of MXFP4 is not a number (OCP Microscaling Formats 1.0), though ggml reads it
@@ -103,11 +116,95 @@ static void q6_k(const unsigned char *p, float *out)
 	}
 }
 
+/* ---- of models that are not served ---- */
+
+static const signed char nonlinear[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
+					   1,    13,   25,  38,  53,  69,  89,  113 };
+
+static void q4_1(const unsigned char *p, float *out)
+{
+	float d = half_at(p), m = half_at(p + 2);
+	for (int i = 0; i < 16; i++) {
+		out[i] = d * (float)(p[4 + i] & 15) + m;
+		out[i + 16] = d * (float)(p[4 + i] >> 4) + m;
+	}
+}
+
+/* Five bits of value i: four in the nibbles, the fifth in bit i of `high`. */
+static int five(const unsigned char *high, const unsigned char *nibble, int i)
+{
+	int low = i < 16 ? nibble[i] & 15 : nibble[i - 16] >> 4;
+	return low | (high[i / 8] >> i % 8 & 1) << 4;
+}
+
+static void q5_0(const unsigned char *p, float *out)
+{
+	float d = half_at(p);
+	for (int i = 0; i < 32; i++)
+		out[i] = d * (float)(five(p + 2, p + 6, i) - 16);
+}
+
+static void q5_1(const unsigned char *p, float *out)
+{
+	float d = half_at(p), m = half_at(p + 2);
+	for (int i = 0; i < 32; i++)
+		out[i] = d * (float)five(p + 4, p + 8, i) + m;
+}
+
+static void nonlinear_groups(const unsigned char *nibble, float by, float *out)
+{
+	for (int i = 0; i < 16; i++) {
+		out[i] = by * (float)nonlinear[nibble[i] & 15];
+		out[i + 16] = by * (float)nonlinear[nibble[i] >> 4];
+	}
+}
+
+static void iq4_nl(const unsigned char *p, float *out) { nonlinear_groups(p + 2, half_at(p), out); }
+
+static void iq4_xs(const unsigned char *p, float *out)
+{
+	float d = half_at(p);
+	for (int i = 0; i < 8; i++) {
+		int low = p[4 + i / 2] >> i % 2 * 4 & 15, high = p[2 + i / 4] >> i % 4 * 2 & 3;
+		nonlinear_groups(p + 8 + 16 * i, d * (float)((low | high << 4) - 32), out + 32 * i);
+	}
+}
+
+/* Two bits of value i of 256: byte j of each 32 has those of values j, j+32, j+64 and j+96. */
+static int two(const unsigned char *pair, int i)
+{
+	return pair[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+}
+
+static void q2_k(const unsigned char *p, float *out)
+{
+	float d = half_at(p + 80), m = half_at(p + 82);
+	for (int i = 0; i < 256; i++) {
+		int scale = p[i / 16];
+		out[i] = d * (float)(scale & 15) * (float)two(p + 16, i) - m * (float)(scale >> 4);
+	}
+}
+
+static void q3_k(const unsigned char *p, float *out)
+{
+	const unsigned char *s = p + 96;
+	float d = half_at(p + 108);
+	for (int i = 0; i < 256; i++) {
+		int g = i / 16, low = g < 8 ? s[g] & 15 : s[g - 8] >> 4,
+		    high = s[8 + g % 4] >> g / 4 * 2 & 3;
+		int code = two(p + 32, i) - (p[i % 32] >> i / 32 & 1 ? 0 : 4);
+		out[i] = d * (float)((low | high << 4) - 32) * (float)code;
+	}
+}
+
 void model_blocks_widen(enum model_dtype type, const unsigned char *raw, size_t n, float *out)
 {
 	static void (*const decode[])(const unsigned char *p, float *out) = {
-		[MODEL_Q8_0] = q8_0, [MODEL_Q4_0] = q4_0, [MODEL_Q4_K] = q4_k,
-		[MODEL_Q5_K] = q5_k, [MODEL_Q6_K] = q6_k, [MODEL_MXFP4] = mxfp4,
+		[MODEL_Q8_0] = q8_0,     [MODEL_Q4_0] = q4_0, [MODEL_Q4_K] = q4_k,
+		[MODEL_Q5_K] = q5_k,     [MODEL_Q6_K] = q6_k, [MODEL_MXFP4] = mxfp4,
+		[MODEL_Q4_1] = q4_1,     [MODEL_Q5_0] = q5_0, [MODEL_Q5_1] = q5_1,
+		[MODEL_Q2_K] = q2_k,     [MODEL_Q3_K] = q3_k, [MODEL_IQ4_NL] = iq4_nl,
+		[MODEL_IQ4_XS] = iq4_xs,
 	};
 	unsigned block = model_dtype_block(type);
 	size_t bytes = (size_t)model_dtype_bytes(type, block);

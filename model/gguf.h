@@ -33,6 +33,10 @@ void model_gguf_close(struct model_gguf *g); /* NULL is fine */
  * themselves; ERR_UNSUPPORTED: an architecture, a tokenizer or a type that is not available. */
 int model_gguf_folder(struct source **out, struct source *under, struct err *e) MUST_USE;
 
+/* The same for the tensors' values alone: what cannot be made is left out, and tensors that nobody
+ * knows keep the names of the file. Types that models are not served in are read too. */
+int model_gguf_loose(struct source **out, struct source *under, struct err *e) MUST_USE;
+
 /* The file at path and, where it is a part, the others beside it, as a folder of nothing else. */
 int model_gguf_files(struct source **out, const char *path, struct err *e) MUST_USE;
 

@@ -499,3 +499,15 @@ int model_gguf_arch(struct gguf_model *m, struct err *e)
 		m->arch++;
 	return 0;
 }
+
+void model_gguf_arch_loose(struct gguf_model *m)
+{
+	static const struct gguf_arch none = { .name = "unknown", .type = "" };
+	struct err why = { 0 };
+	if (model_gguf_arch(m, &why) == 0)
+		return;
+	m->arch = &none;
+	m->unknown = true;
+	m->layers = MODEL_GGUF_LAYERS;
+	m->extra = m->heads = m->kv_heads = 0;
+}

@@ -309,7 +309,13 @@ static int texts_make(struct gguf_view *v, struct err *e)
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct gguf_text *t = &v->text[v->texts++];
 		t->name = texts[i].name;
-		TRY(texts[i].make(&v->model, &t->bytes, e));
+		struct err why = { 0 };
+		bool none = v->model.unknown && texts[i].make == model_gguf_config;
+		int rc = none ? 0 : texts[i].make(&v->model, &t->bytes, &why);
+		if (rc < 0 && rc != ERR_NOMEM && v->model.loose)
+			buf_clear(&t->bytes);
+		else if (rc < 0)
+			return err_set(e, rc, "%s", why.text);
 		TRY(buf_done(&t->bytes, e));
 		if (t->bytes.len == 0) /* nothing to show */
 			buf_free(&v->text[--v->texts].bytes);
@@ -321,11 +327,14 @@ static int view_open(struct gguf_view *v, const char *first, struct err *e)
 {
 	TRY(parts_open(v, first, e));
 	v->model.file = v->file[0];
-	TRY(model_gguf_arch(&v->model, e));
+	if (v->model.loose)
+		model_gguf_arch_loose(&v->model);
+	else
+		TRY(model_gguf_arch(&v->model, e));
 	return texts_make(v, e);
 }
 
-int model_gguf_folder(struct source **out, struct source *under, struct err *e)
+static int folder_open(struct source **out, struct source *under, bool loose, struct err *e)
 {
 	struct file_tree there = { 0 };
 	uint64_t bytes;
@@ -344,6 +353,7 @@ int model_gguf_folder(struct source **out, struct source *under, struct err *e)
 					     .label = under->label,
 					     .verified = under->verified };
 		v->model.source = under;
+		v->model.loose = loose;
 		rc = view_open(v, first, e);
 	}
 	file_tree_free(&there);
@@ -352,4 +362,14 @@ int model_gguf_folder(struct source **out, struct source *under, struct err *e)
 	else if (v)
 		*out = &v->source;
 	return rc;
+}
+
+int model_gguf_folder(struct source **out, struct source *under, struct err *e)
+{
+	return folder_open(out, under, false, e);
+}
+
+int model_gguf_loose(struct source **out, struct source *under, struct err *e)
+{
+	return folder_open(out, under, true, e);
 }

@@ -20,6 +20,8 @@ struct gguf_model {
 	const struct gguf_arch *arch;
 	uint32_t layers, extra; /* without and of those for prediction further ahead */
 	uint32_t heads, kv_heads;
+	bool loose; /* for its values alone: what nobody knows is left as the file has it */
+	bool unknown; /* loose: an architecture that is not here */
 };
 
 /* How a tensor is other than in a folder of safetensors. */
@@ -71,6 +73,8 @@ struct gguf_arch {
 
 /* gguf_arch.c: by general.architecture and what else tells; ERR_UNSUPPORTED names it. */
 int model_gguf_arch(struct gguf_model *m, struct err *e) MUST_USE;
+/* The same, or the names that most architectures have. */
+void model_gguf_arch_loose(struct gguf_model *m);
 /* Of all architectures. */
 extern const struct gguf_name model_gguf_names[];
 /* gguf_arch_layers.c: further ones, ended by one without a name. */

@@ -119,6 +119,11 @@ static int tensor_add(struct renamer *r)
 	if (inside && layer >= r->m->layers && layer - r->m->layers < r->m->extra)
 		return 0; /* for prediction further ahead */
 	const struct gguf_name *n = find_name(r->m->arch, part, !inside);
+	if (r->m->loose && !n)
+		return add(r, t, t.name);
+	if (!r->m->loose && t.dtype > MODEL_MXFP4)
+		return err_set(r->e, ERR_UNSUPPORTED, "%s: tensor %s is %s: not available in this version",
+			       t.file, t.name, model_dtype_name(t.dtype));
 	if (!n)
 		return err_set(r->e, ERR_INPUT, "%s: tensor %s is not part of a %s", t.file, t.name,
 			       r->m->arch->name);
@@ -132,8 +137,10 @@ static int tensor_add(struct renamer *r)
 	const char *star = strchr(name, '*');
 	if (star)
 		return stack_add(r, name, star);
-	TRY(form_set(r, n->form, &t));
-	return add(r, t, name);
+	int rc = form_set(r, n->form, &t);
+	if (rc < 0 && r->m->loose)
+		return add(r, *r->t, name);
+	return rc < 0 ? rc : add(r, t, name);
 }
 
 /* Numbers of layers that the metadata lists, as tensors of one each: the file has them as F32. */

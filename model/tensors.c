@@ -41,7 +41,15 @@ static const struct {
 	[MODEL_F4] = { "F4", 2, 1 },           [MODEL_Q8_0] = { "Q8_0", 32, 34 },
 	[MODEL_Q4_0] = { "Q4_0", 32, 18 },     [MODEL_Q4_K] = { "Q4_K", 256, 144 },
 	[MODEL_Q5_K] = { "Q5_K", 256, 176 },   [MODEL_Q6_K] = { "Q6_K", 256, 210 },
-	[MODEL_MXFP4] = { "MXFP4", 32, 17 },
+	[MODEL_MXFP4] = { "MXFP4", 32, 17 },   [MODEL_Q4_1] = { "Q4_1", 32, 20 },
+	[MODEL_Q5_0] = { "Q5_0", 32, 22 },     [MODEL_Q5_1] = { "Q5_1", 32, 24 },
+	[MODEL_Q2_K] = { "Q2_K", 256, 84 },    [MODEL_Q3_K] = { "Q3_K", 256, 110 },
+	[MODEL_IQ4_NL] = { "IQ4_NL", 32, 18 }, [MODEL_IQ4_XS] = { "IQ4_XS", 256, 136 },
+	[MODEL_IQ1_S] = { "IQ1_S", 256, 50 },  [MODEL_IQ1_M] = { "IQ1_M", 256, 56 },
+	[MODEL_IQ2_XXS] = { "IQ2_XXS", 256, 66 }, [MODEL_IQ2_XS] = { "IQ2_XS", 256, 74 },
+	[MODEL_IQ2_S] = { "IQ2_S", 256, 82 },  [MODEL_IQ3_XXS] = { "IQ3_XXS", 256, 98 },
+	[MODEL_IQ3_S] = { "IQ3_S", 256, 110 }, [MODEL_TQ1_0] = { "TQ1_0", 256, 54 },
+	[MODEL_TQ2_0] = { "TQ2_0", 256, 66 },
 };
 
 const char *model_dtype_name(enum model_dtype d) { return dtypes[d].name; }

@@ -13,6 +13,11 @@ enum model_dtype { /* clang-format off */
 	MODEL_F8_E8M0, MODEL_F4,
 	/* GGUF's blocks of values with their scales: model/blocks.c */
 	MODEL_Q8_0, MODEL_Q4_0, MODEL_Q4_K, MODEL_Q5_K, MODEL_Q6_K, MODEL_MXFP4,
+	/* others of them: models that are served have none; their values are read by values.h */
+	MODEL_Q4_1, MODEL_Q5_0, MODEL_Q5_1, MODEL_Q2_K, MODEL_Q3_K, MODEL_IQ4_NL, MODEL_IQ4_XS,
+	/* and whose values are not read at all */
+	MODEL_IQ1_S, MODEL_IQ1_M, MODEL_IQ2_XXS, MODEL_IQ2_XS, MODEL_IQ2_S,
+	MODEL_IQ3_XXS, MODEL_IQ3_S, MODEL_TQ1_0, MODEL_TQ2_0,
 	MODEL_DTYPES /* clang-format on */
 };
 

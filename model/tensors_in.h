@@ -17,8 +17,9 @@ struct model_tensors {
 int model_tensors_room(struct model_tensors *d, size_t more, struct err *e) MUST_USE;
 void model_tensors_sort(struct model_tensors *d);
 
-/* A weight that a model computes with. */
+/* A weight that a model computes with; and what has values at all. */
 bool model_dtype_is_float(enum model_dtype d);
+bool model_dtype_has_values(enum model_dtype d);
 
 /* The stored bytes of rows [row, row + rows), turned heads as they were. */
 int model_tensors_bytes(struct model_tensors *t, const struct model_tensor *w, uint64_t row,

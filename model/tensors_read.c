@@ -149,7 +149,13 @@ void model_dtype_widen(enum model_dtype type, const unsigned char *raw, size_t n
 bool model_dtype_is_float(enum model_dtype d)
 {
 	return d == MODEL_F32 || d == MODEL_F64 || d == MODEL_BF16 || d == MODEL_F16 ||
-	       d == MODEL_F8_E4M3 || d >= MODEL_Q8_0;
+	       d == MODEL_F8_E4M3 || (d >= MODEL_Q8_0 && d <= MODEL_MXFP4);
+}
+
+bool model_dtype_has_values(enum model_dtype d)
+{
+	return model_dtype_is_float(d) || d == MODEL_F8_E5M2 || d == MODEL_F8_E8M0 ||
+	       d == MODEL_F4 || (d >= MODEL_Q4_1 && d <= MODEL_IQ4_XS);
 }
 
 static int finite_check(const struct model_tensor *w, uint64_t row, const float *v, size_t n,

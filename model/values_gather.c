@@ -25,21 +25,6 @@ static size_t index_of(const struct gathering *g, const struct model_tensor *t)
 
 /* ---- one tensor ---- */
 
-/* Types that a row of a value is read from. */
-static bool has_values(const struct model_tensor *t, uint64_t columns)
-{
-	switch (t->dtype) {
-	case MODEL_F8_E5M2:
-	case MODEL_F8_E8M0:
-	case MODEL_F4:
-		break;
-	default:
-		if (!model_dtype_is_float(t->dtype))
-			return false;
-	}
-	return columns % model_dtype_block(t->dtype) == 0;
-}
-
 static int matrix_set(struct gathering *g, struct model_value *w)
 {
 	uint64_t bytes;
@@ -63,7 +48,8 @@ static int plain_add(struct gathering *g, const struct model_tensor *t)
 	TRY(matrix_set(g, w));
 	w->made = t->made;
 	w->parts = 1;
-	w->floats = has_values(t, w->columns);
+	w->floats =
+		model_dtype_has_values(t->dtype) && w->columns % model_dtype_block(t->dtype) == 0;
 	snprintf(w->form, sizeof w->form, "%s", model_dtype_name(t->dtype));
 	return 0;
 }
@@ -151,7 +137,13 @@ int model_values_gather(struct model_values *v, const json_t *config, struct err
 	free(g.used);
 	TRY(rc);
 	qsort(v->item, v->count, sizeof *v->item, by_name);
-	for (size_t i = 0; i < v->count; i++)
-		v->item[i].value.stored = v->item[i].stored;
+	for (size_t i = 0; i < v->count; i++) {
+		struct value_item *it = &v->item[i];
+		it->value.stored = it->stored;
+		if (i > 0 && strcmp(it[-1].value.name, it->value.name) == 0)
+			return err_set(e, ERR_INPUT, "tensor %s is there in codes twice: %s and %s",
+				       it->value.name, it[-1].stored[0]->name,
+				       it->stored[0]->name);
+	}
 	return 0;
 }

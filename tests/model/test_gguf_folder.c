@@ -1,6 +1,7 @@
 /* A GGUF file as a folder: texts from metadata, tensors by their other names, and what is refused. */
 #include "model/config.h"
 #include "model/gguf.h"
+#include "model/values.h"
 #include "model/weights.h"
 #include "tests/shared/memory.h"
 
@@ -161,6 +162,76 @@ Test(model_gguf_folder, config_and_tensors_are_those_of_a_folder)
 		cr_assert_eq((int)row[0], 8 * stored[i], "row %d: %g", (int)i, (double)row[0]);
 	}
 	model_tensors_close(t);
+	source_close(view);
+	memory_free(&m);
+}
+
+/* For its values alone: an architecture that is not here, and a tensor that nobody knows. */
+Test(model_gguf_folder, values_are_read_whatever_the_architecture)
+{
+	static const char *const names[] = { "blk.0.attn_mystery.weight", "model.layers.0.mlp.up_proj.weight",
+		                             "model.layers.0.self_attn.q_proj.weight",
+		                             "model.layers.0.mlp.experts.1.gate_proj.weight" };
+	struct memory_source m;
+	struct writer w = { 0 };
+	struct err e = { 0 };
+	struct source *view = NULL;
+	struct model_values *v;
+	uint64_t bytes;
+	float row[8];
+	put_text(&w, "general.architecture", "llama7");
+	put_tensor(&w, "blk.0.attn_mystery.weight", 4, 8);
+	put_tensor(&w, "blk.0.ffn_up.weight", 4, 8);
+	put_tensor(&w, "blk.0.attn_q.weight", 4, 8);
+	put_tensor(&w, "blk.0.ffn_gate_exps.weight", 2, 8);
+	memory_init(&m);
+	finish(&w, memory_add(&m, "m.gguf"));
+	cr_assert_eq(model_gguf_folder(&view, &m.source, &e), ERR_UNSUPPORTED);
+	cr_assert(strstr(e.text, "llama7") && !view, "%s", e.text);
+	cr_assert_eq(model_gguf_loose(&view, &m.source, &e), 0, "%s", e.text);
+	cr_expect_eq(source_size(view, "config.json", &bytes, &e), ERR_NOTFOUND);
+	cr_assert_eq(model_values_open(&v, view, NULL, &e), 0, "%s", e.text);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const struct model_value *x = model_values_find(v, names[i]);
+		cr_assert(x && x->floats, "%s", names[i]);
+		cr_assert_eq(model_values_read(v, x, x->rows - 1, 1, row, &e), 0, "%s", e.text);
+		cr_expect_eq((int)row[7], i < 3 ? 31 : 15, "%s: %g", names[i], (double)row[7]);
+	}
+	model_values_close(v);
+	source_close(view);
+	memory_free(&m);
+}
+
+/* The same folder as it is served: heads turned back, gains whose plus one is told. */
+Test(model_gguf_folder, values_are_those_of_the_folder)
+{
+	struct memory_source m;
+	struct writer w = { 0 };
+	struct err e = { 0 };
+	struct source *view = NULL;
+	struct model_values *v;
+	struct model_tensors *t;
+	float a[8 * 12], b[8 * 12];
+	small(&w);
+	memory_init(&m);
+	finish(&w, memory_add(&m, "m.gguf"));
+	cr_assert_eq(model_gguf_loose(&view, &m.source, &e), 0, "%s", e.text);
+	cr_assert_eq(model_values_open(&v, view, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(model_tensors_open(&t, view, &e), 0, "%s", e.text);
+	cr_assert_eq(model_values_count(v), model_tensors_count(t));
+	for (size_t i = 0; i < model_values_count(v); i++) {
+		const struct model_value *x = model_values_at(v, i);
+		const struct model_tensor *y = model_tensors_find(t, x->name);
+		cr_assert(y && x->floats && x->made == y->made, "%s", x->name);
+		for (uint64_t r = 0; r < x->rows; r += 3) {
+			uint64_t n = x->rows - r < 3 ? x->rows - r : 3;
+			cr_assert_eq(model_values_read(v, x, r, n, a, &e), 0, "%s", e.text);
+			cr_assert_eq(model_tensors_read(t, y, r, n, b, &e), 0, "%s", e.text);
+			cr_assert(memcmp(a, b, n * x->columns * sizeof *a) == 0, "%s, row %d", x->name, (int)r);
+		}
+	}
+	model_tensors_close(t);
+	model_values_close(v);
 	source_close(view);
 	memory_free(&m);
 }
