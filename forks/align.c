@@ -3,6 +3,7 @@
  * units are shifted against each other, which is what it would be for units that do not answer each
  * other; the traces' spread tells whether it is more than chance. Only units at even places are
  * looked at: the order of those at odd ones is untouched evidence. */
+#include "forks/fit.h"
 #include "forks/match.h"
 
 #include <math.h>
@@ -192,9 +193,9 @@ static int align_class(struct align *s, enum match_class c, struct pool *pool, s
 	TRY(fork_match_set(&s->a, &s->va, c, e));
 	TRY(fork_match_set(&s->b, &s->vb, c, e));
 	s->map->tried += (uint64_t)s->a.count * s->b.count;
-	if (s->a.count == 0)
+	if (s->a.count == 0 || s->b.count == 0)
 		return 0;
-	fork_match_run(pool, s->b.count, align_look, s);
+	fork_each(pool, s->b.count, align_look, s);
 	align_pair(s);
 	return 0;
 }

@@ -9,8 +9,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define ALIKE 0.8  /* mean cosine from which on nothing better is looked for */
-#define UNLIKE 0.3 /* below it, units in another order are */
+#define ALIKE 0.8      /* mean cosine from which on tokens are not asked */
+#define STRAY 0.25     /* a cosine below it: a unit beside one that is another */
+#define STRAYS_MOST 40 /* a map is looked for if more than one in so many is */
 
 /* The two models, one view of both. */
 struct distance {
@@ -60,8 +61,8 @@ static void add_unit(struct distance *d, struct rung_pair pair, uint32_t i, uint
 
 		if (x->width == 0 || y->width == 0)
 			continue;
-		na = (double)x->norm[i];
-		nb = (double)y->norm[j];
+		na = (double)x->norm[i] * x->scale;
+		nb = (double)y->norm[j] * y->scale;
 		if (na == 0 && nb == 0)
 			continue;
 		if (p + 2 >= a->parts)
@@ -77,6 +78,7 @@ static void add_unit(struct distance *d, struct rung_pair pair, uint32_t i, uint
 		if (xx > 0 && yy > 0) {
 			s->cosines += xy / sqrt(xx * yy);
 			s->cosined++;
+			s->strays += xy < STRAY * sqrt(xx * yy);
 		}
 		some = true;
 	}
@@ -152,6 +154,7 @@ struct rung_distance fork_distance_of(const struct distance_sums *s, enum rung_v
 	out.relative_l2 = sqrt(difference / s->a);
 	out.square = difference / ((s->a + s->b) / 2);
 	out.cosine = s->cosines / (double)s->cosined;
+	out.strays = (double)s->strays / (double)s->cosined;
 	return out;
 }
 
@@ -172,6 +175,7 @@ static int distance_in(const struct fork_sketch *a, const struct fork_sketch *b,
 		all.cosines += layer[l].cosines;
 		all.cosined += layer[l].cosined;
 		all.units += layer[l].units;
+		all.strays += layer[l].strays;
 	}
 	free(layer);
 	*out = fork_distance_of(&all, view);
@@ -207,7 +211,7 @@ static int map_better(const struct fork_sketch *a, const struct fork_sketch *b,
 	struct rung_distance d = { 0 };
 	int rc = distance_either(a, b, other, &d, e);
 
-	if (rc == 0 && d.units > 0 && (out->units == 0 || d.cosine > out->cosine + 0.05)) {
+	if (rc == 0 && d.units > 0 && (out->units == 0 || d.cosine > out->cosine + 0.01)) {
 		fork_map_free(best);
 		*best = *other;
 		*out = d;
@@ -215,6 +219,11 @@ static int map_better(const struct fork_sketch *a, const struct fork_sketch *b,
 	}
 	fork_map_free(other);
 	return rc;
+}
+
+static bool may_be_better(const struct rung_distance *d)
+{
+	return d->units == 0 || d->strays * STRAYS_MOST > 1;
 }
 
 int fork_distance_map(const struct fork_sketch *a, const struct fork_sketch *b, struct pool *pool,
@@ -226,11 +235,11 @@ int fork_distance_map(const struct fork_sketch *a, const struct fork_sketch *b, 
 
 	*map = (struct rung_map){ 0 };
 	TRY_OUT(distance_either(a, b, NULL, out, e));
-	for (enum rung_view v = RUNG_RAW; v <= RUNG_TOKEN && out->cosine < ALIKE; v++) {
+	for (enum rung_view v = RUNG_RAW; v <= RUNG_TOKEN && may_be_better(out); v++) {
 		TRY_OUT(fork_map_aligned(a, b, v, &how, &other, e));
 		TRY_OUT(map_better(a, b, map, out, &other, e));
 	}
-	for (enum rung_view v = RUNG_RAW; v <= RUNG_TOKEN && out->cosine < UNLIKE; v++) {
+	for (enum rung_view v = RUNG_RAW; v <= RUNG_TOKEN && may_be_better(out); v++) {
 		struct rung r;
 
 		TRY_OUT(fork_s3_rung(a, b, v, &how, &r, &other, e));

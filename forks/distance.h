@@ -9,7 +9,7 @@
 struct distance_sums {
 	double difference, a, b; /* squared lengths, of the difference and of both sides */
 	double cosines;
-	uint64_t cosined, units;
+	uint64_t cosined, units, strays; /* strays: vectors that are nothing alike */
 };
 /* layer: [layers of b + 1], the last for all that lie in no layer. map NULL: by places. A unit's
  * input may be scaled against its output for free: the scale is made equal first. */

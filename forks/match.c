@@ -145,15 +145,6 @@ void fork_match_rooms_free(struct match_room *r, const struct pool *pool)
 	free(r);
 }
 
-void fork_match_run(struct pool *pool, uint32_t parts, void (*work)(void *ctx, struct part part),
-		    void *ctx)
-{
-	if (pool && parts > 0)
-		pool_run(pool, parts, work, ctx);
-	else if (parts > 0)
-		work(ctx, (struct part){ 0, parts, parts, 0 });
-}
-
 static inline int32_t magnitude(int32_t v) { return v < 0 ? (v == INT32_MIN ? INT32_MAX : -v) : v; }
 
 /* Of sums [rows][columns]: where each row and each column has its only largest magnitude. */

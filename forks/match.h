@@ -52,9 +52,6 @@ struct match_room {
 int fork_match_rooms(struct match_room **out, const struct pool *pool, uint32_t blocks,
 		     struct err *e) MUST_USE;
 void fork_match_rooms_free(struct match_room *r, const struct pool *pool);
-/* pool_run, or the same without a pool. */
-void fork_match_run(struct pool *pool, uint32_t parts, void (*work)(void *ctx, struct part part),
-		    void *ctx);
 
 /* How many units agree. */
 uint32_t fork_match_count(struct match_room *r, const struct match_block *a,

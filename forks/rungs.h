@@ -97,6 +97,7 @@ struct fork_s4 fork_s4_effect(const struct fork_sketch *a, const struct fork_ske
 struct rung_distance {
 	double relative_l2, cosine;
 	double square; /* ||b - a||^2 over the mean of ||a||^2 and ||b||^2 */
+	double strays; /* share of the vectors that are nothing alike */
 	uint64_t units;
 	enum rung_view view;
 };

@@ -10,8 +10,9 @@
  * null pairs, and b cannot change them. Blocks of a that are copies of one another say nothing
  * about null pairs; if copies lie in more than a quarter of the layers, they are taken for a way of
  * initialising, which an independent model may share, and the block is not judged. */
+#include "forks/combine.h"
+#include "forks/fit.h"
 #include "forks/match.h"
-#include "forks/special.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,8 +43,6 @@ struct s3 {
 	struct s3_found *found; /* [blocks of b's set] */
 	struct rung *out;
 	struct rung_map *map;
-	double log_sum; /* of the p-values of the judged blocks */
-	double log_least, effect;
 };
 
 static double expected(const struct s3_found *f)
@@ -143,30 +142,33 @@ static int s3_keep_best(struct s3 *s, struct err *e)
 	return 0;
 }
 
+/* Why the block of a is no evidence; NULL: it is. */
+static const char *s3_skips(const struct s3 *s, const struct s3_found *f)
+{
+	uint8_t unfit = f->a < s->a.count ? s->a.at[f->a].of->unfit : BLOCK_FIT;
+
+	if (s->a.count == 1 || (f->asked && f->null_pairs == 0))
+		return s3_one;
+	if (f->asked && 4 * f->copy_layers > s->a.layers)
+		return s3_copies;
+	/* an order and repeated units are nothing that is counted here */
+	return unfit == BLOCK_ORDERED || unfit == BLOCK_REPEATED ? NULL : fork_unfit_reason(unfit);
+}
+
+/* Where nothing was found, some block of a stands in the pair. */
 static void s3_judge(struct s3 *s, uint32_t j)
 {
 	const struct s3_found *f = &s->found[j];
-	struct rung_block *block = &s->out->block[s->out->blocks++];
-	double log_p = f->best ? found_log_p(s, f) : 0;
+	uint32_t a = f->a < s->a.count ? f->a : j % s->a.count;
+	const char *skipped = s3_skips(s, f);
 
-	*block = (struct rung_block){
-		.pair = { s->a.at[f->a].index, s->b.at[j].index },
+	s->out->block[s->out->blocks++] = (struct rung_block){
+		.pair = { s->a.at[a].index, s->b.at[j].index },
 		.effect = f->compared > 0 ? (double)f->agree / f->compared : 0,
-		.judged = true,
+		.log_p = f->best && !skipped ? found_log_p(s, f) : 0,
+		.judged = !skipped,
+		.skipped = skipped,
 	};
-	if (f->asked && f->null_pairs == 0)
-		block->skipped = s3_one;
-	else if (f->asked && 4 * f->copy_layers > s->a.layers)
-		block->skipped = s3_copies;
-	s->effect += block->effect;
-	block->judged = !block->skipped;
-	s->out->skipped += !block->judged;
-	s->out->judged -= !block->judged;
-	if (!block->judged)
-		return;
-	block->log_p = log_p;
-	s->log_sum += log_p;
-	s->log_least = log_p < s->log_least ? log_p : s->log_least;
 }
 
 static int map_add(struct s3 *s, const struct s3_found *f, uint32_t j, struct err *e)
@@ -196,22 +198,13 @@ static int s3_class(struct s3 *s, enum match_class c, struct err *e)
 	s->probes = fork_match_probes(&s->a, &s->b);
 	s->probes_own = fork_match_probes(&s->a, &s->a);
 	s->map->tried += (uint64_t)s->a.count * s->b.count;
-	fork_match_run(s->pool, s->b.count, s3_look, s);
+	fork_each(s->pool, s->b.count, s3_look, s);
 	TRY(s3_keep_best(s, e));
-	fork_match_run(s->pool, s->b.count, s3_look_own, s);
-	if (s->a.count > 1)
-		s->out->judged += s->b.count;
-	else
-		s->out->skipped += s->b.count;
+	fork_each(s->pool, s->b.count, s3_look_own, s);
 	for (uint32_t j = 0; j < s->b.count; j++) {
-		const struct s3_found *f = &s->found[j];
-
-		if (f->a == UINT32_MAX)
-			continue;
-		if (s->a.count > 1)
-			s3_judge(s, j);
-		if (found_log_p(s, f) < LOG_MAP)
-			TRY(map_add(s, f, j, e));
+		s3_judge(s, j);
+		if (found_log_p(s, &s->found[j]) < LOG_MAP)
+			TRY(map_add(s, &s->found[j], j, e));
 	}
 	return 0;
 }
@@ -222,23 +215,6 @@ static void s3_class_free(struct s3 *s)
 	fork_match_set_free(&s->b);
 	free(s->found);
 	s->found = NULL;
-}
-
-/* Twice the smaller of Fisher's p and Bonferroni's. */
-static void s3_combine(struct s3 *s)
-{
-	struct rung *out = s->out;
-	double least;
-
-	out->run = true;
-	if (out->judged == 0)
-		return;
-	out->effect = s->effect / (double)(out->judged + out->skipped);
-	out->log_fisher =
-		fork_special_chi_square_log_tail(-2 * s->log_sum, 2 * (double)out->judged);
-	out->log_smallest = fmin(0, s->log_least + log((double)out->judged));
-	least = fmin(out->log_fisher, out->log_smallest);
-	out->log_p = fmin(0, least + log(2));
 }
 
 static int s3_open(struct s3 *s, const struct fork_sketch *a, const struct fork_sketch *b,
@@ -274,7 +250,8 @@ int fork_s3_rung(const struct fork_sketch *a, const struct fork_sketch *b, enum 
 		if (rc < 0)
 			goto out;
 	}
-	s3_combine(&s);
+	out->run = true;
+	fork_rung_combine(out, NULL);
 	TRY_OUT(fork_map_layers(map, map->pair, map->pairs, a, b, e));
 out:
 	fork_match_rooms_free(s.room, s.pool);

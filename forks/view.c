@@ -1,6 +1,18 @@
 #include "forks/view.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+static double token_scale(const struct sketch_part *p, uint32_t kept)
+{
+	double raw = 0, token = 0;
+
+	for (uint32_t u = 0; u < kept; u++) {
+		raw += (double)p->norm[u] * (double)p->norm[u];
+		token += (double)p->token_norm[u] * (double)p->token_norm[u];
+	}
+	return token > 0 ? sqrt(raw / token) : 1;
+}
 
 /* Token vectors over these columns alone. */
 static int view_restrict(struct fork_view *v, const uint8_t *column, uint32_t count, struct err *e)
@@ -21,7 +33,8 @@ static int view_restrict(struct fork_view *v, const uint8_t *column, uint32_t co
 			if (!b->part[p].token)
 				continue;
 			fork_sketch_restrict(&b->part[p], b->kept, column, count, out);
-			v->part[i][p] = (struct view_part){ out, width, b->part[p].token_norm };
+			v->part[i][p] = (struct view_part){ out, width, b->part[p].token_norm,
+							    token_scale(&b->part[p], b->kept) };
 			out += (size_t)b->kept * width;
 		}
 	}
@@ -41,13 +54,15 @@ static void view_whole(struct fork_view *v, enum rung_view view)
 	for (size_t i = 0; i < v->sketch->blocks; i++)
 		for (uint32_t p = 0; p < v->sketch->block[i].parts; p++) {
 			const struct sketch_part *from = &v->sketch->block[i].part[p];
+			uint32_t kept = v->sketch->block[i].kept;
 
 			if (view == RUNG_RAW)
 				v->part[i][p] = (struct view_part){ from->raw, from->raw_width,
-								    from->norm };
+								    from->norm, 1 };
 			else if (from->token)
 				v->part[i][p] = (struct view_part){ from->token, from->token_width,
-								    from->token_norm };
+								    from->token_norm,
+								    token_scale(from, kept) };
 		}
 }
 

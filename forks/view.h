@@ -12,6 +12,8 @@ struct view_part {
 	const int16_t *v;  /* [kept][width] */
 	uint32_t width;    /* a multiple of 16; 0: the part has no vectors in this view */
 	const float *norm; /* [kept] */
+	double scale; /* of the norms: 1, of token vectors what makes their sum of squares that of
+			 the raw vectors, so that embeddings that grew do not count */
 };
 struct fork_view {
 	const struct fork_sketch *sketch;
