@@ -186,14 +186,35 @@ static int block_room(struct plan *p, struct plan_block *b, struct err *e)
 	return 0;
 }
 
-static bool read_by_column(const struct plan_block *b, uint32_t part)
+/* Whether the value was read for norms, so that it is not read whole again. */
+static bool read_before(const struct plan *p, const struct model_value *w)
 {
-	return b->chosen && b->part[part].by_column;
+	uint32_t value = fork_plan_value(p, w);
+	size_t lo = 0, hi = p->norms.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->norms.at[mid].value == value)
+			return true;
+		if (p->norms.at[mid].value < value)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
 }
 
-static bool read_by_row(const struct plan_block *b, uint32_t part)
+static bool by_rows_alone(const struct plan *p, const struct plan_block *b, uint32_t part)
 {
-	return b->chosen && !b->part[part].by_column;
+	const struct role_part *r = &b->part[part];
+
+	return b->chosen && !r->by_column && (r->folds > 1 || read_before(p, r->value));
+}
+
+static bool while_read(const struct plan *p, const struct plan_block *b, uint32_t part)
+{
+	return b->chosen && !by_rows_alone(p, b, part);
 }
 
 int fork_plan_choose(struct plan *p, struct err *e)
@@ -217,6 +238,6 @@ int fork_plan_choose(struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->blocks; i++)
 		if (p->block[i].chosen)
 			TRY(block_room(p, &p->block[i], e));
-	TRY(fork_plan_takers(p, &p->columns, read_by_column, e));
-	return fork_plan_takers(p, &p->rows, read_by_row, e);
+	TRY(fork_plan_takers(p, &p->vectors, while_read, e));
+	return fork_plan_takers(p, &p->rows, by_rows_alone, e);
 }

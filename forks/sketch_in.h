@@ -139,8 +139,9 @@ struct plan {
 	size_t blocks, of_roles;
 	uint32_t layers[FORK_COMPONENTS][FORK_KINDS]; /* that have such blocks */
 	struct takers norms;   /* of blocks that are chosen, or whose units are, by norm */
-	struct takers columns; /* of parts by column, of blocks that were chosen */
-	struct takers rows;    /* of parts by row */
+	struct takers vectors; /* of blocks that were chosen: while the value is read whole, */
+	struct takers rows;    /* or by row alone, for it was read before */
+	float **gain;          /* [values] of those that are gains */
 	struct arena arena;
 	struct buf notes;
 	uint32_t noted;
@@ -155,14 +156,17 @@ void fork_plan_free(struct plan *p);
 /* The gain of a part's vectors, [width], malloc'ed; *gain NULL: none. */
 int fork_plan_gain(const struct plan *p, const struct role_part *r, float **gain,
 		   struct err *e) MUST_USE;
-/* Whether all rows that make up the part have to be read in their order. */
+/* Whether all rows that make up the part have to be read in their order, for its norms. */
 static inline bool fork_part_whole(const struct role_part *r)
 {
 	return r->by_column || r->folds > 1;
 }
 /* Takers of the parts that `wanted` says. */
+/* Of the values, by name. */
+uint32_t fork_plan_value(const struct plan *p, const struct model_value *w);
 int fork_plan_takers(struct plan *p, struct takers *out,
-		     bool (*wanted)(const struct plan_block *b, uint32_t part),
+		     bool (*wanted)(const struct plan *p, const struct plan_block *b,
+				    uint32_t part),
 		     struct err *e) MUST_USE;
 /* Blocks [i, end) are those of one kind of one layer, of which no more than the limit are kept. */
 size_t fork_plan_group_end(const struct plan *p, size_t i);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_VALUES (1u << 23)     /* 16 MiB of bf16 */
+#define JOB_VALUES (1u << 24)     /* 32 MiB of bf16: at its ends a verified chunk is read twice */
 #define ROW_VALUES_MAX (1u << 27) /* longer rows are not read */
 
 static uint64_t stored_bytes(const struct model_value *v)
@@ -57,9 +57,9 @@ static struct job *job_add(struct jobs *to, enum job_kind kind, uint32_t value)
 	return &to->at[to->count++];
 }
 
-/* Where a job that begins at `row` ends: where it has enough, or the parts by column that it would
- * cut do. taker [takers] are those of the value, by row. */
-static uint64_t job_end(const struct plan *p, const struct model_value *v, uint64_t row,
+/* Where a job that begins at `row` ends: where it has enough, or the parts that it must not cut do.
+ * taker [takers] are those of the value, by row. */
+static uint64_t job_end(const struct plan *p, bool norms, const struct model_value *v, uint64_t row,
 			uint64_t last, const struct taker *taker, size_t takers)
 {
 	uint64_t step = v->columns < JOB_VALUES ? JOB_VALUES / v->columns : 1, end = row + step;
@@ -67,21 +67,22 @@ static uint64_t job_end(const struct plan *p, const struct model_value *v, uint6
 	for (size_t i = 0; i < takers && end < last; i++) {
 		const struct taker *t = &taker[i];
 
-		if (fork_part_whole(&p->block[t->block].part[t->part]) && t->row < end &&
-		    t->row + t->rows > end)
+		if ((!norms || fork_part_whole(&p->block[t->block].part[t->part])) &&
+		    t->row < end && t->row + t->rows > end)
 			end = t->row + t->rows;
 	}
 	return end < last ? end : last;
 }
 
 /* The value's rows [row, last) as jobs with those of its takers that lie in them. */
-static int value_jobs(const struct plan *p, struct jobs *to, uint32_t value, uint64_t row,
-		      uint64_t last, bool hashed, const struct taker *taker, size_t takers)
+static int value_jobs(const struct plan *p, bool norms, struct jobs *to, uint32_t value,
+		      uint64_t row, uint64_t last, bool hashed, const struct taker *taker,
+		      size_t takers)
 {
 	const struct model_value *v = model_values_at(p->model->values, value);
 
 	while (row < last) {
-		uint64_t end = job_end(p, v, row, last, taker, takers);
+		uint64_t end = job_end(p, norms, v, row, last, taker, takers);
 		struct job *j = job_add(to, JOB_SCAN, value);
 
 		if (!j)
@@ -122,7 +123,7 @@ static int jobs_of_norms(const struct plan *p, struct jobs *to)
 
 		end = takers_of(&p->norms, &i, t->value);
 		if (is_read(v))
-			TRY(value_jobs(p, to, t->value, 0, v->rows, true, t, end - i));
+			TRY(value_jobs(p, true, to, t->value, 0, v->rows, true, t, end - i));
 	}
 	return 0;
 }
@@ -148,8 +149,8 @@ static int jobs_of_vectors(const struct plan *p, struct jobs *to)
 	for (uint32_t i = 0; i < model_values_count(p->model->values); i++) {
 		const struct model_value *v = model_values_at(p->model->values, i);
 		bool before = takers_of(&p->norms, &norm, i) > norm && is_read(v);
-		size_t takers = takers_of(&p->columns, &column, i) - column;
-		const struct taker *t = p->columns.at + column;
+		size_t takers = takers_of(&p->vectors, &column, i) - column;
+		const struct taker *t = p->vectors.at + column;
 		uint64_t row = 0, last = v->rows;
 
 		if (!is_read(v)) {
@@ -164,7 +165,7 @@ static int jobs_of_vectors(const struct plan *p, struct jobs *to)
 				last = t[k].row + t[k].rows > last ? t[k].row + t[k].rows : last;
 		}
 		if (v->columns)
-			TRY(value_jobs(p, to, i, row, last, !before, t, takers));
+			TRY(value_jobs(p, false, to, i, row, last, !before, t, takers));
 	}
 	return jobs_of_rows(p, to);
 }

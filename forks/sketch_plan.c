@@ -140,7 +140,7 @@ static int taker_order(const void *x, const void *y)
 	return a->part < b->part ? -1 : a->part > b->part;
 }
 
-static uint32_t value_number(const struct plan *p, const struct model_value *w)
+uint32_t fork_plan_value(const struct plan *p, const struct model_value *w)
 {
 	size_t lo = 0, hi = model_values_count(p->model->values); /* by name */
 
@@ -161,7 +161,7 @@ static void taker_add(const struct plan *p, struct takers *to, size_t block, uin
 	struct taker *t = &to->at[to->count++];
 	uint64_t last = r->first + (p->block[block].units - 1) * r->step + (r->folds - 1) * r->fold;
 
-	*t = (struct taker){ .value = value_number(p, r->value),
+	*t = (struct taker){ .value = fork_plan_value(p, r->value),
 			     .block = (uint32_t)block,
 			     .part = part,
 			     .row = r->by_column ? r->row : r->first,
@@ -169,26 +169,29 @@ static void taker_add(const struct plan *p, struct takers *to, size_t block, uin
 }
 
 int fork_plan_takers(struct plan *p, struct takers *out,
-		     bool (*wanted)(const struct plan_block *b, uint32_t part), struct err *e)
+		     bool (*wanted)(const struct plan *p, const struct plan_block *b,
+				    uint32_t part),
+		     struct err *e)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < p->blocks; i++)
 		for (uint32_t k = 0; k < p->block[i].parts; k++)
-			count += wanted(&p->block[i], k);
+			count += wanted(p, &p->block[i], k);
 	*out = (struct takers){ .at = arena_array(&p->arena, count + 1, sizeof *out->at) };
 	if (!out->at)
 		return plan_nomem(e);
 	for (size_t i = 0; i < p->blocks; i++)
 		for (uint32_t k = 0; k < p->block[i].parts; k++)
-			if (wanted(&p->block[i], k))
+			if (wanted(p, &p->block[i], k))
 				taker_add(p, out, i, k);
 	qsort(out->at, out->count, sizeof *out->at, taker_order);
 	return 0;
 }
 
-static bool has_norms(const struct plan_block *b, uint32_t part)
+static bool has_norms(const struct plan *p, const struct plan_block *b, uint32_t part)
 {
+	(void)p;
 	return part < 2 && b->norms[part] != NULL;
 }
 
@@ -214,6 +217,38 @@ static int norms_add(struct plan *p, struct err *e)
 	return fork_plan_takers(p, &p->norms, has_norms, e);
 }
 
+static int gain_read(struct plan *p, const struct role_part *r, struct err *e)
+{
+	float **at = r->gain ? &p->gain[fork_plan_value(p, r->gain)] : NULL;
+
+	if (!at || *at)
+		return 0;
+	*at = arena_array(&p->arena, r->width, sizeof **at);
+	if (!*at)
+		return plan_nomem(e);
+	int rc = model_values_read(p->model->values, r->gain, 0, 1, *at, e);
+	if (rc < 0)
+		*at = NULL;
+	return rc;
+}
+
+/* Once, and before the pass: of a verified source each read here is of a whole chunk. */
+static int gains_read(struct plan *p, struct err *e)
+{
+	p->gain = arena_array(&p->arena, model_values_count(p->model->values) + 1, sizeof *p->gain);
+	if (!p->gain)
+		return plan_nomem(e);
+	for (size_t i = 0; i < p->blocks; i++)
+		for (uint32_t k = 0; k < p->block[i].parts; k++) {
+			int rc = gain_read(p, &p->block[i].part[k], e);
+
+			if (rc < 0 && rc != ERR_INPUT && rc != ERR_UNSUPPORTED)
+				return rc;
+			p->block[i].broken = p->block[i].broken || rc < 0;
+		}
+	return 0;
+}
+
 int fork_plan_open(struct plan *p, struct err *e)
 {
 	const struct fork_model *m = p->model;
@@ -223,6 +258,7 @@ int fork_plan_open(struct plan *p, struct err *e)
 		buf_add_text(&p->notes, p->roles.notes);
 	p->sketch->hidden = p->roles.hidden;
 	TRY(blocks_add(p, e));
+	TRY(gains_read(p, e));
 	return norms_add(p, e);
 }
 
@@ -236,20 +272,15 @@ void fork_plan_free(struct plan *p)
 
 int fork_plan_gain(const struct plan *p, const struct role_part *r, float **gain, struct err *e)
 {
-	int rc;
+	const float *from = r->gain ? p->gain[fork_plan_value(p, r->gain)] : NULL;
 
 	*gain = NULL;
-	if (!r->gain)
+	if (!from)
 		return 0;
 	*gain = malloc(r->width * sizeof **gain);
 	if (!*gain)
 		return plan_nomem(e);
-	rc = model_values_read(p->model->values, r->gain, 0, 1, *gain, e);
-	for (uint64_t i = 0; rc == 0 && r->gain_plus_one && i < r->width; i++)
-		(*gain)[i] += 1;
-	if (rc < 0) {
-		free(*gain);
-		*gain = NULL;
-	}
-	return rc;
+	for (uint64_t i = 0; i < r->width; i++)
+		(*gain)[i] = from[i] + (r->gain_plus_one ? 1 : 0);
+	return 0;
 }

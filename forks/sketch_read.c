@@ -10,11 +10,22 @@
 #define WIDE_VALUES (1u << 22)  /* a row of more is in one thread's memory at a time */
 #define BYTES_STEP ((size_t)1 << 20)
 
+/* Units by row, of which a few are summed at a time. */
+struct group {
+	struct plan_block *block;
+	uint32_t part, held, done; /* units in x; and before these */
+	struct unit_sum sum;
+	float *x;       /* [width][SKETCH_GROUP] */
+	float *gain;    /* or NULL */
+	float *queries; /* [kept][stride of the basis] products of a query projection, or NULL */
+};
+
 /* What is taken of a value while its rows go by. */
 struct taking {
 	const struct taker *of;
 	bool open, closed;
-	float *gain;         /* or NULL */
+	struct group group;  /* vectors by row */
+	float *gain;         /* of the others; or NULL */
 	double *squares;     /* [units] norms */
 	struct unit_sum sum; /* vectors by column */
 	uint64_t *column;    /* [kept] of each unit; NULL: they follow one another */
@@ -60,78 +71,91 @@ static void gram_fill(struct plan *p, struct plan_block *b, const float *x, uint
 
 /* ---- parts by row ---- */
 
-/* The vectors of `units` kept units from `at` on, times the gain, as x: [width][GROUP]. */
-static int group_read(struct pass *p, struct worker *w, const struct plan_block *b,
-		      const struct role_part *r, const float *gain, uint32_t at, uint32_t units,
-		      struct err *e)
-{
-	const uint32_t *place = b->block->place + at;
-
-	memset(w->x, 0, r->width * SKETCH_GROUP * sizeof *w->x);
-	for (uint32_t i = 0; i < units; i++)
-		for (uint64_t k = 0; k < r->folds; k++) {
-			uint64_t row = r->first + place[i] * r->step + k * r->fold;
-			const float *from = w->panel + r->column;
-
-			TRY(model_values_read(p->plan->model->values, r->value, row, 1, w->panel,
-					      e));
-			for (uint64_t d = 0; d < r->width; d++)
-				w->x[d * SKETCH_GROUP + i] += from[d];
-		}
-	for (uint64_t d = 0; gain && d < r->width; d++)
-		for (uint32_t i = 0; i < SKETCH_GROUP; i++)
-			w->x[d * SKETCH_GROUP + i] *= gain[d];
-	return 0;
-}
-
-static int rows_read(struct pass *p, struct worker *w, const struct taker *t, struct unit_sum *sum,
-		     const float *gain, float *queries, struct err *e)
+static int group_open(struct pass *p, struct group *g, const struct taker *t, struct err *e)
 {
 	struct plan_block *b = &p->plan->block[t->block];
 	const struct role_part *r = &b->part[t->part];
-	uint32_t stride = p->plan->basis.stride;
+	size_t products = (size_t)b->block->kept * p->plan->basis.stride;
+	bool token = b->layer || b->block->part[t->part].token_width;
 
-	for (uint32_t at = 0; at < b->block->kept; at += SKETCH_GROUP) {
-		uint32_t left = b->block->kept - at;
-
-		sum->units = left < SKETCH_GROUP ? left : SKETCH_GROUP;
-		fork_unit_sum_clear(sum);
-		TRY(group_read(p, w, b, r, gain, at, sum->units, e));
-		fork_unit_sum_add(sum, 0, (uint32_t)r->width, w->x);
-		if (queries)
-			memcpy(queries + (size_t)at * stride, sum->token,
-			       (size_t)sum->units * stride * sizeof *queries);
-		else if (!b->bad[t->part])
-			b->bad[t->part] = !fork_unit_sum_take(sum, &b->block->part[t->part], at,
-							      &b->squares[t->part]);
-	}
-	if (queries)
-		gram_fill(p->plan, b, queries, b->block->kept);
-	return 0;
+	*g = (struct group){ .block = b, .part = t->part };
+	TRY(fork_unit_sum_open(&g->sum, SKETCH_GROUP, r->width, token, &p->plan->basis, e));
+	TRY(fork_plan_gain(p->plan, r, &g->gain, e));
+	g->x = calloc(r->width * SKETCH_GROUP, sizeof *g->x);
+	g->queries = b->layer ? calloc(products + 1, sizeof *g->queries) : NULL;
+	return g->x && (g->queries || !b->layer) ? 0 : plan_nomem(e);
 }
 
+static void group_flush(struct pass *p, struct group *g)
+{
+	struct plan_block *b = g->block;
+	uint64_t width = b->part[g->part].width;
+	size_t stride = p->plan->basis.stride;
+
+	for (uint64_t d = 0; g->gain && d < width; d++)
+		for (uint32_t i = 0; i < SKETCH_GROUP; i++)
+			g->x[d * SKETCH_GROUP + i] *= g->gain[d];
+	g->sum.units = g->held;
+	fork_unit_sum_clear(&g->sum);
+	fork_unit_sum_add(&g->sum, 0, (uint32_t)width, g->x);
+	if (g->queries)
+		memcpy(g->queries + g->done * stride, g->sum.token,
+		       g->held * stride * sizeof *g->queries);
+	else if (!b->bad[g->part])
+		b->bad[g->part] = !fork_unit_sum_take(&g->sum, &b->block->part[g->part], g->done,
+						      &b->squares[g->part]);
+	memset(g->x, 0, width * SKETCH_GROUP * sizeof *g->x);
+	g->done += g->held;
+	g->held = 0;
+}
+
+/* A row of the next unit; of its last fold, last. */
+static void group_put(struct pass *p, struct group *g, const float *row, bool last)
+{
+	const struct role_part *r = &g->block->part[g->part];
+	float *x = g->x + g->held;
+
+	row += r->column;
+	for (uint64_t d = 0; d < r->width; d++)
+		x[d * SKETCH_GROUP] += row[d];
+	g->held += last;
+	if (g->held == SKETCH_GROUP)
+		group_flush(p, g);
+}
+
+static void group_close(struct pass *p, struct group *g)
+{
+	if (g->x && g->held)
+		group_flush(p, g);
+	if (g->x && g->queries)
+		gram_fill(p->plan, g->block, g->queries, g->done);
+	fork_unit_sum_free(&g->sum);
+	free(g->gain);
+	free(g->x);
+	free(g->queries);
+	*g = (struct group){ 0 };
+}
+
+/* Where the kept rows are read alone: the value was read before, for its norms. */
 static int job_rows(struct pass *p, struct worker *w, struct job *j, struct err *e)
 {
-	struct plan_block *b = &p->plan->block[j->taker->block];
+	const struct plan_block *b = &p->plan->block[j->taker->block];
 	const struct role_part *r = &b->part[j->taker->part];
-	bool token = b->layer || b->block->part[j->taker->part].token_width;
-	struct unit_sum sum = { 0 };
-	float *gain = NULL, *queries = NULL;
+	struct group g = { 0 };
 	int rc = 0;
 
 	TRY(room(&w->panel, &w->panel_room, r->value->columns, e));
-	TRY(room(&w->x, &w->x_room, r->width * SKETCH_GROUP, e));
-	TRY_OUT(fork_plan_gain(p->plan, r, &gain, e));
-	TRY_OUT(fork_unit_sum_open(&sum, SKETCH_GROUP, r->width, token, &p->plan->basis, e));
-	if (b->layer)
-		queries = calloc(b->block->kept, p->plan->basis.stride * sizeof *queries);
-	if (b->layer && !queries)
-		TRY_OUT(plan_nomem(e));
-	TRY_OUT(rows_read(p, w, j->taker, &sum, gain, queries, e));
+	TRY_OUT(group_open(p, &g, j->taker, e));
+	for (uint32_t i = 0; i < b->block->kept && !p->stop; i++)
+		for (uint64_t k = 0; k < r->folds; k++) {
+			uint64_t row = r->first + b->block->place[i] * r->step + k * r->fold;
+
+			TRY_OUT(model_values_read(p->plan->model->values, r->value, row, 1,
+						  w->panel, e));
+			group_put(p, &g, w->panel, k + 1 == r->folds);
+		}
 out:
-	fork_unit_sum_free(&sum);
-	free(gain);
-	free(queries);
+	group_close(p, &g);
 	return rc;
 }
 
@@ -144,6 +168,8 @@ static int taking_open(struct pass *p, struct taking *t, struct err *e)
 	uint32_t kept = p->norms ? 0 : b->block->kept;
 
 	t->open = true;
+	if (!p->norms && !r->by_column)
+		return group_open(p, &t->group, t->of, e);
 	TRY(fork_plan_gain(p->plan, r, &t->gain, e));
 	if (p->norms) {
 		t->squares = fork_part_whole(r) ? calloc(b->units, sizeof *t->squares) : NULL;
@@ -167,6 +193,7 @@ static void taking_close(struct pass *p, struct taking *t)
 	struct plan_block *b = &p->plan->block[t->of->block];
 
 	t->closed = true;
+	group_close(p, &t->group);
 	for (uint64_t u = 0; t->squares && u < b->units; u++)
 		b->norms[t->of->part][u] = (float)t->squares[u];
 	if (t->sum.raw && b->layer)
@@ -241,6 +268,23 @@ static void columns_gather(const struct role_part *r, const struct taking *t, fl
 		out[i] *= gain;
 }
 
+/* Those of rows [row, row + rows) that are kept units; x is row `row`. */
+static void rows_gather(struct pass *p, struct taking *t, uint64_t row, uint64_t rows,
+			const float *x)
+{
+	struct group *g = &t->group;
+	const struct role_part *r = &g->block->part[g->part];
+	const struct sketch_block *b = g->block->block;
+
+	for (uint32_t i = g->done + g->held; i < b->kept; i++) {
+		uint64_t at = r->first + b->place[i] * r->step;
+
+		if (at >= row + rows)
+			break;
+		group_put(p, g, x + (at - row) * r->value->columns, true);
+	}
+}
+
 /* Rows [row, row + rows) of the value, which w->panel holds from row `from` on. */
 static int taking_take(struct pass *p, struct worker *w, struct taking *t, uint64_t from,
 		       uint64_t row, uint64_t rows, struct err *e)
@@ -250,9 +294,11 @@ static int taking_take(struct pass *p, struct worker *w, struct taking *t, uint6
 
 	if (!t->open)
 		TRY(taking_open(p, t, e));
-	if (!p->norms)
+	if (t->group.x)
+		rows_gather(p, t, row, rows, w->panel + (row - from) * columns);
+	if (t->sum.raw)
 		TRY(room(&w->x, &w->x_room, rows * t->sum.stride, e));
-	for (uint64_t i = 0; i < rows; i++) {
+	for (uint64_t i = 0; i < rows && !t->group.x; i++) {
 		const float *x = w->panel + (row + i - from) * columns;
 
 		if (p->norms)
@@ -261,7 +307,7 @@ static int taking_take(struct pass *p, struct worker *w, struct taking *t, uint6
 			columns_gather(r, t, t->gain ? t->gain[row + i - r->row] : 1, x,
 				       w->x + i * t->sum.stride);
 	}
-	if (!p->norms)
+	if (t->sum.raw)
 		fork_unit_sum_add(&t->sum, row - r->row, (uint32_t)rows, w->x);
 	if (row + rows == t->of->row + t->of->rows)
 		taking_close(p, t);

@@ -89,24 +89,55 @@ static int embeddings_turn(struct basis *b, const float *row, struct err *e)
 	return 0;
 }
 
+struct wanted {
+	uint64_t row;
+	uint32_t rank; /* of its token's hash */
+};
+
+static int by_row(const void *x, const void *y)
+{
+	const struct wanted *a = x, *b = y;
+
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* The rows of count tokens as out: [count][hidden], read front to back. */
+static int rows_read(const struct basis *b, const struct fork_model *m, const struct role_part *p,
+		     const struct fork_token *token, uint32_t count, float *out, struct err *e)
+{
+	float *whole = malloc(p->value->columns * sizeof *whole);
+	struct wanted want[2 * SKETCH_TOKENS];
+	int rc = whole ? 0 : err_set(e, ERR_NOMEM, "out of memory for embeddings");
+
+	for (uint32_t i = 0; i < count; i++)
+		want[i] = (struct wanted){ p->first + token[i].id * p->step, i };
+	qsort(want, count, sizeof *want, by_row);
+	for (uint32_t i = 0; i < count && rc == 0; i++) {
+		rc = model_values_read(m->values, p->value, want[i].row, 1, whole, e);
+		if (rc == 0)
+			memcpy(out + want[i].rank * b->hidden, whole + p->column,
+			       b->hidden * sizeof *out);
+	}
+	free(whole);
+	return rc;
+}
+
 static int embeddings_read(struct basis *b, struct fork_sketch *s, const struct fork_model *m,
 			   const struct role_part *p, struct err *e)
 {
 	struct fork_token kept[2 * SKETCH_TOKENS];
 	uint32_t count = choose(m, embedding_rows(p), kept, 2 * SKETCH_TOKENS);
-	float *whole = malloc(p->value->columns * sizeof *whole);
-	float *row = calloc((size_t)SKETCH_TOKENS * b->hidden, sizeof *row);
-	int rc = whole && row ? 0 : err_set(e, ERR_NOMEM, "out of memory for embeddings");
+	float *row = calloc((size_t)count + 1, b->hidden * sizeof *row);
+	int rc = row ? 0 : err_set(e, ERR_NOMEM, "out of memory for embeddings");
 
 	TRY_OUT(rc);
+	TRY_OUT(rows_read(b, m, p, kept, count, row, e));
 	for (uint32_t i = 0; i < count && b->tokens < SKETCH_TOKENS; i++) {
-		float *to = row + (size_t)b->tokens * b->hidden;
+		float *from = row + i * b->hidden;
 
-		TRY_OUT(model_values_read(m->values, p->value, p->first + kept[i].id * p->step, 1,
-					  whole, e));
-		memcpy(to, whole + p->column, b->hidden * sizeof *to);
-		if (!row_finite(to, b->hidden))
+		if (!row_finite(from, b->hidden))
 			continue;
+		memmove(row + b->tokens * b->hidden, from, b->hidden * sizeof *from);
 		s->token[b->tokens++] = kept[i].hash;
 	}
 	if (b->tokens < SKETCH_TOKENS_MIN)
@@ -116,7 +147,6 @@ static int embeddings_read(struct basis *b, struct fork_sketch *s, const struct 
 	s->tokens = b->tokens;
 	s->tokens_by_id = m->tokens == 0;
 out:
-	free(whole);
 	free(row);
 	return rc;
 }
