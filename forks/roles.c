@@ -33,6 +33,13 @@ void fork_role_note(struct role_finder *f, const char *fmt, ...)
 	buf_printf(&f->notes, "%s\n", clean);
 }
 
+void fork_role_left_out(struct role_finder *f, const struct role_place *l,
+			const struct model_value *v, const char *why)
+{
+	if (l->component != FORK_TOWER)
+		fork_role_note(f, "%s and what belongs to it: left out, for %s", v->name, why);
+}
+
 bool fork_role_view(const struct model_value *v, struct role_view *out)
 {
 	*out = (struct role_view){ .value = v, .batch = 1 };
@@ -130,23 +137,46 @@ static int piece_order(const void *x, const void *y)
 	return o ? o : by_number(a->at, b->at);
 }
 
-/* A network of no layer is a layer of its own: "midlayer.mlp.gate_proj". */
+/* A network of no layer is a layer of its own: "midlayer" of midlayer.mlp.gate_proj. */
 static int settle(struct role_finder *f, struct role_piece *p)
 {
-	size_t len = strcspn(p->holder, ".");
+	const char *dot = strrchr(p->holder, '.');
 
 	if (p->layer != ROLE_NONE && p->slot == SLOT_END && p->value->rank == 1)
 		p->slot = SLOT_NORM_IN; /* "norm" of a layer that has one */
-	if (p->layer != ROLE_NONE || p->slot >= SLOT_EMBEDDING || len == 0)
+	if (p->layer != ROLE_NONE || p->slot >= SLOT_EMBEDDING || !*p->holder)
 		return 0;
-	p->stack = arena_copy(&f->out->arena, p->holder, len);
+	p->stack = arena_copy(&f->out->arena, p->holder,
+			      dot ? (size_t)(dot - p->holder) : strlen(p->holder));
 	p->layer = 0;
+	p->loose = true;
 	return p->stack ? 0 : ERR_NOMEM;
+}
+
+static int parse_names(struct role_finder *f, bool anywhere, bool *layers)
+{
+	size_t count = model_values_count(f->values);
+
+	*layers = false;
+	for (size_t i = 0; i < count; i++) {
+		struct role_piece *p = &f->piece[i];
+
+		*p = (struct role_piece){ .value = model_values_at(f->values, i), .at = i };
+		if (fork_role_name(p->value->name, anywhere, &f->out->arena, p) < 0 ||
+		    settle(f, p) < 0)
+			return err_set(f->e, ERR_NOMEM,
+				       "out of memory for the roles of %zu tensors", count);
+		*layers = *layers || p->layer != ROLE_NONE;
+		if (p->slot == SLOT_FREQUENCIES && p->value->rank == 1 && !f->frequencies)
+			f->frequencies = p->value;
+	}
+	return 0;
 }
 
 static int find_pieces(struct role_finder *f)
 {
 	size_t count = model_values_count(f->values);
+	bool layers;
 
 	f->piece = calloc(count + 1, sizeof *f->piece);
 	f->stack = calloc(count + 1, sizeof *f->stack);
@@ -154,17 +184,10 @@ static int find_pieces(struct role_finder *f)
 	if (!f->piece || !f->stack || !f->out->component)
 		return err_set(f->e, ERR_NOMEM, "out of memory for the roles of %zu tensors",
 			       count);
-	for (size_t i = 0; i < count; i++) {
-		struct role_piece *p = &f->piece[f->pieces++];
-
-		p->value = model_values_at(f->values, i);
-		p->at = i;
-		if (fork_role_name(p->value->name, &f->out->arena, p) < 0 || settle(f, p) < 0)
-			return err_set(f->e, ERR_NOMEM,
-				       "out of memory for the roles of %zu tensors", count);
-		if (p->slot == SLOT_FREQUENCIES && p->value->rank == 1 && !f->frequencies)
-			f->frequencies = p->value;
-	}
+	f->pieces = count;
+	TRY(parse_names(f, false, &layers));
+	if (!layers)
+		TRY(parse_names(f, true, &layers));
 	qsort(f->piece, f->pieces, sizeof *f->piece, piece_order);
 	return 0;
 }
@@ -180,6 +203,8 @@ static uint64_t weights_of(const struct model_value *v)
 
 static void find_stacks(struct role_finder *f)
 {
+	uint32_t last = 0; /* layer that has a matrix */
+
 	for (size_t i = 0; i < f->pieces && f->piece[i].layer != ROLE_NONE; i++) {
 		struct role_piece *p = &f->piece[i];
 		struct role_stack *s = f->stacks > 0 ? &f->stack[f->stacks - 1] : NULL;
@@ -193,6 +218,12 @@ static void find_stacks(struct role_finder *f)
 			s->config = &f->config[s->component == FORK_TOWER ? 1 + audio : 0];
 		}
 		s->pieces++;
+		s->loose = s->loose || p->loose;
+		if (p->value->rank >= 2) {
+			s->groups += s->matrices == 0 || last != p->layer;
+			s->matrices++;
+			last = p->layer;
+		}
 		if (s->layers <= p->layer)
 			s->layers = p->layer + 1;
 		if (p->value->rank >= 2 && s->weights < UINT64_MAX / 2)
@@ -200,7 +231,7 @@ static void find_stacks(struct role_finder *f)
 	}
 }
 
-/* Encoders, then decoders, then the others, larger ones first. */
+/* Layers before single networks; encoders, then decoders, then the others, larger ones first. */
 static int stack_order(const void *x, const void *y)
 {
 	const struct role_stack *a = x, *b = y;
@@ -208,25 +239,53 @@ static int stack_order(const void *x, const void *y)
 	bool da = strstr(a->prefix, "decoder") != NULL, db = strstr(b->prefix, "decoder") != NULL;
 	int o = by_number(a->component, b->component);
 
+	o = o ? o : by_number(a->loose, b->loose);
 	o = o ? o : ea && db ? -1 : da && eb ? 1 : by_number(b->weights, a->weights);
 	return o ? o : strcmp(a->prefix, b->prefix);
 }
 
-/* A model is one whatever its stacks are called: without a body the largest stack is it, and a
- * part many times larger than the body is no tower beside it. */
+static bool is_text(const char *prefix)
+{
+	return strstr(prefix, "language_model") || strstr(prefix, "text_model") ||
+	       strstr(prefix, "llm.") || strstr(prefix, "decoder");
+}
+
+/* Beside layers that say that they are of text, the others are of something else. */
+static void part_texts(struct role_finder *f)
+{
+	bool text = false, audio;
+
+	for (size_t i = 0; i < f->stacks; i++)
+		text = text ||
+		       (f->stack[i].component == FORK_BODY && !f->stack[i].loose &&
+			is_text(f->stack[i].prefix) && !strstr(f->stack[i].prefix, "decoder"));
+	for (size_t i = 0; i < f->stacks && text; i++)
+		if (f->stack[i].component == FORK_BODY && !is_text(f->stack[i].prefix) &&
+		    fork_role_component(f->stack[i].prefix, &audio) == FORK_BODY)
+			f->stack[i].component = FORK_TOWER;
+}
+
+#define LAYER_LEAST 3 /* matrices of a layer of a model */
+
+/* A model is one whatever its stacks are called: without a body the largest stack is it, and
+ * layers many times larger than the body are no tower beside it. */
 static void choose_body(struct role_finder *f)
 {
 	struct role_stack *largest = NULL;
 	uint64_t body = 0;
 
+	part_texts(f);
 	for (size_t i = 0; i < f->stacks; i++) {
 		struct role_stack *s = &f->stack[i];
+		bool layers = s->groups > 0 && s->matrices / s->groups >= LAYER_LEAST && !s->loose;
 
 		if (s->component == FORK_BODY)
 			body = body > s->weights ? body : s->weights;
-		else if (!largest || s->weights > largest->weights)
+		else if (layers && (!largest || s->weights > largest->weights))
 			largest = s;
 	}
+	for (size_t i = 0; i < f->stacks && body == 0 && !largest; i++)
+		largest = &f->stack[i];
 	if (!largest || (body > 0 && largest->weights / TOWER_MOST <= body))
 		return;
 	fork_role_note(f, "%s: judged as the body of the model, for nothing else is as large",
@@ -247,23 +306,14 @@ static size_t sides_count(const struct role_stack *s, uint64_t width)
 	return n;
 }
 
-static size_t matrices_count(const struct role_stack *s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->pieces; i++)
-		n += s->piece[i].value->rank >= 2;
-	return n;
-}
-
-/* Vectors of that length, outside heads: norms. */
+/* Vectors of that length but biases: norms. */
 static size_t norms_count(const struct role_stack *s, uint64_t width)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->pieces; i++)
-		n += s->piece[i].slot >= SLOT_NORM_IN && s->piece[i].slot <= SLOT_NORM_EXPERTS &&
-		     s->piece[i].value->columns == width;
+		n += s->piece[i].value->rank == 1 && s->piece[i].value->columns == width &&
+		     !text_ends(s->piece[i].value->name, "bias");
 	return n;
 }
 
@@ -302,26 +352,27 @@ static uint64_t width_shared(const struct role_stack *s)
 	return best;
 }
 
-/* The residual width of a stack: what the embedding or the config says if half of the matrices
- * have it, else what most share. */
+/* The residual width of a stack: that of the embedding, of another matrix of no layer, or of the
+ * config, if half of the matrices have it; else what most share. */
 static void find_width(struct role_finder *f, struct role_stack *s)
 {
-	size_t half = (matrices_count(s) + 1) / 2;
+	size_t half = (s->matrices + 1) / 2;
 
 	if (half == 0)
 		return;
-	if (s->component != FORK_TOWER)
-		for (size_t i = 0; i < f->pieces; i++) {
-			const struct role_piece *p = &f->piece[f->pieces - 1 - i];
+	for (size_t i = f->pieces; i > 0 && s->component != FORK_TOWER; i--) {
+		const struct role_piece *p = &f->piece[i - 1];
 
-			if (p->layer != ROLE_NONE)
-				break;
-			if (p->slot == SLOT_EMBEDDING && p->value->rank == 2 &&
-			    sides_count(s, p->value->columns) >= half) {
-				s->hidden = p->value->columns;
-				return;
-			}
-		}
+		if (p->layer != ROLE_NONE)
+			break;
+		if (p->value->rank != 2 || sides_count(s, p->value->columns) < half)
+			continue;
+		s->hidden = p->value->columns;
+		if (p->slot == SLOT_EMBEDDING)
+			return;
+	}
+	if (s->hidden > 0)
+		return;
 	if (s->config->hidden > 0 && sides_count(s, s->config->hidden) >= half)
 		s->hidden = s->config->hidden;
 	else
@@ -415,10 +466,10 @@ static int layer_blocks(struct role_finder *f, struct role_place *l)
 	return 0;
 }
 
-static int stack_blocks(struct role_finder *f, struct role_stack *s)
+typedef int layer_finder(struct role_finder *f, struct role_place *l);
+
+static int stack_layers(struct role_finder *f, struct role_stack *s, layer_finder *find)
 {
-	if (s->hidden == 0)
-		return 0;
 	for (size_t i = 0; i < s->pieces;) {
 		struct role_place l = { .stack = s,
 					.piece = s->piece + i,
@@ -428,9 +479,27 @@ static int stack_blocks(struct role_finder *f, struct role_stack *s)
 		if (s->component == FORK_BODY && is_draft(s, l.piece, l.pieces))
 			l.component = FORK_DRAFT;
 		l.layer = s->first_layer + l.piece->layer;
-		TRY(layer_blocks(f, &l));
+		TRY(find(f, &l));
 		i += l.pieces;
 	}
+	return 0;
+}
+
+/* By names; where they find nothing, by shapes. */
+static int stack_blocks(struct role_finder *f, struct role_stack *s)
+{
+	if (s->hidden == 0)
+		return 0;
+	TRY(stack_layers(f, s, layer_blocks));
+	if (s->blocks > 0)
+		return 0;
+	TRY(stack_layers(f, s, fork_role_graph));
+	if (s->blocks > 0)
+		fork_role_note(
+			f,
+			"%s: its names are in no table; networks are what fits by its shapes, "
+			"gate and up in the order of their names; attention is left out",
+			*s->prefix ? s->prefix : "layers");
 	return 0;
 }
 
@@ -444,7 +513,8 @@ static int number_layers(struct role_finder *f)
 
 		if (i == 0 || s->component != s[-1].component)
 			next = 0;
-		find_width(f, s);
+		if (s->matrices >= 2 * s->groups)
+			find_width(f, s);
 		if (s->hidden == 0)
 			continue;
 		if (next + s->layers > ROLE_LAYERS_MAX) {
@@ -485,6 +555,8 @@ static void find_ends(struct role_finder *f)
 		f->out->component[p->at] = c;
 		if (c == FORK_TOWER || c == FORK_DRAFT || v->rank != 2 || !v->floats ||
 		    v->columns != f->out->hidden || (named && !name))
+			continue;
+		if (!name && v->rows <= v->columns)
 			continue;
 		if (!best || name > named || v->rows >= best->rows)
 			best = v;

@@ -111,7 +111,7 @@ static const char *heads_of(const struct role_finder *f, const struct role_place
 
 	for (size_t i = 0; i < 3 && !fused && !v; i++)
 		fused = s[in_one[i]];
-	v = fused ? fused : v;
+	v = fused ? fused : v ? v : s[SLOT_K]; /* values may be the keys */
 	if (!fork_role_view(v->value, &h->v) || !fork_role_view(s[SLOT_O]->value, &h->o))
 		return "it has a tensor that is no matrix of floats";
 	why = heads_turn(l, h, v->kernel);
@@ -260,8 +260,7 @@ static int latent_block(struct role_finder *f, struct role_place *l,
 
 	if (!fork_role_view(v[0], &a) || !fork_role_view(v[1], &b) || a.batch != 1 ||
 	    b.batch != 1 || a.columns != l->stack->hidden || b.columns > a.rows) {
-		fork_role_note(f, "%s and %s: left out, for their shapes do not fit", v[0]->name,
-			       v[1]->name);
+		fork_role_left_out(f, l, v[1], "its shape does not fit");
 		return 0;
 	}
 	TRY(fork_role_block(f, l, FORK_ATTENTION, l->heads, &o));
@@ -322,17 +321,15 @@ int fork_role_attention(struct role_finder *f, struct role_place *l, const struc
 	if (slot[SLOT_KV_A] && slot[SLOT_KV_B])
 		return latent_block(f, l, slot, half);
 	if (slot[SLOT_KV_A] && slot[SLOT_KV_SPLIT]) {
-		fork_role_note(f, "%s: left out, for kv_b is stored in two parts",
-			       slot[SLOT_KV_A]->value->name);
+		fork_role_left_out(f, l, slot[SLOT_KV_A]->value, "kv_b is stored in two parts");
 		return 0;
 	}
 	one = slot[SLOT_QKV] || slot[SLOT_QKV_GROUPED] || slot[SLOT_QKV_BY_FAMILY];
-	if (!slot[SLOT_O] || !(slot[SLOT_V] || slot[SLOT_KV] || one))
+	if (!slot[SLOT_O] || !(slot[SLOT_V] || slot[SLOT_K] || slot[SLOT_KV] || one))
 		return 0;
 	why = heads_of(f, l, slot, &h);
 	if (why) {
-		fork_role_note(f, "%s and its attention: left out, for %s",
-			       slot[SLOT_O]->value->name, why);
+		fork_role_left_out(f, l, slot[SLOT_O]->value, why);
 		return 0;
 	}
 	TRY(find_copies(f, &h));

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-#define KEYS 6
+#define KEYS 10
 
 static const char *const language_words[] = { "text_config",     "llm_config",
 					      "language_config", "language_model_config",
-					      "thinker_config",  NULL };
+					      "thinker_config",  "decoder",
+					      "encoder",         NULL };
 static const char *const vision_words[] = { "vision_config", "visual", "vision_tower_config",
 					    NULL };
 static const char *const audio_words[] = { "audio_config", "speech_config", "audio_encoder_config",
@@ -88,7 +89,10 @@ static void config_add(const json_t *o, struct role_config *out)
 						 "num_heads",
 						 "n_heads",
 						 "decoder_attention_heads",
-						 "encoder_attention_heads" };
+						 "encoder_attention_heads",
+						 "attention_heads",
+						 "decoder_num_attention_heads",
+						 "encoder_num_attention_heads" };
 	static const char *const head_dim[KEYS] = { "head_dim", "attention_head_dim", "d_kv",
 						    "kv_channels" };
 	static const char *const value_dim[KEYS] = { "v_head_dim" };

@@ -54,6 +54,7 @@ struct role_piece {
 				expert; or ROLE_NONE */
 	enum role_holder kind;
 	enum role_slot slot;
+	bool loose;  /* of no layer */
 	bool kernel; /* stored as [in][out] by those that call it a kernel */
 };
 
@@ -73,8 +74,10 @@ struct role_stack {
 	size_t pieces;
 	enum fork_component component;
 	uint64_t weights, hidden;
-	uint32_t first_layer; /* added to the numbers of its layers */
-	uint32_t layers;      /* the highest number and one */
+	uint32_t first_layer;    /* added to the numbers of its layers */
+	uint32_t layers;         /* the highest number and one */
+	bool loose;              /* of no layers: one network beside them */
+	size_t matrices, groups; /* and layers that have some */
 	size_t blocks;
 	const struct role_config *config;
 };
@@ -115,7 +118,9 @@ struct role_view {
 };
 
 /* roles_names.c. Strings are of the arena. */
-int fork_role_name(const char *name, struct arena *a, struct role_piece *out) MUST_USE;
+/* anywhere: the layer's number may be inside a component: "layer3_in". */
+int fork_role_name(const char *name, bool anywhere, struct arena *a,
+		   struct role_piece *out) MUST_USE;
 enum fork_component fork_role_component(const char *prefix, bool *audio);
 /* roles_config.c */
 void fork_role_config(const json_t *config, struct role_config out[3]);
@@ -125,6 +130,12 @@ int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role
 int fork_role_attention(struct role_finder *f, struct role_place *l, const struct role_piece *p,
 			size_t count) MUST_USE;
 
+/* roles_graph.c: the blocks of a stack whose names are in no table. */
+int fork_role_graph(struct role_finder *f, struct role_place *l) MUST_USE;
+/* Structure alone: gate may be NULL. */
+int fork_role_network(struct role_finder *f, struct role_place *l, const struct role_piece *gate,
+		      const struct role_piece *up, const struct role_piece *down) MUST_USE;
+
 /* roles.c */
 bool fork_role_view(const struct model_value *v, struct role_view *out);
 /* A block of the layer with its name, kind and place set, zeroed else; NULL: too many. */
@@ -133,6 +144,9 @@ int fork_role_block(struct role_finder *f, const struct role_place *l, enum fork
 /* What the names have in common, cut at its last '.' or '_'. */
 const char *fork_role_common(struct arena *a, const struct model_value *const *v, size_t count);
 void fork_role_note(struct role_finder *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A note of a tensor that makes no block; of towers, whose parts are many, none. */
+void fork_role_left_out(struct role_finder *f, const struct role_place *l,
+			const struct model_value *v, const char *why);
 /* The gain, where it is a vector of that length. */
 void fork_role_gain(const struct role_place *l, struct role_part *p, const struct model_value *w);
 

@@ -19,7 +19,7 @@ struct side {
 };
 
 /* Which matrix is what: names that say it alone, then those that need what stands beside them. */
-static struct network network_of(const struct role_piece *const s[SLOTS])
+static struct network network_of(const struct role_piece *const s[SLOTS], uint64_t hidden)
 {
 	struct network n = { s[SLOT_GATE], s[SLOT_UP], s[SLOT_IN], s[SLOT_DOWN], false };
 
@@ -52,8 +52,10 @@ static struct network network_of(const struct role_piece *const s[SLOTS])
 	}
 	if (n.gate && n.up && !n.down && n.gate->value->rows == n.up->value->columns &&
 	    n.gate->value->columns == n.up->value->rows) { /* fc_1 and fc_2 alone */
-		n.in = n.gate;
-		n.down = n.up;
+		bool turned = n.gate->value->columns != hidden;
+
+		n.in = turned ? n.up : n.gate;
+		n.down = turned ? n.gate : n.up;
 		n.gate = n.up = NULL;
 	}
 	if (!n.in && !n.gate) {
@@ -288,30 +290,39 @@ int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role
 
 	for (size_t i = 0; i < count; i++) {
 		if (p[i].slot < SLOT_Q && slot[p[i].slot])
-			fork_role_note(f, "%s: left out, for %s is there too", p[i].value->name,
-				       slot[p[i].slot]->value->name);
+			fork_role_left_out(f, l, p[i].value, "another tensor is in its place");
 		else
 			slot[p[i].slot] = &p[i];
 		turned = turned || (p[i].slot < SLOT_Q && p[i].kernel);
 	}
-	n = network_of(slot);
+	n = network_of(slot, l->stack->hidden);
 	if (!n.down && !n.up && !n.in)
 		return 0;
 	if (!n.down || (!n.in && !n.up)) {
-		if (l->component == FORK_BODY)
-			fork_role_note(f, "%s: left out, for it is no whole network",
-				       (n.down ? n.down
-					: n.in ? n.in
-					       : n.up)
-					       ->value->name);
+		fork_role_left_out(f, l,
+				   (n.down ? n.down
+				    : n.in ? n.in
+					   : n.up)
+					   ->value,
+				   "it is no whole network");
 		return 0;
 	}
 	why = fit_views(&t, &n, l, p->kind);
 	if (!why)
 		why = fit_sides(&t, l, turned);
 	if (why) {
-		fork_role_note(f, "%s and its network: left out, for %s", n.down->value->name, why);
+		fork_role_left_out(f, l, n.down->value, why);
 		return 0;
 	}
 	return network_blocks(f, l, &n, &t, n.down);
+}
+int fork_role_network(struct role_finder *f, struct role_place *l, const struct role_piece *gate,
+		      const struct role_piece *up, const struct role_piece *down)
+{
+	struct network n = { gate, gate ? up : NULL, gate ? NULL : up, down, false };
+	struct fit t = { 0 };
+
+	if (fit_views(&t, &n, l, down->kind) || fit_sides(&t, l, false))
+		return 0;
+	return network_blocks(f, l, &n, &t, down);
 }

@@ -39,7 +39,8 @@ static const struct row rows[] = {
 	{ "linear_fc1", SLOT_IN, NETWORK, 0 }, { "linear_fc2", SLOT_DOWN, NETWORK, 0 },
 	{ "fc11", SLOT_UP, NETWORK, 0 }, { "fc12", SLOT_GATE, NETWORK, 0 },
 	{ "fc1", SLOT_IN, NETWORK, 0 }, { "fc2", SLOT_DOWN, NETWORK, 0 },
-	{ "fc_in", SLOT_IN, NETWORK, 0 }, { "fc_out", SLOT_DOWN, NETWORK, 0 },
+	{ "fc0", SLOT_UP, NETWORK, 0 }, { "fc_in", SLOT_IN, NETWORK, 0 },
+	{ "fc_out", SLOT_DOWN, NETWORK, 0 },
 	{ "fc_1", SLOT_GATE, NETWORK, 0 }, { "fc_2", SLOT_UP, NETWORK, 0 },
 	{ "fc", SLOT_IN, NETWORK, 0 }, { "proj", SLOT_DOWN, NETWORK, 0 },
 	{ "lin1", SLOT_IN, NETWORK, 0 }, { "lin2", SLOT_DOWN, NETWORK, 0 },
@@ -66,8 +67,8 @@ static const struct row rows[] = {
 	{ "attn_qkv", SLOT_QKV, ANY, 0 }, { "attn_output", SLOT_O, ANY, 0 },
 	{ "attn_kv_a_mqa", SLOT_KV_A, ANY, 0 }, { "attn_kv_b", SLOT_KV_B, ANY, 0 },
 	{ "attn_k_b", SLOT_KV_SPLIT, ANY, 0 }, { "attn_v_b", SLOT_KV_SPLIT, ANY, 0 },
-	{ "attn_q_norm", SLOT_HEAD_NORM, ANY, 0 }, { "attn_k_norm", SLOT_HEAD_NORM, ANY, 0 },
-	{ "attn_norm", SLOT_NORM_IN, ANY, 0 }, { "ffn_norm", SLOT_NORM_FFN, ANY, 0 },
+	{ "attn_q_norm", SLOT_HEAD_NORM, ANY, 0 },
+	{ "ffn_norm", SLOT_NORM_FFN, ANY, 0 },
 	{ "post_attention_norm", SLOT_NORM_AFTER_ATTENTION, ANY, 0 },
 	{ "post_ffw_norm", SLOT_NORM_AFTER_FFN, ANY, 0 },
 	/* attention */
@@ -88,6 +89,7 @@ static const struct row rows[] = {
 	{ "output.dense", SLOT_O, ATTENTION, 0 }, { "dense", SLOT_O, ATTENTION, 0 },
 	{ "c_proj", SLOT_O, ATTENTION, 0 }, { "proj", SLOT_O, ATTENTION, 0 },
 	{ "attn_out", SLOT_O, ANY, 0 }, { "linear_proj", SLOT_O, ATTENTION, 0 },
+	{ "projection_layer", SLOT_O, ATTENTION, 0 },
 	{ "linear", SLOT_O, ATTENTION, 0 },
 	{ "to_q", SLOT_Q, ANY, 0 }, { "to_k", SLOT_K, ANY, 0 }, { "to_v", SLOT_V, ANY, 0 },
 	{ "to_out", SLOT_O, ANY, 0 },
@@ -100,13 +102,15 @@ static const struct row rows[] = {
 	{ "kv_proj", SLOT_KV, ANY, 0 },
 	{ "kv_a_proj_with_mqa", SLOT_KV_A, ANY, 0 }, { "kv_b_proj", SLOT_KV_B, ANY, 0 },
 	{ "k_b_proj", SLOT_KV_SPLIT, ANY, 0 }, { "v_b_proj", SLOT_KV_SPLIT, ANY, 0 },
-	{ "q_norm", SLOT_HEAD_NORM, ANY, 0 }, { "k_norm", SLOT_HEAD_NORM, ANY, 0 },
-	{ "q_layernorm", SLOT_HEAD_NORM, ANY, 0 }, { "k_layernorm", SLOT_HEAD_NORM, ANY, 0 },
-	{ "query_layernorm", SLOT_HEAD_NORM, ANY, 0 }, { "key_layernorm", SLOT_HEAD_NORM, ANY, 0 },
+	/* of q alone: OLMo's of k is as long as all heads, which may be one of q's widths */
+	{ "q_norm", SLOT_HEAD_NORM, ANY, 0 }, { "q_layernorm", SLOT_HEAD_NORM, ANY, 0 },
+	{ "query_layernorm", SLOT_HEAD_NORM, ANY, 0 }, { "o_norm", SLOT_HEAD_NORM, ANY, 0 },
 	{ "inv_freq", SLOT_FREQUENCIES, ANY, 0 }, { "rope.freqs", SLOT_FREQUENCIES, ANY, 0 },
 	/* norms of a layer */
-	{ "input_layernorm", SLOT_NORM_IN, ANY, 0 }, { "attention_norm", SLOT_NORM_IN, ANY, 0 },
-	{ "attention_layernorm", SLOT_NORM_IN, ANY, 0 }, { "ln_attn", SLOT_NORM_IN, ANY, 0 },
+	{ "input_layernorm", SLOT_NORM_IN, ANY, 0 },
+	{ "pre_self_attn_layernorm", SLOT_NORM_IN, ANY, 0 }, { "attention_norm", SLOT_NORM_IN, ANY, 0 },
+	{ "attention_layernorm", SLOT_NORM_IN, ANY, 0 }, { "attn_norm", SLOT_NORM_IN, ANY, 0 },
+	{ "mlp_norm", SLOT_NORM_FFN, ANY, 0 }, { "ln_attn", SLOT_NORM_IN, ANY, 0 },
 	{ "self_attn_layer_norm", SLOT_NORM_IN, ANY, 0 }, { "layernorm_before", SLOT_NORM_IN, ANY, 0 },
 	{ "ln_1", SLOT_NORM_IN, ANY, 0 }, { "ln1", SLOT_NORM_IN, ANY, 0 },
 	{ "norm_1", SLOT_NORM_IN, ANY, 0 }, { "norm1", SLOT_NORM_IN, ANY, 0 },
@@ -134,7 +138,8 @@ static const struct row rows[] = {
 	{ "token_embd", SLOT_EMBEDDING, ANY, 0 }, { "wte", SLOT_EMBEDDING, ANY, 0 },
 	{ "embed_in", SLOT_EMBEDDING, ANY, 0 }, { "word_embeddings", SLOT_EMBEDDING, ANY, 0 },
 	{ "tok_embed", SLOT_EMBEDDING, ANY, 0 }, { "embeddings", SLOT_EMBEDDING, ANY, 0 },
-	{ "embedding", SLOT_EMBEDDING, ANY, 0 }, { "shared", SLOT_EMBEDDING, ANY, 0 },
+	{ "embedding", SLOT_EMBEDDING, ANY, 0 },
+	{ "token_embedding", SLOT_EMBEDDING, ANY, 0 }, { "shared", SLOT_EMBEDDING, ANY, 0 },
 	{ "lm_head", SLOT_END, ANY, 0 }, { "output", SLOT_END, ANY, 0 },
 	{ "embed_out", SLOT_END, ANY, 0 }, { "norm", SLOT_END, ANY, 0 },
 	{ "output_norm", SLOT_END, ANY, 0 }, { "final_layernorm", SLOT_END, ANY, 0 },
@@ -145,8 +150,8 @@ static const struct row rows[] = {
 
 /* clang-format off */
 static const char *const layer_words[] = {
-	"layers", "layer", "h", "blk", "blocks", "block", "resblocks", "groups", "encoders", "decoders",
-	"encoder_layers", "decoder_layers", "decoder_layer", NULL
+	"layers", "layer", "h", "blk", "blocks", "block", "resblocks", "groups", "encoders",
+	"decoders", "encoder_layers", "decoder_layers", "decoder_layer", NULL
 };
 static const char *const expert_words[] = {
 	"experts", "expert", "moe", "local_experts", "routed_experts", "shared_experts",
@@ -190,7 +195,7 @@ static const struct {
 	{ "perceiver", false, false, FORK_TOWER }, { "aligner", false, false, FORK_TOWER },
 	{ "abstractor", false, false, FORK_TOWER }, { "siglip", false, false, FORK_TOWER },
 	{ "sam_model", true, false, FORK_TOWER }, { "vqmodel", false, false, FORK_TOWER },
-	{ "mlp1", true, false, FORK_TOWER },
+	{ "mlp1", true, false, FORK_TOWER }, { "patch", false, false, FORK_TOWER },
 }; /* clang-format on */
 
 static bool is_among(const char *s, size_t len, const char *const *words)
@@ -295,6 +300,26 @@ static char *cut_layer(char *name, struct role_piece *out)
 	return tail;
 }
 
+/* The first number anywhere: "enc3_ff_in" is layer 3 of "enc". */
+static char *cut_anywhere(char *name, struct role_piece *out)
+{
+	char *digits = name + strcspn(name, "0123456789");
+	size_t len = strspn(digits, "0123456789"), before = (size_t)(digits - name);
+	char *tail = digits + len;
+
+	if (!is_number(digits, len, &out->layer)) {
+		out->layer = ROLE_NONE;
+		return name;
+	}
+	tail += strspn(tail, "._-");
+	while (before > 0 && strchr("._-", name[before - 1]))
+		before--;
+	*digits = '\0';
+	name[before] = '\0';
+	out->stack = name;
+	return tail;
+}
+
 /* Drop a component at the end. */
 static bool drop_end(char *name, const char *end)
 {
@@ -321,7 +346,7 @@ static void holder_kind(struct role_piece *p)
 			n = v;
 		experts = experts || is_among(s, len, expert_words) ||
 			  (len == 16 && memcmp(s, "block_sparse_moe", len) == 0);
-		shared = shared || (len >= 6 && memcmp(s, "shared", 6) == 0);
+		shared = shared || (len >= 6 && memcmp(s, "share", 5) == 0);
 		s += len + (s[len] == '.');
 	}
 	p->kind = shared           ? HOLDER_SHARED
@@ -384,7 +409,7 @@ static void cut_ends(char *tail, struct role_piece *out)
 	}
 }
 
-int fork_role_name(const char *name, struct arena *a, struct role_piece *out)
+int fork_role_name(const char *name, bool anywhere, struct arena *a, struct role_piece *out)
 {
 	size_t len = strlen(name);
 	char *copy, *tail;
@@ -401,6 +426,8 @@ int fork_role_name(const char *name, struct arena *a, struct role_piece *out)
 		if (*p == '/')
 			*p = '.';
 	tail = cut_layer(copy, out);
+	if (anywhere && out->layer == ROLE_NONE)
+		tail = cut_anywhere(copy, out);
 	cut_ends(tail, out);
 	cut_slot(tail, out);
 	if (out->sub != ROLE_NONE && out->kind == HOLDER_ONE && text_starts(name, "blk.")) {

@@ -1,8 +1,11 @@
 /* One model under the names and in the layouts of many families: the same blocks with the same units. */
 #include "spelled.h"
 
+#include "tests/shared/vectors.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LAYERS 2
@@ -498,4 +501,71 @@ Test(fork_roles, a_mixture_is_one_however_it_is_spelled)
 	TRY_ALL(mixtures, .hidden = 24, .units = 10, .queries = 4, .keys = 2, .head = 4, .experts = 3);
 	TRY_ALL(with_shared, .hidden = 24, .units = 10, .queries = 4, .keys = 2, .head = 4, .experts = 5,
 		.shared = 1);
+}
+
+/* ---- names and shapes of families, as they are saved ---- */
+
+struct counts {
+	unsigned hidden, layers, dense, shared, experts, heads, tower_dense, tower_heads;
+};
+
+static void expect_counts(const char *family, const struct roles *r, const char *text)
+{
+	struct counts want = { 0 }, found = { .hidden = (unsigned)r->hidden, .layers = r->layers };
+	unsigned *const of[][FORK_KINDS] = {
+		{ &found.dense, &found.shared, &found.experts, &found.heads },
+		{ &found.tower_dense, &found.shared, &found.experts, &found.tower_heads },
+	};
+
+	cr_assert_eq(sscanf(text, "%u %u %u %u %u %u %u %u", &want.hidden, &want.layers, &want.dense, &want.shared,
+			    &want.experts, &want.heads, &want.tower_dense, &want.tower_heads),
+		     8, "%s", text);
+	for (size_t i = 0; i < r->blocks; i++)
+		if (r->block[i].component <= FORK_TOWER)
+			++*of[r->block[i].component][r->block[i].kind];
+	cr_expect(memcmp(&want, &found, sizeof want) == 0,
+		  "%s: %u layers, %u dense, %u shared, %u experts, %u heads, towers %u and %u, not %s; %s", family,
+		  found.layers, found.dense, found.shared, found.experts, found.heads, found.tower_dense,
+		  found.tower_heads, text, r->notes);
+}
+
+/* The lines of one family; what follows them. */
+static char *try_family(char *line)
+{
+	char *family = line + 2, *counts = strchr(family, ' '), *config = strchr(family, '\n') + 1, *next;
+	struct spelled s;
+
+	*counts++ = '\0';
+	config[-1] = '\0';
+	line = strchr(config, '\n');
+	*line++ = '\0';
+	spelled_init(&s);
+	for (; *line && *line != '='; line = next + 1) {
+		uint64_t shape[9] = { 0 };
+		char *at = strchr(line, ' ');
+
+		next = strchr(line, '\n');
+		*next = '\0';
+		for (int i = 0; at && i < 8; i++) {
+			*at = '\0';
+			shape[i] = strtoull(at + 1, &at, 10);
+			at = *at ? at : NULL;
+		}
+		spelled_add(&s, line, shape);
+	}
+	spelled_find(&s, config);
+	expect_counts(family, &s.roles, counts);
+	spelled_free(&s);
+	return line;
+}
+
+Test(fork_roles, blocks_of_families_are_found_as_they_are_saved)
+{
+	struct buf all = vector_read("tests/vectors/forks/names.txt.xz");
+	unsigned families = 0;
+
+	for (char *at = all.bytes; at && *at == '='; families++)
+		at = try_family(at);
+	cr_expect_gt(families, 100u);
+	buf_free(&all);
 }
