@@ -381,10 +381,13 @@ static void find_width(struct role_finder *f, struct role_stack *s)
 
 /* Layers */
 
-/* Draft layers stand behind those of the model, and carry a projection of two streams into one. */
+#define DRAFTS_MOST 4
+
+/* Draft layers are the last ones, behind those of the model, and carry a projection of two streams
+ * into one. */
 static bool is_draft(const struct role_stack *s, const struct role_piece *p, size_t count)
 {
-	if (s->config->layers > 0 && p->layer < s->config->layers)
+	if (p->layer == 0 || p->layer < s->config->layers || p->layer + DRAFTS_MOST < s->layers)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (p[i].slot == SLOT_DRAFT)
@@ -415,8 +418,8 @@ static void layer_facts(struct role_finder *f, struct role_place *l)
 			l->norm[p->slot][half] = v;
 		if (p->slot == SLOT_HEAD_NORM && v->rank >= 1 && v->rank <= 2 && !l->head_norm)
 			l->head_norm = v;
-		if (p->slot == SLOT_ROUTER && v->rank == 2 && v->floats && !l->router &&
-		    v->columns == l->stack->hidden)
+		if (p->slot == SLOT_ROUTER && v->rank == 2 && v->floats && v->rows > 0 &&
+		    !l->router && v->columns == l->stack->hidden)
 			l->router = v;
 		l->biased = l->biased || (p->slot == SLOT_IN_BIAS && v->rank == 2);
 	}
@@ -554,7 +557,8 @@ static void find_ends(struct role_finder *f)
 			c = FORK_ENDS;
 		f->out->component[p->at] = c;
 		if (c == FORK_TOWER || c == FORK_DRAFT || v->rank != 2 || !v->floats ||
-		    v->columns != f->out->hidden || (named && !name))
+		    v->rows == 0 || v->columns == 0 || v->columns != f->out->hidden ||
+		    (named && !name))
 			continue;
 		if (!name && v->rows <= v->columns)
 			continue;

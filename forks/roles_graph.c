@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAIRS_AMONG 8 /* more matrices of one holder are not tried in pairs */
+
 /* A matrix that reads the stream ([inner][hidden]), or writes to it. */
 struct edge {
 	const struct role_piece *piece;
@@ -86,15 +88,14 @@ static int add_network(struct role_finder *f, struct role_place *l, const struct
 	return fork_role_network(f, l, gate ? gate->piece : NULL, up->piece, &d);
 }
 
-/* Edges of one inner width [n]: three of which one goes the other way are a network, two may be. */
-static int try_width(struct role_finder *f, struct role_place *l, const struct edge *e, size_t n,
-		     bool *found)
+/* Three edges of one inner width, of which one goes the other way. */
+static int try_three(struct role_finder *f, struct role_place *l, const struct edge *e, bool *found)
 {
 	size_t writes = 0, odd = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < 3; i++)
 		writes += e[i].writes;
-	if (n != 3 || writes == 0 || writes == 3)
+	if (writes == 0 || writes == 3)
 		return 0;
 	while (e[odd].writes != (writes == 1))
 		odd++;
@@ -102,49 +103,89 @@ static int try_width(struct role_finder *f, struct role_place *l, const struct e
 	return add_network(f, l, &e[odd == 0], &e[odd == 2 ? 1 : 2], &e[odd]);
 }
 
-/* One matrix of twice the width of the one that goes the other way: gate and up in one. Else the
- * widest pair that goes both ways. */
-static int try_pairs(struct role_finder *f, struct role_place *l, const struct edge *e, size_t n,
-		     bool *found)
+/* The widest two edges that go both ways: of one width, or with gate and up in one. */
+static const struct edge *find_pair(const struct edge *e, size_t n, bool twice,
+				    const struct edge **up)
 {
-	const struct edge *up = NULL, *down = NULL;
-	bool both = false;
+	const struct edge *down = NULL;
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < n; j++) {
-			bool twice = e[i].inner == 2 * e[j].inner;
+			uint64_t wide = twice ? 2 * e[j].inner : e[j].inner;
 
 			if (e[i].batch != e[j].batch || e[i].writes == e[j].writes ||
-			    !(twice || (i < j && e[i].inner == e[j].inner)))
+			    e[i].inner != wide || (!twice && e[i].writes) ||
+			    (down && down->inner >= e[j].inner))
 				continue;
-			if (down && (both > twice || (both == twice && down->inner >= e[j].inner)))
-				continue;
-			both = twice;
-			up = twice || !e[i].writes ? &e[i] : &e[j];
-			down = up == &e[i] ? &e[j] : &e[i];
+			*up = &e[i];
+			down = &e[j];
 		}
-	*found = down != NULL;
-	return down ? add_network(f, l, NULL, up, down) : 0;
+	return down;
 }
 
-/* Networks among the edges of one parent, or of the whole layer. */
-static int try_edges(struct role_finder *f, struct role_place *l, const struct edge *e, size_t n,
-		     bool *found)
+/* Networks among the edges of one holder: all that have three matrices or two with gate and up in
+ * one; where the layer has none such, plain pairs of the layer's widest. */
+static int try_holder(struct role_finder *f, struct role_place *l, const struct edge *e, size_t n,
+		      uint64_t widest, bool *found)
 {
-	*found = false;
-	for (size_t i = 0, k; i < n; i += k) {
+	const struct edge *up = NULL, *down;
+
+	for (size_t i = 0, k; i < n && widest == 0; i += k) {
 		for (k = 1;
 		     i + k < n && e[i + k].batch == e[i].batch && e[i + k].inner == e[i].inner;)
 			k++;
-		TRY(try_width(f, l, e + i, k, found));
+		if (k == 3)
+			TRY(try_three(f, l, e + i, found));
 	}
-	return *found || n > 8 ? 0 : try_pairs(f, l, e, n, found);
+	if (*found || n > PAIRS_AMONG)
+		return 0;
+	down = find_pair(e, n, widest == 0, &up);
+	if (!down || (widest > 0 && down->inner != widest) || (widest == 0 && n != 2))
+		return 0;
+	*found = true;
+	return add_network(f, l, NULL, up, down);
+}
+
+static size_t holder_edges(const struct edge *e, size_t n)
+{
+	size_t k = 1;
+
+	while (k < n && is_same_parent(e, e + k))
+		k++;
+	return k;
+}
+
+static int try_holders(struct role_finder *f, struct role_place *l, const struct edge *e, size_t n,
+		       bool *any)
+{
+	uint64_t widest = 0;
+
+	for (int pairs = 0; pairs < 2 && !*any; pairs++) {
+		for (size_t i = 0, k; i < n && pairs; i += k) {
+			const struct edge *up, *down;
+
+			k = holder_edges(e + i, n - i);
+			down = k <= PAIRS_AMONG ? find_pair(e + i, k, false, &up) : NULL;
+			if (down && down->inner > widest)
+				widest = down->inner;
+		}
+		if (pairs && widest == 0)
+			break;
+		for (size_t i = 0, k; i < n; i += k) {
+			bool found = false;
+
+			k = holder_edges(e + i, n - i);
+			TRY(try_holder(f, l, e + i, k, widest, &found));
+			*any = *any || found;
+		}
+	}
+	return 0;
 }
 
 int fork_role_graph(struct role_finder *f, struct role_place *l)
 {
 	struct edge *e = calloc(l->pieces + 1, sizeof *e);
-	bool found = false, any = false;
+	bool any = false;
 	size_t n;
 	int rc = 0;
 
@@ -153,17 +194,12 @@ int fork_role_graph(struct role_finder *f, struct role_place *l)
 			       l->pieces);
 	n = find_edges(l, e);
 	qsort(e, n, sizeof *e, edge_order);
-	for (size_t i = 0, k; i < n; i += k) {
-		for (k = 1; i + k < n && is_same_parent(&e[i], &e[i + k]);)
-			k++;
-		TRY_OUT(try_edges(f, l, e + i, k, &found));
-		any = any || found;
-	}
-	if (!any && n > 0) { /* each matrix has a parent of its own */
+	TRY_OUT(try_holders(f, l, e, n, &any));
+	if (!any) { /* each matrix in a holder of its own */
 		for (size_t i = 0; i < n; i++)
 			e[i].parent_len = 0;
 		qsort(e, n, sizeof *e, edge_order);
-		TRY_OUT(try_edges(f, l, e, n, &found));
+		TRY_OUT(try_holders(f, l, e, n, &any));
 	}
 out:
 	free(e);

@@ -239,15 +239,18 @@ enum fork_component fork_role_component(const char *prefix, bool *audio)
 	return FORK_BODY;
 }
 
-/* A component that is a number below a million. */
+/* A component that is a number; one too large is the largest that there is. */
 static bool is_number(const char *s, size_t len, uint32_t *out)
 {
-	uint64_t v;
+	uint32_t v = 0;
 
-	if (len == 0 || len > 6 || text_parse_u64(s, len, &v) < 0)
-		return false;
-	*out = (uint32_t)v;
-	return true;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		v = v < 100000000 ? 10 * v + (uint32_t)(s[i] - '0') : v;
+	}
+	*out = v < ROLE_NONE - 1 ? v : ROLE_NONE - 1;
+	return len > 0;
 }
 
 /* Whether a component is a word for layers with its number: "layers_3". *word: its length. */
@@ -289,10 +292,8 @@ static char *cut_layer(char *name, struct role_piece *out)
 		p += len + (p[len] == '.');
 	}
 	out->stack = "";
-	if (!cut || out->layer >= ROLE_LAYERS_MAX) {
-		out->layer = ROLE_NONE;
+	if (!cut)
 		return name;
-	}
 	if (cut > name && cut[-1] == '.')
 		cut--;
 	*cut = '\0';
@@ -354,6 +355,8 @@ static void holder_kind(struct role_piece *p)
 		  : n != ROLE_NONE ? HOLDER_EXPERT
 				   : HOLDER_STACK;
 	p->index = n;
+	if (n != ROLE_NONE && n >= ROLE_EXPERTS_MAX)
+		p->slot = SLOT_OTHER;
 }
 
 /* Find what the tail ends in, and cut it off: the holder stays. */
@@ -428,6 +431,11 @@ int fork_role_name(const char *name, bool anywhere, struct arena *a, struct role
 	tail = cut_layer(copy, out);
 	if (anywhere && out->layer == ROLE_NONE)
 		tail = cut_anywhere(copy, out);
+	if (out->layer != ROLE_NONE && out->layer >= ROLE_LAYERS_MAX) {
+		out->layer = ROLE_NONE;
+		out->stack = "";
+		return 0;
+	}
 	cut_ends(tail, out);
 	cut_slot(tail, out);
 	if (out->sub != ROLE_NONE && out->kind == HOLDER_ONE && text_starts(name, "blk.")) {
