@@ -79,7 +79,6 @@ int fork_role_block(struct role_finder *f, const struct role_place *l, enum fork
 	(*out)->component = l->component;
 	(*out)->layer = l->layer;
 	(*out)->index = index;
-	l->stack->blocks++;
 	return 0;
 }
 
@@ -317,20 +316,18 @@ static size_t norms_count(const struct role_stack *s, uint64_t width)
 	return n;
 }
 
-#define WIDTHS 8 /* that are tried */
-
 /* The width that most matrices share. Of two that as many do: the one of norms, else the one that
  * inputs of a network's first matrix have. */
 static uint64_t width_shared(const struct role_stack *s)
 {
-	uint64_t tried[WIDTHS], best = 0;
+	uint64_t tried[ROLE_WIDTHS], best = 0;
 	size_t n = 0, most = 0, norms = 0;
 
-	for (size_t i = 0; i < s->pieces && n < WIDTHS; i++) {
+	for (size_t i = 0; i < s->pieces && n < ROLE_WIDTHS; i++) {
 		const struct model_value *v = s->piece[i].value;
 		bool down = s->piece[i].slot == SLOT_DOWN || s->piece[i].slot == SLOT_O;
 
-		for (int k = 0; k < 2 && v->rank >= 2 && n < WIDTHS; k++) {
+		for (int k = 0; k < 2 && v->rank >= 2 && n < ROLE_WIDTHS; k++) {
 			uint64_t w = (k == 0) == !down ? v->columns : v->shape[v->rank - 2];
 			size_t count, with;
 			bool seen = false;
@@ -352,6 +349,23 @@ static uint64_t width_shared(const struct role_stack *s)
 	return best;
 }
 
+/* Widths of matrices of no layer, an embedding's first: each may be the stream's. */
+static void find_widths(struct role_finder *f)
+{
+	for (int named = 1; named >= 0; named--)
+		for (size_t i = f->pieces; i > 0 && f->piece[i - 1].layer == ROLE_NONE; i--) {
+			const struct role_piece *p = &f->piece[i - 1];
+			bool seen = false;
+
+			if (p->value->rank != 2 || (p->slot == SLOT_EMBEDDING) != named)
+				continue;
+			for (size_t k = 0; k < f->widths; k++)
+				seen = seen || f->width[k] == p->value->columns;
+			if (!seen && f->widths < ROLE_WIDTHS)
+				f->width[f->widths++] = p->value->columns;
+		}
+}
+
 /* The residual width of a stack: that of the embedding, of another matrix of no layer, or of the
  * config, if half of the matrices have it; else what most share. */
 static void find_width(struct role_finder *f, struct role_stack *s)
@@ -360,19 +374,11 @@ static void find_width(struct role_finder *f, struct role_stack *s)
 
 	if (half == 0)
 		return;
-	for (size_t i = f->pieces; i > 0 && s->component != FORK_TOWER; i--) {
-		const struct role_piece *p = &f->piece[i - 1];
-
-		if (p->layer != ROLE_NONE)
-			break;
-		if (p->value->rank != 2 || sides_count(s, p->value->columns) < half)
-			continue;
-		s->hidden = p->value->columns;
-		if (p->slot == SLOT_EMBEDDING)
+	for (size_t i = 0; i < f->widths && s->component != FORK_TOWER; i++)
+		if (sides_count(s, f->width[i]) >= half) {
+			s->hidden = f->width[i];
 			return;
-	}
-	if (s->hidden > 0)
-		return;
+		}
 	if (s->config->hidden > 0 && sides_count(s, s->config->hidden) >= half)
 		s->hidden = s->config->hidden;
 	else
@@ -421,6 +427,7 @@ static void layer_facts(struct role_finder *f, struct role_place *l)
 		if (p->slot == SLOT_ROUTER && v->rank == 2 && v->floats && v->rows > 0 &&
 		    !l->router && v->columns == l->stack->hidden)
 			l->router = v;
+		l->wide = l->wide || strstr(v->name, "h_to_4h");
 		l->biased = l->biased || (p->slot == SLOT_IN_BIAS && v->rank == 2);
 	}
 }
@@ -452,6 +459,7 @@ static void layer_settle(struct role_finder *f, const struct role_place *l, size
 static int layer_blocks(struct role_finder *f, struct role_place *l)
 {
 	size_t first = f->blocks;
+	bool networks = false;
 
 	layer_facts(f, l);
 	for (size_t i = 0, n; i < l->pieces; i += n) {
@@ -464,16 +472,22 @@ static int layer_blocks(struct role_finder *f, struct role_place *l)
 		else
 			TRY(fork_role_mlp(f, l, p, n));
 	}
+	for (size_t i = first; i < f->blocks; i++)
+		networks = networks || f->block[i].kind != FORK_ATTENTION;
+	if (!networks && !l->stack->loose) {
+		size_t named = f->blocks;
+
+		TRY(fork_role_graph(f, l));
+		l->stack->guessed = l->stack->guessed || f->blocks > named;
+	}
 	layer_settle(f, l, first);
 	layer_router(f, l);
 	return 0;
 }
 
-typedef int layer_finder(struct role_finder *f, struct role_place *l);
-
-static int stack_layers(struct role_finder *f, struct role_stack *s, layer_finder *find)
+static int stack_blocks(struct role_finder *f, struct role_stack *s)
 {
-	for (size_t i = 0; i < s->pieces;) {
+	for (size_t i = 0; i < s->pieces && s->hidden > 0;) {
 		struct role_place l = { .stack = s,
 					.piece = s->piece + i,
 					.pieces = layer_pieces(s, i),
@@ -482,26 +496,14 @@ static int stack_layers(struct role_finder *f, struct role_stack *s, layer_finde
 		if (s->component == FORK_BODY && is_draft(s, l.piece, l.pieces))
 			l.component = FORK_DRAFT;
 		l.layer = s->first_layer + l.piece->layer;
-		TRY(find(f, &l));
+		TRY(layer_blocks(f, &l));
 		i += l.pieces;
 	}
-	return 0;
-}
-
-/* By names; where they find nothing, by shapes. */
-static int stack_blocks(struct role_finder *f, struct role_stack *s)
-{
-	if (s->hidden == 0)
-		return 0;
-	TRY(stack_layers(f, s, layer_blocks));
-	if (s->blocks > 0)
-		return 0;
-	TRY(stack_layers(f, s, fork_role_graph));
-	if (s->blocks > 0)
+	if (s->guessed)
 		fork_role_note(
 			f,
-			"%s: its names are in no table; networks are what fits by its shapes, "
-			"gate and up in the order of their names; attention is left out",
+			"%s: names that are in no table; there networks are what fits by its "
+			"shapes, gate and up in the order of their names",
 			*s->prefix ? s->prefix : "layers");
 	return 0;
 }
@@ -598,6 +600,9 @@ static int finish(struct role_finder *f)
 		    b->component == a->component && b->index <= a->index)
 			b->index = a->index + 1;
 	}
+	for (size_t i = 0; i < f->blocks; i++)
+		for (uint32_t k = 0; f->block[i].component == FORK_TOWER && k < ROLE_PARTS; k++)
+			f->block[i].part[k].space = ROLE_INNER; /* of a stream of their own */
 	if (f->noted > ROLE_NOTES_MAX)
 		buf_printf(&f->notes, "and %zu more notes\n", f->noted - ROLE_NOTES_MAX);
 	out->block = arena_array(&out->arena, f->blocks + 1, sizeof *out->block);
@@ -616,6 +621,7 @@ static int find_all(struct role_finder *f)
 	find_stacks(f);
 	choose_body(f);
 	qsort(f->stack, f->stacks, sizeof *f->stack, stack_order);
+	find_widths(f);
 	TRY(number_layers(f));
 	find_ends(f);
 	for (size_t i = 0; i < f->stacks; i++)

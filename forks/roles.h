@@ -7,7 +7,8 @@
  *
  *   DENSE SHARED EXPERT   gate row, up row, down column (without a gate: up row, down column)
  *   ATTENTION             value row, and the sum of its columns of the output projection over the
- *                         query heads of the group; MLA: row of kv_a, column of kv_b */
+ *                         query heads of the group; MLA: row of kv_a, and columns of kv_b for the
+ *                         keys and for the values of the first head */
 #ifndef FORKS_ROLES_H
 #define FORKS_ROLES_H
 

@@ -64,11 +64,7 @@ static const char *fused_layout(const struct role_finder *f, const struct role_p
 	if (p->slot == SLOT_QKV_BY_FAMILY) {
 		static const char flat[] = "encoder.layers"; /* chatglm */
 		size_t n = sizeof flat - 1;
-		bool wide = false;
-
-		for (size_t i = 0; i < l->pieces && !wide; i++)
-			wide = strstr(l->piece[i].value->name, "h_to_4h") != NULL;
-		grouped = wide && !l->stack->config->flat &&
+		grouped = l->wide && !l->stack->config->flat &&
 			  !(len >= n && strcmp(l->stack->prefix + len - n, flat) == 0);
 	}
 	h->size = size_of(f, l, h, NULL);
@@ -141,63 +137,71 @@ static const char *heads_of(const struct role_finder *f, const struct role_place
 	return NULL;
 }
 
-/* Whether units [a, a + n) of the matrix are those of [b, b + n), and not all zero. Stops at the
- * first difference; a tensor that cannot be read has no equal heads. */
-static int units_equal(struct role_finder *f, const struct heads *h, uint64_t a, uint64_t b,
-		       uint64_t n, float *row, bool *equal)
+/* same[k]: head k is head k - 1, and not all zero. Stops where head 1 is another than head 0. A
+ * tensor that cannot be read has no equal heads. */
+static int heads_same(struct role_finder *f, const struct heads *h, float *row, bool *same)
 {
-	uint64_t steps = h->v_by_column ? h->v.rows : n, columns = h->v.columns;
+	uint64_t columns = h->v.columns, steps = h->v_by_column ? h->v.rows : h->size;
+	uint64_t from = h->v_by_column ? 0 : h->first;
 	bool zero = true;
 
-	*equal = true;
-	for (uint64_t i = 0; i < steps && *equal; i++) {
-		const float *x = row, *y = row + columns;
-		uint64_t at = h->v_by_column ? i : a + i, width = columns;
-		int rc = model_values_read(f->values, h->v.value, at, 1, row, f->e);
+	for (uint64_t k = 1; k < h->keys; k++)
+		same[k] = true;
+	/* by row: head by head; by column: all heads in each row */
+	for (uint64_t k = 1; k < (h->v_by_column ? 2 : h->keys) && same[1]; k++)
+		for (uint64_t i = 0; i < steps && same[k]; i++) {
+			uint64_t at = h->v_by_column ? i : from + (k - 1) * h->stride + i;
+			int rc = model_values_read(f->values, h->v.value, at, 1, row, f->e);
 
-		if (rc == 0 && !h->v_by_column)
-			rc = model_values_read(f->values, h->v.value, b + i, 1, row + columns,
-					       f->e);
-		if (rc == ERR_IO || rc == ERR_VERIFY)
-			return rc;
-		if (h->v_by_column) {
-			x = row + a;
-			y = row + b;
-			width = n;
+			if (rc == 0 && !h->v_by_column)
+				rc = model_values_read(f->values, h->v.value, at + h->stride, 1,
+						       row + columns, f->e);
+			if (rc == ERR_IO || rc == ERR_VERIFY)
+				return rc;
+			same[1] = same[1] && rc == 0;
+			if (!h->v_by_column)
+				same[k] = same[k] && rc == 0 &&
+					  memcmp(row, row + columns, columns * sizeof *row) == 0;
+			for (uint64_t j = 1; j < h->keys && h->v_by_column; j++) {
+				const float *x = row + h->first + j * h->stride;
+
+				same[j] = same[j] &&
+					  memcmp(x - h->stride, x, h->size * sizeof *x) == 0;
+			}
+			for (uint64_t c = 0; c < columns && zero; c++)
+				zero = row[c] == 0;
 		}
-		*equal = rc == 0 && memcmp(x, y, width * sizeof *x) == 0;
-		for (uint64_t c = 0; c < width && zero; c++)
-			zero = x[c] == 0;
-	}
-	*equal = *equal && !zero;
+	same[1] = same[1] && !zero;
 	return 0;
 }
 
-/* How many heads on end are one. */
+/* How many heads on end are one: as many everywhere, or one. */
 static int find_copies(struct role_finder *f, struct heads *h)
 {
-	float *row;
+	float *row = NULL;
+	bool *same = NULL;
 	uint64_t n = 1;
-	bool equal = true;
 	int rc = 0;
 
 	h->copies = 1;
 	if (h->keys < 2)
 		return 0;
 	row = calloc(2 * h->v.columns, sizeof *row);
-	if (!row)
-		return err_set(f->e, ERR_NOMEM, "out of memory for a row of %s", h->v.value->name);
-	for (; n < h->keys && equal; n += equal)
-		TRY_OUT(units_equal(f, h, h->first, h->first + n * h->stride, h->size, row,
-				    &equal));
-	equal = n > 1 && h->keys % n == 0;
-	for (uint64_t k = n; k < h->keys && equal; k++)
-		if (k % n != 0)
-			TRY_OUT(units_equal(f, h, h->first + (k - k % n) * h->stride,
-					    h->first + k * h->stride, h->size, row, &equal));
-	h->copies = equal ? n : 1;
+	same = calloc(h->keys + 1, sizeof *same);
+	if (!row || !same) {
+		rc = err_set(f->e, ERR_NOMEM, "out of memory for a row of %s", h->v.value->name);
+		goto out;
+	}
+	TRY_OUT(heads_same(f, h, row, same));
+	while (n < h->keys && same[n])
+		n++;
+	for (uint64_t k = 1; k < h->keys && n > 1; k++)
+		if (h->keys % n != 0 || same[k] != (k % n != 0))
+			n = 1;
+	h->copies = n;
 out:
 	free(row);
+	free(same);
 	return rc;
 }
 
@@ -249,36 +253,91 @@ static int head_blocks(struct role_finder *f, struct role_place *l, const struct
 	return 0;
 }
 
+/* How the latent dimensions go to the first head: by kv_b, or by k_b and v_b. */
+struct latent {
+	const struct model_value *a, *k, *v;
+	uint64_t units, keys, values; /* dimensions of k and v of a head */
+};
+
+/* kv_b is [heads][keys + values][units]; o tells heads * values, q tells heads * (keys + rotary),
+ * and kv_a units + rotary. */
+static bool latent_joint(const struct role_piece *const s[SLOTS], struct latent *t)
+{
+	const struct model_value *b = s[SLOT_KV_B]->value, *o = value_at(s[SLOT_O]);
+	const struct model_value *q = value_at(s[SLOT_Q]);
+	uint64_t rotary, all_keys, heads;
+
+	t->k = t->v = b;
+	t->units = b->columns;
+	if (!o || !q || b->rank != 2 || o->rank != 2 || q->rank != 2 || b->columns > t->a->rows ||
+	    b->rows <= o->columns || o->columns == 0)
+		return false;
+	rotary = t->a->rows - b->columns;
+	all_keys = b->rows - o->columns;
+	if (rotary == 0 || q->rows <= all_keys || (q->rows - all_keys) % rotary != 0)
+		return false;
+	heads = (q->rows - all_keys) / rotary;
+	t->keys = all_keys / heads;
+	t->values = o->columns / heads;
+	return all_keys % heads == 0 && o->columns % heads == 0 && t->keys > 0;
+}
+
+/* k_b is [heads][units][keys], v_b [heads][values][units]. */
+static bool latent_split(const struct role_piece *const s[SLOTS], struct latent *t)
+{
+	t->k = s[SLOT_K_B]->value;
+	t->v = s[SLOT_V_B]->value;
+	if (t->k->rank != 3 || t->v->rank != 3 || t->k->shape[0] != t->v->shape[0] ||
+	    t->k->shape[1] != t->v->shape[2])
+		return false;
+	t->units = t->k->shape[1];
+	t->keys = t->k->shape[2];
+	t->values = t->v->shape[1];
+	return t->keys > 0 && t->values > 0;
+}
+
 /* Multi-head latent attention: the latent dimensions that keys and values come from. Another order
- * of them is another order of rows of kv_a, of its norm and of columns of kv_b. */
+ * of them is another order of rows of kv_a, of its norm, and of columns of kv_b. Of the heads the
+ * first stands for all: its parts lie together however kv_b is stored. */
 static int latent_block(struct role_finder *f, struct role_place *l,
 			const struct role_piece *const s[SLOTS], uint32_t half)
 {
-	const struct model_value *v[] = { s[SLOT_KV_A]->value, s[SLOT_KV_B]->value };
-	struct role_view a, b;
+	struct latent t = { .a = s[SLOT_KV_A]->value };
+	const struct model_value *names[] = { t.a, t.a };
+	bool joint = s[SLOT_KV_B] != NULL;
 	struct role_block *o;
 
-	if (!fork_role_view(v[0], &a) || !fork_role_view(v[1], &b) || a.batch != 1 ||
-	    b.batch != 1 || a.columns != l->stack->hidden || b.columns > a.rows) {
-		fork_role_left_out(f, l, v[1], "its shape does not fit");
+	if (t.a->rank != 2 || !t.a->floats || t.a->columns != l->stack->hidden ||
+	    !(joint ? latent_joint(s, &t) : latent_split(s, &t)) || !t.k->floats || !t.v->floats ||
+	    t.units == 0 || t.units > t.a->rows) {
+		fork_role_left_out(f, l, t.a, "the shapes of its latent attention do not fit");
 		return 0;
 	}
+	names[1] = t.v;
 	TRY(fork_role_block(f, l, FORK_ATTENTION, l->heads, &o));
 	if (!o)
 		return 0;
 	l->heads++;
-	o->name = fork_role_common(&f->out->arena, v, 2);
+	o->name = fork_role_common(&f->out->arena, names, 2);
 	if (!o->name)
 		return ERR_NOMEM;
-	o->units = b.columns;
-	o->hidden = a.columns;
-	o->parts = 2;
-	o->part[0] = (struct role_part){ .value = v[0], .step = 1, .width = a.columns, .folds = 1 };
-	o->part[1] = (struct role_part){ .value = v[1],
+	o->units = t.units;
+	o->hidden = t.a->columns;
+	o->parts = 3;
+	o->part[0] =
+		(struct role_part){ .value = t.a, .step = 1, .width = t.a->columns, .folds = 1 };
+	o->part[1] = (struct role_part){ .value = t.k,
+					 .by_column = joint,
+					 .space = ROLE_INNER,
+					 .step = 1,
+					 .width = t.keys,
+					 .folds = 1 };
+	o->part[2] = (struct role_part){ .value = t.v,
 					 .by_column = true,
 					 .space = ROLE_INNER,
 					 .step = 1,
-					 .width = b.rows,
+					 .row = joint ? t.keys : 0,
+					 .width = t.values,
 					 .folds = 1 };
 	fork_role_gain(l, &o->part[0], l->norm[SLOT_NORM_IN][half]);
 	return 0;
@@ -318,12 +377,8 @@ int fork_role_attention(struct role_finder *f, struct role_place *l, const struc
 	for (size_t i = 0; i < count; i++)
 		if (!slot[p[i].slot])
 			slot[p[i].slot] = &p[i];
-	if (slot[SLOT_KV_A] && slot[SLOT_KV_B])
+	if (slot[SLOT_KV_A] && (slot[SLOT_KV_B] || (slot[SLOT_K_B] && slot[SLOT_V_B])))
 		return latent_block(f, l, slot, half);
-	if (slot[SLOT_KV_A] && slot[SLOT_KV_SPLIT]) {
-		fork_role_left_out(f, l, slot[SLOT_KV_A]->value, "kv_b is stored in two parts");
-		return 0;
-	}
 	one = slot[SLOT_QKV] || slot[SLOT_QKV_GROUPED] || slot[SLOT_QKV_BY_FAMILY];
 	if (!slot[SLOT_O] || !(slot[SLOT_V] || slot[SLOT_K] || slot[SLOT_KV] || one))
 		return 0;

@@ -13,6 +13,7 @@
 #define ROLE_EXPERTS_MAX 65536u    /* of one stack */
 #define ROLE_BLOCKS_MAX (1u << 18) /* of one model: 61 layers of 384 experts are 23,424 */
 #define ROLE_NAME_BYTES 512u       /* longer names are in no table */
+#define ROLE_WIDTHS 8              /* that are tried for the width of the stream */
 #define ROLE_NOTES_MAX 200u        /* lines; the others are counted */
 
 enum role_slot { /* clang-format off */
@@ -22,7 +23,8 @@ enum role_slot { /* clang-format off */
 	SLOT_V1, SLOT_IN_BIAS,
 	/* of attention */
 	SLOT_Q, SLOT_K, SLOT_V, SLOT_O, SLOT_QKV, SLOT_QKV_GROUPED, SLOT_QKV_BY_FAMILY, SLOT_KV,
-	SLOT_KV_A, SLOT_KV_B, SLOT_KV_SPLIT,
+	SLOT_KV_A, SLOT_KV_B, SLOT_K_B,
+	SLOT_V_B,
 	/* of a layer */
 	SLOT_ROUTER, SLOT_NORM_IN, SLOT_NORM_AFTER_ATTENTION, SLOT_NORM_FFN, SLOT_NORM_AFTER_FFN,
 	SLOT_NORM_EXPERTS, SLOT_HEAD_NORM, SLOT_FREQUENCIES, SLOT_DRAFT,
@@ -78,7 +80,7 @@ struct role_stack {
 	uint32_t layers;         /* the highest number and one */
 	bool loose;              /* of no layers: one network beside them */
 	size_t matrices, groups; /* and layers that have some */
-	size_t blocks;
+	bool guessed;            /* a network of it was found by shapes alone */
 	const struct role_config *config;
 };
 
@@ -93,6 +95,8 @@ struct role_finder {
 	size_t blocks, room;
 	struct role_config config[3]; /* language, vision, audio */
 	const struct model_value *frequencies;
+	uint64_t width[ROLE_WIDTHS]; /* that the stream may have */
+	size_t widths;
 	struct buf notes;
 	size_t noted;
 	struct err *e;
@@ -108,6 +112,7 @@ struct role_place {
 	const struct model_value *norm[SLOTS][2]; /* the slots of norms alone */
 	const struct model_value *router, *head_norm;
 	bool experts_found, biased;
+	bool wide;      /* its network is called h_to_4h */
 	uint32_t heads; /* blocks of attention so far */
 };
 
@@ -130,7 +135,7 @@ int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role
 int fork_role_attention(struct role_finder *f, struct role_place *l, const struct role_piece *p,
 			size_t count) MUST_USE;
 
-/* roles_graph.c: the blocks of a stack whose names are in no table. */
+/* roles_graph.c: the networks of a layer whose names are in no table. */
 int fork_role_graph(struct role_finder *f, struct role_place *l) MUST_USE;
 /* Structure alone: gate may be NULL. */
 int fork_role_network(struct role_finder *f, struct role_place *l, const struct role_piece *gate,

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define PIECES_SEARCHED 8192 /* of a layer, for a partner: larger ones take too long */
+
 /* A network as found. in: gate and up in one matrix, or up alone. */
 struct network {
 	const struct role_piece *gate, *up, *in, *down;
@@ -18,6 +20,11 @@ struct side {
 	bool by_column, known;
 };
 
+static bool is_opposite(const struct model_value *a, const struct model_value *b)
+{
+	return a->rows == b->columns && a->columns == b->rows;
+}
+
 /* Which matrix is what: names that say it alone, then those that need what stands beside them. */
 static struct network network_of(const struct role_piece *const s[SLOTS], uint64_t hidden)
 {
@@ -27,15 +34,19 @@ static struct network network_of(const struct role_piece *const s[SLOTS], uint64
 		n.in = s[SLOT_IN_UP_FIRST];
 		n.up_first = true;
 	}
-	if (s[SLOT_W1] && s[SLOT_W2] && n.down && !s[SLOT_W3]) { /* Qwen: w2 is the gate */
-		n.gate = s[SLOT_W2];
-		n.up = s[SLOT_W1];
-	} else if (s[SLOT_W1] && s[SLOT_W2] && !n.down) {
+	if (n.gate || n.up || n.in) {
+		/* these say it themselves */
+	} else if (s[SLOT_W1] && s[SLOT_W2] && (!n.down || s[SLOT_W3] || s[SLOT_V1])) {
 		n.down = s[SLOT_W2];
 		n.up = s[SLOT_W3] ? s[SLOT_W3] : s[SLOT_V1];
 		n.gate = n.up ? s[SLOT_W1] : NULL;
 		n.in = n.up ? n.in : s[SLOT_W1];
+	} else if (s[SLOT_W1] && s[SLOT_W2]) { /* Qwen: w2 is the gate */
+		n.gate = s[SLOT_W2];
+		n.up = s[SLOT_W1];
 	}
+	if (n.gate && n.up) /* whole without it */
+		n.in = NULL;
 	if (n.in && n.gate && !n.up) { /* a plain matrix beside a gate */
 		n.up = n.in;
 		n.in = NULL;
@@ -50,8 +61,8 @@ static struct network network_of(const struct role_piece *const s[SLOTS], uint64
 		if (g->rows == u->rows && g->columns == u->columns)
 			n.gate = s[SLOT_ROUTER];
 	}
-	if (n.gate && n.up && !n.down && n.gate->value->rows == n.up->value->columns &&
-	    n.gate->value->columns == n.up->value->rows) { /* fc_1 and fc_2 alone */
+	if (n.gate && n.up && !n.down &&
+	    is_opposite(n.gate->value, n.up->value)) { /* fc_1 and fc_2 alone */
 		bool turned = n.gate->value->columns != hidden;
 
 		n.in = turned ? n.up : n.gate;
@@ -279,26 +290,39 @@ static int network_blocks(struct role_finder *f, struct role_place *l, const str
 	return 0;
 }
 
-int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role_piece *p,
-		  size_t count)
+/* A matrix of the same holder and shape whose name is in no table, if there is just one. */
+static const struct role_piece *partner_of(const struct role_place *l, const struct role_piece *p)
 {
-	const struct role_piece *slot[SLOTS] = { 0 };
-	struct fit t = { 0 };
-	struct network n;
-	const char *why;
-	bool turned = l->stack->config->turned;
+	const struct role_piece *found = NULL;
+	size_t len = strlen(p->holder);
 
-	for (size_t i = 0; i < count; i++) {
-		if (p[i].slot < SLOT_Q && slot[p[i].slot])
-			fork_role_left_out(f, l, p[i].value, "another tensor is in its place");
-		else
-			slot[p[i].slot] = &p[i];
-		turned = turned || (p[i].slot < SLOT_Q && p[i].kernel);
+	for (size_t i = 0; i < l->pieces && l->pieces <= PIECES_SEARCHED; i++) {
+		const struct role_piece *q = &l->piece[i];
+		const char *rest = q->holder + len;
+
+		if (q->slot != SLOT_UNKNOWN || strncmp(q->holder, p->holder, len) != 0 ||
+		    (len > 0 && *rest++ != '.') || strchr(rest, '.') ||
+		    q->value->rank != p->value->rank || q->value->rows != p->value->rows ||
+		    q->value->columns != p->value->columns || !q->value->floats)
+			continue;
+		if (found)
+			return NULL;
+		found = q;
 	}
-	n = network_of(slot, l->stack->hidden);
+	return found;
+}
+
+/* One network of these slots, and its matrices out of them; down stays. 1: there was one, whole. */
+static int one_network(struct role_finder *f, struct role_place *l,
+		       const struct role_piece *slot[SLOTS], bool turned)
+{
+	struct network n = network_of(slot, l->stack->hidden);
+	struct fit t = { 0 };
+	const char *why;
+
 	if (!n.down && !n.up && !n.in)
 		return 0;
-	if (!n.down || (!n.in && !n.up)) {
+	if (!n.down || (!n.up && !n.in)) {
 		fork_role_left_out(f, l,
 				   (n.down ? n.down
 				    : n.in ? n.in
@@ -307,15 +331,53 @@ int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role
 				   "it is no whole network");
 		return 0;
 	}
-	why = fit_views(&t, &n, l, p->kind);
+	for (size_t i = 0; i < SLOT_Q; i++)
+		if (slot[i] && (slot[i] == n.gate || slot[i] == n.up || slot[i] == n.in))
+			slot[i] = NULL;
+	if (n.in && !n.gate && is_opposite(n.in->value, n.down->value)) {
+		const struct role_piece *other = partner_of(l, n.in);
+
+		n.gate = n.in->slot == SLOT_GATE && other ? n.in : other;
+		n.up = n.in->slot == SLOT_GATE ? other : n.in;
+		n.in = other ? NULL : n.in;
+		l->stack->guessed = l->stack->guessed || other;
+	}
+	why = fit_views(&t, &n, l, n.down->kind);
 	if (!why)
 		why = fit_sides(&t, l, turned);
-	if (why) {
+	if (why)
 		fork_role_left_out(f, l, n.down->value, why);
-		return 0;
-	}
-	return network_blocks(f, l, &n, &t, n.down);
+	else
+		TRY(network_blocks(f, l, &n, &t, n.down));
+	return 1;
 }
+
+/* Where gate and up are stored twice, apart and in one, nothing says which are used: both are. */
+int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role_piece *p,
+		  size_t count)
+{
+	static const enum role_slot first[] = { SLOT_GATE, SLOT_UP, SLOT_IN, SLOT_IN_UP_FIRST,
+						SLOT_W1 };
+	const struct role_piece *slot[SLOTS] = { 0 };
+	bool turned = l->stack->config->turned, left = true;
+	int rc = 1;
+
+	for (size_t i = 0; i < count; i++) {
+		if (p[i].slot < SLOT_Q && slot[p[i].slot])
+			fork_role_left_out(f, l, p[i].value, "another tensor is in its place");
+		else
+			slot[p[i].slot] = &p[i];
+		turned = turned || (p[i].slot < SLOT_Q && p[i].kernel);
+	}
+	while (left && rc > 0) {
+		rc = one_network(f, l, slot, turned);
+		left = false;
+		for (size_t k = 0; k < sizeof(first) / sizeof(*first); k++)
+			left = left || slot[first[k]];
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int fork_role_network(struct role_finder *f, struct role_place *l, const struct role_piece *gate,
 		      const struct role_piece *up, const struct role_piece *down)
 {

@@ -63,16 +63,18 @@ static const struct row rows[] = {
 	{ "ffn_down_shexp", SLOT_DOWN, ANY, HOLDER_SHARED },
 	{ "ffn_gate_inp", SLOT_ROUTER, ANY, 0 }, { "ffn_gate", SLOT_GATE, ANY, 0 },
 	{ "ffn_up", SLOT_IN, ANY, 0 }, { "ffn_down", SLOT_DOWN, ANY, 0 },
-	{ "attn_q", SLOT_Q, ANY, 0 }, { "attn_k", SLOT_K, ANY, 0 }, { "attn_v", SLOT_V, ANY, 0 },
+	{ "attn_q", SLOT_Q, ANY, 0 }, { "attn_q_b", SLOT_Q, ANY, 0 }, { "attn_k", SLOT_K, ANY, 0 },
+	{ "attn_v", SLOT_V, ANY, 0 },
 	{ "attn_qkv", SLOT_QKV, ANY, 0 }, { "attn_output", SLOT_O, ANY, 0 },
 	{ "attn_kv_a_mqa", SLOT_KV_A, ANY, 0 }, { "attn_kv_b", SLOT_KV_B, ANY, 0 },
-	{ "attn_k_b", SLOT_KV_SPLIT, ANY, 0 }, { "attn_v_b", SLOT_KV_SPLIT, ANY, 0 },
+	{ "attn_k_b", SLOT_K_B, ANY, 0 }, { "attn_v_b", SLOT_V_B, ANY, 0 },
 	{ "attn_q_norm", SLOT_HEAD_NORM, ANY, 0 },
 	{ "ffn_norm", SLOT_NORM_FFN, ANY, 0 },
 	{ "post_attention_norm", SLOT_NORM_AFTER_ATTENTION, ANY, 0 },
 	{ "post_ffw_norm", SLOT_NORM_AFTER_FFN, ANY, 0 },
 	/* attention */
-	{ "q_proj", SLOT_Q, ANY, 0 }, { "k_proj", SLOT_K, ANY, 0 }, { "v_proj", SLOT_V, ANY, 0 },
+	{ "q_proj", SLOT_Q, ANY, 0 }, { "q_b_proj", SLOT_Q, ANY, 0 }, { "k_proj", SLOT_K, ANY, 0 },
+	{ "v_proj", SLOT_V, ANY, 0 },
 	{ "o_proj", SLOT_O, ANY, 0 }, { "out_proj", SLOT_O, ATTENTION, 0 },
 	{ "wq", SLOT_Q, ANY, 0 }, { "wk", SLOT_K, ANY, 0 }, { "wv", SLOT_V, ANY, 0 },
 	{ "wo", SLOT_O, ATTENTION, 0 }, { "Wo", SLOT_O, ATTENTION, 0 },
@@ -101,7 +103,7 @@ static const struct row rows[] = {
 	{ "query_key_value", SLOT_QKV_BY_FAMILY, ANY, 0 },
 	{ "kv_proj", SLOT_KV, ANY, 0 },
 	{ "kv_a_proj_with_mqa", SLOT_KV_A, ANY, 0 }, { "kv_b_proj", SLOT_KV_B, ANY, 0 },
-	{ "k_b_proj", SLOT_KV_SPLIT, ANY, 0 }, { "v_b_proj", SLOT_KV_SPLIT, ANY, 0 },
+	{ "k_b_proj", SLOT_K_B, ANY, 0 }, { "v_b_proj", SLOT_V_B, ANY, 0 },
 	/* of q alone: OLMo's of k is as long as all heads, which may be one of q's widths */
 	{ "q_norm", SLOT_HEAD_NORM, ANY, 0 }, { "q_layernorm", SLOT_HEAD_NORM, ANY, 0 },
 	{ "query_layernorm", SLOT_HEAD_NORM, ANY, 0 }, { "o_norm", SLOT_HEAD_NORM, ANY, 0 },
@@ -384,7 +386,7 @@ static void cut_slot(char *tail, struct role_piece *out)
 			holder_kind(out);
 			if (r->kind != HOLDER_ONE)
 				out->kind = r->kind;
-			if (r->slot >= SLOT_Q && r->slot <= SLOT_KV_SPLIT)
+			if (r->slot >= SLOT_Q && r->slot <= SLOT_V_B)
 				out->kind = has_among(tail, cross_words) ? HOLDER_CROSS
 									 : HOLDER_ATTENTION;
 			return;

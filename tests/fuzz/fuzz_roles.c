@@ -1,8 +1,6 @@
-/* Names and shapes of tensors, and a config: whatever they say,
-	  every unit vector of every block lies inside its
- * tensor, and every layer that a block names is one of the model. Input: lines,
-	  the first is config.json; each
- * other one is a tensor: its name, a space and its shape. */
+/* Names and shapes of tensors, and a config: whatever they say, every unit vector of every block lies inside
+ * its tensor, and every layer that a block names is one of the model. Input: lines. The first is config.json;
+ * each other one is a tensor: its name, a space and its shape. */
 #include "base/check.h"
 #include "base/text.h"
 #include "forks/roles.h"
