@@ -71,9 +71,12 @@ static int describe(const struct flow_fork_model *a, const char *ref_a,
 		.own = a->ref.registered && b->ref.registered &&
 		       strcmp(a->ref.release.model, b->ref.release.model) == 0,
 	};
-	const struct flow_fork_case what = {
-		.suspect = &b->facts, .name = ref_b, .seed = how->seed, .other = &other, .others = 1
-	};
+	const struct flow_fork_case what = { .suspect = &b->facts,
+					     .name = ref_b,
+					     .released = b->ref.registered,
+					     .seed = how->seed,
+					     .other = &other,
+					     .others = 1 };
 	TRY_OUT(rc);
 	/* A folder compared with itself contradicts nothing. */
 	if (strcmp(a->ref.path, b->ref.path) != 0)

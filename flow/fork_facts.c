@@ -173,6 +173,7 @@ int flow_fork_facts_read(struct flow_fork_facts *x, struct source *files, struct
 	TRY_OUT(read_config(x, s, &config, e));
 	TRY_OUT(read_templates(&x->templates, s, config, e));
 	TRY_OUT(flow_tokenizer_read(&x->tokenizer, s, config, e));
+	TRY_OUT(flow_licence_read(&x->licences, files, e));
 out:
 	json_decref(config);
 	return rc;

@@ -6,6 +6,9 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "flow/card.h"
+#include "flow/licence.h"
+
+#include <stdint.h>
 
 /* A tokenizer as digests of what decides about ids. */
 struct flow_tokenizer {
@@ -36,6 +39,9 @@ struct flow_fork_facts {
 	struct flow_card card;
 	struct flow_tokenizer tokenizer;
 	struct flow_templates templates;
+	struct flow_licence_texts licences;
+	double parameters; /* values in the files; 0: not all of them are read */
+	uint32_t experts;  /* of a layer, by the names of tensors; 0: none, or in stacks */
 };
 /* The rest of a zeroed *x, whose config and gguf the caller sets. files: the folder as it lies;
  * texts: that, or a GGUF file as a folder. ERR_VERIFY: one is not what was signed. Some MB of
@@ -57,5 +63,8 @@ int flow_json_file_read(struct source *s, const char *name, size_t bytes_max, js
 int flow_tokenizer_read(struct flow_tokenizer *x, struct source *s, const json_t *config,
 			struct err *e) MUST_USE;
 void flow_tokenizer_free(struct flow_tokenizer *x);
+/* Sizes by the tensors: parameters, experts, bits where the config says none. */
+struct model_values;
+void flow_fork_count(struct flow_fork_facts *x, const struct model_values *values);
 
 #endif

@@ -22,6 +22,9 @@ static const struct flow_finding kinds[] = {
 	{ "F-RELATION", "the declared relation is not what the weights show" },
 	{ "F-MERGE", "one base is declared; the weights hold several" },
 	{ "F-FROZEN", "declared as trained throughout; matrices are those of the parent" },
+	{ "F-PARAMS", "the declared size or number of experts is not that of the files" },
+	{ "F-LICENCE", "the declared licence leaves out what a parent's asks, or is unresolved" },
+	{ "F-NAME", "the card calls it by the name of a registered model of other content" },
 	{ "F-TOKENIZER", "the tokenizer differs in meaning from the parent's" },
 	{ "F-TEMPLATE", "a chat template differs from the parent's, or cannot be read" },
 	{ "F-CONFIG", "the config differs in meaning from the parent's" },
@@ -219,8 +222,7 @@ static const char *bases(const struct flow_card *card, char out[256])
 	return out;
 }
 
-/* The same model saved again, its card with it, declares what that one declares. */
-static bool is_copy(const struct flow_fork_case *c, const struct flow_fork_other *o)
+bool flow_fork_is_copy(const struct flow_fork_case *c, const struct flow_fork_other *o)
 {
 	static const struct digest none;
 	return o->facts && o->measure && o->measure->verdict == FORK_IDENTICAL &&
@@ -270,6 +272,15 @@ static bool undeclared_parent(struct flow_told *t, const struct flow_fork_other 
 	return false;
 }
 
+bool flow_fork_unseen(const struct flow_fork_case *c, const struct flow_fork_other *o)
+{
+	const struct flow_card *card = &c->suspect->card;
+	for (size_t k = 0; k < card->bases; k++)
+		if (names(card->base[k], o) == FLOW_SAME && look_for(c, card->base[k]) == SEEN_NOT)
+			return true;
+	return false;
+}
+
 /* Where the card says how the weights came from a base that they show nothing of. */
 static void unseen_parents(struct flow_told *t)
 {
@@ -282,13 +293,10 @@ static void unseen_parents(struct flow_told *t)
 		weights |= strcmp(card->relation, relations[i]) == 0;
 	for (size_t i = 0; weights && i < c->others; i++) {
 		const struct flow_fork_other *o = &c->other[i];
-		for (size_t k = 0; k < card->bases; k++)
-			if (names(card->base[k], o) == FLOW_SAME &&
-			    look_for(c, card->base[k]) == SEEN_NOT)
-				flow_tell(t, "F-PARENT-UNSEEN", FLOW_NOTE, o,
-					  "the card declares %s; the weights show no dependence on "
-					  "it %s",
-					  card->base[k], figures(o, say));
+		if (flow_fork_unseen(c, o))
+			flow_tell(t, "F-PARENT-UNSEEN", FLOW_NOTE, o,
+				  "the card declares %.*s; the weights show no dependence on it %s",
+				  (int)strcspn(o->name, "@"), o->name, figures(o, say));
 	}
 }
 
@@ -297,7 +305,7 @@ static void parent_findings(struct flow_told *t)
 	const struct flow_fork_case *c = t->c;
 	const struct flow_fork_other *p = c->others ? &c->other[0] : NULL;
 	bool undeclared = p && p->parent && !p->own && !declared(&c->suspect->card, p);
-	if (!undeclared || is_copy(c, p) || !undeclared_parent(t, p))
+	if (!undeclared || flow_fork_is_copy(c, p) || !undeclared_parent(t, p))
 		unseen_parents(t);
 }
 
@@ -402,5 +410,7 @@ int flow_fork_findings(const struct flow_fork_case *c, json_t *findings, struct 
 		flow_tell_config(&t, p);
 		flow_tell_texts(&t, p);
 	}
+	flow_tell_licence(&t);
+	flow_tell_claims(&t);
 	return t.failed ? err_set(e, ERR_NOMEM, "out of memory for findings") : 0;
 }

@@ -46,6 +46,7 @@ struct flow_fork_other {
 struct flow_fork_case {
 	const struct flow_fork_facts *suspect;
 	const char *name; /* as it was given: for the commands that recompute */
+	bool released;    /* that is a registered release's */
 	uint64_t seed;
 	const struct flow_fork_other *other; /* parents first, the nearest of them first */
 	size_t others;
@@ -70,5 +71,15 @@ void flow_tell(struct flow_told *t, const char *kind, enum flow_severity severit
 /* How the files beside the weights differ from the parent's, whose facts are known. */
 void flow_tell_config(struct flow_told *t, const struct flow_fork_other *parent);
 void flow_tell_texts(struct flow_told *t, const struct flow_fork_other *parent);
+/* What its licence leaves out of its parents'; what it says of its size and name. */
+void flow_tell_licence(struct flow_told *t);
+void flow_tell_claims(struct flow_told *t);
+
+/* The same model saved again, its card with it: it declares what that one declares. */
+bool flow_fork_is_copy(const struct flow_fork_case *c, const struct flow_fork_other *o);
+/* A declared base that the weights show nothing of, although they would. */
+bool flow_fork_unseen(const struct flow_fork_case *c, const struct flow_fork_other *o);
+/* What the suspect is called in public: by its card, else by the registry; NULL: not known. */
+const char *flow_fork_public_name(const struct flow_fork_case *c);
 
 #endif

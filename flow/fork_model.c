@@ -61,6 +61,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 					.config = m->facts.config,
 					.values = m->values };
 	TRY(flow_fork_facts_read(&m->facts, m->source, from, e));
+	flow_fork_count(&m->facts, m->values);
 	return m->adapter ? flow_fork_adapter_card(m, e) : 0;
 }
 

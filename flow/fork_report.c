@@ -224,6 +224,7 @@ static int add_findings(const struct flow_fork_audit *a, json_t *findings, struc
 	const struct flow_fork_case what = {
 		.suspect = &a->suspect.facts,
 		.name = json_string_value(name),
+		.released = json_array_size(a->known_as) > 0,
 		.seed = a->seed,
 		.other = other,
 		.others = n,

@@ -77,6 +77,7 @@ static json_t *findings_of(const struct flow_fork_facts *suspect, const struct s
 						     .measure = &side[i].measure,
 						     .name = name,
 						     .models = json_pack("[s]", side[i].model),
+						     .license = "mit",
 						     .parent = side[i].parent,
 						     .firm = side[i].parent && !side[i].presumed,
 						     .presumed = side[i].presumed };
