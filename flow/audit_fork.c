@@ -166,9 +166,34 @@ static bool is_own(const struct flow_fork_audit *a, const struct flow_candidate 
 	return false;
 }
 
+/* A release declares parents too, in the statement that its publisher signed. */
+static int take_released_parents(struct flow_fork_audit *a, struct err *e)
+{
+	struct registry_release own;
+	char root[DIGEST_TEXT_ROOM];
+	json_t *shown;
+	const json_t *parent;
+	size_t i;
+	digest_text(&a->subject, root);
+	int rc = registry_find(a->flow->registry, root, &own, e);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	TRY(rc);
+	TRY(flow_audit_show(a->flow, own.log_index, false, &shown, e));
+	const json_t *body = json_object_get(json_object_get(shown, "entry"), "body");
+	json_array_foreach(json_object_get(body, "parents"), i, parent) {
+		const char *name = json_string_value(json_object_get(parent, "name"));
+		if (name)
+			flow_card_add_base(&a->suspect.facts.card, name);
+	}
+	json_decref(shown);
+	return 0;
+}
+
 static int find_candidates(struct flow_fork_audit *a, struct err *e)
 {
 	struct registry_release r;
+	TRY(take_released_parents(a, e));
 	if (a->asked) {
 		TRY(registry_find(a->flow->registry, a->asked, &r, e));
 		if (!digest_equal(&r.root, &a->subject))

@@ -75,7 +75,8 @@ void flow_tell_texts(struct flow_told *t, const struct flow_fork_other *parent);
 void flow_tell_licence(struct flow_told *t);
 void flow_tell_claims(struct flow_told *t);
 
-/* The same model saved again, its card with it: it declares what that one declares. */
+/* The same model saved again, be it in another type, its card with it: it declares what that one
+ * declares. */
 bool flow_fork_is_copy(const struct flow_fork_case *c, const struct flow_fork_other *o);
 /* A declared base that the weights show nothing of, although they would. */
 bool flow_fork_unseen(const struct flow_fork_case *c, const struct flow_fork_other *o);

@@ -1,5 +1,7 @@
 /* What a card says beside what was measured, as a table: no honest card is contradicted, and each kind
  * of finding has a case that it is for. */
+#include "base/file.h"
+#include "base/limits.h"
 #include "flow/fork_findings.h"
 
 #include <criterion/criterion.h>
@@ -223,6 +225,12 @@ static const struct {
 	  "declares acme/b, which the weights confirm; they are nearer to acme/a@1" },
 	{ "a copy with its card", CARD("license: mit\n"),
 	  { { "acme/a", identical, true, false, CARD("license: mit\n") } }, 1, "", "", "" },
+	{ "a copy in another type with its card", CARD("license: mit\n"),
+	  { { "acme/a", MEASURED(.relative_l2 = 0.001), true, false, CARD("license: mit\n") } }, 1, "",
+	  "", "" },
+	{ "a change with the parent's card", CARD("license: mit\n"),
+	  { { "acme/a", MEASURED(.relative_l2 = 0.1), true, false, CARD("license: mit\n") } }, 1,
+	  "F-PARENT-MISSING", "contradiction", "" },
 	{ "a declared finetune that nothing is seen of",
 	  CARD("base_model: acme/a\nbase_model_relation: finetune\n"), { OTHER("acme/a", nothing) }, 1,
 	  "F-PARENT-UNSEEN", "note", "declares acme/a; the weights show no dependence on it (p 0.4" },
@@ -318,6 +326,20 @@ Test(flow_findings, each_has_its_numbers_and_the_command_that_gives_them_again)
 	cr_expect_float_eq(json_real_value(json_object_get(n, "effect")), 0.99, 1e-12);
 	cr_expect(json_is_null(json_object_get(n, "share")));
 	json_decref(list);
+}
+
+Test(flow_findings, every_kind_stands_in_the_document)
+{
+	struct buf text = { 0 };
+	struct err e = { 0 };
+	cr_assert_eq(file_read("docs/formats.md", MIB(8), &text, &e), 0, "%s", e.text);
+	for (const struct flow_finding *k = flow_findings(); k->kind; k++) {
+		char row[40];
+		snprintf(row, sizeof row, "`%s`", k->kind);
+		cr_expect(strstr(text.bytes, row), "%s", k->kind);
+		cr_expect(k->says[0] && strlen(k->says) < 100, "%s", k->kind);
+	}
+	buf_free(&text);
 }
 
 Test(flow_findings, every_kind_that_is_told_stands_in_the_table)

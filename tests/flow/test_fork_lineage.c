@@ -278,6 +278,27 @@ Test(flow_fork_lineage, a_release_cannot_name_its_own_descendant_as_its_parent)
 	json_decref(report);
 }
 
+Test(flow_fork_lineage, a_parent_that_the_release_declares_need_not_stand_in_the_card)
+{
+	struct toy t = { .seed = 1, .experts = EXPERTS };
+	struct err e = { 0 };
+	json_t *report;
+	fixture_toy(&at, "a", &t);
+	publish(0);
+	t.noise = 0.3;
+	t.noise_seed = 5;
+	t.card = CARD("license: mit\n");
+	fixture_toy(&at, "b", &t);
+	struct flow_publish p = { fixture_path(&at, "b"), "acme/b", "1", "k", .parent = "acme/a" };
+	expect(0, flow_publish(at.flow, &p, &report, &e));
+	json_decref(report);
+	report = audit("acme/b", NULL);
+	cr_expect_str_eq(text_of(report, "parent"), "acme/a@1");
+	expect_no_accusation(report, "a release");
+	cr_expect_eq(count_of(json_object_get(report, "declared"), "base_models"), 1);
+	json_decref(report);
+}
+
 /* A card names what a model was made of, and no earlier version of the model itself. */
 Test(flow_fork_lineage, an_earlier_version_is_a_parent_that_no_card_names)
 {
