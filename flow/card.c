@@ -254,9 +254,14 @@ int flow_card_parse(const char *text, size_t len, struct flow_card *out, struct 
 
 int flow_card_read(struct source *s, struct flow_card *out, struct err *e)
 {
+	return flow_card_read_as(s, "README.md", out, e);
+}
+
+int flow_card_read_as(struct source *s, const char *name, struct flow_card *out, struct err *e)
+{
 	struct buf card = { 0 };
 	struct err why = { 0 };
-	int rc = source_read_file(s, "README.md", CARD_BYTES, &card, &why);
+	int rc = source_read_file(s, name, CARD_BYTES, &card, &why);
 	*out = (struct flow_card){ 0 };
 	if (rc == 0)
 		rc = flow_card_parse(card.bytes, card.len, out, e);

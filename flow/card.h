@@ -30,6 +30,10 @@ struct flow_card {
  * ERR_NOMEM; ERR_VERIFY: not the one that was signed. */
 int flow_card_read(struct source *s, struct flow_card *out, struct err *e) MUST_USE;
 
+/* The same of another file. */
+int flow_card_read_as(struct source *s, const char *name, struct flow_card *out,
+		      struct err *e) MUST_USE;
+
 /* The same of a text. */
 int flow_card_parse(const char *text, size_t len, struct flow_card *out, struct err *e) MUST_USE;
 

@@ -157,6 +157,16 @@ static int read_config(struct flow_fork_facts *x, struct source *s, json_t **out
 	return rc < 0 ? rc : 0;
 }
 
+/* A GGUF file without a card says what it was made of. */
+static int read_card(struct flow_fork_facts *x, struct source *files, struct source *s,
+		     struct err *e)
+{
+	static const struct digest none;
+	TRY(flow_card_read(files, &x->card, e));
+	bool silent = digest_equal(&x->card.text, &none) && !x->card.problem[0];
+	return x->gguf && silent ? flow_card_read_as(s, "general.md", &x->card, e) : 0;
+}
+
 int flow_fork_facts_read(struct flow_fork_facts *x, struct source *files, struct source *s,
 			 struct err *e)
 {
@@ -166,7 +176,7 @@ int flow_fork_facts_read(struct flow_fork_facts *x, struct source *files, struct
 	x->bits = stored_bits(x->config);
 	x->templates.named = json_object();
 	TRY(json_ok(x->templates.named, e));
-	TRY(flow_card_read(files, &x->card, e));
+	TRY(read_card(x, files, s, e));
 	rc = flow_json_file_read(s, "generation_config.json", CONFIG_BYTES, &x->generation, &why,
 				 e);
 	TRY(rc < 0 ? rc : 0);

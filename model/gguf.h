@@ -29,7 +29,8 @@ void model_gguf_close(struct model_gguf *g); /* NULL is fine */
  * tokenizer.json and tokenizer_config.json are made from the file's metadata, in place of those
  * that lie beside it, and model_tensors_open gives the tensors by the names that they have there.
  * *out is NULL where there are safetensors, or no GGUF file. `under` is borrowed; source_close
- * closes what is made. ERR_INPUT: several models, a part that is missing, metadata that contradict
+ * closes what is made; general.md is what the file says of its origin, as a card's front matter.
+ * ERR_INPUT: several models, a part that is missing, metadata that contradict
  * themselves; ERR_UNSUPPORTED: an architecture, a tokenizer or a type that is not available. */
 int model_gguf_folder(struct source **out, struct source *under, struct err *e) MUST_USE;
 

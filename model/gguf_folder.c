@@ -4,6 +4,7 @@
  *   generation_config.json   general.sampling.*, if there is any
  *   tokenizer.json           gguf_tokenizer.c, if the file has a tokenizer
  *   tokenizer_config.json    the same: special tokens and the chat template
+ *   general.md               gguf_card.c: what general.* says of origin and licence
  *
  * What lies beside the GGUF file under one of these names, or says the same otherwise (a template,
  * special tokens), is not read: a GGUF file says it all. A model in parts is
@@ -34,7 +35,7 @@ struct gguf_text {
 struct gguf_view {
 	struct source source;
 	struct gguf_model model;
-	struct gguf_text text[4];
+	struct gguf_text text[5];
 	size_t texts;
 	char **file; /* names of the parts */
 };
@@ -305,6 +306,7 @@ static int texts_make(struct gguf_view *v, struct err *e)
 		{ "generation_config.json", generation_make },
 		{ "tokenizer.json", model_gguf_tokenizer },
 		{ "tokenizer_config.json", model_gguf_tokenizer_config },
+		{ GGUF_CARD, model_gguf_card },
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct gguf_text *t = &v->text[v->texts++];

@@ -118,6 +118,9 @@ const struct gguf_model *model_gguf_of(const struct source *src);
 
 /* gguf_tokenizer.c: tokenizer.json and tokenizer_config.json; empty: the file has no tokenizer. */
 int model_gguf_tokenizer(const struct gguf_model *m, struct buf *out, struct err *e) MUST_USE;
+/* GGUF_CARD: where the file says that it is from, as front matter of a card. */
+#define GGUF_CARD "general.md"
+int model_gguf_card(const struct gguf_model *m, struct buf *out, struct err *e) MUST_USE;
 int model_gguf_tokenizer_config(const struct gguf_model *m, struct buf *out,
 				struct err *e) MUST_USE;
 /* The ids that end an answer, appended to list. */
