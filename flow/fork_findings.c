@@ -121,6 +121,9 @@ static const char *figures(const struct flow_fork_other *o, char out[160])
 		snprintf(out, 160, "(every tensor is the same%s)", first);
 	else if (!m->tested)
 		snprintf(out, 160, "(%s%s)", fork_verdict_name(m->verdict), first);
+	else if (!isfinite(m->effect))
+		snprintf(out, 160, "(p %.4g over %zu blocks%s)",
+			 decimal_round(m->p_value, DECIMAL_DIGITS), m->blocks, first);
 	else
 		snprintf(out, 160, "(p %.4g, effect %.4g over %zu blocks%s)",
 			 decimal_round(m->p_value, DECIMAL_DIGITS),
