@@ -48,6 +48,7 @@ static int config_read(struct flow_fork_model *m, struct source *from, struct er
 
 static int open_parts(struct flow_fork_model *m, struct err *e)
 {
+	struct err old = { 0 };
 	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
 	TRY(model_gguf_loose(&m->gguf, m->source, e));
 	struct source *from = m->gguf ? m->gguf : m->source;
@@ -55,7 +56,8 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	TRY(config_read(m, from, e));
 	TRY(model_values_open(&m->values, from, m->facts.config, e));
 	m->adapter = model_adapter_is(m->source);
-	TRY(model_tensors_open(&m->tensors, from, e));
+	if (model_tensors_open(&m->tensors, from, &old) < 0)
+		m->tensors = NULL;
 	m->model = (struct fork_model){ .tensors = m->tensors,
 					.source = m->source,
 					.config = m->facts.config,

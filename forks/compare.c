@@ -301,6 +301,8 @@ int fork_old_compare(const struct fork_model *a, const struct fork_model *b, dou
 	};
 	if (!(alpha > 0 && alpha < 1))
 		return err_set(e, ERR_INPUT, "alpha must lie between 0 and 1, not %g", alpha);
+	if (!a->tensors || !b->tensors)
+		return err_set(e, ERR_UNSUPPORTED, "weights of another form than the candidate's");
 	TRY(fork_diff_models(a, b, &d, e));
 	take_diff(out, &d);
 	if (calibration)

@@ -228,6 +228,8 @@ static bool group_guess(const struct decoding *d, struct model_quant *q)
 	bool turned = d->rule->form == CODE_GPTQ || d->rule->form == CODE_AWQ;
 	uint64_t down = s->rank > 0 ? s->shape[0] : 1, across = s->rank > 1 ? s->shape[1] : 1;
 	struct model_quant_group *g = &q->group[0];
+	if (d->rule->form == CODE_TABLE)
+		return true; /* of stretches of values, whatever the rows are */
 	*g = (struct model_quant_group){ .is_float = d->rule->is_float,
 					 .symmetric = true,
 					 .bits = d->bits,
