@@ -27,7 +27,8 @@ struct exact {
 	const struct fork_sketch *a, *b;
 	enum fork_statistic statistic;
 	const struct rung_how *how;
-	struct trace_view view[2]; /* a's units permuted; b's */
+	struct fork_view view[2]; /* of a, of b; S2 needs none */
+	enum rung_half half;
 	enum philox_domain domain;
 	uint32_t draws; /* of a block, at most */
 	struct rung *out;
@@ -49,17 +50,28 @@ static const char *refuse_side(const struct fork_sketch *s, const struct sketch_
 	return c->passed ? NULL : c->reason ? c->reason : "its calibration did not pass";
 }
 
-static struct trace_p exact_test(const struct exact *x, const struct sketch_block *moved,
-				 const struct sketch_block *still, bool swapped, uint32_t i,
-				 uint32_t most, union exact_room *room)
+/* The block of a (of b: which 1) of pair i, in the rung's view. */
+static struct trace_side exact_side(const struct exact *x, uint32_t i, int which)
+{
+	uint32_t at = which ? x->out->block[i].pair.b : x->out->block[i].pair.a;
+	struct trace_side side = { .block = &(which ? x->b : x->a)->block[at] };
+
+	if (x->view[which].part)
+		memcpy(side.part, x->view[which].part[at], sizeof side.part);
+	return side;
+}
+
+static struct trace_p exact_test(const struct exact *x, bool swapped, uint32_t i, uint32_t most,
+				 union exact_room *room)
 {
 	struct rung_block *r = &x->out->block[i];
+	struct trace_side moved = exact_side(x, i, swapped), still = exact_side(x, i, !swapped);
 	struct trace_p p = { 0 };
 	uint32_t units;
 	bool constant;
 
 	if (x->statistic == FORK_S2) {
-		fork_mantel_fill(&room->mantel, moved, still);
+		fork_mantel_fill(&room->mantel, moved.block, still.block);
 		units = room->mantel.units;
 		constant = units > 0 && room->mantel.constant;
 		r->effect = room->mantel.effect;
@@ -67,7 +79,7 @@ static struct trace_p exact_test(const struct exact *x, const struct sketch_bloc
 			p = fork_mantel_draw(&room->mantel, x->how->seed, x->domain, i, most);
 		r->z = room->mantel.z;
 	} else {
-		fork_trace_fill(&room->trace, moved, still, &x->view[swapped]);
+		fork_trace_fill(&room->trace, &moved, &still, x->half);
 		units = room->trace.units;
 		constant = units > 0 && room->trace.constant;
 		r->effect = units > 0 ? room->trace.effect : 0;
@@ -95,7 +107,7 @@ static void exact_pair(const struct exact *x, uint32_t i, uint32_t most, union e
 	if (swapped)
 		r->skipped = NULL;
 	x->group[i] = swapped ? (uint32_t)x->a->blocks + b->cluster : a->cluster;
-	p = exact_test(x, swapped ? b : a, swapped ? a : b, swapped, i, most, room);
+	p = exact_test(x, swapped, i, most, room);
 	r->judged = !r->skipped;
 	r->log_p = p.log_p;
 	r->draws = p.draws;
@@ -172,13 +184,17 @@ int fork_s1_rung(const struct fork_sketch *a, const struct fork_sketch *b,
 			   .b = b,
 			   .statistic = view == RUNG_TOKEN ? FORK_S5 : FORK_S1,
 			   .how = how,
-			   .view = { fork_trace_view(a, b, view, half),
-				     fork_trace_view(b, a, view, half) },
+			   .half = half,
 			   .domain = PHILOX_TEST + HALVES * view + half,
 			   .draws = TRACE_DRAWS,
 			   .out = out };
+	int rc;
 
-	return exact_run(&x, pair, pairs, e);
+	TRY(fork_views_open(&x.view[0], &x.view[1], a, b, view, e));
+	rc = exact_run(&x, pair, pairs, e);
+	fork_view_close(&x.view[0]);
+	fork_view_close(&x.view[1]);
+	return rc;
 }
 
 int fork_s2_rung(const struct fork_sketch *a, const struct fork_sketch *b,

@@ -129,12 +129,10 @@ static enum block_unfit judge_products(const struct trace *t, uint32_t parts)
 static enum block_unfit judge_block(const struct sketch_block *b, uint64_t seed, uint32_t stream,
 				    struct trace *t)
 {
-	static const struct trace_view all = {
-		.view = RUNG_RAW, .half = RUNG_ALL, .all = true, .columns = SKETCH_RAW
-	};
+	struct trace_side side = fork_trace_side(b, RUNG_RAW);
 	enum block_unfit unfit;
 
-	fork_trace_fill(t, b, b, &all);
+	fork_trace_fill(t, &side, &side, RUNG_ALL);
 	if (t->units == 0)
 		return BLOCK_FEW;
 	unfit = judge_products(t, b->parts);
@@ -180,9 +178,7 @@ static double aligned_effect(const struct sketch_block *a, const struct sketch_b
 static bool is_near_copy(const struct sketch_block *a, const struct sketch_block *b,
 			 struct trace *t)
 {
-	static const struct trace_view all = {
-		.view = RUNG_RAW, .half = RUNG_ALL, .all = true, .columns = SKETCH_RAW
-	};
+	struct trace_side x = fork_trace_side(a, RUNG_RAW), y = fork_trace_side(b, RUNG_RAW);
 
 	if (a->unfit == BLOCK_FEW || b->unfit == BLOCK_FEW || a->parts != b->parts)
 		return false;
@@ -191,7 +187,7 @@ static bool is_near_copy(const struct sketch_block *a, const struct sketch_block
 			return false;
 	if (aligned_effect(a, b) < CLUSTER_EFFECT)
 		return false;
-	fork_trace_fill(t, a, b, &all);
+	fork_trace_fill(t, &x, &y, RUNG_ALL);
 	return t->units > 0 && t->z > CLUSTER_Z;
 }
 

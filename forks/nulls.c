@@ -264,36 +264,28 @@ static double smoothed(struct trace_p p, uint64_t seed, uint32_t stream)
 	return high - share * (high - low);
 }
 
-/* The block without its first unit, which puts each unit beside its neighbour's place. */
-static struct sketch_block without_first(const struct sketch_block *b)
-{
-	struct sketch_block out = *b;
-
-	out.first--;
-	for (uint32_t p = 0; p < b->parts; p++) {
-		out.part[p].raw += b->part[p].raw_width;
-		out.part[p].norm++;
-		if (out.part[p].token)
-			out.part[p].token += b->part[p].token_width;
-	}
-	return out;
-}
-
 static double trace_score(const struct null_scores *n, const struct null_pair *pair,
 			  uint32_t stream, struct trace *t)
 {
-	const struct sketch_block *moved = &n->g->s->block[pair->moved];
-	struct sketch_block still = n->g->s->block[pair->still];
-	struct trace_view v =
-		fork_trace_view(n->g->s, n->g->s, n->statistic == FORK_S5 ? RUNG_TOKEN : RUNG_RAW,
-				pair->moved == pair->still ? RUNG_EVEN : RUNG_ALL);
+	enum rung_view view = n->statistic == FORK_S5 ? RUNG_TOKEN : RUNG_RAW;
+	const struct sketch_block *blocks = n->g->s->block;
+	struct trace_side moved = fork_trace_side(&blocks[pair->moved], view),
+			  still = fork_trace_side(&blocks[pair->still], view);
+	struct sketch_block shorter = blocks[pair->still];
+	bool neighbours = pair->moved == pair->still;
 
-	if (pair->moved == pair->still)
-		still = without_first(moved);
-	fork_trace_fill(t, moved, &still, &v);
+	/* Without its first unit each unit is at its neighbour's place. */
+	for (uint32_t p = 0; neighbours && p < shorter.parts; p++)
+		if (still.part[p].width > 0) {
+			still.part[p].v += still.part[p].width;
+			still.part[p].norm++;
+		}
+	shorter.first -= neighbours;
+	still.block = &shorter;
+	fork_trace_fill(t, &moved, &still, neighbours ? RUNG_EVEN : RUNG_ALL);
 	if (t->units == 0 || t->constant)
 		return -1;
-	return smoothed(fork_trace_draw(t, n->seed, PHILOX_NULL + v.view, stream, DRAWS), n->seed,
+	return smoothed(fork_trace_draw(t, n->seed, PHILOX_NULL + view, stream, DRAWS), n->seed,
 			stream);
 }
 

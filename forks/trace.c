@@ -11,88 +11,49 @@
 #define BOUND_WEIGHT 6.931471805599453 /* -ln w, w = 2^-10 */
 #define DRAWS_WEIGHT 0.0009770397      /* -ln (1 - w), rounded up */
 
-struct trace_view fork_trace_view(const struct fork_sketch *moved, const struct fork_sketch *still,
-				  enum rung_view view, enum rung_half half)
+struct trace_side fork_trace_side(const struct sketch_block *b, enum rung_view view)
 {
-	struct trace_view v = { .view = view, .half = half, .all = true, .columns = SKETCH_RAW };
+	struct trace_side side = { .block = b };
 
-	if (view == RUNG_RAW)
-		return v;
-	v.columns = 0;
-	if (moved->tokens_by_id != still->tokens_by_id)
-		return v;
-	for (uint32_t i = 0, j = 0; i < moved->tokens && j < still->tokens;) {
-		uint64_t x = moved->token[i], y = still->token[j];
-
-		if (x == y) {
-			v.moved[v.columns] = (uint16_t)i;
-			v.still[v.columns++] = (uint16_t)j;
-		}
-		i += x <= y;
-		j += y <= x;
-	}
-	v.all = v.columns == moved->tokens && v.columns == still->tokens;
-	return v;
-}
-
-/* The vectors of one part in a view. */
-struct strip {
-	const int16_t *rows; /* NULL: none */
-	uint32_t width;
-	const float *norm;
-};
-
-static struct strip strip_of(const struct sketch_part *p, enum rung_view view)
-{
-	if (view == RUNG_RAW)
-		return (struct strip){ p->raw_width > 0 ? p->raw : NULL, p->raw_width, p->norm };
-	return (struct strip){ p->token_width > 0 ? p->token : NULL, p->token_width, p->norm };
+	for (uint32_t k = 0; k < b->parts; k++)
+		side.part[k] = fork_view_part(&b->part[k], view);
+	return side;
 }
 
 /* The parts that both have, from the last on. Returns how many. */
-static uint32_t common_strips(const struct sketch_block *a, const struct sketch_block *b,
-			      enum rung_view view, struct strip of_a[ROLE_PARTS],
-			      struct strip of_b[ROLE_PARTS])
+static uint32_t common_parts(const struct trace_side *a, const struct trace_side *b,
+			     struct view_part of_a[ROLE_PARTS], struct view_part of_b[ROLE_PARTS])
 {
 	uint32_t count = 0;
 
-	for (uint32_t k = 1; k <= a->parts && k <= b->parts; k++) {
-		of_a[count] = strip_of(&a->part[a->parts - k], view);
-		of_b[count] = strip_of(&b->part[b->parts - k], view);
-		count += of_a[count].rows && of_b[count].rows;
+	for (uint32_t k = 1; k <= a->block->parts && k <= b->block->parts; k++) {
+		of_a[count] = a->part[a->block->parts - k];
+		of_b[count] = b->part[b->block->parts - k];
+		count += of_a[count].width > 0 && of_b[count].width > 0;
 	}
 	return count;
 }
 
-static bool is_live(const struct strip *strip, uint32_t strips, uint32_t unit)
+static bool is_live(const struct view_part *part, uint32_t parts, uint32_t unit)
 {
-	for (uint32_t k = 0; k < strips; k++)
-		if (!(strip[k].norm[unit] > 0))
+	for (uint32_t k = 0; k < parts; k++)
+		if (!(part[k].norm[unit] > 0))
 			return false;
 	return true;
 }
 
-static uint32_t padded(uint32_t n) { return (n + 15) / 16 * 16; }
-
-/* The rows of one side at t->place, all strips one behind the other, `width` of each; a unit that
+/* The rows of one side at t->place, all parts one behind the other, `width` of each; a unit that
  * the side does not have is zero. */
-static void fill_rows(const struct trace *t, uint32_t first, const struct strip *strip,
-		      const uint32_t *width, uint32_t strips, const uint16_t *column,
-		      uint32_t columns, int16_t *to)
+static void fill_rows(const struct trace *t, uint32_t first, const struct view_part *part,
+		      const uint32_t *width, uint32_t parts, int16_t *to)
 {
 	for (uint32_t i = 0; i < t->units; i++)
-		for (uint32_t k = 0; k < strips; to += width[k++]) {
-			const int16_t *from = strip[k].rows + (size_t)t->place[i] * strip[k].width;
-
-			if (t->place[i] >= first || column)
+		for (uint32_t k = 0; k < parts; to += width[k++])
+			if (t->place[i] < first)
+				memcpy(to, part[k].v + (size_t)t->place[i] * part[k].width,
+				       width[k] * sizeof *to);
+			else
 				memset(to, 0, width[k] * sizeof *to);
-			if (t->place[i] >= first)
-				continue;
-			if (!column)
-				memcpy(to, from, width[k] * sizeof *to);
-			for (uint32_t c = 0; column && c < columns; c++)
-				to[c] = from[column[c]];
-		}
 }
 
 /* Sum of the squares of the doubly centred matrix; *mean: of all entries. */
@@ -136,41 +97,34 @@ static void fill_moments(struct trace *t)
 	t->tilt = t->constant ? 0 : above / variance;
 }
 
-void fork_trace_fill(struct trace *t, const struct sketch_block *moved,
-		     const struct sketch_block *still, const struct trace_view *v)
+void fork_trace_fill(struct trace *t, const struct trace_side *moved,
+		     const struct trace_side *still, enum rung_half half)
 {
-	struct strip strip[2][ROLE_PARTS];
-	uint32_t width[ROLE_PARTS],
-		total = 0, live = 0,
-		strips = common_strips(moved, still, v->view, strip[0], strip[1]);
+	struct view_part part[2][ROLE_PARTS];
+	uint32_t width[ROLE_PARTS], total = 0, live = 0,
+				    parts = common_parts(moved, still, part[0], part[1]);
 
 	t->units = 0;
 	t->observed = 0;
-	for (uint32_t k = 0; k < strips; k++) {
-		uint32_t a = strip[0][k].width, b = strip[1][k].width;
-
-		width[k] = v->all ? (a < b ? a : b) : padded(v->columns);
-		total += width[k];
-	}
-	for (uint32_t u = 0; strips > 0 && v->columns > 0 && u < moved->first; u++)
-		if ((v->half == RUNG_ALL || (u % 2 == 1) == (v->half == RUNG_ODD)) &&
-		    is_live(strip[0], strips, u))
+	for (uint32_t k = 0; k < parts; k++)
+		total += width[k] = fork_view_width(&part[0][k], &part[1][k]);
+	for (uint32_t u = 0; parts > 0 && u < moved->block->first; u++)
+		if ((half == RUNG_ALL || (u % 2 == 1) == (half == RUNG_ODD)) &&
+		    is_live(part[0], parts, u))
 			t->place[t->units++] = (uint16_t)u;
-	if (t->units < (v->half == RUNG_ALL ? SKETCH_UNITS_MIN : TRACE_HALF_MIN)) {
+	if (t->units < (half == RUNG_ALL ? SKETCH_UNITS_MIN : TRACE_HALF_MIN)) {
 		t->units = 0;
 		return;
 	}
-	fill_rows(t, moved->first, strip[0], width, strips, v->all ? NULL : v->moved, v->columns,
-		  t->moved);
-	fill_rows(t, still->first, strip[1], width, strips, v->all ? NULL : v->still, v->columns,
-		  t->still);
+	fill_rows(t, moved->block->first, part[0], width, parts, t->moved);
+	fill_rows(t, still->block->first, part[1], width, parts, t->still);
 	fork_dots(&(struct dots_side){ t->moved, t->units, total },
 		  &(struct dots_side){ t->still, t->units, total }, total, t->c);
 	for (uint32_t i = 0; i < t->units; i++) {
 		t->observed += t->c[(size_t)i * t->units + i];
-		live += t->place[i] < still->first && is_live(strip[1], strips, t->place[i]);
+		live += t->place[i] < still->block->first && is_live(part[1], parts, t->place[i]);
 	}
-	t->effect = live == 0 ? 0 : (double)t->observed / SKETCH_ONE / SKETCH_ONE / strips / live;
+	t->effect = live ? (double)t->observed / SKETCH_ONE / SKETCH_ONE / parts / live : 0;
 	fill_moments(t);
 }
 

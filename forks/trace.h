@@ -12,22 +12,19 @@
 #include "forks/draws.h"
 #include "forks/rungs.h"
 #include "forks/tail.h"
+#include "forks/view.h"
 
 #define TRACE_UNITS SKETCH_UNITS
 #define TRACE_WIDTH (ROLE_PARTS * SKETCH_RAW)
 #define TRACE_HALF_MIN 8 /* fewer live units carry no usable test, in a half */
 
-/* Which numbers of the vectors stand side by side. */
-struct trace_view {
-	enum rung_view view;
-	enum rung_half half;
-	bool all; /* all columns, in order; else (tokens that both have) the lists */
-	uint32_t columns;
-	uint16_t moved[SKETCH_TOKENS], still[SKETCH_TOKENS];
+/* One side: a block and its vectors in a view, part[block->parts] (forks/view.h). */
+struct trace_side {
+	const struct sketch_block *block;
+	struct view_part part[ROLE_PARTS];
 };
-/* moved: the model whose units are permuted. columns 0: nothing in common. */
-struct trace_view fork_trace_view(const struct fork_sketch *moved, const struct fork_sketch *still,
-				  enum rung_view view, enum rung_half half);
+/* With the vectors that the sketch has, for two blocks of one model. */
+struct trace_side fork_trace_side(const struct sketch_block *b, enum rung_view view);
 
 /* Cross products: c[i][j] of the permuted side's unit at the i-th place with the other's unit at
  * the j-th. Integers make every sum exact: ties are counted as ties. Scratch of one thread; some
@@ -46,8 +43,8 @@ struct trace {
 
 /* Fill all but tail. units 0: no parts in common, or too few live units. Blocks may differ in
  * kind, units, hidden; parts are matched from the last one on (down, up, gate). */
-void fork_trace_fill(struct trace *t, const struct sketch_block *moved,
-		     const struct sketch_block *still, const struct trace_view *v);
+void fork_trace_fill(struct trace *t, const struct trace_side *moved,
+		     const struct trace_side *still, enum rung_half half);
 
 /* Draws: no more than TRACE_DRAWS, fewer once TRACE_HITS of them have reached the sum. */
 #define TRACE_DRAWS 19999

@@ -54,15 +54,11 @@ static void view_whole(struct fork_view *v, enum rung_view view)
 	for (size_t i = 0; i < v->sketch->blocks; i++)
 		for (uint32_t p = 0; p < v->sketch->block[i].parts; p++) {
 			const struct sketch_part *from = &v->sketch->block[i].part[p];
-			uint32_t kept = v->sketch->block[i].kept;
+			struct view_part *part = &v->part[i][p];
 
-			if (view == RUNG_RAW)
-				v->part[i][p] = (struct view_part){ from->raw, from->raw_width,
-								    from->norm, 1 };
-			else if (from->token)
-				v->part[i][p] = (struct view_part){ from->token, from->token_width,
-								    from->token_norm,
-								    token_scale(from, kept) };
+			*part = fork_view_part(from, view);
+			if (view == RUNG_TOKEN && from->token)
+				part->scale = token_scale(from, v->sketch->block[i].kept);
 		}
 }
 

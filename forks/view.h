@@ -15,6 +15,15 @@ struct view_part {
 	double scale; /* of the norms: 1, of token vectors what makes their sum of squares that of
 			 the raw vectors, so that embeddings that grew do not count */
 };
+/* As the sketch has it; scale 1. */
+static inline struct view_part fork_view_part(const struct sketch_part *p, enum rung_view view)
+{
+	if (view == RUNG_RAW)
+		return (struct view_part){ p->raw, p->raw_width, p->norm, 1 };
+	return p->token ? (struct view_part){ p->token, p->token_width, p->token_norm, 1 }
+			: (struct view_part){ 0 };
+}
+
 struct fork_view {
 	const struct fork_sketch *sketch;
 	struct view_part (*part)[ROLE_PARTS]; /* [blocks] */

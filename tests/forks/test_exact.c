@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The exact rungs, each asked of the same pairs. */
 static const struct asked {
@@ -137,6 +138,28 @@ Test(forks_exact, the_best_block_is_drawn_on_until_it_can_reject)
 	cr_assert_eq(fork_s2_rung(s, t, &pair, 1, &strict, &r, NULL), 0);
 	cr_expect_eq(r.draws, 4999);
 	free(r.block);
+	drawn_sketch_free(s);
+	drawn_sketch_free(t);
+	drawn_free(a);
+	drawn_free(b);
+}
+
+/* Half of the tokens' texts are in both models, at other ids. */
+Test(forks_exact, token_vectors_are_over_tokens_that_both_have)
+{
+	static const struct drawn_shape shape = { FORK_DENSE, 8, 1, 24, 64, 3, 96, DRAWN_NORMAL };
+	struct drawn *a = drawn_new(&shape, 1), *b = drawn_copy(a);
+	struct fork_sketch *s = calibrated(a), *t;
+
+	drawn_rotate(b, 3);
+	memmove(b->embedding, b->embedding + 48 * 64, 48 * 64 * sizeof(float));
+	t = calibrated(b);
+	for (uint32_t i = 0; i < 96; i++)
+		t->token[i] = i < 48 ? i + 49 : i + 1000;
+	cr_expect(log_p_of(s, t, 1) < -100, "%g", log_p_of(s, t, 1));
+	cr_expect(log_p_of(s, t, 0) > log(1e-3));
+	t->tokens_by_id = true;
+	cr_expect_eq(log_p_of(s, t, 1), 0);
 	drawn_sketch_free(s);
 	drawn_sketch_free(t);
 	drawn_free(a);

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct trace_view raw = { RUNG_RAW, RUNG_ALL, true, SKETCH_RAW, { 0 }, { 0 } };
+static void fill(struct trace *t, const struct fork_sketch *moved, const struct fork_sketch *still,
+		 enum rung_half half)
+{
+	struct trace_side a = fork_trace_side(&moved->block[0], RUNG_RAW),
+			  b = fork_trace_side(&still->block[0], RUNG_RAW);
+
+	fork_trace_fill(t, &a, &b, half);
+}
 
 static struct trace *trace_new(void)
 {
@@ -130,11 +137,10 @@ Test(forks_trace, products_are_of_live_units_at_their_places)
 	s = drawn_sketch(a);
 	u = drawn_sketch(b);
 	for (int half = RUNG_ALL; half <= RUNG_ODD; half++) {
-		struct trace_view v = fork_trace_view(s, u, RUNG_RAW, (enum rung_half)half);
 		int64_t observed = 0;
 		uint32_t at = 0;
 
-		fork_trace_fill(t, &s->block[0], &u->block[0], &v);
+		fill(t, s, u, (enum rung_half)half);
 		cr_assert_eq(t->units, half == RUNG_ALL ? 39 : half == RUNG_EVEN ? 20 : 19);
 		for (uint32_t i = 0; i < 40; i++) {
 			if (i == 7 || (half != RUNG_ALL && i % 2 != (half == RUNG_ODD)))
@@ -160,40 +166,6 @@ Test(forks_trace, products_are_of_live_units_at_their_places)
 	free(t);
 }
 
-Test(forks_trace, tokens_that_both_have_stand_side_by_side)
-{
-	static const struct drawn_shape shape = { FORK_DENSE, 1, 1, 24, 32, 3, 40, DRAWN_NORMAL };
-	struct drawn *a = drawn_new(&shape, 1);
-	struct fork_sketch *s = drawn_sketch(a), *u = drawn_sketch(a);
-	struct trace *t = trace_new();
-	struct trace_view v;
-
-	for (uint32_t i = 0; i < 40; i++)
-		u->token[i] = i < 30 ? i + 1 : i + 100; /* the first thirty are a's */
-	v = fork_trace_view(s, u, RUNG_TOKEN, RUNG_ALL);
-	cr_expect(v.columns == 30 && !v.all);
-	fork_trace_fill(t, &s->block[0], &u->block[0], &v);
-	cr_assert_eq(t->units, 24);
-	for (uint32_t i = 0; i < 24; i++) {
-		int64_t want = 0;
-
-		for (uint32_t p = 0; p < 3; p++)
-			for (uint32_t k = 0; k < 30; k++)
-				want += s->block[0].part[p].token[i * 48 + k] *
-					u->block[0].part[p].token[i * 48 + k];
-		cr_expect_eq(t->c[i * 24 + i], want);
-	}
-	u->tokens_by_id = true;
-	cr_expect_eq(fork_trace_view(s, u, RUNG_TOKEN, RUNG_ALL).columns, 0);
-	v = fork_trace_view(s, u, RUNG_TOKEN, RUNG_ALL);
-	fork_trace_fill(t, &s->block[0], &u->block[0], &v);
-	cr_expect_eq(t->units, 0);
-	drawn_sketch_free(s);
-	drawn_sketch_free(u);
-	drawn_free(a);
-	free(t);
-}
-
 Test(forks_trace, z_is_by_the_exact_moments)
 {
 	static const struct drawn_shape shape = { FORK_DENSE, 1, 1, 16, 16, 2, 0, DRAWN_TRAINED };
@@ -203,7 +175,7 @@ Test(forks_trace, z_is_by_the_exact_moments)
 	double sum = 0, squares = 0, mean, n = 400000;
 	uint64_t seed = 5;
 
-	fork_trace_fill(t, &s->block[0], &u->block[0], &raw);
+	fill(t, s, u, RUNG_ALL);
 	for (uint32_t draw = 0; draw < n; draw++) {
 		uint32_t order[16] = { 0 };
 		double x = 0;
@@ -278,11 +250,9 @@ Test(forks_trace, realised_error_is_the_nominal_one)
 	for (int kind = 0; kind < AWKWARDS; kind++) {
 		for (uint32_t i = 0; i < 6000; i++) {
 			struct fork_sketch *s[2];
-			struct trace_view v = raw;
 
-			v.half = kind == EVEN_HALF ? RUNG_EVEN : RUNG_ALL;
 			null_pair((enum awkward)kind, i + 10000 * (uint64_t)kind, s);
-			fork_trace_fill(t, &s[0]->block[0], &s[1]->block[0], &v);
+			fill(t, s[0], s[1], kind == EVEN_HALF ? RUNG_EVEN : RUNG_ALL);
 			cr_assert(t->units > 0 && !t->constant);
 			p[i] = exp(fork_trace_draw(t, 7, PHILOX_TEST, i, TRACE_DRAWS).log_p);
 			drawn_sketch_free(s[0]);
@@ -307,11 +277,11 @@ Test(forks_trace, a_copy_with_a_unit_more_is_found_by_the_bound_alone)
 	drawn_resize(&b->block[0], 25);
 	s = drawn_sketch(a);
 	u = drawn_sketch(b);
-	fork_trace_fill(t, &s->block[0], &u->block[0], &raw);
+	fill(t, s, u, RUNG_ALL);
 	p = fork_trace_test(t, 1, PHILOX_TEST, 0, TRACE_DRAWS);
 	cr_expect(p.draws == 0 && p.log_p < -45, "%g", p.log_p);
 	cr_expect(t->effect > 0.95 && t->effect < 1, "%g", t->effect);
-	fork_trace_fill(t, &u->block[0], &s->block[0], &raw); /* and the other way round */
+	fill(t, u, s, RUNG_ALL); /* and the other way round */
 	cr_expect_eq(t->units, 24);
 	cr_expect(fork_trace_test(t, 1, PHILOX_TEST, 0, TRACE_DRAWS).log_p < -45);
 	drawn_sketch_free(s);
@@ -332,13 +302,13 @@ Test(forks_trace, constant_and_short_blocks_have_nothing_to_test)
 		for (uint32_t k = 0; k < 16 * 32; k++)
 			a->block[0].v[p][k] = 1;
 	s = drawn_sketch(a);
-	fork_trace_fill(t, &s->block[0], &s->block[0], &raw);
+	fill(t, s, s, RUNG_ALL);
 	cr_expect(t->units == 16 && t->constant);
 	cr_expect_eq(fork_trace_test(t, 1, PHILOX_TEST, 0, TRACE_DRAWS).log_p, 0);
 	drawn_sketch_free(s);
 	drawn_resize(&a->block[0], 15);
 	s = drawn_sketch(a);
-	fork_trace_fill(t, &s->block[0], &s->block[0], &raw);
+	fill(t, s, s, RUNG_ALL);
 	cr_expect_eq(t->units, 0);
 	drawn_sketch_free(s);
 	drawn_free(a);
