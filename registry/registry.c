@@ -181,3 +181,24 @@ out:
 	store_end(tx);
 	return rc;
 }
+
+int registry_location(struct registry *r, const struct digest *root, char *out, struct err *e)
+{
+	char text[DIGEST_TEXT_ROOM];
+	struct store_stmt *st;
+	struct store_tx *tx;
+	int rc;
+
+	out[0] = 0;
+	digest_text(root, text);
+	TRY(store_read(r->store, &tx, e));
+	TRY_OUT(store_prepare(tx, "SELECT folder FROM location WHERE root = $1", &st, e));
+	store_bind_text(st, 1, text);
+	rc = store_step(st, e);
+	if (rc == 1)
+		snprintf(out, LIMIT_PATH_BYTES, "%s", store_text(st, 0));
+	store_finish(st);
+out:
+	store_end(tx);
+	return rc < 0 ? rc : 0;
+}

@@ -46,9 +46,14 @@ struct registry_release {
 int registry_find(struct registry *r, const char *ref, struct registry_release *out,
 		  struct err *e) MUST_USE;
 
-/* Remember where a release lies on this machine. */
+/* Remember where a release, or what else has that root, lies on this machine. */
 int registry_locate(struct registry *r, const struct digest *root, const char *folder,
 		    struct err *e) MUST_USE;
+
+/* The folder, of a release or of anything else with a root; "" where none is remembered.
+ * out[LIMIT_PATH_BYTES]. */
+int registry_location(struct registry *r, const struct digest *root, char *out,
+		      struct err *e) MUST_USE;
 
 /* Everything, ordered and out of one snapshot: {"releases":[...],"forks":[...],"aliases":[...],
  * "edges":[...]} as docs/formats.md, section 11, has it, a new reference. Same log, same canonical

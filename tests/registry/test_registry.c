@@ -255,11 +255,17 @@ Test(registry, replay_gives_the_same_export_byte_for_byte_without_locations)
 	struct buf first = { 0 }, second = { 0 };
 	struct digest d = root_digest('1');
 	struct registry_release r;
+	char folder[LIMIT_PATH_BYTES];
 
 	fill();
 	cr_assert_eq(registry_locate(reg, &d, "/models/m", &e), 0);
 	cr_assert_eq(registry_find(reg, "a/m@1.0", &r, &e), 0);
 	cr_expect_str_eq(r.location, "/models/m");
+	cr_assert_eq(registry_location(reg, &d, folder, &e), 0);
+	cr_expect_str_eq(folder, "/models/m");
+	d = root_digest('9');
+	cr_assert_eq(registry_location(reg, &d, folder, &e), 0);
+	cr_expect_str_eq(folder, "");
 	export_text(&first);
 	tear_down();
 	set_up();
