@@ -26,6 +26,7 @@
  * not in order, places that are none, vectors longer than one, bytes too many or too few. */
 #include "base/digest.h"
 #include "base/text.h"
+#include "forks/nulls.h"
 #include "forks/sketch_in.h"
 
 #include <math.h>
@@ -430,6 +431,15 @@ static void get_layers(struct reader *r, struct fork_sketch *s)
 	}
 }
 
+/* Comparisons outlive their sketches and quote these, so that the text must not be the sketch's. */
+static const char *static_reason(const char *text)
+{
+	for (unsigned i = 0; i < NULL_REASONS; i++)
+		if (fork_null_reason(i) && strcmp(fork_null_reason(i), text) == 0)
+			return fork_null_reason(i);
+	return *text ? "for a reason of another version" : NULL;
+}
+
 static void get_calibrations(struct reader *r, struct fork_sketch *s)
 {
 	uint32_t count = get_u32(r);
@@ -457,9 +467,7 @@ static void get_calibrations(struct reader *r, struct fork_sketch *s)
 		o->below_005 = get_f64(r);
 		o->passed = get_below(r, 1, 1, "passed or not");
 		o->seed = get_u64(r);
-		o->reason = get_text(r);
-		if (!*o->reason)
-			o->reason = NULL;
+		o->reason = static_reason(get_text(r));
 	}
 }
 
