@@ -88,7 +88,8 @@ static bool has(const json_t *report, const char *word, size_t len)
 		    (is_word(word, len, kind) && strcmp(severity, "note") != 0))
 			return true;
 	}
-	return is_word(word, len, json_string_value(json_object_get(report, "verdict")));
+	const char *verdict = json_string_value(json_object_get(report, "verdict"));
+	return verdict && is_word(word, len, verdict);
 }
 
 /* Those that the report has, in the order in which they were asked for. */
@@ -110,38 +111,66 @@ static int fail_on(struct cli *c, const char *list, const json_t *report)
 /* Comparing only reads: other commands write meanwhile, and an audit that is cut off has written
  * nothing. Without a state folder there is nothing to read: it comes into being, and the audit says
  * what is missing. */
-static int examine(struct cli *c, uint64_t seed, json_t **report)
+static int examine(struct cli *c, bool again, uint64_t seed, json_t **report)
 {
 	struct flow *f;
 	int rc = cli_open(c, true, &f);
 	if (rc == ERR_NOTFOUND)
 		rc = cli_open(c, false, &f);
 	TRY(rc);
-	rc = flow_fork_examine(f, c->operand[0], cli_value(c, "parent"), seed, report, &c->err);
+	rc = again ? flow_fork_examine_again(f, seed, report, &c->err)
+		   : flow_fork_examine(f, c->operand[0], cli_value(c, "parent"), seed, report,
+				       &c->err);
 	flow_close(f);
 	return rc;
 }
 
-static int record(struct cli *c, json_t *report)
+static int record(struct cli *c, bool again, json_t *report)
 {
 	struct flow *f;
+	json_t *item;
+	size_t i;
+	if (again && json_array_size(json_object_get(report, "changed")) == 0)
+		return 0;
 	TRY(cli_open(c, false, &f));
-	int rc = flow_fork_record(f, report, &c->err);
+	int rc = again ? 0 : flow_fork_record(f, report, c->operand[0], &c->err);
+	json_array_foreach(json_object_get(report, "changed"), i, item) {
+		json_t *one = json_object_get(item, "report");
+		if (rc == 0)
+			rc = flow_fork_record(f, one, NULL, &c->err);
+		if (rc == 0)
+			json_object_set(item, "index", json_object_get(one, "index"));
+	}
 	flow_close(f);
 	return rc;
+}
+
+/* Of several reports, the first that has one of them. */
+static int fail_on_any(struct cli *c, const char *list, const json_t *report)
+{
+	const json_t *item;
+	size_t i;
+	TRY(fail_on(c, list, report));
+	json_array_foreach(json_object_get(report, "changed"), i, item)
+		TRY(fail_on(c, list, json_object_get(item, "report")));
+	return 0;
 }
 
 int cmd_fork_audit(struct cli *c)
 {
 	json_t *report = NULL;
 	uint64_t seed = SEED;
+	bool again = cli_has(c, "again");
 	const char *denied = cli_value(c, "fail-on");
-	TRY(cli_operands(c, 1, 1));
+	TRY(cli_operands(c, again ? 0 : 1, again ? 0 : 1));
 	TRY(cli_number(c, "seed", &seed));
+	if (again && cli_value(c, "parent"))
+		return err_set(&c->err, ERR_USAGE,
+			       "--again audits against every registered release");
 	if (denied)
 		TRY(check_fail_on(c, denied));
-	TRY(examine(c, seed, &report));
-	int rc = record(c, report);
+	TRY(examine(c, again, seed, &report));
+	int rc = record(c, again, report);
 	if (rc < 0) {
 		json_decref(report);
 		return rc;
@@ -149,7 +178,7 @@ int cmd_fork_audit(struct cli *c)
 	json_incref(report);
 	rc = cli_print(c, report);
 	if (rc == 0 && denied)
-		rc = fail_on(c, denied, report);
+		rc = fail_on_any(c, denied, report);
 	json_decref(report);
 	return rc;
 }

@@ -179,9 +179,10 @@ const struct cli_command cli_commands[] = {
 
 	{ "fork",
 	  "audit",
-	  "FOLDER|PACKAGE",
+	  "[FOLDER|PACKAGE]",
 	  "find a fork's parent from its weights, compare with its card (logged)",
-	  { { "parent", "REF", "only this candidate; related, it is the parent" },
+	  { { "again", NULL, "all that was audited before, where releases came since" },
+	    { "parent", "REF", "only this candidate; related, it is the parent" },
 	    { "fail-on", "NAME,NAME,..",
 	      "exit 4, after report and log, if it has such a finding (beyond a note), severity "
 	      "(or a worse one) or verdict" },

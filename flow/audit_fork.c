@@ -2,7 +2,9 @@
  * -> contradictions with what its card declares -> log -> registry edges -> report. Holm over the
  * candidates bounds the chance of one false accusation. What is registered cannot stop an audit: a
  * candidate that is gone, damaged or of no use is named and left out. */
+#include "base/machine.h"
 #include "flow/fork_audit.h"
+#include "flow/fork_cache.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,53 +12,98 @@
 
 /* The steps, in their order. */
 static int find_candidates(struct flow_fork_audit *a, struct err *e);
-static int compare_all(struct flow_fork_audit *a, struct err *e);
 static int correct(struct flow_fork_audit *a, struct err *e);
 static void sort(struct flow_fork_audit *a, int (*order)(const void *, const void *));
 static int by_evidence(const void *a, const void *b);
+static int by_place(const void *a, const void *b);
+static int look(struct flow_fork_audit *a, struct err *e);
 static void audit_close(struct flow_fork_audit *a);
 
 /* The page. */
-static int examine(struct flow_fork_audit *a, const char *suspect, json_t **report, struct err *e)
+static int examine(struct flow_fork_audit *a, json_t **report, struct err *e)
 {
-	TRY(flow_fork_model_open(a->flow, suspect, &a->suspect, e)); /* untrusted bytes */
-	TRY(flow_fork_model_root(a->flow, &a->suspect, &a->subject, e));
 	TRY(find_candidates(a, e));
-	TRY(compare_all(a, e)); /* registered bytes, verified as they are read */
-	TRY(correct(a, e));     /* what survives Holm */
+	TRY(flow_fork_weigh(a, e));  /* sketches, of registered bytes that are verified */
+	TRY(correct(a, e));          /* what survives Holm */
+	TRY(flow_fork_shared(a, e)); /* identical tensors that name no source */
 	sort(a, by_evidence);
-	TRY(flow_fork_lineage(a, e));        /* and who descends from whom */
+	TRY(flow_fork_kin(a, e)); /* how the relatives stand to each other */
+	TRY(look(a, e));          /* their cards and configs; of possible parents every tensor */
+	TRY(flow_fork_lineage(a, e)); /* and who descends from whom */
+	TRY(flow_fork_adapter_of(a, &a->adapter, e));
+	sort(a, by_place);                   /* the parents first */
 	TRY(flow_fork_report(a, report, e)); /* and where the card contradicts it */
 	env_step(a->flow->env, "fork.examined");
 	return 0;
 }
 
-int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
-		      json_t **report, struct err *e)
+static int open_suspect(struct flow_fork_audit *a, const char *suspect, struct err *e)
 {
-	struct flow_fork_audit a = { .flow = f,
-				     .asked = parent,
-				     .seed = seed,
-				     .known_as = json_array(),
-				     .models = json_array(),
-				     .registered = UINT64_MAX,
-				     .unavailable = json_array(),
-				     .unjudged = json_array() };
+	TRY(flow_fork_model_open(a->flow, suspect, &a->suspect, e)); /* untrusted bytes */
+	return flow_fork_model_root(a->flow, &a->suspect, &a->subject, e);
+}
+
+/* Of an entry: what its card declared. */
+static int take_entry(struct flow_fork_audit *a, const json_t *entry, struct err *e)
+{
+	const json_t *base;
+	const char *name = json_string_value(json_object_get(entry, "subject_name"));
+	const char *subject = json_string_value(json_object_get(entry, "subject"));
+	const char *relation = json_string_value(json_object_get(entry, "relation"));
+	struct flow_card *card = &a->suspect.facts.card;
+	size_t i;
+	a->without_files = true;
+	snprintf(a->suspect.ref.path, sizeof a->suspect.ref.path, "%s", name ? name : "");
+	snprintf(card->relation, sizeof card->relation, "%s", relation ? relation : "");
+	json_array_foreach(json_object_get(entry, "declared"), i, base)
+		if (json_is_string(base) && card->bases < FLOW_CARD_BASES)
+			snprintf(card->base[card->bases++], sizeof *card->base, "%s",
+				 json_string_value(base));
+	return digest_parse(subject ? subject : "", &a->subject, e);
+}
+
+static int audit(struct flow_fork_audit *a, const char *suspect, const json_t *entry,
+		 json_t **report, struct err *e)
+{
 	*report = NULL;
-	int rc = examine(&a, suspect, report, e);
-	audit_close(&a);
+	a->known_as = json_array();
+	a->models = json_array();
+	a->unavailable = json_array();
+	a->unjudged = json_array();
+	a->registered = UINT64_MAX;
+	int rc = pool_open(&a->pool, machine_cores(), NULL, e);
+	if (rc == 0)
+		rc = suspect ? open_suspect(a, suspect, e) : take_entry(a, entry, e);
+	if (rc == 0)
+		rc = examine(a, report, e);
+	audit_close(a);
 	if (rc < 0) {
 		json_decref(*report);
 		*report = NULL;
 	}
 	return rc;
+}
+
+int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
+		      json_t **report, struct err *e)
+{
+	struct flow_fork_audit a = { .flow = f, .asked = parent, .seed = seed };
+	return audit(&a, suspect, NULL, report, e);
+}
+
+int flow_fork_examine_kept(struct flow *f, const json_t *entry, uint64_t seed, json_t **report,
+			   struct err *e)
+{
+	struct flow_fork_audit a = { .flow = f, .seed = seed };
+	return audit(&a, NULL, entry, report, e);
 }
 
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e)
 {
 	TRY(flow_fork_examine(f, suspect, parent, seed, report, e));
-	int rc = flow_fork_record(f, *report, e); /* log entry and edges, one transaction */
+	int rc =
+		flow_fork_record(f, *report, suspect, e); /* log entry and edges, one transaction */
 	if (rc < 0) {
 		json_decref(*report);
 		*report = NULL;
@@ -64,8 +111,17 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 	return rc;
 }
 
-static void candidate_free(struct flow_candidate *c)
+/* Of many candidates few are looked at again. */
+static void forget_result(struct flow_candidate *c)
 {
+	if (c->compared)
+		fork_comparison_free(&c->result);
+	c->compared = false;
+}
+
+void flow_candidate_free(struct flow_candidate *c)
+{
+	forget_result(c);
 	json_decref(c->comparison);
 	json_decref(c->models);
 	flow_fork_facts_free(&c->facts);
@@ -75,14 +131,18 @@ static void candidate_free(struct flow_candidate *c)
 static void audit_close(struct flow_fork_audit *a)
 {
 	for (size_t i = 0; i < a->count; i++)
-		candidate_free(a->candidate[i]);
+		flow_candidate_free(a->candidate[i]);
 	free(a->candidate);
 	free(a->parent);
 	json_decref(a->known_as);
 	json_decref(a->models);
 	json_decref(a->unavailable);
 	json_decref(a->unjudged);
+	json_decref(a->adapter);
+	free(a->square);
+	fork_sketch_free(a->sketch);
 	flow_fork_model_close(&a->suspect);
+	pool_close(a->pool);
 }
 
 /* ---- candidates ---- */
@@ -143,7 +203,9 @@ static int visit_release(void *audit, const struct registry_release *r, struct e
 		return 0;
 	}
 	struct flow_candidate *c = candidate_with(a, &r->root);
-	if (!c && !a->asked && r->location[0]) {
+	bool here = r->location[0] || flow_fork_sketch_is_kept(a->flow, &r->root);
+	a->located |= here;
+	if (!c && !a->asked && here) {
 		TRY(add_candidate(a, r, e));
 		c = a->candidate[a->count - 1];
 	}
@@ -209,78 +271,14 @@ static int find_candidates(struct flow_fork_audit *a, struct err *e)
 		"no registered release lies on this machine: publish or add the possible parents first");
 }
 
-static void leave_out(struct flow_fork_audit *a, size_t i, bool unavailable, const char *reason)
-{
-	struct flow_candidate *c = a->candidate[i];
-	json_array_append_new(unavailable ? a->unavailable : a->unjudged,
-			      json_pack("{s:s,s:o}", "name", c->name, "reason",
-					json_text_lossy(reason)));
-	candidate_free(c);
-	a->count--;
-	memmove(a->candidate + i, a->candidate + i + 1, (a->count - i) * sizeof *a->candidate);
-}
-
-/* ---- comparing ---- */
-
-static int take_comparison(struct flow_candidate *c, struct flow_fork_model *m,
-			   struct fork_old *result, struct err *e)
-{
-	int rc = fork_old_json(result, false, &c->comparison, e);
-	c->measure = flow_fork_measure_old(result);
-	c->log_p = c->measure.tested ? log(c->measure.p_value) : 0;
-	c->facts = m->facts;
-	m->facts = (struct flow_fork_facts){ 0 };
-	fork_old_free(result);
-	return rc;
-}
-
-/* What of a candidate's failure means that its files are not, or no longer, what was registered. */
-static bool is_gone(int rc) { return rc == ERR_NOTFOUND || rc == ERR_VERIFY || rc == ERR_IO; }
-
-/* By root, so that a folder is only ever taken for the release that it holds. Large files are
- * checked as they are read: a changed one comes to light only in comparing. */
-static int compare_one(struct flow_fork_audit *a, struct flow_candidate *c, double alpha,
-		       struct err *e)
-{
-	char root[DIGEST_TEXT_ROOM];
-	struct flow_fork_model m;
-	struct fork_old result;
-	digest_text(&c->release.root, root);
-	TRY(flow_fork_model_open(a->flow, root, &m, e));
-	int rc = fork_old_compare(&m.model, &a->suspect.model, alpha, a->seed, NULL, &result, e);
-	if (rc == 0)
-		rc = take_comparison(c, &m, &result, e);
-	flow_fork_model_close(&m);
-	return rc;
-}
-
-static int compare_all(struct flow_fork_audit *a, struct err *e)
-{
-	bool any = a->count > 0;
-	double alpha = FLOW_FORK_ALPHA / (double)(any ? a->count : 1);
-	for (size_t i = 0; i < a->count;) {
-		struct err why = { 0 };
-		int rc = compare_one(a, a->candidate[i], alpha, &why);
-		env_step(a->flow->env, "fork.candidate");
-		if (rc < 0 && a->asked)
-			return err_set(e, rc, "compare with %s: %s", a->candidate[i]->name,
-				       why.text);
-		if (rc < 0)
-			leave_out(a, i, is_gone(rc), why.text);
-		else
-			i++;
-	}
-	if (any && a->count == 0 && json_array_size(a->unjudged) == 0)
-		return err_set(e, ERR_NOTFOUND, "no registered release can be read here");
-	return 0;
-}
+/* ---- evidence ---- */
 
 /* The smaller p-value first; of equal ones the nearer model, then the one registered first. */
 static int by_log_p(const void *a, const void *b)
 {
 	const struct flow_candidate *x = *(struct flow_candidate *const *)a,
 				    *y = *(struct flow_candidate *const *)b;
-	double l = x->measure.relative_l2, m = y->measure.relative_l2;
+	double l = flow_fork_distance(x), m = flow_fork_distance(y);
 	if (x->log_p < y->log_p || x->log_p > y->log_p)
 		return x->log_p < y->log_p ? -1 : 1;
 	if (l < m || l > m)
@@ -330,4 +328,43 @@ static int by_evidence(const void *a, const void *b)
 				    *y = *(struct flow_candidate *const *)b;
 	enum fork_verdict v = x->measure.verdict, w = y->measure.verdict;
 	return v != w ? (v > w) - (v < w) : by_log_p(a, b);
+}
+
+/* The parents, the nearest of them first; then the rest as above. */
+static int by_place(const void *a, const void *b)
+{
+	const struct flow_candidate *x = *(struct flow_candidate *const *)a,
+				    *y = *(struct flow_candidate *const *)b;
+	return x->place != y->place ? (x->place > y->place) - (x->place < y->place)
+				    : by_evidence(a, b);
+}
+
+/* ---- a closer look ---- */
+
+#define LOOK_CLOSELY 3 /* candidates beside the declared ones that may be the parent */
+
+static bool is_near_kin(const struct flow_candidate *c)
+{
+	return c->measure.verdict == FORK_IDENTICAL || c->kin == FORK_KIN_PARENT ||
+	       c->kin == FORK_KIN_MIXED;
+}
+
+/* Comparing tensor by tensor reads both models again: of those that are declared, of the kin that
+ * can be parents, and of a lone relative. */
+static int look(struct flow_fork_audit *a, struct err *e)
+{
+	size_t relatives = 0, closely = 0;
+	for (size_t i = 0; i < a->count; i++)
+		relatives += flow_fork_related(a->candidate[i]);
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		bool related = flow_fork_related(c);
+		bool near = related && (relatives == 1 || is_near_kin(c)) && closely < LOOK_CLOSELY;
+		closely += near;
+		if (related || c->declared || c->measure.verdict == FORK_CONTAINS)
+			TRY(flow_fork_look(a, c, c->declared || near, e));
+		else if (c->result.identical == 0 && c->result.shared_components == 0)
+			forget_result(c);
+	}
+	return 0;
 }

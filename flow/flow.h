@@ -61,8 +61,14 @@ int flow_fork_compare(struct flow *f, const char *a, const char *b,
  * Nothing is written but the cache, so that f may be open for reading only. */
 int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		      json_t **report, struct err *e) MUST_USE;
-/* Log such a report, with the lineage edges that follow; adds {index, receipt} to it. */
-int flow_fork_record(struct flow *f, json_t *report, struct err *e) MUST_USE;
+/* Log such a report, with the lineage edges that follow; adds {index, receipt} to it. suspect: as
+ * above, remembered for the next function; or NULL. */
+int flow_fork_record(struct flow *f, json_t *report, const char *suspect, struct err *e) MUST_USE;
+/* What was audited before, where releases were registered since. Report: {changed [{name, verdict,
+ * parent, was {verdict, parent}, report}], unavailable [{name, reason}], unchanged, current}, of
+ * which each report can be logged as above. */
+int flow_fork_examine_again(struct flow *f, uint64_t seed, json_t **report,
+			    struct err *e) MUST_USE;
 /* The two of them. */
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e) MUST_USE;

@@ -7,7 +7,7 @@
 
 #include "flow/flow.h"
 #include "flow/fork_facts.h"
-#include "forks/old.h"
+#include "forks/forks.h"
 
 /* A comparison's numbers, as far as they outlive its models. */
 struct flow_fork_measure {
@@ -23,7 +23,6 @@ struct flow_fork_measure {
 	size_t blocks;
 };
 struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c);
-struct flow_fork_measure flow_fork_measure_old(const struct fork_old *c);
 bool flow_fork_derived(const struct flow_fork_measure *m); /* identical or dependent */
 /* The p-value as it is told: a number, or null. */
 json_t *flow_fork_p_value(const struct flow_fork_measure *m);

@@ -5,9 +5,11 @@
  *   2. the cards, where one names the other as its base model   "declared"; what names a candidate
  *      that descends from the suspect descends from it too
  *   3. firm edges the other way                                "recorded"
- *   4. the weights, where the suspect's are the candidate's rounded to 8 bits   "measured"
+ *   4. the weights, where the suspect's are the candidate's rounded   "measured"
  *   5. the auditor, who asks for that one candidate            "asked"
- *   6. the order of registration: what was here first is the parent   "registered"
+ *   6. the distances among all relatives (fork_kin.c), where both descend from a base that is none
+ *      of them, or the suspect lies between two of them   "measured"
+ *   7. the order of registration: what was here first is the parent   "registered"
  *
  * The last one is a presumption (the registry says which came here first, not which was made first)
  * and yields to the others, in the registry's edges too. Where a release was registered before the
@@ -19,6 +21,7 @@
  * here. */
 #include "flow/fork_audit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +72,16 @@ static enum flow_direction is(struct flow_candidate *c, enum flow_direction d, c
 	return d;
 }
 
+/* A body that is another's by half or more is that model with parts exchanged; below that, what is
+ * the same may come from a third, and is evidence without an edge. */
+#define MOST_OF_A_BODY 0.5
+
+bool flow_fork_related(const struct flow_candidate *c)
+{
+	return flow_fork_derived(&c->measure) ||
+	       (c->measure.verdict == FORK_CONTAINS && c->own_share >= MOST_OF_A_BODY);
+}
+
 bool flow_fork_presumed(const struct flow_candidate *c)
 {
 	return c->basis && strcmp(c->basis, BY_REGISTRATION) == 0;
@@ -93,6 +106,8 @@ static int find_direction(struct flow_fork_audit *a, struct flow_candidate *c, s
 		c->direction = is(c, FLOW_PARENT, "asked");
 	else if (below == REGISTRY_PRESUMED)
 		c->direction = is(c, FLOW_CHILD, BY_REGISTRATION);
+	else if (c->kin == FORK_KIN_SIBLING)
+		c->direction = is(c, FLOW_SIBLING, "measured");
 	else if (above == REGISTRY_PRESUMED ||
 		 (c->release.log_index < a->registered && !names_folder(a, c)))
 		c->direction = is(c, FLOW_PARENT, BY_REGISTRATION);
@@ -143,7 +158,43 @@ static void follow_cards(struct flow_fork_audit *a)
 	}
 }
 
+/* Of two with the suspect between them, one lies above it and the other below. */
+static void follow_lines(struct flow_fork_audit *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *far = a->candidate[i], *near = far->behind;
+		if (!near)
+			continue;
+		if (is_open(far) && near->direction != FLOW_CHILD)
+			far->direction = is(far, FLOW_CHILD, "measured");
+		else if (is_open(near) && far->direction == FLOW_PARENT)
+			near->direction = is(near, FLOW_CHILD, "measured");
+	}
+}
+
 /* ---- siblings ---- */
+
+/* By the distances both descend from a base that is not here; but if a third that parts from the
+ * suspect there descends from c, that base does too, and so does the suspect. */
+static int lift_ancestors(struct flow_fork_audit *a, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		bool above = false;
+		for (size_t k = 0; k < a->count && c->direction == FLOW_SIBLING; k++) {
+			const struct flow_candidate *other = a->candidate[k];
+			enum registry_descent below = REGISTRY_UNRELATED;
+			if (other == c || other->kin != FORK_KIN_SIBLING)
+				continue;
+			TRY(registry_descent(a->flow->registry, &other->release.root,
+					     &c->release.root, &below, e));
+			above |= below == REGISTRY_FIRM || names(other, c);
+		}
+		if (above)
+			c->direction = is(c, FLOW_PARENT, "measured");
+	}
+	return 0;
+}
 
 static bool is_compared(const struct flow_fork_audit *a, const char *base)
 {
@@ -207,9 +258,15 @@ static int settle(struct flow_fork_audit *a, struct flow_candidate *c, struct er
 
 /* ---- parents ---- */
 
+double flow_fork_distance(const struct flow_candidate *c)
+{
+	double l2 = c->measure.relative_l2;
+	return isnan(l2) ? INFINITY : l2;
+}
+
 static double distance(const struct flow_candidate *c)
 {
-	return c->measure.relative_l2 * (c->declared ? CLEARLY_NEARER : 1);
+	return flow_fork_distance(c) * (c->declared ? CLEARLY_NEARER : 1);
 }
 
 static bool is_nearer(const struct flow_candidate *a, const struct flow_candidate *b)
@@ -218,16 +275,19 @@ static bool is_nearer(const struct flow_candidate *a, const struct flow_candidat
 	       (distance(a) <= distance(b) && a->declared && !b->declared);
 }
 
-/* What the card declares and the weights confirm is a parent too, as a merge has several; but not
- * an ancestor of the nearest. */
-static int add_declared(struct flow_fork_audit *a, struct flow_candidate *c, struct err *e)
+/* Parents beside the nearest: those of which the suspect was mixed; and what the card declares and
+ * the weights confirm, if distances and lineage do not put it beyond the nearest. */
+static int add_parent(struct flow_fork_audit *a, struct flow_candidate *c, struct err *e)
 {
 	enum registry_descent below;
-	if (c == a->parent[0] || c->direction != FLOW_PARENT || !c->declared)
+	bool mixed = c->kin == FORK_KIN_MIXED && a->parent[0]->kin == FORK_KIN_MIXED;
+	if (c == a->parent[0] || c->direction != FLOW_PARENT)
+		return 0;
+	if (!mixed && (!c->declared || c->kin == FORK_KIN_BEYOND))
 		return 0;
 	TRY(registry_descent(a->flow->registry, &a->parent[0]->release.root, &c->release.root,
 			     &below, e));
-	if (below == REGISTRY_UNRELATED)
+	if (mixed || below == REGISTRY_UNRELATED)
 		a->parent[a->parents++] = c;
 	return 0;
 }
@@ -238,6 +298,29 @@ static bool is_parent_found(const struct flow_fork_audit *a, const struct flow_c
 		if (a->parent[i] == c)
 			return true;
 	return false;
+}
+
+/* A sibling of the parent descends from an ancestor of it: the one that lies between the two. */
+static void name_bases(const struct flow_fork_audit *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct flow_candidate *c = a->candidate[i];
+		for (size_t k = 0; k < a->count && c->direction == FLOW_SIBLING; k++) {
+			const struct flow_candidate *base = a->candidate[k];
+			if (base->direction == FLOW_ANCESTOR &&
+			    flow_fork_between(a, a->parent[0], base, c))
+				snprintf(c->base, sizeof c->base, "%s", base->name);
+		}
+	}
+}
+
+/* Neither a parent nor, by the distances, anything else than what lies behind one. */
+static bool is_beyond(const struct flow_fork_audit *a, const struct flow_candidate *c)
+{
+	if (is_parent_found(a, c))
+		return false;
+	return c->direction == FLOW_PARENT ||
+	       (c->direction == FLOW_UNKNOWN && c->kin == FORK_KIN_BEYOND);
 }
 
 static int find_parents(struct flow_fork_audit *a, struct err *e)
@@ -251,11 +334,13 @@ static int find_parents(struct flow_fork_audit *a, struct err *e)
 		return 0;
 	a->parents = 1;
 	for (size_t i = 0; i < a->count; i++)
-		TRY(add_declared(a, a->candidate[i], e));
+		TRY(add_parent(a, a->candidate[i], e));
+	for (size_t i = 0; i < a->parents; i++)
+		a->parent[i]->place = i;
 	for (size_t i = 0; i < a->count; i++)
-		if (a->candidate[i]->direction == FLOW_PARENT &&
-		    !is_parent_found(a, a->candidate[i]))
+		if (is_beyond(a, a->candidate[i]))
 			TRY(settle(a, a->candidate[i], e));
+	name_bases(a);
 	return 0;
 }
 
@@ -266,10 +351,13 @@ int flow_fork_lineage(struct flow_fork_audit *a, struct err *e)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < a->count; i++) {
 		struct flow_candidate *c = a->candidate[i];
-		if (flow_fork_derived(&c->measure))
+		c->place = SIZE_MAX;
+		if (flow_fork_related(c))
 			TRY(find_direction(a, c, e));
 	}
 	follow_cards(a);
+	follow_lines(a);
 	find_siblings(a);
+	TRY(lift_ancestors(a, e));
 	return find_parents(a, e);
 }

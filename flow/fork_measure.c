@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-#define BLOCKS_TO_SEE 8 /* judged blocks without which silence says nothing */
-
 struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
 {
 	const struct fork_measured *m = &c->measured;
@@ -24,25 +22,6 @@ struct flow_fork_measure flow_fork_measure_of(const struct fork_comparison *c)
 		.share = NAN,
 		.changed = m->changed,
 		.frozen = m->frozen,
-		.blocks = c->blocks,
-	};
-}
-
-struct flow_fork_measure flow_fork_measure_old(const struct fork_old *c)
-{
-	bool tested = fork_old_tested(c);
-	return (struct flow_fork_measure){
-		.verdict = c->verdict,
-		.rung = fork_old_rung(c),
-		.tested = tested,
-		.can_see = tested && c->blocks >= BLOCKS_TO_SEE,
-		.p_value = c->p_value,
-		.effect = c->effect,
-		.relative_l2 = c->relative_l2,
-		.rounding = c->rounding,
-		.share = NAN,
-		.changed = c->changed,
-		.frozen = c->changed ? c->same : 0,
 		.blocks = c->blocks,
 	};
 }

@@ -4,7 +4,7 @@
 
 #include "flow/fork_facts.h"
 #include "flow/home.h"
-#include "forks/old.h"
+#include "forks/forks.h"
 #include "model/tensors.h"
 
 #define FLOW_FORK_ALPHA 1e-3 /* the chance of one false accusation that an audit accepts */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define METHOD "ladder/1"  /* how the rungs become a verdict: docs/formats.md, section 10 */
 #define SIBLINGS_LOGGED 16 /* an entry has a limit; the report has all of them */
 
 const char *const *flow_fork_verdict_names(void)
@@ -66,18 +65,19 @@ static const char *why_none(const struct flow_fork_audit *a)
  * or there was nothing to compare. */
 static int report_without_candidate(const struct flow_fork_audit *a, json_t **out, struct err *e)
 {
-	static const char *const rungs[] = { "s1", "s2", "s3", "s4" };
-	const struct fork_old none = {
-		.verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE,
-		.p_value = 1,
-		.seed = a->seed,
-	};
-	struct obj why = { 0 };
-	TRY(fork_old_json(&none, false, out, e));
-	for (size_t i = 0; i < sizeof rungs / sizeof *rungs; i++)
-		obj_text(&why, rungs[i], why_none(a));
-	json_object_set_new(*out, "not_run", obj_take(&why));
-	return json_ok(json_object_get(*out, "not_run"), e);
+	enum fork_verdict verdict = a->count ? FORK_NO_EVIDENCE : FORK_INCONCLUSIVE;
+	struct obj o = { 0 };
+	char seed[24];
+	snprintf(seed, sizeof seed, "%llu", (unsigned long long)a->seed);
+	obj_text(&o, "verdict", fork_verdict_name(verdict));
+	obj_text(&o, "null_hypothesis", "independent initialisation");
+	obj_null(&o, "p_value");
+	obj_null(&o, "effect");
+	obj_null(&o, "statistics");
+	obj_text(&o, "not_run", why_none(a));
+	obj_null(&o, "calibration");
+	obj_text(&o, "seed", seed);
+	return obj_done(&o, out, e);
 }
 
 /* ---- members ---- */
@@ -100,9 +100,13 @@ static json_t *list_of(struct arr *list)
 	return list->json || list->failed ? arr_take(list) : json_array();
 }
 
+/* What was not measured is NaN, and null. */
 static void add_rounded(struct obj *o, const char *key, double v)
 {
-	obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
+	if (isfinite(v))
+		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
+	else
+		obj_null(o, key);
 }
 
 /* What was measured of a candidate. */
@@ -111,10 +115,7 @@ static void add_measure(struct obj *o, const struct flow_candidate *c)
 	const struct flow_fork_measure *m = &c->measure;
 	obj_text(o, "verdict", fork_verdict_name(m->verdict));
 	obj_add(o, "p_value", flow_fork_p_value(m));
-	if (m->tested)
-		add_rounded(o, "log_p", c->log_p);
-	else
-		obj_null(o, "log_p");
+	add_rounded(o, "log_p", m->tested ? c->log_p : NAN);
 	add_rounded(o, "effect", m->effect);
 }
 
@@ -126,7 +127,8 @@ static json_t *parents_of(const struct flow_fork_audit *a)
 		struct obj o = { 0 };
 		obj_add(&o, "root", json_digest(&c->release.root));
 		obj_text(&o, "name", c->name);
-		obj_null(&o, "weight"); /* no rung measures the shares of a merge */
+		add_rounded(&o, "weight",
+			    c->weight); /* null of a parent that is no part of a mix */
 		add_measure(&o, c);
 		obj_text(&o, "rung", c->measure.rung);
 		obj_text(&o, "basis", c->basis);
@@ -162,10 +164,8 @@ static json_t *candidates_of(const struct flow_fork_audit *a)
 		obj_text(&o, "name", c->name);
 		add_measure(&o, c);
 		add_rounded(&o, "relative_l2", c->measure.relative_l2);
-		if (c->measure.tested)
-			add_rounded(&o, "threshold", exp(c->log_threshold));
-		else
-			obj_null(&o, "threshold");
+		obj_count(&o, "identical_tensors", c->identical);
+		add_rounded(&o, "threshold", exp(c->log_threshold));
 		obj_text(&o, "direction", flow_direction_name(c->direction));
 		obj_text(&o, "basis", c->basis);
 		arr_object(&list, &o);
@@ -184,11 +184,12 @@ static json_t *subject_name(const struct flow_fork_audit *a)
 
 /* ---- findings ---- */
 
-static struct flow_fork_other other_of(const struct flow_candidate *c, bool parent)
+static struct flow_fork_other other_of(const struct flow_fork_audit *a,
+				       const struct flow_candidate *c, bool parent)
 {
 	bool presumed = c->direction != FLOW_UNRELATED && flow_fork_presumed(c);
 	return (struct flow_fork_other){
-		.facts = &c->facts,
+		.facts = c->has_facts && !a->without_files ? &c->facts : NULL,
 		.measure = &c->measure,
 		.name = c->name,
 		.models = c->models,
@@ -217,10 +218,10 @@ static int add_findings(const struct flow_fork_audit *a, json_t *findings, struc
 	int rc = other && name ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 	TRY_OUT(rc);
 	for (size_t i = 0; i < a->parents; i++)
-		other[n++] = other_of(a->parent[i], true);
+		other[n++] = other_of(a, a->parent[i], true);
 	for (size_t i = 0; i < a->count; i++)
 		if (!is_parent(a, a->candidate[i]))
-			other[n++] = other_of(a->candidate[i], false);
+			other[n++] = other_of(a, a->candidate[i], false);
 	const struct flow_fork_case what = {
 		.suspect = &a->suspect.facts,
 		.name = json_string_value(name),
@@ -249,7 +250,7 @@ int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *
 		o.json = json_incref(c->comparison);
 		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
 	}
-	json_t *findings = json_array();
+	json_t *findings = json_array(), *components = json_array();
 	obj_text(&o, "about", c ? c->name : NULL); /* whose numbers these are: no parent by that */
 	obj_add(&o, "subject", json_digest(&a->subject));
 	obj_add(&o, "subject_name", subject_name(a));
@@ -258,15 +259,18 @@ int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *
 	obj_add(&o, "parents", parents_of(a));
 	obj_add(&o, "siblings", siblings_of(a));
 	obj_count(&o, "compared", a->count);
-	obj_text(&o, "method", METHOD);
+	obj_text(&o, "method", FORK_METHOD);
 	add_declared(&a->suspect.facts.card, &o);
 	obj_add(&o, "candidates", candidates_of(a));
 	obj_share(&o, "unavailable", a->unavailable);
 	obj_share(&o, "unjudged", a->unjudged);
 	obj_real(&o, "alpha", FLOW_FORK_ALPHA);
 	obj_text(&o, "correction", "holm");
+	obj_add(&o, "shared_components", components);
+	obj_add(&o, "adapter", a->adapter ? json_incref(a->adapter) : json_null());
 	obj_add(&o, "findings", findings);
 	TRY(obj_done(&o, out, e));
+	TRY(flow_fork_components(a, components, e));
 	return add_findings(a, findings, e);
 }
 
@@ -342,7 +346,25 @@ static int add_receipt(struct flow *f, const struct audit_receipt *receipt, json
 	return rc;
 }
 
-int flow_fork_record(struct flow *f, json_t *report, struct err *e)
+/* Where an unregistered suspect lies, for when it is audited again. A registered release has its
+ * place, and a copy of it is none. */
+static int remember(struct flow *f, const json_t *report, const char *suspect, struct err *e)
+{
+	const char *text = json_string_value(json_object_get(report, "subject"));
+	struct digest root;
+	if (!suspect || json_array_size(json_object_get(report, "registered_as")))
+		return 0;
+	char *full = realpath(suspect, NULL);
+	if (!full)
+		return 0;
+	int rc = digest_parse(text ? text : "", &root, e);
+	if (rc == 0)
+		rc = registry_locate(f->registry, &root, full, e);
+	free(full);
+	return rc;
+}
+
+int flow_fork_record(struct flow *f, json_t *report, const char *suspect, struct err *e)
 {
 	struct audit_receipt receipt;
 	json_t *body;
@@ -351,5 +373,6 @@ int flow_fork_record(struct flow *f, json_t *report, struct err *e)
 			     &receipt, e);
 	json_decref(body);
 	TRY(rc);
+	TRY(remember(f, report, suspect, e));
 	return add_receipt(f, &receipt, report, e);
 }

@@ -209,7 +209,7 @@ void fixture_toy(struct fixture *x, const char *name, const struct toy *t)
 	};
 	char path[200], tensor[100];
 	buf_add_byte(&w.header, '{');
-	add_matrix(&w, "model.embed_tokens.weight", t->words ? t->words : 30, TOY_HIDDEN);
+	add_matrix(&w, "model.embed_tokens.weight", t->words ? t->words : 64, TOY_HIDDEN);
 	for (uint32_t i = 0; i < t->experts * 3; i++) {
 		snprintf(tensor, sizeof tensor, "model.layers.0.mlp.experts.%u.%s.weight", i / 3,
 			 part[i % 3]);

@@ -49,15 +49,15 @@ void fixture_delete(struct fixture *x, const char *name);               /* a fil
 
 /* ---- models ---- */
 
-#define TOY_HIDDEN 16
-#define TOY_UNITS 16 /* the fewest that the statistics take */
+#define TOY_HIDDEN 32
+#define TOY_UNITS 24 /* so many that every statistic can see */
 
 struct toy {
 	uint64_t seed;
 	uint32_t experts; /* blocks of one layer: 25 give the statistics their 300 null pairs */
 	double noise;     /* added to every matrix, as a share of its own spread */
 	uint64_t noise_seed;
-	uint32_t words;     /* rows of the embedding; 0: 30 */
+	uint32_t words;     /* rows of the embedding; 0: 64 */
 	bool int8;          /* then rounded to 8 bits by row */
 	const char *card;   /* README.md, or NULL */
 	const char *config; /* config.json; NULL: {} */

@@ -205,13 +205,13 @@ Test(flow_fork_relatives, comparing_writes_no_entry_and_recording_adds_it)
 	expect(0, fixture_try_open(&at, true, &e));
 	expect(0, flow_fork_examine(at.flow, fixture_path(&at, "suspect"), NULL, 7, &report, &e));
 	cr_expect_str_eq(text_of(report, "parent"), "acme/base@1");
-	expect(ERR_CONFLICT, flow_fork_record(at.flow, report, &e));
+	expect(ERR_CONFLICT, flow_fork_record(at.flow, report, NULL, &e));
 	fixture_close(&at);
 	fixture_open(&at);
 	expect(0, flow_audit_list(at.flow, 0, 1000, &listed, &e));
 	long long size = number_of(listed, "size");
 	json_decref(listed);
-	expect(0, flow_fork_record(at.flow, report, &e));
+	expect(0, flow_fork_record(at.flow, report, NULL, &e));
 	cr_expect_geq(number_of(report, "index"), size);
 	cr_expect(text_of(report, "receipt")[0]);
 	json_decref(report);
