@@ -29,7 +29,8 @@ static int32_t product(const struct view_part *x, uint32_t i, const struct view_
 	return out;
 }
 
-/* By how much the input of b's unit is larger than a's, against its output. */
+/* Half of it for each side, so that the distance is symmetric: the root of how much the input of
+ * b's unit is larger than a's, against its output. */
 static double free_scale(const struct distance *d, struct rung_pair pair, uint32_t i, uint32_t j)
 {
 	const struct sketch_block *a = &d->va.sketch->block[pair.a];
@@ -44,7 +45,7 @@ static double free_scale(const struct distance *d, struct rung_pair pair, uint32
 		return 1;
 	up = (double)y[0].norm[j] / (double)x[0].norm[i];
 	down = (double)y[1].norm[j] / (double)x[1].norm[i];
-	return up > 0 && down > 0 && isfinite(up) && isfinite(down) ? sqrt(up / down) : 1;
+	return up > 0 && down > 0 && isfinite(up) && isfinite(down) ? sqrt(sqrt(up / down)) : 1;
 }
 
 /* Unit i of a and unit j of b. mapped: negated together with another part is the same unit. */
@@ -65,8 +66,12 @@ static void add_unit(struct distance *d, struct rung_pair pair, uint32_t i, uint
 		nb = (double)y->norm[j] * y->scale;
 		if (na == 0 && nb == 0)
 			continue;
-		if (p + 2 >= a->parts)
-			nb = p + 2 == a->parts ? nb / scale : nb * scale;
+		if (p + 2 >= a->parts) {
+			double by = p + 2 == a->parts ? scale : 1 / scale;
+
+			na *= by;
+			nb /= by;
+		}
 		xx = product(x, i, x, i);
 		yy = product(y, j, y, j);
 		xy = product(x, i, y, j);
@@ -203,6 +208,9 @@ bool fork_distance(const struct fork_sketch *a, const struct fork_sketch *b,
 	return distance_either(a, b, map, out, NULL) == 0 && out->units > 0;
 }
 
+/* What the map shows of b in a: a map of the likest units alone has fewer. */
+static double shown(const struct rung_distance *d) { return d->cosine * (double)d->units; }
+
 /* Take this map if it brings them nearer by as much as counts. */
 static int map_better(const struct fork_sketch *a, const struct fork_sketch *b,
 		      struct rung_map *best, struct rung_distance *out, struct rung_map *other,
@@ -211,7 +219,7 @@ static int map_better(const struct fork_sketch *a, const struct fork_sketch *b,
 	struct rung_distance d = { 0 };
 	int rc = distance_either(a, b, other, &d, e);
 
-	if (rc == 0 && d.units > 0 && (out->units == 0 || d.cosine > out->cosine + 0.01)) {
+	if (rc == 0 && d.units > 0 && shown(&d) > 1.01 * shown(out)) {
 		fork_map_free(best);
 		*best = *other;
 		*out = d;

@@ -10,7 +10,8 @@
 
 #define WEIGHT_LEAST 0.1   /* share of a model that counts as mixed in */
 #define RESIDUAL_MOST 0.25 /* of the square that a common base would leave */
-#define BRANCH_MOST 0.35   /* share of the way back to where lines part that is still none */
+#define NOISE 0.02 /* cosine that changes may have by chance and by the rounding of sketches */
+#define BRANCH_MOST 0.35 /* share of the way back to where lines part that is still none */
 
 /* Solve m w = r, both n long and m symmetric, positive; false: nearly singular. Cholesky. */
 static bool solve(double m[KIN_MOST][KIN_MOST], double *r, uint32_t n)
@@ -172,7 +173,7 @@ static double branch_of(const struct kin_squares *s, uint32_t x)
 
 		if (c == x || !isfinite(to_x) || !isfinite(to_y) || own <= 0)
 			continue;
-		branch = (own + to_x - to_y) / 2 / own;
+		branch = (own + to_x - to_y) / 2 / own - NOISE * sqrt(to_x / own);
 		rest = (own + to_y - to_x) / 2 / own;
 		if (rest >= WEIGHT_LEAST && branch > most)
 			most = branch;
@@ -187,7 +188,8 @@ static bool beyond(const struct kin_squares *s, uint32_t nearest, uint32_t x)
 	double here = kin_square(s, nearest, y), there = kin_square(s, nearest, x),
 	       aside = (here + there - kin_square(s, x, y)) / 2;
 
-	return isfinite(aside) && aside <= BRANCH_MOST * fmin(here, there);
+	return isfinite(aside) &&
+	       aside <= BRANCH_MOST * fmin(here, there) + NOISE * sqrt(here * there);
 }
 
 bool fork_kinship(const double *square, size_t models, struct fork_kinship *out)

@@ -2,6 +2,7 @@
  * hypothesis and is valid alone, so that the smallest p of FORK_TESTS tests, times FORK_TESTS, is
  * valid whichever of them were run. Only blocks of the body decide; what lies beside it may come
  * from a third (a vision tower, an embedding) and is told apart. */
+#include "forks/distance.h"
 #include "forks/identical.h"
 #include "forks/rungs.h"
 
@@ -288,6 +289,28 @@ static int ask_beside(struct climb *c, enum fork_component k, struct err *e)
 	return 0;
 }
 
+/* Of two that depend: the map under which they are nearest, in place of the one that decided, if
+ * that is another. What moved nothing but units passes no more for a change. */
+static int find_nearest(struct climb *c, struct err *e)
+{
+	struct rung_distance now, far;
+	struct rung_map map;
+
+	if (c->d->same_all || !decided(c->d))
+		return 0;
+	if (!fork_distance(c->a, c->b, c->map.pairs > 0 ? &c->map : NULL, &now))
+		now.cosine = 0;
+	TRY(fork_distance_map(c->a, c->b, c->how.pool, &map, &far, e));
+	if (map.pairs == 0 ||
+	    far.cosine * (double)far.units <= 1.01 * now.cosine * (double)now.units) {
+		fork_map_free(&map);
+		return 0;
+	}
+	fork_map_free(&c->map);
+	c->map = map;
+	return 0;
+}
+
 static int take_map(struct climb *c, struct err *e)
 {
 	struct fork_detail *d = c->d;
@@ -304,7 +327,7 @@ static int take_map(struct climb *c, struct err *e)
 	return 0;
 }
 
-/* How far they are apart, over the map that decided or by place. */
+/* How far they are apart, over the map or by place. */
 static void measure(struct climb *c)
 {
 	const struct rung_map *map = c->map.pairs > 0 && decided(c->d) ? &c->map : NULL;
@@ -388,6 +411,7 @@ static int climb_all(struct climb *c, struct err *e)
 	TRY(ask_all(c, e));
 	TRY(ask_beside(c, FORK_TOWER, e));
 	TRY(ask_beside(c, FORK_DRAFT, e));
+	TRY(find_nearest(c, e));
 	TRY(take_map(c, e));
 	measure(c);
 	weigh_power(c);

@@ -295,6 +295,25 @@ Test(forks_kinship, a_grandchild_has_the_base_beyond_its_parent)
 	family_free(&f);
 }
 
+/* Rounded only: what the squares to the others differ by is noise. */
+Test(forks_kinship, what_was_hardly_changed_is_a_child)
+{
+	static const double change[] = { 0.01, 0.003, 0.0005 };
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct family f = { 0 };
+
+		base(&f, 1);
+		child(&f, 0, 0.3, 2);
+		child(&f, 0, 0.2, 3);
+		child(&f, 1, 0.25, 4);
+		child(&f, 1, change[i], 5);
+		sketches(&f);
+		expect_kin(&f, (enum fork_kin[]){ B, P, B, B }, NULL, "rounded");
+		family_free(&f);
+	}
+}
+
 /* The base itself is not among the registered. */
 Test(forks_kinship, children_of_an_unknown_base_are_siblings)
 {
