@@ -309,7 +309,10 @@ static void parent_findings(struct flow_told *t)
 {
 	const struct flow_fork_case *c = t->c;
 	const struct flow_fork_other *p = c->others ? &c->other[0] : NULL;
-	bool undeclared = p && p->parent && !p->own && !declared(&c->suspect->card, p);
+	const struct flow_card *card = &c->suspect->card;
+	/* A folder without a name may be whatever base is declared. */
+	bool unnamed = p && !p->models && card->bases > 0;
+	bool undeclared = p && p->parent && !p->own && !unnamed && !declared(card, p);
 	if (!undeclared || flow_fork_is_copy(c, p) || !undeclared_parent(t, p))
 		unseen_parents(t);
 }
@@ -344,7 +347,7 @@ static void relation_finding(struct flow_told *t, const struct flow_fork_other *
 	const char *relation = x->card.relation;
 	bool tuned = strcmp(relation, "finetune") == 0;
 	double bound = rounding_bound(x->bits);
-	if (!declared(&x->card, p))
+	if (!declared(&x->card, p) && (p->models || x->card.bases != 1))
 		return;
 	if (tuned && m->changed > 0 && m->rounding > 0.99)
 		flow_tell(t, "F-RELATION", FLOW_CONTRADICTION, p,

@@ -318,6 +318,28 @@ Test(flow_findings, a_registered_base_that_does_not_lie_here_is_not_called_unkno
 	json_decref(list);
 }
 
+Test(flow_findings, a_folder_without_a_name_may_be_what_is_declared)
+{
+	static const char *const cards[] = { CARD("base_model: acme/a\n"), CARD("license: mit\n"),
+					     CARD("base_model: acme/a\nbase_model_relation: finetune\n") };
+	static const char *const kinds[] = { "", "F-PARENT-MISSING", "F-RELATION" };
+	const struct flow_fork_measure rounded = MEASURED(.rounding = 1, .share = NAN);
+	for (size_t i = 0; i < 3; i++) {
+		struct flow_fork_facts x = { 0 }, y = { 0 };
+		struct err e = { 0 };
+		json_t *list = json_array();
+		parse(cards[i], &y.card);
+		const struct flow_fork_other other = { .facts = &x, .measure = &rounded,
+						       .name = "/tmp/parent", .license = "mit",
+						       .parent = true };
+		const struct flow_fork_case c = { .suspect = &y, .name = "b", .other = &other, .others = 1 };
+		cr_assert_eq(flow_fork_findings(&c, list, &e), 0);
+		cr_expect_str_eq(member(list, 0, "kind"), kinds[i], "%s", member(list, 0, "detail"));
+		cr_expect_eq(json_array_size(list), i > 0);
+		json_decref(list);
+	}
+}
+
 Test(flow_findings, each_has_its_numbers_and_the_command_that_gives_them_again)
 {
 	const struct side a = PARENT("acme/a", dependent);
