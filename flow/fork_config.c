@@ -270,30 +270,34 @@ static void spell(const json_t *v, char out[200])
 	free(text);
 }
 
-/* The scaling alone, without the base that newer versions keep beside it. */
-static void spell_rope(const json_t *config, char out[200])
+/* The kind of scaling; NULL: a table for each kind of layer, which older spellings have not. */
+static const char *rope_type(const json_t *rope)
 {
-	static const char *const type[3] = { "rope_type", "type", NULL };
-	static const char *const apart[] = { "rope_theta", "type", "partial_rotary_factor",
-					     "rope_type" };
-	json_t *rope = json_copy((json_t *)(uintptr_t)rope_of(config));
-	const char *kind = json_string_value(get(rope, type)), *key;
-	void *next;
+	static const char *const names[3] = { "rope_type", "type", NULL };
+	const char *key, *type = json_string_value(get(rope, names));
 	json_t *v;
-	char said[40];
-	snprintf(said, sizeof said, "%s", kind ? kind : "");
-	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
-		json_object_del(rope, apart[i]);
-	json_object_foreach_safe(rope, next, key, v)
-	{
-		if (json_is_integer(v))
-			json_object_set_new(rope, key, json_real(json_number_value(v)));
+	json_object_foreach((json_t *)(uintptr_t)rope, key, v) {
+		if (json_is_object(v))
+			return NULL;
 	}
-	if (!rope || strcmp(said, "default") == 0 || (!said[0] && json_object_size(rope) == 0))
-		snprintf(out, 200, "default");
-	else if (json_object_set_new(rope, "rope_type", json_text_lossy(said)) == 0)
-		spell(rope, out);
-	json_decref(rope);
+	return type ? type : json_object_size(rope) > 1 ? "unknown" : "default";
+}
+
+/* The numbers of the scaling that both have: a version moves some in, or leaves some out. */
+static void compare_scaling(struct flow_told *t, const struct flow_fork_other *p, const json_t *a,
+			    const json_t *b)
+{
+	const char *from = rope_type(a), *to = rope_type(b), *key;
+	json_t *x;
+	if (!from || !to)
+		return;
+	if (strcmp(from, to) != 0)
+		tell_text(t, p, "rope_type", from, to);
+	json_object_foreach((json_t *)(uintptr_t)a, key, x) {
+		const json_t *y = json_object_get(b, key);
+		if (json_is_number(x) && json_is_number(y) && strcmp(key, "rope_theta") != 0)
+			tell_number(t, p, key, json_number_value(x), json_number_value(y));
+	}
 }
 
 static void compare_keys(struct flow_told *t, const struct flow_fork_other *p, const json_t *a,
@@ -307,7 +311,6 @@ static void compare_keys(struct flow_told *t, const struct flow_fork_other *p, c
 		{ "routed_scaling_factor", NULL, NULL },
 		{ "num_experts_per_tok", "num_experts_per_token", "moe_topk" },
 		{ "norm_topk_prob", NULL, NULL },
-		{ "sliding_window", NULL, NULL },
 		{ "hidden_act", "hidden_activation", "activation_function" },
 	};
 	static const char *const theta[3] = { "rope_theta", NULL, NULL };
@@ -326,10 +329,8 @@ static void compare_keys(struct flow_told *t, const struct flow_fork_other *p, c
 	y = y ? y : get(rope_of(b), theta);
 	if (json_is_number(x) && json_is_number(y))
 		tell_number(t, p, "rope_theta", json_number_value(x), json_number_value(y));
-	spell_rope(a, from);
-	spell_rope(b, to);
-	if (!made && strcmp(from, to) != 0)
-		tell_text(t, p, "rope_scaling", from, to);
+	if (!made)
+		compare_scaling(t, p, rope_of(a), rope_of(b));
 }
 
 void flow_tell_config(struct flow_told *t, const struct flow_fork_other *p)

@@ -99,7 +99,7 @@ with Home() as h:
     (fork / "README.md").write_bytes(b"---\nbase_model: x/\xff" + "\u00e9".encode() * 300 + b"\n---\n")
     config = json.loads((fork / "config.json").read_text())
     for pad in (90, 91):
-        config["rope_scaling"] = {"x": "a" * pad + "\u00e9" * 40}
+        config["rope_scaling"] = {"rope_type": "a" * pad + "\u00e9" * 40}
         (fork / "config.json").write_text(json.dumps(config, ensure_ascii=False))
         kinds = {f["kind"] for f in h.json("fork", "audit", fork)["findings"]}
         assert {"F-CONFIG", "F-PARENT-UNKNOWN"} <= kinds, (pad, kinds)

@@ -2,6 +2,7 @@
  * are those of transformers 4.2x to 5.x and tokenizers 0.13 to 0.22. */
 #include "support.h"
 
+#include "base/file.h"
 #include "base/source.h"
 #include "flow/fork_findings.h"
 
@@ -139,7 +140,10 @@ static const struct {
 	{ "another theta there", OTHER(",\"rope_theta\":10000"),
 	  OTHER(",\"rope_parameters\":{\"rope_theta\":5e5}"), "rope_theta is 10000" },
 	{ "another scaling there", OTHER(""), OTHER(",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}"),
-	  "rope_scaling is default in the parent and {" },
+	  "rope_type is default in the parent and yarn here" },
+	{ "another factor there", OTHER(",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":8}"),
+	  OTHER(",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}"),
+	  "factor is 8 in the parent and 4 here" },
 	{ "in a text part there", OTHER(",\"text_config\":{\"rms_norm_eps\":1e-5}"),
 	  OTHER(",\"rms_norm_eps\":1e-6"), "rms_norm_eps" },
 };
@@ -155,6 +159,52 @@ Test(flow_facts, configs_are_compared_by_what_they_mean)
 			  strcmp(text_of(json_array_get(list, 0), "severity"), "note") == 0);
 		json_decref(list);
 	}
+}
+
+/* What is told of a config beside another. unknown: both of a family that nobody knows. */
+static json_t *compare_configs(const json_t *a, const json_t *b, bool unknown)
+{
+	struct flow_fork_facts x = { .config = json_deep_copy(a) }, y = { .config = json_deep_copy(b) };
+	const struct flow_fork_measure m = { .verdict = FORK_DEPENDENT, .changed = 1, .share = NAN };
+	const struct flow_fork_other other = { .facts = &x, .measure = &m, .name = "a", .parent = true };
+	const struct flow_fork_case c = { .suspect = &y, .name = "b", .other = &other, .others = 1 };
+	json_t *list = json_array();
+	struct err e = { 0 };
+	if (unknown) {
+		json_object_set_new(x.config, "model_type", json_string("nobody_knows"));
+		json_object_set_new(y.config, "model_type", json_string("nobody_knows"));
+	}
+	flow_card_add_base(&y.card, "a");
+	expect(0, flow_fork_findings(&c, list, &e));
+	json_decref(x.config);
+	json_decref(y.config);
+	return list;
+}
+
+/* The configs of the oracles as transformers 5.24 saves them. */
+Test(flow_facts, configs_saved_again_by_another_version_mean_the_same)
+{
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	size_t rows = 0;
+	expect(0, file_read("tests/vectors/configs/transformers-5.24.jsonl", MIB(1), &b, &e));
+	for (char *line = strtok(b.bytes, "\n"); line; line = strtok(NULL, "\n"), rows++) {
+		json_t *row = json_loads(line, 0, NULL);
+		char path[200];
+		snprintf(path, sizeof path, "tests/vectors/oracles/%s/config.json", text_of(row, "oracle"));
+		json_t *was = json_load_file(path, 0, NULL);
+		cr_assert(row && was, "%s", path);
+		for (int unknown = 0; unknown < 2; unknown++) {
+			json_t *list = compare_configs(was, json_object_get(row, "config"), unknown);
+			cr_expect_eq(json_array_size(list), 0, "%s%s: %s", path, unknown ? ", unknown" : "",
+				     text_of(json_array_get(list, 0), "detail"));
+			json_decref(list);
+		}
+		json_decref(row);
+		json_decref(was);
+	}
+	cr_expect_geq(rows, 40);
+	buf_free(&b);
 }
 
 Test(flow_facts, ends_of_text_count_wherever_they_are_said)
