@@ -57,14 +57,14 @@ static float largest_of(size_t rows, size_t columns, size_t r0, size_t c0)
 /* b = levels of a over groups of rows x columns. */
 static void rounded(size_t rows, size_t columns, float levels, float (*level)(float), float widen)
 {
-	for (size_t r = 0; r < ROWS; r++)
-		for (size_t c = 0; c < COLUMNS; c++) {
-			float s =
-				widen *
-				largest_of(rows, columns, r / rows * rows, c / columns * columns) /
-				levels;
+	for (size_t i = 0; i < ROWS; i += rows)
+		for (size_t k = 0; k < COLUMNS; k += columns) {
+			float s = widen * largest_of(rows, columns, i, k) / levels;
 
-			b[r * COLUMNS + c] = bf16(level(a[r * COLUMNS + c] / s) * s);
+			for (size_t r = i; r < ROWS && r < i + rows; r++)
+				for (size_t c = k; c < COLUMNS && c < k + columns; c++)
+					b[r * COLUMNS + c] =
+						bf16(level(a[r * COLUMNS + c] / s) * s);
 		}
 }
 
