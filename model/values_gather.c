@@ -13,8 +13,9 @@
 struct gathering {
 	struct model_values *v;
 	struct model_quant quant;
-	size_t refused;
-	bool *used; /* [tensors] part of a value that was found */
+	size_t refused, unread;
+	const char *first; /* of the unread */
+	bool *used;        /* [tensors] part of a value that was found */
 	struct err *e;
 };
 
@@ -37,6 +38,18 @@ static int matrix_set(struct gathering *g, struct model_value *w)
 	return 0;
 }
 
+/* A weight in codes that nothing here reads, by its name and type. */
+static bool is_unread(const struct model_tensor *t)
+{
+	static const char *const ends[] = { "weight", "weight_packed", "_blocks", "_proj" };
+	bool codes = t->dtype == MODEL_U8 || t->dtype == MODEL_I8 || t->dtype == MODEL_I32 ||
+		     t->dtype == MODEL_U32;
+	for (size_t i = 0; codes && t->rank >= 2 && i < sizeof ends / sizeof *ends; i++)
+		if (text_ends(t->name, ends[i]))
+			return true;
+	return model_dtype_block(t->dtype) > 1; /* of GGUF */
+}
+
 static int plain_add(struct gathering *g, const struct model_tensor *t)
 {
 	struct value_item *it = &g->v->item[g->v->count++];
@@ -50,7 +63,11 @@ static int plain_add(struct gathering *g, const struct model_tensor *t)
 	w->parts = 1;
 	w->floats =
 		model_dtype_has_values(t->dtype) && w->columns % model_dtype_block(t->dtype) == 0;
-	snprintf(w->form, sizeof w->form, "%s", model_dtype_name(t->dtype));
+	bool unread = !w->floats && is_unread(t);
+	snprintf(w->form, sizeof w->form, unread ? "%s, codes that are not read" : "%s",
+		 model_dtype_name(t->dtype));
+	if (unread && g->unread++ == 0)
+		g->first = t->name;
 	return 0;
 }
 
@@ -118,6 +135,11 @@ static int all_add(struct gathering *g)
 		if (!g->used[i] && !is_surplus(g, t))
 			TRY(plain_add(g, t));
 	}
+	if (g->unread > 0)
+		buf_printf(&g->v->notes,
+			   "%.200s%s: codes of a form that is not read: compared by their bytes "
+			   "alone (%zu tensors)\n",
+			   g->first, g->unread > 1 ? " and others" : "", g->unread);
 	return 0;
 }
 
@@ -142,8 +164,7 @@ int model_values_gather(struct model_values *v, const json_t *config, struct err
 		it->value.stored = it->stored;
 		if (i > 0 && strcmp(it[-1].value.name, it->value.name) == 0)
 			return err_set(e, ERR_INPUT, "tensor %s is there in codes twice: %s and %s",
-				       it->value.name, it[-1].stored[0]->name,
-				       it->stored[0]->name);
+				       it->value.name, it[-1].stored[0]->name, it->stored[0]->name);
 	}
 	return 0;
 }

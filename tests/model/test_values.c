@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #define ONE(name) "{\"" name "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
@@ -355,7 +356,11 @@ static const struct {
 	  "{\"x.qweight\":{\"dtype\":\"I32\",\"shape\":[3,32],\"data_offsets\":[0,384]},"
 	  "\"x.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,3],\"data_offsets\":[384,396]},"
 	  "\"x.scales\":{\"dtype\":\"F16\",\"shape\":[1,32],\"data_offsets\":[396,460]}}", 460, NULL,
-	  "x.qweight", "I32", 3 },
+	  "x.qweight", "I32, codes that are not read", 3 },
+	{ "words that nobody knows", "{\"x.weight\":{\"dtype\":\"U8\",\"shape\":[2,2],\"data_offsets\":[0,4]}}", 4,
+	  NULL, "x.weight", "U8, codes that are not read", 1 },
+	{ "a list of integers", "{\"x.ids\":{\"dtype\":\"I64\",\"shape\":[1,2],\"data_offsets\":[0,16]}}", 16,
+	  NULL, "x.ids", "I64", 1 },
 	{ "a plain tensor of the name is the value",
 	  "{\"x.qweight\":{\"dtype\":\"I32\",\"shape\":[2,8],\"data_offsets\":[0,64]},"
 	  "\"x.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,1],\"data_offsets\":[64,68]},"
@@ -378,10 +383,89 @@ Test(model_values, codes_are_told_by_their_form)
 		const struct model_value *w = model_values_find(v, found[i].name);
 		cr_expect(w && strcmp(w->form, found[i].form) == 0, "%s: %s", found[i].row, w ? w->form : "none");
 		cr_expect_eq(model_values_count(v), found[i].count, "%s: %zu", found[i].row, model_values_count(v));
+		bool unread = strstr(found[i].form, "not read"), noted = strstr(model_values_notes(v), "not read");
+		cr_expect(!unread || noted, "%s: %s", found[i].row, model_values_notes(v));
 		model_values_close(v);
 		json_decref(config);
 		memory_free(&m);
 	}
+}
+
+/* ---- threads ---- */
+
+enum { READERS = 4, MATRICES = 96, SIDE = 32 };
+
+struct reader {
+	struct model_values *v;
+	unsigned seed;
+	int wrong;
+};
+
+/* Rows of any value, in any order: of matrix i all values are i + 1, or what two experts have. */
+static void *reader_run(void *ctx)
+{
+	struct reader *r = ctx;
+	float out[SIDE * SIDE];
+	struct err e = { 0 };
+	for (int i = 0; i < 3000; i++) {
+		r->seed = r->seed * 1664525u + 1013904223u;
+		unsigned k = (r->seed >> 8) % MATRICES, row = (r->seed >> 20) % SIDE;
+		char name[40];
+		snprintf(name, sizeof name, "m.%u.weight", k);
+		const struct model_value *w = model_values_find(r->v, name);
+		uint64_t rows = SIDE - row < 3 ? SIDE - row : 3;
+		if (!w || model_values_read(r->v, w, row, rows, out, &e) < 0) {
+			r->wrong++;
+			continue;
+		}
+		for (size_t j = 0; j < rows * SIDE; j++)
+			r->wrong += !same(out[j], (float)(k + 1));
+	}
+	return NULL;
+}
+
+/* More matrices than are kept between reads; GPTQ, whose codes are kept whole. */
+Test(model_values, threads_read_at_once)
+{
+	struct memory_source m;
+	struct buf head = { 0 }, data = { 0 };
+	struct err e = { 0 };
+	struct reader r[READERS] = { { 0 } };
+	pthread_t thread[READERS];
+	memory_init(&m);
+	for (unsigned i = 0; i < MATRICES; i++) {
+		size_t at = data.len, words = SIDE * SIDE / 8 * 4, zeros = SIDE / 8 * 4, scales = SIDE * 4;
+		buf_printf(&head, "%s\"m.%u.qweight\":{\"dtype\":\"I32\",\"shape\":[4,32],\"data_offsets\":[%zu,%zu]},"
+		           "\"m.%u.qzeros\":{\"dtype\":\"I32\",\"shape\":[1,4],\"data_offsets\":[%zu,%zu]},"
+		           "\"m.%u.scales\":{\"dtype\":\"F32\",\"shape\":[1,32],\"data_offsets\":[%zu,%zu]}",
+		           i ? "," : "{", i, at, at + words, i, at + words, at + words + zeros, i,
+		           at + words + zeros, at + words + zeros + scales);
+		for (size_t k = 0; k < words; k++)
+			buf_add_byte(&data, 0x99); /* codes of 9 and zero points of 7 + 1 */
+		for (size_t k = 0; k < zeros; k++)
+			buf_add_byte(&data, 0x77);
+		for (size_t k = 0; k < SIDE; k++) {
+			float scale = (float)(i + 1);
+			buf_add(&data, &scale, 4);
+		}
+	}
+	buf_add_text(&head, "}");
+	blob_add(memory_add(&m, "model.safetensors"), head.bytes, data.bytes, data.len);
+	struct model_values *v;
+	cr_assert_eq(model_values_open(&v, &m.source, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(model_values_count(v), MATRICES);
+	for (unsigned i = 0; i < READERS; i++) {
+		r[i] = (struct reader){ v, i * 77 + 5, 0 };
+		cr_assert_eq(pthread_create(&thread[i], NULL, reader_run, &r[i]), 0);
+	}
+	for (unsigned i = 0; i < READERS; i++) {
+		pthread_join(thread[i], NULL);
+		cr_expect_eq(r[i].wrong, 0, "%d", r[i].wrong);
+	}
+	model_values_close(v);
+	buf_free(&head);
+	buf_free(&data);
+	memory_free(&m);
 }
 
 /* ---- adapters ---- */
