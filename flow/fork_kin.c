@@ -124,6 +124,7 @@ static int find_kin(struct flow_fork_audit *a, struct sketches *s, struct err *e
 	if (!fork_kinship(a->square, n, kin))
 		return 0;
 	settle_near(a, kin);
+	TRY(fork_kin_layers(s->all, n, a->pool, kin, e));
 	for (size_t i = 0; i < a->families; i++) {
 		a->family[i]->kin = kin[i].kin;
 		a->family[i]->weight = kin[i].kin == FORK_KIN_MIXED ? kin[i].weight : NAN;

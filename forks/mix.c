@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LAYER_NEARER 0.5 /* a layer is one model's where it is half as far from it as from others */
+#define LAYERS_LEAST 0.1 /* share of the layers that makes a parent */
+#define LAYERS_CLEAR 0.7 /* share that must be one model's */
+
 int fork_squares(const struct fork_sketch *const *model, size_t models, struct pool *pool,
 		 double *square, struct err *e)
 {
@@ -153,19 +157,22 @@ static void mix_layer(const struct mixing *m, uint32_t l, struct fork_mix_layer 
 		      struct mix_squares *all)
 {
 	struct mix_squares here = { 0 };
-	double least = INFINITY;
 
-	*out = (struct fork_mix_layer){ .parent = -1, .layer = -1 };
+	*out = (struct fork_mix_layer){ .parent = -1, .layer = -1, .near = NAN, .next = NAN };
 	squares_of_layer(m, l, &here);
 	for (size_t i = 0; i < m->parents; i++) {
-		double square = square_of(&here.to_b[i]) / square_of_b(&here.to_b[i]);
+		double far = sqrt(square_of(&here.to_b[i]) / square_of_b(&here.to_b[i]));
 
-		if (here.to_b[i].cosined == 0 || !(square < least) || square > 1)
+		if (here.to_b[i].cosined == 0 || !(far <= 1))
 			continue;
-		least = square;
+		if (out->parent >= 0 && far >= out->near) {
+			out->next = fmin(out->next, far); /* of NaN: the other */
+			continue;
+		}
+		out->next = out->near;
+		out->near = out->residual = far;
 		out->parent = (int)i;
 		out->layer = l < m->b->layers ? layer_of(m, i, l) : -1;
-		out->residual = sqrt(square);
 	}
 	if (!here.whole)
 		return;
@@ -209,6 +216,67 @@ out:
 	if (rc < 0)
 		fork_mix_free(out);
 	return rc;
+}
+
+/* Of how many layers each is the nearest by far; true: of at least two, and nearly of all. */
+static bool layers_shared_out(const struct fork_mix *m, double *share)
+{
+	uint32_t layers = 0, clear = 0, several = 0;
+
+	for (uint32_t l = 0; l < m->layers; l++) {
+		const struct fork_mix_layer *at = &m->layer[l];
+
+		layers += at->parent >= 0;
+		if (at->parent < 0 || !(at->near < LAYER_NEARER * at->next))
+			continue;
+		clear++;
+		share[at->parent]++;
+	}
+	for (int i = 0; i < FORK_MIX_PARENTS && clear > 0; i++) {
+		share[i] /= clear;
+		several += share[i] >= LAYERS_LEAST;
+	}
+	return several >= 2 && clear >= LAYERS_CLEAR * layers;
+}
+
+int fork_kin_layers(const struct fork_sketch *const *model, size_t models, struct pool *pool,
+		    struct fork_kinship *kin, struct err *e)
+{
+	const struct fork_sketch *parent[FORK_MIX_PARENTS];
+	double share[FORK_MIX_PARENTS] = { 0 };
+	size_t of[FORK_MIX_PARENTS], count = 0;
+	struct fork_mix m;
+
+	for (size_t i = 0; i + 1 < models; i++) {
+		size_t at;
+
+		if (!isfinite(kin[i].l2) ||
+		    (count == FORK_MIX_PARENTS && kin[i].l2 >= kin[of[count - 1]].l2))
+			continue;
+		at = count < FORK_MIX_PARENTS ? count++ : count - 1;
+		for (; at > 0 && kin[of[at - 1]].l2 > kin[i].l2; at--)
+			of[at] = of[at - 1];
+		of[at] = i;
+	}
+	if (count < 2)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		parent[i] = model[of[i]];
+	TRY(fork_mix(parent, count, model[models - 1], pool, &m, e));
+	if (layers_shared_out(&m, share)) {
+		for (size_t i = 0; i + 1 < models; i++) {
+			kin[i].kin = FORK_KIN_UNTOLD;
+			kin[i].weight = 0;
+		}
+		for (size_t i = 0; i < count; i++) {
+			if (share[i] < LAYERS_LEAST)
+				continue;
+			kin[of[i]].kin = FORK_KIN_MIXED;
+			kin[of[i]].weight = share[i];
+		}
+	}
+	fork_mix_free(&m);
+	return 0;
 }
 
 void fork_mix_free(struct fork_mix *m)

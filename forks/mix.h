@@ -31,13 +31,20 @@ struct fork_kinship {
 /* out: [models - 1]. False: nothing is near the suspect. */
 bool fork_kinship(const double *square, size_t models, struct fork_kinship *out);
 
+/* After fork_kinship: a suspect whose layers are those of several models (stacked from two, say) is
+ * mixed of them, by their shares of its layers, whatever its squares as a whole say. Of the nearest
+ * FORK_MIX_PARENTS models. */
+int fork_kin_layers(const struct fork_sketch *const *model, size_t models, struct pool *pool,
+		    struct fork_kinship *kin, struct err *e) MUST_USE;
+
 /* Of what b was mixed: weights by least squares that sum to 1 (a base among the parents takes what
- * task arithmetic leaves). Of units that stand side by side. */
+ * task arithmetic leaves), of units that stand side by side. */
 #define FORK_MIX_PARENTS 8
 struct fork_mix_layer {
 	int parent;                                /* the nearest, -1: none has a layer like it */
 	int32_t layer;                             /* its layer that lies here */
 	double weight[FORK_MIX_PARENTS], residual; /* of their layers of the same number */
+	double near, next; /* ||b - a|| / ||b|| of the nearest and of the second of the parents */
 };
 struct fork_mix {
 	bool fitted, mixed; /* mixed: nearer than a common base would explain */

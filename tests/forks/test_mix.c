@@ -387,6 +387,48 @@ Test(forks_kinship, a_mix_has_its_parents_with_weights)
 	}
 }
 
+/* Layers of two children, as stacking makes them; their base may be known. */
+Test(forks_kinship, layers_of_two_models_are_a_mix)
+{
+	static const struct {
+		const char *name;
+		uint32_t second; /* whose the last layers are */
+	} row[] = { { "stacked", 2 }, { "with the base", 0 }, { "a child", 1 }, { "frozen", 1 } };
+
+	for (int way = 0; way < 4; way++) {
+		struct family f = { 0 };
+		double square[ROOM * ROOM];
+		struct fork_kinship kin[ROOM];
+		uint32_t m;
+
+		base(&f, 1);
+		child(&f, 0, 0.2, 2);
+		child(&f, 0, 0.2, 3);
+		for (size_t i = 0; i < 2 && way == 3; i++) /* what its parent never trained */
+			for (uint32_t p = 0; p < 3; p++)
+				memcpy(f.m[1]->block[i].v[p], f.m[0]->block[i].v[p],
+				       sizeof(float) * 48 * 160);
+		m = mix(&f, (uint32_t[]){ 1, row[way].second }, (double[]){ 0, 1 }, 2, 2);
+		drawn_noise(f.m[m], way == 3 ? 0 : 0.02, 5);
+		sketches(&f);
+		cr_assert_eq(fork_squares(f.list, f.count, NULL, square, NULL), 0);
+		cr_assert(fork_kinship(square, f.count, kin));
+		cr_assert_eq(fork_kin_layers(f.list, f.count, NULL, kin, NULL), 0);
+		for (uint32_t i = 0; i < 3; i++)
+			cr_log_info("%s: %u %s %g", row[way].name, i, fork_kin_name(kin[i].kin),
+				    kin[i].weight);
+		for (uint32_t i = 0; i < 3 && way < 2; i++) {
+			bool in = i == 1 || i == row[way].second;
+
+			cr_expect_eq(kin[i].kin == FORK_KIN_MIXED, in, "%s: %u", row[way].name, i);
+			cr_expect(fabs(kin[i].weight - (in ? 0.5 : 0)) < 0.05, "%s: %u %g",
+				  row[way].name, i, kin[i].weight);
+		}
+		cr_expect(way < 2 || kin[1].kin == FORK_KIN_PARENT);
+		family_free(&f);
+	}
+}
+
 Test(forks_kinship, nothing_in_common_is_no_kinship)
 {
 	const double square[] = { 0, 0.1, NAN, 0.1, 0, NAN, NAN, NAN, 0 };
