@@ -102,3 +102,58 @@ with Home() as h:
     assert len(entries(h)) == size
     assert without(h.json("fork", "audit", child)) == without(found)
     assert h.json("audit", "verify")["ok"]
+
+with Home() as h:
+    base = R.base(1)
+    left, right = R.tuned(base, 0.2, 2), R.tuned(base, 0.3, 3)
+    router = "model.layers.0.mlp.gate.weight"
+    first, second, third = R.beside(R.base(11), 5), R.beside(R.base(12), 5), R.base(13)
+    second[router] = third[router] = first[router]
+    nan = R.base(14)
+    nan[router] = (*nan[router][:2], [float("nan")] + nan[router][2][1:])
+
+    # a mix before its parents are here; nothing is related
+    mix = R.write(h.dir / "mix", R.tuned(R.mixed(left, right, 0.3), 0.01, 9))
+    h.publish(R.write(h.dir / "first", first), "acme/first")
+    assert h.json("fork", "audit", mix)["verdict"] == "no-evidence"
+    assert h.json("fork", "audit", "--again")["current"] == 1
+
+    # its parents come: each with its weight, and the base is none
+    for name, model in {"base": base, "left": left, "right": right, "second": second, "nan": nan}.items():
+        h.publish(R.write(h.dir / name, model), f"acme/{name}")
+    denied = h.run("fork", "audit", "--again", "--json", "--fail-on", "dependent-initialisation", status=4)
+    again = json.loads(denied.stdout)
+    (changed,) = again["changed"]
+    assert changed["was"]["verdict"] == "no-evidence" and changed["parent"] == "acme/right@1.0.0", again
+    parents = {p["name"]: p["weight"] for p in changed["report"]["parents"]}
+    for name, weight in (("right", 0.7), ("left", 0.3)):
+        assert abs(parents[f"acme/{name}@1.0.0"] - weight) < 0.05, parents
+    assert entries(h)[-1]["parents"][0]["weight"] == parents["acme/right@1.0.0"]
+    assert changed["index"] > 0 and h.json("fork", "audit", "--again")["current"] == 1
+    h.run("fork", "audit", "--again", mix, status=2)
+    h.run("fork", "audit", "--again", "--parent", "acme/base", status=2)
+    found = h.json("fork", "audit", mix)
+    assert found["parents"] == changed["report"]["parents"], found["parents"]
+    assert not found["unjudged"], found["unjudged"]
+    assert "acme/nan@1.0.0" in names(found, "candidates"), "one NaN spoils one tensor"
+
+    # a tower that two ship, and a router that unrelated models have: shared components, nobody's parent
+    shared = R.beside(third, 5)
+    told = h.json("fork", "audit", R.write(h.dir / "third", shared))
+    assert told["parents"] == [] and told["verdict"] == "no-evidence", told["verdict"]
+    components = {c["component"]: sorted(names(c, "with")) for c in told["shared_components"]}
+    both = ["acme/first@1.0.0", "acme/second@1.0.0"]
+    assert components == {"tower": both, "body": both}, components
+
+    # what is registered goes: its kept sketch is compared, and it is named
+    for name in ("right", "first"):
+        subprocess.run(["rm", "-r", h.dir / name], check=True)
+    kept = h.json("fork", "audit", mix)
+    assert kept["parents"] == found["parents"], kept["parents"]
+    (named,) = kept["unavailable"]
+    assert named["name"] == "acme/right@1.0.0" and named["compared"], named
+    subprocess.run(["rm", "-r", h.state / "cache/sketches"], check=True)
+    gone = h.json("fork", "audit", mix)
+    assert sorted(names(gone, "unavailable")) == ["acme/first@1.0.0", "acme/right@1.0.0"], gone["unavailable"]
+    assert gone["verdict"] == "dependent-initialisation"
+    assert h.json("audit", "verify")["ok"]

@@ -82,6 +82,17 @@ def rounded(m):
     return each(m, change)
 
 
+def beside(m, seed):
+    """With a vision tower that is drawn from that seed."""
+    r = random.Random(seed)
+    tower = {
+        f"vision_tower.layers.{i}.mlp.{n}.weight": (48, 32, [r.gauss(0, 0.18) for _ in range(48 * 32)])
+        for i in range(4)
+        for n in ("gate_proj", "up_proj")
+    }
+    return {**m, **tower}
+
+
 def write(folder, m, card=None, config=None):
     """A checkpoint folder in F32."""
     folder.mkdir(exist_ok=True)

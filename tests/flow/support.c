@@ -153,8 +153,8 @@ static double normal(uint64_t *state)
 
 struct weights {
 	struct buf header, data;
-	uint64_t seed, noise_seed;
-	double noise;
+	uint64_t seed, noise_seed, more_seed;
+	double noise, more;
 	bool int8;
 };
 
@@ -176,6 +176,8 @@ static void add_matrix(struct weights *w, const char *name, unsigned rows, unsig
 			row[k] = (float)(0.02 * normal(&w->seed));
 			if (w->noise > 0)
 				row[k] += (float)(0.02 * w->noise * normal(&w->noise_seed));
+			if (w->more > 0)
+				row[k] += (float)(0.02 * w->more * normal(&w->more_seed));
 		}
 		if (w->int8)
 			round_row(row, columns);
@@ -204,9 +206,12 @@ static void write_weights(struct fixture *x, const char *name, struct weights *w
 void fixture_toy(struct fixture *x, const char *name, const struct toy *t)
 {
 	static const char *const part[] = { "gate_proj", "up_proj", "down_proj" };
-	struct weights w = {
-		.seed = t->seed, .noise_seed = t->noise_seed, .noise = t->noise, .int8 = t->int8
-	};
+	struct weights w = { .seed = t->seed,
+			     .noise_seed = t->noise_seed,
+			     .noise = t->noise,
+			     .more_seed = t->more_seed,
+			     .more = t->more,
+			     .int8 = t->int8 };
 	char path[200], tensor[100];
 	buf_add_byte(&w.header, '{');
 	add_matrix(&w, "model.embed_tokens.weight", t->words ? t->words : 64, TOY_HIDDEN);

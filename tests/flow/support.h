@@ -57,6 +57,8 @@ struct toy {
 	uint32_t experts; /* blocks of one layer: 25 give the statistics their 300 null pairs */
 	double noise;     /* added to every matrix, as a share of its own spread */
 	uint64_t noise_seed;
+	double more; /* added to that: of a child of the child */
+	uint64_t more_seed;
 	uint32_t words;     /* rows of the embedding; 0: 64 */
 	bool int8;          /* then rounded to 8 bits by row */
 	const char *card;   /* README.md, or NULL */

@@ -216,3 +216,157 @@ Test(flow_fork_relatives, comparing_writes_no_entry_and_recording_adds_it)
 	cr_expect(text_of(report, "receipt")[0]);
 	json_decref(report);
 }
+
+/* ---- sketches that are kept, and auditing again ---- */
+
+static json_t *again(void)
+{
+	json_t *report;
+	struct err e = { 0 };
+	expect(0, flow_fork_examine_again(at.flow, 7, &report, &e));
+	return report;
+}
+
+/* As the command does. */
+static void record_all(json_t *report)
+{
+	struct err e = { 0 };
+	json_t *item;
+	size_t i;
+	json_array_foreach(json_object_get(report, "changed"), i, item)
+		expect(0, flow_fork_record(at.flow, json_object_get(item, "report"), NULL, &e));
+}
+
+static void expect_again(size_t changed, long long unchanged, long long current, const char *parent)
+{
+	json_t *report = again();
+	cr_expect_eq(count_of(report, "changed"), changed, "%zu changed", count_of(report, "changed"));
+	cr_expect_eq(number_of(report, "unchanged"), unchanged);
+	cr_expect_eq(number_of(report, "current"), current);
+	cr_expect_str_eq(text_of(item_of(report, "changed", 0), "parent"), parent);
+	record_all(report);
+	json_decref(report);
+}
+
+Test(flow_fork_relatives, a_base_that_comes_later_changes_what_was_found)
+{
+	publish("stranger", 9, 0, 0, NULL);
+	suspect(0.25, NULL);
+	json_decref(audit("suspect"));
+	expect_again(0, 0, 1, "");
+	publish("other", 10, 0, 0, NULL);
+	expect_again(0, 1, 0, "");
+	publish("base", 1, 0, 0, NULL);
+	expect_again(1, 0, 0, "acme/base@1");
+	expect_again(0, 0, 1, "");
+	publish("another", 11, 0, 0, NULL);
+	expect_again(0, 1, 0, "");
+}
+
+Test(flow_fork_relatives, a_suspect_that_is_gone_is_audited_by_its_kept_sketch)
+{
+	publish("stranger", 9, 0, 0, NULL);
+	suspect(0.25, CARD("base_model: acme/base\n"));
+	json_decref(audit("suspect"));
+	fixture_delete(&at, "suspect");
+	publish("base", 1, 0, 0, NULL);
+	json_t *report = again();
+	const json_t *changed = item_of(report, "changed", 0), *first = json_object_get(changed, "report");
+	cr_expect_str_eq(text_of(changed, "name"), "suspect");
+	cr_expect_str_eq(text_of(changed, "parent"), "acme/base@1");
+	cr_expect_str_eq(text_of(json_object_get(changed, "was"), "verdict"), "no-evidence");
+	cr_expect_str_eq(text_of(item_of(first, "parents", 0), "basis"), "declared", "the entry has its card");
+	for (size_t i = 0; i < count_of(first, "findings"); i++)
+		cr_expect_str_neq(text_of(item_of(first, "findings", i), "severity"), "contradiction");
+	json_decref(report);
+	fixture_delete(&at, "home/cache/sketches");
+	report = again();
+	cr_expect_eq(count_of(report, "changed"), 0);
+	cr_expect_str_eq(text_of(item_of(report, "unavailable", 0), "name"), "suspect");
+	json_decref(report);
+}
+
+Test(flow_fork_relatives, a_folder_that_now_holds_another_model_is_not_the_suspect)
+{
+	publish("stranger", 9, 0, 0, NULL);
+	suspect(0.25, NULL);
+	json_t *first = audit("suspect");
+	fixture_delete(&at, "suspect");
+	fixture_toy(&at, "suspect", &(struct toy){ .seed = 33, .experts = EXPERTS });
+	publish("base", 1, 0, 0, NULL);
+	json_t *report = again();
+	const json_t *second = json_object_get(item_of(report, "changed", 0), "report");
+	cr_expect_str_eq(text_of(second, "subject"), text_of(first, "subject"));
+	cr_expect_str_eq(text_of(second, "parent"), "acme/base@1");
+	json_decref(report);
+	json_decref(first);
+}
+
+Test(flow_fork_relatives, a_release_whose_files_are_gone_is_compared_by_what_is_kept_of_it)
+{
+	struct err e = { 0 };
+	publish("base", 1, 0, 0, NULL);
+	expect(0, flow_fork_keep(at.flow, "acme/base", &e));
+	fixture_delete(&at, "base");
+	suspect(0.25, NULL);
+	json_t *report = audit("suspect");
+	cr_expect_str_eq(text_of(report, "parent"), "acme/base@1");
+	const json_t *gone = item_of(report, "unavailable", 0);
+	cr_expect_str_eq(text_of(gone, "name"), "acme/base@1");
+	cr_expect(truth_of(gone, "compared"));
+	json_decref(report);
+}
+
+/* With and without what was kept, and on any order of making it: one report. */
+Test(flow_fork_relatives, what_is_kept_does_not_change_the_report)
+{
+	publish("base", 1, 0, 0, NULL);
+	publish("left", 1, 0.2, 5, NULL);
+	publish("stranger", 9, 0, 0, NULL);
+	suspect(0.25, NULL);
+	json_t *first = NULL;
+	for (int i = 0; i < 3; i++) {
+		struct err e = { 0 };
+		json_t *report;
+		if (i == 2)
+			fixture_delete(&at, "home/cache/sketches");
+		expect(0, flow_fork_examine(at.flow, fixture_path(&at, "suspect"), NULL, 7, &report, &e));
+		if (first)
+			cr_expect(json_equal(first, report), "round %d", i);
+		else
+			first = json_incref(report);
+		json_decref(report);
+	}
+	json_decref(first);
+}
+
+/* The base is not here, and no card names it: by the distances all three are its children. */
+Test(flow_fork_relatives, three_children_of_a_base_that_is_not_here_are_siblings)
+{
+	publish("left", 1, 0.2, 5, NULL);
+	publish("right", 1, 0.3, 6, NULL);
+	suspect(0.25, NULL);
+	json_t *report = audit("suspect");
+	cr_expect_str_eq(text_of(report, "verdict"), "dependent-initialisation");
+	cr_expect(json_is_null(json_object_get(report, "parent")));
+	cr_expect_eq(count_of(report, "siblings"), 2);
+	cr_expect_str_eq(text_of(item_of(report, "siblings", 0), "basis"), "measured");
+	json_decref(report);
+}
+
+/* A child that is registered already, and the base: the suspect lies between them. */
+Test(flow_fork_relatives, a_child_that_is_registered_before_its_parent_is_no_parent)
+{
+	publish("base", 1, 0, 0, NULL);
+	struct toy t = { .seed = 1, .experts = EXPERTS, .noise = 0.25, .noise_seed = 50 };
+	t.more = 0.2;
+	t.more_seed = 60;
+	fixture_toy(&at, "child", &t);
+	json_decref(fixture_publish(&at, "child", "acme/child", "1"));
+	suspect(0.25, NULL);
+	json_t *report = audit("suspect");
+	cr_expect_str_eq(text_of(report, "parent"), "acme/base@1");
+	cr_expect_str_eq(direction(report, "acme/child@1"), "child");
+	cr_expect_eq(count_of(report, "parents"), 1);
+	json_decref(report);
+}
