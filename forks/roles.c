@@ -290,6 +290,7 @@ static void choose_body(struct role_finder *f)
 	fork_role_note(f, "%s: judged as the body of the model, for nothing else is as large",
 		       largest->prefix);
 	largest->component = FORK_BODY;
+	largest->config = &f->config[0];
 }
 
 /* How many matrices of the stack have a side of that many. */
@@ -363,23 +364,25 @@ static void find_widths(struct role_finder *f)
 				seen = seen || f->width[k] == p->value->columns;
 			if (!seen && f->widths < ROLE_WIDTHS)
 				f->width[f->widths++] = p->value->columns;
+			if (named)
+				f->widths_named = f->widths;
 		}
 }
 
-/* The residual width of a stack: that of the embedding, of another matrix of no layer, or of the
- * config, if half of the matrices have it; else what most share. */
+/* The residual width of a stack: that of an embedding if some matrices have it, of another matrix
+ * of no layer if half of them do, or of the config; else what most share. */
 static void find_width(struct role_finder *f, struct role_stack *s)
 {
-	size_t half = (s->matrices + 1) / 2;
+	size_t half = (s->matrices + 1) / 2, some = (s->matrices + 3) / 4;
 
 	if (half == 0)
 		return;
 	for (size_t i = 0; i < f->widths && s->component != FORK_TOWER; i++)
-		if (sides_count(s, f->width[i]) >= half) {
+		if (sides_count(s, f->width[i]) >= (i < f->widths_named ? some : half)) {
 			s->hidden = f->width[i];
 			return;
 		}
-	if (s->config->hidden > 0 && sides_count(s, s->config->hidden) >= half)
+	if (s->config->hidden > 0 && sides_count(s, s->config->hidden) >= some)
 		s->hidden = s->config->hidden;
 	else
 		s->hidden = width_shared(s);

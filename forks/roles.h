@@ -2,8 +2,9 @@
  * graph of products. Private to forks/.
  *
  * A block is one network of hidden units whose order is free: a dense MLP, a shared MLP, an expert,
- * or the value dimensions of one key-value head of attention (MLA: its latent dimensions). Each
- * unit has two or three vectors, its parts:
+ * or the value dimensions of one key-value head of attention (MLA: its latent dimensions). The
+ * channels of a recurrence or a short convolution are a dense one too. Each unit has two or three
+ * vectors, its parts:
  *
  *   DENSE SHARED EXPERT   gate row, up row, down column (without a gate: up row, down column)
  *   ATTENTION             value row, and the sum of its columns of the output projection over the

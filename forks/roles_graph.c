@@ -46,7 +46,7 @@ static size_t find_edges(const struct role_place *l, struct edge *out)
 		const char *dot = strrchr(p->holder, '.');
 		struct role_view v;
 
-		if ((p->slot != SLOT_UNKNOWN && p->slot > SLOT_IN_BIAS) ||
+		if ((p->slot != SLOT_UNKNOWN && p->slot > SLOT_OUT_OF) ||
 		    !fork_role_view(p->value, &v) || (v.columns == hidden) == (v.rows == hidden))
 			continue;
 		out[n].piece = p;

@@ -21,6 +21,8 @@ enum role_slot { /* clang-format off */
 	 * like mean what stands beside them */
 	SLOT_GATE, SLOT_UP, SLOT_DOWN, SLOT_IN, SLOT_IN_UP_FIRST, SLOT_W1, SLOT_W2, SLOT_W3,
 	SLOT_V1, SLOT_IN_BIAS,
+	/* of a recurrence or a short convolution: what its channels come from and go to */
+	SLOT_INTO, SLOT_OUT_OF,
 	/* of attention */
 	SLOT_Q, SLOT_K, SLOT_V, SLOT_O, SLOT_QKV, SLOT_QKV_GROUPED, SLOT_QKV_BY_FAMILY, SLOT_KV,
 	SLOT_KV_A, SLOT_KV_B, SLOT_K_B,
@@ -96,7 +98,7 @@ struct role_finder {
 	struct role_config config[3]; /* language, vision, audio */
 	const struct model_value *frequencies;
 	uint64_t width[ROLE_WIDTHS]; /* that the stream may have */
-	size_t widths;
+	size_t widths, widths_named; /* the first ones are of embeddings */
 	struct buf notes;
 	size_t noted;
 	struct err *e;

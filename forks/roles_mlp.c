@@ -352,6 +352,41 @@ static int one_network(struct role_finder *f, struct role_place *l,
 	return 1;
 }
 
+/* Channels of a recurrence (Mamba) or a short convolution: the first two rows that each has in the
+ * projection into it, and its column of the one out of it. Their order is as free as that of the
+ * units of a network; they come after those of the layer. */
+static int channels(struct role_finder *f, struct role_place *l, const struct role_piece *into,
+		    const struct role_piece *out_of)
+{
+	const struct model_value *names[] = { into->value, out_of->value };
+	struct side in = { 0 }, out = { .by_column = true };
+	struct role_block *o;
+	uint64_t units;
+
+	if (!fork_role_view(names[0], &in.view) || !fork_role_view(names[1], &out.view))
+		return 0;
+	units = out.view.columns;
+	if (in.view.batch != 1 || out.view.batch != 1 || in.view.columns != l->stack->hidden ||
+	    out.view.rows != l->stack->hidden ||
+	    (in.view.rows < 2 * units && in.view.rows != units))
+		return 0;
+	TRY(fork_role_block(f, l, FORK_DENSE, 1, &o));
+	if (!o)
+		return 0;
+	o->name = fork_role_common(&f->out->arena, names, 2);
+	if (!o->name)
+		return ERR_NOMEM;
+	o->units = units;
+	o->hidden = l->stack->hidden;
+	o->part[o->parts++] = part_of(&in, 0, 0, 1);
+	if (in.view.rows > units)
+		o->part[o->parts++] = part_of(&in, 0, units, 1);
+	for (uint32_t i = 0; i < o->parts; i++)
+		fork_role_gain(l, &o->part[i], l->norm[SLOT_NORM_IN][0]);
+	o->part[o->parts++] = part_of(&out, 0, 0, 1);
+	return 0;
+}
+
 /* Where gate and up are stored twice, apart and in one, nothing says which are used: both are. */
 int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role_piece *p,
 		  size_t count)
@@ -369,6 +404,8 @@ int fork_role_mlp(struct role_finder *f, struct role_place *l, const struct role
 			slot[p[i].slot] = &p[i];
 		turned = turned || (p[i].slot < SLOT_Q && p[i].kernel);
 	}
+	if (slot[SLOT_INTO] && slot[SLOT_OUT_OF])
+		TRY(channels(f, l, slot[SLOT_INTO], slot[SLOT_OUT_OF]));
 	while (left && rc > 0) {
 		rc = one_network(f, l, slot, turned);
 		left = false;

@@ -49,6 +49,9 @@ static const struct row rows[] = {
 	{ "input_linear", SLOT_IN, NETWORK, 0 }, { "output_linear", SLOT_DOWN, NETWORK, 0 },
 	{ "ff_proj", SLOT_IN_UP_FIRST, NETWORK, 0 }, { "ff_out", SLOT_DOWN, NETWORK, 0 },
 	{ "gate_up_proj_bias", SLOT_IN_BIAS, ANY, 0 },
+	{ "in_proj", SLOT_INTO, NETWORK, 0 }, { "out_proj", SLOT_OUT_OF, NETWORK, 0 },
+	{ "ssm_in", SLOT_INTO, ANY, 0 }, { "ssm_out", SLOT_OUT_OF, ANY, 0 },
+	{ "shortconv.in_proj", SLOT_INTO, ANY, 0 }, { "shortconv.out_proj", SLOT_OUT_OF, ANY, 0 },
 	/* routers */
 	{ "gate.wg", SLOT_ROUTER, NETWORK, 0 }, { "router.layer", SLOT_ROUTER, NETWORK, 0 },
 	{ "router.classifier", SLOT_ROUTER, NETWORK, 0 }, { "router.proj", SLOT_ROUTER, NETWORK, 0 },
@@ -378,7 +381,8 @@ static void cut_slot(char *tail, struct role_piece *out)
 		was = *dot;
 		*dot = '\0';
 		attention = has_among(tail, attention_words) || has_among(tail, cross_words);
-		if (has_among(tail, other_words)) {
+		if (has_among(tail, other_words) && r->slot != SLOT_INTO &&
+		    r->slot != SLOT_OUT_OF) {
 			out->slot = SLOT_OTHER;
 		} else if (r->where == ANY || attention == (r->where == ATTENTION)) {
 			out->slot = r->slot;

@@ -43,7 +43,7 @@ struct spelling {
 	const char *norm_in, *norm_ffn;
 	const char *gate, *up, *down; /* up: the one of both, if `in` says so */
 	enum in in;
-	bool turned, down_plain; /* [in][out]; down is not */
+	bool turned, down_turned; /* [in][out]; down alone */
 	const char *q, *k, *v, *o; /* v: the one of all three */
 	enum qkv qkv;
 	unsigned copies; /* key-value heads so many times; 0: once */
@@ -89,7 +89,7 @@ static void add_network(struct spelled *s, const struct spelling *p, const struc
 {
 	unsigned n = stack == EACH ? 1 : m->experts;
 	uint64_t h = m->units, in = p->in == APART ? h : 2 * h, H = m->hidden;
-	bool turned = p->turned && !p->down_plain;
+	bool down_turned = p->turned || p->down_turned;
 	float *x;
 
 	for (enum part part = GATE; part <= UP; part++) {
@@ -110,11 +110,11 @@ static void add_network(struct spelled *s, const struct spelling *p, const struc
 				}
 	}
 	/* down is [H][h]: its turned form is [h][H] */
-	add_matrix(s, p->layer, down, l, which, H, h, turned || (p->down_plain && p->turned), stack, n, &x);
+	add_matrix(s, p->layer, down, l, which, H, h, down_turned, stack, n, &x);
 	for (unsigned e = 0; e < n; e++)
 		for (uint64_t u = 0; u < h; u++)
 			for (uint64_t d = 0; d < H; d++)
-				put(x + e * h * H, turned || (p->down_plain && p->turned), H, h, d, u,
+				put(x + e * h * H, down_turned, H, h, d, u,
 				    weight(DOWN, l, stack == EACH ? which : e, u, d));
 }
 
@@ -467,6 +467,18 @@ static const struct spelling mixtures[] = {
 	  "multi_head_attention.linear.weight", .router = "router.weight" },
 }; /* clang-format on */
 
+/* Experts one below the other, down as the others. */
+static const struct spelling flattened[] = {
+	{ "dbrx", HEADS, "transformer.blocks.%u.", "norm_attn_norm.norm_1.weight", "norm_attn_norm.norm_2.weight",
+	  "ffn.experts.mlp.w1", "ffn.experts.mlp.v1", "ffn.experts.mlp.w2", 0, 0, true,
+	  FUSED_QKV("norm_attn_norm.attn.Wqkv.weight", "norm_attn_norm.attn.out_proj.weight"), .stack = FLAT,
+	  .router = "ffn.router.layer.weight", .embedding = "transformer.wte.weight" },
+	{ "consolidated", HEADS, "layers.%u.", "attention_norm.weight", "ffn_norm.weight", "block_sparse_moe.w1",
+	  "block_sparse_moe.w3", "block_sparse_moe.w2", 0, 0, true, "attention.wq.weight", "attention.wk.weight",
+	  "attention.wv.weight", "attention.wo.weight", .stack = FLAT, .router = "block_sparse_moe.gate.weight",
+	  .embedding = "tok_embeddings.weight" },
+};
+
 static const struct spelling with_shared[] = {
 	{ "deepseek", HEADS, "model.layers.%u.", LLAMA, EXPERTS, 0, 0, 0, QKVO, GATE_ROUTER, SHARED },
 	{ "qwen2_moe", HEADS, "model.layers.%u.", LLAMA, EXPERTS, 0, 0, 0, QKVO, GATE_ROUTER,
@@ -487,8 +499,10 @@ static const struct spelling with_shared[] = {
 Test(fork_roles, a_dense_model_is_one_however_it_is_spelled)
 {
 	TRY_ALL(dense, .hidden = 24, .units = 20, .queries = 4, .keys = 2, .head = 4);
-	/* as many units as the stream is wide */
+	/* as many units as the stream is wide; the heads together as wide as the stream */
+	TRY_ALL(dense, .hidden = 24, .units = 24, .queries = 4, .keys = 2, .head = 4);
 	TRY_ALL(dense, .hidden = 16, .units = 24, .queries = 4, .keys = 1, .head = 4);
+	TRY_ALL(dense, .hidden = 16, .units = 16, .queries = 4, .keys = 2, .head = 4);
 }
 
 Test(fork_roles, a_model_without_gates_is_one_however_it_is_spelled)
@@ -499,6 +513,8 @@ Test(fork_roles, a_model_without_gates_is_one_however_it_is_spelled)
 Test(fork_roles, a_mixture_is_one_however_it_is_spelled)
 {
 	TRY_ALL(mixtures, .hidden = 24, .units = 10, .queries = 4, .keys = 2, .head = 4, .experts = 3);
+	TRY_ALL(mixtures, .hidden = 24, .units = 24, .queries = 4, .keys = 2, .head = 4, .experts = 3);
+	TRY_ALL(flattened, .hidden = 24, .units = 10, .queries = 4, .keys = 2, .head = 4, .experts = 3);
 	TRY_ALL(with_shared, .hidden = 24, .units = 10, .queries = 4, .keys = 2, .head = 4, .experts = 5,
 		.shared = 1);
 }

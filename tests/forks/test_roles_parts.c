@@ -281,6 +281,49 @@ Test(fork_roles_parts, latent_dimensions_are_units_however_they_are_stored)
 	}
 }
 
+Test(fork_roles_parts, channels_of_recurrences_are_units)
+{
+	static const struct {
+		const char *into, *out_of;
+		uint64_t rows;
+		unsigned parts;
+	} rows[] = {
+		{ "mixer.in_proj.weight", "mixer.out_proj.weight", 2 * 16, 3 },
+		{ "mamba.in_proj.weight", "mamba.out_proj.weight", 2 * 16 + 10, 3 },
+		{ "conv.in_proj.weight", "conv.out_proj.weight", 3 * 16, 3 },
+		{ "mixer.in_proj.weight", "mixer.out_proj.weight", 16 + 10, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct spelled s;
+		char name[200];
+		float v[64], w[64];
+
+		spelled_init(&s);
+		add_body(&s);
+		snprintf(name, sizeof name, "model.layers.2.%s", rows[i].into);
+		add(&s, rows[i].rows, H, name);
+		snprintf(name, sizeof name, "model.layers.2.%s", rows[i].out_of);
+		add(&s, H, 16, name);
+		spelled_find(&s, NULL);
+		cr_assert_eq(s.roles.blocks, 4u + (rows[i].parts > 0), "row %zu: %zu", i, s.roles.blocks);
+		if (rows[i].parts > 0) {
+			const struct role_block *b = &s.roles.block[3];
+
+			cr_assert_eq(b->layer, 2u);
+			cr_assert_eq(b->index, 1u);
+			cr_assert_eq(b->units, 16u);
+			cr_assert_eq(b->parts, rows[i].parts);
+			spelled_unit(&s, &b->part[0], 5, v);
+			spelled_unit(&s, &b->part[1], 5, w);
+			cr_expect_eq(w[0] - v[0], 16.0f * H);
+			spelled_unit(&s, &b->part[2], 5, v);
+			cr_expect_eq(v[1] - v[0], 16.0f);
+		}
+		spelled_free(&s);
+	}
+}
+
 /* ---- what nobody has a name for ---- */
 
 static const struct nameless {
