@@ -48,7 +48,6 @@ static int config_read(struct flow_fork_model *m, struct source *from, struct er
 
 static int open_parts(struct flow_fork_model *m, struct err *e)
 {
-	struct err old = { 0 };
 	TRY(m->ref.registered ? open_registered(m, e) : open_plain(m, e));
 	TRY(model_gguf_loose(&m->gguf, m->source, e));
 	struct source *from = m->gguf ? m->gguf : m->source;
@@ -56,10 +55,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	TRY(config_read(m, from, e));
 	TRY(model_values_open(&m->values, from, m->facts.config, e));
 	m->adapter = model_adapter_is(m->source);
-	if (model_tensors_open(&m->tensors, from, &old) < 0)
-		m->tensors = NULL;
-	m->model = (struct fork_model){ .tensors = m->tensors,
-					.source = m->source,
+	m->model = (struct fork_model){ .source = m->source,
 					.config = m->facts.config,
 					.values = m->values };
 	TRY(flow_fork_facts_read(&m->facts, m->source, from, e));
@@ -92,7 +88,6 @@ void flow_fork_model_close(struct flow_fork_model *m)
 	flow_fork_facts_free(&m->facts);
 	free(m->token);
 	model_values_close(m->values);
-	model_tensors_close(m->tensors);
 	source_close(m->gguf);
 	source_close(m->verified);
 	if (m->manifest)

@@ -5,7 +5,6 @@
 #include "flow/fork_facts.h"
 #include "flow/home.h"
 #include "forks/forks.h"
-#include "model/tensors.h"
 
 #define FLOW_FORK_ALPHA 1e-3 /* the chance of one false accusation that an audit accepts */
 
@@ -17,7 +16,6 @@ struct flow_fork_model {
 	struct source *verified; /* the same read through it; else NULL */
 	struct source *source;   /* the one to read: verified, or that of ref */
 	struct source *gguf;     /* a GGUF file as a folder; NULL: source is one */
-	struct model_tensors *tensors;
 	struct model_values *values;
 	bool adapter;             /* it is a LoRA adapter: of its base it holds nothing */
 	struct fork_token *token; /* NULL until they are asked for */
