@@ -6,10 +6,6 @@
 
 enum philox_domain {
 	PHILOX_SKETCH = 1,
-	PHILOX_COMPARE = 2,
-	PHILOX_CALIBRATE = 3,
-	PHILOX_COMPARE_S2 = 4,
-	PHILOX_CALIBRATE_S2 = 5,
 	PHILOX_FIT = 6,
 	PHILOX_TIES = 7,
 	/* Plus what is asked: view and half of a trace, or S2. */

@@ -10,7 +10,6 @@
 #include "base/env.h"
 #include "base/json.h"
 #include "base/pool.h"
-#include "model/tensors.h"
 #include "model/values.h"
 
 #include <stdbool.h>
@@ -26,13 +25,11 @@ struct fork_token {
 
 /* A model as the statistics see it. All borrowed. */
 struct fork_model {
-	struct model_tensors *tensors;
-	struct source *source;
-	const json_t *config; /* parsed config.json, or NULL */
 	struct model_values *values;
+	const json_t *config;           /* parsed config.json, or NULL */
 	const struct fork_token *token; /* [tokens] ascending by hash; none: told apart by ids */
 	size_t tokens;
-	struct pool *pool;                          /* or NULL */
+	struct pool *pool; /* or NULL */
 	/* So many bytes more of the files were read; one call at a time, from any thread; or NULL */
 	void (*progress)(void *ctx, uint64_t more);
 	void *progress_ctx;

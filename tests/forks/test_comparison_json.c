@@ -210,3 +210,12 @@ Test(forks_comparison_json, a_small_p_is_raised_to_the_tests_and_told_by_its_log
 	cr_expect_eq(json_number_value(at(json, "log10_p")), 0);
 	json_decref(json);
 }
+
+Test(forks_comparison_json, verdicts_have_their_published_names)
+{
+	cr_expect_str_eq(fork_verdict_name(FORK_IDENTICAL), "identical");
+	cr_expect_str_eq(fork_verdict_name(FORK_DEPENDENT), "dependent-initialisation");
+	cr_expect_str_eq(fork_verdict_name(FORK_CONTAINS), "contains-identical-tensors");
+	cr_expect_str_eq(fork_verdict_name(FORK_INCONCLUSIVE), "inconclusive");
+	cr_expect_str_eq(fork_verdict_name(FORK_NO_EVIDENCE), "no-evidence");
+}

@@ -9,6 +9,7 @@
 #include <string.h>
 
 struct opened {
+	struct source *source;
 	struct fork_model model;
 	struct fork_sketch *sketch;
 };
@@ -18,8 +19,8 @@ static struct opened opened(const char *dir)
 	struct opened m = { 0 };
 	struct err e = { 0 };
 
-	cr_assert_eq(source_open_folder(&m.model.source, dir, &e), 0, "%s", e.text);
-	cr_assert_eq(model_values_open(&m.model.values, m.model.source, NULL, &e), 0, "%s", e.text);
+	cr_assert_eq(source_open_folder(&m.source, dir, &e), 0, "%s", e.text);
+	cr_assert_eq(model_values_open(&m.model.values, m.source, NULL, &e), 0, "%s", e.text);
 	cr_assert_eq(fork_sketch_make(&m.sketch, &m.model, &e), 0, "%s", e.text);
 	return m;
 }
@@ -28,7 +29,7 @@ static void closed(struct opened *m)
 {
 	fork_sketch_free(m->sketch);
 	model_values_close(m->model.values);
-	source_close(m->model.source);
+	source_close(m->source);
 }
 
 static struct fork_comparison against(const struct opened *parent, const char *dir)

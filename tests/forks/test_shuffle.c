@@ -32,7 +32,7 @@ Test(forks_shuffle, is_a_permutation_for_every_count)
 	for (uint32_t n = 1; n <= SHUFFLE_UNITS_MAX; n += n < 40 ? 1 : 41) {
 		uint16_t place[SHUFFLE_UNITS_MAX];
 		char seen[SHUFFLE_UNITS_MAX] = { 0 };
-		struct philox g = philox_open(7, PHILOX_COMPARE, 0, n);
+		struct philox g = philox_open(7, PHILOX_TEST, 0, n);
 
 		shuffle(&g, place, n);
 		for (uint32_t i = 0; i < n; i++) {
@@ -60,7 +60,7 @@ Test(forks_shuffle, all_orders_of_five_are_equally_likely)
 
 	for (uint32_t draw = 0; draw < 60000; draw++) {
 		uint16_t place[5];
-		struct philox g = philox_open(11, PHILOX_COMPARE, 1, draw);
+		struct philox g = philox_open(11, PHILOX_TEST, 1, draw);
 		size_t code = 0;
 
 		shuffle(&g, place, 5);
@@ -83,7 +83,7 @@ Test(forks_shuffle, every_thing_comes_to_every_place_equally_often)
 
 	for (uint32_t draw = 0; draw < 40000; draw++) {
 		uint16_t place[16];
-		struct philox g = philox_open(12, PHILOX_COMPARE, 2, draw);
+		struct philox g = philox_open(12, PHILOX_TEST, 2, draw);
 
 		shuffle(&g, place, 16);
 		for (size_t i = 0; i < 16; i++)
@@ -106,8 +106,8 @@ Test(forks_shuffle, refuses_exactly_the_words_that_would_favour_a_die)
 Test(forks_shuffle, a_draw_depends_on_nothing_but_its_name)
 {
 	uint16_t a[96], b[96];
-	struct philox g = philox_open(5, PHILOX_COMPARE, 3, 1234), h = g,
-		      other = philox_open(5, PHILOX_COMPARE, 4, 1234);
+	struct philox g = philox_open(5, PHILOX_TEST, 3, 1234), h = g,
+		      other = philox_open(5, PHILOX_TEST, 4, 1234);
 
 	shuffle(&g, a, 96);
 	shuffle(&h, b, 96);

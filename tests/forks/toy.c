@@ -252,8 +252,6 @@ void toy_open(struct toy *t)
 		}
 	buf_free(&head);
 	t->source = (struct source){ .ops = &ops, .label = "toy" };
-	t->model.source = &t->source;
-	cr_assert_eq(model_tensors_open(&t->model.tensors, &t->source, &e), 0, "%s", e.text);
 	cr_assert_eq(model_values_open(&t->model.values, &t->source, NULL, &e), 0, "%s", e.text);
 }
 
@@ -261,7 +259,6 @@ void toy_free(struct toy *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		free(t->tensor[i].v);
-	model_tensors_close(t->model.tensors);
 	model_values_close(t->model.values);
 	buf_free(&t->file);
 	free(t);

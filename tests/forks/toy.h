@@ -2,7 +2,7 @@
 #ifndef TESTS_FORKS_TOY_H
 #define TESTS_FORKS_TOY_H
 
-#include "forks/old.h"
+#include "forks/forks.h"
 
 #define TOY_TENSORS 700
 
