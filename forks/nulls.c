@@ -55,6 +55,17 @@ bool fork_null_refuted(const struct fork_sketch *s, enum fork_statistic statisti
 			       strcmp(c->reason, fork_null_reason(NULL_NOT_TABLED)) == 0));
 }
 
+const char *fork_null_structure(const struct fork_sketch *s, const struct sketch_block *b)
+{
+	static const enum null_reason structure[] = { NULL_ONE_ORDER, NULL_STRUCTURED };
+	const struct fork_calibration *c = fork_calibration_of(s, FORK_S1, b);
+
+	for (size_t i = 0; c && c->reason && i < sizeof structure / sizeof *structure; i++)
+		if (strcmp(c->reason, fork_null_reason(structure[i])) == 0)
+			return fork_null_reason(structure[i]);
+	return NULL;
+}
+
 static double log_distance(uint64_t x, uint64_t y) { return fabs(log((double)x / (double)y)); }
 
 const struct null_row *fork_null_row(enum fork_statistic statistic, uint32_t parts, uint64_t first,

@@ -25,6 +25,10 @@ const struct fork_calibration *fork_calibration_of(const struct fork_sketch *s,
 bool fork_null_refuted(const struct fork_sketch *s, enum fork_statistic statistic,
 		       const struct sketch_block *b);
 
+/* What the model's blocks of that kind and shape have of their initialisation, which an independent
+ * model may have too; static text, or NULL: no such structure was seen. */
+const char *fork_null_structure(const struct fork_sketch *s, const struct sketch_block *b);
+
 /* Why a calibration did not pass. Stored in sketches by index: append only. */
 enum null_reason {
 	NULL_PASSED,

@@ -13,6 +13,7 @@
 #include "forks/combine.h"
 #include "forks/fit.h"
 #include "forks/match.h"
+#include "forks/nulls.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -142,11 +143,15 @@ static int s3_keep_best(struct s3 *s, struct err *e)
 	return 0;
 }
 
-/* Why the block of a is no evidence; NULL: it is. */
-static const char *s3_skips(const struct s3 *s, const struct s3_found *f)
+/* Why block a of a is no evidence; NULL: it is. */
+static const char *s3_skips(const struct s3 *s, const struct s3_found *f, uint32_t a)
 {
-	uint8_t unfit = f->a < s->a.count ? s->a.at[f->a].of->unfit : BLOCK_FIT;
+	const struct sketch_block *of = s->a.at[a].of;
+	const char *structure = fork_null_structure(s->va.sketch, of);
+	uint8_t unfit = f->a < s->a.count ? of->unfit : BLOCK_FIT;
 
+	if (structure)
+		return structure;
 	if (s->a.count == 1 || (f->asked && f->null_pairs == 0))
 		return s3_one;
 	if (f->asked && 4 * f->copy_layers > s->a.layers)
@@ -160,7 +165,7 @@ static void s3_judge(struct s3 *s, uint32_t j)
 {
 	const struct s3_found *f = &s->found[j];
 	uint32_t a = f->a < s->a.count ? f->a : j % s->a.count;
-	const char *skipped = s3_skips(s, f);
+	const char *skipped = s3_skips(s, f, a);
 
 	s->out->block[s->out->blocks++] = (struct rung_block){
 		.pair = { s->a.at[a].index, s->b.at[j].index },

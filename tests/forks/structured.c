@@ -7,16 +7,27 @@
 const char *structure_name(enum structure s)
 {
 	static const char *const name[STRUCTURES] = {
-		"identity",       "identity and noise",
-		"weak identity",  "identity gate",
-		"sinusoid",       "sinusoid and noise",
-		"sorted",         "blocks",
-		"band",           "triangle",
-		"constant",       "constant and noise",
-		"zeros at end",   "repeated half",
-		"half and noise", "repeated units",
-		"low rank",       "ramp",
-		"Hadamard",       "last part zero",
+		"identity",
+		"identity and noise",
+		"weak identity",
+		"identity gate",
+		"sinusoid",
+		"sinusoid and noise",
+		"waves",
+		"sorted",
+		"blocks",
+		"band",
+		"triangle",
+		"constant",
+		"constant and noise",
+		"zeros at end",
+		"repeated half",
+		"half and noise",
+		"repeated units",
+		"low rank",
+		"ramp",
+		"Hadamard",
+		"last part zero",
 	};
 
 	return name[s];
@@ -50,6 +61,8 @@ static double structured_value(enum structure s, const struct drawn_block *b, ui
 	case STRUCTURE_SINUSOID_NOISE:
 		return sin(3.14159265 * 2 * (u + 1) * (k + 1) / (wide + 1)) +
 		       (s == STRUCTURE_SINUSOID ? 0 : x);
+	case STRUCTURE_WAVES:
+		return sin(part + 1 < b->parts ? 0.1 * u * (k + 1) : 0.1 * k * (u + 1)) + 0.2 * x;
 	case STRUCTURE_BLOCKS:
 		return u * 4 / n == k * 4 / wide ? x : 0;
 	case STRUCTURE_BAND:

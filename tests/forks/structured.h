@@ -12,6 +12,7 @@ enum structure {
 	STRUCTURE_IDENTITY_GATE, /* the first part alone */
 	STRUCTURE_SINUSOID,
 	STRUCTURE_SINUSOID_NOISE,
+	STRUCTURE_WAVES, /* slow ones: neighbours are alike */
 	STRUCTURE_SORTED,
 	STRUCTURE_BLOCKS,
 	STRUCTURE_BAND,
