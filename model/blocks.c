@@ -106,14 +106,19 @@ static void q5_k(const unsigned char *p, float *out) { k_groups(p, p + 16, p + 4
  * of 32 has two bits for each of the values j, j+32, j+64 and j+96. */
 static void q6_k(const unsigned char *p, float *out)
 {
-	float d = half_at(p + 208);
-	for (int i = 0; i < 256; i++) {
-		int half = i / 128, at = i % 128;
-		int low = p[half * 64 + at % 64] >> (at / 64 * 4) & 15;
-		int high = p[128 + half * 32 + at % 32] >> (at / 32 * 2) & 3;
-		float by = d * (float)(int8_t)p[192 + i / 16];
-		out[i] = by * (float)((low | high << 4) - 32);
-	}
+	float d = half_at(p + 208), by[16];
+	for (int i = 0; i < 16; i++)
+		by[i] = d * (float)(int8_t)p[192 + i];
+	for (int half = 0; half < 2; half++, out += 128)
+		for (int j = 0; j < 32; j++) {
+			int a = p[half * 64 + j], b = p[half * 64 + 32 + j],
+			    high = p[128 + half * 32 + j];
+			const float *s = by + half * 8 + j / 16;
+			out[j] = s[0] * (float)((a & 15) + ((high & 3) << 4) - 32);
+			out[j + 32] = s[2] * (float)((b & 15) + ((high >> 2 & 3) << 4) - 32);
+			out[j + 64] = s[4] * (float)((a >> 4) + ((high >> 4 & 3) << 4) - 32);
+			out[j + 96] = s[6] * (float)((b >> 4) + ((high >> 6) << 4) - 32);
+		}
 }
 
 /* ---- of models that are not served ---- */

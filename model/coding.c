@@ -33,22 +33,44 @@ size_t model_coding_row_bytes(const struct model_coding *c)
 
 /* ---- codes ---- */
 
+/* Of bytes, the lowest field first. */
 static void fields_row(const struct model_coding *c, const unsigned char *p, float *out)
 {
 	unsigned mask = (1u << c->bits) - 1, per = 8 / c->bits;
 	int offset = 1 << (c->bits - 1);
-	for (uint32_t k = 0; k < c->columns; k++)
+	uint32_t k = 0;
+	for (; c->bits == 4 && k + 2 <= c->columns; k += 2) {
+		out[k] = (float)((p[k / 2] & 15) - 8);
+		out[k + 1] = (float)((p[k / 2] >> 4) - 8);
+	}
+	for (; k < c->columns; k++)
 		out[k] = (float)((int)((unsigned)p[k / per] >> k % per * c->bits & mask) - offset);
+}
+
+/* `bits` is a constant where it is called. */
+static inline void gptq_words(const struct model_coding *c, const unsigned char *p, uint32_t row,
+			      unsigned bits, float *out)
+{
+	uint32_t mask = (1u << bits) - 1, per = 32 / bits, k = 0;
+	for (; k + per <= c->columns; k += per) {
+		uint32_t word = word_at(p + ((size_t)k / per * c->rows + row) * 4);
+		for (uint32_t i = 0; i < per; i++)
+			out[k + i] = (float)(int)(word >> i * bits & mask);
+	}
+	for (uint32_t i = 0; k + i < c->columns; i++)
+		out[k + i] =
+			(float)(word_at(p + ((size_t)k / per * c->rows + row) * 4) >> i * bits &
+				mask);
 }
 
 static void gptq_row(const struct model_coding *c, const unsigned char *p, uint32_t row, float *out)
 {
-	uint32_t mask = (1u << c->bits) - 1, per = 32 / c->bits;
-	for (uint32_t k = 0; k < c->columns; k += per) {
-		uint32_t word = word_at(p + ((size_t)k / per * c->rows + row) * 4);
-		for (uint32_t i = 0; i < per && k + i < c->columns; i++)
-			out[k + i] = (float)(word >> i * c->bits & mask);
-	}
+	if (c->bits == 4)
+		gptq_words(c, p, row, 4, out);
+	else if (c->bits == 8)
+		gptq_words(c, p, row, 8, out);
+	else
+		gptq_words(c, p, row, c->bits, out);
 }
 
 static void awq_row(const struct model_coding *c, const unsigned char *p, uint32_t row, float *out)
@@ -166,17 +188,25 @@ void model_coding_rows(const struct model_coding *c, const unsigned char *codes,
 	}
 }
 
+#define TILE 16u /* rows: neighbours where they are written */
+
 void model_coding_columns(const struct model_coding *c, const unsigned char *codes, uint32_t column,
 			  uint32_t n, float *out)
 {
 	size_t stored = model_coding_row_bytes(c);
-	for (uint32_t r = 0; r < c->rows; r++) {
-		const unsigned char *p = codes + r * stored;
-		const float *scale = c->scale + (size_t)(r / c->block_rows) * c->groups;
-		for (uint32_t k = column; k < column + n; k++)
-			out[(size_t)(k - column) * c->rows + r] =
-				number_from_e2m1((uint8_t)(p[k / 2] >> k % 2 * 4)) *
-				scale[k / c->block_columns];
+	float value[16];
+	for (unsigned i = 0; i < 16; i++)
+		value[i] = number_from_e2m1((uint8_t)i);
+	for (uint32_t r = 0; r < c->rows; r += TILE) {
+		uint32_t rows = c->rows - r < TILE ? c->rows - r : TILE;
+		for (uint32_t k = column; k < column + n; k++) {
+			const unsigned char *p = codes + r * stored + k / 2;
+			uint32_t g = k / c->block_columns, shift = k % 2 * 4;
+			float *to = out + (size_t)(k - column) * c->rows + r;
+			for (uint32_t i = 0; i < rows; i++, p += stored)
+				to[i] = value[*p >> shift & 15] *
+					c->scale[(size_t)((r + i) / c->block_rows) * c->groups + g];
+		}
 	}
 }
 

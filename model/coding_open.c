@@ -204,10 +204,11 @@ static int zeros_open(struct model_coding *c, const struct coding_bytes *p, stru
 
 /* ---- groups ---- */
 
-/* Which group a column belongs to. All -1: they were never given. */
+/* Which group a column belongs to; not kept where they lie one after another. All -1: they were
+ * never given. */
 static int groups_open(struct model_coding *c, const struct coding_bytes *p, struct err *e)
 {
-	bool none = true;
+	bool none = true, ordered = true;
 	c->group_of = malloc(((size_t)c->columns + 1) * sizeof *c->group_of);
 	if (!c->group_of)
 		return err_set(e, ERR_NOMEM, "tensor %s", p->tensor->name);
@@ -218,6 +219,11 @@ static int groups_open(struct model_coding *c, const struct coding_bytes *p, str
 		if (g < 0 || g >= c->groups)
 			return bad(p, e, k, (double)g, "no such group");
 		c->group_of[k] = (uint32_t)g;
+		ordered = ordered && c->group_of[k] == k / c->block_columns;
+	}
+	if (ordered) {
+		free(c->group_of);
+		c->group_of = NULL;
 	}
 	return 0;
 }
@@ -350,7 +356,7 @@ static int narrow_check(struct model_coding *c, const struct coding_bytes *in, s
 		if (c->zero[i] < 8 || c->zero[i] > 8)
 			return bad(&in[PART_ZERO], e, i % c->groups * c->rows + i / c->groups,
 				   (double)c->zero[i], "a zero point that is not 8, as sym says");
-	for (uint32_t k = 0; in[PART_GROUP].tensor && k < c->columns; k++)
+	for (uint32_t k = 0; c->group_of && k < c->columns; k++)
 		if (c->group_of[k] != k / c->block_columns)
 			return bad(&in[PART_GROUP], e, k, c->group_of[k],
 				   "out of order, which desc_act denies");
