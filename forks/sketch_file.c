@@ -18,7 +18,7 @@
  *   text       notes
  *   u32        1 + calibrations, 0: not calibrated; each: u8 statistic, u8 kind, u64 units,
  *              u64 hidden, u64 pairs, u64 table_pairs, f64 ks_p, f64 below_05, f64 below_005,
- *              u8 passed, u64 seed, text reason ("": none)
+ *              u8 passed, u64 seed, u8 reason (enum null_reason)
  *   32 bytes   SHA-256 of all before
  *
  * A dense model of 32 layers of 11,008 units, hidden 4,096, with 8 key-value heads takes 41 MB: of
@@ -135,6 +135,14 @@ static void put_layers(struct buf *b, const struct fork_sketch *s)
 	}
 }
 
+static unsigned reason_number(const char *reason)
+{
+	for (unsigned i = 0; reason && i < NULL_REASONS; i++)
+		if (fork_null_reason(i) && strcmp(fork_null_reason(i), reason) == 0)
+			return i;
+	return NULL_PASSED;
+}
+
 static void put_calibrations(struct buf *b, const struct fork_calibrations *c)
 {
 	buf_add_u32le(b, c ? (uint32_t)c->count + 1 : 0);
@@ -152,7 +160,7 @@ static void put_calibrations(struct buf *b, const struct fork_calibrations *c)
 		put_f64(b, o->below_005);
 		put_byte(b, o->passed);
 		buf_add_u64le(b, o->seed);
-		put_text(b, o->reason);
+		put_byte(b, reason_number(o->reason));
 	}
 }
 
@@ -431,15 +439,6 @@ static void get_layers(struct reader *r, struct fork_sketch *s)
 	}
 }
 
-/* Comparisons outlive their sketches and quote these, so that the text must not be the sketch's. */
-static const char *static_reason(const char *text)
-{
-	for (unsigned i = 0; i < NULL_REASONS; i++)
-		if (fork_null_reason(i) && strcmp(fork_null_reason(i), text) == 0)
-			return fork_null_reason(i);
-	return *text ? "for a reason of another version" : NULL;
-}
-
 static void get_calibrations(struct reader *r, struct fork_sketch *s)
 {
 	uint32_t count = get_u32(r);
@@ -452,7 +451,7 @@ static void get_calibrations(struct reader *r, struct fork_sketch *s)
 		r->rc = plan_nomem(r->e);
 		return;
 	}
-	c->at = get_array(r, count, sizeof *c->at, 71);
+	c->at = get_array(r, count, sizeof *c->at, 68);
 	for (c->count = 0; c->count < count && r->rc == 0; c->count++) {
 		struct fork_calibration *o = &c->at[c->count];
 
@@ -467,7 +466,8 @@ static void get_calibrations(struct reader *r, struct fork_sketch *s)
 		o->below_005 = get_f64(r);
 		o->passed = get_below(r, 1, 1, "passed or not");
 		o->seed = get_u64(r);
-		o->reason = static_reason(get_text(r));
+		o->reason = fork_null_reason(
+			get_below(r, 1, NULL_REASONS - 1, "a reason unknown here"));
 	}
 }
 
