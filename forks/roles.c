@@ -8,6 +8,7 @@
  * Names and shapes are untrusted: what contradicts itself is left out, and a note says so. */
 #include "forks/roles_in.h"
 
+#include "base/check.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -36,8 +37,35 @@ void fork_role_note(struct role_finder *f, const char *fmt, ...)
 void fork_role_left_out(struct role_finder *f, const struct role_place *l,
 			const struct model_value *v, const char *why)
 {
-	if (l->component != FORK_TOWER)
-		fork_role_note(f, "%s and what belongs to it: left out, for %s", v->name, why);
+	struct role_reason *r = f->reason, *end = r + f->reasons;
+
+	if (l->component == FORK_TOWER)
+		return;
+	while (r < end && (r->stack != l->stack || r->why != why))
+		r++;
+	if (r == end) {
+		if (f->reasons == ROLE_REASONS)
+			return;
+		f->reasons++;
+		*r = (struct role_reason){ .stack = l->stack, .why = why, .name = v->name };
+	}
+	r->count++;
+}
+
+static void tell_reasons(struct role_finder *f)
+{
+	for (size_t i = 0; i < f->reasons; i++) {
+		const struct role_reason *r = &f->reason[i];
+
+		if (r->count == 1)
+			fork_role_note(f, "%s and what belongs to it: left out, for %s", r->name,
+				       r->why);
+		else
+			fork_role_note(f, "%s and %zu more of its stack: left out, for %s", r->name,
+				       r->count - 1, r->why);
+	}
+	if (f->blocks == 0)
+		fork_role_note(f, "no network and no attention is found by names or shapes");
 }
 
 bool fork_role_view(const struct model_value *v, struct role_view *out)
@@ -209,6 +237,7 @@ static void find_stacks(struct role_finder *f)
 		struct role_stack *s = f->stacks > 0 ? &f->stack[f->stacks - 1] : NULL;
 		bool audio;
 
+		check(p->stack);
 		if (!s || strcmp(s->prefix, p->stack) != 0) {
 			s = &f->stack[f->stacks++];
 			s->prefix = p->stack;
@@ -606,6 +635,7 @@ static int finish(struct role_finder *f)
 	for (size_t i = 0; i < f->blocks; i++)
 		for (uint32_t k = 0; f->block[i].component == FORK_TOWER && k < ROLE_PARTS; k++)
 			f->block[i].part[k].space = ROLE_INNER; /* of a stream of their own */
+	tell_reasons(f);
 	if (f->noted > ROLE_NOTES_MAX)
 		buf_printf(&f->notes, "and %zu more notes\n", f->noted - ROLE_NOTES_MAX);
 	out->block = arena_array(&out->arena, f->blocks + 1, sizeof *out->block);

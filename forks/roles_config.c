@@ -70,6 +70,7 @@ static void family_of(const char *type, struct role_config *out)
 					      "decision_transformer", NULL };
 	static const char *const mixed[] = { "codegen", NULL };
 
+	out->typed = out->typed || type;
 	out->plus_one = out->plus_one || is_one_of(type, plus_one);
 	out->interleaved = out->interleaved || is_one_of(type, interleaved);
 	out->flat = out->flat || is_one_of(type, flat);

@@ -13,8 +13,9 @@
 #define ROLE_EXPERTS_MAX 65536u    /* of one stack */
 #define ROLE_BLOCKS_MAX (1u << 18) /* of one model: 61 layers of 384 experts are 23,424 */
 #define ROLE_NAME_BYTES 512u       /* longer names are in no table */
-#define ROLE_WIDTHS 8              /* that are tried for the width of the stream */
-#define ROLE_NOTES_MAX 200u        /* lines; the others are counted */
+#define ROLE_REASONS 32     /* kinds of notes of tensors that are left out; others are not told */
+#define ROLE_WIDTHS 8       /* that are tried for the width of the stream */
+#define ROLE_NOTES_MAX 200u /* lines; the others are counted */
 
 enum role_slot { /* clang-format off */
 	/* of a network; IN: one matrix that may be gate and up, FIRST: up before gate; W1 and the
@@ -69,6 +70,7 @@ struct role_config {
 	bool interleaved; /* gate and up take turns */
 	bool flat;        /* query_key_value: q, then k, then v */
 	bool turned;      /* matrices are [in][out] */
+	bool typed;       /* it says which family it is of */
 	bool mixed;       /* qkv_proj is in no order that a part can say */
 };
 
@@ -86,6 +88,13 @@ struct role_stack {
 	const struct role_config *config;
 };
 
+/* Why tensors of a stack were left out. */
+struct role_reason {
+	const struct role_stack *stack;
+	const char *why, *name; /* static; of the first one */
+	size_t count;
+};
+
 struct role_finder {
 	struct model_values *values;
 	struct roles *out;
@@ -101,6 +110,8 @@ struct role_finder {
 	size_t widths, widths_named; /* the first ones are of embeddings */
 	struct buf notes;
 	size_t noted;
+	struct role_reason reason[ROLE_REASONS];
+	size_t reasons;
 	struct err *e;
 };
 
@@ -151,7 +162,8 @@ int fork_role_block(struct role_finder *f, const struct role_place *l, enum fork
 /* What the names have in common, cut at its last '.' or '_'. */
 const char *fork_role_common(struct arena *a, const struct model_value *const *v, size_t count);
 void fork_role_note(struct role_finder *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* A note of a tensor that makes no block; of towers, whose parts are many, none. */
+/* A note of a tensor that makes no block, and of how many are like it; of towers, whose parts are
+ * many, none. why is static. */
 void fork_role_left_out(struct role_finder *f, const struct role_place *l,
 			const struct model_value *v, const char *why);
 /* The gain, where it is a vector of that length. */

@@ -3,6 +3,8 @@
  * and up in one, experts in one; names decide what is left. */
 #include "forks/roles_in.h"
 
+#include "base/check.h"
+
 #include <string.h>
 
 #define PIECES_SEARCHED 8192 /* of a layer, for a partner: larger ones take too long */
@@ -215,7 +217,7 @@ static int network_block(struct role_finder *f, struct role_place *l, const stru
 {
 	struct role_block *o;
 	uint32_t k = 0;
-	bool turns = l->stack->config->interleaved || l->biased;
+	bool turns = l->stack->config->interleaved || (l->biased && !l->stack->config->typed);
 
 	TRY(fork_role_block(f, l, kind, index, &o));
 	if (!o)
@@ -421,6 +423,7 @@ int fork_role_network(struct role_finder *f, struct role_place *l, const struct 
 	struct network n = { gate, gate ? up : NULL, gate ? NULL : up, down, false };
 	struct fit t = { 0 };
 
+	check(up && down);
 	if (fit_views(&t, &n, l, down->kind) || fit_sides(&t, l, false))
 		return 0;
 	return network_blocks(f, l, &n, &t, down);

@@ -422,6 +422,49 @@ Test(fork_roles_parts, matrices_beside_a_network_do_not_take_its_place)
 	spelled_free(&s);
 }
 
+Test(fork_roles_parts, gate_and_up_take_turns_where_a_family_has_them_so)
+{
+	static const char *const configs[] = { NULL, "{\"model_type\":\"gpt_oss\"}", "{\"model_type\":\"llama4\"}" };
+
+	for (size_t i = 0; i < 3; i++) {
+		const uint64_t in[] = { 2, H, 2 * INNER, 0 }, out[] = { 2, INNER, H, 0 };
+		struct spelled s;
+
+		spelled_init(&s);
+		add(&s, 70, H, "model.embed_tokens.weight");
+		add(&s, 2, H, "model.layers.0.mlp.router.weight");
+		add(&s, 2, 2 * INNER, "model.layers.0.mlp.experts.gate_up_proj_bias");
+		spelled_add(&s, "model.layers.0.mlp.experts.gate_up_proj", in);
+		spelled_add(&s, "model.layers.0.mlp.experts.down_proj", out);
+		spelled_find(&s, configs[i]);
+		cr_assert_eq(s.roles.blocks, 2u, "%s", s.roles.notes);
+		cr_expect_eq(s.roles.block[0].part[0].step, i < 2 ? 2u : 1u);
+		cr_expect_eq(s.roles.block[0].part[1].first, i < 2 ? 1u : (uint64_t)INNER);
+		cr_expect_eq(s.roles.layer[0].experts, 2u);
+		spelled_free(&s);
+	}
+}
+
+Test(fork_roles_parts, what_is_left_out_for_one_reason_is_told_once)
+{
+	struct spelled s;
+	unsigned lines = 0;
+
+	spelled_init(&s);
+	add_body(&s);
+	for (unsigned l = 0; l < 4; l++) {
+		addf(&s, 16, H, "model.layers.%u.self_attn.q_proj.weight", l);
+		addf(&s, 8, H, "model.layers.%u.self_attn.v_proj.weight", l);
+		addf(&s, H, 16, "model.layers.%u.self_attn.o_proj.weight", l);
+	}
+	spelled_find(&s, NULL);
+	for (const char *at = s.roles.notes; (at = strchr(at, '\n')); at++)
+		lines++;
+	cr_expect_eq(lines, 1u, "%s", s.roles.notes);
+	cr_expect(strstr(s.roles.notes, "and 3 more of its stack: left out, for nothing says"), "%s", s.roles.notes);
+	spelled_free(&s);
+}
+
 /* ---- what contradicts itself ---- */
 
 static const struct wrong {
