@@ -209,24 +209,35 @@ static size_t values_not_zero(const float *v, size_t n)
 	return count;
 }
 
-/* 16 levels or less in each group, in most of which a has more. */
-static bool is_int4(const struct panels *whole)
+/* Few levels in each group of one row, where a has many more. sizes: signs do not count. */
+static bool few_in_groups(const struct panels *whole, size_t group, size_t most, bool sizes)
 {
 	size_t groups = 0, few = 0;
-	float level[16 + 1];
+	float level[GROUP + 1], a[GROUP], b[GROUP];
 
 	for (size_t r = 0; r < whole->rows && r < ROWS_LOOKED; r++)
-		for (size_t c = 0; c + GROUP <= whole->columns; c += GROUP) {
-			struct panels p = { whole->a + r * whole->stride + c,
-					    whole->b + r * whole->stride + c, 1, GROUP, GROUP };
+		for (size_t c = 0; c + group <= whole->columns; c += group) {
+			struct panels p = { a, b, 1, group, group };
 
-			if (values_not_zero(p.b, GROUP) < GROUP * 3 / 4 ||
-			    distinct(&p, p.a, 16, level) <= 16)
+			for (size_t i = 0; i < group; i++) {
+				a[i] = whole->a[r * whole->stride + c + i];
+				b[i] = whole->b[r * whole->stride + c + i];
+				a[i] = sizes ? fabsf(a[i]) : a[i];
+				b[i] = sizes ? fabsf(b[i]) : b[i];
+			}
+			if (values_not_zero(b, group) < group * 3 / 4 ||
+			    distinct(&p, a, group, level) < group * 3 / 4)
 				continue;
 			groups++;
-			few += distinct(&p, p.b, 16, level) <= 16;
+			few += distinct(&p, b, most, level) <= most;
 		}
 	return groups >= 16 && few * 100 >= groups * 99;
+}
+
+/* 4 bits have 16 levels, or 8 sizes and a sign. */
+static bool is_int4(const struct panels *whole)
+{
+	return few_in_groups(whole, GROUP, 16, false) || few_in_groups(whole, GROUP / 2, 9, true);
 }
 
 /* ---- narrower floats ---- */
@@ -323,7 +334,8 @@ static double storage_noise(const struct panels *p)
 
 	for (size_t r = 0; r < p->rows; r++)
 		for (size_t c = 0; c < p->columns; c++) {
-			double half = half_step(p->b[r * p->stride + c], bits);
+			float b = p->b[r * p->stride + c];
+			double half = b < 0 || b > 0 ? half_step(b, bits) : 0;
 
 			sum += half * half / 3;
 		}
@@ -381,11 +393,16 @@ uint32_t fork_relation_rank(const float *a, const float *b, size_t rows, size_t 
 	struct panels p = { a, b, rows, columns < RELATION_COLUMNS ? columns : RELATION_COLUMNS,
 			    columns };
 	size_t least = rows < p.columns ? rows : p.columns, k;
+	double all = 0, noise = 8 * storage_noise(&p);
 
 	check(rows <= RELATION_ROWS);
 	if (least < 16)
 		return 0;
 	gram_fill(scratch->gram, scratch->row, &p);
-	k = steps_to(scratch->gram, rows, 8 * storage_noise(&p));
+	for (size_t i = 0; i < rows; i++)
+		all += scratch->gram[i * rows + i];
+	if (noise > all / 20) /* what is left of a matrix of low rank could not be told */
+		return 0;
+	k = steps_to(scratch->gram, rows, noise);
 	return k <= least / 2 ? (uint32_t)k : 0;
 }

@@ -78,6 +78,13 @@ Test(forks_relation, int8_is_recognised_by_row_and_by_group)
 			b[r * COLUMNS + c] = bf16(rintf(a[r * COLUMNS + c] / s) * s);
 	}
 	cr_expect_eq(found(200), FORK_ROUNDED_INT8, "a narrow matrix, by row");
+	for (size_t i = 0; i < ROWS * COLUMNS; i++)
+		a[i] *= 1.001f;
+	rounded(1, COLUMNS, 127, rintf, 1);
+	for (size_t i = 0; i < ROWS * COLUMNS; i++)
+		a[i] = bf16(a[i]);
+	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_INT8, "rounded before the parent was stored");
+	parent();
 	rounded(1, 32, 127, rintf, 1);
 	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_INT8, "groups of 32");
 	rounded(ROWS, COLUMNS, 127, rintf, 1.37f);
@@ -102,6 +109,8 @@ Test(forks_relation, four_bits_are_recognised)
 	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_INT4, "groups of 128");
 	rounded(1, 32, 8, rintf, 1);
 	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_INT4, "groups of 32");
+	rounded(1, 16, 7, rintf, 1);
+	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_INT4, "groups of 16");
 }
 
 Test(forks_relation, a_narrower_float_is_recognised)
@@ -182,6 +191,9 @@ Test(forks_relation, the_rank_of_an_adapter_is_found)
 	for (size_t i = 0; i < ROWS * COLUMNS; i++)
 		b[i] = bf16((float)(a[i] + 0.002 * toy_normal(&seed)));
 	cr_expect_eq(fork_relation_rank(a, b, ROWS, COLUMNS, scratch), 0, "full rank");
+	for (size_t i = 0; i < ROWS * COLUMNS; i++)
+		b[i] = drawn_uniform(&seed) < 0.2 ? 0 : bf16(a[i] * 1.02f);
+	cr_expect_eq(fork_relation_rank(a, b, ROWS, COLUMNS, scratch), 0, "zeros");
 	free(scratch);
 }
 
