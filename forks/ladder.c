@@ -349,11 +349,11 @@ static void measure(struct climb *c)
 
 static const char *const power_sentence[] = {
 	"too few blocks of both models could be judged: that nothing was found says nothing",
-	"a copy in the same order would have shown, however it was trained on; one whose units "
-	"were put in another order, or whose residual stream was rotated, might not have; "
-	"training on the outputs of a model never shows",
-	"a copy would have shown, trained on, merged, rounded, its units in another order, or "
-	"rotated; training on the outputs of a model never shows",
+	("a copy in the same order would have shown, however it was trained on; one whose units "
+	 "were put in another order, or whose residual stream was rotated, might not have; "
+	 "training on the outputs of a model never shows"),
+	("a copy would have shown, trained on, merged, rounded, its units in another order, or "
+	 "rotated; training on the outputs of a model never shows"),
 };
 
 /* Plain dependence shifts the sum of the cosines of all judged units by their mean cosine times
