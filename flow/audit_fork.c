@@ -111,8 +111,7 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 	return rc;
 }
 
-/* Of many candidates few are looked at again. */
-static void forget_result(struct flow_candidate *c)
+void flow_candidate_forget(struct flow_candidate *c)
 {
 	if (c->compared)
 		fork_comparison_free(&c->result);
@@ -121,7 +120,7 @@ static void forget_result(struct flow_candidate *c)
 
 void flow_candidate_free(struct flow_candidate *c)
 {
-	forget_result(c);
+	flow_candidate_forget(c);
 	json_decref(c->comparison);
 	json_decref(c->models);
 	flow_fork_facts_free(&c->facts);
@@ -313,8 +312,11 @@ static int correct(struct flow_fork_audit *a, struct err *e)
 	for (size_t i = 0; i < a->count; i++) {
 		struct flow_candidate *c = a->candidate[i];
 		c->log_threshold = threshold[i];
-		if (c->measure.verdict == FORK_DEPENDENT && !reject[i])
-			c->measure.verdict = FORK_INCONCLUSIVE;
+		enum fork_verdict *v = &c->measure.verdict;
+		if (*v == FORK_DEPENDENT && !reject[i])
+			*v = FORK_INCONCLUSIVE;
+		else if (reject[i] && *v != FORK_IDENTICAL) /* beyond what one alone could say */
+			*v = FORK_DEPENDENT;
 	}
 	free(log_p);
 	free(reject);
@@ -364,7 +366,7 @@ static int look(struct flow_fork_audit *a, struct err *e)
 		if (related || c->declared || c->measure.verdict == FORK_CONTAINS)
 			TRY(flow_fork_look(a, c, c->declared || near, e));
 		else if (c->result.identical == 0 && c->result.shared_components == 0)
-			forget_result(c);
+			flow_candidate_forget(c);
 	}
 	return 0;
 }

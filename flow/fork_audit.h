@@ -79,6 +79,8 @@ struct flow_fork_audit {
 };
 
 void flow_candidate_free(struct flow_candidate *c);
+void flow_candidate_forget(
+	struct flow_candidate *c); /* what it was compared to be; not its numbers */
 
 /* fork_weigh.c: compare with every candidate; those that fail are named and left out. ERR_NOTFOUND:
  * all of them are gone. */

@@ -26,6 +26,15 @@ static int take_comparison(struct flow_candidate *c, bool again, struct err *e)
 	return fork_comparison_json(&c->result, false, &c->comparison, e);
 }
 
+/* Whether what was compared is looked at again: what is declared, what the correction may reject,
+ * what has tensors of the suspect. Of many candidates these are few. */
+static bool is_of_use(const struct flow_candidate *c)
+{
+	const struct fork_comparison *r = &c->result;
+	return c->declared || r->identical > 0 || r->shared_components > 0 ||
+	       r->verdict == FORK_IDENTICAL || (r->tested && r->log_p <= log(FLOW_FORK_ALPHA));
+}
+
 static int compare(const struct flow_fork_audit *a, struct flow_candidate *c,
 		   const struct fork_sketch *of, struct pool *pool, struct err *e)
 {
@@ -34,7 +43,10 @@ static int compare(const struct flow_fork_audit *a, struct flow_candidate *c,
 					  .pool = pool };
 	TRY(fork_compare(of, a->sketch, &how, &c->result, e));
 	c->compared = true;
-	return take_comparison(c, false, e);
+	TRY(take_comparison(c, false, e));
+	if (!is_of_use(c))
+		flow_candidate_forget(c);
+	return 0;
 }
 
 int flow_fork_open_candidate(const struct flow_fork_audit *a, const struct flow_candidate *c,

@@ -299,12 +299,13 @@ static void add_calibration(struct obj *to, const struct fork_detail *d)
 
 static void add_relation(struct obj *to, const struct fork_measured *m)
 {
-	struct obj o = { 0 }, rounded = { .json = json_object() };
+	struct obj o = { 0 }, rounded = { 0 };
 
 	if (!m->run) {
 		obj_null(to, "relation_measured");
 		return;
 	}
+	rounded.json = json_object(); /* it may stay empty */
 	for (int k = FORK_ROUNDED_NOT + 1; k < FORK_ROUNDINGS; k++)
 		if (m->rounded[k] > 0)
 			obj_count(&rounded, fork_rounding_name((enum fork_rounding)k),
