@@ -22,7 +22,7 @@
 #include "forks/forks.h"
 #include "forks/roles.h"
 
-#define SKETCH_VERSION 1
+#define SKETCH_VERSION 2
 #define SKETCH_SEED 0x68616c6c6d61726bull /* public: both sides must use the same */
 #define SKETCH_RAW 128
 #define SKETCH_TOKENS 96
@@ -114,7 +114,8 @@ struct fork_sketch {
 	struct sketch_layer *layer;
 	uint32_t layers;
 	uint64_t hidden;
-	uint64_t token[SKETCH_TOKENS]; /* ascending hashes of the tokens' texts (or ids) */
+	uint64_t token[SKETCH_TOKENS];    /* ascending hashes of the tokens' texts (or ids) */
+	uint32_t token_id[SKETCH_TOKENS]; /* of each */
 	uint32_t tokens;
 	bool tokens_by_id;
 	char *notes;                            /* what was skipped and why, a line each, or "" */
@@ -126,8 +127,8 @@ struct fork_sketch {
 uint32_t fork_sketch_unit_at(const struct sketch_block *b, uint32_t place);
 
 /* The tokens that both sketches have: column a[i] of the one's token vectors answers column b[i] of
- * the other's. all: there are no others, and vectors can be compared as they are. None in common
- * where the one tells tokens apart by their texts and the other by ids. */
+ * the other's. all: there are no others, and vectors can be compared as they are. By their texts,
+ * or by ids where a model has no texts, or other ones for nearly all of its tokens. */
 struct fork_common {
 	uint32_t count;
 	bool all;

@@ -5,7 +5,7 @@
  *   u32        SKETCH_VERSION
  *   u8         1: tokens are told apart by their ids
  *   u64        hidden
- *   u32        tokens; u64 each: hashes, ascending
+ *   u32        tokens; each: u64 hash, ascending, u32 id
  *   u32        layers; each: u8 has a matrix; then f32 of its lower triangle, row by row
  *   u32        tensors; each: text name, u8 component, text form, u8 rank, u64 a dimension,
  *              u64 bytes, u64 hash[2], u8 1: floats 2: finite 4: constant, u64 values_bad,
@@ -174,8 +174,10 @@ int fork_sketch_write(const struct fork_sketch *s, struct buf *out, struct err *
 	put_byte(out, s->tokens_by_id);
 	buf_add_u64le(out, s->hidden);
 	buf_add_u32le(out, s->tokens);
-	for (uint32_t i = 0; i < s->tokens; i++)
+	for (uint32_t i = 0; i < s->tokens; i++) {
 		buf_add_u64le(out, s->token[i]);
+		buf_add_u32le(out, s->token_id[i]);
+	}
 	put_layers(out, s);
 	buf_add_u32le(out, (uint32_t)s->tensors);
 	for (size_t i = 0; i < s->tensors; i++)
@@ -478,6 +480,7 @@ static void get_tokens(struct reader *r, struct fork_sketch *s)
 	s->tokens = get_below(r, 4, SKETCH_TOKENS, "more tokens than are kept");
 	for (uint32_t i = 0; i < s->tokens; i++) {
 		s->token[i] = get_u64(r);
+		s->token_id[i] = get_u32(r);
 		if (i && s->token[i] <= s->token[i - 1])
 			refuse(r, "tokens out of order");
 	}

@@ -1,7 +1,8 @@
 /* Tokens: which a sketch looks at, their embeddings, and what two sketches have in common.
  *
- * The tokens whose hashes are the smallest are chosen, so that models with the same vocabulary
- * choose the same ones, and models whose vocabularies overlap choose many in common. */
+ * Half are those whose texts' hashes are the smallest, half those whose ids' hashes are: models
+ * with the same vocabulary choose the same ones, models whose vocabularies overlap have many in
+ * common, and so has a model that comes without texts, which chooses all by their ids. */
 #include "forks/draws.h"
 #include "forks/sketch_in.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXTS_LEAST 32     /* common texts, without which ids are believed instead */
 #define IDS_MAX (1u << 24) /* ids that are looked at where there is no vocabulary */
 
 /* Of the id, where texts are not known: splitmix64. */
@@ -21,22 +23,32 @@ static uint64_t id_hash(uint32_t id)
 	return z ^ (z >> 31);
 }
 
-/* Keep the `room` smallest hashes, ascending; equal ones once. */
-static void keep_smallest(struct fork_token *kept, uint32_t *count, uint32_t room, uint64_t hash,
-			  uint32_t id)
-{
-	uint32_t at = *count;
+struct column {
+	uint64_t key, text; /* key: by which it is chosen; text: of the id where there is none */
+	uint32_t id;
+};
 
-	if (at == room && hash >= kept[at - 1].hash)
+struct columns {
+	struct column
+		at[2 * SKETCH_TOKENS]; /* ascending by key: more than are needed, for what is */
+	uint32_t count;                /* not finite is left out afterwards */
+};
+
+/* Keep the smallest keys; equal ones once. */
+static void keep_smallest(struct columns *c, struct column new)
+{
+	uint32_t at = c->count, room = 2 * SKETCH_TOKENS;
+
+	if (at == room && new.key >= c->at[at - 1].key)
 		return;
-	for (uint32_t i = 0; i < *count; i++)
-		if (kept[i].hash == hash)
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->at[i].key == new.key)
 			return;
 	at -= at == room;
-	for (; at > 0 && kept[at - 1].hash > hash; at--)
-		kept[at] = kept[at - 1];
-	kept[at] = (struct fork_token){ hash, id };
-	*count += *count < room;
+	for (; at > 0 && c->at[at - 1].key > new.key; at--)
+		c->at[at] = c->at[at - 1];
+	c->at[at] = new;
+	c->count += c->count < room;
 }
 
 static uint64_t embedding_rows(const struct role_part *p)
@@ -46,18 +58,38 @@ static uint64_t embedding_rows(const struct role_part *p)
 	return rows <= p->first ? 0 : (rows - p->first + p->step - 1) / p->step;
 }
 
-/* Some more than are needed: what is not finite is left out afterwards. */
-static uint32_t choose(const struct fork_model *m, uint64_t rows, struct fork_token *kept,
-		       uint32_t room)
+static void add_column(struct columns *c, const struct column *new)
 {
-	uint32_t count = 0;
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->at[i].id == new->id)
+			return;
+	if (c->count < 2 * SKETCH_TOKENS)
+		c->at[c->count++] = *new;
+}
 
-	for (size_t i = 0; i < m->tokens; i++)
-		if (m->token[i].id < rows)
-			keep_smallest(kept, &count, room, m->token[i].hash, m->token[i].id);
+/* In the order in which they are wanted: by text and by id in turn. */
+static void choose(const struct fork_model *m, uint64_t rows, struct columns *out)
+{
+	struct columns text = { .count = 0 }, ids = { .count = 0 };
+
+	for (size_t i = 0; i < m->tokens; i++) {
+		uint64_t hash = m->token[i].hash;
+		uint32_t id = m->token[i].id;
+
+		if (id >= rows)
+			continue;
+		keep_smallest(&text, (struct column){ hash, hash, id });
+		keep_smallest(&ids, (struct column){ id_hash(id), hash, id });
+	}
 	for (uint32_t id = 0; m->tokens == 0 && id < rows && id < IDS_MAX; id++)
-		keep_smallest(kept, &count, room, id_hash(id), id);
-	return count;
+		keep_smallest(&ids, (struct column){ id_hash(id), id_hash(id), id });
+	out->count = 0;
+	for (uint32_t i = 0; i < 2 * SKETCH_TOKENS; i++) {
+		if (i < text.count)
+			add_column(out, &text.at[i]);
+		if (i < ids.count)
+			add_column(out, &ids.at[i]);
+	}
 }
 
 static bool row_finite(const float *x, uint64_t n)
@@ -91,7 +123,7 @@ static int embeddings_turn(struct basis *b, const float *row, struct err *e)
 
 struct wanted {
 	uint64_t row;
-	uint32_t rank; /* of its token's hash */
+	uint32_t rank; /* of its token */
 };
 
 static int by_row(const void *x, const void *y)
@@ -101,18 +133,18 @@ static int by_row(const void *x, const void *y)
 	return a->row < b->row ? -1 : a->row > b->row;
 }
 
-/* The rows of count tokens as out: [count][hidden], read front to back. */
+/* The rows of these tokens as out: [count][hidden], read front to back. */
 static int rows_read(const struct basis *b, const struct fork_model *m, const struct role_part *p,
-		     const struct fork_token *token, uint32_t count, float *out, struct err *e)
+		     const struct columns *c, float *out, struct err *e)
 {
 	float *whole = malloc(p->value->columns * sizeof *whole);
 	struct wanted want[2 * SKETCH_TOKENS];
 	int rc = whole ? 0 : err_set(e, ERR_NOMEM, "out of memory for embeddings");
 
-	for (uint32_t i = 0; i < count; i++)
-		want[i] = (struct wanted){ p->first + token[i].id * p->step, i };
-	qsort(want, count, sizeof *want, by_row);
-	for (uint32_t i = 0; i < count && rc == 0; i++) {
+	for (uint32_t i = 0; i < c->count; i++)
+		want[i] = (struct wanted){ p->first + c->at[i].id * p->step, i };
+	qsort(want, c->count, sizeof *want, by_row);
+	for (uint32_t i = 0; i < c->count && rc == 0; i++) {
 		rc = model_values_read(m->values, p->value, want[i].row, 1, whole, e);
 		if (rc == 0)
 			memcpy(out + want[i].rank * b->hidden, whole + p->column,
@@ -122,32 +154,66 @@ static int rows_read(const struct basis *b, const struct fork_model *m, const st
 	return rc;
 }
 
+struct text_rank {
+	uint64_t text;
+	uint32_t at;
+};
+
+static int by_text(const void *x, const void *y)
+{
+	const struct text_rank *a = x, *b = y;
+
+	return a->text < b->text ? -1 : a->text > b->text;
+}
+
+/* The first of the columns that are finite, ascending by text: rank[tokens]. Two of one text are
+ * one. */
+static uint32_t columns_rank(const struct basis *b, const struct columns *c, const float *row,
+			     struct text_rank *rank)
+{
+	uint32_t count = 0, kept = 0;
+
+	for (uint32_t i = 0; i < c->count && count < SKETCH_TOKENS; i++)
+		if (row_finite(row + i * b->hidden, b->hidden))
+			rank[count++] = (struct text_rank){ c->at[i].text, i };
+	qsort(rank, count, sizeof *rank, by_text);
+	for (uint32_t i = 0; i < count; i++)
+		if (kept == 0 || rank[i].text != rank[kept - 1].text)
+			rank[kept++] = rank[i];
+	return kept;
+}
+
 static int embeddings_read(struct basis *b, struct fork_sketch *s, const struct fork_model *m,
 			   const struct role_part *p, struct err *e)
 {
-	struct fork_token kept[2 * SKETCH_TOKENS];
-	uint32_t count = choose(m, embedding_rows(p), kept, 2 * SKETCH_TOKENS);
-	float *row = calloc((size_t)count + 1, b->hidden * sizeof *row);
-	int rc = row ? 0 : err_set(e, ERR_NOMEM, "out of memory for embeddings");
+	struct text_rank rank[SKETCH_TOKENS];
+	struct columns c;
+	float *row, *sorted;
+	int rc = 0;
 
+	choose(m, embedding_rows(p), &c);
+	row = calloc((size_t)c.count + 1, b->hidden * sizeof *row);
+	sorted = calloc(SKETCH_TOKENS, b->hidden * sizeof *sorted);
+	if (!row || !sorted)
+		rc = err_set(e, ERR_NOMEM, "out of memory for embeddings");
 	TRY_OUT(rc);
-	TRY_OUT(rows_read(b, m, p, kept, count, row, e));
-	for (uint32_t i = 0; i < count && b->tokens < SKETCH_TOKENS; i++) {
-		float *from = row + i * b->hidden;
-
-		if (!row_finite(from, b->hidden))
-			continue;
-		memmove(row + b->tokens * b->hidden, from, b->hidden * sizeof *from);
-		s->token[b->tokens++] = kept[i].hash;
+	TRY_OUT(rows_read(b, m, p, &c, row, e));
+	b->tokens = columns_rank(b, &c, row, rank);
+	for (uint32_t i = 0; i < b->tokens; i++) {
+		memcpy(sorted + i * b->hidden, row + rank[i].at * b->hidden,
+		       b->hidden * sizeof *sorted);
+		s->token[i] = rank[i].text;
+		s->token_id[i] = c.at[rank[i].at].id;
 	}
 	if (b->tokens < SKETCH_TOKENS_MIN)
 		b->tokens = 0;
 	else
-		rc = embeddings_turn(b, row, e);
+		rc = embeddings_turn(b, sorted, e);
 	s->tokens = b->tokens;
 	s->tokens_by_id = m->tokens == 0;
 out:
 	free(row);
+	free(sorted);
 	return rc;
 }
 
@@ -190,12 +256,22 @@ void fork_basis_free(struct basis *b)
 	*b = (struct basis){ 0 };
 }
 
+static void common_by_id(const struct fork_sketch *a, const struct fork_sketch *b,
+			 struct fork_common *out)
+{
+	for (uint32_t i = 0; i < a->tokens; i++)
+		for (uint32_t j = 0; j < b->tokens; j++)
+			if (a->token_id[i] == b->token_id[j]) {
+				out->a[out->count] = (uint8_t)i;
+				out->b[out->count++] = (uint8_t)j;
+				break;
+			}
+}
+
 struct fork_common fork_sketch_common(const struct fork_sketch *a, const struct fork_sketch *b)
 {
-	struct fork_common out = { 0 };
+	struct fork_common out = { 0 }, ids = { 0 };
 
-	if (a->tokens_by_id != b->tokens_by_id)
-		return out;
 	for (uint32_t i = 0, j = 0; i < a->tokens && j < b->tokens;) {
 		if (a->token[i] == b->token[j]) {
 			out.a[out.count] = (uint8_t)i++;
@@ -207,7 +283,10 @@ struct fork_common fork_sketch_common(const struct fork_sketch *a, const struct 
 		}
 	}
 	out.all = out.count == a->tokens && out.count == b->tokens;
-	return out;
+	if (a->tokens_by_id == b->tokens_by_id && (out.all || out.count >= TEXTS_LEAST))
+		return out;
+	common_by_id(a, b, &ids);
+	return a->tokens_by_id != b->tokens_by_id || ids.count > out.count ? ids : out;
 }
 
 void fork_sketch_restrict(const struct sketch_part *p, uint32_t kept, const uint8_t *at,

@@ -424,8 +424,10 @@ struct fork_sketch *drawn_sketch(const struct drawn *d)
 		s->layers = from->layer + 1 > s->layers ? from->layer + 1 : s->layers;
 	}
 	s->tokens = d->tokens;
-	for (uint32_t t = 0; t < d->tokens; t++)
+	for (uint32_t t = 0; t < d->tokens; t++) {
 		s->token[t] = t + 1;
+		s->token_id[t] = t;
+	}
 	return s;
 }
 

@@ -156,9 +156,18 @@ Test(forks_exact, token_vectors_are_over_tokens_that_both_have)
 	t = calibrated(b);
 	for (uint32_t i = 0; i < 96; i++)
 		t->token[i] = i < 48 ? i + 49 : i + 1000;
+	for (uint32_t i = 0; i < 96; i++) /* ids say otherwise, and are not asked */
+		t->token_id[i] = i < 48 ? i + 500 : 143 - i;
 	cr_expect(log_p_of(s, t, 1) < -100, "%g", log_p_of(s, t, 1));
 	cr_expect(log_p_of(s, t, 0) > log(1e-3));
-	t->tokens_by_id = true;
+	t->tokens_by_id = true; /* without texts they are */
+	cr_expect(log_p_of(s, t, 1) > log(1e-3));
+	for (uint32_t i = 0; i < 96; i++)
+		t->token_id[i] = i < 48 ? i + 48 : i + 500;
+	cr_expect(log_p_of(s, t, 1) < -100, "%g", log_p_of(s, t, 1));
+	t->token_id[0] = 0;
+	for (uint32_t i = 1; i < 96; i++)
+		t->token_id[i] = i + 500;
 	cr_expect_eq(log_p_of(s, t, 1), 0);
 	drawn_sketch_free(s);
 	drawn_sketch_free(t);

@@ -125,8 +125,10 @@ Test(forks_match, a_view_has_the_tokens_that_both_have)
 	struct fork_sketch *a = drawn_sketch(d), *b = drawn_sketch(d), *small;
 	struct fork_view va, vb;
 
-	for (uint32_t t = 0; t < 64; t++)
+	for (uint32_t t = 0; t < 64; t++) {
 		b->token[t] = t < 40 ? t + 1 : t + 1000;
+		b->token_id[t] += 500;
+	}
 	cr_assert_eq(fork_views_open(&va, &vb, a, b, RUNG_TOKEN, NULL), 0);
 	d->tokens = 40;
 	small = drawn_sketch(d);

@@ -304,16 +304,25 @@ Test(fork_sketch, tokens_in_common_are_as_if_no_others_had_been_drawn)
 	memmove(d->embedding, d->embedding + 8 * 40, sizeof(float) * 12 * 40);
 	d->tokens = 12;
 	few = drawn_sketch(d);
-	for (uint32_t t = 0; t < few->tokens; t++)
+	for (uint32_t t = 0; t < few->tokens; t++) {
 		few->token[t] += 8;
+		few->token_id[t] += 8;
+	}
 	c = fork_sketch_common(whole, few);
 	cr_assert_eq(c.count, 12);
 	cr_assert(!c.all);
 	fork_sketch_restrict(&whole->block[0].part[1], 16, c.a, c.count, restricted);
 	for (size_t i = 0; i < 16 * 16; i++)
 		cr_assert_leq(abs(restricted[i] - few->block[0].part[1].token[i]), 4);
+	/* a model without texts: by ids */
 	few->tokens_by_id = true;
-	cr_assert_eq(fork_sketch_common(whole, few).count, 0);
+	for (uint32_t t = 0; t < few->tokens; t++)
+		few->token[t] += 1000;
+	c = fork_sketch_common(whole, few);
+	cr_assert_eq(c.count, 12);
+	cr_assert(!c.all);
+	for (uint32_t t = 0; t < 12; t++)
+		cr_assert(c.a[t] == t + 8 && c.b[t] == t);
 	cr_assert(fork_sketch_common(whole, whole).all);
 	free(restricted);
 	drawn_sketch_free(whole);
@@ -399,6 +408,7 @@ Test(fork_sketch, what_is_read_writes_the_same_bytes)
 	cr_assert(a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0);
 	cr_assert_str_eq(again->notes, "one\ntwo\n");
 	cr_assert_eq(again->calibrations->at[0].reason, fork_null_reason(NULL_DEVIATES));
+	cr_assert_eq(again->token_id[1], s->token_id[1]);
 	cr_assert_eq(again->block[1].place[200], s->block[1].place[200]);
 	cr_assert_null(again->layer[0].tokens);
 	cr_assert_float_eq(again->layer[1].tokens[3 * 20 + 5], 8.0f / 9, 0);
