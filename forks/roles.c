@@ -230,11 +230,11 @@ static uint64_t weights_of(const struct model_value *v)
 
 static void find_stacks(struct role_finder *f)
 {
+	struct role_stack *s = NULL;
 	uint32_t last = 0; /* layer that has a matrix */
 
 	for (size_t i = 0; i < f->pieces && f->piece[i].layer != ROLE_NONE; i++) {
 		struct role_piece *p = &f->piece[i];
-		struct role_stack *s = f->stacks > 0 ? &f->stack[f->stacks - 1] : NULL;
 		bool audio;
 
 		check(p->stack);
@@ -274,6 +274,7 @@ static int stack_order(const void *x, const void *y)
 
 static bool is_text(const char *prefix)
 {
+	check(prefix);
 	return strstr(prefix, "language_model") || strstr(prefix, "text_model") ||
 	       strstr(prefix, "llm.") || strstr(prefix, "decoder");
 }

@@ -175,13 +175,13 @@ static const char *fit_sides(struct fit *t, const struct role_place *l, bool tur
 static const char *fit_views(struct fit *t, const struct network *n, const struct role_place *l,
 			     enum role_holder kind)
 {
-	const struct role_piece *up = n->in ? n->in : n->up;
+	const struct role_piece *up = n->in ? n->in : n->up, *gate = n->gate;
 	uint64_t experts = l->router ? l->router->rows : 0;
 
-	t->gated = n->gate != NULL;
+	t->gated = gate != NULL;
 	if (!fork_role_view(up->value, &t->up.view) ||
 	    !fork_role_view(n->down->value, &t->down.view) ||
-	    (t->gated && !fork_role_view(n->gate->value, &t->gate.view)))
+	    (gate && !fork_role_view(gate->value, &t->gate.view)))
 		return "it has a tensor that is no matrix of floats";
 	if (kind == HOLDER_STACK && t->up.view.value->rank == 2 &&
 	    (!flattened(&t->up.view, experts) || !flattened(&t->down.view, experts) ||
@@ -319,18 +319,14 @@ static int one_network(struct role_finder *f, struct role_place *l,
 		       const struct role_piece *slot[SLOTS], bool turned)
 {
 	struct network n = network_of(slot, l->stack->hidden);
+	const struct role_piece *first = n.down ? n.down : n.in ? n.in : n.up;
 	struct fit t = { 0 };
 	const char *why;
 
-	if (!n.down && !n.up && !n.in)
+	if (!first)
 		return 0;
 	if (!n.down || (!n.up && !n.in)) {
-		fork_role_left_out(f, l,
-				   (n.down ? n.down
-				    : n.in ? n.in
-					   : n.up)
-					   ->value,
-				   "it is no whole network");
+		fork_role_left_out(f, l, first->value, "it is no whole network");
 		return 0;
 	}
 	for (size_t i = 0; i < SLOT_Q; i++)
