@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	static const char begin[] = "hallmark sketch\n\1\0\0";
+	static const char begin[] = "hallmark sketch\n\2\0\0";
 	size_t head = sizeof begin;
 	struct fork_sketch *s = NULL;
 	struct buf in = { 0 }, out = { 0 };
