@@ -381,6 +381,22 @@ static void add_notes(struct obj *to, const struct fork_detail *d)
 	obj_object(to, "notes", &o);
 }
 
+static void add_stream(struct obj *to, const struct fork_stream *s)
+{
+	struct obj o = { 0 };
+
+	if (s->looked == 0) {
+		obj_null(to, "one_stream");
+		return;
+	}
+	obj_bool(&o, "found", s->found);
+	obj_count(&o, "rows", s->looked);
+	obj_count(&o, "under_other_roles", s->crossed);
+	obj_count(&o, "units", s->units);
+	obj_count(&o, "units_alike", s->agreed);
+	obj_object(to, "one_stream", &o);
+}
+
 static void add_versions(struct obj *to)
 {
 	struct obj o = { 0 };
@@ -470,6 +486,7 @@ int fork_comparison_json(const struct fork_comparison *c, bool lists, json_t **o
 	add_skipped(&o, d, lists);
 	add_calibration(&o, d);
 	add_map(&o, d);
+	add_stream(&o, &d->stream);
 	add_power(&o, &c->power);
 	add_relation(&o, &c->measured);
 	add_notes(&o, d);

@@ -3,6 +3,7 @@
 #define FORKS_DETAIL_H
 
 #include "forks/sketch.h"
+#include "forks/stream.h"
 
 /* The tests that state a p-value, in the order in which they are asked. */
 enum fork_test {
@@ -94,6 +95,7 @@ struct fork_detail {
 	uint32_t s4_layers;
 	struct fork_calibration *calibration; /* [calibrations] those of a, then of b */
 	size_t calibrations, calibrations_a;
+	struct fork_stream stream; /* looked at where something was found */
 	const char *notes_a, *notes_b;
 	struct arena arena; /* of all lists and names */
 };

@@ -373,10 +373,27 @@ static void weigh_power(struct climb *c)
 		     t[FORK_TEST_S3_TOKEN].tested;
 	p->can_see = p->plain && p->permuted && p->rotated;
 	p->sentence = power_sentence[p->plain + p->can_see];
-	if (c->d->same_all || decided(c->d)) { /* tests that were not needed were not asked */
+	if (c->d->stream.found) {
+		p->can_see = false;
+		p->sentence = "both models' first weights are one stream of random numbers, cut "
+			      "into other shapes, as one seed of a library gives; beside "
+			      "that no dependence can be told";
+	} else if (c->d->same_all || decided(c->d)) { /* tests that were not needed were not asked */
 		p->can_see = true;
 		p->sentence = "a dependence was found";
 	}
+}
+
+/* Where something was found: not if all of it is one stream of random numbers. */
+static int look_for_stream(struct climb *c, struct err *e)
+{
+	const struct rung_map *map = c->map.pairs > 0 ? &c->map : NULL;
+
+	if (c->d->same_all || (!decided(c->d) && c->out->identical == 0))
+		return 0;
+	return fork_stream_look(c->a, c->b, map ? map->pair : c->pair[FORK_BODY],
+				map ? map->pairs : c->pairs[FORK_BODY], map ? map->unit : NULL,
+				&c->d->stream, e);
 }
 
 static int take_calibrations(struct climb *c, struct err *e)
@@ -413,6 +430,7 @@ static int climb_all(struct climb *c, struct err *e)
 	TRY(ask_beside(c, FORK_DRAFT, e));
 	TRY(find_nearest(c, e));
 	TRY(take_map(c, e));
+	TRY(look_for_stream(c, e));
 	measure(c);
 	weigh_power(c);
 	TRY(take_calibrations(c, e));

@@ -30,6 +30,8 @@ void fork_verdict_draw(struct fork_comparison *c)
 		c->p_value = 0;
 		c->effect = 1;
 		c->relative_l2 = 0;
+	} else if (d->stream.found) {
+		c->verdict = FORK_INCONCLUSIVE;
 	} else if (c->tested && c->log_p <= log(d->alpha)) {
 		c->verdict = FORK_DEPENDENT;
 		return;
