@@ -30,6 +30,15 @@ static const struct {
 	{ "GPT-2's own file", "vocab.json", "{\"a\":1}", 1, { { "a", 1 } } },
 	{ "ids that are none", "tokenizer.json",
 	  "{\"model\":{\"vocab\":{\"a\":-1,\"b\":\"2\",\"c\":4294967296,\"d\":3}}}", 1, { { "d", 3 } } },
+	{ "a tokenizer.json that is none beside a list", "tokenizer.json", "[]", 0, { { NULL, 0 } } },
+	{ "tiktoken", "tiktoken.model", "YQ== 0\nIGI= 5\nCg== 6\n/60= 7", 4,
+	  { { "a", 0 }, { "\u0120b", 5 }, { "\u010a", 6 }, { "\u00ff\u0143", 7 } } },
+	{ "a line that is none", "qwen.tiktoken", "YQ== 0\nx", 0, { { NULL, 0 } } },
+	/* pieces <unk> and \u2581a with a score and a type; then the trainer's settings */
+	{ "SentencePiece", "tokenizer.model",
+	  "\x0a\x0e\x0a\x05<unk>\x15\x01\x01\x01\x01\x18\x02\x0a\x06\x0a\x04\xe2\x96\x81" "a\x12\x02\x08\x01", 2,
+	  { { "<unk>", 0 }, { "\u2581a", 1 } } },
+	{ "SentencePiece, cut", "tokenizer.model", "\x0a\x07\x0a\x05<unk>\x0a\x06\x0a\x04\xe2", 0, { { NULL, 0 } } },
 	{ "no JSON", "tokenizer.json", "{", 0, { { NULL, 0 } } },
 	{ "none", "README.md", "x", 0, { { NULL, 0 } } },
 };
