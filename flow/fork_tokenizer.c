@@ -274,8 +274,9 @@ static const json_t *items_of(const json_t *step)
 	return NULL;
 }
 
-/* Sequences in sequences are one; one of one step is the step. */
-static int hash_part(const json_t *part, bool offsets_alone, struct sha256 *h, struct err *e)
+/* Sequences in sequences are one; one of one step is the step. byte_level: what stands for a
+ * ByteLevel of that part, whose options do nothing there; NULL: they count. */
+static int hash_part(const json_t *part, const char *byte_level, struct sha256 *h, struct err *e)
 {
 	const json_t *open[STEPS_MAX] = { part };
 	size_t count = 1, taken = 0;
@@ -287,8 +288,9 @@ static int hash_part(const json_t *part, bool offsets_alone, struct sha256 *h, s
 				open[count++] = json_array_get(items, n);
 			continue;
 		}
-		/* After the model a ByteLevel moves offsets, and no more. */
-		if (json_is_object(step) && !(offsets_alone && is(step, "type", "ByteLevel")))
+		if (byte_level && is(step, "type", "ByteLevel"))
+			sha256_add(h, byte_level, strlen(byte_level));
+		else if (json_is_object(step))
 			TRY(hash_step(step, h, e));
 	}
 	sha256_add(h, "\n", 1);
@@ -297,13 +299,17 @@ static int hash_part(const json_t *part, bool offsets_alone, struct sha256 *h, s
 
 static int read_steps(struct flow_tokenizer *x, const json_t *root, struct err *e)
 {
-	static const char *const parts[] = { "normalizer", "pre_tokenizer", "post_processor",
-					     "decoder" };
+	static const struct {
+		const char *key, *byte_level; /* after the model it moves offsets, and no more */
+	} parts[] = { { "normalizer", NULL },
+		      { "pre_tokenizer", NULL },
+		      { "post_processor", "" },
+		      { "decoder", "bytes" } };
 	struct sha256 *h;
 	int rc = 0;
 	TRY(sha256_open(&h, e));
 	for (size_t i = 0; rc == 0 && i < sizeof parts / sizeof *parts; i++)
-		rc = hash_part(json_object_get(root, parts[i]), i == 2, h, e);
+		rc = hash_part(json_object_get(root, parts[i].key), parts[i].byte_level, h, e);
 	x->steps = sha256_take(h);
 	sha256_close(h);
 	return rc;

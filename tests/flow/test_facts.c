@@ -273,6 +273,14 @@ static const struct {
 		      "\"post_processor\":{\"type\":\"ByteLevel\",\"trim_offsets\":false}",
 		 VOCAB, "\"a b\""),
 	  "" },
+	{ "options of a decoder that has none, as Qwen2Tokenizer writes them",
+	  TOKENS(END, ",\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+		      "\"trim_offsets\":false,\"use_regex\":false}",
+		 VOCAB, "\"a b\""),
+	  TOKENS(END, ",\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,"
+		      "\"trim_offsets\":true,\"use_regex\":true}",
+		 VOCAB, "\"a b\""),
+	  "" },
 	{ "how a metaspace begins, in both spellings",
 	  TOKENS(END, ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\","
 		      "\"add_prefix_space\":true,\"str_rep\":\"_\"}",
