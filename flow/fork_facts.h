@@ -35,6 +35,7 @@ struct flow_templates {
 struct flow_fork_facts {
 	json_t *config, *generation; /* config.json, generation_config.json; NULL */
 	unsigned bits; /* of most stored weights, where that is known and below 16; else 0 */
+	bool adapter;  /* the files are one, not whole weights */
 	bool gguf;     /* config and tokenizer are made from a GGUF file */
 	struct flow_card card;
 	struct flow_tokenizer tokenizer;

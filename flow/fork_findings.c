@@ -229,8 +229,7 @@ bool flow_fork_is_copy(const struct flow_fork_case *c, const struct flow_fork_ot
 {
 	static const struct digest none;
 	const struct flow_fork_measure *m = o->measure;
-	/* BF16 leaves less than 2^-9 of a value. */
-	return o->facts && m && (m->verdict == FORK_IDENTICAL || m->relative_l2 < 0.002) &&
+	return o->facts && m && (m->verdict == FORK_IDENTICAL || m->resaved) &&
 	       !digest_equal(&c->suspect->card.text, &none) &&
 	       digest_equal(&c->suspect->card.text, &o->facts->card.text);
 }
@@ -354,15 +353,28 @@ static void relation_finding(struct flow_told *t, const struct flow_fork_other *
 			  "declared as finetune; every changed matrix is one of %s, rounded",
 			  p->name);
 	else if (tuned && m->verdict == FORK_IDENTICAL)
-		flow_tell(t, "F-RELATION", FLOW_WARNING, p,
+		flow_tell(t, "F-RELATION", FLOW_NOTE, p,
 			  "declared as finetune; every tensor is that of %s", p->name);
-	/* Formats that scale or rotate move values and keep the units: both numbers count. */
+	/* Formats that scale move values and keep the units: both numbers count. Those that rotate
+	 * leave nothing side by side. */
 	else if (strcmp(relation, "quantized") == 0 && m->changed > 0 && m->rounding < 0.5 &&
-		 m->relative_l2 > bound && m->effect * m->effect * (1 + bound * bound) < 1)
+		 m->relative_l2 > bound && m->relative_l2 < 1 &&
+		 m->effect * m->effect * (1 + bound * bound) < 1)
 		flow_tell(t, "F-RELATION", FLOW_WARNING, p,
 			  "declared as quantized; the matrices differ by %.4g from those of %s, "
 			  "rounding leaves at most %.4g",
 			  decimal_round(m->relative_l2, DECIMAL_DIGITS), p->name, bound);
+}
+
+/* Merged adapters are called so too, and adapters what they were trained for: a word is no lie. */
+static void adapter_finding(struct flow_told *t)
+{
+	const struct flow_fork_facts *x = t->c->suspect;
+	const char *relation = x->card.relation;
+	bool said = strcmp(relation, "adapter") == 0;
+	if (relation[0] && said != x->adapter)
+		flow_tell(t, "F-RELATION", FLOW_NOTE, NULL, "declared as %s; the files are %s",
+			  relation, x->adapter ? "an adapter" : "whole weights");
 }
 
 static void frozen_finding(struct flow_told *t, const struct flow_fork_other *p)
@@ -406,6 +418,7 @@ int flow_fork_findings(const struct flow_fork_case *c, json_t *findings, struct 
 		return json_ok(findings, e);
 	parent_findings(&t);
 	merge_finding(&t);
+	adapter_finding(&t);
 	const struct flow_fork_other *p = c->others && c->other[0].parent ? &c->other[0] : NULL;
 	if (p) {
 		scratch_finding(&t, p);

@@ -19,6 +19,7 @@ struct flow_fork_measure {
 	double rounding; /* share of the changed matrices that are the candidate's, rounded */
 	double share;    /* of a merge, that the candidate has in it; NaN: not measured */
 	uint64_t changed;
+	bool resaved;    /* tensor by tensor the candidate's, but for another type's rounding */
 	uint64_t frozen; /* matrices that are the same, while others changed */
 	size_t blocks;
 };

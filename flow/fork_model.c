@@ -54,7 +54,7 @@ static int open_parts(struct flow_fork_model *m, struct err *e)
 	m->facts.gguf = m->gguf != NULL;
 	TRY(config_read(m, from, e));
 	TRY(model_values_open(&m->values, from, m->facts.config, e));
-	m->adapter = model_adapter_is(m->source);
+	m->facts.adapter = m->adapter = model_adapter_is(m->source);
 	m->model = (struct fork_model){ .values = m->values, .config = m->facts.config };
 	TRY(flow_fork_facts_read(&m->facts, m->source, from, e));
 	flow_fork_count(&m->facts, m->values);

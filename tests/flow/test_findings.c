@@ -229,8 +229,11 @@ static const struct {
 	{ "a copy with its card", CARD("license: mit\n"),
 	  { { "acme/a", identical, true, false, CARD("license: mit\n") } }, 1, "", "", "" },
 	{ "a copy in another type with its card", CARD("license: mit\n"),
-	  { { "acme/a", MEASURED(.relative_l2 = 0.001), true, false, CARD("license: mit\n") } }, 1, "",
+	  { { "acme/a", MEASURED(.resaved = true), true, false, CARD("license: mit\n") } }, 1, "",
 	  "", "" },
+	{ "units in another order, with the parent's card", CARD("license: mit\n"),
+	  { { "acme/a", MEASURED(.relative_l2 = 0), true, false, CARD("license: mit\n") } }, 1,
+	  "F-PARENT-MISSING", "contradiction", "" },
 	{ "a change with the parent's card", CARD("license: mit\n"),
 	  { { "acme/a", MEASURED(.relative_l2 = 0.1), true, false, CARD("license: mit\n") } }, 1,
 	  "F-PARENT-MISSING", "contradiction", "" },
@@ -251,7 +254,7 @@ static const struct {
 	  { PARENT("acme/a", MEASURED(.share = NAN, .rounding = 1)) },
 	  1, "", "", "" },
 	{ "unchanged, and called tuned", CARD("base_model: acme/a\nbase_model_relation: finetune\n"),
-	  { PARENT("acme/a", identical) }, 1, "F-RELATION", "warning", "every tensor is that of" },
+	  { PARENT("acme/a", identical) }, 1, "F-RELATION", "note", "every tensor is that of" },
 	{ "a merge of two, one told", CARD("base_model: acme/a\n"),
 	  { PARENT("acme/a", MEASURED(.share = 0.6)),
 	    PARENT("acme/b", MEASURED(.share = 0.4)) },
@@ -293,6 +296,7 @@ Test(flow_findings, quantised_beyond_rounding_is_a_finding_by_both_numbers)
 		bool found;
 	} cases[] = { { 8, 0.007, 0.9999, false }, { 8, 0.13, 0.98, true }, { 4, 0.13, 0.98, false },
 		      { 4, 0.6, 0.8, true },	   { 2, 0.6, 0.8, false },  { 0, 0.6, 0.8, false },
+		      { 4, 1.4, 0.1, false /* rotated: nothing lies side by side */ },
 		      { 4, 1.4, 0.98, false /* scaled or rotated: the units are the same */ } };
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct flow_fork_facts suspect = { .bits = cases[i].bits };
@@ -303,6 +307,24 @@ Test(flow_findings, quantised_beyond_rounding_is_a_finding_by_both_numbers)
 		json_t *list = findings_of(&suspect, &a, 1, NULL);
 		cr_expect_eq(json_array_size(list), cases[i].found, "row %zu: %s", i,
 			     member(list, 0, "detail"));
+		json_decref(list);
+	}
+}
+
+Test(flow_findings, an_adapter_and_whole_weights_are_told_apart)
+{
+	static const struct {
+		const char *relation;
+		bool adapter, found;
+	} cases[] = { { "adapter", true, false },  { "adapter", false, true },
+		      { "finetune", true, true },
+		      { "finetune", false, false }, { "", true, false } };
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct flow_fork_facts suspect = { .adapter = cases[i].adapter };
+		snprintf(suspect.card.relation, sizeof suspect.card.relation, "%s", cases[i].relation);
+		json_t *list = findings_of(&suspect, NULL, 0, NULL);
+		cr_expect_eq(json_array_size(list), cases[i].found, "row %zu", i);
+		cr_expect_str_eq(member(list, 0, "severity"), cases[i].found ? "note" : "");
 		json_decref(list);
 	}
 }
@@ -332,7 +354,8 @@ Test(flow_findings, a_folder_without_a_name_may_be_what_is_declared)
 		const struct flow_fork_other other = { .facts = &x, .measure = &rounded,
 						       .name = "/tmp/parent", .license = "mit",
 						       .parent = true };
-		const struct flow_fork_case c = { .suspect = &y, .name = "b", .other = &other, .others = 1 };
+		const struct flow_fork_case c = { .suspect = &y, .name = "b", .other = &other,
+						  .others = 1 };
 		cr_assert_eq(flow_fork_findings(&c, list, &e), 0);
 		cr_expect_str_eq(member(list, 0, "kind"), kinds[i], "%s", member(list, 0, "detail"));
 		cr_expect_eq(json_array_size(list), i > 0);
