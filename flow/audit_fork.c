@@ -138,6 +138,7 @@ static void audit_close(struct flow_fork_audit *a)
 	json_decref(a->unavailable);
 	json_decref(a->unjudged);
 	json_decref(a->adapter);
+	json_decref(a->mix);
 	free(a->square);
 	fork_sketch_free(a->sketch);
 	flow_fork_model_close(&a->suspect);

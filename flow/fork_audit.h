@@ -70,6 +70,7 @@ struct flow_fork_audit {
 	struct flow_candidate *family[FLOW_KIN_MAX]; /* the nearest relatives */
 	size_t families;
 	double *square;  /* [families + 1][families + 1] between these, the suspect last; or NULL */
+	json_t *mix;     /* of what it was mixed, layer by layer; or NULL */
 	json_t *adapter; /* of which candidate it is one; or NULL */
 	struct pool *pool;
 	struct progress bar;

@@ -1,6 +1,7 @@
 /* How the relatives stand to the suspect and to each other, by the distances between all of them:
  * what two trainings change hardly overlaps, so squares of distances add up along a line of descent
  * (forks/mix.h). Time is not in them: which end of a line came first, flow/fork_lineage.c says. */
+#include "base/decimal.h"
 #include "flow/fork_audit.h"
 #include "flow/fork_cache.h"
 
@@ -10,7 +11,8 @@
 /* The suspect lies between two others where its way to the line between them is short, beside its
  * ways to both; which nobody can see where one of these is nearly nothing. */
 #define ASIDE_MOST 0.1
-#define WAY_LEAST 0.02 /* share of the longer way */
+#define WAY_LEAST 0.02   /* share of the longer way */
+#define RELATED_MOST 1.5 /* square between two that have a base in common; of strangers it is 2 */
 
 /* Of the relatives; the suspect's is the last. */
 struct sketches {
@@ -89,7 +91,8 @@ static void mark_between(const struct flow_fork_audit *a)
 		for (size_t k = 0; k < a->families; k++) {
 			struct flow_candidate *near = a->family[i], *far = a->family[k];
 			if (near->release.log_index < far->release.log_index && !far->behind &&
-			    is_between(a, i, a->families, k))
+			    near->kin != FORK_KIN_MIXED && far->kin != FORK_KIN_MIXED &&
+			    square(a, i, k) < RELATED_MOST && is_between(a, i, a->families, k))
 				far->behind = near;
 		}
 }
@@ -113,6 +116,70 @@ static void settle_near(const struct flow_fork_audit *a, struct fork_kinship *ki
 			kin[i].kin = i == nearest ? FORK_KIN_PARENT : FORK_KIN_BEYOND;
 }
 
+/* ---- mixes ---- */
+
+static void add_number(struct obj *o, const char *key, double v)
+{
+	if (isfinite(v))
+		obj_real(o, key, decimal_round(v, DECIMAL_DIGITS));
+	else
+		obj_null(o, key);
+}
+
+static json_t *mix_layers(const struct fork_mix *m, struct flow_candidate *const *of,
+			  size_t parents)
+{
+	struct arr list = { .json = json_array() };
+	for (uint32_t i = 0; i < m->layers; i++) {
+		const struct fork_mix_layer *l = &m->layer[i];
+		struct obj o = { 0 };
+		obj_count(&o, "layer", i);
+		obj_text(&o, "nearest",
+			 l->parent >= 0 && (size_t)l->parent < parents ? of[l->parent]->name
+								       : NULL);
+		if (l->layer >= 0)
+			obj_count(&o, "layer_there", (uint64_t)l->layer);
+		else
+			obj_null(&o, "layer_there");
+		add_number(&o, "residual", l->residual);
+		arr_object(&list, &o);
+	}
+	return arr_take(&list);
+}
+
+/* Of what the suspect was mixed, layer by layer. */
+static int tell_mix(struct flow_fork_audit *a, const struct sketches *s, struct err *e)
+{
+	const struct fork_sketch *part[FORK_MIX_PARENTS];
+	struct flow_candidate *of[FORK_MIX_PARENTS];
+	struct fork_mix mix = { 0 };
+	struct obj o = { 0 };
+	struct arr names = { .json = json_array() };
+	size_t count = 0;
+	for (size_t i = 0; i < a->families && count < FORK_MIX_PARENTS; i++)
+		if (a->family[i]->kin == FORK_KIN_MIXED) {
+			of[count] = a->family[i];
+			part[count++] = s->all[i];
+		}
+	if (count < 2) {
+		arr_free(&names);
+		return 0;
+	}
+	int rc = fork_mix(part, count, a->sketch, a->pool, &mix, e);
+	for (size_t i = 0; i < count; i++)
+		arr_text(&names, of[i]->name);
+	obj_array(&o, "of", &names);
+	add_number(&o, "residual", mix.residual);
+	add_number(&o, "nearest_alone", mix.nearest);
+	obj_add(&o, "layers", mix_layers(&mix, of, count));
+	fork_mix_free(&mix);
+	if (rc < 0) {
+		obj_free(&o);
+		return rc;
+	}
+	return obj_done(&o, &a->mix, e);
+}
+
 static int find_kin(struct flow_fork_audit *a, struct sketches *s, struct err *e)
 {
 	struct fork_kinship kin[FLOW_KIN_MAX];
@@ -125,12 +192,13 @@ static int find_kin(struct flow_fork_audit *a, struct sketches *s, struct err *e
 		return 0;
 	settle_near(a, kin);
 	TRY(fork_kin_layers(s->all, n, a->pool, kin, e));
+	TRY(fork_kin_layers(s->all, n, a->pool, kin, e));
 	for (size_t i = 0; i < a->families; i++) {
 		a->family[i]->kin = kin[i].kin;
 		a->family[i]->weight = kin[i].kin == FORK_KIN_MIXED ? kin[i].weight : NAN;
 	}
 	mark_between(a);
-	return 0;
+	return tell_mix(a, s, e);
 }
 
 int flow_fork_kin(struct flow_fork_audit *a, struct err *e)

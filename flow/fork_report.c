@@ -267,6 +267,7 @@ int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *
 	obj_real(&o, "alpha", FLOW_FORK_ALPHA);
 	obj_text(&o, "correction", "holm");
 	obj_add(&o, "shared_components", components);
+	obj_add(&o, "mix", a->mix ? json_incref(a->mix) : json_null());
 	obj_add(&o, "adapter", a->adapter ? json_incref(a->adapter) : json_null());
 	obj_add(&o, "findings", findings);
 	TRY(obj_done(&o, out, e));

@@ -227,7 +227,7 @@ static bool layers_shared_out(const struct fork_mix *m, double *share)
 		const struct fork_mix_layer *at = &m->layer[l];
 
 		layers += at->parent >= 0;
-		if (at->parent < 0 || !(at->near < LAYER_NEARER * at->next))
+		if (at->parent < 0 || at->near >= LAYER_NEARER * at->next) /* NaN: no other is like it */
 			continue;
 		clear++;
 		share[at->parent]++;

@@ -130,6 +130,9 @@ with Home() as h:
     parents = {p["name"]: p["weight"] for p in changed["report"]["parents"]}
     for name, weight in (("right", 0.7), ("left", 0.3)):
         assert abs(parents[f"acme/{name}@1.0.0"] - weight) < 0.05, parents
+    told = changed["report"]["mix"]
+    assert sorted(told["of"]) == sorted(parents) and told["residual"] < told["nearest_alone"] / 2, told
+    assert [x["nearest"] for x in told["layers"]] == ["acme/right@1.0.0"], told
     assert entries(h)[-1]["parents"][0]["weight"] == parents["acme/right@1.0.0"]
     assert changed["index"] > 0 and h.json("fork", "audit", "--again")["current"] == 1
     h.run("fork", "audit", "--again", mix, status=2)
@@ -159,3 +162,17 @@ with Home() as h:
     assert sorted(names(gone, "unavailable")) == ["acme/first@1.0.0", "acme/right@1.0.0"], gone["unavailable"]
     assert gone["verdict"] == "dependent-initialisation"
     assert h.json("audit", "verify")["ok"]
+
+with Home() as h:
+    lower, upper = R.base(21, layers=4), R.base(22, layers=4)
+    config = dict(R.CONFIG, num_hidden_layers=4)
+    for name, model in {"lower": lower, "upper": upper}.items():
+        h.publish(R.write(h.dir / name, model, config=config), f"acme/{name}")
+
+    # layers of two unrelated models in one: both are its parents
+    stack = R.tuned(R.stacked(lower, upper, 2), 0.05, 5)
+    found = h.json("fork", "audit", R.write(h.dir / "stack", stack, config=config))
+    parents = {p["name"]: p["weight"] for p in found["parents"]}
+    assert sorted(parents) == ["acme/lower@1.0.0", "acme/upper@1.0.0"], found["candidates"]
+    nearest = [x["nearest"] for x in found["mix"]["layers"]]
+    assert nearest == ["acme/lower@1.0.0"] * 2 + ["acme/upper@1.0.0"] * 2, nearest

@@ -25,7 +25,7 @@ CONFIG = {
 }
 
 
-def base(seed):
+def base(seed, layers=1):
     """A model with a random start of its own."""
     r = random.Random(seed)
 
@@ -36,16 +36,24 @@ def base(seed):
         "model.embed_tokens.weight": matrix(WORDS, HIDDEN, 0.02),
         "lm_head.weight": matrix(WORDS, HIDDEN, 0.02),
         "model.norm.weight": (0, HIDDEN, [1.0] * HIDDEN),
-        "model.layers.0.input_layernorm.weight": (0, HIDDEN, [1.0] * HIDDEN),
-        "model.layers.0.post_attention_layernorm.weight": (0, HIDDEN, [1.0] * HIDDEN),
-        "model.layers.0.mlp.gate.weight": matrix(EXPERTS, HIDDEN, 0.02),
     }
-    for e in range(EXPERTS):
-        at = f"model.layers.0.mlp.experts.{e}."
-        m[at + "gate_proj.weight"] = matrix(UNITS, HIDDEN, HIDDEN**-0.5)
-        m[at + "up_proj.weight"] = matrix(UNITS, HIDDEN, HIDDEN**-0.5)
-        m[at + "down_proj.weight"] = matrix(HIDDEN, UNITS, UNITS**-0.5)
+    for i in range(layers):
+        layer = f"model.layers.{i}."
+        m[layer + "input_layernorm.weight"] = (0, HIDDEN, [1.0] * HIDDEN)
+        m[layer + "post_attention_layernorm.weight"] = (0, HIDDEN, [1.0] * HIDDEN)
+        m[layer + "mlp.gate.weight"] = matrix(EXPERTS, HIDDEN, 0.02)
+        for e in range(EXPERTS):
+            at = f"{layer}mlp.experts.{e}."
+            m[at + "gate_proj.weight"] = matrix(UNITS, HIDDEN, HIDDEN**-0.5)
+            m[at + "up_proj.weight"] = matrix(UNITS, HIDDEN, HIDDEN**-0.5)
+            m[at + "down_proj.weight"] = matrix(HIDDEN, UNITS, UNITS**-0.5)
     return m
+
+
+def stacked(below, above, at):
+    """The layers before `at` of one, the rest of the other."""
+    upper = tuple(f"model.layers.{i}." for i in range(at, 64))
+    return {k: above[k] if k.startswith(upper) else v for k, v in below.items()}
 
 
 def each(m, change):
