@@ -192,7 +192,6 @@ static int find_kin(struct flow_fork_audit *a, struct sketches *s, struct err *e
 		return 0;
 	settle_near(a, kin);
 	TRY(fork_kin_layers(s->all, n, a->pool, kin, e));
-	TRY(fork_kin_layers(s->all, n, a->pool, kin, e));
 	for (size_t i = 0; i < a->families; i++) {
 		a->family[i]->kin = kin[i].kin;
 		a->family[i]->weight = kin[i].kin == FORK_KIN_MIXED ? kin[i].weight : NAN;
