@@ -114,6 +114,7 @@ int cmd_registry_affected(struct cli *c);
 int cmd_registry_rebuild(struct cli *c);
 int cmd_registry_export(struct cli *c);
 int cmd_fork_audit(struct cli *c);
+void cmd_fork_kinds(void); /* of findings, a line each, on stdout */
 int cmd_fork_compare(struct cli *c);
 int cmd_fork_tree(struct cli *c);
 int cmd_fork_calibrate(struct cli *c);

@@ -106,6 +106,13 @@ static int fail_on(struct cli *c, const char *list, const json_t *report)
 	return err_set(&c->err, ERR_DENIED, "--fail-on: the report has %s", found);
 }
 
+void cmd_fork_kinds(void)
+{
+	puts("\nfindings:");
+	for (const struct flow_finding *f = flow_findings(); f->kind; f++)
+		printf("  %-16s  %s\n", f->kind, f->says);
+}
+
 /* ---- commands ---- */
 
 /* Comparing only reads: other commands write meanwhile, and an audit that is cut off has written

@@ -59,6 +59,8 @@ static void print_help(const struct cli_command *k)
 	for (size_t i = 0; i < sizeof global / sizeof *global; i++)
 		printf("  --%-14s %-10s %s\n", global[i].name,
 		       global[i].value ? global[i].value : "", global[i].help);
+	if (k->run == cmd_fork_audit)
+		cmd_fork_kinds();
 	printf("\nexamples:\n  %s\n  %s\n", k->example[0], k->example[1]);
 }
 
