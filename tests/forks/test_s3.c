@@ -197,6 +197,50 @@ Test(forks_s3, every_change_is_found)
 	try_changes("3,000 units", &wide);
 }
 
+Test(forks_s3, threads_change_nothing)
+{
+	struct drawn *a = drawn_new(&moe, 11), *b = drawn_copy(a);
+	struct fork_sketch *x, *y;
+	struct rung_how pooled = how;
+	struct rung r[2];
+	struct rung_map map[2], aligned[2];
+
+	change_layers(b);
+	drawn_noise(b, 0.5, 3);
+	x = drawn_sketch(a);
+	y = drawn_sketch(b);
+	cr_assert_eq(pool_open(&pooled.pool, 3, NULL, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		const struct rung_how *with = i ? &pooled : &how;
+
+		cr_assert_eq(fork_s3_rung(x, y, RUNG_TOKEN, with, &r[i], &map[i], NULL), 0);
+		cr_assert_eq(fork_map_aligned(x, y, RUNG_RAW, with, &aligned[i], NULL), 0);
+	}
+	cr_assert_eq(r[0].blocks, r[1].blocks);
+	for (size_t i = 0; i < r[0].blocks; i++)
+		cr_expect(r[0].block[i].log_p == r[1].block[i].log_p &&
+			  r[0].block[i].pair.a == r[1].block[i].pair.a);
+	cr_expect_eq(r[0].log_p, r[1].log_p);
+	cr_assert_eq(map[0].pairs, map[1].pairs);
+	cr_expect_gt(map[0].pairs, 0);
+	for (size_t i = 0; i < map[0].pairs; i++)
+		cr_expect_arr_eq(map[0].unit[i], map[1].unit[i],
+				 y->block[map[0].pair[i].b].kept * sizeof *map[0].unit[i]);
+	cr_assert_eq(aligned[0].pairs, aligned[1].pairs);
+	cr_expect_arr_eq(aligned[0].pair, aligned[1].pair,
+			 aligned[0].pairs * sizeof *aligned[0].pair);
+	for (int i = 0; i < 2; i++) {
+		fork_rung_free(&r[i]);
+		fork_map_free(&map[i]);
+		fork_map_free(&aligned[i]);
+	}
+	pool_close(pooled.pool);
+	drawn_sketch_free(x);
+	drawn_sketch_free(y);
+	drawn_free(a);
+	drawn_free(b);
+}
+
 /* Other widths of the residual stream and other kinds: only tokens tell. */
 Test(forks_s3, upcycled_and_cut_models_are_found_by_tokens)
 {
