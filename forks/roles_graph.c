@@ -35,6 +35,16 @@ static bool is_same_parent(const struct edge *a, const struct edge *b)
 	return a->parent_len == b->parent_len && memcmp(a->parent, b->parent, a->parent_len) == 0;
 }
 
+/* A and B of a low-rank adapter: no network, though their shapes are one's. */
+static bool is_low_rank(const char *name)
+{
+	static const char *const words[] = { ".lora_A.", ".lora_B.", ".lora_down.", ".lora_up." };
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strstr(name, words[i]))
+			return true;
+	return false;
+}
+
 /* The matrices of the layer that have the stream on one side, and not on both. */
 static size_t find_edges(const struct role_place *l, struct edge *out)
 {
@@ -47,6 +57,7 @@ static size_t find_edges(const struct role_place *l, struct edge *out)
 		struct role_view v;
 
 		if ((p->slot != SLOT_UNKNOWN && p->slot > SLOT_OUT_OF) ||
+		    is_low_rank(p->value->name) ||
 		    !fork_role_view(p->value, &v) || (v.columns == hidden) == (v.rows == hidden))
 			continue;
 		out[n].piece = p;

@@ -8,8 +8,8 @@ nothing."""
 import json, os, random, sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from client import Home
-from quantised import FORMS, bf16, pack, save
+from client import Home, MODEL
+from quantised import FORMS, bf16, load, pack, save
 
 try:
     import gguf, numpy as np
@@ -146,26 +146,42 @@ def adapters(home):
     stored, _ = model(2000)
     at = home.dir / "adapters"
     base = folder_of(at / "base", stored)
+    rng = random.Random(3)
+    rank = 2
     for name, width in (("fits", HIDDEN), ("other", HIDDEN + 1)):
-        lora = "base_model.model." + LAYER + "mlp.up_proj.lora_"
+        # of a matrix from the residual stream and to it: A and B look like a small network of it
+        lora = "base_model.model." + LAYER + "self_attn.o_proj.lora_"
         folder = at / name
         folder.mkdir()
         save(
             folder / "adapter_model.safetensors",
             {
-                lora + "A.weight": ("F32", [2, width], pack("F32", [0.01] * (2 * width))),
-                lora + "B.weight": ("F32", [WIDTH, 2], pack("F32", [0.01] * (2 * WIDTH))),
+                lora + x + ".weight": ("F32", shape, pack("F32", [rng.gauss(0, 0.1) for _ in range(n)]))
+                for x, shape, n in (("A", [rank, width], rank * width), ("B", [HIDDEN, rank], HIDDEN * rank))
             },
         )
-        config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "acme/base"}
+        config = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "base_model_name_or_path": "acme/base"}
         (folder / "adapter_config.json").write_text(json.dumps(config))
         r = compare(home, base, folder)
         a = r["adapter"]
         assert r["verdict"] == "inconclusive" and r["parent"] is None and r["p_value"] is None, r
-        assert a["fits"] == (name == "fits") and a["modules"] == 1 and a["rank"] == 2, a
+        assert a["fits"] == (name == "fits") and a["modules"] == 1 and a["rank"] == rank, a
         assert a["declared_base"] == "acme/base" and "no lineage" in a["meaning"], a
-        assert (a["relative_change"] or 0) > 0 if name == "fits" else "mlp.up_proj is for" in a["why"], a
+        assert (a["relative_change"] or 0) > 0 if name == "fits" else "self_attn.o_proj is for" in a["why"], a
     assert compare(home, base, base)["adapter"] is None
+    # over a model whose networks A and B of an adapter have the shapes of
+    name = "model.layers.0.self_attn.o_proj"
+    rows, columns = load(MODEL / "model.safetensors")[name + ".weight"][1]
+    lora = "base_model.model." + name + ".lora_"
+    save(
+        folder / "adapter_model.safetensors",
+        {
+            lora + "A.weight": ("F32", [rank, columns], pack("F32", [0.01] * (rank * columns))),
+            lora + "B.weight": ("F32", [rows, rank], pack("F32", [0.01] * (rows * rank))),
+        },
+    )
+    r = compare(home, MODEL, folder)
+    assert r["verdict"] == "inconclusive" and r["adapter"]["fits"], r
 
 
 # Types, and at which bytes of a block its scales in half precision are.
