@@ -246,6 +246,7 @@ static void find_stacks(struct role_finder *f)
 			s->config = &f->config[s->component == FORK_TOWER ? 1 + audio : 0];
 		}
 		s->pieces++;
+		f->out->component[p->at] = s->component; /* also of a stack without blocks */
 		s->loose = s->loose || p->loose;
 		if (p->value->rank >= 2) {
 			s->groups += s->matrices == 0 || last != p->layer;

@@ -117,6 +117,20 @@ Test(fork_roles_parts, what_lies_beside_the_body_is_told_apart)
 	}
 }
 
+Test(fork_roles_parts, a_tensor_beside_the_body_is_told_apart_without_layers)
+{
+	struct spelled s;
+
+	spelled_init(&s);
+	add_body(&s);
+	add_mlp(&s, "mtp.layers", 0, H, INNER);
+	add(&s, H, 2 * H, "mtp.fc.weight");
+	spelled_find(&s, "{\"num_hidden_layers\":4}");
+	cr_expect_eq(component_of(&s, "mtp.fc.weight"), FORK_DRAFT);
+	cr_expect_eq(blocks_of(&s.roles, FORK_BODY), 4);
+	spelled_free(&s);
+}
+
 Test(fork_roles_parts, a_body_is_one_under_the_name_of_a_tower)
 {
 	static const char *const stems[] = { "vision_tower.layers", "mtp.layers", "draft.vision.layers" };
