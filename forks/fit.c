@@ -11,7 +11,7 @@
 #define RANK_MIN 1.5    /* effective rank: (sum of eigenvalues)^2 / sum of their squares */
 #define ALIKE 0.95      /* mean cosine of the parts of near copies */
 #define ALIKE_SHARE 8   /* no more than one unit in so many may have one */
-#define AXIS_SHARE 4    /* no more than one unit in so many may lie on an axis of its own */
+#define AXIS_SHARE 2    /* no more than one unit in so many may lie on an axis of its own */
 #define ORDER_DRAWS 200 /* for mean and variance */
 #define ORDER_Z 7.0
 #define CLUSTER_UNITS 48 /* looked at first */
