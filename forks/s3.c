@@ -240,6 +240,20 @@ static int s3_open(struct s3 *s, const struct fork_sketch *a, const struct fork_
 	return 0;
 }
 
+/* Near copies within a agree with b by the same chance: they count once. */
+static int s3_combine(struct rung *out, const struct fork_sketch *a, struct err *e)
+{
+	uint32_t *group = calloc(out->blocks + 1, sizeof *group);
+
+	if (!group)
+		return err_set(e, ERR_NOMEM, "out of memory for %zu blocks", out->blocks);
+	for (size_t i = 0; i < out->blocks; i++)
+		group[i] = a->block[out->block[i].pair.a].cluster;
+	fork_rung_combine(out, group);
+	free(group);
+	return 0;
+}
+
 int fork_s3_rung(const struct fork_sketch *a, const struct fork_sketch *b, enum rung_view view,
 		 const struct rung_how *how, struct rung *out, struct rung_map *map, struct err *e)
 {
@@ -256,7 +270,7 @@ int fork_s3_rung(const struct fork_sketch *a, const struct fork_sketch *b, enum 
 			goto out;
 	}
 	out->run = true;
-	fork_rung_combine(out, NULL);
+	TRY_OUT(s3_combine(out, a, e));
 	TRY_OUT(fork_map_layers(map, map->pair, map->pairs, a, b, e));
 out:
 	fork_match_rooms_free(s.room, s.pool);

@@ -417,6 +417,7 @@ struct fork_sketch *drawn_sketch(const struct drawn *d)
 					     .units = from->units,
 					     .hidden = from->hidden,
 					     .parts = from->parts,
+					     .cluster = (uint32_t)i,
 					     .mean_square = 1 };
 		choose_units(from, to, &s->arena);
 		for (uint32_t p = 0; p < from->parts; p++)
