@@ -22,6 +22,7 @@
 
 #define SUFFIX ".safetensors"
 #define INDEX SUFFIX ".index.json"
+#define LEFT_OUT "%.200s is not looked at: other files hold the model\n"
 #define SHARDS_MAX 10000
 
 /* Preferred first. Between the last two are all others. */
@@ -333,9 +334,11 @@ static int chosen_open(struct choosing *c, struct model_tensors **out, struct bu
 		if (c->file[i].chosen)
 			name[n++] = c->file[i].name;
 		else
-			buf_printf(notes, "%.200s is not looked at: other files hold the model\n",
-				   c->file[i].name);
+			buf_printf(notes, LEFT_OUT, c->file[i].name);
 	}
+	for (size_t i = 0; n > 0 && i < c->there.count; i++)
+		if (text_ends(c->there.entry[i].name, ".gguf"))
+			buf_printf(notes, LEFT_OUT, c->there.entry[i].name);
 	int rc = n == 0 ? nothing(c) : model_tensors_of(out, c->source, name, n, c->e);
 	free(name);
 	TRY(rc);
@@ -352,13 +355,18 @@ int model_values_files(struct model_tensors **out, struct source *src, struct bu
 {
 	struct choosing c = { .source = src, .e = e };
 	*out = NULL;
-	if (model_gguf_of(src))
-		return model_tensors_open(out, src, e);
 	int rc = files_list(&c);
+	if (rc == 0 && model_gguf_of(src)) {
+		for (size_t i = 0; i < c.files; i++)
+			buf_printf(notes, LEFT_OUT, c.file[i].name);
+		rc = model_tensors_open(out, src, e);
+		goto out;
+	}
 	if (rc == 0)
 		rc = dirs_take(&c);
 	if (rc == 0)
 		rc = chosen_open(&c, out, notes);
+out:
 	free(c.file);
 	file_tree_free(&c.there);
 	return rc;

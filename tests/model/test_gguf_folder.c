@@ -185,12 +185,14 @@ Test(model_gguf_folder, values_are_read_whatever_the_architecture)
 	put_tensor(&w, "blk.0.attn_q.weight", 4, 8);
 	put_tensor(&w, "blk.0.ffn_gate_exps.weight", 2, 8);
 	memory_init(&m);
+	buf_add_text(memory_add(&m, "consolidated.safetensors"), "x");
 	finish(&w, memory_add(&m, "m.gguf"));
 	cr_assert_eq(model_gguf_folder(&view, &m.source, &e), ERR_UNSUPPORTED);
 	cr_assert(strstr(e.text, "llama7") && !view, "%s", e.text);
 	cr_assert_eq(model_gguf_loose(&view, &m.source, &e), 0, "%s", e.text);
 	cr_expect_eq(source_size(view, "config.json", &bytes, &e), ERR_NOTFOUND);
 	cr_assert_eq(model_values_open(&v, view, NULL, &e), 0, "%s", e.text);
+	cr_expect(strstr(model_values_notes(v), "consolidated.safetensors is not looked at"));
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		const struct model_value *x = model_values_find(v, names[i]);
 		cr_assert(x && x->floats, "%s", names[i]);
