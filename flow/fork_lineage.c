@@ -28,6 +28,7 @@
 /* A card is believed unless the weights are nearer to another candidate by more than this:
  * fine-tunes of one base may lie a little nearer to each other than to it. */
 #define CLEARLY_NEARER 0.9
+#define HARDLY_NEARER 0.02
 #define BY_REGISTRATION "registered"
 
 const char *flow_direction_name(enum flow_direction d)
@@ -264,15 +265,26 @@ double flow_fork_distance(const struct flow_candidate *c)
 	return isnan(l2) ? INFINITY : l2;
 }
 
-static double distance(const struct flow_candidate *c)
+/* By the squares among the relatives, which are of both models' sizes, where all are in them; else
+ * as the comparisons have it, over the candidate's size. */
+static double distance(const struct flow_fork_audit *a, const struct flow_candidate *c)
 {
-	return flow_fork_distance(c) * (c->declared ? CLEARLY_NEARER : 1);
+	double l2 = flow_fork_distance(c);
+	for (size_t i = 0; a->square && i < a->families; i++)
+		if (a->family[i] == c && a->square[i * (a->families + 1) + a->families] >= 0)
+			l2 = sqrt(a->square[i * (a->families + 1) + a->families]);
+	return l2 * (c->declared ? CLEARLY_NEARER : 1);
 }
 
-static bool is_nearer(const struct flow_candidate *a, const struct flow_candidate *b)
+/* Where distances hardly differ (most of the suspect is neither's), the one with more of the
+ * suspect's tensors, value for value, is the nearer. */
+static bool is_nearer(const struct flow_fork_audit *a, const struct flow_candidate *c,
+		      const struct flow_candidate *d)
 {
-	return distance(a) < distance(b) ||
-	       (distance(a) <= distance(b) && a->declared && !b->declared);
+	double x = distance(a, c), y = distance(a, d);
+	if (c->identical != d->identical && fabs(x - y) <= HARDLY_NEARER * fmin(x, y))
+		return c->identical > d->identical;
+	return x < y || (x <= y && c->declared && !d->declared);
 }
 
 /* Parents beside the nearest: those of which the suspect was mixed; and what the card declares and
@@ -327,7 +339,7 @@ static int find_parents(struct flow_fork_audit *a, struct err *e)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		struct flow_candidate *c = a->candidate[i];
-		if (c->direction == FLOW_PARENT && (!a->parent[0] || is_nearer(c, a->parent[0])))
+		if (c->direction == FLOW_PARENT && (!a->parent[0] || is_nearer(a, c, a->parent[0])))
 			a->parent[0] = c;
 	}
 	if (!a->parent[0])

@@ -57,6 +57,13 @@ with Home() as h:
     assert told["parent"] == "acme/left@1.0.0" and told["findings"] == [], told
     assert {c["name"]: c["direction"] for c in told["candidates"]}["acme/base@1.0.0"] == "ancestor"
 
+    # five of its experts are the base's, value for value: no model of the base's children is nearer
+    taken = tuple(f"model.layers.0.mlp.experts.{e}." for e in range(5))
+    patched = {k: base[k] if k.startswith(taken) else v for k, v in R.base(30).items()}
+    part = h.json("fork", "audit", R.write(h.dir / "part", patched))
+    assert part["parent"] == "acme/base@1.0.0", part["candidates"]
+    assert part["candidates"][0]["identical_tensors"] == 15, part["candidates"]
+
     # nothing is decided: nobody is named
     none = h.json("fork", "audit", alone)
     assert none["verdict"] == "no-evidence" and none["parent"] is None and none["parents"] == [], none
