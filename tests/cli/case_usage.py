@@ -78,9 +78,9 @@ with Home() as h:
     assert (h.dir / "dump/deepseek_v2/computed.safetensors").exists()
     # what a stranger's folder says reaches no terminal as a command
     card = h.model("card") / "README.md"
-    card.write_text('---\nbase_model: "x/\x1b]0;title\x07\x1b[31my"\n---\n')
+    card.write_text('---\nbase_model: a/b\nmodel_name: "x/\\e]0;title\\a\\e[31my-70B"\n---\n')
     shown = h.run("fork", "compare", MODEL, card.parent, "--quiet").stdout
-    assert rb"declares x/\x1b]0;title\x07\x1b[31my;" in shown and b"\x1b" not in shown, shown
+    assert rb"the name x/\x1b]0;title\x07\x1b[31my-70B says" in shown and b"\x1b" not in shown, shown
     forks = h.json("fork", "compare", MODEL, MODEL)
     assert forks["verdict"] == "identical", forks
     calibrated = h.json("fork", "calibrate", MODEL)
