@@ -197,7 +197,12 @@ static int embeddings_read(struct basis *b, struct fork_sketch *s, const struct 
 	if (!row || !sorted)
 		rc = err_set(e, ERR_NOMEM, "out of memory for embeddings");
 	TRY_OUT(rc);
-	TRY_OUT(rows_read(b, m, p, &c, row, e));
+	rc = rows_read(b, m, p, &c, row, e);
+	if (rc == ERR_INPUT || rc == ERR_UNSUPPORTED) { /* of this tensor alone: no tokens */
+		c.count = 0;
+		rc = 0;
+	}
+	TRY_OUT(rc);
 	b->tokens = columns_rank(b, &c, row, rank);
 	for (uint32_t i = 0; i < b->tokens; i++) {
 		memcpy(sorted + i * b->hidden, row + rank[i].at * b->hidden,

@@ -516,6 +516,39 @@ Test(fork_sketch_make, a_read_that_fails_ends_it_with_the_reason)
 	made_close(&m);
 }
 
+/* As codes that contradict themselves are: of one tensor alone. */
+Test(fork_sketch_make, a_tensor_that_cannot_be_read_ends_nothing)
+{
+	struct made m = { 0 };
+	struct failing f = { { &failing_ops, "failing", false }, NULL, 0, 0, ERR_INPUT };
+	struct fork_sketch *s;
+	struct err e = { 0 };
+	uint64_t all;
+	size_t whole;
+
+	made_open(&m, &experts, AS_BF16);
+	model_values_close(m.values);
+	f.under = &m.memory.source;
+	cr_assert_eq(model_values_open(&m.values, &f.source, m.config, &e), 0, "%s", e.text);
+	m.model.values = m.values;
+	f.reads = 0;
+	s = sketch_of(&m);
+	whole = s->blocks;
+	fork_sketch_free(s);
+	all = f.reads;
+	for (uint64_t at = 1; at <= all; at += 1 + all / 60) {
+		f.reads = 0;
+		f.fails_at = at;
+		cr_assert_eq(fork_sketch_make(&s, &m.model, &e), 0, "read %llu: %s",
+			     (unsigned long long)at, e.text);
+		cr_assert_eq(s->tensors, 2 * 6 * 3 + 1);
+		cr_assert(s->tokens == 0 || strstr(s->notes, "no byte"), "%s", s->notes);
+		cr_assert_leq(s->blocks, whole);
+		fork_sketch_free(s);
+	}
+	made_close(&m);
+}
+
 static void add_progress(void *ctx, uint64_t bytes) { *(uint64_t *)ctx += bytes; }
 
 Test(fork_sketch_make, progress_is_of_all_bytes)
