@@ -73,7 +73,7 @@ struct flow_options cli_flow_options(const struct cli *c, bool read_only);
 /* Open it so. */
 int cli_open(struct cli *c, bool read_only, struct flow **out) MUST_USE;
 /* For reading, where the command can do without: NULL when there is none. */
-struct flow *cli_open_if_there(const struct cli *c);
+struct flow *cli_open_if_there(struct cli *c);
 /* One line of stdin without its newline, replacing out: 1, or 0 at the end. ERR_INPUT over 8 MiB
  * or not UTF-8. */
 int cli_line(struct cli *c, struct buf *out) MUST_USE;

@@ -125,9 +125,12 @@ static int examine(struct cli *c, bool again, uint64_t seed, json_t **report)
 	if (rc == ERR_NOTFOUND)
 		rc = cli_open(c, false, &f);
 	TRY(rc);
+	const struct flow_fork_question q = { .suspect = again ? NULL : c->operand[0],
+					      .parent = cli_value(c, "parent"),
+					      .seed = seed,
+					      .lists = true };
 	rc = again ? flow_fork_examine_again(f, seed, report, &c->err)
-		   : flow_fork_examine(f, c->operand[0], cli_value(c, "parent"), seed, report,
-				       &c->err);
+		   : flow_fork_examine(f, &q, report, &c->err);
 	flow_close(f);
 	return rc;
 }
@@ -163,12 +166,35 @@ static int fail_on_any(struct cli *c, const char *list, const json_t *report)
 	return 0;
 }
 
+/* --verify: a bundle, with the models that are here. */
+static int verify_bundle(struct cli *c, const char *bundle)
+{
+	char key[512];
+	const char *vkey = cli_value(c, "vkey");
+	json_t *report;
+	TRY(cli_operands(c, 0, 1));
+	if (vkey)
+		TRY(cli_vkey(c, vkey, key, sizeof key));
+	struct flow *f = cli_open_if_there(c);
+	int rc = flow_fork_bundle_verify(f, bundle, c->operands ? c->operand[0] : NULL,
+					 vkey ? key : NULL, &report, &c->err);
+	flow_close(f);
+	TRY(rc);
+	bool ok = json_is_true(json_object_get(report, "ok"));
+	TRY(cli_print(c, report));
+	return ok ? 0 : err_set(&c->err, ERR_VERIFY, "%s does not hold", bundle);
+}
+
 int cmd_fork_audit(struct cli *c)
 {
 	json_t *report = NULL;
 	uint64_t seed = SEED;
 	bool again = cli_has(c, "again");
-	const char *denied = cli_value(c, "fail-on");
+	const char *denied = cli_value(c, "fail-on"), *copy = cli_value(c, "bundle");
+	if (cli_value(c, "verify"))
+		return verify_bundle(c, cli_value(c, "verify"));
+	if (again && copy)
+		return err_set(&c->err, ERR_USAGE, "--again keeps a bundle for each new entry");
 	TRY(cli_operands(c, again ? 0 : 1, again ? 0 : 1));
 	TRY(cli_number(c, "seed", &seed));
 	if (again && cli_value(c, "parent"))
@@ -178,6 +204,9 @@ int cmd_fork_audit(struct cli *c)
 		TRY(check_fail_on(c, denied));
 	TRY(examine(c, again, seed, &report));
 	int rc = record(c, again, report);
+	const char *kept = json_string_value(json_object_get(report, "bundle"));
+	if (rc == 0 && copy && kept)
+		rc = flow_fork_bundle_copy(kept, copy, &c->err);
 	if (rc < 0) {
 		json_decref(report);
 		return rc;

@@ -38,7 +38,7 @@ static int add_serve(struct cli *c, const char *dir, json_t *report)
 
 /* What fork audits compare with, while its files are still in memory. The release is made: whatever
  * is wrong here, the first audit meets it and says so. Others may write meanwhile. */
-static void keep_sketch(const struct cli *c, const json_t *report)
+static void keep_sketch(struct cli *c, const json_t *report)
 {
 	struct err none;
 	const char *root = json_string_value(json_object_get(report, "root"));

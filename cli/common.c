@@ -140,13 +140,14 @@ int cli_open(struct cli *c, bool read_only, struct flow **out)
 	return 0;
 }
 
-struct flow *cli_open_if_there(const struct cli *c)
+struct flow *cli_open_if_there(struct cli *c)
 {
-	struct cli quiet = *c; /* its error is nobody's */
+	struct err before = c->err; /* that of this opening is nobody's */
 	struct flow *f = NULL;
-	if (cli_open(&quiet, true, &f) < 0)
+	if (cli_open(c, true, &f) < 0) {
 		f = NULL;
-	explicit_bzero(quiet.passphrase, sizeof quiet.passphrase);
+		c->err = before;
+	}
 	return f;
 }
 

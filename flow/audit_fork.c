@@ -84,11 +84,13 @@ static int audit(struct flow_fork_audit *a, const char *suspect, const json_t *e
 	return rc;
 }
 
-int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
-		      json_t **report, struct err *e)
+int flow_fork_examine(struct flow *f, const struct flow_fork_question *q, json_t **report,
+		      struct err *e)
 {
-	struct flow_fork_audit a = { .flow = f, .asked = parent, .seed = seed };
-	return audit(&a, suspect, NULL, report, e);
+	struct flow_fork_audit a = {
+		.flow = f, .asked = q->parent, .seed = q->seed, .only = q->only, .lists = q->lists
+	};
+	return audit(&a, q->suspect, NULL, report, e);
 }
 
 int flow_fork_examine_kept(struct flow *f, const json_t *entry, uint64_t seed, json_t **report,
@@ -101,7 +103,10 @@ int flow_fork_examine_kept(struct flow *f, const json_t *entry, uint64_t seed, j
 int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
 		    json_t **report, struct err *e)
 {
-	TRY(flow_fork_examine(f, suspect, parent, seed, report, e));
+	const struct flow_fork_question q = {
+		.suspect = suspect, .parent = parent, .seed = seed, .lists = true
+	};
+	TRY(flow_fork_examine(f, &q, report, e));
 	int rc =
 		flow_fork_record(f, *report, suspect, e); /* log entry and edges, one transaction */
 	if (rc < 0) {
@@ -189,6 +194,18 @@ static struct flow_candidate *candidate_with(const struct flow_fork_audit *a,
 	return NULL;
 }
 
+static bool is_asked_for(const struct flow_fork_audit *a, const struct digest *root)
+{
+	char text[DIGEST_TEXT_ROOM];
+	const json_t *one;
+	size_t i;
+	digest_text(root, text);
+	json_array_foreach(a->only, i, one)
+		if (json_is_string(one) && strcmp(json_string_value(one), text) == 0)
+			return true;
+	return !a->only;
+}
+
 /* One content is one candidate, whatever its names. The suspect's own content is none. */
 static int visit_release(void *audit, const struct registry_release *r, struct err *e)
 {
@@ -205,7 +222,7 @@ static int visit_release(void *audit, const struct registry_release *r, struct e
 	struct flow_candidate *c = candidate_with(a, &r->root);
 	bool here = r->location[0] || flow_fork_sketch_is_kept(a->flow, &r->root);
 	a->located |= here;
-	if (!c && !a->asked && here) {
+	if (!c && !a->asked && here && is_asked_for(a, &r->root)) {
 		TRY(add_candidate(a, r, e));
 		c = a->candidate[a->count - 1];
 	}

@@ -57,10 +57,18 @@ struct flow_fork_look {
 /* Two folders or REFs; f may be NULL for folders. */
 int flow_fork_compare(struct flow *f, const char *a, const char *b,
 		      const struct flow_fork_look *how, json_t **report, struct err *e) MUST_USE;
+/* What is asked of an audit. All borrowed. */
+struct flow_fork_question {
+	const char *suspect, *parent; /* parent: the only candidate; NULL: every one */
+	uint64_t seed;
+	const json_t *only; /* roots as text: no candidates but these; NULL: all */
+	bool lists; /* the report gets `comparisons` [{root, name, comparison}]: every block and
+		       tensor of those that matter */
+};
 /* Against every registered release (or one). Report as above plus {declared, candidates, ...}.
  * Nothing is written but the cache, so that f may be open for reading only. */
-int flow_fork_examine(struct flow *f, const char *suspect, const char *parent, uint64_t seed,
-		      json_t **report, struct err *e) MUST_USE;
+int flow_fork_examine(struct flow *f, const struct flow_fork_question *q, json_t **report,
+		      struct err *e) MUST_USE;
 /* Log such a report, with the lineage edges that follow; adds {index, receipt} to it. suspect: as
  * above, remembered for the next function; or NULL. */
 int flow_fork_record(struct flow *f, json_t *report, const char *suspect, struct err *e) MUST_USE;
@@ -74,6 +82,14 @@ int flow_audit_fork(struct flow *f, const char *suspect, const char *parent, uin
 		    json_t **report, struct err *e) MUST_USE;
 /* Verdicts that a report may have; ended by NULL. */
 const char *const *flow_fork_verdict_names(void);
+/* What an audit's report rests on lies in HOME/forks/audits/INDEX: flow/fork_bundle.c. A copy of
+ * it; ERR_CONFLICT where `to` is there. */
+int flow_fork_bundle_copy(const char *from, const char *to, struct err *e) MUST_USE;
+/* Check such a folder with a verifier key (NULL: f's own), and compute its numbers again from the
+ * models at hand. suspect NULL: a registered one. f NULL: nothing is computed again. Report: {ok,
+ * checks [{name, ok, detail}], computed_again [names], missing [names]}. */
+int flow_fork_bundle_verify(struct flow *f, const char *dir, const char *suspect,
+			    const char *vkey, json_t **report, struct err *e) MUST_USE;
 /* Report: {passed, pairs: in this model, seed, calibrations}. */
 int flow_fork_calibrate(struct flow *f, const char *ref, const struct flow_fork_look *how,
 			json_t **report, struct err *e) MUST_USE;

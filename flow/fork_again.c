@@ -72,12 +72,14 @@ static int examine(struct again *a, const json_t *entry, const struct digest *ro
 	char folder[LIMIT_PATH_BYTES], text[DIGEST_TEXT_ROOM];
 	struct registry_release r;
 	struct err why = { 0 };
+	const struct flow_fork_question kept = { .suspect = text, .seed = a->seed },
+					lies = { .suspect = folder, .seed = a->seed };
 	digest_text(root, text);
 	if (registry_find(a->flow->registry, text, &r, &why) == 0 && r.location[0] &&
-	    flow_fork_examine(a->flow, text, NULL, a->seed, report, &why) == 0)
+	    flow_fork_examine(a->flow, &kept, report, &why) == 0)
 		return 0;
 	TRY(registry_location(a->flow->registry, root, folder, e));
-	if (folder[0] && flow_fork_examine(a->flow, folder, NULL, a->seed, report, &why) == 0) {
+	if (folder[0] && flow_fork_examine(a->flow, &lies, report, &why) == 0) {
 		const char *is = json_string_value(json_object_get(*report, "subject"));
 		if (is && strcmp(is, text) == 0)
 			return 0;

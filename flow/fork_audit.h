@@ -56,6 +56,8 @@ struct flow_fork_audit {
 	struct flow *flow;
 	const char *asked; /* REF of the one candidate; NULL: every release that lies here */
 	uint64_t seed;
+	const json_t *only; /* as asked: flow.h */
+	bool lists;
 	struct flow_fork_model suspect;
 	bool without_files; /* all that is left of it are its sketch and what its card declared */
 	struct digest subject;             /* the suspect's root */

@@ -3,6 +3,7 @@
  * that the entry has of it. */
 #include "base/decimal.h"
 #include "flow/fork_audit.h"
+#include "flow/fork_bundle.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -161,8 +162,10 @@ static json_t *candidates_of(const struct flow_fork_audit *a)
 	for (size_t i = 0; i < a->count; i++) {
 		const struct flow_candidate *c = a->candidate[i];
 		struct obj o = { 0 };
+		obj_add(&o, "root", json_digest(&c->release.root));
 		obj_text(&o, "name", c->name);
 		add_measure(&o, c);
+		obj_text(&o, "rung", c->measure.rung);
 		add_rounded(&o, "relative_l2", c->measure.relative_l2);
 		obj_count(&o, "identical_tensors", c->identical);
 		add_rounded(&o, "threshold", exp(c->log_threshold));
@@ -171,6 +174,30 @@ static json_t *candidates_of(const struct flow_fork_audit *a)
 		arr_object(&list, &o);
 	}
 	return list_of(&list);
+}
+
+/* Every block and tensor of the comparisons that were looked at again: of what is related, declared
+ * or has tensors of the suspect. Of the others the candidate's row is all. */
+static int comparisons_of(const struct flow_fork_audit *a, json_t **out, struct err *e)
+{
+	struct arr list = { .json = json_array() };
+	for (size_t i = 0; i < a->count; i++) {
+		const struct flow_candidate *c = a->candidate[i];
+		struct obj o = { 0 };
+		json_t *whole;
+		if (!c->compared)
+			continue;
+		int rc = fork_comparison_json(&c->result, true, &whole, e);
+		if (rc < 0) {
+			arr_free(&list);
+			return rc;
+		}
+		obj_add(&o, "root", json_digest(&c->release.root));
+		obj_text(&o, "name", c->name);
+		obj_add(&o, "comparison", whole);
+		arr_object(&list, &o);
+	}
+	return arr_done(&list, out, e);
 }
 
 /* By the name that it is registered by, else its folder's. */
@@ -250,7 +277,16 @@ int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *
 		o.json = json_incref(c->comparison);
 		obj_text(&o, "verdict", fork_verdict_name(c->measure.verdict));
 	}
-	json_t *findings = json_array(), *components = json_array();
+	json_t *findings = json_array(), *components = json_array(), *comparisons = NULL;
+	if (a->lists) {
+		int rc = comparisons_of(a, &comparisons, e);
+		if (rc < 0) {
+			obj_free(&o);
+			json_decref(findings);
+			json_decref(components);
+			return rc;
+		}
+	}
 	obj_text(&o, "about", c ? c->name : NULL); /* whose numbers these are: no parent by that */
 	obj_add(&o, "subject", json_digest(&a->subject));
 	obj_add(&o, "subject_name", subject_name(a));
@@ -266,6 +302,9 @@ int flow_fork_report(const struct flow_fork_audit *a, json_t **out, struct err *
 	obj_share(&o, "unjudged", a->unjudged);
 	obj_real(&o, "alpha", FLOW_FORK_ALPHA);
 	obj_text(&o, "correction", "holm");
+	obj_count(&o, "hypotheses", a->count);
+	if (comparisons)
+		obj_add(&o, "comparisons", comparisons);
 	obj_add(&o, "shared_components", components);
 	obj_add(&o, "mix", a->mix ? json_incref(a->mix) : json_null());
 	obj_add(&o, "adapter", a->adapter ? json_incref(a->adapter) : json_null());
@@ -368,12 +407,18 @@ static int remember(struct flow *f, const json_t *report, const char *suspect, s
 int flow_fork_record(struct flow *f, json_t *report, const char *suspect, struct err *e)
 {
 	struct audit_receipt receipt;
-	json_t *body;
-	TRY(body_of(report, &body, e));
-	int rc = flow_append(f, &(struct audit_record){ .type = "fork", .body = body }, false,
-			     &receipt, e);
+	struct buf lines = { 0 };
+	json_t *body = NULL;
+	int rc = 0;
+	TRY_OUT(flow_fork_bundle_lines(report, &lines, e));
+	TRY_OUT(body_of(report, &body, e));
+	TRY_OUT(flow_append(f, &(struct audit_record){ .type = "fork", .body = body }, false,
+			    &receipt, e));
+	TRY_OUT(remember(f, report, suspect, e));
+	TRY_OUT(add_receipt(f, &receipt, report, e));
+	rc = flow_fork_bundle_keep(f, report, &lines, e);
+out:
+	buf_free(&lines);
 	json_decref(body);
-	TRY(rc);
-	TRY(remember(f, report, suspect, e));
-	return add_receipt(f, &receipt, report, e);
+	return rc;
 }

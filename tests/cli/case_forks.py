@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import relatives as R
 from client import HALLMARK, Home, MODEL, POLICY, Server
 
-LOGGED = ("index", "receipt")  # what differs from one audit to the next
+LOGGED = ("index", "receipt", "bundle")  # what differs from one audit to the next
 
 
 def entries(h, kind="fork"):

@@ -52,6 +52,13 @@ static const char *direction(const json_t *report, const char *candidate)
 	return text_of(item_with(report, "candidates", "name", candidate), "direction");
 }
 
+static int examined(struct fixture *x, json_t **report, struct err *e)
+{
+	const struct flow_fork_question q = { .suspect = fixture_path(x, "suspect"), .seed = 7 };
+
+	return flow_fork_examine(x->flow, &q, report, e);
+}
+
 Test(flow_fork_relatives, a_sibling_is_told_apart_from_the_parent)
 {
 	publish("base", 1, 0, 0, NULL);
@@ -203,7 +210,7 @@ Test(flow_fork_relatives, comparing_writes_no_entry_and_recording_adds_it)
 	suspect(0.2, NULL);
 	fixture_close(&at);
 	expect(0, fixture_try_open(&at, true, &e));
-	expect(0, flow_fork_examine(at.flow, fixture_path(&at, "suspect"), NULL, 7, &report, &e));
+	expect(0, examined(&at, &report, &e));
 	cr_expect_str_eq(text_of(report, "parent"), "acme/base@1");
 	expect(ERR_CONFLICT, flow_fork_record(at.flow, report, NULL, &e));
 	fixture_close(&at);
@@ -330,7 +337,7 @@ Test(flow_fork_relatives, what_is_kept_does_not_change_the_report)
 		json_t *report;
 		if (i == 2)
 			fixture_delete(&at, "home/cache/sketches");
-		expect(0, flow_fork_examine(at.flow, fixture_path(&at, "suspect"), NULL, 7, &report, &e));
+		expect(0, examined(&at, &report, &e));
 		if (first)
 			cr_expect(json_equal(first, report), "round %d", i);
 		else
