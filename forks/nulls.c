@@ -331,7 +331,7 @@ static enum null_reason conclude(const struct null_group *g, double *p, size_t c
 				 struct fork_calibration *out)
 {
 	const struct null_row *row =
-		fork_null_row(out->statistic, g->like->parts, out->units, out->hidden);
+		fork_null_row(out->statistic, g->like->parts, g->like->first, out->hidden);
 
 	if (g->structured)
 		return NULL_STRUCTURED;

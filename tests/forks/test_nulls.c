@@ -181,6 +181,7 @@ Test(forks_nulls, small_models_are_calibrated)
 		{ FORK_DENSE, 24, 1, 24, 32, 3, 64, DRAWN_NORMAL },
 		{ FORK_DENSE, 28, 1, 24, 32, 3, 64, DRAWN_TRAINED },
 		{ FORK_DENSE, 2, 1, 300, 64, 2, 64, DRAWN_NORMAL },
+		{ FORK_DENSE, 3, 1, 1500, 64, 3, 64, DRAWN_NORMAL }, /* its first 128 are judged */
 	};
 
 	for (size_t i = 0; i < COUNT(body); i++) {
