@@ -4,6 +4,7 @@ names a stranger, or nobody, it is said wherever the weights decide. usage:
 HALLMARK_BIN=build/hallmark forks_cards.py [--kind dense|moe] [--only WORD]; exits 1 if one is not as
 it should be. Needs torch (run by hand)."""
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -85,7 +86,8 @@ def main():
         for name, m in (('acme/base', base), ('zoo/stranger', other)):
             f = m.write(os.path.join(folder, name.split('/')[1]), card='---\nlicense: mit\n---\n')
             run(home, 'release', 'create', f, '--name', name, '--version', '1', '--key', 'k', '--json')
-        changes = [*table.dependent(base, other, o.kind, seed), *table.independent(base, o.kind, seed)]
+        changes = itertools.chain(table.dependent(base, other, o.kind, seed),
+                                  table.independent(base, o.kind, seed))
         for i, (name, m, how) in enumerate(changes):
             if o.only in name:
                 rows.append(row(home, folder, i, name, m, how))
