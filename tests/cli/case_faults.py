@@ -88,6 +88,9 @@ with Home() as h:
     copy = h.dir / "copy"
     shutil.copytree(MODEL, copy)
     (copy / "README.md").write_text("a third\n")
+    audited = h.json("fork", "audit", copy)  # by what is kept of a/m@1, not by what lies there now
+    assert [(c["name"], c["compared"]) for c in audited["unavailable"]] == [("a/m@1", True)], audited
+    shutil.rmtree(h.state / "cache/sketches")
     audited = h.json("fork", "audit", copy)
     assert [c["name"] for c in audited["candidates"]] == ["a/m@2"], audited
     assert [c["name"] for c in audited["unavailable"]] == ["a/m@1"], audited
