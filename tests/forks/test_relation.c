@@ -115,6 +115,7 @@ Test(forks_relation, four_bits_are_recognised)
 
 Test(forks_relation, a_narrower_float_is_recognised)
 {
+	static struct relation_scratch scratch;
 	uint64_t seed = 8;
 
 	for (size_t i = 0; i < ROWS * COLUMNS; i++) {
@@ -122,9 +123,7 @@ Test(forks_relation, a_narrower_float_is_recognised)
 		b[i] = bf16(a[i]);
 	}
 	cr_expect_eq(found(COLUMNS), FORK_ROUNDED_NARROW);
-	cr_expect_eq(fork_relation_rank(a, b, ROWS, COLUMNS,
-					malloc(sizeof(struct relation_scratch))),
-		     0);
+	cr_expect_eq(fork_relation_rank(a, b, ROWS, COLUMNS, &scratch), 0);
 }
 
 Test(forks_relation, other_changes_are_not_rounding)
