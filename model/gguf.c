@@ -337,6 +337,20 @@ static uint64_t padded(uint64_t n, uint64_t alignment)
 	return (n + alignment - 1) / alignment * alignment;
 }
 
+/* t is not at `at`, where the one before it (NULL: the data's begin) puts it: either may lie. */
+static int misplaced(struct header_reader *r, const struct model_tensor *before,
+		     const struct model_tensor *t, uint64_t at)
+{
+	const char *how = t->begin > at ? "leaving a hole from" : "inside data that ends at";
+	if (!before)
+		return err_set(r->e, ERR_INPUT, "%s: tensor %s begins at offset %llu, %s %llu",
+			       r->file, t->name, ULL(t->begin), how, ULL(at));
+	return err_set(r->e, ERR_INPUT,
+		       "%s: tensor %s begins at offset %llu, %s %llu, where tensor %s (%s) ends",
+		       r->file, t->name, ULL(t->begin), how, ULL(at), before->name,
+		       model_dtype_name(before->dtype));
+}
+
 /* Ranges tile the data that begins at `data`; begin becomes absolute. */
 static int ranges_set(struct header_reader *r, struct model_tensor **sorted, uint64_t data,
 		      uint64_t alignment)
@@ -347,12 +361,7 @@ static int ranges_set(struct header_reader *r, struct model_tensor **sorted, uin
 	for (size_t i = 0; i < g->count; i++) {
 		struct model_tensor *t = sorted[i];
 		if (t->begin != at)
-			return err_set(r->e, ERR_INPUT,
-				       "%s: tensor %s begins at offset %llu, %s %llu", r->file,
-				       t->name, ULL(t->begin),
-				       t->begin > at ? "leaving a hole from"
-						     : "inside data that ends at",
-				       ULL(at));
+			return misplaced(r, i > 0 ? sorted[i - 1] : NULL, t, at);
 		end = at + t->bytes;
 		at = padded(end, alignment);
 		t->begin += data;

@@ -341,6 +341,9 @@ def refused(home):
     )
     at = good.index(b"blk.1.attn_norm.weight") + 22
     wrong("type", good[: at + 12] + b"\x0a" + good[at + 13 :], ["blk.1.attn_norm.weight", "Q2_K"])
+    # a type that is read for comparing, not for serving
+    coded = (demo(home.dir / "coded", want=T.Q4_1) / "model.gguf").read_bytes()
+    wrong("type not served", coded, ["tensor", "is Q4_1: not available"])
     name = b"tokenizer.ggml.add_bos_token"
     wrong(
         "a key twice",
