@@ -153,7 +153,8 @@ int fork_plan_choose(struct plan *p, struct err *e) MUST_USE;
 /* A line for people; beyond some they are counted. Names come from the files. */
 void fork_plan_note(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void fork_plan_free(struct plan *p);
-/* The gain of a part's vectors, [width], malloc'ed; *gain NULL: none. */
+/* The gain of a part's vectors, [width], malloc'ed; *gain NULL: none. What of it is no
+ * finite number is 1, so that nobody hides a layer behind one value. */
 int fork_plan_gain(const struct plan *p, const struct role_part *r, float **gain,
 		   struct err *e) MUST_USE;
 /* Whether all rows that make up the part have to be read in their order, for its norms. */

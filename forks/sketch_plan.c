@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "forks/sketch_in.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,6 +282,6 @@ int fork_plan_gain(const struct plan *p, const struct role_part *r, float **gain
 	if (!*gain)
 		return plan_nomem(e);
 	for (uint64_t i = 0; i < r->width; i++)
-		(*gain)[i] = from[i] + (r->gain_plus_one ? 1 : 0);
+		(*gain)[i] = isfinite(from[i]) ? from[i] + (r->gain_plus_one ? 1 : 0) : 1;
 	return 0;
 }

@@ -17,6 +17,8 @@
 enum stream_role { STREAM_GATE, STREAM_UP, STREAM_VALUE, STREAM_ROLES };
 
 struct stream_row {
+	const struct sketch_block *block;
+	uint32_t unit; /* of the kept ones */
 	const int16_t *v;
 	double length;
 	enum stream_role role;
@@ -56,13 +58,15 @@ static uint32_t stream_width(const struct sketch_part *x, const struct sketch_pa
 
 /* ---- units that answer each other whole ---- */
 
+/* exchanged: a's gate against b's up row, and its up row against b's gate. */
 static bool stream_agree(const struct sketch_block *a, uint32_t i, const struct sketch_block *b,
-			 uint32_t j)
+			 uint32_t j, bool exchanged)
 {
 	if (a->parts != b->parts)
 		return false;
 	for (uint32_t k = 0; k < a->parts; k++) {
-		const struct sketch_part *x = &a->part[k], *y = &b->part[k];
+		const struct sketch_part *x = &a->part[exchanged && k < 2 ? 1 - k : k];
+		const struct sketch_part *y = &b->part[k];
 		const int16_t *v = x->raw + (size_t)i * x->raw_width;
 		const int16_t *w = y->raw + (size_t)j * y->raw_width;
 		double raw = fabs(stream_cosine(v, w, stream_width(x, y))), token = 0;
@@ -77,12 +81,22 @@ static bool stream_agree(const struct sketch_block *a, uint32_t i, const struct 
 	return true;
 }
 
+static uint64_t stream_units_of(const struct fork_sketch *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->blocks; i++)
+		n += s->block[i].component == FORK_BODY ? s->block[i].kept : 0;
+	return n;
+}
+
 static void stream_count_units(const struct fork_sketch *a, const struct fork_sketch *b,
 			       const struct rung_pair *pair, size_t pairs, uint32_t *const *unit,
 			       struct fork_stream *out)
 {
-	for (size_t i = 0; i < b->blocks; i++)
-		out->units += b->block[i].component == FORK_BODY ? b->block[i].kept : 0;
+	uint64_t of_a = stream_units_of(a), of_b = stream_units_of(b);
+
+	out->units = of_a < of_b ? of_a : of_b; /* units that were appended prove nothing */
 	for (size_t p = 0; p < pairs; p++) {
 		const struct sketch_block *x = &a->block[pair[p].a], *y = &b->block[pair[p].b];
 
@@ -90,7 +104,7 @@ static void stream_count_units(const struct fork_sketch *a, const struct fork_sk
 			uint32_t i =
 				unit && unit[p] ? unit[p][j] : fork_sketch_unit_at(x, y->place[j]);
 
-			out->agreed += i < x->kept && stream_agree(x, i, y, j);
+			out->agreed += i < x->kept && stream_agree(x, i, y, j, false);
 		}
 	}
 }
@@ -136,6 +150,8 @@ static uint32_t stream_choose(const struct fork_sketch *b, uint32_t width, struc
 
 				if (at % step == 0 && length > 0 && rows < STREAM_ROWS)
 					row[rows++] = (struct stream_row){
+						.block = x,
+						.unit = j,
 						.v = v,
 						.length = length,
 						.role = stream_role(x, k),
@@ -145,21 +161,32 @@ static uint32_t stream_choose(const struct fork_sketch *b, uint32_t width, struc
 	return rows;
 }
 
-/* Look all chosen rows up among those of one part of a block of a. */
-static void stream_compare(const struct sketch_part *p, uint32_t kept, enum stream_role role,
-			   uint32_t width, const int16_t *packed, struct stream_row *row,
-			   uint32_t rows, int32_t *dot)
+/* A unit of a whose gate and up rows were only exchanged counts as found under its own role. */
+static void stream_found(const struct sketch_block *a, uint32_t i, enum stream_role role,
+			 struct stream_row *row)
 {
-	const struct dots_side x = { p->raw, kept, p->raw_width }, y = { packed, rows, width };
+	bool whole = role != row->role && a->parts == ROLE_PARTS &&
+		     stream_agree(a, i, row->block, row->unit, true);
+
+	row->same[whole ? row->role : role] = true;
+}
+
+/* Look all chosen rows up among those of one part of a block of a. */
+static void stream_compare(const struct sketch_block *a, uint32_t part, uint32_t width,
+			   const int16_t *packed, struct stream_row *row, uint32_t rows,
+			   int32_t *dot)
+{
+	const struct sketch_part *p = &a->part[part];
+	const struct dots_side x = { p->raw, a->kept, p->raw_width }, y = { packed, rows, width };
 
 	fork_dots(&x, &y, width, dot);
-	for (uint32_t i = 0; i < kept; i++) {
+	for (uint32_t i = 0; i < a->kept; i++) {
 		double length = stream_length(p->raw + (size_t)i * p->raw_width, width);
 
 		for (uint32_t j = 0; j < rows; j++)
 			if (dot[(size_t)i * rows + j] >= STREAM_SAME * length * row[j].length &&
 			    length > 0)
-				row[j].same[role] = true;
+				stream_found(a, i, stream_role(a, part), &row[j]);
 	}
 }
 
@@ -181,8 +208,7 @@ static int stream_count_rows(const struct fork_sketch *a, const struct fork_sket
 		const struct sketch_block *x = &a->block[i];
 
 		for (uint32_t k = 0; x->component == FORK_BODY && k + 1 < x->parts; k++)
-			stream_compare(&x->part[k], x->kept, stream_role(x, k), width, packed, row,
-				       rows, dot);
+			stream_compare(x, k, width, packed, row, rows, dot);
 	}
 	out->looked = rows;
 	for (uint32_t j = 0; j < rows; j++) {

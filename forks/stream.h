@@ -12,8 +12,8 @@ struct rung_pair;
 
 struct fork_stream {
 	uint64_t looked, crossed; /* rows of b looked up in a; found there under other roles only */
-	uint64_t units, agreed;   /* kept units of b; whose parts are all like those of the unit of
-				     a that they are beside */
+	uint64_t units, agreed;   /* kept units of the model with fewer; those of b whose parts are
+				     all like those of the unit of a that they are beside */
 	bool found;
 };
 

@@ -28,6 +28,7 @@ struct made {
 	const struct shape *shape;
 	uint64_t order;  /* of units and experts; 0: as drawn */
 	const char *bad; /* what a NaN's tensor ends with; or NULL */
+	float gain;      /* one value of each norm, whose others are 1; 0: no norms */
 	json_t *config;
 	struct model_values *values;
 	struct fork_model model;
@@ -57,15 +58,17 @@ static void put(struct made *m, float v)
 		buf_add_u16le(&m->data, (uint16_t)(bits >> 16));
 }
 
+/* rows 0: of one dimension. */
 static void begin_tensor(struct made *m, const char *name, uint64_t rows, uint64_t columns)
 {
-	size_t bytes = rows * columns * (m->form == AS_F32 ? 4 : 2);
+	size_t bytes = (rows ? rows : 1) * columns * (m->form == AS_F32 ? 4 : 2);
 
-	buf_printf(&m->header,
-		   "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu,%llu],\"data_offsets\":[%zu,%zu]}",
-		   m->header.len ? "," : "{", name, m->form == AS_F32 ? "F32" : "BF16",
-		   (unsigned long long)rows, (unsigned long long)columns, m->data.len,
-		   m->data.len + bytes);
+	buf_printf(&m->header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", m->header.len ? "," : "{",
+		   name, m->form == AS_F32 ? "F32" : "BF16");
+	if (rows)
+		buf_printf(&m->header, "%llu,", (unsigned long long)rows);
+	buf_printf(&m->header, "%llu],\"data_offsets\":[%zu,%zu]}", (unsigned long long)columns,
+		   m->data.len, m->data.len + bytes);
 }
 
 /* Unit u of the model is unit moved(u) of the file. */
@@ -128,6 +131,13 @@ static void add_layer(struct made *m, uint32_t layer)
 			 s->experts ? "model.layers.%u.mlp.experts.%u" : "model.layers.%u.mlp",
 			 layer, x);
 		add_network(m, name, 1000 * (uint64_t)layer + 10 * from + 100);
+	}
+	if (m->gain != 0) {
+		snprintf(name, sizeof name, "model.layers.%u.post_attention_layernorm.weight",
+			 layer);
+		begin_tensor(m, name, 0, s->hidden);
+		for (uint64_t c = 0; c < s->hidden; c++)
+			put(m, c == 3 ? m->gain : 1);
 	}
 	for (uint64_t i = 0; s->heads && i < 4; i++) {
 		uint64_t out = (i == 0 || i == 3 ? s->heads : s->keys) * (uint64_t)s->head;
@@ -417,6 +427,29 @@ Test(fork_sketch_make, what_is_not_finite_is_left_out_and_named)
 		fork_sketch_free(s);
 		made_close(&m);
 	}
+}
+
+/* One value of a norm would hide every block that it goes before. */
+Test(fork_sketch_make, a_gain_that_is_not_finite_leaves_nothing_out)
+{
+	struct made one = { .gain = 1 }, two = { .gain = 2 }, bad = { .gain = INFINITY };
+	struct fork_sketch *s, *doubled, *t;
+
+	made_open(&one, &dense, AS_BF16);
+	made_open(&two, &dense, AS_BF16);
+	made_open(&bad, &dense, AS_BF16);
+	s = sketch_of(&one);
+	doubled = sketch_of(&two);
+	t = sketch_of(&bad);
+	assert_same_blocks(s, t);
+	cr_assert(doubled->block[0].part[0].norm[0] != s->block[0].part[0].norm[0]);
+	cr_assert(strstr(t->notes, "post_attention_layernorm.weight"), "%s", t->notes);
+	fork_sketch_free(s);
+	fork_sketch_free(doubled);
+	fork_sketch_free(t);
+	made_close(&one);
+	made_close(&two);
+	made_close(&bad);
 }
 
 Test(fork_sketch_make, awkward_shapes_are_sketches_too)

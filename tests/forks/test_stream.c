@@ -92,3 +92,37 @@ Test(forks_stream, a_copy_stays_one_whatever_rows_were_put_beside_it)
 	drawn_free(a);
 	drawn_free(b);
 }
+
+/* Four more units for each, which do nothing, and a gate's row among their up rows. */
+Test(forks_stream, units_that_were_appended_clear_no_copy)
+{
+	struct drawn *a = dense(6), *b = drawn_copy(a);
+	bool found;
+
+	for (uint32_t i = 0; i < LAYERS; i++) {
+		drawn_resize(&b->block[i], 5 * UNITS);
+		memcpy(b->block[i].v[1] + UNITS * HIDDEN, a->block[i].v[0], ROW);
+	}
+	cr_expect_eq(verdict(a, b, &found), FORK_DEPENDENT);
+	cr_expect_not(found);
+	drawn_free(a);
+	drawn_free(b);
+}
+
+/* Under other names, or fused the other way round. */
+Test(forks_stream, gates_exchanged_with_up_rows_are_no_stream)
+{
+	struct drawn *a = dense(7), *b = drawn_copy(a);
+	bool found;
+
+	for (size_t i = 0; i < b->blocks; i++) {
+		float *gate = b->block[i].v[0];
+
+		b->block[i].v[0] = b->block[i].v[1];
+		b->block[i].v[1] = gate;
+	}
+	cr_expect_eq(verdict(a, b, &found), FORK_DEPENDENT);
+	cr_expect_not(found);
+	drawn_free(a);
+	drawn_free(b);
+}
