@@ -33,9 +33,17 @@ int64_t fork_dots_trace_plain(const struct dots_side *a, const struct dots_side 
 	return sum;
 }
 
+bool fork_dots_has_vnni(void)
+{
+	return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
 void fork_dots(const struct dots_side *a, const struct dots_side *b, uint32_t width, int32_t *out)
 {
-	if (__builtin_cpu_supports("avx2"))
+	if (fork_dots_has_vnni())
+		fork_dots_vnni(a, b, width, out);
+	else if (__builtin_cpu_supports("avx2"))
 		fork_dots_avx2(a, b, width, out);
 	else
 		fork_dots_plain(a, b, width, out);

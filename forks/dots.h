@@ -3,6 +3,7 @@
 #ifndef FORKS_DOTS_H
 #define FORKS_DOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Vectors of `width` numbers, a multiple of 16, [rows][stride]. */
@@ -22,10 +23,13 @@ int64_t fork_dots_trace(const struct dots_side *a, const struct dots_side *b, ui
 /* Where |v| is largest, the first of them; n > 0. */
 uint32_t fork_dots_largest(const int32_t *v, uint32_t n);
 
-/* The two forms, for tests; the functions above pick. */
+/* The forms, for tests; the functions above pick. */
+bool fork_dots_has_vnni(void);
 void fork_dots_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		     int32_t *out);
 void fork_dots_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width,
+		    int32_t *out);
+void fork_dots_vnni(const struct dots_side *a, const struct dots_side *b, uint32_t width,
 		    int32_t *out);
 int64_t fork_dots_trace_plain(const struct dots_side *a, const struct dots_side *b, uint32_t width);
 int64_t fork_dots_trace_avx2(const struct dots_side *a, const struct dots_side *b, uint32_t width);

@@ -14,11 +14,11 @@ static void fill(int16_t *v, uint32_t count, uint64_t seed, int range)
 }
 
 /* Rows that fill tiles and rows that do not, widths below the stride, and products that wrap. */
-Test(forks_dots, both_forms_give_the_sums)
+Test(forks_dots, all_forms_give_the_sums)
 {
 	static const int range[] = { 1, 2048, 32767 };
 	int16_t a[ROWS * STRIDE], b[ROWS * STRIDE];
-	int32_t plain[ROWS * ROWS], fast[ROWS * ROWS];
+	int32_t plain[ROWS * ROWS], fast[ROWS * ROWS], narrow[ROWS * ROWS];
 
 	for (uint32_t r = 0; r < 3; r++)
 		for (uint32_t rows = 1; rows <= ROWS; rows++)
@@ -32,6 +32,11 @@ Test(forks_dots, both_forms_give_the_sums)
 				fork_dots_plain(&x, &y, width, plain);
 				fork_dots(&x, &y, width, fast);
 				cr_expect_arr_eq(plain, fast, x.rows * y.rows * sizeof *plain);
+				if (__builtin_cpu_supports("avx2")) {
+					fork_dots_avx2(&x, &y, width, narrow);
+					cr_expect_arr_eq(plain, narrow,
+							 x.rows * y.rows * sizeof *plain);
+				}
 				y.rows = x.rows;
 				cr_expect(r == 2 || fork_dots_trace(&x, &y, width) ==
 							    fork_dots_trace_plain(&x, &y, width));
