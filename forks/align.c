@@ -8,11 +8,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define SCREENED 16   /* even places that are looked at in every pair */
-#define CLOSER 3      /* blocks of a that are then looked at whole */
-#define SHIFTS 8      /* shifted traces of these */
-#define SCORE_LEAST 5 /* spreads above the mean */
+#define SCREENED 16    /* even places that are looked at in every pair */
+#define STRIP_APART 32 /* zeros behind a strip: rows a power of two apart share cache lines */
+#define CLOSER 3       /* blocks of a that are then looked at whole */
+#define SHIFTS 8       /* shifted traces of these */
+#define SCORE_LEAST 5  /* spreads above the mean */
 
 struct aligned {
 	uint32_t a, b; /* in the sets */
@@ -22,6 +24,10 @@ struct aligned {
 struct align {
 	struct fork_view va, vb;
 	struct match_set a, b;
+	const struct match_block *usual; /* of a's set: as most are */
+	int16_t *strip[2];               /* [blocks] of a's set and of b's, strips_width each */
+	uint32_t strips_width;
+	int32_t *screened;     /* [blocks of b's set][blocks of a's set] */
 	struct aligned *best;  /* [blocks of b's set] a UINT32_MAX: none */
 	bool *of_a, *of_b;     /* [blocks] paired already */
 	struct rung_pair *all; /* [alls] found, repeated ones too */
@@ -76,14 +82,129 @@ static int64_t shifted_trace(const struct match_block *a, const struct match_blo
 	return sum;
 }
 
+/* ---- every pair of blocks, by few units ---- */
+
 /* The trace over some units less that of their neighbours. */
-static int64_t screen(const struct match_block *a, const struct match_block *b)
+static int64_t screen_pair(const struct match_block *a, const struct match_block *b)
 {
 	uint32_t n = evens(a, b), step = (n + SCREENED - 1) / SCREENED;
 
-	return n < 2 ? INT64_MIN
-		     : shifted_trace(a, b, n, step, 0) - shifted_trace(a, b, n, step, 1);
+	return shifted_trace(a, b, n, step, 0) - shifted_trace(a, b, n, step, 1);
 }
+
+/* Most blocks of a class have one shape. Their pairs are screened by one product of matrices: a row
+ * of a's has the units that are looked at, of all parts one behind the other, a row of b's their
+ * differences from the next. Sums of SCREENED * ROLE_PARTS products of a unit vector and such a
+ * difference stay below 2^31. */
+static bool same_strip(const struct match_block *x, const struct match_block *y)
+{
+	if (x->parts != y->parts || evens(x, x) != evens(y, y))
+		return false;
+	for (uint32_t p = 0; p < x->parts; p++)
+		if (x->part[p].width != y->part[p].width)
+			return false;
+	return true;
+}
+
+static bool is_usual(const struct align *s, const struct match_block *b)
+{
+	return same_strip(s->usual, b);
+}
+
+static const struct match_block *find_usual(const struct match_set *set)
+{
+	const struct match_block *usual = NULL;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		uint32_t same = 0;
+
+		for (uint32_t k = i; k < set->count; k++)
+			same += same_strip(&set->at[i], &set->at[k]);
+		if (same > most) {
+			most = same;
+			usual = &set->at[i];
+		}
+	}
+	return usual;
+}
+
+/* to = x - y, or x; sixteen numbers at a time. */
+static void strip_add(const int16_t *x, const int16_t *y, uint32_t width, int16_t *to)
+{
+	for (uint32_t k = 0; y && k < width; k += 16)
+		for (uint32_t l = k; l < k + 16; l++)
+			to[l] = (int16_t)(x[l] - y[l]);
+	if (!y)
+		memcpy(to, x, width * sizeof *to);
+}
+
+static void strip_units(const struct match_block *b, bool differences, int16_t *to)
+{
+	uint32_t n = evens(b, b), step = (n + SCREENED - 1) / SCREENED, count = n / step;
+
+	for (uint32_t p = 0; p < b->parts; p++) {
+		const int16_t *v = b->part[p].v;
+		uint32_t width = b->part[p].width;
+		size_t apart = (size_t)2 * step * width;
+
+		for (uint32_t i = 0; i < count; i++, to += width)
+			strip_add(v + i * apart, differences ? v + (i + 1) % count * apart : NULL,
+				  width, to);
+	}
+}
+
+static int strips_open(struct align *s, struct err *e)
+{
+	const struct match_set *set[2] = { &s->a, &s->b };
+
+	s->usual = find_usual(&s->a);
+	s->strips_width = STRIP_APART;
+	for (uint32_t p = 0; p < s->usual->parts; p++)
+		s->strips_width += SCREENED * s->usual->part[p].width;
+	s->screened = calloc((size_t)s->a.count * s->b.count, sizeof *s->screened);
+	for (int i = 0; i < 2; i++) {
+		s->strip[i] = calloc((size_t)set[i]->count * s->strips_width, sizeof(int16_t));
+		if (!s->strip[i] || !s->screened)
+			return err_set(e, ERR_NOMEM, "out of memory for %u blocks", set[i]->count);
+		for (uint32_t k = 0; k < set[i]->count && evens(s->usual, s->usual) > 1; k++)
+			if (is_usual(s, &set[i]->at[k]))
+				strip_units(&set[i]->at[k], i == 1,
+					    s->strip[i] + (size_t)k * s->strips_width);
+	}
+	return 0;
+}
+
+static void strips_free(struct align *s)
+{
+	free(s->strip[0]);
+	free(s->strip[1]);
+	free(s->screened);
+	s->strip[0] = s->strip[1] = NULL;
+	s->screened = NULL;
+}
+
+static void strips_multiply(void *ctx, struct part part)
+{
+	struct align *s = ctx;
+	uint32_t width = s->strips_width;
+	struct dots_side x = { s->strip[1] + (size_t)part.begin * width, part.end - part.begin,
+			       width },
+			 y = { s->strip[0], s->a.count, width };
+
+	fork_dots(&x, &y, width, s->screened + (size_t)part.begin * s->a.count);
+}
+
+static int64_t screen(const struct align *s, uint32_t i, uint32_t j)
+{
+	if (evens(&s->a.at[i], &s->b.at[j]) < 2)
+		return INT64_MIN;
+	if (is_usual(s, &s->a.at[i]) && is_usual(s, &s->b.at[j]))
+		return s->screened[(size_t)j * s->a.count + i];
+	return screen_pair(&s->a.at[i], &s->b.at[j]);
+}
+
+/* ---- closer ---- */
 
 /* Of the traces of n units whose vectors fill all dimensions: what a few shifts show may be less by
  * chance. */
@@ -118,30 +239,31 @@ static double score(const struct match_block *a, const struct match_block *b)
 	return trace / (n * a->parts) / SKETCH_ONE / SKETCH_ONE;
 }
 
-static void find_best(const struct match_set *a, const struct match_block *b, struct aligned *out)
+static void find_best(const struct align *s, uint32_t j, struct aligned *out)
 {
+	const struct match_set *a = &s->a;
 	uint32_t closer[CLOSER], count = 0;
-	int64_t value[CLOSER];
+	int64_t least[CLOSER];
 
 	for (uint32_t i = 0; i < a->count; i++) {
-		int64_t v = screen(&a->at[i], b);
+		int64_t v = screen(s, i, j);
 		uint32_t at;
 
-		if (count == CLOSER && v <= value[CLOSER - 1])
+		if (count == CLOSER && v <= least[CLOSER - 1])
 			continue;
 		at = count < CLOSER ? count++ : CLOSER - 1;
-		for (; at > 0 && value[at - 1] < v; at--) {
-			value[at] = value[at - 1];
+		for (; at > 0 && least[at - 1] < v; at--) {
+			least[at] = least[at - 1];
 			closer[at] = closer[at - 1];
 		}
-		value[at] = v;
+		least[at] = v;
 		closer[at] = i;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		double s = score(&a->at[closer[i]], b);
+		double value = score(&a->at[closer[i]], &s->b.at[j]);
 
-		if (s > out->score) {
-			out->score = s;
+		if (value > out->score) {
+			out->score = value;
 			out->a = closer[i];
 		}
 	}
@@ -153,7 +275,7 @@ static void align_look(void *ctx, struct part part)
 
 	for (uint32_t j = part.begin; j < part.end; j++) {
 		s->best[j] = (struct aligned){ .a = UINT32_MAX, .b = j };
-		find_best(&s->a, &s->b.at[j], &s->best[j]);
+		find_best(s, j, &s->best[j]);
 	}
 }
 
@@ -195,6 +317,8 @@ static int align_class(struct align *s, enum match_class c, struct pool *pool, s
 	s->map->tried += (uint64_t)s->a.count * s->b.count;
 	if (s->a.count == 0 || s->b.count == 0)
 		return 0;
+	TRY(strips_open(s, e));
+	fork_each(pool, s->b.count, strips_multiply, s);
 	fork_each(pool, s->b.count, align_look, s);
 	align_pair(s);
 	return 0;
@@ -287,6 +411,7 @@ int fork_map_aligned(const struct fork_sketch *a, const struct fork_sketch *b, e
 		rc = align_class(&s, c, how->pool, e);
 		fork_match_set_free(&s.a);
 		fork_match_set_free(&s.b);
+		strips_free(&s);
 		if (rc < 0)
 			goto out;
 	}

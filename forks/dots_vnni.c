@@ -1,5 +1,5 @@
-/* AVX-512 VNNI form of fork_dots: four vectors of b beside four of a, 32 products an instruction. Its
- * sums wrap as the other forms' do. */
+/* AVX-512 VNNI form of fork_dots: four vectors of b beside four of a, 32 products an instruction.
+ * Its sums wrap as the other forms' do. */
 #include "forks/dots.h"
 
 #include "base/check.h"
