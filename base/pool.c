@@ -186,7 +186,7 @@ static void lanes_fill(struct pool *p, uint32_t parts, bool in_order)
 static void run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
 		void *ctx, bool in_order)
 {
-	if (p->threads == 1 || parts <= 1) {
+	if (pool_threads(p) == 1 || parts <= 1) {
 		if (parts > 0)
 			work(ctx, (struct part){ 0, parts, parts, 0 });
 		return;
@@ -285,4 +285,4 @@ void pool_close(struct pool *p)
 	free(p);
 }
 
-unsigned pool_threads(const struct pool *p) { return p->threads; }
+unsigned pool_threads(const struct pool *p) { return p ? p->threads : 1; }

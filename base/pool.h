@@ -32,7 +32,7 @@ static inline uint32_t part_item(const struct part *part, uint32_t i, uint32_t n
  * mode, say); NULL: nothing. */
 int pool_open(struct pool **out, unsigned threads, void (*start)(void), struct err *e) MUST_USE;
 void pool_close(struct pool *p); /* NULL is fine */
-unsigned pool_threads(const struct pool *p);
+unsigned pool_threads(const struct pool *p); /* NULL: 1, the caller */
 
 /* Where the pool has as many threads as the machine has cores, each thread is bound to a core; the
  * caller is bound to its own from enter to leave, so that no worker shares it. */
@@ -45,7 +45,8 @@ void pool_leave(const struct pool_caller *former);
 
 /* Call work(ctx, part) for parts 0..parts-1, each once, and return when all are done. Memory is
  * synchronised both ways: workers see what the caller wrote before, the caller sees what they
- * wrote. pool_run_in_order: free threads take parts one by one, ascending. parts < 2^31. */
+ * wrote. pool_run_in_order: free threads take parts one by one, ascending; p NULL: the caller takes
+ * all of them. parts < 2^31. */
 void pool_run(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part), void *ctx);
 void pool_run_in_order(struct pool *p, uint32_t parts, void (*work)(void *ctx, struct part part),
 		       void *ctx);

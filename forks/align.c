@@ -3,7 +3,6 @@
  * units are shifted against each other, which is what it would be for units that do not answer each
  * other; the traces' spread tells whether it is more than chance. Only units at even places are
  * looked at: the order of those at odd ones is untouched evidence. */
-#include "forks/fit.h"
 #include "forks/match.h"
 
 #include <math.h>
@@ -318,8 +317,8 @@ static int align_class(struct align *s, enum match_class c, struct pool *pool, s
 	if (s->a.count == 0 || s->b.count == 0)
 		return 0;
 	TRY(strips_open(s, e));
-	fork_each(pool, s->b.count, strips_multiply, s);
-	fork_each(pool, s->b.count, align_look, s);
+	pool_run_in_order(pool, s->b.count, strips_multiply, s);
+	pool_run_in_order(pool, s->b.count, align_look, s);
 	align_pair(s);
 	return 0;
 }

@@ -269,10 +269,7 @@ static int run_parts(struct difference *d, struct pool *pool, uint32_t parts,
 	const struct worker *first = NULL;
 
 	d->step = step;
-	if (pool && parts > 0)
-		pool_run_in_order(pool, parts, take_parts, d);
-	else
-		take_parts(d, (struct part){ .end = parts, .count = parts });
+	pool_run_in_order(pool, parts, take_parts, d);
 	for (unsigned i = 0; i < d->workers; i++) {
 		const struct worker *w = &d->worker[i];
 
@@ -383,7 +380,7 @@ static int plan(struct difference *d, struct fork_detail *detail, struct err *e)
 
 static int workers_open(struct difference *d, struct pool *pool, struct err *e)
 {
-	d->workers = pool ? pool_threads(pool) : 1;
+	d->workers = pool_threads(pool);
 	d->worker = calloc(d->workers, sizeof *d->worker);
 	if (!d->worker)
 		return err_set(e, ERR_NOMEM, "out of memory for %u threads", d->workers);

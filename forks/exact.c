@@ -146,14 +146,13 @@ static void exact_extend(const struct exact *x)
 
 static int exact_run(struct exact *x, const struct rung_pair *pair, size_t pairs, struct err *e)
 {
-	unsigned threads = x->how->pool ? pool_threads(x->how->pool) : 1;
 	int rc = 0;
 
 	*x->out = (struct rung){ .run = true };
 	if (pairs == 0)
 		return 0;
 	x->out->block = calloc(pairs, sizeof *x->out->block);
-	x->room = calloc(threads, sizeof *x->room);
+	x->room = calloc(pool_threads(x->how->pool), sizeof *x->room);
 	x->hits = calloc(pairs, sizeof *x->hits);
 	x->group = calloc(pairs, sizeof *x->group);
 	if (!x->out->block || !x->room || !x->hits || !x->group)
@@ -161,7 +160,7 @@ static int exact_run(struct exact *x, const struct rung_pair *pair, size_t pairs
 	x->out->blocks = pairs;
 	for (size_t i = 0; i < pairs; i++)
 		x->out->block[i].pair = pair[i];
-	fork_each(x->how->pool, (uint32_t)pairs, exact_work, x);
+	pool_run_in_order(x->how->pool, (uint32_t)pairs, exact_work, x);
 	fork_rung_combine(x->out, x->group);
 	exact_extend(x);
 out:

@@ -239,15 +239,6 @@ static void name_clusters(struct fork_sketch *s, const bool *copy)
 	}
 }
 
-void fork_each(struct pool *pool, uint32_t count, void (*work)(void *ctx, struct part part),
-	       void *ctx)
-{
-	if (pool)
-		pool_run_in_order(pool, count, work, ctx);
-	else
-		work(ctx, (struct part){ .begin = 0, .end = count, .count = count });
-}
-
 int fork_fit_blocks(struct fork_sketch *s, uint64_t seed, struct pool *pool, struct err *e)
 {
 	struct fitting f = { .s = s, .seed = seed };
@@ -255,13 +246,13 @@ int fork_fit_blocks(struct fork_sketch *s, uint64_t seed, struct pool *pool, str
 
 	if (s->blocks == 0)
 		return 0;
-	f.room = calloc(pool ? pool_threads(pool) : 1, sizeof *f.room);
+	f.room = calloc(pool_threads(pool), sizeof *f.room);
 	f.copy = calloc(s->blocks * s->blocks, sizeof *f.copy);
 	if (!f.room || !f.copy)
 		rc = err_set(e, ERR_NOMEM, "out of memory for %zu blocks", s->blocks);
 	if (rc == 0) {
-		fork_each(pool, (uint32_t)s->blocks, fit_work, &f);
-		fork_each(pool, (uint32_t)s->blocks, copies_work, &f);
+		pool_run_in_order(pool, (uint32_t)s->blocks, fit_work, &f);
+		pool_run_in_order(pool, (uint32_t)s->blocks, copies_work, &f);
 		name_clusters(s, f.copy);
 	}
 	free(f.room);

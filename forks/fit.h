@@ -24,8 +24,4 @@ const char *fork_unfit_reason(uint8_t unfit);
 int fork_fit_blocks(struct fork_sketch *s, uint64_t seed, struct pool *pool,
 		    struct err *e) MUST_USE;
 
-/* work over 0..count-1, by the pool's threads or (NULL) by the caller. */
-void fork_each(struct pool *pool, uint32_t count, void (*work)(void *ctx, struct part part),
-	       void *ctx);
-
 #endif

@@ -103,12 +103,10 @@ void fork_match_set_free(struct match_set *s)
 	*s = (struct match_set){ 0 };
 }
 
-static unsigned threads(const struct pool *pool) { return pool ? pool_threads(pool) : 1; }
-
 int fork_match_rooms(struct match_room **out, const struct pool *pool, uint32_t blocks,
 		     struct err *e)
 {
-	unsigned n = threads(pool);
+	unsigned n = pool_threads(pool);
 	bool good;
 
 	*out = calloc(n, sizeof **out);
@@ -134,7 +132,7 @@ int fork_match_rooms(struct match_room **out, const struct pool *pool, uint32_t 
 
 void fork_match_rooms_free(struct match_room *r, const struct pool *pool)
 {
-	for (unsigned i = 0; r && i < threads(pool); i++) {
+	for (unsigned i = 0; r && i < pool_threads(pool); i++) {
 		for (uint32_t p = 0; p < ROLE_PARTS; p++)
 			free(r[i].sum[p]);
 		free(r[i].gathered);

@@ -359,8 +359,7 @@ static size_t score_pairs(struct null_group *g, struct null_scores *n, struct po
 	collect_pairs(g, n->statistic);
 	if (g->one_order || g->structured)
 		g->pairs = 0;
-	if (g->pairs > 0)
-		fork_each(pool, (uint32_t)g->pairs, score_work, n);
+	pool_run_in_order(pool, (uint32_t)g->pairs, score_work, n);
 	for (size_t i = 0; i < g->pairs; i++)
 		if (n->p[i] >= 0)
 			n->p[count++] = n->p[i];
@@ -457,7 +456,7 @@ static int null_open(struct null_group **out, struct null_scores *n, const struc
 
 	*out = g;
 	*n = (struct null_scores){ .g = g, .seed = seed };
-	n->room = calloc(pool ? pool_threads(pool) : 1, sizeof *n->room);
+	n->room = calloc(pool_threads(pool), sizeof *n->room);
 	n->p = calloc(NULL_PAIRS, sizeof *n->p);
 	if (g)
 		g->member = calloc(s->blocks + 1, sizeof *g->member);

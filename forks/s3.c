@@ -203,9 +203,9 @@ static int s3_class(struct s3 *s, enum match_class c, struct err *e)
 	s->probes = fork_match_probes(&s->a, &s->b);
 	s->probes_own = fork_match_probes(&s->a, &s->a);
 	s->map->tried += (uint64_t)s->a.count * s->b.count;
-	fork_each(s->pool, s->b.count, s3_look, s);
+	pool_run_in_order(s->pool, s->b.count, s3_look, s);
 	TRY(s3_keep_best(s, e));
-	fork_each(s->pool, s->b.count, s3_look_own, s);
+	pool_run_in_order(s->pool, s->b.count, s3_look_own, s);
 	for (uint32_t j = 0; j < s->b.count; j++) {
 		s3_judge(s, j);
 		if (found_log_p(s, &s->found[j]) < LOG_MAP)

@@ -201,16 +201,6 @@ static void pass_work(void *ctx, struct part part)
 	}
 }
 
-static void jobs_run(struct pass *p)
-{
-	struct pool *pool = p->plan->model->pool;
-
-	if (pool)
-		pool_run_in_order(pool, (uint32_t)p->jobs, pass_work, p);
-	else
-		pass_work(p, (struct part){ .end = (uint32_t)p->jobs, .count = (uint32_t)p->jobs });
-}
-
 /* A value that could not be read is one without values; blocks that wanted it are left out. */
 static int value_give_up(struct pass *p, struct job *j, struct scan *scan, struct err *e)
 {
@@ -265,13 +255,13 @@ static int pass_once(struct plan *plan, bool norms, struct scan *scan, struct er
 
 	p.job = jobs.at;
 	p.jobs = jobs.count;
-	p.workers = plan->model->pool ? pool_threads(plan->model->pool) : 1;
+	p.workers = pool_threads(plan->model->pool);
 	p.worker = calloc(p.workers, sizeof *p.worker);
 	pthread_mutex_init(&p.lock, NULL);
 	pthread_mutex_init(&p.wide, NULL);
 	if (rc < 0 || !p.worker || p.jobs > INT32_MAX)
 		TRY_OUT(plan_nomem(e));
-	jobs_run(&p);
+	pool_run_in_order(plan->model->pool, (uint32_t)p.jobs, pass_work, &p);
 	if (p.rc < 0)
 		TRY_OUT(err_set(e, p.rc, "%s", p.err.text));
 	TRY_OUT(jobs_gather(&p, scan, e));
