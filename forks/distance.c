@@ -104,17 +104,6 @@ static void add_pair(struct distance *d, struct rung_pair pair, const uint32_t *
 			add_unit(d, pair, unit ? unit[j] : j, j, unit != NULL, &d->layer[layer]);
 }
 
-int fork_block_order(const struct sketch_block *a, const struct sketch_block *b)
-{
-	const uint32_t x[] = { a->component, a->layer, a->kind, a->index },
-		       y[] = { b->component, b->layer, b->kind, b->index };
-
-	for (int i = 0; i < 4; i++)
-		if (x[i] != y[i])
-			return x[i] < y[i] ? -1 : 1;
-	return 0;
-}
-
 /* Blocks of the body of equal kind, layer and index. */
 static void add_places(struct distance *d)
 {
@@ -122,7 +111,7 @@ static void add_places(struct distance *d)
 	uint32_t i = 0, j = 0;
 
 	while (i < a->blocks && j < b->blocks) {
-		int order = fork_block_order(&a->block[i], &b->block[j]);
+		int order = fork_sketch_place_order(&a->block[i], &b->block[j]);
 
 		if (order == 0 && a->block[i].component == FORK_BODY)
 			add_pair(d, (struct rung_pair){ i, j }, NULL);

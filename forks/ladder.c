@@ -24,17 +24,6 @@ struct climb {
 
 /* ---- blocks by place ---- */
 
-static int place_order(const struct sketch_block *x, const struct sketch_block *y)
-{
-	const uint32_t key[2][4] = { { x->component, x->layer, x->kind, x->index },
-				     { y->component, y->layer, y->kind, y->index } };
-
-	for (int i = 0; i < 4; i++)
-		if (key[0][i] != key[1][i])
-			return key[0][i] < key[1][i] ? -1 : 1;
-	return 0;
-}
-
 static int pair_blocks(struct climb *c, struct err *e)
 {
 	const struct fork_sketch *a = c->a, *b = c->b;
@@ -46,7 +35,7 @@ static int pair_blocks(struct climb *c, struct err *e)
 			return err_set(e, ERR_NOMEM, "out of memory for %zu blocks", room);
 	}
 	for (uint32_t i = 0, k = 0; i < a->blocks && k < b->blocks;) {
-		int order = place_order(&a->block[i], &b->block[k]);
+		int order = fork_sketch_place_order(&a->block[i], &b->block[k]);
 		enum fork_component where = a->block[i].component;
 
 		if (order == 0)
@@ -82,7 +71,7 @@ static int by_units(struct climb *c, enum rung_view view, struct rung *out, stru
 
 static bool moved(const struct climb *c, const struct rung_pair *p)
 {
-	return place_order(&c->a->block[p->a], &c->b->block[p->b]) != 0;
+	return fork_sketch_place_order(&c->a->block[p->a], &c->b->block[p->b]) != 0;
 }
 
 static uint64_t count_moved(const struct climb *c, const struct rung_map *map)

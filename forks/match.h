@@ -68,9 +68,6 @@ void fork_match_search(struct match_room *r, const struct match_set *a, uint32_t
  * of a within a budget of products; 0: there are so few that all are. */
 uint32_t fork_match_probes(const struct match_set *a, const struct match_set *b);
 
-/* By component, layer, kind, index, as sketches have their blocks. */
-int fork_block_order(const struct sketch_block *a, const struct sketch_block *b);
-
 /* m->layer: for each layer of b the layer of a that most of the pairs say. */
 int fork_map_layers(struct rung_map *m, const struct rung_pair *pair, size_t pairs,
 		    const struct fork_sketch *a, const struct fork_sketch *b,

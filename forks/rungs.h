@@ -1,5 +1,5 @@
 /* The rungs of the ladder that look at sketches: what each is asked, and what it answers. Private
- * to forks/. The ladder itself is compare.c.
+ * to forks/. The ladder itself is ladder.c.
  *
  *   S1  aligned trace: unit i of a against unit i of b; raw vectors. Exact.
  *   S5  the same over token vectors: survives rotations of the residual stream. Exact.

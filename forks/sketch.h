@@ -12,9 +12,10 @@
  *
  * Which units are kept: all of a block, if they are no more than its kind's limit. Of more: the
  * first half of the limit, whose places are the same in every model (a fixed subset: exact for
- * tests of the order), and those others whose first part has the largest norm, which a permutation
- * does not hide: the largest of all are among them wherever they lie. In the same way of the
- * experts or heads of a layer, at least SKETCH_LAYER of them. */
+ * tests of the order), and the largest of the others, which a permutation does not hide: by the
+ * norm of the gate, or, of two parts, by the product of both norms, for a factor can go from one
+ * part into the other and leave the function as it is. In the same way of the experts or heads of a
+ * layer, at least SKETCH_LAYER of them. */
 #ifndef FORKS_SKETCH_H
 #define FORKS_SKETCH_H
 
@@ -125,6 +126,9 @@ struct fork_sketch {
 
 /* The place in the block's lists of its unit `place`, or UINT32_MAX. */
 uint32_t fork_sketch_unit_at(const struct sketch_block *b, uint32_t place);
+
+/* Below 0, 0 or above by component, layer, kind, index: 0 where the blocks have one place. */
+int fork_sketch_place_order(const struct sketch_block *a, const struct sketch_block *b);
 
 /* The tokens that both sketches have: column a[i] of the one's token vectors answers column b[i] of
  * the other's. all: there are no others, and vectors can be compared as they are. By their texts,

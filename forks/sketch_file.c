@@ -359,13 +359,9 @@ static void get_places(struct reader *r, struct sketch_block *b)
 
 static int block_order(const struct sketch_block *a, const struct sketch_block *b)
 {
-	const uint32_t x[] = { a->component, a->layer, a->kind, a->index },
-		       y[] = { b->component, b->layer, b->kind, b->index };
+	int order = fork_sketch_place_order(a, b);
 
-	for (size_t i = 0; i < sizeof x / sizeof *x; i++)
-		if (x[i] != y[i])
-			return x[i] < y[i] ? -1 : 1;
-	return strcmp(a->name, b->name);
+	return order ? order : strcmp(a->name, b->name);
 }
 
 static void get_block(struct reader *r, const struct fork_sketch *s, struct sketch_block *b)

@@ -1,6 +1,7 @@
-/* Private to sketch*.c: how a sketch is made. sketch.c has the pass over the files, sketch_plan.c
- * what it is to keep, sketch_scan.c what is taken of every value, sketch_unit.c unit vectors,
- * sketch_token.c tokens, sketch_file.c the persisted form. */
+/* Private to sketch*.c: how a sketch is made. sketch.c is the page; sketch_plan.c has what is to be
+ * read, sketch_choose.c what of it is kept, sketch_pass.c the pass over the files by jobs,
+ * sketch_read.c one job, sketch_scan.c and sketch_loops*.c what is taken of every value,
+ * sketch_unit.c unit vectors, sketch_token.c tokens, sketch_file.c the persisted form. */
 #ifndef FORKS_SKETCH_IN_H
 #define FORKS_SKETCH_IN_H
 
@@ -15,6 +16,14 @@
 static inline int plan_nomem(struct err *e)
 {
 	return err_set(e, ERR_NOMEM, "out of memory for a sketch");
+}
+
+/* A bijection of 64 bits that spreads every one of them over all: the last step of splitmix64. */
+static inline uint64_t sketch_mixed(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
 }
 
 /* ---- the inner loops: sketch_loops.c, sketch_loops_avx2.c ---- */
@@ -162,9 +171,9 @@ static inline bool fork_part_whole(const struct role_part *r)
 {
 	return r->by_column || r->folds > 1;
 }
-/* Takers of the parts that `wanted` says. */
-/* Of the values, by name. */
+/* The index of that value among the model's, which are by name. */
 uint32_t fork_plan_value(const struct plan *p, const struct model_value *w);
+/* Takers of the parts for which `wanted` holds. */
 int fork_plan_takers(struct plan *p, struct takers *out,
 		     bool (*wanted)(const struct plan *p, const struct plan_block *b,
 				    uint32_t part),

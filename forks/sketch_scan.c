@@ -24,23 +24,16 @@ static double steps_add(struct scan_lanes *l, const float *x, size_t n, uint32_t
 					      : fork_scan_steps_plain(l, x, n, first);
 }
 
-static uint64_t mixed(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull; /* splitmix64 */
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
 static void lanes_add(struct scan *s, const struct scan_lanes *l, uint64_t row, uint64_t n)
 {
-	uint64_t a = mixed(row + 0x632be59bd9b4e019ull), b = mixed(n ^ a);
+	uint64_t a = sketch_mixed(row + 0x632be59bd9b4e019ull), b = sketch_mixed(n ^ a);
 
 	for (int i = 0; i < 8; i += 2) {
-		a = mixed(a + l->hash[i]) + l->hash[i + 1];
-		b = mixed(b ^ l->hash[i + 1]) + l->hash[i];
+		a = sketch_mixed(a + l->hash[i]) + l->hash[i + 1];
+		b = sketch_mixed(b ^ l->hash[i + 1]) + l->hash[i];
 	}
-	s->hash[0] += mixed(a);
-	s->hash[1] += mixed(b);
+	s->hash[0] += sketch_mixed(a);
+	s->hash[1] += sketch_mixed(b);
 	s->differs |= l->differs;
 }
 

@@ -13,15 +13,8 @@
 #define TEXTS_LEAST 32     /* common texts, without which ids are believed instead */
 #define IDS_MAX (1u << 24) /* ids that are looked at where there is no vocabulary */
 
-/* Of the id, where texts are not known: splitmix64. */
-static uint64_t id_hash(uint32_t id)
-{
-	uint64_t z = (id + 1) * 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
+/* Of the id, where texts are not known. */
+static uint64_t id_hash(uint32_t id) { return sketch_mixed((id + 1) * 0x9e3779b97f4a7c15ull); }
 
 struct column {
 	uint64_t key, text; /* key: by which it is chosen; text: of the id where there is none */

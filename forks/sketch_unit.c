@@ -143,6 +143,17 @@ bool fork_unit_sum_take(const struct unit_sum *u, struct sketch_part *part, uint
 	return true;
 }
 
+int fork_sketch_place_order(const struct sketch_block *a, const struct sketch_block *b)
+{
+	const uint32_t x[] = { a->component, a->layer, a->kind, a->index },
+		       y[] = { b->component, b->layer, b->kind, b->index };
+
+	for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+		if (x[i] != y[i])
+			return x[i] < y[i] ? -1 : 1;
+	return 0;
+}
+
 uint32_t fork_sketch_unit_at(const struct sketch_block *b, uint32_t place)
 {
 	uint32_t lo = 0, hi = b->kept;
